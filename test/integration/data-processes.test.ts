@@ -85,7 +85,9 @@ it('a killed data process costs only its volumes a pause', { timeout: TEST_MS },
   expect(host.log('rsiod')).toContain('Data process 1 has ended (signal SIGKILL)');
 });
 
-it('rsiod is killed, and the next one attaches all volumes again; another number of processes shares them anew', { timeout: TEST_MS }, async () => {
+it('rsiod is killed, and the next one attaches all volumes again; another number of processes shares them anew', {
+  timeout: TEST_MS,
+}, async () => {
   const { host, network } = await twoProcesses();
   const io = await open(host, 'c');
   await io.write(0, pattern(7));

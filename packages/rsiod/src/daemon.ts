@@ -1,6 +1,7 @@
 // The client daemon: connects the namespaces with the attached volumes, their frontends and the control socket. Invariant: all parts are
 // started and stopped in this file, in a fixed order.
 
+import { closeSync } from 'node:fs';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { type EffectiveVolume, effectiveVolumeOf } from '@rsio/common/config/effective-volume';
@@ -53,6 +54,7 @@ import { unreachableServers } from './network/unreachable-servers.ts';
 import { isSameLogin } from './config-changes.ts';
 import { DataProcesses } from './processes/data-processes.ts';
 import type { SpawnEvents, Spawned } from './processes/data-process.ts';
+import { HeldDevices } from './processes/held-devices.ts';
 import type { MainChannel } from './processes/main-channel.ts';
 import { OWN_METHODS } from './processes/messages.ts';
 import { routed } from './processes/routing.ts';
@@ -89,7 +91,10 @@ export interface ClientDaemonOptions {
   /** Stops this process as SIGTERM does. */
   readonly stop: () => void;
   /** The data processes, which have the volumes; null if this process itself has them. */
-  readonly processes: { readonly count: number; readonly spawn: (number: number, events: SpawnEvents) => Spawned } | null;
+  readonly processes: {
+    readonly count: number;
+    readonly spawn: (number: number, places: readonly number[], events: SpawnEvents) => Spawned;
+  } | null;
   /** Set in a data process: the channel to the main process, and the number of data processes. */
   readonly part: { readonly channel: MainChannel; readonly processes: number } | null;
 }
@@ -101,6 +106,7 @@ export class ClientDaemon {
   private namespaces: readonly Namespace[];
   private readonly attachments: Attachments;
   private readonly attached: AttachedList<Volume>;
+  private readonly kept: KeptDevices;
   private readonly frontends: Frontends;
   nbd!: NbdFrontend;
   private readonly notifications: Notifications;
@@ -146,6 +152,10 @@ export class ClientDaemon {
     this.config = config;
     this.locals = this.localsOf(config);
     this.processes = this.newProcesses();
+    this.kept =
+      options.part === null
+        ? new KeptDevices(options.keeper?.link ?? null, options.keeper?.inheritance.kept ?? [], log)
+        : new KeptDevices(options.part.channel.kept === null ? null : options.part.channel, options.part.channel.kept ?? [], log);
     this.frontends = this.makeFrontends();
     this.attachments = new Attachments({
       clock,
@@ -186,7 +196,8 @@ export class ClientDaemon {
     const { paths, log, warn } = this.options;
     const { warning } = this.unkept(this.config);
     if (warning !== null) warn(warning);
-    await Promise.all([this.attached.load(warn), this.backups.load()]);
+    await Promise.all([this.attached.load(warn), this.backups.load(), this.processes?.load(warn)]);
+    if (this.processes !== null) this.giveDevices(this.processes);
     await this.frontends.start();
     try {
       if (this.options.part === null) this.control = await startControlServer(paths.controlSocket, CONTROL_METHODS, this.handlers(), log);
@@ -195,7 +206,7 @@ export class ClientDaemon {
       throw error;
     }
     if (this.options.part === null) await this.metrics.follow(this.config);
-    const started = this.processes?.start(warn);
+    const started = this.processes?.start();
     this.watcher.start();
     for (const namespace of this.namespaces) namespace.start();
     this.state = 'running';
@@ -350,15 +361,16 @@ export class ClientDaemon {
   }
 
   private newProcesses(): DataProcesses | null {
-    const { processes, clock, log, identity, paths, warn } = this.options;
+    const { processes, clock, log, identity, paths, warn, keeper } = this.options;
     if (processes === null) return null;
     return new DataProcesses({
       ...processes,
       ...{ clock, log, boot: identity.boot, warning: warn },
       store: (current) => new AttachedFile(paths.attachedFile, log, current),
-      begin: (number, attached) => ({
+      devices: keeper === null ? null : new HeldDevices(keeper.link),
+      begin: (number, attached, kept) => ({
         type: 'begin',
-        ...{ attached, config: this.config, root: paths.root, node: this.config.namespaces[0]?.nodename ?? 'rsiod', log: log.way },
+        ...{ attached, kept, config: this.config, root: paths.root, node: this.config.namespaces[0]?.nodename ?? 'rsiod', log: log.way },
         identity: { ...identity, dataProcess: number },
         processes: processes.count,
       }),
@@ -374,6 +386,17 @@ export class ClientDaemon {
     await this.attached.restore();
     await this.attachWanted(isVerbose);
     await this.attached.record();
+  }
+
+  /** Gives the devices that the keeper holds to the data processes that attach their volumes again. */
+  private giveDevices(processes: DataProcesses): void {
+    for (const device of [...this.kept.left]) {
+      const process = processes.processOf(labelOf(device.note));
+      if (process === null || !processes.give(process, device)) continue;
+      this.kept.take(device);
+      // The keeper holds a descriptor of its own.
+      closeSync(device.fd);
+    }
   }
 
   /** Releases the devices of volumes that the previous process was attaching or detaching when it exited. */
@@ -411,8 +434,10 @@ export class ClientDaemon {
   }
 
   private unkept(config: RscltConfig): WithoutKeeper {
-    const { keeper, keeperLack, paths } = this.options;
-    return keeper === null ? withoutKeeper(config, deviceFacts(paths.root), keeperLack) : { obstacle: null, warning: null };
+    const { keeper, keeperLack, paths, part } = this.options;
+    return keeper === null && part === null
+      ? withoutKeeper(config, deviceFacts(paths.root), keeperLack)
+      : { obstacle: null, warning: null };
   }
 
   /**
@@ -439,13 +464,14 @@ export class ClientDaemon {
    * device of the first frontend that shows a volume.
    */
   private makeFrontends(): Frontends {
-    const { config, paths, clock, log, keeper, part } = this.options;
+    const { config, paths, clock, log, part } = this.options;
     const settingsOf = (volume: Pick<FrontendVolume, 'namespace' | 'name'>): EffectiveVolume => effectiveVolumeOf(this.config, volume);
     const devices = new DeviceFrontend({
       clock,
       log,
       ...paths,
-      kept: new KeptDevices(keeper?.link ?? null, keeper?.inheritance ?? null, log),
+      kept: this.kept,
+      isOwn: (label) => (part === null ? this.processes?.has(label) !== true : part.channel.has(label)),
       facts: () => deviceFacts(paths.root),
       settingsOf,
       label: labelOf,

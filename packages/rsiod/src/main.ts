@@ -22,7 +22,7 @@ import { plural } from '@rsio/common/lib/units';
 import { copyToStderr, type DaemonLog, openLog } from '@rsio/common/log/log';
 import { ClientDaemon } from './daemon.ts';
 import { deviceFacts } from './frontends/system/device-choice.ts';
-import { keeperAbove, keeperFor, wantsKeeper } from './keeper/keeper-choice.ts';
+import { type KeeperAbove, keeperAbove, keeperFor, wantsKeeper } from './keeper/keeper-choice.ts';
 import { KEEPER_VARIABLE, KeeperLink } from './keeper/keeper-link.ts';
 import { nextIdentity } from './network/identity.ts';
 import { CORES_PER_PROCESS } from './processes/limits.ts';
@@ -42,7 +42,7 @@ interface Setup {
   readonly config: RscltConfig;
   readonly paths: RsiodPaths;
   readonly foreground: boolean;
-  readonly above: { readonly fd: number; readonly life: number } | null;
+  readonly above: KeeperAbove | null;
   /** Reason why this machine cannot run a keeper; null if it can. */
   readonly keeperLack: string | null;
   /** True if systemd has connected the output to the journal. */
@@ -78,7 +78,7 @@ async function work(daemon: Daemon, { config, paths, above, keeperLack }: Setup,
     log.error('The keeper has ended. This process ends, too, because another daemon may be started now');
     process.exit(1);
   };
-  const link = above === null ? null : new KeeperLink(above.fd, { clock: systemClock, lost });
+  const link = above === null ? null : new KeeperLink(above, { clock: systemClock, lost });
   const keeper = link === null ? null : { link, inheritance: await link.begun() };
   const { life = 1, why = '' } = keeper?.inheritance ?? {};
   if (life > 1) log.warn(`Restart ${life - 1}: the previous process has ended (${why})`);
@@ -97,7 +97,14 @@ async function work(daemon: Daemon, { config, paths, above, keeperLack }: Setup,
   const stop = (): void => void process.kill(process.pid, 'SIGTERM');
   const store = new EventFile(paths.eventsFile, systemClock, log);
   process.once('exit', () => store.close());
-  const count = processCount(config.processes, availableParallelism(), CORES_PER_PROCESS, CLIENT_PROCESSES_MAX);
+  const wanted = processCount(config.processes, availableParallelism(), CORES_PER_PROCESS, CLIENT_PROCESSES_MAX);
+  // A restart of rsiod keeps the keeper of the version before.
+  const isOldKeeper = link !== null && !link.holdsForOthers;
+  if (wanted > 1 && isOldKeeper)
+    warn(
+      `The keeper is of an older version, so that rsiod has one process, not ${wanted}: stop rsiod and start it again (rsconfig stop, rsiod)`,
+    );
+  const count = isOldKeeper ? 1 : wanted;
   const client = new ClientDaemon({
     config,
     paths,

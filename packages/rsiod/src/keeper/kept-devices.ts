@@ -6,7 +6,7 @@ import { toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import { type DeviceNote, readDeviceNote, writeDeviceNote } from './device-note.ts';
 import type { VolumeIdentity } from '../volumes/frontend-volume.ts';
-import type { KeeperLink, Kept, Inheritance } from './keeper-link.ts';
+import type { KeeperLink, Kept } from './keeper-link.ts';
 
 /** A device that the previous process left behind and whose volume has not been reattached yet. I/O on the device waits. */
 export interface LeftDevice {
@@ -15,17 +15,19 @@ export interface LeftDevice {
   readonly note: DeviceNote;
 }
 
+type Link = Pick<KeeperLink, 'keep' | 'note' | 'drop'>;
+
 export class KeptDevices {
-  private readonly link: KeeperLink | null;
+  private readonly link: Link | null;
   private readonly log: Log;
   private readonly devices: LeftDevice[] = [];
   /** Devices whose notes this version of rsiod cannot read. */
   readonly unreadable: Kept[] = [];
 
-  constructor(link: KeeperLink | null, inheritance: Inheritance | null, log: Log) {
+  constructor(link: Link | null, inherited: readonly Kept[], log: Log) {
     this.link = link;
     this.log = log;
-    for (const kept of inheritance?.kept ?? []) {
+    for (const kept of inherited) {
       const note = readDeviceNote(kept.note);
       if (note === null) this.unreadable.push(kept);
       else this.devices.push({ id: kept.id, fd: kept.fd, note });

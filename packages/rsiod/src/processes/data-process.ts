@@ -9,6 +9,9 @@ import type { Log } from '@rsio/common/log/log';
 import type { AttachedContent } from '../attachments/attached-file.ts';
 import type { PassedConnection } from '../frontends/nbd/passed-connection.ts';
 import type { NbdExport } from '../frontends/nbd/wire/nbd-export.ts';
+import { INHERITED_FD } from '../keeper/inherit-command.ts';
+import type { Kept } from '../keeper/keeper-link.ts';
+import type { HeldDevices } from './held-devices.ts';
 import {
   PROCESS_CALLS_MAX,
   PROCESS_END_MS,
@@ -38,8 +41,11 @@ export interface SpawnEvents {
 export interface DataProcessPorts {
   readonly clock: Clock;
   readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
-  spawn(number: number, events: SpawnEvents): Spawned;
-  begin(number: number, attached: AttachedContent): Begin;
+  /** `places`: the numbers that the descriptors of its devices have in the keeper. The process gets them from INHERITED_FD on. */
+  spawn(number: number, places: readonly number[], events: SpawnEvents): Spawned;
+  begin(number: number, attached: AttachedContent, kept: readonly Kept[] | null): Begin;
+  /** The devices that the keeper holds for data processes; null if there is no keeper. */
+  readonly devices: HeldDevices | null;
   /** Called with each change that belongs into the events of this client. */
   event(change: Extract<FromProcess, { type: 'event' }>): void;
   warning(sentence: string): void;
@@ -89,22 +95,37 @@ export class DataProcess {
   }
 
   start(): void {
-    const { clock, log } = this.ports;
+    const { clock, devices, log } = this.ports;
+    const life = ++this.life;
     this.isReady = false;
     this.startedMs = this.heardMs = clock.monotonicMs();
-    const life = ++this.life;
-    try {
-      this.spawned = this.ports.spawn(this.number, {
-        message: (value) => void (life === this.life && this.receive(value)),
-        exited: (how) => void (life === this.life && this.exited(how)),
-      });
-    } catch (thrown) {
+    const failed = (thrown: unknown): void => {
       log.error(`Data process ${this.number} cannot be started: ${toRsError(thrown).message}`);
-      this.startLater();
+      if (life === this.life && !this.isEnding) this.startLater();
+    };
+    if (devices !== null) {
+      devices
+        .of(this.number)
+        .then((held) => this.begin(life, held), failed)
+        .catch(failed);
       return;
     }
-    this.send(this.ports.begin(this.number, this.content));
-    this.timer = clock.after(PROCESS_QUIET_MS, () => this.watch());
+    try {
+      this.begin(life, null);
+    } catch (thrown) {
+      failed(thrown);
+    }
+  }
+
+  private begin(life: number, held: Awaited<ReturnType<HeldDevices['of']>> | null): void {
+    if (life !== this.life || this.isEnding) return;
+    this.spawned = this.ports.spawn(this.number, held?.places ?? [], {
+      message: (value) => void (life === this.life && this.receive(value)),
+      exited: (how) => void (life === this.life && this.exited(how)),
+    });
+    const kept = held === null ? null : held.devices.map(({ id, note }, at) => ({ id, note, fd: INHERITED_FD + at }));
+    this.send(this.ports.begin(this.number, this.content, kept));
+    this.timer = this.ports.clock.after(PROCESS_QUIET_MS, () => this.watch());
   }
 
   /** Resolves when the process can attach volumes. Does not resolve while the process cannot be started. */
@@ -181,6 +202,18 @@ export class DataProcess {
         this.content = message.content as unknown as AttachedContent;
         void this.save(message.number);
         return;
+      case 'keep':
+        void this.keep(message);
+        return;
+      case 'note':
+        this.ports.devices?.note(this.number, message.id, message.note);
+        return;
+      case 'drop':
+        void this.answerKept(message.number, async () => {
+          await this.ports.devices?.drop(this.number, message.id);
+          return message.id;
+        });
+        return;
       case 'exports':
         this.exports = message.exports;
         return;
@@ -197,6 +230,23 @@ export class DataProcess {
       case 'answer':
         this.answered(message);
     }
+  }
+
+  private async keep({ number, fd, note }: Extract<FromProcess, { type: 'keep' }>): Promise<void> {
+    await this.answerKept(number, async () => {
+      const { spawned } = this;
+      if (spawned === null || this.ports.devices === null) throw new RsError('E_SYSTEM', 'There is no keeper');
+      return await this.ports.devices.keep(this.number, spawned.pid, fd, note);
+    });
+  }
+
+  private async answerKept(number: number, work: () => Promise<number>): Promise<void> {
+    const { life } = this;
+    const answer = await work().then(
+      (id) => ({ id, reason: '' }),
+      (thrown: unknown) => ({ id: null, reason: toRsError(thrown).message }),
+    );
+    if (life === this.life) this.send({ type: 'kept', number, ...answer });
   }
 
   private async save(number: number): Promise<void> {

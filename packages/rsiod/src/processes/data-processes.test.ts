@@ -86,7 +86,8 @@ test('a process that dies again and again is started with longer and longer paus
 test('a process that cannot be started is tried again', async () => {
   const scene = new ProcessScene(1);
   scene.startErrors.push(new Error('no memory'));
-  const started = scene.processes.start(() => undefined);
+  await scene.processes.load(() => undefined);
+  const started = scene.processes.start();
   await settle();
   expect(scene.lines.at(-1)).toContain('cannot be started: no memory');
   scene.clock.advance(0);
@@ -134,12 +135,11 @@ test('the number of requests in progress is bounded', async () => {
 
 test('the start goes on without a process that is not ready in time', async () => {
   const scene = new ProcessScene(2);
-  const begun = scene.processes.start(() => undefined);
-  await settle();
-  await begun;
+  await scene.start();
   const late = new ProcessScene(1);
   late.startErrors.push(...Array.from({ length: 100 }, () => new Error('no memory')));
-  const waited = late.processes.start(() => undefined);
+  await late.processes.load(() => undefined);
+  const waited = late.processes.start();
   await settle();
   for (let ms = 0; ms <= PROCESS_START_MS; ms += 100) late.clock.advance(100);
   await waited;

@@ -15,6 +15,8 @@ import { labelOf } from '../attachments/offers.ts';
 import type { NbdElsewhere } from '../frontends/nbd/nbd-frontend.ts';
 import type { PassedConnection } from '../frontends/nbd/passed-connection.ts';
 import { exportKey, type NbdExport } from '../frontends/nbd/wire/nbd-export.ts';
+import { writeDeviceNote } from '../keeper/device-note.ts';
+import type { LeftDevice } from '../keeper/kept-devices.ts';
 import { DataProcess, type DataProcessPorts } from './data-process.ts';
 import { PROCESS_ANSWER_MS, PROCESS_START_MS } from './limits.ts';
 import { OWN_METHODS } from './messages.ts';
@@ -93,9 +95,9 @@ export class DataProcesses implements NbdElsewhere {
     return new Set(this.list.flatMap(({ content }) => content.detached));
   }
 
-  /** Starts the processes, with the volumes that were attached when rsiod ended. Resolves when they are ready, or after PROCESS_START_MS. */
-  async start(warn: (sentence: string) => void): Promise<void> {
-    const { boot, clock, count, log } = this.ports;
+  /** Reads which volumes were attached when rsiod ended, and shares them out. Call this once, before `start`. */
+  async load(warn: (sentence: string) => void): Promise<void> {
+    const { boot, count } = this.ports;
     const saved = await this.file.load(warn);
     const { attached, detached } = saved?.boot === boot ? saved : { attached: [], detached: [] };
     this.list = shares(attached, count).map((volumes, at) => {
@@ -103,6 +105,11 @@ export class DataProcesses implements NbdElsewhere {
       return new DataProcess(at + 1, content, { ...this.ports, saveLists: () => this.file.save() });
     });
     for (const volume of attached) this.turns.set(labelOf(volume), ++this.lastTurn);
+  }
+
+  /** Starts the processes. Resolves when they are ready, or after PROCESS_START_MS. */
+  async start(): Promise<void> {
+    const { clock, log } = this.ports;
     for (const process of this.list) process.start();
     await new Promise<void>((resolve) => {
       const timer = clock.after(PROCESS_START_MS, () => {
@@ -114,6 +121,13 @@ export class DataProcesses implements NbdElsewhere {
         resolve();
       });
     });
+  }
+
+  /** Gives a device that the keeper holds to a process which has not been started yet. Returns false if the volume is another one. */
+  give(process: DataProcess, { id, note }: LeftDevice): boolean {
+    if (!process.content.attached.some((volume) => volume.id === note.id && labelOf(volume) === labelOf(note))) return false;
+    this.ports.devices?.give(process.number, { id, note: writeDeviceNote(note) });
+    return true;
   }
 
   /** True if a process has the volume, or is just attaching it. */

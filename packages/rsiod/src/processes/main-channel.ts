@@ -5,7 +5,9 @@ import type { Socket } from 'node:net';
 import type { ControlHandlers } from '@rsio/common/control/control-server';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { AttachedContent, AttachedStore } from '../attachments/attached-file.ts';
+import { labelOf } from '../attachments/offers.ts';
 import type { NbdExport } from '../frontends/nbd/wire/nbd-export.ts';
+import type { Kept } from '../keeper/keeper-link.ts';
 import type { Begin, Call, FromProcess, ToProcess } from './messages.ts';
 
 type OwnMethods = Readonly<Record<string, ((params: never) => Promise<object> | object) | undefined>>;
@@ -23,6 +25,8 @@ export interface ChannelUser {
 export class MainChannel {
   private readonly send: (message: FromProcess) => void;
   private readonly begin: Begin;
+  private readonly keeping = new Map<number, (answer: Extract<ToProcess, { type: 'kept' }>) => void>();
+  private lastKeep = 0;
   private readonly saves = new Map<number, () => void>();
   private lastSave = 0;
   private isReporting = false;
@@ -42,6 +46,39 @@ export class MainChannel {
 
   event(object: string, from: string, to: string, reason: string): void {
     this.send({ type: 'event', object, from, to, reason });
+  }
+
+  /** True if this process was started with the volume with this label. */
+  has(label: string): boolean {
+    return this.begin.attached.attached.some((volume) => labelOf(volume) === label);
+  }
+
+  /** The devices of the previous process; null if there is no keeper. */
+  get kept(): readonly Kept[] | null {
+    return this.begin.kept;
+  }
+
+  /** Lets the keeper hold a device, as KeeperLink does. Throws E_SYSTEM. */
+  async keep(fd: number, note: string): Promise<number> {
+    const { id, reason } = await this.askKeeper((number) => ({ type: 'keep', number, fd, note }));
+    if (id === null) throw new RsError('E_SYSTEM', reason);
+    return id;
+  }
+
+  note(id: number, note: string): void {
+    this.send({ type: 'note', id, note });
+  }
+
+  async drop(id: number): Promise<void> {
+    await this.askKeeper((number) => ({ type: 'drop', number, id }));
+  }
+
+  private askKeeper(message: (number: number) => FromProcess): Promise<Extract<ToProcess, { type: 'kept' }>> {
+    return new Promise((resolve) => {
+      const number = ++this.lastKeep;
+      this.keeping.set(number, resolve);
+      this.send(message(number));
+    });
   }
 
   /** The list of attached volumes, which the main process saves together with those of the other processes. */
@@ -71,6 +108,10 @@ export class MainChannel {
     switch (message.type) {
       case 'alive?':
         this.send({ type: 'alive' });
+        return;
+      case 'kept':
+        this.keeping.get(message.number)?.(message);
+        this.keeping.delete(message.number);
         return;
       case 'saved':
         this.saves.get(message.number)?.();

@@ -24,6 +24,7 @@ import { type ErrorCode, ERRORS, RsError } from '@rsio/common/lib/errors';
 import { type AttachedContent, isAttachedContent } from '../attachments/attached-file.ts';
 import type { PassedConnection } from '../frontends/nbd/passed-connection.ts';
 import { EXPORT_FACTS } from '../frontends/nbd/wire/nbd-export.ts';
+import type { Kept } from '../keeper/keeper-link.ts';
 import type { Identity } from '../network/identity.ts';
 import { PROCESS_TEXT_MAX_CHARS } from './limits.ts';
 
@@ -40,6 +41,8 @@ export interface Begin {
   readonly processes: number;
   /** The volumes that this process has to attach again. */
   readonly attached: AttachedContent;
+  /** Devices of the previous process with their descriptors in this one; null if there is no keeper. */
+  readonly kept: readonly Kept[] | null;
 }
 
 /** A request: a method of the control socket, or one of those below. */
@@ -56,6 +59,8 @@ export type ToProcess =
   | { readonly type: 'config'; readonly config: RscltConfig }
   | { readonly type: 'log'; readonly way: LogWay }
   | { readonly type: 'alive?' }
+  /** The answer to `keep` (`id`: the number of the device, or null with a reason) and to `drop`. */
+  | { readonly type: 'kept'; readonly number: number; readonly id: number | null; readonly reason: string }
   /** A connection of an NBD client, which travels with the message. */
   | { readonly type: 'nbd'; readonly passed: PassedConnection }
   /** The list with this number is saved. */
@@ -75,7 +80,10 @@ export const OWN_METHODS = {
   obstacles: 'process-obstacles',
 } as const;
 
+/** Highest number of a descriptor on Linux (fs.nr_open). */
+const FD_MAX = 2 ** 20;
 const shortText = checked(text(), (value) => (value.length <= PROCESS_TEXT_MAX_CHARS ? null : 'is too long'));
+const line = textThat((value) => value.length <= PROCESS_TEXT_MAX_CHARS && !value.includes('\n'), 'a short line');
 const errorCode = textThat((code) => Object.hasOwn(ERRORS, code), 'a code') as Shape<ErrorCode>;
 const number = whole(1, Number.MAX_SAFE_INTEGER);
 
@@ -85,6 +93,10 @@ const FROM = variants('type', {
   alive: {},
   /** The list of attached volumes has changed. `content` is checked separately, by isAttachedContent. */
   attached: { number, content: record() },
+  /** The keeper is to hold the descriptor of a device, with a note for the next process. */
+  keep: { number, fd: whole(0, FD_MAX), note: line },
+  note: { id: number, note: line },
+  drop: { number, id: number },
   /** The volumes that the process exports over NBD, whenever they change. */
   exports: { exports: atMost(VOLUMES_MAX, list(EXPORT_FACTS)) },
   /** The NBD connection with this number has ended. */

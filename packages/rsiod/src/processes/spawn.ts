@@ -4,6 +4,7 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { sendConnection } from '../frontends/nbd/nbd-socket.ts';
+import { inheritCommand } from '../keeper/inherit-command.ts';
 import { PROCESS_OUTPUT_MAX_CHARS } from './limits.ts';
 import type { Spawned, SpawnEvents } from './data-process.ts';
 import type { ToProcess } from './messages.ts';
@@ -13,8 +14,11 @@ const MODULE = new URL(import.meta.url.endsWith('.ts') ? '../data-process.ts' : 
 /** The environment variable by which a data process knows its number, and `ps e` shows it. */
 export const NUMBER_VARIABLE = 'RSIO_DATA_PROCESS';
 
-export function spawnProcess(number: number, events: SpawnEvents): Spawned {
-  const child = spawn(process.execPath, [...process.execArgv, fileURLToPath(MODULE)], {
+export function spawnProcess(number: number, places: readonly number[], events: SpawnEvents): Spawned {
+  // The keeper is the parent of the main process.
+  const command = inheritCommand(process.ppid, places, [process.execPath, ...process.execArgv, fileURLToPath(MODULE)]);
+  const [program = process.execPath, ...values] = command;
+  const child = spawn(program, values, {
     env: { ...process.env, [NUMBER_VARIABLE]: String(number) },
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     serialization: 'advanced',

@@ -108,7 +108,8 @@ export class ProcessScene {
           return Promise.resolve();
         },
       }),
-      spawn: (number, events) => {
+      devices: null,
+      spawn: (number, _places, events) => {
         const error = this.startErrors.shift();
         if (error !== undefined) throw error;
         const one = new FakeProcess(number, 1_000 + this.started.length, events);
@@ -127,7 +128,8 @@ export class ProcessScene {
   }
 
   async start(): Promise<this> {
-    await this.processes.start(() => undefined);
+    await this.processes.load(() => undefined);
+    await this.processes.start();
     return this;
   }
 

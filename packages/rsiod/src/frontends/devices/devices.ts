@@ -33,6 +33,8 @@ export interface DeviceFrontendPorts {
   readonly facts: () => DeviceFacts;
   readonly settingsOf: (volume: Pick<FrontendVolume, 'namespace' | 'name'>) => EffectiveVolume;
   readonly label: (volume: FrontendVolume) => string;
+  /** True if this process has the volume with this label, and not another process of rsiod. */
+  readonly isOwn: (label: string) => boolean;
   /** The devices that the keeper holds, and the devices left by the previous process. */
   readonly kept: KeptDevices;
   readonly events: FrontendEvents;
@@ -53,7 +55,7 @@ export class DeviceFrontend implements Frontend {
   private readonly turns = new Map<FrontendVolume, Promise<unknown>>();
 
   constructor(ports: DeviceFrontendPorts) {
-    const { clock, log, label, kept, runDir, settingsOf, events } = ports;
+    const { clock, log, label, kept, runDir, settingsOf, events, isOwn } = ports;
     const sourcePrefix = `rsio:${runDir}:`;
     const buffers = new FuseBuffers();
     let batch: FuseBatch | null | undefined;
@@ -88,7 +90,7 @@ export class DeviceFrontend implements Frontend {
       label,
       grow: (volume) => this.inTurn(volume, async () => await this.made.get(volume)?.grow()),
     });
-    this.left = new InheritedDevices({ ...this.ofVolume, sourcePrefix, settingsOf, events });
+    this.left = new InheritedDevices({ ...this.ofVolume, sourcePrefix, settingsOf, events, isOwn });
   }
 
   shownAs(volume: FrontendVolume): ShownDevices | null {

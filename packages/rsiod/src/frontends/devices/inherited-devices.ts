@@ -23,6 +23,8 @@ export interface LeftDevicesPorts extends VolumeDevicesPorts {
    * prefix.
    */
   readonly sourcePrefix: string;
+  /** True if this process has the volume with this label, and not another process of rsiod. */
+  readonly isOwn: (label: string) => boolean;
   readonly settingsOf: (volume: Pick<FrontendVolume, 'namespace' | 'name'>) => EffectiveVolume;
   readonly events: FrontendEvents;
 }
@@ -45,9 +47,11 @@ export class InheritedDevices {
    * the administrator must unmount these file systems.
    */
   async clean(): Promise<void> {
-    const { clock, log, kept, sourcePrefix, events } = this.ports;
+    const { clock, log, kept, sourcePrefix, events, isOwn } = this.ports;
     const table = await mountTable().catch(() => null);
-    const ours = table === null ? null : table.filter((entry) => isRawMount(entry) && entry.source.startsWith(sourcePrefix));
+    const isOurs = (entry: MountEntry): boolean =>
+      isRawMount(entry) && entry.source.startsWith(sourcePrefix) && isOwn(entry.source.slice(sourcePrefix.length));
+    const ours = table === null ? null : table.filter(isOurs);
     await this.dropStale(ours);
     if (ours === null) {
       log.warn('The mount table cannot be read: devices that a crash has left are not removed');
