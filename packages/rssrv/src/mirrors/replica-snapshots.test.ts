@@ -9,7 +9,7 @@ import { isUuid } from '../pools/disk/description-shapes.ts';
 import { ReplicaStore } from './replica-verbs.ts';
 import { DB, directory, MIB, open, usePoolDirectory } from '../testing/pool-directory.ts';
 import { PoolScene } from '../testing/pool-scene.ts';
-import { WHOLE_TURN } from '../testing/whole-turn.ts';
+import { WHOLE_CHANGES, WHOLE_TURN } from '../testing/whole-turn.ts';
 import type { SnapshotView } from '@rsio/common/control/server/views';
 import type { VoterRecord } from './voter-rules.ts';
 import { replicaSnapshotHandlers } from './replica-snapshot-handlers.ts';
@@ -105,7 +105,7 @@ test('an order that is repeated at another moment gets a snapshot of that moment
   const orders = replicaSnapshotHandlers(
     {
       ...{ snapshots, inventory, logged: () => undefined },
-      changes: { run: (work) => work(WHOLE_TURN), checkWanted: () => undefined },
+      changes: WHOLE_CHANGES,
       voters: { recordOf: () => ({ promise: term, stored }) as unknown as VoterRecord },
     },
     HOLDER,

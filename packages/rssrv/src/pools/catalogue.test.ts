@@ -18,6 +18,7 @@ import {
 import { POOL_VOLUMES_MAX, POOL_VOLUMES_PER_CLIENT_MAX, PURGED_AT_ONCE_MAX } from './limits.ts';
 import type { Manifest } from './disk/manifest.ts';
 import { decidePurge, decideRestore } from './removed-volumes.ts';
+import { createRequest } from '../testing/pool-scene.ts';
 
 const GIB = 1024 ** 3;
 let fileIds = 0;
@@ -71,23 +72,8 @@ function pool(name: string, changes: Partial<PoolState> = {}, volumes: readonly 
 
 const catalogue = (...pools: PoolState[]): Catalogue => ({ pools, configured: [{ name: 'section', universe: 0, clients: null }] });
 
-const request = (changes: Partial<CreateRequest> = {}): CreateRequest => ({
-  name: 'db',
-  universe: 0,
-  sizeBytes: GIB,
-  blockSizeBytes: 512,
-  pool: null,
-  thick: false,
-  readonly: false,
-  shared: false,
-  clients: null,
-  takeOver: null,
-  takeOverForce: false,
-  ...changes,
-});
-
 const create = (where: Catalogue, changes: Partial<CreateRequest> = {}, asker: Asker = LOCAL_ASKER) =>
-  decideCreate(where, request(changes), asker, STAMP);
+  decideCreate(where, createRequest({ sizeBytes: GIB, ...changes }), asker, STAMP);
 
 function refusal(work: () => unknown): string {
   try {

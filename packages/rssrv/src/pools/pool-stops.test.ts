@@ -3,7 +3,7 @@
 
 import { describe, expect, test } from 'vitest';
 import type { PoolScene } from '../testing/pool-scene.ts';
-import { stopped } from '../testing/stopped-verbs.ts';
+import { FailingStep, stopped } from '../testing/stopped-verbs.ts';
 import { LOCAL_ASKER } from './asker.ts';
 import { DB, MIB, directory, open, pictureOf, usePoolDirectory } from '../testing/pool-directory.ts';
 
@@ -81,16 +81,12 @@ describe('a step that fails', () => {
    * with their manifests.
    */
   async function failing(step: string, verb: (scene: PoolScene) => Promise<unknown>, prepare?: (scene: PoolScene) => Promise<unknown>) {
-    let isOn = false;
-    const scene = await open((reached) => {
-      if (!isOn || reached !== step) return;
-      isOn = false;
-      throw Object.assign(new Error('EIO'), { code: 'EIO' });
-    });
+    const failure = new FailingStep(step);
+    const scene = await open(failure.reached);
     await (prepare ?? (() => scene.create()))(scene);
-    isOn = true;
+    failure.isOn = true;
     await expect(verb(scene)).rejects.toMatchObject({ code: 'E_POOL' });
-    expect(isOn).toBe(false);
+    expect(failure.isOn).toBe(false);
     expect(scene.picture()).toBe(await pictureOf(directory));
     expect([...scene.served.values()].map(({ name, readonly }) => [name, readonly])).toEqual(
       [...scene.pools.states[0]!.volumes.values()].map(({ name, readonly }) => [name, readonly]),

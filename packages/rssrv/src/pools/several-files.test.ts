@@ -9,7 +9,7 @@ import { systemClock } from '@rsio/common/lib/clock';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { POOL_IDS, PoolScene, type SceneOptions } from '../testing/pool-scene.ts';
-import { stopped, type Work } from '../testing/stopped-verbs.ts';
+import { FailingStep, stopped, type Work } from '../testing/stopped-verbs.ts';
 import { Asker, LOCAL_ASKER } from './asker.ts';
 import { promisedBytes } from './catalogue.ts';
 import { otherParts, parseManifest, partSizes } from './disk/manifest.ts';
@@ -281,18 +281,12 @@ describe('a stop after any step leaves the state before or after, in all pools, 
 
 describe('a step that fails', () => {
   async function failing(step: string, prepare: (scene: PoolScene) => Promise<unknown>, verb: (scene: PoolScene) => Promise<unknown>) {
-    let isOn = false;
-    const scene = await open({
-      reached: (reached) => {
-        if (!isOn || reached !== step) return;
-        isOn = false;
-        throw Object.assign(new Error('EIO'), { code: 'EIO' });
-      },
-    });
+    const failure = new FailingStep(step);
+    const scene = await open({ reached: failure.reached });
     await prepare(scene);
-    isOn = true;
+    failure.isOn = true;
     await expect(verb(scene)).rejects.toMatchObject({ code: 'E_POOL' });
-    expect([isOn, await pictureOf()]).toEqual([false, scene.picture()]);
+    expect([failure.isOn, await pictureOf()]).toEqual([false, scene.picture()]);
     expect(scene.picture()).not.toMatch(/new |finding|purging/);
     const served = [...scene.served.values()].map(({ sizeBytes }) => sizeBytes);
     expect(served).toEqual([...scene.pools.states[0]!.volumes.values()].map(({ sizeBytes }) => sizeBytes));

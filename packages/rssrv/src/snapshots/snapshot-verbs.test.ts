@@ -6,6 +6,7 @@ import path from 'node:path';
 import { systemClock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
 import { describe, expect, test } from 'vitest';
+import { FailingStep } from '../testing/stopped-verbs.ts';
 import { NO_HOLD } from '../testing/plain-clones.ts';
 import { DB, directory, MIB, open, pictureOf, usePoolDirectory } from '../testing/pool-directory.ts';
 import { PoolScene } from '../testing/pool-scene.ts';
@@ -263,20 +264,16 @@ describe('a rollback', () => {
   test.each(['clone: data', 'rollback: data', 'snapshot: prepared', 'change: commit', 'rollback: replaced', 'snapshot: commit'])(
     'that fails after step %s leaves a volume that is served as it is on disk',
     async (step) => {
-      let isOn = false;
-      const scene = await open((reached) => {
-        if (!isOn || reached !== step) return;
-        isOn = false;
-        throw Object.assign(new Error('EIO'), { code: 'EIO' });
-      });
+      const failure = new FailingStep(step);
+      const scene = await open(failure.reached);
       await scene.create();
       fill(scene, 1);
       await scene.snapshots.snapshot([MONDAY], LOCAL_ASKER, null, WHOLE_TURN);
       fill(scene, 2);
-      isOn = true;
+      failure.isOn = true;
       await expect(scene.snapshots.rollback(MONDAY, LOCAL_ASKER, null)).rejects.toMatchObject({ code: 'E_POOL' });
       const before = scene.picture();
-      expect(isOn).toBe(false);
+      expect(failure.isOn).toBe(false);
       const after = await open();
       const wasMade = ['change: commit', 'rollback: replaced', 'snapshot: commit'].includes(step);
       expect(contentOf(after)).toBe(`${wasMade ? 1 : 2} x 1048576`);

@@ -9,7 +9,7 @@ import { JobService, type JobServicePorts } from '../jobs/service/job-service.ts
 import { type Asker, LOCAL_ASKER } from '../pools/asker.ts';
 import { COMPARED_CONTENT } from './move-scene.ts';
 import type { PoolScene } from './pool-scene.ts';
-import { WHOLE_TURN } from './whole-turn.ts';
+import { WHOLE_CHANGES, WHOLE_TURN } from './whole-turn.ts';
 
 export const DB = { name: 'db', universe: 0 };
 
@@ -72,7 +72,7 @@ export class CopyScene {
 
   /** Begins a job that copies to a new volume, as a command does. */
   async copy(newName: string, changes: { snapshot?: string; pool?: string } = {}, asker: Asker = LOCAL_ASKER): Promise<JobView> {
-    const orders = this.service.handlers(asker, { run: (change) => change(WHOLE_TURN), checkWanted: () => undefined });
+    const orders = this.service.handlers(asker, WHOLE_CHANGES);
     const { snapshot = null, pool = null } = changes;
     const { job } = await orders['volume-copy']({ ...DB, snapshot, newName, newUniverse: 0, pool, limitBytes: null, request: null });
     return job;
@@ -80,7 +80,7 @@ export class CopyScene {
 
   /** Begins a copy to a file or an NBD server. */
   async export(target: string, changes: { force?: boolean; format?: 'raw' | 'qcow2' } = {}): Promise<JobView> {
-    const orders = this.service.handlers(LOCAL_ASKER, { run: (change) => change(WHOLE_TURN), checkWanted: () => undefined });
+    const orders = this.service.handlers(LOCAL_ASKER, WHOLE_CHANGES);
     const { force = false, format = null } = changes;
     const { job } = await orders['volume-export']({ ...DB, snapshot: null, target, format, force, limitBytes: null, request: null });
     return job;

@@ -50,6 +50,24 @@ export interface SceneOptions {
   readonly absent?: readonly string[];
 }
 
+/** Returns a request for volume db of 1 MiB in any pool. */
+export function createRequest(changes: Partial<CreateRequest> = {}): CreateRequest {
+  return {
+    name: 'db',
+    universe: 0,
+    sizeBytes: 1_048_576,
+    blockSizeBytes: 512,
+    pool: null,
+    thick: false,
+    readonly: false,
+    shared: false,
+    clients: null,
+    takeOver: null,
+    takeOverForce: false,
+    ...changes,
+  };
+}
+
 export class PoolScene {
   readonly directory: string;
   readonly pools: Pools;
@@ -132,24 +150,7 @@ export class PoolScene {
   }
 
   create(changes: Partial<CreateRequest> = {}, asker: Asker = LOCAL_ASKER, request: string | null = null): ReturnType<PoolVerbs['create']> {
-    return this.verbs.create(
-      {
-        name: 'db',
-        universe: 0,
-        sizeBytes: 1_048_576,
-        blockSizeBytes: 512,
-        pool: null,
-        thick: false,
-        readonly: false,
-        shared: false,
-        clients: null,
-        takeOver: null,
-        takeOverForce: false,
-        ...changes,
-      },
-      asker,
-      request,
-    );
+    return this.verbs.create(createRequest(changes), asker, request);
   }
 
   /** Returns a text that describes the volumes and removed volumes according to the manifests on disk. Tests compare these texts. */

@@ -65,6 +65,22 @@ export async function eachStop<V = null>(
   }
 }
 
+/** A step on disk that fails with EIO, once, as soon as `isOn` is true. Tests pass `reached` to the pools. */
+export class FailingStep {
+  isOn = false;
+  private readonly step: string;
+
+  constructor(step: string) {
+    this.step = step;
+  }
+
+  readonly reached = (step: string): void => {
+    if (!this.isOn || step !== this.step) return;
+    this.isOn = false;
+    throw Object.assign(new Error('EIO'), { code: 'EIO' });
+  };
+}
+
 /** Returns true for a step that makes a pool or creates a volume. These steps only prepare a test, so the tests do not stop them. */
 export function isBefore(step: string): boolean {
   return step.startsWith('pool:') || step.startsWith('create:');

@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 import { Asker, clientAsker, LOCAL_ASKER } from '../../pools/asker.ts';
 import { CopyScene } from '../../testing/copy-scene.ts';
 import { directory, openTwoPools, useTwoPools } from '../../testing/two-pools.ts';
-import { WHOLE_TURN } from '../../testing/whole-turn.ts';
+import { WHOLE_CHANGES, WHOLE_TURN } from '../../testing/whole-turn.ts';
 import { visibleError } from './visible-errors.ts';
 
 useTwoPools();
@@ -83,8 +83,7 @@ test('each order refuses a volume that the client may not attach as one that doe
   const { scene, service } = copies;
   await scene.create({ name: 'secret', pool: 'fast', sizeBytes: 65_536, clients: ['venus'] });
   await scene.snapshots.snapshot([{ name: 'secret', universe: 0, snapshot: 's' }], LOCAL_ASKER, null, WHOLE_TURN);
-  const changes = { run: <T>(change: (turn: typeof WHOLE_TURN) => Promise<T>) => change(WHOLE_TURN), checkWanted: () => undefined };
-  const orders = service.handlers(MANAGER, changes);
+  const orders = service.handlers(MANAGER, WHOLE_CHANGES);
   const job = { limitBytes: null, request: null };
   const all: Readonly<Record<string, (name: string) => unknown>> = {
     grow: (name) => scene.verbs.grow({ name, universe: 0 }, 131_072, MANAGER, null),
@@ -99,7 +98,7 @@ test('each order refuses a volume that the client may not attach as one that doe
     refresh: (name) => scene.images.refresh([{ name, universe: 0 }], MANAGER, null),
     imageRestore: (name) => scene.images.restore({ name, universe: 0 }, 1, MANAGER, null),
     split: (name) => scene.images.split({ name, universe: 0 }, MANAGER, null),
-    image: (name) => service.images.image({ name, universe: 0, newUniverse: 1, pool: null, limitBytes: null }, MANAGER, changes),
+    image: (name) => service.images.image({ name, universe: 0, newUniverse: 1, pool: null, limitBytes: null }, MANAGER, WHOLE_CHANGES),
     copy: (name) => orders['volume-copy']({ name, universe: 0, snapshot: null, newName: 'x', newUniverse: 0, pool: null, ...job }),
     copySnapshot: (name) => orders['volume-copy']({ name, universe: 0, snapshot: 's', newName: 'x', newUniverse: 0, pool: null, ...job }),
   };

@@ -30,7 +30,7 @@ export interface PreparedCopy {
   readonly id: string;
   readonly sizeBytes: number;
   /** Opens the content with which the file began; null if it began with zeros. Called when the files of the snapshot are open. */
-  openBase(): Promise<VolumeContent | null>;
+  readonly openBase: () => Promise<VolumeContent | null>;
 }
 
 export class CopyInPool {

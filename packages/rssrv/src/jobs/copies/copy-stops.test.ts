@@ -75,8 +75,8 @@ test('after a stop at each step, the next start finishes the copy', { timeout: S
     expect([step, Object.keys(volumesIn(at, 'slow'))]).toEqual([step, before ? [] : ['new']]);
     const again = await openCopies(at);
     await again.run();
-    await again.scene.pools.close();
     expect(again.scene.picture(), step).not.toContain('finding');
+    await again.scene.pools.close();
     const [job] = again.jobs.list;
     expect({ step, state: job?.state, reason: job?.reason, left: leftIn(at) }).toEqual({ step, state: 'done', reason: null, left: [] });
     // Block 1 is not checked, because the copy has a later content if the server stopped before the snapshot existed.

@@ -11,7 +11,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { LOCAL_ASKER } from '../../pools/asker.ts';
 import { type CopyHooks, CopyScene } from '../../testing/copy-scene.ts';
 import { PoolScene, type SceneOptions } from '../../testing/pool-scene.ts';
-import { WHOLE_TURN } from '../../testing/whole-turn.ts';
+import { WHOLE_CHANGES } from '../../testing/whole-turn.ts';
 import { formatOf } from './file-place.ts';
 import type { Convert } from './program.ts';
 import { nbdPlace } from './to-nbd.ts';
@@ -201,10 +201,7 @@ describe('refusals', () => {
     let text = '';
     let copies: CopyScene | null = null;
     const limited: Convert = async (order) => {
-      const { 'job-limit': limit } = copies!.service.handlers(LOCAL_ASKER, {
-        run: (change) => change(WHOLE_TURN),
-        checkWanted: () => undefined,
-      });
+      const { 'job-limit': limit } = copies!.service.handlers(LOCAL_ASKER, WHOLE_CHANGES);
       await Promise.resolve(limit({ id: '1', limitBytes: null, request: null })).catch(
         (thrown: unknown) => (text = (thrown as Error).message),
       );

@@ -17,7 +17,7 @@ import { LOCAL_ASKER } from '../../pools/asker.ts';
 import type { RangeCalls } from '../../pools/disk/data-file.ts';
 import { CopyScene } from '../../testing/copy-scene.ts';
 import { directory, openTwoPools, parent, useTwoPools } from '../../testing/two-pools.ts';
-import { WHOLE_TURN } from '../../testing/whole-turn.ts';
+import { WHOLE_CHANGES } from '../../testing/whole-turn.ts';
 import { IMPORT_PIECE_BYTES } from '../limits.ts';
 
 const SECTOR = 512;
@@ -50,7 +50,7 @@ async function opened(ports: Partial<JobServicePorts> = {}): Promise<CopyScene> 
 }
 
 async function ask(copies: CopyScene, source: string, changes: { format?: 'raw' | 'qcow2'; name?: string } = {}): Promise<JobView> {
-  const orders = copies.service.handlers(LOCAL_ASKER, { run: (change) => change(WHOLE_TURN), checkWanted: () => undefined });
+  const orders = copies.service.handlers(LOCAL_ASKER, WHOLE_CHANGES);
   const given = { source, format: null, name: 'db', universe: 0, pool: 'slow', blockSizeBytes: 512, limitBytes: null, request: null };
   return (await orders['volume-import']({ ...given, ...changes })).job;
 }

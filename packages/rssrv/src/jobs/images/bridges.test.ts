@@ -8,8 +8,7 @@ import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { expect, test } from 'vitest';
 import type { ServedVolume } from '../../storage/io/served-volume.ts';
 import { storageName } from '../../storage/files/storage-identity.ts';
-import type { Changes } from '../../pools/requests/requests.ts';
-import { WHOLE_TURN } from '../../testing/whole-turn.ts';
+import { WHOLE_CHANGES } from '../../testing/whole-turn.ts';
 import { LOCAL_ASKER } from '../../pools/asker.ts';
 import { snapshotPaths } from '../../pools/snapshots/snapshot-record.ts';
 import { poolPaths } from '../../pools/disk/pool-paths.ts';
@@ -21,7 +20,6 @@ import { BRIDGE_REPORT_MS, BRIDGED_SHOWN_MS } from '../limits.ts';
 
 const BLOCK_BYTES = 4_096;
 const SIZE_BYTES = 16 * BLOCK_BYTES;
-const CHANGES: Changes = { run: (change) => change(WHOLE_TURN), checkWanted: () => undefined };
 
 useTwoPools();
 
@@ -50,7 +48,7 @@ async function open(changes: Partial<ServedVolume> = {}, sync: () => Promise<voi
   const config = copies.scene.served.get('db@0')!;
   const data = config.path!;
   for (let block = 0; block < 8; block++) writeBlock(data, block, block + 1);
-  await copies.service.images.image({ ...DB, newUniverse: 1, pool: 'slow', limitBytes: null }, LOCAL_ASKER, CHANGES);
+  await copies.service.images.image({ ...DB, newUniverse: 1, pool: 'slow', limitBytes: null }, LOCAL_ASKER, WHOLE_CHANGES);
   await copies.run();
   const { states } = copies.scene.pools;
   const id = config.id!;
@@ -129,7 +127,7 @@ test('a refresh answers what was written before it', async () => {
   writeBlock(data, 3, 99);
   const later = new CopyScene(copies.scene);
   await later.jobs.load();
-  await later.service.images.refresh([{ name: 'db', universe: 1 }], null, LOCAL_ASKER, CHANGES);
+  await later.service.images.refresh([{ name: 'db', universe: 1 }], null, LOCAL_ASKER, WHOLE_CHANGES);
   await later.run();
   // The scene still reports the files of the first snapshot, which the refresh has removed.
   expect(await ask(3)).toBe(null);

@@ -9,15 +9,13 @@ import { expect, test } from 'vitest';
 import { LOCAL_ASKER } from '../../pools/asker.ts';
 import { snapshotPaths } from '../../pools/snapshots/snapshot-record.ts';
 import type { JobServicePorts } from '../service/job-service.ts';
-import type { Changes } from '../../pools/requests/requests.ts';
 import { snapshotsOf } from '../../snapshots/snapshot-rules.ts';
 import { CopyScene, DB } from '../../testing/copy-scene.ts';
+import { again, BLOCK_BYTES, blocksIn, blocksOf, finishedAfter, leftIn, SIZE_BYTES, write } from '../../testing/image-scene.ts';
 import { eachStop, type Run, type Stop } from '../../testing/stopped-verbs.ts';
-import { WHOLE_TURN } from '../../testing/whole-turn.ts';
-import { directory, openCopies, openTwoPools, useTwoPools, writeBlock } from '../../testing/two-pools.ts';
+import { WHOLE_CHANGES, WHOLE_TURN } from '../../testing/whole-turn.ts';
+import { directory, openCopies, openTwoPools, useTwoPools } from '../../testing/two-pools.ts';
 
-const BLOCK_BYTES = 4_096;
-const SIZE_BYTES = 16 * BLOCK_BYTES;
 const STOPS_MS = 120_000;
 /**
  * Steps at which these tests stop the server. The job has further steps, which make and remove a snapshot; other tests stop the server at
@@ -27,39 +25,10 @@ const STEPS = new Set([
   ...['move: begun', 'restore: data', 'snapshot: prepared', 'change: commit', 'rollback: replaced', 'snapshot: commit'],
   ...['move: discarded', 'snapshot removal: commit'],
 ]);
-const CHANGES: Changes = { run: (change) => change(WHOLE_TURN), checkWanted: () => undefined };
 
 useTwoPools();
 
-/** Writes to the file that the server serves, as a client would. */
-function write({ scene }: CopyScene, universe: number, block: number, value: number): void {
-  const file = [...scene.served.values()].find((one) => one.universe === universe)!.path!;
-  writeBlock(file, block, value);
-}
-
-function blocksIn(file: string): number[] {
-  const content = fs.readFileSync(file);
-  return [0, 1, 2, 3].map((block) => content[block * BLOCK_BYTES]!);
-}
-
-/** Returns the bytes of the first blocks of the volume in its pool. */
-function blocksOf(at: string): number[] {
-  const folder = path.join(at, 'fast', 'volumes');
-  return blocksIn(path.join(folder, fs.readdirSync(folder)[0]!, 'data'));
-}
-
-function leftIn(at: string): string[] {
-  const all = fs.readdirSync(at, { recursive: true }) as string[];
-  return all.filter((file) => /\/moving\/.|\/removed\/.|\.new/.test(file));
-}
-
-const restore = (copies: CopyScene) => copies.service.images.restore(DB, 1, null, LOCAL_ASKER, CHANGES);
-
-/** Reopens the pools in a new scene, because a scene can run its jobs only once. */
-async function again(copies: CopyScene): Promise<CopyScene> {
-  await copies.scene.pools.close();
-  return openCopies(copies.scene.directory);
-}
+const restore = (copies: CopyScene) => copies.service.images.restore(DB, 1, null, LOCAL_ASKER, WHOLE_CHANGES);
 
 /**
  * Returns a scene in which the blocks of the volume are filled with [7, 99, 8, 0], and those of its image with [7, 0, 8, 66]. When the
@@ -70,7 +39,7 @@ async function withImage(at: string): Promise<CopyScene> {
   await copies.scene.create({ pool: 'fast', sizeBytes: SIZE_BYTES });
   write(copies, 0, 0, 7);
   write(copies, 0, 2, 8);
-  await copies.service.images.image({ ...DB, newUniverse: 1, pool: 'slow', limitBytes: null }, LOCAL_ASKER, CHANGES);
+  await copies.service.images.image({ ...DB, newUniverse: 1, pool: 'slow', limitBytes: null }, LOCAL_ASKER, WHOLE_CHANGES);
   await copies.run();
   write(copies, 0, 1, 99);
   write(copies, 1, 3, 66);
@@ -82,7 +51,7 @@ test('a volume gets the content of its image, of which only what clients have wr
   expect(await restore(copies)).toMatchObject({ state: 'waiting', from: 'slow', to: 'fast', newName: 'db' });
   await copies.run();
   expect(copies.jobs.list.at(-1)).toMatchObject({ state: 'done', doneBytes: BLOCK_BYTES });
-  expect(blocksOf(directory)).toEqual([7, 0, 8, 66]);
+  expect(blocksOf(directory, 'fast')).toEqual([7, 0, 8, 66]);
   const [fast, slow] = copies.scene.pools.states;
   const [manifest] = fast!.volumes.values();
   const kept = snapshotsOf({ pool: fast!, manifest: manifest! }).list.find(({ name }) => name.startsWith('before-restore-'))!;
@@ -107,9 +76,9 @@ test('a file that another refresh has put beside the image meanwhile is not comp
   });
   await restore(copies);
   await copies.run();
-  expect(blocksOf(directory)).toEqual([7, 99, 8, 0]);
+  expect(blocksOf(directory, 'fast')).toEqual([7, 99, 8, 0]);
   await (await again(copies)).run();
-  expect(blocksOf(directory)).toEqual([7, 0, 8, 66]);
+  expect(blocksOf(directory, 'fast')).toEqual([7, 0, 8, 66]);
 });
 
 test('after a stop at each step, the volume has its old content or that of the image, and the next start finishes it', {
@@ -123,21 +92,12 @@ test('after a stop at each step, the volume has its old content or that of the i
     await copies.run();
     await copies.scene.pools.close();
   };
-  const check = async ({ step, at }: Stop): Promise<void> => {
-    const first = await openCopies(at);
-    const found = JSON.stringify(blocksOf(at));
-    expect([step, found]).toEqual([step, expect.stringMatching(/^\[7,(99,8,0|0,8,66)\]$/)]);
+  const check = async (stop: Stop): Promise<void> => {
+    const { found, states, isAsked } = await finishedAfter(stop, 'fast', [7, 0, 8, 66]);
+    expect([stop.step, found]).toEqual([stop.step, expect.stringMatching(/^\[7,(99,8,0|0,8,66)\]$/)]);
     seen.add(found);
-    await first.scene.pools.close();
-    const after = await openCopies(at);
-    await after.run();
-    const isAsked = after.jobs.list.length > 1;
-    expect([step, after.jobs.list.map(({ state }) => state), leftIn(at)]).toEqual([step, isAsked ? ['done', 'done'] : ['done'], []]);
-    if (isAsked) expect([step, blocksOf(at)]).toEqual([step, [7, 0, 8, 66]]);
-    const kept = [...after.scene.pools.states[0]!.snapshots.values()][0]!.list.filter(({ name }) => name.startsWith('before-restore-'));
-    expect([step, kept.length]).toEqual([step, isAsked ? 1 : 0]);
-    expect(after.scene.picture(), step).not.toContain('finding');
-    await after.scene.pools.close();
+    const kept = [...states[0]!.snapshots.values()][0]!.list.filter(({ name }) => name.startsWith('before-restore-'));
+    expect([stop.step, kept.length]).toEqual([stop.step, isAsked ? 1 : 0]);
   };
   const isLeftOut = (step: string, index: number, all: readonly string[]): boolean => !STEPS.has(step) || all.includes(step, index + 1);
   expect(await eachStop(run, check, { isLeftOut })).toEqual(expect.arrayContaining([...STEPS]));
@@ -152,7 +112,7 @@ test('without what both pools have, everything is copied', async () => {
   copies = await again(copies);
   await restore(copies);
   await copies.run();
-  expect([blocksOf(directory), copies.jobs.list.at(-1)!.doneBytes]).toEqual([[7, 0, 8, 66], 3 * BLOCK_BYTES]);
+  expect([blocksOf(directory, 'fast'), copies.jobs.list.at(-1)!.doneBytes]).toEqual([[7, 0, 8, 66], 3 * BLOCK_BYTES]);
   await copies.scene.pools.close();
 });
 
@@ -165,7 +125,7 @@ test('a volume that has grown keeps its size, and the rest is zeros', async () =
   await copies.run();
   const [manifest] = copies.scene.pools.states[0]!.volumes.values();
   const content = fs.readFileSync(path.join(directory, 'fast', 'volumes', manifest!.id, 'data'));
-  expect([blocksOf(directory), manifest!.sizeBytes, content.length, content[20 * BLOCK_BYTES]]).toEqual([
+  expect([blocksOf(directory, 'fast'), manifest!.sizeBytes, content.length, content[20 * BLOCK_BYTES]]).toEqual([
     [7, 0, 8, 66],
     2 * SIZE_BYTES,
     2 * SIZE_BYTES,
@@ -196,7 +156,7 @@ test('a volume that grows while it is restored is served, gets the content of it
   await copies.run();
   const [manifest] = copies.scene.pools.states[0]!.volumes.values();
   const content = fs.readFileSync(path.join(directory, 'fast', 'volumes', manifest!.id, 'data'));
-  expect([blocksOf(directory), content[20 * BLOCK_BYTES], content.length]).toEqual([[7, 0, 8, 66], 0, 3 * SIZE_BYTES]);
+  expect([blocksOf(directory, 'fast'), content[20 * BLOCK_BYTES], content.length]).toEqual([[7, 0, 8, 66], 0, 3 * SIZE_BYTES]);
   expect([copies.jobs.list.at(-1)?.state, copies.scene.picture().includes('finding'), leftIn(directory)]).toEqual(['done', false, []]);
   await copies.scene.pools.close();
 });
@@ -211,11 +171,11 @@ test('a volume that a client holds is not restored, also if the client came afte
   copies.scene.used.add(id);
   await copies.run();
   expect(copies.jobs.list.at(-1)).toMatchObject({ state: 'failed', reason: 'Volume db is in use' });
-  expect([blocksOf(directory), leftIn(directory), copies.scene.served.has('db@0')]).toEqual([[7, 99, 8, 0], [], true]);
+  expect([blocksOf(directory, 'fast'), leftIn(directory), copies.scene.served.has('db@0')]).toEqual([[7, 99, 8, 0], [], true]);
   copies = await again(copies);
   await restore(copies);
   await copies.run();
-  expect(blocksOf(directory)).toEqual([7, 0, 8, 66]);
+  expect(blocksOf(directory, 'fast')).toEqual([7, 0, 8, 66]);
   await copies.scene.pools.close();
 });
 
@@ -225,6 +185,6 @@ test('a relation that ends before the job does ends the job, and the volume is a
   await copies.scene.images.split({ name: 'db', universe: 1 }, LOCAL_ASKER, null);
   await copies.run();
   expect(copies.jobs.list.at(-1)).toMatchObject({ state: 'failed', reason: 'db@1 is no image of volume db any more' });
-  expect([blocksOf(directory), leftIn(directory)]).toEqual([[7, 99, 8, 0], []]);
+  expect([blocksOf(directory, 'fast'), leftIn(directory)]).toEqual([[7, 99, 8, 0], []]);
   await copies.scene.pools.close();
 });

@@ -7,52 +7,26 @@ import path from 'node:path';
 import { expect, test } from 'vitest';
 import { Asker, LOCAL_ASKER } from '../../pools/asker.ts';
 import type { Manifest } from '../../pools/disk/manifest.ts';
-import type { Changes } from '../../pools/requests/requests.ts';
 import { eachStop, isBefore, type Run, type Stop } from '../../testing/stopped-verbs.ts';
-import { WHOLE_TURN } from '../../testing/whole-turn.ts';
+import { WHOLE_CHANGES } from '../../testing/whole-turn.ts';
 import { snapshotsOf } from '../../snapshots/snapshot-rules.ts';
-import { type CopyHooks, CopyScene, DB } from '../../testing/copy-scene.ts';
+import { CopyScene, DB } from '../../testing/copy-scene.ts';
+import { again, BLOCK_BYTES, blocksOf, fileOf, finishedAfter, leftIn, SIZE_BYTES, write } from '../../testing/image-scene.ts';
 import type { SceneOptions } from '../../testing/pool-scene.ts';
-import { directory, openCopies, useTwoPools, writeBlock } from '../../testing/two-pools.ts';
+import { directory, openCopies, useTwoPools } from '../../testing/two-pools.ts';
 
-const BLOCK_BYTES = 4_096;
-const SIZE_BYTES = 16 * BLOCK_BYTES;
 const STOPS_MS = 120_000;
 const IMAGE = { name: 'db', universe: 1 };
-const CHANGES: Changes = { run: (change) => change(WHOLE_TURN), checkWanted: () => undefined };
 
 useTwoPools();
-
-function fileOf({ scene }: CopyScene, universe: number): string {
-  return [...scene.served.values()].find((one) => one.universe === universe)!.path!;
-}
-
-/** Writes to the file that the server serves, as a client would. */
-function write(copies: CopyScene, universe: number, block: number, value: number): void {
-  writeBlock(fileOf(copies, universe), block, value);
-}
-
-/** Returns the bytes of the first blocks of the only volume in the pool; null if the pool has no volume. */
-function blocksOf(at: string, pool: string): number[] | null {
-  const folder = path.join(at, pool, 'volumes');
-  const [id] = fs.existsSync(folder) ? fs.readdirSync(folder) : [];
-  if (id === undefined) return null;
-  const content = fs.readFileSync(path.join(folder, id, 'data'));
-  return [0, 1, 2, 3].map((block) => content[block * BLOCK_BYTES]!);
-}
-
-function leftIn(at: string): string[] {
-  const all = fs.readdirSync(at, { recursive: true }) as string[];
-  return all.filter((file) => /\/moving\/.|\/removed\/.|\.new/.test(file));
-}
 
 function image({ scene }: CopyScene): Manifest {
   return [...scene.pools.states[1]!.volumes.values()][0]!;
 }
 
 const make = (copies: CopyScene) =>
-  copies.service.images.image({ ...DB, newUniverse: 1, pool: 'slow', limitBytes: null }, LOCAL_ASKER, CHANGES);
-const refresh = (copies: CopyScene) => copies.service.images.refresh([IMAGE], null, LOCAL_ASKER, CHANGES);
+  copies.service.images.image({ ...DB, newUniverse: 1, pool: 'slow', limitBytes: null }, LOCAL_ASKER, WHOLE_CHANGES);
+const refresh = (copies: CopyScene) => copies.service.images.refresh([IMAGE], null, LOCAL_ASKER, WHOLE_CHANGES);
 
 /**
  * Makes an image in the other pool, of a volume whose blocks are filled with [7, 0, 8, 0]. During the copy, a client writes block 1 of the
@@ -69,12 +43,6 @@ async function withImage(at: string, options: Partial<SceneOptions> = {}): Promi
   await copies.run();
   isOver = true;
   return copies;
-}
-
-/** Reopens the pools in a new scene, because a scene can run its jobs only once. */
-async function again(copies: CopyScene, options: Partial<SceneOptions> = {}, hooks: CopyHooks = {}): Promise<CopyScene> {
-  await copies.scene.pools.close();
-  return openCopies(copies.scene.directory, options, hooks);
 }
 
 test('an image in another pool has the content of one moment, and a refresh copies what differs', async () => {
@@ -105,8 +73,8 @@ test('after a stop at each step of a new image, there is none or the whole of it
     expect([step, found === null || found[0] === 7]).toEqual([step, true]);
     const after = await openCopies(at);
     await after.run();
-    await after.scene.pools.close();
     expect(after.scene.picture(), step).not.toContain('finding');
+    await after.scene.pools.close();
     // If the server stopped before it had saved the job, there is no job now.
     const [job] = after.jobs.list;
     expect([step, job?.state ?? 'done', leftIn(at)]).toEqual([step, 'done', []]);
@@ -126,20 +94,11 @@ test('after a stop at each step of a refresh, the image has its old content or t
     await copies.run();
     await copies.scene.pools.close();
   };
-  await eachStop(run, async ({ step, at }) => {
-    const first = await openCopies(at);
-    const found = JSON.stringify(blocksOf(at, 'slow'));
-    expect([step, found]).toEqual([step, expect.stringMatching(/^\[7,(0|99),8,0\]$/)]);
-    expect([step, first.scene.served.get('db@1')?.pool?.trouble]).toEqual([step, undefined]);
+  await eachStop(run, async (stop) => {
+    const { found, served } = await finishedAfter(stop, 'slow', [7, 99, 8, 0]);
+    expect([stop.step, found]).toEqual([stop.step, expect.stringMatching(/^\[7,(0|99),8,0\]$/)]);
+    expect([stop.step, served.get('db@1')?.pool?.trouble]).toEqual([stop.step, undefined]);
     seen.add(found);
-    await first.scene.pools.close();
-    const after = await openCopies(at);
-    await after.run();
-    const isAsked = after.jobs.list.length > 1;
-    expect([step, after.jobs.list.map(({ state }) => state), leftIn(at)]).toEqual([step, isAsked ? ['done', 'done'] : ['done'], []]);
-    if (isAsked) expect([step, blocksOf(at, 'slow')]).toEqual([step, [7, 99, 8, 0]]);
-    expect(after.scene.picture(), step).not.toContain('finding');
-    await after.scene.pools.close();
   });
   expect(seen).toEqual(new Set(['[7,0,8,0]', '[7,99,8,0]']));
 });
@@ -231,9 +190,9 @@ test('a split image keeps nothing for a refresh, and a job that refreshes it mea
 
 test('two images of one volume are refreshed one after the other', async () => {
   const copies = await again(await withImage(directory));
-  await copies.service.images.image({ ...DB, newUniverse: 2, pool: 'slow', limitBytes: null }, LOCAL_ASKER, CHANGES);
+  await copies.service.images.image({ ...DB, newUniverse: 2, pool: 'slow', limitBytes: null }, LOCAL_ASKER, WHOLE_CHANGES);
   await copies.run();
-  const both = copies.service.images.refresh([IMAGE, { ...IMAGE, universe: 2 }], null, LOCAL_ASKER, CHANGES);
+  const both = copies.service.images.refresh([IMAGE, { ...IMAGE, universe: 2 }], null, LOCAL_ASKER, WHOLE_CHANGES);
   await expect(both).rejects.toMatchObject({
     code: 'E_USAGE',
     message: 'Two of these images, in other pools, are of volume db: refresh them one after the other',
@@ -268,14 +227,18 @@ test('several images are refreshed all or none, if a job of one of them cannot b
   let copies = await withImage(directory);
   await copies.scene.create({ name: 'log', pool: 'fast', sizeBytes: SIZE_BYTES });
   copies = await again(copies);
-  await copies.service.images.image({ name: 'log', universe: 0, newUniverse: 1, pool: 'slow', limitBytes: null }, LOCAL_ASKER, CHANGES);
+  await copies.service.images.image(
+    { name: 'log', universe: 0, newUniverse: 1, pool: 'slow', limitBytes: null },
+    LOCAL_ASKER,
+    WHOLE_CHANGES,
+  );
   await copies.run();
   copies = await again(copies);
-  const orders = copies.service.handlers(LOCAL_ASKER, CHANGES);
+  const orders = copies.service.handlers(LOCAL_ASKER, WHOLE_CHANGES);
   const copy = { name: 'log', universe: 0, snapshot: null, newName: 'new', newUniverse: 0, pool: 'slow', limitBytes: null, request: null };
   await orders['volume-copy'](copy);
   const both = [IMAGE, { name: 'log', universe: 1 }];
-  await expect(copies.service.images.refresh(both, null, LOCAL_ASKER, CHANGES)).rejects.toMatchObject({ code: 'E_BUSY' });
+  await expect(copies.service.images.refresh(both, null, LOCAL_ASKER, WHOLE_CHANGES)).rejects.toMatchObject({ code: 'E_BUSY' });
   await copies.run();
   expect(copies.jobs.list.slice(2).map(({ kind, name, state }) => [kind, name, state])).toEqual([
     ['copy', 'log', 'done'],
@@ -291,10 +254,14 @@ test.each(['fails', 'is cancelled'])(
     let copies = await withImage(directory);
     await copies.scene.create({ name: 'log', pool: 'fast', sizeBytes: SIZE_BYTES });
     copies = await again(copies);
-    await copies.service.images.image({ name: 'log', universe: 0, newUniverse: 1, pool: 'slow', limitBytes: null }, LOCAL_ASKER, CHANGES);
+    await copies.service.images.image(
+      { name: 'log', universe: 0, newUniverse: 1, pool: 'slow', limitBytes: null },
+      LOCAL_ASKER,
+      WHOLE_CHANGES,
+    );
     await copies.run();
     copies = await again(copies);
-    const jobs = await copies.service.images.refresh([IMAGE, { name: 'log', universe: 1 }], null, LOCAL_ASKER, CHANGES);
+    const jobs = await copies.service.images.refresh([IMAGE, { name: 'log', universe: 1 }], null, LOCAL_ASKER, WHOLE_CHANGES);
     if (how === 'fails') await copies.scene.images.split(IMAGE, LOCAL_ASKER, null);
     else await copies.jobs.cancel(jobs![0]!.id);
     await copies.run();
@@ -311,7 +278,7 @@ test('a client learns neither the names of other pools nor of volumes that it ma
   const copies = await withImage(directory);
   const asker = new Asker('web', { role: 'manage', pools: ['fast'], limitBytes: null });
   const image = (name: string, pool: string) =>
-    copies.service.images.image({ name, universe: 0, newUniverse: 2, pool, limitBytes: null }, asker, CHANGES);
+    copies.service.images.image({ name, universe: 0, newUniverse: 2, pool, limitBytes: null }, asker, WHOLE_CHANGES);
   for (const pool of ['none', 'slow']) {
     await expect(image('db', pool)).rejects.toMatchObject({ code: 'E_RIGHTS' });
     await expect(copies.copy('new', { pool }, asker)).rejects.toMatchObject({ code: 'E_RIGHTS' });

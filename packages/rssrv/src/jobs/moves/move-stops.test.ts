@@ -79,8 +79,8 @@ test('after a stop at each step, the volume is in one pool, and the next start f
     await first.scene.pools.close();
     const again = await openMoves(at);
     await again.run();
-    await again.scene.pools.close();
     expect(again.scene.picture(), step).not.toContain('finding');
+    await again.scene.pools.close();
     expect({ step, pools: found(at).pools, left: found(at).left }).toEqual({ step, pools: ['slow'], left: [] });
     expect(found(at).values[0], step).toBe(7);
     // After the commit point, none of the last writes may be missing.

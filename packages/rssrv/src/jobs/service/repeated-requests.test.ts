@@ -10,7 +10,7 @@ import { LOCAL_ASKER } from '../../pools/asker.ts';
 import { stampOf } from '../../pools/requests/request-stamp.ts';
 import { CopyScene, DB } from '../../testing/copy-scene.ts';
 import { directory, openTwoPools, useTwoPools } from '../../testing/two-pools.ts';
-import { WHOLE_TURN } from '../../testing/whole-turn.ts';
+import { WHOLE_CHANGES } from '../../testing/whole-turn.ts';
 
 const SIZE_BYTES = 64 * 1024;
 
@@ -27,8 +27,7 @@ async function opened(): Promise<CopyScene> {
   return copies;
 }
 
-const ordersOf = (copies: CopyScene) =>
-  copies.service.handlers(LOCAL_ASKER, { run: (change) => change(WHOLE_TURN), checkWanted: () => undefined });
+const ordersOf = (copies: CopyScene) => copies.service.handlers(LOCAL_ASKER, WHOLE_CHANGES);
 const stamp = (method: string, params: object): string => stampOf({ node: null, id: 'r1', method, params });
 
 const MOVE = { ...DB, from: null, pool: 'slow', limitBytes: null };

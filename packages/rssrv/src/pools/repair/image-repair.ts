@@ -4,18 +4,9 @@
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { ImageRelation, Manifest, PreparedRefresh } from '../disk/manifest.ts';
-import type { PoolFiles } from '../disk/pool-files.ts';
 import { checkNotMoving } from './move-repair.ts';
 import { SnapshotFiles } from '../snapshots/snapshot-files.ts';
-
-/** The fields of PoolState (catalogue.ts) that this file needs. */
-export interface ImagePool {
-  readonly isOpen: boolean;
-  readonly trouble: string | null;
-  readonly volumes: ReadonlyMap<string, Manifest>;
-  readonly removed: ReadonlyMap<string, { readonly manifest: Manifest }>;
-  readonly unreadable: ReadonlySet<string>;
-}
+import type { ImagePool, Perform, RepairedPool } from './repaired-pool.ts';
 
 /** Throws E_BUSY if a refresh of the image is unfinished. */
 export function checkNotRefreshing({ name, universe, image }: Manifest): void {
@@ -60,13 +51,10 @@ export function refreshed(
   return { ofId, ofName, ofUniverse, momentMs, refresh: id };
 }
 
-/**
- * Settles the interrupted refreshes in all pools. `perform` executes work on a pool. If `perform` returns false, the work has failed,
- * and `perform` has given the pool a `trouble`.
- */
-export async function settleImages<State extends ImagePool, Pool extends { state: State; readonly files: PoolFiles }>(
+/** Settles the interrupted refreshes in all pools. */
+export async function settleImages<State extends ImagePool, Pool extends RepairedPool<State>>(
   pools: readonly Pool[],
-  perform: (pool: Pool, work: (files: PoolFiles) => Promise<void>) => Promise<boolean>,
+  perform: Perform<Pool>,
 ): Promise<void> {
   for (const pool of pools) {
     for (const manifest of pool.state.volumes.values()) {

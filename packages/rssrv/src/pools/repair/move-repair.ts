@@ -4,20 +4,8 @@
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { Manifest } from '../disk/manifest.ts';
-import type { PoolFiles } from '../disk/pool-files.ts';
-import type { VolumeSnapshots } from '../snapshots/snapshot-scan.ts';
 import { MoveFiles } from '../moves/move-files.ts';
-
-/** The fields of PoolState (catalogue.ts) that this file needs. */
-export interface MovePool {
-  readonly identity: { readonly id: string } | null;
-  readonly isOpen: boolean;
-  readonly trouble: string | null;
-  readonly volumes: ReadonlyMap<string, Manifest>;
-  readonly removed: ReadonlyMap<string, { readonly manifest: Manifest }>;
-  readonly snapshots: ReadonlyMap<string, VolumeSnapshots>;
-  readonly unreadable: ReadonlySet<string>;
-}
+import type { MovePool, Perform, RepairedPool } from './repaired-pool.ts';
 
 /** Throws E_BUSY if the last step of a move of the volume is unfinished, because the volume may then be in either pool. */
 export function checkNotMoving({ name, universe, movedTo }: Manifest): void {
@@ -43,13 +31,10 @@ export function mayBeLeft({ id, movedFrom }: Manifest, pools: readonly MovePool[
   return source === undefined || source.trouble !== null || source.volumes.has(id) || source.unreadable.has(id);
 }
 
-/**
- * Settles the interrupted moves in all pools. `perform` executes work on a pool. If `perform` returns false, the work has failed, and
- * `perform` has given the pool a `trouble`.
- */
-export async function settleMoves<State extends MovePool, Pool extends { state: State; readonly files: PoolFiles }>(
+/** Settles the interrupted moves in all pools. */
+export async function settleMoves<State extends MovePool, Pool extends RepairedPool<State>>(
   pools: readonly Pool[],
-  perform: (pool: Pool, work: (files: PoolFiles) => Promise<void>) => Promise<boolean>,
+  perform: Perform<Pool>,
 ): Promise<void> {
   for (const pool of pools) {
     for (const manifest of pool.state.volumes.values()) {
@@ -76,10 +61,10 @@ export async function settleMoves<State extends MovePool, Pool extends { state: 
   }
 }
 
-async function put<State extends MovePool, Pool extends { state: State; readonly files: PoolFiles }>(
+async function put<State extends MovePool, Pool extends RepairedPool<State>>(
   pool: Pool,
   manifest: Manifest,
-  perform: (pool: Pool, work: (files: PoolFiles) => Promise<void>) => Promise<boolean>,
+  perform: Perform<Pool>,
 ): Promise<void> {
   if (!(await perform(pool, (files) => files.replaceManifest(manifest)))) return;
   pool.state = { ...pool.state, volumes: new Map(pool.state.volumes).set(manifest.id, manifest) };

@@ -7,21 +7,13 @@ import { type Manifest, otherParts, type PartRecord } from '../disk/manifest.ts'
 import { poolPaths } from '../disk/pool-paths.ts';
 import type { FoundPart } from '../disk/pool-scan.ts';
 import { filesOf } from '../snapshots/snapshot-record.ts';
-import { NO_SNAPSHOTS, type VolumeSnapshots } from '../snapshots/snapshot-scan.ts';
+import { NO_SNAPSHOTS } from '../snapshots/snapshot-scan.ts';
+import type { SnapshotPool } from './repaired-pool.ts';
 
 /** The fields of PoolState (catalogue.ts) that the plan needs. */
-export interface PartPool {
-  readonly name: string;
-  readonly path: string;
-  readonly identity: { readonly id: string } | null;
-  readonly isOpen: boolean;
-  readonly trouble: string | null;
-  readonly volumes: ReadonlyMap<string, Manifest>;
-  readonly removed: ReadonlyMap<string, { readonly manifest: Manifest }>;
-  readonly snapshots: ReadonlyMap<string, VolumeSnapshots>;
+export interface PartPool extends SnapshotPool {
   readonly purging: ReadonlyMap<string, Manifest>;
   readonly parts: ReadonlyMap<string, FoundPart>;
-  readonly unreadable: ReadonlySet<string>;
 }
 
 export type PartAction =

@@ -3,19 +3,12 @@
 
 import type { PoolFiles } from '../disk/pool-files.ts';
 import { type PartAction, type PartPool, planParts } from './part-plan.ts';
+import type { Perform, RepairedPool } from './repaired-pool.ts';
 
-export interface RepairedPool<State extends PartPool> {
-  state: State;
-  readonly files: PoolFiles;
-}
-
-/**
- * Executes the plan. `perform` executes work on a pool. If `perform` returns false, the work has failed, and `perform` has given the
- * pool a `trouble`. Returns true if an action was executed.
- */
+/** Executes the plan. Returns true if an action was executed. */
 export async function settleParts<State extends PartPool, Pool extends RepairedPool<State>>(
   pools: readonly Pool[],
-  perform: (pool: Pool, work: (files: PoolFiles) => Promise<void>) => Promise<boolean>,
+  perform: Perform<Pool>,
 ): Promise<boolean> {
   let isAnyDone = false;
   // The plan is made again until it is empty, because the deletion of the last part of a volume makes the action `forget` possible.

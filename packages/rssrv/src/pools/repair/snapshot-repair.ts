@@ -2,25 +2,11 @@
 // manifest of the volume decides. `isToExist` is pure, and `settleSnapshots` executes its decisions. Invariants: either all snapshots of
 // a group exist, or none. While the deciding file cannot be read, a prepared snapshot does not change. Rules: P2.
 
-import type { Manifest } from '../disk/manifest.ts';
-import type { PoolFiles } from '../disk/pool-files.ts';
 import { poolPaths } from '../disk/pool-paths.ts';
 import { SnapshotFiles } from '../snapshots/snapshot-files.ts';
 import type { SnapshotRecord, SnapshotRemoval } from '../snapshots/snapshot-record.ts';
 import { byTime, NO_SNAPSHOTS, type VolumeSnapshots } from '../snapshots/snapshot-scan.ts';
-
-/** The fields of PoolState (catalogue.ts) that this file needs. */
-export interface SnapshotPool {
-  readonly name: string;
-  readonly path: string;
-  readonly identity: { readonly id: string } | null;
-  readonly isOpen: boolean;
-  readonly trouble: string | null;
-  readonly volumes: ReadonlyMap<string, Manifest>;
-  readonly removed: ReadonlyMap<string, { readonly manifest: Manifest }>;
-  readonly snapshots: ReadonlyMap<string, VolumeSnapshots>;
-  readonly unreadable: ReadonlySet<string>;
-}
+import type { Perform, RepairedPool, SnapshotPool } from './repaired-pool.ts';
 
 /** Returns true if the prepared snapshot must be committed, false if it must be deleted, and null if the deciding file cannot be read. */
 export function isToExist(pool: SnapshotPool, record: SnapshotRecord, pools: readonly SnapshotPool[]): boolean | null {
@@ -58,13 +44,10 @@ export function pendingFindings(pool: SnapshotPool, pools: readonly SnapshotPool
   );
 }
 
-/**
- * Settles the prepared snapshots in all pools. `perform` executes work on a pool. If `perform` returns false, the work has failed, and
- * `perform` has given the pool a `trouble`.
- */
-export async function settleSnapshots<State extends SnapshotPool, Pool extends { state: State; readonly files: PoolFiles }>(
+/** Settles the prepared snapshots in all pools. */
+export async function settleSnapshots<State extends SnapshotPool, Pool extends RepairedPool<State>>(
   pools: readonly Pool[],
-  perform: (pool: Pool, work: (files: PoolFiles) => Promise<void>) => Promise<boolean>,
+  perform: Perform<Pool>,
 ): Promise<void> {
   for (const pool of pools) {
     for (const [volumeId, { pending }] of pool.state.snapshots) {

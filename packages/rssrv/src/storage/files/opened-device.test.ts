@@ -4,7 +4,6 @@
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { POOL_RUN_REQUESTS } from '../limits.ts';
 import { EXTENT } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
@@ -101,22 +100,7 @@ test('a block device is read, written, zeroed and flushed, and starts in the poo
 
 test('a block device has its own size, is held exclusively, and is never grown', async (context) => {
   const device = needLoopDevice(context);
-  const volume: ServerVolumeConfig = {
-    name: 'disk',
-    type: 'auto',
-    path: device,
-    sizeBytes: null,
-    blockSizeBytes: 4096,
-    readonly: false,
-    universe: 0,
-    clients: null,
-    shared: false,
-    id: null,
-    sameContent: null,
-    takeOver: null,
-    takeOverForce: false,
-    line: 1,
-  };
+  const volume = volumeConfig({ name: 'disk', path: device, blockSizeBytes: 4096 });
   const ports = { memoryDirectory: directory, fileSystemOf: () => Promise.resolve('other' as const) };
   const storage = await openStorage(volume, 'id', ports, false);
   expect(storage.type).toBe('block');
