@@ -10,18 +10,23 @@
 #   ready watched  up: an end without farewell is a  kept FD ID NOTE   for each held descriptor, at the start
 #                  crash; it answers `alive?`        life N WHY        how the previous child ended; `-`: the first child
 #   keep ID FD NOTE   -> ok ID, or no ID ERRNO       alive?            the child must answer
+#   keep-of ID PID FD NOTE   like keep, but of process PID, which the child has started
 #   note ID NOTE      changes the note
 #   drop ID           -> gone ID
+#   at N ID           -> at N FD, or no N ERRNO: the number that the held descriptor has here (helpers/inherit.pl copies it)
 #   alive             the answer to `alive?`
 #   again             restart the child at once when it has ended
 #   farewell          do not restart it
 # Notes and WHY contain no line ends. Only the child interprets notes.
+# RSIO_KEEPER has the child's number of the link, the number of the child, and the version of this protocol. A restart keeps the keeper of
+# the version before, so the child uses keep-of and at only if the version is at least 2, and the keeper sends new lines only as answers.
 
 use strict;
 use POSIX ();
 use Socket;
 my ($prctl, $bound, $starter, $file, $node, $lives, $settled, $shortest, $longest, $quiet, $patience, @command) = @ARGV;
 my ($pidfd_open, $pidfd_getfd) = (434, 438);
+my $version = 2;
 # The process name that pgrep finds. The arguments stay unchanged, so that ps shows the command and a longer name does not overwrite the
 # environment.
 my $name = "rsiod: keeper\0";
@@ -109,7 +114,7 @@ sub begin {
     syscall($prctl + 0, 1, 9, 0, 0, 0);
     POSIX::_exit(126) if getppid() != $keeper;
     $SIG{$_} = 'DEFAULT' for qw(TERM INT HUP PIPE);
-    $ENV{RSIO_KEEPER} = 3 + $first . " $life";
+    $ENV{RSIO_KEEPER} = 3 + $first . " $life $version";
     # glibc returns only larger memory to the system when it is freed, by default from 128 KiB on. Buffers of 64 KiB would stay with rsiod.
     $ENV{MALLOC_MMAP_THRESHOLD_} //= 65536;
     if (!$first) { delete $ENV{$_} for qw(NODE_CHANNEL_FD NODE_CHANNEL_SERIALIZATION_MODE RSIO_BACKGROUND); }
@@ -128,19 +133,37 @@ sub begin {
   answer("life $life $why");
 }
 
+sub parent_of {
+  my ($pid) = @_;
+  open(my $file, '<', '/proc/' . ($pid + 0) . '/stat') or return 0;
+  return join('', <$file>) =~ /^.*\) \S (\d+)/s ? $1 : 0;
+}
+
+# Copies a descriptor of the child, or of a process that the child has started. Returns a negative number and sets $! if it cannot.
+sub copy_of {
+  my ($pid, $fd) = @_;
+  my $process = syscall($pidfd_open, $pid + 0, 0);
+  return -1 if $process < 0;
+  # If another process has got the number since then, the kernel copies nothing.
+  my $is_ours = $pid == $child || parent_of($pid) == $child;
+  my $copy = $is_ours ? syscall($pidfd_getfd, $process, $fd + 0, 0) : -1;
+  my $errno = $is_ours ? $! + 0 : POSIX::EPERM();
+  POSIX::close($process);
+  $! = $errno;
+  return $copy;
+}
+
 sub hear {
   my ($line) = @_;
   my ($verb, $id, $rest) = split ' ', $line, 3;
-  if ($verb eq 'keep') {
-    my ($fd, $note) = split ' ', $rest, 2;
-    my $process = syscall($pidfd_open, $child + 0, 0);
-    my $copy = $process < 0 ? -1 : syscall($pidfd_getfd, $process, $fd + 0, 0);
-    my $errno = $! + 0;
-    POSIX::close($process) if $process >= 0;
-    if ($copy < 0) { answer("no $id $errno"); return; }
+  if ($verb eq 'keep' || $verb eq 'keep-of') {
+    my ($pid, $fd, $note) = split ' ', $verb eq 'keep' ? "$child $rest" : $rest, 3;
+    my $copy = copy_of($pid, $fd);
+    if ($copy < 0) { answer("no $id " . ($! + 0)); return; }
     $kept{$id} = [$copy, $note];
     answer("ok $id");
   }
+  elsif ($verb eq 'at') { answer(exists $kept{$rest} ? "at $id $kept{$rest}[0]" : "no $id " . POSIX::ENOENT()); }
   elsif ($verb eq 'note') { $kept{$id}[1] = $rest if exists $kept{$id}; }
   elsif ($verb eq 'drop') {
     my $entry = delete $kept{$id};

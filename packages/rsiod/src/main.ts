@@ -20,7 +20,7 @@ import { plural } from '@rsio/common/lib/units';
 import { copyToStderr, type DaemonLog, openLog } from '@rsio/common/log/log';
 import { ClientDaemon } from './daemon.ts';
 import { deviceFacts } from './frontends/system/device-choice.ts';
-import { keeperAbove, keeperFor, wantsKeeper } from './keeper/keeper-choice.ts';
+import { type KeeperAbove, keeperAbove, keeperFor, wantsKeeper } from './keeper/keeper-choice.ts';
 import { KEEPER_VARIABLE, KeeperLink } from './keeper/keeper-link.ts';
 import { nextIdentity } from './network/identity.ts';
 
@@ -37,7 +37,7 @@ interface Setup {
   readonly config: RscltConfig;
   readonly paths: RsiodPaths;
   readonly foreground: boolean;
-  readonly above: { readonly fd: number; readonly life: number } | null;
+  readonly above: KeeperAbove | null;
   /** Reason why this machine cannot run a keeper; null if it can. */
   readonly keeperLack: string | null;
   /** True if systemd has connected the output to the journal. */
@@ -73,7 +73,7 @@ async function work(daemon: Daemon, { config, paths, above, keeperLack }: Setup,
     log.error('The keeper has ended. This process ends, too, because another daemon may be started now');
     process.exit(1);
   };
-  const link = above === null ? null : new KeeperLink(above.fd, { clock: systemClock, lost });
+  const link = above === null ? null : new KeeperLink(above, { clock: systemClock, lost });
   const keeper = link === null ? null : { link, inheritance: await link.begun() };
   const { life = 1, why = '' } = keeper?.inheritance ?? {};
   if (life > 1) log.warn(`Restart ${life - 1}: the previous process has ended (${why})`);

@@ -59,13 +59,18 @@ export function withoutKeeper(config: RscltConfig, facts: DeviceFacts, lack: str
   return { obstacle: null, warning: mayHaveDevices(config, facts) ? warning : null };
 }
 
-/**
- * Returns the descriptor of the link to the keeper, and the number of this process. The keeper numbers its children from 1. Returns null if
- * there is no keeper.
- */
-export function keeperAbove(environment: NodeJS.ProcessEnv): { readonly fd: number; readonly life: number } | null {
-  const [fd, life] = (environment[KEEPER_VARIABLE] ?? '').split(' ').map(Number);
-  return fd !== undefined && life !== undefined && Number.isInteger(fd) && life > 0 ? { fd, life } : null;
+/** What the environment says of the keeper above this process. The keeper numbers its children from 1. */
+export interface KeeperAbove {
+  /** Descriptor of the link to the keeper. */
+  readonly fd: number;
+  readonly life: number;
+  readonly version: number;
+}
+
+/** Returns null if there is no keeper. Keepers of older releases do not name the version of their protocol, which is 1. */
+export function keeperAbove(environment: NodeJS.ProcessEnv): KeeperAbove | null {
+  const [fd, life, version = 1] = (environment[KEEPER_VARIABLE] ?? '').split(' ').map(Number);
+  return fd !== undefined && life !== undefined && Number.isInteger(fd) && life > 0 ? { fd, life, version } : null;
 }
 
 export interface KeeperSetup {

@@ -10,8 +10,8 @@ import { RsError } from '@rsio/common/lib/errors';
 import { KEEPER_ANSWER_MS, KEPT_DEVICES_MAX, KEPT_NOTE_MAX_BYTES } from './limits.ts';
 
 /**
- * Environment variable with two numbers: the descriptor of the link and the number of this child. The keeper sets the variable for its
- * child, and the child removes it.
+ * Environment variable with numbers: the descriptor of the link, the number of this child, and the version of the keeper's protocol. The
+ * keeper sets the variable for its child, and the child removes it.
  */
 export const KEEPER_VARIABLE = 'RSIO_KEEPER';
 
@@ -34,14 +34,26 @@ export interface KeeperLinkPorts {
   readonly lost: () => void;
 }
 
+interface Answer {
+  readonly verb: string;
+  /** The errno if the verb is `no`, or the keeper's number of the descriptor if the verb is `at`. */
+  readonly value: number;
+}
+
+const ANSWERS: ReadonlySet<string> = new Set(['ok', 'no', 'gone', 'at']);
+/** A restart of rsiod keeps the keeper of the version before. An older keeper does not answer questions about other processes. */
+const OTHERS_VERSION = 2;
+
 interface Question {
-  readonly answer: (errno: number | null) => void;
+  readonly answer: (answer: Answer | null) => void;
   readonly timer: Timer;
 }
 
 export class KeeperLink {
   private readonly ports: KeeperLinkPorts;
   private readonly fd: number;
+  /** True if the keeper can hold descriptors of processes that this process has started. */
+  readonly holdsForOthers: boolean;
   private readonly socket: Socket;
   private readonly questions = new Map<number, Question>();
   private readonly found: Kept[] = [];
@@ -51,9 +63,10 @@ export class KeeperLink {
   private inheritance: ((inheritance: Inheritance) => void) | null = null;
 
   /** `fd` is the descriptor whose number is in the environment variable KEEPER_VARIABLE. */
-  constructor(fd: number, ports: KeeperLinkPorts) {
+  constructor({ fd, version }: { readonly fd: number; readonly version: number }, ports: KeeperLinkPorts) {
     this.ports = ports;
     this.fd = fd;
+    this.holdsForOthers = version >= OTHERS_VERSION;
     this.socket = new Socket({ fd, readable: true, writable: true });
     this.socket.setEncoding('utf8');
     this.socket.on('data', (text: string) => this.receive(text));
@@ -74,15 +87,29 @@ export class KeeperLink {
   }
 
   /** Lets the keeper hold a copy of a descriptor until `drop`. Returns the id under which the keeper holds the copy. Throws E_SYSTEM. */
-  async keep(fd: number, note: string): Promise<number> {
-    if (this.held.size >= KEPT_DEVICES_MAX) throw new RsError('E_SYSTEM', `The keeper already holds ${KEPT_DEVICES_MAX} devices`);
-    const id = this.nextId++;
-    this.held.add(id);
-    const errno = await this.request(id, `keep ${id} ${fd} ${checked(note)}`);
-    if (errno === 0) return id;
-    this.held.delete(id);
-    const why = errno === null ? `it did not answer within ${KEEPER_ANSWER_MS / 1000} s` : `errno ${errno}`;
-    throw new RsError('E_SYSTEM', `The keeper cannot hold the device (${why})`);
+  keep(fd: number, note: string): Promise<number> {
+    return this.hold((id) => `keep ${id} ${fd}`, note);
+  }
+
+  /** Like `keep`, but `fd` is a descriptor of the process `pid`, which this process has started. */
+  async keepOf(pid: number, fd: number, note: string): Promise<number> {
+    this.needVersion();
+    return await this.hold((id) => `keep-of ${id} ${pid} ${fd}`, note);
+  }
+
+  /**
+   * Returns the numbers that held descriptors have in the keeper, for `inheritCommand`. A number is valid until `drop`. Throws E_SYSTEM.
+   */
+  async places(ids: readonly number[]): Promise<number[]> {
+    this.needVersion();
+    return await Promise.all(
+      ids.map(async (id) => {
+        const question = this.nextId++;
+        const answer = await this.request(question, `at ${question} ${id}`);
+        if (answer?.verb === 'at') return answer.value;
+        throw new RsError('E_SYSTEM', `The keeper cannot find the device ${id} (${reason(answer)})`);
+      }),
+    );
   }
 
   note(id: number, note: string): void {
@@ -105,7 +132,24 @@ export class KeeperLink {
     this.send('farewell');
   }
 
-  private request(id: number, line: string): Promise<number | null> {
+  private needVersion(): void {
+    if (this.holdsForOthers) return;
+    const remedy = 'unmount its devices, and stop and start rsiod (a restart keeps the keeper)';
+    throw new RsError('E_SYSTEM', `The keeper is of an older version and holds no devices of other processes: ${remedy}`);
+  }
+
+  private async hold(line: (id: number) => string, note: string): Promise<number> {
+    if (this.held.size >= KEPT_DEVICES_MAX) throw new RsError('E_SYSTEM', `The keeper already holds ${KEPT_DEVICES_MAX} devices`);
+    const id = this.nextId++;
+    const question = `${line(id)} ${checked(note)}`;
+    this.held.add(id);
+    const answer = await this.request(id, question);
+    if (answer?.verb === 'ok') return id;
+    this.held.delete(id);
+    throw new RsError('E_SYSTEM', `The keeper cannot hold the device (${reason(answer)})`);
+  }
+
+  private request(id: number, line: string): Promise<Answer | null> {
     return new Promise((resolve) => {
       const timer = this.ports.clock.after(KEEPER_ANSWER_MS, () => this.answered(id, null));
       this.questions.set(id, { answer: resolve, timer });
@@ -141,17 +185,20 @@ export class KeeperLink {
       } else if (verb === 'life') {
         this.inheritance?.({ kept: this.found, life: id, why: [second, ...rest].join(' ') });
       } else if (verb === 'alive?') this.send('alive');
-      else if (verb === 'ok' || verb === 'gone') this.answered(id, 0);
-      else if (verb === 'no') this.answered(id, Number(second));
+      else if (verb !== undefined && ANSWERS.has(verb)) this.answered(id, { verb, value: Number(second) });
     }
   }
 
-  private answered(id: number, errno: number | null): void {
+  private answered(id: number, answer: Answer | null): void {
     const question = this.questions.get(id);
     this.questions.delete(id);
     question?.timer.cancel();
-    question?.answer(errno);
+    question?.answer(answer);
   }
+}
+
+function reason(answer: Answer | null): string {
+  return answer === null ? `it did not answer within ${KEEPER_ANSWER_MS / 1000} s` : `errno ${answer.value}`;
 }
 
 function checked(note: string): string {

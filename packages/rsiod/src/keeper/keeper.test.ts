@@ -114,6 +114,9 @@ it(
       expect(said()).toEqual(expect.arrayContaining([expect.stringMatching(new RegExp(`^${run} heard kept \\d+ 3 {"name": "c"}$`))]));
     }
     expect(said().filter((line) => line.startsWith('file'))).toEqual(['file 1 a 12', 'file 3 c 0', 'file 1 a 12', 'file 3 c 0']);
+    // Releases before version 2 know only these lines.
+    const verbs = said().flatMap((line) => /^\d heard (\S+)/.exec(line)?.[1] ?? []);
+    expect([...new Set(verbs)].toSorted()).toEqual(['gone', 'kept', 'life', 'ok']);
     expect(said()).toContain('2 heard life 2 signal 9');
     expect(said()).toContain('3 heard life 3 exit code 7');
     // The keeper sets this malloc threshold. With the default threshold, the memory of 64 KiB requests would not be returned to the system.
@@ -268,7 +271,7 @@ it('a process is a keeper only if its variable says so, and the root is the same
   expect(keeperAbove({})).toBeNull();
   expect(keeperAbove({ RSIO_KEEPER: 'x 1' })).toBeNull();
   expect(keeperAbove({ RSIO_KEEPER: '4 0' })).toBeNull();
-  expect(keeperAbove({ RSIO_KEEPER: '4 2' })).toEqual({ fd: 4, life: 2 });
+  expect(keeperAbove({ RSIO_KEEPER: '4 2' })).toEqual({ fd: 4, life: 2, version: 1 });
   needPrograms(context, 'perl');
   const found = keeperFor({ life: 0, root: '', logFile: '/log', node: 'big-2' });
   if (typeof found !== 'string') expect(found.wrap(['node', 'main.js'], 3, false).slice(-4)).toEqual(['node', 'main.js', '--root', '/']);
