@@ -84,7 +84,7 @@ export const FOLDERS = {
   'packages/rssrv/src/volumes/holds': 'the clients that have a volume open, also after restarts; hold-rules.ts decides which client may',
   'packages/rssrv/src/volumes/statistics': 'counters of the sessions, and their views',
   'packages/rssrv/src/volumes/throttle': 'limits of the I/O of volumes and clients, divided among sessions; pauses and stops',
-  'packages/rsiod/helpers': 'programs beside the daemon: the keeper, and the maker of loop device nodes',
+  'packages/rsiod/helpers': 'programs beside the daemon: the keeper, heirs of its descriptors, the maker of loop device nodes',
   'packages/rsiod/src': 'the client daemon: main, daemon (wiring), reloads of the configuration',
   'packages/rsiod/src/attachments': 'attached volumes, wanted volumes, offers of servers',
   'packages/rsiod/src/control': 'control methods, their views, events, metrics, the time of the last backup of each volume',

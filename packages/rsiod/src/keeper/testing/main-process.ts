@@ -37,7 +37,6 @@ async function makeDescriptors(): Promise<void> {
   const [socket] = (await once(server, 'connection')) as [Socket];
   const handle: unknown = Reflect.get(socket, '_handle');
   client.write('data in the socket', () => process.send?.([fd, Reflect.get(handle as object, 'fd')]));
-  setInterval(() => undefined, 1_000);
 }
 
 /** Says what the inherited descriptors are, and ends. A read from the socket takes its data. */
