@@ -1,6 +1,7 @@
 // Cases about a client with several data processes: sessions beside each other, which of them a new session ends (S9), and volumes that move
 // between data processes (H1). Invariant: at the end of each case, the second node holds nothing.
 
+import { randomUUID } from 'node:crypto';
 import { FEATURE } from '@rsio/protocol/wire/features';
 import { DATA_PROCESSES_MAX } from '@rsio/protocol/wire/limits';
 import { OP } from '@rsio/protocol/wire/frames';
@@ -109,9 +110,10 @@ export const DATA_PROCESS_CASES: readonly ServerCase[] = [
     'A data process of another process of the same instance is refused with E_OTHER_MACHINE while any session of the client has a path',
     async (target) => {
       target.newInstance(1);
-      const [main, second] = [await begins(target, 0, 'process-1'), await begins(target, 1, 'process-1')];
+      const process = randomUUID();
+      const [main, second] = [await begins(target, 0, process), await begins(target, 1, process)];
       await leaves(main);
-      const copy = target.identity(1, { process: 'process-2', dataProcess: 2 });
+      const copy = target.identity(1, { process: randomUUID(), dataProcess: 2 });
       await refusedWith('E_OTHER_MACHINE', RawClient.login(target.place(), copy));
       await second.call({ op: OP.LIST });
       target.newInstance(1);

@@ -2,11 +2,12 @@
 // and which requests never wait. The tests in volumes/throttle/ test how limits are divided among sessions; the tests in test/integration
 // use real processes. Rules: G37. docs/PROTOCOL.md, Limits.
 
+import type { IoLimits } from '@rsio/common/config/schema/types';
 import { FLAG, OP } from '@rsio/protocol/wire/frames';
 import { encodeHeartbeat } from '@rsio/protocol/wire/message-codec';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { beforeEach, expect, test } from 'vitest';
-import type { ThrottleSetting } from '../volumes/throttle/throttle-messages.ts';
+import { ALL_VOLUMES, type ThrottleSetting } from '../volumes/throttle/throttle-messages.ts';
 import { type RawPath, SessionScene } from '../testing/raw-client.ts';
 
 const FREE: ThrottleSetting = { rates: null, reportMs: null, halt: null };
@@ -164,13 +165,26 @@ test('a limit that ends lets all go on, and the handle has no throttle any more'
 });
 
 test('the limit of a client holds over volumes that have none', async () => {
-  scene.session.volumes.throttles.receive({ type: 'client-rates', rates: { iops: null, bytesPerSecond: 512 * 10, burstMs: 100 } });
+  const tellAll = (rates: IoLimits | null, reportMs: number | null): void =>
+    scene.session.volumes.throttles.receive({
+      type: 'throttle',
+      volumeId: ALL_VOLUMES,
+      number: 7,
+      setting: { rates, reportMs, halt: null },
+    });
+  tellAll({ iops: null, bytesPerSecond: 512 * 10, burstMs: 100 }, 50);
+  expect(scene.throttled).toEqual([{ what: 'in-force', volumeId: ALL_VOLUMES, number: 7 }]);
   scene.clock.advance(1_000);
   path.io(OP.WRITE, { slot: 0, seq: 1 }, 0, 1, 1, FLAG.FUA);
   for (let slot = 1; slot < 4; slot++) path.io(OP.READ, { slot, seq: 1 }, slot * 8);
   await scene.turn();
   expect(scene.session.figures(true).volumes[0]).toMatchObject({ heldBy: 'client-bandwidth' });
-  scene.session.volumes.throttles.receive({ type: 'client-rates', rates: null });
+  scene.clock.advance(50);
+  expect(scene.throttled.at(-1)).toMatchObject({
+    what: 'used',
+    volumes: [{ volumeId: ALL_VOLUMES, requests: 2, bytes: 2 * 512, isHungry: true }],
+  });
+  tellAll(null, null);
   await scene.turn();
   expect(scene.session.figures(true).volumes[0]).toMatchObject({ heldByLimit: 0, heldBy: null });
   expect(scene.session.volumes.get(1)?.throttle).toBeNull();

@@ -149,7 +149,6 @@ export class SessionHost {
         this.session.volumes.gates.receive(message);
         return;
       case 'throttle':
-      case 'client-rates':
         this.session.volumes.throttles.receive(message);
         return;
       case 'figures':

@@ -4,6 +4,7 @@
 
 import { RsError } from '@rsio/common/lib/errors';
 import { ADMIN_PER_SESSION_MAX, VOTES_PER_SESSION_MAX } from '@rsio/protocol/wire/limits';
+import { ALL_VOLUMES } from '../../volumes/throttle/throttle-messages.ts';
 import type { FromSession, SessionRequest } from './channel.ts';
 import { ASKS_MAX } from '../limits.ts';
 
@@ -49,8 +50,8 @@ export class SessionGuard {
       case 'space':
         return this.isCurrent('space', message.volumeId) || !message.isWaiting;
       case 'throttled':
-        if (message.report.what === 'used') for (const { volumeId } of message.report.volumes) this.isCurrent('throttled', volumeId);
-        else this.isCurrent('throttled', message.report.volumeId);
+        for (const { volumeId } of message.report.what === 'used' ? message.report.volumes : [message.report])
+          if (volumeId !== ALL_VOLUMES) this.isCurrent('throttled', volumeId);
         return true;
       case 'figures':
         for (const { volumeId } of message.figures.volumes) this.isCurrent('figures', volumeId);

@@ -1,6 +1,7 @@
 // The limits of all volumes and clients, in the listener. Tells each session its limits, divides the limit of a volume among the sessions
-// that have it open (share-book.ts), and records what holds the I/O of each session. Invariants: a session receives the limits of a volume
-// before the answer to its OPEN. A session that has ended has no share. A volume without limits and halts has no book.
+// that have it open, and the limit of a client among its sessions (share-book.ts). Records what holds the I/O of each session. Invariants: a
+// session receives the limits of a volume before the answer to its OPEN. A session that has ended has no share. A volume without limits and
+// halts has no book, and neither has a client without limits.
 
 import { limitsOrNull } from '@rsio/common/config/schema/io-limits';
 import type { IoLimits, RssrvConfig } from '@rsio/common/config/schema/types';
@@ -14,7 +15,10 @@ import type { Halts } from './halts.ts';
 import { heldText } from './held-text.ts';
 import { HELD_REPORTS, SHARE_CONFIRM_MS, SHARE_PLAN_MS, SHARE_REPORT_MS, SHARE_REPORTERS } from '../limits.ts';
 import { type Share, ShareBook, type ShareOrder } from './share-book.ts';
-import type { HeldBy, ThrottleMessage, ThrottleReport } from './throttle-messages.ts';
+import { ALL_VOLUMES, type HeldBy, type ThrottleMessage, type ThrottleReport } from './throttle-messages.ts';
+
+/** An id of a volume has no blanks. */
+const CLIENT_PREFIX = 'client ';
 
 export interface LimitedSession {
   readonly id: string;
@@ -49,11 +53,10 @@ interface Held {
 
 export class Bandwidth {
   private readonly ports: BandwidthPorts;
+  /** Keyed by volume id, or by the key of a client. */
   private readonly books = new Map<string, ShareBook>();
-  /** The limits in force, keyed by volume id. A volume without limits has no entry. */
+  /** The limits in force, keyed by volume id, or by the key of a client. A volume or client without limits has no entry. */
   private limits: ReadonlyMap<string, IoLimits> = new Map();
-  /** Maps a session id to the client's limits that the session has received. */
-  private readonly ofClients = new Map<string, IoLimits | null>();
   /** What holds the I/O: maps a session id to a map from volume id to the text. */
   private readonly held = new Map<string, Map<string, Held>>();
   private number = 0;
@@ -75,10 +78,9 @@ export class Bandwidth {
   }
 
   /** Must be called for a new session. Before this call, only the message that begins the session may be sent to it. */
-  began({ id, client, workerSession }: LimitedSession): void {
-    const rates = this.clientLimits(client.node);
-    this.ofClients.set(id, rates);
-    if (rates !== null) workerSession.send({ type: 'client-rates', rates });
+  began({ id, client }: LimitedSession): void {
+    const key = clientKey(client.node);
+    if (this.isLimited(key)) this.tell(key, this.bookOf(key).add(id, this.nowMs()));
   }
 
   /** Must be called when a session is granted a volume, before its OPEN is answered. */
@@ -87,30 +89,32 @@ export class Bandwidth {
     this.tell(volumeId, this.bookOf(volumeId).add(id, this.nowMs()));
   }
 
-  report({ id }: LimitedSession, report: ThrottleReport): void {
+  report({ id, client }: LimitedSession, report: ThrottleReport): void {
+    const keyOf = (volumeId: string): string => (volumeId === ALL_VOLUMES ? clientKey(client.node) : volumeId);
     if (report.what === 'used') {
       for (const use of report.volumes) {
-        const [limits, book] = [this.limits.get(use.volumeId), this.books.get(use.volumeId)];
+        const key = keyOf(use.volumeId);
+        const [limits, book] = [this.limits.get(key), this.books.get(key)];
         if (limits === undefined || book === undefined) continue;
         book.used(id, useOf(use, limits, report.overMs));
-        this.planLater(use.volumeId, reportMs(book.size));
+        this.planLater(key, reportMs(book.size));
       }
       return;
     }
-    const { volumeId, number } = report;
-    const book = this.books.get(volumeId);
+    const { number } = report;
+    const key = keyOf(report.volumeId);
+    const book = this.books.get(key);
     if (book === undefined) return;
     if (report.what === 'unused') {
-      this.tell(volumeId, book.remove(id, number, this.nowMs()));
-      if (book.size === 0) this.books.delete(volumeId);
+      this.tell(key, book.remove(id, number, this.nowMs()));
+      if (book.size === 0) this.books.delete(key);
       return;
     }
     book.confirmed(id, number);
-    if (book.size > 1) this.planLater(volumeId, SHARE_PLAN_MS);
+    if (book.size > 1) this.planLater(key, SHARE_PLAN_MS);
   }
 
   sessionEnded(id: string): void {
-    this.ofClients.delete(id);
     this.held.delete(id);
     for (const [volumeId, book] of [...this.books]) {
       this.tell(volumeId, book.remove(id, Number.POSITIVE_INFINITY, this.nowMs()));
@@ -124,12 +128,6 @@ export class Bandwidth {
     this.limits = this.configured();
     for (const id of new Set([...before.keys(), ...this.limits.keys()]))
       if (!isDeepStrictEqual(before.get(id), this.limits.get(id))) this.tellAll(id);
-    for (const session of this.ports.sessions()) {
-      const rates = this.clientLimits(session.client.node);
-      if (isDeepStrictEqual(rates, this.ofClients.get(session.id) ?? null)) continue;
-      this.ofClients.set(session.id, rates);
-      session.workerSession.send({ type: 'client-rates', rates });
-    }
   }
 
   /** Takes the report of a session. Clients learn that their I/O is held, or is no longer held, after HELD_REPORTS equal reports. */
@@ -179,6 +177,10 @@ export class Bandwidth {
       const id = own === null ? null : this.ports.volumes().standing(volume).id;
       if (own !== null && id !== null) limits.set(id, own);
     }
+    for (const { name, limits: given } of this.ports.config().rights) {
+      const own = limitsOrNull(given);
+      if (own !== null) limits.set(clientKey(name), own);
+    }
     return limits;
   }
 
@@ -217,8 +219,9 @@ export class Bandwidth {
       return;
     }
     const there = new Set(known?.sessions);
-    for (const { id, uses } of this.ports.sessions())
-      if (!there.has(id) && uses.has(volumeId)) this.tell(volumeId, this.bookOf(volumeId).add(id, nowMs));
+    for (const { id, uses, client } of this.ports.sessions())
+      if (!there.has(id) && (uses.has(volumeId) || clientKey(client.node) === volumeId))
+        this.tell(volumeId, this.bookOf(volumeId).add(id, nowMs));
   }
 
   private tell(volumeId: string, orders: readonly ShareOrder[]): void {
@@ -229,7 +232,7 @@ export class Bandwidth {
     const users = this.books.get(volumeId)?.size ?? 1;
     for (const { session, number, isDivided, ...share } of orders)
       sessions.get(session)?.workerSession.send({
-        ...{ type: 'throttle', volumeId, number },
+        ...{ type: 'throttle', volumeId: isClientKey(volumeId) ? ALL_VOLUMES : volumeId, number },
         setting: {
           rates: limits === null ? null : shareOf(limits, share),
           reportMs: isDivided && limits !== null ? reportMs(users) : null,
@@ -265,6 +268,15 @@ export class Bandwidth {
   private nowMs(): number {
     return this.ports.clock.monotonicMs();
   }
+}
+
+/** Returns the key of a client's limits, which is the id of no volume. */
+function clientKey(node: string): string {
+  return `${CLIENT_PREFIX}${node}`;
+}
+
+function isClientKey(key: string): boolean {
+  return key.startsWith(CLIENT_PREFIX);
 }
 
 /** Returns the interval in ms at which the sessions of a volume report, if this number of sessions has the volume open. */

@@ -1,15 +1,21 @@
-// The limits of one session: those of its client, and its shares of the limits of its volumes. Begins the waiting requests, with one
-// timer for the session. Invariants: a volume waits only for its own limits and the client's, never for another volume. A handle without
+// The limits of one session: its shares of the limits of its client and of its volumes. Begins the waiting requests, with one timer for the
+// session. Invariants: a volume waits only for its own limits and the client's, never for another volume. A handle without
 // a limit has no throttle and costs nothing. If a handle is closed, its waiting requests end with STALE and are not executed, and the
 // client sends them again. The session confirms each setting once. See docs/PROTOCOL.md, Limits.
 
-import type { IoLimits } from '@rsio/common/config/schema/types';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { EarliestTimer } from '@rsio/common/lib/earliest-timer';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { Allowance } from './allowance.ts';
 import { HELD_WAIT_MIN_MS } from '../limits.ts';
-import { type HeldFigures, NOTHING_HELD, type ShareUse, type ThrottleMessage, type ThrottleReport } from './throttle-messages.ts';
+import {
+  ALL_VOLUMES,
+  type HeldFigures,
+  NOTHING_HELD,
+  type ThrottleMessage,
+  type ThrottleReport,
+  type ThrottleSetting,
+} from './throttle-messages.ts';
 import { type HeldRequest, type ThrottledHandle, VolumeThrottle } from './volume-throttle.ts';
 
 export interface ThrottlePorts {
@@ -38,8 +44,11 @@ export class SessionThrottles {
 
   receive(message: ThrottleMessage): void {
     const nowMs = this.ports.clock.monotonicMs();
-    if (message.type === 'client-rates') this.setClient(message.rates, nowMs);
+    const { volumeId, number } = message;
+    if (volumeId === ALL_VOLUMES) this.setClient(message.setting, nowMs);
     else this.set(message, nowMs);
+    this.ports.report({ what: 'in-force', volumeId, number });
+    this.reportLater(nowMs);
     this.pump();
   }
 
@@ -95,18 +104,17 @@ export class SessionThrottles {
     this.reporter = null;
   }
 
-  private set({ volumeId, number, setting }: Extract<ThrottleMessage, { type: 'throttle' }>, nowMs: number): void {
+  private set({ volumeId, number, setting }: ThrottleMessage, nowMs: number): void {
     const throttle = this.byVolume.get(volumeId) ?? this.added(volumeId);
     throttle.number = number;
     throttle.set(setting, nowMs);
     if (throttle.isStopped) throttle.endHeld(null, STATUS.STOPPED);
     this.assign(throttle);
-    this.ports.report({ what: 'in-force', volumeId, number });
-    this.reportLater(nowMs);
   }
 
-  private setClient(rates: IoLimits | null, nowMs: number): void {
+  private setClient({ rates, reportMs }: ThrottleSetting, nowMs: number): void {
     this.ofClient.set(rates, nowMs);
+    this.ofClient.reportMs = reportMs;
     for (const { volume } of this.ports.handles()) if (!this.byVolume.has(volume.id)) this.added(volume.id);
     for (const throttle of this.byVolume.values()) this.assign(throttle);
   }
@@ -143,26 +151,24 @@ export class SessionThrottles {
   }
 
   /**
-   * Plans the next report. The interval until then is the longest of all volumes with shared limits, so that one report covers all
-   * these volumes.
+   * Plans the next report. The interval until then is the longest of all shared limits, so that one report covers all of them.
    */
   private reportLater(nowMs: number): void {
-    const divided = this.divided;
-    if (this.reporter !== null || divided.length === 0) return;
-    const reportMs = Math.max(...divided.map((throttle) => throttle.reportMs ?? 0));
+    const intervals = [this.ofClient, ...this.byVolume.values()].flatMap(({ reportMs }) => (reportMs === null ? [] : [reportMs]));
+    if (this.reporter !== null || intervals.length === 0) return;
+    const reportMs = Math.max(...intervals);
     this.reportedMs = nowMs;
     this.reporter = this.ports.clock.after(reportMs, () => this.reportUse());
-  }
-
-  private get divided(): VolumeThrottle[] {
-    return [...this.byVolume.values()].filter(({ reportMs }) => reportMs !== null);
   }
 
   /** Reports the use of limits that the session shares with other sessions. */
   private reportUse(): void {
     this.reporter = null;
     const nowMs = this.ports.clock.monotonicMs();
-    const volumes = this.divided.map((throttle) => throttle.used(nowMs)).filter((use): use is ShareUse => use !== null);
+    const divided = [...this.byVolume.values()].filter(({ reportMs }) => reportMs !== null);
+    const volumes = divided.map((throttle) => throttle.used(nowMs)).filter((use) => use !== null);
+    const ofClient = this.ofClient.reportMs === null ? null : this.ofClient.used(this.waiting.size > 0, nowMs);
+    if (ofClient !== null) volumes.push({ volumeId: ALL_VOLUMES, ...ofClient });
     if (volumes.length > 0) this.ports.report({ what: 'used', overMs: nowMs - this.reportedMs, volumes });
     this.reportLater(nowMs);
   }

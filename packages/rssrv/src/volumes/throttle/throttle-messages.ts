@@ -7,7 +7,10 @@ import type { IoLimits } from '@rsio/common/config/schema/types';
 /** The halt of a volume. If the volume is paused, all its I/O waits for `leftMs`. If the volume is stopped, all its I/O is refused. */
 export type Halt = { readonly kind: 'paused'; readonly leftMs: number } | { readonly kind: 'stopped' };
 
-/** The limits of a session on a volume. */
+/** Stands for all volumes of the client, in place of a volume id. The ids of volumes are UUIDs. */
+export const ALL_VOLUMES = 'all';
+
+/** The limits of a session on a volume, or on all volumes of its client. */
 export interface ThrottleSetting {
   /** The session's share of the limits, as rates. A rate of 0 means that other sessions have the whole limit at present. */
   readonly rates: IoLimits | null;
@@ -16,13 +19,15 @@ export interface ThrottleSetting {
   readonly halt: Halt | null;
 }
 
-export type ThrottleMessage =
-  /** `number` grows with each message about the volume to this session. */
-  | { readonly type: 'throttle'; readonly volumeId: string; readonly number: number; readonly setting: ThrottleSetting }
-  /** The limits of the client over all its volumes; null if the client has no limits. */
-  | { readonly type: 'client-rates'; readonly rates: IoLimits | null };
+/** `volumeId`: a volume or ALL_VOLUMES. `number` grows with each message about the volume to this session. */
+export interface ThrottleMessage {
+  readonly type: 'throttle';
+  readonly volumeId: string;
+  readonly number: number;
+  readonly setting: ThrottleSetting;
+}
 
-/** The I/O of a session on a volume since its last report. */
+/** The I/O of a session on a volume, or on all its volumes, since its last report. */
 export interface ShareUse {
   readonly volumeId: string;
   readonly requests: number;

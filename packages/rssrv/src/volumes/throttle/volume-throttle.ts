@@ -31,20 +31,11 @@ export class VolumeThrottle {
   /** Number of the last setting; -1 if no setting was received. A session receives no setting if only its client has limits. */
   number = -1;
   isStopped = false;
-  reportMs: number | null = null;
   private pausedUntilMs: number | null = null;
   private readonly own = new Allowance();
   /** The allowance of the client, which all its volumes share. */
   private readonly ofClient: Allowance;
   private readonly queue = new FixedQueue<HeldRequest>(SLOTS);
-  private usedRequests = 0;
-  private usedBytes = 0;
-  private isHungry = false;
-  /**
-   * True if the last report said that the session uses the volume. Initially true, so that an idle session reports once that it uses
-   * nothing.
-   */
-  private wasReported = true;
 
   constructor(volumeId: string, ofClient: Allowance) {
     this.volumeId = volumeId;
@@ -53,7 +44,7 @@ export class VolumeThrottle {
 
   set({ rates, reportMs, halt }: ThrottleSetting, nowMs: number): void {
     this.own.set(rates, nowMs);
-    this.reportMs = reportMs;
+    this.own.reportMs = reportMs;
     this.isStopped = halt?.kind === 'stopped';
     this.pausedUntilMs = halt?.kind === 'paused' ? nowMs + halt.leftMs : null;
   }
@@ -61,6 +52,11 @@ export class VolumeThrottle {
   /** True if the volume has no limit of its own, and is neither paused nor stopped. */
   get isFree(): boolean {
     return this.own.isUnlimited && !this.isStopped && this.pausedUntilMs === null;
+  }
+
+  /** Interval at which the session must report its use; null if no other session has a share. */
+  get reportMs(): number | null {
+    return this.own.reportMs;
   }
 
   get held(): number {
@@ -118,20 +114,10 @@ export class VolumeThrottle {
     return this.own.heldBy(nowMs);
   }
 
-  /**
-   * Returns the use since the last call; null if nothing was used since the last call, and an earlier call has already reported that
-   * nothing is used.
-   */
+  /** Returns the use since the last call, as Allowance.used does. */
   used(nowMs: number): ShareUse | null {
-    const { volumeId, usedRequests: requests, usedBytes: bytes } = this;
-    const isHungry = this.isHungry || (this.queue.length > 0 && !this.own.lets(nowMs));
-    const isUsed = requests > 0 || isHungry;
-    if (!isUsed && !this.wasReported) return null;
-    this.usedRequests = 0;
-    this.usedBytes = 0;
-    this.isHungry = false;
-    this.wasReported = isUsed;
-    return { volumeId, requests, bytes, isHungry };
+    const use = this.own.used(this.queue.length > 0, nowMs);
+    return use === null ? null : { volumeId: this.volumeId, ...use };
   }
 
   private lets(nowMs: number): boolean {
@@ -139,15 +125,11 @@ export class VolumeThrottle {
       if (nowMs < this.pausedUntilMs) return false;
       this.pausedUntilMs = null;
     }
-    if (this.own.lets(nowMs)) return this.ofClient.lets(nowMs);
-    this.isHungry = true;
-    return false;
+    return this.own.lets(nowMs) && this.ofClient.lets(nowMs);
   }
 
   private take(bytes: number): void {
     this.own.take(bytes);
     this.ofClient.take(bytes);
-    this.usedRequests++;
-    this.usedBytes += bytes;
   }
 }
