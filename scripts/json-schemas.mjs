@@ -177,11 +177,14 @@ function schemaOf({ form, help }) {
       return { ...described, anyOf: [schemaOf({ ...form.of, help: null }), { type: 'null' }] };
     case 'list':
       return { ...described, type: 'array', items: schemaOf(form.of) };
+    case 'optional':
+      return schemaOf(form.of);
     case 'record':
       return { ...described, type: 'object' };
     case 'object': {
       const properties = Object.entries(form.fields).map(([name, shape]) => [name, schemaOf(shape)]);
-      return { ...described, type: 'object', properties: Object.fromEntries(properties), required: Object.keys(form.fields) };
+      const required = Object.entries(form.fields).flatMap(([name, shape]) => (shape.form.kind === 'optional' ? [] : [name]));
+      return { ...described, type: 'object', properties: Object.fromEntries(properties), required };
     }
     default:
       throw new Error(`No schema for ${form.kind}: add it here`);

@@ -98,6 +98,8 @@ export const FOLDERS = {
   'packages/rsiod/src/mirrors': 'attached mirrors: their drivers, patience, events',
   'packages/rsiod/src/mirrors/commands': 'the commands about mirrors, step by step: create, change, show, dissolve',
   'packages/rsiod/src/network': 'namespaces, servers, the plan of routes',
+  'packages/rsiod/src/processes':
+    'the role of a process: alone, main process or data process; data processes, their messages, and requests to them',
   'packages/rsiod/src/sys': 'the state of the interfaces of this machine: ip monitor, /sys',
   'packages/rsiod/src/volumes': 'an attached volume: I/O, stall policy, counters; the interface for frontends',
   'packages/rsconfig/src': 'the administration command: program, table of commands, arguments, help',

@@ -1,27 +1,18 @@
 // The client daemon: connects the namespaces with the attached volumes, their frontends and the control socket. Invariant: all parts are
 // started and stopped in this file, in a fixed order.
 
-import { closeSync } from 'node:fs';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { type EffectiveVolume, effectiveVolumeOf } from '@rsio/common/config/effective-volume';
-import type { RsiodPaths } from '@rsio/common/config/root-paths';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
 import { type ControlHandlers, type ControlServer, startControlServer } from '@rsio/common/control/control-server';
-import { FIRST_CONTACT_WAIT_MS, LIST_WAIT_MS } from '@rsio/common/control/limits';
+import { FIRST_CONTACT_WAIT_MS } from '@rsio/common/control/limits';
 import { CONTROL_METHODS, CUT_STATE } from '@rsio/common/control/methods';
-import type { Clock } from '@rsio/common/lib/clock';
 import type { EventStore } from '@rsio/common/events/event-history';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
-import type { DaemonLog } from '@rsio/common/log/log';
 import { Triggers } from '@rsio/common/triggers/triggers';
-import { BufferPool } from '@rsio/common/structures/buffer-pool';
 import { machineInterfaces, systemFacts } from '@rsio/protocol/explorer/interfaces';
-import { WINDOW_BYTES } from '@rsio/protocol/link/limits';
-import { tcpConnector } from '@rsio/protocol/link/tcp-transport';
-import { OutputPool } from '@rsio/protocol/wire/encoder';
 import { STATUS } from '@rsio/protocol/wire/status';
-import { type AttachedContent, AttachedFile, type AttachedStore } from './attachments/attached-file.ts';
 import { AttachedList } from './attachments/attached-list.ts';
 import { Attachments } from './attachments/attachments.ts';
 import { flushAll, whyInUse } from './attachments/final-flush.ts';
@@ -39,64 +30,39 @@ import { ClientMetrics } from './control/client-metrics.ts';
 import { type ProcessFigures, processFigures } from './control/process-figures.ts';
 import { DeviceFrontend } from './frontends/devices/devices.ts';
 import { Frontends } from './frontends/frontends.ts';
-import { NBD_FRONTEND_BYTES_MAX, NBD_FRONTEND_RESERVE_BYTES } from './frontends/limits.ts';
-import { NbdFrontend, type NbdFrontendOptions } from './frontends/nbd/nbd-frontend.ts';
+import { NbdFrontend } from './frontends/nbd/nbd-frontend.ts';
 import { deviceFacts } from './frontends/system/device-choice.ts';
 import { type WithoutKeeper, withoutKeeper } from './keeper/keeper-choice.ts';
-import type { Inheritance, KeeperLink } from './keeper/keeper-link.ts';
-import { KeptDevices } from './keeper/kept-devices.ts';
-import type { Identity } from './network/identity.ts';
 import { FIRST_CONTACT_POLL_MS } from './network/limits.ts';
 import { localInterfaces } from './network/local-interfaces.ts';
 import { Namespace, type NamespacePorts, type NamespaceSetup } from './network/namespace.ts';
 import type { LocalInterface } from './network/route-plan.ts';
 import { unreachableServers } from './network/unreachable-servers.ts';
 import { isSameLogin } from './config-changes.ts';
-import { DataProcesses } from './processes/data-processes.ts';
-import type { SpawnEvents, Spawned } from './processes/data-process.ts';
-import { HeldDevices } from './processes/held-devices.ts';
-import type { MainChannel } from './processes/main-channel.ts';
 import { OWN_METHODS } from './processes/messages.ts';
-import { routed } from './processes/routing.ts';
 import { reloadConfig } from './reloader.ts';
 import type { InterfaceEvent } from './sys/interface-table.ts';
 import { InterfaceWatcher } from './sys/interface-watcher.ts';
 import { machineInterfaces as interfaceSource } from './sys/machine-interfaces.ts';
 import type { FrontendVolume, VolumeIdentity } from './volumes/frontend-volume.ts';
 import type { Volume } from './volumes/volume.ts';
+import { namespacePorts } from './namespace-ports.ts';
+import { ProcessRole, type RoleOptions } from './processes/role.ts';
 
-export interface ClientDaemonOptions {
+export interface ClientDaemonOptions extends RoleOptions {
   readonly config: RscltConfig;
-  readonly paths: RsiodPaths;
-  readonly identity: Identity;
-  readonly clock: Clock;
   /** Wall-clock time of the start of this process. */
   readonly beganMs: number;
-  readonly log: DaemonLog;
   /** Keeps the events over restarts; null in a data process, which passes its events on. */
   readonly store: EventStore | null;
   /** Applies the log settings of a configuration. */
   readonly relog: (config: RscltConfig) => void;
-  /** Reports a warning to the process that started the daemon, and to the log. */
-  readonly warn: (sentence: string) => void;
-  /**
-   * The link to the keeper, and the state that the previous process left to this process; null if there is no keeper. The keeper lets
-   * devices outlive this process.
-   */
-  readonly keeper: { readonly link: KeeperLink; readonly inheritance: Inheritance } | null;
   /** Reason why this machine cannot run a keeper; null if it can. */
   readonly keeperLack: string | null;
   /** Calls `handOver` and exits, so that the keeper starts another process. */
   readonly restart: () => Promise<void>;
   /** Stops this process as SIGTERM does. */
   readonly stop: () => void;
-  /** The data processes, which have the volumes; null if this process itself has them. */
-  readonly processes: {
-    readonly count: number;
-    readonly spawn: (number: number, places: readonly number[], events: SpawnEvents) => Spawned;
-  } | null;
-  /** Set in a data process: the channel to the main process, and the number of data processes. */
-  readonly part: { readonly channel: MainChannel; readonly processes: number } | null;
 }
 
 export class ClientDaemon {
@@ -106,9 +72,9 @@ export class ClientDaemon {
   private namespaces: readonly Namespace[];
   private readonly attachments: Attachments;
   private readonly attached: AttachedList<Volume>;
-  private readonly kept: KeptDevices;
+  private readonly role: ProcessRole;
   private readonly frontends: Frontends;
-  nbd!: NbdFrontend;
+  readonly nbd: NbdFrontend;
   private readonly notifications: Notifications;
   private readonly triggers: Triggers;
   private readonly snapshots: ClientSnapshots;
@@ -117,7 +83,6 @@ export class ClientDaemon {
   private readonly probes: PathProbes;
   private readonly metrics: ClientMetrics;
   private readonly backups: Backups;
-  private readonly processes: DataProcesses | null;
   private reloading: Promise<unknown> = Promise.resolve();
   private configuredMs: number;
   private control: ControlServer | null = null;
@@ -136,27 +101,20 @@ export class ClientDaemon {
       log,
       daemon: 'rsiod',
       machine: () => ({ client: this.config.namespaces[0]?.nodename ?? '' }),
-      triggers: () => (options.part === null ? this.config.triggers : []),
+      triggers: () => (this.role.isData ? [] : this.config.triggers),
     });
     this.snapshots = new ClientSnapshots({ clock, triggers: this.triggers });
+    this.role = new ProcessRole(options, { config: () => this.config, changed: (...event) => this.notifications.add(...event) });
     this.notifications.heard = (event) => {
-      if (this.options.part !== null) {
-        const { object, from, to, reason } = event;
-        // The main process has paths to the same servers, and reports them.
-        if (/^(volume|mirror) /.test(object)) this.options.part.channel.event(object, from, to, reason);
-        return;
+      if (this.role.isData) this.role.passOn(event);
+      else {
+        this.metrics.events.note(event.object);
+        this.triggers.event(event);
       }
-      this.metrics.events.note(event.object);
-      this.triggers.event(event);
     };
     this.config = config;
     this.locals = this.localsOf(config);
-    this.processes = this.newProcesses();
-    this.kept =
-      options.part === null
-        ? new KeptDevices(options.keeper?.link ?? null, options.keeper?.inheritance.kept ?? [], log)
-        : new KeptDevices(options.part.channel.kept === null ? null : options.part.channel, options.part.channel.kept ?? [], log);
-    this.frontends = this.makeFrontends();
+    [this.frontends, this.nbd] = this.makeFrontends();
     this.attachments = new Attachments({
       clock,
       log,
@@ -167,13 +125,13 @@ export class ClientDaemon {
       random: () => randomBytes(4).readUInt32LE() / 2 ** 32,
       instance: identity.instance,
       note: (...event) => this.notifications.add(...event),
-      elsewhere: this.processes,
+      elsewhere: this.role.processes,
     });
     this.configure(config);
     this.attached = new AttachedList({
       clock,
       log,
-      store: (current) => this.attachedStore(current),
+      store: (current) => this.role.store(current),
       boot: identity.boot,
       attachments: this.attachments,
       serverOf: (volume) => this.attachments.serverOf(volume) ?? null,
@@ -187,7 +145,11 @@ export class ClientDaemon {
     this.probes = systemPathProbes(clock, () => this.namespaces);
     this.backups = new Backups({ clock, log, folder: paths.stateDir });
     this.metrics = this.newMetrics();
-    this.ports = this.namespacePorts();
+    this.ports = namespacePorts({
+      ...{ clock, log, hasDataProcesses: this.role.processes !== null, attached: this.attached, attachments: this.attachments },
+      ...{ frontends: this.frontends, notifications: this.notifications, namespaces: () => this.namespaces },
+      attachAgain: () => this.attachAgain(),
+    });
     this.namespaces = this.setupsOf(config, this.locals).map((setup) => new Namespace(setup, identity, this.ports));
   }
 
@@ -196,17 +158,16 @@ export class ClientDaemon {
     const { paths, log, warn } = this.options;
     const { warning } = this.unkept(this.config);
     if (warning !== null) warn(warning);
-    await Promise.all([this.attached.load(warn), this.backups.load(), this.processes?.load(warn)]);
-    if (this.processes !== null) this.giveDevices(this.processes);
+    await Promise.all([this.attached.load(warn), this.backups.load(), this.role.load()]);
     await this.frontends.start();
     try {
-      if (this.options.part === null) this.control = await startControlServer(paths.controlSocket, CONTROL_METHODS, this.handlers(), log);
+      if (!this.role.isData) this.control = await startControlServer(paths.controlSocket, CONTROL_METHODS, this.handlers(), log);
     } catch (error) {
       await this.frontends.close();
       throw error;
     }
-    if (this.options.part === null) await this.metrics.follow(this.config);
-    const started = this.processes?.start();
+    if (!this.role.isData) await this.metrics.follow(this.config);
+    const started = this.role.processes?.start();
     this.watcher.start();
     for (const namespace of this.namespaces) namespace.start();
     this.state = 'running';
@@ -227,7 +188,7 @@ export class ClientDaemon {
   async handOver(): Promise<void> {
     const { clock, log } = this.options;
     await this.snapshots.stop();
-    await this.processes?.end(OWN_METHODS.handOver, '');
+    await this.role.processes?.end(OWN_METHODS.handOver, '');
     this.attached.stop();
     this.watcher.stop();
     await this.frontends.handOver();
@@ -238,14 +199,14 @@ export class ClientDaemon {
   /** Resolves with the reason if devices in use prevent a stop; null if the daemon may stop. */
   async refusal(): Promise<string | null> {
     if (this.isForced) return null;
-    return (await whyInUse(this.attachments.list, this.frontends)) ?? (await this.processes?.refusal()) ?? null;
+    return (await whyInUse(this.attachments.list, this.frontends)) ?? (await this.role.processes?.refusal()) ?? null;
   }
 
   /** Detaches volumes and closes paths and sockets. Stopping takes a bounded time even if servers do not answer. */
   async stop(reason: string): Promise<void> {
     this.state = 'ending';
     await this.snapshots.stop();
-    await this.processes?.end(OWN_METHODS.end, reason);
+    await this.role.processes?.end(OWN_METHODS.end, reason);
     this.attached.stop();
     this.watcher.stop();
     await this.frontends.close();
@@ -260,7 +221,7 @@ export class ClientDaemon {
   /** Handles SIGHUP: reopens the log and reloads the configuration. The result of the reload appears in the log and the events. */
   hangUp(): void {
     this.options.log.reopen();
-    this.processes?.tell({ type: 'log', way: this.options.log.way });
+    this.role.reopenLogs();
     // A daemon that is starting keeps its first configuration, and reloads once it is running.
     if (this.state === 'starting') this.isReloadRequested = true;
     if (this.state !== 'running') return;
@@ -285,11 +246,11 @@ export class ClientDaemon {
       file: paths.configFile,
       log,
       config: () => this.config,
-      inUse: (namespace) => [...this.attachments.inUse(namespace), ...(this.processes?.labelsIn(namespace) ?? [])],
+      inUse: (namespace) => [...this.attachments.inUse(namespace), ...(this.role.processes?.labelsIn(namespace) ?? [])],
       lostBy: (next) => this.lostBy(next),
       obstacles: async (next) => [
         ...[this.unkept(next).obstacle].filter((sentence) => sentence !== null),
-        ...((await this.processes?.obstacles(next)) ?? []),
+        ...((await this.role.processes?.obstacles(next)) ?? []),
       ],
       take: (next) => this.take(next),
       note: (...event) => this.notifications.add(...event),
@@ -328,54 +289,24 @@ export class ClientDaemon {
       if (before.includes(namespace)) namespace.change(setups[index]!);
       else namespace.start();
     }
-    void this.metrics.follow(next);
+    if (!this.role.isData) void this.metrics.follow(next);
     this.watcher.watch(this.locals.map(({ address }) => address));
     this.reportUnreached((sentence) => log.warn(sentence));
     const { warning } = this.unkept(next);
     if (warning !== null) log.warn(warning);
-    this.options.part?.channel.exportsChanged(() => this.nbd.facts());
+    this.role.exportsChanged(this.nbd);
     this.attachments.configurationChanged();
-    this.processes?.tell({ type: 'config', config: next });
-    this.processes?.tell({ type: 'log', way: this.options.log.way });
+    this.role.configure(next);
     void this.attachWanted(true).then(() => this.attached.record());
   }
 
   /** A data process attaches only what the main process tells it to. */
   private async attachWanted(isVerbose: boolean): Promise<void> {
-    if (this.options.part === null) await this.attachments.attachWanted(isVerbose);
+    if (!this.role.isData) await this.attachments.attachWanted(isVerbose);
   }
 
-  /** The bounds of the client as a whole are divided by the number of data processes. */
-  private configure(config: RscltConfig): void {
-    const { part } = this.options;
-    const logTotalBytes = Math.floor(config.logTotalBytes / (part?.processes ?? 1));
-    this.attachments.configure({ logTotalBytes, busyPollUs: config.busyPollUs });
-  }
-
-  private attachedStore(current: () => AttachedContent): AttachedStore {
-    const { part, paths, log } = this.options;
-    if (part !== null) return part.channel.store(current);
-    // The data processes have the volumes, and their lists.
-    if (this.processes !== null) return { load: () => Promise.resolve(null), save: () => Promise.resolve() };
-    return new AttachedFile(paths.attachedFile, log, current);
-  }
-
-  private newProcesses(): DataProcesses | null {
-    const { processes, clock, log, identity, paths, warn, keeper } = this.options;
-    if (processes === null) return null;
-    return new DataProcesses({
-      ...processes,
-      ...{ clock, log, boot: identity.boot, warning: warn },
-      store: (current) => new AttachedFile(paths.attachedFile, log, current),
-      devices: keeper === null ? null : new HeldDevices(keeper.link),
-      begin: (number, attached, kept) => ({
-        type: 'begin',
-        ...{ attached, kept, config: this.config, root: paths.root, node: this.config.namespaces[0]?.nodename ?? 'rsiod', log: log.way },
-        identity: { ...identity, dataProcess: number },
-        processes: processes.count,
-      }),
-      event: ({ object, from, to, reason }) => this.notifications.add(object, from, to, reason),
-    });
+  private configure({ logTotalBytes, busyPollUs }: RscltConfig): void {
+    this.attachments.configure({ logTotalBytes: this.role.share(logTotalBytes), busyPollUs });
   }
 
   /**
@@ -386,17 +317,6 @@ export class ClientDaemon {
     await this.attached.restore();
     await this.attachWanted(isVerbose);
     await this.attached.record();
-  }
-
-  /** Gives the devices that the keeper holds to the data processes that attach their volumes again. */
-  private giveDevices(processes: DataProcesses): void {
-    for (const device of [...this.kept.left]) {
-      const process = processes.processOf(labelOf(device.note));
-      if (process === null || !processes.give(process, device)) continue;
-      this.kept.take(device);
-      // The keeper holds a descriptor of its own.
-      closeSync(device.fd);
-    }
   }
 
   /** Releases the devices of volumes that the previous process was attaching or detaching when it exited. */
@@ -428,14 +348,14 @@ export class ClientDaemon {
     return new ClientMetrics({
       ...{ clock, log, beganMs, attachments, attached, backups },
       ...{ configuredMs: () => this.configuredMs, namespaces: () => this.namespaces },
-      restarts: () => (keeper?.inheritance.life ?? 1) - 1 + (this.processes?.restarts ?? 0),
-      others: async () => (await this.processes?.figures()) ?? [],
+      restarts: () => (keeper?.inheritance.life ?? 1) - 1 + (this.role.processes?.restarts ?? 0),
+      others: async () => (await this.role.processes?.figures()) ?? [],
     });
   }
 
   private unkept(config: RscltConfig): WithoutKeeper {
-    const { keeper, keeperLack, paths, part } = this.options;
-    return keeper === null && part === null
+    const { keeper, keeperLack, paths } = this.options;
+    return keeper === null && !this.role.isData
       ? withoutKeeper(config, deviceFacts(paths.root), keeperLack)
       : { obstacle: null, warning: null };
   }
@@ -463,21 +383,21 @@ export class ClientDaemon {
    * Creates the frontends. No other code refers to an individual frontend. The order of the frontends matters: the daemon reports the
    * device of the first frontend that shows a volume.
    */
-  private makeFrontends(): Frontends {
-    const { config, paths, clock, log, part } = this.options;
+  private makeFrontends(): [Frontends, NbdFrontend] {
+    const { config, paths, clock, log } = this.options;
     const settingsOf = (volume: Pick<FrontendVolume, 'namespace' | 'name'>): EffectiveVolume => effectiveVolumeOf(this.config, volume);
     const devices = new DeviceFrontend({
       clock,
       log,
       ...paths,
-      kept: this.kept,
-      isOwn: (label) => (part === null ? this.processes?.has(label) !== true : part.channel.has(label)),
+      kept: this.role.kept,
+      isOwn: (label) => this.role.isOwn(label),
       facts: () => deviceFacts(paths.root),
       settingsOf,
       label: labelOf,
       events: { dataLost: (volume, message) => this.reportLoss(volume, message) },
     });
-    this.nbd = new NbdFrontend({
+    const nbd = new NbdFrontend({
       socketPath: paths.nbdSocket,
       group: config.nbdGroup,
       attached: () => this.attachments.list,
@@ -486,22 +406,9 @@ export class ClientDaemon {
       mayExport: (volume) => settingsOf(volume).device !== 'none' || devices.shownAs(volume) !== null,
       log,
       clock,
-      ...(part === null ? {} : this.adopting(part)),
-      ...(this.processes === null ? {} : { elsewhere: this.processes }),
+      ...this.role.nbdOptions(() => nbd),
     });
-    return new Frontends([devices, this.nbd]);
-  }
-
-  /** A data process accepts no NBD connections; the main process passes them. The memory for their requests is divided. */
-  private adopting({ channel, processes }: NonNullable<ClientDaemonOptions['part']>): Partial<NbdFrontendOptions> {
-    return {
-      listens: false,
-      budget: {
-        limitBytes: Math.floor(NBD_FRONTEND_BYTES_MAX / processes),
-        reserveBytes: Math.floor(NBD_FRONTEND_RESERVE_BYTES / processes),
-      },
-      changed: () => channel.exportsChanged(() => this.nbd.facts()),
-    };
+    return [new Frontends([devices, nbd]), nbd];
   }
 
   /** Waits at most FIRST_CONTACT_WAIT_MS until every path has been tried and every connected server has sent its list. */
@@ -524,45 +431,6 @@ export class ClientDaemon {
     for (const namespace of this.namespaces) namespace.interfaceChanged(event);
   }
 
-  private namespacePorts(): NamespacePorts {
-    const { clock, log } = this.options;
-    const { notifications } = this;
-    return {
-      clock,
-      log,
-      connector: tcpConnector,
-      random: randomBytes,
-      pools: { bodies: new BufferPool(WINDOW_BYTES), outputs: new OutputPool() },
-      hasDataProcesses: this.processes !== null,
-      serverCount: () => this.namespaces.reduce((sum, { provedServers }) => sum + provedServers, 0),
-      pathChanged: (...change) => {
-        this.attachments.mirrors.look();
-        notifications.pathChanged(...change);
-      },
-      events: {
-        sessionBegan: (server, again) => {
-          notifications.sessionBegan(server, again);
-          this.attachments.mirrors.look();
-          void server.refresh(LIST_WAIT_MS).then(() => this.attachAgain());
-        },
-        opened: (server, attachment, again, newLife) => {
-          this.attachments.opened(attachment, newLife);
-          notifications.opened(server, attachment, again, newLife);
-        },
-        openFailed: (server, attachment, status, sentence) => {
-          notifications.openFailed(server, attachment, sentence);
-          this.attachments.failed(attachment, status, sentence);
-          void this.attached.record();
-        },
-        openWaits: (...event) => notifications.openWaits(...event),
-        grown: (server, attachment, fromBytes) => {
-          if (!this.attachments.mirrors.replicaGrew(attachment)) notifications.grown(server, attachment, fromBytes);
-          for (const volume of this.attachments.list) if (volume.target.attachments.includes(attachment)) void this.frontends.grown(volume);
-        },
-      },
-    };
-  }
-
   handlers(): ControlHandlers {
     const { clock, beganMs, log } = this.options;
     const { attachments, attached, notifications, probes } = this;
@@ -574,7 +442,7 @@ export class ClientDaemon {
         callAdmin: (server, ...call) => server.callAdmin(...call),
       }),
       ...{ snapshots: this.snapshots, backups: this.backups },
-      ...mirrorCommands({ clock, log, attachments, namespaces: () => this.namespaces, newId: randomUUID, elsewhere: this.processes }),
+      ...mirrorCommands({ clock, log, attachments, namespaces: () => this.namespaces, newId: randomUUID, elsewhere: this.role.processes }),
       config: () => this.config,
       configuredMs: () => this.configuredMs,
       namespaces: () => this.namespaces,
@@ -583,7 +451,7 @@ export class ClientDaemon {
       restart: () => this.restart(),
       end: (isForced) => this.end(isForced),
     });
-    return this.processes === null ? own : routed(own, { processes: this.processes, offers: () => attachments.offers });
+    return this.role.handlers(own, () => attachments.offers);
   }
 
   /** Restarts the daemon after the answer to the request has been sent. Throws E_SHUTTING_DOWN and E_SYSTEM. */

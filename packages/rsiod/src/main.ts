@@ -97,14 +97,7 @@ async function work(daemon: Daemon, { config, paths, above, keeperLack }: Setup,
   const stop = (): void => void process.kill(process.pid, 'SIGTERM');
   const store = new EventFile(paths.eventsFile, systemClock, log);
   process.once('exit', () => store.close());
-  const wanted = processCount(config.processes, availableParallelism(), CORES_PER_PROCESS, CLIENT_PROCESSES_MAX);
-  // A restart of rsiod keeps the keeper of the version before.
-  const isOldKeeper = link !== null && !link.holdsForOthers;
-  if (wanted > 1 && isOldKeeper)
-    warn(
-      `The keeper is of an older version, so that rsiod has one process, not ${wanted}: stop rsiod and start it again (rsconfig stop, rsiod)`,
-    );
-  const count = isOldKeeper ? 1 : wanted;
+  const count = processesFor(config, link, warn);
   const client = new ClientDaemon({
     config,
     paths,
@@ -139,6 +132,17 @@ async function work(daemon: Daemon, { config, paths, above, keeperLack }: Setup,
   await runService(daemon, log, service, 'The client is shutting down');
   hasEnded = true;
   link?.farewell();
+}
+
+/** Returns the number of processes that carry the I/O of volumes. */
+function processesFor(config: RscltConfig, link: KeeperLink | null, warn: (sentence: string) => void): number {
+  const wanted = processCount(config.processes, availableParallelism(), CORES_PER_PROCESS, CLIENT_PROCESSES_MAX);
+  if (wanted === 1 || link === null || link.holdsForOthers) return wanted;
+  // A restart of rsiod keeps the keeper of the version before.
+  warn(
+    `The keeper is of an older version, so that rsiod has one process, not ${wanted}: stop rsiod and start it again (rsconfig stop, rsiod)`,
+  );
+  return 1;
 }
 
 /** Reads the configuration. A process that the keeper has restarted has no terminal, so it reports a refused configuration in the log. */

@@ -1,6 +1,7 @@
 // Describes a request to attach a volume, and decides whether a volume that is already attached satisfies the request. Invariant: a request
 // for read-only access never gets a writable volume, and a request by name gets the volume only in the requested mode.
 
+import type { AttachOutcome } from '@rsio/common/control/methods';
 import { RsError } from '@rsio/common/lib/errors';
 import type { Take } from '@rsio/protocol/wire/messages';
 
@@ -15,6 +16,18 @@ export interface AttachRequest {
   readonly by: 'name' | 'any' | 'before';
   /** With `before`: the id of the snapshot that was attached. Another snapshot with the same name is not attached in its place. */
   readonly id?: string;
+}
+
+/** The volumes of the data processes of this rsiod. */
+export interface AttachedElsewhere {
+  /** Labels with ids of volumes that the administrator has detached or another client has taken. */
+  readonly detached: ReadonlySet<string>;
+  /** True if a data process has the volume with this label, or is just attaching it. */
+  has(label: string): boolean;
+  attach(
+    labels: readonly string[],
+    order: { readonly readOnly: false; readonly server: null; readonly take: 'no' },
+  ): Promise<AttachOutcome[]>;
 }
 
 export function isSameRequest(one: AttachRequest, other: AttachRequest): boolean {

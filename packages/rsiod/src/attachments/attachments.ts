@@ -61,7 +61,7 @@ import { BusyPoll, processCpuMs } from '../volumes/busy-poll.ts';
 import { provenChoice } from './snapshot-offers.ts';
 import { olderSnapshots } from '../volumes/older-snapshots.ts';
 import { Volume, type VolumeEvent } from '../volumes/volume.ts';
-import { type AttachRequest, isSameRequest, refuseOtherMode, wantsReadonly } from './attach-request.ts';
+import { type AttachedElsewhere, type AttachRequest, isSameRequest, refuseOtherMode, wantsReadonly } from './attach-request.ts';
 import { flushForLast, lossByForce, withinDetachWait } from './final-flush.ts';
 import { anotherSnapshot, asOffer, failure, isConfiguredReadonly, isMeant, isSnapshotChoice, isWanted, keyOf } from './choices.ts';
 import { ATTACH_WAIT_MS, DETACH_WAIT_MS, MIRROR_FORCED_WAIT_MS, REPLAY_SLABS_POOLED_MAX, STOP_VOLUME_MS, STOP_WAIT_MS } from './limits.ts';
@@ -99,17 +99,6 @@ export interface AttachmentsPorts {
   readonly elsewhere: AttachedElsewhere | null;
   /** Called when a forced detach of a volume loses data. */
   cut(volume: Volume, sentence: string): void;
-}
-
-export interface AttachedElsewhere {
-  /** Labels with ids of volumes that the administrator has detached or another client has taken. */
-  readonly detached: ReadonlySet<string>;
-  /** True if a data process has the volume with this label, or is just attaching it. */
-  has(label: string): boolean;
-  attach(
-    labels: readonly string[],
-    order: { readonly readOnly: false; readonly server: null; readonly take: 'no' },
-  ): Promise<AttachOutcome[]>;
 }
 
 interface Opening {

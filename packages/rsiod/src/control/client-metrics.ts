@@ -28,7 +28,7 @@ export interface ClientMetricsPorts extends FiguresPorts {
   readonly backups: { readonly list: readonly BackupView[] };
   configuredMs(): number;
   /** How often the keeper, or the main process, has replaced a process of rsiod. */
-  restarts(): number;
+  readonly restarts: () => number;
   /** Resolves with the figures of the data processes. */
   others(): Promise<readonly ProcessFigures[]>;
 }

@@ -40,7 +40,7 @@ export interface FiguresPorts {
   readonly clock: Clock;
   readonly attachments: Pick<Attachments, 'list' | 'mirrors' | 'logTotal' | 'busyPoll'>;
   readonly attached: { readonly awaited: readonly unknown[] };
-  namespaces(): readonly Namespace[];
+  readonly namespaces: () => readonly Namespace[];
 }
 
 const US_PER_SECOND = 1e6;

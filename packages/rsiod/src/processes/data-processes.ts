@@ -123,10 +123,11 @@ export class DataProcesses implements NbdElsewhere {
     });
   }
 
-  /** Gives a device that the keeper holds to a process which has not been started yet. Returns false if the volume is another one. */
-  give(process: DataProcess, { id, note }: LeftDevice): boolean {
-    if (!process.content.attached.some((volume) => volume.id === note.id && labelOf(volume) === labelOf(note))) return false;
-    this.ports.devices?.give(process.number, { id, note: writeDeviceNote(note) });
+  /** Gives a device that the keeper holds to the process that will attach its volume. Returns false if no process will. */
+  give({ id, note }: LeftDevice): boolean {
+    const volume = this.placed().get(labelOf(note));
+    if (volume?.id !== note.id) return false;
+    this.ports.devices?.give(volume.process.number, { id, note: writeDeviceNote(note) });
     return true;
   }
 

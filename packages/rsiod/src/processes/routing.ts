@@ -20,7 +20,7 @@ type Result<M extends Method> = Awaited<ReturnType<ControlHandlers[M]>>;
 export interface RoutingPorts {
   readonly processes: DataProcesses;
   /** The volumes that the servers offer to the main process. */
-  offers(): readonly ServerOffer[];
+  readonly offers: () => readonly ServerOffer[];
 }
 
 export function routed(own: ControlHandlers, { processes, offers }: RoutingPorts): ControlHandlers {

@@ -53,8 +53,7 @@ export const REPLAY_LOG_MAX_BYTES = 1024 * MIB;
 /** Maximum of the key `busy-poll`. */
 export const BUSY_POLL_MAX_US = 1_000;
 /**
- * Maximum of the key `processes` of a client: the data processes beside the main process. A server accepts as many sessions of one client
- * (DATA_PROCESSES_MAX in protocol/wire/limits.ts), and one of the main process.
+ * Maximum of the key `processes` of a client: the data processes beside the main process. The protocol permits as many (DATA_PROCESSES_MAX).
  */
 export const CLIENT_PROCESSES_MAX = 8;
 /** Default of the key `log-total`, which limits the total size of a client's replay logs. */

@@ -1,0 +1,158 @@
+// The role of this process: it has all volumes (`processes = 1`), is the main process of data processes, or is a data process. Invariant:
+// all differences between the roles are in this file, except that a data process has no control socket, metrics and triggers (daemon.ts).
+
+import { closeSync } from 'node:fs';
+import type { RsiodPaths } from '@rsio/common/config/root-paths';
+import type { RscltConfig } from '@rsio/common/config/schema/types';
+import type { ControlHandlers } from '@rsio/common/control/control-server';
+import type { EventView } from '@rsio/common/control/method-table';
+import type { Clock } from '@rsio/common/lib/clock';
+import type { DaemonLog } from '@rsio/common/log/log';
+import { type AttachedContent, AttachedFile, type AttachedStore } from '../attachments/attached-file.ts';
+import type { ServerOffer } from '../attachments/offers.ts';
+import { NBD_FRONTEND_BYTES_MAX, NBD_FRONTEND_RESERVE_BYTES } from '../frontends/limits.ts';
+import type { NbdFrontend, NbdFrontendOptions } from '../frontends/nbd/nbd-frontend.ts';
+import type { Inheritance, KeeperLink } from '../keeper/keeper-link.ts';
+import { KeptDevices } from '../keeper/kept-devices.ts';
+import type { Identity } from '../network/identity.ts';
+import type { Spawned, SpawnEvents } from './data-process.ts';
+import { DataProcesses } from './data-processes.ts';
+import { HeldDevices } from './held-devices.ts';
+import type { MainChannel } from './main-channel.ts';
+import { routed } from './routing.ts';
+
+export interface RoleOptions {
+  readonly paths: RsiodPaths;
+  readonly identity: Identity;
+  readonly clock: Clock;
+  readonly log: DaemonLog;
+  /** Reports a warning to the process that started the daemon, and to the log. */
+  readonly warn: (sentence: string) => void;
+  /**
+   * The link to the keeper, and the state that the previous process left to this process; null if there is no keeper. The keeper lets
+   * devices outlive this process.
+   */
+  readonly keeper: { readonly link: KeeperLink; readonly inheritance: Inheritance } | null;
+  /** The data processes, which have the volumes; null if this process itself has them. */
+  readonly processes: {
+    readonly count: number;
+    readonly spawn: (number: number, places: readonly number[], events: SpawnEvents) => Spawned;
+  } | null;
+  /** Set in a data process: the channel to the main process, and the number of data processes. */
+  readonly part: { readonly channel: MainChannel; readonly processes: number } | null;
+}
+
+export interface RolePorts {
+  config(): RscltConfig;
+  /** Called with each change that a data process reports. */
+  changed(object: string, from: string, to: string, reason: string): void;
+}
+
+const NO_STORE: AttachedStore = { load: () => Promise.resolve(null), save: () => Promise.resolve() };
+
+export class ProcessRole {
+  readonly processes: DataProcesses | null;
+  /** The devices that the keeper holds for this process. */
+  readonly kept: KeptDevices;
+  private readonly options: RoleOptions;
+
+  constructor(options: RoleOptions, ports: RolePorts) {
+    const { keeper, log, part } = options;
+    this.options = options;
+    this.processes = options.processes === null ? null : newProcesses(options, options.processes, ports);
+    this.kept =
+      part === null
+        ? new KeptDevices(keeper?.link ?? null, keeper?.inheritance.kept ?? [], log)
+        : new KeptDevices(part.channel.kept === null ? null : part.channel, part.channel.kept ?? [], log);
+  }
+
+  get isData(): boolean {
+    return this.options.part !== null;
+  }
+
+  /** Where this process keeps the list of its volumes. The data processes of a main process have the volumes, and their lists. */
+  store(current: () => AttachedContent): AttachedStore {
+    const { part, paths, log } = this.options;
+    if (part !== null) return part.channel.store(current);
+    return this.processes === null ? new AttachedFile(paths.attachedFile, log, current) : NO_STORE;
+  }
+
+  /** True if the volume with this label belongs to this process, and not to another process of rsiod. */
+  isOwn(label: string): boolean {
+    const { part } = this.options;
+    return part === null ? this.processes?.has(label) !== true : part.channel.has(label);
+  }
+
+  /** Returns this process's part of a bound that holds for the client as a whole. */
+  share(bytes: number): number {
+    return Math.floor(bytes / (this.options.part?.processes ?? 1));
+  }
+
+  /** A data process accepts no NBD connections; the main process passes them. */
+  nbdOptions(nbd: () => NbdFrontend): Partial<NbdFrontendOptions> {
+    const budget = { limitBytes: this.share(NBD_FRONTEND_BYTES_MAX), reserveBytes: this.share(NBD_FRONTEND_RESERVE_BYTES) };
+    if (this.isData) return { budget, listens: false, changed: () => this.exportsChanged(nbd()) };
+    return this.processes === null ? {} : { elsewhere: this.processes };
+  }
+
+  /** Called when a configuration may have changed the exports. */
+  exportsChanged(nbd: NbdFrontend): void {
+    this.options.part?.channel.exportsChanged(() => nbd.facts());
+  }
+
+  /**
+   * Reads the lists of the data processes, and gives the devices that the keeper holds to the processes that attach their volumes again.
+   */
+  async load(): Promise<void> {
+    const { processes, kept } = this;
+    if (processes === null) return;
+    await processes.load(this.options.warn);
+    for (const device of [...kept.left]) {
+      if (!processes.give(device)) continue;
+      kept.take(device);
+      // The keeper holds a descriptor of its own.
+      closeSync(device.fd);
+    }
+  }
+
+  /** Passes an event to the main process, which has paths to the same servers and reports their events itself. */
+  passOn({ object, from, to, reason }: EventView): void {
+    if (/^(volume|mirror) /.test(object)) this.options.part?.channel.event(object, from, to, reason);
+  }
+
+  /** Applies a configuration to the data processes. */
+  configure(config: RscltConfig): void {
+    this.processes?.tell({ type: 'config', config });
+    this.reopenLogs();
+  }
+
+  reopenLogs(): void {
+    this.processes?.tell({ type: 'log', way: this.options.log.way });
+  }
+
+  handlers(own: ControlHandlers, offers: () => readonly ServerOffer[]): ControlHandlers {
+    return this.processes === null ? own : routed(own, { processes: this.processes, offers });
+  }
+}
+
+function newProcesses(
+  { clock, log, identity, paths, warn, keeper }: RoleOptions,
+  { count, spawn }: NonNullable<RoleOptions['processes']>,
+  ports: RolePorts,
+): DataProcesses {
+  return new DataProcesses({
+    ...{ clock, log, count, spawn, boot: identity.boot, warning: warn },
+    store: (current) => new AttachedFile(paths.attachedFile, log, current),
+    devices: keeper === null ? null : new HeldDevices(keeper.link),
+    begin: (number, attached, kept) => {
+      const config = ports.config();
+      return {
+        type: 'begin',
+        ...{ attached, kept, config, root: paths.root, node: config.namespaces[0]?.nodename ?? 'rsiod', log: log.way },
+        identity: { ...identity, dataProcess: number },
+        processes: count,
+      };
+    },
+    event: ({ object, from, to, reason }) => ports.changed(object, from, to, reason),
+  });
+}
