@@ -116,7 +116,8 @@ export class SimHolds {
   }
 
   async release({ claimant }: SimSession, volume: string, epoch: number): Promise<void> {
-    this.ports.machine.volumes.get(volume)?.judge.released(claimant.client);
+    // A release up to a negative epoch ends no hold.
+    if (epoch >= 0) this.ports.machine.volumes.get(volume)?.judge.released(claimant.client);
     await this.during(() => this.holders.release(volume, claimant, epoch));
   }
 

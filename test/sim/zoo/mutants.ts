@@ -2,6 +2,7 @@
 // seeds do not find a mutant, the simulator has a defect. zoo.ts runs the mutants.
 
 import { CLIENT_MUTANTS } from './mutants/client-mutants.ts';
+import { DATA_PROCESS_MUTANTS } from './mutants/data-process-mutants.ts';
 import { HANDLE_MUTANTS } from './mutants/handle-mutants.ts';
 import { HOLD_MUTANTS } from './mutants/hold-mutants.ts';
 import { LISTENER_MUTANTS } from './mutants/listener-mutants.ts';
@@ -52,4 +53,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...COPY_MUTANTS,
   ...LACK_MUTANTS,
   ...LIMIT_MUTANTS,
+  ...DATA_PROCESS_MUTANTS,
 ];

@@ -313,13 +313,11 @@ export class Admissions {
     const { node } = newcomer;
     const { dataProcess } = start;
     this.checkNewcomer(newcomer);
-    const known = this.served.of(node);
-    const isOther = known.some(({ client }) => isReplacement(client, newcomer));
     // The record of the replacement must be durable before the old instance gets E_REPLACED, because an instance that got E_REPLACED never
     // reconnects.
-    await start.notes.run(() => this.ports.holds.noteInstance(newcomer, known[0]?.client ?? null));
-    const old = this.served.of(node).filter((one) => isOther || one.dataProcess === dataProcess);
-    if (old.length > 0) await this.endOld(old, newcomer, isOther);
+    await start.notes.run(() => this.ports.holds.noteInstance(newcomer, this.served.of(node)[0]?.client ?? null));
+    const old = this.replacedBy(newcomer, dataProcess);
+    if (old.length > 0) await this.endOld(old, newcomer);
     this.checkStillOpen(start);
     if (this.served.nodes >= CLIENTS_MAX && this.served.of(node).length === 0)
       throw new RsError('E_LIMIT', `The server serves ${CLIENTS_MAX} clients already`);
@@ -418,8 +416,14 @@ export class Admissions {
     return client === null ? null : { client, silentMs: 0 };
   }
 
-  /** Ends the old sessions and waits until none of their requests is running (S9). `isOther`: another client process replaces theirs. */
-  private async endOld(old: readonly ServedSession[], client: ClientIdentity, isOther: boolean): Promise<void> {
+  /** Returns the sessions that a new session replaces: all those of another client process, or the one of the same data process. */
+  private replacedBy(newcomer: ClientIdentity, dataProcess: number): readonly ServedSession[] {
+    return this.served.of(newcomer.node).filter((one) => isReplacement(one.client, newcomer) || one.dataProcess === dataProcess);
+  }
+
+  /** Ends the old sessions and waits until none of their requests is running (S9). */
+  private async endOld(old: readonly ServedSession[], client: ClientIdentity): Promise<void> {
+    const isOther = old.some((one) => isReplacement(one.client, client));
     const code = isOther ? 'E_REPLACED' : 'E_NO_SESSION';
     const sentence = isOther ? `Node ${client.node} was started again at ${client.address}` : 'The client began a new session';
     const ended = Promise.all(old.map(({ workerSession }) => workerSession.end(code, sentence)));

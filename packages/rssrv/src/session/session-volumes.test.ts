@@ -244,12 +244,13 @@ describe('an OPEN that runs while its volume is revoked', () => {
   });
 });
 
-test('an OPEN that resumes and finds no storage leaves the hold to the next one', async () => {
+test('an OPEN that resumes and finds no storage leaves the hold to the next one, which may come from another data process', async () => {
   const scene = new Scene();
   await scene.open('id.1');
   scene.openings.shift()!.refuse();
   await scene.turn();
-  expect(scene.said).toEqual([`OPEN answer ${STATUS.IO_ERROR}`]);
+  expect(scene.said).toEqual(['release id', `OPEN answer ${STATUS.IO_ERROR}`]);
+  expect(scene.releasedEpoch, 'no hold ends').toBe(-1);
 });
 
 test('CLOSE of a volume with a newer grant releases no more than the closed grant', async () => {

@@ -66,6 +66,9 @@ interface PostponedRelease {
   readonly epoch: number;
 }
 
+/** An epoch before the epochs of all holds. A release up to this epoch ends no hold, but only the session's use of the volume. */
+const NO_HOLD = -1;
+
 export class SessionVolumes {
   readonly syncs: VolumeSyncs;
   readonly space: SpaceWaits;
@@ -276,7 +279,7 @@ export class SessionVolumes {
   }
 
   private releaseLater({ volume, epoch }: PostponedRelease): void {
-    this.postponed.set(volume.id, { volume, epoch: Math.max(epoch, this.postponed.get(volume.id)?.epoch ?? 0) });
+    this.postponed.set(volume.id, { volume, epoch: Math.max(epoch, this.postponed.get(volume.id)?.epoch ?? NO_HOLD) });
   }
 
   /** Called when the OPEN `request` has ended. Performs the releases that waited for this OPEN, unless the OPEN has opened a handle. */
@@ -348,8 +351,9 @@ export class SessionVolumes {
       if (toRsError(error).context['isCut'] === true) this.ports.cut(volume.id);
       // If the grant was revoked, the listener passes no files to the session, and the backend may have failed to open for this reason.
       if (epoch <= (revoked.get(volume.id) ?? -1)) return () => refuse(answered, STATUS.STALE, revokedText(volume));
-      // Do not release a hold that the client resumes, because the client's I/O is waiting for the volume.
-      if (request.resume === null) this.releaseLater({ volume, epoch });
+      // Do not release a hold that the client resumes, because the client's I/O is waiting for the volume. Without a handle, however, the
+      // session does not use the volume, and another data process of the client may resume the hold.
+      this.releaseLater({ volume, epoch: request.resume === null ? epoch : NO_HOLD });
       throw error;
     }
     if (epoch <= (revoked.get(volume.id) ?? -1)) {

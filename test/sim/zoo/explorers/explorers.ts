@@ -9,6 +9,7 @@ import { momentViolationOf, violationOf } from '@rsio/protocol/testing/mirror-da
 import { repairLife } from '@rsio/protocol/testing/mirror-repair-lives';
 import { walk } from '@rsio/rssrv/testing/intent-scene';
 import { copiedSourceWorld } from './copied-source-worlds.ts';
+import { dataProcessWorld } from './data-process-worlds.ts';
 import { givenUpWorld } from './given-up-worlds.ts';
 import { limitedSeed } from './limited-seeds.ts';
 import { rereadWorld } from './reread-worlds.ts';
@@ -20,7 +21,8 @@ import { ANY, type WalkOptions, World } from '../../../mirrors/world.ts';
  * `walks`: the walks of test/mirrors. `data`: the data path. `copies`: the copier. `repairs`: comparisons with repairs. `beyond`: a replica
  * whose volume is larger than the mirror. `maps`: the intent map of a replica. `limits`: seeds with limits. `moments`: the data path with
  * snapshots. `rereads`: a session and late copies of READs. `given-up`: a trunk whose READs are abandoned while they are answered. `syncs`:
- * the syncs that a server makes on its own. `copied-sources`: a piece that is copied from storage that loses content.
+ * the syncs that a server makes on its own. `copied-sources`: a piece that is copied from storage that loses content. `data-processes`: the
+ * listener, with clients that have several data processes.
  */
 export type Explorer =
   | 'walks'
@@ -35,7 +37,8 @@ export type Explorer =
   | 'given-up'
   | 'lost-pages'
   | 'copied-sources'
-  | 'syncs';
+  | 'syncs'
+  | 'data-processes';
 
 /** A mutant that passes this many worlds has survived. A world of an explorer takes milliseconds. */
 export const EXPLORED_MAX = 3000;
@@ -48,6 +51,7 @@ export async function explore(explorer: Explorer, options: Partial<WalkOptions>,
     if (explorer === 'lost-pages') return lostPageWorld(seed);
     if (explorer === 'copied-sources') return copiedSourceWorld(seed);
     if (explorer === 'syncs') return syncWorld(seed);
+    if (explorer === 'data-processes') return await dataProcessWorld(seed);
     if (explorer === 'rereads') return await rereadWorld(seed);
     if (explorer === 'limits') return await limitedSeed(seed);
     if (explorer === 'moments') return await momentViolationOf(seed, () => undefined);

@@ -139,7 +139,7 @@ const request = byWord<SessionRequest>('what', {
   list: record<Asked<'list'>>({ what: word('list') }),
   grant: record<Asked<'grant'>>({ what: word('grant'), request: openRequestGuard }),
   files: record<Asked<'files'>>({ what: word('files'), volumeId: token }),
-  release: record<Asked<'release'>>({ what: word('release'), volumeId: token, epoch: counter }),
+  release: record<Asked<'release'>>({ what: word('release'), volumeId: token, epoch: integer(-1, Number.MAX_SAFE_INTEGER) }),
   settle: record<Asked<'settle'>>({ what: word('settle'), volumeId: token, epoch: counter, incarnation: maybeToken }),
 });
 

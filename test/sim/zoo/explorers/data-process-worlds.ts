@@ -1,0 +1,236 @@
+// The production listener with clients that have several data processes: Admissions, SessionRequests, Opens and Holds, over stand-ins of
+// server processes. Data processes log in, start again, open and close any volume, and another client takes volumes over. Each answer and
+// each save takes a random time. Invariants: all sessions of a node belong to one client process, and no data process has two. A volume is
+// open in one data process of a node at a time. A client that has a handle has the hold, and is the only client that has one.
+
+import type { Socket } from 'node:net';
+import type { Log } from '@rsio/common/log/log';
+import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
+import { type AdmissionPorts, Admissions } from '@rsio/rssrv/server/admissions';
+import type { ServedSession } from '@rsio/rssrv/server/served-session';
+import { type SessionRequestPorts, SessionRequests } from '@rsio/rssrv/server/session-requests';
+import type { KeyProven } from '@rsio/rssrv/server/unproven-limiter';
+import type { WorkerSession } from '@rsio/rssrv/server/workers/worker-session';
+import type { ServedVolume } from '@rsio/rssrv/storage/io/served-volume';
+import type { Grant } from '@rsio/rssrv/volumes/holds/grants';
+import { Holds } from '@rsio/rssrv/volumes/holds/holds';
+import { NO_LOG } from '../../base/no-log.ts';
+
+const STEPS = 400;
+const NODES = ['node0', 'node0', 'node1'];
+const VOLUMES = ['a', 'b'];
+const DATA_PROCESSES = 3;
+/** A release waits for OPENs, so that much can happen between the end of a handle and the release of its hold. */
+const RELEASE_STEPS_MAX = 8;
+/** Time that passes in a step, ms: mostly none, and sometimes enough for each time-out of the listener. */
+const LONG_MS = 6_000;
+const AT = { name: 'if0', address: '127.0.0.1', port: 5000 };
+const EMPTY = { of: () => [], has: () => false };
+
+/** A server process with one session, as the listener sees it. */
+class Process {
+  readonly pid = 1;
+  readonly blockedMs = null;
+  readonly usable: Promise<void>;
+  readonly ended: Promise<boolean>;
+  readonly ending: Promise<void>;
+  onMessage: WorkerSession['onMessage'] = () => undefined;
+  isGone = false;
+  isEnding = false;
+  /** The epochs of the open handles, by volume. */
+  readonly handles = new Map<string, number>();
+  /** OPENs in progress: the volume, and the epoch up to which its grant has been revoked. */
+  readonly opening = new Set<{ readonly volume: string; revoked: number }>();
+  /** Holds that the process has still to release, by volume: a release waits for the OPENs of its volume. */
+  readonly releases = new Map<string, number>();
+  private readonly world: World;
+  private resolveEnded: (isClean: boolean) => void = () => undefined;
+  private resolveEnding: () => void = () => undefined;
+
+  constructor(world: World) {
+    this.world = world;
+    this.usable = world.later();
+    this.ended = new Promise((resolve) => {
+      this.resolveEnded = resolve;
+    });
+    this.ending = new Promise((resolve) => {
+      this.resolveEnding = resolve;
+    });
+  }
+
+  send(): void {}
+
+  discard(): void {
+    this.gone(true);
+  }
+
+  async end(): Promise<void> {
+    if (!this.isEnding) void this.world.later().then(() => this.gone(true));
+    this.isEnding = true;
+    this.resolveEnding();
+    await this.ended;
+  }
+
+  async revoke(volume: string, epoch: number): Promise<boolean> {
+    if (this.isGone) return true;
+    for (const one of this.opening) if (one.volume === volume) one.revoked = Math.max(one.revoked, epoch);
+    await this.world.later();
+    if ((this.handles.get(volume) ?? Infinity) <= epoch) this.handles.delete(volume);
+    return true;
+  }
+
+  gone(isClean: boolean): void {
+    if (this.isGone) return;
+    [this.isGone, this.isEnding] = [true, true];
+    this.handles.clear();
+    this.resolveEnding();
+    this.resolveEnded(isClean);
+  }
+}
+
+class World {
+  private readonly random: SeededRandom;
+  private readonly clock = new FakeClock();
+  private readonly pending: (() => void)[] = [];
+  private readonly instances = new Map<string, number>();
+  private readonly holds = new Holds('none', () => 1, NO_LOG);
+  private readonly volumes = VOLUMES.map(
+    (name) => ({ id: name, name, universe: 0, clients: null, takeOver: null }) as unknown as ServedVolume,
+  );
+  private readonly admissions: Admissions;
+  private readonly requests: SessionRequests;
+
+  constructor(seed: number) {
+    this.random = new SeededRandom(seed);
+    Reflect.set(this.holds, 'file', { save: () => this.later() });
+    const limitedLog = new RateLimitedLog(this.clock, NO_LOG as unknown as Log);
+    this.admissions = new Admissions({
+      ...{ clock: this.clock, log: NO_LOG, limitedLog, holds: this.holds, bandwidth: { began: () => undefined } },
+      takeWorkerSession: () => new Process(this),
+      beginMessage: () => ({ type: 'begin', generation: 1 }),
+      ...{ isClient: () => true, checkFence: () => undefined, checkTls: () => undefined },
+      ...{ sessionEnded: () => Promise.resolve(), refuse: () => undefined },
+    } as unknown as AdmissionPorts);
+    this.requests = new SessionRequests({
+      ...{ clock: this.clock, log: NO_LOG, server: 'server', holds: this.holds, snapshots: EMPTY, config: () => ({ rights: [] }) },
+      volumes: { served: this.volumes, failures: [], sync: () => this.sync() },
+      ...{ moments: { granted: () => undefined }, bandwidth: { granted: () => undefined }, voters: { recordOf: () => null } },
+      admissions: () => this.admissions,
+      administration: () => ({ failures: [], poolStates: [] }),
+      incarnationOf: () => 'life',
+      incarnationEnded: () => Promise.resolve(),
+      listChanged: () => undefined,
+    } as unknown as SessionRequestPorts);
+  }
+
+  /** Resolves in a later step of the world. */
+  later(): Promise<void> {
+    return new Promise((resolve) => this.pending.push(resolve));
+  }
+
+  private async laterBy(times: number): Promise<void> {
+    for (let left = times; left > 0; left--) await this.later();
+  }
+
+  async live(): Promise<string | null> {
+    for (let step = 0; step < STEPS; step++) {
+      this.step();
+      await new Promise((resolve) => setImmediate(resolve));
+      const fault = this.fault();
+      if (fault !== null) return fault;
+    }
+    return null;
+  }
+
+  private async sync(): Promise<void> {
+    await this.later();
+    if (this.random.chance(0.5)) throw new Error('EIO');
+  }
+
+  private step(): void {
+    const { random, pending } = this;
+    if (random.chance(0.5) && pending.length > 0) {
+      const [go] = pending.splice(random.int(0, pending.length - 1), 1);
+      go?.();
+      return;
+    }
+    const session = this.admissions.sessions.length === 0 ? null : random.pick(this.admissions.sessions);
+    if (session === null || random.chance(0.25)) this.login();
+    else if (random.chance(0.03)) this.clock.advance(LONG_MS);
+    else if (random.chance(0.05)) processOf(session).gone(random.chance(0.5));
+    else if (random.chance(0.5)) void this.open(session, random.pick(VOLUMES));
+    else this.close(session, random.pick(VOLUMES));
+  }
+
+  /** A data process of a client logs in. Sometimes the client is started again before. */
+  private login(): void {
+    const { random } = this;
+    const node = random.pick(NODES);
+    const instance = (this.instances.get(node) ?? 1) + (random.chance(0.15) ? 1 : 0);
+    this.instances.set(node, instance);
+    const dataProcess = random.int(0, DATA_PROCESSES - 1);
+    const hello = { node, instance, machine: node, boot: 'boot', process: `${node}-${instance}`, dataProcess };
+    const proven = { kind: 'new', hello, features: [], proof: { dead: [] }, key: 'key', sessionSecret: Buffer.alloc(32) };
+    this.admissions.admit({ remoteAddress: '127.0.0.2' } as Socket, proven as unknown as KeyProven, AT);
+  }
+
+  private async open(session: ServedSession, name: string): Promise<void> {
+    const process = processOf(session);
+    if (process.isEnding || process.handles.has(name) || [...process.opening].some(({ volume }) => volume === name)) return;
+    const take = this.random.pick([TAKE.NO, TAKE.NO, TAKE.OVER]);
+    const request: OpenRequest = { name, universe: 0, readonly: false, take, resume: null, mirror: null };
+    const opening = { volume: name, revoked: -1 };
+    process.opening.add(opening);
+    const grant = (await this.requests.answer(session, { what: 'grant', request })) as Grant;
+    process.opening.delete(opening);
+    if (grant.granted && grant.epoch > opening.revoked && !process.isGone) process.handles.set(name, grant.epoch);
+  }
+
+  /** Closes a handle. Its hold is released later, as in session-volumes.ts, unless the volume is open or being opened by then. */
+  private close(session: ServedSession, name: string): void {
+    const process = processOf(session);
+    const epoch = process.handles.get(name);
+    if (process.isGone || (epoch === undefined && !process.releases.has(name))) return;
+    process.handles.delete(name);
+    if (epoch !== undefined) process.releases.set(name, epoch);
+    void this.laterBy(this.random.int(1, RELEASE_STEPS_MAX)).then(() => {
+      const released = process.releases.get(name);
+      const isUsed = process.handles.has(name) || [...process.opening].some(({ volume }) => volume === name);
+      if (process.isGone || isUsed || released === undefined) return;
+      process.releases.delete(name);
+      void this.requests.answer(session, { what: 'release', volumeId: name, epoch: released });
+    });
+  }
+
+  private fault(): string | null {
+    const sessions = this.admissions.sessions.filter((session) => !processOf(session).isGone);
+    for (const node of new Set(sessions.map(({ client }) => client.node))) {
+      const own = sessions.filter(({ client }) => client.node === node);
+      const instances = new Set(own.map(({ client }) => client.instance));
+      if (instances.size > 1) return `S9: sessions of the instances ${[...instances].join(' and ')} of ${node} run at the same time`;
+      if (new Set(own.map(({ dataProcess }) => dataProcess)).size < own.length) return `S9: a data process of ${node} has two sessions`;
+    }
+    for (const name of VOLUMES) {
+      const users = sessions.filter((session) => processOf(session).handles.has(name));
+      const [user, other] = users;
+      if (user === undefined) continue;
+      const { node } = user.client;
+      if (other !== undefined) return `H1: volume ${name} is open at ${node} and at ${other.client.node} at the same time`;
+      if (!this.holds.holdersOf(name).some((holder) => holder.node === node))
+        return `H1: ${node} has volume ${name} open and does not hold it`;
+    }
+    return null;
+  }
+}
+
+function processOf({ workerSession }: ServedSession): Process {
+  return workerSession as unknown as Process;
+}
+
+/** Runs the world of this seed. Returns a sentence about the fault that the world has shown. Null: no fault. */
+export function dataProcessWorld(seed: number): Promise<string | null> {
+  return new World(seed).live();
+}
