@@ -362,6 +362,8 @@ export class ClientDaemon {
         identity: { ...identity, dataProcess: number },
         processes: processes.count,
       }),
+      isOffered: (label) => this.attachments.offers.some((offer) => labelOf(offer) === label),
+      reached: () => void this.attachWanted(false),
       event: ({ object, from, to, reason }) => this.notifications.add(object, from, to, reason),
     });
   }
@@ -517,7 +519,10 @@ export class ClientDaemon {
         sessionBegan: (server, again) => {
           notifications.sessionBegan(server, again);
           this.attachments.mirrors.look();
-          void server.refresh(LIST_WAIT_MS).then(() => this.attachAgain());
+          void server
+            .refresh(LIST_WAIT_MS)
+            .then(() => this.attachAgain())
+            .then(() => this.options.part?.channel.reached());
         },
         opened: (server, attachment, again, newLife) => {
           this.attachments.opened(attachment, newLife);
