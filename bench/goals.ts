@@ -63,6 +63,7 @@ const END_TO_END = { section: 'end-to-end', bound: 0.8, unit: ' x nbdkit', digit
 const RELAY = { section: 'relay', unit: ' x relay', digits: 2, isLessBetter: false } as const;
 const RELAY_LATENCY = { section: 'relay-latency', unit: ' x relay', digits: 2, isLessBetter: true } as const;
 const MANY = { section: 'many', bound: 1.2, digits: 2, isLessBetter: true } as const;
+const PROCESSES = { section: 'processes', bound: 1.1, unit: ' x one process', digits: 2, isLessBetter: true } as const;
 const UNSHAPED = { section: 'unshaped', bound: 1.5, unit: ' GB/s', digits: 2, isLessBetter: false } as const;
 const ENCRYPTION = { section: 'encryption', digits: 2, isLessBetter: false } as const;
 const MEMORY = { section: 'clients', unit: ' MiB', digits: 1, isLessBetter: true } as const;
@@ -84,6 +85,9 @@ export const FIGURE_GOALS = {
   manyPaths: { ...MANY, what: 'rsiod, 8 KiB, 8 paths: CPU time of rsiod for an I/O', unit: ' x one path' },
   manyConnections: { ...MANY, what: 'rsiod, 8 KiB, 64 connections of NBD: CPU time of rsiod for an I/O', unit: ' x one' },
   manyVolumes: { ...MANY, what: 'rsiod, 8 KiB, 100 volumes, 64 of them loaded: CPU time of rsiod for an I/O', unit: ' x one volume' },
+  twoProcesses: { ...PROCESSES, what: 'rsiod, 8 KiB, 2 data processes, plain and TLS: CPU time of rsiod for an I/O' },
+  fourProcesses: { ...PROCESSES, what: 'rsiod, 8 KiB, 4 data processes, plain and TLS: CPU time of rsiod for an I/O' },
+  twoProcessesTls: { ...PROCESSES, what: 'rsiod, 8 KiB, 2 data processes, TLS: IOPS', bound: 1.3, isLessBetter: false },
   clientCores: {
     section: 'links',
     what: 'rsiod over links, 1 MiB reads, NBD frontend: cores per 110 MB/s',

@@ -5,6 +5,7 @@ import { toRsError } from '@rsio/common/lib/errors';
 import { measureEndToEnd, measureLatency } from './client/beside-nbdkit.ts';
 import { measureBusyPoll } from './client/busy-poll.ts';
 import { measureRelay, measureRelayLatency } from './client/beside-relay.ts';
+import { measureProcesses } from './client/processes.ts';
 import { measureLinks } from './client/links.ts';
 import { measureUnshaped } from './client/unshaped.ts';
 import { measureEncryption } from './encryption/encryption.ts';
@@ -31,6 +32,7 @@ const RUNS: Readonly<Record<SectionName, (context: SectionContext) => Promise<Se
   'relay-latency': measureRelayLatency,
   'busy-poll': measureBusyPoll,
   many: measureMany,
+  processes: measureProcesses,
   map: measureMap,
   clients: measureClients,
   restart: measureRestart,

@@ -20,6 +20,7 @@ export const SECTIONS = [
   { name: 'relay-latency', part: 'client', title: 'the NBD socket and the block device beside that relay: 4 KiB, depth 1' },
   { name: 'busy-poll', part: 'client', title: 'single requests with and without busy polling' },
   { name: 'many', part: 'client', title: 'what 8 paths, 100 volumes or 64 connections cost rsiod for each I/O' },
+  { name: 'processes', part: 'client', title: 'what 2 and 4 data processes of rsiod cost and give, plain and with TLS' },
   { name: 'map', part: 'client', title: 'what one I/O costs the client: calls, copies, wake-ups, CPU time, functions' },
   { name: 'clients', part: 'scale', title: 'memory, IOPS and cost of up to 1,000 clients' },
   { name: 'restart', part: 'scale', title: '1,000 clients come back to a server that was killed' },
@@ -75,7 +76,20 @@ export const QUICK_SECTIONS: SectionPlan = {
   hasBlockOverLinks: false,
   clients: [10, 1_000],
   encrypted: { clients: [1], blockBytes: [8 * KIB] },
-  sections: ['encryption', 'links', 'unshaped', 'end-to-end', 'relay', 'relay-latency', 'many', 'clients', 'restart', 'metrics', 'garbage'],
+  sections: [
+    'encryption',
+    'links',
+    'unshaped',
+    'end-to-end',
+    'relay',
+    'relay-latency',
+    'many',
+    'processes',
+    'clients',
+    'restart',
+    'metrics',
+    'garbage',
+  ],
 };
 
 /** Sections of these parts, selected by name or by a part of the name. */

@@ -114,6 +114,25 @@ it('rsiod is killed, and the next one attaches all volumes again; another number
   expect(await processes(host)).toEqual([]);
 });
 
+it('volumes are attached in data processes that reach the server later than the main process', { timeout: TEST_MS }, async () => {
+  const [host, network] = [hosts.host(), await hosts.network(1)];
+  host.writeConfig('rsiod', clientConfig(network, { defaults: { processes: '2', attach: 'a' } }));
+  await host.start('rsiod');
+  const pids = (await processes(host)).map(({ pid }) => pid!);
+  for (const pid of pids) process.kill(pid, 'SIGSTOP');
+  await startServer(host, network, { volumes: { a: { type: 'memory', size: '16m' }, b: { type: 'memory', size: '16m' } } });
+  await host.pathsUp(1);
+  const asked = host.rsconfigWell('-a', 'b');
+  // The data processes then have the requests before they have a path.
+  await sleep(1_000);
+  for (const pid of pids) process.kill(pid, 'SIGCONT');
+  await asked;
+  await until(
+    'the volume of the configuration is attached',
+    async () => (await attachedNames(host)).split(',').toSorted().join() === 'a,b',
+  );
+});
+
 it('a reload reaches the processes, and is refused if a volume of a process does not permit it', { timeout: TEST_MS }, async () => {
   const { host, network } = await twoProcesses(['a', 'b']);
   host.writeConfig('rsiod', clientConfig(network, { node: 'venus', ...TWO }));

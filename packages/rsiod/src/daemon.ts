@@ -104,7 +104,12 @@ export class ClientDaemon {
       triggers: () => (this.role.isData ? [] : this.config.triggers),
     });
     this.snapshots = new ClientSnapshots({ clock, triggers: this.triggers });
-    this.role = new ProcessRole(options, { config: () => this.config, changed: (...event) => this.notifications.add(...event) });
+    this.role = new ProcessRole(options, {
+      config: () => this.config,
+      changed: (...event) => this.notifications.add(...event),
+      isOffered: (label) => this.attachments.offers.some((offer) => labelOf(offer) === label),
+      reached: () => void this.attachWanted(false),
+    });
     this.notifications.heard = (event) => {
       if (this.role.isData) this.role.passOn(event);
       else {
@@ -148,7 +153,10 @@ export class ClientDaemon {
     this.ports = namespacePorts({
       ...{ clock, log, hasDataProcesses: this.role.processes !== null, attached: this.attached, attachments: this.attachments },
       ...{ frontends: this.frontends, notifications: this.notifications, namespaces: () => this.namespaces },
-      attachAgain: () => this.attachAgain(),
+      attachAgain: async () => {
+        await this.attachAgain();
+        this.role.reached();
+      },
     });
     this.namespaces = this.setupsOf(config, this.locals).map((setup) => new Namespace(setup, identity, this.ports));
   }

@@ -25,6 +25,8 @@ export interface FioRun {
    * after the option that names the engine.
    */
   readonly where: readonly string[];
+  /** Engines and places of further jobs, which run at the same time. The figures are then those of all jobs together. */
+  readonly besides?: readonly (readonly string[])[];
   /** Further options of fio, such as `--rw=read`. */
   readonly words: readonly string[];
   readonly size: string;
@@ -56,18 +58,13 @@ export function medianUs({ lat_ns }: FioSide): number {
 }
 
 /** Runs fio to its end. `command`: prefix of the command line of fio, such as `nsenter ...`; empty: no prefix. */
-export async function runFio(command: readonly string[], { where, words, size, seconds, rampSeconds }: FioRun): Promise<FioJob> {
+export async function runFio(
+  command: readonly string[],
+  { where, besides = [], words, size, seconds, rampSeconds }: FioRun,
+): Promise<FioJob> {
   const times = ['--time_based', `--runtime=${seconds}`, ...(rampSeconds > 0 ? [`--ramp_time=${rampSeconds}`] : [])];
-  const args = [
-    '--name=job',
-    ...where,
-    ...words,
-    `--size=${size}`,
-    '--norandommap',
-    '--lat_percentiles=1',
-    ...times,
-    '--output-format=json',
-  ];
+  const how = [...words, `--size=${size}`, '--norandommap', '--lat_percentiles=1', '--group_reporting', ...times];
+  const args = [...[where, ...besides].flatMap((place, index) => [`--name=job${index}`, ...place, ...how]), '--output-format=json'];
   const [first = '', ...rest] = [...command, 'fio', ...args];
   return fioJob(wellOf(`fio ${args.join(' ')}`, await run(first, rest, { timeoutMs: (seconds + rampSeconds) * 1000 + SPARE_MS })));
 }

@@ -49,6 +49,8 @@ export interface DataProcessPorts {
   /** Called with each change that belongs into the events of this client. */
   event(change: Extract<FromProcess, { type: 'event' }>): void;
   warning(sentence: string): void;
+  /** Called when a process has reached a server. */
+  reached(): void;
   /** Saves the lists of all data processes. */
   saveLists(): Promise<void>;
 }
@@ -220,6 +222,9 @@ export class DataProcess {
       case 'nbd-ended':
         this.connections.get(message.number)?.();
         this.connections.delete(message.number);
+        return;
+      case 'reached':
+        this.ports.reached();
         return;
       case 'event':
         this.ports.event(message);

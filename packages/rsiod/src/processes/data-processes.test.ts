@@ -8,6 +8,8 @@ import {
   PROCESS_END_MS,
   PROCESS_PAUSE_MAX_MS,
   PROCESS_QUIET_MS,
+  PROCESS_REACH_LOOK_MS,
+  PROCESS_REACH_MS,
   PROCESS_SILENCE_MS,
   PROCESS_START_MS,
 } from './limits.ts';
@@ -43,6 +45,36 @@ test('two attaches of one label at the same time go to one process', async () =>
   scene.running(1)!.exit('signal SIGKILL');
   expect((await first)[0]?.error?.code).toBe('E_SYSTEM');
   expect(scene.processes.has('osl:a@0')).toBe(false);
+});
+
+test('a volume is asked for again until its process has reached the server that offers it to the main process', async () => {
+  const scene = await new ProcessScene(2).start();
+  const first = scene.running(1)!;
+  for (const label of names('a', 'x')) first.unreached.add(label);
+  scene.unoffered.add('osl:x@0');
+  const turn = async (): Promise<void> => {
+    scene.clock.advance(PROCESS_REACH_LOOK_MS);
+    await settle();
+  };
+  const attached = scene.processes.attach(names('a', 'b', 'x'), RW);
+  await settle();
+  await turn();
+  expect(scene.placed).toEqual({ 1: [], 2: ['b'] });
+  first.unreached.delete('osl:a@0');
+  await turn();
+  expect((await attached).map(({ volume, done }) => `${volume} ${done}`)).toEqual(['osl:a@0 true', 'osl:b@0 true', 'osl:x@0 false']);
+  expect([scene.placed, scene.processes.has('osl:x@0')]).toEqual([{ 1: ['a'], 2: ['b'] }, false]);
+
+  for (const process of scene.started) process.unreached.add('osl:c@0');
+  const never = scene.processes.attach(names('c'), RW);
+  for (let ms = 0; ms <= PROCESS_REACH_MS; ms += PROCESS_REACH_LOOK_MS) await turn();
+  expect((await never)[0]?.error?.code).toBe('E_UNKNOWN_VOLUME');
+});
+
+test('a process that reaches a server is reported, so that the volumes of the configuration are attached', async () => {
+  const scene = await new ProcessScene(1).start();
+  scene.running(1)!.say({ type: 'reached' });
+  expect(scene.reached).toBe(1);
 });
 
 test('the volumes of the last run are shared out, and what was detached stays detached', async () => {

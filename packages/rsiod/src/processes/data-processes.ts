@@ -18,7 +18,7 @@ import { exportKey, type NbdExport } from '../frontends/nbd/wire/nbd-export.ts';
 import { writeDeviceNote } from '../keeper/device-note.ts';
 import type { LeftDevice } from '../keeper/kept-devices.ts';
 import { DataProcess, type DataProcessPorts } from './data-process.ts';
-import { PROCESS_ANSWER_MS, PROCESS_START_MS } from './limits.ts';
+import { PROCESS_ANSWER_MS, PROCESS_REACH_LOOK_MS, PROCESS_REACH_MS, PROCESS_START_MS } from './limits.ts';
 import { OWN_METHODS } from './messages.ts';
 import { leastLoaded, shares } from './placement.ts';
 
@@ -28,9 +28,17 @@ export interface DataProcessesPorts extends Omit<DataProcessPorts, 'saveLists'> 
   readonly count: number;
   readonly boot: string;
   readonly store: (current: () => AttachedContent) => AttachedStore;
+  /** True if a server offers the volume with this label to the main process. */
+  isOffered(label: string): boolean;
 }
 
 interface Placed extends KeptVolume {
+  readonly process: DataProcess;
+}
+
+/** A volume, and the process that is asked to attach or detach it. */
+interface Order {
+  readonly label: string;
   readonly process: DataProcess;
 }
 
@@ -143,8 +151,19 @@ export class DataProcesses implements NbdElsewhere {
   /** Attaches volumes, each in its process. `labels`: complete labels, or names that no server offers, whose error a process then gives. */
   async attach(labels: readonly string[], order: AttachOrder): Promise<AttachOutcome[]> {
     const placed = labels.map((label) => ({ label, process: this.place(label) }));
+    const call = (asked: readonly Order[]): Promise<AttachOutcome[]> =>
+      this.outcomes(asked, (process, names) => process.call('attach', { ...order, names }));
+    const { clock } = this.ports;
+    const endMs = clock.monotonicMs() + PROCESS_REACH_MS;
     try {
-      return await this.outcomes(placed, (process, names) => process.call('attach', { ...order, names }));
+      const outcomes = await call(placed);
+      for (;;) {
+        const early = placed.flatMap(({ label }, at) => (this.isEarly(label, outcomes[at]!) ? [at] : []));
+        if (early.length === 0 || clock.monotonicMs() >= endMs) return outcomes;
+        await new Promise<void>((resolve) => void clock.after(PROCESS_REACH_LOOK_MS, resolve));
+        const again = await call(early.map((at) => placed[at]!));
+        for (const [index, at] of early.entries()) outcomes[at] = again[index]!;
+      }
     } finally {
       for (const label of labels) this.settle(label);
     }
@@ -245,9 +264,14 @@ export class DataProcesses implements NbdElsewhere {
     if (!this.has(label)) this.turns.delete(label);
   }
 
+  /** True if the process of the volume has not reached the server yet that offers the volume to the main process. */
+  private isEarly(label: string, { error }: AttachOutcome): boolean {
+    return error?.code === 'E_UNKNOWN_VOLUME' && this.ports.isOffered(label);
+  }
+
   /** Calls each process once, with its names, and returns the outcomes in the order of `placed`. */
   private async outcomes(
-    placed: readonly { readonly label: string; readonly process: DataProcess }[],
+    placed: readonly Order[],
     call: (process: DataProcess, names: readonly string[]) => Promise<Readonly<Record<string, unknown>>>,
   ): Promise<AttachOutcome[]> {
     const byPlace: AttachOutcome[] = [];

@@ -20,6 +20,12 @@ export const PROCESS_SILENCE_MS = 60_000;
 export const PROCESS_SETTLED_MS = 60_000;
 export const PROCESS_PAUSE_MIN_MS = 200;
 export const PROCESS_PAUSE_MAX_MS = 5_000;
+/**
+ * A data process may reach a server later than the main process. A volume that the main process sees is asked for again every
+ * PROCESS_REACH_LOOK_MS, until PROCESS_REACH_MS have passed. This is longer than the longest pause before a path connects again.
+ */
+export const PROCESS_REACH_MS = 10_000;
+export const PROCESS_REACH_LOOK_MS = 100;
 /** How long a list or a sum over all processes waits for one of them. A process that hangs is left out, so that it hides no other. */
 export const PROCESS_ANSWER_MS = 3_000;
 /** Requests to one data process that are not answered yet. The control socket has bounds of its own for each connection. */

@@ -40,6 +40,10 @@ export class MainChannel {
     this.send({ type: 'ready' });
   }
 
+  reached(): void {
+    this.send({ type: 'reached' });
+  }
+
   warn(sentence: string): void {
     this.send({ type: 'warning', sentence });
   }

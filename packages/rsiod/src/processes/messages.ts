@@ -91,6 +91,8 @@ const FROM = variants('type', {
   /** The process can attach volumes: it has tried its paths, and has tried once to attach its earlier volumes. */
   ready: {},
   alive: {},
+  /** A session with a server has begun, and the list of its volumes has come. */
+  reached: {},
   /** The list of attached volumes has changed. `content` is checked separately, by isAttachedContent. */
   attached: { number, content: record() },
   /** The keeper is to hold the descriptor of a device, with a note for the next process. */

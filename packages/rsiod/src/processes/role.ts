@@ -46,6 +46,10 @@ export interface RolePorts {
   config(): RscltConfig;
   /** Called with each change that a data process reports. */
   changed(object: string, from: string, to: string, reason: string): void;
+  /** True if a server offers the volume with this label to this process. */
+  isOffered(label: string): boolean;
+  /** Called when a data process has reached a server. */
+  reached(): void;
 }
 
 const NO_STORE: AttachedStore = { load: () => Promise.resolve(null), save: () => Promise.resolve() };
@@ -120,6 +124,11 @@ export class ProcessRole {
     if (/^(volume|mirror) /.test(object)) this.options.part?.channel.event(object, from, to, reason);
   }
 
+  /** Called when this process has reached a server. */
+  reached(): void {
+    this.options.part?.channel.reached();
+  }
+
   /** Applies a configuration to the data processes. */
   configure(config: RscltConfig): void {
     this.processes?.tell({ type: 'config', config });
@@ -153,6 +162,8 @@ function newProcesses(
         processes: count,
       };
     },
+    isOffered: (label) => ports.isOffered(label),
+    reached: () => ports.reached(),
     event: ({ object, from, to, reason }) => ports.changed(object, from, to, reason),
   });
 }

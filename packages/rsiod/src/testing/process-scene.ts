@@ -3,8 +3,10 @@
 
 import type { AttachOutcome } from '@rsio/common/control/methods';
 import { quietLog } from '@rsio/common/log/log';
+import { RsError } from '@rsio/common/lib/errors';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import type { AttachedContent, KeptVolume } from '../attachments/attached-file.ts';
+import { failure } from '../attachments/choices.ts';
 import { DataProcesses } from '../processes/data-processes.ts';
 import type { SpawnEvents } from '../processes/data-process.ts';
 import { type Begin, OWN_METHODS, type ToProcess } from '../processes/messages.ts';
@@ -22,6 +24,8 @@ export class FakeProcess {
   answers = true;
   /** Answers of other methods by name. */
   readonly results: Record<string, object> = {};
+  /** Labels of volumes whose server this process has not reached yet. */
+  readonly unreached = new Set<string>();
   isGone = false;
   private attached: readonly KeptVolume[] = [];
   private saves = 0;
@@ -67,11 +71,14 @@ export class FakeProcess {
     }
     const { names } = params as { names?: readonly string[] };
     if (names === undefined) return this.results[method] ?? {};
-    const plain = names.map((label) => label.replace(/^osl:|@0$/g, ''));
+    const plain = names.filter((label) => !this.unreached.has(label)).map((label) => label.replace(/^osl:|@0$/g, ''));
     const others = this.attached.filter(({ name }) => !plain.includes(name));
     this.attached = method === 'attach' ? [...others, ...plain.map(kept)] : others;
     this.report();
-    const outcome = (volume: string): AttachOutcome => ({ volume, done: true, already: false, device: null, error: null });
+    const outcome = (volume: string): AttachOutcome =>
+      this.unreached.has(volume)
+        ? failure(volume, new RsError('E_UNKNOWN_VOLUME', 'No server in reach'))
+        : { volume, done: true, already: false, device: null, error: null };
     return { outcomes: names.map(outcome) };
   }
 
@@ -90,6 +97,9 @@ export class ProcessScene {
   readonly lines: string[] = [];
   /** What the file has; null: there is none. */
   file: AttachedContent | null;
+  /** Labels that no server offers to the main process. */
+  readonly unoffered = new Set<string>();
+  reached = 0;
   /** The next starts fail with these errors. */
   readonly startErrors: Error[] = [];
 
@@ -122,6 +132,8 @@ export class ProcessScene {
         };
       },
       begin: (number, attached) => ({ type: 'begin', attached, processes: count, identity: { dataProcess: number } }) as unknown as Begin,
+      isOffered: (label) => !this.unoffered.has(label),
+      reached: () => this.reached++,
       event: ({ object, to }) => this.events.push(`${object}: ${to}`),
       warning: say,
     });
