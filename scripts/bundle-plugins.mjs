@@ -41,6 +41,7 @@ export function loadedOnUse(text) {
     variables.push(variable);
     return `var loaded_${variable}, ${variable} = () => loaded_${variable} ??= ${load};`;
   });
+  if (variables.length === 0) return text;
   const uses = new RegExp(`\\b(${variables.join('|')})\\.(?:default\\b)?`, 'g');
   return declared.replaceAll(uses, (use, variable) => (use.endsWith('.') ? `${variable}().` : `${variable}()`));
 }

@@ -1,3 +1,4 @@
+#!/usr/bin/node
 // Keeps the code that V8 compiles for bundled programs. scripts/start-files.mjs puts a copy of this file beside the bundles. Without
 // arguments, it compiles each bundle in its folder, each in its own process: the build calls it so, and the maintainer scripts of packages.
 // `BUNDLE [ARGUMENT...]` compiles one; if there are arguments, the program runs with them first, so that V8 also compiles the functions that
