@@ -206,19 +206,16 @@ export class Attachments {
     );
     const detached = elsewhere?.detached ?? this.detached;
     const wanted = missing.filter((choice) => !detached.has(keyOf(choice)));
-    for (const choice of isVerbose ? missing : []) {
-      if (!wanted.includes(choice))
-        this.ports.log.info(
-          `${choice.label} is not attached although the configuration says so, because it was detached since: rsconfig -a ${choice.label}`,
-        );
+    for (const choice of isVerbose ? missing.filter((one) => !wanted.includes(one)) : []) {
+      this.ports.log.info(
+        `${choice.label} is not attached although the configuration says so, because it was detached since: rsconfig -a ${choice.label}`,
+      );
     }
     const ask: AttachRequest = { readOnly: false, take: TAKE.NO, by: 'any' };
     const attachHere = (label: string): Promise<AttachOutcome> => this.attachOne(label, () => chooseVolume(this.offers, label, null), ask);
     const labels = wanted.map(({ label }) => label);
-    const outcomes =
-      elsewhere === null
-        ? await severalAtOnce(labels, VOLUMES_AT_ONCE, attachHere)
-        : await elsewhere.attach(labels, { readOnly: false, server: null, take: 'no' });
+    const order = { readOnly: false, server: null, take: 'no' } as const;
+    const outcomes = await (elsewhere?.attach(labels, order) ?? severalAtOnce(labels, VOLUMES_AT_ONCE, attachHere));
     for (const { volume, error } of outcomes)
       if (error !== null) this.ports.log.warn(`${volume} was not attached: ${error.message} [${error.code}]`);
   }

@@ -12,7 +12,7 @@ import type { ToProcess } from './messages.ts';
 const MODULE = new URL(import.meta.url.endsWith('.ts') ? '../data-process.ts' : './data-process.js', import.meta.url);
 
 /** The environment variable by which a data process knows its number, and `ps e` shows it. */
-const NUMBER_VARIABLE = 'RSIO_DATA_PROCESS';
+export const NUMBER_VARIABLE = 'RSIO_DATA_PROCESS';
 
 export function spawnProcess(number: number, places: readonly number[], events: SpawnEvents): Spawned {
   // The keeper is the parent of the main process.
