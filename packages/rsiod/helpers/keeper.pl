@@ -13,7 +13,7 @@
 #   keep-of ID PID FD NOTE   like keep, but of process PID, which the child has started
 #   note ID NOTE      changes the note
 #   drop ID           -> gone ID
-#   at N ID           -> at N FD, or no N ERRNO: the number that the held descriptor has here (helpers/inherit.pl copies it)
+#   at N ID ...       -> at N FD ..., or no N ERRNO: the numbers that held descriptors have here (helpers/inherit.pl copies them)
 #   alive             the answer to `alive?`
 #   again             restart the child at once when it has ended
 #   farewell          do not restart it
@@ -163,7 +163,11 @@ sub hear {
     $kept{$id} = [$copy, $note];
     answer("ok $id");
   }
-  elsif ($verb eq 'at') { answer(exists $kept{$rest} ? "at $id $kept{$rest}[0]" : "no $id " . POSIX::ENOENT()); }
+  elsif ($verb eq 'at') {
+    my @ids = split ' ', $rest;
+    my @places = map { exists $kept{$_} ? $kept{$_}[0] : () } @ids;
+    answer(@places == @ids ? "at $id @places" : "no $id " . POSIX::ENOENT());
+  }
   elsif ($verb eq 'note') { $kept{$id}[1] = $rest if exists $kept{$id}; }
   elsif ($verb eq 'drop') {
     my $entry = delete $kept{$id};

@@ -36,8 +36,8 @@ export interface KeeperLinkPorts {
 
 interface Answer {
   readonly verb: string;
-  /** The errno if the verb is `no`, or the keeper's number of the descriptor if the verb is `at`. */
-  readonly value: number;
+  /** The errno if the verb is `no`, or the keeper's numbers of the descriptors if the verb is `at`. */
+  readonly values: readonly number[];
 }
 
 const ANSWERS: ReadonlySet<string> = new Set(['ok', 'no', 'gone', 'at']);
@@ -100,16 +100,14 @@ export class KeeperLink {
   /**
    * Returns the numbers that held descriptors have in the keeper, for `inheritCommand`. A number is valid until `drop`. Throws E_SYSTEM.
    */
-  async places(ids: readonly number[]): Promise<number[]> {
+  async places(ids: readonly number[]): Promise<readonly number[]> {
+    if (ids.length === 0) return [];
     this.needVersion();
-    return await Promise.all(
-      ids.map(async (id) => {
-        const question = this.nextId++;
-        const answer = await this.request(question, `at ${question} ${id}`);
-        if (answer?.verb === 'at') return answer.value;
-        throw new RsError('E_SYSTEM', `The keeper cannot find the device ${id} (${reason(answer)})`);
-      }),
-    );
+    const question = this.nextId++;
+    // One line for all: while this process writes, it does not read. Answers to many lines would fill the link, and both ends would wait.
+    const answer = await this.request(question, `at ${question} ${ids.join(' ')}`);
+    if (answer?.verb === 'at') return answer.values;
+    throw new RsError('E_SYSTEM', `The keeper cannot name the descriptors of devices ${ids.join(', ')} (${reason(answer)})`);
   }
 
   note(id: number, note: string): void {
@@ -185,7 +183,7 @@ export class KeeperLink {
       } else if (verb === 'life') {
         this.inheritance?.({ kept: this.found, life: id, why: [second, ...rest].join(' ') });
       } else if (verb === 'alive?') this.send('alive');
-      else if (verb !== undefined && ANSWERS.has(verb)) this.answered(id, { verb, value: Number(second) });
+      else if (verb !== undefined && ANSWERS.has(verb)) this.answered(id, { verb, values: [second, ...rest].map(Number) });
     }
   }
 
@@ -198,7 +196,7 @@ export class KeeperLink {
 }
 
 function reason(answer: Answer | null): string {
-  return answer === null ? `it did not answer within ${KEEPER_ANSWER_MS / 1000} s` : `errno ${answer.value}`;
+  return answer === null ? `it did not answer within ${KEEPER_ANSWER_MS / 1000} s` : `errno ${answer.values[0]}`;
 }
 
 function checked(note: string): string {

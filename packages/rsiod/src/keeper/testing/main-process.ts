@@ -10,6 +10,7 @@ import { systemClock } from '@rsio/common/lib/clock';
 import { INHERITED_FD, inheritCommand } from '../inherit-command.ts';
 import { keeperAbove } from '../keeper-choice.ts';
 import { KeeperLink } from '../keeper-link.ts';
+import { KEPT_DEVICES_MAX } from '../limits.ts';
 
 const [, program = '', part = '', folder = ''] = process.argv;
 
@@ -94,6 +95,7 @@ async function main(): Promise<void> {
     await failure(link.keepOf(process.ppid, 0, ''));
     await failure(link.keepOf(1, 0, ''));
     await failure(link.places([fileId, 999]));
+    say('many', (await link.places(Array.from({ length: KEPT_DEVICES_MAX }, () => fileId))).length);
     await link.drop(own);
     maker.kill('SIGKILL');
     await once(maker, 'exit');
