@@ -1,12 +1,12 @@
 #!/usr/bin/perl
 # Starts a process of rsiod with descriptors that the keeper holds, because Node cannot copy a descriptor from another process. Arguments: the
-# pid of the keeper, the numbers that the descriptors have there (separated by commas), and the command. keeper/inherit-command.ts makes the
-# arguments. Invariants: the command gets the descriptors on the numbers from 4 on, in the order of the arguments and without gaps, and no
+# number of prctl, the pid of the parent, the pid of the keeper, the numbers that the descriptors have there (separated by commas), and the
+# command. keeper/inherit-command.ts makes the arguments. Invariants: the process never outlives its parent (parent-death signal); the command gets the descriptors on the numbers from 4 on, in the order of the arguments and without gaps, and no
 # other descriptor of this program; the numbers 0 to 3 and the environment stay (3 is the IPC channel of Node).
 
 use strict;
 use POSIX ();
-my ($keeper, $places, @command) = @ARGV;
+my ($prctl, $parent, $keeper, $places, @command) = @ARGV;
 my ($pidfd_open, $pidfd_getfd) = (434, 438);
 my $first = 4;
 
@@ -17,6 +17,9 @@ sub check {
   POSIX::_exit(126);
 }
 
+# Without this, a stopped process would outlive its parent, and later take requests of devices that another process serves by then.
+syscall($prctl + 0, 1, 9, 0, 0, 0);
+POSIX::_exit(126) if getppid() != $parent;
 my @places = split ',', $places;
 my $process = check(syscall($pidfd_open, $keeper + 0, 0), 'open');
 my @copies;

@@ -1,16 +1,33 @@
 // The command that starts a process of rsiod with descriptors that the keeper holds. The program helpers/inherit.pl copies them. Pure.
-// Invariant: the process gets the descriptors on the numbers from INHERITED_FD on, in the order of `places`, whatever the keeper's numbers.
+// Invariants: the process gets the descriptors on the numbers from INHERITED_FD on, in the order of `places`, whatever the keeper's numbers.
+// It never outlives the process that starts it.
 
+import { RsError } from '@rsio/common/lib/errors';
 import { helperFile } from '../sys/helper-files.ts';
+import { PRCTL } from './keeper-choice.ts';
 
 /** The first number behind stdin, stdout, stderr and the IPC channel of Node. */
 export const INHERITED_FD = 4;
 
+export interface Heir {
+  /** Pid of the keeper, which is the parent of this process. */
+  readonly keeper: number;
+  /** Pid of this process. The process is killed when this process ends, even if it is stopped. */
+  readonly parent: number;
+  /** The answers of `KeeperLink.places`. The keeper must hold these descriptors until the process runs. */
+  readonly places: readonly number[];
+}
+
 /**
- * Returns the program to spawn with its arguments. `keeperPid` is the parent of this process, and `places` are the answers of
- * `KeeperLink.places`. The keeper must hold these descriptors until the process runs. If they cannot be copied, the exit code is 126, and
- * stderr has the reason.
+ * Returns the program to spawn with its arguments. If the descriptors cannot be copied, the exit code is 126, and stderr has the reason.
+ * Throws E_SYSTEM on an architecture that no keeper supports.
  */
-export function inheritCommand(keeperPid: number, places: readonly number[], command: readonly string[]): readonly string[] {
-  return places.length === 0 ? command : ['perl', helperFile('inherit.pl'), String(keeperPid), places.join(','), ...command];
+export function inheritCommand(
+  { keeper, parent, places }: Heir,
+  command: readonly string[],
+  architecture: string = process.arch,
+): string[] {
+  const prctl = PRCTL[architecture];
+  if (prctl === undefined) throw new RsError('E_SYSTEM', `The system calls on ${architecture} are unknown`);
+  return ['perl', helperFile('inherit.pl'), String(prctl), String(parent), String(keeper), places.join(','), ...command];
 }

@@ -112,7 +112,7 @@ function findProgram(name: string, folders: string): string | null {
 }
 
 /** Key: architecture. Value: number of the system call prctl. The pidfd system calls have the same numbers on all architectures. */
-const PRCTL: Readonly<Record<string, number>> = { x64: 157, arm64: 167 };
+export const PRCTL: Readonly<Record<string, number>> = { x64: 157, arm64: 167 };
 
 export interface KeeperCommand {
   /** True if the keeper exits when its parent exits. */

@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterEach, beforeAll, beforeEach, expect, it, type TestContext } from 'vitest';
+import { afterEach, beforeAll, beforeEach, expect, it, type TestContext, vi } from 'vitest';
 import { needPrograms } from '@rsio/common/testing/needs';
 import { useProgram } from '@rsio/common/testing/program-file';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
@@ -19,6 +19,9 @@ const program = useProgram(new URL('testing/main-process.ts', import.meta.url));
 
 // The bundled program finds the helpers at the same place as the product.
 beforeAll(() => symlinkSync(path.dirname(helperFile('inherit.pl')), path.join(path.dirname(program()), '../../helpers')));
+
+const US = { keeper: process.pid, parent: process.pid };
+const WAIT = { timeout: 30_000, interval: 50 };
 
 let folder: string;
 let stop: () => void;
@@ -129,18 +132,39 @@ it('descriptors are inherited in the wanted order, whatever numbers are in use',
     ['ignore', 'pipe', 'pipe', 'pipe', 'pipe', 'pipe'],
   ] as const) {
     const [first, second, third] = ['first ', 'second ', 'third '].map(fileWith) as [number, number, number];
-    const words = inheritCommand(process.pid, [third, first, second], command).slice(1);
+    const words = inheritCommand({ ...US, places: [third, first, second] }, command).slice(1);
     const { stdout, stderr } = spawnSync('perl', words, { stdio: [...stdio], encoding: 'utf8' });
     expect([stdout, stderr]).toEqual(['third first second none\n', '']);
     for (const fd of [first, second, third]) closeSync(fd);
   }
-  expect(spawnSync('perl', inheritCommand(0, [4], command).slice(1), { encoding: 'utf8' }).stderr).toBe(
+  expect(spawnSync('perl', inheritCommand({ ...US, keeper: 0, places: [4] }, command).slice(1), { encoding: 'utf8' }).stderr).toBe(
     'Cannot open the keeper (pid 0): Invalid argument\n',
   );
 });
 
-it('a process without descriptors is started without Perl', () => {
-  expect(inheritCommand(7, [], ['node', 'main.js'])).toEqual(['node', 'main.js']);
-  const found = inheritCommand(7, [9, 4], ['node', 'main.js']);
-  expect(found).toEqual(['perl', helperFile('inherit.pl'), '7', '9,4', 'node', 'main.js']);
+it('a process that is started so ends with its parent, also if it is stopped', async (context) => {
+  needCopies(context);
+  const heir = inheritCommand({ ...US, parent: 0, places: [] }, ['sleep', '60']);
+  // A shell in between is the parent. Perl refuses another one.
+  expect(spawnSync(heir[0]!, heir.slice(1)).status).toBe(126);
+  const words = heir.map((word, at) => (at === 3 ? '"$$"' : `'${word}'`)).join(' ');
+  const shell = spawn('sh', ['-c', `${words} & echo $!; read line`], { stdio: ['pipe', 'pipe', 'ignore'] });
+  const pid = Number(await new Promise<string>((resolve) => shell.stdout.setEncoding('utf8').once('data', resolve)));
+  const stateOf = (): string => {
+    try {
+      return /\) (\w)/.exec(readFileSync(`/proc/${pid}/stat`, 'utf8'))?.[1] ?? 'gone';
+    } catch {
+      return 'gone';
+    }
+  };
+  await vi.waitFor(() => expect(readFileSync(`/proc/${pid}/cmdline`, 'utf8')).toBe('sleep\x0060\0'), WAIT);
+  process.kill(pid, 'SIGSTOP');
+  shell.kill('SIGKILL');
+  await vi.waitFor(() => expect(['gone', 'Z']).toContain(stateOf()), WAIT);
+});
+
+it('the program is Perl, and an unknown architecture is refused', () => {
+  const found = inheritCommand({ keeper: 7, parent: 8, places: [9, 4] }, ['node', 'main.js'], 'x64');
+  expect(found).toEqual(['perl', helperFile('inherit.pl'), '157', '8', '7', '9,4', 'node', 'main.js']);
+  expect(() => inheritCommand({ ...US, places: [] }, [], 'mips')).toThrow(/mips/);
 });

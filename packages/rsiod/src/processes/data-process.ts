@@ -41,8 +41,11 @@ export interface SpawnEvents {
 export interface DataProcessPorts {
   readonly clock: Clock;
   readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
-  /** `places`: the numbers that the descriptors of its devices have in the keeper. The process gets them from INHERITED_FD on. */
-  spawn(number: number, places: readonly number[], events: SpawnEvents): Spawned;
+  /**
+   * `places`: the numbers that the descriptors of its devices have in the keeper; null if there is no keeper. The process gets the descriptors
+   * from INHERITED_FD on.
+   */
+  spawn(number: number, places: readonly number[] | null, events: SpawnEvents): Spawned;
   begin(number: number, attached: AttachedContent, kept: readonly Kept[] | null): Begin;
   /** The devices that the keeper holds for data processes; null if there is no keeper. */
   readonly devices: HeldDevices | null;
@@ -121,7 +124,7 @@ export class DataProcess {
 
   private begin(life: number, held: Awaited<ReturnType<HeldDevices['of']>> | null): void {
     if (life !== this.life || this.isEnding) return;
-    this.spawned = this.ports.spawn(this.number, held?.places ?? [], {
+    this.spawned = this.ports.spawn(this.number, held?.places ?? null, {
       message: (value) => void (life === this.life && this.receive(value)),
       exited: (how) => void (life === this.life && this.exited(how)),
     });

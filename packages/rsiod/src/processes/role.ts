@@ -36,7 +36,7 @@ export interface RoleOptions {
   /** The data processes, which have the volumes; null if this process itself has them. */
   readonly processes: {
     readonly count: number;
-    readonly spawn: (number: number, places: readonly number[], events: SpawnEvents) => Spawned;
+    readonly spawn: (number: number, places: readonly number[] | null, events: SpawnEvents) => Spawned;
   } | null;
   /** Set in a data process: the channel to the main process, and the number of data processes. */
   readonly part: { readonly channel: MainChannel; readonly processes: number } | null;

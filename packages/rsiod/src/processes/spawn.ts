@@ -14,9 +14,9 @@ const MODULE = new URL(import.meta.url.endsWith('.ts') ? '../data-process.ts' : 
 /** The environment variable by which a data process knows its number, and `ps e` shows it. */
 export const NUMBER_VARIABLE = 'RSIO_DATA_PROCESS';
 
-export function spawnProcess(number: number, places: readonly number[], events: SpawnEvents): Spawned {
-  // The keeper is the parent of the main process.
-  const command = inheritCommand(process.ppid, places, [process.execPath, ...process.execArgv, fileURLToPath(MODULE)]);
+export function spawnProcess(number: number, places: readonly number[] | null, events: SpawnEvents): Spawned {
+  const plain = [process.execPath, ...process.execArgv, fileURLToPath(MODULE)];
+  const command = places === null ? plain : inheritCommand({ keeper: process.ppid, parent: process.pid, places }, plain);
   const [program = process.execPath, ...values] = command;
   const child = spawn(program, values, {
     env: { ...process.env, [NUMBER_VARIABLE]: String(number) },

@@ -65,7 +65,7 @@ async function failure(action: Promise<unknown>): Promise<void> {
 }
 
 async function inherit(link: KeeperLink, ids: readonly number[]): Promise<void> {
-  const heir = start(inheritCommand(process.ppid, await link.places(ids), dataProcess('use')));
+  const heir = start(inheritCommand({ keeper: process.ppid, parent: process.pid, places: await link.places(ids) }, dataProcess('use')));
   const [message] = (await once(heir, 'message')) as [unknown];
   say('told', message);
   if (heir.exitCode === null) await once(heir, 'exit');
@@ -107,7 +107,7 @@ async function main(): Promise<void> {
     link,
     [...kept].reverse().map(({ id }) => id),
   );
-  const lost = start(inheritCommand(process.ppid, [9_999], dataProcess('use')));
+  const lost = start(inheritCommand({ keeper: process.ppid, parent: process.pid, places: [9_999] }, dataProcess('use')));
   say('code', (await once(lost, 'exit'))[0]);
   end(link);
 }
