@@ -105,15 +105,14 @@ export class SimStore {
       changed: () => undefined,
     });
     const { pools } = this;
-    const shared = { pools, clock, log: NO_LOG, newId: () => uuidOf(machine.random), configured: () => [] };
     this.verbs = new PoolVerbs({
-      ...shared,
+      ...{ pools, clock, log: NO_LOG, newId: () => uuidOf(machine.random), configured: () => [] },
       check: (was, now) => void this.inForce!.checkChange(was, now),
       apply: (was, now) => this.inForce!.applyVolume(was, now),
     });
     this.served = this.newServed(ports);
     this.snapshots = new SnapshotVerbs({
-      ...{ ...shared, verbs: this.verbs, moments },
+      ...{ verbs: this.verbs, moments, log: NO_LOG },
       whileUnread: (record, name, work) => this.served.whileUnread(record, name, work),
       limitOf: () => null,
     });

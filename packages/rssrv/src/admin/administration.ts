@@ -16,7 +16,7 @@ import type { Log } from '@rsio/common/log/log';
 import { allocateSpace } from '../pools/disk/allocate.ts';
 import { stepReached } from '../pools/disk/kill-step.ts';
 import { type Asker, clientAsker, limitOf, LOCAL_ASKER } from '../pools/asker.ts';
-import { type ConfiguredVolume, type PoolState, volumeText } from '../pools/catalogue.ts';
+import { type PoolState, volumeText } from '../pools/catalogue.ts';
 import { PoolMemory } from '../pools/pool-memory.ts';
 import { PoolVerbs } from '../pools/pool-verbs.ts';
 import { volumeConfigsOf } from '../pools/pool-volume.ts';
@@ -170,9 +170,8 @@ export class Administration {
       execute: (method, params, asker, id, waiter) => this.execute({ node: asker.node, id, method, params }, asker, waiter, asker),
     });
     this.readSocket = new ReadSocket({ clock, log, paths: ports.paths, handlers: () => this.localHandlers() });
-    const configured = (): readonly ConfiguredVolume[] => this.inventory.sectionVolumes;
     this.verbs = new PoolVerbs({
-      ...{ pools, clock, log, newId: randomUUID, configured },
+      ...{ pools, clock, log, newId: randomUUID, configured: () => this.inventory.sectionVolumes },
       check: (was, now) => {
         if (was !== null && now === null) this.jobs.checkNotCopied(was.id);
         ports.check(was, now);
@@ -180,14 +179,14 @@ export class Administration {
       apply: (was, now) => ports.apply(was, now),
     });
     this.snapshots = new SnapshotVerbs({
-      ...{ pools, clock, log, newId: randomUUID, configured, verbs: this.verbs, moments: ports.moments },
+      ...{ verbs: this.verbs, moments: ports.moments, log },
       whileUnread: async (record, name, work) => {
         this.jobs.checkNotRead(record.id, name);
         return ports.readers.whileUnread(record, name, work);
       },
       limitOf: (node) => limitOf(node, ports.config().rights),
     });
-    this.images = new ImageVerbs({ pools, clock, log, newId: randomUUID, configured, verbs: this.verbs, snapshots: this.snapshots });
+    this.images = new ImageVerbs(this.verbs, this.snapshots, log);
     this.replicas = this.newReplicas();
     this.triggers = new Triggers({
       clock,
