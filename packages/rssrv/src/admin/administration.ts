@@ -28,7 +28,7 @@ import { SnapshotVerbs, type SnapshotVerbsPorts } from '../snapshots/snapshot-ve
 import { Pools, type PoolsChange } from '../pools/pools.ts';
 import { type AskingSession, type RemoteAsker, RemoteRequests } from './remote/remote-requests.ts';
 import { ImageVerbs } from '../jobs/images/image-verbs.ts';
-import type { ReplacedVolumes } from '../jobs/moves/volume-switch.ts';
+import { type ReplacedVolumes, VolumeSwitch } from '../jobs/moves/volume-switch.ts';
 import { JobService } from '../jobs/service/job-service.ts';
 import { ReplicaStore } from '../mirrors/replica-verbs.ts';
 import { Journal } from '../pools/requests/journal.ts';
@@ -215,16 +215,15 @@ export class Administration {
   }
 
   private newJobs(): JobService {
-    const { pools, verbs, snapshots, triggers, ports } = this;
+    const { verbs, snapshots, triggers, ports } = this;
     const { clock, log } = ports;
     return new JobService({
-      ...{ pools, clock, log, verbs, snapshots, triggers, file: ports.paths.jobsFile },
-      volumeSwitch: {
+      ...{ clock, log, verbs, snapshots, triggers, file: ports.paths.jobsFile },
+      volumeSwitch: new VolumeSwitch({
         ...{ clock, volumes: ports.clients.volumes, sessions: ports.clients.sessions, inForce: () => ports.inForce() },
         ...{ listChanged: () => ports.clients.holdersChanged(), incarnationOf: (volume) => ports.clients.incarnation(volume) },
         incarnationEnded: (volume) => ports.clients.incarnationEnded(volume),
-      },
-      configured: () => this.inventory.sectionVolumes,
+      }),
       exclusive: (change, what) => ports.changes.runOwn(change, what),
       programUser: () => ports.rights.userIds,
       volumeFiles: () =>
