@@ -102,14 +102,8 @@ test('an order that is repeated at another moment gets a snapshot of that moment
     },
     snapshotViews: async (found: readonly FoundSnapshot[]) => found.map(({ record }) => record as unknown as SnapshotView),
   };
-  const orders = replicaSnapshotHandlers(
-    {
-      ...{ snapshots, inventory, logged: () => undefined },
-      changes: WHOLE_CHANGES,
-      voters: { recordOf: () => ({ promise: term, stored }) as unknown as VoterRecord },
-    },
-    HOLDER,
-  );
+  const voters = { recordOf: () => ({ promise: term, stored }) as unknown as VoterRecord };
+  const orders = replicaSnapshotHandlers(snapshots, { ...WHOLE_CHANGES, note: () => undefined }, voters, inventory, HOLDER);
   const make = (number: number, snapshot = 'x', id = ID) =>
     orders['replica-snapshot']({ ...DB, snapshot, mirror: MIRROR, term: 3, number, id, request: null });
   const names = () =>
