@@ -185,9 +185,9 @@ export class Administration {
   }
 
   private newReplicas(): ReplicaStore {
-    const { pools, verbs, ports } = this;
+    const { verbs, ports } = this;
     return new ReplicaStore({
-      ...{ pools, verbs, log: ports.log, newIdentity: () => randomBytes(16).toString('hex') },
+      ...{ verbs, log: ports.log, newIdentity: () => randomBytes(16).toString('hex') },
       change: (work, what) => ports.changes.run(work, what),
     });
   }

@@ -32,9 +32,9 @@ async function replicaScene(): Promise<PoolScene> {
   return scene;
 }
 
-function storeOf({ pools, verbs }: PoolScene): ReplicaStore {
+function storeOf({ verbs }: PoolScene): ReplicaStore {
   const log = { info: () => undefined };
-  return new ReplicaStore({ pools, verbs, log, newIdentity: () => 'b'.repeat(32), change: (work) => work() });
+  return new ReplicaStore({ verbs, log, newIdentity: () => 'b'.repeat(32), change: (work) => work() });
 }
 
 function served(scene: PoolScene) {

@@ -43,7 +43,6 @@ async function open(
   const log: string[] = [];
   let number = 0;
   const store = new ReplicaStore({
-    pools: scene.pools,
     verbs: scene.verbs,
     log: { info: (text: string) => void log.push(text) },
     newIdentity: () => String(++number).padStart(32, '0'),

@@ -14,13 +14,11 @@ import { poolPaths } from '../pools/disk/pool-paths.ts';
 import { checkSettled } from '../pools/repair/image-repair.ts';
 import { POOL_CHANGE_MS } from '../pools/limits.ts';
 import type { PoolVerbs } from '../pools/pool-verbs.ts';
-import type { Pools } from '../pools/pools.ts';
 import { checkPlace } from '../pools/replica-rules.ts';
 import { makeMap, regionsOf } from './map-file.ts';
 
 export interface ReplicaStorePorts {
-  readonly pools: Pick<Pools, 'states' | 'put'>;
-  readonly verbs: Pick<PoolVerbs, 'whileUnserved' | 'onDisk'>;
+  readonly verbs: Pick<PoolVerbs, 'pools' | 'whileUnserved' | 'onDisk'>;
   readonly log: Pick<Log, 'info'>;
   /** Returns a new random identity of data: 32 hexadecimal digits. */
   readonly newIdentity: () => string;
@@ -40,7 +38,7 @@ export class ReplicaStore {
    * is served as a replica. Throws E_UNKNOWN_VOLUME, E_USAGE, E_BUSY or E_HELD, or the error of the pool.
    */
   place(volumeId: string, mirror: string): Promise<{ readonly identity: string }> {
-    const { verbs, pools, log, newIdentity } = this.ports;
+    const { verbs, log, newIdentity } = this.ports;
     return this.ports.change(async () => {
       const found = this.find(volumeId);
       const { pool, manifest: was } = found;
@@ -60,7 +58,7 @@ export class ReplicaStore {
           await files.replaceManifest(marked);
           return marked;
         });
-        pools.put(pool.name, manifest);
+        verbs.pools.put(pool.name, manifest);
       });
       log.info(`Volume ${volumeText(was)} is a replica of mirror ${mirror} now; its data is ${identity}`, { audit: true });
       return { identity };
@@ -80,7 +78,7 @@ export class ReplicaStore {
    * replica has this name. Throws E_RIGHTS if the asker is no administrator.
    */
   async split(wanted: VolumeName, asker: Asker, request: string | null): Promise<Found | null> {
-    for (const pool of this.ports.pools.states) {
+    for (const pool of this.ports.verbs.pools.states) {
       for (const manifest of pool.volumes.values()) {
         const isIt = manifest.name === wanted.name && manifest.universe === wanted.universe;
         if (!isIt || manifest.replica === undefined || !asker.mayAttach(manifest.clients)) continue;
@@ -93,7 +91,7 @@ export class ReplicaStore {
   }
 
   private async unmark(found: Found, request: string | null): Promise<Manifest> {
-    const { verbs, pools, log } = this.ports;
+    const { verbs, log } = this.ports;
     const { pool, manifest } = found;
     const { replica, ...others } = manifest;
     const plain = { ...others, request };
@@ -104,14 +102,14 @@ export class ReplicaStore {
         await rm(poolPaths.map(poolPaths.volume(files.directory, plain.id)), { force: true });
         files.ports.reached?.('unplace: map');
       });
-      pools.put(pool.name, plain);
+      verbs.pools.put(pool.name, plain);
     });
     log.info(`Volume ${volumeText(plain)} is no replica of mirror ${replica?.mirror ?? ''} any more`, { audit: true });
     return plain;
   }
 
   private find(volumeId: string): Found {
-    for (const pool of this.ports.pools.states) {
+    for (const pool of this.ports.verbs.pools.states) {
       const manifest = pool.volumes.get(volumeId);
       if (manifest === undefined) continue;
       if (pool.trouble !== null) throw unusable(pool);
