@@ -13,7 +13,7 @@ import { type CommandContext, defineCommand } from '../cli/context.ts';
 import { exploringLocals, INTERFACE_OPTION, namedInterfaces, parsePort, resolveHost, shownLocals } from '../cli/hosts.ts';
 import { EXPLORATION_SHAPE } from '../cli/json-shapes.ts';
 import { givenKey, keyFileOption } from '../cli/key-input.ts';
-import { machinePorts } from '../cli/machine-ports.ts';
+import { thisMachine } from '../cli/this-machine.ts';
 import { alignColumns, toText } from '@rsio/common/cli/table';
 import { roundTrip } from '../output/format.ts';
 
@@ -51,7 +51,7 @@ interface ExploreHereOptions {
 
 /** Returns the exit code. */
 async function exploreHere(context: CommandContext, { hosts, port, addresses, namespacekey, json }: ExploreHereOptions): Promise<number> {
-  const { clock, sockets, random, interfaces: all } = machinePorts(context.clock);
+  const { clock, sockets, random, interfaces: all } = thisMachine(context.clock);
   const interfaces = namedInterfaces(all, addresses);
   const targets = await Promise.all(hosts.map((host) => resolveHost(host, port, clock)));
   const locals = exploringLocals(interfaces, targets);

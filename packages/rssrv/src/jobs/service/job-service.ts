@@ -10,7 +10,7 @@ import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import { checkNotCopied } from '../copies/copy-rules.ts';
-import { CopySources } from '../copies/copy-source.ts';
+import { CopySources, type Exclusive } from '../copies/copy-source.ts';
 import { type GuardedPlaces } from '../copies/file-place.ts';
 import { type Convert, Programs, type ProgramUser } from '../copies/program.ts';
 import { ToFile } from '../copies/to-file.ts';
@@ -33,7 +33,6 @@ import type { RangeCalls } from '../../pools/disk/data-file.ts';
 import type { PoolVerbs } from '../../pools/pool-verbs.ts';
 import { systemReflink } from '../../pools/snapshots/reflink.ts';
 import type { Changes } from '../../pools/requests/requests.ts';
-import type { Turn } from '../../pools/requests/turn.ts';
 import type { SnapshotVerbs } from '../../snapshots/snapshot-verbs.ts';
 import { decidePartMove } from '../moves/part-rules.ts';
 import { CopyHandlers, exportTarget, type JobLimits } from './copy-handlers.ts';
@@ -52,10 +51,9 @@ export interface JobServicePorts {
   readonly snapshots: SnapshotVerbs;
   readonly triggers: Pick<Triggers, 'around'>;
   readonly volumeSwitch: Pick<VolumeSwitch, 'run' | 'settle'>;
-  /** Executes a change of the server itself when no other change is in progress. */
-  exclusive<T>(change: (turn: Turn) => Promise<T>, what: string): Promise<T>;
+  readonly exclusive: Exclusive;
   /** Returns the user of programs that jobs start; null if the programs run as the user of this process. */
-  programUser(): ProgramUser | null;
+  readonly programUser: () => ProgramUser | null;
   /** Returns the names of the volumes that are in no pool, and the paths of their files. */
   volumeFiles(): GuardedPlaces['volumes'];
   /** Called after each step of a copy to a file. */
@@ -67,7 +65,7 @@ export interface JobServicePorts {
   /** Calls that compare files and make holes. If missing, jobs use the calls of this machine. */
   readonly data?: CopyMeans;
   /** Returns an asker with its present rights: the client `node`, or an administrator on the server if `node` is null. */
-  askerOf(node: string | null): Asker;
+  readonly askerOf: (node: string | null) => Asker;
 }
 
 /** Calls that compare files and make holes. `changedData` is null if this machine cannot compare the extents of files. */
@@ -87,24 +85,19 @@ export class JobService {
   readonly images: ImageJobs;
 
   constructor(ports: JobServicePorts) {
-    const { clock, log, verbs, snapshots, triggers } = ports;
+    const { clock, log, verbs, snapshots, triggers, exclusive, askerOf, reached, programUser: user } = ports;
     const { pools } = verbs;
     this.ports = ports;
     const data = ports.data ?? systemMeans();
-    const exclusive: JobServicePorts['exclusive'] = (change, what) => ports.exclusive(change, what);
     this.moves = new VolumeMoves({
       ...{ clock, log, verbs, ...data, exclusive },
       volumeSwitch: ports.volumeSwitch,
       moving: () => new Set(this.jobs.list.filter(isOpen).flatMap(volumeIdsOf)),
     });
     const convert = ports.convert ?? new Programs(clock).convert;
-    const user = (): ProgramUser | null => ports.programUser();
     const guarded = (): GuardedPlaces => ({ pools: pools.states, volumes: ports.volumeFiles() });
-    const copying = {
-      ...{ clock, verbs, ...data, exclusive },
-      askerOf: (node: string | null) => ports.askerOf(node),
-    };
-    const toFile = new ToFile({ ...{ clock, log, convert, user, guarded }, reached: (step) => ports.reached(step) });
+    const copying = { clock, verbs, ...data, exclusive, askerOf };
+    const toFile = new ToFile({ clock, log, convert, user, guarded, reached });
     this.copies = new VolumeCopies(log, new CopySources(pools, snapshots, triggers, exclusive, log), {
       volume: new ToVolume(copying),
       image: new ToImage(copying, snapshots, log),
