@@ -164,7 +164,8 @@ export class Administration {
       limitOf: (node) => limitOf(node, ports.config().rights),
     });
     this.images = new ImageVerbs(this.verbs, this.snapshots, log);
-    this.replicas = this.newReplicas();
+    const newIdentity = (): string => randomBytes(16).toString('hex');
+    this.replicas = new ReplicaStore(this.verbs, newIdentity, (work, what) => ports.changes.run(work, what), log);
     this.triggers = new Triggers({
       clock,
       log,
@@ -182,14 +183,6 @@ export class Administration {
     this.inventory = new Inventory(ports, this.verbs, this.schedules, ports.clients.fences);
     this.jobs = this.newJobs();
     this.metrics = new ServerMetrics(ports, pools, this.inventory, ports.clients.fences, this.jobs.jobs, this.startedMs);
-  }
-
-  private newReplicas(): ReplicaStore {
-    const { verbs, ports } = this;
-    return new ReplicaStore({
-      ...{ verbs, log: ports.log, newIdentity: () => randomBytes(16).toString('hex') },
-      change: (work, what) => ports.changes.run(work, what),
-    });
   }
 
   private newJobs(): JobService {

@@ -34,7 +34,12 @@ async function replicaScene(): Promise<PoolScene> {
 
 function storeOf({ verbs }: PoolScene): ReplicaStore {
   const log = { info: () => undefined };
-  return new ReplicaStore({ verbs, log, newIdentity: () => 'b'.repeat(32), change: (work) => work() });
+  return new ReplicaStore(
+    verbs,
+    () => 'b'.repeat(32),
+    (work) => work(),
+    log,
+  );
 }
 
 function served(scene: PoolScene) {
