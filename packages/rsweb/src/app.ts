@@ -6,7 +6,7 @@ import { hostname } from 'node:os';
 import type { Clock } from '@rsio/common/lib/clock';
 import { programVersion } from '@rsio/common/lib/version';
 import { type Answer, json, ownPath, page, plain, redirect } from './http/answer.ts';
-import type { Assets } from './http/assets.ts';
+import { Assets } from './http/assets.ts';
 import type { Reply } from './http/reply.ts';
 import type { Request } from './http/request.ts';
 import type { Live } from './live/live.ts';
@@ -29,17 +29,6 @@ import { volumePage } from './pages/volume.ts';
 import type { Hub } from './sources/hub.ts';
 import type { Doors, Visitor } from './login/doors.ts';
 
-export interface AppPorts {
-  readonly clock: Clock;
-  readonly doors: Doors;
-  readonly assets: Assets;
-  readonly hub: Hub;
-  readonly history: HistoryRings;
-  readonly live: Live;
-  /** The desk that takes orders; null if rsweb was started without --manage. */
-  readonly desk: Desk | null;
-}
-
 const OBJECT_PAGES = {
   volume: volumePage,
   client: clientPage,
@@ -49,15 +38,27 @@ const OBJECT_PAGES = {
 } as const;
 
 export class App {
-  private readonly ports: AppPorts;
+  private readonly clock: Clock;
+  private readonly doors: Doors;
+  private readonly hub: Hub;
+  private readonly history: HistoryRings;
+  private readonly live: Live;
+  private readonly desk: Desk | null;
+  private readonly assets = new Assets();
 
-  constructor(ports: AppPorts) {
-    this.ports = ports;
+  /** `desk`: the desk that takes orders; null if rsweb was started without --manage. */
+  constructor(clock: Clock, doors: Doors, hub: Hub, history: HistoryRings, live: Live, desk: Desk | null) {
+    this.clock = clock;
+    this.doors = doors;
+    this.hub = hub;
+    this.history = history;
+    this.live = live;
+    this.desk = desk;
   }
 
   /** Answers a request. If the request has shown a right token, the method calls `proven` with the name of this token. */
   handle(request: Request, proven: (token: string) => void): Reply | Promise<Reply> {
-    const { doors, assets, hub } = this.ports;
+    const { doors, assets, hub } = this;
     const { method, path } = request;
     const refusal = doors.refusal(request);
     if (refusal !== null) return refusal;
@@ -73,14 +74,14 @@ export class App {
 
   private login(request: Request): Answer {
     const next = ownPath((request.method === 'POST' ? request.form : request.query).get('next') ?? '/');
-    const outcome = request.method === 'POST' ? this.ports.doors.login(request, next) : null;
+    const outcome = request.method === 'POST' ? this.doors.login(request, next) : null;
     if (outcome !== null && typeof outcome !== 'string') return outcome;
     const login = loginPage({ csrf: null, next, trouble: outcome, host: hostname() });
     return page(login.text, outcome === null ? 200 : 401);
   }
 
   private show(request: Request, visitor: Visitor): Reply {
-    const { hub, history } = this.ports;
+    const { hub, history } = this;
     const { path, query } = request;
     if (path === '/') return page(overviewPage(hub.picture, this.view(request, visitor)).text);
     if (path === '/events') return page(eventsPage(hub.picture, this.view(request, visitor)).text);
@@ -101,11 +102,11 @@ export class App {
     const [, kind = '', id = '', rest] = request.path.split('/');
     if (rest !== undefined || !Object.hasOwn(OBJECT_PAGES, kind)) return null;
     const makePage = OBJECT_PAGES[kind as keyof typeof OBJECT_PAGES];
-    return makePage(this.ports.hub.picture, this.view(request, visitor), id);
+    return makePage(this.hub.picture, this.view(request, visitor), id);
   }
 
   private stream(request: Request, { token }: Visitor): Reply {
-    const { live, doors } = this.ports;
+    const { live, doors } = this;
     const isWelcome = (): boolean => {
       const visitor = doors.visitor(request);
       return visitor !== null && !('status' in visitor);
@@ -114,15 +115,15 @@ export class App {
   }
 
   private change(request: Request, visitor: Visitor): Reply | Promise<Reply> {
-    const doubt = this.ports.doors.doubt(request, visitor);
+    const doubt = this.doors.doubt(request, visitor);
     if (doubt !== null) return doubt;
-    if (request.path === '/logout') return this.ports.doors.logout(request);
+    if (request.path === '/logout') return this.doors.logout(request);
     const [, orders, name = '', rest] = request.path.split('/');
     return orders === 'orders' && rest === undefined ? this.order(name, request, visitor) : notThere();
   }
 
   private async order(name: string, request: Request, visitor: Visitor): Promise<Reply> {
-    const { desk, hub } = this.ports;
+    const { desk, hub } = this;
     const { token, csrf } = visitor;
     if (desk === null || token.rights !== 'manage') return forbidden(desk !== null);
     const outcome = await desk.take(name, request.form, token.name);
@@ -138,7 +139,7 @@ export class App {
   }
 
   private view({ path, query }: Request, { token, csrf }: Visitor): View {
-    const { clock, desk, history } = this.ports;
+    const { clock, desk, history } = this;
     return {
       nowMs: clock.wallMs(),
       path,

@@ -16,7 +16,8 @@ import { App } from './app.ts';
 import { Doors, type DoorSettings } from './login/doors.ts';
 import { serverIdentity, type ServerIdentity } from './config/credentials.ts';
 import { loadWebConfig, type WebConfig } from './config/rswebcfg.ts';
-import { Assets } from './http/assets.ts';
+import type { Handler } from './http/reply.ts';
+import type { Picture } from './model/picture.ts';
 import { WebServer } from './http/web-server.ts';
 import { Live } from './live/live.ts';
 import { HistoryRings } from './model/history-rings.ts';
@@ -61,25 +62,21 @@ export class WebService implements Service {
     const history = new HistoryRings();
     const live = new Live(clock);
     this.live = live;
-    this.hub = new Hub({
-      clock,
-      isWatched: () => live.isWatched,
-      changed: (picture) => {
-        history.record(picture);
-        live.show(picture);
-      },
-    });
+    const changed = (picture: Picture): void => {
+      history.record(picture);
+      live.show(picture);
+    };
+    this.hub = new Hub(clock, () => live.isWatched, changed);
     const desk = isManaging ? this.newDesk(root) : null;
-    this.app = new App({ clock, doors: this.doors, assets: new Assets(), hub: this.hub, history, live, desk });
+    this.app = new App(clock, this.doors, this.hub, history, live, desk);
   }
 
   private newDesk(root: string): Desk {
-    const { clock, log } = this.ports;
     const orders = orderTable({
       server: (method, params, by) => callServer(rssrvPaths(root).controlSocket, method, params, { by }),
       client: (method, params, by) => callControl(rsiodPaths(root).controlSocket, method, params, { by }),
     });
-    return new Desk({ clock, log, orders, picture: () => this.hub.ownPicture(), changed: () => this.hub.renew() });
+    return new Desk(orders, this.hub, this.ports.clock, this.ports.log);
   }
 
   private sourcesOf(config: WebConfig): Source[] {
@@ -132,11 +129,8 @@ export class WebService implements Service {
 
   private async listening(config: WebConfig, identity: ServerIdentity | null): Promise<WebServer> {
     const { clock, log } = this.ports;
-    const server = new WebServer(identity?.credentials ?? null, {
-      clock,
-      log,
-      handler: (request, proven) => this.app.handle(request, proven),
-    });
+    const handler: Handler = (request, proven) => this.app.handle(request, proven);
+    const server = new WebServer(identity?.credentials ?? null, handler, clock, log);
     await server.listen(config.listen);
     return server;
   }

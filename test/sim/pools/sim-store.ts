@@ -105,15 +105,14 @@ export class SimStore {
       changed: () => undefined,
     });
     const { pools } = this;
-    const shared = { pools, clock, log: NO_LOG, newId: () => uuidOf(machine.random), configured: () => [] };
     this.verbs = new PoolVerbs({
-      ...shared,
+      ...{ pools, clock, log: NO_LOG, newId: () => uuidOf(machine.random), configured: () => [] },
       check: (was, now) => void this.inForce!.checkChange(was, now),
       apply: (was, now) => this.inForce!.applyVolume(was, now),
     });
     this.served = this.newServed(ports);
     this.snapshots = new SnapshotVerbs({
-      ...{ ...shared, verbs: this.verbs, moments },
+      ...{ verbs: this.verbs, moments, log: NO_LOG },
       whileUnread: (record, name, work) => this.served.whileUnread(record, name, work),
       limitOf: () => null,
     });
@@ -177,13 +176,13 @@ export class SimStore {
   }
 
   private newMoves(ports: StorePorts<StoredVolume>, volumes: SimStoreVolumes<StoredVolume>): VolumeMoves {
-    const { pools, verbs } = this;
+    const { verbs } = this;
     const closeHandles = async (id: string): Promise<boolean> => {
       const using = [...ports.sessions()].filter(({ uses }) => uses.has(id));
       return (await Promise.all(using.map((session) => session.closeHandles(id)))).every(Boolean);
     };
     return new VolumeMoves({
-      ...{ clock: this.clock, log: NO_LOG, pools, verbs, punch: simPunch },
+      ...{ clock: this.clock, log: NO_LOG, verbs, punch: simPunch },
       changedData: changedData(SIM_REFLINK.ranges!),
       volumeSwitch: new VolumeSwitch({
         ...{ clock: this.clock, volumes, sessions: { closeHandles }, inForce: () => this.inForce! },
@@ -192,7 +191,6 @@ export class SimStore {
         incarnationEnded: async ({ id }) => ports.startIncarnation(id),
       }),
       exclusive: (change, what) => this.queue.runOwn(change, what),
-      configured: () => [],
       moving: () => new Set(this.jobs.list.filter(isOpen).map(({ volumeId }) => volumeId)),
     });
   }

@@ -53,11 +53,13 @@ export class MetricsEndpoint {
     this.server = null;
     if (wanted === null) return;
     try {
-      const server = await MetricsServer.open(wanted, {
-        clock: this.ports.clock,
-        text: () => this.text(),
-        failed: (error) => this.failed(error),
-      });
+      const server = new MetricsServer(
+        wanted,
+        this.ports.clock,
+        () => this.text(),
+        (error) => this.failed(error),
+      );
+      await server.listen();
       if (this.wanted === wanted) this.server = server;
       else server.close();
       this.ports.log.info(`Metrics are offered on http://${printEndpoint(wanted.address, wanted.port)}/metrics`);

@@ -11,14 +11,6 @@ import { printEndpoint } from '../lib/units.ts';
 import { CONTENT_TYPE } from './exposition.ts';
 import { ANSWER_MAX_MS, CONNECTIONS_MAX, HEADERS_MAX, HEADERS_MAX_BYTES, METRICS_IDLE_MAX_MS, REQUEST_MAX_MS } from './limits.ts';
 
-export interface MetricsServerPorts {
-  readonly clock: Clock;
-  /** Returns the text of all metrics. */
-  text(): Promise<Buffer>;
-  /** Called when a request could not be answered. */
-  failed(error: RsError): void;
-}
-
 export interface MetricsAddress {
   readonly address: string;
   readonly port: number;
@@ -28,14 +20,19 @@ export interface MetricsAddress {
 
 export class MetricsServer {
   readonly config: MetricsAddress;
-  private readonly ports: MetricsServerPorts;
+  private readonly clock: Clock;
+  private readonly text: () => Promise<Buffer>;
+  private readonly failed: (error: RsError) => void;
   private readonly server: Server;
   /** The open connections, the oldest first. */
   private readonly sockets = new Set<Socket>();
 
-  private constructor(config: MetricsAddress, ports: MetricsServerPorts) {
+  /** `text` returns the text of all metrics. `failed` is called when a request could not be answered. */
+  constructor(config: MetricsAddress, clock: Clock, text: () => Promise<Buffer>, failed: (error: RsError) => void) {
     this.config = config;
-    this.ports = ports;
+    this.clock = clock;
+    this.text = text;
+    this.failed = failed;
     this.server = createServer(
       {
         maxHeaderSize: HEADERS_MAX_BYTES,
@@ -54,26 +51,20 @@ export class MetricsServer {
     for (const event of ['upgrade', 'connect'] as const) this.server.on(event, (_request, socket) => socket.destroy());
   }
 
-  /** Throws E_ADDRESS_IN_USE, E_ADDRESS_MISSING, E_RIGHTS or E_SYSTEM. */
-  static async open(config: MetricsAddress, ports: MetricsServerPorts): Promise<MetricsServer> {
-    const made = new MetricsServer(config, ports);
-    await made.listen();
-    return made;
-  }
-
   close(): void {
     this.server.close();
     for (const socket of this.sockets) socket.destroy();
   }
 
-  private listen(): Promise<void> {
-    const { server, config, ports } = this;
+  /** Throws E_ADDRESS_IN_USE, E_ADDRESS_MISSING, E_RIGHTS or E_SYSTEM. */
+  listen(): Promise<void> {
+    const { server, config } = this;
     return new Promise((resolve, reject) => {
       const fail = (error: Error): void => reject(listenError(error, config));
       server.once('error', fail);
       server.listen({ host: config.address, port: config.port, ipv6Only: true }, () => {
         server.off('error', fail);
-        server.on('error', (error) => ports.failed(toRsError(error)));
+        server.on('error', (error) => this.failed(toRsError(error)));
         resolve();
       });
     });
@@ -89,7 +80,7 @@ export class MetricsServer {
   }
 
   private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const timer = this.ports.clock.after(ANSWER_MAX_MS, () => request.socket.destroy());
+    const timer = this.clock.after(ANSWER_MAX_MS, () => request.socket.destroy());
     response.on('close', () => timer.cancel());
     const hasBody = request.headers['content-length'] !== undefined || request.headers['transfer-encoding'] !== undefined;
     if (hasBody) response.setHeader('connection', 'close');
@@ -104,12 +95,12 @@ export class MetricsServer {
     const [path] = (request.url ?? '').split('?', 1);
     if (path !== '/metrics') return send(request, response, 404, 'The metrics are at /metrics');
     try {
-      const text = await this.ports.text();
+      const text = await this.text();
       response.setHeader('content-type', CONTENT_TYPE);
       send(request, response, 200, text);
     } catch (thrown) {
       const error = toRsError(thrown);
-      this.ports.failed(error);
+      this.failed(error);
       send(request, response, 503, error.message);
     }
   }

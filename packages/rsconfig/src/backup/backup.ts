@@ -30,10 +30,10 @@ export interface Backup {
   readonly base: string | null;
 }
 
-type Ports = Pick<CommandContext, 'call' | 'clock' | 'paths' | 'note'>;
+type Context = Pick<CommandContext, 'call' | 'clock' | 'paths' | 'note'>;
 
 /** Backs up an attached snapshot. Throws E_EXISTS, E_SYSTEM, E_USAGE and E_UNKNOWN_SNAPSHOT. */
-export async function backUp(ports: Ports, snapshot: AttachmentView, request: BackupRequest): Promise<Backup> {
+export async function backUp(context: Context, snapshot: AttachmentView, request: BackupRequest): Promise<Backup> {
   const { volume, snapshot: ownName } = servedNameParts(snapshot.name);
   if (ownName === null) throw new RsError('E_USAGE', `${volumeLabel(snapshot)} is a volume, not a snapshot`);
   const named = snapshot.universe === 0 ? volume : nameInUniverse({ name: volume, universe: snapshot.universe });
@@ -42,8 +42,8 @@ export async function backUp(ports: Ports, snapshot: AttachmentView, request: Ba
   const baseFile = request.since === null ? null : backupFile(request.directory, named, request.since);
   const baseId = baseFile === null ? null : (await readChain(baseFile, false)).snapshotId;
   const base = baseFile === null ? null : path.basename(baseFile);
-  const uri = exportUri(ports.paths.nbdSocket, exportName(snapshot));
-  const part = await beginBackup(file, snapshot.id, ports.note);
+  const uri = exportUri(context.paths.nbdSocket, exportName(snapshot));
+  const part = await beginBackup(file, snapshot.id, context.note);
   try {
     let readBytes: number | null = null;
     if (base === null || baseId === null) await qemuImg('convert', '-q', '-f', 'raw', '-O', 'qcow2', uri, part);
@@ -51,7 +51,7 @@ export async function backUp(ports: Ports, snapshot: AttachmentView, request: Ba
       // extended_l2 divides each cluster into subclusters of 2 KiB. Without subclusters, a small change would copy 64 KiB from the base.
       const options = 'cluster_size=64k,extended_l2=on';
       await qemuImg('create', '-q', '-f', 'qcow2', '-o', options, '-b', base, '-F', 'qcow2', part, String(sizeBytes));
-      readBytes = await addChanges(ports, snapshot, baseId, part);
+      readBytes = await addChanges(context, snapshot, baseId, part);
     }
     await qemuImg('check', '-q', '-f', 'qcow2', part);
     if (request.verifies) await qemuImg('compare', '-q', '-f', 'qcow2', '-F', 'raw', part, uri);
@@ -64,7 +64,7 @@ export async function backUp(ports: Ports, snapshot: AttachmentView, request: Ba
 }
 
 /** Copies the changes since a snapshot to the file. Returns the number of bytes that were read. */
-async function addChanges({ clock, paths }: Ports, snapshot: AttachmentView, sinceId: string, part: string): Promise<number> {
+async function addChanges({ clock, paths }: Context, snapshot: AttachmentView, sinceId: string, part: string): Promise<number> {
   const source = await NbdClient.open(paths.nbdSocket, exportName(snapshot), `rsio:changed-since:${sinceId}`);
   try {
     return await withImage(part, clock, async (image) => (await copyChanges(source, image)).changedBytes);
@@ -74,16 +74,16 @@ async function addChanges({ clock, paths }: Ports, snapshot: AttachmentView, sin
 }
 
 /** Writes a backup to an attached volume. Throws E_USAGE if the volume is too small, and E_SYSTEM. */
-export async function writeBack(ports: Ports, chain: BackupChain, volume: AttachmentView, verifies: boolean): Promise<number> {
+export async function writeBack(context: Context, chain: BackupChain, volume: AttachmentView, verifies: boolean): Promise<number> {
   const { folder, sizeBytes: imageBytes } = chain;
   const sizeBytes = volume.blocks * volume.blockSizeBytes;
   if (sizeBytes < imageBytes)
     throw new RsError('E_USAGE', `${volumeLabel(volume)} has ${sizeBytes} bytes, and the backup has ${imageBytes}: grow the volume first`);
-  const uri = exportUri(ports.paths.nbdSocket, exportName(volume));
+  const uri = exportUri(context.paths.nbdSocket, exportName(volume));
   const source = chainUri(chain);
   await qemuImgIn(folder, 'check', '-q', source);
   await qemuImgIn(folder, 'convert', '-q', '-n', '-O', 'raw', source, uri);
-  const target = await NbdClient.open(ports.paths.nbdSocket, exportName(volume), null);
+  const target = await NbdClient.open(context.paths.nbdSocket, exportName(volume), null);
   try {
     // If the volume is larger than the backup, the rest becomes zeros, because the old content must not remain.
     for (let at = imageBytes; at < sizeBytes; at += PIECE_BYTES) await target.writeZeros(at, Math.min(PIECE_BYTES, sizeBytes - at));

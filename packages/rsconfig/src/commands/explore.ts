@@ -49,13 +49,9 @@ interface ExploreHereOptions {
 /** Returns the exit code. */
 async function exploreHere(context: CommandContext, { hosts, port, addresses, namespacekey, json }: ExploreHereOptions): Promise<number> {
   // Only this command, join and doctor load the explorer and the protocol below it.
-  const [{ explore }, { machinePorts }] = await Promise.all([
-    import('@rsio/protocol/explorer/explorer'),
-    import('../cli/machine-ports.ts'),
-  ]);
-  const ports = machinePorts(context.clock);
-  const { clock, sockets, random } = ports;
-  const interfaces = namedInterfaces(ports.interfaces, addresses);
+  const [{ explore }, { thisMachine }] = await Promise.all([import('@rsio/protocol/explorer/explorer'), import('../cli/this-machine.ts')]);
+  const { clock, sockets, random, interfaces: all } = thisMachine(context.clock);
+  const interfaces = namedInterfaces(all, addresses);
   const targets = await Promise.all(hosts.map((host) => resolveHost(host, port, clock)));
   const locals = exploringLocals(interfaces, targets);
   context.note(`Exploring on ${shownLocals(locals)}, port ${port}: listening for ${DISCOVERY_WAIT_MS} ms`);

@@ -14,7 +14,7 @@ import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';
 import { probeCandidate } from '@rsio/protocol/explorer/probe';
 import type { ProbeLogin, ProbeRemote, ProbeReport } from '@rsio/protocol/explorer/probe-report';
 import { exploringLocals } from '../cli/hosts.ts';
-import { type MachinePorts, probePorts } from '../cli/machine-ports.ts';
+import { probePorts, type ThisMachine } from '../cli/this-machine.ts';
 import { splitSentence } from '../doctor/gather/naming.ts';
 
 export interface JoinTarget {
@@ -47,16 +47,16 @@ export interface Discovery {
  * Throws E_UNREACHABLE if the host cannot be reached, E_NAMESPACE if the user must give the id of the namespace, and the error of a failed
  * login to the host.
  */
-export async function discover(target: JoinTarget, ports: MachinePorts): Promise<Discovery> {
+export async function discover(target: JoinTarget, here: ThisMachine): Promise<Discovery> {
   const { host, interfaces, namespacekey, namespaceid } = target;
-  const { clock, sockets, random } = ports;
+  const { clock, sockets, random } = here;
   const locals = exploringLocals(interfaces, [host]);
   const options = { locals, port: host.port, targets: [host], namespacekey, namespaceid, clock, sockets, random };
   const { servers, findings } = await explore(options);
   const named =
     servers.find(({ heard }) => heard.some(({ from }) => from === host.address)) ??
     servers.find((server) => server.interfaces.some(({ address, port }) => address === host.address && port === host.port));
-  if (named === undefined) return askByTcp(target, findings, ports);
+  if (named === undefined) return askByTcp(target, findings, here);
   const others = servers.filter((server) => server !== named && server.namespaceid === named.namespaceid);
   return {
     namespaceid: named.namespaceid,
@@ -70,10 +70,10 @@ function toTry({ server, serverid, interfaces, heard }: FoundServer): ServerToTr
   return { server, serverid, interfaces, heardOn: [...new Set(heard.map(({ localAddress }) => localAddress))] };
 }
 
-async function askByTcp(target: JoinTarget, findings: readonly Finding[], ports: MachinePorts): Promise<Discovery> {
+async function askByTcp(target: JoinTarget, findings: readonly Finding[], here: ThisMachine): Promise<Discovery> {
   const { host, namespaceid, login } = target;
   const shown = printEndpoint(host.address, host.port);
-  const { report, local } = await firstConnection(target, ports);
+  const { report, local } = await firstConnection(target, here);
   if (report.failure !== null) throw failureAt(shown, report);
   const server = report.server;
   if (namespaceid === null || server === null) {
@@ -94,7 +94,7 @@ async function askByTcp(target: JoinTarget, findings: readonly Finding[], ports:
 }
 
 /** Tries the interfaces in turn, those on the host's subnet first, until one connects. */
-async function firstConnection(target: JoinTarget, ports: MachinePorts): Promise<{ report: ProbeReport; local: string }> {
+async function firstConnection(target: JoinTarget, here: ThisMachine): Promise<{ report: ProbeReport; local: string }> {
   const { host, interfaces, login, namespaceid, namespacekey } = target;
   const ordered = inOrderOfHope(interfaces, host.address);
   const failures: string[] = [];
@@ -105,7 +105,7 @@ async function firstConnection(target: JoinTarget, ports: MachinePorts): Promise
       candidate,
       namespaceid === null ? null : login,
       { namespaceid, serverid: null },
-      probePorts(ports, namespacekey),
+      probePorts(here, namespacekey),
     );
     if (report.connectMs !== null) return { report, local: address };
     failures.push(`from ${device} (${address}): ${report.failure}`);

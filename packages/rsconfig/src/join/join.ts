@@ -17,7 +17,7 @@ import { type CommandContext, usageError } from '../cli/context.ts';
 import { reloadDaemon } from '../cli/config-edit.ts';
 import { namedInterfaces, resolveHost } from '../cli/hosts.ts';
 import { givenKey } from '../cli/key-input.ts';
-import { type MachinePorts, machinePorts } from '../cli/machine-ports.ts';
+import { type ThisMachine, thisMachine } from '../cli/this-machine.ts';
 import { type Poll, waitUntil } from '../cli/waiting.ts';
 import { toText } from '@rsio/common/cli/table';
 import { findingLine, formatStatus } from '../output/format.ts';
@@ -59,15 +59,15 @@ export async function join(context: CommandContext, options: JoinOptions, host: 
   const serverkey = await givenKey(context, 'serverkey', options.serverkey, options['serverkey-file']);
   // The file is opened first, so that an unreadable file is reported before any server is asked.
   const before = fileBefore(context.configFile);
-  const ports = machinePorts(context.clock);
+  const machine = thisMachine(context.clock);
   const target: JoinTarget = {
     host: await resolveHost(host, PORT_DEFAULT, context.clock),
-    interfaces: namedInterfaces(ports.interfaces, options.interface),
+    interfaces: namedInterfaces(machine.interfaces, options.interface),
     login: loginWith({ nodename: parseName(name, '--name'), nodekey, serverkey }, tlsFor(before, idOf(id), options.tls)),
     namespacekey,
     namespaceid: idOf(id),
   };
-  const attempt = await tryToJoin(context, target, ports, (namespaceid) => tlsFor(before, namespaceid, options.tls));
+  const attempt = await tryToJoin(context, target, machine, (namespaceid) => tlsFor(before, namespaceid, options.tls));
   const given = label === null ? null : parseName(label, '--label');
   return takeIn(context, attempt, given, { noStart: options['no-start'], wait: options.wait });
 }
@@ -87,22 +87,22 @@ interface Attempt {
 async function tryToJoin(
   context: CommandContext,
   first: JoinTarget,
-  ports: MachinePorts,
+  here: ThisMachine,
   tlsOf: (namespaceid: number) => boolean,
 ): Promise<Attempt> {
   const targetWith = (tls: boolean): JoinTarget => ({ ...first, login: loginWith(first.login, tls) });
   let isDemanded = false;
-  const discovery = await discover(first, ports).catch((thrown: unknown) => {
+  const discovery = await discover(first, here).catch((thrown: unknown) => {
     if (first.login.tls || toRsError(thrown).code !== 'E_TLS') throw thrown;
     isDemanded = true;
-    return discover(targetWith(true), ports);
+    return discover(targetWith(true), here);
   });
   context.out(toText([foundLine(discovery)]));
   const target = targetWith(isDemanded || tlsOf(discovery.namespaceid));
-  const trial = await tryServers(target, discovery, ports, context.note);
+  const trial = await tryServers(target, discovery, here, context.note);
   if (trial.demandsTls === null) return { target, discovery, trial };
   context.note(`Server ${trial.demandsTls} accepts encrypted paths only: trying with tls = on`);
-  const encrypted = await tryServers(targetWith(true), discovery, ports, context.note);
+  const encrypted = await tryServers(targetWith(true), discovery, here, context.note);
   const [plain] = encrypted.withoutTls;
   // A server has refused the login with TLS. The user has not requested TLS, so `join` must not exclude this server.
   if (plain !== undefined) throw unlike(trial.demandsTls, plain);

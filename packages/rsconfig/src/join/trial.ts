@@ -8,7 +8,7 @@ import { probeCandidate } from '@rsio/protocol/explorer/probe';
 import type { ProbeCandidate, ProbeRemote, ProbeReport } from '@rsio/protocol/explorer/probe-report';
 import { printEndpoint } from '@rsio/common/lib/units';
 import { JOIN_PATHS_MAX } from '../limits.ts';
-import { type MachinePorts, probePorts } from '../cli/machine-ports.ts';
+import { probePorts, type ThisMachine } from '../cli/this-machine.ts';
 import type { Discovery, JoinTarget, ServerToTry } from './discovery.ts';
 import type { UsablePath } from './plan.ts';
 
@@ -38,7 +38,7 @@ export interface Trial {
 export async function tryServers(
   target: JoinTarget,
   discovery: Discovery,
-  ports: MachinePorts,
+  here: ThisMachine,
   announce: (sentence: string) => void,
 ): Promise<Trial> {
   const usable: TriedPath[] = [];
@@ -66,7 +66,7 @@ export async function tryServers(
       left -= 1;
       announce(`Trying ${name}`);
       tried.add(localName({ device: candidate.local.name, address: candidate.local.address }));
-      const report = await probe(candidate, target, discovery.namespaceid, server, ports);
+      const report = await probe(candidate, target, discovery.namespaceid, server, here);
       if (report.failureCode === 'E_TLS' && !target.login.tls) {
         return { usable, unused, refusedBy, demandsTls: server.server, withoutTls };
       }
@@ -109,12 +109,12 @@ function probe(
   { host, login, namespacekey }: JoinTarget,
   namespaceid: number,
   { serverid }: ServerToTry,
-  ports: MachinePorts,
+  here: ThisMachine,
 ): Promise<ProbeReport> {
   const { address, port } = candidate.remote;
   // The server need not list the address that the user gave, because NAT may translate addresses.
   const isNamed = address !== host.address || port !== host.port;
-  return probeCandidate(candidate, login, { namespaceid, serverid, isNamed }, probePorts(ports, namespacekey));
+  return probeCandidate(candidate, login, { namespaceid, serverid, isNamed }, probePorts(here, namespacekey));
 }
 
 function pathOf({ local, remote }: ProbeCandidate, { server }: ServerToTry): UsablePath {

@@ -5,18 +5,17 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import type { RssrvPaths } from '@rsio/common/config/root-paths';
-import type { PoolConfig, RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
+import type { PoolConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { type ControlServer, type HandlersOf, startControlServer } from '@rsio/common/control/control-server';
 import { CONTROL_VERSION, type EventView } from '@rsio/common/control/method-table';
 import { SERVER_METHODS, type ServerMethodName } from '@rsio/common/control/server/server-methods';
-import type { Clock, Timer } from '@rsio/common/lib/clock';
+import type { Timer } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { programVersion } from '@rsio/common/lib/version';
-import type { Log } from '@rsio/common/log/log';
 import { allocateSpace } from '../pools/disk/allocate.ts';
 import { stepReached } from '../pools/disk/kill-step.ts';
 import { type Asker, clientAsker, limitOf, LOCAL_ASKER } from '../pools/asker.ts';
-import { type ConfiguredVolume, type PoolState, volumeText } from '../pools/catalogue.ts';
+import { type PoolState, volumeText } from '../pools/catalogue.ts';
 import { PoolMemory } from '../pools/pool-memory.ts';
 import { PoolVerbs } from '../pools/pool-verbs.ts';
 import { volumeConfigsOf } from '../pools/pool-volume.ts';
@@ -24,11 +23,11 @@ import type { Moments } from '../pools/snapshots/moment.ts';
 import { ScheduleRunner } from '../snapshots/schedule-runner.ts';
 import type { SnapshotAnswers } from '../snapshots/reads/snapshot-answers.ts';
 import { Triggers } from '@rsio/common/triggers/triggers';
-import { SnapshotVerbs, type SnapshotVerbsPorts } from '../snapshots/snapshot-verbs.ts';
+import { SnapshotVerbs } from '../snapshots/snapshot-verbs.ts';
 import { Pools, type PoolsChange } from '../pools/pools.ts';
 import { type AskingSession, type RemoteAsker, RemoteRequests } from './remote/remote-requests.ts';
 import { ImageVerbs } from '../jobs/images/image-verbs.ts';
-import type { ReplacedVolumes } from '../jobs/moves/volume-switch.ts';
+import { type ReplacedVolumes, VolumeSwitch } from '../jobs/moves/volume-switch.ts';
 import { JobService } from '../jobs/service/job-service.ts';
 import { ReplicaStore } from '../mirrors/replica-verbs.ts';
 import { Journal } from '../pools/requests/journal.ts';
@@ -41,18 +40,16 @@ import { witnessHandlers } from '../mirrors/witness-handlers.ts';
 import type { VolumeFailure } from '../volumes/volume-failures.ts';
 import { volumeKey } from '../volumes/volume-ids.ts';
 import { eventOf } from '../events/event-log.ts';
-import type { EventHistory } from '@rsio/common/events/event-history';
 import { StorageWatch } from '../events/storage-watch.ts';
 import { haltHandlers } from '../volumes/throttle/halt-handlers.ts';
 import type { Halts } from '../volumes/throttle/halts.ts';
 import type { ChangeQueue } from './change-queue.ts';
 import { type ClientPorts, clientHandlers } from './client-handlers.ts';
-import { Inventory, type InventoryPorts } from './inventory.ts';
+import { Inventory } from './inventory.ts';
 import { POOL_MEASURE_MS, POOL_MEASURE_NEAR_MS, PURGE_INTERVAL_MS } from './limits.ts';
 import { type ObservedServer, observingHandlers } from './observing-handlers.ts';
 import { poolHandlers } from './pool-handlers.ts';
 import { ReadSocket } from './read-socket.ts';
-import { poolView, type SessionStatus, type VolumeStatus } from './server-views.ts';
 import { LoggedChanges } from './logged-changes.ts';
 import { imageHandlers } from './image-handlers.ts';
 import { snapshotHandlers } from './snapshot-handlers.ts';
@@ -71,22 +68,11 @@ export interface ServerProcesses {
 }
 
 export interface AdministrationPorts extends ObservedServer {
-  readonly clock: Clock;
-  readonly log: Log;
   readonly paths: RssrvPaths;
   readonly changes: ChangeQueue;
   readonly moments: Moments;
-  /** Clients that read snapshots. */
-  readonly readers: Pick<SnapshotVerbsPorts, 'whileUnread'> & Pick<InventoryPorts, 'readerCount'>;
   readonly differences: Pick<SnapshotAnswers, 'difference'>;
-  readonly events: EventHistory;
-  /** The configuration in force, with the volumes of the pools. */
-  config(): RssrvConfig;
-  configuredMs(): number;
   readonly rights: ServerProcesses;
-  readonly workers: { readonly pids: readonly number[] };
-  sessions(): readonly SessionStatus[];
-  statusOf(volume: ServerVolumeConfig): VolumeStatus;
   /**
    * Throws E_HELD if clients that use the volume prevent this change. `was` is null for a volume that is being created. `now` is null for a
    * volume that is being removed.
@@ -154,25 +140,15 @@ export class Administration {
       answersAgain: (name) => void this.answersAgain(name).catch((thrown: unknown) => log.error(toRsError(thrown).message)),
     });
     const { pools } = this;
-    this.inventory = new Inventory({
-      clock,
-      pools,
-      config: () => ports.config(),
-      sessions: () => ports.sessions(),
-      statusOf: (volume) => ports.statusOf(volume),
-      fences: ports.clients.fences,
-      ...{ scheduleOf: (found) => this.schedules.stateOf(found), readerCount: (id) => ports.readers.readerCount(id) },
-    });
     this.journal = new Journal(ports.paths.requestsFile, log);
     this.requests = new Requests(this.journal, clock);
     this.remote = new RemoteRequests({
       ...{ clock, log, config: () => ports.config() },
       execute: (method, params, asker, id, waiter) => this.execute({ node: asker.node, id, method, params }, asker, waiter, asker),
     });
-    this.readSocket = new ReadSocket({ clock, log, paths: ports.paths, handlers: () => this.localHandlers() });
-    const configured = (): readonly ConfiguredVolume[] => this.inventory.sectionVolumes;
+    this.readSocket = new ReadSocket(ports.paths.readSocket, this.localHandlers(), clock, log);
     this.verbs = new PoolVerbs({
-      ...{ pools, clock, log, newId: randomUUID, configured },
+      ...{ pools, clock, log, newId: randomUUID, configured: () => this.inventory.sectionVolumes },
       check: (was, now) => {
         if (was !== null && now === null) this.jobs.checkNotCopied(was.id);
         ports.check(was, now);
@@ -180,15 +156,16 @@ export class Administration {
       apply: (was, now) => ports.apply(was, now),
     });
     this.snapshots = new SnapshotVerbs({
-      ...{ pools, clock, log, newId: randomUUID, configured, verbs: this.verbs, moments: ports.moments },
+      ...{ verbs: this.verbs, moments: ports.moments, log },
       whileUnread: async (record, name, work) => {
         this.jobs.checkNotRead(record.id, name);
         return ports.readers.whileUnread(record, name, work);
       },
       limitOf: (node) => limitOf(node, ports.config().rights),
     });
-    this.images = new ImageVerbs({ pools, clock, log, newId: randomUUID, configured, verbs: this.verbs, snapshots: this.snapshots });
-    this.replicas = this.newReplicas();
+    this.images = new ImageVerbs(this.verbs, this.snapshots, log);
+    const newIdentity = (): string => randomBytes(16).toString('hex');
+    this.replicas = new ReplicaStore(this.verbs, newIdentity, (work, what) => ports.changes.run(work, what), log);
     this.triggers = new Triggers({
       clock,
       log,
@@ -203,45 +180,27 @@ export class Administration {
       around: (wanted, make) => this.triggers.around(wanted, () => undefined, make),
       change: (work, what) => ports.changes.runOwn(work, what),
     });
+    this.inventory = new Inventory(ports, this.verbs, this.schedules, ports.clients.fences);
     this.jobs = this.newJobs();
-    this.metrics = this.newMetrics();
-  }
-
-  private newReplicas(): ReplicaStore {
-    const { pools, verbs, ports } = this;
-    return new ReplicaStore({
-      ...{ pools, verbs, log: ports.log, newIdentity: () => randomBytes(16).toString('hex') },
-      change: (work, what) => ports.changes.run(work, what),
-    });
+    this.metrics = new ServerMetrics(ports, pools, this.inventory, ports.clients.fences, this.jobs.jobs, this.startedMs);
   }
 
   private newJobs(): JobService {
-    const { pools, verbs, snapshots, triggers, ports } = this;
+    const { verbs, snapshots, triggers, ports } = this;
     const { clock, log } = ports;
     return new JobService({
-      ...{ pools, clock, log, verbs, snapshots, triggers, file: ports.paths.jobsFile },
-      volumeSwitch: {
+      ...{ clock, log, verbs, snapshots, triggers, file: ports.paths.jobsFile },
+      volumeSwitch: new VolumeSwitch({
         ...{ clock, volumes: ports.clients.volumes, sessions: ports.clients.sessions, inForce: () => ports.inForce() },
         ...{ listChanged: () => ports.clients.holdersChanged(), incarnationOf: (volume) => ports.clients.incarnation(volume) },
         incarnationEnded: (volume) => ports.clients.incarnationEnded(volume),
-      },
-      configured: () => this.inventory.sectionVolumes,
+      }),
       exclusive: (change, what) => ports.changes.runOwn(change, what),
       programUser: () => ports.rights.userIds,
       volumeFiles: () =>
         ports.config().volumes.flatMap(({ name, path, pool }) => (path === null || pool !== undefined ? [] : [{ name, path }])),
       reached: stepReached,
       askerOf: (node) => (node === null ? LOCAL_ASKER : clientAsker(node, ports.config().rights)),
-    });
-  }
-
-  private newMetrics(): ServerMetrics {
-    const { ports, pools, startedMs, inventory } = this;
-    return new ServerMetrics({
-      ...{ ...ports, startedMs, jobs: () => this.jobs.jobs.list, snapshotsOf: (volume) => inventory.snapshotTimes(volume) },
-      pools: () => pools.states.map((pool) => poolView(pool, pools.states, pools.space.of(pool))),
-      isFenced: (client) => ports.clients.fences.get(client) !== null,
-      workerPids: () => ports.workers.pids,
     });
   }
 
@@ -378,7 +337,7 @@ export class Administration {
   }
 
   private handlers(asker: Asker, changes: Changes): HandlersOf<typeof SERVER_METHODS> {
-    const { inventory, pools, verbs, snapshots, images } = this;
+    const { inventory, verbs, snapshots, images } = this;
     const { clock, log, clients } = this.ports;
     // If a client is fenced while its change still waits, the change does not begin.
     const run: Changes['run'] = (change, what) => changes.run((turn) => clients.fences.order(asker.node, () => change(turn)), what);
@@ -396,15 +355,15 @@ export class Administration {
         processUser: this.ports.rights.user,
         processNote: asker.node === null ? this.ports.rights.warning : null,
       }),
-      ...poolHandlers({ clock, changes, inventory, pools }),
-      ...volumeHandlers({ changes: logged, inventory, verbs, scheduleChanged: () => void this.schedules.look() }, asker),
+      ...poolHandlers(clock, changes, verbs),
+      ...volumeHandlers(logged, inventory, verbs, this.schedules, asker),
       ...this.jobs.handlers(asker, logged),
       ...snapshotHandlers({ ...this.ports, changes: logged, inventory, snapshots, triggers: this.triggers }, asker),
       ...imageHandlers({ changes: logged, inventory, images, replicas: this.replicas, jobs: this.jobs.images }, asker),
-      ...haltHandlers({ log, halts: this.ports.halts, show: (volume) => inventory.show(volume) }, asker),
-      ...clientHandlers({ clock, log, inventory, clients, config: () => this.ports.config() }, asker),
-      ...observingHandlers({ server: this.ports, events: this.ports.events }),
-      ...witnessHandlers({ log, voters: this.ports.voters, isWitness: () => this.ports.config().server.witness }, asker),
+      ...haltHandlers(log, this.ports.halts, (volume) => inventory.show(volume), asker),
+      ...clientHandlers(this.ports, clients, inventory, asker),
+      ...observingHandlers(this.ports),
+      ...witnessHandlers(log, this.ports.voters, this.ports.config().server.witness, asker),
       'change-show': () => {
         const { current, waiting } = this.ports.changes;
         return { change: current === null ? null : { ...current, waiting } };

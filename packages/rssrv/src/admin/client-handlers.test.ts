@@ -11,7 +11,6 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Fences } from '../volumes/fences.ts';
 import { type Asker, clientAsker, LOCAL_ASKER } from '../pools/asker.ts';
 import { clientHandlers } from './client-handlers.ts';
-import type { Inventory } from './inventory.ts';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
 
 type Orders = ReturnType<typeof clientHandlers>;
@@ -41,38 +40,37 @@ function clientWith(role: ClientRole, node = 'ops'): Asker {
 
 function ordersOf(asker: Asker): Orders {
   const log = (text: string, fields: object = {}): void => void lines.push({ text, ...fields });
-  const ports = {
+  const server = {
     clock: new FakeClock(),
     log: { info: log, warn: log },
-    inventory: { clients: () => [] } as Partial<Inventory> as Inventory,
     config: () =>
       ({ clients: ['ops', 'big-2', 'venus'].map((name) => ({ name, key: '', newKey: null })) }) as Partial<RssrvConfig> as RssrvConfig,
-    clients: {
-      fences,
-      probes: () => ({ close: () => void done.push('probes') }),
-      sessions: {
-        closeHandles: () => Promise.resolve(true),
-        endSession: (node: string) => {
-          done.push(`session of ${node}`);
-          return { pid: 1, blockedMs: null, ended: Promise.resolve(true) };
-        },
-        isThere: () => false,
-      },
-      holds: {
-        heldBy: (node: string) => [...(holders[node] ?? [])],
-        endHold: async (_id: string, node: string) => {
-          done.push(`hold of ${node}`);
-          holders[node] = [];
-          return true;
-        },
-      },
-      volumes: { served: [], nameOf: () => 'oracle@0', sync: () => Promise.resolve(), suspend: () => undefined },
-      incarnation: () => 'life',
-      incarnationEnded: () => Promise.resolve(),
-      holdersChanged: () => void done.push('announced'),
-    },
   };
-  return clientHandlers(ports as Parameters<typeof clientHandlers>[0], asker);
+  const clients = {
+    fences,
+    probes: () => ({ close: () => void done.push('probes') }),
+    sessions: {
+      closeHandles: () => Promise.resolve(true),
+      endSession: (node: string) => {
+        done.push(`session of ${node}`);
+        return { pid: 1, blockedMs: null, ended: Promise.resolve(true) };
+      },
+      isThere: () => false,
+    },
+    holds: {
+      heldBy: (node: string) => [...(holders[node] ?? [])],
+      endHold: async (_id: string, node: string) => {
+        done.push(`hold of ${node}`);
+        holders[node] = [];
+        return true;
+      },
+    },
+    volumes: { served: [], nameOf: () => 'oracle@0', sync: () => Promise.resolve(), suspend: () => undefined },
+    incarnation: () => 'life',
+    incarnationEnded: () => Promise.resolve(),
+    holdersChanged: () => void done.push('announced'),
+  };
+  return clientHandlers(server, clients as Parameters<typeof clientHandlers>[1], { clients: () => [] }, asker);
 }
 
 function give(asker: Asker, order: (typeof ORDERS)[number], name: string): Promise<unknown> {

@@ -2,10 +2,8 @@
 // the views, and fencing.ts ends sessions. Invariants: only an administrator may give these orders; a client never ends its own session
 // with an order; each order is logged with the name of its asker.
 
-import type { RssrvConfig } from '@rsio/common/config/schema/types';
 import type { HandlersOf } from '@rsio/common/control/control-server';
 import type { CLIENT_METHODS } from '@rsio/common/control/server/client-methods';
-import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
 import { plural } from '@rsio/common/lib/units';
 import type { Log } from '@rsio/common/log/log';
@@ -21,6 +19,7 @@ import type { HandleCloser } from '../jobs/moves/volume-switch.ts';
 import type { Volumes } from '../volumes/volumes.ts';
 import { auditClient } from './audit.ts';
 import type { Inventory } from './inventory.ts';
+import type { ObservedServer } from './observing-handlers.ts';
 
 /** The functions and objects of the listener that the orders need. */
 export interface ClientPorts extends Pick<ReleasePorts, 'incarnation' | 'incarnationEnded'> {
@@ -34,16 +33,13 @@ export interface ClientPorts extends Pick<ReleasePorts, 'incarnation' | 'incarna
   holdersChanged(): void;
 }
 
-export interface ClientHandlersPorts {
-  readonly clock: Clock;
-  readonly log: Pick<Log, 'info' | 'warn'>;
-  readonly inventory: Inventory;
-  readonly clients: ClientPorts;
-  config(): RssrvConfig;
-}
-
-export function clientHandlers(ports: ClientHandlersPorts, asker: Asker): HandlersOf<typeof CLIENT_METHODS> {
-  const { clock, log, inventory, clients } = ports;
+export function clientHandlers(
+  server: Pick<ObservedServer, 'clock' | 'config'> & { readonly log: Pick<Log, 'info' | 'warn'> },
+  clients: ClientPorts,
+  inventory: Pick<Inventory, 'clients'>,
+  asker: Asker,
+): HandlersOf<typeof CLIENT_METHODS> {
+  const { clock, log } = server;
   const { fences } = clients;
   const fencing = new Fencing({
     clock,
@@ -58,7 +54,7 @@ export function clientHandlers(ports: ClientHandlersPorts, asker: Asker): Handle
       throw new RsError('E_RIGHTS', `${asker.text} may not ${verb} itself: give the order on the server, or from another client`, {
         name,
       });
-    if (!isKnown(ports, name))
+    if (!isKnown(server, clients, name))
       throw new RsError('E_UNKNOWN_CLIENT', `No client ${name} on this server: rsadm client list shows them`, { name });
   };
   const held = (name: string): string[] => clients.holds.heldBy(name).map((id) => nameOf(clients, id));
@@ -85,7 +81,7 @@ export function clientHandlers(ports: ClientHandlersPorts, asker: Asker): Handle
     },
     'client-release': async ({ name, volume, universe, force }) => {
       check('release holds of', name);
-      const ids = volume === null ? clients.holds.heldBy(name) : [heldId(ports, name, volumeKey({ name: volume, universe }))];
+      const ids = volume === null ? clients.holds.heldBy(name) : [heldId(clients, name, volumeKey({ name: volume, universe }))];
       const released: string[] = [];
       try {
         for (const id of ids) if (await release(clients, id, name, force)) released.push(nameOf(clients, id));
@@ -101,9 +97,8 @@ export function clientHandlers(ports: ClientHandlersPorts, asker: Asker): Handle
   };
 }
 
-function isKnown(ports: ClientHandlersPorts, name: string): boolean {
-  const { fences } = ports.clients;
-  return ports.config().clients.some((client) => client.name === name) || fences.has(name) || ports.clients.holds.heldBy(name).length > 0;
+function isKnown(server: Pick<ObservedServer, 'config'>, { fences, holds }: ClientPorts, name: string): boolean {
+  return server.config().clients.some((client) => client.name === name) || fences.has(name) || holds.heldBy(name).length > 0;
 }
 
 function volumeOf({ volumes }: ClientPorts, id: string): ServedVolume | null {
@@ -115,7 +110,7 @@ function nameOf(clients: ClientPorts, id: string): string {
   return volume === null ? clients.volumes.nameOf(id) : volumeKey(volume);
 }
 
-function heldId({ clients }: ClientHandlersPorts, name: string, volume: string): string {
+function heldId(clients: ClientPorts, name: string, volume: string): string {
   const id = clients.holds.heldBy(name).find((one) => nameOf(clients, one) === volume);
   if (id === undefined)
     throw new RsError('E_UNKNOWN_VOLUME', `Client ${name} holds no volume ${volume}: rsadm client list shows what it holds`, { volume });

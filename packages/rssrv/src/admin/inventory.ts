@@ -2,53 +2,45 @@
 // module changes nothing; it does not inspect files on a file system that does not answer, because the inspection would occupy threads of
 // this process.
 
-import type { RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
+import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import type { ServerMethods } from '@rsio/common/control/server/server-methods';
 import type { ClientView, ManagedVolumeView, SnapshotView } from '@rsio/common/control/server/views';
-import type { Clock } from '@rsio/common/lib/clock';
 import type { Fences } from '../volumes/fences.ts';
 import { type Catalogue, type Found, poolNamed, type PoolState, unknownVolume, type VolumeName } from '../pools/catalogue.ts';
 import { type Manifest, otherParts } from '../pools/disk/manifest.ts';
 import { volumeConfigOf } from '../pools/pool-volume.ts';
-import type { Pools } from '../pools/pools.ts';
+import type { PoolVerbs } from '../pools/pool-verbs.ts';
 import { poolPaths } from '../pools/disk/pool-paths.ts';
 import { filesOf, snapshotPaths } from '../pools/snapshots/snapshot-record.ts';
-import type { ScheduleState } from '../snapshots/schedule-runner.ts';
+import type { ScheduleRunner, ScheduleState } from '../snapshots/schedule-runner.ts';
 import { type FoundSnapshot, snapshotsOf } from '../snapshots/snapshot-rules.ts';
 import { volumeKey } from '../volumes/volume-ids.ts';
-import { clientViews, imageView, removedView, type SessionStatus, snapshotView, type VolumeStatus, volumeView } from './server-views.ts';
+import type { ObservedServer } from './observing-handlers.ts';
+import { clientViews, imageView, removedView, snapshotView, volumeView } from './server-views.ts';
 import { UsedBytes, type UsedFile } from './used-bytes.ts';
 
-export interface InventoryPorts {
-  readonly clock: Clock;
-  readonly pools: Pools;
-  /** The configuration in force, with the volumes of the pools. */
-  config(): RssrvConfig;
-  sessions(): readonly SessionStatus[];
-  /** Returns the number of clients that have the snapshot attached. */
-  readerCount(snapshotId: string): number;
-  statusOf(volume: ServerVolumeConfig): VolumeStatus;
-  readonly fences: Pick<Fences, 'get'>;
-  /** Returns the schedule of the snapshots of a volume; null if the volume has no schedule. */
-  scheduleOf(found: Found): ScheduleState | null;
-}
-
 export class Inventory {
-  private readonly ports: InventoryPorts;
+  private readonly server: ObservedServer;
+  private readonly verbs: PoolVerbs;
+  private readonly schedules: ScheduleRunner;
+  private readonly fences: Fences;
   private readonly used: UsedBytes;
 
-  constructor(ports: InventoryPorts) {
-    this.ports = ports;
-    this.used = new UsedBytes(ports.clock);
+  constructor(server: ObservedServer, verbs: PoolVerbs, schedules: ScheduleRunner, fences: Fences) {
+    this.server = server;
+    this.verbs = verbs;
+    this.schedules = schedules;
+    this.fences = fences;
+    this.used = new UsedBytes(server.clock);
   }
 
   /** Volumes that sections of rssrvcfg configure. */
   get sectionVolumes(): readonly ServerVolumeConfig[] {
-    return this.ports.config().volumes.filter(({ pool }) => pool === undefined);
+    return this.server.config().volumes.filter(({ pool }) => pool === undefined);
   }
 
   get catalogue(): Catalogue {
-    return { pools: this.ports.pools.states, configured: this.sectionVolumes };
+    return this.verbs.catalogue;
   }
 
   /**
@@ -56,7 +48,7 @@ export class Inventory {
    * exist.
    */
   async list(pool: string | null): Promise<ServerMethods['volume-list']['result']> {
-    const states = pool === null ? this.ports.pools.states : [poolNamed(this.catalogue, pool)];
+    const states = pool === null ? this.verbs.pools.states : [poolNamed(this.catalogue, pool)];
     const entries = this.entries
       .filter(({ volume }) => pool === null || volume.pool?.name === pool)
       .toSorted((a, b) => byName(a.volume, b.volume));
@@ -74,7 +66,7 @@ export class Inventory {
     const entry = this.entries.find(({ volume }) => volume.name === name && volume.universe === universe);
     if (entry === undefined) throw unknownVolume({ name, universe });
     const [used = null] = await this.usedBytesOf([entry.volume]);
-    const pool = this.ports.pools.states.find((one) => one.name === entry.volume.pool?.name);
+    const pool = this.verbs.pools.states.find((one) => one.name === entry.volume.pool?.name);
     const snapshots = pool === undefined || entry.manifest === null ? [] : await this.snapshotsOf({ pool, manifest: entry.manifest });
     return { volume: this.volumeView(entry.volume, entry.manifest, used), snapshots };
   }
@@ -84,7 +76,7 @@ export class Inventory {
   }
 
   async snapshotViews(found: readonly FoundSnapshot[]): Promise<SnapshotView[]> {
-    const { pools } = this.ports;
+    const { pools } = this.verbs;
     const usable = (pool: PoolState, path: string): UsedFile => ({ place: pool.name, path: pools.answers(pool.name) ? path : null });
     const files = found.map(({ pool, manifest, record }) => [
       usable(pool, snapshotPaths.data(poolPaths.volume(pool.path, manifest.id), record.name)),
@@ -94,7 +86,7 @@ export class Inventory {
       }),
     ]);
     const used = await this.usedSums(files);
-    return found.map((one, index) => snapshotView(one, used[index] ?? null, this.ports.readerCount(one.record.id)));
+    return found.map((one, index) => snapshotView(one, used[index] ?? null, this.server.readers.readerCount(one.record.id)));
   }
 
   /**
@@ -105,29 +97,28 @@ export class Inventory {
     pool,
     id,
   }: ServerVolumeConfig): { readonly createdMs: readonly number[]; readonly schedule: ScheduleState | null } | null {
-    const state = this.ports.pools.states.find(({ name }) => name === pool?.name);
+    const state = this.verbs.pools.states.find(({ name }) => name === pool?.name);
     const manifest = id === null ? undefined : state?.volumes.get(id);
     if (state === undefined || manifest === undefined) return null;
     const found = { pool: state, manifest };
-    return { createdMs: snapshotsOf(found).list.map(({ createdMs }) => createdMs), schedule: this.ports.scheduleOf(found) };
+    return { createdMs: snapshotsOf(found).list.map(({ createdMs }) => createdMs), schedule: this.schedules.stateOf(found) };
   }
 
   async viewOf(pool: PoolState, manifest: Manifest): Promise<ManagedVolumeView> {
-    const volume = volumeConfigOf(pool, manifest, this.ports.pools.states);
+    const volume = volumeConfigOf(pool, manifest, this.verbs.pools.states);
     const [used = null] = await this.usedBytesOf([volume]);
     return this.volumeView(volume, manifest, used);
   }
 
   clients(): ClientView[] {
-    const { ports } = this;
-    const facts = { sessions: ports.sessions(), held: this.heldByNode(), fences: ports.fences };
-    return clientViews(ports.config(), this.catalogue, facts);
+    const { server, fences } = this;
+    return clientViews(server.config(), this.catalogue, { sessions: server.sessions(), held: this.heldByNode(), fences });
   }
 
   /** All volumes of the sections and of the open pools. */
   private get entries(): { readonly volume: ServerVolumeConfig; readonly manifest: Manifest | null }[] {
     const sections = this.sectionVolumes.map((volume) => ({ volume, manifest: null }));
-    const { states } = this.ports.pools;
+    const { states } = this.verbs.pools;
     const managed = states.flatMap((pool) =>
       pool.isOpen ? [...pool.volumes.values()].map((manifest) => ({ volume: volumeConfigOf(pool, manifest, states), manifest })) : [],
     );
@@ -135,15 +126,15 @@ export class Inventory {
   }
 
   private volumeView(volume: ServerVolumeConfig, manifest: Manifest | null, usedBytes: number | null): ManagedVolumeView {
-    const pool = this.ports.pools.states.find(({ name }) => name === volume.pool?.name);
+    const pool = this.verbs.pools.states.find(({ name }) => name === volume.pool?.name);
     const snapshots = pool === undefined || manifest === null ? 0 : snapshotsOf({ pool, manifest }).list.length;
-    const schedule = pool === undefined || manifest === null ? null : this.ports.scheduleOf({ pool, manifest });
+    const schedule = pool === undefined || manifest === null ? null : this.schedules.stateOf({ pool, manifest });
     const image = manifest === null ? null : imageView(this.catalogue, manifest);
-    return volumeView(volume, manifest, this.ports.statusOf(volume), usedBytes, snapshots, schedule, image, pool?.hasReflink ?? null);
+    return volumeView(volume, manifest, this.server.statusOf(volume), usedBytes, snapshots, schedule, image, pool?.hasReflink ?? null);
   }
 
   private async usedBytesOf(volumes: readonly ServerVolumeConfig[]): Promise<readonly (number | null)[]> {
-    const { pools } = this.ports;
+    const { pools } = this.verbs;
     await pools.measure();
     const isLookedAt = new Map(pools.states.map(({ name }) => [name, pools.answers(name)]));
     const files = volumes.map(({ pool, path, layout }) =>
@@ -168,8 +159,8 @@ export class Inventory {
   /** Maps each node to the names of the volumes that the node holds. */
   private heldByNode(): ReadonlyMap<string, readonly string[]> {
     const held = new Map<string, string[]>();
-    for (const volume of this.ports.config().volumes) {
-      for (const { node } of this.ports.statusOf(volume).holders) held.set(node, [...(held.get(node) ?? []), volumeKey(volume)]);
+    for (const volume of this.server.config().volumes) {
+      for (const { node } of this.server.statusOf(volume).holders) held.set(node, [...(held.get(node) ?? []), volumeKey(volume)]);
     }
     return held;
   }

@@ -4,15 +4,27 @@
 import type { HandlersOf } from '@rsio/common/control/control-server';
 import type { OBSERVING_METHODS } from '@rsio/common/control/server/observing-methods';
 import type { ServerMethods } from '@rsio/common/control/server/server-methods';
-import type { RssrvConfig, ServerInterfaceConfig } from '@rsio/common/config/schema/types';
+import type { RssrvConfig, ServerInterfaceConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import type { EventHistory } from '@rsio/common/events/event-history';
+import type { Clock } from '@rsio/common/lib/clock';
+import type { Log } from '@rsio/common/log/log';
+import type { ServedSnapshots } from '../snapshots/reads/served-snapshots.ts';
 import type { VolumeFailure } from '../volumes/volume-failures.ts';
-import { interfaceView } from './server-views.ts';
+import { interfaceView, type SessionStatus, type VolumeStatus } from './server-views.ts';
 
 /** Facts about the listener. */
 export interface ObservedServer {
-  /** The configuration in force. */
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly events: EventHistory;
+  /** The configuration in force, with the volumes of the pools. */
   config(): RssrvConfig;
+  configuredMs(): number;
+  readonly workers: { readonly pids: readonly number[] };
+  sessions(): readonly SessionStatus[];
+  statusOf(volume: ServerVolumeConfig): VolumeStatus;
+  /** Clients that read snapshots. */
+  readonly readers: Pick<ServedSnapshots, 'whileUnread' | 'readerCount'>;
   /** Counters, rates and waits of all sessions. */
   statistics(): Promise<ServerMethods['stats']['result']>;
   /** Volumes that are configured but not served. */
@@ -23,18 +35,13 @@ export interface ObservedServer {
   checkConfig(text: string): Promise<ServerMethods['config-check']['result']>;
 }
 
-export interface ObservingHandlersPorts {
-  readonly events: EventHistory;
-  readonly server: ObservedServer;
-}
-
-export function observingHandlers({ server, events }: ObservingHandlersPorts): HandlersOf<typeof OBSERVING_METHODS> {
+export function observingHandlers(server: ObservedServer): HandlersOf<typeof OBSERVING_METHODS> {
   return {
     'interface-list': () => ({
       interfaces: server.config().interfaces.map((one) => interfaceView(one, server.isListening(one))),
     }),
     stats: () => server.statistics(),
-    events: (params) => events.read(params),
+    events: (params) => server.events.read(params),
     'config-check': ({ text }) => server.checkConfig(text),
   };
 }

@@ -11,27 +11,21 @@ import { poolNamed } from '../pools/catalogue.ts';
 import { POOL_CHANGE_MS } from '../pools/limits.ts';
 import { makePool } from '../pools/make-pool.ts';
 import { answers } from '../pools/disk/answers.ts';
+import type { PoolVerbs } from '../pools/pool-verbs.ts';
 import type { Pools } from '../pools/pools.ts';
 import type { Changes } from '../pools/requests/requests.ts';
-import type { Inventory } from './inventory.ts';
 import { poolView } from './server-views.ts';
 
-export interface PoolHandlersPorts {
-  readonly clock: Clock;
-  readonly changes: Changes;
-  readonly inventory: Inventory;
-  readonly pools: Pools;
-}
-
-export function poolHandlers({ clock, changes, inventory, pools }: PoolHandlersPorts): HandlersOf<typeof POOL_METHODS> {
+export function poolHandlers(clock: Clock, changes: Changes, verbs: PoolVerbs): HandlersOf<typeof POOL_METHODS> {
+  const { pools } = verbs;
   return {
     // `pool-make` is not executed in the queue of changes, because the file system at the given path may not answer.
     'pool-make': ({ path }) => madePool(clock, pools, path),
     'pool-check': ({ name }) =>
       changes.run(async () => {
-        poolNamed(inventory.catalogue, name);
+        poolNamed(verbs.catalogue, name);
         await pools.check(name);
-        const pool = poolNamed(inventory.catalogue, name);
+        const pool = poolNamed(verbs.catalogue, name);
         return { pool: poolView(pool, pools.states, pools.space.of(pool)) };
       }, `a check of pool ${name}`),
     'pool-list': async () => {

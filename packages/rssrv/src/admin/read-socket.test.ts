@@ -45,7 +45,7 @@ beforeEach((context) => {
   ) as unknown as HandlersOf<typeof SERVER_METHODS>;
   said = [];
   const log = { ...quietLog, info: (line: string) => void said.push(line) };
-  sockets = new ReadSocket({ clock: systemClock, log, paths: { readSocket }, handlers: () => handlers });
+  sockets = new ReadSocket(readSocket, handlers, systemClock, log);
   needGroup(context);
 });
 

@@ -8,7 +8,6 @@ import { counted } from '@rsio/common/lib/assert';
 import { chmodSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { CONTROL_GROUP } from '@rsio/common/config/control-group';
-import type { RssrvPaths } from '@rsio/common/config/root-paths';
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
 import { type ControlServer, type HandlersOf, startControlServer } from '@rsio/common/control/control-server';
 import {
@@ -42,14 +41,6 @@ const PASSABLE = { everybody: 0o001, group: 0o010 };
 type Handlers = HandlersOf<typeof SERVER_METHODS>;
 type Group = RssrvConfig['server']['controlGroup'];
 
-export interface ReadSocketPorts {
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly paths: Pick<RssrvPaths, 'readSocket'>;
-  /** The handlers of all methods, with all rights. */
-  handlers(): Handlers;
-}
-
 /** A prepared change of the socket, which the caller commits or undoes. */
 export interface ReadSocketChange {
   commit(): Promise<void>;
@@ -63,14 +54,19 @@ interface Served {
 }
 
 export class ReadSocket {
-  private readonly ports: ReadSocketPorts;
+  private readonly path: string;
+  private readonly all: Handlers;
+  private readonly log: Log;
   private readonly pace: ClientPace;
   private served: Served | null = null;
   private unanswered = 0;
 
-  constructor(ports: ReadSocketPorts) {
-    this.ports = ports;
-    this.pace = new ClientPace(ports.clock, new ReadTurns());
+  /** `all`: the handlers of all methods, with all rights. */
+  constructor(path: string, all: Handlers, clock: Clock, log: Log) {
+    this.path = path;
+    this.all = all;
+    this.log = log;
+    this.pace = new ClientPace(clock, new ReadTurns());
   }
 
   /** Opens the socket, or gives it to another group. Throws E_CONFIG, E_RIGHTS or E_SYSTEM, and then leaves the socket unchanged. */
@@ -98,7 +94,7 @@ export class ReadSocket {
     try {
       this.give(group, gid);
     } catch (thrown) {
-      this.ports.log.error(`The control socket for group ${group} is closed: ${toRsError(thrown).message}`);
+      this.log.error(`The control socket for group ${group} is closed: ${toRsError(thrown).message}`);
       await this.close();
     }
   }
@@ -110,8 +106,7 @@ export class ReadSocket {
   }
 
   private async opened(group: string, gid: number | undefined): Promise<ReadSocketChange> {
-    const { log, paths } = this.ports;
-    const server = await startControlServer(paths.readSocket, SERVER_METHODS, this.readingHandlers(), log, BOUNDS);
+    const server = await startControlServer(this.path, SERVER_METHODS, this.readingHandlers(), this.log, BOUNDS);
     try {
       this.give(group, gid);
     } catch (thrown) {
@@ -127,27 +122,24 @@ export class ReadSocket {
   }
 
   private give(group: string, gid: number | undefined): void {
-    const { readSocket } = this.ports.paths;
-    openToGroup(readSocket, group, CONTROL_GROUP);
-    for (const folder of [dirname(dirname(readSocket)), dirname(readSocket)]) this.letPass(folder, group, gid);
+    openToGroup(this.path, group, CONTROL_GROUP);
+    for (const folder of [dirname(dirname(this.path)), dirname(this.path)]) this.letPass(folder, group, gid);
   }
 
   /** Gives the group the right to enter a folder of RUN. A strict umask of the administrator may have made the folder inaccessible. */
   private letPass(folder: string, group: string, gid: number | undefined): void {
-    const { log } = this.ports;
     try {
       const { mode, gid: owner } = statSync(folder);
       const isPassable = (mode & PASSABLE.everybody) !== 0 || (owner === gid && (mode & PASSABLE.group) !== 0);
       if (!isPassable) chmodSync(folder, (mode & 0o7777) | PASSABLE.everybody);
     } catch (thrown) {
-      log.warn(`Members of group ${group} may not pass ${folder} (${toRsError(thrown).message}): run chmod o+x ${folder}`);
+      this.log.warn(`Members of group ${group} may not pass ${folder} (${toRsError(thrown).message}): run chmod o+x ${folder}`);
     }
   }
 
   private readingHandlers(): Handlers {
     const names = Object.keys(SERVER_METHODS) as ServerMethodName[];
-    const all = this.ports.handlers();
-    return Object.fromEntries(names.map((method) => [method, this.handlerOf(method, all[method])])) as Handlers;
+    return Object.fromEntries(names.map((method) => [method, this.handlerOf(method, this.all[method])])) as Handlers;
   }
 
   private handlerOf(method: ServerMethodName, handler: Handlers[ServerMethodName]): (params: never) => Promise<unknown> {
@@ -176,7 +168,7 @@ export class ReadSocket {
   }
 
   private refusal(method: string): RsError {
-    const socket = this.ports.paths.readSocket;
+    const socket = this.path;
     const group = this.served?.group ?? '';
     const may = `members of group ${group} may only read through ${socket}`;
     return new RsError('E_RIGHTS', `Method ${method} is refused, because ${may}: run as root or as the user of rssrv`, {

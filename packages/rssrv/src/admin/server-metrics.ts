@@ -1,21 +1,24 @@
 // Offers the metrics of rssrv, and computes them from values of the control interface. Invariants: making the metrics accesses no disk; a
 // server process that hangs delays an answer by at most FIGURES_WAIT_MS, and another metric shows how old the figures of that process are.
 
-import type { RssrvConfig, ServerInterfaceConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
+import type { RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import type { PoolView } from '@rsio/common/control/server/views';
 import type { ServerMethods } from '@rsio/common/control/server/server-methods';
 import { usageOf } from '@rsio/common/daemon/process-facts';
-import type { Clock } from '@rsio/common/lib/clock';
 import { programVersion } from '@rsio/common/lib/version';
-import type { Log } from '@rsio/common/log/log';
 import { Collection, type Pause } from '@rsio/common/metrics/collection';
 import type { Exposition } from '@rsio/common/metrics/exposition';
 import { MetricsEndpoint } from '@rsio/common/metrics/metrics-endpoint';
 import { nameInUniverse } from '@rsio/common/lib/volume-name';
 import type { JobRecord } from '../jobs/job-record.ts';
-import type { ScheduleState } from '../snapshots/schedule-runner.ts';
+import type { Jobs } from '../jobs/jobs.ts';
+import type { Pools } from '../pools/pools.ts';
+import type { Fences } from '../volumes/fences.ts';
 import { EventCounts } from './event-counts.ts';
+import type { Inventory } from './inventory.ts';
 import { SERVER_METRICS } from './metric-table.ts';
+import type { ObservedServer } from './observing-handlers.ts';
+import { poolView } from './server-views.ts';
 import { WorkerUsage } from './worker-usage.ts';
 
 type Out = Exposition<typeof SERVER_METRICS>;
@@ -23,47 +26,31 @@ type Stats = ServerMethods['stats']['result'];
 type SessionStats = Stats['sessions'][number];
 type VolumeStats = SessionStats['volumes'][number];
 
-export interface ServerMetricsPorts {
-  readonly clock: Clock;
-  readonly log: Pick<Log, 'info' | 'error'>;
-  readonly startedMs: number;
-  config(): RssrvConfig;
-  configuredMs(): number;
-  statistics(): Promise<Stats>;
-  sessions(): readonly { readonly node: string; readonly isSilent: boolean }[];
-  isFenced(client: string): boolean;
-  isListening(one: ServerInterfaceConfig): boolean;
-  pools(): readonly PoolView[];
-  statusOf(volume: ServerVolumeConfig): VolumeStatus;
-  /** For a volume of a pool, returns the times of its snapshots, and its schedule; null for a volume that is in no pool. */
-  snapshotsOf(volume: ServerVolumeConfig): { readonly createdMs: readonly number[]; readonly schedule: ScheduleState | null } | null;
-  jobs(): readonly Pick<JobRecord, 'state'>[];
-  workerPids(): readonly number[];
-}
-
-/** `sizeBytes` is null if the volume is not served. */
-interface VolumeStatus {
-  readonly sizeBytes: number | null;
-  readonly holders: readonly unknown[];
-  readonly waitsForSpace: boolean;
-  readonly bridged?: { readonly reads: number } | null;
-}
-
 const JOB_STATES = ['waiting', 'running', 'cancelling', 'done', 'failed', 'cancelled'] as const satisfies readonly JobRecord['state'][];
 const MS_PER_SECOND = 1_000;
 const US_PER_SECOND = 1e6;
 
 export class ServerMetrics {
-  private readonly ports: ServerMetricsPorts;
+  private readonly server: ObservedServer;
+  private readonly pools: Pools;
+  private readonly inventory: Inventory;
+  private readonly fences: Fences;
+  private readonly jobs: Jobs;
+  private readonly startedMs: number;
   private readonly collection: Collection<typeof SERVER_METRICS>;
   private readonly endpoint: MetricsEndpoint;
   readonly events = new EventCounts();
   private readonly workers = new WorkerUsage(usageOf);
 
-  constructor(ports: ServerMetricsPorts) {
-    this.ports = ports;
+  constructor(server: ObservedServer, pools: Pools, inventory: Inventory, fences: Fences, jobs: Jobs, startedMs: number) {
+    this.server = server;
+    this.pools = pools;
+    this.inventory = inventory;
+    this.fences = fences;
+    this.jobs = jobs;
+    this.startedMs = startedMs;
     this.collection = new Collection({
-      clock: ports.clock,
+      clock: server.clock,
       table: SERVER_METRICS,
       collect: (out, pause) => this.collect(out, pause),
       summarize: (out, leftOut, tookMs) => {
@@ -71,7 +58,7 @@ export class ServerMetrics {
         out.add('rsio_server_scrape_duration_seconds', tookMs / MS_PER_SECOND);
       },
     });
-    this.endpoint = new MetricsEndpoint({ ...ports, text: () => this.text() });
+    this.endpoint = new MetricsEndpoint({ clock: server.clock, log: server.log, text: () => this.text() });
   }
 
   /** Offers the metrics at the configured address. If that fails, writes a log line. Resolves in both cases. */
@@ -88,15 +75,15 @@ export class ServerMetrics {
   }
 
   private async collect(out: Out, pause: Pause): Promise<void> {
-    const { ports } = this;
-    const stats = await ports.statistics();
+    const { server, pools } = this;
+    const stats = await server.statistics();
     this.addServer(out);
     this.addClients(out, stats);
-    addWaits(out, stats, ports.clock.wallMs());
-    for (const pool of ports.pools()) addPool(out, pool);
+    addWaits(out, stats, server.clock.wallMs());
+    for (const pool of pools.states) addPool(out, poolView(pool, pools.states, pools.space.of(pool)));
     this.addCounts(out);
     this.addProcesses(out);
-    for (const volume of ports.config().volumes) {
+    for (const volume of server.config().volumes) {
       this.addVolume(out, volume);
       await pause();
     }
@@ -118,20 +105,20 @@ export class ServerMetrics {
   }
 
   private addServer(out: Out): void {
-    const { ports } = this;
+    const { server } = this;
     out.add('rsio_server_build_info', 1, programVersion());
-    out.add('rsio_server_start_time_seconds', ports.startedMs / MS_PER_SECOND);
-    out.add('rsio_server_configuration_timestamp_seconds', ports.configuredMs() / MS_PER_SECOND);
-    for (const one of ports.config().interfaces) out.add('rsio_server_interface_listening', ports.isListening(one), one.name);
+    out.add('rsio_server_start_time_seconds', this.startedMs / MS_PER_SECOND);
+    out.add('rsio_server_configuration_timestamp_seconds', server.configuredMs() / MS_PER_SECOND);
+    for (const one of server.config().interfaces) out.add('rsio_server_interface_listening', server.isListening(one), one.name);
   }
 
   private addClients(out: Out, { sessions }: Stats): void {
-    const { ports } = this;
-    const alive = new Set(ports.sessions().flatMap(({ node, isSilent }) => (isSilent ? [] : [node])));
+    const { server } = this;
+    const alive = new Set(server.sessions().flatMap(({ node, isSilent }) => (isSilent ? [] : [node])));
     out.add('rsio_server_sessions', sessions.length);
-    for (const { name } of ports.config().clients) {
+    for (const { name } of server.config().clients) {
       out.add('rsio_server_client_connected', alive.has(name), name);
-      out.add('rsio_server_client_fenced', ports.isFenced(name), name);
+      out.add('rsio_server_client_fenced', this.fences.get(name) !== null, name);
     }
     for (const { client, ageMs, isBlocked, holesOff, paths } of sessions) {
       out.add('rsio_server_client_report_age_seconds', ageMs === null ? null : ageMs / MS_PER_SECOND, client);
@@ -143,7 +130,7 @@ export class ServerMetrics {
 
   private addCounts(out: Out): void {
     const { events } = this;
-    const jobs = this.ports.jobs();
+    const jobs = this.jobs.list;
     for (const state of JOB_STATES) out.add('rsio_server_jobs', jobs.filter((job) => job.state === state).length, state);
     for (const [kind, count] of events.byKind) out.add('rsio_server_events_total', count, kind);
     out.add('rsio_server_take_overs_total', events.takeOvers);
@@ -152,8 +139,8 @@ export class ServerMetrics {
 
   private addVolume(out: Out, volume: ServerVolumeConfig): void {
     const name = nameInUniverse(volume);
-    const { sizeBytes, holders, waitsForSpace, bridged } = this.ports.statusOf(volume);
-    const snapshots = this.ports.snapshotsOf(volume);
+    const { sizeBytes, holders, waitsForSpace, bridged } = this.server.statusOf(volume);
+    const snapshots = this.inventory.snapshotTimes(volume);
     out.add('rsio_server_volume_served', sizeBytes !== null, name);
     out.add('rsio_server_volume_size_bytes', sizeBytes, name);
     out.add('rsio_server_volume_holders', holders.length, name);
@@ -167,7 +154,7 @@ export class ServerMetrics {
   }
 
   private addProcesses(out: Out): void {
-    const pids = this.ports.workerPids();
+    const { pids } = this.server.workers;
     const { cpuSeconds, memoryBytes } = this.workers.look(pids);
     const { user, system } = process.cpuUsage();
     out.add('rsio_server_process_resident_memory_bytes', process.memoryUsage.rss());

@@ -46,7 +46,7 @@ export function snapshotHandlers(
       for (const one of made) changes.note(`snapshot ${one.record.name} made`, one);
       return { snapshots: await inventory.snapshotViews(made) };
     },
-    ...replicaSnapshotHandlers({ snapshots, changes, voters, inventory, logged: (...made) => changes.note(...made) }, asker),
+    ...replicaSnapshotHandlers(snapshots, changes, voters, inventory, asker),
     'volume-snapshot-remove': async ({ request, ...name }) => {
       return changes.change(`rid of snapshot ${name.snapshot}`, name, () => snapshots.remove(name, asker, request));
     },

@@ -9,20 +9,16 @@ import type { Asker } from '../pools/asker.ts';
 import { type CreateRequest, volumeText } from '../pools/catalogue.ts';
 import type { PoolVerbs } from '../pools/pool-verbs.ts';
 import { parseLimits, parseSettings } from '../pools/settings.ts';
+import type { ScheduleRunner } from '../snapshots/schedule-runner.ts';
 import type { Inventory } from './inventory.ts';
 import type { LoggedChanges } from './logged-changes.ts';
 import { removedView } from './server-views.ts';
 
-export interface VolumeHandlersPorts {
-  readonly changes: LoggedChanges;
-  readonly inventory: Inventory;
-  readonly verbs: PoolVerbs;
-  /** Called when the schedule of a volume's snapshots may have changed. */
-  readonly scheduleChanged: () => void;
-}
-
 export function volumeHandlers(
-  { changes, inventory, verbs, scheduleChanged }: VolumeHandlersPorts,
+  changes: LoggedChanges,
+  inventory: Inventory,
+  verbs: PoolVerbs,
+  schedules: ScheduleRunner,
   asker: Asker,
 ): HandlersOf<typeof VOLUME_METHODS> {
   return {
@@ -41,7 +37,7 @@ export function volumeHandlers(
     'volume-set': async ({ name, universe, settings, request }) => {
       const parsed = parseSettings(settings);
       const changed = await changes.change('changed', { name, universe }, () => verbs.set({ name, universe }, parsed, asker, request));
-      if (parsed.schedule !== undefined) scheduleChanged();
+      if (parsed.schedule !== undefined) void schedules.look();
       return changed;
     },
     'volume-remove': async ({ name, universe, request }) => {

@@ -15,19 +15,13 @@ import type { Voters } from './voters.ts';
 import { type FoundSnapshot, type SnapshotName, snapshotsOf, snapshotText } from '../snapshots/snapshot-rules.ts';
 import type { SnapshotVerbs } from '../snapshots/snapshot-verbs.ts';
 
-export interface ReplicaSnapshotPorts {
-  readonly snapshots: Pick<SnapshotVerbs, 'snapshot' | 'prove' | 'remove'>;
-  readonly changes: Changes;
-  readonly voters: Pick<Voters, 'recordOf'>;
-  readonly inventory: { readonly catalogue: Catalogue; snapshotViews(found: readonly FoundSnapshot[]): Promise<SnapshotView[]> };
-  /** Logs a change of a snapshot. */
-  readonly logged: (verb: string, found: FoundSnapshot) => void;
-}
-
 type Methods = Pick<typeof SNAPSHOT_METHODS, 'replica-snapshot' | 'replica-snapshot-prove'>;
 
 export function replicaSnapshotHandlers(
-  { snapshots, changes, voters, inventory, logged }: ReplicaSnapshotPorts,
+  snapshots: Pick<SnapshotVerbs, 'snapshot' | 'prove' | 'remove'>,
+  changes: Changes & { note(verb: string, found: FoundSnapshot): void },
+  voters: Pick<Voters, 'recordOf'>,
+  inventory: { readonly catalogue: Catalogue; snapshotViews(found: readonly FoundSnapshot[]): Promise<SnapshotView[]> },
   asker: Asker,
 ): HandlersOf<Methods> {
   /** Throws E_UNKNOWN_VOLUME, E_USAGE, or E_HELD unless the asker holds the mirror under this term and the replica is in sync. */
@@ -55,7 +49,7 @@ export function replicaSnapshotHandlers(
     }
   };
   const made = async (found: FoundSnapshot, verb: string): Promise<{ snapshot: SnapshotView }> => {
-    logged(verb, found);
+    changes.note(verb, found);
     const [snapshot] = await inventory.snapshotViews([found]);
     return { snapshot: snapshot! };
   };

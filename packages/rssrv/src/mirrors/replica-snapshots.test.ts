@@ -32,9 +32,14 @@ async function replicaScene(): Promise<PoolScene> {
   return scene;
 }
 
-function storeOf({ pools, verbs }: PoolScene): ReplicaStore {
+function storeOf({ verbs }: PoolScene): ReplicaStore {
   const log = { info: () => undefined };
-  return new ReplicaStore({ pools, verbs, log, newIdentity: () => 'b'.repeat(32), change: (work) => work() });
+  return new ReplicaStore(
+    verbs,
+    () => 'b'.repeat(32),
+    (work) => work(),
+    log,
+  );
 }
 
 function served(scene: PoolScene) {
@@ -102,14 +107,8 @@ test('an order that is repeated at another moment gets a snapshot of that moment
     },
     snapshotViews: async (found: readonly FoundSnapshot[]) => found.map(({ record }) => record as unknown as SnapshotView),
   };
-  const orders = replicaSnapshotHandlers(
-    {
-      ...{ snapshots, inventory, logged: () => undefined },
-      changes: WHOLE_CHANGES,
-      voters: { recordOf: () => ({ promise: term, stored }) as unknown as VoterRecord },
-    },
-    HOLDER,
-  );
+  const voters = { recordOf: () => ({ promise: term, stored }) as unknown as VoterRecord };
+  const orders = replicaSnapshotHandlers(snapshots, { ...WHOLE_CHANGES, note: () => undefined }, voters, inventory, HOLDER);
   const make = (number: number, snapshot = 'x', id = ID) =>
     orders['replica-snapshot']({ ...DB, snapshot, mirror: MIRROR, term: 3, number, id, request: null });
   const names = () =>

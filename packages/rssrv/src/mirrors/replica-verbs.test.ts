@@ -42,13 +42,8 @@ async function open(
   const scene = await PoolScene.open(directory, options);
   const log: string[] = [];
   let number = 0;
-  const store = new ReplicaStore({
-    pools: scene.pools,
-    verbs: scene.verbs,
-    log: { info: (text: string) => void log.push(text) },
-    newIdentity: () => String(++number).padStart(32, '0'),
-    change: (work) => work(),
-  });
+  const newIdentity = (): string => String(++number).padStart(32, '0');
+  const store = new ReplicaStore(scene.verbs, newIdentity, (work) => work(), { info: (text: string) => void log.push(text) });
   return { scene, store, log };
 }
 

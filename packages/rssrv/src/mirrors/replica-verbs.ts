@@ -14,25 +14,24 @@ import { poolPaths } from '../pools/disk/pool-paths.ts';
 import { checkSettled } from '../pools/repair/image-repair.ts';
 import { POOL_CHANGE_MS } from '../pools/limits.ts';
 import type { PoolVerbs } from '../pools/pool-verbs.ts';
-import type { Pools } from '../pools/pools.ts';
 import { checkPlace } from '../pools/replica-rules.ts';
 import { makeMap, regionsOf } from './map-file.ts';
 
-export interface ReplicaStorePorts {
-  readonly pools: Pick<Pools, 'states' | 'put'>;
-  readonly verbs: Pick<PoolVerbs, 'whileUnserved' | 'onDisk'>;
-  readonly log: Pick<Log, 'info'>;
-  /** Returns a new random identity of data: 32 hexadecimal digits. */
-  readonly newIdentity: () => string;
-  /** Executes a change of pools in its turn in the queue of changes. `what`: see ChangeInProgress. */
-  change<T>(work: () => Promise<T>, what: string): Promise<T>;
-}
+/** Executes a change of pools in its turn in the queue of changes. `what`: see ChangeInProgress. */
+type Change = <T>(work: () => Promise<T>, what: string) => Promise<T>;
 
 export class ReplicaStore {
-  private readonly ports: ReplicaStorePorts;
+  private readonly verbs: PoolVerbs;
+  private readonly newIdentity: () => string;
+  private readonly change: Change;
+  private readonly log: Pick<Log, 'info'>;
 
-  constructor(ports: ReplicaStorePorts) {
-    this.ports = ports;
+  /** `newIdentity` returns a new random identity of data: 32 hexadecimal digits. */
+  constructor(verbs: PoolVerbs, newIdentity: () => string, change: Change, log: Pick<Log, 'info'>) {
+    this.verbs = verbs;
+    this.newIdentity = newIdentity;
+    this.change = change;
+    this.log = log;
   }
 
   /**
@@ -40,8 +39,8 @@ export class ReplicaStore {
    * is served as a replica. Throws E_UNKNOWN_VOLUME, E_USAGE, E_BUSY or E_HELD, or the error of the pool.
    */
   place(volumeId: string, mirror: string): Promise<{ readonly identity: string }> {
-    const { verbs, pools, log, newIdentity } = this.ports;
-    return this.ports.change(async () => {
+    const { verbs, log, newIdentity } = this;
+    return this.change(async () => {
       const found = this.find(volumeId);
       const { pool, manifest: was } = found;
       checkPlace(was, mirror);
@@ -60,7 +59,7 @@ export class ReplicaStore {
           await files.replaceManifest(marked);
           return marked;
         });
-        pools.put(pool.name, manifest);
+        verbs.pools.put(pool.name, manifest);
       });
       log.info(`Volume ${volumeText(was)} is a replica of mirror ${mirror} now; its data is ${identity}`, { audit: true });
       return { identity };
@@ -69,7 +68,7 @@ export class ReplicaStore {
 
   /** Makes a replica an ordinary volume. Does nothing for an ordinary volume. Throws like `place`. */
   unplace(volumeId: string): Promise<void> {
-    return this.ports.change(async () => {
+    return this.change(async () => {
       const found = this.find(volumeId);
       if (found.manifest.replica !== undefined) await this.unmark(found, found.manifest.request);
     }, 'a replica becoming an ordinary volume');
@@ -80,7 +79,7 @@ export class ReplicaStore {
    * replica has this name. Throws E_RIGHTS if the asker is no administrator.
    */
   async split(wanted: VolumeName, asker: Asker, request: string | null): Promise<Found | null> {
-    for (const pool of this.ports.pools.states) {
+    for (const pool of this.verbs.pools.states) {
       for (const manifest of pool.volumes.values()) {
         const isIt = manifest.name === wanted.name && manifest.universe === wanted.universe;
         if (!isIt || manifest.replica === undefined || !asker.mayAttach(manifest.clients)) continue;
@@ -93,7 +92,7 @@ export class ReplicaStore {
   }
 
   private async unmark(found: Found, request: string | null): Promise<Manifest> {
-    const { verbs, pools, log } = this.ports;
+    const { verbs, log } = this;
     const { pool, manifest } = found;
     const { replica, ...others } = manifest;
     const plain = { ...others, request };
@@ -104,14 +103,14 @@ export class ReplicaStore {
         await rm(poolPaths.map(poolPaths.volume(files.directory, plain.id)), { force: true });
         files.ports.reached?.('unplace: map');
       });
-      pools.put(pool.name, plain);
+      verbs.pools.put(pool.name, plain);
     });
     log.info(`Volume ${volumeText(plain)} is no replica of mirror ${replica?.mirror ?? ''} any more`, { audit: true });
     return plain;
   }
 
   private find(volumeId: string): Found {
-    for (const pool of this.ports.pools.states) {
+    for (const pool of this.verbs.pools.states) {
       const manifest = pool.volumes.get(volumeId);
       if (manifest === undefined) continue;
       if (pool.trouble !== null) throw unusable(pool);

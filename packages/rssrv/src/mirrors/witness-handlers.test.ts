@@ -24,7 +24,7 @@ function orders(views: readonly VoterView[], asker: Asker = LOCAL_ASKER) {
   const done: string[] = [];
   const log = { info: (text: string) => void done.push(text) };
   const remove = async (mirror: string): Promise<boolean> => done.push(`removed ${mirror}`) > 0;
-  return { done, orders: witnessHandlers({ log, voters: { views, remove }, isWitness: () => true }, asker) };
+  return { done, orders: witnessHandlers(log, { views, remove }, true, asker) };
 }
 
 const view = (record: VoterRecord | null): VoterView => ({ mirror: MIRROR, record, trouble: record === null ? 'It is damaged' : null });

@@ -10,17 +10,16 @@ import { VOTER_RECORDS_MAX } from './limits.ts';
 import { hasEnded, type VoterRecord } from './voter-rules.ts';
 import type { Voters, VoterView } from './voters.ts';
 
-export interface WitnessHandlersPorts {
-  readonly log: Pick<Log, 'info'>;
-  readonly voters: Pick<Voters, 'views' | 'remove'>;
-  readonly isWitness: () => boolean;
-}
-
-export function witnessHandlers({ log, voters, isWitness }: WitnessHandlersPorts, asker: Asker): HandlersOf<typeof WITNESS_METHODS> {
+export function witnessHandlers(
+  log: Pick<Log, 'info'>,
+  voters: Pick<Voters, 'views' | 'remove'>,
+  isWitness: boolean,
+  asker: Asker,
+): HandlersOf<typeof WITNESS_METHODS> {
   const unknown = (mirror: string): RsError =>
     new RsError('E_UNKNOWN_VOLUME', `This server has no record of mirror ${mirror}: rsadm witness list shows its records`, { mirror });
   return {
-    'witness-list': () => ({ isWitness: isWitness(), limit: VOTER_RECORDS_MAX, records: voters.views.map(recordView) }),
+    'witness-list': () => ({ isWitness, limit: VOTER_RECORDS_MAX, records: voters.views.map(recordView) }),
     'witness-remove': async ({ mirror, force }) => {
       asker.needs('admin', 'remove records of mirrors');
       const view = voters.views.find((one) => one.mirror === mirror);

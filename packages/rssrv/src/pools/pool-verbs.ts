@@ -24,6 +24,7 @@ import {
   partsOf,
   type PlacedPart,
   type PoolState,
+  type Stamp,
   type VolumeName,
   volumeText,
   type ConfiguredVolume,
@@ -62,33 +63,39 @@ export interface PoolVerbsPorts {
 }
 
 export class PoolVerbs {
+  readonly pools: Pools;
   private readonly ports: PoolVerbsPorts;
   /** Ids of volumes that a change has stopped serving. Until the change ends, it is unknown whether the pool still has these volumes. */
   private readonly doubtful = new Set<string>();
 
   constructor(ports: PoolVerbsPorts) {
+    this.pools = ports.pools;
     this.ports = ports;
   }
 
-  private get catalogue(): Catalogue {
-    return { pools: this.ports.pools.states, configured: this.ports.configured() };
+  get catalogue(): Catalogue {
+    return { pools: this.pools.states, configured: this.ports.configured() };
+  }
+
+  /** Returns a new id, the time, and the id of the request, for what a change makes. */
+  stamp(request: string | null): Stamp {
+    const { newId, clock } = this.ports;
+    return { id: newId(), newId, request, nowMs: clock.wallMs() };
   }
 
   async create(request: CreateRequest, asker: Asker, requestId: string | null): Promise<Found> {
     asker.needs('manage', 'create volumes');
     const done = this.doneBy(requestId);
     if (done !== null) return done;
-    await this.ports.pools.measure();
-    const { newId } = this.ports;
-    const stamp = { id: newId(), newId, request: requestId, nowMs: this.ports.clock.wallMs() };
-    const { pool, manifest: wanted, parts } = decideCreate(this.catalogue, request, asker, stamp);
+    await this.pools.measure();
+    const { pool, manifest: wanted, parts } = decideCreate(this.catalogue, request, asker, this.stamp(requestId));
     const limitMs = allocateMs(request.thick ? (partSizes(wanted)[0] ?? 0) : 0);
     const manifest = await this.withNewParts(parts, this.zeros(request.thick), async (stamps) => {
       const created = await this.onDisk(pool, limitMs, (files) => files.create(wanted, stamps));
-      this.ports.pools.put(pool.name, created);
+      this.pools.put(pool.name, created);
       return created;
     });
-    const { created } = this.ports.pools;
+    const { created } = this.pools;
     created.add(manifest.id);
     try {
       await this.serve(pool, null, manifest);
@@ -113,11 +120,11 @@ export class PoolVerbs {
       const stamps: (string | null)[] = [];
       for (const [index, part] of parts.entries()) {
         stamps.push(await make(part, index));
-        this.ports.pools.putPart(part.pool.name, { record: part.record, isNew: true });
+        this.pools.putPart(part.pool.name, { record: part.record, isNew: true });
       }
       return await commit(stamps);
     } finally {
-      await this.ports.pools.settleParts();
+      await this.pools.settleParts();
     }
   }
 
@@ -141,7 +148,7 @@ export class PoolVerbs {
   ): Promise<Found> {
     const done = this.doneBy(requestId);
     if (done !== null) return done;
-    await this.ports.pools.measure();
+    await this.pools.measure();
     const found = findVolume(this.catalogue, name, asker);
     const { manifest: was } = found;
     checkGrower(was, mirror);
@@ -176,7 +183,7 @@ export class PoolVerbs {
       await this.onDisk(part.pool, allocateMs(was.thick ? sizeBytes - fromBytes : 0), (files) =>
         files.parts.extend(record, fromBytes, was.thick),
       );
-      this.ports.pools.putPart(part.pool.name, { record, isNew: false });
+      this.pools.putPart(part.pool.name, { record, isNew: false });
     }
   }
 
@@ -228,7 +235,7 @@ export class PoolVerbs {
     this.doubtful.add(manifest.id);
     await this.onDisk(pool, POOL_CHANGE_MS, (files) => files.remove(manifest.id, removal));
     this.doubtful.delete(manifest.id);
-    this.ports.pools.remove(pool.name, { manifest, removal });
+    this.pools.remove(pool.name, { manifest, removal });
     return found;
   }
 
@@ -238,7 +245,7 @@ export class PoolVerbs {
     if (done !== null) return done;
     const { pool, manifest } = decideRestore(this.catalogue, name, asker, requestId);
     await this.onDisk(pool, POOL_CHANGE_MS, (files) => files.restore(manifest));
-    this.ports.pools.put(pool.name, manifest);
+    this.pools.put(pool.name, manifest);
     await this.serve(pool, null, manifest);
     return { pool, manifest };
   }
@@ -246,11 +253,11 @@ export class PoolVerbs {
   /** Deletes volumes that were removed more than REMOVED_KEPT_MS ago. Failures are logged. */
   async purgeExpired(): Promise<void> {
     const nowMs = this.ports.clock.wallMs();
-    for (const pool of this.ports.pools.states) {
+    for (const pool of this.pools.states) {
       for (const { manifest, removal } of pool.removed.values()) {
         // The pool may have stopped answering during the purge of the previous volume.
-        if (this.ports.pools.states.find(({ name }) => name === pool.name)?.trouble !== null) break;
-        if (nowMs - removal.removedMs < REMOVED_KEPT_MS || mayBeLeft(manifest, this.ports.pools.states)) continue;
+        if (this.pools.states.find(({ name }) => name === pool.name)?.trouble !== null) break;
+        if (nowMs - removal.removedMs < REMOVED_KEPT_MS || mayBeLeft(manifest, this.pools.states)) continue;
         try {
           await this.purge(pool, manifest);
         } catch (thrown) {
@@ -275,8 +282,8 @@ export class PoolVerbs {
   private async purge(pool: PoolState, manifest: Manifest): Promise<void> {
     const snapshots = pool.snapshots.get(manifest.id)?.list.length ?? 0;
     await this.onDisk(pool, POOL_CHANGE_MS + snapshots * PURGE_SNAPSHOT_MS, (files) => files.purge(manifest));
-    this.ports.pools.purge(pool.name, manifest);
-    await this.ports.pools.settleParts();
+    this.pools.purge(pool.name, manifest);
+    await this.pools.settleParts();
     this.ports.log.info(`Removed volume ${volumeText(manifest)} of pool ${pool.name} was deleted for good`);
   }
 
@@ -284,8 +291,8 @@ export class PoolVerbs {
   private async replace({ pool, manifest: was }: Found, manifest: Manifest): Promise<Found> {
     this.check({ pool, manifest: was }, manifest);
     await this.onDisk(pool, POOL_CHANGE_MS, (files) => files.replaceManifest(manifest));
-    this.ports.pools.put(pool.name, manifest);
-    await this.ports.pools.settleParts();
+    this.pools.put(pool.name, manifest);
+    await this.pools.settleParts();
     try {
       await this.serve(pool, was, manifest);
     } catch (thrown) {
@@ -303,9 +310,9 @@ export class PoolVerbs {
   private async takeBack({ name }: PoolState, was: Manifest, tried: Manifest): Promise<void> {
     try {
       await this.doubtParts(was, tried);
-      await this.ports.pools.onDisk(name, POOL_CHANGE_MS, (files) => files.replaceManifest(was));
-      this.ports.pools.put(name, was);
-      await this.ports.pools.settleParts();
+      await this.pools.onDisk(name, POOL_CHANGE_MS, (files) => files.replaceManifest(was));
+      this.pools.put(name, was);
+      await this.pools.settleParts();
     } catch (thrown) {
       this.ports.log.error(`Volume ${volumeText(was)} of pool ${name} is served as before, but not on disk: ${toRsError(thrown).message}`);
     }
@@ -321,13 +328,13 @@ export class PoolVerbs {
     if (added.length === 0) return;
     for (const { pool, record } of partsOf(this.catalogue, tried)) {
       if (known.has(record.fileId)) continue;
-      await this.ports.pools.onDisk(pool.name, POOL_CHANGE_MS, (files) => files.parts.doubt(record.fileId));
-      this.ports.pools.putPart(pool.name, { record, isNew: true });
+      await this.pools.onDisk(pool.name, POOL_CHANGE_MS, (files) => files.parts.doubt(record.fileId));
+      this.pools.putPart(pool.name, { record, isNew: true });
     }
   }
 
-  private configOf(pool: PoolState, manifest: Manifest): ServerVolumeConfig {
-    return volumeConfigOf(pool, manifest, this.ports.pools.states);
+  configOf(pool: PoolState, manifest: Manifest): ServerVolumeConfig {
+    return volumeConfigOf(pool, manifest, this.pools.states);
   }
 
   private check({ pool, manifest: was }: Found, now: Manifest): void {
@@ -339,10 +346,10 @@ export class PoolVerbs {
    * caller must make no other change while this runs.
    */
   async readAgain(name: string): Promise<void> {
-    const state = (): PoolState | undefined => this.ports.pools.states.find((pool) => pool.name === name);
+    const state = (): PoolState | undefined => this.pools.states.find((pool) => pool.name === name);
     const before = state();
     const standing = this.configsAround(name);
-    await this.ports.pools.readAgain(name);
+    await this.pools.readAgain(name);
     const after = state();
     if (before === undefined || after === undefined) return;
     for (const id of new Set([...before.volumes.keys(), ...after.volumes.keys()])) {
@@ -362,7 +369,7 @@ export class PoolVerbs {
 
   /** Returns the configuration of each volume that has a part in this pool and its manifest in another pool, keyed by volume id. */
   private configsAround(name: string): Map<string, ServerVolumeConfig> {
-    const { states } = this.ports.pools;
+    const { states } = this.pools;
     const id = states.find((pool) => pool.name === name)?.identity?.id;
     const found = new Map<string, ServerVolumeConfig>();
     for (const pool of states) {
@@ -421,7 +428,7 @@ export class PoolVerbs {
 
   /** Serves a volume again after a change. If the pool of the volume does not answer, `readAgain` serves the volume later. */
   private async serveAgain(name: string, id: string): Promise<void> {
-    const pool = this.ports.pools.states.find((one) => one.name === name);
+    const pool = this.pools.states.find((one) => one.name === name);
     const manifest = pool?.volumes.get(id);
     if (!this.doubtful.has(id) || pool === undefined || pool.trouble !== null || manifest === undefined) return;
     await this.serve(pool, null, manifest);
@@ -431,10 +438,10 @@ export class PoolVerbs {
   /** Changes the files of a pool. A failed step may come after the commit point. Only the disk then shows the outcome. */
   async onDisk<T>({ name }: PoolState, limitMs: number, work: (files: PoolFiles) => Promise<T>): Promise<T> {
     try {
-      return await this.ports.pools.onDisk(name, limitMs, work);
+      return await this.pools.onDisk(name, limitMs, work);
     } catch (thrown) {
       // If the pool does not answer, it is not read now but when it answers again.
-      const isUsable = this.ports.pools.states.some((pool) => pool.name === name && pool.trouble === null);
+      const isUsable = this.pools.states.some((pool) => pool.name === name && pool.trouble === null);
       if (isUsable) await this.readAgain(name);
       throw thrown;
     }
@@ -451,7 +458,7 @@ export class PoolVerbs {
   doneBy(stamp: string | null): Found | null {
     if (stamp === null) return null;
     checkStamp(stamp);
-    for (const pool of this.ports.pools.states) {
+    for (const pool of this.pools.states) {
       for (const manifest of pool.volumes.values()) if (isDoneBy(stamp, manifest.request)) return { pool, manifest };
     }
     return null;
@@ -460,7 +467,7 @@ export class PoolVerbs {
   private removedBy(stamp: string | null): Found | null {
     if (stamp === null) return null;
     checkStamp(stamp);
-    for (const pool of this.ports.pools.states) {
+    for (const pool of this.pools.states) {
       for (const { manifest, removal } of pool.removed.values()) if (isDoneBy(stamp, removal.request)) return { pool, manifest };
     }
     return null;

@@ -4,7 +4,7 @@
 // or none of it.
 
 import { open, stat } from 'node:fs/promises';
-import type { Catalogue, Found, PlacedPart, PoolState } from '../pools/catalogue.ts';
+import type { Found, PlacedPart, PoolState } from '../pools/catalogue.ts';
 import { type Manifest, partSizes } from '../pools/disk/manifest.ts';
 import type { PoolFiles } from '../pools/disk/pool-files.ts';
 import { poolPaths } from '../pools/disk/pool-paths.ts';
@@ -28,17 +28,13 @@ export interface OpenCopy {
   readonly files: readonly { readonly pool: PoolState; readonly copy: FileCopy }[];
 }
 
-export interface PartStepsPorts {
-  readonly pools: Pools;
-  readonly verbs: PoolVerbs;
-  catalogue(): Catalogue;
-}
-
 export class PartSteps {
-  private readonly ports: PartStepsPorts;
+  private readonly verbs: PoolVerbs;
+  private readonly pools: Pools;
 
-  constructor(ports: PartStepsPorts) {
-    this.ports = ports;
+  constructor(verbs: PoolVerbs) {
+    this.verbs = verbs;
+    this.pools = verbs.pools;
   }
 
   /**
@@ -47,7 +43,7 @@ export class PartSteps {
    */
   async writeBack(found: FoundSnapshot): Promise<void> {
     for (const { pool, path } of this.sources(found))
-      await this.ports.pools.onDisk(pool.name, limitMs(found.record), async () => {
+      await this.pools.onDisk(pool.name, limitMs(found.record), async () => {
         const handle = await open(path, 'r');
         try {
           await handle.datasync();
@@ -59,9 +55,9 @@ export class PartSteps {
 
   /** Prepares the copies of all files. The caller must close `copy`. */
   async begin({ pool: home, manifest, record }: FoundSnapshot): Promise<OpenCopy> {
-    const { pools } = this.ports;
-    const sources = snapshotSources(this.ports.catalogue(), manifest);
-    const parts = snapshotParts(this.ports.catalogue(), record);
+    const { pools } = this;
+    const sources = snapshotSources(this.verbs.catalogue, manifest);
+    const parts = snapshotParts(this.verbs.catalogue, record);
     const files: { pool: PoolState; copy: FileCopy }[] = [];
     try {
       const first = await pools.onDisk(home.name, limitMs(record), (one) => new SnapshotFiles(one).begin(record));
@@ -82,14 +78,14 @@ export class PartSteps {
 
   /** Writes dirty data of the files back again, so that little is left to write while changes are held. */
   async sync({ files }: OpenCopy): Promise<void> {
-    for (const { pool, copy } of files) await this.ports.pools.onDisk(pool.name, limitMs(copy), () => copy.sync());
+    for (const { pool, copy } of files) await this.pools.onDisk(pool.name, limitMs(copy), () => copy.sync());
   }
 
   /** Returns the bytes that the files of a volume occupy now. */
   async usedBytes(found: Found): Promise<number> {
     let sum = 0;
     for (const { pool, path } of this.sources(found))
-      sum += await this.ports.pools.onDisk(pool.name, SNAPSHOT_CHANGE_MS, async () => (await stat(path)).blocks * SECTOR_OF_STAT_BYTES);
+      sum += await this.pools.onDisk(pool.name, SNAPSHOT_CHANGE_MS, async () => (await stat(path)).blocks * SECTOR_OF_STAT_BYTES);
     return sum;
   }
 
@@ -97,7 +93,7 @@ export class PartSteps {
   private sources({ pool: home, manifest }: Found): readonly { readonly pool: PoolState; readonly path: string }[] {
     return [
       { pool: home, path: poolPaths.data(poolPaths.volume(home.path, manifest.id)) },
-      ...snapshotSources(this.ports.catalogue(), manifest).map(({ pool, record }) => ({
+      ...snapshotSources(this.verbs.catalogue, manifest).map(({ pool, record }) => ({
         pool,
         path: poolPaths.data(poolPaths.part(pool.path, record.fileId)),
       })),
@@ -109,8 +105,8 @@ export class PartSteps {
    * turn of the change.
    */
   async flush({ pool: home, record }: FoundSnapshot): Promise<void> {
-    const { pools } = this.ports;
-    for (const { pool, record: part } of snapshotParts(this.ports.catalogue(), record))
+    const { pools } = this;
+    for (const { pool, record: part } of snapshotParts(this.verbs.catalogue, record))
       await pools.onDisk(pool.name, limitMs(part), (files) => new PartSnapshots(files).flush(part));
     await pools.onDisk(home.name, limitMs(record), (files) => new SnapshotFiles(files).flush(record));
   }
@@ -120,10 +116,10 @@ export class PartSteps {
    * the snapshot exists; without it, the snapshot does not exist. Returns the snapshot with the bytes that it occupies.
    */
   async prepare(found: FoundSnapshot): Promise<FoundSnapshot> {
-    const { pools } = this.ports;
+    const { pools } = this;
     const { pool: home, record } = found;
     let usedBytes = 0;
-    for (const { pool, record: part } of snapshotParts(this.ports.catalogue(), record))
+    for (const { pool, record: part } of snapshotParts(this.verbs.catalogue, record))
       usedBytes += await pools.onDisk(pool.name, limitMs(part), (files) => new PartSnapshots(files).prepare(part));
     const whole = await pools.onDisk(home.name, limitMs(record), (files) => new SnapshotFiles(files).prepare(record, usedBytes));
     pools.putSnapshots(home.name, record.volumeId, (snapshots) => withPending(snapshots, whole));
@@ -137,7 +133,7 @@ export class PartSteps {
   async makePrepared(found: FoundSnapshot): Promise<FoundSnapshot> {
     const { copy, files } = await this.begin(found);
     try {
-      for (const one of files) await this.ports.pools.onDisk(one.pool.name, limitMs(one.copy), () => cloneAll(one.copy));
+      for (const one of files) await this.pools.onDisk(one.pool.name, limitMs(one.copy), () => cloneAll(one.copy));
     } finally {
       await copy.close();
     }
@@ -148,7 +144,7 @@ export class PartSteps {
   async doubt(parts: readonly PlacedPart[]): Promise<void> {
     for (const { pool, record } of parts) {
       await this.change(pool, { sizeBytes: 0 }, (files) => files.parts.doubt(record.fileId));
-      this.ports.pools.putPart(pool.name, { record, isNew: true });
+      this.pools.putPart(pool.name, { record, isNew: true });
     }
   }
 
@@ -156,10 +152,10 @@ export class PartSteps {
   async cloneAside({ pool: home, record: snapshot }: FoundSnapshot, planned: Omit<Manifest, 'stamps'>): Promise<void> {
     const [firstBytes = 0, ...others] = partSizes(planned);
     const clone = (pool: PoolState, from: string, index: number, sizeBytes: number): Promise<void> =>
-      this.ports.pools.onDisk(pool.name, limitMs({ sizeBytes }), (files) =>
+      this.pools.onDisk(pool.name, limitMs({ sizeBytes }), (files) =>
         new SnapshotFiles(files).cloneAside(planned.id, index, from, sizeBytes),
       );
-    const parts = snapshotParts(this.ports.catalogue(), snapshot);
+    const parts = snapshotParts(this.verbs.catalogue, snapshot);
     for (const [index, { pool, record }] of parts.entries())
       await clone(pool, poolPaths.data(poolPaths.part(pool.path, record.fileId)), index + 1, others[index] ?? 0);
     await clone(home, snapshotPaths.data(poolPaths.volume(home.path, snapshot.volumeId), snapshot.name), 0, firstBytes);
@@ -176,7 +172,7 @@ export class PartSteps {
   /** Deletes the folders that `cloneAside` has left in the pools. */
   async dropAside(id: string, pools: readonly PoolState[]): Promise<void> {
     for (const name of new Set(pools.map((pool) => pool.name)))
-      await this.ports.pools.onDisk(name, SNAPSHOT_CHANGE_MS, (files) => files.drop(id));
+      await this.pools.onDisk(name, SNAPSHOT_CHANGE_MS, (files) => files.drop(id));
   }
 
   /**
@@ -184,16 +180,16 @@ export class PartSteps {
    * zeros.
    */
   clone({ record: snapshot }: FoundSnapshot): (part: PlacedPart, index: number) => Promise<string | null> {
-    const sources = snapshotParts(this.ports.catalogue(), snapshot);
+    const sources = snapshotParts(this.verbs.catalogue, snapshot);
     return (part, index) => {
       const source = sources[index]?.record.fileId;
-      if (source === undefined) return this.ports.verbs.zeros(false)(part);
+      if (source === undefined) return this.verbs.zeros(false)(part);
       return this.change(part.pool, part.record, (files) => new PartSnapshots(files).cloneAsPart(source, part.record));
     };
   }
 
   private change<T>(pool: PoolState, { sizeBytes }: { readonly sizeBytes: number }, work: (files: PoolFiles) => Promise<T>): Promise<T> {
-    return this.ports.verbs.onDisk(pool, limitMs({ sizeBytes }), work);
+    return this.verbs.onDisk(pool, limitMs({ sizeBytes }), work);
   }
 }
 

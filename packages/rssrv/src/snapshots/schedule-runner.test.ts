@@ -216,12 +216,13 @@ test('a replica of a mirror gets no snapshots, no program is started for it, and
   const made = await bench();
   const { manifest } = await made.scene.create();
   await schedule(made, 'hourly keep 3');
-  const { pools, verbs } = made.scene;
-  const store = new ReplicaStore({
-    ...{ pools, verbs, log: { info: () => undefined } },
-    newIdentity: () => 'b'.repeat(32),
-    change: (work) => work(),
-  });
+  const { verbs } = made.scene;
+  const store = new ReplicaStore(
+    verbs,
+    () => 'b'.repeat(32),
+    (work) => work(),
+    { info: () => undefined },
+  );
   const before = made.names();
   await store.place(manifest.id, 'a'.repeat(32));
   made.logged.length = 0;

@@ -33,21 +33,10 @@
 // - This class does not remove a snapshot that a client has open: `whileUnread` refuses that, and admits no reader during a removal (N2).
 // - This class does not hold changes of clients. moments.ts holds the changes, within its own limits.
 
-import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import { Asker } from '../pools/asker.ts';
-import {
-  type Catalogue,
-  type Found,
-  ownedBytes,
-  partsOf,
-  type PlacedPart,
-  type PoolState,
-  type Stamp,
-  type VolumeName,
-  type ConfiguredVolume,
-} from '../pools/catalogue.ts';
+import { type Found, ownedBytes, partsOf, type PlacedPart, type PoolState, type Stamp, type VolumeName } from '../pools/catalogue.ts';
 import type { Manifest } from '../pools/disk/manifest.ts';
 import { poolPaths } from '../pools/disk/pool-paths.ts';
 import type { PoolFiles } from '../pools/disk/pool-files.ts';
@@ -79,15 +68,9 @@ import {
 } from './snapshot-rules.ts';
 
 export interface SnapshotVerbsPorts {
-  readonly pools: Pools;
   readonly verbs: PoolVerbs;
   readonly moments: Moments;
-  readonly clock: Clock;
   readonly log: Pick<Log, 'error'>;
-  /** Returns a new random UUID in lower case. */
-  readonly newId: () => string;
-  /** Volumes of sections [volume]. */
-  configured(): readonly ConfiguredVolume[];
   /** Returns the limit of a client in bytes; null if the client has no limit. */
   limitOf(node: string): number | null;
   /**
@@ -113,17 +96,16 @@ interface WantedClone {
 }
 
 export class SnapshotVerbs {
+  private readonly pools: Pools;
+  private readonly verbs: PoolVerbs;
   private readonly ports: SnapshotVerbsPorts;
-
   private readonly steps: PartSteps;
 
   constructor(ports: SnapshotVerbsPorts) {
     this.ports = ports;
-    this.steps = new PartSteps({ pools: ports.pools, verbs: ports.verbs, catalogue: () => this.catalogue });
-  }
-
-  private get catalogue(): Catalogue {
-    return { pools: this.ports.pools.states, configured: this.ports.configured() };
+    this.verbs = ports.verbs;
+    this.pools = ports.verbs.pools;
+    this.steps = new PartSteps(ports.verbs);
   }
 
   /**
@@ -133,7 +115,7 @@ export class SnapshotVerbs {
   check(wanted: readonly NewSnapshot[], asker: Asker, requestId: string | null): boolean {
     asker.needs('manage', 'make snapshots');
     if (this.answer(wanted, requestId) !== null) return false;
-    decideSnapshots(this.catalogue, wanted, asker, this.stamp(requestId), this.costs(new Map()));
+    decideSnapshots(this.verbs.catalogue, wanted, asker, this.verbs.stamp(requestId), this.costs(new Map()));
     return true;
   }
 
@@ -143,7 +125,7 @@ export class SnapshotVerbs {
     const done = this.answer(wanted, requestId);
     if (done !== null) return done;
     const usedBytes = await this.usedBytes(wanted, asker);
-    const decided = decideSnapshots(this.catalogue, wanted, asker, this.stamp(requestId), this.costs(usedBytes));
+    const decided = decideSnapshots(this.verbs.catalogue, wanted, asker, this.verbs.stamp(requestId), this.costs(usedBytes));
     const plan = decided.map((one) => ({ ...one, record: withEstimate(one.record, usedBytes) }));
     const opened: OpenCopy[] = [];
     let isBegun = false;
@@ -164,7 +146,7 @@ export class SnapshotVerbs {
       // Do not wait for the close, because running clones may hang in a file system.
       for (const { copy } of opened) copy.close().catch((thrown: unknown) => this.ports.log.error(toRsError(thrown).message));
       for (const one of plan) this.endMaking(one, isBegun);
-      await this.ports.pools.settleParts();
+      await this.pools.settleParts();
     }
     return plan.map((one) => this.made(one));
   }
@@ -211,9 +193,9 @@ export class SnapshotVerbs {
    * snapshot that the holder has ordered.
    */
   async prove(wanted: SnapshotName, id: string, asker: Asker): Promise<FoundSnapshot> {
-    const { verbs, pools } = this.ports;
+    const { verbs, pools } = this;
     asker.needs('manage', 'make snapshots');
-    const found = findAnySnapshot(this.catalogue, wanted, asker, 'make snapshots');
+    const found = findAnySnapshot(this.verbs.catalogue, wanted, asker, 'make snapshots');
     const { pool, manifest, record } = found;
     const { moment } = record;
     if (record.id !== id || moment === undefined)
@@ -229,16 +211,16 @@ export class SnapshotVerbs {
     asker.needs('manage', 'remove snapshots');
     const done = this.removedBy(requestId);
     if (done !== null) return done;
-    const { pool, manifest, record } = findAnySnapshot(this.catalogue, wanted, asker, 'remove snapshots');
-    const parts = snapshotParts(this.catalogue, record);
+    const { pool, manifest, record } = findAnySnapshot(this.verbs.catalogue, wanted, asker, 'remove snapshots');
+    const parts = snapshotParts(this.verbs.catalogue, record);
     await this.ports.whileUnread(record, snapshotText(wanted), async () => {
       try {
         await this.steps.doubt(parts);
-        await this.ports.verbs.onDisk(pool, limitMs(record), (files) => new SnapshotFiles(files).remove(record, requestId));
+        await this.verbs.onDisk(pool, limitMs(record), (files) => new SnapshotFiles(files).remove(record, requestId));
         const removal = { id: record.id, name: record.name, request: requestId };
-        this.ports.pools.putSnapshots(pool.name, manifest.id, (snapshots) => withoutSnapshot(snapshots, removal));
+        this.pools.putSnapshots(pool.name, manifest.id, (snapshots) => withoutSnapshot(snapshots, removal));
       } finally {
-        if (parts.length > 0) await this.ports.pools.settleParts();
+        if (parts.length > 0) await this.pools.settleParts();
       }
     });
     return { pool: this.poolNow(pool), manifest };
@@ -247,30 +229,30 @@ export class SnapshotVerbs {
   /** Creates a volume as a clone of the snapshot, in the same pools. */
   async clone(wanted: SnapshotName, to: VolumeName, asker: Asker, requestId: string | null, turn: Turn): Promise<Found> {
     asker.needs('manage', 'clone snapshots');
-    const done = this.ports.verbs.doneBy(requestId);
+    const done = this.verbs.doneBy(requestId);
     if (done !== null) return done;
-    await this.ports.pools.measure();
-    const source = findSnapshot(this.catalogue, wanted, asker, 'clone snapshots');
-    const stamp = this.stamp(requestId);
-    const planned = decideClone(this.catalogue, source, to, asker, stamp);
+    await this.pools.measure();
+    const source = findSnapshot(this.verbs.catalogue, wanted, asker, 'clone snapshots');
+    const stamp = this.verbs.stamp(requestId);
+    const planned = decideClone(this.verbs.catalogue, source, to, asker, stamp);
     return this.cloneAside({ wanted, source, to, asker, stamp, planned }, turn);
   }
 
   /** Makes the files of the new volume aside. Before the commit, checks again that the name is free and that the pools have room. */
   private async cloneAside({ wanted, source, to, asker, stamp, planned }: WantedClone, turn: Turn): Promise<Found> {
-    const { pools, verbs } = this.ports;
+    const { pools, verbs } = this;
     const { id } = planned;
-    const places = [source.pool, ...snapshotParts(this.catalogue, source.record).map(({ pool }) => pool)];
+    const places = [source.pool, ...snapshotParts(this.verbs.catalogue, source.record).map(({ pool }) => pool)];
     pools.making.add(id);
     let manifest: Manifest;
     try {
       await turn.aside(() => this.steps.cloneAside(source, planned));
-      const now = findSnapshot(this.catalogue, wanted, asker, 'clone snapshots');
+      const now = findSnapshot(this.verbs.catalogue, wanted, asker, 'clone snapshots');
       if (now.record.id !== source.record.id || now.pool.identity?.id !== source.pool.identity?.id)
         throw new RsError('E_BUSY', `Snapshot ${snapshotText(wanted)} was replaced while it was cloned: try again`);
       const { pool } = now;
-      const whole = decideClone(this.catalogue, now, to, asker, stamp);
-      manifest = await verbs.withNewParts(partsOf(this.catalogue, whole), this.steps.putAside(id), async (stamps) => {
+      const whole = decideClone(this.verbs.catalogue, now, to, asker, stamp);
+      manifest = await verbs.withNewParts(partsOf(this.verbs.catalogue, whole), this.steps.putAside(id), async (stamps) => {
         const created = await verbs.onDisk(pool, SNAPSHOT_CHANGE_MS, (files) => new SnapshotFiles(files).commitAside(whole, stamps));
         pools.put(pool.name, created);
         return created;
@@ -287,11 +269,11 @@ export class SnapshotVerbs {
   /** Gives a volume that no client uses the content of a snapshot. The previous content of the volume becomes a snapshot. */
   async rollback(wanted: SnapshotName, asker: Asker, requestId: string | null): Promise<RolledBack> {
     asker.needs('manage', 'roll volumes back');
-    const done = this.ports.verbs.doneBy(requestId);
+    const done = this.verbs.doneBy(requestId);
     if (done !== null) return { ...done, kept: this.keptBy(requestId) };
-    const target = findSnapshot(this.catalogue, wanted, asker, 'roll volumes back');
+    const target = findSnapshot(this.verbs.catalogue, wanted, asker, 'roll volumes back');
     const makeNext = (files: SnapshotFiles, was: Manifest): Promise<string> => files.makeNext(target.record, was);
-    const planned = decideRollback(this.catalogue, target, asker, this.stamp(requestId));
+    const planned = decideRollback(this.verbs.catalogue, target, asker, this.verbs.stamp(requestId));
     return this.replaceContent(target, planned, makeNext, this.steps.clone(target));
   }
 
@@ -305,9 +287,9 @@ export class SnapshotVerbs {
     makeNext: (files: SnapshotFiles, was: Manifest) => Promise<string>,
     makePart: (part: PlacedPart, index: number) => Promise<string | null>,
   ): Promise<RolledBack> {
-    const { verbs, pools } = this.ports;
+    const { verbs, pools } = this;
     await this.checkKept({ pool, manifest: was }, planned);
-    const [replaced, added] = [partsOf(this.catalogue, was), partsOf(this.catalogue, next)];
+    const [replaced, added] = [partsOf(this.verbs.catalogue, was), partsOf(this.verbs.catalogue, next)];
     const onDisk = <T>(work: (files: PoolFiles) => Promise<T>): Promise<T> => verbs.onDisk(pool, limitMs(was), work);
     return verbs.whileUnserved({ pool, manifest: was }, async () => {
       const stamp = await onDisk((files) => makeNext(new SnapshotFiles(files), was));
@@ -336,7 +318,7 @@ export class SnapshotVerbs {
     const limitBytes = creator === null ? null : this.ports.limitOf(creator);
     if (limitBytes === null) return;
     const payer = new Asker(creator, { role: 'manage', pools: null, limitBytes });
-    payer.checkLimit(ownedBytes(this.catalogue, creator), await this.steps.usedBytes(found));
+    payer.checkLimit(ownedBytes(this.verbs.catalogue, creator), await this.steps.usedBytes(found));
   }
 
   /** Returns the snapshot of the previous content that the request has made; null if this snapshot has been removed since then. */
@@ -351,7 +333,7 @@ export class SnapshotVerbs {
   takeMoment([name, ...others]: readonly string[], copies: readonly VolumeCopy[]): Promise<void> {
     if (name === undefined) return this.ports.moments.take(copies);
     const sizeBytes = copies.reduce((sum, copy) => sum + copy.sizeBytes, 0);
-    return this.ports.pools.onDisk(name, MOMENT_WAIT_MS + limitMs({ sizeBytes }), () => this.takeMoment(others, copies));
+    return this.pools.onDisk(name, MOMENT_WAIT_MS + limitMs({ sizeBytes }), () => this.takeMoment(others, copies));
   }
 
   /**
@@ -359,10 +341,10 @@ export class SnapshotVerbs {
    * group.
    */
   private async commitHome({ pool, manifest, record }: FoundSnapshot): Promise<void> {
-    await this.ports.verbs.onDisk(pool, SNAPSHOT_CHANGE_MS, (files) =>
+    await this.verbs.onDisk(pool, SNAPSHOT_CHANGE_MS, (files) =>
       new SnapshotFiles(files).commit(record.name, poolPaths.volume(pool.path, manifest.id)),
     );
-    this.ports.pools.putSnapshots(pool.name, manifest.id, (snapshots) => withSnapshot(snapshots, record));
+    this.pools.putSnapshots(pool.name, manifest.id, (snapshots) => withSnapshot(snapshots, record));
   }
 
   private note(pool: PoolState, record: SnapshotRecord): void {
@@ -370,7 +352,7 @@ export class SnapshotVerbs {
   }
 
   private putRecord({ name }: PoolState, record: SnapshotRecord, change: typeof withPending): void {
-    this.ports.pools.putSnapshots(name, record.volumeId, (snapshots) => change(snapshots, record));
+    this.pools.putSnapshots(name, record.volumeId, (snapshots) => change(snapshots, record));
   }
 
   /** Returns the finished snapshot. Throws E_POOL if `settleParts` could not finish it. */
@@ -401,12 +383,7 @@ export class SnapshotVerbs {
   }
 
   private poolNow(pool: PoolState): PoolState {
-    return this.ports.pools.states.find(({ name }) => name === pool.name) ?? pool;
-  }
-
-  private stamp(request: string | null): Stamp {
-    const { newId, clock } = this.ports;
-    return { id: newId(), newId, request, nowMs: clock.wallMs() };
+    return this.pools.states.find(({ name }) => name === pool.name) ?? pool;
   }
 
   /**
@@ -442,7 +419,7 @@ export class SnapshotVerbs {
   }
 
   private get volumes(): Found[] {
-    return this.ports.pools.states.flatMap((pool) => [...pool.volumes.values()].map((manifest) => ({ pool, manifest })));
+    return this.pools.states.flatMap((pool) => [...pool.volumes.values()].map((manifest) => ({ pool, manifest })));
   }
 }
 

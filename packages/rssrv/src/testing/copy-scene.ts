@@ -26,13 +26,13 @@ export class CopyScene {
 
   constructor(scene: PoolScene, { copying, ports }: CopyHooks = {}) {
     this.scene = scene;
-    const { pools, verbs, snapshots } = scene;
+    const { verbs, snapshots } = scene;
     const write = (text: string): void => void this.logged.push(text);
     const unused = (): never => {
       throw new Error('A copy needs no switch');
     };
     this.service = new JobService({
-      ...{ clock: systemClock, pools, verbs, snapshots },
+      ...{ clock: systemClock, verbs, snapshots },
       log: { info: write, warn: write, error: write },
       file: path.join(scene.directory, 'jobs.json'),
       triggers: {
@@ -41,13 +41,7 @@ export class CopyScene {
           return make();
         },
       },
-      volumeSwitch: {
-        clock: systemClock,
-        volumes: { served: [], suspend: unused, sync: unused },
-        sessions: { closeHandles: unused },
-        ...{ inForce: unused, listChanged: unused, incarnationOf: unused, incarnationEnded: unused },
-      },
-      configured: () => [],
+      volumeSwitch: { run: unused, settle: unused },
       exclusive: (change) => change(WHOLE_TURN),
       askerOf: () => LOCAL_ASKER,
       programUser: () => null,

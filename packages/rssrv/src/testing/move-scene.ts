@@ -12,7 +12,6 @@ import type { JobRecord } from '../jobs/job-record.ts';
 import { isOpen } from '../jobs/job-plan.ts';
 import type { ChangedData } from '../jobs/moves/changed-data.ts';
 import { VolumeMoves } from '../jobs/moves/volume-moves.ts';
-import { PartMoves } from '../jobs/moves/part-kind.ts';
 import { VolumeSwitch } from '../jobs/moves/volume-switch.ts';
 import { volumeKey } from '../volumes/volume-ids.ts';
 import type { PoolScene } from './pool-scene.ts';
@@ -58,7 +57,7 @@ export class MoveScene {
 
   constructor(scene: PoolScene, hooks: MoveHooks = {}) {
     this.scene = scene;
-    const { pools, verbs } = scene;
+    const { verbs } = scene;
     const log = { info: () => undefined, warn: () => undefined, error: () => undefined };
     const inForce = (id: string) => [...scene.served.values()].find((one) => one.id === id) ?? null;
     const { suspended } = this;
@@ -84,11 +83,9 @@ export class MoveScene {
       incarnationEnded: async () => undefined,
     });
     this.moves = new VolumeMoves({
-      ...{ clock: systemClock, log, pools, verbs, volumeSwitch, changedData: COMPARED_CONTENT },
+      ...{ clock: systemClock, log, verbs, volumeSwitch, changedData: COMPARED_CONTENT },
       punch: () => Promise.resolve(false),
-      parts: new PartMoves(() => this.moves.catalogue),
       exclusive: (change) => (hooks.turns === undefined ? change() : hooks.turns(change)),
-      configured: () => [],
       moving: () => new Set(this.jobs.list.filter(isOpen).map(({ volumeId }) => volumeId)),
     });
     this.jobs = new Jobs({

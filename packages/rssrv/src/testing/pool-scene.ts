@@ -116,24 +116,16 @@ export class PoolScene {
         }),
     });
     this.snapshots = new SnapshotVerbs({
-      pools: this.pools,
       verbs: this.verbs,
       moments: options.moments ?? NO_HOLD,
-      clock,
       log,
-      newId: options.newId ?? randomUUID,
-      configured: () => [],
       limitOf: (node) => options.limits?.[node] ?? null,
       whileUnread: async ({ id }, name, work) => {
         if (this.used.has(id)) throw new RsError('E_HELD', `Snapshot ${name} is in use`);
         return work();
       },
     });
-    this.images = new ImageVerbs({
-      ...{ pools: this.pools, verbs: this.verbs, snapshots: this.snapshots, clock, log },
-      newId: options.newId ?? randomUUID,
-      configured: () => [],
-    });
+    this.images = new ImageVerbs(this.verbs, this.snapshots, log);
   }
 
   /** Opens the pools in `directory`. Makes pools that do not exist. */

@@ -26,7 +26,7 @@ beforeEach(async () => {
     if (proves !== null) proven(proves);
     return reply(request);
   };
-  server = new WebServer(null, { clock: systemClock, log: quietLog, handler });
+  server = new WebServer(null, handler, systemClock, quietLog);
   await server.listen({ address: '127.0.0.1', port: 0 });
 });
 

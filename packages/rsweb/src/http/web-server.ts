@@ -32,12 +32,6 @@ import {
 import type { EventStream, Handler } from './reply.ts';
 import { parseBearer, parseCookies, parseForm, parsePath, type Request } from './request.ts';
 
-export interface WebServerPorts {
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly handler: Handler;
-}
-
 const BOUNDS = {
   maxHeaderSize: WEB_HEADERS_MAX_BYTES,
   headersTimeout: HEADERS_MS,
@@ -52,7 +46,9 @@ const METHODS = 'GET, HEAD, POST';
 
 export class WebServer {
   readonly isTls: boolean;
-  private readonly ports: WebServerPorts;
+  private readonly handler: Handler;
+  private readonly clock: Clock;
+  private readonly log: Log;
   private readonly server: Server | TlsServer;
   private readonly connections = new Connections();
   /**
@@ -62,8 +58,10 @@ export class WebServer {
   private readonly byEnd = new Map<string, Connection>();
 
   /** `credentials`: null for plain HTTP. Throws E_CONFIG if the credentials cannot be used. */
-  constructor(credentials: Credentials | null, ports: WebServerPorts) {
-    this.ports = ports;
+  constructor(credentials: Credentials | null, handler: Handler, clock: Clock, log: Log) {
+    this.handler = handler;
+    this.clock = clock;
+    this.log = log;
     this.isTls = credentials !== null;
     const take = (message: IncomingMessage, response: ServerResponse): void => void this.take(message, response);
     this.server =
@@ -91,7 +89,7 @@ export class WebServer {
       this.server.once('error', failed);
       this.server.listen({ host: address, port }, () => {
         this.server.off('error', failed);
-        this.server.on('error', (error) => this.ports.log.error(`The server of the pages has failed: ${error.message}`));
+        this.server.on('error', (error) => this.log.error(`The server of the pages has failed: ${error.message}`));
         resolve();
       });
     });
@@ -105,7 +103,7 @@ export class WebServer {
   /** Stops listening, and resolves when all connections are closed. Connections that are still open after CLOSE_MS are closed by force. */
   close(): Promise<void> {
     return new Promise((resolve) => {
-      const timer = this.ports.clock.after(CLOSE_MS, () => this.server.closeAllConnections());
+      const timer = this.clock.after(CLOSE_MS, () => this.server.closeAllConnections());
       this.server.close(() => {
         timer.cancel();
         resolve();
@@ -131,12 +129,12 @@ export class WebServer {
       const request = await this.read(message);
       const connection = this.byEnd.get(endOf(message.socket));
       const proven = (token: string): void => connection?.prove(token);
-      const reply = 'status' in request ? request : await this.ports.handler(request, proven);
+      const reply = 'status' in request ? request : await this.handler(request, proven);
       if ('open' in reply) this.stream(reply, message, response);
       else this.send(reply, message, response);
     } catch (thrown) {
       const { message: sentence, stack } = toRsError(thrown);
-      if (!message.destroyed) this.ports.log.error(`A request failed: ${sentence}`, { error: thrown, stack });
+      if (!message.destroyed) this.log.error(`A request failed: ${sentence}`, { error: thrown, stack });
       this.send(plain(500, 'An internal error: the log of rsweb says which'), message, response);
     }
   }

@@ -33,7 +33,7 @@ function kind(run: (by: string) => Promise<void>, isAsked = false): OrderKind {
 }
 
 function deskOf(orders: Readonly<Record<string, OrderKind>>): Desk {
-  return new Desk({ clock, log, orders, picture: () => picture, changed: () => ran.push('changed') });
+  return new Desk(orders, { ownPicture: () => picture, renew: () => void ran.push('changed') }, clock, log);
 }
 
 function take(desk: Desk, name: string, fields: Record<string, string> = {}): Promise<Outcome> {

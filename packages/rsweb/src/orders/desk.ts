@@ -6,8 +6,8 @@ import { randomBytes } from 'node:crypto';
 import type { Clock } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
-import type { Picture } from '../model/picture.ts';
 import { FIELD_MAX_CHARS, NOTICE_MS, NOTICES_MAX, ORDER_SHOWN_MS, ORDERS_MAX } from '../limits.ts';
+import type { Hub } from '../sources/hub.ts';
 import type { Fields, OrderKind, Work } from './order.ts';
 
 /** A question before the execution of an order, as pages/confirm.ts shows it. */
@@ -28,33 +28,30 @@ export type Outcome =
   /** `notice`: a query such as `notice=KEY`. The next page is opened with this query, and then shows the notice. */
   | { readonly kind: 'done'; readonly href: string; readonly notice: string; readonly text: string; readonly isDone: boolean };
 
-export interface DeskPorts {
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly orders: Readonly<Record<string, OrderKind>>;
-  /** The picture of this machine's own daemons. Reports of other machines never lead to an order. */
-  readonly picture: () => Picture;
-  /** Called after an order has been executed, because the picture is then out of date. */
-  readonly changed: () => void;
-}
-
 export class Desk {
-  private readonly ports: DeskPorts;
+  private readonly orders: Readonly<Record<string, OrderKind>>;
+  private readonly hub: Pick<Hub, 'ownPicture' | 'renew'>;
+  private readonly clock: Clock;
+  private readonly log: Log;
   private readonly notices = new Map<string, { readonly text: string; readonly atMs: number }>();
   private running = 0;
 
-  constructor(ports: DeskPorts) {
-    this.ports = ports;
+  constructor(orders: Readonly<Record<string, OrderKind>>, hub: Pick<Hub, 'ownPicture' | 'renew'>, clock: Clock, log: Log) {
+    this.orders = orders;
+    this.hub = hub;
+    this.clock = clock;
+    this.log = log;
   }
 
   /** Takes an order. `token`: the name of the visitor's token. */
   async take(name: string, form: URLSearchParams, token: string): Promise<Outcome> {
-    const { orders, picture } = this.ports;
+    const { orders } = this;
     const kind = Object.hasOwn(orders, name) ? orders[name] : undefined;
     if (kind === undefined) return { kind: 'unknown' };
     let work: Work;
     try {
-      work = kind.prepare(fieldsOf(form), picture());
+      // Only this machine's own daemons: reports of other machines never lead to an order.
+      work = kind.prepare(fieldsOf(form), this.hub.ownPicture());
     } catch (thrown) {
       return this.refused(backOf(form), toRsError(thrown).message);
     }
@@ -71,11 +68,11 @@ export class Desk {
   /** Returns the notice for a key; null if the key is unknown or too old. */
   notice(key: string | null): string | null {
     const found = key === null ? undefined : this.notices.get(key);
-    return found === undefined || this.ports.clock.monotonicMs() - found.atMs > NOTICE_MS ? null : found.text;
+    return found === undefined || this.clock.monotonicMs() - found.atMs > NOTICE_MS ? null : found.text;
   }
 
   private async carryOut(name: string, work: Work, token: string): Promise<Outcome> {
-    const { clock, log, changed } = this.ports;
+    const { log } = this;
     const by = `rsweb token ${token}`;
     log.info(`Token ${token} orders ${name}: ${work.done}`, { audit: true, login: token, order: name });
     this.running++;
@@ -92,16 +89,17 @@ export class Desk {
     );
     const ended = run.finally(() => {
       this.running--;
-      changed();
+      // The picture is out of date now.
+      this.hub.renew();
     });
-    const trouble = await Promise.race([ended, this.patience(clock)]);
+    const trouble = await Promise.race([ended, this.patience()]);
     if (trouble === null) return this.outcome(work.href, `Done: ${work.done}`, true);
     if (trouble === LASTING) return this.outcome(work.href, 'The order takes longer: the log of rsweb tells its outcome', true);
     return this.refused(work.href, trouble);
   }
 
-  private patience(clock: Clock): Promise<string> {
-    return new Promise((resolve) => void clock.after(ORDER_SHOWN_MS, () => resolve(LASTING)));
+  private patience(): Promise<string> {
+    return new Promise((resolve) => void this.clock.after(ORDER_SHOWN_MS, () => resolve(LASTING)));
   }
 
   private refused(href: string, message: string): Outcome {
@@ -110,7 +108,7 @@ export class Desk {
 
   private outcome(href: string, text: string, isDone: boolean): Outcome {
     const notice = randomBytes(12).toString('base64url');
-    this.notices.set(notice, { text, atMs: this.ports.clock.monotonicMs() });
+    this.notices.set(notice, { text, atMs: this.clock.monotonicMs() });
     const [oldest] = this.notices.keys();
     if (this.notices.size > NOTICES_MAX && oldest !== undefined) this.notices.delete(oldest);
     return { kind: 'done', href, notice, text, isDone };

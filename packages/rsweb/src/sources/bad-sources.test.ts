@@ -96,7 +96,11 @@ const good: Picture = {
 
 async function shown(...told: readonly [name: string, picture: Picture][]): Promise<Picture> {
   const clock = new FakeClock();
-  const hub = new Hub({ clock, changed: () => {}, isWatched: () => false });
+  const hub = new Hub(
+    clock,
+    () => false,
+    () => {},
+  );
   const sources = told.map(
     ([name, picture]): Source => ({
       name,

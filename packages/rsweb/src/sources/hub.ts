@@ -20,23 +20,20 @@ interface Entry {
   restsUntilMs: number;
 }
 
-export interface HubPorts {
-  readonly clock: Clock;
-  /** Called with each new picture. */
-  readonly changed: (picture: Picture) => void;
-  /** Returns true while a browser has the live stream open. */
-  readonly isWatched: () => boolean;
-}
-
 export class Hub {
-  private readonly ports: HubPorts;
+  private readonly clock: Clock;
+  private readonly isWatched: () => boolean;
+  private readonly changed: (picture: Picture) => void;
   private entries: readonly Entry[] = [];
   private latest: Picture = NOTHING;
   private lookedMs = Number.NEGATIVE_INFINITY;
   private merging: Timer | null = null;
 
-  constructor(ports: HubPorts) {
-    this.ports = ports;
+  /** `isWatched` returns true while a browser has the live stream open. `changed` is called with each new picture. */
+  constructor(clock: Clock, isWatched: () => boolean, changed: (picture: Picture) => void) {
+    this.clock = clock;
+    this.isWatched = isWatched;
+    this.changed = changed;
   }
 
   /** The merged picture of all sources at the last merge. */
@@ -47,7 +44,7 @@ export class Hub {
   /** Returns the merged picture of the sources on this machine, without the other sources. */
   ownPicture(): Picture {
     const own = this.entries.flatMap(({ source, picture }) => (source.isOwn && picture !== null ? picture : []));
-    return merged(own, this.ports.clock.wallMs());
+    return merged(own, this.clock.wallMs());
   }
 
   /** Replaces the sources by those of a new configuration. */
@@ -60,13 +57,13 @@ export class Hub {
   /** Called for each page request. The sources are then asked more often for LOOK_LASTS_MS. */
   look(): void {
     const wasLooking = this.isLooking();
-    this.lookedMs = this.ports.clock.monotonicMs();
+    this.lookedMs = this.clock.monotonicMs();
     if (!wasLooking) this.askWaiting();
   }
 
   /** Called after an order. All sources are asked as soon as possible. */
   renew(): void {
-    this.lookedMs = this.ports.clock.monotonicMs();
+    this.lookedMs = this.clock.monotonicMs();
     for (const { source } of this.entries) source.renew?.();
     this.askWaiting();
   }
@@ -78,11 +75,11 @@ export class Hub {
   }
 
   private isLooking(): boolean {
-    return this.ports.isWatched() || this.ports.clock.monotonicMs() - this.lookedMs < LOOK_LASTS_MS;
+    return this.isWatched() || this.clock.monotonicMs() - this.lookedMs < LOOK_LASTS_MS;
   }
 
   private askWaiting(): void {
-    const nowMs = this.ports.clock.monotonicMs();
+    const nowMs = this.clock.monotonicMs();
     for (const entry of this.entries) {
       if (entry.timer === null || nowMs < entry.restsUntilMs) continue;
       entry.timer.cancel();
@@ -93,7 +90,7 @@ export class Hub {
 
   /** Asks one source once, and stores its picture. Never rejects. */
   private async ask(entry: Entry): Promise<void> {
-    const { clock } = this.ports;
+    const { clock } = this;
     const { source } = entry;
     const beganMs = clock.monotonicMs();
     try {
@@ -112,13 +109,13 @@ export class Hub {
   }
 
   private mergeSoon(): void {
-    this.merging ??= this.ports.clock.after(MERGE_MS, () => {
+    this.merging ??= this.clock.after(MERGE_MS, () => {
       this.merging = null;
       const { parts, findings } = heard(toldBy(this.entries));
-      const picture = merged(parts, this.ports.clock.wallMs());
+      const picture = merged(parts, this.clock.wallMs());
       const lists = [...parts.map((part) => part.findings), findings, versionFindings(picture)];
       this.latest = { ...picture, findings: findingsOf(lists) };
-      this.ports.changed(this.latest);
+      this.changed(this.latest);
     });
   }
 }

@@ -153,7 +153,11 @@ describe('the hub', () => {
   test('does not wait for a source that hangs, and tells others of its own sources only', async () => {
     const clock = new FakeClock();
     const seen: Picture[] = [];
-    const hub = new Hub({ clock, changed: (picture) => seen.push(picture), isWatched: () => false });
+    const hub = new Hub(
+      clock,
+      () => false,
+      (picture) => seen.push(picture),
+    );
     hub.take([
       source('hangs', false, () => new Promise(() => {})),
       source('fails', false, () => Promise.reject(new Error('x'))),
@@ -178,7 +182,11 @@ describe('the hub', () => {
       open--;
       return NOTHING;
     };
-    const hub = new Hub({ clock, changed: () => {}, isWatched: () => false });
+    const hub = new Hub(
+      clock,
+      () => false,
+      () => {},
+    );
     const pass = async (seconds: number): Promise<number> => {
       const before = asks;
       for (let at = 0; at < seconds; at++) {
@@ -200,7 +208,11 @@ describe('the hub', () => {
   test('leaves a source alone that was costly, also after an order and while somebody looks', async () => {
     let asks = 0;
     const clock = new FakeClock();
-    const hub = new Hub({ clock, changed: () => {}, isWatched: () => true });
+    const hub = new Hub(
+      clock,
+      () => true,
+      () => {},
+    );
     hub.take([{ ...source('costly', false, () => Promise.resolve((asks++, NOTHING))), restMs: 7_000 }]);
     for (let second = 0; second < 6; second++) {
       await new Promise((resolve) => setImmediate(resolve));
@@ -216,7 +228,11 @@ describe('the hub', () => {
   test('asks its sources at once after an order, and they forget what they kept', async () => {
     let [asks, renewals] = [0, 0];
     const own = source('own', true, () => Promise.resolve((asks++, NOTHING)));
-    const hub = new Hub({ clock: new FakeClock(), changed: () => {}, isWatched: () => true });
+    const hub = new Hub(
+      new FakeClock(),
+      () => true,
+      () => {},
+    );
     hub.take([{ ...own, renew: () => void renewals++ }, source('other', false, () => Promise.resolve(NOTHING))]);
     await new Promise((resolve) => setImmediate(resolve));
     hub.renew();

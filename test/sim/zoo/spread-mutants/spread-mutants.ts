@@ -6,7 +6,8 @@ import type { PartRecord } from '@rsio/rssrv/pools/disk/manifest';
 import { NEW_PREFIX, poolPaths } from '@rsio/rssrv/pools/disk/pool-paths';
 import { PartSnapshots } from '@rsio/rssrv/pools/snapshots/part-snapshots';
 import type { PlacedPart } from '@rsio/rssrv/pools/catalogue';
-import { PartSteps, type PartStepsPorts } from '@rsio/rssrv/snapshots/part-steps';
+import type { PoolVerbs } from '@rsio/rssrv/pools/pool-verbs';
+import { PartSteps } from '@rsio/rssrv/snapshots/part-steps';
 import type { FoundSnapshot } from '@rsio/rssrv/snapshots/snapshot-rules';
 import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -18,7 +19,7 @@ interface PartsInner {
 }
 
 interface StepsInner {
-  readonly ports: PrivateAs<PartSteps['ports'], PartStepsPorts>;
+  readonly verbs: PrivateAs<PartSteps['verbs'], PoolVerbs>;
 }
 
 type NewPart = (part: PlacedPart) => Promise<string | null>;
@@ -33,9 +34,9 @@ const SPREAD: readonly Mutant[] = [
         PartSteps,
         'clone',
         () =>
-          ({ ports }) =>
+          ({ verbs }) =>
           (part) =>
-            ports.verbs.zeros(false)(part),
+            verbs.zeros(false)(part),
       ),
   },
   {

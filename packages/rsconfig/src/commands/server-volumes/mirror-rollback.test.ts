@@ -39,7 +39,7 @@ function scene(failsAt: number, changed: readonly number[], source = Buffer.allo
     };
   };
   const run = (withChanges = true) =>
-    writeBack({ note: () => undefined, open }, ASKED, 'before-rollback-1', { ...views, changed: withChanges ? views.changed : null });
+    writeBack(() => undefined, open, ASKED, 'before-rollback-1', { ...views, changed: withChanges ? views.changed : null });
   return { content, contexts, run, closed: () => closed };
 }
 

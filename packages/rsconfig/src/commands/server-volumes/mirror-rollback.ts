@@ -37,9 +37,9 @@ export async function rollBackMirror(context: CommandContext, asked: Rollback): 
     const common = asked.servers.find((one) => before.servers.includes(one)) ?? null;
     const [server = null] = asked.servers;
     await whileAttached(context, `${label}@${snapshot}`, { isReadonly: true, server: common ?? server }, async (source) => {
-      const open: WriteBackPorts['open'] = (of, since) => NbdClient.open(context.paths.nbdSocket, exportName(of), since);
+      const open: Open = (of, since) => NbdClient.open(context.paths.nbdSocket, exportName(of), since);
       const copy = (changed: AttachmentView | null): Promise<void> =>
-        writeBack({ note: context.note, open }, asked, name, { mirror: view, from: source, changed });
+        writeBack(context.note, open, asked, name, { mirror: view, from: source, changed });
       // If no server has both snapshots, the differences are unknown, so the rollback writes everything.
       await (common === null ? copy(null) : whileAttached(context, `${label}@${name}`, { isReadonly: true, server: common }, copy));
     });
@@ -59,26 +59,24 @@ interface Exports {
 
 type Export = Target & Pick<NbdClient, 'read' | 'status' | 'close'>;
 
-export interface WriteBackPorts {
-  readonly note: (sentence: string) => void;
-  /** Opens an export of rsiod. `context`: see `NbdClient.open`. */
-  readonly open: (view: AttachmentView, context: string | null) => Promise<Export>;
-}
+/** Opens an export of rsiod. `context`: see `NbdClient.open`. */
+type Open = (view: AttachmentView, context: string | null) => Promise<Export>;
 
 /**
  * Writes the content of the snapshot to the mirror. `kept`: name of the snapshot with the content before the rollback. After the first
  * write, every error says that the mirror may have a mixture of both contents.
  */
 export async function writeBack(
-  ports: WriteBackPorts,
+  note: (sentence: string) => void,
+  open: Open,
   { label, volume, snapshot, snapshotId }: Pick<Rollback, 'label' | 'volume' | 'snapshot' | 'snapshotId'>,
   kept: string,
   { mirror, from, changed }: Exports,
 ): Promise<void> {
-  const open: Export[] = [];
+  const opened: Export[] = [];
   const nbd = async (view: AttachmentView, context: string | null): Promise<Export> => {
-    const client = await ports.open(view, context);
-    open.push(client);
+    const client = await open(view, context);
+    opened.push(client);
     return client;
   };
   let hasWritten = false;
@@ -86,9 +84,7 @@ export async function writeBack(
     const source = await nbd(from, null);
     const changes = changed === null ? null : await nbd(changed, `rsio:changed-since:${snapshotId}`);
     const target = await nbd(mirror, null);
-    ports.note(
-      `${label} gets the content of ${snapshot}: until this command ends, its content is a mixture, and the same command completes it`,
-    );
+    note(`${label} gets the content of ${snapshot}: until this command ends, its content is a mixture, and the same command completes it`);
     await copyChanges(
       rolledBack(source, changes, target.sizeBytes),
       noting(target, () => (hasWritten = true)),
@@ -102,7 +98,7 @@ export async function writeBack(
     // the mixture.
     throw new RsError('E_VOLUME', `${text}. ${again}`, { volume: volume.name });
   } finally {
-    for (const client of open) client.close();
+    for (const client of opened) client.close();
   }
 }
 

@@ -127,7 +127,7 @@ describe('volumes', () => {
       '/sys/block/loop2/loop/backing_file': '/dev/av0/rdocs',
       '/sys/block/loop3/loop/backing_file': '/srv/image',
     };
-    const found = deadMounts({ file: (path) => files[path] ?? null, devDir: '/dev', attached: ['/dev/av0/roracle'] });
+    const found = deadMounts((path) => files[path] ?? null, '/dev', ['/dev/av0/roracle']);
     expect(found.map(({ mountPoint }) => mountPoint)).toEqual(['/srv/gone away', '/srv/detached']);
   });
 });

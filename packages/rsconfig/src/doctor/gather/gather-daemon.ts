@@ -46,7 +46,7 @@ export async function gatherVolumes({ call, paths }: CommandContext, daemon: Dae
     const attached = attachments.flatMap(({ rawDevice }) => rawDevice ?? []);
     return {
       failing: failingIn(events.filter(({ atMs }) => atMs >= startedMs)),
-      deadMounts: deadMounts({ file: textOfFile, devDir: paths.devDir, attached }),
+      deadMounts: deadMounts(textOfFile, paths.devDir, attached),
     };
   } catch {
     return { failing: [], deadMounts: [] };
@@ -148,16 +148,10 @@ export interface DeadMount {
   readonly device: string;
 }
 
-export interface DeadMountPorts {
-  /** Returns the text of a file below /proc or /sys; null if the file is unreadable. */
-  readonly file: (path: string) => string | null;
-  readonly devDir: string;
-  readonly attached: readonly string[];
-}
-
 const LOOP = /^\/dev\/(loop\d+)$/;
 
-export function deadMounts({ file, devDir, attached }: DeadMountPorts): DeadMount[] {
+/** `file` returns the text of a file below /proc or /sys; null if the file is unreadable. */
+export function deadMounts(file: (path: string) => string | null, devDir: string, attached: readonly string[]): DeadMount[] {
   const mounts = (file('/proc/self/mountinfo') ?? '').split('\n').flatMap((line) => {
     const words = line.split(' ');
     const source = words[words.indexOf('-', 6) + 2];

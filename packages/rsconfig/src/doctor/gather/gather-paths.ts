@@ -10,7 +10,7 @@ import { probeCandidate } from '@rsio/protocol/explorer/probe';
 import type { ProbeReport } from '@rsio/protocol/explorer/probe-report';
 import { tcpConnector } from '@rsio/protocol/link/tcp-transport';
 import { DOCTOR_PATHS_MAX } from '../../limits.ts';
-import { type MachinePorts, probePorts } from '../../cli/machine-ports.ts';
+import { probePorts, type ThisMachine } from '../../cli/this-machine.ts';
 import type { LeftOutFacts, PathFacts } from './facts.ts';
 import { agreedPacketBytes, isUnansweredOnLink, routeOf } from './network-facts.ts';
 import { configuredPairs, learnedPairs, localsOf, type Pair, type Pairs } from './pairs.ts';
@@ -22,8 +22,8 @@ export interface TriedPaths {
 }
 
 /** Tries the paths and returns their facts; calls `announce` before each longer wait. */
-export async function tryPaths(config: RscltConfig, ports: MachinePorts, announce: (sentence: string) => void): Promise<TriedPaths> {
-  const locals = localsOf(config, ports.interfaces);
+export async function tryPaths(config: RscltConfig, here: ThisMachine, announce: (sentence: string) => void): Promise<TriedPaths> {
+  const locals = localsOf(config, here.interfaces);
   const paths: PathFacts[] = [];
   const refusedIn = new Set<string>();
   let pathsNotTried = 0;
@@ -31,9 +31,9 @@ export async function tryPaths(config: RscltConfig, ports: MachinePorts, announc
     const tried = pairs.slice(0, DOCTOR_PATHS_MAX - paths.length);
     pathsNotTried += pairs.length - tried.length;
     if (tried.length > 0) announce(`Trying ${plural(tried.length, 'path')} ${which}, about a second each`);
-    const connected = await Promise.all(tried.map((pair) => connect(pair, ports)));
+    const connected = await Promise.all(tried.map((pair) => connect(pair, here)));
     for (const { pair, facts, canProbe } of connected) {
-      const report = canProbe ? await probe(pair, ports, !refusedIn.has(pair.namespace.name)) : null;
+      const report = canProbe ? await probe(pair, here, !refusedIn.has(pair.namespace.name)) : null;
       if (report?.failureCode === 'E_AUTH') refusedIn.add(pair.namespace.name);
       paths.push({ ...facts, report });
     }
@@ -53,7 +53,7 @@ interface Connected {
   readonly canProbe: boolean;
 }
 
-async function connect(pair: Pair, { interfaces }: MachinePorts): Promise<Connected> {
+async function connect(pair: Pair, { interfaces }: ThisMachine): Promise<Connected> {
   const { namespace, local, remote, port } = pair;
   const ends = {
     namespace: namespace.name,
@@ -77,11 +77,11 @@ async function connect(pair: Pair, { interfaces }: MachinePorts): Promise<Connec
   return { pair, facts: { ...ends, route, unreached, tcpMtuBytes }, canProbe: unreached === null };
 }
 
-function probe({ namespace, local, remote, port }: Pair, ports: MachinePorts, logsIn: boolean): Promise<ProbeReport> {
+function probe({ namespace, local, remote, port }: Pair, here: ThisMachine, logsIn: boolean): Promise<ProbeReport> {
   const { nodename, nodekey, namespacekey, namespaceid, tls } = namespace;
   const login = logsIn ? { nodename, nodekey, serverkey: remote.serverkey, tls } : null;
   const candidate = { local, remote: { name: remote.name, address: remote.address, port } };
-  return probeCandidate(candidate, login, { namespaceid, serverid: null }, probePorts(ports, namespacekey));
+  return probeCandidate(candidate, login, { namespaceid, serverid: null }, probePorts(here, namespacekey));
 }
 
 /** Connects once and resolves with the errno (ETIMEDOUT after CONNECT_TIMEOUT_MS), or with null if the connection succeeded. */

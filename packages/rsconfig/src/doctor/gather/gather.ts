@@ -15,14 +15,14 @@ import { explore } from '@rsio/protocol/explorer/explorer';
 import type { Finding } from '@rsio/protocol/explorer/finding';
 import { interfaceOf } from '@rsio/protocol/explorer/interfaces';
 import type { CommandContext } from '../../cli/context.ts';
-import { type MachinePorts, machinePorts } from '../../cli/machine-ports.ts';
+import { type ThisMachine, thisMachine } from '../../cli/this-machine.ts';
 import type { DoctorFacts, FileFacts } from './facts.ts';
 import { gatherBackups, gatherDaemon, gatherMirrors, gatherServers, gatherSystem, gatherVolumes } from './gather-daemon.ts';
 import { tryPaths } from './gather-paths.ts';
 import { cardsBelow, routersOfDevices, silentAddresses, tablesInUse } from './network-facts.ts';
 
 export async function gatherFacts(context: CommandContext): Promise<DoctorFacts> {
-  const ports = machinePorts(context.clock);
+  const here = thisMachine(context.clock);
   const file = gatherFile(context.configFile);
   const [daemon, tables, routers, silent] = await Promise.all([
     gatherDaemon(context),
@@ -32,15 +32,15 @@ export async function gatherFacts(context: CommandContext): Promise<DoctorFacts>
   ]);
   const volumes = await gatherVolumes(context, daemon);
   const mirrors = await gatherMirrors(context, daemon);
-  const tried = file.config === null ? { paths: [], pathsNotTried: 0, leftOut: [] } : await tryPaths(file.config, ports, context.note);
-  const explored = file.config === null ? [] : await exploreNamespaces(file.config, ports);
+  const tried = file.config === null ? { paths: [], pathsNotTried: 0, leftOut: [] } : await tryPaths(file.config, here, context.note);
+  const explored = file.config === null ? [] : await exploreNamespaces(file.config, here);
   const { root } = context.paths;
   const { program, args } = startCommand(root, undefined, existsSync);
   return {
     rootOption: root === '' ? '' : ` --root ${root}`,
     startCommand: [program, ...args].join(' '),
     file,
-    machine: { interfaces: ports.interfaces, standsOn: cardsBelow(ports.interfaces), tables, routers },
+    machine: { interfaces: here.interfaces, standsOn: cardsBelow(here.interfaces), tables, routers },
     silent,
     ...tried,
     explored,
@@ -56,8 +56,8 @@ export async function gatherFacts(context: CommandContext): Promise<DoctorFacts>
   };
 }
 
-async function exploreNamespaces(config: RscltConfig, ports: MachinePorts): Promise<Finding[]> {
-  const { clock, sockets, random, interfaces } = ports;
+async function exploreNamespaces(config: RscltConfig, here: ThisMachine): Promise<Finding[]> {
+  const { clock, sockets, random, interfaces } = here;
   const locals = config.interfaces.flatMap(({ name, address }) => {
     const machine = interfaceOf(address, interfaces);
     return machine === null || !machine.hasCarrier ? [] : [{ name, address, broadcast: machine.broadcast }];

@@ -8,20 +8,15 @@ import type { CopyState, JobRecord } from '../job-record.ts';
 import { JobEnds, type RunningJob } from '../jobs.ts';
 import { LOCAL_ASKER } from '../../pools/asker.ts';
 import { checkNotMoving } from '../../pools/repair/move-repair.ts';
-import { checkNotBusy, type Found, type PoolState } from '../../pools/catalogue.ts';
+import { checkNotBusy, type Found } from '../../pools/catalogue.ts';
+import type { Pools } from '../../pools/pools.ts';
 import type { Turn } from '../../pools/requests/turn.ts';
 import { type FoundSnapshot, snapshotFiles, type SnapshotName, snapshotsOf } from '../../snapshots/snapshot-rules.ts';
 import type { SnapshotVerbs } from '../../snapshots/snapshot-verbs.ts';
 import type { Triggers } from '@rsio/common/triggers/triggers';
 
-export interface CopySourcePorts {
-  readonly log: Pick<Log, 'warn'>;
-  readonly snapshots: Pick<SnapshotVerbs, 'snapshot' | 'remove'>;
-  readonly triggers: Pick<Triggers, 'around'>;
-  pools(): readonly PoolState[];
-  /** Executes a change when no other change is in progress. `what` names the change in messages to requests that wait for it. */
-  exclusive<T>(change: (turn: Turn) => Promise<T>, what: string): Promise<T>;
-}
+/** Executes a change when no other change is in progress. `what` names the change in messages to requests that wait for it. */
+export type Exclusive = <T>(change: (turn: Turn) => Promise<T>, what: string) => Promise<T>;
 
 /** A snapshot that is being copied. */
 export interface CopySource extends FoundSnapshot {
@@ -30,10 +25,18 @@ export interface CopySource extends FoundSnapshot {
 }
 
 export class CopySources {
-  private readonly ports: CopySourcePorts;
+  private readonly pools: Pools;
+  private readonly snapshots: SnapshotVerbs;
+  private readonly triggers: Pick<Triggers, 'around'>;
+  private readonly exclusive: Exclusive;
+  private readonly log: Pick<Log, 'warn'>;
 
-  constructor(ports: CopySourcePorts) {
-    this.ports = ports;
+  constructor(pools: Pools, snapshots: SnapshotVerbs, triggers: Pick<Triggers, 'around'>, exclusive: Exclusive, log: Pick<Log, 'warn'>) {
+    this.pools = pools;
+    this.snapshots = snapshots;
+    this.triggers = triggers;
+    this.exclusive = exclusive;
+    this.log = log;
   }
 
   /**
@@ -54,16 +57,16 @@ export class CopySources {
       job.note({ copy: { ...stateOf(job.record), snapshotId: record.id } });
       await job.save();
     }
-    return { ...now, record, files: snapshotFiles({ pools: this.ports.pools(), configured: [] }, { ...now, record }) };
+    return { ...now, record, files: snapshotFiles({ pools: this.pools.states, configured: [] }, { ...now, record }) };
   }
 
   /** Removes the snapshot that the job has made. Throws JobEnds if the snapshot cannot be removed now. */
   async release({ record }: RunningJob): Promise<void> {
     const state = stateOf(record);
     if (!state.isOwn) return;
-    const pools = this.ports.pools();
+    const pools = this.pools.states;
     if (!pools.some(({ identity, name }) => identity?.id === record.fromId || (identity === null && name === record.from))) {
-      this.ports.log.warn(
+      this.log.warn(
         `Snapshot ${record.name}@${state.snapshot}, which job ${record.id} has made, stays: its pool ${record.from} is not configured any more`,
       );
       return;
@@ -72,7 +75,7 @@ export class CopySources {
     if (found === null || this.recordOf(found, state) === undefined) return;
     const name = nameOf(found, state.snapshot);
     try {
-      await this.ports.exclusive(() => this.ports.snapshots.remove(name, LOCAL_ASKER, null), `the copy of volume ${record.name}`);
+      await this.exclusive(() => this.snapshots.remove(name, LOCAL_ASKER, null), `the copy of volume ${record.name}`);
     } catch (thrown) {
       if (thrown instanceof RsError) throw new JobEnds({ kind: 'waits', reason: thrown.message });
       throw thrown;
@@ -89,9 +92,9 @@ export class CopySources {
     }
     const facts = { snapshots: wanted, by: record.by, isScheduled: false };
     const check = (): void => job.check();
-    await this.ports.triggers.around(facts, check, () =>
-      this.ports.exclusive(
-        (turn) => this.ports.snapshots.snapshot(wanted, LOCAL_ASKER, null, turn),
+    await this.triggers.around(facts, check, () =>
+      this.exclusive(
+        (turn) => this.snapshots.snapshot(wanted, LOCAL_ASKER, null, turn),
         `snapshot ${record.name}@${snapshot}, which is being made for its copy`,
       ),
     );
@@ -105,7 +108,7 @@ export class CopySources {
 
   /** Returns the volume that is copied; null if it no longer exists. Throws JobEnds if its pool cannot be used now. */
   private openVolume({ volumeId, fromId, from }: JobRecord): Found | null {
-    const pool = this.ports.pools().find((one) => one.isOpen && one.trouble === null && one.identity?.id === fromId);
+    const pool = this.pools.states.find((one) => one.isOpen && one.trouble === null && one.identity?.id === fromId);
     if (pool === undefined) throw new JobEnds({ kind: 'waits', reason: `pool ${from} cannot be used now` });
     const manifest = pool.volumes.get(volumeId);
     if (manifest === undefined) return null;

@@ -19,13 +19,6 @@ export interface NbdPlace {
   readonly exportName: string;
 }
 
-export interface ToNbdPorts {
-  readonly clock: Clock;
-  readonly convert: Convert;
-  /** Returns the user of the program; null if the program runs as the user of this process. */
-  user(): ProgramUser | null;
-}
-
 /** Parses an NBD URI: `nbd://HOST[:PORT]/EXPORT` or `nbd+unix:///EXPORT?socket=PATH`. Throws E_USAGE for any other text. */
 export function nbdPlace(uri: string): NbdPlace {
   const wrong = (): RsError =>
@@ -43,22 +36,27 @@ export function nbdPlace(uri: string): NbdPlace {
 }
 
 export class ToNbd {
-  private readonly ports: ToNbdPorts;
+  private readonly clock: Clock;
+  private readonly convert: Convert;
+  private readonly user: () => ProgramUser | null;
 
-  constructor(ports: ToNbdPorts) {
-    this.ports = ports;
+  /** `user` returns the user of the program; null if the program runs as the user of this process. */
+  constructor(clock: Clock, convert: Convert, user: () => ProgramUser | null) {
+    this.clock = clock;
+    this.convert = convert;
+    this.user = user;
   }
 
   async run(job: RunningJob, source: CopySource, { uri }: Extract<CopyTarget, { kind: 'nbd' }>): Promise<void> {
     const place = nbdPlace(uri);
-    const user = this.ports.user();
-    const target = await connectedNbd(this.ports.clock, place, uri, 'copy the volume again');
+    const user = this.user();
+    const target = await connectedNbd(this.clock, place, uri, 'copy the volume again');
     try {
       await withSnapshotFile(source.files[0]!, user, async (from, bytes) => {
         job.note({ totalBytes: bytes, doneBytes: 0 });
         const image = `driver=raw,file.driver=nbd,file.server.type=fd,file.server.str=4,file.export=${place.exportName.replaceAll(',', ',,')}`;
         const args = ['-n', '-t', 'writethrough', '--target-image-opts', '/dev/fd/3', image];
-        await this.ports.convert({
+        await this.convert({
           job,
           args,
           from: ['-f', 'raw'],

@@ -10,24 +10,21 @@ import { JobEnds, type RunningJob } from '../jobs.ts';
 import type { ChangedData } from '../moves/changed-data.ts';
 import { COPY_COMMIT_MS } from '../limits.ts';
 import type { Asker } from '../../pools/asker.ts';
-import { type Catalogue, type PoolState, usableBytes, volumeText } from '../../pools/catalogue.ts';
+import { type PoolState, usableBytes, volumeText } from '../../pools/catalogue.ts';
 import type { Manifest } from '../../pools/disk/manifest.ts';
 import { MoveFiles } from '../../pools/moves/move-files.ts';
 import type { PoolVerbs } from '../../pools/pool-verbs.ts';
-import type { Pools } from '../../pools/pools.ts';
 import { CopyInPool } from './copy-in-pool.ts';
 import { decideCopy } from './copy-rules.ts';
 import type { CopySource } from './copy-source.ts';
 
 export interface ToVolumePorts {
   readonly clock: Clock;
-  readonly pools: Pools;
   readonly verbs: PoolVerbs;
   /** Finds the data in files by their extents; null if this machine cannot read extents. */
   readonly changedData: ChangedData | null;
   readonly punch: (descriptor: number, offsetBytes: number, lengthBytes: number) => Promise<boolean>;
   exclusive<T>(change: () => Promise<T>, what: string): Promise<T>;
-  catalogue(): Catalogue;
   /** Returns the asker of a job with its present rights. `node` is null for an administrator on the server. */
   askerOf(node: string | null): Asker;
 }
@@ -40,11 +37,11 @@ export class ToVolume {
 
   constructor(ports: ToVolumePorts) {
     this.ports = ports;
-    this.copies = new CopyInPool(ports.pools);
+    this.copies = new CopyInPool(ports.verbs.pools);
   }
 
   isMade({ record }: RunningJob, { id }: VolumeCopy): Promise<boolean> {
-    return Promise.resolve(this.ports.pools.states.some(({ identity, volumes }) => identity?.id === record.toId && volumes.has(id)));
+    return Promise.resolve(this.ports.verbs.pools.states.some(({ identity, volumes }) => identity?.id === record.toId && volumes.has(id)));
   }
 
   async run(job: RunningJob, source: CopySource, target: VolumeCopy): Promise<void> {
@@ -68,12 +65,12 @@ export class ToVolume {
 
   /** Repeats the checks of the request, and gives the volume its name. The caller must make no other change during this call. */
   private async commit(record: JobRecord, source: CopySource, target: VolumeCopy, copyStamp: string): Promise<void> {
-    const { pools, verbs, clock } = this.ports;
+    const { verbs, clock } = this.ports;
     const asker = this.ports.askerOf(record.by);
     const to = { ...target, pool: this.copies.poolOf(record).name };
-    const { pool, manifest: planned } = decideCopy(this.ports.catalogue(), source, source.record, to, asker, clock.wallMs());
+    const { pool, manifest: planned } = decideCopy(verbs.catalogue, source, source.record, to, asker, clock.wallMs());
     const manifest: Manifest = { ...planned, stamps: [copyStamp] };
-    await commitCopy({ pools, verbs }, record, pool, manifest);
+    await commitCopy(verbs, record, pool, manifest);
   }
 }
 
@@ -90,12 +87,8 @@ async function checkSpace({ files, record: { name } }: CopySource, pool: PoolSta
 }
 
 /** Makes a finished copy a volume, and serves it. Throws JobEnds if it is unknown whether the copy has become a volume. */
-export async function commitCopy(
-  { pools, verbs }: Pick<ToVolumePorts, 'pools' | 'verbs'>,
-  { toId, to }: JobRecord,
-  pool: PoolState,
-  manifest: Manifest,
-): Promise<void> {
+export async function commitCopy(verbs: PoolVerbs, { toId, to }: JobRecord, pool: PoolState, manifest: Manifest): Promise<void> {
+  const { pools } = verbs;
   try {
     await verbs.onDisk(pool, COPY_COMMIT_MS, (files) => new MoveFiles(files).commit(manifest));
   } catch (thrown) {

@@ -7,37 +7,33 @@ import type { Log } from '@rsio/common/log/log';
 import { isOpen } from '../job-plan.ts';
 import type { CopyEnd, CopyTarget, JobRecord } from '../job-record.ts';
 import { JobEnds, type RunningJob } from '../jobs.ts';
-import type { ToFile } from './to-file.ts';
 import { type CopySource, type CopySources, stateOf } from './copy-source.ts';
 
+type Kind = CopyTarget['kind'];
+
 /** Copies to one kind of target. */
-export interface CopyKind<Kind extends CopyTarget['kind']> {
+export interface CopyKind<Of extends Kind> {
   /**
    * Returns true if the target already exists, because the server stopped after making it and before the end of the job. In this case, even
    * a cancelled job counts as done. Returns false if the server cannot find out now whether the target exists.
    */
-  isMade?(job: RunningJob, target: Extract<CopyTarget, { kind: Kind }>): Promise<boolean>;
+  isMade?(job: RunningJob, target: Extract<CopyTarget, { kind: Of }>): Promise<boolean>;
   /** Copies until the target exists. Throws JobEnds, or the error with which the job fails. */
-  run(job: RunningJob, source: CopySource, target: Extract<CopyTarget, { kind: Kind }>): Promise<void>;
+  run(job: RunningJob, source: CopySource, target: Extract<CopyTarget, { kind: Of }>): Promise<void>;
   /** Deletes temporary files of the copy. */
-  discard(record: JobRecord, target: Extract<CopyTarget, { kind: Kind }>): Promise<void>;
-}
-
-export interface VolumeCopiesPorts {
-  readonly log: Pick<Log, 'warn'>;
-  readonly sources: CopySources;
-  readonly toVolume: CopyKind<'volume'>;
-  readonly toImage: CopyKind<'image'>;
-  readonly fromImage: CopyKind<'restore'>;
-  readonly toFile: CopyKind<'file'> & Pick<ToFile, 'check'>;
-  readonly toNbd: Pick<CopyKind<'nbd'>, 'run'>;
+  discard?(record: JobRecord, target: Extract<CopyTarget, { kind: Of }>): Promise<void>;
 }
 
 export class VolumeCopies {
-  private readonly ports: VolumeCopiesPorts;
+  private readonly log: Pick<Log, 'warn'>;
+  private readonly sources: CopySources;
+  private readonly kinds: Readonly<Record<Kind, CopyKind<Kind>>>;
 
-  constructor(ports: VolumeCopiesPorts) {
-    this.ports = ports;
+  constructor(log: Pick<Log, 'warn'>, sources: CopySources, kinds: { readonly [One in Kind]: CopyKind<One> }) {
+    this.log = log;
+    this.sources = sources;
+    // A kind gets only its own targets, because `kinds` is indexed with the kind of the target.
+    this.kinds = kinds as VolumeCopies['kinds'];
   }
 
   /** Executes a job until the target exists. Throws JobEnds, or the error with which the job has failed. */
@@ -46,16 +42,11 @@ export class VolumeCopies {
     if (end === null) {
       end = await this.copy(job);
       job.note({ copy: { ...stateOf(job.record), end } });
-      await job.save().catch((thrown: unknown) => this.ports.log.warn(toRsError(thrown).message));
+      await job.save().catch((thrown: unknown) => this.log.warn(toRsError(thrown).message));
     }
     await this.discard(job.record);
-    await this.ports.sources.release(job);
+    await this.sources.release(job);
     if (end.kind !== 'done') throw new JobEnds(end);
-  }
-
-  /** Throws if a copy cannot get the name of this target. */
-  checkFile(target: Extract<CopyTarget, { kind: 'file' }>): Promise<void> {
-    return this.ports.toFile.check(target);
   }
 
   /** Deletes the temporary files that copies to files left behind when an earlier rssrv ended. */
@@ -68,9 +59,10 @@ export class VolumeCopies {
     try {
       if (await this.isMade(job)) return { kind: 'done' };
       job.check();
-      const source = await this.ports.sources.of(job);
+      const source = await this.sources.of(job);
       job.check();
-      await this.copyTo(job, source);
+      const { target } = stateOf(job.record);
+      await this.kinds[target.kind].run(job, source, target);
       return { kind: 'done' };
     } catch (thrown) {
       if (!(thrown instanceof JobEnds)) {
@@ -86,33 +78,12 @@ export class VolumeCopies {
 
   private async isMade(job: RunningJob): Promise<boolean> {
     const { target } = stateOf(job.record);
-    if (target.kind === 'volume') return (await this.ports.toVolume.isMade?.(job, target)) ?? false;
-    if (target.kind === 'restore') return (await this.ports.fromImage.isMade?.(job, target)) ?? false;
-    return target.kind === 'image' && ((await this.ports.toImage.isMade?.(job, target)) ?? false);
-  }
-
-  private copyTo(job: RunningJob, source: CopySource): Promise<void> {
-    const { target } = stateOf(job.record);
-    switch (target.kind) {
-      case 'volume':
-        return this.ports.toVolume.run(job, source, target);
-      case 'image':
-        return this.ports.toImage.run(job, source, target);
-      case 'restore':
-        return this.ports.fromImage.run(job, source, target);
-      case 'file':
-        return this.ports.toFile.run(job, source, target);
-      case 'nbd':
-        return this.ports.toNbd.run(job, source, target);
-    }
+    return (await this.kinds[target.kind].isMade?.(job, target)) ?? false;
   }
 
   private async discard(record: JobRecord): Promise<void> {
     const { target } = stateOf(record);
-    if (target.kind === 'volume') await this.ports.toVolume.discard(record, target);
-    else if (target.kind === 'image') await this.ports.toImage.discard(record, target);
-    else if (target.kind === 'restore') await this.ports.fromImage.discard(record, target);
-    else if (target.kind === 'file') await this.ports.toFile.discard(record, target);
+    await this.kinds[target.kind].discard?.(record, target);
   }
 }
 

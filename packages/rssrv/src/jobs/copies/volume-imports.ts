@@ -4,43 +4,33 @@
 // except the volume; an interrupted job starts over.
 
 import { type FileHandle, open, stat } from 'node:fs/promises';
-import type { Clock } from '@rsio/common/lib/clock';
 import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
 import { within } from './copied-file.ts';
 import { CopyInPool } from './copy-in-pool.ts';
 import type { GuardedPlaces } from './file-place.ts';
 import type { Convert, ConvertOrder, ProgramUser } from './program.ts';
 import { connectedNbd, nbdPlace } from './to-nbd.ts';
-import { commitCopy } from './to-volume.ts';
+import { commitCopy, type ToVolumePorts } from './to-volume.ts';
 import { isPassing } from './volume-copies.ts';
 import { type ImportState, type ImportedFrom, importOf, type JobRecord } from '../job-record.ts';
 import { JobEnds, type RunningJob } from '../jobs.ts';
 import { IMPORT_PIECE_BYTES, IMPORT_SYNC_BYTES } from '../limits.ts';
 import type { Asker } from '../../pools/asker.ts';
-import { type Catalogue, type CreateRequest, decideCreate, type PoolState, usableBytes, type VolumeName } from '../../pools/catalogue.ts';
+import { type CreateRequest, decideCreate, type PoolState, usableBytes, type VolumeName } from '../../pools/catalogue.ts';
 import type { Manifest } from '../../pools/disk/manifest.ts';
 import type { RangeCalls } from '../../pools/disk/data-file.ts';
 import { poolPaths } from '../../pools/disk/pool-paths.ts';
 import { MoveFiles } from '../../pools/moves/move-files.ts';
-import type { PoolVerbs } from '../../pools/pool-verbs.ts';
-import type { Pools } from '../../pools/pools.ts';
 import { isWithoutReflink } from '../../pools/snapshots/reflink.ts';
 import { checkUnchanged, openSource, type OpenSource, volumeBytes } from './import-source.ts';
 
-export interface VolumeImportsPorts {
-  readonly clock: Clock;
-  readonly pools: Pools;
-  readonly verbs: PoolVerbs;
+export interface VolumeImportsPorts extends Omit<ToVolumePorts, 'changedData' | 'punch'> {
   readonly convert: Convert;
   /** Calls that clone ranges of files; null if this machine cannot clone ranges. */
   readonly ranges: RangeCalls | null;
   /** Returns the user of the program that reads from an NBD server; null if the program runs as the user of this process. */
   user(): ProgramUser | null;
   guarded(): GuardedPlaces;
-  exclusive<T>(change: () => Promise<T>, what: string): Promise<T>;
-  catalogue(): Catalogue;
-  /** Returns the asker of a job with its present rights. `node` is null for an administrator on the server. */
-  askerOf(node: string | null): Asker;
 }
 
 /** A request for an import. */
@@ -60,7 +50,7 @@ export class VolumeImports {
 
   constructor(ports: VolumeImportsPorts) {
     this.ports = ports;
-    this.copies = new CopyInPool(ports.pools);
+    this.copies = new CopyInPool(ports.verbs.pools);
   }
 
   /**
@@ -244,11 +234,11 @@ export class VolumeImports {
     wanted: ImportState,
     { sizeBytes, stamps }: Pick<Manifest, 'sizeBytes' | 'stamps'>,
   ): Promise<void> {
-    const { pools, verbs, clock } = this.ports;
+    const { verbs, clock } = this.ports;
     const asker = this.ports.askerOf(record.by);
     const pool = this.copies.poolOf(record);
     const { manifest } = this.decide({ ...wanted, pool: pool.name }, sizeBytes, record.volumeId, asker, clock.wallMs());
-    await commitCopy({ pools, verbs }, record, pool, { ...manifest, stamps });
+    await commitCopy(verbs, record, pool, { ...manifest, stamps });
   }
 
   private decide(
@@ -260,7 +250,7 @@ export class VolumeImports {
   ): ReturnType<typeof decideCreate> {
     const flags = { thick: false, readonly: false, shared: false, clients: null, takeOver: null, takeOverForce: false };
     const request: CreateRequest = { name, universe, sizeBytes, blockSizeBytes, pool, ...flags };
-    return decideCreate(this.ports.catalogue(), request, asker, { id, newId: () => id, request: null, nowMs });
+    return decideCreate(this.ports.verbs.catalogue, request, asker, { id, newId: () => id, request: null, nowMs });
   }
 
   private async opened(source: Extract<ImportedFrom, { kind: 'file' }>): Promise<OpenSource> {
@@ -269,7 +259,7 @@ export class VolumeImports {
 
   /** Returns the name of a pool that can clone files of this file system; null if no pool can. */
   private async poolOn(device: number): Promise<string | null> {
-    for (const { name, path, trouble, hasReflink } of this.ports.pools.states) {
+    for (const { name, path, trouble, hasReflink } of this.ports.verbs.pools.states) {
       if (trouble !== null || hasReflink !== true || this.ports.ranges === null) continue;
       const its = await within(this.ports.clock, path, stat(path)).catch(() => null);
       if (its?.dev === device) return name;

@@ -4,7 +4,6 @@
 // knows whether the volume already has the copy.
 
 import { rename } from 'node:fs/promises';
-import { randomUUID } from 'node:crypto';
 import { syncDirectory } from '@rsio/common/files/durable-write';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { type CopyBase, CopyInPool } from '../copies/copy-in-pool.ts';
@@ -23,10 +22,6 @@ import { snapshotsOf } from '../../snapshots/snapshot-rules.ts';
 import type { SnapshotVerbs } from '../../snapshots/snapshot-verbs.ts';
 import { decideCopiedRestore } from './image-rules.ts';
 
-export interface FromImagePorts extends ToVolumePorts {
-  readonly snapshots: Pick<SnapshotVerbs, 'replaceContent'>;
-}
-
 type Restore = Extract<CopyTarget, { kind: 'restore' }>;
 
 /** The content that the volume and the image had in common at the last refresh. */
@@ -36,16 +31,18 @@ interface Base extends CopyBase {
 }
 
 export class FromImage {
-  private readonly ports: FromImagePorts;
+  private readonly ports: ToVolumePorts;
+  private readonly snapshots: SnapshotVerbs;
   private readonly copies: CopyInPool;
 
-  constructor(ports: FromImagePorts) {
+  constructor(ports: ToVolumePorts, snapshots: SnapshotVerbs) {
     this.ports = ports;
-    this.copies = new CopyInPool(ports.pools);
+    this.snapshots = snapshots;
+    this.copies = new CopyInPool(ports.verbs.pools);
   }
 
   isMade({ record }: RunningJob, target: Restore): Promise<boolean> {
-    const pool = this.ports.pools.states.find(({ identity }) => identity?.id === record.toId);
+    const pool = this.ports.verbs.pools.states.find(({ identity }) => identity?.id === record.toId);
     return Promise.resolve(pool?.snapshots.get(target.id)?.list.some(({ id }) => id === target.keptId) === true);
   }
 
@@ -101,15 +98,14 @@ export class FromImage {
 
   /** Repeats the checks of the request, and gives the volume its new content. The caller must make no other change during this call. */
   private async commit(record: JobRecord, source: CopySource, target: Restore, copyStamp: string, sizeBytes: number): Promise<void> {
-    const { clock, verbs, snapshots } = this.ports;
+    const { verbs } = this.ports;
     const asker = this.ports.askerOf(record.by);
-    const stamp = { id: randomUUID(), newId: randomUUID, request: null, nowMs: clock.wallMs() };
     const manifest = this.volumeIn(this.copies.poolOf(record), target);
     // The job waits and then extends the copy, because the server does not serve a file that is shorter than its volume.
     if (manifest.sizeBytes !== sizeBytes) throw new JobEnds({ kind: 'waits', reason: `volume ${target.name} has grown meanwhile` });
-    const { source: volume, planned } = decideCopiedRestore(this.ports.catalogue(), manifest, source, asker, stamp);
+    const { source: volume, planned } = decideCopiedRestore(verbs.catalogue, manifest, source, asker, verbs.stamp(null));
     const kept = { ...planned.kept, id: target.keptId };
-    await snapshots.replaceContent(volume, { ...planned, kept }, (files, was) => takeOver(files, was, copyStamp), verbs.zeros(false));
+    await this.snapshots.replaceContent(volume, { ...planned, kept }, (files, was) => takeOver(files, was, copyStamp), verbs.zeros(false));
   }
 }
 

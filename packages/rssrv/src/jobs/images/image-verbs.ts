@@ -5,11 +5,10 @@
 // is not executed again (C4).
 
 import { rm } from 'node:fs/promises';
-import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import type { Asker } from '../../pools/asker.ts';
-import { type Catalogue, type Found, type Stamp, type VolumeName, volumeText, type ConfiguredVolume } from '../../pools/catalogue.ts';
+import { type Found, type VolumeName, volumeText } from '../../pools/catalogue.ts';
 import type { Manifest } from '../../pools/disk/manifest.ts';
 import type { PoolFiles } from '../../pools/disk/pool-files.ts';
 import { poolPaths } from '../../pools/disk/pool-paths.ts';
@@ -30,18 +29,6 @@ import {
   refreshedManifest,
 } from './image-rules.ts';
 
-export interface ImageVerbsPorts {
-  readonly pools: Pools;
-  readonly verbs: PoolVerbs;
-  readonly snapshots: SnapshotVerbs;
-  readonly clock: Clock;
-  readonly log: Pick<Log, 'error'>;
-  /** Returns a new random UUID in lower case. */
-  readonly newId: () => string;
-  /** Returns the volumes that `[volume]` sections configure. */
-  configured(): readonly ConfiguredVolume[];
-}
-
 /** A refresh whose new file is being made. */
 interface Copied extends PlannedRefresh {
   readonly file: string;
@@ -53,24 +40,26 @@ interface Copied extends PlannedRefresh {
 }
 
 export class ImageVerbs {
-  private readonly ports: ImageVerbsPorts;
+  private readonly pools: Pools;
+  private readonly verbs: PoolVerbs;
+  private readonly snapshots: SnapshotVerbs;
+  private readonly log: Pick<Log, 'error'>;
 
-  constructor(ports: ImageVerbsPorts) {
-    this.ports = ports;
-  }
-
-  private get catalogue(): Catalogue {
-    return { pools: this.ports.pools.states, configured: this.ports.configured() };
+  constructor(verbs: PoolVerbs, snapshots: SnapshotVerbs, log: Pick<Log, 'error'>) {
+    this.pools = verbs.pools;
+    this.verbs = verbs;
+    this.snapshots = snapshots;
+    this.log = log;
   }
 
   /** Makes an image of a volume, even while clients write to the volume. */
   async image(wanted: VolumeName, universe: number, asker: Asker, requestId: string | null): Promise<Found> {
     asker.needs('manage', 'make images');
-    const { pools, verbs } = this.ports;
+    const { pools, verbs } = this;
     const done = verbs.doneBy(requestId);
     if (done !== null) return done;
     await pools.measure();
-    const { source, manifest: planned } = decideImage(this.catalogue, wanted, universe, null, asker, this.stamp(requestId));
+    const { source, manifest: planned } = decideImage(this.verbs.catalogue, wanted, universe, null, asker, this.verbs.stamp(requestId));
     const { pool } = source;
     const manifest = await verbs.onDisk(pool, limitMs(planned), (files) =>
       files.create(planned, [], (file) => this.cloneWith(new SnapshotFiles(files), source, file, planned.sizeBytes)),
@@ -87,7 +76,7 @@ export class ImageVerbs {
 
   /** Returns true if this request has restored a volume before. */
   isRestored(requestId: string | null): boolean {
-    return this.ports.verbs.doneBy(requestId) !== null;
+    return this.verbs.doneBy(requestId) !== null;
   }
 
   /** Refreshes images that no client uses. All images get the content of the same moment (P1). */
@@ -95,9 +84,9 @@ export class ImageVerbs {
     asker.needs('manage', 'refresh images');
     const done = this.doneBy(requestId);
     if (done.length > 0) return done;
-    await this.ports.pools.measure();
-    const plan = decideRefresh(this.catalogue, wanted, asker, this.stamp(requestId));
-    return this.ports.verbs.whileAllUnserved(
+    await this.pools.measure();
+    const plan = decideRefresh(this.verbs.catalogue, wanted, asker, this.verbs.stamp(requestId));
+    return this.verbs.whileAllUnserved(
       plan.map(({ image }) => image),
       () => this.replaceAll(plan),
     );
@@ -109,10 +98,10 @@ export class ImageVerbs {
    */
   async restore(wanted: VolumeName, universe: number, asker: Asker, requestId: string | null): Promise<RolledBack> {
     asker.needs('manage', 'restore volumes');
-    const { verbs, snapshots } = this.ports;
+    const { verbs, snapshots } = this;
     const done = verbs.doneBy(requestId);
     if (done !== null) return { ...done, kept: snapshots.keptBy(requestId) };
-    const { source, image, planned } = decideImageRestore(this.catalogue, wanted, universe, asker, this.stamp(requestId));
+    const { source, image, planned } = decideImageRestore(this.verbs.catalogue, wanted, universe, asker, this.verbs.stamp(requestId));
     return snapshots.replaceContent(
       source,
       planned,
@@ -127,10 +116,10 @@ export class ImageVerbs {
   /** Makes an image an ordinary volume. */
   async split(wanted: VolumeName, asker: Asker, requestId: string | null): Promise<Found> {
     asker.needs('manage', 'split images');
-    const { pools, verbs } = this.ports;
+    const { pools, verbs } = this;
     const done = verbs.doneBy(requestId);
     if (done !== null) return done;
-    const { pool, now } = decideSplit(this.catalogue, wanted, asker, requestId);
+    const { pool, now } = decideSplit(this.verbs.catalogue, wanted, asker, requestId);
     await verbs.onDisk(pool, limitMs(now), async (files) => {
       await files.replaceManifest(now);
       await rm(poolPaths.baseData(poolPaths.volume(pool.path, now.id)), { force: true });
@@ -140,7 +129,7 @@ export class ImageVerbs {
   }
 
   private async replaceAll(plan: readonly PlannedRefresh[]): Promise<readonly Found[]> {
-    const { pools, log, snapshots } = this.ports;
+    const { pools, log, snapshots } = this;
     const copied: Copied[] = [];
     try {
       for (const one of plan) copied.push(await this.begin(one, copied));
@@ -173,7 +162,7 @@ export class ImageVerbs {
    * Writing the manifest of the first image is the commit point. The other images were prepared before this point, and are finished later.
    */
   private async commit(copied: readonly Copied[]): Promise<void> {
-    const { pools, verbs } = this.ports;
+    const { pools, verbs } = this;
     const stamps: string[] = [];
     for (const one of copied) {
       const { file, copy, next } = one;
@@ -204,7 +193,7 @@ export class ImageVerbs {
    * start.
    */
   private async dropUnused(plan: readonly PlannedRefresh[]): Promise<void> {
-    const { pools, log } = this.ports;
+    const { pools, log } = this;
     const [home] = plan;
     const isMade = home === undefined || this.now(home.next.homeId)?.manifest.image?.refresh === home.next.id;
     for (const { image, next } of isMade ? [] : plan) {
@@ -226,10 +215,10 @@ export class ImageVerbs {
     try {
       await copy.sync();
       // The list of pools is empty, because the caller already has its turn in this pool: it runs in `onDisk`.
-      await this.ports.snapshots.takeMoment([], [copy]);
+      await this.snapshots.takeMoment([], [copy]);
       return await files.finishData('copy', to, sizeBytes);
     } finally {
-      copy.close().catch((thrown: unknown) => this.ports.log.error(toRsError(thrown).message));
+      copy.close().catch((thrown: unknown) => this.log.error(toRsError(thrown).message));
     }
   }
 
@@ -238,7 +227,7 @@ export class ImageVerbs {
    * because settleParts undoes the change.
    */
   private onDisk<T>({ image, next }: PlannedRefresh, work: (files: PoolFiles) => Promise<T>): Promise<T> {
-    return this.ports.pools.onDisk(image.pool.name, limitMs(next), work);
+    return this.pools.onDisk(image.pool.name, limitMs(next), work);
   }
 
   /** Throws E_POOL if the refresh of an image could not be finished. */
@@ -254,7 +243,7 @@ export class ImageVerbs {
   }
 
   private now(id: string): Found | null {
-    for (const pool of this.ports.pools.states) {
+    for (const pool of this.pools.states) {
       const manifest = pool.volumes.get(id);
       if (manifest !== undefined) return { pool, manifest };
     }
@@ -267,16 +256,11 @@ export class ImageVerbs {
   private doneBy(stamp: string | null): Found[] {
     if (stamp === null) return [];
     checkStamp(stamp);
-    return this.ports.pools.states.flatMap((pool) =>
+    return this.pools.states.flatMap((pool) =>
       [...pool.volumes.values()]
         .filter(({ request, image }) => image !== undefined && image.next === undefined && isDoneBy(stamp, request))
         .map((manifest) => ({ pool, manifest })),
     );
-  }
-
-  private stamp(request: string | null): Stamp {
-    const { newId, clock } = this.ports;
-    return { id: newId(), newId, request, nowMs: clock.wallMs() };
   }
 }
 

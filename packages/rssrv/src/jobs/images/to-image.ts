@@ -27,11 +27,6 @@ import { snapshotFiles, snapshotsOf } from '../../snapshots/snapshot-rules.ts';
 import type { SnapshotVerbs } from '../../snapshots/snapshot-verbs.ts';
 import { decideCopiedImage, decideCopiedRefresh } from './image-rules.ts';
 
-export interface ToImagePorts extends ToVolumePorts {
-  readonly log: Pick<Log, 'warn'>;
-  readonly snapshots: Pick<SnapshotVerbs, 'remove'>;
-}
-
 type ImageCopy = Extract<CopyTarget, { kind: 'image' }>;
 
 /** Initial content of a copy: files with the same content in both pools. */
@@ -40,12 +35,16 @@ interface Base extends CopyBase {
 }
 
 export class ToImage {
-  private readonly ports: ToImagePorts;
+  private readonly ports: ToVolumePorts;
+  private readonly snapshots: SnapshotVerbs;
+  private readonly log: Pick<Log, 'warn'>;
   private readonly copies: CopyInPool;
 
-  constructor(ports: ToImagePorts) {
+  constructor(ports: ToVolumePorts, snapshots: SnapshotVerbs, log: Pick<Log, 'warn'>) {
     this.ports = ports;
-    this.copies = new CopyInPool(ports.pools);
+    this.snapshots = snapshots;
+    this.log = log;
+    this.copies = new CopyInPool(ports.verbs.pools);
   }
 
   async isMade(job: RunningJob, target: ImageCopy): Promise<boolean> {
@@ -75,7 +74,7 @@ export class ToImage {
   }
 
   private imageOf({ toId }: JobRecord, { id }: ImageCopy): Manifest | undefined {
-    return this.ports.pools.states.find(({ identity }) => identity?.id === toId)?.volumes.get(id);
+    return this.ports.verbs.pools.states.find(({ identity }) => identity?.id === toId)?.volumes.get(id);
   }
 
   /** If the job's snapshot has become the base of the next refresh, makes the job keep this snapshot. */
@@ -92,8 +91,8 @@ export class ToImage {
    * remove it like any other snapshot.
    */
   private async forget({ manifest }: CopySource, snapshotId: string): Promise<void> {
-    const { pools, snapshots, log } = this.ports;
-    const pool = pools.states.find(({ volumes }) => volumes.has(manifest.id));
+    const { snapshots, log } = this;
+    const pool = this.ports.verbs.pools.states.find(({ volumes }) => volumes.has(manifest.id));
     const now = pool?.volumes.get(manifest.id);
     const record =
       pool === undefined || now === undefined ? undefined : snapshotsOf({ pool, manifest: now }).list.find(({ id }) => id === snapshotId);
@@ -118,14 +117,14 @@ export class ToImage {
 
   /** Opens the files of the base in the pools of the volume. */
   private async openBase({ snapshot }: Base, { pool, manifest }: CopySource): Promise<VolumeContent> {
-    const paths = snapshotFiles(this.ports.catalogue(), { pool, manifest, record: snapshot });
+    const paths = snapshotFiles(this.ports.verbs.catalogue, { pool, manifest, record: snapshot });
     const file = await VolumeContent.open(paths, filesOf(snapshot).layout).catch((thrown: unknown) => {
       if (errnoName(thrown) === 'ENOENT') return null;
       throw thrown;
     });
     // Check that the opened files belong to the snapshot: before the open, the snapshot may have been removed, and another snapshot may
     // have got its name.
-    const now = this.ports.pools.states.find(({ identity }) => identity?.id === pool.identity?.id);
+    const now = this.ports.verbs.pools.states.find(({ identity }) => identity?.id === pool.identity?.id);
     const isThere = now !== undefined && snapshotsOf({ pool: now, manifest }).list.some(({ id }) => id === snapshot.id);
     if (file !== null && isThere) return file;
     await file?.close();
@@ -134,7 +133,7 @@ export class ToImage {
 
   /** Repeats the checks of the request, and gives the image its new content. The caller must make no other change during this call. */
   private async commit(job: RunningJob, source: CopySource, target: ImageCopy, copyStamp: string): Promise<void> {
-    const { clock } = this.ports;
+    const { clock, verbs } = this.ports;
     const { record } = job;
     const pool = this.copies.poolOf(record);
     const asker = this.ports.askerOf(record.by);
@@ -150,14 +149,14 @@ export class ToImage {
       refresh: target.refresh,
       ...(stamp === null ? {} : { base: { snapshot: source.record.id, stamp } }),
     };
-    const catalogue = this.ports.catalogue();
+    const { catalogue } = verbs;
     try {
       if (was === undefined) {
         const planned = decideCopiedImage(catalogue, source, pool, target, asker, clock.wallMs());
         // The volume may have grown since its snapshot was made.
         const { sizeBytes } = source.record;
         const manifest: Manifest = { ...planned, sizeBytes, stamps: [copyStamp], image: { ...planned.image, ...relation } };
-        return await commitCopy(this.ports, record, pool, manifest);
+        return await commitCopy(verbs, record, pool, manifest);
       }
       const image = decideCopiedRefresh(catalogue, target, source, asker);
       await this.replace(image, copyStamp, { ...image.relation, ...relation }, source.record.sizeBytes);
@@ -169,13 +168,13 @@ export class ToImage {
 
   /** Replaces the content of an image while it is not served. Writing the manifest is the commit point. */
   private async replace({ pool, manifest: was }: Found, copyStamp: string, image: ImageRelation, sizeBytes: number): Promise<void> {
-    const { pools, verbs } = this.ports;
+    const { verbs } = this.ports;
     await verbs.whileUnserved({ pool, manifest: was }, async () => {
       const manifest: Manifest = { ...was, sizeBytes, thick: false, stamps: [copyStamp], image };
       const change = <T>(work: (files: PoolFiles) => Promise<T>): Promise<T> => verbs.onDisk(pool, COPY_COMMIT_MS, work);
       await change((files) => this.takeOver(files, was, copyStamp));
       await change((files) => files.replaceManifest(manifest));
-      pools.put(pool.name, manifest);
+      verbs.pools.put(pool.name, manifest);
       await change((files) => new SnapshotFiles(files).putNext(was.id, 'refresh'));
     });
   }

@@ -4,7 +4,6 @@
 // point, it is served from the old pool. Rules: C5.
 
 import { type FileHandle, open } from 'node:fs/promises';
-import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';
 import { isSameStamp } from '../../storage/files/storage-identity.ts';
 import type { JobRecord } from '../job-record.ts';
@@ -15,20 +14,12 @@ import { cloneFiles, MoveFiles, stampOf } from '../../pools/moves/move-files.ts'
 import type { PoolVerbs } from '../../pools/pool-verbs.ts';
 import type { Pools } from '../../pools/pools.ts';
 import { NO_SNAPSHOTS } from '../../pools/snapshots/snapshot-scan.ts';
-import { type ChangedData, type CopyRange, RangeCopy } from './changed-data.ts';
+import { type CopyRange, RangeCopy } from './changed-data.ts';
 import { SWITCH_DISK_MS, SWITCH_RANGES_MAX } from '../limits.ts';
 import { switchMaxBytes } from './move-plan.ts';
 import { snapshotsIn } from './move-rules.ts';
+import type { CopyPorts } from './copy-ranges.ts';
 import { OutcomeUnknown, type VolumeSwitch } from './volume-switch.ts';
-
-export interface LastStepPorts {
-  readonly pools: Pools;
-  readonly verbs: PoolVerbs;
-  readonly volumeSwitch: Pick<VolumeSwitch, 'run'>;
-  readonly changedData: ChangedData;
-  readonly punch: (descriptor: number, offsetBytes: number, lengthBytes: number) => Promise<boolean>;
-  configOf(pool: PoolState, manifest: Manifest): ServerVolumeConfig;
-}
 
 /**
  * Thrown if the last step cannot be taken yet: since the last round, clients have written so much data that they would wait too long for
@@ -42,15 +33,21 @@ export interface Step {
 }
 
 export class LastStep {
-  protected readonly ports: LastStepPorts;
+  protected readonly pools: Pools;
+  protected readonly verbs: PoolVerbs;
+  protected readonly volumeSwitch: Pick<VolumeSwitch, 'run'>;
+  private readonly copying: CopyPorts;
 
-  constructor(ports: LastStepPorts) {
-    this.ports = ports;
+  constructor(verbs: PoolVerbs, volumeSwitch: Pick<VolumeSwitch, 'run'>, copying: CopyPorts) {
+    this.pools = verbs.pools;
+    this.verbs = verbs;
+    this.volumeSwitch = volumeSwitch;
+    this.copying = copying;
   }
 
   /** Executes the last step, and returns how long clients had to wait, in ms. The caller must make no other change during this call. */
   async run({ found, target }: Step, record: JobRecord, bytesPerSecond: number): Promise<number> {
-    const { pools, verbs, volumeSwitch } = this.ports;
+    const { pools, verbs, volumeSwitch } = this;
     const { pool, manifest } = found;
     const { id } = manifest;
     const copyStamp = await this.checkFiles({ found, target }, record, manifest.stamps[0] ?? null);
@@ -74,7 +71,7 @@ export class LastStep {
         await this.commit(target, moved);
         pools.putSnapshots(target.name, id, () => ({ ...NO_SNAPSHOTS, list: snapshots }));
         pools.put(target.name, moved);
-        return this.ports.configOf(target, moved);
+        return verbs.configOf(target, moved);
       });
     } catch (thrown) {
       if (!isTried) await this.unmark(pool, manifest);
@@ -116,7 +113,7 @@ export class LastStep {
    * this method does not look at the new pool.
    */
   private async unmark(pool: PoolState, manifest: Manifest): Promise<void> {
-    const { pools } = this.ports;
+    const { pools } = this;
     try {
       await pools.onDisk(pool.name, SWITCH_DISK_MS, (files) => files.replaceManifest(manifest));
       pools.put(pool.name, manifest);
@@ -146,16 +143,16 @@ export class LastStep {
       await now.datasync();
       const ranges: CopyRange[] = [];
       let bytes = 0;
-      for await (const range of this.ports.changedData.ranges(from.fd, now.fd, 0, sizeBytes)) {
+      for await (const range of this.copying.changedData.ranges(from.fd, now.fd, 0, sizeBytes)) {
         ranges.push(range);
         if (!range.isHole) bytes += range.lengthBytes;
         if (bytes > maxBytes || ranges.length > SWITCH_RANGES_MAX) return false;
       }
       const { size } = await to.stat();
       if (size < sizeBytes && thick) return false;
-      await this.ports.pools.onDisk(pool.name, SWITCH_DISK_MS, (one) => new MoveFiles(one).spendBase(id));
+      await this.pools.onDisk(pool.name, SWITCH_DISK_MS, (one) => new MoveFiles(one).spendBase(id));
       if (size < sizeBytes) await to.truncate(sizeBytes);
-      const copier = new RangeCopy(now, to, this.ports.punch);
+      const copier = new RangeCopy(now, to, this.copying.punch);
       for (const range of ranges)
         await copier.copy(
           range,
@@ -171,7 +168,7 @@ export class LastStep {
 
   /** Makes the copy the volume of the new pool. Throws OutcomeUnknown if it is unknown whether the new pool has the volume. */
   private async commit(target: PoolState, manifest: Manifest): Promise<void> {
-    const { pools, verbs } = this.ports;
+    const { pools, verbs } = this;
     try {
       await verbs.onDisk(target, SWITCH_DISK_MS, (files) => new MoveFiles(files).commit(manifest));
     } catch (thrown) {

@@ -6,11 +6,12 @@ import { RsError } from '@rsio/common/lib/errors';
 import type { JobRecord } from '../job-record.ts';
 import { JobEnds } from '../jobs.ts';
 import { LOCAL_ASKER } from '../../pools/asker.ts';
-import type { Catalogue, Found, PoolState } from '../../pools/catalogue.ts';
+import type { Found, PoolState } from '../../pools/catalogue.ts';
 import type { PoolFiles } from '../../pools/disk/pool-files.ts';
 import { MoveFiles } from '../../pools/moves/move-files.ts';
+import type { PoolVerbs } from '../../pools/pool-verbs.ts';
 import type { SnapshotRecord } from '../../pools/snapshots/snapshot-record.ts';
-import { LastStep, type LastStepPorts } from './last-step.ts';
+import { LastStep } from './last-step.ts';
 import { decideMove, snapshotsIn } from './move-rules.ts';
 
 export interface MovePlace {
@@ -20,7 +21,7 @@ export interface MovePlace {
   /** The snapshots whose files move together with the volume's file, the oldest first. Each record has the size of the snapshot's file. */
   readonly snapshots: readonly SnapshotRecord[];
   files(pool: PoolFiles): MoveFiles;
-  lastStep(ports: LastStepPorts): Pick<LastStep, 'run'>;
+  lastStep(...needs: ConstructorParameters<typeof LastStep>): LastStep;
 }
 
 export interface MoveKind {
@@ -52,14 +53,14 @@ export function waits(reason: string): JobEnds {
 }
 
 export class WholeMoves implements MoveKind {
-  private readonly catalogue: () => Catalogue;
+  private readonly verbs: Pick<PoolVerbs, 'catalogue'>;
 
-  constructor(catalogue: () => Catalogue) {
-    this.catalogue = catalogue;
+  constructor(verbs: Pick<PoolVerbs, 'catalogue'>) {
+    this.verbs = verbs;
   }
 
   placeOf(record: JobRecord): 'moved' | MovePlace {
-    const { source, target } = endsOf(this.catalogue().pools, record);
+    const { source, target } = endsOf(this.verbs.catalogue.pools, record);
     if (target?.volumes.has(record.volumeId) === true) return 'moved';
     if (source === null || target === null) throw waits(`pool ${source === null ? record.from : record.to} cannot be used now`);
     const manifest = source.volumes.get(record.volumeId);
@@ -71,18 +72,18 @@ export class WholeMoves implements MoveKind {
       target,
       snapshots: snapshotsIn(source, manifest.id).list,
       files: (pool) => new MoveFiles(pool),
-      lastStep: (ports) => new LastStep(ports),
+      lastStep: (...needs) => new LastStep(...needs),
     };
   }
 
   checked(record: JobRecord): MovePlace {
     const place = this.placeOf(record);
     if (place === 'moved') throw new RsError('E_INTERNAL', `Volume ${record.name} is moved already`);
-    return { ...place, target: decideMove(this.catalogue(), place.found, place.target.name, LOCAL_ASKER) };
+    return { ...place, target: decideMove(this.verbs.catalogue, place.found, place.target.name, LOCAL_ASKER) };
   }
 
   settled(record: JobRecord): Found | null {
-    const { source, target } = endsOf(this.catalogue().pools, record);
+    const { source, target } = endsOf(this.verbs.catalogue.pools, record);
     for (const pool of [target, source]) {
       const manifest = pool?.volumes.get(record.volumeId);
       if (pool !== null && manifest !== undefined) return manifest.movedTo === undefined ? { pool, manifest } : null;

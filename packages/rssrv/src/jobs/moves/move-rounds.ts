@@ -6,54 +6,47 @@ import type { Clock } from '@rsio/common/lib/clock';
 import { errnoName, RsError } from '@rsio/common/lib/errors';
 import type { MoveState } from '../job-record.ts';
 import type { RunningJob } from '../jobs.ts';
-import type { Found, PoolState } from '../../pools/catalogue.ts';
-import type { PoolFiles } from '../../pools/disk/pool-files.ts';
+import { MOVE_STEP_MS } from '../limits.ts';
+import type { PoolState } from '../../pools/catalogue.ts';
 import { poolPaths } from '../../pools/disk/pool-paths.ts';
+import type { Pools } from '../../pools/pools.ts';
 import { cloneFiles, type MoveFiles, stampOf } from '../../pools/moves/move-files.ts';
 import { isWithoutReflink } from '../../pools/snapshots/reflink.ts';
 import type { SnapshotRecord } from '../../pools/snapshots/snapshot-record.ts';
-import type { ChangedData } from './changed-data.ts';
-import { copyRanges } from './copy-ranges.ts';
+import { type CopyPorts, copyRanges } from './copy-ranges.ts';
+import type { MovePlace } from './move-kind.ts';
 import { resumePoint } from './move-plan.ts';
 import { VolumeContent } from './volume-content.ts';
 
-export interface RoundPorts {
-  readonly clock: Clock;
-  readonly changedData: ChangedData;
-  readonly punch: (descriptor: number, offsetBytes: number, lengthBytes: number) => Promise<boolean>;
-  /** Returns the files of the move in a pool. */
-  files(pool: PoolFiles): MoveFiles;
-  /** Executes work that changes the files of a pool. */
-  onDisk<T>(pool: string, work: (files: PoolFiles) => Promise<T>): Promise<T>;
-}
-
 export class MoveRounds {
-  private readonly ports: RoundPorts;
+  private readonly clock: Clock;
+  private readonly pools: Pools;
+  private readonly place: MovePlace;
+  private readonly copying: CopyPorts;
 
-  constructor(ports: RoundPorts) {
-    this.ports = ports;
+  constructor(clock: Clock, pools: Pools, place: MovePlace, copying: CopyPorts) {
+    this.clock = clock;
+    this.pools = pools;
+    this.place = place;
+    this.copying = copying;
   }
 
   /**
    * Executes one round. If `snapshot` is not null, the copy gets the content of this snapshot, and the new pool gets the snapshot. If it is
    * null, the copy gets the present content of the volume. Returns the number of copied bytes, and the speed.
    */
-  async round(
-    job: RunningJob,
-    found: Found,
-    target: PoolState,
-    snapshot: SnapshotRecord | null,
-  ): Promise<{ readonly bytes: number; readonly bytesPerSecond: number }> {
+  async round(job: RunningJob, snapshot: SnapshotRecord | null): Promise<{ readonly bytes: number; readonly bytesPerSecond: number }> {
+    const { found, target } = this.place;
     const { id, sizeBytes, thick } = found.manifest;
-    const { state, isNew } = await this.prepared(job, found, target, snapshot);
-    await this.ports.onDisk(target.name, (files) => this.ports.files(files).extend(id, sizeBytes, thick));
-    const sinceMs = this.ports.clock.monotonicMs();
-    const bytes = await this.copy(job, found, target, state);
-    const seconds = Math.max(1, this.ports.clock.monotonicMs() - sinceMs) / 1_000;
+    const { state, isNew } = await this.prepared(job, snapshot);
+    await this.onDisk(target, (files) => files.extend(id, sizeBytes, thick));
+    const sinceMs = this.clock.monotonicMs();
+    const bytes = await this.copy(job, state);
+    const seconds = Math.max(1, this.clock.monotonicMs() - sinceMs) / 1_000;
     // If the clone was made before a restart, it may have another content than `snapshot`, and the copy then has this other content. In
     // this case, the next round copies `snapshot`.
-    if (snapshot !== null && isNew) await this.ports.onDisk(target.name, (files) => this.ports.files(files).carry(snapshot));
-    await this.ports.onDisk(found.pool.name, (files) => this.ports.files(files).nextIsCopied(id));
+    if (snapshot !== null && isNew) await this.onDisk(target, (files) => files.carry(snapshot));
+    await this.onDisk(found.pool, (files) => files.nextIsCopied(id));
     job.note({ move: { ...state, baseStamp: state.nextStamp, nextStamp: null, positionBytes: 0 }, rounds: job.record.rounds + 1 });
     await job.save();
     return { bytes, bytesPerSecond: Math.round(bytes / seconds) };
@@ -62,10 +55,10 @@ export class MoveRounds {
   /** Makes the files of the round, or finds them after a restart: the copy, and the clone that is the source of the copy. */
   private async prepared(
     job: RunningJob,
-    { pool, manifest }: Found,
-    target: PoolState,
     snapshot: SnapshotRecord | null,
   ): Promise<{ readonly state: MoveState; readonly isNew: boolean }> {
+    const { target } = this.place;
+    const { pool, manifest } = this.place.found;
     const { id, sizeBytes, thick } = manifest;
     const clones = cloneFiles(pool.path, id);
     const found = {
@@ -76,9 +69,9 @@ export class MoveRounds {
     let state = job.record.move;
     switch (resumePoint(state, found)) {
       case 'restart':
-        for (const one of [pool, target]) await this.ports.onDisk(one.name, (files) => this.ports.files(files).discard(id));
+        for (const one of [pool, target]) await this.onDisk(one, (files) => files.discard(id));
         state = {
-          copyStamp: await this.ports.onDisk(target.name, (files) => this.ports.files(files).begin(id, sizeBytes, thick)),
+          copyStamp: await this.onDisk(target, (files) => files.begin(id, sizeBytes, thick)),
           ...{ baseStamp: null, nextStamp: null, positionBytes: 0 },
         };
         if (state.copyStamp === null)
@@ -86,7 +79,7 @@ export class MoveRounds {
             'E_VOLUME',
             `Files of pool ${target.name} cannot be told from each other: use a file system with lasting inode numbers`,
           );
-        if (snapshot !== null) await this.ports.onDisk(target.name, (files) => this.ports.files(files).checkReflink(id));
+        if (snapshot !== null) await this.onDisk(target, (files) => files.checkReflink(id));
         break;
       case 'copied':
         state = { ...state!, baseStamp: state!.nextStamp, nextStamp: null, positionBytes: 0 };
@@ -105,9 +98,13 @@ export class MoveRounds {
     return { state: next, isNew: true };
   }
 
+  private onDisk<T>({ name }: PoolState, work: (files: MoveFiles) => Promise<T>): Promise<T> {
+    return this.pools.onDisk(name, MOVE_STEP_MS, (files) => work(this.place.files(files)));
+  }
+
   private async cloned(pool: PoolState, id: string, sizeBytes: number, snapshot: SnapshotRecord | null): Promise<string | null> {
     try {
-      return await this.ports.onDisk(pool.name, (files) => this.ports.files(files).makeNext(id, sizeBytes, snapshot));
+      return await this.onDisk(pool, (files) => files.makeNext(id, sizeBytes, snapshot));
     } catch (thrown) {
       const errno = errnoName(thrown) ?? errnoName((thrown as { cause?: unknown }).cause);
       if (!isWithoutReflink(errno)) throw thrown;
@@ -120,7 +117,10 @@ export class MoveRounds {
     }
   }
 
-  private async copy(job: RunningJob, { pool, manifest: { id, sizeBytes } }: Found, target: PoolState, state: MoveState): Promise<number> {
+  private async copy(job: RunningJob, state: MoveState): Promise<number> {
+    const { found, target } = this.place;
+    const { pool, manifest } = found;
+    const { id, sizeBytes } = manifest;
     const clones = cloneFiles(pool.path, id);
     const files: FileHandle[] = [];
     const opened = async (file: string, flags: string): Promise<FileHandle> => {
@@ -133,7 +133,7 @@ export class MoveRounds {
       const next = new VolumeContent([await opened(clones.next, 'r')]);
       const copy = await opened(poolPaths.data(poolPaths.movingVolume(target.path, id)), 'r+');
       return await copyRanges(
-        this.ports,
+        this.copying,
         job,
         { base, next, copy },
         { fromBytes: state.positionBytes, toBytes: sizeBytes },

@@ -7,24 +7,25 @@ import type { JobRecord } from '../job-record.ts';
 import { endsOf, type MoveKind, type MovePlace, usablePool, waits } from './move-kind.ts';
 import { snapshotsIn } from './move-rules.ts';
 import { LOCAL_ASKER } from '../../pools/asker.ts';
-import type { Catalogue, Found } from '../../pools/catalogue.ts';
+import type { Found } from '../../pools/catalogue.ts';
 import type { PartRecord } from '../../pools/disk/manifest.ts';
+import type { PoolVerbs } from '../../pools/pool-verbs.ts';
 import { PartMoveFiles } from '../../pools/moves/part-move-files.ts';
 import { PartLastStep } from './part-last-step.ts';
 import { decidePartMove, partIn, type PlannedPartMove, snapshotParts } from './part-rules.ts';
 
 export class PartMoves implements MoveKind {
-  private readonly catalogue: () => Catalogue;
+  private readonly verbs: Pick<PoolVerbs, 'catalogue'>;
 
-  constructor(catalogue: () => Catalogue) {
-    this.catalogue = catalogue;
+  constructor(verbs: Pick<PoolVerbs, 'catalogue'>) {
+    this.verbs = verbs;
   }
 
   placeOf(record: JobRecord): 'moved' | MovePlace {
     const home = this.homeOf(record);
     const found = partIn(home.manifest, record.fromId);
     if (found === null) return 'moved';
-    const { source, target } = endsOf(this.catalogue().pools, record);
+    const { source, target } = endsOf(this.verbs.catalogue.pools, record);
     if (source === null || target === null) throw waits(`pool ${source === null ? record.from : record.to} cannot be used now`);
     return placeOf(home, { source, target, ...found });
   }
@@ -33,17 +34,17 @@ export class PartMoves implements MoveKind {
     const place = this.placeOf(record);
     if (place === 'moved') throw new RsError('E_INTERNAL', `The files of volume ${record.name} are moved already`);
     const home = this.homeOf(record);
-    return placeOf(home, decidePartMove(this.catalogue(), home, place.found.pool.name, place.target.name, LOCAL_ASKER));
+    return placeOf(home, decidePartMove(this.verbs.catalogue, home, place.found.pool.name, place.target.name, LOCAL_ASKER));
   }
 
   settled(record: JobRecord): Found | null {
-    const pool = usablePool(this.catalogue().pools, record.homeId ?? '');
+    const pool = usablePool(this.verbs.catalogue.pools, record.homeId ?? '');
     const manifest = pool?.volumes.get(record.volumeId);
     return pool === null || manifest === undefined ? null : { pool, manifest };
   }
 
   private homeOf({ homeId, volumeId, name }: JobRecord): Found {
-    const pool = usablePool(this.catalogue().pools, homeId ?? '');
+    const pool = usablePool(this.verbs.catalogue.pools, homeId ?? '');
     if (pool === null) throw waits(`the home of volume ${name} cannot be used now`);
     const manifest = pool.volumes.get(volumeId);
     if (manifest !== undefined) return { pool, manifest };
@@ -67,6 +68,6 @@ function placeOf(home: Found, { source, target, index, part }: PlannedPartMove):
     target,
     snapshots: snapshots.map(({ record, part: one }) => ({ ...record, sizeBytes: one.sizeBytes })),
     files: (pool) => new PartMoveFiles(pool, moved),
-    lastStep: (ports) => new PartLastStep(ports, { home, index, moved }),
+    lastStep: (...needs) => new PartLastStep({ home, index, moved }, ...needs),
   };
 }

@@ -5,7 +5,7 @@
 // Invariant: nothing is deleted before the manifest is durable.
 
 import type { JobRecord } from '../job-record.ts';
-import { LastStep, type LastStepPorts, type Step, TooMuchLeft } from './last-step.ts';
+import { LastStep, type Step, TooMuchLeft } from './last-step.ts';
 import { SWITCH_DISK_MS } from '../limits.ts';
 import { switchMaxBytes } from './move-plan.ts';
 import { OutcomeUnknown } from './volume-switch.ts';
@@ -24,13 +24,13 @@ export interface PartPlace {
 export class PartLastStep extends LastStep {
   private readonly place: PartPlace;
 
-  constructor(ports: LastStepPorts, place: PartPlace) {
-    super(ports);
+  constructor(place: PartPlace, ...needs: ConstructorParameters<typeof LastStep>) {
+    super(...needs);
     this.place = place;
   }
 
   override async run(step: Step, record: JobRecord, bytesPerSecond: number): Promise<number> {
-    const { pools, volumeSwitch } = this.ports;
+    const { pools, verbs, volumeSwitch } = this;
     const { home, index, moved } = this.place;
     const { found, target } = step;
     const { id } = home.manifest;
@@ -45,7 +45,7 @@ export class PartLastStep extends LastStep {
         const maxBytes = switchMaxBytes(bytesPerSecond);
         if (!(await pools.onDisk(target.name, SWITCH_DISK_MS, () => this.copyRest(found, target, maxBytes)))) throw new TooMuchLeft();
         try {
-          return this.ports.configOf(home.pool, await this.change(found.pool, target, copyStamp));
+          return verbs.configOf(home.pool, await this.change(found.pool, target, copyStamp));
         } catch (thrown) {
           // The volume is served from its old part again, so the old part must get its old name again.
           if (!(thrown instanceof OutcomeUnknown)) await pools.settleParts();
@@ -63,7 +63,7 @@ export class PartLastStep extends LastStep {
 
   /** Returns the manifest with the part in the new pool. */
   private async change(source: PoolState, target: PoolState, copyStamp: string): Promise<Manifest> {
-    const { pools, verbs } = this.ports;
+    const { pools, verbs } = this;
     const { home, index, moved } = this.place;
     const all: readonly PartRecord[] = [moved.record, ...moved.snapshots.values()];
     await verbs.onDisk(target, SWITCH_DISK_MS, (files) => new PartMoveFiles(files, moved).install());
@@ -83,7 +83,7 @@ export class PartLastStep extends LastStep {
    * the new manifest.
    */
   private async commitHome({ pool }: Found, next: Manifest, index: number): Promise<void> {
-    const { pools, verbs } = this.ports;
+    const { pools, verbs } = this;
     try {
       await verbs.onDisk(pool, SWITCH_DISK_MS, (files) => files.replaceManifest(next));
     } catch (thrown) {
@@ -101,7 +101,7 @@ export class PartLastStep extends LastStep {
    * again.
    */
   private async confirm(target: PoolState, all: readonly PartRecord[]): Promise<void> {
-    const { pools, verbs } = this.ports;
+    const { pools, verbs } = this;
     const now = pools.states.find(({ name }) => name === target.name);
     const left = all.filter(({ fileId }) => now?.parts.get(fileId)?.isNew === true);
     try {

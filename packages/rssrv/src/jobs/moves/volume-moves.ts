@@ -4,45 +4,39 @@
 // the served file has every acknowledged write; a volume is always in exactly one of the two pools (pools/repair/move-repair.ts).
 
 import { open, readdir, stat } from 'node:fs/promises';
-import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import type { Clock } from '@rsio/common/lib/clock';
 import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
 import { printDuration } from '@rsio/common/lib/units';
 import type { Log } from '@rsio/common/log/log';
 import type { JobRecord } from '../job-record.ts';
 import { JobEnds, type RunningJob } from '../jobs.ts';
-import { type Catalogue, type Found, type PoolState, usableBytes, volumeText, type ConfiguredVolume } from '../../pools/catalogue.ts';
+import { usableBytes, volumeText } from '../../pools/catalogue.ts';
 import type { PoolFiles } from '../../pools/disk/pool-files.ts';
 import { poolPaths } from '../../pools/disk/pool-paths.ts';
 import { POOL_CHANGE_MS } from '../../pools/limits.ts';
 import { isThere, MoveFiles } from '../../pools/moves/move-files.ts';
 import { type SnapshotRecord } from '../../pools/snapshots/snapshot-record.ts';
 import type { PoolVerbs } from '../../pools/pool-verbs.ts';
-import { volumeConfigOf } from '../../pools/pool-volume.ts';
 import type { Pools } from '../../pools/pools.ts';
 import type { ChangedData } from './changed-data.ts';
 import { CARRIED_MAX, MOVE_STEP_MS, ROUNDS_MAX } from '../limits.ts';
 import { MoveRounds } from './move-rounds.ts';
+import { PartMoves } from './part-kind.ts';
 import { afterRound } from './move-plan.ts';
 import { OutcomeUnknown, type VolumeSwitch } from './volume-switch.ts';
-import { type LastStepPorts, TooMuchLeft } from './last-step.ts';
+import { TooMuchLeft } from './last-step.ts';
 import { endsOf, type MoveKind, type MovePlace, waits, WholeMoves } from './move-kind.ts';
 
 export interface VolumeMovesPorts {
   readonly clock: Clock;
   readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
-  readonly pools: Pools;
   readonly verbs: PoolVerbs;
-  readonly volumeSwitch: VolumeSwitch;
+  readonly volumeSwitch: Pick<VolumeSwitch, 'run' | 'settle'>;
   /** Compares the extents of files; null if this machine cannot compare extents. */
   readonly changedData: ChangedData | null;
-  /** The kind for moves of files of volumes over several pools. Tests that make no such move omit this port. */
-  readonly parts?: MoveKind;
   readonly punch: (descriptor: number, offsetBytes: number, lengthBytes: number) => Promise<boolean>;
   /** Executes a change when no other change is in progress. `what` names the change in messages to requests that wait for it. */
   exclusive<T>(change: () => Promise<T>, what: string): Promise<T>;
-  /** Returns the volumes that `[volume]` sections configure. */
-  configured(): readonly ConfiguredVolume[];
   /** Returns the ids of volumes with a job that has not ended. */
   moving(): ReadonlySet<string>;
 }
@@ -51,15 +45,15 @@ const SECTOR_OF_STAT_BYTES = 512;
 
 export class VolumeMoves {
   private readonly ports: VolumeMovesPorts;
+  private readonly pools: Pools;
   private readonly whole: WholeMoves;
+  private readonly parts: PartMoves;
 
   constructor(ports: VolumeMovesPorts) {
     this.ports = ports;
-    this.whole = new WholeMoves(() => this.catalogue);
-  }
-
-  get catalogue(): Catalogue {
-    return { pools: this.ports.pools.states, configured: this.ports.configured() };
+    this.pools = ports.verbs.pools;
+    this.whole = new WholeMoves(ports.verbs);
+    this.parts = new PartMoves(ports.verbs);
   }
 
   /** Executes a job until the volume is in the new pool. Throws JobEnds, or the error with which the job has failed. */
@@ -82,14 +76,14 @@ export class VolumeMoves {
 
   /** Deletes leftovers of moves that no job continues. Failures are logged. */
   async sweep(): Promise<void> {
-    for (const pool of this.ports.pools.states) {
+    for (const pool of this.pools.states) {
       if (!pool.isOpen || pool.trouble !== null) continue;
       try {
         const folder = poolPaths.moving(pool.path);
         if (!(await isThere(folder))) continue;
         const kept = this.ports.moving();
         for (const id of await readdir(folder))
-          if (!kept.has(id)) await this.ports.pools.onDisk(pool.name, POOL_CHANGE_MS, (files) => new MoveFiles(files).discard(id));
+          if (!kept.has(id)) await this.pools.onDisk(pool.name, POOL_CHANGE_MS, (files) => new MoveFiles(files).discard(id));
       } catch (thrown) {
         this.ports.log.warn(`What a move has left in pool ${pool.name} cannot be deleted: ${toRsError(thrown).message}`);
       }
@@ -97,7 +91,7 @@ export class VolumeMoves {
   }
 
   private async copyAndSwitch(job: RunningJob): Promise<void> {
-    const { changedData, pools, verbs, punch } = this.ports;
+    const { clock, changedData, verbs, volumeSwitch, punch } = this.ports;
     let previousBytes: number | null = null;
     let number = 0;
     const kind = this.kindOf(job.record);
@@ -112,13 +106,8 @@ export class VolumeMoves {
           'This server cannot tell what has changed in a file: it needs x86-64 or arm64, and the package koffi',
         );
       await this.checkSpace(changedData, place, job.record);
-      const rounds = new MoveRounds({
-        clock: this.ports.clock,
-        changedData,
-        punch,
-        files: (files) => place.files(files),
-        onDisk: (pool, work) => pools.onDisk(pool, MOVE_STEP_MS, work),
-      });
+      const copying = { changedData, punch };
+      const rounds = new MoveRounds(clock, this.pools, place, copying);
       const snapshot = await this.nextSnapshot(place);
       if (snapshot !== null) {
         if (++carried > CARRIED_MAX)
@@ -126,24 +115,20 @@ export class VolumeMoves {
             'E_LIMIT',
             `More than ${CARRIED_MAX} snapshots of volume ${job.record.name} were to be moved, because new ones are made all the time: stop its schedule meanwhile`,
           );
-        await rounds.round(job, found, target, snapshot).catch((thrown: unknown) => this.mayBeRemoved(kind, job.record, snapshot, thrown));
+        await rounds.round(job, snapshot).catch((thrown: unknown) => this.mayBeRemoved(kind, job.record, snapshot, thrown));
         continue;
       }
       number++;
-      const { bytes, bytesPerSecond } = await rounds.round(job, found, target, null);
+      const { bytes, bytesPerSecond } = await rounds.round(job, null);
       const next = afterRound({ number, bytes, previousBytes, bytesPerSecond });
       previousBytes = bytes;
       if (next === 'too-fast') throw this.tooFast(job.record, bytes);
       if (next === 'again') continue;
       job.check();
-      const ports: LastStepPorts = {
-        ...{ pools, verbs, volumeSwitch: this.ports.volumeSwitch, changedData, punch },
-        configOf: (pool, manifest) => this.configOf(pool, manifest),
-      };
       try {
         const waitedMs = await this.ports.exclusive(() => {
           const last = kind.checked(job.record);
-          return last.lastStep(ports).run(last, job.record, bytesPerSecond);
+          return last.lastStep(verbs, volumeSwitch, copying).run(last, job.record, bytesPerSecond);
         }, `the move of volume ${job.record.name}`);
         this.ports.log.info(
           `${job.record.homeId === undefined ? 'Volume' : 'A file of volume'} ${volumeText(job.record)} was moved from pool ${found.pool.name} to pool ${target.name}: its clients waited for ${printDuration(Math.round(waitedMs))}`,
@@ -166,7 +151,7 @@ export class VolumeMoves {
   private async nextSnapshot(place: MovePlace): Promise<SnapshotRecord | null> {
     const { found, target, snapshots } = place;
     if (snapshots.length === 0) return null;
-    const carried = await this.ports.pools.onDisk(target.name, MOVE_STEP_MS, (pool) => place.files(pool).carried(found.manifest.id));
+    const carried = await this.pools.onDisk(target.name, MOVE_STEP_MS, (pool) => place.files(pool).carried(found.manifest.id));
     return snapshots.find((one) => !carried.has(one.id)) ?? null;
   }
 
@@ -185,7 +170,7 @@ export class VolumeMoves {
     if (record.doneBytes > 0) return;
     const { pool, manifest } = place.found;
     const { snapshots: list, target } = place;
-    const usedBytes = await this.ports.pools.onDisk(pool.name, MOVE_STEP_MS, (one) => {
+    const usedBytes = await this.pools.onDisk(pool.name, MOVE_STEP_MS, (one) => {
       const files = [...list, null].map((snapshot) => place.files(one).source(manifest.id, snapshot));
       return spaceOf(changes, files, usableBytes(target));
     });
@@ -199,29 +184,24 @@ export class VolumeMoves {
   }
 
   private kindOf({ homeId }: JobRecord): MoveKind {
-    return homeId === undefined || this.ports.parts === undefined ? this.whole : this.ports.parts;
+    return homeId === undefined ? this.whole : this.parts;
   }
 
   /** Finishes or undoes an interrupted last step, and serves the volume from the pool in which the volume then is. */
   private async settle(record: JobRecord): Promise<void> {
-    await this.ports.pools.settleParts();
+    await this.pools.settleParts();
+    const { verbs, volumeSwitch } = this.ports;
     const found = this.kindOf(record).settled(record);
-    if (found !== null) await this.ports.volumeSwitch.settle(this.configOf(found.pool, found.manifest));
-  }
-
-  private configOf(pool: PoolState, manifest: Found['manifest']): ServerVolumeConfig {
-    return volumeConfigOf(pool, manifest, this.ports.pools.states);
+    if (found !== null) await volumeSwitch.settle(verbs.configOf(found.pool, found.manifest));
   }
 
   /** Deletes the clones and the copy of a move. If a file cannot be deleted now, `sweep` deletes it later. */
   private async discard(record: JobRecord): Promise<void> {
-    const { source, target } = endsOf(this.ports.pools.states, record);
+    const { source, target } = endsOf(this.pools.states, record);
     for (const pool of [source, target]) {
       if (pool === null) continue;
       const work = (files: PoolFiles): Promise<void> => new MoveFiles(files).discard(record.volumeId);
-      await this.ports.pools
-        .onDisk(pool.name, MOVE_STEP_MS, work)
-        .catch((thrown: unknown) => this.ports.log.warn(toRsError(thrown).message));
+      await this.pools.onDisk(pool.name, MOVE_STEP_MS, work).catch((thrown: unknown) => this.ports.log.warn(toRsError(thrown).message));
     }
   }
 

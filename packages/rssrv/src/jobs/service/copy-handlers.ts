@@ -6,20 +6,13 @@ import { RsError } from '@rsio/common/lib/errors';
 import { checkNotCopied, checkSource, decideCopy } from '../copies/copy-rules.ts';
 import { formatOf } from '../copies/file-place.ts';
 import { nbdPlace } from '../copies/to-nbd.ts';
-import type { VolumeCopies } from '../copies/volume-copies.ts';
+import type { ToFile } from '../copies/to-file.ts';
 import type { CopyTarget, ImageFormat, JobRecord } from '../job-record.ts';
 import type { Asker } from '../../pools/asker.ts';
-import { type Catalogue, findVolume, type VolumeName, volumeText } from '../../pools/catalogue.ts';
-import type { Pools } from '../../pools/pools.ts';
+import { findVolume, type VolumeName, volumeText } from '../../pools/catalogue.ts';
+import type { PoolVerbs } from '../../pools/pool-verbs.ts';
 import { findSnapshot } from '../../snapshots/snapshot-rules.ts';
 import { type FoundSource, inPool, type InPool, isInPool, type NewJobs } from './new-jobs.ts';
-
-export interface CopyHandlersPorts {
-  readonly pools: Pools;
-  readonly newJobs: NewJobs;
-  readonly copies: Pick<VolumeCopies, 'checkFile'>;
-  catalogue(): Catalogue;
-}
 
 /** The volume or snapshot to copy. */
 export interface Wanted extends VolumeName {
@@ -33,23 +26,27 @@ export interface JobLimits {
 }
 
 export class CopyHandlers {
-  private readonly ports: CopyHandlersPorts;
+  private readonly verbs: PoolVerbs;
+  private readonly newJobs: NewJobs;
+  private readonly toFile: ToFile;
 
-  constructor(ports: CopyHandlersPorts) {
-    this.ports = ports;
+  constructor(verbs: PoolVerbs, newJobs: NewJobs, toFile: ToFile) {
+    this.verbs = verbs;
+    this.newJobs = newJobs;
+    this.toFile = toFile;
   }
 
   async copy(wanted: Wanted, to: VolumeName, toPool: string | null, { limitBytes, request }: JobLimits, asker: Asker): Promise<JobRecord> {
     asker.needs('manage', 'copy volumes');
-    await this.ports.pools.measure();
-    const catalogue = this.ports.catalogue();
+    await this.verbs.pools.measure();
+    const { catalogue } = this.verbs;
     const found = this.sourceOf(wanted, asker);
     const id = randomUUID();
     const { pool } = decideCopy(catalogue, found, found.record ?? found.manifest, { ...to, id, pool: toPool }, asker, 0);
     const isSame = ({ copy }: JobRecord): boolean =>
       copy !== undefined && isInPool(copy.target) && copy.target.name === to.name && copy.target.universe === to.universe;
-    checkNotCopied(this.ports.newJobs.list, isSame, `volume ${volumeText(to)}`);
-    return this.ports.newJobs.copy(found, { kind: 'volume', id, ...to }, inPool(pool, limitBytes, request), asker);
+    checkNotCopied(this.newJobs.list, isSame, `volume ${volumeText(to)}`);
+    return this.newJobs.copy(found, { kind: 'volume', id, ...to }, inPool(pool, limitBytes, request), asker);
   }
 
   /**
@@ -58,14 +55,14 @@ export class CopyHandlers {
    */
   async checkExport(wanted: Wanted, target: Exclude<CopyTarget, InPool>, asker: Asker): Promise<void> {
     this.exported(wanted, asker);
-    if (target.kind === 'file') await this.ports.copies.checkFile(target);
+    if (target.kind === 'file') await this.toFile.check(target);
   }
 
   async export(wanted: Wanted, target: Exclude<CopyTarget, InPool>, { limitBytes, request }: JobLimits, asker: Asker): Promise<JobRecord> {
     const found = this.exported(wanted, asker);
     const to = target.kind === 'file' ? target.path : target.uri;
-    checkNotCopied(this.ports.newJobs.list, (job) => job.kind === 'copy' && job.to === to, to);
-    return this.ports.newJobs.copy(found, target, { to, toId: '', limitBytes, request }, asker);
+    checkNotCopied(this.newJobs.list, (job) => job.kind === 'copy' && job.to === to, to);
+    return this.newJobs.copy(found, target, { to, toId: '', limitBytes, request }, asker);
   }
 
   private exported(wanted: Wanted, asker: Asker): FoundSource {
@@ -77,7 +74,7 @@ export class CopyHandlers {
 
   /** Returns the volume or snapshot to copy. Throws if the asker may not copy this volume. */
   private sourceOf({ name, universe, snapshot }: Wanted, asker: Asker): FoundSource {
-    const catalogue = this.ports.catalogue();
+    const { catalogue } = this.verbs;
     const found =
       snapshot === null
         ? findVolume(catalogue, { name, universe }, asker)

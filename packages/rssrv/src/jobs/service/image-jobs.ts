@@ -3,34 +3,19 @@
 
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { JobView } from '@rsio/common/control/server/views';
-import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import { checkNotCopied } from '../copies/copy-rules.ts';
 import { decideCopiedRefresh, decideCopiedRestore, decideImage, findPairs, findRestore, isInOtherPool } from '../images/image-rules.ts';
 import type { CopyTarget, JobRecord } from '../job-record.ts';
-import type { Jobs } from '../jobs.ts';
 import { type Asker, LOCAL_ASKER } from '../../pools/asker.ts';
-import { type Catalogue, type Found, type PoolState, type VolumeName, volumeText } from '../../pools/catalogue.ts';
+import { type Found, type PoolState, type VolumeName, volumeText } from '../../pools/catalogue.ts';
 import type { PoolVerbs } from '../../pools/pool-verbs.ts';
-import type { Pools } from '../../pools/pools.ts';
 import type { Changes } from '../../pools/requests/requests.ts';
 import type { FoundSnapshot } from '../../snapshots/snapshot-rules.ts';
 import type { SnapshotVerbs } from '../../snapshots/snapshot-verbs.ts';
 import type { Triggers } from '@rsio/common/triggers/triggers';
 import { inPool, isInPool, type NewJobs } from './new-jobs.ts';
-
-export interface ImageJobsPorts {
-  readonly clock: Clock;
-  readonly log: Pick<Log, 'warn'>;
-  readonly jobs: Jobs;
-  readonly newJobs: NewJobs;
-  readonly pools: Pools;
-  readonly verbs: Pick<PoolVerbs, 'checkUnheld'>;
-  readonly snapshots: Pick<SnapshotVerbs, 'snapshot' | 'remove'>;
-  readonly triggers: Pick<Triggers, 'around'>;
-  catalogue(): Catalogue;
-}
 
 /** An image to make. `pool` is the pool for the image; null for the pool of the volume. */
 export interface NewImage extends VolumeName {
@@ -48,20 +33,27 @@ interface ImageOrder {
 }
 
 export class ImageJobs {
-  private readonly ports: ImageJobsPorts;
+  private readonly newJobs: NewJobs;
+  private readonly verbs: PoolVerbs;
+  private readonly snapshots: SnapshotVerbs;
+  private readonly triggers: Pick<Triggers, 'around'>;
+  private readonly log: Pick<Log, 'warn'>;
 
-  constructor(ports: ImageJobsPorts) {
-    this.ports = ports;
+  constructor(newJobs: NewJobs, verbs: PoolVerbs, snapshots: SnapshotVerbs, triggers: Pick<Triggers, 'around'>, log: Pick<Log, 'warn'>) {
+    this.newJobs = newJobs;
+    this.verbs = verbs;
+    this.snapshots = snapshots;
+    this.triggers = triggers;
+    this.log = log;
   }
 
   /** Begins a job that makes an image in another pool. Returns null if the image would be in the volume's own pool. */
   async image(wanted: NewImage, asker: Asker, changes: Changes): Promise<JobView | null> {
     asker.needs('manage', 'make images');
-    await this.ports.pools.measure();
-    const { clock } = this.ports;
+    await this.verbs.pools.measure();
+    const { verbs } = this;
     const { name, universe, newUniverse, pool: into, limitBytes } = wanted;
-    const stamp = { id: randomUUID(), newId: randomUUID, request: null, nowMs: clock.wallMs() };
-    const { source, pool, manifest } = decideImage(this.ports.catalogue(), { name, universe }, newUniverse, into, asker, stamp);
+    const { source, pool, manifest } = decideImage(verbs.catalogue, { name, universe }, newUniverse, into, asker, verbs.stamp(null));
     if (pool.name === source.pool.name) return null;
     const target = { kind: 'image' as const, id: manifest.id, name, universe: newUniverse, refresh: manifest.image.refresh, isNew: true };
     const [job = null] = await this.beginImages([{ source, pool, target }], limitBytes, asker, changes);
@@ -79,8 +71,8 @@ export class ImageJobs {
     changes: Changes,
   ): Promise<readonly JobView[] | null> {
     asker.needs('manage', 'refresh images');
-    await this.ports.pools.measure();
-    const catalogue = this.ports.catalogue();
+    await this.verbs.pools.measure();
+    const { catalogue } = this.verbs;
     const pairs = findPairs(catalogue, wanted, asker);
     const others = pairs.filter(isInOtherPool);
     if (others.length === 0) return null;
@@ -98,7 +90,7 @@ export class ImageJobs {
       );
     const all = others.map(({ image: { pool, manifest }, source }) => {
       decideCopiedRefresh(catalogue, manifest, source, asker);
-      this.ports.verbs.checkUnheld({ pool, manifest });
+      this.verbs.checkUnheld({ pool, manifest });
       const { id, name, universe } = manifest;
       return { source, pool, target: { kind: 'image' as const, id, name, universe, refresh: randomUUID(), isNew: false } };
     });
@@ -108,26 +100,25 @@ export class ImageJobs {
   /** Begins a job that gives a volume the content of an image in another pool. Returns null if the image is in the pool of the volume. */
   async restore(wanted: VolumeName, universe: number, limitBytes: number | null, asker: Asker, changes: Changes): Promise<JobView | null> {
     asker.needs('manage', 'restore volumes');
-    await this.ports.pools.measure();
-    const pair = findRestore(this.ports.catalogue(), wanted, universe, asker);
+    await this.verbs.pools.measure();
+    const pair = findRestore(this.verbs.catalogue, wanted, universe, asker);
     if (!isInOtherPool(pair)) return null;
     const begin = (): Promise<JobRecord> => {
-      const catalogue = this.ports.catalogue();
+      const { catalogue } = this.verbs;
       const { image, source } = findRestore(catalogue, wanted, universe, asker);
-      const stamp = { id: randomUUID(), newId: randomUUID, request: null, nowMs: this.ports.clock.wallMs() };
-      decideCopiedRestore(catalogue, source.manifest, image, asker, stamp);
-      this.ports.verbs.checkUnheld(source);
+      decideCopiedRestore(catalogue, source.manifest, image, asker, this.verbs.stamp(null));
+      this.verbs.checkUnheld(source);
       const { id, name, universe: of } = source.manifest;
       const target = { kind: 'restore' as const, id, name, universe: of, keptId: randomUUID() };
-      return this.ports.newJobs.copy(image, target, inPool(source.pool, limitBytes), asker);
+      return this.newJobs.copy(image, target, inPool(source.pool, limitBytes), asker);
     };
     const job = await changes.run(begin, `volume ${volumeText(wanted)}, which begins to be restored`);
-    return this.ports.newJobs.view(job);
+    return this.newJobs.view(job);
   }
 
   /** Makes snapshots of the volumes at one moment, and jobs that copy these snapshots. */
   private async beginImages(all: readonly ImageOrder[], limitBytes: number | null, asker: Asker, changes: Changes): Promise<JobView[]> {
-    const { snapshots, triggers } = this.ports;
+    const { snapshots, triggers } = this;
     for (const { target } of all) this.checkFree(target);
     const snapshot = `image-${randomBytes(6).toString('hex')}`;
     const wanted = all.map(({ source: { manifest } }) => ({ name: manifest.name, universe: manifest.universe, snapshot }));
@@ -139,21 +130,21 @@ export class ImageJobs {
       await changes.run(async () => {
         for (const [index, { pool, target }] of all.entries()) {
           this.checkFree(target);
-          begun.push(await this.ports.newJobs.copy(made[index]!, target, inPool(pool, limitBytes), asker, true));
+          begun.push(await this.newJobs.copy(made[index]!, target, inPool(pool, limitBytes), asker, true));
         }
       }, `images, whose copies begin`);
     } catch (thrown) {
       // Cancel all jobs that have begun, because either all images must get the content of the moment, or none of them.
-      for (const { id } of begun) await this.ports.jobs.cancel(id).catch(() => undefined);
+      for (const { id } of begun) await this.newJobs.jobs.cancel(id).catch(() => undefined);
       for (const name of wanted.slice(begun.length))
         await changes
           .run(() => snapshots.remove(name, LOCAL_ASKER, null), what)
           .catch((failure: unknown) =>
-            this.ports.log.warn(`Snapshot ${name.snapshot} of volume ${name.name} stays: ${toRsError(failure).message}`),
+            this.log.warn(`Snapshot ${name.snapshot} of volume ${name.name} stays: ${toRsError(failure).message}`),
           );
       throw thrown;
     }
-    return begun.map((job) => this.ports.newJobs.view(job));
+    return begun.map((job) => this.newJobs.view(job));
   }
 
   /** Throws E_BUSY if another job makes this image. */
@@ -162,6 +153,6 @@ export class ImageJobs {
       copy !== undefined &&
       isInPool(copy.target) &&
       (copy.target.id === target.id || (copy.target.name === target.name && copy.target.universe === target.universe));
-    checkNotCopied(this.ports.newJobs.list, isSame, `volume ${volumeText(target)}`);
+    checkNotCopied(this.newJobs.list, isSame, `volume ${volumeText(target)}`);
   }
 }

@@ -10,7 +10,7 @@ import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import { checkNotCopied } from '../copies/copy-rules.ts';
-import { CopySources } from '../copies/copy-source.ts';
+import { CopySources, type Exclusive } from '../copies/copy-source.ts';
 import { type GuardedPlaces } from '../copies/file-place.ts';
 import { type Convert, Programs, type ProgramUser } from '../copies/program.ts';
 import { ToFile } from '../copies/to-file.ts';
@@ -26,17 +26,14 @@ import { type ChangedData, changedData } from '../moves/changed-data.ts';
 import { decideMove } from '../moves/move-rules.ts';
 import { punchHole } from '../moves/punch-hole.ts';
 import { VolumeMoves } from '../moves/volume-moves.ts';
-import { VolumeSwitch, type VolumeSwitchPorts } from '../moves/volume-switch.ts';
+import type { VolumeSwitch } from '../moves/volume-switch.ts';
 import type { Asker } from '../../pools/asker.ts';
-import { type ConfiguredVolume, findVolume, type VolumeName, volumeText } from '../../pools/catalogue.ts';
+import { findVolume, type VolumeName, volumeText } from '../../pools/catalogue.ts';
 import type { RangeCalls } from '../../pools/disk/data-file.ts';
 import type { PoolVerbs } from '../../pools/pool-verbs.ts';
-import type { Pools } from '../../pools/pools.ts';
 import { systemReflink } from '../../pools/snapshots/reflink.ts';
 import type { Changes } from '../../pools/requests/requests.ts';
-import type { Turn } from '../../pools/requests/turn.ts';
 import type { SnapshotVerbs } from '../../snapshots/snapshot-verbs.ts';
-import { PartMoves } from '../moves/part-kind.ts';
 import { decidePartMove } from '../moves/part-rules.ts';
 import { CopyHandlers, exportTarget, type JobLimits } from './copy-handlers.ts';
 import { importedFrom } from '../copies/import-source.ts';
@@ -50,17 +47,13 @@ export interface JobServicePorts {
   readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
   /** Path of the file with the jobs. */
   readonly file: string;
-  readonly pools: Pools;
   readonly verbs: PoolVerbs;
   readonly snapshots: SnapshotVerbs;
   readonly triggers: Pick<Triggers, 'around'>;
-  readonly volumeSwitch: VolumeSwitchPorts;
-  /** Returns the volumes that `[volume]` sections configure. */
-  configured(): readonly ConfiguredVolume[];
-  /** Executes a change of the server itself when no other change is in progress. */
-  exclusive<T>(change: (turn: Turn) => Promise<T>, what: string): Promise<T>;
+  readonly volumeSwitch: Pick<VolumeSwitch, 'run' | 'settle'>;
+  readonly exclusive: Exclusive;
   /** Returns the user of programs that jobs start; null if the programs run as the user of this process. */
-  programUser(): ProgramUser | null;
+  readonly programUser: () => ProgramUser | null;
   /** Returns the names of the volumes that are in no pool, and the paths of their files. */
   volumeFiles(): GuardedPlaces['volumes'];
   /** Called after each step of a copy to a file. */
@@ -72,7 +65,7 @@ export interface JobServicePorts {
   /** Calls that compare files and make holes. If missing, jobs use the calls of this machine. */
   readonly data?: CopyMeans;
   /** Returns an asker with its present rights: the client `node`, or an administrator on the server if `node` is null. */
-  askerOf(node: string | null): Asker;
+  readonly askerOf: (node: string | null) => Asker;
 }
 
 /** Calls that compare files and make holes. `changedData` is null if this machine cannot compare the extents of files. */
@@ -92,42 +85,33 @@ export class JobService {
   readonly images: ImageJobs;
 
   constructor(ports: JobServicePorts) {
-    const { clock, log, pools, verbs, snapshots, triggers } = ports;
+    const { clock, log, verbs, snapshots, triggers, exclusive, askerOf, reached, programUser: user } = ports;
+    const { pools } = verbs;
     this.ports = ports;
     const data = ports.data ?? systemMeans();
-    const exclusive: JobServicePorts['exclusive'] = (change, what) => ports.exclusive(change, what);
     this.moves = new VolumeMoves({
-      ...{ clock, log, pools, verbs, ...data, exclusive },
-      parts: new PartMoves(() => this.moves.catalogue),
-      volumeSwitch: new VolumeSwitch(ports.volumeSwitch),
-      configured: () => ports.configured(),
+      ...{ clock, log, verbs, ...data, exclusive },
+      volumeSwitch: ports.volumeSwitch,
       moving: () => new Set(this.jobs.list.filter(isOpen).flatMap(volumeIdsOf)),
     });
     const convert = ports.convert ?? new Programs(clock).convert;
-    const user = (): ProgramUser | null => ports.programUser();
     const guarded = (): GuardedPlaces => ({ pools: pools.states, volumes: ports.volumeFiles() });
-    const copying = {
-      ...{ clock, pools, verbs, ...data, exclusive },
-      catalogue: () => this.moves.catalogue,
-      askerOf: (node: string | null) => ports.askerOf(node),
-    };
-    this.copies = new VolumeCopies({
-      log,
-      sources: new CopySources({ log, snapshots, triggers, exclusive, pools: () => pools.states }),
-      toVolume: new ToVolume(copying),
-      toImage: new ToImage({ ...copying, log, snapshots }),
-      fromImage: new FromImage({ ...copying, snapshots }),
-      toFile: new ToFile({ ...{ clock, log, convert, user, guarded }, reached: (step) => ports.reached(step) }),
-      toNbd: new ToNbd({ clock, convert, user }),
+    const copying = { clock, verbs, ...data, exclusive, askerOf };
+    const toFile = new ToFile({ clock, log, convert, user, guarded, reached });
+    this.copies = new VolumeCopies(log, new CopySources(pools, snapshots, triggers, exclusive, log), {
+      volume: new ToVolume(copying),
+      image: new ToImage(copying, snapshots, log),
+      restore: new FromImage(copying, snapshots),
+      file: toFile,
+      nbd: new ToNbd(clock, convert, user),
     });
     this.imports = new VolumeImports({ ...copying, convert, user, guarded, ranges: ports.importRanges ?? systemReflink().ranges });
     const runs = { move: this.moves, copy: this.copies, import: this.imports };
     const run: JobsPorts['run'] = (job) => runs[job.record.kind].run(job);
     this.jobs = new Jobs({ clock, log, file: ports.file, run });
-    this.newJobs = new NewJobs({ clock, log, jobs: this.jobs });
-    const asked = { pools, newJobs: this.newJobs, catalogue: () => this.moves.catalogue };
-    this.copyHandlers = new CopyHandlers({ ...asked, copies: this.copies });
-    this.images = new ImageJobs({ ...asked, clock, log, jobs: this.jobs, verbs, snapshots, triggers });
+    this.newJobs = new NewJobs(this.jobs, clock, log);
+    this.copyHandlers = new CopyHandlers(verbs, this.newJobs, toFile);
+    this.images = new ImageJobs(this.newJobs, verbs, snapshots, triggers, log);
   }
 
   /** Starts the jobs. The pools must be open. */
@@ -216,7 +200,7 @@ export class JobService {
     { limitBytes, request }: JobLimits,
     asker: Asker,
   ): Promise<JobRecord> {
-    await this.ports.pools.measure();
+    await this.ports.verbs.pools.measure();
     const id = randomUUID();
     const pool = await this.imports.poolFor(wanted, seen, id, asker);
     const isSame = ({ import: other }: JobRecord): boolean => other?.name === wanted.name && other.universe === wanted.universe;
@@ -233,8 +217,8 @@ export class JobService {
     asker: Asker,
   ): Promise<JobRecord> {
     asker.needs('manage', 'move volumes');
-    await this.ports.pools.measure();
-    const { catalogue } = this.moves;
+    await this.ports.verbs.pools.measure();
+    const { catalogue } = this.ports.verbs;
     const found = findVolume(catalogue, volume, asker);
     if (from !== null && found.manifest.layout.kind !== 'simple') {
       const { source, target } = decidePartMove(catalogue, found, from, to, asker);

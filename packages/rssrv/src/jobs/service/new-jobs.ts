@@ -18,24 +18,22 @@ export type InPool = Extract<CopyTarget, { kind: 'volume' | 'image' | 'restore' 
 /** A volume, or one of its snapshots. */
 export type FoundSource = Found & Partial<Pick<FoundSnapshot, 'record'>>;
 
-export interface NewJobsPorts {
-  readonly clock: Clock;
-  readonly log: Pick<Log, 'info'>;
-  readonly jobs: Jobs;
-}
-
 /** Target of a job, the job's limit, and the stamp of the request that begins the job. */
 export type JobPlace = Pick<JobRecord, 'to' | 'toId' | 'limitBytes' | 'request'>;
 
 export class NewJobs {
-  private readonly ports: NewJobsPorts;
+  readonly jobs: Jobs;
+  private readonly clock: Clock;
+  private readonly log: Pick<Log, 'info'>;
 
-  constructor(ports: NewJobsPorts) {
-    this.ports = ports;
+  constructor(jobs: Jobs, clock: Clock, log: Pick<Log, 'info'>) {
+    this.jobs = jobs;
+    this.clock = clock;
+    this.log = log;
   }
 
   get list(): readonly JobRecord[] {
-    return this.ports.jobs.list;
+    return this.jobs.list;
   }
 
   /**
@@ -44,7 +42,7 @@ export class NewJobs {
    */
   begunBy(request: string | null): JobRecord | null {
     if (request === null) return null;
-    return this.ports.jobs.list.find((job) => isDoneBy(request, job.request ?? null)) ?? null;
+    return this.jobs.list.find((job) => isDoneBy(request, job.request ?? null)) ?? null;
   }
 
   /** Begins a copy. `isOwn` is true if the snapshot was made for this job. The job then removes the snapshot at its end. */
@@ -60,9 +58,9 @@ export class NewJobs {
   }
 
   private async add(record: JobRecord): Promise<JobRecord> {
-    const job = await this.ports.jobs.add(record);
+    const job = await this.jobs.add(record);
     const who = job.by === null ? 'an administrator on the server' : `client ${job.by}`;
-    this.ports.log.info(`Job ${job.id}, ${jobText(job)}, begins, by ${who}`, { volume: job.name, audit: true });
+    this.log.info(`Job ${job.id}, ${jobText(job)}, begins, by ${who}`, { volume: job.name, audit: true });
     return job;
   }
 
@@ -82,14 +80,14 @@ export class NewJobs {
       newName: imported !== undefined ? volumeText(imported) : target !== undefined && isInPool(target) ? volumeText(target) : null,
       target: target === undefined || isInPool(target) ? 'pool' : target.kind,
       afterRestart: imported === undefined && (target === undefined || isInPool(target)) ? 'goes on' : 'starts over',
-      bytesPerSecond: this.ports.jobs.bytesPerSecond(job.id),
+      bytesPerSecond: this.jobs.bytesPerSecond(job.id),
     };
   }
 
   private copyState(found: FoundSource, target: CopyTarget): CopyState {
     const taken = new Set(snapshotsOf(found).list.map(({ name }) => name));
     let own = '';
-    do own = `copy-${this.ports.jobs.nextId}-${randomBytes(4).toString('hex')}`;
+    do own = `copy-${this.jobs.nextId}-${randomBytes(4).toString('hex')}`;
     while (taken.has(own));
     const { record } = found;
     const source = record === undefined ? { snapshot: own, snapshotId: null } : { snapshot: record.name, snapshotId: record.id };
@@ -101,8 +99,8 @@ export class NewJobs {
     asker: Asker,
   ): Omit<JobRecord, 'kind' | 'to' | 'toId' | 'limitBytes'> {
     return {
-      ...{ id: this.ports.jobs.nextId, ...of },
-      ...{ by: asker.node, createdMs: this.ports.clock.wallMs(), endedMs: null, state: 'waiting', reason: null },
+      ...{ id: this.jobs.nextId, ...of },
+      ...{ by: asker.node, createdMs: this.clock.wallMs(), endedMs: null, state: 'waiting', reason: null },
       ...{ rounds: 0, doneBytes: 0, totalBytes: 0, move: null },
     };
   }

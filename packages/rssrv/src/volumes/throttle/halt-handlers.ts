@@ -12,14 +12,13 @@ import type { Asker } from '../../pools/asker.ts';
 import type { VolumeName } from '../../pools/catalogue.ts';
 import type { Halts } from './halts.ts';
 
-export interface HaltHandlersPorts {
-  readonly log: Pick<Log, 'info' | 'warn'>;
-  readonly halts: Halts;
-  /** Throws E_UNKNOWN_VOLUME if the server does not have the volume. */
-  readonly show: (volume: VolumeName) => Promise<{ readonly volume: ManagedVolumeView }>;
-}
-
-export function haltHandlers({ log, halts, show }: HaltHandlersPorts, asker: Asker): HandlersOf<typeof HALT_METHODS> {
+/** `show` throws E_UNKNOWN_VOLUME if the server does not have the volume. */
+export function haltHandlers(
+  log: Pick<Log, 'warn'>,
+  halts: Halts,
+  show: (volume: VolumeName) => Promise<{ readonly volume: ManagedVolumeView }>,
+  asker: Asker,
+): HandlersOf<typeof HALT_METHODS> {
   const { by } = asker;
   /** Returns the id and the name of the volume. */
   const found = async ({ name, universe }: VolumeName, what: string): Promise<{ readonly id: string; readonly text: string }> => {

@@ -2,26 +2,21 @@
 // explore, join and doctor share this file.
 
 import { randomBytes } from 'node:crypto';
-import { type DatagramSockets, udpSockets } from '@rsio/protocol/explorer/datagram-sockets';
-import { type ByteCounters, type MachineInterface, machineInterfaces, readCounters, systemFacts } from '@rsio/protocol/explorer/interfaces';
+import { udpSockets } from '@rsio/protocol/explorer/datagram-sockets';
+import { type ByteCounters, machineInterfaces, readCounters, systemFacts } from '@rsio/protocol/explorer/interfaces';
 import type { ProbePorts } from '@rsio/protocol/explorer/probe-report';
 import type { Clock } from '@rsio/common/lib/clock';
 import { tcpConnector } from '@rsio/protocol/link/tcp-transport';
 
-export interface MachinePorts {
-  readonly clock: Clock;
-  readonly sockets: DatagramSockets;
-  readonly random: ProbePorts['random'];
-  /** All addresses of the machine, in the system's order. */
-  readonly interfaces: readonly MachineInterface[];
-}
+export type ThisMachine = ReturnType<typeof thisMachine>;
 
-export function machinePorts(clock: Clock): MachinePorts {
+/** `interfaces`: all addresses of the machine, in the system's order. */
+export function thisMachine(clock: Clock) {
   return { clock, sockets: udpSockets, random: randomBytes, interfaces: machineInterfaces(systemFacts) };
 }
 
 /** `namespacekey` signs the discovery datagrams that test packet sizes. */
-export function probePorts({ clock, sockets, random, interfaces }: MachinePorts, namespacekey: string | null): ProbePorts {
+export function probePorts({ clock, sockets, random, interfaces }: ThisMachine, namespacekey: string | null): ProbePorts {
   return { connector: tcpConnector, clock, random, sockets, namespacekey, machine: interfaces, counters: allCounters };
 }
 
