@@ -50,7 +50,7 @@ import { ATTACH, DETACH } from './commands/attach.ts';
 import { BACKUP, RESTORE } from './commands/backups.ts';
 import { WATCH } from './commands/watch/watch.ts';
 import { DOCTOR } from './commands/doctor.ts';
-import { JOIN } from './join/join.ts';
+import { JOIN } from './commands/join.ts';
 
 /** Groups of commands, each with its heading, as `rsconfig --help` lists them. */
 export const GROUPS: readonly (readonly [heading: string, commands: readonly ConfigCommand[]])[] = [

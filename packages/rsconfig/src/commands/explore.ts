@@ -5,17 +5,14 @@
 
 import { PORT_DEFAULT } from '@rsio/common/config/schema/limits';
 import type { Exploration, FoundServer, Heard } from '@rsio/protocol/explorer/exploration';
-import { explore } from '@rsio/protocol/explorer/explorer';
-import type { Finding } from '@rsio/protocol/explorer/finding';
 import { DISCOVERY_WAIT_MS } from '@rsio/protocol/explorer/limits';
 import { printJson } from '@rsio/common/cli/command';
 import { type CommandContext, defineCommand } from '../cli/context.ts';
 import { exploringLocals, INTERFACE_OPTION, namedInterfaces, parsePort, resolveHost, shownLocals } from '../cli/hosts.ts';
 import { EXPLORATION_SHAPE } from '../cli/json-shapes.ts';
 import { givenKey, keyFileOption } from '../cli/key-input.ts';
-import { type MachinePorts, machinePorts } from '../cli/machine-ports.ts';
 import { alignColumns, toText } from '@rsio/common/cli/table';
-import { roundTrip } from '../output/format.ts';
+import { findingLine, roundTrip } from '../output/format.ts';
 
 export const EXPLORE = defineCommand({
   call: { by: 'words', words: 'explore' },
@@ -50,11 +47,13 @@ interface ExploreHereOptions {
 }
 
 /** Returns the exit code. */
-async function exploreHere(
-  context: CommandContext,
-  { hosts, port, addresses, namespacekey, json }: ExploreHereOptions,
-  ports: MachinePorts = machinePorts(context.clock),
-): Promise<number> {
+async function exploreHere(context: CommandContext, { hosts, port, addresses, namespacekey, json }: ExploreHereOptions): Promise<number> {
+  // Only this command, join and doctor load the explorer and the protocol below it.
+  const [{ explore }, { machinePorts }] = await Promise.all([
+    import('@rsio/protocol/explorer/explorer'),
+    import('../cli/machine-ports.ts'),
+  ]);
+  const ports = machinePorts(context.clock);
   const { clock, sockets, random } = ports;
   const interfaces = namedInterfaces(ports.interfaces, addresses);
   const targets = await Promise.all(hosts.map((host) => resolveHost(host, port, clock)));
@@ -80,10 +79,6 @@ const HEADINGS = ['NAMESPACE', '>ID', 'SERVER', '>ID', 'INTERFACE', 'ADDRESS', '
 export function formatExploration({ servers, findings }: Exploration): string {
   const rows = servers.flatMap(serverRows);
   return toText([...(rows.length === 0 ? [] : alignColumns(HEADINGS, rows)), ...findings.map(findingLine)]);
-}
-
-export function findingLine({ sentence, remedy, count }: Finding): string {
-  return `${sentence}${count > 1 ? ` (${count} times)` : ''}: ${remedy}`;
 }
 
 function serverRows({ namespace, namespaceid, server, serverid, interfaces, heard }: FoundServer): string[][] {

@@ -1,4 +1,4 @@
-// Implements `join`, which sets up a working client from the address of a server, a node name and its key. The command finds the servers,
+// Does the work of `join` (commands/join.ts), which sets up a working client from the address of a server, a node name and its key. The command finds the servers,
 // proves every path, adds sections to the file, starts or reloads rsiod, and shows the paths. Invariant: nothing is written before a server
 // has accepted the login, and every unused address is listed with the reason.
 
@@ -13,16 +13,14 @@ import { startDaemon } from '@rsio/common/control/start-daemon';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { NAMESPACEID_MAX } from '@rsio/common/lib/limits';
 import { parseName } from '@rsio/common/lib/units';
-import { WAIT_OPTION } from '@rsio/common/cli/command';
-import { type CommandContext, defineCommand, usageError } from '../cli/context.ts';
+import { type CommandContext, usageError } from '../cli/context.ts';
 import { reloadDaemon } from '../cli/config-edit.ts';
-import { INTERFACE_OPTION, namedInterfaces, resolveHost } from '../cli/hosts.ts';
-import { givenKey, keyFileOption, keyOption } from '../cli/key-input.ts';
+import { namedInterfaces, resolveHost } from '../cli/hosts.ts';
+import { givenKey } from '../cli/key-input.ts';
 import { type MachinePorts, machinePorts } from '../cli/machine-ports.ts';
 import { type Poll, waitUntil } from '../cli/waiting.ts';
-import { findingLine } from '../commands/explore.ts';
 import { toText } from '@rsio/common/cli/table';
-import { formatStatus } from '../output/format.ts';
+import { findingLine, formatStatus } from '../output/format.ts';
 import { statusWarnings } from '../output/warnings.ts';
 import { discover, type Discovery, type JoinTarget, notAccepted, notAcceptedSentence } from './discovery.ts';
 import { loginWith, tlsFor, unlike, withoutTls } from './encryption.ts';
@@ -32,61 +30,47 @@ import { type Trial, tryServers } from './trial.ts';
 const NEXT =
   'list the offered volumes with rsconfig -q, attach them with rsconfig -a, or create one with rsconfig volume create NAME --size 20g --attach';
 
-export const JOIN = defineCommand({
-  call: { by: 'words', words: 'join' },
-  synopsis: `join HOST[:PORT] --name N --key-file F|- [--id N]
-[--interface ADDRESS...] [--namespacekey-file F]
-[--serverkey-file F] [--tls] [--label L] [--no-start]`,
-  summary: 'makes this machine a client of the servers at HOST',
-  details: `Asks HOST for its namespace and interfaces, and logs in over every matching pair
-of interfaces. Writes the working pairs to rscltcfg, starts rsiod or makes a
-running rsiod reload rscltcfg, and shows the paths. For each address that cannot
-be used, shows the reason. Keeps the existing entries of rscltcfg. If rscltcfg
-already has the namespace, the command adds only the missing entries. If HOST
-does not answer because its rssrvcfg has explore = no, give the number of the
-namespace with --id. With --tls, or if a server demands it, all paths of the
-namespace are encrypted, and rscltcfg gets tls = on. With --wait, join waits
-longer for the new paths to come up in rsiod.`,
-  options: {
-    name: { kind: 'text', value: 'N', help: 'name of this machine, listed under [clients] on the servers' },
-    key: keyOption('key of this machine, listed under [clients] on the servers'),
-    'key-file': keyFileOption('key of this machine, listed under [clients] on the servers'),
-    id: { kind: 'text', value: 'N', help: 'number of the namespace' },
-    interface: INTERFACE_OPTION,
-    namespacekey: keyOption('key that signs exploration messages'),
-    'namespacekey-file': keyFileOption('key that signs exploration messages'),
-    serverkey: keyOption('key by which the server proves its identity'),
-    'serverkey-file': keyFileOption('key by which the server proves its identity'),
-    tls: { kind: 'flag', help: 'encrypt the paths, and use no server that does not encrypt' },
-    label: { kind: 'text', value: 'L', help: 'name of the namespace in rscltcfg' },
-    'no-start': { kind: 'flag', help: 'write rscltcfg, but do not start rsiod' },
-    wait: WAIT_OPTION,
-  },
-  operands: { min: 1, max: 1 },
-  run: async (context, options, [host = '']) => {
-    const stdin = ['key-file', 'namespacekey-file', 'serverkey-file'] as const;
-    if (stdin.filter((name) => options[name] === '-').length > 1) throw usageError('Several keys on stdin: give the others in files');
-    const { name, id, label } = options;
-    if (name === null) throw usageError('No --name: give the name of this machine on the servers');
-    const nodekey = await givenKey(context, 'key', options.key, options['key-file']);
-    if (nodekey === null) throw usageError('No key: give --key-file F, or - for stdin');
-    const namespacekey = await givenKey(context, 'namespacekey', options.namespacekey, options['namespacekey-file']);
-    const serverkey = await givenKey(context, 'serverkey', options.serverkey, options['serverkey-file']);
-    // The file is opened first, so that an unreadable file is reported before any server is asked.
-    const before = fileBefore(context.configFile);
-    const ports = machinePorts(context.clock);
-    const target: JoinTarget = {
-      host: await resolveHost(host, PORT_DEFAULT, context.clock),
-      interfaces: namedInterfaces(ports.interfaces, options.interface),
-      login: loginWith({ nodename: parseName(name, '--name'), nodekey, serverkey }, tlsFor(before, idOf(id), options.tls)),
-      namespacekey,
-      namespaceid: idOf(id),
-    };
-    const attempt = await tryToJoin(context, target, ports, (namespaceid) => tlsFor(before, namespaceid, options.tls));
-    const given = label === null ? null : parseName(label, '--label');
-    return takeIn(context, attempt, given, { noStart: options['no-start'], wait: options.wait });
-  },
-});
+/** The options of the command, as they are given. */
+export interface JoinOptions {
+  readonly name: string | null;
+  readonly key: string | null;
+  readonly 'key-file': string | null;
+  readonly id: string | null;
+  readonly interface: readonly string[];
+  readonly namespacekey: string | null;
+  readonly 'namespacekey-file': string | null;
+  readonly serverkey: string | null;
+  readonly 'serverkey-file': string | null;
+  readonly tls: boolean;
+  readonly label: string | null;
+  readonly 'no-start': boolean;
+  readonly wait: number | null;
+}
+
+/** Returns the exit code. `host`: HOST[:PORT]. */
+export async function join(context: CommandContext, options: JoinOptions, host: string): Promise<number> {
+  const stdin = ['key-file', 'namespacekey-file', 'serverkey-file'] as const;
+  if (stdin.filter((name) => options[name] === '-').length > 1) throw usageError('Several keys on stdin: give the others in files');
+  const { name, id, label } = options;
+  if (name === null) throw usageError('No --name: give the name of this machine on the servers');
+  const nodekey = await givenKey(context, 'key', options.key, options['key-file']);
+  if (nodekey === null) throw usageError('No key: give --key-file F, or - for stdin');
+  const namespacekey = await givenKey(context, 'namespacekey', options.namespacekey, options['namespacekey-file']);
+  const serverkey = await givenKey(context, 'serverkey', options.serverkey, options['serverkey-file']);
+  // The file is opened first, so that an unreadable file is reported before any server is asked.
+  const before = fileBefore(context.configFile);
+  const ports = machinePorts(context.clock);
+  const target: JoinTarget = {
+    host: await resolveHost(host, PORT_DEFAULT, context.clock),
+    interfaces: namedInterfaces(ports.interfaces, options.interface),
+    login: loginWith({ nodename: parseName(name, '--name'), nodekey, serverkey }, tlsFor(before, idOf(id), options.tls)),
+    namespacekey,
+    namespaceid: idOf(id),
+  };
+  const attempt = await tryToJoin(context, target, ports, (namespaceid) => tlsFor(before, namespaceid, options.tls));
+  const given = label === null ? null : parseName(label, '--label');
+  return takeIn(context, attempt, given, { noStart: options['no-start'], wait: options.wait });
+}
 
 /** Reads the current file. Returns null if the file has faults; planJoin reports these faults before the file is changed. */
 function fileBefore(file: string): RscltConfig | null {

@@ -22,6 +22,7 @@ import { toText } from '@rsio/common/cli/table';
 import { formatTime } from '@rsio/common/log/log-line';
 import { shownSize } from '@rsio/common/manage/server-tables';
 import { volumeLabel } from '@rsio/common/lib/volume-name';
+import type { Finding } from '@rsio/protocol/explorer/finding';
 
 // Forms of the output. TIME has the format of the log, 2010_09_14-15:02:32 (GMT). An unknown value is printed as `-`.
 //
@@ -230,4 +231,9 @@ function mirrorLines({ volume, replicas, waitsFor }: AttachedMirrorView): string
 
 function threeDigits(position: number): string {
   return String(position).padStart(3, '0');
+}
+
+/** A finding of an exploration, with its remedy. */
+export function findingLine({ sentence, remedy, count }: Finding): string {
+  return `${sentence}${count > 1 ? ` (${count} times)` : ''}: ${remedy}`;
 }

@@ -5,7 +5,7 @@ import type { ProbeReport } from '@rsio/protocol/explorer/probe-report';
 import { describe, expect, test } from 'vitest';
 import { doctorFacts, fileFacts, pathFacts, report, SAMPLE } from '../../testing/facts.ts';
 import { rep } from '../../testing/views.ts';
-import { diagnose } from '../../commands/doctor.ts';
+import { diagnose } from './checks.ts';
 import type { DoctorFacts } from '../gather/facts.ts';
 import { type Finding, formatFindings } from '../gather/finding.ts';
 

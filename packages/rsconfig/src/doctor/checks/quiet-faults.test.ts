@@ -4,7 +4,7 @@
 import { describe, expect, test } from 'vitest';
 import { card, doctorFacts, fileFacts, pathFacts, report, SAMPLE } from '../../testing/facts.ts';
 import { AT_MS } from '../../testing/views.ts';
-import { diagnose } from '../../commands/doctor.ts';
+import { diagnose } from './checks.ts';
 import type { DoctorFacts } from '../gather/facts.ts';
 import type { Finding } from '../gather/finding.ts';
 import { deadMounts } from '../gather/gather-daemon.ts';

@@ -4,7 +4,7 @@
 import { expect, test } from 'vitest';
 import { BACKUP_LATE_MS, CLOCKS_DIFFER_MS } from '../../limits.ts';
 import { doctorFacts } from '../../testing/facts.ts';
-import { diagnose } from '../../commands/doctor.ts';
+import { diagnose } from './checks.ts';
 import type { DoctorFacts } from '../gather/facts.ts';
 
 function said(changes: Partial<DoctorFacts>): string[] {
