@@ -3,7 +3,6 @@
 
 const { existsSync } = require('node:fs');
 const path = require('node:path');
-const { pathToFileURL } = require('node:url');
 
 exports.launch = function launch(program, target) {
   const file = path.resolve(__dirname, '../packages', target);
@@ -11,15 +10,10 @@ exports.launch = function launch(program, target) {
     console.error(`${program}: The programs are not built: run npm run build in ${path.resolve(__dirname, '..')} [E_NOT_BUILT]`);
     process.exit(1);
   }
-  const failed = (error) => {
-    console.error(`${program}: ${error.stack}`);
-    process.exit(1);
-  };
-  // Bundles are CommonJS, which is loaded faster; crsio runs from its modules.
-  if (!target.includes('/program/')) return void import(pathToFileURL(file).href).catch(failed);
   try {
     require(file);
   } catch (error) {
-    failed(error);
+    console.error(`${program}: ${error.stack}`);
+    process.exit(1);
   }
 };

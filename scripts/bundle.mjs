@@ -1,25 +1,27 @@
 // Bundles the compiled modules of each program into one file, which the launchers in bin/ run. Without bundling, most calls of rsconfig
 // would spend more time on loading a hundred modules than on their work, and each server process would keep all modules in memory (ADR
 // 0016). A hunt of the simulator's zoo and the commands for tests are bundled for the same reason. prepare.mjs compiles and decides when to
-// run this; crsio is not bundled, because its terminal library loads parts by name at run time. Invariant: a program's file is replaced as
-// a whole, so that a process that starts during the replacement runs the old or the new file.
+// run this. Invariant: a program's file is replaced as a whole, so that a process that starts during the replacement runs the old or the
+// new file.
 
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build, buildSync } from 'esbuild';
-import { bundleFile, COMMANDS, FAULTY_SERVER, HUNT, PROGRAMS, programFile, ROOT } from './prepare.mjs';
-import { startFiles } from './start-files.mjs';
+import { build } from 'esbuild';
+import { builtinsOnUse, terminalDescriptions, terminalLibrary } from './bundle-plugins.mjs';
+import { COMMANDS, FAULTY_SERVER, HUNT, PROGRAMS, programFile, ROOT } from './prepare.mjs';
+import { COMPILER, startFiles } from './start-files.mjs';
 
 /**
  * The bundles are CommonJS, because Node loads CommonJS faster, and V8 can compile a script in advance. In a bundle, every module has the
- * location of the bundle.
+ * location of the bundle. The library of message bodies does not look for its native part, which packages lack and which messages do not need.
  */
 const COMMON_JS = {
   format: 'cjs',
   banner: { js: "const moduleUrl = require('node:url').pathToFileURL(__filename).href;" },
-  define: { 'import.meta.url': 'moduleUrl' },
+  define: { 'import.meta.url': 'moduleUrl', 'process.env.MSGPACKR_NATIVE_ACCELERATION_DISABLED': '"true"' },
+  plugins: [builtinsOnUse],
 };
 /** CommonJS libraries call `require`, which an ES module does not have. */
 const BANNER = "import { createRequire as requireFrom } from 'node:module';\nconst require = requireFrom(import.meta.url);";
@@ -44,13 +46,13 @@ export function joined(name, from) {
     outdir: dirname(programFile(name, entries[0])),
     entryNames: '[name].bundle',
     conditions: from === 'src' ? ['@rsio/source'] : [],
+    plugins: [builtinsOnUse, terminalLibrary],
   });
 }
 
-const BUNDLE = { bundle: true, platform: 'node', target: 'node20', write: false };
-
-function bundled(options) {
-  return buildSync({ ...BUNDLE, ...options }).outputFiles;
+async function bundled(options) {
+  const { outputFiles } = await build({ bundle: true, platform: 'node', target: 'node20', write: false, logLevel: 'error', ...options });
+  return outputFiles;
 }
 
 /** Modules of rssrv that the server for tests replaces by modules of test/support/faulty-server. */
@@ -82,12 +84,13 @@ const replacing = {
 async function writeFaultyServer() {
   const [from, to] = [join(ROOT, 'packages/rssrv'), join(FAULTY_SERVER, 'packages/rssrv')];
   const entries = ['main', 'worker'];
-  const { outputFiles } = await build({
-    ...{ ...BUNDLE, ...COMMON_JS, plugins: [replacing] },
+  const files = await bundled({
+    ...COMMON_JS,
+    plugins: [replacing, builtinsOnUse],
     entryPoints: entries.map((entry) => join(from, `dist/${entry}.js`)),
     ...{ outdir: join(to, 'dist/program'), entryNames: '[name].bundle' },
   });
-  for (const { path, contents } of outputFiles) write(path, contents);
+  for (const { path, contents } of files) write(path, contents);
   for (const [file, content] of Object.entries(startFiles('rssrv'))) write(join(to, 'dist/program', file), content);
   for (const part of ['package.json', 'helpers']) cpSync(join(from, part), join(to, part), { recursive: true });
   const libraries = join(to, 'node_modules');
@@ -98,14 +101,17 @@ async function writeFaultyServer() {
 }
 
 async function writeAll() {
-  const hunt = bundled({ format: 'esm', banner: { js: BANNER }, entryPoints: [HUNT.module], outfile: HUNT.bundle });
-  const commands = bundled({ ...COMMON_JS, stdin: { contents: COMMANDS_SOURCE, resolveDir: ROOT }, outfile: COMMANDS });
-  const programs = Object.keys(PROGRAMS).flatMap((name) => joined(name, 'dist'));
-  for (const { path, contents } of [...hunt, ...commands, ...programs]) write(path, contents);
+  const hunt = await bundled({ format: 'esm', banner: { js: BANNER }, entryPoints: [HUNT.module], outfile: HUNT.bundle });
+  const commands = await bundled({ ...COMMON_JS, stdin: { contents: COMMANDS_SOURCE, resolveDir: ROOT }, outfile: COMMANDS });
+  const programs = await Promise.all(Object.keys(PROGRAMS).map((name) => joined(name, 'dist')));
+  for (const { path, contents } of [...hunt, ...commands, ...programs.flat()]) write(path, contents);
+  for (const [name, content] of Object.entries(terminalDescriptions())) write(join(ROOT, 'packages/crsio/dist/usr', name), content);
   for (const name of Object.keys(PROGRAMS)) {
-    compileAll(name);
-    // These files are written last, because prepare.mjs compares their times with those of the sources.
-    for (const [file, content] of Object.entries(startFiles(name))) write(join(ROOT, 'packages', name, 'dist/program', file), content);
+    const folder = join(ROOT, 'packages', name, 'dist/program');
+    for (const [file, content] of Object.entries(startFiles(name))) write(join(folder, file), content);
+    // The compiled code is written last, because prepare.mjs compares its time with those of the sources.
+    const { status, stderr } = spawnSync(process.execPath, [join(folder, COMPILER)], { encoding: 'utf8' });
+    if (status !== 0) throw new Error(stderr);
   }
   await writeFaultyServer();
   writeVersion(join(ROOT, 'test/dist'));
@@ -115,17 +121,6 @@ function write(path, contents) {
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(`${path}.new`, contents);
   renameSync(`${path}.new`, path);
-}
-
-/**
- * Compiles the bundles of a package. Each program runs once with --version, except `worker`, because a server process cannot run by itself.
- */
-function compileAll(name) {
-  for (const entry of PROGRAMS[name]) {
-    const args = [join(ROOT, 'scripts/compile-program.cjs'), bundleFile(name, entry), ...(entry === 'worker' ? [] : ['--version'])];
-    const { status, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
-    if (status !== 0) throw new Error(`${name} ${entry} could not be compiled: ${stderr}`);
-  }
 }
 
 /**

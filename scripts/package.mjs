@@ -37,7 +37,7 @@ try {
   const debs = {};
   for (const [name, product] of Object.entries(PRODUCTS)) {
     const tree = join(work, name);
-    const libraries = await stage(name, product, release.version, tree);
+    const libraries = stage(name, product, release.version, tree);
     cpSync(tree, all, { recursive: true, errorOnExist: true, force: false });
     debs[name] = packDeb(name, product, release, libraries, tree, out);
     console.log(relative(process.cwd(), debs[name]));

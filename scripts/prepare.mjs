@@ -33,6 +33,7 @@ export const PROGRAMS = {
   rsiod: ['main', 'logcat'],
   rsconfig: ['main'],
   rsadm: ['main'],
+  crsio: ['main'],
   rsweb: ['main'],
 };
 

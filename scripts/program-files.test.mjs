@@ -35,8 +35,8 @@ function placedFiles({ path, text }) {
   return names.filter((name) => !name.endsWith('.ts')).map((name) => fileURLToPath(new URL(name, pathToFileURL(path))));
 }
 
-test.each(Object.keys(PROGRAMS))('the built programs of %s find every file that they look for by their own place', (name) => {
-  for (const file of joined(name, 'src')) {
+test.each(Object.keys(PROGRAMS))('the built programs of %s find every file that they look for by their own place', async (name) => {
+  for (const file of await joined(name, 'src')) {
     const left = file.text.replaceAll(PLACED, '').replaceAll(BY_NAME, '');
     expect(
       left.match(/.*(moduleUrl|import\.meta\.(dirname|filename)|import_meta).*/g),
@@ -47,9 +47,9 @@ test.each(Object.keys(PROGRAMS))('the built programs of %s find every file that 
   }
 });
 
-test.each(['rssrv', 'rsiod'])('each helper of %s is one that its built programs ask for', (name) => {
+test.each(['rssrv', 'rsiod'])('each helper of %s is one that its built programs ask for', async (name) => {
   const folder = join(ROOT, 'packages', name, 'helpers');
-  const asked = new Set(joined(name, 'src').flatMap(placedFiles));
+  const asked = new Set((await joined(name, 'src')).flatMap(placedFiles));
   const helpers = readdirSync(folder).map((file) => join(folder, file));
   expect(helpers.length).toBeGreaterThan(1);
   expect(helpers.filter((file) => !asked.has(file)).map((file) => basename(file))).toEqual([]);

@@ -1,20 +1,21 @@
-// Loads a bundled program. scripts/bundle.mjs puts a copy of this file beside the bundles, and packages contain it. Compiling a bundle
-// takes a fifth of the time of a command, so in a checkout, the build keeps the code that V8 has compiled, in a file beside the bundle.
-// Invariant: compiled code is used only for the text from which it was compiled. V8 itself compares versions, flags and the length of the
-// text, but not the text.
+// Loads a bundled program. scripts/start-files.mjs puts a copy of this file beside the bundles. Compiling a bundle takes a quarter of the
+// time of a command, so the code that V8 has compiled is kept in a file beside the bundle (program-compiler.cjs).
+// Invariant: compiled code is used only by the Node that compiled it, for the text from which it was compiled, and only if it is unchanged.
+// Any other file is ignored, and the program starts as if there were none. V8 alone would not compare the text, and would run damaged code.
 
 const { createHash } = require('node:crypto');
-const { existsSync, readFileSync } = require('node:fs');
+const { readFileSync } = require('node:fs');
 const { createRequire } = require('node:module');
 const path = require('node:path');
 const { Script, constants } = require('node:vm');
 
-const HASH_BYTES = 32;
+const SEAL_BYTES = 32;
 
-/** Path of the file with the compiled code of a bundle. The file contains the hash of the bundle's text, then the code. */
+/** Path of the file with the compiled code of a bundle. */
 exports.codeFile = (bundle) => bundle.replace(/\.js$/, '.code');
 
-exports.hashOf = (text) => createHash('sha256').update(text).digest();
+/** Returns the content of that file: a seal over all that must fit, then the code. */
+exports.sealed = (text, code) => Buffer.concat([sealOf(text, code), code]);
 
 /** Compiles a bundle, or takes the code that was compiled before. */
 exports.compile = (bundle) => {
@@ -32,7 +33,17 @@ exports.run = (bundle, script = exports.compile(bundle)) => {
 };
 
 function compiledBefore(file, text) {
-  if (!existsSync(file)) return undefined;
-  const code = readFileSync(file);
-  return code.subarray(0, HASH_BYTES).equals(exports.hashOf(text)) ? code.subarray(HASH_BYTES) : undefined;
+  let content;
+  try {
+    content = readFileSync(file);
+  } catch {
+    // Without the file, the program starts more slowly. An error here must not prevent the start.
+    return undefined;
+  }
+  const code = content.subarray(SEAL_BYTES);
+  return content.subarray(0, SEAL_BYTES).equals(sealOf(text, code)) ? code : undefined;
+}
+
+function sealOf(text, code) {
+  return createHash('sha256').update(`${process.version} ${process.arch} ${text.length}\n`).update(text).update(code).digest();
 }

@@ -1,34 +1,47 @@
-// Tests the loader of bundled programs: compiled code is used only for the text from which it was compiled. V8 alone would accept it for
-// another text of the same length.
+// Tests the loader of bundled programs and the compiler beside it: compiled code is used only by its Node, for its text, and unchanged. V8
+// alone would accept it for another text of the same length. Invariant: no file with compiled code can keep a program from starting.
 
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { ROOT } from './prepare.mjs';
-import { codeFile, compile, hashOf } from './program-loader.cjs';
+import { codeFile, compile, sealed } from './program-loader.cjs';
 
 const LOADER = join(ROOT, 'scripts/program-loader.cjs');
+const COMPILER = join(ROOT, 'scripts/program-compiler.cjs');
+const SEAL_BYTES = 32;
 
-function compiled(text) {
+function newFolder() {
   const folder = mkdtempSync(join(tmpdir(), 'rsio-loader-'));
   onTestFinished(() => rmSync(folder, { recursive: true }));
-  const bundle = join(folder, 'x.bundle.js');
+  return folder;
+}
+
+function compiled(text) {
+  const bundle = join(newFolder(), 'x.bundle.js');
   writeFileSync(bundle, text);
-  const { status, stderr } = spawnSync(process.execPath, [join(ROOT, 'scripts/compile-program.cjs'), bundle, '--version']);
+  const { status, stderr } = spawnSync(process.execPath, [COMPILER, bundle, '--version']);
   expect({ status, stderr: String(stderr) }).toEqual({ status: 0, stderr: '' });
   return bundle;
 }
 
-function run(bundle) {
-  const code = `require(${JSON.stringify(LOADER)}).run(${JSON.stringify(bundle)})`;
+/** Runs a bundle after `first`, a statement. Returns what it prints. */
+function run(bundle, first = '') {
+  const code = `${first}; require(${JSON.stringify(LOADER)}).run(${JSON.stringify(bundle)})`;
   return spawnSync(process.execPath, ['-e', code], { encoding: 'utf8' }).stdout;
+}
+
+/** Says whether this Node uses the compiled code: false: V8 has rejected it; undefined: it was not given to V8. */
+function isUsed(bundle) {
+  const { cachedDataRejected } = compile(bundle);
+  return cachedDataRejected === undefined ? undefined : !cachedDataRejected;
 }
 
 test('compiled code is used again for its text', () => {
   const bundle = compiled('globalThis.x = () => require("node:path").basename(__filename); console.log(x());');
-  expect(compile(bundle).cachedDataRejected).toBe(false);
+  expect(isUsed(bundle)).toBe(true);
   expect(run(bundle)).toBe('x.bundle.js\n');
 });
 
@@ -36,17 +49,55 @@ test('another text of the same length is compiled', () => {
   const bundle = compiled('console.log("one");');
   writeFileSync(bundle, 'console.log("two");');
   expect(run(bundle)).toBe('two\n');
-  // Shows that the hash matters: with the hash of the other text, V8 runs the code of the first text.
-  const code = readFileSync(codeFile(bundle));
-  hashOf(readFileSync(bundle)).copy(code);
-  writeFileSync(codeFile(bundle), code);
+  // Shows that the seal matters: with a seal over the other text, V8 runs the code of the first text.
+  const code = readFileSync(codeFile(bundle)).subarray(SEAL_BYTES);
+  writeFileSync(codeFile(bundle), sealed(readFileSync(bundle), code));
   expect(run(bundle)).toBe('one\n');
 });
 
-test('without compiled code, and with one that is broken, the text is compiled', () => {
+test('code of another Node is not given to V8', () => {
   const bundle = compiled('console.log("one");');
-  writeFileSync(codeFile(bundle), 'broken');
+  const say = `const { Script } = require('node:vm'); require('node:vm').Script = class extends Script {
+    constructor(text, options) { super(text, options); console.log(options.cachedData !== undefined); }
+  }`;
+  expect(run(bundle, say)).toBe('true\none\n');
+  expect(run(bundle, `${say}; Object.defineProperty(process, 'version', { value: 'v20.19.0' })`)).toBe('false\none\n');
+  expect(run(bundle, `${say}; Object.defineProperty(process, 'arch', { value: 'other' })`)).toBe('false\none\n');
+});
+
+test.each([
+  ['damaged', (content) => content.fill(0, content.length / 2, content.length / 2 + 64)],
+  ['cut off', (content) => content.subarray(0, content.length - 64)],
+  ['empty', () => Buffer.alloc(0)],
+  ['something else', () => Buffer.from('broken')],
+])('compiled code that is %s is ignored', (_what, change) => {
+  const bundle = compiled('console.log((() => "one")());');
+  writeFileSync(codeFile(bundle), change(readFileSync(codeFile(bundle))));
+  expect(isUsed(bundle)).toBe(undefined);
   expect(run(bundle)).toBe('one\n');
+});
+
+test('a program starts without compiled code, and with a file that cannot be read', () => {
+  const bundle = compiled('console.log("one");');
   rmSync(codeFile(bundle));
   expect(run(bundle)).toBe('one\n');
+  mkdirSync(codeFile(bundle));
+  expect(run(bundle)).toBe('one\n');
+});
+
+test('the compiler compiles all bundles beside it, runs no server process, and names a bundle that fails', () => {
+  const folder = newFolder();
+  for (const file of [LOADER, COMPILER]) cpSync(file, join(folder, file.split('/').at(-1)));
+  writeFileSync(join(folder, 'main.bundle.js'), 'console.log("main");');
+  writeFileSync(join(folder, 'worker.bundle.js'), 'throw new Error("A server process has started");');
+  const compileAll = () => spawnSync('sh', ['-c', 'umask 077; "$@"', 'sh', process.execPath, join(folder, 'program-compiler.cjs')]);
+  expect(compileAll()).toMatchObject({ status: 0, stderr: Buffer.alloc(0) });
+  for (const name of ['main', 'worker']) {
+    const file = join(folder, `${name}.bundle.code`);
+    expect({ used: isUsed(join(folder, `${name}.bundle.js`)), mode: statSync(file).mode & 0o777 }).toEqual({ used: true, mode: 0o644 });
+  }
+  writeFileSync(join(folder, 'broken.bundle.js'), 'process.exit(3);');
+  const { status, stderr } = compileAll();
+  expect(status).toBe(1);
+  expect(String(stderr)).toMatch(/broken\.bundle\.js could not be compiled in advance, and starts more slowly/);
 });

@@ -1,16 +1,20 @@
-// The files beside the bundles of a package, which start each of them through program-loader.cjs. bundle.mjs writes them in a checkout, and
-// stage.mjs into packages, where the bundles have no compiled code.
+// The files beside the bundles of a package, which start each of them and compile them in advance. bundle.mjs writes them in a checkout,
+// and stage.mjs into packages. Only a checkout has compiled code at once: in packages, the maintainer scripts make it, by the Node of the
+// target.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PROGRAMS, ROOT } from './prepare.mjs';
 
+/** The program that compiles the bundles beside it. */
+export const COMPILER = 'program-compiler.cjs';
+
 /** Returns the content of each file by its name. `name`: name of the package. */
 export function startFiles(name) {
-  const starters = PROGRAMS[name].map((entry) => [`${entry}.js`, `require('./loader.js').run(\`\${__dirname}/${entry}.bundle.js\`);\n`]);
-  return {
-    'package.json': '{ "type": "commonjs" }\n',
-    'loader.js': readFileSync(join(ROOT, 'scripts/program-loader.cjs')),
-    ...Object.fromEntries(starters),
-  };
+  const starters = PROGRAMS[name].map((entry) => [
+    `${entry}.js`,
+    `require('./program-loader.cjs').run(\`\${__dirname}/${entry}.bundle.js\`);\n`,
+  ]);
+  const copies = ['program-loader.cjs', COMPILER].map((file) => [file, readFileSync(join(ROOT, 'scripts', file))]);
+  return { 'package.json': '{ "type": "commonjs" }\n', ...Object.fromEntries([...copies, ...starters]) };
 }

@@ -8,7 +8,6 @@ import { execFileSync } from 'node:child_process';
 import { gzipSync } from 'node:zlib';
 import { startFiles } from '../start-files.mjs';
 import { bundleFile, MANUAL, PROGRAMS, ROOT } from '../prepare.mjs';
-import { bundledTerminalProgram, TERMINAL_PROGRAM } from './terminal-program.mjs';
 import { librariesIn } from './copyright.mjs';
 import { LIBRARY } from './contents.mjs';
 
@@ -20,7 +19,7 @@ const FFI_BY_NAME = /\(moduleUrl\)\("koffi"\)/g;
 const FFI_BY_PLACE = '(moduleUrl)("../../ffi/koffi/index.cjs")';
 
 /** Returns the names of the libraries that the programs contain. */
-export async function stage(name, product, version, folder) {
+export function stage(name, product, version, folder) {
   rmSync(folder, { recursive: true, force: true });
   const put = (place, content, mode = FILE) => {
     const file = join(folder, place);
@@ -30,7 +29,7 @@ export async function stage(name, product, version, folder) {
   };
   const putFile = (source, place, mode = FILE) => put(place, readFileSync(join(ROOT, source)), mode);
   const libraries = [];
-  for (const one of product.packages) libraries.push(...(await stageProgram(one, version, put)));
+  for (const one of product.packages) libraries.push(...stageProgram(one, version, put));
   for (const [launcher, [one, entry]] of Object.entries(product.programs))
     put(`usr/sbin/${launcher}`, launcherText(launcher, one, entry), PROGRAM);
   for (const page of product.pages) {
@@ -64,26 +63,16 @@ function launcherText(launcher, name, entry) {
   const threads = launcher === 'rssrv' ? MAIN_THREADS : '';
   return `#!/usr/bin/node
 // Runs ${launcher}.
-${threads}const { join } = require('node:path');
-const { pathToFileURL } = require('node:url');
-import(pathToFileURL(join(__dirname, '../lib/rsio/${name}/dist/program/${entry}.js')).href).catch((error) => {
-  console.error(\`${launcher}: \${error.stack}\`);
-  process.exit(1);
-});
+${threads}require('../lib/rsio/${name}/dist/program/${entry}.js');
 `;
 }
 
-async function stageProgram(name, version, put) {
+function stageProgram(name, version, put) {
   const place = `${LIBRARY}/${name}`;
   put(
     `${place}/package.json`,
     `${JSON.stringify({ name: `@rsio/${name}`, version, license: 'Apache-2.0', private: true, type: 'module' })}\n`,
   );
-  if (name === TERMINAL_PROGRAM) {
-    const files = await bundledTerminalProgram();
-    for (const [file, content] of Object.entries(files)) put(`${place}/${file}`, content);
-    return librariesIn(Buffer.from(files['dist/program/main.js']).toString());
-  }
   const libraries = [];
   for (const entry of PROGRAMS[name]) {
     const text = readFileSync(bundleFile(name, entry), 'utf8').replaceAll(FFI_BY_NAME, FFI_BY_PLACE);
@@ -91,8 +80,11 @@ async function stageProgram(name, version, put) {
     libraries.push(...librariesIn(text));
   }
   for (const [file, content] of Object.entries(startFiles(name))) put(`${place}/dist/program/${file}`, content);
-  const helpers = join(ROOT, 'packages', name, 'helpers');
-  for (const file of listOf(helpers)) put(`${place}/helpers/${file}`, readFileSync(join(helpers, file)));
+  // helpers: programs that the daemons run; dist/usr: terminal descriptions of crsio.
+  for (const part of ['helpers', 'dist/usr']) {
+    const from = join(ROOT, 'packages', name, part);
+    for (const file of listOf(from)) put(`${place}/${part}/${file}`, readFileSync(join(from, file)));
+  }
   return libraries;
 }
 
