@@ -1,7 +1,7 @@
 // A fresh clone has no node_modules. Tests that the scripts of package.json load only their own modules and those of Node before the
 // installation. Also tests that the packages contain what each kind of machine needs.
 
-import { existsSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { PRODUCTS } from './packages/contents.mjs';
@@ -46,5 +46,7 @@ test.each(['rsio-server', 'rsio-web'])('a purge of %s removes the user that its 
   const text = (script) => readFileSync(join(ROOT, 'packaging/deb', name, script), 'utf8');
   const [, user] = /adduser --system .* (\S+)$/m.exec(text('postinst'));
   expect(text('postrm')).toContain(`deluser --quiet --system ${user} `);
-  expect(existsSync(join(ROOT, 'packaging/deb/rsio-common'))).toBe(false);
+  // Another package must not remove that user, or files that it owns.
+  for (const script of readdirSync(join(ROOT, 'packaging/deb/rsio-common')))
+    expect(readFileSync(join(ROOT, 'packaging/deb/rsio-common', script), 'utf8')).not.toMatch(/user|etc|var/);
 });

@@ -12,6 +12,8 @@ import { copyrightOf } from './copyright.mjs';
 
 const MAINTAINER = 'The RSIO authors <maintainers@rsio.example.org>';
 const SCRIPTS = ['postinst', 'prerm', 'postrm'];
+/** An update of Node makes dpkg call `postinst triggered`, which compiles the programs again. */
+const TRIGGERS = 'interest-noawait /usr/bin/node\n';
 const WIDTH = 2;
 
 /** Returns the file of the package. `release`: { version, epoch (seconds), architecture }. `libraries`: the names that stage() returned. */
@@ -54,7 +56,9 @@ export function packDeb(name, product, release, libraries, tree, folder) {
   const settings = files.filter((file) => file.startsWith('etc/'));
   if (settings.length > 0) write('DEBIAN/conffiles', settings.map((file) => `/${file}\n`).join(''));
   const scripts = join(ROOT, 'packaging/deb', name);
-  if (existsSync(scripts)) for (const script of SCRIPTS) write(`DEBIAN/${script}`, readFileSync(join(scripts, script)), 0o755);
+  for (const script of SCRIPTS.filter((one) => existsSync(join(scripts, one))))
+    write(`DEBIAN/${script}`, readFileSync(join(scripts, script)), 0o755);
+  write('DEBIAN/triggers', TRIGGERS);
   const file = join(folder, `${name}_${version}_${fields.Architecture}.deb`);
   execFileSync('dpkg-deb', ['--root-owner-group', '-Zxz', '--build', tree, file], {
     env: { ...process.env, SOURCE_DATE_EPOCH: String(epoch) },

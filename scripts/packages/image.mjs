@@ -66,8 +66,9 @@ export function packImage(name, release, debs, work, folder) {
   const tree = join(work, `${name}.tar`);
   const files = debs.map((deb) => `"${deb}"`).join(' ');
   const install = `mkdir "$1/var/tmp/debs" && cp ${files} "$1/var/tmp/debs" && chroot "$1" sh -c "dpkg -i /var/tmp/debs/*" && rm -r "$1/var/tmp/debs"`;
+  // Compiled code differs at each compilation, and a container starts its program once.
   const left =
-    '/usr/share/doc/[!r]* /usr/share/locale /var/log/*.log /var/log/apt /var/lib/apt/lists/*_* /var/cache/apt/*.bin /tmp/* /var/tmp/*';
+    '/usr/lib/rsio/*/dist/program/*.code /usr/share/doc/[!r]* /usr/share/locale /var/log/*.log /var/log/apt /var/lib/apt/lists/*_* /var/cache/apt/*.bin /tmp/* /var/tmp/*';
   const tidy = `cd "$1" && rm -rf ${left.replaceAll(' /', ' ./').replace(/^/, '.')}`;
   // Removes setuid and setgid bits: programs in a container already run as its root, and no other user needs more rights.
   const plain = 'find "$1" -xdev -type f -perm /6000 -exec chmod ug-s {} +';

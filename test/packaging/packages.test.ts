@@ -103,6 +103,29 @@ it('no program asks for a library that would be looked for on the target', () =>
   }
 });
 
+it('programs are compiled at the installation and after an update of Node, and no compiled code is left by a removal', async () => {
+  for (const name of built.filter((one) => one.endsWith('.deb'))) {
+    const control = path.join(folder, `control of ${name}`);
+    await runWell('dpkg-deb', ['-e', path.join(folder, 'first', name), control]);
+    const [triggers = '', postinst = '', prerm = ''] = ['triggers', 'postinst', 'prerm'].map((file) =>
+      readFileSync(path.join(control, file), 'utf8'),
+    );
+    expect(triggers).toBe('interest-noawait /usr/bin/node\n');
+    const list = await runWell('dpkg-deb', ['-c', path.join(folder, 'first', name)]);
+    const programs = [...new Set([...list.matchAll(/\.\/usr\/lib\/rsio\/(\w+)\/dist\/program\//g)].map(([, one = '']) => one))];
+    expect({ name, programs }).not.toEqual({ name, programs: [] });
+    for (const one of programs) {
+      expect(postinst, name).toMatch(new RegExp(`\\b${one}\\b.*program-compiler\\.cjs`));
+      expect(prerm, name).toContain(`/usr/lib/rsio/${one}/dist/program/*.code`);
+    }
+  }
+  const library = path.join(folder, 'root/usr/lib/rsio');
+  for (const one of readdirSync(library)) await runWell(NODE, [path.join(library, one, 'dist/program/program-compiler.cjs')]);
+  const names = filesBelow(library);
+  const bundles = names.filter((one) => one.endsWith('.bundle.js'));
+  expect(names.filter((one) => one.endsWith('.code'))).toEqual(bundles.map((one) => one.replace(/js$/, 'code')));
+});
+
 it('a server process of another release than its listener ends, and says so', async () => {
   const worker = path.join(folder, 'root/usr/lib/rsio/rssrv/dist/program/worker.js');
   const { code, stderr } = await run(NODE, [worker], { env: { RSIO_LISTENER_VERSION: '0.0.1' } });
