@@ -43,6 +43,14 @@ test('names, defaults, namespaces and modules of libraries are what they were', 
   expect(await run({ 'main.js': main, 'library.cjs': library })).toBe('true function / true function true\n');
 });
 
+test('classes of a module of Node are made and extended', async () => {
+  const main = `import { Agent } from 'node:http'; import EventEmitter, { EventEmitter as Emitter } from 'node:events';
+    class Mine extends Emitter {}
+    class Other extends EventEmitter {}
+    console.log(new Agent({ maxSockets: 3 }).maxSockets, new EventEmitter() instanceof Emitter, new Mine().on === new Other().on);`;
+  expect(await run({ 'main.js': main })).toBe('3 true true\n');
+});
+
 test('a text without modules of Node stays as it is', () => {
   const text = 'var import_one = require("./one");\nimport_one.two();\n';
   expect(loadedOnUse(text)).toBe(text);

@@ -251,6 +251,7 @@ export const FOLDERS = {
   packaging: 'what packages install: units, log rotation, first configurations',
   'packaging/deb': 'maintainer scripts',
   'packaging/deb/rsio-client': 'maintainer scripts of rsio-client',
+  'packaging/deb/rsio-common': 'maintainer scripts of rsio-common',
   'packaging/deb/rsio-server': 'maintainer scripts of rsio-server',
   'packaging/deb/rsio-web': 'maintainer scripts of rsio-web',
   'packaging/examples': 'triggers to copy: mail, web hook',

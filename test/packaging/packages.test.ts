@@ -105,7 +105,7 @@ it('no program asks for a library that would be looked for on the target', () =>
 
 it('programs are compiled at the installation and after an update of Node, and no compiled code is left by a removal', async () => {
   for (const name of built.filter((one) => one.endsWith('.deb'))) {
-    const control = path.join(folder, 'control', name);
+    const control = path.join(folder, `control of ${name}`);
     await runWell('dpkg-deb', ['-e', path.join(folder, 'first', name), control]);
     const [triggers = '', postinst = '', prerm = ''] = ['triggers', 'postinst', 'prerm'].map((file) =>
       readFileSync(path.join(control, file), 'utf8'),
