@@ -7,7 +7,16 @@ import type { Host } from '@rsio/test/support/hosts/host';
 import type { Hosts } from '@rsio/test/support/hosts/hosts';
 import { onlySide, runFio } from '@rsio/test/support/io/fio-figures';
 import type { FigureName } from '../goals.ts';
-import { allowedCores, cpuSecondsBetween, cpuTimeOf, machineBusySeconds, privateBytesOf, processTree, pssBytesOf } from '../proc.ts';
+import {
+  allowedCores,
+  cpuSecondsBetween,
+  cpuTimeOf,
+  machineBusySeconds,
+  privateBytesOf,
+  processTree,
+  pssBytesOf,
+  wakeUpsOf,
+} from '../proc.ts';
 import { inScene, NAMESPACE } from '../scene.ts';
 import type { SectionContext, SectionResult } from '../section-run.ts';
 import type { Line, Sheet } from '../sheet.ts';
@@ -40,6 +49,8 @@ interface Client {
 interface Window {
   readonly iops: number;
   readonly clientUs: number;
+  /** Wake-ups of rsiod for a thousand I/Os. The fewer I/Os a process finds when it wakes up, the more CPU time each of them costs. */
+  readonly wakeUps: number;
   readonly serverUs: number;
   readonly clientCores: number;
   readonly serverCores: number;
@@ -120,7 +131,13 @@ async function warmUp(client: Client, serverPids: readonly number[], words: read
 
 /** One run of fio. Cores are averages over the run, including the start and the end of fio. */
 async function window({ pids, uris }: Client, serverPids: readonly number[], words: readonly string[], seconds: number): Promise<Window> {
-  const sample = () => ({ atMs: performance.now(), client: cpuTimeOf(pids), server: cpuTimeOf(serverPids), busy: machineBusySeconds() });
+  const sample = () => ({
+    atMs: performance.now(),
+    client: cpuTimeOf(pids),
+    server: cpuTimeOf(serverPids),
+    busy: machineBusySeconds(),
+    wakeUps: wakeUpsOf(pids),
+  });
   const [first = [], ...besides] = uris.map((uri) => ['--ioengine=nbd', `--uri=${uri}`]);
   const before = sample();
   const { iops, io_bytes } = onlySide(await runFio([], { where: first, besides, words, size: SIZE, seconds, rampSeconds: 0 }));
@@ -129,10 +146,12 @@ async function window({ pids, uris }: Client, serverPids: readonly number[], wor
   const [client, server] = [cpuSecondsBetween(before.client, after.client), cpuSecondsBetween(before.server, after.server)];
   const busyCores = (after.busy - before.busy) / tookSeconds;
   const [clientCores, serverCores] = [client / tookSeconds, server / tookSeconds];
-  const perRequestUs = (cpuSeconds: number): number => (cpuSeconds / (io_bytes / BLOCK_BYTES)) * 1e6;
+  const requests = io_bytes / BLOCK_BYTES;
+  const perRequestUs = (cpuSeconds: number): number => (cpuSeconds / requests) * 1e6;
   return {
     iops,
     clientUs: perRequestUs(client),
+    wakeUps: ((after.wakeUps - before.wakeUps) / requests) * 1000,
     serverUs: perRequestUs(server),
     clientCores,
     serverCores,
@@ -148,7 +167,7 @@ function titleOf(count: number): string {
 function valuesOf(rounds: readonly Window[], gain: Spread | null, cost: Spread | null): (Spread | null)[] {
   const spread = (name: keyof Window): Spread => spreadOf(rounds.map((one) => one[name]));
   const cores = (['clientCores', 'serverCores', 'otherCores', 'idleCores'] as const).map(spread);
-  return [spread('iops'), gain, spread('clientUs'), cost, spread('serverUs'), ...cores];
+  return [spread('iops'), gain, spread('clientUs'), cost, spread('wakeUps'), spread('serverUs'), ...cores];
 }
 
 /** The memory of each process of a client after the load. */
@@ -167,6 +186,7 @@ function loadSheet(lines: readonly Line[]): Sheet {
     { heading: 'x one process', digits: 2 },
     { heading: 'CPU us of rsiod per I/O', digits: 2 },
     { heading: 'x one process', digits: 2 },
+    { heading: 'wake-ups of rsiod per 1,000 I/Os', digits: 0 },
     { heading: 'CPU us of rssrv per I/O', digits: 2 },
     { heading: 'cores of rsiod', digits: 2 },
     { heading: 'of rssrv', digits: 2 },
@@ -175,6 +195,7 @@ function loadSheet(lines: readonly Line[]): Sheet {
   ];
   const notes = [
     `rsiod, rssrv and fio share ${allowedCores().length} cores: where none is idle, the machine bounds the IOPS, not rsiod`,
+    'several processes share the I/Os: while none of them has a core of its own, each finds fewer I/Os when it wakes up',
     'idle includes the start and the end of fio',
   ];
   return { name: 'processes', title: 'fio, 8 KiB at random, four volumes, 32 in flight on each', columns, lines, notes };

@@ -23,8 +23,8 @@ const LANE_PAUSE_MS = 2;
 /** I/Os of a volume before the first kill, and after each one. */
 const SOME_IOS = 50;
 const GOES_ON_MS = 20_000;
-/** The second kill of a process comes within this time after the first one, at any step of its start. */
-const AGAIN_WITHIN_MS = 1_200;
+/** The second kill of a process comes within this time after its start, at any step of it. */
+const AGAIN_WITHIN_MS = 800;
 /** As in chaos.test.ts. A data process that starts takes a core for a moment. */
 const PAUSE_MAX_MS = 2_000;
 
@@ -59,21 +59,24 @@ it.each([
 
     const [away, others]: [number[], number[]] = [[], []];
     let kills = 0;
-    const kill = (number: number): void => {
-      const pid = pidOf(host, number);
-      if (pid === undefined) return;
+    /** Kills the process with this number once it is another one than `before`. */
+    const kill = async (number: number, before?: number): Promise<number> => {
+      const isNew = (): number | false => {
+        const pid = pidOf(host, number);
+        return pid !== undefined && pid !== before && pid;
+      };
+      const pid = await waitFor(isNew, GOES_ON_MS, `Process ${number} runs`);
+      if (before !== undefined) await sleep(randomInt(AGAIN_WITHIN_MS));
       process.kill(pid, 'SIGKILL');
       kills++;
+      return pid;
     };
     for (let run = 1; run <= RUNS; run++)
       for (const [index, killed] of loads.entries()) {
         const rest = loads.filter((load) => load !== killed);
         for (const { gaps } of loads) gaps.forget();
-        kill(index + 1);
-        if (randomInt(2) === 0) {
-          await sleep(randomInt(AGAIN_WITHIN_MS));
-          kill(index + 1);
-        }
+        const before = await kill(index + 1);
+        if (index % 2 === run % 2) await kill(index + 1, before);
         await Promise.all([goesOn(rest, 'The other volumes'), goesOn([killed], `The volumes of process ${index + 1}`)]);
         away.push(lengthMs(killed.gaps.longest));
         others.push(...rest.map(({ gaps }) => lengthMs(gaps.longest)));
