@@ -32,10 +32,8 @@ import { EVENT, type Trace } from '../base/trace.ts';
 export interface ClientPorts {
   readonly clock: SimClock;
   readonly random: SeededRandom;
-  /** Random numbers for mirrors alone, so that mirrors do not change the random draws of other worlds. */
+  /** Random numbers for mirrors and data processes alone, so that these do not change the random draws of other worlds. */
   readonly mirrorRandom: SeededRandom;
-  /** Random numbers for the data processes of volumes. */
-  readonly placeRandom: SeededRandom;
   /** Number of data processes besides the main process. */
   readonly dataProcesses: number;
   readonly network: SimNetwork;
@@ -294,8 +292,8 @@ export class SimClient {
   }
 
   private placeOf(user: SimUser): Part {
-    const { dataProcesses, placeRandom } = this.ports;
-    const place = this.places.get(user) ?? this.parts[dataProcesses === 0 ? 0 : placeRandom.int(0, dataProcesses)]!;
+    const { dataProcesses, mirrorRandom } = this.ports;
+    const place = this.places.get(user) ?? this.parts[dataProcesses === 0 ? 0 : mirrorRandom.int(0, dataProcesses)]!;
     this.places.set(user, place);
     return place;
   }

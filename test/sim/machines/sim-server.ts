@@ -4,19 +4,16 @@
 // S10: a new listener admits no client until the processes of the earlier listener have ended. H4: a replaced instance of a node is refused
 // forever. sim-holds.ts has the holds.
 
-import { wholeFrame } from '@rsio/protocol/auth/handshake-frames';
-import { type Proven, provedRefusal, type RefusalText, refuseFrame, ServerHandshake } from '@rsio/protocol/auth/handshake-server';
-import { BufferPool } from '@rsio/common/structures/buffer-pool';
-import { PROOF_TIMEOUT_MS } from '@rsio/protocol/auth/limits';
+import { type Proven, ServerHandshake } from '@rsio/protocol/auth/handshake-server';
 import { SESSION_SILENT_MS } from '@rsio/rssrv/volumes/limits';
 import { HOLDER_RETURN_MS, OLD_SESSION_WAIT_MS } from '@rsio/rssrv/server/limits';
 import { Moments } from '@rsio/rssrv/snapshots/moments';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
-import { Decoder } from '@rsio/protocol/wire/decoder';
 import { isCurrent, NO_NOTES } from '@rsio/rssrv/volumes/holds/instances';
 import { NO_LOG } from '../base/no-log.ts';
 import { SimProcess, type SimClock } from '../base/sim-clock.ts';
 import { type SimClaimant, SimHolds } from './sim-holds.ts';
+import { proveConnection, type Refuse } from './sim-handshake.ts';
 import { claimantOf, identityOf, interfaceAt } from './sim-identity.ts';
 import type { SimEnd, SimLink } from '../network/sim-link.ts';
 import type { GrownVolume } from '@rsio/rssrv/storage/io/served-volume';
@@ -51,10 +48,7 @@ export interface ServerPorts {
   readonly dataProcesses: boolean;
 }
 
-type Refuse = (refusal: RefusalText) => void;
-
 const KILL_MAX_MS = 50;
-const handshakeBodies = new BufferPool(1024 * 1024);
 
 export class SimServer implements SimHost {
   readonly name: string;
@@ -312,54 +306,14 @@ export class SimServer implements SimHost {
 
   /** Accepts a new connection. */
   private prove(end: SimEnd): void {
-    if (end.isClosed) return;
-    const handshake = new ServerHandshake(identityOf(this, this.instance, this.ports), this.ports.random.bytes);
-    let isChallenged = false;
-    let proven: Proven | null = null;
-    const deadline = this.listener.after(PROOF_TIMEOUT_MS, () => end.destroy(true));
-    const answer = (frame: Buffer): void => end.send(frame, 0, frame.length, () => undefined);
-    const refuse: Refuse = (refusal) => {
-      if (end.isClosed) return;
-      answer(refuseFrame(refusal));
-      end.end();
-    };
-    const take = (frame: Buffer): void => {
-      const outcome = isChallenged
-        ? handshake.onProof(frame, (session, node) => this.secretOf(session, node), null)
-        : handshake.onHello(frame, () => this.ports.nodekey);
-      isChallenged = true;
-      if (outcome.kind === 'challenge') answer(outcome.frame);
-      else if (outcome.kind === 'refuse') refuse(outcome);
-      else proven = outcome;
-    };
-    const decoder = new Decoder(
-      {
-        bodyBegins: () => undefined,
-        frame: (header, body, offset) => take(wholeFrame(header, body, offset)),
-        malformed: (reason) => {
-          throw new Error(`The client's handshake is malformed: ${reason}`);
-        },
-      },
-      handshakeBodies,
-    );
-    end.events = {
-      onBytes: (bytes, offset, lengthBytes) => {
-        decoder.push(bytes, offset, lengthBytes);
-        if (proven === null) return;
-        // The listener reads nothing more from the connection; the process of the session will read on.
-        deadline.cancel();
-        end.events = null;
-        const toProven = proven;
-        this.proven(end, proven, ({ code, sentence }) => {
-          if (code === 'E_DRAINING') this.slowSaidMs.set(toProven.hello.node, this.listener.monotonicMs());
-          refuse(provedRefusal(toProven, code, sentence));
-        });
-      },
-      onClosed: () => {
-        deadline.cancel();
-        decoder.stop();
-      },
-    };
+    proveConnection(end, {
+      listener: this.listener,
+      handshake: new ServerHandshake(identityOf(this, this.instance, this.ports), this.ports.random.bytes),
+      nodekey: this.ports.nodekey,
+      secretOf: (session, node) => this.secretOf(session, node),
+      saysSlow: (node) => this.slowSaidMs.set(node, this.listener.monotonicMs()),
+      proven: (proven, refuse) => this.proven(end, proven, refuse),
+    });
   }
 
   private secretOf(session: Uint8Array, node: string): Buffer | null {

@@ -35,7 +35,6 @@ import { EVENT, Trace } from '../base/trace.ts';
 /** Added to the seed for the draws about machines, so that the rest of the world does not depend on them. */
 const STARTS_SEED = 16_000_009;
 const MIRRORS_SEED = 17_000_023;
-const PLACES_SEED = 18_000_041;
 const NODEKEY = '0123456789abcdef';
 /** Latest time at which the faults end, even if the users are not done. */
 const TROUBLED_MAX_MS = 120_000;
@@ -78,9 +77,7 @@ export class SimWorld {
   private readonly promises = new PromiseWatch();
   private readonly starts: SeededRandom;
   private readonly mirrorRandom: SeededRandom;
-  private readonly placeRandom: SeededRandom;
   private serverProcesses = 0;
-  private periods = 0;
   private processes = 0;
 
   constructor(seed: number, line: ((line: string) => void) | null) {
@@ -90,7 +87,6 @@ export class SimWorld {
     this.random = random;
     this.starts = new SeededRandom(seed + STARTS_SEED);
     this.mirrorRandom = new SeededRandom(seed + MIRRORS_SEED);
-    this.placeRandom = new SeededRandom(seed + PLACES_SEED);
     this.shape = drawShape(random, seed);
     setSeqModulus(this.shape.seqModulus);
     setMirrors(this.shape.hasMirrors);
@@ -238,7 +234,7 @@ export class SimWorld {
       controlMs: shape.controlMs,
       breach: (sentence: string) => void this.breaches.push(sentence),
       nextProcessNumber: () => ++this.serverProcesses,
-      nextPeriod: shape.dataProcesses > 0 ? () => ++this.periods : null,
+      nextPeriod: shape.dataProcesses > 0 ? () => ++this.serverProcesses : null,
     };
     const machine = new SimMachine(random, this.forms.areCompared ? new SimFacts() : null);
     const stepped = (server: SimServer): void => this.faults.takeOverStepped(server);
@@ -355,7 +351,6 @@ export class SimWorld {
       clock,
       random,
       mirrorRandom: this.mirrorRandom,
-      placeRandom: this.placeRandom,
       dataProcesses: shape.dataProcesses,
       network,
       trace,
