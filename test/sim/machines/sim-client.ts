@@ -1,6 +1,6 @@
 // A simulated client machine: rsiod's production namespace and attachments with servers, trunks, supervisors and volumes, and the users of
 // its volumes. Its process can be killed, stopped or ended in order. The next process has the next instance number, and the users continue.
-// Volumes are attached, taken over and detached as by rsconfig. Two clients may have the same nodename, either on one machine, or on two
+// Volumes are attached, taken over and detached as by rsconfig. A client may have data processes, which end together with its main process. Two clients may have the same nodename, either on one machine, or on two
 // machines of which one is a clone of the other. The tests of the daemon cover frontends, control socket and configuration files.
 
 import type { AttachOutcome } from '@rsio/common/control/methods';
@@ -15,6 +15,7 @@ import { INSTANCE_MAX } from '@rsio/protocol/wire/limits';
 import { TAKE, type Take } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { Attachments } from '@rsio/rsiod/attachments/attachments';
+import type { Identity } from '@rsio/rsiod/network/identity';
 import { Namespace, type NamespacePorts } from '@rsio/rsiod/network/namespace';
 import type { LocalInterface } from '@rsio/rsiod/network/route-plan';
 import type { InterfaceChange } from '@rsio/rsiod/sys/interface-table';
@@ -31,8 +32,10 @@ import { EVENT, type Trace } from '../base/trace.ts';
 export interface ClientPorts {
   readonly clock: SimClock;
   readonly random: SeededRandom;
-  /** Random numbers for mirrors alone, so that mirrors do not change the random draws of other worlds. */
+  /** Random numbers for mirrors and data processes alone, so that these do not change the random draws of other worlds. */
   readonly mirrorRandom: SeededRandom;
+  /** Number of data processes besides the main process. */
+  readonly dataProcesses: number;
   readonly network: SimNetwork;
   readonly trace: Trace;
   readonly nodekey: string;
@@ -88,6 +91,9 @@ export interface ClientFollower {
   killed(): void;
 }
 
+/** A data process of a client: its own trunks and attachments. */
+type Part = readonly [namespace: Namespace, attachments: Attachments];
+
 const REATTACH_MS = 100;
 /** The state that events of a mirror report for a replica that is in sync. */
 const IN_SYNC = 'in sync';
@@ -103,8 +109,8 @@ export class SimClient {
   /** Number of the latest process of this client. */
   number = 0;
   process: SimProcess;
-  namespace: Namespace;
-  attachments: Attachments;
+  /** The main process and the data processes. */
+  parts: readonly Part[];
   pools: SimPools = simPools();
   detached = 0;
   /** Number of times that a replica of a mirror left the set I of replicas in sync, and that a replica returned to it. */
@@ -114,6 +120,8 @@ export class SimClient {
   private readonly remotes: readonly { readonly name: string; readonly address: string }[];
   private readonly ports: ClientPorts;
   private readonly retrying = new Set<SimUser>();
+  /** The part that has each user's volume. A user without a part gets one at its next attach. */
+  private readonly places = new Map<SimUser, Part>();
   private isStopped = false;
   /** Volumes that are being attached or detached. */
 
@@ -126,8 +134,25 @@ export class SimClient {
     this.users = uses.map(({ user }) => user);
     this.ports = ports;
     this.process = new SimProcess(ports.clock);
-    [this.namespace, this.attachments] = this.start();
+    this.parts = this.start();
     for (const user of this.users) void this.attach(user);
+  }
+
+  get namespace(): Namespace {
+    return this.parts[0]![0];
+  }
+
+  get attachments(): Attachments {
+    return this.parts[0]![1];
+  }
+
+  get namespaces(): Namespace[] {
+    return this.parts.map(([namespace]) => namespace);
+  }
+
+  /** The namespace of the part that has the user's volume. */
+  namespaceOf(user: SimUser): Namespace {
+    return (this.places.get(user) ?? this.parts[0]!)[0];
   }
 
   /** Gives the client a further volume. */
@@ -154,7 +179,7 @@ export class SimClient {
       if (this.isStopped) return;
       this.process = new SimProcess(this.ports.clock);
       this.pools = simPools();
-      [this.namespace, this.attachments] = this.start();
+      this.parts = this.start();
       for (const user of this.users) void this.attach(user);
       for (const follower of this.followers) follower.begin(this.process);
     });
@@ -164,26 +189,30 @@ export class SimClient {
   stop(reason: string): void {
     this.isStopped = true;
     if (this.process.isKilled) return;
-    this.attachments.logTrimmer.stop();
-    for (const { target } of this.attachments.list) void this.attachments.mirrors.stop(target);
-    this.namespace.stop(STATUS.SHUTTING_DOWN, reason);
+    for (const [namespace, attachments] of this.parts) {
+      attachments.logTrimmer.stop();
+      for (const { target } of attachments.list) void attachments.mirrors.stop(target);
+      namespace.stop(STATUS.SHUTTING_DOWN, reason);
+    }
   }
 
   /** Passes a report of the interface watcher to the client's process, if the process runs. */
   interfaceChanges(address: string, change: InterfaceChange): void {
-    const { process, namespace } = this;
-    process.after(0, () => {
-      namespace.interfaceChanged({ address, change, sentence: `${address}: ${change}` });
-      const trusted = namespace.routes.filter(({ local, supervisor }) => local.address === address && supervisor.state === 'up');
-      if ((change === 'carrier-lost' || change === 'address-gone') && trusted.length > 0)
-        this.ports.breach(`${this.name}: a path of ${address} is trusted after ${change}`);
-    });
+    const { process } = this;
+    for (const namespace of this.namespaces)
+      process.after(0, () => {
+        namespace.interfaceChanged({ address, change, sentence: `${address}: ${change}` });
+        const trusted = namespace.routes.filter(({ local, supervisor }) => local.address === address && supervisor.state === 'up');
+        if ((change === 'carrier-lost' || change === 'address-gone') && trusted.length > 0)
+          this.ports.breach(`${this.name}: a path of ${address} is trusted after ${change}`);
+      });
   }
 
   /** Detaches as rsconfig does. Attaches the volume again `awayMs` after the detach has ended. */
   async detach(user: SimUser, force: boolean, awayMs: number): Promise<void> {
-    const { process, attachments } = this;
+    const { process } = this;
     if (user.volume === null || user.isLeaving || process.isKilled) return;
+    const [, attachments] = this.placeOf(user);
     user.leaves(force);
     const name = user.attachedName;
     const outcome = await this.settled(() => attachments.detach([name], force));
@@ -199,6 +228,8 @@ export class SimClient {
     const { last } = user.target.judge;
     if (!force && outcome.error === null && !outcome.already && last?.client === this.number && !last.released)
       this.ports.breach(`H1: ${user.name} is told at ${process.monotonicMs().toFixed(1)} ms that it is detached, and its hold stays`);
+    // Only a clean detach ends all that the data process has of the volume, so that another one may open it.
+    if (!force && outcome.done && outcome.error === null) this.places.delete(user);
     if (force) user.forgets();
     else if (outcome.done && user.isHolder) user.oracle.flushed(user.oracle.flushBegins());
     user.detached();
@@ -228,11 +259,12 @@ export class SimClient {
 
   /** Repeats the attach until it succeeds or another client holds the volume. */
   private async attach(user: SimUser, take: Take = TAKE.NO): Promise<void> {
-    const { process, attachments } = this;
+    const { process } = this;
     // A client that is down attaches all its volumes at its next start.
     if (process.isKilled || this.isStopped) return;
     if (user.volume !== null || user.isAttaching || user.isSentAway || user.hasNoVolume) return;
     user.isAttaching = true;
+    const [, attachments] = this.placeOf(user);
     const { name } = user.target;
     user.attachedName = name;
     const outcome = await this.settled(() => attachments.attach([name], false, null, take));
@@ -259,20 +291,29 @@ export class SimClient {
     return outcome!;
   }
 
-  private start(): [Namespace, Attachments] {
-    const { process } = this;
-    const config = this.config();
+  private placeOf(user: SimUser): Part {
+    const { dataProcesses, mirrorRandom } = this.ports;
+    const place = this.places.get(user) ?? this.parts[dataProcesses === 0 ? 0 : mirrorRandom.int(0, dataProcesses)]!;
+    this.places.set(user, place);
+    return place;
+  }
+
+  /** Starts the main process and the data processes as one instance. */
+  private start(): Part[] {
     const { machine } = this.names;
     const number = this.ports.nextProcess();
     this.number = number;
     this.numbers.add(number);
-    const identity = {
-      machine: machine.name,
-      boot: machine.boot,
-      process: String(number),
-      instance: nextInstance(machine),
-      dataProcess: 0,
-    };
+    this.places.clear();
+    const instance = nextInstance(machine);
+    return Array.from({ length: 1 + this.ports.dataProcesses }, (_unused, dataProcess) =>
+      this.startPart({ machine: machine.name, boot: machine.boot, process: String(number), instance, dataProcess }),
+    );
+  }
+
+  private startPart(identity: Identity): Part {
+    const { process } = this;
+    const config = this.config();
     const attachments: Attachments = new Attachments({
       clock: process,
       log: NO_LOG,

@@ -40,7 +40,7 @@ export interface HoldsPorts {
   /** Process of the listener. */
   readonly process: SimProcess;
   readonly controlMs: number;
-  readonly sessionOf: (node: string) => SimSession | undefined;
+  readonly sessionsOf: (node: string) => readonly SimSession[];
   /** Snapshots of the listener; null: the listener serves no snapshots. */
   readonly snapshots: () => Pick<ServedSnapshots, 'find' | 'whyMissing'> | null;
   /** Called when the holders of a volume have changed, so that clients ask for the list of volumes. */
@@ -94,7 +94,7 @@ export class SimHolds {
     const { claimant, uses } = session;
     const opening = {
       ...{ client: claimant, uses, isEnding: () => session.isEnding || session.process.isKilled, ending: null },
-      usedBeside: () => null,
+      usedBeside: (volume: string) => this.usedBeside(session, volume),
     };
     const grant = await this.during(() => this.opensOf(session).grant(opening, request));
     if (!grant.granted) return grant;
@@ -115,7 +115,13 @@ export class SimHolds {
     return grant;
   }
 
-  async release({ claimant }: SimSession, volume: string, epoch: number): Promise<void> {
+  private usedBeside(session: SimSession, volume: string): SimSession | null {
+    return this.ports.sessionsOf(session.node).find((one) => one !== session && one.uses.has(volume)) ?? null;
+  }
+
+  async release(session: SimSession, volume: string, epoch: number): Promise<void> {
+    const { claimant } = session;
+    if (this.usedBeside(session, volume) !== null) return;
     // A release up to a negative epoch ends no hold.
     if (epoch >= 0) this.ports.machine.volumes.get(volume)?.judge.released(claimant.client);
     await this.during(() => this.holders.release(volume, claimant, epoch));
@@ -174,7 +180,7 @@ export class SimHolds {
   }
 
   private opensOf(session: SimSession): Opens {
-    const { machine, process, stepped, sessionOf, holdersChanged } = this.ports;
+    const { machine, process, stepped, sessionsOf, holdersChanged } = this.ports;
     return new Opens(
       { grant: (id, client, request, ports) => this.judgedGrant(session, id, client, request, ports) },
       {
@@ -184,7 +190,8 @@ export class SimHolds {
         incarnation: ({ id, snapshotOf }) => (snapshotOf === undefined ? machine.incarnationOf(id) : 'snapshot'),
         revokeHold: ({ id }, { node }, epoch) =>
           new Promise((resolve) => {
-            const loser = sessionOf(node);
+            const all = sessionsOf(node);
+            const loser = all.length > 1 ? all.find(({ uses }) => uses.has(id)) : all[0];
             if (loser === undefined) {
               resolve(true);
               return;

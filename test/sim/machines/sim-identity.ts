@@ -21,13 +21,14 @@ export function interfaceAt(address: string): ServerInterface {
 export function identityOf(
   { name, serverid }: Pick<ServerIdentity, 'serverid'> & { readonly name: string },
   life: number,
-  { revokes, tls, mirrors }: { readonly revokes: boolean; readonly tls: boolean; readonly mirrors: boolean },
+  { revokes, tls, mirrors, dataProcesses }: Readonly<Record<'revokes' | 'tls' | 'mirrors' | 'dataProcesses', boolean>>,
 ): ServerIdentity {
   const instance = life.toString(16).padStart(32, '0');
   const features = [
     FEATURE.DIGEST,
     ...(revokes ? [FEATURE.REVOKE] : []),
     ...(mirrors ? [FEATURE.MIRROR] : []),
+    ...(dataProcesses ? [FEATURE.DATA_PROCESSES] : []),
     ...(tls ? [FEATURE.TLS] : []),
   ];
   return { namespaceid: 1, server: name, serverid, instance, serverkey: null, versions: [1], features };

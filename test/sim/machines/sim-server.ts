@@ -4,19 +4,16 @@
 // S10: a new listener admits no client until the processes of the earlier listener have ended. H4: a replaced instance of a node is refused
 // forever. sim-holds.ts has the holds.
 
-import { wholeFrame } from '@rsio/protocol/auth/handshake-frames';
-import { type Proven, provedRefusal, type RefusalText, refuseFrame, ServerHandshake } from '@rsio/protocol/auth/handshake-server';
-import { BufferPool } from '@rsio/common/structures/buffer-pool';
-import { PROOF_TIMEOUT_MS } from '@rsio/protocol/auth/limits';
+import { type Proven, ServerHandshake } from '@rsio/protocol/auth/handshake-server';
 import { SESSION_SILENT_MS } from '@rsio/rssrv/volumes/limits';
 import { HOLDER_RETURN_MS, OLD_SESSION_WAIT_MS } from '@rsio/rssrv/server/limits';
 import { Moments } from '@rsio/rssrv/snapshots/moments';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
-import { Decoder } from '@rsio/protocol/wire/decoder';
 import { isCurrent, NO_NOTES } from '@rsio/rssrv/volumes/holds/instances';
 import { NO_LOG } from '../base/no-log.ts';
 import { SimProcess, type SimClock } from '../base/sim-clock.ts';
 import { type SimClaimant, SimHolds } from './sim-holds.ts';
+import { proveConnection, type Refuse } from './sim-handshake.ts';
 import { claimantOf, identityOf, interfaceAt } from './sim-identity.ts';
 import type { SimEnd, SimLink } from '../network/sim-link.ts';
 import type { GrownVolume } from '@rsio/rssrv/storage/io/served-volume';
@@ -47,16 +44,16 @@ export interface ServerPorts {
   readonly tls: boolean;
   readonly snapshots: boolean;
   readonly mirrors: boolean;
+  /** Whether the server supports data processes of clients. */
+  readonly dataProcesses: boolean;
 }
 
-type Refuse = (refusal: RefusalText) => void;
-
 const KILL_MAX_MS = 50;
-const handshakeBodies = new BufferPool(1024 * 1024);
 
 export class SimServer implements SimHost {
   readonly name: string;
   readonly serverid: number;
+  /** The sessions, by keyOf. */
   readonly sessions = new Map<string, SimSession>();
   /** For each node: time at which the server last told the node to retry. */
   readonly slowSaidMs = new Map<string, number>();
@@ -81,10 +78,12 @@ export class SimServer implements SimHost {
   /** For each node without a session: its last session. */
   private readonly departed = new Map<string, Pick<SimSession, 'claimant' | 'silentSinceMs'>>();
   /**
-   * Nodes whose new instance is being recorded, or whose old session is ending. If a further new connection of the node arrives in this
-   * state, the server tells it to retry.
+   * For each data process whose instance is being recorded, or for which old sessions are ending: node and number of the client process. If
+   * a further new connection of the data process or of another client process arrives in this state, the server tells it to retry.
    */
-  private readonly inTransition = new Set<string>();
+  private readonly inTransition = new Map<string, { readonly node: string; readonly client: number }>();
+  /** For each node whose instance is being noted: the last note. */
+  private readonly notes = new Map<string, Promise<void>>();
   /** Processes of earlier listeners that are not gone yet. */
   private leftOver = new Set<SimSession>();
   /**
@@ -214,6 +213,7 @@ export class SimServer implements SimHost {
     this.holds.stop();
     this.machine.file.crashed();
     this.inTransition.clear();
+    this.notes.clear();
     for (const session of this.sessions.values()) {
       session.isOrphan = true;
       this.leftOver.add(session);
@@ -254,7 +254,7 @@ export class SimServer implements SimHost {
       machine,
       process: this.listener,
       controlMs: sessions.controlMs,
-      sessionOf: (node) => this.sessions.get(node),
+      sessionsOf: (node) => this.sessionsOf(node),
       snapshots: () => (this.store?.isReady === true ? this.store.served : null),
       holdersChanged: () => this.listChanged(),
       stepped: () => this.ports.stepped(this),
@@ -306,74 +306,45 @@ export class SimServer implements SimHost {
 
   /** Accepts a new connection. */
   private prove(end: SimEnd): void {
-    if (end.isClosed) return;
-    const handshake = new ServerHandshake(identityOf(this, this.instance, this.ports), this.ports.random.bytes);
-    let isChallenged = false;
-    let proven: Proven | null = null;
-    const deadline = this.listener.after(PROOF_TIMEOUT_MS, () => end.destroy(true));
-    const answer = (frame: Buffer): void => end.send(frame, 0, frame.length, () => undefined);
-    const refuse: Refuse = (refusal) => {
-      if (end.isClosed) return;
-      answer(refuseFrame(refusal));
-      end.end();
-    };
-    const take = (frame: Buffer): void => {
-      const outcome = isChallenged
-        ? handshake.onProof(frame, (session, node) => this.secretOf(session, node), null)
-        : handshake.onHello(frame, () => this.ports.nodekey);
-      isChallenged = true;
-      if (outcome.kind === 'challenge') answer(outcome.frame);
-      else if (outcome.kind === 'refuse') refuse(outcome);
-      else proven = outcome;
-    };
-    const decoder = new Decoder(
-      {
-        bodyBegins: () => undefined,
-        frame: (header, body, offset) => take(wholeFrame(header, body, offset)),
-        malformed: (reason) => {
-          throw new Error(`The client's handshake is malformed: ${reason}`);
-        },
-      },
-      handshakeBodies,
-    );
-    end.events = {
-      onBytes: (bytes, offset, lengthBytes) => {
-        decoder.push(bytes, offset, lengthBytes);
-        if (proven === null) return;
-        // The listener reads nothing more from the connection; the process of the session will read on.
-        deadline.cancel();
-        end.events = null;
-        const toProven = proven;
-        this.proven(end, proven, ({ code, sentence }) => {
-          if (code === 'E_DRAINING') this.slowSaidMs.set(toProven.hello.node, this.listener.monotonicMs());
-          refuse(provedRefusal(toProven, code, sentence));
-        });
-      },
-      onClosed: () => {
-        deadline.cancel();
-        decoder.stop();
-      },
-    };
+    proveConnection(end, {
+      listener: this.listener,
+      handshake: new ServerHandshake(identityOf(this, this.instance, this.ports), this.ports.random.bytes),
+      nodekey: this.ports.nodekey,
+      secretOf: (session, node) => this.secretOf(session, node),
+      saysSlow: (node) => this.slowSaidMs.set(node, this.listener.monotonicMs()),
+      proven: (proven, refuse) => this.proven(end, proven, refuse),
+    });
   }
 
   private secretOf(session: Uint8Array, node: string): Buffer | null {
-    const served = this.sessions.get(node);
-    return served !== undefined && Buffer.from(session).toString('hex') === served.id ? served.secret : null;
+    return this.find(session, node)?.secret ?? null;
+  }
+
+  private find(session: Uint8Array, node: string): SimSession | undefined {
+    const id = Buffer.from(session).toString('hex');
+    return this.sessionsOf(node).find((one) => one.id === id);
+  }
+
+  /** The sessions of all data processes of a client. */
+  sessionsOf(node: string): SimSession[] {
+    return [...this.sessions.values()].filter((session) => session.node === node);
   }
 
   private proven(end: SimEnd, proven: Proven, refuse: Refuse): void {
     const { node } = proven.hello;
-    const old = this.sessions.get(node);
+    const old = this.sessionsOf(node);
     if (proven.kind === 'join') {
-      if (old === undefined) refuse({ code: 'E_NO_SESSION', sentence: 'The session has just ended' });
-      else this.handOver(old, end, proven);
-      return;
-    }
-    if (this.inTransition.has(node)) {
-      refuse({ code: 'E_DRAINING', sentence: 'The last session is just being ended' });
+      const session = this.find(proven.session, node);
+      if (session === undefined) refuse({ code: 'E_NO_SESSION', sentence: 'The session has just ended' });
+      else this.handOver(session, end, proven);
       return;
     }
     const claimant = claimantOf(proven, end.remoteAddress);
+    const isOther = [...this.inTransition.values()].some((one) => one.node === node && one.client !== claimant.client);
+    if (isOther || this.inTransition.has(keyOf(proven))) {
+      refuse({ code: 'E_DRAINING', sentence: 'The last session is just being ended' });
+      return;
+    }
     this.known.set(claimant.client, claimant);
     if (!this.holds.holders.isCurrent(claimant)) {
       refuse({ code: 'E_REPLACED', sentence: 'This instance was replaced by a later one' });
@@ -387,16 +358,17 @@ export class SimServer implements SimHost {
    * Whether a new client may replace this session (H4). If the session belongs to another machine, or to a copy of the machine, it must
    * have been silent for a while.
    */
-  private mayReplace(old: SimSession | undefined, claimant: SimClaimant): boolean {
+  private mayReplace(old: readonly SimSession[], claimant: SimClaimant): boolean {
     const { holders } = this.holds;
     const nowMs = this.listener.monotonicMs();
-    const before = old ?? this.departed.get(claimant.node);
+    const departed = this.departed.get(claimant.node);
+    const all = [...old, ...(departed === undefined ? [] : [departed])];
+    const [before] = all;
     if (before === undefined) {
       const last = nowMs - this.listeningSinceMs < HOLDER_RETURN_MS ? holders.lastHolding(claimant.node) : null;
       return last === null || holders.mayReplace(last, claimant, 0);
     }
-    const { silentSinceMs } = before;
-    const silentMs = silentSinceMs === null ? 0 : nowMs - silentSinceMs;
+    const silentMs = Math.min(...all.map(({ silentSinceMs }) => nowMs - (silentSinceMs ?? nowMs)));
     const may = holders.mayReplace(before.claimant, claimant, silentMs);
     if (may) this.judgeReplacing(before.claimant, claimant, silentMs);
     return may;
@@ -413,45 +385,57 @@ export class SimServer implements SimHost {
    * Records the new instance. Only after the record is durable does the server tell an older instance that it was replaced, and serve the
    * new instance.
    */
-  private note(end: SimEnd, proven: Proven & { kind: 'new' }, old: SimSession | undefined, refuse: Refuse): void {
+  private note(end: SimEnd, proven: Proven & { kind: 'new' }, old: readonly SimSession[], refuse: Refuse): void {
     const { listener } = this;
     const claimant = claimantOf(proven, end.remoteAddress);
-    const replaced = old === undefined || old.claimant.client === claimant.client ? null : old.claimant;
-    this.inTransition.add(claimant.node);
-    void this.holds.noteInstance(claimant, replaced).then(() =>
+    const replaced = old.find((one) => one.claimant.client !== claimant.client)?.claimant ?? null;
+    // The starts of a client wait for each other's notes, as in the production listener.
+    const earlier = this.notes.get(claimant.node);
+    const noted =
+      earlier === undefined ? this.holds.noteInstance(claimant, replaced) : earlier.then(() => this.holds.noteInstance(claimant, replaced));
+    if (proven.hello.dataProcess !== undefined || earlier !== undefined || this.ports.dataProcesses) this.notes.set(claimant.node, noted);
+    this.inTransition.set(keyOf(proven), claimant);
+    void noted.then(() =>
       listener.after(0, () => {
+        if (this.notes.get(claimant.node) === noted) this.notes.delete(claimant.node);
         if (replaced !== null) this.replaced.add(replaced.client);
         this.served.set(claimant.node, claimant.client);
-        if (this.sessions.get(claimant.node) !== undefined) this.replace(this.sessions.get(claimant.node)!, end, proven, refuse);
+        const ending = this.sessionsOf(claimant.node).filter((one) => one.claimant.client !== claimant.client || one.key === keyOf(proven));
+        if (ending.length > 0) this.replace(ending, end, proven, refuse);
         else this.begin(end, proven);
       }),
     );
   }
 
   /**
-   * Replaces a session: the new session starts when the process of the old one has ended (S9). If this takes too long, the new connection
+   * Replaces sessions: the new session starts when the processes of the old ones have ended (S9). If this takes too long, the new connection
    * is told to retry.
    */
-  private replace(old: SimSession, end: SimEnd, proven: Proven & { kind: 'new' }, refuse: Refuse): void {
-    const { node } = proven.hello;
+  private replace(old: readonly SimSession[], end: SimEnd, proven: Proven & { kind: 'new' }, refuse: Refuse): void {
     const { instance } = this;
     let isSettled = false;
+    const left = new Set(old);
     const timer = this.listener.after(OLD_SESSION_WAIT_MS, () => {
       isSettled = true;
-      this.inTransition.delete(node);
+      this.inTransition.delete(keyOf(proven));
       refuse({ code: 'E_DRAINING', sentence: 'The last session still has I/O running' });
     });
-    old.whenGone.push(() => {
-      timer.cancel();
-      if (isSettled || this.instance !== instance) return;
-      this.listener.after(0, () => this.begin(end, proven));
-    });
-    const isOther = old.claimant.client !== claimantOf(proven, '').client;
-    old.end(isOther ? 'E_REPLACED' : 'E_NO_SESSION', 'The client began a new session');
+    for (const one of old) {
+      one.whenGone.push(() => {
+        left.delete(one);
+        if (left.size > 0) return;
+        timer.cancel();
+        if (isSettled || this.instance !== instance) return;
+        this.listener.after(0, () => this.begin(end, proven));
+      });
+      const isOther = one.claimant.client !== claimantOf(proven, '').client;
+      one.end(isOther ? 'E_REPLACED' : 'E_NO_SESSION', 'The client began a new session');
+    }
   }
 
   private begin(end: SimEnd, proven: Proven & { kind: 'new' }): void {
-    this.inTransition.delete(proven.hello.node);
+    const key = keyOf(proven);
+    this.inTransition.delete(key);
     if (end.isClosed) return;
     const { node, instance } = proven.hello;
     const { trace, clock } = this.ports;
@@ -470,15 +454,19 @@ export class SimServer implements SimHost {
       snapshots: () => this.store?.answers ?? null,
       lost: (volume) => this.lost(volume),
     };
-    const session = new SimSession(clock, host, list, claimant, proven.sessionSecret);
-    this.sessions.set(node, session);
+    const session = new SimSession(clock, host, list, claimant, proven.sessionSecret, proven.hello.dataProcess ?? 0, key);
+    const other = this.sessionsOf(node).find((one) => one.claimant.client !== claimant.client);
+    if (other !== undefined)
+      this.ports.sessions.breach(`S9: ${this.name} serves processes ${other.claimant.client} and ${claimant.client} of ${node} at a time`);
+    this.sessions.set(key, session);
     this.departed.delete(node);
     trace.note(EVENT.SESSION, this.serverid, session.processNumber, instance);
     if (trace.isOn) trace.say(`${this.name}: session of ${node} (process ${claimant.client}) begins, number ${session.processNumber}`);
     session.whenGone.push(() => {
-      if (this.sessions.get(node) === session) {
-        this.sessions.delete(node);
-        this.departed.set(node, { claimant, silentSinceMs: session.silentSinceMs ?? this.listener.monotonicMs() });
+      if (this.sessions.get(key) === session) {
+        this.sessions.delete(key);
+        const silentSinceMs = session.silentSinceMs ?? this.listener.monotonicMs();
+        this.departed.set(node, { claimant, silentSinceMs: Math.max(silentSinceMs, this.departed.get(node)?.silentSinceMs ?? 0) });
       }
       this.leftOver.delete(session);
       if (this.moments !== null) this.listener.after(0, () => this.moments?.sessionEnded(session.id));
@@ -495,4 +483,9 @@ export class SimServer implements SimHost {
   private handOver(session: SimSession, end: SimEnd, proven: Proven): void {
     session.take(end, this.ports.random.unit() * this.ports.handOverMs, admissionOf(proven, interfaceAt(end.localAddress)));
   }
+}
+
+/** Identifies a data process of a node. The main process has the name of the node. */
+function keyOf({ hello: { node, dataProcess = 0 } }: Proven): string {
+  return dataProcess === 0 ? node : `${node}/${dataProcess}`;
 }

@@ -44,6 +44,11 @@ export interface SessionHost {
   breach(sentence: string): void;
   /** Returns the number of the next process; numbers grow. */
   nextProcessNumber(): number;
+  /**
+   * Returns the number of the next period in which a session has a volume; numbers grow. Null: no client has data processes, and the number
+   * of the process tells the order.
+   */
+  readonly nextPeriod: (() => number) | null;
 }
 
 /** The interfaces that a server announces. */
@@ -57,6 +62,9 @@ export class SimSession {
   readonly processNumber: number;
   readonly claimant: SimClaimant;
   readonly secret: Buffer;
+  readonly dataProcess: number;
+  /** Identifies the data process among those of all nodes. */
+  readonly key: string;
   readonly process: SimProcess;
   readonly session: Session;
   readonly pools = simPools();
@@ -70,6 +78,8 @@ export class SimSession {
   private isClean = false;
   /** Volumes that the session has or is opening, with the epoch of each hold. */
   readonly uses = new VolumeUses();
+  /** For each volume that the session has: number of the period, in worlds with data processes. */
+  private readonly periods = new Map<string, number>();
   private readonly grants = new WeakMap<ServedVolume, { readonly epoch: number; readonly incarnation: number }>();
   private readonly clock: SimClock;
   private readonly host: SessionHost;
@@ -83,7 +93,17 @@ export class SimSession {
   readonly client: { readonly node: string };
   readonly workerSession = { send: (message: HoldMessage): void => this.arrives(() => this.session.volumes.gates.receive(message)) };
 
-  constructor(clock: SimClock, host: SessionHost, list: () => SimList, claimant: SimClaimant, secret: Buffer) {
+  constructor(
+    clock: SimClock,
+    host: SessionHost,
+    list: () => SimList,
+    claimant: SimClaimant,
+    secret: Buffer,
+    dataProcess: number,
+    key: string,
+  ) {
+    this.dataProcess = dataProcess;
+    this.key = key;
     this.clock = clock;
     this.host = host;
     this.list = list;
@@ -118,6 +138,12 @@ export class SimSession {
       const { interfaces, generation } = this.list();
       this.session.listChanged(interfaces, generation, grown);
     });
+  }
+
+  /** The session has the volume no more. */
+  private ends(volume: string): void {
+    this.uses.delete(volume);
+    this.periods.delete(volume);
   }
 
   /** Answers executing requests, closes, and ends afterwards. */
@@ -166,7 +192,7 @@ export class SimSession {
     this.process.after(this.host.random.unit() * this.host.controlMs, () => {
       void this.session.revoke(volume, epoch).then((isFlushed) => {
         this.process.after(0, () => {
-          this.uses.delete(volume);
+          this.ends(volume);
           once(isFlushed);
         });
       });
@@ -217,7 +243,7 @@ export class SimSession {
       settle: (volumeId, epoch, incarnation) => this.asked(() => host.holds().settle(this, volumeId, epoch, incarnation)),
       release: (volumeId, epoch) =>
         this.asked(() => {
-          this.uses.delete(volumeId);
+          this.ends(volumeId);
           return host.holds().release(this, volumeId, epoch);
         }),
       lost: (volumeId) => this.say(() => host.lost(volumeId)),
@@ -234,6 +260,7 @@ export class SimSession {
           const backend = new SimBackend(storage, process, {
             node: this.node,
             processNumber: this.processNumber,
+            period: this.periods.get(volume.id) ?? this.processNumber,
             ...this.grants.get(volume)!,
           });
           this.backends.push(backend);
@@ -315,6 +342,8 @@ export class SimSession {
     const grant = await this.host.holds().grant(this, request);
     if (!grant.granted) return grant;
     this.host.moments()?.granted(this, grant.volume.id);
+    const { id } = grant.volume;
+    if (this.host.nextPeriod !== null && !this.periods.has(id)) this.periods.set(id, this.host.nextPeriod());
     this.grants.set(grant.volume, { epoch: epochOf(grant.identity), incarnation: epochOf(grant.incarnation) });
     return grant;
   }

@@ -52,6 +52,8 @@ export interface Opener {
   readonly node: string;
   /** Number of the process; later processes have larger numbers. */
   readonly processNumber: number;
+  /** Orders the sessions of a node that have had the storage open, one after another. */
+  readonly period: number;
   readonly epoch: number;
   /** Incarnation of the storage when the handle was granted. */
   readonly incarnation: number;
@@ -82,7 +84,7 @@ export class SimStorage {
   writeBackErrors = 0;
   sectorsForgotten = 0;
   /** For each node: number of the newest process that has done an operation. */
-  private readonly newestProcess = new Map<string, number>();
+  private readonly newestPeriod = new Map<string, number>();
   watch: ExecutionWatch | null = null;
   holds: HoldWatch | null = null;
   private readonly clock: SimClock;
@@ -115,10 +117,10 @@ export class SimStorage {
    * Judges an operation of a process. When the process of a later session of the node acts, the process of the earlier session must have
    * ended and must not act any more (S9). No process acts under a lost hold (H2).
    */
-  touchedBy({ node, processNumber, epoch }: Opener): void {
-    const newest = this.newestProcess.get(node) ?? 0;
-    if (processNumber < newest) this.breaches.push(`S9: process ${processNumber} works on, after process ${newest}`);
-    this.newestProcess.set(node, Math.max(processNumber, newest));
+  touchedBy({ node, period, epoch }: Opener): void {
+    const newest = this.newestPeriod.get(node) ?? 0;
+    if (period < newest) this.breaches.push(`S9: process ${period} works on, after process ${newest}`);
+    this.newestPeriod.set(node, Math.max(period, newest));
     this.holds?.acts(epoch);
   }
 

@@ -125,7 +125,7 @@ export class Judge {
         if (forgottenMs !== null)
           this.breaches.push(`${user.name}: nothing is out for ${Math.round(forgottenMs)} ms, and unanswered is ${user.oldest}`);
       }
-      for (const { trunk } of client.namespace.servers.values()) {
+      for (const { trunk } of client.namespaces.flatMap(({ servers }) => [...servers.values()])) {
         this.lookAtSlots(trunk, client.isGood, nowMs);
         this.lookAtTrunk(client, trunk, nowMs);
       }
@@ -226,7 +226,10 @@ export class Judge {
   private get trunks(): Trunk[] {
     const { world } = this;
     return world.clients.flatMap((client) =>
-      [...client.namespace.servers.values()].filter(({ serverid }) => !world.isReplaced(client, serverid)).map(({ trunk }) => trunk),
+      client.namespaces
+        .flatMap(({ servers }) => [...servers.values()])
+        .filter(({ serverid }) => !world.isReplaced(client, serverid))
+        .map(({ trunk }) => trunk),
     );
   }
 
@@ -259,8 +262,8 @@ export class Judge {
   }
 
   /** Paths that are up, whose route works, and whose connection has lost no bytes. */
-  private pathsUp({ client, server }: Watch): Path[] {
-    return client.namespace.routes.flatMap(({ local, remote, supervisor: { state, path } }) => {
+  private pathsUp({ client, server, use }: Watch): Path[] {
+    return client.namespaceOf(use.user).routes.flatMap(({ local, remote, supervisor: { state, path } }) => {
       const links = this.goodRoute(local.address, remote.address, server)?.living ?? [];
       const isUp = state === 'up' && links.some((link) => !link.isLost && link.client === path?.connection.transport);
       return isUp && path !== null ? [path] : [];

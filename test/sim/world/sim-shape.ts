@@ -41,6 +41,8 @@ export interface WorldShape {
   readonly hasMirrors: boolean;
   /** Whether mirrors get many I/Os between two faults. */
   readonly isDense: boolean;
+  /** Number of data processes of each client besides its main process. The volumes move between them. */
+  readonly dataProcesses: number;
   /** Whether servers know REVOKE. Servers of an older build do not. */
   readonly revokes: boolean;
   readonly times: LivenessTimes;
@@ -93,6 +95,13 @@ const MIRROR_SEEDS_TAKEN: readonly number[] = [6, 12, 13];
 /** Worlds with mirrors after this seed are dense: many more I/Os for each fault. */
 const DENSE_SEEDS_AFTER = 10_000;
 const DENSE_FAULT_GAPS_MS = [300, 500, 1000, 2000];
+/**
+ * Clients have data processes in some worlds of later seeds, which have neither pools nor snapshots nor mirrors. Earlier seeds have none, so
+ * that the seeds at which mutants are found stay the same.
+ */
+const DATA_PROCESS_SEEDS_AFTER = 1_000;
+const DATA_PROCESS_SEEDS = 14;
+const DATA_PROCESS_SEEDS_TAKEN: readonly number[] = [1, 10];
 /** Added to the seed, so that these draws differ from those of the world. */
 const MIRROR_SALT = 1_000_159;
 /** In worlds with mirrors: number of I/Os to the plain volumes of each server. */
@@ -135,6 +144,11 @@ export function isSpreadSeed(seed: number): boolean {
 
 export function isMirrorSeed(seed: number): boolean {
   return seed > MIRROR_SEEDS_AFTER && MIRROR_SEEDS_TAKEN.includes(seed % MIRROR_SEEDS);
+}
+
+/** Whether clients of this seed's world have data processes. */
+export function isDataProcessSeed(seed: number): boolean {
+  return seed > DATA_PROCESS_SEEDS_AFTER && DATA_PROCESS_SEEDS_TAKEN.includes(seed % DATA_PROCESS_SEEDS);
 }
 
 /** Whether the world of this seed is dense: most of its events are I/O of mirrors. */
@@ -223,6 +237,7 @@ function drawPlainShape(random: SeededRandom, seed: number): WorldShape {
     hasSpread: isSpreadSeed(seed),
     hasMirrors: false,
     isDense: false,
+    dataProcesses: isDataProcessSeed(seed) ? 1 + (seed % 2) : 0,
     tls: seed > TLS_SEEDS_AFTER && seed % TLS_SEEDS === 1,
     snapshots: seed > SNAPSHOT_SEEDS_AFTER && SNAPSHOT_SEEDS_TAKEN.includes(seed % SNAPSHOT_SEEDS),
     revokes: seed % OLDER_SERVER_SEEDS !== 0,

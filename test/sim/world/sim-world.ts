@@ -234,6 +234,7 @@ export class SimWorld {
       controlMs: shape.controlMs,
       breach: (sentence: string) => void this.breaches.push(sentence),
       nextProcessNumber: () => ++this.serverProcesses,
+      nextPeriod: shape.dataProcesses > 0 ? () => ++this.serverProcesses : null,
     };
     const machine = new SimMachine(random, this.forms.areCompared ? new SimFacts() : null);
     const stepped = (server: SimServer): void => this.faults.takeOverStepped(server);
@@ -252,6 +253,7 @@ export class SimWorld {
       tls: shape.tls,
       snapshots: shape.snapshots || shape.hasStores,
       mirrors: shape.hasMirrors,
+      dataProcesses: shape.dataProcesses > 0,
     };
     const server = new SimServer(name, index + 1, this.addressesOf(index + 1), ports);
     this.servers.push(server);
@@ -349,6 +351,7 @@ export class SimWorld {
       clock,
       random,
       mirrorRandom: this.mirrorRandom,
+      dataProcesses: shape.dataProcesses,
       network,
       trace,
       nodekey: NODEKEY,

@@ -1,21 +1,27 @@
 // The seeds that every test run tries with the unbroken code (first-seeds.test.ts): the first seeds, the seeds at which the quick zoo
-// begins, and the first worlds with mirrors. The list is a separate file, so that zoo.test.ts can skip these seeds. Invariant: the list has
-// each seed in found-at.ts.
+// begins, and the first worlds with mirrors and with data processes. The list is a separate file, so that zoo.test.ts can skip these seeds.
+// Invariant: the list has each seed in found-at.ts.
 
-import { isMirrorSeed } from '../world/sim-shape.ts';
+import { isDataProcessSeed, isMirrorSeed } from '../world/sim-shape.ts';
 import { FINDER_SEEDS } from './found-at.ts';
 
 /** Number of first seeds of each kind; `npm run sim` runs more. */
 const FIRST_SEEDS = 24;
 const MIRROR_WORLDS = 8;
+const DATA_PROCESS_WORLDS = 3;
 
-function firstMirrorWorlds(): number[] {
+function firstWorlds(count: number, isWanted: (seed: number) => boolean): number[] {
   const found: number[] = [];
-  for (let seed = 1; found.length < MIRROR_WORLDS; seed++) if (isMirrorSeed(seed)) found.push(seed);
+  for (let seed = 1; found.length < count; seed++) if (isWanted(seed)) found.push(seed);
   return found;
 }
 
 /** The seeds in ascending order. */
 export const TESTED_SEEDS: ReadonlySet<number> = new Set(
-  [...Array.from({ length: FIRST_SEEDS }, (_unused, at) => at + 1), ...FINDER_SEEDS, ...firstMirrorWorlds()].toSorted((a, b) => a - b),
+  [
+    ...Array.from({ length: FIRST_SEEDS }, (_unused, at) => at + 1),
+    ...FINDER_SEEDS,
+    ...firstWorlds(MIRROR_WORLDS, isMirrorSeed),
+    ...firstWorlds(DATA_PROCESS_WORLDS, isDataProcessSeed),
+  ].toSorted((a, b) => a - b),
 );

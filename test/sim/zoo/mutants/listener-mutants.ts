@@ -25,8 +25,8 @@ export const LISTENER_MUTANTS: readonly Mutant[] = [
     rule: 'S9',
     breaks: 'A new session starts once the old one has been told to end, while that still executes',
     apply: () =>
-      override<ServerInner, [SimSession, SimEnd, Proven], void>(SimServer, 'replace', () => (self, old, end, proven) => {
-        old.end('E_NO_SESSION', 'The client began a new session');
+      override<ServerInner, [readonly SimSession[], SimEnd, Proven], void>(SimServer, 'replace', () => (self, old, end, proven) => {
+        for (const one of old) one.end('E_NO_SESSION', 'The client began a new session');
         self.begin(end, proven);
       }),
   },
