@@ -37,7 +37,7 @@ import { FIRST_CONTACT_POLL_MS } from './network/limits.ts';
 import { localInterfaces } from './network/local-interfaces.ts';
 import { Namespace, type NamespacePorts, type NamespaceSetup } from './network/namespace.ts';
 import type { LocalInterface } from './network/route-plan.ts';
-import { unreachableServers } from './network/unreachable-servers.ts';
+import { unreachableServers, unreachedSections } from './network/unreachable-servers.ts';
 import { isSameLogin } from './config-changes.ts';
 import { OWN_METHODS } from './processes/messages.ts';
 import { reloadConfig } from './reloader.ts';
@@ -180,7 +180,7 @@ export class ClientDaemon {
     for (const namespace of this.namespaces) namespace.start();
     this.state = 'running';
     if (this.isReloadRequested) this.hangUp();
-    this.reportUnreached(warn);
+    this.namespaces.flatMap(unreachedSections).forEach(warn);
     await this.firstContact();
     await started;
     await this.attachAgain(true);
@@ -299,7 +299,7 @@ export class ClientDaemon {
     }
     if (!this.role.isData) void this.metrics.follow(next);
     this.watcher.watch(this.locals.map(({ address }) => address));
-    this.reportUnreached((sentence) => log.warn(sentence));
+    for (const sentence of this.namespaces.flatMap(unreachedSections)) log.warn(sentence);
     const { warning } = this.unkept(next);
     if (warning !== null) log.warn(warning);
     this.role.exportsChanged(this.nbd);
@@ -366,17 +366,6 @@ export class ClientDaemon {
     return keeper === null && !this.role.isData
       ? withoutKeeper(config, deviceFacts(paths.root), keeperLack)
       : { obstacle: null, warning: null };
-  }
-
-  /**
-   * Reports `[server]` sections to which no path leads. No connection to the address of such a section is attempted, so no other message
-   * says why the section has no effect.
-   */
-  private reportUnreached(report: (sentence: string) => void): void {
-    for (const { leftOut } of this.namespaces) {
-      for (const { name, address, position, reason } of leftOut)
-        if (position !== null) report(`Server section ${name} (${address}): ${reason}`);
-    }
   }
 
   private localsOf(config: RscltConfig): LocalInterface[] {

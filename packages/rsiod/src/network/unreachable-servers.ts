@@ -4,6 +4,7 @@
 import type { ErrorCode, RsError } from '@rsio/common/lib/errors';
 import { plural } from '@rsio/common/lib/units';
 import { REFUSALS_REPORTED_MAX } from './limits.ts';
+import type { Namespace } from './namespace.ts';
 
 export interface TriedPath {
   readonly name: string;
@@ -33,4 +34,13 @@ export function unreachableServers(namespace: string, paths: readonly TriedPath[
   const more =
     left > 0 ? [`The same applies to ${plural(left, 'more end point')} of namespace ${namespace}: rsconfig -m status -v lists them`] : [];
   return [...reported, ...more];
+}
+
+/**
+ * Returns the warnings about `[server]` sections to which no path leads. No connection to the address of such a section is attempted, so no
+ * other message says why the section has no effect.
+ */
+export function unreachedSections({ leftOut }: Pick<Namespace, 'leftOut'>): string[] {
+  const sections = leftOut.filter(({ position }) => position !== null);
+  return sections.map(({ name, address, reason }) => `Server section ${name} (${address}): ${reason}`);
 }
