@@ -180,12 +180,14 @@ export class ClientDaemon {
     for (const namespace of this.namespaces) namespace.start();
     this.state = 'running';
     if (this.isReloadRequested) this.hangUp();
-    this.namespaces.flatMap(unreachedSections).forEach(warn);
+    if (!this.role.isData) this.namespaces.flatMap(unreachedSections).forEach(warn);
     await this.firstContact();
     await started;
     await this.attachAgain(true);
     await this.releaseUnknown();
     for (const one of this.attached.awaited) warn(`${labelOf(one)} is not attached again yet: ${one.reason}`);
+    // The main process tries the same paths, and warns.
+    if (this.role.isData) return;
     for (const { config, tried } of this.namespaces) unreachableServers(config.name, tried).forEach(warn);
   }
 
@@ -299,7 +301,7 @@ export class ClientDaemon {
     }
     if (!this.role.isData) void this.metrics.follow(next);
     this.watcher.watch(this.locals.map(({ address }) => address));
-    for (const sentence of this.namespaces.flatMap(unreachedSections)) log.warn(sentence);
+    if (!this.role.isData) for (const sentence of this.namespaces.flatMap(unreachedSections)) log.warn(sentence);
     const { warning } = this.unkept(next);
     if (warning !== null) log.warn(warning);
     this.role.exportsChanged(this.nbd);
@@ -418,7 +420,7 @@ export class ClientDaemon {
   }
 
   private interfaceChanged(event: InterfaceEvent): void {
-    this.notifications.interfaceChanged(event);
+    if (!this.role.isData) this.notifications.interfaceChanged(event);
     // An interface may have moved to a different subnet, which changes the possible paths.
     const locals = this.localsOf(this.config);
     if (!isDeepStrictEqual(locals, this.locals)) {

@@ -244,7 +244,10 @@ export class DataProcess {
     await this.answerKept(number, async () => {
       const { spawned } = this;
       if (spawned === null || this.ports.devices === null) throw new RsError('E_SYSTEM', 'There is no keeper');
-      return await this.ports.devices.keep(this.number, spawned.pid, fd, note);
+      const id = await this.ports.devices.keep(this.number, spawned.pid, fd, note);
+      // The next process has its devices already. Nobody would serve this one, and its I/O would wait for ever.
+      if (this.spawned !== spawned) await this.ports.devices.drop(this.number, id);
+      return id;
     });
   }
 

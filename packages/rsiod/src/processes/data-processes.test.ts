@@ -86,6 +86,14 @@ test('the volumes of the last run are shared out, and what was detached stays de
   expect(after.placed).toEqual({ 1: [], 2: [] });
 });
 
+test('a volume that was detached in one process and is attached in another one does not count as detached', async () => {
+  const scene = await new ProcessScene(2, { boot: 'boot-1', attached: [kept('b')], detached: ['osl:a@0 id-a', 'osl:c@0 id-c'] }).start();
+  await scene.processes.attach(names('a'), RW);
+  expect(scene.placed).toEqual({ 1: ['b'], 2: ['a'] });
+  expect([...scene.processes.detached]).toEqual(['osl:c@0 id-c']);
+  expect(scene.file?.detached).toEqual(['osl:c@0 id-c']);
+});
+
 test('a process that dies is started again with its volumes; its calls fail, those of others do not', async () => {
   const scene = await new ProcessScene(2).start();
   await scene.processes.attach(names('a', 'b'), RW);

@@ -100,7 +100,9 @@ export class DataProcesses implements NbdElsewhere {
 
   /** Labels with ids of volumes that the administrator has detached, or that another client has taken. */
   get detached(): ReadonlySet<string> {
-    return new Set(this.list.flatMap(({ content }) => content.detached));
+    const attached = new Set(this.volumes.map((volume) => `${labelOf(volume)} ${volume.id}`));
+    // One process may remember that a volume was detached which another process has attached since.
+    return new Set(this.list.flatMap(({ content }) => content.detached).filter((key) => !attached.has(key)));
   }
 
   /** Reads which volumes were attached when rsiod ended, and shares them out. Call this once, before `start`. */

@@ -5,8 +5,11 @@
 export const CORES_PER_PROCESS = 4;
 /** How long the start of rsiod waits for its data processes. It continues without those that are late, and they attach their volumes later. */
 export const PROCESS_START_MS = 15_000;
-/** How long a data process that was told to end may flush, close its sessions and exit. After that, it is killed. */
-export const PROCESS_END_MS = 20_000;
+/**
+ * How long a data process that was told to end may flush, close its sessions and exit, which have time limits of their own. After that, it is
+ * killed. systemd waits 60 s for rsiod as a whole.
+ */
+export const PROCESS_END_MS = 55_000;
 /**
  * The main process asks each data process every PROCESS_QUIET_MS whether it is alive, and kills it after PROCESS_SILENCE_MS without any
  * message, as the keeper does with the main process.
