@@ -30,6 +30,7 @@ test('the machine and the boot stay, the instance grows with every start', async
     boot: expect.stringMatching(UUID) as unknown,
     instance: 1,
     process: expect.stringMatching(UUID) as unknown,
+    dataProcess: 0,
   });
   const second = await next();
   expect(second).toEqual({ ...first, instance: 2, process: second.process });
