@@ -113,8 +113,13 @@ function documents({ form }) {
       return fc.option(documents(form.of));
     case 'list':
       return fc.array(documents(form.of), { maxLength: 2 });
-    default:
-      return fc.record(Object.fromEntries(Object.entries(form.fields).map(([name, shape]) => [name, documents(shape)])));
+    case 'optional':
+      return documents(form.of);
+    default: {
+      const fields = Object.entries(form.fields);
+      const requiredKeys = fields.flatMap(([name, shape]) => (shape.form.kind === 'optional' ? [] : [name]));
+      return fc.record(Object.fromEntries(fields.map(([name, shape]) => [name, documents(shape)])), { requiredKeys });
+    }
   }
 }
 

@@ -450,7 +450,7 @@ export class ClientDaemon {
       restart: () => this.restart(),
       end: (isForced) => this.end(isForced),
     });
-    return this.role.handlers(own, () => attachments.offers);
+    return this.role.handlers(own, attachments, () => this.namespaces);
   }
 
   /** Restarts the daemon after the answer to the request has been sent. Throws E_SHUTTING_DOWN and E_SYSTEM. */

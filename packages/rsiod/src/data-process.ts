@@ -61,12 +61,14 @@ function begin(first: Begin): void {
         return {};
       },
     },
-    configure: ({ config: next }: { config: Begin['config'] }) => daemon.take(next),
+    // A daemon that is starting keeps its first configuration.
+    configure: ({ config: next }: { config: Begin['config'] }) => void started.then(() => daemon.take(next)),
     adopt: (socket: Socket | undefined, passed: unknown, ended: () => void) => daemon.nbd.adopt(socket, passed, ended),
     logTo: ({ way: next }: { way: Begin['log'] }) => (isSamePlace(next, log.way) ? log.reopen() : log.redirect(next)),
   };
+  const started = daemon.start();
   process.on('message', (message, socket) => channel.receive(message as ToProcess, socket as Socket | undefined, user));
-  daemon.start().then(
+  started.then(
     () => channel.ready(),
     (thrown: unknown) => {
       log.error(`Data process ${identity.dataProcess} ends: ${toRsError(thrown).message}`);

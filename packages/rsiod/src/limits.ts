@@ -10,7 +10,7 @@ import { RECONNECT_MIN_MS } from '@rsio/protocol/client/limits';
 import { PROBE_TIME_MAX_MS } from '@rsio/protocol/explorer/limits';
 import { SELF_SYNC_MS } from '@rsio/protocol/link/limits';
 import { DATA_PROCESSES_MAX } from '@rsio/protocol/wire/limits';
-import { LOG_FLUSH_AGE_MS, LOG_LOOK_MS, STOP_WAIT_MS } from './attachments/limits.ts';
+import { HAND_OVER_WAIT_MS, LOG_FLUSH_AGE_MS, LOG_LOOK_MS, STOP_WAIT_MS } from './attachments/limits.ts';
 import { PROBES_TIME_MAX_MS, SNAPSHOT_WHOLE_MS } from './control/limits.ts';
 import { DEVICE_COMMAND_TIMEOUT_MS, DEVICE_FORCE_MS, NBD_STOP_TIMEOUT_MS } from './frontends/limits.ts';
 import {
@@ -26,7 +26,7 @@ import {
   VOTES_IN_TURN_MAX,
 } from './mirrors/limits.ts';
 import { STOP_WAIT_MAX_MS } from './sys/limits.ts';
-import { PROCESS_ANSWER_MS, PROCESS_END_MS } from './processes/limits.ts';
+import { PROCESS_ANSWER_MS, PROCESS_END_MS, PROCESS_HAND_OVER_MS, PROCESS_REFUSAL_MS } from './processes/limits.ts';
 import { SLOW_STORAGE_MS, STALL_FAIL_GRACE_MS } from './volumes/limits.ts';
 
 assert(CLIENT_PROCESSES_MAX === DATA_PROCESSES_MAX, 'A client must not start more data processes than a server accepts');
@@ -34,6 +34,11 @@ assert(
   PROCESS_END_MS > STOP_WAIT_MAX_MS + NBD_STOP_TIMEOUT_MS,
   'A data process must not be killed while it detaches its volumes in the time that it has for that',
 );
+assert(
+  PROCESS_HAND_OVER_MS > HAND_OVER_WAIT_MS + NBD_STOP_TIMEOUT_MS,
+  'A data process must not be killed while it completes requests before another one takes its place',
+);
+assert(PROCESS_REFUSAL_MS < CONTROL_ANSWER_MS, 'A stop must be refused before the command that asked for it gives up');
 assert(PROCESS_ANSWER_MS < CONTROL_ANSWER_MS, 'A list over all data processes must end before the command that asked for it');
 assert(STALL_FAIL_GRACE_MS > RECONNECT_MIN_MS * 3, 'A lost path must be tried again more than once before I/O fails');
 assert(LOG_FLUSH_AGE_MS + LOG_LOOK_MS < SELF_SYNC_MS, 'A client must flush its log before the server syncs by itself');

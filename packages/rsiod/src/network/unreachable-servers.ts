@@ -4,7 +4,6 @@
 import type { ErrorCode, RsError } from '@rsio/common/lib/errors';
 import { plural } from '@rsio/common/lib/units';
 import { REFUSALS_REPORTED_MAX } from './limits.ts';
-import type { Namespace } from './namespace.ts';
 
 export interface TriedPath {
   readonly name: string;
@@ -13,6 +12,15 @@ export interface TriedPath {
   /** True while this path or another path to the same server is up. */
   readonly isConnected: boolean;
   readonly error: RsError | null;
+}
+
+/** An end point to which no path leads. */
+interface LeftOutSection {
+  readonly name: string;
+  readonly address: string;
+  /** Position of its section; null if only the server names it. */
+  readonly position: number | null;
+  readonly reason: string;
 }
 
 /** Errors of paths that occur without an answer from a server. */
@@ -40,7 +48,7 @@ export function unreachableServers(namespace: string, paths: readonly TriedPath[
  * Returns the warnings about `[server]` sections to which no path leads. No connection to the address of such a section is attempted, so no
  * other message says why the section has no effect.
  */
-export function unreachedSections({ leftOut }: Pick<Namespace, 'leftOut'>): string[] {
+export function unreachedSections({ leftOut }: { readonly leftOut: readonly LeftOutSection[] }): string[] {
   const sections = leftOut.filter(({ position }) => position !== null);
   return sections.map(({ name, address, reason }) => `Server section ${name} (${address}): ${reason}`);
 }

@@ -3,6 +3,7 @@
 // the previous one last reported. Each call is answered, or fails when the process ends.
 
 import type { Socket } from 'node:net';
+import { AssertionError } from '@rsio/common/lib/assert';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import type { Log } from '@rsio/common/log/log';
@@ -15,6 +16,8 @@ import type { HeldDevices } from './held-devices.ts';
 import {
   PROCESS_CALLS_MAX,
   PROCESS_END_MS,
+  PROCESS_HAND_OVER_MS,
+  PROCESS_KILL_MS,
   PROCESS_PAUSE_MAX_MS,
   PROCESS_PAUSE_MIN_MS,
   PROCESS_QUIET_MS,
@@ -81,7 +84,8 @@ export class DataProcess {
   private life = 0;
   private startedMs = 0;
   private quick = 0;
-  private heardMs = 0;
+  /** Questions whether the process is alive that were sent since its last message. */
+  private unheard = 0;
   private timer: Timer | null = null;
   private isEnding = false;
   private whenReady: (() => void)[] = [];
@@ -103,10 +107,14 @@ export class DataProcess {
     const { clock, devices, log } = this.ports;
     const life = ++this.life;
     this.isReady = false;
-    this.startedMs = this.heardMs = clock.monotonicMs();
+    this.startedMs = clock.monotonicMs();
+    this.unheard = 0;
     const failed = (thrown: unknown): void => {
       log.error(`Data process ${this.number} cannot be started: ${toRsError(thrown).message}`);
-      if (life === this.life && !this.isEnding) this.startLater();
+      // A process that was started nevertheless must have ended before the next one begins.
+      if (life !== this.life || this.isEnding) return;
+      if (this.spawned === null) this.startLater();
+      else this.spawned.kill();
     };
     if (devices !== null) {
       devices
@@ -164,22 +172,32 @@ export class DataProcess {
     });
   }
 
-  /** Ends the process with one of its own methods, and resolves when it has exited. After PROCESS_END_MS, it is killed. */
+  /**
+   * Ends the process with one of its own methods, and resolves when it has exited. If it has not ended in time, it is killed. If it does not
+   * end even then, a warning names it, and the caller continues.
+   */
   async end(method: typeof OWN_METHODS.end | typeof OWN_METHODS.handOver, reason: string): Promise<void> {
+    const { clock, log } = this.ports;
     this.isEnding = true;
     this.timer?.cancel();
     const { spawned } = this;
     if (spawned === null) return;
+    const limitMs = method === OWN_METHODS.end ? PROCESS_END_MS : PROCESS_HAND_OVER_MS;
     const exited = new Promise<void>((resolve) => this.whenExited.push(resolve));
-    const timer = this.ports.clock.after(PROCESS_END_MS, () => {
-      this.ports.log.warn(
-        `Data process ${this.number} (pid ${spawned.pid}) has not ended within ${PROCESS_END_MS / 1_000} s, and is killed`,
-      );
-      spawned.kill();
+    const name = `Data process ${this.number} (pid ${spawned.pid})`;
+    const killed = new Promise<void>((resolve) => {
+      this.timer = clock.after(limitMs, () => {
+        log.warn(`${name} has not ended within ${limitMs / 1_000} s, and is killed`);
+        spawned.kill();
+        this.timer = clock.after(PROCESS_KILL_MS, () => {
+          log.error(`${name} does not end although it was killed: it waits in the kernel`);
+          resolve();
+        });
+      });
     });
     this.call(method, { reason }).catch(() => undefined);
-    await exited;
-    timer.cancel();
+    await Promise.race([exited, killed]);
+    this.timer?.cancel();
   }
 
   private gone(): RsError {
@@ -187,15 +205,17 @@ export class DataProcess {
   }
 
   private receive(value: unknown): void {
-    this.heardMs = this.ports.clock.monotonicMs();
-    let message: FromProcess;
+    this.unheard = 0;
     try {
-      message = checkedMessage(value);
+      this.take(checkedMessage(value));
     } catch (thrown) {
+      if (thrown instanceof AssertionError) throw thrown;
       this.ports.log.error(`${toRsError(thrown).message}: data process ${this.number} is ended, and started again`);
       this.spawned?.kill();
-      return;
     }
+  }
+
+  private take(message: FromProcess): void {
     switch (message.type) {
       case 'alive':
         return;
@@ -273,17 +293,22 @@ export class DataProcess {
     else call?.resolve(result ?? {});
   }
 
+  /**
+   * Counts questions and not time: if this process was stopped, the answers of a healthy process lie unread when it is continued, and the
+   * timer fires first.
+   */
   private watch(): void {
     const { clock, log } = this.ports;
-    const silentMs = clock.monotonicMs() - this.heardMs;
-    if (silentMs >= PROCESS_SILENCE_MS) {
+    if (this.unheard * PROCESS_QUIET_MS >= PROCESS_SILENCE_MS) {
       log.error(
-        `Data process ${this.number} hangs: it has not answered for ${Math.round(silentMs / 1_000)} s. It is killed and started again`,
+        `Data process ${this.number} (pid ${this.spawned?.pid}) hangs: it has not answered for ${PROCESS_SILENCE_MS / 1_000} s. It is killed, and started again when it has ended`,
       );
+      this.unheard = 0;
       this.spawned?.kill();
-      return;
+    } else {
+      this.unheard++;
+      this.send({ type: 'alive?' });
     }
-    this.send({ type: 'alive?' });
     this.timer = clock.after(PROCESS_QUIET_MS, () => this.watch());
   }
 

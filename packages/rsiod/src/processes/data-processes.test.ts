@@ -8,8 +8,11 @@ import {
   PROCESS_END_MS,
   PROCESS_PAUSE_MAX_MS,
   PROCESS_QUIET_MS,
+  PROCESS_HAND_OVER_MS,
+  PROCESS_KILL_MS,
   PROCESS_REACH_LOOK_MS,
   PROCESS_REACH_MS,
+  PROCESS_REFUSAL_MS,
   PROCESS_SILENCE_MS,
   PROCESS_START_MS,
 } from './limits.ts';
@@ -141,7 +144,7 @@ test('a process that hangs is killed and started again; one that answers is not'
   for (let ms = 0; ms < PROCESS_SILENCE_MS + PROCESS_QUIET_MS; ms += PROCESS_QUIET_MS) scene.clock.advance(PROCESS_QUIET_MS);
   scene.clock.advance(0);
   expect(scene.started.map(({ number }) => number)).toEqual([1, 2, 2]);
-  expect(scene.lines.some((line) => line.startsWith('Data process 2 hangs'))).toBe(true);
+  expect(scene.lines.some((line) => /^Data process 2 \(pid \d+\) hangs/.test(line))).toBe(true);
 });
 
 test('a message of another form ends the process', async () => {
@@ -199,6 +202,26 @@ test('at the end, a process that does not end in time is killed, none is started
   expect(scene.file?.attached.map(({ name }) => name)).toEqual(['a', 'b']);
 });
 
+test('a process that does not even end when it is killed delays an end and a hand-over for a bounded time', async () => {
+  for (const [method, limitMs] of [
+    [OWN_METHODS.end, PROCESS_END_MS],
+    [OWN_METHODS.handOver, PROCESS_HAND_OVER_MS],
+  ] as const) {
+    const scene = await new ProcessScene(2).start();
+    const stuck = scene.running(2)!;
+    [stuck.answers, stuck.isUnkillable] = [false, true];
+    const ended = scene.processes.end(method, '');
+    await settle();
+    scene.clock.advance(limitMs);
+    scene.clock.advance(PROCESS_KILL_MS);
+    await ended;
+    expect([scene.started.length, scene.lines.at(-1)]).toEqual([
+      2,
+      expect.stringContaining('does not end although it was killed') as unknown,
+    ]);
+  }
+});
+
 test('events, refusals and obstacles come from all processes', async () => {
   const scene = await new ProcessScene(2).start();
   scene.running(2)!.say({ type: 'event', object: 'volume osl:b@0', from: 'open', to: 'waiting', reason: '' });
@@ -206,6 +229,12 @@ test('events, refusals and obstacles come from all processes', async () => {
   expect(await scene.processes.refusal()).toBeNull();
   scene.running(1)!.results[OWN_METHODS.refusal] = { reason: 'osl:a@0 is in use by mount point /mnt' };
   expect(await scene.processes.refusal()).toBe('osl:a@0 is in use by mount point /mnt');
+  await scene.processes.attach(names('a', 'b'), RW);
+  scene.running(2)!.answers = false;
+  const silent = scene.processes.refusal();
+  scene.clock.advance(PROCESS_REFUSAL_MS);
+  expect(await silent).toContain('Data process 2 does not answer, and has osl:b@0: try again');
+  scene.running(2)!.answers = true;
   for (const number of [1, 2]) scene.running(number)!.results[OWN_METHODS.obstacles] = { obstacles: ['no'] };
   expect(await scene.processes.obstacles({} as never)).toEqual(['no']);
   scene.running(1)!.exit('exit code 1');

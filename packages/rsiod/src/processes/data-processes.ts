@@ -18,7 +18,7 @@ import { exportKey, type NbdExport } from '../frontends/nbd/wire/nbd-export.ts';
 import { writeDeviceNote } from '../keeper/device-note.ts';
 import type { LeftDevice } from '../keeper/kept-devices.ts';
 import { DataProcess, type DataProcessPorts } from './data-process.ts';
-import { PROCESS_ANSWER_MS, PROCESS_REACH_LOOK_MS, PROCESS_REACH_MS, PROCESS_START_MS } from './limits.ts';
+import { PROCESS_ANSWER_MS, PROCESS_REFUSAL_MS, PROCESS_REACH_LOOK_MS, PROCESS_REACH_MS, PROCESS_START_MS } from './limits.ts';
 import { OWN_METHODS } from './messages.ts';
 import { leastLoaded, shares } from './placement.ts';
 
@@ -171,9 +171,14 @@ export class DataProcesses implements NbdElsewhere {
     }
   }
 
+  /** Detaches volumes. A volume that no process has may still be held by this client; a process then ends the hold. */
   async detach(labels: readonly string[], force: boolean): Promise<AttachOutcome[]> {
-    const placed = labels.map((label) => ({ label, process: this.processOf(label) ?? this.emptiest }));
-    return await this.outcomes(placed, (process, names) => process.call('detach', { names, force }));
+    const placed = labels.map((label) => ({ label, process: this.place(label) }));
+    try {
+      return await this.outcomes(placed, (process, names) => process.call('detach', { names, force }));
+    } finally {
+      for (const label of labels) this.settle(label);
+    }
   }
 
   /** Calls a method in all processes. A process that does not answer within PROCESS_ANSWER_MS, or has no answer, is left out. */
@@ -182,12 +187,25 @@ export class DataProcesses implements NbdElsewhere {
   }
 
   /** Like `callAll`, but with an entry for each process; `answer` is null if the process has not answered. */
-  async askAll(method: string, params: object): Promise<{ process: DataProcess; answer: Readonly<Record<string, unknown>> | null }[]> {
+  async askAll(
+    method: string,
+    params: object,
+    waitMs = PROCESS_ANSWER_MS,
+  ): Promise<{ process: DataProcess; answer: Readonly<Record<string, unknown>> | null }[]> {
     const { clock } = this.ports;
     return await Promise.all(
       this.list.map(async (process) => {
-        const late = new Promise<null>((resolve) => void clock.after(PROCESS_ANSWER_MS, () => resolve(null)));
-        return { process, answer: await Promise.race([process.call(method, params).catch(() => null), late]) };
+        const answer = await new Promise<Readonly<Record<string, unknown>> | null>((resolve) => {
+          const timer = clock.after(waitMs, () => resolve(null));
+          void process
+            .call(method, params)
+            .catch(() => null)
+            .then((result) => {
+              timer.cancel();
+              resolve(result);
+            });
+        });
+        return { process, answer };
       }),
     );
   }
@@ -211,9 +229,19 @@ export class DataProcesses implements NbdElsewhere {
     return this.list.reduce((sum, { restarts }) => sum + restarts, 0);
   }
 
-  /** Why rsiod must not end now: volumes of a data process that are in use; null if there are none. */
+  /**
+   * Why rsiod must not end now: volumes of a data process that are in use, or may be in use in a process that does not answer; null if there
+   * are none.
+   */
   async refusal(): Promise<string | null> {
-    const reasons = (await this.callAll(OWN_METHODS.refusal, {})).flatMap(({ reason }) => (typeof reason === 'string' ? [reason] : []));
+    const answers = await this.askAll(OWN_METHODS.refusal, {}, PROCESS_REFUSAL_MS);
+    const reasons = answers.flatMap(({ process, answer }) => {
+      if (answer !== null) return typeof answer['reason'] === 'string' ? [answer['reason']] : [];
+      const labels = process.content.attached.map(labelOf);
+      if (labels.length === 0) return [];
+      const remedy = 'try again when it has been started again, or use rsconfig stop --force';
+      return [`Data process ${process.number} does not answer, and has ${labels.join(', ')}: ${remedy}`];
+    });
     return reasons.length === 0 ? null : reasons.join('; ');
   }
 

@@ -1,6 +1,7 @@
 // Which devices the keeper holds for which data process. Invariants: a data process changes and drops only devices of its own; a device that
 // the keeper holds belongs to one process, or is left to the main process, which releases it.
 
+import { OneByOne } from '@rsio/common/structures/one-by-one';
 import type { KeeperLink } from '../keeper/keeper-link.ts';
 
 type Link = Pick<KeeperLink, 'keepOf' | 'places' | 'note' | 'drop'>;
@@ -12,6 +13,8 @@ export interface HeldDevice {
 
 export class HeldDevices {
   private readonly link: Link;
+  /** One question at a time: the link does not read while it writes, and a burst of all processes would fill it in both directions. */
+  private readonly turns = new OneByOne();
   private readonly held = new Map<number, HeldDevice & { readonly process: number }>();
 
   constructor(link: Link) {
@@ -25,7 +28,7 @@ export class HeldDevices {
 
   /** Lets the keeper hold a descriptor of a data process. Throws E_SYSTEM. */
   async keep(process: number, pid: number, fd: number, note: string): Promise<number> {
-    const id = await this.link.keepOf(pid, fd, note);
+    const id = await this.turns.run(() => this.link.keepOf(pid, fd, note));
     this.give(process, { id, note });
     return id;
   }
@@ -39,7 +42,7 @@ export class HeldDevices {
 
   async drop(process: number, id: number): Promise<void> {
     if (this.held.get(id)?.process !== process) return;
-    await this.link.drop(id);
+    await this.turns.run(() => this.link.drop(id));
     this.held.delete(id);
   }
 

@@ -31,6 +31,18 @@ export const PROCESS_REACH_MS = 10_000;
 export const PROCESS_REACH_LOOK_MS = 100;
 /** How long a list or a sum over all processes waits for one of them. A process that hangs is left out, so that it hides no other. */
 export const PROCESS_ANSWER_MS = 3_000;
+/**
+ * How long a stop waits for the answer of a data process, which looks for users of its devices among all processes of the machine. It is
+ * shorter than the time that a command waits.
+ */
+export const PROCESS_REFUSAL_MS = 8_000;
+/**
+ * How long a data process may flush and exit when another one is to take its place. A process that hangs must not delay the volumes of the
+ * others, whose I/O waits meanwhile.
+ */
+export const PROCESS_HAND_OVER_MS = 10_000;
+/** How long the end of a killed process is waited for. A process may be in a call of the kernel that does not end. */
+export const PROCESS_KILL_MS = 2_000;
 /** Requests to one data process that are not answered yet. The control socket has bounds of its own for each connection. */
 export const PROCESS_CALLS_MAX = 1_024;
 /** Characters of a sentence or event that a data process sends. */

@@ -7,6 +7,7 @@ import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { AttachedContent, AttachedStore } from '../attachments/attached-file.ts';
 import { labelOf } from '../attachments/offers.ts';
 import type { NbdExport } from '../frontends/nbd/wire/nbd-export.ts';
+import { readDeviceNote } from '../keeper/device-note.ts';
 import type { Kept } from '../keeper/keeper-link.ts';
 import type { Begin, Call, FromProcess, ToProcess } from './messages.ts';
 
@@ -52,9 +53,10 @@ export class MainChannel {
     this.send({ type: 'event', object, from, to, reason });
   }
 
-  /** True if this process was started with the volume with this label. */
+  /** True if this process was started with the volume with this label, or with a device of this volume. */
   has(label: string): boolean {
-    return this.begin.attached.attached.some((volume) => labelOf(volume) === label);
+    const notes = (this.begin.kept ?? []).flatMap(({ note }) => readDeviceNote(note) ?? []);
+    return [...this.begin.attached.attached, ...notes].some((volume) => labelOf(volume) === label);
   }
 
   /** The devices of the previous process; null if there is no keeper. */

@@ -22,6 +22,7 @@ import {
 import type { LogWay } from '@rsio/common/log/log-form';
 import { type ErrorCode, ERRORS, RsError } from '@rsio/common/lib/errors';
 import { type AttachedContent, isAttachedContent } from '../attachments/attached-file.ts';
+import { DETACHED_KEPT_MAX } from '../attachments/limits.ts';
 import type { PassedConnection } from '../frontends/nbd/passed-connection.ts';
 import { EXPORT_FACTS } from '../frontends/nbd/wire/nbd-export.ts';
 import type { Kept } from '../keeper/keeper-link.ts';
@@ -115,6 +116,10 @@ export type FromProcess = Of<typeof FROM>;
 export function checkedMessage(value: unknown): FromProcess {
   const problem = misfit(FROM, value, 'stored');
   const message = value as FromProcess;
-  if (problem === null && (message.type !== 'attached' || isAttachedContent(message.content))) return message;
+  if (problem === null && (message.type !== 'attached' || isBoundedList(message.content))) return message;
   throw new RsError('E_PROTOCOL', `A data process sent a message of another form (${problem ?? 'its list of volumes'})`);
+}
+
+function isBoundedList(content: unknown): boolean {
+  return isAttachedContent(content) && content.attached.length <= VOLUMES_MAX && content.detached.length <= DETACHED_KEPT_MAX;
 }

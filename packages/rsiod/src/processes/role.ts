@@ -9,12 +9,14 @@ import type { EventView } from '@rsio/common/control/method-table';
 import type { Clock } from '@rsio/common/lib/clock';
 import type { DaemonLog } from '@rsio/common/log/log';
 import { type AttachedContent, AttachedFile, type AttachedStore } from '../attachments/attached-file.ts';
-import type { ServerOffer } from '../attachments/offers.ts';
+import type { Attachments } from '../attachments/attachments.ts';
+import { whyMissing } from '../attachments/offers.ts';
 import { NBD_FRONTEND_BYTES_MAX, NBD_FRONTEND_RESERVE_BYTES } from '../frontends/limits.ts';
 import type { NbdFrontend, NbdFrontendOptions } from '../frontends/nbd/nbd-frontend.ts';
 import type { Inheritance, KeeperLink } from '../keeper/keeper-link.ts';
 import { KeptDevices } from '../keeper/kept-devices.ts';
 import type { Identity } from '../network/identity.ts';
+import type { Namespace } from '../network/namespace.ts';
 import type { Spawned, SpawnEvents } from './data-process.ts';
 import { DataProcesses } from './data-processes.ts';
 import { HeldDevices } from './held-devices.ts';
@@ -139,8 +141,13 @@ export class ProcessRole {
     this.processes?.tell({ type: 'log', way: this.options.log.way });
   }
 
-  handlers(own: ControlHandlers, offers: () => readonly ServerOffer[]): ControlHandlers {
-    return this.processes === null ? own : routed(own, { processes: this.processes, offers });
+  handlers(own: ControlHandlers, attachments: Pick<Attachments, 'offers'>, namespaces: () => readonly Namespace[]): ControlHandlers {
+    if (this.processes === null) return own;
+    return routed(own, {
+      processes: this.processes,
+      offers: () => attachments.offers,
+      whyMissing: (name, server) => whyMissing(namespaces(), attachments.offers, name, server),
+    });
   }
 }
 

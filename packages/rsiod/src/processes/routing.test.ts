@@ -24,7 +24,11 @@ class RoutedScene extends ProcessScene {
       'mirror-verify': () => void this.asked.push('own mirror-verify') as never,
       backups: () => ({ backups: [] }),
     } as unknown as ControlHandlers,
-    { processes: this.processes, offers: () => this.offers },
+    {
+      processes: this.processes,
+      offers: () => this.offers,
+      whyMissing: (name) => Promise.resolve(name === 'stopped' ? 'Server big-9 cannot offer it: its file is missing' : null),
+    },
   );
 
   async attach(...names: string[]): Promise<string[]> {
@@ -53,9 +57,15 @@ test('attach without names attaches each offered volume once, spread over the pr
   expect(scene.asked).toEqual(['query']);
 });
 
-test('outcomes have the order of the names; a name that no server offers is refused by a process', async () => {
+test('outcomes have the order of the names; a name that no server offers is refused, and no process gets it', async () => {
   const scene = await started(2);
-  expect(await scene.attach('c', 'osl:a', 'nothing')).toEqual(['osl:c@0', 'osl:a@0', 'nothing']);
+  expect(await scene.attach('c', 'nothing', 'osl:a', 'stopped')).toEqual([
+    'osl:c@0',
+    'nothing E_UNKNOWN_VOLUME',
+    'osl:a@0',
+    'stopped E_VOLUME',
+  ]);
+  expect(scene.placed).toEqual({ 1: ['c'], 2: ['a'] });
   expect(await scene.attach('b')).toEqual(['osl:b@0']);
 });
 
@@ -75,6 +85,12 @@ test('detach finds the process; a name of two volumes in two processes is refuse
   });
   const { outcomes } = await scene.handlers.detach({ names: ['a', 'b'], force: false });
   expect(outcomes.map(({ volume, error }) => `${volume} ${error?.code ?? 'done'}`)).toEqual(['a E_AMBIGUOUS', 'osl:b@0 done']);
+});
+
+test('a volume that is offered and not attached goes to a process, which may have to end a hold', async () => {
+  const scene = await started(2);
+  const { outcomes } = await scene.handlers.detach({ names: ['c', 'nothing'], force: false });
+  expect(outcomes.map(({ volume, error }) => `${volume} ${error?.code ?? 'done'}`)).toEqual(['osl:c@0 done', 'nothing E_UNKNOWN_VOLUME']);
 });
 
 test('a take-over needs names', async () => {
@@ -141,6 +157,12 @@ test('a request about a mirror goes to the process that has it, else it stays he
   const calls = (number: number): number =>
     scene.running(number)!.received.filter((one) => one.type === 'call' && one.method === 'mirror-verify').length;
   expect([calls(1), calls(2), scene.asked.includes('own mirror-verify')]).toEqual([0, 1, false]);
+  scene.running(1)!.say({
+    type: 'attached',
+    number: 9,
+    content: { boot: 'boot-1', attached: [kept('a'), { ...kept('b'), namespace: 'other' }], detached: [] },
+  });
+  await expect(async () => await scene.handlers['mirror-verify']({ ...named, name: 'b' })).rejects.toMatchObject({ code: 'E_AMBIGUOUS' });
   await scene.handlers['mirror-verify']({ ...named, name: 'elsewhere' });
   expect(scene.asked.at(-1)).toBe('own mirror-verify');
 });

@@ -7,9 +7,8 @@ import { type AttachOutcome, CONTROL_METHODS, type StatsView, type StatusView } 
 import { MIRROR_METHODS } from '@rsio/common/control/mirror-methods';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { misfit } from '@rsio/common/lib/shape';
-import { volumeLabel } from '@rsio/common/lib/volume-name';
 import { failure } from '../attachments/choices.ts';
-import { chooseVolume, chooseToAttach, labelOf, type ServerOffer, volumesOf } from '../attachments/offers.ts';
+import { chooseVolume, chooseToAttach, labelOf, type Offer, type ServerOffer, volumesOf } from '../attachments/offers.ts';
 import type { DataProcess } from './data-process.ts';
 import type { DataProcesses } from './data-processes.ts';
 import { joinedPaths } from '../control/joined-stats.ts';
@@ -21,9 +20,11 @@ export interface RoutingPorts {
   readonly processes: DataProcesses;
   /** The volumes that the servers offer to the main process. */
   readonly offers: () => readonly ServerOffer[];
+  /** Resolves with the reason why a server that has the volume cannot offer it; null if no server reports a reason. */
+  readonly whyMissing: (name: string, server: string | null) => Promise<string | null>;
 }
 
-export function routed(own: ControlHandlers, { processes, offers }: RoutingPorts): ControlHandlers {
+export function routed(own: ControlHandlers, { processes, offers, whyMissing }: RoutingPorts): ControlHandlers {
   const askAll = async <M extends Method>(method: M, params: object = {}): Promise<Result<M>[]> =>
     (await processes.callAll(method, params)).map((answer) => checkedAnswer(method, answer));
   return {
@@ -48,13 +49,21 @@ export function routed(own: ControlHandlers, { processes, offers }: RoutingPorts
           ),
         };
       const choose = (name: string): string => chooseToAttach(offers(), name, server).label;
-      return { outcomes: await resolved(names, choose, (labels) => processes.attach(labels, { readOnly, server, take })) };
+      const attach = (labels: readonly string[]): Promise<AttachOutcome[]> => processes.attach(labels, { readOnly, server, take });
+      return { outcomes: await resolved(names, choose, attach, (name) => whyMissing(name, server)) };
     },
     detach: async ({ names, force }) => {
       const there = processes.volumes.map((volume) => ({ ...volume, server: '', isConnected: true }));
       if (names.length === 0) return { outcomes: await processes.detach(there.map(labelOf), force) };
-      const choose = (name: string): string => chooseVolume(there, name, null).label;
-      return { outcomes: await resolved(names, choose, (labels) => processes.detach(labels, force)) };
+      const choose = (name: string): string => labelHereOr(there, name, () => chooseToAttach(offers(), name, null).label);
+      return {
+        outcomes: await resolved(
+          names,
+          choose,
+          (labels) => processes.detach(labels, force),
+          () => Promise.resolve(null),
+        ),
+      };
     },
     status: async () => {
       const answers: StatusView[] = await askAll('status');
@@ -100,31 +109,47 @@ function mirrorRoutes(own: ControlHandlers, processes: DataProcesses): Partial<C
   return Object.fromEntries(named.map((method) => [method, route(method)])) as unknown as Partial<ControlHandlers>;
 }
 
+/** Returns the process that has the mirror; null if none has it. Throws E_AMBIGUOUS if the name means mirrors of several namespaces. */
 function holderOf({ volumes }: DataProcesses, wanted: { namespace: string | null; name: string; universe: number }): DataProcess | null {
-  const isMeant = (one: (typeof volumes)[number]): boolean =>
-    wanted.namespace === null
-      ? one.name === wanted.name && one.universe === wanted.universe
-      : labelOf(one) === volumeLabel({ ...wanted, namespace: wanted.namespace });
-  return volumes.find(isMeant)?.process ?? null;
+  const { namespace, name, universe } = wanted;
+  const found = volumes.filter(
+    (one) => one.name === name && one.universe === universe && (namespace === null || one.namespace === namespace),
+  );
+  if (found.length > 1) throw new RsError('E_AMBIGUOUS', `${name} means ${found.map(labelOf).join(' and ')}: name the namespace`);
+  return found[0]?.process ?? null;
+}
+
+/** Returns the label of an attached volume, or of one that is offered: this client may still hold a volume that it has not attached. */
+function labelHereOr(there: readonly Offer[], name: string, offered: () => string): string {
+  try {
+    return chooseVolume(there, name, null).label;
+  } catch (thrown) {
+    if (toRsError(thrown).code !== 'E_UNKNOWN_VOLUME') throw thrown;
+    return offered();
+  }
 }
 
 /**
- * Finds the label that each name means, passes the labels on, and returns the outcomes in the order of the names. A name that means several
- * volumes is refused here, because a process knows only its own. A name that means none is passed on, and a process says why.
+ * Finds the label that each name means, passes the labels on, and returns the outcomes in the order of the names. A name that means no label
+ * or several is refused here and never passed on: a process knows only its own volumes, and two processes could take one volume.
  */
 async function resolved(
   names: readonly string[],
   choose: (name: string) => string,
   pass: (labels: readonly string[]) => Promise<AttachOutcome[]>,
+  whyMissing: (name: string) => Promise<string | null>,
 ): Promise<AttachOutcome[]> {
-  const found = names.map((name) => {
-    try {
-      return choose(name);
-    } catch (thrown) {
-      const error = toRsError(thrown);
-      return error.code === 'E_UNKNOWN_VOLUME' ? name : failure(name, error);
-    }
-  });
+  const found = await Promise.all(
+    names.map(async (name) => {
+      try {
+        return choose(name);
+      } catch (thrown) {
+        const error = toRsError(thrown);
+        const why = error.code === 'E_UNKNOWN_VOLUME' ? await whyMissing(name) : null;
+        return failure(name, why === null ? error : new RsError('E_VOLUME', why));
+      }
+    }),
+  );
   const outcomes = await pass(found.filter((one) => typeof one === 'string'));
   return found.map((one) => (typeof one === 'string' ? outcomes.shift()! : one));
 }

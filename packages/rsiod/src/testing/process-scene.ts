@@ -27,6 +27,8 @@ export class FakeProcess {
   /** Labels of volumes whose server this process has not reached yet. */
   readonly unreached = new Set<string>();
   isGone = false;
+  /** True: the process waits in the kernel, and a kill has no effect yet. */
+  isUnkillable = false;
   private attached: readonly KeptVolume[] = [];
   private saves = 0;
 
@@ -127,7 +129,7 @@ export class ProcessScene {
         return {
           pid: one.pid,
           send: (message) => one.receive(message),
-          kill: () => one.exit('signal SIGKILL'),
+          kill: () => void (one.isUnkillable || one.exit('signal SIGKILL')),
           sendConnection: () => undefined,
         };
       },
