@@ -331,9 +331,8 @@ export class ClientDaemon {
 
   /** Releases the devices of volumes that the previous process was attaching or detaching when it exited. */
   private async releaseUnknown(): Promise<void> {
-    const isAwaited = (volume: VolumeIdentity): boolean =>
-      this.attached.awaited.some((one) => labelOf(one) === labelOf(volume) && one.id === volume.id);
-    await this.frontends.releaseLeft('its volume was not attached', isAwaited);
+    const isSame = (one: VolumeIdentity, other: VolumeIdentity): boolean => labelOf(one) === labelOf(other) && one.id === other.id;
+    await this.frontends.releaseLeft('its volume was not attached', (volume) => this.attached.awaited.some((one) => isSame(one, volume)));
   }
 
   private reportLoss(volume: Pick<FrontendVolume, 'namespace' | 'name' | 'universe'> | null, sentence: string): void {
