@@ -28,7 +28,7 @@ const HANDLES_MAX = [8, 16, 0xffff, 0xffff];
 const SALT = 1_000_033;
 let handlesMax = 0xffff;
 
-/** Draws the number of handles of a session for the world of this seed, in this program from now on. */
+/** Sets the number of handles that a session has in this program from now on. The number is drawn with the seed of the world. */
 export function drawHandlesMax(seed: number): void {
   handlesMax = new SeededRandom(seed * SALT).pick(HANDLES_MAX);
 }

@@ -111,8 +111,8 @@ export function chooseServer<K extends Pick<KnownServer, 'namespace' | 'name' | 
   name: string | null,
 ): K {
   const named = servers.filter((one) => (namespace === null || one.namespace === namespace) && (name === null || one.name === name));
-  // A server can have several sections in the configuration. A section whose server was not reached may belong to the server that was
-  // found, so it does not make the choice ambiguous.
+  // A server can have several sections in the configuration. A section whose server was not reached may belong to a server that was
+  // reached through another section, so it does not make the choice ambiguous.
   const isReached = (one: K): boolean =>
     named.some((other) => other.server !== null && other.namespace === one.namespace && other.name === one.name);
   const candidates = named.filter((one) => one.server !== null || !isReached(one));

@@ -17,8 +17,8 @@ export const PROCESS_END_MS = 55_000;
 export const PROCESS_QUIET_MS = 5_000;
 export const PROCESS_SILENCE_MS = 60_000;
 /**
- * A data process that has ended is started again: at once, and after ends in quick succession (each within PROCESS_SETTLED_MS of the start)
- * with pauses that double from PROCESS_PAUSE_MIN_MS to PROCESS_PAUSE_MAX_MS.
+ * A data process that has ended is started again at once. If it ends again and again, each time within PROCESS_SETTLED_MS of its start, there
+ * is a pause before each further start. The pause doubles from PROCESS_PAUSE_MIN_MS to PROCESS_PAUSE_MAX_MS.
  */
 export const PROCESS_SETTLED_MS = 60_000;
 export const PROCESS_PAUSE_MIN_MS = 200;

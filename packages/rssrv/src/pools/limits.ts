@@ -116,8 +116,8 @@ export const WHOLE_EXTENTS_MAX = 500;
 export const CHUNK_MAX_BYTES = 16 * 1024 * 1024;
 export const CHUNK_EXTENTS_MAX = 128;
 /**
- * If chunks are smaller than CHUNK_MAX_BYTES, a chunk has at most this number of extents, unless CHUNK_MIN_BYTES requires more. A
- * write then waits about a third as long as for a chunk with CHUNK_EXTENTS_MAX extents.
+ * A chunk that is smaller than CHUNK_MAX_BYTES has at most this number of extents. A chunk of CHUNK_MIN_BYTES, which is not made smaller,
+ * may have more. A write waits for such a chunk about a third as long as for a chunk with CHUNK_EXTENTS_MAX extents.
  */
 export const SMALL_CHUNK_EXTENTS_MAX = 32;
 /** Size of the smallest chunks. A chunk of this size has SMALL_CHUNK_EXTENTS_MAX extents if each extent has 8 KiB. */

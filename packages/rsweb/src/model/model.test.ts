@@ -1,5 +1,6 @@
 // Tests that several sources are merged without duplicate objects, and that a picture of another machine is accepted only with the right
-// shape and loses links to other sites. Also tests that different releases are found, and that histories stay within their memory.
+// shape and loses links to other sites. Also tests that the model notices daemons of different releases, and that histories
+// keep to their memory bound.
 
 import { describe, expect, test } from 'vitest';
 import { SAMPLE_MS, samplePicture } from '../testing/sample-picture.ts';

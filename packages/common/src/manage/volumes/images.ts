@@ -149,11 +149,12 @@ function splitCommand(given: VolumeProgram): ImageCommand {
     call: { by: 'words', words: 'volume split' },
     synopsis: 'volume split NAME@N',
     summary: 'makes an image an ordinary volume',
-    details: `The image keeps its content, and can no longer be refreshed. Clients may use the
-image during the command, and its volume may have been removed. The command also
-makes a replica of a mirror an ordinary volume. The mirror can then no longer
-use the replica, so do this only if the mirror is gone. No client may use the
-replica, and only an administrator of the server may run the command.`,
+    details: `The image keeps its content, and can no longer be refreshed. Clients can use the
+image while the command runs. The volume of the image need not exist any more.
+The command also makes a replica of a mirror an ordinary volume. The mirror can
+then no longer use the replica, so do this only if the mirror is gone. No client
+may use the replica, and only an administrator of the server may run the
+command.`,
     options: { json: JSON_OPTION },
     json: object({ ...given.place, volume: VOLUME }),
     operands: { min: 1, max: 1 },

@@ -31,8 +31,8 @@ export interface PlaceFilter {
 export async function placesOf({ call }: Pick<CommandContext, 'call'>, { namespace, server }: PlaceFilter): Promise<Place[]> {
   const { namespaces } = await call('query', { refresh: false });
   const listed = namespaces.flatMap((one) => one.servers.map((its) => placeOf(one, its)));
-  // A server can have several sections in the configuration. A section whose server was not reached may belong to the server that was
-  // found, so it does not count as a second server.
+  // A server can have several sections in the configuration. A section whose server was not reached may belong to a server that was
+  // reached through another section, so it does not count as a second server.
   const isSame = (one: Place, other: Place): boolean => one.namespace === other.namespace && one.server === other.server;
   const all = listed.filter((one) => one.isConnected || !listed.some((other) => other.isConnected && isSame(one, other)));
   if (all.length === 0) throw new RsError('E_NO_PATH', 'No server is configured: rsconfig join HOST adds one');

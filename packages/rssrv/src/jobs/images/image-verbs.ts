@@ -1,4 +1,4 @@
-// Makes, refreshes and splits images, and restores volumes from images, if image and volume are in one pool. image-rules.ts decides, and
+// Makes, refreshes and splits images, and restores volumes from images. For all of this, the image and the volume are in one pool. image-rules.ts decides, and
 // SnapshotFiles changes the disk. A clone of a file becomes the data of another volume, so no content is copied. The caller makes one
 // change at a time. Invariants: at any time, an image or a restored volume has either its whole old content or the whole content of one new
 // moment; if images are refreshed together, either all of them have the new moment or none has it; a request that is repeated after a crash

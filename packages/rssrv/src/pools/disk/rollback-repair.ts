@@ -1,5 +1,5 @@
-// Finishes or undoes a rollback or refresh that a stop of the server has interrupted. The stamp of the data file in the manifest decides
-// which file stays. If another image decides about a refresh, the new file stays until that image can be read
+// Finishes or undoes a rollback or refresh that a stop of the server has interrupted. The manifest has the stamp of the right data file,
+// which decides which file stays. If another image decides about a refresh, the new file stays until that image can be read
 // (pools/repair/image-repair.ts). Invariant: if neither the present data file nor the new file has the stamp, both files stay, and the
 // volume is not served.
 
