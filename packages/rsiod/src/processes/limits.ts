@@ -1,6 +1,8 @@
 // Bounds for the code in rsiod's processes/ folder. The names of the bounds contain their units. The file src/limits.ts asserts that these
 // bounds agree with those of other folders.
 
+import { SERVERS_PER_CLIENT_MAX, VOLUMES_MAX } from '@rsio/common/config/schema/limits';
+
 /** With `processes = auto`, one data process for this many cores. */
 export const CORES_PER_PROCESS = 4;
 /** How long the start of rsiod waits for its data processes. It continues without those that are late, and they attach their volumes later. */
@@ -45,6 +47,8 @@ export const PROCESS_HAND_OVER_MS = 10_000;
 export const PROCESS_KILL_MS = 2_000;
 /** Requests to one data process that are not answered yet. The control socket has bounds of its own for each connection. */
 export const PROCESS_CALLS_MAX = 1_024;
+/** Volumes that a data process may report: all that a client may reach, so that no list of a sound process is too long. */
+export const PROCESS_VOLUMES_MAX = VOLUMES_MAX * SERVERS_PER_CLIENT_MAX;
 /** Characters of a sentence or event that a data process sends. */
 export const PROCESS_TEXT_MAX_CHARS = 16_384;
 /** Last output of a data process that the main process keeps for the log. */

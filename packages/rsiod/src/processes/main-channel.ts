@@ -9,6 +9,7 @@ import { labelOf } from '../attachments/offers.ts';
 import type { NbdExport } from '../frontends/nbd/wire/nbd-export.ts';
 import { readDeviceNote } from '../keeper/device-note.ts';
 import type { Kept } from '../keeper/keeper-link.ts';
+import { PROCESS_TEXT_MAX_CHARS } from './limits.ts';
 import type { Begin, Call, FromProcess, ToProcess } from './messages.ts';
 
 type OwnMethods = Readonly<Record<string, ((params: never) => Promise<object> | object) | undefined>>;
@@ -46,7 +47,7 @@ export class MainChannel {
   }
 
   warn(sentence: string): void {
-    this.send({ type: 'warning', sentence });
+    this.send({ type: 'warning', sentence: cut(sentence) });
   }
 
   event(object: string, from: string, to: string, reason: string): void {
@@ -148,7 +149,12 @@ export class MainChannel {
       this.send({ type: 'answer', number, result: { ...result }, error: null });
     } catch (thrown) {
       const { code, message } = toRsError(thrown);
-      this.send({ type: 'answer', number, result: null, error: { code, message } });
+      this.send({ type: 'answer', number, result: null, error: { code, message: cut(message) } });
     }
   }
+}
+
+/** A text may name thousands of volumes or users. The main process would end a process that sends a longer one. */
+function cut(text: string): string {
+  return text.length <= PROCESS_TEXT_MAX_CHARS ? text : `${text.slice(0, PROCESS_TEXT_MAX_CHARS - 4)} ...`;
 }

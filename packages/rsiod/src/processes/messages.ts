@@ -2,7 +2,6 @@
 // Invariant: the main process checks the form and the bounds of each message of a data process, because a data process reads what servers
 // and applications send. A data process trusts the main process, which is of the same release.
 
-import { VOLUMES_MAX } from '@rsio/common/config/schema/limits';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
 import {
   atMost,
@@ -27,7 +26,7 @@ import type { PassedConnection } from '../frontends/nbd/passed-connection.ts';
 import { EXPORT_FACTS } from '../frontends/nbd/wire/nbd-export.ts';
 import type { Kept } from '../keeper/keeper-link.ts';
 import type { Identity } from '../network/identity.ts';
-import { PROCESS_TEXT_MAX_CHARS } from './limits.ts';
+import { PROCESS_TEXT_MAX_CHARS, PROCESS_VOLUMES_MAX } from './limits.ts';
 
 /** What a data process gets before it begins. */
 export interface Begin {
@@ -101,7 +100,7 @@ const FROM = variants('type', {
   note: { id: number, note: line },
   drop: { number, id: number },
   /** The volumes that the process exports over NBD, whenever they change. */
-  exports: { exports: atMost(VOLUMES_MAX, list(EXPORT_FACTS)) },
+  exports: { exports: atMost(PROCESS_VOLUMES_MAX, list(EXPORT_FACTS)) },
   /** The NBD connection with this number has ended. */
   'nbd-ended': { number },
   event: { object: shortText, from: shortText, to: shortText, reason: shortText },
@@ -121,5 +120,5 @@ export function checkedMessage(value: unknown): FromProcess {
 }
 
 function isBoundedList(content: unknown): boolean {
-  return isAttachedContent(content) && content.attached.length <= VOLUMES_MAX && content.detached.length <= DETACHED_KEPT_MAX;
+  return isAttachedContent(content) && content.attached.length <= PROCESS_VOLUMES_MAX && content.detached.length <= DETACHED_KEPT_MAX;
 }
