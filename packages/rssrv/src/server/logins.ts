@@ -1,4 +1,5 @@
-// The logins of proven clients, and the sessions that are being started for them. admissions.ts executes the steps. Invariant: all sessions
+// The logins of proven clients, and the sessions that are being started for them. admissions.ts executes the steps
+// (docs/PROTOCOL.md, Data processes). Invariant: all sessions
 // that are being started for one node are for the same client process, and at most one of them is for each of its data processes.
 
 import type { Socket } from 'node:net';
