@@ -106,6 +106,9 @@ export class Attachment {
   /** Requests that the server answered with STALE and that are sent again on the next handle. */
   private stale: Request[] = [];
   private readonly admission: LogAdmission;
+  private readonly released = (request: Request): void => {
+    this.sendable.push(request);
+  };
   private readonly replays = new ReplaySender(this);
 
   /** `log`: the replay log; if it is null, every change is sent with FUA and is durable when it is answered. */
@@ -224,7 +227,7 @@ export class Attachment {
       this.resendsInFlight = counted(this.resendsInFlight - 1, 'requests that are sent again');
       this.leaveResending();
     }
-    this.overlaps.leave(request, (released) => this.sendable.push(released));
+    this.overlaps.leave(request, this.released);
     this.leaveRevoked();
     this.reportNothingInFlight();
   }
@@ -399,7 +402,7 @@ export class Attachment {
   }
 
   private refuse(request: Request, status: number): void {
-    this.overlaps.leave(request, (released) => this.sendable.push(released));
+    this.overlaps.leave(request, this.released);
     request.events?.requestDone(request, status);
   }
 

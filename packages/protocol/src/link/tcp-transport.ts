@@ -4,6 +4,7 @@
 import net from 'node:net';
 import { systemClock } from '@rsio/common/lib/clock';
 import { errnoName } from '@rsio/common/lib/errors';
+import { sendAtOnce } from '@rsio/common/lib/send-at-once';
 import { CONNECT_TIMEOUT_MS, LAST_WORDS_TIMEOUT_MS, RECEIVE_BUFFER_BYTES } from './limits.ts';
 import type { Connector, PathTransport, TlsKey, TransportEvents } from './path-transport.ts';
 import { type TcpHandle, tlsSocketOver } from './tls-socket.ts';
@@ -18,6 +19,7 @@ class TcpTransport implements PathTransport {
   private readonly buffer: Buffer | null;
   private reset: () => void = () => this.socket.resetAndDestroy();
   private isSecuring = false;
+  private isPlain = true;
   private isFinished = false;
   private failure: string | null = null;
 
@@ -45,6 +47,7 @@ class TcpTransport implements PathTransport {
       return;
     }
     this.isSecuring = true;
+    this.isPlain = false;
     const buffer = this.buffer ?? Buffer.allocUnsafeSlow(RECEIVE_BUFFER_BYTES);
     const callback = (lengthBytes: number): boolean => {
       // Pass on no data before the connection is secure. TLS also reports data that the peer sends directly after its last handshake
@@ -70,7 +73,8 @@ class TcpTransport implements PathTransport {
   }
 
   send(buffer: Buffer, start: number, lengthBytes: number, done: () => void): void {
-    this.socket.write(buffer.subarray(start, start + lengthBytes), () => done());
+    if (this.isPlain) sendAtOnce(this.socket, buffer, start, lengthBytes, done);
+    else this.socket.write(buffer.subarray(start, start + lengthBytes), done);
   }
 
   destroy(reset: boolean): void {

@@ -66,7 +66,9 @@ export class ReplayBlocks {
     const end = lba + sectors;
     // Blocks that are adjacent in memory, which is the usual case, are filled with a single copy.
     let target: Slab | null = null;
-    let [targetAt, sourceAt, length] = [0, offset, 0];
+    let targetAt = 0;
+    let sourceAt = offset;
+    let length = 0;
     for (let at = lba; at < end; ) {
       const position = Math.floor(at / BLOCK_SECTORS);
       const from = at - position * BLOCK_SECTORS;

@@ -238,7 +238,7 @@ export class NbdConnection implements OptionSink, TransmissionEvents {
 
   private answer(bytes: Buffer): void {
     this.isAnswering = true;
-    this.transport.write(bytes, (failed) => {
+    this.transport.write(bytes, 0, bytes.length, (failed) => {
       this.isAnswering = false;
       try {
         if (failed === undefined || failed === null) this.roomAgain();

@@ -5,6 +5,7 @@
 import type { ChildProcess, Serializable } from 'node:child_process';
 import { writeSync } from 'node:fs';
 import { Socket } from 'node:net';
+import { sendAtOnce } from '@rsio/common/lib/send-at-once';
 import type { NbdTransport } from './nbd-transport.ts';
 
 const NO_BYTES = Buffer.alloc(0);
@@ -71,7 +72,7 @@ export function sendConnection(child: ChildProcess, message: Serializable, socke
 
 export function transportOf(socket: Socket): NbdTransport {
   return {
-    write: (bytes, sent) => void socket.write(bytes, sent),
+    write: (bytes, start, lengthBytes, sent) => sendAtOnce(socket, bytes, start, lengthBytes, sent),
     cork: () => socket.cork(),
     uncork: () => socket.uncork(),
     pause: () => void socket.pause(),

@@ -6,10 +6,10 @@ import { NBD_BATCHES_POOLED_MAX, NBD_BATCH_BYTES } from '../limits.ts';
 
 export interface NbdTransport {
   /**
-   * Calls `sent` once, in a later event, when the bytes have been written or when they can no longer be written (`failed`). The caller may
-   * re-use `bytes` only after `sent` has been called.
+   * Writes `lengthBytes` bytes of `bytes` from `start` on. Calls `sent` once, in a later event, when the bytes have been written or when they
+   * can no longer be written (`failed`). The caller may re-use the bytes only after `sent` has been called.
    */
-  write(bytes: Buffer, sent: (failed?: Error | null) => void): void;
+  write(bytes: Buffer, start: number, lengthBytes: number, sent: (failed?: Error | null) => void): void;
   /** Writes between `cork` and `uncork` are sent in one system call. */
   cork(): void;
   uncork(): void;

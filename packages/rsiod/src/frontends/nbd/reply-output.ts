@@ -102,11 +102,12 @@ export class ReplyOutput {
       if (withBatch) this.sendBatch();
       return;
     }
-    this.transport.cork();
+    const isCorked = withBatch || this.large.length > 1;
+    if (isCorked) this.transport.cork();
     if (withBatch) this.sendBatch();
-    for (const reply of this.large) this.transport.write(reply.reply, reply.sent);
+    for (const { reply, sent } of this.large) this.transport.write(reply, 0, reply.length, sent);
     this.large.length = 0;
-    this.transport.uncork();
+    if (isCorked) this.transport.uncork();
   }
 
   private sendBatch(): void {
@@ -114,8 +115,8 @@ export class ReplyOutput {
     if (batch === null) return;
     this.open = null;
     this.sending++;
-    // The view and the closure are created once for each batch, not for each reply.
-    this.transport.write(batch.bytes.subarray(0, batch.fill), (failed) => {
+    // The closure is created once for each batch, not for each reply.
+    this.transport.write(batch.bytes, 0, batch.fill, (failed) => {
       this.sending = counted(this.sending - 1, 'replies that are being sent');
       try {
         this.giveBack(batch, failed !== undefined && failed !== null);

@@ -25,7 +25,8 @@ export class MemoryTransport implements NbdTransport {
     return this.waiting.reduce((sum, { bytes }) => sum + bytes.length, 0);
   }
 
-  write(bytes: Buffer, sent: (failed?: Error | null) => void): void {
+  write(buffer: Buffer, start: number, lengthBytes: number, sent: (failed?: Error | null) => void): void {
+    const bytes = buffer.subarray(start, start + lengthBytes);
     this.waiting.push({ bytes, sent });
     this.written = true;
     if (!this.corked) this.count();
