@@ -56,10 +56,10 @@ function look(present: readonly Present[]): Environment {
 }
 
 /** Measures the rows, then the sections, and compares both with the goals. */
-async function run({ plan, sectionPlan, sections, parent, jsonFile }: Options): Promise<void> {
+async function run({ plan, sectionPlan, sections, parent, older, jsonFile }: Options): Promise<void> {
   nativeProgram('load');
   const ids = new Set<ServerId>(plan?.rows.flatMap(({ servers }) => servers));
-  const { present, absent } = lookFor(ids);
+  const { present, absent } = lookFor(ids, older);
   const about = look(present);
   const effective = plan === null ? LOG_PLAN : withoutAbsent(plan, present);
   process.stdout.write(environmentText(about, effective, plan === null ? LOG_MS : planMs(effective)));

@@ -11,6 +11,7 @@ export const HELP = `Usage: npm run bench -- [--quick] [--server] [--encryption]
                         [--mirrors] [--garbage] [--only NAME] [--rows]
                         [--json FILE]
        npm run bench -- --log [--json FILE]
+       npm run bench -- --older DIR [--only NAME] [--json FILE]
 Measures rssrv beside other servers, each pinned to a core: reads and writes of
 a file of 512 MiB in memory, and uncached reads of a file in the temporary
 directory (TMPDIR). Then it measures rsiod over links and through its frontends;
@@ -29,6 +30,8 @@ Needs a C compiler. Links and devices need root.
   --only NAME       measure row or section NAME, or all that contain NAME
   --rows            print the names of rows and sections, then exit
   --log             measure the cost of a client's replay log, and its memory
+  --older DIR       measure rssrv beside rssrv of the checkout in DIR, whose
+                    programs are built; only rows, and both in turn
   --dir DIR         folder of the cached file; default: /dev/shm
   --table FILE      print the figures in FILE as markdown tables, then exit
   --json FILE       write the figures to FILE; default: bench/results/last.json
@@ -45,6 +48,8 @@ export interface Options {
   readonly tableFile: string | null;
   /** Folder of the cached file. */
   readonly parent: string;
+  /** Folder of an older checkout, with whose rssrv alone the rows compare; null: the rows compare with other servers. */
+  readonly older: string | null;
   readonly jsonFile: string | null;
 }
 
@@ -59,6 +64,7 @@ const FLAGS = {
   only: { type: 'string' },
   rows: { type: 'boolean' },
   log: { type: 'boolean' },
+  older: { type: 'string' },
   dir: { type: 'string' },
   json: { type: 'string' },
   table: { type: 'string' },
@@ -73,10 +79,13 @@ export function optionsOf(args: readonly string[]): Options | null {
   if (values.log === true && (asked.length > 0 || (values.quick ?? values.only ?? values.rows) !== undefined)) {
     throw new RsError('E_USAGE', '--log stands alone');
   }
-  const parts = new Set<Part>(asked.length > 0 ? asked : PARTS);
+  const older = values.older ?? null;
+  if (older !== null && (asked.length > 0 || values.log === true))
+    throw new RsError('E_USAGE', '--older goes with --only, and with no part');
+  const parts = new Set<Part>(older !== null ? ['server'] : asked.length > 0 ? asked : PARTS);
   const isQuick = values.quick === true;
   const only = values.only ?? '';
-  const whole = isQuick ? QUICK_PLAN : FULL_PLAN;
+  const whole = besideOlder(isQuick ? QUICK_PLAN : FULL_PLAN, older);
   const sectionPlan = isQuick ? QUICK_SECTIONS : FULL_SECTIONS;
   const found = { rows: parts.has('server') ? findRows(whole, only) : [], sections: findSections(sectionPlan, parts, only) };
   const { rows, sections } = exact(found, only);
@@ -88,8 +97,14 @@ export function optionsOf(args: readonly string[]): Options | null {
     isList: values.rows === true,
     tableFile: values.table ?? null,
     parent: values.dir ?? cachedParent(),
+    older,
     jsonFile: values.json ?? null,
   };
+}
+
+/** Removes all other servers from the rows if an older checkout is given. */
+function besideOlder(plan: Plan, older: string | null): Plan {
+  return older === null ? plan : { ...plan, rows: plan.rows.map((row) => ({ ...row, servers: ['rssrv', 'rssrv-older'] })) };
 }
 
 interface Found {

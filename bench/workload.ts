@@ -4,7 +4,8 @@
 import type { LoadShape, Window } from './load/orders.ts';
 
 export const SERVER_IDS = ['rssrv', 'nbdkit', 'nbd-server', 'qemu-nbd', 'qemu-storage-daemon', 'tgt', 'epoll-server'] as const;
-export type ServerId = (typeof SERVER_IDS)[number];
+/** `rssrv-older`: rssrv of an older checkout, which is only measured with \`--older\`. */
+export type ServerId = (typeof SERVER_IDS)[number] | 'rssrv-older';
 
 export interface Row extends LoadShape {
   /** Name of the row, for `--only`. */

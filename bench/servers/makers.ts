@@ -4,7 +4,7 @@
 import { spawnSync } from 'node:child_process';
 import { SERVER_IDS, type ServerId } from '../workload.ts';
 import { NBD_MAKERS } from './nbd-peers.ts';
-import { RSSRV_MAKER } from './rssrv.ts';
+import { olderRssrvMaker, RSSRV_MAKER } from './rssrv.ts';
 import { TGT_MAKER } from './tgt.ts';
 import type { Maker } from './server.ts';
 
@@ -29,7 +29,8 @@ export function versionOf(program: string): string | null {
   return said.includes(program.slice(0, 3)) ? said : `${program} ${said}`;
 }
 
-export function lookFor(ids: ReadonlySet<ServerId>): { readonly present: Present[]; readonly absent: Absent[] } {
+/** `older`: folder of the checkout of `rssrv-older`; null: it is not measured. */
+export function lookFor(ids: ReadonlySet<ServerId>, older: string | null): { readonly present: Present[]; readonly absent: Absent[] } {
   const present: Present[] = [];
   const absent: Absent[] = [];
   for (const id of SERVER_IDS.filter((one) => ids.has(one))) {
@@ -40,5 +41,6 @@ export function lookFor(ids: ReadonlySet<ServerId>): { readonly present: Present
     else if (version === null) absent.push({ id, reason: `install the Debian package ${needs?.debianPackage}` });
     else present.push({ maker, version });
   }
+  if (older !== null) present.push({ maker: olderRssrvMaker(older), version: '' });
   return { present, absent };
 }

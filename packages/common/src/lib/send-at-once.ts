@@ -5,6 +5,7 @@
 
 import { writeSync } from 'node:fs';
 import type { Socket } from 'node:net';
+import { GrowingQueue } from '../structures/growing-queue.ts';
 
 /** Longest write that is tried at once. The kernel rarely takes more, and each try with more would cost a system call in vain. */
 const AT_ONCE_MAX_BYTES = 256 * 1024;
@@ -12,16 +13,14 @@ const AT_ONCE_MAX_BYTES = 256 * 1024;
 type Sent = (failed?: Error | null) => void;
 
 /** The callbacks of writes that the kernel has taken. They are called after all events of the current turn of the event loop. */
-let taken: Sent[] = [];
-let calling: Sent[] = [];
+const taken = new GrowingQueue<Sent>();
+let isScheduled = false;
 
+/** Calls the callbacks of this turn. An exception of one ends the process. The writes of a callback belong to the next turn. */
 function callTaken(): void {
-  const sent = taken;
-  taken = calling;
-  calling = sent;
-  // An exception ends the process, so that the callbacks behind it need not be called.
-  for (let index = 0; index < sent.length; index++) sent[index]!();
-  sent.length = 0;
+  for (let left = taken.length; left > 0; left--) taken.shift()?.();
+  isScheduled = taken.length > 0;
+  if (isScheduled) setImmediate(callTaken);
 }
 
 /** Returns how many bytes the kernel has taken; 0 if the socket has to do the write, for example because earlier bytes wait in it. */
@@ -49,5 +48,7 @@ export function sendAtOnce(socket: Socket, buffer: Buffer, start: number, length
     return;
   }
   taken.push(sent);
-  if (taken.length === 1) setImmediate(callTaken);
+  if (isScheduled) return;
+  isScheduled = true;
+  setImmediate(callTaken);
 }

@@ -6,6 +6,7 @@
 
 import { assert, counted } from '@rsio/common/lib/assert';
 import { checkMove, type StateTable } from '@rsio/common/lib/state-table';
+import { GrowingQueue } from '@rsio/common/structures/growing-queue';
 import type { HeldBy } from '../link/heartbeat.ts';
 import { type OpenAnswer, type OpenRequest, type OpenTerm, TAKE, type Take } from '../wire/messages.ts';
 import { statusEntry } from '../wire/status.ts';
@@ -98,8 +99,7 @@ export class Attachment {
   private hasEnded = false;
   private readonly overlaps = new OverlapTracker();
   /** Requests that can be sent as soon as the phase is `ready`. */
-  private sendable: Request[] = [];
-  private sendableHead = 0;
+  private readonly sendable = new GrowingQueue<Request>();
   /** Unanswered changes of the previous session or handle, which are sent again before any request in `sendable`. */
   private resends: Request[] = [];
   private resendsInFlight = 0;
@@ -150,7 +150,7 @@ export class Attachment {
   }
 
   get hasSendable(): boolean {
-    if (this.phase === 'ready') return this.sendableHead < this.sendable.length;
+    if (this.phase === 'ready') return this.sendable.length > 0;
     if (this.phase === 'replaying') return this.replays.hasNext;
     return this.phase === 'resending' && this.resends.length > 0;
   }
@@ -191,7 +191,7 @@ export class Attachment {
 
   peek(): Request {
     if (this.phase === 'replaying') return this.replays.peek();
-    const request = this.phase === 'resending' ? this.resends[this.resends.length - 1] : this.sendable[this.sendableHead];
+    const request = this.phase === 'resending' ? this.resends[this.resends.length - 1] : this.sendable.peek();
     assert(request !== undefined, `Attachment ${this.name} has nothing to send`);
     return request;
   }
@@ -208,14 +208,7 @@ export class Attachment {
       this.resendsInFlight++;
       return request;
     }
-    this.sendableHead++;
-    if (this.sendableHead === this.sendable.length) {
-      this.sendable.length = 0;
-      this.sendableHead = 0;
-    } else if (this.sendableHead >= 1024) {
-      this.sendable.splice(0, this.sendableHead);
-      this.sendableHead = 0;
-    }
+    this.sendable.shift();
     return this.admission.admits(request) ? request : null;
   }
 
@@ -351,12 +344,15 @@ export class Attachment {
 
   /** Removes and returns all requests that are not in flight. */
   takeAll(): Request[] {
-    const sendable = this.sendable.slice(this.sendableHead);
-    const all = [...this.stale, ...this.resends, ...sendable, ...this.admission.takeWaiting(), ...this.overlaps.takeWaiting()];
+    const all = [
+      ...this.stale,
+      ...this.resends,
+      ...this.sendable.takeAll(),
+      ...this.admission.takeWaiting(),
+      ...this.overlaps.takeWaiting(),
+    ];
     this.stale = [];
     this.resends = [];
-    this.sendable = [];
-    this.sendableHead = 0;
     for (const request of all) this.forget(request);
     return all;
   }
@@ -398,7 +394,7 @@ export class Attachment {
 
   private sendFirst(request: Request): void {
     request.attachment = this;
-    this.sendable.splice(this.sendableHead, 0, request);
+    this.sendable.unshift(request);
   }
 
   private refuse(request: Request, status: number): void {
@@ -412,8 +408,7 @@ export class Attachment {
     this.stale = [];
     this.resendsInFlight = 0;
     this.resends.push(...all.filter((request) => changesContent(request.op)));
-    this.sendable = [...all.filter((request) => !changesContent(request.op)), ...this.sendable.slice(this.sendableHead)];
-    this.sendableHead = 0;
+    for (const request of all.toReversed()) if (!changesContent(request.op)) this.sendable.unshift(request);
   }
 
   /**

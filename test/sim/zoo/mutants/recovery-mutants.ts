@@ -7,6 +7,7 @@ import { changesContent } from '@rsio/protocol/client/requests/overlap';
 import { Opener } from '@rsio/protocol/client/opener';
 import type { Replay } from '@rsio/protocol/client/replay/replay';
 import { ReplayLog } from '@rsio/protocol/client/replay/replay-log';
+import type { GrowingQueue } from '@rsio/common/structures/growing-queue';
 import { ReplaySender } from '@rsio/protocol/client/replay/replay-sender';
 import type { Request } from '@rsio/protocol/client/requests/request';
 import { OP } from '@rsio/protocol/wire/frames';
@@ -24,8 +25,7 @@ interface AttachmentInner {
   volume: PrivateAs<Attachment['volume'], OpenAnswer | null>;
   log: PrivateAs<Attachment['log'], ReplayLog | null>;
   admission: PrivateAs<Attachment['admission'], { log: ReplayLog | null }>;
-  sendable: PrivateAs<Attachment['sendable'], Request[]>;
-  sendableHead: PrivateAs<Attachment['sendableHead'], number>;
+  sendable: PrivateAs<Attachment['sendable'], GrowingQueue<Request>>;
   resends: PrivateAs<Attachment['resends'], Request[]>;
   resendsInFlight: PrivateAs<Attachment['resendsInFlight'], number>;
   replays: PrivateAs<Attachment['replays'], { hasNext: boolean; replay: Replay | null; drop(): void }>;
@@ -57,11 +57,11 @@ const isChange = ({ op }: Request): boolean => changesContent(op);
  */
 function isEarly(self: AttachmentInner, phase: string, may: (request: Request) => boolean): boolean {
   if (self.phase !== phase) return false;
-  const at = self.sendable.findIndex((request, index) => index >= self.sendableHead && may(request));
-  if (at < 0) return false;
-  const [request] = self.sendable.splice(at, 1);
-  self.sendable.splice(self.sendableHead, 0, request!);
-  return true;
+  const waiting = self.sendable.takeAll();
+  const at = waiting.findIndex(may);
+  if (at >= 0) waiting.unshift(...waiting.splice(at, 1));
+  for (const request of waiting) self.sendable.push(request);
+  return at >= 0;
 }
 
 /** In this phase, sends new requests for which `may` returns true before all others. */
@@ -71,7 +71,7 @@ function early(phase: string, may: (request: Request) => boolean): () => void {
     override<AttachmentInner, [], Request>(
       Attachment,
       'peek',
-      (original) => (self) => (isEarly(self, phase, may) ? self.sendable[self.sendableHead]! : original(self)),
+      (original) => (self) => (isEarly(self, phase, may) ? self.sendable.peek()! : original(self)),
     ),
     override<AttachmentInner, [], Request | null>(Attachment, 'next', (original) => (self) => {
       if (!isEarly(self, phase, may)) return original(self);

@@ -91,7 +91,7 @@ export class NbdRequest implements VolumeIo, LargeReply {
     this.isFirstExtentOnly = (header.flags & COMMAND_FLAG.REQ_ONE) !== 0;
     this.dataBytes = 0;
     this.headBytes = 0;
-    this.statuses.length = 0;
+    if (this.statuses.length > 0) this.statuses.length = 0;
   }
 
   hold(held: DataBuffer): void {
