@@ -1,7 +1,7 @@
 // One window of load on one server: all clients start together, and the CPU time of the server is read at the start and the end of the
 // window. Callers make rounds and figures of windows.
 
-import { type CpuTime, cpuSecondsBetween, cpuTimeOf, diskBytesOf, machineBusySeconds } from './proc.ts';
+import { callsOf, type CpuTime, cpuSecondsBetween, cpuTimeOf, diskBytesOf, machineBusySeconds } from './proc.ts';
 import { Latencies } from './load/latencies.ts';
 import type { LoadClient } from './load/load-client.ts';
 import type { LoadFigures, LoadShape, Measured, Window } from './load/orders.ts';
@@ -11,12 +11,19 @@ interface Sample {
   readonly server: CpuTime;
   readonly machine: number;
   readonly diskBytes: number;
+  readonly calls: number;
 }
 
 const NANOSECONDS = 1e9;
 
 function sample(pids: readonly number[]): Sample {
-  return { atMs: performance.now(), server: cpuTimeOf(pids), machine: machineBusySeconds(), diskBytes: diskBytesOf(pids) };
+  return {
+    atMs: performance.now(),
+    server: cpuTimeOf(pids),
+    machine: machineBusySeconds(),
+    diskBytes: diskBytesOf(pids),
+    calls: callsOf(pids),
+  };
 }
 
 /** Measures one window. `seed` is that of the round, so that every server of the round gets the same blocks in the same order. */
@@ -66,6 +73,7 @@ function combine(figures: readonly LoadFigures[], first: Sample, last: Sample): 
     bytesPerSecond,
     serverCores,
     generatorCores,
+    callsPerSecond: (last.calls - first.calls) / seconds,
     diskShare: bytesPerSecond > 0 ? (last.diskBytes - first.diskBytes) / seconds / bytesPerSecond : 0,
     otherCores: Math.max(0, (last.machine - first.machine) / seconds - serverCores - generatorCores),
     p50Us: latencies.quantileUs(0.5),

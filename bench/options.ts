@@ -102,9 +102,11 @@ export function optionsOf(args: readonly string[]): Options | null {
   };
 }
 
-/** Removes all other servers from the rows if an older checkout is given. */
+/** If an older checkout is given, removes all other servers from the rows, and the rows whose file is dropped from the cache. */
 function besideOlder(plan: Plan, older: string | null): Plan {
-  return older === null ? plan : { ...plan, rows: plan.rows.map((row) => ({ ...row, servers: ['rssrv', 'rssrv-older'] })) };
+  if (older === null) return plan;
+  const rows = plan.rows.filter(({ isCached }) => isCached);
+  return { ...plan, rows: rows.map((row) => ({ ...row, servers: ['rssrv', 'rssrv-older'] })) };
 }
 
 interface Found {

@@ -74,6 +74,15 @@ export function diskBytesOf(pids: readonly number[]): number {
   return pids.reduce((sum, pid) => sum + Number(/^read_bytes: (\d+)$/m.exec(readOrEmpty(`/proc/${pid}/io`))?.[1] ?? 0), 0);
 }
 
+/** Calls of read and write that these processes have made so far, also for sockets, and without the calls for messages. */
+export function callsOf(pids: readonly number[]): number {
+  const texts = pids.map((pid) => readOrEmpty(`/proc/${pid}/io`));
+  return texts.reduce(
+    (sum, text) => sum + [...text.matchAll(/^sysc[rw]: (\d+)$/gm)].reduce((calls, [, count]) => calls + Number(count), 0),
+    0,
+  );
+}
+
 function threadsOf(pid: number): string[] {
   try {
     return readdirSync(`/proc/${pid}/task`);

@@ -55,7 +55,8 @@ export function measureMany(context: SectionContext): Promise<SectionResult> {
         const cost = costs.get(title) ?? [];
         const ratio = beside === null ? null : roundsRatio(cost, costs.get(beside) ?? []);
         const iops = spreadOf((rounds[index] ?? []).map((one) => one.iops));
-        lines.push({ what: `${shape.title}: ${title}`, values: [iops, spreadOf(cost), ratio] });
+        const calls = spreadOf((rounds[index] ?? []).map(({ callsPerSecond = 0, iops: perSecond }) => callsPerSecond / perSecond));
+        lines.push({ what: `${shape.title}: ${title}`, values: [iops, spreadOf(cost), ratio, calls] });
         if (figure !== null && ratio !== null) ratios.set(figure, [...(ratios.get(figure) ?? []), ratio]);
       }
     }
@@ -63,6 +64,7 @@ export function measureMany(context: SectionContext): Promise<SectionResult> {
       { heading: 'IOPS', digits: 0 },
       { heading: 'CPU us of the client per request', digits: 2 },
       { heading: 'x one of it', digits: 2 },
+      { heading: 'reads and writes of sockets per request', digits: 2 },
     ];
     const notes = [`${VOLUMES} volumes are attached; those with load are compared with as many connections to one volume`];
     const figures = Object.fromEntries([...ratios].map(([figure, both]) => [figure, worstOf(both)]));

@@ -94,6 +94,8 @@ export interface Measured {
   readonly generatorCores: number;
   /** CPU time of all other processes of the machine. */
   readonly otherCores: number;
+  /** Calls of read and write of the server's processes, per second. */
+  readonly callsPerSecond?: number;
   /** Bytes that the server read from the disk divided by the bytes of its answers: 1 if the cache answered no read. */
   readonly diskShare?: number;
   readonly p50Us: number;

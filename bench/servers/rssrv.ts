@@ -3,7 +3,7 @@
 
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { rssrvPaths } from '@rsio/common/config/root-paths';
@@ -29,8 +29,17 @@ function rssrvMaker(id: ServerId, checkout: string): Maker {
 
 export const RSSRV_MAKER: Maker = rssrvMaker('rssrv', THIS_CHECKOUT);
 
+/** The older server gets a copy of the file, because rssrv locks the files that it serves. */
 export function olderRssrvMaker(checkout: string): Maker {
-  return rssrvMaker('rssrv-older', resolve(checkout));
+  const older = rssrvMaker('rssrv-older', resolve(checkout));
+  return {
+    ...older,
+    start: ({ directory, file, core }) => {
+      const copy = join(directory, 'older.img');
+      copyFileSync(file, copy);
+      return older.start({ directory, file: copy, core });
+    },
+  };
 }
 
 async function startRssrv(id: ServerId, checkout: string, { directory, file, core }: Setting): Promise<Server> {

@@ -5,6 +5,7 @@
 // returns its thread when it ends. The calls of one volume are started in their order of arrival.
 
 import { assert, counted } from '@rsio/common/lib/assert';
+import { GrowingQueue } from '@rsio/common/structures/growing-queue';
 
 /** A function that starts a call in the thread pool. It must call `ended` once, as soon as the call's thread is free again. */
 export type ThreadCall = (ended: () => void) => void;
@@ -57,12 +58,15 @@ export class ThreadShares {
     this.waiting.add(lane);
   }
 
-  /** Offers free threads to the waiting lanes in turn. A lane that gets a thread moves to the end of the waiting lanes. */
+  /**
+   * Offers free threads to the waiting lanes in turn. A lane that gets a thread moves to the end of the waiting lanes, where the loop reaches
+   * it again. The loop ends because each start takes a thread.
+   */
   given(): void {
     this.free++;
     assert(this.free <= this.threads, 'A call has returned its thread twice');
     if (this.waiting.size === 0) return;
-    for (const lane of [...this.waiting]) {
+    for (const lane of this.waiting) {
       if (!lane.startNext()) continue;
       this.waiting.delete(lane);
       if (lane.isWaiting) this.waiting.add(lane);
@@ -73,7 +77,7 @@ export class ThreadShares {
 export class ThreadLane {
   users = 0;
   private held = 0;
-  private readonly queue: ThreadCall[] = [];
+  private readonly queue = new GrowingQueue<ThreadCall>();
   private readonly shares: ThreadShares;
 
   constructor(shares: ThreadShares) {
