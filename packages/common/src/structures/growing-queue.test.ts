@@ -1,4 +1,5 @@
-// Compares the queue with an array over random sequences of calls. The sequences are long enough for the ring to wrap and to grow.
+// Compares the queue with an array over random sequences of calls. Invariant: after each call, both have the same items. The sequences are
+// long enough for the ring to wrap and to grow.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';

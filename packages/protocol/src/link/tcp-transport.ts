@@ -4,7 +4,7 @@
 import net from 'node:net';
 import { systemClock } from '@rsio/common/lib/clock';
 import { errnoName } from '@rsio/common/lib/errors';
-import { sendAtOnce } from '@rsio/common/lib/send-at-once';
+import { sendAtOnce } from './send-at-once.ts';
 import { CONNECT_TIMEOUT_MS, LAST_WORDS_TIMEOUT_MS, RECEIVE_BUFFER_BYTES } from './limits.ts';
 import type { Connector, PathTransport, TlsKey, TransportEvents } from './path-transport.ts';
 import { type TcpHandle, tlsSocketOver } from './tls-socket.ts';

@@ -5,7 +5,7 @@
 import type { ChildProcess, Serializable } from 'node:child_process';
 import { writeSync } from 'node:fs';
 import { Socket } from 'node:net';
-import { sendAtOnce } from '@rsio/common/lib/send-at-once';
+import { sendAtOnce } from '@rsio/protocol/link/send-at-once';
 import type { NbdTransport } from './nbd-transport.ts';
 
 const NO_BYTES = Buffer.alloc(0);

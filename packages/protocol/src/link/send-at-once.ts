@@ -5,10 +5,8 @@
 
 import { writeSync } from 'node:fs';
 import type { Socket } from 'node:net';
-import { GrowingQueue } from '../structures/growing-queue.ts';
-
-/** Longest write that is tried at once. The kernel rarely takes more, and each try with more would cost a system call in vain. */
-const AT_ONCE_MAX_BYTES = 256 * 1024;
+import { GrowingQueue } from '@rsio/common/structures/growing-queue';
+import { AT_ONCE_MAX_BYTES } from './limits.ts';
 
 type Sent = (failed?: Error | null) => void;
 
