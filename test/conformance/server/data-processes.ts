@@ -125,13 +125,13 @@ export const DATA_PROCESS_CASES: readonly ServerCase[] = [
   serverCase(
     'data-processes.open-beside',
     'Data processes',
-    'OPEN of a volume that another data process has open is HELD whatever it asks for, changes nothing, and is granted after the CLOSE',
+    'OPEN of a volume that another data process has open is BESIDE whatever it asks for, changes nothing, and is granted after the CLOSE',
     async (target) => {
       await target.release();
       const [main, second] = [await begins(target, 0), await begins(target, 3)];
       const mine = await gets(target, second);
       for (const changes of [{}, { readonly: true }, { take: TAKE.OVER }, { take: TAKE.FORCE }, { resume: mine.identity }]) {
-        const sentence = await failed(main, asking(target, changes), 'HELD');
+        const sentence = await failed(main, asking(target, changes), 'BESIDE');
         holds(sentence.includes('data process 3'), `The refusal does not name the data process: ${sentence}`);
       }
       await answered(second, { op: OP.WRITE, handle: mine.handle, lba: SCRATCH, count: BLOCK, body: filled(BLOCK, 0x62) });
@@ -154,7 +154,7 @@ export const DATA_PROCESS_CASES: readonly ServerCase[] = [
       await leaves(second);
       const attempt = async (): Promise<OpenAnswer | null> => {
         const { handle: status, body } = await main.call(asking(target, { resume: identity }));
-        if (status === STATUS.HELD) return null;
+        if (status === STATUS.BESIDE) return null;
         equals('The status of OPEN', status, STATUS.OK);
         return decodeOpenAnswer(body, 0, body.length);
       };

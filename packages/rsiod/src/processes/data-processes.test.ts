@@ -74,6 +74,19 @@ test('a volume is asked for again until its process has reached the server that 
   expect((await never)[0]?.error?.code).toBe('E_UNKNOWN_VOLUME');
 });
 
+test('a volume that another data process has not released yet is asked for again, until the deadline', async () => {
+  const scene = await new ProcessScene(2).start();
+  for (const label of names('a', 'b')) for (const process of scene.started) process.busy.add(label);
+  const asked = scene.processes.attach(names('a', 'b'), RW);
+  for (let ms = 0; ms <= PROCESS_REACH_MS; ms += PROCESS_REACH_LOOK_MS) {
+    await settle();
+    if (ms === 2 * PROCESS_REACH_LOOK_MS) for (const process of scene.started) process.busy.delete('osl:a@0');
+    scene.clock.advance(PROCESS_REACH_LOOK_MS);
+  }
+  expect((await asked).map(({ volume, error }) => `${volume} ${error?.code ?? 'done'}`)).toEqual(['osl:a@0 done', 'osl:b@0 E_BUSY']);
+  expect(scene.placed).toEqual({ 1: ['a'], 2: [] });
+});
+
 test('a process that reaches a server is reported, so that the volumes of the configuration are attached', async () => {
   const scene = await new ProcessScene(1).start();
   scene.running(1)!.say({ type: 'reached' });

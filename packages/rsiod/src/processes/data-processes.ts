@@ -294,9 +294,12 @@ export class DataProcesses implements NbdElsewhere {
     if (!this.has(label)) this.turns.delete(label);
   }
 
-  /** True if the process of the volume has not reached the server yet that offers the volume to the main process. */
+  /**
+   * True if the process of the volume has not reached the server yet that offers the volume to the main process, or if the process that had
+   * the volume before has not released it yet.
+   */
   private isEarly(label: string, { error }: AttachOutcome): boolean {
-    return error?.code === 'E_UNKNOWN_VOLUME' && this.ports.isOffered(label);
+    return error?.code === 'E_BUSY' || (error?.code === 'E_UNKNOWN_VOLUME' && this.ports.isOffered(label));
   }
 
   /** Calls each process once, with its names, and returns the outcomes in the order of `placed`. */

@@ -100,6 +100,8 @@ test('a take-over needs names', async () => {
   });
 });
 
+const awaited = { namespace: 'osl', name: 'c', universe: 0, id: 'c', readonly: false, server: 'big-5', reason: 'It is open in data process 1' };
+
 test('lists and counters of all processes are joined; a process that is being started again is left out', async () => {
   const scene = await started(2);
   await scene.attach('a', 'b');
@@ -111,6 +113,7 @@ test('lists and counters of all processes are joined; a process that is being st
       waiting: [],
       logs: [],
       mirrors: [{ volume: `osl:m${number}@0`, term: 1, waitsFor: null, replicas: [] }],
+      awaited: number === 2 ? [awaited] : [],
     };
     results['local'] = { attachments: [], awaited: [] };
   }
@@ -118,6 +121,7 @@ test('lists and counters of all processes are joined; a process that is being st
   expect(paths).toEqual([path(4, { sentBytes: 30, roundTripMs: 1, writeLatency: { ...NO_LATENCY, p99Us: 2, sumUs: 10 } })]);
   const status = await scene.handlers.status({});
   expect(status.mirrors.map(({ volume }) => volume)).toEqual(['osl:m1@0', 'osl:m2@0']);
+  expect(status.awaited).toEqual([awaited]);
   scene.running(1)!.exit('signal SIGKILL');
   const during = await scene.handlers.status({});
   expect(during.mirrors.map(({ volume }) => volume)).toEqual(['osl:m2@0']);

@@ -73,6 +73,7 @@ export function routed(own: ControlHandlers, { processes, offers, whyMissing }: 
         waiting: answers.flatMap(({ waiting }) => waiting),
         logs: answers.flatMap(({ logs }) => logs),
         mirrors: answers.flatMap(({ mirrors }) => mirrors),
+        awaited: answers.flatMap(({ awaited = [] }) => awaited),
         processes: processes.views,
       };
     },

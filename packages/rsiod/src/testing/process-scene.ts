@@ -26,6 +26,8 @@ export class FakeProcess {
   readonly results: Record<string, object> = {};
   /** Labels of volumes whose server this process has not reached yet. */
   readonly unreached = new Set<string>();
+  /** Labels of volumes that another data process has not released yet. */
+  readonly busy = new Set<string>();
   isGone = false;
   /** True: the process waits in the kernel, and a kill has no effect yet. */
   isUnkillable = false;
@@ -73,14 +75,16 @@ export class FakeProcess {
     }
     const { names } = params as { names?: readonly string[] };
     if (names === undefined) return this.results[method] ?? {};
-    const plain = names.filter((label) => !this.unreached.has(label)).map((label) => label.replace(/^osl:|@0$/g, ''));
+    const plain = names.filter((label) => !this.unreached.has(label) && !this.busy.has(label)).map((label) => label.replace(/^osl:|@0$/g, ''));
     const others = this.attached.filter(({ name }) => !plain.includes(name));
     this.attached = method === 'attach' ? [...others, ...plain.map(kept)] : others;
     this.report();
     const outcome = (volume: string): AttachOutcome =>
       this.unreached.has(volume)
         ? failure(volume, new RsError('E_UNKNOWN_VOLUME', 'No server in reach'))
-        : { volume, done: true, already: false, device: null, error: null };
+        : this.busy.has(volume)
+          ? failure(volume, new RsError('E_BUSY', 'It is open in data process 2'))
+          : { volume, done: true, already: false, device: null, error: null };
     return { outcomes: names.map(outcome) };
   }
 

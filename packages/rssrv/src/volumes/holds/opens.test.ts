@@ -87,7 +87,7 @@ test.each([
   for (const request of [OPEN, OVER, { ...OPEN, take: TAKE.FORCE }, { ...OPEN, resume: first.granted ? first.identity : '' }]) {
     const own = new VolumeUses();
     const second = { ...session(), uses: own, usedBeside: (id: string) => (id === 'id' ? other : null) };
-    expect(await opens.grant(second, request)).toEqual({ granted: false, status: STATUS.HELD, sentence, holders: [] });
+    expect(await opens.grant(second, request)).toEqual({ granted: false, status: STATUS.BESIDE, sentence, holders: [] });
     expect(own.has('id')).toBe(false);
   }
   expect([holds.epochOf('id'), await afterRestart()]).toEqual([1, ['big-2']]);

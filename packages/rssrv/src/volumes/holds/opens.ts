@@ -56,7 +56,7 @@ export class Opens {
       if (volume === null) return this.ports.notServed(node, request);
       // The check and the start of the OPEN are in one event-loop turn, so that of two OPENs of a client at most one is granted.
       const other = session.usedBeside(volume.id);
-      if (other !== null) return { granted: false, status: STATUS.HELD, sentence: openBeside(request.name, other), holders: [] };
+      if (other !== null) return { granted: false, status: STATUS.BESIDE, sentence: openBeside(request.name, other), holders: [] };
       const grant = await this.grantOf(session, volume, request);
       // The volume was renamed or removed before the OPEN got its turn. By now, another volume may have the requested name. The name is
       // therefore looked up again.
