@@ -102,6 +102,24 @@ test('the volumes of the last run are shared out, and what was detached stays de
   expect(after.placed).toEqual({ 1: [], 2: [] });
 });
 
+test('volumes whose devices would have one path are in one process, which refuses the later one', async () => {
+  const scene = new ProcessScene(2, { boot: 'boot-1', attached: ['a', 'b', 'c'].map(kept), detached: [] });
+  Object.assign(scene.paths, { 'osl:a@0': '/dev/av0/a', 'osl:b@0': '/dev/av0/a', 'osl:d@0': '/dev/av0/d', 'osl:e@0': '/dev/av0/d' });
+  await scene.start();
+  expect(scene.placed).toEqual({ 1: ['a', 'b'], 2: ['c'] });
+  await scene.processes.attach(names('d', 'e'), RW);
+  expect(scene.placed).toEqual({ 1: ['a', 'b'], 2: ['c', 'd', 'e'] });
+  // The configuration gives the path to another volume, but the device of the attached one keeps it.
+  scene.paths['osl:b@0'] = '/dev/b';
+  scene.paths['osl:f@0'] = '/dev/av0/d';
+  scene.paths['osl:d@0'] = '/dev/d';
+  await scene.processes.attach(names('f'), RW);
+  expect(scene.placed[2]).toEqual(['c', 'd', 'e', 'f']);
+  await scene.processes.detach(names('d', 'e', 'f'), false);
+  await scene.processes.attach(names('e', 'd'), RW);
+  expect(scene.placed).toEqual({ 1: ['a', 'b', 'd'], 2: ['c', 'e'] });
+});
+
 test('a volume that was detached in one process and is attached in another one does not count as detached', async () => {
   const scene = await new ProcessScene(2, { boot: 'boot-1', attached: [kept('b')], detached: ['osl:a@0 id-a', 'osl:c@0 id-c'] }).start();
   await scene.processes.attach(names('a'), RW);

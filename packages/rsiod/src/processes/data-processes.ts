@@ -30,6 +30,14 @@ export interface DataProcessesPorts extends Omit<DataProcessPorts, 'saveLists'> 
   readonly store: (current: () => AttachedContent) => AttachedStore;
   /** True if a server offers the volume with this label to the main process. */
   isOffered(label: string): boolean;
+  /** The paths that the devices of the volume with this label would have; empty if it gets no devices. */
+  pathsOf(label: string): readonly string[];
+}
+
+/** When a volume was asked for, and the paths that its devices got then. */
+interface Turn {
+  readonly number: number;
+  readonly paths: readonly string[];
 }
 
 interface Placed extends KeptVolume {
@@ -54,8 +62,8 @@ export class DataProcesses implements NbdElsewhere {
   private list: readonly DataProcess[] = [];
   /** The attached mirrors, as the processes last reported them. The list of mirrors shows them. */
   mirrors: readonly AttachedMirrorView[] = [];
-  /** When a volume was asked for, by its label. Only volumes that are attached, or being attached, have an entry. */
-  private readonly turns = new Map<string, number>();
+  /** The turns of the volumes by their labels. Only volumes that are attached, or being attached, have an entry. */
+  private readonly turns = new Map<string, Turn>();
   private lastTurn = 0;
   /** The lists from which `byLabel` was built. */
   private seen: readonly AttachedContent[] = [];
@@ -79,7 +87,7 @@ export class DataProcesses implements NbdElsewhere {
 
   /** Sorts volumes by the order in which they were asked for. */
   inTurn<T extends Pick<KeptVolume, 'namespace' | 'name' | 'universe'>>(volumes: readonly T[]): T[] {
-    const turn = (volume: T): number => this.turns.get(labelOf(volume)) ?? Number.MAX_SAFE_INTEGER;
+    const turn = (volume: T): number => this.turns.get(labelOf(volume))?.number ?? Number.MAX_SAFE_INTEGER;
     return volumes.toSorted((one, other) => turn(one) - turn(other));
   }
 
@@ -110,11 +118,12 @@ export class DataProcesses implements NbdElsewhere {
     const { boot, count } = this.ports;
     const saved = await this.file.load(warn);
     const { attached, detached } = saved?.boot === boot ? saved : { attached: [], detached: [] };
-    this.list = shares(attached, count).map((volumes, at) => {
+    for (const volume of attached) this.giveTurn(labelOf(volume));
+    const pathsOf = (volume: KeptVolume): readonly string[] => this.turns.get(labelOf(volume))?.paths ?? [];
+    this.list = shares(attached, count, pathsOf).map((volumes, at) => {
       const content = { boot, attached: volumes, detached: at === 0 ? detached : [] };
       return new DataProcess(at + 1, content, { ...this.ports, saveLists: () => this.file.save() });
     });
-    for (const volume of attached) this.turns.set(labelOf(volume), ++this.lastTurn);
   }
 
   /** Starts the processes. Resolves when they are ready, or after PROCESS_START_MS. */
@@ -280,10 +289,24 @@ export class DataProcesses implements NbdElsewhere {
     return this.list[leastLoaded(loads)]!;
   }
 
+  private giveTurn(label: string): void {
+    this.turns.set(label, { number: ++this.lastTurn, paths: this.ports.pathsOf(label) });
+  }
+
+  /** Returns the process that has a volume whose devices have a path of this volume's devices. */
+  private rivalsProcess(label: string): DataProcess | null {
+    const paths = this.turns.get(label)?.paths ?? [];
+    if (paths.length === 0) return null;
+    for (const [other, turn] of this.turns)
+      if (other !== label && turn.paths.some((path) => paths.includes(path))) return this.processOf(other);
+    return null;
+  }
+
   private place(label: string): DataProcess {
-    const known = this.coming.get(label) ?? { process: this.processOf(label) ?? this.emptiest, attempts: 0 };
+    const process = this.processOf(label);
+    if (!this.turns.has(label)) this.giveTurn(label);
+    const known = this.coming.get(label) ?? { process: process ?? this.rivalsProcess(label) ?? this.emptiest, attempts: 0 };
     known.attempts++;
-    if (!this.turns.has(label)) this.turns.set(label, ++this.lastTurn);
     this.coming.set(label, known);
     return known.process;
   }

@@ -105,6 +105,8 @@ export class ProcessScene {
   file: AttachedContent | null;
   /** Labels that no server offers to the main process. */
   readonly unoffered = new Set<string>();
+  /** The path of the device of each volume, by its label. */
+  readonly paths: Record<string, string> = {};
   reached = 0;
   /** The next starts fail with these errors. */
   readonly startErrors: Error[] = [];
@@ -139,6 +141,7 @@ export class ProcessScene {
       },
       begin: (number, attached) => ({ type: 'begin', attached, processes: count, identity: { dataProcess: number } }) as unknown as Begin,
       isOffered: (label) => !this.unoffered.has(label),
+      pathsOf: (label) => (this.paths[label] === undefined ? [] : [this.paths[label]]),
       reached: () => this.reached++,
       event: ({ object, to }) => this.events.push(`${object}: ${to}`),
       warning: say,
