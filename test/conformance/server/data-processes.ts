@@ -21,7 +21,12 @@ const TWO = { needs: ['second node'] } as const;
 const MOVED_DEADLINE_MS = 20_000;
 
 /** Begins the session of a data process of the second node. `process`: the token of the client process, if the case needs one. */
-async function begins(target: Target, dataProcess: number, process: string | null = null, features: readonly string[] = []): Promise<RawClient> {
+async function begins(
+  target: Target,
+  dataProcess: number,
+  process: string | null = null,
+  features: readonly string[] = [],
+): Promise<RawClient> {
   const identity = target.identity(1, { process, dataProcess, features });
   return target.keep(await RawClient.begin(target.place(), identity));
 }

@@ -18,7 +18,7 @@ import {
 } from './limits.ts';
 import { OWN_METHODS } from './messages.ts';
 
-const RW = { readOnly: false, server: null, take: 'no' } as const;
+const RW = { readOnly: false, server: null, take: 'no', by: 'name' } as const;
 const names = (...list: string[]): string[] => list.map((name) => `osl:${name}@0`);
 const settle = async (): Promise<void> => {
   for (let turn = 0; turn < 20; turn++) await Promise.resolve();

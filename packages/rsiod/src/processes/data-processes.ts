@@ -54,6 +54,8 @@ export interface AttachOrder {
   readonly readOnly: boolean;
   readonly server: string | null;
   readonly take: 'no' | 'over' | 'force';
+  /** `any`: the administrator has not named the volumes, so that a volume that is attached already may keep its mode. */
+  readonly by: 'name' | 'any';
 }
 
 export class DataProcesses implements NbdElsewhere {
@@ -160,10 +162,11 @@ export class DataProcesses implements NbdElsewhere {
   }
 
   /** Attaches volumes, each in its process. `labels`: complete labels, or names that no server offers, whose error a process then gives. */
-  async attach(labels: readonly string[], order: AttachOrder): Promise<AttachOutcome[]> {
+  async attach(labels: readonly string[], { by, ...order }: AttachOrder): Promise<AttachOutcome[]> {
+    const method = by === 'any' ? OWN_METHODS.attachAny : 'attach';
     const placed = labels.map((label) => ({ label, process: this.place(label) }));
     const call = (asked: readonly Order[]): Promise<AttachOutcome[]> =>
-      this.outcomes(asked, (process, names) => process.call('attach', { ...order, names }));
+      this.outcomes(asked, (process, names) => process.call(method, { ...order, names }));
     const { clock } = this.ports;
     const endMs = clock.monotonicMs() + PROCESS_REACH_MS;
     try {

@@ -7,6 +7,7 @@ import { expect, test } from 'vitest';
 import type { ServerOffer } from '../attachments/offers.ts';
 import { kept, ProcessScene } from '../testing/process-scene.ts';
 import { PROCESS_ANSWER_MS } from './limits.ts';
+import { OWN_METHODS } from './messages.ts';
 import { routed } from './routing.ts';
 
 const offer = (name: string, namespace = 'osl'): ServerOffer =>
@@ -55,6 +56,9 @@ test('attach without names attaches each offered volume once, spread over the pr
   expect(await scene.attach()).toEqual(['osl:a@0', 'osl:b@0', 'osl:c@0']);
   expect(scene.placed).toEqual({ 1: ['a', 'c'], 2: ['b'] });
   expect(scene.asked).toEqual(['query']);
+  await scene.attach('b');
+  const methods = scene.running(2)!.received.flatMap((message) => (message.type === 'call' ? message.method : []));
+  expect(methods).toEqual([OWN_METHODS.attachAny, 'attach']);
 });
 
 test('outcomes have the order of the names; a name that no server offers is refused, and no process gets it', async () => {

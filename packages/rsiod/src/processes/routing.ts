@@ -45,11 +45,11 @@ export function routed(own: ControlHandlers, { processes, offers, whyMissing }: 
         return {
           outcomes: await processes.attach(
             volumesOf(offers(), server).map(({ label }) => label),
-            { readOnly, server, take },
+            { readOnly, server, take, by: 'any' },
           ),
         };
       const choose = (name: string): string => chooseToAttach(offers(), name, server).label;
-      const attach = (labels: readonly string[]): Promise<AttachOutcome[]> => processes.attach(labels, { readOnly, server, take });
+      const attach = (labels: readonly string[]): Promise<AttachOutcome[]> => processes.attach(labels, { readOnly, server, take, by: 'name' });
       return { outcomes: await resolved(names, choose, attach, (name) => whyMissing(name, server)) };
     },
     detach: async ({ names, force }) => {

@@ -75,9 +75,11 @@ export class FakeProcess {
     }
     const { names } = params as { names?: readonly string[] };
     if (names === undefined) return this.results[method] ?? {};
-    const plain = names.filter((label) => !this.unreached.has(label) && !this.busy.has(label)).map((label) => label.replace(/^osl:|@0$/g, ''));
+    const plain = names
+      .filter((label) => !this.unreached.has(label) && !this.busy.has(label))
+      .map((label) => label.replace(/^osl:|@0$/g, ''));
     const others = this.attached.filter(({ name }) => !plain.includes(name));
-    this.attached = method === 'attach' ? [...others, ...plain.map(kept)] : others;
+    this.attached = method === 'attach' || method === OWN_METHODS.attachAny ? [...others, ...plain.map(kept)] : others;
     this.report();
     const outcome = (volume: string): AttachOutcome =>
       this.unreached.has(volume)
