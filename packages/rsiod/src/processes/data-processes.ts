@@ -3,11 +3,12 @@
 // before an attach or detach is answered.
 
 import type { Socket } from 'node:net';
-import type { AttachedMirrorView, AttachOutcome, ProcessView } from '@rsio/common/control/methods';
+import type { AttachedMirrorView, AttachOutcome, PathStats, ProcessView } from '@rsio/common/control/methods';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
 import type { LogWay } from '@rsio/common/log/log-form';
 import { accepts } from '@rsio/common/lib/shape';
-import { FIGURES, type ProcessFigures } from '../control/process-figures.ts';
+import { joinedPaths, pastPath } from '../control/joined-stats.ts';
+import { FIGURES, joinedFigures, NO_FIGURES, pastFigures, type ProcessFigures } from '../control/process-figures.ts';
 import { toRsError } from '@rsio/common/lib/errors';
 import type { AttachedContent, AttachedStore, KeptVolume } from '../attachments/attached-file.ts';
 import { failure } from '../attachments/choices.ts';
@@ -20,6 +21,7 @@ import type { LeftDevice } from '../keeper/kept-devices.ts';
 import { DataProcess, type DataProcessPorts } from './data-process.ts';
 import { PROCESS_ANSWER_MS, PROCESS_REFUSAL_MS, PROCESS_REACH_LOOK_MS, PROCESS_REACH_MS, PROCESS_START_MS } from './limits.ts';
 import { OWN_METHODS } from './messages.ts';
+import { PastCounters } from './past-counters.ts';
 import { leastLoaded, shares } from './placement.ts';
 
 const isFigures = accepts(FIGURES);
@@ -44,6 +46,13 @@ interface Placed extends KeptVolume {
   readonly process: DataProcess;
 }
 
+/** The answer of a process, or null; `life`: how often the process had been started again when it answered. */
+export interface Asked {
+  readonly process: DataProcess;
+  readonly life: number;
+  readonly answer: Readonly<Record<string, unknown>> | null;
+}
+
 /** A volume, and the process that is asked to attach or detach it. */
 interface Order {
   readonly label: string;
@@ -64,6 +73,11 @@ export class DataProcesses implements NbdElsewhere {
   private list: readonly DataProcess[] = [];
   /** The attached mirrors, as the processes last reported them. The list of mirrors shows them. */
   mirrors: readonly AttachedMirrorView[] = [];
+  private readonly pastFigures = new PastCounters<ProcessFigures>(NO_FIGURES, (one, other) => ({
+    ...joinedFigures([one, other]),
+    paths: joinedPaths([one.paths, other.paths]),
+  }));
+  private readonly pastStats = new PastCounters<PathStats[]>([], (one, other) => joinedPaths([one, other]));
   /** The turns of the volumes by their labels. Only volumes that are attached, or being attached, have an entry. */
   private readonly turns = new Map<string, Turn>();
   private lastTurn = 0;
@@ -199,25 +213,21 @@ export class DataProcesses implements NbdElsewhere {
   }
 
   /** Like `callAll`, but with an entry for each process; `answer` is null if the process has not answered. */
-  async askAll(
-    method: string,
-    params: object,
-    waitMs = PROCESS_ANSWER_MS,
-  ): Promise<{ process: DataProcess; answer: Readonly<Record<string, unknown>> | null }[]> {
+  async askAll(method: string, params: object, waitMs = PROCESS_ANSWER_MS): Promise<Asked[]> {
     const { clock } = this.ports;
     return await Promise.all(
       this.list.map(async (process) => {
-        const answer = await new Promise<Readonly<Record<string, unknown>> | null>((resolve) => {
-          const timer = clock.after(waitMs, () => resolve(null));
+        return await new Promise<Asked>((resolve) => {
+          const answered = (answer: Asked['answer']): void => resolve({ process, life: process.restarts, answer });
+          const timer = clock.after(waitMs, () => answered(null));
           void process
             .call(method, params)
             .catch(() => null)
             .then((result) => {
               timer.cancel();
-              resolve(result);
+              answered(result);
             });
         });
-        return { process, answer };
       }),
     );
   }
@@ -227,9 +237,28 @@ export class DataProcesses implements NbdElsewhere {
     for (const process of this.list) process.send(message);
   }
 
-  /** The figures of all processes for the metrics. */
+  /** The figures of all processes for the metrics, and the counters of those that have ended. */
   async figures(): Promise<ProcessFigures[]> {
-    return (await this.callAll(OWN_METHODS.figures, {})).filter(isFigures);
+    const reports = (await this.askAll(OWN_METHODS.figures, {})).map(({ process: { number }, life, answer }) => {
+      return { number, life, counters: isFigures(answer) ? answer : null };
+    });
+    const past = this.pastFigures.take(
+      reports.map((one) => ({ ...one, counters: one.counters === null ? null : pastFigures(one.counters) })),
+    );
+    return [...reports.flatMap(({ counters }) => counters ?? []), past];
+  }
+
+  /**
+   * Returns the counters on the paths of processes that have ended or do not answer, to add to those in `answers`, which are the answers of
+   * all processes about statistics.
+   */
+  pastPaths(answers: readonly Asked[], pathsOf: (answer: NonNullable<Asked['answer']>) => readonly PathStats[]): PathStats[] {
+    return this.pastStats.take(
+      answers.map(({ process: { number }, life, answer }) => ({
+        ...{ number, life },
+        counters: answer === null ? null : pathsOf(answer).map(pastPath),
+      })),
+    );
   }
 
   get views(): ProcessView[] {

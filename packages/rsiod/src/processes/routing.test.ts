@@ -6,7 +6,8 @@ import { NO_LATENCY } from '@rsio/common/structures/latency-figures';
 import { expect, test } from 'vitest';
 import type { ServerOffer } from '../attachments/offers.ts';
 import { kept, ProcessScene } from '../testing/process-scene.ts';
-import { PROCESS_ANSWER_MS } from './limits.ts';
+import { joinedFigures, NO_FIGURES } from '../control/process-figures.ts';
+import { PROCESS_ANSWER_MS, PROCESS_PAUSE_MAX_MS } from './limits.ts';
 import { OWN_METHODS } from './messages.ts';
 import { routed } from './routing.ts';
 
@@ -104,7 +105,15 @@ test('a take-over needs names', async () => {
   });
 });
 
-const awaited = { namespace: 'osl', name: 'c', universe: 0, id: 'c', readonly: false, server: 'big-5', reason: 'It is open in data process 1' };
+const awaited = {
+  namespace: 'osl',
+  name: 'c',
+  universe: 0,
+  id: 'c',
+  readonly: false,
+  server: 'big-5',
+  reason: 'It is open in data process 1',
+};
 
 test('lists and counters of all processes are joined; a process that is being started again is left out', async () => {
   const scene = await started(2);
@@ -133,6 +142,40 @@ test('lists and counters of all processes are joined; a process that is being st
     { number: 1, pid: null, volumes: 1, restarts: 1 },
     { number: 2, pid: 1_001, volumes: 1, restarts: 0 },
   ]);
+});
+
+test('the sums of counters do not fall when a process ends, is silent, or is started again', async () => {
+  const scene = await started(2);
+  const figures = { ...NO_FIGURES, residentBytes: 7, logBytes: 3 };
+  const counts = async (): Promise<unknown[]> => {
+    const asked = scene.handlers.stats({});
+    const metrics = scene.processes.figures();
+    await new Promise((resolve) => setImmediate(resolve));
+    scene.clock.advance(PROCESS_ANSWER_MS);
+    const { cpuSeconds, residentBytes } = joinedFigures(await metrics);
+    const [{ requests, unansweredBytes } = path(0), ...more] = (await asked).paths;
+    return [requests, unansweredBytes, more.length, cpuSeconds, residentBytes];
+  };
+  const counted = (number: number, requests: number): void => {
+    const { results } = scene.running(number)!;
+    results['stats'] = { paths: [path(requests, { unansweredBytes: 5 })], volumes: [] };
+    results[OWN_METHODS.figures] = { ...figures, cpuSeconds: requests };
+  };
+  for (const number of [1, 2]) counted(number, 10);
+  expect(await counts()).toEqual([21, 10, 0, 20, 14]);
+  scene.startErrors.push(new Error('no memory'));
+  scene.running(1)!.exit('signal SIGKILL');
+  expect(await counts()).toEqual([21, 5, 0, 20, 7]);
+  scene.clock.advance(PROCESS_PAUSE_MAX_MS);
+  counted(1, 2);
+  expect(await counts()).toEqual([23, 10, 0, 22, 14]);
+  expect(await counts()).toEqual([23, 10, 0, 22, 14]);
+  scene.running(2)!.answers = false;
+  counted(1, 4);
+  expect(await counts()).toEqual([25, 5, 0, 24, 7]);
+  scene.running(2)!.answers = true;
+  counted(2, 30);
+  expect(await counts()).toEqual([45, 10, 0, 44, 14]);
 });
 
 test('the volumes of a process that is being started again, or hangs, are listed as awaited', async () => {
