@@ -1,8 +1,9 @@
 // Devices of volumes in data processes: a data process, the main process or both are killed or restarted while a file system is mounted and
-// fio writes and verifies. Invariant: fio notices nothing but pauses. Skipped like keeper.test.ts.
+// fio writes and verifies; two volumes want one path. Invariant: fio notices nothing but pauses. Skipped like keeper.test.ts.
 
 import { expect, it } from 'vitest';
 import { DeviceScene } from '../support/devices/device-scene.ts';
+import { clientConfig } from '../support/hosts/configs.ts';
 import { needDevices, needResend } from '../support/devices/devices.ts';
 import { useHosts } from '../support/hosts/hosts.ts';
 import { needTool } from '../support/programs/programs.ts';
@@ -72,6 +73,28 @@ it(
     for (const fio of fios) fio.kill('SIGINT');
     for (const fio of fios) expect((await fio.ended).stderr).not.toMatch(/verify|error/i);
     for (const name of NAMES) await devices.well('umount "$1"', host.file(`mnt-${name}`));
+    await host.rsconfigWell('-d');
+    expect(await devices.well('ls "$1"', host.file('dev/av0'))).toBe('');
+    await host.rsconfigWell('stop');
+  },
+  TEST_MS,
+);
+
+it(
+  'of two volumes with one path, the second is refused as with one process',
+  async (context) => {
+    needDevices(context);
+    const volumes = { data: { type: 'memory', size: '8m' } };
+    const { host, devices, raw, block, network } = await DeviceScene.begin(hosts, 'raw', { volumes: () => volumes });
+    const config = clientConfig(network, { defaults: { device: 'raw', processes: '2' } });
+    host.writeConfig('rsiod', `${config}[volume data]\npath = /dev/av0/oracle\n`);
+    await host.rsconfigWell('restart');
+    await host.pathsUp(1, WAIT_MS);
+    expect(await host.rsconfigWell('-a', 'oracle')).toBe(`osl:oracle@0 attached ${raw}\n`);
+    const refused = await host.rsconfig('-a', 'data');
+    expect(refused.stderr).toContain(`osl:oracle@0 is at ${block} and ${raw}: detach it first, or set path =`);
+    await host.rsconfigWell('-d', 'oracle');
+    expect(await host.rsconfigWell('-a', 'data')).toBe(`osl:data@0 attached ${raw}\n`);
     await host.rsconfigWell('-d');
     expect(await devices.well('ls "$1"', host.file('dev/av0'))).toBe('');
     await host.rsconfigWell('stop');

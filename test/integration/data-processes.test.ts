@@ -45,6 +45,15 @@ async function until(what: string, isTrue: () => Promise<boolean>): Promise<void
 
 const attachedNames = async (host: Host): Promise<string> => (await host.call('local', {})).attachments.map(({ name }) => name).join();
 
+it('an attach without names leaves the mode of a volume that is attached, as with one process', { timeout: TEST_MS }, async () => {
+  const { host } = await twoProcesses(['a', 'b', 'c']);
+  await host.rsconfigWell('-d', 'b');
+  await host.rsconfigWell('-a', '--read-only', 'b');
+  const all = await host.rsconfig('-a');
+  expect([all.code, all.stdout, all.stderr]).toEqual([0, expect.stringMatching(/^(osl:[abc]@0 attached .*\n){3}$/) as unknown, '']);
+  expect((await host.rsconfig('-a', 'b')).stderr).toContain('It is attached read-only: detach it first');
+});
+
 it('the volumes are spread over the processes, and everything else shows one client', { timeout: TEST_MS }, async () => {
   const { host } = await twoProcesses();
   expect(await attachedNames(host)).toBe('a,b,c,d');

@@ -110,6 +110,13 @@ describe('views', () => {
     expect((await run(['-m', 'status', '-v'])).err).toBe('');
   });
 
+  test('-m status says why a volume is not attached again yet', async () => {
+    const one = { namespace: 'osl', name: 'db', universe: 0, id: 'x', readonly: false, server: 'big-5' };
+    await serve({ status: () => ({ ...status, awaited: [{ ...one, reason: 'Volume db is open in data process 2 of this client' }] }) });
+    expect((await run(['-m', 'status', '-v'])).err).toContain('osl:db@0 was attached before rsiod restarted');
+    expect((await run(['-m', 'status'])).err).toContain('Volume db is open in data process 2 of this client; rsconfig -d osl:db@0');
+  });
+
   test('-l warns of a volume whose I/O waits, and stdout keeps its format', async () => {
     await serve({ local: () => ({ attachments: [attachment({ state: 'waiting' })], awaited: [] }) });
     const err = 'rsconfig: osl:oracle@0 is attached, but its I/O is waiting: rsconfig -m status -v shows why\n';

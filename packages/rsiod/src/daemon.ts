@@ -71,7 +71,7 @@ export class ClientDaemon {
   private locals: readonly LocalInterface[] = [];
   private namespaces: readonly Namespace[];
   private readonly attachments: Attachments;
-  private readonly attached: AttachedList<Volume>;
+  readonly attached: AttachedList<Volume>;
   private readonly role: ProcessRole;
   private readonly frontends: Frontends;
   readonly nbd: NbdFrontend;

@@ -13,6 +13,8 @@ import { isSamePlace, openLog } from '@rsio/common/log/log';
 import { ClientDaemon } from './daemon.ts';
 import { MainChannel } from './processes/main-channel.ts';
 import { lossObstacles } from './reloader.ts';
+import { TAKE } from '@rsio/protocol/wire/messages';
+import type { AttachOrder } from './processes/data-processes.ts';
 import { type Begin, OWN_METHODS, type ToProcess } from './processes/messages.ts';
 
 function begin(first: Begin): void {
@@ -41,10 +43,15 @@ function begin(first: Begin): void {
     processes: null,
     part: { channel, processes: first.processes },
   });
+  const handlers = daemon.handlers();
   const user = {
-    handlers: daemon.handlers(),
+    handlers,
     ownMethods: {
       [OWN_METHODS.refusal]: async () => ({ reason: await daemon.refusal() }),
+      [OWN_METHODS.attachAny]: async ({ names, readOnly, server }: Pick<AttachOrder, 'readOnly' | 'server'> & { names: string[] }) => {
+        await handlers.query({ refresh: true });
+        return { outcomes: await daemon.attached.attach(names, readOnly, server, TAKE.NO, 'any') };
+      },
       [OWN_METHODS.figures]: () => daemon.figures(),
       [OWN_METHODS.obstacles]: ({ config: next }: { config: Begin['config'] }) => ({
         obstacles: lossObstacles(daemon.lostBy(next)),

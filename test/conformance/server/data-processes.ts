@@ -7,20 +7,27 @@ import { DATA_PROCESSES_MAX } from '@rsio/protocol/wire/limits';
 import { OP } from '@rsio/protocol/wire/frames';
 import { decodeOpenAnswer, encodeFarewell, encodeOpenRequest } from '@rsio/protocol/wire/message-codec';
 import { type OpenAnswer, type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
+import { VOTED } from '@rsio/protocol/wire/mirror-messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { RawClient } from '../../support/peers/raw-peer.ts';
 import { waitFor } from '../../support/programs/wait-for.ts';
 import { type ServerCase, serverCase } from '../base/case.ts';
 import { answered, byes, equals, failed, holds, refusedWith } from '../base/check.ts';
 import { BLOCK, filled, SCRATCH, type Target } from '../base/target.ts';
+import { config, Mirror } from './mirror/raw-mirror.ts';
 import { greet } from './handshake/handshake-steps.ts';
 
 const TWO = { needs: ['second node'] } as const;
 const MOVED_DEADLINE_MS = 20_000;
 
 /** Begins the session of a data process of the second node. `process`: the token of the client process, if the case needs one. */
-async function begins(target: Target, dataProcess: number, process: string | null = null): Promise<RawClient> {
-  const identity = target.identity(1, { process, dataProcess });
+async function begins(
+  target: Target,
+  dataProcess: number,
+  process: string | null = null,
+  features: readonly string[] = [],
+): Promise<RawClient> {
+  const identity = target.identity(1, { process, dataProcess, features });
   return target.keep(await RawClient.begin(target.place(), identity));
 }
 
@@ -123,13 +130,13 @@ export const DATA_PROCESS_CASES: readonly ServerCase[] = [
   serverCase(
     'data-processes.open-beside',
     'Data processes',
-    'OPEN of a volume that another data process has open is HELD whatever it asks for, changes nothing, and is granted after the CLOSE',
+    'OPEN of a volume that another data process has open is BESIDE whatever it asks for, changes nothing, and is granted after the CLOSE',
     async (target) => {
       await target.release();
       const [main, second] = [await begins(target, 0), await begins(target, 3)];
       const mine = await gets(target, second);
       for (const changes of [{}, { readonly: true }, { take: TAKE.OVER }, { take: TAKE.FORCE }, { resume: mine.identity }]) {
-        const sentence = await failed(main, asking(target, changes), 'HELD');
+        const sentence = await failed(main, asking(target, changes), 'BESIDE');
         holds(sentence.includes('data process 3'), `The refusal does not name the data process: ${sentence}`);
       }
       await answered(second, { op: OP.WRITE, handle: mine.handle, lba: SCRATCH, count: BLOCK, body: filled(BLOCK, 0x62) });
@@ -152,7 +159,7 @@ export const DATA_PROCESS_CASES: readonly ServerCase[] = [
       await leaves(second);
       const attempt = async (): Promise<OpenAnswer | null> => {
         const { handle: status, body } = await main.call(asking(target, { resume: identity }));
-        if (status === STATUS.HELD) return null;
+        if (status === STATUS.BESIDE) return null;
         equals('The status of OPEN', status, STATUS.OK);
         return decodeOpenAnswer(body, 0, body.length);
       };
@@ -162,5 +169,34 @@ export const DATA_PROCESS_CASES: readonly ServerCase[] = [
       await failed(main, asking(target, { resume: identity }), 'TAKEN');
     },
     TWO,
+  ),
+  serverCase(
+    'data-processes.term-beside',
+    'Q2',
+    'A term of a mirror belongs to the data process that has claimed it: the voter refuses it to another one, and a higher term ends it',
+    async (target) => {
+      const [main, second] = [await begins(target, 0, null, [FEATURE.MIRROR]), await begins(target, 3, null, [FEATURE.MIRROR])];
+      const mirror = new Mirror(second);
+      equals('The outcome of FOUND', (await mirror.found()).voted, VOTED.DONE);
+      equals('The outcome of CLAIM', (await mirror.claim(1)).voted, VOTED.DONE);
+      const refused = [
+        await mirror.claim(1, true, main),
+        await mirror.store(1, config(1), main),
+        await mirror.confirm(1, main),
+        await mirror.dismiss(1, main),
+      ];
+      for (const { voted, sentence } of refused) {
+        equals('The outcome for the other data process', voted, VOTED.SUPERSEDED);
+        holds(sentence.includes('ata process 3'), `The refusal does not name the data process: ${sentence}`);
+      }
+      const { promise, stored } = await mirror.record(main);
+      equals('Promise and configuration', [promise?.number, stored], [1, null]);
+      equals('The outcome of CONFIG', (await mirror.store(1, config(1))).voted, VOTED.DONE);
+      equals('The outcome of a higher CLAIM', (await mirror.claim(2, false, main)).voted, VOTED.DONE);
+      for (const answer of [await mirror.claim(1), await mirror.store(1, config(2)), await mirror.confirm(1), await mirror.claim(2)])
+        equals('The outcome for the first one afterwards', answer.voted, VOTED.SUPERSEDED);
+      equals('The outcome of DISMISS', (await mirror.dismiss(2, main)).voted, VOTED.DONE);
+    },
+    { needs: ['second node', 'witness'] },
   ),
 ];

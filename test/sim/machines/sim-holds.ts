@@ -91,9 +91,9 @@ export class SimHolds {
 
   async grant(session: SimSession, request: OpenRequest): Promise<Grant> {
     const { machine, stepped } = this.ports;
-    const { claimant, uses } = session;
+    const { claimant, dataProcess, uses } = session;
     const opening = {
-      ...{ client: claimant, uses, isEnding: () => session.isEnding || session.process.isKilled, ending: null },
+      ...{ client: claimant, dataProcess, uses, isEnding: () => session.isEnding || session.process.isKilled, ending: null },
       usedBeside: (volume: string) => this.usedBeside(session, volume),
     };
     const grant = await this.during(() => this.opensOf(session).grant(opening, request));

@@ -335,7 +335,7 @@ export class SimSession {
   private vote(request: VoteRequest): Promise<VoteReply> {
     const { votes } = this.host.machine;
     if (votes === null) throw new Error('No client of this world sends VOTE');
-    return votes.answer(this.claimant, request, () => !this.isEnding && !this.process.isKilled);
+    return votes.answer({ ...this.claimant, dataProcess: this.dataProcess }, request, () => !this.isEnding && !this.process.isKilled);
   }
 
   private async grant(request: OpenRequest): Promise<Grant> {

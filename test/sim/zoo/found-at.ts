@@ -125,6 +125,7 @@ const EXPLORED: readonly (readonly [seed: number, mutants: readonly string[]])[]
       'lost-record-opens',
       'newer-beside-older',
       'opened-beside',
+      'term-beside',
     ],
   ],
   [2, ['source-unflushed', 'flush-one', 'join-noflush', 'identity-ignored', 'one-step', 'moment-unlocked']],

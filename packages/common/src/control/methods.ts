@@ -175,6 +175,8 @@ const STATUS = object({
   mirrors: list(ATTACHED_MIRROR, 'Mirrors that are attached'),
   /** Missing if rsiod itself has the volumes: with `processes = 1`, and before release 0.3.0. */
   processes: optional(list(PROCESS)),
+  /** Volumes that were attached before and wait to be attached again. Missing before release 0.3.0. */
+  awaited: optional(list(AWAITED)),
 });
 
 export const PATH_STATS = object({

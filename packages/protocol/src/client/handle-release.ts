@@ -72,8 +72,9 @@ export class HandleRelease {
       return;
     }
     // The server can answer HELD although this client resumes its own hold. Old servers answer HELD in this case, and every server does so
-    // while another client's take-over of the volume may still fail.
-    const isHeld = status === STATUS.HELD;
+    // while another client's take-over of the volume may still fail. While another data process of this client uses the volume, the hold
+    // belongs to that process.
+    const isHeld = status === STATUS.HELD || status === STATUS.BESIDE;
     if (isHeld && attachment.volume === null) {
       released(null);
       return;

@@ -73,5 +73,6 @@ export function statusWarnings(status: StatusView, configFile: string): string[]
   return [
     ...idle.map((view) => `Interface ${view.name} (${view.address}) has no path: rsconfig doctor shows why, see also ${configFile}`),
     ...status.waiting.map((view) => `${view.volume} ${waitingText(view)}: see rsconfig -m status -v`),
+    ...awaitedWarnings(status.awaited ?? []),
   ];
 }

@@ -18,6 +18,15 @@ export interface AttachRequest {
   readonly id?: string;
 }
 
+/** `by`: by default, `any` without names. The main process names the volumes of an order without names for its data processes. */
+export type AttachArguments = readonly [
+  names: readonly string[],
+  readOnly: boolean,
+  server: string | null,
+  take?: Take,
+  by?: 'name' | 'any',
+];
+
 /** The volumes of the data processes of this rsiod. */
 export interface AttachedElsewhere {
   /** Labels with ids of volumes that the administrator has detached or another client has taken. */
@@ -26,7 +35,7 @@ export interface AttachedElsewhere {
   has(label: string): boolean;
   attach(
     labels: readonly string[],
-    order: { readonly readOnly: false; readonly server: null; readonly take: 'no' },
+    order: { readonly readOnly: false; readonly server: null; readonly take: 'no'; readonly by: 'any' },
   ): Promise<AttachOutcome[]>;
 }
 

@@ -280,6 +280,19 @@ test.each(['E_HELD', 'E_TAKEN'])('a volume that another client has taken is repo
   expect((await DaemonRun.after(second)).attached.awaited).toEqual([]);
 });
 
+test('a volume that another data process of this client still uses is awaited, with its device, until it is free', async () => {
+  const second = await DaemonRun.after(await runWith(volume('oracle')));
+  second.offer(volume('oracle'));
+  second.failures.set('osl:oracle@0', 'E_BUSY');
+  await second.attached.restore();
+  expect(second.attached.awaited).toMatchObject([{ name: 'oracle', reason: 'It cannot (E_BUSY)' }]);
+  expect([second.said, second.released, second.labels]).toEqual([['awaited: It cannot (E_BUSY)'], [], []]);
+  second.failures.clear();
+  second.clock.advance(RESTORE_RETRY_MS);
+  await second.attached.restore();
+  expect([second.attached.awaited, second.labels]).toEqual([[], ['osl:oracle@0 id-oracle']]);
+});
+
 describe('detaching an awaited volume stops the wait', () => {
   test.each(['oracle', 'osl:oracle', 'osl:oracle@0'])('by the name %s', async (name) => {
     const next = await DaemonRun.after(await runWith(volume('oracle'), volume('tvol1')));

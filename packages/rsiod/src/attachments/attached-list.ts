@@ -8,7 +8,8 @@ import { toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import { VOLUMES_AT_ONCE } from '../sys/limits.ts';
 import { DETACHED_KEPT_MAX, REACH_LOOK_MS, RESTORE_POLL_MS, RESTORE_RETRY_MS, START_REACH_MS } from './limits.ts';
-import { TAKE, type Take } from '@rsio/protocol/wire/messages';
+import { TAKE } from '@rsio/protocol/wire/messages';
+import type { AttachArguments } from './attach-request.ts';
 import type { AttachedContent, AttachedStore, KeptVolume } from './attached-file.ts';
 import { isLeftHeld, isMeant } from './choices.ts';
 import { chooseVolume, type HeldOffer, isCalledLike, isOffer, labelOf, type Offer } from './offers.ts';
@@ -33,7 +34,7 @@ export interface AttachingPart<V extends Attached> {
   readonly list: readonly V[];
   readonly offers: readonly Offered[];
   readonly detached: Set<string>;
-  attach(names: readonly string[], readOnly: boolean, server: string | null, take: Take): Promise<AttachOutcome[]>;
+  attach(...order: AttachArguments): Promise<AttachOutcome[]>;
   attachAgain(label: string, readOnly: boolean, server: string, id: string): Promise<AttachOutcome>;
   detach(names: readonly string[], force: boolean): Promise<AttachOutcome[]>;
 }
@@ -129,8 +130,9 @@ export class AttachedList<V extends Attached> {
     if (this.waiting.length > 0 && this.atEnd === null) this.timer ??= this.ports.clock.after(RESTORE_POLL_MS, () => void this.restore());
   }
 
-  async attach(names: readonly string[], readOnly: boolean, server: string | null, take: Take): Promise<AttachOutcome[]> {
-    const outcomes = await this.ports.attachments.attach(names, readOnly, server, take);
+  /** Like `Attachments.attach`. */
+  async attach(...order: AttachArguments): Promise<AttachOutcome[]> {
+    const outcomes = await this.ports.attachments.attach(...order);
     await this.record();
     return outcomes;
   }

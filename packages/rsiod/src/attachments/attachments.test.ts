@@ -19,6 +19,7 @@ describe('attaching', () => {
   test.each([
     [TAKE.NO, 'HELD', 'E_HELD'],
     [TAKE.OVER, 'HELD', 'E_HELD'],
+    [TAKE.NO, 'BESIDE', 'E_BUSY'],
     [TAKE.FORCE, 'TAKEN', 'E_TAKEN'],
   ] as const)("the OPEN says take %d, and a refusal with %s is reported with the server's text", async (take, status, code) => {
     const scene = new Scene();

@@ -49,7 +49,7 @@ import { SlabPool } from '@rsio/protocol/client/replay/replay-blocks';
 import { ReplayLog } from '@rsio/protocol/client/replay/replay-log';
 import { SingleTarget } from '@rsio/protocol/client/single-target';
 import { TAKE_OVER_WAIT_MS } from '@rsio/protocol/link/limits';
-import { TAKE, type Take } from '@rsio/protocol/wire/messages';
+import { TAKE } from '@rsio/protocol/wire/messages';
 import { inUse } from '../frontends/frontend.ts';
 import type { Frontends } from '../frontends/frontends.ts';
 import type { Namespace } from '../network/namespace.ts';
@@ -61,7 +61,8 @@ import { BusyPoll, processCpuMs } from '../volumes/busy-poll.ts';
 import { provenChoice } from './snapshot-offers.ts';
 import { olderSnapshots } from '../volumes/older-snapshots.ts';
 import { Volume, type VolumeEvent } from '../volumes/volume.ts';
-import { type AttachedElsewhere, type AttachRequest, isSameRequest, refuseOtherMode, wantsReadonly } from './attach-request.ts';
+import type { AttachArguments, AttachedElsewhere, AttachRequest } from './attach-request.ts';
+import { isSameRequest, refuseOtherMode, wantsReadonly } from './attach-request.ts';
 import { flushForLast, lossByForce, withinDetachWait } from './final-flush.ts';
 import { anotherSnapshot, asOffer, failure, isConfiguredReadonly, isMeant, isSnapshotChoice, isWanted, keyOf } from './choices.ts';
 import { ATTACH_WAIT_MS, DETACH_WAIT_MS, MIRROR_FORCED_WAIT_MS, REPLAY_SLABS_POOLED_MAX, STOP_VOLUME_MS, STOP_WAIT_MS } from './limits.ts';
@@ -172,8 +173,8 @@ export class Attachments {
    * Attaches the named volumes, or all offered volumes if no name is given. Returns one outcome for each name or offered volume, in order.
    * A take-over requires names.
    */
-  async attach(names: readonly string[], readOnly: boolean, server: string | null, take: Take = TAKE.NO): Promise<AttachOutcome[]> {
-    const ask: AttachRequest = { readOnly, take, by: names.length > 0 ? 'name' : 'any' };
+  async attach(...[names, readOnly, server, take = TAKE.NO, by]: AttachArguments): Promise<AttachOutcome[]> {
+    const ask: AttachRequest = { readOnly, take, by: by ?? (names.length > 0 ? 'name' : 'any') };
     const attachNamed = async (name: string): Promise<AttachOutcome> => {
       const outcome = await this.attachOne(name, () => chooseToAttach(this.offers, name, server), ask);
       if (outcome.error?.code !== 'E_UNKNOWN_VOLUME') return outcome;
@@ -214,15 +215,14 @@ export class Attachments {
     const ask: AttachRequest = { readOnly: false, take: TAKE.NO, by: 'any' };
     const attachHere = (label: string): Promise<AttachOutcome> => this.attachOne(label, () => chooseVolume(this.offers, label, null), ask);
     const labels = wanted.map(({ label }) => label);
-    const order = { readOnly: false, server: null, take: 'no' } as const;
+    const order = { readOnly: false, server: null, take: 'no', by: 'any' } as const;
     const outcomes = await (elsewhere?.attach(labels, order) ?? severalAtOnce(labels, VOLUMES_AT_ONCE, attachHere));
     for (const { volume, error } of outcomes)
       if (error !== null) this.ports.log.warn(`${volume} was not attached: ${error.message} [${error.code}]`);
   }
 
   async detach(names: readonly string[], force: boolean): Promise<AttachOutcome[]> {
-    const wanted = names.length > 0 ? names : this.volumes.map(labelOf);
-    return await severalAtOnce(wanted, VOLUMES_AT_ONCE, (name) => this.detachOne(name, force));
+    return await severalAtOnce(names.length > 0 ? names : this.list.map(labelOf), VOLUMES_AT_ONCE, (name) => this.detachOne(name, force));
   }
 
   /** Returns the labels of the volumes in a namespace that are attached, being attached or being detached. */

@@ -20,6 +20,7 @@ const CODES: Readonly<Record<number, ErrorCode>> = {
   [STATUS.UNKNOWN_VOLUME]: 'E_UNKNOWN_VOLUME',
   [STATUS.NO_RIGHTS]: 'E_RIGHTS',
   [STATUS.TAKEN]: 'E_TAKEN',
+  [STATUS.BESIDE]: 'E_BUSY',
 };
 
 export class Openings {

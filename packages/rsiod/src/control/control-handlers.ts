@@ -91,7 +91,7 @@ export function controlHandlers(ports: ControlHandlersPorts): ControlHandlers {
     detach: async ({ names, force }) => ({ outcomes: await attached.detach(names, force) }),
     status: () => {
       const mirrors = attachments.list.flatMap(({ target }) => attachments.mirrors.of(target)?.status ?? []);
-      return statusView(ports.config(), namespaces(), attachments.list, mirrors, clock);
+      return { ...statusView(ports.config(), namespaces(), attachments.list, mirrors, clock), awaited: attached.awaited };
     },
     stats: () => statsView(namespaces(), attachments.list),
     events: (wanted) => notifications.read(wanted),

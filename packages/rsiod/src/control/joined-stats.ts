@@ -14,6 +14,11 @@ export function joinedPaths(lists: readonly (readonly PathStats[])[]): PathStats
   return [...joined.values()];
 }
 
+/** The counters of a path without the values that hold only at one moment, for a process that has ended. */
+export function pastPath(path: PathStats): PathStats {
+  return { ...path, unansweredBytes: 0, roundTripMs: null, receivingBytesPerSecond: null, sendingBytesPerSecond: null };
+}
+
 export function isSamePath(one: PathStats, other: PathStats): boolean {
   return keyOf(one) === keyOf(other);
 }

@@ -9,6 +9,7 @@ import type { Pause } from '@rsio/common/metrics/collection';
 import type { Attachments } from '../attachments/attachments.ts';
 import type { Namespace } from '../network/namespace.ts';
 import type { Volume } from '../volumes/volume.ts';
+import { pastPath } from './joined-stats.ts';
 import { statsView, waitingView } from './views.ts';
 
 const VOLUME = object({
@@ -84,6 +85,15 @@ function volumeFigures(volume: Volume, mirror: VolumeFigures['mirror'], clock: C
     stats: volume.counters.view('', volume.outstanding),
   };
 }
+
+/** What remains of the figures of a process that has ended: its counters. */
+export function pastFigures({ paths, polledMs, pollRests, cpuSeconds }: ProcessFigures): ProcessFigures {
+  return { ...NO_FIGURES, paths: paths.map(pastPath), polledMs, pollRests, cpuSeconds };
+}
+
+export const NO_FIGURES: ProcessFigures = {
+  ...{ volumes: [], paths: [], awaited: 0, logBytes: 0, logLimitBytes: 0, polledMs: 0, pollRests: 0, residentBytes: 0, cpuSeconds: 0 },
+};
 
 /** Adds up the figures of several processes, the main process first. */
 export function joinedFigures(all: readonly ProcessFigures[]): Omit<ProcessFigures, 'paths'> {

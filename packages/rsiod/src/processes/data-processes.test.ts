@@ -18,7 +18,7 @@ import {
 } from './limits.ts';
 import { OWN_METHODS } from './messages.ts';
 
-const RW = { readOnly: false, server: null, take: 'no' } as const;
+const RW = { readOnly: false, server: null, take: 'no', by: 'name' } as const;
 const names = (...list: string[]): string[] => list.map((name) => `osl:${name}@0`);
 const settle = async (): Promise<void> => {
   for (let turn = 0; turn < 20; turn++) await Promise.resolve();
@@ -74,6 +74,19 @@ test('a volume is asked for again until its process has reached the server that 
   expect((await never)[0]?.error?.code).toBe('E_UNKNOWN_VOLUME');
 });
 
+test('a volume that another data process has not released yet is asked for again, until the deadline', async () => {
+  const scene = await new ProcessScene(2).start();
+  for (const label of names('a', 'b')) for (const process of scene.started) process.busy.add(label);
+  const asked = scene.processes.attach(names('a', 'b'), RW);
+  for (let ms = 0; ms <= PROCESS_REACH_MS; ms += PROCESS_REACH_LOOK_MS) {
+    await settle();
+    if (ms === 2 * PROCESS_REACH_LOOK_MS) for (const process of scene.started) process.busy.delete('osl:a@0');
+    scene.clock.advance(PROCESS_REACH_LOOK_MS);
+  }
+  expect((await asked).map(({ volume, error }) => `${volume} ${error?.code ?? 'done'}`)).toEqual(['osl:a@0 done', 'osl:b@0 E_BUSY']);
+  expect(scene.placed).toEqual({ 1: ['a'], 2: [] });
+});
+
 test('a process that reaches a server is reported, so that the volumes of the configuration are attached', async () => {
   const scene = await new ProcessScene(1).start();
   scene.running(1)!.say({ type: 'reached' });
@@ -87,6 +100,24 @@ test('the volumes of the last run are shared out, and what was detached stays de
   expect([...scene.processes.detached]).toEqual(['osl:x@0 id-x']);
   const after = await new ProcessScene(2, { ...file, boot: 'boot-0' }).start();
   expect(after.placed).toEqual({ 1: [], 2: [] });
+});
+
+test('volumes whose devices would have one path are in one process, which refuses the later one', async () => {
+  const scene = new ProcessScene(2, { boot: 'boot-1', attached: ['a', 'b', 'c'].map(kept), detached: [] });
+  Object.assign(scene.paths, { 'osl:a@0': '/dev/av0/a', 'osl:b@0': '/dev/av0/a', 'osl:d@0': '/dev/av0/d', 'osl:e@0': '/dev/av0/d' });
+  await scene.start();
+  expect(scene.placed).toEqual({ 1: ['a', 'b'], 2: ['c'] });
+  await scene.processes.attach(names('d', 'e'), RW);
+  expect(scene.placed).toEqual({ 1: ['a', 'b'], 2: ['c', 'd', 'e'] });
+  // The configuration gives the path to another volume, but the device of the attached one keeps it.
+  scene.paths['osl:b@0'] = '/dev/b';
+  scene.paths['osl:f@0'] = '/dev/av0/d';
+  scene.paths['osl:d@0'] = '/dev/d';
+  await scene.processes.attach(names('f'), RW);
+  expect(scene.placed[2]).toEqual(['c', 'd', 'e', 'f']);
+  await scene.processes.detach(names('d', 'e', 'f'), false);
+  await scene.processes.attach(names('e', 'd'), RW);
+  expect(scene.placed).toEqual({ 1: ['a', 'b', 'd'], 2: ['c', 'e'] });
 });
 
 test('a volume that was detached in one process and is attached in another one does not count as detached', async () => {

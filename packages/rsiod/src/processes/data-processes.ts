@@ -3,11 +3,12 @@
 // before an attach or detach is answered.
 
 import type { Socket } from 'node:net';
-import type { AttachedMirrorView, AttachOutcome, ProcessView } from '@rsio/common/control/methods';
+import type { AttachedMirrorView, AttachOutcome, PathStats, ProcessView } from '@rsio/common/control/methods';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
 import type { LogWay } from '@rsio/common/log/log-form';
 import { accepts } from '@rsio/common/lib/shape';
-import { FIGURES, type ProcessFigures } from '../control/process-figures.ts';
+import { joinedPaths, pastPath } from '../control/joined-stats.ts';
+import { FIGURES, joinedFigures, NO_FIGURES, pastFigures, type ProcessFigures } from '../control/process-figures.ts';
 import { toRsError } from '@rsio/common/lib/errors';
 import type { AttachedContent, AttachedStore, KeptVolume } from '../attachments/attached-file.ts';
 import { failure } from '../attachments/choices.ts';
@@ -20,6 +21,7 @@ import type { LeftDevice } from '../keeper/kept-devices.ts';
 import { DataProcess, type DataProcessPorts } from './data-process.ts';
 import { PROCESS_ANSWER_MS, PROCESS_REFUSAL_MS, PROCESS_REACH_LOOK_MS, PROCESS_REACH_MS, PROCESS_START_MS } from './limits.ts';
 import { OWN_METHODS } from './messages.ts';
+import { PastCounters } from './past-counters.ts';
 import { leastLoaded, shares } from './placement.ts';
 
 const isFigures = accepts(FIGURES);
@@ -30,10 +32,25 @@ export interface DataProcessesPorts extends Omit<DataProcessPorts, 'saveLists'> 
   readonly store: (current: () => AttachedContent) => AttachedStore;
   /** True if a server offers the volume with this label to the main process. */
   isOffered(label: string): boolean;
+  /** The paths that the devices of the volume with this label would have; empty if it gets no devices. */
+  pathsOf(label: string): readonly string[];
+}
+
+/** When a volume was asked for, and the paths that its devices got then. */
+interface Turn {
+  readonly number: number;
+  readonly paths: readonly string[];
 }
 
 interface Placed extends KeptVolume {
   readonly process: DataProcess;
+}
+
+/** The answer of a process, or null; `life`: how often the process had been started again when it answered. */
+export interface Asked {
+  readonly process: DataProcess;
+  readonly life: number;
+  readonly answer: Readonly<Record<string, unknown>> | null;
 }
 
 /** A volume, and the process that is asked to attach or detach it. */
@@ -46,6 +63,8 @@ export interface AttachOrder {
   readonly readOnly: boolean;
   readonly server: string | null;
   readonly take: 'no' | 'over' | 'force';
+  /** `any`: the administrator has not named the volumes, so that a volume that is attached already may keep its mode. */
+  readonly by: 'name' | 'any';
 }
 
 export class DataProcesses implements NbdElsewhere {
@@ -54,8 +73,13 @@ export class DataProcesses implements NbdElsewhere {
   private list: readonly DataProcess[] = [];
   /** The attached mirrors, as the processes last reported them. The list of mirrors shows them. */
   mirrors: readonly AttachedMirrorView[] = [];
-  /** When a volume was asked for, by its label. Only volumes that are attached, or being attached, have an entry. */
-  private readonly turns = new Map<string, number>();
+  private readonly pastFigures = new PastCounters<ProcessFigures>(NO_FIGURES, (one, other) => ({
+    ...joinedFigures([one, other]),
+    paths: joinedPaths([one.paths, other.paths]),
+  }));
+  private readonly pastStats = new PastCounters<PathStats[]>([], (one, other) => joinedPaths([one, other]));
+  /** The turns of the volumes by their labels. Only volumes that are attached, or being attached, have an entry. */
+  private readonly turns = new Map<string, Turn>();
   private lastTurn = 0;
   /** The lists from which `byLabel` was built. */
   private seen: readonly AttachedContent[] = [];
@@ -79,7 +103,7 @@ export class DataProcesses implements NbdElsewhere {
 
   /** Sorts volumes by the order in which they were asked for. */
   inTurn<T extends Pick<KeptVolume, 'namespace' | 'name' | 'universe'>>(volumes: readonly T[]): T[] {
-    const turn = (volume: T): number => this.turns.get(labelOf(volume)) ?? Number.MAX_SAFE_INTEGER;
+    const turn = (volume: T): number => this.turns.get(labelOf(volume))?.number ?? Number.MAX_SAFE_INTEGER;
     return volumes.toSorted((one, other) => turn(one) - turn(other));
   }
 
@@ -110,11 +134,12 @@ export class DataProcesses implements NbdElsewhere {
     const { boot, count } = this.ports;
     const saved = await this.file.load(warn);
     const { attached, detached } = saved?.boot === boot ? saved : { attached: [], detached: [] };
-    this.list = shares(attached, count).map((volumes, at) => {
+    for (const volume of attached) this.giveTurn(labelOf(volume));
+    const pathsOf = (volume: KeptVolume): readonly string[] => this.turns.get(labelOf(volume))?.paths ?? [];
+    this.list = shares(attached, count, pathsOf).map((volumes, at) => {
       const content = { boot, attached: volumes, detached: at === 0 ? detached : [] };
       return new DataProcess(at + 1, content, { ...this.ports, saveLists: () => this.file.save() });
     });
-    for (const volume of attached) this.turns.set(labelOf(volume), ++this.lastTurn);
   }
 
   /** Starts the processes. Resolves when they are ready, or after PROCESS_START_MS. */
@@ -151,10 +176,11 @@ export class DataProcesses implements NbdElsewhere {
   }
 
   /** Attaches volumes, each in its process. `labels`: complete labels, or names that no server offers, whose error a process then gives. */
-  async attach(labels: readonly string[], order: AttachOrder): Promise<AttachOutcome[]> {
+  async attach(labels: readonly string[], { by, ...order }: AttachOrder): Promise<AttachOutcome[]> {
+    const method = by === 'any' ? OWN_METHODS.attachAny : 'attach';
     const placed = labels.map((label) => ({ label, process: this.place(label) }));
     const call = (asked: readonly Order[]): Promise<AttachOutcome[]> =>
-      this.outcomes(asked, (process, names) => process.call('attach', { ...order, names }));
+      this.outcomes(asked, (process, names) => process.call(method, { ...order, names }));
     const { clock } = this.ports;
     const endMs = clock.monotonicMs() + PROCESS_REACH_MS;
     try {
@@ -187,25 +213,21 @@ export class DataProcesses implements NbdElsewhere {
   }
 
   /** Like `callAll`, but with an entry for each process; `answer` is null if the process has not answered. */
-  async askAll(
-    method: string,
-    params: object,
-    waitMs = PROCESS_ANSWER_MS,
-  ): Promise<{ process: DataProcess; answer: Readonly<Record<string, unknown>> | null }[]> {
+  async askAll(method: string, params: object, waitMs = PROCESS_ANSWER_MS): Promise<Asked[]> {
     const { clock } = this.ports;
     return await Promise.all(
       this.list.map(async (process) => {
-        const answer = await new Promise<Readonly<Record<string, unknown>> | null>((resolve) => {
-          const timer = clock.after(waitMs, () => resolve(null));
+        return await new Promise<Asked>((resolve) => {
+          const answered = (answer: Asked['answer']): void => resolve({ process, life: process.restarts, answer });
+          const timer = clock.after(waitMs, () => answered(null));
           void process
             .call(method, params)
             .catch(() => null)
             .then((result) => {
               timer.cancel();
-              resolve(result);
+              answered(result);
             });
         });
-        return { process, answer };
       }),
     );
   }
@@ -215,9 +237,28 @@ export class DataProcesses implements NbdElsewhere {
     for (const process of this.list) process.send(message);
   }
 
-  /** The figures of all processes for the metrics. */
+  /** The figures of all processes for the metrics, and the counters of those that have ended. */
   async figures(): Promise<ProcessFigures[]> {
-    return (await this.callAll(OWN_METHODS.figures, {})).filter(isFigures);
+    const reports = (await this.askAll(OWN_METHODS.figures, {})).map(({ process: { number }, life, answer }) => {
+      return { number, life, counters: isFigures(answer) ? answer : null };
+    });
+    const past = this.pastFigures.take(
+      reports.map((one) => ({ ...one, counters: one.counters === null ? null : pastFigures(one.counters) })),
+    );
+    return [...reports.flatMap(({ counters }) => counters ?? []), past];
+  }
+
+  /**
+   * Returns the counters on the paths of processes that have ended or do not answer, to add to those in `answers`, which are the answers of
+   * all processes about statistics.
+   */
+  pastPaths(answers: readonly Asked[], pathsOf: (answer: NonNullable<Asked['answer']>) => readonly PathStats[]): PathStats[] {
+    return this.pastStats.take(
+      answers.map(({ process: { number }, life, answer }) => ({
+        ...{ number, life },
+        counters: answer === null ? null : pathsOf(answer).map(pastPath),
+      })),
+    );
   }
 
   get views(): ProcessView[] {
@@ -280,10 +321,24 @@ export class DataProcesses implements NbdElsewhere {
     return this.list[leastLoaded(loads)]!;
   }
 
+  private giveTurn(label: string): void {
+    this.turns.set(label, { number: ++this.lastTurn, paths: this.ports.pathsOf(label) });
+  }
+
+  /** Returns the process that has a volume whose devices have a path of this volume's devices. */
+  private rivalsProcess(label: string): DataProcess | null {
+    const paths = this.turns.get(label)?.paths ?? [];
+    if (paths.length === 0) return null;
+    for (const [other, turn] of this.turns)
+      if (other !== label && turn.paths.some((path) => paths.includes(path))) return this.processOf(other);
+    return null;
+  }
+
   private place(label: string): DataProcess {
-    const known = this.coming.get(label) ?? { process: this.processOf(label) ?? this.emptiest, attempts: 0 };
+    const process = this.processOf(label);
+    if (!this.turns.has(label)) this.giveTurn(label);
+    const known = this.coming.get(label) ?? { process: process ?? this.rivalsProcess(label) ?? this.emptiest, attempts: 0 };
     known.attempts++;
-    if (!this.turns.has(label)) this.turns.set(label, ++this.lastTurn);
     this.coming.set(label, known);
     return known.process;
   }
@@ -294,9 +349,12 @@ export class DataProcesses implements NbdElsewhere {
     if (!this.has(label)) this.turns.delete(label);
   }
 
-  /** True if the process of the volume has not reached the server yet that offers the volume to the main process. */
+  /**
+   * True if the process of the volume has not reached the server yet that offers the volume to the main process, or if the process that had
+   * the volume before has not released it yet.
+   */
   private isEarly(label: string, { error }: AttachOutcome): boolean {
-    return error?.code === 'E_UNKNOWN_VOLUME' && this.ports.isOffered(label);
+    return error?.code === 'E_BUSY' || (error?.code === 'E_UNKNOWN_VOLUME' && this.ports.isOffered(label));
   }
 
   /** Calls each process once, with its names, and returns the outcomes in the order of `placed`. */

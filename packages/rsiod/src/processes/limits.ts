@@ -26,8 +26,9 @@ export const PROCESS_SETTLED_MS = 60_000;
 export const PROCESS_PAUSE_MIN_MS = 200;
 export const PROCESS_PAUSE_MAX_MS = 5_000;
 /**
- * A data process may reach a server later than the main process. A volume that the main process sees is asked for again every
- * PROCESS_REACH_LOOK_MS, until PROCESS_REACH_MS have passed. This is longer than the longest pause before a path connects again.
+ * A data process may reach a server later than the main process, or get a volume that another data process has not released yet. A volume
+ * that the main process sees is asked for again every PROCESS_REACH_LOOK_MS, until PROCESS_REACH_MS have passed. This is longer than the
+ * longest pause before a path connects again.
  */
 export const PROCESS_REACH_MS = 10_000;
 export const PROCESS_REACH_LOOK_MS = 100;

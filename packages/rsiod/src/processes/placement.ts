@@ -1,5 +1,6 @@
-// Decides which data process gets a volume. Pure. Invariant: a volume that a process has, or is just getting, stays in this process until
-// it is detached; other volumes go to the process with the fewest volumes, in the order in which they are asked for.
+// Decides which data process gets a volume. Pure. Invariants: a volume that a process has, or is just getting, stays in this process until
+// it is detached. Volumes whose devices would have one path are in one process, which refuses the later one as it does without data
+// processes. Other volumes go to the process with the fewest volumes, in the order in which they are asked for.
 
 /** `auto`: a quarter of the cores. A machine with less than eight cores keeps one process, which costs nothing beside the main process. */
 export function processCount(choice: number | 'auto', cores: number, coresPerProcess: number, max: number): number {
@@ -11,7 +12,17 @@ export function leastLoaded(loads: readonly number[]): number {
   return loads.indexOf(Math.min(...loads));
 }
 
-/** Divides the volumes over `count` processes so that their numbers differ by one at most, and keeps their order. */
-export function shares<T>(volumes: readonly T[], count: number): T[][] {
-  return Array.from({ length: count }, (_, at) => volumes.filter((__, index) => index % count === at));
+/** Divides the volumes over `count` processes in turn, and keeps their order. `pathsOf`: the paths of the volume's devices. */
+export function shares<T>(volumes: readonly T[], count: number, pathsOf: (volume: T) => readonly string[]): T[][] {
+  const parts = Array.from({ length: count }, (): T[] => []);
+  const byPath = new Map<string, T[]>();
+  let next = 0;
+  for (const volume of volumes) {
+    const paths = pathsOf(volume);
+    const rival = paths.find((path) => byPath.has(path));
+    const part = rival === undefined ? parts[next++ % count]! : byPath.get(rival)!;
+    part.push(volume);
+    for (const path of paths) byPath.set(path, part);
+  }
+  return parts;
 }

@@ -3,15 +3,18 @@
 // all differences between the roles are in this file, except that a data process has no control socket, metrics and triggers (daemon.ts).
 
 import { closeSync } from 'node:fs';
+import { effectiveVolumeOf } from '@rsio/common/config/effective-volume';
 import type { RsiodPaths } from '@rsio/common/config/root-paths';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
 import type { ControlHandlers } from '@rsio/common/control/control-server';
 import type { EventView } from '@rsio/common/control/method-table';
+import { parseVolumeName, snapshotName } from '@rsio/common/lib/volume-name';
 import type { Clock } from '@rsio/common/lib/clock';
 import type { DaemonLog } from '@rsio/common/log/log';
 import { type AttachedContent, AttachedFile, type AttachedStore } from '../attachments/attached-file.ts';
 import type { Attachments } from '../attachments/attachments.ts';
-import { whyMissing } from '../attachments/offers.ts';
+import { labelOf, whyMissing } from '../attachments/offers.ts';
+import { devicePlaces } from '../frontends/devices/device-paths.ts';
 import { NBD_FRONTEND_BYTES_MAX, NBD_FRONTEND_RESERVE_BYTES } from '../frontends/limits.ts';
 import type { NbdFrontend, NbdFrontendOptions } from '../frontends/nbd/nbd-frontend.ts';
 import type { Inheritance, KeeperLink } from '../keeper/keeper-link.ts';
@@ -66,7 +69,13 @@ export class ProcessRole {
   constructor(options: RoleOptions, ports: RolePorts) {
     const { keeper, log, part } = options;
     this.options = options;
-    this.processes = options.processes === null ? null : newProcesses(options, options.processes, ports);
+    this.processes =
+      options.processes === null
+        ? null
+        : newProcesses(options, options.processes, ports, (label) => {
+            const note = this.kept.left.find((device) => labelOf(device.note) === label)?.note;
+            return note === undefined ? pathsOf(label, ports.config(), options.paths) : [note.raw, note.block];
+          });
     this.kept =
       part === null
         ? new KeptDevices(keeper?.link ?? null, keeper?.inheritance.kept ?? [], log)
@@ -156,6 +165,7 @@ function newProcesses(
   { clock, log, identity, paths, warn, keeper }: RoleOptions,
   { count, spawn }: NonNullable<RoleOptions['processes']>,
   ports: RolePorts,
+  pathsOfDevices: (label: string) => readonly string[],
 ): DataProcesses {
   return new DataProcesses({
     ...{ clock, log, count, spawn, boot: identity.boot, warning: warn },
@@ -171,7 +181,23 @@ function newProcesses(
       };
     },
     isOffered: (label) => ports.isOffered(label),
+    pathsOf: pathsOfDevices,
     reached: () => ports.reached(),
     event: ({ object, from, to, reason }) => ports.changed(object, from, to, reason),
   });
+}
+
+/** Returns the paths of the devices that a volume gets by the configuration; empty if it gets none, or if its name has another form. */
+function pathsOf(label: string, config: RscltConfig, { root, devDir }: RsiodPaths): readonly string[] {
+  const { namespace = null, volume = '', universe = 0, snapshot = null } = parseVolumeName(label) ?? {};
+  if (namespace === null) return [];
+  const named = { namespace, name: snapshot === null ? volume : snapshotName(volume, snapshot), universe: universe ?? 0 };
+  const { device, path } = effectiveVolumeOf(config, named);
+  if (device === 'none' || device === 'nbd-socket') return [];
+  try {
+    const { raw, block } = devicePlaces(root, devDir, named, path);
+    return [raw, block];
+  } catch {
+    return [];
+  }
 }

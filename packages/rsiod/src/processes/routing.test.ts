@@ -6,7 +6,9 @@ import { NO_LATENCY } from '@rsio/common/structures/latency-figures';
 import { expect, test } from 'vitest';
 import type { ServerOffer } from '../attachments/offers.ts';
 import { kept, ProcessScene } from '../testing/process-scene.ts';
-import { PROCESS_ANSWER_MS } from './limits.ts';
+import { joinedFigures, NO_FIGURES } from '../control/process-figures.ts';
+import { PROCESS_ANSWER_MS, PROCESS_PAUSE_MAX_MS } from './limits.ts';
+import { OWN_METHODS } from './messages.ts';
 import { routed } from './routing.ts';
 
 const offer = (name: string, namespace = 'osl'): ServerOffer =>
@@ -55,6 +57,9 @@ test('attach without names attaches each offered volume once, spread over the pr
   expect(await scene.attach()).toEqual(['osl:a@0', 'osl:b@0', 'osl:c@0']);
   expect(scene.placed).toEqual({ 1: ['a', 'c'], 2: ['b'] });
   expect(scene.asked).toEqual(['query']);
+  await scene.attach('b');
+  const methods = scene.running(2)!.received.flatMap((message) => (message.type === 'call' ? message.method : []));
+  expect(methods).toEqual([OWN_METHODS.attachAny, 'attach']);
 });
 
 test('outcomes have the order of the names; a name that no server offers is refused, and no process gets it', async () => {
@@ -100,6 +105,16 @@ test('a take-over needs names', async () => {
   });
 });
 
+const awaited = {
+  namespace: 'osl',
+  name: 'c',
+  universe: 0,
+  id: 'c',
+  readonly: false,
+  server: 'big-5',
+  reason: 'It is open in data process 1',
+};
+
 test('lists and counters of all processes are joined; a process that is being started again is left out', async () => {
   const scene = await started(2);
   await scene.attach('a', 'b');
@@ -111,6 +126,7 @@ test('lists and counters of all processes are joined; a process that is being st
       waiting: [],
       logs: [],
       mirrors: [{ volume: `osl:m${number}@0`, term: 1, waitsFor: null, replicas: [] }],
+      awaited: number === 2 ? [awaited] : [],
     };
     results['local'] = { attachments: [], awaited: [] };
   }
@@ -118,6 +134,7 @@ test('lists and counters of all processes are joined; a process that is being st
   expect(paths).toEqual([path(4, { sentBytes: 30, roundTripMs: 1, writeLatency: { ...NO_LATENCY, p99Us: 2, sumUs: 10 } })]);
   const status = await scene.handlers.status({});
   expect(status.mirrors.map(({ volume }) => volume)).toEqual(['osl:m1@0', 'osl:m2@0']);
+  expect(status.awaited).toEqual([awaited]);
   scene.running(1)!.exit('signal SIGKILL');
   const during = await scene.handlers.status({});
   expect(during.mirrors.map(({ volume }) => volume)).toEqual(['osl:m2@0']);
@@ -125,6 +142,40 @@ test('lists and counters of all processes are joined; a process that is being st
     { number: 1, pid: null, volumes: 1, restarts: 1 },
     { number: 2, pid: 1_001, volumes: 1, restarts: 0 },
   ]);
+});
+
+test('the sums of counters do not fall when a process ends, is silent, or is started again', async () => {
+  const scene = await started(2);
+  const figures = { ...NO_FIGURES, residentBytes: 7, logBytes: 3 };
+  const counts = async (): Promise<unknown[]> => {
+    const asked = scene.handlers.stats({});
+    const metrics = scene.processes.figures();
+    await new Promise((resolve) => setImmediate(resolve));
+    scene.clock.advance(PROCESS_ANSWER_MS);
+    const { cpuSeconds, residentBytes } = joinedFigures(await metrics);
+    const [{ requests, unansweredBytes } = path(0), ...more] = (await asked).paths;
+    return [requests, unansweredBytes, more.length, cpuSeconds, residentBytes];
+  };
+  const counted = (number: number, requests: number): void => {
+    const { results } = scene.running(number)!;
+    results['stats'] = { paths: [path(requests, { unansweredBytes: 5 })], volumes: [] };
+    results[OWN_METHODS.figures] = { ...figures, cpuSeconds: requests };
+  };
+  for (const number of [1, 2]) counted(number, 10);
+  expect(await counts()).toEqual([21, 10, 0, 20, 14]);
+  scene.startErrors.push(new Error('no memory'));
+  scene.running(1)!.exit('signal SIGKILL');
+  expect(await counts()).toEqual([21, 5, 0, 20, 7]);
+  scene.clock.advance(PROCESS_PAUSE_MAX_MS);
+  counted(1, 2);
+  expect(await counts()).toEqual([23, 10, 0, 22, 14]);
+  expect(await counts()).toEqual([23, 10, 0, 22, 14]);
+  scene.running(2)!.answers = false;
+  counted(1, 4);
+  expect(await counts()).toEqual([25, 5, 0, 24, 7]);
+  scene.running(2)!.answers = true;
+  counted(2, 30);
+  expect(await counts()).toEqual([45, 10, 0, 44, 14]);
 });
 
 test('the volumes of a process that is being started again, or hangs, are listed as awaited', async () => {

@@ -3,7 +3,7 @@
 // it has with one process, so that no caller can see how many there are, except in the fields about processes.
 
 import type { ControlHandlers } from '@rsio/common/control/control-server';
-import { type AttachOutcome, CONTROL_METHODS, type StatsView, type StatusView } from '@rsio/common/control/methods';
+import { type AttachOutcome, CONTROL_METHODS, type PathStats, type StatsView, type StatusView } from '@rsio/common/control/methods';
 import { MIRROR_METHODS } from '@rsio/common/control/mirror-methods';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { misfit } from '@rsio/common/lib/shape';
@@ -11,7 +11,7 @@ import { failure } from '../attachments/choices.ts';
 import { chooseVolume, chooseToAttach, labelOf, type Offer, type ServerOffer, volumesOf } from '../attachments/offers.ts';
 import type { DataProcess } from './data-process.ts';
 import type { DataProcesses } from './data-processes.ts';
-import { joinedPaths } from '../control/joined-stats.ts';
+import { isSamePath, joinedPaths } from '../control/joined-stats.ts';
 
 type Method = keyof typeof CONTROL_METHODS;
 type Result<M extends Method> = Awaited<ReturnType<ControlHandlers[M]>>;
@@ -45,11 +45,12 @@ export function routed(own: ControlHandlers, { processes, offers, whyMissing }: 
         return {
           outcomes: await processes.attach(
             volumesOf(offers(), server).map(({ label }) => label),
-            { readOnly, server, take },
+            { readOnly, server, take, by: 'any' },
           ),
         };
       const choose = (name: string): string => chooseToAttach(offers(), name, server).label;
-      const attach = (labels: readonly string[]): Promise<AttachOutcome[]> => processes.attach(labels, { readOnly, server, take });
+      const attach = (labels: readonly string[]): Promise<AttachOutcome[]> =>
+        processes.attach(labels, { readOnly, server, take, by: 'name' });
       return { outcomes: await resolved(names, choose, attach, (name) => whyMissing(name, server)) };
     },
     detach: async ({ names, force }) => {
@@ -73,13 +74,18 @@ export function routed(own: ControlHandlers, { processes, offers, whyMissing }: 
         waiting: answers.flatMap(({ waiting }) => waiting),
         logs: answers.flatMap(({ logs }) => logs),
         mirrors: answers.flatMap(({ mirrors }) => mirrors),
+        awaited: answers.flatMap(({ awaited = [] }) => awaited),
         processes: processes.views,
       };
     },
     stats: async () => {
-      const answers: StatsView[] = await askAll('stats');
+      const asked = await processes.askAll('stats', {});
+      const answers: StatsView[] = asked.flatMap(({ answer }) => (answer === null ? [] : checkedAnswer('stats', answer)));
+      const past = processes.pastPaths(asked, (answer) => checkedAnswer('stats', answer).paths);
       const { paths } = await own.stats({});
-      return { paths: joinedPaths([paths, ...answers.map((one) => one.paths)]), volumes: answers.flatMap(({ volumes }) => volumes) };
+      const lists = [paths, ...answers.map((one) => one.paths)];
+      const isThere = (path: PathStats): boolean => lists.some((list) => list.some((one) => isSamePath(one, path)));
+      return { paths: joinedPaths([...lists, past.filter(isThere)]), volumes: answers.flatMap(({ volumes }) => volumes) };
     },
     mirrors: async (params) => {
       processes.mirrors = (await askAll('status')).flatMap(({ mirrors }) => mirrors);

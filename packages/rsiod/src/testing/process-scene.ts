@@ -26,6 +26,8 @@ export class FakeProcess {
   readonly results: Record<string, object> = {};
   /** Labels of volumes whose server this process has not reached yet. */
   readonly unreached = new Set<string>();
+  /** Labels of volumes that another data process has not released yet. */
+  readonly busy = new Set<string>();
   isGone = false;
   /** True: the process waits in the kernel, and a kill has no effect yet. */
   isUnkillable = false;
@@ -73,14 +75,18 @@ export class FakeProcess {
     }
     const { names } = params as { names?: readonly string[] };
     if (names === undefined) return this.results[method] ?? {};
-    const plain = names.filter((label) => !this.unreached.has(label)).map((label) => label.replace(/^osl:|@0$/g, ''));
+    const plain = names
+      .filter((label) => !this.unreached.has(label) && !this.busy.has(label))
+      .map((label) => label.replace(/^osl:|@0$/g, ''));
     const others = this.attached.filter(({ name }) => !plain.includes(name));
-    this.attached = method === 'attach' ? [...others, ...plain.map(kept)] : others;
+    this.attached = method === 'attach' || method === OWN_METHODS.attachAny ? [...others, ...plain.map(kept)] : others;
     this.report();
     const outcome = (volume: string): AttachOutcome =>
       this.unreached.has(volume)
         ? failure(volume, new RsError('E_UNKNOWN_VOLUME', 'No server in reach'))
-        : { volume, done: true, already: false, device: null, error: null };
+        : this.busy.has(volume)
+          ? failure(volume, new RsError('E_BUSY', 'It is open in data process 2'))
+          : { volume, done: true, already: false, device: null, error: null };
     return { outcomes: names.map(outcome) };
   }
 
@@ -101,6 +107,8 @@ export class ProcessScene {
   file: AttachedContent | null;
   /** Labels that no server offers to the main process. */
   readonly unoffered = new Set<string>();
+  /** The path of the device of each volume, by its label. */
+  readonly paths: Record<string, string> = {};
   reached = 0;
   /** The next starts fail with these errors. */
   readonly startErrors: Error[] = [];
@@ -135,6 +143,7 @@ export class ProcessScene {
       },
       begin: (number, attached) => ({ type: 'begin', attached, processes: count, identity: { dataProcess: number } }) as unknown as Begin,
       isOffered: (label) => !this.unoffered.has(label),
+      pathsOf: (label) => (this.paths[label] === undefined ? [] : [this.paths[label]]),
       reached: () => this.reached++,
       event: ({ object, to }) => this.events.push(`${object}: ${to}`),
       warning: say,

@@ -5,7 +5,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { StateForm } from '@rsio/common/files/state-file';
 import { checked, misfit, record as anyRecord, type Shape } from '@rsio/common/lib/shape';
-import { mirrorId, name, orNull, record } from '@rsio/protocol/wire/guards';
+import { mirrorId, name, orNull, positiveNumber, record } from '@rsio/protocol/wire/guards';
+import { DATA_PROCESSES_MAX } from '@rsio/protocol/wire/limits';
 import { foundFields, storedConfigGuard, termGuard } from '@rsio/protocol/wire/mirror-codec';
 import { compareTerms } from '@rsio/protocol/wire/mirror-terms';
 import type { VoterRecord } from './voter-rules.ts';
@@ -17,6 +18,7 @@ const guard = record<VoterRecord>({
   voter: mirrorId,
   founder: name,
   promise: orNull(termGuard),
+  dataProcess: positiveNumber(DATA_PROCESSES_MAX),
   stored: orNull(storedConfigGuard),
 });
 

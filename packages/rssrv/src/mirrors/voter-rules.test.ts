@@ -39,10 +39,11 @@ function config(k: number, inSync: number, clean = false): MirrorConfig {
   };
 }
 
-type Message =
-  | { readonly kind: 'claim'; readonly term: Term; readonly takesOver: boolean }
-  | { readonly kind: 'config'; readonly term: Term; readonly config: MirrorConfig }
-  | { readonly kind: 'confirm'; readonly term: Term };
+type Message = { readonly term: Term; readonly dataProcess: number } & (
+  | { readonly kind: 'claim'; readonly takesOver: boolean }
+  | { readonly kind: 'config'; readonly config: MirrorConfig }
+  | { readonly kind: 'confirm' }
+);
 
 const term = fc.record({
   number: fc.integer({ min: 1, max: 4 }),
@@ -50,10 +51,11 @@ const term = fc.record({
   instance: fc.integer({ min: 1, max: 2 }),
 });
 const configs = fc.record({ k: fc.integer({ min: 1, max: 3 }), inSync: fc.integer({ min: 1, max: 7 }), clean: fc.boolean() });
+const sender = { term, dataProcess: fc.integer({ min: 0, max: 1 }) };
 const message: fc.Arbitrary<Message> = fc.oneof(
-  fc.record({ kind: fc.constant('claim' as const), term, takesOver: fc.boolean() }),
-  fc.record({ kind: fc.constant('config' as const), term, config: configs.map(({ k, inSync, clean }) => config(k, inSync, clean)) }),
-  fc.record({ kind: fc.constant('confirm' as const), term }),
+  fc.record({ kind: fc.constant('claim' as const), ...sender, takesOver: fc.boolean() }),
+  fc.record({ kind: fc.constant('config' as const), ...sender, config: configs.map(({ k, inSync, clean }) => config(k, inSync, clean)) }),
+  fc.record({ kind: fc.constant('confirm' as const), ...sender }),
 );
 
 interface Rules {
@@ -65,8 +67,9 @@ interface Rules {
 const RULES: Rules = { claim, store, confirm };
 
 function decide(rules: Rules, record: VoterRecord, one: Message): Decision {
-  if (one.kind === 'claim') return rules.claim(record, one.term, one.takesOver);
-  return one.kind === 'config' ? rules.store(record, one.term, one.config) : rules.confirm(record, one.term);
+  const { term: of, dataProcess } = one;
+  if (one.kind === 'claim') return rules.claim(record, of, one.takesOver, dataProcess);
+  return one.kind === 'config' ? rules.store(record, of, one.config, dataProcess) : rules.confirm(record, of, dataProcess);
 }
 
 const order = (a: Term | null, b: Term | null): number =>
@@ -77,6 +80,8 @@ function broken(rules: Rules, messages: readonly Message[]): string | null {
   let record = EMPTY;
   /** The highest term and the highest version that were answered with DONE. */
   let promised: Term | null = null;
+  /** The data process that has claimed this term. */
+  let owner = 0;
   let version: { term: Term; config: MirrorConfig } | null = null;
   for (const one of messages) {
     const { voted, record: next } = decide(rules, record, one);
@@ -84,7 +89,8 @@ function broken(rules: Rules, messages: readonly Message[]): string | null {
     record = next;
     if (voted !== VOTED.DONE) continue;
     if (order(one.term, promised) < 0) return 'A lower term was served after a higher one was promised';
-    if (one.kind === 'claim') promised = one.term;
+    if (order(one.term, promised) === 0 && one.dataProcess !== owner) return 'A term served two data processes';
+    if (one.kind === 'claim') [promised, owner] = [one.term, one.dataProcess];
     if (one.kind !== 'claim' && order(one.term, promised) !== 0) return 'A term was served that nobody claimed';
     if (one.kind === 'config') {
       const later: number = version === null ? 1 : compareTerms(one.term, version.term) || one.config.k - version.config.k;
@@ -122,6 +128,10 @@ const FAULTS: readonly (readonly [string, Partial<Rules>])[] = [
   ],
   ['a configuration needs no claim', { store: (record, one, sent) => store({ ...record, promise: one }, one, sent) }],
   ['an older configuration replaces a newer one', { store: (record, one, sent) => store({ ...record, stored: null }, one, sent) }],
+  ['every data process may claim a term again', { claim: (record, one, takesOver) => claim(record, one, takesOver, record.dataProcess) }],
+  ['every data process may store a configuration', { store: (record, one, sent) => store(record, one, sent, record.dataProcess) }],
+  ['a term is confirmed for every data process', { confirm: (record, one) => confirm(record, one, record.dataProcess) }],
+  ['the data process of an earlier term stays', { claim: (record, one, takesOver) => claim(record, one, takesOver) }],
   ['a lower term is confirmed', { confirm: (record) => ({ voted: VOTED.DONE, sentence: '', record }) }],
   ['a configuration is answered and not kept', { store: (record, one, sent) => ({ ...store(record, one, sent), record }) }],
 ];
@@ -161,6 +171,18 @@ describe('a claim', () => {
 
   test('by another instance of the same node is no take-over', () => {
     expect(claim(held, { ...mine, instance: 2 }, false).voted).toBe(VOTED.DONE);
+  });
+
+  test('of a term of another data process is refused, and a higher one is not', () => {
+    const first = claim(EMPTY, mine, false, 2).record;
+    const sentence = 'Data process 2 of this client has claimed term 5 of the mirror';
+    for (const decision of [claim(first, mine, true), store(first, mine, config(1, 7)), confirm(first, mine, 1)])
+      expect(decision).toEqual({ voted: VOTED.SUPERSEDED, sentence, record: first });
+    expect(claim(first, mine, false, 2)).toMatchObject({ voted: VOTED.DONE, record: first });
+    const next = claim(first, { ...mine, number: 6 }, false);
+    expect(next.voted).toBe(VOTED.DONE);
+    expect(confirm(next.record, { ...mine, number: 6 }, 2).sentence).toContain('The main process of this client');
+    expect(confirm(next.record, mine, 2).voted).toBe(VOTED.SUPERSEDED);
   });
 
   test('of a mirror that was detached is no take-over, until it is attached again', () => {

@@ -18,6 +18,8 @@ export interface VoterRecord extends VoteFound {
   readonly founder: string;
   /** The highest term that was claimed; null if no term was claimed. */
   readonly promise: Term | null;
+  /** Data process of the client of the promise that has claimed it; missing for the main process. */
+  readonly dataProcess?: number | undefined;
   /** The stored configuration with the highest version; null if no configuration was stored. */
   readonly stored: StoredConfig | null;
 }
@@ -50,17 +52,19 @@ export function foundAgain(record: VoterRecord, found: VoteFound, node: string):
   return isSame ? done(record) : refused(record, VOTED.DIFFERENT, 'The server has a record under this id already');
 }
 
-export function claim(record: VoterRecord, term: Term, takesOver: boolean): Decision {
+/** `dataProcess`: the data process of the client that sends the claim, here and below; 0 for the main process. */
+export function claim(record: VoterRecord, term: Term, takesOver: boolean, dataProcess = 0): Decision {
   const { promise } = record;
   const order = promise === null ? 1 : compareTerms(term, promise);
   if (promise !== null && order < 0) return superseded(record, promise);
-  if (order === 0) return done(record);
+  if (order === 0) return ofProcess(record, dataProcess) ?? done(record);
   const from = promise?.number ?? 0;
   if (term.number > from + TERM_STEP_MAX)
     return refused(record, VOTED.TOO_FAR, `A term may be at most ${TERM_STEP_MAX} above the promised one, which is ${from}`);
   if (!takesOver && promise !== null && promise.node !== term.node && !hasEnded(record))
     return refused(record, VOTED.HELD, `Client ${promise.node} has the mirror, by its term ${promise.number}`);
-  return done({ ...record, promise: term });
+  const { dataProcess: _former, ...others } = record;
+  return done({ ...others, promise: term, ...(dataProcess === 0 ? {} : { dataProcess }) });
 }
 
 /** Returns true if the client of the promise has detached. Another client may then claim the mirror without a take-over. */
@@ -68,9 +72,9 @@ export function hasEnded({ promise, stored }: VoterRecord): boolean {
   return promise !== null && stored !== null && stored.config.clean && compareTerms(stored.term, promise) === 0;
 }
 
-export function store(record: VoterRecord, term: Term, config: MirrorConfig): Decision {
+export function store(record: VoterRecord, term: Term, config: MirrorConfig, dataProcess = 0): Decision {
   const { stored } = record;
-  const unpromised = checkPromise(record, term);
+  const unpromised = checkPromise(record, term, dataProcess);
   if (unpromised !== null) return unpromised;
   if (stored === null || compareTerms(stored.term, term) < 0 || stored.config.k < config.k)
     return done({ ...record, stored: { term, config } });
@@ -81,8 +85,8 @@ export function store(record: VoterRecord, term: Term, config: MirrorConfig): De
 }
 
 /** Confirms that this term is still promised, or refuses. */
-export function confirm(record: VoterRecord, term: Term): Decision {
-  return checkPromise(record, term) ?? done(record);
+export function confirm(record: VoterRecord, term: Term, dataProcess = 0): Decision {
+  return checkPromise(record, term, dataProcess) ?? done(record);
 }
 
 /**
@@ -98,12 +102,20 @@ export function whyNoSnapshot(record: VoterRecord | null, identity: string, { nu
   return stored.config.inSync.includes(identity) ? null : 'its replica is not in sync';
 }
 
-function checkPromise(record: VoterRecord, term: Term): Decision | null {
+function checkPromise(record: VoterRecord, term: Term, dataProcess: number): Decision | null {
   const { promise } = record;
   const order = promise === null ? 1 : compareTerms(term, promise);
-  if (order === 0) return null;
+  if (order === 0) return ofProcess(record, dataProcess);
   if (promise !== null && order < 0) return superseded(record, promise);
   return refused(record, VOTED.UNCLAIMED, 'This term must be claimed here first');
+}
+
+/** Refuses a promised term to another data process than the one that has claimed it. */
+function ofProcess(record: VoterRecord, dataProcess: number): Decision | null {
+  const { promise, dataProcess: owner = 0 } = record;
+  if (owner === dataProcess) return null;
+  const process = owner === 0 ? 'The main process' : `Data process ${owner}`;
+  return refused(record, VOTED.SUPERSEDED, `${process} of this client has claimed term ${promise?.number ?? 0} of the mirror`);
 }
 
 function superseded(record: VoterRecord, { number, node }: Term): Decision {

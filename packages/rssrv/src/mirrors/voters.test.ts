@@ -173,6 +173,26 @@ test('what was answered is there after a restart, and the voter is the same', as
   expect((await voted(voters, claims(4, true), OTHER)).voted).toBe(VOTED.SUPERSEDED);
 });
 
+test('after a restart, a term still belongs to the data process that has claimed it', async () => {
+  const [second, third] = [
+    { ...ME, dataProcess: 2 },
+    { ...ME, dataProcess: 3 },
+  ];
+  let voters = await started();
+  await voted(voters, found());
+  await voted(voters, claims(5), second);
+  voters = await started();
+  for (const [request, client] of [
+    [claims(5, true), third],
+    [stores(5, 1), ME],
+  ] as const)
+    expect((await voted(voters, request, client)).voted).toBe(VOTED.SUPERSEDED);
+  expect((await voted(voters, stores(5, 1), second)).voted).toBe(VOTED.DONE);
+  expect((await voted(voters, claims(6))).voted).toBe(VOTED.DONE);
+  voters = await started();
+  expect((await voted(voters, claims(6), second)).voted).toBe(VOTED.SUPERSEDED);
+});
+
 test('what a voter says after its process was killed stays, although the folder was not synced before', async () => {
   disk.keepsNames = false;
   for (const request of [claims(9), stores(5, 2)]) {

@@ -70,6 +70,8 @@ export interface VotersPorts {
 export interface VotingClient {
   readonly node: string;
   readonly instance: number;
+  /** The data process of the client that has the session; missing for the main process. */
+  readonly dataProcess?: number;
 }
 
 /** A record in the form for the administrator. */
@@ -201,7 +203,7 @@ export class Voters {
   }
 
   private async execute(entry: Entry, client: VotingClient, request: VoteRequest): Promise<VoteAnswer> {
-    const { node } = client;
+    const { node, dataProcess } = client;
     const { record, trouble } = entry;
     if (trouble !== null) return answer(VOTED.UNKNOWN, 'The record of this mirror cannot be read: see the log of the server');
     if (record === null) return request.vote === 'found' ? this.found(entry, client, request) : answer(VOTED.UNKNOWN, UNKNOWN);
@@ -211,18 +213,18 @@ export class Voters {
     const term: Term = { number: request.number, node, instance: client.instance };
     switch (request.vote) {
       case 'claim':
-        return this.change(entry, this.claimed(record, term, request.takesOver));
+        return this.change(entry, this.claimed(record, term, request.takesOver, dataProcess));
       case 'config':
-        return this.change(entry, store(record, term, request.config));
+        return this.change(entry, store(record, term, request.config, dataProcess));
       case 'confirm':
-        return { ...answerOf(confirm(record, term)), stored: null };
+        return { ...answerOf(confirm(record, term, dataProcess)), stored: null };
       // mirror-votes.ts changes the replica after the vote. The record must not wait for the storage of the replica, which may not
       // answer.
       case 'place':
       case 'unplace':
-        return answerOf(confirm(record, term));
+        return answerOf(confirm(record, term, dataProcess));
       case 'dismiss': {
-        const decision = confirm(record, term);
+        const decision = confirm(record, term, dataProcess);
         if (decision.voted === VOTED.DONE && this.ports.replicas.has(record.mirror))
           return answer(VOTED.REFUSED, 'This server has a replica of the mirror, which must be removed first', record);
         if (decision.voted === VOTED.DONE) await this.forget(entry);
@@ -238,13 +240,13 @@ export class Voters {
     return answer(VOTED.DONE, '', record);
   }
 
-  private claimed(record: VoterRecord, term: Term, takesOver: boolean): Decision {
+  private claimed(record: VoterRecord, term: Term, takesOver: boolean, dataProcess: number | undefined): Decision {
     // If the client cannot use the replica of this server, the client must not get the server's vote. With this vote, the client could take
     // the mirror from another client.
     if (this.ports.replicas.isHidden(record.mirror, term.node))
       return { voted: VOTED.REFUSED, sentence: `This server does not offer its replica to client ${term.node}`, record };
     const bar = takesOver ? this.ports.replicas.whyNoTakeOver(record.mirror, term.node) : null;
-    const decision = claim(record, term, takesOver && bar === null);
+    const decision = claim(record, term, takesOver && bar === null, dataProcess);
     return decision.voted === VOTED.HELD && bar !== null ? { ...decision, sentence: `${decision.sentence}. ${bar}` } : decision;
   }
 

@@ -131,8 +131,8 @@ export class SessionRequests {
     return volumes.served.find((volume) => volume.id === id) ?? snapshots.byId(id);
   }
 
-  private vote({ client, workerSession }: ServedSession, request: VoteRequest): Promise<VoteReply> {
-    return this.votes.answer(client, request, () => !workerSession.isEnding && !this.ports.fences.has(client.node));
+  private vote({ client, dataProcess, workerSession }: ServedSession, request: VoteRequest): Promise<VoteReply> {
+    return this.votes.answer({ ...client, dataProcess }, request, () => !workerSession.isEnding && !this.ports.fences.has(client.node));
   }
 
   private newVotes(): MirrorVotes {
@@ -158,9 +158,9 @@ export class SessionRequests {
   }
 
   private async grant(session: ServedSession, request: OpenRequest): Promise<Grant> {
-    const { client, uses, workerSession } = session;
+    const { client, dataProcess, uses, workerSession } = session;
     const opening: OpeningSession = {
-      ...{ client, uses, isEnding: () => workerSession.isEnding, ending: workerSession.ending },
+      ...{ client, dataProcess, uses, isEnding: () => workerSession.isEnding, ending: workerSession.ending },
       usedBeside: (volumeId) => {
         const other = this.ports.admissions().usedBeside(session, volumeId);
         return other === null ? null : { dataProcess: other.dataProcess, isEnding: other.workerSession.isEnding };

@@ -119,7 +119,7 @@ export class ReplicaScene {
     });
     const asking = {
       ...{ client, uses: session.uses, ending: null },
-      ...{ isEnding: () => this.sessions.get(client.node) !== session, usedBeside: () => null },
+      ...{ isEnding: () => this.sessions.get(client.node) !== session, usedBeside: () => null, dataProcess: 0 },
     };
     const grant = await opens.grant(asking, { ...OPEN, name: 'db', resume, mirror });
     session.opening.delete(one);

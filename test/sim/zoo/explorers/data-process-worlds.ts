@@ -1,7 +1,8 @@
-// The production listener with clients that have several data processes: Admissions, SessionRequests, Opens and Holds, over stand-ins of
-// server processes. Data processes log in, start again, open and close any volume, and another client takes volumes over. Each answer and
-// each save takes a random time. Invariants: all sessions of a node belong to one client process, and no data process has two. A volume is
-// open in one data process of a node at a time. A client that has a handle has the hold, and is the only client that has one.
+// The production listener with clients that have several data processes: Admissions, SessionRequests, Opens, Holds and Voters, over
+// stand-ins of server processes. Data processes log in, start again, open and close any volume and claim terms of a mirror, and another
+// client takes volumes over. Each answer to an OPEN and each save of a hold takes a random time. Invariants: all sessions of a node belong
+// to one client process, and no data process has two. A volume is open in one data process of a node at a time, and a term belongs to one.
+// A client that has a handle has the hold, and is the only client that has one.
 
 import type { Socket } from 'node:net';
 import type { Log } from '@rsio/common/log/log';
@@ -9,6 +10,9 @@ import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
+import { VOTED } from '@rsio/protocol/wire/mirror-messages';
+import type { VoterRecord } from '@rsio/rssrv/mirrors/voter-rules';
+import { Voters } from '@rsio/rssrv/mirrors/voters';
 import { type AdmissionPorts, Admissions } from '@rsio/rssrv/server/admissions';
 import type { ServedSession } from '@rsio/rssrv/server/served-session';
 import { type SessionRequestPorts, SessionRequests } from '@rsio/rssrv/server/session-requests';
@@ -19,6 +23,7 @@ import type { Grant } from '@rsio/rssrv/volumes/holds/grants';
 import { Holds } from '@rsio/rssrv/volumes/holds/holds';
 import { NO_LOG } from '../../base/no-log.ts';
 
+const MIRROR = '0'.repeat(32);
 const STEPS = 400;
 const NODES = ['node0', 'node0', 'node1'];
 const VOLUMES = ['a', 'b'];
@@ -100,11 +105,24 @@ class World {
   private readonly volumes = VOLUMES.map(
     (name) => ({ id: name, name, universe: 0, clients: null, takeOver: null }) as unknown as ServedVolume,
   );
+  private readonly voters: Voters;
+  /** The choices of the votes are separate, so that they change no other choice of the world. */
+  private readonly ballots: SeededRandom;
+  /** The data process of each term that was claimed. */
+  private readonly owners = new Map<string, number>();
+  private sharedTerm: string | null = null;
   private readonly admissions: Admissions;
   private readonly requests: SessionRequests;
 
   constructor(seed: number) {
     this.random = new SeededRandom(seed);
+    this.ballots = new SeededRandom(seed);
+    const replicas = { ...EMPTY, isHidden: () => false, whyNoTakeOver: () => null };
+    this.voters = new Voters({ replicas, folder: 'none', log: NO_LOG, mayFound: () => true });
+    Reflect.set(this.voters, 'save', (entry: { record: VoterRecord }, record: VoterRecord) => {
+      entry.record = record;
+      return Promise.resolve();
+    });
     Reflect.set(this.holds, 'file', { save: () => this.later() });
     const limitedLog = new RateLimitedLog(this.clock, NO_LOG as unknown as Log);
     this.admissions = new Admissions({
@@ -117,7 +135,8 @@ class World {
     this.requests = new SessionRequests({
       ...{ clock: this.clock, log: NO_LOG, server: 'server', holds: this.holds, snapshots: EMPTY, config: () => ({ rights: [] }) },
       volumes: { served: this.volumes, failures: [], sync: () => this.sync() },
-      ...{ moments: { granted: () => undefined }, bandwidth: { granted: () => undefined }, voters: { recordOf: () => null } },
+      ...{ moments: { granted: () => undefined }, bandwidth: { granted: () => undefined }, voters: this.voters },
+      fences: { order: (_node: string, work: () => unknown) => work(), has: () => false },
       admissions: () => this.admissions,
       administration: () => ({ failures: [], poolStates: [] }),
       incarnationOf: () => 'life',
@@ -138,6 +157,7 @@ class World {
   async live(): Promise<string | null> {
     for (let step = 0; step < STEPS; step++) {
       this.step();
+      void this.vote();
       await new Promise((resolve) => setImmediate(resolve));
       const fault = this.fault();
       if (fault !== null) return fault;
@@ -175,6 +195,27 @@ class World {
     const hello = { node, instance, machine: node, boot: 'boot', process: `${node}-${instance}`, dataProcess };
     const proven = { kind: 'new', hello, features: [], proof: { dead: [] }, key: 'key', sessionSecret: Buffer.alloc(32) };
     this.admissions.admit({ remoteAddress: '127.0.0.2' } as Socket, proven as unknown as KeyProven, AT);
+  }
+
+  /** A data process founds the record of the mirror, or claims the promised term or the next one. */
+  private async vote(): Promise<void> {
+    const { ballots, voters, owners } = this;
+    const sessions = this.admissions.sessions.filter((session) => !processOf(session).isEnding);
+    if (sessions.length === 0 || ballots.chance(0.5)) return;
+    const session = ballots.pick(sessions);
+    const { client, dataProcess } = session;
+    const record = voters.recordOf(MIRROR);
+    const number = Math.max(1, (record?.promise?.number ?? 0) + ballots.int(0, 1));
+    const what = { what: 'vote', mirror: MIRROR } as const;
+    const reply = await this.requests.answer(
+      session,
+      record === null ? { ...what, vote: 'found', name: 'm', universe: 0 } : { ...what, vote: 'claim', number, takesOver: true },
+    );
+    if (record === null || reply === null || !('voted' in reply) || reply.voted !== VOTED.DONE) return;
+    const term = `${number} of ${client.node} (instance ${client.instance})`;
+    const owner = owners.get(term) ?? dataProcess;
+    owners.set(term, owner);
+    if (owner !== dataProcess) this.sharedTerm = `Q2: term ${term} is promised to data processes ${owner} and ${dataProcess}`;
   }
 
   private async open(session: ServedSession, name: string): Promise<void> {
@@ -222,7 +263,7 @@ class World {
       if (!this.holds.holdersOf(name).some((holder) => holder.node === node))
         return `H1: ${node} has volume ${name} open and does not hold it`;
     }
-    return null;
+    return this.sharedTerm;
   }
 }
 

@@ -1,7 +1,9 @@
-// Mutants of the rules for clients with several data processes (S9, H1). They break the production listener, and the zoo runs them against
+// Mutants of the rules for clients with several data processes (S9, H1, Q2). They break the production listener, and the zoo runs them against
 // explorers/data-process-worlds.ts. listener-mutants.ts breaks the listener of the simulator.
 
 import type { OpenRequest } from '@rsio/protocol/wire/messages';
+import type { VoteReply, VoteRequest } from '@rsio/rssrv/mirrors/session-votes';
+import { Voters, type VotingClient } from '@rsio/rssrv/mirrors/voters';
 import { Admissions } from '@rsio/rssrv/server/admissions';
 import type { ServedSession } from '@rsio/rssrv/server/served-session';
 import { SessionRequests } from '@rsio/rssrv/server/session-requests';
@@ -60,6 +62,20 @@ export const DATA_PROCESS_MUTANTS: readonly Mutant[] = [
           await self.ports.holds.release(request.volumeId, session.client, request.epoch);
           return null;
         },
+      ),
+  },
+  {
+    name: 'term-beside',
+    rule: 'Q2',
+    breaks: 'A voter promises the term of one data process to another one too',
+    explorer: 'data-processes',
+    apply: () =>
+      override<Voters, [VotingClient, VoteRequest, () => boolean], Promise<VoteReply>>(
+        Voters,
+        'answer',
+        (original) =>
+          (self, { node, instance }, ...rest) =>
+            original(self, { node, instance }, ...rest),
       ),
   },
 ];

@@ -26,6 +26,8 @@ const CONFIG: MirrorConfig = {
 
 class Voter {
   mayBeTaken = true;
+  /** The number of this client's term that another data process has claimed; 0: none. */
+  beside = 0;
   promise: Term | null = FORMER;
   stored: StoredConfig | null = { term: FORMER, config: CONFIG };
   identity: string | null;
@@ -40,7 +42,7 @@ class Voter {
     const term = 'number' in request ? { ...MINE, number: request.number } : null;
     const order = term === null || this.promise === null ? 1 : compareTerms(term, this.promise);
     let voted: number = VOTED.DONE;
-    if (order < 0) voted = VOTED.SUPERSEDED;
+    if (order < 0 || term?.number === this.beside) voted = VOTED.SUPERSEDED;
     else if (request.kind === 'claim') voted = this.#claim(request.takesOver, term);
     else if (request.kind === 'config' && term !== null) this.stored = { term, config: request.config };
     else if (request.kind === 'place') this.identity = id('9');
@@ -161,6 +163,31 @@ describe('attaching', () => {
     expect(scene.of('serve')).toHaveLength(1);
     expect(scene.membership.view.waitsFor).toBe('Waits for the replica on big-1: the server does not answer');
   });
+});
+
+test('a client whose term another data process has claimed claims the next one, and ends if it serves', () => {
+  const scene = new Scene();
+  const beside = scene.voters[1]!;
+  [beside.beside, beside.promise] = [5, { ...MINE, number: 5 }];
+  scene.down.add(1);
+  scene.start();
+  expect(scene.membership.view).toMatchObject({ term: 5, isServing: true });
+  scene.down.clear();
+  scene.send({ kind: 'server-up', server: 1, name: NAMES[1]! });
+  expect(scene.of('end')).toMatchObject([{ code: 'E_TAKEN' }]);
+
+  const next = new Scene();
+  next.voters[0]!.beside = 5;
+  next.voters[0]!.promise = { ...MINE, number: 4 };
+  const send = next.voters[0]!.answer.bind(next.voters[0]);
+  // The other data process claims the number after this one has read the record.
+  next.voters[0]!.answer = (request) => {
+    if (request.kind === 'claim' && request.number === 5) next.voters[0]!.promise = { ...MINE, number: 5 };
+    return send(request);
+  };
+  next.start();
+  for (let tries = 0; tries < 3; tries++) next.send({ kind: 'retry' });
+  expect(next.membership.view).toMatchObject({ term: 6, isServing: true });
 });
 
 test('a client that is told of a higher term ends', () => {

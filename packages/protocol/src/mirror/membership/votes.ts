@@ -96,11 +96,14 @@ function merged(before: VoteAnswer | null, { kind }: VoteRequest, answer: VoteAn
 }
 
 /**
- * M16: a holder ends when a voter shows a higher term. A client that still claims begins again with a higher number. A server that is no
- * longer a voter does not end the holder, because a claim at this server does not count towards a majority.
+ * M16: a holder ends when a voter shows a higher term, or refuses the term because another data process of this client has claimed it. A
+ * client that still claims begins again with a higher number. A server that is no longer a voter does not end the holder, because a claim
+ * at this server does not count towards a majority.
  */
-function meetsHigherTerm(state: MembershipState, server: ServerState, { promise, voter }: VoteAnswer): boolean {
-  if (promise === null || state.phase === 'asking' || state.phase === 'ended' || compareTerms(promise, termOf(state)) <= 0) return false;
+function meetsHigherTerm(state: MembershipState, server: ServerState, { promise, voter, voted, sentence }: VoteAnswer): boolean {
+  if (promise === null || state.phase === 'asking' || state.phase === 'ended') return false;
+  const order = compareTerms(promise, termOf(state));
+  if (order < 0 || (order === 0 && voted !== VOTED.SUPERSEDED)) return false;
   if (state.phase === 'serving' && (voter === null || !isNamed(state, voter))) return false;
   if (state.phase === 'claiming') {
     askAgain(state);
@@ -108,11 +111,8 @@ function meetsHigherTerm(state: MembershipState, server: ServerState, { promise,
     return true;
   }
   const name = state.seed.name;
-  end(
-    state,
-    'E_TAKEN',
-    `Client ${promise.node} has taken mirror ${name} over, says ${server.name}: term ${promise.number} after ${state.number}`,
-  );
+  const taken = `Client ${promise.node} has taken mirror ${name} over, says ${server.name}: term ${promise.number} after ${state.number}`;
+  end(state, 'E_TAKEN', order > 0 ? taken : `Mirror ${name} is claimed elsewhere, says ${server.name}: ${sentence}`);
   return true;
 }
 

@@ -68,6 +68,7 @@ const session = (client: ClientIdentity = BIG2): Parameters<Opens['grant']>[0] =
   isEnding: () => false,
   ending: null,
   usedBeside: () => null,
+  dataProcess: 0,
 });
 
 async function afterRestart(): Promise<string[]> {
@@ -86,10 +87,19 @@ test.each([
   for (const request of [OPEN, OVER, { ...OPEN, take: TAKE.FORCE }, { ...OPEN, resume: first.granted ? first.identity : '' }]) {
     const own = new VolumeUses();
     const second = { ...session(), uses: own, usedBeside: (id: string) => (id === 'id' ? other : null) };
-    expect(await opens.grant(second, request)).toEqual({ granted: false, status: STATUS.HELD, sentence, holders: [] });
+    expect(await opens.grant(second, request)).toEqual({ granted: false, status: STATUS.BESIDE, sentence, holders: [] });
     expect(own.has('id')).toBe(false);
   }
   expect([holds.epochOf('id'), await afterRestart()]).toEqual([1, ['big-2']]);
+});
+
+test('a replica is opened only by the data process that has claimed the term', async () => {
+  served = { ...VOLUME, replica: { mirror: 'm', identity: 'i', mapPath: '/map' } };
+  const promise = { number: 5, node: BIG2.node, instance: BIG2.instance };
+  const opens = opensOf(holdsOf(), { promiseOf: () => ({ name: 'db', promise, dataProcess: 2 }) });
+  const request = { ...OPEN, mirror: { mirror: 'm', number: 5 } };
+  expect(await opens.grant(session(), request)).toMatchObject({ granted: false, status: STATUS.UNCLAIMED });
+  expect(await opens.grant({ ...session(), dataProcess: 2 }, request)).toMatchObject({ granted: true });
 });
 
 test('a forced take-over is decided with the right that the node has when its turn comes', async () => {

@@ -9,6 +9,7 @@ import type { ServedVolume } from '../../storage/io/served-volume.ts';
 import type { Grant, ClientIdentity } from './grants.ts';
 import type { GrantPorts, Holds } from './holds.ts';
 import { OPEN_TRIES_MAX } from '../limits.ts';
+import type { MirrorPromise } from './replica-opens.ts';
 import type { VolumeUses } from './volume-uses.ts';
 
 /** A session that uses a volume which another data process of the same client wants to open. */
@@ -20,6 +21,7 @@ export interface OtherUser {
 /** The session that sends an OPEN. */
 export interface OpeningSession {
   readonly client: ClientIdentity;
+  readonly dataProcess: number;
   readonly uses: VolumeUses;
   isEnding(): boolean;
   /** Resolves when the session begins to end; null if the caller offers no promise for this. */
@@ -54,7 +56,7 @@ export class Opens {
       if (volume === null) return this.ports.notServed(node, request);
       // The check and the start of the OPEN are in one event-loop turn, so that of two OPENs of a client at most one is granted.
       const other = session.usedBeside(volume.id);
-      if (other !== null) return { granted: false, status: STATUS.HELD, sentence: openBeside(request.name, other), holders: [] };
+      if (other !== null) return { granted: false, status: STATUS.BESIDE, sentence: openBeside(request.name, other), holders: [] };
       const grant = await this.grantOf(session, volume, request);
       // The volume was renamed or removed before the OPEN got its turn. By now, another volume may have the requested name. The name is
       // therefore looked up again.
@@ -71,6 +73,7 @@ export class Opens {
       find: () => this.ports.find(client.node, request),
       isWanted: () => !session.isEnding(),
       role: () => this.ports.role(client.node),
+      promiseOf: (mirror) => promiseFor(session, this.ports.promiseOf(mirror)),
     };
     uses.opens(id);
     const granting = this.holds
@@ -85,6 +88,13 @@ export class Opens {
     const sentence = `The session ended before volume ${name} was taken over`;
     return Promise.race([granting, ending.then((): Grant => ({ granted: false, status: STATUS.SHUTTING_DOWN, sentence, holders: [] }))]);
   }
+}
+
+/** The term that one data process has claimed is not promised to the others. */
+function promiseFor({ client, dataProcess }: OpeningSession, known: MirrorPromise | null): MirrorPromise | null {
+  const promise = known?.promise ?? null;
+  if (known === null || promise === null || promise.node !== client.node || promise.instance !== client.instance) return known;
+  return (known.dataProcess ?? 0) === dataProcess ? known : { ...known, promise: null };
 }
 
 function openBeside(name: string, { dataProcess, isEnding }: OtherUser): string {

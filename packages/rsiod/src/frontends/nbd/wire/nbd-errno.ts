@@ -37,6 +37,7 @@ const BY_STATUS = {
   [STATUS.REPLICA]: NBD_ERRNO.EIO,
   [STATUS.UNCLAIMED]: NBD_ERRNO.EIO,
   [STATUS.STOPPED]: NBD_ERRNO.EIO,
+  [STATUS.BESIDE]: NBD_ERRNO.EIO,
 } as const satisfies Record<Status, number>;
 
 /**
