@@ -32,6 +32,8 @@ const WARM_MS = 1_500;
 const NARROW = 'big-2';
 const WIDE = 'saturn';
 const RELAY = 'venus';
+const RELAY_SINGLE = 'relay in C, one connection';
+const RELAY_MANY = `relay in C, ${CONNECTIONS} connections`;
 const SHAPES = [row('read', 8 * KIB, DEPTH), row('write', 8 * KIB, DEPTH)];
 
 interface Way {
@@ -53,11 +55,14 @@ export function measureMany(context: SectionContext): Promise<SectionResult> {
       const costs = new Map(ways.map(({ title }, index) => [title, (rounds[index] ?? []).map(perRequestUs)]));
       for (const [index, { title, beside, figure }] of ways.entries()) {
         const cost = costs.get(title) ?? [];
-        const ratio = beside === null ? null : roundsRatio(cost, costs.get(beside) ?? []);
+        const single = costs.get(beside ?? '') ?? [];
+        const ratio = beside === null ? null : roundsRatio(cost, single);
         const iops = spreadOf((rounds[index] ?? []).map((one) => one.iops));
         const calls = spreadOf((rounds[index] ?? []).map(({ callsPerSecond = 0, iops: perSecond }) => callsPerSecond / perSecond));
         lines.push({ what: `${shape.title}: ${title}`, values: [iops, spreadOf(cost), ratio, calls] });
-        if (figure !== null && ratio !== null) ratios.set(figure, [...(ratios.get(figure) ?? []), ratio]);
+        if (figure === null || ratio === null) continue;
+        const judged = figure === 'manyConnections' ? roundsRatio(growth(cost, single), growthOfRelay(costs)) : ratio;
+        ratios.set(figure, [...(ratios.get(figure) ?? []), judged]);
       }
     }
     const columns = [
@@ -70,6 +75,16 @@ export function measureMany(context: SectionContext): Promise<SectionResult> {
     const figures = Object.fromEntries([...ratios].map(([figure, both]) => [figure, worstOf(both)]));
     return { sheets: [{ name: 'many', title: 'The cost of many', columns, lines, notes }], figures, absent: [] };
   });
+}
+
+/** Growth of the cost in each round. */
+function growth(cost: readonly number[], single: readonly number[]): number[] {
+  return cost.map((one, round) => one / (single[round] ?? Number.NaN));
+}
+
+/** Each further connection costs the relay a receive and a send as well, so that its growth is the least that a client can have. */
+function growthOfRelay(costs: ReadonlyMap<string, readonly number[]>): number[] {
+  return growth(costs.get(RELAY_MANY) ?? [], costs.get(RELAY_SINGLE) ?? []);
 }
 
 async function roundsOf(ways: readonly Way[], shape: (typeof SHAPES)[number], { plan }: SectionContext): Promise<Measured[][]> {
@@ -114,18 +129,17 @@ async function start(hosts: Hosts, { cores }: SectionContext): Promise<Way[]> {
   };
   const one = 'one path, one connection';
   const many = `${CONNECTIONS} connections`;
-  const single = 'relay in C, one connection';
   return [
     { ...(await way(one, narrow, ['one'], 1)), beside: null, figure: null },
     { ...(await way(`${PATHS} paths`, wide, ['wide'], 1)), beside: one, figure: 'manyPaths' },
     { ...(await way(many, narrow, ['one'], CONNECTIONS)), beside: one, figure: 'manyConnections' },
     { ...(await way(`${CONNECTIONS} connections to as many volumes`, narrow, names, CONNECTIONS)), beside: many, figure: 'manyVolumes' },
-    { title: single, pids: [relay.pid], load: await open(relay.target, 1), beside: null, figure: null },
+    { title: RELAY_SINGLE, pids: [relay.pid], load: await open(relay.target, 1), beside: null, figure: null },
     {
-      title: `relay in C, ${CONNECTIONS} connections`,
+      title: RELAY_MANY,
       pids: [relay.pid],
       load: await open(relay.target, CONNECTIONS),
-      beside: single,
+      beside: RELAY_SINGLE,
       figure: null,
     },
   ];
