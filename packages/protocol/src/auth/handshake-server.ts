@@ -1,7 +1,7 @@
 // The server's side of the handshake on one connection, as a state machine that uses neither sockets nor clocks. The state machine runs in
 // the listener, which limits attempts, enforces deadlines, and rejects bytes that arrive too early. Invariants: nothing in a PROOF is
 // decoded before the mac of the PROOF is verified. Before a client has proved itself, it cannot find out whether a node name or a session
-// exists. It cannot find out the number of a node's keys, because the server always tries the same number of keys.
+// exists. The client cannot find out the number of a node's keys, because the server always tries the same number of keys.
 
 import { createHash } from 'node:crypto';
 import { assert } from '@rsio/common/lib/assert';
@@ -100,13 +100,13 @@ interface Agreed {
   readonly features: readonly string[];
   readonly transcript: Buffer;
   readonly share: KeyShare | null;
-  /** Always NODE_KEYS_MAX keys. Random keys fill the places of keys that the node does not have. */
+  /** Always NODE_KEYS_MAX keys; random keys follow the keys of the node. */
   readonly keys: readonly Buffer[];
   /** Number of keys that the node has; 0 for an unknown node. */
   readonly ownKeys: number;
 }
 
-/** The agreement after PROOF, with the key that the client has proved. */
+/** What both sides have agreed on after PROOF, with the key that the client has proved. */
 interface AgreedKey extends Agreed {
   readonly key: Buffer;
   readonly keyIndex: number;
@@ -164,8 +164,8 @@ export class ServerHandshake {
 
   /**
    * Takes the frame that follows CHALLENGE. Returns a refusal if the proof is invalid; throws E_PROTOCOL if the frame is malformed. While a
-   * limit applies, only a PROOF that joins the data process's own session is verified. Wrong proofs from other clients never delay a join of
-   * the current session, because other clients cannot guess the session's secret.
+   * limit applies, the server verifies only a PROOF that joins the current session of its sender. Wrong proofs from other clients never
+   * delay a join of the current session, because other clients cannot guess the session's secret.
    */
   onProof(frame: Buffer, secretOf: SecretLookup, limit: ProofLimit | null): Proven | Refusal {
     const agreed = this.agreed;
@@ -188,7 +188,7 @@ export class ServerHandshake {
       : this.joinSession({ ...agreed, key, keyIndex }, proof, proof.session, joinMac, proven, secretOf);
   }
 
-  /** Returns K for each key of a node. Random keys fill the other places, so that the steps do not depend on the number of keys. */
+  /** Returns K for each key of a node, filled up with random keys, so that the steps do not depend on the number of keys. */
   private keysOf(nodekeys: string | readonly string[] | null): Pick<Agreed, 'keys' | 'ownKeys'> {
     const own = nodekeys === null ? [] : typeof nodekeys === 'string' ? [nodekeys] : nodekeys;
     assert(own.length <= NODE_KEYS_MAX, `Server handshake: ${own.length} keys of one node`);

@@ -137,8 +137,8 @@ export class AdminCalls {
   private answered(call: Call, kind: number, { status, bodies, sentence }: SessionAnswer, parts: AnswerParts): void {
     call.isSent = true;
     const isLost = status === STATUS.SHUTTING_DOWN || status === STATUS.STALE;
-    // The server keeps a long answer only briefly. If the answer is gone, the client sends the call again: the server then executes a
-    // reading method again, and for a change repeats the answer.
+    // The server keeps a long answer only briefly. If the answer is gone, the client sends the call again. The server then executes a
+    // read-only method again, but only repeats the answer of a change.
     const isForgotten = kind === ADMIN.REST && status === STATUS.STALE && call.session === this.trunk.session;
     if (this.trunk.isEnded) this.end(call, unreachable(call));
     else if (isForgotten && ++call.rereads > ADMIN_REREADS_MAX)

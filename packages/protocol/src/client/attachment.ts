@@ -53,14 +53,14 @@ export class Attachment {
   /** Whether the first OPEN takes over the volume if another client holds it. */
   readonly take: Take;
   /**
-   * The claim under which a replica is opened; null if the volume is no replica. The owner sets this field before the first OPEN. If an
+   * The claim under which a replica is opened; null if the volume is not a replica. The owner sets this field before the first OPEN. If an
    * OPEN is refused because of the claim, the attachment fails.
    */
   mirror: OpenTerm | null = null;
   phase: AttachmentPhase = 'opening';
   /**
    * The answer to the last OPEN that was granted; null before the first grant. In this field, `sizeBytes` never decreases, and `readonly`
-   * never returns to false.
+   * never changes back to false.
    */
   volume: OpenAnswer | null = null;
   /**
@@ -307,7 +307,7 @@ export class Attachment {
     this.events?.standingChanged();
   }
 
-  /** If the size is not larger than before, ignores it and returns false, because applications must never see a volume shrink. */
+  /** Ignores a size that is not larger and returns false, because applications must never see a volume shrink. */
   grow(sizeBytes: number): boolean {
     const { volume } = this;
     if (volume === null || sizeBytes <= volume.sizeBytes) return false;

@@ -37,7 +37,7 @@ export const HEDGES_MAX = SLOTS / 16;
  * client rejects any other process that claims to be that server.
  */
 export const HEARD_HEARTBEATS = 2;
-/** While another path performs the first handshake of the trunk, a path tries again every JOIN_RETRY_MS. */
+/** While one path performs the first handshake of the trunk, the other paths retry every JOIN_RETRY_MS. */
 export const JOIN_RETRY_MS = 100;
 /** If a path was up for at least PATH_SETTLED_MS, it reconnects within RECONNECT_FIRST_MS after a failure. */
 export const PATH_SETTLED_MS = 500;
@@ -89,7 +89,7 @@ export const LATE_LOOK_MS = 100;
 
 /** Maximum number of ADMIN calls to one server that wait at the client. Further calls are refused. */
 export const ADMIN_CALLS_MAX = 256;
-/** Maximum number of ADMIN calls in flight. ADMIN occupies reserved slots, which LIST, OPEN and CLOSE need, too. */
+/** Maximum number of ADMIN calls in flight. ADMIN occupies reserved slots, which LIST, OPEN and CLOSE also need. */
 export const ADMIN_CALLS_SENT_MAX = 4;
 /** An ADMIN call fails if the server is not connected after this time. */
 export const ADMIN_UNSENT_MS = 10_000;
@@ -115,7 +115,7 @@ export const HELD_BY_STORAGE_MS = 2_000;
  * stored until they are complete.
  */
 export const ANSWER_PARTS_MAX_BYTES = 64 * MIB;
-/** Each part also counts as ANSWER_PART_COST_BYTES, so that the number of empty parts is bounded, too. */
+/** Each part also counts as ANSWER_PART_COST_BYTES, which also bounds the number of empty parts. */
 export const ANSWER_PART_COST_BYTES = 256;
 
 // --- choosing a path
@@ -148,13 +148,13 @@ export const RATE_SAME_SHARE = 0.7;
 /** Rate assumed before anything is measured: 1 Gbit/s. */
 export const RATE_GUESS_BYTES_PER_MS = 117_000;
 /**
- * Each request in flight adds REQUEST_COST_MS to the estimated completion time of its path. Requests without a body are therefore spread
- * over the paths, too.
+ * Each request in flight adds REQUEST_COST_MS to the estimated completion time of its path. Requests without a body are therefore also
+ * spread over the paths.
  */
 export const REQUEST_COST_MS = 0.005;
 /**
  * The estimated completion time of an idle path is reduced by IDLE_SAME_MS, but to no less than 1/IDLE_SAME_PART of the original estimate.
- * Differences of less than IDLE_SAME_MS between completion times are mostly chance.
+ * Differences of less than IDLE_SAME_MS between completion times are mostly random.
  */
 export const IDLE_SAME_MS = 5;
 export const IDLE_SAME_PART = 16;
@@ -229,7 +229,7 @@ export const LATE_MS = 1_000;
 
 /**
  * The configured limit `log-total` is divided into LOG_TOTAL_STEPS steps. When more than half of the limit is used, the client flushes the
- * log that is then the largest. The client flushes again after each further step.
+ * largest log. The client flushes again after each further step.
  */
 export const LOG_TOTAL_STEPS = 16;
 /** A replay log stores data in aligned blocks of REPLAY_BLOCK_BYTES and allocates the blocks in slabs of REPLAY_SLAB_BLOCKS. */

@@ -74,7 +74,7 @@ class World {
   private readonly requests: Request[] = [];
   /**
    * Maps each request to a list with one change for each sector. A READ must not show an older change of the sector. After a FLUSH, the
-   * disk must not have an older one.
+   * disk must not have an older change.
    */
   private readonly tickets = new Map<Request, number[]>();
   /**
@@ -283,7 +283,7 @@ class World {
 
   private settle(ms: number): void {
     this.scene.clock.advance(ms);
-    // There is a minimum time between two OPENs of a handle.
+    // Two OPENs of an attachment are at least REOPEN_RETRY_MS apart.
     if (this.attachment.phase === 'opening' && !this.attachment.isOpenRequested) this.scene.clock.advance(REOPEN_RETRY_MS);
     for (const path of this.scene.server.paths) {
       const from = this.looked.get(path) ?? 0;

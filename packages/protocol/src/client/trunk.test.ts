@@ -189,7 +189,7 @@ describe('a path that dies', () => {
     read(scene);
     for (let times = 0; times < HEDGE_MIN_MS / 10 + 2; times++) {
       scene.clock.advance(10);
-      // Both paths receive data. Otherwise, the path that carries the READ would soon count as silent.
+      // Let both paths receive data, so that the path that carries the READ does not count as silent.
       for (const [index, path] of [first!, second!].entries())
         if (path.requests(OP.READ).length > before[index]!) path.say(OP.NOTIFY, 1);
         else path.pong();

@@ -31,7 +31,7 @@ export interface VolumeTarget {
   readonly readonly: boolean;
   /** Sizes, ids and rights of the volume; null before it is open. `sizeBytes` never decreases. */
   readonly volume: OpenAnswer | null;
-  /** The last incarnation that has every acknowledged write, as in Attachment. For a mirror: the text that mirrorLife makes. */
+  /** The last incarnation that has every acknowledged write, as in Attachment. For a mirror: the text that `mirrorLife` returns. */
   readonly recoveredLife: string | null;
   readonly standing: Standing;
   /** Text that tells the user what the target waits for or why it has failed; '' if it is ready. */

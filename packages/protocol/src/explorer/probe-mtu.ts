@@ -21,11 +21,10 @@ import type { ProbeCandidate, ProbePorts } from './probe-report.ts';
 
 export interface MtuResult {
   /**
-   * Largest MTU that got through. Null if the server does not answer our discovery datagrams, or if every size got through a path with
-   * routers.
+   * Largest MTU for which a datagram was answered. Null if the server answers no datagram, or if every size was answered across a router.
    */
   readonly bytes: number | null;
-  /** First MTU that did not get through; null if every MTU did, or if the result is unknown. */
+  /** First MTU for which no datagram was answered; null if every size was answered, or if the result is unknown. */
   readonly failedBytes: number | null;
 }
 

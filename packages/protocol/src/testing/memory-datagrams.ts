@@ -19,7 +19,7 @@ export class MemoryDatagrams implements DatagramSockets {
   readonly missing = new Set<string>();
   /** Set by the test: returns true if this datagram must be lost. */
   loses: (datagram: Buffer, from: DatagramPeer, to: DatagramPeer) => boolean = () => false;
-  /** Set by the test: returns the reason why this datagram cannot be sent, or null if it can. */
+  /** Set by the test: returns the reason why this datagram cannot be sent; null if it is sent. */
   refuses: (datagram: Buffer, from: DatagramPeer, to: DatagramPeer) => string | null = () => null;
   private readonly clock: Clock;
   private readonly delayMs: number;

@@ -50,7 +50,7 @@ export class MirrorCopyWorld {
   private readonly locks = new SimLocks();
   private readonly writes: UserWrite[] = [];
   private lastValue = 1;
-  /** The clock that Lacks reads. It advances with each reading. */
+  /** The tick that `Lacks` reads; each reading advances the tick. */
   private tick = 0;
   private readonly budget: TimesBudget;
   /** Number of regions in the budget that other mirrors use. */
@@ -95,7 +95,7 @@ export class MirrorCopyWorld {
     replica.isUp = this.random.chance(0.5);
   }
 
-  /** Calls `viewed` with the present view and each later one. */
+  /** Calls `viewed` with the current view and each later view. */
   follow(viewed: (view: CopyView) => void): void {
     this.followers.push(viewed);
     if (this.lastView !== null) viewed(this.lastView);
@@ -239,7 +239,7 @@ export class MirrorCopyWorld {
     this.copier.hurry(this.random.int(0, regionsOf(this.sizeBytes) - 1));
   }
 
-  /** Ends all faults. Returns true if all replicas then get in sync, and all regions are settled and cleared in all maps. */
+  /** Ends all faults. Returns true if all replicas get in sync afterwards, and all regions are settled and cleared in all maps. */
   quiesce(): boolean {
     if (this.isPaused) this.resume();
     this.setPending(false);

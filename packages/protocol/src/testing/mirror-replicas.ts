@@ -29,7 +29,7 @@ export class SimReplica {
   isUp = true;
   /** Size of the replica when it was opened last. */
   foundBytes = 0;
-  /** Tick at which the last answered FLUSH of the present session and incarnation was submitted. */
+  /** Tick at which the last answered FLUSH of the current session and incarnation was submitted. */
   flushed = 0;
   /** Blocks for which no checksum can be computed, because their first bytes cannot be read. */
   badBlocks: number[] = [];

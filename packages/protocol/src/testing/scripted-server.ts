@@ -140,7 +140,7 @@ export class ScriptedServer {
   revokes = false;
   /** True if the server supports ADMIN. The test makes the answers. */
   administers = false;
-  /** True if the server has TLS, and if it begins TLS by itself after a valid PROOF. */
+  /** True if the server supports TLS, and true if the server begins TLS after a valid PROOF. */
   tls = false;
   startsTls = true;
   /** Clear bytes that follow START_TLS. */

@@ -67,7 +67,7 @@ function watch(
   return { decoder, seen, pool };
 }
 
-/** Feeds bytes in pieces of these sizes, repeated as needed. Each piece has a buffer of its own, which is overwritten afterwards. */
+/** Feeds bytes in pieces of the given sizes, repeated as needed. Each piece has a separate buffer, which is overwritten afterwards. */
 function feed(decoder: Decoder, bytes: Buffer, sizes: readonly number[]): void {
   for (let at = 0, turn = 0; at < bytes.length; turn++) {
     const take = Math.min(sizes[turn % sizes.length]!, bytes.length - at);

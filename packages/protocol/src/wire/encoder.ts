@@ -50,7 +50,7 @@ export class Encoder {
   digest = false;
   /**
    * True if one batch is sent at a time, and the next batch contains everything encoded until then. This saves work if the sender completes
-   * one batch per event-loop turn and copies batches that wait.
+   * one batch per event-loop turn and copies waiting batches.
    */
   isSerial = false;
   private readonly sender: BatchSender;

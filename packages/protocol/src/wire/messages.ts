@@ -63,7 +63,9 @@ export interface Welcome {
   readonly wallMs?: number | undefined;
 }
 
-/** Fields of BYE, which REFUSE has as well. `code` is a code of lib/errors.ts, or a code of a newer peer, which is displayed unchanged. */
+/**
+ * Fields that BYE and REFUSE have in common. `code` is a code of lib/errors.ts, or a code of a newer peer, which is displayed unchanged.
+ */
 export interface Farewell {
   readonly code: string;
   readonly sentence: string;

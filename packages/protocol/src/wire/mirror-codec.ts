@@ -1,4 +1,4 @@
-// Encodes and decodes the bodies of VOTE, and of the ioctls for replicas. Invariants: the invariants of message-codec.ts hold here, too.
+// Encodes and decodes the bodies of VOTE, and of the ioctls for replicas. Invariants: the invariants of message-codec.ts also hold here.
 // The replicas in sync are members of the mirror. No identity, voter or client occurs twice in a list. A voter stores only values that
 // these guards accept, so that it can read them again after a restart.
 
@@ -217,7 +217,7 @@ export function decodeMirrorSumsRequest(bytes: Buffer, offset: number, lengthByt
   throw new RsError('E_PROTOCOL', `MIRROR_SUMS must be about at most ${MIRROR_SUMS_PIECES_MAX} pieces`);
 }
 
-/** A whole number of checksums. */
+/** One or more checksums of MIRROR_SUM_BYTES each. */
 const sums: Guard<Buffer> = (value, field) => {
   const bytes = bytesUpTo(MIRROR_SUMS_PIECES_MAX * MIRROR_SUM_BYTES)(value, field);
   if (bytes.length > 0 && bytes.length % MIRROR_SUM_BYTES === 0) return bytes;

@@ -3,7 +3,7 @@
 
 /** The kinds of VOTE, in the field aux of the header. */
 export const VOTE = {
-  /** Makes a record for a mirror. Request: VoteFound. */
+  /** Creates the voter's record of a mirror. Request: VoteFound. */
   FOUND: 1,
   /** Promises a term. Request: VoteClaim. */
   CLAIM: 2,
@@ -38,7 +38,7 @@ export const VOTED = {
   DIFFERENT: 6,
   /** The term is too far above the promise. */
   TOO_FAR: 7,
-  /** The client may not found records at the server, a limit of records or requests is reached, or the volume cannot be a replica. */
+  /** The client may not create records at the server, a limit of records or requests is reached, or the volume cannot be a replica. */
   REFUSED: 8,
 } as const;
 

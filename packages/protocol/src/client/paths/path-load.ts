@@ -106,7 +106,7 @@ export class PathLoad {
 
   /**
    * True if the request in this slot has been in flight for LATE_MS, and slow storage alone does not explain the delay. Slow storage does
-   * not explain the delay if no PONG proves that the request has reached the server, or if PONGs are late, too.
+   * not explain the delay if no PONG proves that the request has reached the server, or if PONGs are also late.
    */
   isLate(slot: number, heartbeatMs: number, nowMs: number): boolean {
     const sentMs = this.sentMs[slot]!;

@@ -189,7 +189,7 @@ describe('no path starves', () => {
         const best = Math.max(...mbits);
         for (const [index, share] of sharesOf(mbits, load, op).entries()) {
           // The last requests finish sooner on faster links, so a very slow link may stay partly unused. A link with at least a tenth of
-          // the best rate must be full.
+          // the best rate must be fully used.
           if (mbits[index]! * 10 >= best) expect(share).toBeGreaterThan(0.7);
           else expect(share).toBeGreaterThan(0);
         }

@@ -29,7 +29,7 @@ export class ReplayLog {
   /** Incarnation of the storage that answered everything in this log; null if the volume has not been opened yet. */
   incarnation: string | null = null;
   reservedBytes = 0;
-  /** Monotonic time in ms of the oldest change in the log, or earlier. Null if the log is empty. */
+  /** Monotonic time in ms, at or before the oldest change in the log; null if the log is empty. */
   sinceMs: number | null = null;
   /**
    * Submission time in ms of the last FLUSH that was answered OK; null if there was none. Every change that was answered before `flushedMs`

@@ -105,7 +105,7 @@ export class Copier {
 
   /**
    * Called once when the client has become the holder, before a view says that the mirror serves. Marks all regions as touched and, after
-   * an unclean end, as unsettled. The marks last until the maps of all replicas in sync are read.
+   * an unclean end, as unsettled. The marks stay until the maps of all replicas in sync are read.
    */
   begin(isClean: boolean, sizeBytes: number): void {
     this.survey = new MapSurvey(this.io.touched, this.io.unsettled, regionsOf(sizeBytes), isClean);
@@ -193,7 +193,7 @@ export class Copier {
     }
   }
 
-  /** Begins no further work. Work in progress ends by itself. */
+  /** Begins no further work, but lets work in progress end. */
   end(): void {
     this.isEnded = true;
     this.timer.cancel();
@@ -241,8 +241,8 @@ export class Copier {
   }
 
   /**
-   * Sets the timer for the next retry. Every turn sets it again, because a later failure moves the time of the retry, and the timer for an
-   * earlier failure may already have fired.
+   * Sets the timer for the next retry. Every turn sets the timer again, because a later failure moves the time of the retry, and the timer
+   * for an earlier failure may already have fired.
    */
   private wakeToRetry(nowMs: number): void {
     if (this.settleFromMs > nowMs) this.timer.at(this.settleFromMs);
@@ -279,7 +279,7 @@ export class Copier {
       this.settle.diverged(region);
       for (const replica of this.returning.values()) {
         replica.plan.diverged(region);
-        // If a replica counts, it gets no more copies as a returning replica, because settling makes all replicas that count equal.
+        // Report only replicas that are still returning, because settling makes all replicas that count equal.
         if (this.roleOf(replica.identity) === 'returning') replica.fellBack('A change was executed by some of the replicas only');
       }
     }
@@ -346,7 +346,7 @@ export class Copier {
     }
   }
 
-  /** Starts the next piece. Settling comes first, because a resync waits until regions are settled. Replicas that return take turns. */
+  /** Starts the next piece. Settling comes first, because a resync waits until regions are settled. Returning replicas take turns. */
   private startOne(nowMs: number): boolean {
     const bytes = this.pace.pieceBytes(nowMs);
     if (nowMs >= this.settleFromMs && this.startPiece(this.settler(false), false, bytes)) return true;

@@ -21,9 +21,9 @@ export interface CopyIo {
   readonly lacks: Lacks;
   /** Number of users' requests that are not answered yet. */
   readonly outstanding: number;
-  /** Called when the region is equal on all replicas in sync. READs of the region may then go on. */
+  /** Called when the region is equal on all replicas in sync. READs of the region may then continue. */
   settled(region: number): void;
-  /** Called when regions were removed from `unsettled`. READs of these regions may then go on. */
+  /** Called when regions were removed from `unsettled`. READs of these regions may then continue. */
   settledMany(): void;
   /**
    * Excludes users' changes, but not READs, from a range. The lock and the changes get the range in order of arrival. `granted` may be
@@ -32,7 +32,7 @@ export interface CopyIo {
   lock(beginBytes: number, endBytes: number, granted: () => void): CopyLock;
   /** Returns the replica's tenure (tenants.ts); null if the replica cannot execute a request now. */
   tenureOf(identity: string): string | null;
-  /** Incarnation of the replica's storage in its present session. */
+  /** Incarnation of the replica's storage in the current session. */
   lifeOf(identity: string): string | null;
   /** Number of requests that the replica has not answered yet. */
   loadOf(identity: string): number;
@@ -94,7 +94,7 @@ export interface Cutter {
   pieceEnded(piece: Piece, isCopied: boolean): void;
 }
 
-/** Where pieces are copied from and to. */
+/** The replicas from which and to which pieces are copied. */
 export interface SourceAndTargets {
   sources(piece: Piece): readonly string[];
   targets(source: string): readonly string[];

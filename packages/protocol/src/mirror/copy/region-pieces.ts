@@ -29,7 +29,7 @@ interface Attempt {
   isVoid: boolean;
 }
 
-/** `more`: the attempt goes on. `copied`: the whole region was copied. `void`: the attempt has ended without success. */
+/** `more`: the attempt continues. `copied`: the whole region was copied. `void`: the attempt has ended without success. */
 export type PieceOutcome = 'more' | 'copied' | 'void';
 
 export class RegionPieces {
@@ -49,7 +49,7 @@ export class RegionPieces {
     return count;
   }
 
-  /** `blocks`: the blocks of the region to copy. */
+  /** `blocks`: the blocks to copy. */
   begin(region: number, blocks: Blocks = 'whole'): void {
     assert(!this.attempts.has(region), 'A region is copied twice at the same time');
     const beginBytes = region * MIRROR_REGION_BYTES;

@@ -44,8 +44,8 @@ export interface DataPathPorts {
   /** M15: asks the voters now whether a majority of them still promises the term. */
   confirmByVoters(): Promise<boolean>;
   /**
-   * Called when the session of a replica has changed its phase, or has gained or lost its paths. Also called when I/O must wait, or may go
-   * on.
+   * Called when the session of a replica has changed its phase, or has gained or lost its paths. Also called when I/O must wait, or may
+   * continue.
    */
   standingChanged(): void;
 }
@@ -95,7 +95,7 @@ export class DataPath implements RequestEvents {
     });
   }
 
-  /** True if READs leave without confirmation (mirror-reads = local). */
+  /** True if READs are answered without confirmation (mirror-reads = local). */
   set readsAreLocal(areLocal: boolean) {
     this.confirmations.isOff = areLocal;
     this.wantSweep();
@@ -106,7 +106,7 @@ export class DataPath implements RequestEvents {
     return this.operations.length;
   }
 
-  /** M13: refuses all requests that users submit from now on. Requests in flight go on. */
+  /** M13: refuses all requests that users submit after this call. Requests in flight continue. */
   refuseUsers(): void {
     this.refusesUsers = true;
   }
@@ -146,8 +146,8 @@ export class DataPath implements RequestEvents {
   }
 
   /**
-   * Called when a replica has a session. From now on, all changes and flushes go to this replica, including those in flight to other
-   * replicas.
+   * Called when a replica has a session. After this call, all changes and flushes go to this replica, including those already in flight to
+   * other replicas.
    */
   addReplica(replica: Replica): void {
     assert(!replica.isGivenUp && this.endStatus === null, 'A replica that was given up, or an ended mirror');
@@ -253,10 +253,7 @@ export class DataPath implements RequestEvents {
     return requests;
   }
 
-  /**
-   * M16: answers all present and all later requests with `status`. From then on, the sessions are not used. `reason`: a sentence for the
-   * user.
-   */
+  /** M16: answers all current and later requests with `status`, and no longer uses the sessions. `reason`: a sentence for the user. */
   end(status: number, reason: string): void {
     if (this.endStatus !== null) return;
     this.endReason = reason;
@@ -275,7 +272,7 @@ export class DataPath implements RequestEvents {
     this.ports.standingChanged();
   }
 
-  // --- the way of a request
+  // --- the steps of a request
 
   private begin(operation: Operation): void {
     if (!operation.isRead && !operation.isChange) this.sendAll(operation);
@@ -320,7 +317,7 @@ export class DataPath implements RequestEvents {
     }
   }
 
-  /** Sends a READ to a replica that has not failed it. */
+  /** Sends a READ to a replica that has not failed this READ. */
   private route(operation: Operation): void {
     const member = this.members.reader(operation.refusedMask);
     if (member !== null && member.replica !== null) {
@@ -369,7 +366,7 @@ export class DataPath implements RequestEvents {
     if (this.confirmations.enter(operation)) this.finish(operation, STATUS.OK);
   }
 
-  /** Finishes a change or FLUSH if all that must answer have answered. */
+  /** Finishes a change or FLUSH if all required replicas have answered. */
   private judge(operation: Operation): void {
     if (operation.phase !== 'running') return;
     const { members } = this;

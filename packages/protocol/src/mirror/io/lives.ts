@@ -9,14 +9,14 @@ export function mirrorLife(lives: readonly (readonly [identity: string, life: st
   return PREFIX + JSON.stringify(Object.fromEntries(lives.toSorted(([a], [b]) => (a < b ? -1 : 1))));
 }
 
-/** False if a replica of the mirror is not open yet. Always true for a volume that is no mirror. */
+/** False if a replica of the mirror is not open yet. Always true for a volume that is not a mirror. */
 export function isLifeKnown(life: string): boolean {
   const lives = livesIn(life);
   return lives === null || (lives.size > 0 && [...lives.values()].every((one) => one !== null));
 }
 
 /**
- * True if the volume has another incarnation in `now` than in `before`. For a mirror: true if this applies to a replica in `now`, or if the
+ * True if the volume's incarnations in `now` and `before` differ. For a mirror: true if this applies to a replica in `now`, or if the
  * incarnation of a replica in `now` is unknown.
  */
 export function isNewLife(before: string, now: string): boolean {

@@ -164,8 +164,8 @@ export class Members {
   }
 
   /**
-   * Returns the least loaded ready replica that may read and is not in `triedMask`. Returns a silent replica only if there is no other, and
-   * null if there is no such replica at all.
+   * Returns the least loaded ready replica that may read and is not in `triedMask`. Prefers replicas that are not silent; returns null if
+   * no replica fits.
    */
   reader(triedMask: number): Member | null {
     let best: Member | null = null;

@@ -189,7 +189,7 @@ export class MirrorIo extends DataPath implements VolumeTarget {
     this.copies.transfer(OP.READ, this.replicaOf(identity), positionBytes, lengthBytes, buffer, bufferOffset, done);
   }
 
-  /** Writes to one replica. All other rules are those of `readAt`. */
+  /** Writes to one replica. Otherwise like `readAt`. */
   writeAt(identity: string, positionBytes: number, lengthBytes: number, buffer: Buffer, bufferOffset: number, done: CopyDone): void {
     this.touched.addRange(positionBytes, positionBytes + lengthBytes);
     const noted = this.noted(identity, positionBytes, lengthBytes, done);

@@ -1,6 +1,6 @@
-// One request of the user on its way through a mirror. The request has a child, which is a request of its own, for each replica to which it
-// was sent. Objects are reused, so that an I/O allocates nothing. A mask has one bit for each member. Invariant: a child uses the buffer of
-// the user's request only while its member's bit is in `openMask`.
+// One request of the user on its way through a mirror. For each replica to which the user's request is sent, a child request exists.
+// Objects are reused, so that an I/O allocates nothing. A mask has one bit for each member. Invariant: a child uses the buffer of the
+// user's request only while its member's bit is in `openMask`.
 
 import { assert, counted } from '@rsio/common/lib/assert';
 import { Request, type RequestEvents } from '../../client/requests/request.ts';
@@ -51,8 +51,8 @@ export class Operation extends LockEntry {
   private readonly children: (Child | undefined)[] = [];
 
   reset(request: Request | null): void {
-    // Detach the children that are not answered yet. The trunk of an ended session answers them later, and until then they must not be
-    // reused.
+    // Detach the children that are not answered yet. The trunk of an ended session answers these children later, and a child must not be
+    // reused before its answer.
     if (this.openMask !== 0) this.leaveChildren();
     this.request = request;
     this.openMask = 0;

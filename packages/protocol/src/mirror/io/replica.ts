@@ -1,6 +1,5 @@
 // One session of a replica: an attachment and the trunk of its server. A further session of the same replica is another Replica object.
-// members.ts has the information whether the replica counts.
-// Invariant: a session that was given up is never used again.
+// members.ts records whether the replica counts. Invariant: a session that was given up is never used again.
 
 import type { Attachment } from '../../client/attachment.ts';
 import type { Trunk } from '../../client/trunk.ts';

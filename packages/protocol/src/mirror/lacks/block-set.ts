@@ -1,5 +1,5 @@
 // A set of blocks of a volume. It consists of whole regions and of parts of other regions. A part is an array of bits, one for each block
-// of its region. Invariants: a region with a part is in `regions`, too. An array of bits never changes after it was added.
+// of its region. Invariants: a region with a part is also in `regions`. An array of bits never changes after it was added.
 
 import { MIRROR_REGION_BYTES } from '../../wire/limits.ts';
 import { bitsIn, RegionSet } from '../region-set.ts';

@@ -1,6 +1,6 @@
 // Keeps, in the holder's memory, which blocks each replica out of sync may lack (rule M12). A replica that was out of sync when this client
-// became the holder may lack every region that an intent map contains. Invariant: a block that `of` does not return is equal on the
-// replica, durably or in the incarnation `life`. Each later change of the block was answered by the replica, is still being sent to the
+// became the holder may lack every region that an intent map contains. Invariant: the replica has stored each block that `of` does not
+// return, durably or in the incarnation `life`. Each later change of the block was answered by the replica, is still being sent to the
 // replica, or was noted here.
 
 import { MIRROR_REGION_BYTES } from '../../wire/limits.ts';

@@ -42,7 +42,9 @@ export function holdOf(state: MembershipState, { record, claim }: ServerState): 
   return stored !== null && compareTerms(stored.term, promise) === 0 ? 'held' : 'undecided';
 }
 
-/** True if the record of at least one server shows that the client of this term has detached. After that, this client sends nothing. */
+/**
+ * True if the record of at least one server shows that the client of this term has detached. A client that has detached sends nothing more.
+ */
 function hasEnded(state: MembershipState, term: Term): boolean {
   return [...state.servers.values()].some(({ record }) => {
     const stored = record?.stored ?? null;

@@ -50,8 +50,8 @@ export type MirrorWish =
   /** Gives up a change of voters whose first step is not yet at a majority. This wish is allowed while the wish `voters` is in progress. */
   | { readonly kind: 'keep-voters' }
   /**
-   * Gives up the wish in progress. This is possible if no configuration of the wish was sent, or if the voters can be kept. The wish
-   * `detach` cannot be given up.
+   * Gives up the wish in progress. This is possible if no configuration of the wish was sent, or if `keep-voters` would be possible. The
+   * wish `detach` cannot be given up.
    */
   | { readonly kind: 'stop' }
   | { readonly kind: 'grow'; readonly sizeBytes: number };
@@ -78,7 +78,7 @@ export type MembershipEvent =
     }
   /**
    * For the time `mirror-patience`, a replica that counts or is to be opened has not answered, perhaps because its server is away. The
-   * replica's session goes on unless the order `give-up` follows. The last replica in sync is never given up.
+   * replica's session continues unless the order `give-up` follows. The last replica in sync is never given up.
    */
   | { readonly kind: 'silent'; readonly identity: string; readonly sentence: string }
   /**

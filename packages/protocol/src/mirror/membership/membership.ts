@@ -54,7 +54,7 @@ export class Membership {
   readonly #rules: MembershipRules;
   #view = '';
 
-  /** `rules`: the table of rules. Only tests pass a table of their own. */
+  /** `rules`: the table of rules. Only tests pass another table. */
   constructor(seed: MirrorSeed, rules: MembershipRules = RULES) {
     this.#state = newState(seed);
     this.#rules = rules;

@@ -79,7 +79,7 @@ interface Attempt {
   readonly pieceBytes: number;
   readonly tenures: ReadonlyMap<string, string>;
   readonly sums: RangeSums[];
-  /** A refusal that came from the server itself; a status that only shows the end of the session is no refusal. */
+  /** A refusal that came from the server itself; a status that only shows the end of the session is not a refusal. */
   refusal: { readonly replica: string; readonly status: number; readonly sentence: string } | null;
   lock: CopyLock | null;
   left: number;
@@ -104,7 +104,7 @@ export class Verifier {
   private unreadBytes = 0;
   private unread: UnreadRange | null = null;
   private startedMs = 0;
-  /** Pieces of the present chunk that differ and are not narrowed down yet. */
+  /** Pieces of the current chunk that differ and are not narrowed down yet. */
   private doubts: ByteRange[] = [];
 
   constructor(clock: Clock, io: VerifyIo, buffers: CopyBuffers, order: VerifyOrder, events: Pick<CopierEvents, 'lost'>) {
@@ -202,7 +202,7 @@ export class Verifier {
     this.isBusy = true;
     this.startedMs = this.clock.monotonicMs();
     this.pace.took(this.startedMs, range.endBytes - range.beginBytes);
-    // The lock may be granted before `lock` returns; the answers always come after that.
+    // The lock may be granted before `lock` returns; the answers always arrive later.
     attempt.lock = this.io.lock(range.beginBytes, range.endBytes, () => this.ask(attempt));
   }
 
