@@ -5,7 +5,7 @@
 import { spawn } from 'node:child_process';
 
 const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 };
-/** Time for the group to end by itself. `timeout` in .ci/run allows 10 s for everything. */
+/** Time that the group has to end before it is killed; less than the 10 s that `timeout` in .ci/run allows. */
 const GRACE_MS = 5000;
 const SIGNALLED = 128;
 

@@ -10,7 +10,7 @@ import { ROOT } from './prepare.mjs';
 
 const WAIT = { timeout: 15_000, interval: 20 };
 
-/** Runs the script of a shell, and returns the words of its first line with the process that runs it. */
+/** Runs a shell script through runGroup. Returns the words of the first output line, and the process that called runGroup. */
 async function begin(script) {
   const code = `
     import { runGroup } from ${JSON.stringify(join(ROOT, 'scripts/child.mjs'))};

@@ -35,7 +35,7 @@ export function phrasesIn(text) {
   }));
 }
 
-/** Blanks everything in a page that is no prose: code, commands, generated parts, titles of decisions. Line numbers stay. */
+/** Blanks everything in a page that is not prose: code, commands, generated parts, titles of decisions. Line numbers stay. */
 export function proseOf(page) {
   const blank = (text) => text.replaceAll(/[^\n]/g, ' ');
   return page

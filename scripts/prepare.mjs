@@ -43,7 +43,7 @@ export const PROGRAMS = {
  */
 export const HUNT = { module: join(ROOT, 'test/dist/sim/zoo/hunt.js'), bundle: join(ROOT, 'test/dist/sim/zoo/hunt-bundle.js') };
 
-/** The commands for tests that run them in their own process (test/support/programs/here.ts). */
+/** The commands, for tests that run commands in the process of the test (test/support/programs/here.ts). */
 export const COMMANDS = join(ROOT, 'test/dist/support/programs/commands.cjs');
 
 /**
@@ -53,7 +53,8 @@ export const COMMANDS = join(ROOT, 'test/dist/support/programs/commands.cjs');
 export const FAULTY_SERVER = join(ROOT, 'test/dist/faulty-server');
 
 /**
- * The file of a program. Like the modules, this file is two folders below its package, because the program finds its version by that path.
+ * Returns the path of a program's file, which is two folders below its package, like the modules, because the program finds its version by
+ * that path.
  */
 export function programFile(name, entry) {
   return join(ROOT, 'packages', name, 'dist/program', `${entry}.js`);
@@ -75,7 +76,8 @@ export function secondsSince(startMs) {
 }
 
 /**
- * Installs the packages, unless the present lock file and package files are already installed. Ends the process if the installation fails.
+ * Installs the packages, unless the installation already matches the lock file and the package files. Ends the process if the installation
+ * fails.
  */
 export function install() {
   const wanted = installedFingerprint();

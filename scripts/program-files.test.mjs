@@ -15,7 +15,7 @@ const PLACED = /new URL\(([^,]+), moduleUrl\)/g;
 const BY_NAME = /createRequire\d*\)?\(moduleUrl\)|moduleUrl\.endsWith\(|const moduleUrl = /g;
 const HELPER_CALL = /\bhelperFile\d*\(([^)]*)\)/g;
 
-/** The programs that are built from the same sources. */
+/** The built files of all programs. */
 const BUILT = new Set(Object.entries(PROGRAMS).flatMap(([name, entries]) => entries.map((entry) => programFile(name, entry))));
 
 /**

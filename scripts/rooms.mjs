@@ -1,7 +1,7 @@
-// The rules for packages and folders as pure functions over the sources: which package, layer and floor may import which, no import
-// circles between files or folders (type imports count), no crowded folder and none for a single file. In test/, the rules for circles and
-// crowded folders apply. tidy.mjs reads the files and prints.
-// Invariant: a folder that no table names is reported, so that every layer is placed on purpose.
+// The rules for packages and folders, as pure functions over the sources: which imports are allowed between packages, layers and floors, no
+// import circles between files or folders (type imports count), no crowded folders, and no folder for a single file. In test/, the rules
+// for circles and crowded folders apply. tidy.mjs reads the files and prints. Invariant: a folder that no table names is reported, so that
+// every layer is placed on purpose.
 
 import { dirname, join } from 'node:path/posix';
 

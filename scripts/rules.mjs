@@ -13,7 +13,10 @@ import { filesBelow, wrapped } from './tree.mjs';
 
 const PAGE = 'docs/RULES.md';
 const SIMULATOR = 'test/sim/runner/first-seeds.test.ts';
-/** Both pages have rules N1 to N5. In comments, the name alone means docs/PROTOCOL.md; `N1 in docs/GUARANTEES.md` is the other one. */
+/**
+ * Both pages have rules N1 to N5. In comments, the name alone means the rule of docs/PROTOCOL.md; `N1 in docs/GUARANTEES.md` means the
+ * guarantee.
+ */
 const LIMIT = /\bN\d+ in docs\/GUARANTEES\.md/g;
 /** Rules that no mutant breaks: unit tests and the conformance suite test each of them alone. */
 const WITHOUT_MUTANT = ['L3', 'R4', 'R5', 'A1', 'A2', 'A3', 'A4', 'A5', 'A6', 'Q3', 'Q5', 'Q6', 'Q7', 'Q8', 'Q9'];

@@ -1,5 +1,5 @@
-// A step of `npm run check`: lists the optional parameters that every call of the product gives. Only tests leave out such a parameter, and
-// then run a branch that no user runs. The remedy is to make the parameter mandatory and to delete that branch. Functions that are also
+// A step of `npm run check`: lists the optional parameters that every call in the product passes. Only tests leave out such a parameter,
+// and then run a branch that no user runs. The remedy is to make the parameter mandatory and to delete that branch. Functions that are also
 // passed on as values are not judged. Invariant: the exit code is 0 exactly if there is no such parameter.
 
 import { join, relative } from 'node:path';
@@ -44,7 +44,7 @@ function isImplementation({ kind, parent }) {
   return kind === SyntaxKind.MethodDeclaration && parent.heritageClauses?.some(({ token }) => token === SyntaxKind.ImplementsKeyword);
 }
 
-/** Returns every identifier. If the identifier names the function of a call, the call comes with it. */
+/** Returns every identifier, with the call if the identifier names the called function. */
 function usesOf(sources) {
   const uses = [];
   for (const source of sources)

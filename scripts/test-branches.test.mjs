@@ -8,7 +8,7 @@ import { afterAll, afterEach, beforeEach, expect, test } from 'vitest';
 
 const listeners = process.listeners('exit');
 const { testBranches } = await import('./test-branches.mjs');
-// The compiler's client listens for the end of this process.
+// Remove the listeners that the compiler's client has added to this process.
 afterAll(() => {
   for (const one of process.listeners('exit')) if (!listeners.includes(one)) process.off('exit', one);
 });

@@ -79,7 +79,7 @@ class Scanner {
     return (!AFTER_VALUE.test(before) || AFTER_KEYWORD.test(before)) && this.take(REGEX) !== null;
   }
 
-  /** Passes a bracket, a name or a punctuation mark. The name before a bracket, colon or equals sign names what follows. */
+  /** Consumes a bracket, a name or a punctuation mark. The name before a bracket, colon or equals sign names what follows. */
   pass(char) {
     const frame = this.frames.at(-1);
     const name = this.take(NAME);

@@ -96,7 +96,7 @@ function* testLineProblems(line) {
   if (/\bskip\(\s*\)/.test(line)) yield "skip() gives no reason: say what is missing, context.skip('needs nbdkit')";
 }
 
-/** A file that a comment names, with or without folders. Patterns and endings alone are no names. */
+/** A file that a comment names, with or without folders. Patterns and endings alone are not names. */
 const NAMED_FILE = /(?<![\w@./*{-])((?:[\w.-]+\/)*[\w-]+(?:\.test)?\.(?:ts|mjs))\b/g;
 
 /** Yields the comments that name a file that does not exist, as `{path, line, text}`. `sources`: a Map from path to text, of all files. */

@@ -6,7 +6,7 @@ export const LIBRARY = 'usr/lib/rsio';
 
 /**
  * `programs`: maps a launcher to [package, file without ending]. `packages`: the programs' folders below LIBRARY. `files`: maps a source to
- * its place on the target. `folders`: source folders of packages/ that lie below LIBRARY, too. `libraries`: libraries whose files are
+ * its place on the target. `folders`: source folders of packages/ that also lie below LIBRARY. `libraries`: libraries whose files are
  * copied, in addition to those that the programs contain. `settings`: the first configuration file, which the maintainer scripts copy to
  * its place if no such file exists; null: the package has no such file. `sameVersion`: packages that this package needs in exactly its own
  * version. `formerly`: packages that had some of these files before this version.

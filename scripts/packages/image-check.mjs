@@ -7,7 +7,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** Why a container starts as root. An image without this label has another user. */
+/** The label that says why a container starts as root. An image without this label must start as another user. */
 export const ROOT_LABEL = 'rsio.starts-as-root';
 const LABELS = ['title', 'description', 'version', 'licenses', 'created'].map((name) => `org.opencontainers.image.${name}`);
 const SECRET_NAME = /secret|token|passw|credential|private|_key$/i;

@@ -66,7 +66,7 @@ export function packImage(name, release, debs, work, folder) {
   const tree = join(work, `${name}.tar`);
   const files = debs.map((deb) => `"${deb}"`).join(' ');
   const install = `mkdir "$1/var/tmp/debs" && cp ${files} "$1/var/tmp/debs" && chroot "$1" sh -c "dpkg -i /var/tmp/debs/*" && rm -r "$1/var/tmp/debs"`;
-  // Compiled code differs at each compilation, and a container starts its program once.
+  // Leaves out compiled code, because it differs at each compilation, and a container starts its program only once.
   const left =
     '/usr/lib/rsio/*/dist/program/*.code /usr/share/doc/[!r]* /usr/share/locale /var/log/*.log /var/log/apt /var/lib/apt/lists/*_* /var/cache/apt/*.bin /tmp/* /var/tmp/*';
   const tidy = `cd "$1" && rm -rf ${left.replaceAll(' /', ' ./').replace(/^/, '.')}`;
