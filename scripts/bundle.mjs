@@ -80,7 +80,7 @@ const replacing = {
   },
 };
 
-/** Writes the server for tests. Its libraries are symbolic links to those of rssrv. */
+/** Writes the server for tests. The libraries of this server are symbolic links to the libraries of rssrv. */
 async function writeFaultyServer() {
   const [from, to] = [join(ROOT, 'packages/rssrv'), join(FAULTY_SERVER, 'packages/rssrv')];
   const entries = ['main', 'worker'];

@@ -22,7 +22,7 @@ async function begin(script) {
   return { runner, ended, words: line.trim().split(' ') };
 }
 
-/** Whether the process has ended. An ended process may remain as a zombie if its parent does not wait for it. */
+/** True if the process has ended. An ended process may remain as a zombie if its parent does not wait for it. */
 function isGone(pid) {
   return !existsSync(`/proc/${pid}/stat`) || readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z');
 }

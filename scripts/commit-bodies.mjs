@@ -27,8 +27,8 @@ export function commitProblem(message) {
 }
 
 /**
- * Returns the commits after `base` in the checkout `folder` as `{commits: [{hash, message}]}`, or `{unknown}`, the reason why they are
- * unknown.
+ * Returns the commits after `base` in the checkout `folder` as `{commits: [{hash, message}]}`, or `{unknown}`, the reason why the commits
+ * are unknown.
  */
 export function commitsAfter(folder, base) {
   const inside = git(folder, ['rev-parse', '--show-prefix']);

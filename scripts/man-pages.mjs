@@ -1,7 +1,7 @@
-// Converts the manual from markdown to roff, and makes the parts of the markdown that come from tables of the program: keys of the two
-// files, and commands of rsconfig. Pure; man.mjs handles files. A page uses headings, paragraphs, indented code and lists; a list item
-// whose first line ends in a colon becomes a tagged paragraph. Invariant: only the text between markers is generated; all other text stays
-// unchanged.
+// Converts the manual from markdown to roff. Also makes the parts of the markdown that come from tables of the program: the keys of both
+// configuration files, and the commands. Pure; man.mjs handles files. A page uses headings, paragraphs, indented code and lists; a list
+// item whose first line ends in a colon becomes a tagged paragraph. Invariant: only the text between markers is generated; all other text
+// stays unchanged.
 
 import { marked } from 'marked';
 import markedMan from 'marked-man';

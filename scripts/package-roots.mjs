@@ -19,7 +19,7 @@ const { values } = parseArgs({
   },
 });
 const INCLUDED = 'nodejs,perl,iproute2,adduser,fio,procps,util-linux,mount';
-/** Mounts a separate /dev, in which rsiod makes its devices, so that those of the machine are not touched. */
+/** Mounts a separate /dev, in which rsiod makes its devices, so that the devices of the machine are not touched. */
 const INSIDE = `
 set -e
 mount -t proc proc "$1/proc"

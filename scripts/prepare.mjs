@@ -90,7 +90,7 @@ export function install() {
   console.error(`rsio: packages installed in ${secondsSince(startMs)}`);
 }
 
-/** Compiles changed sources. Ends the process if they do not compile. */
+/** Compiles changed sources. Ends the process if a source does not compile. */
 export function build() {
   const before = builtAtMs();
   const startMs = performance.now();
@@ -103,7 +103,7 @@ export function build() {
   if (builtAtMs() !== before) console.error(`rsio: built in ${secondsSince(startMs)}`);
 }
 
-/** Checks the Perl programs below `root` if one of them has changed. Ends the process if one does not compile. */
+/** Checks the Perl programs below `root` if one of them has changed. Ends the process if a program does not compile. */
 export function checkPerl(root = ROOT, command = 'perl') {
   const stamp = join(root, 'dist/.perl-checked');
   const checkedAtMs = existsSync(stamp) ? statSync(stamp).mtimeMs : 0;
@@ -152,7 +152,7 @@ function hasDependencies(folder) {
   return Object.keys(dependencies).length + Object.keys(devDependencies).length > 0;
 }
 
-/** Makes the manual pages if one of them or its generator has changed. */
+/** Makes the manual pages if a page or the generator has changed. */
 function makeManual() {
   const script = join(ROOT, 'scripts/man.mjs');
   const sources = [PAGES, script, join(ROOT, 'scripts/man-pages.mjs'), ...readdirSync(PAGES).map((name) => join(PAGES, name))];

@@ -11,7 +11,7 @@ import { joined, writeVersion } from './bundle.mjs';
 import { PROGRAMS, programFile, ROOT } from './prepare.mjs';
 
 const PLACED = /new URL\(([^,]+), moduleUrl\)/g;
-/** Matches uses of a module's own location that open no file, because they resolve a library by name or only compare. */
+/** Matches uses of a module's own location that open no file, because they resolve a library by name or only compare the location. */
 const BY_NAME = /createRequire\d*\)?\(moduleUrl\)|moduleUrl\.endsWith\(|const moduleUrl = /g;
 const HELPER_CALL = /\bhelperFile\d*\(([^)]*)\)/g;
 

@@ -154,8 +154,8 @@ function* fileCircles(imports) {
 }
 
 /**
- * Yields the circles between folders. Imports of a limits.ts do not count, because it has the bounds of the folders below it and imports
- * none of them.
+ * Yields the circles between folders. Imports of a limits.ts do not count, because a limits.ts has the bounds of the folders below it and
+ * imports none of these folders.
  */
 function* folderCircles(imports) {
   const folders = new Map();

@@ -1,7 +1,7 @@
-// `npm run rules`: writes docs/RULES.md, which lists for each rule of docs/PROTOCOL.md and each guarantee of docs/GUARANTEES.md the code, the
-// tests, the conformance cases and the mutants. `--check` compares instead, as `npm run check` does. Comments of files, the definitions of
-// cases and those of mutants name their rules; nobody writes a list by hand. Invariant: a rule without code, without a test or case, or
-// without a mutant is a problem, and nothing is written then.
+// `npm run rules`: writes docs/RULES.md, which lists the code, tests, conformance cases and mutants of each rule of docs/PROTOCOL.md and of
+// each guarantee of docs/GUARANTEES.md. `--check` compares instead, as `npm run check` does. The comments of files and the definitions of
+// cases and mutants name their rules, so that nobody writes the lists by hand. Invariant: a rule without code, without a test or case, or
+// without a mutant is a problem, and prevents the page from being written.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path/posix';

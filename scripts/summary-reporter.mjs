@@ -1,6 +1,6 @@
-// Counts a vitest run for scripts/test.mjs: passed, failed and skipped tests, the failed ones with the first line of their error, the
-// skipped ones with their reasons. vitest's own reporter shows failures in full. Invariant: a failing file or hook counts as a failed
-// test, and each failure has an entry in `failures`.
+// Counts the passed, failed and skipped tests of a vitest run for scripts/test.mjs, with the first line of each error and the reason for
+// each skipped test. vitest's own reporter shows failures in full. Invariant: a failing file or hook counts as a failed test, and each
+// failure has an entry in `failures`.
 
 import { writeFileSync } from 'node:fs';
 

@@ -3,7 +3,7 @@
 
 const HEADER_MIN_LINES = 2;
 const HEADER_MAX_LINES = 6;
-/** The words are written in two halves so that this file passes its own rule. */
+/** Each banned word is written in two halves, so that this file passes its own rule. */
 const UNFINISHED = new RegExp(`\\b(${['TO' + 'DO', 'FIX' + 'ME', 'X' + 'XX'].join('|')})\\b`);
 /** Test helpers: a folder testing/, or a file backend-scene.ts. */
 const TESTING = /(^|\/)testing(\/|\.ts$)/;

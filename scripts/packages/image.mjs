@@ -1,5 +1,5 @@
 // Makes OCI images of the server and of the client, each an archive that podman, docker and skopeo load. No daemon and no registry is
-// needed: mmdebstrap makes a root of Debian with its own Node and the packages installed, and buildah turns it into an image. Invariant:
+// needed: mmdebstrap makes a Debian root with its own Node and the installed packages, and buildah turns the root into an image. Invariant:
 // the storage of buildah is below the working folder, so that the images of this machine are not touched.
 
 import { execFileSync, spawnSync } from 'node:child_process';

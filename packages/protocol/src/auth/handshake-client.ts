@@ -1,7 +1,7 @@
 // The client's side of the handshake on one connection, as a state machine that uses neither sockets nor clocks. The caller handles
 // timeouts and refusals. Invariant: `onWelcome` returns only if the server has proved that it knows K and, for a join, the session's
-// secret. The proof is valid only for the HELLO and CHALLENGE of this connection. A step that throws ends the handshake. A client that
-// insists on TLS never sends a PROOF on a connection without TLS.
+// secret. The server's proof is valid only for the HELLO and CHALLENGE of this connection. A step that throws ends the handshake. A client
+// that insists on TLS never sends a PROOF on a connection without TLS.
 
 import { createHash } from 'node:crypto';
 import { assert } from '@rsio/common/lib/assert';

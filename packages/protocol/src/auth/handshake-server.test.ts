@@ -38,8 +38,8 @@ const IDENTITY = {
 };
 
 /**
- * Composes a PROOF with the body `compose(transcript)` and a mac under `nodekey`, and gives the PROOF to the server. If the server accepts
- * the PROOF, returns the kind of proof. Otherwise, returns the code of the refusal or error.
+ * Composes a PROOF with the body `compose(transcript)` and a mac under `nodekey`, and gives the PROOF to the server. Returns the kind of
+ * proof if the server accepts the PROOF, otherwise the code of the refusal or error.
  */
 function judged(known: string | readonly string[] | null, nodekey: string, compose: (transcript: Buffer) => Buffer): string {
   // The server's nonce and its random key for an unknown node name both consist of 32 bytes with the value 7.

@@ -201,10 +201,10 @@ export class ServerHandshake {
   }
 
   // A join carries two macs, under J and under K. The key J depends on the session's secret, which the server forgets when the session is
-  // lost. If a join carried only the mac under J, the server could not verify a PROOF for a lost session. The server would then have to
-  // send E_NO_SESSION to any peer that asks. Every PROOF therefore ends in a mac under K that covers everything before it. The server sends
-  // E_NO_SESSION only to a node whose mac under K is valid. The mac under J then distinguishes the process that began the session from
-  // another process with the same nodekey. A failure of either mac counts towards the attempt limit.
+  // lost. If a join carried only the mac under J, the server could not verify a PROOF for a lost session, and would have to send
+  // E_NO_SESSION to any peer that asks. Every PROOF therefore ends in a mac under K that covers everything before it. The server sends
+  // E_NO_SESSION only to a node whose mac under K is valid. The mac under J distinguishes the process that began the session from another
+  // process with the same nodekey. A failure of either mac counts towards the attempt limit.
   private joinSession(
     agreed: AgreedKey,
     proof: Proof,

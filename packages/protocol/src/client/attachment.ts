@@ -140,7 +140,8 @@ export class Attachment {
   }
 
   /**
-   * Queues a FLUSH to empty the log, unless the log is empty or is already being flushed. The caller must then schedule the trunk's pump.
+   * Queues a FLUSH to empty the log, unless the log is empty or is already being flushed. The caller must schedule the trunk's pump
+   * afterwards.
    */
   flushLog(nowMs: number): void {
     this.admission.flushNow(nowMs);
@@ -244,8 +245,8 @@ export class Attachment {
 
   /**
    * Called when a request that `next` returned has been answered with STALE. If the attachment keeps the request, returns true and sends
-   * the request again on the next handle. Until then, the kept request blocks only overlapping requests. Returns false if the attachment
-   * has failed or is closed; STALE is then the final answer.
+   * the request again on the next handle. A kept request blocks only overlapping requests. Returns false if the attachment has failed or is
+   * closed, which makes STALE the final answer.
    */
   keepStale(request: Request): boolean {
     if (this.phase === 'failed' || this.phase === 'closed') return false;

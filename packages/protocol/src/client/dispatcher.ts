@@ -60,7 +60,7 @@ export class Dispatcher {
 
   /**
    * Begins a new session: gives the requests in flight back to their attachments and sends LIST again. Ends every OPEN and CLOSE of the old
-   * session, sent or not, with STALE, because the new session reuses the handle numbers. Ends every ADMIN with STALE as well, because the
+   * session, sent or not, with STALE, because the new session reuses the handle numbers. Also ends every ADMIN with STALE, because the
    * caller of the ADMIN may not be waiting any more. `again`: true if this client had an earlier session.
    */
   restart(slotCount: number, windowBytes: number, reason: string, again: boolean): void {
@@ -149,7 +149,7 @@ export class Dispatcher {
   }
 
   /**
-   * Returns false if a request in `resends` must wait for room on a reliable path. New requests then wait as well, so that they do not take
+   * Returns false if a request in `resends` must wait for room on a reliable path. New requests must also wait, so that they do not take
    * the room.
    */
   private sendResends(paths: readonly Path[]): boolean {

@@ -125,14 +125,14 @@ export const ANSWER_PART_COST_BYTES = 256;
  */
 export const RATE_SPELL_MS = 20;
 /**
- * If bytes stay in flight for longer than RATE_FULL_TRIPS round trips, they wait for the link, and the spell measures the rate of the path.
- * Otherwise, the spell gives only a lower bound of the rate.
+ * A spell measures the rate of the path if bytes stay in flight for longer than RATE_FULL_TRIPS round trips, because such bytes wait for
+ * the link. Any other spell gives only a lower bound of the rate.
  */
 export const RATE_FULL_TRIPS = 2;
 /**
  * Maximum weight of one spell in the estimated rate. If a spell would raise the estimate but moved fewer than RATE_RISE_FULL_BYTES, its
- * weight is proportionally lower. The same applies if a spell would lower the estimate but moved fewer than RATE_FALL_FULL_BYTES or was
- * shorter than RATE_SPELL_MS.
+ * weight is proportionally lower. The weight is also lower if a spell would lower the estimate but moved fewer than RATE_FALL_FULL_BYTES or
+ * was shorter than RATE_SPELL_MS.
  */
 export const RATE_GAIN_MAX = 0.5;
 export const RATE_RISE_FULL_BYTES = 16 * KIB;
@@ -160,7 +160,7 @@ export const IDLE_SAME_MS = 5;
 export const IDLE_SAME_PART = 16;
 /**
  * A path gets no more requests while at least AHEAD_MIN_BYTES are in flight on it and would take longer than AHEAD_MAX_MS. Further requests
- * then wait in the trunk, where any path can still take them.
+ * wait in the trunk, where any path can take them.
  */
 export const AHEAD_MAX_MS = 500;
 export const AHEAD_MIN_BYTES = MIB;
@@ -204,8 +204,8 @@ export const TRIP_GAIN_DOWN = 1 / 2;
 
 // --- liveness (the configuration of a namespace sets heartbeat, suspect and dead)
 /**
- * A path becomes suspect only after the time of SUSPECT_SRTT_FACTOR smoothed round trips without an answer. If this time is longer than
- * half of the configured time `dead`, that half applies instead.
+ * A path becomes suspect only after the time of SUSPECT_SRTT_FACTOR smoothed round trips without an answer. The time is at most half of the
+ * configured time `dead`.
  */
 export const SUSPECT_SRTT_FACTOR = 8;
 /**

@@ -3,7 +3,7 @@
 // unless another client has taken the volume. Invariants (R1): if the identity of the volume has changed, no request is sent again. In one
 // session, two OPENs of an attachment are at least REOPEN_RETRY_MS apart. While the volume cannot take the pending requests, for example
 // because it has become read-only, one handle stays open to keep the hold. An attachment is opened only after an earlier attachment of the
-// same volume has been closed. Otherwise, that CLOSE could end the hold that both share. Rules: R2, R4, R6, R7, H1, C2, N3.
+// same volume has been closed, because that CLOSE could end the hold that both attachments share. Rules: R2, R4, R6, R7, H1, C2, N3.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { HANDLES_FEW, REOPEN_RETRY_MS, SESSION_RENEW_MS, UNFIT_RETRY_MS } from './limits.ts';
@@ -46,8 +46,8 @@ class Opening {
   /** Kinds of IOCTL (SETTLED, IDENTIFY) that are in flight, at most one of each kind. */
   readonly ioctls = new Set<number>();
   /**
-   * True if `verify` was called while an IDENTIFY was in flight. A second IDENTIFY then follows, because the server may have answered the
-   * first IDENTIFY before the reason for this call arose.
+   * True if `verify` was called while an IDENTIFY was in flight. If this is true, a second IDENTIFY follows, because the server may have
+   * answered the first IDENTIFY before the reason for this call arose.
    */
   mustVerifyAgain = false;
   /** A handle that stays open only to keep the hold, while the volume cannot take the pending requests. */
@@ -98,7 +98,7 @@ export class Opener {
   }
 
   /**
-   * Closes an attachment: fails its waiting requests and, if the client may have a hold, closes the handle at the server. Then calls
+   * Closes an attachment: fails its waiting requests and, if the client may have a hold, closes the handle at the server. At the end, calls
    * `closed` with the problem, or with null on success.
    */
   close(attachment: Attachment, closed: Released): void {

@@ -108,8 +108,8 @@ describe('the next attempt', () => {
     expect(Math.max(...gaps.slice(-4))).toBeGreaterThan(RECONNECT_MIN_MS * 4);
   });
 
-  // Regression: on a link that loses packets, a second attempt began during the first attempt. When the connection then succeeded, the
-  // program crashed.
+  // Regression: on a link that loses packets, a second attempt began during the first attempt. When one attempt succeeded, the program
+  // crashed.
   test('is the only one if the receiver of the failure asks for it at once', () => {
     const clock = new FakeClock();
     const failures: ((reason: string) => void)[] = [];

@@ -68,7 +68,7 @@ interface Tag {
 
 interface Handle {
   readonly isResumed: boolean;
-  /** WRITEs received under earlier handles. All of them must be answered before any other request arrives. */
+  /** WRITEs received under earlier handles. These WRITEs must be answered before any other request arrives. */
   readonly before: ReadonlySet<number>;
   isRevoked: boolean;
   /** True if the client has received STALE for this handle. */

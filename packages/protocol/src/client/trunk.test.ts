@@ -54,7 +54,7 @@ describe('sending', () => {
     scene.network.routes[0]!.stand('back', true);
     const second = scene.server.paths[1]!;
     second.answerIo(second.requests(OP.READ)[0]!, STATUS.OK, Buffer.alloc(SECTOR_BYTES));
-    // The good path delivers data now and then. The silent path becomes suspect, but is not dead yet.
+    // The good path occasionally delivers data. The silent path becomes suspect, but is not dead yet.
     for (let times = 0; times < 5; times++) {
       second.say(OP.NOTIFY, 1);
       scene.clock.advance(100);

@@ -99,7 +99,7 @@ export class ProbeLink implements ConnectionEvents {
     return this.connection.transport.cipher;
   }
 
-  /** True if the server agreed to the feature `probe`. Otherwise, `prove` must not be called. */
+  /** True if the server agreed to the feature `probe`; if false, `prove` must not be called. */
   get canProve(): boolean {
     return this.handshake !== null;
   }

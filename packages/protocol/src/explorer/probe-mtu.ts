@@ -53,7 +53,7 @@ export async function measureMtu(
       if (!(await asker.goesThrough(size))) return bytes === null ? UNKNOWN : { bytes, failedBytes: size };
       bytes = size;
     }
-    // A router may have reported a smaller MTU earlier. The kernel then fragments the datagrams, and every size gets an answer.
+    // If a router reported a smaller MTU earlier, the kernel fragments the datagrams, and every size gets an answer.
     return isOnLink(candidate) ? { bytes, failedBytes: null } : UNKNOWN;
   } finally {
     asker.close();

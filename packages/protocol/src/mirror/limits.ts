@@ -21,8 +21,8 @@ export const PIECE_MAX_BYTES = 1024 * KIB;
 /** Longest piece that is copied in one step while users' I/O is under way. */
 export const PIECE_BUSY_BYTES = 256 * KIB;
 /**
- * Piece length of a mirror that gets no larger buffer because other mirrors use all larger buffers. Such a mirror copies one piece at a
- * time.
+ * Piece length of a mirror that gets no larger buffer because other mirrors use all larger buffers. With such a small buffer, a mirror
+ * copies one piece at a time.
  */
 export const PIECE_SMALL_BYTES = 64 * KIB;
 /** Maximum number of pieces that one mirror copies at the same time, to all its replicas together. */
@@ -70,7 +70,7 @@ assert(PIECES_BUSY_MAX > 0 && PIECES_BUSY_MAX < PIECES_MAX, 'Copies yield to use
 
 /** Maximum number of regions that one flush settles. Further regions wait for the next flush. */
 export const SETTLE_REGIONS_MAX = 64;
-/** Maximum number of regions that one flush settles if only one replica is in sync. In this case, nothing has to be copied. */
+/** Maximum number of regions that one flush settles if only one replica is in sync, so that nothing has to be copied. */
 export const SETTLE_ALONE_MAX = 4_096;
 /**
  * Maximum number of regions that are settled earlier than others because a user's READ waits for them. Further regions are settled in the
@@ -111,8 +111,8 @@ export const ZERO_SECTORS_MAX = 0xffff;
 export const LACK_BLOCK_BYTES = 4_096;
 export const LACK_BLOCKS = MIRROR_REGION_BYTES / LACK_BLOCK_BYTES;
 /**
- * Maximum number of regions, in all mirrors of the process, for which a time is kept for each block. Such a region takes 4 KiB of memory.
- * All further regions of a mirror share one time.
+ * Maximum number of regions, in all mirrors of the process, for which a time is kept for each block. The times of one region take 4 KiB of
+ * memory. All further regions of a mirror share one time.
  */
 export const TIMED_REGIONS_MAX = 8_192;
 /** A change of more regions than this is not noted block by block. */
@@ -126,7 +126,7 @@ assert(LACK_BLOCKS % 32 === 0, 'The blocks of a region must fill whole words');
 
 // --- snapshots of a mirror: how long changes of users wait
 
-/** Time within which the changes in progress must end. Otherwise, the moment fails, and the waiting changes continue. */
+/** Time within which the changes in progress must end; if this time is exceeded, the moment fails, and the waiting changes continue. */
 export const MOMENT_BEGIN_MS = 5_000;
 /**
  * Longest time for which changes wait while the servers make their snapshots. The time is enough for two small syncs of a busy file system,

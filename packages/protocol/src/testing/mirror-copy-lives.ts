@@ -1,4 +1,4 @@
-// Runs random simulations of a mirror with a copier. A simulation begins with the state that an earlier holder has left. Then users write,
+// Runs random simulations of a mirror with a copier. A simulation begins with the state that an earlier holder has left. Users write,
 // replicas crash, lose sessions, leave and return, and writes are abandoned. The seed determines the order of all events. The world checks
 // its rules after each step.
 

@@ -75,7 +75,10 @@ export const MIRROR_MEMBERS_MAX = 8;
 /** Maximum number of nodes that a configuration can name as permitted to claim the mirror. */
 export const MIRROR_CLIENTS_MAX = 64;
 export const TERM_NUMBER_MAX = 2 ** 48;
-/** Largest amount by which the number of a claim may exceed the promised number. Without this bound, one claim could use up all numbers. */
+/**
+ * Largest amount by which the number of a claim may exceed the promised number. Without this bound, one claim could use up all numbers of
+ * terms.
+ */
 export const TERM_STEP_MAX = 2 ** 20;
 /** Size of the regions in which replicas mark writes (rule M2). Client and server must have the same value. */
 export const MIRROR_REGION_BYTES = 4 * MIB;

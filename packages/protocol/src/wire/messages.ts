@@ -130,7 +130,7 @@ export const TAKE = {
   NO: 0,
   /** The other hold ends. The OPEN is refused as long as acknowledged writes may exist that only the holder can send again. */
   OVER: 1,
-  /** The other hold ends, even if acknowledged writes are lost. */
+  /** The other client's hold ends, even if acknowledged writes are lost. */
   FORCE: 2,
 } as const;
 

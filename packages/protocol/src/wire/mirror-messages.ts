@@ -69,7 +69,7 @@ export interface MirrorVoter {
 export interface MirrorConfig {
   /** Number of the configuration within its term. */
   readonly k: number;
-  /** Identities of the replicas that are in sync; all of them are members. */
+  /** Identities of the replicas in sync, which are all members. */
   readonly inSync: readonly string[];
   /** True if the holder has detached, and the replicas in sync are equal. */
   readonly clean: boolean;

@@ -115,7 +115,7 @@ export class PathLoad {
   }
 
   /**
-   * Called when a PONG has arrived. `isAlone`: true if no request was in flight when the PING was sent. If it is false, `tripMs` may
+   * Called when a PONG has arrived. `isAlone`: true if no request was in flight when the PING was sent. If `isAlone` is false, `tripMs` may
    * include waiting time.
    */
   ponged(tripMs: number, isAlone: boolean, nowMs: number): void {

@@ -191,8 +191,9 @@ function assumedTripMs(tripMs: number, best: number): number {
 }
 
 /**
- * Paths of unknown capacity, and paths that are nearly as fast as the fastest path, count as equally fast. Such paths then share a common
- * bottleneck equally. Otherwise, a path whose estimate is low because it carried few requests would continue to get few requests.
+ * Paths of unknown capacity, and paths that are nearly as fast as the fastest path, count as equally fast. Paths that count as equally fast
+ * share a common bottleneck equally. If estimates alone decided, a path whose estimate is low because it carried few requests would
+ * continue to get few requests.
  */
 function assumedRate({ bytesPerMs, isLimit }: MeterPicture, best: number): number {
   return !isLimit || bytesPerMs >= best * RATE_SAME_SHARE ? best : bytesPerMs;

@@ -127,8 +127,8 @@ export class Copier {
 
   /**
    * Marks the new part of a volume as touched, because each server sets the bits of the new part in its intent map. The bits are cleared
-   * when the part is idle. The new part reads as zeros, unless a replica was already larger than the volume. In that case, the content up
-   * to the end of the largest replica is unknown, and this range becomes unsettled (rule M21).
+   * when the part is idle. The new part reads as zeros, unless a replica was already larger than the volume. The content up to the end of a
+   * larger replica is unknown, and this range becomes unsettled (rule M21).
    */
   private grow(sizeBytes: number): void {
     if (this.survey === null || sizeBytes <= this.sizeBytes) return;

@@ -135,9 +135,9 @@ export class ResyncPlan {
   }
 
   /**
-   * True if all blocks are copied. The replica then has every change that was sent before its session began. A change that was sent during
-   * the replica's session is acknowledged only after the replica's answer. The copy of a region has waited for all older changes of the
-   * region.
+   * True if all blocks are copied, so that the replica has every change that was sent before its session began. A change that was sent
+   * during the replica's session is acknowledged only after the replica's answer. The copy of a region has waited for all older changes of
+   * the region.
    */
   hasCaughtUp(): boolean {
     if (this.phase === 'copying' && this.toCopy.regions.count === 0 && this.pieces.underWay === 0) this.phase = 'caught-up';

@@ -19,7 +19,7 @@ export interface ConfirmationPorts {
   readonly clock: Clock;
   /** Returns the number of the newest request that a user has submitted. */
   sequence(): number;
-  /** Asks the voters now whether a majority of them still promises the term. */
+  /** Asks the voters now whether a majority still promises the term. */
   confirmByVoters(): Promise<boolean>;
   /** Called when the user may get the answer of the READ. */
   confirmed(operation: Operation): void;
@@ -149,7 +149,7 @@ export class Confirmations implements RequestEvents {
     return this.members.countsMask !== 0;
   }
 
-  /** True if a replica cannot be asked or does not answer. The voters are then asked at once. */
+  /** True if a replica cannot be asked or does not answer, so that the voters must be asked at once. */
   private get needsVoters(): boolean {
     return this.members.all.some((member) => member.confirms && (member.isSilent || member.replica?.isReady !== true));
   }

@@ -33,15 +33,15 @@ export interface DataPathPorts {
   /** Shared with the other mirrors of the process. */
   readonly timesBudget: TimesBudget;
   /**
-   * Called when the data of the replica differs from the data of the other replicas. The owner must then remove the replica. Called at most
-   * once for each session.
+   * Called when the data of the replica differs from the data of the other replicas; the owner must remove the replica. Called at most once
+   * for each session.
    */
   lost(identity: string, why: string): void;
   /** Called when a READ waits until `settled` is called for this region. Called again for each further READ. */
   settleSoon(region: number): void;
   /** Called when regions were added to `unsettled`, because replicas may differ in these regions. */
   unsettledGrew(): void;
-  /** M15: asks the voters now whether a majority of them still promises the term. */
+  /** M15: asks the voters now whether a majority still promises the term. */
   confirmByVoters(): Promise<boolean>;
   /**
    * Called when the session of a replica has changed its phase, or has gained or lost its paths. Also called when I/O must wait, or may
@@ -225,9 +225,8 @@ export class DataPath implements RequestEvents {
   }
 
   /**
-   * Takes all requests back, without answers. Perhaps only some replicas execute the changes that were sent, so the regions of these
-   * changes become unsettled. Later requests to a replica wait until the server of the replica can no longer execute the abandoned
-   * requests.
+   * Takes all requests back, without answers. The regions of changes that were sent become unsettled, because perhaps only some replicas
+   * execute these changes. Later requests to a replica wait until the server of the replica can no longer execute the abandoned requests.
    */
   abandon(): Request[] {
     const over = this.operations.splice(0);
@@ -294,8 +293,8 @@ export class DataPath implements RequestEvents {
   }
 
   /**
-   * M7: a READ that waits for settling holds no lock. If it held a lock, a change could wait for the READ, and the copier's lock could wait
-   * for that change.
+   * M7: a READ that waits for settling holds no lock. If the READ held a lock, a change could wait for the READ, and the copier's lock
+   * could wait for that change.
    */
   private isParked(operation: Operation): boolean {
     const region = this.unsettled.firstIn(operation.begin * SECTOR_BYTES, operation.end * SECTOR_BYTES);

@@ -34,12 +34,12 @@ export class Member {
   reads = false;
   confirms = false;
   /**
-   * True if the data of the replica differs, or may differ, from the data of the other replicas. Answers of the replica then no longer
+   * True if the data of the replica differs, or may differ, from the data of the other replicas, so that the replica's answers no longer
    * count.
    */
   isLost = false;
   isInView = false;
-  /** True if the replica has all data and gets each change through its session. Otherwise, the replica is copied when it returns. */
+  /** True if the replica has all data and gets each change through its session; if false, the replica is copied when it returns. */
   isWhole = false;
   /** Time of the last FLUSH that the replica had answered when it became lost; null if there was none. */
   flushedMs: number | null = null;
@@ -80,7 +80,7 @@ export class Member {
 export class Members {
   all: readonly Member[] = [];
   countsMask = 0;
-  /** Members that count and have finished joining. Their content is the content of the mirror. */
+  /** Members that count and have finished joining; the content of these members is the content of the mirror. */
   inSyncMask = 0;
   /** Members with a session, including lost members. */
   presentMask = 0;

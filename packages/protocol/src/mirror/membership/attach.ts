@@ -1,6 +1,6 @@
 // How a client becomes the holder (rules M4 to M6): the client reads the voters' records, gives up if another client has the mirror, claims
-// a term, and sends a configuration of its own. Invariant: a client that is not allowed to take over the mirror sends no CLAIM before it
-// knows that a majority of the voters is free. A refused attempt therefore does not disturb the holder.
+// a term, and sends its own configuration. Invariant: a client that is not allowed to take over the mirror sends no CLAIM before it knows
+// that a majority of the voters is free. A refused attempt therefore does not disturb the holder.
 
 import { TERM_NUMBER_MAX } from '../../wire/limits.ts';
 import type { StoredConfig, Term } from '../../wire/mirror-messages.ts';

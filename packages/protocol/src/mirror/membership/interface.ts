@@ -45,7 +45,7 @@ export type MirrorWish =
   | { readonly kind: 'add'; readonly server: number; readonly volume: string; readonly universe: number }
   /** Removes a replica. The last replica in sync cannot be removed. */
   | { readonly kind: 'remove'; readonly identity: string }
-  /** Sets the servers that vote from now on. This wish can also replace a voter whose server has lost its record. */
+  /** Replaces the set of servers that vote. This wish can also replace a voter whose server has lost its record. */
   | { readonly kind: 'voters'; readonly servers: readonly number[] }
   /** Gives up a change of voters whose first step is not yet at a majority. This wish is allowed while the wish `voters` is in progress. */
   | { readonly kind: 'keep-voters' }
@@ -121,7 +121,7 @@ export type MembershipOrder =
   | { readonly kind: 'grow'; readonly identity: string; readonly sizeBytes: number }
   /**
    * The client is the holder. `isClean`: the former holder ended cleanly, so no region is unsettled. If `isClean` is false, each region
-   * that is set in the map of a replica in sync is unsettled (M7). All regions are unsettled while one of these maps is missing.
+   * that is set in the map of a replica in sync is unsettled (M7). All regions are unsettled while the map of a replica in sync is missing.
    */
   | { readonly kind: 'serve'; readonly isClean: boolean }
   /** Comes after all other orders of an event that changed the view. */
@@ -166,7 +166,9 @@ export interface MirrorView {
   readonly sizeBytes: number;
   /** True if a configuration was sent and is not yet at a majority. While this is true, the copier starts no settling and clears no bit. */
   readonly isPending: boolean;
-  /** True if all members of the configuration at a majority are in sync and no configuration is pending. Bits may then be cleared (M3). */
+  /**
+   * True if all members of the configuration at a majority are in sync and no configuration is pending, so that bits may be cleared (M3).
+   */
   readonly isAllInSync: boolean;
   /** What the mirror waits for, as a sentence; null if nothing is missing. */
   readonly waitsFor: string | null;
