@@ -109,7 +109,7 @@ async function writeAll() {
   for (const name of Object.keys(PROGRAMS)) {
     const folder = join(ROOT, 'packages', name, 'dist/program');
     for (const [file, content] of Object.entries(startFiles(name))) write(join(folder, file), content);
-    // The compiled code is written last, because prepare.mjs compares the time of this code with the times of the sources.
+    // The compiled code is written last, because prepare.mjs compares the code's time with the times of the sources.
     const { status, stderr } = spawnSync(process.execPath, [join(folder, COMPILER)], { encoding: 'utf8' });
     if (status !== 0) throw new Error(stderr);
   }

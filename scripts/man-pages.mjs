@@ -91,7 +91,7 @@ export function commandsPart(program, commands) {
   return commands.map((command) => commandEntry(program, command, common)).join('\n\n');
 }
 
-/** Describes each option that many commands have, once. */
+/** Describes the options that many commands share, each option once. */
 export function commonOptionsPart(commands) {
   return [...commonOptions(commands).values()].map(optionItem).join('\n');
 }

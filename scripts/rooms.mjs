@@ -60,12 +60,12 @@ function layersOf(floors) {
   return { '': floors, ...Object.fromEntries(floors.map((floor, index) => [floor, floors.slice(index + 1)])) };
 }
 
-/** Whether a file is production code: in a package, and no test helper. */
+/** True for production code: a file in a package that is not a test helper. */
 export function isProduct(path) {
   return /^packages\/[^/]+\/src\/.+\.ts$/.test(path) && !path.endsWith('.test.ts') && !/\/testing\//.test(path);
 }
 
-/** Whether a file supports tests of several packages: it is in test/ and is not a test itself. */
+/** True for a file in test/ that supports tests of several packages and is not a test itself. */
 function isTestSupport(path) {
   return /^test\/.+\.ts$/.test(path) && !path.endsWith('.test.ts');
 }

@@ -1,7 +1,7 @@
 // `npm run rules`: writes docs/RULES.md, which lists the code, tests, conformance cases and mutants of each rule of docs/PROTOCOL.md and of
-// each guarantee of docs/GUARANTEES.md. `--check` compares instead, as `npm run check` does. The comments of files and the definitions of
-// cases and mutants name their rules, so that nobody writes the lists by hand. Invariant: a rule without code, without a test or case, or
-// without a mutant is a problem, and prevents the page from being written.
+// each guarantee of docs/GUARANTEES.md. With `--check`, compares the page instead of writing it, as in `npm run check`. The comments of
+// files and the definitions of cases and mutants name their rules, so that nobody writes the lists by hand. Invariant: a rule without code,
+// without a test or case, or without a mutant is a problem, and prevents the page from being written.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path/posix';
@@ -18,7 +18,7 @@ const SIMULATOR = 'test/sim/runner/first-seeds.test.ts';
  * guarantee.
  */
 const LIMIT = /\bN\d+ in docs\/GUARANTEES\.md/g;
-/** Rules that no mutant breaks: unit tests and the conformance suite test each of them alone. */
+/** Rules that no mutant breaks; only unit tests and the conformance suite test these rules. */
 const WITHOUT_MUTANT = ['L3', 'R4', 'R5', 'A1', 'A2', 'A3', 'A4', 'A5', 'A6', 'Q3', 'Q5', 'Q6', 'Q7', 'Q8', 'Q9'];
 
 /** Returns the rules of a page in order, as `{name, title, text}`. `title`: the bold text; `text`: what follows it. */

@@ -42,7 +42,7 @@ function fail(summary, name, errors) {
   summary.failures.push({ name, error: message.trim().split('\n', 1)[0] });
 }
 
-/** One line for each failure: file, test name and error. If there are too many, the last line counts the rest. */
+/** One line for each failure: file, test name and error. If there are too many failures, the last line counts the rest. */
 export function failureLines(failures) {
   const lines = failures.slice(0, SHOWN_MAX).map(({ name, error }) => `failed: ${name}: ${error}`.slice(0, LINE_MAX_CHARS));
   const more = failures.length - lines.length;

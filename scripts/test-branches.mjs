@@ -89,8 +89,8 @@ function keyOf(symbol) {
 }
 
 /**
- * Counts the arguments of a call up to the first optional one that may be undefined. Returns Infinity if the call spreads a list, because
- * the list may contain all arguments.
+ * Counts the arguments of a call up to the first optional argument that may be undefined. Returns Infinity if the call spreads a list,
+ * because the list may contain all arguments.
  */
 function givenBy({ arguments: given = [] }, optional, checker) {
   if (given.some(({ kind }) => kind === SyntaxKind.SpreadElement)) return Number.POSITIVE_INFINITY;

@@ -188,7 +188,7 @@ export class ServerHandshake {
       : this.joinSession({ ...agreed, key, keyIndex }, proof, proof.session, joinMac, proven, secretOf);
   }
 
-  /** Returns K for each key of a node, filled up with random keys, so that the steps do not depend on the number of keys. */
+  /** Returns K for each key of a node, padded with random keys, so that the steps do not depend on the number of keys. */
   private keysOf(nodekeys: string | readonly string[] | null): Pick<Agreed, 'keys' | 'ownKeys'> {
     const own = nodekeys === null ? [] : typeof nodekeys === 'string' ? [nodekeys] : nodekeys;
     assert(own.length <= NODE_KEYS_MAX, `Server handshake: ${own.length} keys of one node`);

@@ -308,7 +308,7 @@ export class Attachment {
     this.events?.standingChanged();
   }
 
-  /** Ignores a size that is not larger and returns false, because applications must never see a volume shrink. */
+  /** Ignores a size that is not larger than the current size and returns false, because applications must never see a volume shrink. */
   grow(sizeBytes: number): boolean {
     const { volume } = this;
     if (volume === null || sizeBytes <= volume.sizeBytes) return false;

@@ -76,7 +76,7 @@ export class Dispatcher {
       const mine = unanswered.filter((request) => request.attachment === attachment);
       attachment.sessionLost(mine, reason);
     }
-    // The attachments of these requests were closed while the requests were in flight.
+    // Requests whose attachments were closed while the requests were in flight.
     const orphans = unanswered.filter(({ attachment }) => attachment !== null && !this.attachments.some((one) => one === attachment));
     for (const request of orphans) {
       request.events?.requestDone(request, STATUS.OUTCOME_UNKNOWN);
@@ -205,7 +205,7 @@ export class Dispatcher {
     return true;
   }
 
-  /** Measures the rate of an idle path by sending a copy of a request over it. */
+  /** Measures the rate of an idle path by sending a copy of a request over the path. */
   private probe(request: Request, paths: readonly Path[]): void {
     if (paths.length < 2 || request.bodyBytes === 0 || ++this.sinceProbe < RATE_PROBE_SHARE) return;
     this.sinceProbe = 0;

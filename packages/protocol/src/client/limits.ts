@@ -75,7 +75,7 @@ export const HANDLES_FEW = 512;
 export const SESSION_RENEW_MS = 5_000;
 /**
  * Maximum number of attempts to CLOSE a detached volume in one session. An attempt fails if the server refuses CLOSE or answers STALE.
- * After the last attempt, the client reports that the hold remains.
+ * After the last attempt to CLOSE, the client reports that the hold remains.
  */
 export const CLOSE_TRIES_MAX = 10;
 export const PROBATION_DEATHS = 3;
@@ -115,7 +115,7 @@ export const HELD_BY_STORAGE_MS = 2_000;
  * stored until they are complete.
  */
 export const ANSWER_PARTS_MAX_BYTES = 64 * MIB;
-/** Each part also counts as ANSWER_PART_COST_BYTES, which also bounds the number of empty parts. */
+/** Each part adds ANSWER_PART_COST_BYTES, which also bounds the number of empty parts. */
 export const ANSWER_PART_COST_BYTES = 256;
 
 // --- choosing a path
@@ -172,7 +172,8 @@ export const OVERDUE_TRIPS = 4;
 /**
  * If a path has been unused in one direction for RATE_PROBE_IDLE_MS, it gets a copy of a request that is sent on another path. At most one
  * of every RATE_PROBE_SHARE requests is copied. The copy must take at most RATE_PROBE_MAX_MS on the unused path. While more than half of
- * the slots are free, the maximum rises to 1/RATE_PROBE_TIME_PARTS of the path's unused time, but not above RATE_PROBE_LONGEST_MS.
+ * the slots are free, the maximum duration of the copy rises to 1/RATE_PROBE_TIME_PARTS of the path's unused time, but not above
+ * RATE_PROBE_LONGEST_MS.
  */
 export const RATE_PROBE_IDLE_MS = 500;
 export const RATE_PROBE_MAX_MS = 250;

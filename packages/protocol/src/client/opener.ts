@@ -34,7 +34,7 @@ export interface OpenerEvents {
   waits(attachment: Attachment, sentence: string): void;
 }
 
-/** After such a refusal, OPEN is not sent again, because the hold or the claim of this client has ended. */
+/** Statuses after which OPEN is not sent again, because the hold or the claim of this client has ended. */
 const FINAL: ReadonlySet<number> = new Set([STATUS.TAKEN, STATUS.REPLICA, STATUS.UNCLAIMED]);
 
 class Opening {
@@ -46,8 +46,8 @@ class Opening {
   /** Kinds of IOCTL (SETTLED, IDENTIFY) that are in flight, at most one of each kind. */
   readonly ioctls = new Set<number>();
   /**
-   * True if `verify` was called while an IDENTIFY was in flight. If this is true, a second IDENTIFY follows, because the server may have
-   * answered the first IDENTIFY before the reason for this call arose.
+   * True if `verify` was called while an IDENTIFY was in flight. A second IDENTIFY must follow, because the server may have answered the
+   * first IDENTIFY before the reason for this call arose.
    */
   mustVerifyAgain = false;
   /** A handle that stays open only to keep the hold, while the volume cannot take the pending requests. */

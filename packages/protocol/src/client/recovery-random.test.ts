@@ -73,8 +73,8 @@ class World {
   private readonly opener: Opener;
   private readonly requests: Request[] = [];
   /**
-   * Maps each request to a list with one change for each sector. A READ must not show an older change of the sector. After a FLUSH, the
-   * disk must not have an older change.
+   * Maps each request to a list with one change for each sector. A READ must not show a change older than the listed change; after a FLUSH,
+   * the disk must not have an older change.
    */
   private readonly tickets = new Map<Request, number[]>();
   /**

@@ -315,8 +315,8 @@ describe('a new session', () => {
     expect(scene.attachment.phase).toBe('opening');
   });
 
-  // Regression: OPEN and CLOSE were sent again in the new session. An OPEN without a receiver leaks its handle and its hold, and a CLOSE
-  // may name a handle that now belongs to another volume.
+  // Regression: OPEN and CLOSE were sent again in the new session. An OPEN whose answer has no receiver leaks its handle and its hold, and
+  // a CLOSE may name a handle that now belongs to another volume.
   test('answers OPEN and CLOSE of the old one with STALE, sent or waiting, and sends none', () => {
     const scene = new TrunkScene(1).start();
     const open = scene.submit(OP.OPEN, { attachment: null });

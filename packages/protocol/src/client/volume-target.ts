@@ -1,6 +1,6 @@
 // The interface through which a volume of the client sends requests: to one attachment on one trunk (single-target.ts), or to the replicas
-// of a mirror. Invariant: when `requestDone` is called or `abandon` returns the request, the caller owns it again, and nothing else refers
-// to its buffer.
+// of a mirror. Invariant: when `requestDone` is called or `abandon` returns the request, the caller owns the request again, and nothing
+// else refers to the request's buffer.
 
 import type { HeldBy, StorageReport } from '../link/heartbeat.ts';
 import type { OpenAnswer } from '../wire/messages.ts';

@@ -1,6 +1,6 @@
-// A mirror with a copier for tests. It has users that write, replicas that crash, leave and return, and an "administrator", which replaces
-// the decider. `check` is the oracle. It checks that replicas in sync are equal in settled regions. A region that is in no map of a replica
-// in sync must be equal on every disk, or must be set in the map of the replica that differs.
+// A mirror with a copier for tests: users write, replicas crash, leave and return, and an "administrator" replaces the decider. `check` is
+// the oracle: replicas in sync must be equal in settled regions. A region that is in no map of a replica in sync must be equal on every
+// disk, or must be set in the map of the replica that differs.
 
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';

@@ -140,7 +140,7 @@ export class ScriptedServer {
   revokes = false;
   /** True if the server supports ADMIN. The test makes the answers. */
   administers = false;
-  /** True if the server supports TLS, and true if the server begins TLS after a valid PROOF. */
+  /** `tls`: the server supports TLS. `startsTls`: the server begins TLS after a valid PROOF. */
   tls = false;
   startsTls = true;
   /** Clear bytes that follow START_TLS. */

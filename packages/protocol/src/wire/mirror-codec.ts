@@ -1,6 +1,6 @@
 // Encodes and decodes the bodies of VOTE, and of the ioctls for replicas. Invariants: the invariants of message-codec.ts also hold here.
 // The replicas in sync are members of the mirror. No identity, voter or client occurs twice in a list. A voter stores only values that
-// these guards accept, so that it can read them again after a restart.
+// these guards accept, so that the voter can read these values again after a restart.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { SECTOR_BYTES, SERVERID_MAX, VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
@@ -185,7 +185,7 @@ export const { encode: encodeMirrorMapAnswer, decode: decodeMirrorMapAnswer } = 
 
 const rangeNumbers = listOf(integer(0, MIRROR_REGIONS_MAX), 2, 2 * MIRROR_CLEAR_RANGES_MAX, 'numbers');
 
-/** Pairs of a first region and a number of regions. The number is not 0. */
+/** Pairs of a first region and a number of regions. The number of regions is not 0. */
 const ranges: Guard<number[]> = (value, field) => {
   const numbers = rangeNumbers(value, field);
   const isRight =

@@ -28,7 +28,7 @@ export const VOTED = {
   UNKNOWN: 1,
   /** The voter has promised a higher term. */
   SUPERSEDED: 2,
-  /** The term is above the promise: the client must first claim it at this voter. */
+  /** The term is above the promise: the client must first claim the term at this voter. */
   UNCLAIMED: 3,
   /** Another client has the promise, and the CLAIM does not take over. */
   HELD: 4,

@@ -153,8 +153,8 @@ export function completionMs(load: LoadPicture, receivingBytes: number, sendingB
 }
 
 /**
- * Time in ms by which the path's silence exceeds the expected silence. The scheduler assumes that the path will remain silent for the same
- * time again.
+ * Time in ms by which the path's silence exceeds the expected silence. The scheduler assumes that the path will remain silent for as long
+ * again.
  */
 function overdueMs({ load, quietSinceMs }: PathPicture, nowMs: number): number {
   const receivingBytes = load.receiving.unansweredBytes;

@@ -13,7 +13,7 @@ import { Request, type RequestEvents } from '../requests/request.ts';
 
 export interface LogAdmissionEvents {
   admitted(request: Request): void;
-  /** Called to send this FLUSH before the waiting requests. */
+  /** Called to send the client's own FLUSH before the waiting requests. */
   flush(request: Request): void;
   /** Called when no room can be made in the log for this change, which then fails with `status`. */
   refused(request: Request, status: number): void;

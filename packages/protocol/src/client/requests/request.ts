@@ -42,7 +42,7 @@ export class Request {
   takesReceived = false;
   /**
    * Only during `requestDone` of a READ with `takesReceived`: the buffer that has the data from `receivedOffset` on; null if the data is in
-   * `buffer`. The HEADER_BYTES in front of the data belong to the owner as well. After `requestDone`, the path receives into this buffer.
+   * `buffer`. The HEADER_BYTES in front of the data also belong to the owner. After `requestDone`, the path receives into this buffer.
    */
   received: Buffer | null = null;
   receivedOffset = 0;

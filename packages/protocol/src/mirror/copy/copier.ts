@@ -387,7 +387,7 @@ export class Copier {
 
   /**
    * Returns the readable replicas in sync, the best one first. Replicas whose volume reached `endBytes` when it was opened come first
-   * (M21). Among these, and among the rest, the replica with the least load comes first.
+   * (M21); in both groups, the least loaded replica comes first.
    */
   private sources(mustRead: boolean, endBytes: number): string[] {
     const list = this.view?.replicas.filter((one) => one.role === 'member' && one.counts && (one.reads || !mustRead)) ?? [];

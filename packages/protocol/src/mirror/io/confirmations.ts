@@ -1,8 +1,8 @@
 // Confirms the term for READs (rule M15). The user gets the answer of a READ when each replica in sync, or a majority of the voters, has
 // confirmed the term after the READ was submitted. Any request that a replica executes confirms the term, because a server executes nothing
-// under a revoked handle. A replica that has no request in flight that could confirm gets the ioctl TERM, one TERM at a time. TERM is sent
-// at the end of an event, so that it serves all READs of that event. If a replica has no session or stays silent, the voters are asked.
-// Invariant: a confirmation counts only for READs submitted before the confirming request.
+// under a revoked handle. If no request in flight at a replica can confirm the term, the replica gets the ioctl TERM, one TERM at a time.
+// TERM is sent at the end of an event, so that it serves all READs of that event. If a replica has no session or stays silent, the voters
+// are asked. Invariant: a confirmation counts only for READs submitted before the confirming request.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { assert } from '@rsio/common/lib/assert';

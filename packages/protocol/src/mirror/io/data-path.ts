@@ -1,8 +1,8 @@
 // The data path of a mirror. A user's change becomes one child request for each replica with a session, and is answered when all these
-// replicas, and all replicas that count, have answered (M8, M10). A READ becomes one child for one replica. `setView` says which replicas
-// count and whether the mirror serves. `addReplica` and `giveUp` add and end sessions. confirmations.ts confirms READs; sector-lock.ts
-// orders overlapping requests. Invariants: a request that the user has submitted is answered once. The region of a change is in `touched`
-// before the change is sent. Of two overlapping requests, the later one begins only after the earlier one was answered.
+// replicas, and all replicas that count, have answered (M8, M10). A READ becomes one child request for one replica. `setView` says which
+// replicas count and whether the mirror serves. `addReplica` and `giveUp` add and end sessions. confirmations.ts confirms READs;
+// sector-lock.ts orders overlapping requests. Invariants: a request that the user has submitted is answered once. The region of a change is
+// in `touched` before the change is sent. Of two overlapping requests, the later one begins only after the earlier one was answered.
 
 import { assert } from '@rsio/common/lib/assert';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -375,9 +375,9 @@ export class DataPath implements RequestEvents {
   }
 
   /**
-   * At least one replica has refused the request. If a recovered replica in sync has executed the request, the replicas that refused it are
-   * lost, because their data differs. If all replicas in sync have refused the request, the replicas that executed it (perhaps joining
-   * replicas) are lost, and the user gets the error. Otherwise, the request waits.
+   * Called when at least one replica has refused the request. If a recovered replica in sync has executed the request, the replicas that
+   * refused it are lost, because their data differs. If all replicas in sync have refused the request, the replicas that executed it
+   * (perhaps joining replicas) are lost, and the user gets the error. Otherwise, the request waits.
    */
   private refused(operation: Operation): void {
     const { countsMask, inSyncMask, recoveredMask } = this.members;

@@ -16,8 +16,8 @@ export function isLifeKnown(life: string): boolean {
 }
 
 /**
- * True if the volume's incarnations in `now` and `before` differ. For a mirror: true if this applies to a replica in `now`, or if the
- * incarnation of a replica in `now` is unknown.
+ * True if the volume's incarnations in `now` and `before` differ. For a mirror: true if the incarnation of a replica in `now` differs or is
+ * unknown.
  */
 export function isNewLife(before: string, now: string): boolean {
   const [old, present] = [livesIn(before), livesIn(now)];

@@ -1,6 +1,6 @@
-// The replicas of a mirror for the data path: which of them count, serve reads, and have a session. The folder membership decides this
-// (MirrorView). This file keeps the decisions as bit masks, so that handling an answer costs a few integer operations. Invariant: a member
-// keeps its bit while it is in the view or has a session that was not given up.
+// The replicas of a mirror for the data path: which of them count, serve reads, and have a session. The code in membership/ makes these
+// decisions (MirrorView). This file keeps the decisions as bit masks, so that handling an answer costs a few integer operations. Invariant:
+// a member keeps its bit while it is in the view or has a session that was not given up.
 
 import { assert } from '@rsio/common/lib/assert';
 import { REPLICA_BITS } from '../limits.ts';
@@ -58,7 +58,7 @@ export class Member {
   /** Number of the newest READ that waits for the confirmation of this member. */
   wantedSequence = 0;
   isAsked = false;
-  /** True if a READ has waited too long for this member, and the member has confirmed nothing since. READs then prefer other members. */
+  /** True if a READ has waited too long for this member, and the member has confirmed nothing since, so that READs prefer other members. */
   isSilent = false;
 
   constructor(identity: string, number: number) {

@@ -1,6 +1,6 @@
-// Keeps the time of the last change of each block, for recently changed regions. TimesBudget bounds the memory of all mirrors: all other
-// regions share one time. Times are ticks of the owner's clock. Invariant: the time of a block is at or after the end of the block's last
-// change, and never before it.
+// Keeps the time of the last change of each block, for recently changed regions. TimesBudget bounds the memory of all mirrors: regions
+// beyond the budget share one time. Times are ticks of the owner's clock. Invariant: the time of a block is at or after the end of the
+// block's last change, and never before it.
 
 import { assert, counted } from '@rsio/common/lib/assert';
 import { MIRROR_REGION_BYTES } from '../../wire/limits.ts';

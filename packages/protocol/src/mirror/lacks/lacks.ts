@@ -68,8 +68,8 @@ export class Lacks {
 
   /**
    * Called when a replica that is being copied was flushed, and its session and incarnation have not changed during the FLUSH. `remaining`:
-   * blocks not yet copied when the FLUSH was submitted, at `tick`. The replica has got all changes since its session began, and has refused
-   * none.
+   * blocks not yet copied when the FLUSH was submitted, at `tick`. The replica has received all changes since its session began, and has
+   * refused none.
    */
   flushed(identity: string, remaining: BlockSet, tick: number): void {
     this.known.set(identity, { disk: { blocks: remaining, tick }, storage: this.known.get(identity)?.storage ?? null });

@@ -38,7 +38,7 @@ export type VoteRequest =
 export type MirrorWish =
   /**
    * Detaches the mirror. Until the answer, the data path must be quiet: no request is in flight, the log is flushed, and no region is
-   * unsettled. The order `detached` answers this wish. If another wish is in progress, that wish is refused.
+   * unsettled. The order `detached` answers this wish. A wish that is already in progress is refused.
    */
   | { readonly kind: 'detach' }
   /** Adds the volume as a replica. The volume gets a new identity and all data of the mirror. The server of the volume must be a voter. */

@@ -55,7 +55,7 @@ function mayOpen(state: MembershipState, rules: MembershipRules, { identity }: M
   return rules.isAllClaimed(state, identity) && rules.hasPeer(state, identity);
 }
 
-/** M12 (4): makes the replica count from now on. */
+/** M12 (4): makes the replica count. */
 export function join(state: MembershipState, rules: MembershipRules, identity: string): void {
   if (mayJoin(state, rules, identity)) replicaOf(state, identity).joining = true;
 }

@@ -1,4 +1,4 @@
-// Compares the replicas in sync of an attached mirror while the mirror is in use. Requests checksums of one range after the other from the
+// Compares the replicas in sync of an attached mirror while the mirror is in use. Requests checksums of one range after another from the
 // replicas' servers. For a repair, copies the ranges that differ. Invariants: a range is compared within one tenure of each replica, and
 // while no change of the range is in flight. Every reported difference is therefore real. Unsettled regions are not compared.
 
@@ -34,7 +34,7 @@ export interface SumsAnswer {
 export interface VerifyOrder {
   /** True if ranges that differ are also repaired: the content of `source` is copied to the other replicas. */
   readonly isRepair: boolean;
-  /** Identity of the replica whose content is taken to be right. If `source` is null, the first replica in sync is taken. */
+  /** Identity of the replica whose content is taken to be right. If `source` is null, this is the first replica in sync. */
   readonly source: string | null;
 }
 
@@ -293,8 +293,9 @@ export class Verifier {
   }
 
   /**
-   * Copies the range to all other replicas with a session, because a returning replica may have got a copy of the wrong data. Also writes
-   * the range to the source, so that the source's own map contains the region. The next holder may be able to read only this map (M12).
+   * Copies the range to all other replicas with a session, because a returning replica may have received a copy of the wrong data. Also
+   * writes the range to the source, so that the source's own map contains the region. The next holder may be able to read only this map
+   * (M12).
    */
   private repair(range: ByteRange, different: readonly DifferentRange[]): void {
     const tenures = this.isOver ? null : this.tenants();
