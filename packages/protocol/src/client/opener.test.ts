@@ -25,7 +25,6 @@ class OpenerScene {
     waits: () => {},
   });
   closed = 0;
-  /** Another attachment of the same volume. */
   readonly next = new Attachment('archive', 0, false, TAKE.NO, null);
 
   constructor() {

@@ -39,7 +39,6 @@ export interface PathTransport extends BatchSender {
   end(): void;
 }
 
-/** Creates outgoing transports. */
 export interface Connector {
   /**
    * Connects from `localAddress`. Calls either `opened` or `failed`, exactly once and after `connect` has returned. After `cancel`, calls

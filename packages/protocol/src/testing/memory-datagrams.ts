@@ -14,7 +14,6 @@ interface Bound {
 const FIRST_FREE_PORT = 40_000;
 
 export class MemoryDatagrams implements DatagramSockets {
-  /** Every datagram sent. */
   readonly sent: { datagram: Buffer; from: DatagramPeer; to: DatagramPeer }[] = [];
   readonly missing = new Set<string>();
   /** Set by the test: returns true if this datagram must be lost. */
@@ -31,7 +30,6 @@ export class MemoryDatagrams implements DatagramSockets {
     this.delayMs = delayMs;
   }
 
-  /** Number of open sockets. */
   get openSockets(): number {
     return this.sockets.size;
   }

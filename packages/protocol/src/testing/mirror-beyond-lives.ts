@@ -1,6 +1,5 @@
 // Runs random simulations of a mirror with one replica that is larger than the mirror and has old content beyond the mirror's end. The
-// mirror grows over this content while users write and replicas crash, leave and return. The seed determines the order of all events. The
-// world checks its rules after each step.
+// mirror grows over this content while users write and replicas crash, leave and return. The world checks its rules after each step.
 
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { regionsOf } from '../mirror/region-set.ts';

@@ -1,7 +1,6 @@
 // Runs random simulations of a mirror whose replicas are compared and repaired while one of three replicas is out of sync. Some replicas
-// have wrong blocks on disk in regions that no intent map contains. The seed determines the order of all events. After each step, blocks
-// that the report calls repaired must be equal. Only the first bytes of a block have its content, so repairs of other bytes are not
-// checked.
+// have wrong blocks on disk in regions that no intent map contains. After each step, blocks that the report calls repaired must be equal.
+// Only the first bytes of a block have its content, so repairs of other bytes are not checked.
 
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { CopyBuffers } from '../mirror/copy/copy-buffers.ts';

@@ -145,7 +145,6 @@ export class ScriptedServer {
   startsTls = true;
   /** Clear bytes that follow START_TLS. */
   behindStartTls: Buffer = Buffer.alloc(0);
-  /** True if the server refuses plain connections. */
   requiresTls = false;
   interfaces: readonly ServerInterface[] = [];
   generation = 1;

@@ -1,6 +1,5 @@
 // Tests that the decoder yields the same frames however the bytes are divided, checks lengths before it allocates memory, and gives its
-// buffers back to the pool. The encoder creates the frames. Decoder and encoder are therefore checked against each other.
-// Rules: S7, G10, G11.
+// buffers back to the pool. The encoder creates the frames, so that the tests check both against each other. Rules: S7, G10, G11.
 
 import { crc32 } from 'node:zlib';
 import fc from 'fast-check';

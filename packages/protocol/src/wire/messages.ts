@@ -57,7 +57,6 @@ export interface Welcome {
   readonly interfaces: readonly ServerInterface[];
   /** Generation of the server's list (volumes, sizes, interfaces). */
   readonly generation: number;
-  /** Release of the server. */
   readonly release?: string | undefined;
   /** The server's time of day, in ms since 1970. */
   readonly wallMs?: number | undefined;
@@ -243,7 +242,6 @@ export interface SnapshotEntry {
 export interface SnapshotsAnswer {
   /** Snapshots of the volume that are older than the open one, the youngest first. */
   readonly snapshots: readonly SnapshotEntry[];
-  /** True if the list continues. */
   readonly hasMore: boolean;
 }
 

@@ -51,7 +51,6 @@ export interface Term {
   readonly instance: number;
 }
 
-/** A replica that belongs to a mirror. */
 export interface MirrorMember {
   /** Identity of the replica's data: 32 hexadecimal digits. */
   readonly identity: string;

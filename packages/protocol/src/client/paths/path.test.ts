@@ -23,7 +23,6 @@ const IDLE: ConnectionEvents = { bodyBegins: () => {}, frame: () => {}, received
 
 const LATENCIES = { read: new Histogram(), write: new Histogram() };
 
-/** Makes a path whose peer reads nothing. */
 function deafPath(): { path: Path; transport: PathTransport; reasons: string[] } {
   const reasons: string[] = [];
   const transport: PathTransport = {

@@ -72,7 +72,6 @@ export interface CopierEvents {
   fellBack(identity: string, why: string): void;
   /** Called when the replica has refused a request. The data of the replica therefore differs from the data of the other replicas. */
   lost(identity: string, why: string): void;
-  /** Called when no region is unsettled any more. */
   allSettled(): void;
   /** Called when a range cannot be copied because no replica in sync can read it, and again when the last unreadable range was copied. */
   readableChanged(): void;

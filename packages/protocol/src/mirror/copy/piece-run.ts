@@ -18,7 +18,6 @@ export interface PieceOrder {
   targets(source: string): readonly string[];
   /** True if the copy is no longer needed. */
   isVoid(): boolean;
-  /** Called when a replica has refused the copy. */
   refused(identity: string, status: number): void;
   /** Called once, when the buffer is not in use any more. */
   ended(result: PieceResult): void;

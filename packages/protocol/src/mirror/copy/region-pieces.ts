@@ -49,7 +49,6 @@ export class RegionPieces {
     return count;
   }
 
-  /** `blocks`: the blocks to copy. */
   begin(region: number, blocks: Blocks = 'whole'): void {
     assert(!this.attempts.has(region), 'A region is copied twice at the same time');
     const beginBytes = region * MIRROR_REGION_BYTES;

@@ -16,7 +16,6 @@ import type { Trunk } from '../../client/trunk.ts';
  *   client/abandon.test.ts overwrites such buffers and checks that the server gets none of these bytes.
  */
 export class Replica {
-  /** Identity of the replica's data. */
   readonly identity: string;
   readonly attachment: Attachment;
   readonly trunk: Trunk;

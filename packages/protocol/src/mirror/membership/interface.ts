@@ -7,7 +7,6 @@ import type { MirrorConfig, VoteAnswer } from '../../wire/mirror-messages.ts';
 
 export interface MirrorServer {
   readonly serverid: number;
-  /** Name of the server, for messages. */
   readonly name: string;
 }
 
