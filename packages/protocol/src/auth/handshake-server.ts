@@ -31,8 +31,8 @@ export interface ServerIdentity {
 }
 
 /**
- * Returns the key text of a node, or null if the name is unknown. While the node's key is being changed, returns both texts, at most
- * NODE_KEYS_MAX.
+ * Returns the key text of a node, or null if the name is unknown. While the node's key is being changed, returns the texts of both keys, at
+ * most NODE_KEYS_MAX.
  */
 export type NodeLookup = (node: string) => string | readonly string[] | null;
 

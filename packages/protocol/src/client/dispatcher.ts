@@ -120,7 +120,7 @@ export class Dispatcher {
     else request.attachment.add(request);
   }
 
-  /** Removes a request that is not sent yet. Returns false if it was sent. */
+  /** Removes a request that is not sent yet. Returns false if the request was sent. */
   withdraw(request: Request): boolean {
     const at = this.control.indexOf(request);
     if (at >= 0) this.control.splice(at, 1);
@@ -236,7 +236,7 @@ export class Dispatcher {
     const from = copies.length === 1 ? pathOf(paths, copies[0]!) : null;
     if (from === null || from.isSuspect) return;
     const sentMs = from.load.sentAtMs(slot);
-    // After a PONG to a later PING, the request has reached the server, and a copy would not be answered sooner.
+    // A PONG to a later PING proves that the request has reached the server, so that a copy would not be answered sooner.
     if (from.load.pingedMs >= sentMs) return;
     const ageMs = this.nowMs - sentMs;
     const isOverdue = from.load.overdueMs > HEDGE_MIN_MS;

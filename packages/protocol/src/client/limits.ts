@@ -74,8 +74,8 @@ export const UNFIT_RETRY_MS = 5_000;
 export const HANDLES_FEW = 512;
 export const SESSION_RENEW_MS = 5_000;
 /**
- * Maximum number of attempts to CLOSE a detached volume in one session. An attempt fails if the server refuses CLOSE or answers STALE.
- * After the last attempt to CLOSE, the client reports that the hold remains.
+ * Maximum number of attempts to CLOSE a detached volume in one session. An attempt to CLOSE fails if the server refuses CLOSE or answers
+ * STALE. After the last attempt to CLOSE, the client reports that the hold remains.
  */
 export const CLOSE_TRIES_MAX = 10;
 export const PROBATION_DEATHS = 3;
@@ -205,8 +205,8 @@ export const TRIP_GAIN_DOWN = 1 / 2;
 
 // --- liveness (the configuration of a namespace sets heartbeat, suspect and dead)
 /**
- * A path becomes suspect only after the time of SUSPECT_SRTT_FACTOR smoothed round trips without an answer. The time is at most half of the
- * configured time `dead`.
+ * A path becomes suspect only after SUSPECT_SRTT_FACTOR smoothed round trips without an answer, or after half of the configured time `dead`
+ * if that is shorter.
  */
 export const SUSPECT_SRTT_FACTOR = 8;
 /**
@@ -236,7 +236,7 @@ export const LOG_TOTAL_STEPS = 16;
 /** A replay log stores data in aligned blocks of REPLAY_BLOCK_BYTES and allocates the blocks in slabs of REPLAY_SLAB_BLOCKS. */
 export const REPLAY_BLOCK_BYTES = 4 * KIB;
 export const REPLAY_SLAB_BLOCKS = 64;
-/** Memory that a block needs in addition to its data. A zeroed or discarded range needs the same amount. */
+/** Memory that a block needs in addition to its data. A zeroed or discarded range needs the same amount of memory. */
 export const REPLAY_BLOCK_COST_BYTES = 128;
 export const REPLAY_RANGE_COST_BYTES = 128;
 /** Maximum number of zeroed or discarded ranges in one log. */

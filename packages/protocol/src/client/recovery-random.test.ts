@@ -54,7 +54,6 @@ const STEP: fc.Arbitrary<Step> = fc.oneof(
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('open' as const) }) },
 );
 
-/** A request at the server. */
 interface Job {
   readonly path: ScriptedPath;
   readonly frame: HeardFrame;

@@ -68,7 +68,6 @@ export class TlsStarts {
     failed(reason);
   }
 
-  /** Closes all connections that are not secure yet. */
   end(reason: string): void {
     for (const transport of [...this.pending.keys()]) this.cancel(transport, reason);
   }

@@ -21,8 +21,8 @@ export const PIECE_MAX_BYTES = 1024 * KIB;
 /** Longest piece that is copied in one step while users' I/O is under way. */
 export const PIECE_BUSY_BYTES = 256 * KIB;
 /**
- * Piece length of a mirror that gets no larger buffer because other mirrors use all larger buffers. With such a small buffer, a mirror
- * copies one piece at a time.
+ * Piece length of a mirror that gets no larger buffer because other mirrors use all larger buffers. With a small buffer, a mirror copies
+ * one piece at a time.
  */
 export const PIECE_SMALL_BYTES = 64 * KIB;
 /** Maximum number of pieces that one mirror copies at the same time, to all its replicas together. */
@@ -32,7 +32,7 @@ export const PIECES_MAX = 8;
  * starve a copy.
  */
 export const PIECES_BUSY_MAX = 2;
-/** Pieces for regions that users' READs wait for, in addition to PIECES_MAX. The rate does not delay these pieces. */
+/** Number of pieces, in addition to PIECES_MAX, for regions that users' READs wait for. The rate does not delay these pieces. */
 export const PIECES_URGENT_MAX = 4;
 /** Total size of the buffers that all mirrors of the process share. In addition, each mirror may have one small buffer. */
 export const BUFFERS_MAX_BYTES = 48 * PIECE_MAX_BYTES;
@@ -50,15 +50,15 @@ export const RATE_PIECE_MS = 1_000;
 export const COPY_RETRY_MS = 1_000;
 /**
  * COPY_RETRY_MAX_MS: longest wait before the copier retries a region that no replica in sync can read. UNREADABLE_MAX: maximum number of
- * these regions that the copier remembers.
+ * unreadable regions that the copier remembers.
  */
 export const COPY_RETRY_MAX_MS = 30_000;
 export const UNREADABLE_MAX = 64;
 /** A region without a change for this time is idle. The copier notices an idle region after at most twice this time. */
 export const CLEAR_IDLE_MS = 5_000;
-/** A clearing gives up if changes that are under way in its regions do not end within this time. */
+/** A clearing is given up if the changes in progress in its regions do not end within this time. */
 export const CLEAR_LOCK_MS = 1_000;
-/** PROGRESS_WINDOW_MS: time over which the rate of a resync is measured. PROGRESS_SAMPLES: number of samples in this time. */
+/** PROGRESS_WINDOW_MS: time over which the rate of a resync is measured. PROGRESS_SAMPLES: number of samples within PROGRESS_WINDOW_MS. */
 export const PROGRESS_WINDOW_MS = 10_000;
 export const PROGRESS_SAMPLES = 10;
 

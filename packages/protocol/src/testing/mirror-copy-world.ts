@@ -38,7 +38,6 @@ export class MirrorCopyWorld {
   readonly unsettled = new RegionSet();
   readonly lacks: Lacks;
   readonly copier: Copier;
-  /** The replicas, for the copier and the verifier. */
   readonly io: VerifyIo;
   blocks: number;
   isPending = false;

@@ -1,7 +1,6 @@
 // Models replicas of a mirror for tests of the copier. Each replica has a cache, a disk, an intent map and requests in flight. The test
-// chooses which request is executed next, and when a replica crashes. Blocks are 512 KiB, each with one number as its content.
-// Invariant: as in production, a crashed replica may lose any of its unsynced blocks, and then gets the users' writes in its replay log
-// again.
+// chooses which request is executed next, and when a replica crashes. Blocks are 512 KiB, each with one number as its content. Invariant:
+// as in production, a crashed replica may lose any of its unsynced blocks, and then receives the users' writes from the replay log again.
 
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { RegionSet, regionsOf } from '../mirror/region-set.ts';
@@ -14,7 +13,6 @@ export interface UnderWay {
   readonly kind: 'read' | 'write' | 'flush' | 'map' | 'clear' | 'sums' | 'user-write' | 'join-flush';
   readonly begin: number;
   readonly end: number;
-  /** Executes the request and returns its status. */
   execute(): number;
   done(status: number): void;
 }

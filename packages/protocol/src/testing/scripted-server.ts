@@ -19,7 +19,7 @@ export interface HeardFrame {
   readonly body: Buffer;
 }
 
-/** One connection of the scripted server, from the first byte on. */
+/** One connection of the scripted server. */
 export class ScriptedPath {
   readonly connection: Connection;
   readonly heard: HeardFrame[] = [];
@@ -138,7 +138,7 @@ export class ScriptedServer {
   digest = true;
   /** True if the server supports REVOKE. The test decides when the server answers with REVOKED. */
   revokes = false;
-  /** True if the server supports ADMIN. The test makes the answers. */
+  /** True if the server supports ADMIN. The test sends the answers. */
   administers = false;
   /** `tls`: the server supports TLS. `startsTls`: the server begins TLS after a valid PROOF. */
   tls = false;

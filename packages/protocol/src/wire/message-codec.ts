@@ -212,7 +212,6 @@ export const { encode: encodeHeartbeat, decode: decodeHeartbeat } = codec<Heartb
 
 const tagNumbers = listOf(integer(0, U16_MAX), 0, 2 * REVOKE_TAGS_MAX, 'numbers');
 
-/** Pairs of slot and seq. */
 const tags: Guard<number[]> = (value, field) => {
   const numbers = tagNumbers(value, field);
   if (numbers.length % 2 === 0) return numbers;

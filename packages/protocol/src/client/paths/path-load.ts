@@ -40,7 +40,7 @@ export interface PathTotals {
 const OTHER = 0;
 const READS = 1;
 const WRITES = 2;
-/** Added to the kind of a request (READS or WRITES) when the request is assumed to wait for the server's storage. */
+/** Value added to the kind of a request (READS or WRITES) when the request is assumed to wait for the server's storage. */
 const HELD = 2;
 
 export class PathLoad {

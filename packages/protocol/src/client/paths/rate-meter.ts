@@ -21,7 +21,7 @@ export class RateMeter {
   isMeasured = false;
   /** Maximum number of bytes in flight while `isMeasured` is false. */
   flightBytes = FLIGHT_FIRST_BYTES;
-  /** True if the estimate is the capacity of the link. If false, the estimate reflects only the demand, and the link may be faster. */
+  /** True if the estimate is the capacity of the link; false if the estimate reflects only the demand, and the link may be faster. */
   isLimit = false;
   /** Time at which bytes were last sent or answered; initially the creation time of the meter. */
   lastUsedMs: number;

@@ -26,7 +26,7 @@ interface Flush {
   isExecuted: boolean;
 }
 
-/** A replay log, the model of its server, and a user of both. */
+/** A replay log, a model of its server, and a user that submits changes. */
 class World {
   readonly log: ReplayLog;
   private readonly inFlight: Change[] = [];
@@ -125,7 +125,7 @@ class World {
   }
 
   /**
-   * Ends the session. If `isNewIncarnation`, the storage also loses everything that was not on disk. Then performs the recoveries in
+   * Ends the session. If `isNewIncarnation`, the storage also loses everything that was not on disk. Performs the recoveries in
    * `interruptions`, each of which is interrupted, and finally a complete recovery.
    */
   crash(

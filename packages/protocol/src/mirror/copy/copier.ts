@@ -147,7 +147,7 @@ export class Copier {
   /** Called when a user's READ waits for an unsettled region: the copier settles this region first. */
   hurry(region: number): void {
     this.settle.hurry(region);
-    // A READ of an unreadable region does not shorten the wait, which grows with each failure.
+    // A READ of an unreadable region does not shorten the wait for the next attempt, which grows with each failure.
     if (!this.unreadable.has(region)) this.settleFromMs = Math.min(this.settleFromMs, this.clock.monotonicMs() + COPY_RETRY_MS);
     this.wantPump();
   }
@@ -168,7 +168,10 @@ export class Copier {
     return [...this.returning.values()].map((one) => one.progress(nowMs));
   }
 
-  /** M13: begins no work until `resume`. Calls `then` when no work is in progress any more, possibly before this method returns. */
+  /**
+   * M13: pauses the copier, which begins no work until `resume`. Calls `then` when no work is in progress any more, possibly before this
+   * method returns.
+   */
   pause(then: () => void): void {
     this.isPaused = true;
     this.whenIdle = then;
@@ -327,7 +330,7 @@ export class Copier {
     this.wantPump();
   }
 
-  /** Called when work has ended. Takes the next turn at once or, if the work has failed, COPY_RETRY_MS later. */
+  /** Takes the next turn at once or, if the work has failed, COPY_RETRY_MS later. */
   private again(isGood: boolean): void {
     if (isGood) this.wantPump();
     else this.timer.at(this.clock.monotonicMs() + COPY_RETRY_MS);

@@ -26,8 +26,8 @@ export interface CopyIo {
   /** Called when regions were removed from `unsettled`. READs of these regions may then continue. */
   settledMany(): void;
   /**
-   * Excludes users' changes, but not READs, from a range. The lock and the changes get the range in order of arrival. `granted` may be
-   * called before this method returns.
+   * Excludes users' changes, but not READs, from a range. Locks and changes get a range in order of arrival. `granted` may be called before
+   * this method returns.
    */
   lock(beginBytes: number, endBytes: number, granted: () => void): CopyLock;
   /** Returns the replica's tenure (tenants.ts); null if the replica cannot execute a request now. */

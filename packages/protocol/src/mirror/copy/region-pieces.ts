@@ -126,7 +126,7 @@ export function bytesOf({ runs }: Piece): number {
 
 /**
  * Returns the first position from `fromBytes` on that must be copied or, if `isToCopy` is false, that need not be copied. Returns the end
- * of the attempt if there is no such position.
+ * of the attempt if no position is left.
  */
 function nextOf({ region, endBytes, blocks }: Attempt, fromBytes: number, isToCopy: boolean): number {
   if (blocks === 'whole' || blocks === null) return isToCopy ? fromBytes : endBytes;

@@ -59,7 +59,7 @@ export class SettlePlan {
     if (this.urgent.size < URGENT_REGIONS_MAX && this.unsettled.has(region)) this.urgent.add(region);
   }
 
-  /** Called when the region differs again, because only some of the replicas have executed a change. */
+  /** Called when the region differs between replicas again, because only some of them have executed a change. */
   diverged(region: number): void {
     this.pieces.void(region);
     this.copied.delete(region);

@@ -1,5 +1,5 @@
 // Tests pieces that no replica in sync can read. While nothing else is left to copy, the copier waits for growing times between attempts.
-// It forgets an unreadable piece only when the whole piece is copied. piece-run.ts finds out that a piece is unreadable.
+// The copier forgets an unreadable piece only when the whole piece is copied. piece-run.ts finds out that a piece is unreadable.
 
 import { expect, test } from 'vitest';
 import { COPY_RETRY_MAX_MS, COPY_RETRY_MS, UNREADABLE_MAX } from '../limits.ts';

@@ -30,7 +30,7 @@ import { type LockEntry, SectorLock } from './sector-lock.ts';
  */
 export interface DataPathPorts {
   readonly clock: Clock;
-  /** Shared with the other mirrors of the process. */
+  /** The budget that all mirrors of the process share. */
   readonly timesBudget: TimesBudget;
   /**
    * Called when the data of the replica differs from the data of the other replicas; the owner must remove the replica. Called at most once
@@ -212,9 +212,9 @@ export class DataPath implements RequestEvents {
   }
 
   /**
-   * Excludes users' changes from a range (M14). The lock and the changes get the range in order of arrival. READs need no lock: READs of
-   * unsettled regions wait anyway, and no READ goes to a replica that is being copied. `granted` may be called before this method returns.
-   * The caller may `release` before `granted`.
+   * Excludes users' changes from a range (M14). Locks and changes get a range in order of arrival. READs need no lock: READs of unsettled
+   * regions wait anyway, and no READ goes to a replica that is being copied. `granted` may be called before this method returns. The caller
+   * may `release` before `granted`.
    */
   lock(beginBytes: number, endBytes: number, granted: () => void): CopyLock {
     const entry = new CopyLock(this.sectorLock, granted);
@@ -233,8 +233,8 @@ export class DataPath implements RequestEvents {
     this.gated = [];
     const requests: Request[] = [];
     let grew = false;
-    // Mark all requests as ended first. Below, each request leaves the lock, and the lock may then be granted to another of these requests.
-    // That request must not be sent any more.
+    // Mark all requests as ended first. Below, each request leaves the lock, and the lock may be granted to another ended request, which
+    // must not be sent any more.
     this.changeMoves++;
     for (const operation of over) {
       if (operation.request !== null) requests.push(operation.request);

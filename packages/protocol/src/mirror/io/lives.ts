@@ -4,7 +4,7 @@
 
 const PREFIX = 'mirror ';
 
-/** `lives`: pairs of replica identity and incarnation; null while the replica is not open. */
+/** `lives`: pairs of replica identity and incarnation; the incarnation is null while the replica is not open. */
 export function mirrorLife(lives: readonly (readonly [identity: string, life: string | null])[]): string {
   return PREFIX + JSON.stringify(Object.fromEntries(lives.toSorted(([a], [b]) => (a < b ? -1 : 1))));
 }

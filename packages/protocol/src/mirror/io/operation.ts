@@ -1,6 +1,6 @@
-// One request of the user on its way through a mirror. For each replica to which the user's request is sent, a child request exists.
-// Objects are reused, so that an I/O allocates nothing. A mask has one bit for each member. Invariant: a child uses the buffer of the
-// user's request only while its member's bit is in `openMask`.
+// One request of the user on its way through a mirror. The request has one child request for each replica to which it was sent. Objects are
+// reused, so that an I/O allocates nothing. A mask has one bit for each member. Invariant: a child uses the buffer of the user's request
+// only while its member's bit is in `openMask`.
 
 import { assert, counted } from '@rsio/common/lib/assert';
 import { Request, type RequestEvents } from '../../client/requests/request.ts';

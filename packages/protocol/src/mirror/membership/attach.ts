@@ -95,8 +95,8 @@ function refuseHeld(state: MembershipState, sets: readonly StoredConfig['config'
 }
 
 /**
- * True if a CLAIM to this server takes over the mirror. One of three conditions is enough: the seed allows a take-over, no client serves
- * according to the voter of this server, or a majority of the voters has promised the term.
+ * True if a CLAIM to this server takes over the mirror. One of three conditions is enough: this client may take over (`takesOver`), no
+ * client serves according to the voter of this server, or a majority of the voters has promised the term.
  */
 export function takesOver(state: MembershipState, rules: MembershipRules, server: ServerState): boolean {
   if (state.seed.takesOver || state.phase === 'attaching' || state.phase === 'serving') return true;
@@ -105,8 +105,8 @@ export function takesOver(state: MembershipState, rules: MembershipRules, server
 
 /**
  * M5: claims go first to the servers that have a replica in sync, and to other servers only after one of the first servers has granted its
- * replica. A client that gets no replica therefore leaves no promise that would end the holder later. If another client holds all replicas
- * in sync, the voters decide whether that client serves.
+ * replica. A client that gets no replica therefore leaves no promise that would later make the holder give up the mirror. If another client
+ * holds all replicas in sync, the voters decide whether that client serves.
  */
 export function isClaimDue(state: MembershipState, rules: MembershipRules, server: ServerState): boolean {
   const base = found(state)?.config ?? null;

@@ -49,8 +49,8 @@ export type MirrorWish =
   /** Gives up a change of voters whose first step is not yet at a majority. This wish is allowed while the wish `voters` is in progress. */
   | { readonly kind: 'keep-voters' }
   /**
-   * Gives up the wish in progress. This is possible if no configuration of the wish was sent, or if `keep-voters` would be possible. The
-   * wish `detach` cannot be given up.
+   * Gives up the wish in progress, if no configuration of the wish was sent or if `keep-voters` would be possible. The wish `detach` cannot
+   * be given up.
    */
   | { readonly kind: 'stop' }
   | { readonly kind: 'grow'; readonly sizeBytes: number };
@@ -63,11 +63,11 @@ export type MembershipEvent =
   | { readonly kind: 'voted'; readonly server: number; readonly order: number; readonly answer: VoteAnswer | null }
   | { readonly kind: 'server-up'; readonly server: number; readonly name: string }
   | { readonly kind: 'server-down'; readonly server: number }
-  /** The replica has a session, or answers again after `silent`. `sizeBytes`: size of the replica's volume. */
+  /** The replica has a session, or answers again after `silent`. */
   | { readonly kind: 'opened'; readonly identity: string; readonly sizeBytes: number }
   /**
-   * The OPEN failed. `unclaimed`: the status was STATUS.UNCLAIMED. `taken`: a higher term is promised. The decider tries again after
-   * `retry`.
+   * The OPEN failed. `unclaimed`: the status was STATUS.UNCLAIMED. `taken`: a higher term is promised. The decider orders the next `open`
+   * after `retry`.
    */
   | {
       readonly kind: 'open-failed';
@@ -123,7 +123,7 @@ export type MembershipOrder =
    * that is set in the map of a replica in sync is unsettled (M7). All regions are unsettled while the map of a replica in sync is missing.
    */
   | { readonly kind: 'serve'; readonly isClean: boolean }
-  /** Comes after all other orders of an event that changed the view. */
+  /** This order comes after all other orders of an event that changed the view. */
   | { readonly kind: 'view'; readonly view: MirrorView }
   /** Answers the wish with this `id`. `sentence`: empty if the wish is done, otherwise the reason for the refusal. */
   | { readonly kind: 'wished'; readonly id: number; readonly sentence: string }

@@ -103,7 +103,10 @@ function isLargeEnough({ base }: MembershipState, { sizeBytes }: ReplicaState): 
   return base !== null && sizeBytes >= base.config.sizeBytes;
 }
 
-/** M12 (6): true if the copy is flushed. The configuration that puts the replica into the replicas in sync is sent only after that. */
+/**
+ * M12 (6): true if the copy is flushed. The configuration that adds the replica to the replicas in sync is sent only after the copy is
+ * flushed.
+ */
 function isFlushed({ joinFlushed }: ReplicaState): boolean {
   return joinFlushed;
 }

@@ -74,7 +74,7 @@ export interface MembershipState {
   pending: MirrorConfig | null;
   /**
    * `sentAny`: replicas that are in sync in at least one configuration that was sent after `base`. `sentAll`: replicas that are in sync in
-   * all these configurations.
+   * all configurations that were sent after `base`.
    */
   sentAny: Set<string>;
   sentAll: Set<string>;

@@ -97,7 +97,8 @@ function merged(before: VoteAnswer | null, { kind }: VoteRequest, answer: VoteAn
 
 /**
  * M16: a holder gives up the mirror when a voter shows a higher term. A client that still claims begins again with a higher number. A
- * server that is no longer a voter does not end the holder, because a claim at this server does not count towards a majority.
+ * server that is no longer a voter does not make the holder give up the mirror, because a claim at this server does not count towards a
+ * majority.
  */
 function meetsHigherTerm(state: MembershipState, server: ServerState, { promise, voter }: VoteAnswer): boolean {
   if (promise === null || state.phase === 'asking' || state.phase === 'ended' || compareTerms(promise, termOf(state)) <= 0) return false;
