@@ -27,8 +27,8 @@ export const DEFINITIONS = 'definitions';
 const PART_MIN_CHARS = 160;
 
 /**
- * Replaces each part that occurs several times in the schemas by a reference to definitions.json, and adds this file. What the schemas
- * accept stays the same. Descriptions stay beside the references.
+ * Replaces each part that occurs several times in the schemas by a reference to definitions.json, and adds this file. The schemas accept
+ * the same documents as before. Descriptions stay beside the references.
  */
 export function withDefinitions(schemas) {
   const counts = new Map();

@@ -96,7 +96,7 @@ export function commonOptionsPart(commands) {
   return [...commonOptions(commands).values()].map(optionItem).join('\n');
 }
 
-/** Maps the text of each option that many commands have to its entry, sorted by name. */
+/** Maps the text of each option that many commands share to the option's entry, sorted by name. */
 function commonOptions(commands) {
   const all = commands.flatMap(({ options }) => Object.entries(options));
   const counts = new Map();

@@ -65,7 +65,6 @@ export function bundleFile(name, entry) {
   return join(ROOT, 'packages', name, 'dist/program', `${entry}.bundle.js`);
 }
 
-/** Path of an installed development tool. */
 export function tool(name) {
   return join(ROOT, 'node_modules/.bin', name);
 }

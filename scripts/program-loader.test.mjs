@@ -1,5 +1,5 @@
 // Tests the loader of bundled programs and the compiler beside it: compiled code is used only by the Node that made it, only for the same
-// text, and only if the code is unchanged. V8 itself would accept the code for any text of the same length. Invariant: no file with
+// text, and only if the code is unchanged. V8 itself would accept compiled code for any text of the same length. Invariant: no file with
 // compiled code can keep a program from starting.
 
 import { spawnSync } from 'node:child_process';
@@ -50,7 +50,7 @@ test('another text of the same length is compiled', () => {
   const bundle = compiled('console.log("one");');
   writeFileSync(bundle, 'console.log("two");');
   expect(run(bundle)).toBe('two\n');
-  // Shows that the seal matters: with a seal over the other text, V8 runs the code of the first text.
+  // Shows why the seal is needed: with a seal over another text, V8 runs the code of the first text.
   const code = readFileSync(codeFile(bundle)).subarray(SEAL_BYTES);
   writeFileSync(codeFile(bundle), sealed(readFileSync(bundle), code));
   expect(run(bundle)).toBe('one\n');

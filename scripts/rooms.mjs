@@ -51,7 +51,7 @@ const LAYERS = {
   rssrv: layersOf(FLOORS.rssrv),
 };
 const FILES_PER_FOLDER_MAX = 25;
-/** Least number of files of a folder below src/ in a program with floors. */
+/** Minimum number of files in a folder below src/ of a program with floors. */
 const FILES_PER_FOLDER_MIN = 2;
 const IMPORT = /(?:\bfrom|\bimport)\s*\(?\s*'([^'\n]+)'/g;
 

@@ -52,7 +52,7 @@ export function namedBy(source, headings) {
   ]);
 }
 
-/** Returns how a source is listed at the rules that it names: `code`, `tests`, or null if its cases or mutants are listed instead. */
+/** Returns how a source is listed under the rules that it names: `code`, `tests`, or null if its cases or mutants are listed instead. */
 export function kindOf(path) {
   if (!/^(packages\/[^/]+\/src|test)\/.*\.ts$/.test(path)) return null;
   if (path.endsWith('.test.ts')) return 'tests';
@@ -60,7 +60,10 @@ export function kindOf(path) {
   return path.startsWith('test/') || path.includes('/testing/') ? 'tests' : 'code';
 }
 
-/** Returns a function from a name to the lists at this name. `sources`: `[path, text]` of each source; `mutants` and `cases`: as their tables define them. */
+/**
+ * Returns a function from a name to the lists of this name. `sources`: `[path, text]` of each source; `mutants` and `cases`: as their
+ * tables define them.
+ */
 export function indexOf(sources, headings, mutants, cases) {
   const index = new Map();
   const at = (name) => {

@@ -9,7 +9,7 @@ import { PROGRAMS, ROOT } from './prepare.mjs';
 /** The program that compiles the bundles beside it. */
 export const COMPILER = 'program-compiler.cjs';
 
-/** Returns the content of each file by its name. `name`: name of the package. */
+/** Maps the name of each file to its content. `name`: name of the package. */
 export function startFiles(name) {
   const starters = PROGRAMS[name].map((entry) => [
     `${entry}.js`,

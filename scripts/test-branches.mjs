@@ -1,6 +1,6 @@
 // A step of `npm run check`: lists the optional parameters that every call in the product passes. If only tests leave out an optional
 // parameter, the tests run a branch that no user runs. The remedy is to make the parameter mandatory and to delete that branch. Functions
-// that are also passed on as values are not judged. Invariant: the exit code is 0 exactly if there is no such parameter.
+// that are also passed on as values are not checked. Invariant: the exit code is 0 exactly if there is no such parameter.
 
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -11,7 +11,7 @@ import { ROOT } from './prepare.mjs';
 const FUNCTIONS = new Set([SyntaxKind.FunctionDeclaration, SyntaxKind.MethodDeclaration, SyntaxKind.MethodSignature]);
 const CALLS = new Set([SyntaxKind.CallExpression, SyntaxKind.NewExpression]);
 
-/** The names of parameters that only tests leave out, with file and line, of the sources below `root`. */
+/** Returns the parameters that only tests leave out, for the sources below `root`, each with file and line. */
 export function testBranches(configFile, root) {
   const api = new API({ cwd: root });
   try {

@@ -1,5 +1,5 @@
-// Tests which parameters of a project of two files the check test-branches.mjs lists.
-// `npm run check` applies this check to the product.
+// Tests which parameters test-branches.mjs lists for a project of two files, of which one calls functions of the other. `npm run check`
+// applies this check to the product.
 
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
