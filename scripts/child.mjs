@@ -17,6 +17,7 @@ export function runGroup(command, args, options) {
       const kill = setTimeout(() => endGroup(child.pid, 'SIGKILL'), GRACE_MS);
       child.once('exit', () => {
         clearTimeout(kill);
+        // Kills children that have ignored the signal.
         endGroup(child.pid, 'SIGKILL');
         process.exit(SIGNALLED + SIGNALS[signal]);
       });

@@ -28,7 +28,7 @@ interface Call {
   request: Request | null;
   /** Session in which the call was sent last. No call is sent twice in one session. */
   session: object | null;
-  /** True if the call was sent at least once, so that the server may have received it. */
+  /** True if the call was sent at least once; if so, the server may have received it. */
   isSent: boolean;
   isOver: boolean;
   rereads: number;

@@ -236,7 +236,7 @@ export class Dispatcher {
     const from = copies.length === 1 ? pathOf(paths, copies[0]!) : null;
     if (from === null || from.isSuspect) return;
     const sentMs = from.load.sentAtMs(slot);
-    // A PONG to a later PING proves that the request has reached the server, so that a copy would not be answered sooner.
+    // A PONG to a later PING proves that the request has reached the server; a copy would not be answered sooner.
     if (from.load.pingedMs >= sentMs) return;
     const ageMs = this.nowMs - sentMs;
     const isOverdue = from.load.overdueMs > HEDGE_MIN_MS;

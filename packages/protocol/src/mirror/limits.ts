@@ -70,7 +70,7 @@ assert(PIECES_BUSY_MAX > 0 && PIECES_BUSY_MAX < PIECES_MAX, 'Copies yield to use
 
 /** Maximum number of regions that one flush settles. Further regions wait for the next flush. */
 export const SETTLE_REGIONS_MAX = 64;
-/** Maximum number of regions that one flush settles if only one replica is in sync, so that nothing has to be copied. */
+/** Maximum number of regions that one flush settles if only one replica is in sync and nothing has to be copied. */
 export const SETTLE_ALONE_MAX = 4_096;
 /**
  * Maximum number of regions that are settled earlier than others because a user's READ waits for them. Further regions are settled in the

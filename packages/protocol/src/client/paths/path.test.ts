@@ -1,5 +1,5 @@
 // Tests that the memory of a path stays bounded if the server does not read the output of the path, or sends an endless answer in empty
-// parts. trunk.test.ts tests the meaning of answers. The test has no network: its transport keeps all output and never reports any of it as
+// parts. trunk.test.ts tests the meaning of answers. The test has no network: its transport keeps all output and never reports output as
 // sent.
 
 import { expect, test } from 'vitest';

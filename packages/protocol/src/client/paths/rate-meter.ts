@@ -27,7 +27,7 @@ export class RateMeter {
   lastUsedMs: number;
   private spellStartMs = 0;
   private spellBytes = 0;
-  /** True if the spell began with nothing in flight, so that no bytes are answered during its first round trip. */
+  /** True if the spell began with nothing in flight; if so, no bytes are answered during its first round trip. */
   private isFromIdle = true;
   private answers = 0;
   /** Bytes in flight immediately before each answer, summed over all answers of the spell. */

@@ -64,7 +64,7 @@ export class ReplayLog {
     return this.blocks.count === 0 && this.ranges.count === 0;
   }
 
-  /** True if the log is empty and nothing in flight will enter the log, so that neither a FLUSH nor an answer can make room. */
+  /** True if the log is empty and nothing in flight will enter the log; if so, neither a FLUSH nor an answer can make room. */
   get isIdle(): boolean {
     return this.isEmpty && this.reservedBytes === 0;
   }

@@ -49,7 +49,7 @@ export class MapSurvey {
     return this.readers.get(identity)?.reader.read(page, answer, regions, this.found) ?? true;
   }
 
-  /** Returns true once, when the maps of all members are read, so that only READs of unsettled regions must still wait. */
+  /** Returns true once, when the maps of all members are read; after that, only READs of unsettled regions must wait. */
   complete(members: readonly Tenant[]): boolean {
     if (this.isComplete || members.length === 0 || !members.every((one) => this.hasMapOf(one))) return false;
     this.isComplete = true;

@@ -135,7 +135,7 @@ export class ResyncPlan {
   }
 
   /**
-   * True if all blocks are copied, so that the replica has every change that was sent before its session began. A change that was sent
+   * True if all blocks are copied; if so, the replica has every change that was sent before its session began. A change that was sent
    * during the replica's session is acknowledged only after the replica's answer. The copy of a region has waited for all older changes of
    * the region.
    */

@@ -149,7 +149,7 @@ export class Confirmations implements RequestEvents {
     return this.members.countsMask !== 0;
   }
 
-  /** True if a replica cannot be asked or does not answer, so that the voters must be asked at once. */
+  /** True if a replica cannot be asked or does not answer; if so, the voters must be asked at once. */
   private get needsVoters(): boolean {
     return this.members.all.some((member) => member.confirms && (member.isSilent || member.replica?.isReady !== true));
   }

@@ -34,7 +34,7 @@ export class Member {
   reads = false;
   confirms = false;
   /**
-   * True if the data of the replica differs, or may differ, from the data of the other replicas, so that the replica's answers no longer
+   * True if the data of the replica differs, or may differ, from the data of the other replicas; if so, the replica's answers no longer
    * count.
    */
   isLost = false;
@@ -58,7 +58,7 @@ export class Member {
   /** Number of the newest READ that waits for the confirmation of this member. */
   wantedSequence = 0;
   isAsked = false;
-  /** True if a READ has waited too long for this member, and the member has confirmed nothing since, so that READs prefer other members. */
+  /** True if a READ has waited too long for this member, and the member has confirmed nothing since; if so, READs prefer other members. */
   isSilent = false;
 
   constructor(identity: string, number: number) {

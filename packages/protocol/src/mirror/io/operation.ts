@@ -19,7 +19,7 @@ export type OperationPhase = 'free' | 'gated' | 'unsettled' | 'locking' | 'runni
 const NOTHING = Buffer.alloc(0);
 
 export class Child extends Request {
-  /** The operation of the child. Null if the child was detached from its operation, so that the answer to the child has no effect. */
+  /** The operation of the child. Null if the child was detached from its operation; if so, the answer to the child has no effect. */
   operation: Operation | null = null;
   member: Member | null = null;
   replica: Replica | null = null;

@@ -166,7 +166,7 @@ export interface MirrorView {
   /** True if a configuration was sent and is not yet at a majority. While this is true, the copier starts no settling and clears no bit. */
   readonly isPending: boolean;
   /**
-   * True if all members of the configuration at a majority are in sync and no configuration is pending, so that bits may be cleared (M3).
+   * True if all members of the configuration at a majority are in sync and no configuration is pending; if so, bits may be cleared (M3).
    */
   readonly isAllInSync: boolean;
   /** What the mirror waits for, as a sentence; null if nothing is missing. */

@@ -31,7 +31,7 @@ function hasIdentity(server: ServerState, identity: string): boolean {
   return server.record?.replica?.identity === identity;
 }
 
-/** M5: true if the replica is in sync, so that a new holder may begin with this replica. */
+/** M5: true if the replica is in sync; if so, a new holder may begin with this replica. */
 function isSource(base: MirrorConfig, { identity }: MirrorMember): boolean {
   return base.inSync.includes(identity);
 }
@@ -88,7 +88,7 @@ function canRemain(state: MembershipState, { identity, session, isSilent, isLost
   return isInBase && state.claimed.has(identity) && session === 'open' && !isSilent && !isLost;
 }
 
-/** M12 (1): true if every other replica in sync is claimed in this term, so that no earlier holder can write to these replicas. */
+/** M12 (1): true if every other replica in sync is claimed in this term; if so, no earlier holder can write to these replicas. */
 function isAllClaimed({ base, claimed }: MembershipState, identity: string): boolean {
   return (base?.config.inSync ?? []).every((one) => one === identity || claimed.has(one));
 }
@@ -116,7 +116,7 @@ function hasGrown(state: MembershipState, counting: ReadonlySet<string>, sizeByt
   return [...counting].every((identity) => replicaOf(state, identity).sizeBytes >= sizeBytes);
 }
 
-/** M3: true if all members are in sync and no configuration is pending, so that bits may be cleared. */
+/** M3: true if all members are in sync and no configuration is pending; if so, bits may be cleared. */
 function isAllInSync({ base, pending }: MembershipState): boolean {
   return base !== null && pending === null && base.config.members.every(({ identity }) => base.config.inSync.includes(identity));
 }

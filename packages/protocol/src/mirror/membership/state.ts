@@ -35,7 +35,7 @@ export interface ReplicaState {
   /** True if the replica must not be opened before `retry`. */
   mustWait: boolean;
   isSilent: boolean;
-  /** True if the replica's session has ended for good, so that the replica must leave the replicas in sync before it is opened again. */
+  /** True if the replica's session has ended for good; if so, the replica must leave the replicas in sync before it is opened again. */
   isLost: boolean;
   joining: boolean;
   joinFlushed: boolean;
