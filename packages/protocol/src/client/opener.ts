@@ -47,7 +47,7 @@ class Opening {
   readonly ioctls = new Set<number>();
   /**
    * True if `verify` was called while an IDENTIFY was in flight. A second IDENTIFY must follow, because the server may have answered the
-   * first IDENTIFY before the reason for this call arose.
+   * first IDENTIFY before the event that caused this call.
    */
   mustVerifyAgain = false;
   /** A handle that stays open only to keep the hold, while the volume cannot take the pending requests. */

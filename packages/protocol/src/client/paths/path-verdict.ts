@@ -19,8 +19,8 @@ export interface LivenessPicture {
   /** Arrival time of the last answer, PONG or other frame that proves that the server receives our frames. */
   readonly lastProofMs: number;
   /**
-   * Arrival time of the last frame that proves that the server receives our frames. Unlike `lastProofMs`, this includes reports that the
-   * server has received further PINGs.
+   * Arrival time of the last frame that proves that the server receives our frames. Unlike `lastProofMs`, this time also counts reports
+   * that the server has received further PINGs.
    */
   readonly lastHeardMs: number;
   /** Last time at which a part of the queued output was sent. */
