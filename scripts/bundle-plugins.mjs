@@ -1,5 +1,5 @@
-// Plugins of esbuild for the bundles of programs (bundle.mjs). Invariant: a bundle does what its modules do: the plugins change only when a
-// module of Node is loaded, and complete the names that the terminal library of crsio computes.
+// Plugins of esbuild for the bundles of programs (bundle.mjs). Invariant: a bundle behaves like its modules. The plugins only change when a
+// module of Node is loaded, and complete the module names that the terminal library of crsio computes.
 
 import { readFileSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
@@ -11,14 +11,14 @@ const DESCRIPTIONS = ['xterm', 'xterm-256color', 'linux', 'xterm.termcap'];
 const COMPUTED = "require('./widgets/' + file)";
 
 /**
- * Matches how esbuild loads a module of Node for the statement `import`, at the start of a program. The named modules are those that Node has
- * loaded before any program. They stay as they are, because I/O uses them, and each use of another module takes a call of 3 ns.
+ * Matches esbuild's code for an `import` of a module of Node at the start of a program, except for the modules that Node loads before any
+ * program. The excepted modules serve I/O, and each use of a matched module costs a call of 3 ns.
  */
 const LOADED = /^var (import_\w+) = (?:__toESM\()?(require\("node:(?!(?:buffer|events|fs|path|timers|url|util)")[\w/]+"\))\)?;$/gm;
 
 /**
- * Loads each module of Node when the program first uses it. A program imports 20 of them, and most commands use five. Each is first put
- * behind one module of its own, because esbuild would otherwise copy all its names for each module that imports it.
+ * Loads each module of Node at its first use. A program imports 20 modules of Node, and most commands use five. A generated module
+ * re-exports each module of Node, because esbuild would otherwise copy all names once for each importing module.
  */
 export const builtinsOnUse = {
   name: 'builtins-on-use',
@@ -37,7 +37,7 @@ export const builtinsOnUse = {
   },
 };
 
-/** The text of a bundle, in which a module of Node is loaded at its first use. */
+/** Returns the text of a bundle, changed so that each module of Node is loaded at its first use. */
 export function loadedOnUse(text) {
   const variables = [];
   const declared = text.replaceAll(LOADED, (_line, variable, load) => {
@@ -51,8 +51,8 @@ export function loadedOnUse(text) {
 }
 
 /**
- * Makes the terminal library, blessed, fit into a bundle: it computes the names of the widget modules that it loads. The modules term.js
- * and pty.js stay outside, because blessed loads them only for a widget that crsio does not use.
+ * Bundles the terminal library blessed, which computes the names of the widget modules that it loads. The modules term.js and pty.js stay
+ * outside, because blessed loads them only for a widget that crsio does not use.
  */
 export const terminalLibrary = {
   name: 'terminal-library',
@@ -66,7 +66,7 @@ export const terminalLibrary = {
   },
 };
 
-/** The descriptions of terminals that blessed reads from `usr`, beside the folder of the program. */
+/** Returns the terminal descriptions that blessed reads from `usr`, beside the folder of the program. */
 export function terminalDescriptions() {
   return Object.fromEntries(DESCRIPTIONS.map((name) => [name, readFileSync(join(LIBRARY, 'usr', name))]));
 }

@@ -1,5 +1,5 @@
-// Tests the text that loads modules of Node at their first use. Invariant: a module that the program does not use is not loaded, and one that
-// it uses is loaded once; calls, defaults and namespaces mean what they meant.
+// Tests the generated code that loads modules of Node at their first use. Invariant: an unused module is not loaded, and a used module is
+// loaded once. Calls, default imports and namespace imports keep their meaning.
 
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';

@@ -1,8 +1,8 @@
 // Bundles the compiled modules of each program into one file, which the launchers in bin/ run. Without bundling, most calls of rsconfig
 // would spend more time on loading a hundred modules than on their work, and each server process would keep all modules in memory (ADR
-// 0016). A hunt of the simulator's zoo and the commands for tests are bundled for the same reason. prepare.mjs compiles and decides when to
-// run this. Invariant: a program's file is replaced as a whole, so that a process that starts during the replacement runs the old or the
-// new file.
+// 0016). The hunts of the simulator's zoo and the commands for tests are bundled for the same reason. prepare.mjs compiles, and decides
+// when to bundle. Invariant: a program's file is replaced as a whole, so that a process that starts during the replacement runs the old or
+// the new file.
 
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -26,7 +26,7 @@ const COMMON_JS = {
 /** CommonJS libraries call `require`, which an ES module does not have. */
 const BANNER = "import { createRequire as requireFrom } from 'node:module';\nconst require = requireFrom(import.meta.url);";
 
-/** Exports the commands of rsconfig and rsadm. It does not import their main.ts, which would run the programs at once. */
+/** Exports the commands of rsconfig and rsadm. Does not import any main.ts, which would run the program at once. */
 const COMMANDS_SOURCE = `
   import { executeProgram } from "./packages/common/dist/daemon/arguments.js";
   import * as rsadm from "./packages/rsadm/dist/program.js";
@@ -37,7 +37,7 @@ const COMMANDS_SOURCE = `
   };
   export { executeProgram, programs };`;
 
-/** The bundles of the programs of a package: files with their text. `from`: the folder of their modules, `src` or `dist`. */
+/** Returns the bundles of a package's programs, as files with their text. `from`: the folder of the bundled modules, `src` or `dist`. */
 export function joined(name, from) {
   const entries = PROGRAMS[name];
   return bundled({
@@ -80,7 +80,7 @@ const replacing = {
   },
 };
 
-/** Writes the server for tests. Its libraries are symbolic links to those of rssrv. */
+/** Writes the server for tests. The libraries of this server are symbolic links to the libraries of rssrv. */
 async function writeFaultyServer() {
   const [from, to] = [join(ROOT, 'packages/rssrv'), join(FAULTY_SERVER, 'packages/rssrv')];
   const entries = ['main', 'worker'];
@@ -96,7 +96,7 @@ async function writeFaultyServer() {
   const libraries = join(to, 'node_modules');
   rmSync(libraries, { force: true });
   symlinkSync(join(from, 'node_modules'), libraries);
-  // The launcher is written last, because prepare.mjs compares its time with those of the sources.
+  // The launcher is written last, because prepare.mjs compares the launcher's time with the times of the sources.
   for (const part of ['package.json', 'launch.js', 'rssrv']) cpSync(join(ROOT, 'bin', part), join(FAULTY_SERVER, 'bin', part));
 }
 
@@ -109,7 +109,7 @@ async function writeAll() {
   for (const name of Object.keys(PROGRAMS)) {
     const folder = join(ROOT, 'packages', name, 'dist/program');
     for (const [file, content] of Object.entries(startFiles(name))) write(join(folder, file), content);
-    // The compiled code is written last, because prepare.mjs compares its time with those of the sources.
+    // The compiled code is written last, because prepare.mjs compares the code's time with the times of the sources.
     const { status, stderr } = spawnSync(process.execPath, [join(folder, COMPILER)], { encoding: 'utf8' });
     if (status !== 0) throw new Error(stderr);
   }
@@ -124,8 +124,8 @@ function write(path, contents) {
 }
 
 /**
- * A hunt reads its version from this file, two folders above its bundle. The file is written only if its content changes: the compiler also
- * reads it, and would compile and bundle all tests again.
+ * A hunt reads its version from this file, two folders above its bundle. The file is written only if its content changes, because the
+ * compiler also reads it, and a newer file would cause all tests to be compiled and bundled again.
  */
 export function writeVersion(folder) {
   const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));

@@ -1,6 +1,5 @@
 // `npm run check`: every check of the sources that needs no daemon, each step with its time; a failed step does not stop the next.
-// `--static` omits the unit tests. Tests with real processes are test.mjs's job. Invariant: the exit code is 0 exactly if every step
-// passed.
+// `--static` omits the unit tests. test.mjs runs the tests with real processes. Invariant: the exit code is 0 exactly if every step passed.
 
 import { spawnSync } from 'node:child_process';
 import { install, ROOT, secondsSince, tool } from './prepare.mjs';
@@ -31,7 +30,7 @@ if (performance.now() - startMs > BUDGET_SECONDS * 1000) console.log(`check: war
 console.log(red.length === 0 ? `check: all green in ${total}` : `check: red in ${total}: ${red.join(', ')}`);
 process.exitCode = red.length === 0 ? 0 : 1;
 
-/** Runs one step. The output of a step with `isHeard` is shown even if the step is green. */
+/** Runs one step. The output of a step with `isHeard` is shown even if the step passes. */
 function passes({ name, command, args, isHeard = false }) {
   const stepStartMs = performance.now();
   const result = spawnSync(command, args, { cwd: ROOT, encoding: 'utf8', maxBuffer: OUTPUT_MAX_BYTES });

@@ -1,11 +1,11 @@
-// Runs a program that has children of its own, such as Vitest with its processes, and passes on the signals that end this process.
-// Invariant: when this process has ended, except by SIGKILL, no process of the program's group is left. Daemons that tests have started are
-// in other groups; their reapers (test/support/programs/reaper.ts) end them when the process of the test has ended.
+// Runs a program that has child processes, such as Vitest, and passes on the signals that end this process. Invariant: when this process
+// has ended, except by SIGKILL, no process of the program's group is left. Daemons that tests have started are in other groups; reapers
+// (test/support/programs/reaper.ts) end the daemons when the process of the test has ended.
 
 import { spawn } from 'node:child_process';
 
 const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 };
-/** Time for the group to end by itself. `timeout` in .ci/run allows 10 s for everything. */
+/** Time that the group has to end before it is killed; less than the 10 s that `timeout` in .ci/run allows. */
 const GRACE_MS = 5000;
 const SIGNALLED = 128;
 

@@ -10,7 +10,7 @@ import { ROOT } from './prepare.mjs';
 
 const WAIT = { timeout: 15_000, interval: 20 };
 
-/** Runs the script of a shell, and returns the words of its first line with the process that runs it. */
+/** Runs a shell script through runGroup. Returns the words of the first output line, and the process that called runGroup. */
 async function begin(script) {
   const code = `
     import { runGroup } from ${JSON.stringify(join(ROOT, 'scripts/child.mjs'))};
@@ -22,7 +22,7 @@ async function begin(script) {
   return { runner, ended, words: line.trim().split(' ') };
 }
 
-/** Whether the process has ended. An ended process may remain as a zombie if its parent does not wait for it. */
+/** True if the process has ended. An ended process may remain as a zombie if its parent does not wait for it. */
 function isGone(pid) {
   return !existsSync(`/proc/${pid}/stat`) || readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z');
 }

@@ -16,7 +16,7 @@ const SUBJECT = /^[a-z][\w ,./-]*: \S/;
 const TRAILER = /^[A-Z][\w-]+-by: /;
 const OUTPUT_MAX_BYTES = 64 * 1024 * 1024;
 
-/** Says what the message of a commit lacks; null: it lacks nothing. `message`: the whole message. */
+/** Returns what the message of a commit lacks; null: the message lacks nothing. `message`: the whole message. */
 export function commitProblem(message) {
   const [subject, ...rest] = message.trim().split('\n');
   if (!SUBJECT.test(subject)) return 'the subject is not `area: what changed`';
@@ -27,8 +27,8 @@ export function commitProblem(message) {
 }
 
 /**
- * Returns the commits after `base` in the checkout `folder` as `{commits: [{hash, message}]}`, or `{unknown}`, the reason why they are
- * unknown.
+ * Returns the commits after `base` in the checkout `folder` as `{commits: [{hash, message}]}`, or `{unknown}`, the reason why the commits
+ * are unknown.
  */
 export function commitsAfter(folder, base) {
   const inside = git(folder, ['rev-parse', '--show-prefix']);

@@ -46,7 +46,7 @@ test.each(['rsio-server', 'rsio-web'])('a purge of %s removes the user that its 
   const text = (script) => readFileSync(join(ROOT, 'packaging/deb', name, script), 'utf8');
   const [, user] = /adduser --system .* (\S+)$/m.exec(text('postinst'));
   expect(text('postrm')).toContain(`deluser --quiet --system ${user} `);
-  // Another package must not remove that user, or files that it owns.
+  // The scripts of rsio-common must not remove the user of another package, or files of that user.
   for (const script of readdirSync(join(ROOT, 'packaging/deb/rsio-common')))
     expect(readFileSync(join(ROOT, 'packaging/deb/rsio-common', script), 'utf8')).not.toMatch(/user|etc|var/);
 });

@@ -27,12 +27,12 @@ export const DEFINITIONS = 'definitions';
 const PART_MIN_CHARS = 160;
 
 /**
- * Replaces each part that occurs several times in the schemas by a reference to definitions.json, and adds this file. What the schemas
- * accept stays the same. Descriptions stay beside the references.
+ * Replaces each part that occurs several times in the schemas by a reference to definitions.json, and adds this file. The schemas accept
+ * the same documents as before. Descriptions stay beside the references.
  */
 export function withDefinitions(schemas) {
   const counts = new Map();
-  // Counts a part within a repeated part once, because it is written once.
+  // Counts the parts within a repeated part only once, because a repeated part is written only once.
   const count = (schema) => {
     const key = partOf(schema);
     if (key !== null) counts.set(key, (counts.get(key) ?? 0) + 1);
@@ -63,15 +63,14 @@ export function withDefinitions(schemas) {
 }
 
 /**
- * Returns a text that is equal for equal parts; null: the schema is no part, because it is short, a plain string, or has definitions of its
- * own.
+ * Returns a text that is equal for equal parts; null: the schema is not a part, because it is short, a plain string, or has definitions.
  */
 function partOf({ $schema: _schema, title: _title, description: _description, ...part }) {
   const text = JSON.stringify(part);
   return part.$defs === undefined && text.length >= PART_MIN_CHARS && part.type !== 'string' ? text : null;
 }
 
-/** Returns the schemas directly within a schema, each with the name of its property; null: the inner schema is no property. */
+/** Returns the schemas directly within a schema, each with the name of its property; null: the inner schema is not a property. */
 function innerOf({ properties = {}, $defs = {}, anyOf = [], items }) {
   const unnamed = [...anyOf, ...(items === undefined ? [] : [items])].map((inner) => [null, inner]);
   return [...Object.entries(properties), ...Object.entries($defs), ...unnamed];

@@ -98,7 +98,6 @@ function source(path) {
   return import(join(ROOT, 'packages', path));
 }
 
-/** Generates documents of a shape. */
 function documents({ form }) {
   switch (form.kind) {
     case 'text':

@@ -1,7 +1,7 @@
-// Converts the manual from markdown to roff, and makes the parts of the markdown that come from tables of the program: keys of the two
-// files, and commands of rsconfig. Pure; man.mjs handles files. A page uses headings, paragraphs, indented code and lists; a list item
-// whose first line ends in a colon becomes a tagged paragraph. Invariant: only the text between markers is generated; all other text stays
-// unchanged.
+// Converts the manual from markdown to roff. Also makes the parts of the markdown that come from tables of the program: the keys of both
+// configuration files, and the commands. Pure; man.mjs handles files. A page uses headings, paragraphs, indented code and lists; a list
+// item whose first line ends in a colon becomes a tagged paragraph. Invariant: only the text between markers is generated; all other text
+// stays unchanged.
 
 import { marked } from 'marked';
 import markedMan from 'marked-man';
@@ -91,12 +91,12 @@ export function commandsPart(program, commands) {
   return commands.map((command) => commandEntry(program, command, common)).join('\n\n');
 }
 
-/** The options that many commands have, each once. */
+/** Describes the options that many commands share, each option once. */
 export function commonOptionsPart(commands) {
   return [...commonOptions(commands).values()].map(optionItem).join('\n');
 }
 
-/** Maps the text of each option that many commands have to its entry, sorted by name. */
+/** Maps the text of each option that many commands share to the option's entry, sorted by name. */
 function commonOptions(commands) {
   const all = commands.flatMap(({ options }) => Object.entries(options));
   const counts = new Map();

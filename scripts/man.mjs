@@ -1,5 +1,5 @@
-// `npm run man`: regenerates the parts of docs/man that come from tables of the program, from the current sources (hence tsx), and makes
-// the manual in dist/man. `--roff` makes only the manual, as the build does. The texts are man-pages.mjs's job. Invariant: dist/man holds
+// `npm run man`: regenerates the parts of docs/man that come from tables of the program, and makes the manual in dist/man. Reads the
+// current sources (hence tsx). `--roff` makes only the manual, as the build does. man-pages.mjs makes the texts. Invariant: dist/man holds
 // exactly the pages of docs/man and their aliases; view them with `man -M dist/man rsio`.
 
 import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';

@@ -45,7 +45,6 @@ async function parts() {
   };
 }
 
-/** stdout of a program. */
 function help(file) {
   const child = spawn(process.execPath, [file, '--help']);
   let text = '';

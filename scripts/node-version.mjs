@@ -1,5 +1,5 @@
-// Stops with one clear message if this Node is too old for the project. Every script that a developer starts imports it first, so it uses
-// only features of older Nodes.
+// Stops with one clear message if this Node is too old for the project. Every script that a developer starts imports this module first, so
+// this module uses only features of old Node versions.
 
 const NEEDED = [20, 19];
 

@@ -1,7 +1,7 @@
-// `npm run package-roots`: the packages in a clean root of Debian, as root, in namespaces of its own. Builds the packages as version 0.1.0
-// and as the version of this commit, makes the root by mmdebstrap, and runs test/packaging/roots/walk.sh in this root. `--suite NAME`
-// (default trixie), `--mirror URL`, `--old FOLDER` (packages of an older commit), `--keep`.
-// Invariant: mounts and processes end with their namespaces, and the root is removed.
+// `npm run package-roots`: tests the packages in a clean Debian root, as root, in separate namespaces. Builds the packages as version 0.1.0
+// and as the version of this commit, makes the root with mmdebstrap, and runs test/packaging/roots/walk.sh in this root. `--suite NAME`
+// (default trixie), `--mirror URL`, `--old FOLDER` (packages of an older commit), `--keep`. Invariant: mounts and processes end with their
+// namespaces, and the root is removed.
 
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
@@ -19,7 +19,7 @@ const { values } = parseArgs({
   },
 });
 const INCLUDED = 'nodejs,perl,iproute2,adduser,fio,procps,util-linux,mount';
-/** Mounts a separate /dev, in which rsiod makes its devices, so that those of the machine are not touched. */
+/** Mounts a separate /dev, in which rsiod makes its devices, so that the devices of the machine are not touched. */
 const INSIDE = `
 set -e
 mount -t proc proc "$1/proc"

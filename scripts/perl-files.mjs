@@ -1,5 +1,5 @@
-// Checks the Perl programs with `perl -c` and warnings. The build runs this check after one of the programs has changed (prepare.mjs).
-// The behaviour of the Perl programs is tested with the code that runs them.
+// Checks the Perl programs with `perl -c` and warnings. The build runs this check after one of the programs has changed (prepare.mjs). The
+// tests of the code that runs the Perl programs also test what these programs do.
 
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';

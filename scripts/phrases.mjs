@@ -1,6 +1,6 @@
 // The phrases that docs/STYLE.md bans, in documents, manual pages, help texts and comments. Part of `npm run check`. Documents and the
-// manual have none. Other parts may have as many as ALLOWED says; these numbers fall whenever texts are corrected. Invariant: a document is
-// judged by what a reader sees as prose; code, commands and generated parts are left out.
+// manual have no banned phrase. Other parts may have as many as ALLOWED says; these numbers fall whenever texts are corrected. Invariant: a
+// document is judged by what a reader sees as prose; code, commands and generated parts are left out.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path/posix';
@@ -35,7 +35,7 @@ export function phrasesIn(text) {
   }));
 }
 
-/** Blanks everything in a page that is no prose: code, commands, generated parts, titles of decisions. Line numbers stay. */
+/** Blanks everything in a page that is not prose: code, commands, generated parts, titles of decisions. Line numbers stay. */
 export function proseOf(page) {
   const blank = (text) => text.replaceAll(/[^\n]/g, ' ');
   return page

@@ -1,5 +1,5 @@
-// Tests that the phrases of docs/STYLE.md are found in prose and in comments, also across line ends, and not in code; and that a part may
-// have its allowed number.
+// Tests that banned phrases are found in prose and in comments, also across line ends, but not in code. Also tests that a part may have its
+// allowed number of phrases.
 
 import { expect, test } from 'vitest';
 import { commentsOf, phraseProblems, phrasesIn, proseOf } from './phrases.mjs';

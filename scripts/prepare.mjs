@@ -43,7 +43,7 @@ export const PROGRAMS = {
  */
 export const HUNT = { module: join(ROOT, 'test/dist/sim/zoo/hunt.js'), bundle: join(ROOT, 'test/dist/sim/zoo/hunt-bundle.js') };
 
-/** The commands for tests that run them in their own process (test/support/programs/here.ts). */
+/** The commands, for tests that run commands in the process of the test (test/support/programs/here.ts). */
 export const COMMANDS = join(ROOT, 'test/dist/support/programs/commands.cjs');
 
 /**
@@ -53,7 +53,8 @@ export const COMMANDS = join(ROOT, 'test/dist/support/programs/commands.cjs');
 export const FAULTY_SERVER = join(ROOT, 'test/dist/faulty-server');
 
 /**
- * The file of a program. Like the modules, this file is two folders below its package, because the program finds its version by that path.
+ * Returns the path of a program's file, which is two folders below its package, like the modules, because the program finds its version by
+ * that path.
  */
 export function programFile(name, entry) {
   return join(ROOT, 'packages', name, 'dist/program', `${entry}.js`);
@@ -64,7 +65,6 @@ export function bundleFile(name, entry) {
   return join(ROOT, 'packages', name, 'dist/program', `${entry}.bundle.js`);
 }
 
-/** Path of an installed development tool. */
 export function tool(name) {
   return join(ROOT, 'node_modules/.bin', name);
 }
@@ -75,7 +75,8 @@ export function secondsSince(startMs) {
 }
 
 /**
- * Installs the packages, unless the present lock file and package files are already installed. Ends the process if the installation fails.
+ * Installs the packages, unless the installation already matches the lock file and the package files. Ends the process if the installation
+ * fails.
  */
 export function install() {
   const wanted = installedFingerprint();
@@ -88,7 +89,7 @@ export function install() {
   console.error(`rsio: packages installed in ${secondsSince(startMs)}`);
 }
 
-/** Compiles changed sources. Ends the process if they do not compile. */
+/** Compiles changed sources. Ends the process if a source does not compile. */
 export function build() {
   const before = builtAtMs();
   const startMs = performance.now();
@@ -101,7 +102,7 @@ export function build() {
   if (builtAtMs() !== before) console.error(`rsio: built in ${secondsSince(startMs)}`);
 }
 
-/** Checks the Perl programs below `root` if one of them has changed. Ends the process if one does not compile. */
+/** Checks the Perl programs below `root` if one of them has changed. Ends the process if a program does not compile. */
 export function checkPerl(root = ROOT, command = 'perl') {
   const stamp = join(root, 'dist/.perl-checked');
   const checkedAtMs = existsSync(stamp) ? statSync(stamp).mtimeMs : 0;
@@ -150,7 +151,7 @@ function hasDependencies(folder) {
   return Object.keys(dependencies).length + Object.keys(devDependencies).length > 0;
 }
 
-/** Makes the manual pages if one of them or its generator has changed. */
+/** Makes the manual pages if a page or the generator has changed. */
 function makeManual() {
   const script = join(ROOT, 'scripts/man.mjs');
   const sources = [PAGES, script, join(ROOT, 'scripts/man-pages.mjs'), ...readdirSync(PAGES).map((name) => join(PAGES, name))];

@@ -1,6 +1,6 @@
 // Tests that every file that a bundled program finds by its own location (helpers, version, a worker's program) is where the built program
-// looks. A bundled module has another location than its source, and tests of the module cannot see a wrong path. The helpers' behaviour is
-// tested with the code that starts them. Invariant: if a program locates a file in a way that this test cannot follow, the test fails.
+// looks. A bundled module has another location than its source, so tests of the source cannot detect a wrong path. The helpers' behaviour
+// is tested with the code that starts them. Invariant: if a program locates a file in a way that this test cannot follow, the test fails.
 
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, utimesSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -11,11 +11,11 @@ import { joined, writeVersion } from './bundle.mjs';
 import { PROGRAMS, programFile, ROOT } from './prepare.mjs';
 
 const PLACED = /new URL\(([^,]+), moduleUrl\)/g;
-/** Matches uses of a module's own location that open no file, because they resolve a library by name or only compare. */
+/** Matches uses of a module's own location that open no file, because they resolve a library by name or only compare the location. */
 const BY_NAME = /createRequire\d*\)?\(moduleUrl\)|moduleUrl\.endsWith\(|const moduleUrl = /g;
 const HELPER_CALL = /\bhelperFile\d*\(([^)]*)\)/g;
 
-/** The programs that are built from the same sources. */
+/** The built files of all programs. */
 const BUILT = new Set(Object.entries(PROGRAMS).flatMap(([name, entries]) => entries.map((entry) => programFile(name, entry))));
 
 /**

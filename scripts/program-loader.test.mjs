@@ -1,5 +1,6 @@
-// Tests the loader of bundled programs and the compiler beside it: compiled code is used only by its Node, for its text, and unchanged. V8
-// alone would accept it for another text of the same length. Invariant: no file with compiled code can keep a program from starting.
+// Tests the loader of bundled programs and the compiler beside it: compiled code is used only by the Node that made it, only for the same
+// text, and only if the code is unchanged. V8 itself would accept compiled code for any text of the same length. Invariant: no file with
+// compiled code can keep a program from starting.
 
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -27,13 +28,13 @@ function compiled(text) {
   return bundle;
 }
 
-/** Runs a bundle after `first`, a statement. Returns what it prints. */
+/** Runs the statement `first` and then a bundle. Returns the output. */
 function run(bundle, first = '') {
   const code = `${first}; require(${JSON.stringify(LOADER)}).run(${JSON.stringify(bundle)})`;
   return spawnSync(process.execPath, ['-e', code], { encoding: 'utf8' }).stdout;
 }
 
-/** Says whether this Node uses the compiled code: false: V8 has rejected it; undefined: it was not given to V8. */
+/** Returns whether this Node uses the compiled code; false: V8 has rejected the code; undefined: V8 was not given the code. */
 function isUsed(bundle) {
   const { cachedDataRejected } = compile(bundle);
   return cachedDataRejected === undefined ? undefined : !cachedDataRejected;
@@ -49,7 +50,7 @@ test('another text of the same length is compiled', () => {
   const bundle = compiled('console.log("one");');
   writeFileSync(bundle, 'console.log("two");');
   expect(run(bundle)).toBe('two\n');
-  // Shows that the seal matters: with a seal over the other text, V8 runs the code of the first text.
+  // Shows why the seal is needed: with a seal over another text, V8 runs the code of the first text.
   const code = readFileSync(codeFile(bundle)).subarray(SEAL_BYTES);
   writeFileSync(codeFile(bundle), sealed(readFileSync(bundle), code));
   expect(run(bundle)).toBe('one\n');

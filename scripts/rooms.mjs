@@ -1,7 +1,7 @@
-// The rules for packages and folders as pure functions over the sources: which package, layer and floor may import which, no import
-// circles between files or folders (type imports count), no crowded folder and none for a single file. In test/, the rules for circles and
-// crowded folders apply. tidy.mjs reads the files and prints.
-// Invariant: a folder that no table names is reported, so that every layer is placed on purpose.
+// The rules for packages and folders, as pure functions over the sources: which imports are allowed between packages, layers and floors, no
+// import circles between files or folders (type imports count), no crowded folders, and no folder for a single file. In test/, the rules
+// for circles and crowded folders apply. tidy.mjs reads the files and prints. Invariant: a folder that no table names is reported, so that
+// every layer is placed on purpose.
 
 import { dirname, join } from 'node:path/posix';
 
@@ -51,7 +51,7 @@ const LAYERS = {
   rssrv: layersOf(FLOORS.rssrv),
 };
 const FILES_PER_FOLDER_MAX = 25;
-/** Least number of files of a folder below src/ in a program with floors. */
+/** Minimum number of files in a folder below src/ of a program with floors. */
 const FILES_PER_FOLDER_MIN = 2;
 const IMPORT = /(?:\bfrom|\bimport)\s*\(?\s*'([^'\n]+)'/g;
 
@@ -60,12 +60,12 @@ function layersOf(floors) {
   return { '': floors, ...Object.fromEntries(floors.map((floor, index) => [floor, floors.slice(index + 1)])) };
 }
 
-/** Whether a file is production code: in a package, and no test helper. */
+/** True for production code: a file in a package that is not a test helper. */
 export function isProduct(path) {
   return /^packages\/[^/]+\/src\/.+\.ts$/.test(path) && !path.endsWith('.test.ts') && !/\/testing\//.test(path);
 }
 
-/** Whether a file supports tests of several packages: it is in test/ and is not a test itself. */
+/** True for a file in test/ that supports tests of several packages and is not a test itself. */
 function isTestSupport(path) {
   return /^test\/.+\.ts$/.test(path) && !path.endsWith('.test.ts');
 }
@@ -154,8 +154,8 @@ function* fileCircles(imports) {
 }
 
 /**
- * Yields the circles between folders. Imports of a limits.ts do not count, because it has the bounds of the folders below it and imports
- * none of them.
+ * Yields the circles between folders. Imports of a limits.ts do not count, because a limits.ts has the bounds of the folders below it and
+ * imports none of these folders.
  */
 function* folderCircles(imports) {
   const folders = new Map();

@@ -1,5 +1,5 @@
-// Tests that the rules of rooms.mjs refuse violations: a made-up tree for each rule, and every pair of layers and programs, where the
-// report must match docs/ARCHITECTURE.md. `npm run check` applies the rules to the real tree.
+// Tests with a made-up tree for each rule that rooms.mjs refuses violations. Also tests that the permitted pairs of layers and programs
+// match docs/ARCHITECTURE.md. `npm run check` applies the rules to the real tree.
 
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';

@@ -1,7 +1,7 @@
-// `npm run rules`: writes docs/RULES.md, which lists for each rule of docs/PROTOCOL.md and each guarantee of docs/GUARANTEES.md the code, the
-// tests, the conformance cases and the mutants. `--check` compares instead, as `npm run check` does. Comments of files, the definitions of
-// cases and those of mutants name their rules; nobody writes a list by hand. Invariant: a rule without code, without a test or case, or
-// without a mutant is a problem, and nothing is written then.
+// `npm run rules`: writes docs/RULES.md, which lists the code, tests, conformance cases and mutants of each rule of docs/PROTOCOL.md and of
+// each guarantee of docs/GUARANTEES.md. With `--check`, compares the page instead of writing it, as in `npm run check`. The comments of
+// files and the definitions of cases and mutants name their rules, so that nobody writes the lists by hand. Invariant: a rule without code,
+// without a test or case, or without a mutant is a problem, and prevents the page from being written.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path/posix';
@@ -13,9 +13,12 @@ import { filesBelow, wrapped } from './tree.mjs';
 
 const PAGE = 'docs/RULES.md';
 const SIMULATOR = 'test/sim/runner/first-seeds.test.ts';
-/** Both pages have rules N1 to N5. In comments, the name alone means docs/PROTOCOL.md; `N1 in docs/GUARANTEES.md` is the other one. */
+/**
+ * Both pages have rules N1 to N5. In comments, the name alone means the rule of docs/PROTOCOL.md; `N1 in docs/GUARANTEES.md` means the
+ * guarantee.
+ */
 const LIMIT = /\bN\d+ in docs\/GUARANTEES\.md/g;
-/** Rules that no mutant breaks: unit tests and the conformance suite test each of them alone. */
+/** Rules that no mutant breaks; only unit tests and the conformance suite test these rules. */
 const WITHOUT_MUTANT = ['L3', 'R4', 'R5', 'A1', 'A2', 'A3', 'A4', 'A5', 'A6', 'Q3', 'Q5', 'Q6', 'Q7', 'Q8', 'Q9'];
 
 /** Returns the rules of a page in order, as `{name, title, text}`. `title`: the bold text; `text`: what follows it. */
@@ -49,7 +52,7 @@ export function namedBy(source, headings) {
   ]);
 }
 
-/** Returns how a source is listed at the rules that it names: `code`, `tests`, or null if its cases or mutants are listed instead. */
+/** Returns how a source is listed under the rules that it names: `code`, `tests`, or null if its cases or mutants are listed instead. */
 export function kindOf(path) {
   if (!/^(packages\/[^/]+\/src|test)\/.*\.ts$/.test(path)) return null;
   if (path.endsWith('.test.ts')) return 'tests';
@@ -57,7 +60,10 @@ export function kindOf(path) {
   return path.startsWith('test/') || path.includes('/testing/') ? 'tests' : 'code';
 }
 
-/** Returns a function from a name to the lists at this name. `sources`: `[path, text]` of each source; `mutants` and `cases`: as their tables define them. */
+/**
+ * Returns a function from a name to the lists of this name. `sources`: `[path, text]` of each source; `mutants` and `cases`: as their
+ * tables define them.
+ */
 export function indexOf(sources, headings, mutants, cases) {
   const index = new Map();
   const at = (name) => {

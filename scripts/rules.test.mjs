@@ -1,4 +1,4 @@
-// Tests which names a comment gives to its file, the lists at a rule, and that a rule without code, test or mutant is found.
+// Tests which rules a comment assigns to its file, the lists of a rule, and that a rule without code, test or mutant is found.
 // `npm run check` compares docs/RULES.md with the sources.
 
 import { describe, expect, test } from 'vitest';

@@ -48,7 +48,6 @@ export const PROGRAMS = {
   'postgres-mirror': { run: 'source', entry: 'test/postgres-mirror/main.ts', what: 'PostgreSQL on a mirror whose machines fail' },
 };
 
-/** The printed table of programs. */
 export function usage() {
   const lines = Object.entries(PROGRAMS).map(([name, { what }]) => `  ${name.padEnd(14)}${what}\n`);
   return `usage: node scripts/run.mjs NAME [ARGUMENT...]\n${lines.join('')}The arguments belong to the program.\n`;

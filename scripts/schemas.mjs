@@ -1,6 +1,6 @@
-// `npm run schemas`: writes docs/json from the current sources (hence tsx): a schema for each command of rsconfig and rsadm with --json,
-// and one for each control socket; definitions.json has the parts that several schemas share. Their content is json-schemas.mjs's job;
-// docs/json/README.md is written by hand.
+// `npm run schemas`: writes docs/json from the current sources (hence tsx). Each command of rsconfig and rsadm with --json has a schema,
+// and so does each control socket; definitions.json has the parts that several schemas share. json-schemas.mjs makes the content of the
+// schemas; docs/json/README.md is written by hand.
 
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,6 +1,6 @@
-// The files beside the bundles of a package, which start each of them and compile them in advance. bundle.mjs writes them in a checkout,
-// and stage.mjs into packages. Only a checkout has compiled code at once: in packages, the maintainer scripts make it, by the Node of the
-// target.
+// Makes the files beside the bundles of a package: a loader that starts each bundle, and a program that compiles the bundles in advance.
+// bundle.mjs writes these files in a checkout, and stage.mjs into packages. A checkout gets compiled code when it is built; on a target,
+// the maintainer scripts compile with the Node of the target.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ import { PROGRAMS, ROOT } from './prepare.mjs';
 /** The program that compiles the bundles beside it. */
 export const COMPILER = 'program-compiler.cjs';
 
-/** Returns the content of each file by its name. `name`: name of the package. */
+/** Maps the name of each file to its content. `name`: name of the package. */
 export function startFiles(name) {
   const starters = PROGRAMS[name].map((entry) => [
     `${entry}.js`,

@@ -1,6 +1,6 @@
-// Counts a vitest run for scripts/test.mjs: passed, failed and skipped tests, the failed ones with the first line of their error, the
-// skipped ones with their reasons. vitest's own reporter shows failures in full. Invariant: a failing file or hook counts as a failed
-// test, and each failure has an entry in `failures`.
+// Counts the passed, failed and skipped tests of a vitest run for scripts/test.mjs, with the first line of each error and the reason for
+// each skipped test. vitest's own reporter shows failures in full. Invariant: a failing file or hook counts as a failed test, and each
+// failure has an entry in `failures`.
 
 import { writeFileSync } from 'node:fs';
 
@@ -42,7 +42,7 @@ function fail(summary, name, errors) {
   summary.failures.push({ name, error: message.trim().split('\n', 1)[0] });
 }
 
-/** One line for each failure: file, test name and error. If there are too many, the last line counts the rest. */
+/** One line for each failure: file, test name and error. If there are too many failures, the last line counts the rest. */
 export function failureLines(failures) {
   const lines = failures.slice(0, SHOWN_MAX).map(({ name, error }) => `failed: ${name}: ${error}`.slice(0, LINE_MAX_CHARS));
   const more = failures.length - lines.length;

@@ -1,6 +1,6 @@
-// A step of `npm run check`: lists the optional parameters that every call of the product gives. Only tests leave out such a parameter, and
-// then run a branch that no user runs. The remedy is to make the parameter mandatory and to delete that branch. Functions that are also
-// passed on as values are not judged. Invariant: the exit code is 0 exactly if there is no such parameter.
+// A step of `npm run check`: lists the optional parameters that every call in the product passes. If only tests leave out an optional
+// parameter, the tests run a branch that no user runs. The remedy is to make the parameter mandatory and to delete that branch. Functions
+// that are also passed on as values are not checked. Invariant: the exit code is 0 exactly if there is no such parameter.
 
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -11,7 +11,7 @@ import { ROOT } from './prepare.mjs';
 const FUNCTIONS = new Set([SyntaxKind.FunctionDeclaration, SyntaxKind.MethodDeclaration, SyntaxKind.MethodSignature]);
 const CALLS = new Set([SyntaxKind.CallExpression, SyntaxKind.NewExpression]);
 
-/** The names of parameters that only tests leave out, with file and line, of the sources below `root`. */
+/** Returns the parameters that only tests leave out, for the sources below `root`, each with file and line. */
 export function testBranches(configFile, root) {
   const api = new API({ cwd: root });
   try {
@@ -44,7 +44,7 @@ function isImplementation({ kind, parent }) {
   return kind === SyntaxKind.MethodDeclaration && parent.heritageClauses?.some(({ token }) => token === SyntaxKind.ImplementsKeyword);
 }
 
-/** Returns every identifier. If the identifier names the function of a call, the call comes with it. */
+/** Returns every identifier, with the call if the identifier names the called function. */
 function usesOf(sources) {
   const uses = [];
   for (const source of sources)
@@ -89,8 +89,8 @@ function keyOf(symbol) {
 }
 
 /**
- * Counts the arguments of a call up to the first optional one that may be undefined. Returns Infinity if the call spreads a list, because
- * the list may contain all arguments.
+ * Counts the arguments of a call up to the first optional argument that may be undefined. Returns Infinity if the call spreads a list,
+ * because the list may contain all arguments.
  */
 function givenBy({ arguments: given = [] }, optional, checker) {
   if (given.some(({ kind }) => kind === SyntaxKind.SpreadElement)) return Number.POSITIVE_INFINITY;

@@ -1,5 +1,5 @@
-// Tests which parameters of a project of two files the check test-branches.mjs lists.
-// `npm run check` applies this check to the product.
+// Tests which parameters test-branches.mjs lists for a project of two files, of which one calls functions of the other. `npm run check`
+// applies this check to the product.
 
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,7 +8,7 @@ import { afterAll, afterEach, beforeEach, expect, test } from 'vitest';
 
 const listeners = process.listeners('exit');
 const { testBranches } = await import('./test-branches.mjs');
-// The compiler's client listens for the end of this process.
+// Remove the listeners that the compiler's client has added to this process.
 afterAll(() => {
   for (const one of process.listeners('exit')) if (!listeners.includes(one)) process.off('exit', one);
 });

@@ -1,13 +1,16 @@
-// `npm run texts [-- FOLDER...]`: lists every text that the programs print as `file:line kind text`, so that all of them can be read at
-// once. A small scanner of the sources finds them; a value filled in at run time appears as {expression}.
-// Invariant: the context of a text decides its kind, never whether it is listed. A text in an unknown context has the kind `text`.
+// `npm run texts [-- FOLDER...]`: lists every text that the programs print as `file:line kind text`, so that a person can read all texts at
+// once. A small scanner of the sources finds the texts; a value filled in at run time appears as {expression}. Invariant: the context of a
+// text decides its kind, never whether it is listed. A text in an unknown context has the kind `text`.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ROOT } from './prepare.mjs';
 
-/** Kinds by the context of a text, from the inside out: a call as `object.name`, or the name of a property, constant or function. */
+/**
+ * Maps the context of a text to its kind. Contexts are matched from the innermost outwards: a call as `object.name`, or the name of a
+ * property, constant or function.
+ */
 const KINDS = [
   [/(^|\.)ERRORS$|(^|\.)\w*Error$/, 'error'],
   [/(^|\.)log\w*\.(info|warn|error|debug)$/i, 'log'],
@@ -79,7 +82,9 @@ class Scanner {
     return (!AFTER_VALUE.test(before) || AFTER_KEYWORD.test(before)) && this.take(REGEX) !== null;
   }
 
-  /** Passes a bracket, a name or a punctuation mark. The name before a bracket, colon or equals sign names what follows. */
+  /**
+   * Consumes a bracket, a name or a punctuation mark. A name before a bracket, colon or equals sign becomes the context of what follows.
+   */
   pass(char) {
     const frame = this.frames.at(-1);
     const name = this.take(NAME);

@@ -1,5 +1,5 @@
 // Tests that texts.mjs finds a text of each kind at its line, and that comments, regular expressions and nested templates do not mislead
-// it. The real sources have all kinds too; a missing kind there would mean that the scanner lost track.
+// it. The real sources also have texts of all kinds; a missing kind would mean that the scanner lost track.
 
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';

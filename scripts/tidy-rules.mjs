@@ -3,7 +3,7 @@
 
 const HEADER_MIN_LINES = 2;
 const HEADER_MAX_LINES = 6;
-/** The words are written in two halves so that this file passes its own rule. */
+/** Each banned word is written in two halves, so that this file passes its own rule. */
 const UNFINISHED = new RegExp(`\\b(${['TO' + 'DO', 'FIX' + 'ME', 'X' + 'XX'].join('|')})\\b`);
 /** Test helpers: a folder testing/, or a file backend-scene.ts. */
 const TESTING = /(^|\/)testing(\/|\.ts$)/;
@@ -96,7 +96,7 @@ function* testLineProblems(line) {
   if (/\bskip\(\s*\)/.test(line)) yield "skip() gives no reason: say what is missing, context.skip('needs nbdkit')";
 }
 
-/** A file that a comment names, with or without folders. Patterns and endings alone are no names. */
+/** A file that a comment names, with or without folders. Patterns and endings alone are not names. */
 const NAMED_FILE = /(?<![\w@./*{-])((?:[\w.-]+\/)*[\w-]+(?:\.test)?\.(?:ts|mjs))\b/g;
 
 /** Yields the comments that name a file that does not exist, as `{path, line, text}`. `sources`: a Map from path to text, of all files. */

@@ -1,5 +1,5 @@
-// Breaks every rule of tidy once, which must be reported; a clean file must
-// pass. tidy skips this file, because it contains violations.
+// Breaks every rule of tidy once: tidy must report each violation, and accept a clean file. tidy skips this file, because it contains
+// violations.
 
 import { expect, test } from 'vitest';
 import { missingFiles, problemsOf, unknownRules } from './tidy-rules.mjs';

@@ -1,4 +1,4 @@
-// Applies the rules of tidy-rules.mjs to every text file of the project, and those of rooms.mjs to all of them together. Prints
+// Applies the rules of tidy-rules.mjs to every text file of the project, and the rules of rooms.mjs to all files together. Prints
 // `file:line: problem`; the exit code is 1 if there is a problem. Build results, installed packages and hidden folders (except .ci) are
 // skipped.
 

@@ -1,6 +1,7 @@
-// `npm run tree`: writes docs/TREE.md, the lists of folders, bounds and decisions. `--check` compares instead, as `npm run check` does. The
-// texts of folders are in tree-texts.mjs, bounds in the limits.ts of each folder, decisions in docs/adr. Invariant: a folder without a
-// text, a text without a folder and a decision without its kind are problems, and nothing is written then.
+// `npm run tree`: writes docs/TREE.md, the lists of folders, bounds and decisions. With `--check`, compares the page instead of writing it,
+// as in `npm run check`. The texts of folders are in tree-texts.mjs, bounds in the limits.ts of each folder, decisions in docs/adr.
+// Invariant: a folder without a text, a text without a folder and a decision without its kind are problems, and prevent the page from being
+// written.
 
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path/posix';

@@ -1,14 +1,14 @@
-// The packages that `npm run package` builds: programs, manual pages and other files of each. stage.mjs lays them out, deb.mjs and
-// tarball.mjs pack them. Invariant: every program of bin/, every manual page and every unit belongs to exactly one package.
+// The packages that `npm run package` builds: the programs, manual pages and other files of each package. stage.mjs lays the files out, and
+// deb.mjs and tarball.mjs pack them. Invariant: every program of bin/, every manual page and every unit belongs to exactly one package.
 
 /** The folder below which the files of all programs lie on the target. */
 export const LIBRARY = 'usr/lib/rsio';
 
 /**
- * `programs`: maps a launcher to [package, file without ending]. `packages`: the programs' folders below LIBRARY. `files`: maps a source to
- * its place on the target. `folders`: source folders of packages/ that lie below LIBRARY, too. `libraries`: libraries whose files are
+ * `programs`: maps a launcher to [package, file without extension]. `packages`: the programs' folders below LIBRARY. `files`: maps a source
+ * to its place on the target. `folders`: source folders of packages/ that also lie below LIBRARY. `libraries`: libraries whose files are
  * copied, in addition to those that the programs contain. `settings`: the first configuration file, which the maintainer scripts copy to
- * its place if no such file exists; null: the package has no such file. `sameVersion`: packages that this package needs in exactly its own
+ * its place if no such file exists; null: the package has no such file. `sameVersion`: packages that this package needs in exactly the same
  * version. `formerly`: packages that had some of these files before this version.
  */
 export const PRODUCTS = {

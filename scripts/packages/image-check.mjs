@@ -1,13 +1,12 @@
 // Checks an OCI image by the rules of hadolint and dockle: its configuration, and each file of its layers. image.mjs fails for an image
-// with faults. Pure, except that imageFaults() reads an archive with tar. Invariant: each exception for an image is named with its
-// reason.
+// with faults. Pure, except that imageFaults() reads an archive with tar. Invariant: each permitted exception is listed with its reason.
 
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** Why a container starts as root. An image without this label has another user. */
+/** The label that says why a container starts as root. An image without this label must start as another user. */
 export const ROOT_LABEL = 'rsio.starts-as-root';
 const LABELS = ['title', 'description', 'version', 'licenses', 'created'].map((name) => `org.opencontainers.image.${name}`);
 const SECRET_NAME = /secret|token|passw|credential|private|_key$/i;
@@ -45,7 +44,7 @@ export function configFaults({ created, config = {}, history = [] }, port) {
   return faults;
 }
 
-/** `list`: lines of `tar --list --verbose --numeric-owner --full-time` in GMT. `createdMs`: no file may be newer. */
+/** `list`: lines of `tar --list --verbose --numeric-owner --full-time` in GMT. `createdMs`: no file may be newer than this time. */
 export function fileFaults(list, createdMs) {
   return list.flatMap((line) => {
     const [, type = '', rights = '', time = '', rest = ''] = ENTRY.exec(line) ?? [];

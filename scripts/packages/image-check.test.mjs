@@ -1,6 +1,6 @@
-// Tests of the check of OCI images: each fault of a configuration and of a file is named, and the images of image.mjs have none. If buildah
-// is installed, the test makes images of a few files and reads their archives. Whole images take minutes; `npm run package -- --images`
-// checks them.
+// Tests the check of OCI images: it names each fault of a configuration and of a file, and finds no fault in the images of image.mjs. If
+// buildah is installed, the test makes images of a few files and reads their archives. Whole images take minutes;
+// `npm run package -- --images` checks them.
 
 import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';

@@ -1,5 +1,5 @@
 // Makes OCI images of the server and of the client, each an archive that podman, docker and skopeo load. No daemon and no registry is
-// needed: mmdebstrap makes a root of Debian with its own Node and the packages installed, and buildah turns it into an image. Invariant:
+// needed: mmdebstrap makes a Debian root with its own Node and the installed packages, and buildah turns the root into an image. Invariant:
 // the storage of buildah is below the working folder, so that the images of this machine are not touched.
 
 import { execFileSync, spawnSync } from 'node:child_process';
@@ -66,7 +66,7 @@ export function packImage(name, release, debs, work, folder) {
   const tree = join(work, `${name}.tar`);
   const files = debs.map((deb) => `"${deb}"`).join(' ');
   const install = `mkdir "$1/var/tmp/debs" && cp ${files} "$1/var/tmp/debs" && chroot "$1" sh -c "dpkg -i /var/tmp/debs/*" && rm -r "$1/var/tmp/debs"`;
-  // Compiled code differs at each compilation, and a container starts its program once.
+  // Leaves out compiled code, because it differs at each compilation, and a container starts its program only once.
   const left =
     '/usr/lib/rsio/*/dist/program/*.code /usr/share/doc/[!r]* /usr/share/locale /var/log/*.log /var/log/apt /var/lib/apt/lists/*_* /var/cache/apt/*.bin /tmp/* /var/tmp/*';
   const tidy = `cd "$1" && rm -rf ${left.replaceAll(' /', ' ./').replace(/^/, '.')}`;

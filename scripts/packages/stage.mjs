@@ -58,7 +58,7 @@ function manualPage(file) {
   return other === undefined ? text : readFileSync(join(MANUAL, other), 'utf8');
 }
 
-/** The launchers are CommonJS, because every supported Node takes a file without ending for CommonJS. */
+/** The launchers are CommonJS, because every supported Node treats a file without an extension as CommonJS. */
 function launcherText(launcher, name, entry) {
   const threads = launcher === 'rssrv' ? MAIN_THREADS : '';
   return `#!/usr/bin/node

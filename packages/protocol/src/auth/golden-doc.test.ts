@@ -1,5 +1,5 @@
-// Tests that the golden frames of docs/PROTOCOL.md are the frames of golden-frames.test.ts, byte for byte, and that the keys in the
-// document are the keys of these frames. The author of a second implementation needs both frames and keys.
+// Tests that docs/PROTOCOL.md has the frames of golden-frames.test.ts, byte for byte, and the keys of these frames. The author of an
+// independent implementation needs both frames and keys.
 
 import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';

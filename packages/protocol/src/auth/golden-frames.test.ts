@@ -1,6 +1,5 @@
-// Compares encoded frames byte for byte with fixed values, which docs/PROTOCOL.md shows as well. If a value must change, the protocol has
-// changed.
-// The macs were verified with a second program.
+// Compares encoded frames byte for byte with fixed values, which docs/PROTOCOL.md also shows. A new value means a changed protocol. The
+// macs were verified with an independent program.
 
 import { expect, test } from 'vitest';
 import { OP } from '../wire/frames.ts';
@@ -88,7 +87,7 @@ function bare(op: number, aux: number): Buffer {
 const first = handshake(null);
 const joined = handshake({ session: SESSION, secret: counting(0x80, 32) });
 
-// PING has a header like the handshake's: no slot and no aux.
+// Like the handshake frames, PING uses neither slot nor aux.
 const FRAMES: readonly (readonly [string, Buffer, string])[] = [
   [
     'HELLO',

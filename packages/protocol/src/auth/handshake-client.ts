@@ -1,7 +1,7 @@
-// The client's side of the handshake on one connection, as a state machine that uses neither sockets nor clocks. The path handles timeouts
-// and reacts to refusals. Invariant: `onWelcome` returns only if the server has proved that it knows K and, for a join, the session's
-// secret. The proof is valid only for the HELLO and CHALLENGE of this connection. A step that throws ends the handshake. A client that
-// insists on TLS never sends a PROOF on a connection without TLS.
+// The client's side of the handshake on one connection, as a state machine that uses neither sockets nor clocks. The caller handles
+// timeouts and refusals. Invariant: `onWelcome` returns only if the server has proved that it knows K and, for a join, the session's
+// secret. The server's proof is valid only for the HELLO and CHALLENGE of this connection. A step that throws ends the handshake. A client
+// that insists on TLS never sends a PROOF on a connection without TLS.
 
 import { createHash } from 'node:crypto';
 import { assert } from '@rsio/common/lib/assert';
@@ -29,7 +29,7 @@ export interface SessionToJoin {
   readonly secret: Buffer;
 }
 
-/** The client's half of `TlsKey` (link/path-transport.ts). */
+/** The client's variant of `TlsKey` (link/path-transport.ts). */
 export interface ClientTlsKey {
   readonly side: 'client';
   readonly identity: string;
@@ -62,7 +62,10 @@ function keyOf(identity: ClientIdentity): Buffer {
   return key;
 }
 
-/** Returns what HELLO says. A data process offers its feature, so that it learns from CHALLENGE whether the server supports it. */
+/**
+ * Returns what HELLO says. A data process offers the feature `data-processes`; CHALLENGE then says whether the server supports data
+ * processes.
+ */
 function greetingOf(hello: ClientIdentity['hello']): ClientIdentity['hello'] {
   return (hello.dataProcess ?? 0) > 0 ? { ...hello, features: [...hello.features, FEATURE.DATA_PROCESSES] } : hello;
 }
@@ -163,8 +166,8 @@ export class ClientHandshake {
   }
 
   /**
-   * Takes the frame that answers PROOF if the connection will be encrypted. Returns the key with which TLS must begin. WELCOME is the first
-   * encrypted frame. Throws E_PROTOCOL if the frame is invalid. If the frame is a REFUSE, throws the error in the REFUSE.
+   * On a connection that will be encrypted, takes the frame that answers PROOF. Returns the key with which TLS must begin. WELCOME is the
+   * first encrypted frame. Throws E_PROTOCOL if the frame is invalid. If the frame is a REFUSE, throws the error in the REFUSE.
    */
   onStartTls(frame: Buffer): ClientTlsKey {
     this.leave('proved');

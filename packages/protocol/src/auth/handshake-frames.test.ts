@@ -12,8 +12,8 @@ test('a decoded frame is reassembled byte for byte', () => {
   expect(wholeFrame({ ...emptyHeader(), op: OP.HELLO, length: 9 }, Buffer.from('xsome body'), 1)).toEqual(frame);
 });
 
-// Regression: the code allocated as many bytes as the length field says. In an I/O frame, these bytes belong to the lba. Any peer could
-// therefore cause an allocation of up to 4 GiB.
+// Regression: the code allocated as many bytes as the length field says. In an I/O frame, the length field holds part of the lba, so any
+// peer could cause an allocation of up to 4 GiB.
 test('a frame that is no message is refused without allocating memory', () => {
   for (const { op, shape } of FRAMES) {
     if (shape !== 'io') continue;

@@ -49,7 +49,7 @@ export function handshakeBody(frame: Buffer, op: number): Buffer {
  * Reassembles a decoded frame, byte for byte as it was received. Copies the body. Throws E_PROTOCOL if the frame is not a message frame.
  */
 export function wholeFrame(header: Header, body: Buffer, offset: number): Buffer {
-  // In an I/O frame, the field `length` has bytes of the lba, so the decoder has not checked its value.
+  // The decoder has not checked the field `length` of an I/O frame, because this field holds part of the lba.
   if (frameEntry(header.op)?.shape !== 'message')
     throw new RsError('E_PROTOCOL', `${frameName(header.op)} does not belong to the handshake`);
   const frame = Buffer.alloc(HEADER_BYTES + header.length);

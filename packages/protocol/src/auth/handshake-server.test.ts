@@ -38,8 +38,8 @@ const IDENTITY = {
 };
 
 /**
- * Composes a PROOF with the body `compose(transcript)` and a mac under `nodekey`, and gives the PROOF to the server. If the server accepts
- * the PROOF, returns the kind of proof. Otherwise, returns the code of the refusal or error.
+ * Composes a PROOF with the body `compose(transcript)` and a mac under `nodekey`, and gives the PROOF to the server. Returns the kind of
+ * proof if the server accepts the PROOF, otherwise the code of the refusal or error.
  */
 function judged(known: string | readonly string[] | null, nodekey: string, compose: (transcript: Buffer) => Buffer): string {
   // The server's nonce and its random key for an unknown node name both consist of 32 bytes with the value 7.
@@ -58,7 +58,7 @@ function judged(known: string | readonly string[] | null, nodekey: string, compo
   }
 }
 
-/** Returns the server's reaction to a PROOF under `nodekey`. */
+/** Returns the server's reaction to a PROOF whose mac is under `nodekey`. */
 function exchange(
   known: string | readonly string[],
   nodekey: string,
@@ -158,7 +158,7 @@ describe('a node with two keys', () => {
     }
   });
 
-  // If the cost or the message differed, an attacker could find out how many keys the node has, and thus when a key is being changed.
+  // If the work or the message depended on the number of keys, an attacker could find out when the key of a node is being changed.
   test.each([[null], ['0xbig2'], [KEYS]])('refusing a wrong key costs the same and says the same with the keys %j', (known) => {
     let drawn = 0;
     const server = new ServerHandshake(IDENTITY, (lengthBytes) => {

@@ -1,7 +1,7 @@
 // The server's side of the handshake on one connection, as a state machine that uses neither sockets nor clocks. The state machine runs in
 // the listener, which limits attempts, enforces deadlines, and rejects bytes that arrive too early. Invariants: nothing in a PROOF is
 // decoded before the mac of the PROOF is verified. Before a client has proved itself, it cannot find out whether a node name or a session
-// exists. It cannot find out the number of a node's keys, because the server always tries the same number of keys.
+// exists. The client cannot find out the number of a node's keys, because the server always tries the same number of keys.
 
 import { createHash } from 'node:crypto';
 import { assert } from '@rsio/common/lib/assert';
@@ -31,8 +31,8 @@ export interface ServerIdentity {
 }
 
 /**
- * Returns the key text of a node, or null if the name is unknown. While the node's key is being changed, returns both texts, at most
- * NODE_KEYS_MAX.
+ * Returns the key text of a node, or null if the name is unknown. While the node's key is being changed, returns the texts of both keys, at
+ * most NODE_KEYS_MAX.
  */
 export type NodeLookup = (node: string) => string | readonly string[] | null;
 
@@ -100,13 +100,13 @@ interface Agreed {
   readonly features: readonly string[];
   readonly transcript: Buffer;
   readonly share: KeyShare | null;
-  /** Always NODE_KEYS_MAX keys. Random keys fill the places of keys that the node does not have. */
+  /** Always NODE_KEYS_MAX keys; random keys follow the keys of the node. */
   readonly keys: readonly Buffer[];
   /** Number of keys that the node has; 0 for an unknown node. */
   readonly ownKeys: number;
 }
 
-/** The agreement after PROOF, with the key that the client has proved. */
+/** What both sides have agreed on after PROOF, with the key that the client has proved. */
 interface AgreedKey extends Agreed {
   readonly key: Buffer;
   readonly keyIndex: number;
@@ -164,8 +164,8 @@ export class ServerHandshake {
 
   /**
    * Takes the frame that follows CHALLENGE. Returns a refusal if the proof is invalid; throws E_PROTOCOL if the frame is malformed. While a
-   * limit applies, only a PROOF that joins the data process's own session is verified. Wrong proofs from other clients never delay a join of
-   * the current session, because other clients cannot guess the session's secret.
+   * limit applies, the server verifies only a PROOF that joins the current session of its sender. Wrong proofs from other clients never
+   * delay a join of the current session, because other clients cannot guess the session's secret.
    */
   onProof(frame: Buffer, secretOf: SecretLookup, limit: ProofLimit | null): Proven | Refusal {
     const agreed = this.agreed;
@@ -188,7 +188,7 @@ export class ServerHandshake {
       : this.joinSession({ ...agreed, key, keyIndex }, proof, proof.session, joinMac, proven, secretOf);
   }
 
-  /** Returns K for each key of a node. Random keys fill the other places, so that the steps do not depend on the number of keys. */
+  /** Returns K for each key of a node, padded with random keys, so that the steps do not depend on the number of keys. */
   private keysOf(nodekeys: string | readonly string[] | null): Pick<Agreed, 'keys' | 'ownKeys'> {
     const own = nodekeys === null ? [] : typeof nodekeys === 'string' ? [nodekeys] : nodekeys;
     assert(own.length <= NODE_KEYS_MAX, `Server handshake: ${own.length} keys of one node`);
@@ -201,10 +201,10 @@ export class ServerHandshake {
   }
 
   // A join carries two macs, under J and under K. The key J depends on the session's secret, which the server forgets when the session is
-  // lost. If a join carried only the mac under J, the server could not verify a PROOF for a lost session. The server would then have to
-  // send E_NO_SESSION to any peer that asks. Every PROOF therefore ends in a mac under K that covers everything before it. The server sends
-  // E_NO_SESSION only to a node whose mac under K is valid. The mac under J then distinguishes the process that began the session from
-  // another process with the same nodekey. A failure of either mac counts towards the attempt limit.
+  // lost. If a join carried only the mac under J, the server could not verify a PROOF for a lost session, and would have to send
+  // E_NO_SESSION to any peer that asks. Every PROOF therefore ends in a mac under K that covers everything before it. The server sends
+  // E_NO_SESSION only to a node whose mac under K is valid. The mac under J distinguishes the process that began the session from another
+  // process with the same nodekey. A failure of either mac counts towards the attempt limit.
   private joinSession(
     agreed: AgreedKey,
     proof: Proof,

@@ -78,11 +78,11 @@ interface Setup {
 }
 
 interface Outcome {
-  /** What the server returned in the end; if the server refused, the error code. */
+  /** The server's final result; if the server refused, the error code. */
   server: Proven | string;
   logReason: string;
   isFailedProof: boolean;
-  /** What the client returned in the end; if the client threw, the error code. */
+  /** The client's final result; if the client threw, the error code. */
   client: Welcome | string;
   message: string;
   /** A refusal that the client may trust as the server's statement. */

@@ -6,7 +6,7 @@ import { RsError } from '@rsio/common/lib/errors';
 import { SHARE_BYTES } from '../wire/limits.ts';
 import type { RandomBytes } from './handshake-frames.ts';
 
-// Node imports raw private keys only inside this DER prefix (RFC 8410). Public keys are read and written as JWK, because OpenSSL looks up a
+// Node imports raw private keys only with this DER prefix (RFC 8410). Public keys are read and written as JWK, because OpenSSL looks up a
 // codec for each key in DER, which takes longer than the key exchange itself.
 const PRIVATE_PREFIX = Buffer.from('302e020100300506032b656e04220420', 'hex');
 const PUBLIC_KIND = { kty: 'OKP', crv: 'X25519' } as const;
@@ -21,7 +21,7 @@ export class KeyShare {
     this.publicKey = Buffer.from(createPublicKey(this.privateKey).export({ format: 'jwk' }).x!, 'base64url');
   }
 
-  /** Returns the secret that both sides compute. Throws E_PROTOCOL if the peer's share is one of the few that yield no secret. */
+  /** Returns the secret that both sides compute. Throws E_PROTOCOL if the peer's share is one of the few shares that yield no secret. */
   agree(peerShare: Uint8Array): Buffer {
     try {
       const x = Buffer.from(peerShare).toString('base64url');

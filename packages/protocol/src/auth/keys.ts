@@ -38,7 +38,7 @@ export function baseKey(nodekey: string, serverkey: string | null, namespaceid: 
 
 /**
  * Derives S, the session's secret. `agreed`: the secret of the X25519 shares, or null without TLS. With TLS, only the two sides of the
- * session's first handshake can compute S. Without TLS, an eavesdropper that has the nodekey can compute S, too.
+ * session's first handshake can compute S. Without TLS, an eavesdropper that has the nodekey can also compute S.
  */
 export function sessionSecret(key: Buffer, firstTranscript: Buffer, agreed: Buffer | null): Buffer {
   if (agreed === null) return derive(key, firstTranscript, 'rsio session 1');

@@ -22,13 +22,15 @@ export const HANDSHAKE_PATIENCE_MS = 1_000;
  */
 export const NODE_KEYS_MAX = 2;
 /**
- * Number of wrong proofs that a node may send from one address without a delay. After that, one more is allowed every FAILED_PROOF_EACH_MS.
+ * Number of wrong proofs that a node may send from one address without a delay. Further wrong proofs are allowed at the rate of one every
+ * FAILED_PROOF_EACH_MS.
  */
 export const FAILED_PROOFS_AT_ONCE = 10;
 export const FAILED_PROOF_EACH_MS = 3_000;
 /**
- * Number of wrong proofs that a node may send from all addresses together without a delay. After that, one more is allowed every
- * FAILED_PROOF_OF_NODE_EACH_MS. Machines that have proved themselves before neither count towards this limit nor are delayed by it.
+ * Number of wrong proofs that a node may send from all addresses together without a delay. Further wrong proofs are allowed at the rate of
+ * one every FAILED_PROOF_OF_NODE_EACH_MS. Machines that have proved themselves before neither count towards this limit nor are delayed by
+ * it.
  */
 export const FAILED_PROOFS_OF_NODE_AT_ONCE = 100;
 export const FAILED_PROOF_OF_NODE_EACH_MS = 200;

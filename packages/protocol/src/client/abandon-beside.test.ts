@@ -1,5 +1,5 @@
 // Tests that another volume continues when the I/O of one volume is abandoned. After REVOKE of the handle (docs/PROTOCOL.md S11), the
-// session goes on. Until REVOKED arrives, the client sends no requests of the volume whose I/O was abandoned, and neither reopens nor
+// session continues. Until REVOKED arrives, the client sends no requests of the volume whose I/O was abandoned, and neither reopens nor
 // closes that volume. abandon.test.ts covers leaving the session. Rules: G7.
 
 import { expect, test } from 'vitest';
@@ -220,7 +220,7 @@ test.each([
   const third = new Attachment('third', 0, false, TAKE.NO, null);
   scene.trunk.addAttachment(third);
   third.opened({ ...OPEN_ANSWER, handle: 9 });
-  // Writes to one volume after the other, so that no other request competes with the first one.
+  // Writes to the volumes one after another, so that no other request competes with the first WRITE.
   for (const attachment of [scene.attachment, scene.other]) {
     for (let index = 0; index < count; index++) scene.write(attachment, index * (bodyBytes / SECTOR_BYTES), bodyBytes);
     scene.clock.advance(100);

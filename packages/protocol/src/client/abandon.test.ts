@@ -1,4 +1,4 @@
-// Tests requests that are abandoned in flight. The trunk never sends these requests again, and no late answer reaches their buffers. The
+// Tests requests that are abandoned in flight. The trunk never sends an abandoned request again, and no late answer reaches its buffer. The
 // trunk sends nothing for any volume before the server has started a new session (S9). Rules: E1, G7.
 
 import { expect, test } from 'vitest';

@@ -1,6 +1,5 @@
-// Tests ADMIN at the client: a call, the id of a call that is interrupted because sessions are lost, long answers, a server without ADMIN,
-// and the outcome that a failed call reports. The server is a script; packages/rssrv tests how a real server executes methods.
-// Rules: A3, A5, G17.
+// Tests ADMIN at the client: a call, the id that a call keeps when sessions are lost, long answers, a server without ADMIN, and the outcome
+// that a failed call reports. The server is a script; packages/rssrv tests how a real server executes methods. Rules: A3, A5, G17.
 
 import { expect, test } from 'vitest';
 import { RsError } from '@rsio/common/lib/errors';

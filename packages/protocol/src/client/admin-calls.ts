@@ -28,7 +28,7 @@ interface Call {
   request: Request | null;
   /** Session in which the call was sent last. No call is sent twice in one session. */
   session: object | null;
-  /** True once the call was sent, because the server may then have received it. */
+  /** True if the call was sent at least once; if so, the server may have received it. */
   isSent: boolean;
   isOver: boolean;
   rereads: number;
@@ -137,8 +137,8 @@ export class AdminCalls {
   private answered(call: Call, kind: number, { status, bodies, sentence }: SessionAnswer, parts: AnswerParts): void {
     call.isSent = true;
     const isLost = status === STATUS.SHUTTING_DOWN || status === STATUS.STALE;
-    // The server keeps a long answer only briefly. If the answer is gone, the client sends the call again: the server then executes a
-    // reading method again, and for a change repeats the answer.
+    // The server keeps a long answer only briefly. If the answer is gone, the client sends the call again. The server then executes a
+    // read-only method again, but only repeats the answer of a change.
     const isForgotten = kind === ADMIN.REST && status === STATUS.STALE && call.session === this.trunk.session;
     if (this.trunk.isEnded) this.end(call, unreachable(call));
     else if (isForgotten && ++call.rereads > ADMIN_REREADS_MAX)

@@ -80,7 +80,7 @@ describe('a READ whose owner takes the data where it was received', () => {
   const BYTES = 4096;
   const asked = { count: BYTES / SECTOR_BYTES, bodyBytes: BYTES, takesReceived: true };
 
-  /** Returns an owner of READs that records where the data of each READ was. The owner then overwrites the memory that it owns. */
+  /** Returns an owner of READs that records which buffer had the data of each READ, and then overwrites its own memory. */
   function owner(): { found: { where: string; data: Buffer }[]; requestDone: (request: Request) => void } {
     const found: { where: string; data: Buffer }[] = [];
     const requestDone = ({ buffer, bufferOffset, received, receivedOffset }: Request): void => {

@@ -173,7 +173,7 @@ describe('the end', () => {
     expect(attachment.hasSendable).toBe(false);
   });
 
-  // Regression: the tracker still counted removed requests as in flight, so overlapping requests waited forever.
+  // Regression: the overlap tracker still counted removed requests as in flight, so overlapping requests waited forever.
   test('a request that was removed unsent blocks no others', () => {
     const attachment = opened();
     const [unsent, resent] = [request(OP.WRITE, 0), request(OP.WRITE, 5)];

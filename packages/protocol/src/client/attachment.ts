@@ -54,14 +54,14 @@ export class Attachment {
   /** Whether the first OPEN takes over the volume if another client holds it. */
   readonly take: Take;
   /**
-   * The claim under which a replica is opened; null if the volume is no replica. The owner sets this field before the first OPEN. If an
+   * The claim under which a replica is opened; null if the volume is not a replica. The owner sets this field before the first OPEN. If an
    * OPEN is refused because of the claim, the attachment fails.
    */
   mirror: OpenTerm | null = null;
   phase: AttachmentPhase = 'opening';
   /**
    * The answer to the last OPEN that was granted; null before the first grant. In this field, `sizeBytes` never decreases, and `readonly`
-   * never returns to false.
+   * never changes back to false.
    */
   volume: OpenAnswer | null = null;
   /**
@@ -143,7 +143,8 @@ export class Attachment {
   }
 
   /**
-   * Queues a FLUSH to empty the log, unless the log is empty or is already being flushed. The caller must then schedule the trunk's pump.
+   * Queues a FLUSH to empty the log, unless the log is empty or is already being flushed. The caller must schedule the trunk's pump
+   * afterwards.
    */
   flushLog(nowMs: number): void {
     this.admission.flushNow(nowMs);
@@ -240,8 +241,8 @@ export class Attachment {
 
   /**
    * Called when a request that `next` returned has been answered with STALE. If the attachment keeps the request, returns true and sends
-   * the request again on the next handle. Until then, the kept request blocks only overlapping requests. Returns false if the attachment
-   * has failed or is closed; STALE is then the final answer.
+   * the request again on the next handle. A kept request blocks only overlapping requests. Returns false if the attachment has failed or is
+   * closed, which makes STALE the final answer.
    */
   keepStale(request: Request): boolean {
     if (this.phase === 'failed' || this.phase === 'closed') return false;
@@ -303,7 +304,7 @@ export class Attachment {
     this.events?.standingChanged();
   }
 
-  /** If the size is not larger than before, ignores it and returns false, because applications must never see a volume shrink. */
+  /** Ignores a size that is not larger than the current size and returns false, because applications must never see a volume shrink. */
   grow(sizeBytes: number): boolean {
     const { volume } = this;
     if (volume === null || sizeBytes <= volume.sizeBytes) return false;

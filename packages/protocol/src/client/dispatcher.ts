@@ -1,7 +1,7 @@
 // Decides when and over which path each request of a session is sent, and handles the answers. Sends requests again when a path becomes
 // silent or dies. The trunk, not the dispatcher, decides which paths are alive. Invariants (the client's part of S1 to S4 and O1 in
 // docs/PROTOCOL.md): each request gets one result. No slot is reused before every copy of its request is answered or fenced. The buffer of
-// a request is not touched after the result. Rules: R4. docs/PROTOCOL.md, Backpressure.
+// a request is not touched after the request has its result. Rules: R4. docs/PROTOCOL.md, Backpressure.
 
 import { assert, counted } from '@rsio/common/lib/assert';
 import { OUTPUT_QUEUED_MAX_BYTES } from '../link/limits.ts';
@@ -60,7 +60,7 @@ export class Dispatcher {
 
   /**
    * Begins a new session: gives the requests in flight back to their attachments and sends LIST again. Ends every OPEN and CLOSE of the old
-   * session, sent or not, with STALE, because the new session reuses the handle numbers. Ends every ADMIN with STALE as well, because the
+   * session, sent or not, with STALE, because the new session reuses the handle numbers. Also ends every ADMIN with STALE, because the
    * caller of the ADMIN may not be waiting any more. `again`: true if this client had an earlier session.
    */
   restart(slotCount: number, windowBytes: number, reason: string, again: boolean): void {
@@ -76,7 +76,7 @@ export class Dispatcher {
       const mine = unanswered.filter((request) => request.attachment === attachment);
       attachment.sessionLost(mine, reason);
     }
-    // The attachments of these requests were closed while the requests were in flight.
+    // Requests whose attachments were closed while the requests were in flight.
     const orphans = unanswered.filter(({ attachment }) => attachment !== null && !this.attachments.some((one) => one === attachment));
     for (const request of orphans) {
       request.events?.requestDone(request, STATUS.OUTCOME_UNKNOWN);
@@ -120,7 +120,7 @@ export class Dispatcher {
     else request.attachment.add(request);
   }
 
-  /** Removes a request that is not sent yet. Returns false if it was sent. */
+  /** Removes a request that is not sent yet. Returns false if the request was sent. */
   withdraw(request: Request): boolean {
     const at = this.control.indexOf(request);
     if (at >= 0) this.control.splice(at, 1);
@@ -149,7 +149,7 @@ export class Dispatcher {
   }
 
   /**
-   * Returns false if a request in `resends` must wait for room on a reliable path. New requests then wait as well, so that they do not take
+   * Returns false if a request in `resends` must wait for room on a reliable path. New requests must also wait, so that they do not take
    * the room.
    */
   private sendResends(paths: readonly Path[]): boolean {
@@ -180,7 +180,7 @@ export class Dispatcher {
     }
   }
 
-  /** Takes requests from the attachments in turn, one at a time, while a slot is free and the window and the paths have room. */
+  /** Takes one request after another, from each attachment in rotation, while a slot is free and the window and the paths have room. */
   private sendData(paths: readonly Path[]): void {
     const count = this.attachments.length;
     let idle = 0;
@@ -205,11 +205,11 @@ export class Dispatcher {
     return true;
   }
 
-  /** Measures the rate of an idle path by sending a copy of a request over it. */
+  /** Measures the rate of an idle path by sending a copy of a request over the path. */
   private probe(request: Request, paths: readonly Path[]): void {
     if (paths.length < 2 || request.bodyBytes === 0 || ++this.sinceProbe < RATE_PROBE_SHARE) return;
     this.sinceProbe = 0;
-    // Allow a slow probe only while more than half of the slots are free, because a copy occupies its slot until it is answered.
+    // Allow a slow probe only while more than half of the slots are free, because a slot stays occupied until its copy is answered.
     const longestMs = this.slots.freeCount * 2 > this.slots.size ? RATE_PROBE_LONGEST_MS : RATE_PROBE_MAX_MS;
     const path = pathToProbe(paths, receivingBytes(request), sendingBytes(request), this.nowMs, longestMs);
     if (path === null) return;
@@ -236,7 +236,7 @@ export class Dispatcher {
     const from = copies.length === 1 ? pathOf(paths, copies[0]!) : null;
     if (from === null || from.isSuspect) return;
     const sentMs = from.load.sentAtMs(slot);
-    // A PONG to a later PING proves that the request has reached the server. A second path would then not bring the answer sooner.
+    // A PONG to a later PING proves that the request has reached the server; a copy would not be answered sooner.
     if (from.load.pingedMs >= sentMs) return;
     const ageMs = this.nowMs - sentMs;
     const isOverdue = from.load.overdueMs > HEDGE_MIN_MS;

@@ -12,7 +12,6 @@ import type { Path } from './paths/path.ts';
 
 interface Fenced {
   readonly attachment: Attachment;
-  /** Pairs of slot and seq. */
   readonly tags: readonly number[];
   readonly waiting: (() => void)[];
 }

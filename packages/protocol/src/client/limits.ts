@@ -37,7 +37,7 @@ export const HEDGES_MAX = SLOTS / 16;
  * client rejects any other process that claims to be that server.
  */
 export const HEARD_HEARTBEATS = 2;
-/** While another path performs the first handshake of the trunk, a path tries again every JOIN_RETRY_MS. */
+/** While one path performs the first handshake of the trunk, the other paths retry every JOIN_RETRY_MS. */
 export const JOIN_RETRY_MS = 100;
 /** If a path was up for at least PATH_SETTLED_MS, it reconnects within RECONNECT_FIRST_MS after a failure. */
 export const PATH_SETTLED_MS = 500;
@@ -74,8 +74,8 @@ export const UNFIT_RETRY_MS = 5_000;
 export const HANDLES_FEW = 512;
 export const SESSION_RENEW_MS = 5_000;
 /**
- * Maximum number of attempts to CLOSE a detached volume in one session. An attempt fails if the server refuses CLOSE or answers STALE.
- * After the last attempt, the client reports that the hold remains.
+ * Maximum number of attempts to CLOSE a detached volume in one session. An attempt to CLOSE fails if the server refuses CLOSE or answers
+ * STALE. After the last attempt to CLOSE, the client reports that the hold remains.
  */
 export const CLOSE_TRIES_MAX = 10;
 export const PROBATION_DEATHS = 3;
@@ -89,7 +89,7 @@ export const LATE_LOOK_MS = 100;
 
 /** Maximum number of ADMIN calls to one server that wait at the client. Further calls are refused. */
 export const ADMIN_CALLS_MAX = 256;
-/** Maximum number of ADMIN calls in flight. ADMIN occupies reserved slots, which LIST, OPEN and CLOSE need, too. */
+/** Maximum number of ADMIN calls in flight. ADMIN occupies reserved slots, which LIST, OPEN and CLOSE also need. */
 export const ADMIN_CALLS_SENT_MAX = 4;
 /** An ADMIN call fails if the server is not connected after this time. */
 export const ADMIN_UNSENT_MS = 10_000;
@@ -115,7 +115,7 @@ export const HELD_BY_STORAGE_MS = 2_000;
  * stored until they are complete.
  */
 export const ANSWER_PARTS_MAX_BYTES = 64 * MIB;
-/** Each part also counts as ANSWER_PART_COST_BYTES, so that the number of empty parts is bounded, too. */
+/** Each part adds ANSWER_PART_COST_BYTES, which also bounds the number of empty parts. */
 export const ANSWER_PART_COST_BYTES = 256;
 
 // --- choosing a path
@@ -125,14 +125,14 @@ export const ANSWER_PART_COST_BYTES = 256;
  */
 export const RATE_SPELL_MS = 20;
 /**
- * If bytes stay in flight for longer than RATE_FULL_TRIPS round trips, they wait for the link, and the spell measures the rate of the path.
- * Otherwise, the spell gives only a lower bound of the rate.
+ * A spell measures the rate of the path if bytes stay in flight for longer than RATE_FULL_TRIPS round trips, because such bytes wait for
+ * the link. Any other spell gives only a lower bound of the rate.
  */
 export const RATE_FULL_TRIPS = 2;
 /**
  * Maximum weight of one spell in the estimated rate. If a spell would raise the estimate but moved fewer than RATE_RISE_FULL_BYTES, its
- * weight is proportionally lower. The same applies if a spell would lower the estimate but moved fewer than RATE_FALL_FULL_BYTES or was
- * shorter than RATE_SPELL_MS.
+ * weight is proportionally lower. The weight is also lower if a spell would lower the estimate but moved fewer than RATE_FALL_FULL_BYTES or
+ * was shorter than RATE_SPELL_MS.
  */
 export const RATE_GAIN_MAX = 0.5;
 export const RATE_RISE_FULL_BYTES = 16 * KIB;
@@ -148,19 +148,19 @@ export const RATE_SAME_SHARE = 0.7;
 /** Rate assumed before anything is measured: 1 Gbit/s. */
 export const RATE_GUESS_BYTES_PER_MS = 117_000;
 /**
- * Each request in flight adds REQUEST_COST_MS to the estimated completion time of its path. Requests without a body are therefore spread
- * over the paths, too.
+ * Each request in flight adds REQUEST_COST_MS to the estimated completion time of its path. Requests without a body are therefore also
+ * spread over the paths.
  */
 export const REQUEST_COST_MS = 0.005;
 /**
  * The estimated completion time of an idle path is reduced by IDLE_SAME_MS, but to no less than 1/IDLE_SAME_PART of the original estimate.
- * Differences of less than IDLE_SAME_MS between completion times are mostly chance.
+ * Differences of less than IDLE_SAME_MS between completion times are mostly random.
  */
 export const IDLE_SAME_MS = 5;
 export const IDLE_SAME_PART = 16;
 /**
  * A path gets no more requests while at least AHEAD_MIN_BYTES are in flight on it and would take longer than AHEAD_MAX_MS. Further requests
- * then wait in the trunk, where any path can still take them.
+ * wait in the trunk, where any path can take them.
  */
 export const AHEAD_MAX_MS = 500;
 export const AHEAD_MIN_BYTES = MIB;
@@ -172,7 +172,8 @@ export const OVERDUE_TRIPS = 4;
 /**
  * If a path has been unused in one direction for RATE_PROBE_IDLE_MS, it gets a copy of a request that is sent on another path. At most one
  * of every RATE_PROBE_SHARE requests is copied. The copy must take at most RATE_PROBE_MAX_MS on the unused path. While more than half of
- * the slots are free, the maximum rises to 1/RATE_PROBE_TIME_PARTS of the path's unused time, but not above RATE_PROBE_LONGEST_MS.
+ * the slots are free, the maximum duration of the copy rises to 1/RATE_PROBE_TIME_PARTS of the path's unused time, but not above
+ * RATE_PROBE_LONGEST_MS.
  */
 export const RATE_PROBE_IDLE_MS = 500;
 export const RATE_PROBE_MAX_MS = 250;
@@ -204,8 +205,8 @@ export const TRIP_GAIN_DOWN = 1 / 2;
 
 // --- liveness (the configuration of a namespace sets heartbeat, suspect and dead)
 /**
- * A path becomes suspect only after the time of SUSPECT_SRTT_FACTOR smoothed round trips without an answer. If this time is longer than
- * half of the configured time `dead`, that half applies instead.
+ * A path becomes suspect only after SUSPECT_SRTT_FACTOR smoothed round trips without an answer, or after half of the configured time `dead`
+ * if that is shorter.
  */
 export const SUSPECT_SRTT_FACTOR = 8;
 /**
@@ -229,13 +230,13 @@ export const LATE_MS = 1_000;
 
 /**
  * The configured limit `log-total` is divided into LOG_TOTAL_STEPS steps. When more than half of the limit is used, the client flushes the
- * log that is then the largest. The client flushes again after each further step.
+ * largest log. The client flushes again after each further step.
  */
 export const LOG_TOTAL_STEPS = 16;
 /** A replay log stores data in aligned blocks of REPLAY_BLOCK_BYTES and allocates the blocks in slabs of REPLAY_SLAB_BLOCKS. */
 export const REPLAY_BLOCK_BYTES = 4 * KIB;
 export const REPLAY_SLAB_BLOCKS = 64;
-/** Memory that a block needs in addition to its data. A zeroed or discarded range needs the same amount. */
+/** Memory that a block needs in addition to its data. A zeroed or discarded range needs the same amount of memory. */
 export const REPLAY_BLOCK_COST_BYTES = 128;
 export const REPLAY_RANGE_COST_BYTES = 128;
 /** Maximum number of zeroed or discarded ranges in one log. */

@@ -10,7 +10,7 @@ import { Attachment } from './attachment.ts';
 import { Opener } from './opener.ts';
 import { TAKE } from '../wire/messages.ts';
 
-/** Long enough for the client to reconnect, and so short that the client does not yet consider the silent server dead. */
+/** Long enough for the client to reconnect, but too short for the client to consider the silent server dead. */
 const UP_AGAIN_MS = 1_000;
 const EMPTY = Buffer.alloc(0);
 
@@ -25,7 +25,6 @@ class OpenerScene {
     waits: () => {},
   });
   closed = 0;
-  /** Another attachment of the same volume. */
   readonly next = new Attachment('archive', 0, false, TAKE.NO, null);
 
   constructor() {

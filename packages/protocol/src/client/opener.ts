@@ -2,8 +2,8 @@
 // the first OPEN is refused, the attachment fails. If a later OPEN is refused, the attachment's I/O stalls and the client retries OPEN,
 // unless another client has taken the volume. Invariants (R1): if the identity of the volume has changed, no request is sent again. In one
 // session, two OPENs of an attachment are at least REOPEN_RETRY_MS apart. While the volume cannot take the pending requests, for example
-// because it has become read-only, one handle stays open to keep the hold. An attachment is opened only after an earlier attachment of the
-// same volume has been closed, because the earlier CLOSE might end both holds. Rules: R2, R4, R6, R7, H1, C2, N3.
+// because it has become read-only, one handle stays open to keep the hold. An attachment is opened only after CLOSE of an earlier
+// attachment of the same volume, because a later CLOSE could end the hold of both. Rules: R2, R4, R6, R7, H1, C2, N3.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { HANDLES_FEW, REOPEN_RETRY_MS, SESSION_RENEW_MS, UNFIT_RETRY_MS } from './limits.ts';
@@ -34,7 +34,7 @@ export interface OpenerEvents {
   waits(attachment: Attachment, sentence: string): void;
 }
 
-/** After such a refusal, OPEN is not sent again, because the hold or the claim of this client has ended. */
+/** Statuses after which OPEN is not sent again, because the hold or the claim of this client has ended. */
 const FINAL: ReadonlySet<number> = new Set([STATUS.TAKEN, STATUS.REPLICA, STATUS.UNCLAIMED]);
 
 class Opening {
@@ -46,8 +46,8 @@ class Opening {
   /** Kinds of IOCTL (SETTLED, IDENTIFY) that are in flight, at most one of each kind. */
   readonly ioctls = new Set<number>();
   /**
-   * True if `verify` was called while an IDENTIFY was in flight. A second IDENTIFY then follows, because the server may have answered the
-   * first one before the reason for the call arose.
+   * True if `verify` was called while an IDENTIFY was in flight. A second IDENTIFY must follow, because the server may have answered the
+   * first IDENTIFY before the event that caused this call.
    */
   mustVerifyAgain = false;
   /** A handle that stays open only to keep the hold, while the volume cannot take the pending requests. */
@@ -98,7 +98,7 @@ export class Opener {
   }
 
   /**
-   * Closes an attachment: fails its waiting requests and, if the client may have a hold, closes the handle at the server. Then calls
+   * Closes an attachment: fails its waiting requests and, if the client may have a hold, closes the handle at the server. At the end, calls
    * `closed` with the problem, or with null on success.
    */
   close(attachment: Attachment, closed: Released): void {

@@ -60,7 +60,7 @@ describe('the attempt ends', () => {
     expect(made.states).toEqual(['down']);
   });
 
-  // If the client accepted the part, bytes from an attacker would become the beginning of the first encrypted frame.
+  // If the client accepted this partial frame, bytes from an attacker would become the beginning of the first encrypted frame.
   test('if a part of a frame follows START_TLS outside TLS', () => {
     const made = scene(({ server }) => {
       server.behindStartTls = Buffer.alloc(5, OP.WELCOME);

@@ -1,5 +1,5 @@
-// Tests how soon a path reconnects: at once after a connection that lasted long, and ever more slowly to a server that closes soon after
-// WELCOME. Also tests which failures count towards probation, and how probation ends. The test plays the network and the server.
+// Tests how soon a path reconnects: at once after a long connection, and after growing delays if the server closes soon after WELCOME. Also
+// tests which failures count towards probation, and how probation ends. The test plays the network and the server.
 
 import { describe, expect, test } from 'vitest';
 import { HANDSHAKE_PATIENCE_MS, PROOF_TIMEOUT_MS } from '../auth/limits.ts';
@@ -108,8 +108,8 @@ describe('the next attempt', () => {
     expect(Math.max(...gaps.slice(-4))).toBeGreaterThan(RECONNECT_MIN_MS * 4);
   });
 
-  // Regression: on a link that loses packets, a second attempt began during the first attempt. The success that followed crashed the
-  // program.
+  // Regression: on a link that loses packets, a second attempt began during the first attempt. When one attempt succeeded, the program
+  // crashed.
   test('is the only one if the receiver of the failure asks for it at once', () => {
     const clock = new FakeClock();
     const failures: ((reason: string) => void)[] = [];

@@ -87,7 +87,7 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
   readonly latencies: PathLatencies;
   private past = { requests: 0, sentBytes: 0, receivedBytes: 0, resent: 0, hedged: 0, probed: 0, dropped: 0 };
   private readonly ports: SupervisorPorts;
-  /** Identity of this client. If the owner changes it, the next connection uses the new identity. */
+  /** Identity of this client. If the owner changes this field, the next connection uses the new identity. */
   identity: ClientIdentity;
   private readonly backoff: Backoff;
   /**
@@ -153,7 +153,7 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
     };
   }
 
-  /** Adds the counters of the supervisor `replaced`, which this supervisor has replaced. */
+  /** Adds the counters of `replaced`, the supervisor that this supervisor replaces. */
   continueFrom(replaced: PathSupervisor): void {
     const { totals, deaths } = replaced;
     for (const key of ['requests', 'sentBytes', 'receivedBytes', 'resent', 'hedged', 'probed', 'dropped'] as const)
@@ -191,8 +191,8 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
   }
 
   /**
-   * Called when the route works again or the key has changed. Does the same as `retrySoon`, but also restarts a TCP connection attempt that
-   * is in progress.
+   * Called when the route works again or the key has changed. Like `retrySoon`, but also restarts a TCP connection attempt that is in
+   * progress.
    */
   routeOpened(): void {
     this.keyBackoff.reset();

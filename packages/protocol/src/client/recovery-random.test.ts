@@ -54,7 +54,6 @@ const STEP: fc.Arbitrary<Step> = fc.oneof(
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('open' as const) }) },
 );
 
-/** A request at the server. */
 interface Job {
   readonly path: ScriptedPath;
   readonly frame: HeardFrame;
@@ -73,8 +72,8 @@ class World {
   private readonly opener: Opener;
   private readonly requests: Request[] = [];
   /**
-   * Maps each request to a list with one change for each sector. A READ must not show an older change of the sector. After a FLUSH, the
-   * disk must not have an older one.
+   * Maps each request to a list with one change for each sector. A READ must not show a change older than the listed change; after a FLUSH,
+   * the disk must not have an older change.
    */
   private readonly tickets = new Map<Request, number[]>();
   /**
@@ -283,7 +282,7 @@ class World {
 
   private settle(ms: number): void {
     this.scene.clock.advance(ms);
-    // There is a minimum time between two OPENs of a handle.
+    // Two OPENs of an attachment are at least REOPEN_RETRY_MS apart.
     if (this.attachment.phase === 'opening' && !this.attachment.isOpenRequested) this.scene.clock.advance(REOPEN_RETRY_MS);
     for (const path of this.scene.server.paths) {
       const from = this.looked.get(path) ?? 0;

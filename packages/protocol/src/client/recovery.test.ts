@@ -90,7 +90,6 @@ class RecoveryScene {
     return writes.map(({ frame }) => [frame.header.lba, frame.body.readUInt32LE()]);
   }
 
-  /** Answers the oldest request of this name. */
   answer(name: string, status: number = STATUS.OK): void {
     const at = this.waiting.indexOf(name);
     expect(at, `${name} waits`).toBeGreaterThanOrEqual(0);
@@ -118,7 +117,6 @@ class RecoveryScene {
     return request;
   }
 
-  /** Submits a WRITE and answers it. */
   written(lba: number, id = 1, count = 1): void {
     this.submit(OP.WRITE, lba, { id, count });
     this.answer(`WRITE ${lba}`);

@@ -27,7 +27,7 @@ type Step =
   | { readonly kind: 'wait'; readonly ms: number }
   | { readonly kind: 'revoke' | 'open' | 'refuse' | 'verify' };
 
-/** Steps for an idle client. */
+/** Random steps while no user submits requests. */
 const QUIET_STEP: fc.Arbitrary<Step> = fc.oneof(
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('answer' as const), pick: fc.nat(20), executed: fc.boolean() }) },
   { weight: 6, arbitrary: fc.record({ kind: fc.constantFrom('revoke' as const, 'verify' as const, 'open' as const) }) },
@@ -68,7 +68,7 @@ interface Tag {
 
 interface Handle {
   readonly isResumed: boolean;
-  /** WRITEs received under earlier handles. All of them must be answered before any other request arrives. */
+  /** WRITEs received under earlier handles. These WRITEs must be answered before any other request arrives. */
   readonly before: ReadonlySet<number>;
   isRevoked: boolean;
   /** True if the client has received STALE for this handle. */
@@ -151,7 +151,7 @@ class World {
     }
   }
 
-  /** Detaches while no request of a user is in flight, and continues. */
+  /** Detaches while no user's request is in flight, and then executes `steps`. */
   close(steps: readonly Step[]): void {
     this.opener.close(this.attachment, () => this.closed++);
     this.settle(1);

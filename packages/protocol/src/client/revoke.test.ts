@@ -1,6 +1,6 @@
 // Tests a handle that the server revokes. Requests that are answered with STALE are sent again on a new handle, which is opened when no
 // request of the old handle is in flight. Also tests the reports to the server (SETTLED). The server is a script; revoke-random.test.ts
-// uses random events, and revoke-lost.test.ts tests attachments that another client took. Rules: R4.
+// uses random events, and revoke-lost.test.ts tests volumes that another client has taken. Rules: R4.
 
 import { describe, expect, test } from 'vitest';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';

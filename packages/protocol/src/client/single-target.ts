@@ -1,5 +1,5 @@
-// The target of an ordinary volume: one attachment on one trunk. Invariant: a request that passes through this class costs one function
-// call more than without the class, and no memory.
+// The target of an ordinary volume: one attachment on one trunk. Invariant: passing a request through this class costs one function call
+// and no memory.
 
 import type { HeldBy, StorageReport } from '../link/heartbeat.ts';
 import { OP } from '../wire/frames.ts';

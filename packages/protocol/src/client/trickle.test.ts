@@ -16,7 +16,7 @@ const EACH_MS = 150;
 const STEP_MS = 10;
 
 /**
- * A scene in which all requests were sent over the first path. This path then answers one request at a time, and would answer PINGs only
+ * A scene in which all requests were sent over the first path. The first path answers one request at a time, and would answer PINGs only
  * after all requests.
  */
 class Scene {

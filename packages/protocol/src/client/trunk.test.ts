@@ -54,7 +54,7 @@ describe('sending', () => {
     scene.network.routes[0]!.stand('back', true);
     const second = scene.server.paths[1]!;
     second.answerIo(second.requests(OP.READ)[0]!, STATUS.OK, Buffer.alloc(SECTOR_BYTES));
-    // The good path delivers data now and then. The silent path becomes suspect, but is not dead yet.
+    // The good path occasionally delivers data. The silent path becomes suspect, but is not dead yet.
     for (let times = 0; times < 5; times++) {
       second.say(OP.NOTIFY, 1);
       scene.clock.advance(100);
@@ -189,7 +189,7 @@ describe('a path that dies', () => {
     read(scene);
     for (let times = 0; times < HEDGE_MIN_MS / 10 + 2; times++) {
       scene.clock.advance(10);
-      // Both paths receive data. Otherwise, the path that carries the READ would soon count as silent.
+      // Let both paths receive data, so that the path that carries the READ does not count as silent.
       for (const [index, path] of [first!, second!].entries())
         if (path.requests(OP.READ).length > before[index]!) path.say(OP.NOTIFY, 1);
         else path.pong();
@@ -315,8 +315,8 @@ describe('a new session', () => {
     expect(scene.attachment.phase).toBe('opening');
   });
 
-  // Regression: OPEN and CLOSE were sent again in the new session. An OPEN without a receiver leaks its handle and its hold, and a CLOSE
-  // may name a handle that now belongs to another volume.
+  // Regression: OPEN and CLOSE were sent again in the new session. An OPEN whose answer has no receiver leaks its handle and its hold, and
+  // a CLOSE may name a handle that now belongs to another volume.
   test('answers OPEN and CLOSE of the old one with STALE, sent or waiting, and sends none', () => {
     const scene = new TrunkScene(1).start();
     const open = scene.submit(OP.OPEN, { attachment: null });

@@ -135,7 +135,7 @@ export class Trunk implements PathEvents, LivenessEvents {
     return this.dispatcher.attachments;
   }
 
-  /** True if the trunk has ended: it sends nothing any more, and submitted requests fail. */
+  /** True if the trunk has ended: it sends nothing more, and submitted requests fail. */
   get isEnded(): boolean {
     return this.hasEnded;
   }

@@ -1,6 +1,6 @@
 // The interface through which a volume of the client sends requests: to one attachment on one trunk (single-target.ts), or to the replicas
-// of a mirror. Invariant: when `requestDone` is called or `abandon` returns the request, the caller owns it again, and nothing else refers
-// to its buffer.
+// of a mirror. Invariant: when `requestDone` is called or `abandon` returns the request, the caller owns the request again, and nothing
+// else refers to the request's buffer.
 
 import type { HeldBy, StorageReport } from '../link/heartbeat.ts';
 import type { OpenAnswer } from '../wire/messages.ts';
@@ -31,7 +31,7 @@ export interface VolumeTarget {
   readonly readonly: boolean;
   /** Sizes, ids and rights of the volume; null before it is open. `sizeBytes` never decreases. */
   readonly volume: OpenAnswer | null;
-  /** The last incarnation that has every acknowledged write, as in Attachment. For a mirror: the text that mirrorLife makes. */
+  /** The last incarnation that has every acknowledged write, as in Attachment. For a mirror: the text that `mirrorLife` returns. */
   readonly recoveredLife: string | null;
   readonly standing: Standing;
   /** Text that tells the user what the target waits for or why it has failed; '' if it is ready. */

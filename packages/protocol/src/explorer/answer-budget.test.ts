@@ -1,5 +1,5 @@
-// Tests which requests are answered if some sources send discovery requests very often, and that these sources do not silence others. The
-// test supplies the time. discovery-responder.test.ts tests which datagrams are requests. Rules: G12.
+// Tests which requests are answered if some sources send discovery requests very often, and that other sources still get answers. The test
+// supplies the time. discovery-responder.test.ts tests which datagrams are requests. Rules: G12.
 
 import { expect, test } from 'vitest';
 import {

@@ -80,7 +80,7 @@ export function considerCandidates<L extends LocalInterface, R extends RemoteInt
   };
 }
 
-/** True if the remote address is in the subnet of the local interface. No router is then between the two addresses. */
+/** True if the remote address is in the subnet of the local interface; if so, no router is between the addresses. */
 export function isOnLink({ local, remote }: Candidate<LocalInterface, RemoteInterface>): boolean {
   return local.prefixLength !== null && isSameSubnet(local.address, local.prefixLength, remote.address);
 }

@@ -1,5 +1,5 @@
 // Tests the chapter on discovery in docs/PROTOCOL.md: its fields match the fields on the wire, and its datagrams match the encoder's output
-// byte for byte. If one of these datagrams must change, the protocol has changed. The macs were verified with a second program.
+// byte for byte. A change of these datagrams is a change of the protocol. The macs were verified with an independent program.
 
 import { Packr } from 'msgpackr';
 import { describe, expect, test } from 'vitest';

@@ -34,7 +34,7 @@ export interface OfferedInterface {
 }
 
 export interface Offer {
-  /** Highest version that both peers support. If they have no version in common, the highest version of the server. */
+  /** Highest version that both peers support; without a common version, the highest version of the server. */
   readonly version: number;
   readonly nonce: Uint8Array;
   readonly namespace: string;

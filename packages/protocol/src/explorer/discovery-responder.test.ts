@@ -34,7 +34,7 @@ function request(changes: Partial<Discover> = {}, key: Buffer | null = null, siz
   return encodeDiscover({ versions: [1], nonce: Buffer.alloc(16, 9), namespaceid: null, answerBytes: 0, ...changes }, key, sizeBytes);
 }
 
-/** Outcome of one datagram at a new responder. */
+/** Returns the outcome of one datagram at a new responder. */
 function outcomeOf(identity: DiscoveryIdentity, datagram: Buffer): string {
   const responder = new DiscoveryResponder(identity, () => false);
   const answer = responder.answerTo(datagram, '10.0.0.1', 0);

@@ -10,7 +10,7 @@ export interface DiscoveryIdentity {
   /** The server's own description. */
   readonly offered: Omit<Offer, 'version' | 'nonce'>;
   /**
-   * If the value is `signed`, only requests with a valid mac are answered. A server whose configuration has `explore = no` has no
+   * If `explore` is `signed`, only requests with a valid mac are answered. A server whose configuration has `explore = no` has no
    * responder.
    */
   readonly explore: 'yes' | 'signed';

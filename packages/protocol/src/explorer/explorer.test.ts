@@ -64,7 +64,7 @@ class Scene {
     return responder;
   }
 
-  /** Starts a peer that receives each request and answers as the test likes. */
+  /** Starts a peer that answers each request with the datagrams that `says` returns. */
   async peer(address: string, says: (request: Buffer, nonce: Uint8Array) => Buffer[]): Promise<void> {
     const sockets: DatagramSocket[] = [];
     const onDatagram = (datagram: Buffer, from: DatagramPeer): void => {

@@ -94,7 +94,10 @@ function ask(
   }
 }
 
-/** False from a loopback address to another machine, because the kernel sends no such datagram. */
+/**
+ * False if `local` is a loopback address and `target` is not, because the kernel sends no datagram from a loopback address to another
+ * machine.
+ */
 function canAsk(local: string, target: string): boolean {
   return isIPv4(local) === isIPv4(target) && (!isLoopback(local) || isLoopback(target));
 }

@@ -1,5 +1,5 @@
 // Tests the description of the machine's interfaces with facts that the test supplies: subnets, broadcast addresses, and present and
-// missing values in /sys. Of the real machine, the test checks only properties that every Linux has.
+// missing values in /sys. On the real machine, the test checks only properties that every Linux system has.
 
 import { describe, expect, test } from 'vitest';
 import { allCounters, type InterfaceFacts, interfaceOf, machineInterfaces, readCounters, systemFacts } from './interfaces.ts';

@@ -9,7 +9,7 @@ const MIB = 1024 * KIB;
 
 // --- discovery
 
-/** Largest datagram that UDP can carry over IPv4. */
+/** Largest UDP datagram over IPv4. */
 export const DATAGRAM_MAX_BYTES = 65_507;
 /** Minimum size of a request; every answer fits in this size. An attacker therefore cannot use a server to amplify a flood. */
 export const DISCOVERY_REQUEST_BYTES = 1_360;

@@ -34,7 +34,7 @@ export interface BurstSetting {
   readonly roundTripMs: number;
 }
 
-/** Number of requests that share the bytes in flight, so that the path stays busy after the first answer. */
+/** The bytes in flight are divided among this many requests, so that the path stays busy after the first answer. */
 const REQUESTS_AHEAD = 4;
 const DURATION_MIN_MS = 0.01;
 /**

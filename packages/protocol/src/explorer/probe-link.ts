@@ -99,7 +99,7 @@ export class ProbeLink implements ConnectionEvents {
     return this.connection.transport.cipher;
   }
 
-  /** True if the server agreed to the feature `probe`. Otherwise, `prove` must not be called. */
+  /** True if the server agreed to the feature `probe`; if false, `prove` must not be called. */
   get canProve(): boolean {
     return this.handshake !== null;
   }
@@ -136,8 +136,8 @@ export class ProbeLink implements ConnectionEvents {
   }
 
   /**
-   * Calls `takerFor` to create a receiver, and passes frames to this receiver until it calls `resolve`. Rejects if the receiver throws or
-   * the connection ends. Rejects with E_TIMEOUT and the text `silence` if no frame arrives for PROBE_ANSWER_TIMEOUT_MS.
+   * Calls `takerFor` to create a receiver, and passes frames to this receiver until the receiver calls `resolve`. Rejects if the receiver
+   * throws or the connection ends. Rejects with E_TIMEOUT and the message `silence` if no frame arrives for PROBE_ANSWER_TIMEOUT_MS.
    */
   async wait<T>(silence: string, takerFor: (resolve: (value: T) => void) => FrameReceiver): Promise<T> {
     if (this.closedBy !== null) throw this.closedBy;
@@ -162,7 +162,7 @@ export class ProbeLink implements ConnectionEvents {
     }
   }
 
-  /** Ends the connection. Sends BYE first if the handshake was completed. */
+  /** Closes the connection; if the handshake was completed, sends BYE first. */
   close(): void {
     if (this.connection.isClosed) return;
     if (this.connection.decoder.ioMaxBytes > 0) {

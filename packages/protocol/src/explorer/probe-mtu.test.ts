@@ -164,7 +164,7 @@ describe('the MTU is unknown', () => {
     const { bytes } = await measure(NEAR, 1388);
     expect(bytes).toBe(1388);
     expect((await measure(NEAR, 1388)).bytes).toBe(1388);
-    // Here, the client has other random numbers. The answers therefore have a nonce that this client did not send.
+    // With other random numbers, the client sends a nonce that does not match the recorded answers.
     const other = { ...ports(), random: new SeededRandom(2).bytes };
     expect(await until(measureMtu(NEAR, 1388, other, network))).toEqual(unknown);
   });

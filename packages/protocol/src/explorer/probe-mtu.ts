@@ -21,11 +21,10 @@ import type { ProbeCandidate, ProbePorts } from './probe-report.ts';
 
 export interface MtuResult {
   /**
-   * Largest MTU that got through. Null if the server does not answer our discovery datagrams, or if every size got through a path with
-   * routers.
+   * Largest MTU for which a datagram was answered. Null if the server answers no datagram, or if every size was answered across a router.
    */
   readonly bytes: number | null;
-  /** First MTU that did not get through; null if every MTU did, or if the result is unknown. */
+  /** First MTU for which no datagram was answered; null if every size was answered, or if the result is unknown. */
   readonly failedBytes: number | null;
 }
 
@@ -54,7 +53,7 @@ export async function measureMtu(
       if (!(await asker.goesThrough(size))) return bytes === null ? UNKNOWN : { bytes, failedBytes: size };
       bytes = size;
     }
-    // A router may have reported a smaller MTU earlier. The kernel then fragments the datagrams, and every size gets an answer.
+    // If a router reported a smaller MTU earlier, the kernel fragments the datagrams, and every size gets an answer.
     return isOnLink(candidate) ? { bytes, failedBytes: null } : UNKNOWN;
   } finally {
     asker.close();

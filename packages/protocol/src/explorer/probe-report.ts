@@ -90,7 +90,7 @@ export interface ProbeReport {
   readonly roundTripMs: number | null;
   readonly readBytesPerSecond: number | null;
   readonly writeBytesPerSecond: number | null;
-  /** Largest MTU that provably got through. */
+  /** Largest MTU for which a datagram was answered. */
   readonly mtuBytes: number | null;
   /** Device that has the local address; null if this machine does not have the address. */
   readonly device: string | null;

@@ -1,5 +1,5 @@
-// Tests probes of an in-memory server: the measurements, every failure with its text, that a probe ends, and that it sends only requests
-// that a probe may send. Rules: G12.
+// Tests probes of an in-memory server: the measurements, and the text of every failure. Also tests that a probe ends, and sends only the
+// requests that a probe may send. Rules: G12.
 
 import { describe, expect, test } from 'vitest';
 import { HEADER_BYTES } from '../wire/limits.ts';

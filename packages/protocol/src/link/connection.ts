@@ -70,7 +70,7 @@ export class Connection {
   /** Begins TLS. Calls `secured` when frames may be sent; if TLS cannot begin, the connection closes. */
   startTls(key: TlsKey, secured: () => void): void {
     this.transport.startTls(key, () => {
-      // A partial frame received in clear would become the beginning of the first encrypted frame, and an attacker may have sent it.
+      // An attacker may have sent a partial frame in clear, which would become the beginning of the first encrypted frame.
       if (!this.decoder.isBetweenFrames) this.close('The peer sent data outside TLS', true);
       if (this.hasClosed) return;
       this.encoder.isSerial = true;

@@ -50,7 +50,7 @@ describe('directions', () => {
     expect([client.tx(nowMs), client.rx(nowMs)]).toEqual(['fail', 'ok']);
   });
 
-  // Regression: tx was reported as failed too, as if both directions were broken.
+  // Regression: although only rx had failed, tx was also reported as failed.
   test('an end that receives nothing has rx fail, and tx is unknown', () => {
     const [client, server] = ends();
     const faultMs = exchange(client, server, 0, 5000, { there: false, back: false });

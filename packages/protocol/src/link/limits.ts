@@ -40,10 +40,9 @@ export const LAST_WORDS_TIMEOUT_MS = 1_000;
 /** The server closes a path from which it has received nothing for this long. */
 export const SERVER_DEAD_AFTER_MS = 15_000;
 
-/** The server syncs writes by itself after this time, so that write-back errors of the kernel are noticed. */
+/** The server syncs writes after this time even without a FLUSH, so that write-back errors of the kernel are noticed. */
 export const SELF_SYNC_MS = 5_000;
 /**
- * Time limit for an attach that takes over the volume. The server may first have to end the process that serves the previous holder. The
- * server also syncs the volume.
+ * Time limit for an attach that takes over the volume. The server may have to end the process of the previous holder, and syncs the volume.
  */
 export const TAKE_OVER_WAIT_MS = 45_000;

@@ -15,7 +15,7 @@ export interface TransportEvents {
 /** Key with which TLS begins on a connection. Both sides have derived this key in the handshake. */
 export interface TlsKey {
   readonly side: 'client' | 'server';
-  /** Name of the node. The client sends this name as the name of the key. The server accepts the key only under this name. */
+  /** Name of the node, under which the client offers the key; the server accepts the key under no other name. */
   readonly identity: string;
   readonly psk: Buffer;
 }
@@ -39,7 +39,6 @@ export interface PathTransport extends BatchSender {
   end(): void;
 }
 
-/** Creates outgoing transports. */
 export interface Connector {
   /**
    * Connects from `localAddress`. Calls either `opened` or `failed`, exactly once and after `connect` has returned. After `cancel`, calls

@@ -41,8 +41,8 @@ interface Entry {
   startedMs: number;
   bodyBytes: number;
   /**
-   * The first path that is owed the answer, or NOBODY. The first path is not kept in an array like the further paths, because further paths
-   * are rare, and emptying an array for each request would cost an allocation.
+   * The first path that is owed the answer, or NOBODY. Only further paths, which are rare, are kept in an array, because emptying an array
+   * for each request would cost an allocation.
    */
   owedFirst: number;
   readonly owedMore: number[];

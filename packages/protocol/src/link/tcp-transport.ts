@@ -1,5 +1,5 @@
-// The TCP transport. A socket with Node's `onread` has one static receive buffer of its own, which makes large WRITEs cheap. All other
-// sockets use 'data' events. The transport knows nothing about frames, and always sets noDelay. tls-socket.ts begins TLS.
+// The TCP transport. A socket with Node's option `onread` reads into one static buffer, which makes large WRITEs cheap. All other sockets
+// use 'data' events. The transport knows nothing about frames, and always sets noDelay. tls-socket.ts begins TLS.
 
 import net from 'node:net';
 import { systemClock } from '@rsio/common/lib/clock';
@@ -201,7 +201,7 @@ export function stopReading(socket: net.Socket): boolean {
   return socket.readableLength === 0;
 }
 
-/** Returns the descriptor of a connection, which the socket keeps; null if the socket has none. */
+/** Returns the descriptor of a connection; null if the socket has no descriptor. The socket still owns the descriptor. */
 export function descriptorOf(socket: net.Socket): number | null {
   const { _handle: handle } = socket as unknown as { _handle: { readonly fd?: number } | null };
   return handle?.fd === undefined || handle.fd < 0 ? null : handle.fd;

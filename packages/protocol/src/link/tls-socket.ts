@@ -50,7 +50,9 @@ interface Internals {
 
 const Base = TLSSocket as unknown as new (socket: undefined, options: object) => TLSSocket & Internals;
 
-/** A TLS socket over a bare handle. TLSSocket accepts `onread` only if it creates its handle itself, so `_wrapHandle` supplies it. */
+/**
+ * A TLS socket over a bare handle. TLSSocket accepts `onread` only if the caller passes no socket, so `_wrapHandle` supplies the handle.
+ */
 class HandleTlsSocket extends Base {
   override _wrapHandle(wrap: unknown, made: unknown, isActive: boolean): { reset?: (done: () => void) => number } {
     const { handle } = (this as unknown as { _tlsOptions: { handle: TcpHandle } })._tlsOptions;

@@ -8,7 +8,7 @@ import { HEADER_BYTES } from '../wire/limits.ts';
 import { TLS_START_MAX_MS } from './limits.ts';
 import type { PathTransport } from './path-transport.ts';
 
-/** Result of the handshake for TLS. `psk`: hexadecimal, so that it can be sent to another process. */
+/** The TLS identity and key from the handshake. `psk` is hexadecimal, so that the key can be sent to another process. */
 export interface AgreedTls {
   readonly identity: string;
   readonly psk: string;
@@ -68,7 +68,6 @@ export class TlsStarts {
     failed(reason);
   }
 
-  /** Closes all connections that are not secure yet. */
   end(reason: string): void {
     for (const transport of [...this.pending.keys()]) this.cancel(transport, reason);
   }

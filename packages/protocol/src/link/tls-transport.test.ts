@@ -42,7 +42,7 @@ const PATIENCE = { timeout: 20_000 };
 const FRAMES = 128;
 const FRAME_BYTES = 256 * 1024;
 
-/** Returns the first offset in the stream, at or after `fromBytes`, that is the middle of a frame. */
+/** Returns the first offset in the stream, at or after `fromBytes`, that is in the middle of a frame. */
 function nextMiddle(fromBytes: number): number {
   const middle = FRAME_BYTES / 2;
   return fromBytes <= middle ? middle : Math.ceil((fromBytes - middle) / FRAME_BYTES) * FRAME_BYTES + middle;
@@ -200,7 +200,7 @@ test('a reset connection ends at the peer, and so does a send in progress', asyn
   const sent = client.send(randomBytes(16 * 1024 * 1024));
   client.transport.destroy(true);
   await peer.closed();
-  // TLS may say goodbye before the reset arrives.
+  // The peer's TLS closing alert may arrive before the reset.
   expect(peer.closedBy).toMatch(/reset|The peer closed the connection/);
   await sent;
 });

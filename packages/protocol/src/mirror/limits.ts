@@ -21,8 +21,8 @@ export const PIECE_MAX_BYTES = 1024 * KIB;
 /** Longest piece that is copied in one step while users' I/O is under way. */
 export const PIECE_BUSY_BYTES = 256 * KIB;
 /**
- * Piece length of a mirror that gets no larger buffer because other mirrors use all larger buffers. Such a mirror copies one piece at a
- * time.
+ * Piece length of a mirror that gets no larger buffer because other mirrors use all larger buffers. With a small buffer, a mirror copies
+ * one piece at a time.
  */
 export const PIECE_SMALL_BYTES = 64 * KIB;
 /** Maximum number of pieces that one mirror copies at the same time, to all its replicas together. */
@@ -32,7 +32,7 @@ export const PIECES_MAX = 8;
  * starve a copy.
  */
 export const PIECES_BUSY_MAX = 2;
-/** Pieces for regions that users' READs wait for, in addition to PIECES_MAX. The rate does not delay these pieces. */
+/** Number of pieces, in addition to PIECES_MAX, for regions that users' READs wait for. The rate does not delay these pieces. */
 export const PIECES_URGENT_MAX = 4;
 /** Total size of the buffers that all mirrors of the process share. In addition, each mirror may have one small buffer. */
 export const BUFFERS_MAX_BYTES = 48 * PIECE_MAX_BYTES;
@@ -50,15 +50,15 @@ export const RATE_PIECE_MS = 1_000;
 export const COPY_RETRY_MS = 1_000;
 /**
  * COPY_RETRY_MAX_MS: longest wait before the copier retries a region that no replica in sync can read. UNREADABLE_MAX: maximum number of
- * these regions that the copier remembers.
+ * unreadable regions that the copier remembers.
  */
 export const COPY_RETRY_MAX_MS = 30_000;
 export const UNREADABLE_MAX = 64;
-/** A region without a change for this time is idle. The copier notices after at most twice this time. */
+/** A region without a change for this time is idle. The copier notices an idle region after at most twice this time. */
 export const CLEAR_IDLE_MS = 5_000;
-/** A clearing gives up if changes that are under way in its regions do not end within this time. */
+/** A clearing is given up if the changes in progress in its regions do not end within this time. */
 export const CLEAR_LOCK_MS = 1_000;
-/** PROGRESS_WINDOW_MS: time over which the rate of a resync is measured. PROGRESS_SAMPLES: number of samples in this time. */
+/** PROGRESS_WINDOW_MS: time over which the rate of a resync is measured. PROGRESS_SAMPLES: number of samples within PROGRESS_WINDOW_MS. */
 export const PROGRESS_WINDOW_MS = 10_000;
 export const PROGRESS_SAMPLES = 10;
 
@@ -70,15 +70,15 @@ assert(PIECES_BUSY_MAX > 0 && PIECES_BUSY_MAX < PIECES_MAX, 'Copies yield to use
 
 /** Maximum number of regions that one flush settles. Further regions wait for the next flush. */
 export const SETTLE_REGIONS_MAX = 64;
-/** Maximum number of regions that one flush settles if only one replica is in sync. In this case, nothing has to be copied. */
+/** Maximum number of regions that one flush settles if only one replica is in sync and nothing has to be copied. */
 export const SETTLE_ALONE_MAX = 4_096;
 /**
- * Maximum number of regions that are settled earlier than others because a user's READ waits for them. Further regions are settled in their
- * turn.
+ * Maximum number of regions that are settled earlier than others because a user's READ waits for them. Further regions are settled in the
+ * usual order.
  */
 export const URGENT_REGIONS_MAX = 1_024;
 
-/** Maximum number of runs of blocks in one piece. Each run needs a READ and a WRITE of its own. */
+/** Maximum number of runs of blocks in one piece. Each run needs a separate READ and WRITE. */
 export const PIECE_RUNS_MAX = 16;
 
 /**
@@ -111,13 +111,13 @@ export const ZERO_SECTORS_MAX = 0xffff;
 export const LACK_BLOCK_BYTES = 4_096;
 export const LACK_BLOCKS = MIRROR_REGION_BYTES / LACK_BLOCK_BYTES;
 /**
- * Maximum number of regions, in all mirrors of the process, for which a time is kept for each block. Such a region takes 4 KiB of memory.
- * All further regions of a mirror share one time.
+ * Maximum number of regions, in all mirrors of the process, for which a time is kept for each block. The times of one region take 4 KiB of
+ * memory. All further regions of a mirror share one time.
  */
 export const TIMED_REGIONS_MAX = 8_192;
 /** A change of more regions than this is not noted block by block. */
 export const CHANGE_REGIONS_MAX = 64;
-/** Unit of the times of changes. A time has 32 bits, which last for two years. After two years, every block counts as just changed. */
+/** Unit of the times of changes. A time has 32 bits and overflows after two years; every block then counts as just changed. */
 export const LACK_TICK_MS = 16;
 /** Number of bytes that are copied to a replica between two flushes. A copy that starts again need not repeat the flushed part. */
 export const CHECKPOINT_BYTES = 64 * 1024 * 1024;
@@ -126,7 +126,7 @@ assert(LACK_BLOCKS % 32 === 0, 'The blocks of a region must fill whole words');
 
 // --- snapshots of a mirror: how long changes of users wait
 
-/** Time within which the changes in progress must end. If they do not, the moment fails, and the waiting changes go on. */
+/** Time within which the changes in progress must end; if this time is exceeded, the moment fails, and the waiting changes continue. */
 export const MOMENT_BEGIN_MS = 5_000;
 /**
  * Longest time for which changes wait while the servers make their snapshots. The time is enough for two small syncs of a busy file system,
@@ -146,7 +146,7 @@ export const VERIFY_BUSY_CHUNK_BYTES = 256 * KIB;
 export const VERIFY_PIECE_BYTES = MIRROR_SUM_PIECE_SECTORS_MAX * SECTOR_BYTES;
 /** Bytes of a piece when a difference is narrowed down. Differences are reported in this unit. */
 export const VERIFY_FINE_BYTES = 4 * KIB;
-/** Maximum number of differing ranges that a report lists. Of further differing ranges, only the bytes are counted. */
+/** Maximum number of differing ranges that a report lists. For further ranges, the report only counts the bytes. */
 export const VERIFY_RANGES_MAX = 1_000;
 /** Wait before a failed attempt is repeated. */
 export const VERIFY_RETRY_MS = 1_000;

@@ -1,5 +1,5 @@
-// A set of regions of a volume, with one bit for each region. The set also counts its members. The set grows with the largest region that
-// was added. Positions are in bytes; a range touches each region with which it shares at least one byte.
+// A set of regions of a volume, with one bit for each region. The set also counts its members. The memory of the set grows with the largest
+// region that was added. Positions are in bytes; a range touches each region with which it shares at least one byte.
 
 import { counted } from '@rsio/common/lib/assert';
 import { MIRROR_REGION_BYTES } from '../wire/limits.ts';
@@ -12,7 +12,7 @@ export class RegionSet {
   private members = 0;
   /**
    * A second set. Each region that is added to this set is also added to the watcher, even if this set already has the region. The watcher
-   * therefore shows the owner which regions were added lately.
+   * therefore shows the owner which regions were added recently.
    */
   watcher: RegionSet | null = null;
 

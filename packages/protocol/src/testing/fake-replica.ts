@@ -19,7 +19,7 @@ export class FakeStore {
   values: number[];
   durable: number[];
   life = 1;
-  /** True if another holder has claimed the server. The server then executes none of our requests. */
+  /** True if another holder has claimed the server, which then executes none of our requests. */
   isRevoked = false;
   failsReads = false;
   refusesChanges = false;

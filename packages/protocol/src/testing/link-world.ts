@@ -253,7 +253,6 @@ export class ModelUser implements RequestEvents {
     for (let index = 0; index < depth; index++) this.submit();
   }
 
-  /** Resets the counters. */
   reset(): void {
     this.bytesDone = 0;
     this.tripsMs = [];

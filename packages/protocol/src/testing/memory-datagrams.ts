@@ -14,12 +14,11 @@ interface Bound {
 const FIRST_FREE_PORT = 40_000;
 
 export class MemoryDatagrams implements DatagramSockets {
-  /** Every datagram sent. */
   readonly sent: { datagram: Buffer; from: DatagramPeer; to: DatagramPeer }[] = [];
   readonly missing = new Set<string>();
   /** Set by the test: returns true if this datagram must be lost. */
   loses: (datagram: Buffer, from: DatagramPeer, to: DatagramPeer) => boolean = () => false;
-  /** Set by the test: returns the reason why this datagram cannot be sent, or null if it can. */
+  /** Set by the test: returns the reason why this datagram cannot be sent; null if it is sent. */
   refuses: (datagram: Buffer, from: DatagramPeer, to: DatagramPeer) => string | null = () => null;
   private readonly clock: Clock;
   private readonly delayMs: number;
@@ -31,7 +30,6 @@ export class MemoryDatagrams implements DatagramSockets {
     this.delayMs = delayMs;
   }
 
-  /** Number of open sockets. */
   get openSockets(): number {
     return this.sockets.size;
   }

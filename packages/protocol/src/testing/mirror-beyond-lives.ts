@@ -1,6 +1,5 @@
-// Runs random lives of a mirror with one replica that is larger than the mirror and has old content beyond the mirror's end. The mirror
-// grows over this content while users write and replicas crash, leave and return. The seed determines the order of all events. The world
-// checks its rules after each step.
+// Runs random simulations of a mirror with one replica that is larger than the mirror and has old content beyond the mirror's end. The
+// mirror grows over this content while users write and replicas crash, leave and return. The world checks its rules after each step.
 
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { regionsOf } from '../mirror/region-set.ts';
@@ -11,7 +10,7 @@ import { BLOCK_BYTES } from './mirror-replicas.ts';
 const OLD = 9_000_000;
 const STEPS = 300;
 
-/** Runs the life of this seed. Returns the violated rule; null if there is none. */
+/** Runs the simulation with this seed. Returns the violated rule; null if no rule was violated. */
 export function beyondLife(seed: number): string | null {
   const random = new SeededRandom(seed);
   const world = new MirrorCopyWorld(random, random.int(2, 3), MIRROR_REGION_BYTES + BLOCK_BYTES * random.int(0, 7));

@@ -1,6 +1,5 @@
-// Runs random lives of a mirror with a copier. A life begins with the state that an earlier holder has left. Then users write, replicas
-// crash, lose sessions, leave and return, and writes are abandoned. The seed determines the order of all events. The world checks its rules
-// after each step.
+// Runs random simulations of a mirror with a copier. A simulation begins with the state that an earlier holder has left. Users write,
+// replicas crash, lose sessions, leave and return, and writes are abandoned. The world checks its rules after each step.
 
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { MIRROR_REGION_BYTES } from '../wire/limits.ts';
@@ -27,14 +26,14 @@ function leave(world: MirrorCopyWorld, random: SeededRandom, isClean: boolean): 
   }
 }
 
-/** Makes one replica out of sync, and gives it content of its own in regions that only its own intent map contains. */
+/** Makes one replica out of sync, and gives it different content in regions that only its own intent map contains. */
 function estrange(world: MirrorCopyWorld, random: SeededRandom): void {
   const replica = world.replicas.at(-1)!;
   world.setReturning(replica);
   for (let block = 0; block < world.blocks; block++) if (random.chance(0.3)) replica.write(block, 2_000_000 + block);
 }
 
-/** Runs the life of this seed. Returns the violated rule; null if there is none. `grows`: the volume also grows, at times. */
+/** Runs the simulation with this seed. Returns the violated rule; null if no rule was violated. `grows`: true if the volume also grows. */
 export function live(seed: number, grows = false): string | null {
   const growth = new SeededRandom(seed);
   const random = new SeededRandom(seed);

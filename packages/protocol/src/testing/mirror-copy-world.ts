@@ -1,6 +1,6 @@
-// A mirror with a copier for tests. It has users that write, replicas that crash, leave and return, and an "administrator", which replaces
-// the decider. `check` is the oracle. It checks that replicas in sync are equal in settled regions. A region that is in no map of a replica
-// in sync must be equal on every disk, or must be set in the map of the replica that differs.
+// A mirror with a copier for tests: users write, replicas crash, leave and return, and an "administrator" replaces the decider. `check` is
+// the oracle: replicas in sync must be equal in settled regions. A region that is in no map of a replica in sync must be equal on every
+// disk, or must be set in the map of the replica that differs.
 
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -38,7 +38,6 @@ export class MirrorCopyWorld {
   readonly unsettled = new RegionSet();
   readonly lacks: Lacks;
   readonly copier: Copier;
-  /** The replicas, for the copier and the verifier. */
   readonly io: VerifyIo;
   blocks: number;
   isPending = false;
@@ -50,7 +49,7 @@ export class MirrorCopyWorld {
   private readonly locks = new SimLocks();
   private readonly writes: UserWrite[] = [];
   private lastValue = 1;
-  /** The clock that Lacks reads. It advances with each reading. */
+  /** The tick that `Lacks` reads; each reading advances the tick. */
   private tick = 0;
   private readonly budget: TimesBudget;
   /** Number of regions in the budget that other mirrors use. */
@@ -95,7 +94,7 @@ export class MirrorCopyWorld {
     replica.isUp = this.random.chance(0.5);
   }
 
-  /** Calls `viewed` with the present view and each later one. */
+  /** Calls `viewed` with the current view and each later view. */
   follow(viewed: (view: CopyView) => void): void {
     this.followers.push(viewed);
     if (this.lastView !== null) viewed(this.lastView);
@@ -239,7 +238,7 @@ export class MirrorCopyWorld {
     this.copier.hurry(this.random.int(0, regionsOf(this.sizeBytes) - 1));
   }
 
-  /** Ends all faults. Returns true if all replicas then get in sync, and all regions are settled and cleared in all maps. */
+  /** Ends all faults. Returns true if all replicas get in sync afterwards, and all regions are settled and cleared in all maps. */
   quiesce(): boolean {
     if (this.isPaused) this.resume();
     this.setPending(false);

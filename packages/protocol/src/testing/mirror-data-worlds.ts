@@ -18,8 +18,8 @@ function faultsOf(seed: number): WorldFaults {
 }
 
 /**
- * Runs the world of this seed with snapshots (M22). Returns the first violated rule; null if no rule was violated. `taken` is called with
- * the number of proven snapshots.
+ * Runs the world with this seed, with snapshots (M22). Returns the first violated rule; null if no rule was violated. `taken` is called
+ * with the number of proven snapshots.
  */
 export async function momentViolationOf(seed: number, taken: (snapshots: number) => void): Promise<string | null> {
   const world = new MirrorWorld(seed, { ...faultsOf(seed), hasMoments: true });
@@ -28,7 +28,7 @@ export async function momentViolationOf(seed: number, taken: (snapshots: number)
   return first === undefined ? null : `seed ${seed}: ${first}`;
 }
 
-/** Runs the world of this seed. Returns the first violated rule; null if no rule was violated. */
+/** Runs the world with this seed. Returns the first violated rule; null if no rule was violated. */
 export async function violationOf(seed: number): Promise<string | null> {
   const [first] = await new MirrorWorld(seed, faultsOf(seed)).run(STEPS);
   return first === undefined ? null : `seed ${seed}: ${first}`;

@@ -17,7 +17,7 @@ export interface MomentWorld {
   readonly oracle: RegisterOracle;
   readonly random: SeededRandom;
   readonly places: readonly { readonly store: FakeStore }[];
-  /** `at`: present step of the world. `takenAt`: step at which another client got the mirror. */
+  /** `at`: current step of the world. `takenAt`: step at which another client got the mirror. */
   readonly at: number;
   readonly takenAt: number;
   readonly violations: string[];

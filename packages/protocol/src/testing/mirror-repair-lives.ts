@@ -1,6 +1,6 @@
-// Runs random lives of a mirror whose replicas are compared and repaired while one of three replicas is out of sync. Some replicas have
-// wrong blocks on disk in regions that no intent map contains. The seed determines the order of all events. After each step, blocks that
-// the report calls repaired must be equal. Only the first bytes of a block have its content, so repairs of other bytes are not checked.
+// Runs random simulations of a mirror whose replicas are compared and repaired while one of three replicas is out of sync. Some replicas
+// have wrong blocks on disk in regions that no intent map contains. After each step, blocks that the report calls repaired must be equal.
+// Only the first bytes of a block have its content, so repairs of other bytes are not checked.
 
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { CopyBuffers } from '../mirror/copy/copy-buffers.ts';
@@ -13,7 +13,7 @@ const WRONG = 7_000_000;
 const MIB = 1 << 20;
 const STEPS = 800;
 
-/** Runs the life of this seed. Returns the violated rule; null if there is none. */
+/** Runs the simulation with this seed. Returns the violated rule; null if no rule was violated. */
 export function repairLife(seed: number): string | null {
   const random = new SeededRandom(seed);
   const world = new MirrorCopyWorld(random, 3, MIRROR_REGION_BYTES + BLOCK_BYTES * random.int(0, 7));

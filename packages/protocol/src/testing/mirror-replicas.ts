@@ -1,7 +1,6 @@
 // Models replicas of a mirror for tests of the copier. Each replica has a cache, a disk, an intent map and requests in flight. The test
-// chooses which request is executed next, and when a replica crashes. Blocks are 512 KiB, each with one number as its content.
-// Invariant: as in production, a crashed replica may lose any of its unsynced blocks, and then gets the users' writes in its replay log
-// again.
+// chooses which request is executed next, and when a replica crashes. Blocks are 512 KiB, each with one number as its content. Invariant:
+// as in production, a crashed replica may lose any of its unsynced blocks, and then receives the users' writes from the replay log again.
 
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { RegionSet, regionsOf } from '../mirror/region-set.ts';
@@ -14,7 +13,6 @@ export interface UnderWay {
   readonly kind: 'read' | 'write' | 'flush' | 'map' | 'clear' | 'sums' | 'user-write' | 'join-flush';
   readonly begin: number;
   readonly end: number;
-  /** Executes the request and returns its status. */
   execute(): number;
   done(status: number): void;
 }
@@ -29,7 +27,7 @@ export class SimReplica {
   isUp = true;
   /** Size of the replica when it was opened last. */
   foundBytes = 0;
-  /** Tick at which the last answered FLUSH of the present session and incarnation was submitted. */
+  /** Tick at which the last answered FLUSH of the current session and incarnation was submitted. */
   flushed = 0;
   /** Blocks for which no checksum can be computed, because their first bytes cannot be read. */
   badBlocks: number[] = [];

@@ -1,4 +1,4 @@
-// Complete figures for a path, as a daemon reports them. Tests of displayed output start from these figures, and each test changes those
+// Complete figures for a path, as a daemon reports them. Tests of displayed output start from these figures, and each test changes the
 // figures that it examines.
 
 import type { PathStats } from '@rsio/common/control/methods';

@@ -21,7 +21,7 @@ export interface ProbeServerWays {
   readonly namespaceid: number;
   readonly serverid: number;
   readonly nodekey: string;
-  /** Called for each request; returns false to let the server answer it as usual. */
+  /** Called for each request; returns false to let the server answer the request as usual. */
   readonly handles: (connection: Connection, header: Header) => boolean;
 }
 

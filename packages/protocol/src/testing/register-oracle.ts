@@ -1,7 +1,7 @@
-// Judges the answers to the user of a mirror, block by block. Changes of a block take effect in the order of submission (M14), and each has
-// a value of its own. If a change was acknowledged, or returned by a READ, before another READ was submitted, this later READ must not
-// return an older change. A change with unknown outcome may have taken effect or not; the first READ after the end of the change shows
-// which of the two is true.
+// Judges the answers to the user of a mirror, block by block. Changes of a block take effect in the order of submission (M14), and each
+// change writes a unique value. If a change was acknowledged, or returned by a READ, before another READ was submitted, this later READ
+// must not return an older change. A change with unknown outcome may have taken effect or not; the first READ after the end of the change
+// shows which of the two is true.
 
 export interface UserIo {
   readonly op: 'read' | 'write' | 'flush';

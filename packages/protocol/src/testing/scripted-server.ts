@@ -19,7 +19,7 @@ export interface HeardFrame {
   readonly body: Buffer;
 }
 
-/** One connection of the scripted server, from the first byte on. */
+/** One connection of the scripted server. */
 export class ScriptedPath {
   readonly connection: Connection;
   readonly heard: HeardFrame[] = [];
@@ -138,14 +138,13 @@ export class ScriptedServer {
   digest = true;
   /** True if the server supports REVOKE. The test decides when the server answers with REVOKED. */
   revokes = false;
-  /** True if the server supports ADMIN. The test makes the answers. */
+  /** True if the server supports ADMIN. The test sends the answers. */
   administers = false;
-  /** True if the server has TLS, and if it begins TLS by itself after a valid PROOF. */
+  /** `tls`: the server supports TLS. `startsTls`: the server begins TLS after a valid PROOF. */
   tls = false;
   startsTls = true;
   /** Clear bytes that follow START_TLS. */
   behindStartTls: Buffer = Buffer.alloc(0);
-  /** True if the server refuses plain connections. */
   requiresTls = false;
   interfaces: readonly ServerInterface[] = [];
   generation = 1;

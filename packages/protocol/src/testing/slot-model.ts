@@ -64,7 +64,7 @@ export class SlotModel {
     (at < oftenCount ? often[at % often.length] : faults[at - oftenCount])!();
   }
 
-  /** Ends all faults: everything in transit arrives, and unanswered requests are sent again. Two correct ends then become idle. */
+  /** Ends all faults: everything in transit arrives, unanswered requests are sent again, and two correct ends become idle. */
   settle(): void {
     for (let round = 0; round < 200 && !this.isAtRest; round++) {
       if (this.living.length === 0) this.connect();

@@ -5,7 +5,7 @@ import { createHmac } from 'node:crypto';
 import type { TlsKey } from '../link/path-transport.ts';
 
 const MESSAGE_BYTES = 32;
-/** The messages in their order; the client sends the first one. */
+/** The messages in order; the client sends the first message. */
 const MESSAGES = ['hello of the client', 'hello of the server', 'proof of the client'] as const;
 export const STAND_IN_CIPHER = 'STAND_IN';
 

@@ -51,7 +51,6 @@ export class TrunkScene implements RequestEvents {
   quietTimes = 0;
   whenEnded: (status: number, reason: string) => void = () => {};
 
-  /** `tls`: true if client and server use TLS. */
   constructor(paths: number, shape: LinkShape = IDEAL_LINK, tls = false) {
     this.tls = tls;
     this.server.tls = tls;

@@ -1,6 +1,5 @@
 // Tests that the decoder yields the same frames however the bytes are divided, checks lengths before it allocates memory, and gives its
-// buffers back to the pool. The encoder creates the frames. Decoder and encoder are therefore checked against each other.
-// Rules: S7, G10, G11.
+// buffers back to the pool. The encoder creates the frames, so that the tests check both against each other. Rules: S7, G10, G11.
 
 import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
@@ -67,7 +66,7 @@ function watch(
   return { decoder, seen, pool };
 }
 
-/** Feeds bytes in pieces of these sizes, repeated as needed. Each piece has a buffer of its own, which is overwritten afterwards. */
+/** Feeds bytes in pieces of the given sizes, repeated as needed. Each piece has a separate buffer, which is overwritten afterwards. */
 function feed(decoder: Decoder, bytes: Buffer, sizes: readonly number[]): void {
   for (let at = 0, turn = 0; at < bytes.length; turn++) {
     const take = Math.min(sizes[turn % sizes.length]!, bytes.length - at);

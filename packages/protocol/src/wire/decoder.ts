@@ -27,7 +27,6 @@ const NOTHING = Buffer.alloc(0);
 export class Decoder {
   /** True if header and body are each followed by a CRC-32. The setting `digest` may be changed between frames. */
   digest = false;
-  /** Largest accepted bodies. */
   messageMaxBytes = MESSAGE_MAX_BYTES;
   ioMaxBytes = BODY_MAX_BYTES;
   private readonly events: DecoderEvents;

@@ -27,7 +27,7 @@ class Wire implements BatchSender {
   readonly pool = new CountingOutputPool();
   readonly encoder: Encoder;
   drained = 0;
-  /** True if the connection is closed. Sends then complete at once. */
+  /** True if the connection is closed; if so, sends complete at once. */
   isClosed = false;
 
   constructor(digest = false) {

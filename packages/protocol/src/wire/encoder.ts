@@ -49,8 +49,8 @@ export class Encoder {
   /** True if header and body are each followed by a CRC-32. The setting `digest` may be changed only when all output has been flushed. */
   digest = false;
   /**
-   * True if one batch is sent at a time, and the next batch contains everything encoded until then. This saves work if the sender completes
-   * one batch per event-loop turn and copies batches that wait.
+   * True if one batch is sent at a time, and the next batch contains everything encoded until then. A serial encoder saves work if the
+   * sender completes one batch per event-loop turn and copies waiting batches.
    */
   isSerial = false;
   private readonly sender: BatchSender;

@@ -1,5 +1,5 @@
-// Tests which version and which features are chosen from what both sides support.
-// The handshake's tests cover sides without a common version.
+// Tests which version and which features are chosen from what both sides support. The handshake's tests cover peers without a common
+// version.
 
 import { expect, test } from 'vitest';
 import { chooseFeatures, chooseVersion } from './features.ts';

@@ -16,7 +16,7 @@ export const FEATURE = {
   MIRROR: 'mirror',
   /** TLS 1.3 protects everything on the connection after START_TLS. */
   TLS: 'tls',
-  /** A client may have several data processes, each with a session of its own. */
+  /** A client may have several data processes, each with its own session. */
   DATA_PROCESSES: 'data-processes',
 } as const;
 

@@ -14,7 +14,7 @@ export interface FrameEntry {
   readonly body: IoBody;
   /** Op of the answer; null if the frame has no answer. For a slotted request: its own op with the bit ANSWER set. */
   readonly answeredBy: number | null;
-  /** True if the request occupies a slot; handle, slot and seq of its header are then used. */
+  /** True if the request occupies a slot and uses the fields handle, slot and seq of the header. */
   readonly isSlotted: boolean;
   /**
    * What happens to a copy of a completed request: it is executed again (`copy`) or answered from the slot (`never`). `-` if the frame is

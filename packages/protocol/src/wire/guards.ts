@@ -15,8 +15,8 @@ export type Guard<T> = (value: unknown, field: string) => T;
 export type Schema<T> = { readonly [K in keyof T]-?: Guard<T[K]> };
 
 /**
- * True if the guard accepts the value. For values that do not come from a peer, but for example from a state file: sending an accepted
- * value later cannot fail.
+ * True if the guard accepts the value. Used for values that are not from a peer, for example from a state file, so that sending them later
+ * cannot fail.
  */
 export function passes<T>(guard: Guard<T>, value: unknown): value is T {
   try {
@@ -26,7 +26,7 @@ export function passes<T>(guard: Guard<T>, value: unknown): value is T {
   }
 }
 
-/** Shape of the values of the shape `of` that the guard accepts. `what`: noun for the error, such as `a token`. */
+/** Returns the shape `of`, restricted to the values that the guard accepts. `what`: noun for the error, such as `a token`. */
 export function guarded<U>(of: Shape, guard: Guard<U>, what: string): Shape<U> {
   return checked<unknown>(of, (value) => (passes(guard, value) ? null : `is not ${what}`)) as Shape<U>;
 }

@@ -79,7 +79,7 @@ describe('the length of a body', () => {
     expect(bodyLengthBytes(headerOf({ op: OP.WRITE, count: IO_MAX_SECTORS }))).toBe(IO_MAX_SECTORS * SECTOR_BYTES);
     expect(bodyLengthBytes(headerOf({ op: OP.WRITE, count: IO_MAX_SECTORS + 1 }))).toBe(-1);
     expect(bodyLengthBytes(headerOf({ op: OP.READ | ANSWER, count: IO_MAX_SECTORS + 1 }))).toBe(-1);
-    // A READ request has no body, so the bound does not apply to its header; the server checks the count later.
+    // A READ request has no body, so the bound on I/O bodies does not apply to its header; the server checks the count later.
     expect(bodyLengthBytes(headerOf({ op: OP.READ, count: IO_MAX_SECTORS + 1 }))).toBe(0);
   });
 

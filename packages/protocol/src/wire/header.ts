@@ -1,5 +1,5 @@
-// Reads and writes the 16-byte header of a frame. Numbers are big-endian. The function readHeader() overwrites its Header argument, so a
-// receiver must copy fields that it needs later.
+// Reads and writes the 16-byte header of a frame. Numbers are big-endian. `readHeader` overwrites its Header argument, so a receiver must
+// copy fields that it needs later.
 //
 //   byte 0    1      2, 3           4, 5   6, 7   8 to 13          14, 15
 //        op   flags  handle/status  slot   seq    lba              count       I/O frame
@@ -30,7 +30,7 @@ export function emptyHeader(): Header {
   return { op: 0, flags: 0, handle: 0, slot: 0, seq: 0, lba: 0, count: 0, length: 0, aux: 0 };
 }
 
-/** Reads the header at `offset`. The fields of the other frame shape are set as well, but have no meaning. */
+/** Reads the header at `offset`. The fields of the other frame shape are also set, but have no meaning. */
 export function readHeader(buffer: Buffer, offset: number, header: Header): void {
   header.op = buffer[offset]!;
   header.flags = buffer[offset + 1]!;

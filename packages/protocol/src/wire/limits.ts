@@ -25,7 +25,7 @@ export const SLOTS_RESERVED = 8;
 /** Maximum number of tags (slot and seq) in one REVOKE. A client that abandons more requests leaves the session instead. */
 export const REVOKE_TAGS_MAX = 4 * SLOTS;
 export const DEAD_PATHS_NAMED_MAX = 128;
-/** Size of an output buffer: the largest frame, and room for a batch after it. */
+/** Size of an output buffer: the largest frame plus one batch. */
 export const OUTPUT_BUFFER_BYTES = BODY_MAX_BYTES + 128 * KIB;
 /**
  * Amount of output at which a batch is sent without waiting for the end of the event. After an event with little output, a smaller amount
@@ -75,7 +75,10 @@ export const MIRROR_MEMBERS_MAX = 8;
 /** Maximum number of nodes that a configuration can name as permitted to claim the mirror. */
 export const MIRROR_CLIENTS_MAX = 64;
 export const TERM_NUMBER_MAX = 2 ** 48;
-/** Largest amount by which the number of a claim may exceed the promised number. Without this bound, one claim could use up all numbers. */
+/**
+ * Largest amount by which the number of a claim may exceed the promised number. Without this bound, one claim could use up all numbers of
+ * terms.
+ */
 export const TERM_STEP_MAX = 2 ** 20;
 /** Size of the regions in which replicas mark writes (rule M2). Client and server must have the same value. */
 export const MIRROR_REGION_BYTES = 4 * MIB;
@@ -110,7 +113,7 @@ export const SESSION_ID_BYTES = 16;
  * must also be exactly representable as a double.
  */
 export const INSTANCE_MAX = Number.MAX_SAFE_INTEGER - 1;
-/** Maximum number of data processes of a client besides its main process, and so the largest number of a data process. */
+/** Maximum number of data processes of a client besides its main process, which is also the largest number of a data process. */
 export const DATA_PROCESSES_MAX = 8;
 
 assert(

@@ -193,7 +193,7 @@ const CASES: readonly Case[] = [
   ),
 ];
 
-/** Returns the message of the error from decoding; undefined if decoding succeeds. Another error than E_PROTOCOL fails the test. */
+/** Returns the message of the error from decoding; undefined if decoding succeeds. Any error other than E_PROTOCOL fails the test. */
 function refusalOf(decode: () => unknown): string | undefined {
   try {
     decode();

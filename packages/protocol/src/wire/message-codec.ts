@@ -212,7 +212,6 @@ export const { encode: encodeHeartbeat, decode: decodeHeartbeat } = codec<Heartb
 
 const tagNumbers = listOf(integer(0, U16_MAX), 0, 2 * REVOKE_TAGS_MAX, 'numbers');
 
-/** Pairs of slot and seq. */
 const tags: Guard<number[]> = (value, field) => {
   const numbers = tagNumbers(value, field);
   if (numbers.length % 2 === 0) return numbers;
@@ -277,7 +276,7 @@ const openRequest = codec<Omit<OpenRequest, 'mirror'> & { readonly mirror: OpenT
   readonly: flag,
   take: addedLater(oneOf<Take>(TAKE.NO, TAKE.OVER, TAKE.FORCE), TAKE.NO),
   resume: addedLater(orNull(token), null),
-  // Sent only for a replica, so that the OPEN of a plain volume has the same bytes as from a client without mirrors.
+  // Sent only for a replica, so that the OPEN of a plain volume is the same as from a client that does not support mirrors.
   mirror: (value, field) => (value === undefined ? undefined : (openTerm(value, field) ?? undefined)),
 });
 
@@ -334,7 +333,7 @@ const extentNumbers = listOf(counter, 2, 2 * EXTENTS_PER_ANSWER_MAX, 'numbers');
 const extents: Guard<number[]> = (value, field) => {
   const numbers = extentNumbers(value, field);
   numbers.forEach((number, index) => (index % 2 === 0 ? extentSectors : extentState)(number, `${field}[${index}]`));
-  // If the number of elements is odd, the last pair has no state.
+  // Refuse an odd number of elements, because the last pair would lack its state.
   if (numbers.length % 2 !== 0) extentState(undefined, `${field}[${numbers.length}]`);
   return numbers;
 };

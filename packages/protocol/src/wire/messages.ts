@@ -57,13 +57,14 @@ export interface Welcome {
   readonly interfaces: readonly ServerInterface[];
   /** Generation of the server's list (volumes, sizes, interfaces). */
   readonly generation: number;
-  /** Release of the server. */
   readonly release?: string | undefined;
   /** The server's time of day, in ms since 1970. */
   readonly wallMs?: number | undefined;
 }
 
-/** Fields of BYE, which REFUSE has as well. `code` is a code of lib/errors.ts, or a code of a newer peer, which is displayed unchanged. */
+/**
+ * Fields that BYE and REFUSE have in common. `code` is a code of lib/errors.ts, or a code of a newer peer, which is displayed unchanged.
+ */
 export interface Farewell {
   readonly code: string;
   readonly sentence: string;
@@ -128,7 +129,7 @@ export const TAKE = {
   NO: 0,
   /** The other hold ends. The OPEN is refused as long as acknowledged writes may exist that only the holder can send again. */
   OVER: 1,
-  /** The other hold ends, even if acknowledged writes are lost. */
+  /** The other client's hold ends, even if acknowledged writes are lost. */
   FORCE: 2,
 } as const;
 
@@ -241,7 +242,6 @@ export interface SnapshotEntry {
 export interface SnapshotsAnswer {
   /** Snapshots of the volume that are older than the open one, the youngest first. */
   readonly snapshots: readonly SnapshotEntry[];
-  /** True if the list continues. */
   readonly hasMore: boolean;
 }
 

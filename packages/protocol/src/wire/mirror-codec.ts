@@ -1,6 +1,6 @@
-// Encodes and decodes the bodies of VOTE, and of the ioctls for replicas. Invariants: the invariants of message-codec.ts hold here, too.
+// Encodes and decodes the bodies of VOTE, and of the ioctls for replicas. Invariants: the invariants of message-codec.ts also hold here.
 // The replicas in sync are members of the mirror. No identity, voter or client occurs twice in a list. A voter stores only values that
-// these guards accept, so that it can read them again after a restart.
+// these guards accept, so that the voter can read these values again after a restart.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { SECTOR_BYTES, SERVERID_MAX, VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
@@ -185,7 +185,7 @@ export const { encode: encodeMirrorMapAnswer, decode: decodeMirrorMapAnswer } = 
 
 const rangeNumbers = listOf(integer(0, MIRROR_REGIONS_MAX), 2, 2 * MIRROR_CLEAR_RANGES_MAX, 'numbers');
 
-/** Pairs of a first region and a number of regions. The number is not 0. */
+/** Pairs of a first region and a number of regions. The number of regions is not 0. */
 const ranges: Guard<number[]> = (value, field) => {
   const numbers = rangeNumbers(value, field);
   const isRight =
@@ -217,7 +217,7 @@ export function decodeMirrorSumsRequest(bytes: Buffer, offset: number, lengthByt
   throw new RsError('E_PROTOCOL', `MIRROR_SUMS must be about at most ${MIRROR_SUMS_PIECES_MAX} pieces`);
 }
 
-/** A whole number of checksums. */
+/** One or more checksums of MIRROR_SUM_BYTES each. */
 const sums: Guard<Buffer> = (value, field) => {
   const bytes = bytesUpTo(MIRROR_SUMS_PIECES_MAX * MIRROR_SUM_BYTES)(value, field);
   if (bytes.length > 0 && bytes.length % MIRROR_SUM_BYTES === 0) return bytes;

@@ -3,7 +3,7 @@
 
 /** The kinds of VOTE, in the field aux of the header. */
 export const VOTE = {
-  /** Makes a record for a mirror. Request: VoteFound. */
+  /** Creates the voter's record of a mirror. Request: VoteFound. */
   FOUND: 1,
   /** Promises a term. Request: VoteClaim. */
   CLAIM: 2,
@@ -28,7 +28,7 @@ export const VOTED = {
   UNKNOWN: 1,
   /** The voter has promised a higher term. */
   SUPERSEDED: 2,
-  /** The term is above the promise: the client must first claim it at this voter. */
+  /** The term is above the promise: the client must first claim the term at this voter. */
   UNCLAIMED: 3,
   /** Another client has the promise, and the CLAIM does not take over. */
   HELD: 4,
@@ -38,7 +38,7 @@ export const VOTED = {
   DIFFERENT: 6,
   /** The term is too far above the promise. */
   TOO_FAR: 7,
-  /** The client may not found records at the server, a limit of records or requests is reached, or the volume cannot be a replica. */
+  /** The client may not create records at the server, a limit of records or requests is reached, or the volume cannot be a replica. */
   REFUSED: 8,
 } as const;
 
@@ -51,7 +51,6 @@ export interface Term {
   readonly instance: number;
 }
 
-/** A replica that belongs to a mirror. */
 export interface MirrorMember {
   /** Identity of the replica's data: 32 hexadecimal digits. */
   readonly identity: string;
@@ -69,7 +68,7 @@ export interface MirrorVoter {
 export interface MirrorConfig {
   /** Number of the configuration within its term. */
   readonly k: number;
-  /** Identities of the replicas that are in sync; all of them are members. */
+  /** Identities of the replicas in sync, which are all members. */
   readonly inSync: readonly string[];
   /** True if the holder has detached, and the replicas in sync are equal. */
   readonly clean: boolean;
@@ -145,7 +144,7 @@ export interface VoteAnswer {
   readonly stored: StoredConfig | null;
   /**
    * In the answers to CLAIM, PLACE and RECORD: the replica of this server; null if this server has no replica that the client can use now.
-   * After a CLAIM, the server executes no requests of lower terms on the replica any more. RECORD does not end such requests.
+   * After a CLAIM, the server executes no requests of lower terms on the replica any more. RECORD does not end requests of lower terms.
    */
   readonly replica: VoteReplica | null;
 }

@@ -209,7 +209,7 @@ describe('fields in the order on the wire', () => {
 const BOUNDS = await allLimits();
 const FACTORS: Readonly<Record<string, number>> = { ms: 1, s: 1000, KiB: 1024, MiB: 1024 ** 2 };
 
-/** Numbers that the page gives for a bound: `3 s (NAME)` in text, `| NAME | 3 s |` in a table. */
+/** Numbers that the document gives for a bound: `3 s (NAME)` in text, `| NAME | 3 s |` in a table. */
 function statedBounds(): { name: string; value: number; text: string }[] {
   const unit = '(\\s+(?:ms|s|bytes|KiB|MiB)\\b)?';
   const inText = [...page.matchAll(new RegExp(`(\\d[\\d,]*)${unit}\\s+\\(\`([A-Z][A-Z0-9_]+)\`\\)`, 'g'))];

@@ -1,5 +1,5 @@
-// Tests the table of statuses: each number occurs once, at its own index, with an errno and a sentence of its own. An unknown status keeps
-// its number. nbd-errno.test.ts tests the numbers of NBD.
+// Tests the table of statuses: each number occurs once, at its own index, with its own errno and sentence. An unknown status keeps its
+// number. nbd-errno.test.ts tests the numbers of NBD.
 
 import { expect, test } from 'vitest';
 import { STATUS, STATUSES, statusEntry, statusOfErrno } from './status.ts';

@@ -1,5 +1,5 @@
 // Status numbers of answers, each with one errno and one sentence. Numbers are never reused. Each frontend maps the statuses to its own
-// error numbers (NBD has fewer of them). Code that knows the failed object supplies a more specific message.
+// error numbers; NBD has fewer error numbers. Code that knows the failed object supplies a more specific message.
 
 export const STATUS = {
   OK: 0,

@@ -1,5 +1,5 @@
 // Tests which path may perform the handshake that begins a session, which paths wait for it, and that a silent path does not block the
-// other paths for long. rssrv's tests cover the server's reaction to two beginnings.
+// other paths for long. rssrv's tests cover two simultaneous first handshakes at the server.
 
 import { describe, expect, test } from 'vitest';
 import { PROOF_TIMEOUT_MS } from '../../auth/limits.ts';

@@ -9,7 +9,7 @@ import { PROOF_TIMEOUT_MS } from '../../auth/limits.ts';
 import { FIRST_HANDSHAKE_PATIENCE_MS } from '../limits.ts';
 
 export interface FirstHandshakeEvents {
-  /** Called on the slow path when another path takes over the first handshake. The slow path must then close its connection at once. */
+  /** Called on the slow path when another path takes over the first handshake. The slow path must close its connection at once. */
   overtaken(afterMs: number): void;
 }
 

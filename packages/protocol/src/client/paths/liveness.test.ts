@@ -136,7 +136,7 @@ describe('a suspect path', () => {
 describe('tx and rx', () => {
   function directionsAfter(ms: number, direction: 'there' | 'back'): unknown {
     const { scene } = sceneWithSilence(2, direction);
-    // The server continues to send PINGs of its own.
+    // The server continues to send its own PINGs.
     for (let passedMs = 0; passedMs < ms; passedMs += 500) {
       if (scene.server.paths[0]!.closedReason === null) serverPing(scene, 0);
       scene.clock.advance(500);

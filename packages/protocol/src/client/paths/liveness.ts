@@ -73,7 +73,7 @@ export class Liveness {
 
   /**
    * Sends PINGs. A path that owes answers gets a PING before it becomes suspect. If slow storage delays the answers, the PONG shows that
-   * the path works. A path becomes suspect only if another path delivers while the path is silent. Idle paths therefore get PINGs as well,
+   * the path works. A path becomes suspect only if another path delivers while the path is silent. Idle paths therefore also get PINGs,
    * because an idle path without PINGs delivers nothing. A suspect path gets PINGs until it answers or dies.
    */
   private ask(paths: readonly Path[], nowMs: number): void {

@@ -40,7 +40,7 @@ export interface PathTotals {
 const OTHER = 0;
 const READS = 1;
 const WRITES = 2;
-/** Added to the kind of a request (READS or WRITES) when the request is assumed to wait for the server's storage. */
+/** Value added to the kind of a request (READS or WRITES) when the request is assumed to wait for the server's storage. */
 const HELD = 2;
 
 export class PathLoad {
@@ -106,7 +106,7 @@ export class PathLoad {
 
   /**
    * True if the request in this slot has been in flight for LATE_MS, and slow storage alone does not explain the delay. Slow storage does
-   * not explain the delay if no PONG proves that the request has reached the server, or if PONGs are late, too.
+   * not explain the delay if no PONG proves that the request has reached the server, or if PONGs are also late.
    */
   isLate(slot: number, heartbeatMs: number, nowMs: number): boolean {
     const sentMs = this.sentMs[slot]!;
@@ -115,7 +115,7 @@ export class PathLoad {
   }
 
   /**
-   * Called when a PONG has arrived. `isAlone`: true if no request was in flight when the PING was sent. If it is false, `tripMs` may
+   * Called when a PONG has arrived. `isAlone`: true if no request was in flight when the PING was sent. If `isAlone` is false, `tripMs` may
    * include waiting time.
    */
   ponged(tripMs: number, isAlone: boolean, nowMs: number): void {

@@ -19,8 +19,8 @@ export interface LivenessPicture {
   /** Arrival time of the last answer, PONG or other frame that proves that the server receives our frames. */
   readonly lastProofMs: number;
   /**
-   * Arrival time of the last frame that proves that the server receives our frames. Here, a report that the server has received further
-   * PINGs is also a proof; for `lastProofMs`, it is not.
+   * Arrival time of the last frame that proves that the server receives our frames. Unlike `lastProofMs`, this time also counts reports
+   * that the server has received further PINGs.
    */
   readonly lastHeardMs: number;
   /** Last time at which a part of the queued output was sent. */
@@ -63,8 +63,8 @@ export function judgePath(path: LivenessPicture, others: readonly LivenessPictur
 }
 
 /**
- * Time without an answer after which a path is quiet. The time is at most half of the configured time `dead`. Otherwise, a long round trip
- * that was measured during an outage would hide the next outage.
+ * Time without an answer after which a path is quiet. The time is at most half of the configured time `dead`, because a long round trip
+ * that was measured during an outage could otherwise hide the next outage.
  */
 function patienceMs(roundTripMs: number | null, { suspectMs, deadMs }: LivenessTimes): number {
   return Math.min(Math.max(suspectMs, (roundTripMs ?? 0) * SUSPECT_SRTT_FACTOR), deadMs / 2);

@@ -1,6 +1,6 @@
-// Tests that the memory of a path stays bounded if the server does not read the output of the path, or continues an answer in empty parts
-// without end. trunk.test.ts tests the meaning of answers. The test has no network: its transport keeps all output and never reports any of
-// it as sent.
+// Tests that the memory of a path stays bounded if the server does not read the output of the path, or sends an endless answer in empty
+// parts. trunk.test.ts tests the meaning of answers. The test has no network: its transport keeps all output and never reports output as
+// sent.
 
 import { expect, test } from 'vitest';
 import { BufferPool } from '@rsio/common/structures/buffer-pool';
@@ -23,7 +23,6 @@ const IDLE: ConnectionEvents = { bodyBegins: () => {}, frame: () => {}, received
 
 const LATENCIES = { read: new Histogram(), write: new Histogram() };
 
-/** Makes a path whose peer reads nothing. */
 function deafPath(): { path: Path; transport: PathTransport; reasons: string[] } {
   const reasons: string[] = [];
   const transport: PathTransport = {

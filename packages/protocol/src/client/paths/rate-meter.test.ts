@@ -9,7 +9,9 @@ import { RateMeter } from './rate-meter.ts';
 const KIB = 1024;
 const TRIP_MS = 0.2;
 
-/** Keeps `depth` requests in flight for `ms`, over a link that moves `bytesPerMs`. Returns the time at the end. */
+/**
+ * Keeps `depth` requests in flight for `ms`, over a link that moves `bytesPerMs`. Returns the time at which the last request is answered.
+ */
 function load(meter: RateMeter, fromMs: number, ms: number, bytesPerMs: number, depth: number, bytes = 8 * KIB): number {
   let nowMs = fromMs;
   for (let index = 0; index < depth; index++) meter.sent(bytes, nowMs);

@@ -21,13 +21,13 @@ export class RateMeter {
   isMeasured = false;
   /** Maximum number of bytes in flight while `isMeasured` is false. */
   flightBytes = FLIGHT_FIRST_BYTES;
-  /** True if the estimate is the capacity of the link. If false, the estimate reflects only the demand, and the link may be faster. */
+  /** True if the estimate is the capacity of the link; false if the estimate reflects only the demand, and the link may be faster. */
   isLimit = false;
   /** Time at which bytes were last sent or answered; initially the creation time of the meter. */
   lastUsedMs: number;
   private spellStartMs = 0;
   private spellBytes = 0;
-  /** True if the spell began with nothing in flight. No bytes are then answered during the first round trip of the spell. */
+  /** True if the spell began with nothing in flight; if so, no bytes are answered during its first round trip. */
   private isFromIdle = true;
   private answers = 0;
   /** Bytes in flight immediately before each answer, summed over all answers of the spell. */
@@ -85,8 +85,8 @@ export class RateMeter {
     // Average time for which the bytes were in flight. The time far exceeds a round trip if the bytes waited for the link.
     const waitMs = this.outSumBytes / this.answers / moved;
     const isFull = waitMs > tripMs * RATE_FULL_TRIPS;
-    // If the pipe was not full, include the round trip in the time. Otherwise, answers that pile up while this process waits for the
-    // processor would make the link seem too fast.
+    // If the pipe was not full, include the round trip in the time, because answers that pile up while this process waits for the processor
+    // could make the link seem too fast.
     const sample = isFull ? moved : this.spellBytes / spellMs;
     const old = this.bytesPerMs;
     if (old === 0) this.bytesPerMs = sample;

@@ -1,6 +1,6 @@
 // Tracks how long the READs of a volume take, and after which time a READ is late. The mean and the deviation cover all paths. If the READs
-// of a slow path were compared only with each other, none of them would count as late. Each volume has figures of its own, because a limit,
-// a pause or slow storage may slow down one volume only. Pure.
+// of a slow path were compared only with each other, none of them would count as late. Each volume has separate figures, because a limit, a
+// pause or slow storage may slow down one volume only. Pure.
 
 import { HEDGE_FACTOR, HEDGE_MIN_MS, READ_TIME_GAIN } from '../limits.ts';
 

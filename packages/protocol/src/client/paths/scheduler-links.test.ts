@@ -1,5 +1,5 @@
 // Tests how choosing paths and copying late READs affects the throughput over links of given rates, in virtual time. scheduler.test.ts
-// tests single choices, and the netlab tests real links. Rules: S2.
+// tests single choices, and test/netlab tests real links. Rules: S2.
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -156,7 +156,7 @@ test.each([OP.READ, OP.WRITE])('one I/O of 1 MiB at a time uses all of eight lin
   const world = new LinkWorld(EIGHT);
   const one = user(world, { bytes: 1024 * KIB, depth: 1 }, op);
   world.run(500);
-  // The rest of the time is one round trip, in which nothing is in flight.
+  // During one round trip of each I/O, nothing is in flight.
   expect(shareOf(world, one, 8000, 500)).toBeGreaterThan(0.75);
 });
 
@@ -189,7 +189,7 @@ describe('no path starves', () => {
         const best = Math.max(...mbits);
         for (const [index, share] of sharesOf(mbits, load, op).entries()) {
           // The last requests finish sooner on faster links, so a very slow link may stay partly unused. A link with at least a tenth of
-          // the best rate must be full.
+          // the best rate must be fully used.
           if (mbits[index]! * 10 >= best) expect(share).toBeGreaterThan(0.7);
           else expect(share).toBeGreaterThan(0);
         }

@@ -249,7 +249,7 @@ test('any trunk: the chosen path completes no later than any idle path, and at m
         expect(msOf(meant!)).toBeLessThanOrEqual(msOf(other) + toleranceMs + 1e-9);
         if (toleranceMs > 0) expect(msOf(meant!)).toBeLessThanOrEqual(msOf(other) * IDLE_SAME_PART + 1e-9);
       }
-      // No request is held back for lack of a path: an idle path with room for output is used as soon as it is the best.
+      // A request waits only if its best path is busy or has no room for output.
       if (chosen === null && meant !== null) expect(isIdle(meant) && meant.queuedBytes <= QUEUED_MAX_BYTES).toBe(false);
     }),
     { numRuns: 1000 },

@@ -153,8 +153,8 @@ export function completionMs(load: LoadPicture, receivingBytes: number, sendingB
 }
 
 /**
- * Time in ms by which the path's silence exceeds the expected silence. The scheduler assumes that the path will remain silent for the same
- * time again.
+ * Time in ms by which the path's silence exceeds the expected silence. The scheduler assumes that the path will remain silent for as long
+ * again.
  */
 function overdueMs({ load, quietSinceMs }: PathPicture, nowMs: number): number {
   const receivingBytes = load.receiving.unansweredBytes;
@@ -191,8 +191,9 @@ function assumedTripMs(tripMs: number, best: number): number {
 }
 
 /**
- * Paths of unknown capacity, and paths that are nearly as fast as the fastest path, count as equally fast. Such paths then share a common
- * bottleneck equally. Otherwise, a path whose estimate is low because it carried few requests would continue to get few requests.
+ * Paths of unknown capacity, and paths that are nearly as fast as the fastest path, count as equally fast. Paths that count as equally fast
+ * share a common bottleneck equally. If estimates alone decided, a path whose estimate is low because it carried few requests would
+ * continue to get few requests.
  */
 function assumedRate({ bytesPerMs, isLimit }: MeterPicture, best: number): number {
   return !isLimit || bytesPerMs >= best * RATE_SAME_SHARE ? best : bytesPerMs;

@@ -1,7 +1,7 @@
 // Decides which changes of an attachment may be sent, given the room in its replay log (docs/PROTOCOL.md, L1 and L3). If the log has no
-// room, changes wait here in order of arrival until a FLUSH sent by the client itself has made room. The client already flushes the log
-// when the log is half full, so that changes rarely have to wait. A change is sent with FUA if there is no log or if the change is too
-// large for the log. If all logs together have used up the configured limit `log-total`, a change is sent with FUA only if its own log
+// room, changes wait in this class, in order of arrival, until a FLUSH sent by the client itself has made room. The client already flushes
+// the log when the log is half full, so that changes rarely have to wait. A change is sent with FUA if there is no log or if the change is
+// too large for the log. If all logs together have used up the configured limit `log-total`, a change is sent with FUA only if its own log
 // cannot free any memory. A volume therefore never waits for another volume. Invariants: if there is a log, room is reserved before a
 // change is sent. At most one FLUSH sent by the client itself is in flight. Rules: L2.
 
@@ -13,7 +13,7 @@ import { Request, type RequestEvents } from '../requests/request.ts';
 
 export interface LogAdmissionEvents {
   admitted(request: Request): void;
-  /** Called to send this FLUSH before the waiting requests. */
+  /** Called to send the client's own FLUSH before the waiting requests. */
   flush(request: Request): void;
   /** Called when no room can be made in the log for this change, which then fails with `status`. */
   refused(request: Request, status: number): void;

@@ -1,5 +1,5 @@
 // Tests the limit on the total of all replay logs of a client, with two volumes: which changes wait, which are sent with FUA, and which
-// memory is released. replay-log.test.ts tests the rules of one log, and the simulator tests servers. Rules: L1.
+// memory is released. replay-log.test.ts tests the rules of one log, and the simulator tests real servers. Rules: L1.
 
 import { expect, test } from 'vitest';
 import { BLOCK_COST, change, MARGIN } from '../../testing/replay-requests.ts';

@@ -162,7 +162,7 @@ export class ReplayBlocks {
     return at;
   }
 
-  /** Copies sectors `from` to `upTo` (exclusive) of the block at `position` into `target`. All of them must be live. */
+  /** Copies sectors `from` to `upTo` (exclusive) of the block at `position` into `target`. All these sectors must be live. */
   read(position: number, from: number, upTo: number, target: Buffer, targetOffset: number): void {
     const block = this.find(position);
     assert(block !== NONE, `Nothing is kept at position ${position}`);

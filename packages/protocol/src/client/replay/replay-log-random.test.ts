@@ -26,7 +26,7 @@ interface Flush {
   isExecuted: boolean;
 }
 
-/** One log, one server and their user. */
+/** A replay log, a model of its server, and a user that submits changes. */
 class World {
   readonly log: ReplayLog;
   private readonly inFlight: Change[] = [];
@@ -125,8 +125,8 @@ class World {
   }
 
   /**
-   * Ends the session. If `isNewIncarnation`, the storage also loses everything that was not on disk. Then performs the recoveries in
-   * `interruptions`, each of which is interrupted, and at last a complete recovery.
+   * Ends the session. If `isNewIncarnation`, the storage also loses everything that was not on disk. Performs the recoveries in
+   * `interruptions`, each of which is interrupted, and finally a complete recovery.
    */
   crash(
     isNewIncarnation: boolean,

@@ -29,7 +29,7 @@ export class ReplayLog {
   /** Incarnation of the storage that answered everything in this log; null if the volume has not been opened yet. */
   incarnation: string | null = null;
   reservedBytes = 0;
-  /** Monotonic time in ms of the oldest change in the log, or earlier. Null if the log is empty. */
+  /** Monotonic time in ms, at or before the oldest change in the log; null if the log is empty. */
   sinceMs: number | null = null;
   /**
    * Submission time in ms of the last FLUSH that was answered OK; null if there was none. Every change that was answered before `flushedMs`
@@ -40,8 +40,8 @@ export class ReplayLog {
   private readonly ranges = new ReplayRanges();
   private reservedRanges = 0;
   /**
-   * Age given to changes when they are answered. The age increases with each FLUSH that is sent. A change that is answered after a FLUSH
-   * was sent has a higher age than the changes that the FLUSH covers.
+   * Age that a change gets when it is answered. The age increases with each FLUSH that is sent. A change that is answered after a FLUSH was
+   * sent has a higher age than the changes that the FLUSH covers.
    */
   private age = 1;
   /**
@@ -64,7 +64,7 @@ export class ReplayLog {
     return this.blocks.count === 0 && this.ranges.count === 0;
   }
 
-  /** True if the log is empty and nothing in flight will enter it. Neither a FLUSH nor an answer can then make room. */
+  /** True if the log is empty and nothing in flight will enter the log; if so, neither a FLUSH nor an answer can make room. */
   get isIdle(): boolean {
     return this.isEmpty && this.reservedBytes === 0;
   }

@@ -28,7 +28,7 @@ export class ReplaySender implements RequestEvents {
     return this.prepared !== null || (this.replay?.hasNext === true && this.out < REPLAY_REQUESTS_OUT_MAX);
   }
 
-  /** True if a piece has failed and no request is in flight. Nothing can then be sent until the replay begins again. */
+  /** True if a piece has failed and no request is in flight; if so, nothing can be sent until the replay begins again. */
   get isHalted(): boolean {
     return this.failure !== null && this.out === 0;
   }

@@ -1,5 +1,5 @@
 // Compares the overlap tracker (rule O1) with a naive model. No two overlapping changes are in flight. Overlapping changes are sent in
-// order of arrival. No change waits without a reason, and every change is sent in the end. Rules: G1.
+// order of arrival. No change waits without a reason, and every change is sent eventually. Rules: G1.
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';

@@ -33,7 +33,7 @@ export class Request {
   /** `lba`: first sector. `count`: number of sectors, or number of MiB if the flag WIDE is set. */
   lba = 0;
   count = 0;
-  /** Body bytes that this request moves in either direction. They count towards the window and towards the load of a path. */
+  /** Body bytes that this request moves in either direction. These bytes count towards the window and towards the load of a path. */
   bodyBytes = 0;
   /** Data of a WRITE, or destination for the data of a READ. */
   buffer: Buffer = NOTHING;
@@ -42,7 +42,7 @@ export class Request {
   takesReceived = false;
   /**
    * Only during `requestDone` of a READ with `takesReceived`: the buffer that has the data from `receivedOffset` on; null if the data is in
-   * `buffer`. The HEADER_BYTES in front of the data belong to the owner as well. After `requestDone`, the path receives into this buffer.
+   * `buffer`. The HEADER_BYTES in front of the data also belong to the owner. After `requestDone`, the path receives into this buffer.
    */
   received: Buffer | null = null;
   receivedOffset = 0;
@@ -62,7 +62,7 @@ export class Request {
   slot = -1;
   /** Set by the overlap tracker: first sector after the range of the request, or 0 if the request is not tracked. */
   rangeEnd = 0;
-  /** Set by the replay log: true if room is reserved for the request; `logBytes` and `logRanges` then say how much. */
+  /** Set by the replay log: true if room is reserved for the request; `logBytes` and `logRanges` say how much. */
   hasLogRoom = false;
   logBytes = 0;
   logRanges = 0;

@@ -31,7 +31,7 @@ export class ClearPlan {
     this.lacks = lacks;
   }
 
-  /** Makes the plan learn which regions are changed from now on. Must be called before the first `next`. */
+  /** Starts to record which regions are changed. Must be called before the first `next`. */
   watch(): void {
     this.touched.watcher = this.recent;
   }

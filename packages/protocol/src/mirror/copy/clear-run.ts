@@ -1,6 +1,6 @@
 // Executes one clearing (rule M3): flushes all replicas, locks the regions against changes, flushes again and clears the bits. The first
-// flush is long and delays no change. The second flush is short, and changes of the regions wait for it. Invariant: the regions are locked
-// from before the second flush until every replica has cleared its bits and the plan knows the result.
+// flush may take long, but no change waits for it. Changes of the regions wait for the second flush, which is short. Invariant: the regions
+// are locked from before the second flush until every replica has cleared its bits and the plan knows the result.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { MIRROR_REGION_BYTES } from '../../wire/limits.ts';
@@ -46,7 +46,7 @@ export class ClearRun {
     this.missing = ranges.length / 2 + 1;
     for (let at = 0; at < ranges.length; at += 2) {
       const begin = ranges[at]! * MIRROR_REGION_BYTES;
-      // Locks the last region beyond the end of the volume, too, because the volume may grow during the clearing.
+      // Also locks the last region beyond the end of the volume, because the volume may grow during the clearing.
       const end = begin + ranges[at + 1]! * MIRROR_REGION_BYTES;
       this.locks.push(this.io.lock(begin, end, () => this.granted()));
     }

@@ -1,6 +1,6 @@
-// Tests the copier in hundreds of random lives of a mirror. Users write, replicas crash, lose sessions, leave and return, and writes are
-// abandoned while regions are settled, copied and cleared. After each step, the replicas in sync must be equal in settled regions, and a
-// region that no intent map contains must have the same content on every disk. In the end, all replicas must be in sync, and all regions
+// Tests the copier in hundreds of random simulations of a mirror. Users write, replicas crash, lose sessions, leave and return, and writes
+// are abandoned while regions are settled, copied and cleared. After each step, the replicas in sync must be equal in settled regions, and
+// a region that no intent map contains must have the same content on every disk. In the end, all replicas must be in sync, and all regions
 // settled and cleared. Rules: M3, M7, M9, M12, M13, M20, M21, G33.
 
 import { expect, test } from 'vitest';

@@ -105,7 +105,7 @@ export class Copier {
 
   /**
    * Called once when the client has become the holder, before a view says that the mirror serves. Marks all regions as touched and, after
-   * an unclean end, as unsettled. The marks last until the maps of all replicas in sync are read.
+   * an unclean end, as unsettled. The marks stay until the maps of all replicas in sync are read.
    */
   begin(isClean: boolean, sizeBytes: number): void {
     this.survey = new MapSurvey(this.io.touched, this.io.unsettled, regionsOf(sizeBytes), isClean);
@@ -127,8 +127,8 @@ export class Copier {
 
   /**
    * Marks the new part of a volume as touched, because each server sets the bits of the new part in its intent map. The bits are cleared
-   * when the part is idle. The new part reads as zeros, unless a replica was already larger than the volume. In that case, the content up
-   * to the end of the largest replica is unknown, and this range becomes unsettled (rule M21).
+   * when the part is idle. The new part reads as zeros, unless a replica was already larger than the volume. The content up to the end of a
+   * larger replica is unknown, and this range becomes unsettled (rule M21).
    */
   private grow(sizeBytes: number): void {
     if (this.survey === null || sizeBytes <= this.sizeBytes) return;
@@ -147,7 +147,7 @@ export class Copier {
   /** Called when a user's READ waits for an unsettled region: the copier settles this region first. */
   hurry(region: number): void {
     this.settle.hurry(region);
-    // A READ of an unreadable region does not shorten the wait, which grows with each failure.
+    // A READ of an unreadable region does not shorten the wait for the next attempt, which grows with each failure.
     if (!this.unreadable.has(region)) this.settleFromMs = Math.min(this.settleFromMs, this.clock.monotonicMs() + COPY_RETRY_MS);
     this.wantPump();
   }
@@ -168,7 +168,10 @@ export class Copier {
     return [...this.returning.values()].map((one) => one.progress(nowMs));
   }
 
-  /** M13: begins no work until `resume`. Calls `then` when no work is in progress any more, possibly before this method returns. */
+  /**
+   * M13: pauses the copier, which begins no work until `resume`. Calls `then` when no work is in progress any more, possibly before this
+   * method returns.
+   */
   pause(then: () => void): void {
     this.isPaused = true;
     this.whenIdle = then;
@@ -193,7 +196,7 @@ export class Copier {
     }
   }
 
-  /** Begins no further work. Work in progress ends by itself. */
+  /** Begins no further work, but lets work in progress end. */
   end(): void {
     this.isEnded = true;
     this.timer.cancel();
@@ -241,8 +244,8 @@ export class Copier {
   }
 
   /**
-   * Sets the timer for the next retry. Every turn sets it again, because a later failure moves the time of the retry, and the timer for an
-   * earlier failure may already have fired.
+   * Sets the timer for the next retry. Every turn sets the timer again, because a later failure moves the time of the retry, and the timer
+   * for an earlier failure may already have fired.
    */
   private wakeToRetry(nowMs: number): void {
     if (this.settleFromMs > nowMs) this.timer.at(this.settleFromMs);
@@ -279,7 +282,7 @@ export class Copier {
       this.settle.diverged(region);
       for (const replica of this.returning.values()) {
         replica.plan.diverged(region);
-        // If a replica counts, it gets no more copies as a returning replica, because settling makes all replicas that count equal.
+        // Report only replicas that are still returning, because settling makes all replicas that count equal.
         if (this.roleOf(replica.identity) === 'returning') replica.fellBack('A change was executed by some of the replicas only');
       }
     }
@@ -327,7 +330,7 @@ export class Copier {
     this.wantPump();
   }
 
-  /** Called when work has ended. Takes the next turn at once or, if the work has failed, COPY_RETRY_MS later. */
+  /** Takes the next turn at once or, if the work has failed, COPY_RETRY_MS later. */
   private again(isGood: boolean): void {
     if (isGood) this.wantPump();
     else this.timer.at(this.clock.monotonicMs() + COPY_RETRY_MS);
@@ -346,7 +349,7 @@ export class Copier {
     }
   }
 
-  /** Starts the next piece. Settling comes first, because a resync waits until regions are settled. Replicas that return take turns. */
+  /** Starts the next piece. Settling comes first, because a resync waits until regions are settled. Returning replicas take turns. */
   private startOne(nowMs: number): boolean {
     const bytes = this.pace.pieceBytes(nowMs);
     if (nowMs >= this.settleFromMs && this.startPiece(this.settler(false), false, bytes)) return true;
@@ -387,7 +390,7 @@ export class Copier {
 
   /**
    * Returns the readable replicas in sync, the best one first. Replicas whose volume reached `endBytes` when it was opened come first
-   * (M21). Among these, and among the rest, the replica with the least load comes first.
+   * (M21); in both groups, the least loaded replica comes first.
    */
   private sources(mustRead: boolean, endBytes: number): string[] {
     const list = this.view?.replicas.filter((one) => one.role === 'member' && one.counts && (one.reads || !mustRead)) ?? [];

@@ -1,6 +1,6 @@
 // The copy buffers and the budget for change times that all mirrors of a process share. A hanging server keeps shared buffers in use. A
-// mirror that gets no shared buffer may therefore have one small buffer of its own. Invariant: a grant is released once, after the last use
-// of its buffer.
+// mirror that gets no shared buffer may therefore use one small private buffer. Invariant: a grant is released once, after the last use of
+// its buffer.
 
 import { counted } from '@rsio/common/lib/assert';
 import { BufferPool } from '@rsio/common/structures/buffer-pool';
@@ -19,7 +19,7 @@ export class CopyBuffers {
   private readonly pool = new BufferPool(BUFFERS_KEPT_BYTES);
   private sharedBytes = 0;
 
-  /** Returns null if all shared buffers are in use and the mirror may have no buffer of its own. The buffer may be longer than `bytes`. */
+  /** Returns null if all shared buffers are in use and `mayHaveOwn` is false. The buffer may be longer than `bytes`. */
   take(bytes: number, mayHaveOwn: boolean): BufferGrant | null {
     if (this.sharedBytes + bytes <= BUFFERS_MAX_BYTES) {
       this.sharedBytes += bytes;

@@ -21,18 +21,18 @@ export interface CopyIo {
   readonly lacks: Lacks;
   /** Number of users' requests that are not answered yet. */
   readonly outstanding: number;
-  /** Called when the region is equal on all replicas in sync. READs of the region may then go on. */
+  /** Called when the region is equal on all replicas in sync. READs of the region may then continue. */
   settled(region: number): void;
-  /** Called when regions were removed from `unsettled`. READs of these regions may then go on. */
+  /** Called when regions were removed from `unsettled`. READs of these regions may then continue. */
   settledMany(): void;
   /**
-   * Excludes users' changes, but not READs, from a range. The lock and the changes get the range in order of arrival. `granted` may be
-   * called before this method returns.
+   * Excludes users' changes, but not READs, from a range. Locks and changes get a range in order of arrival. `granted` may be called before
+   * this method returns.
    */
   lock(beginBytes: number, endBytes: number, granted: () => void): CopyLock;
   /** Returns the replica's tenure (tenants.ts); null if the replica cannot execute a request now. */
   tenureOf(identity: string): string | null;
-  /** Incarnation of the replica's storage in its present session. */
+  /** Incarnation of the replica's storage in the current session. */
   lifeOf(identity: string): string | null;
   /** Number of requests that the replica has not answered yet. */
   loadOf(identity: string): number;
@@ -72,7 +72,6 @@ export interface CopierEvents {
   fellBack(identity: string, why: string): void;
   /** Called when the replica has refused a request. The data of the replica therefore differs from the data of the other replicas. */
   lost(identity: string, why: string): void;
-  /** Called when no region is unsettled any more. */
   allSettled(): void;
   /** Called when a range cannot be copied because no replica in sync can read it, and again when the last unreadable range was copied. */
   readableChanged(): void;
@@ -94,7 +93,7 @@ export interface Cutter {
   pieceEnded(piece: Piece, isCopied: boolean): void;
 }
 
-/** Where pieces are copied from and to. */
+/** The replicas from which and to which pieces are copied. */
 export interface SourceAndTargets {
   sources(piece: Piece): readonly string[];
   targets(source: string): readonly string[];

@@ -43,7 +43,7 @@ export class MapReader {
     for (let region = set.firstFrom(regions); region >= 0; region = set.firstFrom(region)) set.remove(region);
     this.first = end;
     this.isComplete = end >= known;
-    // A smaller replica may have only a part of its last region. Therefore, this region is added, too.
+    // Also add the last region of a smaller replica, because the replica may have only a part of this region.
     if (this.isComplete && answer.regions < regions) for (let region = Math.max(0, known - 1); region < regions; region++) set.add(region);
     return true;
   }

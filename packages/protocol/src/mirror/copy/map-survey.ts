@@ -1,6 +1,6 @@
 // Reads the intent maps of the replicas in sync after this client has become the holder (rules M4, M7). Until all maps are read, every
 // region counts as touched and, after an unclean end, as unsettled. Invariant: a region leaves the touched or unsettled regions only if no
-// map of a replica in sync contains it, and this holder has not added it.
+// map of a replica in sync contains the region, and this holder has not added the region.
 
 import type { MirrorMapAnswer } from '../../wire/mirror-messages.ts';
 import { RegionSet } from '../region-set.ts';
@@ -49,7 +49,7 @@ export class MapSurvey {
     return this.readers.get(identity)?.reader.read(page, answer, regions, this.found) ?? true;
   }
 
-  /** Returns true once, when the maps of all members are read. From then on, only READs of unsettled regions must wait. */
+  /** Returns true once, when the maps of all members are read; after that, only READs of unsettled regions must wait. */
   complete(members: readonly Tenant[]): boolean {
     if (this.isComplete || members.length === 0 || !members.every((one) => this.hasMapOf(one))) return false;
     this.isComplete = true;

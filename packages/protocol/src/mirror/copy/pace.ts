@@ -18,7 +18,6 @@ export class Pace {
   private freeAtMs = Number.NEGATIVE_INFINITY;
   private usersUntilMs = Number.NEGATIVE_INFINITY;
 
-  /** `outstanding`: number of users' requests in flight now. */
   usersSeen(nowMs: number, outstanding: number): void {
     if (outstanding > 0) this.usersUntilMs = nowMs + USERS_RECENT_MS;
   }

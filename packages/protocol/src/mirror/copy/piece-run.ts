@@ -1,7 +1,7 @@
 // Copies one piece: locks the range of the piece against changes, reads the piece from one replica and writes it to the other replicas.
-// Data that is all zeros is sent as ZERO, so that a replica with holes gets holes. The copier does not ask the source for its extents,
-// because the answer could be older than the lock. Invariant: the lock lasts until every request of the piece has ended, so that no change
-// overtakes a copy (M9). Rules: M7.
+// Data that is all zeros is sent as ZERO, so that storage that supports holes makes a hole. The copier does not ask the source for its
+// extents, because the answer could be older than the lock. Invariant: the lock lasts until every request of the piece has ended, so that
+// no change overtakes a copy (M9). Rules: M7.
 
 import { STATUS } from '../../wire/status.ts';
 import type { CopyIo, CopyLock } from './copy-ports.ts';
@@ -18,7 +18,6 @@ export interface PieceOrder {
   targets(source: string): readonly string[];
   /** True if the copy is no longer needed. */
   isVoid(): boolean;
-  /** Called when a replica has refused the copy. */
   refused(identity: string, status: number): void;
   /** Called once, when the buffer is not in use any more. */
   ended(result: PieceResult): void;

@@ -29,7 +29,7 @@ interface Attempt {
   isVoid: boolean;
 }
 
-/** `more`: the attempt goes on. `copied`: the whole region was copied. `void`: the attempt has ended without success. */
+/** `more`: the attempt continues. `copied`: the whole region was copied. `void`: the attempt has ended without success. */
 export type PieceOutcome = 'more' | 'copied' | 'void';
 
 export class RegionPieces {
@@ -49,7 +49,6 @@ export class RegionPieces {
     return count;
   }
 
-  /** `blocks`: the blocks of the region to copy. */
   begin(region: number, blocks: Blocks = 'whole'): void {
     assert(!this.attempts.has(region), 'A region is copied twice at the same time');
     const beginBytes = region * MIRROR_REGION_BYTES;
@@ -127,7 +126,7 @@ export function bytesOf({ runs }: Piece): number {
 
 /**
  * Returns the first position from `fromBytes` on that must be copied or, if `isToCopy` is false, that need not be copied. Returns the end
- * of the attempt if there is no such position.
+ * of the attempt if no position is left.
  */
 function nextOf({ region, endBytes, blocks }: Attempt, fromBytes: number, isToCopy: boolean): number {
   if (blocks === 'whole' || blocks === null) return isToCopy ? fromBytes : endBytes;

@@ -17,7 +17,7 @@ export type ResyncPhase = 'away' | 'map' | 'copying' | 'caught-up';
 export interface ResyncSource {
   readonly touched: RegionSet;
   readonly unsettled: RegionSet;
-  /** Blocks that the replica may lack in its present incarnation. */
+  /** Blocks that the replica may lack in its current incarnation. */
   lacking(identity: string): BlockSet;
 }
 
@@ -26,7 +26,7 @@ export class ResyncPlan {
   phase: ResyncPhase = 'away';
   tenure: string | null = null;
   bytesCopied = 0;
-  /** Number of bytes copied to this replica. In contrast to `bytesCopied`, this number is not reset when the copy starts again. */
+  /** Number of bytes copied to this replica. Unlike `bytesCopied`, this number is not reset when the copy starts again. */
   copiedInAll = 0;
   private readonly source: ResyncSource;
   private readonly unsettled: RegionSet;
@@ -65,8 +65,8 @@ export class ResyncPlan {
   }
 
   /**
-   * Called when the replica has a session to which all changes go. The plan looks up now, and not earlier, which blocks the replica may
-   * lack. The pages of the replica's map may be read later, because the map only grows while the replica is out of sync.
+   * Called when the replica has a session to which all changes go. At this time, and not earlier, the plan looks up which blocks the
+   * replica may lack. The pages of the replica's map may be read later, because the map only grows while the replica is out of sync.
    */
   setTenure(tenure: string): void {
     if (tenure === this.tenure) return;
@@ -120,7 +120,7 @@ export class ResyncPlan {
     return this.pieces.cut(region, maxBytes);
   }
 
-  /** True if the piece need not be copied any more. The caller must still call `pieceEnded` for the piece. */
+  /** True if the piece no longer needs to be copied. The caller must still call `pieceEnded` for the piece. */
   isVoid(piece: Piece): boolean {
     return this.pieces.isVoid(piece.region);
   }
@@ -135,9 +135,9 @@ export class ResyncPlan {
   }
 
   /**
-   * True if all blocks are copied. The replica then has every change that was sent before its session began. A change that was sent during
-   * the replica's session is acknowledged only after the replica's answer. The copy of a region has waited for all older changes of the
-   * region.
+   * True if all blocks are copied; if so, the replica has every change that was sent before its session began. A change that was sent
+   * during the replica's session is acknowledged only after the replica's answer. The copy of a region has waited for all older changes of
+   * the region.
    */
   hasCaughtUp(): boolean {
     if (this.phase === 'copying' && this.toCopy.regions.count === 0 && this.pieces.underWay === 0) this.phase = 'caught-up';

@@ -1,5 +1,5 @@
-// What the copier keeps about one replica that returns: its plan, the events that were reported about it, and the rate of its copy.
-// copy/resync-plan.ts decides the next piece.
+// The copier's state for one returning replica: the plan, the reported events, and the rate of the copy. copy/resync-plan.ts decides the
+// next piece.
 
 import type { CopierEvents, CopyIo, ResyncProgress } from './copy-ports.ts';
 import { ResyncPlan } from './resync-plan.ts';

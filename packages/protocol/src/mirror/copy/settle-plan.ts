@@ -1,7 +1,7 @@
-// Decides which unsettled region is made equal next, and when it is settled (rule M7). The copier copies the region from one replica in
-// sync to all others and flushes all of them, the source included. No tenure may change between the copy and the flush. Invariant: a region
-// is reported as settled only after a flush that began after the last copy of the region. From the region's first copy until the end of
-// this flush, replicas and tenures stay the same, and no change makes the region differ again. Rules: M20.
+// Decides which unsettled region the copier makes equal next, and when the region is settled (rule M7). The copier copies the region from
+// one replica in sync to all others and flushes all of them, the source included. No tenure may change between the copy and the flush.
+// Invariant: a region is reported as settled only after a flush that began after the last copy of the region. From the region's first copy
+// until the end of this flush, replicas and tenures stay the same, and no change makes the region differ again. Rules: M20.
 
 import type { RegionSet } from '../region-set.ts';
 import { SETTLE_ALONE_MAX, SETTLE_REGIONS_MAX, URGENT_REGIONS_MAX } from '../limits.ts';
@@ -45,7 +45,7 @@ export class SettlePlan {
 
   /**
    * `members`: all replicas in sync. Null while a replica in sync cannot be used, or while a configuration is pending. While `members` is
-   * null, the plan begins nothing. Copies that have begun still count if the same members return with the same tenures.
+   * null, the plan begins no copy and no flush. Copies that have begun still count if the same members return with the same tenures.
    */
   setMembers(members: readonly Tenant[] | null): void {
     this.isPaused = members === null;
@@ -59,7 +59,7 @@ export class SettlePlan {
     if (this.urgent.size < URGENT_REGIONS_MAX && this.unsettled.has(region)) this.urgent.add(region);
   }
 
-  /** Called when the region differs again, because only some of the replicas have executed a change. */
+  /** Called when the region differs between replicas again, because only some of them have executed a change. */
   diverged(region: number): void {
     this.pieces.void(region);
     this.copied.delete(region);
@@ -80,7 +80,7 @@ export class SettlePlan {
     return this.pieces.cut(region, maxBytes);
   }
 
-  /** True if the piece need not be copied any more. The caller must still call `pieceEnded` for the piece. */
+  /** True if the piece no longer needs to be copied. The caller must still call `pieceEnded` for the piece. */
   isVoid(piece: Piece): boolean {
     return this.pieces.isVoid(piece.region);
   }
@@ -91,9 +91,9 @@ export class SettlePlan {
   }
 
   /**
-   * Returns the flush to send to all members now; null if no flush is to be sent. Several regions share a flush. The flush is sent if a
-   * READ waits for one of the flush's regions, if the flush has many regions, or if nothing else can be copied. If only one replica is in
-   * sync, there is nothing to copy, and the flush alone settles the regions.
+   * Returns the flush to send to all members now; null if no flush is due. Several regions share a flush. The flush is sent if a READ waits
+   * for one of the flush's regions, if the flush has many regions, or if nothing else can be copied. If only one replica is in sync, there
+   * is nothing to copy, and the flush alone settles the regions.
    */
   nextFlush(): SettleFlush | null {
     if (this.flush !== null || this.isPaused) return null;

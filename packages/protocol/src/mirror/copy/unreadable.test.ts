@@ -1,5 +1,5 @@
-// Tests pieces that no replica in sync can read. The copier waits longer and longer while nothing else is left to copy, and forgets an
-// unreadable piece only when the whole piece is copied. piece-run.ts finds out that a piece is unreadable.
+// Tests pieces that no replica in sync can read. While nothing else is left to copy, the copier waits for growing times between attempts.
+// The copier forgets an unreadable piece only when the whole piece is copied. piece-run.ts finds out that a piece is unreadable.
 
 import { expect, test } from 'vitest';
 import { COPY_RETRY_MAX_MS, COPY_RETRY_MS, UNREADABLE_MAX } from '../limits.ts';

@@ -1,4 +1,4 @@
-// Keeps the ranges that no replica in sync can read, and decides how long the copier waits before it tries to read one again. Invariants:
+// Keeps the ranges that no replica in sync can read, and decides how long the copier waits before it reads such a range again. Invariants:
 // the wait grows only while nothing else is copied, so that one bad block does not delay other regions. A range stays in the list until it
 // was copied.
 

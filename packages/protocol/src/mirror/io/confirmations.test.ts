@@ -1,5 +1,5 @@
-// Tests when the answer of a READ of a mirror may leave (M15): which replicas are asked, that one TERM serves many READs, and when the
-// voters are asked instead of the replicas. data-path-random.test.ts checks that no READ is stale.
+// Tests when a mirror may answer a READ (M15): which replicas are asked, that one TERM serves many READs, and when the voters are asked
+// instead. data-path-random.test.ts checks that no READ is stale.
 
 import { expect, test } from 'vitest';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';

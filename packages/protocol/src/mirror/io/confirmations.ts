@@ -1,8 +1,8 @@
-// Confirms the term for READs (rule M15). The answer of a READ may leave when each replica in sync, or a majority of the voters, has
+// Confirms the term for READs (rule M15). The user gets the answer of a READ when each replica in sync, or a majority of the voters, has
 // confirmed the term after the READ was submitted. Any request that a replica executes confirms the term, because a server executes nothing
-// under a revoked handle. A replica that has no request in flight that could confirm gets the ioctl TERM, one TERM at a time. TERM is sent
-// at the end of an event, so that it serves all READs of that event. If a replica has no session or stays silent, the voters are asked.
-// Invariant: a confirmation counts only for READs submitted before the confirming request.
+// under a revoked handle. If no request in flight at a replica can confirm the term, the replica gets the ioctl TERM, one TERM at a time.
+// TERM is sent at the end of an event, so that it serves all READs of that event. If a replica has no session or stays silent, the voters
+// are asked. Invariant: a confirmation counts only for READs submitted before the confirming request.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { assert } from '@rsio/common/lib/assert';
@@ -19,9 +19,9 @@ export interface ConfirmationPorts {
   readonly clock: Clock;
   /** Returns the number of the newest request that a user has submitted. */
   sequence(): number;
-  /** Asks the voters now whether a majority of them still promises the term. */
+  /** Asks the voters now whether a majority still promises the term. */
   confirmByVoters(): Promise<boolean>;
-  /** Called when the answer of the READ may leave. */
+  /** Called when the user may get the answer of the READ. */
   confirmed(operation: Operation): void;
 }
 
@@ -32,7 +32,7 @@ class TermRequest extends Request {
 }
 
 export class Confirmations implements RequestEvents {
-  /** True if READs leave unconfirmed (mirror-reads = local). */
+  /** True if READs are answered without confirmation (mirror-reads = local). */
   isOff = false;
   private readonly members: Members;
   private readonly ports: ConfirmationPorts;
@@ -69,7 +69,7 @@ export class Confirmations implements RequestEvents {
     }
   }
 
-  /** Returns true if the answer of the READ may leave now; otherwise, `confirmed` is called later. */
+  /** Returns true if the user may get the answer of the READ now; otherwise, `confirmed` is called later. */
   enter(operation: Operation): boolean {
     if (this.isConfirmed(operation.sequence)) return true;
     this.waiting.push(operation);
@@ -149,12 +149,12 @@ export class Confirmations implements RequestEvents {
     return this.members.countsMask !== 0;
   }
 
-  /** True if a replica cannot be asked or does not answer. The voters are then asked at once. */
+  /** True if a replica cannot be asked or does not answer; if so, the voters must be asked at once. */
   private get needsVoters(): boolean {
     return this.members.all.some((member) => member.confirms && (member.isSilent || member.replica?.isReady !== true));
   }
 
-  /** Makes TERM be sent at the end of the current event, so that one TERM serves all READs that arrived in this event. */
+  /** Schedules TERM for the end of the current event, so that one TERM serves all READs of this event. */
   private wantAsks(): void {
     if (this.isAskDue) return;
     this.isAskDue = true;

@@ -1,6 +1,5 @@
-// A lock of the copier. It excludes users' changes, but not READs, from a range while the range is copied (M7, M12). Locks are rare, so
-// each is an object of its own.
-// Invariant: `release` may be called at any time, and more than once.
+// A lock of the copier, which excludes users' changes, but not READs, from a range while the range is copied (M7, M12). Locks are rare, so
+// each lock is a new object. Invariant: `release` may be called at any time, and more than once.
 
 import { LockEntry, type SectorLock } from './sector-lock.ts';
 

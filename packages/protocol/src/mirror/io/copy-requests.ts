@@ -1,7 +1,7 @@
-// Requests of the copier to one replica. Like users' requests, they go through the attachment of the replica. The attachment's replay log
-// therefore keeps the written data, and overlapping requests stay in order. The copier holds a lock that excludes users' changes; this
-// class does not check the lock.
-// Invariant: `done` is called once for each request, and never before the method that began it has returned.
+// Requests of the copier to one replica. Like users' requests, the copier's requests go through the attachment of the replica. The
+// attachment's replay log therefore keeps the written data, and overlapping requests stay in order. The copier holds a lock that excludes
+// users' changes; this class does not check the lock. Invariant: `done` is called once for each request, and never before the method that
+// began it has returned.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { assert } from '@rsio/common/lib/assert';
@@ -49,7 +49,7 @@ export class CopyRequests implements RequestEvents {
     this.send(request, replica, done);
   }
 
-  /** Zeroes whole sectors, at most ZERO_SECTORS_MAX of them. */
+  /** Zeroes whole sectors, at most ZERO_SECTORS_MAX. */
   zero(replica: Replica | null, positionBytes: number, lengthBytes: number, done: CopyDone): void {
     const request = this.idle.pop() ?? new CopyRequest();
     request.op = OP.ZERO;

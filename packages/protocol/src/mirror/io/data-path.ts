@@ -1,8 +1,8 @@
 // The data path of a mirror. A user's change becomes one child request for each replica with a session, and is answered when all these
-// replicas, and all replicas that count, have answered (M8, M10). A READ becomes one child for one replica. `setView` says which replicas
-// count and whether the mirror serves. `addReplica` and `giveUp` add and end sessions. confirmations.ts confirms READs; sector-lock.ts
-// orders overlapping requests. Invariants: a request that the user has submitted is answered once. The region of a change is in `touched`
-// before the change is sent. Of two overlapping requests, the later one begins only after the earlier one was answered.
+// replicas, and all replicas that count, have answered (M8, M10). A READ becomes one child request for one replica. `setView` says which
+// replicas count and whether the mirror serves. `addReplica` and `giveUp` add and end sessions. confirmations.ts confirms READs;
+// sector-lock.ts orders overlapping requests. Invariants: a request that the user has submitted is answered once. The region of a change is
+// in `touched` before the change is sent. Of two overlapping requests, the later one begins only after the earlier one was answered.
 
 import { assert } from '@rsio/common/lib/assert';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -30,22 +30,22 @@ import { type LockEntry, SectorLock } from './sector-lock.ts';
  */
 export interface DataPathPorts {
   readonly clock: Clock;
-  /** Shared with the other mirrors of the process. */
+  /** The budget that all mirrors of the process share. */
   readonly timesBudget: TimesBudget;
   /**
-   * Called when the data of the replica differs from the data of the other replicas. The owner must then remove the replica. Called at most
-   * once for each session.
+   * Called when the data of the replica differs from the data of the other replicas; the owner must remove the replica. Called at most once
+   * for each session.
    */
   lost(identity: string, why: string): void;
   /** Called when a READ waits until `settled` is called for this region. Called again for each further READ. */
   settleSoon(region: number): void;
   /** Called when regions were added to `unsettled`, because replicas may differ in these regions. */
   unsettledGrew(): void;
-  /** M15: asks the voters now whether a majority of them still promises the term. */
+  /** M15: asks the voters now whether a majority still promises the term. */
   confirmByVoters(): Promise<boolean>;
   /**
-   * Called when the session of a replica has changed its phase, or has gained or lost its paths. Also called when I/O must wait, or may go
-   * on.
+   * Called when the session of a replica has changed its phase, or has gained or lost its paths. Also called when I/O must wait, or may
+   * continue.
    */
   standingChanged(): void;
 }
@@ -95,7 +95,7 @@ export class DataPath implements RequestEvents {
     });
   }
 
-  /** True if READs leave without confirmation (mirror-reads = local). */
+  /** True if READs are answered without confirmation (mirror-reads = local). */
   set readsAreLocal(areLocal: boolean) {
     this.confirmations.isOff = areLocal;
     this.wantSweep();
@@ -106,7 +106,7 @@ export class DataPath implements RequestEvents {
     return this.operations.length;
   }
 
-  /** M13: refuses all requests that users submit from now on. Requests in flight go on. */
+  /** M13: refuses all requests that users submit after this call. Requests in flight continue. */
   refuseUsers(): void {
     this.refusesUsers = true;
   }
@@ -146,8 +146,8 @@ export class DataPath implements RequestEvents {
   }
 
   /**
-   * Called when a replica has a session. From now on, all changes and flushes go to this replica, including those in flight to other
-   * replicas.
+   * Called when a replica has a session. After this call, all changes and flushes go to this replica, including those already in flight to
+   * other replicas.
    */
   addReplica(replica: Replica): void {
     assert(!replica.isGivenUp && this.endStatus === null, 'A replica that was given up, or an ended mirror');
@@ -212,9 +212,9 @@ export class DataPath implements RequestEvents {
   }
 
   /**
-   * Excludes users' changes from a range (M14). The lock and the changes get the range in order of arrival. READs need no lock: READs of
-   * unsettled regions wait anyway, and no READ goes to a replica that is being copied. `granted` may be called before this method returns.
-   * The caller may `release` before `granted`.
+   * Excludes users' changes from a range (M14). Locks and changes get a range in order of arrival. READs need no lock: READs of unsettled
+   * regions wait anyway, and no READ goes to a replica that is being copied. `granted` may be called before this method returns. The caller
+   * may `release` before `granted`.
    */
   lock(beginBytes: number, endBytes: number, granted: () => void): CopyLock {
     const entry = new CopyLock(this.sectorLock, granted);
@@ -225,17 +225,16 @@ export class DataPath implements RequestEvents {
   }
 
   /**
-   * Takes all requests back, without answers. Perhaps only some replicas execute the changes that were sent, so the regions of these
-   * changes become unsettled. Later requests to a replica wait until the server of the replica can no longer execute the abandoned
-   * requests.
+   * Takes all requests back, without answers. The regions of changes that were sent become unsettled, because perhaps only some replicas
+   * execute these changes. Later requests to a replica wait until the server of the replica can no longer execute the abandoned requests.
    */
   abandon(): Request[] {
     const over = this.operations.splice(0);
     this.gated = [];
     const requests: Request[] = [];
     let grew = false;
-    // Mark all requests as ended first. Below, each request leaves the lock, and the lock may then be granted to another of these requests.
-    // That request must not be sent any more.
+    // Mark all requests as ended first. Below, each request leaves the lock, and the lock may be granted to another ended request, which
+    // must not be sent any more.
     this.changeMoves++;
     for (const operation of over) {
       if (operation.request !== null) requests.push(operation.request);
@@ -253,10 +252,7 @@ export class DataPath implements RequestEvents {
     return requests;
   }
 
-  /**
-   * M16: answers all present and all later requests with `status`. From then on, the sessions are not used. `reason`: a sentence for the
-   * user.
-   */
+  /** M16: answers all current and later requests with `status`, and no longer uses the sessions. `reason`: a sentence for the user. */
   end(status: number, reason: string): void {
     if (this.endStatus !== null) return;
     this.endReason = reason;
@@ -275,7 +271,7 @@ export class DataPath implements RequestEvents {
     this.ports.standingChanged();
   }
 
-  // --- the way of a request
+  // --- the steps of a request
 
   private begin(operation: Operation): void {
     if (!operation.isRead && !operation.isChange) this.sendAll(operation);
@@ -297,8 +293,8 @@ export class DataPath implements RequestEvents {
   }
 
   /**
-   * M7: a READ that waits for settling holds no lock. If it held a lock, a change could wait for the READ, and the copier's lock could wait
-   * for that change.
+   * M7: a READ that waits for settling holds no lock. If the READ held a lock, a change could wait for the READ, and the copier's lock
+   * could wait for that change.
    */
   private isParked(operation: Operation): boolean {
     const region = this.unsettled.firstIn(operation.begin * SECTOR_BYTES, operation.end * SECTOR_BYTES);
@@ -320,7 +316,7 @@ export class DataPath implements RequestEvents {
     }
   }
 
-  /** Sends a READ to a replica that has not failed it. */
+  /** Sends a READ to a replica that has not failed this READ. */
   private route(operation: Operation): void {
     const member = this.members.reader(operation.refusedMask);
     if (member !== null && member.replica !== null) {
@@ -369,7 +365,7 @@ export class DataPath implements RequestEvents {
     if (this.confirmations.enter(operation)) this.finish(operation, STATUS.OK);
   }
 
-  /** Finishes a change or FLUSH if all that must answer have answered. */
+  /** Finishes a change or FLUSH if all required replicas have answered. */
   private judge(operation: Operation): void {
     if (operation.phase !== 'running') return;
     const { members } = this;
@@ -379,9 +375,9 @@ export class DataPath implements RequestEvents {
   }
 
   /**
-   * At least one replica has refused the request. If a recovered replica in sync has executed the request, the replicas that refused it are
-   * lost, because their data differs. If all replicas in sync have refused the request, the replicas that executed it (perhaps joining
-   * replicas) are lost, and the user gets the error. Otherwise, the request waits.
+   * Called when at least one replica has refused the request. If a recovered replica in sync has executed the request, the replicas that
+   * refused it are lost, because their data differs. If all replicas in sync have refused the request, the replicas that executed it
+   * (perhaps joining replicas) are lost, and the user gets the error. Otherwise, the request waits.
    */
   private refused(operation: Operation): void {
     const { countsMask, inSyncMask, recoveredMask } = this.members;

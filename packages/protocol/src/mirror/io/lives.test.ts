@@ -1,4 +1,4 @@
-// Tests which changes of a mirror's incarnation rsiod must report after its restart, and which changes it must ignore.
+// Tests which changes of a mirror's incarnation rsiod must report after a restart of rsiod, and which changes rsiod must ignore.
 // test/integration/mirror-devices.test.ts tests, with real daemons, that devices compare the incarnation.
 
 import { expect, test } from 'vitest';

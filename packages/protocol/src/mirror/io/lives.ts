@@ -4,20 +4,20 @@
 
 const PREFIX = 'mirror ';
 
-/** `lives`: pairs of replica identity and incarnation; null while the replica is not open. */
+/** `lives`: pairs of replica identity and incarnation; the incarnation is null while the replica is not open. */
 export function mirrorLife(lives: readonly (readonly [identity: string, life: string | null])[]): string {
   return PREFIX + JSON.stringify(Object.fromEntries(lives.toSorted(([a], [b]) => (a < b ? -1 : 1))));
 }
 
-/** False if a replica of the mirror is not open yet. Always true for a volume that is no mirror. */
+/** False if a replica of the mirror is not open yet. Always true for a volume that is not a mirror. */
 export function isLifeKnown(life: string): boolean {
   const lives = livesIn(life);
   return lives === null || (lives.size > 0 && [...lives.values()].every((one) => one !== null));
 }
 
 /**
- * True if the volume has another incarnation in `now` than in `before`. For a mirror: true if this applies to a replica in `now`, or if the
- * incarnation of a replica in `now` is unknown.
+ * True if the volume's incarnations in `now` and `before` differ. For a mirror: true if the incarnation of a replica in `now` differs or is
+ * unknown.
  */
 export function isNewLife(before: string, now: string): boolean {
   const [old, present] = [livesIn(before), livesIn(now)];

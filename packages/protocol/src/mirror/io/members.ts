@@ -1,6 +1,6 @@
-// The replicas of a mirror for the data path: which of them count, serve reads, and have a session. The folder membership decides this
-// (MirrorView). This file keeps the decisions as bit masks, so that handling an answer costs a few integer operations. Invariant: a member
-// keeps its bit while it is in the view or has a session that was not given up.
+// The replicas of a mirror for the data path: which of them count, serve reads, and have a session. The code in membership/ makes these
+// decisions (MirrorView). This file keeps the decisions as bit masks, so that handling an answer costs a few integer operations. Invariant:
+// a member keeps its bit while it is in the view or has a session that was not given up.
 
 import { assert } from '@rsio/common/lib/assert';
 import { REPLICA_BITS } from '../limits.ts';
@@ -34,12 +34,12 @@ export class Member {
   reads = false;
   confirms = false;
   /**
-   * True if the data of the replica differs, or may differ, from the data of the other replicas. Answers of the replica then no longer
+   * True if the data of the replica differs, or may differ, from the data of the other replicas; if so, the replica's answers no longer
    * count.
    */
   isLost = false;
   isInView = false;
-  /** True if the replica has all data and gets each change through its session. Otherwise, the replica is copied when it returns. */
+  /** True if the replica has all data and gets each change through its session; if false, the replica is copied when it returns. */
   isWhole = false;
   /** Time of the last FLUSH that the replica had answered when it became lost; null if there was none. */
   flushedMs: number | null = null;
@@ -58,7 +58,7 @@ export class Member {
   /** Number of the newest READ that waits for the confirmation of this member. */
   wantedSequence = 0;
   isAsked = false;
-  /** True if a READ has waited too long for this member, and the member has confirmed nothing since. READs then prefer other members. */
+  /** True if a READ has waited too long for this member, and the member has confirmed nothing since; if so, READs prefer other members. */
   isSilent = false;
 
   constructor(identity: string, number: number) {
@@ -80,7 +80,7 @@ export class Member {
 export class Members {
   all: readonly Member[] = [];
   countsMask = 0;
-  /** Members that count and have finished joining. Their content is the content of the mirror. */
+  /** Members that count and have finished joining; the content of these members is the content of the mirror. */
   inSyncMask = 0;
   /** Members with a session, including lost members. */
   presentMask = 0;
@@ -164,8 +164,8 @@ export class Members {
   }
 
   /**
-   * Returns the least loaded ready replica that may read and is not in `triedMask`. Returns a silent replica only if there is no other, and
-   * null if there is no such replica at all.
+   * Returns the least loaded ready replica that may read and is not in `triedMask`. Prefers replicas that are not silent; returns null if
+   * no replica fits.
    */
   reader(triedMask: number): Member | null {
     let best: Member | null = null;

@@ -1,5 +1,5 @@
-// Tests a mirror without replicas before it serves and after its end, through the interface that a volume uses. Requests wait for the view,
-// and after the end each request is answered once.
+// Tests a mirror without replicas before it serves and after its end, through the interface that a volume uses. Requests wait until a view
+// is set; after the end of the mirror, each request is answered once.
 
 import { expect, test } from 'vitest';
 import { FakeClock } from '@rsio/common/testing/fake-clock';

@@ -107,7 +107,7 @@ export class MirrorIo extends DataPath implements VolumeTarget {
   }
 
   /**
-   * The reason why the server of one replica holds back I/O; null if no server does. One such server holds back the whole mirror, because a
+   * The reason why the server of one replica holds back I/O; null if no server does. One server can hold back the whole mirror, because a
    * mirror is as slow as its slowest replica.
    */
   get heldBy(): HeldBy | null {
@@ -189,7 +189,7 @@ export class MirrorIo extends DataPath implements VolumeTarget {
     this.copies.transfer(OP.READ, this.replicaOf(identity), positionBytes, lengthBytes, buffer, bufferOffset, done);
   }
 
-  /** Writes to one replica. All other rules are those of `readAt`. */
+  /** Writes to one replica. Otherwise like `readAt`. */
   writeAt(identity: string, positionBytes: number, lengthBytes: number, buffer: Buffer, bufferOffset: number, done: CopyDone): void {
     this.touched.addRange(positionBytes, positionBytes + lengthBytes);
     const noted = this.noted(identity, positionBytes, lengthBytes, done);
@@ -234,7 +234,7 @@ export class MirrorIo extends DataPath implements VolumeTarget {
     return (this.members.find(identity)?.load ?? 0) + (this.replicaOf(identity)?.attachment.slotsHeld ?? 0);
   }
 
-  /** Sets `volume` when the mirror begins to serve. Later, only the size of the volume may grow; the block size stays. */
+  /** Sets `volume` when the mirror begins to serve. Later, the size of the volume may only grow, and the block size stays the same. */
   private describe(): void {
     const { view, volume, mirror } = this;
     const opened = this.attachments.flatMap((attachment) => attachment.volume ?? []);

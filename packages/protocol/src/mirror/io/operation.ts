@@ -1,6 +1,6 @@
-// One request of the user on its way through a mirror. The request has a child, which is a request of its own, for each replica to which it
-// was sent. Objects are reused, so that an I/O allocates nothing. A mask has one bit for each member. Invariant: a child uses the buffer of
-// the user's request only while its member's bit is in `openMask`.
+// One request of the user on its way through a mirror. The request has one child request for each replica to which it was sent. Objects are
+// reused, so that an I/O allocates nothing. A mask has one bit for each member. Invariant: a child uses the buffer of the user's request
+// only while its member's bit is in `openMask`.
 
 import { assert, counted } from '@rsio/common/lib/assert';
 import { Request, type RequestEvents } from '../../client/requests/request.ts';
@@ -19,7 +19,7 @@ export type OperationPhase = 'free' | 'gated' | 'unsettled' | 'locking' | 'runni
 const NOTHING = Buffer.alloc(0);
 
 export class Child extends Request {
-  /** The operation of the child. Null if the child was detached from its operation; the answer to the child then has no effect. */
+  /** The operation of the child. Null if the child was detached from its operation; if so, the answer to the child has no effect. */
   operation: Operation | null = null;
   member: Member | null = null;
   replica: Replica | null = null;
@@ -51,8 +51,8 @@ export class Operation extends LockEntry {
   private readonly children: (Child | undefined)[] = [];
 
   reset(request: Request | null): void {
-    // Detach the children that are not answered yet. The trunk of an ended session answers them later, and until then they must not be
-    // reused.
+    // Detach the children that are not answered yet. The trunk of an ended session answers these children later, and a child must not be
+    // reused before its answer.
     if (this.openMask !== 0) this.leaveChildren();
     this.request = request;
     this.openMask = 0;

@@ -1,6 +1,5 @@
 // One session of a replica: an attachment and the trunk of its server. A further session of the same replica is another Replica object.
-// members.ts has the information whether the replica counts.
-// Invariant: a session that was given up is never used again.
+// members.ts records whether the replica counts. Invariant: a session that was given up is never used again.
 
 import type { Attachment } from '../../client/attachment.ts';
 import type { Trunk } from '../../client/trunk.ts';
@@ -11,17 +10,15 @@ import type { Trunk } from '../../client/trunk.ts';
  * - Slots.abandon empties the slots of the requests in flight. Resending, hedging and late copies find requests only in slots, so none of
  *   them sends an abandoned request again.
  * - Attachment.abandon empties the queues: waiting, stale, held by the replay log's admission, and those behind an overlapping change.
- * - ReplayLog.answered is the only code that copies from the buffer later. It runs only for the answer to a request in a slot. An answer to
- *   an abandoned request is ignored, and the log drops its reservation.
+ * - ReplayLog.answered is the only code that copies from the buffer later, and runs only for the answer to a request in a slot. An answer
+ *   to an abandoned request is ignored, and the log drops its reservation.
  * - Dispatcher.abandon ends the receiving of READ data that has begun (Decoder.discardBody); later answers go to a pooled buffer.
  *   client/abandon.test.ts overwrites such buffers and checks that the server gets none of these bytes.
  */
 export class Replica {
-  /** Identity of the replica's data. */
   readonly identity: string;
   readonly attachment: Attachment;
   readonly trunk: Trunk;
-  /** Name of the server, for messages. */
   readonly server: string;
   /** True if no request is sent to this session any more. */
   isGivenUp = false;

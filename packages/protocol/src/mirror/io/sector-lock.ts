@@ -70,7 +70,7 @@ export class SectorLock {
     this.granted = granted;
   }
 
-  /** Returns true if the entry is held now. If it must wait, returns false, and `granted` is called for the entry later. */
+  /** Returns true if the entry is held now. If the entry must wait, returns false, and `granted` is called for the entry later. */
   enter(entry: LockEntry): boolean {
     const { begin, end } = entry;
     let blockers = this.changes.overlapping(begin, end);

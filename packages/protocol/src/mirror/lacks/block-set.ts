@@ -1,11 +1,11 @@
-// A set of blocks of a volume. It consists of whole regions and of parts of other regions. A part is an array of bits, one for each block
-// of its region. Invariants: a region with a part is in `regions`, too. An array of bits never changes after it was added.
+// A set of blocks of a volume, made of whole regions and of parts of other regions. A part is an array of bits, one for each block of its
+// region. Invariants: a region with a part is also in `regions`. An array of bits never changes after it was added.
 
 import { MIRROR_REGION_BYTES } from '../../wire/limits.ts';
 import { bitsIn, RegionSet } from '../region-set.ts';
 import { LACK_BLOCK_BYTES, LACK_BLOCKS } from '../limits.ts';
 
-/** One bit for each block of a region, `whole` for all of them, or null for none. */
+/** One bit for each block of a region, `whole` for all blocks, or null for no block. */
 export type Blocks = Uint32Array | 'whole' | null;
 
 export class BlockSet {

@@ -1,13 +1,13 @@
-// Keeps the time of the last change of each block, for regions that were changed lately. TimesBudget bounds the memory of all mirrors: all
-// regions without times of their own share one time. Times are ticks of the owner's clock. Invariant: the time of a block is at or after
-// the end of the block's last change, and never before it.
+// Keeps the time of the last change of each block, for recently changed regions. TimesBudget bounds the memory of all mirrors: regions
+// beyond the budget share one time. Times are ticks of the owner's clock. Invariant: the time of a block is at or after the end of the
+// block's last change, and never before it.
 
 import { assert, counted } from '@rsio/common/lib/assert';
 import { MIRROR_REGION_BYTES } from '../../wire/limits.ts';
 import type { Blocks } from './block-set.ts';
 import { CHANGE_REGIONS_MAX, LACK_BLOCK_BYTES, LACK_BLOCKS, TIMED_REGIONS_MAX } from '../limits.ts';
 
-/** Number of regions that may have times of their own, shared by all mirrors of a process. */
+/** Number of regions that may have a time for each block, shared by all mirrors of a process. */
 export class TimesBudget {
   private left: number;
 
@@ -29,7 +29,7 @@ export class TimesBudget {
 export class ChangeTimes {
   private readonly timed = new Map<number, Uint32Array>();
   private readonly budget: TimesBudget;
-  /** The time of all regions without times of their own. */
+  /** The time of all regions that do not have a time for each block. */
   private common = 0;
   private isEnded = false;
 

@@ -1,6 +1,6 @@
-// Tests which blocks a replica may lack: blocks that it had not flushed when it left, and blocks that were changed later. If its storage
-// still has the same incarnation, it lacks only the blocks that were changed later. copier-random.test.ts shows that no lacking block is
-// missed. The tests below show that few other blocks are copied. Rules: M12, G33.
+// Tests which blocks a replica may lack: blocks that it had not flushed when it left, and blocks that were changed later. If the replica's
+// storage still has the same incarnation, the replica lacks only the blocks that were changed later. copier-random.test.ts shows that no
+// lacking block is missed. The tests below show that few other blocks are copied. Rules: M12, G33.
 
 import { expect, test } from 'vitest';
 import { MIRROR_REGION_BYTES } from '../../wire/limits.ts';

@@ -1,6 +1,6 @@
 // Keeps, in the holder's memory, which blocks each replica out of sync may lack (rule M12). A replica that was out of sync when this client
-// became the holder may lack every region that an intent map contains. Invariant: a block that `of` does not return is equal on the
-// replica, durably or in the incarnation `life`. Each later change of the block was answered by the replica, is still being sent to the
+// became the holder may lack every region that an intent map contains. Invariant: the replica has stored each block that `of` does not
+// return, durably or in the incarnation `life`. Each later change of the block was answered by the replica, is still being sent to the
 // replica, or was noted here.
 
 import { MIRROR_REGION_BYTES } from '../../wire/limits.ts';
@@ -68,8 +68,8 @@ export class Lacks {
 
   /**
    * Called when a replica that is being copied was flushed, and its session and incarnation have not changed during the FLUSH. `remaining`:
-   * blocks not yet copied when the FLUSH was submitted, at `tick`. The replica has got all changes since its session began, and has refused
-   * none.
+   * blocks not yet copied when the FLUSH was submitted, at `tick`. The replica has received all changes since its session began, and has
+   * refused none.
    */
   flushed(identity: string, remaining: BlockSet, tick: number): void {
     this.known.set(identity, { disk: { blocks: remaining, tick }, storage: this.known.get(identity)?.storage ?? null });

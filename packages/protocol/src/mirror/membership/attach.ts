@@ -1,6 +1,6 @@
 // How a client becomes the holder (rules M4 to M6): the client reads the voters' records, gives up if another client has the mirror, claims
-// a term, and sends a configuration of its own. Invariant: a client that is not allowed to take over the mirror sends no CLAIM before it
-// knows that a majority of the voters is free. A refused attempt therefore does not disturb the holder.
+// a term, and sends its own configuration. Invariant: a client that is not allowed to take over the mirror sends no CLAIM before it knows
+// that a majority of the voters is free. A refused attempt therefore does not disturb the holder.
 
 import { TERM_NUMBER_MAX } from '../../wire/limits.ts';
 import type { StoredConfig, Term } from '../../wire/mirror-messages.ts';
@@ -42,7 +42,9 @@ export function holdOf(state: MembershipState, { record, claim }: ServerState): 
   return stored !== null && compareTerms(stored.term, promise) === 0 ? 'held' : 'undecided';
 }
 
-/** True if the record of at least one server shows that the client of this term has detached. After that, this client sends nothing. */
+/**
+ * True if the record of at least one server shows that the client of this term has detached. A client that has detached sends nothing more.
+ */
 function hasEnded(state: MembershipState, term: Term): boolean {
   return [...state.servers.values()].some(({ record }) => {
     const stored = record?.stored ?? null;
@@ -93,8 +95,8 @@ function refuseHeld(state: MembershipState, sets: readonly StoredConfig['config'
 }
 
 /**
- * True if a CLAIM to this server takes over the mirror. One of three conditions is enough: the seed allows a take-over, no client serves
- * according to the voter of this server, or a majority of the voters has promised the term.
+ * True if a CLAIM to this server takes over the mirror. One of three conditions is enough: this client may take over (`takesOver`), no
+ * client serves according to the voter of this server, or a majority of the voters has promised the term.
  */
 export function takesOver(state: MembershipState, rules: MembershipRules, server: ServerState): boolean {
   if (state.seed.takesOver || state.phase === 'attaching' || state.phase === 'serving') return true;
@@ -103,8 +105,8 @@ export function takesOver(state: MembershipState, rules: MembershipRules, server
 
 /**
  * M5: claims go first to the servers that have a replica in sync, and to other servers only after one of the first servers has granted its
- * replica. A client that gets no replica therefore leaves no promise that would end the holder later. If another client holds all replicas
- * in sync, the voters decide whether that client serves.
+ * replica. A client that gets no replica therefore leaves no promise that would later make the holder give up the mirror. If another client
+ * holds all replicas in sync, the voters decide whether that client serves.
  */
 export function isClaimDue(state: MembershipState, rules: MembershipRules, server: ServerState): boolean {
   const base = found(state)?.config ?? null;

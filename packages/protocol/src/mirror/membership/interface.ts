@@ -7,7 +7,6 @@ import type { MirrorConfig, VoteAnswer } from '../../wire/mirror-messages.ts';
 
 export interface MirrorServer {
   readonly serverid: number;
-  /** Name of the server, for messages. */
   readonly name: string;
 }
 
@@ -38,20 +37,20 @@ export type VoteRequest =
 export type MirrorWish =
   /**
    * Detaches the mirror. Until the answer, the data path must be quiet: no request is in flight, the log is flushed, and no region is
-   * unsettled. The order `detached` answers this wish. If another wish is in progress, that wish is refused.
+   * unsettled. The order `detached` answers this wish. A wish that is already in progress is refused.
    */
   | { readonly kind: 'detach' }
   /** Adds the volume as a replica. The volume gets a new identity and all data of the mirror. The server of the volume must be a voter. */
   | { readonly kind: 'add'; readonly server: number; readonly volume: string; readonly universe: number }
   /** Removes a replica. The last replica in sync cannot be removed. */
   | { readonly kind: 'remove'; readonly identity: string }
-  /** Sets the servers that vote from now on. This wish can also replace a voter whose server has lost its record. */
+  /** Replaces the set of servers that vote. This wish can also replace a voter whose server has lost its record. */
   | { readonly kind: 'voters'; readonly servers: readonly number[] }
   /** Gives up a change of voters whose first step is not yet at a majority. This wish is allowed while the wish `voters` is in progress. */
   | { readonly kind: 'keep-voters' }
   /**
-   * Gives up the wish in progress. This is possible if no configuration of the wish was sent, or if the voters can be kept. The wish
-   * `detach` cannot be given up.
+   * Gives up the wish in progress, if no configuration of the wish was sent or if `keep-voters` would be possible. The wish `detach` cannot
+   * be given up.
    */
   | { readonly kind: 'stop' }
   | { readonly kind: 'grow'; readonly sizeBytes: number };
@@ -64,11 +63,11 @@ export type MembershipEvent =
   | { readonly kind: 'voted'; readonly server: number; readonly order: number; readonly answer: VoteAnswer | null }
   | { readonly kind: 'server-up'; readonly server: number; readonly name: string }
   | { readonly kind: 'server-down'; readonly server: number }
-  /** The replica has a session, or answers again after `silent`. `sizeBytes`: size of the replica's volume. */
+  /** The replica has a session, or answers again after `silent`. */
   | { readonly kind: 'opened'; readonly identity: string; readonly sizeBytes: number }
   /**
-   * The OPEN failed. `unclaimed`: the status was STATUS.UNCLAIMED. `taken`: a higher term is promised. The decider tries again after
-   * `retry`.
+   * The OPEN failed. `unclaimed`: the status was STATUS.UNCLAIMED. `taken`: a higher term is promised. The decider orders the next `open`
+   * after `retry`.
    */
   | {
       readonly kind: 'open-failed';
@@ -78,7 +77,7 @@ export type MembershipEvent =
     }
   /**
    * For the time `mirror-patience`, a replica that counts or is to be opened has not answered, perhaps because its server is away. The
-   * replica's session goes on unless the order `give-up` follows. The last replica in sync is never given up.
+   * replica's session continues unless the order `give-up` follows. The last replica in sync is never given up.
    */
   | { readonly kind: 'silent'; readonly identity: string; readonly sentence: string }
   /**
@@ -121,10 +120,10 @@ export type MembershipOrder =
   | { readonly kind: 'grow'; readonly identity: string; readonly sizeBytes: number }
   /**
    * The client is the holder. `isClean`: the former holder ended cleanly, so no region is unsettled. If `isClean` is false, each region
-   * that is set in the map of a replica in sync is unsettled (M7). All regions are unsettled while one of these maps is missing.
+   * that is set in the map of a replica in sync is unsettled (M7). All regions are unsettled while the map of a replica in sync is missing.
    */
   | { readonly kind: 'serve'; readonly isClean: boolean }
-  /** Comes after all other orders of an event that changed the view. */
+  /** This order comes after all other orders of an event that changed the view. */
   | { readonly kind: 'view'; readonly view: MirrorView }
   /** Answers the wish with this `id`. `sentence`: empty if the wish is done, otherwise the reason for the refusal. */
   | { readonly kind: 'wished'; readonly id: number; readonly sentence: string }
@@ -166,7 +165,9 @@ export interface MirrorView {
   readonly sizeBytes: number;
   /** True if a configuration was sent and is not yet at a majority. While this is true, the copier starts no settling and clears no bit. */
   readonly isPending: boolean;
-  /** True if all members of the configuration at a majority are in sync and no configuration is pending. Bits may then be cleared (M3). */
+  /**
+   * True if all members of the configuration at a majority are in sync and no configuration is pending; if so, bits may be cleared (M3).
+   */
   readonly isAllInSync: boolean;
   /** What the mirror waits for, as a sentence; null if nothing is missing. */
   readonly waitsFor: string | null;

@@ -125,7 +125,7 @@ describe('attaching', () => {
   });
 
   // Regression: the witness promised the term of a client that was not allowed to take over the replicas. Because of this promise, the
-  // holder ended later.
+  // holder later gave up the mirror.
   test('a take-over that the replicas refuse claims no witness, and waits before it asks again', () => {
     const scene = new Scene(true);
     const [first, second, witness] = scene.voters;

@@ -1,9 +1,8 @@
 // Decides the membership of a mirror for one client: how the client becomes the holder, which replicas have sessions, which configuration
 // the client sends, and when the mirror serves. Implements M4 to M6, M11 to M13, M15 to M19, M21, and the parts of M3 and M8 about
-// configurations (docs/PROTOCOL.md). interface.ts has the types. No clock and no I/O.
-// Liveness: each event leads to all orders that are possible now. A failed step is tried again after `retry` or `server-up`. The driver
-// sends `retry` while `waitsFor` of the view is not null. The driver answers each vote; if no answer comes from the server, the driver
-// answers with null.
+// configurations (docs/PROTOCOL.md). interface.ts has the types. The decider has no clock and no I/O. Liveness: each event leads to all
+// orders that are possible now. A failed step is tried again after `retry` or `server-up`. The driver sends `retry` while `waitsFor` of the
+// view is not null. The driver answers each vote; if no answer comes from the server, the driver answers with null.
 
 // Design.
 // The decider is a function from a sequence of events to a sequence of orders. The product, the simulator (test/sim) and the explorer
@@ -54,7 +53,7 @@ export class Membership {
   readonly #rules: MembershipRules;
   #view = '';
 
-  /** `rules`: the table of rules. Only tests pass a table of their own. */
+  /** `rules`: the table of rules. Only tests pass another table. */
   constructor(seed: MirrorSeed, rules: MembershipRules = RULES) {
     this.#state = newState(seed);
     this.#rules = rules;

@@ -31,7 +31,7 @@ function hasIdentity(server: ServerState, identity: string): boolean {
   return server.record?.replica?.identity === identity;
 }
 
-/** M5: true if the replica is in sync. A new holder may then begin with this replica. */
+/** M5: true if the replica is in sync; if so, a new holder may begin with this replica. */
 function isSource(base: MirrorConfig, { identity }: MirrorMember): boolean {
   return base.inSync.includes(identity);
 }
@@ -81,19 +81,19 @@ function isLeaving({ base, pending, sentAny }: MembershipState, identity: string
 
 /**
  * M11: true if the replica is in sync at a majority, claimed and usable. A removal must leave at least one replica for which this is true.
- * Without such a replica, the removal would gain nothing.
+ * Without a usable replica, the removal would gain nothing.
  */
 function canRemain(state: MembershipState, { identity, session, isSilent, isLost }: ReplicaState): boolean {
   const isInBase = state.base?.config.inSync.includes(identity) ?? false;
   return isInBase && state.claimed.has(identity) && session === 'open' && !isSilent && !isLost;
 }
 
-/** M12 (1): true if every other replica in sync is claimed in this term. No earlier holder can then write to these replicas. */
+/** M12 (1): true if every other replica in sync is claimed in this term; if so, no earlier holder can write to these replicas. */
 function isAllClaimed({ base, claimed }: MembershipState, identity: string): boolean {
   return (base?.config.inSync ?? []).every((one) => one === identity || claimed.has(one));
 }
 
-/** M12 (1): true if another replica in sync has a session. This other replica can then be the source of the copy. */
+/** M12 (1): true if another replica in sync has a session, and can be the source of the copy. */
 function hasPeer(state: MembershipState, identity: string): boolean {
   return (state.base?.config.inSync ?? []).some((one) => one !== identity && replicaOf(state, one).session === 'open');
 }
@@ -103,7 +103,10 @@ function isLargeEnough({ base }: MembershipState, { sizeBytes }: ReplicaState): 
   return base !== null && sizeBytes >= base.config.sizeBytes;
 }
 
-/** M12 (6): true if the copy is flushed. The configuration that puts the replica into the replicas in sync is sent only after that. */
+/**
+ * M12 (6): true if the copy is flushed. The configuration that adds the replica to the replicas in sync is sent only after the copy is
+ * flushed.
+ */
 function isFlushed({ joinFlushed }: ReplicaState): boolean {
   return joinFlushed;
 }
@@ -113,7 +116,7 @@ function hasGrown(state: MembershipState, counting: ReadonlySet<string>, sizeByt
   return [...counting].every((identity) => replicaOf(state, identity).sizeBytes >= sizeBytes);
 }
 
-/** M3: true if all members are in sync and no configuration is pending. Bits may then be cleared. */
+/** M3: true if all members are in sync and no configuration is pending; if so, bits may be cleared. */
 function isAllInSync({ base, pending }: MembershipState): boolean {
   return base !== null && pending === null && base.config.members.every(({ identity }) => base.config.inSync.includes(identity));
 }

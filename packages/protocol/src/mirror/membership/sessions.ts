@@ -47,7 +47,7 @@ function mayOpen(state: MembershipState, rules: MembershipRules, { identity }: M
   const { base, pending, wish } = state;
   if (base === null || !isUsable(state, rules, identity) || rules.isLeaving(state, identity)) return false;
   const isIn = base.config.inSync.includes(identity) || (pending?.inSync.includes(identity) ?? false);
-  // The replay log of a lost session is gone. The replica must first leave the replicas in sync, and is then copied again.
+  // The replay log of a lost session is gone, so the replica must first leave the replicas in sync, and is copied again later.
   if (isIn) return !replicaOf(state, identity).isLost;
   if (state.phase !== 'serving' || wish?.wish.kind === 'detach') return false;
   if (wish?.wish.kind === 'remove' && wish.wish.identity === identity) return false;
@@ -55,7 +55,7 @@ function mayOpen(state: MembershipState, rules: MembershipRules, { identity }: M
   return rules.isAllClaimed(state, identity) && rules.hasPeer(state, identity);
 }
 
-/** M12 (4): makes the replica count from now on. */
+/** M12 (4): makes the replica count. */
 export function join(state: MembershipState, rules: MembershipRules, identity: string): void {
   if (mayJoin(state, rules, identity)) replicaOf(state, identity).joining = true;
 }

@@ -14,7 +14,7 @@ export interface ServerState {
   isUp: boolean;
   /** The vote that the server has not answered yet. */
   vote: { readonly order: number; readonly request: VoteRequest; readonly attempt: number } | null;
-  /** True if a vote has failed. The server then gets its next vote only after `retry`, or after the server is up again. */
+  /** True if a vote has failed; the server gets the next vote only after `retry`, or after the server is up again. */
   mustWait: boolean;
   /** True if the server has answered RECORD since it came up, and no later failure has put this answer in doubt. */
   isKnown: boolean;
@@ -35,7 +35,7 @@ export interface ReplicaState {
   /** True if the replica must not be opened before `retry`. */
   mustWait: boolean;
   isSilent: boolean;
-  /** True if the replica's session has ended for good. The replica must then leave the replicas in sync before it is opened again. */
+  /** True if the replica's session has ended for good; if so, the replica must leave the replicas in sync before it is opened again. */
   isLost: boolean;
   joining: boolean;
   joinFlushed: boolean;
@@ -74,7 +74,7 @@ export interface MembershipState {
   pending: MirrorConfig | null;
   /**
    * `sentAny`: replicas that are in sync in at least one configuration that was sent after `base`. `sentAll`: replicas that are in sync in
-   * all these configurations.
+   * all configurations that were sent after `base`.
    */
   sentAny: Set<string>;
   sentAll: Set<string>;

@@ -1,5 +1,5 @@
-// Makes the view of a membership that the data path follows, with a sentence about what is missing. This module changes no state.
-// Invariant: `waitsFor` is not null while a later attempt may help, so that the driver keeps sending `retry`.
+// Makes the view that the data path follows, with a sentence that says what the mirror waits for. This module changes no state. Invariant:
+// `waitsFor` is not null while a later attempt may help, so that the driver keeps sending `retry`.
 
 import { votersOf } from './quorums.ts';
 import { attachWaitsFor } from './attach.ts';

@@ -55,7 +55,7 @@ function claimOf(state: MembershipState, rules: MembershipRules, server: ServerS
 
 /**
  * M18: a server may be claimed if the configuration at a majority names the server's voter. A server may also be claimed if it has no
- * replica on which an old session could go on.
+ * replica on which an old session could continue.
  */
 function mayClaim(state: MembershipState, rules: MembershipRules, server: ServerState): boolean {
   if (state.base !== null && rules.isServerUsable(state.base.config, server)) return true;
@@ -88,7 +88,7 @@ export function tookVote(state: MembershipState, server: ServerState, order: num
   else if (request.kind === 'config') tookConfig(state, server, request.config.k, answer);
 }
 
-/** Returns the answer, completed by the same voter's earlier answer, because not every answer has the configuration and the replica. */
+/** Returns the answer, completed with the same voter's earlier answer, because not every answer has the configuration and the replica. */
 function merged(before: VoteAnswer | null, { kind }: VoteRequest, answer: VoteAnswer): VoteAnswer {
   if (before === null || before.voter !== answer.voter) return answer;
   const showsReplica = kind === 'record' || (answer.voted === VOTED.DONE && (kind === 'claim' || kind === 'place'));

@@ -151,7 +151,7 @@ export function tookWishVote(state: MembershipState, server: ServerState, { kind
 }
 
 /**
- * Sends the next configuration of the wish, if the wish needs one now. Returns true if a configuration was sent. Must be called only while
+ * Sends the next configuration of the wish, if the wish needs one now. Returns true if a configuration was sent. May be called only while
  * no configuration is pending.
  */
 export function planWish(state: MembershipState, rules: MembershipRules): boolean {
@@ -183,7 +183,7 @@ function nextOfWish(state: MembershipState, rules: MembershipRules, config: Mirr
   }
 }
 
-/** M13: ends the sessions of replicas out of sync. Their copies start again at the next attachment. */
+/** M13: ends the sessions of replicas out of sync. The copies to these replicas start again at the next attachment. */
 function detach(state: MembershipState, config: MirrorConfig): MirrorConfig {
   for (const { identity } of config.members) if (!config.inSync.includes(identity)) giveUp(state, identity, 'The mirror is being detached');
   return { ...config, clean: true };

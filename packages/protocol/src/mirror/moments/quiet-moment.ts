@@ -1,6 +1,6 @@
 // A moment at which no change of a mirror is in flight (M22), so that snapshots of its replicas have the same content. Users' changes wait
-// until `release`; READs and FLUSHes go on. Invariant: while `holds` is true for a replica, this replica has every change that was answered
-// before the moment, and no later change.
+// until `release`; READs and FLUSHes continue. Invariant: while `holds` is true for a replica, this replica has every change that was
+// answered before the moment, and no later change.
 
 import type { IoView } from '../io/members.ts';
 

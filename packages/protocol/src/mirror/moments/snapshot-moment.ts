@@ -15,7 +15,7 @@ export interface MomentPorts {
    * snapshot.
    */
   snapshot(identity: string): Promise<string | null>;
-  /** M15: asks the voters now. Resolves with true if a majority confirms the term. */
+  /** M15: asks the voters now, and resolves with true if a majority confirms the term. */
   confirmByVoters(): Promise<boolean>;
 }
 

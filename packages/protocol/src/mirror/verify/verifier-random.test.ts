@@ -1,6 +1,6 @@
-// Tests the verifier in random lives of a mirror, while users write and replicas crash, leave and return. The verifier never reports equal
-// blocks as different, and it finds and repairs all blocks that the test has made different. A verifier that takes no lock fails these
-// tests. Rules: M12, G36.
+// Tests the verifier in random simulations of a mirror, while users write and replicas crash, leave and return. The verifier never reports
+// equal blocks as different, and it finds and repairs all blocks that the test has made different. A verifier that takes no lock fails
+// these tests. Rules: M12, G36.
 
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { expect, test } from 'vitest';
@@ -34,7 +34,7 @@ function born(seed: number, order: VerifyOrder, ioOf: (io: VerifyIo) => VerifyIo
   return { world, verifier, random };
 }
 
-/** Runs the life, with faults, until the verifier has compared everything, and then without faults. */
+/** Runs the simulation with faults until the verifier has compared everything, and then without faults. */
 function live({ world, verifier, random }: Life, faults: number, writes: number, removals = faults): void {
   for (let step = 0; step < 3_000 && verifier.report.isRunning; step++) {
     if (random.chance(writes)) world.write();

@@ -1,4 +1,4 @@
-// Compares the replicas in sync of an attached mirror while the mirror is in use. Requests checksums of one range after the other from the
+// Compares the replicas in sync of an attached mirror while the mirror is in use. Requests checksums of one range after another from the
 // replicas' servers. For a repair, copies the ranges that differ. Invariants: a range is compared within one tenure of each replica, and
 // while no change of the range is in flight. Every reported difference is therefore real. Unsettled regions are not compared.
 
@@ -34,7 +34,7 @@ export interface SumsAnswer {
 export interface VerifyOrder {
   /** True if ranges that differ are also repaired: the content of `source` is copied to the other replicas. */
   readonly isRepair: boolean;
-  /** Identity of the replica whose content is taken to be right. If `source` is null, the first replica in sync is taken. */
+  /** Identity of the replica whose content is taken to be right. If `source` is null, this is the first replica in sync. */
   readonly source: string | null;
 }
 
@@ -79,7 +79,7 @@ interface Attempt {
   readonly pieceBytes: number;
   readonly tenures: ReadonlyMap<string, string>;
   readonly sums: RangeSums[];
-  /** A refusal that came from the server itself; a status that only shows the end of the session is no refusal. */
+  /** A refusal that came from the server itself; a status that only shows the end of the session is not a refusal. */
   refusal: { readonly replica: string; readonly status: number; readonly sentence: string } | null;
   lock: CopyLock | null;
   left: number;
@@ -104,7 +104,7 @@ export class Verifier {
   private unreadBytes = 0;
   private unread: UnreadRange | null = null;
   private startedMs = 0;
-  /** Pieces of the present chunk that differ and are not narrowed down yet. */
+  /** Pieces of the current chunk that differ and are not narrowed down yet. */
   private doubts: ByteRange[] = [];
 
   constructor(clock: Clock, io: VerifyIo, buffers: CopyBuffers, order: VerifyOrder, events: Pick<CopierEvents, 'lost'>) {
@@ -202,7 +202,7 @@ export class Verifier {
     this.isBusy = true;
     this.startedMs = this.clock.monotonicMs();
     this.pace.took(this.startedMs, range.endBytes - range.beginBytes);
-    // The lock may be granted before `lock` returns; the answers always come after that.
+    // The lock may be granted before `lock` returns; the answers always arrive later.
     attempt.lock = this.io.lock(range.beginBytes, range.endBytes, () => this.ask(attempt));
   }
 
@@ -293,8 +293,9 @@ export class Verifier {
   }
 
   /**
-   * Copies the range to all other replicas with a session, because a returning replica may have got a copy of the wrong data. Also writes
-   * the range to the source, so that the source's own map contains the region. The next holder may be able to read only this map (M12).
+   * Copies the range to all other replicas with a session, because a returning replica may have received a copy of the wrong data. Also
+   * writes the range to the source, so that the source's own map contains the region. The next holder may be able to read only this map
+   * (M12).
    */
   private repair(range: ByteRange, different: readonly DifferentRange[]): void {
     const tenures = this.isOver ? null : this.tenants();
