@@ -1,10 +1,10 @@
 // Parses the settings KEY=VALUE that several commands of rsconfig and rsadm take. Pure. Invariant: a word without a key is refused before
-// the command reads or sends anything. Later, the schema of the file decides which keys and values are allowed.
+// the command reads or sends anything. The schema of the configuration file then checks keys and values.
 
 import { quoteText } from '../lib/units.ts';
 import { usageError } from './command.ts';
 
-/** `KEY=` gives the value null, which removes the key. `program`: program whose --help the error names. Throws E_USAGE. */
+/** `KEY=` gives the value null, which removes the key. `program`: the program that the error names. Throws E_USAGE. */
 export function assignmentsOf(words: readonly string[], program: string): readonly (readonly [key: string, value: string | null])[] {
   return words.map((word) => {
     const at = word.indexOf('=');

@@ -1,6 +1,5 @@
-// Determines which command of a program's table the command line calls, and checks that its options and operands fit that command. The
-// parser does not call the daemon. Invariant: if any option or operand does not fit the command, the whole command line is refused. Nothing
-// is silently ignored.
+// Determines which command a command line calls, and checks the options and operands for that command. The parser does not call the daemon.
+// Invariant: if any option or operand does not fit the command, the whole command line is refused. Nothing is silently ignored.
 
 import { isMistyped, nearestWord } from '../config/schema/nearest.ts';
 import { assert } from '../lib/assert.ts';
@@ -13,13 +12,13 @@ export interface CommandTable<C> {
   readonly groups: readonly (readonly [heading: string, commands: readonly Command<C>[]])[];
   /** First lines of `--help`, after the usage. */
   readonly introduction: readonly string[];
-  /** Maps a word with which several commands begin to the lines that end the help of all these commands. */
+  /** Key: first word of several commands. Value: last lines of the help of all commands with this first word. */
   readonly guides: Readonly<Record<string, readonly string[]>>;
   /** Command that an empty command line calls. */
   readonly first: Command<C>;
   /** Remedy in the error about operands that a command does not take. */
   readonly strayOperand: string;
-  /** Remedy in the error about a word that is no command. */
+  /** Remedy in the error about an unknown command. */
   readonly unknownWord: (word: string) => string;
 }
 
@@ -77,7 +76,7 @@ export class CommandLine<C> {
 
   private chosenBy(values: OptionValues, positionals: readonly string[]): Chosen<C> {
     const { monitor } = values;
-    // An option such as --attach calls a command of its own, unless the words name a command that has this option.
+    // An option such as --attach calls its own command, unless the words name a command that has this option.
     const named = this.commandNamed(positionals);
     const isOwn = (name: string): boolean => named !== undefined && Object.hasOwn(named.command.options, name);
     // Object.keys lists the options in the order of the command line, so that the error names them in that order.
@@ -102,7 +101,7 @@ export class CommandLine<C> {
   }
 
   /**
-   * Finds the command whose name matches the first words of the command line. If several names match, the longest name counts. Returns
+   * Finds the command whose name matches the first words of the command line. If several names match, chooses the longest. Returns
    * undefined if no name matches.
    */
   private commandNamed(positionals: readonly string[]): Chosen<C> | undefined {
@@ -112,8 +111,7 @@ export class CommandLine<C> {
       const named = command.call.words.split(' ');
       if (!named.every((word, index) => positionals[index] === word)) continue;
       const words = positionals.slice(named.length);
-      // The name with the most words counts, because the operand of one command, such as `jobs ID`, may be a word in the name of another,
-      // such as `jobs cancel`.
+      // Prefer the longer name: `jobs cancel` is a command, but would also match the command `jobs` with the operand ID.
       if (best === undefined || words.length < best.words.length) best = { command, words };
     }
     return best;

@@ -1,7 +1,6 @@
 // Defines the type of a command of rsconfig or rsadm (name, options, operands, help and action). Each program's command-table.ts lists all
-// commands for the parser, the help and the bash completion. A command calls the daemon, reads stdin and prints only through its context,
-// which tests replace. Invariant: a command receives only the options that it declares, and each value has the type that belongs to the
-// option's kind.
+// commands for the parser, the help and the bash completion. A command reaches the daemon, stdin and stdout only through its context, which
+// tests replace. Invariant: a command receives only the options that it declares, with values of the declared kinds.
 
 import type { Shape } from '../lib/shape.ts';
 import { RsError } from '../lib/errors.ts';
@@ -140,7 +139,7 @@ export function listed(words: readonly string[], last: 'and' | 'or'): string {
   return words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} ${last} ${words.at(-1)}`;
 }
 
-/** The part of a context that prints. */
+/** The function of a command's context that prints. */
 export interface Output {
   readonly out: (text: string) => void;
 }

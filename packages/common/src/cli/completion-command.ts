@@ -1,5 +1,5 @@
 // The command `completion bash`, which prints the script that completion-script.ts writes. rsconfig and rsadm both have this command. The
-// command gets the command table from a function, because the table contains this command and is built later.
+// command table contains this command and is built later, so the command gets the table from a function.
 
 import { type Command, makeCommand, usageError } from './command.ts';
 import { bashCompletion } from './completion-script.ts';
@@ -8,7 +8,7 @@ interface Output {
   out(text: string): void;
 }
 
-/** `configFile`: path of the configuration file, for which `$config` stands in the field `completes` of a command. */
+/** `configFile`: path of the configuration file, which shell commands in the field `completes` use as `$config`. */
 export function completionCommand<C extends Output>(
   program: string,
   configFile: string,

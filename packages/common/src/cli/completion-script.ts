@@ -7,7 +7,7 @@ const FRAME_OPTIONS = ['--root', '--help', '--version'];
 /** Shell filter that keeps only names whose characters are permitted in configured names or volume names. */
 const SAFE_WORDS = `grep -x '[A-Za-z0-9_.@/-]*'`;
 
-/** `configFile`: path of the configuration file, for which `$config` stands in the field `completes` of a command. */
+/** `configFile`: path of the configuration file, which shell commands in the field `completes` use as `$config`. */
 export function bashCompletion<C>(program: string, configFile: string, commands: readonly Command<C>[]): string {
   const options = Object.entries(Object.assign({}, ...commands.map((command) => command.options)) as Record<string, OptionSpec>);
   const texts = options.filter(([, { kind }]) => kind === 'text' || kind === 'list');
@@ -80,7 +80,7 @@ function namesFrom(completes: string | undefined): string {
   return completes === 'files' ? ' files=yes' : `; next=$({ ${completes}; } 2>/dev/null | ${SAFE_WORDS})`;
 }
 
-/** Returns a shell pattern for the command's name; operands may follow a name that consists of words. */
+/** Returns a shell pattern for the command's name. The pattern for a name of words also matches operands after the name. */
 function pattern(call: CommandCall): string {
   return call.by === 'words' ? `'${call.words}'|'${call.words} '*` : `'${shownCall(call)}'`;
 }
@@ -89,7 +89,7 @@ function optionNames(options: OptionSpecs): string[] {
   return Object.entries(options).flatMap(([name, { short }]) => [`--${name}`, ...(short === undefined ? [] : [`-${short}`])]);
 }
 
-/** Returns a branch of a shell `case` for these options. Without options, returns no branch, because bash refuses an empty pattern. */
+/** Returns a branch of a shell `case` for the options. Without options, returns no branch, because bash refuses an empty pattern. */
 function branch(options: readonly (readonly [string, OptionSpec])[], action: string, indent: number): string {
   const names = options.map(([name]) => `--${name}`).join('|');
   return names === '' ? '' : `${' '.repeat(indent)}${names}) ${action} ;;\n`;
@@ -102,10 +102,7 @@ function firstOptions<C>(commands: readonly Command<C>[]): string[] {
   return [...calls, ...monitor, ...optionNames(commands.find(({ call }) => shownCall(call) === '-l')?.options ?? {})];
 }
 
-/**
- * Returns the branches of a shell `case` that gives the words that may follow a word; for example, `add`, `list` and `remove` may follow
- * `interface`.
- */
+/** Returns the branches of a shell `case` that sets `next` to the words that may come next, such as `add list remove` after `interface`. */
 function nextCases<C>(commands: readonly Command<C>[]): string {
   const next = new Map<string, Set<string>>();
   for (const { call } of commands) {

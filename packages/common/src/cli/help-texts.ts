@@ -59,7 +59,7 @@ function indented(text: string, columns: number): string {
 
 /**
  * Returns the overview's lines about options: the options that call a command, such as -q, and the further options of these commands. The
- * options of a command that is called by words are only in the command's own help.
+ * overview omits the options of commands that are called by words.
  */
 function optionLines<C>(commands: readonly Command<C>[]): string[] {
   const lines: string[] = [];

@@ -1,5 +1,5 @@
-// Bounds of the command-line programs. Units are in the names.
-// A bound that only one program needs is in a limits.ts file of that program.
+// Bounds of the command-line programs. The name of each bound contains its unit. A bound that only one program needs is in a limits.ts file
+// of that program.
 
 /**
  * Default (WAIT_MS) and maximum (WAIT_MAX_MS) duration of --wait. The maximum is below 2^31 ms, because no timer can wait for 2^31 ms or

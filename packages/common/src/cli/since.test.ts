@@ -1,5 +1,5 @@
-// Tests the option --since: durations, times in the form that commands print, and refusals of all other texts.
-// The tests of each command test its list with --since.
+// Tests the option --since: durations, times in the form that commands print, and the refusal of all other texts. The tests of the commands
+// cover the filtered lists.
 
 import { expect, test } from 'vitest';
 import { parseSince } from './since.ts';

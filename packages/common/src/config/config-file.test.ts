@@ -273,7 +273,7 @@ describe('a refused save leaves the old file whole', () => {
     needPrograms(context, 'mount', 'unshare');
     const disk = join(folder, 'disk');
     mkdirSync(disk);
-    // Runs the script in a mount namespace of its own, which ends with the script.
+    // Runs the script in a separate mount namespace, which ends with the script.
     const mounted = (script: string, ...args: readonly string[]) =>
       spawnSync('unshare', ['-m', 'sh', '-ec', `mount -t tmpfs -o size=16k none ${disk}; ${script}`, 'sh', ...args], {
         encoding: 'utf8',

@@ -1,6 +1,6 @@
 // Checks whether the group and the user in rssrvcfg (control-group, user) exist on this machine, and whether the programs of the triggers
-// in rssrvcfg are safe. The parser cannot check this, because it reads no other files. Invariant: rssrv makes this check each time before
-// it applies a configuration: at its start, after a reload and after a command.
+// in rssrvcfg are safe. The parser does not check them, because it reads only the configuration file. Invariant: rssrv checks every
+// configuration before applying it: at start, on reload and for a command.
 
 import { GROUP_FILE, groupId, groupMissingText } from '../files/groups.ts';
 import { USER_FILE, userNamed } from '../files/users.ts';
@@ -10,7 +10,7 @@ import { triggerProblems } from './trigger-programs.ts';
 
 export const CONTROL_GROUP = 'control-group';
 
-/** Returns the problems, each at its line, if the configuration names a group or a user that does not exist. */
+/** Returns the problems of the group, of the user and of the programs, each at its line. */
 export function controlGroupProblems(
   {
     server: { controlGroup, user },
@@ -30,7 +30,7 @@ export function controlGroupProblems(
   return [...problems, ...triggerProblems(triggers)];
 }
 
-/** Returns the configuration. Throws E_CONFIG if the configuration names a group or a user that does not exist. */
+/** Returns the configuration. Throws E_CONFIG if the group, the user or a program causes a problem. */
 export function withControlGroup(config: RssrvConfig): RssrvConfig {
   throwProblems(config.file, controlGroupProblems(config));
   return config;

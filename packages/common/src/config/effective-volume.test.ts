@@ -1,5 +1,5 @@
-// Tests which section decides each setting of a volume: [defaults], [namespace] or [volume]. The production reader reads the files. The
-// tests of rsiod cover the use of the settings.
+// Tests which section decides each setting of a volume: [defaults], [namespace] or [volume]. The files are read with the production reader.
+// The tests of rsiod cover the use of the settings.
 
 import { expect, it } from 'vitest';
 import { effectiveVolume, effectiveVolumeOf, namesToAttach, wantsAttached } from './effective-volume.ts';

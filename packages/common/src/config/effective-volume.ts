@@ -44,7 +44,7 @@ type Settings = Pick<
 
 /**
  * Returns the settings for the volume or the snapshot that the server calls `name`. A snapshot has the settings of its volume, except that
- * it is read-only, has a path of its own, and is attached only by command.
+ * it is read-only, has its own path, and is attached only by command.
  */
 export function effectiveVolume(namespace: Settings, name: string): EffectiveVolume {
   const { volume, snapshot } = servedNameParts(name);
@@ -65,8 +65,8 @@ export function effectiveVolume(namespace: Settings, name: string): EffectiveVol
 }
 
 /**
- * True if the configuration says that this volume is to be attached. A configured name without a universe means universe 0, because the
- * other universes have images, whose content differs.
+ * True if the configuration attaches this volume. A configured name without a universe means universe 0, because other universes contain
+ * images with different content.
  */
 export function wantsAttached(namespace: Settings, { name, universe }: { readonly name: string; readonly universe: number }): boolean {
   const own = namespace.volumes.find((volume) => volume.name === name);
@@ -77,7 +77,7 @@ export function wantsAttached(namespace: Settings, { name, universe }: { readonl
   return universe === 0 && effectiveVolume(namespace, name).attach;
 }
 
-/** Returns the names without a universe that are to be attached according to the configuration. */
+/** Returns the names, without universes, of the volumes that the configuration attaches. */
 export function namesToAttach({ attach, volumes }: Settings): string[] {
   const listed = attach === 'all' || attach === 'none' ? [] : attach.filter((name) => !name.includes('@'));
   const own = volumes.flatMap((volume) => (volume.attach === true ? [volume.name] : []));

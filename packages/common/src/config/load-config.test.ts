@@ -1,6 +1,5 @@
-// Tests reading a configuration file that is missing, forbidden, no regular file or no text, and the warning about the permissions of the
-// file.
-// The tests of the parsers cover the content.
+// Tests reading a configuration file that is missing, unreadable, not a regular file or not text, and the warning about the permissions of
+// the file. The tests of the parsers cover the content.
 
 import { execFileSync } from 'node:child_process';
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, truncateSync, writeFileSync } from 'node:fs';

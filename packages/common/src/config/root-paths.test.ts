@@ -1,4 +1,4 @@
-// Compares every path below a root with the path written out.
+// Compares every path below a root with its literal text.
 // No test here touches the disk.
 
 import { expect, test } from 'vitest';

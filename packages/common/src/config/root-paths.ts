@@ -7,7 +7,7 @@ import { posix } from 'node:path';
 export type DaemonProgram = 'rssrv' | 'rsiod';
 
 export interface DaemonPaths {
-  /** Prefix of the other paths; '' for the real root directory. */
+  /** Prefix of all paths; '' for the real root directory. */
   readonly root: string;
   readonly configFile: string;
   readonly runDir: string;
@@ -17,7 +17,7 @@ export interface DaemonPaths {
   readonly logFile: string;
   /** Folder for state that survives a reboot. */
   readonly stateDir: string;
-  /** File with the latest events. It survives a restart of the daemon. */
+  /** File with the latest events, which survives a restart of the daemon. */
   readonly eventsFile: string;
   readonly devDir: string;
 }
@@ -27,16 +27,16 @@ export interface RssrvPaths extends DaemonPaths {
   readonly readSocket: string;
   /** File that stores the ids of volumes whose configuration sets no id. */
   readonly volumesFile: string;
-  /** File with the volumes that each pool had when it was last open. */
+  /** File that lists the volumes of each pool, as they were when the pool was last open. */
   readonly poolsFile: string;
-  /** Journal of requested changes, with the answers. */
+  /** Journal of requested changes and their answers. */
   readonly requestsFile: string;
   /** File with the jobs of the server. */
   readonly jobsFile: string;
   readonly holdersFile: string;
-  /** File with the clients that are fenced. */
+  /** File that records which clients are fenced. */
   readonly fencesFile: string;
-  /** File with the volumes that are stopped. */
+  /** File that records which volumes are stopped. */
   readonly haltsFile: string;
   /** Folder with the records of the mirrors for which the server votes, one file for each. */
   readonly votersDir: string;

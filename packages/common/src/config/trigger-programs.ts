@@ -1,6 +1,6 @@
-// Checks whether the programs that the triggers of a configuration name are safe. The parser cannot check this, because it reads no other
-// files.
-// Invariant: a reload refuses a configuration with an unsafe program. A program that has become unsafe later is not started.
+// Checks whether the programs that the triggers of a configuration name are safe. The parser cannot check the programs, because it reads
+// only the configuration file. Invariant: a reload refuses a configuration with an unsafe program. A program that becomes unsafe later is
+// not started.
 
 import { unsafeProgram } from '../files/safe-program.ts';
 import { type ConfigProblem, throwProblems } from './reader/findings.ts';
@@ -14,7 +14,7 @@ export function triggerProblems(triggers: readonly TriggerConfig[]): ConfigProbl
   });
 }
 
-/** Returns the configuration. Throws E_CONFIG if a program of its triggers is not safe. */
+/** Returns the configuration. Throws E_CONFIG if a program of a trigger is not safe. */
 export function withSafeTriggers<T extends { readonly file: string; readonly triggers: readonly TriggerConfig[] }>(config: T): T {
   throwProblems(config.file, triggerProblems(config.triggers));
   return config;

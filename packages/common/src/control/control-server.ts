@@ -56,7 +56,7 @@ export interface ControlBounds {
    * the most unread bytes.
    */
   readonly unreadBytes: number;
-  /** True if only administrators can connect. The field `by` of their requests is then written to the audit trail. */
+  /** True if only administrators can connect, so that the audit trail has the field `by` of each request. */
   readonly isTrusted: boolean;
 }
 
@@ -258,7 +258,7 @@ function checkVersion({ method, version }: Request): void {
   );
 }
 
-/** Returns the call of the method. Throws E_USAGE for an unknown method or wrong parameters. */
+/** Returns a function that executes the request. Throws E_USAGE for an unknown method or wrong parameters. */
 function checkedCall({ table, handlers }: Service, method: string, params: unknown): () => unknown {
   const entry = Object.hasOwn(table, method) ? table[method] : undefined;
   const handler = entry !== undefined && Object.hasOwn(handlers, method) ? handlers[method] : undefined;

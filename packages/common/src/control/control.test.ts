@@ -465,7 +465,7 @@ function answered(rest: string): string {
   return `{"id":1,"version":${CONTROL_VERSION},"release":"${programVersion()}",${rest}}\n`;
 }
 
-/** Listens on the socket `at`, and answers every connection with these bytes. */
+/** Listens on the socket `at`, and answers every connection with `bytes`. */
 async function answerAlways(bytes: string, at = join(directory, 'control')): Promise<void> {
   path = at;
   mkdirSync(dirname(path), { recursive: true });
@@ -477,7 +477,7 @@ async function answerAlways(bytes: string, at = join(directory, 'control')): Pro
 
 /**
  * Makes a stale socket file, as a killed daemon leaves it: links the socket of a listener to a second name, and closes the listener. Starts
- * no process for this, because starting a process may take too long on a busy machine.
+ * no second process, because starting a process may take too long on a busy machine.
  */
 async function leaveStaleSocket(): Promise<void> {
   const server = createServer().listen(`${path}-listener`);

@@ -1,5 +1,5 @@
-// Defines bounds for the control socket. Units are in the names. Every dependent package asserts in its src/limits.ts how its bounds relate
-// to the bounds defined here.
+// Defines bounds for the control socket. The name of each bound contains its unit. Every dependent package asserts in its src/limits.ts how
+// its bounds relate to the bounds defined here.
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -26,14 +26,14 @@ export const CONTROL_UNREAD_MAX_BYTES = 4 * CONTROL_ANSWER_MAX_BYTES;
 export const READ_CONNECTIONS_MAX = 16;
 export const READ_REQUESTS_OUT_MAX = 2;
 /**
- * Maximum number of requests of all readers together that are in progress or wait. Requests whose connections have ended count, too.
+ * Maximum number of requests of all readers together that are in progress or wait. Requests whose connections have ended also count.
  * Further requests are refused.
  */
 export const READ_REQUESTS_MAX = READ_CONNECTIONS_MAX * READ_REQUESTS_OUT_MAX;
 /** Longest request of a reader. */
 export const READ_LINE_MAX_BYTES = 64 * KIB;
 export const READ_UNREAD_MAX_BYTES = 2 * CONTROL_ANSWER_MAX_BYTES;
-/** Time-out for requests that the daemon can answer at once. Without an answer within this time, the daemon hangs or is stopped. */
+/** Time-out for requests that the daemon can answer at once. A daemon that has not answered within this time hangs or is stopped. */
 export const CONTROL_ANSWER_MS = 10_000;
 /** Time limit for changes of the server's configuration or volumes. The allocation of a thick volume takes longest. */
 export const SERVER_CHANGE_MS = 600_000;
@@ -47,10 +47,7 @@ export const SERVER_CALL_MS = SERVER_CHANGE_MS + CONTROL_ANSWER_MS;
  * E_TIMEOUT.
  */
 export const SESSION_END_MS = 45_000;
-/**
- * Time-out for requests that the daemon may not be able to answer at once. This time-out applies only if the daemon has answered the
- * greeting.
- */
+/** Time-out, after the answer to the greeting, for requests that the daemon may not be able to answer at once. */
 export const CONTROL_TIMEOUT_MS = 60_000;
 export const EVENTS_KEPT = 1_000;
 /** Longest time for which rssrv holds back the answer of the method `events` until there is an event. */

@@ -1,6 +1,5 @@
 // Types for a table of control methods. The table has the parameters, the shape of the result and the time limit of each method. Each
-// daemon has a table of its own: methods.ts (rsiod) and server/server-methods.ts (rssrv). docs/CONTROL.md has the rules for changing a
-// table.
+// daemon has its own table: methods.ts (rsiod) and server/server-methods.ts (rssrv). docs/CONTROL.md has the rules for changing a table.
 
 import { CONTROL_ANSWER_MS, EVENTS_KEPT, EVENTS_WAIT_MAX_MS } from './limits.ts';
 import { count, flag, list, number, object, type Of, orNull, type Shape, text, whole } from '../lib/shape.ts';
@@ -18,7 +17,7 @@ export interface Param<T = unknown> {
   readonly shape: Shape<T>;
   /** Description of the expected value, used in the error about a wrong value. */
   readonly what: string;
-  /** Value if the request omits the key; undefined if the key is required. */
+  /** Value if the request omits the parameter; undefined if the parameter is required. */
   readonly default?: T;
 }
 

@@ -14,7 +14,7 @@ import { count, filledText, flag, list, number, object, type Of, optional, orNul
 /** Largest process id of Linux. */
 const PID_MAX = 2 ** 22;
 
-/** An event has this state if a volume was detached by force while in use. The event's reason names the lost data. */
+/** State of an event about a volume that was detached by force while in use. The event's reason names the lost data. */
 export const CUT_STATE = 'cut';
 
 const PATH_FIELDS = {
@@ -282,7 +282,7 @@ const names: Param<readonly string[]> = { shape: list(filledText()), what: 'a li
 const nameOrNull: Param<string | null> = { shape: orNull(filledText()), what: 'a name or null', default: null };
 /**
  * What happens if another client holds the volume. `no`: the volume is not taken over. `over`: the volume is taken over if no acknowledged
- * write of that client is lost. `force`: the volume is taken over even if that client's writes are lost.
+ * write of the holder is lost. `force`: the volume is taken over even if writes of the holder are lost.
  */
 const takeWord: Param<'no' | 'over' | 'force'> = { shape: word(['no', 'over', 'force']), what: 'no, over or force', default: 'no' };
 const serverName: Param<string> = { shape: filledText(), what: 'the name of a server' };
@@ -412,7 +412,7 @@ export function waitingText({ waitsFor }: Pick<WaitingView, 'waitsFor'>): string
   return /^[A-Z]/.test(waitsFor) ? `is waiting: ${waitsFor}` : `waits for ${waitsFor}`;
 }
 
-/** Time at which the waiting I/O fails. Null if `waitsFor` itself names the time at which the wait ends, such as a pause. */
+/** Time at which the waiting I/O fails. Null if `waitsFor` itself names the end of the wait, for example the end of a pause. */
 export function waitingEnd({ waitsFor, untilMs }: Pick<WaitingView, 'waitsFor' | 'untilMs'>): number | 'for ever' | null {
   if (untilMs !== null) return untilMs;
   return / until \d/.test(waitsFor) ? null : 'for ever';

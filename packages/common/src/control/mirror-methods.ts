@@ -152,7 +152,7 @@ const universe: Param<number> = { shape: whole(0, UNIVERSE_MAX), what: `a whole 
 const sizeBytes: Param<number> = { shape: whole(1, VOLUME_MAX_BYTES), what: 'a size in bytes' };
 const blockSize: Param<number> = { shape: whole(512, 4096), what: '512 or 4096', default: 512 };
 const poolOrNull: Param<string | null> = { shape: orNull(filledText()), what: 'the name of a pool or null', default: null };
-/** Names the pool for single servers. On all other servers, the parameter `pool` applies. */
+/** The pools on individual servers. All other servers use the parameter `pool`. */
 const serverPools: Param<readonly { readonly server: string; readonly pool: string }[] | undefined> = {
   shape: list(object({ server: filledText(), pool: filledText() })),
   what: 'a list of servers with their pools',

@@ -80,7 +80,7 @@ function pidInFile(): number {
   return Number(readText('pid').split('\n')[0]);
 }
 
-/** Returns the number of a process's session. A process that was started detached has its own pid as this number. */
+/** Returns the session id of a process. The session id of a process that was started detached is its own pid. */
 function sessionOf(pid: number): number {
   const [, , , session] = readFileSync(`/proc/${pid}/stat`, 'utf8')
     .replace(/^.*\) /, '')

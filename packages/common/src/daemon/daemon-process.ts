@@ -25,7 +25,7 @@ export interface Daemon {
    * the hook is also called if the starting process exits before the daemon is ready.
    */
   onStop(hook: (reason: string) => void): void;
-  /** Sets the hook that is called on each SIGHUP from now on. */
+  /** Sets the hook that is called on each later SIGHUP. */
   onReload(hook: () => void): void;
 }
 

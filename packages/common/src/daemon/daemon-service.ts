@@ -8,9 +8,12 @@ import type { DaemonLog } from '../log/log.ts';
 export interface Service {
   /** Starts the service. If the service cannot start, the promise rejects and no part of the service keeps running. */
   start(): Promise<void>;
-  /** Stops the service. The sentence `reason` is for the connected peers. */
+  /** Stops the service. The connected peers get the sentence `reason`. */
   stop(reason: string): Promise<void>;
-  /** Returns a sentence that says why the service must not stop now, or null. A service without this method can be stopped at any time. */
+  /**
+   * Returns a sentence that says why the service must not stop now, or null. If the service does not have this method, it can be stopped at
+   * any time.
+   */
   refusal?(): Promise<string | null>;
   /** Called on SIGHUP. Reopens the logs, rereads the configuration, and logs the result. */
   reload(): void;
@@ -42,8 +45,7 @@ export function reportCrash(log: DaemonLog, program: string, { leftBy }: Daemon)
 }
 
 /**
- * Runs the service until the service accepts a request to stop. Then stops the service with the reason `farewell` and closes the log.
- * Rejects if `start` rejects.
+ * Runs the service until it accepts a request to stop, stops it with the reason `farewell`, and closes the log. Rejects if `start` rejects.
  */
 export async function runService(daemon: Daemon, log: DaemonLog, service: Service, farewell: string): Promise<void> {
   const stops = new Stops(daemon);

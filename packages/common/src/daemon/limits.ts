@@ -1,5 +1,5 @@
-// Limits for starting and stopping daemons. Units are in the names. Every dependent package asserts in its src/limits.ts how its bounds
-// relate to the bounds defined here.
+// Limits for starting and stopping daemons. The name of each bound contains its unit. Every dependent package asserts in its src/limits.ts
+// how its bounds relate to the bounds defined here.
 
 export const DAEMON_START_TIMEOUT_MS = 30_000;
 /** Time between SIGTERM and SIGKILL for a daemon that did not become ready in time. */

@@ -1,6 +1,6 @@
 // Decides where a daemon logs, according to the keys `log` and `log-time`. For the journal or syslog, starts the sender. A small file in
-// the state folder says where the log is, for the commands that read the log. Invariant: a missing journal or syslog never stops a daemon.
-// The log then goes to the file, with a warning.
+// the state folder says where the log is, for the commands that read the log. Invariant: a missing journal or syslog never stops a daemon:
+// the log goes to the file, with a warning.
 
 import { existsSync, fstatSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { BACKGROUND_VARIABLE } from './background-start.ts';
@@ -43,8 +43,8 @@ export function isUnderJournal(isStarted: boolean, environment: NodeJS.ProcessEn
 }
 
 /**
- * True if the output of this process is this stream. Compares device and inode, because programs whose output goes elsewhere also inherit
- * JOURNAL_STREAM.
+ * True if the output of this process is the stream `stream`. Compares device and inode, because programs whose output goes elsewhere also
+ * inherit JOURNAL_STREAM.
  */
 function hasOutput(stream: string): boolean {
   return [1, 2].some((descriptor) => {
@@ -154,7 +154,7 @@ export class LogPlace {
       mkdirSync(stateDir, { recursive: true });
       writeFileSync(noteFile(stateDir), `${JSON.stringify({ log: this.sink })}\n`, { mode: 0o644 });
     } catch {
-      // Ignore the error: only commands that print the log read this file. Without this file, these commands read the log file.
+      // Ignore the error: if this file is missing, the commands that print the log read the log file.
     }
   }
 }
@@ -163,7 +163,7 @@ function noteFile(stateDir: string): string {
   return `${stateDir}/log.json`;
 }
 
-/** Returns where the daemon with this state folder logs, or logged last. */
+/** Returns the place to which the daemon with this state folder logs or last logged. */
 export function notedSink(stateDir: string): LogSink {
   try {
     const { log } = JSON.parse(readFileSync(noteFile(stateDir), 'utf8')) as { log?: unknown };

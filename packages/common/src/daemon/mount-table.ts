@@ -1,5 +1,5 @@
 // Reads the mount table from /proc/PID/mountinfo. The kernel has this table in memory, so reading it causes no access to a mounted file
-// system. If rsiod accessed one of its own mounts, it would wait for itself. Invariant: lines that cannot be parsed are skipped.
+// system. If rsiod accessed one of its own mounts, rsiod would wait for itself. Invariant: lines that cannot be parsed are skipped.
 
 import { readFile } from 'node:fs/promises';
 

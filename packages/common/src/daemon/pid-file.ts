@@ -117,8 +117,8 @@ function take(path: string, own: Owner, depth: number): Owner | undefined {
 }
 
 /**
- * Replaces a stale lock whose content is `stale`. The caller must hold the claim for this content. Returns false if another process has
- * already changed the lock; the caller then tries again.
+ * Replaces a stale lock whose content is `stale`. The caller must hold the claim for `stale`. Returns false if another process has already
+ * changed the lock; the caller then tries again.
  */
 function replaceStale(path: string, stale: string, finished: string, claim: string): boolean {
   try {

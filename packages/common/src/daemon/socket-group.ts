@@ -1,5 +1,5 @@
 // Permits one group, besides the owner, to use a daemon's Unix socket. The keys nbd-group of rsiod and control-group of rssrv name this
-// group. Invariant: the socket is never open to a group other than the given one, not even for a moment.
+// group. Invariant: no other group can open the socket at any moment.
 
 import { chmodSync, chownSync } from 'node:fs';
 import { GROUP_FILE, groupId, groupMissingText } from '../files/groups.ts';

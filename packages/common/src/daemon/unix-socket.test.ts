@@ -1,5 +1,5 @@
-// Tests the limit on the length of socket paths. Node would silently cut a longer path and listen elsewhere.
-// The tests of the socket's users cover the traffic.
+// Tests the limit on the length of socket paths. Node would silently cut a longer path and listen elsewhere. control.test.ts tests requests
+// over a socket.
 
 import { describe, expect, test } from 'vitest';
 import { RsError } from '../lib/errors.ts';

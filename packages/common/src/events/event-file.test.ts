@@ -1,5 +1,5 @@
-// Tests the events that are kept over restarts: their numbers, both files and their bounds, torn and foreign lines, and failing disks. No
-// number may be used twice, and no caller may wait.
+// Tests the events that are kept over restarts: their numbers, the bounds of the two files, torn and foreign lines, and failing disks.
+// Invariant: no number is used twice, and no caller waits.
 
 import { appendFileSync, chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,7 +1,7 @@
 // Keeps the events of a daemon over restarts, in `events.jsonl` and, for older events, `events.jsonl.1`. Events are appended in batches,
 // with one write at a time, and no caller waits for a write. Invariants: both files are bounded in lines and bytes. A damaged or torn line
-// loses only that line. If the disk is full or fails, events may be lost. The error is reported once and never stops the daemon. No event
-// number is used twice.
+// loses only that line. If the disk is full or fails, events may be lost; the daemon reports the error once and continues. No event number
+// is used twice.
 
 import { appendFileSync, chmodSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import { appendFile, rename, stat } from 'node:fs/promises';
@@ -20,7 +20,7 @@ import {
   EVENTS_UNSAVED_MAX,
 } from './limits.ts';
 
-/** The file has names of volumes and clients. Like all state files, it is readable only for the daemon's user. */
+/** The file has names of volumes and clients, so only the daemon's user may read it. */
 const FILE_MODE = 0o600;
 
 // {"beganMs":1284476552000}                                         first line of each file
@@ -90,7 +90,7 @@ export class EventFile implements EventStore {
       mkdirSync(dirname(this.file), { recursive: true });
       appendFileSync(this.file, text, { mode: FILE_MODE });
     } catch {
-      // Ignore the error: the next start then treats this end as unclean.
+      // Ignore the error: the next start treats this end as unclean.
     }
   }
 
@@ -164,7 +164,7 @@ export class EventFile implements EventStore {
     try {
       // Check the size first, because a file that the daemon has not written may have any size.
       const { size, mode } = statSync(file);
-      // Earlier releases made the file readable for a group.
+      // Earlier releases made the file readable by a group.
       if ((mode & 0o777) !== FILE_MODE) chmodSync(file, FILE_MODE);
       if (size > 2 * EVENT_FILE_MAX_BYTES) return;
       text = readFileSync(file, 'utf8');

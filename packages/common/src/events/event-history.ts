@@ -65,8 +65,8 @@ export class EventHistory {
   }
 
   /**
-   * Returns the last events, or the events after the number `after`, oldest first. If there is no event after this number, waits for one
-   * for at most `waitMs`. Throws E_LIMIT if too many requests wait.
+   * Returns the last events, or the events after the number `after`, oldest first. If no event has a number after `after`, first waits for
+   * an event, for at most `waitMs`. Throws E_LIMIT if too many requests wait.
    */
   async read({ count, after = null, waitMs = 0 }: EventsParams): Promise<EventsResult> {
     if (after !== null && after >= this.last && waitMs > 0) await this.next(waitMs);

@@ -1,5 +1,5 @@
-// Bounds of the events/ folder, for each daemon. Units are in the names. EVENTS_KEPT, the length of the list, is in control/limits.ts,
-// because EVENTS_KEPT also bounds a request.
+// Bounds of the events/ folder, for each daemon. The name of each bound contains its unit. EVENTS_KEPT, the length of the list, is in
+// control/limits.ts, because EVENTS_KEPT also bounds a request.
 
 /** Maximum number of requests that wait for the next event at the same time. A further request is refused. */
 export const EVENT_WAITERS_MAX = 64;

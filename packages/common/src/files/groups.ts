@@ -1,5 +1,5 @@
-// Looks up user groups by name in the group file, because Node has no function for that. Groups that only a directory service knows are not
-// found. Invariant: a malformed line of the file defines no group.
+// Looks up user groups by name in the group file, because Node has no function for that. Groups that exist only in a directory service are
+// not found. Invariant: a malformed line of the file defines no group.
 
 import { readFileSync } from 'node:fs';
 

@@ -1,5 +1,5 @@
-// Limits for replacing files. Units are in the names. Every dependent package asserts in its src/limits.ts how its bounds relate to the
-// bounds defined here.
+// Limits for replacing files. The name of each bound contains its unit. Every dependent package asserts in its src/limits.ts how its bounds
+// relate to the bounds defined here.
 
 /** A temporary file that is at least this old counts as left behind by a crash. */
 export const CONFIG_SAVE_MAX_MS = 30_000;

@@ -1,5 +1,5 @@
-// Tests state files on a real file system. Saved content is restored. After concurrent changes, the file has the last content. A file that
-// cannot be parsed or written keeps its old content. A power failure cannot be tested here.
+// Tests state files on a real file system. Saved content is restored. After concurrent changes, the file has the content of the last
+// change. A file that cannot be parsed or written keeps its old content. A power failure cannot be tested here.
 
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -12,7 +12,7 @@ export interface StateForm<T> {
   readonly version: number;
   readonly shape: Shape<T>;
   /**
-   * Functions that convert content of each earlier version to the current form. A function returns null if the content does not fit that
+   * For each earlier version, a function that converts its content to the current form, or returns null if the content does not fit the
    * version.
    */
   readonly earlier?: Readonly<Record<number, (content: unknown) => T | null>>;
@@ -37,7 +37,7 @@ export class StateFile<T> {
 
   /**
    * Returns the content of the file; null if the file does not exist yet. Syncs the folder, because an earlier process may have been killed
-   * between its rename of the file and its sync of the folder. Throws E_SYSTEM with the file name and a remedy.
+   * after the rename of the file and before the sync of the folder. Throws E_SYSTEM with the file name and a remedy.
    */
   async load(): Promise<T | null> {
     let text: string;
@@ -76,9 +76,9 @@ export class StateFile<T> {
   }
 
   /**
-   * Writes the current content. Calls before the next write starts share that write. Throws E_SYSTEM with the file name if the write fails
-   * or if the next start could not load the content. After an error, the file has its old content, unless only the final sync of the
-   * directory failed.
+   * Writes the current content. Calls that arrive before the next write starts share that write. Throws E_SYSTEM with the file name if the
+   * write fails or if the next start could not load the content. After an error, the file has its old content, unless only the final sync
+   * of the directory failed.
    */
   save(): Promise<void> {
     const write = async (): Promise<void> => {

@@ -1,5 +1,5 @@
-// Looks up users by name in the user file, because Node has no function for that. Users that only a directory service knows are not found.
-// Invariant: a malformed line of the file defines no user.
+// Looks up users by name in the user file, because Node has no function for that. Users that exist only in a directory service are not
+// found. Invariant: a malformed line of the file defines no user.
 
 import { readFileSync } from 'node:fs';
 

@@ -1,5 +1,5 @@
-// Defines limits that both the configuration and the wire protocol use, and limits on the lengths of texts. Units are in the names. Every
-// dependent package asserts in its src/limits.ts that its bounds fit the bounds defined here.
+// Defines limits that both the configuration and the wire protocol use, and limits on the lengths of texts. The name of each bound contains
+// its unit. Every dependent package asserts in its src/limits.ts that its bounds fit the bounds defined here.
 
 const MIB = 1024 * 1024;
 

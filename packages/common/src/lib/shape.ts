@@ -135,7 +135,7 @@ export function textThat(isValid: (value: string) => boolean, what: string): Sha
   return checked(text(), (value) => (isValid(value) ? null : `is not ${what}`));
 }
 
-/** Shape of one of these numbers. */
+/** Shape of a number that is one of `numbers`. */
 export function oneOf<const N extends number>(...numbers: readonly N[]): Shape<N> {
   const shape = checked(number(), (value) => (numbers.some((one) => one === value) ? null : `is not ${numbers.join(' or ')}`));
   return shape as Shape<N>;

@@ -104,8 +104,8 @@ export function isName(text: string): boolean {
 }
 
 /**
- * True if the text is a valid name of a snapshot. The name must not consist of digits alone, because NAME@1 names a universe. It must not
- * begin with a dot, because a leading dot marks unfinished files in the folder of snapshots.
+ * True if the text is a valid name of a snapshot. The name must not consist of digits alone, because NAME@1 names a universe. The name must
+ * not begin with a dot, because a leading dot marks unfinished files in the folder of snapshots.
  */
 export function isSnapshotName(text: string): boolean {
   return NAME.test(text) && !text.startsWith('.') && !/^\d+$/.test(text);

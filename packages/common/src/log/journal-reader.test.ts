@@ -1,5 +1,5 @@
 // Tests printing a log from the journal: the same lines as from a file, foreign entries, and errors of journalctl. The test replaces
-// journalctl by a program of its own. test/integration/log-places.test.ts uses the real journalctl.
+// journalctl with a script. test/integration/log-places.test.ts uses the real journalctl.
 
 import { chmodSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,6 +1,6 @@
 // Prints a daemon's log from the journal, in the same form as from a file. Records are rebuilt from the fields that journalctl prints.
-// Invariants: only entries of the daemon with this root are printed. If an entry is no log record, only the text of the entry is printed.
-// Memory is bounded.
+// Invariants: only entries of the daemon with this root are printed. If an entry is not a log record, only the text of the entry is
+// printed. Memory is bounded.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
@@ -70,7 +70,7 @@ export class JournalReader {
   }
 }
 
-/** Returns the record as the daemon wrote it. If the entry is no record, returns the text of the entry. */
+/** Returns the record as the daemon wrote it. If the entry is not a record, returns the text of the entry. */
 function recordOf(line: string): string {
   let entry: Record<string, unknown>;
   try {

@@ -1,5 +1,5 @@
-// Defines limits for logs: the size of lines and buffers, and how often lines of one kind are logged. Units are in the names. Every
-// dependent package asserts in its src/limits.ts that its bounds fit the bounds defined here.
+// Defines limits for logs: the size of lines and buffers, and how often lines of one kind are logged. The name of each bound contains its
+// unit. Every dependent package asserts in its src/limits.ts that its bounds fit the bounds defined here.
 
 const KIB = 1024;
 const MIB = 1024 * KIB;

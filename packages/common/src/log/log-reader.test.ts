@@ -1,5 +1,5 @@
 // Tests the log reader with real files in a temporary folder. A fake clock determines the reader's intervals. Rotation and truncation
-// happen between two intervals, as they do in production.
+// happen between two reads, as in production.
 
 import { appendFileSync, mkdtempSync, renameSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -32,7 +32,7 @@ export interface DaemonLog extends Log {
   setLevel(level: LogLevel): void;
   /** Reopens the file; called on SIGHUP, after a log rotation. */
   reopen(): void;
-  /** Makes the log write to another place or in another form from now on. */
+  /** Changes the place to which the log is written, or the form of its lines. */
   redirect(way: LogWay): void;
   /** The place to which the log is written now, and the form of its lines. */
   readonly way: LogWay;

@@ -1,5 +1,5 @@
-// Tests writing to the pipe of the sender: long lines in pieces, a pipe without a reader, and the count of lost lines. No caller may wait
-// for the reader, and the number of waiting lines is bounded.
+// Tests writing to the pipe of the sender: long lines in pieces, a pipe without a reader, and the count of lost lines. Invariant: no caller
+// waits for the reader, and the number of waiting lines is bounded.
 
 import { execFileSync } from 'node:child_process';
 import { closeSync, mkdtempSync, readSync } from 'node:fs';

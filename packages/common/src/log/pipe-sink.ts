@@ -15,8 +15,8 @@ const MORE = '\x03';
 const LAST = '\x04';
 
 /**
- * Opens a named pipe without blocking. Opens it for reading as well as for writing, so that the pipe keeps lines while no sender reads.
- * Throws errors from node:fs.
+ * Opens a named pipe without blocking. Opens the pipe read-write, so that the pipe keeps lines while no sender reads. Throws errors from
+ * node:fs.
  */
 export function openPipe(file: string): number {
   return openSync(file, constants.O_RDWR | constants.O_NONBLOCK);
@@ -53,8 +53,8 @@ export class PipeSink {
   }
 
   /**
-   * Opens the pipe again. If this fails, the old descriptor stays in use. A confined process cannot open the pipe itself; it receives
-   * another descriptor, but only if the log has moved.
+   * Opens the pipe again. If the pipe cannot be opened, the old descriptor stays in use. A confined process cannot open the pipe, so it
+   * receives a new descriptor, but only if the log has moved.
    */
   reopen(): void {
     const fresh = this.open();
@@ -68,7 +68,7 @@ export class PipeSink {
     for (let waitedMs = 0; !this.drain() && waitedMs < LOG_FLUSH_MAX_MS; waitedMs += LOG_FLUSH_POLL_MS) pause(LOG_FLUSH_POLL_MS);
   }
 
-  /** Writes as many lines as the pipe accepts at once. The other lines are lost. */
+  /** Writes as many lines as the pipe accepts at once, and drops all other lines. */
   close(): void {
     this.drain();
     this.retry?.cancel();

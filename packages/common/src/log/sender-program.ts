@@ -1,9 +1,8 @@
-// The program of the sender, which reads lines from a named pipe and sends each line as one datagram. It is written in Perl, because Node
+// The program of the sender, which reads lines from a named pipe and sends each line as one datagram. The program is in Perl, because Node
 // cannot send datagrams on Unix sockets. Invariants: the program exits when it has sent everything and no process has the pipe open for
-// writing. It ignores the signals that end the daemon.
-// Perl reads the program from its standard input, and the pipe is descriptor 3. The arguments are the socket, the marks file, the seconds
-// between two tries, the number of tries, and the maximum number of bytes in a line. A line that begins with 0x02 is a mark. When all lines
-// before a mark are sent, the number of the mark is written to the marks file.
+// writing. The program ignores the signals that end the daemon. Perl reads the program from its standard input, and the pipe is descriptor
+// 3. The arguments are the socket, the marks file, the seconds between two tries, the number of tries, and the maximum number of bytes in a
+// line. A line that begins with 0x02 is a mark. When all lines before a mark are sent, the number of the mark is written to the marks file.
 
 export const SENDER_PROGRAM = String.raw`
 use strict; use warnings; use Socket; use Fcntl;

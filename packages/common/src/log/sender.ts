@@ -1,5 +1,5 @@
 // Starts the sender and keeps it running. The sender is the helper that passes lines of a named pipe to the journal or to syslog. All
-// processes of a daemon write to that pipe (pipe-sink.ts). Invariants: only a process that exits waits for the journal, and it waits for a
+// processes of a daemon write to the pipe (pipe-sink.ts). Invariants: a process waits for the journal only while it exits, and for a
 // bounded time. While the sender restarts, lines wait in the pipe.
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
@@ -19,7 +19,7 @@ import {
 import { openPipe, pause } from './pipe-sink.ts';
 import { SENDER_PROGRAM } from './sender-program.ts';
 
-/** Maximum number of bytes in a line that is passed to the sender, because a character may have four bytes. */
+/** Maximum number of bytes in a line for the sender; a character has up to four bytes. */
 const LINE_MAX_BYTES = 4 * LOG_LINE_MAX_BYTES;
 
 export class Sender {
@@ -92,7 +92,7 @@ export class Sender {
     });
     closeSync(input);
     child.unref();
-    // A sender that exits at once does not read the program. The handlers below notice its exit.
+    // Ignore EPIPE from a sender that exits without reading the program; the handlers below notice its exit.
     child.stdin?.on('error', () => undefined);
     child.stdin?.end(SENDER_PROGRAM);
     this.child = child;

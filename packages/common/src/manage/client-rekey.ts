@@ -42,7 +42,7 @@ async function checkUnused(context: RekeyContext, name: string, key: 'old' | 'ne
   );
 }
 
-/** Returns no clients if rssrv is not running, because there are no sessions then. */
+/** Returns no clients if rssrv is not running, because only rssrv has sessions. */
 async function clientsOf({ call }: RekeyContext): Promise<readonly ClientView[]> {
   try {
     return (await call('client-list', {})).clients;

@@ -1,5 +1,5 @@
 // Adds a pool to a server: rssrv prepares its directory, and a section is added to rssrvcfg. rsadm and crsio use this module. Invariant: a
-// pool is added as a whole or not at all, except that a prepared directory may remain. A second attempt uses this directory.
+// pool is added as a whole or not at all, except that a prepared directory may remain, which a second attempt uses.
 
 import type { IniDocument } from '../config/reader/ini-document.ts';
 import { addPool } from '../config/rssrvcfg-edit.ts';
@@ -15,7 +15,7 @@ export interface NewPool {
 }
 
 export interface AddedPool {
-  /** False if the directory was a pool before. `volumes` is then the number of its volumes. */
+  /** False if the directory was already a pool, which has `volumes` volumes. */
   readonly isNew: boolean;
   readonly volumes: number;
   /** Reason why the pool cannot be used; null if the pool can be used, or if rssrv is not running. */

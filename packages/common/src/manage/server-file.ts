@@ -1,6 +1,6 @@
 // Edits rssrvcfg and makes rssrv reload it. rssrv checks the new text before the file changes, so that the file never gets a text that
 // rssrv refuses, even after a crash. Invariant: if the reload fails nevertheless, the old file is restored. If rssrv is not running, it
-// reads the new file when it starts.
+// reads the new file at its next start.
 
 import { checkEdit, openConfigFile, saveConfigFile } from '../config/config-file.ts';
 import { type IniDocument, printIni } from '../config/reader/ini-document.ts';

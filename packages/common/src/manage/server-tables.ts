@@ -16,7 +16,7 @@ export const NO_CLIENT = 'No client: rsadm client add NAME lets one connect';
 
 const UNITS = ['', 'K', 'M', 'G', 'T', 'P'] as const;
 
-/** Prints a size with one decimal and a unit, such as `20.0G`; `-` if it is null. */
+/** Prints a size with one decimal and a unit, such as `20.0G`; `-` if the size is null. */
 export function shownSize(bytes: number | null): string {
   if (bytes === null) return '-';
   let [value, unit] = [bytes, 0];
@@ -50,7 +50,7 @@ export function volumesTable(volumes: readonly ManagedVolumeView[], nowMs: numbe
   return toText(alignColumns(['VOLUME', '>SIZE', '>USED', 'POOL', '>SNAPSHOTS', 'HELD BY', ...imageHeading(volumes)], rows));
 }
 
-/** Returns the heading of the column that says of which volume each volume is an image. Returns an empty list if no volume is an image. */
+/** Returns the heading of the column that names the volume of each image. Returns an empty list if no volume is an image. */
 export function imageHeading(volumes: readonly ManagedVolumeView[]): string[] {
   return volumes.some(({ image }) => image !== null) ? ['IMAGE'] : [];
 }
@@ -59,7 +59,7 @@ export function imageCells(volume: ManagedVolumeView, volumes: readonly ManagedV
   return imageHeading(volumes).map(() => imageText(volume, nowMs));
 }
 
-/** Returns a text such as `image of oracle@0, 2h 10m old`; empty if the volume is no image. */
+/** Returns a text such as `image of oracle@0, 2h 10m old`; empty if the volume is not an image. */
 function imageText({ image }: ManagedVolumeView, nowMs: number): string {
   return image === null ? '' : `image of ${imageOf(image)}, ${ageText(nowMs - image.momentMs)} old`;
 }

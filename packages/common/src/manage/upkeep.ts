@@ -26,7 +26,7 @@ export interface Upkeep {
 
 interface CertificateFacts {
   readonly file: string;
-  /** End of the certificate's validity; null if the file could not be read as a certificate. `trouble` is then the reason. */
+  /** End of the certificate's validity; null if the file could not be read as a certificate, for the reason `trouble`. */
   readonly validToMs: number | null;
   readonly trouble: string | null;
   readonly keyFile: string | null;
@@ -110,7 +110,7 @@ function certificateFaults({ file, validToMs, trouble, keyFile, keyMode }: Certi
   const fault = (isError: boolean, what: string, where: string, remedy: string, commands: readonly string[] = []): void =>
     void faults.push({ isError, object, what, where, remedy, commands });
   const renew = 'put a new certificate and its key in their places, and restart rsweb';
-  // EACCES is no fault, because this command may have fewer rights than rsweb.
+  // EACCES is not a fault, because this command may have fewer rights than rsweb.
   if (trouble !== null && trouble !== 'EACCES') fault(true, `It cannot be read (${trouble})`, file, 'correct certificate in rswebcfg');
   if (validToMs !== null && validToMs <= nowMs) fault(true, `It has expired: ${formatTime(validToMs)}`, file, renew);
   else if (validToMs !== null && validToMs - nowMs < CERTIFICATE_DAYS * DAY_MS)

@@ -14,7 +14,7 @@ const EDGES: readonly string[] = [...LATENCY_EDGES_US.map((us) => String(us / US
 const HISTOGRAM_SERIES = EDGES.length + 2;
 
 interface Family {
-  /** The lines of the metric. Each text has one or more lines. */
+  /** The text of the metric. Each element has one or more lines. */
   readonly lines: string[];
   /** The labels of the series that were added. */
   readonly known: Set<string>;

@@ -1,5 +1,5 @@
-// Bounds of the metrics/ folder. Units are in the names.
-// Invariant: no reader can make a daemon exceed these bounds.
+// Bounds of the metrics/ folder.
+// The name of each bound contains its unit. Invariant: no reader can make a daemon exceed these bounds.
 
 import { assert } from '../lib/assert.ts';
 
@@ -9,7 +9,7 @@ export const SERIES_MAX = 50_000;
 export const SLICE_MS = 1;
 /** Requests within this time get the same figures, so that a reader cannot make the daemon collect all the time. */
 export const COLLECT_INTERVAL_MS = 500;
-/** Time limit of a collection. If a collection takes longer, it fails, and the requests that wait for it fail, too. */
+/** Time limit of a collection. A collection that takes longer fails, and so do the requests that wait for the collection. */
 export const COLLECT_MAX_MS = 10_000;
 
 /**

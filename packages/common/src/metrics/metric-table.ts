@@ -24,5 +24,5 @@ export function histogram<const L extends readonly string[]>(help: string, ...la
   return { type: 'histogram', help, labels };
 }
 
-/** The values of the labels of a metric, in their order. */
+/** The values of the labels of a metric, in the order of the labels. */
 export type LabelValues<L extends readonly string[]> = { readonly [K in keyof L]: string };

@@ -29,10 +29,7 @@ export class MetricsEndpoint {
     this.ports = ports;
   }
 
-  /**
-   * Serves the metrics at this address from now on. If `config` is null, serves no metrics. Resolves after success or failure. Never
-   * rejects.
-   */
+  /** Serves the metrics at this address. If `config` is null, serves no metrics. Resolves after success or failure. Never rejects. */
   follow(config: MetricsAddress | null): Promise<void> {
     if (isDeepStrictEqual(config, this.wanted)) return this.turn;
     this.wanted = config;

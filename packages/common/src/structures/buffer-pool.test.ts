@@ -1,5 +1,5 @@
-// Tests the sizes and the reuse of buffers, and the bound on idle buffers.
-// The tests of the users check that buffers are returned.
+// Tests the sizes and the reuse of buffers,
+// and the bound on idle buffers.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';

@@ -1,5 +1,5 @@
-// Does the same work for many items, a limited number at a time. If a thousand volumes were handled one after another, this would be slow.
-// If all were handled at once, a thousand programs might start. Invariant: the results are in the order of the items.
+// Does the same work for many items, a limited number at a time. Handling a thousand volumes one after another would be slow; handling all
+// of them at once might start a thousand programs. Invariant: the results are in the order of the items.
 
 /** Throws the first error that `work` throws. After an error, work in progress continues, but no further work starts. */
 export async function severalAtOnce<T, R>(things: readonly T[], atOnce: number, work: (thing: T) => Promise<R>): Promise<R[]> {
@@ -21,7 +21,7 @@ export async function severalAtOnce<T, R>(things: readonly T[], atOnce: number, 
   return results;
 }
 
-/** The result of the work for one item, or the value that it has thrown. */
+/** The result of the work for one item, or the value that the work has thrown. */
 export type Outcome<R> = { readonly value: R; readonly thrown: null } | { readonly value: null; readonly thrown: NonNullable<unknown> };
 
 /**

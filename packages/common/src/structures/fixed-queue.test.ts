@@ -1,5 +1,5 @@
-// Compares the queue with a plain list, over any order of operations.
-// The users of a queue must handle a full queue.
+// Compares the queue with a plain list,
+// over any order of operations.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';

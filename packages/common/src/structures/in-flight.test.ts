@@ -1,5 +1,5 @@
-// Tests waiting for the end of operations in flight: with no operation, with several operations, and with several waiters. The tests of the
-// owners check that resources are not closed before the end.
+// Tests waiting for the end of operations in flight:
+// with no operation, with several operations, and with several waiters.
 
 import { expect, test } from 'vitest';
 import { InFlight } from './in-flight.ts';

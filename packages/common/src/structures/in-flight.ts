@@ -1,5 +1,5 @@
-// Counts operations in flight and reports when the last operation has completed. The owner can then close the resources used by the
-// operations. Counting allocates nothing.
+// Counts operations in flight, and reports when the last operation has completed, so that the owner can close the resources that the
+// operations use. Counting allocates nothing.
 
 export class InFlight {
   /** Number of operations that have begun but not completed. */

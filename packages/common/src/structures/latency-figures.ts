@@ -4,9 +4,7 @@
 
 /** Requests up to this latency are in the first bucket. Each further edge is twice the previous one. */
 export const LATENCY_FIRST_EDGE_US = 64;
-/**
- * Number of buckets. There are only few buckets, because Prometheus stores each bucket of each volume. The last bucket has no upper edge.
- */
+/** Number of buckets. The buckets are few, because Prometheus stores each bucket of each volume. The last bucket has no upper edge. */
 export const LATENCY_BUCKETS = 20;
 
 /** Upper edges of all buckets except the last bucket, which has no upper edge. */

@@ -1,5 +1,5 @@
-// Tests a pool of objects: returned objects are reset and reused, and the number of idle objects is bounded. The tests of the users cover
-// the real pools.
+// Tests a pool of objects:
+// returned objects are reset and reused, and the number of idle objects is bounded.
 
 import { expect, test } from 'vitest';
 import { ObjectPool } from './object-pool.ts';

@@ -1,5 +1,5 @@
-// Tests works that must not overlap.
-// Invariant: each work begins when the previous work has ended, with or without success.
+// Tests asynchronous calls that must not overlap.
+// Invariant: each call begins when the previous call has ended, with or without success.
 
 import { expect, test } from 'vitest';
 import { OneByOne } from './one-by-one.ts';

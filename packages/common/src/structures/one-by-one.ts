@@ -1,5 +1,5 @@
-// Executes works one after another, in the order of the calls. Invariants: each work begins only after the previous work has ended. A work
-// that fails does not stop later works. The caller of the failed work gets the error.
+// Executes asynchronous functions one after another, in the order of the calls. Invariants: each function begins only after the previous
+// one has ended. A failure does not stop later functions, and its caller gets the error.
 
 export class OneByOne {
   private last: Promise<unknown> = Promise.resolve();

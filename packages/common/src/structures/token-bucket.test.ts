@@ -1,5 +1,5 @@
-// Compares the token bucket with a bucket that counts its tokens: the number of tokens, the wait for the next token, and debt. The limits
-// that use buckets have tests of their own.
+// Compares the token bucket with a bucket that counts its tokens:
+// the number of tokens, the wait for the next token, and debt.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';

@@ -1,5 +1,5 @@
 // Collects the bounds from each limits.ts below packages/, for tests that compare documents with the bounds. Invariant: no two folders have
-// a bound with the same name. The name alone therefore identifies a bound.
+// a bound with the same name, so the name alone identifies a bound.
 
 import { readdirSync } from 'node:fs';
 

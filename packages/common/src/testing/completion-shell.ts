@@ -1,4 +1,4 @@
-// Runs a real bash with the completion of one program, in a folder of its own. A stand-in for the program prints the lists that the
+// Runs a real bash with the completion of one program, in a separate folder. A stand-in for the program prints the lists that the
 // completion asks for. Files that the completion creates by mistake appear in the folder.
 
 import { spawnSync } from 'node:child_process';

@@ -33,10 +33,13 @@ const PACKAGES = {
   unshare: 'util-linux',
 } as const;
 
-/** These programs start other programs of their packages. They therefore get the PATH of the machine. */
+/** These programs start other programs of their packages, so they get the PATH of the machine. */
 const STARTERS: ReadonlySet<string> = new Set(['buildah', 'cc', 'man', 'python3']);
 
-/** Variable with the PATH of the machine in unit tests. Programs that a test names are added to the first folder of the test's own PATH. */
+/**
+ * Environment variable that holds the PATH of the machine during unit tests. Programs that a test names are added to the first folder of
+ * the test's own PATH.
+ */
 export const MACHINE_PATH_VARIABLE = 'RSIO_MACHINE_PATH';
 
 /** Skips the test if a program is missing. Call this function in a test or, for all tests of a file, in beforeEach. */
@@ -54,7 +57,7 @@ export function isProgramThere(program: string): boolean {
   return programAt(program, process.env['PATH'] ?? '') !== undefined;
 }
 
-/** Returns the path of an executable program; undefined if `path` has none. */
+/** Returns the path of an executable program; undefined if no folder of `path` has the program. */
 export function programAt(program: string, path: string): string | undefined {
   const folder = path.split(delimiter).find((each) => each !== '' && isExecutable(join(each, program)));
   return folder === undefined ? undefined : join(folder, program);

@@ -62,7 +62,7 @@ export function picture(): Map<string, unknown> {
   return seen.set('folder', process.cwd()).set('mask', process.umask()).set('rights', String(rights));
 }
 
-/** Values are also the same if `before` is a getter that returns `after`, because Node replaces some getters by their values. */
+/** A getter counts as equal to the value that it returns, because Node replaces some getters with their values. */
 function isSame(before: unknown, after: unknown): boolean {
   return (
     Object.is(before, after) ||

@@ -30,7 +30,7 @@ function quickFsyncSync(descriptor: number): void {
   fs.fstatSync(descriptor);
 }
 
-/** Replaces the functions that sync a file. Returns a function that restores them. */
+/** Replaces the functions that sync a file. Returns a function that restores the replaced functions. */
 export function makeSyncsQuick(): () => void {
   const { fsync, fdatasync, fsyncSync, fdatasyncSync } = fs;
   const { sync, datasync } = handles;

@@ -9,7 +9,7 @@ import { errnoName } from '../lib/errors.ts';
 const FOLDER_TRIES = 100;
 const FOLDER_WAIT_MS = 20;
 
-/** Removes the folder with everything in it. A folder that does not exist is no error. Throws the last error of `rm`. */
+/** Removes the folder with everything in it. A missing folder is not an error. Throws the last error of `rm`. */
 export async function removeFolder(folder: string): Promise<void> {
   for (let left = FOLDER_TRIES; ; left--) {
     try {

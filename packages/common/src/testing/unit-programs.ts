@@ -10,7 +10,7 @@ import { programAt } from './needs.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
-    /** The folder in which each test file gets its folders, and the PATH of the machine. */
+    /** `folder`: contains the folders in the PATH of unit tests. `machinePath`: the PATH of the machine. */
     readonly programs: { readonly folder: string; readonly machinePath: string };
   }
 }

@@ -14,7 +14,7 @@ import { makeSyncsQuick } from './quick-syncs.ts';
 /** Files that test syncs, or effects of a sync on pages in memory or on the file below a loop device. */
 const WITH_REAL_SYNCS = /\/storage\/(?:files\/(?:file-backend|opened-device)|io\/nowait-read)\.test\.ts$/;
 
-/** Test files of code above the file system, most of which simulate a stop at each call. */
+/** Test files of code above the file system. Most of these tests simulate a stop at each call. */
 const WITH_QUICK_FILES =
   /\/rssrv\/src\/(?:jobs\/(?:copies|images|moves)|mirrors(?=\/replica-snapshots)|pools|snapshots|volumes\/holds)\/(?!bridge|make-pool|moment|reads|requests|schedules|volume-imports)[^]*\.test\.ts$/;
 

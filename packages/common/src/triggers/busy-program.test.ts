@@ -1,5 +1,5 @@
-// Tests a program of a trigger that cannot be started because the program file is still being written (ETXTBSY). Node throws this error
-// instead of emitting it. The error must neither end the daemon nor stop the triggers of later events.
+// Tests a program of a trigger that cannot be started because the program file is still being written (ETXTBSY). Node throws ETXTBSY
+// instead of emitting an event. The error must neither end the daemon nor stop the triggers of later events.
 
 import fs from 'node:fs';
 import os from 'node:os';

@@ -1,11 +1,11 @@
 // Bounds of the triggers/ folder, for each daemon.
-// Units are in the names.
+// The name of each bound contains its unit.
 
 /** Maximum number of events that wait for the triggers. Further events are lost, and counted. */
 export const TRIGGER_EVENTS_MAX = 64;
 /**
- * Maximum number of events that may start their programs without a delay. After that, one event may start its programs every
- * TRIGGER_EVENT_EACH_MS.
+ * Maximum number of events that may start their programs without a delay. TRIGGER_EVENT_EACH_MS: interval after which one more event may
+ * start its programs.
  */
 export const TRIGGER_EVENTS_AT_ONCE = 128;
 export const TRIGGER_EVENT_EACH_MS = 5_000;

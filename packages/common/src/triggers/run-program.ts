@@ -1,5 +1,5 @@
-// Runs a program of a trigger, with JSON on its stdin, bounded output and limited time. The program runs in a process group of its own, and
-// the whole group is killed. Invariant: whatever the program does, the result comes within the time limit plus TRIGGER_KILL_WAIT_MS.
+// Runs a program of a trigger, with JSON on its stdin, bounded output and limited time. The program runs in its own process group, and the
+// whole group is killed. Invariant: whatever the program does, the result comes within the time limit plus TRIGGER_KILL_WAIT_MS.
 
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import type { Clock } from '../lib/clock.ts';

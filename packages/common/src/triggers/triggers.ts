@@ -92,7 +92,7 @@ export class Triggers {
     }
   }
 
-  /** Queues an event. Its triggers start when the triggers of earlier events have ended. */
+  /** Queues an event. The triggers of the event start when the triggers of earlier events have ended. */
   event(event: TriggerEvent): void {
     if (!this.has('event')) return;
     const again = this.events.findIndex(({ object, to }) => object === event.object && to === event.to);
@@ -171,7 +171,7 @@ export class Triggers {
     this.isDraining = false;
   }
 
-  /** Runs all programs of this kind in turn. For snapshots, stops at the first failure and returns its reason. */
+  /** Runs the programs for `on` one after another. For snapshots, stops at the first failure and returns its reason. */
   private async start(on: TriggerConfig['on'], facts: object): Promise<string | null> {
     for (const trigger of this.ports.triggers().filter((one) => one.on === on)) {
       const input = `${JSON.stringify({ event: on, trigger: trigger.name, ...this.ports.machine(), ...facts })}\n`;

@@ -1,5 +1,5 @@
-// The note of a device: every field is restored, and any other text is refused. The file test/integration/keeper.test.ts tests that devices
-// resume with a note.
+// Tests the note of a device: every field is restored, and any other text is refused. test/integration/keeper.test.ts resumes devices with
+// notes.
 
 import { expect, it } from 'vitest';
 import { type DeviceNote, readDeviceNote, writeDeviceNote } from './device-note.ts';

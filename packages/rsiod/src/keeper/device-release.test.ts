@@ -1,5 +1,5 @@
-// Releasing several devices: a failure is logged, and a release that never ends does not delay the others. The devices are fakes. Real
-// devices are tested in test/integration/keeper.test.ts.
+// Tests the release of several fake devices: a failure is logged, and a release that never ends does not delay the other releases.
+// test/integration/keeper.test.ts tests real devices.
 
 import { type Log, quietLog } from '@rsio/common/log/log';
 import { FakeClock } from '@rsio/common/testing/fake-clock';

@@ -1,20 +1,20 @@
-// The command that starts a process of rsiod with descriptors that the keeper holds. The program helpers/inherit.pl copies them. Pure.
-// Invariants: the process gets the descriptors on the numbers from INHERITED_FD on, in the order of `places`, whatever the keeper's numbers.
-// It never outlives the process that starts it.
+// Makes the command that starts a process of rsiod with descriptors that the keeper holds. The program helpers/inherit.pl copies the
+// descriptors. Pure. Invariants: the descriptors have consecutive numbers from INHERITED_FD, in the order of `places`. The new process
+// never outlives the process that starts the command.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { helperFile } from '../sys/helper-files.ts';
 import { PRCTL } from './keeper-choice.ts';
 
-/** The first number behind stdin, stdout, stderr and the IPC channel of Node. */
+/** The first number after stdin, stdout, stderr and the IPC channel of Node. */
 export const INHERITED_FD = 4;
 
 export interface Heir {
   /** Pid of the keeper, which is the parent of this process. */
   readonly keeper: number;
-  /** Pid of this process. The process is killed when this process ends, even if it is stopped. */
+  /** Pid of this process. The new process is killed when this process ends, even if the new process is stopped. */
   readonly parent: number;
-  /** The answers of `KeeperLink.places`. The keeper must hold these descriptors until the process runs. */
+  /** The answers of `KeeperLink.places`. The keeper must hold the descriptors until the new process runs. */
   readonly places: readonly number[];
 }
 

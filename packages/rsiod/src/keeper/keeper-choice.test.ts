@@ -1,5 +1,5 @@
-// Whether rsiod gets a keeper, and what is reported about devices if rsiod has no keeper.
-// The keeper itself is tested in keeper.test.ts.
+// Tests when rsiod gets a keeper, and what rsiod reports about devices if it has no keeper.
+// keeper.test.ts tests the keeper.
 
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
 import type { RscltConfig } from '@rsio/common/config/schema/types';

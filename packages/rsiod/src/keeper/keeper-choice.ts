@@ -28,7 +28,7 @@ export function mayHaveDevices(config: RscltConfig, facts: DeviceFacts): boolean
 /**
  * True if rsiod must be started under a keeper. A keeper is needed even if devices can be created only later, after a reload or after a
  * kernel module has been loaded. If rsiod has its own root folder (--root), only `device = block` and `device = raw` create devices. If
- * neither setting is configured when rsiod starts, there is no keeper. A reload that adds one of these settings is then refused.
+ * neither setting is configured at start, rsiod has no keeper and refuses a reload that adds one of these settings.
  */
 export function wantsKeeper(config: RscltConfig, { isRoot, hasOwnRoot }: DeviceFacts): boolean {
   return isRoot && (!hasOwnRoot || devicesOf(config).some(isDevice));
@@ -59,7 +59,7 @@ export function withoutKeeper(config: RscltConfig, facts: DeviceFacts, lack: str
   return { obstacle: null, warning: mayHaveDevices(config, facts) ? warning : null };
 }
 
-/** What the environment says of the keeper above this process. The keeper numbers its children from 1. */
+/** The keeper of this process, as the environment describes it. The keeper numbers its children from 1. */
 export interface KeeperAbove {
   /** Descriptor of the link to the keeper. */
   readonly fd: number;

@@ -1,7 +1,7 @@
 // The working process's end of the link to its keeper. The keeper holds copies of the working process's descriptors. A comment in
 // helpers/keeper.pl describes the lines that are sent over the link. Invariants: `begun` resolves only after everything that the previous
-// process left behind has been received. If the keeper is gone, this process exits, because another daemon may then be started. Each
-// question to the keeper is answered, or fails, within KEEPER_ANSWER_MS.
+// process left behind has been received. If the keeper is gone, this process exits, because another daemon may start. Each question to the
+// keeper is answered, or fails, within KEEPER_ANSWER_MS.
 
 import { writeSync } from 'node:fs';
 import { Socket } from 'node:net';
@@ -41,7 +41,7 @@ interface Answer {
 }
 
 const ANSWERS: ReadonlySet<string> = new Set(['ok', 'no', 'gone', 'at']);
-/** A restart of rsiod keeps the keeper of the version before. An older keeper does not answer questions about other processes. */
+/** After an update, a restarted rsiod may still have the older keeper, which does not answer questions about other processes. */
 const OTHERS_VERSION = 2;
 
 interface Question {
@@ -104,7 +104,7 @@ export class KeeperLink {
     if (ids.length === 0) return [];
     this.needVersion();
     const question = this.nextId++;
-    // One line for all: while this process writes, it does not read. Answers to many lines would fill the link, and both ends would wait.
+    // Ask in one line: this process does not read while it writes, so the answers to many lines could fill the link and block both ends.
     const answer = await this.request(question, `at ${question} ${ids.join(' ')}`);
     if (answer?.verb === 'at') return answer.values;
     throw new RsError('E_SYSTEM', `The keeper cannot name the descriptors of devices ${ids.join(', ')} (${reason(answer)})`);

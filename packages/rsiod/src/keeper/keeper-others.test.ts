@@ -1,5 +1,5 @@
-// A keeper that holds descriptors of other processes than its child, with real processes (testing/main-process.ts): they outlive these
-// processes and the child, and later processes inherit them. Also keepers and children of older releases. Skipped without Perl.
+// Tests, with real processes (testing/main-process.ts), a keeper that holds descriptors of processes other than its child: the descriptors
+// outlive all these processes, and later processes inherit them. Also tests keepers and children of older releases. Skipped without Perl.
 
 import { spawn, type SpawnOptions, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -17,7 +17,7 @@ import { KEPT_DEVICES_MAX } from './limits.ts';
 
 const program = useProgram(new URL('testing/main-process.ts', import.meta.url));
 
-// The bundled program finds the helpers at the same place as the product.
+// The bundled program must find the helpers in the same relative folder as the product does.
 beforeAll(() => symlinkSync(path.dirname(helperFile('inherit.pl')), path.join(path.dirname(program()), '../../helpers')));
 
 const US = { keeper: process.pid, parent: process.pid };
@@ -36,10 +36,10 @@ afterEach(async () => {
   await removeFolder(folder);
 });
 
-/** Runs the program under a keeper, by default the present one. Returns its exit code and stderr. */
+/** Runs the program under a keeper, by default the current one. Returns its exit code and stderr. */
 async function run(keeperFile = helperFile('keeper.pl')): Promise<[number | null, string]> {
   const words = keeperArguments(process.arch, {
-    // The keeper in the foreground passes stderr of its child on.
+    // A keeper in the foreground passes on the stderr of its child.
     ...{ isBound: true, starterFd: null, logFile: path.join(folder, 'log'), node: 'big-2' },
     command: [process.execPath, program(), 'main', folder],
   })!;
@@ -90,7 +90,7 @@ it('descriptors of a killed process are inherited by the next one, with the data
     ['told', 'done'],
     ['kept', ['file', 'socket of it']],
     ['able', true],
-    // The first heir has read the data.
+    // The socket is empty, because the process that inherited it first has read the data.
     ['inherited', ['', 'content of the file', 'stays', 2]],
     ['told', 'done'],
     ['code', 126],
@@ -99,7 +99,7 @@ it('descriptors of a killed process are inherited by the next one, with the data
 
 it('a keeper of an older release is asked nothing that it does not know, and the error names the remedy', async (context) => {
   needPrograms(context, 'perl');
-  // The keeper without the verbs and the version, which it did not have at first.
+  // The first release of the keeper lacked these verbs and the version.
   let older = readFileSync(helperFile('keeper.pl'), 'utf8');
   for (const [now, before] of [
     [' $life $version"', ' $life"'],
@@ -126,7 +126,7 @@ it('the variable of the keeper has a version that older children ignore, and old
 it('descriptors are inherited in the wanted order, whatever numbers are in use', (context) => {
   needCopies(context);
   const command = ['sh', '-c', 'cat <&4; cat <&5; cat <&6; test -e /proc/self/fd/7 || echo none'];
-  // Without an IPC channel, the number 3 is free.
+  // Without an IPC channel, descriptor 3 is free.
   for (const stdio of [
     ['ignore', 'pipe', 'pipe'],
     ['ignore', 'pipe', 'pipe', 'pipe', 'pipe', 'pipe'],
@@ -145,7 +145,7 @@ it('descriptors are inherited in the wanted order, whatever numbers are in use',
 it('a process that is started so ends with its parent, also if it is stopped', async (context) => {
   needCopies(context);
   const heir = inheritCommand({ ...US, parent: 0, places: [] }, ['sleep', '60']);
-  // A shell in between is the parent. Perl refuses another one.
+  // The parent must be the shell, because the helper refuses any other parent.
   expect(spawnSync(heir[0]!, heir.slice(1)).status).toBe(126);
   const words = heir.map((word, at) => (at === 3 ? '"$$"' : `'${word}'`)).join(' ');
   const shell = spawn('sh', ['-c', `${words} & echo $!; read line`], { stdio: ['pipe', 'pipe', 'ignore'] });

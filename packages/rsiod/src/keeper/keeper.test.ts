@@ -1,5 +1,5 @@
-// The keeper with real processes: the descriptors that it holds, and the restarts of its child, which is a short Node script. Skipped
-// without Perl. Devices with a keeper are tested in test/integration/keeper.test.ts.
+// Tests the keeper with real processes: the descriptors that it holds, and the restarts of its child, which is a short Node script. Skipped
+// without Perl. test/integration/keeper.test.ts tests devices with a keeper.
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -114,7 +114,7 @@ it(
       expect(said()).toEqual(expect.arrayContaining([expect.stringMatching(new RegExp(`^${run} heard kept \\d+ 3 {"name": "c"}$`))]));
     }
     expect(said().filter((line) => line.startsWith('file'))).toEqual(['file 1 a 12', 'file 3 c 0', 'file 1 a 12', 'file 3 c 0']);
-    // Releases before version 2 know only these lines.
+    // Children of releases before protocol version 2 understand only these lines.
     const verbs = said().flatMap((line) => /^\d heard (\S+)/.exec(line)?.[1] ?? []);
     expect([...new Set(verbs)].toSorted()).toEqual(['gone', 'kept', 'life', 'ok']);
     expect(said()).toContain('2 heard life 2 signal 9');

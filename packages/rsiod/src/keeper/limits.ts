@@ -1,5 +1,5 @@
-// Bounds for the code in rsiod's keeper/ folder. The names of the bounds contain their units. The file src/limits.ts asserts that these
-// bounds agree with those of other folders.
+// Bounds for the code in rsiod's keeper/ folder. The name of each bound contains its unit. The file src/limits.ts asserts that these bounds
+// agree with those of other folders.
 
 const KIB = 1024;
 

@@ -1,5 +1,5 @@
-// I/O that waits until a volume is reattached is either passed on in order or abandoned by the stall policy, never both. Devices with
-// waiting I/O are tested in test/integration/keeper.test.ts.
+// Tests I/O that waits until a volume is reattached: the I/O is either passed on in order or abandoned by the stall policy, never both.
+// test/integration/keeper.test.ts tests devices with waiting I/O.
 
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';

@@ -1,5 +1,5 @@
-// The comparison of the replicas of one attached mirror, and its detach (rule M13). The test gives the orders of the decider, and decides
-// when the replicas are equal. Real daemons are tested in test/integration/mirror.test.ts.
+// Tests the comparison of the replicas of one attached mirror, and the detach of the mirror (rule M13). The test gives the orders of the
+// decider, and decides when the replicas are equal. test/integration/mirror.test.ts tests real daemons.
 
 import { MIRROR_PATIENCE_MS } from '@rsio/common/config/schema/limits';
 import type { EffectiveVolume } from '@rsio/common/config/effective-volume';

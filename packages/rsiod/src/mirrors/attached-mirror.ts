@@ -40,7 +40,7 @@ export interface AttachedMirrorPorts {
   readonly buffers: CopyBuffers;
   /** Called once, when the mirror takes I/O and its size is known. */
   serving(): void;
-  /** Called when all replicas in sync and a majority of the voters have the larger size. The volume of `io` already has this size. */
+  /** Called when all replicas in sync and a majority of the voters have the larger size, which the volume of `io` already has. */
   grown(fromBytes: number): void;
   ended(code: ErrorCode, sentence: string): void;
   note(what: string, from: string, to: string, sentence: string): void;
@@ -55,7 +55,7 @@ export class AttachedMirror {
   private isRepair = false;
   /**
    * True from the beginning of a detach. No comparison may start while a detach runs, because a comparison with repair resumes the copier
-   * at its end (M13).
+   * when the comparison ends (M13).
    */
   private isDetaching = false;
   private readonly ports: AttachedMirrorPorts;
@@ -151,9 +151,9 @@ export class AttachedMirror {
   }
 
   /**
-   * Refuses users' I/O, and asks the voters to store that the mirror is cleanly detached (M13). Resolves with true when a majority has
-   * stored it. Resolves with false after `waitMs`, or at once if I/O is in flight or unflushed. After false, no user can use the mirror,
-   * but the voters have not stored a clean detach. The next attach therefore makes the replicas equal.
+   * Refuses users' I/O, and asks the voters to store that the mirror is cleanly detached (M13). Resolves with true when a majority of the
+   * voters has stored the detach. Resolves with false after `waitMs`, or at once if I/O is in flight or unflushed. If the result is false,
+   * no user can use the mirror, but the voters have not stored a clean detach. The next attach therefore makes the replicas equal.
    */
   detach(waitMs: number): Promise<boolean> {
     return new Promise((resolve) => {
@@ -194,7 +194,7 @@ export class AttachedMirror {
 
   /**
    * Grows all counted replicas, and then the mirror (M21). Resolves with '' when users can use the new size, or with the reason if a server
-   * refuses. Resolves with null after `waitMs`; the growth then continues.
+   * refuses. Resolves with null after `waitMs`, but the growth continues.
    */
   grow(sizeBytes: number, waitMs: number): Promise<string | null> {
     if (this.growing?.sizeBytes !== sizeBytes) {
@@ -278,8 +278,8 @@ export class AttachedMirror {
   }
 
   /**
-   * Stops the comparison and then the copier. The order matters, because a comparison with repair pauses the copier and resumes it at its
-   * end.
+   * Stops the comparison and then the copier. The order matters, because a comparison with repair resumes the copier when the comparison
+   * ends.
    */
   private quiesce(then: () => void): void {
     this.isDetaching = true;
@@ -288,7 +288,7 @@ export class AttachedMirror {
     else this.verifier.stop('The mirror is detached', pause);
   }
 
-  /** Ends all sessions, whether the mirror is detached or not. I/O fails from now on. */
+  /** Ends all sessions, whether the mirror is detached or not. All later I/O fails. */
   async stop(): Promise<void> {
     this.end(STATUS.IO_ERROR, 'Detached');
     await new Promise<void>((resolve) => {
@@ -331,7 +331,7 @@ export class AttachedMirror {
     if (this.hasToldServing && fromBytes !== null && view.sizeBytes > fromBytes) this.ports.grown(fromBytes);
   }
 
-  /** Reports once that the mirror serves. The size is known only when a replica is open, possibly after the claim. */
+  /** Reports once that the mirror serves I/O. The size is known only when a replica is open, possibly after the claim. */
   private tellServing(): void {
     if (this.hasToldServing || !this.hasBegun || this.io.volume === null) return;
     this.hasToldServing = true;

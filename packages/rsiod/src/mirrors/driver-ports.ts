@@ -29,10 +29,10 @@ export interface MirrorData {
    * has cleanly detached the mirror.
    */
   serve(isClean: boolean): void;
-  /** Called when a replica is open. From now on, changes must also be sent to this replica. */
+  /** Called when a replica is open. All later changes must also be sent to this replica. */
   opened(identity: string, attachment: Attachment, server: DriverServer): void;
   giveUp(identity: string): void;
-  /** Answers all waiting I/O with `status`, and all later I/O as well. */
+  /** Answers all waiting and all later I/O with `status`. */
   end(status: number, sentence: string): void;
 }
 

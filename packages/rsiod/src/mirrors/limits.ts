@@ -1,5 +1,5 @@
-// Bounds of mirrors in rsiod, and of the commands about them. Units are in the names.
-// Invariant: a bound has one place, and bounds that depend on each other are asserted here.
+// Bounds of mirrors in rsiod, and of the commands about them. The name of each bound contains its unit. Invariant: each bound is defined
+// once, and this file asserts the relations between its bounds.
 
 // --- mirrors
 
@@ -16,8 +16,8 @@ export const PATIENCE_LATE_MS = 500;
 export const RETRY_MIN_MS = 500;
 export const RETRY_SPREAD_MS = 1_000;
 /**
- * Time limit for the voters to confirm the term, before reads are answered. If the voters do not confirm the term in time, the reads ask
- * them again.
+ * Time limit for the voters to confirm the term, before reads are answered. If the voters do not confirm the term in time, the data path
+ * asks again.
  */
 export const CONFIRM_WAIT_MS = 2_000;
 /** How long a detach waits until the servers have closed the replicas. */
@@ -49,8 +49,8 @@ export const MIRROR_CHANGES_MAX = 8;
 export const VOTES_IN_TURN_MAX = 8;
 
 /**
- * Time limit for the voters to agree to one step of a change. If they have not agreed in time, the step is withdrawn. The step stays if
- * they may have agreed and only their answers may have been lost.
+ * Time limit for the voters to agree to one step of a change. After this time, the step is withdrawn, unless the voters may have agreed and
+ * only their answers were lost.
  */
 export const STEP_AGREED_MS = 30_000;
 /**
@@ -58,7 +58,7 @@ export const STEP_AGREED_MS = 30_000;
  * answer.
  */
 export const VOTERS_MAX = 3;
-/** Maximum number of those steps of one change that wait for the voters, including undo steps. Each of these steps waits at most twice. */
+/** Maximum number of steps of one change that wait for the voters, including undo steps. Each step waits at most twice. */
 export const STEPS_MAX = 3;
 /**
  * Bounds of one change, including its undo steps. CHANGE_VOTES_MAX is the maximum number of successive VOTEs. CHANGE_VOLUMES_MAX is the

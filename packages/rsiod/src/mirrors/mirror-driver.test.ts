@@ -1,5 +1,5 @@
-// The driver of a mirror with a scripted decider, servers in memory and a fake clock: the execution of each order, and the events for the
-// decider. The decider's own rules are tested in protocol/mirror/membership.
+// Tests the driver of a mirror with a scripted decider, servers in memory and a fake clock: the execution of each order, and the events for
+// the decider. The tests in protocol/mirror/membership cover the rules of the decider.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { FakeClock } from '@rsio/common/testing/fake-clock';

@@ -25,9 +25,10 @@
 // lost copied data (M12); have voters confirm the term (M15); end after a higher term (M16); grow a replica before use (M21).
 //
 // Never done here:
-// - The driver removes no replica. The driver only reports that a replica has been unreachable for too long. The decider may keep this
-//   replica nevertheless.
-// - The driver repeats no vote by itself. If no answer to a vote arrives, the decider gets the answer null and orders the vote again later.
+// - The driver never removes a replica. It only reports a replica that has been unreachable for too long, and the decider may keep the
+//   replica.
+// - The driver never repeats a vote on its own initiative. If no answer to a vote arrives, the decider gets the answer null and orders the
+//   vote again later.
 // - Retries have no fixed rhythm: each waits RETRY_MIN_MS and a random part of RETRY_SPREAD_MS.
 // - After `stop`, no event reaches the decider and no order is executed, even if trunks still report events.
 
@@ -140,8 +141,8 @@ export class MirrorDriver {
   }
 
   /**
-   * Called when a replica lacks writes again after the copier has reported the replica as caught up. A joining replica must then be copied
-   * from the start (M12).
+   * Called when a replica lacks writes again after the copier has reported the replica as caught up. If the replica is joining, it must be
+   * copied from the start (M12).
    */
   fellBack(identity: string, sentence: string): void {
     const role = this.view?.replicas.find((one) => one.identity === identity)?.role;
@@ -175,8 +176,8 @@ export class MirrorDriver {
   }
 
   /**
-   * Asks the voters to confirm the term (M15). Resolves with true when a majority of each set of voters has confirmed it, or with false
-   * after CONFIRM_WAIT_MS.
+   * Asks the voters to confirm the term (M15). Resolves with true when a majority of each set of voters has confirmed the term, or with
+   * false after CONFIRM_WAIT_MS.
    */
   confirmByVoters(): Promise<boolean> {
     const { view } = this;
@@ -190,8 +191,7 @@ export class MirrorDriver {
       for (const serverid of new Set(voterSets.flat().map((one) => one.serverid))) {
         const server = servers.find((one) => one.serverid === serverid);
         this.confirms.send(server, { kind: 'confirm', number: term }, (answer) => {
-          // This event makes the decider ask the voter for its record. If the record shows that another client has taken the mirror, the
-          // decider ends the mirror (M16).
+          // The event makes the decider ask the voter for its record, and end the mirror if another client has taken it (M16).
           if (answer?.voted === VOTED.SUPERSEDED && server !== undefined)
             this.take({ kind: 'server-up', server: serverid, name: server.name });
           if (answer?.voted !== VOTED.DONE || answer.voter === null) return;
@@ -325,7 +325,7 @@ export class MirrorDriver {
 
   /**
    * Gives up replicas that are not in sync and are smaller than the mirror, because they would refuse writes beyond their end. The driver
-   * then opens these replicas again, and they grow before they are used.
+   * opens the replicas again, and grows them before use.
    */
   private giveUpSmall({ replicas }: MirrorView): void {
     for (const session of this.sessions.values()) {
@@ -344,9 +344,7 @@ export class MirrorDriver {
     });
   }
 
-  /**
-   * True if the replica is not in sync yet. Such a replica must be copied from the start if its storage may have lost copied data (M12).
-   */
+  /** True if the replica is not in sync yet, so that it must be copied from the start if its storage may have lost copied data (M12). */
   private mustStartAgain(identity: string): boolean {
     const role = this.view?.replicas.find((one) => one.identity === identity)?.role;
     return role === 'returning' || role === 'joining';
@@ -369,8 +367,8 @@ export class MirrorDriver {
     const { identity, attachment, server, isUsed } = session;
     this.sessions.delete(identity);
     this.growth.drop(identity);
-    // The data path first abandons the requests that it has sent to this replica. Users' requests are then answered without this replica,
-    // and their buffers are no longer in use.
+    // The data path first abandons its requests to this replica, so that users' requests are answered without the replica and their buffers
+    // are no longer in use.
     if (isUsed) this.ports.data.giveUp(identity);
     server.opener.close(attachment, closed);
   }

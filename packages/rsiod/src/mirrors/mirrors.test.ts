@@ -1,5 +1,5 @@
-// A request to attach a mirror whose servers do not answer ends within its time limit, reports what is missing, and leaves nothing running.
-// Requests to servers that answer are tested with real daemons in test/integration/mirror.test.ts.
+// Tests requests to attach a mirror whose servers do not answer: each request ends within its time limit, reports what is missing, and
+// leaves nothing running. test/integration/mirror.test.ts tests servers that answer, with real daemons.
 
 import { MIRROR_PATIENCE_MS } from '@rsio/common/config/schema/limits';
 import type { EffectiveVolume } from '@rsio/common/config/effective-volume';

@@ -97,7 +97,7 @@ export class Mirrors {
     });
   }
 
-  /** Ends the sessions of a mirror. Resolves when its servers have closed the replicas, or after CLOSE_WAIT_MS. */
+  /** Ends the sessions of a mirror. Resolves when the servers have closed the replicas, or after CLOSE_WAIT_MS. */
   async stop(target: VolumeTarget): Promise<void> {
     const mirror = this.attached.get(target);
     this.attached.delete(target);

@@ -1,5 +1,5 @@
-// How long a mirror waits for an unreachable replica, with a fake clock. The test sets the state of each replica; mirror-driver.test.ts
-// tests how that state is determined.
+// Tests, with a fake clock, how long a mirror waits for an unreachable replica. The test sets the state of each replica;
+// mirror-driver.test.ts tests how the driver determines the state.
 
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { expect, test } from 'vitest';

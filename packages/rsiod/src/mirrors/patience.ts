@@ -7,8 +7,8 @@ import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { PATIENCE_LATE_MS, PATIENCE_LOOK_MS } from './limits.ts';
 
 /**
- * `there`: reachable. `away`: unreachable. `slow`: the server is executing a request and may answer soon. This state begins no absence. An
- * absence that has already begun continues, but is not reported in this state.
+ * `there`: reachable. `away`: unreachable. `slow`: the server is executing a request and may answer soon. The state `slow` begins no
+ * absence. An absence that has already begun continues, but is not reported while the state is `slow`.
  */
 export type Reach = 'there' | 'slow' | 'away';
 

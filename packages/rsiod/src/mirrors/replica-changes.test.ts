@@ -1,5 +1,5 @@
-// The events for the differences between two views of a mirror, and for voters that leave the configuration. The views themselves are
-// tested with the decider in protocol/mirror/membership.
+// Tests the events for the differences between two views of a mirror, and for voters that leave the configuration. The tests in
+// protocol/mirror/membership cover the views.
 
 import type { MirrorView, ReplicaView } from '@rsio/protocol/mirror/membership/interface';
 import { expect, test } from 'vitest';

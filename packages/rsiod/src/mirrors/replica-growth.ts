@@ -27,7 +27,7 @@ interface Growth {
   retry: Timer | null;
 }
 
-/** After these errors, the request is repeated, because the server may already have grown the replica or may be able to grow it later. */
+/** Errors after which the request is repeated, because the server may already have grown the replica or may be able to grow it later. */
 const TRY_AGAIN: readonly ErrorCode[] = ['E_TIMEOUT', 'E_UNREACHABLE', 'E_BUSY', 'E_LIMIT', 'E_SHUTTING_DOWN'];
 
 export class ReplicaGrowth {

@@ -19,8 +19,8 @@ export type Voted = (answer: VoteAnswer | null) => void;
 
 class Line {
   /**
-   * The vote that was sent and has not been answered; null if no vote is in progress. `voted` is null once the decider has been given the
-   * answer null for this vote; the real answer is then ignored.
+   * The vote that was sent and has not been answered; null if no vote is in progress. `voted` becomes null when the decider gets the answer
+   * null for this vote; the real answer is ignored.
    */
   out: { voted: Voted | null } | null = null;
   next: { readonly server: DriverServer; readonly call: VoteCall; readonly voted: Voted } | null = null;
@@ -68,7 +68,7 @@ export class VoteCalls {
     for (const voted of waiting) if (voted !== null) this.tell(voted, null);
   }
 
-  /** From now on, no answer is passed on. */
+  /** Later answers are ignored. */
   end(): void {
     this.isOver = true;
     this.lines.clear();

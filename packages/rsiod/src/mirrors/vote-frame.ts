@@ -1,5 +1,5 @@
-// Encodes the VOTEs of this client. The driver of an attached mirror (vote-calls.ts) and the commands about mirrors
-// (commands/mirror-server.ts) send these VOTEs. Pure. Invariant: only this file encodes VOTEs.
+// Encodes the VOTEs of this client, which the driver of an attached mirror (vote-calls.ts) and the commands about mirrors
+// (commands/mirror-server.ts) send. Pure. Invariant: only this file encodes VOTEs.
 
 import * as codec from '@rsio/protocol/wire/mirror-codec';
 import { VOTE } from '@rsio/protocol/wire/mirror-messages';

@@ -1,5 +1,5 @@
-// When connection attempts get their turns: a bounded number at a time, in order of arrival and without long delays, even if an address is
-// dead. No state is left behind. The effect for thousands of paths is tested in test/integration/many-servers.test.ts.
+// Tests when connection attempts get their turns: a bounded number at a time, in order of arrival and without long delays, even if an
+// address is dead. No state is left behind. test/integration/many-servers.test.ts tests thousands of paths.
 
 import { CONNECTS_AT_ONCE_MAX, CONNECT_TURN_MS } from './limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';

@@ -1,6 +1,5 @@
-// The client's identity across starts of the daemon, in a real folder: the machine id stays, the instance number grows, and a damaged file
-// prevents the start. The durability of the file is tested in state-file.test.ts, and what servers do with the identity in
-// test/integration.
+// Tests the client's identity across starts of the daemon, in a real folder: the machine id stays, the instance number grows, and a damaged
+// file prevents the start. state-file.test.ts tests the durability of the file.
 
 import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,5 +1,5 @@
-// The subnets of the client's interfaces, as the machine's addresses come and go.
-// Real interfaces are tested in test/netlab/paths-follow.test.ts.
+// Tests the subnets of the client's interfaces, as the machine's addresses come and go. test/netlab/paths-follow.test.ts tests real
+// interfaces.
 
 import type { ClientInterfaceConfig } from '@rsio/common/config/schema/types';
 import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';

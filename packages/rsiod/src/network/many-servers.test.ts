@@ -1,6 +1,6 @@
-// A client with nearly SERVERS_PER_CLIENT_MAX servers. Servers in any namespace are accepted until the maximum is reached, and one more
-// server is refused with an error. The file test/integration/many-servers.test.ts tests the maximum number of servers, with eight
-// interfaces each and real sockets.
+// Tests a client with nearly SERVERS_PER_CLIENT_MAX servers: servers in any namespace are accepted until the maximum is reached, and one
+// more server is refused with an error. test/integration/many-servers.test.ts tests the maximum with eight interfaces per server and real
+// sockets.
 
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
 import { quietLog } from '@rsio/common/log/log';
@@ -17,7 +17,7 @@ import { Namespace, type NamespaceSetup } from './namespace.ts';
 
 const LOCAL = '10.0.0.1';
 const SERVERS = ['srv-0', 'srv-1', 'srv-2'];
-/** Number of further servers that the scene only counts as belonging to other namespaces. */
+/** Number of servers in other namespaces, which the scene only counts. */
 const ELSEWHERE = SERVERS_PER_CLIENT_MAX - 2;
 
 function remote(order: number): string {

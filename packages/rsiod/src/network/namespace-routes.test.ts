@@ -1,5 +1,5 @@
-// A namespace starts and ends paths as the server's list of interfaces and the configuration demand, and paths that end leave no state
-// behind. The plan of routes is tested in route-plan.test.ts, and events of existing paths in namespace.test.ts.
+// Tests that a namespace starts and ends paths as the server's list of interfaces and the configuration demand, and that paths that end
+// leave no state behind. route-plan.test.ts tests the plan of routes, and namespace.test.ts tests events of existing paths.
 
 import { RATE_LIMITED_LOG_MS } from '@rsio/common/log/limits';
 import { PATH_SETTLED_MS } from '@rsio/protocol/client/limits';

@@ -1,6 +1,6 @@
-// A namespace with a network in memory. Events of one path affect the server's other paths, a change of an interface reaches the paths from
-// its address, and a server is identified only by its proof. Which paths there are is tested in namespace-routes.test.ts, a single path
-// with path-supervisor.ts, and a trunk's use of its paths with trunk.ts. Rules: G2.
+// Tests a namespace with a network in memory: events of one path affect the server's other paths, a change of an interface reaches the
+// paths from its address, and a server is identified only by its proof. namespace-routes.test.ts tests which paths exist,
+// path-supervisor.test.ts tests a single path, and trunk.test.ts tests how a trunk uses its paths. Rules: G2.
 
 import { DEAD_AFTER_MS, SUSPECT_AFTER_MS } from '@rsio/common/config/schema/limits';
 import { RECONNECT_FIRST_MS } from '@rsio/protocol/client/limits';
@@ -19,8 +19,8 @@ describe('the last path of a server', () => {
     expect(scene.states[0]).toBe('up');
   });
 
-  // Regression: when the only path in use fell silent, I/O stalled for the three seconds until that path was dead. The other path worked,
-  // but was still on probation.
+  // Regression: when the only path in use fell silent, I/O stalled for the three seconds until that path was dead, because the other path
+  // was still on probation.
   test('falls silent: probation of the others ends before it is dead', () => {
     const scene = new NamespaceScene();
     scene.flap();
@@ -38,7 +38,7 @@ describe('the last path of a server', () => {
 });
 
 describe('a server whose process crashes soon after each WELCOME', () => {
-  // Regression: if a server accepted paths and soon closed them, the end of each path made the other paths retry at once. The client then
+  // Regression: if a server accepted paths and soon closed them, the end of each path made the other paths retry at once, and the client
   // began hundreds of sessions per second.
   test('is contacted ever more rarely', () => {
     const scene = new NamespaceScene();

@@ -58,7 +58,7 @@ export interface NamespacePorts {
   readonly random: RandomBytes;
   readonly pools: ConnectionPools;
   readonly events: ServerEvents;
-  /** True in the main process if data processes have the volumes: only servers that support data processes are then of use. */
+  /** True in the main process if data processes have the volumes; the client can then use only servers that support data processes. */
   readonly hasDataProcesses: boolean;
   /** Number of servers with a proven identity in all namespaces. */
   serverCount(): number;
@@ -338,10 +338,7 @@ export class Namespace {
     return new PathSupervisor(endPoints, this.identityFor(ends), ports, replaced);
   }
 
-  /**
-   * Called when a connection beside the route's own changes its state. That connection is a replacement that is not up yet, or a connection
-   * that was replaced.
-   */
+  /** Called when a second connection of a route changes its state: a replacement that is not up yet, or a connection that was replaced. */
   private besideChanged({ local, remote, port, replacement }: Route, supervisor: PathSupervisor, to: PathState, reason: string): void {
     if (to === 'up') this.wantFollow();
     if (to !== 'down' || supervisor !== replacement || reason === '') return;
@@ -351,7 +348,7 @@ export class Namespace {
     );
   }
 
-  /** Called when a path is up. Its end point now belongs only to the server that has proved its identity there. */
+  /** Called when a path is up. The path's end point now belongs only to the server that has proved its identity there. */
   private pathLives({ server, serverName, remote, port }: Route): void {
     const key = endPointKey(remote.address, port);
     for (const one of this.servers.values()) if (one !== server) one.metAt.delete(key);

@@ -1,6 +1,6 @@
-// What happens to paths that are up when the setting `tls` changes. Their connections are replaced one after another, each while the old
-// connection is still in use. No path is lost if the server refuses the new setting. The server is scripted; real servers under I/O are
-// tested in test/integration. Rules: G23.
+// Tests, with a scripted server, the paths that are up when the setting `tls` changes. The connections of the paths are replaced one after
+// another, each while the old connection is still in use. No path is lost if the server refuses the new setting. The tests in
+// test/integration use real servers under I/O. Rules: G23.
 
 import { STAND_IN_CIPHER } from '@rsio/protocol/testing/stand-in-tls';
 import { RECONNECT_MAX_MS } from '@rsio/protocol/client/limits';

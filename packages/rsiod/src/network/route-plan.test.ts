@@ -1,5 +1,5 @@
-// The plan of routes: examples from practice, and properties that hold in every situation. How paths start and end is tested in
-// namespace.test.ts, and how common subnets are found is tested with the explorer.
+// Tests the plan of routes: examples from practice, and properties that hold in every situation. namespace-routes.test.ts tests how paths
+// start and end, and the tests of the explorer cover common subnets.
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -38,8 +38,8 @@ function situation(changes: {
 }
 
 /**
- * Makes a connected server whose current list contains the addresses `now`. `before`: addresses in its earlier lists. `met`: addresses at
- * which it has proved its identity. `living`: its working paths.
+ * Makes a connected server whose current list contains the addresses `now`. `before`: addresses in the server's earlier lists. `met`:
+ * addresses at which the server has proved its identity. `living`: its working paths.
  */
 function server(
   now: string[],
@@ -232,7 +232,7 @@ const anySituation: fc.Arbitrary<RouteSituation> = fc
     }),
   );
 
-/** Returns the situation after the plan with the routes `keys` has been applied: of the paths, only those in the plan are still up. */
+/** Returns the situation after the plan with the routes `keys` has been applied: only the paths in the plan are still up. */
 function carriedOut(given: RouteSituation, keys: ReadonlySet<string>): RouteSituation {
   return { ...given, servers: given.servers.map((one) => ({ ...one, living: one.living.filter((route) => keys.has(routeKey(route))) })) };
 }

@@ -136,8 +136,9 @@ class Plan {
   /** Keys of all end points in the servers' current reports. */
   private readonly listed: ReadonlySet<string>;
   /**
-   * Maps the key of each end point to the connected server that reports it and has proved its identity there. Other servers' reports of the
-   * end point are ignored. A server to which no section leads has no entry, because the plan ignores what that server reports.
+   * Maps the key of each end point to the connected server that reports the end point and has proved its identity there. Other servers'
+   * reports of the end point are ignored. A server to which no section leads has no entry, because the plan ignores what that server
+   * reports.
    */
   private readonly proved: ReadonlyMap<string, number>;
 

@@ -1,6 +1,6 @@
-// The effect of a server's list on attached volumes, whether the list or the answer to OPEN arrives first. Volumes grow and never shrink.
-// If the list does not name this client as the holder, the handle is verified. The server is scripted. Interfaces, old lists and empty
-// lists are tested in namespace.test.ts. Rules: C2.
+// Tests, with a scripted server, the effect of a server's list on attached volumes, whether the list or the answer to OPEN arrives first.
+// Volumes grow and never shrink. If the list does not name this client as the holder, the handle is verified. namespace.test.ts tests
+// interfaces, old lists and empty lists. Rules: C2.
 
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
 import { quietLog } from '@rsio/common/log/log';

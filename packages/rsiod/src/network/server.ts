@@ -142,7 +142,7 @@ export class Server {
   }
 
   /**
-   * Called when another instance of this node has replaced this client at the server. All I/O then fails, and this client no longer
+   * Called when another instance of this node has replaced this client at the server, so that all I/O fails and this client no longer
    * connects to the server.
    */
   replace(sentence: string): void {
@@ -151,7 +151,7 @@ export class Server {
     this.opener.failAll(STATUS.TAKEN, this.replaced);
   }
 
-  /** Called when a peer that is still unproven claims to be this server. Throws if another server seems to use its serverid. */
+  /** Called when a peer that is still unproven claims to be this server. Throws if another server seems to use the same serverid. */
   meet({ server, instance }: Challenge): void {
     if (this.replaced !== null) throw new RsError('E_REPLACED', this.replaced);
     const { session, paths, isHeard } = this.trunk;
@@ -162,8 +162,8 @@ export class Server {
         `Servers ${this.name} and ${server} both claim serverid ${this.serverid}: give each its own in rssrvcfg`,
       );
     }
-    // After a restart of the server, no old path would receive data. An old path that receives data therefore suggests a second server with
-    // the same serverid.
+    // After a restart of the server, no old path receives data. An old path that receives data therefore suggests a second server with the
+    // same serverid.
     if (isHeard) {
       throw new RsError(
         'E_PROTOCOL',
@@ -180,8 +180,8 @@ export class Server {
   }
 
   /**
-   * Requests the list. Resolves when the list has arrived, at the latest after `waitMs`. If more than LIST_WAITERS_MAX callers are waiting,
-   * the oldest caller's promise resolves early.
+   * Requests the list. Resolves when the list has arrived, or after `waitMs`. If more than LIST_WAITERS_MAX callers are waiting, the oldest
+   * caller's promise resolves early.
    */
   refresh(waitMs: number): Promise<void> {
     if (!this.isConnected) return Promise.resolve();
@@ -225,8 +225,8 @@ export class Server {
 
   /**
    * Asks the server why a volume is missing from its list. Resolves with null if the server gives no reason or does not answer in time. The
-   * request is an OPEN that resumes a hold that does not exist (NO_HOLD). A server of an earlier release grants such an OPEN of a shared
-   * volume; the client then closes the handle at once.
+   * request is an OPEN that resumes a hold that does not exist (NO_HOLD). If a server of an earlier release grants this OPEN of a shared
+   * volume, the client closes the handle at once.
    */
   whyMissing(name: string, universe: number): Promise<string | null> {
     if (!this.isConnected) return Promise.resolve(null);

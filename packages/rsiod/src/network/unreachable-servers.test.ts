@@ -1,5 +1,5 @@
-// The warnings about servers without a path when rsiod starts. If a server has answered with an error, the warning gives that error. The
-// test supplies the paths as data; a real start is tested in test/integration/refusals.test.ts.
+// Tests the warnings about servers without a path when rsiod starts. If a server has answered with an error, the warning gives that error.
+// The test supplies the paths as data; test/integration/refusals.test.ts tests a real start.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { REFUSALS_REPORTED_MAX } from './limits.ts';

@@ -18,7 +18,7 @@ export interface TriedPath {
 interface LeftOutSection {
   readonly name: string;
   readonly address: string;
-  /** Position of its section; null if only the server names it. */
+  /** Position of the `[server]` section that names the end point; null if only the server's list names the end point. */
   readonly position: number | null;
   readonly reason: string;
 }
@@ -45,8 +45,8 @@ export function unreachableServers(namespace: string, paths: readonly TriedPath[
 }
 
 /**
- * Returns the warnings about `[server]` sections to which no path leads. No connection to the address of such a section is attempted, so no
- * other message says why the section has no effect.
+ * Returns the warnings about `[server]` sections to which no path leads. The client never connects to the address of a section without a
+ * path, so no other message says why the section has no effect.
  */
 export function unreachedSections({ leftOut }: { readonly leftOut: readonly LeftOutSection[] }): string[] {
   const sections = leftOut.filter(({ position }) => position !== null);

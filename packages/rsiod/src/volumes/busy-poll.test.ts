@@ -1,5 +1,5 @@
-// Busy polling with an event loop and a processor time that the test controls. A benchmark in bench/ measures the benefit of polling, and
-// an integration test polls in real processes.
+// Tests busy polling with an event loop and a processor time that the test controls. A benchmark in bench/ measures the benefit of polling,
+// and an integration test polls in real processes.
 
 import { expect, test } from 'vitest';
 import { FakeClock } from '@rsio/common/testing/fake-clock';

@@ -1,7 +1,7 @@
 // After each I/O of a user, keeps the event loop awake for a short time (`busy-poll` in rscltcfg), because waking up takes longer than the
 // arrival of the next request or answer. If other programs need the core, polling delays the very events that it waits for. Polling
-// therefore stops for BUSY_POLL_REST_MS if other programs use the core. rsiod detects this by its processor time, which is then less than
-// the time that it spends polling. Invariant: the loop may sleep after the configured time without I/O, and during a rest.
+// therefore stops for BUSY_POLL_REST_MS if other programs use the core. rsiod detects other programs by a processor time that is less than
+// the time spent polling. Invariant: the loop may sleep after the configured time without I/O, and during a rest.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { BUSY_POLL_CORE_SHARE_MIN, BUSY_POLL_LOOK_MS, BUSY_POLL_REST_MS } from './limits.ts';
@@ -51,7 +51,7 @@ export class BusyPoll {
     if (this.isPolling || nowMs < this.restsUntilMs) return;
     this.isPolling = true;
     this.turnMs = nowMs;
-    // If the last look is long ago, there was no polling for a while. This look then only stores new values to compare with.
+    // After a while without polling, this look only stores new values for the next comparison.
     if (nowMs - this.seenMs > 2 * BUSY_POLL_LOOK_MS) this.look(nowMs);
     this.ports.nextTurn(this.turn);
   }

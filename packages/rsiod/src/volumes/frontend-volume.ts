@@ -1,5 +1,5 @@
 // The interface through which frontends use an attached volume. The module frontends/frontend.ts has the interface through which the daemon
-// uses a frontend. Invariant: the volume alone checks ranges, alignment and access rights. It answers invalid I/O with a status.
+// uses a frontend. Invariant: the volume alone checks ranges, alignment and access rights, and answers invalid I/O with a status.
 
 import { HEADER_BYTES } from '@rsio/protocol/wire/limits';
 import type { Status } from '@rsio/protocol/wire/status';
@@ -77,7 +77,7 @@ export interface FrontendVolume extends VolumeIdentity {
   readonly canDiscard: boolean;
   submit(io: VolumeIo): void;
   /**
-   * Calls `done` with the extents from `positionBytes` on. On success, the extents cover at least one byte, but possibly less than
+   * Calls `done` with the extents that begin at `positionBytes`. On success, the extents cover at least one byte, but possibly less than
    * `lengthBytes`.
    */
   extents(positionBytes: number, lengthBytes: number, done: (status: Status, extents: readonly Extent[]) => void): void;

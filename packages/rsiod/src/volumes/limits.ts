@@ -36,10 +36,7 @@ export const STALL_LATE_MS = 100;
  */
 export const DRAINING_VALID_MS = 3 * DRAINING_RETRY_MS;
 
-/**
- * Maximum number of requests with partly covered blocks that are in flight for one volume. Each of these requests needs a buffer of two
- * blocks.
- */
+/** Maximum number of requests with partly covered blocks that are in flight for one volume; each request needs a buffer of two blocks. */
 export const BYTE_RANGES_OUT_MAX = 64;
 /** Maximum number of idle buffers that a volume keeps for requests with partly covered blocks. */
 export const BYTE_RANGES_IDLE_MAX = 8;

@@ -13,7 +13,7 @@ import { STATUS } from '@rsio/protocol/wire/status';
 import type { OlderSnapshot } from './frontend-volume.ts';
 import { OLDER_SNAPSHOTS_MAX, OLDER_SNAPSHOTS_TRIES_MAX, OLDER_SNAPSHOTS_WAIT_MS } from './limits.ts';
 
-/** Returns the older snapshots, youngest first. The list is empty if the server cannot list them or does not answer in time. */
+/** Returns the older snapshots, youngest first. The list is empty if the server cannot list snapshots or does not answer in time. */
 export async function olderSnapshots(trunk: Trunk, attachment: Attachment, clock: Clock): Promise<readonly OlderSnapshot[]> {
   for (let tries = 0; tries < OLDER_SNAPSHOTS_TRIES_MAX; tries++) {
     const found: OlderSnapshot[] = [];

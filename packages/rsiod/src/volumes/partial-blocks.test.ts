@@ -1,5 +1,5 @@
-// Requests for arbitrary byte ranges together with changes of whole blocks, on a trunk in memory that answers in any order. The test checks
-// that each byte that a request writes has that request's value at the end, and that every other byte is unchanged.
+// Tests requests for arbitrary byte ranges together with changes of whole blocks, on a trunk in memory that answers in any order. The test
+// checks that each byte that a request writes has that request's value at the end, and that every other byte is unchanged.
 
 import { assert } from '@rsio/common/lib/assert';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';

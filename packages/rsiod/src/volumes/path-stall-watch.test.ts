@@ -1,5 +1,5 @@
-// The stall watch of a volume with a fake clock. A changed policy also applies to I/O that is already waiting. What a policy decides is
-// tested in path-stall.test.ts. Rules: G6.
+// Tests the stall watch of a volume with a fake clock. A changed policy also applies to I/O that is already waiting. path-stall.test.ts
+// tests what a policy decides. Rules: G6.
 
 import { describe, expect, test } from 'vitest';
 import type { StallPolicy } from '@rsio/common/config/schema/types';

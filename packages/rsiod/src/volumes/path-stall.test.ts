@@ -1,5 +1,5 @@
-// The stall policy with a fake clock: when waiting I/O is abandoned, and what is reported before that. How the trunk abandons I/O is tested
-// with the trunk, and real processes are tested in test/integration/stall.test.ts. Rules: E2, G7.
+// Tests the stall policy with a fake clock: when waiting I/O is abandoned, and what is reported earlier. The tests of the trunk cover how
+// I/O is abandoned, and test/integration/stall.test.ts tests real processes. Rules: E2, G7.
 
 import { describe, expect, test } from 'vitest';
 import type { StallPolicy } from '@rsio/common/config/schema/types';

@@ -19,7 +19,7 @@ export type StallInput =
   /** An I/O was submitted while the volume was not ready. */
   | { readonly kind: 'submitted' }
   | { readonly kind: 'idle' }
-  /** This process was not running for `ms`. This time does not count towards a time-out, because the process could receive no message. */
+  /** This process was not running for `ms`. The pause does not count towards a time-out, because the process could receive no message. */
   | { readonly kind: 'stood-still'; readonly ms: number }
   /** The server reports that it is reachable but slow. The report is valid for `forMs`. */
   | { readonly kind: 'slow'; readonly forMs: number }
@@ -31,14 +31,11 @@ export interface StallState {
   /** Time at which the volume stopped being ready; null if it is ready. */
   readonly sinceMs: number | null;
   /**
-   * `sinceMs`, moved forward by every pause since then in which this process was not running. With the configured value `stall = fail`, the
-   * time-out starts at this time.
+   * `sinceMs` plus all later pauses in which this process was not running. With the configured value `stall = fail`, the time-out starts at
+   * this time.
    */
   readonly countsFromMs: number | null;
-  /**
-   * Time at which I/O began to wait, moved forward by every pause since then in which this process was not running; null if no I/O is
-   * waiting.
-   */
+  /** Time at which I/O began to wait, plus all later pauses in which this process was not running; null if no I/O is waiting. */
   readonly waitsSinceMs: number | null;
   /** Time until which the server counts as slow. No time-out starts before this time. */
   readonly slowUntilMs: number;
@@ -199,8 +196,7 @@ export class StallWatch {
     const nowMs = clock.monotonicMs();
     const lateMs = nowMs - (this.lookMs ?? nowMs);
     if (lateMs > STALL_LATE_MS) {
-      // One interval is added to the pause, so that the process can read the messages that have arrived during the pause before any I/O
-      // fails.
+      // Add one interval, so that the process first reads the messages that arrived during the pause, before any I/O fails.
       const paused: StallInput = { kind: 'stood-still', ms: lateMs + STALL_LOOK_MS };
       this.state = judgeStall(this.policy, this.state, paused, nowMs).state;
     }

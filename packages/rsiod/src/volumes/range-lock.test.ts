@@ -1,5 +1,5 @@
-// Which entries wait for which other entries, for arbitrary ranges in any order; every entry proceeds in the end. The requests that use the
-// lock are tested in partial-blocks.test.ts.
+// Tests which entries wait for which other entries, for arbitrary ranges in any order, and that every entry finally proceeds.
+// partial-blocks.test.ts tests the requests that use the lock.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
@@ -64,7 +64,7 @@ test('no two overlapping ranges are held if one is exclusive, none is overtaken,
   );
 });
 
-// Only the time-out of the test checks the speed. The test timed out when each call of `leave` made every waiting range check all earlier
+// The time-out of the test checks the speed: the test timed out when each call of `leave` made every waiting range check all earlier
 // ranges.
 test('thousands of ranges that wait for a large one do not slow down others', () => {
   const lock = new RangeLock();

@@ -71,7 +71,7 @@ export class StorageFailures {
   private look(): void {
     this.timer = null;
     for (const [key, failure] of this.failures) {
-      // If nothing has failed since the last report, no timer is needed; the next failure or success of this kind of I/O starts it.
+      // If nothing has failed since the last report, no timer is needed; the next failure or success of this kind of I/O starts the timer.
       if (failure.count > 0) this.lookLater();
       if (failure.count > 0) this.report('storage-fails-on', failure);
       else if (failure.hasWorked) {

@@ -1,5 +1,5 @@
-// When a storage stall is reported and with which text, and how the watch of one volume checks for stalls, with a fake clock. Real storage
-// that stalls is tested in test/integration/wrapper.test.ts.
+// Tests, with a fake clock, when and with which text a storage stall is reported, and how the watch of one volume checks for stalls.
+// test/integration/wrapper.test.ts tests real storage that stalls.
 
 import { describe, expect, test } from 'vitest';
 import { FakeClock } from '@rsio/common/testing/fake-clock';

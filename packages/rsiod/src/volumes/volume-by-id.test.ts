@@ -1,5 +1,5 @@
-// The persistent names of volumes: on which values they depend, and that they contain only characters that udev accepts. The name of an
-// attached volume is tested in attachments.test.ts.
+// Tests the persistent names of volumes: which values determine a name, and that names contain only characters that udev accepts.
+// attachments.test.ts tests the name of an attached volume.
 
 import { TOKEN_MAX_CHARS } from '@rsio/protocol/wire/limits';
 import { FILE_NAME_MAX_BYTES } from './limits.ts';

@@ -1,5 +1,5 @@
-// What a volume does with ranges that no frontend should send, and with invalid answers of the server. The trunk is in memory, and the
-// server is scripted. The stall policy is tested in path-stall.test.ts.
+// Tests how a volume handles ranges that no frontend should send, and invalid answers of the server. The trunk is in memory, and the server
+// is scripted. path-stall.test.ts tests the stall policy.
 
 import { expect, test } from 'vitest';
 import { SEGMENT_BYTES } from '@rsio/protocol/link/limits';

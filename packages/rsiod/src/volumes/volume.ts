@@ -62,7 +62,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
   /** Called when the incarnation has changed; null if no frontend notes incarnations. */
   renewed: (() => void) | null = null;
   private notedLife = '';
-  /** See FrontendVolume. The list is set before any frontend shows the volume. */
+  /** See FrontendVolume. Set before any frontend shows the volume. */
   olderSnapshots: readonly OlderSnapshot[] = [];
   /** Time (monotonic ms) since which I/O is outstanding and none has completed; null if no I/O is outstanding. */
   waitingSinceMs: number | null = null;
@@ -194,8 +194,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
       if (enter && io.op !== 'read' && io.op !== 'flush' && !this.enters(gathering, io)) return;
       this.cut(gathering, io);
     }
-    // I/O that is invalid or empty has no segments. It completes after the current event, because `done` must not be called within
-    // `submit`.
+    // Invalid or empty I/O has no segments, and completes after the current event, because `done` must not be called within `submit`.
     if (gathering.left === 0) this.clock.soon(() => this.end(gathering));
   }
 
@@ -376,7 +375,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
     if (io.op === 'flush') return STATUS.OK;
     if (io.op !== 'read' && this.readonly) return STATUS.READ_ONLY;
     if (io.anyRange !== true) return this.validateRange(io.positionBytes, io.lengthBytes);
-    // On a shared volume, refuse changes that cover a block only partly. Otherwise, another client's write between this client's read and
+    // On a shared volume, refuse changes that cover a block only partly, because another client's write between this client's read and
     // write would be lost.
     const isWritten = io.op === 'write' || io.op === 'zero';
     if (isWritten && this.opened.shared && this.isCut(io.positionBytes, io.lengthBytes)) return STATUS.MISALIGNED;

@@ -30,7 +30,7 @@ export class Findings {
     this.#warnings.push({ file: this.file, line, message });
   }
 
-  /** Adds a warning if `key` is short, or a problem if `demand` is given. `what` names the key in the message. */
+  /** Reports a short `key`: as a problem if `demand` is given, otherwise as a warning. `what` names the key in the message. */
   checkLength(line: number, what: string, key: string | null, demand: KeyDemand | null = null): void {
     const short = key === null ? null : shortKey(what, key, demand);
     if (short?.isRefused === true) this.problem(line, short.message);

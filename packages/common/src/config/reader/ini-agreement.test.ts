@@ -1,6 +1,6 @@
 // Compares our parser with `ini` (npm) on random files: our parser and `ini` read the same content from every file that both accept, except
-// for the cases in DIFFERENCES. DIFFERENCES lists each known difference with its reason. For each entry, an example shows that the entry is
-// needed. The property shows that the list is complete. ini-document.test.ts tests bytes, lines and edits.
+// for the cases in DIFFERENCES. DIFFERENCES lists each known difference with its reason. Each entry has an example, which proves that the
+// entry is needed. The property test proves that the list is complete. ini-document.test.ts tests bytes, lines and edits.
 
 import fc from 'fast-check';
 import { parse } from 'ini';
@@ -185,7 +185,7 @@ const DIFFERENCES: readonly Difference[] = [
   },
 ];
 
-/** Mostly usual words. Some words are those on which a difference depends, or similar words. */
+/** Mostly usual words. The other words cause a difference, or resemble such a word. */
 const plainWord = fc.constantFrom(
   'a',
   'port',
@@ -220,7 +220,7 @@ const oddWord = fc.constantFrom(
 );
 const word = fc.oneof({ weight: 30, arbitrary: plainWord }, { weight: 1, arbitrary: oddWord });
 const space = fc.oneof({ weight: 8, arbitrary: fc.constantFrom('', ' ') }, { weight: 1, arbitrary: fc.constantFrom('\t', '  ', '\ufeff') });
-/** A number that is added to names, so that few files have the same name twice. */
+/** A number that is appended to names, so that names rarely repeat within a file. */
 const number = fc.integer({ min: 0, max: 99 });
 const oneOfFew = fc.integer({ min: 0, max: 5 });
 const header = fc.tuple(fc.oneof({ weight: 9, arbitrary: fc.constant('') }, space), word, space, oneOfFew);

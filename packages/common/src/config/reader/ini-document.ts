@@ -54,7 +54,7 @@ export function printIni(document: IniDocument): string {
   return document.lines.map(({ raw, end }) => raw + end).join('');
 }
 
-/** Makes a document from these lines and finds the document's sections. */
+/** Makes a document from `lines` and finds its sections. */
 export function documentOf(lines: readonly IniLine[]): IniDocument {
   const preamble: IniContent[] = [];
   const sections: IniSection[] = [];

@@ -56,7 +56,7 @@ export function appendLine(document: IniDocument, sectionIndex: number, text: st
 }
 
 /**
- * Removes the content lines of the section for which `isDoomed` returns true. If `isDoomed` returns true for no line, returns `document`
+ * Removes the content lines of the section for which `isDoomed` returns true. If `isDoomed` returns false for all lines, returns `document`
  * itself.
  */
 export function removeLines(document: IniDocument, sectionIndex: number, isDoomed: (text: string) => boolean): IniDocument {
@@ -65,7 +65,7 @@ export function removeLines(document: IniDocument, sectionIndex: number, isDoome
   return doomed.size === 0 ? document : withoutLines(document, (index) => doomed.has(index));
 }
 
-/** Changes the content lines of the section for which `change` returns another text. The rest of each line and its end stay. */
+/** Changes the content lines of the section for which `change` returns another text. Keeps indents and line ends. */
 export function changeLines(document: IniDocument, sectionIndex: number, change: (text: string) => string): IniDocument {
   let changed = document;
   for (const { text, line } of sectionAt(document, sectionIndex).contents) {
@@ -128,7 +128,7 @@ export function removeSection(document: IniDocument, sectionIndex: number): IniD
   const end = document.lines.length;
   const [above, below] = [blanksFrom(document, first - 1, -1), blanksFrom(document, last + 1, 1)];
   // At the top of the file, remove the blank lines below the section. At the end of the file, remove the blank lines above the section.
-  // Elsewhere, keep the longer run of blank lines.
+  // Between two sections, keep the longer run of blank lines.
   if (first === above) last += below;
   else if (last + 1 + below === end) first -= above;
   else last += Math.min(above, below);

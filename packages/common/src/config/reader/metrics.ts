@@ -1,5 +1,5 @@
 // Reads the keys about metrics of both configuration files. Invariant: an address that other machines can reach needs a token, so that a
-// single wrong word does not publish names and figures. No message shows the token.
+// mistyped address does not publish the metrics. No message shows the token.
 
 import { isLoopback } from '../../lib/subnet.ts';
 import { printEndpoint, quoteText } from '../../lib/units.ts';

@@ -156,8 +156,8 @@ function readInterfaces(
 }
 
 /**
- * Assigns the [server] and [volume] sections to their namespaces. Sections above the first namespace have already been reported as
- * misplaced. Such sections are read only to find further problems.
+ * Assigns the [server] and [volume] sections to their namespaces. Sections above the first namespace have been reported as misplaced, and
+ * are read only to find further problems.
  */
 function groupByNamespace(sections: readonly IniSection[], findings: Findings): readonly Group[] {
   const groups: Group[] = [];
@@ -207,8 +207,8 @@ function checkNamespaces(groups: readonly Group[], defaults: Reader<'defaults'>,
 }
 
 /**
- * Returns why a short nodekey is a problem; null if a short nodekey is allowed. With `tls = on`, a short nodekey is refused, because a
- * machine that guesses the nodekey could take part in encrypted sessions.
+ * Returns why a short nodekey is a problem; null if a short nodekey is allowed. With `tls = on`, a short nodekey is refused, because
+ * encryption is only as strong as the key.
  */
 function demandOf(reader: Reader<'namespace'>, defaults: Reader<'defaults'>): KeyDemand | null {
   if (!(reader.value('tls') ?? defaults.value('tls'))) return null;
@@ -219,8 +219,7 @@ function demandOf(reader: Reader<'namespace'>, defaults: Reader<'defaults'>): Ke
 
 function readNamespace({ namespace, servers, volumes }: Group, defaults: Reader<'defaults'>, findings: Findings): ClientNamespaceConfig {
   checkTiming(namespace, defaults, findings);
-  // The object may contain placeholders for wrong or missing values. These values have already been reported, so the caller discards the
-  // object.
+  // Placeholders replace wrong or missing values, which have been reported; the caller then discards the object.
   return {
     name: namespace.name,
     namespaceid: namespace.value('namespaceid') ?? 0,

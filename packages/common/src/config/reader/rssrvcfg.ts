@@ -40,7 +40,7 @@ export interface RssrvExamination {
   readonly warnings: readonly ConfigWarning[];
 }
 
-/** Never throws. The name `file` is used only in messages. */
+/** Never throws. `file` is used only in messages. */
 export function examineRssrvConfig(text: string, file: string): RssrvExamination {
   const findings = new Findings(file);
   const sections = knownSections(parseIni(text), schema, findings);

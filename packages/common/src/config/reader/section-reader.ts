@@ -27,8 +27,7 @@ export class SectionReader<K extends KeyTable> {
   readonly #values = new Map<string, unknown>();
   readonly #lines = new Map<string, number>();
   /**
-   * Keys that the administrator probably meant in faulty lines. These keys are not reported as missing, because the faulty lines are
-   * reported.
+   * Keys that the administrator probably meant in faulty lines. The reader reports the faulty line, and does not report the key as missing.
    */
   readonly #meant = new Set<string>();
 

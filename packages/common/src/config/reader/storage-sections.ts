@@ -1,5 +1,5 @@
 // Reads the sections [pool NAME] (folders for volumes that commands manage) and [rights] (what clients may do with volumes) of rssrvcfg.
-// rssrvcfg.ts reads the other sections. Invariant: a client has one line in [rights] at most, and a wrong line gives the client no rights.
+// rssrvcfg.ts reads the other sections. Invariant: a client has at most one line in [rights], and a wrong line gives no rights.
 
 import { posix } from 'node:path';
 import { isName, NAME_ALLOWED, parseSize, quoteText } from '../../lib/units.ts';

@@ -17,7 +17,7 @@ export type KeyTable = Readonly<Record<string, KeyEntry<unknown>>>;
 export interface SectionEntry {
   readonly hasName: boolean;
   readonly occurs: 'once' | 'at most once' | 'any number';
-  /** Type of the section below which the described section must stand; null if the position is free. */
+  /** Type of the section below which the described section must stand; null if it may stand anywhere. */
   readonly below: string | null;
   /** Form of the section's lines; null if the lines are `key = value` entries. */
   readonly lines: string | null;

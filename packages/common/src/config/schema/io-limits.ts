@@ -12,13 +12,13 @@ export const burstType = duration(BURST_MIN_MS, BURST_MAX_MS);
 
 export const NO_IO_LIMITS: IoLimits = { iops: null, bytesPerSecond: null, burstMs: BURST_MS };
 
-/** Returns the limits as an optional field. The field is absent if the limits limit nothing and have the default burst. */
+/** Returns the limits as an optional field, which is absent for NO_IO_LIMITS. */
 export function limitsField(limits: IoLimits): { readonly limits?: IoLimits } {
   const { iops, bytesPerSecond, burstMs } = limits;
   return iops === null && bytesPerSecond === null && burstMs === BURST_MS ? {} : { limits: { iops, bytesPerSecond, burstMs } };
 }
 
-/** Returns `limits`, or null if `limits` limits nothing. */
+/** Returns `limits`, or null if I/O is not limited. */
 export function limitsOrNull(limits: IoLimits | undefined): IoLimits | null {
   return limits === undefined || (limits.iops === null && limits.bytesPerSecond === null) ? null : limits;
 }
@@ -36,7 +36,7 @@ export function withLimit(limits: IoLimits, key: LimitKey, value: string): IoLim
   return key === 'bandwidth' ? { ...limits, bytesPerSecond: bandwidthType.parse(value) } : { ...limits, burstMs: burstType.parse(value) };
 }
 
-/** Returns the text about the allowed values of a key, as it follows the words "allowed is". */
+/** Returns the text that follows the words "allowed is" in the error about a key. */
 export function limitAllowed(key: LimitKey): string {
   return { iops: iopsType, bandwidth: bandwidthType, burst: burstType }[key].allowed;
 }

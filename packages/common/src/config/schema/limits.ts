@@ -1,5 +1,5 @@
-// Defines bounds and defaults for the values in configuration files. Units are in the names. Every dependent package asserts in its
-// src/limits.ts that its bounds fit the bounds defined here.
+// Defines bounds and defaults for the values in configuration files. The name of each bound contains its unit. Every dependent package
+// asserts in its src/limits.ts that its bounds fit the bounds defined here.
 
 import { assert } from '../../lib/assert.ts';
 import { INTERFACES_MAX } from '../../lib/limits.ts';
@@ -28,9 +28,7 @@ export const KEY_MAX_CHARS = 256;
 export const KEY_NEW_CHARS = 32;
 export const PATH_MAX_BYTES = 4_095;
 export const CONFIG_FILE_MAX_BYTES = 16 * MIB;
-/**
- * Maximum number of [server] sections in a client's configuration file. The file has one such section for each interface of each server.
- */
+/** Maximum number of [server] sections in a client's configuration file, which has one for each interface of each server. */
 export const SERVER_SECTIONS_MAX = SERVERS_PER_CLIENT_MAX * INTERFACES_MAX;
 export const NAMESPACES_PER_CLIENT_MAX = 256;
 export const HEARTBEAT_MIN_MS = 50;
@@ -53,7 +51,8 @@ export const REPLAY_LOG_MAX_BYTES = 1024 * MIB;
 /** Maximum of the key `busy-poll`. */
 export const BUSY_POLL_MAX_US = 1_000;
 /**
- * Maximum of the key `processes` of a client: the data processes beside the main process. The protocol permits as many (DATA_PROCESSES_MAX).
+ * Maximum of the key `processes` of a client: the data processes beside the main process. Equals the maximum in the protocol
+ * (DATA_PROCESSES_MAX).
  */
 export const CLIENT_PROCESSES_MAX = 8;
 /** Default of the key `log-total`, which limits the total size of a client's replay logs. */
@@ -70,8 +69,8 @@ export const IOPS_MAX = 10_000_000;
 export const BANDWIDTH_MIN_BYTES = 64 * 1024;
 export const BANDWIDTH_MAX_BYTES = 1024 * 1024 * MIB;
 /**
- * Default time for which unused allowance is kept. If this time were shorter than the delays of a busy process, I/O could not reach its
- * limit.
+ * Default of the key `burst`, the time for which unused allowance of I/O limits is kept. A time shorter than the delays of a busy process
+ * would keep I/O below its limit.
  */
 export const BURST_MS = 1_000;
 export const BURST_MIN_MS = 100;

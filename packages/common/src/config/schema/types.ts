@@ -11,7 +11,8 @@ export type DeviceChoice = 'auto' | 'block' | 'raw' | 'nbd-socket' | 'none';
 /** The value `configured` means `auto`, restricted to the server interfaces that the file lists. */
 export type PathsChoice = 'auto' | 'all' | 'configured';
 /**
- * `off`: the server encrypts no path. `allow`: it encrypts the paths of clients that request it. `require`: it refuses all other clients.
+ * `off`: the server encrypts no path. `allow`: the server encrypts the paths of clients that request encryption. `require`: the server
+ * refuses all other clients.
  */
 export type TlsPolicy = 'off' | 'allow' | 'require';
 export type AttachChoice = 'none' | 'all' | readonly string[];
@@ -38,7 +39,7 @@ export interface IoLimits {
   readonly iops: number | null;
   /** Bytes per second that READ and WRITE move. */
   readonly bytesPerSecond: number | null;
-  /** Time for which unused allowance is kept. */
+  /** Time for which unused allowance of the limits is kept. */
   readonly burstMs: number;
 }
 
@@ -65,7 +66,7 @@ export interface ServerVolumeConfig {
   readonly limits?: IoLimits;
   /** Set for a volume of a pool. A manifest describes this volume, instead of a section of the file. */
   readonly pool?: PoolMembership;
-  /** Set for a volume of a pool that consists of several files. `path` and `pool` are then the path and the pool of the first file. */
+  /** Set for a volume of a pool that consists of several files. `path` and `pool` describe the first file. */
   readonly layout?: VolumeLayout;
   /** Line of the section; 0 for a volume of a pool. */
   readonly line: number;
@@ -73,7 +74,7 @@ export interface ServerVolumeConfig {
 
 export interface PoolMembership {
   readonly name: string;
-  /** Stamp of the data file when it was created; null if it cannot be distinguished from other files. */
+  /** Stamp of the data file when it was created; null if the data file cannot be distinguished from other files. */
   readonly stamp: string | null;
   /** Ids of the pools that hold the content. */
   readonly ids: readonly string[];
@@ -86,10 +87,7 @@ export interface PoolMembership {
 }
 
 export interface VolumeLayout {
-  /**
-   * Size of the chunks if the volume is striped: its chunks are in the first file, the second file and so on, and then in the first file
-   * again. Null if the whole content of one file is followed by the content of the next file.
-   */
+  /** Size of the chunks of a striped volume, which are distributed over its files round robin; null if the files are concatenated. */
   readonly chunkBytes: number | null;
   readonly parts: readonly PartConfig[];
 }
@@ -101,7 +99,7 @@ export interface PartConfig {
   /** Path of the file; null if the file cannot be used. */
   readonly path: string | null;
   readonly sizeBytes: number;
-  /** Stamp of the file when it was created; null if it cannot be distinguished from other files. */
+  /** Stamp of the file when it was created; null if the file cannot be distinguished from other files. */
   readonly stamp: string | null;
   /** Reason why the file cannot be used; null if it can be used. */
   readonly trouble: string | null;
@@ -166,7 +164,7 @@ export interface EndpointConfig {
 
 /** Where a daemon offers its metrics. */
 export interface MetricsConfig extends EndpointConfig {
-  /** Token that a reader of the metrics must send. It can be null only for a loopback address, which needs no token. */
+  /** Token that a reader of the metrics must send. Null is valid only for a loopback address, which needs no token. */
   readonly token: string | null;
 }
 
@@ -194,7 +192,7 @@ export interface RssrvConfig {
     readonly user: { readonly name: string; readonly line: number } | null;
     /** Maximum number of worker processes. If sessions outnumber workers, several sessions share a worker. */
     readonly processes: number;
-    /** True if clients may found records of mirrors at this server. */
+    /** True if clients may create records of mirrors at this server. */
     readonly witness: boolean;
     /** Where the daemon offers its metrics; null if it offers no metrics. */
     readonly metrics: MetricsConfig | null;
@@ -205,9 +203,7 @@ export interface RssrvConfig {
   readonly triggers: readonly TriggerConfig[];
   readonly clients: readonly ServerClientConfig[];
   readonly rights: readonly ClientRights[];
-  /**
-   * True if the file has a section [rights], even if the section is empty. A forced take-over needs the role `admin` only if this is true.
-   */
+  /** True if the file has a section [rights], even an empty one; otherwise, a forced take-over does not need the role `admin`. */
   readonly hasRights: boolean;
   readonly warnings: readonly ConfigWarning[];
 }

@@ -77,7 +77,7 @@ export function stall(minMs: number, maxMs: number): ValueType<StallPolicy> {
   });
 }
 
-/** A value of another type, or the word `off`, which is null. */
+/** A value of another type, or the word `off`, which yields null. */
 export function orOff<T>(type: ValueType<T>): ValueType<T | null> {
   const allowed = `off, or ${type.allowed}`;
   return plain(type.kind, allowed, (text) => (text === 'off' ? null : orElse(() => type.parse(text), text, allowed)));
@@ -139,7 +139,7 @@ export const interfaceAddress: ValueType<PrefixedAddress> = plain('address', HOS
 
 const ENDPOINT_ALLOWED = 'off, or an address of this machine and a port, such as 127.0.0.1:9510 or [::1]:9510';
 
-/** Address and port on which a daemon listens, or `off`, which is null. */
+/** Address and port on which a daemon listens, or `off`, which yields null. */
 export const endpoint: ValueType<EndpointConfig | null> = plain('endpoint', ENDPOINT_ALLOWED, (text) => {
   if (text === 'off') return null;
   const [, host = '', digits = ''] = /^(.+):(\d{1,5})$/.exec(text) ?? [];

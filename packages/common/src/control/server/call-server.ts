@@ -11,7 +11,7 @@ const READERS = '-read';
 /** Sends a request to one rssrv, and returns its answer. */
 export type ServerCall = <M extends ServerMethodName>(method: M, params: ServerMethods[M]['params']) => Promise<ServerMethods[M]['result']>;
 
-/** Returns the answer of rssrv. `socketPath`: path of its main control socket. Throws the errors of `callControl`. */
+/** Returns the answer of rssrv. `socketPath`: path of the main control socket of rssrv. Throws the errors of `callControl`. */
 export async function callServer<M extends ServerMethodName>(
   socketPath: string,
   method: M,

@@ -1,4 +1,4 @@
-// The methods of rssrv about jobs, including those that begin one. The rules for changing a table are in docs/CONTROL.md.
+// The methods of rssrv about jobs, including the methods that begin a job. The rules for changing a table are in docs/CONTROL.md.
 // Invariant: rssrv has a handler for each method (jobs/service/job-service.ts), and each changing method takes the id of the request.
 
 import { CONTROL_ANSWER_MS, SERVER_CHANGE_MS } from '../limits.ts';

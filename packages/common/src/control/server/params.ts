@@ -15,10 +15,7 @@ export const poolsOrNull: Param<readonly string[] | null | undefined> = {
   what: 'a list of pool names or null',
   default: null,
 };
-/**
- * Size of the chunks if the volume is striped: its chunks are in the first file, the second file and so on, and then in the first file
- * again. Null if the whole content of one file is followed by the content of the next file.
- */
+/** Size of the chunks of a striped volume, which are distributed over its files round robin; null if the files are concatenated. */
 export const chunkBytes: Param<number | null | undefined> = {
   shape: orNull(whole(1, VOLUME_MAX_BYTES)),
   what: 'a size in bytes or null',
@@ -30,7 +27,7 @@ export const goesOnIn: Param<string | null | undefined> = {
   what: 'the name of a pool or null',
   default: null,
 };
-/** Id of the mirror whose replica is grown; null if the volume is no replica. */
+/** Id of the mirror whose replica is grown; null if the volume is not a replica. */
 export const ofMirror: Param<string | null | undefined> = {
   shape: orNull(filledText()),
   what: 'the id of a mirror or null',
@@ -40,7 +37,7 @@ export const poolName: Param<string> = { shape: filledText(), what: 'the name of
 /** Destination of an export. */
 export const copyTarget: Param<string> = { shape: filledText(), what: 'an absolute path or an NBD URI' };
 export const importSource: Param<string> = { shape: filledText(), what: 'an absolute path or an NBD URI' };
-/** Format of an image file. If it is null, the suffix of the file's name determines the format. */
+/** Format of an image file. If the format is null, the suffix of the file name determines the format. */
 export const imageFormat: Param<'raw' | 'qcow2' | null> = {
   shape: orNull(word(['raw', 'qcow2'])),
   what: 'raw, qcow2 or null',
@@ -68,7 +65,7 @@ export const snapshotId: Param<string> = { shape: filledText(), what: 'a UUID of
 export const mirrorId: Param<string> = { shape: filledText(), what: 'the id of a mirror' };
 /** Number of a term, or of a moment within a term. */
 export const momentNumber: Param<number> = { shape: whole(1, Number.MAX_SAFE_INTEGER), what: 'a whole number above 0' };
-/** Name of a snapshot; null for the present content of the volume. */
+/** Name of a snapshot; null for the current content of the volume. */
 export const snapshotOrNull: Param<string | null> = { shape: orNull(filledText()), what: 'the name of a snapshot or null', default: null };
 /** Offset in bytes of the requested part of an answer. */
 export const offsetBytes: Param<number> = { shape: whole(0, VOLUME_MAX_BYTES), what: 'a number of bytes', default: 0 };

@@ -1,6 +1,6 @@
 // Contains the table of rssrv's control interface: the requests that rssrv accepts on its control socket, how long each request may take,
-// and the shapes of the results. rsadm sends these requests on the server. Each subject has a table of its own beside this file. The table
-// of rsiod is in methods.ts, and docs/CONTROL.md has the rules for changing the interface.
+// and the shapes of the results. rsadm sends these requests on the server. Each subject has a separate table in this folder. The table of
+// rsiod is in methods.ts, and docs/CONTROL.md has the rules for changing the interface.
 
 import { CONTROL_ANSWER_MS, SERVER_CHANGE_MS } from '../limits.ts';
 import { method, type MethodsOf, SERVER_DAEMON } from '../method-table.ts';

@@ -1,6 +1,6 @@
 // The command `volume copy` of rsadm and rsconfig. rssrv decides whether a volume can be copied, and makes the copy. Invariants: the
-// command sends an id with its request. The job continues if the command is ended. Only rsadm, on the server, copies to a file or an NBD
-// server.
+// command sends an id with its request. The job continues after the command is interrupted. Only rsadm, on the server, copies to a file or
+// an NBD server.
 
 import { resolve } from 'node:path';
 import { type Command, JSON_OPTION, makeCommand, type OptionSpec, type OptionValues, usageError, WAIT_OPTION } from '../../cli/command.ts';

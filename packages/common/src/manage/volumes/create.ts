@@ -107,7 +107,7 @@ function layoutOf(
 
 type Settings = Omit<ServerMethods['volume-create']['params'], 'name' | 'universe' | 'request'>;
 
-/** Refusals after which another server may still create the volume: nothing was created. */
+/** Refusals that prove that nothing was created, so that the command can try another server. */
 const NOT_HERE: readonly string[] = ['E_RIGHTS', 'E_UNKNOWN_POOL', 'E_POOL', 'E_SPACE'];
 
 /**
@@ -145,8 +145,8 @@ export function reportCreated(door: Pick<VolumeDoor, 'out' | 'note'>, { target, 
 }
 
 /**
- * Prints a note about clients that the server does not know. This is no error, because these clients may be added later. If the asker may
- * not list clients, prints nothing.
+ * Prints a note about clients that the server does not know. An unknown client is not an error, because an administrator may add the client
+ * later. If the asker may not list clients, prints nothing.
  */
 export async function noteUnknownClients(
   { note }: Pick<VolumeDoor, 'note'>,

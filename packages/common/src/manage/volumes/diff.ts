@@ -1,5 +1,5 @@
 // The command `volume diff` of rsadm and rsconfig. The server answers in parts. Invariant: all parts compare the same snapshots. If the
-// later state is the present content of the volume, this content may change between two parts, because clients write.
+// later state is the current content of the volume, this content may change between two parts, because clients write.
 
 import { type Command, JSON_OPTION, makeCommand, printJson, usageError } from '../../cli/command.ts';
 import { toText } from '../../cli/table.ts';

@@ -24,12 +24,12 @@ export interface VolumeTarget {
 }
 
 /**
- * Purpose for which a volume is searched. For `change` and `remove`, the door accepts a volume only if all servers have answered, because
- * the name could otherwise mean a volume of another server. For `show`, the door then only prints a note.
+ * Reason for which a command looks up a volume. For `change` and `remove`, the door accepts a volume only if all servers have answered,
+ * because the name could otherwise mean a volume of another server. For `show`, the door prints a note if a server has not answered.
  */
 export type Purpose = 'show' | 'change' | 'remove';
 
-/** Demands on the server for a new volume. */
+/** Requirements for the server of a new volume. */
 export interface Wanted {
   /** Pools of the volume; empty for any pool. */
   readonly pools: readonly string[];
@@ -37,16 +37,14 @@ export interface Wanted {
 
 export interface VolumeDoor extends Output {
   readonly clock: Pick<Clock, 'wallMs' | 'after'>;
-  /** Asks the person at the terminal, and returns the answer; null if stdin is no terminal. */
+  /** Asks the person at the terminal, and returns the answer; null if stdin is not a terminal. */
   readonly ask: ((question: string) => Promise<string>) | null;
   /** Returns an id for a request that changes something. */
   readonly newId: () => string;
   readonly note: (sentence: string) => void;
   /** Finds the server that has the volume. Throws E_USAGE. With several servers, also throws E_UNKNOWN_VOLUME or E_AMBIGUOUS. */
   find(name: string, purpose: Purpose): Promise<VolumeTarget>;
-  /**
-   * The only server that the program knows. Null if there may be several servers. The name of a volume then decides which server is used.
-   */
+  /** The only server that the program knows; null if the name of a volume decides which of several servers is used. */
   readonly local: Pick<VolumeTarget, 'call' | 'label' | 'place'> | null;
   /** Finds the server that has the removed volume. */
   findRemoved(name: string): Promise<VolumeTarget>;

@@ -169,7 +169,7 @@ command.`,
   });
 }
 
-/** Waits for the job and prints the answer as JSON, with the job in its final state. Throws E_BUSY if the job was not done. */
+/** Waits for the job and prints the answer as JSON, with the job in its final state. Throws E_BUSY if the job ended without success. */
 async function printFollowed(
   door: VolumeDoor,
   target: VolumeTarget,

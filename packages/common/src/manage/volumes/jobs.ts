@@ -1,5 +1,5 @@
-// The commands of rsadm and rsconfig about moves and jobs. rssrv decides whether a volume can move, and moves the volume.
-// Invariants: each command that changes something sends an id with its request. A job continues if the command that waits for it is ended.
+// The commands of rsadm and rsconfig about moves and jobs. rssrv decides whether a volume can move, and moves the volume. Invariants: each
+// command that changes something sends an id with its request. A job continues after the command that waits for the job is interrupted.
 
 import { type Command, JSON_OPTION, makeCommand, printJson, usageError, WAIT_OPTION } from '../../cli/command.ts';
 import { alignColumns, toText } from '../../cli/table.ts';

@@ -1,5 +1,5 @@
-// Bounds of common's manage/volumes folder: the volume commands of rsadm and rsconfig. Units are in the names.
-// The bounds of rssrv are in its own folders.
+// Bounds of common's manage/volumes folder: the volume commands of rsadm and rsconfig. The name of each bound contains its unit. The bounds
+// of rssrv are in its own folders.
 
 /** Maximum number of ranges that the command `volume diff` shows. The command keeps all ranges in memory. */
 export const DIFF_RANGES_SHOWN_MAX = 2_000_000;

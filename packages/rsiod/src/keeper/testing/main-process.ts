@@ -1,5 +1,5 @@
-// The child of a keeper, and the processes that it starts, for keeper-others.test.ts. The first argument is the part of the process. Each
-// process writes what it finds as lines of JSON. Invariant: every part ends by itself, or is killed by the part that has started it.
+// The child of a keeper and the processes that this child starts, for keeper-others.test.ts. The first argument is the role of the process.
+// Each process reports its findings as lines of JSON. Invariant: every process exits, or the process that started it kills it.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -25,7 +25,7 @@ function start(command: readonly string[]): ChildProcess {
 
 const dataProcess = (name: string): string[] => [process.execPath, program, name, folder];
 
-/** Makes a file without a name, and a socket with data whose other end is in this process, too. Tells its parent the descriptors. */
+/** Makes a file without a name and a socket that has received data, and sends both descriptor numbers to the parent process. */
 async function makeDescriptors(): Promise<void> {
   const file = path.join(folder, 'file');
   const fd = openSync(file, 'w+');
@@ -40,7 +40,7 @@ async function makeDescriptors(): Promise<void> {
   client.write('data in the socket', () => process.send?.([fd, Reflect.get(handle as object, 'fd')]));
 }
 
-/** Says what the inherited descriptors are, and ends. A read from the socket takes its data. */
+/** Reports what the inherited descriptors contain, and exits. Reading from the socket consumes its data. */
 function useDescriptors(): void {
   const read = (fd: number, position: number | null): string => {
     const bytes = Buffer.alloc(99);
@@ -71,7 +71,10 @@ async function inherit(link: KeeperLink, ids: readonly number[]): Promise<void> 
   if (heir.exitCode === null) await once(heir, 'exit');
 }
 
-/** The part of rsiod's main process: lets the keeper hold descriptors of another process, and starts others that inherit them. */
+/**
+ * The role of rsiod's main process: lets the keeper hold descriptors of another process, and starts processes that inherit these
+ * descriptors.
+ */
 async function main(): Promise<void> {
   const above = keeperAbove(process.env)!;
   delete process.env['RSIO_KEEPER'];

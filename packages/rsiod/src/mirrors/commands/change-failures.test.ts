@@ -1,6 +1,6 @@
 // Lets each step of each change of an attached mirror fail at each server, once before the server has executed the step and once after. The
-// command must then complete the change, or it must remove its results or name them. The members stay usable, and the repeated command
-// succeeds. The steps include those of the decider. Rules: G35.
+// failed command must complete the change, remove its results, or name them. The members stay usable, and the repeated command succeeds.
+// The steps include the steps of the decider. Rules: G35.
 
 import { describe, expect, test } from 'vitest';
 import { ChangeScene } from '../../testing/change-scene.ts';
@@ -96,8 +96,8 @@ describe.each(TABLE.flatMap(({ change, steps }) => steps.map((step) => [change.n
       await scene.until(() => scene.config.nextVoters === null && scene.held?.view?.isPending === false);
       scene.check();
       if (scene.shown.members === change.after.members && scene.shown.voters === change.after.voters) return;
-      // If the answer to the creation of the volume was lost, the volume may exist. The administrator removes it with the command in the
-      // error message.
+      // If the answer to the creation of the volume was lost, the volume may exist. The administrator removes the volume with the command
+      // in the error message.
       const volume = scene.server('big-7').stock.get('db@0');
       if (volume?.mark === null) scene.server('big-7').stock.clear();
       if (outcome instanceof Error && outcome.message.includes('rsconfig mirror add osl:db@0 --server big-7 goes on'))

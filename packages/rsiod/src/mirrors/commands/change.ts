@@ -1,5 +1,5 @@
 // Finds the mirror that a command changes, and asks the decider of this mirror to grant a wish. The mirror must be attached on this
-// machine, and a majority of its voters must answer. Invariants: nothing is created or claimed before these conditions are checked; each
+// machine, and a majority of its voters must answer. Invariants: nothing is created or claimed before both conditions are checked; each
 // refusal contains a remedy. A wish that is not granted in time is withdrawn. If the voters may already have agreed to the wish, the error
 // says so, and the holder of the mirror completes the change.
 
@@ -127,7 +127,8 @@ export function votersFor(replicas: readonly number[], witnesses: readonly numbe
 }
 
 /**
- * Waits until the decider has fulfilled the wish. Throws E_VOLUME if the decider refuses, or E_TIMEOUT with a text about what was missing.
+ * Waits until the decider has fulfilled the wish. Throws E_VOLUME if the decider refuses, or E_TIMEOUT with a text that names what was
+ * missing.
  */
 export async function grant(held: HeldMirror, clock: Pick<Clock, 'after'>, wish: MirrorWish): Promise<void> {
   const granted = held.wish(wish);
@@ -155,8 +156,8 @@ function within(granted: Promise<string>, clock: Pick<Clock, 'after'>): Promise<
 }
 
 /**
- * True if a replica of this server is or may become a member. It may become one if a configuration with this replica was sent, or if the
- * state of the mirror is unknown.
+ * True if a replica of this server is or may become a member. A replica may become a member if a configuration with this replica was sent,
+ * or if the state of the mirror is unknown.
  */
 export function mayBeMember({ hasEnded, view }: HeldMirror, serverid: number): boolean {
   return hasEnded || view === null || view.replicas.some((one) => one.server === serverid);

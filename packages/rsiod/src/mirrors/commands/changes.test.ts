@@ -1,6 +1,6 @@
-// Commands that change an attached mirror, with the production decider and scripted servers: members, voters and volumes after a change;
-// refusals before anything is created; a replaced server that returns; a change that the next holder finishes. Failing steps are in
-// change-failures.test.ts. Rules: M16, M17, G35.
+// Tests commands that change an attached mirror, with the production decider and scripted servers: members, voters and volumes after a
+// change; refusals before anything is created; a replaced server that returns; a change that the next holder finishes.
+// change-failures.test.ts tests failing steps. Rules: M16, M17, G35.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { describe, expect, test } from 'vitest';

@@ -1,7 +1,7 @@
 // The commands that change the replicas and voters of an attached mirror, under I/O: add, detach, replace and witness. The mirror's own
 // decider sends the configurations. This file creates the new volumes and records on servers before the change, and removes the old ones
-// after it. Invariants: a mirror has one change at a time. If a step fails, the error names the step, and the results of the step are
-// removed or named. A configuration that was sent counts as possibly in force.
+// after the change. Invariants: a mirror has one change at a time. If a step fails, the error names the step, and the results of the step
+// are removed or named. A configuration that was sent counts as possibly in force.
 
 import type { ChangedMirror } from '@rsio/common/control/mirror-methods';
 import type { ControlMethods } from '@rsio/common/control/methods';
@@ -242,8 +242,8 @@ export class MirrorChanges {
   }
 
   /**
-   * Changes the voters to the given servers. Even if the servers are the same as before, this can be a change, because a server that has
-   * lost its record becomes a new voter.
+   * Changes the voters to the given servers. Setting the same servers again can be a change, because a server that has lost its record
+   * becomes a new voter.
    */
   private async vote(change: MirrorChange, servers: readonly number[]): Promise<void> {
     await this.wish(change, { kind: 'voters', servers });

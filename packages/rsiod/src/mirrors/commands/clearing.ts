@@ -79,7 +79,7 @@ function recordStays({ label }: MirrorChange, name: string, remedy: string): str
 
 interface Unmarked {
   readonly hasRecord: boolean;
-  /** True if the server had no record, so that one was created only to remove the mark. */
+  /** True if the server had no record, so the command created a record only to remove the mark. */
   readonly isFounded: boolean;
   /** Reason why the replica may still be marked; null if the mark has been removed. */
   readonly why: string | null;
@@ -108,7 +108,7 @@ async function unmark({ survey, held, term: number }: MirrorChange, server: Mirr
 /** Removes the record. Returns the reason why the server may still have the record; null if the record is gone. */
 async function dismiss({ survey: { mirror }, term: number }: MirrorChange, server: MirrorServer): Promise<string | null> {
   try {
-    // A server removes a record only for a term that the record has promised. This record may have promised another term or none, so the
+    // A server removes a record only for a term that the record has promised. The record may have promised another term or no term, so the
     // term is claimed first.
     const claimed = await server.vote({ kind: 'claim', mirror, number, takesOver: true }, VOTE_CHANGE_MS);
     if (claimed.voted === VOTED.UNKNOWN) return null;

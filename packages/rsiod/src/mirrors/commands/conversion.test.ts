@@ -1,5 +1,5 @@
-// The command that makes a plain volume a mirror: refusals before anything is created, and the messages. The file creation.test.ts tests
-// the steps and their failures, and test/integration/mirror.test.ts tests a real conversion.
+// Tests the command that makes a plain volume a mirror: refusals before anything is created, and the messages. creation.test.ts tests the
+// steps and their failures, and test/integration/mirror.test.ts tests a real conversion.
 
 import { beforeEach, expect, test } from 'vitest';
 import { type Failure, ScriptedServer } from '../../testing/mirror-servers.ts';

@@ -1,7 +1,7 @@
-// Converts a plain volume to a mirror. No client may have attached the volume. The volume becomes the first replica and keeps its data; a
-// new volume on another server becomes the second replica. The steps are those of creation.ts. Invariants: in the first configuration, only
-// the old volume is in sync, so that the next client that attaches the mirror copies the data to the other server. If a step fails, the
-// volume stays unchanged.
+// Converts a plain volume to a mirror. The volume must not be attached. The volume becomes the first replica and keeps its data; a new
+// volume on another server becomes the second replica. creation.ts executes the steps. Invariants: in the first configuration, only the old
+// volume is in sync, so that the next client that attaches the mirror copies the data to the other server. If a step fails, the volume
+// stays unchanged.
 
 import type { ChangedMirror } from '@rsio/common/control/mirror-methods';
 import type { ControlMethods } from '@rsio/common/control/methods';

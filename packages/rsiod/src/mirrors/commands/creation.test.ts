@@ -1,6 +1,6 @@
-// Creating a mirror on scripted servers: the records and volumes after the command; a failure of each step at each server, before or after
-// the server has executed the step; and a command that is repeated after a crash at any step. The voter itself is tested in rssrv's
-// mirrors/voters.test.ts. Rules: G34.
+// Tests creating a mirror on scripted servers: the records and volumes after the command; a failure of each step at each server, before or
+// after the server has executed the step; and a command that is repeated after a crash at any step. mirrors/voters.test.ts of rssrv tests
+// the voter. Rules: G34.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { describe, expect, test } from 'vitest';

@@ -102,7 +102,7 @@ async function makeMirror(plan: MirrorPlan, made: Made): Promise<MirrorConfig> {
 }
 
 /**
- * Does the work at all servers at once. For a server that cannot be asked, the work fails with the error `trouble` of the server. Throws
+ * Calls `work` for all servers at once. For a server that cannot be asked, the call fails with the error `trouble` of the server. Throws
  * the first error.
  */
 async function atEach<R>(servers: readonly MirrorServer[], work: (server: MirrorServer) => Promise<R>): Promise<R[]> {
@@ -159,8 +159,7 @@ async function finish(plan: MirrorPlan, made: Made, stored: StoredConfig, record
 
 /**
  * Removes what was created, at all servers at once. If one server reports that another client has claimed the mirror, the function removes
- * nothing at any server. An `undo` of a single `Step` could not check that for all servers. Returns a sentence for each object that is
- * left. Never throws.
+ * nothing at any server. The `undo` of a `Step` could check only one server. Returns a sentence for each object that is left. Never throws.
  */
 async function takeBack(plan: MirrorPlan, made: Made, newId: () => string): Promise<string[]> {
   const servers = plan.voters.filter((server) => made.volumes.has(server) || made.records.has(server));
@@ -208,7 +207,8 @@ async function takeBackAt(plan: MirrorPlan, made: Made, server: MirrorServer, cl
 }
 
 /**
- * Removes the mark and then the record from a server. Returns the reason why the server may still have one of them; null if both are gone.
+ * Removes the mark and then the record from a server. Returns the reason why the server may still have the mark or the record; otherwise
+ * null.
  */
 async function dismissed({ mirror }: MirrorPlan, { number, marks }: Made, server: MirrorServer): Promise<string | null> {
   const marked = marks.has(server) ? await refusal(server, { kind: 'unplace', mirror, number }) : null;

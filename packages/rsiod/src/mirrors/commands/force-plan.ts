@@ -1,6 +1,6 @@
 // Plans how a mirror is rebuilt by force after most of its voters are gone: which servers vote, which replicas it has and which data may be
-// lost. Throws an error if force is not needed. Pure. Invariant: the plan promises that nothing is lost only if every possible majority
-// contains one of the voters that have answered. Rules: M21.
+// lost. Throws an error if force is not needed. Pure. Invariant: the plan promises no loss only if every possible majority contains a voter
+// that has answered. Rules: M21.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { volumeLabel } from '@rsio/common/lib/volume-name';

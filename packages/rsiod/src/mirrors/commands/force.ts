@@ -1,7 +1,7 @@
 // Makes a new mirror with a new id from the replicas that are left of a mirror whose voters are gone. Because of the new id, a returning
 // server of the old mirror is neither a voter nor a replica of the new one, and a holder of the old mirror cannot claim the new one.
-// Invariants: the old mirror is claimed at every named server before anything is changed, so that no request of an older holder is executed
-// there. No step changes data. A new mirror that has a configuration is not removed, because a client may have written to it.
+// Invariants: the old mirror is claimed at every named server before anything is changed, so that these servers execute no request of an
+// older holder. No step changes data. A new mirror that has a configuration is not removed, because a client may have written to it.
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
@@ -19,7 +19,7 @@ export interface Forced {
   readonly left: readonly string[];
 }
 
-/** Number of the first term of the new mirror. The new mirror is made in this term. */
+/** Number of the first term of the new mirror, in which the mirror is made. */
 const FIRST_NUMBER = 1;
 
 /** `mirror`: the new id. Throws the error of the failed step; the message describes the state that the step has left. */
@@ -29,7 +29,8 @@ export async function forceMirror(plan: ForcePlan, mirror: string, log: Pick<Log
   const number = nextNumber(recordsOf(survey.said));
   const witnesses = plan.voters.filter((server) => !replicas.some((one) => one.server === server));
   let [records, members]: [readonly VoteAnswer[], readonly MirrorMember[]] = [[], []];
-  // The `undo` of each step returns a description of the state after its failure, so that earlier steps are not undone.
+  // The `undo` of each step describes the state after the failure of that step. Because `undo` returns a text, earlier steps are not
+  // undone.
   const steps: readonly Omit<Step, 'name'>[] = [
     {
       do: async () => {
@@ -108,7 +109,7 @@ async function moveReplica(
 
 /**
  * Returns the first configuration. If exactly one replica is in sync, the configuration says that the mirror was cleanly detached. If
- * several replicas are in sync, the configuration does not say so, and the next holder therefore makes these replicas equal.
+ * several replicas are in sync, the configuration reports no clean detach, and the next holder therefore makes these replicas equal.
  */
 function configOf(
   { replicas, voters, sizeBytes, clients }: ForcePlan,
@@ -122,7 +123,7 @@ function configOf(
   };
 }
 
-/** Removes the new records. The old mirror is then unchanged, except that its records promise the term of the claim. */
+/** Removes the new records. The old mirror stays unchanged, except that its records promise the term of the claim. */
 async function withdrawn({ voters }: ForcePlan, mirror: string): Promise<string[]> {
   const left = await atAll(voters, async (server) => {
     await refusal(server, { kind: 'claim', mirror, number: FIRST_NUMBER, takesOver: false });

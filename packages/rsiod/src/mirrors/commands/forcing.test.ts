@@ -1,6 +1,6 @@
-// Making a mirror by force on scripted servers: the reported losses, refusals, the old and the new mirror after the command, and a failure
-// of each step at each server, before or after the server has executed the step. In every case, the volumes stay, and the error describes
-// the state of each volume. Real servers are tested in test/integration/mirror-force.test.ts. Rules: M21, G33.
+// Tests making a mirror by force on scripted servers: the reported losses, refusals, the old and the new mirror after the command, and a
+// failure of each step at each server, before or after the server has executed the step. In every case, the volumes stay, and the error
+// describes the state of each volume. test/integration/mirror-force.test.ts tests real servers. Rules: M21, G33.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { beforeEach, describe, expect, test } from 'vitest';
@@ -158,7 +158,7 @@ test('two replicas that are left are both in sync, and the next holder makes the
   await made(servers);
   servers.push(new ScriptedServer('big-7', 4, () => null));
   const [, , , big7] = servers;
-  // The mirror also has a replica on big-7. Of its three voters, only big-9 is left; the other two are servers that do not exist.
+  // The mirror also has a replica on big-7. Of the mirror's three voters, only big-9 is left; the other two are servers that do not exist.
   const record = big9.records.get(OLD)!;
   record.stored = {
     ...record.stored!,

@@ -75,8 +75,8 @@ export class MirrorForcing {
 }
 
 /**
- * Throws E_HELD if a client has a snapshot of a replica attached. Without this check, the server would refuse later, when the mark must be
- * changed. By then, the old mirror has been claimed, and its users have been stopped. A server that does not answer here is not checked.
+ * Throws E_HELD if a client has a snapshot of a replica attached. Without this check, the server would refuse to change the mark only after
+ * the old mirror has been claimed and its users have been stopped. A server that does not answer is not checked.
  */
 async function checkUnread({ label, replicas, survey }: ForcePlan): Promise<void> {
   await Promise.all(

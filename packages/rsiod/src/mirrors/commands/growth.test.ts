@@ -1,5 +1,5 @@
-// The command that grows a mirror: refusals before any server is asked, errors if a server refuses or is unreachable, and a repeated
-// command. The mirror is a fake; the growth itself is tested with the driver and in test/integration/mirror.test.ts.
+// Tests, with a fake mirror, the command that grows a mirror: refusals before any server is asked, errors if a server refuses or is
+// unreachable, and a repeated command. mirror-driver.test.ts and test/integration/mirror.test.ts test the growth.
 
 import { beforeEach, expect, test } from 'vitest';
 import { type GrowingMirror, growMirror } from './growth.ts';

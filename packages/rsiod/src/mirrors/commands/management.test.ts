@@ -1,5 +1,5 @@
-// The control methods about mirrors on scripted servers: checks before anything is created, lists with voters that do not answer or have
-// lost their records, and remains of a removal. The steps of a creation are in creation.test.ts. Rules: G34.
+// Tests the control methods about mirrors on scripted servers: checks before anything is created, lists with voters that do not answer or
+// have lost their records, and remains of a removal. creation.test.ts tests the steps of a creation. Rules: G34.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { beforeEach, describe, expect, test } from 'vitest';

@@ -1,5 +1,5 @@
 // The control methods about mirrors: finds the servers that a command names, checks the request before anything is created, and makes the
-// answers. The steps are in creation.ts and removal.ts. Invariants: a mirror has at most one change at a time; at most MIRROR_CHANGES_MAX
+// answers. creation.ts and removal.ts execute the steps. Invariants: a mirror has at most one change at a time; at most MIRROR_CHANGES_MAX
 // changes are in progress.
 
 import { createHash } from 'node:crypto';

@@ -112,8 +112,8 @@ function decoded({ status, bodies: [body], sentence }: SessionAnswer, who: strin
 }
 
 /**
- * Does the work for all elements at once. A failure for one element does not stop the work for the others. Throws the first error when the
- * work for all elements has ended.
+ * Calls `work` for all elements at once. A failure for one element does not stop the calls for other elements. When all calls have ended,
+ * throws the first error.
  */
 export async function atAll<T, R>(all: readonly T[], work: (one: T) => Promise<R>): Promise<R[]> {
   const outcomes = await outcomesAtOnce(all, Math.max(1, all.length), work);
@@ -129,8 +129,8 @@ export async function vote(server: MirrorServer, order: VoteOrder): Promise<Vote
 }
 
 /**
- * Sends an order. Returns null if the server has executed the order. Otherwise returns the reason why the server may not have executed it.
- * `isGone`: true if a server without a record counts as having executed the order.
+ * Sends an order. Returns null if the server has executed the order. Otherwise, returns the reason why the server may not have executed the
+ * order. `isGone`: true if a server without a record counts as having executed the order.
  */
 export async function refusal(server: MirrorServer, order: VoteOrder, isGone = order.kind === 'dismiss'): Promise<string | null> {
   try {

@@ -1,5 +1,5 @@
-// Prepares a server that is about to join a mirror: creates a record and, for a replica, a volume. Invariants: each step may be repeated.
-// The volume and the record are removed again only as long as no configuration that was sent can name the server as a member.
+// Prepares a server that is about to join a mirror: creates a record and, for a replica, a volume. Invariants: each step may be repeated. A
+// failed command removes the volume and the record only if no configuration that was sent names the server as a member.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';

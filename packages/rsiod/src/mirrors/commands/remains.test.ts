@@ -1,6 +1,6 @@
-// The remains of an interrupted `mirror detach` or `replace` on a server, and the repeated command. Invariant: if the command reports that
-// nothing is left, no plain volume keeps the name of the mirror. A volume that a client holds or that has another size is never changed.
-// Rules: G35.
+// Tests what an interrupted `mirror detach` or `replace` leaves on a server, and the repeated command. Invariant: if the command reports
+// that nothing is left, no plain volume keeps the name of the mirror. A volume that a client holds or that has another size is never
+// changed. Rules: G35.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { describe, expect, test } from 'vitest';

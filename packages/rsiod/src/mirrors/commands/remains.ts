@@ -1,6 +1,7 @@
 // Finds what a server without a replica still has of a mirror: a record, a volume that is still marked, or the plain volume that an
-// interrupted command has left. Invariants: a plain volume counts only if it has the name, universe and size of the mirror and its server
-// votes for the mirror or has a record of it. A volume that a client holds or that belongs to another mirror is never offered for removal.
+// interrupted command has left. Invariants: a plain volume counts only if it has the name, universe and size of the mirror, and if its
+// server votes for the mirror or has a record of the mirror. A volume that a client holds or that belongs to another mirror is never
+// offered for removal.
 
 import type { ManagedVolumeView } from '@rsio/common/control/server/views';
 import { type ErrorCode, RsError, toRsError } from '@rsio/common/lib/errors';
@@ -20,7 +21,7 @@ export interface Remains {
    * must not be removed.
    */
   readonly volume: { readonly name: string; readonly universe: number } | null;
-  /** If a client holds the former replica, a sentence which says that the volume must therefore stay; otherwise null. */
+  /** Sentence which says that the volume must stay because a client holds it; null if no client holds the former replica. */
   readonly held: string | null;
 }
 
@@ -74,8 +75,8 @@ async function show(server: MirrorServer, { name, universe }: { readonly name: s
     const error = toRsError(thrown);
     if (error.code === 'E_UNKNOWN_VOLUME') return null;
     if (SILENCES.includes(error.code)) throw error;
-    // A server may refuse `volume-show`, for example a witness that gives this client no rights. In that case, this function looks for the
-    // volume in the list of volumes that the server offers to this client.
+    // A server may refuse `volume-show`, for example a witness that gives this client no rights. If the server refuses, this function looks
+    // for the volume in the list of volumes that the server offers to this client.
     return server.volumes.find((one) => one.name === name && one.universe === universe) ?? null;
   }
 }

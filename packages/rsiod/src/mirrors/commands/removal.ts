@@ -36,7 +36,7 @@ export async function removeMirror(removal: Removal, newId: () => string, log: P
     return server === undefined || answer === null ? [] : [server];
   });
   // The mirror is claimed at the servers with a replica before the witnesses, because only servers with a replica check which client may
-  // take the mirror over. If a witness promised a term that these servers refuse, the holder would later lose the mirror.
+  // take the mirror over. If a witness promised a term that a server with a replica refuses, the holder would later lose the mirror.
   const isFirst = (server: MirrorServer): boolean => replicaAt(survey, server) !== null;
   for (const isTurn of [isFirst, (server: MirrorServer): boolean => !isFirst(server)])
     await Promise.all(asked.filter(isTurn).map((server) => claim(removal, server, number)));
@@ -60,8 +60,7 @@ function check({ survey, nodename }: Removal): void {
   const forced = '--force removes it, and the client loses it';
   if (holder !== null && holder.node !== nodename)
     throw new RsError('E_HELD', `Client ${holder.node} has mirror ${label} attached: detach it there (rsconfig -d ${label}); ${forced}`);
-  // The holder is this client. If the last configuration is clean, this client has claimed the mirror but has served no I/O, so the mirror
-  // may be removed.
+  // This client is the holder. If the last configuration is clean, this client has served no I/O, so the mirror may be removed.
   if (holder !== null && !stored.config.clean)
     throw new RsError(
       'E_IN_USE',
@@ -126,7 +125,9 @@ function leftReplica({ survey, volumes }: Removal, { name }: MirrorServer, why: 
   return `server ${name} may still have its replica (${why}): rsconfig mirror remove ${label}${volumes ? ' --volumes' : ''} --force goes on${plain}`;
 }
 
-/** Finds the replica of a server in the server's answer and in its list. Returns null if neither names a replica. */
+/**
+ * Finds the replica of a server in the server's answer and in its list. Returns null if neither the answer nor the list names a replica.
+ */
 function replicaAt({ listed, said, stored }: SurveyedMirror, server: MirrorServer): Replica | null {
   const answered = said.get(server.serverid)?.answer?.replica ?? null;
   const shown = listed.find((one) => one.server === server)?.volume ?? null;

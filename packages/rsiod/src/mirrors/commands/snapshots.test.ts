@@ -1,5 +1,5 @@
-// Snapshots of an attached mirror by command: the requests to each server, the answer, and refusals before a snapshot is made. How all
-// replicas get the same moment is tested in protocol/mirror/moments.
+// Tests the command that makes snapshots of an attached mirror: the requests to each server, the answer, and refusals before a snapshot is
+// made. The tests in protocol/mirror/moments check that all replicas get the same moment.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
@@ -119,7 +119,7 @@ test('without a server that has it there is an error with all reasons, and the c
   });
 });
 
-// Regression: servers refused a repeated command, because it used the request id of the earlier moment.
+// Regression: servers refused a repeated command, because the command reused the request id of the earlier moment.
 test('each moment is another request, also for the same order', async () => {
   const refuse: Answer = (method) => {
     if (method === 'volume-show') return made(method);

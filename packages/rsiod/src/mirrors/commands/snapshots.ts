@@ -1,6 +1,6 @@
 // Makes a snapshot of an attached mirror (M22). The servers of the replicas in sync take their snapshots at one moment. The command then
-// marks these snapshots as proven. Invariants: the command succeeds only if at least one server has the proven snapshot. A name that a
-// server of the mirror already uses is refused before anything is made.
+// marks the snapshots of this moment as proven. Invariants: the command succeeds only if at least one server has the proven snapshot. A
+// name that a server of the mirror already uses is refused before anything is made.
 
 import type { ControlMethods } from '@rsio/common/control/methods';
 import { SERVER_METHODS, type ServerMethods } from '@rsio/common/control/server/server-methods';

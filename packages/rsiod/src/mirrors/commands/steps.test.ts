@@ -1,5 +1,5 @@
-// The steps of a command: which steps are undone after a failure, in which order, and the error. Invariant: if a step cannot be undone
-// completely, the steps before it are not undone.
+// Tests the steps of a command: which steps are undone after a failure, in which order, and the error. Invariant: if a step cannot be
+// undone completely, the steps before it are not undone.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { expect, test } from 'vitest';

@@ -30,8 +30,8 @@ export interface SurveyedMirror {
   readonly universe: number;
   readonly listed: readonly Listed[];
   /**
-   * Key: serverid. Value: the server's answer. The map has the servers that list a replica, and those servers of the configuration that
-   * this client knows.
+   * Key: serverid. Value: the server's answer. The map has the servers that list a replica, and the servers of the configuration, as far as
+   * this client knows them.
    */
   readonly said: ReadonlyMap<number, Said>;
   readonly servers: ReadonlyMap<number, MirrorServer>;

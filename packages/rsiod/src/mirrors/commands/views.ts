@@ -70,7 +70,7 @@ function isSilent({ said }: SurveyedMirror, serverid: number): boolean {
   return (said.get(serverid)?.answer ?? null) === null;
 }
 
-/** The name of a server that this client has never reached is unknown, so it is shown as `server N`. */
+/** The name of a server that this client has never reached is unknown, so the server is shown as `server N`. */
 export function serverOf({ servers }: Pick<SurveyedMirror, 'servers'>, serverid: number): { server: string; serverid: number } {
   return { server: servers.get(serverid)?.name ?? `server ${serverid}`, serverid };
 }

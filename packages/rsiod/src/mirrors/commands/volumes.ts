@@ -73,7 +73,7 @@ export async function removeVolume(
   }
 }
 
-/** Deletes a removed volume at once. Otherwise, an administrator could restore it as an empty volume with the name of the mirror. */
+/** Deletes a removed volume at once, so that no administrator can restore an empty volume with the name of the mirror. */
 async function purge(server: MirrorServer, volume: NamedVolume, answer: unknown, newId: () => string): Promise<string | null> {
   const { name, universe } = volume;
   const { removed } = answer as { readonly removed?: { readonly id?: unknown } };
