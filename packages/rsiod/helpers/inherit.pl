@@ -1,8 +1,9 @@
 #!/usr/bin/perl
-# Starts a process of rsiod with descriptors that the keeper holds, because Node cannot copy a descriptor from another process. Arguments: the
-# number of prctl, the pid of the parent, the pid of the keeper, the numbers that the descriptors have there (separated by commas), and the
-# command. keeper/inherit-command.ts makes the arguments. Invariants: the process never outlives its parent (parent-death signal); the command gets the descriptors on the numbers from 4 on, in the order of the arguments and without gaps, and no
-# other descriptor of this program; the numbers 0 to 3 and the environment stay (3 is the IPC channel of Node).
+# Starts a process of rsiod with descriptors that the keeper holds, because Node cannot copy a descriptor from another process. Arguments:
+# the number of prctl, the pids of the parent and of the keeper, the keeper's numbers of the descriptors (separated by commas), and the
+# command. keeper/inherit-command.ts makes the arguments. Invariants: the process never outlives its parent (parent-death signal); the
+# command gets the descriptors as numbers 4 and following, in the order of the arguments, and no other descriptor of this program; the
+# numbers 0 to 3 and the environment stay (3 is the IPC channel of Node).
 
 use strict;
 use POSIX ();
@@ -17,7 +18,7 @@ sub check {
   POSIX::_exit(126);
 }
 
-# Without this, a stopped process would outlive its parent, and later take requests of devices that another process serves by then.
+# Without this signal, a stopped process would outlive its parent, and could take requests of devices that another process now serves.
 syscall($prctl + 0, 1, 9, 0, 0, 0);
 POSIX::_exit(126) if getppid() != $parent;
 my @places = split ',', $places;
@@ -25,10 +26,10 @@ my $process = check(syscall($pidfd_open, $keeper + 0, 0), 'open');
 my @copies;
 for my $place (@places) {
   my $copy;
-  # A number that the command gets later must be free then. A copy with such a number stays, so that the kernel chooses another one.
+  # The numbers that the command gets must be free. A copy with such a number stays open, so that the kernel chooses another number.
   do { $copy = check(syscall($pidfd_getfd, $process, $place + 0, 0), "get descriptor $place of"); } while $copy < $first + @places;
   push @copies, $copy;
 }
-# Copies and the descriptor of the process are closed by exec; numbers of dup2 are not.
+# exec closes the copies and the descriptor of the keeper's process, but not the descriptors that dup2 makes.
 for my $at (0 .. $#copies) { check(POSIX::dup2($copies[$at], $first + $at), "arrange the descriptors of"); }
 exec { $command[0] } @command or check(undef, "start $command[0] under");

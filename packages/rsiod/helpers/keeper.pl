@@ -18,8 +18,8 @@
 #   again             restart the child at once when it has ended
 #   farewell          do not restart it
 # Notes and WHY contain no line ends. Only the child interprets notes.
-# RSIO_KEEPER has the child's number of the link, the number of the child, and the version of this protocol. A restart keeps the keeper of
-# the version before, so the child uses keep-of and at only if the version is at least 2, and the keeper sends new lines only as answers.
+# RSIO_KEEPER has the child's number of the link, the number of the child, and the version of this protocol. A restart of rsiod does not
+# replace the keeper, so the child uses keep-of and at only if the version is at least 2, and the keeper sends new lines only as answers.
 
 use strict;
 use POSIX ();
@@ -34,7 +34,7 @@ syscall($prctl + 0, 15, $name, 0, 0, 0);
 # In the foreground the keeper ends with its parent.
 if ($bound) { syscall($prctl + 0, 1, 15, 0, 0, 0); }
 else { chdir '/'; }
-# Before other processes' memory can be freed, the kernel may have to write it through the child. So the keeper should be killed last.
+# To free memory of other processes, the kernel may have to write this memory through the child, so the keeper should be killed last.
 if (open(my $score, '>', '/proc/self/oom_score_adj')) { syswrite($score, "-900"); close $score; }
 my ($child, $ending, $is_ready, $life, $why, $pause, $quick) = (0, 0, 0, 0, '-', 0, 0);
 my (%kept, $link, $input, $is_watched, $rest, $silence, $held);
@@ -115,7 +115,7 @@ sub begin {
     POSIX::_exit(126) if getppid() != $keeper;
     $SIG{$_} = 'DEFAULT' for qw(TERM INT HUP PIPE);
     $ENV{RSIO_KEEPER} = 3 + $first . " $life $version";
-    # glibc returns only larger memory to the system when it is freed, by default from 128 KiB on. Buffers of 64 KiB would stay with rsiod.
+    # By default, glibc returns only freed blocks of 128 KiB or more to the system, so buffers of 64 KiB would stay with rsiod.
     $ENV{MALLOC_MMAP_THRESHOLD_} //= 65536;
     if (!$first) { delete $ENV{$_} for qw(NODE_CHANNEL_FD NODE_CHANNEL_SERIALIZATION_MODE RSIO_BACKGROUND); }
     if ($said) { POSIX::dup2(fileno($said), 2); }
@@ -144,7 +144,7 @@ sub copy_of {
   my ($pid, $fd) = @_;
   my $process = syscall($pidfd_open, $pid + 0, 0);
   return -1 if $process < 0;
-  # If another process has got the number since then, the kernel copies nothing.
+  # If another process has taken the pid since then, the kernel copies nothing.
   my $is_ours = $pid == $child || parent_of($pid) == $child;
   my $copy = $is_ours ? syscall($pidfd_getfd, $process, $fd + 0, 0) : -1;
   my $errno = $is_ours ? $! + 0 : POSIX::EPERM();

@@ -1,6 +1,6 @@
 #!/usr/bin/perl
 # Removes nodes of loop devices from /dev (LOOP_CTL_REMOVE), because Node has no ioctl. Arguments: the numbers of the nodes. Prints the
-# numbers of those that are gone. Invariant: the kernel removes only nodes without a file behind them that no process has open.
+# numbers of the nodes that no longer exist. Invariant: the kernel removes only nodes without a backing file that no process has open.
 use strict;
 use warnings;
 

@@ -186,7 +186,7 @@ export class ClientDaemon {
     await this.attachAgain(true);
     await this.releaseUnknown();
     for (const one of this.attached.awaited) warn(`${labelOf(one)} is not attached again yet: ${one.reason}`);
-    // The main process tries the same paths, and warns.
+    // The main process tries the same paths, and warns about unreachable servers.
     if (this.role.isData) return;
     for (const { config, tried } of this.namespaces) unreachableServers(config.name, tried).forEach(warn);
   }
@@ -242,7 +242,7 @@ export class ClientDaemon {
     });
   }
 
-  /** One reload at a time, because data processes are asked before the configuration is applied. */
+  /** Executes one reload at a time, because a reload asks the data processes before it applies the configuration. */
   private reload(): Promise<string[]> {
     const reloaded = this.reloading.then(() => this.reloadNow());
     this.reloading = reloaded.catch(() => undefined);
@@ -320,7 +320,7 @@ export class ClientDaemon {
   }
 
   /**
-   * First reattaches the volumes that were attached before the daemon started, each in its previous mode. Then attaches the volumes that
+   * First reattaches the volumes that were attached before the daemon started, each in its previous mode; then attaches the volumes that
    * the configuration wants attached.
    */
   private async attachAgain(isVerbose = false): Promise<void> {

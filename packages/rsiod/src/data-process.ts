@@ -1,6 +1,6 @@
-// Entry point of a data process of rsiod: a process with sessions, volumes and their frontends, beside others (the key `processes` of
-// rscltcfg). The main process starts it, gives it its configuration and identity, and passes requests to it (processes/). Invariant: it
-// does nothing before it has its identity, and nothing after the main process is gone.
+// Entry point of a data process of rsiod, one of several processes with sessions, volumes and frontends (the key `processes` of rscltcfg).
+// The main process starts the data process, and sends it a configuration, an identity and requests (processes/). Invariant: the data
+// process does nothing before it has its identity, and exits when the main process exits.
 
 import './limits.ts';
 
@@ -84,7 +84,8 @@ function begin(first: Begin): void {
   );
 }
 
-// Signals are for the main process, which ends its data processes in order. A signal to the whole process group must not end them before.
+// Signals are for the main process, which ends its data processes in order. A signal to the whole process group must not end a data process
+// earlier.
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => undefined);
 process.once('disconnect', () => process.exit(1));
 process.once('message', (message) => begin(message as Begin));

@@ -68,8 +68,7 @@ async function work(daemon: Daemon, { config, paths, above, keeperLack }: Setup,
   reportCrash(log, 'rsiod', daemon);
   const node = nodeOf(config);
   const warn = warner(daemon, log);
-  // A wrong trigger only causes a warning. Devices of the previous process may need this process, so a wrong trigger must not prevent its
-  // start.
+  // A wrong trigger only causes a warning, because devices of the previous process may need this process.
   const unsafe = triggerProblems(config.triggers).map((problem) => ({ file: config.file, ...problem }));
   warningSentences([...config.warnings, ...unsafe]).forEach(warn);
   let hasEnded = false;
@@ -138,7 +137,7 @@ async function work(daemon: Daemon, { config, paths, above, keeperLack }: Setup,
 function processesFor(config: RscltConfig, link: KeeperLink | null, warn: (sentence: string) => void): number {
   const wanted = processCount(config.processes, availableParallelism(), CORES_PER_PROCESS, CLIENT_PROCESSES_MAX);
   if (wanted === 1 || link === null || link.holdsForOthers) return wanted;
-  // A restart of rsiod keeps the keeper of the version before.
+  // A restart of rsiod does not replace the keeper.
   warn(
     `The keeper is of an older version, so that rsiod has one process, not ${wanted}: stop rsiod and start it again (rsconfig stop, rsiod)`,
   );
@@ -167,7 +166,7 @@ runProgram(
   async ({ values, root, out, note }) => {
     const paths = rsiodPaths(root);
     const above = keeperAbove(process.env);
-    // The variable is removed from the environment. Otherwise, a child process could take the keeper of this process for its own keeper.
+    // The variable is removed from the environment, so that no child process takes the keeper of this process for its own.
     delete process.env[KEEPER_VARIABLE];
     const config = configOf(paths, above?.life ?? 0);
     if (values.check === true) {

@@ -1,5 +1,5 @@
-// What happens in the daemon when a path, a session or an OPEN changes: the attachments follow, and the change is reported. Invariant: the
-// attachments follow before the change is reported, so that a report shows the new state.
+// Updates the attachments, and reports the change, when a path, a session or an OPEN changes. Invariant: an opened volume is updated before
+// its OPEN is reported, so that the report shows the new state.
 
 import { randomBytes } from 'node:crypto';
 import { LIST_WAIT_MS } from '@rsio/common/control/limits';
@@ -25,7 +25,7 @@ export interface DaemonParts {
   readonly frontends: Frontends;
   readonly notifications: Notifications;
   readonly namespaces: () => readonly Namespace[];
-  /** Attaches what can be attached now that a session has begun. */
+  /** Attaches the volumes that can be attached now that a session has begun. */
   readonly attachAgain: () => Promise<void>;
 }
 

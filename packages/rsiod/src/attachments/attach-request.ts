@@ -14,7 +14,7 @@ export interface AttachRequest {
    * reattached in its previous mode, even if the configuration has changed.
    */
   readonly by: 'name' | 'any' | 'before';
-  /** With `before`: the id of the snapshot that was attached. Another snapshot with the same name is not attached in its place. */
+  /** For a request `before`: the id of the attached snapshot, so that no other snapshot with the same name is attached. */
   readonly id?: string;
 }
 
@@ -29,9 +29,9 @@ export type AttachArguments = readonly [
 
 /** The volumes of the data processes of this rsiod. */
 export interface AttachedElsewhere {
-  /** Labels with ids of volumes that the administrator has detached or another client has taken. */
+  /** Labels and ids of volumes that the administrator has detached or another client has taken. */
   readonly detached: ReadonlySet<string>;
-  /** True if a data process has the volume with this label, or is just attaching it. */
+  /** True if a data process has the volume with this label, or is attaching it. */
   has(label: string): boolean;
   attach(
     labels: readonly string[],

@@ -15,7 +15,7 @@ const KEPT = object({
   id: text(),
   /** The mode in which the volume was requested, even if the server currently offers the volume only read-only. */
   readonly: flag(),
-  /** The server from which the volume was attached, which may still be executing requests on the volume. */
+  /** The server from which the volume was attached. This server may still be executing requests on the volume. */
   serverid: integer(),
   server: text(),
 });
@@ -57,7 +57,7 @@ export class AttachedFile implements AttachedStore {
     this.file = new StateFile(path, FORM, current);
   }
 
-  /** Returns null if there is no file. If the file cannot be used, the function calls `warn` and returns null. */
+  /** Returns null if the file does not exist. If the file cannot be used, the function calls `warn` and returns null. */
   async load(warn: (sentence: string) => void): Promise<AttachedContent | null> {
     try {
       return await this.file.load();

@@ -1,5 +1,5 @@
-// Which volumes are reattached after a restart of the daemon, with a real file and a fake clock. Servers and attachments are fakes. Real
-// daemons that are killed under I/O are tested in test/integration/restore.test.ts. Rules: H1.
+// Tests which volumes are reattached after a restart of the daemon, with a real file and a fake clock. Servers and attachments are fakes.
+// Real daemons that are killed under I/O are tested in test/integration/restore.test.ts. Rules: H1.
 
 import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -57,7 +57,7 @@ class DaemonRun {
   readonly holding = new Set<string>();
   /** Volumes whose hold has ended. */
   readonly closed: string[] = [];
-  /** The fake attachments complete an attach only when this promise has resolved. */
+  /** The fake attachments complete an attach only after this promise has resolved. */
   held: Promise<void> = Promise.resolve();
 
   constructor(boot = 'boot-1') {
@@ -143,7 +143,7 @@ class DaemonRun {
     return Promise.resolve(outcomes);
   }
 
-  /** Advances the clock, so that the timer of the list may fire, and waits for the work that the timer starts. */
+  /** Advances the clock so that the timer of the list can fire, and waits for the work that the timer starts. */
   async pass(durationMs: number): Promise<void> {
     this.clock.advance(durationMs);
     await this.attached.restore();

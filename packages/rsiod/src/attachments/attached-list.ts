@@ -42,7 +42,7 @@ export interface AttachingPart<V extends Attached> {
 export interface AttachedListPorts<V extends Attached> {
   readonly clock: Clock;
   readonly log: Log;
-  /** Makes the place where the list is kept; `current` returns the list to save. */
+  /** Creates the object that stores the list; `current` returns the list to save. */
   readonly store: (current: () => AttachedContent) => AttachedStore;
   /** Boot id of the machine. After a reboot, only the configuration decides which volumes are attached. */
   readonly boot: string;
@@ -124,8 +124,8 @@ export class AttachedList<V extends Attached> {
       else if (nowMs >= one.notBeforeMs) await (one.underWay = this.bringBack(one, server).finally(() => (one.underWay = null)));
     });
     await Promise.all(this.waiting.flatMap(({ underWay }) => underWay ?? []));
-    // The file is written once, after all attempts. Until then, the file names the new attachments as awaited volumes. This does no harm,
-    // because the next daemon reattaches awaited volumes in the same way as attached volumes.
+    // The file is written once, after all attempts. During the attempts, the file lists the newly attached volumes as awaited, which is
+    // safe: the next daemon reattaches both kinds alike.
     if (this.hasChanged) await this.record();
     if (this.waiting.length > 0 && this.atEnd === null) this.timer ??= this.ports.clock.after(RESTORE_POLL_MS, () => void this.restore());
   }
@@ -198,8 +198,8 @@ export class AttachedList<V extends Attached> {
     const { clock, attachments } = this.ports;
     const label = labelOf(one);
     const { error } = await attachments.attachAgain(label, one.readonly, server, one.id);
-    // A detach during this attempt has removed the volume from the list. That detach waits until the attempt has ended, and then detaches
-    // the volume.
+    // A detach during this attempt has removed the volume from the list. The detach waits for the end of the attempt, and then detaches the
+    // volume.
     if (!this.waiting.includes(one)) return;
     if (error === null || LOST_CODES.includes(error.code)) {
       this.waiting = this.waiting.filter((other) => other !== one);
@@ -214,7 +214,7 @@ export class AttachedList<V extends Attached> {
     this.wait(one, error.message);
   }
 
-  /** Reports a reason only if the reason is new. An unreachable server is not reported here, because its paths report it. */
+  /** Reports a reason only if it differs from the last one. An unreachable server is not reported here, because its paths report it. */
   private wait(one: Awaited, reason: string): void {
     if (one.reason === reason) return;
     one.reason = reason;

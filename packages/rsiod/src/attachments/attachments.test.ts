@@ -1,6 +1,6 @@
 // Attaching volumes, with the production namespace, trunk and notifications, and a scripted server. Detaching is in detaching.test.ts, and
 // volumes that fail or are taken by other clients are in lost-volumes.test.ts. Re-sent requests are tested in the trunk's revoke.test.ts,
-// and the file of attached volumes in attached-list.test.ts. Rules: N3, G25, G31.
+// and the file of attached volumes is tested in attached-list.test.ts. Rules: N3, G25, G31.
 
 import { quietLog } from '@rsio/common/log/log';
 import { RsError } from '@rsio/common/lib/errors';
@@ -153,8 +153,8 @@ describe('attaching', () => {
   });
 });
 
-// Regression: rsiod treated a volume whose devices could not be made as a volume that the administrator had detached, even after the next
-// start of rsiod.
+// Regression: if the devices of a volume could not be made, rsiod recorded the volume as detached by the administrator, and did not attach
+// it at the next start.
 test('a volume whose devices could not be made is attached by the next reload that finds it in the configuration', async () => {
   const frontend = new FakeFrontend();
   frontend.whyNot = new RsError('E_SYSTEM', '/dev/fuse is missing');

@@ -110,7 +110,7 @@ interface Opening {
 export class Attachments {
   private readonly ports: AttachmentsPorts;
   /**
-   * Attached volumes, in the order in which they were requested. Each new volume must be inserted at its place, because concurrent OPENs
+   * Attached volumes, in the order in which they were requested. Each new volume must be inserted in this order, because concurrent OPENs
    * may complete in any order.
    */
   private readonly volumes: Volume[] = [];
@@ -444,7 +444,7 @@ export class Attachments {
     } catch (error) {
       if (!force) {
         volume.admitUsers();
-        // The devices must not return if another client has taken the volume in the meantime.
+        // The devices must not be shown again if another client has taken the volume during the detach.
         if (this.volumes.includes(volume)) {
           await frontends.show(volume).catch((thrown: unknown) => this.ports.log.warn(`${label}: ${toRsError(thrown).message}`));
         }
@@ -454,7 +454,7 @@ export class Attachments {
     volume.refuseUsers();
     const loss = force ? lossByForce(users, isFlushed ? 0 : volume.unflushedBytes, volume.serverText) : null;
     if (loss !== null) this.ports.cut(volume, loss);
-    // Requests in flight must be abandoned. Otherwise, the server could execute them after the next attach and overwrite newer data.
+    // Abandon the requests in flight, because the server could execute them after the next attach and overwrite newer data.
     const mirror = this.mirrors.of(volume.target);
     if (force && (mirror === null || !isFlushed)) volume.abandon();
     const at = this.volumes.indexOf(volume);

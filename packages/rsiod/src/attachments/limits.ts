@@ -29,13 +29,13 @@ export const RESTORE_RETRY_MS = 5_000;
  */
 export const DETACHED_KEPT_MAX = 16_384;
 
-/** How long a forced detach of a mirror, or a stop of the daemon, waits until the voters have stored that the mirror is detached. */
+/** How long a forced detach of a mirror, or a stop of the daemon, waits until the voters have recorded the detach. */
 export const MIRROR_FORCED_WAIT_MS = 3_000;
 
 /**
  * If a replay log contains data that is older than LOG_FLUSH_AGE_MS, rsiod flushes that log. rsiod checks the age of the data every
- * LOG_LOOK_MS. The sum of LOG_FLUSH_AGE_MS and LOG_LOOK_MS is less than SELF_SYNC_MS, so that the client flushes before the server syncs by
- * itself.
+ * LOG_LOOK_MS. The sum of LOG_FLUSH_AGE_MS and LOG_LOOK_MS is less than SELF_SYNC_MS, so that the client flushes before the server syncs
+ * without a request.
  */
 export const LOG_FLUSH_AGE_MS = 4_000;
 export const LOG_LOOK_MS = 500;

@@ -1,4 +1,4 @@
-// Which replay logs are flushed without a request, and when, with a fake clock. What a FLUSH removes from a log is tested in
+// Tests which replay logs are flushed without a request, and when, with a fake clock. What a FLUSH removes from a log is tested in
 // replay-log.test.ts.
 
 import { expect, test } from 'vitest';

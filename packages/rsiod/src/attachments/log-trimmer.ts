@@ -1,6 +1,6 @@
 // Flushes replay logs even if no application sends a flush: the largest log when all logs together approach their limit, and each log with
 // old data. Only a successful FLUSH removes data from a log (docs/PROTOCOL.md, L1 and L2). Without the trimmer, the client would keep data
-// in memory that the server has long synced by itself (SELF_SYNC_MS). Invariant: a volume that cannot be flushed now is skipped, so that no
+// that the server has already synced without a FLUSH (SELF_SYNC_MS). Invariant: a volume that cannot be flushed now is skipped, so that no
 // volume waits for another.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';

@@ -1,5 +1,5 @@
-// What happens to the I/O of an attached volume, and which events are reported, if another client takes the volume, if another instance of
-// this node replaces this client, or if the server reports an error. Attaching is in attachments.test.ts. Rules: R5, E2.
+// Tests the I/O of an attached volume, and the reported events, if another client takes the volume, another instance of this node replaces
+// this client, or the server reports an error. Attaching is in attachments.test.ts. Rules: R5, E2.
 
 import { STORAGE_ERRORS_LOG_MS } from '@rsio/common/log/limits';
 import { PATH_SETTLED_MS, REOPEN_RETRY_MS, UNFIT_RETRY_MS } from '@rsio/protocol/client/limits';
@@ -33,7 +33,7 @@ describe('a volume that another client takes', () => {
     const asked = scene.opens.length;
     scene.scripted.loseSession();
     await scene.pass(PATH_SETTLED_MS * 5);
-    // At a start (`true`) and at a reload (`false`), the configuration does not attach the volume either.
+    // The configuration does not attach the lost volume, neither at a start (`true`) nor at a reload (`false`).
     for (const says of [false, true]) await scene.attachments.attachWanted(says);
     await scene.pass(REOPEN_RETRY_MS * 3);
     expect([asked, scene.opens.length]).toEqual([2, 0]);

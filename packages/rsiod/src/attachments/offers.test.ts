@@ -1,6 +1,6 @@
 // The meaning of volume names, and the choice of the server from which a volume is attached. Properties: two clients that see the same
-// servers choose the same server; if a client holds a volume at one server, no client chooses another server. The same holds after the
-// lists of offers have been built again. Rules: G31, N11 in docs/GUARANTEES.md.
+// servers choose the same server; if a client holds a volume at one server, no client chooses another server. Both properties hold after
+// the lists of offers have been rebuilt. Rules: G31, N11 in docs/GUARANTEES.md.
 
 import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';

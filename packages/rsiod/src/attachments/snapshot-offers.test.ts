@@ -1,4 +1,4 @@
-// Which servers have a snapshot of a mirror (M22).
+// Tests which servers offer a snapshot of a mirror (M22).
 // Real servers are tested in test/integration/mirror-snapshots.test.ts.
 
 import { snapshot } from '@rsio/common/testing/server-views';

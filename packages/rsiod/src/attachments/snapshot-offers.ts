@@ -11,7 +11,7 @@ import { servedNameParts } from '@rsio/common/lib/volume-name';
 import { SNAPSHOT_SHOW_MS } from './limits.ts';
 import type { Choice, ServerOffer } from './offers.ts';
 
-/** An offer, and the server's snapshot of the requested name. `found` is null if the server has no such snapshot or does not answer. */
+/** An offer, and the server's snapshot with the requested name. `found` is null if the server has no such snapshot or does not answer. */
 export interface SnapshotOffer<O> {
   readonly offer: O;
   readonly found: SnapshotView | null;

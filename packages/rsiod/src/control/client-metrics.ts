@@ -27,7 +27,7 @@ export interface ClientMetricsPorts extends FiguresPorts {
   readonly beganMs: number;
   readonly backups: { readonly list: readonly BackupView[] };
   configuredMs(): number;
-  /** How often the keeper, or the main process, has replaced a process of rsiod. */
+  /** How often the keeper or the main process has replaced a process of rsiod. */
   readonly restarts: () => number;
   /** Resolves with the figures of the data processes. */
   others(): Promise<readonly ProcessFigures[]>;
@@ -58,8 +58,8 @@ export class ClientMetrics {
   }
 
   /**
-   * Starts the HTTP endpoint, moves it to another address or stops it, as the configuration demands. Resolves when this is done. An error
-   * is only logged.
+   * Starts the HTTP endpoint, moves it to another address or stops it, as the configuration demands. Resolves when the endpoint has
+   * changed. An error is only logged.
    */
   follow({ metrics }: Pick<RscltConfig, 'metrics'>): Promise<void> {
     return this.endpoint.follow(metrics);
@@ -154,8 +154,8 @@ function labelsOf({ namespace, volume }: Pick<VolumeFigures, 'namespace' | 'volu
 }
 
 /**
- * Adds the state of a path, and the counters of all processes on it. Returns a function that adds the histograms. `elsewhere`: the paths of
- * the data processes.
+ * Adds the state of a path, and its counters summed over all processes. Returns a function that adds the histograms. `elsewhere`: the paths
+ * of the data processes.
  */
 function addPath(out: Out, route: Route, labels: PathLabels, elsewhere: readonly PathStats[]): () => void {
   const { state, path } = route.supervisor;

@@ -1,7 +1,7 @@
 // The control methods `snapshot-begin` and `snapshot-end`: a command calls the first method before it makes snapshots, and the second
 // method afterwards. rsiod then runs the triggers snapshot-before and snapshot-after of this client. Invariant: the programs of
-// snapshot-after run exactly once for each accepted `snapshot-begin`. They run at `snapshot-end`, soon after the command has exited, after
-// SNAPSHOT_WHOLE_MS, or when rsiod stops, whichever comes first.
+// snapshot-after run exactly once for each accepted `snapshot-begin`. The programs run at `snapshot-end`, soon after the command has
+// exited, after SNAPSHOT_WHOLE_MS, or when rsiod stops, whichever comes first.
 
 import type { ControlMethods } from '@rsio/common/control/methods';
 import { startTicksOf } from '@rsio/common/daemon/process-facts';
@@ -60,8 +60,8 @@ export class ClientSnapshots {
         return this.whileOpen(ticket, asker);
       });
       // If `isOver` rejects before `resolve` was called, a program of snapshot-before has failed, and `reject` reports this failure to the
-      // command. If `isOver` rejects later, the snapshot itself has failed. The command knows that already, so it does no harm that
-      // `reject` has no effect then.
+      // command. If `isOver` rejects later, the snapshot itself has failed. The command already knows about that failure, so `reject` need
+      // not report it.
       const watched = isOver.catch(reject).finally(() => this.running.delete(watched));
       this.running.add(watched);
     });

@@ -1,9 +1,12 @@
-// Adds the counters of the paths of several processes. Pure. Invariant: counters and buckets are sums; a quantile is the largest of those
-// of the processes, because quantiles cannot be added; the state of a path is that of the main process.
+// Adds the counters of the paths of several processes. Pure. Invariant: counters and buckets are sums; a quantile is the largest quantile
+// of any process, because quantiles cannot be added; the main process determines the state of a path.
 
 import type { LatencyView, PathStats } from '@rsio/common/control/methods';
 
-/** The first list is that of the main process. A path is known by its two ends. Paths that only a data process has come last. */
+/**
+ * The first list belongs to the main process. Paths are equal if both ends are equal. Paths without a counterpart in the main process come
+ * last.
+ */
 export function joinedPaths(lists: readonly (readonly PathStats[])[]): PathStats[] {
   const joined = new Map<string, PathStats>();
   for (const path of lists.flat()) {
@@ -50,7 +53,7 @@ function sum(one: PathStats, other: PathStats): PathStats {
   };
 }
 
-/** Two processes measure the same link. The process that sends more sees more of its rate. */
+/** All processes measure the same link, and the process with the most traffic measures the rate best. */
 function largest(one: number | null, other: number | null): number | null {
   return one === null || other === null ? (one ?? other) : Math.max(one, other);
 }

@@ -1,5 +1,5 @@
-// Which state changes of a path become events while the path is retried and no server answers. The text of each notification is tested with
-// the code that causes it, and in test/integration.
+// Tests which state changes of a path become events while the path is retried and no server answers. The text of each notification is
+// tested with the code that causes it, and in test/integration.
 
 import { expect, test } from 'vitest';
 import type { PathState } from '@rsio/common/lib/path-states';

@@ -1,5 +1,5 @@
-// Which paths are measured and how, and why others are not measured. The measurement itself is a fake. Real connections are measured in
-// test/integration/probe-connection.test.ts.
+// Tests which paths are measured and how, and why other paths are not measured. The measurement itself is a fake. Real connections are
+// measured in test/integration/probe-connection.test.ts.
 
 import type { ProbeCandidate, ProbeExpectation, ProbeLogin, ProbePorts, ProbeReport } from '@rsio/protocol/explorer/probe-report';
 import { PROBES_TIME_MAX_MS } from './limits.ts';

@@ -1,5 +1,5 @@
-// The figures of one process for the metrics: what its volumes, paths and memory show. A data process sends them to the main process as plain
-// values, and the main process adds them up. Invariant: reading the figures changes nothing, and pauses after each volume.
+// The figures of one process for the metrics, about its volumes, paths and memory. A data process sends its figures to the main process as
+// plain values, and the main process adds the figures up. Invariant: reading the figures changes nothing, and pauses after each volume.
 
 import { ATTACHED_MIRROR, PATH_STATS, VOLUME_STATS } from '@rsio/common/control/methods';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -46,7 +46,7 @@ export interface FiguresPorts {
 
 const US_PER_SECOND = 1e6;
 
-/** `withPaths`: false in the main process, whose metrics name its paths by their routes. */
+/** `withPaths`: false in the main process, because the metrics take its paths from the routes. */
 export async function processFigures(
   { clock, attachments, attached, namespaces }: FiguresPorts,
   pause: Pause,

@@ -1,5 +1,5 @@
-// Which server gets a request, and the errors if several servers or no server can be meant. The namespaces and servers are fakes. Real
-// servers are in test/integration/client-volumes.test.ts.
+// Tests which server gets a request, and the errors if several servers or no server can be meant. The namespaces and servers are fakes.
+// Real servers are tested in test/integration/client-volumes.test.ts.
 
 import { CONTROL_ANSWER_MS, SERVER_CHANGE_MS } from '@rsio/common/control/limits';
 import { RsError } from '@rsio/common/lib/errors';

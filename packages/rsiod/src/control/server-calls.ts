@@ -77,7 +77,7 @@ export class ServerCalls {
   }
 }
 
-/** Time limit for the server's answer, in ms. A method that this release does not know gets the limit of a change. */
+/** Time limit for the server's answer, in ms. A method that this release does not know gets the time limit for changes. */
 function limitOf(method: string): number {
   const known: Readonly<Record<string, { readonly waitMs: number } | undefined>> = SERVER_METHODS;
   return Object.hasOwn(known, method) ? (known[method]?.waitMs ?? CONTROL_ANSWER_MS) : SERVER_CHANGE_MS;
@@ -126,7 +126,7 @@ export function chooseServer<K extends Pick<KnownServer, 'namespace' | 'name' | 
   if (servers.length === 0) throw new RsError('E_NO_PATH', 'No server is configured: rsconfig join HOST adds one');
   const wanted = `${name === null ? 'server' : `server ${quoteText(name)}`}${namespace === null ? '' : ` in namespace ${quoteText(namespace)}`}`;
   const unreached = servers.filter((one) => one.server === null && (namespace === null || one.namespace === namespace));
-  // rsiod learns the name of a server when it reaches the server, for example a moment after its start.
+  // rsiod learns the name of a server at the first contact, for example a moment after the start of rsiod.
   if (name !== null && unreached.length > 0)
     throw new RsError(
       'E_NO_PATH',

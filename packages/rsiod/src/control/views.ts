@@ -34,7 +34,7 @@ import type { Volume, VolumeEvent } from '../volumes/volume.ts';
 export function pathView({ local, remote, port, supervisor, replacement }: Route, tls: boolean): PathView {
   const { path, state } = supervisor;
   // If a replacement cannot connect, the view shows the error of the replacement, because this error explains why the path is still plain
-  // or still encrypted, against the configuration.
+  // or still encrypted, contrary to the configuration.
   const { lastErrorSentence, lastErrorMs } = replacement === null || replacement.lastError === null ? supervisor : replacement;
   return {
     number: path?.number ?? null,
@@ -59,7 +59,7 @@ interface ServerGroup {
   readonly sections: ClientServerConfig[];
 }
 
-/** Groups the [server] sections of a namespace by server. A section whose server is not known yet forms a group by itself. */
+/** Groups the [server] sections of a namespace by server. A section whose server is not known yet forms a separate group. */
 function serverGroups(namespace: Namespace): ServerGroup[] {
   const groups: ServerGroup[] = [];
   const byServer = new Map<Server, ServerGroup>();
@@ -89,7 +89,7 @@ function serverView(namespace: Namespace, { server, sections }: ServerGroup, pos
     remote.position === null ? remote.serverid === server?.serverid : sections.some((one) => one.position === remote.position);
   const routes = namespace.routes.filter(isOurs);
   const session = server?.trunk.session ?? null;
-  // Only paths that have never failed count. A server whose paths have failed therefore keeps the state `down` while the paths are retried.
+  // Only paths that have never failed count, so that a server whose paths have failed stays `down` while the paths are retried.
   const isTriedFirst = routes.some(({ supervisor }) => supervisor.lastError === null);
   return {
     position,

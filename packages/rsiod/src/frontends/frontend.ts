@@ -50,7 +50,7 @@ export interface Frontend {
   release(volume: VolumeIdentity, reason: string, force: boolean): Promise<void>;
   /** Forcibly removes the devices that an earlier process has left for volumes that `isWanted` rejects. Waits at most STOP_WAIT_MAX_MS. */
   releaseLeft(reason: string, isWanted: (volume: VolumeIdentity) => boolean): Promise<void>;
-  /** Called when the daemon is about to exit. From then on, the frontend admits no new users. */
+  /** Called when the daemon is about to exit. The frontend then admits no new users. */
   close(): Promise<void>;
   /** Stops taking requests but removes nothing, because another process is about to replace the daemon's process. */
   handOver(): Promise<void>;

@@ -1,5 +1,5 @@
 // Bounds of the frontends: devices, FUSE, loop devices, NBD. Units are in the names.
-// Invariant: a bound has one place, and bounds that depend on each other are asserted here.
+// Invariant: each bound is defined once, and relations between bounds are asserted here.
 
 import { assert } from '@rsio/common/lib/assert';
 
@@ -122,8 +122,8 @@ export const NBD_RECEIVE_BYTES = 128 * KIB;
 /** Maximum size of a batch of copied replies, which the NBD frontend sends together. A Unix socket accepts about 200 KiB in one call. */
 export const NBD_BATCH_BYTES = 128 * KIB;
 /**
- * Limit on the total memory for the requests of all NBD connections, also over several processes. Once the limit is reached, each connection may have only one request
- * in flight. If that request is large, it needs memory of NBD_FRONTEND_RESERVE_BYTES.
+ * Limit on the total memory for the requests of all NBD connections of all processes of rsiod. Once the limit is reached, each connection
+ * may have only one request in flight. A large request then needs memory of NBD_FRONTEND_RESERVE_BYTES.
  */
 export const NBD_FRONTEND_BYTES_MAX = 256 * MIB;
 /**
@@ -139,8 +139,8 @@ export const NBD_POOLED_LOOK_MS = 5_000;
 export const NBD_BATCHES_SENDING_MAX = 2;
 export const NBD_BATCHES_POOLED_MAX = 16;
 /**
- * Maximum number of bytes that travel beside a connection to another process: those that have been received behind the choice of an export,
- * by one read and in the buffer of Node's socket.
+ * Maximum number of bytes that are passed to another process together with a connection: the bytes that one read and the buffer of Node's
+ * socket contain after the choice of an export.
  */
 export const NBD_PASSED_BYTES_MAX = 3 * NBD_RECEIVE_BYTES;
 /** The frontend closes the connection of an NBD client that has not chosen an export within this time. */

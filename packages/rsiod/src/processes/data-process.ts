@@ -1,6 +1,6 @@
-// One data process as the main process sees it: started, asked, watched, ended, and started again after a crash. Invariants: at most one
-// operating-system process is alive for each number; the next one begins only when the previous one has exited, and gets the volumes that
-// the previous one last reported. Each call is answered, or fails when the process ends.
+// One data process as the main process sees it: starts it, calls it, watches it, ends it, and restarts it after a crash. Invariants: each
+// number has at most one live operating-system process; its successor starts only after the exit, and gets the volumes that the process
+// last reported. Each call is answered, or fails when the process ends.
 
 import type { Socket } from 'node:net';
 import { AssertionError } from '@rsio/common/lib/assert';
@@ -26,7 +26,7 @@ import {
 } from './limits.ts';
 import { type Begin, checkedMessage, type FromProcess, OWN_METHODS, type ToProcess } from './messages.ts';
 
-/** A started process. Events are reported through the handlers that were passed when it was started. */
+/** A started process. Events are reported through the handlers that were passed when the process was started. */
 export interface Spawned {
   readonly pid: number;
   send(message: ToProcess): void;
@@ -45,14 +45,14 @@ export interface DataProcessPorts {
   readonly clock: Clock;
   readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
   /**
-   * `places`: the numbers that the descriptors of its devices have in the keeper; null if there is no keeper. The process gets the descriptors
-   * from INHERITED_FD on.
+   * `places`: the keeper's numbers for the descriptors of the process's devices; null if there is no keeper. In the process, the numbers of
+   * the descriptors begin with INHERITED_FD.
    */
   spawn(number: number, places: readonly number[] | null, events: SpawnEvents): Spawned;
   begin(number: number, attached: AttachedContent, kept: readonly Kept[] | null): Begin;
   /** The devices that the keeper holds for data processes; null if there is no keeper. */
   readonly devices: HeldDevices | null;
-  /** Called with each change that belongs into the events of this client. */
+  /** Called with each change that becomes an event of this client. */
   event(change: Extract<FromProcess, { type: 'event' }>): void;
   warning(sentence: string): void;
   /** Called when a process has reached a server. */
@@ -68,7 +68,7 @@ interface Pending {
 
 export class DataProcess {
   readonly number: number;
-  /** How often the process was started again. */
+  /** Number of restarts of the process. */
   restarts = 0;
   /** The volumes that are attached in this process, or wait to be attached again. */
   content: AttachedContent;
@@ -80,11 +80,11 @@ export class DataProcess {
   private spawned: Spawned | null = null;
   private readonly calls = new Map<number, Pending>();
   private lastCall = 0;
-  /** Changes with each start and each exit, so that nothing of an earlier process counts. */
+  /** Changes with each start and each exit, so that results of an earlier process are ignored. */
   private life = 0;
   private startedMs = 0;
   private quick = 0;
-  /** Questions whether the process is alive that were sent since its last message. */
+  /** Number of `alive?` messages that were sent since the last message of the process. */
   private unheard = 0;
   private timer: Timer | null = null;
   private isEnding = false;
@@ -111,7 +111,7 @@ export class DataProcess {
     this.unheard = 0;
     const failed = (thrown: unknown): void => {
       log.error(`Data process ${this.number} cannot be started: ${toRsError(thrown).message}`);
-      // A process that was started nevertheless must have ended before the next one begins.
+      // A process that exists despite the error must exit before the next process starts.
       if (life !== this.life || this.isEnding) return;
       if (this.spawned === null) this.startLater();
       else this.spawned.kill();
@@ -173,8 +173,8 @@ export class DataProcess {
   }
 
   /**
-   * Ends the process with one of its own methods, and resolves when it has exited. If it has not ended in time, it is killed. If it does not
-   * end even then, a warning names it, and the caller continues.
+   * Ends the process with one of its own methods, and resolves when it has exited. Kills a process that has not exited in time. If even the
+   * killed process does not exit, logs a warning, and the caller continues.
    */
   async end(method: typeof OWN_METHODS.end | typeof OWN_METHODS.handOver, reason: string): Promise<void> {
     const { clock, log } = this.ports;
@@ -265,7 +265,7 @@ export class DataProcess {
       const { spawned } = this;
       if (spawned === null || this.ports.devices === null) throw new RsError('E_SYSTEM', 'There is no keeper');
       const id = await this.ports.devices.keep(this.number, spawned.pid, fd, note);
-      // The next process has its devices already. Nobody would serve this one, and its I/O would wait for ever.
+      // The next process already has its devices, so no process would serve this device, and its I/O would wait for ever.
       if (this.spawned !== spawned) await this.ports.devices.drop(this.number, id);
       return id;
     });
@@ -294,8 +294,8 @@ export class DataProcess {
   }
 
   /**
-   * Counts questions and not time: if this process was stopped, the answers of a healthy process lie unread when it is continued, and the
-   * timer fires first.
+   * Counts unanswered messages, not time: if this process was stopped and continued, the timer fires before the waiting answers of a
+   * healthy process are read.
    */
   private watch(): void {
     const { clock, log } = this.ports;

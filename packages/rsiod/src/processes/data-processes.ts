@@ -1,5 +1,5 @@
 // All data processes of rsiod: their number, which of them has which volume, their lists of attached volumes in one file, and requests to
-// one or all of them. Invariants: a label is attached, or being attached, in one process at most; the file has the volumes of all processes
+// one or all of them. Invariants: a label is attached, or being attached, in at most one process; the file has the volumes of all processes
 // before an attach or detach is answered.
 
 import type { Socket } from 'node:net';
@@ -71,7 +71,7 @@ export class DataProcesses implements NbdElsewhere {
   private readonly ports: DataProcessesPorts;
   private readonly file: AttachedStore;
   private list: readonly DataProcess[] = [];
-  /** The attached mirrors, as the processes last reported them. The list of mirrors shows them. */
+  /** The attached mirrors, as the processes last reported them. */
   mirrors: readonly AttachedMirrorView[] = [];
   private readonly pastFigures = new PastCounters<ProcessFigures>(NO_FIGURES, (one, other) => ({
     ...joinedFigures([one, other]),
@@ -96,18 +96,18 @@ export class DataProcesses implements NbdElsewhere {
     return this.list;
   }
 
-  /** Volumes that are attached in a data process, or wait there to be attached again, in the order in which they were asked for. */
+  /** Volumes that are attached in a data process, or wait there to be reattached, in the order in which they were requested. */
   get volumes(): readonly Placed[] {
     return [...this.placed().values()];
   }
 
-  /** Sorts volumes by the order in which they were asked for. */
+  /** Sorts volumes by the order in which they were requested. */
   inTurn<T extends Pick<KeptVolume, 'namespace' | 'name' | 'universe'>>(volumes: readonly T[]): T[] {
     const turn = (volume: T): number => this.turns.get(labelOf(volume))?.number ?? Number.MAX_SAFE_INTEGER;
     return volumes.toSorted((one, other) => turn(one) - turn(other));
   }
 
-  /** The volumes that the processes export over NBD, in the order in which they were asked for. */
+  /** The volumes that the processes export over NBD, in the order in which they were requested. */
   exports(): NbdExport[] {
     return this.inTurn(this.list.flatMap(({ exports }) => exports));
   }
@@ -122,14 +122,14 @@ export class DataProcesses implements NbdElsewhere {
     return [...this.placed().values()].filter((volume) => volume.namespace === namespace).map(labelOf);
   }
 
-  /** Labels with ids of volumes that the administrator has detached, or that another client has taken. */
+  /** Labels and ids of volumes that the administrator has detached, or that another client has taken. */
   get detached(): ReadonlySet<string> {
     const attached = new Set(this.volumes.map((volume) => `${labelOf(volume)} ${volume.id}`));
-    // One process may remember that a volume was detached which another process has attached since.
+    // A process may still list a volume as detached that another process has attached since.
     return new Set(this.list.flatMap(({ content }) => content.detached).filter((key) => !attached.has(key)));
   }
 
-  /** Reads which volumes were attached when rsiod ended, and shares them out. Call this once, before `start`. */
+  /** Reads which volumes were attached when rsiod ended, and assigns them to the processes. Call this once, before `start`. */
   async load(warn: (sentence: string) => void): Promise<void> {
     const { boot, count } = this.ports;
     const saved = await this.file.load(warn);
@@ -142,7 +142,7 @@ export class DataProcesses implements NbdElsewhere {
     });
   }
 
-  /** Starts the processes. Resolves when they are ready, or after PROCESS_START_MS. */
+  /** Starts the processes. Resolves when all processes are ready, or after PROCESS_START_MS. */
   async start(): Promise<void> {
     const { clock, log } = this.ports;
     for (const process of this.list) process.start();
@@ -158,7 +158,9 @@ export class DataProcesses implements NbdElsewhere {
     });
   }
 
-  /** Gives a device that the keeper holds to the process that will attach its volume. Returns false if no process will. */
+  /**
+   * Gives a device that the keeper holds to the process that will attach its volume. Returns false if no process will attach the volume.
+   */
   give({ id, note }: LeftDevice): boolean {
     const volume = this.placed().get(labelOf(note));
     if (volume?.id !== note.id) return false;
@@ -166,7 +168,7 @@ export class DataProcesses implements NbdElsewhere {
     return true;
   }
 
-  /** True if a process has the volume, or is just attaching it. */
+  /** True if a process has the volume, or is attaching it. */
   has(label: string): boolean {
     return this.processOf(label) !== null;
   }
@@ -232,7 +234,7 @@ export class DataProcesses implements NbdElsewhere {
     );
   }
 
-  /** Gives all processes a new configuration, or a new place of the log. */
+  /** Sends a new configuration or a new log destination to all processes. */
   tell(message: { readonly type: 'config'; readonly config: RscltConfig } | { readonly type: 'log'; readonly way: LogWay }): void {
     for (const process of this.list) process.send(message);
   }
@@ -265,14 +267,14 @@ export class DataProcesses implements NbdElsewhere {
     return this.list.map(({ number, pid, content, restarts }) => ({ number, pid, volumes: content.attached.length, restarts }));
   }
 
-  /** How often a process was started again. */
+  /** Number of restarts of all processes. */
   get restarts(): number {
     return this.list.reduce((sum, { restarts }) => sum + restarts, 0);
   }
 
   /**
-   * Why rsiod must not end now: volumes of a data process that are in use, or may be in use in a process that does not answer; null if there
-   * are none.
+   * Why rsiod must not end now: volumes of a data process that are in use, or may be in use in a process that does not answer; null if
+   * rsiod may end.
    */
   async refusal(): Promise<string | null> {
     const answers = await this.askAll(OWN_METHODS.refusal, {}, PROCESS_REFUSAL_MS);
@@ -296,12 +298,12 @@ export class DataProcesses implements NbdElsewhere {
     return [...new Set(found)];
   }
 
-  /** Ends all processes. Afterwards, the lists do not change any more, so that the next rsiod attaches their volumes again. */
+  /** Ends all processes. The lists then no longer change, so that the next rsiod reattaches the volumes. */
   async end(method: typeof OWN_METHODS.end | typeof OWN_METHODS.handOver, reason: string): Promise<void> {
     await Promise.all(this.list.map((process) => process.end(method, reason)));
   }
 
-  /** The volumes of all processes by their labels. Built again only after a process has reported another list. */
+  /** The volumes of all processes by their labels. Rebuilt only after a process has reported a new list. */
   private placed(): ReadonlyMap<string, Placed> {
     const contents = this.list.map(({ content }) => content);
     if (contents.length === this.seen.length && contents.every((content, at) => content === this.seen[at])) return this.byLabel;

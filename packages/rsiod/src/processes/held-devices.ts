@@ -1,5 +1,5 @@
-// Which devices the keeper holds for which data process. Invariants: a data process changes and drops only devices of its own; a device that
-// the keeper holds belongs to one process, or is left to the main process, which releases it.
+// Records which devices the keeper holds for which data process. Invariants: a data process changes and drops only its own devices; a
+// device that the keeper holds belongs to one process, or is left to the main process, which releases it.
 
 import { OneByOne } from '@rsio/common/structures/one-by-one';
 import type { KeeperLink } from '../keeper/keeper-link.ts';
@@ -13,7 +13,10 @@ export interface HeldDevice {
 
 export class HeldDevices {
   private readonly link: Link;
-  /** One question at a time: the link does not read while it writes, and a burst of all processes would fill it in both directions. */
+  /**
+   * One request at a time: the link does not read while it writes, and requests of all processes at once would fill the link in both
+   * directions.
+   */
   private readonly turns = new OneByOne();
   private readonly held = new Map<number, HeldDevice & { readonly process: number }>();
 

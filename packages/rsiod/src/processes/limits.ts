@@ -5,11 +5,11 @@ import { SERVERS_PER_CLIENT_MAX, VOLUMES_MAX } from '@rsio/common/config/schema/
 
 /** With `processes = auto`, one data process for this many cores. */
 export const CORES_PER_PROCESS = 4;
-/** How long the start of rsiod waits for its data processes. It continues without those that are late, and they attach their volumes later. */
+/** How long the start of rsiod waits for its data processes. rsiod then continues, and late data processes attach their volumes later. */
 export const PROCESS_START_MS = 15_000;
 /**
- * How long a data process that was told to end may flush, close its sessions and exit, which have time limits of their own. After that, it is
- * killed. systemd waits 60 s for rsiod as a whole.
+ * How long a data process may take to flush, close its sessions and exit when it was told to end. A process that takes longer is killed.
+ * systemd waits 60 s for rsiod as a whole.
  */
 export const PROCESS_END_MS = 55_000;
 /**
@@ -19,8 +19,8 @@ export const PROCESS_END_MS = 55_000;
 export const PROCESS_QUIET_MS = 5_000;
 export const PROCESS_SILENCE_MS = 60_000;
 /**
- * A data process that has ended is started again at once. If it ends again and again, each time within PROCESS_SETTLED_MS of its start, there
- * is a pause before each further start. The pause doubles from PROCESS_PAUSE_MIN_MS to PROCESS_PAUSE_MAX_MS.
+ * A data process that has ended is restarted at once. If the process repeatedly ends within PROCESS_SETTLED_MS of its start, rsiod pauses
+ * before each further start. The pause doubles from PROCESS_PAUSE_MIN_MS to PROCESS_PAUSE_MAX_MS.
  */
 export const PROCESS_SETTLED_MS = 60_000;
 export const PROCESS_PAUSE_MIN_MS = 200;
@@ -32,25 +32,25 @@ export const PROCESS_PAUSE_MAX_MS = 5_000;
  */
 export const PROCESS_REACH_MS = 10_000;
 export const PROCESS_REACH_LOOK_MS = 100;
-/** How long a list or a sum over all processes waits for one of them. A process that hangs is left out, so that it hides no other. */
+/** How long a list or a sum over all processes waits for each process. A process that hangs is left out. */
 export const PROCESS_ANSWER_MS = 3_000;
 /**
- * How long a stop waits for the answer of a data process, which looks for users of its devices among all processes of the machine. It is
- * shorter than the time that a command waits.
+ * How long a stop waits for the answer of a data process, which looks for users of its devices among all processes of the machine. The
+ * command that stops rsiod waits longer.
  */
 export const PROCESS_REFUSAL_MS = 8_000;
 /**
- * How long a data process may flush and exit when another one is to take its place. A process that hangs must not delay the volumes of the
- * others, whose I/O waits meanwhile.
+ * How long a data process may take to flush and exit before another process replaces it. The I/O of all volumes waits during this time, so
+ * a process that hangs must not prolong it.
  */
 export const PROCESS_HAND_OVER_MS = 10_000;
-/** How long the end of a killed process is waited for. A process may be in a call of the kernel that does not end. */
+/** How long rsiod waits for the exit of a killed process, which may be stuck in a system call. */
 export const PROCESS_KILL_MS = 2_000;
-/** Requests to one data process that are not answered yet. The control socket has bounds of its own for each connection. */
+/** Maximum number of unanswered requests to one data process. The control socket has a separate bound for each connection. */
 export const PROCESS_CALLS_MAX = 1_024;
-/** Volumes that a data process may report: all that a client may reach, so that no list of a sound process is too long. */
+/** Maximum number of volumes that a data process may report: all volumes that a client can reach. */
 export const PROCESS_VOLUMES_MAX = VOLUMES_MAX * SERVERS_PER_CLIENT_MAX;
-/** Characters of a sentence or event that a data process sends. */
+/** Maximum length of a sentence or event that a data process sends. */
 export const PROCESS_TEXT_MAX_CHARS = 16_384;
-/** Last output of a data process that the main process keeps for the log. */
+/** Length of the last output of a data process that the main process keeps for the log. */
 export const PROCESS_OUTPUT_MAX_CHARS = 2_000;

@@ -19,7 +19,7 @@ export interface ChannelUser {
   readonly handlers: ControlHandlers;
   readonly ownMethods: OwnMethods;
   configure(message: Extract<ToProcess, { type: 'config' }>): void;
-  /** Takes an NBD connection over; `socket` is undefined if it was lost on the way. */
+  /** Takes over an NBD connection; `socket` is undefined if it was lost on the way. */
   adopt(socket: Socket | undefined, passed: unknown, ended: () => void): void;
   logTo(message: Extract<ToProcess, { type: 'log' }>): void;
 }
@@ -154,7 +154,7 @@ export class MainChannel {
   }
 }
 
-/** A text may name thousands of volumes or users. The main process would end a process that sends a longer one. */
+/** A text may name thousands of volumes or users, but the main process would end a process that sends a longer text. */
 function cut(text: string): string {
   return text.length <= PROCESS_TEXT_MAX_CHARS ? text : `${text.slice(0, PROCESS_TEXT_MAX_CHARS - 4)} ...`;
 }

@@ -1,6 +1,6 @@
-// The messages between the main process and a data process. Node's channel of a child process carries them, and sockets with them.
-// Invariant: the main process checks the form and the bounds of each message of a data process, because a data process reads what servers
-// and applications send. A data process trusts the main process, which is of the same release.
+// The messages between the main process and a data process. Node's channel to a child process carries messages and sockets. Invariant: the
+// main process checks the form and the bounds of each message of a data process, because a data process reads what servers and applications
+// send. A data process trusts the main process, which is of the same release.
 
 import type { RscltConfig } from '@rsio/common/config/schema/types';
 import {
@@ -37,15 +37,15 @@ export interface Begin {
   readonly log: LogWay;
   /** The identity of this client, with the number of the data process. */
   readonly identity: Identity;
-  /** Number of data processes. Bounds that hold for the client as a whole are divided by it. */
+  /** Number of data processes. Bounds that hold for the client as a whole are divided by this number. */
   readonly processes: number;
-  /** The volumes that this process has to attach again. */
+  /** The volumes that this process must reattach. */
   readonly attached: AttachedContent;
   /** Devices of the previous process with their descriptors in this one; null if there is no keeper. */
   readonly kept: readonly Kept[] | null;
 }
 
-/** A request: a method of the control socket, or one of those below. */
+/** A request: a method of the control socket, or of OWN_METHODS. */
 export interface Call {
   readonly type: 'call';
   readonly number: number;
@@ -70,9 +70,9 @@ export type ToProcess =
 export const OWN_METHODS = {
   /** Returns `{reason}`: why this process must not end now, or null. */
   refusal: 'process-refusal',
-  /** Ends the process: `{reason}`. The answer comes when sessions and frontends are closed. */
+  /** Ends the process: `{reason}`. The process answers when its sessions and frontends are closed. */
   end: 'process-end',
-  /** Ends the process so that another one continues with its devices. The answer comes when all has been flushed. */
+  /** Ends the process so that another one continues with its devices. The process answers when its volumes are flushed. */
   handOver: 'process-hand-over',
   /**
    * Attaches volumes like `attach`, for an order without names: `{names, readOnly, server}`. A volume that is attached already keeps its mode.
@@ -95,11 +95,11 @@ const FROM = variants('type', {
   /** The process can attach volumes: it has tried its paths, and has tried once to attach its earlier volumes. */
   ready: {},
   alive: {},
-  /** A session with a server has begun, and the list of its volumes has come. */
+  /** A session with a server has begun, and the list of its volumes has arrived. */
   reached: {},
   /** The list of attached volumes has changed. `content` is checked separately, by isAttachedContent. */
   attached: { number, content: record() },
-  /** The keeper is to hold the descriptor of a device, with a note for the next process. */
+  /** Asks the keeper to hold the descriptor of a device, with a note for the next process. */
   keep: { number, fd: whole(0, FD_MAX), note: line },
   note: { id: number, note: line },
   drop: { number, id: number },

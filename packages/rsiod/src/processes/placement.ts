@@ -2,12 +2,15 @@
 // it is detached. Volumes whose devices would have one path are in one process, which refuses the later one as it does without data
 // processes. Other volumes go to the process with the fewest volumes, in the order in which they are asked for.
 
-/** `auto`: a quarter of the cores. A machine with less than eight cores keeps one process, which costs nothing beside the main process. */
+/**
+ * `auto`: a quarter of the cores. A machine with fewer than eight cores keeps one process, which saves the overhead of a separate main
+ * process.
+ */
 export function processCount(choice: number | 'auto', cores: number, coresPerProcess: number, max: number): number {
   return choice === 'auto' ? Math.min(max, Math.max(1, Math.floor(cores / coresPerProcess))) : choice;
 }
 
-/** Returns the position of the smallest number; the first of several. */
+/** Returns the first position of the smallest number. */
 export function leastLoaded(loads: readonly number[]): number {
   return loads.indexOf(Math.min(...loads));
 }

@@ -86,14 +86,14 @@ export class ProcessRole {
     return this.options.part !== null;
   }
 
-  /** Where this process keeps the list of its volumes. The data processes of a main process have the volumes, and their lists. */
+  /** Stores the list of the volumes of this process. A main process stores nothing here, because its data processes have the volumes. */
   store(current: () => AttachedContent): AttachedStore {
     const { part, paths, log } = this.options;
     if (part !== null) return part.channel.store(current);
     return this.processes === null ? new AttachedFile(paths.attachedFile, log, current) : NO_STORE;
   }
 
-  /** True if the volume with this label belongs to this process, and not to another process of rsiod. */
+  /** True if the volume with this label belongs to this process of rsiod, not to another one. */
   isOwn(label: string): boolean {
     const { part } = this.options;
     return part === null ? this.processes?.has(label) !== true : part.channel.has(label);
@@ -116,9 +116,7 @@ export class ProcessRole {
     this.options.part?.channel.exportsChanged(() => nbd.facts());
   }
 
-  /**
-   * Reads the lists of the data processes, and gives the devices that the keeper holds to the processes that attach their volumes again.
-   */
+  /** Reads the lists of the data processes, and gives the devices that the keeper holds to the processes that reattach their volumes. */
   async load(): Promise<void> {
     const { processes, kept } = this;
     if (processes === null) return;
@@ -126,7 +124,7 @@ export class ProcessRole {
     for (const device of [...kept.left]) {
       if (!processes.give(device)) continue;
       kept.take(device);
-      // The keeper holds a descriptor of its own.
+      // The keeper holds another descriptor of the device.
       closeSync(device.fd);
     }
   }

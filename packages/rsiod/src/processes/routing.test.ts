@@ -1,5 +1,5 @@
 // The control methods while volumes are in data processes, with fake processes: which process gets a request, and how answers are joined.
-// Invariant: a name that means two volumes is refused, also if they are in two processes.
+// Invariant: a name that means two volumes is refused, even if two processes have these volumes.
 
 import type { ControlHandlers } from '@rsio/common/control/control-server';
 import { NO_LATENCY } from '@rsio/common/structures/latency-figures';

@@ -1,6 +1,6 @@
 // The methods of the control socket while data processes have the volumes: passes each request to the process that has the volume, or asks
-// all processes and joins their answers. Methods that concern no volume stay with the main process. Invariant: an answer has the form that
-// it has with one process, so that no caller can see how many there are, except in the fields about processes.
+// all processes and joins their answers. Methods that concern no volume stay with the main process. Invariant: an answer has the same form
+// as with one process, so that a caller sees the number of processes only in the fields about processes.
 
 import type { ControlHandlers } from '@rsio/common/control/control-server';
 import { type AttachOutcome, CONTROL_METHODS, type PathStats, type StatsView, type StatusView } from '@rsio/common/control/methods';
@@ -95,7 +95,7 @@ export function routed(own: ControlHandlers, { processes, offers, whyMissing }: 
   };
 }
 
-/** The volumes of a process that does not answer wait until it does, or until it is started again. */
+/** Volumes of a process that does not answer wait until the process answers or is restarted. */
 function missing({ number, pid, content }: DataProcess): Result<'local'> {
   const reason = `Data process ${number} ${pid === null ? 'is being started again' : 'does not answer'}`;
   const awaited = content.attached.map(({ namespace, name, universe, id, readonly, server }) => {
@@ -115,7 +115,10 @@ function mirrorRoutes(own: ControlHandlers, processes: DataProcesses): Partial<C
   return Object.fromEntries(named.map((method) => [method, route(method)])) as unknown as Partial<ControlHandlers>;
 }
 
-/** Returns the process that has the mirror; null if none has it. Throws E_AMBIGUOUS if the name means mirrors of several namespaces. */
+/**
+ * Returns the process that has the mirror; null if no process has the mirror. Throws E_AMBIGUOUS if the name means mirrors of several
+ * namespaces.
+ */
 function holderOf({ volumes }: DataProcesses, wanted: { namespace: string | null; name: string; universe: number }): DataProcess | null {
   const { namespace, name, universe } = wanted;
   const found = volumes.filter(
@@ -125,7 +128,7 @@ function holderOf({ volumes }: DataProcesses, wanted: { namespace: string | null
   return found[0]?.process ?? null;
 }
 
-/** Returns the label of an attached volume, or of one that is offered: this client may still hold a volume that it has not attached. */
+/** Returns the label of an attached or offered volume, because this client may still hold a volume that it has not attached. */
 function labelHereOr(there: readonly Offer[], name: string, offered: () => string): string {
   try {
     return chooseVolume(there, name, null).label;
@@ -136,8 +139,8 @@ function labelHereOr(there: readonly Offer[], name: string, offered: () => strin
 }
 
 /**
- * Finds the label that each name means, passes the labels on, and returns the outcomes in the order of the names. A name that means no label
- * or several is refused here and never passed on: a process knows only its own volumes, and two processes could take one volume.
+ * Finds the label that each name means, passes the labels on, and returns the outcomes in the order of the names. A name that means no
+ * label or several labels is refused here, because a process knows only its own volumes, and two processes could attach the same volume.
  */
 async function resolved(
   names: readonly string[],

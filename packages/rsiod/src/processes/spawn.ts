@@ -11,7 +11,7 @@ import type { ToProcess } from './messages.ts';
 
 const MODULE = new URL(import.meta.url.endsWith('.ts') ? '../data-process.ts' : './data-process.js', import.meta.url);
 
-/** The environment variable by which a data process knows its number, and `ps e` shows it. */
+/** The environment variable with the number of a data process; `ps e` shows the variable. */
 export const NUMBER_VARIABLE = 'RSIO_DATA_PROCESS';
 
 export function spawnProcess(number: number, places: readonly number[] | null, events: SpawnEvents): Spawned {

@@ -1,5 +1,5 @@
-// Which changes the table derives from facts, each of them once, and how the lines of iproute2 are parsed. The watcher that receives the
-// lines is tested in interface-watcher.test.ts.
+// Tests which changes the table derives from facts, that it reports each change once, and how it parses the lines of iproute2. The watcher
+// that receives the lines is tested in interface-watcher.test.ts.
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';

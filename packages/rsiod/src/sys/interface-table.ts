@@ -1,7 +1,7 @@
 // Keeps the state of the interfaces that have the client's addresses, and finds changes to that state. Pure; interface-watcher.ts provides
 // the facts. Parses the lines that iproute2 prints with -o (`ip monitor address link`, `ip address`, `ip link`), and ignores other lines
 // and unknown fields. Invariants: each change in an address or a carrier is reported once; an address that appears after the first look is
-// reported as "back", even if it was never there before.
+// reported as "back", even if it is new.
 
 export type InterfaceChange = 'carrier-lost' | 'carrier-back' | 'address-gone' | 'address-back';
 

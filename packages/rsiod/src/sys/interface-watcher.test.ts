@@ -67,7 +67,7 @@ test('a monitor that ends is restarted, ever more slowly, and the list shows the
   await Promise.resolve();
   await Promise.resolve();
   expect([scene.monitors.length, scene.changes]).toEqual([2, ['address-gone']]);
-  // From now on, each monitor exits at once.
+  // Each later monitor exits at once.
   for (let passedMs = 0; passedMs < 2000; passedMs += 10) {
     if (scene.monitors.length > scene.said.length) scene.monitors.at(-1)!.ended('exit code 1', false);
     scene.clock.advance(10);

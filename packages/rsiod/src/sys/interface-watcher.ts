@@ -10,7 +10,7 @@ import { CARRIER_POLL_MS, MONITOR_RESTART_MAX_MS, MONITOR_RESTART_MIN_MS } from 
 
 /** Provides facts about the machine to the watcher. The real implementation is in sys/machine-interfaces.ts. */
 export interface InterfaceSource {
-  /** Starts `ip monitor`. Calls `ended` once, when the monitor has exited; `isAbsent` is true if there is no program `ip`. */
+  /** Starts `ip monitor`. Calls `ended` once, when the monitor has exited; `isAbsent` is true if the program `ip` does not exist. */
   monitor(onLine: (line: string) => void, ended: (reason: string, isAbsent: boolean) => void): { stop(): void };
   /** Returns the lines of `ip address` and `ip link`. Throws when `ip` fails. */
   list(): Promise<string[]>;

@@ -1,5 +1,5 @@
 // Attachments with the production namespace, trunk and notifications, and a scripted server, for tests. The test advances the clock.
-// Invariant: the server answers LIST requests by itself, and all other requests only when the test says so.
+// Invariant: the server answers LIST requests automatically, and each other request only on the test's order.
 
 import type { EventView } from '@rsio/common/control/method-table';
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';

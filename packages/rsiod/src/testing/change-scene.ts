@@ -62,7 +62,7 @@ export class ChangeScene {
     return scene;
   }
 
-  /** Attaches the mirror. A second call attaches it as the next process of the same client. */
+  /** Attaches the mirror. A second call attaches the mirror as the next process of the same client. */
   async attach(): Promise<void> {
     for (const server of this.servers) server.client = { node: 'big-2', instance: server.client.instance + 1 };
     this.held = new TestHeldMirror(this.mirror, this.servers);

@@ -1,5 +1,5 @@
-// Data processes of a fake machine: each started process answers attach and detach as a real one does, until a test lets it die or changes
-// how it answers. Invariant: a process that has exited sends nothing.
+// Data processes of a fake machine: each started process answers attach and detach as a real one does, until a test ends the process or
+// changes its answers. Invariant: a process that has exited sends nothing.
 
 import type { AttachOutcome } from '@rsio/common/control/methods';
 import { quietLog } from '@rsio/common/log/log';
@@ -103,7 +103,7 @@ export class ProcessScene {
   readonly started: FakeProcess[] = [];
   readonly events: string[] = [];
   readonly lines: string[] = [];
-  /** What the file has; null: there is none. */
+  /** Content of the file; null if the file does not exist. */
   file: AttachedContent | null;
   /** Labels that no server offers to the main process. */
   readonly unoffered = new Set<string>();

@@ -121,8 +121,8 @@ export function ended(job: JobRecord, end: JobEnd, nowMs: number): JobRecord {
 }
 
 /**
- * All images that one request refreshes should get the same moment. This job has failed or was cancelled: if jobs of other images of the
- * same request continue or are done, returns a sentence that says so; otherwise returns null.
+ * All images that one request refreshes should get the same moment. If this job has failed or was cancelled, but jobs of other images of
+ * the request continue or are done, returns a sentence that names these images; otherwise null.
  */
 export function leftBehind(jobs: readonly JobRecord[], { id, copy }: JobRecord): string | null {
   if (copy?.target.kind !== 'image') return null;

@@ -73,15 +73,15 @@ const COPY = object({
   /** Stamp of the file that gets the copy: the data of the volume, or the file at `part`. */
   copyStamp: textOrNull,
   /**
-   * Key of the content with which the copy began. This content is the content of an image at its last refresh. Null or absent if the copy
-   * began with zeros.
+   * Key of the content with which the copy began. An image had this content at its last refresh. Null or absent if the copy began with
+   * zeros.
    */
   base: optional(textOrNull),
   /** Before this offset, the copy is complete and durable. */
   positionBytes: integer(),
   /** Temporary path of the target file. */
   part: textOrNull,
-  /** Result of the copy. It is null until the copy has ended and the job only has to clean up. */
+  /** Result of the copy. Null until the copy has ended and the job only has to clean up. */
   end: orNull(END),
 });
 export type CopyState = Of<typeof COPY>;

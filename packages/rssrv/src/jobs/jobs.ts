@@ -50,7 +50,7 @@ export interface RunningJob {
    * `check`.
    */
   beforePiece(bytes: number): Promise<void>;
-  /** Counts bytes that a program has copied. This method does not wait, because the program itself keeps the bandwidth limit. */
+  /** Counts bytes that a program has copied. `copied` does not wait, because the program itself keeps the bandwidth limit. */
   copied(bytes: number): void;
   /** Throws JobEnds if the job was cancelled or the server is stopping. */
   check(): void;
@@ -95,8 +95,8 @@ export class Jobs {
   }
 
   /**
-   * Loads the jobs. If the file is unusable, the server renames it and drops its jobs. Dropping jobs loses no data, because volumes stay
-   * where they are.
+   * Loads the jobs. If the file is unusable, the server renames the file and drops the jobs in it. Dropping jobs loses no data, because
+   * volumes stay where they are.
    */
   async load(): Promise<void> {
     let content: JobsContent | null = null;
@@ -118,7 +118,7 @@ export class Jobs {
     this.look();
   }
 
-  /** Stops the running jobs at their present positions. The jobs continue after the next start of the server. */
+  /** Stops the running jobs at their current positions. The jobs continue after the next start of the server. */
   async stop(): Promise<void> {
     this.isStopping = true;
     this.timer?.cancel();

@@ -1,5 +1,5 @@
-// Bounds of jobs: of all jobs together, and of copies, imports, images and moves. Units are in the names. Invariant: a bound has one place,
-// and bounds that depend on each other are asserted here.
+// Bounds of jobs: of all jobs together, and of copies, imports, images and moves. Units are in the names. Invariant: each bound is defined
+// once, and relations between bounds are asserted here.
 
 // --- jobs: work of the server that takes time.
 
@@ -17,7 +17,7 @@ export const JOBS_KEPT_MAX = 100;
  * Maximum number of ended jobs of one client in the list, so that the jobs of one client do not push the jobs of others out of the list.
  */
 export const JOBS_KEPT_PER_CLIENT_MAX = 25;
-/** A job that cannot go on now, for example because a pool is not open, is tried again after this time. */
+/** A job that cannot continue now, for example because a pool is not open, is retried after this time. */
 export const JOB_RETRY_MS = 10_000;
 /** When the server stops, it waits at most this long for its jobs to stop. */
 export const JOB_STOP_WAIT_MS = 5_000;
@@ -25,14 +25,12 @@ export const JOB_STOP_WAIT_MS = 5_000;
 export const SPEED_OVER_MS = 2_000;
 /** Smallest bandwidth limit that a job may get, in bytes per second. */
 export const JOB_LIMIT_MIN_BYTES = 64 * 1024;
-/**
- * A wait for bandwidth ends after this time at the latest. The job then checks whether its limit has changed, and whether it was cancelled.
- */
+/** Maximum time of one wait for bandwidth. The job then checks whether its limit has changed, and whether it was cancelled. */
 export const PACE_WAIT_MAX_MS = 250;
 
 // --- copies and imports: the programs that copy and convert, files and servers, new volumes.
 
-/** Maximum number of programs that have not ended. A killed program may hang in a file system, and counts as long as it has not ended. */
+/** Maximum number of programs that have not ended. A killed program may hang in a file system, and counts until it has ended. */
 export const PROGRAMS_MAX = 4;
 /** Interval at which the server checks whether a running program makes progress, and whether its job has to end. */
 export const PROGRAM_LOOK_MS = 250;
@@ -90,7 +88,7 @@ export const IMAGES_AT_ONCE_MAX = 32;
  * once.
  */
 export const BRIDGES_WAITING_MAX = 64;
-/** If a failed READ has waited longer than this for its turn, it gets its error. READs therefore do not hang behind a slow disk. */
+/** A failed READ gets its error if it has waited longer than this for its turn. READs therefore do not hang behind a slow disk. */
 export const BRIDGE_WAIT_MAX_MS = 5_000;
 /** Maximum time for which a READ waits until an image is found. */
 export const BRIDGE_LOOK_MAX_MS = 5_000;
@@ -124,7 +122,7 @@ export const STRIPE_CHUNKS_AT_ONCE = 1_024;
 export const STRIPE_COMPARED_BYTES = 256 * 1024 * 1024;
 /** If a round has copied no more than this, it is the last round before the switch. */
 export const LITTLE_BYTES = 8 * 1024 * 1024;
-/** Maximum number of rounds of a move. If so many rounds do not suffice, clients write faster than the server copies. */
+/** Maximum number of rounds of a move. If these rounds do not suffice, clients write faster than the server copies. */
 export const ROUNDS_MAX = 50;
 /** Maximum number of snapshots that a move copies to the new pool, including snapshots that are made during the move. */
 export const CARRIED_MAX = 2_000;

@@ -1,5 +1,5 @@
 // The client or administrator that asks for a change, and the rights of this asker. Pure. Invariant: the server checks all rights itself
-// and does not rely on checks of the client. A refusal names the missing right and the place that gives it.
+// and does not rely on checks of the client. A refusal names the missing right and the place where the right is granted.
 
 import { CLIENT_ROLES, type ClientRights, type ClientRole, type RssrvConfig } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';
@@ -69,7 +69,7 @@ export class Asker {
 
   /**
    * Returns true if the asker may attach a volume whose key `clients` has this value (null stands for all clients). An asker that may not
-   * attach the volume may neither know of it nor change it.
+   * attach the volume may neither see nor change the volume.
    */
   mayAttach(clients: readonly string[] | null): boolean {
     return this.role === 'admin' || this.node === null || clients === null || clients.includes(this.node);

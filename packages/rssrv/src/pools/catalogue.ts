@@ -1,6 +1,6 @@
-// Decides whether a volume can be created, grown, renamed, changed or removed, and computes the new manifest. Pure: pool-verbs.ts
-// executes the decision. Invariants: a name is used once in a universe, over all pools and all sections [volume]. A pool never promises
-// more bytes than its limit. A refusal for lack of space says how much space is needed and how much is free.
+// Decides whether a volume can be created, grown, renamed, changed or removed, and computes the new manifest. Pure: pool-verbs.ts executes
+// the decision. Invariants: a name is unique in a universe, over all pools and all sections [volume]. A pool never promises more bytes than
+// its limit. A refusal for lack of space says how much space is needed and how much is free.
 
 import type { IoLimits } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';
@@ -117,8 +117,8 @@ const OF_SECTION =
   'a volume of a pool of its file: rsadm volume import FILE NEW';
 
 /**
- * Returns the volume with this name. Throws E_UNKNOWN_VOLUME if there is none, and E_VOLUME if its pool cannot be used. A volume that
- * the asker may not attach counts as unknown, even if its pool cannot be used.
+ * Returns the volume with this name. Throws E_UNKNOWN_VOLUME if no volume has the name, and E_VOLUME if the pool of the volume cannot be
+ * used. A volume that the asker may not attach counts as unknown, even if its pool cannot be used.
  */
 export function findVolume(catalogue: Catalogue, wanted: VolumeName, asker: Asker): Found {
   const isWanted = (one: ConfiguredVolume): boolean =>

@@ -1,5 +1,5 @@
-// Bounds of pools: their content, their files on disk, requests, schedules, snapshots. Units are in the names.
-// Invariant: a bound has one place, and bounds that depend on each other are asserted here.
+// Bounds of pools: their content, their files on disk, requests, schedules, snapshots. Units are in the names. Invariant: each bound is
+// defined once, and relations between bounds are asserted here.
 
 // --- pools
 
@@ -71,7 +71,7 @@ export const SPARE_ROOM_BYTES = 4 * 1024 * 1024;
 export const REQUESTS_KEPT = 1_000;
 /** Maximum number of lines of the journal. A longer journal is rewritten with the kept requests only. */
 export const JOURNAL_LINES_MAX = 3 * REQUESTS_KEPT;
-/** Longest answer that the journal keeps. In place of a longer answer, it keeps an error that says that the change was made. */
+/** Longest answer that the journal keeps. In place of a longer answer, the journal keeps an error that says that the change was made. */
 export const JOURNAL_ANSWER_MAX_BYTES = 256 * 1024;
 /** If the file of the journal is larger than this, the server does not read it. */
 export const JOURNAL_MAX_BYTES = 256 * 1024 * 1024;
@@ -92,10 +92,7 @@ export const SCHEDULE_KEPT_MAX = 900;
 export const SCHEDULE_TEXT_MAX_CHARS = 256;
 export const SCHEDULE_PERIOD_MIN_MS = 60_000;
 export const SCHEDULE_PERIOD_MAX_MS = 366 * 24 * 60 * 60 * 1_000;
-/**
- * If old snapshots of a rule cannot be removed, the rule stops making snapshots once it has this many more snapshots than it shall
- * keep.
- */
+/** If old snapshots of a rule cannot be removed, the rule stops making snapshots once it has this many more snapshots than it must keep. */
 export const SCHEDULE_EXTRA_MAX = 16;
 
 // --- pools/snapshots: copies that share blocks, and files of snapshots.
@@ -117,7 +114,7 @@ export const CHUNK_MAX_BYTES = 16 * 1024 * 1024;
 export const CHUNK_EXTENTS_MAX = 128;
 /**
  * A chunk that is smaller than CHUNK_MAX_BYTES has at most this number of extents. A chunk of CHUNK_MIN_BYTES, which is not made smaller,
- * may have more. A write waits for such a chunk about a third as long as for a chunk with CHUNK_EXTENTS_MAX extents.
+ * may have more extents. A write waits for such a chunk about a third as long as for a chunk with CHUNK_EXTENTS_MAX extents.
  */
 export const SMALL_CHUNK_EXTENTS_MAX = 32;
 /** Size of the smallest chunks. A chunk of this size has SMALL_CHUNK_EXTENTS_MAX extents if each extent has 8 KiB. */

@@ -47,8 +47,8 @@ export function contentOf({ volumes, removed, snapshots, purging, parts, unreada
 }
 
 /**
- * Returns the folder of a volume or part that the pool had before the scan and that the scan has not found; null if the scan has found
- * all of them.
+ * Returns the folder of a volume or part that the pool had before the scan and that the scan has not found; null if the scan has found all
+ * folders.
  */
 export function lostIn({ path, volumes, parts }: PoolState, scan: Pick<PoolContentScan, 'volumes' | 'removed' | 'parts'>): string | null {
   const present = new Set([...scan.volumes, ...scan.removed.map(({ manifest }) => manifest)].map(({ id }) => id));
@@ -109,7 +109,7 @@ export function account(pools: readonly { state: PoolState }[]): void {
   }
 }
 
-/** Returns the findings about a pool: those of the scan of the pool, and those for which the manifests in other pools are needed. */
+/** Returns the findings about a pool, from the scan of the pool and from the manifests in other pools. */
 export function findingsOf(pool: PoolState, pools: readonly PoolState[]): readonly string[] {
   const more = [...partFindings(pool, pools), ...pendingFindings(pool, pools)];
   return more.length === 0 ? pool.findings : [...pool.findings, ...more].slice(0, POOL_FINDINGS_MAX);
@@ -134,8 +134,8 @@ export function emptyState({ name, path, limitBytes, reserve }: PoolConfig): Poo
 }
 
 /**
- * Returns why a pool without pool.json cannot be used. The text has advice for a file system that is not mounted, and for a lost disk
- * that cannot be mounted any more.
+ * Returns why a pool without pool.json cannot be used. The text has advice for a file system that is not mounted, and for a lost disk that
+ * can no longer be mounted.
  */
 export function absentText({ name, path }: Pick<PoolConfig, 'name' | 'path'>): string {
   const lost = `if its disk is lost for good, rsadm pool remove ${name} forgets it and its volumes, and rsadm pool add makes a new one there`;

@@ -1,5 +1,5 @@
 // Tests when a pool counts as having less than its reserve free, when the server warns, and that small changes of the free space cause no
-// further reports. Real file systems are in test/integration/full-pool.test.ts. Rules: G16.
+// further reports. Real file systems are tested in test/integration/full-pool.test.ts. Rules: G16.
 
 import { expect, test } from 'vitest';
 import { PoolSpace } from './pool-space.ts';

@@ -19,7 +19,7 @@ interface Judged {
 export interface SpaceReport {
   /** Name of the pool. */
   readonly pool: string;
-  /** The state that begins, by its name in the event log. */
+  /** Name of the beginning state in the event log. */
   readonly state: string;
   readonly level: 'info' | 'warn' | 'error';
   readonly text: string;

@@ -77,7 +77,7 @@ export class PoolVerbs {
     return { pools: this.pools.states, configured: this.ports.configured() };
   }
 
-  /** Returns a new id, the time, and the id of the request, for what a change makes. */
+  /** Returns a new id, the time, and the id of the request, for an object that a change makes. */
   stamp(request: string | null): Stamp {
     const { newId, clock } = this.ports;
     return { id: newId(), newId, request, nowMs: clock.wallMs() };
@@ -136,7 +136,7 @@ export class PoolVerbs {
   /**
    * Grows a volume. `sizeBytes`: the new size, which must be larger than the old size; only a replica may already have the new size.
    * `onto`: the pool in which a `concat` volume gets a new part; null extends the last file. `mirror`: id of the mirror that grows its
-   * replica; null for a volume that is no replica.
+   * replica; null for a volume that is not a replica.
    */
   async grow(
     name: VolumeName,
@@ -303,8 +303,8 @@ export class PoolVerbs {
   }
 
   /**
-   * Writes the old manifest again. Called when the listener cannot serve the volume with the new manifest, for example because a
-   * client has begun to use the volume. Otherwise, the next start would serve the volume with other settings than this server. A
+   * Writes the old manifest again. Called when the listener cannot serve the volume with the new manifest, for example because a client has
+   * begun to use the volume. If the new manifest stayed, the next start would serve the volume with other settings than this server does. A
    * failure is logged.
    */
   private async takeBack({ name }: PoolState, was: Manifest, tried: Manifest): Promise<void> {
@@ -318,10 +318,7 @@ export class PoolVerbs {
     }
   }
 
-  /**
-   * Marks those parts as new that only the failed manifest names. The next repair deletes such a part, because the old manifest does
-   * not name it.
-   */
+  /** Marks as new the parts that only the failed manifest names, so that the next repair deletes these parts. */
   private async doubtParts(was: Manifest, tried: Manifest): Promise<void> {
     const known = new Set(otherParts(was).map(({ fileId }) => fileId));
     const added = otherParts(tried).filter(({ fileId }) => !known.has(fileId));
@@ -380,7 +377,7 @@ export class PoolVerbs {
     return found;
   }
 
-  /** For each volume of another pool: applies the new layout if a part of the volume in this pool has appeared or disappeared. */
+  /** Applies the new layout of each volume of another pool whose part in this pool has appeared or disappeared. */
   private async applyParts(name: string, standing: ReadonlyMap<string, ServerVolumeConfig>): Promise<void> {
     for (const [id, now] of this.configsAround(name)) {
       const was = standing.get(id) ?? now;
@@ -435,12 +432,12 @@ export class PoolVerbs {
     this.doubtful.delete(id);
   }
 
-  /** Changes the files of a pool. A failed step may come after the commit point. Only the disk then shows the outcome. */
+  /** Changes the files of a pool. A failed step may come after the commit point, so only the disk shows the outcome. */
   async onDisk<T>({ name }: PoolState, limitMs: number, work: (files: PoolFiles) => Promise<T>): Promise<T> {
     try {
       return await this.pools.onDisk(name, limitMs, work);
     } catch (thrown) {
-      // If the pool does not answer, it is not read now but when it answers again.
+      // A pool that does not answer is read when it answers again.
       const isUsable = this.pools.states.some((pool) => pool.name === name && pool.trouble === null);
       if (isUsable) await this.readAgain(name);
       throw thrown;

@@ -86,8 +86,7 @@ function layoutOf(
 }
 
 /**
- * Returns why a file in the pool with this id cannot be used. The ids of pools that are not open are unknown. The text therefore names all
- * pools that are not open.
+ * Returns why a file in the pool with this id cannot be used. The text names all pools that are not open, because their ids are unknown.
  */
 function absentText(poolId: string, pools: readonly PoolState[]): string {
   const names = pools.filter(({ isOpen }) => !isOpen).map(({ name }) => name);

@@ -42,7 +42,7 @@ class Model {
   /** Removed volumes, the last removal last. */
   removed: Modelled[] = [];
 
-  /** Executes the order on the model if the rules permit it. Returns false if they do not. */
+  /** Executes the order on the model if the rules permit it; otherwise returns false. */
   apply(one: Order): boolean {
     if (one.verb === 'restart') return true;
     const found = this.volumes.find((volume) => volume.name === one.name);

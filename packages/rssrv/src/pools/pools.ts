@@ -185,7 +185,7 @@ export class Pools {
     this.ports.changed();
   }
 
-  /** Records that a removed volume was deleted for good. If it is a volume of several files, its parts may still exist. */
+  /** Records that a removed volume was deleted for good. Parts of a volume of several files may still exist. */
   purge(name: string, manifest: Manifest): void {
     this.change(name, (state) => withPurged(state, manifest));
   }
@@ -210,7 +210,7 @@ export class Pools {
   }
 
   private async settle(pools: readonly OpenPool[]): Promise<void> {
-    // Snapshots come first, because the description of a snapshot decides about its parts.
+    // Snapshots come first, because the description of a snapshot decides whether its parts are kept.
     await settleSnapshots(pools, (pool, work) => this.repaired(pool, work));
     await settleParts(pools, (pool, work) => this.repaired(pool, work));
     await settleMoves(pools, (pool, work) => this.repaired(pool, work));
@@ -253,7 +253,7 @@ export class Pools {
     }
   }
 
-  /** Takes over the states with the repairs that `prepare` has made on disk, although the change that `prepare` has prepared is undone. */
+  /** Adopts the states with the repairs of `prepare`, which stay on disk although the prepared change is undone. */
   private takeParts(pools: readonly OpenPool[]): void {
     for (const pool of this.list) {
       const { volumes, parts, purging, snapshots } = pools.find(({ files }) => files === pool.files)?.state ?? pool.state;
@@ -418,7 +418,7 @@ export class Pools {
     return work;
   }
 
-  /** Releases the lock of a pool, but only once no change of its files is in progress. Until then, no other server may use the pool. */
+  /** Releases the lock of a pool, but only once no change of its files is in progress, because another server may then use the pool. */
   private async release({ files, lock }: Pick<OpenPool, 'files' | 'lock'>): Promise<void> {
     const working = this.working.get(files);
     if (working === undefined) await lock?.close();
@@ -452,7 +452,8 @@ export class Pools {
   }
 
   /**
-   * Opens a pool. If its file system does not answer, the pool gets a `trouble`, and `answersAgain` is called when the file system answers.
+   * Opens a pool. If the file system of the pool does not answer, the pool gets a `trouble`, and `answersAgain` is called when the file
+   * system answers.
    */
   private async open(config: PoolConfig): Promise<OpenPool> {
     const { name, path } = config;
@@ -473,7 +474,7 @@ export class Pools {
     return failed;
   }
 
-  /** Reads and locks a pool. Calls `heard` whenever its file system has answered. */
+  /** Reads and locks a pool. Calls `heard` whenever the file system of the pool has answered. */
   private async read(config: PoolConfig, heard: () => void): Promise<OpenPool> {
     const { path } = config;
     const files = new PoolFiles(path, this.ports);

@@ -1,6 +1,6 @@
-// Decides about removed volumes: the time of a removal, the volume that a restore brings back, and the volumes that a purge deletes for
-// good. Pure. Invariants: of all removed volumes with one name, the volume that was removed last has the latest time, even if the clock
-// of the server was set back. A client deletes for good only volumes that it has created.
+// Determines the time of a removal, the volume that a restore brings back, and the removed volumes that a purge deletes for good. Pure.
+// Invariants: of all removed volumes with one name, the volume that was removed last has the latest time, even if the clock of the server
+// was set back. A client deletes for good only volumes that it has created.
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { Asker } from './asker.ts';
@@ -20,8 +20,8 @@ import { PURGED_AT_ONCE_MAX } from './limits.ts';
 import { mayBeLeft } from './repair/move-repair.ts';
 
 /**
- * Returns the time to record for a removal. The result is the present time. If the clock was set back, the result is a time just after
- * the last removal of a volume with this name. With an earlier time, `decideRestore` would restore the wrong volume.
+ * Returns the time to record for a removal. The result is the current time. If the clock was set back, the result is a time just after the
+ * last removal of a volume with this name. With an earlier time, `decideRestore` would restore the wrong volume.
  */
 export function removalMs({ pools }: Catalogue, { name, universe }: VolumeName, nowMs: number): number {
   let latestMs = nowMs - 1;

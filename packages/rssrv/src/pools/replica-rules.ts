@@ -25,8 +25,8 @@ export function checkNoReplica(manifest: Pick<Manifest, 'name' | 'universe' | 'r
 }
 
 /**
- * Throws E_USAGE unless `mirror` is the mirror of which the volume is a replica, or null if the volume is no replica. Only the client
- * of a mirror can grow its replicas, because all replicas in sync must get the new size.
+ * Throws E_USAGE unless `mirror` is the mirror of which the volume is a replica, or null if the volume is not a replica. Only the client of
+ * a mirror can grow its replicas, because all replicas in sync must get the new size.
  */
 export function checkGrower(manifest: Pick<Manifest, 'name' | 'universe' | 'replica'>, mirror: string | null): void {
   const { replica } = manifest;

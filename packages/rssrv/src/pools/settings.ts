@@ -26,8 +26,8 @@ export interface Settings {
   /** Schedule of the volume's snapshots; null removes the schedule. */
   readonly schedule?: string | null;
   /**
-   * Stamp of the present data file. With this stamp, the administrator confirms that the present file has the same content as the file
-   * that was served earlier.
+   * Stamp of the current data file, with which the administrator confirms that this file has the same content as the file that was served
+   * earlier.
    */
   readonly sameContent?: string;
   /** Limit of the volume's I/O operations in a second; null removes the limit. */

@@ -1,6 +1,6 @@
-// Tests volumes of several files in several pools. The server stops at every step of every change; at the next start, all pools are
-// present, or one pool is absent. Other tests have steps that fail, absent pools, and records that cannot be read, and check what each pool
-// has promised. pools-random.test.ts tests random sequences of changes. Rules: G19.
+// Tests volumes of several files in several pools. The server stops at every step of every change; at the next start, either all pools can
+// be opened, or one pool is missing. Other tests have steps that fail, absent pools, and records that cannot be read, and check what each
+// pool has promised. pools-random.test.ts tests random sequences of changes. Rules: G19.
 
 import fs from 'node:fs';
 import os from 'node:os';

@@ -1,4 +1,4 @@
-// What counts as a user of a device. Mounts and stacked devices count if one walk through /proc finds them; a process counts only if
+// Tests what counts as a user of a device. Mounts and stacked devices count if one walk through /proc finds them; a process counts only if
 // several walks find it. The walk itself is tested with real devices in test/integration/block-devices.test.ts.
 
 import { FakeClock } from '@rsio/common/testing/fake-clock';

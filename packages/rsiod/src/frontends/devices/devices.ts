@@ -33,7 +33,7 @@ export interface DeviceFrontendPorts {
   readonly facts: () => DeviceFacts;
   readonly settingsOf: (volume: Pick<FrontendVolume, 'namespace' | 'name'>) => EffectiveVolume;
   readonly label: (volume: FrontendVolume) => string;
-  /** True if this process has the volume with this label, and not another process of rsiod. */
+  /** True if this process of rsiod, not another one, has the volume with this label. */
   readonly isOwn: (label: string) => boolean;
   /** The devices that the keeper holds, and the devices left by the previous process. */
   readonly kept: KeptDevices;

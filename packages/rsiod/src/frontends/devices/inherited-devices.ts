@@ -23,7 +23,7 @@ export interface LeftDevicesPorts extends VolumeDevicesPorts {
    * prefix.
    */
   readonly sourcePrefix: string;
-  /** True if this process has the volume with this label, and not another process of rsiod. */
+  /** True if this process of rsiod, not another one, has the volume with this label. */
   readonly isOwn: (label: string) => boolean;
   readonly settingsOf: (volume: Pick<FrontendVolume, 'namespace' | 'name'>) => EffectiveVolume;
   readonly events: FrontendEvents;
@@ -78,7 +78,7 @@ export class InheritedDevices {
     }
   }
 
-  /** Removes a device from `waiting`; the caller must resume or release the device. Returns null if it has already been taken. */
+  /** Removes a device from `waiting`; the caller must resume or release the device. Returns null if the device has already been taken. */
   take(device: LeftDevice): VolumeDevices | null {
     const devices = this.waiting.get(device) ?? null;
     this.waiting.delete(device);

@@ -67,7 +67,7 @@ export class LoopDevice {
     }
   }
 
-  /** Adopts a device that an earlier process made. The device may have been removed since then. */
+  /** Adopts a device that an earlier process made and that may have been removed since. */
   static adopt(options: LoopDeviceOptions, note: LoopNote): LoopDevice {
     return new LoopDevice(options, note);
   }

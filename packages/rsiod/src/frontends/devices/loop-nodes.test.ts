@@ -1,4 +1,4 @@
-// Which nodes of loop devices are removed from /dev, and when. The machine is a fake. Real devices are tested in
+// Tests which nodes of loop devices are removed from /dev, and when. The machine is a fake. Real devices are tested in
 // test/integration/block-devices.test.ts.
 
 import { RsError } from '@rsio/common/lib/errors';

@@ -1,4 +1,4 @@
-// Removes the nodes of unused loop devices from /dev. The program losetup creates a node when none is free, but no program removes the
+// Removes the nodes of unused loop devices from /dev. The program losetup creates a node when no node is free, but no program removes the
 // node. If a thousand nodes remain, every later run of losetup is slow. The program helpers/loop-nodes.pl removes unused nodes; without
 // Perl, the nodes stay. Invariants: no node is removed while rsiod is making a device, because losetup may have chosen that node. Only
 // nodes that losetup created for rsiod and that are unused are removed.

@@ -1,5 +1,5 @@
-// Which swap space is on a volume, according to the kernel's tables. The test supplies the text of /proc/swaps and the mount table; the
-// periodic check is not tested here.
+// Tests which swap space counts as being on a volume, according to the kernel's tables. The test supplies the text of /proc/swaps and the
+// mount table; the periodic check is not tested here.
 
 import { expect, it } from 'vitest';
 import { parseMountTable } from '@rsio/common/daemon/mount-table';

@@ -126,8 +126,8 @@ export class VolumeDevices {
   }
 
   /**
-   * Lets the keeper hold the devices if the kernel can resend unanswered requests. If the kernel cannot resend them, devices that outlive a
-   * crash would never answer the requests that the crashed process had read.
+   * Lets the keeper hold the devices if the kernel can resend unanswered requests. Without a resend, devices that outlive a crash would
+   * never answer the requests that the crashed process had read.
    */
   async hold(): Promise<void> {
     if (!this.rawDevice.file.canResend || this.isUnmounted) return;
@@ -170,7 +170,7 @@ export class VolumeDevices {
   /**
    * Resumes the devices after their volume has been attached. The replay log, which contained the acknowledged but unflushed writes, was
    * lost with the previous process. The volume is therefore flushed before unanswered requests are executed again. `isTheirs` returns false
-   * once the devices have been removed. Returns true if the volume has grown, and the caller must call `grow`.
+   * once the devices have been removed. Returns true if the volume has grown; the caller must then call `grow`.
    */
   async resume(volume: FrontendVolume, isTheirs: () => boolean): Promise<boolean> {
     const { log, label, clock } = this.ports;

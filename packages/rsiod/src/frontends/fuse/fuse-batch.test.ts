@@ -17,7 +17,7 @@ class Scene implements KernelAio {
   readonly written: string[][] = [];
   /** Requests that wait in the kernel. */
   waiting: string[] = [];
-  /** Key: text of a reply. Value: the errno with which the kernel refuses it. */
+  /** Key: text of a reply. Value: the errno with which the kernel refuses the reply. */
   readonly refusals = new Map<string, number>();
   reads = 0;
   turnEnds: (() => void)[] = [];

@@ -17,7 +17,7 @@ export interface BatchDevice {
   readonly isTaking: boolean;
   /** Passes one request to the device, as FuseDeviceOptions.receive does. */
   received(bytes: Buffer, lengthBytes: number): boolean;
-  /** Writes one reply in a system call of its own, and reports errors. Does nothing if the device has been closed. */
+  /** Writes one reply in a separate system call, and reports errors. Does nothing if the device has been closed. */
   replyAlone(bytes: Buffer, start: number, end: number): void;
 }
 
@@ -35,7 +35,7 @@ export class FuseBatch {
   private readonly ends = new Uint32Array(FUSE_REPLIES_AT_ONCE);
   private isScheduled = false;
   private isFlushing = false;
-  /** The buffers for reading. No request stays in them after `read`. */
+  /** The buffers for reading, which contain no request after `read`. */
   private readonly slots: Buffer[] = [];
   private readonly lengths = new Int32Array(FUSE_READS_AT_ONCE);
 
@@ -45,7 +45,7 @@ export class FuseBatch {
     this.schedule = schedule;
   }
 
-  /** Returns null if this machine has no asynchronous I/O; each device then reads and writes by itself. */
+  /** Returns null if this machine has no asynchronous I/O; each device then makes separate system calls. */
   static ofMachine(buffers: FuseBuffers): FuseBatch | null {
     const aio = systemAio(Math.max(FUSE_REPLIES_AT_ONCE, FUSE_READS_AT_ONCE));
     return aio === null ? null : new FuseBatch(aio, buffers);
@@ -56,8 +56,8 @@ export class FuseBatch {
   }
 
   /**
-   * Copies a reply into the batch, which is sent at the end of the turn at the latest. Returns false if the device must write the reply by
-   * itself, because the reply is long or because the batch was full and has just been sent.
+   * Copies a reply into the batch, which is sent by the end of the turn. Returns false if the device must write the reply itself, because
+   * the reply is long or because the batch was full and has just been sent.
    */
   add(device: BatchDevice, bytes: Buffer, start: number, end: number): boolean {
     const length = end - start;
@@ -99,7 +99,7 @@ export class FuseBatch {
     for (let index = 0; index < count; index++) {
       const [start, end, result] = [this.startOf(index), this.startOf(index + 1), results[index]];
       // ENOENT: the kernel has abandoned the request. ENODEV: the device has been unmounted. After any other error, the reply is written
-      // once more, because a request without an answer would hang. If the kernel did take the reply, it refuses the second one.
+      // once more, because a request without an answer would hang. If the kernel had already accepted the reply, it refuses the copy.
       if (result !== end - start && result !== -ENOENT && result !== -ENODEV) owners[index]?.replyAlone(bytes, start, end);
     }
   }

@@ -43,7 +43,7 @@ class Scene {
     this.device.start();
   }
 
-  /** Sends a request or a reply. Resolves when the device has received it. */
+  /** Sends a request or a reply, and resolves when the device has received it. */
   async send(text: string, by: 'request' | 'reply' = 'request'): Promise<void> {
     const arrived = new Promise<void>((resolve) => (this.whenReceived = resolve));
     if (by === 'reply') this.device.reply(Buffer.from(`__${text}__`), 2, 2 + text.length);
@@ -123,8 +123,8 @@ describe.each([
     });
     clearInterval(count);
     expect(scene.received).toEqual(['one', 'keep two', 'keep three', 'four']);
-    // Several requests that wait in a pipe would be read as one. Each request is therefore sent only after the previous one was received.
-    // By then, the batch has already finished reading.
+    // Several requests that wait in a pipe would be read as one. Each request is therefore sent only after the previous one was received,
+    // when the batch has already finished reading.
     if (!withBatch) expect(new Set(turns).size).toBe(1);
     expect(scene.kept.map((buffer) => buffer.toString('latin1', 0, 8))).toEqual(['keep two', 'keep thr']);
     scene.end();

@@ -31,13 +31,13 @@ export function openFuse(): number {
 export interface FuseDeviceOptions {
   readonly buffers: FuseBuffers;
   /**
-   * The batch of this process, which is used only together with epoll. If `batch` is null, each request and each reply needs a system call
-   * of its own.
+   * The batch of this process, which is used only together with epoll. If `batch` is null, each request and each reply needs a separate
+   * system call.
    */
   readonly batch: FuseBatch | null;
   /** Called for each request. `bytes` begins with the request. Returns true if the session keeps the buffer. */
   readonly receive: (bytes: Buffer, lengthBytes: number) => boolean;
-  /** Returns true while more than one request is being executed. Further requests are then likely to be waiting in the kernel. */
+  /** Returns true while more than one request is being executed, which suggests that further requests wait in the kernel. */
   readonly isBusy: () => boolean;
   /** Called after the device has been unmounted or its FUSE connection has been aborted. Called at most once, and never after `close`. */
   readonly gone: (reason: string) => void;
@@ -54,7 +54,7 @@ export class FuseDevice implements FusePort, BatchDevice {
   private isPaused = false;
   private isClosed = false;
 
-  /** `fd` is the descriptor of /dev/fuse with which the raw device was mounted. The FuseDevice owns the descriptor from now on. */
+  /** `fd` is the descriptor of /dev/fuse with which the raw device was mounted. The FuseDevice becomes the owner of the descriptor. */
   constructor(fd: number, options: FuseDeviceOptions) {
     this.fd = fd;
     this.options = options;
@@ -88,7 +88,7 @@ export class FuseDevice implements FusePort, BatchDevice {
     try {
       writeSync(this.fd, bytes, start, end - start);
     } catch (thrown) {
-      // ENOENT: the kernel has abandoned the request. ENODEV: the device has been unmounted; the next read reports the unmount as well.
+      // ENOENT: the kernel has abandoned the request. ENODEV: the device has been unmounted; the next read also reports the unmount.
       const errno = errnoName(thrown);
       if (errno !== 'ENOENT' && errno !== 'ENODEV') this.end(`a reply was refused: ${errno ?? String(thrown)}`);
     }

@@ -42,7 +42,7 @@ export class FuseRequest implements VolumeIo {
     this.completed(this, status);
   }
 
-  /** True if the request changes nothing. Such a request may be answered before the volume has completed it. */
+  /** True if the request changes nothing, and may therefore be answered before the volume has completed the request. */
   get isQuery(): boolean {
     return this.seeks !== null || this.op === 'read';
   }

@@ -145,7 +145,7 @@ export class FuseSession {
     return false;
   }
 
-  /** Answers all unanswered requests with EIO. From then on, the session also answers each new request that needs the volume with EIO. */
+  /** Answers all unanswered requests, and each later request that needs the volume, with EIO. */
   stop(): void {
     this.isStopped = true;
     for (const request of this.active) this.abandon(request, ERRNO.EIO);
@@ -252,8 +252,8 @@ export class FuseSession {
   }
 
   /**
-   * A program cannot change the size of the file: O_TRUNC has no effect, and any size other than the current one is refused. A changed
-   * owner or mode lasts as long as the device exists.
+   * A program cannot change the size of the file: O_TRUNC has no effect, and any size other than the current one is refused. A change of
+   * owner or mode is kept until the device is removed.
    */
   private setAttr(bytes: Buffer, header: FuseHeader): void {
     const { valid, sizeBytes, mode, uid, gid } = readSetAttr(bytes);
@@ -409,8 +409,8 @@ export class FuseSession {
     const { header, op, lengthBytes, buffer, received, receivedOffset } = request;
     if (op === 'write') this.answer(writeWriteReply(this.small, header, lengthBytes));
     else if (op === 'read') {
-      // The header of the reply is written in front of the data, even if the data is in a path's receive buffer. This is safe, because
-      // `reply` does not keep the buffer.
+      // The header of the reply is written in front of the data, even if the data is in a path's receive buffer, because `reply` does not
+      // keep the buffer.
       const bytes = received ?? buffer;
       const dataAt = received === null ? DATA_OFFSET : receivedOffset;
       writeReplyHeader(bytes, dataAt - REPLY_HEADER_BYTES, header, ERRNO.OK, lengthBytes);

@@ -1,7 +1,7 @@
 // Executes several reads and writes in one system call, io_submit(2). Node does not offer this call, so it is made through koffi, an
-// optional package. Use it only for descriptors whose I/O the kernel completes within io_submit, such as a non-blocking /dev/fuse, so that
-// no I/O is in flight after `execute`. Invariants: the kernel uses only the given ranges of the buffers, and only during `execute`; if the
-// kernel loses a result, the process exits, because the outcome of that I/O is unknown.
+// optional package. Use this call only for descriptors whose I/O the kernel completes within io_submit, such as a non-blocking /dev/fuse,
+// so that no I/O is in flight after `execute`. Invariants: the kernel uses only the given ranges of the buffers, and only during `execute`;
+// if the kernel loses a result, the process exits, because the outcome of that I/O is unknown.
 
 import { createRequire } from 'node:module';
 import { assert } from '@rsio/common/lib/assert';

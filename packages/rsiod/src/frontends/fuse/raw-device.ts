@@ -140,8 +140,8 @@ export class RawDevice {
   }
 
   /**
-   * Makes the kernel learn the current size of the volume. If the volume is writable, a child process sets the size of the file instead of
-   * querying it. A query would be unreliable, because the kernel discards the answer if a write ends during the query.
+   * Makes the raw device show the current size of the volume. If the volume is writable, a child process sets the size of the file instead
+   * of querying it. A query would be unreliable, because the kernel discards the answer if a write ends during the query.
    */
   async grow(): Promise<void> {
     const { clock, file, volume } = this.options;
@@ -149,7 +149,7 @@ export class RawDevice {
     await runCommand(clock, command[0] ?? '', [...command.slice(1), file]);
   }
 
-  /** Stops taking requests. Requests that have already been taken are still executed. */
+  /** Stops taking requests. Requests that have already been read are still executed. */
   pause(): void {
     this.device.pause();
   }

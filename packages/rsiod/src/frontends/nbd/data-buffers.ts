@@ -20,7 +20,7 @@ assert(DATA_OFFSET >= DATA_CHUNK_PREFIX_BYTES, 'A reply header must fit in front
 export class DataBuffer {
   /** The whole memory of the buffer: first room for a header, then the data. */
   readonly memory: Buffer;
-  /** A view of the part of `memory` that holds data. The view is created once, so that requests need no views of their own. */
+  /** A view of the part of `memory` that holds data. The view is created once, not for each request. */
   readonly data: Buffer;
 
   constructor(dataBytes: number) {
@@ -124,8 +124,8 @@ const NOWHERE = new MessageChannel().port1;
 NOWHERE.close();
 
 /**
- * Returns the memory of a buffer to the system at once. If the buffer were only no longer referenced, its memory would stay until the next
- * garbage collection, which an idle process may not run for hours.
+ * Returns the memory of a buffer to the system at once. An unreferenced buffer would keep its memory until the next garbage collection,
+ * which an idle process may not run for hours.
  */
 function freeMemory({ memory }: DataBuffer): void {
   const { buffer } = memory;

@@ -1,5 +1,5 @@
-// Which connections get memory and in which order, for any sizes and any order of returns. Idle memory must be returned to the system. What
-// a waiting connection does is tested in nbd-connection-bounds.test.ts.
+// Tests which connections get memory and in which order, for any sizes and any order of returns. Idle memory must be returned to the
+// system. What a waiting connection does is tested in nbd-connection-bounds.test.ts.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
@@ -93,7 +93,7 @@ test('every request gets its memory in the end, and all of it is returned', () =
       const step = (index: number): void => {
         const one = all[index % all.length]!;
         one.give();
-        // A connection also calls `roomAgain` by itself whenever it has sent a reply.
+        // A connection also calls `roomAgain` whenever it has sent a reply.
         one.roomAgain();
         world.turn();
         const beyond = all.reduce((sum, { out }) => sum + (out[0] ?? 0), 0);

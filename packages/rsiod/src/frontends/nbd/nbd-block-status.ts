@@ -24,7 +24,7 @@ export function allocationDescriptors(extents: readonly Extent[], headBytes: num
   return descriptorsOf(parts, headBytes, lengthBytes, one, 0);
 }
 
-/** Like `allocationDescriptors`, for a context that tells which blocks have changed since an older snapshot. */
+/** Like `allocationDescriptors`, but for a context that tells which blocks have changed since an older snapshot. */
 export function dirtyDescriptors(changes: readonly Change[], headBytes: number, lengthBytes: number, one: boolean): number[] {
   const parts = changes.map((change) => ({ lengthBytes: change.lengthBytes, flags: change.isChanged ? STATE_DIRTY : 0 }));
   return descriptorsOf(parts, headBytes, lengthBytes, one, STATE_DIRTY);

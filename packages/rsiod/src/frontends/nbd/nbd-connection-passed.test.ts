@@ -1,5 +1,5 @@
-// One connection in memory that goes to another process: what the handshake says of an export of another process, and that no byte is lost
-// or reordered in any cuts of the input. nbd-passing.test.ts has real sockets and processes.
+// Passes one in-memory connection to another process: what the handshake reports about an export of another process, and that no byte is
+// lost or reordered, however the input is cut. nbd-passing.test.ts uses real sockets and processes.
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -63,7 +63,7 @@ it('bytes are neither lost nor reordered, wherever they are cut and whenever ans
       const { transport, connection, left, log } = passing(() => [exportFacts(target.volume)]);
       let at = 0;
       for (const { bytes, isSlow } of [...pieces, { bytes: stream.length, isSlow: false }]) {
-        // A paused socket is not read; what it has not delivered stays in the kernel.
+        // A paused socket is not read; undelivered bytes stay in the kernel.
         if (!transport.paused && left.length === 0 && at < stream.length) {
           const piece = Buffer.from(stream.subarray(at, at + bytes));
           at += piece.length;
@@ -134,7 +134,7 @@ describe('the handshake about an export of another process', () => {
   });
 
   it('keeps the selected contexts and the rule about ranges when the facts have been sent again', () => {
-    // The other process has sent its facts again between two options, so that there is another object.
+    // Each call returns a new object, because the other process sends its facts again between two options.
     const shaking = new NbdHandshake({ list: () => [structuredClone(facts)] });
     shaking.clientFlags(3);
     shaking.option(8, Buffer.alloc(0));

@@ -18,20 +18,20 @@ export interface ConnectionEvents {
   serving(volume: FrontendVolume): void;
   /**
    * Called once, in place of `finished`, if the client has chosen an export of another process. The transport is paused. `reply` is the
-   * answer that the client has not received yet, and `rest` has the bytes that have been received behind the option.
+   * unsent answer to the client, and `rest` has the bytes that were received after the option.
    */
   elsewhere(agreed: Agreement, reply: Buffer, rest: Buffer): void;
   /** Called when the connection is closed because the client has violated the protocol. */
   broken(reason: string): void;
   /** Called once, when the connection is closed because of a bug in rsiod. */
   failed(thrown: unknown): void;
-  /** Called once, when the connection is closed and neither the volume nor the socket uses its requests and buffers any more. */
+  /** Called once, when the connection is closed and neither the volume nor the socket still uses its requests and buffers. */
   finished(): void;
 }
 
 const NO_BYTES = Buffer.alloc(0);
 
-/** `gone`: another process has the connection, or is about to have it. There, the connection begins with `serving`. */
+/** `gone`: the connection is passed to another process, and begins there in the phase `serving`. */
 type Phase = 'haggling' | 'serving' | 'draining' | 'closed' | 'finished' | 'gone';
 
 interface Serving {
@@ -50,7 +50,7 @@ export class NbdConnection implements OptionSink, TransmissionEvents {
   /** Bytes that have been received but not decoded yet. While `rest` is not null, the transport is paused. */
   private rest: Buffer | null = null;
   private restAt = 0;
-  /** Set from the option that chooses an export of another process until the end of the event in which it has arrived. */
+  /** Set when an option chooses an export of another process; null again at the end of the event that contained the option. */
   private leaving: { readonly agreed: Agreement; readonly reply: Buffer } | null = null;
   private isEnded = false;
   private hasFailed = false;
@@ -71,9 +71,9 @@ export class NbdConnection implements OptionSink, TransmissionEvents {
     this.answer(greeting());
   }
 
-  /** In place of `start`, for a connection whose handshake another process has done: sends its last answer, and takes the bytes `rest`. */
+  /** Replaces `start` if another process has done the handshake: sends the last answer of the handshake, and takes the bytes `rest`. */
   adopt(agreed: Transmission, reply: Buffer, rest: Buffer): void {
-    // A client that has gone meanwhile must not have requests executed that are in `rest` or still in the kernel; see roomAgain.
+    // If the client has disconnected, its requests in `rest` or in the kernel must not be executed; see roomAgain.
     if (this.transport.isPeerGone()) return this.abort();
     try {
       this.answer(reply);
@@ -175,8 +175,8 @@ export class NbdConnection implements OptionSink, TransmissionEvents {
 
   roomAgain(): void {
     if (this.rest === null || !this.isAccepting()) return;
-    // While the socket is not read, Node does not report that the client has closed it. A request of such a client must not be executed
-    // now, because it could overwrite newer data that was acknowledged to another client (docs/adr/0086).
+    // While the socket is not read, Node does not report that the client has closed it. Requests of a client that has closed its socket
+    // must not be executed, because they could overwrite newer data that was acknowledged to another client (docs/adr/0086).
     if (this.transport.isPeerGone()) {
       this.abort();
       return;
@@ -249,9 +249,9 @@ export class NbdConnection implements OptionSink, TransmissionEvents {
   }
 
   /**
-   * Gives the connection to another process. No byte is lost or sent twice: No option is taken while an answer is being sent, so that this
-   * process has nothing left to write now. The answer to this option is sent by the other process alone, and only if the export still
-   * exists there. After `pause`, all bytes behind `rest` are in the socket or the kernel.
+   * Passes the connection to another process, without losing or repeating a byte. This process has nothing left to write, because it takes
+   * no option while it sends an answer. Only the other process answers this option, and only if it still has the export. After `pause`, all
+   * bytes after `rest` are in the socket or the kernel.
    */
   private leave({ agreed, reply }: { readonly agreed: Agreement; readonly reply: Buffer }, rest: Buffer): void {
     this.transport.pause();

@@ -1,6 +1,6 @@
-// The NBD frontend: a Unix socket on which attached volumes are exported. Volumes of other processes can be among the exports; a connection
-// then goes to the process that has the volume, whose frontend adopts the connection. Invariants: a closed connection counts as open until
-// the volume has completed all requests from the connection. A connection that another process has counts until that process reports its end.
+// The NBD frontend: a Unix socket on which attached volumes are exported. If a client chooses a volume of another process, the connection
+// is passed to the frontend of that process. Invariants: a closed connection counts as open until the volume has completed all requests
+// from the connection. A passed connection counts as open until the other process reports its end.
 
 import { createServer, type Server, type Socket } from 'node:net';
 import { assert } from '@rsio/common/lib/assert';
@@ -41,13 +41,13 @@ export interface NbdFrontendLog {
   error(message: string, fields: LogFields): void;
 }
 
-/** The exports of other processes, and the way of a connection to the process that has the export. */
+/** The exports of other processes, and the method that passes a connection to the process with the export. */
 export interface NbdElsewhere {
-  /** The exports in the order in which clients see them, behind the exports of this process. */
+  /** The exports in the order in which clients see them, after the exports of this process. */
   exports(): readonly NbdExport[];
   /**
-   * Takes over a connection whose client has chosen such an export; see sendConnection. Calls `ended` when the connection has ended, when
-   * its process has ended, or when the connection cannot be passed. `ended` closes what this process still has of the connection.
+   * Passes a connection whose client has chosen one of these exports; see sendConnection. Calls `ended`, which closes the socket in this
+   * process, when the connection or its process has ended, or when the connection cannot be passed.
    */
   pass(passed: PassedConnection, socket: Socket, ended: () => void): void;
 }
@@ -100,7 +100,7 @@ export class NbdFrontend implements Frontend {
   /** All sockets can share one buffer, because received bytes are decoded or copied before the next read. */
   private readonly receiveBuffer = Buffer.allocUnsafeSlow(NBD_RECEIVE_BYTES);
   private readonly clients = new Set<Client>();
-  /** Numbers of the connections that other processes have. */
+  /** Numbers of the connections that were passed to other processes. */
   private readonly passed = new Set<number>();
   /** Connections beyond the limit; they get a message before they are closed. */
   private readonly refused = new Set<Client>();
@@ -200,14 +200,15 @@ export class NbdFrontend implements Frontend {
     return Promise.resolve();
   }
 
-  /** The exports of this process, as plain JSON for the process that does the handshakes. */
+  /** The exports of this process, as plain JSON for the process that performs the handshakes. */
   facts(): NbdExport[] {
     return this.own().map(exportFacts);
   }
 
   /**
-   * Goes on with a connection whose client has chosen an export of this process in another process. Call this in the event in which the
-   * connection has arrived. The socket is undefined if Node could not pass it. Calls `ended` once, when the connection has ended.
+   * Continues a connection that another process has passed, because its client has chosen an export of this process. Call `adopt` in the
+   * event in which the connection has arrived. The socket is undefined if Node could not pass it. Calls `ended` once, when the connection
+   * has ended.
    */
   adopt(socket: Socket | undefined, passed: unknown, ended: () => void): void {
     const found = adopted(passed, this.own());
@@ -322,7 +323,7 @@ export class NbdFrontend implements Frontend {
     // An error on a local socket always means that the client is gone. The event 'close' follows.
     opened.on('error', () => {});
     opened.on('close', () => connection.closed());
-    // Nothing is received before the end of this event. The connection may pause the socket in this event.
+    // Nothing is received before the end of this event, so the connection may still pause the socket.
     opened.resume();
     return client;
   }

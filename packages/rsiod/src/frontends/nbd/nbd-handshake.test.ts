@@ -25,7 +25,7 @@ function types(step: HandshakeStep): number[] {
   return step.reply === null ? [] : optionAnswers(step.reply).map((answer) => answer.type);
 }
 
-/** Returns a short text for a step. Comparing the steps themselves would compare the contents of their volumes. */
+/** Returns a short text for a step, because a comparison of steps would compare the contents of their volumes. */
 function next(step: HandshakeStep): string {
   if (typeof step.next === 'string') return step.next;
   const { volume, isStructured: structured, contexts: selected, mayUseAnyRange: anyRange } = step.next;

@@ -9,8 +9,8 @@ import { HANDSHAKE_FLAG, INFO, OPTION, OPTION_REPLY } from './wire/nbd-constants
 import { exportNameReply, infoReplies, metaContextReply, optionError, optionReply, serverReply } from './wire/nbd-option-replies.ts';
 
 /**
- * The exports: volumes of this process, and facts of exports of other processes. A volume that is being detached is not in the list, so that
- * no new client can open it.
+ * The exports: volumes of this process, and facts about exports of other processes. A volume that is being detached is not in the list, so
+ * that no new client can open it.
  */
 export interface NbdVolumes {
   list(): readonly NbdExport[];
@@ -33,14 +33,14 @@ export interface Transmission extends Agreement {
   readonly volume: FrontendVolume;
 }
 
-/** False if another process has the volume. Functions do not cross process borders, so that facts from another process have no `submit`. */
+/** False if another process has the volume. Facts from another process have no `submit`, because messages contain no functions. */
 export function isOfThisProcess(agreed: Agreement): agreed is Transmission {
   return typeof Reflect.get(agreed.volume, 'submit') === 'function';
 }
 
 export interface HandshakeStep {
   readonly reply: Buffer | null;
-  /** What follows the reply: another option, the end of the connection, or the transmission in the process that has the volume. */
+  /** What follows the reply: another option, the end of the connection, or the transmission phase in the process that has the volume. */
   readonly next: 'option' | 'close' | Agreement;
 }
 

@@ -1,5 +1,5 @@
 // NBD connections that go to another process, with real sockets and a real child process (testing/data-process.ts). The oracle is the data
-// that a client reads back. nbd-connection-passed.test.ts has the same for one connection in memory, in any cuts.
+// that a client reads back. nbd-connection-passed.test.ts tests one in-memory connection, with the input cut at any position.
 
 import { type ChildProcess, fork } from 'node:child_process';
 import { mkdtempSync, readdirSync, readlinkSync } from 'node:fs';
@@ -140,7 +140,7 @@ describe.each([true, false])('a connection to an export of another process (rece
     expect(answers.map(({ cookie, errno }) => [cookie, errno])).toEqual(answers.map((_, cookie) => [cookie, 0]));
     client.socket.write(requestBytes({ type: READ, cookie: 1, offset: 0, length: data.length }));
     expect((await client.has(answered + 16 + data.length)).subarray(answered + 16).equals(data)).toBe(true);
-    // Only the client's own end is still open here.
+    // In this process, only the client's end of the connection is still open.
     expect(socketsOpen() - openBefore).toBe(1);
     client.socket.write(requestBytes({ type: DISC, cookie: 2 }));
     await client.whenClosed();
@@ -200,7 +200,7 @@ it('the client sees the end of the connection when the process ends, and the con
   await client.has(GREETING_BYTES + CHOSEN_BYTES + 16);
   process.kill('SIGKILL');
   await client.whenClosed();
-  // A later connection finds no process any more.
+  // A later connection is closed, because the process no longer runs.
   const late = choose();
   await late.whenClosed();
   expect(late.bytes).toHaveLength(GREETING_BYTES);
@@ -242,7 +242,7 @@ it('passed connections count, whatever process has them, until their end is repo
   expect(warnings).toEqual([
     `NBD connection refused (1 so far): ${NBD_CONNECTIONS_MAX} NBD connections are open, which is the limit: close one of them`,
   ]);
-  // The end closes what this process still has of a connection.
+  // The end of a passed connection closes its socket in this process.
   endings[0]?.();
   await users[0]?.whenClosed();
   choose();
@@ -265,7 +265,7 @@ describe('a process that adopts', () => {
   let passed: { readonly connection: PassedConnection; readonly socket: Socket }[];
   let adopter: NbdFrontend;
 
-  /** Passes connections of clients to `adopter`, in this process, when the test says so. */
+  /** Collects passed connections; each test hands them to `adopter`, which is in this process. */
   beforeEach(async () => {
     passed = [];
     await listen({ exports: () => adopter.facts(), pass: (connection, socket) => void passed.push({ connection, socket }) });

@@ -1,6 +1,6 @@
-// The sockets of NBD connections: received bytes without a copy, and connections that change the socket or the process. Node offers none of
-// this, so this file uses properties of sockets that are undocumented. Invariants: each use is checked, or tested with real processes. No
-// byte of a connection is lost when it gets another socket.
+// Receives bytes of NBD connections without a copy, and moves connections to another socket or process. Node has no functions for this, so
+// this file uses undocumented properties of sockets. Invariants: each use is checked, or tested with real processes. No byte is lost when a
+// connection moves to another socket.
 
 import type { ChildProcess, Serializable } from 'node:child_process';
 import { writeSync } from 'node:fs';
@@ -41,7 +41,7 @@ export function withDataEvents(accepted: Socket, receive: Receive): Socket {
 
 /**
  * Moves a connection to a new socket that does not read yet, and destroys the old one. Returns the bytes that Node has read for the old
- * socket and not emitted. The caller must have nothing left to write. Throws if the connection is closed.
+ * socket but not emitted. The caller must have nothing left to write. Throws if the connection is closed.
  */
 export function detach(socket: Socket): { readonly socket: Socket; readonly unread: Buffer } {
   const handle: unknown = Reflect.get(socket, '_handle');
@@ -50,7 +50,7 @@ export function detach(socket: Socket): { readonly socket: Socket; readonly unre
   socket.removeAllListeners('data');
   socket.pause();
   const unread: unknown = socket.readableLength > 0 ? socket.read() : null;
-  // A call of `read` makes the handle read again. No event can come between, so that nothing has been read since then.
+  // `socket.read` has made the handle read again, but no event has occurred since, so no data has been received.
   Reflect.set(handle, 'reading', false);
   handle.readStop();
   Reflect.set(socket, '_handle', null);

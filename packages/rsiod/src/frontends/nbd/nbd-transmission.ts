@@ -42,9 +42,9 @@ export interface TransmissionEvents {
 }
 
 /**
- * Collects the requests that several connections receive in one event-loop turn, and passes them on at the end of the turn. Otherwise, each
- * connection that becomes readable in a turn would cause a send of its own on the path. While only one connection is busy, requests are
- * passed on at once. Invariant: requests begin in order of arrival.
+ * Collects the requests that several connections receive in one event-loop turn, and passes them on at the end of the turn. Without
+ * `Submissions`, each connection that becomes readable in a turn would cause a separate send on the path. While only one connection is
+ * busy, requests are passed on at once. Invariant: requests begin in order of arrival.
  */
 export class Submissions {
   busyConnections = 0;
@@ -116,7 +116,7 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
   private bytesOut = 0;
   private isDead = false;
   /**
-   * Value of `submissions.turn` when it was last checked whether the client has closed its socket. One check in each event-loop turn is
+   * Value of `submissions.turn` at the last check whether the client has closed its socket, because one check in each event-loop turn is
    * enough.
    */
   private lookedTurn = 0;
@@ -179,8 +179,8 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
   }
 
   begin(request: NbdRequest): void {
-    // A client that has closed its socket gets no answers, so its last requests may be dropped. These requests must be dropped, because
-    // another client may have sent a newer request that was read earlier in this turn (docs/adr/0086).
+    // The last requests of a client that has closed its socket are dropped, because another client may have sent a newer request that was
+    // read earlier in this turn (docs/adr/0086).
     try {
       if (this.hasFailed) return;
       this.look();
@@ -229,7 +229,7 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
     this.output.close();
   }
 
-  /** Called after `events.failed`: from now on no request is answered, and no request object is re-used. */
+  /** Called after `events.failed`. Afterwards, no request is answered, and no request object is re-used. */
   fail(): void {
     this.hasFailed = true;
     this.isDead = true;

@@ -66,7 +66,7 @@ async function hasBegun(requests: number): Promise<void> {
   await vi.waitUntil(() => begun.length === requests, UNTIL);
 }
 
-/** Other clients use up the memory of all connections. Returns the number of their requests that have begun. */
+/** Lets other clients use up the memory of all connections, and returns how many of their requests have begun. */
 async function fill(): Promise<number> {
   const fits = NBD_FRONTEND_BYTES_MAX / NBD_REQUEST_MAX_BYTES - 1;
   for (let left = fits + 1; left > 0; left -= 2) {

@@ -1,6 +1,6 @@
-// The description with which an NBD connection goes to the process that has its export. It is plain JSON and travels beside the socket.
-// Pure. Invariants: a description from another process is used only if it has the shape PASSED. It has everything that the handshake has
-// agreed on, and all bytes that are neither in the kernel nor at the client.
+// Describes, as plain JSON, an NBD connection that is passed to the process with its export. Pure. Invariants: a description from another
+// process is used only if it has the shape PASSED. A description contains the results of the handshake, and all received bytes that were
+// not processed yet.
 
 import { atMost, checked, count, flag, list, misfit, object, type Of, orNull, text, whole } from '@rsio/common/lib/shape';
 import type { FrontendVolume } from '../../volumes/frontend-volume.ts';
@@ -24,14 +24,14 @@ const PASSED = object({
   isStructured: flag(),
   contexts: atMost(NBD_CONTEXTS_SELECTED_MAX, list(object({ id: whole(0, U32_MAX), name: text(), since: orNull(text()) }))),
   mayUseAnyRange: flag(),
-  /** The answer to the client's choice of the export. The process that has the volume sends it. */
+  /** The answer to the client's choice of the export. The process that has the volume sends this answer. */
   reply: BYTES,
-  /** Bytes of the client that have been received behind this choice. */
+  /** Bytes that were received after this choice. */
   rest: BYTES,
 });
 export type PassedConnection = Of<typeof PASSED>;
 
-/** What a connection needs to go on in the process that has its export. */
+/** What the process with the export needs to continue a connection. */
 export interface Adopted {
   readonly number: number;
   readonly agreed: Transmission;
@@ -44,7 +44,9 @@ export function passedConnection(number: number, { volume, ...agreed }: Agreemen
   return { number, namespace, name, universe, id, ...agreed, reply: reply.toString('base64'), rest: rest.toString('base64') };
 }
 
-/** Checks a description from another process, and finds its volume among `volumes`. Returns a text with the reason if it is of no use. */
+/**
+ * Checks a description from another process, and finds its volume among `volumes`. Returns the reason if the description cannot be used.
+ */
 export function adopted(value: unknown, volumes: readonly FrontendVolume[]): Adopted | string {
   const wrong = misfit(PASSED, value, 'exactly');
   if (wrong !== null) return `its description is wrong: ${wrong}`;

@@ -1,4 +1,4 @@
-// Which device is chosen for a volume, for machines with different device support, and the error if a machine cannot make the requested
+// Tests which device is chosen for a volume on machines with different device support, and the error if a machine cannot make the requested
 // device. Real devices are tested in test/integration/block-devices.test.ts.
 
 import { toRsError } from '@rsio/common/lib/errors';

@@ -1,5 +1,5 @@
-// Makes and fills the file for a copy of a snapshot in the target pool of a job: a new volume (to-volume.ts), an image (to-image.ts), or the
-// content of an image for its volume (from-image.ts). The file is in the pool's folder `moving` until it is complete. Invariant: a job
+// Makes and fills the file for a copy of a snapshot in the target pool of a job: a new volume (to-volume.ts), an image (to-image.ts), or
+// the content of an image for its volume (from-image.ts). The file is in the pool's folder `moving` until it is complete. Invariant: a job
 // continues only a file that the job itself has made.
 
 import { open } from 'node:fs/promises';
@@ -109,7 +109,7 @@ export class CopyInPool {
     await job.save();
   }
 
-  /** Deletes the copy. If that fails, the next sweep of moves (volume-moves.ts) deletes it. */
+  /** Deletes the copy. If the deletion fails, the next sweep of moves (volume-moves.ts) repeats it. */
   async discard(record: JobRecord, id: string): Promise<void> {
     const pool = this.usable(record);
     if (pool !== undefined) await this.onDisk(pool, (files) => new MoveFiles(files).discard(id)).catch(() => undefined);

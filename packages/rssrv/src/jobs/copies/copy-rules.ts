@@ -1,5 +1,5 @@
 // Decides whether a volume can be copied to a new volume, and makes the new manifest. This module is pure, and to-volume.ts makes the copy.
-// Invariant: when the new volume gets its name, all checks of the request are repeated with the asker's present rights.
+// Invariant: when the new volume gets its name, all checks of the request are repeated with the asker's current rights.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { isOpen } from '../job-plan.ts';
@@ -78,8 +78,8 @@ function otherPool(catalogue: Catalogue, { pool, manifest }: Found, sizeBytes: n
   const { layout } = manifest;
   const own = new Set([pool.identity?.id, ...(layout.kind === 'simple' ? [] : layout.parts.map(({ poolId }) => poolId))]);
   const others = catalogue.pools.filter(({ identity }) => identity === null || !own.has(identity.id));
-  // A clone of a volume of several files has several files, too. A copy has one file. Of a volume of several files, a copy is therefore
-  // useful even in one of the volume's own pools.
+  // A clone of a volume of several files also has several files, but a copy has one file. A copy of such a volume is therefore useful even
+  // in one of the volume's pools.
   const pools = others.length === 0 && layout.kind !== 'simple' ? catalogue.pools : others;
   if (pools.length === 0)
     throw new RsError(

@@ -1,6 +1,6 @@
-// Provides the snapshot that a copy reads: an existing snapshot, or a snapshot that the job makes for itself and removes at its end.
-// Invariants: a job saves the name of its own snapshot before it makes the snapshot, so that the job finds the snapshot after a restart;
-// the job removes no other snapshot.
+// Provides the snapshot that a copy reads: an existing snapshot, or a temporary snapshot that the job makes and removes. Invariants: a job
+// saves the name of its own snapshot before it makes the snapshot, so that the job finds the snapshot after a restart; the job removes no
+// other snapshot.
 
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
@@ -40,8 +40,8 @@ export class CopySources {
   }
 
   /**
-   * Returns the snapshot of the job. If the job has a snapshot of its own, makes this snapshot unless it exists. Throws JobEnds if the pool
-   * of the volume cannot be used now.
+   * Returns the snapshot of the job. If the job uses its own snapshot, makes this snapshot unless it exists. Throws JobEnds if the pool of
+   * the volume cannot be used now.
    */
   async of(job: RunningJob): Promise<CopySource> {
     const state = stateOf(job.record);
@@ -106,7 +106,7 @@ export class CopySources {
     throw new RsError('E_UNKNOWN_VOLUME', `Volume ${record.name} is no longer in pool ${record.from}: it was removed or moved meanwhile`);
   }
 
-  /** Returns the volume that is copied; null if it no longer exists. Throws JobEnds if its pool cannot be used now. */
+  /** Returns the volume that is copied; null if it no longer exists. Throws JobEnds if the pool of the volume cannot be used now. */
   private openVolume({ volumeId, fromId, from }: JobRecord): Found | null {
     const pool = this.pools.states.find((one) => one.isOpen && one.trouble === null && one.identity?.id === fromId);
     if (pool === undefined) throw new JobEnds({ kind: 'waits', reason: `pool ${from} cannot be used now` });

@@ -1,7 +1,7 @@
 // Copies of volumes to new volumes. After a stop of the server at each step on disk, the next start finishes the copy; the new volume
 // exists only when it is complete, and the copy leaves no other files behind. Other tests check refused, cancelled and failed copies, and
-// that a job does not remove the snapshot that it was told to copy. Any file system suffices, because a stand-in compares contents in place
-// of extents. Rules: G30.
+// that a job does not remove the snapshot that it was told to copy. The tests run on any file system, because a stand-in compares contents
+// instead of extents. Rules: G30.
 
 import fs from 'node:fs';
 import path from 'node:path';

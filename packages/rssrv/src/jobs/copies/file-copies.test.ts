@@ -98,7 +98,7 @@ test('after a stop at each step, the next start finishes the copy', { timeout: S
     fs.rmSync(file);
   };
   const isLeftOut = (step: string, index: number): boolean => {
-    // The run to the end, without a stop, has left its file. Remove the file before the runs that are stopped.
+    // The run without a stop has left its file. Remove the file before the runs that are stopped.
     if (index === 0) fs.rmSync(file);
     return isBefore(step);
   };

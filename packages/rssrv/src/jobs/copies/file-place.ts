@@ -18,7 +18,9 @@ export interface GuardedPlaces {
   readonly volumes: readonly { readonly name: string; readonly path: string }[];
 }
 
-/** Returns `format`, or, if it is null, the format that the suffix of the file names. Throws E_USAGE if the suffix names no format. */
+/**
+ * Returns `format`, or, if `format` is null, the format that the suffix of the file names. Throws E_USAGE if the suffix names no format.
+ */
 export function formatOf(file: string, format: ImageFormat | null): ImageFormat {
   if (
     !path.isAbsolute(file) ||

@@ -27,7 +27,7 @@ export interface OpenSource {
   readonly sizeBytes: number;
 }
 
-/** Parses `source`, which is an absolute path or an NBD URI. Throws E_USAGE if it is neither. */
+/** Parses `source`, which is an absolute path or an NBD URI. Throws E_USAGE for any other text. */
 export function importedFrom(source: string, format: ImageFormat | null): ImportedFrom {
   if (!source.startsWith('/')) {
     nbdPlace(source);

@@ -30,7 +30,7 @@ export interface ConvertOrder {
   readonly job: RunningJob;
   /** Options for the source. In the arguments of the program, these options precede the name of the source. */
   readonly from: readonly string[];
-  /** The arguments that follow `from`. They include the names of the source and of the target. */
+  /** The arguments that follow `from`, including the names of the source and of the target. */
   readonly args: readonly string[];
   readonly source: number | Socket;
   readonly target: number | Socket;
@@ -131,8 +131,8 @@ export class Programs {
 
 function privileges(user: ProgramUser | null): string[] {
   const id = user === null ? [] : ['--reuid', String(user.uid), '--regid', String(user.gid), '--clear-groups'];
-  // If the program runs as a user other than root, the change of the user id drops all capabilities. A program of root keeps them unless
-  // they are dropped explicitly.
+  // If the program runs as a user other than root, the change of the user id drops all capabilities. A program of root keeps its
+  // capabilities unless they are dropped explicitly.
   const none = user?.uid === 0 ? ['--bounding-set', '-all', '--inh-caps', '-all'] : [];
   return [...id, ...none, '--no-new-privs', '--pdeathsig', 'KILL', '--'];
 }

@@ -1,5 +1,5 @@
-// Copies a snapshot to an NBD server. This process opens the connection, and passes it to qemu-img. Invariants: a write counts as copied
-// only when it is durable on the NBD server; an interrupted copy leaves a part of the content on the NBD server, and starts over.
+// Copies a snapshot to an NBD server. rssrv opens the connection, and passes it to qemu-img. Invariants: a write counts as copied only when
+// it is durable on the NBD server; an interrupted copy leaves a part of the content on the NBD server, and starts over.
 
 import net from 'node:net';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -75,8 +75,7 @@ export class ToNbd {
 }
 
 /**
- * Connects to an NBD server. This process never reads from the connection; only the program does. Throws E_SYSTEM, with `again` as the
- * remedy.
+ * Connects to an NBD server. Only the program, never this process, reads from the connection. Throws E_SYSTEM, with `again` as the remedy.
  */
 export function connectedNbd(clock: Clock, { connect }: NbdPlace, uri: string, again: string): Promise<net.Socket> {
   const socket = new net.Socket();

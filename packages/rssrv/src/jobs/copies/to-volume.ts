@@ -25,7 +25,7 @@ export interface ToVolumePorts {
   readonly changedData: ChangedData | null;
   readonly punch: (descriptor: number, offsetBytes: number, lengthBytes: number) => Promise<boolean>;
   exclusive<T>(change: () => Promise<T>, what: string): Promise<T>;
-  /** Returns the asker of a job with its present rights. `node` is null for an administrator on the server. */
+  /** Returns the asker of a job with its current rights. `node` is null for an administrator on the server. */
   askerOf(node: string | null): Asker;
 }
 

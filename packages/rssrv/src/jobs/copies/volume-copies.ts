@@ -1,6 +1,6 @@
 // Executes jobs that copy volumes and snapshots. Each kind of target has a file in this folder. Invariants: a copy has the content of a
 // snapshot, and thus of one moment; the target gets its name only when it is complete; however a job ends, the server removes everything
-// that the job has made besides the target, at the latest after the next start.
+// that the job has made besides the target, if necessary after the next start.
 
 import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
@@ -14,8 +14,8 @@ type Kind = CopyTarget['kind'];
 /** Copies to one kind of target. */
 export interface CopyKind<Of extends Kind> {
   /**
-   * Returns true if the target already exists, because the server stopped after making it and before the end of the job. In this case, even
-   * a cancelled job counts as done. Returns false if the server cannot find out now whether the target exists.
+   * Returns true if the target already exists, because the server stopped after making it and before the end of the job. Even a cancelled
+   * job then counts as done. Returns false if the server cannot find out now whether the target exists.
    */
   isMade?(job: RunningJob, target: Extract<CopyTarget, { kind: Of }>): Promise<boolean>;
   /** Copies until the target exists. Throws JobEnds, or the error with which the job fails. */
@@ -49,7 +49,7 @@ export class VolumeCopies {
     if (end.kind !== 'done') throw new JobEnds(end);
   }
 
-  /** Deletes the temporary files that copies to files left behind when an earlier rssrv ended. */
+  /** Deletes the temporary files of copies to files that an earlier rssrv has left behind. */
   async sweep(jobs: readonly JobRecord[]): Promise<void> {
     for (const job of jobs) if (isOpen(job) && job.copy?.target.kind === 'file') await this.discard(job);
   }
@@ -94,7 +94,7 @@ export function checkNotRead(jobs: readonly JobRecord[], snapshotId: string, nam
   throw new RsError('E_HELD', `Snapshot ${name} is being copied by job ${job.id}: wait for it, or cancel it`, { job: job.id });
 }
 
-/** Returns true if the error may be temporary: a pool is missing or does not answer. The job can then continue later. */
+/** Returns true if the job can continue later, because the error may be temporary: a pool is missing or does not answer. */
 export function isPassing(thrown: unknown): boolean {
   const { code } = toRsError(thrown);
   return (code === 'E_POOL' && errnoName((thrown as { cause?: unknown }).cause) === undefined) || code === 'E_TIMEOUT';

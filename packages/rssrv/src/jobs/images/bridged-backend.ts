@@ -16,15 +16,15 @@ export interface BridgedBackendPorts {
   readonly clock: Clock;
   readonly threads: ThreadShares;
   /**
-   * Asks for a file that has the same content as the volume in this range. Resolves with the descriptor of the file, or with null if there
-   * is no such file. The caller closes the descriptor.
+   * Asks for a file that has the same content as the volume in this range. Resolves with the descriptor of the file, or with null if no
+   * file has this content. The caller closes the descriptor.
    */
   fileFor(positionBytes: number, lengthBytes: number): Promise<number | null>;
   /** Called when a READ was answered from the file of an image. */
   answered(): void;
 }
 
-/** Name of a share of the threads. All reads of images use this share, so hanging images occupy only threads of this share. */
+/** Name of the share of the threads that all reads of images use, so that hanging images occupy no other threads. */
 const SHARE = 'images';
 
 /** A READ that the storage could not execute. */
@@ -52,7 +52,7 @@ export class BridgedBackend extends ForwardingBackend {
 
   override tryRead(target: Buffer, offset: number, lengthBytes: number, positionBytes: number): Status | typeof WOULD_WAIT {
     const status = this.inner.tryRead(target, offset, lengthBytes, positionBytes);
-    // WOULD_WAIT makes the caller call `read`, which can ask an image. This method cannot, because it must not wait.
+    // WOULD_WAIT makes the caller call `read`, which can ask an image. `tryRead` cannot ask an image, because it must not wait.
     return status === STATUS.IO_ERROR ? WOULD_WAIT : status;
   }
 

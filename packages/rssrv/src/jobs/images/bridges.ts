@@ -120,7 +120,7 @@ export class Bridges {
   }
 
   /**
-   * Returns the READs of a volume that images have answered. Returns null if no image has answered since the volume came into its present
+   * Returns the READs of a volume that images have answered. Returns null if no image has answered since the volume moved to its current
    * pool, or if the last answer is older than BRIDGED_SHOWN_MS.
    */
   of(volumeId: string): BridgedReads | null {
@@ -191,13 +191,13 @@ export class Bridges {
       if (storageName(await fstat(data, { bigint: true })) !== storage) return null;
       const snapshot = await open(snapshotFile);
       // Check that the opened file belongs to the snapshot: before the open, the snapshot may have been removed, and another snapshot may
-      // have got its name.
+      // have taken its name.
       if (this.ports.placeOf(snapshotId)?.files[0]?.path !== snapshotFile) return null;
       // Sync first, because the file system still reports shared blocks until an answered write is written back. If the sync reports a lost
       // write, the content of the volume is unknown.
       await this.sync(id);
       for await (const _changed of calls.ranges(snapshot, data, positionBytes, positionBytes + lengthBytes)) return null;
-      // If the storage of the volume has changed, the sync may have been a sync of another file.
+      // If the storage of the volume has changed, another file may have been synced.
       if (this.ports.served(id)?.storage !== storage) return null;
       opened.splice(opened.indexOf(image), 1);
       return image;
@@ -215,7 +215,7 @@ export class Bridges {
     try {
       await this.ports.sync(id);
     } catch (thrown) {
-      // After E_TIMEOUT, the sync continues. If it fails later, the sync itself reports the failure.
+      // After E_TIMEOUT, the sync continues, and reports a later failure itself.
       if (toRsError(thrown).code !== 'E_TIMEOUT') this.ports.lost(id);
       throw thrown;
     }

@@ -78,7 +78,7 @@ export class FromImage {
     return this.copies.discard(record, id);
   }
 
-  /** Returns the content that both pools have in common. If they have none, returns null, and the job copies everything. */
+  /** Returns the content that both pools have in common. If nothing is known to be common, returns null, and the job copies everything. */
   private async baseOf(pool: PoolState, { pool: imagePool, manifest: image }: CopySource, target: Restore): Promise<Base | null> {
     const base = image.image?.base;
     const manifest = this.volumeIn(pool, target);

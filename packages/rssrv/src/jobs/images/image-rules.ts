@@ -122,7 +122,7 @@ function checkGrowth(catalogue: Catalogue, { image, source }: ImagePair, asker: 
   checkPromise(image.pool, moreBytes);
 }
 
-/** Returns the images with their volumes. Throws if one of them is not an image, or if the asker may not refresh it. */
+/** Returns the images with their volumes. Throws if a name is not the name of an image, or if the asker may not refresh the image. */
 export function findPairs(catalogue: Catalogue, wanted: readonly VolumeName[], asker: Asker): readonly ImagePair[] {
   return wanted.map((name) => pairOf(catalogue, findImage(catalogue, name, asker, 'refresh images'), asker, 'refresh images'));
 }
@@ -132,8 +132,8 @@ export function isInOtherPool({ image, source }: ImagePair): boolean {
 }
 
 /**
- * Plans the refreshes of several images to one moment. The commit of the first refresh commits all of them. Throws if one of the refreshes
- * is not possible.
+ * Plans the refreshes of several images to one moment. The commit of the first refresh commits all refreshes. Throws if one of the
+ * refreshes is not possible.
  */
 export function decideRefresh(
   catalogue: Catalogue,
@@ -162,7 +162,7 @@ export function decideRefresh(
   }
   return pairs.map((pair) => {
     const { image, source } = pair;
-    // An image never shrinks. Its volume may have become smaller if the volume's pool was restored.
+    // An image never shrinks, although its volume may have become smaller if the volume's pool was restored.
     const sizeBytes = Math.max(image.manifest.sizeBytes, source.manifest.sizeBytes);
     return { ...pair, next: { ...group, sizeBytes, request } };
   });
@@ -182,7 +182,7 @@ export function refreshedManifest({ image: { manifest }, relation, source, next 
   return { ...manifest, sizeBytes: next.sizeBytes, thick: false, stamps: [stamp], image, request: next.request };
 }
 
-/** Returns the relation with the present name of the volume, for a new manifest. */
+/** Returns the relation with the current name of the volume, for a new manifest. */
 function named({ next: _next, base: _base, ...relation }: ImageRelation, { manifest: { name, universe } }: Found): ImageRelation {
   return { ...relation, ofName: name, ofUniverse: universe };
 }
@@ -264,7 +264,7 @@ export function imagesOf({ pools }: Catalogue, volumeId: string): Found[] {
   );
 }
 
-/** Finds an image by its name. Throws E_USAGE if the volume with this name is no image. Throws the errors of `findVolume`. */
+/** Finds an image by its name. Throws E_USAGE if the volume with this name is not an image. Throws the errors of `findVolume`. */
 function findImage(catalogue: Catalogue, wanted: VolumeName, asker: Asker, what: string): Found {
   const found = findVolume(catalogue, wanted, asker);
   checkChange(catalogue, asker, found.pool, found.manifest, what);

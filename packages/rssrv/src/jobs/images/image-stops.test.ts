@@ -91,8 +91,8 @@ test('a refresh of three images in two pools at one moment', { timeout: STOPS_MS
   const states = found.map(([, state]) => state);
   const first = states.indexOf('after');
   expect(states).toEqual([...new Array<string>(first).fill('before'), ...new Array<string>(states.length - first).fill('after')]);
-  // Before the commit, each new file takes two steps, and each prepared image takes one step. Afterwards, the first image takes two steps,
-  // and each other image takes three.
+  // Before the commit, each new file takes two steps, and each prepared image takes one step. After the commit, the first image takes two
+  // steps, and each other image takes three.
   expect([first, states.length]).toEqual([8, 17]);
 });
 

@@ -95,7 +95,7 @@ test('a volume gets the content of its image, and keeps what was there as a snap
   expect(kept!.name).toMatch(/^before-restore-/);
   await scene.snapshots.rollback({ ...DB, snapshot: kept!.name }, LOCAL_ASKER, null);
   expect(contentOf(scene, DB)).toEqual([2, 0]);
-  // The refresh succeeds, because the relation of image and volume does not depend on what they contain.
+  // The refresh succeeds, because the relation of image and volume does not depend on their contents.
   await scene.images.refresh([IMAGE], LOCAL_ASKER, null);
   expect(contentOf(scene, IMAGE)).toEqual([2, 0]);
 });
@@ -170,8 +170,8 @@ describe('the relation', () => {
     fill(scene, IMAGE, 5);
     await scene.images.restore({ name: 'data', universe: 0 }, 1, LOCAL_ASKER, null);
     expect(contentOf(scene, { name: 'data', universe: 0 })).toEqual([5]);
-    // If the volume has several images in the universe, the server chooses the image with the volume's name. If no image has this name, it
-    // refuses the restore.
+    // If the volume has several images in the universe, the server chooses the image with the volume's name. If no image has this name, the
+    // server refuses the restore.
     await scene.images.image({ name: 'data', universe: 0 }, 1, LOCAL_ASKER, null);
     await scene.images.restore({ name: 'data', universe: 0 }, 1, LOCAL_ASKER, null);
     await scene.verbs.rename({ name: 'data', universe: 1 }, { name: 'other', universe: 1 }, LOCAL_ASKER, null);

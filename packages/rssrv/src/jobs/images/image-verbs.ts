@@ -1,5 +1,5 @@
-// Makes, refreshes and splits images, and restores volumes from images. For all of this, the image and the volume are in one pool. image-rules.ts decides, and
-// SnapshotFiles changes the disk. A clone of a file becomes the data of another volume, so no content is copied. The caller makes one
+// Makes, refreshes and splits images, and restores volumes from images. The image and the volume are in one pool. image-rules.ts decides,
+// and SnapshotFiles changes the disk. A clone of a file becomes the data of another volume, so no content is copied. The caller makes one
 // change at a time. Invariants: at any time, an image or a restored volume has either its whole old content or the whole content of one new
 // moment; if images are refreshed together, either all of them have the new moment or none has it; a request that is repeated after a crash
 // is not executed again (C4).
@@ -33,8 +33,8 @@ import {
 interface Copied extends PlannedRefresh {
   readonly file: string;
   /**
-   * The copy of the volume at the moment. If another image of the same volume already has a copy, this is the path of that image's new
-   * file, which is then cloned.
+   * A copy of the volume at the moment of the refresh. If another image of the same volume already has a copy, this is the path of that
+   * image's new file, which is then cloned.
    */
   readonly copy: FileCopy | string;
 }
@@ -188,10 +188,7 @@ export class ImageVerbs {
     await verbs.onDisk(home.image.pool, limitMs(home.next), (files) => new SnapshotFiles(files).putNext(home.image.manifest.id, 'refresh'));
   }
 
-  /**
-   * Deletes the new files of a refresh that has failed before its commit point. If they stayed, they would take up space until the next
-   * start.
-   */
+  /** Deletes the new files of a refresh that has failed before its commit point, because they would take up space until the next start. */
   private async dropUnused(plan: readonly PlannedRefresh[]): Promise<void> {
     const { pools, log } = this;
     const [home] = plan;
@@ -214,7 +211,7 @@ export class ImageVerbs {
     const copy = await files.beginCopy(manifest, to);
     try {
       await copy.sync();
-      // The list of pools is empty, because the caller already has its turn in this pool: it runs in `onDisk`.
+      // The list of pools is empty, because the caller runs in `onDisk` and therefore already has its turn in this pool.
       await this.snapshots.takeMoment([], [copy]);
       return await files.finishData('copy', to, sizeBytes);
     } finally {

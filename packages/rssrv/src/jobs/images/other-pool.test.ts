@@ -1,6 +1,6 @@
 // Images in other pools than their volumes. After a stop of the server at each step on disk, the image has its old or its new content. The
 // next start finishes the job, and no temporary file remains. Other tests check that only differences are copied, and cover holders,
-// cancelled jobs and lost bases. Any file system suffices, because a stand-in compares contents in place of extents. Rules: G31.
+// cancelled jobs and lost bases. The tests run on any file system, because a stand-in compares contents instead of extents. Rules: G31.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -75,7 +75,7 @@ test('after a stop at each step of a new image, there is none or the whole of it
     await after.run();
     expect(after.scene.picture(), step).not.toContain('finding');
     await after.scene.pools.close();
-    // If the server stopped before it had saved the job, there is no job now.
+    // If the server stopped before it had saved the job, no job exists now.
     const [job] = after.jobs.list;
     expect([step, job?.state ?? 'done', leftIn(at)]).toEqual([step, 'done', []]);
     if (job !== undefined) expect([step, blocksOf(at, 'slow')![0], blocksOf(at, 'slow')![2]]).toEqual([step, 7, 8]);

@@ -87,8 +87,8 @@ export class ToImage {
   }
 
   /**
-   * Removes the snapshot that was the base of the previous refresh. If a client reads this snapshot, it stays, and an administrator can
-   * remove it like any other snapshot.
+   * Removes the snapshot that was the base of the previous refresh. A snapshot that a client is reading stays, and an administrator can
+   * remove this snapshot like any other.
    */
   private async forget({ manifest }: CopySource, snapshotId: string): Promise<void> {
     const { snapshots, log } = this;
@@ -103,7 +103,7 @@ export class ToImage {
       .catch((thrown: unknown) => log.warn(`Snapshot ${record.name} of volume ${now.name} stays: ${toRsError(thrown).message}`));
   }
 
-  /** Returns the content that both pools have in common. If they have none, returns null, and the job copies everything. */
+  /** Returns the content that both pools have in common. If nothing is known to be common, returns null, and the job copies everything. */
   private async baseOf(job: JobRecord, pool: PoolState, source: CopySource, target: ImageCopy): Promise<Base | null> {
     const image = this.imageOf(job, target);
     const base = image?.image?.base;
@@ -123,7 +123,7 @@ export class ToImage {
       throw thrown;
     });
     // Check that the opened files belong to the snapshot: before the open, the snapshot may have been removed, and another snapshot may
-    // have got its name.
+    // have taken its name.
     const now = this.ports.verbs.pools.states.find(({ identity }) => identity?.id === pool.identity?.id);
     const isThere = now !== undefined && snapshotsOf({ pool: now, manifest }).list.some(({ id }) => id === snapshot.id);
     if (file !== null && isThere) return file;
@@ -166,7 +166,7 @@ export class ToImage {
     }
   }
 
-  /** Replaces the content of an image while it is not served. Writing the manifest is the commit point. */
+  /** Replaces the content of an image while the image is not served. Writing the manifest is the commit point. */
   private async replace({ pool, manifest: was }: Found, copyStamp: string, image: ImageRelation, sizeBytes: number): Promise<void> {
     const { verbs } = this.ports;
     await verbs.whileUnserved({ pool, manifest: was }, async () => {

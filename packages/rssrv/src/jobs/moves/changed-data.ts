@@ -92,7 +92,7 @@ export class RangeCopy {
   private readonly punch: (to: number, offsetBytes: number, lengthBytes: number) => Promise<boolean>;
   private readonly buffer = Buffer.alloc(COPY_PIECE_BYTES);
 
-  /** `punch` makes a hole in a file. It returns false if the file system cannot make holes. */
+  /** `punch` makes a hole in a file, or returns false if the file system cannot make holes. */
   constructor(from: ReadFrom, to: FileHandle, punch: (to: number, offsetBytes: number, lengthBytes: number) => Promise<boolean>) {
     this.from = from;
     this.to = to;
@@ -123,7 +123,7 @@ export class RangeCopy {
     }
   }
 
-  /** Fills the buffer. Bytes behind the end of the file read as zeros. */
+  /** Fills the buffer. Bytes beyond the end of the file read as zeros. */
   private async readAll(offsetBytes: number, lengthBytes: number): Promise<void> {
     for (let done = 0; done < lengthBytes; ) {
       const { bytesRead } = await this.from.read(this.buffer, done, lengthBytes - done, offsetBytes + done);

@@ -22,8 +22,8 @@ import type { CopyPorts } from './copy-ranges.ts';
 import { OutcomeUnknown, type VolumeSwitch } from './volume-switch.ts';
 
 /**
- * Thrown if the last step cannot be taken yet: since the last round, clients have written so much data that they would wait too long for
- * the copying of this data, or a snapshot was made. The step has changed nothing, and another round follows.
+ * Thrown if the last step cannot be taken yet, because a snapshot was made since the last round, or clients have written more data than the
+ * server can copy while they wait. The step has changed nothing, and another round follows.
  */
 export class TooMuchLeft extends Error {}
 
@@ -109,8 +109,8 @@ export class LastStep {
   }
 
   /**
-   * Removes the mark from the manifest in the old pool. Called if the commit was not tried. The new pool then cannot have the volume, so
-   * this method does not look at the new pool.
+   * Removes the mark from the manifest in the old pool. Called only if the commit was not tried, so that the new pool cannot have the
+   * volume.
    */
   private async unmark(pool: PoolState, manifest: Manifest): Promise<void> {
     const { pools } = this;

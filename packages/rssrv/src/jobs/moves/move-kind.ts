@@ -1,6 +1,6 @@
 // There are two kinds of moves: moves of whole volumes, and moves of a file of a volume over several pools (part-kind.ts). VolumeMoves
-// copies the data for both kinds. A kind determines which files move, and how the last step changes the pools. This file has the kind for
-// whole volumes. Invariant: a MovePlace describes the present state, so the caller gets a new MovePlace before each step.
+// copies the data for both kinds. A kind determines which files move, and how the last step changes the pools. This file defines the kind
+// for whole volumes. Invariant: a MovePlace describes the current state, so the caller gets a new MovePlace before each step.
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { JobRecord } from '../job-record.ts';
@@ -36,7 +36,7 @@ export interface MoveKind {
   settled(record: JobRecord): Found | null;
 }
 
-/** Returns the pools of a job in their present state; null for a pool that cannot be used. */
+/** Returns the pools of a job in their current state; null for a pool that cannot be used. */
 export function endsOf(
   pools: readonly PoolState[],
   { fromId, toId }: JobRecord,

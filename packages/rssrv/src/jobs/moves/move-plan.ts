@@ -1,6 +1,6 @@
 // Decides on the rounds of a move, and where an interrupted move continues. This module is pure, and volume-moves.ts carries the decisions
 // out. Invariant: a copy is continued only if it certainly has the content of `next` up to the saved position, and the content of `base`
-// behind it.
+// after this position.
 
 import type { MoveState } from '../job-record.ts';
 import { LITTLE_BYTES, ROUNDS_MAX, SHRINK_SHARE, SWITCH_COPY_MAX_BYTES, SWITCH_COPY_MS } from '../limits.ts';
@@ -15,7 +15,7 @@ export interface MoveStamps {
 /**
  * Decides where an interrupted move continues. `go-on` means to continue from the saved state. `copied` means that the copy has all of
  * `next`, and that `next` was already renamed to `base`. `clone-again` means to make a new `next`, because no data of `next` was copied.
- * `restart` means to start over, because the files are not those that the state names.
+ * `restart` means to start over, because the files are not the files that the state names.
  */
 export function resumePoint(state: MoveState | null, found: MoveStamps): 'go-on' | 'copied' | 'clone-again' | 'restart' {
   if (state === null || found.copy === null || found.copy !== state.copyStamp) return 'restart';

@@ -32,8 +32,8 @@ export class MoveRounds {
   }
 
   /**
-   * Executes one round. If `snapshot` is not null, the copy gets the content of this snapshot, and the new pool gets the snapshot. If it is
-   * null, the copy gets the present content of the volume. Returns the number of copied bytes, and the speed.
+   * Executes one round. If `snapshot` is not null, the copy gets the content of this snapshot, and the new pool gets the snapshot. If
+   * `snapshot` is null, the copy gets the current content of the volume. Returns the number of copied bytes, and the speed.
    */
   async round(job: RunningJob, snapshot: SnapshotRecord | null): Promise<{ readonly bytes: number; readonly bytesPerSecond: number }> {
     const { found, target } = this.place;
@@ -43,8 +43,8 @@ export class MoveRounds {
     const sinceMs = this.clock.monotonicMs();
     const bytes = await this.copy(job, state);
     const seconds = Math.max(1, this.clock.monotonicMs() - sinceMs) / 1_000;
-    // If the clone was made before a restart, it may have another content than `snapshot`, and the copy then has this other content. In
-    // this case, the next round copies `snapshot`.
+    // A clone that was made before a restart may have another content than `snapshot`. The copy then also has this other content, and the
+    // next round copies `snapshot`.
     if (snapshot !== null && isNew) await this.onDisk(target, (files) => files.carry(snapshot));
     await this.onDisk(found.pool, (files) => files.nextIsCopied(id));
     job.note({ move: { ...state, baseStamp: state.nextStamp, nextStamp: null, positionBytes: 0 }, rounds: job.record.rounds + 1 });

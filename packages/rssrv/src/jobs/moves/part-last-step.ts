@@ -1,6 +1,5 @@
-// The last step of moving one part of a volume over several pools. While the clients wait, this step copies the remaining differences,
-// and then replaces the manifest in the home. This replacement is the commit point. Before the commit point, the parts in both pools are
-// marked as
+// The last step of moving one part of a volume over several pools. While the clients wait, this step copies the remaining differences, and
+// then replaces the manifest in the home, which is the commit point. Before the commit point, the parts in both pools are marked as
 // new (pools/repair/part-plan.ts). After any stop, the server therefore deletes those marked parts that the manifest does not name.
 // Invariant: nothing is deleted before the manifest is durable.
 
@@ -79,8 +78,8 @@ export class PartLastStep extends LastStep {
   }
 
   /**
-   * Replaces the manifest in the home. This replacement is the commit point. Throws OutcomeUnknown if it is unknown whether the home has
-   * the new manifest.
+   * Replaces the manifest in the home, which is the commit point. Throws OutcomeUnknown if it is unknown whether the home has the new
+   * manifest.
    */
   private async commitHome({ pool }: Found, next: Manifest, index: number): Promise<void> {
     const { pools, verbs } = this;

@@ -34,7 +34,7 @@ export class VolumeContent implements ReadFrom {
     for (const file of this.files) await file.close();
   }
 
-  /** Reads at least one byte, except behind the end of a volume of one file. */
+  /** Reads at least one byte, except beyond the end of a volume of one file. */
   async read(buffer: Buffer, offset: number, lengthBytes: number, positionBytes: number): Promise<{ readonly bytesRead: number }> {
     if (this.map === null) return this.files[0]!.read(buffer, offset, lengthBytes, positionBytes);
     this.map.seek(positionBytes);
@@ -49,8 +49,8 @@ export class VolumeContent implements ReadFrom {
 }
 
 /**
- * Returns true if both states have their files in the same pools. Each file is then a clone of its counterpart. `next` may have more files
- * than `base` if a concat has grown.
+ * Returns true if both states have their files in the same pools, so that each file is a clone of its counterpart. `next` may have more
+ * files than `base` if a concat has grown.
  */
 export function isComparable(base: Layout, next: Layout): boolean {
   if (base.kind === 'simple' || next.kind === 'simple') return base.kind === next.kind;

@@ -155,7 +155,7 @@ export class VolumeMoves {
     return snapshots.find((one) => !carried.has(one.id)) ?? null;
   }
 
-  /** Called with the error `thrown` of copying a snapshot. Throws this error again, unless the snapshot was removed during the copy. */
+  /** Rethrows `thrown`, an error during the copying of a snapshot, unless the snapshot was removed in the meantime. */
   private mayBeRemoved(kind: MoveKind, record: JobRecord, { id }: SnapshotRecord, thrown: unknown): void {
     if (thrown instanceof JobEnds) throw thrown;
     const now = kind.placeOf(record);
@@ -164,7 +164,7 @@ export class VolumeMoves {
 
   /**
    * Throws E_SPACE if the new pool lacks room for the data. The error names the needed and the free space. Blocks that the volume and its
-   * snapshots share in the old pool are shared in the new pool, too, and count once.
+   * snapshots share in the old pool are also shared in the new pool, and count once.
    */
   private async checkSpace(changes: ChangedData, place: MovePlace, record: JobRecord): Promise<void> {
     if (record.doneBytes > 0) return;
@@ -241,8 +241,8 @@ async function spaceOf(changes: ChangedData, files: readonly string[], freeBytes
 }
 
 /**
- * Returns true if the error may be temporary: a pool is missing or does not answer, or clients write to the volume very fast. The job can
- * then continue later.
+ * Returns true if the job can continue later, because the error may be temporary: a pool is missing or does not answer, or clients write to
+ * the volume very fast.
  */
 function isPassing(thrown: unknown): boolean {
   const { code } = toRsError(thrown);

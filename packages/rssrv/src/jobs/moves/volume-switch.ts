@@ -1,7 +1,6 @@
-// Changes the file of a volume while clients use it. The volume is not served for a moment. Every server process closes the old file, and
-// then the clients open the volume again and get the new file. Invariants: while the work runs, no request on the old file is running or
-// begins, and all answered writes are durable in the old file; if the outcome of the work is not known, the volume is not served.
-// Rules: C5.
+// Changes the file of a volume while clients use the volume, which is briefly not served. Every server process closes the old file; then
+// the clients open the volume again and get the new file. Invariants: while the work runs, no request on the old file is running or begins,
+// and all answered writes are durable in the old file; if the outcome of the work is not known, the volume is not served. Rules: C5.
 
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { printDuration } from '@rsio/common/lib/units';
@@ -106,7 +105,7 @@ export class VolumeSwitch {
     try {
       await this.ports.volumes.sync(served.id);
     } catch (thrown) {
-      // After E_TIMEOUT, the sync continues. If it fails later, the sync itself starts a new incarnation.
+      // After E_TIMEOUT, the sync continues, and a later failure of the sync also starts a new incarnation.
       if (toRsError(thrown).code !== 'E_TIMEOUT') await this.ports.incarnationEnded(served);
       throw thrown;
     }

@@ -95,7 +95,7 @@ function checkExported({ manifest }: FoundSource): void {
   );
 }
 
-/** Parses `target`, which is an absolute path or an NBD URI. Throws E_USAGE if it is neither. */
+/** Parses `target`, which is an absolute path or an NBD URI. Throws E_USAGE for any other text. */
 export function exportTarget(target: string, format: ImageFormat | null, isForced: boolean): Exclude<CopyTarget, InPool> {
   if (target.startsWith('/')) return { kind: 'file', path: target, format: formatOf(target, format), isForced };
   nbdPlace(target);

@@ -58,13 +58,13 @@ export interface JobServicePorts {
   volumeFiles(): GuardedPlaces['volumes'];
   /** Called after each step of a copy to a file. */
   readonly reached: (step: string) => void;
-  /** Runs the program that converts. If missing, jobs run qemu-img. */
+  /** Runs the conversion program; if missing, jobs run qemu-img. */
   readonly convert?: Convert;
   /** Calls with which an import clones files. If missing, imports use the calls of this machine. */
   readonly importRanges?: RangeCalls;
   /** Calls that compare files and make holes. If missing, jobs use the calls of this machine. */
   readonly data?: CopyMeans;
-  /** Returns an asker with its present rights: the client `node`, or an administrator on the server if `node` is null. */
+  /** Returns an asker with its current rights: the client `node`, or an administrator on the server if `node` is null. */
   readonly askerOf: (node: string | null) => Asker;
 }
 
@@ -143,7 +143,7 @@ export class JobService {
       if (job !== undefined && mine(job)) return job;
       throw new RsError('E_UNKNOWN_JOB', `No job ${id}: a client sees the jobs that it asked for`, { job: id });
     };
-    // A repeated request gets the job that the first request began. This lookup comes before all checks.
+    // A repeated request gets the job that the first request began, before any checks.
     const begin = async (
       volume: VolumeName,
       verb: string,

@@ -37,15 +37,15 @@ export class NewJobs {
   }
 
   /**
-   * Returns the job that a request with this stamp has begun; null if there is none. This lookup is needed because the server may have been
-   * killed after the job began and before the answer was in the journal. Throws E_USAGE if another request had the same id.
+   * Returns the job that a request with this stamp has begun; null if no job has this stamp. The journal has no answer if the server was
+   * killed soon after the job began. Throws E_USAGE if another request had the same id.
    */
   begunBy(request: string | null): JobRecord | null {
     if (request === null) return null;
     return this.jobs.list.find((job) => isDoneBy(request, job.request ?? null)) ?? null;
   }
 
-  /** Begins a copy. `isOwn` is true if the snapshot was made for this job. The job then removes the snapshot at its end. */
+  /** Begins a copy. `isOwn` is true if the snapshot was made for this job, which removes the snapshot at its end. */
   copy(found: FoundSource, target: CopyTarget, place: JobPlace, asker: Asker, isOwn?: boolean): Promise<JobRecord> {
     const copy = this.copyState(found, target);
     return this.begin(found, { ...place, kind: 'copy', copy: { ...copy, isOwn: isOwn ?? copy.isOwn } }, asker);

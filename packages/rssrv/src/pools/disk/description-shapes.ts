@@ -68,9 +68,7 @@ export const fileSize = checked(whole(0, VOLUME_MAX_BYTES), (value) =>
 export const PART = object({
   /** Id of the pool that contains the file. */
   poolId: uuid,
-  /**
-   * Name of the folder that contains the file. For the first file, this is the folder of the volume, and its name is the id of the volume.
-   */
+  /** Name of the folder that contains the file. The first file is in the folder of the volume, whose name is the id of the volume. */
   fileId: uuid,
   sizeBytes: fileSize,
 });
@@ -78,9 +76,9 @@ export const PART = object({
 const parts = checked(atMost(PARTS_MAX, list(PART)), ({ length }) => (length < 2 ? 'has fewer than two entries' : null));
 
 /**
- * The layout of the content of a volume. `simple`: one file. `concat`: the files follow one another. `stripe`: chunks of `chunkBytes` go to
- * the files in turn, and all files have the same size. The first file is in the home of the volume, which is the pool that contains the
- * manifest.
+ * The layout of the content of a volume. `simple`: one file. `concat`: the files follow one another. `stripe`: chunks of `chunkBytes` are
+ * distributed over the files in rotation, and all files have the same size. The first file is in the home of the volume, which is the pool
+ * that contains the manifest.
  */
 export const LAYOUT = checked(
   variants('kind', {

@@ -1,7 +1,7 @@
 // The files that describe the content of a pool: pool.json names the pool, and volume.json describes one volume. The file removed.json
 // records the removal of a volume, and part.json describes one file of a volume of several files. Pure: other modules read and write the
-// files. Invariants: `parse...` reads every text of `print...` with the same meaning. A file of a newer format than this rssrv knows is
-// refused, and never replaced.
+// files. Invariants: `parse...` accepts every text that `print...` writes, with the same meaning. A file of a newer format than this rssrv
+// knows is refused, and never replaced.
 
 import {
   BANDWIDTH_MAX_BYTES,
@@ -69,8 +69,8 @@ const PART_RECORD = object({
 export type PartRecord = Of<typeof PART_RECORD>;
 
 /**
- * A prepared refresh of one image of a group. Another image of the group decides about the refresh. Therefore either all images of the
- * group get the content of one moment, or no image does.
+ * A prepared refresh of one image of a group. Another image of the group decides whether the refresh is committed. Therefore either all
+ * images of the group get the content of one moment, or no image does.
  */
 const PREPARED_REFRESH = object({
   /** Id of the refresh. */
@@ -140,7 +140,7 @@ const MANIFEST = object({
   sizeBytes: integer(),
   blockSizeBytes: blockSize,
   layout: LAYOUT,
-  /** True if space for the whole volume was allocated when it was created or grown. */
+  /** True if space for the whole volume was allocated when the volume was created or grown. */
   thick: flag(),
   readonly: flag(),
   shared: flag(),
@@ -170,9 +170,9 @@ const MANIFEST = object({
   movedTo: optional(uuid),
   /** Id of the pool from which the volume was moved. This pool may still have files of the volume. */
   movedFrom: optional(uuid),
-  /** The mark of an image; absent if the volume is no image. */
+  /** The mark of an image; absent if the volume is not an image. */
   image: optional(IMAGE),
-  /** The mark of a replica; absent if the volume is no replica of a mirror. */
+  /** The mark of a replica; absent if the volume is not a replica of a mirror. */
   replica: optional(REPLICA_MARK),
 });
 export type Manifest = Of<typeof MANIFEST>;

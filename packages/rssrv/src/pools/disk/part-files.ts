@@ -78,7 +78,7 @@ export class PartFiles {
   }
 
   /**
-   * Turns folders of this file system into new parts, by renaming them. `folders`: pairs, each with the id of a part and the present path
+   * Turns folders of this file system into new parts, by renaming them. `folders`: pairs, each with the id of a part and the current path
    * of its folder. The content of the folders must already be durable.
    */
   async adopt(folders: readonly (readonly [fileId: string, folder: string])[]): Promise<void> {
@@ -95,14 +95,14 @@ export class PartFiles {
    */
   async extend(record: PartRecord, fromBytes: number, thick: boolean): Promise<void> {
     const folder = poolPaths.part(this.directory, record.fileId);
-    // `stat` fails if the folder has vanished. Without this call, `replaceFile` would make the folder again.
+    // `stat` fails if the folder has vanished, so that `replaceFile` does not make the folder again.
     await stat(folder);
     await replaceFile(poolPaths.partRecord(folder), printPart(record));
     this.reached('grow: record');
     await extendData(this.ports, poolPaths.data(folder), fromBytes, record.sizeBytes, thick);
   }
 
-  /** Deletes a part for good. After the first step, it cannot be restored. */
+  /** Deletes a part for good. After the first step, the part cannot be restored. */
   async delete(fileId: string, isNew: boolean): Promise<void> {
     await this.moveAll([[isNew ? NEW_PREFIX + fileId : fileId, PURGE_PREFIX + fileId]]);
     this.reached('part: purged');

@@ -78,10 +78,9 @@ export class PoolFiles {
   }
 
   /**
-   * Creates a volume with its first file. The volume exists durably when this resolves. If this throws before the commit point, no
-   * file remains. `otherStamps`: stamps of the volume's other files, which must already exist. `makeData` makes and syncs the first
-   * file, and returns its stamp; if `makeData` is omitted, the first file is made of zeros. Returns the manifest with the stamps of
-   * all files.
+   * Creates a volume with its first file. The volume exists durably when `create` resolves. If `create` throws before the commit point, no
+   * file remains. `otherStamps`: stamps of the volume's other files, which must already exist. `makeData` makes and syncs the first file,
+   * and returns its stamp; if `makeData` is omitted, the first file is made of zeros. Returns the manifest with the stamps of all files.
    */
   async create(
     manifest: Omit<Manifest, 'stamps'>,
@@ -138,7 +137,7 @@ export class PoolFiles {
     await extendData(this.ports, poolPaths.data(poolPaths.volume(this.directory, id)), fromBytes, sizeBytes, thick);
   }
 
-  /** Replaces the manifest of a volume. This is the commit point of each change of the volume's settings. */
+  /** Replaces the manifest of a volume, which is the commit point of each change of the volume's settings. */
   async replaceManifest(manifest: Manifest): Promise<void> {
     await this.replace(poolPaths.manifest(poolPaths.volume(this.directory, manifest.id)), printManifest(manifest));
     this.reached('change: commit');

@@ -8,7 +8,7 @@ import { LOCK_HELPER_TIMEOUT_MS } from '../../machine/limits.ts';
 import type { takeLocks } from '../../storage/locks/file-locks.ts';
 import { poolPaths } from './pool-paths.ts';
 
-/** Locks pool.json. The lock lasts until the returned handle is closed or the process exits. */
+/** Locks pool.json. The lock is held until the returned handle is closed or the process exits. */
 export async function takePoolLock(path: string, take: typeof takeLocks): Promise<FileHandle> {
   const file = poolPaths.identity(path);
   let handle: FileHandle;

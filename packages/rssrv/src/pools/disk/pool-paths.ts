@@ -25,7 +25,7 @@ export const poolPaths = {
   data: (folder: string): string => join(folder, 'data'),
   /** The files of the snapshots of a volume (snapshots/snapshot-record.ts). */
   snapshots: (folder: string): string => join(folder, 'snapshots'),
-  /** The new data file with which a rollback or refresh replaces the present data file. */
+  /** The new data file with which a rollback or refresh replaces the current data file. */
   nextData: (folder: string): string => join(folder, 'data.new'),
   /** The base of an image that is in another pool than its volume: the content of the image's last refresh. */
   baseData: (folder: string): string => join(folder, 'base'),

@@ -38,7 +38,7 @@ export interface RemovedVolume {
 /** A part in a pool. Only the manifest of its volume shows whether the part belongs to the volume. */
 export interface FoundPart {
   readonly record: PartRecord;
-  /** True if the folder of the part has NEW_PREFIX. The manifest of the volume then need not name the part yet. */
+  /** True if the folder of the part has NEW_PREFIX, so that the manifest of the volume need not name the part yet. */
   readonly isNew: boolean;
 }
 
@@ -113,8 +113,8 @@ export async function scanPool(
 }
 
 /**
- * Syncs the folders of volumes, because the previous server may have died between the rename of a commit and its sync. Otherwise, a crash
- * of the machine could undo a commit after a client has used the volume.
+ * Syncs the folders of volumes, because the previous server may have died between the rename of a commit and its sync. A crash of the
+ * machine could undo an unsynced commit after a client has used the volume.
  */
 async function syncFolders(directory: string): Promise<void> {
   for (const folder of [poolPaths.volumes(directory), poolPaths.removed(directory)]) {

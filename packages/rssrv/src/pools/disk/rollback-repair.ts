@@ -1,6 +1,6 @@
 // Finishes or undoes a rollback or refresh that a stop of the server has interrupted. The manifest has the stamp of the right data file,
-// which decides which file stays. If another image decides about a refresh, the new file stays until that image can be read
-// (pools/repair/image-repair.ts). Invariant: if neither the present data file nor the new file has the stamp, both files stay, and the
+// and thus decides which file stays. If another image decides whether a refresh is committed, the new file stays until that image can be
+// read (pools/repair/image-repair.ts). Invariant: if neither the current data file nor the new file has the stamp, both files stay, and the
 // volume is not served.
 
 import { rename, rm, stat } from 'node:fs/promises';
@@ -20,8 +20,8 @@ export async function settleRollback(folder: string, { stamps, image }: Pick<Man
   if (wanted !== null && nextStamp === wanted) {
     await rename(next, present);
   } else {
-    // The manifest of a committed rollback has the stamp of the new file. Here, the manifest has another stamp. The rollback was therefore
-    // not committed.
+    // The manifest of a committed rollback has the stamp of the new file, but this manifest has another stamp, so the rollback was not
+    // committed.
     const presentStamp = await stampOf(present);
     if (wanted !== null && (presentStamp === undefined || !isSameStamp(presentStamp, wanted)))
       throw new RsError(

@@ -65,7 +65,7 @@ export class SpareFiles {
         await syncDirectory(dirname(file));
         return true;
       }
-      // Some file systems never write in place, and need free space even to overwrite. The deletion of the spare file gives that space.
+      // Some file systems never overwrite in place, so the deletion of the spare file provides the free space.
       await rm(temporary, { force: true });
       try {
         await replaceFile(file, text);

@@ -1,5 +1,5 @@
-// A pool whose interrupted changes are settled when the pools are opened, as the other files of this folder see it. Invariant: work on a
-// pool that fails gives the pool a `trouble`, and nothing more is done to such a pool.
+// The interface to a pool through which the other files of this folder settle interrupted changes when the pools are opened. Invariant:
+// failed work on a pool gives the pool a `trouble`, and nothing more is done to such a pool.
 
 import type { Manifest } from '../disk/manifest.ts';
 import type { PoolFiles } from '../disk/pool-files.ts';

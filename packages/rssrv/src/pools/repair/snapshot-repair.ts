@@ -28,7 +28,7 @@ export function isToExist(pool: SnapshotPool, record: SnapshotRecord, pools: rea
 function homeOf({ poolId, volumeId }: SnapshotRecord['group'], pools: readonly SnapshotPool[]): SnapshotPool | undefined {
   const known = pools.filter(({ isOpen, identity }) => isOpen && identity !== null);
   const there = known.find(({ volumes, removed }) => volumes.has(volumeId) || removed.has(volumeId));
-  // If a pool is not open, the volume may be in that pool. The result is then unknown.
+  // If a pool is not open, the result is unknown, because the volume may be in that pool.
   return there ?? (known.length < pools.length ? undefined : known.find(({ identity }) => identity?.id === poolId));
 }
 

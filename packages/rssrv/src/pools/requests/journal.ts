@@ -98,8 +98,7 @@ export class Journal {
   private take(text: string): void {
     const [header, ...lines] = text.split('\n');
     if (header !== HEADER) throw new Error('it is no journal of this version');
-    // The text after the last line end is either empty or an incomplete entry. The answer in an incomplete entry was never sent. The entry
-    // can therefore be dropped.
+    // The text after the last line end is either empty or an incomplete entry, which can be dropped, because its answer was never sent.
     lines.pop();
     for (const [index, line] of lines.entries()) {
       const entry = entryOf(line);

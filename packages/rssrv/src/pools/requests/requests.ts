@@ -1,6 +1,6 @@
 // Executes each changing request once, even if it arrives several times (C4): a repeated request joins the execution that is in progress,
 // or gets the answer that is in the journal. Invariants: an answer is sent only after the journal has it. An id belongs to one asker and
-// one set of parameters. A change does not begin if no asker waits for its answer any more. Rules: A2, A3.
+// one set of parameters. A change begins only if an asker is still waiting for its answer. Rules: A2, A3.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { type ErrorCode, RsError, toRsError } from '@rsio/common/lib/errors';
@@ -27,8 +27,8 @@ export interface Changes {
    */
   run<T>(change: (turn: Turn) => Promise<T>, what?: string): Promise<T>;
   /**
-   * Throws if no asker is waiting any more, or if the asker has lost its rights. Called before work that precedes the turn, such as
-   * programs of triggers.
+   * Throws if no asker is still waiting, or if the asker has lost its rights. Called before work that precedes the turn, such as programs
+   * of triggers.
    */
   checkWanted(): void;
 }
@@ -62,14 +62,14 @@ export class Execution {
     });
   }
 
-  /** Must be called when the turn of the change has come. Throws if no asker is waiting any more; the change must then not be made. */
+  /** Must be called when the turn of the change has come. Throws if no asker is still waiting; the change must then not be made. */
   begin(): void {
     if (this.hasBegun) return;
     this.checkWanted();
     this.hasBegun = true;
   }
 
-  /** Throws if no asker is waiting any more. */
+  /** Throws if no asker is still waiting. */
   checkWanted(): void {
     const present = this.waiters.filter((waiter) => waiter.isThere());
     if (present.length === 0) throw new RsError('E_NO_SESSION', 'The client that asked for the change has gone: nothing was changed');
@@ -119,7 +119,7 @@ export class Requests {
   }
 
   private async run(execution: Execution, work: (execution: Execution) => Promise<unknown>): Promise<unknown> {
-    // If the journal cannot be written, this throws, and refuses the change. Otherwise, a crash would lose the answer of the change.
+    // If the journal cannot be written, this throws and refuses the change, because a crash would lose the answer of the change.
     await this.journal.save();
     let outcome: Outcome;
     try {
@@ -142,8 +142,8 @@ export class Requests {
 
 /**
  * Returns the queue of changes for one request. The change begins only if an asker is still waiting and `check` does not throw. The next
- * change begins only when the journal contains this change (or after JOURNAL_HOLD_MS). Without this order, a crash could lose the answer of
- * this change although a later change was already made.
+ * change begins only when the journal contains this change (or after JOURNAL_HOLD_MS), so that a crash does not lose the answer of this
+ * change after a later change was made.
  */
 export function gated(changes: Changes, execution: Execution, check: () => void, clock: Clock): Changes {
   return {
@@ -166,8 +166,8 @@ export function gated(changes: Changes, execution: Execution, check: () => void,
 }
 
 /**
- * Returns a turn that checks, before work aside, that an asker is still waiting. Work aside is long. It comes before the commit point; the
- * change can therefore still be given up.
+ * Returns a turn that checks, before work in `aside`, that an asker is still waiting. This work is long, and precedes the commit point, so
+ * that the change can still be abandoned.
  */
 function wantedAside(turn: Turn, execution: Execution): Turn {
   return {

@@ -29,7 +29,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 6, arbitrary: fc.record({ kind: fc.constant('look' as const), isWorking: fc.boolean(), held: fc.nat(3) }) },
 );
 
-/** Does what the runner does with plans, without a server. */
+/** Executes plans as the runner does, but without a server. */
 class History {
   nowMs = START_MS;
   all: PlannedSnapshot[] = [];

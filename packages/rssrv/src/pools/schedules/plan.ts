@@ -1,6 +1,6 @@
 // Decides which snapshots the schedule of a volume makes and removes now, and when to plan again. Pure: schedule-runner.ts executes the
-// plan. Invariants: after missed periods, a rule makes only the snapshot of the present period. A rule removes only its own snapshots,
-// the oldest first, and keeps the last `keep`. After a jump of the clock, a rule continues with the periods of the new time.
+// plan. Invariants: after missed periods, a rule makes only the snapshot of the current period. A rule removes only its own snapshots, the
+// oldest first, and keeps the last `keep`. After a jump of the clock, a rule continues with the periods of the new time.
 
 import { SCHEDULE_EXTRA_MAX } from '../limits.ts';
 import { isNameableTime, periodStart, type ScheduleRule, scheduledName, timeOfName } from './schedule.ts';
@@ -64,8 +64,8 @@ function isMadeWithin(times: readonly number[], startMs: number, endMs: number):
 }
 
 /**
- * Returns an unused name with a time in the present period. After the clock was set back, all names of the period may be in use; the
- * result is then null.
+ * Returns an unused name with a time in the current period. After the clock was set back, all names of the period may be in use; the result
+ * is then null.
  */
 function freeName(rule: ScheduleRule, taken: ReadonlySet<string>, nowMs: number, endMs: number): string | null {
   for (let timeMs = nowMs; timeMs < endMs && timeMs < nowMs + SCHEDULE_EXTRA_MAX * MINUTE_MS; timeMs += MINUTE_MS) {

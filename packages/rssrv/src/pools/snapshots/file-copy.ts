@@ -1,6 +1,6 @@
 // Copies the file of a volume while clients may write to it. A file with few extents is cloned in one piece. Other files are cloned in
-// chunks, so that no write waits long. Moments decides when to clone a chunk. Invariants: the copy has exactly the size of the volume.
-// Each chunk is cloned at most once.
+// chunks, so that no write waits long. The class `Moments` decides when to clone a chunk. Invariants: the copy has exactly the size of the
+// volume. Each chunk is cloned at most once.
 
 import { constants } from 'node:fs';
 import { chmod, type FileHandle, open, rm, stat } from 'node:fs/promises';
@@ -54,8 +54,8 @@ export class FileCopy implements ChunkedCopy {
   }
 
   /**
-   * Prepares a copy of `from` in the new file `to`. Syncs `from` first. Otherwise, the clone would have to write all dirty data back
-   * while writes to the volume are held. The caller must close the copy.
+   * Prepares a copy of `from` in the new file `to`. Syncs `from` first, so that the clone need not write much dirty data back while writes
+   * to the volume are held. The caller must close the copy.
    */
   static async begin(reflink: Reflink, volumeId: string, sizeBytes: number, from: string, to: string): Promise<FileCopy> {
     const source = await open(from, 'r');
@@ -92,7 +92,7 @@ export class FileCopy implements ChunkedCopy {
     return work;
   }
 
-  /** Writes dirty data of the volume back again, so that little is left to write while changes are held. */
+  /** Writes the dirty data of the volume back once more, so that little is left to write while changes are held. */
   sync(): Promise<void> {
     return this.source.datasync();
   }
@@ -106,7 +106,7 @@ export class FileCopy implements ChunkedCopy {
   }
 }
 
-/** Some file systems can clone a file, but cannot report its extents. The file then counts as one chunk. */
+/** Some file systems can clone a file, but cannot report its extents, so the file counts as one chunk. */
 function wholeIfUncounted(sizeBytes: number): (thrown: unknown) => number {
   return (thrown) => {
     if (isWithoutReflink(errnoName(thrown))) return sizeBytes;
@@ -153,8 +153,8 @@ export async function cloneAsData(reflink: Reflink, from: string, to: string, si
 }
 
 /**
- * Clones a small file as a test. If the file system cannot clone, throws E_NO_REFLINK, which names the directory of the pool. Writes
- * are then not held for a snapshot that would fail.
+ * Clones a small file as a test, so that writes are not held for a snapshot that would fail. If the file system cannot clone, throws
+ * E_NO_REFLINK, which names the directory of the pool.
  */
 export async function checkReflink(reflink: Reflink, small: string, probe: string, pool: string): Promise<void> {
   await reflink.cloneFile(small, probe).catch(refusal(pool));
@@ -196,7 +196,7 @@ export async function chunkBytesFor(ranges: RangeCalls, descriptor: number, size
     const lengthBytes = Math.min(pieceBytes, sizeBytes - offsetBytes);
     const count = await ranges.countExtents(descriptor, offsetBytes, lengthBytes);
     if (count > CHUNK_EXTENTS_MAX && pieceBytes > CHUNK_MAX_BYTES) {
-      // The extents of this piece may be close together. Count them again in smaller pieces.
+      // The extents of this piece may be close together, so count them again in smaller pieces.
       pieceBytes = CHUNK_MAX_BYTES;
       continue;
     }

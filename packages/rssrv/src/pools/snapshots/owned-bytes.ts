@@ -30,7 +30,7 @@ export function ownedByNode(pools: readonly OwnedPool[]): ReadonlyMap<string, nu
 
 /**
  * Returns the client towards whose limit a snapshot counts. The snapshot counts for the client that made it. A scheduled snapshot counts
- * for the owner of the volume. Otherwise, a client could occupy space beyond its limit by setting a schedule.
+ * for the owner of the volume, because a client could otherwise exceed its limit with a schedule.
  */
 function chargedTo({ creator, schedule }: SnapshotRecord, owner: string | null): string | null {
   return schedule === undefined ? creator : owner;

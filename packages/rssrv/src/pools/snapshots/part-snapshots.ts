@@ -42,8 +42,8 @@ export class PartSnapshots {
   }
 
   /**
-   * Makes a cloned copy durable as a new part. From then on, the description of the snapshot decides whether the part stays. Returns the
-   * bytes that the part occupies.
+   * Makes a cloned copy durable as a new part. The description of the snapshot then decides whether the part stays. Returns the bytes that
+   * the part occupies.
    */
   async prepare(record: PartRecord): Promise<number> {
     const folder = poolPaths.part(this.directory, NEW_PREFIX + record.fileId);

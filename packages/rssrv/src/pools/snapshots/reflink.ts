@@ -43,7 +43,7 @@ const rangeCalls = throughLibc(({ ioctl, inThread }): RangeCalls => {
       structure.writeBigUInt64LE(BigInt(offsetBytes), CLONE_TO_OFFSET);
       await call(to, FICLONERANGE, structure, 'ioctl(FICLONERANGE)');
     },
-    // The structure has room for 0 extents. The kernel then only counts the extents.
+    // The structure has room for 0 extents, so that the kernel only counts the extents.
     countExtents: async (descriptor, offsetBytes, lengthBytes) => {
       const structure = Buffer.alloc(STRUCTURE_BYTES);
       structure.writeBigUInt64LE(BigInt(offsetBytes), MAP_OFFSET);

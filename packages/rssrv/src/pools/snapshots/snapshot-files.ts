@@ -91,9 +91,9 @@ export class SnapshotFiles {
   }
 
   /**
-   * Makes a cloned copy durable as a prepared snapshot. From then on, the commit of the group's home, or of the rollback that makes
-   * the snapshot, decides whether the snapshot exists. `otherBytes`: bytes that the snapshot's files in other folders occupy. Returns
-   * the record with the bytes that all files of the snapshot occupy.
+   * Makes a cloned copy durable as a prepared snapshot. The commit of the group's home, or of the rollback that makes the snapshot, then
+   * decides whether the snapshot exists. `otherBytes`: bytes that the snapshot's files in other folders occupy. Returns the record with the
+   * bytes that all files of the snapshot occupy.
    */
   async prepare(record: SnapshotRecord, otherBytes = 0): Promise<SnapshotRecord> {
     const folder = this.folderOf(record.volumeId);
@@ -184,9 +184,8 @@ export class SnapshotFiles {
   }
 
   /**
-   * Deletes an old `data.new`, and returns the path for the new one. Throws E_VOLUME if the present data file does not have the stamp
-   * in the manifest. Otherwise, after a stop, neither `data` nor `data.new` would have that stamp, and the next start could not decide
-   * between them.
+   * Deletes an old `data.new`, and returns the path for the new one. Throws E_VOLUME if the current data file does not have the stamp in
+   * the manifest, because the next start could then not choose between `data` and `data.new`.
    */
   async roomForNext({ id, name, stamps: [wanted = null] }: Manifest): Promise<string> {
     const folder = this.folderOf(id);

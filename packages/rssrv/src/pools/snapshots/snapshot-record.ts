@@ -1,6 +1,6 @@
 // The files that describe the snapshots of a volume: NAME.json describes one snapshot, and last-removal records the last removal. Pure.
-// Invariants: `parse...` accepts every text of `print...` with the same meaning. The name of a file contains the name of its snapshot, and
-// shows whether the snapshot is finished.
+// Invariants: `parse...` accepts every text that `print...` writes, with the same meaning. The name of a file contains the name of its
+// snapshot, and shows whether the snapshot is finished.
 
 import { join } from 'node:path';
 import { flag, integer, object, type Of, optional, orNull, textThat } from '@rsio/common/lib/shape';
@@ -31,7 +31,7 @@ const snapshotName = textThat(isSnapshotName, 'the name of a snapshot');
  */
 const GROUP = object({
   id: uuid,
-  /** Pool and volume of the home. The commit of the home's snapshot decides about the whole group. */
+  /** Pool and volume of the home. The commit of the home's snapshot commits the whole group. */
   poolId: uuid,
   volumeId: uuid,
 });
@@ -52,8 +52,8 @@ const MOMENT = {
 const REPLICA_MOMENT = object({
   ...MOMENT,
   /**
-   * True once the holder has confirmed, after the moment, that its term is still promised. The snapshot then counts as a snapshot of
-   * the mirror.
+   * True once the holder has confirmed, after the moment, that its term is still promised. A proven snapshot counts as a snapshot of the
+   * mirror.
    */
   isProven: flag(),
 });

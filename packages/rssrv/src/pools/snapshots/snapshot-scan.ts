@@ -1,4 +1,4 @@
-// Reads the snapshots of the volumes of a pool when it is opened. Also finishes or undoes interrupted changes within one volume;
+// Reads the snapshots of the volumes of a pool when the pool is opened. Also finishes or undoes interrupted changes within one volume;
 // snapshot-repair.ts settles changes that another volume decides. Invariants: a file that no description explains is reported and never
 // deleted. A snapshot that cannot be read becomes a finding, and does not prevent the scan from reading the other snapshots. Rules: P2.
 

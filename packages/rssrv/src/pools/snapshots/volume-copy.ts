@@ -9,7 +9,7 @@ import type { FileCopy } from './file-copy.ts';
 import { CHUNKS_MAX } from '../limits.ts';
 import type { ChunkedCopy } from './moment.ts';
 
-/** An open copy of a volume. The owner must close it. */
+/** An open copy of a volume, which its owner must close. */
 export interface VolumeCopy extends ChunkedCopy {
   close(): Promise<void>;
 }
@@ -79,7 +79,7 @@ function chunkBytesOf(sizeBytes: number, files: readonly FileCopy[]): number {
   return chunkBytes;
 }
 
-/** Waits for all work, and then throws the first failure. No work is therefore running when this throws. */
+/** Waits for all work before it throws the first failure, so that no work is then running. */
 async function allSettled(work: readonly Promise<void>[]): Promise<void> {
   const outcomes = await Promise.allSettled(work);
   for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;

@@ -1,5 +1,5 @@
-// A process that adopts NBD connections, for nbd-passing.test.ts: an NbdFrontend with one volume in memory. It takes the messages of
-// `ToDataProcess` and sends those of `FromDataProcess`. Invariant: it ends with its parent.
+// A process that adopts NBD connections, for nbd-passing.test.ts: an NbdFrontend with one volume in memory. The process receives
+// `ToDataProcess` and sends `FromDataProcess`. Invariant: the process exits when its parent exits.
 
 import type { Socket } from 'node:net';
 import { systemClock } from '@rsio/common/lib/clock';

@@ -1,4 +1,4 @@
-// Which volume an export name finds, and the message when it finds none.
+// Tests which volume an export name finds, and the message if the name finds no volume.
 // The transfer of names is tested in nbd-handshake.test.ts.
 
 import { describe, expect, it } from 'vitest';

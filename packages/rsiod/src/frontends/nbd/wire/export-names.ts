@@ -8,7 +8,7 @@ import type { VolumeIdentity } from '../../../volumes/frontend-volume.ts';
 const NAMES_SHOWN_MAX = 16;
 const NAME_SHOWN_MAX_CHARS = 200;
 
-/** What a name or a description of an export shows. */
+/** The fields of an export that appear in its name and description. */
 type Named = Omit<VolumeIdentity, 'id'>;
 
 export type ExportLookup<E> = { readonly volume: E } | { readonly volume: null; readonly problem: string };

@@ -86,7 +86,7 @@ export const ALLOCATION_CONTEXT_ID = 1;
  */
 export const DIRTY_CONTEXT = 'qemu:dirty-bitmap:';
 /**
- * A context with this prefix and the id of an older snapshot tells what has changed since that snapshot. Such a context is for programs
- * that must not use another snapshot with the same name. These contexts are never listed.
+ * A context with this prefix and the id of an older snapshot tells what has changed since that snapshot. Such a context, which is never
+ * listed, is for programs that must not use another snapshot with the same name.
  */
 export const CHANGED_CONTEXT = 'rsio:changed-since:';

@@ -1,5 +1,5 @@
-// The only table that maps statuses to the error numbers of NBD. NBD has only eight error numbers, so statuses without a number of their
-// own become EIO. Structured replies also carry the message of the status.
+// The only table that maps statuses to the error numbers of NBD. NBD has only eight error numbers, so statuses without an equivalent become
+// EIO. Structured replies also carry the message of the status.
 
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 

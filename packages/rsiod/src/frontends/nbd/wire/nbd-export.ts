@@ -1,5 +1,5 @@
-// What the handshake needs to know about an export. An attached volume has all of these facts. For an export of another process, they are
-// plain JSON that this process has sent. Pure. Invariant: facts from another process are used only if they have the shape EXPORT_FACTS.
+// What the handshake needs to know about an export. An attached volume has all of these facts. For an export of another process, that
+// process has sent the facts as plain JSON. Pure. Invariant: facts from another process are used only if they have the shape EXPORT_FACTS.
 
 import { UNIVERSE_MAX } from '@rsio/common/lib/limits';
 import { atMost, filledText, flag, list, object, type Of, optional, text, whole } from '@rsio/common/lib/shape';
@@ -25,7 +25,7 @@ export function exportFacts(volume: NbdExport): NbdExport {
   return { namespace, name, universe, id, sizeBytes, blockSizeBytes, readonly, canDiscard, olderSnapshots };
 }
 
-/** Returns a text that is the same for two exports only if they are the same one, with the same content. */
+/** Returns a text that identifies an export by its name and its id. */
 export function exportKey(one: Pick<NbdExport, keyof typeof IDENTITY_FIELDS>): string {
   return `${exportName(one)} ${one.id}`;
 }

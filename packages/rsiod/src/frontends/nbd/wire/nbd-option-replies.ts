@@ -85,7 +85,7 @@ export function infoReplies(option: number, volume: NbdExport, structured: boole
   return replies;
 }
 
-/** Returns the answer to EXPORT_NAME, which has a layout of its own. */
+/** Returns the answer to EXPORT_NAME, which has a different layout. */
 export function exportNameReply(volume: NbdExport, structured: boolean, zeroes: boolean): Buffer {
   const padding = Buffer.alloc(zeroes ? EXPORT_NAME_PADDING_BYTES : 0);
   return Buffer.concat([sizeAndFlags(volume, structured), padding]);
