@@ -24,7 +24,7 @@ import { STORAGE_THREADS, WORKER_DRAIN_TIMEOUT_MS, WORKER_FAREWELL_MS } from './
 import { type ListenerChannel, lineChannel, nodeChannel } from './session/channel/listener-channel.ts';
 import { SessionHost, type SessionHostPorts } from './server/workers/session-host.ts';
 
-/** Values that a process must get before it gives up its rights. A confined process could no longer get them. */
+/** Values that a process must get before it gives up its rights. A confined process cannot get these values. */
 interface Given {
   readonly calls: SystemCalls;
   readonly receiver: DescriptorReceiver;
@@ -33,7 +33,7 @@ interface Given {
   readonly unprotected: readonly string[];
 }
 
-/** Calls on files that Node.js does not offer. A call is null if this machine does not offer it either. */
+/** Calls on files that Node.js does not offer. A call is null if this machine does not support it. */
 type FileCalls = Pick<SessionHostPorts, 'nowait' | 'dropPages'>;
 
 class WorkerProcess {
@@ -88,7 +88,7 @@ class WorkerProcess {
   }
 
   /**
-   * Called when the listener has exited. Finishes and flushes the I/O in progress, and then exits, at the latest after
+   * Called when the listener has exited. Finishes and flushes the I/O in progress, and then exits, no later than after
    * WORKER_DRAIN_TIMEOUT_MS.
    */
   listenerLost(): void {

@@ -55,15 +55,13 @@ import { imageHandlers } from './image-handlers.ts';
 import { snapshotHandlers } from './snapshot-handlers.ts';
 import { volumeHandlers } from './volume-handlers.ts';
 
-/** Facts about the server processes. */
+/** Facts about the workers. */
 export interface ServerProcesses {
-  /** Name of the user of the server processes; null if they run as the user of the listener. */
+  /** Name of the user of the workers; null if they run as the user of the listener. */
   readonly user: string | null;
-  /** The uid and gid of the user of the server processes, for other programs that get descriptors. */
+  /** The uid and gid of the user of the workers, for other programs that get descriptors. */
   readonly userIds: { readonly uid: number; readonly gid: number } | null;
-  /**
-   * The reason why the server processes have more rights than they need, with the remedy; null if they have only the rights that they need.
-   */
+  /** The reason why the workers have more rights than they need, with the remedy; null if they have only the rights that they need. */
   readonly warning: string | null;
 }
 
@@ -117,7 +115,7 @@ export class Administration {
   private readonly requests: Requests;
   private readonly remote: RemoteRequests;
   private readonly startedMs: number;
-  /** The control socket for a group that may read. */
+  /** The control socket for a group with read-only access. */
   readonly readSocket: ReadSocket;
   readonly metrics: ServerMetrics;
   private control: ControlServer | null = null;
@@ -239,7 +237,7 @@ export class Administration {
     await this.jobs.jobs.load();
   }
 
-  /** For each pool that cannot be used, a text that says why. */
+  /** For each pool that cannot be used, the reason. */
   get troubles(): string[] {
     return this.pools.states.flatMap(({ name, trouble }) => (trouble === null ? [] : [`Pool ${name} cannot be used: ${trouble}`]));
   }
@@ -424,7 +422,7 @@ export class Administration {
     return this.pools.space.shortIds;
   }
 
-  /** True while a volume is being created. No server process has opened its file yet. */
+  /** True while a volume is being created. No worker has opened the file of the volume yet. */
   isNew(volumeId: string): boolean {
     return this.pools.created.has(volumeId);
   }

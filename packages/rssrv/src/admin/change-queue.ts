@@ -44,7 +44,7 @@ export class ChangeQueue {
     this.clock = clock;
   }
 
-  /** The change in progress. If no change is in progress, the oldest change that has stepped aside. */
+  /** The change in progress, or else the oldest change that has stepped aside; null if there is neither. */
   get current(): ChangeInProgress | null {
     return this.inProgress ?? this.aside[0] ?? null;
   }
@@ -86,9 +86,9 @@ export class ChangeQueue {
     });
   }
 
-  /** Never throws, because a change that the server itself or a local program orders is always wanted. */
+  /** Never throws, because changes by the server itself and by local programs are always wanted. */
   checkWanted(): void {
-    // The function `gated` makes the corresponding check for the changes of clients.
+    // The function `gated` checks the changes of clients.
   }
 
   /**

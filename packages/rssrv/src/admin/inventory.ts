@@ -1,4 +1,4 @@
-// Returns the present state of the server's volumes, pools and clients, in the form in which the control methods answer. Invariants: this
+// Returns the current state of the server's volumes, pools and clients, in the form of the answers of control methods. Invariants: this
 // module changes nothing; it does not inspect files on a file system that does not answer, because the inspection would occupy threads of
 // this process.
 
@@ -89,10 +89,7 @@ export class Inventory {
     return found.map((one, index) => snapshotView(one, used[index] ?? null, this.server.readers.readerCount(one.record.id)));
   }
 
-  /**
-   * Returns the times at which the snapshots of a volume of a pool were made, and the volume's schedule; null for a volume that is in no
-   * pool.
-   */
+  /** Returns the times of the snapshots of a pool volume, and its schedule; null for a volume that is in no pool. */
   snapshotTimes({
     pool,
     id,

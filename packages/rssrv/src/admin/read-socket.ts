@@ -27,14 +27,13 @@ import type { Log } from '@rsio/common/log/log';
 import { ClientPace, ReadTurns } from './remote/client-pace.ts';
 
 /**
- * `isTrusted` is false. If a request says on whose behalf a member asks, the audit trail therefore does not note this. Members change
- * nothing, so the audit trail does not need it.
+ * `isTrusted` is false: if a member names a person on whose behalf it asks, the audit trail omits the name, because members change nothing.
  */
 const BOUNDS = {
   ...{ connections: READ_CONNECTIONS_MAX, requestsOut: READ_REQUESTS_OUT_MAX },
   ...{ lineBytes: READ_LINE_MAX_BYTES, unreadBytes: READ_UNREAD_MAX_BYTES, isTrusted: false },
 };
-/** Methods that cost next to nothing, or that wait on purpose. A reader need not wait for its turn to call them. */
+/** Methods that cost next to nothing, or that wait on purpose. A reader may call these methods without waiting for its turn. */
 const WITHOUT_TURN: readonly ServerMethodName[] = ['daemon', 'change-show', 'events'];
 const PASSABLE = { everybody: 0o001, group: 0o010 };
 

@@ -1,5 +1,5 @@
 // Offers the metrics of rssrv, and computes them from values of the control interface. Invariants: making the metrics accesses no disk; a
-// server process that hangs delays an answer by at most FIGURES_WAIT_MS, and another metric shows how old the figures of that process are.
+// worker that hangs delays an answer by at most FIGURES_WAIT_MS, and another metric shows how old the figures of that process are.
 
 import type { RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import type { PoolView } from '@rsio/common/control/server/views';

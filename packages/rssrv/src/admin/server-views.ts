@@ -205,7 +205,7 @@ export function clientViews(
 
 /**
  * Returns which of a client's two keys its session uses. If paths of the session have proved both keys, the session counts as using the old
- * key, because it ends when the old key is removed.
+ * key, because the session ends when the old key is removed.
  */
 function sessionKeyOf({ key, newKey }: ServerClientConfig, session: SessionStatus | undefined): ClientView['sessionKey'] {
   if (session === undefined || newKey === null) return null;

@@ -1,6 +1,6 @@
-// Builds the seccomp filter (BPF) of calls that a server process may not make. A server process need not open sockets or files, because the
-// listener passes connections and files to it. Invariants: a refused call fails with EPERM and ends no process; all calls of other
-// architectures are refused.
+// Builds the seccomp filter (BPF) of calls that a worker may not make. A worker need not open sockets or files, because the listener passes
+// connections and files to it. Invariants: a refused call fails with EPERM and ends no process; all calls of other architectures are
+// refused.
 
 interface Architecture {
   /** The constant AUDIT_ARCH_... of this architecture in linux/audit.h. */

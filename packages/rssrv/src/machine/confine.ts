@@ -1,6 +1,5 @@
-// Takes rights away from a server process before the process gets data of a client: changes its user, forbids new privileges and core
-// dumps, and filters its system calls. Invariant: if a server process should run as another user, it serves no client before it has become
-// that user.
+// Takes rights away from a worker before the process gets data of a client: changes its user, forbids new privileges and core dumps, and
+// filters its system calls. Invariant: if a worker should run as another user, it serves no client before it has become that user.
 
 import { readdirSync, readlinkSync } from 'node:fs';
 import { toRsError } from '@rsio/common/lib/errors';
@@ -8,14 +7,14 @@ import { callFilter } from './call-filter.ts';
 import type { SystemCalls } from './system-calls.ts';
 import type { WorkerUser } from './worker-user.ts';
 
-/** Argument with which a confined server process is started. */
+/** Argument with which a confined worker is started. */
 export interface Confinement {
   readonly user: WorkerUser | null;
 }
 
 /**
- * The descriptors that a confined server process inherits: sockets for messages and for descriptors (descriptor-passing.ts), and the pipe
- * of its log. A process that is not confined has only the pipe.
+ * The descriptors that a confined worker inherits: sockets for messages and for descriptors (descriptor-passing.ts), and the pipe of its
+ * log. A process that is not confined has only the pipe.
  */
 export const PASSED_CHANNEL = 3;
 export const PASSED_SOCKET = 4;

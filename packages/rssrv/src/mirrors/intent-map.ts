@@ -15,7 +15,7 @@ export function bytesOf(regions: number): number {
 
 export class IntentMap {
   private count: number;
-  /** The bits as they are now in memory. */
+  /** The current bits. */
   private bits: Buffer;
   /** The bits of each page as they were when the page was last copied for a write. */
   private copied: Buffer;
@@ -48,7 +48,7 @@ export class IntentMap {
   }
 
   /**
-   * Adds regions until the map has `regions` of them. The bits of added regions are set. Does nothing if the map already has enough
+   * Adds regions until the map has `regions` regions. The bits of added regions are set. Does nothing if the map already has enough
    * regions.
    */
   grow(regions: number): void {

@@ -51,10 +51,10 @@ export async function readMap(disk: MapDisk, identity: string, regions: number):
 }
 
 /**
- * A torn write loses no durable bit. While a bit is durable, every version of its page that is written has the bit set, because the
- * durable bits are a subset of the bits in memory. A torn page is a mixture of these versions, and the bit is therefore set in it as
- * well. A cleared bit is no longer durable. The header is written only after the bits of all its regions have been synced, and a torn
- * header turns the whole map into ones.
+ * A torn write loses no durable bit. While a bit is durable, every version of its page that is written has the bit set, because the durable
+ * bits are a subset of the bits in memory. A torn page is a mixture of these versions, and therefore also has the bit set. A cleared bit is
+ * no longer durable. The header is written only after the bits of all its regions have been synced, and a torn header turns the whole map
+ * into ones.
  */
 export class MapWriter {
   private readonly map: IntentMap;
@@ -146,7 +146,7 @@ export class MapWriter {
 
   private ended(errno: string | null): void {
     if (errno !== null) {
-      // The pages of the failed round may not be on disk, and the kernel does not write them again by itself.
+      // The pages of the failed round may not be on disk, and the kernel does not write them again.
       this.map.touch(this.pages);
       this.failed(errno);
     }

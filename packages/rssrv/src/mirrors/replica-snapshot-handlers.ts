@@ -35,7 +35,7 @@ export function replicaSnapshotHandlers(
   /**
    * Removes the volume's unproven snapshots of earlier moments, whatever their names, so that failed snapshots do not pile up. No snapshot
    * in use is lost, because the holder makes one snapshot at a time. If the holder repeats its order, the new order has the same id, but a
-   * later moment; the earlier snapshot is then removed as well. Throws E_EXISTS if an unproven snapshot is of a later moment.
+   * later moment; the earlier snapshot is then also removed. Throws E_EXISTS if an unproven snapshot is of a later moment.
    */
   const dropUnproven = async (name: SnapshotName, id: string, { mirror, term, number }: MirrorMoment): Promise<void> => {
     for (const old of snapshotsOf(findVolume(inventory.catalogue, name, asker)).list) {

@@ -189,8 +189,8 @@ it('a mark that cannot be read keeps the volume from being served', async () => 
 
 describe('after a stop', () => {
   /**
-   * Stops the server after each step of the verb in turn. Returns, for each step, the mark that the next start finds, and the regions
-   * of the map whose bits are not set.
+   * Stops the server after each step of the verb, in one run for each step. Returns, for each step, the mark that the next start finds, and
+   * the regions of the map whose bits are not set.
    */
   async function stops(
     prepare: (store: ReplicaStore, id: string) => Promise<unknown>,

@@ -51,8 +51,8 @@ export class ReplicaStore {
           const folder = poolPaths.volume(files.directory, was.id);
           const header = { identity, regions: regionsOf(was.sizeBytes) };
           await makeMap(poolPaths.map(folder), header, (step) => files.ports.reached?.(step));
-          // The identity belongs to the content of the present data file. The manifest therefore gets the stamp of this file together
-          // with the identity.
+          // The identity belongs to the content of the current data file. The manifest therefore gets the stamp of this file together with
+          // the identity.
           const data = poolPaths.data(folder);
           const stamps = [storageStamp(await stat(data, { bigint: true }), data)];
           const marked = { ...was, stamps, replica: { mirror, identity } };

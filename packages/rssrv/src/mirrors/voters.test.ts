@@ -14,8 +14,8 @@ import type { VoteReply, VoteRequest } from './session-votes.ts';
 import { Voters } from './voters.ts';
 
 /**
- * A simulated disk that stops at a chosen step. After the stop, only synced data is left. If `keepsNames` is true, renames that were
- * not synced survive as well.
+ * A simulated disk that stops at a chosen step. After the stop, only synced data is left. If `keepsNames` is true, renames that were not
+ * synced also survive.
  */
 const disk = vi.hoisted(() => ({
   stepsLeft: Number.POSITIVE_INFINITY,

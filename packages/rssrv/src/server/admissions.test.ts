@@ -58,7 +58,7 @@ function joining(admissions: Admissions, instance: number, changes: Partial<KeyP
   return { ...proven(instance), kind: 'join', session, ...changes } as KeyProven;
 }
 
-/** Lets the oldest waiting step go on, as soon as it waits. */
+/** Waits until a step waits, and lets the oldest waiting step continue. */
 async function go(steps: (() => void)[]): Promise<void> {
   await expect.poll(() => steps.length).toBeGreaterThan(0);
   steps.shift()?.();

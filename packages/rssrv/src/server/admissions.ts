@@ -104,8 +104,8 @@ export class Admissions {
   private readonly served = new ByNode<ServedSession>();
   private readonly logins = new Logins();
   /**
-   * Maps each configured node of which a session has ended, and for which none has begun since then, to the client of that session, and to
-   * the latest time at which a session that has ended was not silent.
+   * Configured nodes whose session has ended and that have begun no session since then. Maps each node to the client of the ended session,
+   * and to the latest time at which an ended session of the client was not silent.
    */
   private readonly departed = new Map<string, { readonly client: ClientIdentity; readonly silentSinceMs: number }>();
   private readonly sinceMs: number;
@@ -193,9 +193,7 @@ export class Admissions {
     for (const { workerSession } of this.served.of(node)) void workerSession.end('E_AUTH', sentence);
   }
 
-  /**
-   * Ends each session of a node of which a path has proved one of these keys. The keys are no longer valid. The node keeps its holds.
-   */
+  /** Ends each session of the node in which a path has proved one of these keys. The keys are no longer valid. The node keeps its holds. */
   dismissKeys(node: string, keys: readonly string[], sentence: string): void {
     const isDropped = (key: string): boolean => keys.includes(key);
     for (const start of this.logins.of(node)) if (isDropped(start.login.proven.key)) start.isDismissed = true;
@@ -213,7 +211,7 @@ export class Admissions {
     const [first] = all;
     if (first === undefined) return null;
     for (const one of all) void one.end(code, sentence);
-    // The session that has not ended yet is the one whose process and wait matter to the administrator.
+    // The administrator needs the process and the wait of the session that has not ended yet.
     const slowest = (): WorkerSession => all.find(({ isGone }) => !isGone) ?? first;
     return {
       get pid() {
@@ -416,7 +414,7 @@ export class Admissions {
     return client === null ? null : { client, silentMs: 0 };
   }
 
-  /** Returns the sessions that a new session replaces: all those of another client process, or the one of the same data process. */
+  /** Returns the sessions that a new session replaces: all sessions of another client process, or the session of the same data process. */
   private replacedBy(newcomer: ClientIdentity, dataProcess: number): readonly ServedSession[] {
     return this.served.of(newcomer.node).filter((one) => isReplacement(one.client, newcomer) || one.dataProcess === dataProcess);
   }

@@ -51,7 +51,7 @@ export class Incarnations {
   async start(id: string): Promise<void> {
     const { log, volumes } = this.ports;
     const name = volumes.nameOf(id);
-    // From now on, grants name the new incarnation. The incarnation need not be saved first, because a crash of this process changes the
+    // Every later grant names the new incarnation. The incarnation need not be saved first, because a crash of this process changes the
     // incarnations of all volumes.
     const kept = this.ports.begin(id);
     this.ports.revoke(id);

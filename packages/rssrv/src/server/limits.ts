@@ -1,5 +1,5 @@
-// Bounds of the listener and of the server processes. Units are in the names.
-// Invariant: a bound has one place, and bounds that depend on each other are asserted here.
+// Bounds of the listener and of the workers. Units are in the names. Invariant: a bound has one place, and bounds that depend on each other
+// are asserted here.
 
 const KIB = 1024;
 
@@ -43,7 +43,7 @@ export const MISSING_ADDRESS_RETRY_MS = 1_000;
 
 /** Number of descriptors that a session needs for one open volume: an ordinary descriptor, and one for synchronous writes. */
 export const DESCRIPTORS_PER_BACKEND = 2;
-/** Number of further descriptors that a server process needs: for the log, the helpers and Node.js itself. */
+/** Number of further descriptors that a worker needs: for the log, the helpers and Node.js itself. */
 export const DESCRIPTORS_RESERVED = 128;
 
 // Discovery. KNOWN_ADDRESSES_MAX is the maximum number of remembered addresses of proven clients.
@@ -56,11 +56,11 @@ export const KNOWN_ADDRESSES_MAX = 4_096;
 export const DISCOVERY_DROPS_LOG_MS = 60_000;
 export const DISCOVERY_FACTS_MS = 10_000;
 
-// --- server/workers: server processes.
+// --- server/workers: workers.
 
 /**
- * Number of threads with which a server process accesses data that is not in the kernel's cache. One volume uses at most half of the
- * threads. This number was the fastest in measurements with 8 KiB reads.
+ * Number of threads with which a worker accesses data that is not in the kernel's cache. One volume uses at most half of the threads. This
+ * number was the fastest in measurements with 8 KiB reads.
  */
 export const STORAGE_THREADS = 16;
 /**
@@ -68,7 +68,7 @@ export const STORAGE_THREADS = 16;
  * occupies at most two of these threads, or three if it has several files. Four such volumes therefore leave some threads free.
  */
 const UNSHARED_THREADS = 14;
-/** Number of threads in the pool of a server process. */
+/** Number of threads in the pool of a worker. */
 export const POOL_THREADS = STORAGE_THREADS + UNSHARED_THREADS;
 
 /** Maximum number of log lines about failed opens of one volume in each interval of the rate-limited log. */

@@ -77,7 +77,10 @@ export class ListeningSockets {
   private readonly byEndpoint = new Map<string, InterfaceSocket>();
   private readonly descriptors: DescriptorWatch;
   private retry: Timer | null = null;
-  /** Maps each end point whose address is missing to the error code that was logged last. An error is logged only if its code differs. */
+  /**
+   * Maps each end point whose address is missing to the error code that was logged last. An error is logged only if its code differs from
+   * that code.
+   */
   private readonly reported = new Map<string, string>();
   private isOver = false;
 

@@ -113,7 +113,7 @@ export function checkTls(features: readonly string[], { server, namespace }: Pic
   throw new RsError('E_TLS', plainRefused(server.name));
 }
 
-/** Returns the sentence for a client whose plain connections end. */
+/** Returns the text for a client whose plain connections the server closes. */
 export function plainRefused(server: string): string {
   return `Server ${server} accepts encrypted connections only: set tls = on in section [namespace] of rscltcfg on the client`;
 }

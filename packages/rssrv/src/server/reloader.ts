@@ -120,7 +120,7 @@ export class Reloader<Loaded extends LoadedConfig> {
       const error = toRsError(thrown);
       for (const text of problemTexts(error)) this.ports.log.error(`Reload: ${text} [${error.code}]`);
       this.ports.log.error(`Reload refused: ${KEPT}`, eventOf('configuration', '-', 'refused', problemTexts(error).join('; ')));
-      // A request that arrived after the file was read gets a reload of its own, because the file may have been corrected since.
+      // A request that arrived after the file was read gets its own reload, because the file may have been corrected since.
       const refused = waiters.length > 0 ? waiters : this.waiters.splice(0);
       for (const { reject } of refused) reject(error);
     }
@@ -152,7 +152,7 @@ export class Reloader<Loaded extends LoadedConfig> {
     });
   }
 
-  /** Applies the configuration. Throws E_CONFIG with all reasons if it cannot come into force. */
+  /** Applies the configuration. Throws E_CONFIG with all reasons if the configuration cannot come into force. */
   private async applied(next: Loaded): Promise<ReloadPlan> {
     const plan = this.planFor(next);
     await this.ports.apply(plan, next);

@@ -33,7 +33,7 @@ export interface ServedSession {
   linger: Timer | null;
 }
 
-/** Returns the session in the form in which control methods expect an asking session. */
+/** Returns the session as the asker of a control method. */
 export function askingSession({ id, client: { node }, workerSession }: ServedSession): AskingSession {
   return { id, node, isThere: () => !workerSession.isEnding && !workerSession.isGone };
 }
@@ -67,7 +67,7 @@ export function isReplacement(client: ClientIdentity, newcomer: ClientIdentity):
   return (['instance', 'machine', 'process'] as const).some((field) => client[field] !== newcomer[field]);
 }
 
-/** Returns the event of a change of a client's state. A change in one of its sessions that leaves the client's state is no event. */
+/** Returns the event for a changed state of a client; undefined if the state is unchanged. */
 export function changeOf(node: string, from: ClientState, to: ClientState, reason: string): ReturnType<typeof eventOf> | undefined {
   return from === to ? undefined : eventOf(`client ${node}`, from, to, reason);
 }

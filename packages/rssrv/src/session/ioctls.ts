@@ -1,6 +1,6 @@
-// Answers the IOCTLs of an open handle in a server process. If only the listener can answer an IOCTL, this module asks the listener through
-// ports. Invariant: each IOCTL is answered once; an IOCTL that works on the storage counts as a request in progress, so that a close waits
-// for it. Rules: Q9.
+// Answers the IOCTLs of an open handle in a worker. If only the listener can answer an IOCTL, this module asks the listener through ports.
+// Invariant: each IOCTL is answered once; an IOCTL that works on the storage counts as a request in progress, so that a close waits for it.
+// Rules: Q9.
 
 import { counted } from '@rsio/common/lib/assert';
 import type { InFlight } from '@rsio/common/structures/in-flight';

@@ -31,7 +31,7 @@ export interface Admission {
   /** Key for the MAC of WELCOME, in hexadecimal. */
   readonly welcomeKey: string;
   readonly transcript: string;
-  /** Key with which the path begins TLS before WELCOME; null if the path is not to be encrypted. */
+  /** Key with which the path begins TLS before WELCOME; null for a plain path. */
   readonly tls: AgreedTls | null;
   readonly arrivedAt: ServerInterface;
   readonly digest: boolean;

@@ -1,7 +1,7 @@
 // Passes a session's ADMIN and VOTE requests to the listener, which executes them with the rights of the client. Invariants: every request
 // is answered exactly once; at most `perSessionMax` requests of a kind are unanswered, and further requests are refused. The end of the
-// session does not wait for the listener's answers, because I/O would wait, too. The client sends unanswered requests again in its next
-// session. Rules: A4.
+// session does not wait for the listener's answers, because the client's I/O would also wait. The client sends unanswered requests again in
+// its next session. Rules: A4.
 
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { OP } from '@rsio/protocol/wire/frames';

@@ -66,7 +66,7 @@ interface PostponedRelease {
   readonly epoch: number;
 }
 
-/** An epoch before the epochs of all holds. A release up to this epoch ends no hold, but only the session's use of the volume. */
+/** An epoch lower than the epoch of any hold. A release up to this epoch ends only the session's use of the volume, and no hold. */
 const NO_HOLD = -1;
 
 export class SessionVolumes {
@@ -205,8 +205,8 @@ export class SessionVolumes {
 
   /**
    * Converts the status that the backend has reported into the status of the answer. If the storage has been truncated, this request and
-   * all later requests on the handle get STALE. If a sync finds no space in a pool, the sync and all later requests on the handle get
-   * STALE, too, because the program must not get an error for writes that the sync has lost. After STALE, the client keeps the request and
+   * all later requests on the handle get STALE. If a sync finds no space in a pool, the sync and all later requests on the handle also get
+   * STALE, because the program must not get an error for writes that the sync has lost. After STALE, the client keeps the request and
    * repeats it when the volume is served again.
    */
   outcome(open: OpenVolume, status: Status): Status {

@@ -152,7 +152,7 @@ export class Session implements ServerPathEvents {
     this.tlsStarts.begin(transport, tls, () => this.add(transport, admission, isFull), failed);
   }
 
-  /** Sends WELCOME, or BYE if the session takes no path. */
+  /** Sends WELCOME, or BYE if the session accepts no further path. */
   private add(transport: PathTransport, admission: Admission, isFull: boolean): void {
     const path = new ServerPath(this.nextPath++, admission, transport, this.ports.pools, this.ports.clock, this);
     if (this.isEnding) return path.bye('E_SHUTTING_DOWN', 'The session is ending');
@@ -446,7 +446,7 @@ export class Session implements ServerPathEvents {
     this.volumes.throttles.hold(throttle, heldRequest(this.holding, open, header, bytes, body, begin));
   }
 
-  /** Answers a change on all paths that are owed the answer. */
+  /** Answers a change on every path that delivered the request or a copy. */
   private answerAll(header: Header, status: Status): void {
     for (const number of this.slots.finish(header.slot, status)) {
       const to = this.paths.get(number);

@@ -21,8 +21,8 @@ let isFull: boolean;
 /** Unanswered queries for extents. The test answers a query by calling its function. */
 let looks: (() => void)[];
 /**
- * The attempts to execute a change that have not ended. The test ends an attempt by calling its function. Null if the storage ends each
- * attempt at once.
+ * The unfinished attempts to execute changes. The test ends an attempt by calling its function. Null if the storage ends each attempt at
+ * once.
  */
 let held: (() => void)[] | null;
 

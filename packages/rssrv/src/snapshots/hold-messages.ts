@@ -11,14 +11,14 @@ export interface GuardedVolume {
   readonly chunks: number;
 }
 
-/** The messages about a moment to a session. `number`: number of the moment. */
+/** The messages to a session about a moment. `number`: number of the moment. */
 export type HoldMessage =
   /**
    * Until `go-on`, the session starts no change of these volumes, even on handles that it opens later. The session answers with `held`
    * when no change of these volumes is running.
    */
   | { readonly type: 'hold'; readonly number: number; readonly volumeIds: readonly string[] }
-  /** Ends the hold and all earlier guards of this moment. From now on, a change of a chunk in `guards` waits until the chunk is cloned. */
+  /** Ends the hold and all earlier guards of this moment. Each later change of a chunk in `guards` waits until the chunk is cloned. */
   | { readonly type: 'go-on'; readonly number: number; readonly guards: readonly GuardedVolume[] };
 
 /** A session's request to clone the chunks from `from` to `to`, inclusive, because a change of the session waits for these chunks. */

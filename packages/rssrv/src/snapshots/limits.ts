@@ -6,14 +6,13 @@
 /**
  * Time limit of one step of a command that makes or changes snapshots: SNAPSHOT_CHANGE_MS, plus SNAPSHOT_MS_PER_GIB for each GiB of the
  * volume, but at most SNAPSHOT_CHANGE_MAX_MS. Cloning or deleting a very fragmented file takes longest. With extents of 4 KiB at a distance
- * of 8 KiB, cloning takes a second for each GiB. The pauses after the clones in the background (REST_MAX_MS) take as long again.
+ * of 8 KiB, cloning takes a second for each GiB. The pauses after the clones in the background (REST_MAX_MS) double this time.
  */
 export const SNAPSHOT_CHANGE_MS = 120_000;
 export const SNAPSHOT_MS_PER_GIB = 3_000;
 export const SNAPSHOT_CHANGE_MAX_MS = 500_000;
 /**
- * Longest interval between two looks at the schedules. The interval is short because an administrator may set the clock of the
- * machine.
+ * Longest interval between two checks of the schedules. The interval is short because an administrator may set the clock of the machine.
  */
 export const SCHEDULE_LOOK_MS = 30_000;
 /** A failed scheduled snapshot is retried after SCHEDULE_RETRY_MS. This time doubles with each failure, up to SCHEDULE_RETRY_MAX_MS. */

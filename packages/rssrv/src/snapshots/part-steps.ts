@@ -1,7 +1,7 @@
 // Executes each step of a change of snapshots on all files of a volume: on the first file, beside the manifest, and on the parts in other
 // pools. The caller commits the change in the home of the volume, and must then call `settleParts`, even after a failure. Invariant: a part
 // is marked as new (NEW_PREFIX) before the commit, and stays marked until after the commit. A stop therefore leaves either the whole change
-// or none of it.
+// or no change.
 
 import { open, stat } from 'node:fs/promises';
 import type { Found, PlacedPart, PoolState } from '../pools/catalogue.ts';
@@ -112,8 +112,8 @@ export class PartSteps {
   }
 
   /**
-   * Makes the cloned copies durable as a prepared snapshot. From then on, the commit in the home of the group decides: with this commit,
-   * the snapshot exists; without it, the snapshot does not exist. Returns the snapshot with the bytes that it occupies.
+   * Makes the cloned copies durable as a prepared snapshot. The snapshot then exists only if the commit in the home of the group succeeds.
+   * Returns the snapshot with the bytes that it occupies.
    */
   async prepare(found: FoundSnapshot): Promise<FoundSnapshot> {
     const { pools } = this;

@@ -1,6 +1,6 @@
 // Makes and removes the snapshots of schedules. planSchedule decides; SnapshotVerbs makes each change in its turn of the change queue.
-// Invariants: only one change runs or waits at a time, so that late changes never pile up. planSchedule decides again when the change
-// begins. For each volume, a failure is logged once, shown until the next success, and retried after growing times.
+// Invariants: at most one change of the runner runs or waits, so that late changes never pile up. planSchedule decides again when the
+// change begins. For each volume, a failure is logged once, shown until the next success, and retried after growing times.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
@@ -49,8 +49,8 @@ interface Memory {
   retryMs: number;
   waitMs: number;
   /**
-   * True after the snapshot of a group with this volume has failed. The next snapshot is of this volume alone, so that one volume
-   * cannot make the snapshots of others fail.
+   * True after the snapshot of a group with this volume has failed. The next snapshot is of this volume alone, so that one volume cannot
+   * make the snapshots of other volumes fail.
    */
   isAlone: boolean;
   skipped: string | null;
@@ -90,7 +90,7 @@ export class ScheduleRunner {
     return { text: schedule, lastMs: last?.createdMs ?? null, failedMs: atMs, failure: text, skipped: memory?.skipped ?? null };
   }
 
-  /** Makes and removes the snapshots that are due. Sets a timer for the next look. Resolves when nothing is due any more at present. */
+  /** Makes and removes the snapshots that are due. Sets a timer for the next check. Resolves when nothing is due. */
   look(): Promise<void> {
     this.isWanted = true;
     this.looking ??= this.rounds().finally(() => {

@@ -97,7 +97,7 @@ function fill(scene: PoolScene, seed: number): Buffer {
   return content;
 }
 
-/** Moments that last until the test opens the gate. */
+/** Moments that end only when the test opens the gate. */
 function slowMoment(gate: Gate): Moments {
   return {
     take: async (copies) => {

@@ -182,7 +182,7 @@ function checkRoom(manifest: Manifest, list: readonly SnapshotRecord[]): void {
     throw new RsError('E_LIMIT', `Volume ${volumeText(manifest)} has ${SNAPSHOTS_MAX} snapshots, and no more are allowed: remove some`);
 }
 
-/** Returns the present time, or a time just after the last snapshot of the volume if the clock was set back. */
+/** Returns the current time, or a time just after the last snapshot of the volume if the clock was set back. */
 function timeAfter({ list }: VolumeSnapshots, nowMs: number): number {
   return Math.max(nowMs, (list.at(-1)?.createdMs ?? -1) + 1);
 }
@@ -258,7 +258,7 @@ export interface PlannedRollback {
 }
 
 /**
- * Returns the manifest of the volume after the rollback, and the snapshot of the present content. The new data file does not exist yet: the
+ * Returns the manifest of the volume after the rollback, and the snapshot of the current content. The new data file does not exist yet: the
  * caller later adds its stamp to both (`stamps` and `rollback`).
  */
 export function decideRollback(catalogue: Catalogue, found: FoundSnapshot, asker: Asker, stamp: Stamp): PlannedRollback {
@@ -267,7 +267,7 @@ export function decideRollback(catalogue: Catalogue, found: FoundSnapshot, asker
 }
 
 /**
- * Returns the manifest of a volume that gets other content, and the snapshot of the present content. The new data file does not exist yet:
+ * Returns the manifest of a volume that gets other content, and the snapshot of the current content. The new data file does not exist yet:
  * the caller later adds its stamp to both (`stamps` and `rollback`). The volume keeps its size: new content that is shorter is extended
  * with zeros. The volume is no longer thick.
  */

@@ -74,7 +74,7 @@ export interface SnapshotVerbsPorts {
   /** Returns the limit of a client in bytes; null if the client has no limit. */
   limitOf(node: string): number | null;
   /**
-   * Executes the removal of a snapshot. Throws E_HELD if clients have the snapshot open, and names them (N2). `name`: name of the
+   * Executes the removal of a snapshot. Throws E_HELD, naming the clients, if clients have the snapshot open (N2). `name`: name of the
    * snapshot in texts, such as `oracle@monday`.
    */
   whileUnread<T>(snapshot: SnapshotRecord, name: string, work: () => Promise<T>): Promise<T>;
@@ -166,7 +166,7 @@ export class SnapshotVerbs {
   }
 
   /**
-   * Returns a snapshot that is being made, with the present state of its pool. Throws E_POOL if the pool cannot be used, or was closed and
+   * Returns a snapshot that is being made, with the current state of its pool. Throws E_POOL if the pool cannot be used, or was closed and
    * opened again while the snapshot was being made. A pool that was opened again has no record of the unfinished snapshot. Other changes
    * may therefore have changed the volume.
    */
@@ -279,7 +279,7 @@ export class SnapshotVerbs {
 
   /**
    * Replaces the content of a volume that no client uses. The previous content becomes a snapshot. `makeNext` makes the new data file
-   * beside the present one, and returns the stamp of the new file. `makePart` makes a file of the volume in another pool.
+   * beside the current data file, and returns the stamp of the new file. `makePart` makes a file of the volume in another pool.
    */
   async replaceContent(
     { pool, manifest: was }: Found,
@@ -400,7 +400,7 @@ export class SnapshotVerbs {
     );
   }
 
-  /** Returns the snapshots that this request has made. Throws E_USAGE if its id was used with other parameters. */
+  /** Returns the snapshots that this request has made. Throws E_USAGE if the id of the request was used with other parameters. */
   private madeBy(stamp: string | null): FoundSnapshot[] {
     if (stamp === null) return [];
     checkStamp(stamp);

@@ -94,7 +94,7 @@ export class SimulatedMapDisk implements MapDisk {
     const next = new SimulatedMapDisk();
     next.synced = new Map(this.synced);
     for (const [sector, versions] of this.unsynced) {
-      // The first version is the content at the last sync. If it is undefined, the sector reads as zeros.
+      // The first version is the content at the last sync. If `pick` chooses an undefined version, the sector reads as zeros.
       const version = [this.synced.get(sector), ...versions][pick(versions.length + 1)];
       if (version !== undefined) next.synced.set(sector, version);
     }

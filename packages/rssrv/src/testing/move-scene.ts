@@ -1,5 +1,5 @@
 // A scene for tests that move volumes between the pools of a PoolScene. The tests run on any file system, because a stand-in compares
-// contents in place of extents. Another stand-in replaces VolumeSwitch and records when the volume is not served.
+// contents instead of extents. Another stand-in replaces VolumeSwitch and records when the volume is not served.
 
 import { read } from 'node:fs';
 import { promisify } from 'node:util';
@@ -52,7 +52,7 @@ export class MoveScene {
   readonly scene: PoolScene;
   readonly jobs: Jobs;
   readonly moves: VolumeMoves;
-  /** Ids of the volumes that are not served at present because of a switch. */
+  /** Ids of the volumes that are currently not served because of a switch. */
   readonly suspended = new Set<string>();
 
   constructor(scene: PoolScene, hooks: MoveHooks = {}) {
@@ -98,7 +98,7 @@ export class MoveScene {
           note(changes);
           if (changes.rounds !== undefined) hooks.round?.(changes.rounds);
         };
-        // Define `record` as a getter, because the spread of `job` copies only the present value of the record.
+        // Define `record` as a getter, because the spread of `job` copies only the current value of the record.
         return this.moves.run(Object.defineProperty({ ...job, note: noted }, 'record', { get: () => this.jobs.find(job.record.id) }));
       },
     });

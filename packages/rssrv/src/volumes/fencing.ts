@@ -24,7 +24,7 @@ export interface FencingPorts {
   readonly fences: Fences;
   /** Tells the session of a node to end, and returns the session; null if the node has no session. */
   endSession(node: string, code: string, sentence: string): EndingSession | null;
-  /** Closes the connections of a node that only measure a path. */
+  /** Closes the probe connections of a node. */
   endProbes(node: string, code: string, sentence: string): void;
 }
 
@@ -59,7 +59,7 @@ export class Fencing {
   async fence(node: string, by: string | null): Promise<Ended> {
     const { fences } = this.ports;
     await fences.set(node, by);
-    // A session that was beginning when `set` was called has by now begun or been refused, because `set` has waited for the disk.
+    // `set` has waited for the disk. A session that was beginning when `set` was called has therefore begun or been refused.
     const sentence = `Node ${node} was fenced by an administrator`;
     this.ports.endProbes(node, 'E_FENCED', sentence);
     const session = this.ports.endSession(node, 'E_FENCED', sentence);

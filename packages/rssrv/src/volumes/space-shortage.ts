@@ -21,7 +21,7 @@ export function fullPoolOf(
 }
 
 export class SpaceShortage {
-  /** Returns the name of the pool for whose space a volume over several pools waits. The owner of the configuration sets this function. */
+  /** Returns the name of the full pool for which a volume over several pools waits. The owner of the configuration sets this function. */
   poolNameOf: (volumeId: string, poolId: string | null) => string | null = () => null;
   private readonly log: Pick<Log, 'info' | 'error'>;
   private readonly listChanged: () => void;
@@ -43,7 +43,7 @@ export class SpaceShortage {
     return this.waiting.has(volumeId);
   }
 
-  /** Returns the name of the pool for whose space a volume over several pools waits; null if the volume does not wait, or has one pool. */
+  /** Returns the name of the full pool for which a volume over several pools waits; null if the volume does not wait, or has one pool. */
   poolOf(volumeId: string): string | null {
     return this.waiting.has(volumeId) ? (this.pools.get(volumeId) ?? null) : null;
   }

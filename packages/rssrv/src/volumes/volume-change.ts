@@ -226,7 +226,7 @@ export class VolumeChange {
   /**
    * Opens, locks and measures the storage of the given volumes. The failure of a retried volume is recorded; any other failure is
    * thrown. The volumes of sections are opened one after another, because one section may create the file that another section names.
-   * In a pool, each volume has its own folder.
+   * Volumes of pools are opened at the same time, because each has its own folder.
    */
   private async openAll(volumes: readonly ServerVolumeConfig[]): Promise<void> {
     const sections = volumes.filter(({ pool }) => pool === undefined);
@@ -374,7 +374,7 @@ export class VolumeChange {
     return lockStorages(old, this.ports.takeLocks ?? takeLocks);
   }
 
-  /** Keeps a volume on its present storage. If no size is configured, the volume gets the present size of the storage. */
+  /** Keeps a volume on its current storage. If no size is configured, the volume gets the current size of the storage. */
   private async keep(volume: ServerVolumeConfig): Promise<void> {
     const key = volumeKey(volume);
     const held = this.before.held.get(key);

@@ -195,7 +195,7 @@ function useRefusals(now: ServerVolumeConfig, changed: readonly Field[], users: 
   return [`${section(now)} changes ${keysOf(changed)}, but ${heldBy(users)}: ${detachFirst(now)}`];
 }
 
-/** Returns true if a change to the field needs other storage, or needs the present storage to be reopened. */
+/** Returns true if a change to the field needs other storage, or needs the current storage to be reopened. */
 function isElsewhere(field: Field, was: ServerVolumeConfig): boolean {
   if (field === 'type' || field === 'layout') return true;
   // The file of a memory volume is named after the volume's id. For any other changed field, keep the memory file open, because reopening

@@ -46,9 +46,9 @@ export interface SessionHostPorts {
   readonly log: Log;
   readonly helper: RangeHelper;
   readonly threads: ThreadShares;
-  /** Reads cached data without waiting; null if this machine has no such call. */
+  /** Reads cached data without waiting; null if this machine has no system call for this. */
   readonly nowait: NowaitRead | null;
-  /** Drops the kernel's cached pages of a file; null if this machine has no such call. */
+  /** Drops the kernel's cached pages of a file; null if this machine has no system call for this. */
   readonly dropPages: DropPages | null;
   readonly pools: ConnectionPools;
   /** Takes the descriptors that the listener passes; null if this process opens files itself. */

@@ -38,8 +38,8 @@ export class Worker implements WorkerSessionPorts {
   private readonly watch: WorkerWatch;
 
   /**
-   * Resolves when the process is recorded in RUN and listens to its channel. Nothing may be sent to the process earlier, because the
-   * process does not yet handle errors of sockets, and a reset of a socket would kill it. Rejects if the process exits first.
+   * Resolves when the process is recorded in RUN and listens to its channel. Send nothing earlier: the process does not yet handle errors
+   * of sockets, so a reset of a passed socket would kill the process. Rejects if the process exits first.
    */
   readonly usable: Promise<void>;
 
@@ -148,7 +148,7 @@ export class Worker implements WorkerSessionPorts {
       workerSession.finish(true);
       return;
     }
-    // Operations of the last session may run until the process and its helper have exited. Only then is this session over.
+    // The last session is over only when the process and its helper have exited, because operations of the session may run until then.
     this.lastSession = workerSession;
     if (isUnused) this.kill();
     else this.send({ type: 'exit' });
@@ -188,7 +188,7 @@ export class Worker implements WorkerSessionPorts {
     else if (!this.hasExited) throw new RsError('E_PROTOCOL', 'a message for a session that is not its own');
   }
 
-  /** Kills a worker that has sent a wrong message, because its other messages and its writes to volumes may be wrong, too. */
+  /** Kills a worker that has sent a wrong message, because its other messages and its writes to volumes may also be wrong. */
   private broken(reason: string): void {
     this.log.error(`Server process ${this.pid} sent what no server process sends (${reason}): it is killed, and its clients connect again`);
     this.kill();
@@ -206,8 +206,8 @@ function notStarted(error: Error): RsError {
 }
 
 /**
- * Returns the environment of a worker. It prevents libuv from using io_uring for files, because the operations of io_uring bypass the
- * filter of system calls.
+ * Returns the environment of a worker. The environment prevents libuv from using io_uring for files, because the operations of io_uring
+ * bypass the filter of system calls.
  */
 export function workerEnvironment(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return { ...environment, UV_THREADPOOL_SIZE: String(POOL_THREADS), UV_USE_IO_URING: '0', [LISTENER_VERSION]: programVersion() };
@@ -258,7 +258,7 @@ export class WorkerPool {
     for (const worker of [...this.used, ...this.standby]) worker.send({ type: 'log-level', level });
   }
 
-  /** Replaces the standby workers, because workers start with other rights from now on. */
+  /** Replaces the standby workers, because new workers start with other rights. */
   renewStandby(): void {
     for (const worker of this.standby.splice(0)) worker.kill();
     this.fill();

@@ -16,10 +16,10 @@ import type { VoteReply, VoteRequest } from '../../mirrors/session-votes.ts';
 import type { Settled } from '../ioctls.ts';
 import type { Grant } from '../../volumes/holds/grants.ts';
 
-/** Environment variable with which the listener tells a worker its release. A worker of another release may not understand its messages. */
+/** Environment variable with the release of the listener. A worker of another release may not understand the listener's messages. */
 export const LISTENER_VERSION = 'RSIO_LISTENER_VERSION';
 
-/** The worker's log settings. The listener writes the lines (worker-lines.ts). */
+/** The worker's log settings. The listener writes the log lines of the worker (worker-lines.ts). */
 export interface WorkerLog {
   readonly node: string;
   readonly level: string;

@@ -42,7 +42,7 @@ class PairReader {
     this.pairs = pairs;
   }
 
-  /** Takes at most `bytes` bytes that have the same state. Returns how many it has taken; 0 at the end of the list. */
+  /** Takes at most `bytes` bytes that have the same state. Returns the number of bytes taken; 0 at the end of the list. */
   take(bytes: number): number {
     while (this.leftBytes === 0) {
       if (this.next >= this.pairs.length) return 0;

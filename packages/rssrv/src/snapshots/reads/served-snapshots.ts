@@ -1,5 +1,5 @@
 // Serves snapshots of pool volumes to the clients of the volume. A client opens a snapshot by its name. A snapshot is read-only and shared,
-// and has an id of its own. Lists of volumes do not include snapshots. Invariants: a snapshot is found only while its volume is in the
+// and has its own id. Lists of volumes do not include snapshots. Invariants: a snapshot is found only while its volume is in the
 // configuration in force and the pool has the snapshot. A snapshot that a client has open or is opening is not removed (N2). No client can
 // open a snapshot during its removal. Rules: N1.
 
@@ -129,8 +129,8 @@ export class ServedSnapshots {
   }
 
   /**
-   * Executes `work`, which removes a snapshot. Until `work` has ended, no client can open the snapshot. Throws E_HELD if clients have
-   * the snapshot open or are opening it, and names them.
+   * Executes `work`, which removes a snapshot. Until `work` has ended, no client can open the snapshot. Throws E_HELD, naming the clients,
+   * if clients have the snapshot open or are opening it.
    */
   async whileUnread<T>({ id }: Pick<SnapshotRecord, 'id'>, name: string, work: () => Promise<T>): Promise<T> {
     const users = this.usersOf(id, this.ports.opening(), name);

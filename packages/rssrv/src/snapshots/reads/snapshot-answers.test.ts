@@ -30,8 +30,8 @@ const SHARED = 0x2000;
 const KIB = 1024;
 
 /**
- * Makes a scene with two files. Every second block of 4 KiB has another address in the second file than in the first file. `mapping` is
- * called before the extents of a file are returned.
+ * Makes a scene with two files. Every second block of 4 KiB has different addresses in the two files. `mapping` is called before the
+ * extents of a file are returned.
  */
 async function scene(names: readonly string[], mapping: () => Promise<void> = async () => undefined) {
   const { snapshots, records, pools, manifest } = await snapshotScene(directory, names);

@@ -54,7 +54,10 @@ export class SnapshotAnswers {
     }
   }
 
-  /** Compares a snapshot with a later snapshot, or with the present volume if `after` is null. Throws like `Comparisons.compare`. */
+  /**
+   * Compares a snapshot with a later snapshot, or with the current content of the volume if `after` is null. Throws like
+   * `Comparisons.compare`.
+   */
   async difference(
     volume: ServerVolumeConfig,
     before: SnapshotRecord,
@@ -137,7 +140,7 @@ export class SnapshotAnswers {
   }
 }
 
-/** Returns the present state of the volume. */
+/** Returns the current state of the volume. */
 function currentSide({ path, sizeBytes, pool, layout }: ServerVolumeConfig, check: () => void): Side {
   const name = pool?.name ?? '';
   const parts = (layout?.parts ?? [{ sizeBytes, pool: name, path }]).map((part) => {

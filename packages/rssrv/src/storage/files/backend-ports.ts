@@ -1,5 +1,5 @@
 // The ports of a backend: the clock, the helpers that all backends of a process share, and the report of storage errors. Errors are
-// reported through a port of their own, because the backend's caller gets only a status.
+// reported through a separate port, because the backend's caller gets only a status.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import type { DropPages } from '../io/drop-pages.ts';

@@ -277,8 +277,8 @@ function syncPart(part: Part, end: IoDone): void {
 }
 
 /**
- * Returns true if the portion has one piece of memory. A portion with one piece is transferred without a vector, because a vector
- * would cost more than the transfer of a small piece.
+ * Returns true if the memory of the portion is one piece. A portion with one piece is transferred without a vector, because a vector would
+ * cost more than the transfer of a small piece.
  */
 function isOnePiece({ pieces }: Portion): boolean {
   return pieces.length === 2;

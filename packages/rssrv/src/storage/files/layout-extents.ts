@@ -39,7 +39,7 @@ class ExtentReader {
     this.pairs = pairs;
   }
 
-  /** Takes at most `sectors` sectors that have the same state. Returns how many it has taken; 0 at the end of the list. */
+  /** Takes at most `sectors` sectors that have the same state. Returns the number of sectors taken; 0 at the end of the list. */
   take(sectors: number): number {
     while (this.leftSectors === 0) {
       if (this.next >= this.pairs.length) return 0;

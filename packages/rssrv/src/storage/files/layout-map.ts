@@ -1,6 +1,6 @@
 // Maps an offset in a volume of several files to a file and the offset in the file. Pure. `concat`: the files follow one another. `stripe`:
-// chunks go to the files in turn. Invariants: each byte of the volume is in exactly one place. A range of the volume is one contiguous
-// range in each file that it touches.
+// chunks are distributed over the files round-robin. Invariants: each byte of the volume is in exactly one place. A range of the volume is
+// one contiguous range in each file that it touches.
 
 export interface LayoutShape {
   /** Size of a chunk of a `stripe`; null for a `concat`. */

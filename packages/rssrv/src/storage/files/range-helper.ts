@@ -2,7 +2,7 @@
 // them (helpers/ranges.pl). The child is started when the first file is attached, and it exits after the last file has been detached. If
 // perl is missing, the architecture is unknown, or the child has failed, every operation fails with LOST, and backends use their
 // fallbacks. A new child is started after a delay that grows with each failure. Invariants: a killed child is replaced only after it has
-// exited. While a file is attached, a child that has ended is replaced even if no operation needs it, because a child also marks the
+// exited. While a file is attached, a child that has ended is replaced even if no operation is waiting, because the child also marks the
 // files (storage/locks/).
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -43,7 +43,7 @@ export interface RangeHelperPorts {
   readonly architecture?: string;
 }
 
-/** How descriptors are passed to the helper. A process without rights needs this, because its helper has no rights either. */
+/** How descriptors are passed to the helper. A confined process needs this, because its helper may not open files either. */
 export interface HelperPassing {
   readonly calls: Pick<SystemCalls, 'socketPair' | 'send'>;
   /** The text of the helper program. This process has read the text before it gave up its rights. */

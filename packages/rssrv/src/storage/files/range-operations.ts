@@ -46,8 +46,8 @@ function inMeasuredSteps(
 }
 
 /**
- * Calls `step` for each piece in turn, until the range is complete or a step fails. If `step` always calls back asynchronously, `inSteps`
- * also calls `end` asynchronously.
+ * Calls `step` for one piece after another, until the range is complete or a step fails. If `step` always calls back asynchronously,
+ * `inSteps` also calls `end` asynchronously.
  */
 function inSteps(positionBytes: number, lengthBytes: number, stepBytes: number, step: Step, end: IoEnd): void {
   const pieceBytes = Math.min(lengthBytes, stepBytes);

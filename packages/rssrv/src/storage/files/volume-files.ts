@@ -1,6 +1,6 @@
-// Opens the files or the device of a volume. If a server process may not open paths, the listener opens the files by their paths, and
-// passes the descriptors to the process. Invariants: each caller gets its own open files, because the kernel reports a write-back error
-// once to each open file. The two descriptors of a FileDescriptors belong to the same file.
+// Opens the files or the device of a volume. If a worker may not open paths, the listener opens the files by their paths, and passes the
+// descriptors to the process. Invariants: each caller gets its own open files, because the kernel reports a write-back error once to each
+// open file. The two descriptors of a FileDescriptors belong to the same file.
 
 import fs from 'node:fs';
 import { promisify } from 'node:util';

@@ -6,7 +6,7 @@ import type { EXTENT } from '@rsio/protocol/wire/messages';
 import type { Status } from '@rsio/protocol/wire/status';
 import type { StorageEnd } from './file-end.ts';
 
-/** WOULD_WAIT means that the whole request has still to be executed. Part of the range may already have been read or written. */
+/** After WOULD_WAIT, the whole request must still be executed. Part of the range may already have been read or written. */
 export const WOULD_WAIT = -1;
 
 export type IoDone = (status: Status) => void;

@@ -1,6 +1,6 @@
-// Reads and writes complete ranges of a file, on the calling thread or in the thread pool. After a short transfer, the rest of the range
-// is transferred as well. A read past the end of the file fails with SHORT_READ. A range can also be spread over several pieces of
-// memory, which one system call transfers.
+// Reads and writes complete ranges of a file, on the calling thread or in the thread pool. After a short transfer, further calls transfer
+// the rest of the range. A read past the end of the file fails with SHORT_READ. A range can also be spread over several pieces of memory,
+// which one system call transfers.
 
 import fs from 'node:fs';
 import { errnoName } from '@rsio/common/lib/errors';

@@ -57,7 +57,7 @@ export class ThreadShares {
     this.waiting.add(lane);
   }
 
-  /** Offers free threads to the waiting lanes in turn. A lane that gets a thread moves to the end of the waiting lanes. */
+  /** Offers free threads to the waiting lanes, one after another. A lane that gets a thread moves to the end of the waiting lanes. */
   given(): void {
     this.free++;
     assert(this.free <= this.threads, 'A call has returned its thread twice');

@@ -1,5 +1,5 @@
-// Tests the watch over files that server processes of other listeners have open: the time and number of its looks, and the volumes that it
-// reports. The lock helper is a fake; marks.test.ts has real marks.
+// Tests the watch over files that workers of other listeners have open: the time and number of its looks, and the volumes that it reports.
+// The lock helper is a fake; marks.test.ts has real marks.
 
 import fs from 'node:fs';
 import os from 'node:os';
@@ -14,7 +14,7 @@ import { removeFolder } from '@rsio/common/testing/remove-folder';
 let directory = '';
 let clock: FakeClock;
 let waiting: MarkedVolume[] = [];
-/** Files that a server process has open. */
+/** Files that a worker has open. */
 let busy = new Set<string>();
 let asked: (readonly LockRequest[])[] = [];
 let freed: string[][] = [];

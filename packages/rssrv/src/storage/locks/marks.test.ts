@@ -51,7 +51,7 @@ test('the mark of a range helper is found with its process, and goes with the op
   const looks = [again, open('read', 'r')].map((descriptor) => ({ descriptor, shared: false, isLook: true as const }));
   const names = ['marked', 'read'].map((name) => markName(fs.statSync(path.join(directory, name), { bigint: true })));
   expect(await takeLocks(looks)).toEqual(['marked', 'held']);
-  // Requests for locks find the mark as well, whether the lock is exclusive or shared.
+  // Requests for locks also find the mark, whether the lock is exclusive or shared.
   expect(await takeLocks([false, true].map((shared) => ({ descriptor: again, shared })))).toEqual(['marked', 'marked']);
   const holders = markHolders(new Set(names));
   expect([...holders.keys()]).toEqual([names[0]]);

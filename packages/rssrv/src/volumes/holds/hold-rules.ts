@@ -70,15 +70,15 @@ export interface Refusal {
 }
 
 /**
- * The decision to grant an OPEN. The new hold may begin only when no request from the losing clients is running and all their writes are
- * durable.
+ * The decision to grant an OPEN. The new hold may begin only when no request from the clients that lose their holds is running, and all
+ * writes of these clients are durable.
  */
 export interface Opening {
   readonly kind: 'opening';
   readonly client: Claimant;
   /** True if the handle is read-only. */
   readonly readonly: boolean;
-  /** True if the hold permits only reading. A writer that opens a second, read-only handle remains a writer. */
+  /** True if the hold is read-only. A writer that opens a second, read-only handle remains a writer. */
   readonly isReader: boolean;
   /** The holds of other nodes that this OPEN takes over. */
   readonly losers: readonly Hold[];
@@ -263,7 +263,7 @@ function held({ name }: HeldVolumeFacts, inTheWay: readonly Hold[], others: read
   return { kind: 'refused', status: STATUS.HELD, sentence, holders: holdersOf(others) };
 }
 
-/** Returns the refusal (H3) if a holder has not yet recovered its writes. The sentence lists all steps that a forced OPEN needs. */
+/** Returns the refusal (H3) if a holder has not yet recovered its writes. The text lists all steps that a forced OPEN needs. */
 function notSettled(
   { name, takeOverForce }: HeldVolumeFacts,
   hold: Hold,

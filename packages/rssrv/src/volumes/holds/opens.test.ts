@@ -131,7 +131,7 @@ test('a new incarnation that begins while the hold is saved is the incarnation o
   };
   const holds = holdsOf();
   expect(await opensOf(holds).grant(session(), OPEN)).toMatchObject({ granted: true, incarnation: 'next' });
-  // A take-over is refused while the holder has not recovered its writes in the present incarnation.
+  // A take-over is refused while the holder has not recovered its writes in the current incarnation.
   expect(await opensOf(holds).grant(session(MARS), OVER)).toMatchObject({ granted: true });
 });
 

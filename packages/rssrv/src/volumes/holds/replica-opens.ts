@@ -43,7 +43,7 @@ export function refusedReplica(
   return refused(STATUS.UNCLAIMED, `Volume ${name} is still open by an earlier term of its mirror: claim the mirror here again`, holds);
 }
 
-/** Returns the sentence for a client that opens a replica as if it were an ordinary volume. */
+/** Returns the refusal for a client that opens a replica like an ordinary volume. */
 export function isReplica(volume: string, mirror: string, known: MirrorPromise | null): string {
   const named = known === null ? mirror : `${known.name} (${mirror})`;
   return `Volume ${volume} is a replica of mirror ${named}: attach the mirror`;

@@ -53,8 +53,8 @@ class World {
   private readonly names = ['big-2', 'mars', 'venus'];
   private readonly folder = mkdtempSync(join(folder, 'world-'));
   /**
-   * Number of the listener, increased by each restart. Reports of an earlier listener no longer count, and each listener has a file of
-   * its own.
+   * Number of the listener, increased by each restart. The test ignores reports of earlier listeners, and each listener has its own holds
+   * file.
    */
   private round = 0;
   private holders = this.listener();

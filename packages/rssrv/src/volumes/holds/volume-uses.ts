@@ -7,8 +7,8 @@ import { FORMER_USES_MAX } from '../limits.ts';
 export class VolumeUses implements Iterable<string> {
   private readonly granted = new Set<string>();
   /**
-   * Volumes that the session had and has closed, the most recent last. The worker of the session may still report about these volumes.
-   * The value is true once the worker has reported that writes may be lost.
+   * Volumes that the session has closed, the most recent last. The worker of the session may still report about these volumes. The value is
+   * true once the worker has reported that writes may be lost.
    */
   private readonly former = new Map<string, boolean>();
   /** Number of OPENs in progress, keyed by volume id. */

@@ -124,7 +124,7 @@ function sumOf(one: VolumeStats, other: VolumeStats): VolumeStats {
   };
 }
 
-/** Quantiles cannot be added up. The larger of both is at least as high as the quantile of all requests. */
+/** Quantiles cannot be added up. The larger of the two quantiles is at least as high as the quantile of all requests. */
 function latencyOf(one: LatencyFigures, other: LatencyFigures): LatencyFigures {
   return {
     p50Us: Math.max(one.p50Us, other.p50Us),

@@ -1,4 +1,4 @@
-// Volumes whose I/O an administrator has paused or stopped. Invariants: a stop is on disk before its request is answered, and lasts over
+// Volumes whose I/O an administrator has paused or stopped. Invariants: a stop is on disk before its request is answered, and persists over
 // restarts until an administrator ends it. A pause ends after its time, or when the listener ends.
 
 import { OneByOne } from '@rsio/common/structures/one-by-one';

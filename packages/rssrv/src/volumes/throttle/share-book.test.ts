@@ -112,7 +112,7 @@ test('the shares in force never add up to more than the limit, however late mess
       }
       world.settle();
       if (there.size === 0) return;
-      // In the end, the shares add up to the whole limit, except for a rest below SHARE_STEP that is too small for a change.
+      // In the end, the shares add up to the whole limit, except for a remainder below SHARE_STEP, which is too small for a change.
       expectAtLeast(world.total('requests'), 1 - SHARE_STEP - 1e-9);
       expectAtMost(world.total('requests'), 1 + 1e-9);
       for (const order of world.inForce.values()) expectSame(order.isDivided, there.size > 1);

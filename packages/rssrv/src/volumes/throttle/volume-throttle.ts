@@ -49,7 +49,7 @@ export class VolumeThrottle {
     this.pausedUntilMs = halt?.kind === 'paused' ? nowMs + halt.leftMs : null;
   }
 
-  /** True if the volume has no limit of its own, and is neither paused nor stopped. */
+  /** True if the volume itself has no limit, and is neither paused nor stopped. */
   get isFree(): boolean {
     return this.own.isUnlimited && !this.isStopped && this.pausedUntilMs === null;
   }
@@ -114,7 +114,7 @@ export class VolumeThrottle {
     return this.own.heldBy(nowMs);
   }
 
-  /** Returns the use since the last call, as Allowance.used does. */
+  /** Returns the use since the last call, like `Allowance.used`. */
   used(nowMs: number): ShareUse | null {
     const use = this.own.used(this.queue.length > 0, nowMs);
     return use === null ? null : { volumeId: this.volumeId, ...use };
