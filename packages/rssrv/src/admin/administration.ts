@@ -86,7 +86,7 @@ export interface AdministrationPorts extends ObservedServer {
   inForce(): ReplacedVolumes;
   /** Reads the configuration again as soon as the server is up. */
   reloadLater(by: string): void;
-  /** Called with the ids of the pools whose free space is below their reserve, when this set has changed. */
+  /** Called when the set of pools below their reserve has changed. `ids`: the ids of these pools. */
   shortPoolsChanged(ids: readonly string[]): void;
 }
 
@@ -404,7 +404,7 @@ export class Administration {
   }
 
   /**
-   * Reports how full the pools are. If the set of pools in which writes have to wait for space has changed, tells the sessions the new set.
+   * Reports how full the pools are. Tells the sessions the set of pools in which writes have to wait for space, if this set has changed.
    */
   private judgeSpace(): void {
     const { space, states } = this.pools;

@@ -92,8 +92,8 @@ export class ChangeQueue {
   }
 
   /**
-   * Executes one of the few changes of the server itself, in the same queue as `run`. This change is never refused, however many commands
-   * wait.
+   * Executes one of the few changes of the server itself, in the same queue as `run`. A change of the server itself is never refused,
+   * however many commands wait.
    */
   runOwn<T>(change: (turn: Turn) => Promise<T>, what: string): Promise<T> {
     const result = this.execute(change, what);

@@ -1,8 +1,8 @@
 // The control socket for the members of one group, who may see everything and change nothing (control-group in rssrvcfg). The socket has
-// the same handlers as the control socket of rssrv's user. Invariants: a method that changes something is never executed; readers cause no
-// log lines; the connections of readers do not count against those of the administrator; requests of readers are executed one at a time
-// with pauses, so that they do not delay other work; the socket belongs to the group that the configuration in force names, or the
-// configuration that is about to come into force.
+// the same handlers as the control socket of rssrv's user. Invariants: a method that changes something is never executed. Readers cause no
+// log lines. The connections of readers do not count against those of the administrator. The requests of readers are executed one at a time
+// with pauses, so that other work is not delayed. The socket belongs to the group of the configuration in force, or of the configuration
+// that is about to come into force.
 
 import { counted } from '@rsio/common/lib/assert';
 import { chmodSync, statSync } from 'node:fs';
@@ -26,9 +26,7 @@ import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import { ClientPace, ReadTurns } from './remote/client-pace.ts';
 
-/**
- * `isTrusted` is false: if a member names a person on whose behalf it asks, the audit trail omits the name, because members change nothing.
- */
+/** `isTrusted` is false: the audit trail omits the person on whose behalf a member asks, because members change nothing. */
 const BOUNDS = {
   ...{ connections: READ_CONNECTIONS_MAX, requestsOut: READ_REQUESTS_OUT_MAX },
   ...{ lineBytes: READ_LINE_MAX_BYTES, unreadBytes: READ_UNREAD_MAX_BYTES, isTrusted: false },

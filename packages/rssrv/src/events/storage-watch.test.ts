@@ -1,5 +1,5 @@
-// What counts as a change of the storage: a pool that can no longer be used, or a volume that is no longer served, is reported once. On a
-// server, the administration takes the pictures of the storage.
+// Tests which changes of the storage are reported: a pool that becomes unusable, or a volume that is no longer served, is reported once. On
+// a server, the administration takes the pictures of the storage.
 
 import { expect, test } from 'vitest';
 import { VOLUMES_NAMED_MAX } from './limits.ts';

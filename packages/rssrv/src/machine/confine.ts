@@ -1,5 +1,5 @@
 // Takes rights away from a worker before the process gets data of a client: changes its user, forbids new privileges and core dumps, and
-// filters its system calls. Invariant: if a worker should run as another user, it serves no client before it has become that user.
+// filters its system calls. Invariant: a worker that should run as another user serves no client before the change to that user.
 
 import { readdirSync, readlinkSync } from 'node:fs';
 import { toRsError } from '@rsio/common/lib/errors';
@@ -52,7 +52,7 @@ function hasRing(): boolean {
     try {
       return readlinkSync(`/proc/self/fd/${descriptor}`) === 'anon_inode:[io_uring]';
     } catch {
-      // This descriptor has been closed: readdirSync had it open to read the directory.
+      // This is the descriptor with which readdirSync has read the directory. It is closed by now.
       return false;
     }
   });

@@ -87,8 +87,8 @@ export class DescriptorReceiver {
   }
 
   /**
-   * Returns the descriptors with this tag. The caller must close the descriptors. Throws EMFILE if this process has no descriptor left for
-   * them.
+   * Returns the descriptors with this tag. The caller must close the descriptors. Throws EMFILE if this process had too few free
+   * descriptors.
    */
   take(tag: number): readonly number[] {
     for (let next = this.calls.receive(this.socket); next !== null; next = this.calls.receive(this.socket)) {
@@ -100,7 +100,7 @@ export class DescriptorReceiver {
     throw Object.assign(new Error('The server process has received no files'), { code: 'EMFILE' });
   }
 
-  /** Closes the descriptors with this tag, because they are no longer needed. */
+  /** Closes the unneeded descriptors with this tag. */
   discard(tag: number): void {
     try {
       closeAll(this.take(tag));

@@ -16,7 +16,7 @@ export class DescriptorWatch {
   /** The times at which the current shortage began and was last reported; null if there is no shortage. */
   private shortage: { readonly sinceMs: number; saidMs: number } | null = null;
 
-  /** `tryOne` opens and closes a file. It returns null on success, and the name of the errno after a failure. */
+  /** `tryOne` opens and closes a file, and returns null on success or the name of the errno after a failure. */
   constructor(clock: Clock, log: Pick<Log, 'info' | 'error'>, tryOne: () => string | null = openAndClose) {
     this.clock = clock;
     this.log = log;

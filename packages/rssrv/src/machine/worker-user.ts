@@ -23,7 +23,10 @@ export interface WorkerUserFacts {
 export interface WorkerUserChoice {
   /** User of the workers; null if they run as the listener's user. */
   readonly user: WorkerUser | null;
-  /** If workers have more rights than they need, this text says why, and what the administrator can do; otherwise it is null. */
+  /**
+   * The reason why workers have more rights than they need, and what the administrator can do; null if they have only the rights that they
+   * need.
+   */
   readonly warning: string | null;
 }
 

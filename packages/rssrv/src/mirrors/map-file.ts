@@ -49,7 +49,7 @@ export function encodeHeader({ identity, regions }: MapHeader): Buffer {
   return header;
 }
 
-/** Parses a header. If it is invalid or belongs to other data, returns the reason, as the end of a sentence. */
+/** Parses a header. If the header is invalid or belongs to other data, returns the reason, as the end of a sentence. */
 export function decodeHeader(header: Buffer, identity: string): MapHeader | string {
   if (header.length < FIELDS_BYTES + SUM_BYTES) return 'it is too short';
   if (!sumOf(header).equals(header.subarray(FIELDS_BYTES, FIELDS_BYTES + SUM_BYTES))) return 'its header is damaged';

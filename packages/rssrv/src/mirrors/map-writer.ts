@@ -100,7 +100,7 @@ export class MapWriter {
     this.round = this.waiting;
     this.waiting = [];
     this.regions = this.map.regions;
-    // If the round writes a header with more regions, it must also write and sync the bits of the added regions.
+    // A round that writes a header with more regions must also write and sync the bits of the added regions.
     if (this.round.length > 0 && this.regions !== this.counted) this.map.touchFrom(this.counted);
     this.pages = this.map.takeDirty();
     this.writePage(0);
@@ -132,8 +132,8 @@ export class MapWriter {
       return;
     }
     const header = encodeHeader({ identity: this.identity, regions: this.regions });
-    // The bits of this round become durable only when the header is durable, because the number of regions in the old header on disk may
-    // not include the regions of these bits.
+    // The bits of this round become durable only with the header, because the old header on disk may have a number of regions that does not
+    // include these bits.
     const end = (errno: string | null): void => {
       if (errno === null) {
         this.counted = this.regions;

@@ -55,8 +55,8 @@ export function replicaSnapshotHandlers(
   };
   const what = (name: SnapshotName): string => `snapshot ${snapshotText(name)} of a replica, for ${asker.text}`;
   return {
-    // This snapshot runs no triggers. The writes of the mirror wait until the snapshot is made, and the programs of triggers may take
-    // minutes.
+    // The snapshot of a replica runs no triggers, because the writes of the mirror wait until the snapshot is made, and the programs of
+    // triggers may take minutes.
     'replica-snapshot': async ({ request, mirror, term, number, id, ...name }) => {
       const own = snapshotIdOf(mirror, id);
       const [found] = await changes.run(async (turn) => {

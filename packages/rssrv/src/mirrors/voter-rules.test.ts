@@ -1,6 +1,6 @@
 // The rules of a voter. In thousands of random runs, several clients send messages in any order, answers are lost, and messages arrive
-// late. For each property, a variant of the rules with a planted fault breaks the property. This shows that the test of the property can
-// fail. voters.test.ts tests the file. Rules: Q2 to Q4, M22.
+// late. For each property, a variant of the rules with a planted fault shows that the test of the property can fail. voters.test.ts tests
+// the file. Rules: Q2 to Q4, M22.
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';

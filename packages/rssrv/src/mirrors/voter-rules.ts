@@ -63,7 +63,7 @@ export function claim(record: VoterRecord, term: Term, takesOver: boolean): Deci
   return done({ ...record, promise: term });
 }
 
-/** Returns true if the client of the promise has detached. Another client may then claim the mirror without a take-over. */
+/** Returns true if the client of the promise has detached, so that another client may claim the mirror without a take-over. */
 export function hasEnded({ promise, stored }: VoterRecord): boolean {
   return promise !== null && stored !== null && stored.config.clean && compareTerms(stored.term, promise) === 0;
 }
@@ -86,8 +86,8 @@ export function confirm(record: VoterRecord, term: Term): Decision {
 }
 
 /**
- * M22: returns why the client may not make a snapshot of a replica; null if the client may. The client may if it holds the mirror
- * under the term `number`, and the stored configuration is of this term and has the replica in sync.
+ * M22: returns why the client may not make a snapshot of a replica; null if the client may. The client must hold the mirror under the term
+ * `number`, and the stored configuration must be of this term and have the replica in sync.
  */
 export function whyNoSnapshot(record: VoterRecord | null, identity: string, { number, node }: Omit<Term, 'instance'>): string | null {
   const { promise = null, stored = null } = record ?? {};

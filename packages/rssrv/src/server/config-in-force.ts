@@ -33,7 +33,7 @@ import { openFilesLimit, openFilesWarning } from './descriptor-limit.ts';
 import { addressMissingText, type ListeningSockets } from './listening-sockets.ts';
 import { plainRefused } from './offered-volumes.ts';
 
-/** A new configuration that is not yet in force, with the pools that were opened for it. */
+/** A new configuration that is not yet in force, with the pools that were opened for this configuration. */
 export interface LoadedListenerConfig extends LoadedConfig {
   readonly pools: PoolsChange;
 }
@@ -52,12 +52,12 @@ export interface ConfigInForcePorts {
   readonly workers: Pick<WorkerPool, 'processes' | 'renewStandby'>;
   /** Chooses the rights of workers that start later. */
   readonly rights: Pick<WorkerRights, 'choose'>;
-  /** `admissions` and `administration` are functions, because both objects are made after this ConfigInForce. */
+  /** `admissions` and `administration` are functions, because these objects are made after this ConfigInForce. */
   readonly admissions: () => Admissions;
   readonly administration: () => Administration;
   /**
-   * Announces a new generation of the list to the clients that may attach one of the volumes in `seenBy`. If `seenBy` is null, announces it
-   * to all clients.
+   * Announces a new generation of the list to the clients that may attach one of the volumes in `seenBy`. If `seenBy` is null, announces
+   * the generation to all clients.
    */
   listChanged(grown: readonly GrownVolume[], seenBy: readonly Pick<ServerVolumeConfig, 'clients'>[] | null): void;
   /** Returns the figures of the READs of a volume that images have answered; null if images have answered none. */
@@ -121,8 +121,8 @@ export class ConfigInForce {
       throw new RsError('E_HELD', refusals.join('; '));
     }
     const { grown, isListChanged } = change;
-    // The code from here to the last message to the sessions runs in a single event-loop turn. Therefore every client that has a volume
-    // either gets the new size and generation with its grant, or is notified of the new values.
+    // The code from here to the last message to the sessions runs in a single event-loop turn. Every client that has a volume therefore
+    // gets the new size and generation with the grant, or is notified of the new values.
     change.commit();
     const filesWarning = openFilesWarning(next, openFilesLimit());
     if (filesWarning !== null && filesWarning !== openFilesWarning(this.current, openFilesLimit())) this.ports.log.warn(filesWarning);
@@ -198,7 +198,7 @@ export class ConfigInForce {
     return this.ports.volumes.failures.find((one) => volumeKey(one) === volumeKey(volume))?.error.message ?? null;
   }
 
-  /** Reads the configuration file again, and opens the pools. If `text` is given, it takes the place of the content of the file. */
+  /** Reads the configuration file again, and opens the pools. `text`, if given, replaces the content of the file. */
   async load(text?: string): Promise<LoadedListenerConfig> {
     const { configFile } = this.ports;
     const config = withControlGroup(text === undefined ? loadRssrvConfig(configFile) : parseRssrvConfig(text, configFile));

@@ -15,7 +15,7 @@ export interface IncarnationsPorts {
   begin(volumeId: string): Promise<void>;
   /** Revokes every handle of the volume. */
   revoke(volumeId: string): void;
-  /** Announces a new list to the clients that may attach the volume. If `volume` is null, announces it to all clients. */
+  /** Announces a new list to the clients that may attach the volume. If `volume` is null, announces the list to all clients. */
   listChanged(volume: ServedVolume | null): void;
 }
 

@@ -105,8 +105,8 @@ export function identityWith(identity: ServerIdentity, tls: TlsPolicy): ServerId
 }
 
 /**
- * Throws E_TLS if a connection with these features may not become a path. This happens if the `tls` setting has changed since the HELLO of
- * the connection.
+ * Throws E_TLS if a connection with these features may not become a path, because the `tls` setting has changed since the HELLO of the
+ * connection.
  */
 export function checkTls(features: readonly string[], { server, namespace }: Pick<RssrvConfig, 'server' | 'namespace'>): void {
   if (namespace.tls !== 'require' || features.includes(FEATURE.TLS)) return;

@@ -37,13 +37,14 @@ export interface ReloadPlan {
    * key.
    */
   readonly droppedKeys: readonly DroppedKeys[];
-  /** True if the server begins to require encrypted paths. It then ends plain paths. */
+  /** True if the server begins to require encrypted paths, and therefore ends plain paths. */
   readonly endsPlainPaths: boolean;
   readonly volumes: VolumePlan;
   /** Log texts that describe the changes. */
   readonly changes: readonly string[];
   /**
-   * True if keys, rights, users, clients or the encryption of paths change. The log line about the reload then belongs to the audit trail.
+   * True if keys, rights, users, clients or the encryption of paths change, so that the log line about the reload belongs to the audit
+   * trail.
    */
   readonly isAudited: boolean;
   /** Warnings that apply to the new file but not to the old one. */

@@ -92,7 +92,7 @@ test('a reload that changes keys, rights or clients is in the audit trail, with 
   scene.isHeld = true;
   scene.reloader.ask('SIGHUP');
   await expect.poll(() => scene.isWaiting).toBe(true);
-  // Both requests arrive while a reload is in progress, and the next reload answers both.
+  // The two requests arrive while a reload is in progress, and the next reload answers both requests.
   const both = ['an administrator on the server', 'client ops'].map((by) => scene.reloader.request(by));
   scene.text = scene.text.replace('0xfirst', '0xother');
   scene.isHeld = false;

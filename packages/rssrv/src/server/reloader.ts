@@ -29,14 +29,11 @@ export interface ReloadPorts<Loaded extends LoadedConfig> {
   readonly log: Log;
   current(): RssrvConfig;
   /**
-   * Reads the configuration file, and opens the pools. If `text` is given, it takes the place of the content of the file. Throws if the
-   * text is invalid or the file is unreadable.
+   * Reads the configuration file, and opens the pools. `text`, if given, replaces the content of the file. Throws if the text is invalid or
+   * the file is unreadable.
    */
   load(text?: string): Promise<Loaded>;
-  /**
-   * Examines a configuration without opening its volumes, and changes nothing. Throws if a reason is found why the configuration cannot
-   * come into force.
-   */
+  /** Examines a configuration without opening its volumes, and changes nothing. Throws if the configuration cannot come into force. */
   examine(next: Loaded): Promise<void>;
   /** Executes `work` (a reload) when no other change of the server is in progress. */
   exclusive<T>(work: () => Promise<T>): Promise<T>;

@@ -10,7 +10,7 @@ const MIB = 1024 * KIB;
 // --- session: sessions, IOCTLs, probe connections.
 
 /**
- * Maximum total size of the READs that a session is executing again for late copies. These READs need this bound, because they do not count
+ * Maximum total size of the READs that a session is executing again for late copies. The bound is needed because these READs do not count
  * against the window.
  */
 export const REREAD_MAX_BYTES = 8 * MIB;

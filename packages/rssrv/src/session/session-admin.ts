@@ -48,8 +48,8 @@ export class ListenerRequests {
   private readonly admin: Asked<AdminRequest, AdminReply>;
   private readonly votes: Asked<VoteRequest, VoteReply>;
   /**
-   * CLAIM, PLACE and UNPLACE, which may wait for the storage of a replica. They are counted apart, so that no other VOTE is refused because
-   * of them.
+   * CLAIM, PLACE and UNPLACE, which may wait for the storage of a replica. These VOTEs are counted apart, so that no other VOTE is refused
+   * because of them.
    */
   private readonly claims: Asked<VoteRequest, VoteReply>;
 

@@ -96,7 +96,8 @@ test('a late REVOKE takes no tag from a slot that serves another request by now'
   await revoke([0, 1]);
   await finish();
   const late = scene.path();
-  // Tags repeat after 65,536 requests in a slot, so a late REVOKE may name the tag that comes next. That request must still be executed.
+  // Tags repeat after 65,536 requests in a slot, so a late REVOKE may name the tag that comes next. The server must still execute the
+  // request with this tag.
   await revoke([9, 1], late);
   expect(heard(late)).toEqual(['REVOKED 1']);
   late.message(OP.LIST, { slot: 9, seq: 1 }, NOTHING);

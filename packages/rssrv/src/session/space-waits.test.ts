@@ -18,11 +18,11 @@ let events: string[];
 /** Names of changes in the order in which the storage executed them. */
 let executed: string[];
 let isFull: boolean;
-/** Unanswered queries for extents. The test answers a query by calling its function. */
+/** Unanswered queries for extents. The test calls the function of a query to answer the query. */
 let looks: (() => void)[];
 /**
- * The unfinished attempts to execute changes. The test ends an attempt by calling its function. Null if the storage ends each attempt at
- * once.
+ * The unfinished attempts to execute changes. The test calls the function of an attempt to end the attempt. Null if the storage ends each
+ * attempt at once.
  */
 let held: (() => void)[] | null;
 

@@ -30,7 +30,7 @@ export interface CloneRequest {
   readonly to: number;
 }
 
-/** The answer to CloneRequest. `isCloned` is false if the moment is over; no chunk is then guarded any more. */
+/** The answer to CloneRequest. `isCloned` is false if the moment is over; the moment then guards no chunk. */
 export interface Cloned {
   readonly isCloned: boolean;
 }

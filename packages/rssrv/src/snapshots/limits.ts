@@ -42,8 +42,8 @@ export const CLONE_MAX_MS = 5_000;
 export const REST_MIN_MS = 1;
 export const REST_MAX_MS = 50;
 /**
- * If a session asks for more chunks than this at once, the chunks are cloned in the background. If they were cloned first, requests for few
- * chunks would wait too long.
+ * If a session asks for more chunks than this at once, the chunks are cloned in the background. If these chunks were cloned first, requests
+ * for few chunks would wait too long.
  */
 export const ASK_CHUNKS_MAX = 256;
 /** Maximum number of guarded chunks of one volume. The bound is needed because each session keeps one byte for each guarded chunk. */

@@ -120,7 +120,7 @@ export class MomentPlan {
     return this.given();
   }
 
-  /** Called when no change of the session is running any more. */
+  /** Called when no change of the session is running. */
   held(session: string): Order[] {
     if (this.awaited.delete(session)) this.goOnWhenHeld();
     return this.given();

@@ -38,8 +38,8 @@ export class PartSteps {
   }
 
   /**
-   * Writes dirty data of the volume back before the turn of the change, because the write-back may take long. `begin` then has little data
-   * left to write.
+   * Writes back dirty data of the volume before the turn of the change, so that `begin` has little left to write. The write-back may take
+   * long.
    */
   async writeBack(found: FoundSnapshot): Promise<void> {
     for (const { pool, path } of this.sources(found))
@@ -64,7 +64,7 @@ export class PartSteps {
       files.push({ pool: home, copy: first });
       for (const [index, { pool, record: part }] of parts.entries()) {
         const source = sources[index]?.record.fileId ?? '';
-        // If `begin` fails, it may leave a part behind. `change` therefore reads the pool again after a failure.
+        // A failed `begin` may leave a part behind. `change` therefore reads the pool again after a failure.
         files.push({ pool, copy: await this.change(pool, part, (one) => new PartSnapshots(one).begin(source, part)) });
         pools.putPart(pool.name, { record: part, isNew: true });
       }
@@ -100,10 +100,7 @@ export class PartSteps {
     ];
   }
 
-  /**
-   * Syncs the cloned copies. The caller calls `flush` aside, because a sync may take long. `prepare` then has little left to do in the
-   * turn of the change.
-   */
+  /** Syncs the cloned copies. The caller calls `flush` aside, because a sync may take long and `prepare` runs in the turn of the change. */
   async flush({ pool: home, record }: FoundSnapshot): Promise<void> {
     const { pools } = this;
     for (const { pool, record: part } of snapshotParts(this.verbs.catalogue, record))

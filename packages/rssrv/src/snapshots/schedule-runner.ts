@@ -41,7 +41,7 @@ export interface ScheduleState {
   readonly skipped: string | null;
 }
 
-/** What the runner remembers about a volume. This memory is not saved, and is empty after a restart. */
+/** What the runner remembers about a volume until the next restart. */
 interface Memory {
   plan: { readonly schedule: string; readonly snapshots: object; readonly fromMs: number; readonly result: SchedulePlan } | null;
   failure: { readonly atMs: number; readonly text: string } | null;

@@ -259,7 +259,7 @@ export interface PlannedRollback {
 
 /**
  * Returns the manifest of the volume after the rollback, and the snapshot of the current content. The new data file does not exist yet: the
- * caller later adds its stamp to both (`stamps` and `rollback`).
+ * caller later adds the stamp of this file to the manifest (`stamps`) and to the snapshot (`rollback`).
  */
 export function decideRollback(catalogue: Catalogue, found: FoundSnapshot, asker: Asker, stamp: Stamp): PlannedRollback {
   snapshotParts(catalogue, found.record);
@@ -268,8 +268,8 @@ export function decideRollback(catalogue: Catalogue, found: FoundSnapshot, asker
 
 /**
  * Returns the manifest of a volume that gets other content, and the snapshot of the current content. The new data file does not exist yet:
- * the caller later adds its stamp to both (`stamps` and `rollback`). The volume keeps its size: new content that is shorter is extended
- * with zeros. The volume is no longer thick.
+ * the caller later adds the stamp of this file to the manifest (`stamps`) and to the snapshot (`rollback`). The volume keeps its size: new
+ * content that is shorter is extended with zeros. The volume is no longer thick.
  */
 export function decideOtherContent(
   catalogue: Catalogue,

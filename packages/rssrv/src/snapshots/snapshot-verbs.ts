@@ -189,8 +189,8 @@ export class SnapshotVerbs {
   }
 
   /**
-   * Durably records that a snapshot of a replica is proven. The snapshot then counts as a snapshot of the mirror. `id`: id of the
-   * snapshot that the holder has ordered.
+   * Durably records that a snapshot of a replica is proven, and therefore counts as a snapshot of the mirror. `id`: id of the snapshot that
+   * the holder has ordered.
    */
   async prove(wanted: SnapshotName, id: string, asker: Asker): Promise<FoundSnapshot> {
     const { verbs, pools } = this;
@@ -355,7 +355,7 @@ export class SnapshotVerbs {
     this.pools.putSnapshots(name, record.volumeId, (snapshots) => change(snapshots, record));
   }
 
-  /** Returns the finished snapshot. Throws E_POOL if `settleParts` could not finish it. */
+  /** Returns the finished snapshot. Throws E_POOL if `settleParts` could not finish the snapshot. */
   private made({ pool, manifest, record }: FoundSnapshot): FoundSnapshot {
     const now = this.poolNow(pool);
     const made = snapshotsOf({ pool: now, manifest }).list.find(({ id }) => id === record.id);
@@ -387,8 +387,8 @@ export class SnapshotVerbs {
   }
 
   /**
-   * Returns the snapshots that this request has already made, or null if it has made none. Throws E_POOL if only some of them are
-   * visible.
+   * Returns the snapshots that this request has already made, or null if it has made none. Throws E_POOL if only some of these snapshots
+   * are visible.
    */
   private answer(wanted: readonly NewSnapshot[], requestId: string | null): readonly FoundSnapshot[] | null {
     const done = this.madeBy(requestId);

@@ -94,7 +94,7 @@ export function links(): string[] {
     try {
       return fs.readlinkSync(`/proc/self/fd/${fd}`);
     } catch {
-      // This descriptor has been closed: readdirSync had it open to list /proc/self/fd.
+      // This is the descriptor with which readdirSync has listed /proc/self/fd. It is closed by now.
       return '';
     }
   });

@@ -12,7 +12,7 @@ import { FENCES_MAX } from './limits.ts';
 
 /** Records, in the holds file, whether clients have ever been fenced. A start can therefore detect that the file of fences was lost. */
 export interface FencesNote {
-  /** True if any client has ever been fenced. The file of fences must then exist. */
+  /** True if any client has ever been fenced, so that the file of fences must exist. */
   readonly hasHadFences: boolean;
   /** Makes `hasHadFences` true for all later starts. */
   noteFences(): Promise<void>;

@@ -30,7 +30,10 @@ export interface FencingPorts {
 
 export interface Ended {
   readonly wasConnected: boolean;
-  /** False if the process of the client's session was killed. The storage of the session's volumes has then started a new incarnation. */
+  /**
+   * False if the process of the client's session was killed, and the storage of the session's volumes has therefore started a new
+   * incarnation.
+   */
   readonly isClean: boolean;
 }
 
@@ -52,8 +55,8 @@ export class Fencing {
   }
 
   /**
-   * Fences a client, and resolves when none of its requests and orders is running. Throws E_SYSTEM if the fence cannot be saved; the
-   * client is then not fenced. Throws E_TIMEOUT if a request or order is still running after SESSION_END_WAIT_MS. The fence then
+   * Fences a client, and resolves when none of its requests and orders is running. Throws E_SYSTEM if the fence cannot be saved; the client
+   * is then not fenced. Throws E_TIMEOUT if a request or order is still running after SESSION_END_WAIT_MS. After E_TIMEOUT, the fence
    * stays, and a repeated call waits again.
    */
   async fence(node: string, by: string | null): Promise<Ended> {

@@ -1,5 +1,5 @@
-// Warns about storage that is served but may not be what the administrator intended. There are two cases: storage that the next boot
-// empties, and a file whose last bytes are not served. The warnings are the same at a start, at a reload and with --check.
+// Warns about storage that the administrator may not have intended: storage that the next boot empties, and a file whose last bytes are not
+// served. The warnings are the same at a start, at a reload and with --check.
 
 import type { BigIntStats } from 'node:fs';
 import path from 'node:path';

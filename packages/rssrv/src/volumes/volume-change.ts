@@ -429,7 +429,7 @@ export class VolumeChange {
     return { held, failures: [...earlier, ...this.failures], ids: this.ids };
   }
 
-  /** Returns true if the plan is partial and does not mention the volume. The volume then stays unchanged. */
+  /** Returns true if the plan is partial and does not mention the volume, which then stays unchanged. */
   private isUntouched(key: string): boolean {
     return this.plan.isPartial === true && !this.mentioned.has(key);
   }

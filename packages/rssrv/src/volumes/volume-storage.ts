@@ -68,7 +68,7 @@ export class StorageClaims {
   }
 }
 
-/** Returns the error for a volume that must not be served because a move or a refresh of it is unfinished; else null. */
+/** Returns the error for a volume that must not be served because a move or a refresh of the volume is unfinished; else null. */
 export function troubleOf({ name, pool }: ServerVolumeConfig): RsError | null {
   return pool?.trouble === undefined ? null : new RsError('E_VOLUME', `Volume ${name}: ${pool.trouble}`, { volume: name, pool: pool.name });
 }

@@ -245,7 +245,7 @@ test('a client that reads without end rests for as long as it took, and one that
   expect(isAnswered).toBe(true);
 });
 
-// Regression: a client that began a new session for each burst of requests was not paced, and a request that arrived after the end of its
+// Regression: a client that began a new session for each burst of requests was not paced. A request that arrived after the end of its
 // session made an entry for that session again.
 test('a new session does not renew the pace of its client, and a pace that counts no more is forgotten', async () => {
   const scene = new RemoteScene();

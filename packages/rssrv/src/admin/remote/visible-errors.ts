@@ -1,5 +1,5 @@
 // Removes from an error what a client may not see. This module is pure. Invariants: only a client with the right `admin` sees file paths of
-// the server, the reason why a pool cannot be used, and the requests of other askers; every client sees the code of an error, and whether
+// the server, the reason why a pool cannot be used, and the requests of other askers. Every client sees the code of an error, and whether
 // the outcome of its request is known.
 
 import { type ErrorCode, RsError } from '@rsio/common/lib/errors';

@@ -53,10 +53,7 @@ export class FileOpens {
     }
   }
 
-  /**
-   * Opens all files of a volume, in the same way as a worker that may open paths does it for itself. The caller closes the descriptors.
-   * Throws E_VOLUME.
-   */
+  /** Opens all files of a volume, like a worker that may open paths itself. The caller closes the descriptors. Throws E_VOLUME. */
   async open(volume: ServedVolume): Promise<number[]> {
     const device = deviceOf(volume);
     await this.turn(volume.name, device);

@@ -83,7 +83,7 @@ export class Worker implements WorkerSessionPorts {
       child.on('exit', () => reject(new RsError('E_SYSTEM', `Server process ${this.pid} ended before it was ready: see the log`)));
     });
     this.usable = Promise.all([child.pid === undefined ? null : record(this.pid), listens]).then(() => undefined);
-    // Without this handler, a rejection would be unhandled for a standby worker, because no session awaits its `usable` yet.
+    // Without this handler, a rejection of `usable` would be unhandled for a standby worker, for which no session waits.
     this.usable.catch(() => undefined);
     child.on('exit', () => lines.exited());
     this.ended = new Promise<void>((resolve) => {
@@ -99,8 +99,8 @@ export class Worker implements WorkerSessionPorts {
         this.sessions.clear();
         resolve();
       };
-      // Node.js emits 'close' only when no process has the stderr pipe open. At that time, both the worker and its range helper have
-      // exited.
+      // Node.js emits 'close' only when no process has the stderr pipe open. The event therefore means that the worker and its range helper
+      // have exited.
       child.on('close', exited);
       child.on('error', (error) => {
         const isStarted = child.pid !== undefined;

@@ -119,7 +119,9 @@ function followLines(wire: Duplex, hear: (read: () => FromWorker) => boolean): v
   });
 }
 
-/** Watches for the end of the channel. The process must then exit; `closed` is called if it is still running CHANNEL_END_MS later. */
+/**
+ * Watches for the end of the channel. The process must then exit; `closed` is called if the process is still running CHANNEL_END_MS later.
+ */
 export function watchEnd(
   clock: Clock,
   child: Pick<ChildProcess, 'exitCode' | 'signalCode' | 'once'>,

@@ -1,6 +1,6 @@
-// Finds the ranges that differ between two files, one of which is a clone of the other, from their extents. Pure. Invariant: a range
-// counts as unchanged only if both files read as zeros in this range, or if both share an extent. They share an extent if offset and
-// physical address are the same, and both extents have the flag for shared extents. Every other range counts as changed. Rules: N5.
+// Finds the ranges that differ between two files, one of which is a clone of the other, from their extents. Pure. Invariant: a range counts
+// as unchanged only if both files read as zeros in this range, or if the files share an extent there. Files share an extent if their
+// extents have the same offset and physical address, and the flag for shared extents. Every other range counts as changed. Rules: N5.
 
 import type { MappedExtent } from '../../pools/disk/data-file.ts';
 

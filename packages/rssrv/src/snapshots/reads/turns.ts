@@ -70,7 +70,7 @@ export class PoolTurns {
       if (left > 0) this.running.set(pool, left);
       else this.running.delete(pool);
     }
-    // When work on several pools ends, several waiting works may begin.
+    // The end of work on several pools may let more than one waiting call begin.
     for (;;) {
       const next = this.waiting.find((one) => this.isFree(one.pools));
       if (next === undefined) return;

@@ -127,7 +127,7 @@ test.each([
 ] as const)('%s: the volume equals a plain buffer under random operations', async (_, chunkBytes, helper) => {
   await fc.assert(
     fc.asyncProperty(fc.array(operation, { minLength: 1, maxLength: 30 }), (operations) =>
-      // The clock stands still, so that no call is slow. `sync` alone then decides whether calls run on the event loop or in the thread
+      // The clock stands still, so that no call is slow, and `sync` alone decides whether calls run on the event loop or in the thread
       // pool.
       compare(chunkBytes, { ...testPorts(helper), clock: new FakeClock() }, operations),
     ),

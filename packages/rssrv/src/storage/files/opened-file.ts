@@ -19,7 +19,7 @@ import { filesByPath } from './volume-files.ts';
 export interface FileKind {
   readonly type: 'file' | 'block' | 'memory';
   readonly inline: InlinePolicy | null;
-  /** True if the storage is in memory. Neither FUA writes nor flushes then need a sync. */
+  /** True if the storage is in memory, so that neither FUA writes nor flushes need a sync. */
   readonly isVolatile: boolean;
   /**
    * Returns the size of the open file in bytes, and whether holes can be punched in the file. Throws an RsError if the file is not of the
@@ -86,8 +86,8 @@ export async function openFile(volume: ServedVolume, kind: FileKind, ports: Back
 }
 
 /**
- * Returns the reads without waiting, or null if they are not possible. Even on block devices, these reads start on the event loop,
- * because an attempt costs little if the data is not cached.
+ * Returns the object for reads without waiting, or null if such reads are not possible. Even on block devices, these reads start on the
+ * event loop, because an attempt costs little if the data is not cached.
  */
 function cachedReads(volumeId: string, { nowait, clock, sleeps, threads }: BackendPorts): CachedReads | null {
   if (nowait === undefined || nowait === null) return null;

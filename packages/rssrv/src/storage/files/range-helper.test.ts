@@ -151,7 +151,7 @@ test('a helper that does not answer is killed, and its requests are answered onl
   expect(lost).toEqual([`it did not answer within ${RANGE_HELPER_TIMEOUT_MS} ms`]);
   // The second request was never sent to the helper.
   expect(answers.map(([errno]) => errno)).toEqual(['LOST']);
-  // The killed helper may still hang in the storage. Until it is dead, no other helper starts.
+  // The killed helper may still hang in the storage. No other helper starts before the killed helper has exited.
   clock.advance(RANGE_HELPER_RETRY_MS);
   expect(await helper.attach(descriptor, true, 'probe')).toBeNull();
   await until('the helper is dead', () => answers.length === 2);

@@ -73,7 +73,7 @@ export interface Backend {
   close(): Promise<void>;
 }
 
-/** The backend of one file of a volume of several files. Such a backend can also transfer several pieces of memory in one call. */
+/** The backend of one file of a volume of several files, which can also transfer several pieces of memory in one call. */
 export interface PartBackend extends Backend {
   readonly end: StorageEnd;
   /** Reads into the pieces of memory, one after the other. `lengthBytes`: the sum of the lengths of the pieces. */

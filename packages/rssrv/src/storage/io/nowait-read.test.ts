@@ -76,7 +76,7 @@ test('positions beyond 2^32, and holes', (context) => {
     expect(read(fd, target, 0, 512, position)).toBe(512);
     expect(target.equals(content.subarray(0, 512))).toBe(true);
   }
-  // A read of a hole returns zeros or would wait. Such a read never returns other bytes or an error.
+  // A read of a hole returns zeros or would wait, but never returns other bytes or an error.
   const target = Buffer.alloc(4096, 9);
   const moved = read(fd, target, 0, 4096, 2 ** 33);
   expect([4096, -EAGAIN]).toContain(moved);

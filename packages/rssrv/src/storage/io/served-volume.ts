@@ -26,7 +26,7 @@ export interface ServedLayout {
 /** The pools of a volume's files. Pools are named by their ids here, because the name of a pool may change while the volume is in use. */
 export interface VolumePools {
   readonly ids: readonly string[];
-  /** True if space for the whole volume is allocated. Writes to the volume then need no new space. */
+  /** True if space for the whole volume is allocated, so that writes need no new space. */
   readonly isThick: boolean;
 }
 

@@ -6,7 +6,7 @@
 
 import { assert, counted } from '@rsio/common/lib/assert';
 
-/** A function that starts a call in the thread pool. It must call `ended` once, as soon as the call's thread is free again. */
+/** A function that starts a call in the thread pool, and calls `ended` once, as soon as the call's thread is free again. */
 export type ThreadCall = (ended: () => void) => void;
 
 export class ThreadShares {

@@ -23,8 +23,8 @@ export interface MarkWatchPorts {
   /** Returns the volumes that are not served because a worker has their files open. */
   waiting(): readonly MarkedVolume[];
   /**
-   * Called with the keys of volumes whose files have no marks any more or cannot be opened. Resolves when the owner has tried to open
-   * these volumes.
+   * Called with the keys of volumes whose files have lost their marks or cannot be opened. Resolves when the owner has tried to open these
+   * volumes.
    */
   freed(keys: ReadonlySet<string>): Promise<void>;
 }

@@ -91,7 +91,7 @@ export interface Opening {
    * identity.
    */
   readonly isOldIdentity: boolean;
-  /** True if a client that loses its hold may have written to the volume. The volume must then be synced before the grant. */
+  /** True if a client that loses its hold may have written to the volume, which must then be synced before the grant. */
   readonly needsSync: boolean;
   /** Number of the term under which a replica is opened; null for other volumes. */
   readonly term: number | null;
@@ -232,8 +232,8 @@ function oldSharedIdentity({ id }: Pick<HeldVolumeFacts, 'id'>): string {
 }
 
 /**
- * Returns true if `identity` is that of the hold. If the volume has become shared, the function also returns true for an identity from
- * before this change. The client then sees the change and waits.
+ * Returns true if `identity` is that of the hold. Also returns true for an identity from before the volume became shared, so that the
+ * client gets the new identity, sees the change and waits.
  */
 function mayResume(volume: HeldVolumeFacts, own: Hold, identity: string | null): boolean {
   if (identityOf(volume, own) === identity) return true;

@@ -58,7 +58,7 @@ export class ShareBook {
     return [...this.users.values()].some(({ awaitedSinceMs }) => awaitedSinceMs !== null);
   }
 
-  /** Adds a session, and returns the orders to send. One of these orders is always for the new session. */
+  /** Adds a session, and returns the orders to send, which always include an order for the new session. */
   add(session: string, nowMs: number): ShareOrder[] {
     const known = this.users.get(session);
     if (known !== undefined) return [this.again(session, known, nowMs), ...this.plan(nowMs)];

@@ -7,7 +7,7 @@ import type { IoLimits } from '@rsio/common/config/schema/types';
 /** The halt of a volume. If the volume is paused, all its I/O waits for `leftMs`. If the volume is stopped, all its I/O is refused. */
 export type Halt = { readonly kind: 'paused'; readonly leftMs: number } | { readonly kind: 'stopped' };
 
-/** Stands for all volumes of the client, in place of a volume id. Volume ids are UUIDs, so none equals this text. */
+/** Stands for all volumes of the client, in place of a volume id, which is a UUID. */
 export const ALL_VOLUMES = 'all';
 
 /** The limits of a session on a volume, or on all volumes of its client. */
