@@ -1,6 +1,6 @@
-// A server process with the sessions of one or several clients (the key `processes` in rssrvcfg). The worker passes messages from the
-// channel to the right session, and owns the log, the buffers and the range helper of all its sessions. The worker first gives up its
-// rights (machine/). A worker must not continue without its listener, so it exits when the channel to the listener closes (S10).
+// A worker: a process of rssrv with the sessions of one or several clients (the key `processes` in rssrvcfg). The worker passes messages
+// from the channel to the right session, and owns the log, the buffers and the range helper of all its sessions. The worker first gives up
+// its rights (machine/). A worker must not continue without its listener, so it exits when the channel to the listener closes (S10).
 
 import { readFileSync } from 'node:fs';
 import net, { type Socket } from 'node:net';

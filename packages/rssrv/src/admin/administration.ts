@@ -1,4 +1,4 @@
-// Executes the commands of local programs and of clients: owns the control sockets, the pools, and the changes of their volumes. The
+// Executes the commands of local programs and of clients. Owns the control sockets, the pools, and the changes of the volumes of pools. The
 // listener serves the volumes and keeps the sessions. The other files of this folder execute the methods, one file for each subject.
 // Invariant: a request is executed with the rights of its asker, and a local program has all rights.
 
@@ -281,7 +281,7 @@ export class Administration {
     await this.memory.close();
   }
 
-  /** Releases the pools. The caller must have released the volumes of the pools before. */
+  /** Releases the pools. The caller must first release the volumes of the pools. */
   async close(): Promise<void> {
     await this.pools.close();
     await this.journal.close();
@@ -417,7 +417,7 @@ export class Administration {
     return this.pools.states;
   }
 
-  /** Ids of the pools in which writes that need new space wait. */
+  /** Ids of the pools in which writes wait for space. */
   get shortPools(): readonly string[] {
     return this.pools.space.shortIds;
   }

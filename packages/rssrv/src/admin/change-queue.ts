@@ -1,7 +1,7 @@
 // Executes the changes of a server one after another: reloads, and changes of volumes and clients by command. Invariants: changes do not
-// overlap, except that a change may step aside and work while other changes run. No other change sees the results of this work. A failed
-// change does not stop later changes. At most CHANGES_WAITING_MAX commands wait, each for at most CHANGE_WAIT_MS; a refused command gets
-// the name of the change in progress. At most CHANGES_ASIDE_MAX changes work aside.
+// overlap, except that a change may step aside and work while other changes run. Other changes do not see the results of work aside. A
+// failed change does not stop later changes. At most CHANGES_WAITING_MAX commands wait, each for at most CHANGE_WAIT_MS; a refused command
+// gets the name of the change in progress. At most CHANGES_ASIDE_MAX changes work aside.
 
 import { assert, counted } from '@rsio/common/lib/assert';
 import { type Clock, systemClock, type Timer } from '@rsio/common/lib/clock';
@@ -32,8 +32,8 @@ export class ChangeQueue {
   private readonly unfinished = new Set<Promise<unknown>>();
   private readonly aside: ChangeInProgress[] = [];
   /**
-   * Number of changes that work aside. Further changes that have stepped aside wait in `waitingAside`. When a working change ends, the
-   * oldest waiting change begins to work.
+   * Number of changes that work aside. Further changes that have stepped aside wait in `waitingAside`. When a change that works aside ends,
+   * the oldest change in `waitingAside` begins to work.
    */
   private working = 0;
   private readonly waitingAside: (() => void)[] = [];
@@ -56,8 +56,8 @@ export class ChangeQueue {
 
   /**
    * Executes the change when all earlier changes have ended. Throws E_LIMIT if too many changes wait. Throws E_TIMEOUT if the change could
-   * not begin within CHANGE_WAIT_MS; the change is then never executed. Otherwise throws the errors of the change. `what` names the change
-   * and its asker (see ChangeInProgress).
+   * not begin within CHANGE_WAIT_MS; the change is then never executed. Rethrows any other error of the change. `what` names the change and
+   * its asker (see ChangeInProgress).
    */
   run<T>(change: (turn: Turn) => Promise<T>, what: string): Promise<T> {
     if (this.waitingCount >= CHANGES_WAITING_MAX)

@@ -41,7 +41,7 @@ export const REMOTE_REQUESTS_MAX = 64;
 /** Maximum number of read-only requests of all clients that are executed at a time. */
 export const REMOTE_READS_AT_ONCE_MAX = 2;
 /**
- * After a read-only request, the next read-only request of the same client waits for as long as the first request took, but at most for
+ * After a read-only request, the next read-only request of the same client waits for as long as the first request took, but no longer than
  * this time.
  */
 export const REMOTE_REST_MAX_MS = 1_000;

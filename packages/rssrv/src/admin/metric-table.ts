@@ -5,8 +5,8 @@
 import { counter, gauge, histogram } from '@rsio/common/metrics/metric-table';
 
 /**
- * The metrics, in the order of an answer. The most important metrics are at the beginning, because an answer that reaches its maximum
- * length leaves out the last metrics.
+ * The metrics, in the order in which an answer lists them. The most important metrics are at the beginning, because an answer that reaches
+ * its maximum length leaves out the last metrics.
  */
 export const SERVER_METRICS = {
   rsio_server_build_info: gauge('Always 1; the label has the release of rssrv', 'version'),

@@ -85,7 +85,7 @@ export class ReadSocket {
     };
   }
 
-  /** Gives the socket back to the earlier group. If that fails, closes the socket, so that no member of the new group can read. */
+  /** Gives the socket back to the earlier group. If this change fails, closes the socket, so that no member of the new group can read. */
   private async giveBack({ group, gid, server }: Served): Promise<void> {
     server.disconnect();
     try {

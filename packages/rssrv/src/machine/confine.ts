@@ -52,7 +52,7 @@ function hasRing(): boolean {
     try {
       return readlinkSync(`/proc/self/fd/${descriptor}`) === 'anon_inode:[io_uring]';
     } catch {
-      // This is the descriptor with which readdirSync has read the directory. It is closed by now.
+      // readdirSync has opened and closed this descriptor to read the directory.
       return false;
     }
   });

@@ -74,7 +74,7 @@ export class DescriptorSender {
   }
 }
 
-/** The end of the socket in a worker. */
+/** The worker's end of the socket. */
 export class DescriptorReceiver {
   private readonly calls: SystemCalls;
   private readonly socket: number;

@@ -1,6 +1,6 @@
 // The intent map of a replica: one bit for each region of the volume, and a record of the bits that are durable. Pure: map-writer.ts writes
 // the pages. Invariants: a bit counts as durable only if it was written, a sync that began after this write has succeeded, and the bit has
-// not been cleared since the write. The unused bits behind the last region are set. If a region is added later, its bit is therefore set.
+// not been cleared since the write. The unused bits beyond the last region are set. If a region is added later, its bit is therefore set.
 
 import { MAP_PAGE_BYTES } from './limits.ts';
 

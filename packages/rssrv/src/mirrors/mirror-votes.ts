@@ -34,7 +34,9 @@ export interface MirrorVotesPorts extends Omit<ReplicaFencePorts, 'promiseOf' | 
   /** Returns why the client may not make the volume a replica; null if the client may. */
   whyNoPlace(node: string, volume: ServedVolume): string | null;
   incarnationOf(volume: ServedVolume): string;
-  /** Executes a change of volumes for a client, like `Fences.order`: refuses a fenced client, and a later fence waits for the change. */
+  /**
+   * Executes a change of volumes for a client, like `Fences.order`: refuses a fenced client, and makes a later fence wait for the change.
+   */
   order<T>(node: string, work: () => Promise<T>): Promise<T>;
 }
 

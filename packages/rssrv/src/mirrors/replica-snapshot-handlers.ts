@@ -24,7 +24,9 @@ export function replicaSnapshotHandlers(
   inventory: { readonly catalogue: Catalogue; snapshotViews(found: readonly FoundSnapshot[]): Promise<SnapshotView[]> },
   asker: Asker,
 ): HandlersOf<Methods> {
-  /** Throws E_UNKNOWN_VOLUME, E_USAGE, or E_HELD unless the asker holds the mirror under this term and the replica is in sync. */
+  /**
+   * Throws E_HELD unless the asker holds the mirror under this term and the replica is in sync; may also throw E_UNKNOWN_VOLUME or E_USAGE.
+   */
   const checkHolder = (name: SnapshotName, mirror: string, number: number): void => {
     const { replica } = findVolume(inventory.catalogue, name, asker).manifest;
     if (replica?.mirror !== mirror || asker.node === null)

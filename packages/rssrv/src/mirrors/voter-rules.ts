@@ -1,6 +1,6 @@
 // Decides VOTEs about a mirror (docs/PROTOCOL.md Q1 to Q4). Pure: takes a record and a VOTE, and returns the next record and the outcome.
-// voters.ts makes the next record durable before it answers. Invariants: the promise never falls. The version of the configuration never
-// falls. A configuration never has a higher term than the promise.
+// voters.ts makes the next record durable before it answers. Invariants: the promised term never decreases. The version of the
+// configuration never decreases. A configuration never has a higher term than the promise.
 
 import { isDeepStrictEqual } from 'node:util';
 import { TERM_STEP_MAX } from '@rsio/protocol/wire/limits';

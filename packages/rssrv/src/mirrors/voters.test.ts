@@ -220,15 +220,15 @@ test.each([true, false])('the server stops at every step of every change; names 
       const after = await voted(voters, asks);
       expect(voters.views.filter(({ trouble }) => trouble !== null)).toEqual([]);
       if (!hasStopped) {
-        // The request was answered before the stop. What the answer says must therefore be on disk.
+        // The request was answered before the stop, so the decision in the answer must be on disk.
         if (request.vote === 'dismiss') expect(after.voted).toBe(VOTED.UNKNOWN);
         else expect(after).toMatchObject({ voter: reply.voter, promise: reply.promise, stored: reply.stored });
         break;
       }
       stops++;
       expect(reply.voteStatus).toBe(STATUS.IO_ERROR);
-      // The request was not answered before the stop. Either the old record or the new one is then complete on disk, and the repeated
-      // request succeeds.
+      // The request was not answered before the stop: either the old record or the new record is complete on disk, and the repeated request
+      // succeeds.
       if (before !== null && after.voted === VOTED.DONE) expect(after.voter).toBe(before.voter);
       const again = await voted(voters, request);
       expect(again.voted).toBe(request.vote === 'dismiss' && after.voted === VOTED.UNKNOWN ? VOTED.UNKNOWN : VOTED.DONE);

@@ -72,7 +72,7 @@ export interface VotingClient {
   readonly instance: number;
 }
 
-/** A record in the form for the administrator. */
+/** A record as shown to the administrator. */
 export interface VoterView {
   readonly mirror: string;
   /** The record; null if the record cannot be read, for the reason in `trouble`. */

@@ -211,7 +211,7 @@ export class Admissions {
     const [first] = all;
     if (first === undefined) return null;
     for (const one of all) void one.end(code, sentence);
-    // The administrator needs the process and the wait of the session that has not ended yet.
+    // Show the administrator the process and the wait of a session that has not ended yet.
     const slowest = (): WorkerSession => all.find(({ isGone }) => !isGone) ?? first;
     return {
       get pid() {

@@ -59,8 +59,8 @@ export const DISCOVERY_FACTS_MS = 10_000;
 // --- server/workers: workers.
 
 /**
- * Number of threads with which a worker accesses data that is not in the kernel's cache. One volume uses at most half of the threads. This
- * number was the fastest in measurements with 8 KiB reads.
+ * Number of threads with which a worker accesses data that is not in the kernel's cache. One volume uses at most half of the threads. In
+ * measurements, 8 KiB reads were fastest with this number.
  */
 export const STORAGE_THREADS = 16;
 /**
@@ -91,7 +91,7 @@ export const WORKER_PINGS_UNANSWERED = 3;
 
 /**
  * LIST_PAUSE_MS_PER_1000 is the pause between two announcements of a list with 1,000 volumes. The pause is proportional to the number of
- * volumes. There is no pause if it would be shorter than LIST_PAUSE_IGNORED_MS.
+ * volumes. A pause shorter than LIST_PAUSE_IGNORED_MS is left out.
  */
 export const LIST_PAUSE_MS_PER_1000 = 100;
 export const LIST_PAUSE_IGNORED_MS = 20;

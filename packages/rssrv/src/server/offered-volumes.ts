@@ -31,7 +31,7 @@ export function listFor(
   return { generation, interfaces, volumes: offeredTo(node, served).map((volume) => volumeEntry(volume, factsOf(volume))) };
 }
 
-/** Tells clients that the list has changed: those that may attach one of the volumes in `seenBy`, or all clients if `seenBy` is null. */
+/** Tells clients that the list has changed: clients that may attach one of the volumes in `seenBy`, or all clients if `seenBy` is null. */
 export function announceList(
   sessions: readonly ServedSession[],
   list: Omit<Extract<ToSession, { type: 'list-changed' }>, 'type'>,
@@ -53,7 +53,7 @@ function volumeEntry(volume: ServedVolume, facts: Pick<VolumeEntry, 'holders' | 
 /**
  * Returns the refusal of an OPEN for a volume that is not served. If the volume is in `failures`, the status makes the client wait.
  * Otherwise, the status tells the client that the volume does not exist. `server` is the name of the server. `whyNoSnapshot` says that a
- * volume of this client lacks the requested snapshot; null if that is not the reason.
+ * volume of this client lacks the requested snapshot; null if the OPEN fails for another reason.
  */
 export function notOffered(
   node: string,

@@ -16,7 +16,7 @@ import { addressKey } from '@rsio/common/lib/subnet';
 import { printEndpoint } from '@rsio/common/lib/units';
 import { volumeChanges, type VolumePlan, type VolumeStanding } from '../volumes/volume-plan.ts';
 
-/** Keys that are no longer valid for a client that stays. */
+/** Keys that are no longer valid for a client that stays configured. */
 export interface DroppedKeys {
   readonly client: string;
   readonly keys: readonly string[];

@@ -65,8 +65,8 @@ export class Reloader<Loaded extends LoadedConfig> {
   }
 
   /**
-   * Reloads like `ask`, and returns a text for each change. If the file cannot be read, throws that error. If the file is refused, throws
-   * E_CONFIG with the reasons. After any error, the server keeps its configuration.
+   * Reloads like `ask`, and returns a text for each change. If the file cannot be read, throws the error of the read. If the file is
+   * refused, throws E_CONFIG with the reasons. After any error, the server keeps its configuration.
    */
   request(by: string): Promise<readonly string[]> {
     return new Promise((resolve, reject) => {

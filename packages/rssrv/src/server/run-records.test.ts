@@ -37,7 +37,7 @@ async function started(): Promise<RunRecords> {
   return records;
 }
 
-/** Starts a process that stands in for a worker. This process starts a process that stands in for a helper. */
+/** Starts a process that stands in for a worker. The process starts another process, which stands in for a helper. */
 async function workerWith(helper: string): Promise<{ worker: number; helper: number; kill: () => void }> {
   const child = spawn('sh', ['-c', `${helper} & echo $!; read -r line`], { stdio: ['pipe', 'pipe', 'inherit'], detached: true });
   children.push(child);

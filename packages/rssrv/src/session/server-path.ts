@@ -76,7 +76,7 @@ export interface ServerPathEvents {
   /** Closes a path of the session if the client leaves too many answers unread. */
   relieve(): void;
   /**
-   * Returns false if the session's paths have too many unread answers in total. Without room, a path must hold READs back until
+   * Returns false if the session's paths have too many unread answers in total. If the result is false, a path must hold READs back until
    * `takeWaiting` is called.
    */
   hasRoom(): boolean;

@@ -1,5 +1,5 @@
-// What a session reports for the statistics: counts and latencies of requests to fast and to slow storage, the number and age of running
-// requests, and the paths. All copies of a request count as one request.
+// Tests what a session reports for the statistics: counts and latencies of requests to fast and to slow storage, the number and age of
+// running requests, and the paths. All copies of a request count as one request.
 
 import { beforeEach, expect, test } from 'vitest';
 import { OP } from '@rsio/protocol/wire/frames';

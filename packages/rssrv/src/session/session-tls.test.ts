@@ -33,8 +33,8 @@ test('with as many connections between START_TLS and TLS as a session has paths,
   expect(ops.slice(PATHS_PER_TRUNK_MAX)).toEqual([[OP.BYE], [OP.BYE], [OP.BYE]]);
 });
 
-// If the listener did not learn this, a session whose only path never began TLS would count as connected forever, and no other machine
-// could take the node's place.
+// If the listener were not notified, a session whose only path never began TLS would count as connected forever, and no other machine could
+// take the node's place.
 test('the listener learns that a session has no path when TLS does not begin', async () => {
   const scene = new SessionScene();
   silentClient(scene);

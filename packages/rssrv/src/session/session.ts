@@ -79,7 +79,7 @@ export interface SessionPorts extends VolumePorts, ListenerPorts {
    * time, like the WELCOME of older servers.
    */
   readonly version?: string;
-  /** Called with the number of paths when it has changed. The listener ends a session that has been without paths for too long. */
+  /** Called with the number of paths when this number has changed. The listener ends a session that has been without paths for too long. */
   pathsChanged(count: number): void;
   /** Called when the session should end, because the client has sent BYE or the handle numbers are nearly used up. */
   clientEnds(sentence: string): void;
@@ -145,7 +145,7 @@ export class Session implements ServerPathEvents {
     const isFull = this.paths.size + this.tlsStarts.count >= PATHS_PER_TRUNK_MAX;
     const failed = (reason: string): void => {
       this.pathLog.failed(admission.arrivedAt, `no path for rep ${transport.remoteAddress}/${transport.remotePort}: ${reason}`);
-      // The listener ends a session that stays without a path, even if the session never had one.
+      // The listener ends a session that stays without a path, even if the session never had a path.
       this.ports.pathsChanged(this.paths.size);
     };
     const tls = this.isEnding || isFull ? null : admission.tls;
@@ -353,8 +353,8 @@ export class Session implements ServerPathEvents {
   }
 
   /**
-   * Executes a READ. If the storage is fast, the data goes directly into the path's output; otherwise it goes through a buffer. `first` is
-   * true unless the frame is a copy of a finished request.
+   * Executes a READ. If the storage is fast, the data goes directly into the path's output; otherwise, the data goes through a buffer.
+   * `first` is true unless the frame is a copy of a finished request.
    */
   private read(path: ServerPath, header: Header, first: boolean): void {
     const open = this.volumes.get(header.handle);

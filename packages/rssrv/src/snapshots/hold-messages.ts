@@ -1,5 +1,5 @@
 // The messages between the listener and the sessions while changes are held for a snapshot. The messages are plain data, and
-// session/channel/channel.ts carries them. moments.ts sends and takes the messages in the listener, change-gates.ts in a session.
+// session/channel/channel.ts carries them. moments.ts handles the messages in the listener, and change-gates.ts in a session.
 
 /**
  * The guarded chunks of a volume. Chunk i has `chunkBytes` bytes and begins at offset i * chunkBytes. Bytes beyond the last chunk are

@@ -109,8 +109,8 @@ export class SnapshotVerbs {
   }
 
   /**
-   * Returns false if this request has already made its snapshots. Throws if a rule or a limit forbids the snapshots. Does not look at
-   * the disk.
+   * Returns false if this request has already made its snapshots. Throws if a rule or a limit forbids the snapshots. Does not access the
+   * disk.
    */
   check(wanted: readonly NewSnapshot[], asker: Asker, requestId: string | null): boolean {
     asker.needs('manage', 'make snapshots');
@@ -266,7 +266,10 @@ export class SnapshotVerbs {
     return { pool, manifest };
   }
 
-  /** Gives a volume that no client uses the content of a snapshot. The previous content of the volume becomes a snapshot. */
+  /**
+   * Replaces the content of a volume by that of a snapshot. No client may be using the volume. The previous content of the volume becomes a
+   * snapshot.
+   */
   async rollback(wanted: SnapshotName, asker: Asker, requestId: string | null): Promise<RolledBack> {
     asker.needs('manage', 'roll volumes back');
     const done = this.verbs.doneBy(requestId);
@@ -278,8 +281,8 @@ export class SnapshotVerbs {
   }
 
   /**
-   * Replaces the content of a volume that no client uses. The previous content becomes a snapshot. `makeNext` makes the new data file
-   * beside the current data file, and returns the stamp of the new file. `makePart` makes a file of the volume in another pool.
+   * Replaces the content of a volume. No client may be using the volume. The previous content becomes a snapshot. `makeNext` makes the new
+   * data file beside the current data file, and returns the stamp of the new file. `makePart` makes a file of the volume in another pool.
    */
   async replaceContent(
     { pool, manifest: was }: Found,

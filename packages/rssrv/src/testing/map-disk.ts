@@ -1,6 +1,6 @@
 // A simulated file of an intent map for tests: its content in the kernel's cache, and its content on disk. A crash of the machine may keep
 // some of the sectors that were written since the last sync, and lose others. After a failed sync, pages that were not written count as
-// clean, so that a later sync does not write them. Linux behaves in this way.
+// clean, as in Linux, so that a later sync does not write them.
 
 import type { MapDisk } from '../mirrors/map-writer.ts';
 

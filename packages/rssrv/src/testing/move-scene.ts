@@ -134,7 +134,7 @@ export class MoveScene {
     await this.moves.sweep();
     this.jobs.start();
     while (this.jobs.list.some(({ state }) => state === 'running' || state === 'cancelling')) await sleep(1);
-    // Call `stop`, because it resolves only when the end of each job is saved.
+    // Call `stop`, which resolves only when the end of each job is saved.
     await this.jobs.stop();
   }
 }

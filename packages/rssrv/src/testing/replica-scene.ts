@@ -140,7 +140,7 @@ export class ReplicaScene {
     await this.holds.release(ID, client, first.epoch);
   }
 
-  /** Kills the worker of a client. The requests of the client thereby end. */
+  /** Kills the worker of a client, and thereby ends the requests of the client. */
   crash(client: ClientIdentity): void {
     const session = this.sessions.get(client.node);
     if (session === undefined) return;

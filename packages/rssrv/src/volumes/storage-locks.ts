@@ -51,7 +51,7 @@ export async function lockStorages(storages: readonly Storage[], take: typeof ta
   return locks;
 }
 
-/** Returns true if another process uses the storage. rssrv must then not change the storage. */
+/** Returns true if another process uses the storage, which rssrv must then not change. */
 export function isForeign(lock: StorageLock | undefined): boolean {
   return lock?.outcome === 'taken' || lock?.outcome === 'marked';
 }

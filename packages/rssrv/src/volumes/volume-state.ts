@@ -22,10 +22,7 @@ export interface VolumePorts extends StoragePorts {
   readonly syncCommand?: readonly string[] | undefined;
   /** Called when a sync fails after its caller has received E_TIMEOUT. Writes to the volume may be lost. */
   syncFailedLate(id: string): void;
-  /**
-   * Called when no worker of another listener has the volumes `keys` open any more. Opens these volumes, and resolves after the
-   * attempt.
-   */
+  /** Called when the workers of other listeners have closed the volumes `keys`. Opens these volumes, and resolves after the attempt. */
   unmarked?(keys: ReadonlySet<string>): Promise<void>;
   /** Takes the locks. If undefined, the locks are taken by `takeLocks` of file-locks.ts, which needs perl. */
   readonly takeLocks?: typeof takeLocks | undefined;

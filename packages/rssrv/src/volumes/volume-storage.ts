@@ -1,5 +1,6 @@
 // Opens the storage of one configured volume for the listener: detects the type, creates or extends the file, and reports errors. The
-// listener keeps the descriptor open, so that the lock and the kernel's write-back errors last while no worker has the storage open.
+// listener keeps the descriptor open, so that the lock is held and no write-back error of the kernel is lost while no worker has the
+// storage open.
 
 import { type BigIntStats, constants } from 'node:fs';
 import { type FileHandle, lstat, mkdir, open, realpath, rm, stat, truncate } from 'node:fs/promises';
@@ -38,7 +39,7 @@ export function volumeError(volume: ServerVolumeConfig, what: string, remedy: st
 }
 
 /**
- * Refuses two volumes with the same id. Refuses two volumes on the same storage if either is writable, because clients assume
+ * Refuses two volumes with the same id. Refuses two volumes on the same storage if one of them is writable, because clients assume
  * independent contents.
  */
 export class StorageClaims {

@@ -11,7 +11,7 @@ const BIG = { clients: ['big-2'] };
 
 function scene(volumes: number) {
   const clock = new FakeClock();
-  /** The clients that each announcement went to; null for an announcement to all clients. */
+  /** The recipients of each announcement; null for an announcement to all clients. */
   const said: (string[] | null)[] = [];
   const announcements = new ListAnnouncements({
     clock,

@@ -1,5 +1,5 @@
-// Which worker a new session gets. The workers in these tests are stand-ins that report their number of sessions; test/integration tests
-// real processes.
+// Tests which worker a new session gets. The workers in these tests are stand-ins that report their number of sessions; test/integration
+// tests real processes.
 
 import { expect, test } from 'vitest';
 import type { WorkerSession } from './worker-session.ts';

@@ -165,7 +165,7 @@ export class Worker implements WorkerSessionPorts {
     }
     this.socketsInTransit.add(socket);
     this.wire.sendSocket(message, socket, () => {
-      // If the socket was sent, the process has its own copy, so this process no longer needs the socket.
+      // If the socket was sent, the worker has its own copy, so this process no longer needs the socket.
       this.socketsInTransit.delete(socket);
       socket.destroy();
     });

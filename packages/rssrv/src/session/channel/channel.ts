@@ -98,7 +98,7 @@ export type FromSession =
   | { readonly type: 'paths'; readonly count: number }
   /** Sent when no request under the revoked grants is running. `isFlushed` is false if a flush has reported lost writes. */
   | { readonly type: 'revoked'; readonly number: number; readonly isFlushed: boolean }
-  /** Sent when a sync has failed. Writes to the volume may then be lost. */
+  /** Sent when a sync has failed, so that writes to the volume may be lost. */
   | { readonly type: 'lost'; readonly volumeId: string }
   /** Sent when the session has found the storage shorter than the volume. */
   | { readonly type: 'cut'; readonly volumeId: string }

@@ -1,4 +1,4 @@
-// How the listener writes the log lines of a worker: which fields of a record it uses, long lines, and a process that logs too much.
+// Tests how the listener writes the log lines of a worker: which fields of a record it uses, long lines, and a process that logs too much.
 // test/integration/confined-workers.test.ts uses real processes. Rules: G24.
 
 import { PassThrough } from 'node:stream';

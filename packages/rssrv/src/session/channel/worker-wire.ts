@@ -120,7 +120,8 @@ function followLines(wire: Duplex, hear: (read: () => FromWorker) => boolean): v
 }
 
 /**
- * Watches for the end of the channel. The process must then exit; `closed` is called if the process is still running CHANNEL_END_MS later.
+ * Watches for the end of the channel. At that end, the process must exit; `closed` is called if the process is still running CHANNEL_END_MS
+ * later.
  */
 export function watchEnd(
   clock: Clock,

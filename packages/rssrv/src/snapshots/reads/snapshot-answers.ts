@@ -21,7 +21,7 @@ interface Side extends LayoutShape {
   readonly parts: readonly { readonly sizeBytes: number; readonly pool: string; readonly file: ComparedFile }[];
 }
 
-/** A range of the method volume-diff. */
+/** A range in the answer of the method volume-diff. */
 interface ChangedRange {
   readonly offsetBytes: number;
   readonly lengthBytes: number;

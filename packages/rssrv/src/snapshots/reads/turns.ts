@@ -21,7 +21,10 @@ export class PoolTurns {
     this.clock = clock;
   }
 
-  /** Executes the work in its turn. `pools`: the pools that the work needs, each once. Throws E_BUSY if its turn does not come in time. */
+  /**
+   * Executes the work in its turn. `pools`: the pools that the work needs, each once. Throws E_BUSY if the turn of the work does not come
+   * in time.
+   */
   async run<T>(pools: readonly string[], work: () => Promise<T>): Promise<T> {
     if (!this.isFree(pools)) await this.turn(pools);
     else this.begun(pools);

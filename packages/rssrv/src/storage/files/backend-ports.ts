@@ -21,7 +21,7 @@ export interface BackendPorts {
   readonly nowait?: NowaitRead | null;
   /** Drops the cached pages of a file after a failed sync; null if this machine cannot drop pages. */
   readonly dropPages: DropPages | null;
-  /** Called if the storage does not support `nowait`. Measured times then decide where a read runs. */
+  /** Called if the storage does not support `nowait`, so that measured times decide where a read runs. */
   readonly onGuess?: (path: string) => void;
   readonly helper: RangeHelper;
   readonly threads: ThreadShares;

@@ -366,7 +366,7 @@ test('the helper ends with the process that started it, however that ends', asyn
   const [file, , ...calls] = rangeScriptArguments(process.arch, 0, false) ?? [];
   const fifo = path.join(directory, 'fifo');
   spawnSync('mkfifo', [fifo]);
-  // The helper's input never ends, because the helper holds both ends. Only the parent-death signal can end the helper.
+  // The helper's input never ends, because the helper holds both ends of the pipe. Only the parent-death signal can end the helper.
   const program = `
     const [file, ...calls] = ${JSON.stringify([file, ...calls])};
     const input = require('node:fs').openSync(${JSON.stringify(fifo)}, 'r+');

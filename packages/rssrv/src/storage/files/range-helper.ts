@@ -207,7 +207,7 @@ export class RangeHelper {
     this.socket = null;
   }
 
-  /** Passes the descriptor for the next line. If this fails, the helper answers that line with an error. */
+  /** Passes the descriptor for the next line. If the descriptor cannot be passed, the helper answers that line with an error. */
   private pass(fd: number): void {
     try {
       if (this.socket !== null) this.ports.passing?.calls.send(this.socket, 0, [fd]);

@@ -7,8 +7,8 @@ import { promisify } from 'node:util';
 import { RsError } from '@rsio/common/lib/errors';
 
 /**
- * The descriptors of one file. `synced` was opened with O_DSYNC, for FUA writes; null if the volume is read-only, or if it is in memory,
- * where no write needs a sync.
+ * The descriptors of one file. `synced` was opened with O_DSYNC, for FUA writes; null if the volume is read-only, or in memory, where no
+ * write needs a sync.
  */
 export interface FileDescriptors {
   readonly descriptor: number;

@@ -47,8 +47,8 @@ export interface ServedVolume {
   readonly id: string;
   readonly type: 'file' | 'block' | 'memory' | 'null';
   /**
-   * Path of the file or device that stores the volume's content; null if the volume has neither. If the type is `memory`, the listener
-   * has created this file in memory.
+   * Path of the file or device that stores the volume's content; null if the volume has no file and no device. If the type is `memory`, the
+   * listener has created this file in memory.
    */
   readonly path: string | null;
   /**

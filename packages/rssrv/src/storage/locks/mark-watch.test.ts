@@ -1,5 +1,5 @@
-// Tests the watch over files that workers of other listeners have open: the time and number of its looks, and the volumes that it reports.
-// The lock helper is a fake; marks.test.ts has real marks.
+// Tests the watch over files that workers of other listeners have open: the time and number of the checks, and the volumes that the watch
+// reports. The lock helper is a fake; marks.test.ts has real marks.
 
 import fs from 'node:fs';
 import os from 'node:os';
@@ -18,7 +18,7 @@ let waiting: MarkedVolume[] = [];
 let busy = new Set<string>();
 let asked: (readonly LockRequest[])[] = [];
 let freed: string[][] = [];
-/** Time that each look takes. */
+/** Time that each check takes. */
 let lookMs = 0;
 /** A file about which the fake helper answers only when the test permits it. */
 let hanging = '';
@@ -58,7 +58,7 @@ function volume(key: string, ...names: string[]): MarkedVolume {
 
 const file = (name: string): string => path.join(directory, name);
 
-/** Advances the clock to the next look, and waits until the helper was called and the watch has `timers` timers. */
+/** Advances the clock to the next check, and waits until the helper was called and the watch has `timers` timers. */
 async function look(timers: number, restMs = MARK_LOOK_MS): Promise<void> {
   const before = asked.length;
   clock.advance(restMs);

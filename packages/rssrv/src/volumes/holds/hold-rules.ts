@@ -140,8 +140,8 @@ export function decideOpen(
 }
 
 /**
- * Returns the volume's holds after a granted OPEN, or `entry` itself if nothing changes. The caller must read `incarnation` only after
- * the losers' grants have been revoked.
+ * Returns the volume's holds after a granted OPEN, or `entry` itself if nothing changes. The caller must read `incarnation` only after the
+ * grants of the clients that lose their holds have been revoked.
  */
 export function withOpening(entry: VolumeHolds, opening: Opening, incarnation: string, nowMs: number): VolumeHolds {
   const { client, losers, isReader: onlyReads } = opening;

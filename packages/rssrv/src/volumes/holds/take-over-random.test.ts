@@ -47,7 +47,7 @@ const move: fc.Arbitrary<Move> = fc.oneof(
  * ends.
  */
 class World {
-  /** Found violations of the invariants. */
+  /** The violations of the invariants that were found. */
   readonly wrong: unknown[] = [];
   private readonly clients = [BIG2, MARS, VENUS];
   private readonly names = ['big-2', 'mars', 'venus'];

@@ -77,7 +77,7 @@ export class Bandwidth {
     return limitsOrNull(this.ports.config().rights.find(({ name }) => name === node)?.limits);
   }
 
-  /** Must be called for a new session. Before this call, only the message that begins the session may be sent to it. */
+  /** Must be called for a new session. Before this call, only the message that begins the session may be sent to the session. */
   began({ id, client }: LimitedSession): void {
     const key = clientKey(client.node);
     if (this.isLimited(key)) this.tell(key, this.bookOf(key).add(id, this.nowMs()));

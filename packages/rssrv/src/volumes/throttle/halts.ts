@@ -64,7 +64,7 @@ export class Halts {
     return [...new Set([...this.stopped.keys(), ...this.paused.keys()])];
   }
 
-  /** Returns the halt in the form for sessions; null if the volume is not halted. */
+  /** Returns the halt as sent to sessions; null if the volume is not halted. */
   of(volumeId: string): Halt | null {
     if (this.stopped.has(volumeId)) return { kind: 'stopped' };
     const pause = this.paused.get(volumeId);

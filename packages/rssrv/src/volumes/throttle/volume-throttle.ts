@@ -69,8 +69,8 @@ export class VolumeThrottle {
   }
 
   /**
-   * Returns true if a request may begin now. In that case, the request is subtracted from the allowance. If the result is false, the
-   * caller must pass the request to `hold`.
+   * Returns true if a request may begin now, and then subtracts the request from the allowance. If the result is false, the caller must
+   * pass the request to `hold`.
    */
   admits(bytes: number, nowMs: number): boolean {
     if (this.queue.length > 0 || !this.lets(nowMs)) return false;
