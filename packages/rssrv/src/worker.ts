@@ -24,7 +24,7 @@ import { STORAGE_THREADS, WORKER_DRAIN_TIMEOUT_MS, WORKER_FAREWELL_MS } from './
 import { type ListenerChannel, lineChannel, nodeChannel } from './session/channel/listener-channel.ts';
 import { SessionHost, type SessionHostPorts } from './server/workers/session-host.ts';
 
-/** Values that a process must get before it gives up its rights. A confined process cannot get these values. */
+/** Values that a process must get before it gives up its rights, because a confined process cannot get them. */
 interface Given {
   readonly calls: SystemCalls;
   readonly receiver: DescriptorReceiver;

@@ -86,7 +86,7 @@ export interface AdministrationPorts extends ObservedServer {
   inForce(): ReplacedVolumes;
   /** Reads the configuration again as soon as the server is up. */
   reloadLater(by: string): void;
-  /** Called when the set of pools below their reserve has changed. `ids`: the ids of these pools. */
+  /** Called when the set of pools below their reserve has changed. `ids`: the ids of the pools below their reserve. */
   shortPoolsChanged(ids: readonly string[]): void;
 }
 

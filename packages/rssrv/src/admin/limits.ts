@@ -11,7 +11,7 @@ export const CHANGES_WAITING_MAX = 256;
  */
 export const CHANGE_WAIT_MS = 60_000;
 /**
- * Maximum number of changes that work aside. Each of these changes may occupy one of the listener's four threads for as long as its file
+ * Maximum number of changes that work aside. A change that works aside may occupy one of the listener's four threads for as long as a file
  * system hangs. One thread therefore stays free for other work.
  */
 export const CHANGES_ASIDE_MAX = 3;
@@ -25,7 +25,7 @@ export const CHANGE_STOP_WAIT_MS = 10_000;
  */
 export const POOL_MEASURE_MS = 5_000;
 export const POOL_MEASURE_NEAR_MS = 250;
-/** Interval between two checks for removed volumes that can no longer be restored. Each check deletes these volumes. */
+/** Interval at which the server deletes removed volumes that can no longer be restored. */
 export const PURGE_INTERVAL_MS = 10 * 60 * 1_000;
 /**
  * USED_LANES is the number of files of one pool that a list inspects at a time. If an inspection gets no answer for USED_SILENT_MS, the

@@ -23,7 +23,7 @@ let readSocket: string;
 let sockets: ReadSocket;
 let called: string[];
 let said: string[];
-/** In these tests, the method `events` answers when this promise resolves. */
+/** The method `events` answers when this promise resolves. */
 let eventsGo: Promise<void>;
 const clients: Socket[] = [];
 

@@ -31,7 +31,7 @@ const BOUNDS = {
   ...{ connections: READ_CONNECTIONS_MAX, requestsOut: READ_REQUESTS_OUT_MAX },
   ...{ lineBytes: READ_LINE_MAX_BYTES, unreadBytes: READ_UNREAD_MAX_BYTES, isTrusted: false },
 };
-/** Methods that cost next to nothing, or that wait on purpose. A reader may call these methods without waiting for its turn. */
+/** Methods that cost next to nothing, or that wait on purpose. A reader may call the methods in this list without waiting for its turn. */
 const WITHOUT_TURN: readonly ServerMethodName[] = ['daemon', 'change-show', 'events'];
 const PASSABLE = { everybody: 0o001, group: 0o010 };
 
@@ -78,7 +78,7 @@ export class ReadSocket {
     return {
       commit: async () => {
         this.served = { group: name, gid, server: before.server };
-        // The connected readers are members of the earlier group.
+        // Disconnect the readers, because they are members of the earlier group.
         before.server.disconnect();
       },
       undo: () => this.giveBack(before),

@@ -22,7 +22,7 @@ export const OPENED_AT_ONCE_MAX = 16;
 
 /**
  * Maximum number of descriptors for which one helper takes advisory locks or looks for marks. The number is large, because the start of a
- * helper costs as much as a few hundred of these checks.
+ * helper costs as much as the work on a few hundred descriptors.
  */
 export const LOCKS_PER_HELPER_MAX = 500;
 export const LOCK_HELPER_TIMEOUT_MS = 5_000;

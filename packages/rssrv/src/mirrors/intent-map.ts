@@ -114,7 +114,7 @@ export class IntentMap {
     return part;
   }
 
-  /** Returns the dirty pages in ascending order, and marks them as clean. The caller must write these pages. */
+  /** Returns the dirty pages in ascending order, and marks them as clean. The caller must write the returned pages. */
   takeDirty(): number[] {
     const pages = [...this.dirty].toSorted((a, b) => a - b);
     this.dirty.clear();

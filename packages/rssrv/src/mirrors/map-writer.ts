@@ -15,7 +15,7 @@ import { decodeHeader, encodeHeader } from './map-file.ts';
  */
 export interface MapDisk {
   write(source: Buffer, positionBytes: number, end: (errno: string | null) => void): void;
-  /** Makes all writes that ended before this call durable. */
+  /** Makes durable all writes that ended before this call. */
   sync(end: (errno: string | null) => void): void;
   /** Reads `lengthBytes` bytes, or fewer if the file ends earlier. Rejects with a system error. */
   read(lengthBytes: number, positionBytes: number): Promise<Buffer>;

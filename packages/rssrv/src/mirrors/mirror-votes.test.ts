@@ -1,6 +1,6 @@
 // Votes at a server with a replica: PLACE, CLAIM and OPEN in many orders, with restarts, storage that does not answer, and processes that
 // die. The judge of the scene finds requests that run under a lower term than the claimed term. Tests with planted faults prove that the
-// judge finds these requests. The conformance suite tests the same rules with real processes. Rules: Q3, Q6 to Q8, M4.
+// judge finds violations. The conformance suite tests the same rules with real processes. Rules: Q3, Q6 to Q8, M4.
 
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

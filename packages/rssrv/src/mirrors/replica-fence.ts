@@ -66,7 +66,7 @@ export class ReplicaFence {
 
   /**
    * In the turn of the volume, ends the holds that `losersOf` returns. Also revokes the grants of each node that uses the volume without
-   * keeping a hold. After that, calls `after` and returns the result.
+   * keeping a hold. At the end, calls `after` and returns the result.
    */
   async endNow<T>(volume: ServedVolume, losersOf: (holds: readonly Hold[]) => readonly Hold[], after: () => Promise<T>): Promise<T> {
     const { holds, log } = this.ports;

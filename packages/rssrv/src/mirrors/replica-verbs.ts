@@ -35,8 +35,8 @@ export class ReplicaStore {
   }
 
   /**
-   * Makes a volume a replica of the mirror, with a new identity and a map of ones. When this resolves, the change is durable and the volume
-   * is served as a replica. Throws E_UNKNOWN_VOLUME, E_USAGE, E_BUSY or E_HELD, or the error of the pool.
+   * Makes a volume a replica of the mirror, with a new identity and a map of ones. When the promise resolves, the change is durable and the
+   * volume is served as a replica. Throws E_UNKNOWN_VOLUME, E_USAGE, E_BUSY or E_HELD, or the error of the pool.
    */
   place(volumeId: string, mirror: string): Promise<{ readonly identity: string }> {
     const { verbs, log, newIdentity } = this;

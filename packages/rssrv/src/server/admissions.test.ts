@@ -1,6 +1,6 @@
 // Tests which proven client gets a session, and the order of the steps in which a new instance of a client replaces the old one
-// (docs/PROTOCOL.md H4). In these tests, holds and worker sessions are stand-ins. The integration tests use real processes and sockets.
-// Rules: G20, G23.
+// (docs/PROTOCOL.md H4). Holds and worker sessions are stand-ins here; the integration tests use real processes and sockets. Rules: G20,
+// G23.
 
 import type { Socket } from 'node:net';
 import { afterEach, expect, test } from 'vitest';

@@ -193,7 +193,10 @@ export class Admissions {
     for (const { workerSession } of this.served.of(node)) void workerSession.end('E_AUTH', sentence);
   }
 
-  /** Ends each session of the node in which a path has proved one of these keys. The keys are no longer valid. The node keeps its holds. */
+  /**
+   * Ends each session of the node if a path of the session has proved one of these keys. The keys are no longer valid. The node keeps its
+   * holds.
+   */
   dismissKeys(node: string, keys: readonly string[], sentence: string): void {
     const isDropped = (key: string): boolean => keys.includes(key);
     for (const start of this.logins.of(node)) if (isDropped(start.login.proven.key)) start.isDismissed = true;

@@ -242,7 +242,7 @@ export class ConfigInForce {
     this.ports.bandwidth.refresh();
     if (isListChanged) this.ports.listChanged(grown, [...listOf(before), ...listOf(now)]);
     for (const id of change.cut) void this.ports.startIncarnation(id);
-    // The new file may lack the last writes. Because of the new incarnation, the holder sends these writes again.
+    // The new file may lack the last writes. Because of the new incarnation, the holder sends the last writes again.
     const id = now?.id ?? null;
     if (before !== null && now !== null && id !== null && hasOtherFiles(before, now)) void this.ports.startIncarnation(id);
     await this.afterReload('closing what was removed', () => change.finish());

@@ -65,7 +65,7 @@ export const DISCOVERY_FACTS_MS = 10_000;
 export const STORAGE_THREADS = 16;
 /**
  * Number of further threads for syncs, size checks, opening and closing files, and writing the log. A volume whose storage hangs usually
- * occupies at most two of these threads, or three if it has several files. Four such volumes therefore leave some threads free.
+ * occupies at most two of these threads, or three if the volume has several files. Four hanging volumes therefore leave some threads free.
  */
 const UNSHARED_THREADS = 14;
 /** Number of threads in the pool of a worker. */

@@ -110,8 +110,8 @@ export class ListeningSockets {
   }
 
   /**
-   * Throws the same errors as `open` for these interfaces, and leaves no new socket open. A client that connects during this call has to
-   * connect again.
+   * Throws the errors that `open` would throw for these interfaces, and leaves no new socket open. A client that connects during this call
+   * has to connect again.
    */
   async examine(configs: readonly ServerInterfaceConfig[]): Promise<void> {
     const { opened } = await this.openNew(configs, (socket) => socket.destroy());

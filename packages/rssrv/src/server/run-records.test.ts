@@ -1,5 +1,5 @@
 // Incarnations over restarts, and processes that an old listener has left behind: before the new listener continues, it ends the remaining
-// workers and helpers, and no other process. In these tests, other real processes stand in for workers;
+// workers and helpers, and no other process. Real processes of other programs stand in for workers;
 // test/integration/kill-combinations.test.ts has real workers.
 
 import { type ChildProcess, spawn } from 'node:child_process';

@@ -1,6 +1,6 @@
 // A session that the server serves, and the state of a client with one or several sessions: one for each of its data processes.
-// admissions.ts begins and ends sessions. Invariants: a client counts once, however many sessions it has. The client is silent only if all
-// its sessions are silent, and absent only if it has no session.
+// admissions.ts begins and ends sessions. Invariants: a client counts once, however many sessions it has. A client is silent only if all
+// its sessions are silent, and absent only if the client has no session.
 
 import type { Timer } from '@rsio/common/lib/clock';
 import type { AskingSession } from '../admin/remote/remote-requests.ts';

@@ -221,7 +221,7 @@ export class SessionVolumes {
     this.space.setShort(new Set(ids), this.open.values());
   }
 
-  /** Ends all waiting changes before the session ends. The client sends these changes again in its next session. */
+  /** Ends all waiting changes before the session ends. The client sends the ended changes again in its next session. */
   endWaits(): void {
     for (const open of this.open.values()) {
       open.isClosing = true;

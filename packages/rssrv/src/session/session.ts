@@ -420,7 +420,7 @@ export class Session implements ServerPathEvents {
     }
     const lengthBytes = header.op === OP.WRITE ? header.count * SECTOR_BYTES : 0;
     const { throttle } = open;
-    // FLUSH never waits for a limit, because FLUSH makes answered writes durable, and no limit may delay this.
+    // FLUSH never waits for a limit, because FLUSH makes answered writes durable, and no limit may delay a flush.
     if (throttle !== null && header.op !== OP.FLUSH && !throttle.admits(lengthBytes, this.nowMs)) {
       const kept = { ...header };
       const held = copiedBody(this.ports.pools.bodies, body, offset, lengthBytes);

@@ -14,8 +14,8 @@ export interface GuardedVolume {
 /** The messages to a session about a moment. `number`: number of the moment. */
 export type HoldMessage =
   /**
-   * Until `go-on`, the session starts no change of these volumes, even on handles that it opens later. The session answers with `held`
-   * when no change of these volumes is running.
+   * Until `go-on`, the session starts no change of the volumes `volumeIds`, even on handles that the session opens later. The session
+   * answers with `held` when no change of the volumes is running.
    */
   | { readonly type: 'hold'; readonly number: number; readonly volumeIds: readonly string[] }
   /** Ends the hold and all earlier guards of this moment. Each later change of a chunk in `guards` waits until the chunk is cloned. */

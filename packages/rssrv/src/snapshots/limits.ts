@@ -42,13 +42,13 @@ export const CLONE_MAX_MS = 5_000;
 export const REST_MIN_MS = 1;
 export const REST_MAX_MS = 50;
 /**
- * If a session asks for more chunks than this at once, the chunks are cloned in the background. If these chunks were cloned first, requests
- * for few chunks would wait too long.
+ * If a session asks for more chunks than this at once, the chunks are cloned in the background. If so many chunks were cloned first,
+ * requests for few chunks would wait too long.
  */
 export const ASK_CHUNKS_MAX = 256;
 /** Maximum number of guarded chunks of one volume. The bound is needed because each session keeps one byte for each guarded chunk. */
 export const GUARD_CHUNKS_MAX = 1 << 20;
-/** Maximum number of moments that guard chunks at a time. Each of these moments occupies a thread of the listener. */
+/** Maximum number of moments that guard chunks at a time. Each guarding moment occupies a thread of the listener. */
 export const GUARDING_MAX = 3;
 /** Longest time for which a moment waits for its turn. */
 export const MOMENT_WAIT_MS = 60_000;

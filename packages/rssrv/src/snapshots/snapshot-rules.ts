@@ -45,11 +45,11 @@ export interface SnapshotName extends VolumeName {
 
 /** A snapshot to make. */
 export interface NewSnapshot extends SnapshotName {
-  /** If a schedule makes the snapshot: the label of the schedule's rule. Absent if a command makes the snapshot. */
+  /** The label of the schedule's rule that makes the snapshot; absent if a command makes the snapshot. */
   readonly schedule?: string;
   /**
-   * Present only for a snapshot of a replica: the moment of the mirror, and the id of the snapshot. The holder of the mirror chooses
-   * the same id for all replicas.
+   * The moment of the mirror, and the id of the snapshot; absent if the volume is no replica. The holder of the mirror chooses the same id
+   * for all replicas.
    */
   readonly moment?: MirrorMoment & { readonly id: string };
 }

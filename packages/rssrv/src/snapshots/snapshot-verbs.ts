@@ -427,7 +427,8 @@ export class SnapshotVerbs {
 }
 
 /**
- * Returns the record with the bytes that the files of the volume occupy. Until the snapshot is made, these bytes count towards the limit.
+ * Returns the record with the bytes that the files of the volume occupy. Until the snapshot is made, the bytes in the record count towards
+ * the limit.
  */
 function withEstimate(record: SnapshotRecord, used: ReadonlyMap<string, number>): SnapshotRecord {
   const usedBytes = used.get(record.volumeId);

@@ -20,8 +20,8 @@ export class SimulatedMapDisk implements MapDisk {
   /** Sectors that are on disk after any crash. */
   private synced = new Map<number, Buffer>();
   /**
-   * Maps each sector that was written since the last sync to its later versions, the newest last. After a crash, the disk may have one of
-   * these versions.
+   * Maps each sector that was written since the last sync to its later versions, the newest last. After a crash, the disk may have any of
+   * the versions.
    */
   private readonly unsynced = new Map<number, Buffer[]>();
   private cache = new Map<number, Buffer>();

@@ -42,8 +42,8 @@ export interface MoveHooks {
   /** Called before each round. */
   readonly round?: (rounds: number) => void;
   /**
-   * Executes the changes of a move one at a time. A test that makes other changes during the move needs this function. If missing, each
-   * change begins at once.
+   * Executes the changes of a move one at a time. A test that makes other changes during the move needs this function. Without `turns`,
+   * each change begins at once.
    */
   readonly turns?: <T>(change: () => Promise<T>) => Promise<T>;
 }

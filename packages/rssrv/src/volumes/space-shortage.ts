@@ -25,7 +25,7 @@ export class SpaceShortage {
   poolNameOf: (volumeId: string, poolId: string | null) => string | null = () => null;
   private readonly log: Pick<Log, 'info' | 'error'>;
   private readonly listChanged: () => void;
-  /** Maps a volume id to the ids of the sessions with changes that wait. A volume without such sessions has no entry. */
+  /** Maps a volume id to the ids of the sessions with changes that wait. A volume without waiting changes has no entry. */
   private readonly waiting = new Map<string, Set<string>>();
   /** For waiting volumes over several pools: maps the volume id to the name of the pool without space. */
   private readonly pools = new Map<string, string>();

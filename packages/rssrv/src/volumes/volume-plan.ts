@@ -28,19 +28,19 @@ export interface SnapshotReader extends Holder {
 }
 
 export interface VolumePlan {
-  /** Volumes to open. If one of these volumes cannot be opened, the whole configuration file is refused. */
+  /** Volumes to open. If a volume in this list cannot be opened, the whole configuration file is refused. */
   readonly added: readonly ServerVolumeConfig[];
   /** Unchanged volumes that could not be opened before. If a retried volume fails again, the rest of the plan is still applied. */
   readonly retried: readonly ServerVolumeConfig[];
   readonly kept: readonly ServerVolumeConfig[];
   /**
-   * Volumes that are no longer served, with their old settings. No client uses these volumes. A volume that moves to other storage is
-   * also in `added`.
+   * Volumes that are no longer served and that no client uses, with their old settings. A volume that moves to other storage is also in
+   * `added`.
    */
   readonly removed: readonly ServerVolumeConfig[];
   /**
-   * True if the plan lists only some volumes; all other volumes stay unchanged and are not checked. If undefined, every configured
-   * volume is in one of the lists.
+   * True if the plan lists only some volumes; all other volumes stay unchanged and are not checked. If `isPartial` is undefined, every
+   * configured volume is in one of the lists.
    */
   readonly isPartial?: true;
 }
@@ -73,7 +73,7 @@ const KEYS: Readonly<Record<Field, string>> = {
 };
 const FIELDS = Object.keys(KEYS) as Field[];
 
-/** Fields that may change while the volume is held. A change of such a field is checked separately, or does not affect the holder. */
+/** Fields that may change while the volume is held. The change is checked separately, or does not affect the holder. */
 const ALWAYS_CHANGED: ReadonlySet<Field> = new Set([
   'sizeBytes',
   'clients',

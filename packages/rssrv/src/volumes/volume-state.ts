@@ -24,7 +24,7 @@ export interface VolumePorts extends StoragePorts {
   syncFailedLate(id: string): void;
   /** Called when the workers of other listeners have closed the volumes `keys`. Opens these volumes, and resolves after the attempt. */
   unmarked?(keys: ReadonlySet<string>): Promise<void>;
-  /** Takes the locks. If undefined, the locks are taken by `takeLocks` of file-locks.ts, which needs perl. */
+  /** Takes the locks. If `takeLocks` is undefined, `takeLocks` of file-locks.ts takes the locks, which needs perl. */
   readonly takeLocks?: typeof takeLocks | undefined;
   isHeld(id: string): boolean;
   /**
@@ -57,7 +57,7 @@ export interface HeldChange {
   readonly before: ReadonlyMap<string, HeldVolume>;
   /** Keys of all volumes that the plan lists. */
   readonly mentioned: ReadonlySet<string>;
-  /** The volumes that the plan opens or keeps, keyed by volumeKey. `mentioned` contains all these keys. */
+  /** The volumes that the plan opens or keeps, keyed by volumeKey. `mentioned` contains all keys of this map. */
   readonly changed: ReadonlyMap<string, HeldVolume>;
 }
 

@@ -53,8 +53,8 @@ export class StorageClaims {
   }
 
   /**
-   * `identities`: the identities of all files of the volume. Throws E_VOLUME if another volume uses one of these files, and names the
-   * other volume.
+   * `identities`: the identities of all files of the volume. Throws E_VOLUME, naming the other volume, if another volume uses one of the
+   * files.
    */
   checkStorage(volume: ServerVolumeConfig, identities: readonly string[]): void {
     const taken = identities.find((identity) => this.byStorage.has(identity));
@@ -382,7 +382,7 @@ export function isOutOfFiles(thrown: unknown): boolean {
   return errno === 'EMFILE' || errno === 'ENFILE';
 }
 
-/** Returns the facts about open storage. A later start compares these facts, to detect that the storage was replaced. */
+/** Returns the facts about open storage. A later start compares the facts, to detect that the storage was replaced. */
 export async function storageFacts({ volume, type, path, handle }: Storage): Promise<VolumeFacts> {
   if (type === 'memory' || type === 'null' || path === null || handle === null) return factsOf(volume, type);
   return factsOf(volume, storageStamp(await handle.stat({ bigint: true }), path));

@@ -66,7 +66,7 @@ export class ClientPace {
 }
 
 /**
- * The read-only requests of all clients. At most REMOTE_READS_AT_ONCE_MAX of these requests run at a time, in the order of their arrival.
+ * The read-only requests of all clients. At most REMOTE_READS_AT_ONCE_MAX read-only requests run at a time, in the order of their arrival.
  */
 export class ReadTurns {
   private running = 0;

@@ -115,7 +115,10 @@ export class RemoteRequests {
     this.answers.sessionEnded(id);
   }
 
-  /** Refuses all later requests, and all waiting requests that have not begun. The clients send these requests to the next listener. */
+  /**
+   * Refuses all later requests, and all waiting requests that have not begun. The clients send the refused requests again to the next
+   * listener.
+   */
   close(): void {
     this.isClosed = true;
     this.answers.close();

@@ -108,7 +108,10 @@ export class FileOpens {
   }
 }
 
-/** Returns the number of descriptors for each file of a volume. If there are two, the second descriptor is for synchronous writes. */
+/**
+ * Returns the number of descriptors for each file of a volume. If a file has two descriptors, the second descriptor is for synchronous
+ * writes.
+ */
 export function perFile({ readonly, type }: Pick<ServedVolume, 'readonly' | 'type'>): 1 | 2 {
   return readonly || type === 'memory' ? 1 : 2;
 }

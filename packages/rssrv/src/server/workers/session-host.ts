@@ -159,7 +159,7 @@ export class SessionHost {
     }
   }
 
-  /** Closes the descriptors that came with an answer for a session that has ended. */
+  /** Closes the descriptors in an answer to a session that has ended. */
   static discard(message: ToSession, receiver: DescriptorReceiver | null): void {
     if (message.type !== 'answer' || message.answer === null) return;
     const { answer } = message;

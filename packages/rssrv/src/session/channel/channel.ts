@@ -48,7 +48,7 @@ export type ToSession =
       /** The same ids as in the message `short-pools`. */
       readonly shortPools: readonly string[];
     }
-  /** `ids` are the ids of the pools whose free space is below their reserve. In these pools, changes that need new space wait. */
+  /** `ids` are the ids of the pools whose free space is below their reserve, so that changes that need new space wait. */
   | { readonly type: 'short-pools'; readonly ids: readonly string[] }
   | { readonly type: 'path'; readonly admission: Admission }
   /** Sent when the server begins to accept encrypted paths only. */

@@ -11,8 +11,8 @@ const LAST = 0x1;
 const UNWRITTEN = 0x800;
 const SHARED = 0x2000;
 /**
- * If an extent has a flag other than these flags, its physical address says nothing about its content. Such an extent may be compressed,
- * encrypted, stored in metadata, or not yet allocated.
+ * Flags of extents whose physical address identifies the content. An extent with any other flag may be compressed, encrypted, stored in
+ * metadata, or not yet allocated.
  */
 const PLAIN_FLAGS = LAST | UNWRITTEN | SHARED;
 

@@ -12,7 +12,7 @@ import type { VolumeFiles } from './volume-files.ts';
 export type BackendOperation = 'read' | 'write' | 'flush' | 'discard' | 'zero' | 'extents' | 'close';
 
 export interface BackendPorts {
-  /** Opens the files of the volume, one after the other. If undefined, the files are opened by their paths. */
+  /** Opens the files of the volume, one after the other. If `files` is undefined, the files are opened by their paths. */
   readonly files?: VolumeFiles;
   readonly clock: Clock;
   /** Returns how many times the threads of this process have slept, or 0 if the number is unknown (inline-policy.ts). */

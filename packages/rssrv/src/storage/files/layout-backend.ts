@@ -293,7 +293,7 @@ function piecesOf(buffer: Buffer, offset: number, { pieces }: Portion): Buffer[]
   return views;
 }
 
-/** Returns a function that must be called with `count` statuses. The last call calls `done` with the worst status. */
+/** Returns a function that must be called `count` times, each time with a status. The last call calls `done` with the worst status. */
 function joined(count: number, done: IoDone): IoDone {
   let [left, worst]: [number, Status] = [count, STATUS.OK];
   return (status) => {

@@ -62,7 +62,7 @@ export class LayoutMap {
     this.runBytes = chunkBytes - inChunkBytes;
   }
 
-  /** Returns the offset in the volume that a byte of a file has. */
+  /** Converts the position of a byte in a file to the offset of the byte in the volume. */
   volumeOffset(part: number, partPositionBytes: number): number {
     const { chunkBytes } = this;
     if (chunkBytes === null) return (this.starts[part] ?? 0) + partPositionBytes;

@@ -86,8 +86,8 @@ export async function openFile(volume: ServedVolume, kind: FileKind, ports: Back
 }
 
 /**
- * Returns the object for reads without waiting, or null if such reads are not possible. Even on block devices, these reads start on the
- * event loop, because an attempt costs little if the data is not cached.
+ * Returns the object for reads without waiting, or null if such reads are not possible. Even on block devices, reads without waiting start
+ * on the event loop, because an attempt costs little if the data is not cached.
  */
 function cachedReads(volumeId: string, { nowait, clock, sleeps, threads }: BackendPorts): CachedReads | null {
   if (nowait === undefined || nowait === null) return null;

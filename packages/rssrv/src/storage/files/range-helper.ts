@@ -34,16 +34,16 @@ export interface RangeHelperPorts {
   readonly onLost: (reason: string, retryMs: number | null) => void;
   readonly onBack?: () => void;
   /**
-   * If present, this process passes descriptors to the helper, because the helper may not open paths. If absent, the helper opens the
-   * files of this process by their paths in /proc.
+   * How this process passes descriptors to a helper that may not open paths. If `passing` is undefined, the helper opens the files of this
+   * process by their paths in /proc.
    */
   readonly passing?: HelperPassing;
-  /** The program to run. If undefined, `perl` in PATH is run. */
+  /** The program to run. If `command` is undefined, `perl` in PATH is run. */
   readonly command?: string;
   readonly architecture?: string;
 }
 
-/** How descriptors are passed to the helper. A confined process needs this, because its helper may not open files either. */
+/** How a confined process passes descriptors to its helper, which may not open files. */
 export interface HelperPassing {
   readonly calls: Pick<SystemCalls, 'socketPair' | 'send'>;
   /** The text of the helper program. This process has read the text before it gave up its rights. */

@@ -66,7 +66,7 @@ export class PassedFiles implements VolumeFiles {
     return Promise.reject(new RsError('E_INTERNAL', `The listener has not passed ${wish.path}`));
   }
 
-  /** Returns the descriptors that no backend has taken. The caller must close these descriptors. */
+  /** Returns the descriptors that no backend has taken, and that the caller must close. */
   rest(): readonly number[] {
     return this.left.splice(0);
   }

@@ -62,7 +62,7 @@ export interface Backend {
   /** Reads in the thread pool. `target` belongs to the backend until `done` is called. `done` is never called before `read` returns. */
   read(target: Buffer, offset: number, lengthBytes: number, positionBytes: number, done: IoDone): void;
   write(source: Buffer, offset: number, lengthBytes: number, positionBytes: number, fua: boolean, done: IoDone): void;
-  /** Syncs all writes that ended before this call. If `done` gets OK, all these writes are durable. */
+  /** Syncs all writes that ended before this call. If `done` gets OK, all writes that ended before this call are durable. */
   flush(done: IoDone): void;
   /** Discards the range in short steps. A discarded range contains undefined data or zeros. */
   discard(positionBytes: number, lengthBytes: number, done: IoDone): void;

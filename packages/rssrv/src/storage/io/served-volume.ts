@@ -68,8 +68,7 @@ export interface ServedVolume {
   /** Names of the clients that may use the volume; null means all clients. */
   readonly clients: readonly string[] | null;
   /**
-   * The pools of a pool volume. Changes of the volume wait for space while one of these pools is full. `pool` is undefined for a volume of
-   * a section.
+   * The pools of a pool volume, whose changes wait for space while one of the pools is full. `pool` is undefined for a volume of a section.
    */
   readonly pool?: VolumePools;
   /**

@@ -51,8 +51,8 @@ function candidates(): { readonly pid: number; readonly holder: number }[] {
 }
 
 /**
- * Returns the paths of the fdinfo files of a process. If the first thread of the process has ended, these files are below the folder
- * of another thread.
+ * Returns the paths of the fdinfo files of a process. If the first thread of the process has ended, the files are below the folder of
+ * another thread.
  */
 function descriptorsOf(pid: number): string[] {
   for (const thread of namesIn(`/proc/${pid}/task`)) {

@@ -9,7 +9,7 @@ import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { LOCKS_PER_HELPER_MAX, MARK_LOOK_MS, MARK_LOOK_REST } from '../../machine/limits.ts';
 import type { takeLocks } from './file-locks.ts';
 
-/** A volume that is not served because a worker has files of the volume open, together with these files. */
+/** A volume that is not served because a worker has files of the volume open, and the open files. */
 export interface MarkedVolume {
   readonly key: string;
   /** Name of the volume's pool; null for a volume of a section. */

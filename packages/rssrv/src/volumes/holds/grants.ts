@@ -11,7 +11,7 @@ export interface ClientIdentity {
   readonly instance: number;
   readonly machine: string;
   readonly boot: string;
-  /** Process id of the client. Null for a client of an early version, which sends no process id. */
+  /** Process id of the client; null for a client of an early version, which sends no process id. */
   readonly process: string | null;
   readonly address: string;
 }
