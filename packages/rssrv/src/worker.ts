@@ -183,8 +183,8 @@ function confined(argument: string | undefined): Given | null {
 }
 
 /**
- * Exits if an upgrade has replaced the files of rssrv but has not yet restarted the listener. This process then runs the new release, and
- * may misunderstand the messages of the old listener.
+ * Exits if an upgrade has replaced the files of rssrv but has not yet restarted the listener. A process of the new release may
+ * misunderstand the messages of the old listener.
  */
 function endIfReplaced(listenerVersion: string | undefined): void {
   if (listenerVersion === undefined || listenerVersion === programVersion()) return;

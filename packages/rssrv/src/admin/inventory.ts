@@ -1,6 +1,5 @@
-// Returns the current state of the server's volumes, pools and clients, in the form of the answers of control methods. Invariants: this
-// module changes nothing; it does not inspect files on a file system that does not answer, because the inspection would occupy threads of
-// this process.
+// Returns the current state of the server's volumes, pools and clients, as the control methods report it. Invariants: this module changes
+// nothing; it does not inspect files on a file system that does not answer, because the inspection would occupy threads of this process.
 
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import type { ServerMethods } from '@rsio/common/control/server/server-methods';

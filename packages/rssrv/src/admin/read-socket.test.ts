@@ -1,5 +1,5 @@
-// The control socket for a group: answers and refusals, bounds, rights, and undone changes of the group. The tests use real sockets in a
-// temporary folder. test/integration/control-group.test.ts tests whether members of the group can connect. Rules: G21.
+// Tests the control socket for a group: answers and refusals, bounds, rights, and undone changes of the group. The tests use real sockets
+// in a temporary folder. test/integration/control-group.test.ts tests whether members of the group can connect. Rules: G21.
 
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, statSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';

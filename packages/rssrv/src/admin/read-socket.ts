@@ -66,7 +66,7 @@ export class ReadSocket {
     this.pace = new ClientPace(clock, new ReadTurns());
   }
 
-  /** Opens the socket, or gives it to another group. Throws E_CONFIG, E_RIGHTS or E_SYSTEM, and then leaves the socket unchanged. */
+  /** Opens the socket, or changes its group. Throws E_CONFIG, E_RIGHTS or E_SYSTEM, and then leaves the socket unchanged. */
   async prepare(wanted: Group): Promise<ReadSocketChange> {
     const before = this.served;
     if (wanted === null) return { commit: () => this.close(), undo: async () => undefined };

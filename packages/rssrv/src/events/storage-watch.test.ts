@@ -9,7 +9,6 @@ function picture(unavailable: Record<string, string> = {}, reason: string | null
   return { pools: new Map([['fast', reason]]), unavailable: new Map(Object.entries(unavailable)), exists: (volume) => volume !== 'gone@0' };
 }
 
-/** The changes that each picture causes. */
 function changes(...pictures: readonly StoragePicture[]): string[][] {
   const watch = new StorageWatch();
   return pictures.map((one) => watch.look(one).map(({ object, from, to }) => `${object}: ${from} -> ${to}`));

@@ -11,7 +11,6 @@ export interface StoragePicture {
   readonly pools: ReadonlyMap<string, string | null>;
   /** Maps each volume that is not served, such as `oracle@0`, to the reason. */
   readonly unavailable: ReadonlyMap<string, string>;
-  /** Returns true if the server has this volume. */
   readonly exists: (volume: string) => boolean;
 }
 

@@ -1,4 +1,4 @@
-// The filter of system calls, executed by a small interpreter: which calls the filter refuses, and with which errno.
+// Tests the filter of system calls in a small interpreter: which calls the filter refuses, and with which errno.
 // test/integration/confined-workers.test.ts shows that the kernel accepts the filter. Rules: G24.
 
 import { expect, it } from 'vitest';

@@ -1,5 +1,5 @@
-// Passing descriptors over a real pair of sockets: the order of descriptors, tags, a full socket, and a process that has exited. No test
-// leaves a descriptor open. The tests are skipped if koffi is not installed.
+// Tests descriptors that are passed over a real pair of sockets: the order of descriptors, tags, a full socket, and a process that has
+// exited. No test leaves a descriptor open. The tests are skipped if koffi is not installed.
 
 import fs from 'node:fs';
 import os from 'node:os';

@@ -33,7 +33,6 @@ export interface MapHeader {
   readonly regions: number;
 }
 
-/** Returns the number of regions of a volume of this size. */
 export function regionsOf(sizeBytes: number): number {
   return Math.ceil(sizeBytes / MIRROR_REGION_BYTES);
 }

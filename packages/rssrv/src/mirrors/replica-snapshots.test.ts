@@ -1,5 +1,5 @@
-// Snapshots of replicas (M22): only the holder of the mirror makes snapshots of its replicas, and no client can read a snapshot that the
-// holder has not proven.
+// Tests snapshots of replicas (M22): only the holder of the mirror makes snapshots of the replicas, and no client can read a snapshot that
+// the holder has not proven.
 
 import { expect, test } from 'vitest';
 import { systemClock } from '@rsio/common/lib/clock';

@@ -1,6 +1,5 @@
-// Volumes become replicas of mirrors, and ordinary volumes again: files, served volumes, refusals, and a stop of the server at each step.
-// A stop leaves either no mark, or a mark and a map in which all bits are set. A stop never leaves a mark beside a valid map of other
-// data.
+// Tests how volumes become replicas of mirrors, and ordinary volumes again: files, served volumes, refusals, and a stop at each step. A
+// stop leaves either no mark, or a mark and a map in which all bits are set. A stop never leaves a mark beside a valid map of other data.
 
 import fs from 'node:fs';
 import os from 'node:os';

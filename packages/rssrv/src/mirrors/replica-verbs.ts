@@ -75,8 +75,8 @@ export class ReplicaStore {
   }
 
   /**
-   * Like `unplace`, for an administrator's command. The caller has already begun the change in which this runs. Returns null if no
-   * replica has this name. Throws E_RIGHTS if the asker is no administrator.
+   * Like `unplace`, for an administrator's command. The caller has already begun the change in which this method runs. Returns null if no
+   * replica has this name. Throws E_RIGHTS if the asker is not an administrator.
    */
   async split(wanted: VolumeName, asker: Asker, request: string | null): Promise<Found | null> {
     for (const pool of this.verbs.pools.states) {

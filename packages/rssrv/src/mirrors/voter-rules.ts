@@ -1,6 +1,6 @@
 // Decides VOTEs about a mirror (docs/PROTOCOL.md Q1 to Q4). Pure: takes a record and a VOTE, and returns the next record and the outcome.
 // voters.ts makes the next record durable before it answers. Invariants: the promised term never decreases. The version of the
-// configuration never decreases. A configuration never has a higher term than the promise.
+// configuration never decreases. A configuration never has a higher term than the promised term.
 
 import { isDeepStrictEqual } from 'node:util';
 import { TERM_STEP_MAX } from '@rsio/protocol/wire/limits';
@@ -63,7 +63,7 @@ export function claim(record: VoterRecord, term: Term, takesOver: boolean): Deci
   return done({ ...record, promise: term });
 }
 
-/** Returns true if the client of the promise has detached, so that another client may claim the mirror without a take-over. */
+/** Returns true if the client of the promised term has detached, so that another client may claim the mirror without a take-over. */
 export function hasEnded({ promise, stored }: VoterRecord): boolean {
   return promise !== null && stored !== null && stored.config.clean && compareTerms(stored.term, promise) === 0;
 }

@@ -1,6 +1,6 @@
-// The records of a voter on a file system that loses unsynced data: the server stops at every step of every save, and starts again. Other
-// tests check unreadable records, the rights of clients, and the bounds. voter-rules.test.ts tests the rules.
-// Rules: Q1 to Q3, Q5, Q8, M1, G33.
+// Tests the records of a voter on a file system that loses unsynced data: the server stops at every step of every save, and starts again.
+// Other tests check unreadable records, the rights of clients, and the bounds. voter-rules.test.ts tests the rules. Rules: Q1 to Q3, Q5,
+// Q8, M1, G33.
 
 import fs from 'node:fs';
 import os from 'node:os';

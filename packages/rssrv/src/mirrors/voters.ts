@@ -185,8 +185,8 @@ export class Voters {
   }
 
   /**
-   * Adds an entry for a record that is being founded. If the client has no right to found the record, or a bound is reached, returns a
-   * sentence with this reason.
+   * Adds an entry for a record that is being founded. If the client has no right to found the record, or a bound is reached, returns the
+   * reason.
    */
   private place({ node }: VotingClient, mirror: string): Entry | string {
     if (!this.ports.mayFound(node))

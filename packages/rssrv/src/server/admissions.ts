@@ -1,6 +1,6 @@
-// Decides which proven clients get a session, and ends the old sessions that a new session replaces (docs/PROTOCOL.md S9, H4). A node has at
-// most one session for each data process, and all its sessions belong to the same client process. A new session begins only when no request
-// from a replaced session is running. Each session has a secret that authenticates further paths.
+// Decides which proven clients get a session, and ends the old sessions that a new session replaces (docs/PROTOCOL.md S9, H4). A node has
+// at most one session for each data process, and all its sessions belong to the same client process. A new session begins only when no
+// request from a replaced session is running. Each session has a secret that authenticates further paths.
 
 // Design. The listener proves clients and carries no data; workers execute requests and admit no client. This class decides which session a
 // proven socket joins, and what must end before a session begins. S9 (no request of an old session runs when the new session begins)
@@ -22,7 +22,7 @@
 //   connected --last path closed--> silent --SESSION_LINGER_MS--> told to end
 //     |      <--path up------------   |
 //     '------ session or process has ended ------> departed: remembered, because step 1 compares a newcomer with it
-//   A client is silent if all its sessions are silent, and absent if it has none.
+//   A client is silent if all its sessions are silent, and absent if it has no session.
 //
 // The other methods end grants of living sessions: for a take-over (step 1 of H2), for a new incarnation (V1), and for a volume that is no
 // longer served.
@@ -75,7 +75,7 @@ export interface AdmissionPorts {
   beginMessage(node: string): Extract<ToSession, { type: 'begin' }>;
   /** Returns true if the configuration still names the node as a client. */
   isClient(node: string): boolean;
-  /** Throws E_FENCED if the node is kept out. */
+  /** Throws E_FENCED if the node is fenced. */
   checkFence(node: string): void;
   /** Throws E_TLS if a connection with these features is plain and the server accepts only encrypted connections. */
   checkTls(features: readonly string[]): void;
@@ -92,7 +92,6 @@ export interface AdmissionPorts {
    * Called when changes of volumes are held for the moment `number`, and the session no longer executes a change of any of these volumes.
    */
   held(session: ServedSession, number: number): void;
-  /** Answers a session's request. */
   answer(session: ServedSession, request: SessionRequest): Promise<Answer>;
   /** Called when the session has ended and none of its requests is running. */
   sessionEnded(session: ServedSession, isClean: boolean): Promise<void>;
@@ -253,7 +252,6 @@ export class Admissions {
     return flushed.every(Boolean);
   }
 
-  /** Ends the plain paths of all sessions. */
   endPlainPaths(sentence: string): void {
     this.tell({ type: 'end-plain-paths', sentence });
   }
@@ -298,7 +296,7 @@ export class Admissions {
     this.ports.refuse(socket, proven, new RsError('E_DRAINING', `${process}, for ${Math.round(stillMs / 1_000)} s now`));
   }
 
-  /** Begins a session for the login of the start: the first login, or a later login that has taken its place. */
+  /** Begins a session for `start.login`, which is the first login, or a later login that has taken its place. */
   private async begin(start: Start): Promise<void> {
     try {
       await this.beginSession(start, clientOf(start.login));

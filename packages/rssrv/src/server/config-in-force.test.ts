@@ -1,5 +1,5 @@
-// The configuration in force agrees with the disk about the volumes of pools, even if a name is taken, a step fails, or a client uses the
-// volume during a change. The tests use real volumes, pools and verbs, but no sessions or sockets. Rules: C3, N2, G25.
+// Tests that the configuration in force agrees with the disk about the volumes of pools, even if a name is taken, a step fails, or a client
+// uses the volume during a change. The tests use real volumes, pools and verbs, but no sessions or sockets. Rules: C3, N2, G25.
 
 import fs from 'node:fs';
 import os from 'node:os';

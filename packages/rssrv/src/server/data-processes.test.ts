@@ -1,5 +1,5 @@
-// A client with several data processes: each has its own session, and the server treats them as one client (docs/PROTOCOL.md S9, H4). Holds
-// and worker sessions are stand-ins. Invariant: a session of a replaced instance never runs beside a session of its successor.
+// Tests a client with several data processes: each has its own session, and the server treats them as one client (docs/PROTOCOL.md S9, H4).
+// Holds and worker sessions are stand-ins. Invariant: a session of a replaced instance never runs beside a session of its successor.
 
 import type { Socket } from 'node:net';
 import { expect, test } from 'vitest';
@@ -181,8 +181,7 @@ test('data processes of one client process log in at the same time, and another 
   await expect.poll(() => server.running).toEqual(['1.0', '1.1']);
 });
 
-// Otherwise the second login would find the note in memory and end a session with E_REPLACED, although a crash could still discard the
-// note.
+// A note that is only in memory must not let the second login end a session with E_REPLACED, because a crash could still discard the note.
 test('no login of a newer instance ends a session before the note of any login is durable', async () => {
   const server = new Server();
   await server.begin(0, 1);

@@ -32,8 +32,8 @@ export const OLD_SESSION_WAIT_MS = 3_000;
  */
 export const HOLDER_RETURN_MS = 10_000;
 /**
- * In a take-over, the losing client's worker must finish the I/O on the volume, flush it and close it within this time. The listener tells
- * a slower worker to end the session.
+ * In a take-over, the worker of the earlier holder must finish the I/O on the volume, and flush and close the volume, within this time. The
+ * listener tells a slower worker to end the session.
  */
 export const TAKE_OVER_REVOKE_MS = 5_000;
 /** Interval at which a listener checks whether its predecessor's workers have exited. */

@@ -79,7 +79,7 @@ export class ListeningSockets {
   private retry: Timer | null = null;
   /**
    * Maps each end point whose address is missing to the error code that was logged last. An error is logged only if its code differs from
-   * that code.
+   * the last logged code.
    */
   private readonly reported = new Map<string, string>();
   private isOver = false;
@@ -89,7 +89,6 @@ export class ListeningSockets {
     this.descriptors = new DescriptorWatch(ports.clock, ports.log);
   }
 
-  /** Returns the interfaces in `configs` on which the server listens. */
   listening(configs: readonly ServerInterfaceConfig[]): ServerInterfaceConfig[] {
     return configs.filter((config) => this.byEndpoint.get(endpointKey(config))?.isListening === true);
   }

@@ -51,9 +51,9 @@ function volumeEntry(volume: ServedVolume, facts: Pick<VolumeEntry, 'holders' | 
 }
 
 /**
- * Returns the refusal of an OPEN for a volume that is not served. If the volume is in `failures`, the status makes the client wait.
- * Otherwise, the status tells the client that the volume does not exist. `server` is the name of the server. `whyNoSnapshot` says that a
- * volume of this client lacks the requested snapshot; null if the OPEN fails for another reason.
+ * Returns the refusal of an OPEN for a volume that is not served. If the volume is in `failures`, the status makes the client wait; if not,
+ * the status tells the client that the volume does not exist. `server` is the name of the server. `whyNoSnapshot` says that a volume of
+ * this client lacks the requested snapshot; null if the OPEN fails for another reason.
  */
 export function notOffered(
   node: string,

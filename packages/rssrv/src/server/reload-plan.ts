@@ -26,7 +26,6 @@ export interface ReloadPlan {
   readonly kind: 'apply';
   /** Interfaces on which the server begins to listen. */
   readonly opened: readonly ServerInterfaceConfig[];
-  /** Interfaces to close. */
   readonly closed: readonly ServerInterfaceConfig[];
   /** True if clients must get a new list of interfaces, because names, addresses, ports or their order have changed. */
   readonly isListChanged: boolean;
@@ -241,7 +240,6 @@ function endpointText({ name, address, port }: ServerInterfaceConfig): string {
   return `${name} (${printEndpoint(address, port)})`;
 }
 
-/** Returns the names in `these` that are missing from `those`. */
 function namesMissingIn(these: readonly { readonly name: string }[], those: readonly { readonly name: string }[]): string[] {
   const others = new Set(those.map(({ name }) => name));
   return these.map(({ name }) => name).filter((name) => !others.has(name));

@@ -1,5 +1,5 @@
-// The order of reloads and of their log lines. Stand-ins replace the configuration and the listener.
-// reload-plan.test.ts tests the plans.
+// Tests the order of reloads and of their log lines. Stand-ins replace the configuration and the listener. reload-plan.test.ts tests the
+// plans.
 
 import { expect, test } from 'vitest';
 import { parseRssrvConfig } from '@rsio/common/config/reader/rssrvcfg';
@@ -15,7 +15,7 @@ function fileWith(address: string, more = ''): string {
 
 class Scene {
   readonly said: string[] = [];
-  /** Sentences of the audit trail. */
+  /** Texts of the lines in the audit trail. */
   readonly audited: string[] = [];
   readonly applied: string[] = [];
   text = fileWith('10.0.0.1');

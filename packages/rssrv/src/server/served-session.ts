@@ -40,7 +40,6 @@ export function askingSession({ id, client: { node }, workerSession }: ServedSes
 
 export type ClientState = 'absent' | 'silent' | 'connected';
 
-/** Returns the state of the client that has these sessions. */
 export function stateOf(sessions: readonly Pick<ServedSession, 'silentSinceMs'>[]): ClientState {
   if (sessions.length === 0) return 'absent';
   return sessions.every(({ silentSinceMs }) => silentSinceMs !== null) ? 'silent' : 'connected';

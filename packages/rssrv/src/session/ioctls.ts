@@ -141,7 +141,7 @@ function extents(open: IoctlHandle, body: Buffer, events: IoctlEvents): void {
   try {
     backend.extents(positionBytes, request.sectors * SECTOR_BYTES, ended);
   } catch (error) {
-    // Count the request as ended even after an error. Otherwise, closing the handle would wait for the request forever.
+    // Count the request as ended even after an error; otherwise, closing the handle would wait for the request forever.
     open.inFlight.end();
     throw error;
   }

@@ -74,8 +74,8 @@ export const FIGURES_VOLUMES_MAX = 2 * HANDLES_PER_SESSION_MAX;
 export const PATHS_CLOSING_FACTOR = 4;
 export const UNPROTECTED_MAX = 16;
 /**
- * Maximum number of unanswered requests of a session to the listener, except ADMIN and VOTE. Such requests result from requests in slots
- * and from the release of handles.
+ * Maximum number of unanswered requests that a session has sent to the listener for its slots and for released handles. ADMIN and VOTE do
+ * not count.
  */
 export const ASKS_MAX = 16 * HANDLES_PER_SESSION_MAX;
 /**

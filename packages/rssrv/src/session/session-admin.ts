@@ -13,7 +13,7 @@ import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
 import { mayWait, type VotePorts, type VoteReply, type VoteRequest, VOTES } from '../mirrors/session-votes.ts';
 import type { Answered } from './session-volumes.ts';
 
-/** An ADMIN request in the form in which the listener gets it. */
+/** An ADMIN request as the listener gets it. */
 export type AdminRequest =
   | { readonly what: 'admin-call'; readonly id: string; readonly method: string; readonly params: string; readonly withinMs: number }
   | { readonly what: 'admin-rest'; readonly answer: number; readonly offset: number };
@@ -147,7 +147,6 @@ function requestOf({ aux, flags, handle }: Header, body: Buffer): AdminRequest |
   return { what: 'admin-call', id: request, method, params: Buffer.from(params).toString('utf8'), withinMs };
 }
 
-/** Returns the text of an answer that reports an error. */
 export function errorText({ code, message, context }: Pick<RsError, 'code' | 'message' | 'context'>): string {
   return JSON.stringify({ error: { code, message, context } });
 }

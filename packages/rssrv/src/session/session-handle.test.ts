@@ -1,6 +1,6 @@
-// REVOKE of one handle by its client (docs/PROTOCOL.md S11): the server sends REVOKED when no request on the handle is running or can still
-// start, and it never executes a request whose tag the client has abandoned. session-revoke.test.ts tests revocation by the server, and
-// test/conformance/server/revoke.ts tests other wrong REVOKEs.
+// Tests REVOKE of one handle by its client (docs/PROTOCOL.md S11): the server sends REVOKED when no request on the handle is running or can
+// still start. The server never executes a request whose tag the client has abandoned. session-revoke.test.ts tests revocation by the
+// server, and test/conformance/server/revoke.ts tests other wrong REVOKEs.
 
 import { beforeEach, describe, expect, test } from 'vitest';
 import { OP } from '@rsio/protocol/wire/frames';

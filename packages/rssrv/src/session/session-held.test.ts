@@ -1,5 +1,5 @@
-// A session whose changes are held and guarded for a snapshot: which requests wait, which do not wait, and which end when a handle or the
-// session ends. moment-plan.test.ts tests when a moment begins and ends. Rules: P1.
+// Tests a session whose changes are held and guarded for a snapshot: which requests wait, and which end when a handle or the session ends.
+// moment-plan.test.ts tests when a moment begins and ends. Rules: P1.
 
 import { OP } from '@rsio/protocol/wire/frames';
 import { FLAG } from '@rsio/protocol/wire/frames';

@@ -1,5 +1,5 @@
-// Failed syncs: the listener is notified once for each handle. Other tests in this file check the server's own syncs, which reveal
-// write-back errors of the kernel. test/integration tests how the listener reacts to a failed sync. Rules: V1, G4.
+// Tests that the listener is notified of failed syncs, once for each handle. Other tests in this file check the server's own syncs, which
+// reveal write-back errors of the kernel. test/integration tests how the listener reacts to a failed sync. Rules: V1, G4.
 
 import { beforeEach, expect, test } from 'vitest';
 import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';

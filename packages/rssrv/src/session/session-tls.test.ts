@@ -1,5 +1,5 @@
-// Paths that a session must encrypt: such a path never becomes a plain path, and if its TLS does not begin, the listener learns that the
-// session has no path. link/tls-transport.test.ts tests TLS itself, and link/tls-starts.test.ts tests when TLS begins. Rules: G22.
+// Tests paths that a session must encrypt: such a path never becomes a plain path, and if its TLS does not begin, the listener learns that
+// the session has no path. link/tls-transport.test.ts tests TLS itself, and link/tls-starts.test.ts tests when TLS begins. Rules: G22.
 
 import { expect, test } from 'vitest';
 import { PATHS_PER_TRUNK_MAX, TLS_START_MAX_MS } from '@rsio/protocol/link/limits';

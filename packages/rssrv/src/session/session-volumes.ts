@@ -154,7 +154,6 @@ export class SessionVolumes {
     };
   }
 
-  /** Returns true if the session has used the given handle number. */
   wasGiven(handle: number): boolean {
     return this.numbers.wasGiven(handle);
   }

@@ -9,7 +9,7 @@
 //   server-path.ts   server-path.ts  ...    frames; READs are held back while answers pile up
 //          \           /
 //         slot-table.ts: receive
-//          |-- executing: the path is owed the answer, too        |-- stale: dropped
+//          |-- executing: the path also gets the answer           |-- stale: dropped
 //          |-- done: answered from the slot, or executed again    |-- violation: the path is closed
 //          v new
 //         I/O: checks handle, range and rights; answers an invalid request at once
@@ -19,7 +19,7 @@
 //          |-- FLUSH --------------------> the backend; it waits for no limit, space or snapshot
 //          '-- messages -----------------> session-volumes.ts (LIST, OPEN, CLOSE, IOCTL), or the listener (ADMIN, VOTE)
 //          |
-//         answers: on every path that is owed one
+//         answers: on every path that delivered a copy
 //
 //   serving --end--> nothing new begins, what waits ends with STALE --idle--> handles flushed and closed --> BYE on every path
 //
@@ -28,7 +28,7 @@
 //
 // Never done here:
 // - No request is executed a second time, except for a late copy of a READ, LIST or IOCTL that ended with OK.
-// - The session does not decide who may have a volume, or how long a hold lasts: it asks the listener.
+// - The session does not decide which client may have a volume, or when a hold ends: it asks the listener.
 // - The session does not copy the data of a READ or WRITE that is executed on the event loop, and creates no promise for an I/O.
 // - The session sends no answer on a path that delivered no copy, and executes no READ that a closed path still held back.
 

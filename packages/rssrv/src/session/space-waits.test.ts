@@ -1,5 +1,5 @@
-// Changes that wait because the pool is full: the order of the changes, handles that are closed while changes wait, and several volumes at
-// once. Time and storage are simulated; test/integration fills real file systems. Rules: G16.
+// Tests changes that wait because the pool is full: the order of the changes, handles that are closed while changes wait, and several
+// volumes at once. Time and storage are simulated; test/integration fills real file systems. Rules: G16.
 
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { EXTENT } from '@rsio/protocol/wire/messages';

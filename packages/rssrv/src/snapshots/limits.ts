@@ -15,7 +15,7 @@ export const SNAPSHOT_CHANGE_MAX_MS = 500_000;
  * Longest interval between two checks of the schedules. The interval is short because an administrator may set the clock of the machine.
  */
 export const SCHEDULE_LOOK_MS = 30_000;
-/** A failed scheduled snapshot is retried after SCHEDULE_RETRY_MS. This time doubles with each failure, up to SCHEDULE_RETRY_MAX_MS. */
+/** A failed scheduled snapshot is retried after SCHEDULE_RETRY_MS. The time doubles with each failure, up to SCHEDULE_RETRY_MAX_MS. */
 export const SCHEDULE_RETRY_MS = 60_000;
 export const SCHEDULE_RETRY_MAX_MS = 10 * 60_000;
 /** Maximum number of snapshots that one line of the log names. */
@@ -29,8 +29,8 @@ export const SCHEDULE_NAMED_MAX = 4;
  */
 export const HOLD_LIMIT_MS = 1_000;
 /**
- * Longest time for cloning the files that are cloned in one piece. This time is short because the changes of all volumes of the moment
- * wait until these files are cloned.
+ * Longest time for cloning the files that are cloned in one piece. The time is short because the changes of all volumes of the moment wait
+ * until these files are cloned.
  */
 export const HOLD_MAX_MS = 500;
 /** Longest time for cloning one chunk while chunks are guarded. The time is bounded because changes may wait for the chunk. */

@@ -38,8 +38,8 @@ export class PartSteps {
   }
 
   /**
-   * Writes back dirty data of the volume before the turn of the change, so that `begin` has little left to write. The write-back may take
-   * long.
+   * Writes back dirty data of the volume before the turn of the change, so that `begin` has little left to write. The write-back may be
+   * slow.
    */
   async writeBack(found: FoundSnapshot): Promise<void> {
     for (const { pool, path } of this.sources(found))
@@ -100,7 +100,7 @@ export class PartSteps {
     ];
   }
 
-  /** Syncs the cloned copies. The caller calls `flush` aside, because a sync may take long and `prepare` runs in the turn of the change. */
+  /** Syncs the cloned copies. The caller calls `flush` aside, because a sync may be slow and `prepare` runs in the turn of the change. */
   async flush({ pool: home, record }: FoundSnapshot): Promise<void> {
     const { pools } = this;
     for (const { pool, record: part } of snapshotParts(this.verbs.catalogue, record))

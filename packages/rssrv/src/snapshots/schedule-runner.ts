@@ -1,6 +1,6 @@
 // Makes and removes the snapshots of schedules. planSchedule decides; SnapshotVerbs makes each change in its turn of the change queue.
 // Invariants: at most one change of the runner runs or waits, so that late changes never pile up. planSchedule decides again when the
-// change begins. For each volume, a failure is logged once, shown until the next success, and retried after growing times.
+// change begins. For each volume, a failure is logged once, shown until the next success, and retried after growing delays.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
@@ -34,7 +34,10 @@ export interface ScheduleState {
   readonly text: string;
   /** When the newest scheduled snapshot was made. */
   readonly lastMs: number | null;
-  /** `failedMs`, `failure`: time and text of the last failure. Both fields are null if a snapshot has succeeded since that failure. */
+  /**
+   * `failedMs`, `failure`: time and text of the last failure. `failedMs` and `failure` are null if a snapshot has succeeded since the last
+   * failure.
+   */
   readonly failedMs: number | null;
   readonly failure: string | null;
   /** Why an old snapshot could not be removed; null if every removal has succeeded. */

@@ -1,6 +1,6 @@
-// Snapshots and clones that are made aside, while other changes run: which changes are refused, that `settleParts` does not change the
-// unfinished files, and that a stop or failure at any step leaves no files. The tests delay the clone of a file, because the clone of a
-// fragmented file takes long in reality.
+// Tests snapshots and clones that are made aside, while other changes run: which changes are refused, that `settleParts` does not change
+// the unfinished files, and that a stop or failure at any step leaves no files. The tests delay the clone of a file, because in reality the
+// clone of a fragmented file takes a long time.
 
 import fs from 'node:fs';
 import path from 'node:path';

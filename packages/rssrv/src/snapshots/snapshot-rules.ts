@@ -43,13 +43,12 @@ export interface SnapshotName extends VolumeName {
   readonly snapshot: string;
 }
 
-/** A snapshot to make. */
 export interface NewSnapshot extends SnapshotName {
   /** The label of the schedule's rule that makes the snapshot; absent if a command makes the snapshot. */
   readonly schedule?: string;
   /**
-   * The moment of the mirror, and the id of the snapshot; absent if the volume is no replica. The holder of the mirror chooses the same id
-   * for all replicas.
+   * The moment of the mirror, and the id of the snapshot; absent if the volume is not a replica. The holder of the mirror chooses the same
+   * id for all replicas.
    */
   readonly moment?: MirrorMoment & { readonly id: string };
 }

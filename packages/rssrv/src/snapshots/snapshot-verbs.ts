@@ -5,9 +5,9 @@
 // the files of its volume are neither replaced nor extended. A request that is repeated after a crash is not executed again (A2).
 
 // Design.
-// A snapshot takes long, and other changes of pools must not wait for it. The steps of a snapshot therefore alternate between its turn in
-// the queue of changes and `turn.aside`, during which other changes run. While the snapshot is `making` in the state of its pool, the
-// catalogue refuses to grow, rename, remove or roll back its volume (E_BUSY).
+// A snapshot takes a long time, and other changes of pools must not wait for it. The steps of a snapshot therefore alternate between its
+// turn in the queue of changes and `turn.aside`, during which other changes run. While the snapshot is `making` in the state of its pool,
+// the catalogue refuses to grow, rename, remove or roll back its volume (E_BUSY).
 //
 //   in the turn of the change                              aside
 //   1  answer a repeated request (A2); decide; `making`
@@ -24,13 +24,13 @@
 //                    '--------------'-- an error or a stop: settleParts or the next start settles it (snapshot-repair.ts)
 //
 //   clone      aside, clone the files into an unfinished folder; then check name and room again, and commit the volume
-//   rollback   stop serving; prepare data.new and a snapshot of the present content; the manifest with data.new's stamp commits both
+//   rollback   stop serving; prepare data.new and a snapshot of the current content; the manifest with data.new's stamp commits both
 //   prove      the description of a replica's snapshot records that the holder has confirmed its term after the moment (M22)
 //
 // Never done here:
 // - This class does not copy content byte by byte. On a file system without reflinks, it refuses a snapshot with E_NO_REFLINK.
 // - After a step aside, this class does not trust earlier decisions: `again` and `cloneAside` check again.
-// - This class does not remove a snapshot that a client has open: `whileUnread` refuses that, and admits no reader during a removal (N2).
+// - This class does not remove a snapshot that a client has open: `whileUnread` refuses this, and admits no reader during a removal (N2).
 // - This class does not hold changes of clients. moments.ts holds the changes, within its own limits.
 
 import { RsError, toRsError } from '@rsio/common/lib/errors';
@@ -80,7 +80,6 @@ export interface SnapshotVerbsPorts {
   whileUnread<T>(snapshot: SnapshotRecord, name: string, work: () => Promise<T>): Promise<T>;
 }
 
-/** A volume that was rolled back. */
 export interface RolledBack extends Found {
   /** The snapshot of the content before the rollback; null if this snapshot has been removed since then. */
   readonly kept: SnapshotRecord | null;
@@ -189,8 +188,8 @@ export class SnapshotVerbs {
   }
 
   /**
-   * Durably records that a snapshot of a replica is proven, and therefore counts as a snapshot of the mirror. `id`: id of the snapshot that
-   * the holder has ordered.
+   * Durably records that a snapshot of a replica is proven, so that the snapshot counts as a snapshot of the mirror. `id`: id of the
+   * snapshot that the holder has ordered.
    */
   async prove(wanted: SnapshotName, id: string, asker: Asker): Promise<FoundSnapshot> {
     const { verbs, pools } = this;
@@ -267,8 +266,8 @@ export class SnapshotVerbs {
   }
 
   /**
-   * Replaces the content of a volume by that of a snapshot. No client may be using the volume. The previous content of the volume becomes a
-   * snapshot.
+   * Replaces the content of a volume with that of a snapshot. No client may be using the volume. The previous content of the volume becomes
+   * a snapshot.
    */
   async rollback(wanted: SnapshotName, asker: Asker, requestId: string | null): Promise<RolledBack> {
     asker.needs('manage', 'roll volumes back');
@@ -340,7 +339,7 @@ export class SnapshotVerbs {
   }
 
   /**
-   * Commits the snapshot of the home, which is the commit point of the group. `settleParts` then commits the other snapshots of the
+   * Commits the snapshot of the home. This commit is the commit point of the group. `settleParts` then commits the other snapshots of the
    * group.
    */
   private async commitHome({ pool, manifest, record }: FoundSnapshot): Promise<void> {

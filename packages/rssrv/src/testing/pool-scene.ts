@@ -31,7 +31,7 @@ export interface SceneOptions {
   readonly reached?: (step: string) => void;
   readonly limitBytes?: number;
   readonly allocate?: Allocate;
-  /** Functions of the listener. Without them, the scene uses its own stand-ins. */
+  /** Functions of the listener; by default, stand-ins of the scene. */
   readonly check?: PoolVerbsPorts['check'];
   readonly apply?: PoolVerbsPorts['apply'];
   /** Returns new ids; without this function, ids are random. */

@@ -37,7 +37,7 @@ export interface StopOptions<V> {
 }
 
 /**
- * Executes `run` once to its end, to learn its steps. Then, for each step, executes `run` again from the beginning, stops it after this
+ * Executes `run` once to its end, to learn its steps. For each step, then executes `run` again from the beginning, stops the run after this
  * step, and calls `check`. Returns the steps.
  */
 export async function eachStop<V = null>(

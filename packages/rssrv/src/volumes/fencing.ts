@@ -62,7 +62,7 @@ export class Fencing {
   async fence(node: string, by: string | null): Promise<Ended> {
     const { fences } = this.ports;
     await fences.set(node, by);
-    // `set` has waited for the disk. A session that was beginning when `set` was called has therefore begun or been refused.
+    // A session that was beginning when `set` was called has begun or been refused while `set` waited for the disk.
     const sentence = `Node ${node} was fenced by an administrator`;
     this.ports.endProbes(node, 'E_FENCED', sentence);
     const session = this.ports.endSession(node, 'E_FENCED', sentence);

@@ -9,7 +9,7 @@ import type { FileSystem, FileSystemOf } from '../machine/file-system.ts';
 /** Finds the kind of file system of volumes. Asks once for each pool, because the volumes of a pool are on one file system. */
 export class FileSystems {
   private readonly find: FileSystemOf;
-  /** The kinds that are already known, keyed by the name of the pool. */
+  /** The kinds of file system that are already known, keyed by the name of the pool. */
   private readonly known = new Map<string, Promise<FileSystem>>();
 
   constructor(find: FileSystemOf) {

@@ -72,7 +72,10 @@ export class VolumeChange {
     this.take = take;
   }
 
-  /** Prepares a change. `take` passes the new state to its owner. On failure, undoes the whole change and throws E_VOLUME or E_SYSTEM. */
+  /**
+   * Prepares a change. `take` passes the new state to the owner of the state. On failure, undoes the whole change and throws E_VOLUME or
+   * E_SYSTEM.
+   */
   static async prepare(
     before: VolumeState,
     plan: VolumePlan,

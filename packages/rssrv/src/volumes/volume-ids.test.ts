@@ -1,5 +1,5 @@
-// Ids of volumes over reloads, restarts and kills: an id never names different content, and an unchanged volume keeps its id. The oracles
-// are the file of ids and the served volumes. Rules: G13, G15.
+// Tests ids of volumes over reloads, restarts and kills: an id never names different content, and an unchanged volume keeps its id. The
+// oracles are the file of ids and the served volumes. Rules: G13, G15.
 
 import fs from 'node:fs';
 import { describe, expect, test } from 'vitest';

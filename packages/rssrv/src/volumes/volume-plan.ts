@@ -48,7 +48,7 @@ export interface VolumePlan {
 export interface VolumeChanges {
   readonly plan: VolumePlan;
   readonly changes: readonly string[];
-  /** The reasons why the plan is refused. If the list is not empty, no change may be applied. */
+  /** The reasons why the plan is refused. If the list is not empty, no change is applied. */
   readonly refusals: readonly string[];
 }
 
@@ -131,8 +131,8 @@ function gone(volume: ServerVolumeConfig, { sizeBytes, users, readers = [] }: Vo
 }
 
 /**
- * Returns the sentence that refuses a change because clients have snapshots of the volume attached. `what`: the subject of the sentence,
- * such as `Volume oracle of pool fast`.
+ * Returns the text that refuses a change because clients have snapshots of the volume attached. `what`: the subject of the text, such as
+ * `Volume oracle of pool fast`.
  */
 export function readersRefusal(what: string, readers: readonly SnapshotReader[]): string {
   const [{ snapshot } = { snapshot: '' }] = readers;

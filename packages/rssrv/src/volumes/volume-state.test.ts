@@ -1,5 +1,5 @@
-// The volumes that are open after a change: the fast path for a command that changes one volume gives the same volumes, in the same order,
-// as an iteration over all configured volumes.
+// Tests which volumes are open after a change: the fast path for a command that changes one volume gives the same volumes, in the same
+// order, as an iteration over all configured volumes.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';

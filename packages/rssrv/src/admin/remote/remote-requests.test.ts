@@ -1,5 +1,6 @@
-// Requests of clients: which methods each right permits, rights that change while a request waits, what a client may see, bounds for one
-// client and for all clients, and long answers. The tests of pools/requests/ show that a change is executed only once. Rules: A1, A4, G18.
+// Tests requests of clients: which methods each right permits, rights that change while a request waits, what a client may see, bounds for
+// one client and for all clients, and long answers. The tests of pools/requests/ show that a change is executed only once. Rules: A1, A4,
+// G18.
 
 import { SERVER_METHODS, type ServerMethodName } from '@rsio/common/control/server/server-methods';
 import type { ClientRights, ClientRole } from '@rsio/common/config/schema/types';

@@ -93,7 +93,7 @@ export class RemoteRequests {
     return this.paces.size;
   }
 
-  /** Answers a request of a session. Never rejects. */
+  /** Never rejects. */
   async answer(session: AskingSession, request: AdminRequest): Promise<AdminReply> {
     if (this.inProgress >= REMOTE_REQUESTS_MAX) return this.whole(session, errorText(tooMany()));
     this.inProgress++;

@@ -1,5 +1,5 @@
-// Announcements of long and short lists, with a fake clock. packages/rsiod/src/network tests the reaction of clients. docs/BENCHMARKING.md
-// has a figure for ten thousand volumes.
+// Tests announcements of long and short lists, with a fake clock. packages/rsiod/src/network tests the reaction of clients.
+// docs/BENCHMARKING.md has a figure for ten thousand volumes.
 
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { expect, test } from 'vitest';

@@ -254,9 +254,7 @@ export class SessionHost {
     });
   }
 
-  /**
-   * Returns the error without file paths, for the client. Logs the full error at a limited rate, because the client tries again and again.
-   */
+  /** Returns the error without file paths, for the client. Logs the full error at a limited rate, because the client keeps retrying. */
   private forClient({ name, pool }: ServedVolume, error: RsError): RsError {
     if (pool === undefined || !hasPath(error.message)) return error;
     this.failedOpens.note(`Volume ${name} was not opened`, () => this.ports.log.error(error.message, { volume: name }));

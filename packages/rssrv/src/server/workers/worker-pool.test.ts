@@ -6,7 +6,6 @@ import type { WorkerSession } from './worker-session.ts';
 import { programVersion } from '@rsio/common/lib/version';
 import { type Worker, workerEnvironment, WorkerPool } from './worker-pool.ts';
 
-/** A stand-in for a worker. */
 class Stand {
   isGone = false;
   load = 0;

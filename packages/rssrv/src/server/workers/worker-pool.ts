@@ -30,7 +30,6 @@ export class Worker implements WorkerSessionPorts {
   private readonly wire: WorkerWire;
   private readonly log: Log;
   private readonly socketsInTransit = new Set<Socket>();
-  /** Maps each session id to its worker session. */
   private readonly sessions = new Map<string, WorkerSession>();
   /** The worker's last session; null while the worker accepts sessions. The process exits after the end of this session. */
   private lastSession: WorkerSession | null = null;
@@ -252,7 +251,6 @@ export class WorkerPool {
     return worker.addSession(session);
   }
 
-  /** Makes every worker use this log level. */
   setLogLevel(level: string): void {
     this.removeEnded();
     for (const worker of [...this.used, ...this.standby]) worker.send({ type: 'log-level', level });

@@ -37,7 +37,6 @@ export class WorkerRights {
   private readonly calls: SystemCalls | null;
   private choice: WorkerUserChoice = { user: null, warning: null };
   private readonly said = new Set<string>();
-  /** Opens files for workers. */
   readonly files: FileOpens;
 
   constructor(options: WorkerRightsOptions) {
@@ -71,7 +70,7 @@ export class WorkerRights {
     return now?.uid !== before?.uid || now?.gid !== before?.gid;
   }
 
-  /** Starts a worker. `record` records its pid. */
+  /** `record` records the pid of the worker. */
   start(record: (pid: number) => Promise<void>): Worker {
     const { clock, log } = this.options;
     return new Worker(clock, log, record, this.confining());

@@ -1,5 +1,5 @@
-// Messages of a worker: every message that rssrv's own workers send passes unchanged, and every other message is refused, whatever its
-// form. After a refusal, the listener ends the process. A message may name only volumes that its session was granted. Rules: G24.
+// Tests that every message which rssrv's own workers send passes unchanged, and that every other message is refused, whatever its form.
+// After a refusal, the listener ends the process. A message may name only volumes that were granted to its session. Rules: G24.
 
 import type { ChildProcess } from 'node:child_process';
 import { EventEmitter } from 'node:events';

@@ -120,7 +120,7 @@ function followLines(wire: Duplex, hear: (read: () => FromWorker) => boolean): v
 }
 
 /**
- * Watches for the end of the channel. At that end, the process must exit; `closed` is called if the process is still running CHANNEL_END_MS
+ * Watches for the end of the channel, after which the process must exit. Calls `closed` if the process is still running CHANNEL_END_MS
  * later.
  */
 export function watchEnd(

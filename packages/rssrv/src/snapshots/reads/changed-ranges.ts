@@ -30,7 +30,6 @@ interface Piece {
   shift: number;
 }
 
-/** Compares the files from `fromBytes` to `toBytes`. */
 export function changedPairs(before: FileMap, after: FileMap, fromBytes: number, toBytes: number): ChangedPairs {
   const pairs: ChangedPairs = [];
   const [old, now] = [new FileWalk(before), new FileWalk(after)];

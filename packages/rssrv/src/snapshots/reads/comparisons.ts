@@ -27,7 +27,6 @@ export interface Comparison {
   readonly after: ComparedFile;
   readonly fromBytes: number;
   readonly toBytes: number;
-  /** Maximum number of pairs in the answer. */
   readonly pairsMax: number;
 }
 

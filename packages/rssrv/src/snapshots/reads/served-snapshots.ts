@@ -36,7 +36,6 @@ export interface SnapshotPlace {
 }
 
 export interface SnapshotFile {
-  /** Name of the pool. */
   readonly pool: string;
   readonly poolId: string;
   /** Path of the file; null if the pool does not have the file, or is not open. */
@@ -76,7 +75,6 @@ export class ServedSnapshots {
     return null;
   }
 
-  /** Returns the snapshot with this id, or null. */
   byId(id: string): ServedVolume | null {
     for (const pool of this.ports.pools()) {
       const found = this.indexOf(pool).get(id);

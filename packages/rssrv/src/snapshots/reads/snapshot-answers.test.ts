@@ -1,4 +1,4 @@
-// The answers to a session with an open snapshot: the list of older snapshots, which comes in parts, and the changes since an older
+// Tests the answers to a session with an open snapshot: the list of older snapshots, which comes in parts, and the changes since an older
 // snapshot. The list and the changes are also tested as answers to ioctls. The pool has only descriptions, and the extents are invented.
 // test/integration/snapshot-diff.test.ts compares real files. Rules: N4, N5.
 

@@ -140,7 +140,6 @@ export class SnapshotAnswers {
   }
 }
 
-/** Returns the current state of the volume. */
 function currentSide({ path, sizeBytes, pool, layout }: ServerVolumeConfig, check: () => void): Side {
   const name = pool?.name ?? '';
   const parts = (layout?.parts ?? [{ sizeBytes, pool: name, path }]).map((part) => {
@@ -158,7 +157,7 @@ function comparedFile(pool: string, path: string | null, isWritten: boolean, che
   });
 }
 
-/** Returns SnapshotAnswers that uses the file systems of this machine. */
+/** Returns a SnapshotAnswers object that uses the file systems of this machine. */
 export function systemAnswers(snapshots: ServedSnapshots, clock: Clock): SnapshotAnswers {
   return new SnapshotAnswers(snapshots, new Comparisons(clock, systemReflink().ranges));
 }

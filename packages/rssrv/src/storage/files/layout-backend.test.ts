@@ -1,5 +1,5 @@
-// Volumes over several real files, compared with a flat model of their bytes; also with files that are truncated or replaced. Other tests
-// use fake files, which answer when the test says so, to check the status of a request and which files a flush syncs. Rules: G19.
+// Compares volumes over several real files with a flat model of their bytes, also if files are truncated or replaced. Other tests use fake
+// files, which answer when the test says so, to check the status of a request and which files a flush syncs. Rules: G19.
 
 import fs from 'node:fs';
 import path from 'node:path';

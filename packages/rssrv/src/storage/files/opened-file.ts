@@ -107,7 +107,7 @@ export function assertStorage({ name, storage }: Pick<ServedVolume, 'name' | 'st
   );
 }
 
-/** Converts a system error to an error that names the volume and the path. If `thrown` is no system error, returns it unchanged. */
+/** Converts a system error to an error that names the volume and the path. Returns any other error unchanged. */
 export function asVolumeError(name: string, path: string, thrown: unknown): unknown {
   const errno = errnoName(thrown);
   if (thrown instanceof RsError || errno === undefined) return thrown;

@@ -1,5 +1,5 @@
-// The range helper as a real process on sparse files; stat and read are the oracle. Other tests have a helper that dies, hangs, refuses
-// or loses its parent. range-extents.test.ts tests the conversion to sectors.
+// Tests the range helper as a real process on sparse files; stat and read are the oracle. Other tests have a helper that dies, hangs,
+// refuses or loses its parent. range-extents.test.ts tests the conversion to sectors.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -160,7 +160,7 @@ test('a helper that does not answer is killed, and its requests are answered onl
   fs.closeSync(descriptor);
 });
 
-/** The real helper, which first prints its process id so that the test can kill it. */
+/** The real helper, which first prints its process id so that the test can kill the helper. */
 function mortal(): { command: string; kill: () => Promise<void>; starts: () => number } {
   const pidFile = path.join(directory, `mortal${++files}`);
   const pids = (): number[] => (fs.existsSync(pidFile) ? fs.readFileSync(pidFile, 'latin1').trim().split('\n').map(Number) : []);

@@ -212,7 +212,7 @@ export class RangeHelper {
     try {
       if (this.socket !== null) this.ports.passing?.calls.send(this.socket, 0, [fd]);
     } catch {
-      // The helper has exited. There is no helper to which the descriptor could be passed.
+      // The helper has exited. No helper is running to which the descriptor could be passed.
     }
   }
 

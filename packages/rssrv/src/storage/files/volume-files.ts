@@ -36,7 +36,6 @@ function isSynced({ readonly, isVolatile }: FileWish): boolean {
   return !readonly && !isVolatile;
 }
 
-/** Opens files by their paths. */
 export const filesByPath: VolumeFiles = {
   open: async (wish) => {
     const descriptor = await open(wish.path, wish.readonly ? O_RDONLY : O_RDWR);

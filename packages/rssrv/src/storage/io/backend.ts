@@ -33,7 +33,8 @@ export interface IntentView {
   /** Must be called when the volume has grown. The bits of added regions are set. */
   grow(sizeBytes: number): void;
   /**
-   * Returns the bits from region `first` on, which must be a multiple of 8. Bit i of byte j, the lowest bit first, belongs to region first
+   * Returns the bits from region `first` on. `first` must be a multiple of 8. Bit i of byte j, the lowest bit first, belongs to region
+   * first
    * + 8j + i. Bits beyond the last region are 0. Returns at most `maxBytes` bytes, and no byte if `first` is beyond the last region.
    */
   read(first: number, maxBytes: number): Buffer;
@@ -73,7 +74,7 @@ export interface Backend {
   close(): Promise<void>;
 }
 
-/** The backend of one file of a volume of several files, which can also transfer several pieces of memory in one call. */
+/** The backend of one file of a volume of several files. This backend can also transfer several pieces of memory in one call. */
 export interface PartBackend extends Backend {
   readonly end: StorageEnd;
   /** Reads into the pieces of memory, one after the other. `lengthBytes`: the sum of the lengths of the pieces. */

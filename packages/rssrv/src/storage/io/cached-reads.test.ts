@@ -1,5 +1,5 @@
-// Reads without waiting, with a fake system call that gives every result: only complete data counts as an answer, "not supported" ends
-// reads without waiting for this file, and every other result leaves the read to the thread pool. Further tests use FileBackend, which
+// Tests reads without waiting, with a fake system call that gives every result. Only complete data counts as an answer, "not supported"
+// ends reads without waiting for this file, and every other result leaves the read to the thread pool. Further tests use FileBackend, which
 // repeats reads in the thread pool and reports errors. nowait-read.test.ts tests the system call.
 
 import fs from 'node:fs';

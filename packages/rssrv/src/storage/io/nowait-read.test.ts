@@ -1,6 +1,6 @@
-// preadv2 with RWF_NOWAIT on real files: cached data is read completely, and written only into its range of the target, even at positions
-// beyond 2^32. A read of uncached data is refused and never waits. The tests need koffi and a file system that supports this call. On other
-// file systems, such as tmpfs, the tests are skipped.
+// Tests preadv2 with RWF_NOWAIT on real files: cached data is read completely, and written only into its range of the target, even at
+// positions beyond 2^32. A read of uncached data is refused and never waits. The tests need koffi and a file system that supports this
+// call. On other file systems, such as tmpfs, the tests are skipped.
 
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';

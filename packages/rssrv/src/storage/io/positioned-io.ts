@@ -16,7 +16,7 @@ export function statusOf(errno: string): Status {
   return errno === SHORT_READ ? STATUS.VOLUME_UNAVAILABLE : statusOfErrno(errno);
 }
 
-/** The errno for a write that transfers nothing and reports no error, and that would be repeated forever without an errno. */
+/** The errno for a write that transfers nothing and reports no error. A retry might never end. */
 const NOTHING_WRITTEN = 'EIO';
 
 /** Returns the errno name of a system error. Rethrows an error without an errno, because such an error is a bug. */

@@ -30,13 +30,11 @@ export interface VolumePools {
   readonly isThick: boolean;
 }
 
-/** A replica of a mirror. */
 export interface ServedReplica {
   /** Id of the mirror. */
   readonly mirror: string;
   /** Data identity. The volume gets a new data identity whenever it is made a replica. */
   readonly identity: string;
-  /** Path of the intent map. */
   readonly mapPath: string;
 }
 
@@ -68,7 +66,8 @@ export interface ServedVolume {
   /** Names of the clients that may use the volume; null means all clients. */
   readonly clients: readonly string[] | null;
   /**
-   * The pools of a pool volume, whose changes wait for space while one of the pools is full. `pool` is undefined for a volume of a section.
+   * The pools of a pool volume. Changes of the volume wait for space while one of its pools is full. `pool` is undefined for a volume of a
+   * section.
    */
   readonly pool?: VolumePools;
   /**

@@ -157,7 +157,7 @@ function linkOf(fd: string): string {
   try {
     return fs.readlinkSync(`/proc/self/fd/${fd}`);
   } catch {
-    // The listing contains the descriptor with which the directory itself was listed, and which is closed by now.
+    // The listing contains the closed descriptor with which the directory itself was listed.
     return '';
   }
 }

@@ -1,5 +1,5 @@
-// Real marks: while a range helper has a file open for writing, another descriptor of the file shows its mark, and the process with the
-// mark is found. Rules: N11 in docs/GUARANTEES.md.
+// Tests real marks: while a range helper has a file open for writing, another descriptor of the file shows its mark, and the process with
+// the mark is found. Rules: N11 in docs/GUARANTEES.md.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -101,8 +101,8 @@ function helpers(): number[] {
 }
 
 /**
- * Returns true if the process is a perl program that this process has started. The name is checked, because a test file that ran
- * earlier in this process may have left a child that is no helper.
+ * Returns true if the process is a perl program that this process has started. The name is checked, because a test file that ran earlier in
+ * this process may have left a child that is not a helper.
  */
 function isChild(pid: string): boolean {
   try {

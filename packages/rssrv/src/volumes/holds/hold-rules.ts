@@ -37,7 +37,7 @@ export interface Hold {
    * null, which stands for the current incarnation.
    */
   readonly life: string | null;
-  /** Number of the term under which a replica is open (docs/PROTOCOL.md Q6); absent if the volume is no replica. */
+  /** Number of the term under which a replica is open (docs/PROTOCOL.md Q6); absent if the volume is not a replica. */
   readonly term?: number;
 }
 

@@ -1,6 +1,6 @@
-// A volume changes during an OPEN. The grant describes the volume as served at the time of the answer, a refused OPEN leaves no hold, and
-// the session counts as a user of the volume during the OPEN. The holds are real; the test simulates the served volumes and their changes.
-// Rules: H1.
+// Tests a volume that changes during an OPEN. The grant describes the volume as served at the time of the answer, a refused OPEN leaves no
+// hold, and the session counts as a user of the volume during the OPEN. The holds are real; the test simulates the served volumes and their
+// changes. Rules: H1.
 
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -59,7 +59,7 @@ class World {
   private round = 0;
   private holders = this.listener();
   private readonly pending: ((fails: boolean) => void)[] = [];
-  /** Open handles by client, for writing and for reading. */
+  /** Writable and read-only open handles by client. */
   private readonly handles = new Map<number, { epoch: number; readonly: boolean }[]>();
   /** Running OPENs, each with the epoch up to which its grant has been revoked. */
   private readonly opening = new Set<{ index: number; voidUpTo: number }>();

@@ -176,8 +176,8 @@ export class SessionCounters {
   }
 
   /**
-   * Returns the figures of all volumes if `isWhole` is true. Otherwise, returns only the figures of volumes whose counters have
-   * changed since the last call, or that have waiting requests.
+   * Returns the figures of all volumes if `isWhole` is true; if not, only the figures of volumes whose counters have changed since the last
+   * call, or that have waiting requests.
    */
   figures(nowOf: (volumeId: string) => VolumeNow, isWhole: boolean): VolumeFigures[] {
     const figures: VolumeFigures[] = [];

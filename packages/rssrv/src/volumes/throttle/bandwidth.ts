@@ -272,7 +272,6 @@ export class Bandwidth {
   }
 }
 
-/** Returns the key of a client's limits. */
 function clientKey(node: string): string {
   return `${CLIENT_PREFIX}${node}`;
 }

@@ -1,5 +1,5 @@
 // Makes the objects for requests that wait in the throttle of their volume. A waiting request counts as received but not as begun. Copies
-// of a waiting request get the same answer, and its wait does not count as slow storage. If the handle of a waiting request is closed, the
+// of a waiting request get the same answer, and the wait does not count as slow storage. If the handle of a waiting request is closed, the
 // request ends with STALE. Invariant: the buffer of a request passes either to the code that begins the request, or back to the pool of
 // buffers.
 

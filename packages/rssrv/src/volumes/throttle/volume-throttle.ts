@@ -63,7 +63,7 @@ export class VolumeThrottle {
     return this.queue.length;
   }
 
-  /** Time since which the first request waits; null if no request waits. */
+  /** Time at which the first waiting request began to wait; null if no request waits. */
   get heldSinceMs(): number | null {
     return this.queue.peek()?.sinceMs ?? null;
   }
