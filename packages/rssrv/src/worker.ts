@@ -1,6 +1,6 @@
-// A server process with the sessions of one or several clients (the key `processes` in rssrvcfg). The worker passes messages from the
-// channel to the right session, and owns the log, the buffers and the range helper of all its sessions. The worker first gives up its
-// rights (machine/). A worker must not continue without its listener, so it exits when the channel to the listener closes (S10).
+// A worker: a process of rssrv with the sessions of one or several clients (the key `processes` in rssrvcfg). The worker passes messages
+// from the channel to the right session, and owns the log, the buffers and the range helper of all its sessions. The worker first gives up
+// its rights (machine/). A worker must not continue without its listener, so it exits when the channel to the listener closes (S10).
 
 import { readFileSync } from 'node:fs';
 import net, { type Socket } from 'node:net';
@@ -24,7 +24,7 @@ import { STORAGE_THREADS, WORKER_DRAIN_TIMEOUT_MS, WORKER_FAREWELL_MS } from './
 import { type ListenerChannel, lineChannel, nodeChannel } from './session/channel/listener-channel.ts';
 import { SessionHost, type SessionHostPorts } from './server/workers/session-host.ts';
 
-/** Values that a process must get before it gives up its rights. A confined process could no longer get them. */
+/** Values that a process must get before it gives up its rights, because a confined process cannot get them. */
 interface Given {
   readonly calls: SystemCalls;
   readonly receiver: DescriptorReceiver;
@@ -33,7 +33,7 @@ interface Given {
   readonly unprotected: readonly string[];
 }
 
-/** Calls on files that Node.js does not offer. A call is null if this machine does not offer it either. */
+/** Calls on files that Node.js does not offer. A call is null if this machine does not support it. */
 type FileCalls = Pick<SessionHostPorts, 'nowait' | 'dropPages'>;
 
 class WorkerProcess {
@@ -88,7 +88,7 @@ class WorkerProcess {
   }
 
   /**
-   * Called when the listener has exited. Finishes and flushes the I/O in progress, and then exits, at the latest after
+   * Called when the listener has exited. Finishes and flushes the I/O in progress, and then exits, no later than after
    * WORKER_DRAIN_TIMEOUT_MS.
    */
   listenerLost(): void {
@@ -183,8 +183,8 @@ function confined(argument: string | undefined): Given | null {
 }
 
 /**
- * Exits if an upgrade has replaced the files of rssrv but has not yet restarted the listener. This process then runs the new release, and
- * may misunderstand the messages of the old listener.
+ * Exits if an upgrade has replaced the files of rssrv but has not yet restarted the listener. A process of the new release may
+ * misunderstand the messages of the old listener.
  */
 function endIfReplaced(listenerVersion: string | undefined): void {
   if (listenerVersion === undefined || listenerVersion === programVersion()) return;

@@ -1,4 +1,4 @@
-// Executes the commands of local programs and of clients: owns the control sockets, the pools, and the changes of their volumes. The
+// Executes the commands of local programs and of clients. Owns the control sockets, the pools, and the changes of the volumes of pools. The
 // listener serves the volumes and keeps the sessions. The other files of this folder execute the methods, one file for each subject.
 // Invariant: a request is executed with the rights of its asker, and a local program has all rights.
 
@@ -55,15 +55,13 @@ import { imageHandlers } from './image-handlers.ts';
 import { snapshotHandlers } from './snapshot-handlers.ts';
 import { volumeHandlers } from './volume-handlers.ts';
 
-/** Facts about the server processes. */
+/** Facts about the workers. */
 export interface ServerProcesses {
-  /** Name of the user of the server processes; null if they run as the user of the listener. */
+  /** Name of the user of the workers; null if they run as the user of the listener. */
   readonly user: string | null;
-  /** The uid and gid of the user of the server processes, for other programs that get descriptors. */
+  /** The uid and gid of the user of the workers, for other programs that get descriptors. */
   readonly userIds: { readonly uid: number; readonly gid: number } | null;
-  /**
-   * The reason why the server processes have more rights than they need, with the remedy; null if they have only the rights that they need.
-   */
+  /** The reason why the workers have more rights than they need, with the remedy; null if they have only the rights that they need. */
   readonly warning: string | null;
 }
 
@@ -88,7 +86,7 @@ export interface AdministrationPorts extends ObservedServer {
   inForce(): ReplacedVolumes;
   /** Reads the configuration again as soon as the server is up. */
   reloadLater(by: string): void;
-  /** Called with the ids of the pools whose free space is below their reserve, when this set has changed. */
+  /** Called when the set of pools below their reserve has changed. `ids`: the ids of the pools below their reserve. */
   shortPoolsChanged(ids: readonly string[]): void;
 }
 
@@ -117,7 +115,7 @@ export class Administration {
   private readonly requests: Requests;
   private readonly remote: RemoteRequests;
   private readonly startedMs: number;
-  /** The control socket for a group that may read. */
+  /** The control socket for a group with read-only access. */
   readonly readSocket: ReadSocket;
   readonly metrics: ServerMetrics;
   private control: ControlServer | null = null;
@@ -239,7 +237,7 @@ export class Administration {
     await this.jobs.jobs.load();
   }
 
-  /** For each pool that cannot be used, a text that says why. */
+  /** For each pool that cannot be used, the reason. */
   get troubles(): string[] {
     return this.pools.states.flatMap(({ name, trouble }) => (trouble === null ? [] : [`Pool ${name} cannot be used: ${trouble}`]));
   }
@@ -283,7 +281,7 @@ export class Administration {
     await this.memory.close();
   }
 
-  /** Releases the pools. The caller must have released the volumes of the pools before. */
+  /** Releases the pools. The caller must first release the volumes of the pools. */
   async close(): Promise<void> {
     await this.pools.close();
     await this.journal.close();
@@ -406,7 +404,7 @@ export class Administration {
   }
 
   /**
-   * Reports how full the pools are. If the set of pools in which writes have to wait for space has changed, tells the sessions the new set.
+   * Reports how full the pools are. Tells the sessions the set of pools in which writes have to wait for space, if this set has changed.
    */
   private judgeSpace(): void {
     const { space, states } = this.pools;
@@ -419,12 +417,12 @@ export class Administration {
     return this.pools.states;
   }
 
-  /** Ids of the pools in which writes that need new space wait. */
+  /** Ids of the pools in which writes wait for space. */
   get shortPools(): readonly string[] {
     return this.pools.space.shortIds;
   }
 
-  /** True while a volume is being created. No server process has opened its file yet. */
+  /** True while a volume is being created. No worker has opened the file of the volume yet. */
   isNew(volumeId: string): boolean {
     return this.pools.created.has(volumeId);
   }

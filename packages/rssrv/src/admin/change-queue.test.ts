@@ -1,5 +1,5 @@
-// The queue of changes: the order of the changes, the bound on waiting commands, and a change that does not end. The tests of each kind of
-// change show its effects.
+// Tests the queue of changes: the order of the changes, the bound on waiting commands, and a change that does not end. Other tests check
+// the effects of each kind of change.
 
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { expect, test } from 'vitest';

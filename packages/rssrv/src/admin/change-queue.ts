@@ -1,7 +1,7 @@
 // Executes the changes of a server one after another: reloads, and changes of volumes and clients by command. Invariants: changes do not
-// overlap, except that a change may step aside and work while other changes run. No other change sees the results of this work. A failed
-// change does not stop later changes. At most CHANGES_WAITING_MAX commands wait, each for at most CHANGE_WAIT_MS; a refused command gets
-// the name of the change in progress. At most CHANGES_ASIDE_MAX changes work aside.
+// overlap, except that a change may step aside and work while other changes run. Other changes do not see the results of work aside. A
+// failed change does not stop later changes. At most CHANGES_WAITING_MAX commands wait, each for at most CHANGE_WAIT_MS; a refused command
+// gets the name of the change in progress. At most CHANGES_ASIDE_MAX changes work aside.
 
 import { assert, counted } from '@rsio/common/lib/assert';
 import { type Clock, systemClock, type Timer } from '@rsio/common/lib/clock';
@@ -32,8 +32,8 @@ export class ChangeQueue {
   private readonly unfinished = new Set<Promise<unknown>>();
   private readonly aside: ChangeInProgress[] = [];
   /**
-   * Number of changes that work aside. Further changes that have stepped aside wait in `waitingAside`. When a working change ends, the
-   * oldest waiting change begins to work.
+   * Number of changes that work aside. Further changes that have stepped aside wait in `waitingAside`. When a change that works aside ends,
+   * the oldest change in `waitingAside` begins to work.
    */
   private working = 0;
   private readonly waitingAside: (() => void)[] = [];
@@ -44,7 +44,7 @@ export class ChangeQueue {
     this.clock = clock;
   }
 
-  /** The change in progress. If no change is in progress, the oldest change that has stepped aside. */
+  /** The change in progress, or else the oldest change that has stepped aside; null if there is neither. */
   get current(): ChangeInProgress | null {
     return this.inProgress ?? this.aside[0] ?? null;
   }
@@ -56,8 +56,8 @@ export class ChangeQueue {
 
   /**
    * Executes the change when all earlier changes have ended. Throws E_LIMIT if too many changes wait. Throws E_TIMEOUT if the change could
-   * not begin within CHANGE_WAIT_MS; the change is then never executed. Otherwise throws the errors of the change. `what` names the change
-   * and its asker (see ChangeInProgress).
+   * not begin within CHANGE_WAIT_MS; the change is then never executed. Rethrows any other error of the change. `what` names the change and
+   * its asker (see ChangeInProgress).
    */
   run<T>(change: (turn: Turn) => Promise<T>, what: string): Promise<T> {
     if (this.waitingCount >= CHANGES_WAITING_MAX)
@@ -86,14 +86,14 @@ export class ChangeQueue {
     });
   }
 
-  /** Never throws, because a change that the server itself or a local program orders is always wanted. */
+  /** Never throws, because changes by the server itself and by local programs are always wanted. */
   checkWanted(): void {
-    // The function `gated` makes the corresponding check for the changes of clients.
+    // The function `gated` checks the changes of clients.
   }
 
   /**
-   * Executes one of the few changes of the server itself, in the same queue as `run`. This change is never refused, however many commands
-   * wait.
+   * Executes one of the few changes of the server itself, in the same queue as `run`. A change of the server itself is never refused,
+   * however many commands wait.
    */
   runOwn<T>(change: (turn: Turn) => Promise<T>, what: string): Promise<T> {
     const result = this.execute(change, what);

@@ -1,4 +1,4 @@
-// Orders about clients: which askers may give these orders, that no client may give an order about itself, and the audit trail.
+// Tests orders about clients: the rights of askers, the refusal of a client's order about itself, and the audit trail.
 // volumes/fencing.test.ts and volumes/holds/releases.test.ts test the effects of the orders. test/integration/admin-frame.test.ts tests
 // orders over a session.
 
@@ -22,7 +22,7 @@ const HELD = 'id-of-oracle';
 let folder: string;
 let fences: Fences;
 let lines: Line[];
-/** Effects of the orders, in the order in which they happened. */
+/** Effects of the orders, the oldest first. */
 let done: string[];
 let holders: Record<string, readonly string[]>;
 

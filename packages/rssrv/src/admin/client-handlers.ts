@@ -1,6 +1,6 @@
-// Executes the methods about clients, which list clients and their holds, end sessions, fence clients and release holds. inventory.ts makes
-// the views, and fencing.ts ends sessions. Invariants: only an administrator may give these orders; a client never ends its own session
-// with an order; each order is logged with the name of its asker.
+// Executes the methods that list clients and their holds, end sessions, fence clients and release holds. inventory.ts makes the views, and
+// fencing.ts ends sessions. Invariants: only an administrator may give these orders; a client never ends its own session with an order;
+// each order is logged with the name of its asker.
 
 import type { HandlersOf } from '@rsio/common/control/control-server';
 import type { CLIENT_METHODS } from '@rsio/common/control/server/client-methods';
@@ -24,7 +24,6 @@ import type { ObservedServer } from './observing-handlers.ts';
 /** The functions and objects of the listener that the orders need. */
 export interface ClientPorts extends Pick<ReleasePorts, 'incarnation' | 'incarnationEnded'> {
   readonly fences: Fences;
-  /** Probe connections. */
   probes(): Pick<ProbeConnections, 'close'>;
   readonly sessions: Pick<FencingPorts, 'endSession'> & Pick<ReleasePorts, 'isThere'> & HandleCloser;
   readonly holds: Pick<Holds, 'heldBy' | 'endHold'>;

@@ -1,5 +1,5 @@
-// Values that only the metrics count: events by kind, take-overs, and the CPU time of processes that start and end. All other metrics come
-// from the control interface, and test/integration/metrics.test.ts tests them.
+// Tests values that only the metrics count: events by kind, take-overs, and the CPU time of processes that start and end. All other metrics
+// come from the control interface, and test/integration/metrics.test.ts tests them.
 
 import { expect, test } from 'vitest';
 import { EventCounts } from './event-counts.ts';

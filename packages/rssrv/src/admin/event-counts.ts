@@ -5,7 +5,7 @@ import { KindCounts } from '@rsio/common/metrics/kind-counts';
 import type { Change } from '@rsio/common/events/event-history';
 
 const KINDS = ['client', 'volume', 'pool', 'mirror', 'address', 'configuration'] as const;
-/** Events about a held volume have a state that begins with this text. The code in volumes/holds/ makes these events. */
+/** Events about a held volume have a state that begins with this text. The code in volumes/holds/ makes the events about holds. */
 const HELD = 'held by ';
 const NEW_INCARNATION = 'new incarnation';
 

@@ -1,6 +1,5 @@
-// Returns the present state of the server's volumes, pools and clients, in the form in which the control methods answer. Invariants: this
-// module changes nothing; it does not inspect files on a file system that does not answer, because the inspection would occupy threads of
-// this process.
+// Returns the current state of the server's volumes, pools and clients, as the control methods report it. Invariants: this module changes
+// nothing; it does not inspect files on a file system that does not answer, because the inspection would occupy threads of this process.
 
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import type { ServerMethods } from '@rsio/common/control/server/server-methods';
@@ -89,10 +88,7 @@ export class Inventory {
     return found.map((one, index) => snapshotView(one, used[index] ?? null, this.server.readers.readerCount(one.record.id)));
   }
 
-  /**
-   * Returns the times at which the snapshots of a volume of a pool were made, and the volume's schedule; null for a volume that is in no
-   * pool.
-   */
+  /** Returns the times of the snapshots of a pool volume, and its schedule; null for a volume that is in no pool. */
   snapshotTimes({
     pool,
     id,

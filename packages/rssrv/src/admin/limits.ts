@@ -11,15 +11,13 @@ export const CHANGES_WAITING_MAX = 256;
  */
 export const CHANGE_WAIT_MS = 60_000;
 /**
- * Maximum number of changes that work aside. Each of these changes may occupy one of the listener's four threads for as long as its file
+ * Maximum number of changes that work aside. A change that works aside may occupy one of the listener's four threads for as long as a file
  * system hangs. One thread therefore stays free for other work.
  */
 export const CHANGES_ASIDE_MAX = 3;
 /** Maximum time for which a change waits until it may work aside: twice the time to clone a very fragmented volume. */
 export const ASIDE_WAIT_MS = 180_000;
-/**
- * When the server stops, it waits at most this long for the change in progress. The next start finishes or undoes an interrupted change.
- */
+/** A server that stops waits at most this long for the change in progress. The next start finishes or undoes an interrupted change. */
 export const CHANGE_STOP_WAIT_MS = 10_000;
 /**
  * POOL_MEASURE_MS is the interval at which the free space of the pools is measured. While a pool is near its reserve, the interval is
@@ -27,7 +25,7 @@ export const CHANGE_STOP_WAIT_MS = 10_000;
  */
 export const POOL_MEASURE_MS = 5_000;
 export const POOL_MEASURE_NEAR_MS = 250;
-/** Interval between two checks for removed volumes that can no longer be restored. Each check deletes these volumes. */
+/** Interval at which the server deletes removed volumes that can no longer be restored. */
 export const PURGE_INTERVAL_MS = 10 * 60 * 1_000;
 /**
  * USED_LANES is the number of files of one pool that a list inspects at a time. If an inspection gets no answer for USED_SILENT_MS, the
@@ -40,11 +38,11 @@ export const USED_SILENT_MS = 1_000;
 
 /** Maximum number of requests of all clients that are in progress or wait. Further requests are refused. */
 export const REMOTE_REQUESTS_MAX = 64;
-/** Maximum number of reading requests of all clients that are executed at a time. */
+/** Maximum number of read-only requests of all clients that are executed at a time. */
 export const REMOTE_READS_AT_ONCE_MAX = 2;
 /**
- * After a reading request, the next reading request of the same client waits for as long as the first request took, but at most for this
- * time.
+ * After a read-only request, the next read-only request of the same client waits for as long as the first request took, but no longer than
+ * this time.
  */
 export const REMOTE_REST_MAX_MS = 1_000;
 /**

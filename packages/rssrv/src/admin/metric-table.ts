@@ -1,12 +1,12 @@
 // All metrics of rssrv. docs/OPERATING.md has a table of the metrics, and the files in packaging/ have rules and a dashboard that use
-// metrics. Tests compare these files with this table. Invariants: a metric never disappears or changes its meaning within a release series;
-// every label has few values, and a peer that has not proved its identity cannot choose a value.
+// metrics. Tests compare these files with this table. Invariants: a metric never disappears or changes its meaning within a release series.
+// Every label has few values, and a peer that has not proved its identity cannot choose a value.
 
 import { counter, gauge, histogram } from '@rsio/common/metrics/metric-table';
 
 /**
- * The metrics, in the order in which an answer contains them. The most important metrics come first, because an answer that reaches its
- * maximum length leaves out the last metrics.
+ * The metrics, in the order in which an answer lists them. The most important metrics are at the beginning, because an answer that reaches
+ * its maximum length leaves out the last metrics.
  */
 export const SERVER_METRICS = {
   rsio_server_build_info: gauge('Always 1; the label has the release of rssrv', 'version'),

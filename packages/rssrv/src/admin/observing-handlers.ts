@@ -29,7 +29,6 @@ export interface ObservedServer {
   statistics(): Promise<ServerMethods['stats']['result']>;
   /** Volumes that are configured but not served. */
   volumeFailures(): readonly VolumeFailure[];
-  /** True if the server listens on this interface. */
   isListening(one: ServerInterfaceConfig): boolean;
   /** Examines a text as the next configuration, and changes nothing. Throws if a reload with this text would be refused. */
   checkConfig(text: string): Promise<ServerMethods['config-check']['result']>;

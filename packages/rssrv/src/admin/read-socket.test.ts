@@ -1,5 +1,5 @@
-// The control socket for a group: answers and refusals, bounds, rights, and changes of the group that are undone. The tests use real
-// sockets in a folder of their own. test/integration/control-group.test.ts tests whether the system lets members in. Rules: G21.
+// Tests the control socket for a group: answers and refusals, bounds, rights, and undone changes of the group. The tests use real sockets
+// in a temporary folder. test/integration/control-group.test.ts tests whether members of the group can connect. Rules: G21.
 
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, statSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
@@ -23,7 +23,7 @@ let readSocket: string;
 let sockets: ReadSocket;
 let called: string[];
 let said: string[];
-/** In these tests, the method `events` answers when this promise resolves. */
+/** The method `events` answers when this promise resolves. */
 let eventsGo: Promise<void>;
 const clients: Socket[] = [];
 
@@ -55,7 +55,7 @@ afterEach(async () => {
   await removeFolder(folder);
 });
 
-/** Skips the test unless it runs as root, because only root may give a socket to any group. */
+/** Skips the test unless it runs as root, because only root may change the group of a socket to any group. */
 function needGroup(context: TestContext): void {
   const isPossible = process.getuid?.() === 0 && ['daemon', 'sys'].every((name) => groupId(name) !== undefined);
   context.skip(!isPossible, 'needs root, and the groups daemon and sys');

@@ -1,8 +1,8 @@
 // The control socket for the members of one group, who may see everything and change nothing (control-group in rssrvcfg). The socket has
-// the same handlers as the control socket of rssrv's user. Invariants: a method that changes something is never executed; readers cause no
-// log lines; the connections of readers do not count against those of the administrator; requests of readers are executed one at a time
-// with pauses, so that they do not delay other work; the socket belongs to the group that the configuration in force names, or the
-// configuration that is about to come into force.
+// the same handlers as the control socket of rssrv's user. Invariants: a method that changes something is never executed. Readers cause no
+// log lines. The connections of readers do not count against those of the administrator. The requests of readers are executed one at a time
+// with pauses, so that other work is not delayed. The socket belongs to the group of the configuration in force, or of the configuration
+// that is about to come into force.
 
 import { counted } from '@rsio/common/lib/assert';
 import { chmodSync, statSync } from 'node:fs';
@@ -26,15 +26,12 @@ import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import { ClientPace, ReadTurns } from './remote/client-pace.ts';
 
-/**
- * `isTrusted` is false. If a request says on whose behalf a member asks, the audit trail therefore does not note this. Members change
- * nothing, so the audit trail does not need it.
- */
+/** `isTrusted` is false: the audit trail omits the person on whose behalf a member asks, because members change nothing. */
 const BOUNDS = {
   ...{ connections: READ_CONNECTIONS_MAX, requestsOut: READ_REQUESTS_OUT_MAX },
   ...{ lineBytes: READ_LINE_MAX_BYTES, unreadBytes: READ_UNREAD_MAX_BYTES, isTrusted: false },
 };
-/** Methods that cost next to nothing, or that wait on purpose. A reader need not wait for its turn to call them. */
+/** Methods that cost next to nothing, or that wait on purpose. A reader may call the methods in this list without waiting for its turn. */
 const WITHOUT_TURN: readonly ServerMethodName[] = ['daemon', 'change-show', 'events'];
 const PASSABLE = { everybody: 0o001, group: 0o010 };
 
@@ -69,7 +66,7 @@ export class ReadSocket {
     this.pace = new ClientPace(clock, new ReadTurns());
   }
 
-  /** Opens the socket, or gives it to another group. Throws E_CONFIG, E_RIGHTS or E_SYSTEM, and then leaves the socket unchanged. */
+  /** Opens the socket, or changes its group. Throws E_CONFIG, E_RIGHTS or E_SYSTEM, and then leaves the socket unchanged. */
   async prepare(wanted: Group): Promise<ReadSocketChange> {
     const before = this.served;
     if (wanted === null) return { commit: () => this.close(), undo: async () => undefined };
@@ -81,14 +78,14 @@ export class ReadSocket {
     return {
       commit: async () => {
         this.served = { group: name, gid, server: before.server };
-        // The connected readers are members of the earlier group.
+        // Disconnect the readers, because they are members of the earlier group.
         before.server.disconnect();
       },
       undo: () => this.giveBack(before),
     };
   }
 
-  /** Gives the socket back to the earlier group. If that fails, closes the socket, so that no member of the new group can read. */
+  /** Gives the socket back to the earlier group. If this change fails, closes the socket, so that no member of the new group can read. */
   private async giveBack({ group, gid, server }: Served): Promise<void> {
     server.disconnect();
     try {

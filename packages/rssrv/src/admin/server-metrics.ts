@@ -1,5 +1,5 @@
 // Offers the metrics of rssrv, and computes them from values of the control interface. Invariants: making the metrics accesses no disk; a
-// server process that hangs delays an answer by at most FIGURES_WAIT_MS, and another metric shows how old the figures of that process are.
+// worker that hangs delays an answer by at most FIGURES_WAIT_MS, and another metric shows how old the figures of that process are.
 
 import type { RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import type { PoolView } from '@rsio/common/control/server/views';
@@ -61,7 +61,7 @@ export class ServerMetrics {
     this.endpoint = new MetricsEndpoint({ clock: server.clock, log: server.log, text: () => this.text() });
   }
 
-  /** Offers the metrics at the configured address. If that fails, writes a log line. Resolves in both cases. */
+  /** Offers the metrics at the configured address. A failure is logged, and the promise resolves. */
   follow({ server: { metrics } }: Pick<RssrvConfig, 'server'>): Promise<void> {
     return this.endpoint.follow(metrics);
   }
@@ -196,7 +196,7 @@ function addCounters(out: Out, client: string, stats: VolumeStats): void {
   out.add('rsio_server_volume_outstanding_requests', stats.outstanding, client, volume);
 }
 
-/** Adds up the requests of all paths with the same interface and address, because a path and its replacement share both. */
+/** Adds up the requests of all paths with the same interface and address, because a path and its replacement have the same labels. */
 function addPaths(out: Out, client: string, paths: SessionStats['paths']): void {
   const counts = new Map<string, number>();
   const requests = new Map<string, { readonly ends: readonly [string, string]; count: number }>();

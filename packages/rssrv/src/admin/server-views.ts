@@ -1,5 +1,5 @@
-// Makes views of the server's state, in the form in which the control methods answer (common's control/server/server-methods.ts). rsadm and
-// the other programs format the views. Invariant: making a view changes nothing.
+// Makes views of the server's state, as the control methods report it (common's control/server/server-methods.ts). rsadm and the other
+// programs format the views. Invariant: making a view changes nothing.
 
 import { clientKeys } from '@rsio/common/config/schema/client-keys';
 import type {
@@ -138,7 +138,7 @@ export function volumeView(
   };
 }
 
-/** Returns the relation of an image to its volume; null if the given volume is no image. */
+/** Returns the relation of an image to its volume; null if the given volume is not an image. */
 export function imageView(catalogue: Catalogue, { image, clients }: Manifest): ManagedVolumeView['image'] {
   if (image === undefined) return null;
   const source = sourceOf(catalogue, image);
@@ -205,7 +205,7 @@ export function clientViews(
 
 /**
  * Returns which of a client's two keys its session uses. If paths of the session have proved both keys, the session counts as using the old
- * key, because it ends when the old key is removed.
+ * key, because the session ends when the old key is removed.
  */
 function sessionKeyOf({ key, newKey }: ServerClientConfig, session: SessionStatus | undefined): ClientView['sessionKey'] {
   if (session === undefined || newKey === null) return null;

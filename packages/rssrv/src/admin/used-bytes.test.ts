@@ -1,5 +1,5 @@
-// A file system that does not answer while the server looks up the space that its files occupy. A stand-in inspects the files, and ends
-// each inspection when the test tells it to. test/integration uses real files.
+// Tests how the server measures the used space of files while a file system does not answer. A stand-in inspects the files, and ends each
+// inspection on request of the test. test/integration uses real files.
 
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { expect, test } from 'vitest';

@@ -1,6 +1,6 @@
 // Determines the space that files of volumes occupy. Inspects USED_LANES files of a pool at a time, because each inspection occupies a
 // thread of this process, and a file system may not answer. Invariants: a pool that hangs occupies at most USED_LANES threads, however many
-// calls are made; it delays a call by at most USED_SILENT_MS; it does not delay the inspection of files in other pools.
+// calls are made. Such a pool delays a call by at most USED_SILENT_MS, and does not delay the inspection of files in other pools.
 
 import { stat } from 'node:fs/promises';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -60,7 +60,7 @@ export class UsedBytes {
       const ended = (): void => {
         running--;
         if (isOver) {
-          // The place no longer counts as silent, because no thread of this process waits for it any more.
+          // The place no longer counts as silent, because no thread of this process waits for it.
           if (running === 0) this.silent.delete(place);
           return;
         }

@@ -22,8 +22,8 @@ export function volumeHandlers(
   asker: Asker,
 ): HandlersOf<typeof VOLUME_METHODS> {
   return {
-    // For a client without the right `admin`, the list is filtered here: if a pool is unknown, the error of `inventory.list` contains the
-    // names of all pools, and only an administrator may know these names.
+    // For a client without the right `admin`, the list is filtered here. If a pool is unknown, the error of `inventory.list` names all
+    // pools, and only an administrator may know these names.
     'volume-list': async ({ pool }) => (asker.role === 'admin' ? inventory.list(pool) : ofPool(await inventory.list(null), pool)),
     'volume-show': (name) => inventory.show(name),
     'volume-create': ({ request, ...params }) =>

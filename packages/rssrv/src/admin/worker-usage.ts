@@ -1,5 +1,5 @@
-// Adds up the CPU time and memory of the server processes. Invariant: the sum of the CPU time does not decrease when a process ends. A
-// reader of the metrics would take a decrease for a restart of the server.
+// Adds up the CPU time and memory of the workers. Invariant: the sum of the CPU time does not decrease when a process ends. A reader of the
+// metrics would take a decrease for a restart of the server.
 
 import type { ProcessUsage } from '@rsio/common/daemon/process-facts';
 

@@ -1,5 +1,5 @@
-// Log lines that become events, including lines of a child log and lines below the log level. packages/common/src/events tests the list of
-// events.
+// Tests which log lines become events, including lines of a child log and lines below the log level. packages/common/src/events tests the
+// list of events.
 
 import { type DaemonLog, quietLog } from '@rsio/common/log/log';
 import { PLAIN_FORM } from '@rsio/common/log/log-form';

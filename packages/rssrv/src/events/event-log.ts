@@ -1,6 +1,6 @@
-// The log of the listener, which also makes events: a line with the field `event` is added to the list of events (EventHistory). If a rate
-// limit suppresses a line, the line makes no event either. Therefore no peer can push other events out of the list. Invariant: a line
-// becomes an event even if the log does not contain the line because of the log level.
+// The log of the listener, which also makes events: a line with the field `event` is added to the list of events (EventHistory). A line
+// that a rate limit suppresses makes no event, so that no peer can push other events out of the list. Invariant: a line becomes an event
+// even if the log does not contain the line because of the log level.
 
 import type { DaemonLog, Log, LogLevel } from '@rsio/common/log/log';
 import type { LogFields } from '@rsio/common/log/log-fields';

@@ -1,5 +1,5 @@
-// What counts as a change of the storage: a pool that can no longer be used, or a volume that is no longer served, is reported once. On a
-// server, the administration takes the pictures of the storage.
+// Tests which changes of the storage are reported: a pool that becomes unusable, or a volume that is no longer served, is reported once. On
+// a server, the administration takes the pictures of the storage.
 
 import { expect, test } from 'vitest';
 import { VOLUMES_NAMED_MAX } from './limits.ts';
@@ -9,7 +9,6 @@ function picture(unavailable: Record<string, string> = {}, reason: string | null
   return { pools: new Map([['fast', reason]]), unavailable: new Map(Object.entries(unavailable)), exists: (volume) => volume !== 'gone@0' };
 }
 
-/** The changes that each picture causes. */
 function changes(...pictures: readonly StoragePicture[]): string[][] {
   const watch = new StorageWatch();
   return pictures.map((one) => watch.look(one).map(({ object, from, to }) => `${object}: ${from} -> ${to}`));

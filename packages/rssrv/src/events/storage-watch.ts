@@ -1,5 +1,5 @@
 // Compares each picture of the server's storage with the previous one, and returns the changes: pools that cannot be used, volumes that are
-// not served. The administration takes a picture at intervals and after each change. The code in pools/ judges how full pools are.
+// not served. The administration takes a picture at intervals and after each change. The code in pools/ reports how full pools are.
 // Invariants: each change is reported once; however many volumes change at once, the number of reports is bounded.
 
 import { plural } from '@rsio/common/lib/units';
@@ -11,7 +11,6 @@ export interface StoragePicture {
   readonly pools: ReadonlyMap<string, string | null>;
   /** Maps each volume that is not served, such as `oracle@0`, to the reason. */
   readonly unavailable: ReadonlyMap<string, string>;
-  /** Returns true if the server has this volume. */
   readonly exists: (volume: string) => boolean;
 }
 

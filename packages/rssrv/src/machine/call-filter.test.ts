@@ -1,4 +1,4 @@
-// The filter of system calls, executed by a small interpreter: which calls the filter refuses, and with which errno.
+// Tests the filter of system calls in a small interpreter: which calls the filter refuses, and with which errno.
 // test/integration/confined-workers.test.ts shows that the kernel accepts the filter. Rules: G24.
 
 import { expect, it } from 'vitest';
@@ -49,7 +49,8 @@ it.each([
 ])('on %s, reads, writes, syncs, passed descriptors, pairs of sockets and programs are allowed', (architecture, audit, calls, clone) => {
   const program = callFilter(architecture, false) ?? Buffer.alloc(0);
   for (const number of calls) expect([number, verdict(program, { audit, number })]).toEqual([number, 'allow']);
-  // The filter allows fork, vfork and the start of threads. It refuses a new user namespace, and clone3, whose flags it cannot read.
+  // The filter allows fork, vfork and the start of threads. The filter refuses a new user namespace, and clone3, whose flags are in memory
+  // that a filter cannot read.
   for (const argument of [0x11, 0x4111, 0x3d0f00]) expect(verdict(program, { audit, number: clone, argument })).toBe('allow');
   expect(verdict(program, { audit, number: clone, argument: 0x10000011 })).toBe('errno 1');
   expect(verdict(program, { audit, number: 435 })).toBe('errno 38');

@@ -1,11 +1,11 @@
-// Builds the seccomp filter (BPF) of calls that a server process may not make. A server process need not open sockets or files, because the
-// listener passes connections and files to it. Invariants: a refused call fails with EPERM and ends no process; all calls of other
-// architectures are refused.
+// Builds the seccomp filter (BPF) of calls that a worker may not make. A worker need not open sockets or files, because the listener passes
+// connections and files to it. Invariants: a refused call fails with EPERM and ends no process; all calls of other architectures are
+// refused.
 
 interface Architecture {
   /** The constant AUDIT_ARCH_... of this architecture in linux/audit.h. */
   readonly audit: number;
-  /** Calls whose number has this bit belong to another table of calls (x32); 0 if the architecture has no such table. */
+  /** Bit in the numbers of calls of another table (x32); 0 if the architecture has no such table. */
   readonly otherTable: number;
   readonly clone: number;
   readonly denied: Readonly<Record<string, number>>;

@@ -1,4 +1,4 @@
-// A process gives up root even where the calls of Node.js refuse to do so, as on Debian 13. The test uses a child process, because a
+// Tests that a process gives up root even where the calls of Node.js refuse this, as on Debian 13. The test uses a child process, because a
 // process that has given up root cannot become root again.
 
 import { spawnSync } from 'node:child_process';

@@ -1,6 +1,5 @@
-// Takes rights away from a server process before the process gets data of a client: changes its user, forbids new privileges and core
-// dumps, and filters its system calls. Invariant: if a server process should run as another user, it serves no client before it has become
-// that user.
+// Takes rights away from a worker before the process gets data of a client: changes its user, forbids new privileges and core dumps, and
+// filters its system calls. Invariant: a worker that should run as another user serves no client before the change to that user.
 
 import { readdirSync, readlinkSync } from 'node:fs';
 import { toRsError } from '@rsio/common/lib/errors';
@@ -8,14 +7,14 @@ import { callFilter } from './call-filter.ts';
 import type { SystemCalls } from './system-calls.ts';
 import type { WorkerUser } from './worker-user.ts';
 
-/** Argument with which a confined server process is started. */
+/** Argument with which a confined worker is started. */
 export interface Confinement {
   readonly user: WorkerUser | null;
 }
 
 /**
- * The descriptors that a confined server process inherits: sockets for messages and for descriptors (descriptor-passing.ts), and the pipe
- * of its log. A process that is not confined has only the pipe.
+ * The descriptors that a confined worker inherits: sockets for messages and for descriptors (descriptor-passing.ts), and the pipe of its
+ * log. A process that is not confined has only the pipe.
  */
 export const PASSED_CHANNEL = 3;
 export const PASSED_SOCKET = 4;
@@ -53,7 +52,7 @@ function hasRing(): boolean {
     try {
       return readlinkSync(`/proc/self/fd/${descriptor}`) === 'anon_inode:[io_uring]';
     } catch {
-      // This descriptor has been closed: readdirSync had it open to read the directory.
+      // readdirSync has opened and closed this descriptor to read the directory.
       return false;
     }
   });

@@ -1,5 +1,5 @@
-// Passing descriptors over a real pair of sockets: the order of descriptors, tags, a full socket, and a process that has exited. No test
-// leaves a descriptor open. The tests are skipped if koffi is not installed.
+// Tests descriptors that are passed over a real pair of sockets: the order of descriptors, tags, a full socket, and a process that has
+// exited. No test leaves a descriptor open. The tests are skipped if koffi is not installed.
 
 import fs from 'node:fs';
 import os from 'node:os';
@@ -112,6 +112,6 @@ it('a process that has exited gets nothing, and the descriptors are closed', asy
   await expect(sender.pass([opened('a')])).rejects.toThrow('EPIPE');
   sender.close();
   await expect(sender.pass([opened('a')])).rejects.toThrow('it has exited');
-  // Now one descriptor less than at the beginning is open, because the sender's own socket is closed, too.
+  // One descriptor less than at the beginning is open, because the sender has also closed its own socket.
   expect(openCount()).toBe(before - 1);
 });

@@ -1,6 +1,6 @@
-// Passes descriptors from the listener to a server process, over a separate socket beside the channel. A message on the channel names the
+// Passes descriptors from the listener to a worker, over a separate socket beside the channel. A message on the channel names the
 // descriptors by their tag. The listener sends this message after the descriptors, so that the descriptors arrive first. Invariants: `pass`
-// closes the sender's copies; descriptors that a server process does not take are discarded and closed.
+// closes the sender's copies; descriptors that a worker does not take are discarded and closed.
 
 import { closeSync } from 'node:fs';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -8,7 +8,7 @@ import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { PASS_RETRY_MS, PASS_WAIT_MS } from './limits.ts';
 import type { SystemCalls } from './system-calls.ts';
 
-/** The listener's end of the socket to one server process. */
+/** The listener's end of the socket to one worker. */
 export class DescriptorSender {
   private readonly calls: SystemCalls;
   private readonly clock: Clock;
@@ -24,8 +24,8 @@ export class DescriptorSender {
 
   /**
    * Sends the descriptors and closes this process's copies, even after an error. Resolves with the tag of the descriptors. Throws E_SYSTEM
-   * if the server process has exited, or has read no descriptors for PASS_WAIT_MS. If a server process reads nothing, at most one call
-   * waits at a time, so that this process keeps few descriptors open.
+   * if the worker has exited, or has read no descriptors for PASS_WAIT_MS. If a worker reads nothing, at most one call waits at a time, so
+   * that this process keeps few descriptors open.
    */
   async pass(descriptors: readonly number[]): Promise<number> {
     try {
@@ -74,7 +74,7 @@ export class DescriptorSender {
   }
 }
 
-/** The end of the socket in a server process. */
+/** The worker's end of the socket. */
 export class DescriptorReceiver {
   private readonly calls: SystemCalls;
   private readonly socket: number;
@@ -87,8 +87,8 @@ export class DescriptorReceiver {
   }
 
   /**
-   * Returns the descriptors with this tag. The caller must close the descriptors. Throws EMFILE if this process has no descriptor left for
-   * them.
+   * Returns the descriptors with this tag. The caller must close the descriptors. Throws EMFILE if this process had too few free
+   * descriptors.
    */
   take(tag: number): readonly number[] {
     for (let next = this.calls.receive(this.socket); next !== null; next = this.calls.receive(this.socket)) {
@@ -100,7 +100,7 @@ export class DescriptorReceiver {
     throw Object.assign(new Error('The server process has received no files'), { code: 'EMFILE' });
   }
 
-  /** Closes the descriptors with this tag, because they are no longer needed. */
+  /** Closes the unneeded descriptors with this tag. */
   discard(tag: number): void {
     try {
       closeAll(this.take(tag));

@@ -1,5 +1,5 @@
-// Log lines during and after a shortage of descriptors, with a fake clock. test/bad-input/descriptors.test.ts tests the real limit, and the
-// effect on clients.
+// Tests the log lines during and after a shortage of descriptors, with a fake clock. test/bad-input/descriptors.test.ts tests the real
+// limit, and the effect on clients.
 
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { DESCRIPTOR_LOG_MS, DESCRIPTOR_CHECK_MS } from './limits.ts';

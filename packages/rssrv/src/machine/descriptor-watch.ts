@@ -13,10 +13,10 @@ export class DescriptorWatch {
   private readonly log: Pick<Log, 'info' | 'error'>;
   private readonly tryOpen: () => string | null;
   private timer: Timer | null = null;
-  /** The times at which the present shortage began and was last reported; null if there is no shortage. */
+  /** The times at which the current shortage began and was last reported; null if there is no shortage. */
   private shortage: { readonly sinceMs: number; saidMs: number } | null = null;
 
-  /** `tryOne` opens and closes a file. It returns null on success, and the name of the errno after a failure. */
+  /** `tryOne` opens and closes a file, and returns null on success or the name of the errno after a failure. */
   constructor(clock: Clock, log: Pick<Log, 'info' | 'error'>, tryOne: () => string | null = openAndClose) {
     this.clock = clock;
     this.log = log;

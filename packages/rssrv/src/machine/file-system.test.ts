@@ -1,4 +1,4 @@
-// Which directories of this machine are on file systems in memory. Machines have different mounts, so each test case checks that its
+// Tests which directories of this machine are on file systems in memory. Machines have different mounts, so each test case checks that its
 // directory exists. volumes.test.ts and environment-check.test.ts test the refusals and warnings that result from the kind of file system.
 
 import fs from 'node:fs';

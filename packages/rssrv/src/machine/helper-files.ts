@@ -4,8 +4,8 @@
 import { fileURLToPath } from 'node:url';
 
 /**
- * Returns the path of a helper program. The path is relative to this module, and is correct in a bundle as well, because the bundle is at
- * the same depth in the package.
+ * Returns the path of a helper program. The path is relative to this module, also in a bundle, because a bundle is at the same depth in the
+ * package.
  */
 export function helperFile(name: string): string {
   return fileURLToPath(new URL(`../../helpers/${name}`, import.meta.url));

@@ -1,5 +1,6 @@
-// Calls of the C library through koffi. Invariants: if a function cannot be bound, the calls that need it are null, and other functions
-// still work; a failed call gets its own errno, even in a thread; on a machine with unknown structures, no function is called.
+// Tests calls of the C library through koffi. Invariants: if a function cannot be bound, the calls that need this function are null, and
+// other functions still work. A failed call gets its own errno, even in a thread. On a machine with unknown structures, no function is
+// called.
 
 import os from 'node:os';
 import { afterEach, expect, it, type TestContext, vi } from 'vitest';

@@ -1,6 +1,7 @@
-// Functions of the C library that Node.js does not offer, each with its signature. They are called through koffi, an optional package with
-// binaries for the usual platforms. The signatures, structures and numbers in this file are those of Linux on x86-64 and arm64. Invariants:
-// koffi is loaded once, at its first use; if koffi or a function is missing, only the calls that need it are null.
+// Functions of the C library that Node.js does not offer, each with its signature. The functions are called through koffi, an optional
+// package with binaries for the usual platforms. The signatures, structures and numbers in this file are those of Linux on x86-64 and
+// arm64. Invariants: koffi is loaded once, at its first use; if koffi or a function is missing, only the calls that need the missing part
+// are null.
 
 import { createRequire } from 'node:module';
 import util from 'node:util';

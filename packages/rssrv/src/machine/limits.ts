@@ -7,8 +7,8 @@
  */
 export const STORAGE_SYNCS_MAX = 64;
 /**
- * If this many syncs are in progress, a sync that nothing waits for does not begin. Hanging disks therefore leave room for syncs that a
- * take-over waits for.
+ * If this many syncs are in progress, only a sync for which a request waits may begin. Hanging disks therefore do not block the sync of a
+ * take-over.
  */
 export const SPARE_STORAGE_SYNCS_MAX = 8;
 /**
@@ -22,17 +22,17 @@ export const OPENED_AT_ONCE_MAX = 16;
 
 /**
  * Maximum number of descriptors for which one helper takes advisory locks or looks for marks. The number is large, because the start of a
- * helper costs as much as a few hundred of these checks.
+ * helper costs as much as the work on a few hundred descriptors.
  */
 export const LOCKS_PER_HELPER_MAX = 500;
 export const LOCK_HELPER_TIMEOUT_MS = 5_000;
 /**
- * MARK_LOOK_MS is the interval at which the listener looks at the server processes that have files of its volumes open, to find out whether
- * these processes have ended. After a slow check, the listener waits MARK_LOOK_REST times as long as the check took.
+ * MARK_LOOK_MS is the interval at which the listener checks whether the workers that have files of its volumes open have ended. After a
+ * slow check, the listener waits MARK_LOOK_REST times as long as the check took.
  */
 export const MARK_LOOK_MS = 1_000;
 export const MARK_LOOK_REST = 10;
-/** Maximum number of descriptors of helpers that the listener inspects to find the server process that has a file open. */
+/** Maximum number of descriptors of helpers that the listener inspects to find the worker that has a file open. */
 export const MARK_HOLDER_LOOKS_MAX = 4_000;
 
 /**
@@ -46,18 +46,18 @@ export const DESCRIPTOR_LOG_MS = 60_000;
 
 /** Maximum number of descriptors in one message. A volume of several files needs two descriptors for each file. */
 export const DESCRIPTORS_PER_MESSAGE_MAX = 64;
-/** Interval at which the listener tries again to pass descriptors, while the socket of a server process is full. */
+/** Interval at which the listener tries again to pass descriptors, while the socket of a worker is full. */
 export const PASS_RETRY_MS = 20;
-/** If a server process reads no descriptors for this time, the listener gives up passing descriptors to it, and refuses the OPEN. */
+/** If a worker reads no descriptors for this time, the listener gives up passing descriptors to it, and refuses the OPEN. */
 export const PASS_WAIT_MS = 10_000;
 
 /**
- * Maximum number of volumes that a listener opens for server processes at the same time: OPENS_MAX in total, and OPENS_PER_DEVICE_MAX on
- * one file system or disk. Each open occupies a thread of the listener's pool for as long as the storage hangs.
+ * Maximum number of volumes that a listener opens for workers at the same time: OPENS_MAX in total, and OPENS_PER_DEVICE_MAX on one file
+ * system or disk. Each open occupies a thread of the listener's pool for as long as the storage hangs.
  */
 export const OPENS_MAX = 24;
 export const OPENS_PER_DEVICE_MAX = 4;
-/** If too many volumes of a file system or disk are being opened, an OPEN of another of its volumes waits at most this long. */
+/** If too many volumes of a file system or disk are being opened, an OPEN of a further volume there waits at most this long. */
 export const OPEN_WAIT_MS = 10_000;
 /** Maximum number of OPENs that wait because too many volumes are being opened. Further OPENs are refused. */
 export const OPENS_WAITING_MAX = 4_096;

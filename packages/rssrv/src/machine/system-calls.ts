@@ -20,13 +20,13 @@ export interface SystemCalls {
   /** Returns the next message, or null if no message has arrived. Throws an error with the errno in `code`. */
   receive(socket: number): ReceivedDescriptors | null;
   /**
-   * Changes user and group of all threads and removes all other groups. The corresponding calls of Node.js cannot be used: on Debian 13
-   * they refuse, because libuv could use an io_uring there.
+   * Changes user and group of all threads and removes all other groups. The calls of Node.js do not help: they refuse on Debian 13, where
+   * libuv could use an io_uring.
    */
   becomeUser(uid: number, gid: number): void;
   /** Sets the name of the process. A process without rights cannot change its name in /proc. */
   setName(name: string): void;
-  /** Forbids new rights for programs that this process starts, core dumps, and tracing by processes of the same user. */
+  /** Forbids core dumps, tracing by processes of the same user, and new rights for programs that this process starts. */
   giveUpRights(): void;
   /** Installs a seccomp filter (call-filter.ts) for all threads. */
   filterCalls(program: Buffer): void;
@@ -77,8 +77,8 @@ export const systemCalls = throughLibc((libc): SystemCalls => {
       const tag = Number(bytes.readBigUInt64LE());
       const descriptors = descriptorsIn(control, Number(received.controlLength));
       if ((received.flags & MSG_CTRUNC) === 0) return { tag, descriptors };
-      // This process had too few free descriptors, so the kernel has dropped a part of the passed descriptors. The descriptors that did
-      // arrive are of no use, and are closed here.
+      // This process had too few free descriptors, so the kernel has dropped a part of the passed descriptors. The message is incomplete,
+      // so the descriptors that did arrive are closed here.
       for (const descriptor of descriptors) closeSync(descriptor);
       return { tag, descriptors: [] };
     },

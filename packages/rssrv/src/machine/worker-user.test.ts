@@ -1,4 +1,4 @@
-// Which user server processes get, and which warning the administrator gets, for every combination of facts about the listener.
+// Tests which user workers get, and which warning the administrator gets, for every combination of facts about the listener.
 // test/integration/confined-workers.test.ts tests real processes. Rules: G24.
 
 import { mkdtempSync, writeFileSync } from 'node:fs';

@@ -1,11 +1,11 @@
-// Chooses the user of server processes: the key `user` of rssrvcfg, or else the user rsio if it exists. This module is pure, except that it
-// reads the user file. Invariant: if the key `user` is set or a user rsio exists, server processes never run as root without a warning.
+// Chooses the user of workers: the key `user` of rssrvcfg, or else the user rsio if it exists. This module is pure, except that it reads
+// the user file. Invariant: if the key `user` is set or a user rsio exists, workers never run as root without a warning.
 
 import { type NamedUser, userNamed } from '@rsio/common/files/users';
 
 export type WorkerUser = NamedUser;
 
-/** The user of the server processes if the configuration names no user. The installation packages create this user. */
+/** The user of the workers if the configuration names no user. The installation packages create this user. */
 export const DEFAULT_USER = 'rsio';
 
 export interface WorkerUserFacts {
@@ -13,7 +13,7 @@ export interface WorkerUserFacts {
   readonly configured: string | null;
   /** Effective user of the listener. */
   readonly uid: number;
-  /** True if descriptors can be passed to server processes (system-calls.ts). */
+  /** True if descriptors can be passed to workers (system-calls.ts). */
   readonly canPass: boolean;
   /** True if the listener may start and end processes of other users. */
   readonly canSwitch: boolean;
@@ -21,9 +21,12 @@ export interface WorkerUserFacts {
 }
 
 export interface WorkerUserChoice {
-  /** User of the server processes; null if they run as the listener's user. */
+  /** User of the workers; null if they run as the listener's user. */
   readonly user: WorkerUser | null;
-  /** If server processes have more rights than they need, this text says why, and what the administrator can do; otherwise it is null. */
+  /**
+   * The reason why workers have more rights than they need, and what the administrator can do; null if they have only the rights that they
+   * need.
+   */
   readonly warning: string | null;
 }
 

@@ -10,7 +10,7 @@ import { SimulatedMapDisk } from '../testing/map-disk.ts';
 import { IntentBackend } from './intent-backend.ts';
 import { MapWriter, readMap } from './map-writer.ts';
 
-/** A crash that keeps nothing of what was not synced. */
+/** A crash that loses all data that was not synced. */
 const NOTHING = (): number => 0;
 
 function isSet(backend: IntentBackend, region: number): boolean {

@@ -1,6 +1,6 @@
 // The intent map of a replica: one bit for each region of the volume, and a record of the bits that are durable. Pure: map-writer.ts writes
 // the pages. Invariants: a bit counts as durable only if it was written, a sync that began after this write has succeeded, and the bit has
-// not been cleared since the write. The unused bits behind the last region are set. If a region is added later, its bit is therefore set.
+// not been cleared since the write. The unused bits beyond the last region are set. If a region is added later, its bit is therefore set.
 
 import { MAP_PAGE_BYTES } from './limits.ts';
 
@@ -15,7 +15,7 @@ export function bytesOf(regions: number): number {
 
 export class IntentMap {
   private count: number;
-  /** The bits as they are now in memory. */
+  /** The current bits. */
   private bits: Buffer;
   /** The bits of each page as they were when the page was last copied for a write. */
   private copied: Buffer;
@@ -48,7 +48,7 @@ export class IntentMap {
   }
 
   /**
-   * Adds regions until the map has `regions` of them. The bits of added regions are set. Does nothing if the map already has enough
+   * Adds regions until the map has `regions` regions. The bits of added regions are set. Does nothing if the map already has enough
    * regions.
    */
   grow(regions: number): void {
@@ -114,7 +114,7 @@ export class IntentMap {
     return part;
   }
 
-  /** Returns the dirty pages in ascending order, and marks them as clean. The caller must write these pages. */
+  /** Returns the dirty pages in ascending order, and marks them as clean. The caller must write the returned pages. */
   takeDirty(): number[] {
     const pages = [...this.dirty].toSorted((a, b) => a - b);
     this.dirty.clear();

@@ -4,14 +4,14 @@
 import { assert } from '@rsio/common/lib/assert';
 
 /**
- * Longest time for which the answer to a CLAIM, PLACE or UNPLACE waits for work on the replica: for the end of requests of lower terms, or
- * for the change of the replica. After this time, the server sends an answer that does not name the replica, and the work continues.
+ * Longest time for which the answer to a CLAIM, PLACE or UNPLACE waits for the end of requests of lower terms, or for the change of the
+ * replica. After this time, the server sends an answer that does not name the replica, and the work continues.
  */
 export const REPLICA_WAIT_MS = 30_000;
 
 // Replicas and their intent maps.
 
-/** The map is written in units of this size. This is the size of a page of the kernel, and a multiple of the sector size of every disk. */
+/** The map is written in units of this size, which is the size of a page of the kernel, and a multiple of the sector size of every disk. */
 export const MAP_PAGE_BYTES = 4_096;
 /** Size of the header in the file of a map, before the bits. */
 export const MAP_HEADER_BYTES = 4_096;

@@ -1,5 +1,5 @@
-// The open file of an intent map. The calls on this file count in the thread share of the volume. A map whose storage hangs therefore
-// occupies no more threads than data whose storage hangs. Invariant: the descriptor is closed once.
+// The open file of an intent map. The calls on this file count towards the volume's share of the threads. A map on hanging storage
+// therefore occupies no more threads than data on hanging storage. Invariant: the descriptor is closed once.
 
 import fs from 'node:fs';
 import { promisify } from 'node:util';

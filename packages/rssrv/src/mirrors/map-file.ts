@@ -33,7 +33,6 @@ export interface MapHeader {
   readonly regions: number;
 }
 
-/** Returns the number of regions of a volume of this size. */
 export function regionsOf(sizeBytes: number): number {
   return Math.ceil(sizeBytes / MIRROR_REGION_BYTES);
 }
@@ -49,7 +48,7 @@ export function encodeHeader({ identity, regions }: MapHeader): Buffer {
   return header;
 }
 
-/** Parses a header. If it is invalid or belongs to other data, returns the reason, as the end of a sentence. */
+/** Parses a header. If the header is invalid or belongs to other data, returns the reason, as the end of a sentence. */
 export function decodeHeader(header: Buffer, identity: string): MapHeader | string {
   if (header.length < FIELDS_BYTES + SUM_BYTES) return 'it is too short';
   if (!sumOf(header).equals(header.subarray(FIELDS_BYTES, FIELDS_BYTES + SUM_BYTES))) return 'its header is damaged';

@@ -15,7 +15,7 @@ import { decodeHeader, encodeHeader } from './map-file.ts';
  */
 export interface MapDisk {
   write(source: Buffer, positionBytes: number, end: (errno: string | null) => void): void;
-  /** Makes all writes that ended before this call durable. */
+  /** Makes durable all writes that ended before this call. */
   sync(end: (errno: string | null) => void): void;
   /** Reads `lengthBytes` bytes, or fewer if the file ends earlier. Rejects with a system error. */
   read(lengthBytes: number, positionBytes: number): Promise<Buffer>;
@@ -51,10 +51,10 @@ export async function readMap(disk: MapDisk, identity: string, regions: number):
 }
 
 /**
- * A torn write loses no durable bit. While a bit is durable, every version of its page that is written has the bit set, because the
- * durable bits are a subset of the bits in memory. A torn page is a mixture of these versions, and the bit is therefore set in it as
- * well. A cleared bit is no longer durable. The header is written only after the bits of all its regions have been synced, and a torn
- * header turns the whole map into ones.
+ * A torn write loses no durable bit. While a bit is durable, every version of its page that is written has the bit set, because the durable
+ * bits are a subset of the bits in memory. A torn page is a mixture of these versions, and therefore also has the bit set. A cleared bit is
+ * no longer durable. The header is written only after the bits of all its regions have been synced, and a torn header turns the whole map
+ * into ones.
  */
 export class MapWriter {
   private readonly map: IntentMap;
@@ -100,7 +100,7 @@ export class MapWriter {
     this.round = this.waiting;
     this.waiting = [];
     this.regions = this.map.regions;
-    // If the round writes a header with more regions, it must also write and sync the bits of the added regions.
+    // A round that writes a header with more regions must also write and sync the bits of the added regions.
     if (this.round.length > 0 && this.regions !== this.counted) this.map.touchFrom(this.counted);
     this.pages = this.map.takeDirty();
     this.writePage(0);
@@ -132,8 +132,8 @@ export class MapWriter {
       return;
     }
     const header = encodeHeader({ identity: this.identity, regions: this.regions });
-    // The bits of this round become durable only when the header is durable, because the number of regions in the old header on disk may
-    // not include the regions of these bits.
+    // The bits of this round become durable only with the header, because the old header on disk may have a number of regions that does not
+    // include these bits.
     const end = (errno: string | null): void => {
       if (errno === null) {
         this.counted = this.regions;
@@ -146,7 +146,7 @@ export class MapWriter {
 
   private ended(errno: string | null): void {
     if (errno !== null) {
-      // The pages of the failed round may not be on disk, and the kernel does not write them again by itself.
+      // The pages of the failed round may not be on disk, and the kernel does not write them again.
       this.map.touch(this.pages);
       this.failed(errno);
     }

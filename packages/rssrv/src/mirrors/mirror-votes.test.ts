@@ -1,6 +1,6 @@
-// Votes at a server with a replica: PLACE, CLAIM and OPEN in many orders, with restarts, storage that does not answer, and processes that
-// die. The judge of the scene finds requests that run under a lower term than the claimed term. Tests with planted faults prove that the
-// judge finds these requests. The conformance suite tests the same with real processes. Rules: Q3, Q6 to Q8, M4.
+// Tests votes at a server with a replica: PLACE, CLAIM and OPEN in many orders, with restarts, storage that does not answer, and processes
+// that die. The judge of the scene finds requests that run under a lower term than the claimed term. Tests with planted faults prove that
+// the judge finds violations. The conformance suite tests the same rules with real processes. Rules: Q3, Q6 to Q8, M4.
 
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -256,7 +256,7 @@ test('a replica that is not served, or there twice, is not named', async () => {
   }
 });
 
-// Regression: a client without the right to use the volume got the promise, and the holder of the volume lost its hold.
+// Regression: the voter promised the term of a client without the right to use the volume, and the holder of the volume lost its hold.
 test('a claim of a client to which the replica is not offered is refused, and promises nothing', async () => {
   const scene = await placed();
   await scene.claim(MARS, 3);

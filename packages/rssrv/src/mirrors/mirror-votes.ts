@@ -1,7 +1,7 @@
-// Executes VOTEs at a server that may have a replica of the mirror. The voter's record decides first (voters.ts). Then CLAIM ends the holds
-// of lower terms on the replica, PLACE makes the replica, and UNPLACE removes it. Invariants: an answer to CLAIM names the replica only
-// when no request of a lower term is running or can ever run on the replica. Storage that does not answer delays neither the record nor
-// another mirror. Rules: Q7, Q8, M2, M4.
+// Executes VOTEs at a server that may have a replica of the mirror. The voter's record decides first (voters.ts). After this decision,
+// CLAIM ends the holds of lower terms on the replica, PLACE makes the replica, and UNPLACE removes the replica. Invariants: an answer to
+// CLAIM names the replica only when no request of a lower term is running or can ever run on the replica. Storage that does not answer
+// delays neither the record nor another mirror. Rules: Q7, Q8, M2, M4.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
@@ -34,7 +34,9 @@ export interface MirrorVotesPorts extends Omit<ReplicaFencePorts, 'promiseOf' | 
   /** Returns why the client may not make the volume a replica; null if the client may. */
   whyNoPlace(node: string, volume: ServedVolume): string | null;
   incarnationOf(volume: ServedVolume): string;
-  /** Executes a change of volumes for a client, as `Fences.order` does: refuses a fenced client, and a later fence waits for the change. */
+  /**
+   * Executes a change of volumes for a client, like `Fences.order`: refuses a fenced client, and makes a later fence wait for the change.
+   */
   order<T>(node: string, work: () => Promise<T>): Promise<T>;
 }
 
@@ -98,7 +100,7 @@ export class MirrorVotes {
     if ('voted' in found) return { ...reply, ...found };
     const losers = (holds: readonly Hold[]): readonly Hold[] => {
       if (!isWanted()) throw new RsError('E_SHUTTING_DOWN', 'The session ended before the volume was made a replica');
-      // This check runs in the turn of the volume, so that no OPEN or PLACE can happen before the holds have ended.
+      // The promise is checked in the turn of the volume, so that no OPEN or PLACE can happen between the check and the end of the holds.
       this.checkPromise(term, mirror);
       const now = this.toPlace(client.node, request);
       if ('voted' in now) throw new RsError('E_HELD', now.sentence);
@@ -182,7 +184,7 @@ export class MirrorVotes {
     if (promise === null || compareTerms(promise, term) !== 0) throw new RsError('E_HELD', 'The term is not the promised one any more');
   }
 
-  /** If the record's promise is no longer `term`, returns the answer that says so; else returns null. */
+  /** If the record is gone or has promised another term than `term`, returns the answer with this fact; else returns null. */
   private superseded(term: Term, mirror: string, reply: VoteAnswer): VoteAnswer | null {
     const promise = this.ports.voters.recordOf(mirror)?.promise ?? null;
     if (promise !== null && compareTerms(promise, term) === 0) return null;

@@ -1,5 +1,5 @@
-// The backend of a replica over real files. The map of the replica is opened by the listener in some tests, and by the process itself in
-// other tests. The backend of an ordinary volume is returned unchanged. A map has one writer: a new handle waits, for a bounded time,
+// Tests the backend of a replica over real files. The map of the replica is opened by the listener in some tests, and by the process itself
+// in other tests. The backend of an ordinary volume is returned unchanged. A map has one writer: a new handle waits, for a bounded time,
 // until an earlier handle is closed.
 
 import fs from 'node:fs';

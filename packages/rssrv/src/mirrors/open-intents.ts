@@ -1,6 +1,7 @@
 // Wraps the backend of a replica with its intent map. Invariant: at most one wrapper in this process has a map open, because two wrappers
 // would overwrite each other's bits. A new wrapper waits, for a bounded time, until an earlier wrapper has closed the map. Two processes
-// do not have a map open at once either: the listener ends a session before it grants the volumes of the session to another process.
+// never have a map open at the same time, because the listener ends a session before it grants the volumes of the session to another
+// process.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';

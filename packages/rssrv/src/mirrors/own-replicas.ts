@@ -22,7 +22,7 @@ export function replicaFor(served: readonly ServedVolume[], mirror: string, node
   return isFor(own, node) ? own : `The replica of this server, volume ${own.name}, is not offered to client ${node}`;
 }
 
-/** Makes the voters of a server, which look up rights and volumes at each VOTE. */
+/** Makes the voters of a server. The voters look up rights and volumes at each VOTE. */
 export function systemVoters(ports: {
   readonly folder: string;
   readonly log: Log;

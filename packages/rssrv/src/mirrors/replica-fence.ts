@@ -1,7 +1,7 @@
 // Ends the holds and requests of lower terms on this server's replica of a mirror (docs/PROTOCOL.md Q7, rule M4). The voter has already
 // promised the higher term, and no OPEN of a lower term is therefore granted. Invariants: `end` resolves only when no request of a term
-// below the promise is running or can begin. `end` does not end holds or requests of the promised term. For each volume, at most one fence
-// is running and one is waiting.
+// below the promised term is running or can begin. `end` does not end holds or requests of the promised term. For each volume, at most one
+// fence is running and one is waiting.
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
@@ -44,8 +44,8 @@ export class ReplicaFence {
   }
 
   /**
-   * Ends all holds of terms below the promise. If a fence of this volume is already waiting to begin, the call waits for this fence
-   * and adds none. Rejects if the volume has a hold of a higher term than the promise, or if the change cannot be saved.
+   * Ends all holds of terms below the promised term. If a fence of this volume is already waiting to begin, the call waits for this fence
+   * and adds none. Rejects if the volume has a hold of a higher term than the promised term, or if the change cannot be saved.
    */
   end(volume: OwnReplica): Promise<void> {
     const fences = this.fences.get(volume.id) ?? { running: Promise.resolve(), next: null };
@@ -66,7 +66,7 @@ export class ReplicaFence {
 
   /**
    * In the turn of the volume, ends the holds that `losersOf` returns. Also revokes the grants of each node that uses the volume without
-   * keeping a hold. Then calls `after`, and returns its result.
+   * keeping a hold. At the end, calls `after` and returns the result.
    */
   async endNow<T>(volume: ServedVolume, losersOf: (holds: readonly Hold[]) => readonly Hold[], after: () => Promise<T>): Promise<T> {
     const { holds, log } = this.ports;
@@ -99,8 +99,8 @@ export class ReplicaFence {
     const promise = this.ports.promiseOf(mirror)?.promise ?? null;
     if (promise === null) throw new RsError('E_SYSTEM', `This server has promised no term of the mirror of volume ${name} any more`);
     const higher = holds.find((hold) => isHigher(hold, promise));
-    // A hold of a higher term than the promise exists only if the voter has lost its record. A client with a lower term must not get the
-    // replica by founding the record again.
+    // A hold of a higher term than the promised term exists only if the voter has lost its record. A client with a lower term must not get
+    // the replica by founding the record again.
     if (higher !== undefined)
       throw new RsError('E_HELD', `Volume ${name} is open by the higher term ${higher.term ?? 0} of client ${higher.node}`);
     return holds.filter((hold) => !isOfTerm(hold, promise));

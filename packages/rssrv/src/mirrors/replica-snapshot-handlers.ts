@@ -24,7 +24,9 @@ export function replicaSnapshotHandlers(
   inventory: { readonly catalogue: Catalogue; snapshotViews(found: readonly FoundSnapshot[]): Promise<SnapshotView[]> },
   asker: Asker,
 ): HandlersOf<Methods> {
-  /** Throws E_UNKNOWN_VOLUME, E_USAGE, or E_HELD unless the asker holds the mirror under this term and the replica is in sync. */
+  /**
+   * Throws E_HELD unless the asker holds the mirror under this term and the replica is in sync; may also throw E_UNKNOWN_VOLUME or E_USAGE.
+   */
   const checkHolder = (name: SnapshotName, mirror: string, number: number): void => {
     const { replica } = findVolume(inventory.catalogue, name, asker).manifest;
     if (replica?.mirror !== mirror || asker.node === null)
@@ -35,7 +37,7 @@ export function replicaSnapshotHandlers(
   /**
    * Removes the volume's unproven snapshots of earlier moments, whatever their names, so that failed snapshots do not pile up. No snapshot
    * in use is lost, because the holder makes one snapshot at a time. If the holder repeats its order, the new order has the same id, but a
-   * later moment; the earlier snapshot is then removed as well. Throws E_EXISTS if an unproven snapshot is of a later moment.
+   * later moment; the earlier snapshot is then also removed. Throws E_EXISTS if an unproven snapshot is of a later moment.
    */
   const dropUnproven = async (name: SnapshotName, id: string, { mirror, term, number }: MirrorMoment): Promise<void> => {
     for (const old of snapshotsOf(findVolume(inventory.catalogue, name, asker)).list) {
@@ -55,8 +57,8 @@ export function replicaSnapshotHandlers(
   };
   const what = (name: SnapshotName): string => `snapshot ${snapshotText(name)} of a replica, for ${asker.text}`;
   return {
-    // This snapshot runs no triggers. The writes of the mirror wait until the snapshot is made, and the programs of triggers may take
-    // minutes.
+    // The snapshot of a replica runs no triggers, because the writes of the mirror wait until the snapshot is made, and the programs of
+    // triggers may take minutes.
     'replica-snapshot': async ({ request, mirror, term, number, id, ...name }) => {
       const own = snapshotIdOf(mirror, id);
       const [found] = await changes.run(async (turn) => {

@@ -1,5 +1,5 @@
-// Snapshots of replicas (M22): only the holder of the mirror makes snapshots of its replicas, and no client can read a snapshot that the
-// holder has not proven.
+// Tests snapshots of replicas (M22): only the holder of the mirror makes snapshots of the replicas, and no client can read a snapshot that
+// the holder has not proven.
 
 import { expect, test } from 'vitest';
 import { systemClock } from '@rsio/common/lib/clock';
@@ -113,7 +113,7 @@ test('an order that is repeated at another moment gets a snapshot of that moment
     orders['replica-snapshot']({ ...DB, snapshot, mirror: MIRROR, term: 3, number, id, request: null });
   const names = () =>
     scene.pools.states.flatMap((pool) => [...pool.snapshots.values()].flatMap(({ list }) => list.map(({ name }) => name)));
-  // A failed snapshot is never proven. The next order removes it, even if the order is for a snapshot with another name.
+  // A failed snapshot is never proven. The next order removes the failed snapshot, even if the order is for a snapshot with another name.
   await make(0, 'failed', crypto.randomUUID());
   await make(1);
   expect(names()).toEqual(['x']);

@@ -1,6 +1,5 @@
-// Volumes become replicas of mirrors, and ordinary volumes again: files, served volumes, refusals, and a stop of the server at each step.
-// A stop leaves either no mark, or a mark and a map in which all bits are set. A stop never leaves a mark beside a valid map of other
-// data.
+// Tests how volumes become replicas of mirrors, and ordinary volumes again: files, served volumes, refusals, and a stop at each step. A
+// stop leaves either no mark, or a mark and a map in which all bits are set. A stop never leaves a mark beside a valid map of other data.
 
 import fs from 'node:fs';
 import os from 'node:os';
@@ -189,8 +188,8 @@ it('a mark that cannot be read keeps the volume from being served', async () => 
 
 describe('after a stop', () => {
   /**
-   * Stops the server after each step of the verb in turn. Returns, for each step, the mark that the next start finds, and the regions
-   * of the map whose bits are not set.
+   * Stops the server after each step of the verb, in one run for each step. Returns, for each step, the mark that the next start finds, and
+   * the regions of the map whose bits are not set.
    */
   async function stops(
     prepare: (store: ReplicaStore, id: string) => Promise<unknown>,

@@ -35,8 +35,8 @@ export class ReplicaStore {
   }
 
   /**
-   * Makes a volume a replica of the mirror, with a new identity and a map of ones. When this resolves, the change is durable and the volume
-   * is served as a replica. Throws E_UNKNOWN_VOLUME, E_USAGE, E_BUSY or E_HELD, or the error of the pool.
+   * Makes a volume a replica of the mirror, with a new identity and a map of ones. When the promise resolves, the change is durable and the
+   * volume is served as a replica. Throws E_UNKNOWN_VOLUME, E_USAGE, E_BUSY or E_HELD, or the error of the pool.
    */
   place(volumeId: string, mirror: string): Promise<{ readonly identity: string }> {
     const { verbs, log, newIdentity } = this;
@@ -51,8 +51,8 @@ export class ReplicaStore {
           const folder = poolPaths.volume(files.directory, was.id);
           const header = { identity, regions: regionsOf(was.sizeBytes) };
           await makeMap(poolPaths.map(folder), header, (step) => files.ports.reached?.(step));
-          // The identity belongs to the content of the present data file. The manifest therefore gets the stamp of this file together
-          // with the identity.
+          // The identity belongs to the content of the current data file. The manifest therefore gets the stamp of this file together with
+          // the identity.
           const data = poolPaths.data(folder);
           const stamps = [storageStamp(await stat(data, { bigint: true }), data)];
           const marked = { ...was, stamps, replica: { mirror, identity } };
@@ -75,8 +75,8 @@ export class ReplicaStore {
   }
 
   /**
-   * Like `unplace`, for an administrator's command. The caller has already begun the change in which this runs. Returns null if no
-   * replica has this name. Throws E_RIGHTS if the asker is no administrator.
+   * Like `unplace`, for an administrator's command. The caller has already begun the change in which this method runs. Returns null if no
+   * replica has this name. Throws E_RIGHTS if the asker is not an administrator.
    */
   async split(wanted: VolumeName, asker: Asker, request: string | null): Promise<Found | null> {
     for (const pool of this.verbs.pools.states) {

@@ -27,7 +27,7 @@ import {
 } from '@rsio/protocol/wire/mirror-messages';
 import type { Status } from '@rsio/protocol/wire/status';
 
-/** A VOTE in the form for the listener. */
+/** A VOTE as sent to the listener. */
 export type VoteRequest = { readonly what: 'vote' } & (
   | ({ readonly vote: 'found' } & VoteFound)
   | ({ readonly vote: 'claim' } & VoteClaim)

@@ -1,6 +1,6 @@
-// The content of a file with the record of a mirror, and the names of these files. Pure; state-file.ts reads and writes them. Invariants:
-// the next start can read every file that this server writes. A file whose content names another mirror than its file name is no record.
-// Rules: Q1, M1.
+// The content of a file with the record of a mirror, and the names of these files. Pure; state-file.ts reads and writes the files.
+// Invariants: the next start can read every file that this server writes. A file whose name and content name different mirrors does not
+// count as a record. Rules: Q1, M1.
 
 import { isDeepStrictEqual } from 'node:util';
 import type { StateForm } from '@rsio/common/files/state-file';

@@ -1,6 +1,6 @@
-// The rules of a voter. In thousands of random runs, several clients send messages in any order, answers are lost, and messages arrive
-// late. For each property, a variant of the rules with a planted fault breaks the property. This shows that the test of the property can
-// fail. voters.test.ts tests the file. Rules: Q2 to Q4, M22.
+// Tests the rules of a voter. In thousands of random runs, several clients send messages in any order, answers are lost, and messages
+// arrive late. For each property, a variant of the rules with a planted fault shows that the test of the property can fail. voters.test.ts
+// tests the file. Rules: Q2 to Q4, M22.
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -75,7 +75,7 @@ function decide(rules: Rules, record: VoterRecord, one: Message): Decision {
 const order = (a: Term | null, b: Term | null): number =>
   a === null || b === null ? Number(a !== null) - Number(b !== null) : compareTerms(a, b);
 
-/** Returns a sentence about the first answer that contradicts what an earlier answer promised; null if none does. */
+/** Describes the first answer that contradicts an earlier answer; null if no answer does. */
 function broken(rules: Rules, messages: readonly Message[]): string | null {
   let record = EMPTY;
   /** The highest term and the highest version that were answered with DONE. */

@@ -1,6 +1,6 @@
 // Decides VOTEs about a mirror (docs/PROTOCOL.md Q1 to Q4). Pure: takes a record and a VOTE, and returns the next record and the outcome.
-// voters.ts makes the next record durable before it answers. Invariants: the promise never falls. The version of the configuration never
-// falls. A configuration never has a higher term than the promise.
+// voters.ts makes the next record durable before it answers. Invariants: the promised term never decreases. The version of the
+// configuration never decreases. A configuration never has a higher term than the promised term.
 
 import { isDeepStrictEqual } from 'node:util';
 import { TERM_STEP_MAX } from '@rsio/protocol/wire/limits';
@@ -67,7 +67,7 @@ export function claim(record: VoterRecord, term: Term, takesOver: boolean, dataP
   return done({ ...others, promise: term, ...(dataProcess === 0 ? {} : { dataProcess }) });
 }
 
-/** Returns true if the client of the promise has detached. Another client may then claim the mirror without a take-over. */
+/** Returns true if the client of the promised term has detached, so that another client may claim the mirror without a take-over. */
 export function hasEnded({ promise, stored }: VoterRecord): boolean {
   return promise !== null && stored !== null && stored.config.clean && compareTerms(stored.term, promise) === 0;
 }
@@ -90,8 +90,8 @@ export function confirm(record: VoterRecord, term: Term, dataProcess = 0): Decis
 }
 
 /**
- * M22: returns why the client may not make a snapshot of a replica; null if the client may. The client may if it holds the mirror
- * under the term `number`, and the stored configuration is of this term and has the replica in sync.
+ * M22: returns why the client may not make a snapshot of a replica; null if the client may. The client must hold the mirror under the term
+ * `number`, and the stored configuration must be of this term and have the replica in sync.
  */
 export function whyNoSnapshot(record: VoterRecord | null, identity: string, { number, node }: Omit<Term, 'instance'>): string | null {
   const { promise = null, stored = null } = record ?? {};

@@ -1,6 +1,6 @@
-// The records of a voter on a file system that loses unsynced data: the server stops at every step of every save, and starts again. Other
-// tests check unreadable records, the rights of clients, and the bounds. voter-rules.test.ts tests the rules.
-// Rules: Q1 to Q3, Q5, Q8, M1, G33.
+// Tests the records of a voter on a file system that loses unsynced data: the server stops at every step of every save, and starts again.
+// Other tests check unreadable records, the rights of clients, and the bounds. voter-rules.test.ts tests the rules. Rules: Q1 to Q3, Q5,
+// Q8, M1, G33.
 
 import fs from 'node:fs';
 import os from 'node:os';
@@ -14,8 +14,8 @@ import type { VoteReply, VoteRequest } from './session-votes.ts';
 import { Voters } from './voters.ts';
 
 /**
- * A simulated disk that stops at a chosen step. After the stop, only synced data is left. If `keepsNames` is true, renames that were
- * not synced survive as well.
+ * A simulated disk that stops at a chosen step. After the stop, only synced data is left. If `keepsNames` is true, renames that were not
+ * synced also survive.
  */
 const disk = vi.hoisted(() => ({
   stepsLeft: Number.POSITIVE_INFINITY,
@@ -240,15 +240,15 @@ test.each([true, false])('the server stops at every step of every change; names 
       const after = await voted(voters, asks);
       expect(voters.views.filter(({ trouble }) => trouble !== null)).toEqual([]);
       if (!hasStopped) {
-        // The request was answered before the stop. What the answer says must therefore be on disk.
+        // The request was answered before the stop, so the decision in the answer must be on disk.
         if (request.vote === 'dismiss') expect(after.voted).toBe(VOTED.UNKNOWN);
         else expect(after).toMatchObject({ voter: reply.voter, promise: reply.promise, stored: reply.stored });
         break;
       }
       stops++;
       expect(reply.voteStatus).toBe(STATUS.IO_ERROR);
-      // The request was not answered before the stop. Either the old record or the new one is then complete on disk, and the repeated
-      // request succeeds.
+      // The request was not answered before the stop: either the old record or the new record is complete on disk, and the repeated request
+      // succeeds.
       if (before !== null && after.voted === VOTED.DONE) expect(after.voter).toBe(before.voter);
       const again = await voted(voters, request);
       expect(again.voted).toBe(request.vote === 'dismiss' && after.voted === VOTED.UNKNOWN ? VOTED.UNKNOWN : VOTED.DONE);

@@ -60,8 +60,8 @@ export interface VotersPorts {
   readonly folder: string;
   readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
   /**
-   * Returns true if this client may found records: if the server is a witness, or if the client may put replicas on the server, because
-   * every server with a replica votes. A record that already exists is used for votes even if the client may not found records.
+   * Returns true if this client may found records: if the server is a witness, or if the client may put replicas on the server. Every
+   * server with a replica votes. A record that already exists is used for votes even if the client may not found records.
    */
   mayFound(node: string): boolean;
 }
@@ -74,10 +74,10 @@ export interface VotingClient {
   readonly dataProcess?: number;
 }
 
-/** A record in the form for the administrator. */
+/** A record as shown to the administrator. */
 export interface VoterView {
   readonly mirror: string;
-  /** The record; null if the record cannot be read. `trouble` then has the reason. */
+  /** The record; null if the record cannot be read, for the reason in `trouble`. */
   readonly record: VoterRecord | null;
   readonly trouble: string | null;
 }
@@ -105,8 +105,8 @@ export class Voters {
   }
 
   /**
-   * Reads the records of all mirrors. If a record cannot be read, logs it; VOTEs about its mirror are then answered with UNKNOWN.
-   * Throws E_SYSTEM if the folder cannot be read.
+   * Reads the records of all mirrors. Logs each record that cannot be read; VOTEs about the mirror of such a record are answered with
+   * UNKNOWN. Throws E_SYSTEM if the folder cannot be read.
    */
   async load(): Promise<void> {
     for (const mirror of await this.mirrorsOnDisk()) {
@@ -187,8 +187,8 @@ export class Voters {
   }
 
   /**
-   * Adds an entry for a record that is being founded. If the client has no right to found the record, or a bound is reached, returns a
-   * sentence with this reason.
+   * Adds an entry for a record that is being founded. If the client has no right to found the record, or a bound is reached, returns the
+   * reason.
    */
   private place({ node }: VotingClient, mirror: string): Entry | string {
     if (!this.ports.mayFound(node))

@@ -1,5 +1,6 @@
-// Which proven client gets a session, and the order of the steps in which a new instance of a client replaces the old one (docs/PROTOCOL.md
-// H4). In these tests, holds and worker sessions are stand-ins. The integration tests use real processes and sockets. Rules: G20, G23.
+// Tests which proven client gets a session, and the order of the steps in which a new instance of a client replaces the old one
+// (docs/PROTOCOL.md H4). Holds and worker sessions are stand-ins here; the integration tests use real processes and sockets. Rules: G20,
+// G23.
 
 import type { Socket } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
@@ -58,7 +59,7 @@ function joining(admissions: Admissions, instance: number, changes: Partial<KeyP
   return { ...proven(instance), kind: 'join', session, ...changes } as KeyProven;
 }
 
-/** Lets the oldest waiting step go on, as soon as it waits. */
+/** Lets the oldest waiting step continue, as soon as there is one. */
 async function go(steps: (() => void)[]): Promise<void> {
   await expect.poll(() => steps.length).toBeGreaterThan(0);
   steps.shift()?.();

@@ -1,6 +1,6 @@
-// Decides which proven clients get a session, and ends the old sessions that a new session replaces (docs/PROTOCOL.md S9, H4). A node has at
-// most one session for each data process, and all its sessions belong to the same client process. A new session begins only when no request
-// from a replaced session is running. Each session has a secret that authenticates further paths.
+// Decides which proven clients get a session, and ends the old sessions that a new session replaces (docs/PROTOCOL.md S9, H4). A node has
+// at most one session for each data process, and all its sessions belong to the same client process. A new session begins only when no
+// request from a replaced session is running. Each session has a secret that authenticates further paths.
 
 // Design. The listener proves clients and carries no data; workers execute requests and admit no client. This class decides which session a
 // proven socket joins, and what must end before a session begins. S9 (no request of an old session runs when the new session begins)
@@ -22,7 +22,7 @@
 //   connected --last path closed--> silent --SESSION_LINGER_MS--> told to end
 //     |      <--path up------------   |
 //     '------ session or process has ended ------> departed: remembered, because step 1 compares a newcomer with it
-//   A client is silent if all its sessions are silent, and absent if it has none.
+//   A client is silent if all its sessions are silent, and absent if it has no session.
 //
 // The other methods end grants of living sessions: for a take-over (step 1 of H2), for a new incarnation (V1), and for a volume that is no
 // longer served.
@@ -75,7 +75,7 @@ export interface AdmissionPorts {
   beginMessage(node: string): Extract<ToSession, { type: 'begin' }>;
   /** Returns true if the configuration still names the node as a client. */
   isClient(node: string): boolean;
-  /** Throws E_FENCED if the node is kept out. */
+  /** Throws E_FENCED if the node is fenced. */
   checkFence(node: string): void;
   /** Throws E_TLS if a connection with these features is plain and the server accepts only encrypted connections. */
   checkTls(features: readonly string[]): void;
@@ -92,7 +92,6 @@ export interface AdmissionPorts {
    * Called when changes of volumes are held for the moment `number`, and the session no longer executes a change of any of these volumes.
    */
   held(session: ServedSession, number: number): void;
-  /** Answers a session's request. */
   answer(session: ServedSession, request: SessionRequest): Promise<Answer>;
   /** Called when the session has ended and none of its requests is running. */
   sessionEnded(session: ServedSession, isClean: boolean): Promise<void>;
@@ -104,8 +103,8 @@ export class Admissions {
   private readonly served = new ByNode<ServedSession>();
   private readonly logins = new Logins();
   /**
-   * Maps each configured node of which a session has ended, and for which none has begun since then, to the client of that session, and to
-   * the latest time at which a session that has ended was not silent.
+   * Configured nodes whose session has ended and that have begun no session since then. Maps each node to the client of the ended session,
+   * and to the latest time at which an ended session of the client was not silent.
    */
   private readonly departed = new Map<string, { readonly client: ClientIdentity; readonly silentSinceMs: number }>();
   private readonly sinceMs: number;
@@ -194,7 +193,8 @@ export class Admissions {
   }
 
   /**
-   * Ends each session of a node of which a path has proved one of these keys. The keys are no longer valid. The node keeps its holds.
+   * Ends each session of the node if a path of the session has proved one of these keys. The keys are no longer valid. The node keeps its
+   * holds.
    */
   dismissKeys(node: string, keys: readonly string[], sentence: string): void {
     const isDropped = (key: string): boolean => keys.includes(key);
@@ -213,7 +213,7 @@ export class Admissions {
     const [first] = all;
     if (first === undefined) return null;
     for (const one of all) void one.end(code, sentence);
-    // The session that has not ended yet is the one whose process and wait matter to the administrator.
+    // Show the administrator the process and the wait of a session that has not ended yet.
     const slowest = (): WorkerSession => all.find(({ isGone }) => !isGone) ?? first;
     return {
       get pid() {
@@ -252,7 +252,6 @@ export class Admissions {
     return flushed.every(Boolean);
   }
 
-  /** Ends the plain paths of all sessions. */
   endPlainPaths(sentence: string): void {
     this.tell({ type: 'end-plain-paths', sentence });
   }
@@ -297,7 +296,7 @@ export class Admissions {
     this.ports.refuse(socket, proven, new RsError('E_DRAINING', `${process}, for ${Math.round(stillMs / 1_000)} s now`));
   }
 
-  /** Begins a session for the login of the start: the first login, or a later login that has taken its place. */
+  /** Begins a session for `start.login`, which is the first login, or a later login that has taken its place. */
   private async begin(start: Start): Promise<void> {
     try {
       await this.beginSession(start, clientOf(start.login));
@@ -416,7 +415,7 @@ export class Admissions {
     return client === null ? null : { client, silentMs: 0 };
   }
 
-  /** Returns the sessions that a new session replaces: all those of another client process, or the one of the same data process. */
+  /** Returns the sessions that a new session replaces: all sessions of another client process, or the session of the same data process. */
   private replacedBy(newcomer: ClientIdentity, dataProcess: number): readonly ServedSession[] {
     return this.served.of(newcomer.node).filter((one) => isReplacement(one.client, newcomer) || one.dataProcess === dataProcess);
   }

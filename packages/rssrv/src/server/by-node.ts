@@ -1,5 +1,6 @@
-// Lists of values by node: the sessions of each client, and the sessions that are being started for it. A client has a session for each of
-// its data processes. Invariant: a node without values has no list, so that `nodes` counts a client once, and only while it has values.
+// Lists of values by node: the sessions of each client, and the sessions that are being started for the client. A client has a session for
+// each of its data processes. Invariant: a node without values has no list, so that `nodes` counts a client once, and only while it has
+// values.
 
 export class ByNode<T> {
   private readonly byNode = new Map<string, readonly T[]>();

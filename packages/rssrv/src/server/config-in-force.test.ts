@@ -1,5 +1,5 @@
-// The configuration in force agrees with the disk about the volumes of pools, even if a name is taken, a step fails, or a client uses the
-// volume during a change. The tests use real volumes, pools and verbs, but no sessions or sockets. Rules: C3, N2, G25.
+// Tests that the configuration in force agrees with the disk about the volumes of pools, even if a name is taken, a step fails, or a client
+// uses the volume during a change. The tests use real volumes, pools and verbs, but no sessions or sockets. Rules: C3, N2, G25.
 
 import fs from 'node:fs';
 import os from 'node:os';
@@ -153,7 +153,7 @@ test('the status of a volume whose file was truncated says that it is not served
   fs.truncateSync(path.join(directory, 'fast/volumes', manifest.id, 'data'), 4096);
   await volumes.cut(manifest.id);
   expect(inForce.statusOf(config!)).toMatchObject({ sizeBytes: null, reason: expect.stringContaining('was truncated to 4096 bytes') });
-  // A reload still knows the size with which clients use the volume.
+  // A reload still gets the size that clients use.
   expect(volumes.standing(config!).sizeBytes).toBe(MIB);
 });
 

@@ -1,6 +1,6 @@
 // The configuration in force, and how it changes as a whole: by a reload, or by a change of one volume of a pool. The listener serves the
 // configuration in force; reload-plan.ts and volume-plan.ts decide what may change. Invariants: either every part of a change comes into
-// force, or no part does; every client that has a volume attached is told its new size and properties. Rules: C1, C3.
+// force, or no part does; every client is notified of the new size and properties of its attached volumes. Rules: C1, C3.
 
 import { withControlGroup } from '@rsio/common/config/control-group';
 import { loadRssrvConfig } from '@rsio/common/config/load-config';
@@ -33,7 +33,7 @@ import { openFilesLimit, openFilesWarning } from './descriptor-limit.ts';
 import { addressMissingText, type ListeningSockets } from './listening-sockets.ts';
 import { plainRefused } from './offered-volumes.ts';
 
-/** A new configuration that is not yet in force, with the pools that were opened for it. */
+/** A new configuration that is not yet in force, with the pools that were opened for this configuration. */
 export interface LoadedListenerConfig extends LoadedConfig {
   readonly pools: PoolsChange;
 }
@@ -50,17 +50,17 @@ export interface ConfigInForcePorts {
   readonly bandwidth: Pick<Bandwidth, 'refresh'>;
   readonly halts: Pick<Halts, 'facts'>;
   readonly workers: Pick<WorkerPool, 'processes' | 'renewStandby'>;
-  /** Chooses the rights of server processes that start later. */
+  /** Chooses the rights of workers that start later. */
   readonly rights: Pick<WorkerRights, 'choose'>;
-  /** `admissions` and `administration` are functions, because both objects are made after this ConfigInForce. */
+  /** `admissions` and `administration` are functions, because these objects are made after this ConfigInForce. */
   readonly admissions: () => Admissions;
   readonly administration: () => Administration;
   /**
-   * Announces a new generation of the list to the clients that may attach one of the volumes in `seenBy`. If `seenBy` is null, announces it
-   * to all clients.
+   * Announces a new generation of the list to the clients that may attach one of the volumes in `seenBy`. If `seenBy` is null, announces
+   * the generation to all clients.
    */
   listChanged(grown: readonly GrownVolume[], seenBy: readonly Pick<ServerVolumeConfig, 'clients'>[] | null): void;
-  /** Returns the reads of a volume that images have answered; null if images have answered no read of the volume. */
+  /** Returns the figures of the READs of a volume that images have answered; null if images have answered none. */
   bridged(volumeId: string): BridgedReads | null;
   startIncarnation(volumeId: string): Promise<void>;
   /** Answers discovery datagrams according to the configuration. */
@@ -121,8 +121,8 @@ export class ConfigInForce {
       throw new RsError('E_HELD', refusals.join('; '));
     }
     const { grown, isListChanged } = change;
-    // The code from here to the last message to the sessions runs in a single event-loop turn. Therefore every client that has a volume
-    // either gets the new size and generation with its grant, or is notified of the new values.
+    // The code from here to the last message to the sessions runs in a single event-loop turn. Every client that has a volume therefore
+    // gets the new size and generation with the grant, or is notified of the new values.
     change.commit();
     const filesWarning = openFilesWarning(next, openFilesLimit());
     if (filesWarning !== null && filesWarning !== openFilesWarning(this.current, openFilesLimit())) this.ports.log.warn(filesWarning);
@@ -198,7 +198,7 @@ export class ConfigInForce {
     return this.ports.volumes.failures.find((one) => volumeKey(one) === volumeKey(volume))?.error.message ?? null;
   }
 
-  /** Reads the configuration file again, and opens the pools. If `text` is given, it takes the place of the content of the file. */
+  /** Reads the configuration file again, and opens the pools. `text`, if given, replaces the content of the file. */
   async load(text?: string): Promise<LoadedListenerConfig> {
     const { configFile } = this.ports;
     const config = withControlGroup(text === undefined ? loadRssrvConfig(configFile) : parseRssrvConfig(text, configFile));
@@ -207,8 +207,9 @@ export class ConfigInForce {
   }
 
   /**
-   * Throws E_HELD, with the names of the clients, if clients prevent this change of a volume of a pool. Throws E_EXISTS if another volume
-   * has the name of `now`. `was` is null for a volume that is being created, and `now` is null for a volume that is being removed.
+   * Throws E_HELD if clients that use a volume of a pool prevent this change of the volume. The error names the clients. Throws E_EXISTS if
+   * another volume has the name of `now`. `was` is null for a volume that is being created, and `now` is null for a volume that is being
+   * removed.
    */
   checkChange(was: ServerVolumeConfig | null, now: ServerVolumeConfig | null): VolumePlan {
     const before = this.inForce(was ?? now);
@@ -226,8 +227,8 @@ export class ConfigInForce {
     const before = this.inForce(was ?? now);
     const { volumes } = this.current;
     const next = before === null ? [...volumes, ...listOf(now)] : volumes.toSpliced(volumes.indexOf(before), 1, ...listOf(now));
-    // The change is already made on disk, so a volume that cannot be opened does not undo it. This volume counts as failed, and lists show
-    // the reason.
+    // The change is already made on disk, so a volume that cannot be opened does not undo the change. The volume then counts as failed, and
+    // lists show the reason.
     const change = await this.ports.volumes.prepare({ ...plan, added: [], retried: [...added, ...retried], isPartial: true }, next);
     try {
       this.checkChange(was, now);
@@ -241,7 +242,7 @@ export class ConfigInForce {
     this.ports.bandwidth.refresh();
     if (isListChanged) this.ports.listChanged(grown, [...listOf(before), ...listOf(now)]);
     for (const id of change.cut) void this.ports.startIncarnation(id);
-    // The new file may lack the last writes. Because of the new incarnation, the holder sends these writes again.
+    // The new file may lack the last writes. Because of the new incarnation, the holder sends the last writes again.
     const id = now?.id ?? null;
     if (before !== null && now !== null && id !== null && hasOtherFiles(before, now)) void this.ports.startIncarnation(id);
     await this.afterReload('closing what was removed', () => change.finish());
@@ -249,8 +250,8 @@ export class ConfigInForce {
 
   /**
    * Serves a volume from another file, even while clients hold the volume. The caller guarantees that the new file durably has the same
-   * content, and that no server process has the old file open. The manifest on disk already names the new file. If the file cannot be
-   * opened, the volume counts as failed.
+   * content, and that no worker has the old file open. The manifest on disk already names the new file. If the file cannot be opened, the
+   * volume counts as failed.
    */
   async replaceVolume(was: ServerVolumeConfig, now: ServerVolumeConfig): Promise<void> {
     const before = this.inForce(was);
@@ -288,8 +289,8 @@ export class ConfigInForce {
   }
 
   /**
-   * Returns the configuration in force of a volume of a pool; null if no configuration in force has the volume. After a failed change, this
-   * configuration may differ from the manifest.
+   * Returns the configuration in force of a volume of a pool; null if the configuration in force lacks the volume. After a failed change,
+   * this configuration may differ from the manifest.
    */
   private inForce(volume: ServerVolumeConfig | null): ServerVolumeConfig | null {
     return volume?.id === null || volume === null ? null : this.inForceById(volume.id);

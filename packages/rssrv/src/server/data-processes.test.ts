@@ -1,4 +1,4 @@
-// A client with several data processes: each has a session of its own, and the server treats them as one client (docs/PROTOCOL.md S9, H4).
+// Tests a client with several data processes: each has its own session, and the server treats them as one client (docs/PROTOCOL.md S9, H4).
 // Holds and worker sessions are stand-ins. Invariant: a session of a replaced instance never runs beside a session of its successor.
 
 import type { Socket } from 'node:net';
@@ -16,7 +16,7 @@ import type { ServedSession } from './served-session.ts';
 import type { KeyProven } from './unproven-limiter.ts';
 import type { WorkerSession } from './workers/worker-session.ts';
 
-/** A worker session that records what it is told. */
+/** A worker session that records the calls of its methods. */
 class Stand {
   readonly number: number;
   readonly told: string[];
@@ -66,7 +66,7 @@ class Server {
   readonly refused: string[] = [];
   readonly events: string[] = [];
   readonly stands: Stand[] = [];
-  /** Silence of the client before, as H4 got it, for each newcomer. */
+  /** For each login: how long the earlier client process has been silent, as passed to the check of H4. */
   readonly silences: number[] = [];
   noteInstance: () => Promise<void> = () => Promise.resolve();
   readonly admissions: Admissions;
@@ -181,7 +181,7 @@ test('data processes of one client process log in at the same time, and another 
   await expect.poll(() => server.running).toEqual(['1.0', '1.1']);
 });
 
-// Otherwise the second login would find the note in memory, and end a session with E_REPLACED that a crash lets come back.
+// A note that is only in memory must not let the second login end a session with E_REPLACED, because a crash could still discard the note.
 test('no login of a newer instance ends a session before the note of any login is durable', async () => {
   const server = new Server();
   await server.begin(0, 1);

@@ -1,5 +1,5 @@
-// On which addresses the server receives discovery requests, and from which addresses it answers. Each test describes the interfaces of a
-// machine. discovery-service.test.ts tests the sockets.
+// Tests on which addresses the server receives discovery requests, and from which addresses it answers. Each test describes the interfaces
+// of a machine. discovery-service.test.ts tests the sockets.
 
 import { describe, expect, test } from 'vitest';
 import { parseRssrvConfig } from '@rsio/common/config/reader/rssrvcfg';

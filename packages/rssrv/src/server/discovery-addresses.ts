@@ -11,14 +11,16 @@ import { KNOWN_ADDRESSES_MAX } from './limits.ts';
 export interface DiscoveryAddress {
   readonly address: string;
   readonly port: number;
-  /** True for a broadcast address. It needs a socket of its own, because a socket on a unicast address receives no broadcasts. */
+  /**
+   * True for a broadcast address. A broadcast address needs its own socket, because a socket on a unicast address receives no broadcasts.
+   */
   readonly isBroadcast: boolean;
   /** Name of the first configured interface that has the address. */
   readonly interfaceName: string;
 }
 
 /**
- * Returns the addresses on which the server receives discovery datagrams. With `explore = no`, it receives none. The server also receives
+ * Returns the addresses on which the server receives discovery datagrams. With `explore = no`, the list is empty. The server also receives
  * datagrams on the port of each interface, because probes use the same port as paths.
  */
 export function discoveryAddresses(config: RssrvConfig, machine: readonly MachineInterface[]): DiscoveryAddress[] {

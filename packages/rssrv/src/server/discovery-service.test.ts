@@ -1,5 +1,5 @@
-// The discovery service over datagrams in memory: which sockets are open after each change of the configuration, from which address the
-// service answers, and its log lines. The responder's tests decide which requests are answered.
+// Tests the discovery service over datagrams in memory: which sockets are open after each change of the configuration, from which address
+// the service answers, and its log lines. The tests of the responder check which requests are answered.
 
 import { beforeEach, describe, expect, test } from 'vitest';
 import { parseRssrvConfig } from '@rsio/common/config/reader/rssrvcfg';

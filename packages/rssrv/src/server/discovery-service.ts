@@ -114,7 +114,7 @@ export class DiscoveryService {
 
   private onDatagram(at: DiscoveryAddress, datagram: Buffer, from: DatagramPeer): void {
     const nowMs = this.ports.clock.monotonicMs();
-    // Link speeds, MTUs and cabling may have changed.
+    // Link speeds, MTUs and cabling may have changed since the last refresh.
     if (nowMs - this.machineAtMs > DISCOVERY_FACTS_MS) this.refresh();
     const answer = this.responder?.answerTo(datagram, from.address, nowMs) ?? null;
     if (answer === null) this.dropsTimer ??= this.ports.clock.after(DISCOVERY_DROPS_LOG_MS, () => this.reportDrops());

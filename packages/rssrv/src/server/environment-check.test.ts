@@ -1,5 +1,6 @@
-// Which problems `rssrv --check` finds on this machine. Invariant: the check changes nothing. volumes.test.ts and listening-sockets.test.ts
-// test a start of rssrv, which reports the same problems with the same messages. test/bad-input/start.test.ts runs the program.
+// Tests which problems `rssrv --check` finds on this machine. Invariant: the check changes nothing. volumes.test.ts and
+// listening-sockets.test.ts test a start of rssrv, which reports the same problems with the same messages. test/bad-input/start.test.ts
+// runs the program.
 
 import fs from 'node:fs';
 import os from 'node:os';

@@ -15,7 +15,7 @@ export interface IncarnationsPorts {
   begin(volumeId: string): Promise<void>;
   /** Revokes every handle of the volume. */
   revoke(volumeId: string): void;
-  /** Announces a new list to the clients that may attach the volume. If `volume` is null, announces it to all clients. */
+  /** Announces a new list to the clients that may attach the volume. If `volume` is null, announces the list to all clients. */
   listChanged(volume: ServedVolume | null): void;
 }
 
@@ -51,7 +51,7 @@ export class Incarnations {
   async start(id: string): Promise<void> {
     const { log, volumes } = this.ports;
     const name = volumes.nameOf(id);
-    // From now on, grants name the new incarnation. The incarnation need not be saved first, because a crash of this process changes the
+    // Every later grant names the new incarnation. The incarnation need not be saved first, because a crash of this process changes the
     // incarnations of all volumes.
     const kept = this.ports.begin(id);
     this.ports.revoke(id);

@@ -1,5 +1,5 @@
-// Bounds of the listener and of the server processes. Units are in the names.
-// Invariant: a bound has one place, and bounds that depend on each other are asserted here.
+// Bounds of the listener and of the workers. Units are in the names. Invariant: a bound has one place, and bounds that depend on each other
+// are asserted here.
 
 const KIB = 1024;
 
@@ -32,8 +32,8 @@ export const OLD_SESSION_WAIT_MS = 3_000;
  */
 export const HOLDER_RETURN_MS = 10_000;
 /**
- * In a take-over, the losing client's worker must finish the I/O on the volume, flush it and close it within this time. The listener tells
- * a slower worker to end the session.
+ * In a take-over, the worker of the earlier holder must finish the I/O on the volume, and flush and close the volume, within this time. The
+ * listener tells a slower worker to end the session.
  */
 export const TAKE_OVER_REVOKE_MS = 5_000;
 /** Interval at which a listener checks whether its predecessor's workers have exited. */
@@ -43,7 +43,7 @@ export const MISSING_ADDRESS_RETRY_MS = 1_000;
 
 /** Number of descriptors that a session needs for one open volume: an ordinary descriptor, and one for synchronous writes. */
 export const DESCRIPTORS_PER_BACKEND = 2;
-/** Number of further descriptors that a server process needs: for the log, the helpers and Node.js itself. */
+/** Number of further descriptors that a worker needs: for the log, the helpers and Node.js itself. */
 export const DESCRIPTORS_RESERVED = 128;
 
 // Discovery. KNOWN_ADDRESSES_MAX is the maximum number of remembered addresses of proven clients.
@@ -56,19 +56,19 @@ export const KNOWN_ADDRESSES_MAX = 4_096;
 export const DISCOVERY_DROPS_LOG_MS = 60_000;
 export const DISCOVERY_FACTS_MS = 10_000;
 
-// --- server/workers: server processes.
+// --- server/workers: workers.
 
 /**
- * Number of threads with which a server process accesses data that is not in the kernel's cache. One volume uses at most half of the
- * threads. This number was the fastest in measurements with 8 KiB reads.
+ * Number of threads with which a worker accesses data that is not in the kernel's cache. One volume uses at most half of the threads. In
+ * measurements, 8 KiB reads were fastest with this number.
  */
 export const STORAGE_THREADS = 16;
 /**
  * Number of further threads for syncs, size checks, opening and closing files, and writing the log. A volume whose storage hangs usually
- * occupies at most two of these threads, or three if it has several files. Four such volumes therefore leave some threads free.
+ * occupies at most two of these threads, or three if the volume has several files. Four hanging volumes therefore leave some threads free.
  */
 const UNSHARED_THREADS = 14;
-/** Number of threads in the pool of a server process. */
+/** Number of threads in the pool of a worker. */
 export const POOL_THREADS = STORAGE_THREADS + UNSHARED_THREADS;
 
 /** Maximum number of log lines about failed opens of one volume in each interval of the rate-limited log. */
@@ -91,7 +91,7 @@ export const WORKER_PINGS_UNANSWERED = 3;
 
 /**
  * LIST_PAUSE_MS_PER_1000 is the pause between two announcements of a list with 1,000 volumes. The pause is proportional to the number of
- * volumes. There is no pause if it would be shorter than LIST_PAUSE_IGNORED_MS.
+ * volumes. A pause shorter than LIST_PAUSE_IGNORED_MS is left out.
  */
 export const LIST_PAUSE_MS_PER_1000 = 100;
 export const LIST_PAUSE_IGNORED_MS = 20;

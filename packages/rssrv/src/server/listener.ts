@@ -434,7 +434,7 @@ export class Listener {
   }
 
   private incarnationOf({ id, type, snapshotOf }: ServedVolume): string {
-    // A snapshot always has the same incarnation, because it has no writes that could be lost.
+    // A snapshot always has the same incarnation, because a snapshot gets no writes that could be lost.
     if (snapshotOf !== undefined) return 'snapshot';
     return type === 'memory' ? this.identity.instance : (this.records?.incarnationOf(id) ?? '');
   }

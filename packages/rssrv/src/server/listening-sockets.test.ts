@@ -1,5 +1,5 @@
-// Listening sockets on loopback addresses: a change does not disturb the sockets that stay, errors name the interface, either all sockets
-// or none are opened, and the server tries a missing address again. test/integration tests connections. Rules: G14.
+// Tests listening sockets on loopback addresses: a change does not disturb the sockets that stay, errors name the interface, a failure
+// leaves no socket open, and the server tries a missing address again. test/integration tests connections. Rules: G14.
 
 import net from 'node:net';
 import { afterEach, describe, expect, test, vi } from 'vitest';

@@ -77,7 +77,10 @@ export class ListeningSockets {
   private readonly byEndpoint = new Map<string, InterfaceSocket>();
   private readonly descriptors: DescriptorWatch;
   private retry: Timer | null = null;
-  /** Maps each end point whose address is missing to the error code that was logged last. An error is logged only if its code differs. */
+  /**
+   * Maps each end point whose address is missing to the error code that was logged last. An error is logged only if its code differs from
+   * the last logged code.
+   */
   private readonly reported = new Map<string, string>();
   private isOver = false;
 
@@ -86,7 +89,6 @@ export class ListeningSockets {
     this.descriptors = new DescriptorWatch(ports.clock, ports.log);
   }
 
-  /** Returns the interfaces in `configs` on which the server listens. */
   listening(configs: readonly ServerInterfaceConfig[]): ServerInterfaceConfig[] {
     return configs.filter((config) => this.byEndpoint.get(endpointKey(config))?.isListening === true);
   }
@@ -107,8 +109,8 @@ export class ListeningSockets {
   }
 
   /**
-   * Throws the same errors as `open` for these interfaces, and leaves no new socket open. A client that connects during this call has to
-   * connect again.
+   * Throws the errors that `open` would throw for these interfaces, and leaves no new socket open. A client that connects during this call
+   * has to connect again.
    */
   async examine(configs: readonly ServerInterfaceConfig[]): Promise<void> {
     const { opened } = await this.openNew(configs, (socket) => socket.destroy());

@@ -1,6 +1,5 @@
-// The logins of proven clients, and the sessions that are being started for them. admissions.ts executes the steps
-// (docs/PROTOCOL.md, Data processes). Invariant: all sessions
-// that are being started for one node are for the same client process, and at most one of them is for each of its data processes.
+// The logins of proven clients, and the sessions that are being started for them. admissions.ts executes the steps (docs/PROTOCOL.md, Data
+// processes). Invariant: all starts of sessions for one node belong to one client process, and each data process has at most one start.
 
 import type { Socket } from 'node:net';
 import { OneByOne } from '@rsio/common/structures/one-by-one';
@@ -26,7 +25,7 @@ export interface Start {
    * in memory would otherwise end old sessions before this note is durable.
    */
   readonly notes: OneByOne;
-  /** True if a reload has removed the node, or given it another key. The client's proof is therefore no longer valid. */
+  /** True if a reload has removed the node or changed its key. The client's proof is therefore no longer valid. */
   isDismissed: boolean;
 }
 

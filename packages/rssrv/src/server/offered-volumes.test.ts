@@ -1,5 +1,5 @@
-// Which TLS features the server offers to clients for each value of `tls`, and how it refuses an OPEN. test/integration tests the lists of
-// volumes, with the listener. Rules: G18.
+// Tests which TLS features the server offers to clients for each value of `tls`, and how it refuses an OPEN. test/integration tests the
+// lists of volumes, with the listener. Rules: G18.
 
 import { parseRssrvConfig } from '@rsio/common/config/reader/rssrvcfg';
 import type { TlsPolicy } from '@rsio/common/config/schema/types';

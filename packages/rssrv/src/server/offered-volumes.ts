@@ -31,7 +31,7 @@ export function listFor(
   return { generation, interfaces, volumes: offeredTo(node, served).map((volume) => volumeEntry(volume, factsOf(volume))) };
 }
 
-/** Tells clients that the list has changed: those that may attach one of the volumes in `seenBy`, or all clients if `seenBy` is null. */
+/** Tells clients that the list has changed: clients that may attach one of the volumes in `seenBy`, or all clients if `seenBy` is null. */
 export function announceList(
   sessions: readonly ServedSession[],
   list: Omit<Extract<ToSession, { type: 'list-changed' }>, 'type'>,
@@ -51,9 +51,9 @@ function volumeEntry(volume: ServedVolume, facts: Pick<VolumeEntry, 'holders' | 
 }
 
 /**
- * Returns the refusal of an OPEN for a volume that is not served. If the volume is in `failures`, the status makes the client wait.
- * Otherwise, the status tells the client that the volume does not exist. `server` is the name of the server. `whyNoSnapshot` says that a
- * volume of this client lacks the requested snapshot; null if that is not the reason.
+ * Returns the refusal of an OPEN for a volume that is not served. If the volume is in `failures`, the status makes the client wait; if not,
+ * the status tells the client that the volume does not exist. `server` is the name of the server. `whyNoSnapshot` says that a volume of
+ * this client lacks the requested snapshot; null if the OPEN fails for another reason.
  */
 export function notOffered(
   node: string,
@@ -105,15 +105,15 @@ export function identityWith(identity: ServerIdentity, tls: TlsPolicy): ServerId
 }
 
 /**
- * Throws E_TLS if a connection with these features may not become a path. This happens if the `tls` setting has changed since the HELLO of
- * the connection.
+ * Throws E_TLS if a connection with these features may not become a path, because the `tls` setting has changed since the HELLO of the
+ * connection.
  */
 export function checkTls(features: readonly string[], { server, namespace }: Pick<RssrvConfig, 'server' | 'namespace'>): void {
   if (namespace.tls !== 'require' || features.includes(FEATURE.TLS)) return;
   throw new RsError('E_TLS', plainRefused(server.name));
 }
 
-/** Returns the sentence for a client whose plain connections end. */
+/** Returns the text for a client whose plain connections the server closes. */
 export function plainRefused(server: string): string {
   return `Server ${server} accepts encrypted connections only: set tls = on in section [namespace] of rscltcfg on the client`;
 }

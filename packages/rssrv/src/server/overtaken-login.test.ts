@@ -1,6 +1,6 @@
-// A client of a slow server gives up a login and logs in over another path: the later login gets the session that was begun for the first
-// login. Regression: the server refused both logins (E_DRAINING), and each attempt began a session that no client used. admissions.test.ts
-// tests other logins.
+// Tests a client of a slow server that gives up a login and logs in over another path: the later login gets the session that was begun for
+// the first login. Regression: the server refused both logins (E_DRAINING), and each attempt began a session that no client used.
+// admissions.test.ts tests other logins.
 
 import type { Socket } from 'node:net';
 import { expect, test } from 'vitest';

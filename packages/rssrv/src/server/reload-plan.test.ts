@@ -1,4 +1,4 @@
-// The plan for a changed rssrvcfg. The tests parse real configuration texts, so that they also show that parser and plan agree.
+// Tests the plan for a changed rssrvcfg. The tests parse real configuration texts, so that they also show that parser and plan agree.
 // test/integration tests that a plan is applied.
 
 import { describe, expect, test } from 'vitest';

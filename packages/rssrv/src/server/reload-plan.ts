@@ -16,7 +16,7 @@ import { addressKey } from '@rsio/common/lib/subnet';
 import { printEndpoint } from '@rsio/common/lib/units';
 import { volumeChanges, type VolumePlan, type VolumeStanding } from '../volumes/volume-plan.ts';
 
-/** Keys that are no longer valid for a client that stays. */
+/** Keys that are no longer valid for a client that stays configured. */
 export interface DroppedKeys {
   readonly client: string;
   readonly keys: readonly string[];
@@ -26,7 +26,6 @@ export interface ReloadPlan {
   readonly kind: 'apply';
   /** Interfaces on which the server begins to listen. */
   readonly opened: readonly ServerInterfaceConfig[];
-  /** Interfaces to close. */
   readonly closed: readonly ServerInterfaceConfig[];
   /** True if clients must get a new list of interfaces, because names, addresses, ports or their order have changed. */
   readonly isListChanged: boolean;
@@ -37,13 +36,14 @@ export interface ReloadPlan {
    * key.
    */
   readonly droppedKeys: readonly DroppedKeys[];
-  /** True if the server begins to require encrypted paths. It then ends plain paths. */
+  /** True if the server begins to require encrypted paths, and therefore ends plain paths. */
   readonly endsPlainPaths: boolean;
   readonly volumes: VolumePlan;
   /** Log texts that describe the changes. */
   readonly changes: readonly string[];
   /**
-   * True if keys, rights, users, clients or the encryption of paths change. The log line about the reload then belongs to the audit trail.
+   * True if keys, rights, users, clients or the encryption of paths change, so that the log line about the reload belongs to the audit
+   * trail.
    */
   readonly isAudited: boolean;
   /** Warnings that apply to the new file but not to the old one. */
@@ -240,7 +240,6 @@ function endpointText({ name, address, port }: ServerInterfaceConfig): string {
   return `${name} (${printEndpoint(address, port)})`;
 }
 
-/** Returns the names in `these` that are missing from `those`. */
 function namesMissingIn(these: readonly { readonly name: string }[], those: readonly { readonly name: string }[]): string[] {
   const others = new Set(those.map(({ name }) => name));
   return these.map(({ name }) => name).filter((name) => !others.has(name));

@@ -1,5 +1,5 @@
-// The order of reloads and of their log lines. Stand-ins replace the configuration and the listener.
-// reload-plan.test.ts tests the plans.
+// Tests the order of reloads and of their log lines. Stand-ins replace the configuration and the listener. reload-plan.test.ts tests the
+// plans.
 
 import { expect, test } from 'vitest';
 import { parseRssrvConfig } from '@rsio/common/config/reader/rssrvcfg';
@@ -15,7 +15,7 @@ function fileWith(address: string, more = ''): string {
 
 class Scene {
   readonly said: string[] = [];
-  /** Sentences of the audit trail. */
+  /** Texts of the lines in the audit trail. */
   readonly audited: string[] = [];
   readonly applied: string[] = [];
   text = fileWith('10.0.0.1');
@@ -92,7 +92,7 @@ test('a reload that changes keys, rights or clients is in the audit trail, with 
   scene.isHeld = true;
   scene.reloader.ask('SIGHUP');
   await expect.poll(() => scene.isWaiting).toBe(true);
-  // Both requests arrive while a reload is in progress, and the next reload answers both.
+  // The two requests arrive while a reload is in progress, and the next reload answers both requests.
   const both = ['an administrator on the server', 'client ops'].map((by) => scene.reloader.request(by));
   scene.text = scene.text.replace('0xfirst', '0xother');
   scene.isHeld = false;

@@ -29,14 +29,11 @@ export interface ReloadPorts<Loaded extends LoadedConfig> {
   readonly log: Log;
   current(): RssrvConfig;
   /**
-   * Reads the configuration file, and opens the pools. If `text` is given, it takes the place of the content of the file. Throws if the
-   * text is invalid or the file is unreadable.
+   * Reads the configuration file, and opens the pools. `text`, if given, replaces the content of the file. Throws if the text is invalid or
+   * the file is unreadable.
    */
   load(text?: string): Promise<Loaded>;
-  /**
-   * Examines a configuration without opening its volumes, and changes nothing. Throws if a reason is found why the configuration cannot
-   * come into force.
-   */
+  /** Examines a configuration without opening its volumes, and changes nothing. Throws if the configuration cannot come into force. */
   examine(next: Loaded): Promise<void>;
   /** Executes `work` (a reload) when no other change of the server is in progress. */
   exclusive<T>(work: () => Promise<T>): Promise<T>;
@@ -68,8 +65,8 @@ export class Reloader<Loaded extends LoadedConfig> {
   }
 
   /**
-   * Reloads like `ask`, and returns a text for each change. If the file cannot be read, throws that error. If the file is refused, throws
-   * E_CONFIG with the reasons. After any error, the server keeps its configuration.
+   * Reloads like `ask`, and returns a text for each change. If the file cannot be read, throws the error of the read. If the file is
+   * refused, throws E_CONFIG with the reasons. After any error, the server keeps its configuration.
    */
   request(by: string): Promise<readonly string[]> {
     return new Promise((resolve, reject) => {
@@ -120,7 +117,7 @@ export class Reloader<Loaded extends LoadedConfig> {
       const error = toRsError(thrown);
       for (const text of problemTexts(error)) this.ports.log.error(`Reload: ${text} [${error.code}]`);
       this.ports.log.error(`Reload refused: ${KEPT}`, eventOf('configuration', '-', 'refused', problemTexts(error).join('; ')));
-      // A request that arrived after the file was read gets a reload of its own, because the file may have been corrected since.
+      // A request that arrived after the file was read gets its own reload, because the file may have been corrected since.
       const refused = waiters.length > 0 ? waiters : this.waiters.splice(0);
       for (const { reject } of refused) reject(error);
     }
@@ -152,7 +149,7 @@ export class Reloader<Loaded extends LoadedConfig> {
     });
   }
 
-  /** Applies the configuration. Throws E_CONFIG with all reasons if it cannot come into force. */
+  /** Applies the configuration. Throws E_CONFIG with all reasons if the configuration cannot come into force. */
   private async applied(next: Loaded): Promise<ReloadPlan> {
     const plan = this.planFor(next);
     await this.ports.apply(plan, next);

@@ -1,6 +1,5 @@
-// Incarnations over restarts, and processes that an old listener has left behind: before the new listener continues, it ends the remaining
-// workers and helpers, and no other process. Here, other real processes stand in for workers; test/integration/kill-combinations.test.ts
-// has real workers.
+// Tests incarnations over restarts. Also tests that a new listener first ends the workers and helpers of an old listener, and no other
+// process. Real processes of other programs stand in for workers; test/integration/kill-combinations.test.ts has real workers.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import fs from 'node:fs';
@@ -37,7 +36,7 @@ async function started(): Promise<RunRecords> {
   return records;
 }
 
-/** Starts a process that stands in for a worker. This process starts a process that stands in for a helper. */
+/** Starts a process that stands in for a worker. The process starts another process, which stands in for a helper. */
 async function workerWith(helper: string): Promise<{ worker: number; helper: number; kill: () => void }> {
   const child = spawn('sh', ['-c', `${helper} & echo $!; read -r line`], { stdio: ['pipe', 'pipe', 'inherit'], detached: true });
   children.push(child);

@@ -1,6 +1,6 @@
 // The listener's records in RUN, a directory that a boot clears. The records contain the pid and start time of each worker, so that the
 // next listener can kill remaining workers and their helpers (S10). The records also count how often a volume's writes may have been lost.
-// These counts are part of the storage's incarnation (docs/PROTOCOL.md, verifiers). Invariants: no count decreases while the file exists;
+// The counts are part of the storage's incarnation (docs/PROTOCOL.md, verifiers). Invariants: no count decreases while the file exists;
 // with a new file, the storage of every volume starts a new incarnation.
 
 import { randomBytes } from 'node:crypto';
@@ -22,8 +22,8 @@ const CONTENT = object({
   /** Maps each volume id to a count of events in which writes may have been lost. */
   lives: map(integer()),
   /**
-   * Number of listeners that exited and left workers behind. The number is a part of every incarnation, so such an exit starts a new
-   * incarnation of every volume's storage.
+   * Number of listeners that exited and left workers behind. The number is a part of every incarnation, so an exit with workers left starts
+   * a new incarnation of every volume's storage.
    */
   listenerEnds: integer(),
 });

@@ -1,6 +1,6 @@
 // A session that the server serves, and the state of a client with one or several sessions: one for each of its data processes.
-// admissions.ts begins and ends sessions. Invariants: a client counts once, however many sessions it has. The client is silent only if all
-// its sessions are silent, and absent only if it has no session.
+// admissions.ts begins and ends sessions. Invariants: a client counts once, however many sessions it has. A client is silent only if all
+// its sessions are silent, and absent only if the client has no session.
 
 import type { Timer } from '@rsio/common/lib/clock';
 import type { AskingSession } from '../admin/remote/remote-requests.ts';
@@ -33,14 +33,13 @@ export interface ServedSession {
   linger: Timer | null;
 }
 
-/** Returns the session in the form in which control methods expect an asking session. */
+/** Returns the session as the asker of a control method. */
 export function askingSession({ id, client: { node }, workerSession }: ServedSession): AskingSession {
   return { id, node, isThere: () => !workerSession.isEnding && !workerSession.isGone };
 }
 
 export type ClientState = 'absent' | 'silent' | 'connected';
 
-/** Returns the state of the client that has these sessions. */
 export function stateOf(sessions: readonly Pick<ServedSession, 'silentSinceMs'>[]): ClientState {
   if (sessions.length === 0) return 'absent';
   return sessions.every(({ silentSinceMs }) => silentSinceMs !== null) ? 'silent' : 'connected';
@@ -67,7 +66,7 @@ export function isReplacement(client: ClientIdentity, newcomer: ClientIdentity):
   return (['instance', 'machine', 'process'] as const).some((field) => client[field] !== newcomer[field]);
 }
 
-/** Returns the event of a change of a client's state. A change in one of its sessions that leaves the client's state is no event. */
+/** Returns the event for a changed state of a client; undefined if the state is unchanged. */
 export function changeOf(node: string, from: ClientState, to: ClientState, reason: string): ReturnType<typeof eventOf> | undefined {
   return from === to ? undefined : eventOf(`client ${node}`, from, to, reason);
 }

@@ -1,5 +1,5 @@
-// Reopens and moves the listener's log, and changes the log level. The listener's log also contains the lines of the server processes.
-// Invariant: all processes have the same level.
+// Reopens and moves the listener's log, and changes the log level. The listener's log also contains the lines of the workers. Invariant:
+// all processes have the same log level.
 
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
 import type { DaemonLog, LogLevel } from '@rsio/common/log/log';

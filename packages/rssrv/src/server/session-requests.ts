@@ -1,6 +1,6 @@
 // Answers the requests of sessions to the listener: the list, OPENs, the ends of holds, ADMIN, files, and clones of chunks. Other modules
 // decide each answer. Invariant: before a session is granted a volume, the session gets the limits of the volume. If a snapshot of the
-// volume is being made, the session first gets the order to hold changes, too.
+// volume is being made, the session also gets the order to hold changes before the grant.
 
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -103,7 +103,7 @@ export class SessionRequests {
         return this.grant(session, request.request);
       case 'release':
         session.uses.delete(request.volumeId);
-        // The hold belongs to the client, so that the CLOSE of one data process does not end the hold that another one uses.
+        // The hold belongs to the client, so that the CLOSE of one data process does not end the hold that another data process uses.
         if (this.ports.admissions().usedBeside(session, request.volumeId) === null)
           await holds.release(request.volumeId, session.client, request.epoch);
         return null;

@@ -31,7 +31,7 @@ export interface UnprovenConnectionPorts {
   readonly secretOf: SecretLookup;
   /** Returns the delay that earlier wrong proofs impose on the client's proof; null if there is no delay. */
   limitOf(hello: Hello): ProofLimit | null;
-  /** Called for a proven connection. The socket is paused and has no listeners, and the callee owns it from then on. */
+  /** Called for a proven connection. The socket is paused and has no listeners. The callee becomes the owner of the socket. */
   proven(socket: Socket, proven: Proven): void;
   /** `hello` is null if no HELLO was received. */
   refused(socket: Socket, refusal: Refusal, hello: Hello | null): void;

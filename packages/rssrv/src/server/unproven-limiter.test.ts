@@ -1,5 +1,5 @@
-// Unproven connections over loopback sockets: a client is not affected by other peers on its address. The limits use a fake clock.
-// test/bad-input tests the bytes of one connection. Rules: G9.
+// Tests unproven connections over loopback sockets: a client is not affected by other peers that have the same address. The limits use a
+// fake clock. test/bad-input tests the bytes of one connection. Rules: G9.
 
 import { randomBytes } from 'node:crypto';
 import net from 'node:net';

@@ -31,8 +31,8 @@ export interface UnprovenLimiterPorts {
   /** Returns true if the machine in the claim has already proved that it is the node in the claim. */
   isKnown(claim: Claim): boolean;
   /**
-   * Called for a proven connection. The socket is paused, and the callee owns it from then on. `isOutdated` is true if a reload since HELLO
-   * has removed the interface of the connection, or the key that the client has proved.
+   * Called for a proven connection. The socket is paused, and the callee becomes the owner of the socket. `isOutdated` is true if a reload
+   * since HELLO has removed the interface of the connection, or the key that the client has proved.
    */
   proven(socket: Socket, proven: KeyProven, listeningSocket: ListeningSocket, isOutdated: boolean): void;
 }

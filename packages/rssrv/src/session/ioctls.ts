@@ -1,6 +1,6 @@
-// Answers the IOCTLs of an open handle in a server process. If only the listener can answer an IOCTL, this module asks the listener through
-// ports. Invariant: each IOCTL is answered once; an IOCTL that works on the storage counts as a request in progress, so that a close waits
-// for it. Rules: Q9.
+// Answers the IOCTLs of an open handle in a worker. If only the listener can answer an IOCTL, this module asks the listener through ports.
+// Invariant: each IOCTL is answered once; an IOCTL that works on the storage counts as a request in progress, so that a close waits for it.
+// Rules: Q9.
 
 import { counted } from '@rsio/common/lib/assert';
 import type { InFlight } from '@rsio/common/structures/in-flight';
@@ -141,7 +141,7 @@ function extents(open: IoctlHandle, body: Buffer, events: IoctlEvents): void {
   try {
     backend.extents(positionBytes, request.sectors * SECTOR_BYTES, ended);
   } catch (error) {
-    // Count the request as ended even after an error. Otherwise, closing the handle would wait for the request forever.
+    // Count the request as ended even after an error; otherwise, closing the handle would wait for the request forever.
     open.inFlight.end();
     throw error;
   }

@@ -10,8 +10,8 @@ const MIB = 1024 * KIB;
 // --- session: sessions, IOCTLs, probe connections.
 
 /**
- * Maximum total size of the READs that a session is executing again for late copies. These READs need a bound of their own, because they do
- * not count against the window.
+ * Maximum total size of the READs that a session is executing again for late copies. The bound is needed because these READs do not count
+ * against the window.
  */
 export const REREAD_MAX_BYTES = 8 * MIB;
 /** The server ends a session at the next quiet moment if less than 1/HANDLE_NUMBERS_LOW_PART of the session's handle numbers is left. */
@@ -47,7 +47,8 @@ export const SPACE_RETRY_MS = 500;
 // IOCTLs.
 
 /**
- * Maximum number of MIRROR_SUMS requests in progress on a handle. Each request needs a buffer of one piece. Further requests are refused.
+ * Maximum number of MIRROR_SUMS requests in progress on a handle. Each request needs a buffer for one piece of data. Further requests are
+ * refused.
  */
 export const SUMS_PER_HANDLE_MAX = 4;
 
@@ -57,9 +58,9 @@ export const PROBE_CONNECTIONS_MAX = 4;
 /** Maximum number of probe connections from one node, so that no node can lock out others. */
 export const PROBES_PER_NODE_MAX = 2;
 
-// --- session/channel: what a server process may send. The listener ends a process that sends more.
+// --- session/channel: what a worker may send. The listener ends a worker that sends more.
 
-/** Maximum length of a message of a server process. The longest message is a report with the figures of FIGURES_VOLUMES_MAX volumes. */
+/** Maximum length of a message of a worker. The longest message is a report with the figures of FIGURES_VOLUMES_MAX volumes. */
 export const WORKER_MESSAGE_MAX_BYTES = 16 * MIB;
 /**
  * Maximum number of volumes in one report of a session. The report contains the volumes with an open handle, and volumes that were closed
@@ -73,26 +74,26 @@ export const FIGURES_VOLUMES_MAX = 2 * HANDLES_PER_SESSION_MAX;
 export const PATHS_CLOSING_FACTOR = 4;
 export const UNPROTECTED_MAX = 16;
 /**
- * Maximum number of unanswered requests of a session to the listener, except ADMIN and VOTE. Requests in slots and the release of handles
- * cause these requests.
+ * Maximum number of unanswered requests that a session has sent to the listener for its slots and for released handles. ADMIN and VOTE do
+ * not count.
  */
 export const ASKS_MAX = 16 * HANDLES_PER_SESSION_MAX;
 /**
- * Maximum number of bytes that the listener has sent to a server process and that the process has not read. If this bound is exceeded, the
- * listener ends the process.
+ * Maximum number of bytes that the listener has sent to a worker and that the process has not read. If this bound is exceeded, the listener
+ * ends the process.
  */
 export const WORKER_UNREAD_MAX_BYTES = 64 * MIB;
-/** Time within which a server process must exit after its channel has ended. */
+/** Time within which a worker must exit after its channel has ended. */
 export const CHANNEL_END_MS = 1_000;
 
-// The log of a server process (worker-lines.ts).
+// The log of a worker (worker-lines.ts).
 
-/** Maximum length of a log line of a server process. The listener cuts longer lines. */
+/** Maximum length of a log line of a worker. The listener cuts longer lines. */
 export const WORKER_LINE_MAX_BYTES = 16 * KIB;
 export const WORKER_LINE_PATH_MAX_CHARS = 64;
 /**
- * Maximum rate of a server process's log. A burst may have as many bytes as this rate permits in WORKER_LOG_BURST_MS. A process that logs
- * more has to wait.
+ * Maximum rate of a worker's log. A burst may have as many bytes as this rate permits in WORKER_LOG_BURST_MS. A process that logs more has
+ * to wait.
  */
 export const WORKER_LOG_BYTES_PER_S = 64 * KIB;
 export const WORKER_LOG_BURST_MS = 16_000;

@@ -24,7 +24,7 @@ export class ProbeConnections {
   private readonly lines: RateLimitedLog;
   /** Maps the connection of each probe to the node of its client. */
   private readonly nodes = new Map<PathTransport, string>();
-  /** Maps connections to their probes. A connection is in this map from the moment at which the server sends WELCOME on it. */
+  /** Maps connections to their probes. A connection is in this map as soon as the server sends WELCOME on the connection. */
   private readonly sessions = new Map<PathTransport, ProbeSession>();
   private readonly tlsStarts: TlsStarts;
   /** Probes have their own buffer pools, so that their data never mixes with other data. */

@@ -1,5 +1,5 @@
-// The server's end of a probe over a connection in memory: the answers of the server, and every bound. test/integration shows with real
-// processes that a probe touches no session, hold or volume. Rules: G12. docs/PROTOCOL.md, Probe connections.
+// Tests the server's end of a probe over a connection in memory: the answers of the server, and every bound. test/integration shows with
+// real processes that a probe touches no session, hold or volume. Rules: G12. docs/PROTOCOL.md, Probe connections.
 
 import { describe, expect, test } from 'vitest';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';

@@ -1,6 +1,7 @@
 // The server's end of a probe connection, over which a client measures a path. A probe uses the same frames as a path, and runs in the
 // listener's process. Invariants: A probe touches no session, worker, hold or volume; READ returns zeros, and WRITE discards its data. A
-// probe is bounded in time, bytes and requests. The bytes per event-loop turn are bounded too, because a probe must not delay the listener.
+// probe is bounded in time, bytes and requests. The bytes per event-loop turn are also bounded, because a probe must not delay the
+// listener.
 
 import { buildWelcome } from '@rsio/protocol/auth/handshake-server';
 import type { Clock, Timer } from '@rsio/common/lib/clock';

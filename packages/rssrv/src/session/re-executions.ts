@@ -12,7 +12,6 @@ export interface Run {
   readonly bytes: number;
 }
 
-/** The path of a copy. */
 export interface CopyPath {
   readonly number: number;
   /** Called for a second copy on a path that already waits for the answer. */

@@ -31,7 +31,7 @@ export interface OpenVolume extends GatedHandle, ThrottledHandle {
   sizeBytes: number;
   /** True if the handle is being closed or has been revoked. A closing handle starts no new request. */
   isClosing: boolean;
-  /** True while the free space of a pool of the volume is below the pool's reserve. Changes of the volume that need new space then wait. */
+  /** True while the free space of a pool of the volume is below the pool's reserve, so that changes that need new space wait. */
   isShort: boolean;
   gate: VolumeGate | null;
   throttle: VolumeThrottle | null;
@@ -98,7 +98,7 @@ export function neededSpace({ op, flags, lba, count }: Header): { positionBytes:
   return { positionBytes: lba * SECTOR_BYTES, lengthBytes: sectorsOf(op, flags, count) * SECTOR_BYTES };
 }
 
-/** Returns true if the request ends with a sync of the whole volume. Such a request never waits for space. */
+/** Returns true if the request ends with a sync of the whole volume, and therefore never waits for space. */
 export function isSync(op: number, fua: boolean): boolean {
   return op === OP.FLUSH || (fua && op !== OP.WRITE);
 }

@@ -56,8 +56,8 @@ export class Revokes {
   }
 
   /**
-   * If this is the first REVOKE of the handle, abandons the requests with the given tags. Returns a sentence about a protocol error; null
-   * if the REVOKE is correct.
+   * If this is the first REVOKE of the handle, abandons the requests with the given tags. Returns the text of a protocol error; null if the
+   * REVOKE is correct.
    */
   private note(handle: number, path: number, tags: readonly number[]): string | null {
     const paths = this.owed.get(handle) ?? new Set<number>();

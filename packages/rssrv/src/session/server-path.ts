@@ -31,7 +31,7 @@ export interface Admission {
   /** Key for the MAC of WELCOME, in hexadecimal. */
   readonly welcomeKey: string;
   readonly transcript: string;
-  /** Key with which the path begins TLS before WELCOME; null if the path is not to be encrypted. */
+  /** Key with which the path begins TLS before WELCOME; null for a plain path. */
   readonly tls: AgreedTls | null;
   readonly arrivedAt: ServerInterface;
   readonly digest: boolean;
@@ -76,7 +76,7 @@ export interface ServerPathEvents {
   /** Closes a path of the session if the client leaves too many answers unread. */
   relieve(): void;
   /**
-   * Returns false if the session's paths have too many unread answers in total. Without room, a path must hold READs back until
+   * Returns false if the session's paths have too many unread answers in total. If the result is false, a path must hold READs back until
    * `takeWaiting` is called.
    */
   hasRoom(): boolean;

@@ -1,5 +1,5 @@
-// ADMIN in a session: which requests reach the listener, how they are answered, how many may be unanswered, and that neither I/O nor the
-// end of the session waits for an ADMIN. A script stands in for the listener. The tests in admin/ test the commands. Rules: A4.
+// Tests ADMIN in a session: which requests reach the listener, how they are answered, how many may be unanswered, and that neither I/O nor
+// the end of the session waits for an ADMIN. A script stands in for the listener. The tests in admin/ test the commands. Rules: A4.
 
 import { expect, test } from 'vitest';
 import { OP } from '@rsio/protocol/wire/frames';

@@ -1,7 +1,7 @@
 // Passes a session's ADMIN and VOTE requests to the listener, which executes them with the rights of the client. Invariants: every request
 // is answered exactly once; at most `perSessionMax` requests of a kind are unanswered, and further requests are refused. The end of the
-// session does not wait for the listener's answers, because I/O would wait, too. The client sends unanswered requests again in its next
-// session. Rules: A4.
+// session does not wait for the listener's answers, because the client's I/O would also wait. The client sends unanswered requests again in
+// its next session. Rules: A4.
 
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { OP } from '@rsio/protocol/wire/frames';
@@ -13,7 +13,7 @@ import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
 import { mayWait, type VotePorts, type VoteReply, type VoteRequest, VOTES } from '../mirrors/session-votes.ts';
 import type { Answered } from './session-volumes.ts';
 
-/** An ADMIN request in the form in which the listener gets it. */
+/** An ADMIN request as the listener gets it. */
 export type AdminRequest =
   | { readonly what: 'admin-call'; readonly id: string; readonly method: string; readonly params: string; readonly withinMs: number }
   | { readonly what: 'admin-rest'; readonly answer: number; readonly offset: number };
@@ -48,8 +48,8 @@ export class ListenerRequests {
   private readonly admin: Asked<AdminRequest, AdminReply>;
   private readonly votes: Asked<VoteRequest, VoteReply>;
   /**
-   * CLAIM, PLACE and UNPLACE, which may wait for the storage of a replica. They are counted apart, so that no other VOTE is refused because
-   * of them.
+   * CLAIM, PLACE and UNPLACE, which may wait for the storage of a replica. These VOTEs are counted apart, so that no other VOTE is refused
+   * because of them.
    */
   private readonly claims: Asked<VoteRequest, VoteReply>;
 
@@ -147,7 +147,6 @@ function requestOf({ aux, flags, handle }: Header, body: Buffer): AdminRequest |
   return { what: 'admin-call', id: request, method, params: Buffer.from(params).toString('utf8'), withinMs };
 }
 
-/** Returns the text of an answer that reports an error. */
 export function errorText({ code, message, context }: Pick<RsError, 'code' | 'message' | 'context'>): string {
   return JSON.stringify({ error: { code, message, context } });
 }

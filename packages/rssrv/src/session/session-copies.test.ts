@@ -1,5 +1,6 @@
-// Slots while the storage is busy: where each copy is answered, and what the end of a session waits for. test/conformance/server/ tests
-// forbidden frames of a client, copies of finished requests, and fences. test/sim runs correct clients at random. Rules: G1.
+// Tests slots while the storage is busy: on which path each copy is answered, and what the end of a session waits for.
+// test/conformance/server/ tests forbidden frames of a client, copies of finished requests, and fences. test/sim runs correct clients at
+// random. Rules: G1.
 
 import { describe, expect, test } from 'vitest';
 import { OP } from '@rsio/protocol/wire/frames';

@@ -1,4 +1,4 @@
-// Storage that turns out to be truncated while it is served: the listener is notified once for each handle, then requests get STALE instead
+// Tests storage that is found truncated while it is served: the listener is notified once for each handle, then requests get STALE instead
 // of errors or data, and the handle is revoked. files/file-backend.test.ts tests how truncated storage is detected. volume-change.test.ts
 // tests how the volume is served again. Rules: N5 in docs/GUARANTEES.md.
 

@@ -1,5 +1,5 @@
-// What a session reports for the statistics: counts and latencies of requests to fast and to slow storage, the number and age of running
-// requests, and the paths. All copies of a request count as one request.
+// Tests what a session reports for the statistics: counts and latencies of requests to fast and to slow storage, the number and age of
+// running requests, and the paths. All copies of a request count as one request.
 
 import { beforeEach, expect, test } from 'vitest';
 import { OP } from '@rsio/protocol/wire/frames';
@@ -33,7 +33,7 @@ test('requests that take time: outstanding, the age of the oldest, latencies, an
   path.io(OP.FLUSH, { slot: 1, seq: 1 });
   await scene.turn();
   scene.clock.advance(3);
-  // 16 ms are the 10 ms of the two advances, and two turns of 3 ms each.
+  // The two advances take 10 ms, and each of the two turns takes 3 ms.
   expect(scene.session.figures(false).volumes).toMatchObject([{ outstanding: 2, oldestMs: 16, writes: 0, flushes: 0 }]);
   scene.storage.finish(STATUS.IO_ERROR);
   scene.storage.finish();

@@ -1,6 +1,6 @@
-// REVOKE of one handle by its client (docs/PROTOCOL.md S11): the server sends REVOKED when no request on the handle is running or can still
-// start, and it never executes a request whose tag the client has abandoned. session-revoke.test.ts tests revocation by the server, and
-// test/conformance/server/revoke.ts tests other wrong REVOKEs.
+// Tests REVOKE of one handle by its client (docs/PROTOCOL.md S11): the server sends REVOKED when no request on the handle is running or can
+// still start. The server never executes a request whose tag the client has abandoned. session-revoke.test.ts tests revocation by the
+// server, and test/conformance/server/revoke.ts tests other wrong REVOKEs.
 
 import { beforeEach, describe, expect, test } from 'vitest';
 import { OP } from '@rsio/protocol/wire/frames';
@@ -96,7 +96,8 @@ test('a late REVOKE takes no tag from a slot that serves another request by now'
   await revoke([0, 1]);
   await finish();
   const late = scene.path();
-  // Tags repeat after 65,536 requests in a slot, so a late REVOKE may name the tag that comes next. That request must still be executed.
+  // Tags repeat after 65,536 requests in a slot, so a late REVOKE may name the tag that comes next. The server must still execute the
+  // request with this tag.
   await revoke([9, 1], late);
   expect(heard(late)).toEqual(['REVOKED 1']);
   late.message(OP.LIST, { slot: 9, seq: 1 }, NOTHING);

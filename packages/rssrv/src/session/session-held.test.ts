@@ -1,5 +1,5 @@
-// A session whose changes are held and guarded for a snapshot: which requests wait, which do not wait, and which end when a handle or the
-// session ends. moment-plan.test.ts tests when a moment begins and ends. Rules: P1.
+// Tests a session whose changes are held and guarded for a snapshot: which requests wait, and which end when a handle or the session ends.
+// moment-plan.test.ts tests when a moment begins and ends. Rules: P1.
 
 import { OP } from '@rsio/protocol/wire/frames';
 import { FLAG } from '@rsio/protocol/wire/frames';
@@ -27,7 +27,7 @@ function hold(number = 0, ...volumeIds: string[]): void {
   scene.session.volumes.gates.receive({ type: 'hold', number, volumeIds: volumeIds.length === 0 ? ['id'] : volumeIds });
 }
 
-/** Ends the hold. `chunks` is the number of chunks that are guarded from now on; null if no chunk is guarded. */
+/** Ends the hold. `chunks` is the number of chunks that are guarded after the hold; null if no chunk is guarded. */
 function goOn(chunks: number | null = null, number = 0): void {
   const guards = chunks === null ? [] : [{ volumeId: 'id', chunkBytes: CHUNK_SECTORS * 512, chunks }];
   scene.session.volumes.gates.receive({ type: 'go-on', number, guards });

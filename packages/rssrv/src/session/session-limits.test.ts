@@ -1,6 +1,6 @@
-// The effect of limits, pauses and stops of a volume on the requests of a real session: which requests wait, in which order they continue,
-// and which requests never wait. The tests in volumes/throttle/ test how limits are divided among sessions; the tests in test/integration
-// use real processes. Rules: G37. docs/PROTOCOL.md, Limits.
+// Tests the effect of limits, pauses and stops of a volume on the requests of a real session: which requests wait, in which order they
+// continue, and which requests never wait. The tests in volumes/throttle/ test how limits are divided among sessions; the tests in
+// test/integration use real processes. Rules: G37. docs/PROTOCOL.md, Limits.
 
 import type { IoLimits } from '@rsio/common/config/schema/types';
 import { FLAG, OP } from '@rsio/protocol/wire/frames';

@@ -1,5 +1,5 @@
-// How many log lines a proven client can cause in a session's process: a bounded number, however often it joins. rate-limited-log.test.ts
-// tests the bound itself, and the other tests of the session test how paths end.
+// Tests how many log lines a proven client can cause in a session's process: a bounded number, however often it joins.
+// rate-limited-log.test.ts tests the bound itself, and the other tests of the session test how paths end.
 
 import { expect, test } from 'vitest';
 import { RATE_LIMITED_LINES_MAX, RATE_LIMITED_LOG_MS } from '@rsio/common/log/limits';

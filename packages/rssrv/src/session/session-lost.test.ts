@@ -1,5 +1,5 @@
-// Failed syncs: the listener is notified once for each handle. Other tests check the syncs that the server starts itself, which reveal
-// write-back errors of the kernel. test/integration tests how the listener reacts to a failed sync. Rules: V1, G4.
+// Tests that the listener is notified of failed syncs, once for each handle. Other tests in this file check the server's own syncs, which
+// reveal write-back errors of the kernel. test/integration tests how the listener reacts to a failed sync. Rules: V1, G4.
 
 import { beforeEach, expect, test } from 'vitest';
 import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
@@ -32,7 +32,7 @@ async function finish(status = 0): Promise<void> {
   await scene.turn();
 }
 
-/** Advances the clock by `ms`, and lets the session do what is due. */
+/** Advances the clock by `ms`, and lets the due timers of the session run. */
 async function pass(ms: number): Promise<void> {
   scene.clock.advance(ms);
   await scene.turn();

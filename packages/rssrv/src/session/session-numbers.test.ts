@@ -1,5 +1,5 @@
-// A session whose handle numbers run out: before the last number is used, the server ends the session cleanly, at a moment when the storage
-// answers quickly. The client's next session can open volumes again. packages/protocol/src/client/session-renewal.test.ts tests the
+// Tests a session whose handle numbers run out: before the last number is used, the server ends the session cleanly, at a moment when the
+// storage answers quickly. The client's next session can open volumes again. packages/protocol/src/client/session-renewal.test.ts tests the
 // client's side. Rules: R7.
 
 import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';

@@ -1,5 +1,5 @@
-// A server begins to accept encrypted paths only: the plain paths of a session end with BYE and the reason, and the encrypted paths stay.
-// reload-plan.test.ts and test/integration test when the listener orders a session to end its plain paths. Rules: G23.
+// Tests a server that begins to accept encrypted paths only: the plain paths of a session end with BYE and the reason, and the encrypted
+// paths stay. reload-plan.test.ts and test/integration test when the listener orders a session to end its plain paths. Rules: G23.
 
 import { expect, test } from 'vitest';
 import { OP } from '@rsio/protocol/wire/frames';

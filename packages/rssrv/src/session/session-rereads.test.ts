@@ -1,5 +1,5 @@
-// READs that are executed again for late copies: one execution answers all copies of a request, the bytes of all executions are bounded,
-// and copies that would exceed the bound count as not yet received. No correct client loses a path because of the bound.
+// Tests READs that are executed again for late copies: one execution answers all copies of a request, the bytes of all executions are
+// bounded, and copies that would exceed the bound count as not yet received. No correct client loses a path because of the bound.
 // session-copies.test.ts tests copies of other requests.
 
 import { describe, expect, test, vi } from 'vitest';
@@ -118,8 +118,8 @@ describe('late copies of a READ', () => {
 
   test('do not join an execution of an earlier request with the same tag', async () => {
     const { scene, paths } = await sceneWithDoneReads(3, 1);
-    // The READ is executed again for a late copy, and hangs in the storage. Then the path of the copy ends, so that the client may use the
-    // slot again.
+    // The READ is executed again for a late copy, and hangs in the storage. Before the READ ends, the path of the copy ends, so that the
+    // client may use the slot again.
     scene.storage.fill = 1;
     await copies(scene, paths[1]!, 1);
     paths[0]!.connection.encoder.message(OP.FENCE, 0, 0, 0, 0, 1, Buffer.alloc(0));

@@ -1,4 +1,4 @@
-// A volume whose handles are revoked: new requests on these handles are not executed, running requests end and are answered, and the
+// Tests a volume whose handles are revoked: new requests on these handles are not executed, running requests end and are answered, and the
 // promise of `revoke` resolves once no request is running. session-volumes.test.ts tests OPENs during a revocation, and take-over.test.ts
 // tests take-overs. Rules: H2.
 

@@ -1,6 +1,6 @@
-// A client stops reading one path or all paths while the storage is always fast. The server queues answers up to its bound, still executes
-// all requests except READs, and still sends PINGs. When the client reads again, it gets every answer exactly once. All paths of a session
-// share one bound, even with slow storage whose answers arrive all at once.
+// Tests a client that stops reading one path or all paths while the storage is always fast. The server queues answers up to its bound,
+// still executes all requests except READs, and still sends PINGs. When the client reads again, it gets every answer exactly once. All
+// paths of a session share one bound, even with slow storage whose answers arrive all at once.
 
 import { expect, test } from 'vitest';
 import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';

@@ -1,5 +1,5 @@
-// The ioctl TERM (docs/PROTOCOL.md Q9): OK while the handle of a replica is open, and STALE as soon as a claim revokes the handle, even
-// while earlier requests are still running. mirrors/mirror-votes.test.ts tests the claims.
+// Tests the ioctl TERM (docs/PROTOCOL.md Q9): OK while the handle of a replica is open, and STALE as soon as a claim revokes the handle,
+// even while earlier requests are still running. mirrors/mirror-votes.test.ts tests the claims.
 
 import { expect, test } from 'vitest';
 import { OP } from '@rsio/protocol/wire/frames';

@@ -1,5 +1,5 @@
-// Paths that a session must encrypt: such a path never becomes a plain path, and if its TLS does not begin, the listener learns that the
-// session has no path. link/tls-transport.test.ts tests TLS itself, and link/tls-starts.test.ts tests when TLS begins. Rules: G22.
+// Tests paths that a session must encrypt: such a path never becomes a plain path, and if its TLS does not begin, the listener learns that
+// the session has no path. link/tls-transport.test.ts tests TLS itself, and link/tls-starts.test.ts tests when TLS begins. Rules: G22.
 
 import { expect, test } from 'vitest';
 import { PATHS_PER_TRUNK_MAX, TLS_START_MAX_MS } from '@rsio/protocol/link/limits';
@@ -33,8 +33,8 @@ test('with as many connections between START_TLS and TLS as a session has paths,
   expect(ops.slice(PATHS_PER_TRUNK_MAX)).toEqual([[OP.BYE], [OP.BYE], [OP.BYE]]);
 });
 
-// If the listener did not learn this, a session whose only path never began TLS would count as connected forever, and no other machine
-// could take the node's place.
+// If the listener were not notified, a session whose only path never began TLS would count as connected forever, and no other machine could
+// take the node's place.
 test('the listener learns that a session has no path when TLS does not begin', async () => {
   const scene = new SessionScene();
   silentClient(scene);

@@ -1,5 +1,5 @@
-// An interface leaves the server's list: the client gets NOTIFY, has time to close its paths on this interface, and then gets BYE on the
-// remaining ones; other paths stay. test/integration tests how the listener notifies a session.
+// Tests an interface that leaves the server's list: the client gets NOTIFY, has time to close its paths on this interface, and then gets
+// BYE on the paths that remain there; other paths stay. test/integration tests how the listener notifies a session.
 
 import { expect, test } from 'vitest';
 import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';

@@ -1,5 +1,5 @@
-// Holds and handles of one session where OPEN and CLOSE of a volume overlap: a hold stays as long as an OPEN may still return a handle. The
-// decision which client holds which volume belongs to holds.ts. session-copies.test.ts tests copies of requests. Rules: H1, C2.
+// Tests holds and handles of one session when OPEN and CLOSE of a volume overlap: a hold stays as long as an OPEN may still return a
+// handle. holds.ts decides which client holds which volume. session-copies.test.ts tests copies of requests. Rules: H1, C2.
 
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { HANDLES_PER_SESSION_MAX } from '@rsio/protocol/link/limits';
@@ -39,7 +39,7 @@ class Scene {
   life = 'life';
   isSettling = true;
   readonly storage = new HeldStorage();
-  /** Backends that are being opened. The test lets each one succeed or fail. */
+  /** Backends that are being opened. The test lets each opening succeed or fail. */
   readonly openings: { give(): void; refuse(): void }[] = [];
   readonly volumes = new SessionVolumes({
     list: () => Promise.reject(new Error('No caller expected')),

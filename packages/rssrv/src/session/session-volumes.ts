@@ -66,7 +66,7 @@ interface PostponedRelease {
   readonly epoch: number;
 }
 
-/** An epoch before the epochs of all holds. A release up to this epoch ends no hold, but only the session's use of the volume. */
+/** An epoch lower than the epoch of any hold. A release up to this epoch ends only the session's use of the volume, and no hold. */
 const NO_HOLD = -1;
 
 export class SessionVolumes {
@@ -82,7 +82,7 @@ export class SessionVolumes {
   private readonly opening = new Set<Opening>();
   /** Maps each handle that is being closed to a promise of the status of the handle's last flush. */
   private readonly closings = new Map<OpenVolume, Promise<Status>>();
-  /** Maps volume ids to postponed releases of holds. Such a release waits until an OPEN of its volume has ended. */
+  /** Maps volume ids to releases of holds that wait until an OPEN of the volume has ended. */
   private readonly postponed = new Map<string, PostponedRelease>();
   /**
    * Ids of the volumes for which a handle has been revoked. The client is expected to open the volumes again, so the holds stay until an
@@ -154,7 +154,6 @@ export class SessionVolumes {
     };
   }
 
-  /** Returns true if the session has used the given handle number. */
   wasGiven(handle: number): boolean {
     return this.numbers.wasGiven(handle);
   }
@@ -205,8 +204,8 @@ export class SessionVolumes {
 
   /**
    * Converts the status that the backend has reported into the status of the answer. If the storage has been truncated, this request and
-   * all later requests on the handle get STALE. If a sync finds no space in a pool, the sync and all later requests on the handle get
-   * STALE, too, because the program must not get an error for writes that the sync has lost. After STALE, the client keeps the request and
+   * all later requests on the handle get STALE. If a sync finds no space in a pool, the sync and all later requests on the handle also get
+   * STALE, because the program must not get an error for writes that the sync has lost. After STALE, the client keeps the request and
    * repeats it when the volume is served again.
    */
   outcome(open: OpenVolume, status: Status): Status {
@@ -221,7 +220,7 @@ export class SessionVolumes {
     this.space.setShort(new Set(ids), this.open.values());
   }
 
-  /** Ends all waiting changes before the session ends. The client sends these changes again in its next session. */
+  /** Ends all waiting changes before the session ends. The client sends the ended changes again in its next session. */
   endWaits(): void {
     for (const open of this.open.values()) {
       open.isClosing = true;

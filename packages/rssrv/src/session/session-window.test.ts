@@ -1,5 +1,5 @@
-// The byte window of a session whose storage never ends a write: how many bytes a client may have in unanswered requests, and what happens
-// to a path on which a client sends more. test/sim runs correct clients.
+// Tests the byte window of a session whose storage never ends a write: how many bytes a client may have in unanswered requests, and what
+// happens to a path on which a client sends more. test/sim runs correct clients.
 
 import { BODY_MAX_BYTES, VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
 import { WINDOW_BYTES } from '@rsio/protocol/link/limits';

@@ -9,7 +9,7 @@
 //   server-path.ts   server-path.ts  ...    frames; READs are held back while answers pile up
 //          \           /
 //         slot-table.ts: receive
-//          |-- executing: the path is owed the answer, too        |-- stale: dropped
+//          |-- executing: the path also gets the answer           |-- stale: dropped
 //          |-- done: answered from the slot, or executed again    |-- violation: the path is closed
 //          v new
 //         I/O: checks handle, range and rights; answers an invalid request at once
@@ -19,7 +19,7 @@
 //          |-- FLUSH --------------------> the backend; it waits for no limit, space or snapshot
 //          '-- messages -----------------> session-volumes.ts (LIST, OPEN, CLOSE, IOCTL), or the listener (ADMIN, VOTE)
 //          |
-//         answers: on every path that is owed one
+//         answers: on every path that delivered a copy
 //
 //   serving --end--> nothing new begins, what waits ends with STALE --idle--> handles flushed and closed --> BYE on every path
 //
@@ -28,7 +28,7 @@
 //
 // Never done here:
 // - No request is executed a second time, except for a late copy of a READ, LIST or IOCTL that ended with OK.
-// - The session does not decide who may have a volume, or how long a hold lasts: it asks the listener.
+// - The session does not decide which client may have a volume, or when a hold ends: it asks the listener.
 // - The session does not copy the data of a READ or WRITE that is executed on the event loop, and creates no promise for an I/O.
 // - The session sends no answer on a path that delivered no copy, and executes no READ that a closed path still held back.
 
@@ -79,7 +79,7 @@ export interface SessionPorts extends VolumePorts, ListenerPorts {
    * time, like the WELCOME of older servers.
    */
   readonly version?: string;
-  /** Called with the number of paths when it has changed. The listener ends a session that has been without paths for too long. */
+  /** Called with the number of paths when this number has changed. The listener ends a session that has been without paths for too long. */
   pathsChanged(count: number): void;
   /** Called when the session should end, because the client has sent BYE or the handle numbers are nearly used up. */
   clientEnds(sentence: string): void;
@@ -145,14 +145,14 @@ export class Session implements ServerPathEvents {
     const isFull = this.paths.size + this.tlsStarts.count >= PATHS_PER_TRUNK_MAX;
     const failed = (reason: string): void => {
       this.pathLog.failed(admission.arrivedAt, `no path for rep ${transport.remoteAddress}/${transport.remotePort}: ${reason}`);
-      // The listener ends a session that stays without a path, even if the session never had one.
+      // The listener ends a session that stays without a path, even if the session never had a path.
       this.ports.pathsChanged(this.paths.size);
     };
     const tls = this.isEnding || isFull ? null : admission.tls;
     this.tlsStarts.begin(transport, tls, () => this.add(transport, admission, isFull), failed);
   }
 
-  /** Sends WELCOME, or BYE if the session takes no path. */
+  /** Sends WELCOME, or BYE if the session accepts no further path. */
   private add(transport: PathTransport, admission: Admission, isFull: boolean): void {
     const path = new ServerPath(this.nextPath++, admission, transport, this.ports.pools, this.ports.clock, this);
     if (this.isEnding) return path.bye('E_SHUTTING_DOWN', 'The session is ending');
@@ -353,8 +353,8 @@ export class Session implements ServerPathEvents {
   }
 
   /**
-   * Executes a READ. If the storage is fast, the data goes directly into the path's output; otherwise it goes through a buffer. `first` is
-   * true unless the frame is a copy of a finished request.
+   * Executes a READ. If the storage is fast, the data goes directly into the path's output; otherwise, the data goes through a buffer.
+   * `first` is true unless the frame is a copy of a finished request.
    */
   private read(path: ServerPath, header: Header, first: boolean): void {
     const open = this.volumes.get(header.handle);
@@ -420,7 +420,7 @@ export class Session implements ServerPathEvents {
     }
     const lengthBytes = header.op === OP.WRITE ? header.count * SECTOR_BYTES : 0;
     const { throttle } = open;
-    // FLUSH never waits for a limit, because FLUSH makes answered writes durable, and no limit may delay this.
+    // FLUSH never waits for a limit, because FLUSH makes answered writes durable, and no limit may delay a flush.
     if (throttle !== null && header.op !== OP.FLUSH && !throttle.admits(lengthBytes, this.nowMs)) {
       const kept = { ...header };
       const held = copiedBody(this.ports.pools.bodies, body, offset, lengthBytes);
@@ -446,7 +446,7 @@ export class Session implements ServerPathEvents {
     this.volumes.throttles.hold(throttle, heldRequest(this.holding, open, header, bytes, body, begin));
   }
 
-  /** Answers a change on all paths that are owed the answer. */
+  /** Answers a change on every path that delivered the request or a copy. */
   private answerAll(header: Header, status: Status): void {
     for (const number of this.slots.finish(header.slot, status)) {
       const to = this.paths.get(number);

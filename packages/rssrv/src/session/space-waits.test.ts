@@ -1,5 +1,5 @@
-// Changes that wait because the pool is full: the order of the changes, handles that are closed while changes wait, and several volumes at
-// once. Time and storage are simulated; test/integration fills real file systems. Rules: G16.
+// Tests changes that wait because the pool is full: the order of the changes, handles that are closed while changes wait, and several
+// volumes at once. Time and storage are simulated; test/integration fills real file systems. Rules: G16.
 
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { EXTENT } from '@rsio/protocol/wire/messages';
@@ -18,10 +18,10 @@ let events: string[];
 /** Names of changes in the order in which the storage executed them. */
 let executed: string[];
 let isFull: boolean;
-/** Unanswered queries for extents. The test answers a query by calling its function. */
+/** Unanswered queries for extents. The test calls the function of a query to answer the query. */
 let looks: (() => void)[];
 /**
- * The attempts to execute a change that have not ended. The test ends an attempt by calling its function. Null if the storage ends each
+ * The unfinished attempts to execute changes. The test calls the function of an attempt to end the attempt. Null if the storage ends each
  * attempt at once.
  */
 let held: (() => void)[] | null;

@@ -1,8 +1,8 @@
-// Holds the changes of one session for a snapshot. While a volume is held, no change of it starts. While a volume is guarded, a change to
-// a chunk that is not yet cloned waits, and the session asks the listener to clone the chunk first. Reads and FLUSHes never wait.
-// Invariants: `held` is reported once, when no change of the held volumes is running. A parked change ends exactly once. If the handle of
-// a parked change is closed, the change ends with STALE, and the client sends it again. A hold therefore never delays a take-over or the
-// end of a session. Rules: P1.
+// Holds the changes of one session for a snapshot. While a volume is held, no change of the volume starts. While a volume is guarded, a
+// change to a chunk that is not yet cloned waits, and the session asks the listener to clone the chunk first. Reads and FLUSHes never wait.
+// Invariants: `held` is reported once, when no change of the held volumes is running. A parked change ends exactly once. If the handle of a
+// parked change is closed, the change ends with STALE, and the client sends it again. A hold therefore never delays a take-over or the end
+// of a session. Rules: P1.
 
 import { counted } from '@rsio/common/lib/assert';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -204,8 +204,8 @@ export class ChangeGates {
   }
 
   /**
-   * Takes the answer of the listener to a request for chunks. If the chunks were not cloned, the moment is over, and no change needs
-   * to wait any more.
+   * Handles the listener's answer to a request for chunks. If the chunks were not cloned, the moment is over, and the waiting changes
+   * start.
    */
   private cloned(volumeId: string, gate: VolumeGate, guard: Guard, from: number, to: number, isCloned: boolean): void {
     if (gate.guard !== guard) return;

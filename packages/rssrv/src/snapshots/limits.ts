@@ -6,17 +6,16 @@
 /**
  * Time limit of one step of a command that makes or changes snapshots: SNAPSHOT_CHANGE_MS, plus SNAPSHOT_MS_PER_GIB for each GiB of the
  * volume, but at most SNAPSHOT_CHANGE_MAX_MS. Cloning or deleting a very fragmented file takes longest. With extents of 4 KiB at a distance
- * of 8 KiB, cloning takes a second for each GiB. The pauses after the clones in the background (REST_MAX_MS) take as long again.
+ * of 8 KiB, cloning takes a second for each GiB. The pauses after the clones in the background (REST_MAX_MS) double this time.
  */
 export const SNAPSHOT_CHANGE_MS = 120_000;
 export const SNAPSHOT_MS_PER_GIB = 3_000;
 export const SNAPSHOT_CHANGE_MAX_MS = 500_000;
 /**
- * Longest interval between two looks at the schedules. The interval is short because an administrator may set the clock of the
- * machine.
+ * Longest interval between two checks of the schedules. The interval is short because an administrator may set the clock of the machine.
  */
 export const SCHEDULE_LOOK_MS = 30_000;
-/** A failed scheduled snapshot is retried after SCHEDULE_RETRY_MS. This time doubles with each failure, up to SCHEDULE_RETRY_MAX_MS. */
+/** A failed scheduled snapshot is retried after SCHEDULE_RETRY_MS. The time doubles with each failure, up to SCHEDULE_RETRY_MAX_MS. */
 export const SCHEDULE_RETRY_MS = 60_000;
 export const SCHEDULE_RETRY_MAX_MS = 10 * 60_000;
 /** Maximum number of snapshots that one line of the log names. */
@@ -30,8 +29,8 @@ export const SCHEDULE_NAMED_MAX = 4;
  */
 export const HOLD_LIMIT_MS = 1_000;
 /**
- * Longest time for cloning the files that are cloned in one piece. This time is short because the changes of all volumes of the moment
- * wait until these files are cloned.
+ * Longest time for cloning the files that are cloned in one piece. The time is short because the changes of all volumes of the moment wait
+ * until these files are cloned.
  */
 export const HOLD_MAX_MS = 500;
 /** Longest time for cloning one chunk while chunks are guarded. The time is bounded because changes may wait for the chunk. */
@@ -43,13 +42,13 @@ export const CLONE_MAX_MS = 5_000;
 export const REST_MIN_MS = 1;
 export const REST_MAX_MS = 50;
 /**
- * If a session asks for more chunks than this at once, the chunks are cloned in the background. If they were cloned first, requests for few
- * chunks would wait too long.
+ * If a session asks for more chunks than this at once, the chunks are cloned in the background. If so many chunks were cloned first,
+ * requests for few chunks would wait too long.
  */
 export const ASK_CHUNKS_MAX = 256;
 /** Maximum number of guarded chunks of one volume. The bound is needed because each session keeps one byte for each guarded chunk. */
 export const GUARD_CHUNKS_MAX = 1 << 20;
-/** Maximum number of moments that guard chunks at a time. Each of these moments occupies a thread of the listener. */
+/** Maximum number of moments that guard chunks at a time. Each guarding moment occupies a thread of the listener. */
 export const GUARDING_MAX = 3;
 /** Longest time for which a moment waits for its turn. */
 export const MOMENT_WAIT_MS = 60_000;

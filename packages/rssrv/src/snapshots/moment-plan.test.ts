@@ -1,5 +1,5 @@
-// The plan of a moment under any order of events: answers and ends of sessions, grants, requests for chunks, ends and failures of clones,
-// time-outs. The test keeps its own record of the changes that each session may make, and of every chunk.
+// Tests the plan of a moment under any order of events: answers and ends of sessions, grants, requests for chunks, ends and failures of
+// clones, time-outs. The test keeps its own record of the changes that each session may make, and of every chunk.
 
 import { expectNone, expectOneOf, expectSame } from '@rsio/common/testing/quick-expect';
 import fc from 'fast-check';
@@ -9,7 +9,7 @@ import { type Failure, MomentPlan, type Order } from './moment-plan.ts';
 
 const RUNS = 3_000;
 
-/** The changes that a session may make, according to its last message. */
+/** The changes that a session may make, according to the last message to the session. */
 type Told = 'nothing' | 'hold' | 'guard' | 'over';
 
 /** Executes the orders of a plan, and checks each order. */
@@ -98,7 +98,6 @@ class World {
     this.obey(this.plan.asked(session, ask, copy, from, to));
   }
 
-  /** A running clone ends. */
   cloneEnds(copy: number, error: Error | null): void {
     const chunk = this.running.get(copy);
     if (chunk === undefined) return;

@@ -17,7 +17,7 @@ export type Failure =
 
 export type Order =
   | { readonly order: 'hold'; readonly session: string }
-  /** `isGuarded`: true if the copies with several chunks are guarded from now on; false if the moment is over for the session. */
+  /** `isGuarded`: true if the copies with several chunks are guarded after the hold; false if the moment is over for the session. */
   | { readonly order: 'go-on'; readonly session: string; readonly isGuarded: boolean }
   | { readonly order: 'clone'; readonly copy: number; readonly chunk: number }
   | { readonly order: 'answer'; readonly ask: number; readonly isCloned: boolean }
@@ -120,7 +120,7 @@ export class MomentPlan {
     return this.given();
   }
 
-  /** Called when no change of the session is running any more. */
+  /** Called when no change of the session is running. */
   held(session: string): Order[] {
     if (this.awaited.delete(session)) this.goOnWhenHeld();
     return this.given();

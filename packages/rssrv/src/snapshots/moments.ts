@@ -156,7 +156,7 @@ export class Moments implements MomentsOfPools {
     this.waiting.shift()?.();
   }
 
-  /** Must be called before the session is told of the grant, in the same event-loop turn in which `uses` gets the volume. */
+  /** Must be called before the session receives the grant, in the same event-loop turn in which `uses` gets the volume. */
   granted(session: MomentSession, volumeId: string): void {
     const current = [...this.inProgress.values()].find(({ copies }) => copies.some((copy) => copy.volumeId === volumeId));
     if (current === undefined) return;
@@ -170,7 +170,7 @@ export class Moments implements MomentsOfPools {
     if (current !== undefined) this.carryOut(current, current.plan.held(sessionId));
   }
 
-  /** Must be called when a session has ended and none of its requests is running any more. */
+  /** Must be called when a session has ended and none of its requests is running. */
   sessionEnded(sessionId: string): void {
     for (const current of [...this.inProgress.values()]) {
       current.told.delete(sessionId);

@@ -1,7 +1,7 @@
 // Executes each step of a change of snapshots on all files of a volume: on the first file, beside the manifest, and on the parts in other
 // pools. The caller commits the change in the home of the volume, and must then call `settleParts`, even after a failure. Invariant: a part
 // is marked as new (NEW_PREFIX) before the commit, and stays marked until after the commit. A stop therefore leaves either the whole change
-// or none of it.
+// or no change.
 
 import { open, stat } from 'node:fs/promises';
 import type { Found, PlacedPart, PoolState } from '../pools/catalogue.ts';
@@ -38,8 +38,8 @@ export class PartSteps {
   }
 
   /**
-   * Writes dirty data of the volume back before the turn of the change, because the write-back may take long. `begin` then has little data
-   * left to write.
+   * Writes back dirty data of the volume before the turn of the change, so that `begin` has little left to write. The write-back may be
+   * slow.
    */
   async writeBack(found: FoundSnapshot): Promise<void> {
     for (const { pool, path } of this.sources(found))
@@ -64,7 +64,7 @@ export class PartSteps {
       files.push({ pool: home, copy: first });
       for (const [index, { pool, record: part }] of parts.entries()) {
         const source = sources[index]?.record.fileId ?? '';
-        // If `begin` fails, it may leave a part behind. `change` therefore reads the pool again after a failure.
+        // A failed `begin` may leave a part behind. `change` therefore reads the pool again after a failure.
         files.push({ pool, copy: await this.change(pool, part, (one) => new PartSnapshots(one).begin(source, part)) });
         pools.putPart(pool.name, { record: part, isNew: true });
       }
@@ -100,10 +100,7 @@ export class PartSteps {
     ];
   }
 
-  /**
-   * Syncs the cloned copies. The caller calls `flush` aside, because a sync may take long. `prepare` then has little left to do in the
-   * turn of the change.
-   */
+  /** Syncs the cloned copies. The caller calls `flush` aside, because a sync may be slow and `prepare` runs in the turn of the change. */
   async flush({ pool: home, record }: FoundSnapshot): Promise<void> {
     const { pools } = this;
     for (const { pool, record: part } of snapshotParts(this.verbs.catalogue, record))
@@ -112,8 +109,8 @@ export class PartSteps {
   }
 
   /**
-   * Makes the cloned copies durable as a prepared snapshot. From then on, the commit in the home of the group decides: with this commit,
-   * the snapshot exists; without it, the snapshot does not exist. Returns the snapshot with the bytes that it occupies.
+   * Makes the cloned copies durable as a prepared snapshot. The snapshot then exists only if the commit in the home of the group succeeds.
+   * Returns the snapshot with the bytes that it occupies.
    */
   async prepare(found: FoundSnapshot): Promise<FoundSnapshot> {
     const { pools } = this;

@@ -115,7 +115,7 @@ test('the timer of the runner finds the next period, also after the clock was se
   await one.pass(SCHEDULE_LOOK_MS);
   one.clock.jumpWall(-365 * 24 * HOUR_MS);
   for (let left = HOUR_MS; left > 0; left -= SCHEDULE_LOOK_MS) await one.pass(SCHEDULE_LOOK_MS);
-  // A snapshot with a future time may come from a period in which the clock was wrong. Such a snapshot does not count, and the present
+  // A snapshot with a future time may come from a period in which the clock was wrong. The future snapshot does not count, and the current
   // period gets a new snapshot.
   const all = ['hourly-20261122T1005Z', 'hourly-20261122T1100Z', 'hourly-20271122T1105Z', 'hourly-20261122T1106Z', 'hourly-20261122T1200Z'];
   expect(one.names()).toEqual(all);

@@ -1,6 +1,6 @@
 // Makes and removes the snapshots of schedules. planSchedule decides; SnapshotVerbs makes each change in its turn of the change queue.
-// Invariants: only one change runs or waits at a time, so that late changes never pile up. planSchedule decides again when the change
-// begins. For each volume, a failure is logged once, shown until the next success, and retried after growing times.
+// Invariants: at most one change of the runner runs or waits, so that late changes never pile up. planSchedule decides again when the
+// change begins. For each volume, a failure is logged once, shown until the next success, and retried after growing delays.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
@@ -34,14 +34,17 @@ export interface ScheduleState {
   readonly text: string;
   /** When the newest scheduled snapshot was made. */
   readonly lastMs: number | null;
-  /** `failedMs`, `failure`: time and text of the last failure. Both fields are null if a snapshot has succeeded since that failure. */
+  /**
+   * `failedMs`, `failure`: time and text of the last failure. `failedMs` and `failure` are null if a snapshot has succeeded since the last
+   * failure.
+   */
   readonly failedMs: number | null;
   readonly failure: string | null;
   /** Why an old snapshot could not be removed; null if every removal has succeeded. */
   readonly skipped: string | null;
 }
 
-/** What the runner remembers about a volume. This memory is not saved, and is empty after a restart. */
+/** What the runner remembers about a volume until the next restart. */
 interface Memory {
   plan: { readonly schedule: string; readonly snapshots: object; readonly fromMs: number; readonly result: SchedulePlan } | null;
   failure: { readonly atMs: number; readonly text: string } | null;
@@ -49,8 +52,8 @@ interface Memory {
   retryMs: number;
   waitMs: number;
   /**
-   * True after the snapshot of a group with this volume has failed. The next snapshot is of this volume alone, so that one volume
-   * cannot make the snapshots of others fail.
+   * True after the snapshot of a group with this volume has failed. The next snapshot is of this volume alone, so that one volume cannot
+   * make the snapshots of other volumes fail.
    */
   isAlone: boolean;
   skipped: string | null;
@@ -90,7 +93,7 @@ export class ScheduleRunner {
     return { text: schedule, lastMs: last?.createdMs ?? null, failedMs: atMs, failure: text, skipped: memory?.skipped ?? null };
   }
 
-  /** Makes and removes the snapshots that are due. Sets a timer for the next look. Resolves when nothing is due any more at present. */
+  /** Makes and removes the snapshots that are due. Sets a timer for the next check. Resolves when nothing is due. */
   look(): Promise<void> {
     this.isWanted = true;
     this.looking ??= this.rounds().finally(() => {

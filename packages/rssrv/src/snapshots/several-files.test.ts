@@ -1,4 +1,4 @@
-// Snapshots of volumes over several pools: content, clones, rollbacks and removals, refusals that name the pool, and a stop at every
+// Tests snapshots of volumes over several pools: content, clones, rollbacks and removals, refusals that name the pool, and a stop at every
 // step. At the start after a stop, all pools are present, or one is absent. snapshots-random.test.ts has random sequences. Rules: G26.
 
 import fs from 'node:fs';

@@ -1,6 +1,6 @@
-// Snapshots and clones that are made aside, while other changes run: which changes are refused, that `settleParts` does not change the
-// unfinished files, and that a stop or failure at any step leaves no files. The tests delay the clone of a file, because the clone of a
-// fragmented file takes long in reality.
+// Tests snapshots and clones that are made aside, while other changes run: which changes are refused, that `settleParts` does not change
+// the unfinished files, and that a stop or failure at any step leaves no files. The tests delay the clone of a file, because in reality the
+// clone of a fragmented file takes a long time.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -97,7 +97,7 @@ function fill(scene: PoolScene, seed: number): Buffer {
   return content;
 }
 
-/** Moments that last until the test opens the gate. */
+/** Moments that end only when the test opens the gate. */
 function slowMoment(gate: Gate): Moments {
   return {
     take: async (copies) => {
@@ -107,7 +107,7 @@ function slowMoment(gate: Gate): Moments {
   };
 }
 
-/** Makes a volume, and begins a snapshot of it that is not finished until the test opens the gate. */
+/** Makes a volume, and begins a snapshot of the volume that ends only when the test opens the gate. */
 async function making(request: object, gate: Gate, options: Partial<SceneOptions> = {}) {
   const isSlow = { now: false };
   const moments: Moments = { take: (copies) => (isSlow.now ? slowMoment(gate) : NO_HOLD).take(copies) };

@@ -1,5 +1,5 @@
-// Snapshots and the limit of a client: a snapshot counts for the client that makes it, a scheduled snapshot for the owner of the volume. A
-// client with a limit therefore cannot fill a pool with snapshots.
+// Tests snapshots and the limit of a client: a snapshot counts for the client that makes it, a scheduled snapshot for the owner of the
+// volume. A client with a limit therefore cannot fill a pool with snapshots.
 
 import { expect, test } from 'vitest';
 import { systemClock } from '@rsio/common/lib/clock';

@@ -43,13 +43,12 @@ export interface SnapshotName extends VolumeName {
   readonly snapshot: string;
 }
 
-/** A snapshot to make. */
 export interface NewSnapshot extends SnapshotName {
-  /** If a schedule makes the snapshot: the label of the schedule's rule. Absent if a command makes the snapshot. */
+  /** The label of the schedule's rule that makes the snapshot; absent if a command makes the snapshot. */
   readonly schedule?: string;
   /**
-   * Present only for a snapshot of a replica: the moment of the mirror, and the id of the snapshot. The holder of the mirror chooses
-   * the same id for all replicas.
+   * The moment of the mirror, and the id of the snapshot; absent if the volume is not a replica. The holder of the mirror chooses the same
+   * id for all replicas.
    */
   readonly moment?: MirrorMoment & { readonly id: string };
 }
@@ -182,7 +181,7 @@ function checkRoom(manifest: Manifest, list: readonly SnapshotRecord[]): void {
     throw new RsError('E_LIMIT', `Volume ${volumeText(manifest)} has ${SNAPSHOTS_MAX} snapshots, and no more are allowed: remove some`);
 }
 
-/** Returns the present time, or a time just after the last snapshot of the volume if the clock was set back. */
+/** Returns the current time, or a time just after the last snapshot of the volume if the clock was set back. */
 function timeAfter({ list }: VolumeSnapshots, nowMs: number): number {
   return Math.max(nowMs, (list.at(-1)?.createdMs ?? -1) + 1);
 }
@@ -258,8 +257,8 @@ export interface PlannedRollback {
 }
 
 /**
- * Returns the manifest of the volume after the rollback, and the snapshot of the present content. The new data file does not exist yet: the
- * caller later adds its stamp to both (`stamps` and `rollback`).
+ * Returns the manifest of the volume after the rollback, and the snapshot of the current content. The new data file does not exist yet: the
+ * caller later adds the stamp of this file to the manifest (`stamps`) and to the snapshot (`rollback`).
  */
 export function decideRollback(catalogue: Catalogue, found: FoundSnapshot, asker: Asker, stamp: Stamp): PlannedRollback {
   snapshotParts(catalogue, found.record);
@@ -267,9 +266,9 @@ export function decideRollback(catalogue: Catalogue, found: FoundSnapshot, asker
 }
 
 /**
- * Returns the manifest of a volume that gets other content, and the snapshot of the present content. The new data file does not exist yet:
- * the caller later adds its stamp to both (`stamps` and `rollback`). The volume keeps its size: new content that is shorter is extended
- * with zeros. The volume is no longer thick.
+ * Returns the manifest of a volume that gets other content, and the snapshot of the current content. The new data file does not exist yet:
+ * the caller later adds the stamp of this file to the manifest (`stamps`) and to the snapshot (`rollback`). The volume keeps its size: new
+ * content that is shorter is extended with zeros. The volume is no longer thick.
  */
 export function decideOtherContent(
   catalogue: Catalogue,

@@ -1,5 +1,5 @@
-// The server stops after each step of each change of snapshots. The next start finds the whole change or none of it, with the right
-// content in each file, and leaves no unfinished files. An integration test kills a real server at the same steps. Rules: P2, G26.
+// Stops the server after each step of each change of snapshots. The next start finds the whole change or no change, with the right content
+// in each file, and leaves no unfinished files. An integration test kills a real server at the same steps. Rules: P2, G26.
 
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,5 +1,5 @@
-// Snapshots, clones and rollbacks by command: refusals, content, changes of a volume that has snapshots, repeated requests, and failures of
-// a step or of the moment. snapshot-stops.test.ts stops the server at each step. Rules: G26.
+// Tests snapshots, clones and rollbacks by command: refusals, content, changes of a volume that has snapshots, repeated requests, and
+// failures of a step or of the moment. snapshot-stops.test.ts stops the server at each step. Rules: G26.
 
 import fs from 'node:fs';
 import path from 'node:path';

@@ -5,9 +5,9 @@
 // the files of its volume are neither replaced nor extended. A request that is repeated after a crash is not executed again (A2).
 
 // Design.
-// A snapshot takes long, and other changes of pools must not wait for it. The steps of a snapshot therefore alternate between its turn in
-// the queue of changes and `turn.aside`, during which other changes run. While the snapshot is `making` in the state of its pool, the
-// catalogue refuses to grow, rename, remove or roll back its volume (E_BUSY).
+// A snapshot takes a long time, and other changes of pools must not wait for it. The steps of a snapshot therefore alternate between its
+// turn in the queue of changes and `turn.aside`, during which other changes run. While the snapshot is `making` in the state of its pool,
+// the catalogue refuses to grow, rename, remove or roll back its volume (E_BUSY).
 //
 //   in the turn of the change                              aside
 //   1  answer a repeated request (A2); decide; `making`
@@ -24,13 +24,13 @@
 //                    '--------------'-- an error or a stop: settleParts or the next start settles it (snapshot-repair.ts)
 //
 //   clone      aside, clone the files into an unfinished folder; then check name and room again, and commit the volume
-//   rollback   stop serving; prepare data.new and a snapshot of the present content; the manifest with data.new's stamp commits both
+//   rollback   stop serving; prepare data.new and a snapshot of the current content; the manifest with data.new's stamp commits both
 //   prove      the description of a replica's snapshot records that the holder has confirmed its term after the moment (M22)
 //
 // Never done here:
 // - This class does not copy content byte by byte. On a file system without reflinks, it refuses a snapshot with E_NO_REFLINK.
 // - After a step aside, this class does not trust earlier decisions: `again` and `cloneAside` check again.
-// - This class does not remove a snapshot that a client has open: `whileUnread` refuses that, and admits no reader during a removal (N2).
+// - This class does not remove a snapshot that a client has open: `whileUnread` refuses this, and admits no reader during a removal (N2).
 // - This class does not hold changes of clients. moments.ts holds the changes, within its own limits.
 
 import { RsError, toRsError } from '@rsio/common/lib/errors';
@@ -74,13 +74,12 @@ export interface SnapshotVerbsPorts {
   /** Returns the limit of a client in bytes; null if the client has no limit. */
   limitOf(node: string): number | null;
   /**
-   * Executes the removal of a snapshot. Throws E_HELD if clients have the snapshot open, and names them (N2). `name`: name of the
+   * Executes the removal of a snapshot. Throws E_HELD, naming the clients, if clients have the snapshot open (N2). `name`: name of the
    * snapshot in texts, such as `oracle@monday`.
    */
   whileUnread<T>(snapshot: SnapshotRecord, name: string, work: () => Promise<T>): Promise<T>;
 }
 
-/** A volume that was rolled back. */
 export interface RolledBack extends Found {
   /** The snapshot of the content before the rollback; null if this snapshot has been removed since then. */
   readonly kept: SnapshotRecord | null;
@@ -109,8 +108,8 @@ export class SnapshotVerbs {
   }
 
   /**
-   * Returns false if this request has already made its snapshots. Throws if a rule or a limit forbids the snapshots. Does not look at
-   * the disk.
+   * Returns false if this request has already made its snapshots. Throws if a rule or a limit forbids the snapshots. Does not access the
+   * disk.
    */
   check(wanted: readonly NewSnapshot[], asker: Asker, requestId: string | null): boolean {
     asker.needs('manage', 'make snapshots');
@@ -166,7 +165,7 @@ export class SnapshotVerbs {
   }
 
   /**
-   * Returns a snapshot that is being made, with the present state of its pool. Throws E_POOL if the pool cannot be used, or was closed and
+   * Returns a snapshot that is being made, with the current state of its pool. Throws E_POOL if the pool cannot be used, or was closed and
    * opened again while the snapshot was being made. A pool that was opened again has no record of the unfinished snapshot. Other changes
    * may therefore have changed the volume.
    */
@@ -189,7 +188,7 @@ export class SnapshotVerbs {
   }
 
   /**
-   * Durably records that a snapshot of a replica is proven. The snapshot then counts as a snapshot of the mirror. `id`: id of the
+   * Durably records that a snapshot of a replica is proven, so that the snapshot counts as a snapshot of the mirror. `id`: id of the
    * snapshot that the holder has ordered.
    */
   async prove(wanted: SnapshotName, id: string, asker: Asker): Promise<FoundSnapshot> {
@@ -266,7 +265,10 @@ export class SnapshotVerbs {
     return { pool, manifest };
   }
 
-  /** Gives a volume that no client uses the content of a snapshot. The previous content of the volume becomes a snapshot. */
+  /**
+   * Replaces the content of a volume with that of a snapshot. No client may be using the volume. The previous content of the volume becomes
+   * a snapshot.
+   */
   async rollback(wanted: SnapshotName, asker: Asker, requestId: string | null): Promise<RolledBack> {
     asker.needs('manage', 'roll volumes back');
     const done = this.verbs.doneBy(requestId);
@@ -278,8 +280,8 @@ export class SnapshotVerbs {
   }
 
   /**
-   * Replaces the content of a volume that no client uses. The previous content becomes a snapshot. `makeNext` makes the new data file
-   * beside the present one, and returns the stamp of the new file. `makePart` makes a file of the volume in another pool.
+   * Replaces the content of a volume. No client may be using the volume. The previous content becomes a snapshot. `makeNext` makes the new
+   * data file beside the current data file, and returns the stamp of the new file. `makePart` makes a file of the volume in another pool.
    */
   async replaceContent(
     { pool, manifest: was }: Found,
@@ -337,7 +339,7 @@ export class SnapshotVerbs {
   }
 
   /**
-   * Commits the snapshot of the home, which is the commit point of the group. `settleParts` then commits the other snapshots of the
+   * Commits the snapshot of the home. This commit is the commit point of the group. `settleParts` then commits the other snapshots of the
    * group.
    */
   private async commitHome({ pool, manifest, record }: FoundSnapshot): Promise<void> {
@@ -355,7 +357,7 @@ export class SnapshotVerbs {
     this.pools.putSnapshots(name, record.volumeId, (snapshots) => change(snapshots, record));
   }
 
-  /** Returns the finished snapshot. Throws E_POOL if `settleParts` could not finish it. */
+  /** Returns the finished snapshot. Throws E_POOL if `settleParts` could not finish the snapshot. */
   private made({ pool, manifest, record }: FoundSnapshot): FoundSnapshot {
     const now = this.poolNow(pool);
     const made = snapshotsOf({ pool: now, manifest }).list.find(({ id }) => id === record.id);
@@ -387,8 +389,8 @@ export class SnapshotVerbs {
   }
 
   /**
-   * Returns the snapshots that this request has already made, or null if it has made none. Throws E_POOL if only some of them are
-   * visible.
+   * Returns the snapshots that this request has already made, or null if it has made none. Throws E_POOL if only some of these snapshots
+   * are visible.
    */
   private answer(wanted: readonly NewSnapshot[], requestId: string | null): readonly FoundSnapshot[] | null {
     const done = this.madeBy(requestId);
@@ -400,7 +402,7 @@ export class SnapshotVerbs {
     );
   }
 
-  /** Returns the snapshots that this request has made. Throws E_USAGE if its id was used with other parameters. */
+  /** Returns the snapshots that this request has made. Throws E_USAGE if the id of the request was used with other parameters. */
   private madeBy(stamp: string | null): FoundSnapshot[] {
     if (stamp === null) return [];
     checkStamp(stamp);
@@ -424,7 +426,8 @@ export class SnapshotVerbs {
 }
 
 /**
- * Returns the record with the bytes that the files of the volume occupy. Until the snapshot is made, these bytes count towards the limit.
+ * Returns the record with the bytes that the files of the volume occupy. Until the snapshot is made, the bytes in the record count towards
+ * the limit.
  */
 function withEstimate(record: SnapshotRecord, used: ReadonlyMap<string, number>): SnapshotRecord {
   const usedBytes = used.get(record.volumeId);

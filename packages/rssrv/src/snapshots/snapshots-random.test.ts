@@ -1,7 +1,7 @@
-// Random changes of volumes and snapshots against a model, with restarts and with failing steps (property test). The model has the
-// content of each volume and snapshot. After each change, the state of the server must equal the disk, and no snapshot may have changed
-// (P2). A failed step leaves the state before or after the change. The environment variable RUNS sets the number of sequences, and SEED
-// sets the seed.
+// Compares random changes of volumes and snapshots with a model, with restarts and failing steps (property test). The model has the content
+// of each volume and snapshot. After each change, the state of the server must equal the disk, and no snapshot may have changed (P2). A
+// failed step leaves the state before or after the change. The environment variable RUNS sets the number of sequences, and SEED sets the
+// seed.
 
 import fs from 'node:fs';
 import os from 'node:os';

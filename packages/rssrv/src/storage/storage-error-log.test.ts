@@ -1,4 +1,4 @@
-// Log lines of failing storage, on a fake clock: the first error with its remedy, and the count of further errors.
+// Tests the log lines of failing storage, with a fake clock: the first error with its remedy, and the count of further errors.
 // test/bad-input/storage.test.ts has real storage that fails.
 
 import { expect, test } from 'vitest';

@@ -1,5 +1,5 @@
-// Volumes share the threads of a process. The thread pool is a model, in which calls to hanging storage never end, and all other calls
-// end at once. thread-shares.test.ts tests the shares. Rules: G7.
+// Tests how volumes share the threads of a process. The thread pool is a model, in which calls to hanging storage never end, and all other
+// calls end at once. thread-shares.test.ts tests the shares. Rules: G7.
 
 import { expect, test } from 'vitest';
 import { STATUS } from '@rsio/protocol/wire/status';

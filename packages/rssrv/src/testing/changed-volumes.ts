@@ -1,5 +1,5 @@
-// For tests: volumes on real files whose configuration changes. The functions start, reload and restart in the same way as the server, but
-// no client holds a volume. Invariant: `configured` contains the volumes of the last start or reload.
+// For tests: volumes on real files, with a configuration that changes. The functions start, reload and restart in the same way as the
+// server, but no client holds a volume. Invariant: `configured` contains the volumes of the last start or reload.
 
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -94,7 +94,7 @@ export function links(): string[] {
     try {
       return fs.readlinkSync(`/proc/self/fd/${fd}`);
     } catch {
-      // This descriptor has been closed: readdirSync had it open to list /proc/self/fd.
+      // readdirSync has opened and closed this descriptor to list /proc/self/fd.
       return '';
     }
   });

@@ -1,5 +1,5 @@
 // A scene for tests in which the server's jobs copy volumes of a PoolScene. The tests run on any file system, because a stand-in compares
-// contents in place of extents.
+// contents instead of extents.
 
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';

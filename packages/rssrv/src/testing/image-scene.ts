@@ -49,8 +49,8 @@ export async function again(copies: CopyScene, options: Partial<SceneOptions> = 
 
 /**
  * Starts the server twice after a stop, the second time with its jobs. Expects that the second job, if it was saved, is done, that the
- * volume in the pool then has the content `wanted`, and that no temporary file remains. Returns the content and the
- * volumes that the first start found, and the pools after the second.
+ * volume in the pool then has the content `wanted`, and that no temporary file remains. Returns the content and the volumes that the first
+ * start found, and the pools after the second start.
  */
 export async function finishedAfter({ step, at }: Stop, pool: string, wanted: readonly number[]) {
   const first = await openCopies(at);

@@ -103,10 +103,10 @@ export async function missing(disk: SimulatedMapDisk, wanted: Iterable<number>):
   return [...wanted].filter((region) => !map.isSet(region));
 }
 
-/** Regions that the walk writes to. Many of their bits share a byte, a sector or a page of the map. */
+/** Regions that the walk writes to. The bits of many of these regions share a byte, a sector or a page of the map. */
 const PLACES = [0, 1, 7, 8, 9, 4_095, 4_096, 32_767, 32_768, 32_800, 65_535, 65_536, REGIONS - 1];
 /**
- * Sizes to which the volume grows, in regions. With the first size, the map ends inside of a byte, and with the second, inside of a page.
+ * Sizes to which the volume grows, in regions. With the first size, the map ends within a byte, and with the second size, within a page.
  */
 const SIZES = [32_765, 40_000, 65_530, REGIONS];
 

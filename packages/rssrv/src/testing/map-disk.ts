@@ -1,6 +1,6 @@
 // A simulated file of an intent map for tests: its content in the kernel's cache, and its content on disk. A crash of the machine may keep
 // some of the sectors that were written since the last sync, and lose others. After a failed sync, pages that were not written count as
-// clean, so that a later sync does not write them. Linux behaves in this way.
+// clean, as in Linux, so that a later sync does not write them.
 
 import type { MapDisk } from '../mirrors/map-writer.ts';
 
@@ -20,8 +20,8 @@ export class SimulatedMapDisk implements MapDisk {
   /** Sectors that are on disk after any crash. */
   private synced = new Map<number, Buffer>();
   /**
-   * Maps each sector that was written since the last sync to its later versions, the newest last. After a crash, the disk may have one of
-   * these versions.
+   * Maps each sector that was written since the last sync to its later versions, the newest last. After a crash, the disk may have any of
+   * the versions.
    */
   private readonly unsynced = new Map<number, Buffer[]>();
   private cache = new Map<number, Buffer>();
@@ -94,7 +94,7 @@ export class SimulatedMapDisk implements MapDisk {
     const next = new SimulatedMapDisk();
     next.synced = new Map(this.synced);
     for (const [sector, versions] of this.unsynced) {
-      // The first version is the content at the last sync. If it is undefined, the sector reads as zeros.
+      // The first version is the content at the last sync. If `pick` chooses an undefined version, the sector reads as zeros.
       const version = [this.synced.get(sector), ...versions][pick(versions.length + 1)];
       if (version !== undefined) next.synced.set(sector, version);
     }

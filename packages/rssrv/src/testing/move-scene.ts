@@ -1,5 +1,5 @@
 // A scene for tests that move volumes between the pools of a PoolScene. The tests run on any file system, because a stand-in compares
-// contents in place of extents. Another stand-in replaces VolumeSwitch and records when the volume is not served.
+// contents instead of extents. Another stand-in replaces VolumeSwitch and records when the volume is not served.
 
 import { read } from 'node:fs';
 import { promisify } from 'node:util';
@@ -42,8 +42,8 @@ export interface MoveHooks {
   /** Called before each round. */
   readonly round?: (rounds: number) => void;
   /**
-   * Executes the changes of a move one at a time. A test that makes other changes during the move needs this function. If missing, each
-   * change begins at once.
+   * Executes the changes of a move one at a time. A test that makes other changes during the move needs this function. Without `turns`,
+   * each change begins at once.
    */
   readonly turns?: <T>(change: () => Promise<T>) => Promise<T>;
 }
@@ -52,7 +52,7 @@ export class MoveScene {
   readonly scene: PoolScene;
   readonly jobs: Jobs;
   readonly moves: VolumeMoves;
-  /** Ids of the volumes that are not served at present because of a switch. */
+  /** Ids of the volumes that are currently not served because of a switch. */
   readonly suspended = new Set<string>();
 
   constructor(scene: PoolScene, hooks: MoveHooks = {}) {
@@ -98,7 +98,7 @@ export class MoveScene {
           note(changes);
           if (changes.rounds !== undefined) hooks.round?.(changes.rounds);
         };
-        // Define `record` as a getter, because the spread of `job` copies only the present value of the record.
+        // Define `record` as a getter, because the spread of `job` copies only the current value of the record.
         return this.moves.run(Object.defineProperty({ ...job, note: noted }, 'record', { get: () => this.jobs.find(job.record.id) }));
       },
     });
@@ -134,7 +134,7 @@ export class MoveScene {
     await this.moves.sweep();
     this.jobs.start();
     while (this.jobs.list.some(({ state }) => state === 'running' || state === 'cancelling')) await sleep(1);
-    // Call `stop`, because it resolves only when the end of each job is saved.
+    // Call `stop`, which resolves only when the end of each job is saved.
     await this.jobs.stop();
   }
 }

@@ -31,13 +31,13 @@ export interface SceneOptions {
   readonly reached?: (step: string) => void;
   readonly limitBytes?: number;
   readonly allocate?: Allocate;
-  /** Functions of the listener. If missing, the scene uses its own stand-ins. */
+  /** Functions of the listener; by default, stand-ins of the scene. */
   readonly check?: PoolVerbsPorts['check'];
   readonly apply?: PoolVerbsPorts['apply'];
-  /** Returns new ids. If missing, ids are random. */
+  /** Returns new ids; without this function, ids are random. */
   readonly newId?: () => string;
   readonly moments?: Moments;
-  /** Clones files. If missing, clones are plain copies. */
+  /** Clones files; without this function, clones are plain copies. */
   readonly reflink?: Reflink;
   /** Maps the node name of each client to the client's limit in bytes. */
   readonly limits?: Readonly<Record<string, number>>;

@@ -30,7 +30,7 @@ export class HeldStorage {
   readonly begun: string[] = [];
   readonly waiting: IoDone[] = [];
   isClosed = false;
-  /** If true, the storage executes READs at once, and also WRITEs without FUA. */
+  /** If `isFast` is true, the storage executes READs at once, and also WRITEs without FUA. */
   isFast = false;
   fill = 0;
 

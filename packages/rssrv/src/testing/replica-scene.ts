@@ -29,7 +29,7 @@ interface Handle {
   readonly identity: string;
 }
 
-/** A session of one client in its server process. */
+/** A session of one client in its worker. */
 interface SceneSession {
   readonly client: ClientIdentity;
   readonly uses: VolumeUses;
@@ -95,7 +95,7 @@ export class ReplicaScene {
   async claim(client: ClientIdentity, number: number, takesOver = true): Promise<VoteAnswer> {
     const { votes } = this;
     const answer = await this.vote(client, { vote: 'claim', number, takesOver } as never);
-    // If the server has restarted since the request was sent, the claim does not count, because the answer is not from the present server.
+    // If the server has restarted since the request was sent, the claim does not count, because the answer is not from the current server.
     if (answer.voted !== VOTED.DONE || answer.replica === null || votes !== this.votes) return answer;
     const term = { number, node: client.node, instance: client.instance };
     if (this.fenced === null || compareTerms(this.fenced, term) < 0) this.fenced = term;
@@ -140,7 +140,7 @@ export class ReplicaScene {
     await this.holds.release(ID, client, first.epoch);
   }
 
-  /** Kills the server process of a client. The requests of the client thereby end. */
+  /** Kills the worker of a client, and thereby ends the requests of the client. */
   crash(client: ClientIdentity): void {
     const session = this.sessions.get(client.node);
     if (session === undefined) return;

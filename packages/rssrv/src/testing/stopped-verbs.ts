@@ -27,17 +27,17 @@ export interface Stop<V = null> {
 }
 
 export interface StopOptions<V> {
-  /** Returns true for a step after which the run is not stopped. If missing, the run is stopped after each step. */
+  /** Returns true for a step after which the run is not stopped. Without `isLeftOut`, the run is stopped after each step. */
   readonly isLeftOut?: (step: string, index: number, steps: readonly string[]) => boolean;
   /**
-   * Returns the variants of a stop after this step. For each variant, one run is stopped after this step and checked. If missing, there is
-   * one run for each step.
+   * Returns the variants of a stop after this step. For each variant, one run is stopped after this step and checked. Without `variants`,
+   * there is one run for each step.
    */
   readonly variants?: (step: string) => readonly V[];
 }
 
 /**
- * Executes `run` once to its end, to learn its steps. Then, for each step, executes `run` again from the beginning, stops it after this
+ * Executes `run` once to its end, to learn its steps. For each step, then executes `run` again from the beginning, stops the run after this
  * step, and calls `check`. Returns the steps.
  */
 export async function eachStop<V = null>(
@@ -81,7 +81,10 @@ export class FailingStep {
   };
 }
 
-/** Returns true for a step that makes a pool or creates a volume. These steps only prepare a test, so the tests do not stop them. */
+/**
+ * Returns true for a step that makes a pool or creates a volume. Steps that make pools or volumes only prepare a test, so the tests do not
+ * stop them.
+ */
 export function isBefore(step: string): boolean {
   return step.startsWith('pool:') || step.startsWith('create:');
 }
@@ -99,8 +102,8 @@ export async function whileAway(directory: string, name: string, work: () => Pro
 export type Work = (scene: PoolScene, later: (ms: number) => void) => Promise<unknown>;
 
 /**
- * Removes the zeros at the end. Interrupted growth may leave a file that is longer than its volume; this file does no harm, so the
- * comparison of contents ignores the difference.
+ * Removes the zeros at the end of a content. Interrupted growth may leave a file that is longer than its volume; this file does no harm, so
+ * the comparison of contents ignores the difference.
  */
 function withoutEndingZeros(content: Buffer): Buffer {
   let end = content.length;

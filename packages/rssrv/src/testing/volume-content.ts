@@ -11,7 +11,6 @@ import type { PoolScene } from './pool-scene.ts';
 
 type Files = Pick<Manifest, 'layout' | 'sizeBytes'>;
 
-/** Returns the pool and the manifest of a volume. */
 export function volumeIn(scene: PoolScene, name: string): { readonly pool: PoolState; readonly manifest: Manifest } {
   for (const pool of scene.pools.states)
     for (const manifest of pool.volumes.values()) if (manifest.name === name) return { pool, manifest };

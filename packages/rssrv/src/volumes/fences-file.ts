@@ -7,7 +7,7 @@ import { isName } from '@rsio/common/lib/units';
 import { TIME_MAX_MS } from '@rsio/common/log/log-line';
 import { FENCES_MAX } from './limits.ts';
 
-/** A fence, which keeps a client out. `by`: the client that ordered the fence; null if an administrator on the server ordered it. */
+/** The fence of one client. `by`: the client that ordered the fence; null if an administrator on the server ordered it. */
 const FENCE = object({ sinceMs: whole(0, TIME_MAX_MS), by: orNull(text()) });
 export type Fence = Of<typeof FENCE>;
 

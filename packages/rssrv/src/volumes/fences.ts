@@ -1,6 +1,6 @@
-// Keeps the fenced clients, over restarts and reloads, and counts the orders of each client that are in execution. fencing.ts ends the
-// sessions of fenced clients. Invariants: a fence is on disk before its request is answered. A fence takes effect when it is requested. No
-// order of a fenced client begins.
+// Keeps the fenced clients over restarts and reloads, and counts the running orders of each client. fencing.ts ends the sessions of fenced
+// clients. Invariants: a fence is on disk before its request is answered. A fence takes effect when it is requested. No order of a fenced
+// client begins.
 
 import { OneByOne } from '@rsio/common/structures/one-by-one';
 import { StateFile } from '@rsio/common/files/state-file';
@@ -12,7 +12,7 @@ import { FENCES_MAX } from './limits.ts';
 
 /** Records, in the holds file, whether clients have ever been fenced. A start can therefore detect that the file of fences was lost. */
 export interface FencesNote {
-  /** True if any client has ever been fenced. The file of fences must then exist. */
+  /** True if any client has ever been fenced, so that the file of fences must exist. */
   readonly hasHadFences: boolean;
   /** Makes `hasHadFences` true for all later starts. */
   noteFences(): Promise<void>;
@@ -29,7 +29,7 @@ export class Fences {
   /** The client that `lift` is letting in again; null if `lift` is not running. A save leaves this client out of the file. */
   private lifting: string | null = null;
   private readonly changes = new OneByOne();
-  /** All these functions are called whenever an order of any client has ended. */
+  /** Called whenever an order of any client has ended. */
   private readonly waiters = new Set<() => void>();
 
   constructor(clock: Pick<Clock, 'wallMs'>, path: string, note: FencesNote) {
@@ -79,8 +79,7 @@ export class Fences {
     const fence = before ?? { sinceMs: this.clock.wallMs(), by };
     this.clients.set(node, fence);
     await this.changes.run(async () => {
-      // Set the fence again: an earlier change in the queue may have removed the fence, because the earlier change let the client in, or
-      // because the save of the earlier change failed.
+      // Set the fence again: an earlier change in the queue, or the undoing of an earlier change, may have removed the fence.
       this.clients.set(node, fence);
       try {
         await this.file.save();

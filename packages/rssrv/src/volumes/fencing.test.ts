@@ -1,5 +1,5 @@
-// The order in which a kick and a fence execute their steps, and the error when the client's session does not end in time.
-// test/integration/fence.test.ts has real processes and writes. Rules: G20.
+// Tests the order of the steps of a kick and of a fence, and the error when the client's session does not end in time.
+// test/integration/fence.test.ts uses real processes and writes. Rules: G20.
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

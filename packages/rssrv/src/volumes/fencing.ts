@@ -24,13 +24,16 @@ export interface FencingPorts {
   readonly fences: Fences;
   /** Tells the session of a node to end, and returns the session; null if the node has no session. */
   endSession(node: string, code: string, sentence: string): EndingSession | null;
-  /** Closes the connections of a node that only measure a path. */
+  /** Closes the probe connections of a node. */
   endProbes(node: string, code: string, sentence: string): void;
 }
 
 export interface Ended {
   readonly wasConnected: boolean;
-  /** False if the process of the client's session was killed. The storage of the session's volumes has then started a new incarnation. */
+  /**
+   * False if the process of the client's session was killed, and the storage of the session's volumes has therefore started a new
+   * incarnation.
+   */
   readonly isClean: boolean;
 }
 
@@ -52,14 +55,14 @@ export class Fencing {
   }
 
   /**
-   * Fences a client, and resolves when none of its requests and orders is running. Throws E_SYSTEM if the fence cannot be saved; the
-   * client is then not fenced. Throws E_TIMEOUT if a request or order is still running after SESSION_END_WAIT_MS. The fence then
+   * Fences a client, and resolves when none of its requests and orders is running. Throws E_SYSTEM if the fence cannot be saved; the client
+   * is then not fenced. Throws E_TIMEOUT if a request or order is still running after SESSION_END_WAIT_MS. After E_TIMEOUT, the fence
    * stays, and a repeated call waits again.
    */
   async fence(node: string, by: string | null): Promise<Ended> {
     const { fences } = this.ports;
     await fences.set(node, by);
-    // A session that was beginning when `set` was called has by now begun or been refused, because `set` has waited for the disk.
+    // A session that was beginning when `set` was called has begun or been refused while `set` waited for the disk.
     const sentence = `Node ${node} was fenced by an administrator`;
     this.ports.endProbes(node, 'E_FENCED', sentence);
     const session = this.ports.endSession(node, 'E_FENCED', sentence);

@@ -4,11 +4,11 @@
 // --- volumes: fences.
 
 /**
- * Longest time for which a kick or a fence waits for the end of a session. If a worker does not end by itself, the listener kills it before
- * this time has passed. The wait is therefore too short only for a worker that hangs in its storage and cannot be killed.
+ * Longest time for which a kick or a fence waits for the end of a session. Before this time has passed, the listener kills a worker that
+ * has not ended. The wait therefore times out only if a worker hangs in its storage and cannot be killed.
  */
 export const SESSION_END_WAIT_MS = 30_000;
-/** Maximum number of fenced clients. Fenced clients that were removed from the configuration count as well. */
+/** Maximum number of fenced clients. Fenced clients that are no longer configured also count. */
 export const FENCES_MAX = 8_192;
 
 // --- volumes/holds
@@ -38,15 +38,15 @@ export const FORMER_USES_MAX = 4_096;
 
 // --- volumes/statistics
 
-/** Interval at which a server process reports the statistics of its sessions to the listener. */
+/** Interval at which a worker reports the statistics of its sessions to the listener. */
 export const FIGURES_INTERVAL_MS = 2_000;
-/** Longest time for which an answer with statistics waits for reports of the server processes. */
+/** Longest time for which an answer with statistics waits for the reports of the workers. */
 export const FIGURES_WAIT_MS = 250;
 /** Shortest time over which rates are measured. */
 export const RATE_OVER_MS = 1_000;
 /** A volume counts as idle if the reports of its session have not mentioned it for longer than this. */
 export const RATE_IDLE_MS = 3_000;
-/** A request that has been in the storage for longer than this is shown as waiting. */
+/** A request that the storage has not completed within this time is shown as waiting. */
 export const SLOW_IO_MS = 5_000;
 /** An OPEN that has waited for longer than this is shown as waiting for the holder. */
 export const HOLD_WAIT_MS = 1_000;
@@ -62,7 +62,10 @@ export const SHARE_REPORT_MS = 50;
  * the load of the listener.
  */
 export const SHARE_REPORTERS = 16;
-/** Time from a confirmation until the listener gives freed shares to other sessions, so that it handles many confirmations together. */
+/**
+ * Time from a confirmation until the listener gives freed shares to other sessions. The delay lets the listener handle many confirmations
+ * together.
+ */
 export const SHARE_PLAN_MS = 10;
 /** A session that has not confirmed a new share within this time is not running, and counts as idle. */
 export const SHARE_CONFIRM_MS = 1_000;
@@ -70,7 +73,7 @@ export const SHARE_CONFIRM_MS = 1_000;
 export const SHARE_IDLE = 1 / 64;
 /** Largest share of a limit that all idle sessions keep together. */
 export const SHARE_IDLE_TOTAL = 1 / 32;
-/** A session gets this multiple of its present use, so that its use can grow. */
+/** A session gets this multiple of its current use, so that its use can grow. */
 export const SHARE_HEADROOM = 1.25;
 /** The share of a session changes only if the change is at least this part of an even share. */
 export const SHARE_STEP = 1 / 64;

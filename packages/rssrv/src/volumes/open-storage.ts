@@ -62,7 +62,7 @@ function partVolume(volume: ServerVolumeConfig, index: number): ServerVolumeConf
   return { ...others, path, sizeBytes, pool: { name: pool, stamp, ids: [poolId], isThick } };
 }
 
-/** Returns the storage of each file of a volume. Each result has the form that the storage of a volume with one file has. */
+/** Returns the storage of each file of a volume. Each result has the form of the storage of a volume of one file. */
 export function singleFiles(storage: Storage): Storage[] {
   const { parts, ...others } = storage;
   if (parts === undefined) return [storage];

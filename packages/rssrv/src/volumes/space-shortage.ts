@@ -21,11 +21,11 @@ export function fullPoolOf(
 }
 
 export class SpaceShortage {
-  /** Returns the name of the pool for whose space a volume over several pools waits. The owner of the configuration sets this function. */
+  /** Returns the name of the full pool for which a volume over several pools waits. The owner of the configuration sets this function. */
   poolNameOf: (volumeId: string, poolId: string | null) => string | null = () => null;
   private readonly log: Pick<Log, 'info' | 'error'>;
   private readonly listChanged: () => void;
-  /** Maps a volume id to the ids of the sessions with changes that wait. A volume without such sessions has no entry. */
+  /** Maps a volume id to the ids of the sessions with changes that wait. A volume without waiting changes has no entry. */
   private readonly waiting = new Map<string, Set<string>>();
   /** For waiting volumes over several pools: maps the volume id to the name of the pool without space. */
   private readonly pools = new Map<string, string>();
@@ -43,7 +43,7 @@ export class SpaceShortage {
     return this.waiting.has(volumeId);
   }
 
-  /** Returns the name of the pool for whose space a volume over several pools waits; null if the volume does not wait, or has one pool. */
+  /** Returns the name of the full pool for which a volume over several pools waits; null if the volume does not wait, or has one pool. */
   poolOf(volumeId: string): string | null {
     return this.waiting.has(volumeId) ? (this.pools.get(volumeId) ?? null) : null;
   }

@@ -1,6 +1,6 @@
 // Decides which open storage the listener locks, and returns the error for storage that the listener may not serve. Locks the files of
-// sections [volume]; the lock of a pool protects the files of the pool, and O_EXCL protects a device. All these locks end with the
-// listener. Invariant: no storage is served while a worker of another listener has it open for writing.
+// sections [volume]; the lock of a pool protects the files of the pool, and O_EXCL protects a device. All locks end with the listener.
+// Invariant: no storage is served while a worker of another listener has it open for writing.
 
 import type { FileHandle } from 'node:fs/promises';
 import type { RsError } from '@rsio/common/lib/errors';
@@ -14,7 +14,7 @@ import { volumeError } from './volume-storage.ts';
 export interface StorageLock {
   /** The worst outcome among the files of the volume. */
   readonly outcome: LockOutcome;
-  /** The file that has the outcome `outcome`. */
+  /** The file with the worst outcome. */
   readonly path: string | null;
   /** Pid of the worker of another listener that has marked the file (mark-holders.ts); null if unknown, or if the file has no mark. */
   readonly holder: number | null;
@@ -51,7 +51,7 @@ export async function lockStorages(storages: readonly Storage[], take: typeof ta
   return locks;
 }
 
-/** Returns true if another process uses the storage. rssrv must then not change the storage. */
+/** Returns true if another process uses the storage, which rssrv must then not change. */
 export function isForeign(lock: StorageLock | undefined): boolean {
   return lock?.outcome === 'taken' || lock?.outcome === 'marked';
 }

@@ -1,5 +1,5 @@
-// The listener's syncs: storage that hangs delays no other volume, and no result is lost. To simulate storage that hangs or fails, the
-// tests let the syncs run programs that hang or fail. take-over.test.ts tests the consequences of an error.
+// Tests the listener's syncs: storage that hangs delays no other volume, and no result is lost. To simulate storage that hangs or fails,
+// the tests let the syncs run programs that hang or fail. take-over.test.ts tests the consequences of an error.
 
 import fs from 'node:fs';
 import os from 'node:os';

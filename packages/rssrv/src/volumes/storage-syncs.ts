@@ -1,7 +1,7 @@
-// Syncs volumes for the listener. A sync runs in a short-lived process of its own, which inherits the listener's descriptor. Through that
-// descriptor, the process gets every write-back error that the kernel has not yet reported to the listener. A sync that hangs blocks only
-// its own process, not a thread of the listener. Invariants: a volume has at most one sync at a time. The result of a sync goes to the
-// caller, or to `failedLate` if the sync fails after the time-out.
+// Syncs volumes for the listener. Each sync runs in its own short-lived process, which inherits the listener's descriptor. Through the
+// inherited descriptor, the process gets every write-back error that the kernel has not yet reported to the listener. A sync that hangs
+// blocks only its own process, not a thread of the listener. Invariants: a volume has at most one sync at a time. The result of a sync goes
+// to the caller, or to `failedLate` if the sync fails after the time-out.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { FileHandle } from 'node:fs/promises';

@@ -1,5 +1,5 @@
-// Warns about storage that is served but may not be what the administrator intended. There are two cases: storage that the next boot
-// empties, and a file whose last bytes are not served. The warnings are the same at a start, at a reload and with --check.
+// Warns about storage that the administrator may not have intended: storage that the next boot empties, and a file whose last bytes are not
+// served. The warnings are the same at a start, at a reload and with --check.
 
 import type { BigIntStats } from 'node:fs';
 import path from 'node:path';
@@ -9,7 +9,7 @@ import type { FileSystem, FileSystemOf } from '../machine/file-system.ts';
 /** Finds the kind of file system of volumes. Asks once for each pool, because the volumes of a pool are on one file system. */
 export class FileSystems {
   private readonly find: FileSystemOf;
-  /** The kinds that are already known, keyed by the name of the pool. */
+  /** The kinds of file system that are already known, keyed by the name of the pool. */
   private readonly known = new Map<string, Promise<FileSystem>>();
 
   constructor(find: FileSystemOf) {

@@ -1,5 +1,5 @@
-// A changed set of volumes comes into force as a whole or not at all: a change that fails or is undone restores the disk and the served
-// volumes. volume-change.test.ts tests changes that succeed. Rules: G13.
+// Tests that a changed set of volumes comes into force as a whole or not at all: a change that fails or is undone restores the disk and the
+// served volumes. volume-change.test.ts tests changes that succeed. Rules: G13.
 
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';

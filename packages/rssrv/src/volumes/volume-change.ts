@@ -72,7 +72,10 @@ export class VolumeChange {
     this.take = take;
   }
 
-  /** Prepares a change. `take` passes the new state to its owner. On failure, undoes the whole change and throws E_VOLUME or E_SYSTEM. */
+  /**
+   * Prepares a change. `take` passes the new state to the owner of the state. On failure, undoes the whole change and throws E_VOLUME or
+   * E_SYSTEM.
+   */
   static async prepare(
     before: VolumeState,
     plan: VolumePlan,
@@ -226,7 +229,7 @@ export class VolumeChange {
   /**
    * Opens, locks and measures the storage of the given volumes. The failure of a retried volume is recorded; any other failure is
    * thrown. The volumes of sections are opened one after another, because one section may create the file that another section names.
-   * In a pool, each volume has its own folder.
+   * Volumes of pools are opened at the same time, because each has its own folder.
    */
   private async openAll(volumes: readonly ServerVolumeConfig[]): Promise<void> {
     const sections = volumes.filter(({ pool }) => pool === undefined);
@@ -374,7 +377,7 @@ export class VolumeChange {
     return lockStorages(old, this.ports.takeLocks ?? takeLocks);
   }
 
-  /** Keeps a volume on its present storage. If no size is configured, the volume gets the present size of the storage. */
+  /** Keeps a volume on its current storage. If no size is configured, the volume gets the current size of the storage. */
   private async keep(volume: ServerVolumeConfig): Promise<void> {
     const key = volumeKey(volume);
     const held = this.before.held.get(key);
@@ -429,7 +432,7 @@ export class VolumeChange {
     return { held, failures: [...earlier, ...this.failures], ids: this.ids };
   }
 
-  /** Returns true if the plan is partial and does not mention the volume. The volume then stays unchanged. */
+  /** Returns true if the plan is partial and does not mention the volume, which then stays unchanged. */
   private isUntouched(key: string): boolean {
     return this.plan.isPartial === true && !this.mentioned.has(key);
   }

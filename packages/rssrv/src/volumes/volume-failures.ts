@@ -90,7 +90,7 @@ export function isConfirmed(volume: ServerVolumeConfig, before: VolumeFacts, now
   return !isSameStamp(before.stamp, now.stamp) && volume.sameContent === now.stamp;
 }
 
-/** Returns the reason why a held volume must not be served on its present storage, or null if there is no such reason. */
+/** Returns the reason why a held volume must not be served on its current storage; null if it may be served. */
 export function changedUnderHolders(
   volume: ServerVolumeConfig,
   before: VolumeFacts,

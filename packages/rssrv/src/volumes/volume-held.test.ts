@@ -1,6 +1,6 @@
-// rssrv restarts after the file of a held volume was replaced by another file, or after its section was replaced by another section. The
-// holder gets the same content as before, or waits for the administrator (docs/PROTOCOL.md H5). The files are real; the test simulates the
-// holds. Rules: G13.
+// Tests a restart of rssrv after the file of a held volume was replaced by another file, or its section by another section. The holder gets
+// the same content as before, or waits for the administrator (docs/PROTOCOL.md H5). The files are real; the test simulates the holds.
+// Rules: G13.
 
 import fs from 'node:fs';
 import os from 'node:os';

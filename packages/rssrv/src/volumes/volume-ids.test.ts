@@ -1,5 +1,5 @@
-// Ids of volumes over reloads, restarts and kills: an id never names different content, and an unchanged volume keeps its id. The oracles
-// are the file of ids and the served volumes. Rules: G13, G15.
+// Tests ids of volumes over reloads, restarts and kills: an id never names different content, and an unchanged volume keeps its id. The
+// oracles are the file of ids and the served volumes. Rules: G13, G15.
 
 import fs from 'node:fs';
 import { describe, expect, test } from 'vitest';
@@ -95,7 +95,7 @@ describe('ids', () => {
     const ids = new Map(volumes.served.map(({ name, id }) => [name, id]));
     const next = [file('a', { sizeBytes: 2 * MIB }), file('b', { path: at('other.img') }), file('c')];
     const states: string[] = [];
-    // Each step of a change leaves other files. The test therefore records the state of the files whenever it differs between two
+    // Each step of a change leaves different files. The test therefore records the state of the files whenever it differs between two
     // event-loop turns, because a kill at this point would leave this state.
     const look = setInterval(() => {
       const images = fs.readdirSync(directory).filter((name) => name.endsWith('.img') || name === 'volumes.json');

@@ -1,6 +1,6 @@
-// The plan for changed [volume] sections, depending on the users of each volume. The tests parse the sections from text, so that a
-// disagreement between parser and plan is found. volume-change.test.ts and test/integration test how the plan is carried out.
-// Rules: H5, G13.
+// Tests the plan for changed [volume] sections, depending on the users of each volume. The tests parse the sections from text, so that a
+// disagreement between parser and plan is found. volume-change.test.ts and test/integration test how the plan is carried out. Rules: H5,
+// G13.
 
 import { describe, expect, test } from 'vitest';
 import fc from 'fast-check';

@@ -28,19 +28,19 @@ export interface SnapshotReader extends Holder {
 }
 
 export interface VolumePlan {
-  /** Volumes to open. If one of these volumes cannot be opened, the whole configuration file is refused. */
+  /** Volumes to open. If a volume in this list cannot be opened, the whole configuration file is refused. */
   readonly added: readonly ServerVolumeConfig[];
   /** Unchanged volumes that could not be opened before. If a retried volume fails again, the rest of the plan is still applied. */
   readonly retried: readonly ServerVolumeConfig[];
   readonly kept: readonly ServerVolumeConfig[];
   /**
-   * Volumes that are no longer served, with their old settings. No client uses these volumes. A volume that moves to other storage is
-   * also in `added`.
+   * Volumes that are no longer served and that no client uses, with their old settings. A volume that moves to other storage is also in
+   * `added`.
    */
   readonly removed: readonly ServerVolumeConfig[];
   /**
-   * True if the plan lists only some volumes; all other volumes stay unchanged and are not checked. If undefined, every configured
-   * volume is in one of the lists.
+   * True if the plan lists only some volumes; all other volumes stay unchanged and are not checked. If `isPartial` is undefined, every
+   * configured volume is in one of the lists.
    */
   readonly isPartial?: true;
 }
@@ -48,7 +48,7 @@ export interface VolumePlan {
 export interface VolumeChanges {
   readonly plan: VolumePlan;
   readonly changes: readonly string[];
-  /** The reasons why the plan is refused. If the list is not empty, no change may be applied. */
+  /** The reasons why the plan is refused. If the list is not empty, no change is applied. */
   readonly refusals: readonly string[];
 }
 
@@ -73,7 +73,7 @@ const KEYS: Readonly<Record<Field, string>> = {
 };
 const FIELDS = Object.keys(KEYS) as Field[];
 
-/** Fields that may change while the volume is held. A change of such a field is checked separately, or does not affect the holder. */
+/** Fields that may change while the volume is held. The change is checked separately, or does not affect the holder. */
 const ALWAYS_CHANGED: ReadonlySet<Field> = new Set([
   'sizeBytes',
   'clients',
@@ -131,8 +131,8 @@ function gone(volume: ServerVolumeConfig, { sizeBytes, users, readers = [] }: Vo
 }
 
 /**
- * Returns the sentence that refuses a change because clients have snapshots of the volume attached. `what`: the subject of the sentence,
- * such as `Volume oracle of pool fast`.
+ * Returns the text that refuses a change because clients have snapshots of the volume attached. `what`: the subject of the text, such as
+ * `Volume oracle of pool fast`.
  */
 export function readersRefusal(what: string, readers: readonly SnapshotReader[]): string {
   const [{ snapshot } = { snapshot: '' }] = readers;
@@ -195,7 +195,7 @@ function useRefusals(now: ServerVolumeConfig, changed: readonly Field[], users: 
   return [`${section(now)} changes ${keysOf(changed)}, but ${heldBy(users)}: ${detachFirst(now)}`];
 }
 
-/** Returns true if a change to the field needs other storage, or needs the present storage to be reopened. */
+/** Returns true if a change to the field needs other storage, or needs the current storage to be reopened. */
 function isElsewhere(field: Field, was: ServerVolumeConfig): boolean {
   if (field === 'type' || field === 'layout') return true;
   // The file of a memory volume is named after the volume's id. For any other changed field, keep the memory file open, because reopening

@@ -1,5 +1,5 @@
-// The volumes that are open after a change: the fast path for a command that changes one volume gives the same volumes, in the same order,
-// as an iteration over all configured volumes.
+// Tests which volumes are open after a change: the fast path for a command that changes one volume gives the same volumes, in the same
+// order, as an iteration over all configured volumes.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
@@ -15,7 +15,7 @@ const some = fc.uniqueArray(fc.constantFrom(...NAMES));
 
 test('the order is that of the configuration, and nothing stays that the change mentions and does not open', () => {
   const property = fc.property(some, some, some, some, fc.boolean(), (open, also, left, changed, atEnd) => {
-    // A plan lists each volume only once. A volume that is changed is therefore not in the list of volumes that go.
+    // A plan lists each volume only once. A changed volume is therefore not in the list of removed volumes.
     const gone = left.filter((name) => !changed.includes(name));
     // Volumes that were open and are still configured keep their order. A change adds its volumes at the end or at the beginning.
     const stays = open.filter((name) => !gone.includes(name));

@@ -22,12 +22,9 @@ export interface VolumePorts extends StoragePorts {
   readonly syncCommand?: readonly string[] | undefined;
   /** Called when a sync fails after its caller has received E_TIMEOUT. Writes to the volume may be lost. */
   syncFailedLate(id: string): void;
-  /**
-   * Called when no worker of another listener has the volumes `keys` open any more. Opens these volumes, and resolves after the
-   * attempt.
-   */
+  /** Called when the workers of other listeners have closed the volumes `keys`. Opens these volumes, and resolves after the attempt. */
   unmarked?(keys: ReadonlySet<string>): Promise<void>;
-  /** Takes the locks. If undefined, the locks are taken by `takeLocks` of file-locks.ts, which needs perl. */
+  /** Takes the locks. If `takeLocks` is undefined, the function in file-locks.ts takes the locks with perl. */
   readonly takeLocks?: typeof takeLocks | undefined;
   isHeld(id: string): boolean;
   /**
@@ -60,7 +57,7 @@ export interface HeldChange {
   readonly before: ReadonlyMap<string, HeldVolume>;
   /** Keys of all volumes that the plan lists. */
   readonly mentioned: ReadonlySet<string>;
-  /** The volumes that the plan opens or keeps, keyed by volumeKey. `mentioned` contains all these keys. */
+  /** The volumes that the plan opens or keeps, keyed by volumeKey. `mentioned` contains all keys of this map. */
   readonly changed: ReadonlyMap<string, HeldVolume>;
 }
 

@@ -1,5 +1,6 @@
 // Opens the storage of one configured volume for the listener: detects the type, creates or extends the file, and reports errors. The
-// listener keeps the descriptor open, so that the lock and the kernel's write-back errors last while no worker has the storage open.
+// listener keeps the descriptor open, so that the lock is held and no write-back error of the kernel is lost while no worker has the
+// storage open.
 
 import { type BigIntStats, constants } from 'node:fs';
 import { type FileHandle, lstat, mkdir, open, realpath, rm, stat, truncate } from 'node:fs/promises';
@@ -38,7 +39,7 @@ export function volumeError(volume: ServerVolumeConfig, what: string, remedy: st
 }
 
 /**
- * Refuses two volumes with the same id. Refuses two volumes on the same storage if either is writable, because clients assume
+ * Refuses two volumes with the same id. Refuses two volumes on the same storage if one of them is writable, because clients assume
  * independent contents.
  */
 export class StorageClaims {
@@ -52,8 +53,8 @@ export class StorageClaims {
   }
 
   /**
-   * `identities`: the identities of all files of the volume. Throws E_VOLUME if another volume uses one of these files, and names the
-   * other volume.
+   * `identities`: the identities of all files of the volume. Throws E_VOLUME, naming the other volume, if another volume uses one of the
+   * files.
    */
   checkStorage(volume: ServerVolumeConfig, identities: readonly string[]): void {
     const taken = identities.find((identity) => this.byStorage.has(identity));
@@ -68,7 +69,7 @@ export class StorageClaims {
   }
 }
 
-/** Returns the error for a volume that must not be served because a move or a refresh of it is unfinished; else null. */
+/** Returns the error for a volume that must not be served because a move or a refresh of the volume is unfinished; else null. */
 export function troubleOf({ name, pool }: ServerVolumeConfig): RsError | null {
   return pool?.trouble === undefined ? null : new RsError('E_VOLUME', `Volume ${name}: ${pool.trouble}`, { volume: name, pool: pool.name });
 }
@@ -147,7 +148,7 @@ export async function inspectLocation(volume: ServerVolumeConfig, fileSystemOf: 
   return { path: location, kind: 'missing', stats };
 }
 
-/** Returns the directory of the pool that has the file as the data file of a volume, or null. */
+/** Returns the directory of the pool in which the file is the data file of a volume, or null. */
 async function poolOf(file: string): Promise<string | null> {
   const real = await realpath(file).catch(() => file);
   if (path.basename(real) !== 'data') return null;
@@ -381,7 +382,7 @@ export function isOutOfFiles(thrown: unknown): boolean {
   return errno === 'EMFILE' || errno === 'ENFILE';
 }
 
-/** Returns the facts about open storage. A later start compares these facts, to detect that the storage was replaced. */
+/** Returns the facts about open storage. A later start compares the facts, to detect that the storage was replaced. */
 export async function storageFacts({ volume, type, path, handle }: Storage): Promise<VolumeFacts> {
   if (type === 'memory' || type === 'null' || path === null || handle === null) return factsOf(volume, type);
   return factsOf(volume, storageStamp(await handle.stat({ bigint: true }), path));

@@ -1,4 +1,4 @@
-// Manages the listener's volumes. The storage of served volumes is open and locked. Volumes that could not be opened are recorded as
+// Manages the listener's volumes. Keeps the storage of served volumes open and locked, and records volumes that could not be opened as
 // failures. Invariant: a configuration change replaces the set of served volumes as a whole, in its `commit`. Rules: H2.
 
 import type { RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';

@@ -1,6 +1,6 @@
-// Paces the requests of one client over all of its sessions. If a client floods the server, its own requests wait; the listener and other
-// clients are not delayed. Invariant: the reading methods of one client are executed one at a time. After each execution, the next method
-// waits for as long as the execution took, but for at most REMOTE_REST_MAX_MS. Rules: A4.
+// Paces the requests of one client over all of its sessions. If a client floods the server, only the requests of this client wait; the
+// listener and other clients are not delayed. Invariant: the read-only methods of one client are executed one at a time. After each
+// execution, the next method waits for as long as the execution took, but for at most REMOTE_REST_MAX_MS. Rules: A4.
 
 import { counted } from '@rsio/common/lib/assert';
 import { OneByOne } from '@rsio/common/structures/one-by-one';
@@ -37,7 +37,7 @@ export class ClientPace {
     if (waitMs > 0) await this.wait(waitMs);
   }
 
-  /** Executes a reading method when its turn comes. */
+  /** Executes a read-only method when its turn comes. */
   read<T>(work: () => Promise<T>): Promise<T> {
     this.reading++;
     const result = this.reads.run(async () => {
@@ -65,7 +65,9 @@ export class ClientPace {
   }
 }
 
-/** The reading requests of all clients. At most REMOTE_READS_AT_ONCE_MAX of these requests run at a time, in the order of their arrival. */
+/**
+ * The read-only requests of all clients. At most REMOTE_READS_AT_ONCE_MAX read-only requests run at a time, in the order of their arrival.
+ */
 export class ReadTurns {
   private running = 0;
   private readonly waiting: (() => void)[] = [];

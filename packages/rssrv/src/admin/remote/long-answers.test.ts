@@ -1,6 +1,5 @@
-// Long answers: all parts of an answer belong to one consistent text, only the session of the request can read an answer, answers are
-// bounded for each session and in total, and unread answers are dropped after a time. remote-requests.test.ts tests long answers over a
-// session. Rules: A5.
+// Tests long answers: the consistency of their parts, the sessions that can read an answer, the bounds for each session and in total, and
+// the time after which unread answers are dropped. remote-requests.test.ts tests long answers over a session. Rules: A5.
 
 import { expect, test } from 'vitest';
 import { FakeClock } from '@rsio/common/testing/fake-clock';

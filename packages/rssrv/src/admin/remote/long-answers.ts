@@ -1,5 +1,6 @@
-// Keeps answers that do not fit into one frame until the client has read them. Invariants: an answer does not change while it is read; only
-// the session for which it was made can read it; the bytes of all answers are bounded, and an unread answer is dropped. Rules: A5.
+// Keeps answers that do not fit into one frame until the client has read them. Invariants: an answer does not change while the client reads
+// the parts. Only the session that made the request can read the answer. The bytes of all answers are bounded, and an unread answer is
+// dropped. Rules: A5.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { ADMIN_PART_MAX_BYTES } from '@rsio/protocol/wire/limits';
@@ -22,7 +23,7 @@ export interface Part {
 
 export class LongAnswers {
   private readonly clock: Clock;
-  /** The kept answers by their numbers. The least recently read answer comes first. */
+  /** Maps the number of each kept answer to the answer. The least recently read answer is the first. */
   private readonly answers = new Map<number, LongAnswer>();
   private bytes = 0;
   private lastNumber = 0;

@@ -1,5 +1,6 @@
-// Requests of clients: which methods each right permits, rights that change while a request waits, what a client may see, bounds for one
-// client and for all clients, and long answers. The tests of pools/requests/ show that a change is executed only once. Rules: A1, A4, G18.
+// Tests requests of clients: which methods each right permits, rights that change while a request waits, what a client may see, bounds for
+// one client and for all clients, and long answers. The tests of pools/requests/ show that a change is executed only once. Rules: A1, A4,
+// G18.
 
 import { SERVER_METHODS, type ServerMethodName } from '@rsio/common/control/server/server-methods';
 import type { ClientRights, ClientRole } from '@rsio/common/config/schema/types';
@@ -245,7 +246,7 @@ test('a client that reads without end rests for as long as it took, and one that
   expect(isAnswered).toBe(true);
 });
 
-// Regression: a client that began a new session for each burst of requests was not paced, and a request that arrived after the end of its
+// Regression: a client that began a new session for each burst of requests was not paced. A request that arrived after the end of its
 // session made an entry for that session again.
 test('a new session does not renew the pace of its client, and a pace that counts no more is forgotten', async () => {
   const scene = new RemoteScene();

@@ -1,6 +1,6 @@
 // Executes the ADMIN requests of clients, each with the rights that the client has at the time of the execution. Invariants: rights are
-// checked when a request arrives, and again when it begins; if a client floods the server, its own requests wait, and other clients, I/O
-// and local programs are not delayed; a refusal names the missing right. Rules: A1.
+// checked when a request arrives, and again when the request begins. A client that floods the server delays only its own requests, and no
+// I/O. A refusal names the missing right. Rules: A1.
 
 import { counted } from '@rsio/common/lib/assert';
 import type { ClientRights } from '@rsio/common/config/schema/types';
@@ -93,7 +93,7 @@ export class RemoteRequests {
     return this.paces.size;
   }
 
-  /** Answers a request of a session. Never rejects. */
+  /** Never rejects. */
   async answer(session: AskingSession, request: AdminRequest): Promise<AdminReply> {
     if (this.inProgress >= REMOTE_REQUESTS_MAX) return this.whole(session, errorText(tooMany()));
     this.inProgress++;
@@ -115,7 +115,10 @@ export class RemoteRequests {
     this.answers.sessionEnded(id);
   }
 
-  /** Refuses all later requests, and all waiting requests that have not begun. The clients send these requests to the next listener. */
+  /**
+   * Refuses all later requests, and all waiting requests that have not begun. The clients send the refused requests again to the next
+   * listener.
+   */
   close(): void {
     this.isClosed = true;
     this.answers.close();
@@ -150,8 +153,7 @@ export class RemoteRequests {
     const method = methodNamed(name, asker);
     const entry: ControlMethod = SERVER_METHODS[method];
     const isChange = Object.hasOwn(entry.params, 'request');
-    // A reading request is checked here. A change is not checked here: if it is a repeated request, it gets its earlier answer, whatever
-    // rights the client has now.
+    // Only a read-only request is checked here. A repeated change gets its earlier answer, whatever rights the client has now.
     if (!isChange) asker.check(method);
     const params = checkedParams(method, entry.params, given);
     const execute = (requestId: string | null): Promise<unknown> => ports.execute(method, params, asker, requestId, waiter);

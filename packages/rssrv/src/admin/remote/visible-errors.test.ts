@@ -1,5 +1,5 @@
-// Errors that a client sees name no paths, no other clients and no other pools. If a client may not attach a volume, each order refuses the
-// volume in the same way as a volume that does not exist. Rules: G18.
+// Tests that errors which a client sees name no paths, no other clients and no other pools. If a client may not attach a volume, each order
+// refuses the volume like a volume that does not exist. Rules: G18.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { expect, test } from 'vitest';

@@ -1,5 +1,5 @@
 // Removes from an error what a client may not see. This module is pure. Invariants: only a client with the right `admin` sees file paths of
-// the server, the reason why a pool cannot be used, and the requests of other askers; every client sees the code of an error, and whether
+// the server, the reason why a pool cannot be used, and the requests of other askers. Every client sees the code of an error, and whether
 // the outcome of its request is known.
 
 import { type ErrorCode, RsError } from '@rsio/common/lib/errors';
@@ -7,10 +7,7 @@ import { quoteText } from '@rsio/common/lib/units';
 import type { Asker } from '../../pools/asker.ts';
 import { ADMINISTRATOR_SEES, clientText, hasPath } from '../../pools/requests/client-text.ts';
 
-/**
- * Facts that the client knows from its own request. Facts that are numbers or flags are visible, too, because they concern the client's own
- * volumes.
- */
+/** Facts that the client knows from its own request. Numbers and flags are also visible, because they concern the client's own volumes. */
 const OWN_FACTS: ReadonlySet<string> = new Set(['volume', 'snapshot', 'job', 'method', 'parameter', 'unknown', 'role', 'needed', 'errno']);
 const SENTENCES: { readonly [C in ErrorCode]?: string } = {
   E_UNKNOWN_POOL: 'There is no such pool for this client: pool list shows its pools',

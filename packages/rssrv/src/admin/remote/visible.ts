@@ -1,6 +1,7 @@
 // Removes from the results of methods what a client may not see. This module is pure. Invariants: a volume that a client may not attach
-// does not exist for it; only a client with the right `admin` sees file paths of the server, and the names of other clients, apart from the
-// holders of volumes that it may attach; only a client with the right `admin` may call a method that this file does not name. Rules: A1.
+// does not exist for the client. Only a client with the right `admin` sees file paths of the server. Without this right, a client sees
+// names of other clients only as holders of volumes that it may attach. Only a client with the right `admin` may call a method that this
+// file does not name. Rules: A1.
 
 import type { ServerMethods } from '@rsio/common/control/server/server-methods';
 import type { JobView, ManagedVolumeView, PoolView, RemovedVolumeView, SnapshotView } from '@rsio/common/control/server/views';

@@ -1,4 +1,4 @@
-// Files that the listener opens for server processes: which files the listener passes on, and what it does while storage hangs.
+// Tests which files the listener opens for workers and passes on, and what the listener does while storage hangs.
 // machine/descriptor-passing.test.ts tests how descriptors are passed. Rules: G24.
 
 import fs from 'node:fs';

@@ -1,6 +1,6 @@
-// Opens, in the listener, the files of volumes for server processes that may not open paths. Each process gets its own open files. If
-// storage hangs, it occupies only a few threads of the listener, and opens on other storage do not wait. Invariants: only the file that the
-// listener serves is passed on; each descriptor is passed on or closed.
+// Opens, in the listener, the files of volumes for workers that may not open paths. Each process gets its own open files. Storage that
+// hangs occupies only a few threads of the listener, and opens on other storage do not wait. Invariants: only the file that the listener
+// serves is passed on; each descriptor is passed on or closed.
 
 import { counted } from '@rsio/common/lib/assert';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -39,7 +39,7 @@ export class FileOpens {
     this.openFiles = open;
   }
 
-  /** Opens the files of a volume that was granted to the session, and passes their descriptors to the server process. */
+  /** Opens the files of a volume that was granted to the session, and passes their descriptors to the worker. */
   async answer({ uses, workerSession }: AskingForFiles, volumeId: string): Promise<FilesAnswer> {
     try {
       const volume = this.served(volumeId);
@@ -53,10 +53,7 @@ export class FileOpens {
     }
   }
 
-  /**
-   * Opens all files of a volume, in the same way as a server process that may open paths does it for itself. The caller closes the
-   * descriptors. Throws E_VOLUME.
-   */
+  /** Opens all files of a volume, like a worker that may open paths itself. The caller closes the descriptors. Throws E_VOLUME. */
   async open(volume: ServedVolume): Promise<number[]> {
     const device = deviceOf(volume);
     await this.turn(volume.name, device);
@@ -111,7 +108,10 @@ export class FileOpens {
   }
 }
 
-/** Returns the number of descriptors for each file of a volume. If there are two, the second descriptor is for synchronous writes. */
+/**
+ * Returns the number of descriptors for each file of a volume. If a file has two descriptors, the second descriptor is for synchronous
+ * writes.
+ */
 export function perFile({ readonly, type }: Pick<ServedVolume, 'readonly' | 'type'>): 1 | 2 {
   return readonly || type === 'memory' ? 1 : 2;
 }

@@ -1,5 +1,5 @@
-// Announcements of long and short lists, with a fake clock. packages/rsiod/src/network tests the reaction of clients. docs/BENCHMARKING.md
-// has a figure for ten thousand volumes.
+// Tests announcements of long and short lists, with a fake clock. packages/rsiod/src/network tests the reaction of clients.
+// docs/BENCHMARKING.md has a figure for ten thousand volumes.
 
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { expect, test } from 'vitest';
@@ -11,7 +11,7 @@ const BIG = { clients: ['big-2'] };
 
 function scene(volumes: number) {
   const clock = new FakeClock();
-  /** The clients that each announcement went to; null for an announcement to all clients. */
+  /** The recipients of each announcement; null for an announcement to all clients. */
   const said: (string[] | null)[] = [];
   const announcements = new ListAnnouncements({
     clock,

@@ -1,7 +1,6 @@
 // Paces the announcements of a changed list of volumes. Each announcement makes a client request its whole list, so changes in quick
-// succession are announced together. Invariants: a change is announced at once if the list is short, or if the pause that follows each
-// announcement is over; otherwise the change is announced at the end of the pause. Growth is always announced at once. No announcement is
-// lost.
+// succession are announced together. Invariants: a change is announced at once if the list is short or no announcement was made recently,
+// and otherwise at the end of the pause that follows each announcement. Growth is always announced at once. No announcement is lost.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import type { GrownVolume, ServedVolume } from '../../storage/io/served-volume.ts';

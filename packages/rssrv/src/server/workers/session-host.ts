@@ -46,9 +46,9 @@ export interface SessionHostPorts {
   readonly log: Log;
   readonly helper: RangeHelper;
   readonly threads: ThreadShares;
-  /** Reads cached data without waiting; null if this machine has no such call. */
+  /** Reads cached data without waiting; null if this machine has no system call for this. */
   readonly nowait: NowaitRead | null;
-  /** Drops the kernel's cached pages of a file; null if this machine has no such call. */
+  /** Drops the kernel's cached pages of a file; null if this machine has no system call for this. */
   readonly dropPages: DropPages | null;
   readonly pools: ConnectionPools;
   /** Takes the descriptors that the listener passes; null if this process opens files itself. */
@@ -159,7 +159,7 @@ export class SessionHost {
     }
   }
 
-  /** Closes the descriptors that came with an answer for a session that has ended. */
+  /** Closes the descriptors in an answer to a session that has ended. */
   static discard(message: ToSession, receiver: DescriptorReceiver | null): void {
     if (message.type !== 'answer' || message.answer === null) return;
     const { answer } = message;
@@ -254,9 +254,7 @@ export class SessionHost {
     });
   }
 
-  /**
-   * Returns the error without file paths, for the client. Logs the full error at a limited rate, because the client tries again and again.
-   */
+  /** Returns the error without file paths, for the client. Logs the full error at a limited rate, because the client keeps retrying. */
   private forClient({ name, pool }: ServedVolume, error: RsError): RsError {
     if (pool === undefined || !hasPath(error.message)) return error;
     this.failedOpens.note(`Volume ${name} was not opened`, () => this.ports.log.error(error.message, { volume: name }));

@@ -1,12 +1,11 @@
-// Which worker a new session gets. The workers in these tests are stand-ins that report their number of sessions; test/integration tests
-// real processes.
+// Tests which worker a new session gets. The workers in these tests are stand-ins that report their number of sessions; test/integration
+// tests real processes.
 
 import { expect, test } from 'vitest';
 import type { WorkerSession } from './worker-session.ts';
 import { programVersion } from '@rsio/common/lib/version';
 import { type Worker, workerEnvironment, WorkerPool } from './worker-pool.ts';
 
-/** A stand-in for a worker. */
 class Stand {
   isGone = false;
   load = 0;

@@ -30,7 +30,6 @@ export class Worker implements WorkerSessionPorts {
   private readonly wire: WorkerWire;
   private readonly log: Log;
   private readonly socketsInTransit = new Set<Socket>();
-  /** Maps each session id to its worker session. */
   private readonly sessions = new Map<string, WorkerSession>();
   /** The worker's last session; null while the worker accepts sessions. The process exits after the end of this session. */
   private lastSession: WorkerSession | null = null;
@@ -38,8 +37,8 @@ export class Worker implements WorkerSessionPorts {
   private readonly watch: WorkerWatch;
 
   /**
-   * Resolves when the process is recorded in RUN and listens to its channel. Nothing may be sent to the process earlier, because the
-   * process does not yet handle errors of sockets, and a reset of a socket would kill it. Rejects if the process exits first.
+   * Resolves when the process is recorded in RUN and listens to its channel. Send nothing earlier: the process does not yet handle errors
+   * of sockets, so a reset of a passed socket would kill the process. Rejects if the process exits first.
    */
   readonly usable: Promise<void>;
 
@@ -83,7 +82,7 @@ export class Worker implements WorkerSessionPorts {
       child.on('exit', () => reject(new RsError('E_SYSTEM', `Server process ${this.pid} ended before it was ready: see the log`)));
     });
     this.usable = Promise.all([child.pid === undefined ? null : record(this.pid), listens]).then(() => undefined);
-    // Without this handler, a rejection would be unhandled for a standby worker, because no session awaits its `usable` yet.
+    // Without this handler, a rejection of `usable` would be unhandled for a standby worker, for which no session waits.
     this.usable.catch(() => undefined);
     child.on('exit', () => lines.exited());
     this.ended = new Promise<void>((resolve) => {
@@ -99,8 +98,8 @@ export class Worker implements WorkerSessionPorts {
         this.sessions.clear();
         resolve();
       };
-      // Node.js emits 'close' only when no process has the stderr pipe open. At that time, both the worker and its range helper have
-      // exited.
+      // Node.js emits 'close' only when no process has the stderr pipe open. The event therefore means that the worker and its range helper
+      // have exited.
       child.on('close', exited);
       child.on('error', (error) => {
         const isStarted = child.pid !== undefined;
@@ -148,7 +147,7 @@ export class Worker implements WorkerSessionPorts {
       workerSession.finish(true);
       return;
     }
-    // Operations of the last session may run until the process and its helper have exited. Only then is this session over.
+    // The last session is over only when the process and its helper have exited, because operations of the session may run until then.
     this.lastSession = workerSession;
     if (isUnused) this.kill();
     else this.send({ type: 'exit' });
@@ -165,7 +164,7 @@ export class Worker implements WorkerSessionPorts {
     }
     this.socketsInTransit.add(socket);
     this.wire.sendSocket(message, socket, () => {
-      // If the socket was sent, the process has its own copy, so this process no longer needs the socket.
+      // If the socket was sent, the worker has its own copy, so this process no longer needs the socket.
       this.socketsInTransit.delete(socket);
       socket.destroy();
     });
@@ -188,7 +187,7 @@ export class Worker implements WorkerSessionPorts {
     else if (!this.hasExited) throw new RsError('E_PROTOCOL', 'a message for a session that is not its own');
   }
 
-  /** Kills a worker that has sent a wrong message, because its other messages and its writes to volumes may be wrong, too. */
+  /** Kills a worker that has sent a wrong message, because its other messages and its writes to volumes may also be wrong. */
   private broken(reason: string): void {
     this.log.error(`Server process ${this.pid} sent what no server process sends (${reason}): it is killed, and its clients connect again`);
     this.kill();
@@ -206,8 +205,8 @@ function notStarted(error: Error): RsError {
 }
 
 /**
- * Returns the environment of a worker. It prevents libuv from using io_uring for files, because the operations of io_uring bypass the
- * filter of system calls.
+ * Returns the environment of a worker. The environment prevents libuv from using io_uring for files, because the operations of io_uring
+ * bypass the filter of system calls.
  */
 export function workerEnvironment(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return { ...environment, UV_THREADPOOL_SIZE: String(POOL_THREADS), UV_USE_IO_URING: '0', [LISTENER_VERSION]: programVersion() };
@@ -252,13 +251,12 @@ export class WorkerPool {
     return worker.addSession(session);
   }
 
-  /** Makes every worker use this log level. */
   setLogLevel(level: string): void {
     this.removeEnded();
     for (const worker of [...this.used, ...this.standby]) worker.send({ type: 'log-level', level });
   }
 
-  /** Replaces the standby workers, because workers start with other rights from now on. */
+  /** Replaces the standby workers, because new workers start with other rights. */
   renewStandby(): void {
     for (const worker of this.standby.splice(0)) worker.kill();
     this.fill();

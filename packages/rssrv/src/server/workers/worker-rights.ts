@@ -1,6 +1,5 @@
-// Starts server processes with few rights: this module chooses the user of the processes, and passes descriptors to them with the code in
-// machine/. Invariants: the user of server processes changes only when the configuration changes; each protection that the machine lacks is
-// logged once.
+// Starts workers with few rights: this module chooses the user of the processes, and passes descriptors to them with the code in machine/.
+// Invariants: the user of workers changes only when the configuration changes; each protection that the machine lacks is logged once.
 
 import { readFileSync } from 'node:fs';
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
@@ -23,9 +22,7 @@ export interface WorkerRightsOptions {
 /** Capabilities that a listener needs to start and kill processes of another user: CAP_KILL, CAP_SETGID, CAP_SETUID. */
 const NEEDED_CAPABILITIES = [5, 6, 7];
 
-/**
- * If server processes have more rights than they need with this configuration, returns the reason and the remedy; otherwise returns null.
- */
+/** If workers have more rights than they need with this configuration, returns the reason and the remedy; otherwise returns null. */
 export function workerRightsWarning(server: Pick<RssrvConfig['server'], 'user'>): string | null {
   return choiceHere(server, systemCalls() !== null).warning;
 }
@@ -40,7 +37,6 @@ export class WorkerRights {
   private readonly calls: SystemCalls | null;
   private choice: WorkerUserChoice = { user: null, warning: null };
   private readonly said = new Set<string>();
-  /** Opens files for server processes. */
   readonly files: FileOpens;
 
   constructor(options: WorkerRightsOptions) {
@@ -49,22 +45,22 @@ export class WorkerRights {
     this.calls = systemCalls();
   }
 
-  /** Name of the user of server processes; null if they run as the user of the listener. */
+  /** Name of the user of workers; null if they run as the user of the listener. */
   get user(): string | null {
     return this.choice.user?.name ?? null;
   }
 
-  /** The uid and gid of the user of server processes, for other programs that get descriptors. */
+  /** The uid and gid of the user of workers, for other programs that get descriptors. */
   get userIds(): { readonly uid: number; readonly gid: number } | null {
     return this.choice.user;
   }
 
-  /** The reason why server processes have more rights than they need, with the remedy; null if they have only the rights that they need. */
+  /** The reason why workers have more rights than they need, with the remedy; null if they have only the rights that they need. */
   get warning(): string | null {
     return this.choice.warning;
   }
 
-  /** Chooses the user of server processes that start from now on. Returns true if the user has changed. */
+  /** Chooses the user of workers that start later. Returns true if the user has changed. */
   choose(server: Pick<RssrvConfig['server'], 'user'>): boolean {
     const before = this.choice.user;
     this.choice = choiceHere(server, this.calls !== null);
@@ -74,13 +70,13 @@ export class WorkerRights {
     return now?.uid !== before?.uid || now?.gid !== before?.gid;
   }
 
-  /** Starts a server process. `record` records its pid. */
+  /** `record` records the pid of the worker. */
   start(record: (pid: number) => Promise<void>): Worker {
     const { clock, log } = this.options;
     return new Worker(clock, log, record, this.confining());
   }
 
-  /** Returns how to confine the next server process; null if the process opens files itself. */
+  /** Returns how to confine the next worker; null if the process opens files itself. */
   private confining(): Confining | null {
     const { calls } = this;
     if (calls === null) return null;

@@ -1,5 +1,5 @@
-// A worker counts as blocked by its storage while it sleeps and does not answer pings. test/integration/slow-process.test.ts tests real
-// processes. Rules: G7.
+// Tests that a worker counts as blocked by its storage while the worker sleeps and does not answer pings.
+// test/integration/slow-process.test.ts tests real processes. Rules: G7.
 
 import { WORKER_PINGS_UNANSWERED, WORKER_PING_MS } from '../limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';

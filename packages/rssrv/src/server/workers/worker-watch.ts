@@ -1,7 +1,6 @@
 // Detects a worker that is blocked by its storage. The listener pings each worker regularly. If a worker sleeps and does not answer, its
-// main thread is waiting for storage. A stopped or busy worker does not count as blocked. The listener counts unanswered checks and does
-// not measure time, because after a pause of the listener itself, the worker's answer may have arrived long ago, and the listener has only
-// not read it yet.
+// main thread is waiting for storage. A stopped or busy worker does not count as blocked. The listener counts unanswered pings instead of
+// measuring time: after a pause of the listener itself, an answer may have arrived that the listener has not read yet.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { WORKER_PINGS_UNANSWERED, WORKER_PING_MS } from '../limits.ts';

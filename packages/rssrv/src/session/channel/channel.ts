@@ -16,10 +16,10 @@ import type { VoteReply, VoteRequest } from '../../mirrors/session-votes.ts';
 import type { Settled } from '../ioctls.ts';
 import type { Grant } from '../../volumes/holds/grants.ts';
 
-/** Environment variable with which the listener tells a worker its release. A worker of another release may not understand its messages. */
+/** Environment variable with the release of the listener. A worker of another release may not understand the listener's messages. */
 export const LISTENER_VERSION = 'RSIO_LISTENER_VERSION';
 
-/** The worker's log settings. The listener writes the lines (worker-lines.ts). */
+/** The worker's log settings. The listener writes the log lines of the worker (worker-lines.ts). */
 export interface WorkerLog {
   readonly node: string;
   readonly level: string;
@@ -48,7 +48,7 @@ export type ToSession =
       /** The same ids as in the message `short-pools`. */
       readonly shortPools: readonly string[];
     }
-  /** `ids` are the ids of the pools whose free space is below their reserve. In these pools, changes that need new space wait. */
+  /** `ids` are the ids of the pools whose free space is below their reserve, so that changes that need new space wait. */
   | { readonly type: 'short-pools'; readonly ids: readonly string[] }
   | { readonly type: 'path'; readonly admission: Admission }
   /** Sent when the server begins to accept encrypted paths only. */
@@ -98,7 +98,7 @@ export type FromSession =
   | { readonly type: 'paths'; readonly count: number }
   /** Sent when no request under the revoked grants is running. `isFlushed` is false if a flush has reported lost writes. */
   | { readonly type: 'revoked'; readonly number: number; readonly isFlushed: boolean }
-  /** Sent when a sync has failed. Writes to the volume may then be lost. */
+  /** Sent when a sync has failed, so that writes to the volume may be lost. */
   | { readonly type: 'lost'; readonly volumeId: string }
   /** Sent when the session has found the storage shorter than the volume. */
   | { readonly type: 'cut'; readonly volumeId: string }

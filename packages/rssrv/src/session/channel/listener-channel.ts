@@ -1,5 +1,5 @@
-// A server process's end of its channel to the listener; worker-wire.ts has the listener's end. The process trusts the listener and does
-// not check the messages of the listener. Invariant: `lost` is called exactly once, even if the listener ends while this process starts.
+// A worker's end of its channel to the listener; worker-wire.ts has the listener's end. The process trusts the listener and does not check
+// the messages of the listener. Invariant: `lost` is called exactly once, even if the listener ends while this process starts.
 
 import net, { type Socket } from 'node:net';
 import { LineSplitter } from '@rsio/common/control/line-splitter';
@@ -24,7 +24,7 @@ export function nodeChannel(): ListenerChannel {
       process.on('message', (message, handle) => received(message as ToWorker, handle as Socket | undefined));
       process.on('disconnect', lost);
       // If the listener ended while the modules of this process were loading, 'disconnect' was emitted before this handler was installed.
-      // Without this check, the process would remain forever.
+      // Without this check, the process would never exit.
       if (!process.connected) lost();
     },
   };

@@ -1,4 +1,4 @@
-// Checks that a session's message from a server process names only volumes of the session, and bounds the session's unanswered requests.
+// Checks that a session's message from a worker names only volumes of the session, and bounds the session's unanswered requests.
 // worker-guards.ts has already checked the form of the message. Invariant: a process can report on, stop or name only volumes that were
 // granted to its sessions.
 
@@ -72,8 +72,8 @@ export class SessionGuard {
   }
 
   /**
-   * Returns true if the session has the volume, and false if it had the volume earlier. Throws E_PROTOCOL if the volume was never granted
-   * to the session.
+   * Returns true if the session has the volume, and false if the session had the volume earlier. Throws E_PROTOCOL if the volume was never
+   * granted to the session.
    */
   private isCurrent(what: string, volumeId: string): boolean {
     if (this.uses.has(volumeId)) return true;

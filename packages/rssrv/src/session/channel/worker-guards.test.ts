@@ -1,6 +1,5 @@
-// Messages of a server process: every message that rssrv's own server processes send passes unchanged, and every other message is refused,
-// whatever its form. After a refusal, the listener ends the process. A message may name only volumes that its session was granted.
-// Rules: G24.
+// Tests that every message which rssrv's own workers send passes unchanged, and that every other message is refused, whatever its form.
+// After a refusal, the listener ends the process. A message may name only volumes that were granted to its session. Rules: G24.
 
 import type { ChildProcess } from 'node:child_process';
 import { EventEmitter } from 'node:events';
@@ -108,7 +107,7 @@ test('what is no message is refused: no object, an unknown word, a field that is
   for (const line of ['', 'NODE_', '{', '{"type":"pong"}}']) expect(() => parsedMessage(line)).toThrow('message is not JSON');
 });
 
-// Regression: a server process stopped the volume of another client by naming its id in `cut` or `lost`.
+// Regression: a worker stopped the volume of another client by naming its id in `cut` or `lost`.
 test('a volume that the session was never granted cannot be stopped, counted or named', () => {
   const uses = new VolumeUses();
   uses.add('v');

@@ -1,6 +1,6 @@
-// Checks the form and the bounds of every message of a server process as strictly as those of a frame from the network. A server process
-// reads data of clients, so an intruder may control it. session-guard.ts checks whether an id belongs to the session. Invariants: a checked
-// message shares no object with the received message, and has only known fields; a message of another form is refused with E_PROTOCOL.
+// Checks the form and the bounds of every message of a worker as strictly as those of a frame from the network. A worker reads data of
+// clients, so an intruder may control it. session-guard.ts checks whether an id belongs to the session. Invariants: a checked message
+// shares no object with the received message, and has only known fields; a message of another form is refused with E_PROTOCOL.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { LATENCY_BUCKETS, type LatencyFigures } from '@rsio/common/structures/latency-figures';
@@ -165,12 +165,12 @@ const fromWorker = byWord<FromWorker>('type', {
   session: record<Typed<FromWorker, 'session'>>({ type: word('session'), session: sessionId, message: fromSession }),
 });
 
-/** Returns a checked copy of a message that a server process has sent. Throws E_PROTOCOL if the message has another form. */
+/** Returns a checked copy of a message that a worker has sent. Throws E_PROTOCOL if the message has another form. */
 export function checkedMessage(value: unknown): FromWorker {
   return fromWorker(value, 'message');
 }
 
-/** Returns a checked copy of a message that a server process has sent as JSON. Throws E_PROTOCOL if the message has another form. */
+/** Returns a checked copy of a message that a worker has sent as JSON. Throws E_PROTOCOL if the message has another form. */
 export function parsedMessage(line: string): FromWorker {
   let value: unknown;
   try {

@@ -1,5 +1,5 @@
-// How the listener writes the log lines of a server process: which fields of a record it uses, long lines, and a process that logs too
-// much. test/integration/confined-workers.test.ts uses real processes. Rules: G24.
+// Tests how the listener writes the log lines of a worker: which fields of a record it uses, long lines, and a process that logs too much.
+// test/integration/confined-workers.test.ts uses real processes. Rules: G24.
 
 import { PassThrough } from 'node:stream';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
@@ -21,7 +21,7 @@ function linesOf(): { clock: FakeClock; pipe: PassThrough; lines: WorkerLines; s
   return { clock, pipe, said, lines: new WorkerLines(clock, logOf(''), 7, [pipe]) };
 }
 
-// Regression: a server process had a descriptor of the log file, and could write any record to the file, or truncate it.
+// Regression: a worker had a descriptor of the log file, and could write any record to the file, or truncate it.
 test('of a record, only level, text, path, volume and error are taken: none is an event, or a line of the audit', () => {
   const forged = {
     level: 'info',

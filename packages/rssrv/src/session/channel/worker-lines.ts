@@ -1,6 +1,6 @@
-// Writes the lines of a server process to the log of the listener. The process writes records as JSON to a pipe that this module reads; the
-// process has no descriptor of the log. Invariants: each line names its process; only level, text, path, volume and error of a record are
-// used, so that a process can make no event and no line of the audit trail; long lines are cut; a process that logs too much has to wait.
+// Writes the lines of a worker to the log of the listener. The process writes records as JSON to a pipe that this module reads; the process
+// has no descriptor of the log. Invariants: each line names its process. Only level, text, path, volume and error of a record are used, so
+// that a process can make no event and no line of the audit trail. Long lines are cut. A process that logs too much has to wait.
 
 import type { Readable } from 'node:stream';
 import { cleanText } from '@rsio/protocol/wire/guards';

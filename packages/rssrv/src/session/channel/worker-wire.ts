@@ -1,5 +1,5 @@
-// Starts a server process, and carries the messages between the listener and the process. A confined process sends its messages over a
-// socket, one line of JSON each. It does not use the IPC channel of Node.js, because unexpected data in that channel would end the
+// Starts a worker, and carries the messages between the listener and the process. A confined process sends its messages over a socket, one
+// line of JSON each. A confined process does not use the IPC channel of Node.js, because unexpected data in that channel would end the
 // listener. A process that opens files itself has all rights of the listener, and uses the IPC channel. Invariants: every message of the
 // process is checked before another module sees it; all messages after the first wrong message are ignored.
 
@@ -20,7 +20,7 @@ import { checkedMessage, parsedMessage } from './worker-guards.ts';
 
 const WORKER_MODULE = new URL(import.meta.url.endsWith('.ts') ? '../../worker.ts' : './worker.js', import.meta.url);
 
-/** How to start a confined worker. In place of this value, null means that the worker opens files itself. */
+/** How to start a confined worker. Callers use null instead for a worker that opens files itself. */
 export interface Confining extends Confinement {
   readonly calls: SystemCalls;
   /** Called when a worker has started, with sentences about protection that this machine does not offer. */
@@ -46,7 +46,7 @@ export interface WorkerWire {
   sendSocket(message: ToWorker & { type: 'session' }, socket: Socket, sent: () => void): void;
 }
 
-/** Starts a server process with the environment `env`. If `confining` is null, the process opens files itself. */
+/** Starts a worker with the environment `env`. If `confining` is null, the process opens files itself. */
 export function startProcess(clock: Clock, confining: Confining | null, env: NodeJS.ProcessEnv, events: WireEvents): WorkerWire {
   // With `detached`, the process starts a new process session. run-records.ts finds remaining helpers by the id of this process session.
   const options = { detached: true, env } as const;
@@ -119,7 +119,10 @@ function followLines(wire: Duplex, hear: (read: () => FromWorker) => boolean): v
   });
 }
 
-/** Watches for the end of the channel. The process must then exit; `closed` is called if it is still running CHANNEL_END_MS later. */
+/**
+ * Watches for the end of the channel, after which the process must exit. Calls `closed` if the process is still running CHANNEL_END_MS
+ * later.
+ */
 export function watchEnd(
   clock: Clock,
   child: Pick<ChildProcess, 'exitCode' | 'signalCode' | 'once'>,
@@ -138,7 +141,7 @@ function refuse(reason: string): never {
 }
 
 /**
- * Returns a function that passes messages on to `events`. After the first wrong message, the function passes no message on, and returns
+ * Returns a function that passes messages on to `events`. After the first wrong message, the function drops every message and returns
  * false.
  */
 function listening(events: WireEvents): (read: () => FromWorker) => boolean {
@@ -173,8 +176,7 @@ function pairOf(calls: SystemCalls): readonly [number | null, number | null] {
   try {
     return calls.socketPair();
   } catch {
-    // The listener has no free descriptor. It therefore cannot pass connections and files to this process, and the clients have to try
-    // again.
+    // The listener has no free descriptor, and therefore cannot pass connections and files to this process. The clients have to try again.
     return [null, null];
   }
 }

@@ -1,6 +1,6 @@
-// Finds the ranges that differ between two files, one of which is a clone of the other, from their extents. Pure. Invariant: a range
-// counts as unchanged only if both files read as zeros in this range, or if both share an extent. They share an extent if offset and
-// physical address are the same, and both extents have the flag for shared extents. Every other range counts as changed. Rules: N5.
+// Finds the ranges that differ between two files, one of which is a clone of the other, from their extents. Pure. Invariant: a range counts
+// as unchanged only if both files read as zeros in this range, or if the files share an extent there. Files share an extent if their
+// extents have the same offset and physical address, and the flag for shared extents. Every other range counts as changed. Rules: N5.
 
 import type { MappedExtent } from '../../pools/disk/data-file.ts';
 
@@ -11,8 +11,8 @@ const LAST = 0x1;
 const UNWRITTEN = 0x800;
 const SHARED = 0x2000;
 /**
- * If an extent has a flag other than these flags, its physical address says nothing about its content. Such an extent may be compressed,
- * encrypted, stored in metadata, or not yet allocated.
+ * Flags of extents whose physical address identifies the content. An extent with any other flag may be compressed, encrypted, stored in
+ * metadata, or not yet allocated.
  */
 const PLAIN_FLAGS = LAST | UNWRITTEN | SHARED;
 
@@ -30,7 +30,6 @@ interface Piece {
   shift: number;
 }
 
-/** Compares the files from `fromBytes` to `toBytes`. */
 export function changedPairs(before: FileMap, after: FileMap, fromBytes: number, toBytes: number): ChangedPairs {
   const pairs: ChangedPairs = [];
   const [old, now] = [new FileWalk(before), new FileWalk(after)];

@@ -1,6 +1,6 @@
-// Compares a snapshot with a later snapshot of its volume, or with the present volume. Works in steps, so that no answer is large and no
-// pool is busy for long. Invariants: a comparison includes all writes that ended before it began. A file is compared only if a check after
-// the open has confirmed that it is still the file of the snapshot or volume. Rules: N5.
+// Compares a snapshot with a later snapshot of its volume, or with the current content of the volume. Works in steps, so that no answer is
+// large and no pool is busy for long. Invariants: a comparison includes all writes that ended before it began. A file is compared only if a
+// check after the open has confirmed that it is still the file of the snapshot or volume. Rules: N5.
 
 import { type FileHandle, open } from 'node:fs/promises';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -27,7 +27,6 @@ export interface Comparison {
   readonly after: ComparedFile;
   readonly fromBytes: number;
   readonly toBytes: number;
-  /** Maximum number of pairs in the answer. */
   readonly pairsMax: number;
 }
 

@@ -1,5 +1,5 @@
-// The changes of a volume of several files, merged from the changes of each file, against a flat model (property test). Incomplete answers
-// for a file make the answer for the volume shorter, but never wrong.
+// Compares the changes of a volume of several files, merged from the changes of each file, with a flat model (property test). Incomplete
+// answers for a file make the answer for the volume shorter, but never wrong.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';

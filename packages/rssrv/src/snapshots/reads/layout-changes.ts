@@ -1,6 +1,5 @@
-// A volume may have several files. Merges the changed ranges of each file into the changed ranges of the volume. Pure. Invariants: the
-// result has no gaps, and ends where the pairs of one of the files end. A byte of the volume counts as changed if it has changed in its
-// file.
+// Merges the changed ranges of the files of one volume into the changed ranges of the volume. Pure. Invariants: the result has no gaps, and
+// ends where the pairs of one of the files end. A byte of the volume counts as changed if it has changed in its file.
 
 import type { LayoutMap } from '../../storage/files/layout-map.ts';
 import { addPair, CHANGED, type ChangedPairs, UNCHANGED } from './changed-ranges.ts';
@@ -42,7 +41,7 @@ class PairReader {
     this.pairs = pairs;
   }
 
-  /** Takes at most `bytes` bytes that have the same state. Returns how many it has taken; 0 at the end of the list. */
+  /** Takes at most `bytes` bytes that have the same state. Returns the number of bytes taken; 0 at the end of the list. */
   take(bytes: number): number {
     while (this.leftBytes === 0) {
       if (this.next >= this.pairs.length) return 0;

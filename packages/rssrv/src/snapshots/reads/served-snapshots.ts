@@ -1,5 +1,5 @@
-// Serves snapshots of pool volumes to the clients of the volume. A client opens a snapshot by its name. A snapshot is read-only and shared,
-// and has an id of its own. Lists of volumes do not include snapshots. Invariants: a snapshot is found only while its volume is in the
+// Serves snapshots of pool volumes to the clients of these volumes. A client opens a snapshot by its name. A snapshot is read-only and
+// shared, and has its own id. Lists of volumes do not include snapshots. Invariants: a snapshot is found only while its volume is in the
 // configuration in force and the pool has the snapshot. A snapshot that a client has open or is opening is not removed (N2). No client can
 // open a snapshot during its removal. Rules: N1.
 
@@ -36,7 +36,6 @@ export interface SnapshotPlace {
 }
 
 export interface SnapshotFile {
-  /** Name of the pool. */
   readonly pool: string;
   readonly poolId: string;
   /** Path of the file; null if the pool does not have the file, or is not open. */
@@ -76,7 +75,6 @@ export class ServedSnapshots {
     return null;
   }
 
-  /** Returns the snapshot with this id, or null. */
   byId(id: string): ServedVolume | null {
     for (const pool of this.ports.pools()) {
       const found = this.indexOf(pool).get(id);
@@ -129,8 +127,8 @@ export class ServedSnapshots {
   }
 
   /**
-   * Executes `work`, which removes a snapshot. Until `work` has ended, no client can open the snapshot. Throws E_HELD if clients have
-   * the snapshot open or are opening it, and names them.
+   * Executes `work`, which removes a snapshot. Until `work` has ended, no client can open the snapshot. Throws E_HELD, naming the clients,
+   * if clients have the snapshot open or are opening it.
    */
   async whileUnread<T>({ id }: Pick<SnapshotRecord, 'id'>, name: string, work: () => Promise<T>): Promise<T> {
     const users = this.usersOf(id, this.ports.opening(), name);

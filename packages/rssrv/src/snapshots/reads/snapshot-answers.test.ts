@@ -1,4 +1,4 @@
-// The answers to a session with an open snapshot: the list of older snapshots, which comes in parts, and the changes since an older
+// Tests the answers to a session with an open snapshot: the list of older snapshots, which comes in parts, and the changes since an older
 // snapshot. The list and the changes are also tested as answers to ioctls. The pool has only descriptions, and the extents are invented.
 // test/integration/snapshot-diff.test.ts compares real files. Rules: N4, N5.
 
@@ -30,8 +30,8 @@ const SHARED = 0x2000;
 const KIB = 1024;
 
 /**
- * Makes a scene with two files. Every second block of 4 KiB has another address in the second file than in the first file. `mapping` is
- * called before the extents of a file are returned.
+ * Makes a scene with two files. Every second block of 4 KiB has different addresses in the two files. `mapping` is called before the
+ * extents of a file are returned.
  */
 async function scene(names: readonly string[], mapping: () => Promise<void> = async () => undefined) {
   const { snapshots, records, pools, manifest } = await snapshotScene(directory, names);

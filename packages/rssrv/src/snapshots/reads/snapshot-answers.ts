@@ -21,7 +21,7 @@ interface Side extends LayoutShape {
   readonly parts: readonly { readonly sizeBytes: number; readonly pool: string; readonly file: ComparedFile }[];
 }
 
-/** A range of the method volume-diff. */
+/** A range in the answer of the method volume-diff. */
 interface ChangedRange {
   readonly offsetBytes: number;
   readonly lengthBytes: number;
@@ -54,7 +54,10 @@ export class SnapshotAnswers {
     }
   }
 
-  /** Compares a snapshot with a later snapshot, or with the present volume if `after` is null. Throws like `Comparisons.compare`. */
+  /**
+   * Compares a snapshot with a later snapshot, or with the current content of the volume if `after` is null. Throws like
+   * `Comparisons.compare`.
+   */
   async difference(
     volume: ServerVolumeConfig,
     before: SnapshotRecord,
@@ -137,7 +140,6 @@ export class SnapshotAnswers {
   }
 }
 
-/** Returns the present state of the volume. */
 function currentSide({ path, sizeBytes, pool, layout }: ServerVolumeConfig, check: () => void): Side {
   const name = pool?.name ?? '';
   const parts = (layout?.parts ?? [{ sizeBytes, pool: name, path }]).map((part) => {
@@ -155,7 +157,7 @@ function comparedFile(pool: string, path: string | null, isWritten: boolean, che
   });
 }
 
-/** Returns SnapshotAnswers that uses the file systems of this machine. */
+/** Returns a SnapshotAnswers object that uses the file systems of this machine. */
 export function systemAnswers(snapshots: ServedSnapshots, clock: Clock): SnapshotAnswers {
   return new SnapshotAnswers(snapshots, new Comparisons(clock, systemReflink().ranges));
 }

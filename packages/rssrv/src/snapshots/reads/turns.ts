@@ -21,7 +21,10 @@ export class PoolTurns {
     this.clock = clock;
   }
 
-  /** Executes the work in its turn. `pools`: the pools that the work needs, each once. Throws E_BUSY if its turn does not come in time. */
+  /**
+   * Executes the work in its turn. `pools`: the pools that the work needs, each once. Throws E_BUSY if the turn of the work does not come
+   * in time.
+   */
   async run<T>(pools: readonly string[], work: () => Promise<T>): Promise<T> {
     if (!this.isFree(pools)) await this.turn(pools);
     else this.begun(pools);
@@ -70,7 +73,7 @@ export class PoolTurns {
       if (left > 0) this.running.set(pool, left);
       else this.running.delete(pool);
     }
-    // When work on several pools ends, several waiting works may begin.
+    // The end of work on several pools may let more than one waiting call begin.
     for (;;) {
       const next = this.waiting.find((one) => this.isFree(one.pools));
       if (next === undefined) return;

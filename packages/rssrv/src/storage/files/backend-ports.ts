@@ -1,5 +1,5 @@
 // The ports of a backend: the clock, the helpers that all backends of a process share, and the report of storage errors. Errors are
-// reported through a port of their own, because the backend's caller gets only a status.
+// reported through a separate port, because the backend's caller gets only a status.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import type { DropPages } from '../io/drop-pages.ts';
@@ -12,7 +12,7 @@ import type { VolumeFiles } from './volume-files.ts';
 export type BackendOperation = 'read' | 'write' | 'flush' | 'discard' | 'zero' | 'extents' | 'close';
 
 export interface BackendPorts {
-  /** Opens the files of the volume, one after the other. If undefined, the files are opened by their paths. */
+  /** Opens the files of the volume, one after the other. If `files` is undefined, the files are opened by their paths. */
   readonly files?: VolumeFiles;
   readonly clock: Clock;
   /** Returns how many times the threads of this process have slept, or 0 if the number is unknown (inline-policy.ts). */
@@ -21,7 +21,7 @@ export interface BackendPorts {
   readonly nowait?: NowaitRead | null;
   /** Drops the cached pages of a file after a failed sync; null if this machine cannot drop pages. */
   readonly dropPages: DropPages | null;
-  /** Called if the storage does not support `nowait`. Measured times then decide where a read runs. */
+  /** Called if the storage does not support `nowait`, so that measured times decide where a read runs. */
   readonly onGuess?: (path: string) => void;
   readonly helper: RangeHelper;
   readonly threads: ThreadShares;

@@ -41,8 +41,8 @@ export interface FileBackendParts {
   /** Decides whether a call may be made on the event loop. If `inline` is null, every call may be made on the event loop. */
   readonly inline: InlinePolicy | null;
   /**
-   * Reads cached data without waiting. If `cached` is null, this machine or the storage cannot do that, and `inline` decides about
-   * reads as well.
+   * Reads cached data without waiting. If `cached` is null, this machine or the storage does not support such reads, and `inline` also
+   * decides about reads.
    */
   readonly cached: CachedReads | null;
   /** Called if the storage does not support reads without waiting. */
@@ -214,7 +214,7 @@ export class FileBackend implements PartBackend {
     return this.parts.inline?.mayRunInline() ?? true;
   }
 
-  /** Called when the storage does not support reads without waiting. From now on, `inline` decides about reads. */
+  /** Called when the storage does not support reads without waiting, so that `inline` decides about reads. */
   private guessFromNow(): void {
     this.cached = null;
     this.parts.onGuess?.();
@@ -272,8 +272,8 @@ export class FileBackend implements PartBackend {
     assert(this.closing === null || this.inFlight.count > 0, 'A backend was used after its close');
     this.inFlight.begin();
     this.parts.inline?.poolBegan();
-    // Use `parts.cached` and not `cached`: `guessFromNow` may remove `cached` between the start and the end of a call, and both must be
-    // counted.
+    // Use `parts.cached` and not `cached`: `guessFromNow` may remove `cached` between the start and the end of a call, and both the start
+    // and the end must be counted.
     this.parts.cached?.poolBegan();
   }
 

@@ -1,5 +1,5 @@
-// Volumes over several real files, compared with a flat model of their bytes; also with files that are truncated or replaced. Other tests
-// use fake files, which answer when the test says so, to check the status of a request and which files a flush syncs. Rules: G19.
+// Compares volumes over several real files with a flat model of their bytes, also if files are truncated or replaced. Other tests use fake
+// files, which answer when the test says so, to check the status of a request and which files a flush syncs. Rules: G19.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -127,7 +127,7 @@ test.each([
 ] as const)('%s: the volume equals a plain buffer under random operations', async (_, chunkBytes, helper) => {
   await fc.assert(
     fc.asyncProperty(fc.array(operation, { minLength: 1, maxLength: 30 }), (operations) =>
-      // The clock stands still, so that no call is slow. `sync` alone then decides whether calls run on the event loop or in the thread
+      // The clock stands still, so that no call is slow, and `sync` alone decides whether calls run on the event loop or in the thread
       // pool.
       compare(chunkBytes, { ...testPorts(helper), clock: new FakeClock() }, operations),
     ),

@@ -277,8 +277,8 @@ function syncPart(part: Part, end: IoDone): void {
 }
 
 /**
- * Returns true if the portion has one piece of memory. A portion with one piece is transferred without a vector, because a vector
- * would cost more than the transfer of a small piece.
+ * Returns true if the memory of the portion is one piece. A portion with one piece is transferred without a vector, because a vector would
+ * cost more than the transfer of a small piece.
  */
 function isOnePiece({ pieces }: Portion): boolean {
   return pieces.length === 2;
@@ -293,7 +293,7 @@ function piecesOf(buffer: Buffer, offset: number, { pieces }: Portion): Buffer[]
   return views;
 }
 
-/** Returns a function that must be called with `count` statuses. The last call calls `done` with the worst status. */
+/** Returns a function that must be called `count` times, each time with a status. The last call calls `done` with the worst status. */
 function joined(count: number, done: IoDone): IoDone {
   let [left, worst]: [number, Status] = [count, STATUS.OK];
   return (status) => {

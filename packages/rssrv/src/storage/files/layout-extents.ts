@@ -1,5 +1,5 @@
-// A volume may have several files. Merges the extents of these files into the extents of the volume. Pure. Invariants: a sector counts as
-// a hole only if it is a hole in its file. The result has no gaps, and ends where the extents of one of the files end.
+// Merges the extents of the files of one volume into the extents of the volume. Pure. Invariants: a sector counts as a hole only if it is a
+// hole in its file. The result has no gaps, and ends where the extents of one of the files end.
 
 import { EXTENTS_PER_ANSWER_MAX } from '@rsio/protocol/wire/limits';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -39,7 +39,7 @@ class ExtentReader {
     this.pairs = pairs;
   }
 
-  /** Takes at most `sectors` sectors that have the same state. Returns how many it has taken; 0 at the end of the list. */
+  /** Takes at most `sectors` sectors that have the same state. Returns the number of sectors taken; 0 at the end of the list. */
   take(sectors: number): number {
     while (this.leftSectors === 0) {
       if (this.next >= this.pairs.length) return 0;

@@ -1,4 +1,4 @@
-// The map from an offset in the volume to a file and the offset in the file, compared with a flat model that distributes the bytes one by
+// Compares the map from an offset in the volume to a file and the offset in the file with a flat model that distributes the bytes one by
 // one. layout-backend.test.ts tests requests on real files.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';

@@ -1,6 +1,6 @@
 // Maps an offset in a volume of several files to a file and the offset in the file. Pure. `concat`: the files follow one another. `stripe`:
-// chunks go to the files in turn. Invariants: each byte of the volume is in exactly one place. A range of the volume is one contiguous
-// range in each file that it touches.
+// chunks are distributed over the files round-robin. Invariants: each byte of the volume is in exactly one place. A range of the volume is
+// one contiguous range in each file that it touches.
 
 export interface LayoutShape {
   /** Size of a chunk of a `stripe`; null for a `concat`. */
@@ -62,7 +62,7 @@ export class LayoutMap {
     this.runBytes = chunkBytes - inChunkBytes;
   }
 
-  /** Returns the offset in the volume that a byte of a file has. */
+  /** Converts the position of a byte in a file to the offset of the byte in the volume. */
   volumeOffset(part: number, partPositionBytes: number): number {
     const { chunkBytes } = this;
     if (chunkBytes === null) return (this.starts[part] ?? 0) + partPositionBytes;

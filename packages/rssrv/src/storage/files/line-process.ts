@@ -21,7 +21,7 @@ export interface LineProcessOptions {
   readonly args: readonly string[];
   /** Written to the child before the first line. */
   readonly preamble?: string;
-  /** Descriptors that the child inherits. In the child, these descriptors have the numbers 3, 4 and so on. */
+  /** Descriptors that the child inherits as descriptors 3, 4 and so on. */
   readonly inherited?: readonly number[];
   readonly timeoutMs: number;
   readonly clock: Clock;

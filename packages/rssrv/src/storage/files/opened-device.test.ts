@@ -1,5 +1,5 @@
-// Block devices: facts from a /sys directory that the test makes, and a loop device, whose image file is the oracle. file-backend.test.ts
-// tests the behaviour that devices and files share.
+// Tests block devices: facts from a /sys directory that the test makes, and a loop device, whose image file is the oracle.
+// file-backend.test.ts tests the behaviour that devices and files share.
 
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';

@@ -19,7 +19,7 @@ import { filesByPath } from './volume-files.ts';
 export interface FileKind {
   readonly type: 'file' | 'block' | 'memory';
   readonly inline: InlinePolicy | null;
-  /** True if the storage is in memory. Neither FUA writes nor flushes then need a sync. */
+  /** True if the storage is in memory, so that neither FUA writes nor flushes need a sync. */
   readonly isVolatile: boolean;
   /**
    * Returns the size of the open file in bytes, and whether holes can be punched in the file. Throws an RsError if the file is not of the
@@ -86,8 +86,8 @@ export async function openFile(volume: ServedVolume, kind: FileKind, ports: Back
 }
 
 /**
- * Returns the reads without waiting, or null if they are not possible. Even on block devices, these reads start on the event loop,
- * because an attempt costs little if the data is not cached.
+ * Returns the object for reads without waiting, or null if such reads are not possible. Even on block devices, reads without waiting start
+ * on the event loop, because an attempt costs little if the data is not cached.
  */
 function cachedReads(volumeId: string, { nowait, clock, sleeps, threads }: BackendPorts): CachedReads | null {
   if (nowait === undefined || nowait === null) return null;
@@ -107,7 +107,7 @@ export function assertStorage({ name, storage }: Pick<ServedVolume, 'name' | 'st
   );
 }
 
-/** Converts a system error to an error that names the volume and the path. If `thrown` is no system error, returns it unchanged. */
+/** Converts a system error to an error that names the volume and the path. Returns any other error unchanged. */
 export function asVolumeError(name: string, path: string, thrown: unknown): unknown {
   const errno = errnoName(thrown);
   if (thrown instanceof RsError || errno === undefined) return thrown;

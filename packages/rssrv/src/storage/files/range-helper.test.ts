@@ -1,5 +1,5 @@
-// The range helper as a real process on sparse files; stat and read are the oracle. Other tests have a helper that dies, hangs, refuses
-// or loses its parent. range-extents.test.ts tests the conversion to sectors.
+// Tests the range helper as a real process on sparse files; stat and read are the oracle. Other tests have a helper that dies, hangs,
+// refuses or loses its parent. range-extents.test.ts tests the conversion to sectors.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -151,7 +151,7 @@ test('a helper that does not answer is killed, and its requests are answered onl
   expect(lost).toEqual([`it did not answer within ${RANGE_HELPER_TIMEOUT_MS} ms`]);
   // The second request was never sent to the helper.
   expect(answers.map(([errno]) => errno)).toEqual(['LOST']);
-  // The killed helper may still hang in the storage. Until it is dead, no other helper starts.
+  // The killed helper may still hang in the storage. No other helper starts before the killed helper has exited.
   clock.advance(RANGE_HELPER_RETRY_MS);
   expect(await helper.attach(descriptor, true, 'probe')).toBeNull();
   await until('the helper is dead', () => answers.length === 2);
@@ -160,7 +160,7 @@ test('a helper that does not answer is killed, and its requests are answered onl
   fs.closeSync(descriptor);
 });
 
-/** The real helper, which first prints its process id so that the test can kill it. */
+/** The real helper, which first prints its process id so that the test can kill the helper. */
 function mortal(): { command: string; kill: () => Promise<void>; starts: () => number } {
   const pidFile = path.join(directory, `mortal${++files}`);
   const pids = (): number[] => (fs.existsSync(pidFile) ? fs.readFileSync(pidFile, 'latin1').trim().split('\n').map(Number) : []);
@@ -366,7 +366,7 @@ test('the helper ends with the process that started it, however that ends', asyn
   const [file, , ...calls] = rangeScriptArguments(process.arch, 0, false) ?? [];
   const fifo = path.join(directory, 'fifo');
   spawnSync('mkfifo', [fifo]);
-  // The helper's input never ends, because the helper holds both ends. Only the parent-death signal can end the helper.
+  // The helper's input never ends, because the helper holds both ends of the pipe. Only the parent-death signal can end the helper.
   const program = `
     const [file, ...calls] = ${JSON.stringify([file, ...calls])};
     const input = require('node:fs').openSync(${JSON.stringify(fifo)}, 'r+');

@@ -2,7 +2,7 @@
 // them (helpers/ranges.pl). The child is started when the first file is attached, and it exits after the last file has been detached. If
 // perl is missing, the architecture is unknown, or the child has failed, every operation fails with LOST, and backends use their
 // fallbacks. A new child is started after a delay that grows with each failure. Invariants: a killed child is replaced only after it has
-// exited. While a file is attached, a child that has ended is replaced even if no operation needs it, because a child also marks the
+// exited. While a file is attached, a child that has ended is replaced even if no operation is waiting, because the child also marks the
 // files (storage/locks/).
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -34,16 +34,16 @@ export interface RangeHelperPorts {
   readonly onLost: (reason: string, retryMs: number | null) => void;
   readonly onBack?: () => void;
   /**
-   * If present, this process passes descriptors to the helper, because the helper may not open paths. If absent, the helper opens the
-   * files of this process by their paths in /proc.
+   * How this process passes descriptors to a helper that may not open paths. If `passing` is undefined, the helper opens the files of this
+   * process by their paths in /proc.
    */
   readonly passing?: HelperPassing;
-  /** The program to run. If undefined, `perl` in PATH is run. */
+  /** The program to run. If `command` is undefined, `perl` in PATH is run. */
   readonly command?: string;
   readonly architecture?: string;
 }
 
-/** How descriptors are passed to the helper. A process without rights needs this, because its helper has no rights either. */
+/** How a confined process passes descriptors to its helper, which may not open files. */
 export interface HelperPassing {
   readonly calls: Pick<SystemCalls, 'socketPair' | 'send'>;
   /** The text of the helper program. This process has read the text before it gave up its rights. */
@@ -207,12 +207,12 @@ export class RangeHelper {
     this.socket = null;
   }
 
-  /** Passes the descriptor for the next line. If this fails, the helper answers that line with an error. */
+  /** Passes the descriptor for the next line. If the descriptor cannot be passed, the helper answers that line with an error. */
   private pass(fd: number): void {
     try {
       if (this.socket !== null) this.ports.passing?.calls.send(this.socket, 0, [fd]);
     } catch {
-      // The helper has exited. There is no helper to which the descriptor could be passed.
+      // The helper has exited. No helper is running to which the descriptor could be passed.
     }
   }
 

@@ -13,8 +13,8 @@ import { LOST, type RangeFile } from './range-helper.ts';
 /** Errors from storage that does not support the operation. An operation that fails with an error in the list NEVER is not tried again. */
 const NEVER: readonly string[] = ['ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'ENODEV', 'ENOTTY'];
 /**
- * Failures that leave the range unchanged. A DISCARD is only a hint. It is therefore answered with success even if the storage fails
- * it with an error in the list NOT_DONE.
+ * Failures that leave the range unchanged. A DISCARD is only a hint, and therefore succeeds even if the storage returns an error in the
+ * list NOT_DONE.
  */
 const NOT_DONE: readonly string[] = [...NEVER, LOST, 'EINVAL', 'ENOSPC', 'EDQUOT', 'EPERM', 'ETXTBSY', 'EBUSY', 'EINTR'];
 
@@ -46,8 +46,8 @@ function inMeasuredSteps(
 }
 
 /**
- * Calls `step` for each piece in turn, until the range is complete or a step fails. If `step` always calls back asynchronously, `inSteps`
- * also calls `end` asynchronously.
+ * Calls `step` for one piece after another, until the range is complete or a step fails. If `step` always calls back asynchronously,
+ * `inSteps` also calls `end` asynchronously.
  */
 function inSteps(positionBytes: number, lengthBytes: number, stepBytes: number, step: Step, end: IoEnd): void {
   const pieceBytes = Math.min(lengthBytes, stepBytes);

@@ -1,4 +1,4 @@
-// The files of a volume, both opened by path and passed by the listener: their order, their number, and descriptors that no backend uses.
+// Tests the files of a volume, opened by path or passed by the listener: the order and number of the files, and unused descriptors.
 // file-backend.test.ts and test/integration/confined-workers.test.ts test the opening of backends.
 
 import fs from 'node:fs';

@@ -1,14 +1,14 @@
-// Opens the files or the device of a volume. If a server process may not open paths, the listener opens the files by their paths, and
-// passes the descriptors to the process. Invariants: each caller gets its own open files, because the kernel reports a write-back error
-// once to each open file. The two descriptors of a FileDescriptors belong to the same file.
+// Opens the files or the device of a volume. If a worker may not open paths, the listener opens the files by their paths, and passes the
+// descriptors to the process. Invariants: each caller gets its own open files, because the kernel reports a write-back error once to each
+// open file. The two descriptors of a FileDescriptors belong to the same file.
 
 import fs from 'node:fs';
 import { promisify } from 'node:util';
 import { RsError } from '@rsio/common/lib/errors';
 
 /**
- * The descriptors of one file. `synced` was opened with O_DSYNC, for FUA writes; null if the volume is read-only, or if it is in memory,
- * where no write needs a sync.
+ * The descriptors of one file. `synced` was opened with O_DSYNC, for FUA writes; null if the volume is read-only, or in memory, where no
+ * write needs a sync.
  */
 export interface FileDescriptors {
   readonly descriptor: number;
@@ -36,7 +36,6 @@ function isSynced({ readonly, isVolatile }: FileWish): boolean {
   return !readonly && !isVolatile;
 }
 
-/** Opens files by their paths. */
 export const filesByPath: VolumeFiles = {
   open: async (wish) => {
     const descriptor = await open(wish.path, wish.readonly ? O_RDONLY : O_RDWR);
@@ -66,7 +65,7 @@ export class PassedFiles implements VolumeFiles {
     return Promise.reject(new RsError('E_INTERNAL', `The listener has not passed ${wish.path}`));
   }
 
-  /** Returns the descriptors that no backend has taken. The caller must close these descriptors. */
+  /** Returns the descriptors that no backend has taken, and that the caller must close. */
   rest(): readonly number[] {
     return this.left.splice(0);
   }

@@ -6,7 +6,7 @@ import type { EXTENT } from '@rsio/protocol/wire/messages';
 import type { Status } from '@rsio/protocol/wire/status';
 import type { StorageEnd } from './file-end.ts';
 
-/** WOULD_WAIT means that the whole request has still to be executed. Part of the range may already have been read or written. */
+/** After WOULD_WAIT, the whole request must still be executed. Part of the range may already have been read or written. */
 export const WOULD_WAIT = -1;
 
 export type IoDone = (status: Status) => void;
@@ -33,7 +33,8 @@ export interface IntentView {
   /** Must be called when the volume has grown. The bits of added regions are set. */
   grow(sizeBytes: number): void;
   /**
-   * Returns the bits from region `first` on, which must be a multiple of 8. Bit i of byte j, the lowest bit first, belongs to region first
+   * Returns the bits from region `first` on. `first` must be a multiple of 8. Bit i of byte j, the lowest bit first, belongs to region
+   * first
    * + 8j + i. Bits beyond the last region are 0. Returns at most `maxBytes` bytes, and no byte if `first` is beyond the last region.
    */
   read(first: number, maxBytes: number): Buffer;
@@ -62,7 +63,7 @@ export interface Backend {
   /** Reads in the thread pool. `target` belongs to the backend until `done` is called. `done` is never called before `read` returns. */
   read(target: Buffer, offset: number, lengthBytes: number, positionBytes: number, done: IoDone): void;
   write(source: Buffer, offset: number, lengthBytes: number, positionBytes: number, fua: boolean, done: IoDone): void;
-  /** Syncs all writes that ended before this call. If `done` gets OK, all these writes are durable. */
+  /** Syncs all writes that ended before this call. If `done` gets OK, all writes that ended before this call are durable. */
   flush(done: IoDone): void;
   /** Discards the range in short steps. A discarded range contains undefined data or zeros. */
   discard(positionBytes: number, lengthBytes: number, done: IoDone): void;
@@ -73,7 +74,7 @@ export interface Backend {
   close(): Promise<void>;
 }
 
-/** The backend of one file of a volume of several files. Such a backend can also transfer several pieces of memory in one call. */
+/** The backend of one file of a volume of several files. This backend can also transfer several pieces of memory in one call. */
 export interface PartBackend extends Backend {
   readonly end: StorageEnd;
   /** Reads into the pieces of memory, one after the other. `lengthBytes`: the sum of the lengths of the pieces. */

@@ -1,6 +1,6 @@
-// Reads without waiting, with a fake system call that gives every result: only complete data is an answer, "not supported" ends reads
-// without waiting for this file, and every other result leaves the read to the thread pool. Further tests go through FileBackend, where
-// the pool reads again and reports errors. nowait-read.test.ts tests the system call.
+// Tests reads without waiting, with a fake system call that gives every result. Only complete data counts as an answer, "not supported"
+// ends reads without waiting for this file, and every other result leaves the read to the thread pool. Further tests use FileBackend, which
+// repeats reads in the thread pool and reports errors. nowait-read.test.ts tests the system call.
 
 import fs from 'node:fs';
 import os from 'node:os';

@@ -10,7 +10,7 @@ import type { InlinePolicy } from './inline-policy.ts';
 import { CALLS_BEHIND_TRIES_MAX } from '../limits.ts';
 import type { NowaitRead } from './nowait-read.ts';
 
-/** Result: the file system or the kernel does not support reads without waiting. This result is final for an open file. */
+/** Result: the file system or the kernel does not support reads without waiting. The result is final for an open file. */
 export const NOT_SUPPORTED = -2;
 
 export type CachedReadEnd = typeof STATUS.OK | typeof WOULD_WAIT | typeof NOT_SUPPORTED;

@@ -66,7 +66,7 @@ export class FlushGate {
     this.forget(() => {
       this.isRunning = false;
       this.failure = statusOf(errno);
-      // Fail the waiting flushes, too: the failed sync may have lost writes that these flushes must cover.
+      // Also fail the waiting flushes: the failed sync may have lost writes that these flushes must cover.
       const all = [...covered, ...this.waiting];
       this.waiting = [];
       for (const done of all) done(this.failure);

@@ -101,8 +101,8 @@ test('one slow call among many fast ones changes nothing; one slow call while th
   expect(pooledInARow(pace)).toBe(POOL_RUN_REQUESTS);
 });
 
-// Regression: while calls in the pool hung, other calls of the volume ran on the event loop. The first of these calls that hung stopped
-// the process with all its volumes.
+// Regression: while calls in the pool hung, other calls of the volume ran on the event loop. The first call that hung on the event loop
+// stopped the process with all its volumes.
 test('while calls in the pool hang, none runs on the loop; they return to the loop once one has ended', () => {
   for (const start of ['sync', 'pool'] as const) {
     const pace = paceFrom(start);

@@ -1,6 +1,6 @@
 // Decides whether a read or write may run on the event loop or must use the thread pool. The kernel does not report whether data is
 // cached, so each call on the event loop is timed. A single slow call proves little, because a busy machine may not have scheduled the
-// process. The calls after a slow call are therefore watched. If a watched call is slow and the process slept during it, the call has
+// process. The calls after a slow call are therefore watched. If a watched call is slow and the process slept during the call, the call has
 // waited for the storage. After a call that has waited for the storage, the next requests use the thread pool. While calls in the thread
 // pool hang, no call runs on the event loop, because a hanging call would block the whole process. The module is pure: the time and the
 // number of sleeps come through ports.

@@ -1,6 +1,6 @@
-// preadv2 with RWF_NOWAIT on real files: cached data is read completely, and written only into its range of the target, even at positions
-// beyond 2^32. A read of uncached data is refused and never waits. The tests need koffi and a file system that supports this call. On
-// other file systems, such as tmpfs, the tests are skipped, each by its name.
+// Tests preadv2 with RWF_NOWAIT on real files: cached data is read completely, and written only into its range of the target, even at
+// positions beyond 2^32. A read of uncached data is refused and never waits. The tests need koffi and a file system that supports this
+// call. On other file systems, such as tmpfs, the tests are skipped.
 
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -76,7 +76,7 @@ test('positions beyond 2^32, and holes', (context) => {
     expect(read(fd, target, 0, 512, position)).toBe(512);
     expect(target.equals(content.subarray(0, 512))).toBe(true);
   }
-  // A read of a hole returns zeros or would wait. Such a read never returns other bytes or an error.
+  // A read of a hole returns zeros or would wait, but never returns other bytes or an error.
   const target = Buffer.alloc(4096, 9);
   const moved = read(fd, target, 0, 4096, 2 ** 33);
   expect([4096, -EAGAIN]).toContain(moved);

@@ -1,6 +1,6 @@
-// Reads and writes complete ranges of a file, on the calling thread or in the thread pool. After a short transfer, the rest of the range
-// is transferred as well. A read past the end of the file fails with SHORT_READ. A range can also be spread over several pieces of
-// memory, which one system call transfers.
+// Reads and writes complete ranges of a file, on the calling thread or in the thread pool. After a short transfer, further calls transfer
+// the rest of the range. A read past the end of the file fails with SHORT_READ. A range can also be spread over several pieces of memory,
+// which one system call transfers.
 
 import fs from 'node:fs';
 import { errnoName } from '@rsio/common/lib/errors';
@@ -16,7 +16,7 @@ export function statusOf(errno: string): Status {
   return errno === SHORT_READ ? STATUS.VOLUME_UNAVAILABLE : statusOfErrno(errno);
 }
 
-/** The errno for a write that transfers nothing and reports no error. Retrying such a write might never end. */
+/** The errno for a write that transfers nothing and reports no error. A retry might never end. */
 const NOTHING_WRITTEN = 'EIO';
 
 /** Returns the errno name of a system error. Rethrows an error without an errno, because such an error is a bug. */

@@ -26,17 +26,15 @@ export interface ServedLayout {
 /** The pools of a volume's files. Pools are named by their ids here, because the name of a pool may change while the volume is in use. */
 export interface VolumePools {
   readonly ids: readonly string[];
-  /** True if space for the whole volume is allocated. Writes to the volume then need no new space. */
+  /** True if space for the whole volume is allocated, so that writes need no new space. */
   readonly isThick: boolean;
 }
 
-/** A replica of a mirror. */
 export interface ServedReplica {
   /** Id of the mirror. */
   readonly mirror: string;
   /** Data identity. The volume gets a new data identity whenever it is made a replica. */
   readonly identity: string;
-  /** Path of the intent map. */
   readonly mapPath: string;
 }
 
@@ -47,8 +45,8 @@ export interface ServedVolume {
   readonly id: string;
   readonly type: 'file' | 'block' | 'memory' | 'null';
   /**
-   * Path of the file or device that stores the volume's content; null if the volume has neither. If the type is `memory`, the listener
-   * has created this file in memory.
+   * Path of the file or device that stores the volume's content; null if the volume has no file and no device. If the type is `memory`, the
+   * listener has created this file in memory.
    */
   readonly path: string | null;
   /**
@@ -68,8 +66,8 @@ export interface ServedVolume {
   /** Names of the clients that may use the volume; null means all clients. */
   readonly clients: readonly string[] | null;
   /**
-   * The pools of a pool volume. Changes of the volume wait for space while one of these pools is full. `pool` is undefined for a volume of
-   * a section.
+   * The pools of a pool volume. Changes of the volume wait for space while one of its pools is full. `pool` is undefined for a volume of a
+   * section.
    */
   readonly pool?: VolumePools;
   /**

@@ -7,7 +7,7 @@
 import { assert, counted } from '@rsio/common/lib/assert';
 import { GrowingQueue } from '@rsio/common/structures/growing-queue';
 
-/** A function that starts a call in the thread pool. It must call `ended` once, as soon as the call's thread is free again. */
+/** A function that starts a call in the thread pool, and calls `ended` once, as soon as the call's thread is free again. */
 export type ThreadCall = (ended: () => void) => void;
 
 export class ThreadShares {

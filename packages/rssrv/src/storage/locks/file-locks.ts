@@ -1,7 +1,7 @@
 // Takes advisory locks (flock) on descriptors of this process, so that no two rssrv processes serve the same file. Also looks for marks,
-// which show that a server process has a file open. Node.js has no flock, so a short-lived perl child (helpers/locks.pl) inherits the
-// descriptors and takes the locks. A flock belongs to the open file, not to the process that took the lock. This process therefore holds
-// the locks until it closes the descriptors or exits.
+// which show that a worker has a file open. Node.js has no flock, so a short-lived perl child (helpers/locks.pl) inherits the descriptors
+// and takes the locks. A flock belongs to the open file, not to the process that took the lock. This process therefore holds the locks
+// until it closes the descriptors or exits.
 
 import { spawn } from 'node:child_process';
 import { constants } from 'node:fs';
@@ -11,9 +11,8 @@ import { LOCKS_PER_HELPER_MAX, LOCK_HELPER_TIMEOUT_MS } from '../../machine/limi
 import { helperFile } from '../../machine/helper-files.ts';
 
 /**
- * `marked`: a server process has the file open for writing. The server process may have outlived its listener. `taken`: another process
- * holds the lock. `unavailable`: perl is missing, or the file system does not support locks. `silent`: the file system did not answer in
- * time.
+ * `marked`: a worker has the file open for writing. The worker may have outlived its listener. `taken`: another process holds the lock.
+ * `unavailable`: perl is missing, or the file system does not support locks. `silent`: the file system did not answer in time.
  */
 export type LockOutcome = 'held' | 'marked' | 'taken' | 'unavailable' | 'silent';
 
@@ -42,7 +41,7 @@ export async function takeLocks(requests: readonly LockRequest[], command = 'per
 }
 
 /**
- * Returns true for each file that supports locks, even if the file is locked at present. A file that cannot be opened counts as lockable,
+ * Returns true for each file that supports locks, even if the file is currently locked. A file that cannot be opened counts as lockable,
  * because the failed open is reported elsewhere. The helper tests with an unlock, because a test lock could make another rssrv fail to
  * start.
  */

@@ -1,16 +1,16 @@
-// Finds the server processes that have marked files (helpers/ranges.pl), so that an error can name them. No system call returns the owner
-// of a mark. The marks are therefore read from /proc, which lists them for each descriptor of range helpers, and of server processes
-// whose helper has ended. Invariant: this code does not touch the file systems of the files, because these may not answer. Processes of
-// other machines, and of users that this process may not inspect, are not found.
+// Finds the workers that have marked files (helpers/ranges.pl), so that an error can name them. No system call returns the owner of a mark.
+// The marks are therefore read from /proc, which lists them for each descriptor of range helpers, and of workers whose helper has ended.
+// Invariant: this code does not touch the file systems of the files, because these may not answer. Processes of other machines, and of
+// users that this process may not inspect, are not found.
 
 import { type BigIntStats, readdirSync, readFileSync } from 'node:fs';
 import { processesNamed, startTicksOf } from '@rsio/common/daemon/process-facts';
 import { deviceName } from '../files/block-device.ts';
 import { MARK_HOLDER_LOOKS_MAX } from '../../machine/limits.ts';
 
-/** Process name of the range helper, which marks the files of its server process. */
+/** Process name of the range helper, which marks the files of its worker. */
 const HELPER_NAME = 'perl';
-/** Beginning of the name of a server process (worker.ts). */
+/** Beginning of the name of a worker (worker.ts). */
 const SERVER_NAME = 'rssrv';
 /**
  * Matches a mark among the locks in /proc/PID/fdinfo. The line has the device in hexadecimal, the inode, and the position of the
@@ -23,7 +23,7 @@ export function markName({ dev, ino }: Pick<BigIntStats, 'dev' | 'ino'>): string
   return `${deviceName(dev)}:${ino}`;
 }
 
-/** Returns, for each file with a mark of this machine, the pid of the server process. `names`: see `markName`. */
+/** Returns, for each file with a mark of this machine, the pid of the worker. `names`: see `markName`. */
 export function markHolders(names: ReadonlySet<string>): ReadonlyMap<string, number> {
   const found = new Map<string, number>();
   let looks = 0;
@@ -41,7 +41,7 @@ export function markHolders(names: ReadonlySet<string>): ReadonlyMap<string, num
 
 /**
  * Returns the processes that may have marks, the helpers first, because a listener may have thousands of descriptors. `holder` is the
- * server process, which leads the process session of its helper.
+ * worker, which leads the process session of its helper.
  */
 function candidates(): { readonly pid: number; readonly holder: number }[] {
   const all = processesNamed((name) => name === HELPER_NAME || name.startsWith(SERVER_NAME)).filter(({ pid }) => pid !== process.pid);
@@ -51,8 +51,8 @@ function candidates(): { readonly pid: number; readonly holder: number }[] {
 }
 
 /**
- * Returns the paths of the fdinfo files of a process. If the first thread of the process has ended, these files are below the folder
- * of another thread.
+ * Returns the paths of the fdinfo files of a process. If the first thread of the process has ended, the files are below the folder of
+ * another thread.
  */
 function descriptorsOf(pid: number): string[] {
   for (const thread of namesIn(`/proc/${pid}/task`)) {

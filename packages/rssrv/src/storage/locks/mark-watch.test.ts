@@ -1,4 +1,4 @@
-// Tests the watch over files that server processes of other listeners have open: the time and number of its looks, and the volumes that it
+// Tests the watch over files that workers of other listeners have open: the time and number of the checks, and the volumes that the watch
 // reports. The lock helper is a fake; marks.test.ts has real marks.
 
 import fs from 'node:fs';
@@ -14,11 +14,11 @@ import { removeFolder } from '@rsio/common/testing/remove-folder';
 let directory = '';
 let clock: FakeClock;
 let waiting: MarkedVolume[] = [];
-/** Files that a server process has open. */
+/** Files that a worker has open. */
 let busy = new Set<string>();
 let asked: (readonly LockRequest[])[] = [];
 let freed: string[][] = [];
-/** Time that each look takes. */
+/** Time that each check takes. */
 let lookMs = 0;
 /** A file about which the fake helper answers only when the test permits it. */
 let hanging = '';
@@ -58,7 +58,7 @@ function volume(key: string, ...names: string[]): MarkedVolume {
 
 const file = (name: string): string => path.join(directory, name);
 
-/** Advances the clock to the next look, and waits until the helper was called and the watch has `timers` timers. */
+/** Advances the clock to the next check, and waits until the helper was called and the watch has `timers` timers. */
 async function look(timers: number, restMs = MARK_LOOK_MS): Promise<void> {
   const before = asked.length;
   clock.advance(restMs);
@@ -157,7 +157,7 @@ function linkOf(fd: string): string {
   try {
     return fs.readlinkSync(`/proc/self/fd/${fd}`);
   } catch {
-    // The listing contains the descriptor with which the directory itself was listed, and which is closed by now.
+    // The listing contains the closed descriptor with which the directory itself was listed.
     return '';
   }
 }

@@ -1,7 +1,7 @@
-// Watches files that a server process of another listener has open, so that their volumes are served as soon as that process has ended,
-// without a reload. Invariants: the watch looks only while volumes wait, and the looks at one pool take at most 1/MARK_LOOK_REST of the
-// time. A pool that does not answer does not delay looks at other pools. The watch changes no file: the owner opens the volumes, and
-// checks the marks again before it serves them.
+// Watches files that a worker of another listener has open, so that their volumes are served as soon as that process has ended, without a
+// reload. Invariants: the watch checks files only while volumes wait, and the checks of one pool take at most 1/MARK_LOOK_REST of the time.
+// A pool that does not answer does not delay the checks of other pools. The watch changes no file: the owner opens the volumes, and checks
+// the marks again before it serves them.
 
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
@@ -9,7 +9,7 @@ import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { LOCKS_PER_HELPER_MAX, MARK_LOOK_MS, MARK_LOOK_REST } from '../../machine/limits.ts';
 import type { takeLocks } from './file-locks.ts';
 
-/** A volume that is not served because a server process has files of the volume open, together with these files. */
+/** A volume that is not served because a worker has files of the volume open, and the open files. */
 export interface MarkedVolume {
   readonly key: string;
   /** Name of the volume's pool; null for a volume of a section. */
@@ -20,18 +20,18 @@ export interface MarkedVolume {
 export interface MarkWatchPorts {
   readonly clock: Clock;
   readonly takeLocks: typeof takeLocks;
-  /** Returns the volumes that are not served because a server process has their files open. */
+  /** Returns the volumes that are not served because a worker has their files open. */
   waiting(): readonly MarkedVolume[];
   /**
-   * Called with the keys of volumes whose files have no marks any more or cannot be opened. Resolves when the owner has tried to open
-   * these volumes.
+   * Called with the keys of volumes whose files have lost their marks or cannot be opened. Resolves when the owner has tried to open these
+   * volumes.
    */
   freed(keys: ReadonlySet<string>): Promise<void>;
 }
 
 export class MarkWatch {
   private readonly ports: MarkWatchPorts;
-  /** Maps a pool to the timer of the next look at it; null during a look. */
+  /** Maps a pool to the timer of its next check; null during a check. */
   private readonly looks = new Map<string | null, Timer | null>();
   private isStopped = false;
 
@@ -73,10 +73,7 @@ export class MarkWatch {
     if (this.waitingIn(pool).length > 0) this.lookAfter(pool, Math.max(MARK_LOOK_MS, tookMs * MARK_LOOK_REST));
   }
 
-  /**
-   * Looks at the files of these volumes once. Returns the keys of the volumes without marked files. Throws if no helper can be
-   * started.
-   */
+  /** Checks the files of these volumes once. Returns the keys of the volumes without marked files. Throws if no helper can be started. */
   private async freedKeys(volumes: readonly MarkedVolume[]): Promise<Set<string>> {
     const all = volumes.flatMap(({ key, files }) => files.map((file) => ({ key, file })));
     const freed = new Set(all.map(({ key }) => key));

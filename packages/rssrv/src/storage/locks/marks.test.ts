@@ -1,5 +1,5 @@
-// Real marks: while a range helper has a file open for writing, another descriptor of the file shows its mark, and the process with the
-// mark is found. Rules: N11 in docs/GUARANTEES.md.
+// Tests real marks: while a range helper has a file open for writing, another descriptor of the file shows its mark, and the process with
+// the mark is found. Rules: N11 in docs/GUARANTEES.md.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -51,7 +51,7 @@ test('the mark of a range helper is found with its process, and goes with the op
   const looks = [again, open('read', 'r')].map((descriptor) => ({ descriptor, shared: false, isLook: true as const }));
   const names = ['marked', 'read'].map((name) => markName(fs.statSync(path.join(directory, name), { bigint: true })));
   expect(await takeLocks(looks)).toEqual(['marked', 'held']);
-  // Requests for locks find the mark as well, whether the lock is exclusive or shared.
+  // Requests for locks also find the mark, whether the lock is exclusive or shared.
   expect(await takeLocks([false, true].map((shared) => ({ descriptor: again, shared })))).toEqual(['marked', 'marked']);
   const holders = markHolders(new Set(names));
   expect([...holders.keys()]).toEqual([names[0]]);
@@ -101,8 +101,8 @@ function helpers(): number[] {
 }
 
 /**
- * Returns true if the process is a perl program that this process has started. The name is checked, because a test file that ran
- * earlier in this process may have left a child that is no helper.
+ * Returns true if the process is a perl program that this process has started. The name is checked, because a test file that ran earlier in
+ * this process may have left a child that is not a helper.
  */
 function isChild(pid: string): boolean {
   try {

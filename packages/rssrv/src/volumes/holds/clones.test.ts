@@ -1,5 +1,5 @@
-// Copies of a client's machine, and clients that send invented identities: which of these clients the server admits, before and after a
-// restart (docs/PROTOCOL.md H4). The file of holds is real; the test simulates the sessions and the clock. Rules: G8.
+// Tests which clients the server admits when a client's machine was copied, and when a client sends an invented identity, before and after
+// a restart (docs/PROTOCOL.md H4). The file of holds is real; the test simulates the sessions and the clock. Rules: G8.
 
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
@@ -66,7 +66,7 @@ class Scene {
     return scene;
   }
 
-  /** Performs the handshake of a client. Returns the process that the server serves, or the refusal. */
+  /** Performs the handshake of a client. Returns the process that the server then serves, or the refusal. */
   async come(client: Omit<Hello, 'versions' | 'features' | 'namespaceid' | 'interface' | 'nonce'>): Promise<string> {
     const { said, admissions } = this;
     const before = this.session;

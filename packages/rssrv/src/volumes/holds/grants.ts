@@ -1,6 +1,5 @@
-// Types for a client that asks for a volume, and for the answer that the client gets. These types are in this folder because holds.ts
-// makes the decision; sessions and messages import the types from here. Invariant: a grant names the epoch of its volume. A later
-// take-over revokes the grant by this epoch.
+// Types for a client that asks for a volume, and for the answer. Sessions and messages import these types. Invariant: a grant names the
+// epoch of its volume. A later take-over names this epoch to revoke the grant.
 
 import type { Holder } from '@rsio/protocol/wire/messages';
 import type { Status } from '@rsio/protocol/wire/status';
@@ -12,7 +11,7 @@ export interface ClientIdentity {
   readonly instance: number;
   readonly machine: string;
   readonly boot: string;
-  /** Process id of the client. Null if the client is of an early version, which sends no process id. */
+  /** Process id of the client; null for a client of an early version, which sends no process id. */
   readonly process: string | null;
   readonly address: string;
 }

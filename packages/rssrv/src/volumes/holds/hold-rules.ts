@@ -37,7 +37,7 @@ export interface Hold {
    * null, which stands for the current incarnation.
    */
   readonly life: string | null;
-  /** Number of the term under which a replica is open (docs/PROTOCOL.md Q6). Absent if the volume is no replica. */
+  /** Number of the term under which a replica is open (docs/PROTOCOL.md Q6); absent if the volume is not a replica. */
   readonly term?: number;
 }
 
@@ -70,15 +70,15 @@ export interface Refusal {
 }
 
 /**
- * The decision to grant an OPEN. The new hold may begin only when no request from the losing clients is running and all their writes are
- * durable.
+ * The decision to grant an OPEN. The new hold may begin only when no request from the clients that lose their holds is running, and all
+ * writes of these clients are durable.
  */
 export interface Opening {
   readonly kind: 'opening';
   readonly client: Claimant;
   /** True if the handle is read-only. */
   readonly readonly: boolean;
-  /** True if the hold permits only reading. A writer that opens a second, read-only handle remains a writer. */
+  /** True if the hold is read-only. A writer that opens a second, read-only handle remains a writer. */
   readonly isReader: boolean;
   /** The holds of other nodes that this OPEN takes over. */
   readonly losers: readonly Hold[];
@@ -91,7 +91,7 @@ export interface Opening {
    * identity.
    */
   readonly isOldIdentity: boolean;
-  /** True if a client that loses its hold may have written to the volume. The volume must then be synced before the grant. */
+  /** True if a client that loses its hold may have written to the volume, which must then be synced before the grant. */
   readonly needsSync: boolean;
   /** Number of the term under which a replica is opened; null for other volumes. */
   readonly term: number | null;
@@ -140,8 +140,8 @@ export function decideOpen(
 }
 
 /**
- * Returns the volume's holds after a granted OPEN, or `entry` itself if nothing changes. The caller must read `incarnation` only after
- * the losers' grants have been revoked.
+ * Returns the volume's holds after a granted OPEN, or `entry` itself if nothing changes. The caller must read `incarnation` only after the
+ * grants of the clients that lose their holds have been revoked.
  */
 export function withOpening(entry: VolumeHolds, opening: Opening, incarnation: string, nowMs: number): VolumeHolds {
   const { client, losers, isReader: onlyReads } = opening;
@@ -232,8 +232,8 @@ function oldSharedIdentity({ id }: Pick<HeldVolumeFacts, 'id'>): string {
 }
 
 /**
- * Returns true if `identity` is that of the hold. If the volume has become shared, the function also returns true for an identity from
- * before this change. The client then sees the change and waits.
+ * Returns true if `identity` is that of the hold. Also returns true for an identity from before the volume became shared, so that the
+ * client gets the new identity, sees the change and waits.
  */
 function mayResume(volume: HeldVolumeFacts, own: Hold, identity: string | null): boolean {
   if (identityOf(volume, own) === identity) return true;
@@ -263,7 +263,7 @@ function held({ name }: HeldVolumeFacts, inTheWay: readonly Hold[], others: read
   return { kind: 'refused', status: STATUS.HELD, sentence, holders: holdersOf(others) };
 }
 
-/** Returns the refusal (H3) if a holder has not yet recovered its writes. The sentence lists all steps that a forced OPEN needs. */
+/** Returns the refusal (H3) if a holder has not yet recovered its writes. The text lists all steps that a forced OPEN needs. */
 function notSettled(
   { name, takeOverForce }: HeldVolumeFacts,
   hold: Hold,

@@ -1,5 +1,6 @@
-// The content of the holds file, and the conversion of its earlier versions. Pure; state-file.ts reads and writes the file. The checks are
-// as strict as the checks of messages, because a single invalid holder would make every LIST and every refused OPEN fail.
+// The content of the holds file, and the conversion of its earlier versions. Pure; state-file.ts reads and writes the file. Messages
+// contain holders from this file. The checks are therefore as strict as those of messages: with one invalid holder, every LIST and every
+// refused OPEN would fail.
 
 import type { StateForm } from '@rsio/common/files/state-file';
 import {
@@ -55,8 +56,8 @@ const HOLD = object({ ...SECOND_HOLD, instance, process, term: optional(guarded(
 const TAKE_OVER = orNull(object({ node, address: text(), atMs: time }));
 
 /**
- * A hold must not have a higher epoch than the volume, because a later hold would get the same identity. A node has at most one hold of a
- * volume. Holds asserts both whenever it changes an entry.
+ * A hold must not have a higher epoch than the volume, because a later hold could then get the same identity. A node has at most one hold
+ * of a volume. The class `Holds` asserts both rules for each changed entry.
  */
 function sound({ epoch, holds }: Pick<VolumeHolds, 'epoch'> & { readonly holds: readonly Pick<Hold, 'epoch' | 'node'>[] }): string | null {
   if (holds.some((hold) => hold.epoch > epoch)) return 'has a hold of a later epoch than its own';
@@ -83,8 +84,8 @@ const CONTENT = object({
 });
 
 /**
- * Up to the second version, the file mapped `node machine` to an instance number; instances with a lower number were refused. The map was
- * unbounded, and an instance number beyond the safe integers must not prevent the server from starting.
+ * Up to the second version, the file mapped `node machine` to an instance number; instances with a lower number were refused. The map had
+ * no bound, and an instance number beyond the safe integers must not prevent a start of the server.
  */
 const INSTANCES = map(number());
 const SECOND = object({ volumes: map(SECOND_VOLUME), instances: INSTANCES });

@@ -1,5 +1,5 @@
-// The file of the holds. A start refuses a file with a holder that no message could contain. A change does not take effect if the file
-// cannot be written. The test controls the clock. hold-rules.test.ts tests the decisions.
+// Tests the file of the holds. A start refuses a file with a holder that no message could contain. A change does not take effect if the
+// file cannot be written. The test controls the clock. hold-rules.test.ts tests the decisions.
 
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

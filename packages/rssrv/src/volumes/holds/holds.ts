@@ -54,7 +54,7 @@ export interface GrantPorts {
   incarnationEnded(volume: ServedVolume): Promise<void>;
   /** Returns true if the client's session still exists and can receive the answer. */
   isWanted(): boolean;
-  /** The promise of this server about a mirror; null if the server has no readable record of the mirror. */
+  /** Returns the name and the promised term of a mirror; null if this server has no readable record of the mirror. */
   promiseOf(mirror: string): MirrorPromise | null;
   /** Called when a volume's holders have changed, so that the listener announces a new list to all clients. */
   holdersChanged(): void;

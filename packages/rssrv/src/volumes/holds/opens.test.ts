@@ -1,6 +1,6 @@
-// A volume changes during an OPEN. The grant describes the volume as served at the time of the answer, a refused OPEN leaves no hold, and
-// the session counts as a user of the volume during the OPEN. The holds are real; the test simulates the served volumes and their changes.
-// Rules: H1.
+// Tests a volume that changes during an OPEN. The grant describes the volume as served at the time of the answer, a refused OPEN leaves no
+// hold, and the session counts as a user of the volume during the OPEN. The holds are real; the test simulates the served volumes and their
+// changes. Rules: H1.
 
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -141,7 +141,7 @@ test('a new incarnation that begins while the hold is saved is the incarnation o
   };
   const holds = holdsOf();
   expect(await opensOf(holds).grant(session(), OPEN)).toMatchObject({ granted: true, incarnation: 'next' });
-  // A take-over is refused while the holder has not recovered its writes in the present incarnation.
+  // A take-over is refused while the holder has not recovered its writes in the current incarnation.
   expect(await opensOf(holds).grant(session(MARS), OVER)).toMatchObject({ granted: true });
 });
 

@@ -1,6 +1,6 @@
-// Answers the OPENs of sessions: finds the volume that the server serves to the client, lets holds.ts grant it, and keeps the session's
-// uses. The volume may change while an OPEN is in progress. Invariant: a grant describes the volume as served in the event-loop turn of the
-// grant. Every later change therefore reaches the session after the grant. Rules: H1.
+// Answers the OPENs of sessions: finds the volume that the server serves to the client, lets holds.ts grant the OPEN, and records which
+// volumes the session uses. The volume may change while an OPEN is in progress. Invariant: a grant describes the volume as served in the
+// event-loop turn of the grant. Every later change therefore reaches the session after the grant. Rules: H1.
 
 import type { ClientRole } from '@rsio/common/config/schema/types';
 import { type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
@@ -24,7 +24,7 @@ export interface OpeningSession {
   readonly dataProcess: number;
   readonly uses: VolumeUses;
   isEnding(): boolean;
-  /** Resolves when the session begins to end; null if the caller offers no promise for this. */
+  /** Resolves when the session begins to end; null if the caller does not report this. */
   readonly ending: Promise<void> | null;
   /** Returns the session of another data process of the client that has the volume open or is opening it, or null. */
   usedBeside(volumeId: string): OtherUser | null;

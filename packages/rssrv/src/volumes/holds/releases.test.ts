@@ -1,4 +1,4 @@
-// An administrator ends the holds of absent clients: the order of the steps, and the conditions under which a hold stays.
+// Tests how an administrator ends the holds of absent clients: the order of the steps, and the conditions under which a hold stays.
 // test/integration/fence.test.ts tests the command. Rules: G20.
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -16,7 +16,7 @@ import { removeFolder } from '@rsio/common/testing/remove-folder';
 let folder: string;
 let holds: Holds;
 let steps: string[];
-/** Facts about the server that the ports report. A test changes these facts. */
+/** The facts that the ports report. The tests change these facts. */
 let facts: { isThere: boolean; isFenced: boolean; life: string; isServed: boolean; sync: () => Promise<void> };
 
 const PORTS: ReleasePorts = {

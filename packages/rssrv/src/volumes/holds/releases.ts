@@ -67,8 +67,8 @@ function mayHaveLost(volume: string, node: string, isFenced: boolean): RsError {
 }
 
 /**
- * Syncs the volume. A time-out loses no writes. After any other failure, writes may be lost. A new incarnation then begins, and the holder
- * must recover its writes.
+ * Syncs the volume. A time-out loses no writes. After any other failure, writes may be lost: a new incarnation begins, and the holder must
+ * recover its writes.
  */
 async function sync(volume: ServedVolume, node: string, ports: ReleasePorts): Promise<void> {
   try {

@@ -1,6 +1,6 @@
 // Decides whether a client may open a replica of a mirror (docs/PROTOCOL.md Q6). Pure. holds.ts calls `refusedReplica` in the turn of the
-// volume. Invariants: a replica is opened only under the term that this server has promised, and only when no hold of another term is
-// left. A volume that is no replica is opened without a term.
+// volume. Invariants: a replica is opened only under the term that this server has promised, and only when no hold of another term is left.
+// A volume that is not a replica is opened without a term.
 
 import type { OpenRequest } from '@rsio/protocol/wire/messages';
 import type { Term } from '@rsio/protocol/wire/mirror-messages';
@@ -45,13 +45,12 @@ export function refusedReplica(
   return refused(STATUS.UNCLAIMED, `Volume ${name} is still open by an earlier term of its mirror: claim the mirror here again`, holds);
 }
 
-/** Returns the sentence for a client that opens a replica as if it were an ordinary volume. */
+/** Returns the refusal for a client that opens a replica like an ordinary volume. */
 export function isReplica(volume: string, mirror: string, known: MirrorPromise | null): string {
   const named = known === null ? mirror : `${known.name} (${mirror})`;
   return `Volume ${volume} is a replica of mirror ${named}: attach the mirror`;
 }
 
-/** Returns true if the hold began under this term. */
 export function isOfTerm({ term: number, node, instance }: Hold, term: Term): boolean {
   return number !== undefined && compareTerms({ number, node, instance }, term) === 0;
 }

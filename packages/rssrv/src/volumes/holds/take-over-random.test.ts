@@ -47,19 +47,19 @@ const move: fc.Arbitrary<Move> = fc.oneof(
  * ends.
  */
 class World {
-  /** Found violations of the invariants. */
+  /** The violations of the invariants that were found. */
   readonly wrong: unknown[] = [];
   private readonly clients = [BIG2, MARS, VENUS];
   private readonly names = ['big-2', 'mars', 'venus'];
   private readonly folder = mkdtempSync(join(folder, 'world-'));
   /**
-   * Number of the listener, increased by each restart. Reports of an earlier listener no longer count, and each listener has a file of
-   * its own.
+   * Number of the listener, increased by each restart. The test ignores reports of earlier listeners, and each listener has its own holds
+   * file.
    */
   private round = 0;
   private holders = this.listener();
   private readonly pending: ((fails: boolean) => void)[] = [];
-  /** Open handles by client, for writing and for reading. */
+  /** Writable and read-only open handles by client. */
   private readonly handles = new Map<number, { epoch: number; readonly: boolean }[]>();
   /** Running OPENs, each with the epoch up to which its grant has been revoked. */
   private readonly opening = new Set<{ index: number; voidUpTo: number }>();

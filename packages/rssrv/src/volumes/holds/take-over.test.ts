@@ -35,7 +35,7 @@ async function afterRestart(): Promise<string> {
     .join();
 }
 
-/** A listener whose every step may be delayed, or fail. */
+/** A listener whose steps a test can delay or make fail. */
 class Scene {
   readonly lines: string[] = [];
   readonly holders: Holds;
@@ -205,7 +205,7 @@ describe('a take-over fails and the holder goes on', () => {
   test('when the requesting client has disconnected', async () => {
     const { scene, identity } = await held();
     scene.at = () => void (scene.isWanted = false);
-    // The status is not HELD: a client that attaches its volumes again after a restart would give up a volume if the status were HELD.
+    // The status is not HELD, because HELD would make a client that attaches its volumes again after a restart give up the volume.
     expect(await scene.open(MARS, OVER)).toMatchObject({ granted: false, status: STATUS.SHUTTING_DOWN, holders: [] });
     scene.at = () => undefined;
     scene.isWanted = true;

@@ -1,14 +1,14 @@
-// The volumes that a session has been granted, and the volumes that it is opening. The listener consults these lists before it changes a
-// volume and before it revokes handles. Invariant: from the start of an OPEN until its answer, the session counts as a user of the
-// volume. The volume therefore does not change between the decision about the OPEN and the answer. Rules: C3.
+// The volumes that a session has been granted, and the volumes that it is opening. The listener consults both lists before it changes a
+// volume and before it revokes handles. Invariant: from the start of an OPEN until its answer, the session counts as a user of the volume.
+// The volume therefore does not change between the decision about the OPEN and the answer. Rules: C3.
 
 import { FORMER_USES_MAX } from '../limits.ts';
 
 export class VolumeUses implements Iterable<string> {
   private readonly granted = new Set<string>();
   /**
-   * Volumes that the session had and has closed, the most recent last. The worker of the session may still report about these volumes.
-   * The value is true once the worker has reported that writes may be lost.
+   * Volumes that the session has closed, the most recent last. The worker of the session may still report about closed volumes. The value
+   * is true once the worker has reported that writes may be lost.
    */
   private readonly former = new Map<string, boolean>();
   /** Number of OPENs in progress, keyed by volume id. */

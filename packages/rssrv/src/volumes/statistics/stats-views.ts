@@ -1,6 +1,6 @@
-// The statistics of the sessions in the form of the control interface: counters with rates, paths, and the waits with their reasons. Pure.
-// Invariants: an idle volume has rates of zero, and every wait names its reason. A client with a session for each of its data processes
-// is shown once.
+// The statistics of the sessions as the control interface reports them: counters with rates, paths, and the waits with their reasons. Pure.
+// Invariants: an idle volume has rates of zero, and every wait names its reason. A client with a session for each of its data processes is
+// shown once.
 
 import type { ServerMethods } from '@rsio/common/control/server/server-methods';
 import type { LatencyFigures } from '@rsio/common/structures/latency-figures';
@@ -72,7 +72,6 @@ function sessionView({ node, address, beganMs, blockedMs, record }: StatsSession
   };
 }
 
-/** Shows the sessions of each client as one session. */
 function ofClients(views: readonly SessionStats[]): SessionStats[] {
   const byClient = new Map<string, SessionStats>();
   for (const view of views) {
@@ -124,7 +123,7 @@ function sumOf(one: VolumeStats, other: VolumeStats): VolumeStats {
   };
 }
 
-/** Quantiles cannot be added up. The larger of both is at least as high as the quantile of all requests. */
+/** Quantiles cannot be added up. The larger of the two quantiles is at least as high as the quantile of all requests. */
 function latencyOf(one: LatencyFigures, other: LatencyFigures): LatencyFigures {
   return {
     p50Us: Math.max(one.p50Us, other.p50Us),

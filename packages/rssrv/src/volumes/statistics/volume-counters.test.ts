@@ -1,5 +1,5 @@
-// The counters of a volume: requests, bytes, errors, latencies of requests that are answered at once, and volumes that a report leaves out.
-// session-figures.test.ts tests the counting in a real session.
+// Tests the counters of a volume: requests, bytes, errors, latencies of requests that are answered at once, and volumes that a report
+// leaves out. session-figures.test.ts tests the counting in a real session.
 
 import { OP } from '@rsio/protocol/wire/frames';
 import { STATUS } from '@rsio/protocol/wire/status';

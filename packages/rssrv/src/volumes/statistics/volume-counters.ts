@@ -11,7 +11,7 @@ import { STATUS } from '@rsio/protocol/wire/status';
 import type { HeldFigures } from '../throttle/throttle-messages.ts';
 import { COUNTERS_CLOSED_MAX } from '../limits.ts';
 
-/** The report of a session about a volume: sums since the session first opened the volume, and the present state. */
+/** The report of a session about a volume: sums since the session first opened the volume, and the current state. */
 export interface VolumeFigures extends HeldFigures {
   readonly volumeId: string;
   readonly reads: number;
@@ -36,7 +36,7 @@ export interface VolumeFigures extends HeldFigures {
   readonly heldForSnapshot: number;
 }
 
-/** The facts about a volume at present. The counters of the volume do not contain these facts. */
+/** The current facts about a volume that its counters do not contain. */
 export type VolumeNow = HeldFigures & Pick<VolumeFigures, 'outstanding' | 'oldestMs' | 'waitingForSpace' | 'heldForSnapshot'>;
 
 export interface PathFigures {
@@ -176,8 +176,8 @@ export class SessionCounters {
   }
 
   /**
-   * Returns the figures of all volumes if `isWhole` is true. Otherwise, returns only the figures of volumes whose counters have
-   * changed since the last call, or that have waiting requests.
+   * Returns the figures of all volumes if `isWhole` is true; if not, only the figures of volumes whose counters have changed since the last
+   * call, or that have waiting requests.
    */
   figures(nowOf: (volumeId: string) => VolumeNow, isWhole: boolean): VolumeFigures[] {
     const figures: VolumeFigures[] = [];

@@ -19,7 +19,7 @@ export class Allowance {
   /** True if the last report said that something was used. Initially true, so that an idle session reports once that it uses nothing. */
   private wasReported = true;
 
-  /** Sets the limits. If `rates` is null, removes the limits. */
+  /** If `rates` is null, removes the limits. */
   set(rates: IoLimits | null, nowMs: number): void {
     this.requests = changed(this.requests, rates?.iops ?? null, rates?.burstMs ?? 0, nowMs);
     this.bytes = changed(this.bytes, rates?.bytesPerSecond ?? null, rates?.burstMs ?? 0, nowMs);

@@ -1,4 +1,4 @@
-// The limit of a client with several sessions, as the listener divides it. Sessions are stand-ins that confirm what they are told.
+// Tests how the listener divides the limit of a client among its sessions. The sessions are stand-ins that confirm each setting.
 // share-book.test.ts tests the division itself. Invariant: the shares of a client's sessions add up to at most the client's limit.
 
 import { expect, test } from 'vitest';
@@ -43,7 +43,7 @@ class Scene {
     this.confirm();
   }
 
-  /** Each session reports its use: hungry, or nothing. */
+  /** Each session reports its use: the sessions in `hungry` want more than their share, and the others use nothing. */
   use(...hungry: string[]): void {
     for (const session of this.sessions) {
       const isHungry = hungry.includes(session.id);

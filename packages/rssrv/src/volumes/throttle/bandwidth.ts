@@ -1,7 +1,7 @@
 // The limits of all volumes and clients, in the listener. Tells each session its limits, divides the limit of a volume among the sessions
-// that have it open, and the limit of a client among its sessions (share-book.ts). Records what holds the I/O of each session. Invariants: a
-// session receives the limits of a volume before the answer to its OPEN. A session that has ended has no share. A volume without limits and
-// halts has no book, and neither has a client without limits.
+// that have it open, and the limit of a client among its sessions (share-book.ts). Records what holds the I/O of each session. Invariants:
+// a session receives the limits of a volume before the answer to its OPEN. A session that has ended has no share. A volume without limits
+// and halts has no share book, and a client without limits has no share book either.
 
 import { limitsOrNull } from '@rsio/common/config/schema/io-limits';
 import type { IoLimits, RssrvConfig } from '@rsio/common/config/schema/types';
@@ -17,7 +17,7 @@ import { HELD_REPORTS, SHARE_CONFIRM_MS, SHARE_PLAN_MS, SHARE_REPORT_MS, SHARE_R
 import { type Share, ShareBook, type ShareOrder } from './share-book.ts';
 import { ALL_VOLUMES, type HeldBy, type ThrottleMessage, type ThrottleReport } from './throttle-messages.ts';
 
-/** An id of a volume has no blanks. */
+/** Volume ids have no blanks, so this prefix keeps the keys of clients apart from volume ids. */
 const CLIENT_PREFIX = 'client ';
 
 export interface LimitedSession {
@@ -39,14 +39,14 @@ export interface BandwidthPorts {
   heldChanged(volumes: readonly ServedVolume[]): void;
 }
 
-/** The part of a session's report on a volume that concerns limits. */
+/** The part about limits in a session's report on a volume. */
 interface HeldVolume {
   readonly volumeId: string;
   readonly heldBy: HeldBy | null;
 }
 
 interface Held {
-  /** Number of successive reports that say something else than `text`. */
+  /** Number of successive reports that differ from `text`. */
   reports: number;
   text: string | null;
 }
@@ -77,7 +77,7 @@ export class Bandwidth {
     return limitsOrNull(this.ports.config().rights.find(({ name }) => name === node)?.limits);
   }
 
-  /** Must be called for a new session. Before this call, only the message that begins the session may be sent to it. */
+  /** Must be called for a new session. Before this call, only the message that begins the session may be sent to the session. */
   began({ id, client }: LimitedSession): void {
     const key = clientKey(client.node);
     if (this.isLimited(key)) this.tell(key, this.bookOf(key).add(id, this.nowMs()));
@@ -157,7 +157,9 @@ export class Bandwidth {
     return by === null ? null : heldText(by, this.limitsOf(volumeId), this.clientLimits(node), this.ports.halts.facts(volumeId));
   }
 
-  /** Returns a text for what holds the I/O of a session on a volume, or null. A stop or pause counts without waiting for reports. */
+  /**
+   * Returns a text for what holds the I/O of a session on a volume, or null. A stop or pause is shown at once, without waiting for reports.
+   */
   heldBy(session: string, volumeId: string): string | null {
     const halt = this.ports.halts.facts(volumeId);
     if (halt !== null) return heldText(halt.kind === 'paused' ? 'pause' : 'stop', null, null, halt);
@@ -209,7 +211,7 @@ export class Bandwidth {
     return book;
   }
 
-  /** Sends the present limits and halt to all sessions that have the volume open. */
+  /** Sends the current limits and halt to all sessions that have the volume open. */
   private tellAll(volumeId: string): void {
     const nowMs = this.nowMs();
     const known = this.books.get(volumeId);
@@ -242,7 +244,7 @@ export class Bandwidth {
     this.expireLater();
   }
 
-  /** Divides the limit of a volume again after this time. If a division is already planned, the earlier of the two times counts. */
+  /** Divides the limit of a volume again after this time, or at the time of a division that is already planned, whichever is earlier. */
   private planLater(volumeId: string, afterMs: number): void {
     const { clock } = this.ports;
     const atMs = this.nowMs() + afterMs;
@@ -270,7 +272,6 @@ export class Bandwidth {
   }
 }
 
-/** Returns the key of a client's limits, which is the id of no volume. */
 function clientKey(node: string): string {
   return `${CLIENT_PREFIX}${node}`;
 }

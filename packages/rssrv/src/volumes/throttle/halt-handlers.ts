@@ -20,7 +20,6 @@ export function haltHandlers(
   asker: Asker,
 ): HandlersOf<typeof HALT_METHODS> {
   const { by } = asker;
-  /** Returns the id and the name of the volume. */
   const found = async ({ name, universe }: VolumeName, what: string): Promise<{ readonly id: string; readonly text: string }> => {
     asker.needs('admin', `${what} volumes`);
     const { volume } = await show({ name, universe });

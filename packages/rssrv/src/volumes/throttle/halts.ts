@@ -1,4 +1,4 @@
-// Volumes whose I/O an administrator has paused or stopped. Invariants: a stop is on disk before its request is answered, and lasts over
+// Volumes whose I/O an administrator has paused or stopped. Invariants: a stop is on disk before its request is answered, and persists over
 // restarts until an administrator ends it. A pause ends after its time, or when the listener ends.
 
 import { OneByOne } from '@rsio/common/structures/one-by-one';
@@ -64,7 +64,7 @@ export class Halts {
     return [...new Set([...this.stopped.keys(), ...this.paused.keys()])];
   }
 
-  /** Returns the halt in the form for sessions; null if the volume is not halted. */
+  /** Returns the halt as sent to sessions; null if the volume is not halted. */
   of(volumeId: string): Halt | null {
     if (this.stopped.has(volumeId)) return { kind: 'stopped' };
     const pause = this.paused.get(volumeId);

@@ -1,6 +1,7 @@
-// Makes the requests that wait for their throttle. A waiting request counts as received but not as begun. Copies of a waiting request get
-// the same answer, and its wait does not count as slow storage. If the handle of a waiting request is closed, the request ends with STALE.
-// Invariant: the buffer of a request passes either to the code that begins the request, or back to the pool of buffers.
+// Makes the objects for requests that wait in the throttle of their volume. A waiting request counts as received but not as begun. Copies
+// of a waiting request get the same answer, and the wait does not count as slow storage. If the handle of a waiting request is closed, the
+// request ends with STALE. Invariant: the buffer of a request passes either to the code that begins the request, or back to the pool of
+// buffers.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import type { BufferPool } from '@rsio/common/structures/buffer-pool';
@@ -13,11 +14,11 @@ export interface HeldRequestPorts {
   readonly clock: Clock;
   readonly slots: SlotTable;
   readonly bodies: Pick<BufferPool, 'giveBack'>;
-  /** Time at which the request that is being handled has arrived. */
+  /** Arrival time of the request that is being handled. */
   now(): number;
   /** Called before a request begins. */
   begins(nowMs: number): void;
-  /** Answers the request on all paths that are owed the answer. */
+  /** Answers the request on every path that has delivered the request or a copy. */
   answered(header: Header, status: Status): void;
 }
 

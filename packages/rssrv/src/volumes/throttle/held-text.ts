@@ -25,7 +25,7 @@ export function heldText(by: HeldBy | 'stop', own: IoLimits | null, ofClient: Io
   }
 }
 
-/** Returns the text for a limit. `what` is null if the limit was removed after the session had reported that it holds I/O. */
+/** Returns the text for a limit. `what` is null if the limit was removed after the session had reported that the limit holds I/O. */
 function limitText(whose: string, what: string | null): string {
   return what === null ? `${whose} limit` : `${whose} limit of ${what}`;
 }

@@ -150,9 +150,7 @@ export class SessionThrottles {
     this.wake.at(nowMs + Math.max(HELD_WAIT_MIN_MS, waitMs));
   }
 
-  /**
-   * Plans the next report. The interval until then is the longest of all shared limits, so that one report covers all of them.
-   */
+  /** Plans the next report after the longest interval of all shared limits, so that one report covers all these limits. */
   private reportLater(nowMs: number): void {
     const intervals = [this.ofClient, ...this.byVolume.values()].flatMap(({ reportMs }) => (reportMs === null ? [] : [reportMs]));
     if (this.reporter !== null || intervals.length === 0) return;

@@ -1,6 +1,6 @@
-// Shares of one limit among sessions that begin, end, use the volume and hang, in any order, with delayed messages: the shares in force
-// never add up to more than the whole limit, and the shares are fair in the end. The buckets that apply the shares have their tests in
-// packages/common. Rules: G37. docs/PROTOCOL.md, Limits.
+// Tests shares of one limit among sessions that begin, end, use the volume and hang, in any order, with delayed messages. The shares in
+// force never add up to more than the whole limit, and the shares are fair in the end. The buckets that apply the shares have their tests
+// in packages/common. Rules: G37. docs/PROTOCOL.md, Limits.
 
 import { expectAtLeast, expectAtMost, expectSame } from '@rsio/common/testing/quick-expect';
 import fc from 'fast-check';
@@ -36,12 +36,11 @@ test('one hungry session beside idle ones has nearly all, and two hungry ones a 
   expect(fairShares([0.1, Number.POSITIVE_INFINITY])[1]).toBeGreaterThan(0.85);
 });
 
-/** Sessions that receive orders and send confirmations late, but in the order in which they were sent. */
+/** Sessions that receive orders and send confirmations late, but never out of order. */
 class World {
   nowMs = 0;
   private number = 0;
   readonly book = new ShareBook(() => this.number++);
-  /** The share in force in each session. */
   readonly inForce = new Map<string, ShareOrder>();
   readonly orders = new Map<string, ShareOrder[]>();
   readonly confirmations = new Map<string, number[]>();
@@ -112,7 +111,7 @@ test('the shares in force never add up to more than the limit, however late mess
       }
       world.settle();
       if (there.size === 0) return;
-      // In the end, the shares add up to the whole limit, except for a rest below SHARE_STEP that is too small for a change.
+      // In the end, the shares add up to the whole limit, except for a remainder below SHARE_STEP, which is too small for a change.
       expectAtLeast(world.total('requests'), 1 - SHARE_STEP - 1e-9);
       expectAtMost(world.total('requests'), 1 + 1e-9);
       for (const order of world.inForce.values()) expectSame(order.isDivided, there.size > 1);

@@ -1,8 +1,7 @@
-// Keeps the share of each session in the limits of one volume, and adapts the shares to the use. A session confirms each share that it is
-// told. Pure: the functions return the orders to send. Invariant: at every moment the shares in force add up to at most 1, because a
-// share grows only by parts that other sessions have confirmed to give up. A session that does not confirm within SHARE_CONFIRM_MS is not
-// running, and counts as having confirmed. When this session runs again, it can use at most what is left in its old buckets.
-// See docs/PROTOCOL.md, Limits.
+// Keeps the share of each session in the limits of one volume, and adapts the shares to the use. A session confirms each order. Pure: the
+// functions return the orders to send. Invariant: at every moment the shares in force add up to at most 1, because a share grows only by
+// parts that other sessions have given up and confirmed. A session that does not confirm within SHARE_CONFIRM_MS is not running, and counts
+// as having confirmed. When this session runs again, it can use at most what is left in its old buckets. See docs/PROTOCOL.md, Limits.
 
 import { assert } from '@rsio/common/lib/assert';
 import { fairShares } from './fair-shares.ts';
@@ -27,7 +26,7 @@ interface User {
   confirmed: Share;
   wasDivided: boolean;
   number: number;
-  /** When the oldest order was sent that the session has not confirmed; null if the session has confirmed all orders. */
+  /** Time at which the oldest unconfirmed order was sent; null if the session has confirmed all orders. */
   awaitedSinceMs: number | null;
   use: Share;
 }
@@ -59,7 +58,7 @@ export class ShareBook {
     return [...this.users.values()].some(({ awaitedSinceMs }) => awaitedSinceMs !== null);
   }
 
-  /** Adds a session, and returns the orders to send. One of these orders is always for the new session. */
+  /** Adds a session, and returns the orders to send, which always include an order for the new session. */
   add(session: string, nowMs: number): ShareOrder[] {
     const known = this.users.get(session);
     if (known !== undefined) return [this.again(session, known, nowMs), ...this.plan(nowMs)];
@@ -109,7 +108,7 @@ export class ShareBook {
     return this.plan(nowMs);
   }
 
-  /** Returns an order with the present share for every session, because the limit or a halt has changed. */
+  /** Returns an order with the current share for every session, because the limit or a halt has changed. */
   tellAgain(nowMs: number): ShareOrder[] {
     return [...this.users].map(([session, user]) => this.again(session, user, nowMs));
   }

@@ -7,12 +7,12 @@ import type { IoLimits } from '@rsio/common/config/schema/types';
 /** The halt of a volume. If the volume is paused, all its I/O waits for `leftMs`. If the volume is stopped, all its I/O is refused. */
 export type Halt = { readonly kind: 'paused'; readonly leftMs: number } | { readonly kind: 'stopped' };
 
-/** Stands for all volumes of the client, in place of a volume id. The ids of volumes are UUIDs. */
+/** Stands for all volumes of the client, in place of a volume id, which is a UUID. */
 export const ALL_VOLUMES = 'all';
 
 /** The limits of a session on a volume, or on all volumes of its client. */
 export interface ThrottleSetting {
-  /** The session's share of the limits, as rates. A rate of 0 means that other sessions have the whole limit at present. */
+  /** The session's share of the limits, as rates. A rate of 0 means that other sessions currently have the whole limit. */
   readonly rates: IoLimits | null;
   /** Interval at which the session must report its use; null if no other session has a share. */
   readonly reportMs: number | null;

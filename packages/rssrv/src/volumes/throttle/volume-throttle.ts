@@ -49,7 +49,7 @@ export class VolumeThrottle {
     this.pausedUntilMs = halt?.kind === 'paused' ? nowMs + halt.leftMs : null;
   }
 
-  /** True if the volume has no limit of its own, and is neither paused nor stopped. */
+  /** True if the volume itself has no limit, and is neither paused nor stopped. */
   get isFree(): boolean {
     return this.own.isUnlimited && !this.isStopped && this.pausedUntilMs === null;
   }
@@ -63,14 +63,14 @@ export class VolumeThrottle {
     return this.queue.length;
   }
 
-  /** Time since which the first request waits; null if no request waits. */
+  /** Time at which the first waiting request began to wait; null if no request waits. */
   get heldSinceMs(): number | null {
     return this.queue.peek()?.sinceMs ?? null;
   }
 
   /**
-   * Returns true if a request may begin now. In that case, the request is subtracted from the allowance. If the result is false, the
-   * caller must pass the request to `hold`.
+   * Returns true if a request may begin now, and then subtracts the request from the allowance. If the result is false, the caller must
+   * pass the request to `hold`.
    */
   admits(bytes: number, nowMs: number): boolean {
     if (this.queue.length > 0 || !this.lets(nowMs)) return false;
@@ -114,7 +114,7 @@ export class VolumeThrottle {
     return this.own.heldBy(nowMs);
   }
 
-  /** Returns the use since the last call, as Allowance.used does. */
+  /** Returns the use since the last call, like `Allowance.used`. */
   used(nowMs: number): ShareUse | null {
     const use = this.own.used(this.queue.length > 0, nowMs);
     return use === null ? null : { volumeId: this.volumeId, ...use };
