@@ -19,7 +19,7 @@ function sample(pids: readonly number[]): Sample {
   return { atMs: performance.now(), server: cpuTimeOf(pids), machine: machineBusySeconds(), diskBytes: diskBytesOf(pids) };
 }
 
-/** Measures one window. `seed` is that of the round, so that every server of the round gets the same blocks in the same order. */
+/** Measures one window. `seed` is the seed of the round, so that every server of the round gets the same blocks in the same order. */
 export async function measure(
   clients: readonly LoadClient[],
   shape: LoadShape,
@@ -35,10 +35,7 @@ export async function measure(
   return combine(await Promise.all(runs.map(({ done }) => done)), first, last);
 }
 
-/**
- * Runs load that does not count until the server has used `cpuMs` of CPU time, because a process that has just started has not yet compiled
- * its code.
- */
+/** Runs load that is not counted, until the server has used `cpuMs` of CPU time, because a new process has not yet compiled its code. */
 export async function warmUp(
   clients: readonly LoadClient[],
   shape: LoadShape,

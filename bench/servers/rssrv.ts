@@ -1,5 +1,4 @@
-// rssrv of this checkout below a root of its own, with one node for each client of the load.
-// For its sessions see load/open-rsio.ts.
+// rssrv of this checkout below its own root, with one node for each client of the load. For the sessions see load/open-rsio.ts.
 
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';

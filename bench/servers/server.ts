@@ -12,13 +12,12 @@ export interface Setting {
   /** Folder for everything except the data file. */
   readonly directory: string;
   readonly file: string;
-  /** The core for the server's process. */
   readonly core: number;
 }
 
 export interface Server {
   readonly id: ServerId;
-  /** Name of the server with its particularity, such as its way of accessing the file. */
+  /** Name of the server and its variant, such as its way of accessing the file. */
   readonly title: string;
   readonly pid: number;
   readonly target: Target;
