@@ -1,5 +1,5 @@
 // Devices of volumes in data processes: a data process, the main process or both are killed or restarted while a file system is mounted and
-// fio writes and verifies. Invariant: fio notices nothing but pauses. Skipped like keeper.test.ts.
+// fio writes and verifies. Invariant: fio notices nothing but pauses. Skipped under the same conditions as keeper.test.ts.
 
 import { expect, it } from 'vitest';
 import { DeviceScene } from '../support/devices/device-scene.ts';

@@ -19,8 +19,8 @@ const EXPORT = 'osl/oracle';
 /** A prompt end takes at most this time. The time is half of the bound after which a process that drains is killed. */
 const PROMPT_MS = 10_000;
 /**
- * Longest time that a client whose I/O waits takes to end. Its frontends wait five seconds for their requests, and then its volumes wait
- * ten seconds.
+ * Longest time that a client whose I/O waits takes to end. The client's frontends wait five seconds for their requests, and then its
+ * volumes wait ten seconds.
  */
 const WAITING_END_MS = 22_000;
 
