@@ -1,5 +1,4 @@
 // A log that drops every line, because the trace shows what simulated processes do.
-// The tests of the code that writes log lines cover them.
 
 import type { Log } from '@rsio/common/log/log';
 

@@ -6,7 +6,6 @@ import { promiseHooks } from 'node:v8';
 export class PromiseWatch {
   /** Whether a promise was created or settled since the world last set this flag to false. */
   haveMoved = true;
-  /** Stops watching promises. */
   readonly stop: () => void;
 
   constructor() {
@@ -16,7 +15,7 @@ export class PromiseWatch {
     this.stop = promiseHooks.createHook({ init: moved, settled: moved }) as () => void;
   }
 
-  /** Resolves when no continuation of a promise is left to run. All of them run in this turn of the event loop. */
+  /** Resolves when no continuation of a promise is left to run. All continuations run in this turn of the event loop. */
   pass(): Promise<void> {
     return new Promise((resolve) => setImmediate(resolve));
   }

@@ -1,7 +1,7 @@
-// Judges snapshots (rule P1). It judges from the outside: it knows the order in which changes of all volumes were submitted and answered. A
-// snapshot must have every change that was answered before the request for the snapshot. If change B was submitted after change A was
-// answered, a snapshot with B must also have A, even if A belongs to another volume of the snapshot. A snapshot has each write completely
-// or not at all. Invariant: it observes and changes nothing.
+// Judges snapshots (rule P1). The judge works from the outside: it knows the order in which changes of all volumes were submitted and
+// answered. A snapshot must have every change that was answered before the request for the snapshot. If change B was submitted after change
+// A was answered, a snapshot with B must also have A, even if A belongs to another volume of the snapshot. A snapshot has each write
+// completely or not at all. Invariant: the judge observes and changes nothing.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { SEGMENT_MIN_BYTES } from '@rsio/protocol/client/limits';

@@ -1,5 +1,5 @@
 // Judges one trunk: no request waits for silent paths while another path delivers, and no healthy path stays without requests forever.
-// sim-judge.ts judges the total time of an I/O. Invariant: it observes and changes nothing.
+// sim-judge.ts judges the total time of an I/O. Invariant: the judge observes and changes nothing.
 
 import { RATE_PROBE_IDLE_MS, RATE_PROBE_MAX_MS, RATE_PROBE_SHARE, SUSPECT_SRTT_FACTOR } from '@rsio/protocol/client/limits';
 import type { LivenessTimes } from '@rsio/protocol/client/paths/path-verdict';

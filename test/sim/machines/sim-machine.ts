@@ -34,7 +34,7 @@ export class SimMachine {
   private readonly facts: SimFacts | null;
   /** Called after a crash of the machine; null: no listener. */
   whenCrashed: (() => void) | null = null;
-  /** Votes of the present listener; null: the listener does not vote for mirrors. */
+  /** Votes of the current listener; null: the listener does not vote for mirrors. */
   votes: SimVotes | null = null;
   private newVotes: (() => SimVotes) | null = null;
   private boots = 1;

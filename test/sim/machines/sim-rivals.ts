@@ -30,7 +30,7 @@ export class SimRivals {
     for (const volume of volumes) this.next(volume);
   }
 
-  /** Clients compete for another volume from now on. */
+  /** Adds a volume for which clients compete. */
   add(volume: SimVolume): void {
     this.next(volume);
   }

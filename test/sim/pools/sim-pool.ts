@@ -62,7 +62,7 @@ export type Order =
 const POOL = { name: 'pool', path: '/pool' };
 const SPACE_BYTES = 2 ** 40;
 
-/** The pools of a listener. They have no files, and are open from the beginning. */
+/** The pools of a listener. These pools have no files, and are open from the beginning. */
 export class SimPools extends Pools {
   private readonly sim: PoolMachine;
   private readonly files: PoolFiles;

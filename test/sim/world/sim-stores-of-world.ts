@@ -36,7 +36,7 @@ const READERS = 2;
 const CRASH_CHANCE = 0.0015;
 const CRASH_MAX_MS = 5;
 const ANSWERED_CRASH_CHANCE = 0.1;
-/** DECIDING: names of the steps that decide an order. DECIDED_CRASH_CHANCE: chance of a crash after such a step. */
+/** DECIDING: names of the steps that decide an order. DECIDED_CRASH_CHANCE: chance of a crash after a deciding step. */
 const DECIDING = /commit|prepared|rollback|copied|left/;
 const DECIDED_CRASH_CHANCE = 0.04;
 
@@ -52,7 +52,7 @@ export class SimStoresOfWorld {
     this.world = world;
     this.random = new SeededRandom(seed * SALT + 11);
     installCalls();
-    // Removes the file systems of the last world.
+    // Removes the file systems of the previous world.
     unmountAll();
     closeAll();
     this.managers = world.servers.map((server) => this.newManager(server));

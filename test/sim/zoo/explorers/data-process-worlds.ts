@@ -1,7 +1,7 @@
 // The production listener with clients that have several data processes: Admissions, SessionRequests, Opens and Holds, over stand-ins of
 // server processes. Data processes log in, start again, open and close any volume, and another client takes volumes over. Each answer and
 // each save takes a random time. Invariants: all sessions of a node belong to one client process, and no data process has two. A volume is
-// open in one data process of a node at a time. A client that has a handle has the hold, and is the only client that has one.
+// open in one data process of a node at a time. A client that has a handle has the hold, and no other client has a hold.
 
 import type { Socket } from 'node:net';
 import type { Log } from '@rsio/common/log/log';
@@ -23,7 +23,7 @@ const STEPS = 400;
 const NODES = ['node0', 'node0', 'node1'];
 const VOLUMES = ['a', 'b'];
 const DATA_PROCESSES = 3;
-/** A release waits for OPENs, so that much can happen between the end of a handle and the release of its hold. */
+/** A release waits for OPENs, so many events can happen between the end of a handle and the release of its hold. */
 const RELEASE_STEPS_MAX = 8;
 /** Time that passes in a step, ms: mostly none, and sometimes enough for each time-out of the listener. */
 const LONG_MS = 6_000;
@@ -165,7 +165,7 @@ class World {
     else this.close(session, random.pick(VOLUMES));
   }
 
-  /** A data process of a client logs in. Sometimes the client is started again before. */
+  /** A data process of a client logs in. Sometimes the client is started again first. */
   private login(): void {
     const { random } = this;
     const node = random.pick(NODES);
@@ -230,7 +230,7 @@ function processOf({ workerSession }: ServedSession): Process {
   return workerSession as unknown as Process;
 }
 
-/** Runs the world of this seed. Returns a sentence about the fault that the world has shown. Null: no fault. */
+/** Runs the world of this seed. Returns the fault as a sentence; null: no fault. */
 export function dataProcessWorld(seed: number): Promise<string | null> {
   return new World(seed).live();
 }

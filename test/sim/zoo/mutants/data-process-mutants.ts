@@ -1,5 +1,5 @@
-// Mutants of the rules for clients with several data processes (S9, H1). They break the production listener, and the zoo runs them against
-// explorers/data-process-worlds.ts. listener-mutants.ts breaks the listener of the simulator.
+// Mutants of the rules for clients with several data processes (S9, H1). The mutants break the production listener, and the zoo runs them
+// against explorers/data-process-worlds.ts. listener-mutants.ts breaks the listener of the simulator.
 
 import type { OpenRequest } from '@rsio/protocol/wire/messages';
 import { Admissions } from '@rsio/rssrv/server/admissions';
