@@ -21,8 +21,8 @@ const FREE_DEADLINE_MS = 5_000;
 const hosts = useHosts();
 
 /**
- * Returns the prefix for the programs of this test. If possible, it runs them in a separate network namespace, which has a further card
- * that crsio could offer.
+ * Returns the prefix for the programs of this test. If possible, the prefix runs them in a separate network namespace, which has a further
+ * card that crsio could offer.
  */
 async function ownNetwork(): Promise<readonly string[]> {
   if ((await whyNoNetlab()) !== null) return [];

@@ -16,7 +16,7 @@ const FIRST_HOST = 10;
 const BLOCK_BYTES = 512;
 const SOON_MS = 30_000;
 
-/** The hosts, and how they reach each other. */
+/** The hosts and the networks between them. */
 export interface MirrorPlaces {
   /** The hosts of the servers. The first two servers get pools, and the third one only votes. */
   readonly servers: readonly Host[];
