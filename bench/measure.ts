@@ -1,5 +1,5 @@
 // One window of load on one server: all clients start together, and the CPU time of the server is read at the start and the end of the
-// window. Callers make rounds and figures of windows.
+// window. Callers combine windows into rounds and figures.
 
 import { type CpuTime, cpuSecondsBetween, cpuTimeOf, diskBytesOf, machineBusySeconds } from './proc.ts';
 import { Latencies } from './load/latencies.ts';

@@ -1,6 +1,5 @@
 // The network of the bench: the loopback of its own network namespace, with cubic on both sides, so that no setting of this machine
-// matters. The bench starts itself again in that namespace. If the namespace cannot be made, the bench uses the machine's own loopback, and
-// the output says so.
+// matters. If the namespace cannot be made, the bench uses the machine's own loopback, and the output says so.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';

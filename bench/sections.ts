@@ -1,5 +1,5 @@
-// The sections: everything that is measured besides the rows of the server. Each belongs to a part of the bench and has the name that
-// `--only` takes. Pure; the folder of a part has the code that measures.
+// The sections: everything that is measured besides the rows of the server. Each section belongs to a part of the bench and has the name
+// that `--only` takes. Pure; the folder of a part has the code that measures.
 
 export const PARTS = ['server', 'encryption', 'client', 'scale', 'mirrors', 'garbage'] as const;
 export type Part = (typeof PARTS)[number];

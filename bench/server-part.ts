@@ -22,7 +22,7 @@ export interface ServerFigures {
 
 type Endings = SectionContext['endings'];
 
-/** Removes absent servers from the rows. A row in which only RSIO, or only other servers, can be measured stays without a comparison. */
+/** Removes absent servers from the rows. A row in which only RSIO, or only other servers, can be measured has no comparison. */
 export function withoutAbsent(plan: Plan, present: readonly Present[]): Plan {
   const here = new Set(present.map(({ maker }) => maker.id));
   return { ...plan, rows: plan.rows.map((row) => ({ ...row, servers: row.servers.filter((id) => here.has(id)) })) };

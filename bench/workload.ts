@@ -1,5 +1,5 @@
-// The plan: the rows and the durations. A row is a load and the servers that get this load. Every server gets exactly the same load. The
-// quick plan has the rows of the goals; the full plan varies one thing at a time around these rows.
+// The plan: the rows and the durations. A row is a load and the servers that get this load. The quick plan has the rows of the goals; the
+// full plan varies one thing at a time around these rows.
 
 import type { LoadShape, Window } from './load/orders.ts';
 

@@ -20,7 +20,7 @@ const WARM_SECONDS = 2;
 const WINDOW_SECONDS = 2;
 /** Ramp at the start of fio. Latencies during the ramp do not count, because polling may rest until fio has started. */
 const RAMP_SECONDS = 1;
-/** Pause after a reload, because the command is a process that needs a core. */
+/** Pause after a reload, because the reload command is a process that needs a core. */
 const SETTLE_MS = 500;
 
 interface Window {

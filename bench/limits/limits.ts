@@ -21,7 +21,7 @@ const MIB = KIB * KIB;
 const WINDOW_SECONDS = 10;
 const RAMP_SECONDS = 2;
 const P99 = '99.000000';
-/** The neighbour is measured in this many times the usual number of rounds, because the p99 of a single round varies much. */
+/** The neighbour is measured in this many times the usual number of rounds, because the p99 of a single round varies a lot. */
 const NEIGHBOUR_ROUNDS = 2;
 const HELD_IOPS = 500;
 const RANDOM = ['--rw=randread', '--bs=8k', '--iodepth=32'];

@@ -16,7 +16,7 @@ export interface RsioVolume {
   /** Names of nodes, one for each client. */
   readonly nodes: readonly string[];
   readonly nodekey: string;
-  /** Volumes of the same size that make up the file in this order; each session opens all. */
+  /** Volumes of the same size that make up the file in this order; each session opens every volume. */
   readonly volumes: readonly string[];
 }
 
@@ -54,7 +54,6 @@ export interface OpenConnection {
   readonly early: Buffer;
 }
 
-/** What each client of a load does. */
 export interface LoadShape {
   /** Percentage of READs; all other requests are WRITEs. */
   readonly readPercent: number;

@@ -156,8 +156,8 @@ async function compare(
 }
 
 /**
- * CPU time in ms that one answer costs all processes of the daemon, without their idle load. Other programs on the machine change this
- * figure little.
+ * CPU time in ms that one answer costs all processes of the daemon, without their idle load. Other programs on the machine hardly change
+ * this figure.
  */
 async function cpuOfAnswer(address: string, pids: readonly number[]): Promise<number> {
   const answer = async (): Promise<void> => {

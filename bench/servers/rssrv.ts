@@ -1,4 +1,5 @@
-// rssrv of this checkout below its own root, with one node for each client of the load. For the sessions see load/open-rsio.ts.
+// rssrv of this checkout below its own root, with the data file as its volume and one node for each client of the load. For the sessions
+// see load/open-rsio.ts.
 
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';

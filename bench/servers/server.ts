@@ -22,7 +22,7 @@ export interface Server {
   readonly pid: number;
   readonly target: Target;
   processes(): number[];
-  /** Pins all threads of the server, also those that start later. */
+  /** Pins all threads of the server, including threads that start later. */
   pin(cores: readonly number[]): void;
   stop(): Promise<void>;
 }
