@@ -1,4 +1,5 @@
-// A log that drops every line, because the trace shows what simulated processes do.
+// A log that drops every line, because the trace shows what simulated processes do. Unit tests of the code that writes log lines cover
+// these lines.
 
 import type { Log } from '@rsio/common/log/log';
 

@@ -1,5 +1,6 @@
 // Tells whether any promise was created or settled, so that the world waits for promises only after events that involve promises. Few
-// events do, and each wait costs as much as several events. Invariant: while `haveMoved` is false, no promise callback is pending.
+// events involve promises, and each wait costs as much as several events. Invariant: while `haveMoved` is false, no promise callback is
+// pending.
 
 import { promiseHooks } from 'node:v8';
 

@@ -24,7 +24,7 @@ export function setSeqModulus(to: number): void {
 }
 
 const HANDLES_MAX = [8, 16, 0xffff, 0xffff];
-/** Added to the seed, so that these draws differ from those of the world. */
+/** Added to the seed, so that these draws differ from the world's. */
 const SALT = 1_000_033;
 let handlesMax = 0xffff;
 

@@ -95,9 +95,8 @@ export class DurabilityFaults {
   }
 
   /**
-   * Several clients want the volume. Another client tries to take the volume over before its former holder returns. Without force, the
-   * server
-   * refuses the take-over.
+   * Several clients compete for the volume. Another client tries to take the volume over before its former holder returns. Without force,
+   * the server refuses the take-over.
    */
   crashed(server: SimServer): void {
     const { clock, random, volumes } = this.targets;

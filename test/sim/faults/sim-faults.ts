@@ -1,6 +1,6 @@
 // The faults of a simulated world. One fault after another begins, of a random kind, on a random route, process or storage, and lasts for a
-// while. All kinds occur in every world. The shape of the world says how often a fault begins. Invariant: each fault that begins also ends,
-// after its time or by `heal`.
+// while. All kinds of faults occur in every world. The shape of the world says how often a fault begins. Invariant: each fault that begins
+// also ends, after its time or by `heal`.
 
 import { DEAD_AFTER_MS } from '@rsio/common/config/schema/limits';
 import { type DurabilityCounts, DurabilityFaults } from './durability-faults.ts';

@@ -13,7 +13,7 @@ export interface Mount {
   readonly stepMs: number;
   /** The current listener process. */
   process(): SimProcess;
-  /** Called after each call of node:fs, so that a fault can begin at this moment. */
+  /** Called after each call of node:fs, so that a fault can begin. */
   stepped(): void;
 }
 

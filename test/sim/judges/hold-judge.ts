@@ -32,7 +32,7 @@ export class HoldJudge implements HoldWatch {
   readonly breaches: string[] = [];
   /** Grants that took a volume from a holder that had not released it. */
   takeOvers = 0;
-  /** Client processes whose hold another process of the same node has been granted. */
+  /** Client processes whose hold was granted to another process of the same node. */
   readonly replaced = new Set<number>();
   private readonly name: string;
   private readonly nowMs: () => number;

@@ -3,8 +3,8 @@
 // of a lost sector, a later read may still return the content of the disk, because the cache may drop the newer content at any time.
 
 /**
- * Values of `incarnations` for other sectors. NONE: the sector was not lost, or was written again since. OVER: the sector was lost, but no
- * client has to restore it.
+ * Values of `incarnations` for sectors that no client has to restore. NONE: the sector was not lost, or was written again since. OVER: the
+ * sector was lost, but no client has to restore it.
  */
 const NONE = -1;
 const OVER = -2;

@@ -52,7 +52,7 @@ export class Oracle {
    */
   private readonly writtenIn: Uint32Array;
   private readonly ackedIn: Uint32Array;
-  /** The incarnation in which the last write of each sector executed first. */
+  /** The incarnation in which the last write of each sector first executed. */
   private readonly bornIn: Uint32Array;
   incarnations = 0;
   /**
@@ -68,7 +68,7 @@ export class Oracle {
   private isPending = false;
   /** Number of times that an answered change was treated as lost. */
   drops = 0;
-  /** Number of times that changes that were answered OK stopped being required. */
+  /** Number of times that acknowledged changes stopped being required. */
   lowerings = 0;
   changes: ChangeWatch | null = null;
   /** For each user and sector: the newest change of the user that was answered, with any status. */

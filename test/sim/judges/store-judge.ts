@@ -86,7 +86,7 @@ export class StoreJudge {
     }
   }
 
-  /** Judges N5. `pairs`: result of changedPairs; `isSure(sector)`: whether the sector has not changed since the request. */
+  /** Judges N5. `pairs`: result of changedPairs; `isSure(sector)`: whether the sector is unchanged since the request. */
   differs(what: string, before: Buffer, after: Buffer, pairs: readonly number[], isSure: (sector: number) => boolean): void {
     this.done++;
     let at = 0;

@@ -33,7 +33,7 @@ import { EVENT, type Trace } from '../base/trace.ts';
 export interface ClientPorts {
   readonly clock: SimClock;
   readonly random: SeededRandom;
-  /** Random numbers for mirrors and data processes alone, so that these do not change the random draws of other worlds. */
+  /** Separate random numbers, so that mirrors and data processes do not change the draws of other worlds. */
   readonly mirrorRandom: SeededRandom;
   /** Number of data processes besides the main process. */
   readonly dataProcesses: number;
@@ -121,7 +121,7 @@ export class SimClient {
   private readonly remotes: readonly { readonly name: string; readonly address: string }[];
   private readonly ports: ClientPorts;
   private readonly retrying = new Set<SimUser>();
-  /** The part that has each user's volume. A user without a part gets a part at its next attach. */
+  /** For each user: the part that has the volume. A user without a part gets a part at its next attach. */
   private readonly places = new Map<SimUser, Part>();
   private isStopped = false;
   /** Volumes that are being attached or detached. */

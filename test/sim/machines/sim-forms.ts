@@ -1,8 +1,8 @@
 // Volumes that return with other properties when their server restarts: read-only, shared, or with another block size. A later start
-// restores the properties. In some worlds, servers compare no properties, and the clients must notice. In other worlds, servers compare as
-// rssrv does (sim-facts.ts). Only in these worlds may a volume also return from another file or shorter, because no client could detect
-// this. Until the volume is restored, no new client gets the volume, and the holder waits. The random draws of this file have their own
-// source, so that they change nothing else in a world.
+// restores the properties. In some worlds, servers compare no properties, and the clients must notice the change. In other worlds, servers
+// compare as rssrv does (sim-facts.ts). Only in these worlds may a volume also return from another file or shorter, because no client could
+// detect this. Until the volume is restored, no new client gets the volume, and the holder waits. The random draws of this file have their
+// own source, so that they change nothing else in a world.
 
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import type { ServedVolume } from '@rsio/rssrv/storage/io/served-volume';
@@ -29,7 +29,7 @@ const START_CHANCE = 0.6;
 const MIN_MS = 300;
 const MAX_MS = 4_000;
 const DOWN_MS = 20;
-/** Added to the seed, so that these draws differ from those of the world. */
+/** Added to the seed, so that these draws differ from the world's. */
 const SALT = 1_000_003;
 /** Chance that the servers of a world compare volumes with their former properties. */
 const COMPARING_CHANCE = 0.5;

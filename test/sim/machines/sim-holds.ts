@@ -45,7 +45,7 @@ export interface HoldsPorts {
   readonly snapshots: () => Pick<ServedSnapshots, 'find' | 'whyMissing'> | null;
   /** Called when the holders of a volume have changed, so that clients ask for the list of volumes. */
   readonly holdersChanged: () => void;
-  /** Called after each step of a take-over, so that a fault can begin at this moment. */
+  /** Called after each step of a take-over, so that a fault can begin. */
   readonly stepped: () => void;
 }
 

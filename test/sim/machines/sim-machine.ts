@@ -75,7 +75,7 @@ export class SimMachine {
       if (!volume.isPooled && this.whyNotServed(volume, holdersOf(volume.id)) === null) this.facts?.keep(served(volume), volume.stamp);
   }
 
-  /** The volume that an OPEN means. */
+  /** The volume to which an OPEN refers. */
   meant(request: OpenRequest): SimVolume | null {
     const { universe } = request;
     // A removed volume of a pool has no config.

@@ -40,7 +40,7 @@ export class MirrorOracle {
   /** `served`: the highest term that has been served. `isLogged`: whether the client of this term still has its replay log. */
   private served = 0;
   private isLogged = false;
-  /** Whether a replica has lost data that was not written back since the term `served` was first served. */
+  /** Whether, since the term `served` was first served, a replica has lost data that was not written back. */
   private hasCrashed = false;
   /** Number of times that answered changes stopped being required. */
   lowerings = 0;

@@ -218,7 +218,7 @@ export class MirrorUser {
     if (force) oracle.ended(term);
     else if (outcome?.done === true && outcome.error === null) oracle.flushed(covered);
     if (this.volume === volume) this.volume = null;
-    // The last user is done only if the servers have stored the detach. Until then, the user attaches and detaches again.
+    // The last user is done only if the servers have stored the detach. If they have not, the last user attaches and detaches again.
     if (this.isLast && !force && outcome?.error === null && !outcome.already) this.isDone = true;
   }
 

@@ -17,7 +17,7 @@ export interface SimPoolFilesPorts {
   readonly stepMs: number;
   /** A data file of a new volume was made. */
   made(manifest: Manifest): void;
-  /** Called after each step, so that a fault can begin at this moment. */
+  /** Called after each step, so that a fault can begin. */
   stepped(): void;
   fails(): boolean;
 }

@@ -15,7 +15,7 @@ export interface PooledVolume {
   readonly isPooled: boolean;
   /** The node that holds the volume. Null: no node holds it. */
   readonly holder: string | null;
-  /** Sets the configuration with which the listener serves the volume; null: the listener does not serve the volume. */
+  /** Sets the configuration with which the listener serves the volume; null: not served. */
   serveAs(config: ServerVolumeConfig | null): void;
 }
 

@@ -20,7 +20,7 @@ export interface StoredVolume {
   readonly holder: string | null;
   /** Replaces the storage of the volume. */
   use(storage: SimStorage): void;
-  /** Sets the configuration with which the listener serves the volume; null: the listener does not serve the volume. */
+  /** Sets the configuration with which the listener serves the volume; null: not served. */
   serveAs(config: ServerVolumeConfig | null): void;
   /** Suspends the volume, or serves it again. */
   suspend(isSuspended: boolean): void;
@@ -116,7 +116,7 @@ export class SimStoreVolumes<Volume extends StoredVolume> {
     one.serveAs(null);
   }
 
-  /** Serves a volume with several files, which no client uses. */
+  /** Serves a volume with several files; no client uses this volume. */
   private serveSpread(config: ServerVolumeConfig): void {
     const parts = config.layout?.parts ?? [];
     if (parts.some(({ trouble }) => trouble !== null)) return;

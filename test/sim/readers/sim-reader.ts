@@ -74,7 +74,7 @@ export class SimReader implements ClientReader {
   }
 
   /**
-   * Whether the user has this snapshot open or will attach it again. Another reader of the same client must then not choose the snapshot,
+   * Whether the user has this snapshot open or will attach it again. Another reader of the same client must not choose the snapshot,
    * because a client attaches a snapshot only once at a time.
    */
   keeps(label: string): boolean {

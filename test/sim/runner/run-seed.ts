@@ -85,7 +85,8 @@ export interface SeedOptions {
 }
 
 /**
- * Number of stack frames that errors keep in traced runs. Other runs keep none, because refusals are frequent errors and stacks cost time.
+ * Number of stack frames that errors keep in traced runs. Other runs keep no frames, because refusals are frequent errors and stacks cost
+ * time.
  */
 const STACK_FRAMES_TRACED = 10;
 

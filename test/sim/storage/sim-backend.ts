@@ -135,7 +135,7 @@ export class SimBackend implements Backend, Opening {
     return this.storage.slowFactor === 1 && this.storage.random.chance(this.storage.shape.fast);
   }
 
-  /** Applies a change. If the change fails, nothing, the first part or all of the change takes effect. */
+  /** Applies a change. A failed change may take effect not at all, in its first part, or completely. */
   private apply(status: Status, positionBytes: number, lengthBytes: number, source: Buffer | null, offset: number): void {
     const sectors = lengthBytes / SECTOR_BYTES;
     const doneBytes = status === STATUS.OK ? lengthBytes : this.storage.random.int(0, sectors) * SECTOR_BYTES;

@@ -61,8 +61,8 @@ export interface Opener {
 
 const FAULT_CHANCE = 0.5;
 /**
- * Reads return the content of lost sectors for a while. After at most EVICT_MAX_MS, half of the lost sectors are evicted, and the other
- * half later.
+ * For a while, reads still return the new content of lost sectors. After at most EVICT_MAX_MS, half of the lost sectors are evicted, and
+ * the other half later.
  */
 const EVICT_MAX_MS = 3000;
 const EVICT_LATE_MS = 10_000;

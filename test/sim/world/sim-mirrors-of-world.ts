@@ -22,7 +22,7 @@ import { SimVotes, stateMount } from '../votes/sim-votes.ts';
 import { isDenseSeed } from './sim-shape.ts';
 import type { SimWorld } from './sim-world.ts';
 
-/** Added to the seed, so that these draws differ from those of the world. */
+/** Added to the seed, so that these draws differ from the world's. */
 const SALT = 1_000_163;
 /** BARE: number of mirrors without data. CLAIMS: number of claims of each of these mirrors by each client. */
 const BARE = 1;

@@ -46,7 +46,7 @@ export interface WorldShape {
   readonly isDense: boolean;
   /** Number of data processes of each client besides its main process. The volumes move between these processes. */
   readonly dataProcesses: number;
-  /** Whether servers know REVOKE. Servers of an older build do not. */
+  /** Whether servers know REVOKE. Servers of an older build lack REVOKE. */
   readonly revokes: boolean;
   readonly times: LivenessTimes;
   readonly logSizeBytes: number;
@@ -96,7 +96,7 @@ const DENSE_FAULT_GAPS_MS = [300, 500, 1000, 2000];
 const DATA_PROCESS_SEEDS_AFTER = 1_000;
 const DATA_PROCESS_SEEDS = 14;
 const DATA_PROCESS_SEEDS_TAKEN: readonly number[] = [1, 10];
-/** Added to the seed, so that these draws differ from those of the world. */
+/** Added to the seed, so that these draws differ from the world's. */
 const MIRROR_SALT = 1_000_159;
 /** In worlds with mirrors: number of I/Os to the plain volumes of each server. */
 const MIRROR_WORLD_IOS = 60;
@@ -126,12 +126,10 @@ export function isStoreSeed(seed: number): boolean {
   return seed > STORE_SEEDS_AFTER && (seed % STORE_SEEDS === STORE_SEED || isReaderSeed(seed) || isSpreadSeed(seed));
 }
 
-/** Whether the world of this seed has pools on simulated file systems, and clients that read their snapshots. */
 export function isReaderSeed(seed: number): boolean {
   return seed > STORE_SEEDS_AFTER && seed % STORE_SEEDS === READER_SEED;
 }
 
-/** Whether the world of this seed has pools on simulated file systems, and volumes over several of them. */
 export function isSpreadSeed(seed: number): boolean {
   return seed > STORE_SEEDS_AFTER && seed % STORE_SEEDS === SPREAD_SEED;
 }
@@ -140,7 +138,6 @@ export function isMirrorSeed(seed: number): boolean {
   return seed > MIRROR_SEEDS_AFTER && MIRROR_SEEDS_TAKEN.includes(seed % MIRROR_SEEDS);
 }
 
-/** Whether clients of this seed's world have data processes. */
 export function isDataProcessSeed(seed: number): boolean {
   return seed > DATA_PROCESS_SEEDS_AFTER && DATA_PROCESS_SEEDS_TAKEN.includes(seed % DATA_PROCESS_SEEDS);
 }

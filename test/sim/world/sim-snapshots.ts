@@ -21,7 +21,7 @@ const ANSWER_MAX_MS = 5_000;
  * the snapshot.
  */
 const SETTLED_CHANCE = 0.8;
-/** Chance of each volume to be in the snapshot. */
+/** Chance that the snapshot includes a volume. */
 const IN_CHANCE = 0.6;
 const CHUNKS_BYTES = [512, 4096, 8192, 65_536];
 const CHUNKS_MAX = 64;

@@ -42,7 +42,7 @@ export interface StoreManagerPorts {
   users(volume: SimVolume, mayBeSeveral: boolean): readonly SimUser[];
   readonly sendAway: (user: SimUser) => Promise<void>;
   readonly callBack: (user: SimUser) => void;
-  /** Called after an answered order, so that a fault can begin at this moment. */
+  /** Called after an answered order, so that a fault can begin. */
   readonly answered: () => void;
 }
 

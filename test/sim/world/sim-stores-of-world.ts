@@ -22,7 +22,7 @@ import { AWAY_MAX_MS } from './sim-manager.ts';
 import { SimStoreManager, STORED_MAX_BYTES } from './sim-store-manager.ts';
 import type { SimWorld } from './sim-world.ts';
 
-/** Added to the seed, so that these draws differ from those of the world. */
+/** Added to the seed, so that these draws differ from the world's. */
 const SALT = 1_000_151;
 /** I/Os of each user of a volume. */
 const IOS = 250;
@@ -114,7 +114,7 @@ export class SimStoresOfWorld {
     return manager;
   }
 
-  /** Adds clients that read snapshots, also of volumes that other clients write. */
+  /** Adds clients that read snapshots, including snapshots of volumes that other clients write. */
   private addReaders(server: SimServer, manager: SimStoreManager, judge: ReaderJudge, stores: StoreJudge): void {
     const { world, random } = this;
     const { clock, trace } = world;

@@ -68,7 +68,7 @@ function answerNow(self: SessionInner, header: Header): void {
   }
 }
 
-/** Executes the request of a done slot again. */
+/** Executes the request of a completed slot again. */
 function executeAgain(table: TableInner, slot: number, path: number): void {
   const entry = table.entries[slot]!;
   entry.state = 'executing';
