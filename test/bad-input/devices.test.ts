@@ -1,8 +1,8 @@
 // Devices that cannot be made, and devices that a user interferes with. In each case, the daemon prints one line with the remedy, leaves
 // nothing half-done, and continues to serve all other devices. Other obstacles: test/integration/block-devices.test.ts (nodes, mounts, lost
 // loop devices, two volumes of one name, parts of blocks), devices/device-paths.test.ts (names that leave the folder),
-// fuse/fuse-session.test.ts (oversized requests) and rights.test.ts. Invariant: each test leaves nothing attached, because all but the last
-// one share their daemons.
+// fuse/fuse-session.test.ts (oversized requests) and rights.test.ts. Invariant: each test leaves nothing attached, because all tests except
+// the last share their daemons.
 
 import { existsSync } from 'node:fs';
 import { beforeEach, expect, it } from 'vitest';

@@ -205,5 +205,5 @@ try {
   console.error(`conformance: ${escapeControls(message)} [${code}]`);
   process.exitCode = code === 'E_USAGE' ? 2 : 1;
 }
-// The process is ended explicitly, because open connections would keep it alive.
+// Open connections would keep the process alive.
 process.exit();

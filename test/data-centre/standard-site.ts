@@ -9,7 +9,7 @@ import type { SiteClient, SiteNamespace, SiteServer, SiteVolume } from './site.t
 export interface StandardSite {
   readonly servers: { readonly big9: SiteServer; readonly big5: SiteServer; readonly mini1: SiteServer };
   readonly clients: { readonly big2: SiteClient; readonly venus: SiteClient; readonly big6: SiteClient };
-  /** For each volume, such as `SERVER:VOLUME`: its id. */
+  /** The id of each volume, by `SERVER:VOLUME`. */
   readonly ids: Readonly<Record<string, string>>;
 }
 

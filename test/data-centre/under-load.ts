@@ -14,7 +14,7 @@ const FIO_SECONDS = 400;
 const RATE_IOPS = 250;
 
 const FURTHER_WRITES = 50;
-/** fio writes this many blocks before it reads them back. In a run, each volume gets several times as many writes. */
+/** fio writes this many blocks before it reads them back. Each volume gets several times this number of writes in a run. */
 const BACKLOG = 64;
 const WRITES_MIN = 400;
 const GOES_ON_MS = 20_000;

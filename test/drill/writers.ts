@@ -93,7 +93,7 @@ export class Writers {
     this.contents.wrote(offset, data);
   }
 
-  /** Takes the sectors of a request and returns them; null: another request has one of these sectors. */
+  /** Reserves the sectors of a request and returns them; null: another request has one of these sectors. */
   private take(offset: number, lengthBytes: number): readonly number[] | null {
     const first = Math.floor(offset / SECTOR_BYTES);
     const count = Math.ceil((offset + lengthBytes) / SECTOR_BYTES) - first;

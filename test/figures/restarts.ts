@@ -50,7 +50,7 @@ function median(values: readonly number[]): number {
 
 /**
  * Whether the machine is already busy before the drills begin: more processes want to run than it has processors. On a busy machine, a
- * pause may have another cause than the product.
+ * pause may have a cause other than the product.
  */
 const isBusy = (loadavg()[0] ?? 0) > availableParallelism();
 

@@ -71,5 +71,5 @@ try {
   console.error(`${toRsError(error).message}\n${USAGE}`);
   process.exitCode = 2;
 }
-// The process is ended explicitly, because resources that targets share, such as a control socket, would keep it alive.
+// Shared resources of targets, such as a control socket, would keep the process alive.
 process.exit();

@@ -1,5 +1,5 @@
-// Commands as the administrator types them, with their output compared character by character. There is one server with two interfaces and
-// three volumes. Only times, instances and path numbers are masked, because the test cannot choose these.
+// Commands as the administrator types them, with their output compared character by character. Only times, instances and path numbers are
+// masked, because the test cannot choose these.
 
 import { beforeAll, expect, it } from 'vitest';
 import { serverConfig, startClient } from '../support/hosts/configs.ts';

@@ -128,7 +128,7 @@ it('a volume is copied to another pool, over a kill of the server, and the copy 
   expect(statSync(copy).blocks * 512).toBeLessThanOrEqual(DATA_BYTES + MIB);
   expect(readdirSync(path.dirname(snapshotOf('monday'))).filter((name) => name.startsWith('copy-'))).toEqual([]);
   expect(readdirSync(path.join(slow, 'moving'))).toEqual([]);
-  // A client copies a snapshot and attaches the copy. Before that, the path of the client must come up again after the kill.
+  // A client copies a snapshot and attaches the copy. The path of the client must first come up again after the kill.
   await host.pathsUp(1);
   await host.rsconfigWell('volume', 'copy', 'db@monday', 'third', '--pool', 'slow', '--wait');
   await host.rsconfigWell('-a', 'third');

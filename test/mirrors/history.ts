@@ -1,5 +1,5 @@
 // The operations of the users of the explored volume, and the values that a read may return now. The oracle is the same as in
-// test/models/members: an operation comes before all operations that were issued after its answer, and a circle in this order is a
+// test/models/members: an operation comes before all operations that were issued after its answer, and a cycle in this order is a
 // violation.
 
 const READS = 16;
@@ -55,7 +55,7 @@ export class History {
   }
 
   /**
-   * Returns, for each value of the block, a mask of the values that must come later. Returns null if the order has a circle. `next`: the
+   * Returns, for each value of the block, a mask of the values that must come later. Returns null if the order has a cycle. `next`: the
    * value that the next read is assumed to return. Null: no next read is assumed.
    */
   order(block: number, next: number | null): number[] | null {

@@ -25,7 +25,7 @@ export interface WalkOptions {
   readonly starts: number;
   /** Whether there are faults that lose disks or records for good. */
   readonly losses: boolean;
-  /** Whether only the network fails, by splits. */
+  /** Whether network splits are the only faults. */
   readonly onlyCuts: boolean;
   /** Whether client y tries to take the mirror over without being allowed to. */
   readonly barred: boolean;

@@ -83,7 +83,7 @@ async function progress({ load, total }: Scene, count: number): Promise<void> {
   await waitFor(isDone, SEEN_MS, `${count} requests more are answered`);
 }
 
-/** Resolves when all requests from before this moment are answered. */
+/** Resolves when all earlier requests are answered. */
 async function answeredSince({ load, total }: Scene, momentMs: number): Promise<void> {
   const isAnswered = async (): Promise<boolean> => {
     const figures = await load.take();

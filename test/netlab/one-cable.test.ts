@@ -1,6 +1,6 @@
 // Two cards of a client in one subnet, with Linux's default routing: all packets leave by the first card, and both paths therefore depend
-// on one cable. Doctor detects this by the byte counters. The commands that doctor prints bind each path to its card, and the test runs
-// them as printed.
+// on one cable. Doctor detects the shared cable by the byte counters. The commands that doctor prints bind each path to its card, and the
+// test runs them as printed.
 
 import { expect, it } from 'vitest';
 import { clientConfig, serverConfig } from '../support/hosts/configs.ts';

@@ -68,7 +68,7 @@ export class Database {
     );
   }
 
-  /** Opens the database after the client that had it open was lost. */
+  /** Opens the database after the loss of the client that had it open. */
   async open(): Promise<void> {
     await this.well(`mkdir -p "$work"; folders; mount "$device" "$work/mnt"; rm -f "$work/mnt/pg/postmaster.pid" "$work/run/log"; begin`);
   }

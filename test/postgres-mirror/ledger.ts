@@ -35,7 +35,7 @@ export class Ledger {
     this.lastMs = nowMs;
   }
 
-  /** Returns a copy of the set of numbers that are acknowledged now. */
+  /** Returns a copy of the set of acknowledged numbers. */
   get present(): ReadonlySet<number> {
     return new Set(this.acknowledged);
   }

@@ -44,7 +44,7 @@ export class BlockDeviceStep {
     this.mountPoint = mountPointOf(options.folder, options.fileSystem);
   }
 
-  /** Runs the step. If the machine lacks a requirement, prints this reason, skips the step, and returns false. */
+  /** Runs the step. If the machine lacks a requirement, prints the reason, skips the step, and returns false. */
   async run(): Promise<boolean> {
     const { screen, fileSystem, tree, device } = this.options;
     const why = await whyNoFileSystem(THIS_MACHINE, this.needs());

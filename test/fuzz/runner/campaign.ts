@@ -15,8 +15,8 @@ import type { FuzzTarget } from '../fixtures/fuzz-target.ts';
 const MINUTE_MS = 60_000;
 const MS_PER_SECOND = 1000;
 /**
- * In a campaign, each target has this many slices. With more than one slice, every target runs early in the campaign. More than a few would
- * cost too much time, because each slice starts new processes.
+ * In a campaign, each target has this many slices. With more than one slice, every target runs early in the campaign. More than a few
+ * slices would cost too much time, because each slice starts new processes.
  */
 const ROUNDS = 2;
 /** A process counts as hanging if it has not reported within this time after the end of its slice. A seed takes only milliseconds. */

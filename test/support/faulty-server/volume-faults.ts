@@ -29,7 +29,7 @@ export interface ErrorRule {
 export interface VolumeFaults {
   readonly delays?: readonly DelayRule[];
   readonly errors?: readonly ErrorRule[];
-  /** All I/O on the volume stalls for as long as this file exists. */
+  /** All I/O on the volume stalls while this file exists. */
   readonly pauseFile?: string;
   readonly bytesPerSecond?: number;
   /** Only flushed data reaches the file or device. Other data stays in RUN, and a crash of the machine loses this other data. */

@@ -59,8 +59,8 @@ export async function untilWriting(host: Host, volume: string, fio: RunningFio, 
 const WRITES_READ_BACK = 1_500;
 
 /**
- * Waits until fio has read back the writes that it has made so far, and then ends fio. `writes`: number of further writes after which this
- * is certain. The number must be a few hundred more than `verifyBacklog`.
+ * Waits until fio has read back the writes that it has made so far, and then ends fio. `writes`: number of further writes after which all
+ * earlier ones are certainly read back. The number must be a few hundred more than `verifyBacklog`.
  */
 export async function verifiedAndEnded(host: Host, volume: string, fio: RunningFio, writes = WRITES_READ_BACK): Promise<FioOutcome> {
   await untilWriting(host, volume, fio, writes);

@@ -1,6 +1,6 @@
 // Machines with their own network cards for one test: each machine is a network namespace with a Host (a root and daemons), and Ethernet
-// segments connect the machines. A segment is a bridge in its own namespace, and a cable is a veth pair. All of this is removed after the
-// test, even after a failure. Usage: `const netlab = useNetlab()`, then `await netlab.need(context)`, `netlab.segment()`,
+// segments connect the machines. A segment is a bridge in its own namespace, and a cable is a veth pair. Machines, segments and cables are
+// removed after the test, even after a failure. Usage: `const netlab = useNetlab()`, then `await netlab.need(context)`, `netlab.segment()`,
 // `netlab.machine('client')`, `machine.plug(...)`.
 
 import type { ChildProcess } from 'node:child_process';
@@ -122,7 +122,7 @@ export class Netlab {
   private switchName = '';
   private segments = 0;
 
-  /** Skips the test if the machine does not allow to make a netlab. */
+  /** Skips the test if this machine cannot make a netlab. */
   async need(context: TestContext): Promise<void> {
     const reason = await whyNoNetlab();
     context.skip(reason !== null, reason ?? '');

@@ -1,6 +1,6 @@
 // Creates, finds and removes the network namespaces of this test process. Every name contains the pid of the test process, so that a later
 // test process recognizes the namespaces that a killed test process has left. netlab.ts makes the contents of namespaces (cards, cables,
-// daemons). Invariant: this file touches only namespaces whose name has this form, and never the network of the machine itself.
+// daemons). Invariant: this file touches only namespaces with such a name, and never the network of the machine itself.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';

@@ -38,7 +38,7 @@ export interface RawRequest extends Partial<Header> {
 export type Ending = 'closed' | 'reset';
 
 const ANSWER_DEADLINE_MS = 30_000;
-/** Longest time that the old session of a node may take to end. */
+/** Longest time until the old session of a node has ended. */
 const DRAINING_DEADLINE_MS = 10_000;
 const EMPTY = Buffer.alloc(0);
 export const RAW_TLS_SUITE = 'TLS_AES_128_GCM_SHA256';

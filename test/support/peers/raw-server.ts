@@ -46,8 +46,8 @@ export class RawServerLink extends RawConnection {
   readonly handshake: ServerHandshake;
   path = -1;
   /**
-   * Whether the client has accepted WELCOME. The server knows this only when a later frame of the client arrives. A connection that the
-   * client has closed before its first frame after WELCOME was never a path.
+   * Whether the client has accepted WELCOME. The server learns of the acceptance only when a later frame of the client arrives. A
+   * connection that the client has closed before its first frame after WELCOME was never a path.
    */
   isPath = false;
 

@@ -1,6 +1,6 @@
-// Knows the possible contents of blocks, because it keeps each write of a block with the moments of its beginning and its answer. For a
-// copy, the history finds out whether all blocks could have had their contents at the same moment (rule P1). Pure. Invariants: a block has
-// one write in flight; moments are numbers of a clock that advances at each event, so that no two events have the same moment.
+// Knows the possible contents of blocks, because the history keeps each write of a block with the moments of its beginning and its answer.
+// For a copy, the history finds out whether all blocks could have had their contents at the same moment (rule P1). Pure. Invariants: a
+// block has one write in flight; moments are numbers of a clock that advances at each event, so that no two events have the same moment.
 
 /** Content of a block that was never written, or that was discarded last. */
 export const ZERO = 0;

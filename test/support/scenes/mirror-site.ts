@@ -1,5 +1,5 @@
-// Mirrors with real daemons: two servers with pools, a third one that only votes, and a client. The caller chooses where the daemons run,
-// on loopback or on machines of a netlab, and removes the hosts. Invariant: a server is killed with all of its processes.
+// Mirrors with real daemons: two servers with pools, a third server that only votes, and a client. The caller chooses where the daemons
+// run, on loopback or on machines of a netlab, and removes the hosts. Invariant: a server is killed with all of its processes.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,6 +1,6 @@
 // The answers of a hostile rsweb are parsed, cut to the declared shape, merged with the answers of this machine and of a good source, and
 // shown on every page. Oracle: no exception. Ids stay unique. Statements of the daemons of this machine stay unchanged; statements of the
-// good source stay under its name or are marked as disputed. Commands appear only at objects of the source of the command.
+// good source stay under its name or are marked as disputed. Commands appear only at objects of their own source.
 
 import { isDeepStrictEqual } from 'node:util';
 import { programVersion } from '@rsio/common/lib/version';
