@@ -42,7 +42,7 @@ export interface Variant {
   processes(): number[];
 }
 
-/** Returns the variants that this machine can run, and the reasons why the others are missing. */
+/** Returns the variants that this machine can run, and the reasons why the other variants are missing. */
 export async function startVariants(
   hosts: Hosts,
   parent: string,

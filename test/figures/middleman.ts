@@ -32,7 +32,7 @@ const EARLY_SHARE = 0.4;
  */
 const STAY_MIN_MS = 3_000;
 const STAY_MAX_MS = 12_000;
-/** fio continues for this time after the middleman has stopped, which is longer than the end of the run takes. */
+/** fio continues for this time after the middleman has stopped; the end of the run takes less. */
 const SPARE_SECONDS = 180;
 
 interface Figures {

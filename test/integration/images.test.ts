@@ -1,5 +1,5 @@
 // Images with real daemons on a file system with reflink. Two images of two volumes, to which a client writes, are refreshed at one moment.
-// The client holds an image and attaches it beside its volume. A volume gets back the content of its image. The server gets kill -9 between
+// The client holds an image and attaches it beside its volume. A volume gets back the content of its image. kill -9 ends the server between
 // the images of one refresh. Skipped without root, loop devices or xfsprogs. image-stops.test.ts in packages/rssrv/src/jobs/images tests
 // all steps. Rules: G31.
 

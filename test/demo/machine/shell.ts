@@ -24,7 +24,7 @@ type Program = 'rssrv' | 'rsiod' | 'rsconfig' | 'rsclogcat' | 'rsslogcat';
 
 interface How {
   readonly signal?: AbortSignal;
-  /** Called with the output. Without a function for the output, the output is shown. */
+  /** Called with the output. Default: the output is shown. */
   readonly output?: (text: string) => void;
 }
 

@@ -229,8 +229,7 @@ export class SimClient {
     const { last } = user.target.judge;
     if (!force && outcome.error === null && !outcome.already && last?.client === this.number && !last.released)
       this.ports.breach(`H1: ${user.name} is told at ${process.monotonicMs().toFixed(1)} ms that it is detached, and its hold stays`);
-    // Another data process may open the volume only after a clean detach, because only then has this data process nothing left of the
-    // volume.
+    // Only a clean detach ends everything that this data process has of the volume, so that another data process may open it.
     if (!force && outcome.done && outcome.error === null) this.places.delete(user);
     if (force) user.forgets();
     else if (outcome.done && user.isHolder) user.oracle.flushed(user.oracle.flushBegins());
