@@ -18,7 +18,7 @@ export class Child {
   private readonly process: ChildProcess;
   private said = '';
 
-  /** Starts the program through taskset. taskset replaces itself by the program, so the pid of taskset becomes that of the program. */
+  /** Starts the program through taskset, which replaces itself with the program: the pid stays the same. */
   constructor(name: string, core: number, command: string, args: readonly string[]) {
     this.name = name;
     this.process = spawn('taskset', ['-c', String(core), command, ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
@@ -75,7 +75,7 @@ export async function connects(host: string, port: number): Promise<boolean> {
   }
 }
 
-/** A port of the address on which no process listens at the moment. */
+/** A port of the address on which no process currently listens. */
 export async function freePort(host: string): Promise<number> {
   const server = net.createServer().listen({ host, port: 0 });
   await once(server, 'listening');

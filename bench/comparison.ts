@@ -1,6 +1,6 @@
-// The comparison of servers: starts the servers on one file, and puts the load of each row on one server after the other, round by round,
-// so that other programs on the machine disturb all servers equally. Verifies before and after the rows that each server returns the bytes
-// of the file. Invariant: a process is in `endings` as soon as it has started.
+// The comparison of servers: starts the servers on one file and loads them one after another in each round. Other programs on the machine
+// therefore disturb all servers equally. Verifies before and after the rows that each server returns the bytes of the file. Invariant: a
+// process is in `endings` as soon as it has started.
 
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
@@ -21,16 +21,15 @@ export interface Cores {
 }
 
 /**
- * Warm-up: a measurement begins only after the server has used this much CPU time for each client. `row`: before each row; `connections`:
- * before the first row on new
- * connections.
+ * Warm-up: a measurement begins only after the server has used this much CPU time for each client. `row` applies before each row,
+ * `connections` before the first row on new connections.
  */
 const WARM_CPU_MS = { row: 250, connections: 700 };
 const WARMING = { windowMs: 250, windowsMax: 8 };
 
 type Endings = (() => Promise<void> | void)[];
 
-/** Clients of each server with their connections; servers stand in the order in which they are measured. */
+/** The clients of each server, in the order in which the servers are measured. */
 type Opened = Map<Server, LoadClient[]>;
 
 export class ServerComparison {
@@ -42,7 +41,7 @@ export class ServerComparison {
   private readonly servers: Server[] = [];
   private opened: Opened = new Map();
   private openedAs = '';
-  /** True as long as the present connections have carried no load except the check. */
+  /** True while the current connections have carried no load except the check. */
   private isCold = true;
 
   private constructor(file: string, cores: Cores) {
@@ -79,7 +78,7 @@ export class ServerComparison {
     }
   }
 
-  /** Returns the memory of rssrv. Call it after `check`, because from then on a client has the file open. */
+  /** Returns the memory of rssrv. Must be called after `check`, which makes a client open the file. */
   memory(): ServerMemory | null {
     const rssrv = this.servers.find(({ id }) => id === 'rssrv');
     return rssrv === undefined ? null : memoryOf(rssrv.processes(), this.file);

@@ -1,5 +1,5 @@
-// The location of the data files. Cached rows use memory, so that servers are compared and not a file system that writes back. Uncached
-// rows use the disk of the temporary directory. Invariant: newFolder always returns a new folder.
+// The location of the data files. Cached rows use memory, so that the rows compare servers and not the write-back of a file system.
+// Uncached rows use the disk of the temporary directory. Invariant: newFolder always returns a new folder.
 
 import { mkdtempSync, statfsSync } from 'node:fs';
 import os from 'node:os';

@@ -1,6 +1,6 @@
 // The figures of a run as the text of a JSON file that people compare line by line: each server of a row, each line of a sheet and each
-// goal has a line of its own. Pure. Invariant: JSON.parse gives back what was written, rounded to six digits, because nothing here is
-// measured more exactly.
+// goal has its own line. Pure. Invariant: JSON.parse returns the written values, rounded to six digits, because no figure is measured more
+// exactly.
 
 const SIGNIFICANT_DIGITS = 6;
 /** Paths of the lists of records in the JSON value. */

@@ -1,5 +1,5 @@
 // The two clients that show the cost of a replay log, and their server: an unchanged rsiod, and an rsiod whose logs do nothing
-// (without-log.ts). Each has a volume of type null, so that only protocol and log are measured. The server can delay flushes of this
+// (without-log.ts). Each client has a volume of type null, so that only protocol and log are measured. The server can delay flushes of this
 // volume. Invariant: the caller of startLogScene can stop each process as soon as the process runs.
 
 import { randomBytes } from 'node:crypto';
@@ -28,7 +28,7 @@ export interface LogClient {
 export interface LogScene {
   /** The client with a log, then the client without. */
   readonly clients: readonly [LogClient, LogClient];
-  /** While true, a FLUSH takes seconds. */
+  /** While `isHeld` is true, a FLUSH takes seconds. */
   holdFlushes(isHeld: boolean): void;
 }
 

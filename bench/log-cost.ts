@@ -1,6 +1,6 @@
-// The cost of a client's replay log: writes through rsiod's NBD socket, with the log and without, in turn; and the memory of rsiod with a
-// full log. log-clients.ts starts the clients, and summary.ts makes the figures. The clients have a core of their own, so that the figures
-// depend on them; server and load share the other core.
+// The cost of a client's replay log: writes through rsiod's NBD socket, alternately with the log and without, and the memory of rsiod with
+// a full log. log-clients.ts starts the clients, and summary.ts makes the figures. The clients have a core to themselves, so that their
+// cost determines the figures; server and load share the other core.
 
 import { setTimeout as after } from 'node:timers/promises';
 import { callControl } from '@rsio/common/control/control-client';
@@ -34,11 +34,11 @@ interface Pair {
   readonly load: LoadClient;
 }
 
-/** Share of its size from which on a log counts as full. A log stops below its size when the next write does not fit. */
+/** A log that holds this share of its size counts as full. A log stops below its size when the next write does not fit. */
 const FULL_SHARE = 0.95;
 const FULL_WITHIN_MS = 20_000;
 const LOOK_MS = 20;
-/** The load that fills the log. It is shorter than a delayed flush, and long enough to fill the log. */
+/** The load that fills the log. The load is shorter than a delayed flush, and long enough to fill the log. */
 const FILLING: Window = { warmUpMs: 1_000, windowMs: 4_000 };
 
 export async function measureLog(

@@ -1,5 +1,5 @@
-// The bench: rssrv and other servers offer the same cached file and get the same load in turn, round by round. Prints the figures, the
-// reasons for missing figures, and possible disturbances. Leaves nothing behind except the figures.
+// The bench: rssrv and other servers offer the same cached file and get the same load, one after another in each round. Prints the figures,
+// the reasons for missing figures, and possible disturbances. Leaves nothing behind except the figures.
 
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
@@ -26,8 +26,8 @@ const endings: (() => Promise<void> | void)[] = [];
 let ended: Promise<void> | null = null;
 
 /**
- * Ends everything that was started. A signal and the failure that the signal causes both call this function. It runs once, so that nothing
- * is removed while it is in use.
+ * Ends everything that was started. A signal and the failure that the signal causes both call this function, but the clean-up runs only
+ * once.
  */
 function endAll(): Promise<void> {
   ended ??= endInTurn();
@@ -47,7 +47,7 @@ function look(present: readonly Present[]): Environment {
   return {
     node: process.version,
     versions,
-    // Drops the suffix of the distribution, which says nothing about the kernel.
+    // The distribution's suffix says nothing about the kernel.
     kernel: os.release().replace(/-.*/, ''),
     processor: os.cpus()[0]?.model ?? 'unknown processor',
     serverCore,

@@ -1,5 +1,5 @@
 // The figures of a run as tables in markdown. README and docs/BENCHMARKING.md take their tables from a file that git keeps; no figure is
-// typed. Pure. For the output during a run see report.ts.
+// typed by hand. Pure. For the output during a run see report.ts.
 
 import type { GoalResult } from './goals.ts';
 import type { ServerMemory } from './memory.ts';
@@ -17,7 +17,6 @@ export interface Results {
   readonly failed: readonly Absent[];
   readonly network: string;
   readonly rows: readonly RowFigures[];
-  /** Figures of the sections. */
   readonly sheets: readonly Sheet[];
   /** Sentences that name the figures that could not be measured. */
   readonly notMeasured: readonly string[];
@@ -25,7 +24,6 @@ export interface Results {
   readonly memory: ServerMemory | null;
 }
 
-/** Returns all tables, one after the other. */
 export function markdownText(results: Results): string {
   const { rows, sheets, notMeasured, goals } = results;
   const ofRows = rows.length > 0 ? [coresTable(rows), rowsTable(rows)] : [];

@@ -1,5 +1,5 @@
 // One window of load on one server: all clients start together, and the CPU time of the server is read at the start and the end of the
-// window. Callers make rounds and figures of windows.
+// window. Callers combine windows into rounds and figures.
 
 import { callsOf, type CpuTime, cpuSecondsBetween, cpuTimeOf, diskBytesOf, machineBusySeconds } from './proc.ts';
 import { Latencies } from './load/latencies.ts';
@@ -26,7 +26,7 @@ function sample(pids: readonly number[]): Sample {
   };
 }
 
-/** Measures one window. `seed` is that of the round, so that every server of the round gets the same blocks in the same order. */
+/** Measures one window. `seed` is the seed of the round, so that every server of the round gets the same blocks in the same order. */
 export async function measure(
   clients: readonly LoadClient[],
   shape: LoadShape,
@@ -42,10 +42,7 @@ export async function measure(
   return combine(await Promise.all(runs.map(({ done }) => done)), first, last);
 }
 
-/**
- * Runs load that does not count until the server has used `cpuMs` of CPU time, because a process that has just started has not yet compiled
- * its code.
- */
+/** Runs load that is not counted, until the server has used `cpuMs` of CPU time, because a new process has not yet compiled its code. */
 export async function warmUp(
   clients: readonly LoadClient[],
   shape: LoadShape,

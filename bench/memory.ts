@@ -1,4 +1,4 @@
-// The memory of rssrv's processes at rest, by default as proportional set sizes, so that shared pages count once. Standby processes are
+// The memory of rssrv's processes at rest, by default as proportional set sizes, which count shared pages once. Standby processes are
 // counted separately, because they wait for the next client.
 
 import { commandOf, hasOpen, parentOf, pssBytesOf } from './proc.ts';
@@ -10,7 +10,7 @@ export interface ServerMemory {
   readonly workers: number;
   /** Helper programs of listener and workers. */
   readonly helpersBytes: number;
-  /** Sum of all above. */
+  /** Sum of the fields above. */
   readonly sumBytes: number;
   readonly sparesBytes: number;
   readonly spares: number;

@@ -1,6 +1,5 @@
 // The network of the bench: the loopback of its own network namespace, with cubic on both sides, so that no setting of this machine
-// matters. The bench starts itself again in that namespace. If that is impossible, it uses the machine's own loopback, and the output says
-// so.
+// matters. If the namespace cannot be made, the bench uses the machine's own loopback, and the output says so.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -9,7 +8,7 @@ import { readFileSync } from 'node:fs';
 /** Environment variable that is set only in the bench's own namespace. */
 const MARK = 'RSIO_BENCH_NETWORK';
 const CONGESTION = 'cubic';
-/** Sets cubic by route, because the default of a namespace must be an algorithm that the administrator allows to all users. */
+/** Sets cubic on the route, because the default of a namespace must be an algorithm that the administrator allows to all users. */
 const SETUP = `set -e
 ip link set lo up
 for destination in 127.0.0.0/8 127.0.0.1; do
@@ -25,7 +24,7 @@ function whyNot(): string | null {
 }
 
 /**
- * Runs this program again in a namespace and returns its exit code; null: this program uses the network as it is, which `networkText`
+ * Runs this program again in a namespace and returns its exit code; null: this process uses its current network, which `networkText`
  * describes.
  */
 export async function inOwnNetwork(): Promise<number | null> {
@@ -35,20 +34,19 @@ export async function inOwnNetwork(): Promise<number | null> {
   if (reason !== null) return null;
   const command = [process.execPath, ...process.execArgv, ...process.argv.slice(1)];
   const child = spawn('unshare', [...UNSHARE, `${SETUP}\nexec "$@"`, 'sh', ...command], { stdio: 'inherit' });
-  // Ctrl-C reaches both processes. The process in the namespace ends everything that it has started. This process only waits for its end.
+  // Ctrl-C reaches this process and its child in the namespace. The child ends everything that it has started, and this process only waits
+  // for the child.
   process.on('SIGINT', () => undefined);
   for (const signal of ['SIGTERM', 'SIGHUP'] as const) process.on(signal, () => child.kill(signal));
   const [code] = (await once(child, 'exit')) as [number | null];
   return code ?? 1;
 }
 
-/** The congestion control that new connections get. */
 export function congestionHere(): string {
   if (process.env[MARK] === '') return CONGESTION;
   return readFileSync('/proc/sys/net/ipv4/tcp_congestion_control', 'latin1').trim();
 }
 
-/** `congestion`: the congestion control of the connections. */
 export function networkText(congestion: string): string {
   const reason = process.env[MARK] ?? '';
   if (reason === '') return `TCP over loopback in a network namespace of its own, ${congestion} on both sides`;

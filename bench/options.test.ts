@@ -57,7 +57,7 @@ test.each([FULL_SECTIONS, QUICK_SECTIONS])('no section asks for more than a serv
     expect(FILE_BYTES % (count * 64 * 1024)).toBe(0);
   }
   for (const count of paths) expect(count).toBeLessThanOrEqual(PATHS_PER_TRUNK_MAX);
-  // Goals are for clients with own processes, for clients that share processes, and for a thousand clients.
+  // There are goals for clients with a worker each, for clients that share workers, and for a thousand clients.
   expect(clients.some((count) => count <= processesDefault()) && clients.some((count) => count > processesDefault())).toBe(true);
   expect(returning).toBe(1_000);
 });

@@ -44,7 +44,7 @@ export interface Options {
   readonly sectionPlan: SectionPlan;
   readonly sections: readonly Section[];
   readonly isList: boolean;
-  /** File whose figures are printed as tables; nothing is measured then. */
+  /** File whose figures are printed as tables, without a measurement. */
   readonly tableFile: string | null;
   /** Folder of the cached file. */
   readonly parent: string;

@@ -1,11 +1,11 @@
-// Figures of processes and of the machine, from /proc. Linux only, like the programs.
-// A process that has just ended counts as zero, which is no error.
+// Figures of processes and of the machine, from /proc. Linux only, like the programs. A process that has just ended counts as zero instead
+// of causing an error.
 
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { errnoName } from '@rsio/common/lib/errors';
 
-/** Linux reports CPU times to programs in hundredths of a second, whatever the frequency of its own clock is. */
+/** Linux reports CPU times to programs in hundredths of a second, whatever its own clock frequency. */
 const TICKS_PER_SECOND = 100;
 /** Ticks by which `ticked` may exceed `scheduled` although no thread has ended. */
 const TICKS_UNSURE = 4;
@@ -63,7 +63,7 @@ function scheduledSeconds(pid: number): number | null {
   return nanoseconds / NANOSECONDS;
 }
 
-/** Number of times so far that threads of these processes went to sleep, and were woken. */
+/** Number of times that threads of these processes have gone to sleep and been woken. */
 export function wakeUpsOf(pids: readonly number[]): number {
   const paths = pids.flatMap((pid) => threadsOf(pid).map((thread) => `/proc/${pid}/task/${thread}/status`));
   return paths.reduce((sum, path) => sum + Number(/^voluntary_ctxt_switches:\s+(\d+)$/m.exec(readOrEmpty(path))?.[1] ?? 0), 0);
@@ -149,7 +149,6 @@ export function pssBytesOf(pid: number): number {
   return Number(kib ?? 0) * 1024;
 }
 
-/** Resident set size, bytes. */
 export function rssBytesOf(pid: number): number {
   const kib = /^VmRSS:\s+(\d+) kB$/m.exec(readOrEmpty(`/proc/${pid}/status`))?.[1];
   return Number(kib ?? 0) * 1024;
@@ -164,7 +163,7 @@ export function allowedCores(): number[] {
   });
 }
 
-/** Keeps processes, with all threads that they have now, on these cores. */
+/** Pins processes and all their current threads to these cores. */
 export function pin(pids: readonly number[], cores: readonly number[]): void {
   for (const pid of pids) spawnSync('taskset', ['-a', '-c', '-p', cores.join(','), String(pid)]);
 }

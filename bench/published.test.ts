@@ -1,6 +1,5 @@
 // Compares the published run with its file and with the documents that quote it. `npm run figures` fills the tables in, so that no figure
-// is typed.
-// markdown.ts and quoted-figures.ts make the tables, and figures-text.ts makes the file.
+// is typed by hand. markdown.ts and quoted-figures.ts make the tables, and figures-text.ts makes the file.
 
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';

@@ -14,7 +14,6 @@ export interface Later {
   readonly goals: readonly { readonly what: string; readonly measured: Spread }[];
 }
 
-/** Documents with markers. */
 export const QUOTING_FILES = ['README.md', 'docs/BENCHMARKING.md', 'bench/results/all-rows.md'];
 
 const SHORT_ROWS = [
@@ -100,7 +99,7 @@ export function filled(text: string, parts: ReadonlyMap<string, readonly string[
     lines.push('', ...part, '');
     isMade = true;
   }
-  // Without an end marker, all text behind the figures would be lost.
+  // Without an end marker, all text after the figures would be lost.
   if (isMade) throw new Error(`No line ${END} behind the figures`);
   return lines.join('\n');
 }

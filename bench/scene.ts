@@ -1,5 +1,5 @@
-// Servers and clients for the parts of the bench, started as the tests start them: programs from bin/ below roots of their own
-// (test/support). Also the data file and the clean-up. Invariant: a process is in `endings` before it starts.
+// Servers and clients for the parts of the bench, started in the same way as in the tests: programs from bin/, each below its own root
+// (test/support). This file also makes the data file and cleans up. Invariant: a process is in `endings` before it starts.
 
 import { spawnSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
@@ -17,10 +17,10 @@ export const NAMESPACE = 'osl';
 export const VOLUME = 'data';
 export const EXPORT = `${NAMESPACE}/${VOLUME}`;
 
-/** Cleaned up when the section ends, or earlier if the bench ends. */
+/** The test daemons and networks of a section, removed when the section ends, or earlier if the bench ends. */
 interface Scene {
   readonly hosts: Hosts;
-  /** Network namespaces as machines, joined by links. */
+  /** Network namespaces that act as machines, joined by links. */
   readonly net: Netlab;
 }
 
@@ -43,7 +43,7 @@ export async function inScene<T>({ endings }: SectionContext, measure: (scene: S
 /** The data file in a new folder, in memory, with bytes that the load generator knows. */
 export function dataFile(hosts: Hosts, parent: string, bytes = FILE_BYTES): string {
   const folder = newFolder(parent);
-  // Files that a program still has open stay until this program ends.
+  // The kernel keeps a removed file until every program that has it open has ended.
   hosts.onClean(() => rmSync(folder, { recursive: true, force: true }));
   const file = join(folder, 'data.img');
   const { status, stdout } = spawnSync(nativeProgram('load'), ['make', file, String(bytes)], { encoding: 'utf8' });

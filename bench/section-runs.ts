@@ -1,5 +1,5 @@
-// Runs the sections one after the other and prints each result at once. A section that fails is named with the reason, and the others
-// continue; its goals then count as not measured.
+// Runs the sections one after the other and prints each result at once. A section that fails is named with the reason, and its goals count
+// as not measured; the other sections continue.
 
 import { toRsError } from '@rsio/common/lib/errors';
 import { measureEndToEnd, measureLatency } from './client/beside-nbdkit.ts';

@@ -1,5 +1,5 @@
-// The sections: everything that is measured besides the rows of the server. Each belongs to a part of the bench and has the name that
-// `--only` takes. Pure; the folder of a part has the code that measures.
+// The sections: everything that is measured besides the rows of the server. Each section belongs to a part of the bench and has the name
+// that `--only` takes. Pure; the folder of a part has the code that measures.
 
 export const PARTS = ['server', 'encryption', 'client', 'scale', 'mirrors', 'garbage'] as const;
 export type Part = (typeof PARTS)[number];
@@ -40,14 +40,12 @@ export interface SectionPlan {
   /** Length of a window, or of a run of fio. */
   readonly seconds: number;
   readonly links: readonly number[];
-  /** Whether the block device is also measured over links. */
   readonly hasBlockOverLinks: boolean;
   readonly clients: readonly number[];
   /** Number of clients that reconnect. */
   readonly returning: number;
   readonly volumes: readonly number[];
   readonly paths: readonly number[];
-  /** Loads with and without encryption. */
   readonly encrypted: { readonly clients: readonly number[]; readonly blockBytes: readonly number[] };
   readonly sections: readonly SectionName[];
 }
@@ -92,7 +90,7 @@ export const QUICK_SECTIONS: SectionPlan = {
   ],
 };
 
-/** Sections of these parts, selected by name or by a part of the name. */
+/** Returns the section with this name, or all sections whose name contains it; only sections of the chosen parts count. */
 export function findSections(plan: SectionPlan, parts: ReadonlySet<Part>, part: string): Section[] {
   const there = SECTIONS.filter((one) => parts.has(one.part) && plan.sections.includes(one.name));
   const named = there.filter(({ name }) => name === part);

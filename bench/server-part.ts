@@ -1,5 +1,5 @@
-// The part that compares servers: one stage for cached rows and one for uncached rows, each with a data file of its own and all servers
-// started on it. Prints each row when it has been measured.
+// The part that compares servers: one stage for cached rows and one for uncached rows, each with its own data file and all servers started
+// on it. Prints each row when it has been measured.
 
 import { rmSync } from 'node:fs';
 import os from 'node:os';
@@ -22,7 +22,7 @@ export interface ServerFigures {
 
 type Endings = SectionContext['endings'];
 
-/** Removes absent servers from the rows. A row in which only RSIO, or only other servers, can be measured stays without a comparison. */
+/** Removes absent servers from the rows. A row in which only RSIO, or only other servers, can be measured has no comparison. */
 export function withoutAbsent(plan: Plan, present: readonly Present[]): Plan {
   const here = new Set(present.map(({ maker }) => maker.id));
   return { ...plan, rows: plan.rows.map((row) => ({ ...row, servers: row.servers.filter((id) => here.has(id)) })) };

@@ -1,5 +1,5 @@
-// The figures of one section as a table: lines of figures below columns with units. The table goes to the JSON file unchanged. `sheetText`
-// formats it for the output during a run, and `sheetMarkdown` for the documents. Pure.
+// The figures of one section as a table whose columns have units. The table goes to the JSON file unchanged. `sheetText` formats the table
+// for the output during a run, and `sheetMarkdown` for the documents. Pure.
 
 import type { Spread } from './summary.ts';
 
@@ -16,7 +16,7 @@ export interface Line {
 }
 
 export interface Sheet {
-  /** Name of its section, for `--only`. */
+  /** Name of the sheet's section, for `--only`. */
   readonly name: string;
   readonly title: string;
   readonly columns: readonly Column[];

@@ -1,6 +1,6 @@
-// Computes figures from rounds: the median, the least and the greatest value, and the ratio of two servers. Pure.
-// Each server has a round of each number, and rounds of the same number ran one after the other. Other work of the machine therefore
-// disturbs the ratio of such rounds least.
+// Computes figures from rounds: the median, the least and the greatest value, and the ratio of two servers. Pure. Rounds are numbered, and
+// all servers ran rounds of the same number one after another. Other work of the machine therefore disturbs the ratio of rounds with the
+// same number least.
 
 import type { Measured } from './load/orders.ts';
 import type { Row } from './workload.ts';
@@ -46,7 +46,7 @@ export function once(value: number): Spread {
   return { median: value, min: value, max: value };
 }
 
-/** Returns the spread with the highest median. It decides about a goal whose bound all spreads must stay below. */
+/** Returns the spread with the highest median. If a goal is an upper bound for all spreads, this spread decides whether the goal is met. */
 export function worstOf(spreads: readonly Spread[]): Spread {
   return spreads.reduce((worst, one) => (one.median > worst.median ? one : worst));
 }

@@ -1,6 +1,6 @@
 // The cost of a client's trunk per request, without the sockets: `node bench/dist/trunk-cost.js [PATHS]...`. READs of one sector go through
-// a trunk over paths in memory whose other end answers at once. It prints the least processor time of several rounds. To compare two
-// checkouts, run the program in both, in turn.
+// a trunk over paths in memory whose other end answers at once. The program prints the least processor time of several rounds. To compare
+// two checkouts, run the program alternately in both.
 
 import { BufferPool } from '@rsio/common/structures/buffer-pool';
 import { Histogram } from '@rsio/common/structures/histogram';
@@ -37,7 +37,7 @@ function runSoon(): void {
   for (let fire = soon.shift(); fire !== undefined; fire = soon.shift()) fire();
 }
 
-/** A path whose peer turns READs into their answers. */
+/** A path whose peer answers READs. */
 class Echo implements PathTransport {
   events: TransportEvents | null = null;
   readonly localAddress = '';

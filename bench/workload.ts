@@ -1,5 +1,5 @@
-// The plan: the rows and the durations. A row is a load and the servers that get this load. Every server gets exactly the same load. The
-// quick plan has the rows of the goals; the full plan varies one thing at a time around them.
+// The plan: the rows and the durations. A row is a load and the servers that get this load. The quick plan has the rows of the goals; the
+// full plan varies one thing at a time around these rows.
 
 import type { LoadShape, Window } from './load/orders.ts';
 
@@ -115,7 +115,7 @@ export const FULL_PLAN: Plan = {
   rows: [...SMALL, ...LARGE, ...MANY, uncached(['rssrv', 'nbdkit', 'qemu-nbd', 'qemu-storage-daemon', 'epoll-server'])],
 };
 
-/** The row that measures the cost of the replay log. It has many short rounds, because two processes share the other core. */
+/** The row that measures the cost of the replay log. The row has many short rounds, because two processes share a core. */
 export const LOG_ROW = row('write', 8 * KIB, 128, { servers: [] });
 export const LOG_PLAN: Plan = { rounds: 7, warmUpMs: 500, windowMs: 2_000, rows: [LOG_ROW] };
 
@@ -125,10 +125,10 @@ export function findRows(plan: Plan, part: string): Row[] {
   return named.length > 0 ? named : plan.rows.filter(({ name }) => name.includes(part));
 }
 
-/** Duration of the windows that measure the cost of the log, in ms: two clients are measured in turn. */
+/** Total duration in ms of the windows that measure the cost of the log, for both clients. */
 export const LOG_MS = 2 * LOG_PLAN.rounds * (LOG_PLAN.warmUpMs + LOG_PLAN.windowMs);
 
-/** Longest duration of the windows of a plan, ms, without starting servers and opening connections. */
+/** Longest total duration in ms of the windows of a plan, without the time to start servers and open connections. */
 export function planMs({ rows, rounds, warmUpMs, windowMs }: Plan): number {
   return rows.reduce((sum, { servers }) => sum + servers.length, 0) * rounds * (warmUpMs + windowMs);
 }

@@ -1,6 +1,6 @@
 // fio through rsiod and rssrv to a file, beside fio through nbdkit over TCP to the same file: the latency of single requests on each
-// frontend, and IOPS with 32 requests in flight on the NBD socket. The ways are measured in turn, round by round, over the same loopback;
-// all programs share the machine's cores.
+// frontend, and IOPS with 32 requests in flight on the NBD socket. The two ways are measured one after the other in each round, over the
+// same loopback; all programs share the machine's cores.
 
 import { medianUs } from '@rsio/test/support/io/fio-figures';
 import type { Hosts } from '@rsio/test/support/hosts/hosts';

@@ -1,6 +1,6 @@
 // rsiod beside the relay in C (native/relay.c), each over one path to the same rssrv: the cost of the client's side beyond the system calls
-// that forwarding needs. The relay has its own session, volume and server process; load, server and kind of volume are the same.
-// Throughput: the client is alone on its core. Latency: all programs share the machine's cores.
+// that forwarding needs. The relay has its own session, volume and server process; load, server and kind of volume are the same as for
+// rsiod. Throughput: the client is alone on its core. Latency: all programs share the machine's cores.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
@@ -98,7 +98,7 @@ function valuesOf(rounds: readonly Measured[]): Spread[] {
   return [spreadOf(rounds.map(({ iops }) => iops)), spreadOf(rounds.map(({ serverCores }) => serverCores)), spreadOf(rounds.map(perCore))];
 }
 
-/** Measures the sides in turn, round by round, and returns the rounds of each side. */
+/** Measures the sides one after another in each round, and returns the rounds of each side. */
 async function roundsOf(
   loads: readonly LoadClient[],
   sides: readonly Side[],

@@ -1,6 +1,6 @@
-// The effect of `busy-poll` on single requests: reloads turn it on and off in one rsiod, in turn. First rsiod has a core of its own, as on
-// a machine with a core to spare; then rsiod shares the cores with fio and the server. Invariant: a window is measured only after the
-// reload that sets `busy-poll` for it has ended.
+// The effect of `busy-poll` on single requests: reloads turn it on and off alternately in one rsiod. First rsiod has its own core, as on a
+// machine with a core to spare; then rsiod shares the cores with fio and the server. Invariant: a window is measured only after the reload
+// that sets `busy-poll` for it has ended.
 
 import { setTimeout as after } from 'node:timers/promises';
 import { clientConfig } from '@rsio/test/support/hosts/configs';
@@ -18,9 +18,9 @@ const VALUES = ['off', '100us'] as const;
 const SIZE = '512m';
 const WARM_SECONDS = 2;
 const WINDOW_SECONDS = 2;
-/** Ramp at the start of fio. Its latencies do not count, because polling may rest until fio has started. */
+/** Ramp at the start of fio. Latencies during the ramp do not count, because polling may rest until fio has started. */
 const RAMP_SECONDS = 1;
-/** Pause after a reload, because the command is a process that needs a core. */
+/** Pause after a reload, because the reload command is a process that needs a core. */
 const SETTLE_MS = 500;
 
 interface Window {

@@ -11,13 +11,13 @@ export const SINGLE_REQUESTS = [
   { what: 'writes', words: ['--rw=randwrite', '--bs=4k', '--iodepth=1'] },
 ] as const;
 const SIZE = '512m';
-/** During this time, programs that have just started compile their code. */
+/** Warm-up, in which programs that have just started compile their code. */
 const WARM_SECONDS = 3;
 
 export interface FioTarget {
   readonly title: string;
   /**
-   * Words before `fio` in its command line. They start fio where it sees the client's mounts, because only there the devices are visible.
+   * Words before `fio` in its command line. These words start fio in the client's mount namespace, because devices are visible only there.
    */
   readonly command: readonly string[];
   readonly where: readonly string[];
@@ -43,7 +43,7 @@ export async function runFioAt({ command, where }: FioTarget, run: Omit<FioRun, 
   return { ...side, cpuSeconds: cpuSecondsBetween(before, cpuTimeOf(pids)) };
 }
 
-/** Runs fio on the targets in turn, round by round, and returns the rounds of each target. */
+/** Runs fio on the targets one after another in each round, and returns the rounds of each target. */
 export async function inTurn(
   targets: readonly FioTarget[],
   words: readonly string[],

@@ -1,5 +1,5 @@
-// The throughput of rsiod over 1 to 8 links of 1 Gbit/s, with sequential 1 MiB requests of fio on its NBD socket and its block device, and
-// the CPU time it needs. Client, server and switch are network namespaces (test/support/netlab). The volume is in memory.
+// The throughput and CPU time of rsiod over 1 to 8 links of 1 Gbit/s, with sequential 1 MiB requests of fio on its NBD socket and its block
+// device. Client, server and switch are network namespaces (test/support/netlab). The volume is in memory.
 
 import { startClient, startServer } from '@rsio/test/support/hosts/configs';
 import { DeviceHost, whyNoDevices } from '@rsio/test/support/devices/devices';
@@ -27,7 +27,7 @@ const SIZE = '256m';
 /** Many small requests make V8 compile the client's code, so that the client is as warm as one that has run for a minute. */
 const WARMING = { words: ['--rw=randrw', '--bs=8k', '--iodepth=32'], size: SIZE, seconds: 2, rampSeconds: 0 };
 const WARM_SECONDS = 1;
-/** The figures are cores per 110 MB/s. In 2010, a link of 1 Gbit/s carried this much, at the cost of half a core. */
+/** The figures are cores per 110 MB/s. In 2010, a link of 1 Gbit/s carried 110 MB/s at the cost of half a core. */
 const CORES_PER_BYTES = 110e6;
 const NBD = 'NBD socket';
 const BLOCK = 'block device';

@@ -1,5 +1,5 @@
 // A server and a client on this machine, with one path over loopback, so that no link is measured. The server offers the data file as a
-// volume. The client has this volume as NBD export and, if the machine allows devices, as raw and block device.
+// volume. The client has this volume as an NBD export and, if the machine allows devices, as raw and block device.
 
 import { keyOf, startClient, startServer } from '@rsio/test/support/hosts/configs';
 import { DeviceHost, whyNoDevices } from '@rsio/test/support/devices/devices';

@@ -1,6 +1,6 @@
 // The cost of an I/O in rsiod with 8 paths, 100 volumes or 64 NBD connections, each beside the cost with a single one. The relay in C is
-// measured with 64 connections and with one, because each connection adds a receive and a send. All cases are measured in one scene, in
-// turn, round by round. All programs share the machine's cores. The cost is the CPU time of all processes of rsiod.
+// measured with 64 connections and with one, because each connection adds a receive and a send. All cases are measured in one scene, one
+// after another in each round. All programs share the machine's cores. The cost is the CPU time of all processes of rsiod.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
@@ -40,7 +40,7 @@ interface Way {
   readonly title: string;
   readonly pids: readonly number[];
   readonly load: LoadClient;
-  /** Title of the way with which this way is compared; null: this way is not compared. */
+  /** Title of the case with which this case is compared; null: it is not compared. */
   readonly beside: string | null;
   readonly figure: FigureName | null;
 }

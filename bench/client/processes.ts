@@ -1,6 +1,6 @@
-// What several data processes of rsiod cost and give: four volumes of memory of one server, each with one job of fio over NBD, while rsiod
-// has one, two or four processes. The clients are measured in turn, round by round, plain and with TLS. All programs share the machine's
-// cores, so the sheet also shows which of them used the cores, and how much was idle. Invariant: each client has volumes of its own.
+// What several data processes of rsiod cost and gain: four memory volumes of one server, each with one job of fio over NBD, while rsiod has
+// one, two or four processes. The clients are measured one after another in each round, plain and with TLS. All programs share the
+// machine's cores, so the sheet also shows which of them used the cores, and how much was idle. Invariant: each client has its own volumes.
 
 import { clientConfig, ENCRYPTED, keyOf, startServer } from '@rsio/test/support/hosts/configs';
 import type { Host } from '@rsio/test/support/hosts/host';
@@ -33,7 +33,7 @@ const SHAPES = [
 ] as const;
 /** CPU time that each process of a client uses until it has compiled its code for a load. */
 const WARM_CPU_SECONDS = 1.5;
-/** Even a client that gets half a core needs fewer runs of fio to use that time. */
+/** Even a client that gets half a core needs fewer runs of fio than this to warm up. */
 const WARM_RUNS_MAX = 6;
 const WARM_SECONDS = 2;
 const MIB = 1024 * 1024;

@@ -1,5 +1,6 @@
-// The relay (native/relay.c) forwards NBD to one connection of a server, and does nothing else. Its cost is therefore the least that a
-// client can cost. This file opens the connection, by the handshake of the server's own protocol. Invariant: the relay ends with the bench.
+// The relay (native/relay.c) forwards NBD to one connection of a server, and does nothing else. The cost of the relay is therefore the
+// least that a client can cost. This file opens the connection with the handshake of the server's protocol. Invariant: the relay ends with
+// the bench.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -18,7 +19,6 @@ const INHERITED = 3;
 export type RelayTarget = Place & { readonly volume: RsioVolume | NbdVolume };
 
 export class Relay {
-  /** NBD socket of the relay. */
   readonly target: Target;
   private readonly child: ChildProcess;
 

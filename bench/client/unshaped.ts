@@ -102,8 +102,8 @@ function fio({ nbd, host }: LocalPair, { plan }: SectionContext): Tool {
 }
 
 /**
- * Makes the tool nbdcopy. It reads the whole volume once and discards the data, or copies the file `other`, which has the same size, to the
- * volume.
+ * Makes the tool nbdcopy. nbdcopy reads the whole volume once and discards the data, or copies the file `other`, which has the same size,
+ * to the volume.
  */
 function nbdcopy({ host }: LocalPair, other: string): Tool {
   const uri = host.nbdUri(EXPORT);

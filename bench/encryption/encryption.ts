@@ -1,5 +1,6 @@
-// What encryption costs the server: IOPS per server core of rssrv plain, with digests and with TLS, beside NBD servers plain and with TLS,
-// all in turn, round by round. Separate programs encrypt for the clients (load/through-tls.ts), so that only the server is measured.
+// What encryption costs the server: IOPS per server core of rssrv plain, with digests and with TLS, beside NBD servers plain and with TLS.
+// All variants are measured one after another in each round. Separate programs encrypt for the clients (load/through-tls.ts), so that only
+// the server is measured.
 
 import type { Hosts } from '@rsio/test/support/hosts/hosts';
 import { LoadClient } from '../load/load-client.ts';
@@ -19,7 +20,7 @@ const DEPTHS = new Map([
   [128 * KIB, 32],
 ]);
 const WINDOW = { warmUpMs: 200, windowMs: 1_000 };
-/** `windowsMax`: even a server that gets half a core needs fewer windows. */
+/** `windowsMax`: even a server that gets half a core needs fewer windows than this. */
 const WARMING = { windowMs: 250, windowsMax: 48 };
 const THOUSAND = 1000;
 

@@ -1,5 +1,5 @@
 // What the section compares: rssrv plain, with digests and with TLS, and NBD servers plain and with TLS over a pre-shared key. A client of
-// rssrv has a file of its own, because a volume has one writer; an NBD server offers one file to all. The load is the job of encryption.ts.
+// rssrv has its own file, because a volume has one writer; an NBD server offers one file to all. The load is the job of encryption.ts.
 
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -25,8 +25,8 @@ const PSK_BYTES = 32;
 /** File name of the key, as QEMU expects it. */
 const KEY_FILE = 'keys.psk';
 /**
- * Each client of rssrv has its own process, in which V8 compiles for about a second. With less warming, this compilation would count as a
- * cost of TLS.
+ * Each client of rssrv has its own process, in which V8 compiles for about a second. With a shorter warm-up, this compilation would count
+ * as a cost of TLS.
  */
 const WARMING_CPU_MS = { rssrv: 1_200, nbd: 200 } as const;
 
@@ -42,7 +42,7 @@ export interface Variant {
   processes(): number[];
 }
 
-/** Returns the variants that this machine can run, and the reasons why the others are missing. */
+/** Returns the variants that this machine can run, and the reasons why the other variants are missing. */
 export async function startVariants(
   hosts: Hosts,
   parent: string,

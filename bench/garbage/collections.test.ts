@@ -1,5 +1,5 @@
-// Computes allocation and pauses from hand-made heap histories.
-// Each run of the bench shows that real processes write such histories.
+// Computes allocation and pauses from hand-made heap histories. Each run of the bench reads histories of real processes, which gc-probe.ts
+// writes.
 
 import { expect, test } from 'vitest';
 import { allocatedBytes, bytesPerRequest, type HeapHistory, pauseMs } from './collections.ts';

@@ -1,4 +1,4 @@
-// How much heap a request allocates in rsiod and in its process of rssrv, and how long collections pause both, with the load on the NBD
+// How much heap a request allocates in rsiod and in the worker of rssrv, and how long collections pause both, with the load on the NBD
 // socket of rsiod, over one path. The processes record their own collections (gc-probe.ts) and are otherwise unchanged.
 
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -108,7 +108,8 @@ async function noteRounds(
   for (let round = 1; round <= plan.rounds; round++) {
     for (const pid of pids) process.kill(pid, 'SIGUSR2');
     await after(BEGUN_MS);
-    // The count includes the requests that are in flight at the end of the window. They are only a thousandth of all requests.
+    // The count includes the requests that are in flight at the end of the window. Requests in flight are only a thousandth of all
+    // requests.
     const { requests } = await load.run(shape, round + 1, { warmUpMs: 0, windowMs: plan.seconds * 1000 }).done;
     for (const pid of pids) process.kill(pid, 'SIGUSR2');
     for (const [side, pid] of pids.entries()) {

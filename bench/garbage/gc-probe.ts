@@ -1,5 +1,6 @@
 // Loaded into a daemon before it starts (`node --import`). After a first SIGUSR2, the probe records the garbage collections of the process.
-// A second SIGUSR2 makes the probe write these to RSIO_BENCH_GC/PID.json. The probe changes nothing else. collections.ts computes the sums.
+// A second SIGUSR2 makes the probe write the records to RSIO_BENCH_GC/PID.json. The probe changes nothing else. collections.ts computes the
+// sums.
 
 import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,6 +1,6 @@
-// Limits of I/O: how close the I/O of fio comes to its limit with one client, with two clients of one volume and with two volumes of one
-// client, the effect of a change under I/O, the effect on a neighbour, and the cost of a limit that is never reached. All runs use one
-// scene. Invariant: compared figures are measured in turn, round by round.
+// How close the I/O of fio comes to its limit with one client, with two clients of one volume and with two volumes of one client. Also the
+// effects of a change under I/O and on a neighbour, and the cost of a limit that is never reached. All runs use one scene. Invariant:
+// compared figures are measured one after another in each round.
 
 import { readFileSync } from 'node:fs';
 import { clientConfig, startServer } from '@rsio/test/support/hosts/configs';
@@ -21,7 +21,7 @@ const MIB = KIB * KIB;
 const WINDOW_SECONDS = 10;
 const RAMP_SECONDS = 2;
 const P99 = '99.000000';
-/** The neighbour is measured in this many times the usual number of rounds, because the p99 of a single round varies much. */
+/** The neighbour is measured in this many times the usual number of rounds, because the p99 of a single round varies a lot. */
 const NEIGHBOUR_ROUNDS = 2;
 const HELD_IOPS = 500;
 const RANDOM = ['--rw=randread', '--bs=8k', '--iodepth=32'];
@@ -122,8 +122,9 @@ async function ratesOf(scene: Scene, rounds: number): Promise<Line[]> {
 }
 
 /**
- * Latency of a client while a limit holds another client, compared with no other client, and with another client that sends as little
- * without a limit. Clients and server share the cores of this machine. Therefore, only the second comparison shows the effect of the limit.
+ * Latency of a client while a limit holds back another client, compared with no other client, and with another client that sends equally
+ * little without a limit. Clients and server share the cores of this machine. Therefore, only the second comparison shows the effect of the
+ * limit.
  */
 async function neighbourLines(scene: Scene, neighbour: Host, rounds: number): Promise<Line[]> {
   const p99 = ({ lat_ns }: FioSide): number => (lat_ns.percentile?.[P99] ?? Number.NaN) / 1_000;
@@ -146,7 +147,6 @@ async function neighbourLines(scene: Scene, neighbour: Host, rounds: number): Pr
   ];
 }
 
-/** Cost of a limit that is never reached. */
 function costLine(context: SectionContext): Promise<Line> {
   return inScene(context, async ({ hosts }) => {
     const { plan, cores, parent } = context;

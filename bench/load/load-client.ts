@@ -1,6 +1,6 @@
 // One client of a load: opens its connections, which a generator in C (native/load.c) then inherits. The generator takes orders on stdin
-// and answers with events. measure.ts measures the server.
-// Invariant: an order ends, fails, or is abandoned at its deadline; a generator that ends by itself is a failure.
+// and answers with events. measure.ts measures the server. Invariant: an order ends, fails, or is abandoned at its deadline; a generator
+// that exits early is a failure.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -23,14 +23,13 @@ export interface ClientPlan {
   readonly dropped?: string;
 }
 
-/** The order that the generator works on. */
+/** The order that the generator executes. */
 export interface Run {
   readonly begun: Promise<void>;
   readonly ended: Promise<void>;
   readonly done: Promise<LoadFigures>;
 }
 
-/** A dialect of the generator. */
 type Kind = Target['volume']['kind'] | 'rsio-digest';
 
 type Event =
@@ -46,7 +45,7 @@ const INHERITED_FIRST = 3;
 const SWEEP: LoadShape = { readPercent: 100, order: 'sequential', blockBytes: 64 * 1024, depth: 16 };
 
 export class LoadClient {
-  /** Congestion control of its connections; `none` over a Unix socket. */
+  /** Congestion control of the client's connections; `none` over a Unix socket. */
   congestion = 'unknown';
   private readonly child: ChildProcess;
   private readonly fileBytes: number;

@@ -56,7 +56,6 @@ async function greet(stream: ByteStream): Promise<void> {
   stream.send(flags);
 }
 
-/** Waits until the server has acknowledged an option. */
 async function acknowledged(stream: ByteStream): Promise<void> {
   for (;;) {
     const reply = await stream.take(OPTION_REPLY_HEADER_BYTES);

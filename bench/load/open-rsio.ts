@@ -22,7 +22,7 @@ import { ByteStream } from './byte-stream.ts';
 import type { OpenConnection, Place, RsioVolume } from './orders.ts';
 import { throughTls } from './through-tls.ts';
 
-/** The slot for OPEN: the last one. The load uses the first slots, and never this one. */
+/** The slot for OPEN: the last one. The load uses the first slots, and never the last one. */
 const OPEN_SLOT = SLOTS - 1;
 
 /** Instance number of the next client: each session belongs to a client that has just started. */
@@ -87,7 +87,7 @@ async function openVolumes(path: Path, names: readonly string[], isReadonly: boo
   return firstHandle;
 }
 
-/** Proves a path of a new session or of the given one. Returns the data with which further paths join, and the connection. */
+/** Opens and proves a path of a new session or of the given session. Returns the data with which further paths join, and the connection. */
 async function prove(
   clear: ByteStream,
   volume: RsioVolume,

@@ -16,14 +16,14 @@ export interface RsioVolume {
   /** Names of nodes, one for each client. */
   readonly nodes: readonly string[];
   readonly nodekey: string;
-  /** Volumes of the same size that make up the file in this order; each session opens all. */
+  /** Volumes of the same size that make up the file in this order; each session opens every volume. */
   readonly volumes: readonly string[];
 }
 
 export interface NbdVolume {
   readonly kind: 'nbd';
   readonly export: string;
-  /** Further exports. The connections open `export` and these exports in turn. */
+  /** Further exports. The connections use `export` and these exports in rotation. */
   readonly others?: readonly string[];
   /** Key for TLS, if the server requires TLS. */
   readonly tls?: SharedKey;
@@ -31,7 +31,6 @@ export interface NbdVolume {
 
 export interface IscsiVolume {
   readonly kind: 'iscsi';
-  /** Name of the iSCSI target. */
   readonly target: string;
 }
 
@@ -49,17 +48,16 @@ export interface Target extends Place {
 /** A connection after its handshake: the next byte in each direction belongs to a data frame. */
 export interface OpenConnection {
   readonly socket: net.Socket;
-  /** Data for its dialect (native/dialect.h). */
+  /** Data for the dialect of the connection (native/dialect.h). */
   readonly words: readonly [number, number];
   /** Bytes that were already received. */
   readonly early: Buffer;
 }
 
-/** What each client of a load does. */
 export interface LoadShape {
   /** Percentage of READs; all other requests are WRITEs. */
   readonly readPercent: number;
-  /** once: every block once, in an order that read-ahead cannot predict. */
+  /** `once`: every block once, in an order that read-ahead cannot predict. */
   readonly order: 'random' | 'sequential' | 'once';
   readonly blockBytes: number;
   /** Requests in flight at any time, over all connections of the client. */

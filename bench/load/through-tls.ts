@@ -1,6 +1,6 @@
 // TLS for a connection of the load: a relay in C (native/tls-relay.c) takes over the connection after its clear part, and the load
-// continues in clear through a Unix socket. The relay is on the cores of the load, so that the server's CPU time is the server's alone.
-// Invariant: a relay ends as soon as one of its two connections ends, and at the latest when the bench ends.
+// continues in clear through a Unix socket. The relay is on the cores of the load, so that the measured CPU time is that of the server
+// alone. Invariant: a relay ends as soon as one of its two connections ends, and no later than the bench.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';

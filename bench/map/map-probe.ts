@@ -1,7 +1,7 @@
 // Loaded into a daemon before it starts (`node --import`). A first SIGUSR2 starts the probe: it counts the turns of the event loop, and the
 // bytes that JavaScript copies between buffers. If the file RSIO_BENCH_MAP/profile exists, the probe instead profiles the process. A second
 // SIGUSR2 ends the probe and writes its findings to RSIO_BENCH_MAP/PID.json. The probe costs nothing before the first signal and after the
-// second one. The file PID.there says that a process has loaded it.
+// second one. The file PID.there says that a process has loaded the probe.
 
 import { existsSync, renameSync, writeFileSync } from 'node:fs';
 import { type Profiler, Session } from 'node:inspector';

@@ -173,7 +173,6 @@ async function lineOf(way: Way, shape: Shape, folder: string, rounds: number): P
   };
 }
 
-/** Returns the cost of each request. */
 async function costOf(way: Way, shape: Shape, folder: string): Promise<Cost> {
   const pids = way.pids();
   const [before, wokenBefore] = [cpuTimeOf(pids), wakeUpsOf(pids)];

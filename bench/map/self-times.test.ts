@@ -1,5 +1,5 @@
-// A profile of five samples: shares refer to the time that is neither idle nor the profiler's, functions of the same name in two files are
-// separate, and the greatest share comes first. Without a busy sample, the list is empty.
+// A profile of five samples: shares leave out idle time and the profiler's time, functions of the same name in two files are separate, and
+// the greatest share comes first. Without a busy sample, the list is empty.
 
 import { expect, test } from 'vitest';
 import { selfTimes } from './self-times.ts';

@@ -22,7 +22,7 @@ export function selfTimes({ nodes, samples = [], timeDeltas = [] }: Profiler.Pro
   return shares.sort((a, b) => b.share - a.share).slice(0, MOST);
 }
 
-/** Lines count from 0 in a profile. */
+/** A profile counts lines from 0. */
 function nameOf(functionName: string, url: string, line: number): string {
   if (url === '') return functionName === '' ? '(anonymous)' : functionName;
   return `${functionName === '' ? '(anonymous)' : functionName} ${basename(url)}:${line + 1}`;

@@ -1,4 +1,4 @@
-// Counts the system calls of processes during a load, by the kernel's tracepoints (`perf stat`). This slows the processes down far less
+// Counts the system calls of processes during a load, by the kernel's tracepoints (`perf stat`). perf slows the processes down far less
 // than strace does. The caller runs the load.
 
 import { spawn } from 'node:child_process';

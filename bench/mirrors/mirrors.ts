@@ -1,5 +1,5 @@
-// A mirror over two servers beside a volume of one of these servers, and confirmed reads beside local reads: the same load in turn, round
-// by round, on volumes that one client has attached at the same time. scenes.ts has the links between client and servers.
+// A mirror over two servers beside a volume of one of these servers, and confirmed reads beside local reads. One client has attached all
+// volumes, and they get the same load one after another in each round. scenes.ts has the links between client and servers.
 
 import { whyNoNetlab } from '@rsio/test/support/netlab/netns';
 import type { FigureName } from '../goals.ts';
@@ -13,7 +13,7 @@ import { type ArrangementName, ARRANGEMENTS, type MirrorStage, onStage, type Vol
 
 const KIB = 1024;
 const WARM_ROUNDS = 1;
-/** Short windows suffice, because the windows of two volumes alternate. */
+/** Windows are short, because the windows of two volumes alternate. */
 const WINDOW_SECONDS = 2;
 
 interface Comparison {

@@ -1,6 +1,6 @@
-// The C programs of the bench: compiled at first use, and again when a source or the compiler has changed. They are beside the compiled
-// TypeScript, in a folder that git ignores. Invariant: a returned program matches its sources. Without a compiler, the bench cannot use
-// these programs.
+// The C programs of the bench: compiled at first use, and again when a source or the compiler has changed. The programs lie beside the
+// compiled TypeScript, in a folder that git ignores. Invariant: a returned program matches its sources. Without a compiler, the bench
+// cannot use these programs.
 
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';

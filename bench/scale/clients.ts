@@ -1,5 +1,5 @@
 // One to a thousand clients on one server: the private memory of the server processes while all clients are idle, then the total IOPS and
-// the cost of a request while each client keeps a few requests in flight. Each count uses a server that has just started.
+// the cost of a request while each client keeps a few requests in flight. Each number of clients gets a server that has just started.
 
 import { setTimeout as after } from 'node:timers/promises';
 import { processesDefault } from '@rsio/common/config/reader/rssrvcfg';

@@ -1,5 +1,5 @@
-// The cost of a request at the server as one client opens more volumes, or uses more paths: the same load on the same bytes, spread over
-// more files or connections.
+// The cost of a request at the server when one client opens more volumes or uses more paths: the load on the same bytes is spread over more
+// files or connections.
 
 import { LoadClient } from '../load/load-client.ts';
 import { measure } from '../measure.ts';

@@ -1,6 +1,6 @@
 // A large number of sessions of one path each, opened by the bench's own opener and held by a few load generators. The generators answer
-// PINGs and, on order, keep requests in flight on each session. Invariant: no generator has more sessions than it can serve with PONGs in
-// time while further sessions are opened.
+// PINGs and, when ordered, keep requests in flight on each session. Invariant: no generator has more sessions than it can serve with PONGs
+// in time while further sessions are opened.
 
 import type { Hosts } from '@rsio/test/support/hosts/hosts';
 import { LoadClient } from '../load/load-client.ts';

@@ -1,6 +1,6 @@
-// The cost for the data path if Prometheus reads the metrics of both daemons every second: the same load with and without a reader, in
-// turn, window by window. The client has many volumes attached, because each volume adds to the metrics. One load uses the NBD socket of
-// rsiod, and another one rssrv itself.
+// The cost for the data path if Prometheus reads the metrics of both daemons every second: windows of the same load with and without a
+// reader alternate. The client has many volumes attached, because each volume adds to the metrics. One load uses the NBD socket of rsiod,
+// and another load uses rssrv directly.
 
 import { get } from 'node:http';
 import { setTimeout as after } from 'node:timers/promises';
@@ -156,8 +156,8 @@ async function compare(
 }
 
 /**
- * CPU time in ms that one answer costs all processes of the daemon, without their idle load. Other programs on the machine change this
- * figure little.
+ * CPU time in ms that one answer costs all processes of the daemon, without their idle load. Other programs on the machine hardly change
+ * this figure.
  */
 async function cpuOfAnswer(address: string, pids: readonly number[]): Promise<number> {
   const answer = async (): Promise<void> => {

@@ -1,5 +1,6 @@
 // A client that returns like rsiod, because it consists of the same parts: a supervisor that connects, proves and retries, a trunk, and an
-// opener that opens the volume again in each new session. It has one path, and no frontend, no configuration and no list of volumes.
+// opener that opens the volume again in each new session. The client has one path, and no frontend, no configuration and no list of
+// volumes.
 
 import { randomBytes } from 'node:crypto';
 import { BufferPool } from '@rsio/common/structures/buffer-pool';
@@ -20,7 +21,7 @@ export interface ReturningNode {
   readonly name: string;
   readonly key: string;
   readonly namespaceid: number;
-  /** Name of the volume. It is opened read-only, so that many clients can have it open. */
+  /** Name of the volume. The volume is opened read-only, so that many clients can have it open. */
   readonly volume: string;
 }
 
@@ -91,7 +92,6 @@ export class ReturningClient {
     return this.supervisor.state === 'up' && this.attachment.phase === 'ready';
   }
 
-  /** State of the client as text. */
   get standing(): string {
     return `path ${this.supervisor.state}, volume ${this.attachment.phase}: ${this.supervisor.lastErrorSentence ?? this.attachment.reason}`;
   }

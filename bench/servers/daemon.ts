@@ -1,4 +1,4 @@
-// A server that runs in the background, because in the foreground it would serve only one connection. Its pid file identifies it.
+// A server that runs in the background, because in the foreground it would serve only one connection. A pid file identifies the daemon.
 // Invariant: the server is ended with the bench, however the bench ends, and only by the pid in the pid file in the bench's own folder.
 
 import { spawnSync } from 'node:child_process';
@@ -13,7 +13,7 @@ const POLL_MS = 20;
 
 export class Daemon {
   readonly pid: number;
-  /** True once the daemon has ended. From then on, the pid may belong to another process. */
+  /** True once the daemon has ended. Afterwards, the pid may belong to another process. */
   private isGone = false;
 
   private constructor(pid: number) {

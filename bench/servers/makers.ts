@@ -1,5 +1,5 @@
 // All kinds of servers, and which of them can be measured here. A server that cannot be measured is named with the reason and the package
-// to install. Starting them is the job of the callers.
+// to install. Starting the servers is the job of the callers.
 
 import { spawnSync } from 'node:child_process';
 import { SERVER_IDS, type ServerId } from '../workload.ts';

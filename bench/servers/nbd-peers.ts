@@ -1,4 +1,4 @@
-// The NBD servers of the comparison, each with its usual access to a file, and the C server that is the upper limit. All of them use the
+// The NBD servers of the comparison, each with its usual access to a file, and the C server that is the upper limit. All servers use the
 // page cache.
 
 import { writeFileSync } from 'node:fs';

@@ -12,18 +12,17 @@ export interface Setting {
   /** Folder for everything except the data file. */
   readonly directory: string;
   readonly file: string;
-  /** The core for the server's process. */
   readonly core: number;
 }
 
 export interface Server {
   readonly id: ServerId;
-  /** Name of the server with its particularity, such as its way of accessing the file. */
+  /** Name of the server and its variant, such as its way of accessing the file. */
   readonly title: string;
   readonly pid: number;
   readonly target: Target;
   processes(): number[];
-  /** Pins all threads of the server, also those that start later. */
+  /** Pins all threads of the server, including threads that start later. */
   pin(cores: readonly number[]): void;
   stop(): Promise<void>;
 }

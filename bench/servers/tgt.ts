@@ -1,5 +1,5 @@
-// tgt, the SCSI target in user space, over iSCSI: a daemon with a control socket of its own and one target with the data file.
-// For its sessions see load/open-iscsi.ts.
+// tgt, the SCSI target in user space, over iSCSI: a daemon with its own control socket and one target with the data file. For the sessions
+// see load/open-iscsi.ts.
 
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
@@ -17,7 +17,7 @@ export const TGT_MAKER: Maker = {
   needs: { program: 'tgtd', debianPackage: 'tgt' },
   async start({ directory, file, core }) {
     const port = await freePort(HOST);
-    // The daemon gets a control socket of its own, so that it does not collide with other daemons of this machine.
+    // The daemon gets its own control socket, so that it does not collide with other daemons of this machine.
     const control = `TGT_IPC_SOCKET=${join(directory, 'tgt')}`;
     const command = ['env', control, 'tgtd', '-f', '--iscsi', `portal=${HOST}:${port}`] as const;
     const child = await startListening('tgtd', core, command, HOST, port);

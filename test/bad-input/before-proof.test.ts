@@ -1,5 +1,5 @@
-// Many clients that end, hang or hurry before their proof: no other client is affected, even if it connects from the same address. The
-// cases in test/conformance/server/handshake/ cover the effect of each wrong frame before the proof. Rules: G9.
+// Many clients that disconnect or stay idle before or just after their proof: no other client is affected, even if it connects from the
+// same address. The cases in test/conformance/server/handshake/ cover the effect of each wrong frame before the proof. Rules: G9.
 
 import { afterAll, afterEach, beforeAll, it } from 'vitest';
 import { OP } from '@rsio/protocol/wire/frames';
@@ -28,7 +28,7 @@ it('a client may reset or close the connection right after its PROOF, even if no
     if (time % 3 === 0) peer.reset();
     else if (time % 3 === 1) peer.close();
     else peer.socket.end();
-    // The wait varies, so that sometimes the last session has just ended and the process of the next session is starting.
+    // The wait varies, so that sometimes the previous session has just ended and the process of the next session is starting.
     await new Promise((resolve) => setTimeout(resolve, (time * 7) % 60));
   }
 });

@@ -1,6 +1,7 @@
 // Mistakes in the two configuration files, as the administrator sees them: the daemon prints one line with program, file, line, mistake,
 // permitted values and code, ends with exit code 1, and leaves nothing half-done. start.test.ts has other obstacles to a start. For most
-// mistakes, this test only calls the reader of configuration files that the daemons use. It starts the daemon for one mistake of each sort.
+// mistakes, this test only calls the reader of configuration files that the daemons use. The test starts the daemon for only one mistake of
+// each sort.
 
 import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';

@@ -32,7 +32,7 @@ afterEach(async () => {
 
 /**
  * Limits the process to `more` further descriptors. Returns a function that restores the limit. The kernel limits the descriptor numbers.
- * If the process closes a descriptor above the limit, it can therefore not open another one in its place.
+ * If the process closes a descriptor above the limit, it therefore cannot open another one in its place.
  */
 async function limit(pid: number, more: number): Promise<() => Promise<unknown>> {
   const set = (files: number): Promise<string> => runWell('prlimit', [`--pid=${pid}`, `--nofile=${files}:`]);
@@ -85,8 +85,8 @@ it('the listener closes connections or refuses them with the reason, and admits 
   expect(await attempt('venus')).toBe('welcome');
   for (const node of nodes) expect(await attempt(node)).toContain(`The server cannot start a process for a client (EMFILE): ${REMEDY}`);
   await scene.logged(/The server cannot start a process for a client \(EMFILE\): raise the limit/);
-  // Silent connections take the remaining descriptors. If the listener closes descriptors above its limit in this time, it can still not
-  // accept further connections.
+  // Silent connections take the remaining descriptors. Even if the listener closes descriptors above its limit meanwhile, it cannot accept
+  // further connections.
   await limit(scene.host.pid('rssrv'), 3);
   const log = (): string => scene.host.log('rssrv').slice(before);
   const silent: Awaited<ReturnType<Scene['connect']>>[] = [];

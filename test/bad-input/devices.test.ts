@@ -1,8 +1,8 @@
 // Devices that cannot be made, and devices that a user interferes with. In each case, the daemon prints one line with the remedy, leaves
 // nothing half-done, and continues to serve all other devices. Other obstacles: test/integration/block-devices.test.ts (nodes, mounts, lost
 // loop devices, two volumes of one name, parts of blocks), devices/device-paths.test.ts (names that leave the folder),
-// fuse/fuse-session.test.ts (oversized requests) and rights.test.ts. Invariant: each test leaves nothing attached, because all but the last
-// one share their daemons.
+// fuse/fuse-session.test.ts (oversized requests) and rights.test.ts. Invariant: each test leaves nothing attached, because all tests except
+// the last share their daemons.
 
 import { existsSync } from 'node:fs';
 import { beforeEach, expect, it } from 'vitest';
@@ -31,8 +31,8 @@ let shared: Promise<DeviceScene> | undefined;
 beforeEach((context) => needDevices(context));
 
 /**
- * Starts the scene that the tests share. The volume oracle has its own small disk, `own` belongs to another client, and `shown` is
- * read-only and has an empty file system.
+ * Starts the scene that the tests share. The volume oracle has its own small disk; the volume own belongs to another client; the volume
+ * shown is read-only and has an empty file system.
  */
 function sharedScene(): Promise<DeviceScene> {
   const small = 'mkdir -p "$1"/small; mount -t tmpfs -o size=24m tmpfs "$1"/small';
@@ -172,7 +172,7 @@ it(
     await devices.well('losetup --detach "$(readlink "$2")"; umount "$1"', raw, block);
     await waitFor(() => host.log('rsiod').includes(`Raw device ${raw} of osl:oracle@0 is gone`), WAIT_MS, 'It is said');
     await host.logged('rsiod', /is gone \(.+\): restore it with rsconfig -d and -a/);
-    // Programs that still have the device open can continue to use it until the last of them ends.
+    // Programs that still have the device open can continue to use it until the last program ends.
     await devices.well('umount --lazy "$1"; dd if=/dev/urandom of="$2" bs=1M count=1 oflag=direct', scene.place('rother'), other);
     for (const [name, device] of [
       ['oracle', block],

@@ -1,6 +1,7 @@
 // Daemons of a user who lacks a permission: one line names the missing permission, the location and the remedy. If the daemon can run
-// without the permission, the line is a warning, and the daemon serves everything that does not need the permission. Otherwise the line is
-// an error, and the daemon does not start. Under root, the tests run the daemons as the user nobody.
+// without the permission, the line is a warning, and the daemon serves everything that does not need the permission. If the daemon cannot
+// run without the permission, the line is an error, and the daemon does not start. Under root, the tests run the daemons as the user
+// nobody.
 
 import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -42,7 +43,10 @@ function give(...paths: string[]): void {
   if (isRoot) for (const one of paths) chownSync(one, NOBODY, NOBODY);
 }
 
-/** Makes a folder and its parents below the root of the host. They belong to the user of the daemon. `mode`: permissions of the folder. */
+/**
+ * Makes a folder and its parents below the root of the host. The folders belong to the user of the daemon. `mode`: permissions of the
+ * folder.
+ */
 function folder(name: string, mode = 0o755): string {
   const whole = path.join(host.root, name);
   mkdirSync(whole, { recursive: true });

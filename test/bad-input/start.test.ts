@@ -227,8 +227,8 @@ describe('rssrv', () => {
         stderr: `rsconfig: ${name}: Server big-9 cannot offer it: Volume lost: directory /nowhere does not exist: create it, or correct path = [E_VOLUME]\n`,
       });
     }
-    // The error must be the same for a missing volume and for a volume that this client may not see. Otherwise it would tell the client
-    // that the volume exists.
+    // The error must be the same for a missing volume and for a volume that this client may not see. A different error would tell the
+    // client that the volume exists.
     for (const name of ['lost@1', 'hidden', 'none']) expect((await host.rsconfig('-a', name)).stderr).toMatch(/E_UNKNOWN_VOLUME\]\n$/);
     mkdirSync(path.join(host.root, 'storage'));
     const text = readFileSync(host.rssrvPaths.configFile, 'utf8');

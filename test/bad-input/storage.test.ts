@@ -1,5 +1,5 @@
 // Storage that fails under a running server: full, truncated, removed, replaced. The application gets the matching error, and the log names
-// volume, file and remedy. Other volumes are not affected. When the storage recovers, the volume recovers too, without a restart. The file
+// volume, file and remedy. Other volumes are not affected. When the storage recovers, the volume also recovers, without a restart. The file
 // systems that become full are small, in memory, and only in the mount namespace of the server.
 
 import { randomUUID } from 'node:crypto';
@@ -57,7 +57,7 @@ beforeAll(async () => {
   server.writeConfig('rssrv', serverConfig(network, { volumes }));
   await server.start('rssrv');
   pid = server.pid('rssrv');
-  // `dead` is long, because no path may die in this test, although a slow machine may be silent for three seconds.
+  // `dead` is long, because a slow machine may be silent for three seconds, and no path may die in this test.
   client.writeConfig('rsiod', clientConfig(network, { defaults: { dead: '12s' } }));
   await client.start('rsiod');
   await client.pathsUp(2);

@@ -1,5 +1,5 @@
 // Runs the cases in which a server tests rsiod. One daemon is connected to the scripted servers of all cases at the same time, each in its
-// own namespace. It is also connected to a real rssrv, whose I/O must continue whatever the scripted servers do. Rules: G10.
+// own namespace. The daemon is also connected to a real rssrv, whose I/O must continue whatever the scripted servers do. Rules: G10.
 
 import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -22,7 +22,7 @@ const VERIFY_BYTES = 64 * 1024;
 const RESIDENT_MAX_BYTES = 512 * 1024 * 1024;
 const SHOWN_DEADLINE_MS = 20_000;
 /**
- * The dead times of the sections. `usual` is short and only for cases about silence, because all scripted servers share this process and
+ * The dead times of the sections. Only cases about silence use the short time `usual`, because all scripted servers share this process and
  * may be slow. `well` is for the real server.
  */
 const DEAD = { long: 'dead = 30s\n', usual: 'dead = 3s\n', well: '12s' };
@@ -47,8 +47,8 @@ beforeAll(async () => {
   await host.rsconfigWell('-a', '--wait=60s', 'osl:oracle');
   good = await NbdIo.open(host.rsiodPaths.nbdSocket, 'osl/oracle');
   hosts.onClean(() => good.close());
-  // Sections that a reload adds. If rsiod started with all these wrong servers at once, the start could take longer on a slow machine than
-  // the launcher waits.
+  // Sections that a reload adds. If rsiod started with all these misbehaving servers at once, the start could take longer than the launcher
+  // waits.
   const sections: string[] = [];
   for (const [index, one] of CLIENT_CASES.entries()) sections.push(await begin(one, index));
   host.writeConfig('rsiod', `${clientConfig(network, { defaults: { dead: DEAD.well } })}\n${sections.join('\n')}`);

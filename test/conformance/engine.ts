@@ -1,5 +1,5 @@
 // Runs the cases in which a client tests a server: the patient cases run in parallel, each on its own target, and all other cases run one
-// after the other on a shared target. Invariant: a failed case leaves nothing behind that affects the next one.
+// after the other on a shared target. Invariant: a failed case leaves nothing behind that affects the next case.
 
 import type { ServerCase } from './base/case.ts';
 import { Target, type TargetOptions } from './base/target.ts';

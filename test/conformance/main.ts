@@ -1,5 +1,6 @@
-// `npm run conformance`: runs the cases in which a client tests a server, against a server at any address. It prints a table, and the last
-// line `N passed, N failed`. Invariant: the suite writes only to the given volume. If this volume is not empty, it writes only with --yes.
+// `npm run conformance`: runs the cases in which a client tests a server, against a server at any address. The program prints a table, and
+// the last line `N passed, N failed`. Invariant: the suite writes only to the given volume. If this volume is not empty, the suite writes
+// only with --yes.
 
 import dgram from 'node:dgram';
 import { randomBytes } from 'node:crypto';
@@ -137,7 +138,7 @@ async function askNamespaceid({ address, port }: { address: string; port: number
   }
 }
 
-/** Checks the sectors that the suite would overwrite. Throws E_IN_USE if they are not empty. */
+/** Checks the sectors that the suite would overwrite. Throws E_IN_USE if the sectors are not empty. */
 async function expectEmpty(options: TargetOptions): Promise<void> {
   const client = await RawClient.begin({ address: options.address, port: options.port }, new Target(options).identity());
   try {
@@ -204,5 +205,5 @@ try {
   console.error(`conformance: ${escapeControls(message)} [${code}]`);
   process.exitCode = code === 'E_USAGE' ? 2 : 1;
 }
-// The process is ended explicitly, because open connections would keep it alive.
+// Open connections would keep the process alive.
 process.exit();

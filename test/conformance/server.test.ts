@@ -15,7 +15,7 @@ import { RESTART_CASES } from './server/restart.ts';
 import { Target, type TargetOptions } from './base/target.ts';
 
 const NAMESPACE_KEY = '0xkey-of-the-whole-namespace';
-// rssrv locks pools with perl, and uses a pool only if it has locked it.
+// rssrv needs perl to lock pools.
 const HAS_PERL = isProgramThere('perl');
 const LOGGED_DEADLINE_MS = 5_000;
 

@@ -1,5 +1,5 @@
-// The data centre at work: real daemons for every server and client of the standard site, each with its own root. It also has the actions
-// of administrators: to start, restart and kill a daemon, and to change a file and reload it. The callers judge the effects.
+// The data centre at work: real daemons for every server and client of the standard site, each with its own root. This file also has the
+// actions of administrators: to start, restart and kill a daemon, and to change a file and reload it. The callers judge the effects.
 
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -82,8 +82,8 @@ export class DataCentre {
   }
 
   /**
-   * Kills the listener and starts the next one. `waits`: whether to wait until the processes of the killed listener have ended. If false,
-   * the next listener starts at once, as a supervisor would start it.
+   * Kills the listener and starts the next one. `waits`: whether to wait until the processes of the killed listener have ended. If `waits`
+   * is false, the next listener starts at once, as a supervisor would start it.
    */
   async killAndStart(server: SiteServer, waits: boolean): Promise<void> {
     const host = this.host(server);

@@ -1,4 +1,4 @@
-// The expected output of commands for a site whose servers are all reachable and whose paths are all up. It shares no code with the
+// The expected output of commands for a site whose servers are all reachable and whose paths are all up. This file shares no code with the
 // programs that print. Only times, instances and path numbers are masked, because the test cannot choose these. `-m status` lists the
 // sections of the file. Further interfaces that servers announced follow, sorted by namespace and serverid.
 
@@ -47,7 +47,6 @@ export function volumeLine({ name, keys }: SiteVolume): string {
   return `      ${keys['universe'] ?? 0}  ${padded}disk${String(count).padStart(13)} blocks of ${String(blockBytes).padStart(4)} bytes\n`;
 }
 
-/** Expected output of `-m status`. */
 export function expectedStatus({ interfaces, logins }: SiteClient): string {
   const ends = remoteEnds(logins);
   return interfaces

@@ -1,7 +1,7 @@
-// `npm run data-centre`: three servers in two namespaces and three clients on this machine. It compares every output character by
-// character. Then it makes 50 changes, which a seed chooses, under fio with verification. With --stay, everything keeps running afterwards.
-// The steps are in outputs.ts and turmoil.ts. Invariant: before the program ends, it stops the daemons and removes the roots, unless
-// SIGKILL ends it.
+// `npm run data-centre`: three servers in two namespaces and three clients on this machine. The program compares all output with the
+// expected text, character by character. Then the program makes 50 changes, which a seed chooses, under fio with verification. With --stay,
+// everything keeps running afterwards. The steps are in outputs.ts and turmoil.ts. Invariant: before the program ends, it stops the daemons
+// and removes the roots, unless SIGKILL ends it.
 
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
@@ -68,7 +68,6 @@ function sayWhereThingsAre(centre: DataCentre): void {
     say(`  $EDITOR ${centre.host(server).rssrvPaths.configFile}; kill -HUP ${centre.host(server).pid('rssrv')}`);
 }
 
-/** Returns the exit code. */
 async function main(): Promise<number> {
   const options = parseArgs({ options: OPTIONS }).values;
   if (options.help === true) {

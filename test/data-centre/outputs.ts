@@ -189,7 +189,7 @@ async function attach(centre: DataCentre): Promise<void> {
   };
   const first = ['osl:oracle@0', 'osl:logs@1', 'osl:pool@2', 'osl:archive@0', 'dev:oracle@0'];
   await says(centre, big2, '-a osl:oracle logs@1 osl:pool@2 archive dev:oracle', { stdout: first.map(line).join('') });
-  // The command names a server that rsiod would not choose by itself, so that the effect of the name can be seen.
+  // The command names a server that rsiod would not choose without the name, so that the effect of the name can be seen.
   await says(centre, big2, '-a scratch --server big-5', { stdout: line('osl:scratch@0') });
   await says(centre, big2, '-a data --server big-5', { stdout: line('osl:data@0') });
   await says(centre, big2, '-a data --server big-9', {
@@ -288,8 +288,8 @@ ${oracle}${about('big-9:oracle', exclusive, 'big-2')}${pool}${about('big-9:pool'
 }
 
 /**
- * Stops big-5. The client uses scratch from big-5, so that I/O on scratch waits. It uses archive from big-9, although big-5 has archive
- * too, so that I/O on archive does not wait.
+ * Stops big-5. The client uses scratch from big-5, so that I/O on scratch waits. The client uses archive from big-9, although big-5 also
+ * has archive, so that I/O on archive does not wait.
  */
 async function serverAway(centre: DataCentre): Promise<void> {
   const { big2 } = centre.site.clients;

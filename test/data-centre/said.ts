@@ -23,8 +23,8 @@ export async function says(
   const result = await centre.host(client).rsconfig(...args.split(' '));
   const what = `rsconfig ${args} of ${client.name}`;
   const fill = (text: string): string => filled(centre, client, text);
-  // From time to time, rsiod tries to connect to an absent server. For a moment, the remark then says `is connecting` in place of `is
-  // down`.
+  // From time to time, rsiod tries to connect to an absent server. For a moment, the remark then says `is connecting` in place of
+  // `is down`.
   const remarks = masked(result.stderr).replaceAll(' is connecting: see ', ' is down: see ');
   strictEqual(remarks, fill(stderr), `${what}, stderr`);
   strictEqual(withoutHolders(centre, masked(result.stdout)), fill(stdout), what);
@@ -41,7 +41,7 @@ export function filled(centre: DataCentre, client: SiteClient, text: string): st
     .replace(/\{nbd ([^}]+)\}/g, (_, name: string) => centre.host(client).nbdUri(name));
 }
 
-/** Replaces addresses of holders. The server shows the address of a holder's first path, which may be any of its addresses. */
+/** Replaces addresses of holders. The server shows the address of a holder's first path, which may be any address of the client. */
 export function withoutHolders(centre: DataCentre, text: string): string {
   return centre.clients.reduce(
     (rest, { interfaces, logins }) =>

@@ -1,6 +1,6 @@
 // The data centre of the tests as its administrators would describe it: servers, clients, their interfaces, volumes and keys, and the
-// resulting configuration files. It has only plain data and pure functions. A caller that changes the site must also write the changed
-// configuration files. data-centre.ts runs the daemons, and expected.ts has the expected output.
+// resulting configuration files. The file has only plain data and pure functions. A caller that changes the site must also write the
+// changed configuration files. data-centre.ts runs the daemons, and expected.ts has the expected output.
 
 export interface SiteInterface {
   readonly name: string;
@@ -30,7 +30,6 @@ export interface SiteServer {
   clients: string[];
 }
 
-/** A `[server]` section of a client's file. */
 export interface SiteSection {
   readonly name: string;
   readonly server: SiteServer;

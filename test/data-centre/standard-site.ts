@@ -1,7 +1,7 @@
-// The site with which every test of the data centre starts. It has three servers in two namespaces and three clients, one of which is in
-// both namespaces. Each has two interfaces. big-9 of osl and mini-1 of dev run on one machine: they have the same addresses and the same
-// serverid, but different ports. The volumes archive (a read-only file) and scratch (a null volume) are each on both servers of osl. Both
-// servers also have their own volume with the name `data`.
+// The site with which every test of the data centre starts. The site has three servers in two namespaces and three clients, one of which is
+// in both namespaces. Each server and client has two interfaces. big-9 of osl and mini-1 of dev run on one machine: they have the same
+// addresses and the same serverid, but different ports. The volumes archive (a read-only file) and scratch (a null volume) are each on both
+// servers of osl. Both servers of osl also have their own volume with the name `data`.
 
 import { randomUUID } from 'node:crypto';
 import type { SiteClient, SiteNamespace, SiteServer, SiteVolume } from './site.ts';
@@ -9,7 +9,7 @@ import type { SiteClient, SiteNamespace, SiteServer, SiteVolume } from './site.t
 export interface StandardSite {
   readonly servers: { readonly big9: SiteServer; readonly big5: SiteServer; readonly mini1: SiteServer };
   readonly clients: { readonly big2: SiteClient; readonly venus: SiteClient; readonly big6: SiteClient };
-  /** For each volume, such as `SERVER:VOLUME`: its id. */
+  /** The id of each volume, by `SERVER:VOLUME`. */
   readonly ids: Readonly<Record<string, string>>;
 }
 

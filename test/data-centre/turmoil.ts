@@ -1,6 +1,7 @@
 // Changes of a data centre at work, one after the other, chosen by a seed: servers are restarted and killed, volumes are added, grown and
 // removed, clients and interfaces are added and removed, and wrong files are loaded. After each change, the commands of one client must
-// print the state that the site describes. The caller runs and judges the I/O. Invariant: the same seed makes the same changes.
+// print the state that the description of the site predicts. The caller runs and judges the I/O. Invariant: the same seed makes the same
+// changes.
 
 import { strictEqual } from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
@@ -70,7 +71,7 @@ export class Turmoil {
     this.seconds = new Map(centre.servers.map((server) => [server, server.interfaces[1]!]));
   }
 
-  /** Makes `count` changes. If one fails, throws an error that names the fault, the change and the seed. */
+  /** Makes `count` changes. If a change fails, throws an error that names the fault, the change and the seed. */
   async run(count: number): Promise<void> {
     const names = Object.keys(CHANGES);
     const order: string[] = [];
@@ -104,7 +105,7 @@ export class Turmoil {
     return `${server.name}, started ${waits ? 'when its processes had ended' : 'at once'}`;
   }
 
-  /** Adds a volume. A client attaches it and detaches it again. */
+  /** Adds a volume. A client attaches the volume and detaches it again. */
   async addVolume(): Promise<string> {
     const server = this.pickServer();
     const name = `extra${this.made}`;
@@ -242,7 +243,7 @@ export class Turmoil {
     return `${to.trim()} at ${client.name}`;
   }
 
-  /** The second interface of a server. If a change has removed this interface, the description that it had before. */
+  /** The second interface of a server; if a change has removed this interface, its earlier description. */
   private secondOf(server: SiteServer): SiteInterface {
     return this.seconds.get(server)!;
   }

@@ -8,13 +8,13 @@ import { waitFor } from '../support/programs/wait-for.ts';
 import type { DataCentre } from './data-centre.ts';
 import { Turmoil } from './turmoil.ts';
 
-/** fio ends by itself after this time if it is not stopped before. */
+/** fio ends after this time unless the test stops it earlier. */
 const FIO_SECONDS = 400;
-/** Rate of fio. It is so low that the load never reaches the limit of the machine. */
+/** Rate of fio. The rate is so low that the load never reaches the limit of the machine. */
 const RATE_IOPS = 250;
 
 const FURTHER_WRITES = 50;
-/** fio writes this many blocks before it reads them back. In a run, each volume gets several times as many writes. */
+/** fio writes this many blocks before it reads them back. Each volume gets several times this number of writes in a run. */
 const BACKLOG = 64;
 const WRITES_MIN = 400;
 const GOES_ON_MS = 20_000;
@@ -63,7 +63,7 @@ export async function turmoilUnderLoad(
   await Promise.race([failed, new Turmoil(centre, seed, say).run(count)]);
   const seconds = (performance.now() - startMs) / 1000;
   await Promise.all(loads.map((load) => untilWritten(load, WRITES_MIN)));
-  // Asks all fio processes to stop before it waits for the end of the first one, because each process takes some time to end.
+  // Asks all fio processes to stop before it waits for the first one to end, because each needs some time.
   for (const { fio } of loads) fio.stop();
   const [gaps, reads]: [number[], number[]] = [[], []];
   for (const { host, volume, fio } of loads) {

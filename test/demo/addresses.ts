@@ -17,7 +17,7 @@ export interface DemoAddresses {
   readonly client: readonly [string, string];
   /** Addresses of if1 and if2 of the server. */
   readonly server: readonly [string, string];
-  /** Address of the near end of the cable. The client connects to it to reach if2 of the server. */
+  /** Address of the near end of the cable. The client connects to this address to reach if2 of the server. */
   readonly cable: string;
 }
 

@@ -35,7 +35,7 @@ export class Cable {
     return this.cutNow;
   }
 
-  /** Resets all connections. From now on, also resets every new connection. */
+  /** Resets all connections, and every later connection. */
   cut(): void {
     this.cutNow = true;
     for (const socket of this.sockets) socket.resetAndDestroy();

@@ -1,4 +1,4 @@
-// The two configuration files of the demo, as an administrator would write them. This file only makes the texts; the demo writes the files.
+// The two configuration files of the demo, as an administrator would write them. This file makes only the texts; the demo writes the files.
 // Both daemons can share one root, because their files have different names.
 
 import { isProgramThere } from '@rsio/common/testing/needs';
@@ -11,7 +11,7 @@ export const DOCS = 'docs';
 export const SCRATCH = 'scratch';
 
 const NODE = 'big-2';
-/** Without perl, rssrv cannot lock files. The demo may do without locks, because no other program uses its files. */
+/** Without perl, rssrv cannot lock files. The demo can do without locks, because no other program uses its files. */
 const UNLOCKED = isProgramThere('perl') ? '' : 'unlocked    = yes\n';
 const KEY = '0xbig2-for-the-demo-only';
 

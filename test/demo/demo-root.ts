@@ -1,5 +1,5 @@
-// The folder in which the demo's daemons live: it is created empty and removed as a whole. Invariant: no user's file is removed, because a
-// given folder must be empty or not exist.
+// The root folder of the demo's daemons: the demo creates it empty and removes it as a whole. Invariant: no user's file is removed, because
+// a given folder must be empty or not exist.
 
 import { mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -31,7 +31,7 @@ const PATH_TIMEOUT_MS = 20_000;
 const POLL_MS = 50;
 const LOG_LINES = 20;
 const DISKS = [EXT4, XFS];
-/** Time limit of a step with devices. Such a step takes a few seconds, and a few more on a busy machine. */
+/** Time limit of a step with devices. A step with devices takes a few seconds, and a few more on a busy machine. */
 const DEVICE_STEP_MS = 60_000;
 /** Limit for each command of the clean-up. */
 const END_COMMAND_MS = 30_000;
@@ -87,7 +87,7 @@ export class Demo {
     await step('The same with XFS', () => this.useDisk(XFS));
   }
 
-  /** Keeps both daemons running; Enter cuts or mends the cable. Resolves when the signal comes. */
+  /** Keeps both daemons running; Enter cuts or mends the cable. Resolves when the signal aborts. */
   async leaveRunning(): Promise<void> {
     const { screen, root, signal } = this.options;
     screen.good('\nAll steps done. Server and client are running; in another terminal, in this folder, try:');
@@ -279,7 +279,7 @@ export class Demo {
 
   private shellUntil(signal: AbortSignal, timeoutMs?: number): Shell {
     const { screen, repository, root, bare } = this.options;
-    // rsiod also runs programs of folders that only the PATH of administrators contains.
+    // rsiod also runs programs from folders that only the PATH of administrators contains.
     const env = bare ? process.env : { ...process.env, PATH: systemPath() };
     return new Shell({ screen, repository, root: root.path, signal, env, ...(timeoutMs === undefined ? {} : { timeoutMs }) });
   }

@@ -1,5 +1,5 @@
-// Commands that a user can paste into a shell while the demo runs. This file only makes the text; the demo prints it. Invariant: a line to
-// paste contains only installed tools.
+// Commands that a user can paste into a shell while the demo runs. This file makes only the text; the demo prints the text. Invariant: a
+// line to paste contains only installed tools.
 
 import { DOCS, NAMESPACE, SCRATCH } from './config-files.ts';
 
@@ -12,7 +12,6 @@ export interface HintOptions {
   readonly disk: { readonly device: string; readonly mountPoint: string } | null;
 }
 
-/** The address of a volume for NBD clients. */
 export function nbdUri(volume: string, nbdSocket: string): string {
   return `nbd+unix:///${NAMESPACE}/${volume}?socket=${nbdSocket}`;
 }

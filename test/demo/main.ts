@@ -38,7 +38,7 @@ function optionsOf(args: readonly string[]) {
 
 type Options = ReturnType<typeof optionsOf>;
 
-/** Returns a controller that aborts when one of the signals arrives with which a user, the terminal or a time limit ends the demo. */
+/** Returns a controller that aborts on each signal with which a user, the terminal or a time limit ends the demo. */
 function abortOnSignals(): AbortController {
   const controller = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => controller.abort());
@@ -99,7 +99,6 @@ function describe(thrown: unknown): string {
   return `${message} [${code}]`;
 }
 
-/** Returns the exit code. */
 async function main(): Promise<number> {
   let options: Options;
   try {

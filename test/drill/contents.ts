@@ -1,5 +1,5 @@
 // The expected content of a volume, a snapshot or a backup. Invariant: a sector has the bytes of the last answered write, or one of the
-// contents that requests without an answer allow. Once a sector was read, it must keep the content that was read.
+// contents that requests without an answer allow. Once a sector was read, the sector must keep the content that was read.
 
 /** A write changes a sector of this size completely or not at all. A write of several sectors may be done in part. */
 export const SECTOR_BYTES = 512;
@@ -31,7 +31,7 @@ export class Contents {
     return copy;
   }
 
-  /** Returns this content for a volume of another size. Further bytes are zeros. */
+  /** Returns a copy of this content for a larger volume. Further bytes are zeros. */
   inSize(sizeBytes: number): Contents {
     const copy = this.copy();
     copy.grow(Math.max(sizeBytes, this.sizeBytes));
@@ -69,7 +69,7 @@ export class Contents {
   }
 
   /**
-   * Compares content that was read. Returns the first fault. Null: there is no fault. From now on, the sectors must keep the content that
+   * Compares content that was read. Returns the first fault. Null: there is no fault. Afterwards, the sectors must keep the content that
    * was read.
    */
   differs(found: Buffer): string | null {

@@ -1,5 +1,5 @@
-// Tests that the patterns by which the drill recognizes an order that was done before match the texts of rsconfig and the servers.
-// Invariant: a refusal with the same code for another reason does not count.
+// Tests the patterns by which the drill recognizes that an earlier try of an order has succeeded: they match the texts of rsconfig and the
+// servers. Invariant: a refusal with the same code for another reason does not count.
 
 import { expect, test } from 'vitest';
 import { DONE } from './done.ts';

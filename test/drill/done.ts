@@ -1,12 +1,12 @@
-// Patterns for texts of rsconfig which say that an order was done before, so that only its answer was lost. Invariant: a pattern contains
-// the object that the order makes or removes, because a code such as E_EXISTS alone may be about another object.
+// Patterns for texts of rsconfig which say that an earlier try of an order has succeeded, so that only its answer was lost. Invariant: a
+// pattern contains the object that the order makes or removes, because a code such as E_EXISTS alone may be about another object.
 
 export interface OrderOptions {
-  /** Pattern for the text of rsconfig if the order was done before and its answer was lost. */
+  /** Matches the text of rsconfig if an earlier try of the order has succeeded and only its answer was lost. */
   readonly done?: RegExp;
   /**
-   * Whether the order may succeed although a part is not done yet. If true, the drill repeats the order until rsconfig prints a text that
-   * matches `done`.
+   * Whether the order may succeed although a part is not done yet. If `isRepeated` is true, the drill repeats the order until rsconfig
+   * prints a text that matches `done`.
    */
   readonly isRepeated?: boolean;
   /** If the text of rsconfig matches `of`, an interrupted order has left something that prevents the next try. `run` removes it. */
@@ -38,6 +38,6 @@ export const DONE = {
   moved: (name: string, pool: string) =>
     new RegExp(`Volume ${named(name)} is already in pool ${pool}:|Job \\S+, move of volume ${named(name)} .*, has not ended:`),
   replicaAdded: (mirror: string, server: string) => new RegExp(`Server ${server} has a replica of mirror ${named(mirror)} already`),
-  /** The server has nothing of the replica any more. */
+  /** The server no longer has anything of the replica. */
   replicaDetached: (mirror: string) => new RegExp(`mirror ${named(mirror)}, and only votes:|has nothing of mirror ${named(mirror)},`),
 } as const;

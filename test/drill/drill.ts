@@ -77,8 +77,8 @@ export class Drill {
   }
 
   /**
-   * Makes a round of writes to the attached volumes. Most rounds have a fault, and some happen during a move or during the copy of a
-   * replica.
+   * Makes a round of writes to the attached volumes. Most rounds of writes have a fault, and some happen during a move or during the copy
+   * of a replica.
    */
   private async writes(): Promise<void> {
     const { random, site } = this;
@@ -97,7 +97,7 @@ export class Drill {
     const [error] = writers.flatMap(({ errors }) => errors);
     if (error !== undefined) throw new Error(`A request was answered with an error: ${error}`);
     for (const { name } of this.attached()) await site.untilAttached(name);
-    // After a kill of rsiod, the contents are uncertain. They are read at once, and must stay the same from then on.
+    // After a kill of rsiod, the contents are uncertain. The contents are read at once, and must not change afterwards.
     if (isCut) for (const { name, contents } of this.attached()) await this.compare(name, contents);
   }
 
@@ -151,8 +151,8 @@ export class Drill {
       if (tries === ORDER_TRIES) throw new Error(`rsconfig ${text} is not done after ${tries} times: ${result.stderr}`);
       if (fault === null && tries > 2) this.say(`    again: ${result.stderr.trim()}`);
       if (remedy?.of.test(result.stderr) === true) await remedy.run();
-      // The interrupted order had attached the volume itself, and rsiod was killed with it, so the volume is still attached. It must be
-      // detached before the next try.
+      // The interrupted order had attached the volume itself, and rsiod was killed with it, so the volume is still attached. The volume
+      // must be detached before the next try.
       else if (this.detachedNow !== null && ATTACHED_HERE.test(result.stderr)) await this.order(['-d', this.detachedNow]);
       else if (result.code !== 0) await sleep(AGAIN_MS);
     }
@@ -189,7 +189,7 @@ export class Drill {
     if (volume.kind === 'mirror') this.replicasWith.set(snapshot, await this.serversWith(snapshot));
   }
 
-  /** The servers whose replica has this snapshot of the mirror. Expects that at least one has it. */
+  /** The servers whose replica has this snapshot of the mirror. Expects that at least one server has the snapshot. */
   private async serversWith(snapshot: string): Promise<Set<string>> {
     const having = new Set<string>();
     for (const server of SERVERS.slice(0, 2)) {
@@ -367,7 +367,7 @@ export class Drill {
     const { contents, snapshots } = this.volumes.get(MIRROR)!;
     const server = SERVERS[this.random.int(0, 1)]!;
     await this.detachAll(server);
-    // The snapshots of the replica are removed together with it, and a new replica has no snapshots.
+    // The snapshots of the replica are removed together with the replica, and a new replica has no snapshots.
     for (const [snapshot, servers] of this.replicasWith) {
       servers.delete(server);
       if (servers.size === 0) snapshots.delete(snapshot);
@@ -376,7 +376,7 @@ export class Drill {
     await writer.start(this.site.client, this.random.int(1, 2 ** 30));
     await sleep(WRITES_MIN_MS);
     await writer.stop(false);
-    // An interrupted order may leave the volume that it made for the new replica, which prevents the next try.
+    // An interrupted order may leave a volume for the new replica, which prevents the next try.
     const remedy = { of: DONE.volume(MIRROR), run: () => this.detachAll(server) };
     await this.order(['mirror', 'add', MIRROR, '--server', server], { done: DONE.replicaAdded(MIRROR, server), remedy });
     await this.untilInSync();
@@ -384,7 +384,7 @@ export class Drill {
   }
 
   /**
-   * Detaches the replica at this server, and repeats this until nothing of the replica is left. Otherwise a volume with the name of the
+   * Detaches the replica at this server, and repeats this until nothing of the replica is left. Without this, a volume with the name of the
    * mirror would stay at the server, and would lack all later writes to the mirror.
    */
   private async detachAll(server: string): Promise<void> {

@@ -1,6 +1,6 @@
-// Random I/O on one attached volume: unaligned writes, zeros, discards and flushes in several lanes. It keeps the expected contents of the
-// volume. Invariants: no two requests in flight touch the same sector. `stop` resolves when each request is answered or its connection has
-// ended.
+// Random I/O on one attached volume: unaligned writes, zeros, discards and flushes in several lanes. This file keeps the expected contents
+// of the volume. Invariants: no two requests in flight touch the same sector. `stop` resolves when each request is answered or its
+// connection has ended.
 
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import type { Host } from '../support/hosts/host.ts';
@@ -12,7 +12,7 @@ const LANES = 4;
 const [FLUSHES, DISCARDS, ZEROS] = [0.05, 0.08, 0.12];
 /** Most requests are small; some are longer than a segment of the trunk. */
 const [SMALL_BYTES, LARGE_BYTES, LARGE_SHARE] = [9_000, 300_000, 0.05];
-/** Longest wait for an answer. It is longer than any outage of the drill. */
+/** Longest wait for an answer. This wait is longer than any outage of the drill. */
 const ANSWER_MS = 120_000;
 const CONNECTED_MS = 30_000;
 
@@ -93,7 +93,7 @@ export class Writers {
     this.contents.wrote(offset, data);
   }
 
-  /** Takes the sectors of a request and returns them; null: another request has one of these sectors. */
+  /** Reserves the sectors of a request and returns them; null: another request has one of these sectors. */
   private take(offset: number, lengthBytes: number): readonly number[] | null {
     const first = Math.floor(offset / SECTOR_BYTES);
     const count = Math.ceil((offset + lengthBytes) / SECTOR_BYTES) - first;

@@ -1,7 +1,7 @@
-// `npm run gaps`: measures how long I/O pauses when one of two paths fails. It uses real daemons, with each path through a chaos proxy.
-// This process makes 8 KiB random reads at depth 32 over the NBD socket. The result is the longest time without an answer between the
-// beginning and the end of the fault. The tests judge data. Invariant: a failed read ends the run with an error, and no process or file is
-// left behind.
+// `npm run gaps`: measures how long I/O pauses when one of two paths fails. The program uses real daemons, with each path through a chaos
+// proxy. This process makes 8 KiB random reads at depth 32 over the NBD socket. The result is the longest time without an answer between
+// the beginning and the end of the fault. The tests judge data. Invariant: a failed read ends the run with an error, and no process or file
+// is left behind.
 
 import { randomInt } from 'node:crypto';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
@@ -54,8 +54,8 @@ interface Pause {
   readonly longestGapMs: number;
   readonly slowestReadMs: number;
   /**
-   * Longest time for which this process did not run. Load and proxies run in this process. The other figures may therefore be too long by
-   * this time.
+   * Longest time for which this process did not run. Load and proxies run in this process. The figures of pauses may therefore be too long
+   * by this time.
    */
   readonly ownStallMs: number;
   readonly reads: number;

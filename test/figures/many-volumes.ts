@@ -1,6 +1,6 @@
 // `npm run many-volumes`: measures how long a server takes to create ten thousand volumes in a pool, to list them, to restart after a kill,
-// and to give a client its list. It also measures the memory of the server. Invariant: the exit code is 0 if and only if each step ended
-// with every volume.
+// and to give a client its list. The program also measures the memory of the server. Invariant: the exit code is 0 if and only if each step
+// ended with every volume.
 
 import { readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';

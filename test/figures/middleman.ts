@@ -1,7 +1,7 @@
 // `npm run middleman`: a middleman on one of two encrypted paths flips bits, and drops, replays and cuts bytes in both directions, even in
-// handshakes, while fio writes and verifies over both paths. A seed decides the manipulations. The program prints the manipulations and
-// their effect on the application. The exit code is 1 if data differed or an I/O failed. Invariant: no process or file is left behind, and
-// the seed is printed.
+// handshakes, while fio writes and verifies over both paths. A seed decides the manipulations. The program prints the manipulations and the
+// effect on the application. The exit code is 1 if data differed or an I/O failed. Invariant: no process or file is left behind, and the
+// seed is printed.
 
 import { randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -27,12 +27,12 @@ const SEED_MAX = 0xffffffff;
 const EVERY_BYTES = 6 * 1024 * 1024;
 const EARLY_SHARE = 0.4;
 /**
- * The middleman stays on a path for a time between STAY_MIN_MS and STAY_MAX_MS. Then it leaves, and enters the other path when both paths
- * are up.
+ * The middleman stays on a path for a time between STAY_MIN_MS and STAY_MAX_MS. Then the middleman leaves, and enters the other path when
+ * both paths are up.
  */
 const STAY_MIN_MS = 3_000;
 const STAY_MAX_MS = 12_000;
-/** fio runs for this much longer than the middleman. The time is longer than the end of the run takes. */
+/** fio continues for this time after the middleman has stopped; the end of the run takes less. */
 const SPARE_SECONDS = 180;
 
 interface Figures {

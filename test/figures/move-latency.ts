@@ -1,5 +1,5 @@
 // `npm run move-latency`: measures how moves of a volume between pools affect an application: it compares the latencies of fio with
-// verification while the volume moves to and fro, and without moves. Invariant: fio ends at the first wrong byte or I/O error, and the
+// verification while the volume moves back and forth, and without moves. Invariant: fio ends at the first wrong byte or I/O error, and the
 // program then prints no figures.
 
 import { spawnSync } from 'node:child_process';

@@ -1,6 +1,6 @@
 // `npm run power-cuts`: cuts the power of the pool's disk, or kills rssrv, at random moments of snapshots, clones, rollbacks, removals and
-// moves under verified writes. It compares all contents afterwards. The drill is in test/support/power-cuts. Invariants: the exit code is 0
-// if and only if no round found a problem. The same seed makes the same choices.
+// moves under verified writes. The program compares all contents afterwards. The drill is in test/support/power-cuts. Invariants: the exit
+// code is 0 if and only if no round found a problem. The same seed makes the same choices.
 
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';

@@ -1,7 +1,7 @@
 // `npm run restarts`: measures the effects on a client's I/O and data when its server is killed, crashes with its machine, is replaced by
-// another build, or loses its storage. Each event is repeated N times; fio verifies its data, and all contents are compared exactly. It
-// prints how long I/O paused, and every error. The drills are in test/support/drills. Invariant: the exit code is 0 exactly when every run
-// was without error.
+// another build, or loses its storage. Each event is repeated N times; fio verifies its data, and all contents are compared exactly. The
+// program prints how long I/O paused, and every error. The drills are in test/support/drills. Invariant: the exit code is 0 exactly when
+// every run was without error.
 
 import { randomInt } from 'node:crypto';
 import { availableParallelism, loadavg } from 'node:os';
@@ -50,7 +50,7 @@ function median(values: readonly number[]): number {
 
 /**
  * Whether the machine is already busy before the drills begin: more processes want to run than it has processors. On a busy machine, a
- * pause may have another cause than the product.
+ * pause may have a cause other than the product.
  */
 const isBusy = (loadavg()[0] ?? 0) > availableParallelism();
 

@@ -1,6 +1,6 @@
 // `npm run snapshot-holds`: measures how long writes wait for a snapshot, on XFS and btrfs, for fresh and fully fragmented volumes, for one
-// volume and for a group. The log of the server says how long it held all changes, and the writers at the client measure how long single
-// writes took. Invariant: the exit code is 0 if and only if every snapshot was made.
+// volume and for a group. The log of the server says how long the server held all changes, and the writers at the client measure how long
+// single writes took. Invariant: the exit code is 0 if and only if every snapshot was made.
 
 import { spawnSync } from 'node:child_process';
 import { closeSync, constants, copyFileSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeSync } from 'node:fs';
@@ -113,7 +113,7 @@ class Stage {
     return stage;
   }
 
-  /** Makes and attaches volumes, and writes them completely. `isFragmented`: whether their files are fragmented. */
+  /** Makes and attaches volumes, and writes them completely. `isFragmented`: whether the files of the volumes are fragmented. */
   async volumes(names: readonly string[], sizeBytes: number, isFragmented: boolean): Promise<void> {
     const { host } = this;
     this.names = [...names];
@@ -154,7 +154,7 @@ class Stage {
   }
 
   async end(): Promise<void> {
-    // Ignores an error, because after a failure one of the daemons may not run any more.
+    // Ignores an error, because after a failure a daemon may no longer run.
     for (const program of ['rsiod', 'rssrv'] as const) await this.host.stop(program).catch(() => undefined);
     spawnSync('umount', ['--lazy', this.mount], { stdio: 'inherit' });
     this.disk.remove();
@@ -165,7 +165,7 @@ class Stage {
     for (let at = 0; at < sizeBytes; at += FILL_BYTES) writeSync(opened, Buffer.alloc(FILL_BYTES, 1 + (at % 251)), 0, FILL_BYTES, at);
     fsyncSync(opened);
     if (isFragmented) {
-      // Writes every second block of a clone. Each block of the clone thereby becomes a separate extent.
+      // Writes every second block of a clone. Each block of the clone becomes a separate extent.
       const base = path.join(this.mount, 'base');
       copyFileSync(file, base, constants.COPYFILE_FICLONE_FORCE);
       const block = Buffer.alloc(BLOCK_BYTES, 0x55);

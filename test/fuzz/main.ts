@@ -1,6 +1,6 @@
-// `npm run fuzz`: runs all fuzz targets in turn on all cores (`--minutes M`), or only some of these targets (`--target T`). It can also
-// repeat one seed or one input of a target, or run the hostile peers (`--peers`). The exit code is 1 after a finding, and 2 for invalid
-// arguments.
+// `npm run fuzz`: runs all fuzz targets one after another on all cores (`--minutes M`), or only some targets (`--target T`). The program
+// can also repeat one seed or one input of a target, or run the hostile peers (`--peers`). The exit code is 1 after a finding, and 2 for
+// invalid arguments.
 
 import { parseArgs } from 'node:util';
 import { toRsError } from '@rsio/common/lib/errors';
@@ -71,5 +71,5 @@ try {
   console.error(`${toRsError(error).message}\n${USAGE}`);
   process.exitCode = 2;
 }
-// The process is ended explicitly, because resources that targets share, such as a control socket, would keep it alive.
+// Shared resources of targets, such as a control socket, would keep the process alive.
 process.exit();

@@ -31,7 +31,7 @@ let network: TestNetwork;
 let instance = 1;
 
 beforeEach(async (context) => {
-  // rssrv locks pools with perl, and uses a pool only if it has locked it.
+  // rssrv needs perl to lock pools.
   needPrograms(context, 'perl');
   server = hosts.host();
   network = await hosts.network(1);
@@ -205,7 +205,7 @@ it('a client that floods the server with ADMIN stops neither the I/O of another 
       answers++;
     }
   };
-  // A session may have fewer requests in flight than these. The server therefore refuses some of them.
+  // A session may have fewer requests in flight than these. The server therefore refuses some of these requests.
   const floods = Array.from({ length: 2 * ADMIN_PER_SESSION_MAX }, (_, slot) => flood(slot));
   await waitFor(() => answers > 100, 30_000, 'The flood runs');
   for (let round = 0; round < ROUNDS; round++) {

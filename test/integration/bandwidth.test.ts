@@ -73,7 +73,7 @@ it('a limit holds I/O and is named on both machines, no other volume waits, and 
   await again;
 });
 
-/** The command is answered when the listener has told the server process, which may act on it a moment later. */
+/** The listener answers the command once it has told the server process, which may act a moment later. */
 function isServed(volume: Awaited<ReturnType<typeof open>>): Promise<boolean> {
   return volume.read(0, BLOCK).then(
     () => true,

@@ -1,7 +1,7 @@
-// Block and raw devices of attached volumes, used with the machine's own tools (file systems, dd, fio). Also refusals, and the state after
-// a crash. fuse/fuse-session.test.ts tests the answers to single kernel requests, and test/bad-input/devices.test.ts tests missing devices.
-// Skipped without /dev/fuse or loop devices. Tests with the same kind of devices share a host, and each begins with nothing attached. Every
-// program that touches a device is a child process with a time-out.
+// Block and raw devices of attached volumes, used with the machine's own tools (file systems, dd, fio). Refusals and the state after a
+// crash are also tested. fuse/fuse-session.test.ts tests the answers to single kernel requests, and test/bad-input/devices.test.ts tests
+// missing devices. Skipped without /dev/fuse or loop devices. Tests with the same kind of devices share a host, and each begins with
+// nothing attached. Every program that touches a device is a child process with a time-out.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
@@ -20,7 +20,7 @@ const MIB = 1 << 20;
 const WAIT_MS = 30_000;
 const TEST_MS = 240_000;
 
-/** fio that runs longer than the tests, at a limited rate. It writes no file into the current folder. */
+/** fio that runs longer than the tests, at a limited rate. fio writes no file into the current folder. */
 const FIO_WRITES = [
   ...['--name=writes', '--rw=randwrite', '--bs=8k', '--direct=1', '--ioengine=libaio', '--iodepth=8', '--size=64m'],
   ...['--verify=crc32c', '--verify_backlog=64', '--verify_state_save=0', '--time_based', '--runtime=200', '--rate_iops=400'],
@@ -242,7 +242,7 @@ describe('with block devices,', () => {
       for (let mebibytes = 132; mebibytes <= 160; mebibytes += 4) {
         host.writeConfig('rssrv', serverConfig(network, { volumes: { ...OTHERS, oracle: { ...oracle, size: `${mebibytes}m` } } }));
         process.kill(host.pid('rssrv'), 'SIGHUP');
-        // No program may look at the raw device during this wait, because a look would make the kernel ask for the size again.
+        // No program may look at the raw device during this wait, because that would make the kernel ask for the size again.
         const isShown = (): boolean => readFileSync(sectors, 'utf8') === `${(mebibytes * MIB) / 512}\n`;
         const told = async (thrown: unknown): Promise<never> => {
           throw new Error(`${String(thrown)}; ${await host.rsconfigWell('-lvv')}${host.log('rsiod')}${host.log('rssrv')}`);

@@ -1,7 +1,7 @@
 // READs of blocks that the disk of a pool has lost: the server takes blocks that have not changed since the refresh of an image from this
-// image in another pool, and its state reports this. The READ of a block that was written since the refresh still fails. The disk is btrfs,
-// whose checksums turn bytes that the test overwrites into errors. Skipped without root, loop devices or btrfs-progs. bridges.test.ts in
-// packages/rssrv/src/jobs/images tests all rules. Rules: G32.
+// image in another pool, and reports this in its state. The READ of a block that was written since the refresh still fails. The disk is
+// btrfs, whose checksums turn bytes that the test overwrites into errors. Skipped without root, loop devices or btrfs-progs.
+// bridges.test.ts in packages/rssrv/src/jobs/images tests all rules. Rules: G32.
 
 import { spawnSync } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';
@@ -42,7 +42,7 @@ function overwrite(disk: string, places: readonly number[]): void {
 it('an image answers for blocks that the disk has lost, but not for those that were written since its refresh', {
   timeout: TEST_MS,
 }, async (context) => {
-  // rssrv locks pools with perl, and uses a pool only if it has locked it.
+  // rssrv needs perl to lock pools.
   needPrograms(context, 'perl');
   const host = hosts.host();
   const network = await hosts.network(1);

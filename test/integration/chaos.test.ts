@@ -1,7 +1,7 @@
 // Real daemons over two paths, each through a chaos proxy: while fio writes and verifies, one fault after the other occurs on one path and
-// is then healed. Expects no I/O error, every block as written, the right states in the status, and that both paths come back. The test
-// prints its measurements. All tests use one pair of daemons. Each test begins with both paths up and no deaths, and attaches the volume
-// again, so that all counters begin with the test. Rules: G1 to G3, G6, G7, G11, N2 in docs/GUARANTEES.md.
+// is then healed. Expects no I/O error, every block as written, the right states in the status, and that both paths come back. All tests
+// use one pair of daemons. Each test begins with both paths up, and attaches the volume again, so that all counters begin with the test.
+// Rules: G1 to G3, G6, G7, G11, N2 in docs/GUARANTEES.md.
 
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -32,8 +32,8 @@ const WRITES_MEANWHILE = 100;
  */
 const VERIFY_BACKLOG = 64;
 /**
- * Longest permitted pause. It is shorter than the 3 s after which a silent path dies, because I/O must leave the path earlier, as soon as
- * the path is suspect. `npm run gaps` measures the goals.
+ * Longest permitted pause. This pause is shorter than the 3 s after which a silent path dies, because I/O must leave the path earlier, as
+ * soon as the path is suspect. `npm run gaps` measures the goals.
  */
 const PAUSE_MAX_MS = 2_000;
 const STOPPED_MS = 10_000;
@@ -44,7 +44,7 @@ interface Ordeal {
   readonly faults: Faults;
   /** Whether the fault begins with a reset of all connections of the path. */
   readonly cut?: boolean;
-  /** What `rsconfig -m status` shows of the path while the fault lasts. */
+  /** What `rsconfig -m status` shows of the path during the fault. */
   readonly shows: (path: RepView) => boolean;
   /** Whether the connection ends because of the fault. */
   readonly dies: boolean;
@@ -144,8 +144,8 @@ function useBoth(defaults: Readonly<Record<string, string>> = {}): void {
 
   beforeEach(async () => {
     for (const proxy of proxies) proxy.heal();
-    // rsiod is restarted if a path has died. Otherwise rsiod would put a path that dies several times in a minute on probation. No test
-    // here concerns probation.
+    // rsiod is restarted if a path has died. Without the restart, a path that dies several times in a minute would be put on probation. No
+    // test here concerns probation.
     const hasDied = (await deaths(0)) + (await deaths(1)) > 0;
     if (hasDied) {
       await client.stop('rsiod');
@@ -203,7 +203,7 @@ async function verified(host: Host, fio: RunningFio, volume = VOLUME): Promise<V
   return { longestGapMs, verifyReads, slowestMs };
 }
 
-/** Expects that each interface of the server has exactly one connection for each client. No connection of a dead path is then left. */
+/** Expects that each interface of the server has exactly one connection for each client. No connection of a dead path is left. */
 async function nothingLeft(clients = 1): Promise<void> {
   const counts = (): number[] => network.serverAddresses.map((address) => connectionsAt(address, network.port));
   const wanted = network.serverAddresses.map(() => clients);

@@ -25,7 +25,7 @@ let client: Host;
 let network: TestNetwork;
 
 beforeEach(async (context) => {
-  // rssrv locks pools with perl, and uses a pool only if it has locked it.
+  // rssrv needs perl to lock pools.
   needPrograms(context, 'perl');
   server = hosts.host();
   client = hosts.host();
@@ -242,8 +242,8 @@ describe('a server that is killed', () => {
       const creating = client.beside('rsconfig', ['volume', 'create', name, '--size', '16m']);
       let ended: RunResult | null = null;
       void creating.ended.then((result) => (ended = result));
-      // In half of the rounds, the kill comes when the creation has begun on disk. In the other half, it comes as soon as rsiod has passed
-      // the request on.
+      // In half of the rounds, the kill comes when the creation has begun on disk. In the other half, the kill comes as soon as rsiod has
+      // passed the request on.
       const isBegun = (): boolean => (round % 2 === 0 ? entries() > before : passedOn('volume-create') > round);
       await waitFor(() => isBegun() || ended !== null, KNOWN_MS, `The creation of ${name} has begun`);
       expect(isBegun(), `The command has ended: ${JSON.stringify(ended)}`).toBe(true);

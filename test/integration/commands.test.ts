@@ -1,5 +1,5 @@
-// Commands as the administrator types them, with their output compared character by character. There is one server with two interfaces and
-// three volumes. Only times, instances and path numbers are masked, because the test cannot choose these.
+// Commands as the administrator types them, with their output compared character by character. Only times, instances and path numbers are
+// masked, because the test cannot choose these.
 
 import { beforeAll, expect, it } from 'vitest';
 import { serverConfig, startClient } from '../support/hosts/configs.ts';
@@ -159,7 +159,7 @@ it('rsconfig -m status and -m status -v', async () => {
   const near = (index: number): string => `${index} if${index} IP(TCP) ${ends.near[index]}/${network.port}\n`;
   await comesToPrint(near(0) + rep(0) + near(1) + rep(1), '-m', 'status');
   const more = /^ {8}path: \d+ {2}since: TIME {2}retries: \d+ {2}round trip: \d+\.\d{3} ms {2}cipher: plain\n {8}error: .+\n/;
-  // Both paths connect at once. The second path waits for the session that the first one begins, and may therefore show a retry.
+  // Both paths connect at once. The second path waits for the session that the first path begins, and may therefore show a retry.
   const measured = async (): Promise<string | null> => {
     const shown = await client.rsconfigWell('-m', 'status', '-v');
     return shown.match(/round trip: \d/g)?.length === 2 && shown.match(/ connected tx: ok rx: ok$/gm)?.length === 2 ? shown : null;

@@ -1,6 +1,6 @@
-// Server processes that run as an unprivileged user. They serve every kind of volume with descriptors from the listener. An attacker's code
-// in such a process can neither open files, nor read the listener's memory, nor connect to other addresses. Node loads the code with the
-// attacks into a real server process. Rules: G24.
+// Server processes that run as an unprivileged user. These processes serve every kind of volume with descriptors from the listener. An
+// attacker's code in a server process can neither open files, nor read the listener's memory, nor connect to other addresses. Node loads
+// the code with the attacks into a real server process. Rules: G24.
 
 import { chmodSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
@@ -36,7 +36,8 @@ function helperOf(worker: number): number | undefined {
 }
 
 /**
- * Text of a module that tries the attacks as soon as its server process runs as the unprivileged user. It writes the outcomes to stderr.
+ * Text of a module that tries the attacks as soon as its server process runs as the unprivileged user. The module writes the outcomes to
+ * stderr.
  */
 function attackScript(secret: string, elsewhere: number): string {
   return `

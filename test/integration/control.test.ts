@@ -1,5 +1,6 @@
-// Answers of real daemons on the control socket, and the output of rsconfig with --json. An independent validator checks them against the
-// schemas in docs/json, and the shapes of the product check every field. The answers to clients of other releases are tested too.
+// Answers of real daemons on the control socket, and the output of rsconfig with --json. An independent validator checks answers and output
+// against the schemas in docs/json, and the shapes of the product check every field. The answers to clients of other releases are also
+// tested.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
@@ -40,7 +41,7 @@ function volumesOf(host: Host): ServerConfigOptions['volumes'] {
 
 beforeAll(async () => {
   ({ server, client, network } = await startPair(hosts, volumesOf));
-  // rssrv locks pools with perl, and uses a pool only if it has locked it.
+  // rssrv needs perl to lock pools.
   hasPool = isProgramThere('perl');
   if (!hasPool) return;
   const mount = makeReflinkDisk(hosts, server);
@@ -114,7 +115,7 @@ const CALLS: Readonly<Record<string, readonly (readonly [args: string, code: num
     ['volume remove data --yes', 0],
     ['volume purge data --yes', 0],
   ],
-  // Not called here: without a second pool, the command would only fail, and it does not print errors as JSON.
+  // Not called here: without a second pool, the command would only fail, and its error is not JSON.
   'volume-move': [],
   'volume-copy': [],
   'volume-jobs': [['volume jobs', 0]],

@@ -1,6 +1,6 @@
 // A file is truncated while rssrv serves it, and a program uses the volume over NBD. The I/O of the program waits until the administrator
-// restores the content and reloads, even over a restart of rssrv. It never reads zeros in place of its data. files/file-backend.test.ts
-// tests which I/O detects the truncation. Rules: N5 in docs/GUARANTEES.md.
+// restores the content and reloads, even over a restart of rssrv. The program never reads zeros in place of its data.
+// files/file-backend.test.ts tests which I/O detects the truncation. Rules: N5 in docs/GUARANTEES.md.
 
 import { copyFileSync, statSync, truncateSync } from 'node:fs';
 import { expect, it } from 'vitest';

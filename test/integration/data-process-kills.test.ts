@@ -1,6 +1,6 @@
-// Data processes of rsiod are killed one after the other, and sometimes again while they start, under verified I/O on the volumes of all of
-// them. Invariants: no read returns a byte that was not written, no acknowledged write is lost, and the I/O of the other volumes goes on.
-// `RUNS=20 npx vitest run --project integration data-process-kills` makes more rounds.
+// Data processes of rsiod are killed one after the other, and sometimes again while they start, under verified I/O on the volumes of all
+// data processes. Invariants: no read returns a byte that was not written, no acknowledged write is lost, and the I/O of the other volumes
+// continues. `RUNS=20 npx vitest run --project integration data-process-kills` makes more rounds.
 
 import { randomInt } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -20,17 +20,17 @@ const RUN_MS = 120_000;
 const SPARE_MS = 180_000;
 const NAMES = ['a', 'b', 'c', 'd'];
 const LANE_PAUSE_MS = 2;
-/** I/Os of a volume before the first kill, and after each one. */
+/** I/Os of a volume before the first kill, and after each kill. */
 const SOME_IOS = 50;
 const GOES_ON_MS = 20_000;
-/** The second kill of a process comes within this time after its start, at any step of it. */
+/** The second kill of a process comes within this time after its start, and may hit any step of the start. */
 const AGAIN_WITHIN_MS = 800;
 /** As in chaos.test.ts. A data process that starts takes a core for a moment. */
 const PAUSE_MAX_MS = 2_000;
 
 const hosts = useHosts('file');
 
-/** Process id of a data process. It is looked for in /proc, because rsiod waits before it answers while a data process starts. */
+/** Process id of a data process. The test looks for this id in /proc, because rsiod does not answer while a data process starts. */
 function pidOf(host: Host, number: number): number | undefined {
   const isMeant = (pid: number): boolean =>
     readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').includes(`${NUMBER_VARIABLE}=${number}`);
@@ -59,7 +59,7 @@ it.each([
 
     const [away, others]: [number[], number[]] = [[], []];
     let kills = 0;
-    /** Kills the process with this number once it is another one than `before`. */
+    /** Kills the process with this number once its pid differs from `before`. */
     const kill = async (number: number, before?: number): Promise<number> => {
       const isNew = (): number | false => {
         const pid = pidOf(host, number);

@@ -17,7 +17,7 @@ import { waitFor } from '../support/programs/wait-for.ts';
 
 const RUN = fileURLToPath(new URL('../../scripts/run.mjs', import.meta.url));
 const DEMO_TIMEOUT_MS = 170_000;
-/** Tools that the launcher of the compiler needs. The demo cannot use them for NBD or ext4. */
+/** Tools that the launcher of the compiler needs. The demo cannot use these tools for NBD or ext4. */
 const PLAIN_TOOLS = ['sh', 'env', 'sed', 'uname', 'dirname', 'basename'];
 /** Number of steps of a demo without block devices. With block devices, the demo has one or two steps more. */
 const STEPS = 7;
@@ -71,7 +71,6 @@ class Machine {
     this.env = { HOME: home, TMPDIR: temporary, PATH: tools === undefined ? this.bin : `${this.bin}${path.delimiter}${tools}` };
   }
 
-  /** Puts a program of this name into the PATH. */
   addTool(name: string, script: string): void {
     const file = path.join(this.bin, name);
     writeFileSync(file, `#!/bin/sh\n${script}\n`);
@@ -218,12 +217,12 @@ it('Ctrl-C while a file system is mounted leaves nothing behind, and a missing m
   const { code, stdout } = await demo.ended;
   expect({ code, stdout }).toMatchObject({ code: 130, stdout: expect.stringMatching(/Interrupted, nothing left behind\n$/) });
   expect(sectionOf(stdout, 8)).toMatch(/^Skipped: no mkfs\.ext4 here \(Debian: e2fsprogs\)$/m);
-  // The daemons must have ended in order, so that no written data is lost.
+  // The daemons must have ended cleanly, so that no written data is lost.
   expect(stdout).toMatch(
     /^Copying\n\n\$ umount \S+\/mnt\/archive\n\$ bin\/rsconfig --root \S+ stop\nrsiod has ended\n\$ kill .+\n\$ rm -r /m,
   );
   expect(devices.mounts()).toEqual([]);
-  // A `/` would mean that the file system of the loop device's file is not mounted any more.
+  // A `/` would mean that the file system of the loop device's file is no longer mounted.
   expect(readOrNothing(`/sys/block/${loop}/loop/backing_file`)).not.toBe('/\n');
   machine.expectNothingLeft();
 });

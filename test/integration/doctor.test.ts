@@ -57,8 +57,8 @@ function doctor(host: Host, ...args: readonly string[]): Promise<RunResult> {
 }
 
 /**
- * Runs doctor with a configuration. Returns the exit code and the faults. Leaves out the fault that rsiod does not run, unless `daemonToo`
- * is set.
+ * Runs doctor with a configuration. Returns the exit code and the faults. Omits the fault that rsiod does not run, unless `daemonToo` is
+ * set.
  */
 async function examined(text: string, options: { readonly daemonToo?: boolean } = {}) {
   client.writeConfig('rsiod', text);

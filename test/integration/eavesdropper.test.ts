@@ -38,7 +38,6 @@ interface Tapped {
   readonly server: Host;
   readonly client: Host;
   readonly network: TestNetwork;
-  /** Recordings of the paths. */
   readonly toServer: readonly Recording[];
   readonly toClient: readonly Recording[];
   readonly serverAddresses: readonly string[];

@@ -1,6 +1,6 @@
-// The settings of encryption on real daemons: a client that turns it on under load, a server that demands it, the messages of both ends,
-// and join. eavesdropper.test.ts tests that data is unreadable on the network, and middleman.test.ts tests changes of data on the network.
-// Rules: G23.
+// The settings of encryption on real daemons: a client that turns encryption on under load, a server that demands it, the messages of both
+// ends, and join. eavesdropper.test.ts tests that data is unreadable on the network, and middleman.test.ts tests changes of data on the
+// network. Rules: G23.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { expect, it } from 'vitest';

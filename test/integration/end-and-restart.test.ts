@@ -1,6 +1,6 @@
-// Daemons that end and come back under I/O: they are stopped or killed, or their other processes are killed. The client's applications see
-// a pause, and no process is left behind. fio judges that no I/O fails and that every block is as written. All tests use one pair of
-// daemons. Each test starts the daemons that the previous test has ended, and attaches the volume. Rules: S9, S10, G5, G7, G8.
+// Daemons that end and come back under I/O: they are stopped or killed, or only the listener is killed. The client's applications see a
+// pause, and no process is left behind. fio judges that no I/O fails and that every block is as written. All tests use one pair of daemons.
+// Each test starts the daemons that the previous test has ended, and attaches the volume. Rules: S9, S10, G5, G7, G8.
 
 import { existsSync, readFileSync } from 'node:fs';
 import { beforeAll, beforeEach, expect, it } from 'vitest';
@@ -16,11 +16,11 @@ import { waitFor } from '../support/programs/wait-for.ts';
 
 const VOLUME = 'osl:oracle@0';
 const EXPORT = 'osl/oracle';
-/** A prompt end takes at most this time. The time is half of the bound after which a process that drains is killed. */
+/** Longest time of a prompt end. The time is half of the bound after which a process that drains is killed. */
 const PROMPT_MS = 10_000;
 /**
- * Longest time that a client whose I/O waits takes to end. Its frontends wait five seconds for their requests, and then its volumes wait
- * ten seconds.
+ * Longest time until a client with waiting I/O has ended. The client's frontends wait five seconds for their requests, and then its volumes
+ * wait ten seconds.
  */
 const WAITING_END_MS = 22_000;
 
@@ -77,7 +77,7 @@ it('rssrv is restarted under fio, and then its listener alone is killed: the cli
   expect(server.log('rssrv')).not.toContain('starts a new incarnation');
   expect(client.log('rsiod')).not.toContain('has started a new incarnation');
 
-  // The processes of a killed listener end, and a new one starts.
+  // The processes of a killed listener end, and a new listener starts.
   const worker = server.worker('big-2');
   await server.kill('rssrv');
   await waitFor(() => server.processes().length === 0, PROMPT_MS, 'The processes of a killed rssrv are gone');

@@ -1,6 +1,6 @@
 // XFS and ext4 on block devices of attached volumes: a tree of files survives, deleting and trimming frees space on the server's disk, and
 // a volume that grows under load enlarges the mounted file system. Other uses of devices are in block-devices.test.ts. Skipped without
-// devices or the file system. Even if a test fails, the load and the mount end in order.
+// devices or the file system. Even if a test fails, the load and the mount end cleanly.
 
 import { spawnSync } from 'node:child_process';
 import { readlinkSync, statSync } from 'node:fs';
@@ -38,7 +38,7 @@ const EXT4 = {
   ...{ make: 'mkfs.ext4 -q "$1"', check: 'e2fsck -fn "$1" 2>&1', grow: undefined },
 };
 
-/** fio as a load. It runs until SIGINT. */
+/** fio as a load. The load runs until SIGINT. */
 const FIO_LOAD = [
   ...['--name=load', '--rw=randwrite', '--bs=8k', '--direct=1', '--ioengine=libaio', '--iodepth=4', '--size=16m'],
   ...['--verify=crc32c', '--verify_backlog=64', '--verify_state_save=0', '--time_based', '--runtime=100'],
@@ -78,7 +78,7 @@ it.for([XFS, EXT4])(
     await mounted('diff -r "$3" "$2"/tree', DOCS);
     const before = statSync(file).blocks;
     await mounted('rm "$2"/large');
-    // Mounts the file system once more, so that no deletion is still in progress.
+    // Mounts the file system again, so that no deletion is still in progress.
     await mounted('fstrim "$2"; diff -r "$3" "$2"/tree', DOCS);
     expect(((before - statSync(file).blocks) * 512) / MIB).toBeGreaterThan(FREED_MIB);
     await devices.well(kind.check, block);

@@ -42,7 +42,8 @@ it('a frozen file system is clean in its snapshot, and goes on', { timeout: TEST
   const data = await devices.well('ls "$1"/volumes/*/snapshots/cold.data', pool);
   expect(await devices.well('dumpe2fs -h "$1" 2>/dev/null', data.trim())).not.toContain('needs_recovery');
   expect(await devices.well('e2fsck -fn "$1" 2>&1; debugfs -R "cat file" "$1" 2>/dev/null', data.trim())).toContain('some content');
-  // Programs of the administrator run before the file system is frozen and after it is thawed. At both times, they may write to it.
+  // Programs of the administrator run before the file system is frozen and after it is thawed. Before the freeze and after the thaw, these
+  // programs may write to the file system.
   const said = path.join(mount, 'said');
   const triggered = async (): Promise<Record<string, unknown>[]> => {
     const lines = (await devices.well('cat "$1"', said)).split('\n').filter((line) => line !== '');

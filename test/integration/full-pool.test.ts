@@ -1,7 +1,7 @@
 // A pool becomes full under a verifying load. Writes wait instead of failing, all status outputs say so, and after the file system has
 // grown, the load ends without a wrong block. The server can be stopped and the volume detached by force while writes wait. The file system
-// is a tmpfs, which can be enlarged while it is mounted; skipped without the right to mount one. Both tests use the same daemons.
-// Rules: G16.
+// is a tmpfs, which can be enlarged while it is mounted; skipped without the right to mount one. Both tests of this file use the same
+// daemons. Rules: G16.
 
 import { mkdirSync, readdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
@@ -19,7 +19,7 @@ const WAIT_MS = 30_000;
 const TEST_MS = 300_000;
 const MIB = 1 << 20;
 
-/** Number of writes of fio. After each 64 writes, fio reads back. */
+/** Number of writes of fio. After every 64 writes, fio reads them back. */
 const WRITES = 400;
 
 const hosts = useHosts('file');

@@ -1,6 +1,6 @@
-// One client has a volume with hung storage beside a healthy one. A detach of the hung volume by force stops no other volume. The hold of
-// the hung volume stays until the storage has answered. Afterwards the volume can be attached again, and has every acknowledged write.
-// Rules: G7.
+// One client has a volume with hung storage beside a healthy one. Detaching the hung volume by force does not stop any other volume. The
+// hold of the hung volume stays until the storage has answered. Afterwards the volume can be attached again, and has every acknowledged
+// write. Rules: G7.
 
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
@@ -10,7 +10,7 @@ import { NbdIo } from '../support/io/nbd-io.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 
 const BLOCK = 4096;
-/** Longest permitted pause of the healthy volume. It is shorter than the 20 s that the server would need to end the session. */
+/** Longest permitted pause of the healthy volume. This pause is shorter than the 20 s that the server would need to end the session. */
 const WORST_MS = 5_000;
 const PAUSE_MS = 50;
 const BACK_MS = 30_000;

@@ -1,5 +1,5 @@
 // Images with real daemons on a file system with reflink. Two images of two volumes, to which a client writes, are refreshed at one moment.
-// The client holds an image and attaches it beside its volume. A volume gets the content of its image back. The server gets kill -9 between
+// The client holds an image and attaches it beside its volume. A volume gets back the content of its image. kill -9 ends the server between
 // the images of one refresh. Skipped without root, loop devices or xfsprogs. image-stops.test.ts in packages/rssrv/src/jobs/images tests
 // all steps. Rules: G31.
 
@@ -46,7 +46,7 @@ function numbered(value: number): Buffer {
 it('images under writes: one moment for several, holders, restoring, and a kill between two of them', {
   timeout: TEST_MS,
 }, async (context) => {
-  // rssrv locks pools with perl, and uses a pool only if it has locked it.
+  // rssrv needs perl to lock pools.
   needPrograms(context, 'perl');
   host = hosts.host();
   const network = await hosts.network(1);
@@ -62,7 +62,7 @@ it('images under writes: one moment for several, holders, restoring, and a kill 
   const [db, log] = [await openNbd('db'), await openNbd('log')];
 
   for (const name of NAMES) await host.rsconfigWell('volume', 'image', name, '--universe', '1');
-  // Writes consecutive numbers to db and log in turn; each write begins after the answer to the previous write.
+  // Writes consecutive numbers alternately to db and log; each write begins after the answer to the previous write.
   let [answered, isOver] = [0, false];
   const writing = (async () => {
     while (!isOver) {
@@ -98,7 +98,7 @@ it('images under writes: one moment for several, holders, restoring, and a kill 
   expect([await numberIn('db', 0), await numberIn('db', 1)]).toEqual([7, 7]);
   await waitFor(async () => (await host.rsconfig('-d', 'db@1')).code === 0, WAIT_MS, 'db@1 is detached');
 
-  // The volume log now has two images. For a refresh of both, the server makes one copy of the volume's moment.
+  // The volume log now has two images. To refresh both images, the server makes one copy of the volume.
   await host.rsadmWell('volume', 'image', 'log', '--universe', '2');
   await host.rsadmWell('volume', 'refresh', 'log@1', 'log@2');
   expect(await numberIn('log', 1)).toBe(await numberIn('log', 2));

@@ -29,7 +29,6 @@ interface Served {
 
 interface Scene extends Served {
   readonly client: Host;
-  /** Name of the client. */
   readonly node: string;
 }
 

@@ -37,7 +37,7 @@ async function workingProcess(scene: DeviceScene): Promise<number> {
   return (await scene.host.call('daemon', {})).pid;
 }
 
-/** Waits until another process than `before` works and has executed writes of fio. Returns its pid. */
+/** Waits until a process other than `before` works and has executed writes of fio. Returns its pid. */
 async function goesOn(scene: DeviceScene, before: number): Promise<number> {
   const now = await waitFor(
     async () => {
@@ -175,7 +175,7 @@ it(
     await host.start('rssrv');
     expect(await writer!.ended).toMatchObject({ code: 0 });
     await devices.well('cmp -n 1048576 "$1" "$2"', raw, host.file('copy'));
-    // When rsiod stops while devices wait for the server, it removes the devices in order, and the next start attaches their volumes again.
+    // When rsiod stops while devices wait for the server, it removes the devices cleanly, and the next start attaches their volumes again.
     expect(await host.rsconfigWell('-a', 'second')).toBe(`osl:second@0 attached ${block}\n`);
     const loop = loopUseOf(block);
     await host.stop('rssrv');

@@ -24,7 +24,7 @@ const IMAGE = 'storage/oracle.img';
 /** Random id, so that another test run on this machine uses another volume. */
 const MEMORY_ID = randomUUID();
 
-/** fio runs for at most this time, during all kills. A busy machine may need minutes for them. */
+/** fio runs for at most this time, during all kills. A busy machine may need minutes for all kills. */
 const LONG_SECONDS = 900;
 
 const hosts = useHosts('file');
@@ -49,7 +49,7 @@ async function startAgain(): Promise<void> {
 }
 
 const STRIKES: Readonly<Record<string, () => Promise<void>>> = {
-  // This kill is the first one. At a later place, it would also end processes that an earlier kill has left behind, and hide them.
+  // This kill must be the first. At a later place, this kill would also end processes that an earlier kill has left behind, and hide them.
   'everything, the next one at once': async () => {
     await killServer(server);
     await startAgain();
@@ -75,7 +75,7 @@ const STRIKES: Readonly<Record<string, () => Promise<void>>> = {
     const pid = worker();
     const helpers = helpersOf(pid);
     expect(helpers).toHaveLength(1);
-    // The helpers must be in this session of the kernel, because the next listener finds processes by the id of the session.
+    // The helpers must be in this kernel session, because the next listener finds processes by the id of the session.
     expect(processesOfSession(pid, 'perl')).toEqual(helpers);
     for (const helper of helpers) process.kill(helper, 'SIGSTOP');
     process.kill(server.pid('rssrv'), 'SIGKILL');
@@ -99,7 +99,7 @@ async function expectNothingLeft(): Promise<void> {
   expect(await run('flock', ['--nonblock', image(), 'true'])).toMatchObject({ code: 0 });
 }
 
-/** Starts fio once. It runs from the first kill to the last. */
+/** Starts fio once. fio runs from the first kill to the last. */
 function runningFio(context: TestContext): RunningFio {
   needFio(context);
   fio ??= startFio(client, 'osl/oracle', { seconds: LONG_SECONDS });

@@ -1,6 +1,6 @@
 // Commands change the servers of an attached mirror, with real daemons and under writes: one server is killed and replaced by another
-// server, to which the replica is copied. Then the other original server is also killed, and all data is still there. The replaced server
-// comes back. Unit tests in packages/rsiod/src/mirrors/commands cover the steps of the commands. Rules: G35.
+// server, to which the replica is copied. Then the other original server is also killed, and no data is lost. The replaced server comes
+// back. Unit tests in packages/rsiod/src/mirrors/commands cover the steps of the commands. Rules: G35.
 
 import { randomBytes } from 'node:crypto';
 import { needPrograms } from '@rsio/common/testing/needs';
@@ -25,7 +25,7 @@ let client: Host;
 let network: TestNetwork;
 
 beforeEach(async (context) => {
-  // rssrv locks pools with perl, and uses a pool only if it has locked it.
+  // rssrv needs perl to lock pools.
   needPrograms(context, 'perl');
   network = await hosts.network(1);
   const addresses = [10, 11, 12, 13].map((last) => network.subnets[0]!.address(last));
@@ -90,7 +90,7 @@ it('a killed server is replaced under writes, and the mirror then survives the o
   expect(replaced).toMatchObject({ code: 0, stdout: expect.stringContaining('osl:db@0 is in sync on pi-1') as string });
   expect(replaced.stderr).toContain('rsconfig mirror detach osl:db@0 --server pi-2 removes what it has');
   await waitFor(async () => (await inSync()) === 'pi-1 pi-4', SOON_MS, 'the new replica is copied');
-  // The replaced server comes back. This must have no effect on the mirror.
+  // The replaced server comes back. The return must have no effect on the mirror.
   await servers[1]!.start('rssrv');
   await client.pathsUp(4);
   isChanging = false;

@@ -44,7 +44,7 @@ beforeAll(async () => {
   );
 });
 
-// rssrv locks pools with perl, and uses a pool only if it has locked it.
+// rssrv needs perl to lock pools.
 beforeEach((context) => needPrograms(context, 'perl'));
 
 function threeServers([first, ...others]: TestNetwork[]): string {
@@ -52,7 +52,7 @@ function threeServers([first, ...others]: TestNetwork[]): string {
     const name = ['big-8', 'pi-1'][index]!;
     return `[server ${name}]\naddress = ${network.serverAddresses[0]}\nport = ${network.port}\n[interface if${index + 7}]\naddress = ${network.clientAddresses()[0]}\n`;
   });
-  // Each section stands below its namespace, because a section belongs to the namespace above it.
+  // Each section stands below its namespace, because a section belongs to the `[namespace]` above it.
   return `${clientConfig(first!)}\n${more.join('\n')}`;
 }
 

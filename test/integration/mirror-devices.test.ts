@@ -1,4 +1,4 @@
-// The block device of a mirror, with real daemons: fio writes and verifies while a server stands still and its replica is then copied, and
+// The block device of a mirror, with real daemons: fio writes and verifies while a server is suspended and its replica is then copied, and
 // while rsiod is killed and restarted. Once, a server restarts while rsiod is down, and rsiod reports this. fio must see no error and no
 // difference, and afterwards both pools must have the same bytes. mirror.test.ts tests killed servers, and keeper.test.ts devices of plain
 // volumes. Skipped if the machine cannot have devices. Rules: G33.
@@ -76,7 +76,7 @@ it('the device goes on when a server stands still, and when rsiod is killed or r
   await site.untilInSync();
   expect(client.log('rsiod'), 'no alarm without a loss').not.toContain('may be lost');
 
-  // The keeper stands still while the server restarts. The next process of rsiod therefore starts only when the server is back, and finds
+  // The keeper is suspended while the server restarts. The next process of rsiod therefore starts only when the server is back, and finds
   // its replica in sync.
   process.kill(client.pid('rsiod'), 'SIGSTOP');
   process.kill((await client.call('daemon', {})).pid, 'SIGKILL');

@@ -38,7 +38,7 @@ async function startServer(network: TestNetwork, index: number): Promise<Host> {
 }
 
 it('the server that is left has all data, and the one that comes back is no part of it', { timeout: 300_000 }, async (context) => {
-  // rssrv locks pools with perl, and uses a pool only if it has locked it.
+  // rssrv needs perl to lock pools.
   needPrograms(context, 'perl');
   const network = await hosts.network(1);
   const [, lost] = [await startServer(network, 0), await startServer(network, 1)];

@@ -63,7 +63,7 @@ it(
     expect(one?.equals(two!)).toBe(true);
     expect(one!.subarray(0, MIB).equals(filled(1))).toBe(true);
 
-    // A server that was away has an old replica, and takes part in a snapshot only after its replica is copied.
+    // A server that was away has an old replica, and makes snapshots only after its replica is copied.
     site.kill(0);
     await nbd.write(0, filled(2));
     await nbd.flush();

@@ -40,7 +40,7 @@ let begun: Promise<void> | undefined;
 let venusHost: Host | undefined;
 
 beforeEach(async (context) => {
-  // rssrv locks pools with perl, and uses a pool only if it has locked it.
+  // rssrv needs perl to lock pools.
   needPrograms(context, 'perl');
   begun ??= begin();
   await begun;
@@ -149,7 +149,7 @@ it('writes survive a server that is killed and comes back, and then both servers
   await servers[1]!.start('rssrv');
   await waitFor(isInSync, SOON_MS, 'the replica is in sync again');
   // By M12, the mirror copies only the blocks that were written while the server was away. The comparison shows that the copy has left out
-  // no such block.
+  // no block.
   expect(await client.rsconfigWell('mirror', 'verify', 'db')).toBe('8.0M of osl:db@0 compared: the replicas are equal\n');
   await writeAt(3 * MIB);
   io.close();

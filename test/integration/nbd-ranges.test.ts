@@ -1,5 +1,5 @@
 // NBD clients of real daemons use arbitrary byte ranges within the same blocks at the same time. The replay log of a volume that is never
-// flushed is tested too. partial-blocks.test.ts and log-total.test.ts test the rules without processes.
+// flushed is also tested. partial-blocks.test.ts and log-total.test.ts test the rules without processes.
 
 import { expect, it } from 'vitest';
 import { startClient, startServer } from '../support/hosts/configs.ts';

@@ -1,6 +1,6 @@
 // A server process outlives its listener, because it is stopped. Another server with the same pools must not serve the volumes of this
-// process until the process has ended. Afterwards it must serve these volumes without a command. kill-combinations.test.ts tests the same
-// for files of sections [volume]. Also tests a process that must not outlive its listener. Rules: N11 in docs/GUARANTEES.md.
+// process until the process has ended. Afterwards the other server must serve these volumes without a command. kill-combinations.test.ts
+// tests the same for files of sections [volume]. Also tests a process that must not outlive its listener. Rules: N11 in docs/GUARANTEES.md.
 
 import { fork } from 'node:child_process';
 import { once } from 'node:events';

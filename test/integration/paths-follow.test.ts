@@ -12,7 +12,7 @@ import { waitFor } from '../support/programs/wait-for.ts';
 
 const hosts = useHosts();
 const VOLUMES = { oracle: { type: 'memory', size: '32m' } };
-/** Size of an I/O. It is so large that rsiod cuts it into segments, which use all paths. */
+/** Size of an I/O. An I/O is so large that rsiod cuts it into segments, which use all paths. */
 const IO_BYTES = 1024 * 1024;
 const FOLLOW_MS = 10_000;
 
@@ -130,8 +130,8 @@ describe('the server reloads its file', () => {
     expect(await client.rsconfigWell('-qv')).toContain(`addr: ${network.serverAddresses[2]}/${network.port} big-9-if3\n`);
     expect(await client.rsconfigWell('-m', 'status')).toContain(`rep: 002 IP(TCP) ${network.serverAddresses[2]}/${network.port} connected`);
 
-    // The client's file has a section for the server's second interface, and no section for the third one. The server's file names the
-    // interfaces by their position. The third interface therefore now has the name that the second one had.
+    // The client's file has a section for the server's second interface, and no section for the third interface. The server's file names
+    // the interfaces by their position. The third interface therefore now has the name that the second interface had.
     reloadServer(serverConfig(part(0, 2), { volumes: VOLUMES }));
     await becomes(['if0 000 big-9-1 up', 'if2 002 big-9-if2 up']);
     await io.more(20);

@@ -20,7 +20,7 @@ let host: Host;
 let pool: string;
 
 beforeEach((context) => {
-  // rssrv locks pools with perl, and uses a pool only if it has locked it.
+  // rssrv needs perl to lock pools.
   needPrograms(context, 'perl');
 });
 

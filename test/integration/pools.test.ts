@@ -1,7 +1,7 @@
 // Pools and the volumes that rsadm manages in them, with real daemons: the commands from an empty server to a volume in use; kills during
 // changes; pools that are missing, locked by another server, renamed, or removed from the configuration; and two volumes with the same
 // name. Tests in packages/rssrv/src/pools cover the steps of each change on disk. All tests except the first share one server and one
-// client. Each begins with its own configuration and a pool with a new volume oracle as its only volume.
+// client. Each test begins with its own configuration and a pool with a new volume oracle as its only volume.
 
 import { removedWhenFree } from '../support/hosts/removed-when-free.ts';
 import { mkdirSync, readdirSync, renameSync, statSync } from 'node:fs';
@@ -43,7 +43,7 @@ let server: Host;
 let client: Host;
 let network: TestNetwork;
 
-// rssrv locks pools with perl, and uses a pool only if it has locked it.
+// rssrv needs perl to lock pools.
 beforeEach((context) => needPrograms(context, 'perl'));
 
 /** Makes an empty directory below the root of the server. */
@@ -61,7 +61,7 @@ async function startWithOracle(volumes: Parameters<typeof serverConfig>[1]['volu
   begun ??= begin();
   const { pool, ...daemons } = await begun;
   ({ server, client, network } = daemons);
-  // The daemons of the last test have ended and have released their locks.
+  // The daemons of the previous test have ended and have released their locks.
   server.writeConfig('rssrv', serverConfig(network, { volumes, pools: { fast: { path: pool } } }));
   if (server.processes().length === 0) await server.start('rssrv');
   await client.pathsUp(network.subnets.length, COMES_BACK_MS);
@@ -82,7 +82,7 @@ async function begin() {
   return { server, client, network, pool };
 }
 
-/** Starts judged I/O on a volume of this client. It continues until it is stopped or the test ends. */
+/** Starts judged I/O on a volume of this client. The I/O continues until it is stopped or the test ends. */
 async function judged(): Promise<JudgedLoad> {
   const aborter = new AbortController();
   hosts.onClean(() => aborter.abort());
@@ -126,7 +126,7 @@ async function listed(host = server): Promise<Listed> {
   return JSON.parse(await host.rsadmWell('volume', 'list', '--json')) as Listed;
 }
 
-/** Returns the list without the used space of the volumes, because I/O changes that. */
+/** Returns the list without the used space of the volumes, which I/O changes. */
 function settled({ volumes, removed }: Listed): Listed {
   return { volumes: volumes.map((volume) => ({ ...volume, usedBytes: null })), removed };
 }
@@ -236,7 +236,7 @@ const KILLS = 6;
 const KILL_WITHIN_MS = 150;
 const SCRIPT_VOLUMES_MAX = 6;
 
-/** Returns the next change. Seed and state determine it. */
+/** Returns the next change. Seed and state determine the next change. */
 function nextChange({ volumes, removed }: State, random: SeededRandom): Change {
   const mine = volumes.filter(({ name }) => name !== 'oracle');
   const restorable = removed.filter(({ name }) => !volumes.some((one) => one.name === name));
@@ -299,7 +299,7 @@ function creation(
   };
 }
 
-/** Returns lines that can be compared. They omit ids that `known` does not contain. */
+/** Returns lines that can be compared. The lines omit ids that `known` does not contain. */
 function linesOf({ volumes, removed }: State, known: ReadonlySet<string>): string[] {
   const line = (what: string, { name, sizeBytes, id }: Volume): string =>
     `${what} ${name}: ${sizeBytes} bytes, id ${known.has(id) ? id : UNKNOWN_ID}`;
@@ -352,7 +352,9 @@ it('kill -9 in the middle of changes: each change is made or not, the pool expla
   await expectIntact(judge);
 });
 
-/** Returns the state of the pool in this directory. Expects that all its volumes are served, and that it has no other files. */
+/**
+ * Returns the state of the pool in this directory. Expects that all volumes of the pool are served, and that the pool has no other files.
+ */
 async function stateNow(folder: string): Promise<State> {
   const { volumes, removed } = await callServer(server.rssrvPaths.controlSocket, 'volume-list', { pool: null });
   expect(await poolsOf()).toMatchObject([{ name: 'fast', state: 'ready', reason: null, findings: [], volumes: volumes.length }]);

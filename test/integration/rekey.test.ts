@@ -1,5 +1,5 @@
 // A command changes the key of a client while the client writes. If the command is killed at any step, rssrvcfg has its old or its new
-// content. One run records the file before each step. It thereby covers a kill at each step, because a kill would leave the file in the
+// content. One run records the file before each step. This run covers a kill at each step, because a kill would leave the file in the
 // recorded state. A second run is killed right before the file changes. packages/rsadm/src/commands/client-keys.test.ts tests the texts of
 // the commands. Rules: G9.
 
@@ -13,9 +13,9 @@ import { launcher, run, type RunResult } from '../support/programs/programs.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 
 /**
- * Records rssrvcfg before each change of a file by the process, and kills the process at the Nth change. If N is 0, it never kills the
- * process. Counting begins with the first change of rssrvcfg or of a file beside it, because the files that the program opens before may
- * differ from run to run.
+ * Records rssrvcfg before each change of a file by the process, and kills the process at the Nth change. If N is 0, the process is never
+ * killed. Counting begins with the first change of rssrvcfg or of a file beside it, because the program may open different files before in
+ * different runs.
  */
 const WATCHER = `
 import fs from 'node:fs';
@@ -122,8 +122,8 @@ it('a rekey that is killed at any step leaves the file as before or as after', {
   ];
   for (const { args, from, isAfter } of cases) {
     const rekey = (killAt: number): Promise<RunResult> => {
-      // Removes the temporary file of the killed command. Otherwise the next command would wait, because it assumes that another process is
-      // still writing this file.
+      // Removes the temporary file of the killed command. With this file in place, the next command would wait, because it assumes that
+      // another process is still writing this file.
       rmSync(`${watched}.new`, { force: true });
       host.writeConfig('rssrv', from);
       const env = { NODE_OPTIONS: `--import=file://${watcher}`, KILL_AT: String(killAt), WATCHED: watched, SEEN: seenFile };
@@ -136,7 +136,7 @@ it('a rekey that is killed at any step leaves the file as before or as after', {
     for (const [step, text] of seen.entries())
       expect([text === from, isAfter(text)], `${args.join()} at step ${step + 1}: ${text}`).toContain(true);
     const changing = seen.findLastIndex((text) => text === from) + 1;
-    // The record must contain more than one copy of the old and of the new content. Otherwise it does not cover the steps before and after
+    // The record must contain more than one copy of the old and of the new content. Fewer copies would not cover the steps before and after
     // the change of the file.
     expect(Math.min(changing, seen.length - changing), `${args.join()} ${seen.length} steps`).toBeGreaterThan(1);
     expect(await rekey(changing), `${args.join()} killed at step ${changing}`).toMatchObject({ code: null, signal: 'SIGKILL' });

@@ -1,5 +1,5 @@
-// After rsiod was killed or stopped, it attaches its volumes again by itself, and no other volumes. Programs that use these volumes over
-// NBD reconnect and find every acknowledged write.
+// After rsiod was killed or stopped, it attaches the same volumes again without a command, and no others. Programs that use these volumes
+// over NBD reconnect and find every acknowledged write.
 
 import { randomBytes } from 'node:crypto';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -37,8 +37,8 @@ async function awaited(host: Host): Promise<string[]> {
 }
 
 /**
- * Waits until exactly these volumes are attached. rsiod may be up before its old session has ended, so this also expects that the volumes
- * stay attached after new lists.
+ * Waits until exactly these volumes are attached. rsiod may be up before its old session has ended, so the test also expects that the
+ * volumes stay attached after new lists.
  */
 async function whenAttached(host: Host, ...labels: readonly string[]): Promise<void> {
   await waitFor(async () => (await attached(host)).join() === labels.join(), BACK_MS, `${labels.join(', ')} attached again`);
@@ -175,7 +175,8 @@ it('a detached volume stays detached over a restart, before it or while it was a
   await client.pathsUp(2);
   expect(await client.rsconfigWell('-q')).toContain('oracle');
   expect(await attached(client)).toEqual([]);
-  // The client could not tell the server that it has detached the volume, so the hold remains. The same command now releases the hold.
+  // The client could not tell the server that the client has detached the volume, so the hold remains. The same command now releases the
+  // hold.
   await whenHeld(1);
   await client.rsconfigWell('-d', 'oracle');
   await whenHeld(0);
@@ -214,7 +215,7 @@ it('a volume that another client took over, while rsiod ran or was dead, stays w
   await client.rsconfigWell('-a');
   await venus.rsconfigWell('-a', '--take-over', 'oracle');
   await whenAttached(client, 'osl:tvol1');
-  // The kill must come after rsiod has stored the detach. Otherwise the next daemon would ask for the volume.
+  // The kill must come after rsiod has stored the detach. After an earlier kill, the next daemon would ask for the volume.
   await waitFor(() => !keptFile(client).includes('oracle'), BACK_MS, 'rsiod has noted that it has lost the volume');
   await client.kill('rsiod');
   await venus.rsconfigWell('-a', '--take-over', 'tvol1');

@@ -170,7 +170,7 @@ describe('answered', () => {
       asker.ask(address, { namespaceid: 201 }, KEY),
     ];
     // Datagrams between two sockets of one machine keep their order. If the server had answered the earlier request, its answer would have
-    // arrived before the answer to this request.
+    // arrived before the answer to the later request.
     expect((await asker.answersOf(asker.ask(address, { namespaceid: 200 }, KEY)))[0]?.signature).toBe('right');
     expect(unanswered.flatMap((nonce) => asker.answersTo(nonce))).toEqual([]);
   });

@@ -1,6 +1,6 @@
 // SIGHUP makes rssrv reload its file. The tests cover changes that rssrv applies while sessions are alive, as raw sessions see them, and
-// files that it refuses as a whole. server-discovery.test.ts tests discovery datagrams, and the tests of rsiod test its reaction to a new
-// list.
+// files that rssrv refuses as a whole. server-discovery.test.ts tests discovery datagrams, and the tests of rsiod test rsiod's reaction to
+// a new list.
 
 import { readFileSync, renameSync } from 'node:fs';
 import net from 'node:net';

@@ -1,5 +1,5 @@
 // With real daemons, one file of a stripe over two pools on XFS moves to a third pool. A client writes during the move and loses nothing, a
-// snapshot moves too, and afterwards the old pool has no file of the volume. part-moves.test.ts in packages/rssrv/src/jobs/moves tests
+// snapshot also moves, and afterwards the old pool has no file of the volume. part-moves.test.ts in packages/rssrv/src/jobs/moves tests
 // stops of the server. Rules: G28.
 
 import { existsSync, mkdirSync, readdirSync } from 'node:fs';

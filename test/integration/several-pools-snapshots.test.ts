@@ -1,5 +1,5 @@
 // Snapshots of a stripe over two pools on XFS, with real daemons: two snapshots, one of them under writes of a client, are attached and
-// read. Their differences, a clone, a copy to one file, a rollback and a removal follow. several-files.test.ts in
+// read. The differences between the snapshots, a clone, a copy to one file, a rollback and a removal follow. several-files.test.ts in
 // packages/rssrv/src/snapshots tests stops of the server. Rules: G26.
 
 import { mkdirSync } from 'node:fs';

@@ -22,7 +22,7 @@ import { waitFor } from '../support/programs/wait-for.ts';
 const WAIT_MS = 30_000;
 const TEST_MS = 300_000;
 
-/** Number of writes of fio. After each 64 writes, fio reads back. */
+/** Number of writes of fio. After every 64 writes, fio reads them back. */
 const WRITES = 400;
 
 const hosts = useHosts('file');

@@ -1,5 +1,6 @@
-// There are more clients than `processes` permits server processes, so that clients share processes. A client that leaves, returns or loses
-// its storage does not affect the others. If a process is killed, all its clients see a pause, and none gets an I/O error. Rules: S9.
+// There are more clients than server processes (`processes`), so clients share processes. A client that leaves, returns or loses its
+// storage does not affect the other clients. If a process is killed, all clients of this process see a pause, and no client gets an I/O
+// error. Rules: S9.
 
 import { expect, it } from 'vitest';
 import { serverConfig, startClient, startServer } from '../support/hosts/configs.ts';

@@ -13,7 +13,7 @@ import { waitFor } from '../support/programs/wait-for.ts';
 
 const BLOCK = 4096;
 const NODES = ['big-2', 'venus'] as const;
-/** The storage hangs for this time. In this time, rsiod notices the silence (after three seconds), and then the time of `stall` passes. */
+/** The storage hangs for this time. Meanwhile, rsiod notices the silence (after three seconds), and then the time of `stall` passes. */
 const HUNG_MS = 10_000;
 const BACK_MS = 30_000;
 const DEADLINE_MS = 90_000;
@@ -76,7 +76,6 @@ function pass(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-/** Records the outcome of an I/O under a name. */
 function noting(outcomes: string[], name: string, io: Promise<unknown>): void {
   void io.then(
     () => outcomes.push(`${name}: written`),

@@ -27,7 +27,7 @@ let client: Host;
 const shared = useHosts('file');
 let begun: Promise<void> | undefined;
 
-// rssrv locks pools with perl, and uses a pool only if it has locked it.
+// rssrv needs perl to lock pools.
 beforeEach((context) => needPrograms(context, 'perl'));
 
 /** Starts server and client. The content of volume oracle begins with OLD, and oracle has the snapshot monday. */

@@ -1,6 +1,6 @@
 // At random moments of changes of snapshots under writes, the power of a pool's disk is cut, or rssrv is killed. Every snapshot whose
-// request was answered must be whole, no flushed write may be lost, and no file may be left over. This test runs two rounds of `npm run
-// power-cuts`, which runs hundreds. Skipped without root, loop devices or xfsprogs. Rules: G26.
+// request was answered must be whole, no flushed write may be lost, and no file may be left over. This test runs two rounds of
+// `npm run power-cuts`, which runs hundreds. Skipped without root, loop devices or xfsprogs. Rules: G26.
 
 import { randomInt } from 'node:crypto';
 import { needPrograms } from '@rsio/common/testing/needs';
@@ -14,7 +14,7 @@ const SEED_MAX = 2 ** 30;
 const hosts = useHosts();
 
 it('after a power cut and a kill, everything is there that was answered', { timeout: TEST_MS }, async (context) => {
-  // rssrv locks pools with perl, and uses a pool only if it has locked it.
+  // rssrv needs perl to lock pools.
   needPrograms(context, 'perl');
   const seed = randomInt(1, SEED_MAX);
   const drill = await CutDrill.begin(hosts, seed);

@@ -91,7 +91,7 @@ it.for(['xfs', 'btrfs'] as const)('a fragmented file on %s', { timeout: TEST_MS 
   const disk = reflinkDisk(hosts, hosts.host(), context, kind);
   const random = new SeededRandom(20);
   const [before, after] = [path.join(disk, 'before'), path.join(disk, 'after')];
-  // The file gets more extents than one answer can have.
+  // The file gets more extents than one answer of the kernel can have.
   const blocks = 2 * EXTENT_READS_PER_ANSWER_MAX * EXTENTS_READ_MAX + 5_000;
   const sizeBytes = blocks * BLOCK;
   let writes = 0;

@@ -39,7 +39,7 @@ type Name = (typeof NAMES)[number];
 
 /** The expected contents. Each block contains the number of the write that has written it. */
 class Model {
-  /** For each volume: the numbers that its blocks may have after a cut, including the last one. */
+  /** For each volume: the numbers that its blocks may have after a cut, including the newest number. */
   readonly allowed: Record<Name, Set<number>> = { db: new Set([0]), log: new Set([0]) };
   readonly last: Record<Name, number> = { db: 0, log: 0 };
   /** For each volume and snapshot: the number in all blocks of the snapshot. */
@@ -185,7 +185,7 @@ class PowerScene {
         [...numbers].filter((number) => !allowed.has(number)),
         `${name} has what was synced`,
       ).toEqual([]);
-      // From now on, the volume must keep its present content.
+      // After this, the volume must keep its current content.
       model.allowed[name] = numbers;
       this.write(name, true);
     }

@@ -32,7 +32,7 @@ let network: TestNetwork;
 let pool: string;
 let begun: Promise<void> | undefined;
 
-// rssrv locks pools with perl, and uses a pool only if it has locked it.
+// rssrv needs perl to lock pools.
 beforeEach((context) => needPrograms(context, 'perl'));
 
 /** Starts a server with a pool on XFS that has the volumes db and log, and a client that may change them. */
@@ -111,8 +111,8 @@ it('snapshots under writes hold each answered write and none that followed one t
   await fragment('db');
   await attach('db', 'log');
   const [db, log] = [await openNbd('db'), await openNbd('log')];
-  // Writes consecutive numbers to the first and the last chunk of db and to log, in turn; each write begins after the answer to the
-  // previous write.
+  // Writes consecutive numbers to the first chunk of db, to its last chunk and to log, one after another; each write begins after the
+  // answer to the previous write.
   const places: readonly (readonly [NbdIo, string, number])[] = [
     [db, 'db', SIZE_BYTES - BLOCK_BYTES],
     [db, 'db', 0],
@@ -191,7 +191,7 @@ it('a clone is a volume of its own, a rollback needs a volume without holder, an
   const again = await openNbd('db');
   expect(await again.read(0, BLOCK_BYTES)).toEqual(numbered(1));
   await again.write(BLOCK_BYTES, numbered(4));
-  // After a restart, rssrv serves the rolled back file, and the client continues with it.
+  // After a restart, rssrv serves the rolled back file, and the client continues with this file.
   await host.stop('rssrv');
   await host.start('rssrv');
   await again.write(2 * BLOCK_BYTES, numbered(5));

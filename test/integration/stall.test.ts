@@ -47,7 +47,7 @@ function times(said: string): number {
   return client.log('rsiod').split(said).length - 1;
 }
 
-/** Waits until an I/O fails with EIO. Returns the time that this took, in ms. */
+/** Waits until an I/O fails with EIO. Returns the waiting time in ms. */
 async function msUntilEio(io: Promise<unknown>): Promise<number> {
   const startMs = performance.now();
   await expect(io).rejects.toThrow(EIO);
@@ -103,7 +103,7 @@ it('an abandoned WRITE in a stopped server process never executes over a newer o
   await nbd.write(0, filled(1));
   const worker = server.worker('big-2');
   process.kill(worker, 'SIGSTOP');
-  // rsiod notices the silence after three seconds, and the time of the policy counts from then on.
+  // rsiod notices the silence after three seconds, and the time of the policy starts then.
   const elapsedMs = await msUntilEio(nbd.write(0, filled(2)));
   expect(elapsedMs).toBeLessThan(4_000 + SLACK_MS);
   process.kill(worker, 'SIGCONT');

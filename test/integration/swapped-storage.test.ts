@@ -1,6 +1,6 @@
 // A server restarts and has another file under the name of a held volume, or serves the volume read-only. A program uses the volume over
-// NBD. Its I/O waits, unflushed writes are kept, and no read returns other content. I/O continues once the administrator has restored the
-// volume or has declared that the content is the same. volume-held.test.ts of rssrv tests which properties are compared.
+// NBD. The program's I/O waits, unflushed writes are kept, and no read returns other content. I/O continues once the administrator has
+// restored the volume or has declared that the content is the same. volume-held.test.ts of rssrv tests which properties are compared.
 
 import { copyFileSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';

@@ -1,7 +1,7 @@
-// Hindered take-overs with real processes: the server process of the losing client stands still, the server is killed during the take-over,
+// Hindered take-overs with real processes: the server process of the losing client is suspended, the server is killed during the take-over,
 // or the holder may have to send lost writes again. The server grants no take-over while the losing client can still write. After the
-// grant, it executes no write of this client. All tests use one server and its clients. At the beginning of each test, all daemons run, and
-// the first client has the volume. Rules: H2, H3.
+// grant, the server executes no write of this client. All tests use one server and its clients. At the beginning of each test, all daemons
+// run, and the first client has the volume. Rules: H2, H3.
 
 import { beforeEach, describe, expect, it } from 'vitest';
 import { CONTESTED, ContestedVolume } from '../support/scenes/contested-volume.ts';
@@ -62,7 +62,7 @@ describe("the loser's server process is stopped:", () => {
     await volume.server.start('rssrv');
     const { code, stderr } = await taking.ended;
     if (code !== 0) {
-      // The error comes either from the old server, because it has ended, or from the new server, because it refuses until the holder has
+      // The error comes from the old server, because that server has ended, or from the new server, which refuses until the holder has
       // replayed its log. The holder replays the log without a command.
       expect(stderr).toMatch(/--force|The server ended before/);
       await volume.writes(writer);
@@ -88,7 +88,7 @@ describe('the holder may have to send again what the server has lost:', () => {
     nbd = await NbdIo.open(volume.clients[0]!.rsiodPaths.nbdSocket, CONTESTED);
     hosts.onClean(() => nbd.close());
     await nbd.verify(0, 4096);
-    // The first client stands still, so that it does not come back after its server process has died.
+    // The first client is suspended, so that it does not come back after its server process has died.
     process.kill(volume.clients[0]!.pid('rsiod'), 'SIGSTOP');
     const worker = volume.server.worker('big-2');
     process.kill(worker, 'SIGKILL');

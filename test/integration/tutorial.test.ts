@@ -1,6 +1,7 @@
-// Follows docs/TUTORIAL.md like a reader. One shell runs the blocks of the page in order: scripts (```sh), and commands with the output
-// that the page shows below them (```console). The test masks roots, addresses and measured figures, which differ from run to run, and
-// compares everything else character by character. Blocks without a language are skipped, because they need root or other machines.
+// Follows docs/TUTORIAL.md as a reader would. One shell runs the blocks of the page in order: scripts
+// (```sh), and commands with the output that the page shows below them (```console). The test masks roots, addresses and measured figures,
+// which differ from run to run, and compares everything else character by character. Blocks without a language are skipped, because they
+// need root or other machines.
 
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';

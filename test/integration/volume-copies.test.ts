@@ -31,7 +31,7 @@ let fast: string;
 let slow: string;
 
 beforeEach(async (context) => {
-  // rssrv locks pools with perl, and uses a pool only if it has locked it.
+  // rssrv needs perl to lock pools.
   needPrograms(context, 'perl');
   host = hosts.host();
   network = await hosts.network(1);
@@ -72,7 +72,6 @@ function snapshotOf(name: string): string {
   return path.join(path.dirname(dataOf(fast, 'db')), 'snapshots', `${name}.data`);
 }
 
-/** Compares a copy with the snapshot. */
 async function isSame(format: string, file: string): Promise<void> {
   const compared = await runWell('qemu-img', ['compare', '-U', '-f', 'raw', '-F', format, snapshotOf('monday'), file], {
     timeoutMs: WAIT_MS,
@@ -116,7 +115,7 @@ it('a volume is copied to another pool, over a kill of the server, and the copy 
   await host.rsadmWell('volume', 'snapshot', 'db@monday');
   await host.rsadmWell('volume', 'copy', 'db', 'new', '--limit', '1m', '--background');
   await waitFor(async () => (await jobs())[0]!.doneBytes > 0, WAIT_MS, 'The copy runs');
-  // This write begins after the moment of the copy. The copy must not contain it.
+  // This write begins after the moment of the copy. The copy must not contain this write.
   await nbd.write(0, Buffer.alloc(MIB, 99));
   await host.kill('rssrv');
   await host.start('rssrv');
@@ -129,7 +128,7 @@ it('a volume is copied to another pool, over a kill of the server, and the copy 
   expect(statSync(copy).blocks * 512).toBeLessThanOrEqual(DATA_BYTES + MIB);
   expect(readdirSync(path.dirname(snapshotOf('monday'))).filter((name) => name.startsWith('copy-'))).toEqual([]);
   expect(readdirSync(path.join(slow, 'moving'))).toEqual([]);
-  // A client copies a snapshot and attaches the copy. Before that, the path of the client must come up again after the kill.
+  // A client copies a snapshot and attaches the copy. The path of the client must first come up again after the kill.
   await host.pathsUp(1);
   await host.rsconfigWell('volume', 'copy', 'db@monday', 'third', '--pool', 'slow', '--wait');
   await host.rsconfigWell('-a', 'third');

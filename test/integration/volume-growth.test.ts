@@ -1,5 +1,5 @@
-// Volumes that are added, removed and grown, as the client sees them. The tests check the output of its commands and the size that a new
-// NBD connection gets, and expect that I/O on all volumes continues. volume-reload.test.ts tests which changes the server accepts and
+// Volumes that are added, removed and grown, as the client sees them. The tests check the output of the client's commands and the size that
+// a new NBD connection gets, and expect that I/O on all volumes continues. volume-reload.test.ts tests which changes the server accepts and
 // refuses. Rules: G13.
 
 import { expect, it } from 'vitest';
@@ -24,7 +24,6 @@ const hosts = useHosts();
 
 interface Scene {
   readonly host: Host;
-  /** Writes the server's file. */
   readonly write: (volumes: Sections) => void;
   /** Writes the file, sends SIGHUP, and returns all log lines about it. */
   readonly reload: (volumes: Sections) => Promise<string>;

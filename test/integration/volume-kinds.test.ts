@@ -1,6 +1,6 @@
-// Tests every type of volume, and every setting that changes how data is passed on, over the whole way: from an NBD program through client
-// and server to the volume's storage, and back. All tests use one server, which serves a volume of each kind, and most tests use one
-// client. No test depends on another one, because each has its own volumes or attaches its volumes again.
+// Tests every type of volume, and every setting that changes how data is passed on, end to end: from an NBD program through client and
+// server to the volume's storage, and back. All tests use one server, which serves a volume of each kind, and most tests use one client. No
+// test depends on another test, because each test has its own volumes or attaches its volumes again.
 
 import { closeSync, openSync, readFileSync, truncateSync } from 'node:fs';
 import { beforeAll, expect, it, type TestContext } from 'vitest';
@@ -17,7 +17,7 @@ const MIB = 1024 * 1024;
 /** fio uses only a small part of the volume, because a fault of a type or a setting already shows at the first blocks. */
 const FIO = { size: '16m', verifyBacklog: 128 };
 const WRITES = 400;
-/** Most runs of fio until each path has carried requests. */
+/** Maximum number of runs of fio until each path has carried requests. */
 const FIO_RUNS_MAX = 5;
 /** Names of volumes that clients other than big-2 attach. */
 const CHECKED = 'checked';
@@ -104,7 +104,7 @@ it('paths = all: every interface of the client has a path to every interface of 
   const mars = await startedClient(4, { node: 'mars', client: 2, defaults: { paths: 'all' } });
   await mars.rsconfigWell('-a', SPREAD);
   const carrying = async (): Promise<number> => (await mars.call('stats', {})).paths.filter(({ requests }) => requests > 50).length;
-  // The load is repeated: if a path was slow for a moment on a busy machine, it gets requests only in a later run.
+  // The load is repeated: a path that was slow for a moment on a busy machine gets requests only in a later run.
   for (let runs = 0; runs < FIO_RUNS_MAX && (await carrying()) < 4; runs++) await verifyWithFio(context, mars, SPREAD);
   expect(await carrying(), 'paths that carried requests').toBe(4);
   await mars.stop('rsiod');

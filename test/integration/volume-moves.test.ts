@@ -31,7 +31,7 @@ let fast: string;
 let slow: string;
 
 beforeEach(async (context) => {
-  // rssrv locks pools with perl, and uses a pool only if it has locked it.
+  // rssrv needs perl to lock pools.
   needPrograms(context, 'perl');
   host = hosts.host();
   network = await hosts.network(1);
@@ -173,7 +173,7 @@ it('a volume with snapshots moves with them, and they share their blocks in the 
   const free = freeBytes();
   const [id] = idsIn(fast, 'volumes');
   await reached((await move('slow')).id, 'done');
-  // All moves together take space for one copy of the content and for the differences, and not for four copies.
+  // All moves together take space for one copy of the content and for the differences, but not for four copies.
   expect(free - freeBytes()).toBeLessThan(2 * data.length);
   expect([idsIn(fast, 'volumes'), idsIn(slow, 'volumes')]).toEqual([[], [id]]);
   expect((await nbd.read(0, data.length)).equals(data)).toBe(true);

@@ -97,8 +97,8 @@ describe('applied while sessions are alive', () => {
     const { handle, sizeBytes } = await client.open('oracle');
     expect([sizeBytes, await statusAt(client, handle, 1), await statusAt(client, handle, 3)]).toEqual([MIB, STATUS.OK, STATUS.PAST_END]);
     expect(await reload({ oracle: keys('3m') })).toContain(`Volume oracle has grown from ${MIB} to ${3 * MIB} bytes`);
-    // The line in the log shows only that the listener knows the new size. When the client gets the NOTIFY, the server process knows it
-    // too.
+    // The line in the log shows only that the listener knows the new size. When the client gets the NOTIFY, the server process also knows
+    // it.
     expect((await client.next(({ op }) => op === OP.NOTIFY)).aux).toBeGreaterThan(client.welcome.generation);
     expect(await statusAt(client, handle, 3)).toBe(STATUS.OK);
     expect(await volumesOf(client)).toMatchObject([{ name: 'oracle', sizeBytes: 3 * MIB }]);
@@ -224,7 +224,7 @@ it('OPEN and CLOSE race with a file that removes and restores the volume: it is 
         opened++;
         const { handle } = decodeOpenAnswer(answer.body, 0, answer.body.length);
         for (let times = 0; times < 20; times++) await client.verify(handle, 0, 8);
-        // rssrv serves the volume as long as it is open.
+        // rssrv serves the volume as long as the hold exists.
         expect((await volumesOf(client)).map(({ name }) => name)).toContain('oracle');
         expect((await client.call({ op: OP.CLOSE, handle })).handle).toBe(STATUS.OK);
         await new Promise((resolve) => setTimeout(resolve, Math.random() * 40));
@@ -235,7 +235,7 @@ it('OPEN and CLOSE race with a file that removes and restores the volume: it is 
       }
     }
   })();
-  // `racing` is awaited when the race is over. Until then, a rejection must not count as unhandled.
+  // `racing` is awaited when the race is over. Until then, a rejection of `racing` must not count as unhandled.
   racing.catch(() => undefined);
   let [gone, refused] = [0, 0];
   for (let round = 0; round < 20; round++) {

@@ -1,5 +1,5 @@
 // `rsconfig watch` and `rsconfig -m test` with real daemons: with output to a pipe, in a terminal, and when rsiod ends during `watch`. Unit
-// tests compare the exact pictures.
+// tests compare the exact output.
 
 import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';

@@ -1,4 +1,4 @@
-// The pages of two machines with real daemons, a server and a client. The rsweb of each machine reads the rsweb of the other one. Pages
+// The pages of two machines with real daemons, a server and a client. The rsweb of each machine reads the rsweb of the other machine. Pages
 // show a fault, orders take effect, and the logs name the asker of each order. Two rswebs that read each other do not repeat each other's
 // statements.
 
@@ -52,14 +52,14 @@ class Web {
     return (await (await this.get('/picture.json')).json()) as Picture;
   }
 
-  /** Returns the picture of all sources. It is the first message of the live stream. */
+  /** Returns the picture of all sources. The picture is the first message of the live stream. */
   async whole(): Promise<Picture> {
     const response = await this.get('/live');
     let got = '';
     for await (const chunk of response.body ?? []) {
       got += Buffer.from(chunk as Uint8Array).toString();
       const [, text] = /^event: picture\ndata: (.*)\n\n/m.exec(got) ?? [];
-      // This return leaves the loop over the stream, and thereby ends the stream.
+      // This return leaves the loop over the stream, which ends the stream.
       if (text !== undefined) return JSON.parse(text) as Picture;
     }
     throw new Error(`The stream has ended: ${got}`);
@@ -112,7 +112,7 @@ it('two machines that look at each other show faults of both, take orders, and d
   wellOf('rsweb', await client.run('rsweb'));
   const [atServer, atClient] = [new Web(serverPort, anna.token), new Web(clientPort, other.token)];
 
-  // Both rswebs show the same picture. It is made of what each of them has learned from the daemons of its own machine.
+  // Both rswebs show the same picture. The picture consists of what each rsweb has learned from the daemons of its own machine.
   for (const web of [atServer, atClient]) {
     await waitFor(
       async () => (await web.whole()).pools.length === 1 && (await web.whole()).paths.some((one) => one.interface !== null),
@@ -126,7 +126,7 @@ it('two machines that look at each other show faults of both, take orders, and d
     expect(whole.paths.map(({ state }) => state)).toEqual(['up', 'up']);
     expect(whole.findings).toEqual([]);
   }
-  // Each rsweb tells others only about its own machine.
+  // Each rsweb tells other rswebs only about its own machine.
   expect((await atClient.own()).pools).toEqual([]);
   expect((await atServer.own()).clients.every(({ machine }) => machine === null)).toBe(true);
 
@@ -140,7 +140,7 @@ it('two machines that look at each other show faults of both, take orders, and d
   expect((await atServer.get(`/volume/${encodeURIComponent(volume)}`)).status).toBe(200);
   expect((await atServer.get('/volume/none')).status).toBe(404);
 
-  // A browser logs in. It may give orders only with the form token of its login.
+  // A browser logs in. The browser may give orders only with the form token of its login.
   const origin = { Origin: atServer.url };
   const login = await fetch(`${atServer.url}/login`, {
     method: 'POST',

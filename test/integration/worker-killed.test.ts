@@ -1,5 +1,5 @@
-// kill -9 of one client's server process under load: this client recovers by itself, and another client of the same server is not affected.
-// Both clients run fio with verification, each on its own volume. Rules: R2, G1, G5.
+// kill -9 of one client's server process under load: this client recovers without a command, and another client of the same server is not
+// affected. Both clients run fio with verification, each on its own volume. Rules: R2, G1, G5.
 
 import { expect, it } from 'vitest';
 import { startClient, startServer } from '../support/hosts/configs.ts';

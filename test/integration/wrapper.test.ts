@@ -21,7 +21,7 @@ import { report } from '../support/programs/report.ts';
 import { volumeStats } from '../support/io/volume-stats.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 
-/** Seeds of four crashes. They keep most, all, a part and none of the unsynced data, in this order. */
+/** Seeds of four crashes. The crashes keep most, all, a part and none of the unsynced data, in this order. */
 const CRASHES = [2, 4, 6, 7];
 const ALL_LOST = 7;
 const SECTORS = 64;
@@ -39,7 +39,6 @@ beforeEach(async () => {
 
 const image = (): string => server.file('storage/oracle.img');
 
-/** The volume is forgetful. */
 async function serve(keys: Readonly<Record<string, string>> = {}): Promise<void> {
   server.writeConfig('rssrv', serverConfig(network, { volumes: { oracle: { path: image(), size: '64m', ...keys } } }));
   await server.startFaulty({ oracle: { losesUnsynced: true } });
@@ -108,7 +107,7 @@ describe('a client of volumes with faults:', () => {
     const written = nbd.write(0, Buffer.alloc(4096, 7)).then(() => {
       isAnswered = true;
     });
-    // Waits until the request has been sent. While it hangs, later requests that need no storage must be answered.
+    // Waits until the request has been sent. While this request hangs, later requests that need no storage must be answered.
     await waitFor(async () => (await volumeStats(client, 'osl:hung@0')).outstanding > 0, 5_000, 'The request is under way');
     await client.rsconfigWell('-q');
     const isShown = async (): Promise<boolean> => (await client.call('status', {})).waiting.length > 0;

@@ -1,7 +1,7 @@
-// Backups of a volume under writes: a full backup, and incremental backups that are based on it. Each backup is restored and compared with
-// the content that the volume had at the moment of its snapshot. Further tests check the number of bytes that an incremental backup reads
-// and writes, and refusals. Needs XFS and root; otherwise skipped with a reason. Invariant: a backup has the bytes of its snapshot, even
-// under writes. Rules: G29.
+// Backups of a volume under writes: a full backup, and incremental backups that are based on the full one. Each backup is restored and
+// compared with the content that the volume had at the moment of its snapshot. Further tests check the number of bytes that an incremental
+// backup reads and writes, and refusals. Needs XFS and root; otherwise skipped with a reason. Invariant: a backup has the bytes of its
+// snapshot, even under writes. Rules: G29.
 
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -25,7 +25,7 @@ const SIZE_MIB = 8;
 const GENERATIONS = 5;
 const RESTORED = GENERATIONS - 2;
 /**
- * Pause between writes during a backup. With this pause, hundreds of writes still overlap with the backup, and the backup gets enough
+ * Pause between writes during a backup. With such a pause, hundreds of writes still overlap with the backup, and the backup gets enough
  * processor time.
  */
 const PAUSE_MS = 2;
@@ -169,7 +169,7 @@ it('five generations of a volume under writes, each restored and compared', { ti
     expect(readFileSync(out).equals(content), `generation ${generation}`).toBe(true);
   }
   const chain = fileOf(`live@g${RESTORED}`);
-  // Restores to a volume that has other content before.
+  // Restores to a volume that already has other content.
   await client.rsconfigWell('-a', 'copy');
   const copy = await open('osl/copy');
   await copy.write(0, Buffer.alloc((SIZE_MIB / 2) * MIB, 'old'));

@@ -77,7 +77,7 @@ it('nbdinfo and qemu-img see what has changed since each older snapshot', { time
     expect(shown.filter(({ data }) => !data).map(({ start, length }) => ({ offsetBytes: start, lengthBytes: length }))).toEqual(dirty);
   }
   await expect(tool('nbdinfo', `--map=${DIRTY}nosuch`, uri)).rejects.toThrow(/nosuch/);
-  // If the older snapshot was removed, the request for changes must fail. It must not return an empty map.
+  // If the older snapshot was removed, the request for changes must fail. The request must not return an empty map.
   await server.rsadmWell('volume', 'remove', 'db@monday', '--yes');
   await expect(tool('nbdinfo', `--map=${DIRTY}monday`, uri)).rejects.toThrow(/rror/);
   await tool('qemu-img', 'convert', '-f', 'raw', '-O', 'raw', uri, 'out');

@@ -1,5 +1,5 @@
 // A real file system as a volume: an ext4 image of this project's docs passes through server, protocol and client to independent programs
-// and comes out byte for byte. Changes that are made through the client arrive on the server, and the file system stays without faults.
+// without a changed byte. Changes that are made through the client arrive on the server, and the file system remains intact.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';

@@ -1,5 +1,5 @@
 // The NBD frontend alone, over a volume in memory, against independent NBD clients: the exports and their announced properties, and the
-// requests that reach the volume. nbd-programs.test.ts verifies content, holes and copies over the whole way.
+// requests that reach the volume. nbd-programs.test.ts verifies content, holes and copies end to end.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

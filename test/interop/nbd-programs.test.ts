@@ -1,5 +1,6 @@
 // Independent programs use the NBD socket of real daemons while one of two paths is reset twice a second. No I/O may fail, and every byte
-// must be as written. The tests of the frontend cover NBD itself; this test covers the whole way to the server's file. Rules: G2, G3.
+// must be as written. The tests of the frontend cover NBD itself; this test covers everything between a program and the server's file.
+// Rules: G2, G3.
 
 import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -25,7 +26,7 @@ let client: Host;
 let cutter: PathCutter;
 let uri: string;
 
-/** Starts one scene for all programs. They use the volume one after the other. */
+/** Starts one scene for all programs. The programs use the volume one after the other. */
 beforeAll(async () => {
   server = hosts.host();
   client = hosts.host();

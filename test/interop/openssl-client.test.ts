@@ -22,7 +22,6 @@ const hosts = useHosts();
 
 interface Foreign {
   readonly received: () => Buffer;
-  /** Whether the connection to the server has ended. */
   readonly isOver: () => boolean;
 }
 

@@ -1,5 +1,5 @@
 // The possible next steps of the data path of an explored client: sessions, requests at replicas, resync, settling, flushes, cleared bits,
-// and actions of users. world.ts chooses among them.
+// and actions of users. world.ts chooses among these steps.
 
 import type { History } from './history.ts';
 import type { Holder } from './holder.ts';
@@ -8,7 +8,7 @@ export type Step = readonly [weight: number, name: string, run: () => void];
 type Session = ReturnType<Holder['session']>;
 
 export class DataSteps {
-  /** Whether the walk is over and all faults have ended. No new write or read begins any more, and all requests in flight end. */
+  /** Whether the walk is over and all faults have ended. No new write or read begins, and all requests in flight end. */
   isMending = false;
   readonly #history: History;
   readonly #below: (bound: number) => number;

@@ -22,8 +22,8 @@ const NOTHING_ENDS = '^$';
 const CHANGE = '^x changes the voters to 0,1,3$';
 const OTHER_CHANGES = 'changes the voters to (?!0,1,3$)|changes the voters to 0,1,3 ';
 /**
- * Bounds for walks in which the replica on server 1 is cut off and removed. Whether a claim may choose it again depends on which voters
- * have stored the removal.
+ * Bounds for walks in which the replica on server 1 is cut off and removed. Whether a claim may choose this replica again depends on which
+ * voters have stored the removal.
  */
 const BOUNDS = { losses: false, faults: 3, writes: 4, starts: 2, changes: 1, wishes: ['voters'] } as const;
 

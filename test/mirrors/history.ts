@@ -1,6 +1,6 @@
-// The operations of the users of the explored volume, and the values that a read may return now. It is the same oracle as in
-// test/models/members: an operation comes before all operations that were issued after its answer, and a circle in this order is a
-// violation. The oracle only observes; it decides nothing.
+// The operations of the users of the explored volume, and the values that a read may return now. The oracle is the same as in
+// test/models/members: an operation comes before all operations that were issued after its answer, and a cycle in this order is a
+// violation.
 
 const READS = 16;
 
@@ -36,7 +36,7 @@ export class History {
     return new Set([...this.writes, ...this.reads].filter(({ state }) => state === 'answered'));
   }
 
-  /** Notes a new write. Returns the value that it writes. */
+  /** Notes a new write. Returns the value of the new write. */
   write(block: number, term: number): number {
     const value = this.writes.length + 1;
     this.writes.push({ state: 'issued', block, value, term, before: this.answered(), isWrite: true });
@@ -55,7 +55,7 @@ export class History {
   }
 
   /**
-   * Returns, for each value of the block, a mask of the values that must come later. Returns null if the order has a circle. `next`: the
+   * Returns, for each value of the block, a mask of the values that must come later. Returns null if the order has a cycle. `next`: the
    * value that the next read is assumed to return. Null: no next read is assumed.
    */
   order(block: number, next: number | null): number[] | null {

@@ -1,5 +1,5 @@
 // A client of the explorer: the production decider, a driver that executes its orders, and an abstract data path that follows its view. The
-// data path is that of test/models/members: one write, one read and one flush at a time, each block with one request per replica. If a
+// data path is that of test/models/members: one write, one read and one flush at a time, with one request for each block and replica. If a
 // session ends before a request is executed, the server may still execute the request, until it starts another session of this client or
 // promises a higher term.
 
@@ -182,8 +182,8 @@ export class Holder {
   }
 
   /**
-   * Sessions of replicas in sync. A replica is in sync if it is in I of the configuration that a majority has, and the next configuration,
-   * if there is one, keeps it in I.
+   * Sessions of replicas in sync. A replica is in sync if the configuration at a majority names it in I, and the next configuration, if
+   * there is one, keeps it in I.
    */
   inSync(): Session[] {
     return this.replicas().flatMap(({ identity, role }) => (role === 'member' ? [this.session(identity)] : []));
@@ -360,7 +360,7 @@ export class Holder {
     if (others.length === 0) this.#copied(block);
   }
 
-  /** Answers the user as soon as all counted replicas have answered. If it answered later, the judge would check less. */
+  /** Answers the user as soon as all counted replicas have answered. If the holder answered later, the judge would check less. */
   settle(): void {
     if (!this.isServing || this.view?.isServing !== true) return;
     const counting = this.counting();

@@ -1,6 +1,5 @@
-// Checks the state of an explored world from outside after each step: which replicas later claims could choose, which values a read could
-// return now, and whether replicas in sync are equal. The checks are the same as in test/models/members. The judge observes and changes
-// nothing.
+// Checks an explored world from the outside after each step: which replicas later claims could choose, which values a read could return
+// now, and whether replicas in sync are equal. The checks are the same as in test/models/members. The judge observes and changes nothing.
 
 import { highestOf } from '@rsio/protocol/mirror/membership/quorums';
 import type { MembershipRules } from '@rsio/protocol/mirror/membership/rules';

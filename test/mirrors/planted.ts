@@ -1,13 +1,13 @@
-// Faults of the decider, with their names in test/models/README.md. Each fault replaces rules in the decider's table by rules that lack a
-// part. `options` are bounds with which the explorer finds the fault soon. The zoo (test/sim/zoo) applies the faults, and has the number of
-// the walk that finds each fault.
+// Faults of the decider, with their names in test/models/README.md. Each fault replaces rules in the decider's table with rules that lack a
+// part. `options` are bounds with which the explorer finds the fault quickly. The zoo (test/sim/zoo) applies the faults, and has the number
+// of the walk that finds each fault.
 
 import { highestOf } from '@rsio/protocol/mirror/membership/quorums';
 import { type MembershipRules, RULES } from '@rsio/protocol/mirror/membership/rules';
 import { DIRECTED } from './directed.ts';
 import type { WalkOptions } from './world.ts';
 
-/** The original rule. The table may have another one, because the zoo replaces rules. */
+/** The original rule. The table may have another rule, because the zoo replaces rules. */
 const { counted } = RULES;
 
 export interface Planted {

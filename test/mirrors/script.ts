@@ -1,6 +1,5 @@
-// The script of a directed walk: a sequence of scenes. Each scene forbids some steps until the step is made with which it ends. Chance
-// decides everything else. A script leads to a situation that random walks rarely reach, such as a configuration that only one certain
-// voter has stored.
+// The script of a directed walk: a sequence of scenes. Each scene forbids some steps until its last step is made. Chance decides everything
+// else. A script leads to a situation that random walks rarely reach, such as a configuration that only one particular voter has stored.
 
 import type { Step } from './data-steps.ts';
 

@@ -13,7 +13,7 @@ const FOUND = { mirror: MIRROR, name: 'db', universe: 0 };
 
 export interface Replica {
   identity: string;
-  /** Number of the incarnation. It grows when unflushed values may be lost. */
+  /** Number of the incarnation. The number grows when unflushed values may be lost. */
   life: number;
   sizeBytes: number;
   map: boolean;
@@ -26,7 +26,7 @@ export interface Replica {
 export class Server {
   readonly serverid: number;
   readonly blocks: number;
-  /** Client that may not take the mirror over. A server with a replica refuses its claim. */
+  /** Client that may not take the mirror over. A server with a replica refuses the claim of this client. */
   barred: string | null = null;
   record: VoterRecord | null = null;
   replica: Replica | null = null;

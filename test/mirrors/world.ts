@@ -25,9 +25,9 @@ export interface WalkOptions {
   readonly starts: number;
   /** Whether there are faults that lose disks or records for good. */
   readonly losses: boolean;
-  /** Whether only the network fails, by splits. */
+  /** Whether network splits are the only faults. */
   readonly onlyCuts: boolean;
-  /** Whether client y tries to take the mirror over although it may not. */
+  /** Whether client y tries to take the mirror over without being allowed to. */
   readonly barred: boolean;
   readonly wishes: readonly ('remove' | 'add' | 'voters' | 'grow')[];
   /** Scenes that lead the walk to a certain situation; empty: only chance decides. */
@@ -120,7 +120,7 @@ export class World {
     return this.#random % bound;
   }
 
-  /** Makes the walk. Returns the fault that it found; null: no fault. */
+  /** Makes the walk. Returns the fault that the walk found; null: no fault. */
   walk(): string | null {
     for (let step = 0; step < this.options.steps; step += 1) {
       if (!this.#step()) break;
@@ -130,7 +130,10 @@ export class World {
     return this.#mend();
   }
 
-  /** Checks that no server has promised the mirror to a client that may not take it over. Such a promise would end the present holder. */
+  /**
+   * Checks that no server has promised the mirror to a client that may not take it over. A promise to this client would end the current
+   * holder.
+   */
   #promised(): string | null {
     const server = this.options.barred ? this.servers.find(({ record }) => record?.promise?.node === 'y') : undefined;
     return server === undefined ? null : `Server s${server.serverid} has promised the mirror to a client that may not take it over`;

@@ -15,8 +15,8 @@ let begun: Promise<TwoMachines> | undefined;
 let scene: TwoMachines;
 
 /**
- * Starts two machines in two subnets without faults. All tests share them, because starting machines and daemons takes longer than running
- * doctor.
+ * Starts two machines in two subnets without faults. All tests share these machines, because starting machines and daemons takes longer
+ * than running doctor.
  */
 beforeEach(async (context) => {
   await netlab.need(context);

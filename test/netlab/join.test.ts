@@ -1,6 +1,6 @@
 // From nothing to a working client, with real cards: a server has three interfaces, and the client reaches two of them by cable. `explore`
-// finds all three interfaces. `join` uses two of them and names the reason why the third one cannot be used. rsiod runs with the file that
-// `join` has written.
+// finds all three interfaces. `join` uses two of the interfaces and names the reason why the third one cannot be used. rsiod runs with the
+// file that `join` has written.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { expect, it } from 'vitest';

@@ -1,6 +1,6 @@
 // Every fault of the netlab occurs once, on one of four links, under a load that verifies its reads. No I/O may fail, I/O must continue
-// during the fault, the path must carry I/O again afterwards, and at the end the counters of load, daemon and cards must agree. `npm run
-// lab` measures times. Rules: G2.
+// during the fault, the path must carry I/O again afterwards, and at the end the counters of load, daemon and cards must agree.
+// `npm run lab` measures times. Rules: G2.
 
 import type { ControlMethods } from '@rsio/common/control/methods';
 import { afterAll, expect, it, type TestContext } from 'vitest';
@@ -11,7 +11,7 @@ import { type Counters, Netlab } from '../support/netlab/netlab.ts';
 import { type ShapedLinks, shapedLinks } from '../support/netlab/shaped-links.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 
-/** Rate of each link. It is so low that the links limit the load, because otherwise not all links would be used. */
+/** Rate of each link. The rate is so low that the links limit the load, because otherwise not all links would be used. */
 const LINK_BITS = 20e6;
 const LINKS = 4;
 const MEBIBYTE = 1024 * 1024;
@@ -19,7 +19,7 @@ const SHAPE = { blockBytes: 8192, depth: 16, order: 'random', readPercent: 50, s
 /** A link that has carried this many bytes has carried I/O, because heartbeats and handshakes have far fewer bytes. */
 const CARRIED_BYTES = 128 * 1024;
 const DONE_MEANWHILE = 300;
-/** Longest wait for a change of a path. It is longer than probation takes on a busy machine. */
+/** Longest wait for a change of a path. This wait is longer than probation takes on a busy machine. */
 const SEEN_MS = 60_000;
 const TEST_MS = 300_000;
 
@@ -39,7 +39,7 @@ afterAll(async () => {
   await netlab.clean();
 });
 
-/** Returns the scene. All tests share it, so that a test also fails if an earlier fault still has an effect. */
+/** Returns the scene. All tests share the scene, so that a test also fails if an earlier fault still has an effect. */
 async function opened(context: TestContext): Promise<Scene> {
   await netlab.need(context);
   needFaults(context);
@@ -83,7 +83,7 @@ async function progress({ load, total }: Scene, count: number): Promise<void> {
   await waitFor(isDone, SEEN_MS, `${count} requests more are answered`);
 }
 
-/** Resolves when all requests from before this moment are answered. */
+/** Resolves when all earlier requests are answered. */
 async function answeredSince({ load, total }: Scene, momentMs: number): Promise<void> {
   const isAnswered = async (): Promise<boolean> => {
     const figures = await load.take();

@@ -1,6 +1,6 @@
 // Two cards of a client in one subnet, with Linux's default routing: all packets leave by the first card, and both paths therefore depend
-// on one cable. Doctor detects this by the byte counters. The commands that doctor prints bind each path to its card, and the test runs
-// them as printed.
+// on one cable. Doctor detects the shared cable by the byte counters. The commands that doctor prints bind each path to its card, and the
+// test runs them as printed.
 
 import { expect, it } from 'vitest';
 import { clientConfig, serverConfig } from '../support/hosts/configs.ts';
@@ -19,8 +19,8 @@ const SECOND = '192.168.45.21';
  */
 const USED_BYTES = 512 * 1024;
 /**
- * Within this time, doctor has no finding any more. It takes a while, because the server sends to the old card until it resolves the
- * address again.
+ * Longest time until doctor has no more findings. The address is resolved again only after a while; until then, the server sends to the old
+ * card.
  */
 const CONTENT_MS = 45_000;
 
@@ -61,7 +61,7 @@ it('doctor says that one cable carries both paths, and its remedy gives each pat
   await client.host.rsconfigWell('-a', 'oracle');
   const io = await SteadyIo.begin(client.host, 'osl/oracle');
 
-  // Linux answers ARP for each address on each card. In this scene, the first card answers first for both addresses.
+  // Linux answers ARP for each address on each card. In the scene, the first card answers first for both addresses.
   const [card] = JSON.parse(await client.ip('-json', 'link', 'show', 'dev', 'eth0')) as { address: string }[];
   await server.ip('neighbour', 'replace', SECOND, 'lladdr', card?.address ?? '', 'dev', 'eth0', 'nud', 'reachable');
   const [, idle] = await movedBy(client, io);

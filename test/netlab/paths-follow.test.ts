@@ -64,8 +64,8 @@ async function upAre(client: Machine, wanted: string): Promise<void> {
 }
 
 /**
- * Waits until I/O has moved bytes through a card of the client in both directions. This may take a while: if the path of the card stayed up
- * during the fault, it first delivers the late packets.
+ * Waits until I/O has moved bytes through a card of the client in both directions. This wait may be long: a path that stayed up during the
+ * fault first delivers the late packets.
  */
 async function carries(client: Machine, device: string, io: SteadyIo): Promise<void> {
   const before = await client.counters(device);
@@ -81,7 +81,7 @@ it('paths follow what the file of a running server gains and loses, and a card t
   const { server, client, network } = scene;
   const io = await startWithTwo(scene);
   const pid = client.host.pid('rsiod');
-  // An interface that is added becomes a path, and a removed one is retired.
+  // An interface that is added becomes a path, and the path of a removed interface is retired.
   await reload(server, network);
   await client.host.pathsUp(3, FOLLOW_MS);
   await carries(client, 'eth2', io);

@@ -24,7 +24,7 @@ const SLOW_MS = 170_000;
 /** Optional libraries, which programs try to load and which the packages lack: a faster msgpackr, and terminals within a terminal. */
 const OPTIONAL = /^(@msgpackr-extract\/|msgpackr-extract$|term\.js$|pty\.js$|koffi$)/;
 const BUILTIN = new Set(builtinModules.flatMap((name) => [name, `node:${name}`]));
-/** The Node that runs the unpacked programs. RSIO_TEST_NODE names another one. */
+/** The Node that runs the unpacked programs. RSIO_TEST_NODE names another Node. */
 const NODE = process.env['RSIO_TEST_NODE'] ?? process.execPath;
 
 const hosts = useHosts('test', 'programs');

@@ -56,7 +56,7 @@ it('systemd never cuts off a mounted volume: it refuses restart and stop, and la
 it.for(DAEMONS)('systemd understands %s.service', async (program, context) => {
   needTool(context, 'systemd-analyze', 'systemd');
   const file = path.join(folder, `${program}.service`);
-  // Programs in the unit are replaced by programs that exist here, because the test checks the unit and not this machine.
+  // The test checks the unit and not this machine, so it replaces programs in the unit by programs that exist here.
   const inPlace = (_: string, key: string, name: string): string => `${key}=${launcher(name)}`;
   writeFileSync(file, packaged(`${program}.service`).replaceAll(/^(Exec(?:Start|Stop))=\S*\/(\w+)/gm, inPlace));
   const { code, stdout, stderr } = await run('systemd-analyze', ['verify', '--man=no', file]);

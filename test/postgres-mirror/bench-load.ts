@@ -6,7 +6,7 @@ import { type Running, start } from '../support/programs/programs.ts';
 const RUN_SECONDS = 10;
 const RUN_MS = 300_000;
 const CONNECTIONS = 4;
-/** Rate in transactions per second. It is so low that the machine is not always busy. */
+/** Rate in transactions per second. The rate is so low that the machine is not always busy. */
 const RATE = 120;
 
 export class BenchLoad {
@@ -22,12 +22,12 @@ export class BenchLoad {
     this.ended = this.go();
   }
 
-  /** Ignores failures from now on, because the database is about to end. */
+  /** Ignores later failures, because the database is about to end. */
   doom(): void {
     [this.isDoomed, this.isEnding] = [true, true];
   }
 
-  /** Starts no further run, and waits for the end of the present one. If the database is lost, kills the present run. */
+  /** Starts no further run, and waits for the end of the current one. If the database is lost, kills the current run. */
   async stop(): Promise<void> {
     this.isEnding = true;
     if (this.isDoomed) this.running?.kill();

@@ -1,5 +1,5 @@
 // The campaign: one machine at a time gets a fault, which a seed chooses, while PostgreSQL works on the mirror. In some rounds, the client
-// with the mirror is lost too, and the other client takes the mirror over. The next fault comes when all replicas are in sync again.
+// with the mirror is also lost, and the other client takes the mirror over. The next fault comes when all replicas are in sync again.
 // Invariant: if mirrors break a promise, a problem with a sentence is recorded. A failure that stops the campaign is an error.
 
 import { createHash } from 'node:crypto';
@@ -30,7 +30,7 @@ const TAKE_OVER_WITHIN_MS = 8_000;
 const WITNESS_EACH = 7;
 const CLIENT_EACH = 4;
 /**
- * Processes of a client stand still for this long. The time is short, because a frozen device blocks other programs that ask the kernel
+ * Processes of a client are suspended for this long. The time is short, because a frozen device blocks other programs that ask the kernel
  * about loop devices.
  */
 const STILL_SECONDS = 6;
@@ -58,7 +58,7 @@ export class Campaign {
     ...{ rounds: 0, faults: new Map<string, number>(), takeOvers: 0, transactions: 0, commits: 0 },
     ...{ gapMs: 0, takeOverGapMs: 0, copiedBytes: 0 },
   };
-  /** Whether the present round is the last one. */
+  /** Whether the current round is the last one. */
   isEnding = false;
   private readonly site: Site;
   private readonly random: SeededRandom;
@@ -156,7 +156,7 @@ export class Campaign {
     return { client, database };
   }
 
-  /** Lets the lost machine come back. Expects that this machine does not change the mirror, and then restarts it. */
+  /** Lets the lost machine come back. Expects that the lost machine does not change the mirror, and then restarts it. */
   private async comeBack({ client, database }: Left, loss: (typeof LOSSES)[number]): Promise<void> {
     if (loss === 'is cut off') await client.silent(false);
     if (loss !== 'is killed') {

@@ -1,5 +1,5 @@
 // PostgreSQL on ext4 on the mirror's device, on the client machine that has the mirror. This file creates the database, opens it after the
-// loss of another client, judges it and closes it. The load is pgbench and the ledger. Invariant: damage and failed transactions are
+// loss of another client, checks it and closes it. The load is pgbench and the ledger. Invariant: damage and failed transactions are
 // reported as problems; a failure that prevents the next step is an error.
 
 import { readdirSync } from 'node:fs';
@@ -34,8 +34,8 @@ folders() {
 const BALANCES = `select (select sum(abalance) from pgbench_accounts) = h and (select sum(tbalance) from pgbench_tellers) = h
   and (select sum(bbalance) from pgbench_branches) = h from (select coalesce(sum(delta), 0) as h from pgbench_history) as of_history`;
 /**
- * Query for the files of the tables and indexes of the load. The files of catalogs are left out, because checking them would take most of a
- * minute.
+ * Query for the files of the tables and indexes of the load. The files of catalogs are left out, because checking catalogs would take most
+ * of a minute.
  */
 const FILES = `select pg_relation_filepath(oid) from pg_class where oid >= 16384 and relkind in ('r', 'i')`;
 /** Pattern for words that PostgreSQL logs only about damage and failed I/O. */
@@ -68,7 +68,7 @@ export class Database {
     );
   }
 
-  /** Opens the database after the client that had it open was lost. */
+  /** Opens the database after the loss of the client that had it open. */
   async open(): Promise<void> {
     await this.well(`mkdir -p "$work"; folders; mount "$device" "$work/mnt"; rm -f "$work/mnt/pg/postmaster.pid" "$work/run/log"; begin`);
   }
@@ -81,7 +81,7 @@ export class Database {
     this.bench = new BenchLoad([...as, `${this.bin}/pgbench`, ...place, 'bench']);
   }
 
-  /** Ends the load in order. Returns all its failures. */
+  /** Ends the load cleanly. Returns all failures of the load. */
   async stopLoad(): Promise<string[]> {
     await Promise.all([this.lanes?.stop(), this.bench?.stop()]);
     return this.failures;
@@ -92,7 +92,7 @@ export class Database {
     return [...(this.lanes?.failures ?? []), ...(this.bench?.failures ?? [])];
   }
 
-  /** Ignores failures from now on, because the machine is about to be lost. */
+  /** Ignores later failures, because the machine is about to be lost. */
   doom(): void {
     this.lanes?.doom();
     this.bench?.doom();

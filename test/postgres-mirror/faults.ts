@@ -1,5 +1,5 @@
 // Faults of one server, or of rsiod on the client that has the mirror. All random choices come from a seed. Invariant: after a fault, the
-// machine works as before the fault. Only its replica may lack the writes that it has missed.
+// machine works as before the fault. Only the replica may lack writes that the machine has missed.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';

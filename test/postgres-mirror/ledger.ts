@@ -13,8 +13,8 @@ export class Ledger {
   private readonly acknowledged = new Set<number>();
   private next = 1;
   /**
-   * Time of the last acknowledged commit. It is infinity before the first commit, so that the time before this commit does not count as a
-   * gap.
+   * Time of the last acknowledged commit. The time is infinity before the first commit, so that the time before this commit does not count
+   * as a gap.
    */
   private lastMs = Infinity;
   private longestMs = 0;
@@ -35,7 +35,7 @@ export class Ledger {
     this.lastMs = nowMs;
   }
 
-  /** Returns a copy of the set of numbers that are acknowledged now. */
+  /** Returns a copy of the set of acknowledged numbers. */
   get present(): ReadonlySet<number> {
     return new Set(this.acknowledged);
   }
@@ -65,7 +65,7 @@ export class Ledger {
 }
 
 export class LedgerLanes {
-  /** Errors of psql, and lanes that ended by themselves. */
+  /** Errors of psql, and lanes that ended too early. */
   readonly failures: string[] = [];
   private readonly ledger: Ledger;
   private readonly lanes: readonly ChildProcess[];
@@ -79,12 +79,12 @@ export class LedgerLanes {
     for (const lane of this.lanes) this.follow(lane);
   }
 
-  /** Ignores failures of the lanes from now on, because the database is about to end. */
+  /** Ignores later failures of the lanes, because the database is about to end. */
   doom(): void {
     this.isEnding = true;
   }
 
-  /** Stops the lanes after their present insert. */
+  /** Stops the lanes after their current insert. */
   async stop(): Promise<void> {
     this.isEnding = true;
     for (const lane of this.lanes) lane.stdin?.end();

@@ -1,5 +1,5 @@
-// The machines of the campaign, each in a network namespace of its own with two cards: two servers with a replica, a server that only
-// votes, and two clients. All durable data of a server is on a disk whose power can be cut. faults.ts has the faults.
+// The machines of the campaign, each in its own network namespace with two cards: two servers with a replica, a server that only votes, and
+// two clients. All durable data of a server is on a disk whose power can be cut. faults.ts has the faults.
 
 import { spawn } from 'node:child_process';
 import { readdirSync, statSync } from 'node:fs';
@@ -41,12 +41,12 @@ class Cabled {
     [this.name, this.machine] = [name, machine];
   }
 
-  /** Drops the packets that the machine sends if `isOn`; otherwise passes them again. */
+  /** Drops the packets that the machine sends if `isOn`; otherwise lets them pass. */
   async mute(isOn: boolean, cards: readonly string[] = CARDS): Promise<void> {
     for (const card of cards) await this.machine.lose(card, isOn ? ALL : 0);
   }
 
-  /** Drops the packets that other machines send to the machine if `isOn`; otherwise passes them again. */
+  /** Drops the packets that other machines send to the machine if `isOn`; otherwise lets them pass. */
   async deaf(isOn: boolean, cards: readonly string[] = CARDS): Promise<void> {
     for (const card of cards) {
       const chain = `chain lost { type filter hook ingress device "${card}" priority 0; drop; }`;
@@ -126,7 +126,7 @@ export class ClientMachine extends Cabled {
     spawn('sh', words, { detached: true, stdio: 'ignore' }).unref();
   }
 
-  /** Ends the machine abruptly. Afterwards, none of its file systems is mounted. */
+  /** Ends the machine abruptly. Afterwards, no file system of the machine is mounted. */
   async end(): Promise<void> {
     const isGone = async (): Promise<boolean> => {
       const left = await this.processes();
@@ -135,7 +135,7 @@ export class ClientMachine extends Cabled {
     };
     await waitFor(isGone, GONE_MS, `No process of ${this.name}`);
     await this.devices.shell(RELEASE, this.host.root);
-    // Empties these folders, because a boot empties them too.
+    // Empties these folders, as a boot does.
     await this.devices.well('rm -rf "$1/dev/av0" "$1/run/rsio"', this.host.root);
   }
 }
@@ -149,7 +149,7 @@ export interface Site {
 export async function makeSite(hosts: Hosts, netlab: Netlab): Promise<Site> {
   const segments: Segment[] = [];
   for (const _ of CARDS) segments.push(await netlab.segment());
-  // Makes the clients first. A new mount namespace gets copies of all present mounts, and a copy of a server's mount would keep the disk of
+  // Makes the clients first. A new mount namespace gets copies of all current mounts, and a copy of a server's mount would keep the disk of
   // this server busy.
   const clients: ClientMachine[] = [];
   for (const [position, name] of CLIENTS.entries()) {

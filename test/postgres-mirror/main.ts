@@ -1,7 +1,7 @@
-// `npm run postgres-mirror`: PostgreSQL on a mirror over three servers, every machine in a network namespace of its own. About every 20 s,
-// one server is killed, loses power, is cut off or is stopped. In some rounds the client is lost, and the other client takes over.
-// campaign.ts has the expected behaviour. Invariants: the exit code is 0 if and only if there was no problem. No process, mount or
-// namespace is left behind.
+// `npm run postgres-mirror`: PostgreSQL on a mirror over three servers, every machine in its own network namespace. About every 20 s, one
+// server is killed, loses power, is cut off or is stopped. In some rounds the client is lost, and the other client takes over. campaign.ts
+// has the expected behaviour. Invariants: the exit code is 0 if and only if there was no problem. No process, mount or namespace is left
+// behind.
 
 import { spawnSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
@@ -76,8 +76,8 @@ async function play(minutes: number, seed: number, keep: string | undefined): Pr
 }
 
 /**
- * Runs the campaign in a separate process with its own mount namespace. Otherwise other programs could get copies of the mounts, and a copy
- * would keep the disk of a server busy.
+ * Runs the campaign in a separate process with its own mount namespace. In the shared namespace, other programs could get copies of the
+ * mounts, and a copy would keep the disk of a server busy.
  */
 function withOwnMounts(): number {
   const command = ['--mount', '--propagation', 'private', process.execPath, ...process.execArgv, ...process.argv.slice(1)];

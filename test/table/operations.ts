@@ -37,7 +37,7 @@ async function has(scene: TableScene, name: string, mark: number): Promise<void>
   equals(`First byte of ${name}`, await scene.markOf(name), mark);
 }
 
-/** Makes a new volume with the content of this one, checks it, and removes it. */
+/** Makes a new volume with the content of this volume, checks it, and removes it. */
 async function makes(scene: TableScene, mark: number, name: string, args: readonly string[]): Promise<void> {
   await scene.command(args);
   await has(scene, name, mark);

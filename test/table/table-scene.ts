@@ -25,7 +25,7 @@ const MATE_HOST = 40;
 /** A refusal of a command. */
 export class Refused extends Error {}
 
-/** A volume of one kind. `mark`: number in its first block. */
+/** A volume of one kind. `mark`: number in the first block of the volume. */
 export interface TableVolume {
   readonly name: string;
   readonly isReadonly: boolean;

@@ -1,5 +1,5 @@
-// Formats the table of kinds and operations of docs/OPERATING.md, which is between two marks. Pure. Invariants: the same outcomes give the
-// same text. Refusals that differ only in the name of the volume have the same number.
+// Formats the table of kinds and operations that docs/OPERATING.md has between two marks. Pure. Invariants: the same outcomes give the same
+// text. Refusals that differ only in the name of the volume have the same number.
 
 import { plainName } from './operations.ts';
 

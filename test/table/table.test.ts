@@ -1,6 +1,6 @@
 // Tries every operation on every kind of volume, with real daemons, and compares the outcomes with the table in docs/OPERATING.md. An
 // operation works, or the refusal names the reason and a command that helps. The test then runs this command. Needs root for XFS and a loop
-// device. After an intended change, run the test with UPDATE_TABLE=1, which writes the table, and read the difference.
+// device. After an intended change, run the test with UPDATE_TABLE=1, which writes the table, and review the diff.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';

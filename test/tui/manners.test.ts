@@ -111,7 +111,7 @@ it('the screen follows the size of the terminal, says if it is below 80x24, and 
   await terminal.press('Enter');
   await terminal.resize(80, 24);
   await terminal.sees('> Interfaces', 'make it larger');
-  // F1 explains the screen. On a field, it explains the key of the field, in the words of the manual.
+  // F1 explains the screen. On a field, F1 explains the key of the field, in the words of the manual.
   await terminal.press('F1');
   await terminal.sees('To set up a client');
   await expectScreen(terminal, 'help-menu', mask);

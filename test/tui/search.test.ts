@@ -1,5 +1,5 @@
-// The search for servers while rsiod runs: a server does not answer discovery, an interface cannot be used, and a key is wrong. Then the
-// test saves the file, rsiod adopts it, and the paths of rsiod are tested. rssrv and rsiod are real.
+// The search for servers while rsiod runs: a server does not answer discovery, an interface cannot be used, and a key is wrong. Afterwards
+// the test saves the file, rsiod adopts it, and the paths of rsiod are tested. rssrv and rsiod are real.
 
 import { readFileSync } from 'node:fs';
 import { beforeEach, expect, it } from 'vitest';

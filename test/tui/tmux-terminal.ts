@@ -1,7 +1,7 @@
 // A terminal of a given size that runs a program of a host in a separate tmux server: it sends keys to the program, and returns the screen
-// as text. Its waits end when a text is on the screen, and never after a fixed time. The tmux server has the host's mark in its
-// environment, so that it always ends with the host. After the program has ended, the same terminal prints its exit code and the terminal
-// settings.
+// as text. The waits of the terminal end when a text is on the screen, and never after a fixed time. The tmux server has the host's mark in
+// its environment, so that it always ends with the host. After the program has ended, the same terminal prints its exit code and the
+// terminal settings.
 
 import { writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -17,8 +17,8 @@ const LOOK_AGAIN_MS = 60;
 /** Gives the whole window to the program, and does not delay an Esc. */
 const TMUX_CONFIG = 'set -g status off\nset -s escape-time 0\n';
 /**
- * Shell script that runs the program given as arguments, and then prints its exit code and the terminal settings. It does not end, so that
- * the screen can be read.
+ * Shell script that runs the program given as arguments, and then prints its exit code and the terminal settings. The script does not end,
+ * so that the screen can be read.
  */
 const RUNNER = 'cd /; "$@"; echo "exit code $?"; stty -a | grep -oE -- "-?icanon|-?echo( |$)" | tr -s " \\n" " "; echo; exec cat';
 
@@ -120,7 +120,6 @@ export class TmuxTerminal {
     return end;
   }
 
-  /** Sends a signal to the program in the terminal. */
   async signal(name: NodeJS.Signals): Promise<void> {
     const shell = Number(await this.fact('pane_pid'));
     const { stdout } = await run('pgrep', ['-P', String(shell)]);

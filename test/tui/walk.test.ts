@@ -21,8 +21,8 @@ const FREE_DEADLINE_MS = 5_000;
 const hosts = useHosts();
 
 /**
- * Returns the prefix for the programs of this test. If possible, it runs them in a separate network namespace, which has a further card
- * that crsio could offer.
+ * Returns the prefix for the programs of this test. If possible, the prefix runs them in a separate network namespace, which has a further
+ * card that crsio could offer.
  */
 async function ownNetwork(): Promise<readonly string[]> {
   if ((await whyNoNetlab()) !== null) return [];
@@ -34,7 +34,10 @@ async function ownNetwork(): Promise<readonly string[]> {
   return ['ip', 'netns', 'exec', name];
 }
 
-/** Whether no other server of this machine uses the port. Without a separate namespace, broadcasts on 127/8 would reach such a server. */
+/**
+ * Whether no other server of this machine uses the port. Without a separate namespace, broadcasts on 127/8 would reach another server on
+ * this port.
+ */
 async function isPortFree(): Promise<boolean> {
   const hex = `:${PORT.toString(16).toUpperCase().padStart(4, '0')} `;
   const isFree = (): boolean => !readFileSync('/proc/net/udp', 'utf8').includes(hex);

@@ -1,4 +1,4 @@
-// The disk from which the virtual machines boot: a bare Debian root made by mmdebstrap, with its kernel and initrd beside it. It has
+// The disk from which the virtual machines boot: a bare Debian root made by mmdebstrap, with its kernel and initrd beside it. The image has
 // systemd, fio and an agent, but no dependency of RSIO is installed. The packages of the dependencies are in the cache of apt, as if apt
 // had downloaded them. Invariant: an image is made once for each recipe. Machines write only to overlays of the image, and never to the
 // image itself.

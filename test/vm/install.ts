@@ -1,5 +1,5 @@
 // The first hour of a new user: packages on bare roots, configuration by command, a file system on a volume, and a line in fstab. The
-// commands are the same as in the documents. boots.ts and upgrade.ts continue with these machines.
+// commands are the same as in the documents. boots.ts and upgrade.ts continue with the machines of install.ts.
 
 import { type Scene, until } from './scene.ts';
 import { seconds } from './report.ts';

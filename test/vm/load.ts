@@ -20,7 +20,8 @@ const JOB = [
 const ENDED_S = 300;
 
 export async function beginLoad(machine: Machine): Promise<void> {
-  // If the program of a unit was interrupted, the unit stays in the state failed. Its name can be used again only after a reset.
+  // If the program of a unit was interrupted, the unit stays in the state failed. The name of the unit can be used again only after a
+  // reset.
   const unit = 'systemd-run --quiet --unit=load --property=RemainAfterExit=yes';
   await machine.run(`rm -f /root/load.json; systemctl reset-failed load 2>/dev/null; ${unit} fio ${JOB} && sleep 5`);
 }

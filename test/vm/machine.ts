@@ -1,6 +1,6 @@
-// A virtual machine in QEMU that boots an image: it runs commands that arrive through a virtio port, reboots, and loses its power. Its disk
-// is an overlay of the image, and its console is written to a file. Invariant: every wait has a bound; if a machine does not answer in
-// time, the error contains the last lines of its console.
+// A virtual machine in QEMU that boots an image: it runs commands that arrive through a virtio port, reboots, and loses its power. The
+// machine's disk is an overlay of the image, and its console is written to a file. Invariant: every wait has a bound; if a machine does not
+// answer in time, the error contains the last lines of its console.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { accessSync, constants, mkdirSync, readFileSync } from 'node:fs';
@@ -14,7 +14,7 @@ export interface MachineOptions {
   /** Folder for the overlay, the console and the sockets. */
   readonly folder: string;
   readonly image: Image;
-  /** A folder of the real machine. The guest sees it read-only as /share. */
+  /** A folder of the real machine. The guest sees the folder read-only as /share. */
   readonly share: string;
   /**
    * The cards. A card sends to the socket `theirs`, and the card of the other machine receives from this socket. The other machine may be
@@ -28,7 +28,7 @@ export interface Outcome {
   readonly text: string;
 }
 
-/** Longest time of a boot. It is long, because emulated processors are ten to thirty times slower than real ones. */
+/** Longest time of a boot. This time is long, because emulated processors are ten to thirty times slower than real ones. */
 const BOOT_TIMEOUT_MS = 900_000;
 const COMMAND_TIMEOUT_MS = 1_800_000;
 const MEMORY_MIB = 1_024;
@@ -160,7 +160,6 @@ export class Machine {
     await this.run('mkdir -p /share; mountpoint -q /share || mount -t 9p -o trans=virtio,version=9p2000.L,ro share /share');
   }
 
-  /** Runs a script of bash. */
   try(script: string, timeoutMs = COMMAND_TIMEOUT_MS): Promise<Outcome> {
     this.lastId += 1;
     const id = `${this.lastId}`;

@@ -1,7 +1,7 @@
 // `npm run vm-boot`: tests the packages with a real systemd, in two virtual machines with bare Debian roots: a server and a client. Like an
-// administrator, it installs the packages, configures them by command, reboots, upgrades under a verified load, kills daemons, and purges
-// the packages. Root is not needed. Without usable virtualization, the machines are emulated, and the run takes about 20 minutes. `npm
-// test` does not run it.
+// administrator, the program installs the packages, configures them by command, reboots, upgrades under a verified load, kills daemons, and
+// purges the packages. Root is not needed. Without usable virtualization, the machines are emulated, and the run takes about 20 minutes.
+// `npm test` does not run this program.
 
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, rmSync } from 'node:fs';

@@ -21,7 +21,7 @@ export class Report {
     this.say(`${isSo ? 'ok  ' : 'FAIL'}  ${what}${seen === '' ? '' : `: ${seen.replaceAll('\n', '\n               | ')}`}`);
   }
 
-  /** Plays a chapter. An error counts as a failure of the chapter, and the next chapter follows nevertheless. */
+  /** Plays a chapter. An error counts as a failure of the chapter, but the next chapter still follows. */
   async chapter(name: string, play: () => Promise<void>): Promise<void> {
     this.say(`-- ${name}`);
     try {

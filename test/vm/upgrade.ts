@@ -78,7 +78,7 @@ export async function crashed(scene: Scene): Promise<void> {
     );
     return `, systemd restarted it ${await server.run('systemctl show rssrv -p NRestarts --value')} times`;
   });
-  // The file system cannot be used any more, as README.md says. The next rsiod cleans up and attaches the volume.
+  // The file system can no longer be used, as README.md says. The next rsiod cleans up and attaches the volume.
   await client.run('umount /data; kill -9 $(systemctl show rsiod -p MainPID --value)');
   await client.run(until('rsconfig -lvv 2>/dev/null | grep -q "b: /dev/av0/db"'));
   report.check('kill -9 of the keeper: systemd starts rsiod again', true, await client.run('systemctl show rsiod -p NRestarts -p Result'));

@@ -10,6 +10,6 @@ export const CHROMIUM = PLACES.find((path) => existsSync(path)) ?? null;
 
 export async function startBrowser(): Promise<Browser> {
   if (CHROMIUM === null) throw new Error(`There is no Chromium: install it, such as with apt install chromium (${PLACES.join(', ')})`);
-  // Chromium's sandbox does not work as root. It is not needed, because the pages are our own.
+  // Chromium's sandbox does not work as root. The sandbox is not needed, because the pages are our own.
   return chromium.launch({ executablePath: CHROMIUM, args: process.getuid?.() === 0 ? ['--no-sandbox'] : [] });
 }

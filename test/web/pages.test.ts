@@ -1,6 +1,6 @@
 // The pages of rsweb in a real browser, Chromium without a window, over the sample picture: the browser refuses nothing and reports no
 // error, rules of accessibility hold in light and dark colours, the keyboard reaches everything, everything can be read without scripts,
-// and changes appear by themselves.
+// and changes appear without a reload.
 
 import axe from 'axe-core';
 import { type Browser, type BrowserContextOptions, type Page } from 'playwright-core';
@@ -48,7 +48,7 @@ const special = new WeakSet<Page>();
 
 let browser: Browser;
 let server: SampleServer;
-/** `pages`: pages of the present test. `idle`: pages that the next test may use, because Chromium needs a new process for each new page. */
+/** `pages`: pages of the current test. `idle`: pages that the next test may use, because Chromium needs a new process for each new page. */
 let pages: Page[] = [];
 const idle: Page[] = [];
 let complaints: string[] = [];
@@ -249,7 +249,7 @@ test('nothing moves under a pressed pointer, and the page changes after that', a
   const { volumes, ...rest } = smallPicture({ tick: 5 });
   const stopped = volumes.map((volume) => ({ ...volume, state: 'stopped' as const }));
   server.show(withFault({ ...rest, volumes: stopped }, fault));
-  // The other page, whose pointer is not pressed, changes already now.
+  // The other page, whose pointer is not pressed, already changes here.
   await other.locator('.finding').getByText(CUT.what).waitFor();
   await other.evaluate('new Promise((resolve) => setTimeout(resolve, 200))');
   expect(await page.locator('.finding').getByText(CUT.what).count()).toBe(0);

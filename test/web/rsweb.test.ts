@@ -1,7 +1,7 @@
 // The real rsweb in a real browser, before a real rssrv and rsiod: a wrong and a right token, the pages about both daemons, orders by
-// forms, with a question before a removal or a stop, and faults that an open page shows by itself with a remedy: a cut path, a pool that is
-// 96 % full, a killed server. The test prints times and does not assert them: the intervals in limits.ts of rsweb ensure that a fault
-// appears within two seconds. pages.test.ts tests the look of pages over the sample picture.
+// forms, with a question before a removal or a stop, and faults that an open page shows with a remedy and without a reload: a cut path, a
+// pool that is 96 % full, a killed server. The test prints times and does not assert them: the intervals in limits.ts of rsweb ensure that
+// a fault appears within two seconds. pages.test.ts tests the look of pages over the sample picture.
 
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
@@ -82,7 +82,7 @@ it('a browser logs in, looks at everything and gives orders', { timeout: TEST_MS
   await logIn(page, web.token);
   await page.getByRole('heading', { level: 1, name: 'Overview' }).waitFor();
 
-  // The overview fills by itself. Each of its parts is a link to the page about this part.
+  // The overview fills without a reload. Each part of the overview is a link to the page about this part.
   await page.getByText('Nothing is wrong.').waitFor();
   for (const [kind, name] of [
     ['clients', 'big-2'],

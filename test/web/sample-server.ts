@@ -1,5 +1,6 @@
 // A small HTTP server that shows the pages of rsweb over the sample picture, with the headers and assets of rsweb. Tests and screenshots of
-// pages use it. It has no sources, no logins and no orders. Invariant: it listens on a loopback address and a free port.
+// pages use this server. The server has no sources, no logins and no orders. Invariant: the server listens on a loopback address and a free
+// port.
 
 import { createServer, type OutgoingHttpHeaders, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -34,7 +35,7 @@ const OBJECT_PAGES: Readonly<Record<string, ObjectPage>> = {
 
 export interface SampleServer {
   readonly url: string;
-  /** Shows another picture from now on, and notifies the open pages. */
+  /** Shows another picture, and notifies the open pages. */
   show(picture: Picture): void;
   close(): Promise<void>;
 }

@@ -5,7 +5,7 @@ import type { Meddle } from '../../support/peers/raw-server.ts';
 import type { ClientStage } from './stage.ts';
 import type { Target } from './target.ts';
 
-/** What a case needs in addition to a server, a node and a volume. If it is missing, the case is skipped, and the need is the reason. */
+/** What a case needs in addition to a server, a node and a volume. If the requirement is missing, the case is skipped with this reason. */
 export type Need =
   | 'second node'
   | 'third node'

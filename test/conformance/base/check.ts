@@ -21,7 +21,7 @@ export function equals(what: string, actual: unknown, expected: unknown): void {
   holds(isDeepStrictEqual(actual, expected), `${what} is ${shown(actual)}, expected ${shown(expected)}`);
 }
 
-/** Expects that two buffers are equal. The error names the first position at which they differ. */
+/** Expects that two buffers are equal. The error names the first position at which the buffers differ. */
 export function sameBytes(what: string, actual: Buffer, expected: Buffer): void {
   const at = actual.findIndex((byte, index) => byte !== expected[index]);
   holds(actual.equals(expected), `${what} differs: ${actual.length} bytes, expected ${expected.length}, from byte ${at} on`);

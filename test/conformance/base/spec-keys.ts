@@ -1,5 +1,5 @@
-// A second implementation of keys and macs, written from docs/PROTOCOL.md ("Keys and macs") without the product's code. With it, a case can
-// send frames that no correct client sends. It also tests whether the document is right.
+// A second implementation of keys and macs, written from docs/PROTOCOL.md ("Keys and macs") without the product's code. With this
+// implementation, a case can send frames that no correct client sends. The implementation also tests whether the document is right.
 
 import { createHash, createHmac, hkdfSync } from 'node:crypto';
 

@@ -1,6 +1,6 @@
 // The stage of a client case: one scripted server in its own namespace, with rsiod as its client. client.test.ts starts rsiod. Invariants:
 // every wait ends at a deadline with an error that says what rsiod shows. Cases count paths and not connections, because rsiod may abandon
-// a handshake with a slow server and try again. Such an attempt may also replace the reason that rsiod shows for a path. A reason therefore
+// a handshake with a slow server and try again. A new attempt may also replace the reason that rsiod shows for a path. A reason therefore
 // counts even if rsiod has shown it only once.
 
 import { closeSync, openSync, readSync } from 'node:fs';
@@ -31,7 +31,7 @@ export class PathWatch {
     this.host = host;
   }
 
-  /** Returns the state of all paths. The state may be a moment old. */
+  /** Returns the state of all paths. The state may be slightly out of date. */
   paths(): Promise<readonly RepView[]> {
     this.asked ??= this.ask();
     return this.asked;
@@ -99,7 +99,7 @@ export class ClientStage {
     return shown.filter(({ section }) => section === this.namespace || section === `${this.namespace}-2`);
   }
 
-  /** Everything that rsiod has reported about the path to address `index` of the server. The present status comes last. */
+  /** Everything that rsiod has reported about the path to address `index` of the server. The current status comes last. */
   async said(index = 0): Promise<string> {
     const shown = (await this.paths())[index]?.lastError ?? '';
     return [...this.watch.closings(this.server.addresses[index] ?? ''), shown].join(' | ');
@@ -129,7 +129,7 @@ export class ClientStage {
     await this.server.links[0]?.ended();
   }
 
-  /** Makes the server behave from now on, and waits until all paths are up. */
+  /** Makes the server behave correctly, and waits until all paths are up. */
   async recovers(): Promise<void> {
     this.isWrong = false;
     // All connections are reset, because the misbehaviour may have left a connection in the middle of a step.

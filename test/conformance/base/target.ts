@@ -1,7 +1,7 @@
-// The server under test, as cases use it: it has unproven connections, one session of the first node for most cases (the shared session),
-// sessions of other nodes, and the only volume that cases write to. In the shared session, each case has its own path and its own slots.
-// The cases judge. Invariants: the handles and connections of a case are closed after the case. The first sectors of the volume contain
-// MARK unless a case has destroyed them.
+// The server under test, as cases use it: unproven connections, the shared session of the first node, sessions of other nodes, and the only
+// volume that cases write to. In the shared session, each case has its own path and its own slots. The cases make the assertions.
+// Invariants: the handles and connections of a case are closed after the case. The first sectors of the volume contain MARK unless a case
+// has destroyed them.
 
 import { randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -22,7 +22,7 @@ export interface TargetOptions {
   readonly serverkey: string | null;
   /** Key with which the client signs discovery. Null: the key is not known, and discovery is not signed. */
   readonly namespacekey: string | null;
-  /** The nodes that may log in. Most cases use only the first one. */
+  /** The nodes that may log in. Most cases use only the first node. */
   readonly nodes: readonly { readonly node: string; readonly nodekey: string }[];
   readonly volumes: {
     /** Volume that cases write to, of at least VOLUME_MIN_SECTORS sectors. */
@@ -33,7 +33,7 @@ export interface TargetOptions {
     /** Volume that the first node may not open. */
     readonly foreign: string | null;
     readonly shared: string | null;
-    /** Volume of a pool that no client holds. The cases destroy its content. */
+    /** Volume of a pool that no client holds. The cases destroy the content of this volume. */
     readonly replica: string | null;
   };
   /** Whether a client may found records of mirrors at the server. */
@@ -80,7 +80,7 @@ interface Shared {
 
 export class Target {
   readonly options: TargetOptions;
-  /** Instance number of each node. It grows with every run, as the number of a client grows with every start. */
+  /** Instance number of each node. The instance number grows with every run, as the number of a client grows with every start. */
   private readonly instances: number[];
   private readonly isLoopback: boolean;
   private readonly origin = `127.${randomInt(1, 60)}`;
@@ -141,7 +141,7 @@ export class Target {
     return { ...node, namespaceid, serverkey, hello: { instance, machine: `conformance-${node.node}`, ...hello } };
   }
 
-  /** Gives the node at `index` the next instance number. To the server, this looks like a restart of the node. */
+  /** Gives the node at `index` the next instance number. The server takes the new number for a restart of the node. */
   newInstance(index: number): void {
     this.instances[index] = (this.instances[index] ?? 0) + 1;
   }
@@ -168,7 +168,7 @@ export class Target {
     return path;
   }
 
-  /** The first path of the shared session. A case must not cause its loss. */
+  /** The first path of the shared session. A case must not lose this path. */
   async first(): Promise<RawClient> {
     return (await this.session()).first;
   }
@@ -254,7 +254,8 @@ export class Target {
       const { handle } = await other.open(this.options.volumes.plain, true);
       await other.call({ op: OP.CLOSE, handle });
     } catch {
-      // Ignores the error: either the node holds nothing, or the server cannot be reached. In the second case, the next case fails.
+      // Ignores the error: either the node holds nothing, or the server cannot be reached. If the server cannot be reached, the next case
+      // fails.
     } finally {
       this.tidy();
     }

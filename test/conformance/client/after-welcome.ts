@@ -1,5 +1,5 @@
-// Servers that misbehave after WELCOME: useless frames, answers without a request, invalid answers. For each of them, rsiod closes the path
-// with a reason. conduct.ts has the cases about rsiod's own conduct towards a server.
+// Servers that misbehave after WELCOME: useless frames, answers without a request, invalid answers. For each misbehaviour, rsiod closes the
+// path with a reason. conduct.ts has the cases about rsiod's own conduct towards a server.
 
 import { ANSWER_PARTS_MAX_BYTES } from '@rsio/protocol/client/limits';
 import { IO_MAX_SECTORS, MESSAGE_MAX_BYTES, VOLUMES_PER_FRAME_MAX } from '@rsio/protocol/wire/limits';
@@ -22,7 +22,7 @@ function stray(id: string, section: string, expects: string, request: RawRequest
   );
 }
 
-/** Makes a case with a frame that only a client may send, or that a server may not send at this moment. */
+/** Makes a case with a frame that only a client may send, or that a server may not send at this point. */
 function outOfPlace(request: RawRequest): ClientCase {
   const name = frameName(request.op);
   return closingCase(

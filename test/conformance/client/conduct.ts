@@ -90,8 +90,8 @@ function silence(id: string, step: 'hello' | 'proof', expects: string): ClientCa
 }
 
 /**
- * A server that answers READs only when `atLeast` READs are in flight and no further READ arrives. It records the largest number of READs
- * in flight.
+ * A server that answers READs only when `atLeast` READs are in flight and no further READ arrives. The server records the largest number of
+ * READs in flight.
  */
 class Hoard {
   readonly atLeast: number;
@@ -129,7 +129,6 @@ function granting(changes: Readonly<Record<string, number>>, meddle: Meddle): Me
   return (step, link, frame) => {
     if (step !== 'proof' || frame === null) return meddle(step, link, frame);
     welcome(changes)(step, link, frame);
-    // serveOn rejects when the connection ends.
     link.serveOn().catch(() => link.close());
     return true;
   };
@@ -342,7 +341,7 @@ const TWO_PATH_CASES: readonly ClientCase[] = [
     fenced,
     async (stage, ear) => {
       await stage.up();
-      // The client may send nothing on the second path before the next heartbeat.
+      // The client might send nothing on the second path before the next heartbeat.
       const second = (): RawServerLink | undefined =>
         stage.server.links.find((link) => pathIndex(link) === 1 && link.isPath && link.ending === null);
       await stage.becomes('There is a second path', () => second() !== undefined);
@@ -388,7 +387,7 @@ function proofOf({ body }: RawFrame): ReturnType<typeof decodeProof> {
     try {
       return decodeProof(body.subarray(0, -macBytes), 0, body.length - macBytes);
     } catch {
-      // Ignores the error: this PROOF has the other number of macs, which the loop tries too.
+      // Ignores the error, because this PROOF may have the other number of macs, which the loop also tries.
     }
   }
   throw new Error('A PROOF cannot be read');

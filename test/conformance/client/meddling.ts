@@ -1,5 +1,5 @@
-// Functions that make a scripted server misbehave at a step or in place of an answer, and bodies that are made by hand. If a Meddle returns
-// `false`, test/support/peers/raw-server.ts behaves correctly at this step.
+// Functions that make a scripted server misbehave at a step or in place of an answer, and hand-made bodies. If a Meddle returns `false`,
+// test/support/peers/raw-server.ts behaves correctly at this step.
 
 import { createHmac } from 'node:crypto';
 import { handshakeFrame } from '@rsio/protocol/auth/handshake-frames';

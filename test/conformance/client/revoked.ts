@@ -26,7 +26,6 @@ interface Heard {
   readonly isStale: boolean;
 }
 
-/** A server that revokes handles. */
 class Revoker {
   readonly opens: OpenRequest[] = [];
   readonly heard: Heard[] = [];
@@ -42,7 +41,7 @@ class Revoker {
   isHeld = false;
   /** Refusals for the next OPENs, in order. */
   readonly refusals: { readonly status: number; readonly sentence: string }[] = [];
-  /** The server keeps the next WRITE at this sector back, until the test executes it with `heldBack`. */
+  /** The server holds back the next WRITE at this sector until the test executes it with `heldBack`. */
   heldBackLba = -1;
   heldBack: (() => void) | null = null;
   private handles = 0;

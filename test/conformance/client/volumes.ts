@@ -17,7 +17,6 @@ const EIO = 5;
 /** Within this time, the client has sent all requests that it makes at the beginning of a session. */
 const SETTLED_MS = 300;
 const VOLUME = { id: 'v', universe: 0, sizeBytes: 1024, blockSizeBytes: 512, readonly: false, shared: false, holders: [] };
-/** The content of the scripted server's volume. */
 const CONTENT = Buffer.alloc(PIECE_BYTES, 0x5a);
 
 function withStatus(status: number): (link: RawServerLink, frame: RawFrame) => void {
@@ -67,7 +66,7 @@ function wrongIo(
   const run = async (stage: ClientStage): Promise<void> => {
     const nbd = await stage.nbd();
     const io = op === OP.READ ? nbd.read(0, PIECE_BYTES) : nbd.write(0, CONTENT);
-    // `outcome` is awaited further below. Until then, its rejection must not count as unhandled.
+    // `outcome` is awaited further below. Until then, a rejection of `outcome` must not count as unhandled.
     const outcome = io.then((data) => (data === undefined ? CONTENT : data));
     outcome.catch(() => undefined);
     await stage.closesWith(error);
@@ -330,7 +329,7 @@ const PONG_CASES: readonly ClientCase[] = [
 
 const pongs: { readonly number: number; readonly clockMs: number }[] = [];
 
-/** Cases that run after all others. They attach a volume, and rsiod then asks every server for its list. */
+/** Cases that run after all others, because they attach a volume, and rsiod then asks every server for its list. */
 export const ALONE_CASES: readonly ClientCase[] = [
   changing('notify', 'NOTIFY of a higher generation makes the client send LIST', (link) => link.request({ op: OP.NOTIFY, aux: 2 })),
   changing('ping', 'A PING with a higher generation makes the client send LIST', (link) =>

@@ -25,7 +25,7 @@ function wrong(what: string, request: RawRequest, log: RegExp, expects: string):
   return closes(`framing.${what}`, 'Frame', `${expects} closes the path`, frameBytes(request), log);
 }
 
-/** Makes a case with an op that a client may never send, or may not send at this moment. */
+/** Makes a case with an op that a client may never send, or may not send at this point. */
 function outOfPlace(name: string, request: RawRequest): ServerCase {
   const log = new RegExp(`${name} is not allowed here`);
   return closes(
@@ -37,7 +37,7 @@ function outOfPlace(name: string, request: RawRequest): ServerCase {
   );
 }
 
-/** Sends only a part of a WRITE. Expects that its sectors keep their content. */
+/** Sends only a part of a WRITE. Expects that the sectors of the WRITE keep their content. */
 async function partial(target: Target, bodyBytes: number): Promise<void> {
   const [handle, slot] = [await target.handle(), target.slot()];
   const path = await target.path();
@@ -62,7 +62,7 @@ async function digesting(target: Target): Promise<Digesting> {
   return { path, handle };
 }
 
-/** Expects that a frame with CRC-32s whose byte at `at` was changed closes the path and is not executed. */
+/** Changes the byte at `at` of a frame with CRC-32s. Expects that the server closes the path and does not execute the frame. */
 async function corrupted(target: Target, at: (frame: Buffer) => number): Promise<void> {
   const { path, handle } = await digesting(target);
   const frame = frameBytes({ op: OP.WRITE, handle, slot: target.slot(), seq: 1, count: BLOCK, body: filled(BLOCK, 2) }, true);

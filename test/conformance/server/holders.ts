@@ -1,5 +1,5 @@
-// Cases about the question which node may have the volume: holders, readers, shared volumes (H1, H2), and the effect of the end of a
-// session. Invariant: at the end of each case, the second node holds nothing.
+// Cases about which node may have the volume: holders, readers, shared volumes (H1, H2), and the effect of the end of a session. Invariant:
+// at the end of each case, the second node holds nothing.
 
 import { FLAG, OP } from '@rsio/protocol/wire/frames';
 import { decodeFailureAnswer, encodeFarewell, encodeOpenRequest } from '@rsio/protocol/wire/message-codec';

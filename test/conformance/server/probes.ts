@@ -133,7 +133,7 @@ export const PROBE_CASES: readonly ServerCase[] = [
     'A fifth probe at the same time is refused with E_LIMIT, and admitted after one has ended',
     async (target) => {
       const probes: RawClient[] = [];
-      // Another case of the suite may at the same time keep one probe open until the server ends it.
+      // Meanwhile, another case of the suite may keep one probe open until the server ends it.
       const last = await fill(target, probes);
       equals('The refusal', last, 'E_LIMIT');
       probes[0]?.close();

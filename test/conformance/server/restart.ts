@@ -11,7 +11,7 @@ import { REPLICA_RESTART_CASES } from './mirror/replicas.ts';
 import { MIRROR_RESTART_CASES } from './mirror/votes.ts';
 import { filled, MARK_SECTORS, type Target } from '../base/target.ts';
 
-/** Restarts the server while a session of the first node works; returns that session, and the duration of the server's end. */
+/** Restarts the server while a session of the first node works; returns that session, and how long the server took to end. */
 async function restarted(target: Target): Promise<{ readonly path: RawClient; readonly endMs: number }> {
   await target.handle();
   const path = await target.path();

@@ -61,8 +61,8 @@ function outOfRange(id: string, slotOf: (granted: number) => number): ServerCase
 }
 
 /**
- * Makes a case with requests that have these seqs, in a slot whose last seq was 1. The server must drop them without answer and effect, and
- * the path must stay.
+ * Makes a case with requests that have these seqs, in a slot whose last seq was 1. The server must drop these requests without answer and
+ * effect, and the path must stay.
  */
 function stale(id: string, seqs: readonly number[]): ServerCase {
   const run = async (target: Target): Promise<void> => {
@@ -75,8 +75,8 @@ function stale(id: string, seqs: readonly number[]): ServerCase {
 }
 
 /**
- * Uses a slot this many times. Each request is sent after the answer to the previous one. It sends the requests from event handlers,
- * because a promise for each of so many requests would take too long.
+ * Sends `times` requests in one slot. Each request is sent after the answer to the previous one. Event handlers send the requests, because
+ * a promise for each of so many requests would take too long.
  */
 async function inStep(path: RawClient, slot: number, times: number): Promise<void> {
   const { socket, frames } = path;

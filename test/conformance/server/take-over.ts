@@ -1,6 +1,6 @@
-// Take-overs as clients see them: the effect on the handle and the requests of the client that loses the volume, the question which client
-// may resume a hold (H2, Verifier), and replaced instances (H4). holders.ts has the cases without take-overs. Invariant: at the end of each
-// case, the second node holds nothing.
+// Take-overs as clients see them: the effect on the handle and the requests of the client that loses the volume, which client may resume a
+// hold (H2, Verifier), and replaced instances (H4). holders.ts has the cases without take-overs. Invariant: at the end of each case, the
+// second node holds nothing.
 
 import { SESSION_SILENT_MS } from '@rsio/rssrv/volumes/limits';
 import { OP } from '@rsio/protocol/wire/frames';

@@ -1,6 +1,6 @@
-// One step of the demo: it makes a file system on the block device of an attached volume and uses it like that of any disk. It also uses
-// the raw device of the volume. The demo attaches the volume. Invariant: the step may be aborted at any time; device-release.ts then
-// unmounts the file systems.
+// One step of the demo: it makes a file system on the block device of an attached volume and uses the file system like any other. The step
+// also uses the raw device of the volume. The demo attaches the volume. Invariant: the step may be aborted at any time; device-release.ts
+// then unmounts the file systems.
 
 import { mkdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -21,7 +21,6 @@ export interface BlockDeviceOptions {
   readonly shell: Shell;
   readonly screen: Screen;
   readonly fileSystem: FileSystem;
-  /** Block device of the volume. */
   readonly device: string;
   readonly rawDevice: string;
   /** File of the volume on the server. */
@@ -45,7 +44,7 @@ export class BlockDeviceStep {
     this.mountPoint = mountPointOf(options.folder, options.fileSystem);
   }
 
-  /** Runs the step. If the machine lacks a requirement, prints this reason, skips the step, and returns false. */
+  /** Runs the step. If the machine lacks a requirement, prints the reason, skips the step, and returns false. */
   async run(): Promise<boolean> {
     const { screen, fileSystem, tree, device } = this.options;
     const why = await whyNoFileSystem(THIS_MACHINE, this.needs());
@@ -138,7 +137,6 @@ export class BlockDeviceStep {
     else await shell.tool(path, ...args);
   }
 
-  /** Runs one of the tools that the step needs. */
   private async tool(name: string, ...args: readonly string[]): Promise<void> {
     await this.options.shell.tool(findTool(name) ?? name, ...args);
   }

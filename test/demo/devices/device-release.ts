@@ -1,7 +1,7 @@
 // At the end of the demo, unmounts file systems on its devices, and removes devices that a daemon has left behind. The order matters: file
 // systems are unmounted while a daemon still answers I/O of their devices, and a loop device is detached while its file still has its path.
-// Invariants: only mounts and devices below the demo's root are touched. Every command has a time limit, and if a command fails, the next
-// one runs nevertheless.
+// Invariants: only mounts and devices below the demo's root are touched. Every command has a time limit, and the next command runs even if
+// one fails.
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { loopDevices, ofBlock } from '@rsio/rsiod/frontends/devices/loop-device';
@@ -12,8 +12,8 @@ import type { Screen } from '../machine/screen.ts';
 import type { Shell } from '../machine/shell.ts';
 
 /**
- * Unmounts all file systems that are on the demo's devices or below its root. If a file system is busy, it is unmounted lazily, and the
- * processes that use it are named.
+ * Unmounts all file systems that are on the demo's devices or below its root. A busy file system is unmounted lazily, and the processes
+ * that use it are named.
  */
 export async function releaseMounts(root: string, shell: Shell, screen: Screen): Promise<void> {
   for (const mountPoint of await mountsOn(root)) await attempt(shell, 'umount', mountPoint);
@@ -76,7 +76,7 @@ function numbersIn(folder: string): string[] {
   return orElse([], () => readdirSync(folder)).filter((name) => /^\d+$/.test(name));
 }
 
-/** Returns the result of `look`. If `look` throws, returns `otherwise`, because a process may end while it is examined. */
+/** Returns the result of `look`. If `look` throws, returns `otherwise`, because a process may end while `look` examines it. */
 function orElse<T>(otherwise: T, look: () => T): T {
   try {
     return look();

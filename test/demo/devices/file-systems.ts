@@ -19,7 +19,7 @@ export const EXT4: FileSystem = {
   check: ['e2fsck', '-f', '-n'],
 };
 
-/** The size is the smallest that mkfs.xfs accepts. It takes little space, because the file of the volume is sparse. */
+/** The size is the smallest that mkfs.xfs accepts. The volume takes little space, because its file is sparse. */
 export const XFS: FileSystem = {
   name: 'xfs',
   volume: 'archive',

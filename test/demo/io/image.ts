@@ -20,8 +20,7 @@ export async function makeImage(file: string, contents: string, shell: Shell, sc
       await shell.tool(mke2fs, '-q', '-t', 'ext4', '-d', contents, file, `${CHUNKS}m`);
       return true;
     } catch (thrown) {
-      // If mke2fs fails, the image gets numbered sectors. It may fail, because small variants of mke2fs cannot fill a file system with
-      // files.
+      // If mke2fs fails, the image gets numbered sectors. mke2fs may fail, because small variants cannot fill a file system with files.
       if (!(thrown instanceof Error) || thrown.name === 'AbortError') throw thrown;
       screen.line(`${thrown.message}: a plain image is served instead`);
       rmSync(file, { force: true });

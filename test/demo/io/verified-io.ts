@@ -1,5 +1,5 @@
-// I/O with verification: several lanes write blocks of a volume, read each block back and compare it. `verifyAll` compares all blocks once
-// more. The longest time without a completed request is measured. Invariant: no two lanes ever touch the same block.
+// I/O with verification: several lanes write blocks of a volume, read each block back and compare it. `verifyAll` compares all blocks
+// again. The longest time without a completed request is measured. Invariant: no two lanes ever touch the same block.
 
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { NbdClient } from '../../support/io/nbd-client.ts';
@@ -50,7 +50,7 @@ export class VerifiedIo {
     return longestMs;
   }
 
-  /** Reads every written block once more. Returns their number. */
+  /** Reads every written block again. Returns their number. */
   async verifyAll(): Promise<number> {
     await this.inLanes((lane) => this.verifyLane(lane));
     return this.rounds.reduce((sum, round) => sum + (round > 0 ? 1 : 0), 0);

@@ -15,7 +15,7 @@ const POLL_MS = 20;
 interface ProcessEntry {
   readonly pid: number;
   readonly parent: number;
-  /** Start time of the process. Together with the pid, it distinguishes the process from a later one with the same pid. */
+  /** Start time of the process. Together with the pid, the start time distinguishes the process from a later one with the same pid. */
   readonly startTicks: string;
 }
 

@@ -1,12 +1,12 @@
 // Runs one program to its end, with bounds: a program that ignores SIGTERM is killed, and a program that does not die after SIGKILL is no
-// longer waited for. The shell shows its output.
+// longer waited for. shell.ts shows the output of the program.
 
 import { spawn } from 'node:child_process';
 
 /** Time from SIGTERM to SIGKILL. */
 const KILL_AFTER_MS = 3_000;
 const GIVE_UP_AFTER_MS = 5_000;
-/** Longest duration of a probe. It is short, because a device that hangs blocks every program that touches it. */
+/** Longest duration of a probe. The limit is short, because a device that hangs blocks every program that touches it. */
 const PROBE_TIMEOUT_MS = 10_000;
 
 export interface ProgramRun {
@@ -20,10 +20,10 @@ export interface ProgramRun {
 
 export const GOOD_END = 'ended with exit code 0';
 
-/** Resolves with a part of a sentence that says how the program ended. Rejects if it cannot be started. */
+/** Resolves with a part of a sentence that says how the program ended. Rejects if the program cannot be started. */
 export function runProgram(file: string, args: readonly string[], options: ProgramRun): Promise<string> {
   const { cwd, timeoutMs, env, signal, output } = options;
-  // The program gets its own process group. Ctrl-C in the terminal therefore reaches only the demo, and the demo ends everything in order.
+  // The program gets its own process group. Ctrl-C in the terminal therefore reaches only the demo, and the demo ends everything cleanly.
   const child = spawn(file, [...args], { cwd, detached: true, stdio: ['ignore', 'pipe', 'pipe'], env });
   for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', output);
   return new Promise<string>((resolve, reject) => {
@@ -56,7 +56,6 @@ export function runProgram(file: string, args: readonly string[], options: Progr
   });
 }
 
-/** Whether the program exists and succeeds. */
 export async function succeeds(file: string, ...args: readonly string[]): Promise<boolean> {
   const options = { cwd: '/', timeoutMs: PROBE_TIMEOUT_MS, output: () => undefined };
   return await runProgram(file, args, options).then(

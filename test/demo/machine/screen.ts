@@ -1,5 +1,5 @@
 // Prints everything that the user of the demo sees: numbered steps with their times, commands as a user types them, and their real output.
-// It uses colour only on request. The steps decide what is shown. Invariant: without colour, the output consists of plain lines.
+// The screen uses colour only on request. The steps decide what is shown. Invariant: without colour, the output consists of plain lines.
 
 const BOLD = '1';
 const DIM = '2';
@@ -43,7 +43,6 @@ export class Screen {
     this.line(`${this.paint(GREEN, '$')} ${this.paint(CYAN, line)}`);
   }
 
-  /** Prints the output of a command unchanged. */
   output(text: string): void {
     this.options.out(text);
   }

@@ -16,7 +16,6 @@ export interface ShellOptions {
   /** Value of `--root` for all commands. */
   readonly root: string;
   readonly signal: AbortSignal;
-  /** Limit for each command. */
   readonly timeoutMs?: number;
   readonly env: NodeJS.ProcessEnv;
 }
@@ -25,7 +24,7 @@ type Program = 'rssrv' | 'rsiod' | 'rsconfig' | 'rsclogcat' | 'rsslogcat';
 
 interface How {
   readonly signal?: AbortSignal;
-  /** Called with the output. Without this function, the output is shown. */
+  /** Called with the output. Default: the output is shown. */
   readonly output?: (text: string) => void;
 }
 
@@ -36,7 +35,6 @@ export class Shell {
     this.options = options;
   }
 
-  /** The command line of a program of this project. */
   lineOf(program: Program, ...args: readonly string[]): string {
     return [`bin/${program}`, '--root', this.options.root, ...args].join(' ');
   }
@@ -72,7 +70,7 @@ export class Shell {
     return said;
   }
 
-  /** Shows the last lines of both logs, if the logs have lines. It also works after an abort. */
+  /** Shows the last lines of both logs, if the logs have lines. Also works after an abort. */
   async showLogs(lines: number): Promise<void> {
     const { repository, root } = this.options;
     for (const program of ['rsslogcat', 'rsclogcat'] as const) {

@@ -13,8 +13,8 @@ const AFTER_BOUND_MS = 1_500;
 const AFTER_RETURN_MS = 3_000;
 const AWAY_MS = 1_000;
 /**
- * Duration of the load before the server is killed. It is so long that some regions have bits that the copier has not cleared yet, because
- * it clears bits lazily.
+ * Duration of the load before the server is killed. The load runs so long that some regions have bits that the copier has not cleared yet,
+ * because it clears bits lazily.
  */
 const HISTORY_MS = 12_000;
 

@@ -1,6 +1,6 @@
 // Other ways to use several links, measured on the same links with the same load: NBD to one address, NBD whose client uses all addresses,
-// and one NBD connection over MPTCP. Each of these peers is set up as its documentation says. Invariant: a peer that cannot run on this
-// machine is named with the reason.
+// and one NBD connection over MPTCP. Each peer is set up as its documentation says. Invariant: a peer that cannot run on this machine is
+// named with the reason.
 
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -110,8 +110,8 @@ async function measure(netlab: Netlab, peer: string, { what, rates, shape, fault
     await load.open(places, '');
     await load.begin(shape);
     await sleep(WARM_UP_MS);
-    // The fault hits the second link, except for nbd-one, which uses only the first link. For all other peers this is not the worst case,
-    // because their connections begin on the first link.
+    // The fault hits the second link, except for nbd-one, which uses only the first link. For all other peers, the second link is not the
+    // worst case, because their connections begin on the first link.
     const hit = links[peer === 'nbd-one' ? 0 : 1];
     if (fault !== null && hit !== undefined) await fault.begin(hit);
     const processes = { client: [], server: [running.pid], load: [load.pid] };

@@ -57,9 +57,9 @@ export function rate({ load }: Stretch): number {
   return load.bytes / load.seconds;
 }
 
-/** Measures a load from now on, for `ms` ms. */
+/** Measures a load for the next `ms` ms. */
 export async function stretch({ links }: ShapedLinks, load: LoadClient, processes: Processes, ms: number): Promise<Stretch> {
-  // /proc is read directly after the figures of the load. A command that reads it would be late on a busy machine.
+  // /proc is read directly after the figures of the load. A command that reads /proc would be late on a busy machine.
   await load.take();
   const first = sample(links, processes);
   await sleep(ms);

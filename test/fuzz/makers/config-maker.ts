@@ -6,7 +6,7 @@ import { type ConfigFileName, SCHEMA } from '@rsio/common/config/schema/schema';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { mutated, reordered } from './mutator.ts';
 
-/** The value of every secret key. A message must never contain it. */
+/** The value of every secret key. A message must never contain this value. */
 export const SECRET = 'Zq7sEcReTzQ7keykey';
 
 const SECRET_KEYS = new Set(['nodekey', 'serverkey', 'namespacekey']);
@@ -48,7 +48,7 @@ function defaultOf(schema: FileSchema, key: string): string | null {
   return Object.values(schema).flatMap(({ keys }) => keys[key]?.default ?? [])[0] ?? null;
 }
 
-/** Chooses a value for a key. `count`: number of the section. It becomes a part of values that must be unique. */
+/** Chooses a value for a key. `count`: number of the section. The number becomes a part of values that must be unique. */
 function valueOf(random: SeededRandom, type: string, key: string, count: number, usual: string | null): string {
   if (SECRET_KEYS.has(key)) return random.chance(0.97) ? SECRET : `${SECRET} \u00fc`;
   if (random.chance(0.01)) return random.pick(ANY_VALUES);

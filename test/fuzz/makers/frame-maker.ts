@@ -19,7 +19,7 @@ function crcOf(bytes: Buffer): Buffer {
   return crc;
 }
 
-/** Encodes header and body unchanged. `digest`: whether a CRC-32 follows each of the two. */
+/** Encodes header and body unchanged. `digest`: whether one CRC-32 follows the header and another the body. */
 export function frameBytes(op: number, fields: Partial<Header>, shape: FrameEntry['shape'], body: Buffer, digest = false): Buffer {
   const { flags = 0, handle = 0, slot = 0, seq = 0, lba = 0, count = 0, aux = 0 } = fields;
   const header = Buffer.alloc(HEADER_BYTES);
@@ -29,7 +29,7 @@ export function frameBytes(op: number, fields: Partial<Header>, shape: FrameEntr
   return Buffer.concat([header, crcOf(header), body, body.length === 0 ? body : crcOf(body)]);
 }
 
-/** Returns data of `sectors` sectors. It is a view of a buffer that all frames share. */
+/** Returns data of `sectors` sectors. The data is a view of a buffer that all frames share. */
 export function dataOf(sectors: number): Buffer {
   return BODIES.subarray(0, sectors * SECTOR_BYTES);
 }

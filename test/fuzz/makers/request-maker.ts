@@ -1,5 +1,5 @@
-// Makes the requests of a client on one path from a seed. They use open handles and slots with the right next seq; some are copies or have
-// a wrong value. The targets judge the effects.
+// Makes the requests of a client on one path from a seed. The requests use open handles and slots with the right next seq; some are copies
+// or have a wrong value. The targets judge the effects.
 
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { FLAG, FRAMES, OP } from '@rsio/protocol/wire/frames';

@@ -1,5 +1,5 @@
 // Inputs of targets that need more than one stream of bytes: a list of steps, each with a kind, a number and bytes. Each sequence of bytes
-// is a valid script, so mutations may change any byte. The target gives each kind its meaning.
+// is a valid script, so mutations may change any byte. The target defines the meaning of each kind.
 //
 //   kind (u8) | argument (u8) | length (u16) | length bytes, or what is left
 

@@ -1,5 +1,5 @@
 // The work of a well-behaved client: several connections to rsiod's NBD socket write and read back without pause, each in its own region.
-// It counts operations and keeps the first error. The caller starts the daemons and sets the duration.
+// The load counts operations and keeps the first error. The caller starts the daemons and sets the duration.
 
 import { NbdIo } from '../../support/io/nbd-io.ts';
 

@@ -53,7 +53,7 @@ function larger(left: Held, right: Held): Held {
   };
 }
 
-/** Attacks for this time. Returns the most resources that the server's processes used. */
+/** Attacks for `forMs`. Returns the peak resources of the server's processes. */
 async function attack(forMs: number): Promise<Most> {
   const peers = new HostilePeers(scene.target);
   const { listener, worker } = scene.servers;

@@ -1,6 +1,6 @@
 // Hostile peers against a server's port: they make a fixed number of connections per second from many addresses, each with one kind of
-// misbehaviour, and send datagrams. The callers judge the effects. Invariant: the peers hold a bounded number of connections, and after
-// `stop` none.
+// misbehaviour, and send datagrams. The callers judge the effects. Invariant: the peers hold a bounded number of connections, and none
+// after `stop`.
 
 import { randomBytes, randomInt } from 'node:crypto';
 import dgram from 'node:dgram';
@@ -17,7 +17,7 @@ export interface HostileTarget {
   readonly namespaceid: number;
   /** Addresses of 127/8 from which the peers connect. */
   readonly from: readonly string[];
-  /** A node that may log in. Peers that prove themselves use it. */
+  /** A node that may log in. Peers that prove themselves use the key of this node. */
   readonly node: string;
   readonly nodekey: string;
 }
@@ -72,7 +72,7 @@ export class HostilePeers {
   private readonly sockets = new Set<net.Socket>();
   private readonly udp: dgram.Socket[] = [];
   private timer: NodeJS.Timeout | null = null;
-  /** Number of new connections per second. It may be changed while the peers run. */
+  /** Number of new connections per second. The number may change while the peers run. */
   perSecond = 0;
   private owed = 0;
   private lastMs = 0;
@@ -200,8 +200,8 @@ export class HostilePeers {
     await client.greet();
     this.counts.challenged++;
     const join = kind === 'proven-garbage' && insider !== null ? insider.session : null;
-    // If there is no session to join, the peer does nothing. Otherwise it would start a new session; this would take a process, and would
-    // end the previous session of the node.
+    // If there is no session to join, the peer does nothing, because a new session would take a process and end the previous session of the
+    // node.
     if (kind === 'proven-garbage' && join === null) return;
     client.prove(join, []);
     if (kind !== 'proven-garbage') return;

@@ -1,5 +1,5 @@
-// Runs the hostile peers in a separate process at the lowest priority. The peers stand for other machines, and these would not use the
-// cores of this machine. The first message names the address to attack and the rate. The process ends on request, or with its parent.
+// Runs the hostile peers in a separate process at the lowest priority. The peers stand for other machines, which would not use the cores of
+// this machine. The first message names the address to attack and the rate. The process ends on request, or with its parent.
 // peers-report.ts makes the measurements.
 
 import os from 'node:os';

@@ -1,4 +1,4 @@
-// `npm run fuzz -- --peers`: measures the work of a good client several times, in turn without and with hostile peers, and prints the
+// `npm run fuzz -- --peers`: measures the work of a good client several times, alternately without and with hostile peers, and prints the
 // difference. All programs share the cores of this machine; the sums of CPU time show which process used the time.
 
 import { type ChildProcess, fork } from 'node:child_process';
@@ -29,7 +29,9 @@ interface Phase {
   readonly listenerMiB: number;
   readonly descriptors: number;
   readonly error: string | null;
-  /** `newClients`: number of new good clients that tried to connect during the measurement. `greeted`: how many of them got a CHALLENGE. */
+  /**
+   * `newClients`: number of new good clients that tried to connect during the measurement. `greeted`: how many new clients got a CHALLENGE.
+   */
   readonly newClients: number;
   readonly greeted: number;
 }

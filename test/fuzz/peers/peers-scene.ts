@@ -1,6 +1,5 @@
 // A server with its processes, a good client, and addresses for hostile peers. The scene also measures the resources of the server's
-// processes from outside. The test and the report use it. hostile-peers.ts has the peers. Invariant: after `clean`, no process or file is
-// left.
+// processes. The test and the report use the scene. hostile-peers.ts has the peers. Invariant: after `clean`, no process or file is left.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { clientConfig, keyOf, serverConfig } from '../../support/hosts/configs.ts';

@@ -15,8 +15,8 @@ import type { FuzzTarget } from '../fixtures/fuzz-target.ts';
 const MINUTE_MS = 60_000;
 const MS_PER_SECOND = 1000;
 /**
- * In a campaign, each target has this many slices. With more than one slice, every target runs early in the campaign. More than a few would
- * cost too much time, because each slice starts new processes.
+ * In a campaign, each target has this many slices. With more than one slice, every target runs early in the campaign. More than a few
+ * slices would cost too much time, because each slice starts new processes.
  */
 const ROUNDS = 2;
 /** A process counts as hanging if it has not reported within this time after the end of its slice. A seed takes only milliseconds. */
@@ -32,7 +32,7 @@ interface Sums {
   nextSeed: number;
 }
 
-/** Runs the targets in turn for this time, each from seed `from` on. Returns true if there was no finding. */
+/** Runs the targets one after another for this time, each from seed `from` on. Returns true if there was no finding. */
 export async function runCampaign(
   targets: readonly FuzzTarget[],
   minutes: number,
@@ -113,7 +113,7 @@ function runProcess(slice: Slice, noted: string): Promise<SliceResult> {
   });
 }
 
-/** Makes the result of a process that has ended without a report. The seed that it noted last counts as the finding. */
+/** Makes the result of a process that has ended without a report. The seed that the process noted last counts as the finding. */
 function lost({ target, from, stride }: Slice, seed: number, what: string): SliceResult {
   const finding: FuzzFinding = { target, seed, what, inputHex: 'not made small: it ends the process' };
   return { cases: Math.floor((seed - from) / stride), deep: 0, nextSeed: seed + stride, finding };

@@ -1,4 +1,4 @@
-// The same seeds of every target run each time, so that a failure repeats; `npm run fuzz` takes other seeds. Enough inputs of each target
+// The same seeds of every target run each time, so that a failure repeats; `npm run fuzz` uses other seeds. Enough inputs of each target
 // must be deep. fuzz-target.ts explains deep inputs. `fixedSeeds` of a target is the number of its seeds in this test.
 
 import { afterAll, expect, test } from 'vitest';

@@ -22,8 +22,8 @@ export function inputOf(target: FuzzTarget, seed: number): Buffer {
 }
 
 /**
- * Runs the input. `thrown`: the error that the target has thrown, as text. Null: the target threw no error. Only in this case, `isDeep` is
- * valid.
+ * Runs the input. `thrown`: the error that the target has thrown, as text. Null: the target threw no error. `isDeep` is valid only if the
+ * target threw no error.
  */
 export async function tried(target: FuzzTarget, input: Buffer): Promise<{ thrown: string | null; isDeep: boolean }> {
   try {

@@ -1,5 +1,5 @@
 // Reduces an input with a finding as far as possible within a time: first it drops pieces, then it drops bytes, and then it sets bytes to
-// zero. `stillFinds` of the caller tells whether a smaller input still gives the finding. Invariant: the result gives the finding too.
+// zero. `stillFinds` of the caller tells whether a smaller input still gives the finding. Invariant: the result also gives the finding.
 
 import type { Clock } from '@rsio/common/lib/clock';
 
@@ -34,7 +34,7 @@ function bytesOf(input: Buffer): Buffer[] {
   return Array.from(input, (_, index) => input.subarray(index, index + 1));
 }
 
-/** Leaves out runs of pieces while the finding remains. It tries long runs first. */
+/** Leaves out runs of pieces while the finding remains. The minimiser tries long runs first. */
 async function fewer(pieces: Buffer[], stillFinds: StillFinds, isOver: () => boolean): Promise<Buffer[]> {
   let left = pieces;
   for (let run = Math.ceil(left.length / 2); run >= 1 && !isOver(); run = run === 1 ? 0 : Math.ceil(run / 2)) {

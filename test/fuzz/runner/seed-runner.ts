@@ -1,5 +1,5 @@
-// A process of a campaign: runs every n-th seed of one target until its time is over or it has a finding, and reports the result. Its
-// arguments are the slice, and a file in which it notes each seed before it runs the seed. campaign.ts adds the results up.
+// A process of a campaign: runs every n-th seed of one target until its time is over or it has a finding, and reports the result. The
+// arguments of the process are the slice, and a file in which it notes each seed before it runs the seed. campaign.ts adds the results up.
 
 import { openSync, writeSync } from 'node:fs';
 import { systemClock } from '@rsio/common/lib/clock';

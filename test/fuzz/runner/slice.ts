@@ -7,7 +7,7 @@ export interface Slice {
   readonly target: string;
   readonly from: number;
   readonly stride: number;
-  /** The process begins no seed after this time, counted from its start. It runs at least one seed. */
+  /** The process begins no seed after this time, counted from its start. The process runs at least one seed. */
   readonly forMs: number;
 }
 

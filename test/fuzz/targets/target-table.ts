@@ -1,5 +1,5 @@
-// The table of fuzz targets: each test run takes seeds of all of them, and `npm run fuzz` runs them in turn. Each target has its own file;
-// the callers choose seeds, cores and duration.
+// The table of fuzz targets: each test run takes seeds of all targets, and `npm run fuzz` runs the targets one after another. Each target
+// has its own file; the callers choose seeds, cores and duration.
 
 import type { FuzzTarget } from '../fixtures/fuzz-target.ts';
 import { discovery } from './network/discovery.ts';

@@ -1,5 +1,5 @@
-// A log that drops every line, because the trace shows what simulated processes do.
-// The tests of the code that writes log lines cover them.
+// A log that drops every line, because the trace shows what simulated processes do. Unit tests of the code that writes log lines cover
+// these lines.
 
 import type { Log } from '@rsio/common/log/log';
 

@@ -1,6 +1,6 @@
-// Replaces a method of a class from outside. With it, the zoo breaks production code and the simulator makes constants small, without
-// branches in that code. Invariant: the replaced method exists. A mutant that replaces a renamed method is therefore an error, and does not
-// count as survived.
+// Replaces a method of a class from outside. With this function, the zoo breaks production code and the simulator makes constants small,
+// without branches in that code. Invariant: the replaced method exists. A mutant that replaces a renamed method is therefore an error, and
+// does not count as survived.
 
 type Method<Self, Args extends unknown[], Result> = (self: Self, ...args: Args) => Result;
 
@@ -28,7 +28,7 @@ export function override<Self extends object, Args extends unknown[], Result>(
   return () => Object.defineProperty(owner.prototype, name, before);
 }
 
-/** As `override`, for a getter. */
+/** Like `override`, for a getter. */
 export function overrideGetter<Self extends object, Value>(
   owner: Overridable,
   name: string,

@@ -9,7 +9,7 @@ import { override } from './override.ts';
 
 let tell: (sentence: string) => void = () => undefined;
 
-/** Calls `told` with each error from now on. */
+/** Calls `told` with each later error. */
 export function whenPeerErrs(told: (sentence: string) => void): void {
   tell = told;
 }

@@ -1,12 +1,12 @@
 // Tells whether any promise was created or settled, so that the world waits for promises only after events that involve promises. Few
-// events do, and each wait costs as much as several events. Invariant: while `haveMoved` is false, no promise callback is pending.
+// events involve promises, and each wait costs as much as several events. Invariant: while `haveMoved` is false, no promise callback is
+// pending.
 
 import { promiseHooks } from 'node:v8';
 
 export class PromiseWatch {
   /** Whether a promise was created or settled since the world last set this flag to false. */
   haveMoved = true;
-  /** Stops watching promises. */
   readonly stop: () => void;
 
   constructor() {
@@ -16,7 +16,7 @@ export class PromiseWatch {
     this.stop = promiseHooks.createHook({ init: moved, settled: moved }) as () => void;
   }
 
-  /** Resolves when no continuation of a promise is left to run. All of them run in this turn of the event loop. */
+  /** Resolves when no continuation of a promise is left to run. All continuations run in this turn of the event loop. */
   pass(): Promise<void> {
     return new Promise((resolve) => setImmediate(resolve));
   }

@@ -1,6 +1,6 @@
 // Reports each session that a client abandons because of the I/O of one volume, although the server could have revoked only the handle of
-// that volume (E1). To abandon such a session is a fault, because all other volumes of the trunk then wait for a new one. The world decides
-// the consequence. Only one world at a time runs in a program.
+// that volume (E1). Abandoning the whole session is a fault, because all other volumes of the trunk then wait for a new session. The world
+// decides the consequence. Only one world at a time runs in a program.
 
 import { REVOKES_MAX } from '@rsio/protocol/client/limits';
 import type { Attachment } from '@rsio/protocol/client/attachment';
@@ -16,7 +16,7 @@ interface Watched {
 
 let tell: (sentence: string) => void = () => undefined;
 
-/** Calls `told` with a sentence about each session that a client abandons needlessly, from now on. */
+/** Calls `told` with a sentence about each session that a client abandons needlessly. */
 export function whenSessionIsLeft(told: (sentence: string) => void): void {
   tell = told;
 }

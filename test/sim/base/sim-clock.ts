@@ -119,7 +119,7 @@ export class SimClock implements Clock {
     }
   }
 
-  /** Makes events due now that fell due while their process was stopped. They run before all events that are due later. */
+  /** Makes events due now that fell due while their process was stopped. These events run before all events that are due later. */
   again(entries: readonly Entry[]): void {
     for (const entry of entries) {
       entry.dueMs = this.nowMs;
@@ -166,7 +166,7 @@ export interface ProcessEnd {
   processKilled(): void;
 }
 
-/** The clock of one simulated process. It also kills the process. */
+/** The clock of one simulated process. The clock also kills the process. */
 export class SimProcess implements Clock {
   isKilled = false;
   isPaused = false;
@@ -211,7 +211,7 @@ export class SimProcess implements Clock {
     for (const end of this.ends) end.processResumed();
   }
 
-  /** Like SIGKILL: no code of the process runs any more, and the simulated kernel closes the resources of the process. */
+  /** Like SIGKILL: the process runs no more code, and the simulated kernel closes the resources of the process. */
   kill(): void {
     if (this.isKilled) return;
     this.isKilled = true;

@@ -1,6 +1,6 @@
-// Buffer pools of one simulated process. They count lent buffers, because a process that ends with a lent buffer has a leak. They overwrite
-// a returned buffer, so that a later use of the buffer is detected. All worlds of this program share the memory of the pools, because
-// simulated processes start and end often.
+// Buffer pools of one simulated process. The pools count lent buffers, because a process that ends with a lent buffer has a leak. The pools
+// overwrite a returned buffer, so that a later use of the buffer is detected. All worlds of this program share the memory of the pools,
+// because simulated processes start and end often.
 
 import { BufferPool } from '@rsio/common/structures/buffer-pool';
 import { OutputPool } from '@rsio/protocol/wire/encoder';
@@ -47,7 +47,7 @@ export class SimOutputPool extends OutputPool {
     outputs.giveBack(output);
   }
 
-  /** Frees the memory of a dead process. No operation of the process runs any more. */
+  /** Frees the memory of a dead process. Called when no operation of the process runs. */
   reclaim(): void {
     for (const { bytes } of this.lent) outputs.giveBack({ bytes, sendsUnderWay: 0 });
     this.lent.clear();

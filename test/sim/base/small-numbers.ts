@@ -1,6 +1,6 @@
-// Sequence numbers that wrap early. If they wrapped only after 2^16 uses, no run of reasonable length would show a slot that is reused too
-// early. For the same reason, a session has used all its handle numbers after a few OPENs. This module overrides the classes that count, so
-// that production code needs no switch. The seed chooses the modulus.
+// Sequence numbers that wrap early. If sequence numbers wrapped only after 2^16 uses, no run of reasonable length would show a slot that is
+// reused too early. To show early reuse of handles, a session has used all its handle numbers after a few OPENs. This module overrides the
+// classes that count, so that production code needs no switch. The seed chooses the modulus.
 
 import { SEQ_MODULUS } from '@rsio/protocol/link/limits';
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -18,17 +18,17 @@ interface Numbered {
 
 let modulus = SEQ_MODULUS;
 
-/** Sets the modulus of sequence numbers in this program from now on. The modulus is a power of two. */
+/** Sets the modulus of sequence numbers in this program. The modulus is a power of two. */
 export function setSeqModulus(to: number): void {
   modulus = to;
 }
 
 const HANDLES_MAX = [8, 16, 0xffff, 0xffff];
-/** Added to the seed, so that these draws differ from those of the world. */
+/** Added to the seed, so that these draws differ from the world's. */
 const SALT = 1_000_033;
 let handlesMax = 0xffff;
 
-/** Sets the number of handles that a session has in this program from now on. The number is drawn with the seed of the world. */
+/** Sets the number of handles that a session has in this program. The number is drawn with the seed of the world. */
 export function drawHandlesMax(seed: number): void {
   handlesMax = new SeededRandom(seed * SALT).pick(HANDLES_MAX);
 }
@@ -37,12 +37,12 @@ overrideGetter<HandleNumbers, number>(HandleNumbers, 'last', () => handlesMax);
 
 let hasMirrors = false;
 
-/** Sets whether clients offer VOTE, in this program from now on. */
+/** Sets whether clients in this program offer VOTE. */
 export function setMirrors(to: boolean): void {
   hasMirrors = to;
 }
 
-// Clients offer no ADMIN, and VOTE only in worlds with mirrors. A longer HELLO would change the digests of all other worlds for nothing.
+// Clients offer no ADMIN, and VOTE only in worlds with mirrors. A longer HELLO would needlessly change the digests of all other worlds.
 override<Namespace, [unknown], ClientIdentity>(Namespace, 'identityFor', (original) => (self, ends) => {
   const identity = original(self, ends);
   const others = identity.hello.features.filter((feature) => feature !== FEATURE.ADMIN && feature !== FEATURE.MIRROR);

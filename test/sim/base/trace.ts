@@ -19,7 +19,7 @@ export class Trace {
     return this.nowMs();
   }
 
-  /** Whether the trace keeps lines of text. If false, callers need not make these lines. */
+  /** Whether the trace keeps lines of text. Callers make lines only if the trace keeps them. */
   get isOn(): boolean {
     return this.line !== null;
   }

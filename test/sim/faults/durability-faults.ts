@@ -1,6 +1,6 @@
 // Faults aimed at acknowledged writes that are not yet on disk: failing write-back, a crash or a full disk during a replay, the loss of
 // client and server machine together, and a take-over after a machine crash, before the client that had the volume returns. sim-faults.ts
-// has the other faults. It also ends the faults of this file.
+// has the other faults. sim-faults.ts also ends the faults of this file.
 
 import type { SimClient } from '../machines/sim-client.ts';
 import type { SimProcess } from '../base/sim-clock.ts';
@@ -82,8 +82,8 @@ export class DurabilityFaults {
   }
 
   /**
-   * Called when a read has returned a change that is not yet answered. A crash may undo the change. In this case, the client must restore
-   * the change before the next read.
+   * Called when a read has returned a change that is not yet answered. A crash may undo the change. After a crash that undoes the change,
+   * the client must restore it before the next read.
    */
   shown(volume: SimVolume): void {
     const { clock, random, servers } = this.targets;
@@ -95,9 +95,8 @@ export class DurabilityFaults {
   }
 
   /**
-   * Several clients want the volume. Another client tries to take the volume over before its former holder returns. Without force, the
-   * server
-   * refuses the take-over.
+   * Several clients compete for the volume. Another client tries to take the volume over before its former holder returns. Without force,
+   * the server refuses the take-over.
    */
   crashed(server: SimServer): void {
     const { clock, random, volumes } = this.targets;

@@ -1,5 +1,5 @@
 // Faults of routes and their connections: broken, silent, slow, jerky, losing packets, without carrier or address. sim-faults.ts has the
-// faults that do not concern routes. It decides how often a fault begins, and ends every fault, also those of this file.
+// faults that do not concern routes. That file decides how often a fault begins, and ends every fault, including those of this file.
 
 import type { SimClient } from '../machines/sim-client.ts';
 import type { Direction, SimRoute } from '../network/sim-network.ts';
@@ -107,8 +107,8 @@ export class RouteFaults {
   }
 
   /**
-   * The route loses some packets, as with a bad plug. The judges still treat it as a route without a fault, because TCP sends lost packets
-   * again.
+   * The route loses some packets, as with a bad plug. The judges still treat the route as one without a fault, because TCP sends lost
+   * packets again.
    */
   private losePackets(): void {
     const { random } = this.targets;
@@ -224,7 +224,7 @@ export class RouteFaults {
 
   /**
    * The client closes a path while requests on the path are in flight or have just arrived late. The FENCE for these requests may arrive
-   * later still.
+   * even later.
    */
   private giveUp(): void {
     const { random, clock, network } = this.targets;

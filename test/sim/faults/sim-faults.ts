@@ -1,6 +1,6 @@
 // The faults of a simulated world. One fault after another begins, of a random kind, on a random route, process or storage, and lasts for a
-// while. All kinds occur in every world. The shape of the world says how often a fault begins. Invariant: each fault that begins also ends,
-// by itself or by `heal`.
+// while. All kinds of faults occur in every world. The shape of the world says how often a fault begins. Invariant: each fault that begins
+// also ends, after its time or by `heal`.
 
 import { DEAD_AFTER_MS } from '@rsio/common/config/schema/limits';
 import { type DurabilityCounts, DurabilityFaults } from './durability-faults.ts';
@@ -94,7 +94,7 @@ export class SimFaults {
     if (this.targets.random.chance(0.5)) this.leaveOneRoute();
   }
 
-  /** Each client keeps one route to each server; the others stay silent forever. */
+  /** Each client keeps one route to each server; the other routes stay silent forever. */
   private leaveOneRoute(): void {
     const { network, servers, clients, random } = this.targets;
     for (const { serverid } of servers) {
@@ -177,7 +177,7 @@ export class SimFaults {
     });
   }
 
-  /** Crashes the machine. Its clients may notice at once, or never. */
+  /** Crashes the machine. The clients of the machine may notice at once, or never. */
   crashMachine(server: SimServer): void {
     const { random, network, trace } = this.targets;
     if (!server.isListening) return;

@@ -1,5 +1,5 @@
-// The calls of node:fs/promises for paths of simulated file systems, and the calls that clone files and list their extents. They replace
-// Node's own calls, and call these for all other paths. Unchanged production code can therefore work on the simulated pools.
+// The calls of node:fs/promises for paths of simulated file systems, and the calls that clone files and list their extents. The
+// replacements pass all other paths to Node's own calls. Unchanged production code can therefore work on the simulated pools.
 
 import { constants } from 'node:fs';
 import fsPromises from 'node:fs/promises';
@@ -62,7 +62,7 @@ const CALLS: Readonly<Record<string, Call>> = {
 
 let isInstalled = false;
 
-/** Replaces Node's calls. A program calls this once. */
+/** Replaces Node's calls. A program calls this function once. */
 export function installCalls(): void {
   if (isInstalled) return;
   isInstalled = true;
@@ -73,7 +73,7 @@ export function installCalls(): void {
   syncBuiltinESMExports();
 }
 
-/** Clones the file in two parts, one after the other. Before it clones a part, it writes back the dirty data of this part. */
+/** Clones the file in two parts, one after the other. Before cloning a part, writes back the dirty data of this part. */
 async function cloneFile(from: string, to: string): Promise<void> {
   const target = await does(to, (place) => place.files.make(place.path, false));
   const source = await does(from, (place) => place.files.find(place.path));

@@ -113,7 +113,6 @@ export class SimFiles {
     this.note({ touched: [node], undo: () => void (node.sizeBytes = was) });
   }
 
-  /** Clones a part of a file. */
   clone(from: SimNode, to: SimNode, first: number, count: number): void {
     const data = this.dataOf(to);
     data.take(this.dataOf(from), first, count);

@@ -7,7 +7,7 @@ import type { Descriptor } from '../storage/sim-cache.ts';
 import { errno, type SimNode } from './sim-files.ts';
 import { later, type Place } from './sim-mounts.ts';
 
-/** The next number of a handle. It is larger than each real file descriptor. */
+/** The next number of a handle. The number is larger than each real file descriptor. */
 let numbers = 1_000_000;
 const opened = new Map<number, SimHandle>();
 
@@ -15,7 +15,7 @@ export function handleOf(descriptor: number): SimHandle | null {
   return opened.get(descriptor) ?? null;
 }
 
-/** Called before a new world begins: closes the files that processes of the last world had open. */
+/** Called before a new world begins: closes the files that processes of the previous world had open. */
 export function closeAll(): void {
   opened.clear();
 }

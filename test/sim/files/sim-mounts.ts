@@ -11,9 +11,9 @@ export interface Mount {
   readonly random: SeededRandom;
   /** Longest time that a call takes, ms. */
   readonly stepMs: number;
-  /** The present listener process. */
+  /** The current listener process. */
   process(): SimProcess;
-  /** Called after each call of node:fs, so that a fault can begin at this moment. */
+  /** Called after each call of node:fs, so that a fault can begin. */
   stepped(): void;
 }
 
@@ -50,7 +50,7 @@ export function placeOf(path: string): Place {
   return { ...found, process: () => found.process(), stepped: () => found.stepped(), path: rest.filter((part) => part !== '') };
 }
 
-/** Calls a function in this process after a random time. Resolves with its result. */
+/** Calls a function in this process after a random time. Resolves with the result of the function. */
 export function later<T>(
   { random, stepMs, stepped }: Pick<Mount, 'random' | 'stepMs' | 'stepped'>,
   process: SimProcess,

@@ -1,6 +1,6 @@
 // Judges the holds of one volume: whether each grant is right, and whether an operation runs under a hold after another client was granted
-// the volume. It sees the grants from outside: a grant counts from the time at which the server has answered or has made its record
-// durable, whichever comes first. The oracle judges the content. Invariant: it observes and changes nothing.
+// the volume. The judge sees the grants from outside: a grant counts from the time at which the server has answered or has made its record
+// durable, whichever comes first. The oracle judges the content. Invariant: the judge observes and changes nothing.
 
 import type { HoldWatch } from '../storage/sim-storage.ts';
 
@@ -13,15 +13,14 @@ export interface Decided {
   readonly client: number;
   readonly how: HowTaken;
   /**
-   * The earlier incarnation in which the client last sent its whole log. Reports of breaches name it. Null: the client had nothing to send
-   * again.
+   * The earlier incarnation in which the client last sent its whole log. Reports of breaches name this incarnation. Null: the client had
+   * nothing to send again.
    */
   readonly unsettledSince: string | null;
 }
 
 interface Grant extends Decided {
   readonly atMs: number;
-  /** Whether the client has released the hold. */
   released: boolean;
   /** The last incarnation of the storage in which the holder has sent its whole log; null: it has not done so in any incarnation. */
   settledIn: string | null;
@@ -33,7 +32,7 @@ export class HoldJudge implements HoldWatch {
   readonly breaches: string[] = [];
   /** Grants that took a volume from a holder that had not released it. */
   takeOvers = 0;
-  /** Client processes whose hold another process of the same node has been granted. */
+  /** Client processes whose hold was granted to another process of the same node. */
   readonly replaced = new Set<number>();
   private readonly name: string;
   private readonly nowMs: () => number;
@@ -79,8 +78,8 @@ export class HoldJudge implements HoldWatch {
   }
 
   /**
-   * The incarnation in which the holder last sent its whole log. Null: the holder has sent it in the given incarnation, and has nothing to
-   * send again.
+   * The incarnation in which the holder last sent its whole log. Null: the holder has sent its log in the given incarnation, and has
+   * nothing to send again.
    */
   unsettledSince(incarnation: string): string | null {
     const last = this.grants.at(-1);

@@ -1,6 +1,6 @@
-// Detects an I/O that a volume has forgotten. Such an I/O is unanswered, although the volume is ready and has no request that is in flight
-// or waits to be sent. The I/O would hang forever, and no time-out would detect it. sim-judge.ts judges slow I/O. Invariant: it observes
-// and changes nothing.
+// Detects an I/O that a volume has forgotten. A forgotten I/O is unanswered, although the volume is ready and has no request that is in
+// flight or waits to be sent. The I/O would hang forever, and no time-out would detect it. sim-judge.ts judges slow I/O. Invariant: the
+// judge observes and changes nothing.
 
 import type { Attachment, Standing } from '@rsio/protocol/client/attachment';
 
@@ -8,7 +8,6 @@ import type { Attachment, Standing } from '@rsio/protocol/client/attachment';
 const TOLD_WITHIN_MS = 150;
 
 export interface JudgedVolume {
-  /** Number of unanswered I/Os. */
   readonly outstanding: number;
   readonly target: {
     readonly standing: Standing;
@@ -20,8 +19,8 @@ export class IdleJudge {
   private readonly sinceMs = new WeakMap<JudgedVolume, number>();
 
   /**
-   * Returns the time in ms for which an I/O has been forgotten. It reports each forgotten I/O only once. Null: there is no I/O to report.
-   * `volume` is null if the volume is not attached.
+   * Returns the time in ms for which an I/O has been forgotten. The judge reports each forgotten I/O only once. Null: there is no I/O to
+   * report. `volume` is null if the volume is not attached.
    */
   forgottenMs(volume: JudgedVolume | null, nowMs: number): number | null {
     if (volume === null) return null;

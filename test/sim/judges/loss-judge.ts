@@ -1,6 +1,6 @@
 // Judges how soon a server notices that a volume's storage has lost data (docs/PROTOCOL.md, V1), and how long a handle outlives the
 // incarnation in which it was granted. Until the loss is noticed, the oracle judges the reads. Invariants: the judge observes and changes
-// nothing. It counts only time in which no fault hinders the server.
+// nothing. The judge counts only time in which no fault hinders the server.
 
 import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
 import { SELF_SYNC_MS } from '@rsio/protocol/link/limits';
@@ -8,7 +8,7 @@ import { LATE_MAX_MS, type Opening } from '../storage/sim-storage.ts';
 
 /**
  * A server notices a failed write-back within this time. A late sync may be in progress at the failure, and the next sync, which notices
- * the failure, may be late too.
+ * the failure, may also be late.
  */
 export const NOTICE_MAX_MS = SELF_SYNC_MS + HEARTBEAT_INTERVAL_MS + 2 * LATE_MAX_MS + 500;
 /** The server revokes handles of an ended incarnation within this time, if the requests on these handles end in time. */

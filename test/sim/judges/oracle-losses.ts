@@ -1,10 +1,10 @@
 // Lost sectors of one volume's storage (docs/PROTOCOL.md, V1), for the oracle. A read of a lost sector may return the content of the disk
-// until the next incarnation has started and the client has replayed its log; afterwards it must not. If a read returns newer content of a
-// lost sector, a later read may still return the content of the disk, because the cache may drop the newer content at any time.
+// until the next incarnation has started and the client has replayed its log; afterwards a read must not. If a read returns newer content
+// of a lost sector, a later read may still return the content of the disk, because the cache may drop the newer content at any time.
 
 /**
- * Values of `incarnations` for other sectors. NONE: the sector was not lost, or was written again since. OVER: the sector was lost, but no
- * client has to restore it any more.
+ * Values of `incarnations` for sectors that no client has to restore. NONE: the sector was not lost, or was written again since. OVER: the
+ * sector was lost, but no client has to restore it.
  */
 const NONE = -1;
 const OVER = -2;
@@ -28,7 +28,7 @@ export class Losses {
     this.incarnations[sector] = incarnation;
   }
 
-  /** No client will restore the sector. From now on, reads must therefore return its content on disk, or newer content. */
+  /** No client will restore the sector, so reads must return its content on disk, or newer content. */
   isNobodys(sector: number): void {
     this.incarnations[sector] = OVER;
     this.count--;
@@ -60,7 +60,7 @@ export class Losses {
   }
 
   /**
-   * Ends the effect of losses in incarnations before `beforeIncarnation`. Calls `ended` with each sector that was lost in such an
+   * Ends the effect of losses in incarnations before `beforeIncarnation`. Calls `ended` with each sector that was lost in an earlier
    * incarnation.
    */
   end(beforeIncarnation: number, ended: (sector: number) => void): void {

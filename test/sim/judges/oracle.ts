@@ -30,21 +30,21 @@ export interface ChangeWatch {
 
 const STAMP_BYTES = 16;
 const MAGIC = 0x5253494f;
-/** The oracle keeps at most this many breaches. Only the first one matters, because later ones mostly follow from it. */
+/** The oracle keeps at most this many breaches. Only the first breach matters, because later breaches mostly follow from it. */
 const BREACHES_MAX = 20;
 
 export class Oracle {
   readonly breaches: string[] = [];
   sectors: number;
   readonly volume: number;
-  /** The most sectors that the volume can ever have. */
+  /** Maximum number of sectors of the volume. */
   private readonly capacity: number;
   /** For each sector: the newest change that was answered OK or returned by an answered read. */
   private readonly floors: Uint32Array;
   /** For each sector: `acked` is the newest change that was answered OK; `durable` is the newest change that no machine crash may undo. */
   private readonly acked: Uint32Array;
   private readonly durable: Uint32Array;
-  /** For each sector: the newest change that was answered OK. A lost change stays here, because a log may still have it. */
+  /** For each sector: the newest change that was answered OK. A lost change stays here, because a log may still have the change. */
   private readonly answered: Uint32Array;
   /**
    * For each sector: the incarnation of the storage in which the sector was last written, and the one in which its newest answered change
@@ -52,12 +52,12 @@ export class Oracle {
    */
   private readonly writtenIn: Uint32Array;
   private readonly ackedIn: Uint32Array;
-  /** The incarnation in which the last write of each sector executed first. */
+  /** The incarnation in which the last write of each sector first executed. */
   private readonly bornIn: Uint32Array;
   incarnations = 0;
   /**
-   * Changes with several segments that were not answered OK as a whole. Some of their segments may have been answered OK, and may be in the
-   * log.
+   * Changes with several segments that were not answered OK as a whole. Some segments of a change may have been answered OK, and may be in
+   * the log.
    */
   private readonly partial = new Set<number>();
   /** For each change with several segments: the incarnation of the storage in which it was submitted. */
@@ -68,7 +68,7 @@ export class Oracle {
   private isPending = false;
   /** Number of times that an answered change was treated as lost. */
   drops = 0;
-  /** Number of times that changes that were answered OK stopped being required. */
+  /** Number of times that acknowledged changes stopped being required. */
   lowerings = 0;
   changes: ChangeWatch | null = null;
   /** For each user and sector: the newest change of the user that was answered, with any status. */
@@ -144,8 +144,8 @@ export class Oracle {
 
   /**
    * A change was answered. If `isOk` is false, reads may return the change or not, but the change no longer executes. `isSure` is false if
-   * answered changes were treated as lost between the submission and this answer. In this case, the server may have answered OK before the
-   * loss.
+   * answered changes were treated as lost between the submission and this answer. If `isSure` is false, the server may have answered OK
+   * before the loss.
    */
   changed(number: number, lba: number, count: number, isOk: boolean, isSure = true): void {
     const told = this.toldTo(this.authors[number]!);
@@ -241,7 +241,7 @@ export class Oracle {
       this.floors[sector] = Math.min(this.floors[sector]!, Math.max(this.durable[sector]!, this.acked[sector]!));
   }
 
-  /** A user has attached the volume. The user's replay log keeps the changes that the user submits from now on. */
+  /** A user has attached the volume. The user's replay log keeps the user's later changes. */
   attached(): void {
     this.tenureFrom = this.nextNumber;
   }
@@ -251,7 +251,7 @@ export class Oracle {
     this.inPieces.set(number, this.incarnations);
   }
 
-  /** Some segments of a change were answered OK. The replay log may contain them. */
+  /** Some segments of a change were answered OK. The replay log may contain these segments. */
   partly(number: number): void {
     this.partial.add(number);
   }
@@ -283,7 +283,7 @@ export class Oracle {
     });
   }
 
-  /** The replay log of the user is lost. All changes that only this log could restore are lost too. */
+  /** The replay log of the user is lost. All changes that only this log could restore are also lost. */
   dropped(): void {
     if (!this.isPending && this.losses.count === 0) return;
     this.drops++;
@@ -330,14 +330,14 @@ export class Oracle {
   }
 
   /**
-   * A change was abandoned with unknown outcome. The server process `process` or an earlier one may still execute it; a later process must
-   * not.
+   * A change was abandoned with unknown outcome. The server process `process` or an earlier one may still execute the change; a later
+   * process must not.
    */
   abandoned(number: number, process: number): void {
     this.lost.set(number, { process, newest: this.nextNumber - 1 });
   }
 
-  /** Stores the present knowledge in the ticket of a read. */
+  /** Stores the current knowledge in the ticket of a read. */
   issueRead(lba: number, count: number, ticket: ReadTicket): void {
     for (let index = 0; index < count; index++) ticket[index] = this.floorOf(lba + index);
   }
@@ -457,8 +457,8 @@ export class Oracle {
     if (list === undefined) this.zeros[sector] = [number];
     else list.push(number);
     if (list === undefined || list.length < 256) return;
-    // Drops the oldest entries. The ticket of a read in flight may name an earlier change of the sector, but hardly one of these 128 oldest
-    // changes.
+    // Drops the oldest entries. The ticket of a read in flight may name an earlier change of the sector, but it is unlikely to name one of
+    // these 128 oldest changes.
     list.splice(0, 128);
   }
 

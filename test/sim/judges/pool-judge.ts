@@ -1,6 +1,6 @@
-// Judges the volumes that commands create, grow, rename, change, remove and restore at one server (docs/PROTOCOL.md, C1 to C4). It judges
-// from the outside: it sees all orders of administrators, the answers, and the content of the disk. The oracle judges the content of
-// volumes. Invariant: it observes and changes nothing.
+// Judges the volumes that commands create, grow, rename, change, remove and restore at one server (docs/PROTOCOL.md, C1 to C4). The judge
+// works from the outside: it sees all orders of administrators, the answers, and the content of the disk. The oracle judges the content of
+// volumes. Invariant: the judge observes and changes nothing.
 
 import type { SimDisk, SimFolder } from '../storage/sim-disk.ts';
 
@@ -51,7 +51,7 @@ export class PoolJudge {
     this.pending.set(request, { id, after });
   }
 
-  /** An order was answered. From now on, the disk must have the result of the order (C1). */
+  /** An order was answered. After this, the disk must have the result of the order (C1). */
   answered(request: string, id: string): void {
     const { id: asked, after } = this.pending.get(request)!;
     this.pending.delete(request);
@@ -80,7 +80,7 @@ export class PoolJudge {
       this.breach(`C1: ${textOf(after)} is refused with ${code}, and is done all the same`);
   }
 
-  /** A repeated request got an answer. It must be the answer that the request got before (C4). */
+  /** A repeated request got an answer. The answer must be the one that the request got before (C4). */
   repeated(request: string, id: string, answer: string): void {
     if (answer !== id) this.breach(`C4: request ${request} is answered with ${id}, and with ${answer} when it is repeated`);
     this.look('after a repeated request');

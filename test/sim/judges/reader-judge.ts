@@ -1,6 +1,6 @@
 // Judges clients that read snapshots of one server by name: reads return the content that the snapshot had when its creation was answered
 // (N1); no snapshot is removed while a client has it open (N2); a client never continues with another snapshot (N3); and the server lists
-// the older snapshots of an open one (N4). Invariant: it observes and changes nothing.
+// the older snapshots of an open one (N4). Invariant: the judge observes and changes nothing.
 
 const BREACHES_MAX = 20;
 
@@ -42,7 +42,7 @@ export class ReaderJudge {
     this.there.add(one.id);
   }
 
-  /** The removal of the snapshot was requested. Until it is answered, the snapshot may exist or not. */
+  /** The removal of the snapshot was requested. Until the request is answered, the snapshot may exist or not. */
   leaves(id: string): void {
     this.there.delete(id);
   }
@@ -58,7 +58,7 @@ export class ReaderJudge {
     for (const [reader, has] of this.open) if (has === id) this.breach(`N2: ${this.text(id)} is removed while ${reader} has it open`);
   }
 
-  /** A client has opened a snapshot. `before`: id of its earlier snapshot if it only reconnects. */
+  /** A client has opened a snapshot. `before`: id of the client's earlier snapshot if the client only reconnects. */
   opened(reader: string, id: string, before: string | null): void {
     this.open.set(reader, id);
     if (this.removed.has(id)) this.breach(`N2: ${reader} has opened ${this.text(id)}, whose removal was answered`);

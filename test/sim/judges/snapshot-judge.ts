@@ -1,7 +1,7 @@
-// Judges snapshots (rule P1). It judges from the outside: it knows the order in which changes of all volumes were submitted and answered. A
-// snapshot must have every change that was answered before the request for the snapshot. If change B was submitted after change A was
-// answered, a snapshot with B must also have A, even if A belongs to another volume of the snapshot. A snapshot has each write completely
-// or not at all. Invariant: it observes and changes nothing.
+// Judges snapshots (rule P1). The judge works from the outside: it knows the order in which changes of all volumes were submitted and
+// answered. A snapshot must have every change that was answered before the request for the snapshot. If change B was submitted after change
+// A was answered, a snapshot with B must also have A, even if A belongs to another volume of the snapshot. A snapshot has each write
+// completely or not at all. Invariant: the judge observes and changes nothing.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { SEGMENT_MIN_BYTES } from '@rsio/protocol/client/limits';
@@ -83,7 +83,7 @@ export class SnapshotJudge {
   /** The request for the snapshot was answered. */
   answered(take: Take, copies: readonly JudgedCopy[]): void {
     this.judged++;
-    // Leaves out each volume of which a change that was answered OK stopped being required after the snapshot was requested.
+    // Leaves out each volume with an acknowledged change that stopped being required after the snapshot was requested.
     const sure = copies.filter(({ oracle }) => take.get(oracle)!.lowerings === oracle.lowerings);
     for (const copy of sure) this.judgeBefore(copy, take.get(copy.oracle)!);
     const newest = Math.max(0, ...sure.map((copy) => this.newestIn(copy, take.get(copy.oracle)!)));
@@ -103,7 +103,7 @@ export class SnapshotJudge {
   }
 
   /**
-   * Returns when the newest change that the copy certainly has was submitted, as a position in the order of submissions and answers; 0: no
+   * Returns the submission of the newest change that the copy certainly has, as a position in the order of submissions and answers; 0: no
    * change is certain.
    */
   private newestIn({ oracle, content }: JudgedCopy, { acked }: Begun): number {

@@ -1,5 +1,5 @@
 // The judge of stall policies reports I/O that fails too early or too late: a judge that accepts everything is a defect. Seeds test worlds
-// in which such I/O occurs.
+// with failing I/O.
 
 import { STALL_FAIL_GRACE_MS } from '@rsio/rsiod/volumes/limits';
 import { Attachment } from '@rsio/protocol/client/attachment';

@@ -17,7 +17,7 @@ export class StallJudge {
   /** Time since which the volume reports that its I/O waits; null: the volume does not report this. */
   private waitsSinceMs: number | null = null;
   /**
-   * Time at which an I/O failed correctly. Other I/O of the volume that fails at the same time is correct too, because all waiting I/O
+   * Time at which an I/O failed correctly. Other I/O of the volume that fails at the same time is also correct, because all waiting I/O
    * fails together.
    */
   private failedMs = -1;

@@ -1,6 +1,6 @@
-// Judges the snapshots of one server (rule P2), the differences between snapshots (N5), and the pools of the server's volumes (C5). It
-// keeps a copy of the content that each snapshot had when the creation of the snapshot was answered. Invariant: it observes and changes
-// nothing.
+// Judges the snapshots of one server (rule P2), the differences between snapshots (N5), and the pools of the server's volumes (C5). The
+// judge keeps a copy of the content that each snapshot had when the creation of the snapshot was answered. Invariant: the judge observes
+// and changes nothing.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 
@@ -10,7 +10,7 @@ export class StoreJudge {
   readonly breaches: string[] = [];
   /** Snapshots and clones whose creation was answered, with the contents at that time. */
   private readonly kept = new Map<string, Buffer>();
-  /** Snapshots or clones that the unanswered request makes. Either all of them exist or none of them. */
+  /** Snapshots or clones that the unanswered request makes. Either all of these snapshots and clones exist or none. */
   private pending: readonly string[] = [];
   /** A snapshot whose removal has no answer yet. */
   private leaving: string | null = null;
@@ -86,7 +86,7 @@ export class StoreJudge {
     }
   }
 
-  /** Judges N5. `pairs`: result of changedPairs; `isSure(sector)`: whether the sector has not changed since the request. */
+  /** Judges N5. `pairs`: result of changedPairs; `isSure(sector)`: whether the sector is unchanged since the request. */
   differs(what: string, before: Buffer, after: Buffer, pairs: readonly number[], isSure: (sector: number) => boolean): void {
     this.done++;
     let at = 0;

@@ -1,5 +1,5 @@
 // Judges one trunk: no request waits for silent paths while another path delivers, and no healthy path stays without requests forever.
-// sim-judge.ts judges the total time of an I/O. Invariant: it observes and changes nothing.
+// sim-judge.ts judges the total time of an I/O. Invariant: the judge observes and changes nothing.
 
 import { RATE_PROBE_IDLE_MS, RATE_PROBE_MAX_MS, RATE_PROBE_SHARE, SUSPECT_SRTT_FACTOR } from '@rsio/protocol/client/limits';
 import type { LivenessTimes } from '@rsio/protocol/client/paths/path-verdict';
@@ -16,8 +16,8 @@ export const MOVED_WITHIN_MS = 800;
  */
 const DELIVERS_MS = 500;
 /**
- * An idle path counts as forgotten after this many times RATE_PROBE_SHARE requests for each path. One request in RATE_PROBE_SHARE may test
- * an idle path, idle paths take turns, and requests without data test no path.
+ * An idle path counts as forgotten after this many times RATE_PROBE_SHARE requests per path. One request in RATE_PROBE_SHARE may test an
+ * idle path, idle paths take turns, and requests without data test no path.
  */
 const PROBES_PER_PATH = 4;
 

@@ -1,5 +1,6 @@
 // The vote judge finds a voter whose promise or config falls to a lower number, a claim that misses a config that a majority has stored,
-// and a term that is confirmed although a higher term was claimed. It accepts correct answers, also late answers to earlier requests.
+// and a term that is confirmed although a higher term was claimed. The judge accepts correct answers, including late answers to earlier
+// requests.
 
 import { expect, test } from 'vitest';
 import type { MirrorConfig } from '@rsio/protocol/wire/mirror-messages';

@@ -1,6 +1,6 @@
 // Judges the answers of the voters of one mirror (docs/PROTOCOL.md Q1 to Q4): the values in a voter's answers never fall, even over
 // restarts and crashes. If a majority has stored a config, every later claim learns of it. Once a majority has promised a term, no lower
-// term is confirmed. The clients report their requests and the answers. Invariant: it observes and changes nothing.
+// term is confirmed. The clients report their requests and the answers. Invariant: the judge observes and changes nothing.
 
 import type { MirrorConfig, Term, VoteAnswer } from '@rsio/protocol/wire/mirror-messages';
 import { compareTerms } from '@rsio/protocol/wire/mirror-terms';

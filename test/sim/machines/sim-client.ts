@@ -1,7 +1,8 @@
 // A simulated client machine: rsiod's production namespace and attachments with servers, trunks, supervisors and volumes, and the users of
-// its volumes. Its process can be killed, stopped or ended in order. The next process has the next instance number, and the users continue.
-// Volumes are attached, taken over and detached as by rsconfig. A client may have data processes, which end together with its main process. Two clients may have the same nodename, either on one machine, or on two
-// machines of which one is a clone of the other. The tests of the daemon cover frontends, control socket and configuration files.
+// its volumes. The client's process can be killed, stopped or ended cleanly. The next process has the next instance number, and the users
+// continue. Volumes are attached, taken over and detached as by rsconfig. A client may have data processes, which end together with its
+// main process. Two clients may have the same nodename, either on one machine, or on two machines of which one is a clone of the other. The
+// tests of the daemon cover frontends, control socket and configuration files.
 
 import type { AttachOutcome } from '@rsio/common/control/methods';
 import { isSnapshot } from '@rsio/common/lib/volume-name';
@@ -32,7 +33,7 @@ import { EVENT, type Trace } from '../base/trace.ts';
 export interface ClientPorts {
   readonly clock: SimClock;
   readonly random: SeededRandom;
-  /** Random numbers for mirrors and data processes alone, so that these do not change the random draws of other worlds. */
+  /** Separate random numbers, so that mirrors and data processes do not change the draws of other worlds. */
   readonly mirrorRandom: SeededRandom;
   /** Number of data processes besides the main process. */
   readonly dataProcesses: number;
@@ -77,7 +78,7 @@ export interface Use {
 
 /** A user of snapshots. */
 export interface ClientReader {
-  /** The name by which it has attached, or attaches, a snapshot. */
+  /** The name by which the user has attached, or attaches, a snapshot. */
   readonly label: string;
   /** The client's process has ended. */
   killed(): void;
@@ -120,7 +121,7 @@ export class SimClient {
   private readonly remotes: readonly { readonly name: string; readonly address: string }[];
   private readonly ports: ClientPorts;
   private readonly retrying = new Set<SimUser>();
-  /** The part that has each user's volume. A user without a part gets one at its next attach. */
+  /** For each user: the part that has the volume. A user without a part gets a part at its next attach. */
   private readonly places = new Map<SimUser, Part>();
   private isStopped = false;
   /** Volumes that are being attached or detached. */
@@ -185,7 +186,7 @@ export class SimClient {
     });
   }
 
-  /** Ends the process in order: I/O in flight gets an error, and the servers are notified. */
+  /** Ends the process cleanly: I/O in flight gets an error, and the servers are notified. */
   stop(reason: string): void {
     this.isStopped = true;
     if (this.process.isKilled) return;
@@ -228,7 +229,7 @@ export class SimClient {
     const { last } = user.target.judge;
     if (!force && outcome.error === null && !outcome.already && last?.client === this.number && !last.released)
       this.ports.breach(`H1: ${user.name} is told at ${process.monotonicMs().toFixed(1)} ms that it is detached, and its hold stays`);
-    // Only a clean detach ends all that the data process has of the volume, so that another one may open it.
+    // Only a clean detach ends everything that this data process has of the volume, so that another data process may open it.
     if (!force && outcome.done && outcome.error === null) this.places.delete(user);
     if (force) user.forgets();
     else if (outcome.done && user.isHolder) user.oracle.flushed(user.oracle.flushBegins());
@@ -325,7 +326,7 @@ export class SimClient {
       note: (object, from, to) => this.noted(object, from, to),
       elsewhere: null,
       stalled: (volume, word) => {
-        // Passes on only the stall events of plain volumes. Other events need no judge: waiting for a slow server is no breach, and an
+        // Passes on only the stall events of plain volumes. Other events need no judge: waiting for a slow server is not a breach, and an
         // error of the storage is the correct answer.
         if (isSnapshot(volume.name) || this.isMirrors(volume.name)) return;
         if (word === 'waits' || word === 'gave-up' || word === 'goes-on') this.userOf(volume).stalled(word);

@@ -1,4 +1,4 @@
-// Facts that a simulated server records about each served volume, and the decision whether a held volume may return with its present
+// Facts that a simulated server records about each served volume, and the decision whether a held volume may return with its current
 // properties (H5). The production code of volume-failures.ts decides. Only the size comes from the simulation, because production measures
 // it at the file. A server of an older build compares nothing. sim-forms.ts chooses the properties of returning volumes.
 
@@ -17,7 +17,7 @@ interface Kept {
 export class SimFacts {
   private readonly kept = new Map<string, Kept>();
 
-  /** Records that the volume is served with these properties from now on. */
+  /** Records that the volume is now served with these properties. */
   keep(volume: ServedVolume, stamp: string): void {
     this.kept.set(volume.name, { facts: factsNow(volume, stamp), sizeBytes: volume.sizeBytes });
   }

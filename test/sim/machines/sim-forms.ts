@@ -1,8 +1,8 @@
 // Volumes that return with other properties when their server restarts: read-only, shared, or with another block size. A later start
-// restores the properties. In some worlds, servers compare no properties, and the clients must notice. In other worlds, servers compare as
-// rssrv does (sim-facts.ts). Only there may a volume also return from another file or shorter, because no client could detect this. Until
-// the volume is restored, no new client gets it, and its holder waits. The random draws of this file have their own source, so that they
-// change nothing else in a world.
+// restores the properties. In some worlds, servers compare no properties, and the clients must notice the change. In other worlds, servers
+// compare as rssrv does (sim-facts.ts). Only in these worlds may a volume also return from another file or shorter, because no client could
+// detect this. Until the volume is restored, no new client gets the volume, and the holder waits. The random draws of this file have their
+// own source, so that they change nothing else in a world.
 
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import type { ServedVolume } from '@rsio/rssrv/storage/io/served-volume';
@@ -20,8 +20,8 @@ export interface Form {
 }
 
 /**
- * WORLD_CHANCE: chance that a world has volumes that return with other properties. START_CHANCE: chance that a start of a listener in such
- * a world changes a volume.
+ * WORLD_CHANCE: chance that a world has volumes that return with other properties. START_CHANCE: chance that a start of a listener in that
+ * world changes a volume.
  */
 const WORLD_CHANCE = 0.4;
 const START_CHANCE = 0.6;
@@ -29,7 +29,7 @@ const START_CHANCE = 0.6;
 const MIN_MS = 300;
 const MAX_MS = 4_000;
 const DOWN_MS = 20;
-/** Added to the seed, so that these draws differ from those of the world. */
+/** Added to the seed, so that these draws differ from the world's. */
 const SALT = 1_000_003;
 /** Chance that the servers of a world compare volumes with their former properties. */
 const COMPARING_CHANCE = 0.5;
@@ -59,7 +59,7 @@ export class SimForms {
     this.isOver = !this.random.chance(WORLD_CHANCE);
   }
 
-  /** A listener is about to start; chooses the properties of its volumes. */
+  /** Called before a listener starts: chooses the properties of its volumes. */
   starts(server: SimServer): void {
     const { random, clock, trace } = this;
     const volumes = [...server.machine.volumes.values()].filter(({ isPooled, replica }) => !isPooled && replica === null);
@@ -70,13 +70,14 @@ export class SimForms {
     volume.form = random.pick(this.areCompared ? COMPARED_FORMS : FORMS);
     trace.note(EVENT.FAULT, -1, 0, 0);
     if (trace.isOn) trace.say(`-- ${volume.name} comes back as ${JSON.stringify(volume.form)}`);
-    // Restarts the listener, whose start restores the volume. If a fault has restarted the listener before, the volume is already restored.
+    // Restarts the listener, whose start restores the volume. If a fault has restarted the listener in the meantime, the volume is already
+    // restored.
     clock.after(MIN_MS + random.unit() * MAX_MS, () => {
       if (volume.form !== null) server.killListener(DOWN_MS);
     });
   }
 
-  /** No volume changes any more from now on. A changed volume returns to its first form at the next start of its listener. */
+  /** After this call, no volume changes. A changed volume returns to its first form at the next start of its listener. */
   heal(): void {
     this.isOver = true;
   }

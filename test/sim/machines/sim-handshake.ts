@@ -1,5 +1,5 @@
-// The handshake of a connection with a simulated listener: the production handshake, with its time limit. sim-server.ts decides what becomes
-// of a proven connection. Invariant: after PROOF, the listener reads nothing more from the connection.
+// The handshake of a connection with a simulated listener: the production handshake, with its time limit. sim-server.ts decides what
+// becomes of a proven connection. Invariant: after PROOF, the listener reads nothing more from the connection.
 
 import { wholeFrame } from '@rsio/protocol/auth/handshake-frames';
 import {
@@ -63,7 +63,7 @@ export function proveConnection(end: SimEnd, ports: HandshakePorts): void {
     onBytes: (bytes, offset, lengthBytes) => {
       decoder.push(bytes, offset, lengthBytes);
       if (proven === null) return;
-      // The listener reads nothing more from the connection; the process of the session will read on.
+      // The listener reads nothing more from the connection; the process of the session continues to read.
       deadline.cancel();
       end.events = null;
       const toProven = proven;

@@ -24,7 +24,7 @@ import type { SimSession } from './sim-session.ts';
 import { describe, type SimVolume, served } from './sim-volume.ts';
 
 export interface SimClaimant extends ClientIdentity {
-  /** Unique number of the client process. It does not depend on the identity that the process presents. */
+  /** Unique number of the client process. The number does not depend on the identity that the process presents. */
   readonly client: number;
 }
 
@@ -45,7 +45,7 @@ export interface HoldsPorts {
   readonly snapshots: () => Pick<ServedSnapshots, 'find' | 'whyMissing'> | null;
   /** Called when the holders of a volume have changed, so that clients ask for the list of volumes. */
   readonly holdersChanged: () => void;
-  /** Called after each step of a take-over, so that a fault can begin at this moment. */
+  /** Called after each step of a take-over, so that a fault can begin. */
   readonly stepped: () => void;
 }
 
@@ -58,8 +58,8 @@ export class SimHolds {
   /** By volume id: the last OPEN whose turn has come. */
   private readonly turns = new Map<string, Turn>();
   /**
-   * For each volume: the descriptor that the listener keeps open. With it, the listener also gets errors that occur while no client's
-   * process has the storage open.
+   * For each volume: the descriptor that the listener keeps open. With this descriptor, the listener also gets errors that occur while no
+   * client's process has the storage open.
    */
   private readonly descriptors = new Map<string, Descriptor>();
 
@@ -157,8 +157,8 @@ export class SimHolds {
   }
 
   private descriptorOf({ id }: SimVolume): Descriptor {
-    // A volume that was added after the start of this listener has no descriptor yet. Its descriptor counts as opened before the first
-    // error (0).
+    // A volume that was added after the start of this listener has no descriptor yet. The descriptor of such a volume counts as opened
+    // before the first error (0).
     const descriptor = this.descriptors.get(id) ?? { told: 0 };
     this.descriptors.set(id, descriptor);
     return descriptor;

@@ -17,7 +17,7 @@ export function interfaceAt(address: string): ServerInterface {
   return { name: `if-${address}`, address, port: PORT_DEFAULT };
 }
 
-/** Identity with which a server proves itself. `life`: number of the server's present listener. */
+/** Identity with which a server proves itself. `life`: number of the server's current listener. */
 export function identityOf(
   { name, serverid }: Pick<ServerIdentity, 'serverid'> & { readonly name: string },
   life: number,

@@ -34,7 +34,7 @@ export class SimMachine {
   private readonly facts: SimFacts | null;
   /** Called after a crash of the machine; null: no listener. */
   whenCrashed: (() => void) | null = null;
-  /** Votes of the present listener; null: the listener does not vote for mirrors. */
+  /** Votes of the current listener; null: the listener does not vote for mirrors. */
   votes: SimVotes | null = null;
   private newVotes: (() => SimVotes) | null = null;
   private boots = 1;
@@ -75,7 +75,7 @@ export class SimMachine {
       if (!volume.isPooled && this.whyNotServed(volume, holdersOf(volume.id)) === null) this.facts?.keep(served(volume), volume.stamp);
   }
 
-  /** The volume that an OPEN means. */
+  /** The volume to which an OPEN refers. */
   meant(request: OpenRequest): SimVolume | null {
     const { universe } = request;
     // A removed volume of a pool has no config.

@@ -10,7 +10,9 @@ import type { SimUser } from './sim-user.ts';
 import type { SimVolume } from './sim-volume.ts';
 
 const WAYS = [TAKE.NO, TAKE.OVER, TAKE.OVER, TAKE.OVER, TAKE.FORCE] as const;
-/** GIVE_BACK_CHANCE: chance that the holder releases the volume. AWAY_MAX_MS: the former holder wants the volume again within this time. */
+/**
+ * GIVE_BACK_CHANCE: chance that the holder releases the volume. AWAY_MAX_MS: the former holder asks for the volume again within this time.
+ */
 const GIVE_BACK_CHANCE = 0.1;
 const AWAY_MAX_MS = 1000;
 
@@ -30,7 +32,7 @@ export class SimRivals {
     for (const volume of volumes) this.next(volume);
   }
 
-  /** Clients compete for another volume from now on. */
+  /** Adds a volume for which clients compete. */
   add(volume: SimVolume): void {
     this.next(volume);
   }

@@ -1,8 +1,8 @@
 // A simulated server machine: its listener authenticates connections, and after a while hands each connection to the process of its
-// session. Listener and processes can be killed, stopped and ended in order, and the machine can crash. It keeps three rules. S9: a new
-// session of a node begins only after the process of the old session has ended. The sockets on their way to the old process end with it.
-// S10: a new listener admits no client until the processes of the earlier listener have ended. H4: a replaced instance of a node is refused
-// forever. sim-holds.ts has the holds.
+// session. Listener and processes can be killed, stopped and ended cleanly, and the machine can crash. The server keeps three rules. S9: a
+// new session of a node begins only after the process of the old session has ended. The sockets on their way to the old process end with
+// this process. S10: a new listener admits no client until the processes of the earlier listener have ended. H4: a replaced instance of a
+// node is refused forever. sim-holds.ts has the holds.
 
 import { type Proven, ServerHandshake } from '@rsio/protocol/auth/handshake-server';
 import { SESSION_SILENT_MS } from '@rsio/rssrv/volumes/limits';
@@ -67,8 +67,8 @@ export class SimServer implements SimHost {
   store: SimStore | null = null;
   private readonly ports: ServerPorts;
   /**
-   * `addresses`: the interfaces on which the server listens. `unlisted`: those that were removed from its list of interfaces. `generation`:
-   * the number of this list.
+   * `addresses`: the interfaces on which the server listens. `unlisted`: addresses that were removed from the server's list of interfaces.
+   * `generation`: the number of the list.
    */
   readonly addresses: readonly string[];
   private readonly unlisted = new Set<string>();
@@ -84,7 +84,7 @@ export class SimServer implements SimHost {
   private readonly inTransition = new Map<string, { readonly node: string; readonly client: number }>();
   /** For each node whose instance is being noted: the last note. */
   private readonly notes = new Map<string, Promise<void>>();
-  /** Processes of earlier listeners that are not gone yet. */
+  /** Processes of earlier listeners that have not ended yet. */
   private leftOver = new Set<SimSession>();
   /**
    * Facts for the judges. `replaced`: client processes whose session was ended by another process of the same node. `served`: the client
@@ -148,8 +148,8 @@ export class SimServer implements SimHost {
   }
 
   /**
-   * Whether the server refuses the client for ever. This is so if another instance of the node has ended the client's session or got one of
-   * the client's holds, or if the server recorded a newer instance and crashed before it could serve the newer instance.
+   * Whether the server refuses the client forever. A client is refused if another instance of the node has ended the client's session or
+   * got one of the client's holds, or if the server recorded a newer instance and crashed before it could serve the newer instance.
    */
   isReplaced(client: number): boolean {
     if (this.replaced.has(client) || this.isOutlived(client)) return true;
@@ -189,7 +189,7 @@ export class SimServer implements SimHost {
     listener.after(0, () => this.prove(link.server));
   }
 
-  /** Kills the listener. Its session processes notice this and exit (S10). Another listener starts after `downMs`. */
+  /** Kills the listener. The session processes notice the end of the listener and exit (S10). Another listener starts after `downMs`. */
   killListener(downMs: number): void {
     if (!this.isListening) return;
     const { clock, random } = this.ports;
@@ -223,7 +223,7 @@ export class SimServer implements SimHost {
   }
 
   private startListener(): void {
-    // A new listener ends all processes of the earlier listener before it admits a client. It kills stopped processes too.
+    // A new listener ends all processes of the earlier listener before it admits a client. The new listener also kills stopped processes.
     for (const session of this.leftOver) session.kill();
     this.ports.starts(this);
     this.listener = new SimProcess(this.ports.clock);
@@ -304,7 +304,6 @@ export class SimServer implements SimHost {
     });
   }
 
-  /** Accepts a new connection. */
   private prove(end: SimEnd): void {
     proveConnection(end, {
       listener: this.listener,
@@ -382,8 +381,8 @@ export class SimServer implements SimHost {
   }
 
   /**
-   * Records the new instance. Only after the record is durable does the server tell an older instance that it was replaced, and serve the
-   * new instance.
+   * Records the new instance. The server tells an older instance that it was replaced, and serves the new instance, only after the record
+   * is durable.
    */
   private note(end: SimEnd, proven: Proven & { kind: 'new' }, old: readonly SimSession[], refuse: Refuse): void {
     const { listener } = this;
@@ -408,8 +407,8 @@ export class SimServer implements SimHost {
   }
 
   /**
-   * Replaces sessions: the new session starts when the processes of the old ones have ended (S9). If this takes too long, the new connection
-   * is told to retry.
+   * Replaces sessions: the new session starts when the processes of the old sessions have ended (S9). If this takes too long, the new
+   * connection is told to retry.
    */
   private replace(old: readonly SimSession[], end: SimEnd, proven: Proven & { kind: 'new' }, refuse: Refuse): void {
     const { instance } = this;

@@ -1,6 +1,6 @@
-// The simulated process of one session at a server: the production Session, its ports, and the storage. Each call of a port takes time. It
-// can be killed at any moment, or told to end. It counts work of the control plane in progress, so that the world can wait for its
-// promises.
+// The simulated process of one session at a server: the production Session, its ports, and the storage. Each call of a port takes time. The
+// process can be killed at any moment, or told to end. This file counts work of the control plane in progress, so that the world can wait
+// for its promises.
 
 import { TAKE_OVER_REVOKE_MS, WORKER_DRAIN_TIMEOUT_MS, WORKER_FAREWELL_MS } from '@rsio/rssrv/server/limits';
 import type { OpenRequest, ServerInterface, VolumeEntry } from '@rsio/protocol/wire/messages';
@@ -28,13 +28,13 @@ import { type SimVolume, served, storageOf } from './sim-volume.ts';
 /** State that the sessions of one server share. */
 export interface SessionHost {
   readonly random: SeededRandom;
-  /** Process of the present listener. */
+  /** Process of the current listener. */
   readonly listener: () => SimProcess;
   readonly holds: () => SimHolds;
   readonly machine: SimMachine;
-  /** Moments of the present listener; null: this world takes no snapshots. */
+  /** Moments of the current listener; null: this world takes no snapshots. */
   readonly moments: () => Moments | null;
-  /** Snapshots of the present listener; null: the listener serves no snapshots. */
+  /** Snapshots of the current listener; null: the listener serves no snapshots. */
   readonly snapshots: () => Pick<SnapshotAnswers, 'answer'> | null;
   /** Called when a sync of the volume has failed in a server process, so that acknowledged writes may be lost. */
   lost(volume: string): void;
@@ -140,13 +140,13 @@ export class SimSession {
     });
   }
 
-  /** The session has the volume no more. */
+  /** The session no longer has the volume. */
   private ends(volume: string): void {
     this.uses.delete(volume);
     this.periods.delete(volume);
   }
 
-  /** Answers executing requests, closes, and ends afterwards. */
+  /** Answers executing requests, closes, and then ends. */
   end(code: string, sentence: string): void {
     if (this.isEnding) return;
     this.isEnding = true;
@@ -169,8 +169,8 @@ export class SimSession {
   }
 
   /**
-   * Revokes the handles of the volume, and calls `done` when none of their requests executes any more (H2). If this takes too long, the
-   * process is ended. `isFlushed` is false if written data may be lost.
+   * Revokes the handles of the volume, and calls `done` when none of their requests executes (H2). If this takes too long, the process is
+   * ended. `isFlushed` is false if written data may be lost.
    */
   revoke(volume: string, epoch: number, listener: SimProcess, done: (isFlushed: boolean) => void): void {
     let timer: Timer | null = null;

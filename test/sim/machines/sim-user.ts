@@ -1,7 +1,7 @@
-// A user of one volume at one client. It submits random I/O through the interface of a frontend; several I/Os are in flight at a time, and
-// overlap on purpose. The oracle judges the answers. Like a frontend, the user reuses requests and buffers. It overwrites both after each
-// answer, so that a later use by the client is detected. The user outlives client processes; I/O that was in flight when a process died has
-// an unknown outcome. The user may lose the volume to another user.
+// A user of one volume at one client. The user submits random I/O through the interface of a frontend; several I/Os are in flight at a
+// time, and overlap on purpose. The oracle judges the answers. Like a frontend, the user reuses requests and buffers. The user overwrites
+// the request and the buffer after each answer, so that a later use by the client is detected. The user outlives client processes; I/O that
+// was in flight when a process died has an unknown outcome. The user may lose the volume to another user.
 
 import type { StallPolicy } from '@rsio/common/config/schema/types';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -21,13 +21,15 @@ import { StallJudge } from '../judges/stall-judge.ts';
 import { EVENT, type Trace } from '../base/trace.ts';
 
 export interface UserShape {
-  /** Number of I/Os in all. */
   readonly ios: number;
   /** Whether the user sends FLUSH from time to time. */
   readonly flushes: boolean;
   /** I/Os in flight at one time. */
   readonly depth: number;
-  /** `smallSectors`: most sectors of a usual I/O. `largeSectors`: most sectors of a large one, which has the chance `largeChance`. */
+  /**
+   * `smallSectors`: maximum number of sectors of a usual I/O. `largeSectors`: maximum number of sectors of a large I/O, whose chance is
+   * `largeChance`.
+   */
   readonly smallSectors: number;
   readonly largeSectors: number;
   readonly largeChance: number;
@@ -67,7 +69,8 @@ export class SimUser {
   /** The name under which the volume is, was or will be attached. */
   attachedName: string;
   /**
-   * Whether the user has detached the volume because an administrator changes the volume. The user does not attach it before `callBack`.
+   * Whether the user has detached the volume because an administrator changes the volume. The user does not attach the volume before
+   * `callBack`.
    */
   isSentAway = false;
   /** Whether the volume was removed for good. */
@@ -280,7 +283,7 @@ export class SimUser {
     if (this.volume?.target.attachments.includes(attachment) === true) this.shownSectors = this.sectors;
   }
 
-  /** Whether the client has reported the present size of the volume to the user. */
+  /** Whether the client has reported the current size of the volume to the user. */
   get knowsSize(): boolean {
     return this.volume === null || Math.min(this.sectors, this.shownSectors) >= this.oracle.sectors;
   }
@@ -345,7 +348,7 @@ export class SimUser {
     oracle.breach(`${io.op} of sector ${lba} + ${count} ended with ${statusEntry(status).name}, which nobody caused`);
   }
 
-  /** Whether the I/O was submitted and answered in the present incarnation of the storage, so that no replay will undo its result. */
+  /** Whether the I/O was submitted and answered in the current incarnation of the storage, so that no replay will undo its result. */
   private isOfPresentIncarnation({ incarnations, volume }: UserIo): boolean {
     const present = this.oracle.incarnations;
     return incarnations === present && epochOf(volume?.target.volume?.life ?? '') === present;
@@ -407,7 +410,7 @@ export class SimUser {
     return (status === STATUS.IO_ERROR || status === STATUS.NO_SPACE) && this.target.storage.failedMs >= io.submittedMs;
   }
 
-  /** False while the volume is being detached in order. */
+  /** False while the volume is being detached cleanly. */
   private get maySubmit(): boolean {
     return this.left > 0 && this.volume !== null && this.process?.isPaused !== true && !(this.isLeaving && !this.isForced);
   }

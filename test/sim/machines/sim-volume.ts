@@ -42,9 +42,9 @@ export class SimVolume implements LossWatch {
   config: ServerVolumeConfig | null = null;
   /** Whether the file of the volume is on a simulated file system. A move or a rollback may replace this file. */
   isStored = false;
-  /** Whether the volume is not served for a moment. */
+  /** Whether the volume is temporarily not served. */
   isSuspended = false;
-  /** Nodes that read snapshots of the volume. They therefore also see the volume. */
+  /** Nodes that read snapshots of the volume. These nodes therefore also see the volume. */
   readonly readers = new Set<string>();
   /** The replica of a mirror that the volume is or may become. The oracle of the mirror then judges the content. Null: a plain volume. */
   readonly replica: SimReplica | null;
@@ -89,7 +89,7 @@ export class SimVolume implements LossWatch {
     storage.cache.watch = this;
   }
 
-  /** Uses this storage from now on. */
+  /** Replaces the storage of the volume. */
   use(storage: SimStorage): void {
     const before = this.storage;
     if (before === storage) return;
@@ -98,7 +98,7 @@ export class SimVolume implements LossWatch {
     before.watch = null;
     before.cache.watch = null;
     // The new file takes over the time of the last failure of the earlier file, because the new file also judges requests that began with
-    // the earlier one.
+    // the earlier file.
     storage.failedMs = Math.max(storage.failedMs, before.failedMs);
     storage.syncedMs = Math.max(storage.syncedMs, before.syncedMs);
     before.holds = { acts: () => this.judge.breach('C5: something is done on the file that the volume had before') };
@@ -139,7 +139,7 @@ export class SimVolume implements LossWatch {
     return this.form?.isOther === true ? this.other : this.storage;
   }
 
-  /** The stamp of the volume's file. It distinguishes this file from all other files. */
+  /** The stamp of the volume's file. The stamp distinguishes this file from all other files. */
   get stamp(): string {
     return this.form?.isOther === true ? 'i2.b2' : 'i1.b1';
   }
@@ -203,7 +203,7 @@ export class SimVolume implements LossWatch {
     return this.users.some(({ isHolder }) => isHolder);
   }
 
-  /** The client has replayed its whole log. `isNew`: this is the first replay in the present incarnation. */
+  /** The client has replayed its whole log. `isNew`: this is the first replay in the current incarnation. */
   recovered(isNew: boolean): void {
     if (isNew) this.recoveries++;
     if (this.trace.isOn) this.trace.say(`${this.name}: incarnation ${this.oracle.incarnations}: lost data is restored`);
@@ -212,8 +212,8 @@ export class SimVolume implements LossWatch {
 
   private handedOver({ node, epoch, how }: Decided, from: string | null): void {
     if (this.replica !== null) return;
-    // It is no breach if another instance of the same node gets the volume: this instance does not have the replay log of the earlier one,
-    // so the log is lost, as after a kill of the client.
+    // It is not a breach if another instance of the same node gets the volume: this instance does not have the replay log of the earlier
+    // one, so the log is lost, as after a kill of the client.
     if (how !== 'force' && node !== from && this.oracle.forgotten > 0)
       this.judge.breach(`V1: ${node} is given epoch ${epoch} while the storage has forgotten what nobody was told to be lost`);
     this.oracle.dropped();
@@ -221,7 +221,7 @@ export class SimVolume implements LossWatch {
     if (this.storage.cache.hasDirty) this.judge.breach(`H2: ${node} is given epoch ${epoch} while what was written before is not durable`);
   }
 
-  /** The machine of the server has crashed. No process of the server runs any more. */
+  /** The machine of the server has crashed. No process of the server runs. */
   crashed(): void {
     this.storage.crashed();
     this.replica?.map.crashed();

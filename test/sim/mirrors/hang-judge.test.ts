@@ -1,5 +1,5 @@
-// The judge of mirror users reports an I/O that waits for too long while all machines work and the mirror names no reason. It reports no
-// I/O that waits for a named reason.
+// The judge of mirror users reports an I/O that waits for too long while all machines work and the mirror names no reason. The judge
+// reports no I/O that waits for a named reason.
 
 import { expect, test } from 'vitest';
 import { HangJudge, type JudgedMirror } from './hang-judge.ts';

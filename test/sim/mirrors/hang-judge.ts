@@ -1,5 +1,5 @@
-// Judges one user of a mirror: an I/O that waits for long while client and storage work is a breach, unless the mirror says what it waits
-// for. Invariant: it observes and changes nothing.
+// Judges one user of a mirror: an I/O that waits for a long time is a breach if client and storage work and the mirror does not say what it
+// waits for. Invariant: the judge observes and changes nothing.
 
 export interface JudgedMirror {
   /** Submission time of the oldest I/O in flight; infinity: no I/O is in flight. */
@@ -26,8 +26,8 @@ export class HangJudge {
   }
 
   /**
-   * Returns the time in ms for which the oldest I/O has waited without a named reason. It reports an I/O only once. Null: there is no I/O
-   * to report.
+   * Returns the time in ms for which the oldest I/O has waited without a named reason. The judge reports an I/O only once. Null: there is
+   * no I/O to report.
    */
   hangsMs({ oldestMs, isGood, isTold, failedMs }: JudgedMirror, nowMs: number): number | null {
     if (!isGood || isTold || oldestMs === Number.POSITIVE_INFINITY) {

@@ -1,5 +1,5 @@
 // The mirror oracle finds a stale read after a take-over, an answered change that is lost, and a change that comes back after a holder has
-// read older content. It permits the only loss that the rules permit.
+// read older content. The oracle permits the only loss that the rules permit.
 
 import { expect, test } from 'vitest';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';

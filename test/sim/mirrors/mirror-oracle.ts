@@ -1,9 +1,9 @@
-// Knows from outside which content each sector of a mirror may have, over all replicas and clients. Every written sector carries the number
-// of its write. Writes are ordered by the term of their client, then by number, because all lower terms have ended before a claimed term
-// is served. A
-// read of any client returns content that was answered or seen before the read was submitted, or later content. If changes were lost at the
-// end of a term, all later reads agree about which changes were lost. An answered change may be lost in one case only: it was not flushed,
-// its client is no longer the holder, and the machine or the disk of a replica has lost data that was not written back.
+// Knows the content that each sector of a mirror may have, over all replicas and clients, from the I/O of the users. Every written sector
+// carries the number of its write. Writes are ordered by the term of their client, then by number, because all lower terms have ended
+// before a claimed term is served. A read of any client returns content that was answered or seen before the read was submitted, or later
+// content. If changes were lost at the end of a term, all later reads agree about which changes were lost. An answered change may be lost
+// in one case only: it was not flushed, its client is no longer the holder, and the machine or the disk of a replica has lost data that was
+// not written back.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { AnsweredLog, type Covered } from './answered-log.ts';
@@ -40,7 +40,7 @@ export class MirrorOracle {
   /** `served`: the highest term that has been served. `isLogged`: whether the client of this term still has its replay log. */
   private served = 0;
   private isLogged = false;
-  /** Whether a replica has lost data that was not written back since the term `served` was first served. */
+  /** Whether, since the term `served` was first served, a replica has lost data that was not written back. */
   private hasCrashed = false;
   /** Number of times that answered changes stopped being required. */
   lowerings = 0;
@@ -50,7 +50,7 @@ export class MirrorOracle {
   private readonly isForgotten: (sector: number) => boolean;
   private readonly stamp = Buffer.alloc(STAMP_BYTES);
 
-  /** `isForgotten`: whether a replica has lost a sector that it may still show (V1), until the sector is written again. */
+  /** `isForgotten`: whether a replica has lost a sector whose new content may still show (V1), until the sector is written again. */
   constructor(sectors: number, isForgotten: (sector: number) => boolean = () => false) {
     this.sectors = sectors;
     this.isForgotten = isForgotten;
@@ -183,7 +183,7 @@ export class MirrorOracle {
     if (this.hasCrashed) this.lose();
   }
 
-  /** From now on, changes are no longer required if they are not durable and no client has them in its replay log. */
+  /** Changes are no longer required if they are not durable and no client has them in its replay log. */
   private lose(): void {
     this.lowerings++;
     this.log = new AnsweredLog();

@@ -1,6 +1,6 @@
-// A user of a mirror at one client. It submits random I/O through the interface of a frontend, several I/Os at a time. The oracle of the
-// mirror judges the answers. It outlives client processes, loses the mirror to other users, and takes it back. At the end, one user reads
-// the whole mirror and detaches it.
+// A user of a mirror at one client. The user submits random I/O through the interface of a frontend, several I/Os at a time. The oracle of
+// the mirror judges the answers. The user outlives client processes, loses the mirror to other users, and takes it back. At the end, one
+// user reads the whole mirror and detaches it.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -80,16 +80,15 @@ export class MirrorUser {
   completed = 0;
   /** Number of times that this user lost the mirror to another user. */
   losses = 0;
-  /** `attaches`: number of times that the user got the mirror. `takeOvers`: how many of these were by force. */
+  /** `attaches`: number of times that the user got the mirror. `takeOvers`: how many times by force. */
   attaches = 0;
   takeOvers = 0;
   volume: Volume | null = null;
-  /** Whether the user takes the mirror by force until it has read all of it and detached it. */
+  /** Whether the user takes the mirror by force until it has read and detached the whole mirror. */
   isLast = false;
   isDone = false;
   /** Whether the user has waited for absent replicas to return. */
   hasWaited = false;
-  /** Whether the mirror is being attached. */
   isAttaching = false;
   private process: SimProcess | null = null;
   private readonly ports: MirrorUserPorts;
@@ -132,7 +131,6 @@ export class MirrorUser {
     );
   }
 
-  /** The state of the user as text, for reports. */
   get state(): string {
     const [oldest] = this.out;
     const what = oldest === undefined ? 'nothing is out' : `${oldest.op} of sector ${oldest.positionBytes / SECTOR_BYTES} is out`;
@@ -220,11 +218,11 @@ export class MirrorUser {
     if (force) oracle.ended(term);
     else if (outcome?.done === true && outcome.error === null) oracle.flushed(covered);
     if (this.volume === volume) this.volume = null;
-    // The last user is done only if the servers have stored the detach. Otherwise it attaches and detaches again.
+    // The last user is done only if the servers have stored the detach. If they have not, the last user attaches and detaches again.
     if (this.isLast && !force && outcome?.error === null && !outcome.already) this.isDone = true;
   }
 
-  /** Reads the whole mirror, and detaches it in order. */
+  /** Reads the whole mirror, and detaches it cleanly. */
   private async finish(process: SimProcess, volume: Volume): Promise<void> {
     const { oracle } = this.ports;
     if (this.verifyAt < 0) {

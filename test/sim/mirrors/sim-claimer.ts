@@ -1,6 +1,6 @@
 // A client that repeatedly claims a mirror without data: it asks for the records, claims, stores its config, confirms for a while, and ends
-// with a clean config, unless a higher claim ends it first. It uses the trunks of a simulated client, and continues after this client
-// restarts. The vote judge judges the answers.
+// with a clean config, unless a higher claim ends it first. The client uses the trunks of a simulated client, and continues after this
+// client restarts. The vote judge judges the answers.
 
 import { callSession } from '@rsio/protocol/client/session-call';
 import { OP } from '@rsio/protocol/wire/frames';
@@ -34,7 +34,6 @@ export interface ClaimerPorts {
   readonly mirror: BareMirror;
   readonly servers: readonly number[];
   readonly thinkMs: number;
-  /** Whether this client founds the mirror. */
   readonly isFounder: boolean;
 }
 

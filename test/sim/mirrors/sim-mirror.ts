@@ -1,6 +1,6 @@
 // A mirror of a simulated world: its replicas, its oracle, the client that makes the mirror, and a user at each client. After the faults,
-// one user reads the whole mirror and detaches it. Then the replicas in sync must be equal, and their intent maps empty. Invariant: worlds
-// without mirrors do not depend on this file.
+// one user reads the whole mirror and detaches it. Then the replicas in sync must be equal, and the intent maps of these replicas must be
+// empty. Invariant: worlds without mirrors do not depend on this file.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -29,9 +29,9 @@ export interface MirrorWorld {
   /** All volumes of the world, to which the replicas are added. */
   readonly volumes: SimVolume[];
   readonly storage: StorageShape;
-  /** Whether its routes lose packets all the time. */
+  /** Whether routes of the world lose packets all the time. */
   readonly isLossy: boolean;
-  /** Whether its users have many I/Os in flight, and pause little. */
+  /** Whether users of the mirror have many I/Os in flight, and pause little. */
   readonly isDense: boolean;
 }
 
@@ -97,7 +97,8 @@ export class SimMirror {
       return false;
     }
     if (!last.isDone || this.users.some(({ isAttaching }) => isAttaching)) return false;
-    // An attach that was still in progress has given the mirror to another user. This user becomes the last user instead of the chosen one.
+    // An attach that was still in progress has given the mirror to another user. That other user becomes the last user instead of the
+    // chosen one.
     const later = this.users.find(({ volume, isLast }) => volume !== null && !isLast);
     if (later !== undefined) {
       last.isLast = false;
@@ -115,8 +116,8 @@ export class SimMirror {
   }
 
   /**
-   * Number of times that users got the mirror. The getter `takeOvers` counts how many of these were by force, and `losses` how many losses
-   * the users noticed.
+   * Number of times that users got the mirror. The getter `takeOvers` counts how many times by force, and `losses` how many losses the
+   * users noticed.
    */
   get attaches(): number {
     return this.sum(({ attaches }) => attaches);
@@ -160,15 +161,15 @@ export class SimMirror {
   }
 
   /**
-   * Whether all disks with a replica in sync are lost. This is possible, because a holder may have removed the other replicas from the set
-   * in sync just before the last disk was lost.
+   * Whether all disks with a replica in sync are lost. All disks may be lost, because a holder may have removed the other replicas from the
+   * set in sync just before the last disk was lost.
    */
   private get isDead(): boolean {
     const inSync = this.highest()?.config.inSync ?? [];
     return inSync.length > 0 && inSync.every((identity) => this.lost.has(identity));
   }
 
-  /** Stops the users of a dead mirror. Returns true if no attach is in progress any more. */
+  /** Stops the users of a dead mirror. Returns true if no attach is in progress. */
   private isLeft(): boolean {
     for (const user of this.users) user.isDone = true;
     return this.users.every(({ isAttaching }) => !isAttaching);

@@ -1,6 +1,6 @@
 // The effect of packet loss on one direction of a connection: all bytes arrive, but late. A lost packet is repeated after a round trip if
-// enough packets follow to reveal the loss, else after a time-out that doubles each time. All packets after the lost packet wait for it.
-// Afterwards the sender continues slowly. sim-link.ts applies the rate of the link. Pure, except for the given randomness.
+// enough packets follow to reveal the loss, else after a time-out that doubles each time. All packets after the lost packet wait for the
+// repetition. Afterwards the sender continues slowly. sim-link.ts applies the rate of the link. Pure, except for the given randomness.
 
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 
@@ -12,7 +12,9 @@ export const PACKET_BYTES = 1460;
 const WINDOW_FIRST = 10;
 const FOLLOWERS = 3;
 const WINDOW_LEAST = 2;
-/** TIMEOUT_MS: the first time-out after a loss. TIMEOUT_MAX_MS: the longest time-out, since each further one is twice as long. */
+/**
+ * TIMEOUT_MS: the first time-out after a loss. TIMEOUT_MAX_MS: bound of the time-outs, each of which is twice as long as the previous one.
+ */
 export const TIMEOUT_MS = 200;
 const TIMEOUT_MAX_MS = 30_000;
 /** The first time-out of a packet that opens a connection. */
@@ -62,8 +64,8 @@ export function connectsLaterMs(random: SeededRandom, loss: number): number {
 }
 
 /**
- * Returns the sum of the time-outs until a repeated packet arrives. Each time-out is twice as long as the one before. With `isDue`, at
- * least one time-out passes in any case.
+ * Returns the sum of the time-outs until a repeated packet arrives. Each time-out is twice as long as the one before. With `isDue`, the sum
+ * has at least one time-out.
  */
 function repeatedMs(random: SeededRandom, timeoutMs: number, loss: number, isDue: boolean): number {
   let sumMs = 0;

@@ -1,7 +1,7 @@
 // One simulated connection. Like a socket, an end reads the buffer of the sender some time after `send`, so that a buffer that is reused
-// too early is detected. After an end has passed bytes to a handler, it overwrites them, so that a later use by the handler is detected.
-// Bytes in flight also arrive if the sender closes the connection before. sim-network.ts has the faults of whole routes. Invariant: per
-// direction, bytes arrive in the order of sending.
+// too early is detected. After an end has passed bytes to a handler, the end overwrites these bytes, so that a later use by the handler is
+// detected. Bytes in flight arrive even if the sender has closed the connection. sim-network.ts has the faults of whole routes. Invariant:
+// per direction, bytes arrive in the order of sending.
 
 import type { Timer } from '@rsio/common/lib/clock';
 import { BufferPool } from '@rsio/common/structures/buffer-pool';
@@ -96,7 +96,7 @@ class Stream {
     this.pump();
   }
 
-  /** The route has become faster. Bytes in flight may then arrive earlier than was planned when they were sent. */
+  /** The route has become faster. Therefore bytes in flight may arrive earlier than was planned when they were sent. */
   hasten(): void {
     const nowMs = this.clock.monotonicMs();
     let sentMs = nowMs;
@@ -122,7 +122,7 @@ class Stream {
     for (const send of this.sends.splice(0)) this.sender().sent(send.done);
   }
 
-  /** Schedules the delivery of due bytes. It never delivers bytes within this call. */
+  /** Schedules the delivery of due bytes. No bytes are delivered within this call. */
   pump(): void {
     const nextMs = Math.min(
       this.canTake() ? this.sends[0]!.dueMs : Number.POSITIVE_INFINITY,
@@ -248,7 +248,7 @@ export class SimEnd implements PathTransport, ProcessEnd {
     if (!this.isClosed) process.ends.add(this);
   }
 
-  /** The handler of received bytes. While it is null, nothing is read and bytes wait. */
+  /** The handler of received bytes. Without a handler, nothing is read and bytes wait. */
   get events(): TransportEvents | null {
     return this.taker;
   }
@@ -332,7 +332,7 @@ export class SimEnd implements PathTransport, ProcessEnd {
 export class SimLink {
   readonly client: SimEnd;
   readonly server: SimEnd;
-  /** Whether the connection has lost bytes for ever. Both ends must notice this loss. */
+  /** Whether the connection has lost bytes forever. Both ends must notice the loss of bytes. */
   isLost = false;
   private readonly there: Stream;
   private readonly back: Stream;

@@ -1,7 +1,7 @@
 // The simulated network: routes from a client's interface to a server's, each with latency, bandwidth and faults, and the connections over
-// them. Connections are reset, stall and deliver late, repeat lost packets (lossy-tcp.ts), or silently lose the bytes of one direction or
-// both. Invariant: each direction of a connection is a stream. Bytes never overtake each other, and after a silent loss, all later bytes
-// are lost too.
+// these routes. Connections are reset, stall and deliver late, repeat lost packets (lossy-tcp.ts), or silently lose the bytes of one
+// direction or both. Invariant: each direction of a connection is a stream. Bytes never overtake each other, and after a silent loss, all
+// later bytes are also lost.
 
 import { CONNECT_TIMEOUT_MS } from '@rsio/protocol/link/limits';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -17,7 +17,7 @@ export interface RouteShape {
   readonly bytesPerMs: number;
   /** Chance that a batch arrives in pieces. */
   readonly cutChance: number;
-  /** Share of packets in each direction that are lost. The sender repeats them. */
+  /** Share of packets in each direction that are lost. The sender repeats lost packets. */
   readonly loss: Readonly<Record<Direction, number>>;
 }
 
@@ -32,9 +32,9 @@ export class SimRoute {
   reach: 'open' | 'refused' | 'silent' = 'open';
   /** Time since which the route has no fault; infinity: the route has a fault now. */
   goodSinceMs = 0;
-  /** Present rate of each direction in bytes per ms; null: as in the shape. */
+  /** Current rate of each direction in bytes per ms; null: as in the shape. */
   readonly narrow: Record<Direction, number | null> = { there: null, back: null };
-  /** Present loss of each direction; null: as in the shape. */
+  /** Current loss of each direction; null: as in the shape. */
   readonly losing: Record<Direction, number | null> = { there: null, back: null };
   private standing: Record<Direction, boolean> = { there: false, back: false };
   private links: SimLink[] = [];
@@ -60,7 +60,6 @@ export class SimRoute {
     for (const link of this.living) link.hasten(direction);
   }
 
-  /** Limits the loss to this share of packets from now on. */
   loseAtMost(share: number): void {
     const { there, back } = this.usual.loss;
     this.usual = { ...this.usual, loss: { there: Math.min(share, there), back: Math.min(share, back) } };
@@ -91,8 +90,8 @@ export class SimRoute {
   }
 
   /**
-   * Stalls the present connections in this direction, and returns a function that ends the stall. A new connection works at once. This is
-   * so on real routes too, where TCP repeats packets of an old connection ever more rarely.
+   * Stalls the existing connections in this direction, and returns a function that ends the stall. A new connection works at once. On real
+   * routes, TCP also repeats packets of an old connection ever more rarely.
    */
   stall(direction: Direction): () => void {
     const links = [...this.living];
@@ -102,7 +101,7 @@ export class SimRoute {
     };
   }
 
-  /** Loses all bytes of the present connections in this direction: the bytes in flight and all later bytes. A new connection works. */
+  /** Loses all bytes of the existing connections in this direction: the bytes in flight and all later bytes. A new connection works. */
   lose(direction: Direction): void {
     for (const link of this.living) link.lose(direction);
   }

@@ -1,6 +1,6 @@
-// Changes the files of a simulated pool, in place of the production PoolFiles. It takes the same steps in the same order, with the same
-// commit points, on a simulated disk. Each step takes time and may fail, and a crash may follow each step. The unit tests of pool-files.ts
-// and pool-scan.ts test the steps on real file systems.
+// Changes the files of a simulated pool, in place of the production PoolFiles. This file takes the same steps in the same order, with the
+// same commit points, on a simulated disk. Each step takes time and may fail, and a crash may follow each step. The unit tests of
+// pool-files.ts and pool-scan.ts test the steps on real file systems.
 
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import type { Manifest, Removal } from '@rsio/rssrv/pools/disk/manifest';
@@ -17,7 +17,7 @@ export interface SimPoolFilesPorts {
   readonly stepMs: number;
   /** A data file of a new volume was made. */
   made(manifest: Manifest): void;
-  /** Called after each step, so that a fault can begin at this moment. */
+  /** Called after each step, so that a fault can begin. */
   stepped(): void;
   fails(): boolean;
 }
@@ -84,7 +84,7 @@ export class SimPoolFiles extends PoolFiles {
     return new Promise((resolve, reject) => {
       process.after(random.unit() * stepMs, () => {
         const fails = this.sim.fails();
-        // A step that fails may have taken effect nevertheless.
+        // A step that fails may still have taken effect.
         if (!fails || random.chance(0.5)) act();
         if (fails) reject(Object.assign(new Error('EIO'), { code: 'EIO' }));
         else resolve();

@@ -28,7 +28,7 @@ import { type PooledVolume, SimServedVolumes } from './sim-served-volumes.ts';
 export interface PoolMachine {
   readonly disk: SimDisk;
   readonly judge: PoolJudge;
-  /** Random numbers for the pool alone, so that pools do not change the random draws of other worlds. */
+  /** Separate random numbers, so that pools do not change the draws of other worlds. */
   readonly random: SeededRandom;
   /** Longest time of a step on disk, ms. */
   readonly stepMs: number;
@@ -36,7 +36,7 @@ export interface PoolMachine {
   made(manifest: Manifest): void;
   /** Called when the turn of an OPEN has come. */
   opening(id: string): void;
-  /** Called after each step of a change, so that a fault can begin at this moment. */
+  /** Called after each step of a change, so that a fault can begin. */
   stepped(): void;
   fails(): boolean;
 }
@@ -62,7 +62,7 @@ export type Order =
 const POOL = { name: 'pool', path: '/pool' };
 const SPACE_BYTES = 2 ** 40;
 
-/** The pools of a listener. They have no files, and are open from the beginning. */
+/** The pools of a listener. These pools have no files, and are open from the beginning. */
 export class SimPools extends Pools {
   private readonly sim: PoolMachine;
   private readonly files: PoolFiles;
@@ -100,7 +100,7 @@ export class SimPools extends Pools {
     this.scan();
   }
 
-  /** Called before a scan: makes the state that the scan reads durable, because that state is served from then on. */
+  /** Called before a scan: makes the state that the scan reads durable, because the listener then serves that state. */
   makeDurable(): void {
     this.sim.disk.sync();
   }

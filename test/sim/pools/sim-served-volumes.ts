@@ -1,4 +1,4 @@
-// The opened volumes of a simulated listener's pool, in place of the production Volumes: which of them are served, and with which
+// The opened volumes of a simulated listener's pool, in place of the production Volumes: which volumes are served, and with which
 // configuration. The preparation of a change takes time. Afterwards, the whole change comes into force at once, or is undone. Production
 // code (config-in-force.ts, volume-plan.ts) decides what may change while a client uses a volume.
 
@@ -15,7 +15,7 @@ export interface PooledVolume {
   readonly isPooled: boolean;
   /** The node that holds the volume. Null: no node holds it. */
   readonly holder: string | null;
-  /** Sets the configuration with which the listener serves the volume; null: the listener does not serve the volume. */
+  /** Sets the configuration with which the listener serves the volume; null: not served. */
   serveAs(config: ServerVolumeConfig | null): void;
 }
 

@@ -1,5 +1,5 @@
 // The opened volumes of a simulated listener whose pools are on simulated file systems, in place of the production Volumes: each volume is
-// the data at its path. A volume may be suspended for a moment, and may get another file. Production code decides what may change while a
+// the data at its path. A volume may be suspended temporarily, and may get another file. Production code decides what may change while a
 // client uses a volume.
 
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
@@ -18,9 +18,9 @@ export interface StoredVolume {
   readonly isStored: boolean;
   /** The node that holds the volume. Null: no node holds it. */
   readonly holder: string | null;
-  /** Uses this storage from now on. */
+  /** Replaces the storage of the volume. */
   use(storage: SimStorage): void;
-  /** Sets the configuration with which the listener serves the volume; null: the listener does not serve the volume. */
+  /** Sets the configuration with which the listener serves the volume; null: not served. */
   serveAs(config: ServerVolumeConfig | null): void;
   /** Suspends the volume, or serves it again. */
   suspend(isSuspended: boolean): void;
@@ -116,7 +116,7 @@ export class SimStoreVolumes<Volume extends StoredVolume> {
     one.serveAs(null);
   }
 
-  /** Serves a volume with several files, which no client uses. */
+  /** Serves a volume with several files; no client uses this volume. */
   private serveSpread(config: ServerVolumeConfig): void {
     const parts = config.layout?.parts ?? [];
     if (parts.some(({ trouble }) => trouble !== null)) return;

@@ -43,13 +43,13 @@ export interface StoreMachine<Volume extends StoredVolume> {
   readonly mounts: readonly [string, string];
   readonly stateMount: string;
   readonly files: readonly SimFiles[];
-  /** Random numbers for these pools alone, so that the pools do not change the random draws of other worlds. */
+  /** Separate random numbers, so that these pools do not change the draws of other worlds. */
   readonly random: SeededRandom;
   readonly stepMs: number;
   readonly judge: { breach(sentence: string): void };
   /** Makes the volume for a new data file. */
   made(config: ServerVolumeConfig, storage: SimStorage): Volume;
-  /** Called after each named step of a change, so that a fault can begin at this moment. */
+  /** Called after each named step of a change, so that a fault can begin. */
   readonly reached: (step: string) => void;
   /** A listener has opened the pools. */
   started(store: SimStore): void;

@@ -1,6 +1,6 @@
-// A user of snapshots at one client: attaches a snapshot by its name, reads, asks for older snapshots and for changes, and detaches. It may
-// then attach the same id again, as a restarted daemon does. Its client runs production code. The reader judge judges the answers.
-// Invariant: at most one operation of the user is in progress. An unanswered operation is forgotten when its client process dies.
+// A user of snapshots at one client: attaches a snapshot by its name, reads, asks for older snapshots and for changes, and detaches. The
+// user may then attach the same id again, as a restarted daemon does. The user's client runs production code. The reader judge judges the
+// answers. Invariant: at most one operation of the user is in progress. An unanswered operation is forgotten when its client process dies.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -74,7 +74,7 @@ export class SimReader implements ClientReader {
   }
 
   /**
-   * Whether the user has this snapshot open or will attach it again. Another reader of the same client must then not choose the snapshot,
+   * Whether the user has this snapshot open or will attach it again. Another reader of the same client must not choose the snapshot,
    * because a client attaches a snapshot only once at a time.
    */
   keeps(label: string): boolean {
@@ -97,7 +97,6 @@ export class SimReader implements ClientReader {
     if (this.state === 'away' && this.client.isGood && !this.ports.isReplaced()) this.attach();
   }
 
-  /** Ends the user. */
   end(): void {
     this.isOver = true;
   }

@@ -1,5 +1,5 @@
-// Compiles changed sources before the tests of the simulator, by scripts/prepare.mjs, because seeds and hunts run compiled in separate
-// processes. Invariant: no test of the simulator runs code compiled from other sources.
+// Compiles changed sources before the tests of the simulator, with scripts/prepare.mjs, because seeds and hunts run as compiled code in
+// separate processes. Invariant: no test of the simulator runs code compiled from other sources.
 
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';

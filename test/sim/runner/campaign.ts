@@ -1,6 +1,6 @@
 // Runs many seeds over all cores. Each core has a worker process, which gets its next seed when it has completed one. No worker is
-// therefore idle while seeds are left. seed-worker.ts runs a seed. Invariant: the campaign also reports a violation if a worker ends before
-// it should.
+// therefore idle while seeds are left. seed-worker.ts runs a seed. Invariant: the campaign also reports a violation if a worker ends too
+// early.
 
 import { type ChildProcess, fork } from 'node:child_process';
 import { availableParallelism } from 'node:os';
@@ -24,7 +24,7 @@ export interface CampaignEvents {
 const REPORT_MS = 10_000;
 const MINUTE_MS = 60_000;
 const MS_PER_SECOND = 1000;
-/** A seed that takes longer than this counts as hanging. A usual seed takes about one second, and a seed with a dense world ten seconds. */
+/** A seed that takes longer than this counts as hanging. A usual seed takes about one second, but a seed with a dense world ten seconds. */
 const SEED_MAX_MS = 120_000;
 
 export interface CampaignOrder {

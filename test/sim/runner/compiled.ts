@@ -1,5 +1,5 @@
-// Finds the simulator's compiled programs. If this file itself runs compiled, they are in the folder above it. If it runs as source, as in
-// a test, they are in test/dist. test/sim/runner/build.ts and scripts/run.mjs compile them.
+// Finds the simulator's compiled programs. If this file itself runs compiled, the programs are in the folder above this file. If this file
+// runs as source, as in a test, the programs are in test/dist. test/sim/runner/build.ts and scripts/run.mjs compile them.
 
 import { fileURLToPath } from 'node:url';
 

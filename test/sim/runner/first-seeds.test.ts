@@ -6,7 +6,7 @@ import { beforeAll, expect, test } from 'vitest';
 import { TESTED_SEEDS } from '../zoo/tested-seeds.ts';
 import { runSeeds } from './campaign.ts';
 
-/** The outcome of one seed. Its violations are known when the seed is completed. */
+/** The outcome of one seed. The violations of a seed are known when the seed is completed. */
 class Outcome {
   readonly breaches: Promise<readonly string[]>;
   /** Resolves the outcome; only the first call counts. */

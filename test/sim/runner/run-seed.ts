@@ -4,20 +4,20 @@
 import { SimWorld } from '../world/sim-world.ts';
 
 export interface MirrorCounts {
-  /** Number of claims of mirrors that a client held until it ended them itself with a clean config. */
+  /** Number of claims of mirrors that a client held until the client ended the claim with a clean config. */
   readonly claims: number;
   /** I/Os of the users of mirrors that were completed, and judged by the oracle of the mirror. */
   readonly mirrorIos: number;
   /**
-   * `mirrorAttaches`: how often users got a mirror. `mirrorTakeOvers`: how often users got it by force. `mirrorLosses`: how often users
-   * noticed the loss of a mirror.
+   * `mirrorAttaches`: how often users got a mirror. `mirrorTakeOvers`: how often users got a mirror by force. `mirrorLosses`: how often
+   * users noticed the loss of a mirror.
    */
   readonly mirrorAttaches: number;
   readonly mirrorTakeOvers: number;
   readonly mirrorLosses: number;
   /**
-   * `replicasLeft`: how often a replica left the set I of replicas in sync. `replicasReturned`: how often one returned. `lateReplicas`: how
-   * many had not returned when the run ended.
+   * `replicasLeft`: how often a replica left the set I of replicas in sync. `replicasReturned`: how often a replica returned.
+   * `lateReplicas`: how many replicas had not returned when the run ended.
    */
   readonly replicasLeft: number;
   readonly replicasReturned: number;
@@ -32,7 +32,7 @@ export interface SeedCounts extends MirrorCounts {
   /** Number of I/Os in `ios` whose outcome is unknown. */
   readonly abandoned: number;
   readonly detached: number;
-  /** `takeOvers`: number of take-overs of volumes. `losses`: number of those that the losing user noticed. */
+  /** `takeOvers`: number of take-overs of volumes. `losses`: number of take-overs that the losing user noticed. */
   readonly takeOvers: number;
   readonly losses: number;
   readonly pathFailures: number;
@@ -85,11 +85,12 @@ export interface SeedOptions {
 }
 
 /**
- * Number of stack frames that errors keep in traced runs. Other runs keep none, because refusals are frequent errors and stacks cost time.
+ * Number of stack frames that errors keep in traced runs. Other runs keep no frames, because refusals are frequent errors and stacks cost
+ * time.
  */
 const STACK_FRAMES_TRACED = 10;
 
-/** Runs a seed. A program may run only one seed at a time. A failed assertion of the production code counts as a breach too. */
+/** Runs a seed. A program may run only one seed at a time. A failed assertion of the production code also counts as a breach. */
 export async function runSeed(seed: number, options: SeedOptions = {}): Promise<SeedResult> {
   const world = new SimWorld(seed, options.trace ?? null);
   let breaches: string[];

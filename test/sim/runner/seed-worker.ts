@@ -1,5 +1,5 @@
-// A worker process of a campaign: runs the seeds that its parent hands out, one after the other, and sends each result back. It ends when
-// its parent disconnects or ends.
+// A worker process of a campaign: runs the seeds that its parent hands out, one after the other, and sends each result back. The worker
+// ends when its parent disconnects or ends.
 
 import type { WorkerResult } from './campaign.ts';
 import { runSeed } from './run-seed.ts';

@@ -11,7 +11,7 @@ export interface CopyPorts {
   readonly storage: SimStorage;
   /** Process of the listener. */
   readonly process: SimProcess;
-  /** Random numbers for snapshots alone, so that snapshots do not change the random draws of other worlds. */
+  /** Separate random numbers, so that snapshots do not change the draws of other worlds. */
   readonly random: SeededRandom;
 }
 

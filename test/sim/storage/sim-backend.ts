@@ -1,7 +1,7 @@
 // The backend with which one process uses simulated storage, in place of the file backend. As on a disk, operations run in any order, at
 // once or later, and an operation takes effect at any moment between its start and its answer. One descriptor serves writes with FUA, and
-// another one all other operations. Flushes go through the production gate. The process may be killed at any moment. sim-storage.ts has
-// contents and failures.
+// another descriptor serves all other operations. Flushes go through the production gate. The process may be killed at any moment.
+// sim-storage.ts has contents and failures.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { EXTENT } from '@rsio/protocol/wire/messages';
@@ -50,7 +50,7 @@ export class SimBackend implements Backend, Opening {
     );
   }
 
-  /** The process has died. Some of its operations take effect now and the others never; no operation is answered. */
+  /** The process has died. Some of its operations take effect now and other operations never; no operation is answered. */
   killed(): void {
     this.storage.openings.delete(this);
     for (const effect of this.pending) {
@@ -135,7 +135,7 @@ export class SimBackend implements Backend, Opening {
     return this.storage.slowFactor === 1 && this.storage.random.chance(this.storage.shape.fast);
   }
 
-  /** Applies a change. If the change fails, nothing, the first part or all of the change takes effect. */
+  /** Applies a change. A failed change may take effect not at all, in its first part, or completely. */
   private apply(status: Status, positionBytes: number, lengthBytes: number, source: Buffer | null, offset: number): void {
     const sectors = lengthBytes / SECTOR_BYTES;
     const doneBytes = status === STATUS.OK ? lengthBytes : this.storage.random.int(0, sectors) * SECTOR_BYTES;
@@ -170,7 +170,7 @@ export class SimBackend implements Backend, Opening {
 
   /**
    * Runs an operation later: calls `effect` at a random time, and calls `done` with the result of `effect` when the operation ends. If the
-   * process is killed first, this method calls neither, and `killed` decides which effects still happen.
+   * process is killed first, this method calls neither function, and `killed` decides which effects still happen.
    */
   private later<T>(effect: () => T, done: (result: T) => void): void {
     this.checkAlive();

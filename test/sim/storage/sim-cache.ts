@@ -1,14 +1,15 @@
 // The kernel's cache over one simulated disk. Changes are dirty until they are written back. A failed write-back loses sectors: they are no
-// longer dirty, the disk has their old content, and the cache shows their new content until they are evicted. Each open descriptor gets the
-// error once; if no descriptor is open, the next one gets it. Later syncs succeed although the sectors are lost. A machine crash keeps the
-// content of the disk and a random part of the dirty sectors. The caller is notified of losses and decides what reads may return then.
+// longer dirty, the disk has the old content, and the cache shows the new content until the sectors are evicted. Each open descriptor gets
+// the error once; if no descriptor is open, the next descriptor gets it. Later syncs succeed although the sectors are lost. A machine crash
+// keeps the content of the disk and a random part of the dirty sectors. The caller is notified of losses, and then decides what reads may
+// return.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 
 export type WriteBackError = 'EIO' | 'ENOSPC';
 
-/** One open descriptor, with the number of the last error that it got. */
+/** One open descriptor, with the number of the last error that the descriptor got. */
 export interface Descriptor {
   told: number;
 }
@@ -23,7 +24,7 @@ export interface LossWatch {
   renewed(firstSector: number, sectors: number): void;
 }
 
-/** Share of the sectors of a failing write-back that are lost; the others stay dirty. */
+/** Share of the sectors of a failing write-back that are lost; the other sectors stay dirty. */
 const FORGOTTEN_SHARES = [0, 0.2, 0.5, 1] as const;
 const STILL_DIRTY_CHANCE = 0.3;
 
@@ -39,7 +40,7 @@ export class SimCache {
   watch: LossWatch | null = null;
   /** Called when these sectors are on disk. */
   written: ((firstSector: number, sectors: number) => void) | null = null;
-  /** Number of write-back errors so far. Errors that occur before one of them is reported count as one. */
+  /** Number of write-back errors so far. Errors that occur before a descriptor gets the error count as one. */
   private errors = 0;
   private error: WriteBackError = 'EIO';
   private isTold = true;
@@ -98,7 +99,6 @@ export class SimCache {
     this.forgotten.fill(0, first, end);
   }
 
-  /** Writes these sectors to disk. */
   writeThrough(firstSector: number, sectors: number): void {
     const [from, to] = [firstSector * SECTOR_BYTES, (firstSector + sectors) * SECTOR_BYTES];
     this.content.copy(this.disk, from, from, to);
@@ -115,8 +115,8 @@ export class SimCache {
   }
 
   /**
-   * The write-back of these sectors fails. Each dirty sector among them is lost or stays dirty, at random. Returns how many sectors are
-   * lost.
+   * The write-back of these sectors fails. Each of these sectors that is dirty is lost or stays dirty, at random. Returns how many sectors
+   * are lost.
    */
   writeBackFails(firstSector = 0, sectors = this.dirty.length): number {
     const { random } = this;
@@ -132,7 +132,7 @@ export class SimCache {
     }
     if (count > 0) this.watch?.hasForgotten();
     this.error = random.chance(0.8) ? 'EIO' : 'ENOSPC';
-    // An error that no descriptor has seen yet is merged with this one.
+    // An error that no descriptor has seen yet is merged with the new error.
     if (this.isTold) this.errors++;
     this.isTold = false;
     return count;

@@ -5,7 +5,7 @@
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import type { Manifest, Removal } from '@rsio/rssrv/pools/disk/manifest';
 
-/** The folder of a volume. It appears and moves as a whole. */
+/** The folder of a volume. The folder appears and moves as a whole. */
 export interface SimFolder {
   readonly place: 'volumes' | 'removed';
   readonly manifest: Manifest;

@@ -1,6 +1,5 @@
-// The state file of a simulated server, in place of the production StateFile: saving takes time. If listener or machine crash during a
-// save, the file has the old content or the new one, never a mixture, like a file that is replaced by rename. The listener decides what the
-// file contains.
+// The state file of a simulated server, in place of the production StateFile: saving takes time. If the listener or the machine crashes
+// during a save, the file has the old content or the new content, never a mixture. The listener decides what the file contains.
 
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import type { SimProcess } from '../base/sim-clock.ts';

@@ -1,7 +1,7 @@
 // Simulated storage, which outlives the processes that open it: a cache over a disk that may be slow, full or failing for a while.
-// Processes use it through sim-backend.ts. The storage checks two duties of server processes: no two overlapping changes run at one time
-// (O1), and no operation of an ended process runs. The storage notifies the oracle of each change. The oracle judges that each write
-// executes only once.
+// Processes use the storage through sim-backend.ts. The storage checks two duties of server processes: no two overlapping changes run at
+// one time (O1), and no operation runs after its process has ended. The storage notifies the oracle of each change. The oracle judges that
+// each write executes only once.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -61,8 +61,8 @@ export interface Opener {
 
 const FAULT_CHANCE = 0.5;
 /**
- * Reads return the content of lost sectors for a while. After at most EVICT_MAX_MS, half of the lost sectors are evicted, and the others
- * later.
+ * For a while, reads still return the new content of lost sectors. After at most EVICT_MAX_MS, half of the lost sectors are evicted, and
+ * the other half later.
  */
 const EVICT_MAX_MS = 3000;
 const EVICT_LATE_MS = 10_000;
@@ -80,7 +80,7 @@ export class SimStorage {
   failedMs = -1;
   slowFactor = 1;
   readonly openings = new Set<Opening>();
-  /** `writeBackErrors`: number of failed write-backs. `sectorsForgotten`: number of sectors that they have lost. */
+  /** `writeBackErrors`: number of failed write-backs. `sectorsForgotten`: number of sectors that these write-backs have lost. */
   writeBackErrors = 0;
   sectorsForgotten = 0;
   /** For each node: number of the newest process that has done an operation. */
@@ -115,7 +115,7 @@ export class SimStorage {
 
   /**
    * Judges an operation of a process. When the process of a later session of the node acts, the process of the earlier session must have
-   * ended and must not act any more (S9). No process acts under a lost hold (H2).
+   * ended and must no longer act (S9). No process acts under a lost hold (H2).
    */
   touchedBy({ node, period, epoch }: Opener): void {
     const newest = this.newestPeriod.get(node) ?? 0;
@@ -178,7 +178,7 @@ export class SimStorage {
     this.cache.crashed();
   }
 
-  /** Changes the content; if `source` is null, to zeros. */
+  /** Replaces the content with `source`, or with zeros if `source` is null. */
   change({ processNumber, incarnation }: Opener, positionBytes: number, lengthBytes: number, source: Buffer | null, offset: number): void {
     this.cache.change(positionBytes, lengthBytes, source, offset);
     if (source !== null)

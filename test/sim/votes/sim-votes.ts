@@ -14,7 +14,6 @@ import { Voters, type VotingClient } from '@rsio/rssrv/mirrors/voters';
 import { NO_LOG } from '../base/no-log.ts';
 import { mountPath } from '../files/sim-mounts.ts';
 
-/** Name of the file system of a server's state. */
 export function stateMount(server: string): string {
   return `${server}-state`;
 }

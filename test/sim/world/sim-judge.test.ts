@@ -1,5 +1,5 @@
-// The judge of worlds waits for a request that a server still executes although its client has stopped asking, and reports one that never
-// ends. Seeds test the judge while a world runs.
+// The judge of worlds waits for a request that a server still executes although its client has stopped asking, and reports a request that
+// never ends. Seeds test the judge while a world runs.
 
 import { SlotTable } from '@rsio/protocol/link/slot-table';
 import { OP } from '@rsio/protocol/wire/frames';

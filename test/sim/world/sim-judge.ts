@@ -1,6 +1,6 @@
-// Judges a simulated world. While the world runs: whether an I/O hangs although it could be served. At the end: whether everything was
-// answered and nothing is left (slots, window, handles, buffers, timers). The oracle judges the contents of volumes. Invariant: it observes
-// and changes nothing.
+// Judges a simulated world. While the world runs, the judge looks for an I/O that hangs although it could be served. At the end: whether
+// everything was answered and nothing is left (slots, window, handles, buffers, timers). The oracle judges the contents of volumes.
+// Invariant: the judge observes and changes nothing.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { PROOF_TIMEOUT_MS } from '@rsio/protocol/auth/limits';
@@ -38,8 +38,8 @@ const LOOK_MS = 100;
  */
 const HANG_MS = 25_000;
 /**
- * Additional time on routes that always lose packets. There, attempts to connect may run into time-outs, and the pauses between attempts
- * grow.
+ * Additional time on routes that always lose packets. On these routes, attempts to connect may run into time-outs, and the pauses between
+ * attempts grow.
  */
 const LOSSY_HANG_MS = 25_000;
 
@@ -47,8 +47,8 @@ const LOSSY_HANG_MS = 25_000;
 const CHAIN = 4;
 
 /**
- * If one path is up the whole time, some I/O must end within this time. If a second path fails, its requests are sent again as soon as it
- * is suspect, and its slots are free as soon as it is dead. A single I/O may wait longer for its turn.
+ * If one path is up the whole time, some I/O must end within this time. If a second path fails, its requests are sent again as soon as the
+ * path is suspect, and its slots are free as soon as the path is dead. A single I/O may wait longer for its turn.
  */
 const GAP_WITH_PATH_MS = 7_000;
 
@@ -101,8 +101,8 @@ export class Judge {
 
   /**
    * Whether everything is answered, every slot is free, and no request executes. A server may still execute a request for which no client
-   * waits any more: the client is dead, or was replaced and its session has not ended yet. The world also waits until the server has ended
-   * such a request.
+   * waits: the client is dead, or was replaced and its session has not ended yet. The world also waits until the server has ended that
+   * request.
    */
   get isQuiet(): boolean {
     const { users, servers } = this.world;
@@ -110,7 +110,7 @@ export class Judge {
     return isAnswered && servers.every((server) => staying(server).every(({ session }) => executing(session) === 0));
   }
 
-  /** Looks for I/O that hangs. It may be called after each event, because most calls return at once. */
+  /** Looks for I/O that hangs. This function may be called after each event, because most calls return at once. */
   look(): void {
     const nowMs = this.world.clock.monotonicMs();
     if (nowMs < this.nextLookMs || this.isHanging) return;
@@ -161,7 +161,7 @@ export class Judge {
     return deaf.map(({ name }) => name);
   }
 
-  /** Judges the world after every client and server has ended in order. */
+  /** Judges the world after every client and server has ended cleanly. */
   closed(): void {
     for (const client of this.world.clients) {
       const { bodies, outputs } = client.pools;
@@ -285,7 +285,7 @@ export class Judge {
 }
 
 /**
- * Returns for how long (ms) the last request may wait for its turn if there are few slots and the storage is often late. It assumes `depth`
+ * Returns for how long (ms) the last request may wait for its turn if there are few slots and the storage is often late. Assumes `depth`
  * I/Os in flight on every volume, each with all its segments.
  */
 function turnsMs({ volumes, hasPools, hasStores, user, storage, slots }: WorldShape, depth: number): number {

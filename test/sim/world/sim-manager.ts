@@ -1,7 +1,7 @@
 // An administrator of one simulated server: creates, grows, renames, changes, removes and restores volumes while clients use them, and
-// gives new volumes to clients at once. It repeats an unanswered order with the same request id, as rsconfig does, and repeats some
-// answered orders too. It has its own source of random numbers. The pool judge judges the answers, and the users of the volumes judge the
-// contents.
+// gives new volumes to clients at once. The manager repeats an unanswered order with the same request id, as rsconfig does, and also
+// repeats some answered orders. The manager has its own source of random numbers. The pool judge judges the answers, and the users of the
+// volumes judge the contents.
 
 import { toRsError } from '@rsio/common/lib/errors';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -22,7 +22,7 @@ export interface ManagerPorts {
   /** Nodes that may take volumes over. */
   readonly nodes: readonly string[];
   users(volume: SimVolume): readonly SimUser[];
-  /** The user detaches the volume, and stays away until it is called back. Resolves at the latest after AWAY_MAX_MS. */
+  /** The user detaches the volume, and stays away until it is called back. Resolves within AWAY_MAX_MS. */
   sendAway(user: SimUser): Promise<void>;
   callBack(user: SimUser): void;
 }
@@ -37,7 +37,7 @@ interface Owned {
 type Answer = { readonly id: string } | { readonly code: string };
 
 const ORDERS = 24;
-/** Most volumes of a pool that exist at one time. */
+/** Maximum number of volumes that exist in a pool at one time. */
 export const POOLED_MAX = 3;
 const STEP_BYTES = 8 * 1024;
 const STEPS_MAX = 16;
@@ -49,7 +49,7 @@ const RETRY_MAX_MS = 400;
 const REPEAT_CHANCE = 0.3;
 const POLL_MS = 20;
 
-/** The most bytes that a volume gets. */
+/** Maximum size of a volume in bytes. */
 export const POOLED_MAX_BYTES = STEPS_MAX * STEP_BYTES;
 
 export class SimManager {
@@ -107,7 +107,7 @@ export class SimManager {
     this.owned.push({ id, volume, users: this.ports.users(volume), isOver: false });
   }
 
-  /** Creates another volume with the name of a removed one, so that the removed one is lost for its users. */
+  /** Creates another volume with the name of a removed volume, so that the removed volume is lost for its users. */
   private async createInPlaceOf(one: Owned): Promise<void> {
     one.isOver = true;
     for (const user of one.users) user.ends();

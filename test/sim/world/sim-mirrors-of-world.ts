@@ -1,6 +1,6 @@
 // The mirrors of a simulated world: each server is a voter, two or three servers have a replica, and clients claim and use the mirrors.
 // This file has its own source of random numbers, and decides when a voter loses its records. Invariant: worlds without mirrors do not
-// depend on it.
+// depend on this file.
 
 import crypto from 'node:crypto';
 import { syncBuiltinESMExports } from 'node:module';
@@ -22,7 +22,7 @@ import { SimVotes, stateMount } from '../votes/sim-votes.ts';
 import { isDenseSeed } from './sim-shape.ts';
 import type { SimWorld } from './sim-world.ts';
 
-/** Added to the seed, so that these draws differ from those of the world. */
+/** Added to the seed, so that these draws differ from the world's. */
 const SALT = 1_000_163;
 /** BARE: number of mirrors without data. CLAIMS: number of claims of each of these mirrors by each client. */
 const BARE = 1;
@@ -62,7 +62,7 @@ export class SimMirrorsOfWorld {
     this.random = random;
     installCalls();
     seedIds(new SeededRandom(seed * SALT + 17));
-    // Removes the file systems of the last world.
+    // Removes the file systems of the previous world.
     unmountAll();
     closeAll();
     for (const server of world.servers) this.openServer(server);
@@ -96,7 +96,6 @@ export class SimMirrorsOfWorld {
     return this.claimers.reduce((sum, { ended }) => sum + ended, 0);
   }
 
-  /** Returns how many replicas the server has. */
   replicasOf(serverid: number): number {
     return this.mirror.replicas.filter((volume) => volume.serverid === serverid).length;
   }
@@ -160,7 +159,7 @@ export class SimMirrorsOfWorld {
     return claimer;
   }
 
-  /** The machine of the server has crashed. From now on, its file system shows the state of the disk. */
+  /** The machine of the server has crashed. The server's file system now shows the state of the disk. */
   private crashed(server: SimServer, files: SimFiles): void {
     const { random, world } = this;
     files.crashed(random);

@@ -10,7 +10,7 @@ import type { SimWorld } from './sim-world.ts';
 import { SimDisk } from '../storage/sim-disk.ts';
 import { AWAY_MAX_MS, SimManager } from './sim-manager.ts';
 
-/** Added to the seed, so that these draws differ from those of the world. */
+/** Added to the seed, so that these draws differ from the world's. */
 const SALT = 1_000_081;
 /** I/Os of each user of a volume. */
 const IOS = 150;

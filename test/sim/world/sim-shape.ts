@@ -14,13 +14,16 @@ import type { UserShape } from '../machines/sim-user.ts';
 export interface WorldShape {
   readonly servers: number;
   readonly clients: number;
-  /** Number of interfaces of each client (`locals`) and of each server (`remotes`). The number of paths of a trunk is their product. */
+  /**
+   * Number of interfaces of each client (`locals`) and of each server (`remotes`). The number of paths of a trunk is the product of both
+   * numbers.
+   */
   readonly locals: number;
   readonly remotes: number;
-  /** `volumes`: number of volumes that each client uses at each server. `fought`: for how many of these all clients compete. */
+  /** `volumes`: number of volumes that each client uses at each server. `fought`: number of volumes for which all clients compete. */
   readonly volumes: number;
   readonly fought: number;
-  /** Mean time between two wishes for a shared volume, ms. */
+  /** Mean time in ms between two moments at which a user asks for a shared volume or releases it. */
   readonly rivalGapMs: number;
   readonly sectors: number;
   readonly slots: number;
@@ -41,9 +44,9 @@ export interface WorldShape {
   readonly hasMirrors: boolean;
   /** Whether mirrors get many I/Os between two faults. */
   readonly isDense: boolean;
-  /** Number of data processes of each client besides its main process. The volumes move between them. */
+  /** Number of data processes of each client besides its main process. The volumes move between these processes. */
   readonly dataProcesses: number;
-  /** Whether servers know REVOKE. Servers of an older build do not. */
+  /** Whether servers know REVOKE. Servers of an older build lack REVOKE. */
   readonly revokes: boolean;
   readonly times: LivenessTimes;
   readonly logSizeBytes: number;
@@ -52,7 +55,7 @@ export interface WorldShape {
   readonly faultGapMs: number;
   readonly handOverMs: number;
   readonly controlMs: number;
-  /** Stall policies. Each volume gets one of them. */
+  /** Stall policies. Each volume gets one of these policies. */
   readonly stalls: readonly StallPolicy[];
   readonly user: Omit<UserShape, 'policy'>;
   readonly storage: StorageShape;
@@ -61,23 +64,20 @@ export interface WorldShape {
 const KIB = 1024;
 /** The world of each seed that is a multiple of this number has servers of an older build. */
 const OLDER_SERVER_SEEDS = 4;
-/** Some worlds of later seeds encrypt their paths. Earlier seeds do not, so that the seeds at which mutants are found stay the same. */
+/**
+ * Some worlds of later seeds encrypt their paths. Earlier seeds get no new features, so that the seeds at which mutants are found stay the
+ * same.
+ */
 const TLS_SEEDS_AFTER = 120;
 const TLS_SEEDS = 5;
-/** One of so many successive seeds has a world with pools, because most mutants are found in other worlds. */
+/** One in this many successive seeds has a world with pools, because most mutants are found in other worlds. */
 const POOL_SEEDS = 7;
 const POOL_SEED = 4;
-/**
- * In some worlds of later seeds, snapshots are taken; a third of these worlds have pools. Earlier seeds have no snapshots, so that the
- * seeds at which mutants are found stay the same.
- */
+/** In some worlds of later seeds, snapshots are taken; a third of these worlds have pools. */
 const SNAPSHOT_SEEDS_AFTER = 120;
 const SNAPSHOT_SEEDS = 14;
 const SNAPSHOT_SEEDS_TAKEN: readonly number[] = [2, 9, 11];
-/**
- * Some worlds of later seeds have pools on simulated file systems. Earlier seeds have none, so that the seeds at which mutants are found
- * stay the same.
- */
+/** Some worlds of later seeds have pools on simulated file systems. */
 const STORE_SEEDS_AFTER = 120;
 const STORE_SEEDS = 14;
 const STORE_SEED = 8;
@@ -85,24 +85,18 @@ const STORE_SEED = 8;
 const READER_SEED = 7;
 /** Like STORE_SEED, but these worlds also have volumes over several pools. */
 const SPREAD_SEED = 3;
-/**
- * Some worlds of later seeds have mirrors, and neither pools nor snapshots. Earlier seeds have no mirrors, so that the seeds at which
- * mutants are found stay the same.
- */
+/** Some worlds of later seeds have mirrors, and neither pools nor snapshots. */
 const MIRROR_SEEDS_AFTER = 300;
 const MIRROR_SEEDS = 14;
 const MIRROR_SEEDS_TAKEN: readonly number[] = [6, 12, 13];
 /** Worlds with mirrors after this seed are dense: many more I/Os for each fault. */
 const DENSE_SEEDS_AFTER = 10_000;
 const DENSE_FAULT_GAPS_MS = [300, 500, 1000, 2000];
-/**
- * Clients have data processes in some worlds of later seeds, which have neither pools nor snapshots nor mirrors. Earlier seeds have none, so
- * that the seeds at which mutants are found stay the same.
- */
+/** Clients have data processes in some worlds of later seeds, which have neither pools nor snapshots nor mirrors. */
 const DATA_PROCESS_SEEDS_AFTER = 1_000;
 const DATA_PROCESS_SEEDS = 14;
 const DATA_PROCESS_SEEDS_TAKEN: readonly number[] = [1, 10];
-/** Added to the seed, so that these draws differ from those of the world. */
+/** Added to the seed, so that these draws differ from the world's. */
 const MIRROR_SALT = 1_000_159;
 /** In worlds with mirrors: number of I/Os to the plain volumes of each server. */
 const MIRROR_WORLD_IOS = 60;
@@ -132,12 +126,10 @@ export function isStoreSeed(seed: number): boolean {
   return seed > STORE_SEEDS_AFTER && (seed % STORE_SEEDS === STORE_SEED || isReaderSeed(seed) || isSpreadSeed(seed));
 }
 
-/** Whether the world of this seed has pools on simulated file systems, and clients that read their snapshots. */
 export function isReaderSeed(seed: number): boolean {
   return seed > STORE_SEEDS_AFTER && seed % STORE_SEEDS === READER_SEED;
 }
 
-/** Whether the world of this seed has pools on simulated file systems, and volumes over several of them. */
 export function isSpreadSeed(seed: number): boolean {
   return seed > STORE_SEEDS_AFTER && seed % STORE_SEEDS === SPREAD_SEED;
 }
@@ -146,7 +138,6 @@ export function isMirrorSeed(seed: number): boolean {
   return seed > MIRROR_SEEDS_AFTER && MIRROR_SEEDS_TAKEN.includes(seed % MIRROR_SEEDS);
 }
 
-/** Whether clients of this seed's world have data processes. */
 export function isDataProcessSeed(seed: number): boolean {
   return seed > DATA_PROCESS_SEEDS_AFTER && DATA_PROCESS_SEEDS_TAKEN.includes(seed % DATA_PROCESS_SEEDS);
 }

@@ -16,9 +16,12 @@ const SALT = 1_000_117;
 const GAP_MAX_MS = 200;
 /** Longest wait for the answer to a snapshot, because its listener may be dead. */
 const ANSWER_MAX_MS = 5_000;
-/** Chance that the snapshot leaves out volumes that may lack answered writes. With such a volume, the server refuses the snapshot. */
+/**
+ * Chance that the snapshot leaves out volumes that may lack answered writes. With a volume that lacks answered writes, the server refuses
+ * the snapshot.
+ */
 const SETTLED_CHANCE = 0.8;
-/** Chance of each volume to be in the snapshot. */
+/** Chance that the snapshot includes a volume. */
 const IN_CHANCE = 0.6;
 const CHUNKS_BYTES = [512, 4096, 8192, 65_536];
 const CHUNKS_MAX = 64;

@@ -1,7 +1,7 @@
 // An administrator of one simulated server with pools on simulated file systems: takes snapshots of one or two volumes, removes and clones
-// snapshots, rolls volumes back, asks for differences, and moves another volume between the pools, while clients use all volumes. It
-// repeats an unanswered order with the same request id. It has its own source of random numbers. The store judge, the snapshot judge and
-// the users judge the results.
+// snapshots, rolls volumes back, asks for differences, and moves another volume between the pools, while clients use all volumes. The
+// manager repeats an unanswered order with the same request id. The manager has its own source of random numbers. The store judge, the
+// snapshot judge and the users judge the results.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { toRsError } from '@rsio/common/lib/errors';
@@ -42,7 +42,7 @@ export interface StoreManagerPorts {
   users(volume: SimVolume, mayBeSeveral: boolean): readonly SimUser[];
   readonly sendAway: (user: SimUser) => Promise<void>;
   readonly callBack: (user: SimUser) => void;
-  /** Called after an answered order, so that a fault can begin at this moment. */
+  /** Called after an answered order, so that a fault can begin. */
   readonly answered: () => void;
 }
 
@@ -59,7 +59,7 @@ interface Owned {
 /** An answer, a refusal, or null if there was no answer. */
 type Answer<T> = { readonly value: T } | { readonly code: string; readonly why: string } | null;
 
-/** Most volumes on one server that clients use. */
+/** Maximum number of volumes on one server that clients use. */
 export const STORED_MAX = 3;
 /** The manager ends after ORDERS answered orders, or after ATTEMPTS_MAX orders. */
 const ORDERS = 25;
@@ -86,7 +86,7 @@ const SPREAD_SHARE = 0.5;
 const COMES_BACK_MAX_MS = 15;
 const AGAIN_TRIES = 3;
 const PAIRS_MAX = 1000;
-/** The most bytes that a volume gets. */
+/** Maximum size of a volume in bytes. */
 export const STORED_MAX_BYTES = STEPS_MAX * STEP_BYTES;
 /** Codes of refusals that mean: nothing was done, and the order is not possible now. */
 const REFUSALS = ['E_BUSY', 'E_HELD', 'E_VOLUME', 'E_SYSTEM'];
@@ -131,7 +131,7 @@ export class SimStoreManager {
     return all.length === 0 ? null : this.random.pick(all);
   }
 
-  /** A listener has opened the pools. Compares their snapshots and clones with the earlier answers. */
+  /** A listener has opened the pools. Compares the snapshots and clones with the earlier answers. */
   started(store: SimStore): void {
     const found = this.found(store);
     if (found !== null) this.ports.judge.look(found, 'after a start');
@@ -189,8 +189,8 @@ export class SimStoreManager {
   }
 
   /**
-   * Removes a snapshot that a client had open a moment ago. The client attaches it again during the removal, or after another snapshot has
-   * got its name.
+   * Removes a snapshot that a client has just closed. The client attaches the snapshot again during the removal, or after another snapshot
+   * has got its name.
    */
   private async replace(): Promise<void> {
     const { random, ports } = this;
@@ -267,7 +267,7 @@ export class SimStoreManager {
       one.snapshots.splice(one.snapshots.indexOf(name), 1);
       readers?.isRemoved(id);
       // The name of a removed snapshot may be used again if the manager chose the name (it then begins with n) and no snapshot has it now.
-      // The server makes the other names from the time, and may itself give such a name twice in the same second.
+      // The server makes all other names from the time, and may itself give the same name twice in one second.
       const isFree = name.startsWith('n') && !this.fixed.some(({ snapshots }) => snapshots.includes(name));
       if (readers !== null && isFree) this.freed.push(name);
     }
@@ -299,7 +299,7 @@ export class SimStoreManager {
     judge.answered(new Map([[id, contentAt(path)!]]));
   }
 
-  /** Asks for the differences between two snapshots, or between a snapshot and the present content. */
+  /** Asks for the differences between two snapshots, or between a snapshot and the current content. */
   private async diff({ name, volume, snapshots }: Owned): Promise<void> {
     const { judge } = this.ports;
     const first = this.random.int(0, snapshots.length - 1);

@@ -22,7 +22,7 @@ import { AWAY_MAX_MS } from './sim-manager.ts';
 import { SimStoreManager, STORED_MAX_BYTES } from './sim-store-manager.ts';
 import type { SimWorld } from './sim-world.ts';
 
-/** Added to the seed, so that these draws differ from those of the world. */
+/** Added to the seed, so that these draws differ from the world's. */
 const SALT = 1_000_151;
 /** I/Os of each user of a volume. */
 const IOS = 250;
@@ -36,7 +36,7 @@ const READERS = 2;
 const CRASH_CHANCE = 0.0015;
 const CRASH_MAX_MS = 5;
 const ANSWERED_CRASH_CHANCE = 0.1;
-/** DECIDING: names of the steps that decide an order. DECIDED_CRASH_CHANCE: chance of a crash after such a step. */
+/** DECIDING: names of the steps that decide an order. DECIDED_CRASH_CHANCE: chance of a crash after a deciding step. */
 const DECIDING = /commit|prepared|rollback|copied|left/;
 const DECIDED_CRASH_CHANCE = 0.04;
 
@@ -52,7 +52,7 @@ export class SimStoresOfWorld {
     this.world = world;
     this.random = new SeededRandom(seed * SALT + 11);
     installCalls();
-    // Removes the file systems of the last world.
+    // Removes the file systems of the previous world.
     unmountAll();
     closeAll();
     this.managers = world.servers.map((server) => this.newManager(server));
@@ -114,7 +114,7 @@ export class SimStoresOfWorld {
     return manager;
   }
 
-  /** Adds clients that read snapshots, also of volumes that other clients write. */
+  /** Adds clients that read snapshots, including snapshots of volumes that other clients write. */
   private addReaders(server: SimServer, manager: SimStoreManager, judge: ReaderJudge, stores: StoreJudge): void {
     const { world, random } = this;
     const { clock, trace } = world;

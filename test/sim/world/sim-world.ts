@@ -1,6 +1,6 @@
 // A world of clients and servers on one simulated clock, network and storage. One seed determines the whole world. Users read and write
 // during faults of all kinds; then all faults end, and the final state is judged: everything answered, no buffer lent, no slot taken, no
-// timer left. During the run, it is also a breach if an I/O waits for long although a path works and the storage is fast.
+// timer left. During the run, it is also a breach if an I/O waits for a long time although a path works and the storage is fast.
 
 import { INSTANCE_MAX } from '@rsio/protocol/wire/limits';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -41,8 +41,8 @@ const TROUBLED_MAX_MS = 120_000;
 /** Longest time for which the users continue after the last fault. */
 const CALM_MAX_MS = 120_000;
 /**
- * Time within which everything must be answered after the end of all faults. It is long enough even for a path that died often: the client
- * waits for up to half a minute before it connects such a path again.
+ * Time within which everything must be answered after the end of all faults. This time is long enough even for a path that died often: the
+ * client waits for up to half a minute before it connects such a path again.
  */
 export const RECOVERY_MAX_MS = 60_000;
 /** Simulated time between two checks of a condition. */
@@ -195,8 +195,8 @@ export class SimWorld {
   }
 
   /**
-   * Called at the end of the run. Returns true if a user has since read the whole volume, or if no client may have the volume. Otherwise
-   * makes a permitted user read the volume, after a take-over if necessary.
+   * Called at the end of the run. Returns true if a user has since read the whole volume, or if no client may have the volume. If the
+   * volume must still be read, a permitted user reads it, after a take-over if necessary.
    */
   private isVerified(volume: SimVolume): boolean {
     const able = volume.users.filter((user) => !user.isReplaced && !user.hasNoVolume);
@@ -208,7 +208,7 @@ export class SimWorld {
     return false;
   }
 
-  /** Waits until every user whose volume was taken has learned of the loss. Users must learn of it even if they submit no I/O. */
+  /** Waits until every user whose volume was taken has learned of the loss. Users must learn of the loss even if they submit no I/O. */
   private async hear(): Promise<void> {
     await this.runUntil(() => this.judge.unheard.length === 0, this.clock.monotonicMs() + RECOVERY_MAX_MS);
     for (const name of this.judge.unheard) this.breaches.push(`H2: ${name} has not heard that it lost its hold`);
@@ -218,7 +218,7 @@ export class SimWorld {
     return this.clients.find(({ users }) => users.includes(user))!;
   }
 
-  /** Whether this server serves the client no more, because it has served another client with the same nodename. */
+  /** Whether this server no longer serves the client, because it has served another client with the same nodename. */
   isReplaced({ names, numbers, number }: SimClient, serverid: number): boolean {
     const server = this.servers.find((one) => one.serverid === serverid)!;
     const served = server.servedClient(names.node);

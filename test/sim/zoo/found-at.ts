@@ -1,9 +1,9 @@
 // For each mutant: the seed at which a quick zoo begins to hunt it. The world of this seed finds the mutant and is small: seed 27, for
 // example, takes a hundredth of the time of seed 1. zoo.ts runs the hunt. If the seed no longer finds the mutant, zoo.ts tries the
-// following seeds and reports the first that finds it. In this case, look for another seed with a small world (`npm run zoo -- --from SEED
-// NAME`).
+// following seeds and reports the first that finds it. If zoo.ts reports another seed, look for a seed with a small world
+// (`npm run zoo -- --from SEED NAME`).
 
-/** Few seeds find many mutants, so that the unbroken code has to pass few seeds. */
+/** Many mutants share a seed, so that the unbroken code has to pass only a few seeds. */
 const FINDERS: readonly (readonly [seed: number, mutants: readonly string[]])[] = [
   [1, ['session-left', 'log-ends-on-readonly', 'unfit-let-go', 'close-refused']],
   [4, ['change-told-early', 'change-unsynced', 'grown-dirty', 'held-removed', 'request-forgotten', 'request-again']],

@@ -15,11 +15,11 @@ export interface HuntOrder {
 
 export interface HuntAnswer {
   readonly hunted: Hunted;
-  /** Whether no part of the mutant is left. If false, this process must not hunt another mutant. */
+  /** Whether no part of the mutant is left. If a part is left, this process must not hunt another mutant. */
   readonly isClean: boolean;
 }
 
-/** Longest real time for the hunt of one mutant. Afterwards the process is killed, and the mutant counts as survived. */
+/** Longest real time for the hunt of one mutant. After this time, the process is killed, and the mutant counts as survived. */
 export const HUNT_MAX_MS = 600_000;
 const ERRORS_MAX_CHARS = 2000;
 

@@ -1,8 +1,8 @@
-// A process of the zoo: hunts one mutant after the other in the simulator's seeds, or in those of an explorer, as its parent orders. It
-// reports the first failed seed and the oracle's message. zoo.ts judges, and hunt-process.ts ends a hunt that takes too long. Invariants:
-// an error of the mutant's own code is no breach. The unbroken code passes the world of an explorer in which a mutant was found. After each
-// hunt, the unbroken code gives the same digest as before the first hunt, so that no mutant is found because a part of an earlier one is
-// left.
+// A process of the zoo: hunts one mutant after the other in the simulator's seeds, or in the seeds of an explorer, as its parent orders.
+// The process reports the first failed seed and the oracle's message. zoo.ts judges, and hunt-process.ts ends a hunt that takes too long.
+// Invariants: an error of the mutant's own code is not a breach. The unbroken code passes the world of an explorer in which a mutant was
+// found. After each hunt, the unbroken code gives the same digest as before the first hunt, so that no mutant is found because a part of an
+// earlier one is left.
 
 import { runSeed } from '../runner/run-seed.ts';
 import { explore } from './explorers/explorers.ts';
@@ -11,7 +11,7 @@ import { MUTANTS } from './mutants.ts';
 import type { Mutant } from './mutants/mutant.ts';
 import { type Hunted, UNBROKEN } from './zoo.ts';
 
-/** Seed of a world with sessions, faults and thousands of I/Os that nevertheless takes only milliseconds. */
+/** Seed of a world with sessions, faults and thousands of I/Os that takes only milliseconds. */
 const PROBE_SEED = 47;
 
 let rejection: string | null = null;
@@ -30,8 +30,8 @@ async function search(mutant: Mutant | undefined, runs: HuntOrder['runs']): Prom
     for (let seed = first; seed <= last; seed++) {
       const breach = (await broken(mutant, seed)) ?? rejection;
       if (breach === null) continue;
-      // The code of the mutant itself failed, probably because a member of the production code was renamed. Such a failure is an error of
-      // the zoo, and does not count as a breach.
+      // The code of the mutant itself failed, probably because a member of the production code was renamed. A failure of the mutant's own
+      // code is an error of the zoo, and does not count as a breach.
       if (/TypeError: .*\n\s+at .*zoo.mutants/.test(breach))
         return { seed: null, breach: `Seed ${seed}: the mutant is outdated: ${breach}` };
       return { seed, breach };

@@ -21,7 +21,7 @@ export interface Verdict extends Hunted {
   readonly rule: string;
   readonly breaks: string;
   readonly found: boolean;
-  /** Whether `seed` is a seed of the simulator. If false, `seed` is a seed of an explorer. */
+  /** Whether `seed` is a seed of the simulator. Otherwise `seed` is a seed of an explorer. */
   readonly isSimulated: boolean;
   readonly elapsedMs: number;
 }
@@ -37,7 +37,7 @@ export interface ZooReport {
 export interface ZooOptions {
   readonly names: readonly string[];
   readonly isQuick: boolean;
-  /** First seed of each hunt. With quick, it counts only for mutants that are not in found-at.ts. */
+  /** First seed of each hunt. With quick, this seed applies only to mutants that are not in found-at.ts. */
   readonly from: number;
 }
 

@@ -19,7 +19,7 @@ export interface DeviceSceneOptions {
   readonly volumes?: (host: Host) => ServerConfigOptions['volumes'];
   /** Lines of `[rights]` of the server. */
   readonly rights?: ServerConfigOptions['rights'];
-  /** Number of addresses of the server, and thereby of network paths; default 1. */
+  /** Number of addresses of the server, and therefore of network paths; default 1. */
   readonly addresses?: number;
   /** Keys of `[defaults]` of the client. */
   readonly defaults?: Readonly<Record<string, string>>;

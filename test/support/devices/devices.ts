@@ -48,8 +48,8 @@ export class DeviceHost {
   private readonly holder: number;
 
   /**
-   * `within`: the prefix that puts a program into another network (`ip netns exec NAME`). Each prefix executes the program in its own
-   * process.
+   * `within`: the prefix that puts a program into another network (`ip netns exec NAME`). Each prefix of a command line replaces its own
+   * process with the program (exec).
    */
   constructor(hosts: Hosts, within: readonly string[] = []) {
     const [first, ...rest] = [...within, 'unshare', '--mount', '--propagation', 'private', 'sh', '-c', 'echo; read -r _'];
@@ -57,7 +57,8 @@ export class DeviceHost {
     this.holder = keeper.pid ?? 0;
     this.command = ['nsenter', '--target', String(this.holder), '--mount', '--net'];
     this.host = hosts.host(this.command);
-    // rsconfig and rsadm need no mounts of the host: they reach the daemons by sockets in the folder of the host, and touch no device.
+    // rsconfig and rsadm need no mounts of the host, because both reach the daemons by sockets in the folder of the host, and touch no
+    // device.
     if (within.length === 0) this.host.useNoPrefixForCommands();
     hosts.onClean(() => {
       spawnSync('nsenter', [...this.command.slice(1), 'sh', '-c', RELEASE, 'sh', this.host.root], { stdio: 'ignore', timeout: RELEASE_MS });
@@ -80,7 +81,6 @@ export class DeviceHost {
     return wellOf(command, await this.shell(command, ...words));
   }
 
-  /** Mount points that exist on the host now. */
   mounts(): string[] {
     const lines = readFileSync(`/proc/${this.holder}/mountinfo`, 'utf8').split('\n');
     return lines.map((line) => line.split(' ')[4] ?? '').filter((place) => place.startsWith(`${this.host.root}/`));

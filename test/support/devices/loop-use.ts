@@ -1,5 +1,5 @@
-// Tells whether a loop device is still used for the same file. If not, another test may already use the device for its own file. Needs
-// Linux 5.15 to distinguish two uses. Reads only /sys and the link to the device, because opening a dead device would block.
+// Tells whether a loop device is still used for the same file. If the use has changed, another test may already use the device for its own
+// file. Needs Linux 5.15 to distinguish two uses. Reads only /sys and the link to the device, because opening a dead device would block.
 
 import { existsSync, readFileSync, readlinkSync } from 'node:fs';
 import path from 'node:path';
@@ -9,7 +9,7 @@ export interface LoopUse {
   readonly sequence: string;
 }
 
-/** Returns the present use of the loop device to which the link `node` leads. */
+/** Returns the current use of the loop device to which the link `node` leads. */
 export function loopUseOf(node: string): LoopUse {
   const folder = `/sys/block/${path.basename(readlinkSync(node))}`;
   return { folder, sequence: sequenceIn(folder) };

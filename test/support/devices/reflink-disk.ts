@@ -16,7 +16,10 @@ export type ReflinkKind = 'xfs' | 'btrfs';
 
 const MKFS = { xfs: ['-q', '-m', 'reflink=1'], btrfs: ['-q'] } as const;
 
-/** Returns the directory of the mounted file system. Skips the test if the test may not mount, or if xfsprogs or btrfs-progs is missing. */
+/**
+ * Returns the directory of the mounted file system. Skips the test if this machine does not permit mounts, or if xfsprogs or btrfs-progs is
+ * missing.
+ */
 export function reflinkDisk(hosts: Hosts, host: Host, context: TestContext, kind: ReflinkKind = 'xfs'): string {
   const mount = makeReflinkDisk(hosts, host, DISK_BYTES, kind);
   if (mount === null) context.skip(true, `needs mkfs.${kind} (install ${kind}progs), and the right to mount a loop device with it (root)`);

@@ -1,6 +1,6 @@
 // The fio of a drill: several concurrent jobs on one export. Each job makes random writes of mixed sizes in its own part of the export,
-// with or without fsync. It reads the written blocks back and compares them. The drill makes the faults, and compares the content exactly.
-// fio ends by `stop` or after a bounded time.
+// with or without fsync. The job reads the written blocks back and compares them. The drill makes the faults, and compares the content
+// exactly. fio ends by `stop` or after a bounded time.
 
 import type { Host } from '../hosts/host.ts';
 import { type Running, start } from '../programs/programs.ts';
@@ -19,7 +19,7 @@ interface Job {
   readonly sync: { readonly total_ios: number };
 }
 
-/** Exit code of fio after SIGINT. The code is the same with and without a failure. The errors of the jobs are therefore checked too. */
+/** Exit code of fio after SIGINT. The code is the same with and without a failure. Therefore the errors of the jobs are also checked. */
 const STOPPED = 128;
 const PART_MIB = 8;
 const RATE_IOPS = 400;

@@ -1,4 +1,4 @@
-// Finds the gaps of a load: times in which no I/O was answered. It knows the longest gap, and the gap around a given moment. Pure: the
+// Finds the gaps of a load: times in which no I/O was answered. Reports the longest gap, and the gap around a given moment. Pure: the
 // caller reports the answers. The causes of gaps are not recorded here. Gaps shorter than KEPT_FROM_MS are not kept.
 
 export interface Gap {

@@ -14,7 +14,7 @@ const LANES = 8;
 const LANES_OF_CONNECTION = 4;
 const LANE_SECTORS = 1024;
 const IO_SECTORS_MAX = 64;
-/** Of a hundred I/Os of a lane, READS are reads and FLUSHES are flushes. The others are writes. */
+/** Of a hundred I/Os of a lane, READS are reads and FLUSHES are flushes. The remaining I/Os are writes. */
 const READS = 30;
 const FLUSHES = 4;
 const FIELD_BYTES = 8;
@@ -79,14 +79,14 @@ export class JudgedLoad {
     await this.ended;
   }
 
-  /** Called when a flush has failed with this error. Returns true if the error is EIO. In this case, the lane continues. */
+  /** Called when a flush has failed with this error. Returns true if the error is EIO. After EIO, the lane continues. */
   flushFailed(error: unknown): boolean {
     if (!(error instanceof RsError) || error.context['errno'] !== EIO) return false;
     this.flushErrors++;
     return true;
   }
 
-  /** Expects that the whole region, as `read` returns it, has the acknowledged content. Call it only after `stop`. */
+  /** Expects that the whole region, as `read` returns it, has the acknowledged content. Must be called only after `stop`. */
   async compare(where: string, read: (offset: number, lengthBytes: number) => Promise<Buffer> | Buffer): Promise<void> {
     const stepSectors = LANE_SECTORS;
     for (let sector = 0; sector < this.stamps.length; sector += stepSectors) {

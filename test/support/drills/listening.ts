@@ -1,5 +1,5 @@
-// Tells whether a program listens on an address of this machine. It reads the kernel's tables and does not connect to the address. The
-// tables do not name the program, so the caller must know which program it is.
+// Tells whether a program listens on an address of this machine. This file reads the kernel's tables and does not connect to the address.
+// The tables do not name the program, so the caller must know which program it is.
 
 import { readFileSync } from 'node:fs';
 

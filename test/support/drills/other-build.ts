@@ -21,7 +21,7 @@ export class OtherBuild {
     writeFileSync(file, JSON.stringify({ ...facts, version: `${facts.version}-other` }));
   }
 
-  /** Makes the build. The cleanup of the hosts removes it. */
+  /** Makes the build. The cleanup of the hosts removes the build. */
   static make(hosts: Hosts): OtherBuild {
     const build = new OtherBuild();
     hosts.onClean(() => rmSync(build.directory, { recursive: true, force: true }));

@@ -1,6 +1,6 @@
-// Verified I/O on one NBD export whose connections may end at any time: each lane opens a connection again, and checks that what was
-// acknowledged is there. Invariants: a lane has one request in flight, so that the possible contents of each block are known. What a block
-// had at the first look after a lost connection is its content from then on, so that a write that is executed too late is noticed.
+// Verified I/O on one NBD export whose connections may end at any time: each lane opens a connection again, and checks that acknowledged
+// data is still there. Invariants: a lane has one request in flight, so that the possible contents of each block are known. The content of
+// a block at the first look after a lost connection must not change afterwards, so that a write that is executed too late is noticed.
 
 import { randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -12,7 +12,7 @@ const LANES = 2;
 const LANE_BLOCKS = 256;
 const BLOCK_BYTES = 4_096;
 const IO_BLOCKS_MAX = 8;
-/** Of a hundred I/Os of a lane, READS are reads and FLUSHES are flushes. The others are writes. */
+/** Of a hundred I/Os of a lane, READS are reads and FLUSHES are flushes. The remaining I/Os are writes. */
 const READS = 30;
 const FLUSHES = 4;
 const FIELD_BYTES = 8;
@@ -31,7 +31,7 @@ interface UnderWay {
 }
 
 export class RejoiningLoad {
-  /** Sentences about contents and errors that should not have been. */
+  /** Sentences about wrong contents and unexpected errors. */
   readonly breaches: string[] = [];
   readonly gaps = new Gaps();
   answered = 0;
@@ -103,7 +103,7 @@ export class RejoiningLoad {
     }
   }
 
-  /** Each block of a write without an answer has this write, or what it had before. */
+  /** Each block of a write without an answer has this write, or its earlier content. */
   private async decide(nbd: NbdIo, { block, blocks, stamp: underWay }: UnderWay): Promise<void> {
     const found = await this.stampsIn(nbd, block, blocks);
     for (const [index, stamp] of found.entries()) {

@@ -53,7 +53,7 @@ export interface StageOptions {
   readonly faults?: (server: Host) => VolumeFaults;
   readonly fioFlushes: boolean;
   readonly judgeFlushes: boolean;
-  /** The server stays down for at least this time. It also stays down until the client reports that it waits for the server. */
+  /** The server stays down for at least this time. The server also stays down until the client reports that it waits for the server. */
   readonly downMs: number;
 }
 
@@ -99,8 +99,8 @@ export class Stage {
   }
 
   /**
-   * Resolves when enough further I/O was answered, including `moreWrites` writes of fio. After the default number, fio has read back the
-   * writes that it made before.
+   * Resolves when enough further I/O was answered, including `moreWrites` writes of fio. After the default number of writes, fio has read
+   * back the writes that it made before.
    */
   async goesOn(moreWrites = this.fio.readBackWrites): Promise<void> {
     const { judge } = this;

@@ -29,8 +29,8 @@ export const FORGETFUL: NonNullable<StageOptions['faults']> = (server) => ({
 });
 
 /**
- * The client notices the failure within this time: the server first syncs the volume by itself, and the client then opens the volume again,
- * perhaps several times.
+ * The client notices the failure within this time: the server first syncs the volume without a request, and the client then opens the
+ * volume again, perhaps several times.
  */
 const NOTICED_MS = 45_000;
 /**
@@ -80,8 +80,8 @@ export async function replace(stage: Stage, build: OtherBuild, how: 'SIGTERM' | 
 }
 
 /**
- * Makes flushes on FORGETFUL storage fail. Makes them succeed again when the client has sent the acknowledged writes again. If the judged
- * load flushes, it also waits until FLUSH_ERRORS of its flushes were answered EIO.
+ * Makes flushes on FORGETFUL storage fail. Makes the flushes succeed again when the client has sent the acknowledged writes again. If the
+ * judged load flushes, the drill also waits until FLUSH_ERRORS flushes of this load were answered EIO.
  */
 export async function failFlushes(stage: Stage): Promise<void> {
   const { judge, server } = stage;

@@ -10,7 +10,7 @@ import type { Meddler, MeddlersHand } from './meddler.ts';
 export interface WayFaults {
   /** Whether the proxy reads the bytes and drops them. */
   readonly swallow?: boolean;
-  /** Whether the proxy keeps bytes back. It sends them when this fault ends. When it has kept 4 MiB, it stops reading. */
+  /** Whether the proxy holds bytes back. The proxy sends these bytes when this fault ends. When the proxy holds 4 MiB, it stops reading. */
   readonly isHalted?: boolean;
   readonly delayMs?: number;
   /** Rate of each connection. The proxy buffers little, so that the sender is slowed down as soon as the kernel's buffers are full. */
@@ -40,7 +40,7 @@ const KEPT_THROTTLED_MAX_BYTES = 16 * 1024;
 /** Interval at which a throttled line sends. */
 const THROTTLE_STEP_MS = 10;
 
-/** The faults of one direction of a proxy. All connections of the proxy share them, and they may change while connections run. */
+/** The faults of one direction of a proxy. All connections of the proxy share these faults, which may change while connections run. */
 export class Way {
   faults: WayFaults = {};
   readonly stats: WayStats = { passed: 0, swallowed: 0, flipped: 0 };

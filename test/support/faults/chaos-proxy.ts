@@ -1,7 +1,7 @@
-// A TCP relay in the test's own process, in front of one server interface. It makes the faults of networks: it resets connections,
-// swallows, holds, delays and slows down the bytes of either direction, and flips bits. It also makes the faults of an attacker
-// (meddler.ts). Faults may change while connections run. chaos-line.ts handles the bytes of one direction. Invariant: without faults it is
-// a plain relay; it never interprets the bytes.
+// A TCP relay in the test's own process, in front of one server interface. The proxy makes the faults of networks: it resets connections,
+// swallows, holds, delays and slows down the bytes of either direction, and flips bits. The proxy also makes the faults of an attacker
+// (meddler.ts). Faults may change while connections run. chaos-line.ts handles the bytes of one direction. Invariant: without faults, the
+// proxy is a plain relay; it never interprets the bytes.
 
 import net from 'node:net';
 import { Line, Way, type WayFaults, type WayStats } from './chaos-line.ts';
@@ -16,8 +16,8 @@ export interface Faults {
   readonly toServer?: WayFaults;
   readonly toClient?: WayFaults;
   /**
-   * What happens to new connections. `carry` (default): they are carried. `refuse`: they are reset at once. `swallow`: they are accepted,
-   * and their bytes are dropped.
+   * What happens to new connections. `carry` (default): new connections are carried. `refuse`: new connections are reset at once.
+   * `swallow`: new connections are accepted, and their bytes are dropped.
    */
   readonly newConnections?: 'carry' | 'refuse' | 'swallow';
 }
@@ -63,7 +63,7 @@ export class ChaosProxy {
     return { ...this.counts, open: this.pairs.size, toServer: { ...this.toServer.stats }, toClient: { ...this.toClient.stats } };
   }
 
-  /** Sets the faults from now on. A connection that has lost bytes stays broken (chaos-line.ts says why). */
+  /** Sets the faults. A connection that has lost bytes stays broken (chaos-line.ts says why). */
   set(faults: Faults): void {
     this.newConnections = faults.newConnections ?? 'carry';
     this.toServer.set(faults.toServer ?? {});

@@ -7,7 +7,6 @@ const CUT_EVERY_MS = 500;
 const ROUNDS_MAX_MS = 90_000;
 
 export interface CutCount {
-  /** Number of reset connections. */
   readonly cuts: number;
   /** Number of times that the work was done. */
   readonly rounds: number;

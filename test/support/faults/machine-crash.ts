@@ -21,8 +21,7 @@ export interface Crash {
 export async function killServer(host: Host): Promise<void> {
   const isLeft = (): boolean => {
     const left = serverProcesses(host);
-    // Stops all processes before it kills them. Otherwise a server process whose listener has died a moment earlier would flush, as at an
-    // orderly end.
+    // Stops all processes before it kills them. A running server process whose listener has just died would flush, as at an orderly end.
     for (const how of ['SIGSTOP', 'SIGKILL'] as const) for (const pid of left) signal(pid, how);
     return left.length > 0;
   };
@@ -30,7 +29,7 @@ export async function killServer(host: Host): Promise<void> {
 }
 
 /**
- * Returns a function that stops all present processes of rssrv at once, as a power cut would. The caller must then kill these processes.
+ * Returns a function that stops all current processes of rssrv at once, as a power cut would. The caller must then kill these processes.
  */
 export function serverFreezer(host: Host): () => void {
   const pids = serverProcesses(host);
@@ -39,7 +38,6 @@ export function serverFreezer(host: Host): () => void {
   };
 }
 
-/** Empties RUN, as a boot does. */
 export function emptyRun(host: Host): void {
   const { runDir } = host.rssrvPaths;
   for (const name of readdirSync(runDir)) rmSync(path.join(runDir, name), { recursive: true, force: true });
@@ -74,7 +72,7 @@ function bring(log: string, random: SeededRandom): number {
   return sectors.length;
 }
 
-/** Pids of the listener and of the server processes. The helpers of a server process end with it. */
+/** Pids of the listener and of the server processes. The helpers of a server process end with the server process. */
 function serverProcesses(host: Host): number[] {
   return host.processes().filter((pid) => /\/rssrv\/|\/rssrv\0/.test(commandLineOf(pid)));
 }
@@ -91,6 +89,6 @@ function signal(pid: number, how: NodeJS.Signals): void {
   try {
     process.kill(pid, how);
   } catch {
-    // Ignores the error: the process has ended by itself.
+    // Ignores the error: the process has already ended.
   }
 }

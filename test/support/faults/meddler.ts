@@ -47,7 +47,6 @@ export class Meddler {
     return MEDDLINGS.reduce((sum, kind) => sum + this.counts[kind], 0);
   }
 
-  /** Makes the hand for a new connection. */
   hand(): MeddlersHand {
     return new MeddlersHand(this);
   }

@@ -1,5 +1,5 @@
-// Resets the paths of a trunk while they carry requests. It uses `ss -K`, which destroys the kernel's sockets; if the machine does not
-// permit this, the paths lead through relays. With relays, the client must look for the server at the addresses of the relays.
+// Resets the paths of a trunk while they carry requests. The cutter uses `ss -K`, which destroys the kernel's sockets; if the machine does
+// not permit this, the paths lead through relays. With relays, the client must look for the server at the addresses of the relays.
 
 import net from 'node:net';
 import { errnoName } from '@rsio/common/lib/errors';
@@ -34,8 +34,8 @@ export async function relayCutter(hosts: Hosts, network: TestNetwork): Promise<P
 }
 
 /**
- * Kills all matching sockets with `ss -K`. It prints the sockets that it killed, prints "Invalid argument" for those that it skipped, and
- * always exits with 0.
+ * Kills all matching sockets with `ss -K`. `ss` prints the sockets that it killed, prints "Invalid argument" for sockets that it skipped,
+ * and always exits with 0.
  */
 async function destroySockets(address: string, port: number): Promise<number> {
   const { stdout } = await run('ss', ['-K', '-H', '-n', '-t', 'state', 'established', 'dst', address, 'dport', '=', String(port)]);

@@ -1,6 +1,6 @@
-// Implements the faults that the server for tests injects into a volume's operations: delay, pause, throttle and failure. This module is pure:
-// it reaches the clock, the random numbers and the file system only through ports. Invariant: a fault calls the callback `passed` once for
-// each operation. `passed` gets null if the operation may proceed, or an errno if it must fail.
+// Implements the faults that the server for tests injects into a volume's operations: delay, pause, throttle and failure. This module is
+// pure: it reaches the clock, the random numbers and the file system only through ports. Invariant: a fault calls the callback `passed`
+// once for each operation. `passed` gets null if the operation may proceed, or an errno if it must fail.
 
 import type { DelayRule, ErrorRule, FaultyOperation } from './volume-faults.ts';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -33,7 +33,7 @@ export function delay(rules: readonly DelayRule[], { clock, random, isThere }: F
 }
 
 /**
- * Fails every operation to which a rule applies. If several rules fail the same operation, the first of them determines the errno. After an
+ * Fails every operation to which a rule applies. If several rules fail the same operation, the first rule determines the errno. After an
  * injected flush failure, all later flushes fail until the volume is opened again. The class FlushGate does the same for real storage,
  * because a failed flush does not show which writes were lost.
  */

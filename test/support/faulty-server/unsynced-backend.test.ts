@@ -41,7 +41,6 @@ class MemoryLog implements RecordLog {
 
 interface Pending {
   readonly isFlush: boolean;
-  /** Applies the operation to the content of the storage. */
   readonly apply: () => void;
   readonly done: IoDone;
 }
@@ -51,7 +50,6 @@ class SteppedStorage implements Backend {
   readonly sizeBytes = SECTORS * SECTOR_BYTES;
   readonly capabilities = { type: 'file', readonly: false, canDiscard: true, canZeroFast: true, canExtents: true } as const;
   readonly content = Buffer.alloc(SECTORS * SECTOR_BYTES);
-  /** The durable content of the storage. */
   private readonly durable = Buffer.alloc(SECTORS * SECTOR_BYTES);
   pending: Pending[] = [];
 

@@ -32,7 +32,7 @@ export class UnsyncedStore {
     return this.bytes >= UNSYNCED_MAX_BYTES;
   }
 
-  /** Number of the newest piece that a flush must sync if it is requested now. It must also sync all earlier pieces. */
+  /** Number of the newest piece that a flush must sync if it is requested now. The flush must also sync all earlier pieces. */
   get upTo(): number {
     return this.writes.last;
   }

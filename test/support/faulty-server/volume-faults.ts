@@ -1,5 +1,6 @@
-// The faults of volumes. Host.startFaulty writes them into a file, by the name of the volume, and the server for tests reads this file when
-// a client opens a volume. rssrv itself has no faults. Invariant: a volume that the file does not name gets the same backend as in rssrv.
+// The faults of volumes. Host.startFaulty writes the faults into a file, by the name of the volume, and the server for tests reads this
+// file when a client opens a volume. rssrv itself has no faults. Invariant: a volume that the file does not name gets the same backend as
+// in rssrv.
 
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -28,7 +29,7 @@ export interface ErrorRule {
 export interface VolumeFaults {
   readonly delays?: readonly DelayRule[];
   readonly errors?: readonly ErrorRule[];
-  /** All I/O on the volume stalls for as long as this file exists. */
+  /** All I/O on the volume stalls while this file exists. */
   readonly pauseFile?: string;
   readonly bytesPerSecond?: number;
   /** Only flushed data reaches the file or device. Other data stays in RUN, and a crash of the machine loses this other data. */
@@ -38,7 +39,7 @@ export interface VolumeFaults {
 /** For each name of a volume: the faults of the volume. */
 export type ServerFaults = Readonly<Record<string, VolumeFaults>>;
 
-/** Environment variable with the root of the host under test. Each process of the host has it. */
+/** Environment variable with the root of the host under test. Each process of the host has this variable. */
 const ROOT = 'RSIO_TEST_HOST';
 
 /** Path of the file with the faults of the server of this host. */
@@ -58,8 +59,8 @@ export function faultsOf(volume: string): VolumeFaults {
 }
 
 /**
- * The log of a volume's unsynced writes. The log is in RUN. The boot after a crash of the machine therefore clears it; a real crash loses
- * the kernel's cache in the same way.
+ * The log of a volume's unsynced writes. The log is in RUN. The boot after a crash of the machine therefore clears the log; a real crash
+ * loses the kernel's cache in the same way.
  */
 export function unsyncedFile(id: string): string {
   return path.join(process.env[ROOT] ?? '/', 'run/rsio/rssrv', `unsynced-${id}`);

@@ -20,7 +20,6 @@ export interface ServerConfigOptions {
   readonly name?: string;
   /** Namespace; default: osl, 200. */
   readonly namespace?: { readonly name: string; readonly id: number };
-  /** Value of the key `tls` in the server's file. */
   readonly tls?: 'off' | 'allow' | 'require';
 }
 
@@ -34,11 +33,10 @@ export interface ClientConfigOptions {
   /** Further keys of `[defaults]`. By default, the key `device` has the value for NBD, so that a test makes no device nodes. */
   readonly defaults?: Readonly<Record<string, string>>;
   /**
-   * Addresses at which the client looks for the server; default: those of the network. If given, the client uses only these addresses, even
-   * if the server announces others.
+   * Addresses at which the client looks for the server; default: those of the network. The client uses only the given addresses, even if
+   * the server announces others.
    */
   readonly serverAddresses?: readonly string[];
-  /** Serverkey of the server. */
   readonly serverkey?: string;
 }
 
@@ -46,7 +44,7 @@ export interface ClientConfigOptions {
 export const ENCRYPTED: Readonly<Record<string, string>> = { tls: 'on' };
 
 export const SERVER_NAME = 'big-9';
-/** Without perl, rssrv cannot lock files. A test may do without locks, because no other program uses its files. */
+/** Without perl, rssrv cannot lock files. A test can do without locks, because no other program uses its files. */
 const UNLOCKED: Readonly<Record<string, string>> = isProgramThere('perl') ? {} : { unlocked: 'yes' };
 
 export function keyOf(node: string): string {
@@ -81,7 +79,6 @@ export function clientConfig(network: Omit<TestNetwork, 'subnets'>, options: Cli
   ].join('\n');
 }
 
-/** Writes the server's file and starts rssrv. */
 export async function startServer(host: Host, network: TestNetwork, options: ServerConfigOptions): Promise<void> {
   host.writeConfig('rssrv', serverConfig(network, options));
   await host.start('rssrv');

@@ -1,5 +1,5 @@
-// A test process that hosts.test.ts kills while it runs. It starts a server with a memory volume, prints the root and the pids, and never
-// ends by itself.
+// A test process that hosts.test.ts kills while it runs. The process starts a server with a memory volume, prints the root and the pids,
+// and runs until it is killed.
 
 import { startServer } from './configs.ts';
 import { Hosts } from './hosts.ts';

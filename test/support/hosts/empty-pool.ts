@@ -1,4 +1,4 @@
-// Makes a pool directory for tests about other subjects. Invariant: it also works if only file systems in memory are writable, although
+// Makes a pool directory for tests about other subjects. Invariant: this also works if only file systems in memory are writable, although
 // `rsadm pool add` refuses to make a pool on such a file system.
 
 import { mkdirSync } from 'node:fs';
@@ -14,7 +14,6 @@ export async function emptyPool(host: Host, name = 'pool'): Promise<string> {
   return folder;
 }
 
-/** Makes a pool of an empty folder. */
 export async function makeEmptyPool(folder: string): Promise<void> {
   const allocate = (): Promise<void> => Promise.reject(new Error('An empty pool needs no space'));
   await new PoolFiles(folder, { allocate }).makePool({ id: crypto.randomUUID(), createdMs: Date.now() });

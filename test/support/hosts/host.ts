@@ -21,7 +21,7 @@ import { waitFor } from '../programs/wait-for.ts';
 import { LogMessages } from './log-messages.ts';
 
 const MARK = 'RSIO_TEST_HOST';
-/** Deadline for starting a daemon. It is longer than the daemons' own bounds for starting and draining. */
+/** Deadline for starting a daemon. This deadline is longer than the daemons' own bounds for starting and draining. */
 const DAEMON_START_MS = 45_000;
 const DAEMON_END_MS = 25_000;
 const CONFIG_MODE = 0o600;
@@ -56,7 +56,7 @@ export class Host {
 
   /**
    * Runs rsconfig and rsadm without the prefix, in the process of the test, because only freezing needs the prefix. Daemons without a
-   * keeper start with the prefix, but without their launcher; the prefix must therefore execute the program in its own process.
+   * keeper start with the prefix, but without their launcher; the prefix must therefore replace its own process with the program (exec).
    */
   useNoPrefixForCommands(): void {
     this.isPrefixForAll = false;
@@ -87,8 +87,8 @@ export class Host {
 
   /**
    * Starts a daemon that must come up. The process of the test does the work of the launcher: it starts the daemon in the background and
-   * waits until the daemon is ready. This saves a third of the processor time. The launcher itself runs only in `tryStart`, or if a prefix
-   * or a keeper needs it.
+   * waits until the daemon is ready. Skipping the launcher saves a third of the processor time. The launcher itself runs only in
+   * `tryStart`, or if a prefix or a keeper needs it.
    */
   async start(program: DaemonProgram, args: readonly string[] = []): Promise<RunResult> {
     const isBare = this.command.length === 0 || !this.isPrefixForAll;
@@ -124,7 +124,7 @@ export class Host {
     return this.end(program, 'SIGKILL');
   }
 
-  /** Pid of the server process that has the session of this node. Throws if no process has one. */
+  /** Pid of the server process that has the session of this node. Throws if no process has this session. */
   worker(node: string): number {
     const began = [...this.log('rssrv').matchAll(/^Node (\S+) .*began a session, process (\d+)/gm)];
     const last = began.findLast(([, name]) => name === node);
@@ -270,7 +270,6 @@ export class Host {
     return performance.now() - startMs;
   }
 
-  /** Command line that runs a launcher under this root. */
   commandLine(program: string, args: readonly string[]): string[] {
     return [...this.command, launcher(program), '--root', this.root, ...args];
   }
@@ -281,7 +280,7 @@ export class Host {
   }
 
   private owns(pid: number): boolean {
-    // A zombie has no environment any more.
+    // A zombie no longer has an environment.
     return textOrEmpty(`/proc/${pid}/environ`).split('\0').includes(`${MARK}=${this.root}`);
   }
 

@@ -1,5 +1,5 @@
-// The messages of a daemon's log, for tests that look again and again: each look reads only the bytes that were appended since the last
-// look. If another file has replaced the log, or the log has become shorter, the next look reads it from its beginning. Invariant: only
+// The messages of a daemon's log, for tests that read the log repeatedly: each read covers only the bytes that were appended since the
+// previous read. If another file has replaced the log, or the log has become shorter, the next read begins at its start. Invariant: only
 // complete lines count.
 
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
@@ -9,7 +9,7 @@ const NEWLINE = 0x0a;
 export class LogMessages {
   private readonly file: string;
   private inode = 0;
-  /** Number of bytes that were read so far. They end with a complete line. */
+  /** Number of bytes that were read so far. These bytes end with a complete line. */
   private readBytes = 0;
   private messages = '';
 

@@ -1,5 +1,5 @@
 // fio as the load of a measurement: the command line of fio, and the figures from its output. fio.ts runs fio with verified data instead.
-// The callers judge the figures. Invariant: a run with an error gives no figures.
+// The callers judge the figures. Invariant: a run with an error yields no figures.
 
 import { run, wellOf } from '../programs/programs.ts';
 
@@ -10,7 +10,7 @@ export interface FioSide {
   readonly io_bytes: number;
   /** Latency in ns, measured from the sending of a request. */
   readonly clat_ns: { readonly mean: number; readonly max: number };
-  /** Latency in ns, measured from the submission of a request. It includes the time for which an engine waits while it sends. */
+  /** Latency in ns, measured from the submission of a request. This latency includes the time for which an engine waits while it sends. */
   readonly lat_ns: { readonly mean: number; readonly percentile?: Readonly<Record<string, number>> };
 }
 
@@ -25,7 +25,7 @@ export interface FioRun {
    * after the option that names the engine.
    */
   readonly where: readonly string[];
-  /** Engines and places of further jobs, which run at the same time. The figures are then those of all jobs together. */
+  /** Engines and places of further jobs, which run at the same time. The figures are then sums over all jobs. */
   readonly besides?: readonly (readonly string[])[];
   /** Further options of fio, such as `--rw=read`. */
   readonly words: readonly string[];

@@ -5,14 +5,15 @@ import type { Host } from '../hosts/host.ts';
 import { type Running, start, wellOf } from '../programs/programs.ts';
 
 export interface FioOptions {
-  /** Duration in seconds. The default is longer than any test: with it, the test must stop fio when fio has read back enough. */
+  /** Duration in seconds. The default is longer than any test: with the default, the test must stop fio when fio has read back enough. */
   readonly seconds?: number;
   /** Part of the volume that fio uses; default 32m. */
   readonly size?: string;
   /** fio writes this many blocks before it reads them back and compares them; default 1024. */
   readonly verifyBacklog?: number;
   /**
-   * Most writes per second, and most reads per second; default: no limit. It needs `blockSize`, because fio is given the limit in bytes.
+   * Maximum writes per second, and maximum reads per second; default: no limit. A limit needs `blockSize`, because fio takes the limit in
+   * bytes.
    */
   readonly rateIops?: number;
   /** Size of all blocks, such as 8k; default BLOCKS. */
@@ -23,9 +24,7 @@ export interface FioOutcome {
   readonly writes: number;
   readonly verifyReads: number;
   readonly flushes: number;
-  /** Time of the slowest single I/O. */
   readonly slowestMs: number;
-  /** 99th percentile of the latency of writes. */
   readonly writesP99Ms: number;
   readonly readsP99Ms: number;
 }
@@ -46,7 +45,7 @@ interface FioJob {
 const BLOCKS = '4k/50:8k/20:20k/15:64k/10:128k/5';
 const LONGER_THAN_TESTS_SECONDS = 150;
 const SPARE_SECONDS = 80;
-/** Exit code of fio after SIGINT. The code is the same with and without a failure. The error of the job is therefore checked too. */
+/** Exit code of fio after SIGINT. The code is the same with and without a failure. Therefore the error of the job is also checked. */
 const STOPPED = 128;
 const P99 = '99.000000';
 
@@ -59,8 +58,8 @@ export interface RunningFio {
 
 /** Starts fio, and does not wait for its end. */
 export function startFio(host: Host, name: string, options: FioOptions = {}): RunningFio {
-  // With --randrepeat=0, each pass over the blocks writes other data. Otherwise the second pass would write the data of the first pass
-  // again, and a lost write would not be noticed.
+  // With --randrepeat=0, each pass over the blocks writes other data. With repeated data, the second pass would write the data of the first
+  // pass again, and a lost write would not be noticed.
   const { seconds = LONGER_THAN_TESTS_SECONDS, size = '32m', verifyBacklog = 1024, rateIops, blockSize } = options;
   // The option that names the engine precedes the options of the engine, because fio demands this order.
   const args = [

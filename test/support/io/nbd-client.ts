@@ -1,5 +1,5 @@
-// A small NBD client (fixed newstyle, simple replies) for rsiod's socket, so that the demo needs no program besides Node. It does not
-// support structured replies and TRIM. Invariant: every request settles, because it is answered, it is refused, or the connection ends.
+// A small NBD client (fixed newstyle, simple replies) for rsiod's socket, so that the demo needs no program besides Node. The client does
+// not support structured replies and TRIM. Invariant: every request settles, because it is answered, it is refused, or the connection ends.
 
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';

@@ -1,5 +1,5 @@
-// Opens one export of rsiod's NBD socket, for tests that need single reads and writes. It sends one request at a time, and expects simple
-// replies. Loads use real programs (qemu-io, fio). Invariant: every wait ends at a deadline.
+// Opens one export of rsiod's NBD socket, for tests that need single reads and writes. The client sends one request at a time, and expects
+// simple replies. Loads use real programs (qemu-io, fio). Invariant: every wait ends at a deadline.
 
 import { randomBytes } from 'node:crypto';
 import net from 'node:net';
@@ -65,33 +65,29 @@ export class NbdIo {
     }
   }
 
-  /** Throws if the answer has an errno. */
+  /** This and the next methods throw if the answer has an errno. */
   async read(offset: number, length: number): Promise<Buffer> {
     await this.request(COMMAND.READ, offset, length);
     return this.take(length);
   }
 
-  /** Throws if the answer has an errno. */
   async write(offset: number, data: Buffer, flags = 0): Promise<void> {
     await this.request(COMMAND.WRITE, offset, data.length, data, flags);
   }
 
-  /** Throws if the answer has an errno. */
   async trim(offset: number, length: number): Promise<void> {
     await this.request(COMMAND.TRIM, offset, length);
   }
 
-  /** Throws if the answer has an errno. */
   async zero(offset: number, length: number): Promise<void> {
     await this.request(COMMAND.ZEROES, offset, length);
   }
 
-  /** Throws if the answer has an errno. */
   async flush(): Promise<void> {
     await this.request(COMMAND.FLUSH, 0, 0);
   }
 
-  /** Writes new content and reads it back. Throws if the two differ. */
+  /** Writes new content and reads it back. Throws if the data read differs. */
   async verify(offset: number, length: number): Promise<void> {
     const data = randomBytes(length);
     await this.write(offset, data);

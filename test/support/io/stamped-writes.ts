@@ -1,6 +1,6 @@
 // Writers that stamp every block with a unique number, through NBD. When a writer loses the volume, each block of the server's file must
 // have the last acknowledged write, or the write in flight. The test examines the file directly. Invariant: each block has at most one
-// write in flight. Its possible contents are therefore known as long as no other client writes.
+// write in flight. The possible contents of a block are therefore known as long as no other client writes.
 
 import { closeSync, openSync, readSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -40,8 +40,8 @@ export class StampedFile {
   }
 
   /**
-   * Examines the file. Call it only when no client writes any more, or when the writer has lost the volume. From now on, the content that
-   * the file has counts as acknowledged.
+   * Examines the file. Must be called only when no client writes, or when the writer has lost the volume. After the examination, the
+   * content of the file counts as acknowledged.
    */
   look(when: string, writer: StampedWriter): void {
     writer.hasLost = true;
@@ -66,7 +66,6 @@ export class StampedFile {
     return { stamp, data };
   }
 
-  /** The write was acknowledged to its writer. */
   acknowledged(writer: StampedWriter, index: number, stamp: number): void {
     if (writer.hasLost) {
       if (writer.decided.get(index) !== stamp)

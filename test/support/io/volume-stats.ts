@@ -37,7 +37,7 @@ const WRITES_BETWEEN_LOOKS = 20;
 
 /**
  * Resolves while fio is writing, so that a fault hits unanswered writes: `count` more writes were answered, and fio was still writing
- * between the last two checks. Rejects if fio ends before.
+ * between the last two checks. Rejects if fio ends first.
  */
 export async function untilWriting(host: Host, volume: string, fio: RunningFio, count = 300): Promise<void> {
   const writes = async (): Promise<number> => {
@@ -59,8 +59,8 @@ export async function untilWriting(host: Host, volume: string, fio: RunningFio, 
 const WRITES_READ_BACK = 1_500;
 
 /**
- * Waits until fio has read back the writes that it has made so far, and then ends fio. `writes`: number of further writes after which this
- * is certain. It must be a few hundred more than `verifyBacklog`.
+ * Waits until fio has read back the writes that it has made so far, and then ends fio. `writes`: number of further writes after which all
+ * earlier ones are certainly read back. The number must be a few hundred more than `verifyBacklog`.
  */
 export async function verifiedAndEnded(host: Host, volume: string, fio: RunningFio, writes = WRITES_READ_BACK): Promise<FioOutcome> {
   await untilWriting(host, volume, fio, writes);

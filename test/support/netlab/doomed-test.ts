@@ -1,5 +1,5 @@
-// A test process that netlab.test.ts kills while it runs. It makes two machines, runs a daemon on one of them, reports this, and never ends
-// by itself.
+// A test process that netlab.test.ts kills while it runs. It makes two machines, runs a daemon on one machine, reports this, and runs until
+// it is killed.
 
 import { startServer } from '../hosts/configs.ts';
 import { Netlab } from './netlab.ts';

@@ -6,7 +6,7 @@ import type { TestContext } from 'vitest';
 import { needTool } from '../programs/programs.ts';
 import type { Machine } from './netlab.ts';
 
-/** One cable between client and server. Each of them has a card at its end of the cable. */
+/** One cable between client and server. Each machine has a card at its end of the cable. */
 export interface Link {
   readonly client: Machine;
   readonly server: Machine;
@@ -24,7 +24,7 @@ export interface LinkFault {
   readonly sentence: string;
   /**
    * Goals in ms. `gapGoalMs`: longest time in which no I/O is answered. `worstGoalMs`: time of the slowest request. Null: the fault has no
-   * such goal.
+   * goal of this kind.
    */
   readonly gapGoalMs: number | null;
   readonly worstGoalMs: number | null;

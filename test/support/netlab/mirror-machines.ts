@@ -15,7 +15,7 @@ export const REPLICAS = 2;
 export interface MirrorMachines extends MirrorPlaces {
   readonly machines: readonly Machine[];
   readonly clientMachine: Machine;
-  /** For each server: its links to the client. Empty if all servers share one card of the client. */
+  /** For each server: its links to the client. No links if all servers share one card of the client. */
   readonly links: readonly (readonly Link[])[];
 }
 

@@ -1,6 +1,6 @@
 // Machines with their own network cards for one test: each machine is a network namespace with a Host (a root and daemons), and Ethernet
-// segments connect the machines. A segment is a bridge in its own namespace, and a cable is a veth pair. All of this is removed after the
-// test, even after a failure. Usage: `const netlab = useNetlab()`, then `await netlab.need(context)`, `netlab.segment()`,
+// segments connect the machines. A segment is a bridge in its own namespace, and a cable is a veth pair. Machines, segments and cables are
+// removed after the test, even after a failure. Usage: `const netlab = useNetlab()`, then `await netlab.need(context)`, `netlab.segment()`,
 // `netlab.machine('client')`, `machine.plug(...)`.
 
 import type { ChildProcess } from 'node:child_process';
@@ -47,7 +47,7 @@ export class Machine {
     await runWell('ip', ['-n', this.switchName, 'link', 'set', this.port(device), state === 'in' ? 'up' : 'down']);
   }
 
-  /** From now on, the switch silently drops this many of every thousand frames of the card. 0: the switch drops no frames. */
+  /** Makes the switch silently drop this many of every thousand frames of the card. 0: the switch drops no frames. */
   async lose(device: string, perMille: number): Promise<void> {
     const port = this.port(device);
     const table = `netdev ${port}`;
@@ -63,15 +63,15 @@ export class Machine {
     await runWell('tc', ['-n', this.namespace, 'qdisc', 'replace', 'dev', device, 'root', ...shaper(bitsPerSecond)]);
   }
 
-  /** Makes this card send each frame by itself and not combined with others, so that single frames can be lost. */
+  /** Makes this card send each frame separately, so that single frames can be lost. */
   async sendSingleFrames(device: string): Promise<void> {
     await this.ip('link', 'set', 'dev', device, 'gso_max_segs', '1');
   }
 
   /**
-   * Sets the congestion control for new connections through this card, until the card loses its address or link. It is set for the route
-   * and not for the namespace, because the default of a namespace must be an algorithm that the administrator of the machine allows to all
-   * users.
+   * Sets the congestion control for new connections through this card, until the card loses its address or link. The congestion control is
+   * set for the route and not for the namespace, because the default of a namespace must be an algorithm that the administrator of the
+   * machine allows to all users.
    */
   async setCongestion(device: string, address: string, algorithm: string): Promise<void> {
     const subnet = `${address.slice(0, address.lastIndexOf('.'))}.0/24`;
@@ -107,8 +107,8 @@ export class Machine {
   }
 
   /**
-   * Device name of the end of the card's cable at the switch. It contains the number of the machine and not its name, because device names
-   * have at most 15 bytes.
+   * Device name of the end of the card's cable at the switch. The name contains the number of the machine and not its name, because device
+   * names have at most 15 bytes.
    */
   private port(device: string): string {
     return `p${this.namespace.split('-')[3]}-${device}`;
@@ -122,7 +122,7 @@ export class Netlab {
   private switchName = '';
   private segments = 0;
 
-  /** Skips the test if the machine does not allow to make a netlab. */
+  /** Skips the test if this machine cannot make a netlab. */
   async need(context: TestContext): Promise<void> {
     const reason = await whyNoNetlab();
     context.skip(reason !== null, reason ?? '');
@@ -166,9 +166,7 @@ export class Netlab {
   }
 }
 
-/**
- * Makes a netlab for each test of a file, or one for all tests of the file. In the latter case, each test must leave the netlab unchanged.
- */
+/** Makes a netlab for each test of a file, or one for all tests of the file. A netlab for all tests must be unchanged after each test. */
 export function useNetlab(per: 'test' | 'file' = 'test'): Netlab {
   const netlab = new Netlab();
   if (per === 'test') afterEach(() => netlab.clean());

@@ -1,6 +1,6 @@
 // Creates, finds and removes the network namespaces of this test process. Every name contains the pid of the test process, so that a later
-// test process recognizes the namespaces that a killed one has left. netlab.ts makes the contents of namespaces (cards, cables, daemons).
-// Invariant: this file touches only namespaces whose name has this form, and never the network of the machine itself.
+// test process recognizes the namespaces that a killed test process has left. netlab.ts makes the contents of namespaces (cards, cables,
+// daemons). Invariant: this file touches only namespaces with such a name, and never the network of the machine itself.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -47,7 +47,7 @@ export async function addNamespace(label: string): Promise<string> {
   return name;
 }
 
-/** Ends the processes in a namespace and removes it with its content. A missing namespace is no error. */
+/** Ends the processes in a namespace and removes it with its content. A missing namespace is not an error. */
 export async function removeNamespace(name: string): Promise<void> {
   const { stdout } = await run('ip', ['netns', 'pids', name]);
   for (const pid of stdout.split('\n').filter((line) => line !== '')) endProcess(Number(pid));

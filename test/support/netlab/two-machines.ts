@@ -32,7 +32,7 @@ export async function twoMachines(netlab: Netlab, subnetCount: number): Promise<
   return { server, client, segments, network };
 }
 
-/** Returns the addresses of the subnets. They need no reservation, because they exist only in the namespaces of the machines. */
+/** Returns the addresses of the subnets. The addresses need no reservation, because they exist only in the namespaces of the machines. */
 export function subnetsOf(subnetCount: number): TestNetwork {
   const subnets = Array.from({ length: subnetCount }, (_, index) => ({
     address: (host: number) => `192.168.${FIRST_SUBNET + index}.${host}`,

@@ -43,7 +43,6 @@ export async function callAdmin(client: RawClient, method: string, params: objec
   }
 }
 
-/** Calls a method that must succeed. */
 export async function callAdminWell(client: RawClient, method: string, params: object, options: AdminOptions = {}): Promise<unknown> {
   const { result, error } = await callAdmin(client, method, params, options);
   if (error !== undefined) throw new Error(`${error.code}: ${error.message}`);

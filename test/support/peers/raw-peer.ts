@@ -1,6 +1,7 @@
-// A peer of the protocol that follows the test's instructions. It makes a whole handshake or any part of one, and then sends any bytes,
-// right or wrong. It uses the product's codecs. `RawClient` is a client that logs in to a server; raw-server.ts makes a server from
-// `RawConnection`. The tests judge. Invariant: every wait ends with the awaited frame, with the end of the connection, or at a deadline.
+// A peer of the protocol that follows the test's instructions. The peer makes a whole handshake or any part of one, and then sends any
+// bytes, right or wrong. The peer uses the product's codecs. `RawClient` is a client that logs in to a server; raw-server.ts makes a server
+// from `RawConnection`. The tests judge. Invariant: every wait ends with the awaited frame, with the end of the connection, or at a
+// deadline.
 
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -37,7 +38,7 @@ export interface RawRequest extends Partial<Header> {
 export type Ending = 'closed' | 'reset';
 
 const ANSWER_DEADLINE_MS = 30_000;
-/** Longest time that the old session of a node may take to end. */
+/** Longest time until the old session of a node has ended. */
 const DRAINING_DEADLINE_MS = 10_000;
 const EMPTY = Buffer.alloc(0);
 export const RAW_TLS_SUITE = 'TLS_AES_128_GCM_SHA256';
@@ -65,7 +66,7 @@ function isHeartbeat({ op }: RawFrame): boolean {
 export class RawConnection {
   /** Received frames that no caller has taken yet, heartbeats included. */
   readonly frames: RawFrame[] = [];
-  /** Socket of the connection. Once TLS has begun, it is the socket of TLS. */
+  /** Socket of the connection. Once TLS has begun, this is the socket of TLS. */
   socket: net.Socket;
   ending: Ending | null = null;
   /** Whether frames after WELCOME have CRC-32s in both directions. */
@@ -110,7 +111,7 @@ export class RawConnection {
     this.listen();
   }
 
-  /** Stops reading from the socket and returns it, so that the caller reads it from now on. */
+  /** Stops reading from the socket and returns it, so that the caller can read from it. */
   detach(): net.Socket {
     for (const event of ['data', 'error', 'end', 'close']) this.socket.removeAllListeners(event);
     return this.socket;
@@ -127,7 +128,7 @@ export class RawConnection {
     socket.on('close', () => this.end('closed'));
   }
 
-  /** From now on, this end expects CRC-32s in received frames, and sends requests with CRC-32s. */
+  /** Makes this end expect CRC-32s in received frames, and send requests with CRC-32s. */
   startDigests(): void {
     this.digest = true;
     this.decoder.digest = true;
@@ -273,10 +274,7 @@ export class RawClient extends RawConnection {
     });
   }
 
-  /**
-   * Connects and completes the handshake. Without `join`, it begins a new session; with `join`, it adds a path to the session of this
-   * client.
-   */
+  /** Connects and completes the handshake. Without `join`, the client begins a new session; with `join`, it adds a path to its session. */
   static async login(to: RawAddress, identity: RawIdentity, join?: RawClient, dead: readonly number[] = []): Promise<RawClient> {
     const client = await RawClient.connect(to, identity);
     await client.greet();
@@ -285,7 +283,7 @@ export class RawClient extends RawConnection {
     return client;
   }
 
-  /** Like `login` to a new session. While the last session of the node is ending, retries as clients do. */
+  /** Like `login` to a new session. While the previous session of the node is ending, retries as clients do. */
   static begin(to: RawAddress, identity: RawIdentity): Promise<RawClient> {
     const attempt = async (): Promise<RawClient | null> => {
       try {
@@ -334,7 +332,7 @@ export class RawClient extends RawConnection {
     this.welcomed = { welcome, secret: Buffer.from(secret) };
   }
 
-  /** The seq that the next new request in `slot` must have. `call` uses this seq and stores it as used. */
+  /** The seq that the next new request in `slot` must have. `call` uses the next seq and stores it as used. */
   nextSeq(slot: number): number {
     return ((this.seqs.get(slot) ?? 0) + 1) % SEQ_MODULUS;
   }
@@ -358,7 +356,7 @@ export class RawClient extends RawConnection {
     return decodeOpenAnswer(answer.body, 0, answer.body.length);
   }
 
-  /** Writes `sectors` sectors of new content at `lba`, and reads them back. Throws if the two differ. */
+  /** Writes `sectors` sectors of new content at `lba`, and reads them back. Throws if the data read differs. */
   async verify(handle: number, lba: number, sectors: number): Promise<void> {
     const data = randomBytes(sectors * SECTOR_BYTES);
     const wrote = await this.call({ op: OP.WRITE, handle, lba, count: sectors, body: data });

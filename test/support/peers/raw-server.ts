@@ -1,6 +1,6 @@
 // A server that follows the test's instructions. By default, it is a correct server with a volume `tvol` in memory, one session and any
-// number of paths; a test can make it misbehave at any step. The tests judge. It uses none of rssrv's code except the handshake and the
-// codecs.
+// number of paths; a test can make it misbehave at any step. The tests judge. The server uses none of rssrv's code except the handshake and
+// the codecs.
 
 import { randomBytes } from 'node:crypto';
 import net from 'node:net';
@@ -18,7 +18,10 @@ import { asBytes, RawConnection, type RawFrame } from './raw-peer.ts';
 export const RAW_VOLUME = 'tvol';
 const RAW_VOLUME_SECTORS = 2048;
 
-/** The next step of the server, named after the frame that caused it. The step `welcomed` comes after WELCOME, and no frame caused it. */
+/**
+ * The next step of the server, named after the frame that caused it. The step `welcomed` comes after WELCOME, without a frame of the
+ * client.
+ */
 export type Step = 'hello' | 'proof' | 'welcomed' | 'request';
 
 /** Called before each step. Returns true if the function has done something in place of the correct step. */
@@ -33,7 +36,7 @@ export interface RawServerOptions {
   /** Further addresses on which the server listens, at the same port. */
   readonly furtherAddresses?: readonly string[];
   readonly features?: readonly string[];
-  /** Name of the server; default raw-1. Its serverid is 7. */
+  /** Name of the server; default raw-1. The default serverid is 7. */
   readonly server?: string;
   readonly serverid?: number;
 }
@@ -43,8 +46,8 @@ export class RawServerLink extends RawConnection {
   readonly handshake: ServerHandshake;
   path = -1;
   /**
-   * Whether the client has accepted WELCOME. The server knows this only when a later frame of the client arrives. A connection that the
-   * client has closed before such a frame was never a path.
+   * Whether the client has accepted WELCOME. The server learns of the acceptance only when a later frame of the client arrives. A
+   * connection that the client has closed before its first frame after WELCOME was never a path.
    */
   isPath = false;
 
@@ -90,7 +93,6 @@ export class RawServerLink extends RawConnection {
     return proven;
   }
 
-  /** Sends REFUSE and closes the connection. */
   refuse(code: ErrorCode, sentence: string): void {
     this.send(refuseFrame({ code, sentence }));
     this.socket.end();
@@ -159,7 +161,6 @@ export class RawServer {
   session: Buffer = randomBytes(16);
   /** Generation of the server's list of interfaces. */
   generation = 1;
-  /** All connections so far. */
   readonly links: RawServerLink[] = [];
   secret: Buffer | null = null;
   nextPath = 0;
@@ -175,7 +176,6 @@ export class RawServer {
     return server;
   }
 
-  /** All addresses on which it listens, the first one first. */
   get addresses(): readonly string[] {
     return [this.options.address, ...(this.options.furtherAddresses ?? [])];
   }

@@ -1,6 +1,6 @@
-// Knows the possible contents of blocks, because it keeps each write of a block with the moments of its beginning and its answer. For a
-// copy, it finds out whether all blocks could have had their contents at the same moment (rule P1). Pure. Invariants: a block has one write
-// in flight; moments are numbers of a clock that advances at each event, so that no two events have the same moment.
+// Knows the possible contents of blocks, because the history keeps each write of a block with the moments of its beginning and its answer.
+// For a copy, the history finds out whether all blocks could have had their contents at the same moment (rule P1). Pure. Invariants: a
+// block has one write in flight; moments are numbers of a clock that advances at each event, so that no two events have the same moment.
 
 /** Content of a block that was never written, or that was discarded last. */
 export const ZERO = 0;
@@ -29,7 +29,7 @@ export class BlockHistory {
     this.last.end = now;
   }
 
-  /** The caller calls this before it sends a flush, and calls the returned function when the flush is answered. */
+  /** Must be called before a flush is sent; the caller calls the returned function when the flush is answered. */
   flush(): () => void {
     const number = this.last.end === Infinity ? this.writes.length - 2 : this.writes.length - 1;
     const write = this.writes[number]!;
@@ -38,7 +38,7 @@ export class BlockHistory {
     };
   }
 
-  /** The content of the block by its last write. It is certain only if all writes of the block are answered. */
+  /** The content of the block by its last write. The content is certain only if all writes of the block are answered. */
   get content(): number {
     return this.last.stamp;
   }
@@ -61,13 +61,12 @@ export class BlockHistory {
     return found;
   }
 
-  /** Forgets the history. Call it only when all writes are answered and flushed, and the content was found correct. */
+  /** Forgets the history. Must be called only when all writes are answered and flushed, and the content was found correct. */
   forget(): void {
     this.writes.splice(0, this.writes.length - 1);
     this.flushed = 0;
   }
 
-  /** The writes as text. */
   get text(): string {
     const shown = this.writes.slice(-6).map(({ stamp, begin, end }) => `${stamp} (${begin} to ${end})`);
     return `its last writes are ${shown.join(', ')}, flushed up to ${this.writes[this.flushed]?.stamp}`;
@@ -88,7 +87,7 @@ export function commonMoment(blocks: readonly (readonly Interval[])[], from: num
     if (begin > to || end < from) continue;
     edges.push([Math.max(begin, from), 1], [Math.min(end, to), -1]);
   }
-  // If an interval begins at the moment at which another one ends, the beginning comes first, so that the two overlap.
+  // If an interval begins at the moment at which another interval ends, the beginning counts as earlier, so that the intervals overlap.
   edges.sort(([a, change], [b, other]) => a - b || other - change);
   let count = 0;
   for (const [moment, change] of edges) {

@@ -53,12 +53,12 @@ export class CutDisk {
     await runWell('xfs_io', ['-x', '-c', keepsLog ? 'shutdown -f' : 'shutdown', this.layers[0]!.directory]);
   }
 
-  /** Unmounts and mounts the disk, as a start of the machine does. No process may use it. */
+  /** Unmounts and mounts the disk, as a start of the machine does. No process may use the disk. */
   async mount(): Promise<void> {
     for (const { directory, image } of this.layers.toReversed()) {
       await waitFor(() => spawnSync('umount', [directory]).status === 0, UNMOUNT_MS, `${directory} is unmounted`);
       // Waits until no program uses the old file system, because otherwise the mount would return the same file system again. Programs with
-      // copies of all mounts, as in tests of devices, may use it for a while.
+      // copies of all mounts, as in tests of devices, may use the old file system for a while.
       await waitFor(() => !hasDevice(image), RELEASED_MS, `No other mount namespace uses ${image}`);
     }
     for (const { directory, image } of this.layers) {

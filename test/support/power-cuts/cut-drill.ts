@@ -44,13 +44,13 @@ const MOVED_BYTES = 16 * MIB;
 /** Share of moves among the changes, in drills with moves. */
 const MOVE_SHARE = 0.4;
 const COLD_WRITES = 8;
-/** Most changes of a round before the change at which the fault comes. */
+/** Maximum number of changes of a round before the change at which the fault comes. */
 const CHANGES_MAX = 3;
 /** The drill requests the fault within this part of the usual time of a change, because the fault happens a little after its request. */
 const STRIKE_SPARE = 0.7;
 /**
- * Share of the rounds in which the fault comes just after the answer to a change. Such a fault shows whether the server has answered
- * without a sync that it should have made.
+ * Share of the rounds in which the fault comes just after the answer to a change. A fault just after the answer shows whether the server
+ * has answered without a sync that it should have made.
  */
 const AT_ANSWER_SHARE = 0.25;
 const CHANGE_MS = 60;
@@ -116,7 +116,7 @@ export class CutDrill {
     if (disks.length > 1) this.written = [...this.written, new WrittenVolume(MOVED, MOVED_BYTES, this.clock)];
   }
 
-  /** `moves`: a further volume moves between two pools, each on its own disk. Returns null if this machine cannot make such a disk. */
+  /** `moves`: a further volume moves between two pools, each on its own disk. Returns null if this machine cannot make the disk. */
   static async begin(hosts: Hosts, seed: number, moves = false, kind: ReflinkKind = 'xfs'): Promise<CutDrill | null> {
     const host = hosts.host();
     const disks: CutDisk[] = [];
@@ -166,7 +166,7 @@ export class CutDrill {
       this.isStruck = true;
     };
     const making = isAtAnswer ? this.make(change, cutAtAnswer) : this.make(change);
-    // `making` is awaited only after the fault. This handler prevents that an earlier rejection counts as unhandled.
+    // `making` is awaited only after the fault. This handler prevents an earlier rejection from counting as unhandled.
     making.catch(() => undefined);
     if (isAtAnswer) await making;
     else await sleep(random.unit() * STRIKE_SPARE * this.tookMs[change.kind]);
@@ -187,7 +187,7 @@ export class CutDrill {
     return { open, changes: this.count, problems: this.problems };
   }
 
-  /** Removes all snapshots and clones. Returns a problem if the file system does not get their space back. */
+  /** Removes all snapshots and clones. Returns a problem if the file system does not get the space of snapshots and clones back. */
   async end(): Promise<readonly string[]> {
     this.problems = [];
     for (const volume of this.written) volume.disconnect();
@@ -290,8 +290,8 @@ export class CutDrill {
     for (const one of makes) {
       if (one.digest !== null) continue;
       this.unjudged.add(one);
-      // By rule P2, the snapshot keeps the content that it has now, when it is answered. The power may be cut while its content is read
-      // here.
+      // By rule P2, the snapshot keeps the content that it has now, when it is answered. The power may be cut while the content of the
+      // snapshot is read here.
       one.digest = await digestOf(this.snapshotFile(keyOf(one))).catch(() => null);
     }
   }
@@ -342,8 +342,8 @@ export class CutDrill {
 
   /**
    * Repeats the request of a change, which the server executes only once (C4). Returns false if the server was busy and has done nothing.
-   * `mayHaveFailed`: the disk failed during the first request. In this case, the server may answer the repetition with the failure of the
-   * first request.
+   * `mayHaveFailed`: the disk failed during the first request. If `mayHaveFailed` is true, the server may answer the repetition with the
+   * failure of the first request.
    */
   private async isDone(change: Change, mayHaveFailed = false): Promise<boolean> {
     try {
@@ -389,7 +389,7 @@ export class CutDrill {
     return { ...change, makes: change.makes.map((one) => ({ ...one, name: key.slice(COLD.length + 1) })) };
   }
 
-  /** Compares the present state with the expected state. Call it only while no lane writes. */
+  /** Compares the current state with the expected state. Must be called only while no lane writes. */
   private async judge(): Promise<void> {
     const socket = this.host.rssrvPaths.controlSocket;
     // Waits for jobs first, because the repetition of a move may be in progress.

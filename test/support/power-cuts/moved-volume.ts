@@ -1,6 +1,6 @@
 // A volume that moves between two pools under verified writes, for drills. This file makes the moves, and finds the pool that has the file
-// of the volume, even while no server runs. The drill compares its content. Invariant: a move that the server has accepted ends in the new
-// pool, unless a disk was lost under a running server.
+// of the volume, even while no server runs. The drill compares the content of the volume. Invariant: a move that the server has accepted
+// ends in the new pool, unless a disk was lost under a running server.
 
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -35,7 +35,7 @@ export class MovedVolume {
     [this.socket, this.pools, this.id] = [socket, pools, id];
   }
 
-  /** Name of the pool that has the volume. If both pools have it, the name of the pool to which it has moved. */
+  /** Name of the pool that has the volume. If both pools have the volume, the name of the pool to which it has moved. */
   get place(): string {
     const having = [...this.pools].filter(([, directory]) => existsSync(path.join(directory, 'volumes', this.id, 'volume.json')));
     const last = having.find(([, directory]) => !('movedTo' in this.manifestIn(directory))) ?? having[0];
@@ -48,8 +48,8 @@ export class MovedVolume {
   }
 
   /**
-   * Returns a change that moves the volume to the other pool. It counts as answered when the job of the move has ended. `ask` throws
-   * MoveFailed.
+   * Returns a change that moves the volume to the other pool. The change counts as answered when the job of the move has ended. `ask`
+   * throws MoveFailed.
    */
   move(): Change {
     const { place } = this;
@@ -73,7 +73,7 @@ export class MovedVolume {
         for (let now: Job = job; ; now = await this.jobOf(job.id)) {
           if (now.state === 'done') return now;
           if (!isOpen(now)) {
-            // The failure needs no further report, because the caller of the move gets it.
+            // The failure needs no further report, because the caller of the move gets the failure.
             this.accepted = null;
             throw new MoveFailed(`${now.state}: ${now.reason}`);
           }
@@ -101,7 +101,7 @@ export class MovedVolume {
     return job?.state === 'done' ? [] : [`Job ${accepted} was accepted, and is ${job?.state ?? 'forgotten'}: ${job?.reason ?? '-'}`];
   }
 
-  /** Returns a problem for each file that a move has left behind in the pools. Call it only while no job is open. */
+  /** Returns a problem for each file that a move has left behind in the pools. Must be called only while no job is open. */
   leftovers(): string[] {
     return [...this.pools.values()]
       .map((directory) => path.join(directory, 'moving'))

@@ -142,7 +142,7 @@ export class SnapshotChanges {
 
   private rollback(one: KnownSnapshot): Change {
     const request = crypto.randomUUID();
-    // The server chooses the rest of the name. The drill therefore accepts each name that begins like this.
+    // The server chooses the rest of the name. The drill therefore accepts each name with this beginning.
     const kept: KnownSnapshot = { volume: COLD, name: `${BEFORE_ROLLBACK}?`, digest: this.state.cold, window: null, group: request };
     return {
       ...NOTHING,
@@ -167,7 +167,6 @@ export interface Present {
   readonly snapshots: ReadonlyMap<string, string>;
 }
 
-/** Reads the state of the server. */
 export async function presentOn(socket: string): Promise<Present> {
   const { volumes } = await callServer(socket, 'volume-list', { pool: null });
   const snapshots = new Map<string, string>();

@@ -1,6 +1,6 @@
-// Takes snapshots at regular times and removes the oldest ones, while fio does verified I/O. It compares the I/O of fio with runs without
-// snapshots, and measures whether the space of removed snapshots is freed. Invariant: fio ends at the first wrong byte or I/O error, and
-// the program then gives no figures.
+// Takes snapshots at regular times and removes the oldest ones, while fio does verified I/O. This file compares the I/O of fio with runs
+// without snapshots, and measures whether the space of removed snapshots is freed. Invariant: fio ends at the first wrong byte or I/O
+// error, and the program then prints no figures.
 
 import { loadavg } from 'node:os';
 import path from 'node:path';
@@ -54,7 +54,7 @@ export async function snapshotPace(hosts: Hosts, aMinute: number, minutes: numbe
   for (const name of made.kept)
     await callServer(host.rssrvPaths.controlSocket, 'volume-snapshot-remove', { ...VOLUME, snapshot: name, request: null });
   const after = await fioFor(Math.min(seconds, BESIDE_MAX_SECONDS)).outcome;
-  // The file system frees the blocks of removed files a little later, and at the latest when it is mounted again.
+  // The file system frees the blocks of removed files with a delay, which ends when it is mounted again.
   await host.stop('rsiod');
   await host.stop('rssrv');
   await disk.mount();

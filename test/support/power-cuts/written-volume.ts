@@ -17,7 +17,7 @@ const PLACES = 24;
 const PLACE_BLOCKS = 4;
 const STAMP_BYTES = 8;
 const [FLUSH_SHARE, DISCARD_SHARE] = [0.1, 0.05];
-/** Longest wait for an answer. It is longer than any outage of a drill. */
+/** Longest wait for an answer. This wait is longer than any outage of a drill. */
 const ANSWER_MS = 120_000;
 const AGAIN_MS = 20;
 const GOES_ON_MS = 20_000;
@@ -136,7 +136,7 @@ export class WrittenVolume {
   private blockAt(lane: number, place: number): number {
     const blocks = this.sizeBytes / BLOCK_BYTES;
     const at = Math.floor(((place * LANES + lane) * blocks) / (PLACES * LANES));
-    // The last place is at the end of the volume, so that the last blocks are written too.
+    // The last place is at the end of the volume, so that the last blocks are also written.
     return place === PLACES - 1 && lane === LANES - 1 ? blocks - PLACE_BLOCKS : at;
   }
 

@@ -36,8 +36,8 @@ const NOT_A_PERSON = {
 let loaded: Commands | undefined;
 
 /**
- * Whether a command can run in this process. Outside of Vitest, no command can: the measuring programs in test/ run there, and they must
- * run the real programs.
+ * Whether a command can run in this process. Outside of Vitest, no command can run here: the measuring programs in test/ must run the real
+ * programs.
  */
 export function canRunHere(program: string, args: readonly string[]): boolean {
   return (

@@ -67,8 +67,8 @@ export function start(program: string, args: readonly string[], options: RunOpti
     env: { ...process.env, ...options.env },
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
   }) as ChildProcessByStdio<Writable | null, Readable, Readable>;
-  // Ignores an error of the input: it only means that the program has ended and reads no more. The exit code of the program gives the
-  // reason.
+  // Ignores an error of the input: the error only means that the program has ended and no longer reads. The exit code of the program gives
+  // the reason.
   child.stdin?.on('error', () => undefined);
   children.add(child);
   let timedOut = false;

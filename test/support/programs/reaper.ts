@@ -18,9 +18,9 @@ cut -d ' ' -f 5 /proc/self/mountinfo | grep -F "$1/" | sort -r | while read -r p
 `;
 
 /**
- * Shell script that removes a host. It removes the devices first, while the daemon of a device still answers I/O. If the daemon was killed
- * first, the file system on its device would wait for answers, and the daemon could never end. The script kills twice, because a process
- * that is just being started has no mark yet.
+ * Shell script that removes a host. The script removes the devices first, while the daemon of a device still answers I/O. If the daemon was
+ * killed first, the file system on its device would wait for answers, and the daemon could never end. The script kills twice, because a
+ * process that is just being started has no mark yet.
  */
 const SCRIPT = `
 mark="$1" root="$2" memory="$3" release="$4"

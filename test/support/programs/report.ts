@@ -1,5 +1,5 @@
 // Prints a measurement of a test as one line of the output, so that an administrator can compare runs. The tests measure. No test asserts
-// these figures.
+// figures.
 
 /** Prints `measured: WHAT: name 12.3, name 4`. */
 export function report(what: string, numbers: Readonly<Record<string, number | string>>): void {

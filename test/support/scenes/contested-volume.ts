@@ -56,8 +56,8 @@ export class ContestedVolume {
     const [first] = this.clients;
     const isHeld = async (): Promise<boolean> => (await first!.rsconfig('-a', '--take-over', 'oracle')).code === 0;
     await waitFor(isHeld, 30_000, 'The first client has the volume');
-    // Waits until each client that lost the volume has noticed the loss. A client that has not noticed it yet would answer an attach with
-    // the message that the volume is already attached.
+    // Waits until each client that lost the volume has noticed the loss. A client that has not noticed the loss yet would answer an attach
+    // with the message that the volume is already attached.
     const isWithOthers = async (host: Host): Promise<boolean> => (await host.call('local', {})).attachments.length > 0;
     for (const host of this.clients.slice(1))
       await waitFor(async () => !(await isWithOthers(host)), 30_000, 'The other clients have noticed that');
@@ -98,7 +98,7 @@ export class ContestedVolume {
   }
 
   /**
-   * Waits until the I/O of this host has failed, until the host reports which client took the volume, and until it no longer has the
+   * Waits until the I/O of this host has failed, until the host reports which client took the volume, and until the host no longer has the
    * volume.
    */
   async loses(host: Host, writer: StampedWriter, node: string): Promise<void> {

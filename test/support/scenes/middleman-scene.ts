@@ -14,7 +14,7 @@ import { waitFor } from '../programs/wait-for.ts';
 const VOLUME = 'osl:oracle@0';
 const EXPORT = 'osl/oracle';
 const PATHS = 2;
-/** Longest wait until a path is up again. It is longer than the probation of a path that has failed three times in a minute. */
+/** Longest wait until a path is up again. This wait is longer than the probation of a path that has failed three times in a minute. */
 const BACK_DEADLINE_MS = 60_000;
 
 export type WayName = 'toServer' | 'toClient';
@@ -34,9 +34,7 @@ export class MiddlemanScene {
     this.random = new SeededRandom(seed);
   }
 
-  /**
-   * `defaults`: keys of `[defaults]` of the client. `seconds`: time after which fio ends by itself. Resolves when fio has begun to write.
-   */
+  /** `defaults`: keys of `[defaults]` of the client. `seconds`: duration of fio. Resolves when fio has begun to write. */
   static async begin(
     hosts: Hosts,
     options: { readonly defaults: Readonly<Record<string, string>>; readonly seconds: number; readonly seed: number },
@@ -75,7 +73,7 @@ export class MiddlemanScene {
     return (await this.client.call('stats', {})).paths.map(({ deaths }) => deaths);
   }
 
-  /** Waits for a condition. If fio fails or ends before, rejects with the output of fio. */
+  /** Waits for a condition. If fio fails or ends first, rejects with the output of fio. */
   until(condition: () => unknown, deadlineMs: number, what: string): Promise<void> {
     return this.whileWriting(waitFor(condition, deadlineMs, what));
   }

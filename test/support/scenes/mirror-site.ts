@@ -1,5 +1,5 @@
-// Mirrors with real daemons: two servers with pools, a third one that only votes, and a client. The caller chooses where the daemons run,
-// on loopback or on machines of a netlab, and removes the hosts. Invariant: a server is killed with all of its processes.
+// Mirrors with real daemons: two servers with pools, a third server that only votes, and a client. The caller chooses where the daemons
+// run, on loopback or on machines of a netlab, and removes the hosts. Invariant: a server is killed with all of its processes.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -16,7 +16,7 @@ const FIRST_HOST = 10;
 const BLOCK_BYTES = 512;
 const SOON_MS = 30_000;
 
-/** The hosts, and how they reach each other. */
+/** The hosts and the networks between them. */
 export interface MirrorPlaces {
   /** The hosts of the servers. The first two servers get pools, and the third one only votes. */
   readonly servers: readonly Host[];

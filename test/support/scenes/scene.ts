@@ -22,7 +22,7 @@ const GOOD_NODE = 'big-2';
 
 const SECTORS = 4096;
 
-/** The first path that joins a session gets this slot, and each further path gets the next slot. */
+/** The first path that joins a session gets the slot with this number, and each further path gets the next slot. */
 const FIRST_JOIN_SLOT = 128;
 const CHECK_BYTES = 64 * 1024;
 const LOGGED_DEADLINE_MS = 5_000;
@@ -77,15 +77,15 @@ export class Scene {
       // The first node has the right `manage`, because it makes the volume a replica. The other nodes have the right `use`.
       ...(hasPool ? { rights: { [RAW_NODES[0]]: 'manage pool=fast' } } : {}),
     });
-    // Only with this level, rssrv logs why it dropped a connection before the proof.
+    // Only at the level `debug` does rssrv log why it dropped a connection before the proof.
     const text = config
       .replace('serverid = 1', 'serverid = 1\nlog-level = debug\nwitness = yes')
       .replace('protocol = tcp', `protocol = tcp\n${namespaceKeys}`);
     host.writeConfig('rssrv', text);
     await host.start('rssrv');
     if (hasPool) await host.rsadmWell('volume', 'create', 'replica', '--size', '16m');
-    // The client uses only the addresses of its file, so that it stays unchanged when a test changes the server's list. The key `dead` is
-    // long, because a slow machine may be silent for three seconds. Only a fault that lasts long therefore ends a path.
+    // The client uses only the addresses of its file, so that the client stays unchanged when a test changes the server's list. The key
+    // `dead` is long, because a slow machine may be silent for three seconds. Therefore only a long fault ends a path.
     host.writeConfig('rsiod', clientConfig(network, { serverAddresses: network.serverAddresses, defaults: { dead: '12s' } }));
     await host.start('rsiod');
     await host.pathsUp(2);
@@ -105,7 +105,7 @@ export class Scene {
     return { node, nodekey: keyOf(node), namespaceid: NAMESPACEID, hello };
   }
 
-  /** Logs in with a new session. Retries while the last session of the node is ending, as clients do. */
+  /** Logs in with a new session. Retries while the previous session of the node is ending, as clients do. */
   login(node: string = RAW_NODES[0]): Promise<RawClient> {
     return RawClient.begin(this.server, this.identity(node));
   }

@@ -1,5 +1,5 @@
-// Plays a whole handshake by hand, for cases that change one part of it. It packs bodies and derives keys without the product's code. A
-// step throws if the peer breaks the protocol; the cases judge everything else.
+// Plays a whole handshake by hand, for cases that change one part of it. This file packs bodies and derives keys without the product's
+// code. A step throws if the peer breaks the protocol; the cases judge everything else.
 
 import { randomBytes } from 'node:crypto';
 import { MAC_BYTES, NONCE_BYTES } from '@rsio/protocol/wire/limits';

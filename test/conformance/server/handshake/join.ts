@@ -16,8 +16,8 @@ import { BLOCK, SCRATCH, type Target } from '../../base/target.ts';
 import { greet, joinBody, proofFrame } from './handshake-steps.ts';
 
 /**
- * Interval between joins in ms. The joins continue until the process of the session has certainly ended, so that the last of them arrive
- * after its end.
+ * Interval between joins in ms. The joins continue until the process of the session has certainly ended, so that the last joins arrive
+ * afterwards.
  */
 const LATE_EVERY_MS = 4;
 const BYE = { op: OP.BYE, body: encodeFarewell({ code: 'E_SHUTTING_DOWN', sentence: 'Good night' }) };

@@ -17,7 +17,7 @@ const NEW_SESSION = { session: null, dead: [] };
 /** For cases that fail more proofs than the server permits for one address. These cases need several source addresses. */
 const MANY_FAILURES = { needs: ['addresses'] } as const;
 const MIB = 1024 * 1024;
-/** Longest wait for the end of an unproven connection. It is longer than the bound of the server. */
+/** Longest wait for the end of an unproven connection. This wait is longer than the bound of the server. */
 const PATIENCE_MS = PROOF_TIMEOUT_MS + 30_000;
 
 /** Sends HELLO and PROOF as this node. Expects a REFUSE with E_AUTH, and returns its sentence. */

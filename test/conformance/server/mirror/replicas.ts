@@ -38,8 +38,8 @@ class Replica {
   }
 
   /**
-   * Makes an OPEN of the volume. `number`: number of the term under which the OPEN opens the volume. Null: the OPEN treats it as a plain
-   * volume.
+   * Makes an OPEN of the volume. `number`: number of the term under which the OPEN opens the volume. Null: the OPEN treats the volume as
+   * plain.
    */
   opening(number: number | null, changes: Partial<OpenRequest> = {}): RawRequest {
     const mirror = number === null ? null : { mirror: this.mirror.id, number };
@@ -79,7 +79,7 @@ async function writes(path: RawClient, handle: number, byte: number, status: Sta
   await answered(path, { op: OP.WRITE, handle, lba, count: BLOCK, body: filled(BLOCK, byte) }, status);
 }
 
-/** Makes a case with a replica. `run` returns the number of the last term of the first node, which ends the mirror. */
+/** Makes a case with a replica. `run` returns the number of the first node's last term, with which the clean-up ends the mirror. */
 function replicaCase(
   id: string,
   section: string,
@@ -297,7 +297,7 @@ export const REPLICA_CASES: readonly ServerCase[] = [
   ),
 ];
 
-/** Cases that restart the server. The suite runs them at its end. */
+/** Cases that restart the server. The suite runs these cases last. */
 export const REPLICA_RESTART_CASES: readonly ServerCase[] = [
   replicaCase(
     'restart',

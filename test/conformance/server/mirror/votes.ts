@@ -1,5 +1,5 @@
-// VOTE: the record of a mirror at a voter, from its founding to its end. Each case founds a mirror of its own, and dismisses it at the end,
-// so that the server keeps no records. rssrv's mirrors/voters.test.ts tests the effect of a restart of the server.
+// VOTE: the record of a mirror at a voter, from its founding to its end. Each case founds its own mirror, and dismisses it at the end, so
+// that the server keeps no records. rssrv's mirrors/voters.test.ts tests the effect of a restart of the server.
 
 import { VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
 import { ANSWER, OP } from '@rsio/protocol/wire/frames';
@@ -175,7 +175,7 @@ const RULE_CASES: readonly ServerCase[] = [
   }),
 ];
 
-/** Cases that restart the server. The suite runs them at its end. */
+/** Cases that restart the server. The suite runs these cases last. */
 export const MIRROR_RESTART_CASES: readonly ServerCase[] = [
   mirrorCase(
     'restart',

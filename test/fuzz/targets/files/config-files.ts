@@ -29,8 +29,8 @@ interface Problem {
 }
 
 /**
- * Lines in which the secret is the value of a secret key. Only errors in such lines must not show the secret. A mutation may have moved the
- * secret to any other place, where a message may quote it.
+ * Lines in which the secret is the value of a secret key. Errors in lines of secret keys must not show the secret. A mutation may have
+ * moved the secret to any other place, where a message may quote it.
  */
 const SECRET_LINE = new RegExp(`^\\s*(?:(?:nodekey|serverkey|namespacekey)\\s*=.*|(?:big-2|venus) ${SECRET}\\s*)$`);
 
@@ -68,7 +68,7 @@ function runServer(input: Buffer): boolean {
   return true;
 }
 
-// step 0: the text; then edits: kind selects, bytes: words separated by zeros
+// Step 0 is the text. Each further step is an edit: its kind selects the edit, and its bytes are words separated by zeros.
 const EDITS = 6;
 
 function placeOf(words: readonly string[]): Exclude<SectionRef, { type: 'defaults' }> {

@@ -9,12 +9,13 @@ import { configText } from '../../makers/config-maker.ts';
 import { expectThat, type FuzzTarget, orRefused } from '../../fixtures/fuzz-target.ts';
 import { encodeScript, mutatedScript, readScript, scriptPieces, type Step, step } from '../../makers/script.ts';
 
-// step 0: the text; then edits: kind selects, argument the section, bytes: words separated by zeros
+// Step 0 is the text. Each further step is an edit: its kind selects the edit, its number the section, and its bytes are words separated by
+// zeros.
 const EDITS = 6;
 
 interface Edit {
   readonly document: IniDocument;
-  /** `gone`: number of lines that the edit may remove. `come`: number of lines that it may add. */
+  /** `gone`: number of lines that the edit may remove. `come`: number of lines that the edit may add. */
   readonly gone: number;
   readonly come: number;
 }
@@ -74,8 +75,8 @@ function judgeLines(before: IniDocument, after: IniDocument, gone: number, come:
   let tail = 0;
   while (tail < Math.min(old.length, made.length) - head && old.at(-1 - tail) === made.at(-1 - tail)) tail++;
   const [lost, added] = [old.length - head - tail, made.length - head - tail];
-  // If an edit only removes lines, they need not be adjacent: entries of one key may have other lines between them, and those lines must
-  // stay.
+  // If an edit only removes lines, the removed lines need not be adjacent: entries of one key may have other lines between them, and those
+  // lines must stay.
   const isKept = come === 0 ? isWithin(made, old) : lost <= gone && added <= come;
   expectThat(isKept, `an edit took ${lost} lines and gave ${added}, at most ${gone} and ${come} were to change`);
 }

@@ -35,7 +35,7 @@ const quiet = { debug: () => undefined, info: () => undefined, warn: () => undef
 
 let folder: string | null = null;
 
-/** Returns the folder of this process for files. It is made at the first call. */
+/** Returns the folder of this process for files. The folder is made at the first call. */
 function scratch(): string {
   folder ??= scratchFolder();
   return folder;
@@ -74,7 +74,7 @@ async function useHolders(file: string): Promise<boolean> {
   await new Holds(file, () => 0, quiet).load().catch((thrown: unknown) => {
     throw new Error(`a file that was kept is not taken: ${String(thrown)}`);
   });
-  // The contents of a hold must be encodable, because refused clients get them, and all clients see them in the list.
+  // The contents of a hold must be encodable, because refused clients get them, and all clients see these contents in the list.
   const holds = holders.holdersOf(ID);
   encodeFailureAnswer({ sentence: 'held', holders: holds });
   if (holds.length === 0) return true;

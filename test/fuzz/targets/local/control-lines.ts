@@ -162,7 +162,7 @@ function request(random: SeededRandom): string {
 function make(random: SeededRandom): Buffer {
   let lines = Array.from({ length: random.int(1, 5) }, () => request(random));
   if (random.chance(0.2)) lines = reordered(random, lines, () => random.pick(['', ' ', '[', 'null', '{}', '"x"', '\ufeff{}']));
-  // Now and then, the client sends more lines than the server answers at one time.
+  // Sometimes, the client sends more lines than the server answers at one time.
   if (random.chance(0.02)) lines = Array.from({ length: 100 }, () => request(random));
   const bytes = Buffer.from(lines.join('\n') + random.pick(['', '\n', '\r\n']));
   return Buffer.concat([Buffer.from([random.int(0, 255)]), random.chance(0.7) ? bytes : mutated(random, bytes, 2)]);

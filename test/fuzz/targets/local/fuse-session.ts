@@ -93,7 +93,7 @@ class Scene {
   }
 
   /**
-   * Passes bytes to the session like one read of the descriptor. If the session does not keep the buffer, the target reuses the buffer
+   * Passes bytes to the session as one read of the descriptor would. If the session does not keep the buffer, the target reuses the buffer
    * afterwards.
    */
   private receive(bytes: Buffer): void {

@@ -1,6 +1,6 @@
 // One NBD connection over a transport and a volume in memory, from its first byte: options, requests, and any other bytes of a local
-// program. Oracle: no exception. Requests to the volume are valid, and the output is bounded. The connection ends once. After its end, no
-// buffer is lent and the volume has no request.
+// program. Oracle: no exception. Requests to the volume are valid, and the output is bounded. The connection ends once. After the end of
+// the connection, no buffer is lent and the volume has no request.
 
 import { NBD_BATCH_BYTES, NBD_BYTES_OUT_MAX, NBD_REQUESTS_OUT_MAX } from '@rsio/rsiod/frontends/limits';
 import { DataBuffers } from '@rsio/rsiod/frontends/nbd/data-buffers';
@@ -21,7 +21,7 @@ const KINDS = 8;
 const ROUNDS_MAX = 1000;
 const OPTION = { EXPORT_NAME: 1, ABORT: 2, LIST: 3, INFO: 6, GO: 7, STRUCTURED: 8, LIST_CONTEXTS: 9, SET_CONTEXTS: 10 } as const;
 
-/** Limit of the memory for data. The limit is so small that inputs often reach it. */
+/** Limit of the memory for data. This limit is so small that inputs often reach it. */
 const BUDGET = { limitBytes: 4 * DataBuffers.memoryBytes(8192), reserveBytes: DataBuffers.memoryBytes(8192), smallBytes: 4096 };
 
 class Scene {
@@ -120,7 +120,7 @@ class Scene {
     for (const fire of this.frontendTurns.splice(0)) fire();
   }
 
-  /** Ends the connection like a socket, if the frontend has asked for it. */
+  /** Ends the connection as a socket would, if the frontend has asked for the end. */
   private follow(): void {
     if (this.transport.destroyed || (this.transport.ended && this.transport.waitingBytes === 0)) this.close();
   }

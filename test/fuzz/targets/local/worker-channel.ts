@@ -1,6 +1,6 @@
 // The output of a server process: messages to the listener, and lines of its log. Oracle: a message is refused like a wrong frame, or the
-// value that was accepted is accepted again after it is encoded again. No accepted message names a volume that the session never had. No
-// line of the log forges a field, another line or another process. Rules: G24.
+// accepted value can be encoded and is then accepted again. No accepted message names a volume that the session never had. No line of the
+// log forges a field, another line or another process. Rules: G24.
 
 import type { Log } from '@rsio/common/log/log';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';

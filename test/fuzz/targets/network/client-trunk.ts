@@ -196,7 +196,7 @@ class Scene {
     }
   }
 
-  /** Sends an answer with any body. Its header is the right header, changed by a mask. */
+  /** Sends an answer with any body. The header of the answer is right, changed by a mask. */
   private lie(path: ScriptedPath, bytes: Buffer): void {
     const frame = this.pending(path, bytes[0] ?? 0);
     if (frame === undefined) return;
@@ -244,7 +244,7 @@ function bytesOf(random: SeededRandom): Buffer {
   return Buffer.concat(Array.from({ length: random.int(1, 3) }, () => random.pick(said)()));
 }
 
-/** Makes steps in which an answer stops half-way, the other path answers the request, and then the rest of the first answer arrives. */
+/** Makes steps in which an answer stops halfway, the other path answers the request, and then the rest of the first answer arrives. */
 function overtaken(random: SeededRandom): Step[] {
   const answers = [0, 1].map((arg) => step(KIND.ANSWER, arg, Buffer.from([0, 0, 0])));
   const pongs = [0, 1].map((arg) => step(KIND.PONG, arg));

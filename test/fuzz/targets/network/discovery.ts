@@ -18,8 +18,8 @@ import { aName, edge, some } from '../../makers/message-maker.ts';
 import { discoveryKeyOf, isDiscoverySigned } from '../../fixtures/proof-oracle.ts';
 import { mutatedScript, readScript, scriptPieces, type Step, step } from '../../makers/script.ts';
 
-// Each step is a datagram: kind bit 0: the server has a key, bit 1: it answers signed ones only (both of the first step);
-// argument: low half the source, high half how long after the last one.
+// Each step is a datagram. Kind of the first step: bit 0: the server has a key; bit 1: the server answers only signed datagrams. Argument
+// of each step: the low half is the source, the high half the time since the previous datagram.
 const KEY_TEXT = '0xnamespace-secret-of-the-fuzz';
 const KEY = discoveryKeyOf(KEY_TEXT);
 const STEP_MS = 40;
@@ -113,7 +113,7 @@ function makeDatagram(random: SeededRandom, hasKey: boolean): Buffer {
 function make(random: SeededRandom): Buffer {
   const kind = random.pick([0, 1, 3]);
   const one = (): Step => step(kind, random.int(0, 255), makeDatagram(random, (kind & 1) !== 0));
-  // Now and then, there are so many datagrams that the rate limits are reached.
+  // Sometimes, there are so many datagrams that the rate limits are reached.
   const count = random.chance(0.02) ? 100 : random.int(1, 4);
   return mutatedScript(random, Array.from({ length: count }, one), one);
 }

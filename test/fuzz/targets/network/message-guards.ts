@@ -44,13 +44,13 @@ function run(input: Buffer): boolean {
   judge(message, kind.name);
   const bytes = kind.encode(message as never);
   const again = kind.decode(bytes, 0, bytes.length);
-  // A list that is too long for one frame needs several frames; only the first one is checked here.
+  // A list that is too long for one frame needs several frames; only the first frame is checked here.
   if (kind.name === 'LIST answer' && bytes.length > MESSAGE_MAX_BYTES / 2) return true;
   expectThat(isDeepStrictEqual(again, message), `${kind.name} comes back as another message`);
   return true;
 }
 
-/** Makes MessagePack that is no message: deeply nested, long, or with unusual types. */
+/** Makes MessagePack that is not a message: deeply nested, long, or with unusual types. */
 function strange(random: SeededRandom): Buffer {
   const heads = [0x81, 0x91, 0xdd, 0xdf, 0xc7, 0xd4, 0xc1, 0xcb, 0xcf, 0xd3, 0xdb, 0xc6, 0xa1, 0xc0];
   const parts = Array.from({ length: random.int(1, 30) }, () => Buffer.from([random.pick(heads), random.int(0, 255)]));

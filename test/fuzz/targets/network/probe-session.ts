@@ -103,7 +103,7 @@ function make(random: SeededRandom): Buffer {
   const digest = random.chance(0.3);
   const one = (): Step => {
     if (random.chance(0.3)) return step(random.pick([KIND.TIME, KIND.TIME, KIND.TIME, KIND.STAND, KIND.CLOSE]), random.int(0, 9));
-    // A READ of the largest size. Now and then, more of these are sent than may be unanswered.
+    // A READ of the largest size. Sometimes, the client sends more of these READs than may be unanswered.
     const large = (): Buffer => frameBytes(OP.READ, { slot: random.int(0, 15), count: SEGMENT_BYTES / SECTOR_BYTES }, 'io', EMPTY, digest);
     const isStorm = random.chance(0.04);
     const frames = Array.from({ length: isStorm ? 24 : random.int(1, 8) }, () => (isStorm ? large() : frame(random, digest)));

@@ -46,7 +46,7 @@ class Scene {
   readonly paths: { readonly link: MemoryLink; readonly client: HostileEnd; readonly isEncrypted: boolean }[] = [];
   readonly session: Session;
   private generation = 1;
-  /** The epoch of the last grant. All volumes share it. */
+  /** The epoch of the last grant. All volumes share this epoch. */
   private epoch = 1;
   private revoking = 0;
   private hasEnded = false;
@@ -76,10 +76,7 @@ class Scene {
     });
   }
 
-  /**
-   * Adds a path. `isEncrypted`: whether the handshake has agreed on TLS. In this case, the client of this target nevertheless never begins
-   * TLS.
-   */
+  /** Adds a path. `isEncrypted`: whether the handshake has agreed on TLS. If TLS was agreed, the client of this target never begins TLS. */
   addPath(digest: boolean, dead: readonly number[], isEncrypted = false): void {
     if (this.paths.length === PATHS_MAX) return;
     const shape: LinkShape = { takeMs: () => 0, travelMs: () => 0, cut: (length) => this.cuts.int(1, length), restMs: () => 0 };

@@ -14,7 +14,7 @@ import { SimCache } from '../../storage/sim-cache.ts';
 const [SOURCES, SECTORS, ROUNDS] = [2, 4, 4];
 const LENGTH_BYTES = SECTORS * SECTOR_BYTES;
 
-/** Runs the world of this seed. Returns a sentence about the fault that the world has shown. Null: no fault. */
+/** Runs the world of this seed. Returns the fault as a sentence; null: no fault. */
 export function copiedSourceWorld(seed: number): string | null {
   const random = new SeededRandom(seed);
   const disks = Array.from({ length: SOURCES }, () => new SimCache(SECTORS, random));

@@ -28,7 +28,7 @@ const STEPS = 400;
 const NODES = ['node0', 'node0', 'node1'];
 const VOLUMES = ['a', 'b'];
 const DATA_PROCESSES = 3;
-/** A release waits for OPENs, so that much can happen between the end of a handle and the release of its hold. */
+/** A release waits for OPENs, so many events can happen between the end of a handle and the release of its hold. */
 const RELEASE_STEPS_MAX = 8;
 /** Time that passes in a step, ms: mostly none, and sometimes enough for each time-out of the listener. */
 const LONG_MS = 6_000;
@@ -185,7 +185,7 @@ class World {
     else this.close(session, random.pick(VOLUMES));
   }
 
-  /** A data process of a client logs in. Sometimes the client is started again before. */
+  /** A data process of a client logs in. Sometimes the client is started again first. */
   private login(): void {
     const { random } = this;
     const node = random.pick(NODES);
@@ -271,7 +271,7 @@ function processOf({ workerSession }: ServedSession): Process {
   return workerSession as unknown as Process;
 }
 
-/** Runs the world of this seed. Returns a sentence about the fault that the world has shown. Null: no fault. */
+/** Runs the world of this seed. Returns the fault as a sentence; null: no fault. */
 export function dataProcessWorld(seed: number): Promise<string | null> {
   return new World(seed).live();
 }

@@ -1,7 +1,7 @@
-// Small worlds for the zoo. Most of them run one part of a mirror alone (the decider of memberships, the data path, the copier, the intent
-// map), with replicas and users in memory. Others run a session with late copies, a trunk whose READs are abandoned, or the syncs of a
-// volume. A mutant names one of these explorers if the simulator finds it late or not at all. The seed and the options determine a world.
-// Invariant: all worlds run production code, so that a mutant has the same effect as in the simulator.
+// Small worlds for the zoo. Most explorers run one part of a mirror alone (the decider of memberships, the data path, the copier, the
+// intent map), with replicas and users in memory. Other explorers run a session with late copies, a trunk whose READs are abandoned, or the
+// syncs of a volume. A mutant names one of these explorers if the simulator finds it late or not at all. The seed and the options determine
+// a world. Invariant: all worlds run production code, so that a mutant has the same effect as in the simulator.
 
 import { beyondLife } from '@rsio/protocol/testing/mirror-beyond-lives';
 import { live } from '@rsio/protocol/testing/mirror-copy-lives';
@@ -21,8 +21,8 @@ import { ANY, type WalkOptions, World } from '../../../mirrors/world.ts';
  * `walks`: the walks of test/mirrors. `data`: the data path. `copies`: the copier. `repairs`: comparisons with repairs. `beyond`: a replica
  * whose volume is larger than the mirror. `maps`: the intent map of a replica. `limits`: seeds with limits. `moments`: the data path with
  * snapshots. `rereads`: a session and late copies of READs. `given-up`: a trunk whose READs are abandoned while they are answered. `syncs`:
- * the syncs that a server makes on its own. `copied-sources`: a piece that is copied from storage that loses content. `data-processes`: the
- * listener, with clients that have several data processes.
+ * the syncs that a server makes without a request. `copied-sources`: a piece that is copied from storage that loses content.
+ * `data-processes`: the listener, with clients that have several data processes.
  */
 export type Explorer =
   | 'walks'
@@ -43,7 +43,7 @@ export type Explorer =
 /** A mutant that passes this many worlds has survived. A world of an explorer takes milliseconds. */
 export const EXPLORED_MAX = 3000;
 
-/** Runs the world of this seed. Returns a sentence about the fault that the world has shown. Null: no fault. */
+/** Runs the world of this seed. Returns the fault as a sentence; null: no fault. */
 export async function explore(explorer: Explorer, options: Partial<WalkOptions>, seed: number): Promise<string | null> {
   try {
     if (explorer === 'walks') return new World(seed, { ...ANY, ...options }).walk();

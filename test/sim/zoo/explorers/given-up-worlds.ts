@@ -13,13 +13,13 @@ const [ANSWERED, REUSED] = [1, 0xbb];
 const PIECE_MAX_BYTES = 1_500;
 const LONG_MS = 1_000;
 
-/** Runs the world of this seed. Returns a sentence about the fault that the world has shown. Null: no fault. */
+/** Runs the world of this seed. Returns the fault as a sentence; null: no fault. */
 export function givenUpWorld(seed: number): string | null {
   const random = new SeededRandom(seed);
   let isSlow = false;
   const cut = (lengthBytes: number): number => (isSlow ? Math.min(lengthBytes, random.int(1, PIECE_MAX_BYTES)) : lengthBytes);
   const scene = new TrunkScene(random.int(1, PATHS_MAX), { ...IDEAL_LINK, cut, restMs: () => random.int(1, 20) });
-  // If the server does not know REVOKE, the client leaves the session, so that no answer arrives any more.
+  // If the server does not know REVOKE, the client leaves the session, so that no answer arrives.
   scene.server.revokes = random.chance(0.9);
   scene.start();
   const buffers = Array.from({ length: random.int(1, READS_MAX) }, (_, index) => {

@@ -7,12 +7,12 @@ import type { ThrottledHandle } from '@rsio/rssrv/volumes/throttle/volume-thrott
 import { override } from '../../base/override.ts';
 import { runSeed } from '../../runner/run-seed.ts';
 
-/** The limit of each volume in I/Os per second. It is so low that users often wait. */
+/** The limit of each volume in I/Os per second. The limit is so low that users often wait. */
 const IOPS = 40;
 const BURST_MS = 20;
 const PAUSE_MS = 1_500;
 
-/** Runs the seed with limits. Returns a sentence about the fault that the seed has shown. Null: no fault. */
+/** Runs the seed with limits. Returns the fault as a sentence; null: no fault. */
 export async function limitedSeed(seed: number): Promise<string | null> {
   const undo = limitSessions();
   try {

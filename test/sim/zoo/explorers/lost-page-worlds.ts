@@ -10,7 +10,7 @@ import { SimCache } from '../../storage/sim-cache.ts';
 
 const [STEPS, SECTORS] = [60, 8];
 
-/** Runs the world of this seed. Returns a sentence about the fault that the world has shown. Null: no fault. */
+/** Runs the world of this seed. Returns the fault as a sentence; null: no fault. */
 export function lostPageWorld(seed: number): string | null {
   const random = new SeededRandom(seed);
   const cache = new SimCache(SECTORS, random);

@@ -1,6 +1,6 @@
-// A production session. Its client sends READs in one slot, and late copies of these READs, over paths that may end. The storage answers in
-// any order. The sequence numbers of the slot wrap at once. Invariant: a READ returns content that was written before it was sent, or newer
-// content.
+// A production session. The client of the session sends READs in one slot, and late copies of these READs, over paths that may end. The
+// storage answers in any order. The sequence numbers of the slot wrap at once. Invariant: a READ returns content that was written before it
+// was sent, or newer content.
 
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { SEQ_MODULUS } from '@rsio/protocol/link/limits';
@@ -14,7 +14,7 @@ const PATHS = 3;
 /** Largest version of the volume's content. Every byte of the volume has the version as its value. */
 const VERSIONS_MAX = 200;
 
-/** Runs the world of this seed. Returns a sentence about the fault that the world has shown. Null: no fault. */
+/** Runs the world of this seed. Returns the fault as a sentence; null: no fault. */
 export async function rereadWorld(seed: number): Promise<string | null> {
   setSeqModulus(MODULUS);
   try {
@@ -34,11 +34,11 @@ class RereadWorld {
   private readonly paths = new Map<number, RawPath>();
   private next = 0;
   private seq = 0;
-  /** Version of the volume when the present READ was first sent. */
+  /** Version of the volume when the current READ was first sent. */
   private since = 0;
   private isAnswered = true;
   private hasSent = false;
-  /** Paths that owe an answer to a copy of the present READ. */
+  /** Paths that owe an answer to a copy of the current READ. */
   private readonly owing = new Set<number>();
 
   constructor(seed: number) {
@@ -68,7 +68,7 @@ class RereadWorld {
     this.paths.set(this.next++, this.scene.path());
   }
 
-  /** Ends a path, so that no copy on it is answered any more. */
+  /** Ends a path, so that no copy on it is answered. */
   private fence(): void {
     const number = this.random.pick([...this.paths.keys()]);
     this.paths.delete(number);
@@ -79,7 +79,7 @@ class RereadWorld {
     this.addPath();
   }
 
-  /** Sends the next READ, or a copy of the present one on a path that owes no answer. */
+  /** Sends the next READ, or a copy of the current READ on a path that owes no answer. */
   private send(): void {
     if (this.isAnswered && this.owing.size === 0 && this.random.chance(0.6)) {
       this.seq = (this.seq + 1) % MODULUS;

@@ -1,6 +1,6 @@
 // The production code of the syncs that a server makes without a request of a client (V1), over storage with a simulated page cache.
-// Processes open the volume and write. Now and then, a process is killed and the next one starts. Invariant: once a process has had the
-// volume open for writes for SYNCED_MS, all earlier writes are synced.
+// Processes open the volume and write. Sometimes, a process is killed and the next one starts. Invariant: once a process has had the volume
+// open for writes for SYNCED_MS, all earlier writes are synced.
 
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { SELF_SYNC_MS } from '@rsio/protocol/link/limits';
@@ -15,7 +15,7 @@ const TICKS = 200;
 const SYNCED_MS = SELF_SYNC_MS + 3 * TICK_MS;
 const [KILLS, WRITES] = [0.02, 0.05];
 
-/** Runs the world of this seed. Returns a sentence about the fault that the world has shown. Null: no fault. */
+/** Runs the world of this seed. Returns the fault as a sentence; null: no fault. */
 export function syncWorld(seed: number): string | null {
   const random = new SeededRandom(seed);
   let nowMs = 0;

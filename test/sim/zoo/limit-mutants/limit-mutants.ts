@@ -1,5 +1,5 @@
 // Mutants of rules for requests that a limit or a pause holds. By these rules, a held request survives the end of its path, and never runs
-// after the end of its handle. The zoo runs them against seeds with limits (explorers/limited-seeds.ts).
+// after the end of its handle. The zoo runs these mutants against seeds with limits (explorers/limited-seeds.ts).
 
 import type { ServerPath } from '@rsio/rssrv/session/server-path';
 import { Session } from '@rsio/rssrv/session/session';

@@ -1,5 +1,5 @@
 // Mutants of copies between the replicas of a mirror (rules M3, M7, M9, M12, M13 and M20): settling, the return of a replica, and the
-// clearing of intent maps. The zoo runs them.
+// clearing of intent maps. The zoo runs these mutants.
 
 import { ClearRun } from '@rsio/protocol/mirror/copy/clear-run';
 import { Copier } from '@rsio/protocol/mirror/copy/copier';
@@ -183,10 +183,7 @@ const RETURNING: readonly Mutant[] = [
   },
 ];
 
-/**
- * Mutants of the growth of a mirror. The larger mirror includes a range that was beyond its end before, where a replica may have other
- * data.
- */
+/** Mutants of the growth of a mirror. The larger mirror includes a range beyond the former end, where a replica may have other data. */
 const GROWING: readonly Mutant[] = [
   {
     name: 'beyond-zero',

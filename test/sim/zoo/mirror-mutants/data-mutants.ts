@@ -1,5 +1,5 @@
 // Mutants of a mirror's data path (rules M7 to M10 and M14 to M16): which answers acknowledge a request, which requests wait for each
-// other, and which READs are sent. The zoo runs them.
+// other, and which READs are sent. The zoo runs these mutants.
 
 import { Confirmations } from '@rsio/protocol/mirror/io/confirmations';
 import type { CopyLock } from '@rsio/protocol/mirror/io/copy-lock';
@@ -31,7 +31,7 @@ const NO_LOCK = { release: (): void => undefined };
 
 /**
  * Removes the assertion that a request has no children in flight when it ends. Mutants that end a request too early call this function,
- * because the assertion would stop them.
+ * because the assertion would stop these mutants.
  */
 function leavingChildren(): () => void {
   return override<OperationInner, [number], void>(Operation, 'leaveChild', () => ({ children }, number) => {

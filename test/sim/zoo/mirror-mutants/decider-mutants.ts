@@ -1,4 +1,4 @@
-// Mutants of the decider, which decides the members of a mirror. They plant the faults of test/mirrors in the table of rules that
+// Mutants of the decider, which decides the members of a mirror. The mutants plant the faults of test/mirrors in the table of rules that
 // production code uses. test/mirrors/planted.ts has the faults.
 
 import { RULES } from '@rsio/protocol/mirror/membership/rules';

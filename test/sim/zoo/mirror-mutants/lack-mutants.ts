@@ -1,6 +1,5 @@
-// Mutants of the holder's memory about absent replicas (rule M12): because of each mutant, a copy leaves out a block that the replica
-// lacks. The zoo runs them. The explorer gives the holder room for few entries, so that some regions have a time of their own in its memory
-// and others do not.
+// Mutants of the holder's memory about absent replicas (rule M12): with each mutant, a copy leaves out a block that the replica lacks. The
+// zoo runs these mutants. The explorer gives the holder room for few entries, so that its memory has separate times for only some regions.
 
 import { ResyncPlan } from '@rsio/protocol/mirror/copy/resync-plan';
 import { type Blocks, BlockSet } from '@rsio/protocol/mirror/lacks/block-set';

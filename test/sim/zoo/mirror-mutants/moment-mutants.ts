@@ -1,5 +1,5 @@
 // Mutants of snapshots of a mirror (rule M22): which requests may be in flight at the moment, and which replicas get the snapshot. The zoo
-// runs them.
+// runs these mutants.
 
 import { DataPath } from '@rsio/protocol/mirror/io/data-path';
 import type { MirrorIo } from '@rsio/protocol/mirror/io/mirror-io';

@@ -1,5 +1,5 @@
 // Mutants of a server with a replica of a mirror: when the bits of its intent map are durable (rule M2), and which holds a claim ends (rule
-// M4). The zoo runs them. Mutants of the map are hunted only in the worlds of the explorer `maps`.
+// M4). The zoo runs these mutants. Mutants of the map are hunted only in the worlds of the explorer `maps`.
 
 import type { Status } from '@rsio/protocol/wire/status';
 import { STATUS } from '@rsio/protocol/wire/status';

@@ -1,5 +1,5 @@
 // Mutants of the voters of mirrors (rules Q1, Q2 and Q4): a record that a restart changes, a promise that falls or is not durable, a config
-// that is stored without a promise. The zoo runs them.
+// that is stored without a promise. The zoo runs these mutants.
 
 import type { Term, VoteAnswer } from '@rsio/protocol/wire/mirror-messages';
 import type { VoteReply, VoteRequest } from '@rsio/rssrv/mirrors/session-votes';

@@ -1,5 +1,5 @@
-// Mutants of the client's end: slots, copies, fences, overlaps. The zoo runs them. If rule S3 would stop the damage of a mutant at the
-// first stray answer, the mutant also makes the client accept stray answers, and says so.
+// Mutants of the client's end: slots, copies, fences, overlaps. The zoo runs these mutants. If rule S3 would stop the damage of a mutant at
+// the first stray answer, the mutant also makes the client accept stray answers, and says so.
 
 import { Attachment } from '@rsio/protocol/client/attachment';
 import { Dispatcher } from '@rsio/protocol/client/dispatcher';

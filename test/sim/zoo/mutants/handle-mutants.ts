@@ -1,5 +1,5 @@
 // Mutants of the conditions of OPEN, and of the rules for handles: when handles end, which holds they have, and which numbers they get. The
-// zoo runs them. Invariant: each mutant breaks one rule, in one place.
+// zoo runs these mutants. Invariant: each mutant breaks one rule, in one place.
 
 import { Attachment } from '@rsio/protocol/client/attachment';
 import { HandleRelease, type Released } from '@rsio/protocol/client/handle-release';

@@ -1,7 +1,7 @@
 // Mutants of rules H1 to H4: which client holds a volume, which requests must end before the next grant, and the behaviour of a client that
-// has lost a volume. They break the production Holders, the revoking of sessions and the client's attachments. Where production code
+// has lost a volume. The mutants break the production Holders, the revoking of sessions and the client's attachments. Where production code
 // decides by processes and files that the simulator lacks, a mutant breaks the simulator's listener instead, and says so. The zoo runs
-// them.
+// these mutants.
 
 import { Attachment } from '@rsio/protocol/client/attachment';
 import { Opener } from '@rsio/protocol/client/opener';

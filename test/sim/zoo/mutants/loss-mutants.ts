@@ -1,6 +1,6 @@
-// Mutants of rule V1: a server notices losses of its storage, starts a new incarnation of the storage, and revokes its handles. They break
-// production sessions. Where production code decides by processes and files that the simulator lacks, a mutant breaks the simulator's
-// listener instead, and says so. The zoo runs them.
+// Mutants of rule V1: a server notices losses of its storage, starts a new incarnation of the storage, and revokes its handles. The mutants
+// break production sessions. Where production code decides by processes and files that the simulator lacks, a mutant breaks the simulator's
+// listener instead, and says so. The zoo runs these mutants.
 
 import { STATUS } from '@rsio/protocol/wire/status';
 import { FlushGate } from '@rsio/rssrv/storage/io/flush-gate';

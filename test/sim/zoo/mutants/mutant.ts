@@ -19,9 +19,9 @@ export interface Mutant {
   readonly breaks: string;
   /** Only worlds with pools on simulated file systems can find the mutant. */
   readonly needsStores?: true;
-  /** Only worlds with pools on simulated file systems and clients that read snapshots can find the mutant. */
+  /** Only worlds with clients that read snapshots can find the mutant. */
   readonly needsReaders?: true;
-  /** Only worlds with volumes over several pools on simulated file systems can find the mutant. */
+  /** Only worlds with volumes over several pools can find the mutant. */
   readonly needsSpread?: true;
   /** Only worlds with mirrors can find the mutant. */
   readonly needsMirrors?: true;

@@ -1,6 +1,6 @@
 // Mutants of rules R1 and R2: the requests that a client sends again after the storage has started a new incarnation, and their order. If
-// assertions of the replay log would limit the damage, the mutant also breaks the assertions, and says so. The zoo runs them. No mutant lets
-// new changes overtake changes that are sent again: O1 holds back those that overlap, and the others do no harm.
+// assertions of the replay log would limit the damage, the mutant also breaks the assertions, and says so. The zoo runs these mutants. No
+// mutant lets new changes overtake changes that are sent again: O1 holds back overlapping changes, and other changes do no harm.
 
 import { Attachment } from '@rsio/protocol/client/attachment';
 import { changesContent } from '@rsio/protocol/client/requests/overlap';

@@ -1,5 +1,5 @@
-// Mutants of rule S11: a handle with abandoned I/O is fenced, while the session and its other volumes continue. The zoo runs them. If a
-// protocol error of the server would limit the damage, the mutant also prevents this error, and says so.
+// Mutants of rule S11: a handle with abandoned I/O is fenced, while the session and its other volumes continue. The zoo runs these mutants.
+// If a protocol error of the server would limit the damage, the mutant also prevents this error, and says so.
 
 import { Attachment } from '@rsio/protocol/client/attachment';
 import { HandleFences } from '@rsio/protocol/client/handle-fences';

@@ -1,5 +1,5 @@
-// Mutants of the server's end: slot table, answers, FENCED, execution, buffers, flushes. The zoo runs them. If a check of the client would
-// limit the damage, the mutant also breaks the check, and says so.
+// Mutants of the server's end: slot table, answers, FENCED, execution, buffers, flushes. The zoo runs these mutants. If a check of the
+// client would limit the damage, the mutant also breaks the check, and says so.
 
 import { SlotTable } from '@rsio/protocol/link/slot-table';
 import { Decoder } from '@rsio/protocol/wire/decoder';
@@ -68,7 +68,7 @@ function answerNow(self: SessionInner, header: Header): void {
   }
 }
 
-/** Executes the request of a done slot again. */
+/** Executes the request of a completed slot again. */
 function executeAgain(table: TableInner, slot: number, path: number): void {
   const entry = table.entries[slot]!;
   entry.state = 'executing';

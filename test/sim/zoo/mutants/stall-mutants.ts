@@ -1,5 +1,5 @@
 // Mutants of rules E1 and E2: when waiting I/O fails, and how the client prevents a failed write from overwriting newer data later. The zoo
-// runs them.
+// runs these mutants.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import type { Attachment } from '@rsio/protocol/client/attachment';

@@ -1,5 +1,5 @@
-// Mutants of a trunk that measures its paths. They concern requests on a path that falls silent, early copies (hedges and probes), and
-// paths without requests. The zoo runs them.
+// Mutants of a trunk that measures its paths. The mutants concern requests on a path that falls silent, early copies (hedges and probes),
+// and paths without requests. The zoo runs these mutants.
 
 import type { LivenessTimes } from '@rsio/protocol/client/paths/path-verdict';
 import { Dispatcher } from '@rsio/protocol/client/dispatcher';

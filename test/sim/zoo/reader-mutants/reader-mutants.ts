@@ -1,5 +1,5 @@
-// Mutants of rules N1 to N4: the view of clients that open snapshots by name. They break how the listener finds, lists and guards
-// snapshots, and how a client attaches its earlier snapshot again. The zoo runs them.
+// Mutants of rules N1 to N4: the view of clients that open snapshots by name. The mutants break how the listener finds, lists and guards
+// snapshots, and how a client attaches its earlier snapshot again. The zoo runs these mutants.
 
 import type { AttachOutcome } from '@rsio/common/control/methods';
 import { Attachments } from '@rsio/rsiod/attachments/attachments';

@@ -1,6 +1,6 @@
-// Mutants of rule P1: all volumes of a snapshot are copied at one moment, and no change that was answered before the moment is missing.
-// They break the plan of the listener, the gates of the sessions, and the checks of the listener before and after the moment. The zoo runs
-// them.
+// Mutants of rule P1: all volumes of a snapshot are copied at one moment, and no change that was answered before the moment is missing. The
+// mutants break the plan of the listener, the gates of the sessions, and the checks of the listener before and after the moment. The zoo
+// runs these mutants.
 
 import { OP } from '@rsio/protocol/wire/frames';
 import type { Header } from '@rsio/protocol/wire/header';

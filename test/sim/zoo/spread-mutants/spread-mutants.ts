@@ -1,5 +1,6 @@
 // Mutants of snapshots of volumes over several pools (rule P2): each operation must apply to all files and not only to the first one. A
-// snapshot must stay complete after a crash of the machine, although the crash undoes different changes in each pool. The zoo runs them.
+// snapshot must stay complete after a crash of the machine, although the crash undoes different changes in each pool. The zoo runs these
+// mutants.
 
 import { PartFiles } from '@rsio/rssrv/pools/disk/part-files';
 import type { PartRecord } from '@rsio/rssrv/pools/disk/manifest';

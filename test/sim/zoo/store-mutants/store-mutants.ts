@@ -1,5 +1,5 @@
-// Mutants of snapshots on file systems (P2), of the differences between them (N5), and of moves between pools (C5). They break the
-// production code that changes the files, and the file system operations that this code needs. The zoo runs them.
+// Mutants of snapshots on file systems (P2), of the differences between them (N5), and of moves between pools (C5). The mutants break the
+// production code that changes the files, and the file system operations that this code needs. The zoo runs these mutants.
 
 import { link, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { replaceFile } from '@rsio/common/files/durable-write';
@@ -175,7 +175,8 @@ function unsyncedCopies(isSo: () => boolean): () => void {
 }
 
 function unsyncedRounds(): () => void {
-  // The round of a move that runs now. If the listener is killed, its round never ends. The next round then replaces it in this variable.
+  // The current round of a move. If the listener is killed, its round never ends. The next round of the move then replaces that round in
+  // this variable.
   let running: object | null = null;
   return all(
     override<object, never[], Promise<unknown>>(MoveRounds, 'copy', (original) => async (self, ...given) => {

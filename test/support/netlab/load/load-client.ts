@@ -10,7 +10,7 @@ import type { NbdPlace } from './nbd-stream.ts';
 
 const TSX = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
 const PROGRAM = fileURLToPath(new URL('./load-process.ts', import.meta.url));
-/** Longest time for an order. It is long enough for NBD answers that a fault holds back until their path is dead. */
+/** Longest time for an order. This time is long enough for NBD answers that a fault holds back until their path is dead. */
 const ORDER_MS = 60_000;
 
 export class LoadClient {

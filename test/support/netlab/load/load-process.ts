@@ -6,11 +6,11 @@ import { type LoadFigures, NbdLoad, type LoadShape } from './nbd-load.ts';
 import { type NbdPlace, NbdStream } from './nbd-stream.ts';
 
 export type LoadOrder =
-  /** Order to open connections. The load distributes its requests over them in turn. */
+  /** Order to open connections. The load distributes its requests over these connections in rotation. */
   | { readonly type: 'open'; readonly places: readonly NbdPlace[]; readonly name: string }
   | { readonly type: 'begin'; readonly shape: LoadShape }
   | { readonly type: 'take' }
-  /** Order to send no more requests. It is answered when all requests are answered. */
+  /** Order to send no more requests. The order is answered when all requests are answered. */
   | { readonly type: 'end' };
 
 export interface LoadReport extends LoadFigures {
@@ -73,5 +73,5 @@ process.on('message', (order) => {
   );
 });
 process.on('disconnect', () => process.exit(0));
-// Ctrl-C in a terminal signals the whole process group. This process ignores it, because the parent decides when it ends.
+// Ctrl-C in a terminal signals the whole process group. The load process ignores Ctrl-C, because the parent decides when the load ends.
 process.on('SIGINT', () => undefined);

@@ -10,7 +10,7 @@ export interface LoadShape {
   /** Requests in flight over all connections. */
   readonly depth: number;
   readonly order: 'random' | 'sequential';
-  /** Share of reads in percent, 0 to 100. The other requests are writes. */
+  /** Share of reads in percent, 0 to 100. The remaining requests are writes. */
   readonly readPercent: number;
   /** Size of the part of the export that the load uses. The part begins at `beginBytes`, by default at the beginning of the export. */
   readonly sizeBytes: number;

@@ -1,6 +1,6 @@
-// One NBD connection of a load. After the handshake (fixed newstyle, GO), it parses replies from a static receive buffer, and sends the
-// requests of one turn of the event loop together. nbd-load.ts decides which requests are sent, and compares their data. Invariant: of read
-// data, only the stamps are kept.
+// One NBD connection of a load. After the handshake (fixed newstyle, GO), the stream parses replies from a static receive buffer, and sends
+// the requests of one turn of the event loop together. nbd-load.ts decides which requests are sent, and compares their data. Invariant: of
+// read data, only the stamps are kept.
 
 import net from 'node:net';
 import { named, optionBytes, u32 } from '@rsio/rsiod/frontends/nbd/testing/nbd-client';
@@ -63,7 +63,7 @@ export class NbdStream {
     }
   }
 
-  /** Passes replies to the load from now on. */
+  /** Passes replies to the load. */
   serve(load: NbdLoad): void {
     this.load = load;
   }

@@ -34,7 +34,7 @@ export class SteadyIo {
     if (this.failure !== undefined) throw this.failure;
   }
 
-  /** Ends the I/O. Throws the error or difference that has ended it before, if there is one. */
+  /** Ends the I/O. Throws the error or difference that ended the I/O earlier, if there is one. */
   async end(): Promise<void> {
     this.isOver = true;
     await this.ended;
