@@ -94,7 +94,7 @@ export const BACKUP_LATE_MS = 26 * 3_600_000;
 
 // --- freeze: how long file systems may be frozen, and how many of them.
 
-/** Frozen file systems are thawed after this time at the latest. Programs that write to a frozen file system wait until it is thawed. */
+/** Maximum time for which file systems are frozen. Programs that write to a frozen file system wait until it is thawed. */
 export const FREEZE_MAX_S = 30;
 /** Time limit for freezing the file systems, which first writes their dirty data. If freezing takes longer, no snapshot is made. */
 export const FREEZE_WAIT_MS = 60_000;

@@ -56,7 +56,7 @@ export class App {
     this.desk = desk;
   }
 
-  /** Answers a request. If the request has shown a right token, the method calls `proven` with the name of this token. */
+  /** Answers a request. If the request contains a valid token, the method calls `proven` with the name of the token. */
   handle(request: Request, proven: (token: string) => void): Reply | Promise<Reply> {
     const { doors, assets, hub } = this;
     const { method, path } = request;

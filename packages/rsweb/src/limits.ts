@@ -26,14 +26,14 @@ export const PEM_MAX_BYTES = 256 * 1_024;
 // --- HTTP server. Invariant: one connection, address or token cannot use up the resources of the others.
 
 /**
- * Connections on which no right token was shown: at most STRANGE_CONNECTIONS_MAX in total, and at most CONNECTIONS_PER_SOURCE_MAX from one
- * address (for IPv6, from one /64 network).
+ * Connections without a valid token: at most STRANGE_CONNECTIONS_MAX in total, and at most CONNECTIONS_PER_SOURCE_MAX from one address (for
+ * IPv6, from one /64 network).
  */
 export const STRANGE_CONNECTIONS_MAX = 256;
 export const CONNECTIONS_PER_SOURCE_MAX = 128;
 /**
- * Connections on which a right token was shown: at most PROVEN_CONNECTIONS_MAX in total, and at most CONNECTIONS_PER_TOKEN_MAX for one
- * token. Each open page needs one connection for its live stream.
+ * Connections with a valid token: at most PROVEN_CONNECTIONS_MAX in total, and at most CONNECTIONS_PER_TOKEN_MAX for one token. Each open
+ * page needs one connection for its live stream.
  */
 export const PROVEN_CONNECTIONS_MAX = 256;
 export const CONNECTIONS_PER_TOKEN_MAX = 96;
@@ -115,7 +115,7 @@ export const PLOT_POINTS = 240;
  * the whole list, and the longer lists share the remaining places.
  */
 export const ELEMENTS_MAX = 20_000;
-/** Maximum number of findings in a picture. The findings are taken from all sources in turn, errors before warnings. */
+/** Maximum number of findings in a picture. Errors come before warnings, and the sources take turns. */
 export const FINDINGS_MAX = 500;
 /**
  * Another machine may report at most this many servers and this many clients as its own. A machine normally has one server and one client.

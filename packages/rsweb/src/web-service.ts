@@ -49,7 +49,7 @@ export class WebService implements Service {
   private readonly live: Live;
   private readonly app: App;
   private server: WebServer | null = null;
-  /** Resolves when the last reload has ended. Each reload first waits for the previous one. */
+  /** Resolves when the last reload has ended. Each reload first waits for the previous reload. */
   private reloads: Promise<void> = Promise.resolve();
 
   /** `config`: the first configuration. Throws E_CONFIG if the certificate in this configuration cannot be used. */

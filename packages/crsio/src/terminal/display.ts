@@ -42,7 +42,7 @@ export class Display {
   readonly #sgr: Readonly<Record<Style, string>>;
   #isOpen = true;
 
-  /** Takes over the terminal of this process. `terminal` is the value of TERM. */
+  /** Starts to draw on the terminal of this process and to read its keys. `terminal` is the value of TERM. */
   constructor(terminal: string, { charset, isColoured }: DisplayStyle, events: DisplayEvents) {
     this.#sgr = isColoured ? SGR : SGR_WITHOUT_COLOUR;
     // In UTF-8 locales, line characters are sent as UTF-8, because some terminals show the alternate character set as letters.

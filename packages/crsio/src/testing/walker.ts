@@ -20,7 +20,7 @@ export interface World {
   machine: readonly MachineInterface[];
   servers: readonly FoundServer[];
   examine: (server: FoundServer) => Examination | Promise<Examination>;
-  /** Identifies a server over TCP, at an address that did not answer the exploration. */
+  /** Returns the server that crsio identifies over TCP at an address that did not answer the exploration. */
   ask: (address: string) => IdentifiedServer;
   saveError: RsError | null;
   isWritable: boolean;

@@ -1,5 +1,5 @@
 // Defines what an rsadm command may use: rssrv, the configuration file, the person at the terminal, and the output. Tests supply a context
-// of their own. Invariant: an rsadm command reaches the world only through its context.
+// of their own. Invariant: an rsadm command uses rssrv, files and the terminal only through its context.
 
 import { type Command, type CommandSpec, makeCommand, type OptionSpecs, usageError as usageErrorOf } from '@rsio/common/cli/command';
 import type { ServerMethodName, ServerMethods } from '@rsio/common/control/server/server-methods';

@@ -1,6 +1,6 @@
-// Implements `client kick`, `fence`, `unfence` and `release`, which end sessions or holds of a client. rssrv executes the orders; fences
-// are explained in its file volumes/fences.ts. Invariant: `client fence` succeeds only if the server executes no further request of the
-// client; every other outcome is an error.
+// Implements `client kick`, `fence`, `unfence` and `release`, which end sessions or holds of a client. rssrv executes the orders;
+// packages/rssrv/src/volumes/fences.ts explains fences. Invariant: `client fence` succeeds only if the server executes no further request
+// of the client; every other outcome is an error.
 
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { SERVER_METHODS } from '@rsio/common/control/server/server-methods';

@@ -1,5 +1,5 @@
-// The commands about clients. These commands change and show which clients may connect, with which keys and rights. They also show which
-// clients are connected. Invariant: a key is printed only once, when it is made; no error shows a key.
+// The commands that show and change which clients may connect, and the keys and rights of clients. Invariant: a key is printed only once,
+// when it is made; no error shows a key.
 
 import { KEY_NEW_CHARS } from '@rsio/common/config/schema/limits';
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';

@@ -18,7 +18,7 @@ import { type AdmContext, defineCommand, usageError } from '../cli/context.ts';
 
 const FINDINGS = list(object({ line: count('0: the whole file'), message: text() }));
 
-/** The answer of rssrv about the text of a file. */
+/** Whether rssrv accepts a configuration file, and what a reload would change. */
 interface Verdict {
   readonly server: 'accepts' | 'refuses' | 'not asked';
   readonly refusal: string | null;

@@ -1,5 +1,5 @@
 // The commands about the addresses on which the server listens. rssrv reports the state of each interface; if rssrv is not running, the
-// commands show the file. Invariant: an interface that rssrv refuses is removed from the file again.
+// commands show the file. Invariant: an interface that rssrv refuses does not stay in the file.
 
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { loadRssrvConfig } from '@rsio/common/config/load-config';

@@ -1,4 +1,4 @@
-// The commands about the records of mirrors for which this server votes. rssrv keeps the records, in its file mirrors/voters.ts. Invariant:
+// The commands about the records of mirrors for which this server votes. The file mirrors/voters.ts of rssrv keeps the records. Invariant:
 // a record that a client may need is removed only with --force.
 
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';

@@ -139,7 +139,7 @@ export class AdmScene {
     await removeFolder(this.root);
   }
 
-  /** Starts an rssrv that answers with `handlers`, and all other methods as in ANSWERS. */
+  /** Starts a fake rssrv. A method without a handler in `handlers` has the handler in ANSWERS. */
   async serve(handlers: Handlers = {}): Promise<void> {
     const all = { ...ANSWERS, ...handlers };
     const noted = Object.fromEntries(

@@ -54,7 +54,7 @@ export async function readChain(file: string, isUnproven: boolean): Promise<Back
   return { folder, names, sizeBytes: newest.header.sizeBytes, snapshotId: newest.record?.snapshotId ?? null };
 }
 
-/** Returns the name under which qemu's programs open the chain. Their working directory must be the folder. */
+/** Returns the name under which qemu's programs open the chain. The programs must run in the folder of the chain. */
 export function chainUri({ names }: BackupChain): string {
   const node = (at: number): object => {
     const filename = names[at]!;

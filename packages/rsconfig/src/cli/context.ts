@@ -1,5 +1,5 @@
 // Defines what an rsconfig command may use: the daemon, the clock, stdin, the files of rsiod, and the output. Tests supply a context of
-// their own. Invariant: an rsconfig command reaches the world only through its context.
+// their own. Invariant: an rsconfig command uses the daemon, files and the terminal only through its context.
 
 import { type Command, type CommandSpec, makeCommand, type OptionSpecs, usageError as usageErrorOf } from '@rsio/common/cli/command';
 import type { RsiodPaths } from '@rsio/common/config/root-paths';

@@ -48,7 +48,7 @@ interface ExploreHereOptions {
 
 /** Returns the exit code. */
 async function exploreHere(context: CommandContext, { hosts, port, addresses, namespacekey, json }: ExploreHereOptions): Promise<number> {
-  // Only this command, join and doctor load the explorer and the protocol below it.
+  // Only this command, join and doctor load the explorer and the protocol modules that it imports.
   const [{ explore }, { thisMachine }] = await Promise.all([import('@rsio/protocol/explorer/explorer'), import('../cli/this-machine.ts')]);
   const { clock, sockets, random, interfaces: all } = thisMachine(context.clock);
   const interfaces = namedInterfaces(all, addresses);

@@ -1,6 +1,6 @@
 // Freezes file systems while a snapshot is made. A shell in a separate session freezes and thaws them with fsfreeze(8). The shell thaws
-// them when its stdin is closed, for example because rsconfig was killed, and after FREEZE_MAX_S at the latest. Invariants: this process
-// writes nothing while file systems are frozen. If the shell exits without thawing them, this process thaws them. Each wait is bounded.
+// them when its stdin is closed, for example because rsconfig was killed, or after FREEZE_MAX_S. Invariants: this process writes nothing
+// while file systems are frozen. If the shell exits without thawing them, this process thaws them. Each wait is bounded.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Clock } from '@rsio/common/lib/clock';

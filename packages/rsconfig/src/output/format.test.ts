@@ -1,5 +1,4 @@
-// Golden texts of every view: the samples in the description of the product, and what this program adds to them. Some names, counts and
-// addresses fill the width of their columns or are wider.
+// Compares the output of every view with a fixed text. Some names, counts and addresses fill the width of their columns or are wider.
 
 import { NO_LATENCY } from '@rsio/common/structures/latency-figures';
 import { describe, expect, test } from 'vitest';

@@ -10,7 +10,7 @@ import { BACKLOG_MAX_BYTES, HEARTBEAT_MS, STREAMS_MAX, STREAMS_PER_TOKEN_MAX, ST
 
 export interface Watcher {
   readonly token: string;
-  /** Returns false after the login has ended. Each call counts as a use of the login, so that an open page keeps the login alive. */
+  /** Returns false after the login has ended. Each call counts as a use of the login, so an open page keeps the login alive. */
   readonly isWelcome: () => boolean;
 }
 

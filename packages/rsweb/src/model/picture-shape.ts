@@ -193,7 +193,7 @@ export function checkedPicture(value: unknown): Picture | string {
   return wrong === null ? withOwnLinks(pruned as Picture) : wrong;
 }
 
-/** Keeps only links of another machine's picture that lead to pages of this rsweb. */
+/** Removes all links from another machine's picture except links to pages of this rsweb. */
 function withOwnLinks(picture: Picture): Picture {
   const own = (href: string | null): string | null =>
     href !== null && /^\/(volume|client|server|pool|mirror)\/[^/\s]+$/.test(href) ? href : null;

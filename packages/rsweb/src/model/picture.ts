@@ -192,7 +192,7 @@ export interface Mirror {
   }[];
   readonly voters: readonly { readonly serverName: string; readonly answers: boolean; readonly trouble: string | null }[];
   readonly majority: number;
-  /** Client that has the mirror attached; null if no client has. */
+  /** Client that has attached the mirror; null if the mirror is not attached. */
   readonly holder: string | null;
 }
 

@@ -1,5 +1,5 @@
-// Asks all sources, each at its own pace, and merges their pictures. Invariants: no source waits for another one, and no page waits for a
-// source. A source has one request at a time, and a pause after a costly answer. Other machines get only the pictures of the sources on
+// Asks all sources, each at its own pace, and merges their pictures. Invariants: no source waits for another source, and no page waits for
+// a source. A source has one request at a time, and a pause after a costly answer. Other machines get only the pictures of the sources on
 // this machine, so that two rswebs do not repeat each other's data.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';

@@ -17,7 +17,7 @@ export interface Source {
   sample(): Promise<Picture | null>;
   /** Makes the picture after a failed request. `last`: the source's last picture; null if there is none. */
   failed(thrown: unknown, last: Picture | null): Picture;
-  /** Called after an order. The source must forget its cached answers. */
+  /** Called after an order. The source drops the answers that it has cached. */
   renew?(): void;
   close(): void;
 }

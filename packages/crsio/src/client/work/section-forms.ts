@@ -43,7 +43,7 @@ interface SectionFormOptions {
   readonly actions?: readonly ClientChoice[];
   /** Returns the state after the form has closed. `name`: the name of the section. */
   readonly follow?: (state: ClientState, name: string) => ClientState;
-  /** Identifies the form. By default, the form gets a new object. */
+  /** Identifies the form. By default, a new object, which no other form has. */
   readonly owner?: object;
 }
 

@@ -1,6 +1,6 @@
-// The common parts of all lists of the server: a table of objects, each with the commands of Enter and F8. Also the common parts of all
-// pages that show one object. Pure. Invariants: a state is shown as a sign and a word, so that it is readable without colours. The rows are
-// made again only if the objects, the filter or the width have changed.
+// Builds the list pages of the server (a table of objects, each with the commands of Enter and F8) and the pages of single objects. Pure.
+// Invariants: a state is shown as a sign and a word, so that it is readable without colours. The rows are made again only if the objects,
+// the filter or the width have changed.
 
 import { plural } from '@rsio/common/lib/units';
 import { pageOf } from '../../machine/machine.ts';
@@ -99,7 +99,7 @@ function signOf(tone: Tone | null): string {
 export interface ObjectView {
   readonly title: string;
   readonly details: readonly ServerRow[];
-  /** The lines that change the object. On each of these lines, F8 removes the object. */
+  /** The lines whose commands change the object. On each of these lines, F8 removes the object. */
   readonly changes: readonly ServerChoice[];
   readonly remove: ServerCommand;
   readonly below?: readonly ServerRow[];

@@ -108,8 +108,8 @@ a trigger with snapshot-before fails, no snapshot is made.`,
 }
 
 /**
- * Adds options to a shared command: the options that choose a server, and the option --wait. A command that has its own --wait, which waits
- * for a job, keeps its own.
+ * Adds options to a shared command: the options that choose a server, and the option --wait. A command that already has an option --wait,
+ * which waits for a job, keeps that option.
  */
 function atServer(command: Command<VolumeDoor>): ConfigCommand {
   const ofJob = Object.hasOwn(command.options, 'wait');

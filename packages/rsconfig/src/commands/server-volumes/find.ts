@@ -200,7 +200,7 @@ interface Room {
   readonly bytes: number;
 }
 
-/** Compares two rooms, so that sorting puts the best room first. rssrv chooses among its own pools in the same order. */
+/** Compares the rooms of two servers, so that sorting puts the best room first. rssrv orders its own pools in the same way. */
 function byRoom(a: Room, b: Room): number {
   return Number(b.clones) - Number(a.clones) || b.bytes - a.bytes;
 }

@@ -94,8 +94,8 @@ export async function writeBack(
     const { message } = toRsError(thrown);
     const text = `${label} may be a mixture of its content before and of ${snapshot}, because its roll back has ended early: ${message}`;
     const again = `rsconfig volume rollback ${label}@${snapshot} completes it, and @${kept} has the content before`;
-    // The code is E_VOLUME, because --wait does not repeat the rollback after E_VOLUME. The error of a repeated rollback would not mention
-    // the mixture.
+    // The code is E_VOLUME, after which --wait does not repeat the rollback. The error of a repeated rollback would not mention the
+    // mixture.
     throw new RsError('E_VOLUME', `${text}. ${again}`, { volume: volume.name });
   } finally {
     for (const client of opened) client.close();
