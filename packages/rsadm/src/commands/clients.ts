@@ -50,10 +50,11 @@ export const CLIENT_ADD = defineCommand({
   synopsis: 'client add NAME [--key-file F|-] [--rights R]',
   summary: 'lets a client connect, and prints its new key',
   details: `The key has ${KEY_NEW_CHARS} characters. Give it to rsconfig join on the client, for example
-through --key-file. If the server has tls = require, join encrypts by itself.
-A client has one key for all servers of a namespace: on a further server, give
-that key with --key-file, and nothing is printed. R is use (default), admin, or
-manage with pool= and limit=, such as "manage pool=fast limit=500g".`,
+through --key-file. If the server has tls = require, join encrypts the paths
+even without --tls. A client has one key for all servers of a namespace: on each
+further server, give that key with --key-file; no key is then printed. R is use
+(default), admin, or manage with pool= and limit=, such as "manage pool=fast
+limit=500g".`,
   options: {
     'key-file': { kind: 'text', value: 'F', help: 'file with the key of the client, or - for stdin' },
     rights: { kind: 'text', value: 'R', help: 'what the client may do, as in [rights] of rssrvcfg(5)' },
@@ -92,9 +93,9 @@ export const CLIENT_SET = defineCommand({
   summary: 'limits the I/O of a client',
   details: `The keys are iops, bandwidth and burst, as in "iops=500 bandwidth=50m". They
 limit the I/O of the client over all its volumes, in addition to the limits of
-each volume, and take effect at once, also during I/O. off removes a limit. The
-limits are in the line of the client in [rights] of rssrvcfg(5), and rsadm
-client rights does not change them.`,
+each volume, and take effect at once, even during I/O. off removes a limit. The
+limits are in the line of the client in [rights] of rssrvcfg(5). rsadm client
+rights does not change them.`,
   options: {},
   operands: { min: 2, max: 4 },
   completes: COMPLETES_CLIENTS,

@@ -33,7 +33,7 @@ export const CONTROL_GROUP_SET = defineCommand({
   synopsis: 'control-group set NAME',
   summary: 'lets the members of a group view the server',
   details: `rssrv opens a second control socket for the members of the group. This socket
-answers commands that only show something, and refuses every change. NAME has to
+answers commands that only show something, and refuses every change. NAME must
 be in /etc/group. With the name ${NO_GROUP}, no group may view the server.`,
   options: {},
   operands: { min: 1, max: 1 },

@@ -43,7 +43,7 @@ export const WITNESS_REMOVE = defineCommand({
   details: `ID is the id that rsadm witness list shows. A mirror works as long as a majority
 of its voters answers. A server that lost its record has no vote until a client
 makes it a voter again, as rsconfig mirror witness does. Without --force, the
-record of a mirror that a client may have attached stays.`,
+command keeps the record of a mirror that a client may have attached.`,
   options: { force: { kind: 'flag', help: 'remove the record also of a mirror that may be attached' }, json: JSON_OPTION },
   json: SERVER_METHODS['witness-remove'].result,
   operands: { min: 1, max: 1 },

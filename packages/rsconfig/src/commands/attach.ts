@@ -79,7 +79,7 @@ export const DETACH = defineCommand({
   summary: 'detaches volumes and removes their devices',
   details: `With --wait, the command keeps trying as long as the volume is in use, its I/O
 or final flush is in progress, or its server is unreachable. If a volume is not
-attached, the command says so; this is no error.`,
+attached, the command says so; this is not an error.`,
   options: { force: { kind: 'flag', help: 'with -d: detach even if the devices are in use' }, wait: WAIT_OPTION, json: JSON_OPTION },
   json: CONTROL_METHODS.detach.result,
   operands: ANY_NUMBER,

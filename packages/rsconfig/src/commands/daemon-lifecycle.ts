@@ -19,7 +19,7 @@ export const RELOAD = defineCommand({
   synopsis: 'reload [--wait[=T]]',
   summary: 'makes a running rsiod reload rscltcfg',
   details: `Prints one line for each change. If rscltcfg has a fault, or if a change needs a
-restart, rsiod refuses the whole file and keeps its present configuration. With
+restart, rsiod refuses the whole file and keeps its current configuration. With
 --wait, the command also waits until every path is up. The exit code is 1 if a
 path is not up in time.`,
   options: { wait: WAIT_OPTION, json: JSON_OPTION },

@@ -81,8 +81,8 @@ function cloneCommand(given: VolumeProgram): SnapshotCommand {
     synopsis: 'volume clone NAME@SNAPSHOT NEW',
     summary: 'creates a volume with the content of a snapshot',
     details: `The new volume is in the pool of the snapshot, and the same clients may attach
-it. It takes space only for later writes, to the new volume or to the first one.
-The new volume does not depend on the snapshot, which can be removed.`,
+it. The new volume takes space only for blocks that are written later, in either
+volume. The new volume does not depend on the snapshot, which can be removed.`,
     options: { json: JSON_OPTION },
     json: object({ ...given.place, volume: VOLUME }),
     operands: { min: 2, max: 2 },
@@ -115,7 +115,7 @@ function rollbackCommand(given: VolumeProgram): SnapshotCommand {
     call: { by: 'words', words: 'volume rollback' },
     synopsis: 'volume rollback NAME@SNAPSHOT',
     summary: 'gives a volume the content of a snapshot',
-    details: `No client may hold the volume. The present content becomes a snapshot whose name
+    details: `No client may hold the volume. The current content becomes a snapshot whose name
 begins with before-rollback, so that nothing is lost. The volume keeps its size:
 if it has grown since the snapshot, the added part becomes zeros.`,
     options: { json: JSON_OPTION },

@@ -127,8 +127,8 @@ The output says which volumes have every write. With --volumes, the command also
 removes the volumes; rsconfig volume restore brings them back for a day.
 
 The command is refused if a client has the mirror attached, if a client has
-ended without detaching it, or if most voters do not answer. With --force, the
-command removes the mirror in these cases too, and the client loses it. After
+exited without detaching it, or if most voters do not answer. With --force, the
+command removes the mirror even then, and the client loses the mirror. After
 rsconfig mirror force, two mirrors may have this name; --id chooses one of them.`,
   options: {
     volumes: { kind: 'flag', help: 'remove the volumes, too' },
