@@ -114,7 +114,7 @@ export class WebService implements Service {
     const identity = serverIdentity(config);
     const before = this.server;
     const moves = urlOf(config) !== urlOf(this.config);
-    // rsweb listens on the new address before it changes anything else. If this fails, the old address stays in use.
+    // rsweb listens on the new address before it changes anything else. If rsweb cannot listen there, the old address stays in use.
     if (moves || before === null) this.server = await this.listening(config, identity);
     else if (identity !== null) before.renew(identity.credentials);
     this.ports.relog(config);

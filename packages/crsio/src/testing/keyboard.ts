@@ -20,7 +20,7 @@ export class Keyboard<S extends Machine<S>> {
   keys = 0;
   #session: Session<S> | null = null;
 
-  /** The actions with which the user leaves the part. In tests, they only record that they were called. */
+  /** The actions with which the user leaves the part. Here, each action only records that it was called. */
   protected readonly leaving: Leaving = {
     showStart: () => {
       this.atStart = true;

@@ -91,9 +91,9 @@ export const CLIENT_SET = defineCommand({
   call: { by: 'words', words: 'client set' },
   synopsis: 'client set NAME KEY=VALUE...',
   summary: 'limits the I/O of a client',
-  details: `The keys are iops, bandwidth and burst, as in "iops=500 bandwidth=50m". They
-limit the I/O of the client over all its volumes, in addition to the limits of
-each volume, and take effect at once, even during I/O. off removes a limit. The
+  details: `The keys iops, bandwidth and burst, as in "iops=500 bandwidth=50m", limit the
+I/O of the client over all its volumes, in addition to the limits of each
+volume. Limits take effect at once, even during I/O. off removes a limit. The
 limits are in the line of the client in [rights] of rssrvcfg(5). rsadm client
 rights does not change them.`,
   options: {},

@@ -17,7 +17,8 @@ export const CONTROL_GROUP_SHOW = defineCommand({
   call: { by: 'words', words: 'control-group show' },
   synopsis: 'control-group show',
   summary: 'shows the group whose members may view the server',
-  details: `Its members may run the commands that only show something, such as status.`,
+  details: `Members of the group may run the commands that only show something, such as
+status.`,
   options: { json: JSON_OPTION },
   json: object({ group: orNull(text(), 'null: only the user of rssrv may open a control socket') }),
   run: async (context, { json }) => {

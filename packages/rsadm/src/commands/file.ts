@@ -1,6 +1,6 @@
 // Implements `check`, which reports every fault in rssrvcfg, and `init`, which makes the first rssrvcfg. Neither command needs a running
-// rssrv. If rssrv is running, `check` asks it whether it would accept the file. Invariants: `init` never changes a file that has sections;
-// a new file can be read only by the owner of that file.
+// rssrv, but `check` asks a running rssrv whether it would accept the file. Invariants: `init` never changes a file that has sections; a
+// new file can be read only by the owner of that file.
 
 import { createHash } from 'node:crypto';
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';

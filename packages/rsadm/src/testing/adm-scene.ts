@@ -146,7 +146,7 @@ export class AdmScene {
       Object.entries(all).map(([method, handler]) => [
         method,
         (params: never) => {
-          // The program also calls `daemon` before a slow request. This call is not recorded, because no test checks it.
+          // The program also calls `daemon` before a slow request. `asked` omits these calls, because no test checks them.
           if (method !== 'daemon') this.asked.push([method, params]);
           return handler(params);
         },

@@ -65,7 +65,7 @@ export function chainUri({ names }: BackupChain): string {
 
 /**
  * Throws E_EXISTS if a backup with this name exists. Also throws E_EXISTS if another backup names a file with this name as its base, but
- * with another snapshot than `snapshotId`. That backup would otherwise mix two states.
+ * with another snapshot than `snapshotId`, because that backup would then mix two states.
  */
 export async function checkFree(file: string, snapshotId: string): Promise<void> {
   if ((await lstat(file).catch(() => null)) !== null)

@@ -11,7 +11,7 @@ import { contextOf } from '../testing/context.ts';
 import { attachment } from '../testing/views.ts';
 import { RESTORE } from './backups.ts';
 
-// Regression: a shared volume was restored while another client had it attached, so that this client read blocks that it had not written.
+// Regression: a shared volume was restored while another client had attached it, and that client then read blocks that it had not written.
 test('a shared volume is not restored, because other clients may have it, and is detached again', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'rsio-restore-'));
   const file = writeBackup(folder, 'db@monday.qcow2', 'm1', null, null);

@@ -10,8 +10,8 @@ import type { FrozenMount } from './frozen-mounts.ts';
 import { FREEZE_MAX_S, FREEZE_WAIT_MS, THAW_WAIT_MS } from '../limits.ts';
 
 /**
- * The shell script. Its arguments are the limit in seconds and the mount points. The script first prints `frozen` or `failed TEXT`. Before
- * it exits, it prints `thawed` or `stuck MOUNTPOINT`.
+ * The shell script, whose arguments are the limit in seconds and the mount points. The script first prints `frozen` or `failed TEXT`.
+ * Before it exits, it prints `thawed` or `stuck MOUNTPOINT`.
  */
 const SCRIPT = `
 trap '' HUP INT TERM QUIT PIPE

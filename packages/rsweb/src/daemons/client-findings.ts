@@ -1,5 +1,5 @@
 // Makes findings with remedies from the answers of an rsiod. Pure.
-// Invariant: a path that is connecting for the first time is no fault.
+// Invariant: a path that is connecting for the first time is not a fault.
 
 import { waitingText } from '@rsio/common/control/methods';
 import { printEndpoint } from '@rsio/common/lib/units';

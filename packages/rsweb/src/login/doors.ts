@@ -129,7 +129,7 @@ export class Doors {
 
   /**
    * Returns the name of the cookie, which contains the port. A browser sends the cookies of a host to all ports of the host, and through
-   * tunnels, several rswebs may be reached at different ports of one host. Their cookies therefore need different names.
+   * tunnels, a browser may reach several rswebs at different ports of one host. Each rsweb therefore needs a different cookie name.
    */
   private cookieName({ host }: Request): string {
     const port = /:(\d+)$/.exec(host)?.[1] ?? '0';

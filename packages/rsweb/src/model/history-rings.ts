@@ -8,8 +8,8 @@ import type { Load, Percentiles, Picture } from './picture.ts';
 type Figures = { readonly [K in SeriesName]?: number | null };
 
 /**
- * In these series, the value of a step is the largest value among the samples in that step. In all other series, the value of a step is the
- * mean of the samples.
+ * Series in which the value of a step is the largest sample in the step. In all other series, the value of a step is the mean of the
+ * samples.
  */
 const LARGEST: ReadonlySet<SeriesName> = new Set(['p99Us', 'p999Us']);
 

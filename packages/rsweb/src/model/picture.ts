@@ -147,7 +147,7 @@ export interface Volume {
   /** Schedule of snapshots, such as `hourly keep 24`. */
   readonly schedule: string | null;
   readonly mirror: string | null;
-  /** `iopsLimit` and `bandwidthLimitBytes` limit the I/O of the volume. Each is null if the volume does not have this limit. */
+  /** `iopsLimit` and `bandwidthLimitBytes` limit the I/O of the volume; null means no limit. */
   readonly iopsLimit: number | null;
   readonly bandwidthLimitBytes: number | null;
   readonly load: Load;

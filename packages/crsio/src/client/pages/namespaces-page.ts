@@ -76,7 +76,8 @@ function searchFromForm(state: ClientState): ClientStep {
 }
 
 /**
- * Fills in a login form for the namespace of the server. If the page below the search is a form for a new namespace, fills in that form.
+ * Opens a form for the namespace of the server, with the server's data. If the page below the search is a form for a new namespace, fills
+ * in that form.
  */
 function logIn(server: FoundServer, request: ExploreRequest): ClientCommand {
   return editing((state) => {

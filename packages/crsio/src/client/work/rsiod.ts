@@ -26,7 +26,7 @@ interface Refusal {
 }
 
 /**
- * Asks rsiod for a change. `work` sends the request. It returns a sentence that crsio shows as the note, or a refusal. If `work` throws,
+ * Asks rsiod for a change. `work` sends the request, and returns a sentence that crsio shows to the user, or a refusal. If `work` throws,
  * crsio shows the reason below the heading `title`.
  */
 function change(state: ClientState, note: string, title: string, work: (ports: Ports) => Promise<string | Refusal>): ClientStep {

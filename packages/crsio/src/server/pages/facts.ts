@@ -20,14 +20,15 @@ let last: { readonly view: ServerView; readonly facts: Facts } | null = null;
 /** Returns the facts; null if rssrv has not answered yet or is not running. */
 export function factsOf({ view }: Pick<ServerState, 'view'>): Facts | null {
   if (view === null) return null;
-  // Computing the warnings of many volumes is slow, and a page needs them after every key. They are therefore computed once for each view.
+  // Computing the warnings of many volumes is slow, and a page needs them after every key. The warnings are therefore computed once for
+  // each view.
   if (last?.view !== view) last = { view, facts: { ...view, warnings: warningsOf(view.pools, view.volumes) } };
   return last.facts;
 }
 
 export type Subject = 'volumes' | 'pools' | 'clients';
 
-/** Returns rows about the volumes, pools or clients in the file, for the time while rssrv does not answer. */
+/** Returns rows about the volumes, pools or clients in the file, which a page shows while rssrv does not answer. */
 export function offlineRows(state: ServerState, subject: Subject, room: number): ServerRow[] {
   if (state.failure === null) return [WAITING_ROW];
   const config = configIn(state);

@@ -28,7 +28,7 @@ export interface List<T> {
   readonly text: ((item: T) => string) | null;
   /** The noun for the number of objects in the title, such as `volume`; null if the title shows no number. */
   readonly noun: string | null;
-  /** The choice that adds an object. This choice is the last line of the page, and the first action. Null if nothing can be added. */
+  /** The choice that adds an object: the last line of the page, and the first action. Null if nothing can be added. */
   readonly add: ServerChoice | null;
   readonly actions?: (state: ServerState) => readonly ServerChoice[];
   hint(count: number): string;

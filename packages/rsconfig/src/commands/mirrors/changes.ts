@@ -54,7 +54,7 @@ export const MIRROR_DETACH = defineCommand({
   call: { by: 'words', words: 'mirror detach' },
   synopsis: 'mirror detach NAME --server S [--volume] [--namespace N]',
   summary: 'removes a replica from a mirror that this client has attached',
-  details: `The replica on server S becomes a plain volume. It keeps its data, and gets the
+  details: `The replica on server S becomes a plain volume, keeps its data, and gets the
 name NAME-detached, so that nobody mistakes it for the mirror. With --volume,
 the command also removes this volume. The server stays a voter if the mirror has
 three voters. The last replica that is in sync cannot be removed.
@@ -118,7 +118,7 @@ export const MIRROR_WITNESS = defineCommand({
   call: { by: 'words', words: 'mirror witness' },
   synopsis: 'mirror witness NAME {--server S | --none} [--namespace N]',
   summary: 'changes the witness of a mirror that this client has attached',
-  details: `Server S votes as the third server of a mirror with two replicas. It replaces
+  details: `Server S votes as the third server of a mirror with two replicas, and replaces
 the current witness. With --none, only the servers of the replicas vote: the
 loss of either server then stops the volume. If a server has lost its record of
 the mirror, the command also makes it a voter again.`,

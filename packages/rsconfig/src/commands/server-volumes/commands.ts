@@ -1,5 +1,6 @@
 // The commands about the volumes of servers. rsconfig shares most of them with rsadm (manage/volumes), and sends their requests to a server
-// through rsiod. This file also has the inventory of all servers. Invariant: a volume that is attached here is not removed.
+// through rsiod. This file also implements `volume list`, which shows the inventory of all servers. Invariant: a volume that is attached
+// here is not removed.
 
 import { type Command, JSON_OPTION, type OptionSpec, type OptionValues, parseWait, printJson, WAIT_OPTION } from '@rsio/common/cli/command';
 import { text } from '@rsio/common/lib/shape';

@@ -31,8 +31,7 @@ export async function rollBackMirror(context: CommandContext, asked: Rollback): 
   return whileAttached(context, label, { isReadonly: false, server: null }, async (view) => {
     if (view.readonly) throw new RsError('E_USAGE', `${label} is read-only on this client (rscltcfg): roll it back on another one`);
     const name = `before-rollback-${timeName(context.clock.wallMs())}`;
-    // Each attempt has a new id. --wait may repeat the rollback, and each attempt needs its own snapshot of the content before its first
-    // write.
+    // --wait may repeat the rollback. Each attempt has a new id, because it needs its own snapshot of the content before its first write.
     const before = await context.call('mirror-snapshot', { ...volume, namespace, snapshot: name, id: randomUUID() });
     const common = asked.servers.find((one) => before.servers.includes(one)) ?? null;
     const [server = null] = asked.servers;
