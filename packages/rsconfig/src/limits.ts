@@ -21,8 +21,8 @@ export const PROGRAM_TEXT_MAX_CHARS = 2_000;
 export const OPTION_REPLY_MAX_BYTES = 64 * 1024;
 export const RECORD_MAX_BYTES = 64 * 1024;
 /**
- * Maximum number of files in the chain of a backup. All their names must fit in one argument of a program, which the kernel limits to 128
- * KiB.
+ * Maximum number of files in the chain of a backup. The names of all files must fit in one argument of a program, which the kernel limits
+ * to 128 KiB.
  */
 export const CHAIN_FILES_MAX = 500;
 /** The qcow2 header must lie within the first QCOW2_HEADER_BYTES bytes of a backup file. */

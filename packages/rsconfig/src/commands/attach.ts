@@ -20,8 +20,8 @@ Without NAME, an unreachable server is an error, because rsiod does not know its
 volumes.
 
 A snapshot of a volume can be attached only by its name, NAME@SNAPSHOT, and only
-read-only; several clients can do this. A snapshot shows the volume as it was when
-the snapshot was made. Without NAME, no snapshot is attached.
+read-only; several clients can do this. A snapshot shows the volume as it was
+when the snapshot was made. Without NAME, no snapshot is attached.
 
 Only one client, the holder, can attach a volume for writing, unless the volume
 is shared. With --take-over, this client takes the named volumes over from their

@@ -1,5 +1,5 @@
-// `rsconfig restore` refuses a volume that other clients may use during the restore. Invariant: the command detaches the volume that it has
-// attached. Complete backups and restores are in test/interop/backup.test.ts. Rules: G29.
+// Tests that `rsconfig restore` refuses a volume that other clients may use during the restore. Invariant: the command detaches the volume
+// that it has attached. Complete backups and restores are in test/interop/backup.test.ts. Rules: G29.
 
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -78,7 +78,7 @@ function notFrozen({ lines }: Shell): RsError {
   return new RsError('E_SYSTEM', `No snapshot was made, because a file system could not be frozen: ${line.replace(/^failed /, '')}`);
 }
 
-/** Thaws the file systems if the shell was killed before it has thawed them. Throws E_SYSTEM if a file system may stay frozen. */
+/** Thaws the file systems if the shell was killed before it thawed them. Throws E_SYSTEM if a file system may stay frozen. */
 async function thawRest(clock: Clock, { lines, child }: Shell, mounts: readonly FrozenMount[]): Promise<void> {
   const last = lines.at(-1) ?? '';
   if (last === 'thawed') return;

@@ -1,4 +1,4 @@
-// `rsconfig mirror verify` from arguments to output and exit code. rsiod is a fake; the comparison itself is tested in
+// Tests `rsconfig mirror verify` from arguments to output and exit code. rsiod is a fake; the comparison itself is tested in
 // packages/protocol/src/mirror/verify and, with real servers, in test/integration/mirror.test.ts.
 
 import type { ControlHandlers } from '@rsio/common/control/control-server';
