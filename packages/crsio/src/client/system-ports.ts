@@ -73,8 +73,8 @@ export function systemPorts({ root, configFile, controlSocket }: RsiodPaths): Po
         remotes: interfaces,
         choice: paths === 'all' ? 'all' : 'auto',
         login: { nodename, nodekey, serverkey, tls },
-        // An address from a discovery answer must be in the server's list of interfaces. An address from the user need not be, because NAT
-        // may translate it.
+        // An address from a discovery answer must be in the server's list of interfaces. An address that the user entered need not be
+        // listed, because NAT may translate the address.
         expected: { namespaceid, serverid, isNamed: heard.length > 0 },
         ports: probePorts(namespace),
         onReport,

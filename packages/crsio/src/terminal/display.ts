@@ -30,7 +30,9 @@ const SGR: Readonly<Record<Style, string>> = {
   warning: '30;43',
   problem: '1;31',
 };
-/** The SGR codes of each style without colours. The styles `ok`, `warning` and `problem` are then distinguished by a sign in the text. */
+/**
+ * The SGR codes of each style without colours. Without colours, a sign in the text distinguishes the styles `ok`, `warning` and `problem`.
+ */
 const SGR_WITHOUT_COLOUR = { ...SGR, heading: '1', selected: '7', ok: '', warning: '1', problem: '1' };
 const PASTE_ON = '\x1b[?2004h';
 const PASTE_OFF = '\x1b[?2004l';

@@ -1,4 +1,4 @@
-// A user of crsio's part for the client, for tests. The file is in memory, and the test determines the answers of the servers and of rsiod.
+// Simulates a user of crsio's part for the client. The file is in memory, and the test determines the answers of the servers and of rsiod.
 // Invariant: only the ports are made for tests; all other code is production code.
 
 import type { ControlMethodName, ControlMethods } from '@rsio/common/control/methods';

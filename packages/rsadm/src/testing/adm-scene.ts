@@ -1,5 +1,5 @@
-// An rssrv for the tests of rsadm: a control socket with handlers of the test, a root directory with rssrvcfg, and rsadm run against both
-// in this process. Invariant: after each test, the socket is closed and the root is removed.
+// A fake rssrv for the tests of rsadm: a control socket with the test's handlers, and a root directory with rssrvcfg. Tests run rsadm
+// against both in this process. Invariant: after each test, the socket is closed and the root is removed.
 
 import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

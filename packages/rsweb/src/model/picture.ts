@@ -114,7 +114,7 @@ export interface Path {
   readonly roundTripMs: number | null;
   /** Cipher suite; null if the path is plain or not connected. */
   readonly cipher: string | null;
-  /** Bytes that are sent on the path in a second; null if unknown. */
+  /** Bytes that are sent on the path per second; null if unknown. */
   readonly sentBytesPerSecond: number | null;
   readonly receivedBytesPerSecond: number | null;
 }

@@ -190,7 +190,7 @@ async function offeredLabel({ id, name, universe }: Volume, by: string, { client
   return null;
 }
 
-/** Like `offeredLabel`, but for a volume that this client has attached; null if it has not attached the volume. */
+/** Like `offeredLabel`, but for an attached volume; null if this client has not attached the volume. */
 async function attachedLabel({ id, name, universe }: Volume, by: string, { client }: OrderPorts): Promise<string | null> {
   const { attachments } = await client('local', {}, by);
   const attached = attachments.find((one) => one.id === id && one.name === name && one.universe === universe);

@@ -32,7 +32,7 @@ export interface Order {
   make(ports: ServerPorts): Promise<Outcome>;
   /** Id of the page of the object that the change removes; not set if the change removes no object. */
   readonly removes?: string;
-  /** Returns the state after the form of the change has closed. Without this function, the state stays unchanged. */
+  /** Called when the form of the change has closed; returns the new state. Without this function, the state does not change. */
   readonly follow?: (state: ServerState) => ServerState;
 }
 

@@ -20,11 +20,11 @@ export interface List<T> {
   /** The text that is shown if the list has no objects. */
   readonly none: string;
   readonly columns: readonly ColumnSpec[];
-  /** `sign` stands before the text of the first cell; it is empty if `tone` is null. */
+  /** `sign` precedes the text of the first cell; it is empty if `tone` is null. */
   readonly cells: (item: T, sign: string) => readonly string[];
   readonly tone: ((item: T) => Tone | null) | null;
   row(item: T): { readonly id: string; readonly command: ServerCommand; readonly remove: ServerCommand | null };
-  /** Returns the text of an object with which typed text is compared; null if the page ignores typed text. */
+  /** Returns the text of an object that is matched against typed text; null if the page ignores typed text. */
   readonly text: ((item: T) => string) | null;
   /** The noun for the number of objects in the title, such as `volume`; null if the title shows no number. */
   readonly noun: string | null;

@@ -61,7 +61,7 @@ function stateText({ state, reason, waitsForSpace, holders }: ManagedVolumeView)
 }
 
 interface KeptVolume extends RemovedVolumeView {
-  /** A text with the time for which the volume can still be restored. */
+  /** A text that says how long the volume can still be restored. */
   readonly kept: string;
 }
 

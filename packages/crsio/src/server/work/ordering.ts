@@ -1,5 +1,5 @@
-// Starts changes of the server, also from the entries of a form, and reports the outcome of each change. Invariants: the number of changes
-// in progress is bounded; a form closes only after rssrv has made the change that the form requested.
+// Starts changes of the server, including changes that a form describes, and reports the outcome of each change. Invariants: the number of
+// changes in progress is bounded; a form closes only after rssrv has made the change that the form requested.
 
 import { plural } from '@rsio/common/lib/units';
 import { fillField, type Form, formText } from '../../machine/form.ts';

@@ -110,8 +110,8 @@ interface Sorted {
 }
 
 /**
- * Errors which mean that the server does not have the volume. E_VERSION is among these errors: it comes from a server of an old release,
- * which does not know the method, but whose list contains all its volumes.
+ * Errors which mean that the server does not have the volume. E_VERSION is one of these errors: a server of an old release does not know
+ * the method, but its list contains all its volumes.
  */
 const ANSWERED_NO: readonly string[] = ['E_UNKNOWN_VOLUME', 'E_VERSION'];
 
