@@ -81,7 +81,7 @@ export const WHOLE_SHARE = 0.8;
 
 // --- logins. Invariant: every table that requests without a token can fill is bounded.
 
-/** Maximum number of logins of one token. A further login ends the same token's login that has been idle longest. */
+/** Maximum number of logins of one token. A further login ends the login of this token that has been idle longest. */
 export const SESSIONS_PER_TOKEN_MAX = 64;
 /** A login ends after this time even if it is used. */
 export const SESSION_MAX_MS = 24 * 3_600_000;
@@ -170,7 +170,7 @@ const RING_STEPS = RINGS.reduce((sum, { length }) => sum + length, 0);
 assert(REORDER_MS < HISTORY_IDLE_MS, 'An object that is busy must not lose its history');
 assert(HISTORY_OBJECTS_MAX * RING_STEPS * SERIES_KEPT * 4 <= HISTORY_BYTES_MAX, 'The history must fit into its memory');
 
-// --- orders, and the notices about their outcome. Invariant: an order that hangs does not block its place forever.
+// --- orders, and the notices about their outcome. Invariant: an order that hangs does not occupy its place forever.
 
 /** Maximum number of orders in progress. Further orders are refused. */
 export const ORDERS_MAX = 16;

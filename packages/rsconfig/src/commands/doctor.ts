@@ -20,8 +20,8 @@ exit code is 1 if the command finds an error, and 0 if it finds only warnings.`,
   options: { json: { kind: 'flag', help: 'print the findings as JSON' } },
   json: FINDINGS_SHAPE,
   run: async (context, { json }) => {
-    // Only this command loads these modules and the protocol modules that they import. Loading takes a tenth of the start time of a
-    // command.
+    // Only this command loads these modules. Loading them, with the protocol modules that they import, takes a tenth of a command's start
+    // time.
     const [{ gatherFacts }, { diagnose }] = await Promise.all([import('../doctor/gather/gather.ts'), import('../doctor/checks/checks.ts')]);
     const findings = diagnose(await gatherFacts(context));
     if (json) printJson(context, { findings });

@@ -106,7 +106,7 @@ function joinServers(left: Server, right: Server): Server {
     ...first,
     namespace: first.namespace === '' ? second.namespace : first.namespace,
     serverid: first.serverid ?? second.serverid,
-    // If only clients report the server, a single client that reaches the server proves that it is up.
+    // If only clients report the server, a single client that reaches the server proves that the server is up.
     ...(first.machine === null && second.state === 'up' ? { state: second.state, reason: null } : {}),
   };
 }

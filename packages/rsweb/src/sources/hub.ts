@@ -54,7 +54,7 @@ export class Hub {
     for (const entry of this.entries) void this.ask(entry);
   }
 
-  /** Called for each page request. The sources are then asked more often for LOOK_LASTS_MS. */
+  /** Called for each page request. For LOOK_LASTS_MS after the call, the sources are asked more often. */
   look(): void {
     const wasLooking = this.isLooking();
     this.lookedMs = this.clock.monotonicMs();

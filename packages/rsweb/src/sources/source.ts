@@ -4,7 +4,7 @@
 import type { Finding, Picture } from '../model/picture.ts';
 
 export interface Source {
-  /** Name of the source, which no other source has. */
+  /** Unique name of the source. */
   readonly name: string;
   /** True if the source is on this machine. rsweb offers only the pictures of such sources to other machines. */
   readonly isOwn: boolean;

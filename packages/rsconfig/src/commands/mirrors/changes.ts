@@ -60,10 +60,10 @@ the command also removes this volume. The server stays a voter if the mirror has
 three voters. The last replica that is in sync cannot be removed.
 
 The command also removes remains of the mirror from a server that has no replica
-any more, for example because the server was down when it was replaced. If the
-server or rsiod stops during the command, repeat the command. The command does
-not touch a volume that a client holds, or whose size differs from that of the
-mirror.`,
+any more, for example because the server was down when its replica was replaced.
+If the server or rsiod stops during the command, repeat the command. The command
+does not touch a volume that a client holds, or whose size differs from that of
+the mirror.`,
   options: {
     server: { kind: 'text', value: 'S', help: 'server of the replica' },
     volume: { kind: 'flag', help: 'remove the volume, too' },
@@ -85,9 +85,9 @@ export const MIRROR_REPLACE = defineCommand({
   synopsis: 'mirror replace NAME --server OLD --with NEW [--pool P]\n[--namespace N]',
   summary: 'replaces a server of a mirror that this client has attached',
   details: `Server NEW gets a replica and a vote in place of server OLD. Server OLD may be
-lost for good, but most voters must answer. The new replica is copied while
-applications write. NEW may be the same server as OLD if that server has lost
-its disks.
+lost for good, but most voters must answer. rsiod copies the data to the new
+replica while applications write. NEW may be the same server as OLD if that
+server has lost its disks.
 
 If server OLD comes back later, its replica and its vote have no effect.
 rsconfig mirror detach NAME --server OLD --volume removes them. If the replica

@@ -21,8 +21,8 @@ No client may have the mirror attached on this machine.
 
 First, the command says what may be lost, and asks for confirmation. Without a
 terminal, it needs --yes. The command is refused if no named server is known to
-have a replica in sync. With --stale, it then uses the replica on the first
-named server, and the writes that this replica lacks are lost.
+have a replica in sync. With --stale, the command then uses the replica on the
+first named server, and the writes that this replica lacks are lost.
 
 The new mirror has the name of the old mirror and another id. If replicas of the
 old mirror come back, the new mirror therefore never uses them, and rsconfig

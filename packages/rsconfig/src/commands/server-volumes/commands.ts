@@ -66,16 +66,16 @@ async function notAttached(context: CommandContext, target: VolumeTarget, purpos
   const [listed] = places
     .filter(({ server, isConnected }) => server === target.server && isConnected)
     .flatMap((place) => place.listed.filter((one) => one.name === name && one.universe === universe));
-  // If the server's list shows that its volume is neither the attached volume nor a replica of the attached mirror, only the name is the
-  // same, and the volume may be removed. If the server does not list the volume, it may be the attached one.
+  // The volume may be removed if the server's list shows that the volume only has the same name: it is neither the attached volume nor a
+  // replica of the attached mirror. A volume that the server does not list may be the attached volume.
   if (listed !== undefined && !ids.includes(listed.id) && (listed.mirror === null || !ids.includes(listed.mirror))) return target;
   const label = target.label(target.volume);
   throw new RsError('E_IN_USE', `${label} is attached here: detach it first (rsconfig -d ${label})`);
 }
 
 /**
- * Adds two things to the snapshot command: rsiod runs the triggers of this client around it, and --freeze freezes the file systems on the
- * volumes while the snapshot is made.
+ * Extends the snapshot command: rsiod runs the triggers of this client before and after the snapshot, and --freeze freezes the file systems
+ * on the volumes while the snapshot is made.
  */
 function withFreeze(command: Command<VolumeDoor>): ConfigCommand {
   const there = atServer(command);

@@ -1,6 +1,7 @@
 // Rolls a mirror back to a snapshot (ADR 0075). No client may have attached the mirror. The command attaches the mirror, makes a snapshot
 // of the current content, and writes the differing ranges to the mirror. Invariants: an error before the first write leaves the content
-// unchanged. Every later error says that the content may be a mixture, with a remedy. The command detaches everything that it has attached.
+// unchanged. Every later error says that the content may be a mixture, and names a remedy. The command detaches everything that it has
+// attached.
 
 import { randomUUID } from 'node:crypto';
 import type { AttachmentView } from '@rsio/common/control/methods';
