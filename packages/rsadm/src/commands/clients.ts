@@ -24,7 +24,7 @@ export const CLIENT_LIST = defineCommand({
   synopsis: 'client list [-v]',
   summary: 'lists clients with their rights, holds and state',
   options: {
-    verbose: { kind: 'flag', short: 'v', help: 'also the paths of each client, and what its I/O waits for' },
+    verbose: { kind: 'flag', short: 'v', help: 'also show the paths of each client, and why its I/O waits' },
     json: JSON_OPTION,
   },
   json: object({ clients: list(object({ ...CLIENT.form.fields, paths: list(SESSION_PATH, 'Paths of its session') })) }),

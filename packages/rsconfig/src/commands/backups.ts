@@ -27,8 +27,8 @@ export const BACKUP = defineCommand({
 Without @SNAPSHOT, the command first makes a snapshot backup-DATE-TIME, which is
 kept. Without --since, the whole snapshot is copied, apart from holes. With
 --since, only the changes since that older snapshot are copied. DIRECTORY must
-have the backup of the older snapshot, which becomes the backing file of the new
-file, and the older snapshot must still exist. qemu-img checks each backup
+contain the backup of the older snapshot, which becomes the backing file of the
+new file. The older snapshot must still exist. qemu-img checks each backup
 before the file gets its name, and --verify compares it with the snapshot. The
 command attaches the snapshot, and detaches it again.`,
   options: {

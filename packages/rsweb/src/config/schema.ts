@@ -20,7 +20,7 @@ export const WEB_SCHEMA = {
       listen: withDefault(
         endpoint,
         LISTEN_DEFAULT,
-        'Address and port of the pages. Unless it is a loopback address, certificate and key are required',
+        'Address and port of the pages. An address other than loopback needs certificate and key',
       ),
       certificate: optional(
         types.path,
@@ -60,7 +60,7 @@ export const WEB_SCHEMA = {
     occurs: 'any number',
     below: null,
     lines: null,
-    help: 'Another machine that runs rsweb, and whose servers and clients are shown too',
+    help: 'Another machine with rsweb, whose servers and clients this rsweb also shows',
     keys: {
       url: needed(sourceUrl, 'Where the rsweb of that machine listens'),
       'token-file': needed(types.path, 'File with a token of that rsweb; rights = view suffices'),

@@ -104,7 +104,7 @@ function renameCommand(given: VolumeProgram): VolumeCommand {
     ...volumeCommand(given, 'rename'),
     synopsis: 'volume rename NAME NEW',
     summary: 'gives a volume another name; no client may hold it',
-    details: `NEW without @ is a name in universe 0, like every NAME.`,
+    details: `Without @, NEW is a name in universe 0, as every NAME is.`,
     operands: { min: 2, max: 2 },
     run: async (door: VolumeDoor, { json }, [name = '', to = '']) => {
       const { call, volume: from, label, place, parse } = await door.find(name, 'change');

@@ -52,12 +52,12 @@ clients write. The image is a separate volume, which the same clients can attach
 and write. ${given.program} volume refresh NAME@N brings the image up to date, and
 ${given.program} volume restore NAME --from N gives the volume the content of its image.
 An image grows when it is refreshed; volume grow refuses it. If the volume is
-renamed or moves, the image still belongs to it. The pool of the volume needs a
+renamed or moved, the image still belongs to it. The pool of the volume needs a
 file system with reflink, such as XFS or btrfs. In the same pool, an image takes
 space only for blocks that differ from the volume. In another pool, a job makes
-the image from a snapshot, which stays; a refresh copies only what differs from
-this snapshot. The command waits for the end of the job, and shows its progress;
-with --background, it does not.`,
+the image from a snapshot, which is kept; a refresh copies only what differs
+from this snapshot. The command waits for the end of the job, and shows its
+progress; with --background, it does not.`,
     options: {
       universe: { kind: 'text', value: 'N', help: 'universe of the image' },
       pool: { kind: 'text', value: 'P', help: 'pool of the image; default: that of the volume' },
@@ -101,11 +101,12 @@ function refreshCommand(given: VolumeProgram, words: string): ImageCommand {
     details: `Each image gets the content of its volume at one moment, which is the same for
 all images of the command. Clients may write to the volumes during the command.
 Data that was written to the images is lost. No client may hold the images. If
-the command or the server is stopped, all images have the old content or all
-have the new content. If an image and its volume are in different pools, a job
-copies the changes, and the image has its old content until the job ends. Images
-in the pools of their volumes and images in other pools need separate commands.
-The command waits for the end of the jobs; with --background, it does not.`,
+the command or the server is stopped, either all images have the old content, or
+all have the new content. If an image and its volume are in different pools, a
+job copies the changes, and the image has its old content until the job ends.
+Images in the pools of their volumes and images in other pools need separate
+commands. The command waits for the end of the jobs; with --background, it does
+not.`,
     options: JOB_OPTIONS,
     json: object({
       ...given.place,

@@ -168,8 +168,8 @@ function listCommand(given: VolumeProgram, words: string): JobCommand {
     synopsis: `${words} [ID]`,
     summary: 'lists the jobs of the server, such as moves and copies',
     details: `The list contains the unfinished jobs, and the jobs that ended most recently. A
-client sees only the jobs that it has begun. RESTART says whether a job goes on
-or starts over after a restart of the server.`,
+client sees only the jobs that it has begun. RESTART says whether a job
+continues or starts over after a restart of the server.`,
     options: { json: JSON_OPTION },
     json: object({ ...given.place, jobs: list(JOB, 'The oldest first') }),
     operands: { min: 0, max: 1 },

@@ -50,10 +50,10 @@ function snapshotCommand(given: VolumeProgram): SnapshotCommand {
     summary: 'makes snapshots, all of the same moment',
     details: `A snapshot keeps the content of the volume at one moment, and never changes.
 Clients may write during the command; their writes wait for milliseconds. All
-snapshots of one command share one moment: if one of them lacks an answered
-write, none of them has a write that began after this answer. The name of a
+snapshots of one command share one moment: if one snapshot lacks an answered
+write, no snapshot has a write that began after this answer. The name of a
 snapshot cannot be a number, because oracle@1 is the volume oracle in universe
-1. A pool needs a file system with reflink, such as XFS or btrfs.`,
+1. The pool needs a file system with reflink, such as XFS or btrfs.`,
     options: { json: JSON_OPTION },
     json: object({ ...given.place, snapshots: list(SNAPSHOT) }),
     operands: { min: 1, max: Number.POSITIVE_INFINITY },
