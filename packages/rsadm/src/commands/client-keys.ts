@@ -13,8 +13,8 @@ export const CLIENT_REKEY = defineCommand({
   details: `In three steps:
   1. rsadm client rekey NAME prints a new key. Both keys are then valid.
   2. On the client, rsconfig namespace set NAMESPACE --nodekey-file F --reload
-     writes it to /etc/rscltcfg. On the server, rsadm client kick NAME makes the
-     client reconnect with the new key.
+     writes the new key to /etc/rscltcfg. On the server, rsadm client kick NAME
+     makes the client reconnect with the new key.
   3. rsadm client rekey NAME --finish drops the old key. The command is refused
      while a session uses the old key; with --force, it ends the session.
 rsadm client list shows which key the session uses. --cancel drops the new key

@@ -49,12 +49,12 @@ export const CLIENT_ADD = defineCommand({
   call: { by: 'words', words: 'client add' },
   synopsis: 'client add NAME [--key-file F|-] [--rights R]',
   summary: 'lets a client connect, and prints its new key',
-  details: `The key has ${KEY_NEW_CHARS} characters. Give it to rsconfig join on the client, for example
-through --key-file. If the server has tls = require, join encrypts the paths
-even without --tls. A client has one key for all servers of a namespace: on each
-further server, give that key with --key-file; no key is then printed. R is use
-(default), admin, or manage with pool= and limit=, such as "manage pool=fast
-limit=500g".`,
+  details: `The key has ${KEY_NEW_CHARS} characters. Give the key to rsconfig join on the client, for
+example with --key-file. If the server has tls = require, join encrypts the
+paths even without --tls. A client has one key for all servers of a namespace:
+on each further server, give that key with --key-file; no key is then printed. R
+is use (default), admin, or manage with pool= and limit=, such as "manage
+pool=fast limit=500g".`,
   options: {
     'key-file': { kind: 'text', value: 'F', help: 'file with the key of the client, or - for stdin' },
     rights: { kind: 'text', value: 'R', help: 'what the client may do, as in [rights] of rssrvcfg(5)' },

@@ -31,8 +31,8 @@ export const CHECK = defineCommand({
   summary: 'checks a configuration file for faults',
   details: `Prints each fault and each warning with its line number. The exit code is 1 if
 there is a fault. Without FILE, the command checks the file that rssrv reads. If
-rssrv is running, it also reports what rssrv would refuse, and what a reload
-would change.`,
+rssrv is running, the command also reports what rssrv would refuse, and what a
+reload would change.`,
   options: { json: JSON_OPTION },
   json: object({
     file: text(),

@@ -204,7 +204,7 @@ function withOwnLinks(picture: Picture): Picture {
   };
 }
 
-/** Copies the fields of the shape. A value that does not fit becomes null, so that the check finds it. */
+/** Copies the fields of the shape. A value of a wrong type becomes null; the check decides whether null is allowed. */
 function prune({ form }: Shape, value: unknown, listMax: number): unknown {
   switch (form.kind) {
     case 'text':
