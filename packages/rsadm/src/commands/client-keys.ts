@@ -16,7 +16,7 @@ export const CLIENT_REKEY = defineCommand({
      writes the new key to /etc/rscltcfg. On the server, rsadm client kick NAME
      makes the client reconnect with the new key.
   3. rsadm client rekey NAME --finish drops the old key. The command is refused
-     while a session uses the old key; with --force, it ends the session.
+     while a session uses the old key; --force ends the session.
 rsadm client list shows which key the session uses. --cancel drops the new key
 instead. Only the key goes to stdout, so that it can be written to a file.`,
   options: {

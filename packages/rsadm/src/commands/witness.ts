@@ -44,7 +44,7 @@ export const WITNESS_REMOVE = defineCommand({
 of its voters answers. A server that lost its record has no vote until a client
 makes it a voter again, as rsconfig mirror witness does. Without --force, the
 command keeps the record of a mirror that a client may have attached.`,
-  options: { force: { kind: 'flag', help: 'remove the record also of a mirror that may be attached' }, json: JSON_OPTION },
+  options: { force: { kind: 'flag', help: 'remove the record even if the mirror may be attached' }, json: JSON_OPTION },
   json: SERVER_METHODS['witness-remove'].result,
   operands: { min: 1, max: 1 },
   completes: `"\${ask[@]}" witness list | tail -n +2 | cut -d' ' -f1`,

@@ -1,4 +1,5 @@
-// Compares the output of every view with a fixed text. Some names, counts and addresses fill the width of their columns or are wider.
+// Tests the texts of every view: compares the whole output with a fixed text. Some names, counts and addresses fill the width of their
+// columns or are wider.
 
 import { NO_LATENCY } from '@rsio/common/structures/latency-figures';
 import { describe, expect, test } from 'vitest';
