@@ -342,8 +342,8 @@ describe('each command sends its request and prints the answer', () => {
     const isOfTwo = method === 'volume-remove' || method === 'volume-restore';
     const { left: _left, ...expected } = (ANSWERS[method] as unknown as () => { left?: number })();
     if (!isOfTwo && method !== 'volume-purge') expect(misfit(SERVER_METHODS[method].result, answer, 'exactly')).toBeNull();
-    // `volume remove` can also remove snapshots, and `volume restore` can also restore from images. The fields of their answers for these
-    // cases are null in this test.
+    // `volume remove` also removes snapshots, and `volume restore` also restores from images. The answers have fields for these cases,
+    // which are null here.
     const more = method === 'volume-remove' ? { volume: null } : isOfTwo ? { kept: null, job: null } : {};
     expect(answer).toEqual({ ...expected, ...more });
   });

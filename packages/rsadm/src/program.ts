@@ -26,7 +26,7 @@ export const rsadmSpec: ProgramSpec<typeof COMMAND_LINE.options> = {
 /** The parts of the process that a command may use in addition to its output. */
 export interface Ports {
   readonly clock: Clock;
-  /** Asks the person at the terminal, and returns the answer; null if stdin is no terminal. */
+  /** Asks the person at the terminal, and returns the answer; null if stdin is not a terminal. */
   readonly ask: ((question: string) => Promise<string>) | null;
   readonly newId: () => string;
   readonly machine: Machine;

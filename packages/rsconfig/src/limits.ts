@@ -21,8 +21,8 @@ export const PROGRAM_TEXT_MAX_CHARS = 2_000;
 export const OPTION_REPLY_MAX_BYTES = 64 * 1024;
 export const RECORD_MAX_BYTES = 64 * 1024;
 /**
- * Maximum number of files in the chain of a backup. All their names must fit in one argument of a program, which the kernel limits to 128
- * KiB.
+ * Maximum number of files in the chain of a backup. The names of all files must fit in one argument of a program, which the kernel limits
+ * to 128 KiB.
  */
 export const CHAIN_FILES_MAX = 500;
 /** The qcow2 header must lie within the first QCOW2_HEADER_BYTES bytes of a backup file. */
@@ -94,7 +94,7 @@ export const BACKUP_LATE_MS = 26 * 3_600_000;
 
 // --- freeze: how long file systems may be frozen, and how many of them.
 
-/** Frozen file systems are thawed after this time at the latest. Programs that write to a frozen file system wait until it is thawed. */
+/** Maximum time for which file systems are frozen. Programs that write to a frozen file system wait until it is thawed. */
 export const FREEZE_MAX_S = 30;
 /** Time limit for freezing the file systems, which first writes their dirty data. If freezing takes longer, no snapshot is made. */
 export const FREEZE_WAIT_MS = 60_000;

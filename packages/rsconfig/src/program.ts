@@ -25,7 +25,7 @@ export const rsconfigSpec: ProgramSpec<typeof COMMAND_LINE.options> = {
 
 export interface Ports {
   readonly clock: Clock;
-  /** Asks the person at the terminal, and returns the answer; null if stdin is no terminal. */
+  /** Asks the person at the terminal, and returns the answer; null if stdin is not a terminal. */
   readonly ask: ((question: string) => Promise<string>) | null;
   readonly newId: () => string;
   /** Reads all of stdin. */

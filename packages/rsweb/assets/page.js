@@ -1,20 +1,20 @@
 // @ts-check
-// Keeps an open page up to date: hears from /live that something has changed, loads the page again and puts what differs into place, so that
-// focus, selection and scroll position stay. It draws the plots with uPlot, offers to copy commands, and announces new faults to screen readers.
-// Without it, the page shows everything, as of the moment when it was loaded.
+// Keeps an open page up to date: when /live reports a change, this script loads the page again and replaces only the elements that differ,
+// which preserves focus, selection and scroll position. The script also draws plots with uPlot, adds buttons that copy commands, and
+// announces new faults to screen readers. Without the script, a page shows the state when it was loaded.
 
 /** @typedef {{ stepMs: number, timesMs: number[], series: Record<string, (number | null)[]> }} Ring */
 /** @typedef {{ setData(data: (number | null)[][]): void, setSize(size: { width: number, height: number }): void, destroy(): void }} Chart */
 /** @typedef {{ element: HTMLElement, chart: Chart }} Plot */
 
 const REFRESH_MS = 1_000;
-/** The next load waits this many times as long as the last one took, so that a slow link carries other things too. */
+/** The page waits this many times the duration of a load before the next load, so that the loads do not fill a slow link. */
 const LOAD_SHARE = 4;
 const PLOTS_MS = 2_000;
 const RECONNECT_MS = 2_000;
 const RECONNECT_MAX_MS = 30_000;
 const SAID_MS = 8_000;
-/** A pointer that is pressed for longer holds the page no more, because its end may have been missed. */
+/** A pointer that has been pressed for longer no longer delays changes of the page, because the script may have missed its release. */
 const PRESSED_MS = 5_000;
 const PLOT_HEIGHT = 168;
 const DASHES = [[], [6, 3], [2, 3]];
@@ -27,23 +27,26 @@ let plots = [];
 let known = new Set(findings().map(({ id }) => id));
 let isLoading = false;
 let isStale = false;
-/** Findings have changed since the last load began. */
+/** True after an urgent change, such as a new finding, until the next load begins. */
 let isHurried = false;
 /**
- * Until it ends, only what is urgent is loaded. The page is new when it opens.
+ * Timer of the pause after a load, in which only urgent changes cause another load; null after the pause.
  * @type {ReturnType<typeof setTimeout> | null}
  */
 let rest = setTimeout(endRest, REFRESH_MS);
 let reconnectMs = RECONNECT_MS;
-/** A form has been sent, so that this page ends; a change of the page could cancel that. */
+/** True after a form was sent. The browser is leaving the page, and a change of the page could cancel the form. */
 let isLeaving = false;
-/** When a pointer was pressed; null: none is. Nothing moves under a click. */
+/**
+ * Time at which a pointer was pressed; null if none is pressed. The page does not change meanwhile, so that no element moves under a click.
+ */
 let pressedMs = /** @type {number | null} */ (null);
 
 // ---- the page
 
 /**
- * Loads the page again: at once if it is urgent, else when the rest after the last load has passed. Many changes are one load.
+ * Loads the page again: at once if the change is urgent, otherwise after the pause that follows each load. One load shows all changes
+ * before it.
  * @param {boolean} isUrgent
  */
 function refresh(isUrgent) {
@@ -67,7 +70,7 @@ function isHeld() {
   return isLeaving || (pressedMs !== null && performance.now() - pressedMs < PRESSED_MS);
 }
 
-/** A click comes after the end of the press. */
+/** The timer waits for the click event, which follows the release of the pointer. */
 function released() {
   setTimeout(() => {
     pressedMs = null;
@@ -83,7 +86,7 @@ function endRest() {
 async function load() {
   const answer = await fetch(location.href, { headers: { Accept: 'text/html' }, credentials: 'same-origin' }).catch(() => null);
   if (answer === null) return;
-  // The login has ended: the browser shows the page for a new one.
+  // The login has ended, so the reload leads to the login page.
   if (answer.redirected || answer.status === 401) return location.reload();
   if (!answer.ok) return;
   const next = new DOMParser().parseFromString(await answer.text(), 'text/html');
@@ -101,7 +104,7 @@ async function load() {
 }
 
 /**
- * Makes an element like another one, and touches only what differs.
+ * Makes `old` equal to `fresh`, and changes only the parts that differ.
  * @param {Element} old
  * @param {Element} fresh
  */
@@ -201,7 +204,7 @@ async function copy(command, button) {
     await navigator.clipboard.writeText(code.textContent ?? '');
     button.textContent = 'Copied';
   } catch {
-    // Without the right to the clipboard, the text is selected for the keys of the browser.
+    // Without permission to use the clipboard, the script selects the text, so that the user can copy it with the keyboard.
     getSelection()?.selectAllChildren(code);
     button.textContent = 'Selected';
   }
@@ -230,7 +233,7 @@ function short(value) {
 let plotter = null;
 
 /**
- * Loads uPlot when the first plot needs it, so that no page waits for it. False: it cannot be loaded now, and the drawing of the server stays.
+ * Loads uPlot before the first plot is drawn. Resolves with false if uPlot cannot be loaded; the server's drawing then remains.
  * @returns {Promise<boolean>}
  */
 function hasPlotter() {
@@ -301,7 +304,7 @@ function chartIn(element, ring) {
     legend: { show: false },
     cursor: { drag: { x: false, y: false } },
     scales: { y: { range: (/** @type {unknown} */ _, /** @type {number} */ __, /** @type {number} */ most) => [0, Math.max(1, 1.1 * (most ?? 0))] } },
-    // The clock of the page is GMT, like that of the logs.
+    // The page shows times in GMT, like the logs.
     tzDate: (/** @type {number} */ seconds) => {
       const date = new Date(seconds * 1_000);
       return new Date(date.getTime() + date.getTimezoneOffset() * 60_000);
@@ -312,7 +315,7 @@ function chartIn(element, ring) {
     ],
     series: [{}, ...labels.map((label, index) => ({ label, stroke: colour(`--line-${index}`), width: 1.8, dash: DASHES[index], points: { show: false } }))],
   };
-  // @ts-expect-error uPlot is a global of its own file.
+  // @ts-expect-error The file of uPlot defines this global.
   return new uPlot(options, dataOf(ring, names), element);
 }
 
@@ -355,7 +358,7 @@ function listen() {
   });
 }
 
-/** What can wait until the page is shown. */
+/** Starts the tasks that can wait until the page is shown. */
 function start() {
   void drawPlots();
   listen();
@@ -364,7 +367,7 @@ function start() {
     if (!document.hidden && isStale) refresh(true);
   });
   document.addEventListener('submit', () => (isLeaving = true));
-  // The visitor comes back to a page that the browser has kept.
+  // Called when the visitor returns to a page that the browser has cached.
   addEventListener('pageshow', () => (isLeaving = false));
   document.addEventListener('pointerdown', () => (pressedMs = performance.now()), { capture: true });
   for (const end of ['pointerup', 'pointercancel']) document.addEventListener(end, released, { capture: true });

@@ -1,5 +1,5 @@
 // Routes each request to a page, an order or a file. The files in pages/ make the pages, doors.ts decides who may see them, and
-// orders/desk.ts takes orders. Invariants: a page never waits for a server or a client, because it shows the last picture; a GET changes
+// orders/desk.ts takes orders. Invariants: a page shows the last picture, so it never waits for a server or a client; a GET changes
 // nothing.
 
 import { hostname } from 'node:os';
@@ -56,7 +56,7 @@ export class App {
     this.desk = desk;
   }
 
-  /** Answers a request. If the request has shown a right token, the method calls `proven` with the name of this token. */
+  /** Answers a request. If the request contains a valid token, the method calls `proven` with the name of the token. */
   handle(request: Request, proven: (token: string) => void): Reply | Promise<Reply> {
     const { doors, assets, hub } = this;
     const { method, path } = request;

@@ -26,14 +26,14 @@ export const PEM_MAX_BYTES = 256 * 1_024;
 // --- HTTP server. Invariant: one connection, address or token cannot use up the resources of the others.
 
 /**
- * Connections on which no right token was shown: at most STRANGE_CONNECTIONS_MAX in total, and at most CONNECTIONS_PER_SOURCE_MAX from one
- * address (for IPv6, from one /64 network).
+ * Connections without a valid token: at most STRANGE_CONNECTIONS_MAX in total, and at most CONNECTIONS_PER_SOURCE_MAX from one address (for
+ * IPv6, from one /64 network).
  */
 export const STRANGE_CONNECTIONS_MAX = 256;
 export const CONNECTIONS_PER_SOURCE_MAX = 128;
 /**
- * Connections on which a right token was shown: at most PROVEN_CONNECTIONS_MAX in total, and at most CONNECTIONS_PER_TOKEN_MAX for one
- * token. Each open page needs one connection for its live stream.
+ * Connections with a valid token: at most PROVEN_CONNECTIONS_MAX in total, and at most CONNECTIONS_PER_TOKEN_MAX for one token. Each open
+ * page needs one connection for its live stream.
  */
 export const PROVEN_CONNECTIONS_MAX = 256;
 export const CONNECTIONS_PER_TOKEN_MAX = 96;
@@ -81,7 +81,7 @@ export const WHOLE_SHARE = 0.8;
 
 // --- logins. Invariant: every table that requests without a token can fill is bounded.
 
-/** Maximum number of logins of one token. A further login ends the same token's login that has been idle longest. */
+/** Maximum number of logins of one token. A further login ends the login of this token that has been idle longest. */
 export const SESSIONS_PER_TOKEN_MAX = 64;
 /** A login ends after this time even if it is used. */
 export const SESSION_MAX_MS = 24 * 3_600_000;
@@ -115,7 +115,7 @@ export const PLOT_POINTS = 240;
  * the whole list, and the longer lists share the remaining places.
  */
 export const ELEMENTS_MAX = 20_000;
-/** Maximum number of findings in a picture. The findings are taken from all sources in turn, errors before warnings. */
+/** Maximum number of findings in a picture. Errors come before warnings, and the sources take turns. */
 export const FINDINGS_MAX = 500;
 /**
  * Another machine may report at most this many servers and this many clients as its own. A machine normally has one server and one client.
@@ -170,7 +170,7 @@ const RING_STEPS = RINGS.reduce((sum, { length }) => sum + length, 0);
 assert(REORDER_MS < HISTORY_IDLE_MS, 'An object that is busy must not lose its history');
 assert(HISTORY_OBJECTS_MAX * RING_STEPS * SERIES_KEPT * 4 <= HISTORY_BYTES_MAX, 'The history must fit into its memory');
 
-// --- orders, and the notices about their outcome. Invariant: an order that hangs does not block its place forever.
+// --- orders, and the notices about their outcome. Invariant: an order that hangs does not occupy its place forever.
 
 /** Maximum number of orders in progress. Further orders are refused. */
 export const ORDERS_MAX = 16;

@@ -49,7 +49,7 @@ export class WebService implements Service {
   private readonly live: Live;
   private readonly app: App;
   private server: WebServer | null = null;
-  /** Resolves when the last reload has ended. Each reload first waits for the previous one. */
+  /** Resolves when the last reload has ended. Each reload first waits for the previous reload. */
   private reloads: Promise<void> = Promise.resolve();
 
   /** `config`: the first configuration. Throws E_CONFIG if the certificate in this configuration cannot be used. */
@@ -114,7 +114,7 @@ export class WebService implements Service {
     const identity = serverIdentity(config);
     const before = this.server;
     const moves = urlOf(config) !== urlOf(this.config);
-    // rsweb listens on the new address before it changes anything else. If this fails, the old address stays in use.
+    // rsweb listens on the new address before it changes anything else. If rsweb cannot listen there, the old address stays in use.
     if (moves || before === null) this.server = await this.listening(config, identity);
     else if (identity !== null) before.renew(identity.credentials);
     this.ports.relog(config);

@@ -1,5 +1,5 @@
-// Presses random keys. Nothing may throw, the screen must stay complete, and the configuration reader must accept the file that crsio would
-// save. The test has a server, a file that changes, and a running rsiod.
+// Presses random keys. No key may cause an exception, the screen must stay complete, and the configuration reader must accept the file that
+// crsio would save. rsiod is running in half of the runs.
 
 import fc from 'fast-check';
 import { printIni } from '@rsio/common/config/reader/ini-document';

@@ -1,5 +1,5 @@
-// The part of crsio that edits rscltcfg and shows rsiod: the role and the first state of the part. The pages are in pages/. Invariants: a
-// file that the configuration reader refuses is never edited; F10 asks before changes are lost.
+// Creates crsio's part for the client, which edits rscltcfg and shows the state of rsiod. The pages are in pages/. Invariants: a file that
+// the configuration reader refuses is never edited; F10 asks before it discards changes.
 
 import { existsSync } from 'node:fs';
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';

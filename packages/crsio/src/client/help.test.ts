@@ -1,4 +1,5 @@
-// Tests that F1 shows the schema's text for every field of every form, so that manual, errors and screens agree. Every form is opened
+// Tests that F1 shows the schema's text for every field of every form, so that the manual, the error messages and the screens agree. Every
+// form is opened
 // with keys, and F1 is pressed on every field.
 
 import { SCHEMA } from '@rsio/common/config/schema/schema';

@@ -1,5 +1,5 @@
-// The page of mirrors, used with keys only: what the page shows of replicas, witnesses and holders, and which requests rsiod gets. rsiod is
-// scripted (testing/walker.ts). The mirrors themselves are tested in rsiod.
+// Tests the page of mirrors with keys only: what it shows of replicas, witnesses and holders, and which requests it sends to rsiod. rsiod
+// is scripted (testing/walker.ts). The package rsiod tests the mirrors.
 
 import type { AttachedMirrorView } from '@rsio/common/control/methods';
 import type { MirrorSummary } from '@rsio/common/control/mirror-methods';

@@ -73,8 +73,8 @@ export function systemPorts({ root, configFile, controlSocket }: RsiodPaths): Po
         remotes: interfaces,
         choice: paths === 'all' ? 'all' : 'auto',
         login: { nodename, nodekey, serverkey, tls },
-        // The server must list an address that a discovery answer named. The server need not list an address that only the user named,
-        // because NAT may translate that address.
+        // An address from a discovery answer must be in the server's list of interfaces. An address that the user entered need not be
+        // listed, because NAT may translate the address.
         expected: { namespaceid, serverid, isNamed: heard.length > 0 },
         ports: probePorts(namespace),
         onReport,

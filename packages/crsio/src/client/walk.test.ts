@@ -1,4 +1,4 @@
-// Whole sessions with keys only and without a terminal: what the user sees, and the resulting file. The ports are scripted
+// Tests whole sessions with keys only, without a terminal: what the user sees, and the resulting file. The ports are scripted
 // (testing/walker.ts). The tests in test/tui run the same session in a real terminal.
 
 import { SAMPLE_RSCLTCFG } from '@rsio/common/testing/sample-rscltcfg';

@@ -1,5 +1,5 @@
 // The steps of the page machine for forms: accepting a form, opening the list that fills a field, and asking before a changed form closes.
-// Pure. Invariant: entries are taken over only by the function `take` of their form, and only if each entry is valid by itself.
+// Pure. Invariant: only the function `take` of a form applies its entries, and only after checkForm() has accepted each entry.
 
 import { checkForm, fieldText, fillField, type Field, focused, type Form, isTouched } from './form.ts';
 import {

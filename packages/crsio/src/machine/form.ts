@@ -1,6 +1,5 @@
 // A form as an immutable value: its fields, the buttons below them, and the focus. Each field has a `KeyEntry`, which says which values the
-// field accepts. Invariant: checkForm() finds no problem only if every field is valid by itself; the part that opened the form checks
-// everything else.
+// field accepts. Invariant: checkForm() checks each field separately; the part that opened the form checks combinations of fields.
 
 import type { KeyEntry } from '@rsio/common/config/schema/entries';
 import type { ValueType } from '@rsio/common/config/schema/value-types';
@@ -53,7 +52,7 @@ export interface FieldSpec {
   readonly isMore?: boolean;
 }
 
-/** Returns the entry for a field that does not belong to a key of a file. */
+/** Returns the entry for a field that is not a key of a configuration file. */
 export function entryOf(type: ValueType<unknown>, help: string, isRequired = false, byDefault: string | null = null): KeyEntry<unknown> {
   return { type, isRequired, default: byDefault, help };
 }
@@ -96,8 +95,7 @@ export function isTouched(form: Form): boolean {
 }
 
 /**
- * Returns a text about the fault of a field, or null if the value of the field is valid. An empty required field is wrong only if
- * `mustBeThere` is true.
+ * Returns why the value of a field is invalid, or null if it is valid. An empty required field is invalid only if `mustBeThere` is true.
  */
 export function fieldProblem(field: Field, mustBeThere: boolean): string | null {
   const text = fieldText(field);

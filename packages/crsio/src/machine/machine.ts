@@ -25,13 +25,13 @@ export interface Machine<S> {
   readonly isUsed: boolean;
 }
 
-/** The actions with which the user leaves a part. */
+/** How the user leaves a part: to the start page, or out of crsio. */
 export interface Leaving {
   showStart(): void;
   end(): void;
 }
 
-/** What the keys F3 and F10 do in a part, and what its screens always show. */
+/** The commands of F3 (`save`) and F10 (`leave`) in a part, and the texts on all screens of the part. */
 export interface Role<S> extends Leaving {
   readonly save: Command<S>;
   readonly leave: Command<S>;
@@ -76,13 +76,13 @@ export interface ListPage<S> {
 
 export interface FormPage<S> {
   readonly kind: 'form';
-  /** Identifies the command that opened the form. Two forms with the same owner count as one. */
+  /** Identifies the command that opened the form. Forms that the same command opened have the same owner. */
   readonly owner: object;
   readonly form: Form;
   /** The page's own actions, followed by `applyLabel` and "Discard". */
   readonly actions: readonly Choice<Command<S>>[];
   readonly applyLabel: string;
-  /** Takes over the entries of `form`. Each entry is already valid by itself. */
+  /** Applies the entries of `form`, which checkForm() has accepted. */
   take(state: S, form: Form): Step<S>;
   /** The help that F1 shows while a button has the focus. */
   readonly help: string;

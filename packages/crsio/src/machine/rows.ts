@@ -3,7 +3,7 @@
 
 import { graphemesOf, textWidth } from '../widgets/text-width.ts';
 
-/** The condition of the object that a row shows. */
+/** The condition of the object in a row, which determines the colour of the row. */
 export type Tone = 'ok' | 'warning' | 'problem';
 
 /** `C`: the type of commands. */

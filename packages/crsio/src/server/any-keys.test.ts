@@ -1,5 +1,5 @@
-// Presses random keys in crsio's part for the server. Nothing may throw, every screen must be complete, no control character may reach the
-// screen, and rssrv must accept the file at any time. rssrv answers, refuses or is not running.
+// Presses random keys in crsio's part for the server. No key may cause an exception, every screen must be complete, no control character
+// may reach the screen, and rssrv must accept the file at any time. rssrv answers, refuses or is not running.
 
 import { parseRssrvConfig } from '@rsio/common/config/reader/rssrvcfg';
 import { RsError } from '@rsio/common/lib/errors';

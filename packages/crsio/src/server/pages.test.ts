@@ -1,5 +1,5 @@
-// Walks through the pages for clients, pools and interfaces with the keyboard alone: what they show, the edits of rssrvcfg that their forms
-// make, and the questions before something is removed.
+// Tests the pages for clients, pools and interfaces with the keyboard alone: what a page shows, the edits of rssrvcfg that its forms make,
+// and the question before each removal.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { client, pool } from '@rsio/common/testing/server-views';

@@ -1,6 +1,6 @@
-// The part of crsio that administers rssrv on this machine: the role and the first state of the part. The pages are in pages/. Invariants:
-// changes take effect at once, so F3 only applies a form; while rssrv has not answered a request, the title line names the request and
-// shows how long it has taken.
+// Creates crsio's part for the server, which administers rssrv on this machine. The pages are in pages/. Invariants: changes take effect at
+// once, so F3 only applies a form; while rssrv has not answered a request, the title line names the request and shows how long it has
+// taken.
 
 import type { RssrvPaths } from '@rsio/common/config/root-paths';
 import { isTouched } from '../machine/form.ts';

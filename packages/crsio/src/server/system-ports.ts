@@ -1,4 +1,4 @@
-// Implements the ports of the server's part for the real program: the file below the root, and rssrv's control socket. Invariant: each port
+// Implements the ports of the server's part for the real program: the configuration file and rssrv's control socket. Invariant: each port
 // makes one library call; the files in work/ decide the order of the calls.
 
 import { randomUUID } from 'node:crypto';

@@ -1,5 +1,5 @@
-// Walks through crsio's part for the server with the keyboard alone: creating and handing out volumes, changing and removing them, filters,
-// and what happens when rssrv is silent, refuses or is not running.
+// Tests crsio's part for the server with the keyboard alone: creating and handing out volumes, changing and removing them, filters, and
+// what happens when rssrv is silent, refuses or is not running.
 
 import { removedVolume, client, pool, volume } from '@rsio/common/testing/server-views';
 import { RsError } from '@rsio/common/lib/errors';

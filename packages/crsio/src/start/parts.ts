@@ -26,7 +26,10 @@ export class Parts {
   #shown: PartKind;
   #size: Size | null = null;
 
-  /** `makers` open a part, and throw if it cannot be opened, for example because the client's file has errors. `leave` ends crsio. */
+  /**
+   * Each function in `makers` opens a part, and throws if the part cannot be opened, for example because the client's file has errors.
+   * `leave` ends crsio.
+   */
   constructor(makers: Readonly<Record<PartKind, () => Part>>, first: PartKind, leave: () => void) {
     this.#makers = makers;
     this.#leave = leave;
@@ -37,7 +40,7 @@ export class Parts {
     return [...this.#open.values()].some((part) => part.isUnsaved());
   }
 
-  /** True if this part is shown, and may draw. */
+  /** True if this part is shown and may therefore draw. */
   isShown(kind: PartKind): boolean {
     return this.#shown === kind;
   }
@@ -75,7 +78,7 @@ export class Parts {
     return { showStart: () => this.show('start'), end: () => this.leaveFrom(kind) };
   }
 
-  /** Leaves crsio. If another part has unsaved changes, shows that part with its question instead. */
+  /** Leaves crsio. If another part has unsaved changes, shows that part and asks about these changes instead. */
   leaveFrom(kind: PartKind): void {
     const other = [...this.#open].find(([each, part]) => each !== kind && part.isUnsaved());
     if (other === undefined) return this.#leave();

@@ -30,7 +30,9 @@ const SGR: Readonly<Record<Style, string>> = {
   warning: '30;43',
   problem: '1;31',
 };
-/** The SGR codes of each style without colours. The styles `ok`, `warning` and `problem` are then distinguished by a sign in the text. */
+/**
+ * The SGR codes of each style without colours. Without colours, a sign in the text distinguishes the styles `ok`, `warning` and `problem`.
+ */
 const SGR_WITHOUT_COLOUR = { ...SGR, heading: '1', selected: '7', ok: '', warning: '1', problem: '1' };
 const PASTE_ON = '\x1b[?2004h';
 const PASTE_OFF = '\x1b[?2004l';
@@ -42,7 +44,7 @@ export class Display {
   readonly #sgr: Readonly<Record<Style, string>>;
   #isOpen = true;
 
-  /** Takes over the terminal of this process. `terminal` is the value of TERM. */
+  /** Starts to draw on the terminal of this process and to read its keys. `terminal` is the value of TERM. */
   constructor(terminal: string, { charset, isColoured }: DisplayStyle, events: DisplayEvents) {
     this.#sgr = isColoured ? SGR : SGR_WITHOUT_COLOUR;
     // In UTF-8 locales, line characters are sent as UTF-8, because some terminals show the alternate character set as letters.

@@ -25,7 +25,7 @@ const KEYS: Readonly<Record<string, KeyName>> = {
   'S-tab': 'backtab',
   return: 'enter',
   escape: 'escape',
-  // The event that blessed makes of two presses of Escape that arrived in one read.
+  // The event that blessed reports for two presses of Escape in one read.
   'M-escape': 'escape',
   backspace: 'backspace',
   delete: 'delete',

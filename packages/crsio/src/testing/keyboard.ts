@@ -1,6 +1,6 @@
-// A user without a terminal: presses keys, types text, and reads the screen of one part of crsio as text. Everything between the keyboard
-// and the ports is production code. Invariant: each step waits until every started effect has finished, except effects that wait for the
-// clock.
+// Simulates a user without a terminal: presses keys, types text, and reads the screen of one part of crsio as text. Everything between the
+// keyboard and the ports is production code. Invariant: each step waits until every started effect has finished, except effects that wait
+// for the clock.
 
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { draw } from '../machine/draw.ts';
@@ -20,7 +20,7 @@ export class Keyboard<S extends Machine<S>> {
   keys = 0;
   #session: Session<S> | null = null;
 
-  /** The actions with which the user leaves the part. In tests, they only record that they were called. */
+  /** The actions with which the user leaves the part. Here, each action only records that it was called. */
   protected readonly leaving: Leaving = {
     showStart: () => {
       this.atStart = true;

@@ -1,5 +1,5 @@
-// A user of crsio's part for the server, for tests. The file is in a folder made for the test, and the test determines the answers of
-// rssrv. Invariant: only the ports are made for tests; all other code is production code.
+// Simulates a user of crsio's part for the server. The file is in a folder made for the test, and the test determines the answers of rssrv.
+// Invariant: only the ports are made for tests; all other code is production code.
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,4 @@
-// A user of crsio's part for the client, for tests. The file is in memory, and the test determines the answers of the servers and of rsiod.
+// Simulates a user of crsio's part for the client. The file is in memory, and the test determines the answers of the servers and of rsiod.
 // Invariant: only the ports are made for tests; all other code is production code.
 
 import type { ControlMethodName, ControlMethods } from '@rsio/common/control/methods';
@@ -20,7 +20,7 @@ export interface World {
   machine: readonly MachineInterface[];
   servers: readonly FoundServer[];
   examine: (server: FoundServer) => Examination | Promise<Examination>;
-  /** Identifies a server over TCP, at an address that did not answer the exploration. */
+  /** Returns the server that crsio identifies over TCP at an address that did not answer the exploration. */
   ask: (address: string) => IdentifiedServer;
   saveError: RsError | null;
   isWritable: boolean;

@@ -1,5 +1,5 @@
-// Tests the canvas: text stays in its row, wide characters take two columns, and no control sequence passes. The properties are tested with
-// arbitrary text, because names from peers and files may contain any character.
+// Tests the canvas: text stays in its row, wide characters take two columns, and control sequences are escaped. The properties are tested
+// with arbitrary text, because names from peers and files may contain any character.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';

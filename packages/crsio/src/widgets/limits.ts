@@ -22,7 +22,7 @@ export const LOOK_SHARE = 20;
 export const TICK_MS = 500;
 /** Time-out of each request that only reads. */
 export const LOOK_WAIT_MS = 10_000;
-/** From this time on, the screen says that rssrv has not answered yet. */
+/** After this time, the screen says that rssrv has not answered yet. */
 export const LOOK_SILENT_MS = 1_000;
 /** Maximum number of changes that rssrv has not answered yet. */
 export const ORDERS_OUT_MAX = 8;

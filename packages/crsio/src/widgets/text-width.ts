@@ -49,7 +49,7 @@ export function truncate(text: string, width: number, mark = '~'): string {
   return width < textWidth(mark) ? '' : kept + mark;
 }
 
-/** Cuts the text to `width` columns, or fills it with spaces on the right. */
+/** Cuts the text to `width` columns, or pads the text with spaces on the right. */
 export function fit(text: string, width: number): string {
   const cut = truncate(text, width);
   return cut + ' '.repeat(Math.max(0, width - textWidth(cut)));

@@ -1,5 +1,5 @@
-// Tests the bash completion of rsadm: runs the script that rsadm prints in a real bash, with a root and a program of the test. Unlike
-// rsconfig, in which options such as -l call a command, rsadm has only commands that are words.
+// Tests the bash completion of rsadm: a real bash runs the script that rsadm prints, with a fake rsadm and a root directory of the test.
+// All commands of rsadm are words, whereas rsconfig also has commands such as -l.
 
 import { bashCompletion } from '@rsio/common/cli/completion-script';
 import { CompletionShell } from '@rsio/common/testing/completion-shell';

@@ -1,5 +1,5 @@
-// Defines what an rsadm command may use: rssrv, the configuration file, the person at the terminal, and the output. Tests supply a context
-// of their own. Invariant: an rsadm command reaches the world only through its context.
+// Defines what an rsadm command may use: rssrv, the configuration file, the person at the terminal, and the output. Tests supply their own
+// context. Invariant: an rsadm command uses rssrv, files and the terminal only through its context.
 
 import { type Command, type CommandSpec, makeCommand, type OptionSpecs, usageError as usageErrorOf } from '@rsio/common/cli/command';
 import type { ServerMethodName, ServerMethods } from '@rsio/common/control/server/server-methods';
@@ -10,7 +10,7 @@ export interface AdmContext {
   /** Calls rssrv through its control socket. */
   readonly call: <M extends ServerMethodName>(method: M, params: ServerMethods[M]['params']) => Promise<ServerMethods[M]['result']>;
   readonly clock: Clock;
-  /** Asks the person at the terminal, and returns the answer; null if stdin is no terminal. */
+  /** Asks the person at the terminal, and returns the answer; null if stdin is not a terminal. */
   readonly ask: ((question: string) => Promise<string>) | null;
   /** Returns an id for a request that changes something. */
   readonly newId: () => string;

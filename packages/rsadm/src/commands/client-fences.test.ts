@@ -1,5 +1,5 @@
-// Tests the commands kick, fence, unfence and release, and the volumes that a removed client still holds. rssrv is a fake;
-// packages/rssrv/src/volumes/fencing.ts executes the orders.
+// Tests the commands kick, fence, unfence and release, and the volumes that a removed client still holds. rssrv is a fake; the real fences
+// are tested in packages/rssrv/src/volumes.
 
 import { expect, test } from 'vitest';
 import { refusing, useAdmScene } from '../testing/adm-scene.ts';

@@ -1,6 +1,6 @@
-// Implements `client kick`, `fence`, `unfence` and `release`, which end sessions or holds of a client. rssrv executes the orders; fences
-// are explained in its file volumes/fences.ts. Invariant: `client fence` succeeds only if the server executes no further request of the
-// client; every other outcome is an error.
+// Implements `client kick`, `fence`, `unfence` and `release`, which end sessions or holds of a client. rssrv executes the orders;
+// packages/rssrv/src/volumes/fences.ts explains fences. Invariant: `client fence` succeeds only if the server executes no further request
+// of the client; every other outcome is an error.
 
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { SERVER_METHODS } from '@rsio/common/control/server/server-methods';
@@ -33,11 +33,11 @@ export const CLIENT_FENCE = defineCommand({
   synopsis: 'client fence NAME',
   summary: 'keeps a client out, and waits until its requests have ended',
   details: `After success, no write of the client reaches a volume of this server until
-rsadm client unfence NAME, also after restarts of rssrv. Its holds stay until
-another client takes them over or rsadm client release ends them. If a request
-of the client still runs after 30 s, the command fails, and that request may
-still write. The fence stays, and the same command waits again. The command does
-not affect the client on other servers.`,
+rsadm client unfence NAME, even if rssrv restarts. The client keeps its holds
+until another client takes them over or rsadm client release ends them. If a
+request of the client still runs after 30 s, the command fails, and that request
+may still write. The fence remains; repeat the command to wait again. The
+command does not affect the client on other servers.`,
   options: { json: JSON_OPTION },
   json: SERVER_METHODS['client-fence'].result,
   operands: { min: 1, max: 1 },
@@ -76,8 +76,9 @@ export const CLIENT_RELEASE = defineCommand({
   summary: 'ends the holds of a client that does not come back',
   details: `The client must have no session. rssrv syncs each volume first. If the client
 comes back, its I/O on the volume fails, and writes that it had not sent are
-lost. --force also ends holds on volumes whose storage may have lost writes that
-the client would send again; the client must be fenced for that.`,
+lost. --force also ends holds on volumes whose storage may have lost
+acknowledged writes, although only the client can send these writes again. For
+--force, the client must be fenced.`,
   options: {
     volume: { kind: 'text', value: 'V', help: 'only the hold on this volume' },
     force: { kind: 'flag', help: 'also give up writes that only the client still has' },

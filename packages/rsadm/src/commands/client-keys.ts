@@ -11,13 +11,12 @@ export const CLIENT_REKEY = defineCommand({
   synopsis: 'client rekey NAME [--finish | --cancel] [--force]',
   summary: 'changes the key of a client without shutting it out',
   details: `In three steps:
-  1. rsadm client rekey NAME prints a new key. From now on, both keys are valid.
+  1. rsadm client rekey NAME prints a new key. Both keys are then valid.
   2. On the client, rsconfig namespace set NAMESPACE --nodekey-file F --reload
-     writes it to /etc/rscltcfg. On the server, rsadm client kick NAME makes the
-     client reconnect with the new key.
-  3. rsadm client rekey NAME --finish drops the old key, and a session that was
-     authenticated with it would end. The command is refused while there is
-     such a session, unless --force is given.
+     writes the new key to /etc/rscltcfg. On the server, rsadm client kick NAME
+     makes the client reconnect with the new key.
+  3. rsadm client rekey NAME --finish drops the old key. The command is refused
+     while a session uses the old key; --force ends the session.
 rsadm client list shows which key the session uses. --cancel drops the new key
 instead. Only the key goes to stdout, so that it can be written to a file.`,
   options: {

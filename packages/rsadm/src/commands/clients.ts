@@ -1,5 +1,5 @@
-// The commands about clients. These commands change and show which clients may connect, with which keys and rights. They also show which
-// clients are connected. Invariant: a key is printed only once, when it is made; no error shows a key.
+// The commands that show and change which clients may connect, and the keys and rights of clients. Invariant: a key is printed only once,
+// when it is made; no error shows a key.
 
 import { KEY_NEW_CHARS } from '@rsio/common/config/schema/limits';
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
@@ -24,7 +24,7 @@ export const CLIENT_LIST = defineCommand({
   synopsis: 'client list [-v]',
   summary: 'lists clients with their rights, holds and state',
   options: {
-    verbose: { kind: 'flag', short: 'v', help: 'also the paths of each client, and what its I/O waits for' },
+    verbose: { kind: 'flag', short: 'v', help: 'also show the paths of each client, and why its I/O waits' },
     json: JSON_OPTION,
   },
   json: object({ clients: list(object({ ...CLIENT.form.fields, paths: list(SESSION_PATH, 'Paths of its session') })) }),
@@ -49,11 +49,12 @@ export const CLIENT_ADD = defineCommand({
   call: { by: 'words', words: 'client add' },
   synopsis: 'client add NAME [--key-file F|-] [--rights R]',
   summary: 'lets a client connect, and prints its new key',
-  details: `The key has ${KEY_NEW_CHARS} characters. Give it to rsconfig join on the client, for example
-through --key-file. If the server has tls = require, join encrypts by itself.
-A client has one key for all servers of a namespace: on a further server, give
-that key with --key-file, and nothing is printed. R is use (default), admin, or
-manage with pool= and limit=, such as "manage pool=fast limit=500g".`,
+  details: `The key has ${KEY_NEW_CHARS} characters. Give the key to rsconfig join on the client, for
+example with --key-file. If the server has tls = require, join encrypts the
+paths even without --tls. A client has one key for all servers of a namespace:
+on each further server, give that key with --key-file; no key is then printed. R
+is use (default), admin, or manage with pool= and limit=, such as "manage
+pool=fast limit=500g".`,
   options: {
     'key-file': { kind: 'text', value: 'F', help: 'file with the key of the client, or - for stdin' },
     rights: { kind: 'text', value: 'R', help: 'what the client may do, as in [rights] of rssrvcfg(5)' },
@@ -90,11 +91,11 @@ export const CLIENT_SET = defineCommand({
   call: { by: 'words', words: 'client set' },
   synopsis: 'client set NAME KEY=VALUE...',
   summary: 'limits the I/O of a client',
-  details: `The keys are iops, bandwidth and burst, as in "iops=500 bandwidth=50m". They
-limit the I/O of the client over all its volumes, in addition to the limits of
-each volume, and take effect at once, also during I/O. off removes a limit. The
-limits are in the line of the client in [rights] of rssrvcfg(5), and rsadm
-client rights does not change them.`,
+  details: `The keys iops, bandwidth and burst, as in "iops=500 bandwidth=50m", limit the
+I/O of the client over all its volumes, in addition to the limits of each
+volume. Limits take effect at once, even during I/O. off removes a limit. The
+limits are in the line of the client in [rights] of rssrvcfg(5). rsadm client
+rights does not change them.`,
   options: {},
   operands: { min: 2, max: 4 },
   completes: COMPLETES_CLIENTS,

@@ -17,7 +17,8 @@ export const CONTROL_GROUP_SHOW = defineCommand({
   call: { by: 'words', words: 'control-group show' },
   synopsis: 'control-group show',
   summary: 'shows the group whose members may view the server',
-  details: `Its members may run the commands that only show something, such as status.`,
+  details: `Members of the group may run the commands that only show something, such as
+status.`,
   options: { json: JSON_OPTION },
   json: object({ group: orNull(text(), 'null: only the user of rssrv may open a control socket') }),
   run: async (context, { json }) => {
@@ -33,7 +34,7 @@ export const CONTROL_GROUP_SET = defineCommand({
   synopsis: 'control-group set NAME',
   summary: 'lets the members of a group view the server',
   details: `rssrv opens a second control socket for the members of the group. This socket
-answers commands that only show something, and refuses every change. NAME has to
+answers commands that only show something, and refuses every change. NAME must
 be in /etc/group. With the name ${NO_GROUP}, no group may view the server.`,
   options: {},
   operands: { min: 1, max: 1 },

@@ -24,7 +24,7 @@ export const EVENTS = defineCommand({
   summary: 'shows what has changed on the server, and why',
   details: `An event is, for example, a client that connects, goes silent or is refused
 after its proof, a change of a volume or a pool, a take-over, or a reload. rssrv
-keeps the last ${EVENTS_KEPT} events, also after restarts; rsslogcat shows all of them.
+keeps the last ${EVENTS_KEPT} events, even across restarts; rsslogcat shows all of them.
 With -f and --json, each event is a JSON document on its own line.`,
   options: {
     number: { kind: 'text', short: 'n', value: 'N', help: `show the last N events; default: all, with -f the last ${SHOWN_FIRST}` },

@@ -1,6 +1,6 @@
 // Implements `check`, which reports every fault in rssrvcfg, and `init`, which makes the first rssrvcfg. Neither command needs a running
-// rssrv. If rssrv is running, `check` asks it whether it would accept the file. Invariants: `init` never changes a file that has sections;
-// a new file can be read only by the owner of that file.
+// rssrv, but `check` asks a running rssrv whether it would accept the file. Invariants: `init` never changes a file that has sections; a
+// new file can be read only by the owner of that file.
 
 import { createHash } from 'node:crypto';
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
@@ -18,7 +18,7 @@ import { type AdmContext, defineCommand, usageError } from '../cli/context.ts';
 
 const FINDINGS = list(object({ line: count('0: the whole file'), message: text() }));
 
-/** The answer of rssrv about the text of a file. */
+/** Whether rssrv accepts a configuration file, and what a reload would change. */
 interface Verdict {
   readonly server: 'accepts' | 'refuses' | 'not asked';
   readonly refusal: string | null;
@@ -31,8 +31,8 @@ export const CHECK = defineCommand({
   summary: 'checks a configuration file for faults',
   details: `Prints each fault and each warning with its line number. The exit code is 1 if
 there is a fault. Without FILE, the command checks the file that rssrv reads. If
-rssrv is running, it also reports what rssrv would refuse, and what a reload
-would change.`,
+rssrv is running, the command also reports what rssrv would refuse, and what a
+reload would change.`,
   options: { json: JSON_OPTION },
   json: object({
     file: text(),

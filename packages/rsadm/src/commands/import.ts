@@ -16,7 +16,7 @@ export function importCommand(given: VolumeProgram, words: string): Command<Volu
   return makeCommand(program, {
     call: { by: 'words', words: 'volume import' },
     synopsis: 'volume import SOURCE NAME [--pool P] [--format FORMAT]\n[--block-size N] [--limit RATE] [--wait[=T] | --background]',
-    summary: 'makes a volume of a file, a device or an NBD export',
+    summary: 'makes a volume from a file, a device or an NBD export',
     details: `A job makes a volume with the content of SOURCE, which is the path of a file or
 block device on the server, or nbd://HOST[:PORT]/EXPORT or
 nbd+unix:///EXPORT?socket=PATH. The job never changes SOURCE. The format of a

@@ -1,5 +1,5 @@
 // The commands about the addresses on which the server listens. rssrv reports the state of each interface; if rssrv is not running, the
-// commands show the file. Invariant: an interface that rssrv refuses is removed from the file again.
+// commands show the file. Invariant: an interface that rssrv refuses does not stay in the file.
 
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { loadRssrvConfig } from '@rsio/common/config/load-config';
@@ -49,8 +49,8 @@ export const INTERFACE_REMOVE = defineCommand({
   call: { by: 'words', words: 'interface remove' },
   synopsis: 'interface remove NAME',
   summary: 'makes the server stop listening on an address',
-  details: `Clients with other paths move their I/O to these first. A server needs at least
-one interface.`,
+  details: `Clients that have other paths first move their I/O to those. A server needs at
+least one interface.`,
   options: {},
   operands: { min: 1, max: 1 },
   completes: `"\${ask[@]}" interface list | tail -n +2 | cut -d' ' -f1`,

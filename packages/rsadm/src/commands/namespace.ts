@@ -47,8 +47,8 @@ export const NAMESPACE_SET = defineCommand({
   summary: 'changes settings of the namespace',
   details: `The keys are port, explore and tls; they have the same meaning as in the section
 [namespace] of rssrvcfg(5). With tls=require, plain paths end at once. KEY=
-without a value restores the default. rssrv has to be stopped to change the
-namespaceid, because clients identify the server by it.`,
+without a value restores the default. To change the namespaceid, stop rssrv
+first, because clients identify the server by this number.`,
   options: { 'namespacekey-file': { kind: 'text', value: 'F', help: 'file with the key that signs exploration messages' } },
   operands: { min: 0, max: 4 },
   run: async (context, options, words) => {

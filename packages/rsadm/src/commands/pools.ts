@@ -36,11 +36,11 @@ export const POOL_ADD = defineCommand({
   call: { by: 'words', words: 'pool add' },
   synopsis: 'pool add NAME PATH [--limit SIZE] [--reserve P%]',
   summary: 'makes a directory a pool and adds it to rssrvcfg',
-  details: `PATH is an existing, empty directory, best on a file system of its own (XFS with
-reflink). If it is a pool already, for example one that another server used, it
-is added with all its volumes.`,
+  details: `PATH is an existing, empty directory, preferably on a separate file system (XFS
+with reflink). If PATH already is a pool, for example one that another server
+used, the pool is added with all its volumes.`,
   options: {
-    limit: { kind: 'text', value: 'SIZE', help: 'largest sum of the sizes of its volumes' },
+    limit: { kind: 'text', value: 'SIZE', help: 'maximum sum of the sizes of its volumes' },
     reserve: { kind: 'text', value: 'P%', help: 'share of the file system to keep free; default: 5%' },
   },
   operands: { min: 2, max: 2 },

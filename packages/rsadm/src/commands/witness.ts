@@ -1,4 +1,4 @@
-// The commands about the records of mirrors for which this server votes. rssrv keeps the records, in its file mirrors/voters.ts. Invariant:
+// The commands about the records of mirrors for which this server votes. The file mirrors/voters.ts of rssrv keeps the records. Invariant:
 // a record that a client may need is removed only with --force.
 
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
@@ -43,8 +43,8 @@ export const WITNESS_REMOVE = defineCommand({
   details: `ID is the id that rsadm witness list shows. A mirror works as long as a majority
 of its voters answers. A server that lost its record has no vote until a client
 makes it a voter again, as rsconfig mirror witness does. Without --force, the
-record of a mirror that a client may have attached stays.`,
-  options: { force: { kind: 'flag', help: 'remove the record also of a mirror that may be attached' }, json: JSON_OPTION },
+command keeps the record of a mirror that a client may have attached.`,
+  options: { force: { kind: 'flag', help: 'remove the record even if the mirror may be attached' }, json: JSON_OPTION },
   json: SERVER_METHODS['witness-remove'].result,
   operands: { min: 1, max: 1 },
   completes: `"\${ask[@]}" witness list | tail -n +2 | cut -d' ' -f1`,

@@ -1,5 +1,5 @@
-// An rssrv for the tests of rsadm: a control socket with handlers of the test, a root directory with rssrvcfg, and rsadm run against both
-// in this process. Invariant: after each test, the socket is closed and the root is removed.
+// A fake rssrv for the tests of rsadm: a control socket with the test's handlers, and a root directory with rssrvcfg. Tests run rsadm
+// against both in this process. Invariant: after each test, the socket is closed and the root is removed.
 
 import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -139,14 +139,14 @@ export class AdmScene {
     await removeFolder(this.root);
   }
 
-  /** Starts an rssrv that answers with `handlers`, and all other methods as in ANSWERS. */
+  /** Starts a fake rssrv. A method without a handler in `handlers` has the handler in ANSWERS. */
   async serve(handlers: Handlers = {}): Promise<void> {
     const all = { ...ANSWERS, ...handlers };
     const noted = Object.fromEntries(
       Object.entries(all).map(([method, handler]) => [
         method,
         (params: never) => {
-          // The program also calls `daemon` before a slow request. This call is not recorded, because no test checks it.
+          // The program also calls `daemon` before a slow request. `asked` omits these calls, because no test checks them.
           if (method !== 'daemon') this.asked.push([method, params]);
           return handler(params);
         },

@@ -1,5 +1,5 @@
-// Which files belong to the chain of a backup, according to the records, and every way in which a qcow2 file can name another file. These
-// tests read only headers; complete backups with qemu's programs are tested in test/interop/backup.test.ts. Rules: G29.
+// Tests which files belong to the chain of a backup, and every way in which a qcow2 file can name another file. These tests read only
+// headers; complete backups with qemu's programs are tested in test/interop/backup.test.ts. Rules: G29.
 
 import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -54,7 +54,7 @@ export async function readChain(file: string, isUnproven: boolean): Promise<Back
   return { folder, names, sizeBytes: newest.header.sizeBytes, snapshotId: newest.record?.snapshotId ?? null };
 }
 
-/** Returns the name under which qemu's programs open the chain. Their working directory must be the folder. */
+/** Returns the name under which qemu's programs open the chain. The programs must run in the folder of the chain. */
 export function chainUri({ names }: BackupChain): string {
   const node = (at: number): object => {
     const filename = names[at]!;
@@ -65,7 +65,7 @@ export function chainUri({ names }: BackupChain): string {
 
 /**
  * Throws E_EXISTS if a backup with this name exists. Also throws E_EXISTS if another backup names a file with this name as its base, but
- * with another snapshot than `snapshotId`. That backup would otherwise mix two states.
+ * with another snapshot than `snapshotId`, because that backup would then mix two states.
  */
 export async function checkFree(file: string, snapshotId: string): Promise<void> {
   if ((await lstat(file).catch(() => null)) !== null)

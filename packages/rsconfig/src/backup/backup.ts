@@ -63,7 +63,7 @@ export async function backUp(context: Context, snapshot: AttachmentView, request
   }
 }
 
-/** Copies the changes since a snapshot to the file. Returns the number of bytes that were read. */
+/** Writes the changes since the older snapshot into the backup file. Returns the number of bytes that were read. */
 async function addChanges({ clock, paths }: Context, snapshot: AttachmentView, sinceId: string, part: string): Promise<number> {
   const source = await NbdClient.open(paths.nbdSocket, exportName(snapshot), `rsio:changed-since:${sinceId}`);
   try {

@@ -1,4 +1,4 @@
-// The copy of an incremental backup, tested with two states of a volume in memory and a map that also marks unchanged blocks. Real servers
+// Tests the copy of an incremental backup with two states of a volume in memory, and a map that also marks unchanged blocks. Real servers
 // and files are in test/interop/backup.test.ts. Rules: G29.
 
 import fc from 'fast-check';

@@ -181,7 +181,7 @@ export class NbdClient {
     }
   }
 
-  /** Handles one reply. Returns its length, or 0 if the reply is incomplete. */
+  /** Handles one reply. Returns the length of the reply, or 0 if the reply is incomplete. */
   private parseOne(bytes: Buffer): number {
     const magic = bytes.readUInt32BE(0);
     const cookie = Number(bytes.readBigUInt64BE(8));

@@ -17,8 +17,8 @@ const EXTERNAL_DATA = 1 << 2;
 const EXTENSION = { END: 0, DATA_FILE: 0x44_41_54_41, BACKING_FORMAT: 0xe2_79_2a_ca } as const;
 
 /**
- * Parses the header. `bytes`: the start of the file. If `rsconfig backup` cannot have made the file, returns the end of a sentence that
- * says why.
+ * Parses the header. `bytes`: the start of the file. If `rsconfig backup` cannot have made the file, returns the reason, such as `is
+ * encrypted`.
  */
 export function parseQcow2Header(bytes: Buffer): Qcow2Header | string {
   if (bytes.length < V3_BYTES || bytes.readUInt32BE(0) !== MAGIC) return 'is not a qcow2 file';

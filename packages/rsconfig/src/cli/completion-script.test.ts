@@ -1,5 +1,5 @@
-// Tests the bash completion: runs the script that rsconfig prints in a real bash, with a root and a program of the test. The script must
-// never execute text from a file or a server.
+// Tests the bash completion: a real bash runs the script that rsconfig prints, with a fake rsconfig and a root directory of the test. The
+// script must never execute text from a file or a server.
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

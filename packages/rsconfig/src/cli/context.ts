@@ -1,5 +1,5 @@
-// Defines what an rsconfig command may use: the daemon, the clock, stdin, the files of rsiod, and the output. Tests supply a context of
-// their own. Invariant: an rsconfig command reaches the world only through its context.
+// Defines what an rsconfig command may use: the daemon, the clock, stdin, the files of rsiod, and the output. Tests supply their own
+// context. Invariant: an rsconfig command uses the daemon, files and the terminal only through its context.
 
 import { type Command, type CommandSpec, makeCommand, type OptionSpecs, usageError as usageErrorOf } from '@rsio/common/cli/command';
 import type { RsiodPaths } from '@rsio/common/config/root-paths';
@@ -20,7 +20,7 @@ export interface CommandContext {
   ) => Promise<ControlMethods[M]['result']>;
   readonly clock: Clock;
   readonly waiting: WaitingPorts;
-  /** Asks the person at the terminal, and returns the answer; null if stdin is no terminal. */
+  /** Asks the person at the terminal, and returns the answer; null if stdin is not a terminal. */
   readonly ask: ((question: string) => Promise<string>) | null;
   /** Returns an id for a request that changes something. */
   readonly newId: () => string;

@@ -1,4 +1,4 @@
-// --wait of a command about servers' volumes: after which errors the order is repeated, the ids of the repeated request, and when the wait
+// Tests --wait of the commands about servers' volumes: which errors lead to a repeated request, the ids of that request, and when the wait
 // ends. The waiting itself is tested in waiting.test.ts.
 
 import { RsError, type ErrorCode } from '@rsio/common/lib/errors';

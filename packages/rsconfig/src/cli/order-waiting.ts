@@ -18,7 +18,7 @@ const CAN_PASS: readonly string[] = [
 type Tried<T> = RsError | { readonly done: T };
 
 /**
- * Executes the order, and repeats it for up to `waitMs`. `waitMs` is null without --wait. Throws the error of the last attempt when the
+ * Executes the order, and repeats it for up to `waitMs`. `waitMs` is null without --wait. Throws the error of the last attempt when this
  * time is over.
  */
 export async function ordered<T>(

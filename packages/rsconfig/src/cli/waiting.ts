@@ -47,7 +47,7 @@ export async function waitUntil<T>(
       const polling = poll();
       const found = await Promise.race([polling, late, stopped]);
       if (typeof found === 'string') {
-        // The wait has ended, so an error of the last poll no longer matters.
+        // The wait has ended, so an error of a poll still in progress is ignored.
         polling.catch(() => undefined);
         return { how: found, last };
       }

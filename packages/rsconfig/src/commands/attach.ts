@@ -20,8 +20,8 @@ Without NAME, an unreachable server is an error, because rsiod does not know its
 volumes.
 
 A snapshot of a volume can be attached only by its name, NAME@SNAPSHOT, and only
-read-only; several clients can do this. It shows the volume as it was at the
-moment of the snapshot. Without NAME, no snapshot is attached.
+read-only; several clients can do this. A snapshot shows the volume as it was
+when the snapshot was made. Without NAME, no snapshot is attached.
 
 Only one client, the holder, can attach a volume for writing, unless the volume
 is shared. With --take-over, this client takes the named volumes over from their
@@ -79,7 +79,7 @@ export const DETACH = defineCommand({
   summary: 'detaches volumes and removes their devices',
   details: `With --wait, the command keeps trying as long as the volume is in use, its I/O
 or final flush is in progress, or its server is unreachable. If a volume is not
-attached, the command says so; this is no error.`,
+attached, the command says so; this is not an error.`,
   options: { force: { kind: 'flag', help: 'with -d: detach even if the devices are in use' }, wait: WAIT_OPTION, json: JSON_OPTION },
   json: CONTROL_METHODS.detach.result,
   operands: ANY_NUMBER,

@@ -23,14 +23,14 @@ export const BACKUP = defineCommand({
   call: { by: 'words', words: 'backup' },
   synopsis: 'backup NAME[@SNAPSHOT] DIRECTORY [--since SNAPSHOT] [--verify]',
   summary: 'copies a snapshot to a qcow2 file',
-  details: `The file is DIRECTORY/NAME@SNAPSHOT.qcow2, with a description beside it. Without
-@SNAPSHOT, the command first makes a snapshot backup-DATE-TIME, which stays.
-Without --since, the whole snapshot is copied, apart from holes. With --since,
-only the changes since that older snapshot are copied. DIRECTORY must have the
-backup of the older snapshot, which becomes the backing file of the new file,
-and the older snapshot must still exist. qemu-img checks each backup before it
-gets its name, and --verify compares it with the snapshot. The command attaches
-the snapshot, and detaches it again.`,
+  details: `The file is DIRECTORY/NAME@SNAPSHOT.qcow2, with a description file beside it.
+Without @SNAPSHOT, the command first makes a snapshot backup-DATE-TIME, which is
+kept. Without --since, the whole snapshot is copied, apart from holes. With
+--since, only the changes since that older snapshot are copied. DIRECTORY must
+contain the backup of the older snapshot, which becomes the backing file of the
+new file. The older snapshot must still exist. qemu-img checks each backup
+before the file gets its name, and --verify compares it with the snapshot. The
+command attaches the snapshot, and detaches it again.`,
   options: {
     since: { kind: 'text', value: 'SNAPSHOT', help: 'copy only the changes since this snapshot,\nwhose backup is in DIRECTORY' },
     verify: VERIFY_OPTION,
@@ -134,7 +134,8 @@ async function snapshotOf(context: CommandContext, name: string): Promise<string
 }
 
 /**
- * Returns a server of a mirror that has both snapshots; null if the volume is no mirror. Throws E_UNKNOWN_SNAPSHOT if no server has both.
+ * Returns a server of a mirror that has both snapshots; null if the volume is not a mirror. Throws E_UNKNOWN_SNAPSHOT if no server has
+ * both.
  */
 async function serverWithBoth(context: CommandContext, label: string, since: string): Promise<string | null> {
   const { namespace, volume, universe, snapshot } = parseVolumeName(label) ?? {};

@@ -1,5 +1,5 @@
-// Tests the commands that change the client's file, from arguments to bytes, with and without a daemon, and the commands check, reload and
-// key new. Edits, saving and wrong files are tested in packages/common/src/config.
+// Tests the commands that change the client's file, from the arguments to the changed bytes, with and without a daemon, and the commands
+// check, reload and key new. Edits, saving and wrong files are tested in packages/common/src/config.
 
 import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

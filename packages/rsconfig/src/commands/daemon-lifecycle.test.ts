@@ -1,5 +1,5 @@
-// Tests when `restart` asks, when it joins a restart in progress, and when it reports that rsiod is not running. The daemon is a list of
-// answers, one for each request. A real restart is tested in test/integration/keeper.test.ts.
+// Tests when `restart` asks, when it joins a restart in progress, and when it reports that rsiod is not running. A list of answers, one for
+// each request, replaces the daemon. A real restart is tested in test/integration/keeper.test.ts.
 
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,8 +1,7 @@
 // Implements `reload`, `restart` and `stop`, and the option --wait, with which `reload` and `restart` wait until all paths are up.
-// Invariants: `restart` returns only when a new process answers. A process counts as new if another process was asked to restart. If no
-// process could be asked to restart, the process that answers must have started after this command. The new process therefore uses every
-// configuration change made before `restart` was called. The command `stop` returns once no process answers. Paths that do not come up in
-// time are listed on stderr.
+// Invariants: `restart` returns only when a new process answers: another process than the one that was asked to restart, or, if no process
+// could be asked, a process that started after this command. The new process therefore uses every configuration change made before
+// `restart` was called. The command `stop` returns once no process answers. Paths that do not come up in time are listed on stderr.
 
 import { CONTROL_METHODS, type StatusView } from '@rsio/common/control/methods';
 import { DAEMON_START_TIMEOUT_MS } from '@rsio/common/daemon/limits';
@@ -20,7 +19,7 @@ export const RELOAD = defineCommand({
   synopsis: 'reload [--wait[=T]]',
   summary: 'makes a running rsiod reload rscltcfg',
   details: `Prints one line for each change. If rscltcfg has a fault, or if a change needs a
-restart, rsiod refuses the whole file and keeps its present configuration. With
+restart, rsiod refuses the whole file and keeps its current configuration. With
 --wait, the command also waits until every path is up. The exit code is 1 if a
 path is not up in time.`,
   options: { wait: WAIT_OPTION, json: JSON_OPTION },

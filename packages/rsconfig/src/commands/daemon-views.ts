@@ -105,7 +105,7 @@ export const EVENTS = defineCommand({
   call: { by: 'words', words: 'events' },
   synopsis: 'events [--number N] [--since TIME]',
   summary: 'lists the latest state changes of paths and volumes',
-  details: `rsiod keeps the last ${EVENTS_KEPT} events, also after restarts.`,
+  details: `rsiod keeps the last ${EVENTS_KEPT} events, even across restarts.`,
   options: {
     number: { kind: 'text', short: 'n', value: 'N', help: 'show the last N events; default: all' },
     since: { kind: 'text', value: 'TIME', help: SINCE_HELP },

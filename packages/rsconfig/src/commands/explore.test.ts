@@ -1,5 +1,5 @@
-// Tests the output of `explore`: the exact table and the findings with their remedies. Also tests which interfaces it uses. The exploration
-// itself is tested with the explorer.
+// Tests the output of `explore`: the exact table and the findings with their remedies. Also tests which interfaces the command uses. The
+// exploration itself is tested with the explorer.
 
 import { expect, test } from 'vitest';
 import type { Exploration, FoundServer } from '@rsio/protocol/explorer/exploration';

@@ -1,7 +1,7 @@
 // Implements `explore`: finds servers on all interfaces of this machine and at the given addresses. The command prints one line for each
 // server interface, followed by the findings with their remedies. The command needs neither a configuration file nor a running rsiod.
 // Invariants: the exit code is 1 if no server answered; no control character from a peer reaches the terminal; an unknown link speed is
-// printed as `-`. HEARD ON and ROUND TRIP are `-` for a server interface that did not answer itself.
+// printed as `-`. HEARD ON and ROUND TRIP are `-` for a server interface that did not itself answer.
 
 import { PORT_DEFAULT } from '@rsio/common/config/schema/limits';
 import type { Exploration, FoundServer, Heard } from '@rsio/protocol/explorer/exploration';
@@ -48,7 +48,7 @@ interface ExploreHereOptions {
 
 /** Returns the exit code. */
 async function exploreHere(context: CommandContext, { hosts, port, addresses, namespacekey, json }: ExploreHereOptions): Promise<number> {
-  // Only this command, join and doctor load the explorer and the protocol below it.
+  // Only this command, join and doctor load the explorer and the protocol modules that it imports.
   const [{ explore }, { thisMachine }] = await Promise.all([import('@rsio/protocol/explorer/explorer'), import('../cli/this-machine.ts')]);
   const { clock, sockets, random, interfaces: all } = thisMachine(context.clock);
   const interfaces = namedInterfaces(all, addresses);

@@ -1,5 +1,5 @@
-// Tests that the commands report the losses caused by force, before or after they occur. The daemon is a table of answers. The texts about
-// losses are tested in rsiod's final-flush.test.ts.
+// Tests that the commands report the losses caused by force, before or after they occur. A table of answers replaces the daemon. The texts
+// about losses are tested in rsiod's final-flush.test.ts.
 
 import { expect, it } from 'vitest';
 import { CUT_STATE } from '@rsio/common/control/methods';

@@ -38,7 +38,7 @@ longer for the new paths to come up in rsiod.`,
   },
   operands: { min: 1, max: 1 },
   run: async (context, options, [host = '']) => {
-    // Only this command loads the work of join, and the protocol below it.
+    // Only this command loads join/join.ts and the protocol modules that it imports.
     const { join } = await import('../join/join.ts');
     return join(context, options, host);
   },

@@ -1,5 +1,5 @@
-// `rsconfig restore` refuses a volume that other clients may use during the restore. Invariant: the command detaches the volume that it has
-// attached. Complete backups and restores are in test/interop/backup.test.ts. Rules: G29.
+// Tests that `rsconfig restore` refuses a volume that other clients may use during the restore. Invariant: the command detaches the volume
+// that it has attached. Complete backups and restores are in test/interop/backup.test.ts. Rules: G29.
 
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -11,7 +11,7 @@ import { contextOf } from '../testing/context.ts';
 import { attachment } from '../testing/views.ts';
 import { RESTORE } from './backups.ts';
 
-// Regression: a shared volume was restored while another client had it attached, so that this client read blocks that it had not written.
+// Regression: a shared volume was restored while another client had attached it, and that client then read blocks that it had not written.
 test('a shared volume is not restored, because other clients may have it, and is detached again', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'rsio-restore-'));
   const file = writeBackup(folder, 'db@monday.qcow2', 'm1', null, null);

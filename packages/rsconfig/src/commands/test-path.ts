@@ -15,7 +15,7 @@ export const TEST = defineCommand({
   summary: 'measures paths',
   details: `For each path, measures reachability, round trip, data rate in each direction
 and packet size (MTU), and shows the network device that the data actually uses.
-Other I/O continues during the measurement, but the two compete for bandwidth.
+Other I/O continues during the measurement, and competes with it for bandwidth.
 PATH is the name or address of a local interface (if0), the address of a server
 interface (192.168.45.10), or both (if0:192.168.45.10). Without PATH, the
 command measures all paths.`,

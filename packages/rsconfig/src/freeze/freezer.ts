@@ -1,6 +1,6 @@
 // Freezes file systems while a snapshot is made. A shell in a separate session freezes and thaws them with fsfreeze(8). The shell thaws
-// them when its stdin is closed, for example because rsconfig was killed, and after FREEZE_MAX_S at the latest. Invariants: this process
-// writes nothing while file systems are frozen. If the shell exits without thawing them, this process thaws them. Each wait is bounded.
+// them when its stdin is closed, for example because rsconfig was killed, or after FREEZE_MAX_S. Invariants: this process writes nothing
+// while file systems are frozen. If the shell exits without thawing them, this process thaws them. Each wait is bounded.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -10,8 +10,8 @@ import type { FrozenMount } from './frozen-mounts.ts';
 import { FREEZE_MAX_S, FREEZE_WAIT_MS, THAW_WAIT_MS } from '../limits.ts';
 
 /**
- * The shell script. Its arguments are the limit in seconds and the mount points. The script first prints `frozen` or `failed TEXT`. Before
- * it exits, it prints `thawed` or `stuck MOUNTPOINT`.
+ * The shell script, whose arguments are the limit in seconds and the mount points. The script first prints `frozen` or `failed TEXT`.
+ * Before it exits, it prints `thawed` or `stuck MOUNTPOINT`.
  */
 const SCRIPT = `
 trap '' HUP INT TERM QUIT PIPE
@@ -78,7 +78,7 @@ function notFrozen({ lines }: Shell): RsError {
   return new RsError('E_SYSTEM', `No snapshot was made, because a file system could not be frozen: ${line.replace(/^failed /, '')}`);
 }
 
-/** Thaws the file systems if the shell was killed before it has thawed them. Throws E_SYSTEM if a file system may stay frozen. */
+/** Thaws the file systems if the shell was killed before it thawed them. Throws E_SYSTEM if a file system may stay frozen. */
 async function thawRest(clock: Clock, { lines, child }: Shell, mounts: readonly FrozenMount[]): Promise<void> {
   const last = lines.at(-1) ?? '';
   if (last === 'thawed') return;

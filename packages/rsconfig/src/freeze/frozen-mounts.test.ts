@@ -1,5 +1,5 @@
-// Which mounts are frozen for which volumes, with plain devices, partitions, LVM over several volumes, btrfs and bind mounts. Also tests
-// the refusals before anything is frozen. Freezing itself is tested in test/integration/freeze.test.ts.
+// Tests which mounts are frozen for which volumes, with plain devices, partitions, LVM over several volumes, btrfs and bind mounts. Also
+// tests the refusals before anything is frozen. Freezing itself is tested in test/integration/freeze.test.ts.
 
 import { expect, test } from 'vitest';
 import { type DeviceFacts, mountsToFreeze } from './frozen-mounts.ts';

@@ -67,7 +67,7 @@ export function mountsToFreeze(
       );
   }
   if (found.size > FROZEN_MAX) throw new RsError('E_LIMIT', `${found.size} file systems would be frozen, and ${FROZEN_MAX} are allowed`);
-  // The file system that was mounted last is frozen first, because it may be in a file of an earlier one.
+  // The file system that was mounted last is frozen first, because it may be stored in a file on one that was mounted earlier.
   return [...found.values()].toSorted((a, b) => lastIndexOf(mounts, b) - lastIndexOf(mounts, a));
 }
 
@@ -89,8 +89,8 @@ function stackOf({ label, device }: FrozenVolume, facts: DeviceFacts): ReadonlyS
 }
 
 /**
- * Returns the number of the device on which a file system is mounted. In the mount table, a file system such as btrfs has a number of its
- * own, so the number of its source device is used.
+ * Returns the number of the device on which a file system is mounted. In the mount table, a file system such as btrfs has its own device
+ * number, so the number of its source device is used.
  */
 function numberOf({ device, source }: Pick<MountEntry, 'device' | 'source'>, facts: DeviceFacts): string {
   return device.startsWith('0:') && source.startsWith('/') ? (facts.numberOf(source) ?? device) : device;

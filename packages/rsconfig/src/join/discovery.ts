@@ -93,7 +93,7 @@ async function askByTcp(target: JoinTarget, findings: readonly Finding[], here: 
   return { namespaceid, namespace: null, servers: [one], findings: findings.filter(({ kind }) => kind !== 'no-answer') };
 }
 
-/** Tries the interfaces in turn, those on the host's subnet first, until one connects. */
+/** Tries one interface after another until one connects; interfaces on the host's subnet come first. */
 async function firstConnection(target: JoinTarget, here: ThisMachine): Promise<{ report: ProbeReport; local: string }> {
   const { host, interfaces, login, namespaceid, namespacekey } = target;
   const ordered = inOrderOfHope(interfaces, host.address);

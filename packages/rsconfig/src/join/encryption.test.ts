@@ -1,5 +1,5 @@
-// Whether `join` uses TLS, and the errors if the key is too short for TLS or the servers need different settings. Integration tests use
-// real servers with each setting.
+// Tests whether `join` uses TLS, and the errors if the key is too short for TLS or the servers need different settings. Integration tests
+// use real servers with each setting.
 
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
 import { describe, expect, test } from 'vitest';

@@ -1,5 +1,5 @@
-// Golden texts of every view: the samples in the description of the product, and what this program adds to them. Some names, counts and
-// addresses fill the width of their columns or are wider.
+// Tests the texts of every view: compares the whole output with a fixed text. Some names, counts and addresses fill the width of their
+// columns or are wider.
 
 import { NO_LATENCY } from '@rsio/common/structures/latency-figures';
 import { describe, expect, test } from 'vitest';

@@ -1,5 +1,5 @@
-// The reader of /etc/rswebcfg: defaults, values, and each problem with its line and the allowed values. Invariants: without a certificate,
-// only loopback addresses are accepted; no message shows a text that may be a token.
+// Tests the reader of /etc/rswebcfg: defaults, values, and each problem with its line and the allowed values. Invariants: without a
+// certificate, only loopback addresses are accepted; no message shows a text that may be a token.
 
 import { describe, expect, test } from 'vitest';
 import { problemTexts } from '@rsio/common/config/reader/findings';

@@ -20,16 +20,16 @@ export const WEB_SCHEMA = {
       listen: withDefault(
         endpoint,
         LISTEN_DEFAULT,
-        'Address and port of the pages. Unless it is a loopback address, certificate and key are required',
+        'Address and port of the pages. An address other than loopback needs certificate and key',
       ),
       certificate: optional(
         types.path,
-        'File with the certificate of the server and those between it and its root (PEM). With it, rsweb speaks HTTPS only',
+        'File with the certificate of the server and all intermediate certificates (PEM). With a certificate, rsweb speaks HTTPS only',
       ),
       key: optional(types.path, 'File with the private key of the certificate (PEM)'),
       names: optional(
         hostNames,
-        'Further names under which browsers reach rsweb. It refuses requests for other names, except addresses, localhost, the name of the machine and the names in the certificate',
+        'Further names under which browsers reach rsweb. rsweb refuses requests for other names, except addresses, localhost, the name of the machine and the names in the certificate',
       ),
       log: withDefault(
         types.choice('auto', 'journal', 'syslog', 'file'),
@@ -45,7 +45,7 @@ export const WEB_SCHEMA = {
     occurs: 'any number',
     below: null,
     lines: null,
-    help: 'A token that permits to log in. NAME stands in the log with each order. rsweb token NAME prints a new token and its section',
+    help: 'A token with which visitors log in. The log shows NAME with each order. rsweb token NAME prints a new token and its section',
     keys: {
       sha256: needed(sha256, 'SHA-256 of the token; the token itself is stored nowhere'),
       rights: withDefault(
@@ -60,13 +60,13 @@ export const WEB_SCHEMA = {
     occurs: 'any number',
     below: null,
     lines: null,
-    help: 'Another machine that runs rsweb, and whose servers and clients are shown too',
+    help: 'Another machine with rsweb, whose servers and clients this rsweb also shows',
     keys: {
       url: needed(sourceUrl, 'Where the rsweb of that machine listens'),
-      'token-file': needed(types.path, 'File with a token of that rsweb; rights = view suffice'),
+      'token-file': needed(types.path, 'File with a token of that rsweb; rights = view suffices'),
       'certificate-authority': optional(
         types.path,
-        'File with the certificate that the certificate of that rsweb stands on, or with that certificate itself (PEM). Without it, those of Node apply',
+        'File with the certificate of the authority that issued the certificate of that rsweb, or with the latter (PEM). Default: the authorities of Node',
       ),
     },
   },

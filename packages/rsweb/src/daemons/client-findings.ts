@@ -1,5 +1,5 @@
 // Makes findings with remedies from the answers of an rsiod. Pure.
-// Invariant: a path that is connecting for the first time is no fault.
+// Invariant: a path that is connecting for the first time is not a fault.
 
 import { waitingText } from '@rsio/common/control/methods';
 import { printEndpoint } from '@rsio/common/lib/units';
@@ -15,7 +15,7 @@ const DOCTOR = ['rsconfig doctor'];
 const STATUS = ['rsconfig -m status -v'];
 /** A path that has been connecting for longer than this is reported. */
 const CONNECTING_LASTS_MS = 3_000;
-/** A backup that is older than this is reported as late. The alert rules in packaging/prometheus use the same time. */
+/** A backup that is older than this is reported as late. The alert rules in packaging/prometheus use the same limit. */
 const BACKUP_LATE_MS = 26 * 3_600_000;
 const CARRYING: ReadonlySet<PathState> = new Set(['up', 'probation']);
 

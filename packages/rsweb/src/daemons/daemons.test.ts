@@ -1,5 +1,5 @@
-// How answers of the daemons become loads and findings. Tests the rates and latencies of an interval, and counters that restart from zero.
-// For each fault, tests the remedy, the object and the page of the finding.
+// Tests the loads and findings that rsweb makes from the answers of the daemons: rates and latencies of an interval, counters that restart
+// from zero, and for each fault the remedy, the object and the page of the finding.
 
 import { describe, expect, test } from 'vitest';
 import { LATENCY_BUCKETS, LATENCY_EDGES_US } from '@rsio/common/structures/latency-figures';

@@ -47,7 +47,7 @@ function volumeFindings({ volumes, daemon }: ServerFacts): Finding[] {
     const id = volumeId(volume.id, server, volume.name, volume.universe);
     const label = `${volume.name}@${volume.universe}`;
     const place = { where: `volume ${label}`, href: hrefOf('volume', id), commands: [`rsadm volume show ${label}`] };
-    // The wait for space is omitted here, because the findings about waits, which are made below, also report the start time of this wait.
+    // A wait for space is omitted here, because waitFindings() reports it with its start time.
     const sentences = volumeWarnings({ ...volume, waitsForSpace: false });
     const severity = volume.state === 'served' ? 'warning' : 'error';
     return sentences.map((sentence, at) => finding(severity, `state ${at}`, sentence, place));

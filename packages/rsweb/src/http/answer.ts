@@ -25,14 +25,14 @@ const POLICY = [
 ].join('; ');
 
 /**
- * Headers of every answer. Strict-Transport-Security is missing, because it applies to all ports of the host, so that browsers would refuse
- * plain pages of other programs on this host.
+ * Headers of every answer. The header Strict-Transport-Security is missing: it would apply to all ports of the host, and browsers would
+ * then refuse plain pages of other programs there.
  */
 export const SECURITY_HEADERS: Readonly<Record<string, string>> = {
   'Content-Security-Policy': POLICY,
   'X-Content-Type-Options': 'nosniff',
   'X-Frame-Options': 'DENY',
-  // With no-referrer, browsers would send `Origin: null` with a form.
+  // The value no-referrer would make browsers send `Origin: null` with a form, and rsweb refuses this origin.
   'Referrer-Policy': 'same-origin',
   'Cross-Origin-Opener-Policy': 'same-origin',
   'Cross-Origin-Resource-Policy': 'same-origin',

@@ -1,5 +1,5 @@
-// Serves the files that pages load: scripts, styles and images. Invariant: all files are read when rsweb starts, so that no request can
-// name another file of the system.
+// Serves the files that pages load: scripts, styles and images. Invariant: rsweb reads all files when it starts, so no request can reach
+// another file of the system.
 
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';

@@ -1,6 +1,6 @@
-// What happens if there are too many connections. A connection without a token can displace only a connection without a token. An address
-// or a token with too many connections loses one of its own connections. A new connection is always accepted. The number of logins is
-// tested in login/.
+// Tests which connections are closed if there are too many. A connection without a token can displace only a connection without a token. An
+// address or a token with too many connections loses one of its own connections. A new connection is always accepted. The number of logins
+// is tested in login/.
 
 import { expect, test } from 'vitest';
 import { type Connection, Connections } from './connections.ts';

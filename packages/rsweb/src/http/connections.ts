@@ -1,19 +1,19 @@
-// Decides which connections are closed if there are too many. A connection counts for its remote address until a request on it has shown a
-// right token; from then on, it counts for the token. Pure except for the kept list. Invariants: connections with a token and connections
-// without a token have separate bounds. A new connection is always accepted: when a bound is reached, the owner with the most connections
-// loses its oldest connection.
+// Decides which connections are closed if there are too many. A connection counts for its remote address until a request on the connection
+// contains a valid token. After that, the connection counts for the token. Pure except for the kept list. Invariants: connections with a
+// token and connections without a token have separate bounds. A new connection is always accepted: when a bound is reached, the owner with
+// the most connections loses its oldest connection.
 
 import { CONNECTIONS_PER_SOURCE_MAX, CONNECTIONS_PER_TOKEN_MAX, PROVEN_CONNECTIONS_MAX, STRANGE_CONNECTIONS_MAX } from '../limits.ts';
 
 export interface Connection {
-  /** Called when a request on the connection has shown this token. */
+  /** Called when a request on the connection contains this valid token. */
   prove(token: string): void;
   /** Called when the connection has been closed. */
   closed(): void;
 }
 
 interface Kept {
-  /** The remote address, or the token once a request on the connection has shown a right token. */
+  /** The remote address of the connection; its token if `isProven` is true. */
   owner: string;
   isProven: boolean;
   readonly end: () => void;

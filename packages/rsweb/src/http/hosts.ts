@@ -21,7 +21,10 @@ export function isOwnHost(header: string, names: readonly string[]): boolean {
   return names.some((own) => own === name || (own.startsWith('*.') && name.replace(/^[^.]+/, '*') === own));
 }
 
-/** True if a page of this server sent the request. `host`: an accepted header Host. Without TLS, a proxy may add HTTPS. */
+/**
+ * True if a page of this server sent the request. `host`: an accepted header Host. A server without TLS may be behind a proxy that adds
+ * TLS.
+ */
 export function isOwnOrigin(origin: string, host: string, isTls: boolean): boolean {
   const schemes = isTls ? ['https'] : ['http', 'https'];
   return schemes.some((scheme) => origin.toLowerCase() === `${scheme}://${host.toLowerCase()}`);

@@ -1,5 +1,5 @@
-// The pure parts of the HTTP server, also with hostile input: cookies, tokens in headers, paths, hosts, origins, redirects and the headers
-// of every answer.
+// Tests the pure parts of the HTTP server, even with hostile input: cookies, tokens in headers, paths, hosts, origins, redirects and the
+// headers of every answer.
 
 import { describe, expect, test } from 'vitest';
 import { ownPath, SECURITY_HEADERS } from './answer.ts';

@@ -20,5 +20,5 @@ export interface EventStream {
 
 export type Reply = Answer | EventStream;
 
-/** Makes the reply to a request. If the request has shown a right token, the handler must call `proven` with the name of the token. */
+/** Makes the reply to a request. If the request contains a valid token, the handler must call `proven` with the name of the token. */
 export type Handler = (request: Request, proven: (token: string) => void) => Reply | Promise<Reply>;

@@ -1,5 +1,5 @@
-// The server with real sockets and with peers that are slow, send too much or send nonsense. Such a peer is refused or disconnected, and
-// other peers are still served. Which requests are permitted is tested with the pages.
+// Tests the server with real sockets and with peers that are slow, send too much or send nonsense. The server refuses or disconnects these
+// peers, and still serves others. The tests of the pages check which requests are permitted.
 
 import { connect, type Socket } from 'node:net';
 import { afterEach, beforeEach, expect, test } from 'vitest';

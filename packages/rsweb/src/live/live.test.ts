@@ -1,4 +1,4 @@
-// The live stream. Applying the changes that a stream sends to the first picture gives the second picture. A browser that does not read
+// Tests the live stream: a browser that has the first picture and applies the changes gets the second picture. A browser that does not read
 // gets no changes, and does not delay other browsers. The number of streams is bounded, and each stream ends with its login.
 
 import { beforeEach, expect, test } from 'vitest';

@@ -1,6 +1,6 @@
 // The live stream: each browser gets the picture once and then the changes. Invariants: the text of a change is made once for all browsers.
-// A browser with a large backlog gets no changes. When it has read the backlog, it gets the whole picture. If the backlog stays large for
-// STUCK_MS, the browser is disconnected. A stream ends with its login. No token can use up the streams of other tokens.
+// A browser with a large backlog gets no changes. When the browser has read the backlog, it gets the whole picture. If the backlog stays
+// large for STUCK_MS, the browser is disconnected. A stream ends when its login ends. No token can use up the streams of other tokens.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import type { EventSink, EventStream } from '../http/reply.ts';
@@ -10,7 +10,7 @@ import { BACKLOG_MAX_BYTES, HEARTBEAT_MS, STREAMS_MAX, STREAMS_PER_TOKEN_MAX, ST
 
 export interface Watcher {
   readonly token: string;
-  /** Returns false after the login has ended. Each call counts as a use of the login, so that an open page keeps the login alive. */
+  /** Returns false after the login has ended. Each call counts as a use of the login, so an open page keeps the login alive. */
   readonly isWelcome: () => boolean;
 }
 

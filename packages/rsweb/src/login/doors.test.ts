@@ -1,4 +1,4 @@
-// Tests that a right token is always accepted, even after wrong tokens from the same address. Also tests cookies and their flags, the end
+// Tests that a valid token is always accepted, even after wrong tokens from the same address. Also tests cookies and their flags, the end
 // of a login, and requests from pages of other sites or under another host name (DNS rebinding).
 
 import { beforeEach, describe, expect, test } from 'vitest';

@@ -1,5 +1,5 @@
 // Access control: logs users in and out, finds the login of a request, and checks the request's host and origin. Invariants: the answer to
-// a wrong token says only that the token is wrong. A right token is always accepted, even if wrong tokens came from the same address.
+// a wrong token says only that the token is wrong. A valid token is always accepted, even if wrong tokens came from the same address.
 // Logins, logouts and wrong tokens are logged at a bounded rate. A POST of a browser must contain the csrf value of the browser's login,
 // and must have this server as its origin.
 
@@ -78,7 +78,7 @@ export class Doors {
     return id === null ? null : this.sessions.use(id);
   }
 
-  /** Logs in with the token of the form. Returns the answer, or a sentence if the token is refused. */
+  /** Logs in with the token in the form. Returns the answer, or an error message if the token is refused. */
   login(request: Request, next: string): Answer | string {
     const token = this.checked(request.form.get('token')?.trim() ?? '', request.address);
     if (typeof token === 'string') return token;
@@ -111,7 +111,7 @@ export class Doors {
     return plain(403, 'The form is not one of this login: load the page again, and repeat the order there');
   }
 
-  /** Returns the configured token, or a sentence if the shown token is not accepted. */
+  /** Returns the configured token that equals the shown token, or an error message. */
   private checked(shown: string, address: string): WebToken | string {
     const token = shown === '' ? null : tokenOf(shown, this.settings.tokens);
     if (token !== null) return token;
@@ -129,7 +129,7 @@ export class Doors {
 
   /**
    * Returns the name of the cookie, which contains the port. A browser sends the cookies of a host to all ports of the host, and through
-   * tunnels, several rswebs may be reached at different ports of one host. Their cookies therefore need different names.
+   * tunnels, a browser may reach several rswebs at different ports of one host. Each rsweb therefore needs a different cookie name.
    */
   private cookieName({ host }: Request): string {
     const port = /:(\d+)$/.exec(host)?.[1] ?? '0';

@@ -9,7 +9,7 @@ import { SESSION_BYTES, SESSION_MAX_MS, SESSIONS_PER_TOKEN_MAX } from '../limits
 
 export interface Session {
   readonly token: WebToken;
-  /** A secret value in each form that is shown to this login. A page of another site cannot know the value. */
+  /** A secret value in each form on the pages of this login. A page of another site cannot know the value. */
   readonly csrf: string;
 }
 

@@ -1,4 +1,4 @@
-// Makes new tokens, and finds the configured token that a request has shown. Invariants: the duration of a comparison reveals nothing about
+// Makes new tokens, and finds the configured token that a request contains. Invariants: the duration of a comparison reveals nothing about
 // a token; no token is stored.
 
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';

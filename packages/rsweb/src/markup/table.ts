@@ -1,5 +1,5 @@
-// Makes tables that links sort, without scripts. Pure. Invariants: every table has a caption and headers with a scope; the sorted column
-// has aria-sort; rows beyond ROWS_PER_PAGE are on further pages.
+// Makes tables that visitors sort with links, without scripts. Pure. Invariants: every table has a caption and headers with a scope; the
+// sorted column has aria-sort; rows beyond ROWS_PER_PAGE are on further pages.
 
 import { compareNames } from './lists.ts';
 import { ROWS_PER_PAGE } from '../limits.ts';

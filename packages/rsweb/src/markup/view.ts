@@ -1,5 +1,5 @@
-// The data of a page besides the picture: the visitor, the time, the address, the outcome of an order. app.ts makes the view. Invariant:
-// the view contains no secrets of other visitors.
+// The data that a page needs besides the picture: the visitor, the time, the address, the outcome of an order. app.ts makes the view.
+// Invariant: the view contains no secrets of other visitors.
 
 import type { HistoryView } from '../model/history.ts';
 

@@ -8,8 +8,8 @@ import type { Load, Percentiles, Picture } from './picture.ts';
 type Figures = { readonly [K in SeriesName]?: number | null };
 
 /**
- * In these series, the value of a step is the largest value among the samples in that step. In all other series, the value of a step is the
- * mean of the samples.
+ * Series in which the value of a step is the largest sample in the step. In all other series, the value of a step is the mean of the
+ * samples.
  */
 const LARGEST: ReadonlySet<SeriesName> = new Set(['p99Us', 'p999Us']);
 
@@ -56,8 +56,8 @@ export class HistoryRings implements HistoryView {
   }
 
   /**
-   * Makes room for another object of `machine` if necessary. Drops an object that has been idle for HISTORY_IDLE_MS. If there is none,
-   * drops an object of the machine with the most objects. Returns false if `machine` itself has nearly the most objects.
+   * Makes room for another object of `machine` if necessary: drops an object that has been idle for HISTORY_IDLE_MS, else an object of the
+   * machine with the most objects. Returns false if dropping the latter would leave that machine with fewer objects than `machine`.
    */
   private hasPlace(machine: string | null, atMs: number): boolean {
     if (this.objects.size < HISTORY_OBJECTS_MAX) return true;
@@ -147,7 +147,7 @@ class ObjectRing {
     else values[at] = LARGEST.has(name) ? Math.max(before, value) : before + (value - before) / this.samples;
   }
 
-  /** Empties the ring. Called when the ring is new, when the clock was set back, and when all its values are too old. */
+  /** Empties the ring. Called when the ring is new, when the clock was set back, and when all values in the ring are too old. */
   private clear(step: number): void {
     for (const values of this.values.values()) values.fill(Number.NaN);
     this.first = step;

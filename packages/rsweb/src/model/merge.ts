@@ -46,8 +46,8 @@ export function merged(parts: readonly Picture[], takenMs: number): Picture {
 }
 
 /**
- * Merges lists of findings. Errors come before warnings. Within each of these two groups, the lists take turns, so that no source can
- * displace the findings of others. Each list gives its oldest finding first.
+ * Merges lists of findings. Errors come before warnings. Among the errors and among the warnings, the lists take turns, so that no source
+ * can displace the findings of others. The oldest finding of a list comes first.
  */
 export function findingsOf(lists: readonly (readonly Finding[])[]): readonly Finding[] {
   const ordered = lists.map((list) =>
@@ -65,7 +65,7 @@ function rankOf({ severity }: Finding): number {
   return severity === 'error' ? 0 : 1;
 }
 
-/** Cuts the lists to `most` elements in total. If a list is shorter than its share, the other lists get the rest of that share. */
+/** Shortens the lists to `most` elements in total. If a list is shorter than its share, the other lists get the rest of that share. */
 function fairly<T>(lists: readonly (readonly T[])[], most: number): readonly (readonly T[])[] {
   const shares = lists.map(() => 0);
   let left = most;
@@ -94,7 +94,7 @@ function combined<T extends Identified>(all: readonly T[], join: (first: T, seco
   return [...found.values()];
 }
 
-/** Joins two reports about one machine. There can be two, because each daemon of a machine is a separate source. */
+/** Joins two reports about one machine. Each daemon of a machine is a separate source and reports the machine. */
 function joinMachines(left: Machine, right: Machine): Machine {
   const first = left.state === 'answers' ? left : right;
   return { ...first, programs: [...left.programs, ...right.programs] };
@@ -106,7 +106,7 @@ function joinServers(left: Server, right: Server): Server {
     ...first,
     namespace: first.namespace === '' ? second.namespace : first.namespace,
     serverid: first.serverid ?? second.serverid,
-    // If only clients report the server, a single client that reaches the server proves that it is up.
+    // If only clients report the server, a single client that reaches the server proves that the server is up.
     ...(first.machine === null && second.state === 'up' ? { state: second.state, reason: null } : {}),
   };
 }

@@ -77,10 +77,7 @@ class Hearing {
    * The volumes of the source's own servers. Key: id of a volume in the source's picture. Value: id of the volume in the merged picture.
    */
   private readonly ids = new Map<string, string>();
-  /**
-   * Key: id of a volume. Value: the server of the volume. The map contains only volumes that the machine of their server has reported
-   * itself.
-   */
+  /** Key: id of a volume. Value: the server of the volume. The map contains only volumes that the machine of the server has reported. */
   private readonly places: ReadonlyMap<string, string>;
 
   constructor({ source, picture }: Told, servers: Claims, clients: Claims, places: Map<string, string>) {
@@ -167,8 +164,8 @@ class Hearing {
       const pool = isOwnPool ? poolId(server, volume.pool?.slice(poolId(volume.server, '').length) ?? '') : null;
       return [{ ...volume, id: this.ids.get(volume.id) ?? volume.id, server, pool }];
     }
-    // This source does not serve the volume, and only reports it as a client. If the machine of the volume's server reports the volume
-    // itself, only the waits of this source's client are taken from this report.
+    // This source reports the volume as a client. If the machine of the volume's server also reports the volume, only the waits of this
+    // source's client are taken from this report.
     const place = this.places.get(volume.id);
     const isKnown = this.servers.has(volume.server);
     if (place === undefined ? isKnown : place !== volume.server) return [];

@@ -193,7 +193,7 @@ export function checkedPicture(value: unknown): Picture | string {
   return wrong === null ? withOwnLinks(pruned as Picture) : wrong;
 }
 
-/** Keeps only links of another machine's picture that lead to pages of this rsweb. */
+/** Removes all links from another machine's picture except links to pages of this rsweb. */
 function withOwnLinks(picture: Picture): Picture {
   const own = (href: string | null): string | null =>
     href !== null && /^\/(volume|client|server|pool|mirror)\/[^/\s]+$/.test(href) ? href : null;
@@ -204,7 +204,7 @@ function withOwnLinks(picture: Picture): Picture {
   };
 }
 
-/** Copies the fields of the shape. A value that does not fit becomes null, so that the check finds it. */
+/** Copies the fields of the shape. A value of a wrong type becomes null; the check decides whether null is allowed. */
 function prune({ form }: Shape, value: unknown, listMax: number): unknown {
   switch (form.kind) {
     case 'text':

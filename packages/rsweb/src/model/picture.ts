@@ -114,7 +114,7 @@ export interface Path {
   readonly roundTripMs: number | null;
   /** Cipher suite; null if the path is plain or not connected. */
   readonly cipher: string | null;
-  /** Bytes that are sent on the path in a second; null if unknown. */
+  /** Bytes that are sent on the path per second; null if unknown. */
   readonly sentBytesPerSecond: number | null;
   readonly receivedBytesPerSecond: number | null;
 }
@@ -147,7 +147,7 @@ export interface Volume {
   /** Schedule of snapshots, such as `hourly keep 24`. */
   readonly schedule: string | null;
   readonly mirror: string | null;
-  /** `iopsLimit` and `bandwidthLimitBytes` limit the I/O of the volume. Each is null if the volume does not have this limit. */
+  /** `iopsLimit` and `bandwidthLimitBytes` limit the I/O of the volume; null means no limit. */
   readonly iopsLimit: number | null;
   readonly bandwidthLimitBytes: number | null;
   readonly load: Load;
@@ -192,7 +192,7 @@ export interface Mirror {
   }[];
   readonly voters: readonly { readonly serverName: string; readonly answers: boolean; readonly trouble: string | null }[];
   readonly majority: number;
-  /** Client that has the mirror attached; null if no client has. */
+  /** Client that has attached the mirror; null if the mirror is not attached. */
   readonly holder: string | null;
 }
 

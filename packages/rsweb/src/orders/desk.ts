@@ -50,7 +50,7 @@ export class Desk {
     if (kind === undefined) return { kind: 'unknown' };
     let work: Work;
     try {
-      // Only this machine's own daemons: reports of other machines never lead to an order.
+      // Only the picture of this machine's daemons: a report of another machine never leads to an order.
       work = kind.prepare(fieldsOf(form), this.hub.ownPicture());
     } catch (thrown) {
       return this.refused(backOf(form), toRsError(thrown).message);

@@ -1,6 +1,6 @@
-// The table of all orders: the fields of each order, its object, and the request to a daemon. Only objects of this machine take orders,
-// because other machines have their own rsweb, tokens and logs. Invariants: an order has the same effect and the same limits as the
-// corresponding command of rsadm or rsconfig; an order is executed only on the volume with the id that the visitor has seen.
+// The table of all orders: the fields of each order, its object, and the request to a daemon. Orders exist only for objects of this
+// machine, because other machines have their own rsweb, tokens and logs. Invariants: an order has the same effect and the same limits as
+// the corresponding command of rsadm or rsconfig; an order is executed only on the volume with the id that the visitor has seen.
 
 import { randomUUID } from 'node:crypto';
 import { PAUSE_MS } from '@rsio/common/control/limits';
@@ -190,7 +190,7 @@ async function offeredLabel({ id, name, universe }: Volume, by: string, { client
   return null;
 }
 
-/** Like `offeredLabel`, but for a volume that this client has attached; null if it has not attached the volume. */
+/** Like `offeredLabel`, but for an attached volume; null if this client has not attached the volume. */
 async function attachedLabel({ id, name, universe }: Volume, by: string, { client }: OrderPorts): Promise<string | null> {
   const { attachments } = await client('local', {}, by);
   const attached = attachments.find((one) => one.id === id && one.name === name && one.universe === universe);

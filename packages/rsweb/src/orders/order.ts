@@ -1,6 +1,6 @@
-// Types of orders. An order is a form on a page that becomes one request to a daemon of this machine. The file order-table.ts defines all
-// orders, and desk.ts takes them. Invariant: an order is checked against the picture before a daemon is asked, and the daemon checks the
-// order again.
+// Types of orders. A visitor gives an order with a form, and rsweb sends it as one request to a daemon of this machine. The file
+// order-table.ts defines all orders, and desk.ts takes them. Invariant: an order is checked against the picture before a daemon is asked,
+// and the daemon checks the order again.
 
 import type { Picture } from '../model/picture.ts';
 

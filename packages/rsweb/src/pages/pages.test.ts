@@ -35,7 +35,9 @@ function view(query = '', more: Partial<View> = {}): View {
   };
 }
 
-/** Returns a value in which every text that a machine supplies is replaced by a text with markup. Ids and names of states stay. */
+/**
+ * Returns a value in which every text that a machine supplies is replaced by a text with markup. Ids and names of states are not replaced.
+ */
 function hostile(value: unknown, key = ''): unknown {
   if (Array.isArray(value)) return value.map((element) => hostile(element, key));
   if (value !== null && typeof value === 'object')

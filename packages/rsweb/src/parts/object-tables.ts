@@ -108,7 +108,7 @@ export function mirrorsTable(rows: readonly Mirror[], view: View): Html {
   );
 }
 
-/** Returns the state of the mirror's configuration. If this state is `known`, returns the worst state of the mirror's replicas instead. */
+/** Returns the state of the mirror's configuration; if the configuration is `known`, returns the worst state of the mirror's replicas. */
 export function mirrorState({ state, replicas }: Mirror): string {
   if (state !== 'known') return state;
   return (['behind', 'copying'] as const).find((worst) => replicas.some((replica) => replica.state === worst)) ?? 'in sync';

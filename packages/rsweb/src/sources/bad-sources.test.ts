@@ -1,5 +1,5 @@
-// A hostile source cannot affect what the picture shows of other sources. The reports of a hostile source count only for its own server and
-// client. False claims cause findings. The source cannot displace objects, links or commands of another source.
+// Tests that a hostile source cannot affect what the picture shows of other sources. The reports of a hostile source count only for its own
+// server and client. False claims cause findings. The source cannot displace objects, links or commands of another source.
 
 import { expect, test } from 'vitest';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
@@ -75,7 +75,7 @@ const event = (id: string, atMs: number): Event => ({
   href: '/server/big-9',
 });
 
-/** The picture that this machine's rssrv reports (`own`), and the one that the rsweb on the client db-1 reports. */
+/** The picture of this machine's rssrv. The rsweb on the client db-1 reports another picture. */
 const own: Picture = {
   ...NOTHING,
   machines: [{ id: 'big-9', name: 'big-9', isLocal: true, state: 'answers', reason: null, programs: [] }],

@@ -1,5 +1,5 @@
-// Asks all sources, each at its own pace, and merges their pictures. Invariants: no source waits for another one, and no page waits for a
-// source. A source has one request at a time, and a pause after a costly answer. Other machines get only the pictures of the sources on
+// Asks all sources, each at its own pace, and merges their pictures. Invariants: no source waits for another source, and no page waits for
+// a source. A source has one request at a time, and a pause after a costly answer. Other machines get only the pictures of the sources on
 // this machine, so that two rswebs do not repeat each other's data.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -54,7 +54,7 @@ export class Hub {
     for (const entry of this.entries) void this.ask(entry);
   }
 
-  /** Called for each page request. The sources are then asked more often for LOOK_LASTS_MS. */
+  /** Called for each page request. For LOOK_LASTS_MS after the call, the sources are asked more often. */
   look(): void {
     const wasLooking = this.isLooking();
     this.lookedMs = this.clock.monotonicMs();

@@ -1,5 +1,5 @@
-// The rsweb of another machine as a source, including a hostile rsweb. Each failing request ends within its bounds with a finding that has
-// a remedy. Nothing is sent to other addresses, and a source that hangs delays no other source.
+// Tests the rsweb of another machine as a source, including a hostile rsweb. Each failing request ends within its bounds with a finding
+// that has a remedy. Nothing is sent to other addresses, and a source that hangs delays no other source.
 
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { createServer, type RequestListener, type Server } from 'node:http';

@@ -4,20 +4,20 @@
 import type { Finding, Picture } from '../model/picture.ts';
 
 export interface Source {
-  /** Name of the source, which no other source has. */
+  /** Unique name of the source. */
   readonly name: string;
-  /** True if the source is on this machine, so that its picture is offered to other machines. */
+  /** True if the source is on this machine. rsweb offers only the pictures of such sources to other machines. */
   readonly isOwn: boolean;
   /** Pause before the next request. The pause is long if handling the last answer took much time of this process. */
   readonly restMs: number;
   /**
-   * Asks the source. Resolves with its picture; null if the source does not exist on this machine, which is no fault. Rejects with an error
-   * that has a remedy.
+   * Asks the source, and resolves with its picture; null if the source does not exist on this machine, which is not a fault. Rejects with
+   * an error that has a remedy.
    */
   sample(): Promise<Picture | null>;
   /** Makes the picture after a failed request. `last`: the source's last picture; null if there is none. */
   failed(thrown: unknown, last: Picture | null): Picture;
-  /** Called after an order. The source must forget its cached answers. */
+  /** Called after an order. The source drops the answers that it has cached. */
   renew?(): void;
   close(): void;
 }

@@ -68,17 +68,17 @@ const HELP = {
   paths: 'Interface pairs that become paths (auto: same subnet; all: every pair; configured: like auto, but only [server] addresses)',
   heartbeat: 'Interval between heartbeats on each path',
   suspect: 'How long a path may be silent before its requests are sent again on other paths; must be less than heartbeat',
-  dead: 'How long a path may be silent before rsiod closes and reconnects it; more than 2 heartbeats, enough to carry a batch',
+  dead: 'How long a path may be silent before rsiod closes and reconnects it; must exceed 2 heartbeats and the time to send a batch',
   digest: 'Whether frames carry CRC-32 checksums in addition to the checksums of TCP',
   tls: 'Whether paths are encrypted with TLS 1.3; with on, rsiod does not use a server that refuses to encrypt',
   logSize: 'Memory per volume for unflushed writes; rsiod sends them again after a server crash (0: writes go straight to storage)',
   mirrorPatience: 'How long a mirror waits for a replica without a path before it drops the replica; it always waits for a slow server',
-  resyncRate: 'Most bytes per second that each mirror copies to replicas that return (0: no limit)',
+  resyncRate: 'Maximum bytes per second that each mirror copies to replicas that return (0: no limit)',
   log: 'Where the daemon logs (auto: to the journal if systemd starts the daemon with the journal as its output, else to the file in /var/log/rsio)',
   logTime: 'Time zone in which log lines are printed',
   metrics: 'Address and port at which the daemon serves /metrics for Prometheus; an address other than loopback needs a metrics-token',
   metricsToken: 'Token that a reader of the metrics sends as Authorization: Bearer TOKEN; at least 16 characters',
-  mirrorReads: 'Reads of a mirror (confirmed: servers confirm the claim first; local: without this, so that data may be outdated)',
+  mirrorReads: 'Reads of a mirror (confirmed: after servers have confirmed the claim; local: at once, but data may be outdated)',
 } as const;
 
 const OF_DEFAULTS = 'Inherited from [defaults]';
@@ -197,12 +197,12 @@ export const SCHEMA = {
         iops: withDefault(
           iopsType,
           'off',
-          'Most READ, WRITE, DISCARD and ZERO requests per second, of all clients together; more requests wait. A reload changes it during I/O',
+          'Maximum READ, WRITE, DISCARD and ZERO requests per second, for all clients together; others wait. A reload changes it during I/O',
         ),
         bandwidth: withDefault(
           bandwidthType,
           'off',
-          'Most bytes per second in READ and WRITE requests, of all clients together; more requests wait. A reload changes it during I/O',
+          'Maximum bytes per second in READ and WRITE requests, for all clients together; others wait. A reload changes it during I/O',
         ),
         burst: withDefault(burstType, printDuration(BURST_MS), 'Time for which unused iops and bandwidth accumulate for a later burst'),
       },
@@ -211,10 +211,10 @@ export const SCHEMA = {
       ...anyNumber,
       help: 'A directory in which rsadm and permitted clients create volumes',
       keys: {
-        path: needed(types.path, 'Directory of the pool, on a file system of its own. rsadm pool add prepares it'),
+        path: needed(types.path, 'Directory of the pool, on a separate file system. rsadm pool add prepares the directory'),
         limit: optional(
           types.size(SECTOR_BYTES, VOLUME_MAX_BYTES),
-          'Largest sum of the sizes of its volumes. Without a limit, the sum may exceed the space of the file system',
+          'Maximum sum of the sizes of the volumes. Without a limit, the sum may exceed the space of the file system',
         ),
         reserve: withDefault(
           types.percent(RESERVE_MAX_PERCENT),
@@ -229,7 +229,7 @@ export const SCHEMA = {
       occurs: 'at most once',
       below: null,
       lines: 'NAME, white space, KEY, optionally white space and a second KEY',
-      help: 'The names and keys of the clients that may connect. While rsadm client rekey changes the key of a client, its line has the old and the new key, and rssrv accepts both',
+      help: 'The names and keys of the clients that may connect. While rsadm client rekey changes the key of a client, the line of the client has the old and the new key, and rssrv accepts both',
       keys: {},
     },
     rights: {
@@ -278,7 +278,7 @@ export const SCHEMA = {
         'busy-poll': withDefault(
           types.orOff(types.microseconds(BUSY_POLL_MAX_US)),
           'off',
-          'Time after each I/O in which rsiod polls for the next I/O in place of sleeping, unless another program wants its core',
+          'Time after each I/O in which rsiod polls for the next I/O instead of sleeping, unless another program wants its core',
         ),
         log: withDefault(logPlace, 'auto', HELP.log),
         'log-time': withDefault(logTime, 'gmt', HELP.logTime),

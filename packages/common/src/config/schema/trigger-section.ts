@@ -17,9 +17,9 @@ export function triggerSection(when: string, event: string) {
     keys: {
       on: needed(
         types.choice('snapshot-before', 'snapshot-after', 'event'),
-        `When to run the program (snapshot-before: if it fails, no snapshot is made; snapshot-after: also after a failure; event: ${event})`,
+        `When to run the program (snapshot-before: if it fails, no snapshot is made; snapshot-after: even after a failure; event: ${event})`,
       ),
-      run: needed(types.path, 'The program. It and every folder above it must belong to root, and no other user may write to them'),
+      run: needed(types.path, 'The program. The file and every folder above it must belong to root, and no other user may write to them'),
       timeout: withDefault(
         types.duration(TRIGGER_MIN_MS, TRIGGER_MAX_MS),
         printDuration(TRIGGER_MS),

@@ -79,7 +79,7 @@ function growCommand(given: VolumeProgram): VolumeCommand {
   return makeCommand(given.program, {
     ...volumeCommand(given, 'grow'),
     synopsis: 'volume grow NAME SIZE [--pool P]',
-    summary: 'makes a volume larger, also while clients use it',
+    summary: 'makes a volume larger, even while clients use it',
     details: `A volume made with --stripe grows in all of its pools, and a volume made with
 --concat in its last pool. With --pool, a volume made with --concat continues in
 that pool; no client may use the volume during the command.`,
@@ -104,7 +104,7 @@ function renameCommand(given: VolumeProgram): VolumeCommand {
     ...volumeCommand(given, 'rename'),
     synopsis: 'volume rename NAME NEW',
     summary: 'gives a volume another name; no client may hold it',
-    details: `NEW without @ is a name in universe 0, like every NAME.`,
+    details: `Without @, NEW is a name in universe 0, as every NAME is.`,
     operands: { min: 2, max: 2 },
     run: async (door: VolumeDoor, { json }, [name = '', to = '']) => {
       const { call, volume: from, label, place, parse } = await door.find(name, 'change');
@@ -128,14 +128,14 @@ is the schedule by which the server makes snapshots, such as "snapshots=hourly
 keep 24, daily keep 7". A rule is hourly, daily, weekly or every TIME, such as
 every 15m, followed by keep and the number of snapshots to keep. Periods are in
 UTC, and weeks begin on Mondays. The server makes the first snapshot at once.
-The name of a snapshot tells the rule and the time, such as
+The name of a snapshot contains the rule and the time, such as
 hourly-20261122T1000Z. If the server was down or a snapshot failed, the server
-makes up only the snapshot of the present period. The server removes the oldest
-snapshots of each rule, but never a snapshot that a command made or that a
-client has attached. If a rule is dropped, its snapshots stay. snapshots=none
-ends the schedule. The keys iops, bandwidth and burst limit the I/O of the
-volume, as in "iops=500 bandwidth=50m burst=2s"; off removes a limit. Limits
-take effect at once, also during I/O, and need the right admin.`,
+later makes only the snapshot of the current period. The server removes the
+oldest snapshots of each rule, but never a snapshot that a command made or that
+a client has attached. If a rule is dropped, its snapshots are kept.
+snapshots=none ends the schedule. The keys iops, bandwidth and burst limit the
+I/O of the volume, as in "iops=500 bandwidth=50m burst=2s"; off removes a limit.
+Limits take effect at once, even during I/O, and need the right admin.`,
     operands: { min: 2, max: 11 },
     run: async (door: VolumeDoor, { json }, [name = '', ...settings]) => {
       const target = await door.find(name, 'change');
@@ -152,9 +152,9 @@ function removeCommand(given: VolumeProgram): VolumeCommand {
     synopsis: 'volume remove NAME[@SNAPSHOT] [--yes]',
     summary: 'removes a volume that no client holds, or a snapshot',
     details: `A removed volume is kept for a day. Until then, ${given.program} volume restore brings
-it back with its content and its snapshots. A snapshot is removed for good, also
-while clients use the volume. On a terminal, the command asks; elsewhere it
-needs --yes.`,
+it back with its content and its snapshots. A snapshot is removed for good, even
+while clients use the volume. The command asks for confirmation; without a
+terminal, it needs --yes.`,
     options: { yes: { kind: 'flag', help: 'do not ask' }, json: JSON_OPTION },
     json: object({
       ...given.place,
@@ -192,11 +192,11 @@ function restoreCommand(given: VolumeProgram, words: string): VolumeCommand {
     summary: 'brings back a removed volume, or the content of an image',
     details: `Without --from, the command brings back a removed volume with its content and
 its snapshots. With --from, the volume gets the content of its image in universe
-N; no client may hold the volume. The present content becomes a snapshot whose
+N; no client may hold the volume. The current content becomes a snapshot whose
 name begins with before-restore, so that nothing is lost. The volume keeps its
 size: if it has grown since the image was refreshed, the added part becomes
 zeros. If the image is in another pool, a job copies what differs, and the
-volume has its present content until the job ends. The command waits for the
+volume keeps its current content until the job ends. The command waits for the
 job; with --background, it does not. Without a job, the options for jobs have no
 effect. To write a backup to a volume, use rsconfig restore FILE NAME.`,
     options: { from: { kind: 'text', value: 'N', help: 'universe of the image' }, ...JOB_OPTIONS },

@@ -11,16 +11,16 @@ import type { VolumeDoor, VolumeProgram, VolumeTarget } from './door.ts';
 import { checkWaiting, followJob, type FollowOptions } from './jobs.ts';
 import { poolNameOf, sizeOf, splitSnapshot } from './values.ts';
 
-const SOURCE = `A job on the server copies the content of the volume at one moment, also while
-clients write. The job makes a snapshot for this, and removes it at its end.
-With NAME@SNAPSHOT, the job copies that snapshot. The file system of the pool
-needs reflink. The copy of a volume over several pools has one file.`;
+const SOURCE = `A job on the server copies the content of the volume at one moment, even while
+clients write. For this, the job makes a snapshot, which it removes when it
+ends. With NAME@SNAPSHOT, the job copies that snapshot. The file system of the
+pool needs reflink. The copy of a volume over several pools has one file.`;
 
 const NEW = `The job makes the volume in pool
 P; by default, in the pool with the most room other than the pool of the source.
-The same clients may attach the copy, which shares no blocks with the source. It
-does not exist until it is complete: a job that fails or is cancelled leaves
-nothing. The job continues after a restart of the server.`;
+The same clients may attach the copy, which shares no blocks with the source.
+The copy does not exist until it is complete: a job that fails or is cancelled
+leaves nothing. The job continues after a restart of the server.`;
 
 const OTHERS = `If TARGET is a path that begins with / or ./, the copy is a file on the server:
 raw if the name ends in .raw or .img, qcow2 if it ends in .qcow2. The file gets
@@ -32,7 +32,7 @@ Copies to files and NBD servers need qemu-img on the server, and start over
 after a restart of the server.`;
 
 const WAITING = `The command waits until the job ends, and shows its progress; Ctrl-C ends only
-the command. With --background, it does not wait.`;
+the command. With --background, the command does not wait.`;
 
 const OPTIONS = {
   pool: { kind: 'text', value: 'P', help: 'pool of the new volume' },
@@ -71,7 +71,7 @@ export function copyCommand(given: VolumeProgram, words: string): Command<Volume
   return makeCommand(program, {
     call: { by: 'words', words: 'volume copy' },
     synopsis: 'volume copy NAME[@SNAPSHOT] NEW [--pool P] [--limit RATE]\n[--wait[=T] | --background]',
-    summary: 'copies a volume or a snapshot, also while clients use it',
+    summary: 'copies a volume or a snapshot, even while clients use it',
     details: `${SOURCE}\nNEW is the name of a new volume. ${NEW}\n${WAITING}`,
     options: OPTIONS,
     json: object({ ...given.place, job: JOB }),
@@ -95,7 +95,7 @@ export function copyAnywhereCommand(given: VolumeProgram, words: string): Comman
   return makeCommand(program, {
     call: { by: 'words', words: 'volume copy' },
     synopsis: 'volume copy NAME[@SNAPSHOT] TARGET [--pool P] [--limit RATE]\n[--format FORMAT] [--force] [--wait[=T] | --background]',
-    summary: 'copies a volume or a snapshot, also while clients use it',
+    summary: 'copies a volume or a snapshot, even while clients use it',
     details: `${SOURCE}\nTARGET is the name of a new volume. ${NEW}\n${OTHERS}\n${WAITING}`,
     options: { ...OPTIONS, ...FILE_OPTIONS },
     json: object({ ...given.place, job: JOB }),

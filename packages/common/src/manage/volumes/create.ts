@@ -20,8 +20,9 @@ export const CREATE = {
   details: `A new volume contains zeros. Without --pool, rssrv prefers pools with reflink,
 and chooses the one with the most room. A volume takes space only for written
 data. With --thick, all of its space is allocated at once, so that writes never
-lack space. --stripe distributes chunks of this size over the pools in turn;
---concat fills one pool after the other. Such a volume needs all of its pools.`,
+lack space. --stripe distributes chunks of this size over the pools in rotation;
+--concat fills one pool after the other. A volume over several pools needs all
+of them.`,
   options: {
     size: { kind: 'text', value: 'SIZE', help: 'size of the volume, such as 20g' },
     pool: { kind: 'text', value: 'P', help: 'pool of the volume' },
@@ -33,8 +34,8 @@ lack space. --stripe distributes chunks of this size over the pools in turn;
     'read-only': { kind: 'flag', help: 'refuse writes' },
     shared: { kind: 'flag', help: 'let several clients write at the same time' },
     'block-size': { kind: 'text', value: 'N', help: 'block size that clients see: 512 (default) or 4096' },
-    iops: { kind: 'text', value: 'N', help: 'most requests per second, of all clients together' },
-    bandwidth: { kind: 'text', value: 'SIZE', help: 'most bytes per second, such as 50m' },
+    iops: { kind: 'text', value: 'N', help: 'maximum requests per second, for all clients together' },
+    bandwidth: { kind: 'text', value: 'SIZE', help: 'maximum bytes per second, such as 50m' },
     burst: { kind: 'text', value: 'TIME', help: 'time for which unused limits accumulate; default: 1s' },
   },
 } as const satisfies { readonly synopsis: string; readonly summary: string; readonly details: string; readonly options: OptionSpecs };

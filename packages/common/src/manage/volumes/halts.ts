@@ -27,8 +27,8 @@ export function haltCommands(program: VolumeProgram): HaltCommands {
       program,
       'stop',
       'refuses all I/O of a volume',
-      `I/O fails on the clients until volume start, also after a restart of the server
-or a reload. Data that was written before stays, and can still be flushed.`,
+      `I/O fails on the clients until volume start, even after a restart of the server
+or a reload. Data that was written before is kept, and can still be flushed.`,
     ),
     start: plainCommand(program, 'start', 'permits I/O again after volume stop', ''),
   };
@@ -40,8 +40,8 @@ function pauseCommand(given: VolumeProgram): HaltCommand {
     synopsis: 'volume pause NAME [--for TIME]',
     summary: 'makes all I/O of a volume wait',
     details: `Programs on the clients wait until volume resume or until TIME is over, from
-${printDuration(PAUSE_MIN_MS)} to ${printDuration(PAUSE_MAX_MS)}; the default is ${printDuration(PAUSE_MS)}. I/O in progress ends as usual, and flushes do
-not wait. A restart of the server ends the pause, and a reload does not.`,
+${printDuration(PAUSE_MIN_MS)} to ${printDuration(PAUSE_MAX_MS)}; the default is ${printDuration(PAUSE_MS)}. I/O in progress completes, and flushes do not
+wait. A restart of the server ends the pause; a reload does not.`,
     options: { for: { kind: 'text', value: 'TIME', help: 'end the pause after TIME, such as 2m' }, json: JSON_OPTION },
     json: volumeShape(given),
     operands: { min: 1, max: 1 },

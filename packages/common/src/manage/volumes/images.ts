@@ -47,17 +47,17 @@ function imageCommand(given: VolumeProgram, words: string): ImageCommand {
     call: { by: 'words', words: 'volume image' },
     synopsis: 'volume image NAME --universe N [--pool P] [--limit RATE]\n[--wait[=T] | --background]',
     summary: 'makes a copy of a volume in another universe',
-    details: `The image NAME@N gets the content of the volume at one moment, also while
-clients write. The image is a volume of its own, which the same clients can
-attach and write. ${given.program} volume refresh NAME@N brings the image up to date,
-and ${given.program} volume restore NAME --from N gives the volume the content of its
-image. A refresh also grows the image; volume grow does not. If the volume is
-renamed or moves, the image still belongs to it. The pool of the volume needs a
+    details: `The image NAME@N gets the content of the volume at one moment, even while
+clients write. The image is a separate volume, which the same clients can attach
+and write. ${given.program} volume refresh NAME@N brings the image up to date, and
+${given.program} volume restore NAME --from N gives the volume the content of its image.
+An image grows when it is refreshed; volume grow refuses it. If the volume is
+renamed or moved, the image still belongs to it. The pool of the volume needs a
 file system with reflink, such as XFS or btrfs. In the same pool, an image takes
 space only for blocks that differ from the volume. In another pool, a job makes
-the image from a snapshot, which stays; a refresh copies only what differs from
-this snapshot. The command waits for the end of the job, and shows its progress;
-with --background, it does not.`,
+the image from a snapshot, which is kept; a refresh copies only what differs
+from this snapshot. The command waits for the end of the job, and shows its
+progress; with --background, it does not.`,
     options: {
       universe: { kind: 'text', value: 'N', help: 'universe of the image' },
       pool: { kind: 'text', value: 'P', help: 'pool of the image; default: that of the volume' },
@@ -101,11 +101,12 @@ function refreshCommand(given: VolumeProgram, words: string): ImageCommand {
     details: `Each image gets the content of its volume at one moment, which is the same for
 all images of the command. Clients may write to the volumes during the command.
 Data that was written to the images is lost. No client may hold the images. If
-the command or the server is stopped, all images have the old content or all
-have the new content. If an image is in another pool than its volume, a job
-copies the changes, and the image has its old content until the job ends. Images
-in the pools of their volumes and images in other pools need separate commands.
-The command waits for the end of the jobs; with --background, it does not.`,
+the command or the server is stopped, either all images have the old content, or
+all have the new content. If an image and its volume are in different pools, a
+job copies the changes, and the image has its old content until the job ends.
+Images in the pools of their volumes and images in other pools need separate
+commands. The command waits for the end of the jobs; with --background, it does
+not.`,
     options: JOB_OPTIONS,
     json: object({
       ...given.place,
@@ -150,11 +151,10 @@ function splitCommand(given: VolumeProgram): ImageCommand {
     synopsis: 'volume split NAME@N',
     summary: 'makes an image an ordinary volume',
     details: `The image keeps its content, and can no longer be refreshed. Clients can use the
-image while the command runs. The volume of the image need not exist any more.
-The command also makes a replica of a mirror an ordinary volume. The mirror can
-then no longer use the replica, so do this only if the mirror is gone. No client
-may use the replica, and only an administrator of the server may run the
-command.`,
+image while the command runs. The volume of the image need not exist. The
+command also makes a replica of a mirror an ordinary volume. The mirror can then
+no longer use the replica, so do this only if the mirror is gone. No client may
+use the replica, and only an administrator of the server may run the command.`,
     options: { json: JSON_OPTION },
     json: object({ ...given.place, volume: VOLUME }),
     operands: { min: 1, max: 1 },

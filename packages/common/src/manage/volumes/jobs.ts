@@ -35,17 +35,18 @@ function moveCommand(given: VolumeProgram, words: string): JobCommand {
   return makeCommand(program, {
     call: { by: 'words', words: 'volume move' },
     synopsis: 'volume move NAME [--from Q] --pool P [--limit RATE]\n[--wait[=T] | --background]',
-    summary: 'moves a volume to another pool, also while clients use it',
+    summary: 'moves a volume to another pool, even while clients use it',
     details: `A job on the server copies the volume, and then, in rounds, the data that
 clients have written since the last round, until little is left. The clients
 then wait for a moment, and continue in the new pool. Until that moment, the
 volume is in the old pool, and a cancelled job leaves nothing in the new pool.
 The job continues after a restart of the server. The command waits for the end
 of the job, and shows its progress; Ctrl-C ends only the command. With
---background, it does not wait. The old pool needs a file system with reflink.
-If the volume has snapshots, they move too, and the new pool also needs reflink.
-For a volume over several pools, the job moves the files in pool Q, one after
-the other. The first file never moves, because it is in the home of the volume.`,
+--background, the command does not wait. The old pool needs a file system with
+reflink. If the volume has snapshots, they move too, and the new pool also needs
+reflink. For a volume over several pools, the job moves the files in pool Q, one
+after the other. The first file never moves, because it is in the home of the
+volume.`,
     options: {
       from: { kind: 'text', value: 'Q', help: 'for a volume over several pools: move its files in pool Q' },
       pool: { kind: 'text', value: 'P', help: 'pool to which the volume moves' },
@@ -166,9 +167,9 @@ function listCommand(given: VolumeProgram, words: string): JobCommand {
     call: { by: 'words', words },
     synopsis: `${words} [ID]`,
     summary: 'lists the jobs of the server, such as moves and copies',
-    details: `The list has the jobs that have not ended, and the jobs that ended last. A
-client sees only the jobs that it has begun. RESTART says whether a job goes on
-or starts over after a restart of the server.`,
+    details: `The list contains the unfinished jobs, and the jobs that ended most recently. A
+client sees only the jobs that it has begun. RESTART says whether a job
+continues or starts over after a restart of the server.`,
     options: { json: JSON_OPTION },
     json: object({ ...given.place, jobs: list(JOB, 'The oldest first') }),
     operands: { min: 0, max: 1 },
@@ -207,8 +208,8 @@ function limitCommand(given: VolumeProgram, words: string): JobCommand {
   return makeCommand(program, {
     call: { by: 'words', words: `${words} limit` },
     synopsis: `${words} limit ID RATE`,
-    summary: 'limits the bandwidth of a job, also while it runs',
-    details: 'RATE is the most bytes per second, such as 100m; none removes the limit.',
+    summary: 'limits the bandwidth of a job, even while it runs',
+    details: 'RATE is in bytes per second, such as 100m; none removes the limit.',
     options: { json: JSON_OPTION },
     json: object({ ...given.place, job: JOB }),
     operands: { min: 2, max: 2 },

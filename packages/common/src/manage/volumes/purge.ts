@@ -25,10 +25,10 @@ export function purgeCommand(given: VolumeProgram): Command<VolumeDoor> {
 and of the client that created it. The server deletes it a day after its
 removal, and this command deletes it at once. A deleted volume cannot be
 restored. With NAME, the command deletes all removed volumes of this name.
-Without NAME, which rsconfig does not permit, it deletes all removed volumes of
-the server. With --older, it deletes only volumes that were removed at least T
-ago. A client can delete only volumes that it has created. On a terminal, the
-command asks; elsewhere it needs --yes.`,
+Without NAME, which rsconfig does not permit, the command deletes all removed
+volumes of the server. With --older, it deletes only volumes that were removed
+at least T ago. A client can delete only volumes that it has created. The
+command asks for confirmation; without a terminal, it needs --yes.`,
     options: {
       older: { kind: 'text', value: 'T', help: 'only volumes that were removed at least T ago, such as 2h' },
       yes: { kind: 'flag', help: 'do not ask' },

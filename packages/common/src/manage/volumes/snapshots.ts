@@ -50,10 +50,10 @@ function snapshotCommand(given: VolumeProgram): SnapshotCommand {
     summary: 'makes snapshots, all of the same moment',
     details: `A snapshot keeps the content of the volume at one moment, and never changes.
 Clients may write during the command; their writes wait for milliseconds. All
-snapshots of one command share one moment: if one of them lacks an answered
-write, none of them has a write that began after this answer. The name of a
+snapshots of one command share one moment: if one snapshot lacks an answered
+write, no snapshot has a write that began after this answer. The name of a
 snapshot cannot be a number, because oracle@1 is the volume oracle in universe
-1. A pool needs a file system with reflink, such as XFS or btrfs.`,
+1. The pool needs a file system with reflink, such as XFS or btrfs.`,
     options: { json: JSON_OPTION },
     json: object({ ...given.place, snapshots: list(SNAPSHOT) }),
     operands: { min: 1, max: Number.POSITIVE_INFINITY },
@@ -81,8 +81,8 @@ function cloneCommand(given: VolumeProgram): SnapshotCommand {
     synopsis: 'volume clone NAME@SNAPSHOT NEW',
     summary: 'creates a volume with the content of a snapshot',
     details: `The new volume is in the pool of the snapshot, and the same clients may attach
-it. It takes space only for later writes, to the new volume or to the first one.
-The new volume does not depend on the snapshot, which can be removed.`,
+it. The new volume takes space only for blocks that are written later, in either
+volume. The new volume does not depend on the snapshot, which can be removed.`,
     options: { json: JSON_OPTION },
     json: object({ ...given.place, volume: VOLUME }),
     operands: { min: 2, max: 2 },
@@ -115,7 +115,7 @@ function rollbackCommand(given: VolumeProgram): SnapshotCommand {
     call: { by: 'words', words: 'volume rollback' },
     synopsis: 'volume rollback NAME@SNAPSHOT',
     summary: 'gives a volume the content of a snapshot',
-    details: `No client may hold the volume. The present content becomes a snapshot whose name
+    details: `No client may hold the volume. The current content becomes a snapshot whose name
 begins with before-rollback, so that nothing is lost. The volume keeps its size:
 if it has grown since the snapshot, the added part becomes zeros.`,
     options: { json: JSON_OPTION },

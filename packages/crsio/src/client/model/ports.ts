@@ -10,7 +10,7 @@ import type { Finding } from '@rsio/protocol/explorer/finding';
 import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';
 import type { Examination, ProbeReport } from '@rsio/protocol/explorer/probe-report';
 
-/** The file as it was last read or written. */
+/** The configuration file, as last read or written. */
 export interface StoredFile {
   readonly text: string;
   /** Fingerprint of the file; null if the file does not exist. */

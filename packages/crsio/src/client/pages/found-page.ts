@@ -1,7 +1,7 @@
-// The pages of the two kinds of search. The page of a search for namespaces lists the servers with their addresses, and then the findings,
+// The result pages of both searches. The page of a search for namespaces lists the servers with their addresses, and then the findings,
 // such as rejected answers. The page of a search for servers shows which pairs of interfaces have been tried and, once the search has
-// ended, the outcome for every interface. Invariants: for every interface, the page shows the section or the reason why there is none.
-// Names from peers contain no control characters, because the guards of the protocol (wire/guards.ts) reject such names.
+// ended, the outcome for every interface. Invariants: for every interface, the page shows the new section or the reason why crsio made no
+// section. Names from peers contain no control characters, because the guards of the protocol (wire/guards.ts) reject such names.
 
 import type { FoundServer } from '@rsio/protocol/explorer/exploration';
 import type { Finding } from '@rsio/protocol/explorer/finding';
@@ -67,7 +67,7 @@ const EXPLORE_FIELDS: readonly FieldSpec[] = [
   { key: 'namespacekey', entry: entryOf(keyText, 'Key of the namespace; only answers that it signs are accepted') },
 ];
 
-/** Opens a form for an exploration beyond the subnets. */
+/** Opens the form that explores one address, which can be outside the subnets of this machine. */
 function askWhere(take: Take): ClientCommand {
   const explore = (state: ClientState, form: Form): ClientStep => {
     const number = formText(form, 'port');

@@ -52,7 +52,7 @@ function linesOf(state: ClientState): readonly (ClientChoice & { readonly detail
   ];
 }
 
-/** Returns the index of the line for the next step. */
+/** Returns the index of the menu line that leads to the next step. */
 function focusOnReturn(state: ClientState): number {
   const { interfaces, namespaces } = configOf(state);
   const isWithoutServers = namespaces.every(({ servers }) => servers.length === 0);

@@ -1,5 +1,6 @@
-// The page of mirrors: each mirror with its replicas, its witness and its holder, the questions that Enter asks, and the form of a new
-// mirror. Pure. Invariant: a server that is silent, and a replica that lacks writes, is marked `!` and described in words.
+// The page of mirrors: each mirror with its replicas, its witness and its holder, the choices that Enter offers, and the form of a new
+// mirror. Pure. Invariant: the page marks each silent server, and each replica that lacks writes, with `!` and describes the fault in
+// words.
 
 import type { AttachedMirrorView } from '@rsio/common/control/methods';
 import type { MirrorSummary } from '@rsio/common/control/mirror-methods';

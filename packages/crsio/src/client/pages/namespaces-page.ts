@@ -51,7 +51,7 @@ function namespacePage(name: string): ClientPage {
   return pageOf(namespaceId(name), (state) => content(state, name));
 }
 
-/** Opens the form with the login data of a namespace. After the form, the page of the namespace is on top. */
+/** Opens the form with the login data of a namespace. When the form closes, the page of the namespace is on top. */
 export function editNamespace(name: string | null): ClientCommand {
   const find: ClientChoice = { label: 'Find New Namespace Servers', command: editing(searchFromForm) };
   return editSection(
@@ -67,7 +67,7 @@ export function editNamespace(name: string | null): ClientCommand {
   );
 }
 
-/** Accepts the form on top, and then searches for the servers of the namespace in the form. */
+/** Accepts the form on top. If the form closes, searches for the servers of the namespace. */
 function searchFromForm(state: ClientState): ClientStep {
   const top = topOf(state);
   if (top.kind !== 'form') return step(state);
@@ -76,7 +76,8 @@ function searchFromForm(state: ClientState): ClientStep {
 }
 
 /**
- * Fills in a login form for the namespace of the server. If the page below the search is a form for a new namespace, fills in that form.
+ * Opens a form for the namespace of the server, with the server's data. If the page below the search is a form for a new namespace, fills
+ * in that form.
  */
 function logIn(server: FoundServer, request: ExploreRequest): ClientCommand {
   return editing((state) => {

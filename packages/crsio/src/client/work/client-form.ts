@@ -1,5 +1,5 @@
 // Opens a form of the client's part, with the texts that all forms of this part share. The forms of the file's sections are in
-// section-forms.ts. Invariant: when a form is opened, crsio also reads the addresses of this machine, because the form may offer them.
+// section-forms.ts. Invariant: opening a form also reads the addresses of this machine, because the form may offer them.
 
 import type { KeyEntry } from '@rsio/common/config/schema/entries';
 import { openForm } from '../../machine/form-page.ts';

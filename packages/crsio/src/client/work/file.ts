@@ -1,4 +1,4 @@
-// Saves the file, reads it again, and leaves crsio. Before unsaved changes would be lost, the user is asked. Invariant: a file that another
+// Saves the file, reads it again, and leaves crsio. crsio asks the user before it discards unsaved changes. Invariant: a file that another
 // program changed is overwritten only after the user has been told of the change and has chosen to overwrite the file.
 
 import { printIni } from '@rsio/common/config/reader/ini-document';

@@ -26,8 +26,8 @@ interface Refusal {
 }
 
 /**
- * Asks rsiod for a change. `work` sends the request, and returns a sentence for the note, or a refusal. If `work` throws, crsio shows the
- * reason below the heading `title`.
+ * Asks rsiod for a change. `work` sends the request, and returns a sentence that crsio shows to the user, or a refusal. If `work` throws,
+ * crsio shows the reason below the heading `title`.
  */
 function change(state: ClientState, note: string, title: string, work: (ports: Ports) => Promise<string | Refusal>): ClientStep {
   const effect = request<ClientState, string | Refusal>(
@@ -152,8 +152,8 @@ function outcomeOf(done: string, volume: string, outcomes: readonly VolumeOutcom
 }
 
 /**
- * `texts`: the entries of the form by key. The types of the fields have already accepted these entries. If an entry is empty, rsiod chooses
- * the value.
+ * `texts`: the entries of the form by key. The form has already checked each entry against the type of its field. If an entry is empty,
+ * rsiod chooses the value.
  */
 export function createMirror(state: ClientState, texts: Readonly<Record<string, string>>): ClientStep {
   const { name = '', size = '', servers = '', witness, namespace, pool } = texts;

@@ -37,12 +37,12 @@ function shown(state: ClientState, page: ClientPage): ClientState {
   return onTop(state, page.id) === null ? pushed(state, page) : withTop(state, page);
 }
 
-/** Returns a command that makes the change. The command does nothing if the user has left the page or has begun a newer run. */
+/** Returns a command that applies `change`, unless the user has left the page or has begun a newer run. */
 function ifTop(page: typeof FOUND | typeof SEARCH, run: number, change: (state: ClientState) => ClientState): ClientCommand {
   return (state) => step(onTop(state, page) !== null && state[page].run === run ? change(state) : state);
 }
 
-/** Adds a new server, or updates a known server that has answered over another pair of addresses. */
+/** Adds a new server, or replaces the entry of a server that is already known. */
 function withServer(servers: readonly FoundServer[], server: FoundServer): readonly FoundServer[] {
   const { namespaceid, serverid, instance } = server;
   const known = servers.findIndex((each) => each.namespaceid === namespaceid && each.serverid === serverid && each.instance === instance);

@@ -41,9 +41,9 @@ const FIRST_KEYS = {
 interface SectionFormOptions {
   /** Actions of the form (F7), which are listed before "Apply". */
   readonly actions?: readonly ClientChoice[];
-  /** Returns the state after the form has closed. `name`: the name of the section. */
+  /** Called when the form has closed; returns the new state. `name`: the name of the section. */
   readonly follow?: (state: ClientState, name: string) => ClientState;
-  /** Identifies the form. By default, the form gets a new object. */
+  /** Identifies the form; by default, a new object. */
   readonly owner?: object;
 }
 

@@ -66,7 +66,7 @@ function sentencesOf(searched: SearchedServer, offered: OfferedInterface): strin
   return [...reportsOf(searched, offered).map(reportSentence), ...reasons.map(({ reason }) => reason)];
 }
 
-/** Returns the `port` key for the section. Returns no key if every client interface uses that port by default. */
+/** Returns the key `port` for the section, unless every client interface uses that port by default. */
 function portKey(config: RscltConfig, namespace: ClientNamespaceConfig, { port }: OfferedInterface): { readonly port?: string } {
   const ports = config.interfaces.map((local) => targetPort(config, namespace, { port: null }, local));
   return ports.every((each) => each === port) ? {} : { port: String(port) };

@@ -1,5 +1,5 @@
 // The forms of volumes, each with the change that it requests from rssrv. The forms that edit rssrvcfg are in file-forms.ts. Invariant: a
-// form becomes a change only if each field is valid by itself; rssrv decides everything else.
+// form becomes a change only if checkForm() accepts each field; rssrv checks everything else.
 
 import { SECTOR_BYTES, UNIVERSE_MAX, VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
 import { SCHEMA } from '@rsio/common/config/schema/schema';
@@ -44,7 +44,7 @@ export function createVolume(show: (state: ServerState, volume: VolumeName) => S
   );
 }
 
-/** Returns those names that the section [clients] does not contain. Returns no names if crsio does not know the clients. */
+/** Returns the elements of `names` that are not in the section [clients]; none if crsio does not know the clients. */
 function unknownClients(state: ServerState, names: readonly string[] | null): readonly string[] {
   const known = state.view?.clients ?? configIn(state)?.clients;
   return known === undefined ? [] : (names ?? []).filter((each) => !known.some((client) => client.name === each));

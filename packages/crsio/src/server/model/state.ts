@@ -24,15 +24,15 @@ export interface ServerView {
 /** The current configuration in the file, or the reason why the file cannot be read. */
 export type FileView = { readonly config: RssrvConfig } | { readonly failure: Failure };
 
-/** A change of the server that can be made later. The change refers to objects by their names, never by a position on the screen. */
+/** A change of the server, which `make` executes. The change refers to objects by name, never by position on the screen. */
 export interface Order {
   /** The text that crsio shows while rssrv makes the change, for example `Creating volume db@0`. */
   readonly doing: string;
   /** Makes the change. Throws the errors of rssrv and the errors of reading or writing the file. */
   make(ports: ServerPorts): Promise<Outcome>;
-  /** If the change removes an object: the id of the object's page. */
+  /** Id of the page of the object that the change removes; not set if the change removes no object. */
   readonly removes?: string;
-  /** Returns the state after the form of the change has closed. Without this function, the state stays unchanged. */
+  /** Called when the form of the change has closed; returns the new state. Without this function, the state does not change. */
   readonly follow?: (state: ServerState) => ServerState;
 }
 

@@ -1,6 +1,6 @@
 // The facts that pages show about the server: rssrv's answers, and the warnings that follow from these answers. If rssrv is not running,
-// the pages show lines about the file instead. Pure. Invariant: lines about the file never claim a state, because only rssrv knows the
-// states.
+// the pages show lines about the file instead. Pure. Invariant: a line about the file never shows a state, because only rssrv knows the
+// state of an object.
 
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
 import { plural } from '@rsio/common/lib/units';
@@ -20,14 +20,15 @@ let last: { readonly view: ServerView; readonly facts: Facts } | null = null;
 /** Returns the facts; null if rssrv has not answered yet or is not running. */
 export function factsOf({ view }: Pick<ServerState, 'view'>): Facts | null {
   if (view === null) return null;
-  // The warnings are computed once for each view. With many volumes, this takes long, and a page needs the warnings after every key.
+  // Computing the warnings of many volumes is slow, and a page needs them after every key. The warnings are therefore computed once for
+  // each view.
   if (last?.view !== view) last = { view, facts: { ...view, warnings: warningsOf(view.pools, view.volumes) } };
   return last.facts;
 }
 
 export type Subject = 'volumes' | 'pools' | 'clients';
 
-/** Returns rows about the volumes, pools or clients in the file, for the time while rssrv does not answer. */
+/** Returns rows about the volumes, pools or clients in the file, which a page shows while rssrv does not answer. */
 export function offlineRows(state: ServerState, subject: Subject, room: number): ServerRow[] {
   if (state.failure === null) return [WAITING_ROW];
   const config = configIn(state);

@@ -47,8 +47,8 @@ export const INTERFACES: List<InterfaceView> = {
 export const INTERFACES_PAGE = listPage(INTERFACES);
 
 /**
- * Returns the interfaces as rssrv last reported them. If there is no such report, returns the interfaces in the file; null if the file
- * cannot be used either.
+ * Returns the interfaces as rssrv last reported them. Without a report, returns the interfaces in the file; null if the file cannot be
+ * used.
  */
 function interfacesOf(state: ServerState): readonly InterfaceView[] | null {
   if (state.view !== null) return state.view.interfaces;

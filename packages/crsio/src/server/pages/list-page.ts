@@ -1,6 +1,6 @@
-// The common parts of all lists of the server: a table of objects, each with the commands of Enter and F8. Also the common parts of all
-// pages that show one object. Pure. Invariants: a state is shown as a sign and a word, so that it is readable without colours. The rows are
-// made again only if the objects, the filter or the width have changed.
+// Builds the list pages of the server (a table of objects, each with the commands of Enter and F8) and the pages of single objects. Pure.
+// Invariants: a state is shown as a sign and a word, so that it is readable without colours. The rows are made again only if the objects,
+// the filter or the width have changed.
 
 import { plural } from '@rsio/common/lib/units';
 import { pageOf } from '../../machine/machine.ts';
@@ -20,15 +20,15 @@ export interface List<T> {
   /** The text that is shown if the list has no objects. */
   readonly none: string;
   readonly columns: readonly ColumnSpec[];
-  /** `sign` stands before the text of the first cell; it is empty if `tone` is null. */
+  /** `sign` precedes the text of the first cell; it is empty if `tone` is null. */
   readonly cells: (item: T, sign: string) => readonly string[];
   readonly tone: ((item: T) => Tone | null) | null;
   row(item: T): { readonly id: string; readonly command: ServerCommand; readonly remove: ServerCommand | null };
-  /** Returns the text of an object with which typed text is compared; null if the page ignores typed text. */
+  /** Returns the text of an object that is matched against typed text; null if the page ignores typed text. */
   readonly text: ((item: T) => string) | null;
   /** The noun for the number of objects in the title, such as `volume`; null if the title shows no number. */
   readonly noun: string | null;
-  /** The choice that adds an object. This choice is the last line of the page, and the first action. Null if nothing can be added. */
+  /** The choice that adds an object: the last line of the page, and the first action. Null if nothing can be added. */
   readonly add: ServerChoice | null;
   readonly actions?: (state: ServerState) => readonly ServerChoice[];
   hint(count: number): string;
@@ -99,7 +99,7 @@ function signOf(tone: Tone | null): string {
 export interface ObjectView {
   readonly title: string;
   readonly details: readonly ServerRow[];
-  /** The lines that change the object. On each of these lines, F8 removes the object. */
+  /** The lines whose commands change the object. On each of these lines, F8 removes the object. */
   readonly changes: readonly ServerChoice[];
   readonly remove: ServerCommand;
   readonly below?: readonly ServerRow[];

@@ -74,7 +74,7 @@ function menu(state: ServerState): ServerContent {
   };
 }
 
-/** Returns the index of the line for the next step. */
+/** Returns the index of the menu line that leads to the next step. */
 function focusUntilUsed({ view }: ServerState): number {
   const wanted = view?.pools.length === 0 ? 'Pools' : view?.clients.length === 0 ? 'Clients' : CREATE_VOLUME.label;
   return LINES.findIndex(({ label }) => label === wanted);

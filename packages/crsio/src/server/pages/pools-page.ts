@@ -18,7 +18,10 @@ import { factsOf, offlineRows } from './facts.ts';
 import { type List, listPage, objectPage } from './list-page.ts';
 
 const BAR_COLUMNS = 14;
-/** Used shares from which a pool is shown as a warning (WARNING_SHARE) or as a problem (PROBLEM_SHARE), as in manage/server-warnings.ts. */
+/**
+ * A pool whose used share is at least WARNING_SHARE is shown as a warning, at least PROBLEM_SHARE as a problem, as in
+ * manage/server-warnings.ts.
+ */
 const WARNING_SHARE = 0.8;
 const PROBLEM_SHARE = 0.95;
 

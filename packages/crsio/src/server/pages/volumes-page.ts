@@ -36,7 +36,7 @@ export const VOLUMES_PAGE = listPage<ManagedVolumeView>({
     stateText(volume),
   ],
   tone: toneOf,
-  // There may be 10,000 rows. The page and the question of a row are therefore made only when they are needed.
+  // A list can have 10,000 rows, so the page and the question of a row are made only when they are needed.
   row: ({ name, universe }) => ({
     id: volumeText({ name, universe }),
     command: (state) => open(volumePage({ name, universe }))(state),
@@ -61,7 +61,7 @@ function stateText({ state, reason, waitsForSpace, holders }: ManagedVolumeView)
 }
 
 interface KeptVolume extends RemovedVolumeView {
-  /** A text with the time for which the volume can still be restored. */
+  /** A text that says how long the volume can still be restored. */
   readonly kept: string;
 }
 

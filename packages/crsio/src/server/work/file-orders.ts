@@ -1,6 +1,5 @@
-// The changes of rssrvcfg. These changes use the code of rsadm, which lets rssrv check the new file, saves the file, and then makes rssrv
-// read the file. The changes of volumes are in orders.ts. Invariant: a new key is in the outcome of the change that made it, and nowhere
-// else.
+// Changes rssrvcfg with the code of rsadm, which lets rssrv check the new file, saves the file, and then makes rssrv read the file. The
+// changes of volumes are in orders.ts. Invariant: a new key is only in the outcome of the change that made the key.
 
 import { addClient, addServerInterface, changeRights, changeServerSection } from '@rsio/common/config/rssrvcfg-edit';
 import { removeClient, removeServerSection, setRights } from '@rsio/common/config/rssrvcfg-edit';

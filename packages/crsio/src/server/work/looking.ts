@@ -1,6 +1,6 @@
-// Asks rssrv for its state at intervals. Each such query is called a look. At each tick, crsio checks whether a look is due. Invariants:
-// only one look is in progress; a look ends within the time-out of one request after the last answer; the interval grows with the time that
-// a look takes, so that crsio never keeps rssrv busy; when a list changes, the same row keeps the focus.
+// Asks rssrv for its state at intervals; each of these queries is called a look. At each tick, crsio checks whether a look is due.
+// Invariants: only one look is in progress; a look ends as soon as one of its requests times out; the interval grows with the time that a
+// look takes, so that crsio never keeps rssrv busy; when a list changes, the same row keeps the focus.
 
 import type { ServerMethodName, ServerMethods } from '@rsio/common/control/server/server-methods';
 import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';
@@ -29,7 +29,7 @@ export function tick(before: ServerState): Step<ServerState> {
   return step(next, ...effects, later);
 }
 
-/** Looks at the server at once. If a look is already in progress, it may miss the latest change. Another look then follows it. */
+/** Looks at the server at once. If a look is in progress, another look follows, because the first one may miss the latest change. */
 export function lookNow(state: ServerState): Step<ServerState> {
   if (state.askingSinceMs !== null) return step({ ...state, isStale: true });
   const next = { ...state, askingSinceMs: state.nowMs, isStale: false, nextLookMs: Number.POSITIVE_INFINITY };

@@ -1,5 +1,5 @@
-// Starts changes of the server, also from the entries of a form, and reports the outcome of each change. Invariants: the number of changes
-// in progress is bounded; a form closes only after rssrv has made the change that the form requested.
+// Starts changes of the server, including changes that a form describes, and reports the outcome of each change. Invariants: the number of
+// changes in progress is bounded; a form closes only after rssrv has made the change that the form requested.
 
 import { plural } from '@rsio/common/lib/units';
 import { fillField, type Form, formText } from '../../machine/form.ts';
@@ -52,7 +52,7 @@ function made(before: ServerState, pending: Pending, outcome: Outcome): ServerSt
   return lookNow(report<ServerState>({ ...state, note: outcome.sentence }, outcome.title, outcome.text));
 }
 
-/** Shows the whole refusal. An open form stays, so that the user can correct it. */
+/** Shows the whole refusal. The form stays open, so that the user can correct the entries. */
 function refused(before: ServerState, pending: Pending, failure: Failure): ServerStep {
   return lookNow(report(without(before, pending), 'Not done', `${pending.order.doing}: ${failureText(failure)}`));
 }
@@ -69,7 +69,7 @@ function followed(state: ServerState, { order, owner }: Pending): ServerState {
   return order.follow === undefined ? popped(state) : order.follow(popped(state));
 }
 
-/** A question that is asked before a form becomes a change. Each answer has the change that it starts. */
+/** A question that is asked before a form becomes a change. Each answer starts its own change, or none if the order is null. */
 export interface OrderQuestion {
   readonly title: string;
   readonly text: string;
@@ -77,9 +77,8 @@ export interface OrderQuestion {
 }
 
 /**
- * Returns a command that opens a form. `toOrder` is called with a form whose fields are all valid by themselves. `toOrder` returns the
- * change that the form describes, or a question that must be answered before the change, or the form with the problem that prevents the
- * change.
+ * Returns a command that opens a form. `toOrder` is called with a form that checkForm() has accepted. `toOrder` returns the change that the
+ * form describes, or a question that must be answered before the change, or the form with the problem that prevents the change.
  */
 export function orderForm(
   make: (state: ServerState) => Form,

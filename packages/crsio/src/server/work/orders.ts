@@ -1,5 +1,5 @@
 // The changes of volumes and clients that crsio requests from rssrv. The changes of the file are in file-orders.ts. Invariants: each
-// request that changes a volume has its own id; a key is shown once, in the outcome of the change that made it.
+// request that changes a volume has its own id; a key is shown only once, in the outcome of the change that made the key.
 
 import type { ServerMethods } from '@rsio/common/control/server/server-methods';
 import { formatTime } from '@rsio/common/log/log-line';

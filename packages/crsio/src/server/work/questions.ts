@@ -1,5 +1,5 @@
-// The questions before something is removed or interrupted. Each answer that removes or interrupts something contains the order to do so.
-// Pure. Invariant: the choice that has the focus at first changes nothing.
+// The questions that crsio asks before it removes or interrupts something. The answer that confirms contains the order. Pure. Invariant:
+// the choice that has the focus at first changes nothing.
 
 import { shownSize, volumeText } from '@rsio/common/manage/server-tables';
 import type { VolumeName } from '@rsio/common/manage/volumes/values';

@@ -54,16 +54,16 @@ export const MIRROR_DETACH = defineCommand({
   call: { by: 'words', words: 'mirror detach' },
   synopsis: 'mirror detach NAME --server S [--volume] [--namespace N]',
   summary: 'removes a replica from a mirror that this client has attached',
-  details: `The replica on server S becomes a plain volume. It keeps its data, and gets the
+  details: `The replica on server S becomes a plain volume, keeps its data, and gets the
 name NAME-detached, so that nobody mistakes it for the mirror. With --volume,
 the command also removes this volume. The server stays a voter if the mirror has
 three voters. The last replica that is in sync cannot be removed.
 
-The command also cleans up what a server without a replica still has of the
-mirror, for example a server that was away when it was replaced. If the server
-or rsiod stops in the middle, repeat the command to finish the rest. The command
-does not touch a volume that a client holds, or that has another size than the
-mirror.`,
+The command also removes remains of the mirror from a server that has no replica
+any more, for example because the server was down when its replica was replaced.
+If the server or rsiod stops during the command, repeat the command. The command
+does not touch a volume that a client holds, or whose size differs from that of
+the mirror.`,
   options: {
     server: { kind: 'text', value: 'S', help: 'server of the replica' },
     volume: { kind: 'flag', help: 'remove the volume, too' },
@@ -84,9 +84,10 @@ export const MIRROR_REPLACE = defineCommand({
   call: { by: 'words', words: 'mirror replace' },
   synopsis: 'mirror replace NAME --server OLD --with NEW [--pool P]\n[--namespace N]',
   summary: 'replaces a server of a mirror that this client has attached',
-  details: `Server NEW gets a replica and a vote in the place of server OLD. Server OLD may
-be lost for good, but most voters must answer. The new replica is copied while
-applications write. NEW may be OLD if that server has lost its disks.
+  details: `Server NEW gets a replica and a vote in place of server OLD. Server OLD may be
+lost for good, but most voters must answer. rsiod copies the data to the new
+replica while applications write. NEW may be the same server as OLD if that
+server has lost its disks.
 
 If server OLD comes back later, its replica and its vote have no effect.
 rsconfig mirror detach NAME --server OLD --volume removes them. If the replica
@@ -117,10 +118,10 @@ export const MIRROR_WITNESS = defineCommand({
   call: { by: 'words', words: 'mirror witness' },
   synopsis: 'mirror witness NAME {--server S | --none} [--namespace N]',
   summary: 'changes the witness of a mirror that this client has attached',
-  details: `Server S votes as the third server of a mirror with two replicas. It replaces
-the present witness. With --none, only the servers of the replicas vote: the
-loss of either of two servers then stops the volume. If a server has lost its
-record of the mirror, the command also makes it a voter again.`,
+  details: `Server S votes as the third server of a mirror with two replicas, and replaces
+the current witness. With --none, only the servers of the replicas vote: the
+loss of either server then stops the volume. If a server has lost its record of
+the mirror, the command also makes it a voter again.`,
   options: {
     server: { kind: 'text', value: 'S', help: 'server that votes and has no replica' },
     none: { kind: 'flag', help: 'let only the servers of the replicas vote' },

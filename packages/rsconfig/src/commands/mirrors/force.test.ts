@@ -1,5 +1,5 @@
-// `rsconfig mirror force` from arguments to output: nothing is changed before the user has seen the possible losses. The work of rsiod is
-// tested in rsiod's mirrors/commands/, and with real servers in test/integration/mirror-force.test.ts.
+// Tests `rsconfig mirror force` from arguments to output: nothing changes before the user has seen the possible losses. The work of rsiod
+// is tested in rsiod's mirrors/commands/, and with real servers in test/integration/mirror-force.test.ts.
 
 import type { ControlHandlers } from '@rsio/common/control/control-server';
 import type { ForcedMirror } from '@rsio/common/control/mirror-methods';

@@ -12,22 +12,22 @@ import { namedVolume } from '../server-volumes/find.ts';
 export const MIRROR_FORCE = defineCommand({
   call: { by: 'words', words: 'mirror force' },
   synopsis: 'mirror force NAME --servers A[,B[,C]] [--stale] [--yes]\n[--namespace N]',
-  summary: 'makes a new mirror of the replicas that are left',
-  details: `A mirror stops if most of its voters do not answer, because these voters may be
-alive and used by another client. If they are gone for good, this command makes
-a new mirror of the replicas on the named servers. These servers are its only
-voters. A named server without a replica becomes a witness. No client may have
-the mirror attached on this machine.
+  summary: 'makes a new mirror from the replicas that are left',
+  details: `A mirror stops if most of its voters do not answer, because another client may
+still reach these voters and use the mirror. If the voters are gone for good,
+this command makes a new mirror from the replicas on the named servers. These
+servers are the only voters of the new mirror. A named server without a replica
+becomes a witness. No client may have the mirror attached on this machine.
 
-First, the command says what may be lost, and asks. Without a terminal, it needs
---yes. It is refused if no named server is known to have a replica in sync. With
---stale, the command then uses the replica on the first named server, and the
-writes that this replica lacks are lost.
+First, the command says what may be lost, and asks for confirmation. Without a
+terminal, it needs --yes. The command is refused if no named server is known to
+have a replica in sync. With --stale, the command then uses the replica on the
+first named server, and the writes that this replica lacks are lost.
 
-The new mirror has the name of the old mirror and another id. If replicas of the
-old mirror come back, the new mirror therefore never uses them, and rsconfig
-mirror list says how to remove them. Nothing keeps a client from using the old
-mirror on servers that you believe to be gone: turn these servers off first.`,
+The new mirror has the name of the old mirror and another id, so it never uses
+replicas of the old mirror that come back. rsconfig mirror list says how to
+remove these replicas. Nothing keeps a client from using the old mirror on
+servers that you believe to be gone: turn these servers off first.`,
   options: {
     servers: { kind: 'text', value: 'LIST', help: 'servers that are left, separated by commas' },
     stale: { kind: 'flag', help: 'use a replica that is not in sync' },

@@ -15,7 +15,7 @@ const NAMESPACE = { kind: 'text', value: 'N', help: 'use the mirror of namespace
 export const MIRROR_GROW = defineCommand({
   call: { by: 'words', words: 'mirror grow' },
   synopsis: 'mirror grow NAME SIZE [--namespace N]',
-  summary: 'makes an attached mirror larger, also while it is used',
+  summary: 'makes an attached mirror larger, even while it is in use',
   details: `First, every server with a replica in sync makes its replica larger. Then the
 mirror and its device on this machine get the new size. If a server refuses, for
 example because its pool is full, the mirror keeps its size; repeat the command

@@ -1,4 +1,4 @@
-// `rsconfig mirror create`, `list` and `remove` from arguments to output. rsiod is a fake; the real work is tested in rsiod's
+// Tests `rsconfig mirror create`, `list` and `remove` from arguments to output. rsiod is a fake; the real work is tested in rsiod's
 // mirrors/commands/ and in test/integration/mirror-commands.test.ts.
 
 import type { ControlHandlers } from '@rsio/common/control/control-server';

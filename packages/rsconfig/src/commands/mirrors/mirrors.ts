@@ -26,15 +26,16 @@ export const MIRROR_CREATE = defineCommand({
     'mirror create NAME --size SIZE --servers A,B[,C] [--witness W]\n[--pool P | --pool A=P,B=Q] [--block-size N] [--attach]\n[--namespace N]',
   summary: 'creates a volume with replicas on two or three servers',
   details: `A mirror is one volume with a replica on each of these servers. The client that
-attaches it writes to all of them. Three servers vote which replicas are in sync
-and which client has the mirror, so that any one of them may fail. With two
-replicas, the third voter is the witness, a server that keeps only a small file.
-Without --witness, the loss of either server stops the volume until that server
-returns.
+attaches the mirror writes to all replicas. Three servers vote which replicas
+are in sync and which client has the mirror, so any one of these servers may
+fail. With two replicas, the third voter is the witness, a server that keeps
+only a small file. Without --witness, the loss of either server stops the volume
+until that server returns.
 
-The client needs the right manage in [rights] on the servers of the replicas. A
-witness needs that right or witness = yes in rssrvcfg(5). If a step fails, the
-command removes what it has made, and names what it could not remove.
+The client needs the right manage in [rights] on the servers of the replicas. On
+the witness, the client needs that right, or rssrvcfg(5) has witness = yes. If a
+step fails, the command removes what it has made, and names what it could not
+remove.
 
 With --attach, the command also attaches the mirror and prints its device.`,
   options: {
@@ -99,9 +100,10 @@ export const MIRROR_LIST = defineCommand({
   summary: 'lists the mirrors with their holders and replicas in sync',
   details: `The list shows what a majority of the voters of each mirror has recorded. IN
 SYNC names the servers whose replicas have every write, and OTHER the servers
-whose replicas lack writes. (silent) follows a server that does not answer, and
-(unusable) a server whose replica or record of the mirror cannot be used. A
-mirror is listed if a server with one of its replicas is connected.`,
+whose replicas lack writes. The list marks a server that does not answer as
+(silent), and a server whose replica or record of the mirror cannot be used as
+(unusable). A mirror is listed if a server with one of its replicas is
+connected.`,
   options: { namespace: NAMESPACE, json: JSON_OPTION },
   json: CONTROL_METHODS.mirrors.result,
   run: async (context, { namespace, json }) => {
@@ -121,14 +123,15 @@ export const MIRROR_REMOVE = defineCommand({
   call: { by: 'words', words: 'mirror remove' },
   synopsis: 'mirror remove NAME [--volumes] [--force] [--id ID]\n[--namespace N]',
   summary: 'dissolves a mirror that no client has attached',
-  details: `The replicas become plain volumes. Each keeps its name, but a replica that lacks
-writes gets the name NAME-detached. The servers no longer vote for the mirror.
-The output says which volumes have every write. With --volumes, the command also
-removes the volumes; rsconfig volume restore brings them back for a day.
+  details: `The replicas become plain volumes. Each volume keeps its name, but a replica
+that lacks writes gets the name NAME-detached. The servers no longer vote for
+the mirror. The output says which volumes have every write. With --volumes, the
+command also removes the volumes; rsconfig volume restore brings them back for a
+day.
 
 The command is refused if a client has the mirror attached, if a client has
-ended without detaching it, or if most voters do not answer. With --force, the
-command removes the mirror in these cases too, and the client loses it. After
+exited without detaching it, or if most voters do not answer. With --force, the
+command removes the mirror even then, and the client loses the mirror. After
 rsconfig mirror force, two mirrors may have this name; --id chooses one of them.`,
   options: {
     volumes: { kind: 'flag', help: 'remove the volumes, too' },

@@ -1,4 +1,4 @@
-// `rsconfig mirror verify` from arguments to output and exit code. rsiod is a fake; the comparison itself is tested in
+// Tests `rsconfig mirror verify` from arguments to output and exit code. rsiod is a fake; the comparison itself is tested in
 // packages/protocol/src/mirror/verify and, with real servers, in test/integration/mirror.test.ts.
 
 import type { ControlHandlers } from '@rsio/common/control/control-server';
@@ -75,8 +75,7 @@ test('a comparison that goes on is waited for, and one that was ended is no succ
   expect(seen).toEqual([]);
 });
 
-// Regression: the command did not print the first reason for which the comparison waited. It printed a reason only when the reason had
-// changed.
+// Regression: the command did not print the first reason for which the comparison waited, but only later changes of the reason.
 test('what it waits for is told at once', async () => {
   const clock = new FakeClock();
   const waiting = { ...EQUAL, isRunning: true, waitsFor: 'Only one replica is in sync' };

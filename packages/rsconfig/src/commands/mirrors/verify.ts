@@ -23,16 +23,16 @@ there are any.
 
 Replicas in sync differ only if the storage, or a program on a server, has
 changed data without rssrv. Only you can know which replica is right: look at
-the data of each replica before you repair. With --repair, the ranges that
-differ are copied to the other replicas, from the first replica in sync or from
-the replica on the server of --from.
+the data of each replica before you repair. With --repair, rsiod copies the
+differing ranges to the other replicas. The source is the replica on the server
+of --from, or by default the first replica in sync.
 
-If the command is interrupted, rsiod goes on. The same command then waits for it
-again, and --stop ends it.`,
+If the command is interrupted, rsiod continues the comparison. Repeat the
+command to wait for the end, or give --stop to end the comparison.`,
   options: {
     repair: { kind: 'flag', help: 'copy the ranges that differ to the other replicas' },
     from: { kind: 'text', value: 'SERVER', help: 'server whose replica is right' },
-    stop: { kind: 'flag', help: 'end the present comparison' },
+    stop: { kind: 'flag', help: 'end the current comparison' },
     namespace: NAMESPACE,
     json: JSON_OPTION,
   },

@@ -1,4 +1,4 @@
-// Which of several servers gets a command about a volume, and on which of them a new volume is created. The commands themselves are in
+// Tests which of several servers gets a command about a volume, and which one gets a new volume. The commands themselves are in
 // server-volumes.test.ts.
 
 import type { ServerView } from '@rsio/common/control/methods';

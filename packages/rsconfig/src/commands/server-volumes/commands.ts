@@ -1,5 +1,6 @@
 // The commands about the volumes of servers. rsconfig shares most of them with rsadm (manage/volumes), and sends their requests to a server
-// through rsiod. This file also has the inventory of all servers. Invariant: a volume that is attached here is not removed.
+// through rsiod. This file also implements `volume list`, which shows the inventory of all servers. Invariant: a volume that is attached
+// here is not removed.
 
 import { type Command, JSON_OPTION, type OptionSpec, type OptionValues, parseWait, printJson, WAIT_OPTION } from '@rsio/common/cli/command';
 import { text } from '@rsio/common/lib/shape';
@@ -65,16 +66,16 @@ async function notAttached(context: CommandContext, target: VolumeTarget, purpos
   const [listed] = places
     .filter(({ server, isConnected }) => server === target.server && isConnected)
     .flatMap((place) => place.listed.filter((one) => one.name === name && one.universe === universe));
-  // If the server's list shows that its volume is neither the attached volume nor a replica of the attached mirror, only the name is the
-  // same, and the volume may be removed. If the server does not list the volume, it may be the attached one.
+  // The volume may be removed if the server's list shows that the volume only has the same name: it is neither the attached volume nor a
+  // replica of the attached mirror. A volume that the server does not list may be the attached volume.
   if (listed !== undefined && !ids.includes(listed.id) && (listed.mirror === null || !ids.includes(listed.mirror))) return target;
   const label = target.label(target.volume);
   throw new RsError('E_IN_USE', `${label} is attached here: detach it first (rsconfig -d ${label})`);
 }
 
 /**
- * Adds two things to the snapshot command: rsiod runs the triggers of this client around it, and --freeze freezes the file systems on the
- * volumes while the snapshot is made.
+ * Extends the snapshot command: rsiod runs the triggers of this client before and after the snapshot, and --freeze freezes the file systems
+ * on the volumes while the snapshot is made.
  */
 function withFreeze(command: Command<VolumeDoor>): ConfigCommand {
   const there = atServer(command);
@@ -108,8 +109,8 @@ a trigger with snapshot-before fails, no snapshot is made.`,
 }
 
 /**
- * Adds options to a shared command: the options that choose a server, and the option --wait. A command that has its own --wait, which waits
- * for a job, keeps its own.
+ * Adds options to a shared command: the options that choose a server, and the option --wait. A command that already has an option --wait,
+ * which waits for a job, keeps that option.
  */
 function atServer(command: Command<VolumeDoor>): ConfigCommand {
   const ofJob = Object.hasOwn(command.options, 'wait');

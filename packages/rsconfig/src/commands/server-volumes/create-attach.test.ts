@@ -1,5 +1,5 @@
-// `volume create --attach`: the volume is created, listed and attached, or the error says which step failed. The choice of the server is in
-// chosen-server.test.ts.
+// Tests `volume create --attach`: the volume is created, listed and attached, or the error says which step failed. The choice of the server
+// is in chosen-server.test.ts.
 
 import type { ControlHandlers } from '@rsio/common/control/control-server';
 import { RsError } from '@rsio/common/lib/errors';

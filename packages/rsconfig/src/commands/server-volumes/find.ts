@@ -110,8 +110,8 @@ interface Sorted {
 }
 
 /**
- * Errors which mean that the server does not have the volume. E_VERSION is among these errors: it comes from a server of an old release,
- * which does not know the method, but whose list contains all its volumes.
+ * Errors which mean that the server does not have the volume. E_VERSION is one of these errors: a server of an old release does not know
+ * the method, but its list contains all its volumes.
  */
 const ANSWERED_NO: readonly string[] = ['E_UNKNOWN_VOLUME', 'E_VERSION'];
 
@@ -200,7 +200,7 @@ interface Room {
   readonly bytes: number;
 }
 
-/** Compares two rooms, so that sorting puts the best room first. rssrv chooses among its own pools in the same order. */
+/** Compares the rooms of two servers, so that sorting puts the best room first. rssrv orders its own pools in the same way. */
 function byRoom(a: Room, b: Room): number {
   return Number(b.clones) - Number(a.clones) || b.bytes - a.bytes;
 }

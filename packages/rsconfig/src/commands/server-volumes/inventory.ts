@@ -47,7 +47,7 @@ function inventoryOf({ place, result, error }: Asked<ServerMethods['volume-list'
   if (result !== null) return { ...at, state: 'answered', error: null, volumes: result.volumes, removed: result.removed };
   const shown = error === null ? null : { code: error.code, message: error.message };
   if (!isConnected) return { ...at, state: 'silent', error: shown, volumes: [], removed: [] };
-  // A server without this pool has answered: it has no volumes in the pool.
+  // A server that does not have this pool counts as a server that answered without volumes.
   if (error?.code === 'E_UNKNOWN_POOL') return { ...at, state: 'answered', error: shown, volumes: [], removed: [] };
   return { ...at, state: 'listed', error: shown, volumes: pool === null ? listed.map(listedVolume) : [], removed: [] };
 }

@@ -1,4 +1,4 @@
-// What the rollback of a mirror writes, and the error if the rollback ends early. Real daemons are tested in
+// Tests what the rollback of a mirror writes, and the error if the rollback fails. Real daemons are tested in
 // test/integration/mirror-snapshots.test.ts.
 
 import { RsError } from '@rsio/common/lib/errors';

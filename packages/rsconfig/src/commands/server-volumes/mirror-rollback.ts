@@ -1,6 +1,7 @@
 // Rolls a mirror back to a snapshot (ADR 0075). No client may have attached the mirror. The command attaches the mirror, makes a snapshot
 // of the current content, and writes the differing ranges to the mirror. Invariants: an error before the first write leaves the content
-// unchanged. Every later error says that the content may be a mixture, with a remedy. The command detaches everything that it has attached.
+// unchanged. Every later error says that the content may be a mixture, and names a remedy. The command detaches everything that it has
+// attached.
 
 import { randomUUID } from 'node:crypto';
 import type { AttachmentView } from '@rsio/common/control/methods';
@@ -31,8 +32,7 @@ export async function rollBackMirror(context: CommandContext, asked: Rollback): 
   return whileAttached(context, label, { isReadonly: false, server: null }, async (view) => {
     if (view.readonly) throw new RsError('E_USAGE', `${label} is read-only on this client (rscltcfg): roll it back on another one`);
     const name = `before-rollback-${timeName(context.clock.wallMs())}`;
-    // Each attempt has a new id. --wait may repeat the rollback, and each attempt needs its own snapshot of the content before its first
-    // write.
+    // --wait may repeat the rollback. Each attempt has a new id, because it needs its own snapshot of the content before its first write.
     const before = await context.call('mirror-snapshot', { ...volume, namespace, snapshot: name, id: randomUUID() });
     const common = asked.servers.find((one) => before.servers.includes(one)) ?? null;
     const [server = null] = asked.servers;
@@ -94,8 +94,8 @@ export async function writeBack(
     const { message } = toRsError(thrown);
     const text = `${label} may be a mixture of its content before and of ${snapshot}, because its roll back has ended early: ${message}`;
     const again = `rsconfig volume rollback ${label}@${snapshot} completes it, and @${kept} has the content before`;
-    // The code is E_VOLUME, because --wait does not repeat the rollback after E_VOLUME. The error of a repeated rollback would not mention
-    // the mixture.
+    // The code is E_VOLUME, after which --wait does not repeat the rollback. The error of a repeated rollback would not mention the
+    // mixture.
     throw new RsError('E_VOLUME', `${text}. ${again}`, { volume: volume.name });
   } finally {
     for (const client of opened) client.close();

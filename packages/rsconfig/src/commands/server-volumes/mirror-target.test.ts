@@ -1,5 +1,5 @@
-// Volume commands for mirrors: which server gets which request, which of two different snapshots with the same name counts, and refusals
-// with their remedies. Invariant: a snapshot is read only where it is proven.
+// Tests volume commands for mirrors: which server gets which request, which of two different snapshots with the same name counts, and
+// refusals with their remedies. Invariant: a snapshot is read only where it is proven.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { snapshot, volume } from '@rsio/common/testing/server-views';

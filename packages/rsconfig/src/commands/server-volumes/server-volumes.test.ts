@@ -1,4 +1,4 @@
-// The commands about the volumes of servers, from arguments to output: the requests to the server, the output, and every refusal. The
+// Tests the commands about the volumes of servers, from arguments to output: the requests to the server, the output, and every refusal. The
 // choice of the server is in chosen-server.test.ts, `create --attach` in create-attach.test.ts, and the list in volume-list.test.ts. Real
 // daemons are in test/integration/client-volumes.test.ts.
 

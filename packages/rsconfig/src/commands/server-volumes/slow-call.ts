@@ -15,7 +15,7 @@ export async function watched<T>(context: Context, at: PlaceFilter, work: Promis
   let [isDone, isSaid] = [false, false];
   let timer: Timer;
   const look = async (): Promise<void> => {
-    // If rsiod does not answer here, nothing is printed, because the change itself also fails and reports the error.
+    // If rsiod does not answer this query, nothing is printed, because the change also fails and reports the error.
     const trouble = await placesOf(context, at).then(
       ([place]) => (place === undefined || place.isConnected ? null : place.trouble),
       () => null,

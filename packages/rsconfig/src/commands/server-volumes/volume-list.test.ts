@@ -1,5 +1,5 @@
-// `rsconfig volume list`: the volumes of all servers in all namespaces, and the message about a server that does not answer. Commands about
-// one volume are in server-volumes.test.ts.
+// Tests `rsconfig volume list`: the volumes of all servers in all namespaces, and the message about a server that does not answer. Commands
+// about one volume are in server-volumes.test.ts.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { removedVolume, volume } from '@rsio/common/testing/server-views';

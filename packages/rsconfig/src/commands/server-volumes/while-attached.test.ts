@@ -1,4 +1,4 @@
-// A command that has attached a volume for its own use, and a restart of rsiod while the command runs. Invariant: the volume is detached
+// Tests a command that attaches a volume for its own use, even if rsiod restarts while the command runs. Invariant: the volume is detached
 // afterwards, or the command says that it is still attached.
 
 import { RsError } from '@rsio/common/lib/errors';

@@ -40,8 +40,8 @@ export async function whileAttached<T>(
 }
 
 /**
- * Detaches the volume, even if rsiod restarts. A restarted rsiod attaches the volume again, so that the next command that needs it would be
- * refused.
+ * Detaches the volume, even if rsiod restarts. Otherwise the restarted rsiod would attach the volume again, and the next command that
+ * attaches it would be refused.
  */
 async function detach(context: CommandContext, label: string): Promise<void> {
   const left = (why: string): void => context.note(`${label} is still attached: ${why}; rsconfig -d ${label} detaches it`);

@@ -8,7 +8,7 @@ import type { WatchSample } from './watch-sample.ts';
 
 export interface WatchScreen {
   show(sample: WatchSample, history: PlotHistory): void;
-  /** Ends the output. A second call has no effect. */
+  /** Ends the output; a second call has no effect. */
   close(): void;
 }
 

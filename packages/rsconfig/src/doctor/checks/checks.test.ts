@@ -1,4 +1,4 @@
-// For each prepared fault, the finding that it must cause, and no finding for a healthy client. The gathering of facts is tested in
+// Tests that each prepared fault causes its finding, and that a healthy client causes no finding. The gathering of facts is tested in
 // integration tests.
 
 import { describe, expect, test } from 'vitest';
@@ -83,7 +83,7 @@ describe('interfaces', () => {
   test('an address that this machine does not have', () => {
     const machine = { interfaces: [card('eth0', '192.168.45.20'), card('eth1', '192.168.47.20')], standsOn: {}, tables: [], routers: {} };
     const reason = 'not on a common subnet';
-    // The paths that cannot exist without the missing address must not cause findings of their own.
+    // The paths that need the missing address must not cause further findings.
     const leftOut = [
       { namespace: 'osl', object: 'if1', type: 'interface', address: '192.168.46.20', reason },
       { namespace: 'osl', object: 'big-9-2', type: 'section', address: '192.168.46.10', reason },

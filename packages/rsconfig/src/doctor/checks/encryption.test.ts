@@ -1,5 +1,5 @@
-// The findings of doctor about encryption: each path with its cipher or the reason why it is plain, and both kinds of mismatch. Integration
-// tests use real servers with each setting.
+// Tests the findings of doctor about encryption: each path with its cipher or the reason why it is plain, and both kinds of mismatch.
+// Integration tests use real servers with each setting.
 
 import type { ProbeReport } from '@rsio/protocol/explorer/probe-report';
 import { describe, expect, test } from 'vitest';

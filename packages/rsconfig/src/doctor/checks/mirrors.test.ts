@@ -1,5 +1,5 @@
-// The findings about mirrors: which servers would stop a mirror if they failed now, and why. The test supplies the facts; rsiod's views of
-// mirrors are tested in rsiod's mirrors/commands/.
+// Tests the findings about mirrors: which servers would stop a mirror if they failed now, and why. The test supplies the facts; rsiod's
+// views of mirrors are tested in rsiod's mirrors/commands/.
 
 import type { MirrorSummary } from '@rsio/common/control/mirror-methods';
 import { expect, test } from 'vitest';

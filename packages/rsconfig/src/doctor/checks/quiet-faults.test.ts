@@ -1,5 +1,5 @@
-// Faults without other symptoms: a card that is down with its address, a smaller MTU at the server, a port that a firewall rejects on one
-// of two interfaces, waiting volumes, failing storage, and file systems on devices that are gone.
+// Tests faults without other symptoms: a card that is down but has its address, a smaller MTU at the server, a port that a firewall rejects
+// on one of two interfaces, waiting volumes, failing storage, and file systems on devices that are gone.
 
 import { describe, expect, test } from 'vitest';
 import { card, doctorFacts, fileFacts, pathFacts, report, SAMPLE } from '../../testing/facts.ts';

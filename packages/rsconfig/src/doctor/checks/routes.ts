@@ -90,10 +90,7 @@ function throughRouter(findings: FindingList, { machine }: DoctorFacts, { path, 
   findings.error(object, what, where, remedy, router === undefined ? [] : commands);
 }
 
-/**
- * Reports a path whose incoming traffic arrives on a card other than its own. The cause: the other card answered ARP requests for the
- * path's local address.
- */
+/** Reports a path whose incoming traffic arrives on another card, because that card answered ARP requests for the path's local address. */
 function arrivalFinding(findings: FindingList, { path, own }: Way): void {
   const arrivesBy = path.report?.arrivesBy ?? null;
   if (arrivesBy === null || arrivesBy === own.device || arrivesBy === 'lo') return;

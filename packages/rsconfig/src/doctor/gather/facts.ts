@@ -134,7 +134,7 @@ export interface DaemonFacts {
 }
 
 export interface SystemFacts {
-  /** Those of the usual NBD programs that are installed on this machine. */
+  /** Well-known NBD programs that are installed on this machine. */
   readonly programs: readonly string[];
   readonly hasKernelNbd: boolean;
   /** Largest sizes to which the kernel lets the TCP send and receive buffers grow; null if unknown. */
