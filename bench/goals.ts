@@ -63,7 +63,7 @@ const END_TO_END = { section: 'end-to-end', bound: 0.8, unit: ' x nbdkit', digit
 const RELAY = { section: 'relay', unit: ' x relay', digits: 2, isLessBetter: false } as const;
 const RELAY_LATENCY = { section: 'relay-latency', unit: ' x relay', digits: 2, isLessBetter: true } as const;
 const MANY = { section: 'many', digits: 2, isLessBetter: true } as const;
-const PROCESSES = { section: 'processes', bound: 1.35, unit: ' x one process', digits: 2, isLessBetter: true } as const;
+const PROCESSES = { section: 'processes', bound: 1.2, unit: ' x one process', digits: 2, isLessBetter: true } as const;
 const UNSHAPED = { section: 'unshaped', bound: 1.5, unit: ' GB/s', digits: 2, isLessBetter: false } as const;
 const ENCRYPTION = { section: 'encryption', digits: 2, isLessBetter: false } as const;
 const MEMORY = { section: 'clients', unit: ' MiB', digits: 1, isLessBetter: true } as const;
@@ -91,13 +91,13 @@ export const FIGURE_GOALS = {
   },
   manyVolumes: {
     ...MANY,
-    bound: 1.3,
+    bound: 1.5,
     what: 'rsiod, 8 KiB, 100 volumes, 64 of them loaded: CPU time of rsiod for an I/O',
     unit: ' x one volume',
   },
   twoProcesses: { ...PROCESSES, what: 'rsiod, 8 KiB, 2 data processes, plain and TLS: CPU time of rsiod for an I/O' },
-  fourProcesses: { ...PROCESSES, what: 'rsiod, 8 KiB, 4 data processes, plain and TLS: CPU time of rsiod for an I/O' },
-  twoProcessesTls: { ...PROCESSES, what: 'rsiod, 8 KiB, 2 data processes, TLS: IOPS', bound: 0.9, isLessBetter: false },
+  fourProcesses: { ...PROCESSES, bound: 1.6, what: 'rsiod, 8 KiB, 4 data processes, plain and TLS: CPU time of rsiod for an I/O' },
+  twoProcessesTls: { ...PROCESSES, what: 'rsiod, 8 KiB, 2 data processes, TLS: IOPS', bound: 1.15, isLessBetter: false },
   clientCores: {
     section: 'links',
     what: 'rsiod over links, 1 MiB reads, NBD frontend: cores per 110 MB/s',

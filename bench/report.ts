@@ -61,7 +61,7 @@ export function rowText({ row, servers }: RowFigures): string {
   return [`${row.title}  [${row.name}]`, ...tableOf(servers), ...notes.map((note) => `  Note: ${note}`), ''].join('\n');
 }
 
-/** Says for an uncached row how many of each 100 bytes in answers were read from the disk. */
+/** Says which percentage of the answered bytes was read from the disk, in an uncached row. */
 function diskNote({ title, rounds }: Figures): string {
   const { median, min, max } = spreadOf(rounds.map(({ diskShare = 0 }) => diskShare * 100));
   return `of 100 bytes from ${title}, ${median.toFixed(0)} (${min.toFixed(0)}-${max.toFixed(0)}) were read from the disk`;

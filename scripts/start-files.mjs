@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PROGRAMS, ROOT } from './prepare.mjs';
 
-/** The program that compiles the bundles beside it. */
+/** The program that makes the compiled code of the bundles in its folder. */
 export const COMPILER = 'program-compiler.cjs';
 
 /** Maps the name of each file to its content. `name`: name of the package. */

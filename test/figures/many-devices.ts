@@ -11,18 +11,20 @@ import { Hosts } from '../support/hosts/hosts.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 
 const HELP = `usage: npm run many-devices -- [--volumes N] [--device raw|block] [--crash]
+       [--processes N]
 
 Attaches N volumes of one server (default 1000, raw), lists and detaches them, kills the child process of rsiod, and restarts
-rsiod. With --crash, it only attaches the volumes and kills the child. Needs root, /dev/fuse and loop devices.
+rsiod. With --crash, it only attaches the volumes and kills the child. With --processes above 1, it also kills each data process in turn.
+Needs root, /dev/fuse and loop devices.
 `;
 const RESTORED_MS = 120_000;
 
-async function play(count: number, device: string, isCrash: boolean): Promise<void> {
+async function play(count: number, device: string, processes: string, isCrash: boolean): Promise<void> {
   const hosts = new Hosts();
   try {
     const names = Array.from({ length: count }, (_, number) => `v${number}`);
     const volumes = Object.fromEntries(names.map((name) => [name, { type: 'null', size: '1m' }]));
-    const scene = await DeviceScene.begin(hosts, device, { volumes: () => volumes });
+    const scene = await DeviceScene.begin(hosts, device, { volumes: () => volumes, defaults: { processes } });
     const { host, devices } = scene;
     const attached = async (): Promise<number> => (await host.call('local', {})).attachments.length;
     const timed = async (what: string, step: () => Promise<unknown>, left: number): Promise<void> => {
@@ -37,6 +39,7 @@ async function play(count: number, device: string, isCrash: boolean): Promise<vo
     console.log(`${count} volumes as ${device} devices, load ${loadavg()[0]?.toFixed(1)}`);
     const all = count + 1;
     await timed('rsconfig -a', () => host.rsconfigWell('-a'), all);
+    await crashOfProcesses(host);
     if (isCrash) {
       await crash(host, all, attached);
       return;
@@ -75,6 +78,22 @@ async function crash(host: Host, all: number, attached: () => Promise<number>): 
   console.log(`kill -9: all devices go on after ${(tookMs / 1_000).toFixed(1)} s`);
 }
 
+/** Kills each data process, one after the other, and measures the time until each of its devices continues with its volume. */
+async function crashOfProcesses(host: Host): Promise<void> {
+  const running = async () => (await host.call('status', {})).processes ?? [];
+  for (const { number, pid, volumes } of await running()) {
+    const shown = (): number => host.log('rsiod').split('is resumed, ').length - 1;
+    const before = shown();
+    const startMs = performance.now();
+    if (pid === null) throw new Error(`Data process ${number} does not run`);
+    process.kill(pid, 'SIGKILL');
+    await waitFor(() => shown() - before >= volumes, RESTORED_MS, `The devices of data process ${number} go on`);
+    console.log(
+      `kill -9 of data process ${number}: its ${volumes} devices go on after ${((performance.now() - startMs) / 1_000).toFixed(1)} s`,
+    );
+  }
+}
+
 /** Processor time of the process in ms, without the programs that it has started. */
 function processorMs(pid: number): number {
   const [user, system] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ').slice(11, 13) ?? [];
@@ -85,9 +104,10 @@ const { values } = parseArgs({
   options: {
     volumes: { type: 'string', default: '1000' },
     device: { type: 'string', default: 'raw' },
+    processes: { type: 'string', default: '1' },
     crash: { type: 'boolean' },
     help: { type: 'boolean' },
   },
 });
 if (values.help === true) process.stdout.write(HELP);
-else await play(Number(values.volumes), values.device, values.crash === true);
+else await play(Number(values.volumes), values.device, values.processes, values.crash === true);

@@ -1,6 +1,6 @@
 // A snapshot that is attached by name: it has the right content, no client can write to it, the lists show it correctly, and it stays
 // attached when any of the processes ends and comes back. The server refuses to remove the snapshot, and names the client. The snapshots of
-// this test are plain copies of files. The tests without devices use the same daemons, and each begins with nothing attached.
+// this test are plain copies of files. The tests without devices share their daemons. Each test begins with nothing attached.
 // Rules: N1, N2, G25.
 
 import path from 'node:path';

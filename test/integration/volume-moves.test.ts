@@ -1,6 +1,6 @@
 // Moves of volumes between pools with real daemons, from XFS to a file system that may have no reflink and back: the client writes and
 // verifies during the moves. Some moves are cancelled or refused. Holes stay holes. Skipped without root, loop devices or xfsprogs.
-// move-stops.test.ts in packages/rssrv/src/jobs/moves tests stops after each step. Rules: G28.
+// The file jobs/moves/move-stops.test.ts of rssrv stops moves after each step. Rules: G28.
 
 import { existsSync, mkdirSync, readdirSync, readFileSync, statfsSync, statSync } from 'node:fs';
 import path from 'node:path';

@@ -123,7 +123,7 @@ export const FINDINGS_MAX = 500;
 export const CLAIMS_MAX = 4;
 /**
  * Further bounds on the report of another machine. HEARSAY_SERVERS_MAX: maximum number of servers that the client of that machine knows.
- * SOURCE_POOLS_MAX: maximum number of pools of the servers of that machine.
+ * SOURCE_POOLS_MAX: maximum number of pools that the report may list.
  */
 export const HEARSAY_SERVERS_MAX = SERVERS_PER_CLIENT_MAX;
 export const SOURCE_POOLS_MAX = CLAIMS_MAX * POOLS_MAX;

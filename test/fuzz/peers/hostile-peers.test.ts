@@ -122,7 +122,7 @@ it('peers on many addresses that fill every slot before the proof lock no client
   expect(heldMs).toBeLessThan(PROOF_TIMEOUT_MS);
 });
 
-/** Holds every place for unproven connections while a new client connects. Returns for how long the places were held, in ms. */
+/** Holds every place for unproven connections while a new client connects. Returns how long the places were held, in ms. */
 async function placesHeld(): Promise<number> {
   const { server } = scene.target;
   const { listener } = scene.servers;

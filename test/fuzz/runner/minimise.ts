@@ -34,7 +34,7 @@ function bytesOf(input: Buffer): Buffer[] {
   return Array.from(input, (_, index) => input.subarray(index, index + 1));
 }
 
-/** Leaves out runs of pieces while the finding remains. The minimiser tries long runs first. */
+/** Leaves out runs of pieces while the finding remains. It tries to leave out long runs first. */
 async function fewer(pieces: Buffer[], stillFinds: StillFinds, isOver: () => boolean): Promise<Buffer[]> {
   let left = pieces;
   for (let run = Math.ceil(left.length / 2); run >= 1 && !isOver(); run = run === 1 ? 0 : Math.ceil(run / 2)) {

@@ -123,7 +123,7 @@ export class SimMachine {
   /** The server handles a client's OPEN of a volume. Notes how the client asks, so that a later grant can be judged. */
   claimed(volume: SimVolume, claimant: SimClaimant, how: HowTaken): void {
     const unsettledSince = volume.judge.unsettledSince(this.incarnationOf(volume.id));
-    // A replica counts as always taken by force, because the claim of its mirror has ended the earlier hold without the earlier holder.
+    // A replica always counts as taken by force, because the claim of its mirror has ended the hold without asking its holder.
     const given = volume.replica === null ? { how, unsettledSince } : { how: 'force' as const, unsettledSince: null };
     this.claims.set(keyOf(volume, claimant), { client: claimant.client, ...given });
   }

@@ -1,4 +1,4 @@
-// One I/O of a simulated user, with the knowledge of the oracle at its submission. sim-user.ts submits the I/O and judges its answer.
+// One I/O of a simulated user, with what the oracle knew when the I/O was submitted. sim-user.ts submits the I/O and judges its answer.
 // Invariant: the answer reaches the user that submitted the I/O.
 
 import type { Status } from '@rsio/protocol/wire/status';

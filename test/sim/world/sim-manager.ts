@@ -22,7 +22,7 @@ export interface ManagerPorts {
   /** Nodes that may take volumes over. */
   readonly nodes: readonly string[];
   users(volume: SimVolume): readonly SimUser[];
-  /** The user detaches the volume, and stays away until it is called back. Resolves within AWAY_MAX_MS. */
+  /** The user detaches the volume, and attaches it again only after `callBack`. Resolves within AWAY_MAX_MS. */
   sendAway(user: SimUser): Promise<void>;
   callBack(user: SimUser): void;
 }

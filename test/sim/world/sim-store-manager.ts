@@ -131,7 +131,7 @@ export class SimStoreManager {
     return all.length === 0 ? null : this.random.pick(all);
   }
 
-  /** A listener has opened the pools. Compares the snapshots and clones with the earlier answers. */
+  /** A listener has opened the pools. Compares its snapshots and clones with the earlier answers of the server. */
   started(store: SimStore): void {
     const found = this.found(store);
     if (found !== null) this.ports.judge.look(found, 'after a start');

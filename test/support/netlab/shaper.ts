@@ -20,7 +20,7 @@ export function goodputBytes(bitsPerSecond: number): number {
   return (bitsPerSecond / 8) * (1448 / (FRAME_BYTES + WIRE_EXTRA_BYTES));
 }
 
-/** Arguments of `tc qdisc replace dev DEVICE root`. The handle changes an existing qdisc in place, so that queued frames stay. */
+/** Arguments of `tc qdisc replace dev DEVICE root`. Because of the handle, tc changes an existing qdisc and keeps its frames. */
 export function shaper(bitsPerSecond: number): string[] {
   const rate = Math.round((bitsPerSecond * FRAME_BYTES) / (FRAME_BYTES + WIRE_EXTRA_BYTES));
   return ['handle', '1:', 'tbf', 'rate', `${rate}bit`, 'burst', `${BURST_BYTES}`, 'limit', `${LIMIT_BYTES}`];

@@ -67,7 +67,7 @@ function edited(configFile: string, { document }: Opened, edit: Edit): IniDocume
   return after;
 }
 
-/** Throws the refusal of rssrv. Returns if rssrv accepts the text or is not running. */
+/** Throws the refusal if rssrv refuses the text. A server that is not running refuses nothing. */
 async function examineByServer(context: ServerFileContext, text: string): Promise<void> {
   // If the text is too long for a request, only the reload checks it.
   if (Buffer.byteLength(JSON.stringify(text)) > CONTROL_LINE_MAX_BYTES / 2) return;

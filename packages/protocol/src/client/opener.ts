@@ -209,8 +209,8 @@ export class Opener {
     attachment.opened(answer);
     const opening = this.openings.get(attachment);
     if (opening !== undefined) opening.reportedReason = null;
-    // The attachment sends SETTLED only after all recovered requests have been answered. If a SETTLED has been waiting since the previous
-    // handle was opened, it also serves for the new handle.
+    // The attachment sends SETTLED only after all recovered requests have been answered. A SETTLED that could not be sent on the previous
+    // handle is sent on the new one.
     if (before !== null) this.ioctl(attachment, IOCTL.SETTLED);
     this.trunk.wantPump();
     const isNewIncarnation = before !== null && before.life !== answer.life;

@@ -194,7 +194,7 @@ export const IOCTL = {
   /** For a replica: clears regions of its intent map. Request: MirrorClearRequest; the answer has no body. */
   MIRROR_CLEAR: 7,
   /**
-   * For a replica: the answer is OK as long as the term of the OPEN may use the replica, otherwise STALE. Request and answer have no
+   * For a replica: the answer is OK while the handle is valid under the term of its OPEN, otherwise STALE. Request and answer have no
    * bodies.
    */
   TERM: 8,

@@ -15,8 +15,8 @@ export const WITNESS_LIST = defineCommand({
   call: { by: 'words', words: 'witness list' },
   synopsis: 'witness list',
   summary: 'lists the mirrors for which this server votes',
-  details: `A mirror is a volume with replicas on several servers. Three servers vote which
-replicas are in sync, and which client has the mirror. The list names the
+  details: `A mirror is a volume with replicas on several servers. Three servers vote on
+which replicas are in sync, and which client has the mirror. The list names the
 servers of the replicas by their serverid. Clients that may create volumes on a
 server can make it a voter; with witness = yes in rssrvcfg(5), all clients can.`,
   options: { json: JSON_OPTION },

@@ -1,5 +1,5 @@
 // Finds the servers that `join` tries. If the given host answers exploration, `join` tries the server on that host and every other server
-// of the same namespace that answers. If the host does not answer, `join` tries only the server that accepts a login at the host's address.
+// of the same namespace that answers. Otherwise, `join` tries only this host, and logs in to the server there without exploration.
 // Invariant: no content of a discovery datagram counts as proved.
 
 import { isIPv6 } from 'node:net';

@@ -18,7 +18,7 @@ export interface AttachRequest {
   readonly id?: string;
 }
 
-/** `by`: by default, `any` without names. The main process names the volumes of an order without names for its data processes. */
+/** If `by` is missing, the attach is by `any`, without names. The main process names the volumes of an order without names for its data processes. */
 export type AttachArguments = readonly [
   names: readonly string[],
   readOnly: boolean,

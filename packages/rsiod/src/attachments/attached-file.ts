@@ -1,5 +1,5 @@
 // Reads and writes RUN/attached.json, the list of attached volumes. The next daemon reattaches the volumes in RUN/attached.json after a
-// crash or a stop. A reboot clears the directory RUN, and with it the list. Invariants: a daemon starts even if the file is damaged, and
+// crash or a stop. A reboot clears the RUN directory, and with it the list. Invariants: a daemon starts even if the file is damaged, and
 // reports the damage; a damaged file is renamed, never overwritten.
 
 import { rename } from 'node:fs/promises';
@@ -22,7 +22,7 @@ const KEPT = object({
 export type KeptVolume = Of<typeof KEPT>;
 
 const CONTENT = object({
-  /** Id of the boot during which the file was written. The file is ignored after a reboot, even if the directory RUN has survived. */
+  /** Id of the boot during which the file was written. The file is ignored after a reboot, even if the RUN directory has survived. */
   boot: text(),
   attached: list(KEPT),
   /**

@@ -139,8 +139,8 @@ export const NBD_POOLED_LOOK_MS = 5_000;
 export const NBD_BATCHES_SENDING_MAX = 2;
 export const NBD_BATCHES_POOLED_MAX = 16;
 /**
- * Maximum number of bytes that are passed to another process together with a connection: the bytes that one read and the buffer of Node's
- * socket contain after the choice of an export.
+ * Maximum number of bytes that are passed to another process together with a connection. They follow the choice of an export: the rest of
+ * one read, and the bytes that Node's socket has buffered.
  */
 export const NBD_PASSED_BYTES_MAX = 3 * NBD_RECEIVE_BYTES;
 /** The frontend closes the connection of an NBD client that has not chosen an export within this time. */

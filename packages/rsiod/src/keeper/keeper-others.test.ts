@@ -99,7 +99,7 @@ it('descriptors of a killed process are inherited by the next one, with the data
 
 it('a keeper of an older release is asked nothing that it does not know, and the error names the remedy', async (context) => {
   needPrograms(context, 'perl');
-  // The first release of the keeper lacked these verbs and the version.
+  // The first release of the keeper did not have these verbs, and did not report its version.
   let older = readFileSync(helperFile('keeper.pl'), 'utf8');
   for (const [now, before] of [
     [' $life $version"', ' $life"'],

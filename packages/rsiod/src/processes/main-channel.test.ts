@@ -1,5 +1,5 @@
-// A data process's end of the channel: what it sends must pass the checks of the main process. Invariant: a text, however long, never ends
-// a correct data process.
+// A data process's end of the channel: what it sends must pass the checks of the main process. Invariant: a long
+// text in a message never makes the main process end the data process.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { expect, test } from 'vitest';

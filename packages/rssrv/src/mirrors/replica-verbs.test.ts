@@ -50,7 +50,7 @@ const identityOf = (number: number): string => String(number).padStart(32, '0');
 const idOf = async (scene: PoolScene): Promise<string> => (await scene.create({ sizeBytes: SIZE })).manifest.id;
 const servedBy = (scene: PoolScene) => scene.served.get(volumeKey(DB))?.pool?.replica;
 
-/** Returns the regions of a map whose bits are not set. If the map cannot be read, all bits count as set; the result is then the reason. */
+/** Returns the regions of a map whose bits are not set, or the reason why the map cannot be read. All bits of such a map count as set. */
 async function clearRegions(mapPath: string, identity: string): Promise<number[] | string> {
   const descriptor = await openMap({ mapPath, identity, mirror: MIRROR });
   const disk = descriptorDisk(descriptor, new ThreadShares(4), 'db');

@@ -1,5 +1,5 @@
-// Tests which CLOSEs of a session end the client's hold. Holds and admissions are stand-ins; data-processes.test.ts tests which session
-// uses a volume beside another session. Invariant: the CLOSE of one data process never ends a hold that another data process uses.
+// Tests which CLOSEs of a session end the client's hold. Holds and admissions are stand-ins. The file data-processes.test.ts
+// tests two sessions that use one volume. Invariant: the CLOSE of one data process never ends a hold that another data process uses.
 
 import { expect, test } from 'vitest';
 import { VolumeUses } from '../volumes/holds/volume-uses.ts';

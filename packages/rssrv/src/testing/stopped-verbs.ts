@@ -98,7 +98,7 @@ export async function whileAway(directory: string, name: string, work: () => Pro
   fs.renameSync(away, there);
 }
 
-/** Work on an open scene. The function `later` advances the clock of the scene. */
+/** A function that works with a scene whose pools are open. The function `later` advances the clock of the scene. */
 export type Work = (scene: PoolScene, later: (ms: number) => void) => Promise<unknown>;
 
 /**

@@ -45,7 +45,7 @@ export class Fencing {
   }
 
   /**
-   * Ends the session of a client. The client may connect again. Throws E_TIMEOUT if the session does not end in time; the session
+   * Ends the session of a client. The client can begin a new session. Throws E_TIMEOUT if the session does not end in time; the session
    * still ends later.
    */
   async kick(node: string): Promise<Ended> {

@@ -175,8 +175,7 @@ function unsyncedCopies(isSo: () => boolean): () => void {
 }
 
 function unsyncedRounds(): () => void {
-  // The current round of a move. If the listener is killed, its round never ends. The next round of the move then replaces that round in
-  // this variable.
+  // The current round of a move. If the listener is killed, this round never ends, and the next round of the move overwrites the variable.
   let running: object | null = null;
   return all(
     override<object, never[], Promise<unknown>>(MoveRounds, 'copy', (original) => async (self, ...given) => {

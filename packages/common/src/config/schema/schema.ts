@@ -68,7 +68,7 @@ const HELP = {
   paths: 'Interface pairs that become paths (auto: same subnet; all: every pair; configured: like auto, but only [server] addresses)',
   heartbeat: 'Interval between heartbeats on each path',
   suspect: 'How long a path may be silent before its requests are sent again on other paths; must be less than heartbeat',
-  dead: 'How long a path may be silent before rsiod closes and reconnects it; must exceed 2 heartbeats and the time to send a batch',
+  dead: 'How long a path may be silent before rsiod closes and reconnects it; more than 2 heartbeats, enough to send a batch',
   digest: 'Whether frames carry CRC-32 checksums in addition to the checksums of TCP',
   tls: 'Whether paths are encrypted with TLS 1.3; with on, rsiod does not use a server that refuses to encrypt',
   logSize: 'Memory per volume for unflushed writes; rsiod sends them again after a server crash (0: writes go straight to storage)',

@@ -25,8 +25,8 @@ export function diffCommand(given: VolumeProgram): Command<VolumeDoor> {
     details: `Lists the ranges of the volume that have changed between the snapshot and now,
 or between the snapshot and a later snapshot. The file system of the pool knows
 these ranges, so no data is read. The list contains every range that differs. It
-may also contain ranges that were written but have the same content. Writes
-during the command may be missing.`,
+may also contain ranges whose content is the same. Writes after the command has
+begun may be missing.`,
     options: { json: JSON_OPTION },
     json: object({ ...given.place, sizeBytes: count(), changedBytes: count(), ranges: list(RANGE) }),
     operands: { min: 1, max: 2 },

@@ -1,4 +1,4 @@
-// The first page of the client, which summarizes the file and leads to every other page. Invariant: the hint names the next step, so that a
+// The first page of the client, which summarizes rscltcfg and leads to every other page. Invariant: the hint names the next step, so that a
 // new user who follows the hints gets a working client.
 
 import { plural } from '@rsio/common/lib/units';

@@ -17,7 +17,7 @@ export const MIRROR_FORCE = defineCommand({
 still reach these voters and use the mirror. If the voters are gone for good,
 this command makes a new mirror from the replicas on the named servers. These
 servers are the only voters of the new mirror. A named server without a replica
-becomes a witness. No client may have the mirror attached on this machine.
+becomes a witness. The mirror must not be attached on this machine.
 
 First, the command says what may be lost, and asks for confirmation. Without a
 terminal, it needs --yes. The command is refused if no named server is known to

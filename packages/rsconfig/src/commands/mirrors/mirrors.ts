@@ -26,7 +26,7 @@ export const MIRROR_CREATE = defineCommand({
     'mirror create NAME --size SIZE --servers A,B[,C] [--witness W]\n[--pool P | --pool A=P,B=Q] [--block-size N] [--attach]\n[--namespace N]',
   summary: 'creates a volume with replicas on two or three servers',
   details: `A mirror is one volume with a replica on each of these servers. The client that
-attaches the mirror writes to all replicas. Three servers vote which replicas
+attaches the mirror writes to all replicas. Three servers vote on which replicas
 are in sync and which client has the mirror, so any one of these servers may
 fail. With two replicas, the third voter is the witness, a server that keeps
 only a small file. Without --witness, the loss of either server stops the volume

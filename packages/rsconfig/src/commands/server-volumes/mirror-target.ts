@@ -179,7 +179,7 @@ async function rolledBack(
 }
 
 /**
- * Removes a snapshot from all servers with a replica, whether or not the snapshot is proven. Fails if a server does not answer, because the
+ * Removes a snapshot of a mirror from all servers with a replica, whether or not the snapshot is proven (M22). Fails if a server does not answer, because the
  * snapshot would reappear when that server returns.
  */
 async function everywhere(

@@ -86,7 +86,8 @@ export function transportOf(socket: Socket): NbdTransport {
 
 /**
  * Writes zero bytes to the socket, which fails if the other end of a Unix socket has been closed. Node itself reports the end of a
- * connection only after it has read all data before the end. The property `fd` is undocumented, so a socket without `fd` counts as closed.
+ * connection only after it has read all data before the end. Node does not document the property `fd`. A socket without this property
+ * counts as closed.
  */
 function isPeerGone(socket: Socket): boolean {
   const handle: unknown = Reflect.get(socket, '_handle');

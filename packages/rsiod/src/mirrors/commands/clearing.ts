@@ -55,7 +55,7 @@ export async function clearServer(change: MirrorChange, serverid: number, wanted
   return kept === null ? volume : { ...volume, left: [`server ${name} may keep its record of the mirror (${kept}): ${remedy} removes it`] };
 }
 
-/** Clears a server that has no replica. If a client holds the former volume, the volume and the record stay. */
+/** Clears a server that has no replica. If a client holds the volume that was a replica, the volume and the mirror's record stay. */
 export async function clearRemains(
   change: MirrorChange,
   serverid: number,
