@@ -1,7 +1,9 @@
 // Tests the system clock, on which every deadline of the product relies. Invariant: a timer never fires before its time, however long or
 // short its delay is, and never fires after it was cancelled.
 
+import { spawnSync } from 'node:child_process';
 import { expect, test, vi } from 'vitest';
+import { useProgram } from '../testing/program-file.ts';
 import { systemClock } from './clock.ts';
 
 test('no timer fires early', async () => {
@@ -31,4 +33,31 @@ test('a cancelled timer does not fire, also after it has looked at the time', as
   for (const timer of timers) timer.cancel();
   await new Promise<void>((resolve) => systemClock.after(20, resolve));
   expect(fire).not.toHaveBeenCalled();
+});
+
+const clockModule = useProgram(new URL('./clock.ts', import.meta.url));
+
+// A pump that runs after a failed assertion could send from a state that the assertion refuses.
+test.each(['strict', 'warn'])('a callback that throws ends the process, and no other callback runs: %s', (rejections) => {
+  const code = `
+    const { systemClock } = await import(${JSON.stringify(clockModule())});
+    systemClock.soon(() => { systemClock.soon(() => process.stdout.write('later')); throw new Error('fell over'); });
+    systemClock.soon(() => process.stdout.write('other'));
+    setTimeout(() => process.exit(0), 10_000);`;
+  const options = ['--input-type=module', `--unhandled-rejections=${rejections}`, '-e', code];
+  const { status, stdout, stderr } = spawnSync(process.execPath, options, { encoding: 'utf8' });
+  expect([status, stdout]).toEqual([1, '']);
+  expect(stderr).toContain('fell over');
+});
+
+test('callbacks run in order, after the current code, also those that a callback adds', async () => {
+  const seen: number[] = [];
+  systemClock.soon(() => {
+    seen.push(1);
+    systemClock.soon(() => seen.push(3));
+  });
+  systemClock.soon(() => seen.push(2));
+  expect(seen).toEqual([]);
+  await new Promise(setImmediate);
+  expect(seen).toEqual([1, 2, 3]);
 });

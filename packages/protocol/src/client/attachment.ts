@@ -6,7 +6,7 @@
 
 import { assert, counted } from '@rsio/common/lib/assert';
 import { checkMove, type StateTable } from '@rsio/common/lib/state-table';
-import { GrowingQueue } from '@rsio/common/structures/growing-queue';
+import { GrowingQueue } from '@rsio/common/lib/growing-queue';
 import type { HeldBy } from '../link/heartbeat.ts';
 import { type OpenAnswer, type OpenRequest, type OpenTerm, TAKE, type Take } from '../wire/messages.ts';
 import { statusEntry } from '../wire/status.ts';

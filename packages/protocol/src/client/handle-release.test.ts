@@ -131,6 +131,7 @@ describe('a volume that is just being opened again', () => {
   test.each([
     [STATUS.TAKEN, [], [null]],
     [STATUS.HELD, ['OPEN'], []],
+    [STATUS.BESIDE, [], [null]],
     [STATUS.VOLUME_UNAVAILABLE, ['OPEN'], []],
   ] as const)('OPEN is answered %i', (status, waiting, then) => {
     const world = RevokeScene.opened();

@@ -72,10 +72,10 @@ export class HandleRelease {
       return;
     }
     // The server can answer HELD although this client resumes its own hold. Old servers answer HELD in this case, and every server does so
-    // while another client's take-over of the volume may still fail. While another data process of this client uses the volume, the hold
-    // belongs to that process.
-    const isHeld = status === STATUS.HELD || status === STATUS.BESIDE;
-    if (isHeld && attachment.volume === null) {
+    // while another client's take-over of the volume may still fail. BESIDE: another data process of this client uses the volume, and has
+    // the same hold. A CLOSE of this process could end that hold later, so this process must not try again.
+    const isHeld = status === STATUS.HELD;
+    if (status === STATUS.BESIDE || (isHeld && attachment.volume === null)) {
       released(null);
       return;
     }

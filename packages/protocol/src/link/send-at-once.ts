@@ -5,20 +5,20 @@
 
 import { writeSync } from 'node:fs';
 import type { Socket } from 'node:net';
-import { GrowingQueue } from '@rsio/common/structures/growing-queue';
+import { systemClock } from '@rsio/common/lib/clock';
+import { GrowingQueue } from '@rsio/common/lib/growing-queue';
 import { AT_ONCE_MAX_BYTES } from './limits.ts';
 
 type Sent = (failed?: Error | null) => void;
 
-/** The callbacks of writes that the kernel has taken. They are called after all events of the current turn of the event loop. */
+/** The callbacks of writes that the kernel has taken. They are called after the current code returns and before the next event. */
 const taken = new GrowingQueue<Sent>();
 let isScheduled = false;
 
-/** Calls the callbacks of this turn. An exception of one ends the process. The writes of a callback belong to the next turn. */
+/** Calls the callbacks of this event, also of the writes that these callbacks make. An exception of one ends the process. */
 function callTaken(): void {
-  for (let left = taken.length; left > 0; left--) taken.shift()?.();
-  isScheduled = taken.length > 0;
-  if (isScheduled) setImmediate(callTaken);
+  isScheduled = false;
+  for (let sent = taken.shift(); sent !== undefined; sent = taken.shift()) sent();
 }
 
 /** Returns how many bytes the kernel has taken; 0 if the socket has to do the write, for example because earlier bytes wait in it. */
@@ -48,5 +48,5 @@ export function sendAtOnce(socket: Socket, buffer: Buffer, start: number, length
   taken.push(sent);
   if (isScheduled) return;
   isScheduled = true;
-  setImmediate(callTaken);
+  systemClock.soon(callTaken);
 }

@@ -6,7 +6,7 @@ import { NBD_BATCHES_POOLED_MAX, NBD_BATCH_BYTES } from '../limits.ts';
 
 export interface NbdTransport {
   /**
-   * Writes `lengthBytes` bytes of `bytes` from `start` on. Calls `sent` once, in a later event, when the bytes have been written or when they
+   * Writes `lengthBytes` bytes of `bytes` from `start` on. Calls `sent` once, after the call has returned, when the bytes have been written or when they
    * can no longer be written (`failed`). The caller may re-use the bytes only after `sent` has been called.
    */
   write(bytes: Buffer, start: number, lengthBytes: number, sent: (failed?: Error | null) => void): void;

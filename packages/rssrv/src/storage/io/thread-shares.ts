@@ -5,7 +5,7 @@
 // returns its thread when it ends. The calls of one volume are started in their order of arrival.
 
 import { assert, counted } from '@rsio/common/lib/assert';
-import { GrowingQueue } from '@rsio/common/structures/growing-queue';
+import { GrowingQueue } from '@rsio/common/lib/growing-queue';
 
 /** A function that starts a call in the thread pool, and calls `ended` once, as soon as the call's thread is free again. */
 export type ThreadCall = (ended: () => void) => void;
