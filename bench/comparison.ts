@@ -9,11 +9,11 @@ import { LoadClient } from './load/load-client.ts';
 import type { Measured } from './load/orders.ts';
 import { measure, warmUp } from './measure.ts';
 import { memoryOf, type ServerMemory } from './memory.ts';
-import { nativeProgram } from './native/compile.ts';
+import { makeDataFile } from './native/compile.ts';
 import type { Absent, Present } from './servers/makers.ts';
 import type { Server } from './servers/server.ts';
 import { figuresOf, type RowFigures } from './summary.ts';
-import { FILE_BYTES, type Plan, type Row } from './workload.ts';
+import type { Plan, Row } from './workload.ts';
 
 export interface Cores {
   readonly server: number;
@@ -52,8 +52,7 @@ export class ServerComparison {
   /** Starts the servers. `directory`: folder of the data file. */
   static async start(directory: string, present: readonly Present[], cores: Cores, endings: Endings): Promise<ServerComparison> {
     const file = join(directory, 'data.img');
-    const { status, stdout } = spawnSync(nativeProgram('load'), ['make', file, String(FILE_BYTES)], { encoding: 'utf8' });
-    if (status !== 0) throw new RsError('E_SYSTEM', `Cannot create the data file: ${stdout}`);
+    makeDataFile(file);
     const made = new ServerComparison(file, cores);
     endings.push(() => made.stop());
     for (const { maker } of present) {
@@ -92,7 +91,8 @@ export class ServerComparison {
       row.servers.flatMap((id) => this.servers.filter((one) => one.id === id).map((one) => [one, []])),
     );
     for (let round = 1; round <= plan.rounds; round++) {
-      for (const [server, results] of rounds) {
+      // The order alternates, because a server that always follows the same server would be measured under other conditions.
+      for (const [server, results] of round % 2 === 1 ? rounds : [...rounds].toReversed()) {
         if (!row.isCached) this.dropCache();
         results.push(await measure(this.opened.get(server) ?? [], row, round, plan, server.processes()));
       }

@@ -34,7 +34,8 @@ test('each table is quoted, and README has five goals, missed ones among them', 
   expect([...parts.keys()].filter((name) => !all.includes(`<!-- figures: ${name} -->`))).toEqual([]);
   const shown = (parts.get('readme-goals') ?? []).slice(2);
   expect(shown).toHaveLength(GOALS_IN_README);
-  expect(shown.filter((line) => line.includes('**not met**')).length).toBeGreaterThanOrEqual(MISSED_IN_README_MIN);
+  const missed = (lines: readonly string[]): number => lines.filter((line) => line.includes('**not met**')).length;
+  expect(missed(shown)).toBeGreaterThanOrEqual(Math.min(MISSED_IN_README_MIN, missed(parts.get('goals') ?? [])));
 });
 
 test('a figure that was measured again replaces the earlier one, and is judged by the same bound', () => {

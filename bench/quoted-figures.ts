@@ -32,7 +32,7 @@ const README_GOALS = [
   '8 KiB random reads, depth 128, IOPS per server core',
   '4 KiB reads, depth 1, p50',
   'fio, NBD frontend, one path, rssrv: 8 KiB reads, depth 32, IOPS',
-  'rsiod over links, 1 MiB reads, NBD frontend: cores per 110 MB/s',
+  'garbage-collection pauses, p99.9, rsiod',
   'time until 1,000 clients are all back after a server was killed',
 ];
 const BEGIN = /^<!-- figures: (\S+) -->$/;
@@ -79,7 +79,12 @@ export function quotedParts(results: Results): ReadonlyMap<string, readonly stri
     ['cores-short', coresTable(rows.filter(({ row }) => SHORT_ROWS.includes(row.name)))],
     ['rows', rowsTable(rows)],
     ['readme-goals', goalsTable(README_GOALS.flatMap((what) => goals.find((goal) => goal.what === what) ?? []))],
-    ['readme-count', [`Of ${goals.length} goals, ${met} were met and ${goals.length - met} were missed. Five of them:`]],
+    [
+      'readme-count',
+      [
+        `Of ${goals.length} goals, ${met} were met and ${goals.length - met} ${goals.length - met === 1 ? 'was' : 'were'} missed. Five of them:`,
+      ],
+    ],
     ...sheets.map((sheet): [string, readonly string[]] => [sheet.name, sheetMarkdown(sheet)]),
   ];
   return new Map(parts);

@@ -8,6 +8,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from 'no
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { RsError } from '@rsio/common/lib/errors';
+import { FILE_BYTES } from '../workload.ts';
 
 export type NativeProgram = 'load' | 'epoll-server' | 'relay' | 'tls-relay';
 
@@ -76,4 +77,10 @@ export function nativeProgram(name: NativeProgram): string {
   }
   renameSync(made, target);
   return target;
+}
+
+/** Makes the data file of a server, with the content that the load generator expects. */
+export function makeDataFile(file: string): void {
+  const { status, stdout } = spawnSync(nativeProgram('load'), ['make', file, String(FILE_BYTES)], { encoding: 'utf8' });
+  if (status !== 0) throw new RsError('E_SYSTEM', `Cannot create the data file: ${stdout}`);
 }

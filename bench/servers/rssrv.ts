@@ -3,12 +3,13 @@
 
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { rssrvPaths } from '@rsio/common/config/root-paths';
 import { serverConfig } from '@rsio/test/support/hosts/configs';
 import { freePort } from '../child.ts';
+import { makeDataFile } from '../native/compile.ts';
 import { FILE_BYTES, type ServerId } from '../workload.ts';
 import { type Maker, runningServer, type Server, type Setting, startListening } from './server.ts';
 
@@ -29,15 +30,15 @@ function rssrvMaker(id: ServerId, checkout: string): Maker {
 
 export const RSSRV_MAKER: Maker = rssrvMaker('rssrv', THIS_CHECKOUT);
 
-/** The older server gets a copy of the file, because rssrv locks the files that it serves. */
+/** The older server gets a file of its own with the same content, because rssrv locks the files that it serves. */
 export function olderRssrvMaker(checkout: string): Maker {
   const older = rssrvMaker('rssrv-older', resolve(checkout));
   return {
     ...older,
-    start: ({ directory, file, core }) => {
-      const copy = join(directory, 'older.img');
-      copyFileSync(file, copy);
-      return older.start({ directory, file: copy, core });
+    start: ({ directory, core }) => {
+      const file = join(directory, 'older.img');
+      makeDataFile(file);
+      return older.start({ directory, file, core });
     },
   };
 }
