@@ -193,7 +193,8 @@ export class Attachment {
   peek(): Request {
     if (this.phase === 'replaying') return this.replays.peek();
     const request = this.phase === 'resending' ? this.resends[this.resends.length - 1] : this.sendable.peek();
-    assert(request !== undefined, `Attachment ${this.name} has nothing to send`);
+    // The text is made only on failure, because it would be made for each request.
+    if (request === undefined) assert(false, `Attachment ${this.name} has nothing to send`);
     return request;
   }
 

@@ -13,8 +13,11 @@ export const HANDLES_PER_SESSION_MAX = 1024;
 export const PATHS_PER_TRUNK_MAX = 64;
 /** Length of the segments into which the client cuts large I/O. If there are more paths than segments, the client cuts shorter segments. */
 export const SEGMENT_BYTES = 256 * KIB;
-/** Longest write that is tried without Node's stream. The kernel rarely takes more, so that the try would be a call in vain. */
-export const AT_ONCE_MAX_BYTES = 256 * KIB;
+/**
+ * Longest write that is tried without Node's stream: a batch (OUTPUT_BATCH_BYTES) with the frame that completes it. The kernel rarely takes
+ * more, so that the try would be a call in vain.
+ */
+export const AT_ONCE_MAX_BYTES = 320 * KIB;
 /**
  * Amount of queued output on one path above which the client sends no further requests over that path. The server also closes a probe whose
  * queued output exceeds this amount.

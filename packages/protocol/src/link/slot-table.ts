@@ -233,7 +233,8 @@ export class SlotTable {
 
   private at(slot: number): Entry {
     const entry = this.entries[slot];
-    assert(entry !== undefined, `No slot ${slot}`);
+    // The text is made only on failure, because it costs more than the rest of this function.
+    if (entry === undefined) assert(false, `No slot ${slot}`);
     return entry;
   }
 }

@@ -458,7 +458,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
 
   private get opened(): OpenAnswer {
     const { volume } = this.target;
-    assert(volume !== null, `Volume ${this.target.name} is shown before it was open`);
+    if (volume === null) assert(false, `Volume ${this.target.name} is shown before it was open`);
     return volume;
   }
 }

@@ -79,8 +79,8 @@ export interface ServerPathEvents {
    * Returns false if the session's paths have too many unread answers in total. If the result is false, a path must hold READs back until
    * `takeWaiting` is called.
    */
-  hasRoom(): boolean;
-  drained(): void;
+  hasRoom(path: ServerPath): boolean;
+  drained(path: ServerPath): void;
   pathClosed(path: ServerPath, reason: string): void;
 }
 
@@ -237,8 +237,8 @@ export class ServerPath implements ConnectionEvents {
   }
 
   drained(): void {
-    this.takeHeld();
-    this.events.drained();
+    if (this.held.length > 0) this.takeHeld();
+    this.events.drained(this);
   }
 
   closed(reason: string): void {
@@ -317,7 +317,7 @@ export class ServerPath implements ConnectionEvents {
     if (this.deferred !== null) return true;
     const { encoder, transport } = this.connection;
     if (encoder.queuedBytes > (transport.cipher === null ? ANSWERS_QUEUED_MAX_BYTES : ANSWERS_QUEUED_ENCRYPTED_MAX_BYTES)) return true;
-    if (this.unreadBytes > SEGMENT_BYTES && !this.events.hasRoom()) return true;
+    if (this.unreadBytes > SEGMENT_BYTES && !this.events.hasRoom(this)) return true;
     if (this.framesTaken++ % FRAMES_PER_LOOK !== 0) return false;
     const nowMs = this.clock.monotonicMs();
     if (this.framesTaken === 1) this.eventStartMs = nowMs;
@@ -339,6 +339,7 @@ export class ServerPath implements ConnectionEvents {
    * closes the path.
    */
   private check(header: Header): boolean {
+    if (header.op === OP.READ || header.op === OP.WRITE) return true;
     const entry = frameEntry(header.op);
     assert(entry !== undefined, 'The decoder lets unknown ops through');
     const isFine = (header.op & ANSWER) === 0 && entry.from !== 'server' && header.op >= OP.BYE;

@@ -245,16 +245,19 @@ export class Session implements ServerPathEvents {
     this.volumes.counters.reached(nowMs);
   }
 
-  hasRoom(): boolean {
-    let unreadBytes = 0;
-    for (const path of this.paths.values()) unreadBytes += path.unreadBytes;
+  hasRoom({ unreadBytes: ofAsker }: ServerPath): boolean {
+    let unreadBytes = ofAsker;
+    if (this.paths.size > 1) {
+      unreadBytes = 0;
+      for (const path of this.paths.values()) unreadBytes += path.unreadBytes;
+    }
     this.isFull = unreadBytes > ANSWERS_UNREAD_MAX_BYTES;
     return !this.isFull;
   }
 
-  drained(): void {
-    if (!this.isFull || !this.hasRoom()) return;
-    for (const path of [...this.paths.values()]) path.takeWaiting();
+  drained(path: ServerPath): void {
+    if (!this.isFull || !this.hasRoom(path)) return;
+    for (const other of [...this.paths.values()]) other.takeWaiting();
   }
 
   relieve(): void {
@@ -373,7 +376,7 @@ export class Session implements ServerPathEvents {
     const at = encoder.beginIo(lengthBytes);
     const status = open.backend.tryRead(encoder.buffer, at, lengthBytes, header.lba * SECTOR_BYTES);
     if (status === WOULD_WAIT) return this.readFromPool(open, path, { ...header }, first);
-    const outcome = this.volumes.outcome(open, status);
+    const outcome = status === STATUS.OK ? status : this.volumes.outcome(open, status);
     if (first) {
       this.slots.finishAtOnce(header.slot, outcome);
       this.volumes.counters.atOnce(open.counters, OP.READ, lengthBytes, outcome, this.nowMs);
