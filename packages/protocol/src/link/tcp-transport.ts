@@ -19,7 +19,6 @@ class TcpTransport implements PathTransport {
   private readonly buffer: Buffer | null;
   private reset: () => void = () => this.socket.resetAndDestroy();
   private isSecuring = false;
-  private isPlain = true;
   private isFinished = false;
   private failure: string | null = null;
 
@@ -47,7 +46,6 @@ class TcpTransport implements PathTransport {
       return;
     }
     this.isSecuring = true;
-    this.isPlain = false;
     const buffer = this.buffer ?? Buffer.allocUnsafeSlow(RECEIVE_BUFFER_BYTES);
     const callback = (lengthBytes: number): boolean => {
       // Pass on no data before the connection is secure. TLS also reports data that the peer sends directly after its last handshake
@@ -73,7 +71,7 @@ class TcpTransport implements PathTransport {
   }
 
   send(buffer: Buffer, start: number, lengthBytes: number, done: () => void): void {
-    if (this.isPlain) sendAtOnce(this.socket, buffer, start, lengthBytes, done);
+    if (this.cipher === null && !this.isSecuring) sendAtOnce(this.socket, buffer, start, lengthBytes, done);
     else this.socket.write(buffer.subarray(start, start + lengthBytes), done);
   }
 
