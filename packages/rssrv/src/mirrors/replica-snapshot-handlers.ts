@@ -6,7 +6,7 @@ import type { SNAPSHOT_METHODS } from '@rsio/common/control/server/snapshot-meth
 import type { SnapshotView } from '@rsio/common/control/server/views';
 import { RsError } from '@rsio/common/lib/errors';
 import type { Asker } from '../pools/asker.ts';
-import { type Catalogue, findVolume, volumeText } from '../pools/catalogue.ts';
+import { type Catalogue, findVolume, type Found, volumeText } from '../pools/catalogue.ts';
 import { isReadable, type MirrorMoment } from '../pools/snapshots/snapshot-record.ts';
 import { snapshotIdOf } from '@rsio/protocol/mirror/moments/snapshot-id';
 import type { Changes } from '../pools/requests/requests.ts';
@@ -25,22 +25,25 @@ export function replicaSnapshotHandlers(
   asker: Asker,
 ): HandlersOf<Methods> {
   /**
-   * Throws E_HELD unless the asker holds the mirror under this term and the replica is in sync; may also throw E_UNKNOWN_VOLUME or E_USAGE.
+   * Returns the replica. Throws E_HELD unless the asker holds the mirror under this term and the replica is in sync; may also throw
+   * E_UNKNOWN_VOLUME or E_USAGE.
    */
-  const checkHolder = (name: SnapshotName, mirror: string, number: number): void => {
-    const { replica } = findVolume(inventory.catalogue, name, asker).manifest;
+  const heldReplica = (name: SnapshotName, mirror: string, number: number): Found => {
+    const found = findVolume(inventory.catalogue, name, asker);
+    const { replica } = found.manifest;
     if (replica?.mirror !== mirror || asker.node === null)
       throw new RsError('E_USAGE', `${asker.text} has no replica of mirror ${mirror} in volume ${volumeText(name)}`);
     const why = whyNoSnapshot(voters.recordOf(mirror), replica.identity, { number, node: asker.node });
     if (why !== null) throw new RsError('E_HELD', `This server makes no snapshot of its replica ${volumeText(name)}: ${why}`);
+    return found;
   };
   /**
    * Removes the volume's unproven snapshots of earlier moments, whatever their names, so that failed snapshots do not pile up. No snapshot
    * in use is lost, because the holder makes one snapshot at a time. If the holder repeats its order, the new order has the same id, but a
    * later moment; the earlier snapshot is then also removed. Throws E_EXISTS if an unproven snapshot is of a later moment.
    */
-  const dropUnproven = async (name: SnapshotName, id: string, { mirror, term, number }: MirrorMoment): Promise<void> => {
-    for (const old of snapshotsOf(findVolume(inventory.catalogue, name, asker)).list) {
+  const dropUnproven = async (found: Found, name: SnapshotName, id: string, { mirror, term, number }: MirrorMoment): Promise<void> => {
+    for (const old of snapshotsOf(found).list) {
       if (old.moment === undefined || isReadable(old)) continue;
       // If the volume was a replica of another mirror before, the terms of that mirror cannot be compared.
       const later = old.moment.mirror === mirror ? old.moment.term - term || old.moment.number - number : -1;
@@ -62,15 +65,15 @@ export function replicaSnapshotHandlers(
     'replica-snapshot': async ({ request, mirror, term, number, id, ...name }) => {
       const own = snapshotIdOf(mirror, id);
       const [found] = await changes.run(async (turn) => {
-        checkHolder(name, mirror, term);
-        await dropUnproven(name, own, { mirror, term, number });
+        const held = heldReplica(name, mirror, term);
+        await dropUnproven(held, name, own, { mirror, term, number });
         return snapshots.snapshot([{ ...name, moment: { mirror, term, number, id: own } }], asker, request, turn);
       }, what(name));
       return made(found!, `snapshot ${name.snapshot} made, not yet proven`);
     },
     'replica-snapshot-prove': async ({ mirror, term, id, request: _again, ...name }) => {
       const found = await changes.run(async () => {
-        checkHolder(name, mirror, term);
+        heldReplica(name, mirror, term);
         return snapshots.prove(name, snapshotIdOf(mirror, id), asker);
       }, what(name));
       return made(found, `snapshot ${name.snapshot} proven`);

@@ -129,7 +129,7 @@ it('what its mirror does not do to a replica is refused, with the mirror and the
   const catalogue = { pools: scene.pools.states, configured: [] };
   const found = findVolume(catalogue, DB, LOCAL_ASKER);
   const stamp = { id: '', newId: () => '', request: null, nowMs: 0 };
-  expect(() => decideOtherContent(catalogue, found, LOCAL_ASKER, stamp, 'rollback')).toThrow(sentence);
+  expect(() => decideOtherContent(catalogue, found, null, stamp, 'rollback')).toThrow(sentence);
   expect(() => decideMove(catalogue, found, 'slow', LOCAL_ASKER)).toThrow(sentence);
   const grows = `replica of mirror ${MIRROR}, and grows with it: rsconfig mirror grow db SIZE`;
   await expect(verbs.grow(DB, 2 * SIZE, LOCAL_ASKER, null)).rejects.toThrow(grows);

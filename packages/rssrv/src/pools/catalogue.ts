@@ -137,6 +137,13 @@ export function findVolume(catalogue: Catalogue, wanted: VolumeName, asker: Aske
   throw unknownVolume(wanted);
 }
 
+/** Returns a volume that the asker may change. Also throws E_RIGHTS. `what`: the change, such as `grow volumes`. */
+export function findToChange(catalogue: Catalogue, wanted: VolumeName, asker: Asker, what: string): Found {
+  const found = findVolume(catalogue, wanted, asker);
+  checkChange(catalogue, asker, found.pool, found.manifest, what);
+  return found;
+}
+
 /**
  * Returns the refusal for a name without a volume. A client that may not attach a volume gets the same refusal, so that the client does not
  * learn that the volume exists.
@@ -263,7 +270,6 @@ export function decideGrow(
   request: string | null,
   onto: { readonly pool: string; readonly newId: () => string } | null,
 ): Manifest {
-  checkChange(catalogue, asker, pool, manifest, 'grow volumes');
   checkNotBusy({ pool, manifest });
   checkSize(sizeBytes, manifest.blockSizeBytes);
   const text = volumeText(manifest);
@@ -302,29 +308,14 @@ export function partsOf({ pools }: Catalogue, manifest: Pick<Manifest, 'id' | 'l
 }
 
 /** Returns the manifest with the new name. Throws if the name cannot be used. */
-export function decideRename(
-  catalogue: Catalogue,
-  { pool, manifest }: Found,
-  to: VolumeName,
-  asker: Asker,
-  request: string | null,
-): Manifest {
-  checkChange(catalogue, asker, pool, manifest, 'rename volumes');
+export function decideRename(catalogue: Catalogue, { pool, manifest }: Found, to: VolumeName, request: string | null): Manifest {
   checkNotBusy({ pool, manifest });
   checkName(catalogue, to, manifest.id);
   return { ...manifest, name: to.name, universe: to.universe, request };
 }
 
 /** Returns the manifest with the new settings. `file`: the index of the file whose content the settings confirm. */
-export function decideSet(
-  catalogue: Catalogue,
-  { pool, manifest }: Found,
-  settings: Settings,
-  asker: Asker,
-  request: string | null,
-  file: number,
-): Manifest {
-  checkChange(catalogue, asker, pool, manifest, 'change volumes');
+export function decideSet({ manifest }: Found, settings: Settings, asker: Asker, request: string | null, file: number): Manifest {
   checkReplicaSettings(manifest, settings);
   if (settings.takeOverForce === true) asker.needs('admin', 'permit forced take-over');
   // Only an administrator may lift limits that an administrator has set.
@@ -340,12 +331,6 @@ function withSchedule(manifest: Manifest, wanted: string | null | undefined): Ma
   if (wanted === undefined) return manifest;
   const { schedule: _before, ...others } = manifest;
   return wanted === null ? others : { ...others, schedule: wanted };
-}
-
-/** Throws if the asker may not remove the volume. The caller also refuses to remove a volume in use. */
-export function decideRemove(catalogue: Catalogue, { pool, manifest }: Found, asker: Asker): void {
-  checkChange(catalogue, asker, pool, manifest, 'remove volumes');
-  checkNotBusy({ pool, manifest });
 }
 
 /** Returns the pool with this name. Throws E_UNKNOWN_POOL. */

@@ -16,10 +16,9 @@ import {
   type CreateRequest,
   decideCreate,
   decideGrow,
-  decideRemove,
   decideRename,
   decideSet,
-  findVolume,
+  findToChange,
   type Found,
   partsOf,
   type PlacedPart,
@@ -75,6 +74,10 @@ export class PoolVerbs {
 
   get catalogue(): Catalogue {
     return { pools: this.pools.states, configured: this.ports.configured() };
+  }
+
+  private found(name: VolumeName, asker: Asker, what: string): Found {
+    return findToChange(this.catalogue, name, asker, what);
   }
 
   /** Returns a new id, the time, and the id of the request, for an object that a change makes. */
@@ -149,7 +152,7 @@ export class PoolVerbs {
     const done = this.doneBy(requestId);
     if (done !== null) return done;
     await this.pools.measure();
-    const found = findVolume(this.catalogue, name, asker);
+    const found = this.found(name, asker, 'grow volumes');
     const { manifest: was } = found;
     checkGrower(was, mirror);
     if (mirror !== null && was.sizeBytes >= sizeBytes) return found;
@@ -190,8 +193,8 @@ export class PoolVerbs {
   async rename(name: VolumeName, to: VolumeName, asker: Asker, requestId: string | null): Promise<Found> {
     const done = this.doneBy(requestId);
     if (done !== null) return done;
-    const found = findVolume(this.catalogue, name, asker);
-    const manifest = decideRename(this.catalogue, found, to, asker, requestId);
+    const found = this.found(name, asker, 'rename volumes');
+    const manifest = decideRename(this.catalogue, found, to, requestId);
     checkNoReplica(found.manifest, 'be renamed');
     return this.replace(found, manifest);
   }
@@ -199,9 +202,10 @@ export class PoolVerbs {
   async set(name: VolumeName, settings: Settings, asker: Asker, requestId: string | null): Promise<Found> {
     const done = this.doneBy(requestId);
     if (done !== null) return done;
-    const found = findVolume(this.catalogue, name, asker);
+    const found = this.found(name, asker, 'change volumes');
     const file = await this.confirmedFile(found, settings);
-    return this.replace(found, decideSet(this.catalogue, found, settings, asker, requestId, file));
+    const manifest = decideSet(found, settings, asker, requestId, file);
+    return this.replace(found, manifest);
   }
 
   /**
@@ -223,9 +227,9 @@ export class PoolVerbs {
   async remove(name: VolumeName, asker: Asker, requestId: string | null): Promise<Found> {
     const before = this.removedBy(requestId);
     if (before !== null) return before;
-    const found = findVolume(this.catalogue, name, asker);
+    const found = this.found(name, asker, 'remove volumes');
     const { pool, manifest } = found;
-    decideRemove(this.catalogue, found, asker);
+    checkNotBusy(found);
     checkNoReplica(manifest, 'be removed');
     const was = this.configOf(pool, manifest);
     this.ports.check(was, null);

@@ -6,10 +6,11 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { describe, expect, test } from 'vitest';
-import { PoolScene } from '../testing/pool-scene.ts';
-import { LOCAL_ASKER } from './asker.ts';
+import { createRequest, PoolScene } from '../testing/pool-scene.ts';
+import { type Asker, clientAsker, LOCAL_ASKER } from './asker.ts';
 import { parseManifest, printManifest } from './disk/manifest.ts';
 import { DB, MIB, directory, open, pictureOf, scenes, usePoolDirectory } from '../testing/pool-directory.ts';
+import { WHOLE_TURN } from '../testing/whole-turn.ts';
 
 usePoolDirectory();
 
@@ -70,6 +71,41 @@ describe('each verb', () => {
     await expect(scene.verbs.remove(DB, LOCAL_ASKER, null)).rejects.toMatchObject({ code: 'E_HELD' });
     await expect(scene.verbs.rename(DB, { name: 'x', universe: 0 }, LOCAL_ASKER, null)).rejects.toMatchObject({ code: 'E_HELD' });
     expect(await pictureOf(directory)).toBe(before);
+  });
+});
+
+describe('rights', () => {
+  // What each verb does, in the words of its refusal.
+  const SNAPSHOT = { ...DB, snapshot: 'monday' };
+  const NEW = { name: 'new', universe: 0 };
+  const VERBS: readonly [string, (scene: PoolScene, asker: Asker) => Promise<unknown>][] = [
+    ['create volumes', ({ verbs }, asker) => verbs.create(createRequest({ name: 'new', pool: 'fast' }), asker, null)],
+    ['grow volumes', ({ verbs }, asker) => verbs.grow(DB, 2 * MIB, asker, null)],
+    ['rename volumes', ({ verbs }, asker) => verbs.rename(DB, NEW, asker, null)],
+    ['change volumes', ({ verbs }, asker) => verbs.set(DB, { readonly: true }, asker, null)],
+    ['remove volumes', ({ verbs }, asker) => verbs.remove(DB, asker, null)],
+    ['restore volumes', ({ verbs }, asker) => verbs.restore({ name: 'gone', universe: 0 }, asker, null)],
+    ['make snapshots', ({ snapshots }, asker) => snapshots.snapshot([{ ...SNAPSHOT, snapshot: 'other' }], asker, null, WHOLE_TURN)],
+    ['remove snapshots', ({ snapshots }, asker) => snapshots.remove(SNAPSHOT, asker, null)],
+    ['clone snapshots', ({ snapshots }, asker) => snapshots.clone(SNAPSHOT, NEW, asker, null, WHOLE_TURN)],
+    ['roll volumes back', ({ snapshots }, asker) => snapshots.rollback(SNAPSHOT, asker, null)],
+    ['make images', ({ images }, asker) => images.image(DB, 1, asker, null)],
+  ];
+
+  test.each(VERBS)('to %s needs the right manage and the pool; a refusal changes nothing', async (what, verb) => {
+    const scene = await open();
+    await scene.create({ name: 'gone' });
+    await scene.verbs.remove({ name: 'gone', universe: 0 }, LOCAL_ASKER, null);
+    await scene.create();
+    await scene.snapshots.snapshot([SNAPSHOT], LOCAL_ASKER, null, WHOLE_TURN);
+    const before = await pictureOf(directory);
+    const right = (role: 'use' | 'manage', pool: string): Asker =>
+      clientAsker('big-2', [{ name: 'big-2', role, pools: [pool], limitBytes: null, line: 1 }]);
+    await expect(verb(scene, right('use', 'fast'))).rejects.toThrow(`Client big-2 may not ${what}: its right is use, and manage is needed`);
+    await expect(verb(scene, right('manage', 'slow'))).rejects.toThrow('Client big-2 may not change pool fast: its pools are slow');
+    expect(await pictureOf(directory)).toBe(before);
+    await verb(scene, right('manage', 'fast'));
+    expect(await pictureOf(directory)).not.toBe(before);
   });
 });
 

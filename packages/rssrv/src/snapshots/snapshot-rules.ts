@@ -6,11 +6,11 @@ import { isSnapshotName, quoteText, SNAPSHOT_NAME_ALLOWED } from '@rsio/common/l
 import { Asker } from '../pools/asker.ts';
 import {
   type Catalogue,
-  checkChange,
   checkCount,
   checkName,
   checkNotBusy,
   checkPromise,
+  findToChange,
   findVolume,
   type Found,
   ownedBytes,
@@ -18,7 +18,6 @@ import {
   type PlacedPart,
   type Stamp,
   totalBytes,
-  unknownVolume,
   unusable,
   type VolumeName,
   volumeText,
@@ -90,8 +89,8 @@ export function decideSnapshots(
   const texts = wanted.map(volumeText);
   const twice = texts.find((text, index) => texts.indexOf(text) !== index);
   if (twice !== undefined) throw new RsError('E_USAGE', `Volume ${twice} is given twice: give each volume once`);
-  const found = wanted.map((name) => ({ name, ...findVolume(catalogue, name, asker) }));
-  for (const one of found) checkNew(catalogue, one, one.name, asker);
+  const found = wanted.map((name) => ({ name, ...findToChange(catalogue, name, asker, 'make snapshots') }));
+  for (const one of found) checkNew(catalogue, one, one.name);
   const total = countSnapshots(catalogue.pools, null);
   if (total + wanted.length > SNAPSHOTS_ALL_MAX)
     throw new RsError('E_LIMIT', `The volumes of this server have ${total} snapshots, and ${SNAPSHOTS_ALL_MAX} are allowed: remove some`);
@@ -163,8 +162,7 @@ function checkLimits(
   }
 }
 
-function checkNew(catalogue: Catalogue, found: Found, name: NewSnapshot, asker: Asker): void {
-  checkChange(catalogue, asker, found.pool, found.manifest, 'make snapshots');
+function checkNew(catalogue: Catalogue, found: Found, name: NewSnapshot): void {
   if (!isSnapshotName(name.snapshot))
     throw new RsError('E_USAGE', `Wrong snapshot name ${quoteText(name.snapshot)}: allowed is ${SNAPSHOT_NAME_ALLOWED}`);
   checkMoment(catalogue, found.manifest, name.moment);
@@ -193,13 +191,11 @@ export function findSnapshot(catalogue: Catalogue, wanted: SnapshotName, asker: 
 
 /** Like `findSnapshot`, but also returns unproven snapshots, which can only be proven or removed. */
 export function findAnySnapshot(catalogue: Catalogue, wanted: SnapshotName, asker: Asker, what: string): FoundSnapshot {
-  const found = findVolume(catalogue, wanted, asker);
-  checkChange(catalogue, asker, found.pool, found.manifest, what);
-  return recordIn(found, wanted);
+  return recordIn(findToChange(catalogue, wanted, asker, what), wanted);
 }
 
-/** Throws E_VOLUME if the holder of the mirror has not proven the snapshot (M22). */
-function proven(found: FoundSnapshot): FoundSnapshot {
+/** Returns the snapshot. Throws E_VOLUME if the holder of the mirror has not proven the snapshot (M22). */
+export function proven(found: FoundSnapshot): FoundSnapshot {
   const { manifest, record } = found;
   if (isReadable(record)) return found;
   const text = snapshotText({ ...manifest, snapshot: record.name });
@@ -212,7 +208,6 @@ function proven(found: FoundSnapshot): FoundSnapshot {
 /** Like `findSnapshot`, but the asker only reads the snapshot, and therefore needs only the right to attach the volume. */
 export function findReadable(catalogue: Catalogue, wanted: SnapshotName, asker: Asker): FoundSnapshot {
   const found = findVolume(catalogue, wanted, asker);
-  if (!asker.mayAttach(found.manifest.clients)) throw unknownVolume(wanted);
   return proven(recordIn(found, wanted));
 }
 
@@ -260,9 +255,9 @@ export interface PlannedRollback {
  * Returns the manifest of the volume after the rollback, and the snapshot of the current content. The new data file does not exist yet: the
  * caller later adds the stamp of this file to the manifest (`stamps`) and to the snapshot (`rollback`).
  */
-export function decideRollback(catalogue: Catalogue, found: FoundSnapshot, asker: Asker, stamp: Stamp): PlannedRollback {
+export function decideRollback(catalogue: Catalogue, found: FoundSnapshot, creator: string | null, stamp: Stamp): PlannedRollback {
   snapshotParts(catalogue, found.record);
-  return decideOtherContent(catalogue, found, asker, stamp, 'rollback');
+  return decideOtherContent(catalogue, found, creator, stamp, 'rollback');
 }
 
 /**
@@ -273,7 +268,7 @@ export function decideRollback(catalogue: Catalogue, found: FoundSnapshot, asker
 export function decideOtherContent(
   catalogue: Catalogue,
   { pool, manifest }: Found,
-  asker: Asker,
+  creator: string | null,
   { newId, request, nowMs }: Stamp,
   verb: 'rollback' | 'restore',
 ): PlannedRollback {
@@ -286,7 +281,7 @@ export function decideOtherContent(
   const createdMs = timeAfter(snapshots, nowMs);
   const name = freeName(snapshots, `before-${verb}-${timeText(createdMs)}`);
   const group = { id: newId(), poolId: pool.identity?.id ?? '', volumeId };
-  const base = { volumeId, sizeBytes, blockSizeBytes, createdMs, creator: asker.node, group, rollback: null, request };
+  const base = { volumeId, sizeBytes, blockSizeBytes, createdMs, creator, group, rollback: null, request };
   const id = newId();
   const layout = withNewFiles(manifest.layout, volumeId, newId);
   return { manifest: { ...manifest, layout, thick: false, request }, kept: { ...base, ...ownFiles(manifest, id, newId), id, name } };

@@ -56,10 +56,10 @@ import {
   decideRollback,
   decideSnapshots,
   findAnySnapshot,
-  findSnapshot,
   type FoundSnapshot,
   type NewSnapshot,
   type PlannedRollback,
+  proven,
   type SnapshotCosts,
   type SnapshotName,
   snapshotParts,
@@ -194,7 +194,7 @@ export class SnapshotVerbs {
   async prove(wanted: SnapshotName, id: string, asker: Asker): Promise<FoundSnapshot> {
     const { verbs, pools } = this;
     asker.needs('manage', 'make snapshots');
-    const found = findAnySnapshot(this.verbs.catalogue, wanted, asker, 'make snapshots');
+    const found = this.found(wanted, asker, 'make snapshots');
     const { pool, manifest, record } = found;
     const { moment } = record;
     if (record.id !== id || moment === undefined)
@@ -210,7 +210,7 @@ export class SnapshotVerbs {
     asker.needs('manage', 'remove snapshots');
     const done = this.removedBy(requestId);
     if (done !== null) return done;
-    const { pool, manifest, record } = findAnySnapshot(this.verbs.catalogue, wanted, asker, 'remove snapshots');
+    const { pool, manifest, record } = this.found(wanted, asker, 'remove snapshots');
     const parts = snapshotParts(this.verbs.catalogue, record);
     await this.ports.whileUnread(record, snapshotText(wanted), async () => {
       try {
@@ -231,7 +231,8 @@ export class SnapshotVerbs {
     const done = this.verbs.doneBy(requestId);
     if (done !== null) return done;
     await this.pools.measure();
-    const source = findSnapshot(this.verbs.catalogue, wanted, asker, 'clone snapshots');
+    const found = this.found(wanted, asker, 'clone snapshots');
+    const source = proven(found);
     const stamp = this.verbs.stamp(requestId);
     const planned = decideClone(this.verbs.catalogue, source, to, asker, stamp);
     return this.cloneAside({ wanted, source, to, asker, stamp, planned }, turn);
@@ -246,7 +247,8 @@ export class SnapshotVerbs {
     let manifest: Manifest;
     try {
       await turn.aside(() => this.steps.cloneAside(source, planned));
-      const now = findSnapshot(this.verbs.catalogue, wanted, asker, 'clone snapshots');
+      const found = this.found(wanted, asker, 'clone snapshots');
+      const now = proven(found);
       if (now.record.id !== source.record.id || now.pool.identity?.id !== source.pool.identity?.id)
         throw new RsError('E_BUSY', `Snapshot ${snapshotText(wanted)} was replaced while it was cloned: try again`);
       const { pool } = now;
@@ -273,9 +275,10 @@ export class SnapshotVerbs {
     asker.needs('manage', 'roll volumes back');
     const done = this.verbs.doneBy(requestId);
     if (done !== null) return { ...done, kept: this.keptBy(requestId) };
-    const target = findSnapshot(this.verbs.catalogue, wanted, asker, 'roll volumes back');
+    const found = this.found(wanted, asker, 'roll volumes back');
+    const target = proven(found);
     const makeNext = (files: SnapshotFiles, was: Manifest): Promise<string> => files.makeNext(target.record, was);
-    const planned = decideRollback(this.verbs.catalogue, target, asker, this.verbs.stamp(requestId));
+    const planned = decideRollback(this.verbs.catalogue, target, asker.node, this.verbs.stamp(requestId));
     return this.replaceContent(target, planned, makeNext, this.steps.clone(target));
   }
 
@@ -382,6 +385,10 @@ export class SnapshotVerbs {
       if (limitBytes !== null) used.set(manifest.id, await this.steps.usedBytes({ pool, manifest }));
     }
     return used;
+  }
+
+  private found(wanted: SnapshotName, asker: Asker, what: string): FoundSnapshot {
+    return findAnySnapshot(this.verbs.catalogue, wanted, asker, what);
   }
 
   private poolNow(pool: PoolState): PoolState {

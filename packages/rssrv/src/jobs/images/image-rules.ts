@@ -10,6 +10,7 @@ import {
   checkCount,
   checkName,
   checkPromise,
+  findToChange,
   findVolume,
   type Found,
   ownedBytes,
@@ -52,8 +53,7 @@ export function decideImage(
   asker: Asker,
   { id, newId, request, nowMs }: Stamp,
 ): { readonly source: Found; readonly pool: PoolState; readonly manifest: ImageManifest } {
-  const source = findVolume(catalogue, wanted, asker);
-  checkChange(catalogue, asker, source.pool, source.manifest, 'make images');
+  const source = findToChange(catalogue, wanted, asker, 'make images');
   // Only an administrator may know the names of all pools.
   if (into !== null) asker.checkPool(into);
   const pool = into === null ? source.pool : poolNamed(catalogue, into);
@@ -198,7 +198,7 @@ export function decideImageRestore(
   const { source, image, relation } = findRestore(catalogue, wanted, universe, asker);
   checkOneFile(source.manifest);
   checkSamePool({ image, relation, source });
-  return { image, relation, source, planned: decideOtherContent(catalogue, source, asker, stamp, 'restore') };
+  return { image, relation, source, planned: decideOtherContent(catalogue, source, asker.node, stamp, 'restore') };
 }
 
 /** Plans to restore a volume from its image in another pool. Throws if the restore is not possible, or no longer possible. */
@@ -209,21 +209,19 @@ export function decideCopiedRestore(
   asker: Asker,
   stamp: Stamp,
 ): { readonly source: Found; readonly planned: PlannedRollback } {
-  const source = findVolume(catalogue, wanted, asker);
-  checkChange(catalogue, asker, source.pool, source.manifest, 'restore volumes');
+  const source = findToChange(catalogue, wanted, asker, 'restore volumes');
   checkChange(catalogue, asker, image.pool, image.manifest, 'restore volumes');
   if (source.manifest.id !== wanted.id || image.manifest.image?.ofId !== wanted.id)
     throw new RsError('E_UNKNOWN_VOLUME', `${volumeText(image.manifest)} is no image of volume ${volumeText(wanted)} any more`, {
       volume: volumeText(wanted),
     });
   checkOneFile(source.manifest);
-  return { source, planned: decideOtherContent(catalogue, source, asker, stamp, 'restore') };
+  return { source, planned: decideOtherContent(catalogue, source, asker.node, stamp, 'restore') };
 }
 
 /** Returns a volume and its image in this universe. Throws if the asker may not restore the volume from the image. */
 export function findRestore(catalogue: Catalogue, wanted: VolumeName, universe: number, asker: Asker): ImagePair {
-  const source = findVolume(catalogue, wanted, asker);
-  checkChange(catalogue, asker, source.pool, source.manifest, 'restore volumes');
+  const source = findToChange(catalogue, wanted, asker, 'restore volumes');
   const image = imageIn(catalogue, source, universe, asker);
   return { image, relation: relationOf(image), source };
 }
@@ -266,8 +264,7 @@ export function imagesOf({ pools }: Catalogue, volumeId: string): Found[] {
 
 /** Finds an image by its name. Throws E_USAGE if the volume with this name is not an image. Throws the errors of `findVolume`. */
 function findImage(catalogue: Catalogue, wanted: VolumeName, asker: Asker, what: string): Found {
-  const found = findVolume(catalogue, wanted, asker);
-  checkChange(catalogue, asker, found.pool, found.manifest, what);
+  const found = findToChange(catalogue, wanted, asker, what);
   relationOf(found);
   return found;
 }
