@@ -178,6 +178,7 @@ export const FOLDERS = {
   'test/interop': 'nbdinfo, nbdcopy, qemu and fio as clients of rsiod and rssrv',
   'test/mirrors': 'an explorer of mirrors: the decider of clients, the rules of voters, abstract replicas, random faults',
   'test/models': 'npm run models: small models of rules in C++, and their search',
+  'test/models/farm': 'model of a farm: several servers, one shared storage',
   'test/models/members': 'model of the members of a mirror',
   'test/models/mirror': 'model of mirrored volumes',
   'test/netlab': 'joining, routing, cards that come and go, every fault of a link, between machines in network namespaces',

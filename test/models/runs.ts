@@ -20,6 +20,14 @@ function table(model: string, size: ModelRun['size'], expected: Result, rows: st
     .map((row) => ({ model, size, expected, variant: row?.[1] ?? '', args: row?.[2] ?? '' }));
 }
 
+/** The second word of each row names the engines: one run for each letter. */
+function perEngine(model: string, size: ModelRun['size'], expected: Result, rows: string): ModelRun[] {
+  return table(model, size, expected, rows).flatMap((run) => {
+    const [engines = '', ...rest] = run.args.split(' ');
+    return [...engines].map((engine) => ({ ...run, args: [engine, ...rest].join(' ') }));
+  });
+}
+
 const MIRROR: readonly ModelRun[] = [
   ...table(
     'mirror',
@@ -206,4 +214,110 @@ const MEMBERS: readonly ModelRun[] = [
   ...table('mirror', 'big', 'unfinished', 'base 2 1 0 0 2 2 0 63 -q -f 200000000 -t 900'),
 ];
 
-export const RUNS: readonly ModelRun[] = [...MIRROR, ...MEMBERS];
+const FARM: readonly ModelRun[] = [
+  ...perEngine('farm', 'small', 'holds', 'base abc 1 1 0 1 0 1'),
+  ...perEngine(
+    'farm',
+    'small',
+    'breaks',
+    `
+    unlink-first c 1 2 0 1 0 2 -x
+    flush-cache ab 1 2 1 1 0 1 -x
+    hold-local a 2 2 0 1 0 2 -x
+    old-reason b 1 1 1 1 0 1
+    no-answer-look c s 1 0 1 0 1 -x`,
+  ),
+  ...perEngine(
+    'farm',
+    'normal',
+    'holds',
+    `
+    base abcd 1 2 1 1 0 1
+    base abc 1 2 0 1 0 2
+    base abc 1 2 0 2 0 2
+    base abc 1 1 1 1 1 1
+    base abc 1 1 2 1 0 1
+    base d 1 2 1 0 2 1
+    base abc 2 2 0 1 0 2
+    base abc 2 1 1 1 0 1
+    base abc 2 2 0 0 1 1
+    base abc s 2 0 1 0 2
+    base abc s 2 1 1 0 1
+    base abc s 2 0 0 1 1
+    base abc 1 1 1 0 0 0 -l -h 1
+    base abc 1 1 0 0 0 0 -l -h 2
+    base abc 1 1 0 0 1 1 -l -h 1
+    base abc 2 1 0 0 0 0 -l -h 1
+    base abc s 1 1 0 0 0 -l -h 1
+    base d 1 1 1 0 1 1 -l
+    base abc 1 2 0 1 0 1 -b 2
+    base abc 1 2 1 0 0 0 -b 2
+    fence-first ab 1 2 0 1 0 2 -x
+    coop-new-life a 1 1 1 0 2 0
+    same-key b 1 2 0 2 0 3 -x
+    look-then-read abc s 2 0 1 0 2
+    reads-fenced ab s 2 0 1 0 2
+    force-look ac 2 2 0 1 0 2
+    publish ac 2 2 0 1 0 2
+    pub-late a 2 2 0 1 0 2 -x`,
+  ),
+  ...perEngine(
+    'farm',
+    'normal',
+    'breaks',
+    `
+    base d 1 1 0 0 0 0 -l -h 1
+    no-fence abc 1 2 1 1 0 1 -x
+    same-life abc 1 2 1 1 0 1 -x
+    life-boot abc 1 2 1 1 0 1 -x
+    life-count abc 1 2 1 1 0 1 -x
+    flush-cache c 1 2 1 1 0 1 -x
+    resume-own abc 1 2 1 1 0 1 -x
+    no-cas abc 1 2 1 1 0 1 -x
+    keep-clean abc 1 2 1 1 0 1 -x
+    keep-dirty abc 1 2 1 1 0 1 -x
+    no-open-look abc 1 2 1 1 0 1 -x
+    late-answers abc 1 2 1 1 0 1 -x
+    blind-commit abc 1 2 1 1 0 1 -x
+    fence-late ab 1 2 1 1 0 1 -x
+    fence-last ab 1 2 1 1 0 1 -x
+    refused-goes-on ab 1 2 0 1 0 2 -x
+    fence-first c 1 2 0 1 0 2 -x
+    fence-first b 1 2 0 1 0 2
+    no-flush-look c 1 2 0 1 0 2 -x
+    no-flush-look c 1 2 0 1 0 2 -x -b 2
+    look-before-sync c 1 2 0 1 0 2 -x
+    same-name c 1 2 0 1 0 2 -x
+    register-early b 1 2 0 1 1 2 -x
+    free-dirty abc 1 1 1 0 1 0 -x
+    free-dirty d 1 2 0 0 2 0 -x
+    giving-executes abc 1 2 0 0 1 1 -x
+    blind-giveup abc 1 2 0 1 1 2 -x
+    life-unsaved abc 1 1 1 0 1 1 -x
+    hold-local bc 2 2 0 1 0 2 -x
+    settle-local abc 2 2 0 1 0 2 -x
+    no-settle-wait abc 2 2 0 1 0 2 -x
+    hold-blind abc 2 2 0 1 0 2 -x
+    no-open-look abc 2 2 0 1 0 2 -x
+    no-answer-look ab s 1 0 1 0 1 -x
+    look-any-gen abc s 2 1 1 0 1 -x
+    reads-fenced c s 2 0 1 0 1 -x
+    old-reason ac 1 1 1 1 0 1
+    same-key b 1 1 0 2 0 3
+    client-reason a s 1 0 0 0 0 -l -h 2
+    pub-late c 2 2 0 1 0 2 -x
+    pub-no-look c 2 2 0 1 0 2 -x`,
+  ),
+  ...perEngine(
+    'farm',
+    'big',
+    'holds',
+    `
+    base abc 1 2 1 1 0 2
+    base abc 1 3 1 1 0 1
+    base abc 1 2 1 1 1 1
+    base abc 2 2 1 1 0 1`,
+  ),
+];
+
+export const RUNS: readonly ModelRun[] = [...MIRROR, ...MEMBERS, ...FARM];
