@@ -181,6 +181,7 @@ export const FOLDERS = {
   'test/models/farm': 'model of a farm: several servers, one shared storage',
   'test/models/members': 'model of the members of a mirror',
   'test/models/mirror': 'model of mirrored volumes',
+  'test/models/pool': 'model of the pools of a farm, one record each',
   'test/netlab': 'joining, routing, cards that come and go, every fault of a link, between machines in network namespaces',
   'test/packaging': 'the packages: their bytes, lintian, their programs',
   'test/packaging/roots': 'npm run package-roots: installation, upgrade and purge in bare roots',
