@@ -209,10 +209,14 @@ struct Model {
       if (a.mode != ENDED) taken(a);
     s.c[c].sessions = 0;
   }
+  static void dropPages(St& s, int i, int p) {
+    for (int v = p; v < VOLUMES; v += POOLS) s.s[i].value[v] = s.s[i].page[v] = 0;
+  }
   // F7: the server ends its ownership of the pool. It revokes all handles, drops its cache and ends its mount without a further write.
   static void demote(St& s, int i, int p) {
     s.s[i].p[p] = Own{};
-    for (int v = p; v < VOLUMES; v += POOLS) revokeAll(s, i, v), s.s[i].value[v] = s.s[i].page[v] = 0;
+    for (int v = p; v < VOLUMES; v += POOLS) revokeAll(s, i, v);
+    dropPages(s, i, p);
   }
   static void crashProcess(St& s, int i) {
     for (int c = 0; c < NC; c++) endSession(s, c, i, true);
@@ -707,7 +711,10 @@ struct Model {
         x.changing = 0;
       }
       if (m.kind == FACTS && x.state == GIVING && x.step == SAVING) x.facts = m.facts, x.step = SAVED;
-      if (m.kind == UNMOUNTS && x.state == GIVING && x.step == UNMOUNTING) x.mount = 0, x.step = UNMOUNTED;
+      if (m.kind == UNMOUNTS) {
+        if (x.state == GIVING && x.step == UNMOUNTING) x.step = UNMOUNTED;
+        x.mount = 0, dropPages(s, i, p);
+      }
       if (m.kind != MOUNTS || x.state != TAKING || x.gen != m.gen || x.step != MOUNTING) return;
       x.step = V == MOUNT_FIRST ? FENCE : MOUNTED, x.facts = s.p[p].facts;
       for (int v = p; v < VOLUMES && V == HOLD_LOCAL; v += POOLS) x.facts.holder[v] = 0;
