@@ -233,7 +233,7 @@ struct Model {
   static void goOn(Volume& a) { // R2: replays the log, then sends again what was not answered
     if (a.mode == REPLAYING) {
       a.logLife = a.life, a.mode = RESENDING;
-      if (a.pending) return send(a, a.pending);
+      if (a.pending && a.handle) return send(a, a.pending); // a server answers STALE to a revoked handle
     }
     if (a.mode == RESENDING && !a.pending) a.mode = READY;
   }
