@@ -320,4 +320,106 @@ const FARM: readonly ModelRun[] = [
   ),
 ];
 
-export const RUNS: readonly ModelRun[] = [...MIRROR, ...MEMBERS, ...FARM];
+const POOL: readonly ModelRun[] = [
+  ...table(
+    'pool',
+    'small',
+    'holds',
+    `
+    base a 1 2 1 1 1 1 0 1 15 -l
+    base b 2 2 1 1 1 1 0 0 0 -l
+    base m 1 2 1 1 1 1 0 0 0 -l
+    base a r 2 1 1 1 1 0 0 0 -l`,
+  ),
+  ...table(
+    'pool',
+    'small',
+    'breaks',
+    `
+    giveup-blind a 1 3 1 1 2 1 1 0 0
+    resume-own a 1 2 1 1 2 0 0 1 4
+    hold-local a 2 2 1 1 2 1 0 0 0
+    settle-local a 2 2 1 1 2 0 0 1 4
+    no-settle-wait a 2 2 1 1 2 0 0 1 4
+    instance-local a r 2 1 1 1 1 0 0 0
+    hello-only a r 2 2 2 0 1 0 0 0
+    replaced-acked a r 2 1 1 2 1 0 0 0
+    no-fence b 1 2 1 1 1 1 0 0 0
+    fence-last a 1 3 1 1 1 2 0 0 0
+    fence-served a 1 3 1 1 1 2 0 0 0
+    mount-first a 1 2 1 1 1 1 0 0 0
+    failed-fence a 1 2 1 1 1 1 0 1 0
+    fence-expires a 1 2 1 1 1 1 0 0 0
+    register-no-look b 1 3 1 1 1 2 0 0 0
+    register-early b 1 2 1 1 1 2 0 0 0
+    power-only m 1 2 1 1 1 1 0 0 0
+    shared-client a 1 2 2 2 1 2 0 0 0
+    same-life a 1 2 1 1 1 1 0 0 0
+    count-unsaved a 1 2 1 1 1 0 1 1 8
+    count-one a 1 2 1 2 1 0 1 1 8
+    free-one a 1 2 1 2 1 0 1 0 0
+    free-mounted a 1 2 1 1 1 0 1 0 0
+    keep-mount b 1 2 1 1 2 1 0 1 2
+    no-reader-look a o 2 1 1 1 1 0 0 0`,
+  ),
+  ...table(
+    'pool',
+    'normal',
+    'holds',
+    `
+    base a 1 3 1 1 1 2 0 1 15 -l
+    base b 1 3 1 1 1 2 0 1 15 -l
+    base m 1 3 1 1 1 2 0 1 15 -l
+    base a 2 2 1 1 1 1 0 1 15 -l
+    base b 2 2 1 1 1 1 0 1 15 -l
+    base a r 2 1 1 1 1 0 1 15 -l
+    base a o 3 1 1 2 1 0 1 7
+    base a 1 2 1 1 1 1 1 1 15 -l
+    base b 1 2 1 1 1 1 1 1 15 -l
+    base b 1 3 1 1 2 2 0 1 15
+    base m 1 2 1 1 2 2 0 2 15
+    base a 1 2 1 2 1 1 1 1 15
+    forget-ended a 1 3 1 1 1 2 0 1 4
+    register-first b 1 3 1 1 1 2 0 1 15
+    end-one a 1 2 1 2 2 1 0 1 1
+    end-one b 1 2 1 2 2 1 0 1 1`,
+  ),
+  ...table(
+    'pool',
+    'normal',
+    'breaks',
+    `
+    commit-blind a 1 3 1 1 2 2 0 0 0
+    fact-cached a 2 2 1 1 2 1 0 1 5
+    memory-first a 2 2 1 1 2 1 0 1 15
+    failed-fact a 2 2 1 1 2 1 0 1 8
+    instance-once a r 2 2 2 0 2 0 0 0
+    fence-last b 1 3 1 1 1 1 0 1 4
+    fence-served b 1 3 1 1 1 2 0 0 0
+    keep-mount a 1 2 1 1 2 1 0 1 2
+    no-open-look a 1 2 1 1 2 1 0 2 1`,
+  ),
+  ...table(
+    'pool',
+    'big',
+    'holds',
+    `
+    base a 1 2 2 2 2 1 0 1 15
+    base a 2 3 1 1 2 1 0 1 15
+    base a r 3 1 1 2 1 0 1 15`,
+  ),
+  ...table(
+    'pool',
+    'big',
+    'unfinished',
+    `
+    base a 1 3 2 2 3 3 1 3 15 -w 1 -t 120
+    base a 2 3 1 2 4 3 1 3 15 -w 16 -t 120
+    base b 2 3 2 2 3 3 1 3 15 -w 14 -t 120
+    base m 2 3 2 2 3 3 1 3 15 -w 15 -t 120
+    base a r 3 2 2 3 3 1 3 15 -w 12 -t 120
+    base a o 3 1 2 4 3 1 3 15 -w 24 -t 120`,
+  ),
+];
+
+export const RUNS: readonly ModelRun[] = [...MIRROR, ...MEMBERS, ...FARM, ...POOL];
