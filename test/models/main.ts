@@ -10,9 +10,9 @@ import { type ModelRun, RUNS } from './runs.ts';
 const USAGE = `usage: npm run models -- [--small | --big] [MODEL]
        npm run models -- MODEL VARIANT BOUND... [OPTION...]
 
-Searches the models of test/models for violations of their promises. Without arguments, the runs take ten minutes and up to 5 GiB.
+Searches the models of test/models for violations of their promises. Without arguments, the runs take a quarter of an hour and up to 5 GiB.
   --small   the runs that the tests make: a few seconds
-  --big     also the largest: half an hour and up to 8 GiB
+  --big     also the largest: 45 minutes and up to 8 GiB
   MODEL     only the runs of this model
 A variant with bounds is one run, and prints its trace: npm run models -- mirror read-fixed 2 1 1 0 0 2 0 0
 `;
