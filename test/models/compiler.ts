@@ -5,7 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Result } from './runs.ts';
+import type { Result } from './run-tables.ts';
 
 const FLAGS = ['-std=c++17', '-Wall', '-Wextra', '-Werror', '-Wno-parentheses'];
 const RESULTS: readonly Result[] = ['holds', 'breaks', 'unfinished'];

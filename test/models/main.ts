@@ -5,7 +5,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { setPriority, tmpdir } from 'node:os';
 import path from 'node:path';
 import { compileModel, runModel } from './compiler.ts';
-import { type ModelRun, RUNS } from './runs.ts';
+import type { ModelRun } from './run-tables.ts';
+import { RUNS } from './runs.ts';
 
 const USAGE = `usage: npm run models -- [--small | --big] [MODEL]
        npm run models -- MODEL VARIANT BOUND... [OPTION...]
