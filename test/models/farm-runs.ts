@@ -102,10 +102,10 @@ export const FARM: readonly ModelRun[] = [
     'big',
     'holds',
     `
-    base abc 1 2 1 1 0 2
-    base abc 1 3 1 1 0 1
-    base abc 1 2 1 1 1 1
-    base abc 2 2 1 1 0 1`,
+    base abc 1 2 1 1 0 2 -f 60000000 -t 900
+    base abc 1 3 1 1 0 1 -f 60000000 -t 900
+    base abc 1 2 1 1 1 1 -f 60000000 -t 900
+    base abc 2 2 1 1 0 1 -f 60000000 -t 900`,
   ),
 ];
 
