@@ -195,7 +195,9 @@ export const POOL: readonly ModelRun[] = [
     `
     base a 1 2 2 2 2 1 0 1 15
     base a 2 3 1 1 2 1 0 1 15
-    base a r 3 1 1 2 1 0 1 15`,
+    base a r 3 1 1 2 1 0 1 15
+    base a r 2 2 2 0 2 0 1 7 -f 80000000 -t 900
+    base b 2 2 1 1 2 1 1 1 15 -f 80000000 -t 900`,
   ),
   ...table(
     'pool',
