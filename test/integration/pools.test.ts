@@ -368,7 +368,7 @@ async function stateNow(folder: string): Promise<State> {
   const filesOf = (place: string, ids: readonly Volume[], names: readonly string[]): string[] =>
     ids.flatMap(({ id }) => ['', ...names].map((name) => path.join(place, id, name)));
   const files = [
-    ...['pool.json', 'volumes', 'removed', ...filesOf('volumes', state.volumes, ['data', 'volume.json'])],
+    ...['ledger.json', 'ledger.spare', 'pool.json', 'volumes', 'removed', ...filesOf('volumes', state.volumes, ['data', 'volume.json'])],
     ...filesOf('removed', state.removed, ['data', 'removed.json', 'volume.json']),
   ];
   const present = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => !/^spare(\/|$)/.test(name));
@@ -441,6 +441,8 @@ it('of two servers with one pool, the second serves nothing of it until the firs
   await server.start('rssrv');
   expect((await server.rsadm('status')).stdout).toContain(`Warning: ${locked}`);
   expect((await listed()).volumes).toEqual([]);
+  // The pool keeps its holders: what the taker holds, it would hold at the first server, too.
+  await taker.rsconfigWell('-d', '--force', 'oracle');
 });
 
 it('a reload without the section of a pool is refused while a client holds a volume of it, and changes nothing', async () => {

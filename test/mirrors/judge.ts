@@ -24,7 +24,7 @@ export class Judge {
     this.#blocks = blocks;
   }
 
-  /** Returns the first fault; null: the state has no fault. */
+  /** Returns the first fault; null if the state has no fault. */
   check(): string | null {
     for (let at = 0; at < this.#blocks; at += 1) {
       const order = this.#history.order(at, null);

@@ -28,7 +28,7 @@ It needs root, postgresql with pg_amcheck, e2fsprogs, xfsprogs, iproute2 and nft
 `;
 
 const SEED_MAX = 2 ** 31;
-/** Environment variable that marks the process with its own mount namespace. */
+/** Environment variable that is set in the process that has its own mount namespace. */
 const OWN_MOUNTS = 'RSIO_OWN_MOUNTS';
 
 function say(line: string): void {

@@ -95,7 +95,7 @@ export interface Copied {
   readonly errors: number;
 }
 
-/** Measures how many bytes the client sends to a server that returns after 1 s. After the server has returned, no application writes. */
+/** Measures how many bytes the client sends to a server that returns after 1 s. After that, no application writes any data. */
 export function copied(timing: Timing, { shape, hasHistory }: Pattern, server: number): Promise<Copied> {
   return MirrorScene.with({ timing, sizeBytes: COPIED_SIZE }, async (scene) => {
     await scene.fill(COPIED_SIZE);

@@ -391,6 +391,11 @@ export class Oracle {
     if (isReplay) this.replayed();
   }
 
+  /** A change that may have taken effect in part was refused for lack of space, and is executed again later (S1). */
+  waitsForRoom(firstSector: number, lengthBytes: number): void {
+    this.executedIn.fill(0, firstSector, firstSector + lengthBytes / SECTOR_BYTES);
+  }
+
   breach(sentence: string): void {
     this.breached(sentence);
     if (this.breaches.length < BREACHES_MAX) this.breaches.push(`volume ${this.volume}: ${sentence}`);

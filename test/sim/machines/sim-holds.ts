@@ -22,6 +22,7 @@ import type { SimProcess } from '../base/sim-clock.ts';
 import type { SimMachine } from './sim-machine.ts';
 import type { SimSession } from './sim-session.ts';
 import { describe, type SimVolume, served } from './sim-volume.ts';
+import type { LedgerContent } from '@rsio/rssrv/volumes/holds/ledger-file';
 
 export interface SimClaimant extends ClientIdentity {
   /** Unique number of the client process. The number does not depend on the identity that the process presents. */
@@ -32,6 +33,9 @@ interface Turn {
   /** Whether the client held the volume when the turn of its OPEN came. Null: the turn has not come yet. */
   wasHeld: boolean | null;
 }
+
+/** The ledger of a new pool. One machine uses each simulated pool, so the owner does not matter. */
+const LEDGER: LedgerContent = { poolId: '', generation: 1, owner: null, volumes: {}, nodes: {}, fences: {} };
 
 const HOW: Readonly<Record<number, HowTaken>> = { [TAKE.NO]: 'no', [TAKE.OVER]: 'over', [TAKE.FORCE]: 'force' };
 
@@ -67,7 +71,20 @@ export class SimHolds {
   constructor(ports: HoldsPorts) {
     const { process, machine, controlMs } = ports;
     this.ports = ports;
-    this.holders = new Holds('simulated', () => Math.floor(process.wallMs()), NO_LOG);
+    const ledgers = new Map<string, { save(): Promise<void> }>();
+    const save = (poolId: string): Promise<void> => {
+      const content = (): LedgerContent => ({ ...LEDGER, poolId, ...this.holders.inLedger(poolId) });
+      const ledger = ledgers.get(poolId) ?? machine.ledgerOf(poolId).openedBy(process, controlMs, content);
+      ledgers.set(poolId, ledger);
+      // In production, the ledger of an open pool is durable before a volume of the pool is served.
+      this.holders.keptBy(poolId);
+      return ledger.save();
+    };
+    this.holders = new Holds('simulated', () => Math.floor(process.wallMs()), NO_LOG, {
+      save,
+      isDirty: () => false,
+      doubt: () => undefined,
+    });
     const content: () => HoldsFileContent = Reflect.get(Reflect.get(this.holders, 'file'), 'current');
     Reflect.set(this.holders, 'file', machine.file.openedBy(process, controlMs, content));
     this.entries = Reflect.get(this.holders, 'volumes');
@@ -76,6 +93,11 @@ export class SimHolds {
     const { kept } = machine.file;
     for (const [id, volume] of Object.entries(kept?.volumes ?? {})) this.entries.set(id, volume);
     for (const [node, notes] of Object.entries(kept?.nodes ?? {})) nodes.set(node, notes);
+    for (const [poolId, { kept: known }] of machine.ledgers) {
+      if (known === null) continue;
+      this.holders.adopt(poolId, known, new Set(Object.keys(known.volumes)), false);
+      this.holders.keptBy(poolId);
+    }
     machine.starts((volume) => this.holders.holdersOf(volume));
   }
 

@@ -7,6 +7,9 @@ import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import type { Holder, OpenRequest } from '@rsio/protocol/wire/messages';
 import { type Hold, meantVolume, type VolumeHolds } from '@rsio/rssrv/volumes/holds/hold-rules';
 import { HOLDS_FILE, type HoldsFileContent } from '@rsio/rssrv/volumes/holds/holds-file';
+import type { NodeNotes } from '@rsio/rssrv/volumes/holds/instances';
+import { LEDGER_FILE, type LedgerContent } from '@rsio/rssrv/volumes/holds/ledger-file';
+import type { StateForm } from '@rsio/common/files/state-file';
 import type { PoolMachine } from '../pools/sim-pool.ts';
 import { SimStore, type StoreMachine, type StorePorts } from '../pools/sim-store.ts';
 import type { StoredVolume } from '../pools/sim-store-volumes.ts';
@@ -26,6 +29,9 @@ interface Claim {
 
 export class SimMachine {
   readonly file: SimStateFile<HoldsFileContent>;
+  /** The ledgers of the pools, keyed by pool id. They outlive the machine, and the file does not. */
+  readonly ledgers = new Map<string, SimStateFile<LedgerContent>>();
+  private readonly random: SeededRandom;
   readonly volumes = new Map<string, SimVolume>();
   pool: PoolMachine | null = null;
   /** Pools on simulated file systems; null: the machine has no such pools. */
@@ -44,16 +50,32 @@ export class SimMachine {
   constructor(random: SeededRandom, facts: SimFacts | null) {
     this.facts = facts;
     this.file = new SimStateFile(random);
-    this.file.whenKept = (content) => {
-      const { volumes } = content;
-      if (misfit(HOLDS_FILE.shape, JSON.parse(JSON.stringify(content)), 'stored') !== null)
-        for (const { judge } of this.volumes.values()) judge.breach('A file of holders is kept that the next start would refuse');
-      for (const [id, entry] of Object.entries(volumes)) {
-        const volume = this.volumes.get(id);
-        // Undefined for snapshots.
-        if (volume !== undefined) this.decided(volume, entry);
-      }
-    };
+    this.random = random;
+    this.file.whenKept = (content) => this.kept(HOLDS_FILE, content);
+  }
+
+  ledgerOf(poolId: string): SimStateFile<LedgerContent> {
+    const known = this.ledgers.get(poolId);
+    if (known !== undefined) return known;
+    const ledger = new SimStateFile<LedgerContent>(this.random);
+    ledger.whenKept = (content) => this.kept(LEDGER_FILE, content);
+    this.ledgers.set(poolId, ledger);
+    return ledger;
+  }
+
+  private kept<T extends Pick<HoldsFileContent, 'volumes'>>({ shape }: StateForm<T>, content: T): void {
+    if (misfit(shape, JSON.parse(JSON.stringify(content)), 'stored') !== null)
+      for (const { judge } of this.volumes.values()) judge.breach('A file of holders is kept that the next start would refuse');
+    for (const [id, entry] of Object.entries(content.volumes)) {
+      const volume = this.volumes.get(id);
+      // Undefined for snapshots.
+      if (volume !== undefined) this.decided(volume, entry);
+    }
+  }
+
+  /** The notes about the instances of a node that outlive the listener. */
+  notesOf(node: string): readonly NodeNotes[] {
+    return [this.file, ...this.ledgers.values()].flatMap(({ kept }) => kept?.nodes[node] ?? []);
   }
 
   /** Adds a volume without a holder. */
@@ -114,6 +136,11 @@ export class SimMachine {
   /** Crashes the machine, all of whose processes are dead already. */
   crashed(): void {
     this.boots++;
+    // The next machine with the pool has a state directory of its own, which knows nothing about the volumes of the pool.
+    const { kept } = this.file;
+    const isElsewhere = (id: string): boolean => this.volumes.get(id)?.pool === undefined;
+    if (kept !== null)
+      this.file.kept = { ...kept, volumes: Object.fromEntries(Object.entries(kept.volumes).filter(([id]) => isElsewhere(id))) };
     this.pool?.disk.crashed(this.pool.random);
     for (const files of this.stores?.files ?? []) files.crashed(this.stores!.random);
     for (const volume of this.volumes.values()) volume.crashed();

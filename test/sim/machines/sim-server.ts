@@ -9,7 +9,7 @@ import { SESSION_SILENT_MS } from '@rsio/rssrv/volumes/limits';
 import { HOLDER_RETURN_MS, OLD_SESSION_WAIT_MS } from '@rsio/rssrv/server/limits';
 import { Moments } from '@rsio/rssrv/snapshots/moments';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
-import { isCurrent, NO_NOTES } from '@rsio/rssrv/volumes/holds/instances';
+import { isCurrent } from '@rsio/rssrv/volumes/holds/instances';
 import { NO_LOG } from '../base/no-log.ts';
 import { SimProcess, type SimClock } from '../base/sim-clock.ts';
 import { type SimClaimant, SimHolds } from './sim-holds.ts';
@@ -160,7 +160,7 @@ export class SimServer implements SimHost {
   private isOutlived(client: number): boolean {
     const claimant = this.known.get(client);
     if (claimant === undefined) return false;
-    return !isCurrent(this.machine.file.kept?.nodes[claimant.node] ?? NO_NOTES, claimant);
+    return this.machine.notesOf(claimant.node).some((notes) => !isCurrent(notes, claimant));
   }
 
   /** Removes an interface from the list, and returns its address. Null: only one interface is left, which stays in the list. */
@@ -212,6 +212,7 @@ export class SimServer implements SimHost {
     this.listener.kill();
     this.holds.stop();
     this.machine.file.crashed();
+    for (const ledger of this.machine.ledgers.values()) ledger.crashed();
     this.inTransition.clear();
     this.notes.clear();
     for (const session of this.sessions.values()) {

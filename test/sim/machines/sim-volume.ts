@@ -3,7 +3,7 @@
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
-import type { ServedVolume } from '@rsio/rssrv/storage/io/served-volume';
+import type { ServedVolume, VolumePools } from '@rsio/rssrv/storage/io/served-volume';
 import { type Decided, HoldJudge } from '../judges/hold-judge.ts';
 import { Oracle } from '../judges/oracle.ts';
 import type { Form } from './sim-forms.ts';
@@ -34,6 +34,8 @@ export class SimVolume implements LossWatch {
   recoveries = 0;
   /** Whether the volume is in a pool, so that commands change it. */
   readonly isPooled: boolean;
+  /** The pool with the ledger of the volume; undefined for the volume of a section, whose holds are in the file of holders. */
+  readonly pool: VolumePools | undefined;
   /** Whether the file of the volume is truncated. The server does not serve the volume until the file is restored. */
   isCut = false;
   /** Whether the removal of the volume was answered. */
@@ -71,6 +73,7 @@ export class SimVolume implements LossWatch {
     this.replica = replica;
     this.id = pooled?.id ?? replica?.id ?? name;
     this.isPooled = pooled !== null;
+    this.pool = pooled === null && replica === null ? undefined : { ids: [POOL_ID], isThick: false };
     this.name = name;
     this.serverid = serverid;
     this.storage = storage;
@@ -84,7 +87,7 @@ export class SimVolume implements LossWatch {
   }
 
   private follow(storage: SimStorage): void {
-    storage.watch = this.replica === null ? this.oracle : { executes: (...change) => this.tells(change) };
+    storage.watch = this.replica === null ? this.watch : { executes: (...change) => this.tells(change) };
     storage.holds = { acts: (epoch) => this.acts(epoch) };
     storage.cache.watch = this;
   }
@@ -106,6 +109,13 @@ export class SimVolume implements LossWatch {
     this.follow(storage);
     if (this.trace.isOn) this.trace.say(`${this.name}: another file`);
     this.whenReplaced();
+  }
+
+  /** A change of a volume in a pool waits for space, and is then executed again. */
+  private get watch(): ExecutionWatch {
+    const { oracle } = this;
+    if (this.pool === undefined) return oracle;
+    return { executes: (...change) => oracle.executes(...change), hasNoRoom: (...range) => oracle.waitsForRoom(...range) };
   }
 
   suspend(isSuspended: boolean): void {
@@ -249,6 +259,9 @@ export class SimVolume implements LossWatch {
 }
 
 /** For each volume that was described to a process: the storage that the process opens. */
+/** Id of the pool with the simulated volumes that are in a pool. */
+const POOL_ID = 'pool';
+
 const described = new WeakMap<ServedVolume, SimStorage>();
 
 export function describe(volume: ServedVolume, storage: SimStorage): void {
@@ -279,8 +292,8 @@ export function served(volume: SimVolume): ServedVolume {
     ...form?.says,
   };
   if (volume.isStored) described.set(one, storage);
-  if (volume.replica === null) return one;
-  const { mark } = volume.replica;
-  const pool = { ids: ['pool'], isThick: false };
+  const { pool } = volume;
+  if (pool === undefined) return one;
+  const mark = volume.replica?.mark ?? null;
   return { ...one, pool, ...(mark === null ? {} : { replica: { ...mark, mapPath: volume.id } }) };
 }

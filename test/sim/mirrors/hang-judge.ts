@@ -1,5 +1,5 @@
-// Judges one user of a mirror: an I/O that waits for a long time is a breach if client and storage work and the mirror does not say what it
-// waits for. Invariant: the judge observes and changes nothing.
+// Judges one user of a mirror: a long wait of an I/O is a breach if the client and the storage are working and the mirror does not report
+// what the I/O waits for. Invariant: the judge observes and changes nothing.
 
 export interface JudgedMirror {
   /** Submission time of the oldest I/O in flight; infinity: no I/O is in flight. */

@@ -23,6 +23,7 @@ import type { PoolJudge } from '../judges/pool-judge.ts';
 import type { SimDisk } from '../storage/sim-disk.ts';
 import { SimPoolFiles } from './sim-pool-files.ts';
 import { type PooledVolume, SimServedVolumes } from './sim-served-volumes.ts';
+import { NO_LEDGERS } from '@rsio/rssrv/testing/no-ledgers';
 
 /** State that outlives the listener. */
 export interface PoolMachine {
@@ -70,7 +71,8 @@ export class SimPools extends Pools {
   constructor(sim: PoolMachine, process: SimProcess) {
     const nothing = (): undefined => undefined;
     const allocate = async (): Promise<void> => undefined;
-    super({ clock: process, log: NO_LOG, takeLocks: async () => [], allocate, answersAgain: nothing, changed: nothing });
+    const locks = { takeLocks: async () => [], ledgers: NO_LEDGERS };
+    super({ clock: process, log: NO_LOG, ...locks, allocate, answersAgain: nothing, changed: nothing });
     this.sim = sim;
     this.files = new SimPoolFiles({
       disk: sim.disk,

@@ -36,6 +36,7 @@ import type { SimFiles } from '../files/sim-files.ts';
 import { mountPath } from '../files/sim-mounts.ts';
 import type { SimStorage } from '../storage/sim-storage.ts';
 import { SimStoreVolumes, type StoredVolume } from './sim-store-volumes.ts';
+import { NO_LEDGERS } from '@rsio/rssrv/testing/no-ledgers';
 
 /** State that outlives the listener. */
 export interface StoreMachine<Volume extends StoredVolume> {
@@ -99,6 +100,7 @@ export class SimStore {
     this.queue = new ChangeQueue(clock);
     const volumes = new SimStoreVolumes(ports);
     this.pools = new Pools({
+      ledgers: NO_LEDGERS,
       ...{ clock, log: NO_LOG, reflink: SIM_REFLINK, allocate: async () => undefined, reached: machine.reached },
       takeLocks: async (requests) => requests.map(() => 'held' as const),
       answersAgain: (name) => void this.queue.runOwn(() => this.verbs.readAgain(name), 'a change of the server itself'),

@@ -140,6 +140,7 @@ export class SimBackend implements Backend, Opening {
     const sectors = lengthBytes / SECTOR_BYTES;
     const doneBytes = status === STATUS.OK ? lengthBytes : this.storage.random.int(0, sectors) * SECTOR_BYTES;
     if (doneBytes > 0) this.storage.change(this.opener, positionBytes, doneBytes, source, offset);
+    if (status === STATUS.NO_SPACE) this.storage.watch?.hasNoRoom?.(positionBytes / SECTOR_BYTES, lengthBytes);
   }
 
   private changeLater(positionBytes: number, lengthBytes: number, source: Buffer | null, offset: number, fua: boolean, done: IoDone): void {
@@ -151,7 +152,9 @@ export class SimBackend implements Backend, Opening {
     const effect = (): Status => {
       this.apply(outcome, positionBytes, lengthBytes, source, offset);
       const error = fua && outcome === STATUS.OK ? storage.writesThrough(this.syncedDescriptor, range) : null;
-      return error === null ? outcome : statusOfErrno(error);
+      const status = error === null ? outcome : statusOfErrno(error);
+      if (status === STATUS.NO_SPACE) storage.watch?.hasNoRoom?.(positionBytes / SECTOR_BYTES, lengthBytes);
+      return status;
     };
     const answer = this.answering(done);
     this.later(effect, (status) => {

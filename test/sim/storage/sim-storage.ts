@@ -36,6 +36,8 @@ export interface SectorRange {
 /** Is notified of each change that took effect. */
 export interface ExecutionWatch {
   executes(process: number, firstSector: number, content: Buffer, positionBytes: number, lengthBytes: number, incarnation: number): void;
+  /** A change was refused for lack of space, perhaps after its first part took effect. */
+  hasNoRoom?(firstSector: number, lengthBytes: number): void;
 }
 
 /** Is notified when an operation starts and when it takes effect, with the epoch of its hold. */

@@ -1,5 +1,5 @@
-// Volumes over the files of two pools on one simulated server: an administrator takes snapshots of the volumes, removes snapshots, rolls
-// volumes back, and writes to their files between these orders, while machines crash. No client uses the volumes. The store judge judges
+// Volumes on files of two pools on one simulated server: an administrator takes snapshots of the volumes, removes snapshots, rolls
+// volumes back, and writes to the volumes between these commands, while machines crash. No client uses the volumes. The store judge judges
 // the snapshots. This file also judges that a snapshot has the content of all its files, and that a volume has this content after a
 // rollback.
 

@@ -79,7 +79,7 @@ const FINDERS: readonly (readonly [seed: number, mutants: readonly string[]])[] 
   [189, ['other-snapshot', 'discard-shared', 'snapshot-unsynced']],
   [210, ['replaced-elsewhere']],
   [217, ['described-before-cloned']],
-  [218, ['round-unsynced', 'moved-unsynced', 'diff-first-only', 'moved-served']],
+  [218, ['round-unsynced', 'moved-unsynced', 'diff-first-only', 'moved-served', 'kept-in-two-files']],
   [230, ['replay-error-ignored']],
   [307, ['no-revoke', 'confirm-unchecked']],
   [315, ['held-early']],

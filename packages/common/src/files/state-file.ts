@@ -24,15 +24,17 @@ export class StateFile<T> {
   private readonly path: string;
   private readonly form: StateForm<T>;
   private readonly current: () => T;
+  private readonly replace: (path: string, text: string) => Promise<void>;
   /** The write that has been requested but has not started yet; null if no write is waiting. */
   private next: Promise<void> | null = null;
   private writing: Promise<void> = Promise.resolve();
 
-  /** Each write first calls `current`, which returns the content to write. */
-  constructor(path: string, form: StateForm<T>, current: () => T) {
+  /** Each write first calls `current`, which returns the content to write. `replace` durably replaces the file; it throws system errors. */
+  constructor(path: string, form: StateForm<T>, current: () => T, replace: (path: string, text: string) => Promise<void> = replaceFile) {
     this.path = path;
     this.form = form;
     this.current = current;
+    this.replace = replace;
   }
 
   /**
@@ -89,7 +91,7 @@ export class StateFile<T> {
         throw new RsError('E_SYSTEM', `State file ${this.path} was not written, because ${what}: report this error`, { file: this.path });
       }
       try {
-        await replaceFile(this.path, `${JSON.stringify({ version: this.form.version, content })}\n`);
+        await this.replace(this.path, `${JSON.stringify({ version: this.form.version, content })}\n`);
       } catch (error) {
         throw this.failed('written', error);
       }

@@ -12,6 +12,8 @@ export interface NewPool {
   /** Value of the key `limit`, as in rssrvcfg; null for the default. */
   readonly limit: string | null;
   readonly reserve: string | null;
+  /** True if nobody holds the volumes of this pool, which another server has used with an earlier release. */
+  readonly noHolders?: boolean;
 }
 
 export interface AddedPool {
@@ -27,7 +29,7 @@ export interface AddedPool {
 /** Adds the pool. Throws the errors of rssrv about the directory, and the errors of `changeServerFile`. */
 export async function addPoolToServer(
   context: Omit<ServerFileContext, 'call'> & { readonly call: ServerCall },
-  { name, path, limit, reserve }: NewPool,
+  { name, path, limit, reserve, noHolders = false }: NewPool,
 ): Promise<AddedPool> {
   const given: readonly (readonly [string, string | null])[] = [
     ['path', path],
@@ -38,7 +40,7 @@ export async function addPoolToServer(
   const edit = (document: IniDocument): IniDocument => addPool(document, name, entries);
   // Refuse a wrong section before the directory is changed.
   checkServerFile(context, edit);
-  const { isNew, volumes } = await context.call('pool-make', { path });
+  const { isNew, volumes } = await context.call('pool-make', { path, noHolders });
   if (!(await changeServerFile(context, edit))) return { isNew, volumes, reason: null, reflink: null };
   const { pools } = await context.call('pool-list', {});
   const added = pools.find((pool) => pool.name === name);

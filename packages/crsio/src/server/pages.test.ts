@@ -137,7 +137,7 @@ test('a pool is added: rssrv prepares its directory before the file names it', a
   await walker.choose('Pools');
   await walker.press('action', 'enter', { text: 'slow' }, 'tab', { text: '/srv/slow' }, 'tab', { text: '2t' }, 'save');
   expect(walker.calls).toEqual([
-    { method: 'pool-make', params: { path: '/srv/slow' } },
+    { method: 'pool-make', params: { path: '/srv/slow', noHolders: false } },
     { method: 'reload', params: {} },
   ]);
   expect(walker.file()).toContain('[pool slow]\npath = /srv/slow\nlimit = 2t\n');

@@ -15,7 +15,7 @@ export interface TransportEvents {
 /** Key with which TLS begins on a connection. Both sides have derived this key in the handshake. */
 export interface TlsKey {
   readonly side: 'client' | 'server';
-  /** Name of the node, under which the client offers the key; the server accepts the key under no other name. */
+  /** Name of the node under which the client offers the key. The server accepts the key under no other name. */
   readonly identity: string;
   readonly psk: Buffer;
 }

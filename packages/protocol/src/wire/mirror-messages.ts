@@ -144,7 +144,7 @@ export interface VoteAnswer {
   readonly stored: StoredConfig | null;
   /**
    * In the answers to CLAIM, PLACE and RECORD: the replica of this server; null if this server has no replica that the client can use now.
-   * After a CLAIM, the server executes no requests of lower terms on the replica any more. RECORD does not end requests of lower terms.
+   * After a CLAIM, the server no longer executes requests of lower terms on the replica. RECORD does not end requests of lower terms.
    */
   readonly replica: VoteReplica | null;
 }

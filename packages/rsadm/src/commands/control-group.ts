@@ -1,4 +1,4 @@
-// The commands about the group whose members may query rssrv. The commands read and edit rssrvcfg, so that they work without a running
+// The commands for the group whose members may query rssrv. The commands read and edit rssrvcfg, so that they work without a running
 // rssrv. Invariant: a group that does not exist is never written to the file.
 
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';

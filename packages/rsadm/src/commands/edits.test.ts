@@ -72,7 +72,7 @@ describe('edits of rssrvcfg', () => {
     const out = 'pool x is added\n/srv/slow already was a pool, with 3 volumes\n';
     expect(await scene.run(['pool', 'add', 'slow', '/srv/slow', '--limit', '5t', '--reserve', '10%'])).toEqual({ code: 0, out, err: '' });
     expect(scene.asked).toEqual([
-      ['pool-make', { path: '/srv/slow' }],
+      ['pool-make', { path: '/srv/slow', noHolders: false }],
       ['config-check', { text: scene.config() }],
       ['reload', {}],
       ['pool-list', {}],

@@ -34,20 +34,26 @@ export const POOL_LIST = defineCommand({
 
 export const POOL_ADD = defineCommand({
   call: { by: 'words', words: 'pool add' },
-  synopsis: 'pool add NAME PATH [--limit SIZE] [--reserve P%]',
+  synopsis: 'pool add NAME PATH [--limit SIZE] [--reserve P%] [--no-holders]',
   summary: 'makes a directory a pool and adds it to rssrvcfg',
   details: `PATH is an existing, empty directory, preferably on a separate file system (XFS
 with reflink). If PATH already is a pool, for example one that another server
-used, the pool is added with all its volumes.`,
+used, the pool is added with all its volumes, and their holders keep them.
+
+A pool that only earlier releases have used does not say who holds its volumes.
+Unless this server was the one that used it, --no-holders is needed. Give it
+only if all clients that held a volume of the pool have ended: a client that
+still has unwritten data would lose it.`,
   options: {
     limit: { kind: 'text', value: 'SIZE', help: 'maximum sum of the sizes of its volumes' },
     reserve: { kind: 'text', value: 'P%', help: 'share of the file system to keep free; default: 5%' },
+    'no-holders': { kind: 'flag', help: 'nobody holds a volume of this pool of an earlier release' },
   },
   operands: { min: 2, max: 2 },
   completes: 'files',
-  run: async (context, { limit, reserve }, [name = '', path = '']) => {
+  run: async (context, { limit, reserve, 'no-holders': noHolders }, [name = '', path = '']) => {
     if (!path.startsWith('/')) throw usageError(`Wrong PATH ${quoteText(path)}: give an absolute path`);
-    const { isNew, volumes, reason, reflink } = await addPoolToServer(context, { name, path, limit, reserve });
+    const { isNew, volumes, reason, reflink } = await addPoolToServer(context, { name, path, limit, reserve, noHolders });
     if (!isNew) context.out(`${escapeControls(path)} already was a pool, with ${plural(volumes, 'volume')}\n`);
     if (reflink === false) context.note(withoutReflink(name));
     if (reason === null) return undefined;

@@ -20,7 +20,7 @@ export interface FrontendEvents {
 export interface Frontend {
   /** True if the daemon refuses to stop without force while programs use a volume through this frontend. */
   readonly needsUnused: boolean;
-  /** Volumes that an earlier process showed through this frontend and that have not been reattached yet. */
+  /** Volumes that an earlier process offered through this frontend, and that have not been attached again yet. */
   readonly leftVolumes: readonly FrontendVolume[];
   /** Called before any volume is shown. Throws E_ALREADY_RUNNING, E_CONFIG, E_RIGHTS, E_SOCKET_PATH, E_SYSTEM. */
   start(): Promise<void>;

@@ -78,7 +78,7 @@ export class DataProcesses implements NbdElsewhere {
     paths: joinedPaths([one.paths, other.paths]),
   }));
   private readonly pastStats = new PastCounters<PathStats[]>([], (one, other) => joinedPaths([one, other]));
-  /** The turns of the volumes by their labels. Only volumes that are attached, or being attached, have an entry. */
+  /** Maps the label of each volume to the queue of its changes. Only volumes that are attached, or being attached, have an entry. */
   private readonly turns = new Map<string, Turn>();
   private lastTurn = 0;
   /** The lists from which `byLabel` was built. */

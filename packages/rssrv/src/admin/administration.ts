@@ -43,6 +43,7 @@ import { eventOf } from '../events/event-log.ts';
 import { StorageWatch } from '../events/storage-watch.ts';
 import { haltHandlers } from '../volumes/throttle/halt-handlers.ts';
 import type { Halts } from '../volumes/throttle/halts.ts';
+import type { Ledgers } from '../volumes/holds/ledgers.ts';
 import type { ChangeQueue } from './change-queue.ts';
 import { type ClientPorts, clientHandlers } from './client-handlers.ts';
 import { Inventory } from './inventory.ts';
@@ -68,6 +69,7 @@ export interface ServerProcesses {
 export interface AdministrationPorts extends ObservedServer {
   readonly paths: RssrvPaths;
   readonly changes: ChangeQueue;
+  readonly ledgers: Ledgers;
   readonly moments: Moments;
   readonly differences: Pick<SnapshotAnswers, 'difference'>;
   readonly rights: ServerProcesses;
@@ -132,7 +134,7 @@ export class Administration {
     this.pools = new Pools({
       changed: () => this.memory.update(this.pools.states),
       measured: () => this.judgeSpace(),
-      ...{ clock, log, takeLocks },
+      ...{ clock, log, takeLocks, ledgers: ports.ledgers },
       allocate: allocateSpace,
       reached: stepReached,
       answersAgain: (name) => void this.answersAgain(name).catch((thrown: unknown) => log.error(toRsError(thrown).message)),
@@ -204,13 +206,14 @@ export class Administration {
 
   /**
    * Opens the pools of a configuration that is not yet in force. The `volumes` of the result are all volumes, from the sections and from
-   * the pools.
+   * the pools. `isChecked`: the configuration is only checked, so that the server does not become the owner of new pools.
    */
-  async prepare(config: { readonly pools: readonly PoolConfig[]; readonly volumes: readonly ServerVolumeConfig[] }): Promise<{
-    readonly change: PoolsChange;
-    readonly volumes: readonly ServerVolumeConfig[];
-  }> {
+  async prepare(
+    config: { readonly pools: readonly PoolConfig[]; readonly volumes: readonly ServerVolumeConfig[] },
+    isChecked: boolean,
+  ): Promise<{ readonly change: PoolsChange; readonly volumes: readonly ServerVolumeConfig[] }> {
     const change = await this.pools.prepare(config.pools);
+    if (!isChecked) await change.own();
     const sections = new Set(config.volumes.map(volumeKey));
     const taken = new Set(sections);
     const volumes = volumeConfigsOf(change.states).filter((volume) => {
@@ -235,6 +238,17 @@ export class Administration {
     await this.memory.load();
     await this.journal.load();
     await this.jobs.jobs.load();
+  }
+
+  /** Returns true if the server has served a pool with all these volumes at this path before. */
+  areRemembered(path: string, volumes: Iterable<Pick<ServerVolumeConfig, 'name' | 'universe'>>): boolean {
+    const known = new Set(this.memory.volumesOf(path).map(volumeKey));
+    return [...volumes].every((volume) => known.has(volumeKey(volume)));
+  }
+
+  /** See `Pools.onLedger`. */
+  onLedger(poolId: string, work: () => Promise<void>): Promise<void> {
+    return this.pools.onLedger(poolId, work);
   }
 
   /** For each pool that cannot be used, the reason. */
@@ -303,8 +317,10 @@ export class Administration {
 
   private async answersAgain(name: string): Promise<void> {
     const isOpen = this.pools.states.some((pool) => pool.name === name && pool.isOpen);
-    if (isOpen) await this.ports.changes.runOwn(() => this.verbs.readAgain(name), `reading pool ${name} again`);
-    else this.ports.reloadLater(`the server, because pool ${name} answers again`);
+    if (isOpen) {
+      await this.ports.changes.runOwn(() => this.verbs.readAgain(name), `reading pool ${name} again`);
+      await this.ports.ledgers.saveDirty();
+    } else this.ports.reloadLater(`the server, because pool ${name} answers again`);
   }
 
   private localHandlers(): HandlersOf<typeof SERVER_METHODS> {

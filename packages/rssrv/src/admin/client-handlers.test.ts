@@ -28,7 +28,9 @@ let holders: Record<string, readonly string[]>;
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'rsio-client-orders-'));
-  fences = new Fences(new FakeClock(), join(folder, 'fences.json'), { hasHadFences: false, noteFences: () => Promise.resolve() });
+  fences = new Fences(new FakeClock(), join(folder, 'fences.json'), { hasHadFences: false, noteFences: () => Promise.resolve() }, () =>
+    Promise.resolve(),
+  );
   [lines, done, holders] = [[], [], { venus: [HELD] }];
 });
 

@@ -68,14 +68,16 @@ export function clientHandlers(
     'client-fence': async ({ name }) => {
       check('fence', name);
       auditClient(log, asker, name, 'fencing', `Client ${name} is being fenced`);
-      const ended = await fencing.fence(name, asker.node);
+      const { unrecorded, ...ended } = await fencing.fence(name, asker.node);
       auditClient(log, asker, name, 'fenced', `Client ${name} is fenced: nothing of it can run`);
+      if (unrecorded !== null) throw unrecorded;
       return { name, ...ended, volumes: held(name) };
     },
     'client-unfence': async ({ name }) => {
       check('unfence', name);
-      const wasFenced = await fences.lift(name);
+      const { wasFenced, unrecorded } = await fencing.unfence(name);
       if (wasFenced) auditClient(log, asker, name, 'unfenced', `Client ${name} is let in again`);
+      if (unrecorded !== null) throw unrecorded;
       return { name, wasFenced };
     },
     'client-release': async ({ name, volume, universe, force }) => {

@@ -20,7 +20,7 @@ export function poolHandlers(clock: Clock, changes: Changes, verbs: PoolVerbs): 
   const { pools } = verbs;
   return {
     // `pool-make` is not executed in the queue of changes, because the file system at the given path may not answer.
-    'pool-make': ({ path }) => madePool(clock, pools, path),
+    'pool-make': ({ path, noHolders }) => madePool(clock, pools, path, noHolders),
     'pool-check': ({ name }) =>
       changes.run(async () => {
         poolNamed(verbs.catalogue, name);
@@ -35,8 +35,10 @@ export function poolHandlers(clock: Clock, changes: Changes, verbs: PoolVerbs): 
   };
 }
 
-async function madePool(clock: Clock, pools: Pools, path: string): Promise<ServerMethods['pool-make']['result']> {
-  const made = makePool(path, clock.wallMs(), pools.states);
+async function madePool(clock: Clock, pools: Pools, path: string, noHolders: boolean): Promise<ServerMethods['pool-make']['result']> {
+  if (pools.makingAt.has(path)) throw new RsError('E_BUSY', `A pool is being made at ${path}: try again when that has ended`, { path });
+  pools.makingAt.add(path);
+  const made = makePool(path, clock.wallMs(), pools.states, noHolders).finally(() => pools.makingAt.delete(path));
   if (await answers(clock, POOL_CHANGE_MS, () => made)) return made;
   throw new RsError('E_TIMEOUT', `${path} does not answer within ${printDuration(POOL_CHANGE_MS)}: check its file system`, { path });
 }

@@ -132,8 +132,8 @@ export class MapWriter {
       return;
     }
     const header = encodeHeader({ identity: this.identity, regions: this.regions });
-    // The bits of this round become durable only with the header, because the old header on disk may have a number of regions that does not
-    // include these bits.
+    // The bits of this round become durable only with the header, because the count of regions in the old header on disk may be too small
+    // to cover these bits.
     const end = (errno: string | null): void => {
       if (errno === null) {
         this.counted = this.regions;

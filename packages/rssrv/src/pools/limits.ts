@@ -60,6 +60,8 @@ export const ALLOCATE_MAX_MS = 300_000;
  * space.
  */
 export const SPARE_FILES = 8;
+/** The ledger of a pool is padded to a multiple of this size. A ledger that stays below a multiple never needs new space. */
+export const LEDGER_STEP_BYTES = 64 * 1024;
 /** Size of a spare file. A manifest with some hundred client names fits into a spare file. */
 export const SPARE_BYTES = 64 * 1024;
 /** Spare files are made only while the file system has at least this much free space, so that they never take the last space. */

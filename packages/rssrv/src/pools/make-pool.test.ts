@@ -18,7 +18,7 @@ afterEach(() => removeFolder(directory));
 
 async function refusal(at: string, pools: Parameters<typeof makePool>[2] = []): Promise<string> {
   try {
-    await makePool(at, 0, pools);
+    await makePool(at, 0, pools, false);
   } catch (thrown) {
     const { code, message } = toRsError(thrown);
     return `${code}: ${message.replaceAll(directory, 'DIR')}`;
@@ -28,10 +28,10 @@ async function refusal(at: string, pools: Parameters<typeof makePool>[2] = []): 
 
 test.each([['nothing'], ['lost+found'], ['volumes'], ['removed']])('a directory with %s becomes a pool, once', async (content) => {
   if (content !== 'nothing') fs.mkdirSync(path.join(directory, content));
-  expect(await makePool(directory, 5, [])).toEqual({ isNew: true, volumes: 0 });
+  expect(await makePool(directory, 5, [], false)).toEqual({ isNew: true, volumes: 0 });
   const text = fs.readFileSync(path.join(directory, 'pool.json'), 'utf8');
   expect(await readIdentity(directory)).toMatchObject({ createdMs: 5 });
-  expect(await makePool(directory, 6, [])).toEqual({ isNew: false, volumes: 0 });
+  expect(await makePool(directory, 6, [], false)).toEqual({ isNew: false, volumes: 0 });
   expect(fs.readFileSync(path.join(directory, 'pool.json'), 'utf8')).toBe(text);
 });
 
@@ -56,7 +56,7 @@ test('a pool of this server is not added again through another path', async () =
   const [real, link] = [path.join(directory, 'real'), path.join(directory, 'link')];
   fs.mkdirSync(real);
   fs.symlinkSync(real, link);
-  await makePool(real, 0, []);
+  await makePool(real, 0, [], false);
   const identity = await readIdentity(real);
   expect(await refusal(link, [{ name: 'fast', path: real, identity }])).toBe(
     'E_EXISTS: DIR/link already is pool fast at DIR/real, or a copy of it: use another directory',

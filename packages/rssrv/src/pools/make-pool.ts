@@ -11,21 +11,27 @@ import { allocateSpace } from './disk/allocate.ts';
 import { PoolFiles } from './disk/pool-files.ts';
 import type { PoolState } from './catalogue.ts';
 import { readIdentity, scanPool } from './disk/pool-scan.ts';
+import { printEmptyLedger } from './disk/empty-ledger.ts';
+import type { PoolIdentity } from './disk/manifest.ts';
+import { takePoolLock } from './disk/pool-lock.ts';
+import { takeLocks } from '../storage/locks/file-locks.ts';
 
 /**
  * A directory with only these names counts as empty. mkfs creates `lost+found`; an interrupted attempt to make a pool leaves the other
  * names.
  */
 const EMPTY_CONTENT: readonly string[] = ['lost+found', 'volumes', 'removed'];
+const LEFT_FILES: readonly string[] = ['ledger.json', 'ledger.spare', 'ledger.old', 'pool.json.new'];
 
 /**
- * Makes an existing directory a pool. `pools`: the pools that the server has. Throws E_POOL or E_EXISTS, naming the path and the
- * remedy.
+ * Makes an existing directory a pool. `pools`: the pools that the server has. `noHolders`: true if nobody holds a volume of the pool, in
+ * case it is a pool of an earlier release, which has no ledger. Throws E_POOL or E_EXISTS, naming the path and the remedy.
  */
 export async function makePool(
   path: string,
   nowMs: number,
   pools: readonly Pick<PoolState, 'name' | 'path' | 'identity'>[],
+  noHolders: boolean,
 ): Promise<{ readonly isNew: boolean; readonly volumes: number }> {
   if (!isAbsolute(path)) throw new RsError('E_POOL', `Path ${path} of the pool is not absolute: begin it with /`, { path });
   try {
@@ -38,6 +44,7 @@ export async function makePool(
         throw new RsError('E_EXISTS', `${path} already is pool ${same.name} at ${same.path}, or a copy of it: use another directory`, {
           path,
         });
+      if (noHolders && !present.hasLedger) await giveLedger(path, present, nowMs);
       return { isNew: false, volumes: (await scanPool(path, present, false)).volumes.length };
     }
     if ((await fileSystemOf(path)) !== 'other')
@@ -56,9 +63,27 @@ export async function makePool(
   }
 }
 
+/**
+ * Gives a pool of an earlier release a ledger that names no holder. The epochs begin with the time, so that no identity of an earlier hold
+ * comes back. Throws E_POOL if a server uses the pool.
+ */
+async function giveLedger(path: string, identity: PoolIdentity, nowMs: number): Promise<void> {
+  const files = new PoolFiles(path, { allocate: allocateSpace });
+  const lock = await takePoolLock(path, takeLocks);
+  try {
+    const { volumes, removed } = await scanPool(path, identity, false);
+    const ids = [...volumes, ...removed.map(({ manifest }) => manifest)].map(({ id }) => id);
+    await files.replaceLedger(printEmptyLedger(identity.id, ids, nowMs));
+    await files.markLedger(identity);
+  } finally {
+    await lock.close();
+  }
+}
+
 /** Throws E_POOL if the directory has other content, because another program probably uses it. */
 async function checkEmpty(path: string): Promise<void> {
   for (const name of await readdir(path)) {
+    if (LEFT_FILES.includes(name)) continue;
     const isExpected = EMPTY_CONTENT.includes(name) && (name === 'lost+found' || (await readdir(join(path, name))).length === 0);
     if (!isExpected)
       throw new RsError('E_POOL', `${path} is not empty, it contains ${quoteText(name)}: use an empty directory`, { path, name });

@@ -5,6 +5,7 @@ import { statfs } from 'node:fs/promises';
 import type { PoolConfig } from '@rsio/common/config/schema/types';
 import { errnoRemedy } from '@rsio/common/lib/errors';
 import { printDuration } from '@rsio/common/lib/units';
+import type { Log } from '@rsio/common/log/log';
 import { type PoolState, volumeText } from './catalogue.ts';
 import { POOL_FINDINGS_MAX } from './limits.ts';
 import { type Manifest, otherParts } from './disk/manifest.ts';
@@ -168,4 +169,18 @@ function without<T>(map: ReadonlyMap<string, T>, key: string): ReadonlyMap<strin
   const rest = new Map(map);
   rest.delete(key);
   return rest;
+}
+
+/** Logs what has changed for a pool. `reported`: findings that were logged before. */
+export function report(
+  log: Pick<Log, 'info' | 'warn' | 'error'>,
+  now: PoolState,
+  before: PoolState | undefined,
+  findings: readonly string[],
+  reported: readonly string[],
+): void {
+  if (now.trouble !== null) log.error(`Pool ${now.name} cannot be used: ${now.trouble}`);
+  else if (before?.trouble !== null) log.info(`Pool ${now.name} at ${now.path} has ${now.volumes.size} volumes`);
+  const known = new Set(reported);
+  for (const finding of findings) if (!known.has(finding)) log.warn(`Pool ${now.name}: ${finding}`);
 }

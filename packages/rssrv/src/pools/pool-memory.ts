@@ -1,6 +1,6 @@
 // Remembers the volumes that each pool had when it was last open. If a pool is not mounted, the server can therefore tell the holders of
-// its volumes to wait, and does not say that the volumes do not exist. Invariant: only messages use this memory. Only the manifests in a
-// pool decide which volumes the pool has.
+// its volumes to wait, and does not say that the volumes do not exist. Invariant: only the manifests in a pool decide which volumes the pool
+// has. Messages use this memory, and the import of a pool of an earlier release (volumes/holds/ledgers.ts).
 
 import { CLIENTS_MAX } from '@rsio/common/config/schema/limits';
 import { StateFile } from '@rsio/common/files/state-file';

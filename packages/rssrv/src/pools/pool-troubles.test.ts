@@ -17,6 +17,7 @@ import { PoolFiles } from './disk/pool-files.ts';
 import { readIdentity } from './disk/pool-scan.ts';
 import { Pools } from './pools.ts';
 import { DB, MIB, directory, open, scenes, usePoolDirectory } from '../testing/pool-directory.ts';
+import { NO_LEDGERS } from '../testing/no-ledgers.ts';
 
 usePoolDirectory();
 
@@ -54,6 +55,7 @@ describe('a file system that does not answer', () => {
     let goOn: ((outcomes: 'held'[]) => void) | null = null;
     let attempts = 0;
     const pools = new Pools({
+      ledgers: NO_LEDGERS,
       clock,
       log: { info: () => undefined, warn: () => undefined, error: () => undefined },
       takeLocks: async ([request]) => {
@@ -89,6 +91,7 @@ describe('a file system that does not answer', () => {
   test('a lock that is not answered in time is said to be that, not a missing program', async () => {
     await (await PoolScene.open(directory, { clock: systemClock })).pools.close();
     const pools = new Pools({
+      ledgers: NO_LEDGERS,
       clock: systemClock,
       log: { info: () => undefined, warn: () => undefined, error: () => undefined },
       takeLocks: async () => ['silent'],
@@ -125,6 +128,7 @@ describe('a file system that does not answer', () => {
 describe('pools that cannot be used', () => {
   const real = (): Pools =>
     new Pools({
+      ledgers: NO_LEDGERS,
       clock: systemClock,
       log: { info: () => undefined, warn: () => undefined, error: () => undefined },
       takeLocks,
@@ -268,13 +272,15 @@ describe('pools that cannot be used', () => {
     expect(await readIdentity(at)).toBeNull();
     const next = new PoolFiles(at, { allocate: async () => undefined });
     await next.makePool({ id: randomUUID(), createdMs: 0 });
+    const ledger = fs.readFileSync(path.join(at, 'ledger.json'), 'utf8');
     await expect(next.makePool({ id: randomUUID(), createdMs: 0 })).rejects.toMatchObject({ code: 'EEXIST' });
-    expect(fs.readdirSync(at).toSorted()).toEqual(['pool.json', 'removed', 'volumes']);
+    expect(fs.readFileSync(path.join(at, 'ledger.json'), 'utf8')).toBe(ledger);
+    expect(fs.readdirSync(at).toSorted()).toEqual(['ledger.json', 'ledger.spare', 'pool.json', 'removed', 'volumes']);
   });
 
   test.each([
     ['no JSON', '{', /pool\.json is damaged \(it is not JSON\)/],
-    ['a newer format', '{"version": 2}', /has format 2, and this rssrv knows formats up to 1/],
+    ['a newer format', '{"version": 3}', /has format 3, and this rssrv knows formats up to 2/],
     ['no id', '{"version": 1, "createdMs": 0}', /id is missing/],
   ])('pool.json with %s is refused and stays as it is', async (_, text, trouble) => {
     await (await open()).pools.close();

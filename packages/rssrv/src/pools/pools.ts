@@ -2,36 +2,30 @@
 // process holds its lock, so that two servers never serve one pool. A pool without pool.json is never written to, because its file system
 // is probably not mounted. A pool that cannot be used does not affect the other pools.
 
-import type { FileHandle } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { PoolConfig } from '@rsio/common/config/schema/types';
 import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Clock } from '@rsio/common/lib/clock';
 import { printDuration } from '@rsio/common/lib/units';
 import type { Log } from '@rsio/common/log/log';
-import type { takeLocks } from '../storage/locks/file-locks.ts';
 import type { PoolState } from './catalogue.ts';
 import { answers } from './disk/answers.ts';
 import type { Manifest } from './disk/manifest.ts';
-import type { Allocate, Reflink } from './disk/data-file.ts';
 import { PoolFiles } from './disk/pool-files.ts';
-import { checkLocked, takePoolLock } from './disk/pool-lock.ts';
 import { POOL_CHANGE_MS, POOL_FINDINGS_MAX, POOL_SILENT_MS, SPACE_WAIT_MS, SPARE_ROOM_BYTES } from './limits.ts';
-import { type FoundPart, type RemovedVolume, readIdentity } from './disk/pool-scan.ts';
+import type { FoundPart, RemovedVolume } from './disk/pool-scan.ts';
 import { settleImages } from './repair/image-repair.ts';
 import { settleMoves } from './repair/move-repair.ts';
 import { settleParts } from './repair/part-repair.ts';
 import {
-  absentText,
   account,
-  CLOSED,
   contentOf,
   emptyState,
-  fileSystemFacts,
   findingsOf,
   lostIn,
   missingFindings,
   remedyOf,
+  report,
   silentText,
   spaceOf,
   withPart,
@@ -40,19 +34,14 @@ import {
   withSnapshots,
   withVolume,
 } from './pool-content.ts';
+import { checkPlace, type OpenPool, readPool, type ReadPorts, unusedPool } from './open-pool.ts';
 import { PoolSpace } from './pool-space.ts';
 import { settleSnapshots } from './repair/snapshot-repair.ts';
 import { NO_SNAPSHOTS, type PoolContentScan, scanContent, type VolumeSnapshots } from './snapshots/snapshot-scan.ts';
 
-export interface PoolsPorts {
+export interface PoolsPorts extends ReadPorts {
   readonly clock: Clock;
   readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
-  readonly takeLocks: typeof takeLocks;
-  readonly allocate: Allocate;
-  /** Clones files. If undefined, the system calls are used. */
-  readonly reflink?: Reflink | undefined;
-  /** Called after each step on disk, so that tests can stop the process at that step. */
-  readonly reached?: ((step: string) => void) | undefined;
   /**
    * Called when the file system of a pool answers again. The owner then makes a change that calls `readAgain`. If the pool is not
    * open, the owner reloads instead.
@@ -64,20 +53,17 @@ export interface PoolsPorts {
   measured?(): void;
 }
 
-interface OpenPool {
-  state: PoolState;
-  readonly files: PoolFiles;
-  /** Holds the lock of the pool; null if the pool cannot be used. */
-  readonly lock: FileHandle | null;
-}
-
 /** Pools that are opened for a new configuration, which is not yet in force. */
 export interface PoolsChange {
   readonly states: readonly PoolState[];
   /**
-   * Puts the pools into force, and closes the pools that are no longer configured. The volumes of these pools must already have been
-   * released.
+   * Makes this server the owner of the pools that `prepare` has opened. Must be called before a volume of these pools is served. A pool that
+   * cannot be owned gets a `trouble`, and is not open.
    */
+  own(): Promise<void>;
+  /** Puts the pools into force. Must be called before a volume of a new pool is served, and in the same turn of the event loop. */
+  enter(): void;
+  /** Closes the pools that are no longer configured, after `enter`. The volumes of these pools must already have been released. */
   commit(): Promise<void>;
   /** Closes the pools that `prepare` has opened. */
   undo(): Promise<void>;
@@ -89,6 +75,8 @@ export class Pools {
   readonly created = new Set<string>();
   /** Ids of volumes whose files are being made in the background. On disk, these files look like the files of an interrupted change. */
   readonly making = new Set<string>();
+  /** Paths at which a pool is being made, even after the caller has stopped waiting. */
+  readonly makingAt = new Set<string>();
   private readonly ports: PoolsPorts;
   private list: readonly OpenPool[] = [];
   /** Paths of pools with a `look` in progress. */
@@ -113,55 +101,82 @@ export class Pools {
    * A pool that cannot be used gets a `trouble`.
    */
   async prepare(configs: readonly PoolConfig[]): Promise<PoolsChange> {
-    for (const { state, files } of this.list)
-      if (state.isOpen && state.trouble !== null && !this.silent.has(files)) await this.readAgain(state.name);
-    const known = new Map(this.list.filter(({ state }) => state.isOpen).map((pool) => [resolve(pool.state.path), pool]));
-    const all = await Promise.all(configs.map(async (config) => known.get(resolve(config.path)) ?? (await this.open(config))));
-    const isNew = (pool: OpenPool): boolean => !this.list.includes(pool);
-    const ids = new Map(all.filter((pool) => !isNew(pool)).map(({ state }) => [state.identity?.id, state.path]));
-    const opened: OpenPool[] = [];
-    for (const [index, pool] of all.entries()) {
-      const { identity, path } = pool.state;
-      const same = identity === null ? undefined : ids.get(identity.id);
-      if (isNew(pool) && same !== undefined) {
-        await pool.lock?.close();
-        all[index] = unusedPool(pool, `it has the id of the pool at ${same}, of which it is a copy: remove one of the two sections [pool]`);
-      } else if (isNew(pool)) {
-        opened.push(pool);
-        if (identity !== null) ids.set(identity.id, path);
-      }
-    }
+    const { all, opened } = await this.openAll(configs);
     const next = configs.map(({ name, path, limitBytes, reserve }, index): OpenPool => {
       const pool = all[index]!;
       return { ...pool, state: { ...pool.state, name, path, limitBytes, reserve } };
     });
     await this.settle(next);
+    let before: readonly OpenPool[] = [];
+    let isEntered = false;
+    const enter = (): void => {
+      if (isEntered) return;
+      isEntered = true;
+      before = this.list;
+      this.keepSilences(next);
+      this.list = next;
+      for (const { files } of next) if (opened.some((pool) => pool.files === files)) this.ports.ledgers.inForce(files);
+      opened.length = 0;
+    };
     return {
-      states: next.map(({ state }) => state),
+      get states() {
+        return next.map(({ state }) => state);
+      },
+      own: async () => {
+        const own = async (pool: OpenPool, index: number): Promise<void> => {
+          if (pool.lock === null || !opened.some(({ files }) => files === pool.files)) return;
+          if (await this.repaired(pool, (files) => this.ports.ledgers.own(files, pool.state))) return;
+          next[index] = unusedPool(pool, pool.state.trouble ?? '');
+          await this.release(pool);
+        };
+        await Promise.all(next.map(own));
+      },
+      enter,
       commit: async () => {
-        const before = this.list;
-        this.keepSilences(next);
-        this.list = next;
-        opened.length = 0;
+        enter();
         const kept = new Set(next.map(({ lock }) => lock));
         for (const pool of before) if (!kept.has(pool.lock)) await this.release(pool);
         this.ports.changed();
         const states = next.map(({ state }) => state);
         const was = before.map(({ state }) => state);
         const reported = was.flatMap((state) => findingsOf(state, was));
-        for (const state of states)
-          this.report(
-            state,
-            was.find(({ name }) => name === state.name),
-            findingsOf(state, states),
-            reported,
-          );
+        const wasOf = (now: PoolState): PoolState | undefined => was.find(({ name }) => name === now.name);
+        for (const state of states) report(this.ports.log, state, wasOf(state), findingsOf(state, states), reported);
       },
       undo: async () => {
         this.takeParts(next);
-        for (const { lock } of opened) await lock?.close();
+        const left = next.filter(({ files }) => opened.some((pool) => pool.files === files));
+        for (const { lock, files } of left) {
+          this.ports.ledgers.left(files);
+          await lock?.close();
+        }
       },
     };
+  }
+
+  /** `all`: the pools of the configuration, in its order. `opened`: those of them that were not open before. */
+  private async openAll(configs: readonly PoolConfig[]): Promise<{ readonly all: OpenPool[]; readonly opened: OpenPool[] }> {
+    for (const { state, files } of this.list)
+      if (state.isOpen && state.trouble !== null && !this.silent.has(files)) await this.readAgain(state.name);
+    const known = new Map(this.list.filter(({ state }) => state.isOpen).map((pool) => [resolve(pool.state.path), pool]));
+    const all = await Promise.all(configs.map(async (config) => known.get(resolve(config.path)) ?? (await this.open(config))));
+    const isNew = (pool: OpenPool): boolean => !this.list.includes(pool);
+    // A pool that leaves with this configuration is still in force, so that a copy of it must not replace it yet.
+    const ids = new Map(this.list.filter(({ lock }) => lock !== null).map(({ state }) => [state.identity?.id, state.path]));
+    const opened: OpenPool[] = [];
+    for (const [index, pool] of all.entries()) {
+      const { identity, path } = pool.state;
+      const same = identity === null ? undefined : ids.get(identity.id);
+      if (isNew(pool) && same !== undefined) {
+        await pool.lock?.close();
+        this.ports.ledgers.left(pool.files);
+        all[index] = unusedPool(pool, `it has the id of the pool at ${same}, of which it is a copy: remove one of the two sections [pool]`);
+      } else if (isNew(pool)) {
+        opened.push(pool);
+        if (identity !== null) ids.set(identity.id, path);
+      }
+    }
+    return { all, opened };
   }
 
   /** Throws E_POOL if the pool cannot be changed. */
@@ -313,9 +328,25 @@ export class Pools {
    * read again.
    */
   async onDisk<T>(name: string, limitMs: number, work: (files: PoolFiles) => Promise<T>): Promise<T> {
-    const pool = this.usable(name);
+    return this.limited(this.usable(name), limitMs, work);
+  }
+
+  /**
+   * Executes a change of the ledger of a pool, like `onDisk`. The pool must be open; a volume of the pool that cannot be read does not
+   * matter, because the holders of the other volumes must be saved.
+   */
+  async onLedger(poolId: string, work: () => Promise<void>): Promise<void> {
+    const pool = this.list.find(({ state, lock }) => state.identity?.id === poolId && lock !== null);
+    if (pool === undefined) throw new RsError('E_POOL', `Pool id ${poolId} is not open: mount it, then run rsadm reload`, { poolId });
+    const { name } = pool.state;
+    if (this.silent.has(pool.files))
+      throw new RsError('E_POOL', `Pool ${name} cannot be used: its file system does not answer`, { pool: name });
+    await this.limited(pool, POOL_CHANGE_MS, work);
+  }
+
+  private async limited<T>(pool: OpenPool, limitMs: number, work: (files: PoolFiles) => Promise<T>): Promise<T> {
     const { files } = pool;
-    const { path } = pool.state;
+    const { name, path } = pool.state;
     const ended = this.track(
       files,
       checkPlace(pool).then(() => work(files)),
@@ -399,6 +430,15 @@ export class Pools {
     this.change(name, (state) => ({ ...state, findings: [...missing, ...present.findings].slice(0, POOL_FINDINGS_MAX) }));
   }
 
+  /** Executes `commit`, which brings a volume with its snapshots to another open pool. Their holders are durable there before. */
+  carry<T>(id: string, snapshotIds: readonly string[], targetId: string, commit: () => Promise<T>): Promise<T> {
+    const mayBeThere = (): boolean => {
+      const now = this.states.find(({ identity }) => identity?.id === targetId);
+      return now === undefined || now.trouble !== null || now.volumes.has(id);
+    };
+    return this.ports.ledgers.carry([id, ...snapshotIds], targetId, commit, mayBeThere);
+  }
+
   /** Releases the locks of all pools. The volumes of the pools must already have been released. */
   async close(): Promise<void> {
     const { list } = this;
@@ -420,6 +460,7 @@ export class Pools {
 
   /** Releases the lock of a pool, but only once no change of its files is in progress, because another server may then use the pool. */
   private async release({ files, lock }: Pick<OpenPool, 'files' | 'lock'>): Promise<void> {
+    this.ports.ledgers.left(files);
     const working = this.working.get(files);
     if (working === undefined) await lock?.close();
     else
@@ -463,51 +504,15 @@ export class Pools {
     this.opening.add(path);
     let reading: Promise<OpenPool> | null = null;
     const isAnswered = await answers(this.ports.clock, POOL_SILENT_MS, (heard) => {
-      reading = this.read(config, heard).finally(() => this.opening.delete(path));
+      reading = readPool(config, this.ports, heard).finally(() => this.opening.delete(path));
       return reading;
     });
     if (isAnswered) return reading!;
-    void (reading! as Promise<OpenPool>).then(async ({ lock }) => {
+    void (reading! as Promise<OpenPool>).then(async ({ lock, files }) => {
+      this.ports.ledgers.left(files);
       await lock?.close();
       this.ports.answersAgain(name);
     });
     return failed;
   }
-
-  /** Reads and locks a pool. Calls `heard` whenever the file system of the pool has answered. */
-  private async read(config: PoolConfig, heard: () => void): Promise<OpenPool> {
-    const { path } = config;
-    const files = new PoolFiles(path, this.ports);
-    const empty = emptyState(config);
-    let lock: FileHandle | null = null;
-    try {
-      const identity = await readIdentity(path);
-      if (identity === null) throw new RsError('E_POOL', absentText(config));
-      lock = await takePoolLock(path, this.ports.takeLocks);
-      heard();
-      const scan = await scanContent(path, identity, true, heard);
-      const facts = await fileSystemFacts(path, this.ports.reflink);
-      const state = { ...empty, identity, isOpen: true, trouble: null, ...facts, ...contentOf(scan) };
-      return { files, lock, state };
-    } catch (thrown) {
-      await lock?.close().catch(() => undefined);
-      return unusedPool({ files, state: empty }, toRsError(thrown).message);
-    }
-  }
-
-  private report(now: PoolState, before: PoolState | undefined, findings: readonly string[], reported: readonly string[]): void {
-    const { log } = this.ports;
-    if (now.trouble !== null) log.error(`Pool ${now.name} cannot be used: ${now.trouble}`);
-    else if (before?.trouble !== null) log.info(`Pool ${now.name} at ${now.path} has ${now.volumes.size} volumes`);
-    const known = new Set(reported);
-    for (const finding of findings) if (!known.has(finding)) log.warn(`Pool ${now.name}: ${finding}`);
-  }
-}
-
-function checkPlace({ lock, state: { path } }: OpenPool): Promise<void> {
-  return checkLocked(path, lock);
-}
-
-function unusedPool({ files, state }: Omit<OpenPool, 'lock'>, trouble: string): OpenPool {
-  return { files, lock: null, state: { ...state, ...CLOSED, trouble } };
 }

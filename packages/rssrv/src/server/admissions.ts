@@ -107,7 +107,8 @@ export class Admissions {
    * and to the latest time at which an ended session of the client was not silent.
    */
   private readonly departed = new Map<string, { readonly client: ClientIdentity; readonly silentSinceMs: number }>();
-  private readonly sinceMs: number;
+  /** Monotonic time of the start, or at which a pool with the holders of another server came. */
+  private sinceMs: number;
   private isClosed = false;
 
   constructor(ports: AdmissionPorts) {
@@ -382,6 +383,11 @@ export class Admissions {
     return workerSession;
   }
 
+  /** Called when the holders of another server may come back, because this server has taken its pool. */
+  holdersCame(): void {
+    this.sinceMs = this.ports.clock.monotonicMs();
+  }
+
   /** Throws if the given client may not have a session (H4). */
   private checkNewcomer(client: ClientIdentity): void {
     if (!this.ports.holds.isCurrent(client)) {
@@ -409,7 +415,7 @@ export class Admissions {
     const [one, ...others] = [...this.served.of(node), ...(departed === undefined ? [] : [departed])];
     if (one !== undefined)
       return { client: one.client, silentMs: Math.min(...[one, ...others].map(({ silentSinceMs }) => nowMs - (silentSinceMs ?? nowMs))) };
-    // For HOLDER_RETURN_MS after the start of rssrv, the last holder counts as connected, so that no other machine can replace this holder.
+    // For HOLDER_RETURN_MS after the start of rssrv, or after a pool came from another server, the last holder counts as connected, so that no other machine can replace this holder.
     if (nowMs - this.sinceMs >= HOLDER_RETURN_MS) return null;
     const client = this.ports.holds.lastHolding(node);
     return client === null ? null : { client, silentMs: 0 };

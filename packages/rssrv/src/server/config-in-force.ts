@@ -92,7 +92,7 @@ export class ConfigInForce {
 
   /** Opens the pools at the start, before any volume is opened. */
   async openPools(): Promise<void> {
-    const { change, volumes } = await this.ports.administration().prepare(this.current);
+    const { change, volumes } = await this.ports.administration().prepare(this.current, false);
     await change.commit();
     this.current = { ...this.current, volumes };
   }
@@ -123,6 +123,7 @@ export class ConfigInForce {
     const { grown, isListChanged } = change;
     // The code from here to the last message to the sessions runs in a single event-loop turn. Every client that has a volume therefore
     // gets the new size and generation with the grant, or is notified of the new values.
+    pools.enter();
     change.commit();
     const filesWarning = openFilesWarning(next, openFilesLimit());
     if (filesWarning !== null && filesWarning !== openFilesWarning(this.current, openFilesLimit())) this.ports.log.warn(filesWarning);
@@ -202,7 +203,7 @@ export class ConfigInForce {
   async load(text?: string): Promise<LoadedListenerConfig> {
     const { configFile } = this.ports;
     const config = withControlGroup(text === undefined ? loadRssrvConfig(configFile) : parseRssrvConfig(text, configFile));
-    const { change, volumes } = await this.ports.administration().prepare(config);
+    const { change, volumes } = await this.ports.administration().prepare(config, text !== undefined);
     return { config: { ...config, volumes }, pools: change, discard: () => change.undo() };
   }
 

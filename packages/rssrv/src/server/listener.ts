@@ -38,13 +38,15 @@ import { ServerLogs } from './server-logs.ts';
 import { announceList, checkTls, identityOf, identityWith } from './offered-volumes.ts';
 import { type KeyProven, UnprovenLimiter } from './unproven-limiter.ts';
 import { ProbeConnections } from '../session/probe-connections.ts';
-import { Holds } from '../volumes/holds/holds.ts';
+import type { Holds } from '../volumes/holds/holds.ts';
+import type { Ledgers } from '../volumes/holds/ledgers.ts';
+import { newHolderState } from './holder-state.ts';
 import { systemVoters } from '../mirrors/own-replicas.ts';
 import { Moments } from '../snapshots/moments.ts';
 import { Statistics } from '../volumes/statistics/statistics.ts';
 import { EventLog, eventOf } from '../events/event-log.ts';
 import { EventHistory, type EventStore } from '@rsio/common/events/event-history';
-import { Fences } from '../volumes/fences.ts';
+import type { Fences } from '../volumes/fences.ts';
 import { Reloader } from './reloader.ts';
 import { type SnapshotAnswers, systemAnswers } from '../snapshots/reads/snapshot-answers.ts';
 import { ServedSnapshots } from '../snapshots/reads/served-snapshots.ts';
@@ -83,6 +85,7 @@ export class Listener {
   private readonly reloader: Reloader<LoadedListenerConfig>;
   private readonly holds: Holds;
   private readonly fences: Fences;
+  private readonly ledgers: Ledgers;
   private readonly voters: Voters;
   private readonly moments: Moments;
   private readonly snapshots: ServedSnapshots;
@@ -128,8 +131,8 @@ export class Listener {
     this.lists = new ListAnnouncements({ clock, volumes: () => this.volumes.served.length, announce: (...all) => this.announce(...all) });
     this.shortage = new SpaceShortage(log, () => this.lists.changed([], null));
     this.reloader = this.newReloader();
-    this.holds = new Holds(paths.holdersFile, () => clock.wallMs(), log);
-    this.fences = new Fences(clock, paths.fencesFile, this.holds);
+    const parts = { records: () => this.records, administration: () => this.administration, admissions: () => this.admissions };
+    ({ holds: this.holds, fences: this.fences, ledgers: this.ledgers } = newHolderState(options, parts));
     this.halts = new Halts(clock, paths.haltsFile);
     this.bandwidth = this.newBandwidth();
     this.voters = systemVoters({ folder: paths.votersDir, log, config: () => this.config, served: () => this.volumes.served });
@@ -140,7 +143,7 @@ export class Listener {
       isHeld: (id) => this.holds.holdersOf(id).length > 0,
       holdersOf: (id) => this.holds.holdersOf(id),
       isNew: (id) => this.administration.isNew(id),
-      incarnationEnded: async (id) => this.records?.incarnationEnded(id),
+      incarnationEnded: async (id) => this.records?.incarnationsEnded([id]),
       unmarked: (keys) => this.changes.runOwn(() => this.inForce.openAgain(keys), 'volumes whose files are free again'),
     });
     this.pool = new WorkerPool(() => this.startWorker(), options.config.server.processes);
@@ -187,7 +190,7 @@ export class Listener {
     this.records = new RunRecords(paths.recordsFile, bootId());
     await this.records.endOldWorkers(clock, log);
     for (const state of [this.holds, this.fences, this.halts, this.voters, this.administration]) await state.load();
-    await this.inForce.openPools();
+    await this.inForce.openPools().finally(() => this.records?.firstStartEnded());
     const { config } = this;
     this.holds.keepNodes(config.clients.map(({ name }) => name));
     await this.volumes.open(config);
@@ -274,17 +277,15 @@ export class Listener {
   private newBandwidth(): Bandwidth {
     return new Bandwidth({
       ...{ clock: this.options.clock, log: this.options.log, halts: this.halts, config: () => this.config },
-      sessions: () => this.admissions.sessions,
-      volumes: () => this.volumes,
+      ...{ sessions: () => this.admissions.sessions, volumes: () => this.volumes },
       heldChanged: (volumes) => this.lists.changed([], volumes),
     });
   }
 
   private newIncarnations(): Incarnations {
     return new Incarnations({
-      log: this.options.log,
-      volumes: this.volumes,
-      begin: async (id) => this.records?.incarnationEnded(id),
+      ...{ log: this.options.log, volumes: this.volumes },
+      begin: async (id) => this.records?.incarnationsEnded([id]),
       revoke: (id) => this.admissions.revoke(id, this.holds.epochOf(id)),
       listChanged: (volume) => this.lists.changed([], volume === null ? null : [volume]),
     });
@@ -318,7 +319,7 @@ export class Listener {
       ...{ admissions: () => this.admissions, administration: () => this.administration, config: () => this.config },
       interfaces: () => this.interfaces,
       incarnationOf: (one) => this.incarnationOf(one),
-      incarnationEnded: async ({ id }) => this.records?.incarnationEnded(id),
+      incarnationEnded: async ({ id }) => this.records?.incarnationsEnded([id]),
       lost: (id) => void this.incarnations.lost(id),
       listChanged: (changed) => this.lists.changed([], changed),
     });
@@ -355,7 +356,7 @@ export class Listener {
     const { clock, log, paths } = this.options;
     return new Administration({
       ...{ clock, log, paths, changes: this.changes, moments: this.moments, voters: this.voters, halts: this.halts },
-      ...{ readers: this.snapshots, differences: this.snapshotAnswers, inForce: () => this.inForce },
+      ...{ ledgers: this.ledgers, readers: this.snapshots, differences: this.snapshotAnswers, inForce: () => this.inForce },
       ...{ config: () => this.config, configuredMs: () => this.inForce.configuredMs, sessions: () => this.admissions.statuses },
       statusOf: (volume) => this.inForce.statusOf(volume),
       check: (was, now) => void this.inForce.checkChange(was, now),

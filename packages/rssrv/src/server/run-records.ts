@@ -44,6 +44,8 @@ export class RunRecords {
   private readonly workers = new Map<number, WorkerRecord>();
   private readonly incarnations = new Map<string, number>();
   private listenerEnds = 0;
+  /** True until the pools of a new run are open. */
+  private isFirstStart = false;
   private run = randomBytes(RUN_ID_BYTES).toString('hex');
   private readonly bootId: string;
 
@@ -63,6 +65,7 @@ export class RunRecords {
    */
   async endOldWorkers(clock: Clock, log: Pick<Log, 'warn'>): Promise<void> {
     const content = await this.file.load();
+    this.isFirstStart = content === null;
     if (content === null) return;
     this.run = content.run ?? this.run;
     for (const [id, ends] of Object.entries(content.lives)) this.incarnations.set(id, ends);
@@ -92,13 +95,30 @@ export class RunRecords {
   /** Records that a worker has exited. Starts a new incarnation of the given volumes, which were open in a session that ended uncleanly. */
   async workerEnded(pid: number, volumeIds: readonly string[]): Promise<void> {
     this.workers.delete(pid);
-    for (const id of volumeIds) this.incarnations.set(id, (this.incarnations.get(id) ?? 0) + 1);
-    await this.file.save();
+    await this.incarnationsEnded(volumeIds);
   }
 
-  /** Starts a new incarnation of a volume's storage. */
-  async incarnationEnded(volumeId: string): Promise<void> {
-    this.incarnations.set(volumeId, (this.incarnations.get(volumeId) ?? 0) + 1);
+  /** Identifies this run of the server on this boot. Another machine, another boot and another RUN directory have another id. */
+  get runId(): string {
+    return `${this.bootId}.${this.run}`;
+  }
+
+  /**
+   * Starts a new incarnation of the storage of each volume of a pool that another server has owned. Nothing is needed at the first start of
+   * a run, because no incarnation of the run exists yet.
+   */
+  async poolCame(volumeIds: readonly string[]): Promise<void> {
+    if (!this.isFirstStart) await this.incarnationsEnded(volumeIds);
+  }
+
+  /** Called when the pools are open, so that their volumes have incarnations of this run. */
+  firstStartEnded(): void {
+    this.isFirstStart = false;
+  }
+
+  /** Starts a new incarnation of the storage of each of these volumes. */
+  async incarnationsEnded(volumeIds: readonly string[]): Promise<void> {
+    for (const id of volumeIds) this.incarnations.set(id, (this.incarnations.get(id) ?? 0) + 1);
     await this.file.save();
   }
 
@@ -108,7 +128,7 @@ export class RunRecords {
   }
 
   incarnationOf(volumeId: string): string {
-    return `${this.bootId}.${this.run}.${this.listenerEnds}.${this.incarnations.get(volumeId) ?? 0}`;
+    return `${this.runId}.${this.listenerEnds}.${this.incarnations.get(volumeId) ?? 0}`;
   }
 }
 

@@ -28,7 +28,7 @@ export interface UnprovenLimiterPorts {
   readonly secretOf: SecretLookup;
   /** Returns the secret of the session of the node's data process, or null if this process has no session. */
   currentSecretOf(node: string, dataProcess: number): Buffer | null;
-  /** Returns true if the machine in the claim has already proved that it is the node in the claim. */
+  /** Returns true if the machine that the claim names has already proved that it is the node. */
   isKnown(claim: Claim): boolean;
   /**
    * Called for a proven connection. The socket is paused, and the callee becomes the owner of the socket. `isOutdated` is true if a reload

@@ -21,6 +21,7 @@ import type { Moments } from '../pools/snapshots/moment.ts';
 import { SnapshotVerbs } from '../snapshots/snapshot-verbs.ts';
 import { volumeKey } from '../volumes/volume-ids.ts';
 import { NO_HOLD, PLAIN_CLONES } from './plain-clones.ts';
+import { NO_LEDGERS } from './no-ledgers.ts';
 
 /** Ids of the pools, in the order of their names. */
 export const POOL_IDS = ['a', 'b', 'c'].map((digit) => `00000000-0000-4000-8000-00000000000${digit}`);
@@ -88,6 +89,7 @@ export class PoolScene {
     const log = { info: write, warn: write, error: write };
     this.configs = names.map((name) => ({ name, path: path.join(directory, name), limitBytes, reserve: 0, line: 1 }));
     this.pools = new Pools({
+      ledgers: NO_LEDGERS,
       clock,
       log,
       takeLocks: async (requests) => requests.map(() => 'held' as const),

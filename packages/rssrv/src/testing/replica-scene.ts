@@ -18,9 +18,12 @@ import { Voters } from '../mirrors/voters.ts';
 import { OPEN, turns } from './contenders.ts';
 import { unhinderedPorts } from './grant-ports.ts';
 import { servedVolume } from './backend-scene.ts';
+import { StateFile } from '@rsio/common/files/state-file';
+import { LEDGER_FILE, type LedgerContent } from '../volumes/holds/ledger-file.ts';
 
 export const MIRROR = 'a'.repeat(32);
 const ID = 'id';
+const LEDGER: LedgerContent = { poolId: 'p', generation: 1, owner: 'scene', volumes: {}, nodes: {}, fences: {} };
 
 interface Handle {
   /** Term with which the handle was opened; null for a handle of a plain volume. */
@@ -75,10 +78,17 @@ export class ReplicaScene {
     const log = { info: say, warn: say, error: say };
     this.sessions.clear();
     this.hung = null;
-    this.holds = new Holds(join(this.folder, 'holders.json'), () => 1, log);
+    const content = (): LedgerContent => ({ ...LEDGER, ...this.holds.inLedger(LEDGER.poolId) });
+    const ledger = new StateFile(join(this.folder, 'ledger.json'), LEDGER_FILE, content);
+    this.holds = new Holds(join(this.folder, 'holders.json'), () => 1, log, {
+      save: () => ledger.save(),
+      isDirty: () => false,
+      doubt: () => undefined,
+    });
     const served = (): readonly ServedVolume[] => this.volumes;
     this.voters = new Voters({ folder: join(this.folder, 'voters'), log, replicas: voterReplicas(served), mayFound: () => true });
     await this.holds.load();
+    this.holds.adopt(LEDGER.poolId, (await ledger.load()) ?? LEDGER, new Set([ID]), false);
     await this.voters.load();
     this.votes = new MirrorVotes(this.changes(this.ports()));
     return this;

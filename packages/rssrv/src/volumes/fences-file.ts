@@ -12,7 +12,7 @@ const FENCE = object({ sinceMs: whole(0, TIME_MAX_MS), by: orNull(text()) });
 export type Fence = Of<typeof FENCE>;
 
 /** Maps the name of each fenced client to its fence. */
-const FENCES = checked(atMost(FENCES_MAX, map(FENCE)), (clients) =>
+export const FENCES = checked(atMost(FENCES_MAX, map(FENCE)), (clients) =>
   Object.keys(clients).every(isName) ? null : 'has a key that is no name',
 );
 

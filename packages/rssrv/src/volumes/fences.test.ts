@@ -13,7 +13,10 @@ let folder: string;
 let file: string;
 let hasHadFences: boolean;
 
+let saves = 0;
+
 beforeEach(() => {
+  saves = 0;
   folder = mkdtempSync(join(tmpdir(), 'rsio-fences-'));
   file = join(folder, 'fences.json');
   hasHadFences = false;
@@ -22,7 +25,7 @@ beforeEach(() => {
 afterEach(() => removeFolder(folder));
 
 function make(path = file, noteFences = (): Promise<void> => Promise.resolve()): Fences {
-  return new Fences(new FakeClock(), path, {
+  const note = {
     get hasHadFences() {
       return hasHadFences;
     },
@@ -30,7 +33,8 @@ function make(path = file, noteFences = (): Promise<void> => Promise.resolve()):
       await noteFences();
       hasHadFences = true;
     },
-  });
+  };
+  return new Fences(new FakeClock(), path, note, async () => void saves++);
 }
 
 async function loaded(): Promise<Fences> {

@@ -22,6 +22,8 @@ export class Fences {
   private readonly clock: Pick<Clock, 'wallMs'>;
   private readonly path: string;
   private readonly note: FencesNote;
+  /** Records the fences in the pools, so that the next server of a pool knows them. Throws if that fails for a pool. */
+  readonly saveInPools: () => Promise<void>;
   private readonly file: StateFile<FencesFileContent>;
   private readonly clients = new Map<string, Fence>();
   /** Maps each client to the number of its orders in execution. */
@@ -32,10 +34,11 @@ export class Fences {
   /** Called whenever an order of any client has ended. */
   private readonly waiters = new Set<() => void>();
 
-  constructor(clock: Pick<Clock, 'wallMs'>, path: string, note: FencesNote) {
+  constructor(clock: Pick<Clock, 'wallMs'>, path: string, note: FencesNote, saveInPools: () => Promise<void>) {
     this.clock = clock;
     this.path = path;
     this.note = note;
+    this.saveInPools = saveInPools;
     this.file = new StateFile(path, FENCES_FILE, () => this.content);
   }
 
@@ -89,6 +92,28 @@ export class Fences {
         throw error;
       }
     });
+  }
+
+  /** All fences, keyed by the name of the client. */
+  get all(): FencesFileContent['clients'] {
+    return this.content.clients;
+  }
+
+  /**
+   * Adds the fences of a pool that another server has used, at once, and returns the names of the clients that were not fenced here. At
+   * most FENCES_MAX clients are fenced. `failed`: called if the fences cannot be saved here; the pool still has them.
+   */
+  adopt(fences: FencesFileContent['clients'], failed: (thrown: unknown) => void): readonly string[] {
+    const added = Object.entries(fences)
+      .filter(([node]) => !this.has(node))
+      .slice(0, FENCES_MAX - this.clients.size);
+    for (const [node, fence] of added) this.clients.set(node, fence);
+    const save = async (): Promise<void> => {
+      await this.file.save();
+      await this.note.noteFences();
+    };
+    if (added.length > 0) void this.changes.run(save).catch(failed);
+    return added.map(([node]) => node);
   }
 
   /** Ends a fence, durably. Returns false if the client was not fenced. Throws E_SYSTEM, and keeps the fence, if saving fails. */

@@ -22,7 +22,9 @@ let fencing: Fencing;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'rsio-fencing-'));
   clock = new FakeClock();
-  fences = new Fences(clock, join(folder, 'fences.json'), { hasHadFences: false, noteFences: async () => void said.push('noted') });
+  fences = new Fences(clock, join(folder, 'fences.json'), { hasHadFences: false, noteFences: async () => void said.push('noted') }, () =>
+    Promise.resolve(),
+  );
   said = [];
   const ended = new Promise<boolean>((resolve) => (end = resolve));
   session = { pid: 4711, blockedMs: null, ended };
@@ -53,16 +55,16 @@ describe('fence', () => {
     expect(said).toEqual(['noted', 'probes of big-2: E_FENCED', 'session of big-2: E_FENCED, fenced']);
     expect(isAnswered).toBe(false);
     end(true);
-    expect(await fence).toEqual({ wasConnected: true, isClean: true });
+    expect(await fence).toEqual({ wasConnected: true, isClean: true, unrecorded: null });
   });
 
   test('of a client without a session is answered at once, and says when the process had to be killed', async () => {
     const killed = fencing.fence('big-2', null);
     await told();
     end(false);
-    expect(await killed).toEqual({ wasConnected: true, isClean: false });
+    expect(await killed).toEqual({ wasConnected: true, isClean: false, unrecorded: null });
     session = null;
-    expect(await fencing.fence('venus', null)).toEqual({ wasConnected: false, isClean: true });
+    expect(await fencing.fence('venus', null)).toEqual({ wasConnected: false, isClean: true, unrecorded: null });
   });
 
   test('waits for an order of the client that is in execution', async () => {
@@ -77,7 +79,7 @@ describe('fence', () => {
     );
     const again = fencing.fence('big-2', null);
     orderEnds();
-    expect(await again).toEqual({ wasConnected: false, isClean: true });
+    expect(await again).toEqual({ wasConnected: false, isClean: true, unrecorded: null });
   });
 
   test('that takes too long says so, stays, and can be waited for again', async () => {
@@ -93,7 +95,7 @@ describe('fence', () => {
     expect(fences.has('big-2')).toBe(true);
     const again = fencing.fence('big-2', null);
     end(false);
-    expect(await again).toEqual({ wasConnected: true, isClean: false });
+    expect(await again).toEqual({ wasConnected: true, isClean: false, unrecorded: null });
   });
 
   test('does not claim success if the client was let in meanwhile', async () => {

@@ -3,7 +3,7 @@
 // end in time, the request fails with E_TIMEOUT, and the fence stays.
 
 import type { Clock } from '@rsio/common/lib/clock';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Fences } from './fences.ts';
 import { SESSION_END_WAIT_MS } from './limits.ts';
 
@@ -37,6 +37,11 @@ export interface Ended {
   readonly isClean: boolean;
 }
 
+interface Recorded {
+  /** The error of a pool that could not record the change; null if all pools have. A repeated call tries again. */
+  readonly unrecorded: RsError | null;
+}
+
 export class Fencing {
   private readonly ports: FencingPorts;
 
@@ -59,7 +64,7 @@ export class Fencing {
    * is then not fenced. Throws E_TIMEOUT if a request or order is still running after SESSION_END_WAIT_MS. After E_TIMEOUT, the fence
    * stays, and a repeated call waits again.
    */
-  async fence(node: string, by: string | null): Promise<Ended> {
+  async fence(node: string, by: string | null): Promise<Ended & Recorded> {
     const { fences } = this.ports;
     await fences.set(node, by);
     // A session that was beginning when `set` was called has begun or been refused while `set` waited for the disk.
@@ -67,9 +72,20 @@ export class Fencing {
     this.ports.endProbes(node, 'E_FENCED', sentence);
     const session = this.ports.endSession(node, 'E_FENCED', sentence);
     const ended = Promise.all([session?.ended ?? true, fences.idle(node)]).then(([isClean]) => isClean);
+    const recorded = inPools(fences, `Client ${node} is fenced on this server`, 'the next server of the pool lets it in');
     const isClean = await this.whenEnded(session, ended, `Client ${node} is not fenced yet, do not rely on it`);
     if (!fences.has(node)) throw new RsError('E_FENCED', `Client ${node} was let in while it was being fenced: it is not fenced`, { node });
-    return { wasConnected: session !== null, isClean };
+    return { wasConnected: session !== null, isClean, unrecorded: await recorded };
+  }
+
+  /** Lets a client in again. */
+  async unfence(node: string): Promise<{ readonly wasFenced: boolean } & Recorded> {
+    const { fences } = this.ports;
+    const wasFenced = await fences.lift(node);
+    return {
+      wasFenced,
+      unrecorded: await inPools(fences, `Client ${node} is not fenced on this server`, 'the next server of the pool does not let it in'),
+    };
   }
 
   private async whenEnded(session: EndingSession | null, ended: Promise<boolean>, notYet: string): Promise<boolean> {
@@ -90,6 +106,20 @@ export class Fencing {
       'E_TIMEOUT',
       `${notYet}: ${waitsFor} after ${SESSION_END_WAIT_MS / 1_000} s; repeat the command to go on waiting, and check the storage`,
       { pid: session?.pid },
+    );
+  }
+}
+
+/** Records the fenced clients in the pools. Returns the error if that fails for a pool. Never rejects. */
+async function inPools(fences: Fences, now: string, consequence: string): Promise<RsError | null> {
+  try {
+    await fences.saveInPools();
+    return null;
+  } catch (thrown) {
+    const { code, message } = toRsError(thrown);
+    return new RsError(
+      code,
+      `${now}, but a pool does not record that, and ${consequence}: repeat the command when the pool answers. ${message}`,
     );
   }
 }

@@ -48,7 +48,7 @@ export async function openParts(
   return { ...first, volume, parts: files };
 }
 
-/** Returns the configuration for one file of a volume, in the form of a volume of one file. Throws E_VOLUME if the file cannot be used. */
+/** Returns the configuration for one file of a volume, as if that file were a volume of its own. Throws E_VOLUME if it cannot be used. */
 function partVolume(volume: ServerVolumeConfig, index: number): ServerVolumeConfig {
   const { layout, ...others } = volume;
   const part = layout?.parts[index];

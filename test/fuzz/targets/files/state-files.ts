@@ -10,15 +10,19 @@ import { TAKE } from '@rsio/protocol/wire/messages';
 import { INSTANCE_MAX } from '@rsio/protocol/wire/limits';
 import { nextIdentity } from '@rsio/rsiod/network/identity';
 import { Holds } from '@rsio/rssrv/volumes/holds/holds';
+import { LEDGER_FILE, type LedgerContent } from '@rsio/rssrv/volumes/holds/ledger-file';
+import { StateFile } from '@rsio/common/files/state-file';
+import type { VolumePools } from '@rsio/rssrv/storage/io/served-volume';
 import { RunRecords } from '@rsio/rssrv/server/run-records';
 import { unhinderedPorts } from '@rsio/rssrv/testing/grant-ports';
 import { readIdRecords, settleIds, withIds } from '@rsio/rssrv/volumes/volume-ids';
 import { expectPrintable, expectRefusal, expectThat, type FuzzTarget } from '../../fixtures/fuzz-target.ts';
 import { mutated } from '../../makers/mutator.ts';
 import { scratchFolder } from '../../fixtures/scratch.ts';
+import { NO_LEDGER } from '@rsio/rssrv/testing/no-ledgers';
 
 // the kind of file (u8) | its bytes
-const KINDS = ['holders', 'volumes', 'records', 'identity'] as const;
+const KINDS = ['holders', 'volumes', 'records', 'identity', 'ledger'] as const;
 const ID = '2f1c9a52-7a0e-4c58-9d3b-0b6a1e4f7c21';
 const VOLUME = {
   name: 'oracle',
@@ -67,11 +71,30 @@ async function useInstances(holders: Holds): Promise<void> {
 }
 
 async function useHolders(file: string): Promise<boolean> {
-  const holders = new Holds(file, () => 0, quiet);
+  const holders = new Holds(file, () => 0, quiet, NO_LEDGER);
   await holders.load();
+  return useHolds(holders, VOLUME, () => new Holds(file, () => 0, quiet, NO_LEDGER).load());
+}
+
+/** Uses the ledger of a pool that has the volume. */
+async function useLedger(file: string): Promise<boolean> {
+  const state: StateFile<LedgerContent> = new StateFile(file, LEDGER_FILE, () => ({ ...read!, ...holders.inLedger(read!.poolId) }));
+  const holders = new Holds(`${file}.holders`, () => 0, quiet, { save: () => state.save(), isDirty: () => false, doubt: () => undefined });
+  const read = await state.load();
+  if (read === null) return false;
+  holders.adopt(read.poolId, read, new Set([ID]), true);
+  return useHolds(holders, { ...VOLUME, pool: { ids: [read.poolId], isThick: false } }, async () => void (await state.load()));
+}
+
+/** `again`: loads the file as the next start does. */
+async function useHolds(
+  holders: Holds,
+  one: typeof VOLUME & { readonly pool?: VolumePools },
+  again: () => Promise<void>,
+): Promise<boolean> {
   await useInstances(holders);
   // The next start must accept an entry that was accepted and stored.
-  await new Holds(file, () => 0, quiet).load().catch((thrown: unknown) => {
+  await again().catch((thrown: unknown) => {
     throw new Error(`a file that was kept is not taken: ${String(thrown)}`);
   });
   // The contents of a hold must be encodable, because refused clients get them, and all clients see these contents in the list.
@@ -79,7 +102,7 @@ async function useHolders(file: string): Promise<boolean> {
   encodeFailureAnswer({ sentence: 'held', holders: holds });
   if (holds.length === 0) return true;
   const client = { node: 'newcomer', instance: 1, machine: 'm', boot: 'b', process: 'p', address: '127.0.0.1' };
-  const volume = { ...VOLUME, id: ID, sizeBytes: 1 << 20, blockSizeBytes: 512 } as const;
+  const volume = { ...one, id: ID, sizeBytes: 1 << 20, blockSizeBytes: 512 } as const;
   const ports = unhinderedPorts(volume);
   const request = { name: 'oracle', universe: 0, readonly: false, take: TAKE.NO, resume: null, mirror: null };
   const grant = await holders.grant(ID, client, request, ports);
@@ -90,6 +113,7 @@ async function useHolders(file: string): Promise<boolean> {
   encodeFailureAnswer({ sentence: resuming.sentence, holders: resuming.holders });
   const taking = await holders.grant(ID, client, { ...request, take: TAKE.FORCE }, ports);
   expectThat(taking.granted, 'a volume could not be taken over');
+  await again();
   return true;
 }
 
@@ -97,6 +121,8 @@ async function use(kind: (typeof KINDS)[number], file: string, bytes: Buffer): P
   switch (kind) {
     case 'holders':
       return useHolders(file);
+    case 'ledger':
+      return useLedger(file);
     case 'volumes': {
       const configured = [{ ...VOLUME, id: null, sameContent: null, sizeBytes: 1 << 20, blockSizeBytes: 512, line: 1 } as const];
       const records = await readIdRecords(file);
@@ -195,6 +221,21 @@ function content(random: SeededRandom, kind: (typeof KINDS)[number]): unknown {
         },
         instances: { 'big-2 m': odd(random, 3) },
         nodes: odd(random, { [random.chance(0.9) ? 'big-2' : 'no name']: notes(random) }),
+      };
+    case 'ledger':
+      return {
+        poolId: odd(random, ID),
+        generation: odd(random, 3),
+        owner: odd(random, 'boot.run'),
+        volumes: {
+          [random.pick(ids)]: odd(random, {
+            epoch: odd(random, 4),
+            holds: [odd(random, { process: 'p', epoch: 1, life: null, ...hold() })],
+            ...taken(),
+          }),
+        },
+        nodes: odd(random, { 'big-2': notes(random) }),
+        fences: odd(random, { venus: odd(random, { sinceMs: odd(random, 1), by: odd(random, null) }) }),
       };
     case 'records':
       return {

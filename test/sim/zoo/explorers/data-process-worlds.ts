@@ -22,6 +22,7 @@ import type { ServedVolume } from '@rsio/rssrv/storage/io/served-volume';
 import type { Grant } from '@rsio/rssrv/volumes/holds/grants';
 import { Holds } from '@rsio/rssrv/volumes/holds/holds';
 import { NO_LOG } from '../../base/no-log.ts';
+import { NO_LEDGER } from '@rsio/rssrv/testing/no-ledgers';
 
 const MIRROR = '0'.repeat(32);
 const STEPS = 400;
@@ -101,7 +102,7 @@ class World {
   private readonly clock = new FakeClock();
   private readonly pending: (() => void)[] = [];
   private readonly instances = new Map<string, number>();
-  private readonly holds = new Holds('none', () => 1, NO_LOG);
+  private readonly holds = new Holds('none', () => 1, NO_LOG, NO_LEDGER);
   private readonly volumes = VOLUMES.map(
     (name) => ({ id: name, name, universe: 0, clients: null, takeOver: null }) as unknown as ServedVolume,
   );

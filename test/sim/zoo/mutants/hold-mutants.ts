@@ -10,6 +10,7 @@ import { STATUS } from '@rsio/protocol/wire/status';
 import { Server } from '@rsio/rsiod/network/server';
 import type { ClientIdentity, Grant } from '@rsio/rssrv/volumes/holds/grants';
 import type { Opening } from '@rsio/rssrv/volumes/holds/hold-rules';
+import { HoldStore } from '@rsio/rssrv/volumes/holds/hold-store';
 import { type GrantPorts, Holds } from '@rsio/rssrv/volumes/holds/holds';
 import type { OpenVolume } from '@rsio/rssrv/session/request';
 import type { ServedVolume } from '@rsio/rssrv/storage/io/served-volume';
@@ -98,7 +99,7 @@ const LISTENER_SIDE: readonly Mutant[] = [
     rule: 'H2',
     breaks: 'A grant is answered before the new holder is recorded',
     apply: () =>
-      override<Holds, [string, unknown, unknown], Promise<void>>(Holds, 'change', (original) => async (self, ...change) => {
+      override<HoldStore, [string, unknown, unknown], Promise<void>>(HoldStore, 'change', (original) => async (self, ...change) => {
         void original(self, ...change);
       }),
   },
@@ -109,8 +110,15 @@ const LISTENER_SIDE: readonly Mutant[] = [
     apply: () =>
       override<SimMachine, [], void>(SimMachine, 'crashed', (original) => (self) => {
         self.file.kept = null;
+        self.ledgers.clear();
         original(self);
       }),
+  },
+  {
+    name: 'kept-in-two-files',
+    rule: 'H1',
+    breaks: 'The file of holders names the holds of a pool, too, so that a start may read an entry that the ledger does not have',
+    apply: () => override<HoldStore, [string], void>(HoldStore, 'keptBy', () => () => undefined),
   },
   {
     name: 'resume-ungated',
@@ -141,8 +149,8 @@ const LISTENER_SIDE: readonly Mutant[] = [
           'noteInstance',
           (original) => (self, client) => original(self, client, null),
         ),
-        override<Holds, [volume: string, holds: unknown, node: string, notes?: unknown], Promise<void>>(
-          Holds,
+        override<HoldStore, [volume: string, holds: unknown, node: string, notes?: unknown], Promise<void>>(
+          HoldStore,
           'change',
           (original) => (self, volume, holds, node) => original(self, volume, holds, node),
         ),

@@ -43,7 +43,7 @@ export const CLIENT_METHODS = {
     'Lets a client in again',
     { name: client },
     object({ name: text(), wasFenced: flag() }),
-    CONTROL_ANSWER_MS,
+    SESSION_END_MS,
     'admin',
   ),
   'client-release': method(

@@ -2,14 +2,17 @@
 // (admin/pool-handlers.ts).
 
 import { CONTROL_ANSWER_MS, SERVER_CHANGE_MS } from '../limits.ts';
-import { method } from '../method-table.ts';
+import { flagParam, method } from '../method-table.ts';
 import { count, filledText, flag, list, object } from '../../lib/shape.ts';
 import { POOL } from './views.ts';
 
 export const POOL_METHODS = {
   'pool-make': method(
-    'Makes a directory a pool, unless it is one. The caller then adds the section to rssrvcfg',
-    { path: { shape: filledText(), what: 'an absolute path' } },
+    'Makes a directory a pool, unless it is one. The caller then adds the section to rssrvcfg. With `noHolders`, nobody holds a volume of a pool that only earlier releases have used',
+    {
+      path: { shape: filledText(), what: 'an absolute path' },
+      noHolders: flagParam,
+    },
     object({ isNew: flag(), volumes: count('Volumes that the pool already has') }),
     SERVER_CHANGE_MS,
   ),

@@ -246,7 +246,7 @@ describe('late READs', () => {
       [HEDGES_MAX, 0],
     ]);
     world.run(400);
-    // The late answers have arrived and were dropped, so their slots are free, and the next late READs can be copied.
+    // The late answers have arrived and have been dropped, so their slots are free, and the next late READs can be copied.
     expect(world.paths[0]!.dropped).toBe(HEDGES_MAX);
     expect(world.paths[1]!.hedged).toBe(HEDGES_MAX);
     world.run(1000);

@@ -124,10 +124,10 @@ export const MIRROR_REMOVE = defineCommand({
   synopsis: 'mirror remove NAME [--volumes] [--force] [--id ID]\n[--namespace N]',
   summary: 'dissolves a mirror that no client has attached',
   details: `The replicas become plain volumes. Each volume keeps its name, but a replica
-that lacks writes gets the name NAME-detached. The servers no longer vote for
-the mirror. The output says which volumes have every write. With --volumes, the
-command also removes the volumes; rsconfig volume restore brings them back for a
-day.
+that lacks writes gets the name NAME-detached. The servers are no longer voters
+of the mirror. The output says which volumes have every write. With --volumes,
+the command also removes the volumes; rsconfig volume restore brings them back
+for a day.
 
 The command is refused if a client has the mirror attached, if a client has
 exited without detaching it, or if most voters do not answer. With --force, the

@@ -1,8 +1,8 @@
 // Turns samples into the lines that `watch` shows. Invariants: no control character from a name reaches the terminal, and no line is wider
 // than the terminal.
 
-// On a terminal, the picture is redrawn each second. On a pipe, the heading is printed once. After that, each second adds a line with the
-// time for each path and each waiting volume. Example of the picture:
+// On a terminal, the picture is redrawn each second. On a pipe, the heading is printed once. After that, every second adds one line for
+// each path and each waiting volume; a line begins with the time. Example of the picture:
 //   2 of 2 paths connected   tx 12.3 MB/s   rx 110.2 MB/s   Ctrl-C ends
 //
 //   path                   state     tx/rx   tx MB/s rx MB/s  req/s trip ms  load

@@ -1,5 +1,5 @@
-// Passes one in-memory connection to another process: what the handshake reports about an export of another process, and that no byte is
-// lost or reordered, however the input is cut. nbd-passing.test.ts uses real sockets and processes.
+// Passes one in-memory connection to another process. Tests what the handshake reports about an export of another process, and that no
+// byte is lost or reordered, however the input is split. nbd-passing.test.ts uses real sockets and processes.
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';

@@ -234,7 +234,8 @@ test('a program that imports is ended before it fills the pool', async () => {
   expect(copies.jobs.find('1')).toMatchObject({ state: 'failed', reason: expect.stringContaining('was ended before it fills pool slow') });
 });
 
-// Regression: the server ended the import of a large export because it seemed to make no progress, as the size of the export counted as 0.
+// Regression: the server ended the import of a large export because the import seemed to make no progress: the size of the export
+// counted as 0.
 test('the size of an export is known as soon as the program has made the file', async () => {
   const sizes: number[] = [];
   const copies = await askExport(async (order) => {

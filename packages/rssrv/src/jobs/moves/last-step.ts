@@ -65,10 +65,13 @@ export class LastStep {
       return await volumeSwitch.run(id, reason, async () => {
         const maxBytes = switchMaxBytes(bytesPerSecond);
         if (!(await pools.onDisk(target.name, SWITCH_DISK_MS, () => this.copyRest(found, target, maxBytes)))) throw new TooMuchLeft();
-        isTried = true;
         const { movedTo: _to, ...others } = marked;
         const moved: Manifest = { ...others, stamps: [copyStamp], movedFrom: pool.identity?.id ?? '' };
-        await this.commit(target, moved);
+        const snapshotIds = snapshots.map((one) => one.id);
+        await pools.carry(id, snapshotIds, target.identity?.id ?? '', () => {
+          isTried = true;
+          return this.commit(target, moved);
+        });
         pools.putSnapshots(target.name, id, () => ({ ...NO_SNAPSHOTS, list: snapshots }));
         pools.put(target.name, moved);
         return verbs.configOf(target, moved);

@@ -50,9 +50,15 @@ const SNAPSHOT_PART_VERSION = 3;
 const FORMAT_VERSION = 2;
 const SIMPLE_VERSION = 1;
 
-/** The content of POOL/pool.json. The file is written once and never replaced, because the lock of the pool is on this file. */
+/**
+ * The content of POOL/pool.json. The file is written once and never replaced, because the lock of the pool is on this file. Pools with a
+ * ledger have format 2, because an older rssrv would ignore the ledger and count its holders as gone.
+ */
 const IDENTITY = object({ id: uuid, createdMs: time });
+const LEDGER_VERSION = 2;
 export type PoolIdentity = Of<typeof IDENTITY>;
+/** `hasLedger`: false for a pool that only earlier releases have used, which kept its holders in the state directory of the server. */
+export type ReadIdentity = PoolIdentity & { readonly hasLedger: boolean };
 
 export type Part = Of<typeof PART>;
 export type Layout = Of<typeof LAYOUT>;
@@ -187,12 +193,13 @@ const REMOVAL = object({
 export type Removal = Of<typeof REMOVAL>;
 
 export function printIdentity({ id, createdMs }: PoolIdentity): string {
-  return printContent({ id, createdMs });
+  return printContent({ id, createdMs }, LEDGER_VERSION);
 }
 
 /** Throws E_VOLUME naming `file`. */
-export function parseIdentity(file: string, text: string): PoolIdentity {
-  return parseContent(file, text, IDENTITY).fields;
+export function parseIdentity(file: string, text: string): ReadIdentity {
+  const { version, fields } = parseContent(file, text, IDENTITY, LEDGER_VERSION);
+  return { ...fields, hasLedger: version === LEDGER_VERSION };
 }
 
 /** Throws E_USAGE, naming the field, if `parseManifest` would refuse the file, so that no request can make a volume unreadable. */

@@ -8,7 +8,7 @@
 // start finishes or undoes changes whose unfinished names it finds (pool-scan.ts).
 //
 //   change        prepared                                  commit point                                then
-//   make a pool   volumes/, removed/, pool.json.new         link as pool.json                           sync of the pool's folder
+//   make a pool   folders, ledger.json, pool.json.new       link as pool.json                           sync of the pool's folder
 //   create        .new-ID with data and volume.json         rename .new-ID -> volumes/ID                sync of volumes/
 //   set, rename   volume.json.new                           rename -> volume.json                       sync of volumes/ID
 //   grow          longer data, then as above                rename -> volume.json                       sync of volumes/ID
@@ -31,12 +31,14 @@
 // - This class does not check rights, names and room. catalogue.ts decides about these before pool-verbs.ts calls the steps.
 // - Errors of this class do not say whether a change stopped before or after the commit point. The caller reads the pool again to find out.
 
-import { link, mkdir, rename, rm, stat } from 'node:fs/promises';
+import { link, mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { syncDirectory } from '@rsio/common/files/durable-write';
 import { errnoName } from '@rsio/common/lib/errors';
 import { createData, extendData, type PoolFilesPorts, writeNew } from './data-file.ts';
 import { type Manifest, partSizes, type PoolIdentity, printIdentity, printManifest, printRemoval, type Removal } from './manifest.ts';
+import { printEmptyLedger } from './empty-ledger.ts';
+import { replaceLedger } from './ledger-space.ts';
 import { PartFiles } from './part-files.ts';
 import { SpareFiles } from './spare-files.ts';
 import { NEW_PREFIX, poolPaths, PURGE_PREFIX } from './pool-paths.ts';
@@ -57,12 +59,18 @@ export class PoolFiles {
     this.ports = ports;
   }
 
-  /** Creates a pool in an existing directory. Throws EEXIST if the directory already is a pool. */
+  /**
+   * Creates a pool in an existing directory, with a ledger that names no holder. Throws EEXIST if the directory already is a pool.
+   */
   async makePool(identity: PoolIdentity): Promise<void> {
     const file = poolPaths.identity(this.directory);
+    // Check first, because the ledger of a pool that exists must never be replaced by an empty one.
+    if (await isThere(file)) throw Object.assign(new Error(`${file} exists`), { code: 'EEXIST' });
     await makeFolder(poolPaths.volumes(this.directory));
     await makeFolder(poolPaths.removed(this.directory));
     this.reached('pool: folders');
+    await this.replaceLedger(printEmptyLedger(identity.id));
+    this.reached('pool: ledger');
     const temporary = `${file}.new`;
     await rm(temporary, { force: true });
     await writeNew(temporary, printIdentity(identity));
@@ -143,6 +151,33 @@ export class PoolFiles {
     this.reached('change: commit');
   }
 
+  /** Replaces the ledger of the pool, also on a full file system. */
+  async replaceLedger(text: string): Promise<void> {
+    const replace = (): Promise<void> => replaceLedger(this.directory, text);
+    // Only the first ledgers of a pool of an earlier release, and a ledger that grows, need space that the ledger does not have yet.
+    await replace().catch(async (thrown: unknown) => {
+      if (!(await this.spare.give(thrown))) throw thrown;
+      await replace();
+    });
+    this.reached('ledger: replaced');
+  }
+
+  /**
+   * Marks a pool of an earlier release as a pool with a ledger, which must already be durable. Overwrites one byte of pool.json in place,
+   * because the lock of the pool is on this file.
+   */
+  async markLedger(identity: PoolIdentity): Promise<void> {
+    const handle = await open(poolPaths.identity(this.directory), 'r+');
+    try {
+      const { bytesWritten } = await handle.write(printIdentity(identity), 0);
+      await handle.truncate(bytesWritten);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    this.reached('ledger: marked');
+  }
+
   /** Moves a volume to the folder of removed volumes. */
   async remove(id: string, removal: Removal): Promise<void> {
     const folder = poolPaths.volume(this.directory, id);
@@ -210,6 +245,16 @@ export class PoolFiles {
 export async function deleteContent(folder: string): Promise<void> {
   await rm(poolPaths.data(folder), { force: true });
   await rm(poolPaths.snapshots(folder), { recursive: true, force: true });
+}
+
+export async function isThere(file: string): Promise<boolean> {
+  try {
+    await stat(file);
+    return true;
+  } catch (thrown) {
+    if (errnoName(thrown) === 'ENOENT') return false;
+    throw thrown;
+  }
 }
 
 /**

@@ -10,6 +10,11 @@ export const PURGE_PREFIX = '.purge-';
 
 export const poolPaths = {
   identity: (pool: string): string => join(pool, 'pool.json'),
+  /** The ledger: what makes the next server the same server to the clients of the pool (volumes/holds/ledger-file.ts). */
+  ledger: (pool: string): string => join(pool, 'ledger.json'),
+  /** Space for the next ledger, and the previous ledger while it is being replaced (ledger-space.ts). */
+  ledgerSpare: (pool: string): string => join(pool, 'ledger.spare'),
+  ledgerOld: (pool: string): string => join(pool, 'ledger.old'),
   volumes: (pool: string): string => join(pool, 'volumes'),
   removed: (pool: string): string => join(pool, 'removed'),
   parts: (pool: string): string => join(pool, 'parts'),

@@ -20,6 +20,7 @@ import {
   parseRemoval,
   type PartRecord,
   type PoolIdentity,
+  type ReadIdentity,
   type Removal,
 } from './manifest.ts';
 import { deleteContent } from './pool-files.ts';
@@ -62,7 +63,7 @@ export interface PoolScan {
  * Returns the identity of the pool in `directory`. Returns null if `directory` has no pool.json, because the file system of the pool
  * is then probably not mounted. Throws E_VOLUME if pool.json cannot be used.
  */
-export async function readIdentity(directory: string): Promise<PoolIdentity | null> {
+export async function readIdentity(directory: string): Promise<ReadIdentity | null> {
   const file = poolPaths.identity(directory);
   try {
     return parseIdentity(file, await readBounded(file));
@@ -97,7 +98,20 @@ export async function scanPool(
   });
   if (mayRepair) await rm(`${poolPaths.identity(directory)}.new`, { force: true });
   for (const entry of await entriesOf(directory)) {
-    if (!['pool.json', 'volumes', 'removed', 'parts', 'moving', SPARE_FOLDER, 'lost+found'].includes(entry.name))
+    if (
+      ![
+        'pool.json',
+        'ledger.json',
+        'ledger.spare',
+        'ledger.old',
+        'volumes',
+        'removed',
+        'parts',
+        'moving',
+        SPARE_FOLDER,
+        'lost+found',
+      ].includes(entry.name)
+    )
       findings.add(`${escapeControls(join(directory, entry.name))} does not belong to the pool`);
   }
   return {

@@ -34,6 +34,15 @@ export class SpareFiles {
     }
   }
 
+  /** Deletes a spare file, if `thrown` says that the file system is full. Returns false if that does not help. */
+  async give(thrown: unknown): Promise<boolean> {
+    const [name] = FULL.includes(errnoName(thrown)) ? await namesIn(this.folder) : [];
+    if (name === undefined) return false;
+    this.isWanted = true;
+    await rm(join(this.folder, name));
+    return true;
+  }
+
   /** Makes the missing spare files. Returns without an error if the file system is full. */
   async fill(): Promise<void> {
     try {

@@ -10,7 +10,7 @@ import { errnoName } from '@rsio/common/lib/errors';
 import { storageStamp } from '../../storage/files/storage-identity.ts';
 import { createData, type Reflink, writeNew } from '../disk/data-file.ts';
 import { type Manifest, printManifest } from '../disk/manifest.ts';
-import type { PoolFiles } from '../disk/pool-files.ts';
+import { isThere, type PoolFiles } from '../disk/pool-files.ts';
 import { poolPaths, PURGE_PREFIX } from '../disk/pool-paths.ts';
 import { checkReflink, cloneAll, FileCopy, finishCopy, SNAPSHOT_MODE } from '../snapshots/file-copy.ts';
 import { isWithoutReflink, systemReflink } from '../snapshots/reflink.ts';
@@ -36,16 +36,6 @@ export async function stampOf(file: string): Promise<string | null> {
     return storageStamp(await stat(file, { bigint: true }), file);
   } catch (thrown) {
     if (errnoName(thrown) === 'ENOENT') return null;
-    throw thrown;
-  }
-}
-
-export async function isThere(file: string): Promise<boolean> {
-  try {
-    await stat(file);
-    return true;
-  } catch (thrown) {
-    if (errnoName(thrown) === 'ENOENT') return false;
     throw thrown;
   }
 }

@@ -6,11 +6,11 @@ import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { replaceFile, syncDirectory } from '@rsio/common/files/durable-write';
 import { type PartRecord, printPart } from '../disk/manifest.ts';
-import type { PoolFiles } from '../disk/pool-files.ts';
+import { isThere, type PoolFiles } from '../disk/pool-files.ts';
 import { poolPaths } from '../disk/pool-paths.ts';
 import { finishCopy, SNAPSHOT_MODE } from '../snapshots/file-copy.ts';
 import type { SnapshotRecord } from '../snapshots/snapshot-record.ts';
-import { isThere, MoveFiles, namesIn } from './move-files.ts';
+import { MoveFiles, namesIn } from './move-files.ts';
 
 const FOLDER_MODE = 0o700;
 

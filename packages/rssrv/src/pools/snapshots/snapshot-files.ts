@@ -117,7 +117,7 @@ export class SnapshotFiles {
     return this.prepare(record);
   }
 
-  /** Makes a prepared snapshot exist. `folder`: the folder of the volume. */
+  /** Commits a prepared snapshot, which then exists. `folder`: the folder of the volume. */
   async commit(name: string, folder: string): Promise<void> {
     await rename(snapshotPaths.newRecord(folder, name), snapshotPaths.record(folder, name));
     this.reached('snapshot: commit');

@@ -97,7 +97,7 @@ export class ServedSnapshots {
     return this.ports.pools().some((pool) => this.indexOf(pool).has(id));
   }
 
-  /** Returns why `find` has found no snapshot; null if the client may not know of the volume. */
+  /** Returns why `find` has found no snapshot; null if the client has no right to know that the volume exists. */
   whyMissing(node: string, { name, universe }: Pick<OpenRequest, 'name' | 'universe'>): string | null {
     const { volume, snapshot } = servedNameParts(name);
     const found = this.volumeOf(node, volume, universe);
@@ -189,6 +189,7 @@ export class ServedSnapshots {
       takeOverForce: false,
       clients,
       snapshotOf: id ?? record.volumeId,
+      pool: { ids: [pool.identity?.id ?? ''], isThick: false },
     };
   }
 

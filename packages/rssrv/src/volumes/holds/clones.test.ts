@@ -21,6 +21,7 @@ import { unhinderedPorts } from '../../testing/grant-ports.ts';
 import { OPEN, QUIET, VOLUME } from '../../testing/contenders.ts';
 import { AT } from '../../testing/raw-client.ts';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { NO_LEDGER } from '../../testing/no-ledgers.ts';
 
 const LOG = { ...QUIET, debug: () => undefined } as unknown as Log;
 const ORIGINAL = { node: 'big-2', instance: 6, machine: 'm', boot: 'b', process: 'p' };
@@ -39,7 +40,7 @@ const file = (): string => join(folder, 'holders.json');
 
 class Scene {
   readonly clock = new FakeClock();
-  readonly holders = new Holds(file(), () => 0, QUIET);
+  readonly holders = new Holds(file(), () => 0, QUIET, NO_LEDGER);
   readonly said: string[] = [];
   readonly admissions: Admissions;
 
@@ -203,7 +204,7 @@ describe('the client itself reconnects at once', () => {
 });
 
 test("an admitted copy does not resume the original's holds, nor the original those of the copy", async () => {
-  const holders = new Holds(file(), () => 0, QUIET);
+  const holders = new Holds(file(), () => 0, QUIET, NO_LEDGER);
   const [original, copy] = [ORIGINAL, COPY].map((client) => ({ ...client, address: '127.45.0.1' }));
   const open = (client: typeof original, resume: string | null) =>
     holders.grant('id', client!, { ...OPEN, resume }, unhinderedPorts(VOLUME));

@@ -77,9 +77,12 @@ const NODE = object({
 });
 const isMachineNote = accepts(MACHINE);
 
+export const VOLUMES = map(VOLUME);
+export const NODES = checked(map(NODE), (nodes) => (Object.keys(nodes).every(isName) ? null : 'has a key that is no name'));
+
 const CONTENT = object({
-  volumes: map(VOLUME),
-  nodes: checked(map(NODE), (nodes) => (Object.keys(nodes).every(isName) ? null : 'has a key that is no name')),
+  volumes: VOLUMES,
+  nodes: NODES,
   hasHadFences: optional(flag()),
 });
 

@@ -12,6 +12,7 @@ import { Holds } from './holds.ts';
 import { HOLD_CHANGES_WAITING_MAX } from '../limits.ts';
 import { unhinderedPorts } from '../../testing/grant-ports.ts';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { NO_LEDGER } from '../../testing/no-ledgers.ts';
 
 const HOLD = { node: 'big-2', machine: 'm', instance: 3, address: '127.0.0.1', sinceMs: 1_284_476_552_000, readonly: false };
 
@@ -30,7 +31,7 @@ afterEach(() => removeFolder(folder));
 function holding(hold: object): Holds {
   const file = join(folder, 'holders.json');
   writeFileSync(file, JSON.stringify({ version: 1, content: { volumes: { id: { epoch: 1, holds: [hold] } }, instances: {} } }));
-  return new Holds(file, () => 0, QUIET);
+  return new Holds(file, () => 0, QUIET, NO_LEDGER);
 }
 
 test('a holder in the file is reported', async () => {
@@ -53,7 +54,7 @@ test.each([0, 1.5, 2 ** 49, 'one', null])('a hold with %j as its term is refused
   const file = join(folder, 'holders.json');
   const hold = { ...HOLD, process: 'p', epoch: 1, life: 'life', term };
   writeFileSync(file, JSON.stringify({ version: 3, content: { volumes: { id: { epoch: 1, holds: [hold], taken: null } }, nodes: {} } }));
-  await expect(new Holds(file, () => 0, QUIET).load()).rejects.toMatchObject({ code: 'E_SYSTEM' });
+  await expect(new Holds(file, () => 0, QUIET, NO_LEDGER).load()).rejects.toMatchObject({ code: 'E_SYSTEM' });
 });
 
 test('ends of holds that wait behind storage that does not answer are bounded', async () => {
@@ -103,7 +104,7 @@ describe('a holds file of the second format', () => {
     const file = join(folder, 'holders.json');
     const id = { epoch: 2, holds: [NOW], taken: TAKEN, ...volume };
     writeFileSync(file, JSON.stringify({ version: 2, content: { volumes: { id }, instances: {} } }));
-    return new Holds(file, () => 0, QUIET).load();
+    return new Holds(file, () => 0, QUIET, NO_LEDGER).load();
   };
 
   test.each([{}, { taken: null }, { holds: [{ ...NOW, life: null }] }, { holds: [] }])('is accepted: %j', async (volume) => {
@@ -130,12 +131,12 @@ test('a hold from before the clock was set back does not change, over a restart 
   const big2 = { node: 'big-2', machine: 'm', instance: 3, boot: 'b', process: 'p', address: '127.0.0.1' };
   const clock = new FakeClock();
   const file = join(folder, 'holders.json');
-  const holders = new Holds(file, () => clock.wallMs(), QUIET);
+  const holders = new Holds(file, () => clock.wallMs(), QUIET, NO_LEDGER);
   const volume = servedVolume({ name: 'oracle', id: 'id' });
   await holders.grant('id', big2, OPEN, unhinderedPorts(volume));
   const told = holders.holdersOf('id');
   clock.jumpWall(-3_600_000);
-  const fresh = new Holds(file, () => clock.wallMs(), QUIET);
+  const fresh = new Holds(file, () => clock.wallMs(), QUIET, NO_LEDGER);
   await fresh.load();
   for (const one of [holders, fresh]) {
     expect(one.holdersOf('id')).toEqual(told);
@@ -157,13 +158,13 @@ describe('when the holds file cannot be written', () => {
   };
   const unblock = (): void => rmSync(file(), { recursive: true });
   const afterRestart = async (): Promise<Holds> => {
-    const fresh = new Holds(file(), () => 0, QUIET);
+    const fresh = new Holds(file(), () => 0, QUIET, NO_LEDGER);
     await fresh.load();
     return fresh;
   };
 
   beforeEach(() => {
-    holders = new Holds(file(), () => 0, QUIET);
+    holders = new Holds(file(), () => 0, QUIET, NO_LEDGER);
   });
 
   test('no client gets the volume, and once the file can be written the first client to ask does', async () => {

@@ -1,14 +1,12 @@
-// Stores which clients hold which volumes, and the last instance of each node (docs/PROTOCOL.md H1 to H4). Holds and instances are durable
-// before a volume is granted, so that they survive restarts. The rules are in hold-rules.ts; this module executes the changes to a volume's
-// holds one after another. Invariant: the file names the old or the new holder, and names the new holder only when no request from the old
-// holder is running. Rules: Q6.
+// Decides which clients hold which volumes, and remembers the last instance of each node (docs/PROTOCOL.md H1 to H4). Holds and instances are
+// durable before a volume is granted, so that they survive restarts (hold-store.ts). The rules are in hold-rules.ts; this module executes the
+// changes to a volume's holds one after another. Invariant: the file names the old or the new holder, and names the new holder only when no
+// request from the old holder is running. Rules: Q6.
 
-import { assert } from '@rsio/common/lib/assert';
 import { isDeepStrictEqual } from 'node:util';
 import type { ClientRole } from '@rsio/common/config/schema/types';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
-import { StateFile } from '@rsio/common/files/state-file';
 import { eventOf } from '../../events/event-log.ts';
 import { HOLD_CHANGES_WAITING_MAX, HOLD_REFUSALS_REMEMBERED_MAX, OPEN_TRIES_MAX, SESSION_SILENT_MS } from '../limits.ts';
 import { type Holder, type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
@@ -22,7 +20,6 @@ import {
   holdersOf,
   isOf,
   isUnsettled,
-  NO_HOLDS,
   type Opening,
   type Refusal,
   type VolumeHolds,
@@ -31,8 +28,8 @@ import {
   withSettled,
 } from './hold-rules.ts';
 import { type HoldChanges, HoldTurns } from './hold-turns.ts';
-import { HOLDS_FILE, type HoldsFileContent } from './holds-file.ts';
-import { isCurrent, isSuccessor, type NodeNotes, NO_NOTES, withInstance, withReplaced } from './instances.ts';
+import { type HoldLedgers, HoldStore, type NotesChange } from './hold-store.ts';
+import { isCurrent, isSuccessor, withInstance, withReplaced } from './instances.ts';
 import { type MirrorPromise, refusedReplica } from './replica-opens.ts';
 import type { ServedVolume } from '../../storage/io/served-volume.ts';
 
@@ -60,38 +57,15 @@ export interface GrantPorts {
   holdersChanged(): void;
 }
 
-type NotesChange = (notes: NodeNotes) => NodeNotes;
-
-export class Holds {
-  private readonly file: StateFile<HoldsFileContent>;
-  private readonly volumes = new Map<string, VolumeHolds>();
-  private readonly nodes = new Map<string, NodeNotes>();
+export class Holds extends HoldStore {
   /** Maps a pair of volume id and node to the text of the last refusal that was logged for this pair. */
   private readonly refusals = new Map<string, string>();
   private readonly turns = new HoldTurns();
-  /** True if clients have been fenced, now or earlier (fences.ts). */
-  hasHadFences = false;
   private readonly wallMs: () => number;
-  private readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
 
-  constructor(path: string, wallMs: () => number, log: Pick<Log, 'info' | 'warn' | 'error'>) {
+  constructor(path: string, wallMs: () => number, log: Pick<Log, 'info' | 'warn' | 'error'>, ledgers: HoldLedgers) {
+    super(path, log, ledgers);
     this.wallMs = wallMs;
-    this.log = log;
-    this.file = new StateFile(path, HOLDS_FILE, () => ({
-      volumes: Object.fromEntries(this.volumes),
-      nodes: Object.fromEntries(this.nodes),
-      ...(this.hasHadFences ? { hasHadFences: true } : {}),
-    }));
-  }
-
-  /** Loads the holds file. Throws E_SYSTEM if the file cannot be used. */
-  async load(): Promise<void> {
-    const content = await this.file.load();
-    if (content === null) return;
-    this.hasHadFences = content.hasHadFences === true;
-    for (const [id, volume] of Object.entries(content.volumes))
-      if (volume.isSnapshot !== true || volume.holds.length > 0) this.volumes.set(id, volume);
-    for (const [node, notes] of Object.entries(content.nodes)) this.nodes.set(node, notes);
   }
 
   epochOf(volumeId: string): number {
@@ -113,18 +87,6 @@ export class Holds {
   /** The ids of the volumes that a node holds. */
   heldBy(node: string): string[] {
     return [...this.volumes].flatMap(([id, { holds }]) => (holds.some((hold) => hold.node === node) ? [id] : []));
-  }
-
-  /** Records that clients have been fenced. Durable when the promise resolves. */
-  async noteFences(): Promise<void> {
-    if (this.hasHadFences) return;
-    this.hasHadFences = true;
-    try {
-      await this.file.save();
-    } catch (error) {
-      this.hasHadFences = false;
-      throw error;
-    }
   }
 
   /** Returns true if the given machine has already proved its identity as the given node. */
@@ -162,12 +124,6 @@ export class Holds {
     if (change(this.notesOf(client.node)) !== this.notesOf(client.node)) await this.note(client.node, change);
   }
 
-  /** Removes the notes about all nodes that are not in `clients` and hold no volume. The next save includes the removal. */
-  keepNodes(clients: readonly string[]): void {
-    const kept = new Set([...clients, ...[...this.volumes.values()].flatMap(({ holds }) => holds.map(({ node }) => node))]);
-    for (const node of [...this.nodes.keys()]) if (!kept.has(node)) this.nodes.delete(node);
-  }
-
   /** Answers an OPEN. A grant is durable when the promise resolves. Throws E_SYSTEM and grants nothing if the hold cannot be saved. */
   async grant(volumeId: string, client: ClientIdentity, request: OpenRequest, ports: GrantPorts): Promise<Grant> {
     const turns = this.turns.of(volumeId);
@@ -195,7 +151,7 @@ export class Holds {
       const left = withRelease(entry, client, epoch);
       if (left === entry) return;
       this.put(volumeId, left);
-      await this.file.save();
+      await this.saveOf(volumeId);
     });
   }
 
@@ -282,7 +238,7 @@ export class Holds {
     const left = withRelease(entry, client, entry.epoch);
     if (left === entry) return;
     this.put(id, left);
-    await this.file.save();
+    await this.saveOf(id);
   }
 
   private async decideAndGive(
@@ -295,6 +251,9 @@ export class Holds {
     if (!ports.isWanted()) return this.refuse(id, `The session ended before volume ${request.name} was opened`, STATUS.SHUTTING_DOWN, []);
     const volume = ports.find();
     if (volume?.id !== id) return this.unknownVolume(id, request);
+    // A session may be older than the pool of the volume, whose ledger knows a later instance.
+    if (!this.isCurrent(client))
+      return this.refuse(id, `Instance ${client.instance} of node ${client.node} was replaced by a later one`, STATUS.TAKEN);
     const entry = this.entryOf(id);
     const opening =
       refusedReplica(volume, entry, client, request, (mirror) => ports.promiseOf(mirror)) ??
@@ -355,7 +314,9 @@ export class Holds {
     const opened = withOpening(this.entryOf(id), opening, incarnation, this.wallMs());
     const isMarked = volume.snapshotOf === undefined || opened.isSnapshot === true;
     const changed: VolumeHolds = isMarked ? opened : { ...opened, isSnapshot: true };
-    await this.change(id, changed, client.node, (notes) => (replaced === null ? notes : withReplaced(notes, client, replaced)));
+    await this.inHome(id, volume.pool?.ids[0], (isForced) =>
+      this.change(id, changed, client.node, (notes) => (replaced === null ? notes : withReplaced(notes, client, replaced)), isForced),
+    );
     const who = `${client.node} (instance ${client.instance}) at ${client.address}`;
     if (replaced !== null) {
       const from = isElsewhere ? ` on another machine at ${replaced.address}` : '';
@@ -382,55 +343,6 @@ export class Holds {
     if (this.refusals.size >= HOLD_REFUSALS_REMEMBERED_MAX) this.refusals.clear();
     this.refusals.set(key, sentence);
     this.log.warn(`Node ${node} at ${address} is refused: ${sentence}`, { volume: name });
-  }
-
-  /** Makes a change and saves the file. If saving fails, the change is undone. */
-  private async change(volumeId: string, to: VolumeHolds, node: string, notes: NotesChange = (same) => same): Promise<void> {
-    const before = this.entryOf(volumeId);
-    if (to === before) return;
-    this.put(volumeId, to);
-    try {
-      await this.note(node, notes);
-    } catch (error) {
-      this.volumes.set(volumeId, before);
-      throw error;
-    }
-  }
-
-  /**
-   * The epoch of a volume never falls, because the epoch at which a hold begins identifies the hold. A node has at most one hold of a
-   * volume.
-   */
-  private put(volumeId: string, to: VolumeHolds): void {
-    assert(to.epoch >= this.entryOf(volumeId).epoch, 'The epoch of a volume falls');
-    assert(
-      to.holds.every(({ epoch }) => epoch <= to.epoch),
-      'A hold is later than its volume',
-    );
-    assert(new Set(to.holds.map(({ node }) => node)).size === to.holds.length, 'A node has two holds of one volume');
-    this.volumes.set(volumeId, to);
-  }
-
-  private async note(node: string, change: NotesChange): Promise<void> {
-    const before = this.nodes.get(node);
-    const after = change(this.notesOf(node));
-    if (after !== NO_NOTES) this.nodes.set(node, after);
-    try {
-      await this.file.save();
-    } catch (error) {
-      // Undo the change; otherwise, the client's next attempt would be admitted although nothing was saved.
-      if (this.nodes.get(node) === after && before !== undefined) this.nodes.set(node, before);
-      else if (this.nodes.get(node) === after) this.nodes.delete(node);
-      throw error;
-    }
-  }
-
-  private notesOf(node: string): NodeNotes {
-    return this.nodes.get(node) ?? NO_NOTES;
-  }
-
-  private entryOf(volumeId: string): VolumeHolds {
-    return this.volumes.get(volumeId) ?? NO_HOLDS;
   }
 
   private unknownVolume(volumeId: string, request: OpenRequest): Grant {

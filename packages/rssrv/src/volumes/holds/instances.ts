@@ -55,6 +55,17 @@ export function withReplaced(notes: NodeNotes, client: Claim, replaced: Claim): 
   return { ...notes, replaced: [...notes.replaced, process].slice(-NODE_REPLACED_MAX) };
 }
 
+/**
+ * Returns the notes of a node from this server (`own`) and from the ledger of a pool. An instance that either server refuses permanently is
+ * refused. `isHolding`: the ledger says that the node holds a volume, so that its last instance there must not be replaced by a copy.
+ */
+export function mergedNotes(own: NodeNotes, other: NodeNotes, isHolding: boolean): NodeNotes {
+  const machines = other.machines.reduce(withMachine, own.machines);
+  const replaced = [...new Set([...other.replaced, ...own.replaced])].slice(-NODE_REPLACED_MAX);
+  const last = isHolding ? (other.last ?? own.last) : (own.last ?? other.last);
+  return { last, machines, replaced };
+}
+
 type Claim = Pick<Instance, 'machine' | 'instance' | 'process'>;
 
 /**

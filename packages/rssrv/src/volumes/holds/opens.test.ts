@@ -17,6 +17,7 @@ import { OPEN_TRIES_MAX } from '../limits.ts';
 import { Opens, type OpensPorts } from './opens.ts';
 import { VolumeUses } from './volume-uses.ts';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { NO_LEDGER } from '../../testing/no-ledgers.ts';
 
 const GONE: Grant = { granted: false, status: STATUS.VOLUME_UNAVAILABLE, sentence: 'It is shorter than it was', holders: [] };
 
@@ -37,7 +38,7 @@ afterEach(() => removeFolder(folder));
 const file = (): string => join(folder, 'holders.json');
 
 function holdsOf(): Holds {
-  const holds = new Holds(file(), () => 1, QUIET);
+  const holds = new Holds(file(), () => 1, QUIET, NO_LEDGER);
   const state: { save(): Promise<void> } = Reflect.get(holds, 'file');
   const save = state.save.bind(state);
   state.save = async () => {
@@ -72,7 +73,7 @@ const session = (client: ClientIdentity = BIG2): Parameters<Opens['grant']>[0] =
 });
 
 async function afterRestart(): Promise<string[]> {
-  const holds = new Holds(file(), () => 1, QUIET);
+  const holds = new Holds(file(), () => 1, QUIET, NO_LEDGER);
   await holds.load();
   return holds.holdersOf('id').map(({ node }) => node);
 }

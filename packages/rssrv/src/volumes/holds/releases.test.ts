@@ -12,6 +12,7 @@ import { unhinderedPorts } from '../../testing/grant-ports.ts';
 import { Holds } from './holds.ts';
 import { type ReleasePorts, releaseHold } from './releases.ts';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { NO_LEDGER } from '../../testing/no-ledgers.ts';
 
 let folder: string;
 let holds: Holds;
@@ -36,7 +37,7 @@ const PORTS: ReleasePorts = {
 
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'rsio-releases-'));
-  holds = new Holds(join(folder, 'holders.json'), () => 1_284_476_552_000, QUIET);
+  holds = new Holds(join(folder, 'holders.json'), () => 1_284_476_552_000, QUIET, NO_LEDGER);
   steps = [];
   facts = { isThere: false, isFenced: false, life: 'life', isServed: true, sync: () => Promise.resolve() };
   await holds.load();
@@ -61,7 +62,7 @@ test('the writes are durable before the hold ends, and it has ended after a rest
   expect(await release()).toBe(true);
   expect(steps).toEqual(['sync, held by big-2']);
   expect([holdersNow(), holds.heldBy('big-2')]).toEqual(['', []]);
-  const fresh = new Holds(join(folder, 'holders.json'), () => 0, QUIET);
+  const fresh = new Holds(join(folder, 'holders.json'), () => 0, QUIET, NO_LEDGER);
   await fresh.load();
   expect(fresh.holdersOf('id')).toEqual([]);
   expect(await release()).toBe(false);

@@ -10,6 +10,7 @@ import type { Hold } from './hold-rules.ts';
 import { type GrantPorts, Holds } from './holds.ts';
 import { BIG2, MARS, OPEN, QUIET, turns, VENUS, VOLUME } from '../../testing/contenders.ts';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { NO_LEDGER } from '../../testing/no-ledgers.ts';
 
 let folder = '';
 
@@ -79,7 +80,7 @@ class World {
   }
 
   private listener(): Holds {
-    return new Holds(this.file, () => 0, QUIET);
+    return new Holds(this.file, () => 0, QUIET, NO_LEDGER);
   }
 
   private held(): Promise<boolean> {

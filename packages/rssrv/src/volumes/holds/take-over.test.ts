@@ -14,6 +14,7 @@ import type { ClientIdentity, Grant } from './grants.ts';
 import { type GrantPorts, Holds } from './holds.ts';
 import { BIG2, MARS, OPEN, OVER, QUIET, turns, VENUS, VOLUME } from '../../testing/contenders.ts';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { NO_LEDGER } from '../../testing/no-ledgers.ts';
 
 let folder = '';
 
@@ -27,7 +28,7 @@ const file = (): string => join(folder, 'holders.json');
 
 /** Returns the client that would hold the volume if the server restarted now. */
 async function afterRestart(): Promise<string> {
-  const fresh = new Holds(file(), () => 0, QUIET);
+  const fresh = new Holds(file(), () => 0, QUIET, NO_LEDGER);
   await fresh.load();
   return fresh
     .holdersOf('id')
@@ -50,7 +51,7 @@ class Scene {
 
   constructor() {
     const say = (line: string): void => void this.lines.push(line);
-    this.holders = new Holds(file(), () => 1_284_476_552_000, { info: say, warn: say, error: say });
+    this.holders = new Holds(file(), () => 1_284_476_552_000, { info: say, warn: say, error: say }, NO_LEDGER);
   }
 
   open(client: ClientIdentity, request: Partial<OpenRequest> = {}): Promise<Grant> {
@@ -337,7 +338,7 @@ describe('another instance of a node', () => {
     const elsewhere = { ...BIG2, machine: 'elsewhere', instance: 1 };
     await scene.open(elsewhere);
     expect(scene.lines.at(-1)).toContain('on another machine at 127.0.0.2');
-    const fresh = new Holds(file(), () => 0, QUIET);
+    const fresh = new Holds(file(), () => 0, QUIET, NO_LEDGER);
     await fresh.load();
     for (const holders of [scene.holders, fresh]) {
       expect([holders.isCurrent(BIG2), holders.isCurrent({ ...BIG2, instance: 4 }), holders.isCurrent(elsewhere)]).toEqual([

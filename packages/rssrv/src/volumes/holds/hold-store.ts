@@ -1,0 +1,264 @@
+// The holds and the notes about nodes in memory, and the files in which they are durable: the ledger of a pool for the volumes and snapshots
+// of the pool (ledgers.ts), holders.json in the state directory for all others, and holders.json for the notes. holds.ts decides about
+// changes. Invariants: a change is durable when its promise resolves, in every pool that may have the volume; the epoch of a volume never
+// falls, also not when a pool comes from another server.
+
+import { assert } from '@rsio/common/lib/assert';
+import { StateFile } from '@rsio/common/files/state-file';
+import { toRsError } from '@rsio/common/lib/errors';
+import type { Log } from '@rsio/common/log/log';
+import { NO_HOLDS, type VolumeHolds } from './hold-rules.ts';
+import { HOLDS_FILE, type HoldsFileContent } from './holds-file.ts';
+import { mergedNotes, type NodeNotes, NO_NOTES } from './instances.ts';
+import type { LedgerContent } from './ledger-file.ts';
+
+/** The ledgers of the pools (ledgers.ts). */
+export interface HoldLedgers {
+  /** Makes the present holds of the volumes of a pool durable. Throws E_POOL, E_TIMEOUT or E_SYSTEM; the outcome may then be unknown. */
+  save(poolId: string): Promise<void>;
+  /** Returns true if the ledger may name other holders than memory, because a save has failed. */
+  isDirty(poolId: string): boolean;
+  /** The ledger may name other holders than memory. */
+  doubt(poolId: string): void;
+}
+
+export type NotesChange = (notes: NodeNotes) => NodeNotes;
+
+export class HoldStore {
+  protected readonly volumes = new Map<string, VolumeHolds>();
+  protected readonly nodes = new Map<string, NodeNotes>();
+  protected readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
+  /** True if clients have been fenced, now or earlier (fences.ts). */
+  hasHadFences = false;
+  private readonly file: StateFile<HoldsFileContent>;
+  private readonly ledgers: HoldLedgers;
+  /** Maps the id of a pool's volume or snapshot to the pools whose ledgers name its holds: the pool that has it and, during a move, both. */
+  private readonly homes = new Map<string, readonly string[]>();
+
+  /** Ids of the pools whose ledgers are durable. */
+  private readonly keepers = new Set<string>();
+
+  constructor(path: string, log: Pick<Log, 'info' | 'warn' | 'error'>, ledgers: HoldLedgers) {
+    this.log = log;
+    this.ledgers = ledgers;
+    this.file = new StateFile(path, HOLDS_FILE, () => ({
+      volumes: Object.fromEntries([...this.volumes].filter(([id]) => !this.isKept(id))),
+      nodes: Object.fromEntries(this.nodes),
+      ...(this.hasHadFences ? { hasHadFences: true } : {}),
+    }));
+  }
+
+  /** Loads the holds file. Throws E_SYSTEM if the file cannot be used. */
+  async load(): Promise<void> {
+    const content = await this.file.load();
+    if (content === null) return;
+    this.hasHadFences = content.hasHadFences === true;
+    for (const [id, volume] of Object.entries(content.volumes))
+      if (volume.isSnapshot !== true || volume.holds.length > 0) this.volumes.set(id, volume);
+    for (const [node, notes] of Object.entries(content.nodes)) this.nodes.set(node, notes);
+  }
+
+  /** Returns what the ledger of a pool has to name: the holds of its volumes and snapshots, and the notes about all nodes. */
+  inLedger(poolId: string): Pick<LedgerContent, 'volumes' | 'nodes'> {
+    const volumes = [...this.volumes].filter(([id]) => this.homes.get(id)?.includes(poolId) === true);
+    return { volumes: Object.fromEntries(volumes), nodes: Object.fromEntries(this.nodes) };
+  }
+
+  /** Returns the known holds of these volumes, which an earlier release kept in the state directory. */
+  known(ids: readonly string[]): Readonly<Record<string, VolumeHolds>> {
+    return Object.fromEntries(ids.flatMap((id) => (this.volumes.has(id) ? [[id, this.entryOf(id)]] : [])));
+  }
+
+  /**
+   * Replaces what is known about the volumes of a pool by the content of its ledger, and adds the notes about nodes. `present`: ids of the
+   * volumes and snapshots that the pool has. `isForeign`: another server has owned the pool since. If two pools name a volume, because a
+   * move was interrupted, the later epoch counts, and the pool that has the volume is its home. An epoch never falls.
+   */
+  adopt(
+    poolId: string,
+    { volumes, nodes }: Pick<LedgerContent, 'volumes' | 'nodes'>,
+    present: ReadonlySet<string>,
+    isForeign: boolean,
+  ): void {
+    const epochs = new Map([...this.volumes].map(([id, { epoch }]) => [id, epoch]));
+    for (const [id, homes] of this.homes) if (homes.includes(poolId)) this.leave(id, homes, poolId);
+    const named = new Map(Object.entries(volumes));
+    for (const id of present) if (!named.has(id) && epochs.has(id) && !this.volumes.has(id)) named.set(id, NO_HOLDS);
+    for (const [id, entry] of named) {
+      const [home] = this.homes.get(id) ?? [];
+      const isThere = present.has(id);
+      if (home === undefined && entry.holds.length === 0 && (entry.isSnapshot === true || !isThere)) {
+        // What an earlier release has kept in the state directory no longer counts.
+        this.volumes.delete(id);
+        continue;
+      }
+      const chosen = home === undefined || isLater(entry, this.entryOf(id), isThere) ? entry : this.entryOf(id);
+      this.volumes.set(id, { ...chosen, epoch: Math.max(entry.epoch, epochs.get(id) ?? 0, chosen.epoch) });
+      if (home === undefined || isThere) this.homes.set(id, [poolId]);
+      if (home !== undefined) this.ledgers.doubt(home);
+    }
+    const holding = new Set(Object.values(volumes).flatMap(({ holds }) => holds.map(({ node }) => node)));
+    for (const [node, notes] of Object.entries(nodes))
+      this.nodes.set(node, mergedNotes(this.notesOf(node), notes, isForeign && holding.has(node)));
+  }
+
+  /** The ledger of the pool is durable, and names the holds of its volumes. The file in the state directory no longer does. */
+  keptBy(poolId: string): void {
+    this.keepers.add(poolId);
+  }
+
+  private isKept(id: string): boolean {
+    return this.homes.get(id)?.some((poolId) => this.keepers.has(poolId)) === true;
+  }
+
+  private leave(id: string, homes: readonly string[], poolId: string): void {
+    const others = homes.filter((home) => home !== poolId);
+    if (others.length > 0) {
+      this.homes.set(id, others);
+      return;
+    }
+    this.homes.delete(id);
+    this.volumes.delete(id);
+  }
+
+  /**
+   * Executes `commit`, after which the volumes or snapshots with these ids are in the pool `toId`. Their holders are durable there before
+   * `commit` begins. Until it is known where the volumes are, each change of their holds is saved in both pools. `mayBeThere`: returns false
+   * if the volumes are certainly not in the pool `toId` after `commit` has failed.
+   */
+  async carry<T>(ids: readonly string[], toId: string, commit: () => Promise<T>, mayBeThere: () => boolean): Promise<T> {
+    const before = ids.flatMap((id) => (this.homes.has(id) ? [[id, this.homes.get(id)!] as const] : []));
+    const goBack = (): void => {
+      for (const [id, from] of before) this.homes.set(id, from);
+      this.ledgers.doubt(toId);
+    };
+    for (const [id, from] of before) this.homes.set(id, [...new Set([...from, toId])]);
+    try {
+      if (before.length > 0) await this.ledgers.save(toId);
+    } catch (thrown) {
+      goBack();
+      throw thrown;
+    }
+    try {
+      const result = await commit();
+      // A client may have opened a snapshot meanwhile.
+      const isNew = ids.some((id) => this.homes.get(id)?.includes(toId) === false);
+      for (const id of ids) if (this.homes.has(id)) this.homes.set(id, [toId]);
+      const failed = (thrown: unknown): void => this.log.error(toRsError(thrown).message);
+      if (isNew) await this.ledgers.save(toId).catch(failed);
+      // The old pools need not name the volumes any more. Nobody waits for that.
+      for (const poolId of new Set(before.flatMap(([, from]) => from))) if (poolId !== toId) void this.ledgers.save(poolId).catch(failed);
+      return result;
+    } catch (thrown) {
+      if (!mayBeThere()) goBack();
+      throw thrown;
+    }
+  }
+
+  /** Records that clients have been fenced. Durable when the promise resolves. */
+  async noteFences(): Promise<void> {
+    if (this.hasHadFences) return;
+    this.hasHadFences = true;
+    try {
+      await this.file.save();
+    } catch (error) {
+      this.hasHadFences = false;
+      throw error;
+    }
+  }
+
+  /** Removes the notes about all nodes that are not in `clients` and hold no volume. The next save includes the removal. */
+  keepNodes(clients: readonly string[]): void {
+    const kept = new Set([...clients, ...[...this.volumes.values()].flatMap(({ holds }) => holds.map(({ node }) => node))]);
+    for (const node of [...this.nodes.keys()]) if (!kept.has(node)) this.nodes.delete(node);
+  }
+
+  /** Executes a change of the holds of a volume that is in the pool `home`; undefined for the volume of a section. */
+  protected async inHome(id: string, home: string | undefined, change: (isForced: boolean) => Promise<void>): Promise<void> {
+    const before = this.homes.get(id);
+    if (home === undefined || (before?.length === 1 && before[0] === home)) return change(false);
+    this.homes.set(id, [home]);
+    try {
+      // The ledger does not name the holds yet, even if the change changes nothing.
+      await change(true);
+    } catch (thrown) {
+      if (before === undefined) this.homes.delete(id);
+      else this.homes.set(id, before);
+      throw thrown;
+    }
+  }
+
+  /** Makes a change and saves the file. If saving fails, the change is undone. */
+  protected async change(
+    volumeId: string,
+    to: VolumeHolds,
+    node: string,
+    notes: NotesChange = (same) => same,
+    isForced = false,
+  ): Promise<void> {
+    const before = this.entryOf(volumeId);
+    const isDirty = this.homes.get(volumeId)?.some((poolId) => this.ledgers.isDirty(poolId)) === true;
+    if (to === before && !isForced && !isDirty) return;
+    this.put(volumeId, to);
+    try {
+      await this.note(node, notes, this.homes.get(volumeId));
+    } catch (error) {
+      this.volumes.set(volumeId, before);
+      // One of several pools may have the change.
+      for (const poolId of this.homes.get(volumeId) ?? []) this.ledgers.doubt(poolId);
+      throw error;
+    }
+  }
+
+  /**
+   * The epoch of a volume never falls, because the epoch at which a hold begins identifies the hold. A node has at most one hold of a
+   * volume.
+   */
+  protected put(volumeId: string, to: VolumeHolds): void {
+    assert(to.epoch >= this.entryOf(volumeId).epoch, 'The epoch of a volume falls');
+    assert(
+      to.holds.every(({ epoch }) => epoch <= to.epoch),
+      'A hold is later than its volume',
+    );
+    assert(new Set(to.holds.map(({ node }) => node)).size === to.holds.length, 'A node has two holds of one volume');
+    this.volumes.set(volumeId, to);
+  }
+
+  protected async note(node: string, change: NotesChange, homes?: readonly string[]): Promise<void> {
+    const before = this.nodes.get(node);
+    const after = change(this.notesOf(node));
+    if (after !== NO_NOTES) this.nodes.set(node, after);
+    try {
+      if (homes === undefined || after !== (before ?? NO_NOTES)) await this.file.save();
+      if (homes !== undefined) await this.save(homes);
+    } catch (error) {
+      // Undo the change; otherwise, the client's next attempt would be admitted although nothing was saved.
+      if (this.nodes.get(node) === after && before !== undefined) this.nodes.set(node, before);
+      else if (this.nodes.get(node) === after) this.nodes.delete(node);
+      throw error;
+    }
+  }
+
+  /** Makes the holds of a volume durable. */
+  protected saveOf(volumeId: string): Promise<void> {
+    return this.save(this.homes.get(volumeId));
+  }
+
+  private async save(homes: readonly string[] | undefined): Promise<void> {
+    if (homes === undefined) return this.file.save();
+    for (const poolId of homes) await this.ledgers.save(poolId);
+  }
+
+  protected notesOf(node: string): NodeNotes {
+    return this.nodes.get(node) ?? NO_NOTES;
+  }
+
+  protected entryOf(volumeId: string): VolumeHolds {
+    return this.volumes.get(volumeId) ?? NO_HOLDS;
+  }
+}
+
+/** Returns true if a ledger's entry of a volume is later than that of another pool. `isThere`: the pool of the ledger has the volume. */
+function isLater(entry: VolumeHolds, other: VolumeHolds, isThere: boolean): boolean {
+  return entry.epoch === other.epoch ? isThere : entry.epoch > other.epoch;
+}

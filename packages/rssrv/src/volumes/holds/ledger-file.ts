@@ -1,0 +1,36 @@
+// The content of POOL/ledger.json: what makes the next server the same server to the clients of a pool. Pure; ledgers.ts reads and writes
+// the file. Invariants: each time another server, or the same server after a boot, becomes the owner, the generation grows. What the ledger
+// does not name was never held under this pool; a ledger that is missing or damaged is therefore never replaced by an empty one.
+
+import type { StateForm } from '@rsio/common/files/state-file';
+import { integer, object, type Of, orNull, text } from '@rsio/common/lib/shape';
+import { LEDGER_VERSION } from '../../pools/disk/empty-ledger.ts';
+import { FENCES } from '../fences-file.ts';
+import { NODES, VOLUMES } from './holds-file.ts';
+
+const CONTENT = object({
+  /** Id of the pool, so that the ledger of another pool is refused. */
+  poolId: text(),
+  /** Number of times that the pool has got an owner. */
+  generation: integer(),
+  /** The run of the server that owns the pool (RunRecords.runId); null until a server has opened the pool. */
+  owner: orNull(text()),
+  /** Maps the id of a volume or snapshot to its holds. */
+  volumes: VOLUMES,
+  /** Maps each node to the notes about its instances (H4). */
+  nodes: NODES,
+  /** The fenced clients of the owner. */
+  fences: FENCES,
+});
+export type LedgerContent = Of<typeof CONTENT>;
+
+export const LEDGER_FILE: StateForm<LedgerContent> = {
+  version: LEDGER_VERSION,
+  shape: CONTENT,
+  remedy: 'restore it together with the pool; without it, the server does not know who holds the volumes of the pool',
+};
+
+/** Returns the ledger after the server with the run `owner` has opened the pool. Returns `ledger` itself if that server owns the pool. */
+export function ownedBy(ledger: LedgerContent, owner: string): LedgerContent {
+  return ledger.owner === owner ? ledger : { ...ledger, generation: ledger.generation + 1, owner };
+}

@@ -1,0 +1,191 @@
+// Reads and writes the ledgers of the open pools (ledger-file.ts). Holds and Fences have their content in memory. Invariants: a pool is
+// served only after its ledger names this server as the owner. Who holds a volume is never unknown: a pool whose ledger is missing or
+// damaged is not served. If another run of a server has owned a pool, its volumes have new incarnations before they are served again.
+
+import { isDeepStrictEqual } from 'node:util';
+import { StateFile } from '@rsio/common/files/state-file';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import type { Log } from '@rsio/common/log/log';
+import type { PoolState } from '../../pools/catalogue.ts';
+import type { Manifest, ReadIdentity } from '../../pools/disk/manifest.ts';
+import type { PoolFiles } from '../../pools/disk/pool-files.ts';
+import { poolPaths } from '../../pools/disk/pool-paths.ts';
+import type { PoolLedgers } from '../../pools/open-pool.ts';
+import type { Fences } from '../fences.ts';
+import { FENCES_MAX } from '../limits.ts';
+import type { HoldLedgers } from './hold-store.ts';
+import type { Holds } from './holds.ts';
+import { LEDGER_FILE, type LedgerContent, ownedBy } from './ledger-file.ts';
+
+export interface LedgersPorts {
+  readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
+  readonly holds: Pick<Holds, 'adopt' | 'carry' | 'inLedger' | 'keptBy' | 'known'>;
+  readonly fences: Pick<Fences, 'adopt' | 'all'>;
+  /** The run of this server, which no other server and no later boot has. */
+  owner(): string;
+  /** Begins new incarnations of the volumes, durably. */
+  begin(volumeIds: readonly string[]): Promise<void>;
+  /** Returns true if this server has served a pool with all these volumes at this path before. */
+  areRemembered(path: string, volumes: Iterable<Pick<Manifest, 'name' | 'universe'>>): boolean;
+  /** Executes a change of the ledger of an open pool, with a time limit. Throws E_POOL or E_TIMEOUT. */
+  onLedger(poolId: string, work: () => Promise<void>): Promise<void>;
+  /** Called when a pool is in force that another server has owned: its holders may come back, and these clients are now fenced. */
+  came(fenced: readonly string[]): void;
+}
+
+interface Ledger {
+  readonly identity: ReadIdentity;
+  readonly file: StateFile<LedgerContent>;
+  /** The content that was read. */
+  readonly read: LedgerContent;
+  /** The content with this server as the owner; null until then. Holds and Fences have the holders and the fences. */
+  owned: LedgerContent | null;
+  /** The fences of the earlier owner, until the pool is in force and Fences has them. */
+  unadopted: LedgerContent['fences'];
+  /** True if the file may have other content than memory, because a save has failed. */
+  isDirty: boolean;
+  /** Number of saves that have begun. */
+  saves: number;
+}
+
+export class Ledgers implements PoolLedgers, HoldLedgers {
+  private readonly ports: LedgersPorts;
+  /** All ledgers that were read. A pool and its copy have the same id, but not the same files. */
+  private readonly all = new Map<PoolFiles, Ledger>();
+  /** The ledgers of the pools that this server owns, keyed by the id of the pool. */
+  private readonly owned = new Map<string, Ledger>();
+
+  constructor(ports: LedgersPorts) {
+    this.ports = ports;
+  }
+
+  async read(files: PoolFiles, identity: ReadIdentity, state: PoolState): Promise<void> {
+    const file = new StateFile<LedgerContent>(
+      poolPaths.ledger(files.directory),
+      LEDGER_FILE,
+      () => this.contentOf(this.all.get(files)!),
+      (_path, text) => files.replaceLedger(text),
+    );
+    const read = identity.hasLedger ? await loaded(file, identity.id) : this.fromEarlierRelease(identity.id, state);
+    this.all.set(files, { identity, file, read, owned: null, unadopted: {}, isDirty: false, saves: 0 });
+  }
+
+  async own(files: PoolFiles, state: PoolState): Promise<void> {
+    const { holds, fences, log } = this.ports;
+    const ledger = this.all.get(files)!;
+    const { read, identity } = ledger;
+    const next = ownedBy(read, this.ports.owner());
+    const fenced = Object.keys({ ...read.fences, ...fences.all });
+    if (fenced.length > FENCES_MAX)
+      throw new RsError(
+        'E_LIMIT',
+        `its ledger and this server fence ${fenced.length} clients, and ${FENCES_MAX} are allowed: unfence some`,
+      );
+    if (next !== read) {
+      // Writes of the earlier owner may be lost, and this server may have owned the pool before that one.
+      await this.ports.begin([...new Set([...volumesIn(state), ...Object.keys(read.volumes)])]);
+      if (this.all.get(files) !== ledger) throw new RsError('E_POOL', 'it was given up meanwhile', { pool: state.name });
+      log.info(`Pool ${state.name}: this server is its owner now, generation ${next.generation}, and knows its holders`);
+    }
+    holds.adopt(identity.id, read, new Set([...volumesIn(state), ...snapshotsIn(state)]), next !== read);
+    ledger.owned = next;
+    ledger.unadopted = read.fences;
+    this.owned.set(identity.id, ledger);
+    if (!isDeepStrictEqual(this.contentOf(ledger), read)) await ledger.file.save();
+    if (!identity.hasLedger) await files.markLedger(identity);
+    holds.keptBy(identity.id);
+  }
+
+  inForce(files: PoolFiles): void {
+    const { fences, log } = this.ports;
+    const ledger = this.all.get(files);
+    if (ledger === undefined || ledger.owned === null) return;
+    const added = fences.adopt(ledger.unadopted, (thrown) => log.error(toRsError(thrown).message));
+    ledger.unadopted = {};
+    for (const node of added)
+      log.warn(`Client ${node} is fenced, because the last server of a pool has fenced it: rsadm client unfence ${node} lets it in`);
+    if (added.length > 0 || ledger.owned !== ledger.read) this.ports.came(added);
+  }
+
+  left(files: PoolFiles): void {
+    const ledger = this.all.get(files);
+    this.all.delete(files);
+    if (ledger !== undefined && this.owned.get(ledger.identity.id) === ledger) this.owned.delete(ledger.identity.id);
+  }
+
+  async save(poolId: string): Promise<void> {
+    const ledger = this.owned.get(poolId);
+    if (ledger === undefined) throw new RsError('E_POOL', `Pool id ${poolId} is not open: mount it, then run rsadm reload`, { poolId });
+    const number = ++ledger.saves;
+    ledger.isDirty = true;
+    await this.ports.onLedger(poolId, () => ledger.file.save());
+    // A later save that fails may have reached the disk, too.
+    if (number === ledger.saves) ledger.isDirty = false;
+  }
+
+  doubt(poolId: string): void {
+    const ledger = this.owned.get(poolId);
+    if (ledger !== undefined) ledger.isDirty = true;
+  }
+
+  isDirty(poolId: string): boolean {
+    return this.owned.get(poolId)?.isDirty ?? false;
+  }
+
+  /** Saves the ledgers whose last save has failed, perhaps after the file was changed. Failures are logged. */
+  async saveDirty(): Promise<void> {
+    for (const [poolId, { isDirty }] of this.owned)
+      if (isDirty) await this.save(poolId).catch((thrown: unknown) => this.ports.log.error(toRsError(thrown).message));
+  }
+
+  /** Records the fenced clients in all pools. Throws the error of the first pool that cannot be changed. */
+  async saveFences(): Promise<void> {
+    const saves = await Promise.allSettled([...this.owned.keys()].map((poolId) => this.save(poolId)));
+    for (const one of saves) if (one.status === 'rejected') throw one.reason;
+  }
+
+  carry<T>(ids: readonly string[], toId: string, commit: () => Promise<T>, mayBeThere: () => boolean): Promise<T> {
+    return this.ports.holds.carry(ids, toId, commit, mayBeThere);
+  }
+
+  private contentOf({ identity, read, owned, unadopted }: Ledger): LedgerContent {
+    if (owned === null) return read;
+    const fences = { ...unadopted, ...this.ports.fences.all };
+    return { ...owned, ...this.ports.holds.inLedger(identity.id), fences };
+  }
+
+  /**
+   * Returns the first ledger of a pool that only earlier releases have used, which kept the holders in the state directory of the server.
+   * Throws E_POOL if that was the directory of another server.
+   */
+  private fromEarlierRelease(poolId: string, state: PoolState): LedgerContent {
+    const volumes = this.ports.holds.known([...volumesIn(state), ...snapshotsIn(state)]);
+    const isOwn = Object.keys(volumes).length > 0 || this.ports.areRemembered(state.path, state.volumes.values());
+    if (isOwn) return { poolId, generation: 0, owner: null, volumes, nodes: {}, fences: {} };
+    throw new RsError(
+      'E_POOL',
+      'another server has used it with an earlier release, and this server does not know who holds its volumes: start that server once ' +
+        `with this release; or, if every client that held one has ended, run rsadm pool remove ${state.name} and ` +
+        `rsadm pool add ${state.name} ${state.path} --no-holders`,
+      { path: state.path },
+    );
+  }
+}
+
+/** Throws E_SYSTEM or E_POOL if the ledger is missing, damaged, or that of another pool. */
+async function loaded(file: StateFile<LedgerContent>, poolId: string): Promise<LedgerContent> {
+  const content = await file.load();
+  if (content?.poolId === poolId) return content;
+  const what = content === null ? 'its ledger.json is gone' : `its ledger.json is that of pool id ${content.poolId}`;
+  throw new RsError('E_POOL', `${what}, so that nobody knows who holds its volumes: ${LEDGER_FILE.remedy}`, { poolId });
+}
+
+/** Returns the ids of the volumes that have a file in the pool, or may have one. */
+function volumesIn({ volumes, removed, parts, unreadable }: PoolState): string[] {
+  const others = [...parts.values()].map(({ record }) => record.volumeId);
+  return [...new Set([...volumes.keys(), ...removed.keys(), ...unreadable, ...others])];
+}
+
+function snapshotsIn({ snapshots }: PoolState): string[] {
+  return [...snapshots.values()].flatMap(({ list, pending }) => [...list, ...pending]).map(({ id }) => id);
+}
