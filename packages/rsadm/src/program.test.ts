@@ -524,7 +524,7 @@ describe('wrong usage', () => {
     [['volume', 'rename', 'x', 'x@0'], 'Volume x@0 already has this name: give another one'],
     [['pool', 'check', 'a\nb'], `Wrong pool name "a\\nb": allowed is ${NAMES}`],
     [['pool', 'add', 'slow', 'srv/slow'], 'Wrong PATH "srv/slow": give an absolute path'],
-    [['pool', 'add', 'slow'], 'Too few arguments for pool add: use rsadm pool add NAME PATH [--limit SIZE] [--reserve P%]'],
+    [['pool', 'add', 'slow'], 'Too few arguments for pool add: use rsadm pool add NAME PATH [--limit SIZE] [--reserve P%] [--no-holders]'],
     [['client', 'add'], 'Too few arguments for client add: use rsadm client add NAME [--key-file F|-] [--rights R]'],
     [['status', 'x'], 'Unexpected argument x: this command takes no names'],
     [['client', 'list', '--size', '1g'], '--size is valid only with volume create'],

@@ -35,6 +35,8 @@ export class HoldStore {
   /** Maps the id of a pool's volume or snapshot to the pools whose ledgers name its holds: the pool that has it and, during a move, both. */
   private readonly homes = new Map<string, readonly string[]>();
 
+  /** For each pool that was adopted: ids of the volumes and snapshots that it had. */
+  private readonly present = new Map<string, ReadonlySet<string>>();
   /** Ids of the pools whose ledgers are durable. */
   private readonly keepers = new Set<string>();
 
@@ -72,7 +74,8 @@ export class HoldStore {
   /**
    * Replaces what is known about the volumes of a pool by the content of its ledger, and adds the notes about nodes. `present`: ids of the
    * volumes and snapshots that the pool has. `isForeign`: another server has owned the pool since. If two pools name a volume, because a
-   * move was interrupted, the later epoch counts, and the pool that has the volume is its home. An epoch never falls.
+   * move was interrupted, the pool that has the volume counts: every change that was answered is there. If both have it, the later epoch
+   * counts. An epoch never falls.
    */
   adopt(
     poolId: string,
@@ -80,6 +83,7 @@ export class HoldStore {
     present: ReadonlySet<string>,
     isForeign: boolean,
   ): void {
+    this.present.set(poolId, present);
     const epochs = new Map([...this.volumes].map(([id, { epoch }]) => [id, epoch]));
     for (const [id, homes] of this.homes) if (homes.includes(poolId)) this.leave(id, homes, poolId);
     const named = new Map(Object.entries(volumes));
@@ -92,9 +96,12 @@ export class HoldStore {
         this.volumes.delete(id);
         continue;
       }
-      const chosen = home === undefined || isLater(entry, this.entryOf(id), isThere) ? entry : this.entryOf(id);
+      const known = this.entryOf(id);
+      const isElsewhere = home !== undefined && this.present.get(home)?.has(id) === true;
+      const isChosen = isThere === isElsewhere ? entry.epoch > known.epoch : isThere;
+      const chosen = home === undefined || isChosen ? entry : known;
       this.volumes.set(id, { ...chosen, epoch: Math.max(entry.epoch, epochs.get(id) ?? 0, chosen.epoch) });
-      if (home === undefined || isThere) this.homes.set(id, [poolId]);
+      if (home === undefined || isChosen) this.homes.set(id, [poolId]);
       if (home !== undefined) this.ledgers.doubt(home);
     }
     const holding = new Set(Object.values(volumes).flatMap(({ holds }) => holds.map(({ node }) => node)));
@@ -145,9 +152,13 @@ export class HoldStore {
       const isNew = ids.some((id) => this.homes.get(id)?.includes(toId) === false);
       for (const id of ids) if (this.homes.has(id)) this.homes.set(id, [toId]);
       const failed = (thrown: unknown): void => this.log.error(toRsError(thrown).message);
-      if (isNew) await this.ledgers.save(toId).catch(failed);
-      // The old pools need not name the volumes any more. Nobody waits for that.
-      for (const poolId of new Set(before.flatMap(([, from]) => from))) if (poolId !== toId) void this.ledgers.save(poolId).catch(failed);
+      const forget = async (): Promise<void> => {
+        // Until the new pool names them, the old pools must.
+        if (isNew) await this.ledgers.save(toId);
+        for (const poolId of new Set(before.flatMap(([, from]) => from))) if (poolId !== toId) await this.ledgers.save(poolId);
+      };
+      // Nobody waits for that.
+      void forget().catch(failed);
       return result;
     } catch (thrown) {
       if (!mayBeThere()) goBack();
@@ -256,9 +267,4 @@ export class HoldStore {
   protected entryOf(volumeId: string): VolumeHolds {
     return this.volumes.get(volumeId) ?? NO_HOLDS;
   }
-}
-
-/** Returns true if a ledger's entry of a volume is later than that of another pool. `isThere`: the pool of the ledger has the volume. */
-function isLater(entry: VolumeHolds, other: VolumeHolds, isThere: boolean): boolean {
-  return entry.epoch === other.epoch ? isThere : entry.epoch > other.epoch;
 }

@@ -364,25 +364,27 @@ test('a configuration that is only checked changes no pool', async () => {
   expect([fs.readFileSync(ledgerFile(), 'utf8'), one.begun]).toEqual([before, []]);
 });
 
-test('of two pools that name a volume, the later epoch counts, in either order, and no epoch falls', async () => {
+test('of two pools that name a volume, the one that has it counts, then the later epoch, in either order; no epoch falls', async () => {
   const hold = (node: string, epoch: number) => ({ ...BIG2, node, sinceMs: 1, readonly: false, epoch, life: 'one' });
   const early = { volumes: { v: { epoch: 5, holds: [hold('early', 5)], taken: null } }, nodes: {} };
   const late = { volumes: { v: { epoch: 20, holds: [hold('late', 20)], taken: null } }, nodes: {} };
-  // Only pool b has the volume.
-  const present = (pool: string): Set<string> => new Set(pool === 'b' ? ['v'] : []);
+  const [here, gone] = [new Set(['v']), new Set<string>()];
   for (const order of ['ab', 'ba'])
-    for (const [inA, inB] of [
-      [early, late],
-      [late, early],
+    for (const [inA, inB, presentInA, expected] of [
+      [early, late, gone, 'late'],
+      // A later epoch elsewhere is that of a change that was never answered.
+      [late, early, gone, 'early'],
+      [late, early, here, 'late'],
     ] as const) {
       const { holds } = new Server(`order-${order}`);
-      for (const pool of order) holds.adopt(pool, pool === 'a' ? inA : inB, present(pool), true);
-      expect([holds.epochOf('v'), holds.holdersOf('v').map(({ node }) => node)]).toEqual([20, ['late']]);
-      expect([holds.inLedger('a').volumes, Object.keys(holds.inLedger('b').volumes)]).toEqual([{}, ['v']]);
-      // The pool comes back with an older content, for example from a backup, and then without the volume.
-      holds.adopt('b', early, present('b'), true);
+      for (const pool of order) holds.adopt(pool, pool === 'a' ? inA : inB, pool === 'a' ? presentInA : here, true);
+      expect([holds.epochOf('v'), holds.holdersOf('v').map(({ node }) => node)]).toEqual([20, [expected]]);
+      const home = presentInA === here ? 'a' : 'b';
+      expect(['a', 'b'].filter((pool) => 'v' in holds.inLedger(pool).volumes)).toEqual([home]);
+      // The pool comes back with an older content, for example from a backup, and then with a ledger that does not name the volume.
+      holds.adopt(home, early, here, true);
       expect([holds.epochOf('v'), holds.holdersOf('v').map(({ node }) => node)]).toEqual([20, ['early']]);
-      holds.adopt('b', { volumes: {}, nodes: {} }, present('b'), true);
+      holds.adopt(home, { volumes: {}, nodes: {} }, here, true);
       expect([holds.epochOf('v'), holds.holdersOf('v')]).toEqual([20, []]);
     }
 });
@@ -435,6 +437,20 @@ test('a ledger whose last save has failed is saved before the next grant is answ
   await expect(Promise.all([settled, one.ledgers.save(poolId)])).rejects.toThrow(/EIO/);
   second.mockRestore();
   expect(one.ledgers.isDirty(poolId)).toBe(true);
+  // Of two saves, the first one fails. The second one has begun before the change of the first one was undone, and has that change.
+  let others = 0;
+  let fail: (thrown: Error) => void = () => undefined;
+  const first = vi.spyOn(PoolFiles.prototype, 'replaceLedger').mockImplementation(function (this: PoolFiles, text) {
+    return others++ > 0 ? replaceLedger(this.directory, text) : new Promise((_, reject) => (fail = reject));
+  });
+  const taken = one.grant(VENUS, { take: TAKE.FORCE }).catch((thrown: unknown) => thrown);
+  await vi.waitFor(() => expect(others).toBe(1));
+  const next = one.ledgers.save(poolId);
+  fail(Object.assign(new Error('slow'), { code: 'EIO' }));
+  await next;
+  expect(String(await taken)).toMatch(/EIO/);
+  first.mockRestore();
+  expect([one.holds.holdersOf(volumeId).map(({ node }) => node), one.ledgers.isDirty(poolId)]).toEqual([['big-2'], true]);
 });
 
 test('a pool gets the fences and the notes of its server before it is served', async () => {

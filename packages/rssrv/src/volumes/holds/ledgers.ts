@@ -44,7 +44,7 @@ interface Ledger {
   unadopted: LedgerContent['fences'];
   /** True if the file may have other content than memory, because a save has failed. */
   isDirty: boolean;
-  /** Number of saves that have begun. */
+  /** Number of saves that have begun, and of doubts. */
   saves: number;
 }
 
@@ -83,7 +83,7 @@ export class Ledgers implements PoolLedgers, HoldLedgers {
       );
     if (next !== read) {
       // Writes of the earlier owner may be lost, and this server may have owned the pool before that one.
-      await this.ports.begin([...new Set([...volumesIn(state), ...Object.keys(read.volumes)])]);
+      await this.ports.begin([...new Set([...volumesIn(state), ...partsIn(state), ...Object.keys(read.volumes)])]);
       if (this.all.get(files) !== ledger) throw new RsError('E_POOL', 'it was given up meanwhile', { pool: state.name });
       log.info(`Pool ${state.name}: this server is its owner now, generation ${next.generation}, and knows its holders`);
     }
@@ -125,7 +125,10 @@ export class Ledgers implements PoolLedgers, HoldLedgers {
 
   doubt(poolId: string): void {
     const ledger = this.owned.get(poolId);
-    if (ledger !== undefined) ledger.isDirty = true;
+    if (ledger === undefined) return;
+    ledger.isDirty = true;
+    // A save that has begun may have the change that was undone, and must not clear the mark.
+    ledger.saves++;
   }
 
   isDirty(poolId: string): boolean {
@@ -180,10 +183,14 @@ async function loaded(file: StateFile<LedgerContent>, poolId: string): Promise<L
   throw new RsError('E_POOL', `${what}, so that nobody knows who holds its volumes: ${LEDGER_FILE.remedy}`, { poolId });
 }
 
-/** Returns the ids of the volumes that have a file in the pool, or may have one. */
-function volumesIn({ volumes, removed, parts, unreadable }: PoolState): string[] {
-  const others = [...parts.values()].map(({ record }) => record.volumeId);
-  return [...new Set([...volumes.keys(), ...removed.keys(), ...unreadable, ...others])];
+/** Returns the ids of the volumes whose home is the pool, or may be. */
+function volumesIn({ volumes, removed, unreadable }: PoolState): string[] {
+  return [...volumes.keys(), ...removed.keys(), ...unreadable];
+}
+
+/** Returns the ids of the volumes of several files that have a file in the pool. */
+function partsIn({ parts }: PoolState): string[] {
+  return [...parts.values()].map(({ record }) => record.volumeId);
 }
 
 function snapshotsIn({ snapshots }: PoolState): string[] {
