@@ -28,6 +28,9 @@ import { SPARE_FOLDER } from './spare-files.ts';
 import { NEW_PREFIX, poolPaths, PURGE_PREFIX } from './pool-paths.ts';
 import { settleRollback } from './rollback-repair.ts';
 
+/** Names of the files and folders in the directory of a pool. mkfs makes `lost+found`. */
+const LEDGER_NAMES = ['ledger.json', 'ledger.spare', 'ledger.old'];
+const POOL_NAMES: readonly string[] = ['pool.json', ...LEDGER_NAMES, 'volumes', 'removed', 'parts', 'moving', SPARE_FOLDER, 'lost+found'];
 /** Names of the intent map of a replica, and of an intent map whose writing was interrupted. */
 const MAP_NAMES = ['mirror.map', 'mirror.map.new'];
 
@@ -98,21 +101,7 @@ export async function scanPool(
   });
   if (mayRepair) await rm(`${poolPaths.identity(directory)}.new`, { force: true });
   for (const entry of await entriesOf(directory)) {
-    if (
-      ![
-        'pool.json',
-        'ledger.json',
-        'ledger.spare',
-        'ledger.old',
-        'volumes',
-        'removed',
-        'parts',
-        'moving',
-        SPARE_FOLDER,
-        'lost+found',
-      ].includes(entry.name)
-    )
-      findings.add(`${escapeControls(join(directory, entry.name))} does not belong to the pool`);
+    if (!POOL_NAMES.includes(entry.name)) findings.add(`${escapeControls(join(directory, entry.name))} does not belong to the pool`);
   }
   return {
     identity,

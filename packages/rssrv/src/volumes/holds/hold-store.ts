@@ -34,7 +34,6 @@ export class HoldStore {
   private readonly ledgers: HoldLedgers;
   /** Maps the id of a pool's volume or snapshot to the pools whose ledgers name its holds: the pool that has it and, during a move, both. */
   private readonly homes = new Map<string, readonly string[]>();
-
   /** For each pool that was adopted: ids of the volumes and snapshots that it had. */
   private readonly present = new Map<string, ReadonlySet<string>>();
   /** Ids of the pools whose ledgers are durable. */
