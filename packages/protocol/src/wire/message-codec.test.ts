@@ -50,13 +50,14 @@ const volume = fc.record({
   waitsForSpace: fc.constant(true),
   heldBy: fc.stringMatching(/^[a-z][a-z0-9' ]{0,61}[a-z]$/),
   mirror: hex32,
+  poolGeneration: fc.nat(),
 });
 const extents = fc
   .array(fc.tuple(fc.integer({ min: 1, max: LBA_MAX }), fc.constantFrom(0, 1)), { minLength: 1, maxLength: 40 })
   .map((pairs) => pairs.flat());
 
 /** Fields of OPEN, REFUSE, HELLO and LIST that peers of the first builds do not send. */
-const ADDED_LATER = new Set(['take', 'resume', 'mac', 'process', 'dataProcess', 'waitsForSpace', 'heldBy', 'mirror']);
+const ADDED_LATER = new Set(['take', 'resume', 'mac', 'process', 'dataProcess', 'waitsForSpace', 'heldBy', 'mirror', 'poolGeneration']);
 
 interface Case {
   name: string;
@@ -160,6 +161,7 @@ const CASES: readonly Case[] = [
       canDiscard: flag,
       identity: token,
       life: token,
+      poolGeneration: fc.nat(),
     }),
     codec.encodeOpenAnswer,
     codec.decodeOpenAnswer,

@@ -220,6 +220,9 @@ const tags: Guard<number[]> = (value, field) => {
 
 export const { encode: encodeRevoke, decode: decodeRevoke } = codec<Revoke>('REVOKE', { tags });
 
+/** A peer without shared pools does not send it. */
+const poolGeneration = addedLater<number | undefined>(counter, undefined);
+
 const volume = record<VolumeEntry>({
   name,
   id: token,
@@ -232,6 +235,7 @@ const volume = record<VolumeEntry>({
   waitsForSpace: setFlag,
   heldBy: addedLater<string | undefined>(text(SHORT_TEXT_MAX_CHARS), undefined),
   mirror: addedLater<string | undefined>(mirrorId, undefined),
+  poolGeneration,
 });
 
 const listAnswer = codec<ListAnswer>('LIST answer', {
@@ -305,6 +309,7 @@ export const { encode: encodeOpenAnswer, decode: decodeOpenAnswer } = codec<Open
   canDiscard: flag,
   identity: token,
   life: token,
+  poolGeneration,
 });
 
 export const { encode: encodeFailureAnswer, decode: decodeFailureAnswer } = codec<FailureAnswer>('failure answer', { sentence, holders });

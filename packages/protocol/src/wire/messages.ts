@@ -114,6 +114,11 @@ export interface VolumeEntry {
   readonly heldBy?: string | undefined;
   /** Id of the mirror if the volume is a replica; otherwise omitted. */
   readonly mirror?: string | undefined;
+  /**
+   * If the volume lies in a shared pool: the generation under which the server owns the pool; otherwise omitted. Of two servers that offer
+   * the volume, the one with the higher generation is the owner.
+   */
+  readonly poolGeneration?: number | undefined;
 }
 
 export interface ListAnswer {
@@ -170,6 +175,8 @@ export interface OpenAnswer {
   readonly identity: string;
   /** Second part of the verifier: incarnation of the storage. */
   readonly life: string;
+  /** As in VolumeEntry. */
+  readonly poolGeneration?: number | undefined;
 }
 
 /** Body of an answer to LIST, OPEN, CLOSE, IOCTL or ADMIN whose status is not OK. */

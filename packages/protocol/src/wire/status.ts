@@ -24,6 +24,7 @@ export const STATUS = {
   UNCLAIMED: 19,
   STOPPED: 20,
   BESIDE: 21,
+  MOVED: 22,
 } as const;
 
 export type Status = (typeof STATUS)[keyof typeof STATUS];
@@ -73,6 +74,7 @@ export const STATUSES: readonly StatusEntry[] = [
   { status: STATUS.UNCLAIMED, name: 'UNCLAIMED', errno: 'ENOLCK', sentence: 'The server has not promised this term of the mirror' },
   { status: STATUS.STOPPED, name: 'STOPPED', errno: 'ENOMEDIUM', sentence: 'An administrator of the server has stopped the volume' },
   { status: STATUS.BESIDE, name: 'BESIDE', errno: 'EALREADY', sentence: 'Another data process of this client uses the volume' },
+  { status: STATUS.MOVED, name: 'MOVED', errno: 'EREMCHG', sentence: 'This server does not own the pool of the volume' },
 ];
 
 /** Returns the entry of a status number. An unknown number from a newer peer counts as an I/O error, but keeps its number. */

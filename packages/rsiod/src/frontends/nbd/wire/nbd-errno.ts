@@ -38,6 +38,7 @@ const BY_STATUS = {
   [STATUS.UNCLAIMED]: NBD_ERRNO.EIO,
   [STATUS.STOPPED]: NBD_ERRNO.EIO,
   [STATUS.BESIDE]: NBD_ERRNO.EIO,
+  [STATUS.MOVED]: NBD_ERRNO.EIO,
 } as const satisfies Record<Status, number>;
 
 /**
