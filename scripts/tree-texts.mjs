@@ -51,6 +51,8 @@ export const FOLDERS = {
   'packages/rssrv/src/admin': 'the control socket, the order of changes, views and metrics of the server',
   'packages/rssrv/src/admin/remote': 'commands of clients: rights, what a client may see, bounds, long answers',
   'packages/rssrv/src/events': 'the log of the listener, which makes events; the watch that reports changes of the storage',
+  'packages/rssrv/src/farm': 'pools on shared disks: the record of the owner, taking, serving and giving up',
+  'packages/rssrv/src/farm/engines': 'what a farm needs of each kind of storage: record, notes, clients of the storage, fences',
   'packages/rssrv/src/jobs': 'jobs, which outlive a request: the list, the running jobs, limits of bandwidth',
   'packages/rssrv/src/jobs/copies': 'copies of volumes and snapshots, and imports: sources, targets, remains',
   'packages/rssrv/src/jobs/images':

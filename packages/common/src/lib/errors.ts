@@ -39,6 +39,8 @@ export const ERRORS = {
   E_NO_REFLINK: { kind: 'volume' },
   E_EXISTS: { kind: 'volume' },
   E_POOL: { kind: 'volume' },
+  E_STORAGE: { kind: 'volume' },
+  E_FENCE: { kind: 'volume' },
   E_SPACE: { kind: 'volume' },
   E_AMBIGUOUS: { kind: 'volume' },
   E_HELD: { kind: 'volume' },

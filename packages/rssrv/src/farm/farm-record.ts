@@ -1,0 +1,85 @@
+// The record of a shared pool: who owns the pool, and who may still write to it. Pure; the engines store records outside of the file system
+// of the pool. Invariants (docs/PROTOCOL.md, Farms): a record changes only into its successor, by compare-and-swap of the version; the
+// generation grows with each new owner; a generation leaves the writers only when it has ended or a fence of it is proven.
+
+import { checked, list, object, type Of, orNull, text, whole, word } from '@rsio/common/lib/shape';
+import { CLIENT_MAX_CHARS, OWNERS_MAX, WRITERS_MAX } from './limits.ts';
+
+const number = whole(0, Number.MAX_SAFE_INTEGER);
+const client = checked(text(), (value) => (value.length <= CLIENT_MAX_CHARS ? null : `is longer than ${CLIENT_MAX_CHARS} characters`));
+
+/** A generation whose writes the storage may still execute. `client` names it for the fence; each engine has its own form. */
+const WRITER = object({ generation: number, server: text(), client });
+export type Writer = Of<typeof WRITER>;
+
+export const RECORD = object({
+  /** Grows with each change of the record. */
+  version: number,
+  generation: number,
+  /**
+   * `free`: nobody has the pool, and its file system is unmounted. `taking`: the owner fences and mounts, and serves nothing yet.
+   * `serving`: the owner serves the pool.
+   */
+  state: word(['free', 'taking', 'serving']),
+  /** The owner with its client of the storage; null if the pool is free. Its generation is that of the record. */
+  owner: orNull(WRITER),
+  /** The earlier generations that may still write. */
+  writers: checked(list(WRITER), (value) => (value.length <= WRITERS_MAX ? null : `has more than ${WRITERS_MAX} entries`)),
+  /** The generation in which the present incarnations of the volumes began. A clean move keeps it. */
+  life: number,
+  /** Names of the servers that may own the pool, in order of preference. */
+  owners: checked(list(text()), (value) => (value.length <= OWNERS_MAX ? null : `has more than ${OWNERS_MAX} entries`)),
+  /** Wall-clock time of the last change at the server that made it, in ms; only for display. */
+  sinceMs: number,
+});
+export type FarmRecord = Of<typeof RECORD>;
+
+export const NOTE = object({
+  /** Generation that the server serves; 0 if it serves none. */
+  generation: number,
+  /** Grows with each note of the server. A note that does not change for a while comes from a server that does not run, or is cut off. */
+  count: number,
+  /** The server asks the owner with this generation to give the pool up; null if it asks for nothing. */
+  wants: orNull(number),
+});
+export type Note = Of<typeof NOTE>;
+
+/** Returns the first record of a pool, which is free. */
+export function firstRecord(owners: readonly string[], nowMs: number): FarmRecord {
+  return { version: 1, generation: 0, state: 'free', owner: null, writers: [], life: 0, owners, sinceMs: nowMs };
+}
+
+/**
+ * Returns the record when `server` begins to take the pool (F4). `client` names its client of the storage, so that a later taker can fence
+ * it: a mount writes, even before the pool is served. Returns null if the record has no room for another writer.
+ */
+export function taken(before: FarmRecord, server: string, client: string, nowMs: number): FarmRecord | null {
+  const writers = before.owner === null ? before.writers : [...before.writers, before.owner];
+  if (writers.length > WRITERS_MAX) return null;
+  const generation = before.generation + 1;
+  return {
+    ...{ version: before.version + 1, generation, state: 'taking', owner: { generation, server, client }, writers },
+    ...{ life: before.life, owners: before.owners, sinceMs: nowMs },
+  };
+}
+
+/**
+ * Returns the record when the owner, whose record is `before`, begins to serve. All its writers must be fenced, and the file system
+ * mounted. `isClean`: the owner has taken a free pool, so that the incarnations of the volumes go on (F6).
+ */
+export function served(before: FarmRecord, isClean: boolean, nowMs: number): FarmRecord {
+  return {
+    ...before,
+    ...{ version: before.version + 1, state: 'serving', writers: [], life: isClean ? before.life : before.generation, sinceMs: nowMs },
+  };
+}
+
+/** Returns the record when the owner has given the pool up: everything is synced and saved, and the file system is unmounted (F6). */
+export function freed(before: FarmRecord, nowMs: number): FarmRecord {
+  return { ...before, version: before.version + 1, state: 'free', owner: null, sinceMs: nowMs };
+}
+
+/** Returns true if `record` names the server as the owner with this generation. */
+export function isOwner(record: FarmRecord | null, server: string, generation: number): boolean {
+  return record !== null && record.owner?.server === server && record.generation === generation;
+}
