@@ -153,7 +153,7 @@ export class SimStore {
   private async start(ports: StorePorts<StoredVolume>, volumes: SimStoreVolumes<StoredVolume>, moves: VolumeMoves): Promise<void> {
     const { machine } = ports;
     await this.jobs.load();
-    const configs = machine.mounts.map((name) => ({ name, path: mountPath(name), limitBytes: null, reserve: 0, line: 1 }));
+    const configs = machine.mounts.map((name) => ({ name, path: mountPath(name), limitBytes: null, reserve: 0, shared: null, line: 1 }));
     await (await this.pools.prepare(configs)).commit();
     const present = volumeConfigsOf(this.pools.states);
     this.inForce = newConfigInForce(ports, present, volumes, this.served);

@@ -1,7 +1,5 @@
 // Bounds of farms: of the record of a pool, of its engines, and of taking and giving up a pool. Units are in the names.
 
-/** Maximum number of servers that may own one pool. */
-export const OWNERS_MAX = 16;
 /** Maximum number of earlier owners that a record names because their writes may still be executed. A pool with more waits for fences. */
 export const WRITERS_MAX = 32;
 /** Maximum length of the text with which a fence names a client of the storage. */
@@ -15,3 +13,22 @@ export const WATCH_MS = 1_000;
 export const ENGINE_CALL_MS = 5_000;
 /** Longest time for a fence, including its confirmation. */
 export const FENCE_MS = 60_000;
+
+/**
+ * Time between the turns of two owners to take a free pool (FREE_STEP_MS), or a pool whose owner is silent (SILENT_STEP_MS). The preferred
+ * owner has the first turn.
+ */
+export const FREE_STEP_MS = 3_000;
+export const SILENT_STEP_MS = 1_000;
+/** Interval of looks while a pool is being moved to this server. */
+export const HURRY_MS = 100;
+/** Time after which a look that failed is tried again while answers wait for it. */
+export const LOOK_RETRY_MS = 200;
+/** Time between two attempts of a fence that is not proven, of an unmount that is refused, or of a take that failed. */
+export const RETRY_MS = 5_000;
+/** Longest time for one run of mount, umount or mkfs.xfs. */
+export const MOUNT_MS = 120_000;
+/** Maximum length of the output of a program in an error message. */
+export const OUTPUT_MAX_CHARS = 2_000;
+/** Longest time for which a command waits until a pool has moved. */
+export const MOVE_MS = 120_000;
