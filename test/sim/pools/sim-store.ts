@@ -100,6 +100,7 @@ export class SimStore {
     this.queue = new ChangeQueue(clock);
     const volumes = new SimStoreVolumes(ports);
     this.pools = new Pools({
+      ownershipOf: () => null,
       ledgers: NO_LEDGERS,
       ...{ clock, log: NO_LOG, reflink: SIM_REFLINK, allocate: async () => undefined, reached: machine.reached },
       takeLocks: async (requests) => requests.map(() => 'held' as const),

@@ -19,6 +19,7 @@ import { type PoolState, volumeText } from '../pools/catalogue.ts';
 import { PoolMemory } from '../pools/pool-memory.ts';
 import { PoolVerbs } from '../pools/pool-verbs.ts';
 import { volumeConfigsOf } from '../pools/pool-volume.ts';
+import type { Farms } from '../farm/farms.ts';
 import type { Moments } from '../pools/snapshots/moment.ts';
 import { ScheduleRunner } from '../snapshots/schedule-runner.ts';
 import type { SnapshotAnswers } from '../snapshots/reads/snapshot-answers.ts';
@@ -70,6 +71,7 @@ export interface AdministrationPorts extends ObservedServer {
   readonly paths: RssrvPaths;
   readonly changes: ChangeQueue;
   readonly ledgers: Ledgers;
+  readonly farms: Farms;
   readonly moments: Moments;
   readonly differences: Pick<SnapshotAnswers, 'difference'>;
   readonly rights: ServerProcesses;
@@ -134,7 +136,7 @@ export class Administration {
     this.pools = new Pools({
       changed: () => this.memory.update(this.pools.states),
       measured: () => this.judgeSpace(),
-      ...{ clock, log, takeLocks, ledgers: ports.ledgers },
+      ...{ clock, log, takeLocks, ledgers: ports.ledgers, ownershipOf: (config) => ports.farms.ownershipOf(config) },
       allocate: allocateSpace,
       reached: stepReached,
       answersAgain: (name) => void this.answersAgain(name).catch((thrown: unknown) => log.error(toRsError(thrown).message)),
@@ -260,10 +262,11 @@ export class Administration {
   get failures(): VolumeFailure[] {
     return this.pools.states
       .filter(({ isOpen }) => !isOpen)
-      .flatMap(({ name, path, trouble }) =>
+      .flatMap(({ name, path, trouble, isShared }) =>
         this.memory.volumesOf(path).map((volume) => {
           const reason = `pool ${name} cannot be used: ${trouble ?? 'it is not open'}`;
-          return { ...volume, error: new RsError('E_VOLUME', `Volume ${volumeText(volume)}: ${reason}`, { pool: name }) };
+          const context = isShared ? { pool: name, hasMoved: true } : { pool: name };
+          return { ...volume, error: new RsError('E_VOLUME', `Volume ${volumeText(volume)}: ${reason}`, context) };
         }),
       );
   }
@@ -427,6 +430,17 @@ export class Administration {
     const before = space.shortIds;
     for (const { pool, state, level, text } of space.look(states)) this.ports.log[level](text, eventOf(`pool ${pool}`, '-', state));
     if (!isDeepStrictEqual(before, space.shortIds)) this.ports.shortPoolsChanged(space.shortIds);
+  }
+
+  /** See `Pools.leave`. */
+  leavePool(name: string, why: string): Promise<void> {
+    return this.pools.leave(name, why);
+  }
+
+  /** Returns the ids of the open jobs that read or write a volume of the pool. */
+  jobsIn(name: string): readonly string[] {
+    const state = this.pools.states.find((pool) => pool.name === name);
+    return this.jobs.idsIn(name, new Set(state?.volumes.keys() ?? []));
   }
 
   get poolStates(): readonly PoolState[] {

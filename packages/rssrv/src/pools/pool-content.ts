@@ -32,7 +32,7 @@ const NO_CONTENT: PoolContent = {
 };
 
 /** The state of a pool that cannot be used. */
-export const CLOSED = { identity: null, isOpen: false, space: null, hasReflink: null, ...NO_CONTENT } as const;
+export const CLOSED = { identity: null, ownership: null, isOpen: false, space: null, hasReflink: null, ...NO_CONTENT } as const;
 
 export function contentOf({ volumes, removed, snapshots, purging, parts, unreadable, findings }: PoolContentScan): PoolContent {
   return {
@@ -130,8 +130,8 @@ export async function spaceOf(path: string): Promise<{ readonly totalBytes: numb
   return { totalBytes: bsize * blocks, freeBytes: bsize * bavail };
 }
 
-export function emptyState({ name, path, limitBytes, reserve }: PoolConfig): PoolState {
-  return { name, path, limitBytes, reserve, trouble: null, ...CLOSED };
+export function emptyState({ name, path, limitBytes, reserve, shared }: PoolConfig): PoolState {
+  return { name, path, limitBytes, reserve, isShared: shared !== null, trouble: null, ...CLOSED };
 }
 
 /**

@@ -102,9 +102,9 @@ export class Pools {
    */
   async prepare(configs: readonly PoolConfig[]): Promise<PoolsChange> {
     const { all, opened } = await this.openAll(configs);
-    const next = configs.map(({ name, path, limitBytes, reserve }, index): OpenPool => {
+    const next = configs.map(({ name, path, limitBytes, reserve, shared }, index): OpenPool => {
       const pool = all[index]!;
-      return { ...pool, state: { ...pool.state, name, path, limitBytes, reserve } };
+      return { ...pool, state: { ...pool.state, name, path, limitBytes, reserve, isShared: shared !== null } };
     });
     await this.settle(next);
     let before: readonly OpenPool[] = [];
@@ -437,6 +437,22 @@ export class Pools {
       return now === undefined || now.trouble !== null || now.volumes.has(id);
     };
     return this.ports.ledgers.carry([id, ...snapshotIds], targetId, commit, mayBeThere);
+  }
+
+  /**
+   * Closes a shared pool that stays configured, for the reason `trouble`. Its volumes must already have been released. Resolves when no
+   * file of the pool is open here any more.
+   */
+  async leave(name: string, trouble: string): Promise<void> {
+    const pool = this.list.find(({ state, lock }) => state.name === name && lock !== null);
+    if (pool === undefined) return;
+    this.list = this.list.map((one) => (one === pool ? unusedPool(pool, trouble) : one));
+    account(this.list);
+    this.ports.changed();
+    for (let working = this.working.get(pool.files); working !== undefined; working = this.working.get(pool.files))
+      await Promise.all(working);
+    this.silent.delete(pool.files);
+    await this.release(pool);
   }
 
   /** Releases the locks of all pools. The volumes of the pools must already have been released. */

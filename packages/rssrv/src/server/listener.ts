@@ -54,6 +54,9 @@ import { RunRecords } from './run-records.ts';
 import type { GrownVolume, ServedVolume } from '../storage/io/served-volume.ts';
 import { SpaceShortage } from '../volumes/space-shortage.ts';
 import { Incarnations } from './incarnations.ts';
+import { Farms } from '../farm/farms.ts';
+import { PoolHandOver } from './pool-hand-over.ts';
+import { sharedPoolParts } from './shared-pool-parts.ts';
 import { Volumes } from '../volumes/volumes.ts';
 import type { Voters } from '../mirrors/voters.ts';
 import { ListAnnouncements } from './workers/list-announcements.ts';
@@ -101,6 +104,8 @@ export class Listener {
   private readonly volumes: Volumes;
   private readonly incarnations: Incarnations;
   private readonly administration: Administration;
+  private readonly handOver: PoolHandOver;
+  private readonly farms: Farms;
   private readonly shortage: SpaceShortage;
   private readonly halts: Halts;
   private readonly bandwidth: Bandwidth;
@@ -139,7 +144,7 @@ export class Listener {
     this.volumes = new Volumes({
       ...{ idsFile: paths.volumesFile, memoryDirectory: paths.memoryDir },
       ...{ fileSystemOf, clock, log },
-      syncFailedLate: (id) => void this.incarnations.lost(id),
+      syncFailedLate: (id) => void this.lost(id),
       isHeld: (id) => this.holds.holdersOf(id).length > 0,
       holdersOf: (id) => this.holds.holdersOf(id),
       isNew: (id) => this.administration.isNew(id),
@@ -164,7 +169,7 @@ export class Listener {
       isClient: (node) => keysOf(this.config.clients, node).length > 0,
       checkFence: (node) => this.fences.check(node),
       checkTls: (features) => checkTls(features, this.config),
-      lost: (volumeId) => void this.incarnations.lost(volumeId),
+      lost: (volumeId) => void this.lost(volumeId),
       cut: (volumeId) => void this.incarnations.cut(volumeId),
       waitsForSpace: ({ id }, volume, waits, pool) => this.shortage.changed(id, volume, this.volumes.nameOf(volume), waits, pool),
       held: ({ id }, number) => this.moments.held(id, number),
@@ -176,6 +181,8 @@ export class Listener {
     this.requests = this.newRequests();
     this.incarnations = this.newIncarnations();
     this.inForce = this.newConfigInForce();
+    this.handOver = this.newHandOver();
+    this.farms = this.newFarms();
     this.administration = this.newAdministration();
     this.probes = new ProbeConnections(clock, log, this.limitedLog);
     const machine = { sockets: udpSockets, machine: () => machineInterfaces(systemFacts), instance: this.identity.instance };
@@ -210,6 +217,7 @@ export class Listener {
     this.isServing = true;
     if (this.reloadWantedBy !== null) this.reloader.ask(this.reloadWantedBy);
     const listening = this.sockets.listening(config.interfaces).map(({ address, port }) => `${address}/${port}`);
+    await this.farms.follow(config.pools);
     log.info(`Server ${config.server.name} serves ${plural(this.volumes.served.length, 'volume')} on ${listening.join(', ')}`);
   }
 
@@ -230,7 +238,10 @@ export class Listener {
     this.limitedLog.close();
     this.lists.close();
     await this.volumes.close();
+    // The next owner of a shared pool goes on with the counts of the incarnations.
+    await this.ledgers.saveShared();
     await this.administration.close();
+    await this.farms.close();
     // Save records that name no workers, so that the next listener knows that this listener exited cleanly.
     await this.records?.saved();
   }
@@ -298,7 +309,7 @@ export class Listener {
       incarnationOf: (id) => this.records?.incarnationOf(id) ?? '',
       unsettledNode: (id, incarnation) => this.holds.unsettledNode(id, incarnation),
       sync: (id) => this.volumes.sync(id),
-      lost: (id) => void this.incarnations.lost(id),
+      lost: (id) => void this.lost(id),
     });
   }
 
@@ -319,8 +330,9 @@ export class Listener {
       ...{ admissions: () => this.admissions, administration: () => this.administration, config: () => this.config },
       interfaces: () => this.interfaces,
       incarnationOf: (one) => this.incarnationOf(one),
+      isMine: (poolId, generation) => this.isMine(poolId, generation),
       incarnationEnded: async ({ id }) => this.records?.incarnationsEnded([id]),
-      lost: (id) => void this.incarnations.lost(id),
+      lost: (id) => void this.lost(id),
       listChanged: (changed) => this.lists.changed([], changed),
     });
   }
@@ -336,7 +348,44 @@ export class Listener {
       listChanged: (grown, seenBy) => this.lists.changed(grown, seenBy),
       startIncarnation: (id) => this.incarnations.start(id),
       explore: (next) => this.explore(next),
+      sharedPools: (pools) => this.farms.follow(pools),
     });
+  }
+
+  private newHandOver(): PoolHandOver {
+    return new PoolHandOver({
+      ...{ clock: this.options.clock, log: this.options.log, volumes: this.volumes, ledgers: this.ledgers },
+      ...{ admissions: () => this.admissions, administration: () => this.administration, inForce: () => this.inForce },
+      exclusive: (work, what) => this.changes.runOwn(work, what),
+      incarnationEnded: (id) => this.incarnations.start(id),
+      listChanged: () => this.lists.changed([], null),
+    });
+  }
+
+  private newFarms(): Farms {
+    const { clock, log, paths } = this.options;
+    return new Farms({
+      ...{ clock, log, random: Math.random, server: () => this.config.server.name },
+      partsOf: (config) => sharedPoolParts(config, this.config.server.name, paths.runDir, clock),
+      came: (name) => this.handOver.came(name),
+      leave: (name, isLost, why) => this.handOver.leave(name, isLost, why),
+    });
+  }
+
+  /**
+   * Called when writes to a volume may be lost. If another server owns its shared pool now, nothing is lost: that server has what was
+   * durable, and the clients send the rest again.
+   */
+  private async lost(volumeId: string): Promise<void> {
+    const served = this.volumes.served.find(({ id }) => id === volumeId);
+    const ownership = served?.pool?.ownership;
+    if (ownership !== undefined && !(await this.isMine(served?.pool?.ids[0] ?? '', ownership.generation))) return;
+    await this.incarnations.lost(volumeId);
+  }
+
+  private isMine(poolId: string, generation: number): Promise<boolean> {
+    const name = this.administration.poolStates.find(({ identity }) => identity?.id === poolId)?.name ?? null;
+    return this.farms.isMine(name, generation);
   }
 
   private newReloader(): Reloader<LoadedListenerConfig> {
@@ -356,7 +405,13 @@ export class Listener {
     const { clock, log, paths } = this.options;
     return new Administration({
       ...{ clock, log, paths, changes: this.changes, moments: this.moments, voters: this.voters, halts: this.halts },
-      ...{ ledgers: this.ledgers, readers: this.snapshots, differences: this.snapshotAnswers, inForce: () => this.inForce },
+      ...{
+        ledgers: this.ledgers,
+        farms: this.farms,
+        readers: this.snapshots,
+        differences: this.snapshotAnswers,
+        inForce: () => this.inForce,
+      },
       ...{ config: () => this.config, configuredMs: () => this.inForce.configuredMs, sessions: () => this.admissions.statuses },
       statusOf: (volume) => this.inForce.statusOf(volume),
       check: (was, now) => void this.inForce.checkChange(was, now),
@@ -434,9 +489,12 @@ export class Listener {
     };
   }
 
-  private incarnationOf({ id, type, snapshotOf }: ServedVolume): string {
+  private incarnationOf({ id, type, snapshotOf, pool }: ServedVolume): string {
     // A snapshot always has the same incarnation, because a snapshot gets no writes that could be lost.
     if (snapshotOf !== undefined) return 'snapshot';
+    const ownership = pool?.ownership;
+    // The id of the pool makes the incarnations of a volume differ that was moved between two shared pools.
+    if (ownership !== undefined) return `${pool?.ids[0] ?? ''}.${ownership.life}.${this.records?.countOf(id) ?? 0}`;
     return type === 'memory' ? this.identity.instance : (this.records?.incarnationOf(id) ?? '');
   }
 

@@ -89,6 +89,7 @@ export class PoolScene {
     const log = { info: write, warn: write, error: write };
     this.configs = names.map((name) => ({ name, path: path.join(directory, name), limitBytes, reserve: 0, shared: null, line: 1 }));
     this.pools = new Pools({
+      ownershipOf: () => null,
       ledgers: NO_LEDGERS,
       clock,
       log,

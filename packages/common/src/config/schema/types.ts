@@ -84,6 +84,15 @@ export interface PoolMembership {
   readonly replica?: { readonly mirror: string; readonly identity: string; readonly mapPath: string };
   /** Reason why the volume cannot be served although its pool is open. */
   readonly trouble?: string;
+  /** Set for a volume of a shared pool. */
+  readonly ownership?: PoolOwnership;
+}
+
+/** The time in which a server owns a shared pool. */
+export interface PoolOwnership {
+  readonly generation: number;
+  /** The generation in which the present incarnations of the volumes began. */
+  readonly life: number;
 }
 
 export interface VolumeLayout {
