@@ -47,6 +47,7 @@ import type { Halts } from '../volumes/throttle/halts.ts';
 import type { Ledgers } from '../volumes/holds/ledgers.ts';
 import type { ChangeQueue } from './change-queue.ts';
 import { type ClientPorts, clientHandlers } from './client-handlers.ts';
+import { farmHandlers } from './farm-handlers.ts';
 import { Inventory } from './inventory.ts';
 import { POOL_MEASURE_MS, POOL_MEASURE_NEAR_MS, PURGE_INTERVAL_MS } from './limits.ts';
 import { type ObservedServer, observingHandlers } from './observing-handlers.ts';
@@ -136,7 +137,7 @@ export class Administration {
     this.pools = new Pools({
       changed: () => this.memory.update(this.pools.states),
       measured: () => this.judgeSpace(),
-      ...{ clock, log, takeLocks, ledgers: ports.ledgers, ownershipOf: (config) => ports.farms.ownershipOf(config) },
+      ...{ clock, log, takeLocks, ledgers: ports.ledgers, ownershipOf: (pool) => ports.farms.ownershipOf(pool) },
       allocate: allocateSpace,
       reached: stepReached,
       answersAgain: (name) => void this.answersAgain(name).catch((thrown: unknown) => log.error(toRsError(thrown).message)),
@@ -373,6 +374,7 @@ export class Administration {
         processNote: asker.node === null ? this.ports.rights.warning : null,
       }),
       ...poolHandlers(clock, changes, verbs),
+      ...farmHandlers(clock, this.ports.farms, this.pools, this.ports.config().server.name),
       ...volumeHandlers(logged, inventory, verbs, this.schedules, asker),
       ...this.jobs.handlers(asker, logged),
       ...snapshotHandlers({ ...this.ports, changes: logged, inventory, snapshots, triggers: this.triggers }, asker),

@@ -4,7 +4,7 @@
 
 import { checked, list, object, type Of, orNull, text, whole, word } from '@rsio/common/lib/shape';
 import { OWNERS_MAX } from '@rsio/common/config/schema/limits';
-import { CLIENT_MAX_CHARS, WRITERS_MAX } from './limits.ts';
+import { CLIENT_MAX_CHARS, REFUSAL_MAX_CHARS, WRITERS_MAX } from './limits.ts';
 
 const number = whole(0, Number.MAX_SAFE_INTEGER);
 const client = checked(text(), (value) => (value.length <= CLIENT_MAX_CHARS ? null : `is longer than ${CLIENT_MAX_CHARS} characters`));
@@ -44,6 +44,10 @@ export const NOTE = object({
   count: number,
   /** The server asks the owner with this generation to give the pool up to the server `to`; null if it asks for nothing (F10). */
   wants: orNull(object({ generation: number, to: text() })),
+  /** Why the owner could not do what a note wants; null if it could, or was not asked. */
+  refusal: orNull(
+    checked(text(), (value) => (value.length <= REFUSAL_MAX_CHARS ? null : `is longer than ${REFUSAL_MAX_CHARS} characters`)),
+  ),
 });
 export type Note = Of<typeof NOTE>;
 

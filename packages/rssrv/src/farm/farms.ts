@@ -23,6 +23,11 @@ export class Farms {
     this.ports = ports;
   }
 
+  /** Makes the parts that reach the storage of a pool that is not configured yet. */
+  partsOf(config: PoolConfig): Pick<SharedPoolPorts, 'engine' | 'mount'> {
+    return this.ports.partsOf(config);
+  }
+
   get list(): readonly SharedPool[] {
     return [...this.pools.values()];
   }
@@ -54,8 +59,8 @@ export class Farms {
   }
 
   /** See OwnershipOf (pools/open-pool.ts). */
-  ownershipOf({ name, shared }: Pick<PoolConfig, 'name' | 'shared'>): PoolOwnership | null {
-    if (shared === null) return null;
+  ownershipOf({ name, isShared }: { readonly name: string; readonly isShared: boolean }): PoolOwnership | null {
+    if (!isShared) return null;
     const pool = this.pools.get(name);
     const ownership = pool?.ownership ?? null;
     if (ownership === null) throw new RsError('E_POOL', pool?.status.why ?? 'its record was not read yet', { pool: name });

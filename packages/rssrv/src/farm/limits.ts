@@ -4,6 +4,8 @@
 export const WRITERS_MAX = 32;
 /** Maximum length of the text with which a fence names a client of the storage. */
 export const CLIENT_MAX_CHARS = 256;
+/** Maximum length of the text in which an owner says why it does not give a pool up. */
+export const REFUSAL_MAX_CHARS = 500;
 /** Maximum length of a record as JSON text. */
 export const RECORD_MAX_BYTES = 32_768;
 

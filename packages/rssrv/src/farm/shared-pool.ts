@@ -19,7 +19,7 @@ import type { Log } from '@rsio/common/log/log';
 import type { Engine, Sight, StorageClient } from './engine.ts';
 import { nextStep } from './farm-decision.ts';
 import { type FarmRecord, freed, isOwner, served, taken, type Writer } from './farm-record.ts';
-import { HURRY_MS, LOOK_RETRY_MS, MOVE_MS, RETRY_MS, WATCH_MS } from './limits.ts';
+import { HURRY_MS, LOOK_RETRY_MS, MOVE_MS, REFUSAL_MAX_CHARS, RETRY_MS, WATCH_MS } from './limits.ts';
 import { Looks } from './looks.ts';
 import type { PoolMount } from './pool-mount.ts';
 
@@ -78,6 +78,8 @@ export class SharedPool {
   private readonly ports: SharedPoolPorts;
   private standing: Standing = 'watching';
   private owned: Owned | null = null;
+  /** True while the volumes of the owned pool are served. */
+  private isOpen = false;
   private why = 'its record was not read yet';
   private sight: Sight | null = null;
   private readonly notes = new Map<string, SeenNote>();
@@ -90,6 +92,8 @@ export class SharedPool {
   /** Count of the last note that this server has posted; null if it has posted none. */
   private posted: number | null = null;
   private wants: { readonly generation: number; readonly to: string } | null = null;
+  /** Why this server does not give the pool up, although it was asked to. */
+  private refusal: string | null = null;
   private patience: number;
   /** No take begins before this time. */
   private restUntilMs = 0;
@@ -115,6 +119,10 @@ export class SharedPool {
       .then(() => engine.clear())
       .catch(left);
     await this.watch();
+  }
+
+  get settings(): SharedDiskConfig {
+    return this.config;
   }
 
   configure(config: SharedDiskConfig): void {
@@ -164,16 +172,27 @@ export class SharedPool {
     if (!this.isThere(to)) throw this.failure(`server ${to} does not watch it: start rssrv there, and see that its rssrvcfg has the pool`);
     if (record.owner === null) throw this.failure('it has no owner now: wait until one has taken it');
     this.wants = { generation: record.generation, to };
+    this.refusal = null;
+    this.restUntilMs = 0;
     this.hurry();
     const endMs = clock.monotonicMs() + MOVE_MS;
-    while (!isServed()) {
-      if (clock.monotonicMs() > endMs) {
-        this.wants = null;
-        throw new RsError('E_TIMEOUT', `Pool ${this.name} was not moved to ${to} within ${printDuration(MOVE_MS)}: ${this.why}`);
+    try {
+      while (!isServed()) {
+        const refusal = this.refusalOf(record);
+        if (refusal !== null) throw this.failure(refusal);
+        if (clock.monotonicMs() > endMs)
+          throw new RsError('E_TIMEOUT', `Pool ${this.name} was not moved to ${to} within ${printDuration(MOVE_MS)}: ${this.why}`);
+        await this.delay(HURRY_MS);
       }
-      await this.delay(HURRY_MS);
+    } finally {
+      this.wants = null;
     }
-    this.wants = null;
+  }
+
+  /** Returns why the owner of this record does not give the pool up; null if it has not said so since `move` was called. */
+  private refusalOf({ owner, generation }: FarmRecord): string | null {
+    if (this.sight?.record?.generation !== generation) return null;
+    return owner?.server === this.ports.server ? this.refusal : (this.sight.notes.get(owner?.server ?? '')?.refusal ?? null);
   }
 
   /** Gives the pool up if this server owns it, when its volumes and files are closed already, and ends the watch. */
@@ -211,7 +230,7 @@ export class SharedPool {
     try {
       this.saw(await engine.look());
       const count = (this.posted ?? this.sight?.notes.get(this.ports.server)?.count ?? 0) + 1;
-      await engine.post({ generation: this.ownership?.generation ?? 0, count, wants: this.wants });
+      await engine.post({ generation: this.ownership?.generation ?? 0, count, wants: this.wants, refusal: this.refusal });
       this.posted = count;
     } catch (thrown) {
       this.why = toRsError(thrown).message;
@@ -255,8 +274,9 @@ export class SharedPool {
     });
     if (step.kind === 'end') this.end(step.why);
     else if (this.step !== null) return;
-    else if (step.kind === 'wait') this.why = step.why;
-    else if (step.kind === 'take' && clock.monotonicMs() < this.restUntilMs) return;
+    else if (step.kind === 'wait' && (owned === null || this.isOpen)) this.why = step.why;
+    else if (clock.monotonicMs() < this.restUntilMs) return;
+    else if (step.kind === 'wait') this.begin('owned', () => this.openUp());
     else if (step.kind === 'take') this.begin('taking', () => this.take(sight.record!));
     else if (owned !== null) {
       log.info(`Pool ${this.name} is given up, so that ${step.to} serves it`);
@@ -278,6 +298,7 @@ export class SharedPool {
       this.why = toRsError(thrown).message;
       this.restUntilMs = this.ports.clock.monotonicMs() + RETRY_MS;
       this.ports.log.error(`Pool ${this.name}: ${this.why}`);
+      if (this.standing === 'leaving') this.refusal = this.why.slice(0, REFUSAL_MAX_CHARS);
       if (this.standing === standing) this.standing = before;
     };
     this.step = work()
@@ -319,8 +340,16 @@ export class SharedPool {
     }
     this.standing = 'owned';
     this.why = 'this server owns it';
+    this.refusal = null;
     log.info(`Pool ${this.name} is owned by this server, generation ${before.generation + 1}`);
+    await this.openUp();
+  }
+
+  /** Serves the volumes of the pool that is mounted. If this fails, it is tried again. */
+  private async openUp(): Promise<void> {
+    this.isOpen = false;
     await this.ports.came();
+    this.isOpen = true;
   }
 
   /** Tries until the fence is proven. Throws if this server is no longer the taker. */
@@ -353,7 +382,8 @@ export class SharedPool {
       if (this.owned !== owned || owned.isLost) throw thrown;
       // The mount is in use: this server still owns the pool.
       this.standing = 'owned';
-      await this.ports.came();
+      this.refusal = toRsError(thrown).message.slice(0, REFUSAL_MAX_CHARS);
+      await this.openUp();
       throw thrown;
     }
   }

@@ -35,7 +35,7 @@ export interface PoolLedgers {
  * Returns the ownership of a shared pool, which is then mounted at its path; null for a pool on a disk of this server. Throws E_POOL with
  * the reason if this server does not own the pool.
  */
-export type OwnershipOf = (config: Pick<PoolConfig, 'name' | 'shared'>) => PoolOwnership | null;
+export type OwnershipOf = (pool: Pick<PoolState, 'name' | 'isShared'>) => PoolOwnership | null;
 
 export interface ReadPorts {
   readonly ownershipOf: OwnershipOf;
@@ -62,7 +62,7 @@ export async function readPool(config: PoolConfig, ports: ReadPorts, heard: () =
   const empty = emptyState(config);
   let lock: FileHandle | null = null;
   try {
-    const ownership = ports.ownershipOf(config);
+    const ownership = ports.ownershipOf(empty);
     const identity = await readIdentity(path);
     if (identity === null) throw new RsError('E_POOL', absentText(config));
     lock = await takePoolLock(path, ports.takeLocks);

@@ -282,6 +282,7 @@ export class Pools {
    * and is measured again only after its file system has answered.
    */
   async measure(): Promise<void> {
+    this.renewTroubles();
     const measured = ({ state: { name, path } }: OpenPool): Promise<void> =>
       spaceOf(path).then(
         (space) => this.change(name, (now) => ({ ...now, space })),
@@ -289,6 +290,18 @@ export class Pools {
       );
     await Promise.all(this.list.map((pool) => this.look(pool, () => measured(pool))));
     this.ports.measured?.();
+  }
+
+  /** Renews the reasons why this server does not own its shared pools, because other servers act on these pools. */
+  private renewTroubles(): void {
+    for (const { state } of this.list) {
+      if (!state.isShared || state.isOpen) continue;
+      try {
+        this.ports.ownershipOf(state);
+      } catch (thrown) {
+        this.change(state.name, (now) => ({ ...now, trouble: toRsError(thrown).message }));
+      }
+    }
   }
 
   /** Makes spare files in the open pools that have room for them. Failures are logged. */

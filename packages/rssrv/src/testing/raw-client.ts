@@ -180,7 +180,14 @@ export class SessionScene {
       list: () => Promise.resolve({ generation: 1, interfaces: [], volumes: [] }),
       grant: () => {
         const granted = { ...volume, ...this.volumeChanges };
-        return Promise.resolve({ granted: true, volume: granted, readonly: granted.readonly, identity: 'identity', incarnation: 'life', epoch: 1 });
+        return Promise.resolve({
+          granted: true,
+          volume: granted,
+          readonly: granted.readonly,
+          identity: 'identity',
+          incarnation: 'life',
+          epoch: 1,
+        });
       },
       admin: (request) => this.admin(request),
       vote: (request) => this.vote(request),

@@ -157,6 +157,7 @@ export class FarmServer {
     const note = (what: string): void => void this.events.push(what);
     const engine: Engine = {
       kind: 'fake',
+      prepare: async () => undefined,
       look: () => this.call((): Sight => ({ record: storage.record, notes: new Map(storage.notes) })),
       swap: (seen, next) =>
         this.call(() => {
