@@ -256,7 +256,9 @@ export class Administration {
 
   /** For each pool that cannot be used, the reason. */
   get troubles(): string[] {
-    return this.pools.states.flatMap(({ name, trouble }) => (trouble === null ? [] : [`Pool ${name} cannot be used: ${trouble}`]));
+    return this.pools.states.flatMap(({ name, trouble, isOpen, isShared }) =>
+      trouble === null || (isShared && !isOpen) ? [] : [`Pool ${name} cannot be used: ${trouble}`],
+    );
   }
 
   /** The volumes of pools that cannot be used, each with the reason why it is not served. */

@@ -277,9 +277,12 @@ export class SharedPool {
     else if (step.kind === 'wait' && (owned === null || this.isOpen)) this.why = step.why;
     else if (clock.monotonicMs() < this.restUntilMs) return;
     else if (step.kind === 'wait') this.begin('owned', () => this.openUp());
-    else if (step.kind === 'take') this.begin('taking', () => this.take(sight.record!));
-    else if (owned !== null) {
+    else if (step.kind === 'take') {
+      this.why = 'this server is taking it';
+      this.begin('taking', () => this.take(sight.record!));
+    } else if (owned !== null) {
       log.info(`Pool ${this.name} is given up, so that ${step.to} serves it`);
+      this.why = `it moves to server ${step.to}`;
       this.begin('leaving', () => this.giveUp(owned, step.to));
     }
   }

@@ -179,7 +179,9 @@ export function report(
   findings: readonly string[],
   reported: readonly string[],
 ): void {
-  if (now.trouble !== null) log.error(`Pool ${now.name} cannot be used: ${now.trouble}`);
+  // A shared pool is usually served by another server.
+  if (now.trouble !== null && now.isShared && !now.isOpen) log.info(`Pool ${now.name} is not open here: ${now.trouble}`);
+  else if (now.trouble !== null) log.error(`Pool ${now.name} cannot be used: ${now.trouble}`);
   else if (before?.trouble !== null) log.info(`Pool ${now.name} at ${now.path} has ${now.volumes.size} volumes`);
   const known = new Set(reported);
   for (const finding of findings) if (!known.has(finding)) log.warn(`Pool ${now.name}: ${finding}`);
