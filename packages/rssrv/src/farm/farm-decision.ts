@@ -70,8 +70,8 @@ function whenSilent(seen: Seen, owner: string, does: string): Step {
 }
 
 /** Returns how many owners that are preferred to this server, without `except`, are there and may take the pool first. */
-function rankOf({ server, isThere }: Seen, owners: readonly string[], except: string | null): number {
-  return owners.slice(0, owners.indexOf(server)).filter((one) => one !== except && isThere(one)).length;
+function rankOf(seen: Seen, owners: readonly string[], except: string | null): number {
+  return owners.slice(0, owners.indexOf(seen.server)).filter((one) => one !== except && seen.isThere(one)).length;
 }
 
 function wait(why: string): Step {

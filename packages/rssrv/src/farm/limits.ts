@@ -1,4 +1,5 @@
-// Bounds of farms: of the record of a pool, of its engines, and of taking and giving up a pool. Units are in the names.
+// Bounds of farms: of the record of a pool, of its engines, and of taking and giving up a pool. Units are in the names. Invariant: a bound
+// has one place.
 
 /** Maximum number of earlier owners that a record names because their writes may still be executed. A pool with more waits for fences. */
 export const WRITERS_MAX = 32;

@@ -1,4 +1,5 @@
-// Coalesces looks at a record. Invariant: a look that answers a call has begun after the call.
+// Coalesces looks at a record, because many answers may wait for one. Invariant: a look that answers a call has begun after the call.
+// Rule: F8.
 
 export class Looks {
   private readonly look: () => Promise<boolean>;

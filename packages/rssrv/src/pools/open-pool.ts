@@ -86,3 +86,14 @@ export function checkPlace({ lock, state: { path } }: OpenPool): Promise<void> {
 export function unusedPool({ files, state }: Omit<OpenPool, 'lock'>, trouble: string): OpenPool {
   return { files, lock: null, state: { ...state, ...CLOSED, trouble } };
 }
+
+/** Returns the present reason why this server does not own a shared pool that is not open; null for another pool. */
+export function whyNotOwned(state: PoolState, ownershipOf: OwnershipOf): string | null {
+  if (!state.isShared || state.isOpen) return null;
+  try {
+    ownershipOf(state);
+    return null;
+  } catch (thrown) {
+    return toRsError(thrown).message;
+  }
+}

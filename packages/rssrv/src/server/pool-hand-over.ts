@@ -16,7 +16,7 @@ import { HAND_OVER_CLOSE_MS } from './limits.ts';
 
 export interface PoolHandOverPorts {
   readonly clock: Clock;
-  readonly log: Pick<Log, 'info' | 'error'>;
+  readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
   readonly volumes: Pick<Volumes, 'served' | 'suspend' | 'sync'>;
   readonly ledgers: Pick<Ledgers, 'save'>;
   admissions(): Pick<Admissions, 'closeHandles' | 'loseHandles'>;

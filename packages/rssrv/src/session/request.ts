@@ -120,6 +120,14 @@ function flushAfter(backend: Backend, status: Status, done: (status: Status) => 
   else done(status);
 }
 
+/**
+ * Returns true if a request that was tried on the event loop must be executed where it can wait: for the storage, for space in its pool, or,
+ * after a failure in a shared pool, for a look at the owner.
+ */
+export function mustWait(open: OpenVolume, status: Status): boolean {
+  return status === STATUS.NO_SPACE ? open.volume.pool !== undefined : status !== STATUS.OK && open.looks !== null;
+}
+
 /** Copies the body of a request into a buffer of the pool, because `body` is valid only during the call. */
 export function copiedBody(bodies: Pick<BufferPool, 'take'>, body: Buffer, offset: number, lengthBytes: number): Buffer {
   if (lengthBytes === 0) return EMPTY;

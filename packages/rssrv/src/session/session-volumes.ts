@@ -241,6 +241,12 @@ export class SessionVolumes {
       });
   }
 
+  /** As `conclude`, for a FLUSH, WRITE, DISCARD or ZERO. */
+  concludeChange(open: OpenVolume, op: number, isFua: boolean, ended: Status, then: (status: Status) => void): void {
+    this.syncs.ended(open, op, isFua, ended);
+    this.conclude(open, ended, then);
+  }
+
   private concludeLost(open: OpenVolume, then: (status: Status) => void): void {
     open.isLost = true;
     void this.revokeHandle(open.handle);

@@ -57,6 +57,7 @@ import {
   execute,
   isFua,
   isSync,
+  mustWait,
   neededSpace,
   type OpenVolume,
   validate,
@@ -373,11 +374,10 @@ export class Session implements ServerPathEvents {
       const kept = { ...header };
       return this.hold(open, open.throttle, kept, lengthBytes, EMPTY, () => this.readFromPool(open, path, kept, true));
     }
-    if (open.isLooked) return this.readFromPool(open, path, { ...header }, first);
     const at = encoder.beginIo(lengthBytes);
-    const status = open.backend.tryRead(encoder.buffer, at, lengthBytes, header.lba * SECTOR_BYTES);
-    // A failed READ of a shared pool is made again where it can wait for a look.
-    if (status === WOULD_WAIT || (status !== STATUS.OK && open.looks !== null)) return this.readFromPool(open, path, { ...header }, first);
+    const position = header.lba * SECTOR_BYTES;
+    const status = open.isLooked ? WOULD_WAIT : open.backend.tryRead(encoder.buffer, at, lengthBytes, position);
+    if (status === WOULD_WAIT || mustWait(open, status)) return this.readFromPool(open, path, { ...header }, first);
     const outcome = status === STATUS.OK ? status : this.volumes.outcome(open, status);
     if (first) {
       this.slots.finishAtOnce(header.slot, outcome);
@@ -434,9 +434,7 @@ export class Session implements ServerPathEvents {
     }
     if (header.op === OP.WRITE && open.gate === null && !open.isShort && !open.isLooked && !isFua(open, header.flags)) {
       const status = open.backend.tryWrite(body, offset, lengthBytes, header.lba * SECTOR_BYTES);
-      // If the pool is full, changeInPool makes the write wait for space; if the pool is shared, it makes a failed write wait for a look.
-      const isFailed = status === STATUS.NO_SPACE ? open.volume.pool !== undefined : status !== STATUS.OK && open.looks !== null;
-      if (status !== WOULD_WAIT && !isFailed) {
+      if (status !== WOULD_WAIT && !mustWait(open, status)) {
         open.hasUnsynced = true;
         const outcome = this.volumes.outcome(open, status);
         this.slots.finishAtOnce(header.slot, outcome);
@@ -480,10 +478,7 @@ export class Session implements ServerPathEvents {
       open.inFlight.end();
       this.checkIdle();
     };
-    const end = (ended: Status): void => {
-      this.volumes.syncs.ended(open, header.op, isFua(open, header.flags), ended);
-      this.volumes.conclude(open, ended, concluded);
-    };
+    const end = (ended: Status): void => this.volumes.concludeChange(open, header.op, isFua(open, header.flags), ended, concluded);
     // A sync that failed for lack of space must not be tried again, because the failed sync has lost writes, and the next sync would
     // nevertheless report success.
     if (isSync(header.op, isFua(open, header.flags))) start(end);

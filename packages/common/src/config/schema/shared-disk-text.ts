@@ -1,4 +1,5 @@
-// The disk and the fence of a shared pool as they are written in rssrvcfg. Invariant: value-types.ts reads back what these functions return.
+// Prints the disk and the fence of a shared pool as they are written in rssrvcfg, for views. Invariant: value-types.ts reads back what these
+// functions return.
 
 import type { DiskConfig, FenceConfig } from './types.ts';
 

@@ -30,7 +30,7 @@ export const FARM_METHODS = {
     {},
     object({ pools: list(SHARED_POOL) }),
     CONTROL_ANSWER_MS,
-    'use',
+    'admin',
   ),
   'pool-move': method(
     'Moves a shared pool to another owner, under I/O. The answer comes when that server serves the pool',
