@@ -156,7 +156,9 @@ const MESSAGES: readonly (readonly [string, object])[] = [
   ['#### Term of a replica', part(openedReplica, 'mirror')],
   [
     '### OPEN answer',
-    part(codec.encodeOpenAnswer({ ...volume, handle: 1, blockSizeBytes: 512, canDiscard: true, identity: 'i', life: 'l', poolGeneration: 1 })),
+    part(
+      codec.encodeOpenAnswer({ ...volume, handle: 1, blockSizeBytes: 512, canDiscard: true, identity: 'i', life: 'l', poolGeneration: 1 }),
+    ),
   ],
   ['### Failure answer', part(codec.encodeFailureAnswer({ sentence: '', holders: [] }))],
   [

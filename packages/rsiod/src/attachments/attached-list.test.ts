@@ -47,7 +47,12 @@ class DaemonRun {
   readonly said: string[] = [];
   readonly warned: string[] = [];
   readonly attached: AttachedList<TestVolume>;
-  offered: { readonly volume: TestVolume; readonly serverid: number; readonly isConnected: boolean }[] = [];
+  offered: {
+    readonly volume: TestVolume;
+    readonly serverid: number;
+    readonly isConnected: boolean;
+    readonly poolGeneration: number | null;
+  }[] = [];
   /** Key: label of a volume. Value: the error code with which every attempt to attach the volume fails. */
   readonly failures = new Map<string, string>();
   /** Volumes of the previous process whose devices are in use. */
@@ -94,14 +99,14 @@ class DaemonRun {
     return run;
   }
 
-  offer(one: TestVolume, serverid = 1, isConnected = true): void {
-    this.offered.push({ volume: one, serverid, isConnected });
+  offer(one: TestVolume, serverid = 1, isConnected = true, poolGeneration: number | null = null): void {
+    this.offered.push({ volume: one, serverid, isConnected, poolGeneration });
   }
 
   get offers() {
-    return this.offered.map(({ volume: { namespace, name, universe, id }, serverid, isConnected }) => {
+    return this.offered.map(({ volume: { namespace, name, universe, id }, serverid, isConnected, poolGeneration }) => {
       const holders = this.holding.has(name) ? [{ node: 'venus', address: '10.0.0.1', sinceMs: 0 }] : [];
-      const own = { server: `big-${serverid}`, from: { serverid }, config: { nodename: 'venus' }, mirror: null };
+      const own = { server: `big-${serverid}`, from: { serverid }, config: { nodename: 'venus' }, mirror: null, poolGeneration };
       return { ...own, namespace, name, universe, id, isConnected, holders };
     });
   }

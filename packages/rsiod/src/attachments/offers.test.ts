@@ -23,6 +23,7 @@ function offer(server: string, changes: Partial<HeldOffer> = {}): HeldOffer {
     readonly: false,
     holders: [],
     mirror: null,
+    poolGeneration: null,
     ...changes,
   };
 }
