@@ -241,6 +241,19 @@ describe('a volume that is not available yet is awaited quietly', () => {
     expect(next.said).toEqual(['awaited: Server big-1 does not offer it now']);
   });
 
+  test('in a shared pool it is attached again from the owner of the pool, and not from the server that it had', async () => {
+    const next = await DaemonRun.after(await runWith(volume('oracle')));
+    next.offer(volume('oracle'), 1, true, 16);
+    next.offer(volume('oracle'), 2, true, 17);
+    await next.attached.restore();
+    expect(next.asked).toEqual(['osl:oracle@0 of big-2']);
+    const third = await DaemonRun.after(await runWith(volume('oracle')));
+    third.offer(volume('oracle', 'id-other'), 2, true, 17);
+    third.offer(volume('tvol1'), 2, true, 17);
+    await third.attached.restore();
+    expect([third.asked, third.attached.awaited.map(({ reason }) => reason)]).toEqual([[], ['Server big-1 is not in reach']]);
+  });
+
   test('a temporary failure is retried, but not immediately', async () => {
     const next = await DaemonRun.after(await runWith(volume('oracle')));
     next.offer(volume('oracle'));
