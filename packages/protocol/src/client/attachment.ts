@@ -298,11 +298,16 @@ export class Attachment {
     const before = this.volume;
     const readonly = volume.readonly || before?.readonly === true;
     this.volume = { ...volume, readonly, sizeBytes: Math.max(volume.sizeBytes, before?.sizeBytes ?? 0) };
-    this.seesGeneration(volume.poolGeneration ?? null);
+    if (volume.poolGeneration !== undefined) this.seesGeneration(volume.poolGeneration);
     // L3: a read-only volume needs no log. A shared volume must have no log, because a replay would undo the writes of other clients. The
     // log is still empty, because this client has not written anything yet.
     if (before === null && (volume.shared || volume.readonly)) this.admission.end();
     this.replay(volume.life);
+  }
+
+  /** Called when a server is known to own the pool under this generation. */
+  seesGeneration(generation: number): void {
+    this.poolGeneration = Math.max(generation, this.poolGeneration ?? generation);
   }
 
   /**
@@ -373,10 +378,6 @@ export class Attachment {
     this.resends = [];
     for (const request of all) this.forget(request);
     return all;
-  }
-
-  private seesGeneration(generation: number | null): void {
-    if (generation !== null) this.poolGeneration = Math.max(generation, this.poolGeneration ?? generation);
   }
 
   private forget(request: Request): void {

@@ -341,6 +341,56 @@ test('what happens to the earlier server afterwards does not touch the attachmen
   expect([farm.attachment.standing, farm.done.get(write)]).toEqual(['ready', STATUS.OK]);
 });
 
+test('what the earlier server had said about space and limits no longer counts, and no generation is lower than the one before', () => {
+  const farm = new Farm();
+  Object.assign(farm.attachment, { waitsForSpace: true, heldBy: { text: 'limit', sinceMs: 1 } });
+  farm.move(0, 6);
+  expect(farm.attachment).toMatchObject({ waitsForSpace: false, heldBy: null, poolGeneration: 6 });
+  farm.pass();
+  farm.grant(farm.b, 2, { poolGeneration: 5 });
+  expect(farm.attachment.poolGeneration).toBe(6);
+});
+
+test('an attachment does not move from or to a trunk that has ended', () => {
+  for (const side of [0, 1] as const) {
+    const farm = new Farm();
+    farm.scenes[side].trunk.end(STATUS.IO_ERROR, 'The end');
+    expect([farm.move(0, 2), farm.scenes[1].trunk.attachments]).toEqual([false, []]);
+  }
+});
+
+test('a retry that the earlier server was waiting for is not made while the next one waits for REVOKED', () => {
+  const farm = new Farm();
+  farm.move(0, 2);
+  farm.pass();
+  farm.grant(farm.b, 2);
+  farm.submit(OP.WRITE, 2, 2);
+  farm.move(1, 3);
+  farm.pass();
+  farm.grant(farm.a, 3);
+  farm.answer(farm.a, OP.WRITE, STATUS.STALE);
+  farm.move(0, 4);
+  farm.pass(3 * REOPEN_RETRY_MS);
+  expect([farm.asked(farm.a, OP.OPEN).length, farm.asked(farm.b, OP.OPEN).length]).toEqual([2, 1]);
+  farm.path(farm.b).say(OP.REVOKED, 2);
+  farm.pass();
+  expect(farm.asked(farm.b, OP.OPEN)).toHaveLength(2);
+});
+
+test('a SETTLED that was in flight at the earlier server is sent once to the next one', () => {
+  const farm = new Farm();
+  farm.a.server.loseSession();
+  farm.pass(10_000);
+  farm.grant(farm.a, 1);
+  farm.pass();
+  expect(farm.asked(farm.a, OP.IOCTL)).toHaveLength(1);
+  farm.move(0, 2);
+  farm.pass();
+  farm.grant(farm.b, 2);
+  farm.pass();
+  expect(farm.asked(farm.b, OP.IOCTL).map(({ header: { aux } }) => aux)).toEqual([IOCTL.SETTLED]);
+});
+
 test('an IDENTIFY that is due while another one went along to the next server is sent there', () => {
   const farm = new Farm();
   farm.openers[0].verify(farm.attachment);

@@ -62,6 +62,18 @@ test('a zombie does not win while the owner is not in reach: the generations onl
   expect([scene.at, scene.opens]).toEqual(['server big-3, big-3', ['big-3']]);
 });
 
+test('a zombie does not win after the server of the volume has owned the pool again', async () => {
+  const [scene, one, two] = await attached();
+  await scene.owns(one, 8);
+  await scene.owns(two, 7);
+  one.path.connection.close('The machine is off', true);
+  one.scripted.decide = () => undefined;
+  await scene.pass(10);
+  expect([scene.at, scene.opens]).toEqual(['server big-1, big-1', []]);
+  await scene.owns(two, 9);
+  expect([scene.at, scene.opens]).toEqual(['server big-2, big-2', ['big-2']]);
+});
+
 test('a volume that was attached without a generation does not move', async () => {
   const [scene, , two] = await attached(null);
   await scene.owns(two, 9);

@@ -63,8 +63,10 @@ export class FarmMoves {
     const server = this.ports.serverOf(volume);
     const [attachment] = target.attachments;
     const { poolGeneration } = attachment;
-    if (server === undefined || !mustMove({ serverid: server.serverid, generation: poolGeneration }, owner)) return false;
     const generation = owner.poolGeneration ?? 0;
+    // If this server is out of reach later, no server with a lower generation gets the volume.
+    if (server === owner.from && poolGeneration !== null) attachment.seesGeneration(generation);
+    if (server === undefined || !mustMove({ serverid: server.serverid, generation: poolGeneration }, owner)) return false;
     const what = `moved from server ${server.name} to ${owner.server} (generation ${generation})`;
     if (!server.opener.moveTo(owner.from.opener, attachment, generation, `Its pool ${what}`)) return false;
     target.moveTo(owner.from.trunk);
