@@ -35,3 +35,21 @@ export const MOUNT_MS = 120_000;
 export const OUTPUT_MAX_CHARS = 2_000;
 /** Longest time for which a command waits until a pool has moved. */
 export const MOVE_MS = 120_000;
+// Engines for plain disks (engines/). The header of the disk is drawn in engines/header-format.ts.
+
+/** Maximum length of a record in the header of a disk, as JSON text. Two records and their frame must fit into a slot of a register. */
+export const DISK_RECORD_MAX_BYTES = 13_312;
+/** Maximum number of times that a register is read again, because both of its slots are being written. */
+export const REGISTER_READS_MAX = 6;
+/** Maximum number of calls that wait for one disk. Further calls fail at once, so that calls do not pile up while a disk hangs. */
+export const DISK_CALLS_MAX = 16;
+/** A server waits for a random time up to this one, times the number of tries, before it begins another ballot. */
+export const BALLOT_PAUSE_MS = 20;
+/** Number of times that a free loop device is looked for, while other programs take the one that was found. */
+export const LOOP_TRIES_MAX = 16;
+/** Longest time for making or ending a loop device, and for shutting its file system down. */
+export const LOOP_CALL_MS = 10_000;
+/** Interval at which an engine checks whether a loop device has ended. */
+export const LOOP_LOOK_MS = 50;
+/** Longest time for the program that looks for signatures on a disk. */
+export const SIGNATURES_MS = 30_000;
