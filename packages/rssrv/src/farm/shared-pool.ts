@@ -195,14 +195,18 @@ export class SharedPool {
     return owner?.server === this.ports.server ? this.refusal : (this.sight.notes.get(owner?.server ?? '')?.refusal ?? null);
   }
 
-  /** Gives the pool up if this server owns it, when its volumes and files are closed already, and ends the watch. */
+  /**
+   * Gives the pool up if this server owns it, to another owner that is there, and ends the watch. The volumes and files of the pool must be
+   * closed already.
+   */
   async close(): Promise<void> {
     this.isClosed = true;
     this.timer?.cancel();
     await this.step?.catch(() => undefined);
     const { owned } = this;
     if (owned !== null) {
-      const released = owned.isLost ? owned.client.cut().then(() => this.ports.mount.unmount()) : this.release(owned, null);
+      const next = this.config.owners.find((one) => one !== this.ports.server && this.isThere(one)) ?? null;
+      const released = owned.isLost ? owned.client.cut().then(() => this.ports.mount.unmount()) : this.release(owned, next);
       await released.catch((thrown: unknown) => this.ports.log.error(`Pool ${this.name} was not given up: ${toRsError(thrown).message}`));
     }
     await this.ports.engine.close();
