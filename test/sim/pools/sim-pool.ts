@@ -71,7 +71,7 @@ export class SimPools extends Pools {
   constructor(sim: PoolMachine, process: SimProcess) {
     const nothing = (): undefined => undefined;
     const allocate = async (): Promise<void> => undefined;
-    const locks = { takeLocks: async () => [], ledgers: NO_LEDGERS, ownershipOf: () => null };
+    const locks = { takeLocks: async () => [], ledgers: NO_LEDGERS, ownershipOf: () => null, storageFailed: () => undefined };
     super({ clock: process, log: NO_LOG, ...locks, allocate, answersAgain: nothing, changed: nothing });
     this.sim = sim;
     this.files = new SimPoolFiles({

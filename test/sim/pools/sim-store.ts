@@ -101,6 +101,7 @@ export class SimStore {
     const volumes = new SimStoreVolumes(ports);
     this.pools = new Pools({
       ownershipOf: () => null,
+      storageFailed: () => undefined,
       ledgers: NO_LEDGERS,
       ...{ clock, log: NO_LOG, reflink: SIM_REFLINK, allocate: async () => undefined, reached: machine.reached },
       takeLocks: async (requests) => requests.map(() => 'held' as const),

@@ -140,6 +140,7 @@ export class Administration {
       ...{ clock, log, takeLocks, ledgers: ports.ledgers, ownershipOf: (pool) => ports.farms.ownershipOf(pool) },
       allocate: allocateSpace,
       reached: stepReached,
+      storageFailed: (name, why) => ports.farms.storageFailed(name, why),
       answersAgain: (name) => void this.answersAgain(name).catch((thrown: unknown) => log.error(toRsError(thrown).message)),
     });
     const { pools } = this;
@@ -437,8 +438,13 @@ export class Administration {
   }
 
   /** See `Pools.leave`. */
-  leavePool(name: string, why: string): Promise<void> {
-    return this.pools.leave(name, why);
+  leavePool(name: string, why: string): void {
+    this.pools.leave(name, why);
+  }
+
+  /** See `Pools.closed`. */
+  poolClosed(name: string): Promise<void> {
+    return this.pools.closed(name);
   }
 
   /** Returns the ids of the open jobs that read or write a volume of the pool. */

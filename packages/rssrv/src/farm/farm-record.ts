@@ -2,7 +2,7 @@
 // of the pool. Invariants (docs/PROTOCOL.md, Farms): a record changes only into its successor, by compare-and-swap of the version; the
 // generation grows with each new owner; a generation leaves the writers only when it has ended or a fence of it is proven.
 
-import { checked, list, object, type Of, orNull, text, whole, word } from '@rsio/common/lib/shape';
+import { checked, list, object, type Of, orNull, type Shape, text, whole, word } from '@rsio/common/lib/shape';
 import { OWNERS_MAX } from '@rsio/common/config/schema/limits';
 import { CLIENT_MAX_CHARS, REFUSAL_MAX_CHARS, WRITERS_MAX } from './limits.ts';
 
@@ -13,15 +13,15 @@ const client = checked(text(), (value) => (value.length <= CLIENT_MAX_CHARS ? nu
 const WRITER = object({ generation: number, server: text(), client });
 export type Writer = Of<typeof WRITER>;
 
-export const RECORD = object({
+const FIELDS = object({
   /** Grows with each change of the record. */
   version: number,
   generation: number,
   /**
-   * `free`: nobody has the pool, and its file system is unmounted. `taking`: the owner fences and mounts, and serves nothing yet.
-   * `serving`: the owner serves the pool.
+   * `making`: the owner makes the file system and the empty pool. `free`: nobody has the pool, and its file system is unmounted. `taking`:
+   * the owner fences and mounts, and serves nothing yet. `serving`: the owner serves the pool.
    */
-  state: word(['free', 'taking', 'serving']),
+  state: word(['making', 'free', 'taking', 'serving']),
   /** The owner with its client of the storage; null if the pool is free. Its generation is that of the record. */
   owner: orNull(WRITER),
   /** The earlier generations that may still write. */
@@ -35,7 +35,13 @@ export const RECORD = object({
   /** Wall-clock time of the last change at the server that made it, in ms; only for display. */
   sinceMs: number,
 });
-export type FarmRecord = Of<typeof RECORD>;
+export type FarmRecord = Of<typeof FIELDS>;
+
+/** The record as it is stored. */
+export const RECORD: Shape<FarmRecord> = checked(FIELDS, ({ state, owner, generation }) => {
+  if ((state === 'free') !== (owner === null)) return `is ${state}, and its owner is ${owner?.server ?? 'nobody'}`;
+  return owner === null || owner.generation === generation ? null : 'has an owner of another generation';
+});
 
 export const NOTE = object({
   /** Generation that the server serves; 0 if it serves none. */
@@ -70,6 +76,18 @@ export function taken(before: FarmRecord, server: string, client: string, nowMs:
   };
 }
 
+/** Returns the record when `server` begins to make the pool. `before` is null, or the record of an attempt that was interrupted. */
+export function making(
+  before: FarmRecord | null,
+  owners: readonly string[],
+  server: string,
+  client: string,
+  nowMs: number,
+): FarmRecord | null {
+  const next = taken(before ?? { ...firstRecord(owners, nowMs), version: 0 }, server, client, nowMs);
+  return next === null ? null : { ...next, state: 'making', owners };
+}
+
 /**
  * Returns the record when the owner, whose record is `before`, begins to serve. All its writers must be fenced, and the file system
  * mounted. `isClean`: the owner has taken a free pool, so that the incarnations of the volumes go on (F6).
@@ -86,7 +104,7 @@ export function served(before: FarmRecord, isClean: boolean, nowMs: number): Far
  * the server that is to take it, if any.
  */
 export function freed(before: FarmRecord, next: string | null, nowMs: number): FarmRecord {
-  return { ...before, version: before.version + 1, state: 'free', owner: null, next, sinceMs: nowMs };
+  return { ...before, version: before.version + 1, state: 'free', owner: null, writers: [], next, sinceMs: nowMs };
 }
 
 /** Returns true if `record` names the server as the owner with this generation. */

@@ -53,3 +53,10 @@ export const LOOP_CALL_MS = 10_000;
 export const LOOP_LOOK_MS = 50;
 /** Longest time for the program that looks for signatures on a disk. */
 export const SIGNATURES_MS = 30_000;
+
+/** Number of looks before the first note of a server, so that it notices another process with its name. */
+export const OWN_LOOKS_MIN = 3;
+/** Number of looks in a row that may find a record older than a known one. More of them show that the storage itself has gone back. */
+export const OLD_SIGHTS_MAX = 5;
+/** Longest time for which the end of the server waits for a step of a pool. */
+export const CLOSE_MS = 15_000;

@@ -19,7 +19,8 @@ import type { Log } from '@rsio/common/log/log';
 import type { Engine, Sight, StorageClient } from './engine.ts';
 import { nextStep } from './farm-decision.ts';
 import { type FarmRecord, freed, isOwner, served, taken, type Writer } from './farm-record.ts';
-import { HURRY_MS, LOOK_RETRY_MS, MOVE_MS, REFUSAL_MAX_CHARS, RETRY_MS, WATCH_MS } from './limits.ts';
+import { FarmWatch } from './farm-watch.ts';
+import { CLOSE_MS, HURRY_MS, LOOK_RETRY_MS, MOVE_MS, REFUSAL_MAX_CHARS, RETRY_MS, WATCH_MS } from './limits.ts';
 import { Looks } from './looks.ts';
 import type { PoolMount } from './pool-mount.ts';
 
@@ -60,16 +61,9 @@ export interface SharedPoolStatus {
 }
 
 interface Owned extends Ownership {
-  readonly record: FarmRecord;
+  record: FarmRecord;
   readonly client: StorageClient;
   isLost: boolean;
-}
-
-interface SeenNote {
-  readonly count: number;
-  readonly sinceMs: number;
-  /** True if the note was seen to change. A note that never changes may come from a server that ended long ago. */
-  readonly hasChanged: boolean;
 }
 
 export class SharedPool {
@@ -81,24 +75,18 @@ export class SharedPool {
   /** True while the volumes of the owned pool are served. */
   private isOpen = false;
   private why = 'its record was not read yet';
-  private sight: Sight | null = null;
-  private readonly notes = new Map<string, SeenNote>();
-  /** The version that was seen last, and the time at which it was first seen. */
-  private seenVersion = { version: -1, sinceMs: 0 };
-  /** Time of the first look; null before. */
-  private firstMs: number | null = null;
-  /** Time at which the storage last answered. */
-  private heardMs: number;
-  /** Count of the last note that this server has posted; null if it has posted none. */
-  private posted: number | null = null;
+  private readonly seen: FarmWatch;
   private wants: { readonly generation: number; readonly to: string } | null = null;
   /** Why this server does not give the pool up, although it was asked to. */
   private refusal: string | null = null;
+  /** Random, from 0 to 1; see farm-decision.ts. */
   private patience: number;
   /** No take begins before this time. */
   private restUntilMs = 0;
   private timer: Timer | null = null;
   private step: Promise<void> | null = null;
+  /** True if no take, move or opening begins any more. */
+  private isStopping = false;
   private isClosed = false;
   private readonly looks = new Looks(() => this.lookUntilKnown());
 
@@ -106,7 +94,7 @@ export class SharedPool {
     this.name = name;
     this.config = config;
     this.ports = ports;
-    this.heardMs = ports.clock.monotonicMs();
+    this.seen = new FarmWatch(ports.clock, ports.server, config.takeOverMs, () => ports.random());
     this.patience = ports.random();
   }
 
@@ -127,21 +115,22 @@ export class SharedPool {
 
   configure(config: SharedDiskConfig): void {
     this.config = config;
+    this.seen.takeOverMs = config.takeOverMs;
   }
 
   get status(): SharedPoolStatus {
-    const { standing, sight, why, ownership } = this;
-    return { standing, sight, why, ownership };
+    const { standing, seen, why, ownership } = this;
+    return { standing, sight: seen.sight, why, ownership };
   }
 
   /** For how long the note of a server was not seen to change, in ms. */
   silentMs(server: string): number {
-    return this.ports.clock.monotonicMs() - (this.notes.get(server)?.sinceMs ?? this.firstMs ?? this.ports.clock.monotonicMs());
+    return this.seen.silentMs(server);
   }
 
   /** True if the note of the server was seen to change lately. */
   isThere(server: string): boolean {
-    return server === this.ports.server || (this.notes.get(server)?.hasChanged === true && this.silentMs(server) < this.config.takeOverMs);
+    return this.seen.isThere(server);
   }
 
   /** The ownership under which the pool is served; null if this server does not own the pool, or is leaving it. */
@@ -163,11 +152,11 @@ export class SharedPool {
    */
   async move(to: string): Promise<void> {
     const { clock } = this.ports;
-    const record = this.sight?.record ?? null;
+    const { record } = this;
     if (record === null) throw this.failure(this.why);
     if (!record.owners.includes(to))
       throw new RsError('E_USAGE', `Server ${to} is not an owner of pool ${this.name}: ${record.owners.join(', ')} are`);
-    const isServed = (): boolean => this.sight?.record?.state === 'serving' && this.sight.record.owner?.server === to;
+    const isServed = (): boolean => this.record?.state === 'serving' && this.record.owner?.server === to;
     if (isServed()) return;
     if (!this.isThere(to)) throw this.failure(`server ${to} does not watch it: start rssrv there, and see that its rssrvcfg has the pool`);
     if (record.owner === null) throw this.failure('it has no owner now: wait until one has taken it');
@@ -191,25 +180,45 @@ export class SharedPool {
 
   /** Returns why the owner of this record does not give the pool up; null if it has not said so since `move` was called. */
   private refusalOf({ owner, generation }: FarmRecord): string | null {
-    if (this.sight?.record?.generation !== generation) return null;
-    return owner?.server === this.ports.server ? this.refusal : (this.sight.notes.get(owner?.server ?? '')?.refusal ?? null);
+    if (this.record?.generation !== generation) return null;
+    return owner?.server === this.ports.server ? this.refusal : (this.seen.sight?.notes.get(owner?.server ?? '')?.refusal ?? null);
+  }
+
+  /** From now on, no take, move or opening begins. */
+  stop(): void {
+    this.isStopping = true;
   }
 
   /**
-   * Gives the pool up if this server owns it, to another owner that is there, and ends the watch. The volumes and files of the pool must be
-   * closed already.
+   * Ends the watch, after `stop`, when the volumes and files of the pool are closed. If this server owns the pool, unmounts it and, if
+   * `isClean`, gives it up to another owner that is there. Otherwise its writes or the counts of its incarnations may be incomplete, so that
+   * the record stays, and the next owner begins a new life. Bounded by CLOSE_MS if a step hangs.
    */
-  async close(): Promise<void> {
+  async close(isClean: boolean): Promise<void> {
+    const { log, mount, engine } = this.ports;
+    this.isStopping = true;
     this.isClosed = true;
     this.timer?.cancel();
-    await this.step?.catch(() => undefined);
+    const failed = (thrown: unknown): void => log.error(`Pool ${this.name} was not given up: ${toRsError(thrown).message}`);
+    const isOver = await Promise.race([(this.step ?? Promise.resolve()).then(() => true), this.delay(CLOSE_MS).then(() => false)]);
     const { owned } = this;
-    if (owned !== null) {
-      const next = this.config.owners.find((one) => one !== this.ports.server && this.isThere(one)) ?? null;
-      const released = owned.isLost ? owned.client.cut().then(() => this.ports.mount.unmount()) : this.release(owned, next);
-      await released.catch((thrown: unknown) => this.ports.log.error(`Pool ${this.name} was not given up: ${toRsError(thrown).message}`));
-    }
-    await this.ports.engine.close();
+    if (!isOver) failed(this.failure(this.why));
+    else if (owned !== null && isClean && !owned.isLost) await this.release(owned, this.successor()).catch(failed);
+    else if (owned !== null)
+      await owned.client
+        .cut()
+        .then(() => mount.unmount())
+        .then(() => owned.client.close())
+        .catch(failed);
+    await engine.close();
+  }
+
+  private successor(): string | null {
+    return this.config.owners.find((one) => one !== this.ports.server && this.isThere(one)) ?? null;
+  }
+
+  private get record(): FarmRecord | null {
+    return this.seen.sight?.record ?? null;
   }
 
   // --- the watch
@@ -219,7 +228,7 @@ export class SharedPool {
     await this.observe();
     if (this.isClosed) return;
     this.decide();
-    const isHurried = this.wants !== null || (this.sight?.record?.next ?? null) === this.ports.server;
+    const isHurried = this.wants !== null || this.record?.next === this.ports.server;
     this.timer = this.ports.clock.after(isHurried ? HURRY_MS : WATCH_MS, () => void this.watch());
   }
 
@@ -230,65 +239,48 @@ export class SharedPool {
   }
 
   private async observe(): Promise<void> {
-    const { engine, clock } = this.ports;
+    const { engine } = this.ports;
     try {
-      this.saw(await engine.look());
-      const count = (this.posted ?? this.sight?.notes.get(this.ports.server)?.count ?? 0) + 1;
+      this.seen.saw(await engine.look());
+      const count = this.seen.nextCount();
+      if (count === null) return;
       await engine.post({ generation: this.ownership?.generation ?? 0, count, wants: this.wants, refusal: this.refusal });
-      this.posted = count;
     } catch (thrown) {
       this.why = toRsError(thrown).message;
-      const silentMs = clock.monotonicMs() - this.heardMs;
-      if (this.owned !== null && silentMs >= this.config.takeOverMs)
-        this.end(`its storage has not answered for ${printDuration(Math.round(silentMs))}, and another server may have taken it`);
-    }
-  }
-
-  private saw(sight: Sight): void {
-    const nowMs = this.ports.clock.monotonicMs();
-    this.sight = sight;
-    this.firstMs ??= nowMs;
-    this.heardMs = nowMs;
-    const version = sight.record?.version ?? 0;
-    if (version !== this.seenVersion.version) {
-      this.seenVersion = { version, sinceMs: nowMs };
-      this.patience = this.ports.random();
-    }
-    for (const [server, { count }] of sight.notes) {
-      const before = this.notes.get(server);
-      if (before?.count !== count) this.notes.set(server, { count, sinceMs: nowMs, hasChanged: before !== undefined });
+      const { deafMs } = this.seen;
+      if (this.owned !== null && deafMs >= this.config.takeOverMs)
+        this.end(`its storage has not answered for ${printDuration(Math.round(deafMs))}, and another server may have taken it`);
     }
   }
 
   private decide(): void {
     const { server, clock, log } = this.ports;
-    const { sight, owned } = this;
+    const { owned, seen } = this;
+    const { sight } = seen;
     if (sight === null) return;
-    const own = sight.notes.get(server)?.count;
-    if (this.posted !== null && own !== undefined && own > this.posted) {
-      this.why = `another server posts notes with the name ${server}: give each server a name of its own`;
-      return;
-    }
+    const { record } = sight;
     const step = nextStep({
-      ...{ server, config: this.config, record: sight.record, owned: owned?.generation ?? null, patience: this.patience },
-      silentMs: (one) => this.silentMs(one),
-      isThere: (one) => this.isThere(one),
-      unchangedMs: clock.monotonicMs() - this.seenVersion.sinceMs,
+      ...{ server, config: this.config, record, owned: owned?.generation ?? null, patience: this.patience },
+      silentMs: (one) => seen.silentMs(one),
+      isThere: (one) => seen.isThere(one),
+      unchangedMs: seen.unchangedMs,
       wanted: this.wantedOf(sight),
     });
-    if (step.kind === 'end') this.end(step.why);
-    else if (this.step !== null) return;
-    else if (step.kind === 'wait' && (owned === null || this.isOpen)) this.why = step.why;
-    else if (clock.monotonicMs() < this.restUntilMs) return;
-    else if (step.kind === 'wait') this.begin('owned', () => this.openUp());
-    else if (step.kind === 'take') {
+    if (step.kind === 'end') return this.end(step.why);
+    if (this.step !== null || this.isStopping) return;
+    if (seen.hasRival) this.why = `another process posts notes with the name ${server}: give each server a name of its own`;
+    else if (step.kind === 'wait') this.why = step.why;
+    if (clock.monotonicMs() < this.restUntilMs || seen.hasRival) return;
+    if (step.kind === 'take') {
+      if (!seen.isReady) return;
       this.why = 'this server is taking it';
-      this.begin('taking', () => this.take(sight.record!));
-    } else if (owned !== null) {
+      this.begin('taking', () => this.take(record!));
+    } else if (owned !== null && step.kind === 'give-up') {
       log.info(`Pool ${this.name} is given up, so that ${step.to} serves it`);
       this.why = `it moves to server ${step.to}`;
       this.begin('leaving', () => this.giveUp(owned, step.to));
-    }
+    } else if (owned !== null && !this.isOpen) this.begin('owned', () => this.openUp());
+    else if (owned !== null && record?.owners.join() !== this.config.owners.join()) this.begin('owned', () => this.renewOwners(owned));
   }
 
   /** Returns the server to which a note asks the owner of this generation to give the pool up; null if none does (F10). */
@@ -304,15 +296,20 @@ export class SharedPool {
     const failed = (thrown: unknown): void => {
       this.why = toRsError(thrown).message;
       this.restUntilMs = this.ports.clock.monotonicMs() + RETRY_MS;
+      this.patience = this.ports.random();
       this.ports.log.error(`Pool ${this.name}: ${this.why}`);
-      if (this.standing === 'leaving') this.refusal = this.why.slice(0, REFUSAL_MAX_CHARS);
+      if (standing === 'leaving') this.refusal = this.why.slice(0, REFUSAL_MAX_CHARS);
       if (this.standing === standing) this.standing = before;
     };
-    this.step = work()
-      .then(undefined, failed)
-      .finally(() => {
-        this.step = null;
-      });
+    this.runs(work().then(undefined, failed));
+  }
+
+  /** Makes `work` the step that runs. */
+  private runs(work: Promise<void>): void {
+    const step: Promise<void> = work.finally(() => {
+      if (this.step === step) this.step = null;
+    });
+    this.step = step;
   }
 
   // --- the steps
@@ -326,16 +323,18 @@ export class SharedPool {
     try {
       const taking = taken(before, server, client.name, clock.wallMs());
       if (taking === null) throw this.failure(`${before.writers.length} earlier owners wait for a fence`);
-      if (!(await engine.swap(before, taking))) throw this.failure('another server has changed its record first');
+      await this.store(before, taking);
       log.info(`Pool ${this.name} is being taken, generation ${taking.generation}`);
       for (const writer of taking.writers) await this.fence(writer, taking.generation);
       const device = await client.open();
       // With reservations, this server may have registered after a later taker had fenced it (F13).
-      this.saw(await engine.look());
-      if (!isOwner(this.sight!.record, server, taking.generation)) throw this.failure('another server has taken it meanwhile');
+      this.refuseStopping();
+      if (!isOwner((await engine.look()).record, server, taking.generation)) throw this.failure('another server has taken it meanwhile');
       await mount.mount(device);
-      const record = served(taking, before.state === 'free' && before.writers.length === 0, clock.wallMs());
-      if (!(await engine.swap(taking, record))) throw this.failure('another server has taken it meanwhile');
+      this.refuseStopping();
+      const isClean = before.state === 'free' && before.owner === null && before.writers.length === 0;
+      const record = served(taking, isClean, clock.wallMs());
+      await this.store(taking, record);
       this.owned = { generation: record.generation, life: record.life, record, client, isLost: false };
     } catch (thrown) {
       const left = (more: unknown): void => log.error(`Pool ${this.name}: ${toRsError(more).message}`);
@@ -352,9 +351,26 @@ export class SharedPool {
     await this.openUp();
   }
 
+  /** Changes the record (F1). Throws E_POOL if another server has changed it first. */
+  private async store(before: FarmRecord, next: FarmRecord): Promise<void> {
+    if (!(await this.ports.engine.swap(before, next))) throw this.failure('another server has changed its record first');
+    this.seen.wrote(next);
+  }
+
+  private refuseStopping(): void {
+    if (this.isStopping) throw this.failure('this server stops');
+  }
+
+  private async renewOwners(owned: Owned): Promise<void> {
+    const next = { ...owned.record, version: owned.record.version + 1, owners: this.config.owners, sinceMs: this.ports.clock.wallMs() };
+    await this.store(owned.record, next);
+    owned.record = next;
+  }
+
   /** Serves the volumes of the pool that is mounted. If this fails, it is tried again. */
   private async openUp(): Promise<void> {
     this.isOpen = false;
+    if (this.isStopping) return;
     await this.ports.came();
     this.isOpen = true;
   }
@@ -374,13 +390,15 @@ export class SharedPool {
         this.why = why;
       }
       await this.delay(RETRY_MS);
-      if (this.isClosed || !isOwner((await engine.look()).record, server, generation))
-        throw this.failure('another server has taken it meanwhile');
+      this.refuseStopping();
+      if (!isOwner((await engine.look()).record, server, generation)) throw this.failure('another server has taken it meanwhile');
     }
   }
 
   /** F6. */
   private async giveUp(owned: Owned, to: string): Promise<void> {
+    // If this fails, the volumes are served again, whatever became of them.
+    this.isOpen = false;
     await this.ports.leave(false);
     if (owned.isLost) return;
     try {
@@ -397,14 +415,15 @@ export class SharedPool {
 
   /** Ends the mount and the client, and frees the record. Everything of the pool must be closed. */
   private async release(owned: Owned, next: string | null): Promise<void> {
-    const { mount, engine, clock } = this.ports;
+    const { mount, clock } = this.ports;
     await mount.unmount();
+    // `clean` goes on if the ownership has ended meanwhile.
+    if (owned.isLost) return;
     // From here on, this server has nothing of the pool, whatever becomes of the record.
     this.owned = null;
     this.standing = 'watching';
     await owned.client.close();
-    if (!(await engine.swap(owned.record, freed(owned.record, next, clock.wallMs()))))
-      throw this.failure('another server has taken it while it was given up');
+    await this.store(owned.record, freed(owned.record, next, clock.wallMs()));
     this.why = next === null ? 'this server has given it up' : `this server has given it up to ${next}`;
   }
 
@@ -418,12 +437,7 @@ export class SharedPool {
     this.ports.log.error(`Pool ${this.name} is no longer owned by this server: ${why}`);
     // Nothing of the device may hang, so that what is open can be closed.
     const cut = owned.client.cut().catch((thrown: unknown) => this.ports.log.error(toRsError(thrown).message));
-    const earlier = this.step ?? Promise.resolve();
-    this.step = Promise.all([earlier.catch(() => undefined), cut])
-      .then(() => this.clean(owned))
-      .finally(() => {
-        this.step = null;
-      });
+    this.runs(Promise.all([this.step, cut]).then(() => this.clean(owned)));
   }
 
   private async clean(owned: Owned): Promise<void> {
@@ -456,15 +470,22 @@ export class SharedPool {
       const { owned } = this;
       if (owned === null || owned.isLost || this.isClosed) return false;
       try {
-        this.saw(await this.ports.engine.look());
-        if (isOwner(this.sight!.record, this.ports.server, owned.generation)) return !(owned as Owned).isLost;
-        this.end(`${this.sight!.record?.owner?.server ?? 'nobody'} owns it now`);
+        const sight = await this.ports.engine.look();
+        // A look that is older than the record of this ownership tells nothing.
+        if (!this.seen.saw(sight)) continue;
+        if (isOwner(sight.record, this.ports.server, owned.generation)) return !(owned as Owned).isLost;
+        this.end(`${sight.record?.owner?.server ?? 'nobody'} owns it now`);
         return false;
       } catch (thrown) {
         this.why = toRsError(thrown).message;
         await this.delay(LOOK_RETRY_MS);
       }
     }
+  }
+
+  /** Called when the file system of the pool has reported an error after which its content in memory cannot be trusted (F2, F7). */
+  failed(why: string): void {
+    this.end(why);
   }
 
   private delay(ms: number): Promise<void> {

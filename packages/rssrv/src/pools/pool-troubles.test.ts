@@ -56,6 +56,7 @@ describe('a file system that does not answer', () => {
     let attempts = 0;
     const pools = new Pools({
       ownershipOf: () => null,
+      storageFailed: () => undefined,
       ledgers: NO_LEDGERS,
       clock,
       log: { info: () => undefined, warn: () => undefined, error: () => undefined },
@@ -100,6 +101,7 @@ describe('a file system that does not answer', () => {
     await (await PoolScene.open(directory, { clock: systemClock })).pools.close();
     const pools = new Pools({
       ownershipOf: () => null,
+      storageFailed: () => undefined,
       ledgers: NO_LEDGERS,
       clock: systemClock,
       log: { info: () => undefined, warn: () => undefined, error: () => undefined },
@@ -140,6 +142,7 @@ describe('pools that cannot be used', () => {
   const real = (): Pools =>
     new Pools({
       ownershipOf: () => null,
+      storageFailed: () => undefined,
       ledgers: NO_LEDGERS,
       clock: systemClock,
       log: { info: () => undefined, warn: () => undefined, error: () => undefined },

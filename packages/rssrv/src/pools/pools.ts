@@ -40,6 +40,9 @@ import { PoolWork } from './pool-work.ts';
 import { settleSnapshots } from './repair/snapshot-repair.ts';
 import { NO_SNAPSHOTS, type PoolContentScan, scanContent, type VolumeSnapshots } from './snapshots/snapshot-scan.ts';
 
+/** Errors after which a file system may show what its disk does not have. */
+const UNTRUSTED: readonly string[] = ['EIO', 'EROFS', 'ESHUTDOWN', 'ENODEV', 'ENXIO', 'EUCLEAN', 'ETIMEDOUT'];
+
 export interface PoolsPorts extends ReadPorts {
   readonly clock: Clock;
   readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
@@ -48,6 +51,8 @@ export interface PoolsPorts extends ReadPorts {
    * open, the owner reloads instead.
    */
   answersAgain(name: string): void;
+  /** Called when the file system of a shared pool has failed, so that it must be mounted again. */
+  storageFailed(name: string, why: string): void;
   /** Called when pools or their volumes have changed. */
   changed(): void;
   /** Called when the free space of the pools was measured. */
@@ -85,6 +90,10 @@ export class Pools {
   /** Paths of pools that are being opened, even after the caller has stopped waiting. */
   private readonly opening = new Set<string>();
   private readonly work = new PoolWork();
+  /** Open shared pools whose file system has failed. */
+  private readonly untrusted = new WeakSet<PoolFiles>();
+  /** The ends of shared pools that were left. */
+  private readonly leaving = new Map<string, Promise<void>>();
   /** Open pools whose file system has not answered yet. */
   private readonly silent = new Set<PoolFiles>();
 
@@ -369,6 +378,7 @@ export class Pools {
       if (thrown instanceof RsError) throw thrown;
       const errno = errnoName(thrown);
       const what = errno ?? toRsError(thrown).message;
+      if (pool.state.isShared && UNTRUSTED.includes(errno ?? '')) this.distrust(pool, what);
       throw new RsError(
         'E_POOL',
         `Pool ${name} at ${path} cannot be changed (${what}): ${remedyOf(errno)}`,
@@ -379,12 +389,22 @@ export class Pools {
   }
 
   /**
+   * Called when the file system of a shared pool has failed, perhaps because another server has fenced this one. What it shows from now on
+   * may be only in memory, so that the pool is not read again before it was mounted again.
+   */
+  private distrust({ files, state: { name } }: OpenPool, what: string): void {
+    this.untrusted.add(files);
+    this.change(name, (state) => ({ ...state, trouble: `its file system has reported ${what}` }));
+    this.ports.storageFailed(name, `its file system has reported ${what}`);
+  }
+
+  /**
    * Reads a pool again after its file system has not answered, or after a change has failed. Finishes or undoes an interrupted change.
    * If the reading or the repair fails, the pool has a `trouble` until the next reload.
    */
   async readAgain(name: string): Promise<void> {
     const pool = this.list.find(({ state }) => state.name === name);
-    if (pool === undefined || pool.state.identity === null) return;
+    if (pool === undefined || pool.state.identity === null || this.untrusted.has(pool.files)) return;
     const { files, state: before } = pool;
     const { path, identity } = pool.state;
     let scan: PoolContentScan;
@@ -444,17 +464,25 @@ export class Pools {
   }
 
   /**
-   * Closes a shared pool that stays configured, for the reason `trouble`. Its volumes must already have been released. Resolves when no
-   * file of the pool is open here any more.
+   * Stops using a shared pool that stays configured, for the reason `trouble`. Its volumes must already have been released. `closed` waits
+   * for the end of the work in progress.
    */
-  async leave(name: string, trouble: string): Promise<void> {
+  leave(name: string, trouble: string): void {
     const pool = this.list.find(({ state, lock }) => state.name === name && lock !== null);
     if (pool === undefined) return;
     this.list = this.list.map((one) => (one === pool ? unusedPool(pool, trouble) : one));
     account(this.list);
     this.ports.changed();
-    await this.work.idle(pool.files);
-    await this.release(pool);
+    this.leaving.set(
+      name,
+      this.work.idle(pool.files).then(() => this.release(pool)),
+    );
+  }
+
+  /** Resolves when no file of a pool that was left is open here any more. */
+  async closed(name: string): Promise<void> {
+    await this.leaving.get(name);
+    this.leaving.delete(name);
   }
 
   /** Releases the locks of all pools. The volumes of the pools must already have been released. */

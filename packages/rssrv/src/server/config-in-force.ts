@@ -64,7 +64,7 @@ export interface ConfigInForcePorts {
   bridged(volumeId: string): BridgedReads | null;
   startIncarnation(volumeId: string): Promise<void>;
   /** Watches the shared pools of the configuration. */
-  sharedPools(configs: readonly PoolConfig[]): Promise<void>;
+  sharedPools(configs: readonly PoolConfig[]): void;
   /** Answers discovery datagrams according to the configuration. */
   explore(config: RssrvConfig): Promise<void>;
 }
@@ -180,7 +180,7 @@ export class ConfigInForce {
     await this.afterReload('the listener for metrics', () => this.ports.administration().metrics.follow(next));
     await this.afterReload('closing what was removed', () => change.finish());
     await this.afterReload('closing pools', () => pools.commit());
-    await this.afterReload('shared pools', () => this.ports.sharedPools(next.pools));
+    this.ports.sharedPools(next.pools);
     await this.afterReload('exploration', () => this.ports.explore(next));
   }
 

@@ -140,7 +140,7 @@ export class Listener {
     this.volumes = new Volumes({
       ...{ idsFile: paths.volumesFile, memoryDirectory: paths.memoryDir },
       ...{ fileSystemOf, clock, log },
-      syncFailedLate: (id) => void this.shared.lost(id),
+      syncFailedLate: (id) => void this.incarnations.lost(id),
       isHeld: (id) => this.holds.holdersOf(id).length > 0,
       holdersOf: (id) => this.holds.holdersOf(id),
       isNew: (id) => this.administration.isNew(id),
@@ -165,7 +165,7 @@ export class Listener {
       isClient: (node) => keysOf(this.config.clients, node).length > 0,
       checkFence: (node) => this.fences.check(node),
       checkTls: (features) => checkTls(features, this.config),
-      lost: (volumeId) => void this.shared.lost(volumeId),
+      lost: (volumeId) => void this.incarnations.lost(volumeId),
       cut: (volumeId) => void this.incarnations.cut(volumeId),
       waitsForSpace: ({ id }, volume, waits, pool) => this.shortage.changed(id, volume, this.volumes.nameOf(volume), waits, pool),
       held: ({ id }, number) => this.moments.held(id, number),
@@ -212,7 +212,7 @@ export class Listener {
     this.isServing = true;
     if (this.reloadWantedBy !== null) this.reloader.ask(this.reloadWantedBy);
     const listening = this.sockets.listening(config.interfaces).map(({ address, port }) => `${address}/${port}`);
-    await this.shared.farms.follow(config.pools);
+    this.shared.farms.follow(config.pools);
     log.info(`Server ${config.server.name} serves ${plural(this.volumes.served.length, 'volume')} on ${listening.join(', ')}`);
   }
 
@@ -220,6 +220,7 @@ export class Listener {
   async stop(sentence: string): Promise<void> {
     const { clock } = this.options;
     this.isServing = false;
+    this.shared.farms.stop();
     this.sockets.closeAll();
     this.unproven.close({ code: 'E_SHUTTING_DOWN', sentence });
     this.moments.stop();
@@ -232,11 +233,10 @@ export class Listener {
     await this.pool.stop();
     this.limitedLog.close();
     this.lists.close();
+    const clean = await this.shared.settled();
     await this.volumes.close();
-    // The next owner of a shared pool goes on with the counts of the incarnations.
-    await this.ledgers.saveShared();
     await this.administration.close();
-    await this.shared.farms.close();
+    await this.shared.farms.close(clean);
     // Save records that name no workers, so that the next listener knows that this listener exited cleanly.
     await this.records?.saved();
   }
@@ -301,10 +301,13 @@ export class Listener {
     return new Moments({
       ...this.options,
       ...{ sessions: () => this.admissions.sessions, nameOf: (id) => this.volumes.nameOf(id) },
-      incarnationOf: (id) => this.records?.incarnationOf(id) ?? '',
+      incarnationOf: (id) => {
+        const served = this.requests.served(id);
+        return served === null ? '' : this.incarnationOf(served);
+      },
       unsettledNode: (id, incarnation) => this.holds.unsettledNode(id, incarnation),
       sync: (id) => this.volumes.sync(id),
-      lost: (id) => void this.shared.lost(id),
+      lost: (id) => void this.incarnations.lost(id),
     });
   }
 
@@ -327,7 +330,7 @@ export class Listener {
       incarnationOf: (one) => this.incarnationOf(one),
       isMine: (poolId, generation) => this.shared.isMine(poolId, generation),
       incarnationEnded: async ({ id }) => this.records?.incarnationsEnded([id]),
-      lost: (id) => void this.shared.lost(id),
+      lost: (id) => void this.incarnations.lost(id),
       listChanged: (changed) => this.lists.changed([], changed),
     });
   }
@@ -354,6 +357,7 @@ export class Listener {
       partsOf: (config) => sharedPoolParts(config, this.config.server.name, paths.runDir, clock),
       ...{ admissions: () => this.admissions, administration: () => this.administration, inForce: () => this.inForce },
       exclusive: (work, what) => this.changes.runOwn(work, what),
+      changeAside: () => this.changes.workingAside,
       incarnations: () => this.incarnations,
       listChanged: () => this.lists.changed([], null),
     });

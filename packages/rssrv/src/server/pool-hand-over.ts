@@ -20,10 +20,12 @@ export interface PoolHandOverPorts {
   readonly volumes: Pick<Volumes, 'served' | 'suspend' | 'sync'>;
   readonly ledgers: Pick<Ledgers, 'save'>;
   admissions(): Pick<Admissions, 'closeHandles' | 'loseHandles'>;
-  administration(): Pick<Administration, 'poolStates' | 'leavePool' | 'jobsIn'>;
+  administration(): Pick<Administration, 'poolStates' | 'leavePool' | 'poolClosed' | 'jobsIn'>;
   inForce(): Pick<ConfigInForce, 'openSharedPools' | 'removePool'>;
   /** Executes `work` when no other change of the server is in progress. */
   exclusive<T>(work: () => Promise<T>, what: string): Promise<T>;
+  /** Returns what a change does that has stepped aside; null if there is none. */
+  changeAside(): string | null;
   /** Starts a new incarnation of the storage, because writes to the volume may be lost. */
   incarnationEnded(volumeId: string): Promise<void>;
   listChanged(): void;
@@ -36,10 +38,12 @@ export class PoolHandOver {
     this.ports = ports;
   }
 
-  /** Opens the shared pools that this server owns now, and serves their volumes. */
+  /** Opens the shared pools that this server owns now, and serves their volumes. Throws E_POOL if the pool cannot be opened. */
   async came(name: string): Promise<void> {
     const { ports } = this;
     await ports.exclusive(() => ports.inForce().openSharedPools(), `opening pool ${name}`);
+    const state = ports.administration().poolStates.find((pool) => pool.name === name);
+    if (state?.isOpen !== true) throw new RsError('E_POOL', state?.trouble ?? 'it is not configured any more', { pool: name });
   }
 
   /**
@@ -48,19 +52,23 @@ export class PoolHandOver {
    */
   async leave(name: string, isLost: boolean, why: string): Promise<void> {
     const { ports } = this;
+    const what = `giving up pool ${name}`;
     if (isLost) {
       // From this turn on, nothing is answered, whatever change of the server is in progress.
-      for (const id of this.idsIn(name)) ports.admissions().loseHandles(id);
       this.suspend(name, why);
-      void this.closeAll(name);
-    }
-    await ports.exclusive(() => (isLost ? this.leaveLost(name, why) : this.leaveClean(name, why)), `giving up pool ${name}`);
+      await Promise.all(this.idsIn(name).map((id) => ports.admissions().loseHandles(id, `Pool ${name}: ${why}`)));
+      await ports.exclusive(() => this.remove(name, why), what);
+    } else await ports.exclusive(() => this.leaveClean(name, why), what);
+    // Other changes need not wait for the file system of this pool.
+    await ports.administration().poolClosed(name);
   }
 
   private async leaveClean(name: string, why: string): Promise<void> {
     const { ports } = this;
     const [job] = ports.administration().jobsIn(name);
     if (job !== undefined) throw new RsError('E_BUSY', `Job ${job} uses pool ${name}: wait for its end, or run rsadm job cancel ${job}`);
+    const aside = ports.changeAside();
+    if (aside !== null) throw new RsError('E_BUSY', `The server still works on ${aside}: try again when that has ended`);
     const served = this.servedIn(name);
     // Sync now, so that little is left to be written back while the clients wait.
     for (const volume of served) await this.sync(volume);
@@ -70,22 +78,17 @@ export class PoolHandOver {
       for (const volume of served) await this.sync(volume);
       const poolId = ports.administration().poolStates.find((one) => one.name === name)?.identity?.id;
       if (poolId !== undefined) await ports.ledgers.save(poolId);
+      await this.remove(name, why);
     } catch (thrown) {
       for (const { id } of served) ports.volumes.suspend(id, null);
       ports.listChanged();
       throw thrown;
     }
-    await this.remove(name, why);
-  }
-
-  private async leaveLost(name: string, why: string): Promise<void> {
-    await this.closeAll(name);
-    await this.remove(name, why);
   }
 
   private async remove(name: string, why: string): Promise<void> {
     await this.ports.inForce().removePool(name);
-    await this.ports.administration().leavePool(name, why);
+    this.ports.administration().leavePool(name, why);
   }
 
   private suspend(name: string, why: string): void {

@@ -2,6 +2,7 @@
 // of a pool asks here, and gets no answer while the storage gives none.
 
 import type { PoolConfig } from '@rsio/common/config/schema/types';
+import { toRsError } from '@rsio/common/lib/errors';
 import { Farms } from '../farm/farms.ts';
 import type { SharedPoolPorts } from '../farm/shared-pool.ts';
 import type { Volumes } from '../volumes/volumes.ts';
@@ -13,7 +14,7 @@ export interface SharedPoolsPorts extends Omit<PoolHandOverPorts, 'incarnationEn
   server(): string;
   random(): number;
   partsOf(config: PoolConfig): Pick<SharedPoolPorts, 'engine' | 'mount'>;
-  incarnations(): Pick<Incarnations, 'lost' | 'start'>;
+  incarnations(): Pick<Incarnations, 'start'>;
 }
 
 export class SharedPools {
@@ -37,12 +38,23 @@ export class SharedPools {
   }
 
   /**
-   * Called when writes to a volume may be lost. If another server owns its shared pool now, nothing is lost: that server has what was
-   * durable, and the clients send the rest again.
+   * Called when all sessions have ended. Makes everything in the owned pools durable, with the counts of the incarnations. Returns the names
+   * of the pools with which this has succeeded. The others are left as after a crash, so that their clients send again what they have kept.
    */
-  async lost(volumeId: string): Promise<void> {
-    const pool = this.ports.volumes.served.find(({ id }) => id === volumeId)?.pool;
-    if (pool?.ownership !== undefined && !(await this.isMine(pool.ids[0] ?? '', pool.ownership.generation))) return;
-    await this.ports.incarnations().lost(volumeId);
+  async settled(): Promise<ReadonlySet<string>> {
+    const { ports } = this;
+    const clean = new Set<string>();
+    for (const { name, identity, ownership } of ports.administration().poolStates) {
+      if (identity === null || ownership === null) continue;
+      try {
+        const volumes = ports.volumes.served.filter(({ pool }) => pool?.ids.includes(identity.id) === true);
+        for (const { id } of volumes) await ports.volumes.sync(id);
+        await ports.ledgers.save(identity.id);
+        clean.add(name);
+      } catch (thrown) {
+        ports.log.error(`Pool ${name} is left as after a crash: ${toRsError(thrown).message}`);
+      }
+    }
+    return clean;
   }
 }

@@ -40,6 +40,8 @@ export interface OpenVolume extends GatedHandle, ThrottledHandle {
   readonly isLooked: boolean;
   /** True if this server no longer owns the pool of the volume. */
   isLost: boolean;
+  /** Ends the requests that wait for a look, one function for each. */
+  readonly looking: Set<() => void>;
   gate: VolumeGate | null;
   throttle: VolumeThrottle | null;
   changing: number;

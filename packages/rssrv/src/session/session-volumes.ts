@@ -102,8 +102,15 @@ export class SessionVolumes {
    */
   private readonly grownMeanwhile = new Map<string, number>();
 
+  /** Resolves with false when the session begins to end. */
+  private readonly ending: Promise<boolean>;
+  private end: (isMine: boolean) => void = () => undefined;
+
   constructor(ports: VolumePorts) {
     this.ports = ports;
+    this.ending = new Promise((resolve) => {
+      this.end = resolve;
+    });
     this.backends = new SharedBackends((volume) => ports.openBackend(volume));
     this.space = new SpaceWaits(ports.clock, ports);
     this.gates = new ChangeGates({
@@ -234,17 +241,33 @@ export class SessionVolumes {
     const { looks } = open;
     if (open.isLost) this.concludeLost(open, then);
     else if (looks === null || (ended === STATUS.OK && !open.isLooked)) then(this.outcome(open, ended));
-    else
-      void looks.ask().then((isMine) => {
-        if (isMine && !open.isLost) then(this.outcome(open, ended));
-        else this.concludeLost(open, then);
-      });
+    else this.lookFirst(open, looks, ended, then);
+  }
+
+  private lookFirst(open: OpenVolume, looks: Looks, ended: Status, then: (status: Status) => void): void {
+    // The end of the handle or of the session does not wait for a look: what was not answered yet is sent again.
+    const giveUp = (): void => {
+      if (open.looking.delete(giveUp)) then(STATUS.STALE);
+    };
+    open.looking.add(giveUp);
+    void looks.ask().then((isMine) => {
+      if (!open.looking.delete(giveUp)) return;
+      if (isMine && !open.isLost) then(this.outcome(open, ended));
+      else this.concludeLost(open, then);
+    });
+    if (open.isClosing) giveUp();
   }
 
   /** As `conclude`, for a FLUSH, WRITE, DISCARD or ZERO. */
   concludeChange(open: OpenVolume, op: number, isFua: boolean, ended: Status, then: (status: Status) => void): void {
     this.syncs.ended(open, op, isFua, ended);
     this.conclude(open, ended, then);
+  }
+
+  /** An IOCTL of a shared pool shows no error of the storage: the client opens the volume again, which needs a look. */
+  private refused(open: OpenVolume): Status {
+    void this.revokeHandle(open.handle);
+    return STATUS.STALE;
   }
 
   private concludeLost(open: OpenVolume, then: (status: Status) => void): void {
@@ -260,6 +283,7 @@ export class SessionVolumes {
 
   /** Ends all waiting changes before the session ends. The client sends the ended changes again in its next session. */
   endWaits(): void {
+    this.end(false);
     for (const open of this.open.values()) {
       open.isClosing = true;
       this.release(open);
@@ -298,6 +322,7 @@ export class SessionVolumes {
     this.throttles.release(open);
     this.space.release(open);
     this.gates.release(open);
+    for (const giveUp of [...open.looking]) giveUp();
   }
 
   private handlesOf(volumeId: string): OpenVolume[] {
@@ -306,6 +331,9 @@ export class SessionVolumes {
 
   private async closeForClient(open: OpenVolume): Promise<Status> {
     const status = await this.close(open);
+    // A server that has lost the pool has no result to show.
+    const isMine = status === STATUS.OK || open.looks === null || (await open.looks.ask());
+    if (open.isLost || !isMine) return STATUS.STALE;
     await this.releaseUnlessOpen(open);
     return status;
   }
@@ -405,7 +433,7 @@ export class SessionVolumes {
       throw error;
     }
     const looks = this.looksOf(volume);
-    const isMine = looks === null || (await looks.ask());
+    const isMine = looks === null || (await Promise.race([looks.ask(), this.ending]));
     if (epoch <= (revoked.get(volume.id) ?? -1) || !isMine) {
       await this.backends.release(backend);
       if (isMine) return () => refuse(answered, STATUS.STALE, revokedText(volume));
@@ -427,6 +455,7 @@ export class SessionVolumes {
       looks,
       isLooked: looks !== null && (volume.shared || readonly),
       isLost: false,
+      looking: new Set(),
       gate: null,
       throttle: null,
       changing: 0,
@@ -490,7 +519,7 @@ export class SessionVolumes {
             else refuse(answered, status);
           }),
         refused: (status, sentence) => refuse(answered, status, sentence),
-        outcome: (status) => this.outcome(open, status),
+        outcome: (status) => (open.looks === null || status === STATUS.OK ? this.outcome(open, status) : this.refused(open)),
       });
   }
 }

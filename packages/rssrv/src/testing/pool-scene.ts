@@ -90,6 +90,7 @@ export class PoolScene {
     this.configs = names.map((name) => ({ name, path: path.join(directory, name), limitBytes, reserve: 0, shared: null, line: 1 }));
     this.pools = new Pools({
       ownershipOf: () => null,
+      storageFailed: () => undefined,
       ledgers: NO_LEDGERS,
       clock,
       log,

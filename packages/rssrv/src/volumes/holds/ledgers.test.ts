@@ -69,6 +69,7 @@ class Server {
     });
     this.pools = new Pools({
       ownershipOf: () => null,
+      storageFailed: () => undefined,
       clock: systemClock,
       log,
       takeLocks,

@@ -19,7 +19,7 @@ import { LEDGER_FILE, type LedgerContent, ownedBy } from './ledger-file.ts';
 
 export interface LedgersPorts {
   readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
-  readonly holds: Pick<Holds, 'adopt' | 'carry' | 'inLedger' | 'keptBy' | 'known'>;
+  readonly holds: Pick<Holds, 'adopt' | 'carry' | 'forgetPool' | 'inLedger' | 'keptBy' | 'known'>;
   readonly fences: Pick<Fences, 'adopt' | 'all'>;
   /** The run of this server, which no other server and no later boot has. */
   owner(): string;
@@ -88,8 +88,9 @@ export class Ledgers implements PoolLedgers, HoldLedgers {
         `its ledger and this server fence ${fenced.length} clients, and ${FENCES_MAX} are allowed: unfence some`,
       );
     if (next !== read && ownership !== null) {
-      // The incarnations go on after a move; after a take-over by force, the pool has a new life, so that the counts mean nothing.
-      this.ports.adoptCounts(Object.fromEntries(Object.keys(read.volumes).map((id) => [id, read.counts?.[id] ?? 0])));
+      // The incarnations go on after a move; after a take-over by force, the pool has a new life, so that the counts mean nothing. What the
+      // ledger names may have moved to another pool of this server, whose incarnations have counts of their own.
+      this.ports.adoptCounts(Object.fromEntries(volumesIn(state).map((id) => [id, read.counts?.[id] ?? 0])));
     } else if (next !== read) {
       // Writes of the earlier owner may be lost, and this server may have owned the pool before that one.
       await this.ports.begin([...new Set([...volumesIn(state), ...partsIn(state), ...Object.keys(read.volumes)])]);
@@ -119,7 +120,10 @@ export class Ledgers implements PoolLedgers, HoldLedgers {
   left(files: PoolFiles): void {
     const ledger = this.all.get(files);
     this.all.delete(files);
-    if (ledger !== undefined && this.owned.get(ledger.identity.id) === ledger) this.owned.delete(ledger.identity.id);
+    if (ledger === undefined || this.owned.get(ledger.identity.id) !== ledger) return;
+    this.owned.delete(ledger.identity.id);
+    // The next owner changes the holders; what is known here is no longer true.
+    if (ledger.isShared) this.ports.holds.forgetPool(ledger.identity.id);
   }
 
   async save(poolId: string): Promise<void> {
@@ -148,12 +152,6 @@ export class Ledgers implements PoolLedgers, HoldLedgers {
   async saveDirty(): Promise<void> {
     for (const [poolId, { isDirty }] of this.owned)
       if (isDirty) await this.save(poolId).catch((thrown: unknown) => this.ports.log.error(toRsError(thrown).message));
-  }
-
-  /** Saves the ledgers of the shared pools, which another server may own next. Failures are logged: a new life then begins there. */
-  async saveShared(): Promise<void> {
-    for (const [poolId, { isShared }] of this.owned)
-      if (isShared) await this.save(poolId).catch((thrown: unknown) => this.ports.log.error(toRsError(thrown).message));
   }
 
   /** Records the fenced clients in all pools. Throws the error of the first pool that cannot be changed. */
