@@ -121,8 +121,7 @@ export class ClientDaemon {
     this.locals = this.localsOf(config);
     [this.frontends, this.nbd] = this.makeFrontends();
     this.attachments = new Attachments({
-      clock,
-      log,
+      ...{ clock, log },
       namespaces: () => this.namespaces,
       frontends: this.frontends,
       stalled: (volume, event) => this.notifications.stalled(volume, event),

@@ -57,10 +57,7 @@ export function namespacePorts({ attachments, attached, frontends, notifications
         attachments.failed(attachment, status, sentence);
         void attached.record();
       },
-      openWaits: (...event) => {
-        notifications.openWaits(...event);
-        attachments.farm.look();
-      },
+      openWaits: (...event) => notifications.openWaits(...event),
       listed: () => attachments.farm.look(),
       grown: (server, attachment, fromBytes) => {
         if (!attachments.mirrors.replicaGrew(attachment)) notifications.grown(server, attachment, fromBytes);

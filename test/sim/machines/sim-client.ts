@@ -441,7 +441,7 @@ export class SimClient {
           const isPlain = attachment.mirror === null;
           if (isPlain && attachment.volume !== null && !server.trunk.isEnded) this.lost(attachment, status, sentence);
         },
-        openWaits: () => attachments.farm.look(),
+        openWaits: () => undefined,
         listed: () => attachments.farm.look(),
         grown: (_server, attachment) => this.users.forEach((user) => user.grown(attachment)),
       },

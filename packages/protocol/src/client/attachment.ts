@@ -1,8 +1,8 @@
-// A volume that this client has opened over one trunk at a time. The attachment queues the volume's requests, and recovers them when a new session
-// begins or when the server has revoked the handle. Recovery sends, in this order (docs/PROTOCOL.md, R2): the replay log, but only to a new
-// incarnation of the storage; unanswered WRITEs, ZEROs and DISCARDs; all other requests. Invariants: before the phase is `ready`, only
-// recovered requests are sent. Two overlapping changes (WRITE, ZERO, DISCARD) are never in flight at the same time (O1).
-// Rules: R1, R4, R6, H3.
+// A volume that this client has opened, over one trunk at a time. The attachment queues the volume's requests, and recovers them when a new
+// session begins, when the server has revoked the handle, or when the attachment goes to another server (F9). Recovery sends, in this order
+// (docs/PROTOCOL.md, R2): the replay log, but only to a new incarnation of the storage; unanswered WRITEs, ZEROs and DISCARDs; all other
+// requests. Invariants: before the phase is `ready`, only recovered requests are sent. Two overlapping changes (WRITE, ZERO, DISCARD) are
+// never in flight at the same time (O1). Rules: R1, R4, R6, H3.
 
 import { assert, counted } from '@rsio/common/lib/assert';
 import { checkMove, type StateTable } from '@rsio/common/lib/state-table';
@@ -22,7 +22,7 @@ export type AttachmentPhase = 'opening' | 'replaying' | 'resending' | 'ready' | 
 //   opening --OPEN answered, nothing to replay--> resending --all changes answered--> ready
 //   opening --OPEN answered, new incarnation--> replaying --whole log answered--> resending
 //   replaying, resending, ready --STALE, or I/O abandoned--> revoked --server has none of its requests--> opening
-//   replaying, resending, ready, revoked --session lost--> opening
+//   replaying, resending, ready, revoked --session lost, or volume at another server--> opening
 //   any but closed --volume replaced, or OPEN refused permanently--> failed        any --> closed
 const PHASES: StateTable<AttachmentPhase> = {
   opening: ['replaying', 'resending', 'failed', 'closed', 'opening'],

@@ -1,8 +1,7 @@
-// Revokes handles whose I/O in flight was abandoned (docs/PROTOCOL.md S11), and handles that an attachment has left at a server from which
-// it went away (F9). If the path that carries REVOKE dies or falls silent, the
-// client sends REVOKE again on another path. The server answers REVOKED when it can no longer execute any request of the handle.
-// Invariants: each waiting caller is notified once, after REVOKED or when a new session has begun. Every REVOKE of a handle names the same
-// requests.
+// Revokes handles whose I/O in flight was abandoned (docs/PROTOCOL.md S11), and handles that an attachment has left here because its volume
+// went to another server (F9). If the path that carries REVOKE dies or falls silent, the client sends REVOKE again on another path. The
+// server answers REVOKED when it can no longer execute any request of the handle. Invariants: each waiting caller is notified once, after
+// REVOKED or when a new session has begun. Every REVOKE of a handle names the same requests.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { REVOKE_TAGS_MAX } from '../wire/limits.ts';

@@ -400,7 +400,7 @@ test('an IDENTIFY that is due while another one went along to the next server is
   farm.grant(farm.b, 2);
   farm.pass();
   const kinds = (): number[] => farm.asked(farm.b, OP.IOCTL).map(({ header: { aux } }) => aux);
-  expect(kinds().toSorted()).toEqual([IOCTL.IDENTIFY, IOCTL.SETTLED]);
+  expect(kinds().toSorted((one, other) => one - other)).toEqual([IOCTL.IDENTIFY, IOCTL.SETTLED]);
   farm.openers[1].verify(farm.attachment);
   for (const frame of farm.asked(farm.b, OP.IOCTL)) farm.path(farm.b).answerMessage(frame, STATUS.OK, Buffer.alloc(0));
   farm.pass();

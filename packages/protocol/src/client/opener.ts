@@ -3,7 +3,7 @@
 // unless another client has taken the volume. Invariants (R1): if the identity of the volume has changed, no request is sent again. In one
 // session, two OPENs of an attachment are at least REOPEN_RETRY_MS apart. While the volume cannot take the pending requests, for example
 // because it has become read-only, one handle stays open to keep the hold. An attachment is opened only after CLOSE of an earlier
-// attachment of the same volume, because a later CLOSE could end the hold of both. Rules: R2, R4, R6, R7, H1, C2, N3.
+// attachment of the same volume, because a later CLOSE could end the hold of both. Rules: R2, R4, R6, R7, H1, C2, N3, F9.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { HANDLES_FEW, REOPEN_RETRY_MS, SESSION_RENEW_MS, UNFIT_RETRY_MS } from './limits.ts';

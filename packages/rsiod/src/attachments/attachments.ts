@@ -48,13 +48,11 @@ import { LogTotal } from '@rsio/protocol/client/replay/log-total';
 import { SlabPool } from '@rsio/protocol/client/replay/replay-blocks';
 import { ReplayLog } from '@rsio/protocol/client/replay/replay-log';
 import { SingleTarget } from '@rsio/protocol/client/single-target';
-import type { VolumeTarget } from '@rsio/protocol/client/volume-target';
 import { TAKE_OVER_WAIT_MS } from '@rsio/protocol/link/limits';
 import { TAKE } from '@rsio/protocol/wire/messages';
 import { inUse } from '../frontends/frontend.ts';
 import type { Frontends } from '../frontends/frontends.ts';
 import type { Namespace } from '../network/namespace.ts';
-import type { AttachedMirror } from '../mirrors/attached-mirror.ts';
 import { Mirrors } from '../mirrors/mirrors.ts';
 import type { Server } from '../network/server.ts';
 import { STOP_WAIT_MAX_MS, VOLUMES_AT_ONCE } from '../sys/limits.ts';
@@ -64,13 +62,13 @@ import { olderSnapshots } from '../volumes/older-snapshots.ts';
 import { Volume, type VolumeEvent } from '../volumes/volume.ts';
 import type { AttachArguments, AttachedElsewhere, AttachRequest } from './attach-request.ts';
 import { isSameRequest, refuseOtherMode, wantsReadonly } from './attach-request.ts';
+import { closeAtServer, endMirror } from './closing.ts';
 import { FarmMoves } from './farm-moves.ts';
-import { flushForLast, lossByForce, withinDetachWait } from './final-flush.ts';
+import { flushForLast, lossByForce } from './final-flush.ts';
 import {
   anotherSnapshot,
   asOffer,
   failure,
-  generationNow,
   generationOf,
   isConfiguredReadonly,
   isMeant,
@@ -78,18 +76,11 @@ import {
   isWanted,
   keyOf,
 } from './choices.ts';
-import {
-  ATTACH_WAIT_MS,
-  DETACH_WAIT_MS,
-  MIRROR_FORCED_WAIT_MS,
-  MOVED_TRIES_MAX,
-  REPLAY_SLABS_POOLED_MAX,
-  STOP_VOLUME_MS,
-  STOP_WAIT_MS,
-} from './limits.ts';
+import { ATTACH_WAIT_MS, MOVED_TRIES_MAX, REPLAY_SLABS_POOLED_MAX, STOP_VOLUME_MS, STOP_WAIT_MS } from './limits.ts';
 import { LogTrimmer } from './log-trimmer.ts';
 import { MissingNames } from './missing-names.ts';
 import { Openings } from './openings.ts';
+import { serverOf, serverWith } from './volume-servers.ts';
 import {
   type Choice,
   chooseToAttach,
@@ -177,16 +168,7 @@ export class Attachments {
       note: (...event) => ports.note(...event),
     });
     this.logTrimmer = new LogTrimmer(ports.clock, this.logTotal, () => this.volumes);
-    this.farm = new FarmMoves({
-      clock: ports.clock,
-      log: ports.log,
-      offers: () => this.offers,
-      volumes: () => this.volumes,
-      serverOf: (volume) => this.serverOf(volume),
-      offeredId: (volume) => this.offeredIds.get(volume) ?? volume.id,
-      note: (...event) => ports.note(...event),
-      moved: () => ports.moved(),
-    });
+    this.farm = new FarmMoves(ports, this, (volume) => this.offeredIds.get(volume) ?? volume.id);
   }
 
   /** Applies the values of the section [defaults]. */
@@ -324,11 +306,10 @@ export class Attachments {
    */
   private async attachOne(name: string, choose: () => Choice<ServerOffer>, asked: AttachRequest, tries = 1): Promise<AttachOutcome> {
     let label = name;
-    let generation = -1;
+    const generation = generationOf(choose);
     try {
       const choice = choose();
       label = choice.label;
-      generation = generationOf(choice);
       const ask = isSnapshotChoice(choice) ? { ...asked, readOnly: true } : asked;
       const attached = this.opening.has(keyOf(choice)) ? undefined : this.find(choice);
       const volume = attached ?? (await this.openOnce(choice, ask));
@@ -336,7 +317,7 @@ export class Attachments {
       return { volume: label, done: true, already: attached !== undefined, device: this.ports.frontends.deviceOf(volume), error: null };
     } catch (thrown) {
       const error = toRsError(thrown);
-      const hasMoved = error.code === 'E_MOVED' && tries < MOVED_TRIES_MAX && generationNow(choose) > generation;
+      const hasMoved = error.code === 'E_MOVED' && tries < MOVED_TRIES_MAX && generationOf(choose) > generation;
       return hasMoved ? await this.attachOne(name, choose, asked, tries + 1) : failure(label, error);
     }
   }
@@ -412,7 +393,7 @@ export class Attachments {
       throw new RsError('E_VOLUME', `Server ${from.name} has another snapshot of this name now: ${anotherSnapshot(choice.label)}`);
     }
     const target = new SingleTarget(attachment, from.trunk);
-    const sourceText = (): string => `server ${(this.serverWith(target) ?? from).name}`;
+    const sourceText = (): string => `server ${(serverWith(this.ports.namespaces(), target) ?? from).name}`;
     const volume = new Volume(offer.config, target, this.ports.clock, settings.stall, this.notify, sourceText);
     volume.busyPoll = this.busyPoll;
     this.offeredIds.set(volume, offer.id);
@@ -506,7 +487,10 @@ export class Attachments {
     if (isAsked && !isSnapshot(volume.name)) this.detached.add(`${label} ${volume.id}`);
     // Without force, the server is reachable, because the volume has just been flushed. A detach without force succeeds only if the server
     // has released the hold.
-    const closed = mirror === null ? this.closeAtServer(volume, label, isReachable || !force) : this.endMirror(mirror, isFlushed, force);
+    const closed =
+      mirror === null
+        ? closeAtServer(this.serverOf(volume), volume, label, isReachable || !force, clock)
+        : endMirror(mirror, this.mirrors, isFlushed, force);
     await closed.catch((error: unknown) => {
       if (!force) throw error;
       this.ports.log.warn(toRsError(error).message);
@@ -514,41 +498,9 @@ export class Attachments {
     this.ports.log.info(`Detached ${label}`);
   }
 
-  private async endMirror(mirror: AttachedMirror, isFlushed: boolean, force: boolean): Promise<void> {
-    const isClean = isFlushed && (await mirror.detach(force ? MIRROR_FORCED_WAIT_MS : DETACH_WAIT_MS));
-    await this.mirrors.stop(mirror.io);
-    if (!isClean) throw new RsError('E_VOLUME', mirror.uncleanEnd);
-  }
-
-  /**
-   * Closes the volume at its server. If the server is unreachable, the method returns at once, and CLOSE is sent when a path is up again.
-   */
-  private async closeAtServer(volume: Volume, label: string, isReachable: boolean): Promise<void> {
-    const server = this.serverOf(volume);
-    const [attachment] = volume.target.attachments;
-    if (server === undefined || attachment === undefined) return;
-    if (!isReachable) {
-      server.opener.close(attachment, () => undefined);
-      return;
-    }
-    const problem = await withinDetachWait<string | null>(`close ${label}`, this.ports.clock, (done) =>
-      server.opener.close(attachment, done),
-    );
-    if (problem !== null)
-      throw new RsError('E_VOLUME', `${label} is detached here, but server ${server.name} may still hold it for this node: ${problem}`);
-  }
-
   /** The server of the volume; for a mirror, a server of one of its replicas. */
-  serverOf({ target, id }: Volume): Server | undefined {
-    return this.serverWith(target) ?? this.servers.find(({ volumes }) => volumes.some(({ mirror }) => mirror === id));
-  }
-
-  private serverWith({ trunks }: VolumeTarget): Server | undefined {
-    return this.servers.find(({ trunk }) => trunks.includes(trunk));
-  }
-
-  private get servers(): Server[] {
-    return this.ports.namespaces().flatMap((namespace) => [...namespace.servers.values()]);
+  serverOf(volume: Volume): Server | undefined {
+    return serverOf(this.ports.namespaces(), volume);
   }
 
   private find(choice: Choice<Offer>): Volume | undefined {

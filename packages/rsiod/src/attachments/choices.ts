@@ -13,15 +13,10 @@ interface NodeOf {
   readonly config: { readonly nodename: string };
 }
 
-/** The highest generation under which a connected server offers the volume; -1 if the volume is not in a shared pool. */
-export function generationOf({ offers }: Choice<ServerOffer>): number {
-  return Math.max(-1, ...offers.map(({ isConnected, poolGeneration }) => (isConnected ? (poolGeneration ?? -1) : -1)));
-}
-
-/** Like `generationOf`, and -1 if no volume can be chosen now. */
-export function generationNow(choose: () => Choice<ServerOffer>): number {
+/** The highest generation under which a connected server offers the volume that `choose` returns; -1 if there is none. */
+export function generationOf(choose: () => Choice<ServerOffer>): number {
   try {
-    return generationOf(choose());
+    return Math.max(-1, ...choose().offers.map(({ isConnected, poolGeneration }) => (isConnected ? (poolGeneration ?? -1) : -1)));
   } catch {
     return -1;
   }

@@ -13,25 +13,31 @@ import { mustMove, ownerKey, ownersOf } from './pool-owner.ts';
 export interface FarmMovesPorts {
   readonly clock: Clock;
   readonly log: Log;
-  /** The same list until an offer changes. */
-  offers(): readonly ServerOffer[];
-  volumes(): readonly Volume[];
-  serverOf(volume: Volume): Server | undefined;
-  /** Id of the volume in the offers; for a snapshot, the id of its volume. */
-  offeredId(volume: Volume): string;
   note(object: string, from: string, to: string, sentence: string): void;
   /** Called after volumes have moved. */
   moved(): void;
 }
 
+interface AttachedVolumes {
+  /** The same list until an offer changes. */
+  readonly offers: readonly ServerOffer[];
+  readonly list: readonly Volume[];
+  serverOf(volume: Volume): Server | undefined;
+}
+
 export class FarmMoves {
   private readonly ports: FarmMovesPorts;
+  private readonly attached: AttachedVolumes;
+  private readonly offeredId: (volume: Volume) => string;
   private isLooking = false;
   private seen: readonly ServerOffer[] = [];
   private owners: ReadonlyMap<string, ServerOffer> = new Map();
 
-  constructor(ports: FarmMovesPorts) {
+  /** `offeredId`: returns the id of a volume in the offers; for a snapshot, the id of its volume. */
+  constructor(ports: FarmMovesPorts, attached: AttachedVolumes, offeredId: (volume: Volume) => string) {
     this.ports = ports;
+    this.attached = attached;
+    this.offeredId = offeredId;
   }
 
   /** Called when an offer, a path or an attached volume has changed. The decision follows as soon as the current event has been handled. */
@@ -45,22 +51,22 @@ export class FarmMoves {
   }
 
   private decide(): void {
-    const offers = this.ports.offers();
+    const { offers } = this.attached;
     if (offers !== this.seen) {
       this.seen = offers;
       this.owners = ownersOf(offers);
     }
     if (this.owners.size === 0) return;
     let hasMoved = false;
-    for (const volume of this.ports.volumes()) hasMoved = this.follow(volume) || hasMoved;
+    for (const volume of this.attached.list) hasMoved = this.follow(volume) || hasMoved;
     if (hasMoved) this.ports.moved();
   }
 
   private follow(volume: Volume): boolean {
     const { target } = volume;
-    const owner = this.owners.get(ownerKey(volume.namespace, this.ports.offeredId(volume)));
+    const owner = this.owners.get(ownerKey(volume.namespace, this.offeredId(volume)));
     if (owner === undefined || !(target instanceof SingleTarget)) return false;
-    const server = this.ports.serverOf(volume);
+    const server = this.attached.serverOf(volume);
     const [attachment] = target.attachments;
     const { poolGeneration } = attachment;
     const generation = owner.poolGeneration ?? 0;

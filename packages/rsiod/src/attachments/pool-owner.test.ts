@@ -1,4 +1,5 @@
-// Tests which server owns the pool of a volume, and when an attached volume goes there. Rules: F9.
+// Tests which server owns the pool of a volume, and when an attached volume goes there. farm-moves.test.ts tests the moves themselves.
+// Rules: F9.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
