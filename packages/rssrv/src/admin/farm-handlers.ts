@@ -36,7 +36,7 @@ export function farmHandlers(clock: Clock, farms: Farms, pools: Pools, server: s
       pools.makingAt.add(path);
       const parts = farms.partsOf(config);
       try {
-        return { isNew: await makeSharedPool(config, parts, clock.wallMs(), pools.states) };
+        return { isNew: await makeSharedPool(config, { ...parts, server, nowMs: clock.wallMs(), pools: pools.states }) };
       } finally {
         await parts.engine.close();
         pools.makingAt.delete(path);

@@ -44,7 +44,7 @@ export function nextStep(seen: Seen): Step {
       `its owners are ${record.owners.join(', ')} by its record, and ${config.owners.join(', ')} by rssrvcfg: make them the same`,
     );
   if (!record.owners.includes(server)) return wait(`this server, ${server}, is not one of its owners`);
-  if (record.state === 'making')
+  if (record.state === 'making' || record.state === 'claimed')
     return wait(`server ${record.owner?.server ?? '?'} makes it: if that was interrupted, run rsadm pool add again`);
   if (record.owner === null) return whenFree(seen, record);
   // The own past of this server has ended: a process that owned the pool is gone, and this one resumes nothing (F3).

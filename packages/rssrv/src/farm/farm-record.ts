@@ -18,10 +18,10 @@ const FIELDS = object({
   version: number,
   generation: number,
   /**
-   * `making`: the owner makes the file system and the empty pool. `free`: nobody has the pool, and its file system is unmounted. `taking`:
+   * `claimed`: the owner is about to make the file system. `making`: the file system is made, and the owner makes the empty pool. `free`: nobody has the pool, and its file system is unmounted. `taking`:
    * the owner fences and mounts, and serves nothing yet. `serving`: the owner serves the pool.
    */
-  state: word(['making', 'free', 'taking', 'serving']),
+  state: word(['claimed', 'making', 'free', 'taking', 'serving']),
   /** The owner with its client of the storage; null if the pool is free. Its generation is that of the record. */
   owner: orNull(WRITER),
   /** The earlier generations that may still write. */
@@ -77,7 +77,7 @@ export function taken(before: FarmRecord, server: string, client: string, nowMs:
 }
 
 /** Returns the record when `server` begins to make the pool. `before` is null, or the record of an attempt that was interrupted. */
-export function making(
+export function claimed(
   before: FarmRecord | null,
   owners: readonly string[],
   server: string,
@@ -85,7 +85,12 @@ export function making(
   nowMs: number,
 ): FarmRecord | null {
   const next = taken(before ?? { ...firstRecord(owners, nowMs), version: 0 }, server, client, nowMs);
-  return next === null ? null : { ...next, state: 'making', owners };
+  return next === null ? null : { ...next, state: before?.state === 'making' ? 'making' : 'claimed', owners };
+}
+
+/** Returns the record when the maker has made the file system, so that nothing else is on the disk. */
+export function formatted(before: FarmRecord): FarmRecord {
+  return { ...before, version: before.version + 1, state: 'making', writers: [] };
 }
 
 /**

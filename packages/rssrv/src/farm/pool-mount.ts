@@ -2,7 +2,7 @@
 // unmount has ended when no write of it can follow (never a lazy unmount).
 
 import { execFile } from 'node:child_process';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, realpath } from 'node:fs/promises';
 import { mountTable } from '@rsio/common/daemon/mount-table';
 import { errnoName, RsError } from '@rsio/common/lib/errors';
 import { escapeControls } from '@rsio/common/lib/printable';
@@ -27,6 +27,10 @@ export function poolMount(path: string): PoolMount {
   return {
     mount: async (device) => {
       await mkdir(path, { recursive: true, mode: 0o755 });
+      // The mount table has real paths, and `unmount` must find the mount there.
+      const real = await realpath(path);
+      if (real !== path)
+        throw new RsError('E_POOL', `${path}, where the pool is mounted, is ${real} in fact: give that path in rssrvcfg`, { path });
       await run('mount', ['-t', 'xfs', '-o', OPTIONS, device, path], `The file system of ${path} cannot be mounted`);
     },
     unmount: async () => {
@@ -37,9 +41,10 @@ export function poolMount(path: string): PoolMount {
   };
 }
 
-/** Makes an empty XFS on the device. Throws E_POOL if the device has one, or any other content. */
-export function makeFileSystem(device: string): Promise<void> {
-  return run('mkfs.xfs', ['-m', 'reflink=1', device], `${device} cannot get a file system`);
+/** Makes an empty XFS on the device. Throws E_POOL if the device has other content, unless `isOverwritten`. */
+export function makeFileSystem(device: string, isOverwritten: boolean): Promise<void> {
+  const args = ['-m', 'reflink=1', ...(isOverwritten ? ['-f'] : []), device];
+  return run('mkfs.xfs', args, `${device} cannot get a file system`);
 }
 
 /** Runs a program. Throws an error with its output after `what`. */

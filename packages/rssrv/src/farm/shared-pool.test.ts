@@ -164,7 +164,7 @@ test('two servers with one name are noticed', async () => {
   await pass(world, 8_000);
   world.storage.notes.set('big-1', { generation: 0, count: 1_000_000, wants: null, refusal: null });
   await pass(world, 1_000);
-  expect(world.servers[0]!.pool.status.why).toContain('another server posts notes with the name big-1');
+  expect(world.servers[0]!.pool.status.why).toContain('another process posts notes with the name big-1');
 });
 
 describe('random worlds', () => {

@@ -3,6 +3,7 @@
 
 import type { FileHandle } from 'node:fs/promises';
 import type { PoolConfig, PoolOwnership } from '@rsio/common/config/schema/types';
+import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { takeLocks } from '../storage/locks/file-locks.ts';
 import type { PoolState } from './catalogue.ts';
@@ -11,7 +12,9 @@ import type { ReadIdentity } from './disk/manifest.ts';
 import { PoolFiles } from './disk/pool-files.ts';
 import { checkLocked, takePoolLock } from './disk/pool-lock.ts';
 import { readIdentity } from './disk/pool-scan.ts';
-import { absentText, CLOSED, contentOf, emptyState, fileSystemFacts } from './pool-content.ts';
+import { absentText, CLOSED, contentOf, emptyState, fileSystemFacts, silentText } from './pool-content.ts';
+import { answers } from './disk/answers.ts';
+import { POOL_SILENT_MS } from './limits.ts';
 import { scanContent } from './snapshots/snapshot-scan.ts';
 
 /** Keeps what makes a server the same server to the clients of a pool: the ledgers (volumes/holds/ledgers.ts). */
@@ -38,6 +41,12 @@ export interface PoolLedgers {
 export type OwnershipOf = (pool: Pick<PoolState, 'name' | 'isShared'>) => PoolOwnership | null;
 
 export interface ReadPorts {
+  readonly clock: Clock;
+  /**
+   * Called when the file system of a pool answers again. The owner then makes a change that calls `readAgain`. If the pool is not
+   * open, the owner reloads instead.
+   */
+  answersAgain(name: string): void;
   readonly ownershipOf: OwnershipOf;
   readonly ledgers: PoolLedgers;
   readonly takeLocks: typeof takeLocks;
@@ -55,8 +64,43 @@ export interface OpenPool {
   readonly lock: FileHandle | null;
 }
 
+/** Opens pools within POOL_SILENT_MS each. */
+export class PoolOpenings {
+  private readonly ports: ReadPorts;
+  /** Paths of pools that are being opened, even after the caller has stopped waiting. */
+  private readonly opening = new Set<string>();
+
+  constructor(ports: ReadPorts) {
+    this.ports = ports;
+  }
+
+  /**
+   * Opens a pool. If the file system of the pool does not answer, the pool gets a `trouble`, and `answersAgain` is called when the file
+   * system answers.
+   */
+  async open(config: PoolConfig): Promise<OpenPool> {
+    const { name, path } = config;
+    const failed = unusedPool({ files: new PoolFiles(path, this.ports), state: emptyState(config) }, silentText(POOL_SILENT_MS));
+    // While an attempt to open this path hangs, a second attempt would only block another thread of this process.
+    if (this.opening.has(path)) return failed;
+    this.opening.add(path);
+    let reading: Promise<OpenPool> | null = null;
+    const isAnswered = await answers(this.ports.clock, POOL_SILENT_MS, (heard) => {
+      reading = readPool(config, this.ports, heard).finally(() => this.opening.delete(path));
+      return reading;
+    });
+    if (isAnswered) return reading!;
+    void (reading! as Promise<OpenPool>).then(async ({ lock, files }) => {
+      this.ports.ledgers.left(files);
+      await lock?.close();
+      this.ports.answersAgain(name);
+    });
+    return failed;
+  }
+}
+
 /** Reads and locks a pool. Calls `heard` whenever the file system of the pool has answered. */
-export async function readPool(config: PoolConfig, ports: ReadPorts, heard: () => void): Promise<OpenPool> {
+async function readPool(config: PoolConfig, ports: ReadPorts, heard: () => void): Promise<OpenPool> {
   const { path } = config;
   const files = new PoolFiles(path, ports);
   const empty = emptyState(config);

@@ -3,7 +3,7 @@
 
 import { statfs } from 'node:fs/promises';
 import type { PoolConfig } from '@rsio/common/config/schema/types';
-import { errnoRemedy } from '@rsio/common/lib/errors';
+import { errnoName, errnoRemedy, RsError, toRsError } from '@rsio/common/lib/errors';
 import { printDuration } from '@rsio/common/lib/units';
 import type { Log } from '@rsio/common/log/log';
 import { type PoolState, volumeText } from './catalogue.ts';
@@ -185,4 +185,15 @@ export function report(
   else if (before?.trouble !== null) log.info(`Pool ${now.name} at ${now.path} has ${now.volumes.size} volumes`);
   const known = new Set(reported);
   for (const finding of findings) if (!known.has(finding)) log.warn(`Pool ${now.name}: ${finding}`);
+}
+
+/** Errors after which a file system may show what its disk does not have. */
+export const UNTRUSTED: readonly string[] = ['EIO', 'EROFS', 'ESHUTDOWN', 'ENODEV', 'ENXIO', 'EUCLEAN', 'ETIMEDOUT'];
+
+/** Returns the error of a change of the files of a pool. */
+export function changeError({ name, path }: Pick<PoolState, 'name' | 'path'>, thrown: unknown): RsError {
+  const errno = errnoName(thrown);
+  const what = errno ?? toRsError(thrown).message;
+  const text = `Pool ${name} at ${path} cannot be changed (${what}): ${remedyOf(errno)}`;
+  return new RsError('E_POOL', text, { pool: name, path, errno }, thrown);
 }

@@ -5,7 +5,6 @@
 import { resolve } from 'node:path';
 import type { PoolConfig } from '@rsio/common/config/schema/types';
 import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
-import type { Clock } from '@rsio/common/lib/clock';
 import { printDuration } from '@rsio/common/lib/units';
 import type { Log } from '@rsio/common/log/log';
 import type { PoolState } from './catalogue.ts';
@@ -19,14 +18,14 @@ import { settleMoves } from './repair/move-repair.ts';
 import { settleParts } from './repair/part-repair.ts';
 import {
   account,
+  changeError,
   contentOf,
-  emptyState,
   findingsOf,
   lostIn,
   missingFindings,
-  remedyOf,
   report,
   silentText,
+  UNTRUSTED,
   spaceOf,
   withPart,
   withPurged,
@@ -34,23 +33,14 @@ import {
   withSnapshots,
   withVolume,
 } from './pool-content.ts';
-import { checkPlace, type OpenPool, readPool, type ReadPorts, unusedPool, whyNotOwned } from './open-pool.ts';
+import { checkPlace, type OpenPool, PoolOpenings, type ReadPorts, unusedPool, whyNotOwned } from './open-pool.ts';
 import { PoolSpace } from './pool-space.ts';
 import { PoolWork } from './pool-work.ts';
 import { settleSnapshots } from './repair/snapshot-repair.ts';
 import { NO_SNAPSHOTS, type PoolContentScan, scanContent, type VolumeSnapshots } from './snapshots/snapshot-scan.ts';
 
-/** Errors after which a file system may show what its disk does not have. */
-const UNTRUSTED: readonly string[] = ['EIO', 'EROFS', 'ESHUTDOWN', 'ENODEV', 'ENXIO', 'EUCLEAN', 'ETIMEDOUT'];
-
 export interface PoolsPorts extends ReadPorts {
-  readonly clock: Clock;
   readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
-  /**
-   * Called when the file system of a pool answers again. The owner then makes a change that calls `readAgain`. If the pool is not
-   * open, the owner reloads instead.
-   */
-  answersAgain(name: string): void;
   /** Called when the file system of a shared pool has failed, so that it must be mounted again. */
   storageFailed(name: string, why: string): void;
   /** Called when pools or their volumes have changed. */
@@ -87,8 +77,7 @@ export class Pools {
   private list: readonly OpenPool[] = [];
   /** Paths of pools with a `look` in progress. */
   private readonly measuring = new Set<string>();
-  /** Paths of pools that are being opened, even after the caller has stopped waiting. */
-  private readonly opening = new Set<string>();
+  private readonly openings: PoolOpenings;
   private readonly work = new PoolWork();
   /** Open shared pools whose file system has failed. */
   private readonly untrusted = new WeakSet<PoolFiles>();
@@ -99,6 +88,7 @@ export class Pools {
 
   constructor(ports: PoolsPorts) {
     this.ports = ports;
+    this.openings = new PoolOpenings(ports);
   }
 
   get states(): readonly PoolState[] {
@@ -168,7 +158,7 @@ export class Pools {
     for (const { state, files } of this.list)
       if (state.isOpen && state.trouble !== null && !this.silent.has(files)) await this.readAgain(state.name);
     const known = new Map(this.list.filter(({ state }) => state.isOpen).map((pool) => [resolve(pool.state.path), pool]));
-    const all = await Promise.all(configs.map(async (config) => known.get(resolve(config.path)) ?? (await this.open(config))));
+    const all = await Promise.all(configs.map(async (config) => known.get(resolve(config.path)) ?? (await this.openings.open(config))));
     const isNew = (pool: OpenPool): boolean => !this.list.includes(pool);
     // A pool that leaves with this configuration is still in force, so that a copy of it must not replace it yet.
     const ids = new Map(this.list.filter(({ lock }) => lock !== null).map(({ state }) => [state.identity?.id, state.path]));
@@ -359,7 +349,7 @@ export class Pools {
 
   private async limited<T>(pool: OpenPool, limitMs: number, work: (files: PoolFiles) => Promise<T>): Promise<T> {
     const { files } = pool;
-    const { name, path } = pool.state;
+    const { name } = pool.state;
     const ended = this.work.track(
       files,
       checkPlace(pool).then(() => work(files)),
@@ -376,15 +366,9 @@ export class Pools {
       return await ended;
     } catch (thrown) {
       if (thrown instanceof RsError) throw thrown;
-      const errno = errnoName(thrown);
-      const what = errno ?? toRsError(thrown).message;
-      if (pool.state.isShared && UNTRUSTED.includes(errno ?? '')) this.distrust(pool, what);
-      throw new RsError(
-        'E_POOL',
-        `Pool ${name} at ${path} cannot be changed (${what}): ${remedyOf(errno)}`,
-        { pool: name, path, errno },
-        thrown,
-      );
+      const errno = errnoName(thrown) ?? '';
+      if (pool.state.isShared && UNTRUSTED.includes(errno)) this.distrust(pool, errno);
+      throw changeError(pool.state, thrown);
     }
   }
 
@@ -524,29 +508,5 @@ export class Pools {
       this.ports.answersAgain(now() ?? name);
     };
     ended.then(answered, answered);
-  }
-
-  /**
-   * Opens a pool. If the file system of the pool does not answer, the pool gets a `trouble`, and `answersAgain` is called when the file
-   * system answers.
-   */
-  private async open(config: PoolConfig): Promise<OpenPool> {
-    const { name, path } = config;
-    const failed = unusedPool({ files: new PoolFiles(path, this.ports), state: emptyState(config) }, silentText(POOL_SILENT_MS));
-    // While an attempt to open this path hangs, a second attempt would only block another thread of this process.
-    if (this.opening.has(path)) return failed;
-    this.opening.add(path);
-    let reading: Promise<OpenPool> | null = null;
-    const isAnswered = await answers(this.ports.clock, POOL_SILENT_MS, (heard) => {
-      reading = readPool(config, this.ports, heard).finally(() => this.opening.delete(path));
-      return reading;
-    });
-    if (isAnswered) return reading!;
-    void (reading! as Promise<OpenPool>).then(async ({ lock, files }) => {
-      this.ports.ledgers.left(files);
-      await lock?.close();
-      this.ports.answersAgain(name);
-    });
-    return failed;
   }
 }

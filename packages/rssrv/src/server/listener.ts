@@ -301,10 +301,7 @@ export class Listener {
     return new Moments({
       ...this.options,
       ...{ sessions: () => this.admissions.sessions, nameOf: (id) => this.volumes.nameOf(id) },
-      incarnationOf: (id) => {
-        const served = this.requests.served(id);
-        return served === null ? '' : this.incarnationOf(served);
-      },
+      incarnationOf: (id) => this.incarnationOf(this.requests.served(id)),
       unsettledNode: (id, incarnation) => this.holds.unsettledNode(id, incarnation),
       sync: (id) => this.volumes.sync(id),
       lost: (id) => void this.incarnations.lost(id),
@@ -356,9 +353,7 @@ export class Listener {
       ...{ clock, log, volumes: this.volumes, ledgers: this.ledgers, random: randomUnit, server: () => this.config.server.name },
       partsOf: (config) => sharedPoolParts(config, this.config.server.name, paths.runDir, clock),
       ...{ admissions: () => this.admissions, administration: () => this.administration, inForce: () => this.inForce },
-      exclusive: (work, what) => this.changes.runOwn(work, what),
-      changeAside: () => this.changes.workingAside,
-      incarnations: () => this.incarnations,
+      ...{ changes: this.changes, incarnations: () => this.incarnations },
       listChanged: () => this.lists.changed([], null),
     });
   }
@@ -434,7 +429,8 @@ export class Listener {
     };
   }
 
-  private incarnationOf({ id, type, snapshotOf, pool }: ServedVolume): string {
+  private incarnationOf(volume: ServedVolume | null): string {
+    const { id = '', type, snapshotOf, pool } = volume ?? {};
     // A snapshot always has the same incarnation, because a snapshot gets no writes that could be lost.
     if (snapshotOf !== undefined) return 'snapshot';
     const ownership = pool?.ownership;

@@ -7,6 +7,7 @@ import type { Clock } from '@rsio/common/lib/clock';
 import { printDuration } from '@rsio/common/lib/units';
 import type { Log } from '@rsio/common/log/log';
 import type { Administration } from '../admin/administration.ts';
+import type { ChangeQueue } from '../admin/change-queue.ts';
 import type { ServedVolume } from '../storage/io/served-volume.ts';
 import type { Ledgers } from '../volumes/holds/ledgers.ts';
 import type { Volumes } from '../volumes/volumes.ts';
@@ -22,10 +23,7 @@ export interface PoolHandOverPorts {
   admissions(): Pick<Admissions, 'closeHandles' | 'loseHandles'>;
   administration(): Pick<Administration, 'poolStates' | 'leavePool' | 'poolClosed' | 'jobsIn'>;
   inForce(): Pick<ConfigInForce, 'openSharedPools' | 'removePool'>;
-  /** Executes `work` when no other change of the server is in progress. */
-  exclusive<T>(work: () => Promise<T>, what: string): Promise<T>;
-  /** Returns what a change does that has stepped aside; null if there is none. */
-  changeAside(): string | null;
+  readonly changes: Pick<ChangeQueue, 'runOwn' | 'workingAside'>;
   /** Starts a new incarnation of the storage, because writes to the volume may be lost. */
   incarnationEnded(volumeId: string): Promise<void>;
   listChanged(): void;
@@ -41,7 +39,7 @@ export class PoolHandOver {
   /** Opens the shared pools that this server owns now, and serves their volumes. Throws E_POOL if the pool cannot be opened. */
   async came(name: string): Promise<void> {
     const { ports } = this;
-    await ports.exclusive(() => ports.inForce().openSharedPools(), `opening pool ${name}`);
+    await ports.changes.runOwn(() => ports.inForce().openSharedPools(), `opening pool ${name}`);
     const state = ports.administration().poolStates.find((pool) => pool.name === name);
     if (state?.isOpen !== true) throw new RsError('E_POOL', state?.trouble ?? 'it is not configured any more', { pool: name });
   }
@@ -57,8 +55,8 @@ export class PoolHandOver {
       // From this turn on, nothing is answered, whatever change of the server is in progress.
       this.suspend(name, why);
       await Promise.all(this.idsIn(name).map((id) => ports.admissions().loseHandles(id, `Pool ${name}: ${why}`)));
-      await ports.exclusive(() => this.remove(name, why), what);
-    } else await ports.exclusive(() => this.leaveClean(name, why), what);
+      await ports.changes.runOwn(() => this.remove(name, why), what);
+    } else await ports.changes.runOwn(() => this.leaveClean(name, why), what);
     // Other changes need not wait for the file system of this pool.
     await ports.administration().poolClosed(name);
   }
@@ -67,7 +65,7 @@ export class PoolHandOver {
     const { ports } = this;
     const [job] = ports.administration().jobsIn(name);
     if (job !== undefined) throw new RsError('E_BUSY', `Job ${job} uses pool ${name}: wait for its end, or run rsadm job cancel ${job}`);
-    const aside = ports.changeAside();
+    const aside = ports.changes.workingAside;
     if (aside !== null) throw new RsError('E_BUSY', `The server still works on ${aside}: try again when that has ended`);
     const served = this.servedIn(name);
     // Sync now, so that little is left to be written back while the clients wait.

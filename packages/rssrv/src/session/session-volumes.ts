@@ -12,11 +12,11 @@ import type { Header } from '@rsio/protocol/wire/header';
 import { decodeOpenRequest, encodeFailureAnswer, encodeListAnswers, encodeOpenAnswer } from '@rsio/protocol/wire/message-codec';
 import type { ListAnswer, OpenRequest } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
-import { Looks } from '../farm/looks.ts';
 import type { Backend } from '../storage/io/backend.ts';
 import { SessionThrottles } from '../volumes/throttle/session-throttles.ts';
 import type { ThrottleReport } from '../volumes/throttle/throttle-messages.ts';
 import { type ChangeGatePorts, ChangeGates } from '../snapshots/change-gates.ts';
+import { OwnerLooks } from './owner-looks.ts';
 import { HandleNumbers } from './handle-numbers.ts';
 import type { OpenVolume } from './request.ts';
 import type { GrownVolume, ServedVolume } from '../storage/io/served-volume.ts';
@@ -82,8 +82,7 @@ export class SessionVolumes {
   private readonly open = new Map<number, OpenVolume>();
   private readonly backends: SharedBackends;
   private readonly numbers = new HandleNumbers();
-  /** Maps the id of each shared pool, with its generation, to the looks that all handles share. */
-  private readonly looks = new Map<string, Looks>();
+  readonly looks: OwnerLooks;
   private readonly opening = new Set<Opening>();
   /** Maps each handle that is being closed to a promise of the status of the handle's last flush. */
   private readonly closings = new Map<OpenVolume, Promise<Status>>();
@@ -108,6 +107,11 @@ export class SessionVolumes {
 
   constructor(ports: VolumePorts) {
     this.ports = ports;
+    this.looks = new OwnerLooks({
+      look: (poolId, generation) => ports.look(poolId, generation),
+      outcome: (open, status) => this.outcome(open, status),
+      revoke: ({ handle }) => void this.revokeHandle(handle),
+    });
     this.ending = new Promise((resolve) => {
       this.end = resolve;
     });
@@ -232,48 +236,10 @@ export class SessionVolumes {
     return STATUS.STALE;
   }
 
-  /**
-   * Calls `then` with the status for the answer of a request that has ended with `ended`. A request of a shared pool first waits for a look
-   * if it has failed, or if the handle needs a look before each answer. If the server no longer owns the pool, the status is STALE, because
-   * neither the result nor the error counts (F7, F8).
-   */
-  conclude(open: OpenVolume, ended: Status, then: (status: Status) => void): void {
-    const { looks } = open;
-    if (open.isLost) this.concludeLost(open, then);
-    else if (looks === null || (ended === STATUS.OK && !open.isLooked)) then(this.outcome(open, ended));
-    else this.lookFirst(open, looks, ended, then);
-  }
-
-  private lookFirst(open: OpenVolume, looks: Looks, ended: Status, then: (status: Status) => void): void {
-    // The end of the handle or of the session does not wait for a look: what was not answered yet is sent again.
-    const giveUp = (): void => {
-      if (open.looking.delete(giveUp)) then(STATUS.STALE);
-    };
-    open.looking.add(giveUp);
-    void looks.ask().then((isMine) => {
-      if (!open.looking.delete(giveUp)) return;
-      if (isMine && !open.isLost) then(this.outcome(open, ended));
-      else this.concludeLost(open, then);
-    });
-    if (open.isClosing) giveUp();
-  }
-
-  /** As `conclude`, for a FLUSH, WRITE, DISCARD or ZERO. */
+  /** Called when a FLUSH, WRITE, DISCARD or ZERO has ended; see OwnerLooks.conclude. */
   concludeChange(open: OpenVolume, op: number, isFua: boolean, ended: Status, then: (status: Status) => void): void {
     this.syncs.ended(open, op, isFua, ended);
-    this.conclude(open, ended, then);
-  }
-
-  /** An IOCTL of a shared pool shows no error of the storage: the client opens the volume again, which needs a look. */
-  private refused(open: OpenVolume): Status {
-    void this.revokeHandle(open.handle);
-    return STATUS.STALE;
-  }
-
-  private concludeLost(open: OpenVolume, then: (status: Status) => void): void {
-    open.isLost = true;
-    void this.revokeHandle(open.handle);
-    then(STATUS.STALE);
+    this.looks.conclude(open, ended, then);
   }
 
   /** Replaces the set of pools whose free space is below their reserve. `ids` are the ids of these pools. */
@@ -294,17 +260,6 @@ export class SessionVolumes {
   async closeAll(): Promise<void> {
     // While one handle is being closed, another handle may be revoked and removed from the map.
     for (const open of [...this.open.values()]) if (this.open.has(open.handle)) await this.close(open);
-  }
-
-  /** Returns the looks at the owner of the volume's pool; null if the pool is not shared. */
-  private looksOf({ pool }: ServedVolume): Looks | null {
-    const ownership = pool?.ownership;
-    if (ownership === undefined) return null;
-    const [poolId = ''] = pool?.ids ?? [];
-    const key = `${poolId} ${ownership.generation}`;
-    const looks = this.looks.get(key) ?? new Looks(() => this.ports.look(poolId, ownership.generation));
-    this.looks.set(key, looks);
-    return looks;
   }
 
   /**
@@ -432,7 +387,7 @@ export class SessionVolumes {
       this.releaseLater({ volume, epoch: request.resume === null ? epoch : NO_HOLD });
       throw error;
     }
-    const looks = this.looksOf(volume);
+    const looks = this.looks.of(volume);
     const isMine = looks === null || (await Promise.race([looks.ask(), this.ending]));
     if (epoch <= (revoked.get(volume.id) ?? -1) || !isMine) {
       await this.backends.release(backend);
@@ -514,12 +469,12 @@ export class SessionVolumes {
     else
       await ioctl(this.ports, open, header.aux, body, {
         done: (content) =>
-          this.conclude(open, STATUS.OK, (status) => {
+          this.looks.conclude(open, STATUS.OK, (status) => {
             if (status === STATUS.OK) answered(STATUS.OK, content === null ? [] : [content], header.aux);
             else refuse(answered, status);
           }),
         refused: (status, sentence) => refuse(answered, status, sentence),
-        outcome: (status) => (open.looks === null || status === STATUS.OK ? this.outcome(open, status) : this.refused(open)),
+        outcome: (status) => this.looks.refused(open, status),
       });
   }
 }

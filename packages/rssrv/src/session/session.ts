@@ -412,7 +412,7 @@ export class Session implements ServerPathEvents {
       if (!first) for (const other of [...this.paths.values()]) other.takeDeferred();
       this.checkIdle();
     };
-    open.backend.read(buffer, 0, lengthBytes, header.lba * SECTOR_BYTES, (ended) => this.volumes.conclude(open, ended, end));
+    open.backend.read(buffer, 0, lengthBytes, header.lba * SECTOR_BYTES, (ended) => this.volumes.looks.conclude(open, ended, end));
   }
 
   private change(path: ServerPath, header: Header, body: Buffer, offset: number): void {

@@ -64,6 +64,12 @@ function readShared(reader: SectionReader<(typeof schema)['pool']['keys']>, find
   if (disk === null || fence === null || owners === null) return null;
   if (owners.length > OWNERS_MAX)
     findings.problem(reader.lineOf('owners'), `${owners.length} owners of ${pool}: allowed are at most ${OWNERS_MAX}`);
+  const path = reader.value('path');
+  if (path !== null && (posix.normalize(path) !== path || path.endsWith('/')))
+    findings.problem(
+      reader.lineOf('path'),
+      `Path ${quoteText(path)} of ${pool}, where its disk is mounted, has dots or extra slashes: remove them`,
+    );
   const isFitting = fence.kind === 'none' || (disk.kind === 'rbd') === (fence.kind === 'rbd');
   if (!isFitting)
     findings.problem(

@@ -11,7 +11,10 @@ export const SHARED_POOL = object({
   name: text(),
   disk: text('As in rssrvcfg, such as rbd:rsio/fast'),
   fence: text('As in rssrvcfg'),
-  state: word(['unknown', 'making', 'free', 'taking', 'serving'], 'By the record of the pool; unknown: the record was not read yet'),
+  state: word(
+    ['unknown', 'claimed', 'making', 'free', 'taking', 'serving'],
+    'By the record of the pool; unknown: the record was not read yet',
+  ),
   owner: orNull(text(), 'Name of the server that owns the pool, or is taking it; null: none'),
   isHere: flag('True if this server serves the pool'),
   generation: count('Grows with each owner'),
