@@ -151,7 +151,9 @@ export class SharedPool {
    * E_TIMEOUT, with the reason.
    */
   async move(to: string): Promise<void> {
-    const { clock } = this.ports;
+    const { clock, engine } = this.ports;
+    // The last look may be older than the last change.
+    this.seen.saw(await engine.look());
     const { record } = this;
     if (record === null) throw this.failure(this.why);
     if (!record.owners.includes(to))
@@ -200,7 +202,7 @@ export class SharedPool {
     this.isClosed = true;
     this.timer?.cancel();
     const failed = (thrown: unknown): void => log.error(`Pool ${this.name} was not given up: ${toRsError(thrown).message}`);
-    const isOver = await Promise.race([(this.step ?? Promise.resolve()).then(() => true), this.delay(CLOSE_MS).then(() => false)]);
+    const isOver = await this.stepEnds();
     const { owned } = this;
     if (!isOver) failed(this.failure(this.why));
     else if (owned !== null && isClean && !owned.isLost) await this.release(owned, this.successor()).catch(failed);
@@ -211,6 +213,17 @@ export class SharedPool {
         .then(() => owned.client.close())
         .catch(failed);
     await engine.close();
+  }
+
+  /** Resolves with true when no step runs, and with false after CLOSE_MS. */
+  private stepEnds(): Promise<boolean> {
+    return new Promise((resolve) => {
+      const timer = this.ports.clock.after(CLOSE_MS, () => resolve(false));
+      void (this.step ?? Promise.resolve()).then(() => {
+        timer.cancel();
+        resolve(true);
+      });
+    });
   }
 
   private successor(): string | null {
