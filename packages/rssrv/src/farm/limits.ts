@@ -15,3 +15,31 @@ export const WATCH_MS = 1_000;
 export const ENGINE_CALL_MS = 5_000;
 /** Longest time for a fence, including its confirmation. */
 export const FENCE_MS = 60_000;
+
+/** Maximum length of a note as JSON text. */
+export const NOTE_MAX_BYTES = 512;
+/** Maximum number of notes that a look returns: a server that may own the pool no longer can have left one. */
+export const NOTES_MAX = 2 * OWNERS_MAX;
+/** Longest time in which a program beside the server ends, or answers. */
+export const PROGRAM_MS = 5_000;
+/** Kept of what a program prints. */
+export const PROGRAM_OUTPUT_MAX_CHARS = 4_096;
+/** Time between two looks at something that changes within milliseconds. */
+export const POLL_MS = 20;
+
+/** Time limit of librados and librbd for one call. It is shorter than ENGINE_CALL_MS, so that a call fails with a reason. */
+export const RBD_CALL_MS = 4_000;
+/** Maximum number of calls that wait for the helper of a pool. */
+export const RBD_CALLS_MAX = 64;
+/** Maximum length of an answer of the helper: JSON of a record and its notes, in which one byte takes up to six characters. */
+export const RBD_ANSWER_MAX_CHARS = 6 * (RECORD_MAX_BYTES + NOTES_MAX * 2 * NOTE_MAX_BYTES);
+/** Maximum length of an answer of qemu-storage-daemon or of the socket of its librados. */
+export const RBD_SOCKET_ANSWER_MAX_BYTES = 1_048_576;
+/** Time for which Ceph refuses a fenced client: ten years. Ceph's own default, an hour, ends while a frozen server may still wake up. */
+export const RBD_FENCE_S = 315_360_000;
+/** A fence that lasts for less time is none. */
+export const RBD_FENCE_LEAST_MS = 9 * 365 * 86_400_000;
+/** Time between two attempts to fence a client. */
+export const RBD_FENCE_RETRY_MS = 1_000;
+/** Time between two pings of a storage client to the OSD of the image's header, by which the client gets a new map of the cluster. */
+export const RBD_PING_S = 0.25;
