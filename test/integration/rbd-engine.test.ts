@@ -8,11 +8,13 @@ import { RbdEngine } from '@rsio/rssrv/farm/engines/rbd';
 import { firstRecord } from '@rsio/rssrv/farm/farm-record';
 import { engineSuite, stampAt, write, WriteLoop } from '@rsio/rssrv/testing/engine-suite';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { waitFor } from '../support/programs/wait-for.ts';
 import { CephCluster, missingForCeph } from '../support/devices/ceph.ts';
 
 const IMAGE = 'farm';
 const LIMIT_MS = 120_000;
 const MIB = 1 << 20;
+const WAIT_MS = 10_000;
 const missing = missingForCeph();
 
 engineSuite('an engine for Ceph RBD', missing, async () => {
@@ -59,7 +61,8 @@ describe('a pool on Ceph RBD', () => {
   it('writes of a frozen client never reach the image after the fence (F4)', { timeout: LIMIT_MS }, async () => {
     const old = engine('big-9');
     const client = await old.connect(1);
-    const loop = new WriteLoop(await client.open());
+    const oldDevice = await client.open();
+    const loop = new WriteLoop(oldDevice);
     await loop.acknowledged(20);
     const daemon = daemonIn(cluster, 'big-9');
     process.kill(daemon, 'SIGSTOP');
@@ -72,7 +75,11 @@ describe('a pool on Ceph RBD', () => {
     process.kill(daemon, 'SIGCONT');
     await loop.ended;
     expect(await stampAt({ read: (at, length) => read(cluster, at, length) }, 0)).toBe('next');
+    const uses = [oldDevice, device].map(useOf);
     await next.close();
+    await client.cut();
+    await client.close();
+    expect(uses.some((use) => use === useOf(oldDevice) || use === useOf(device))).toBe(false);
     expect(await fencedUntil(cluster, client.name)).toBeGreaterThan(Date.now() + 9 * 365 * 86_400_000);
   });
 
@@ -193,6 +200,16 @@ describe('a pool on Ceph RBD', () => {
     await expect(nowhere.look()).rejects.toMatchObject({ code: 'E_STORAGE', message: expect.stringContaining('/nowhere/ceph.conf') });
   });
 
+  it('a loop device is found after its daemon has ended by itself, and unmounted its file', { timeout: LIMIT_MS }, async () => {
+    const device = await (await engine('big-9').connect(1)).open();
+    const use = useOf(device);
+    process.kill(daemonIn(cluster, 'big-9'), 'SIGTERM');
+    await waitFor(async () => !(await write(device, 0, 'ended')), WAIT_MS, 'The daemon has ended');
+    expect(useOf(device)).toBe(use);
+    await engine('big-9').clear();
+    expect(useOf(device)).not.toBe(use);
+  });
+
   it('a daemon of another folder is not ended, and nobody else sees the exported file', { timeout: LIMIT_MS }, async () => {
     await create(cluster, 'second');
     const [one, other] = [engine('big-9'), engine('big-8', 'second')];
@@ -235,6 +252,12 @@ async function read(cluster: CephCluster, positionBytes: number, lengthBytes: nu
 async function fencedUntil(cluster: CephCluster, client: string): Promise<number> {
   const line = (await cluster.run('ceph', 'osd', 'blocklist', 'ls')).split('\n').find((one) => one.startsWith(`${client} `));
   return Date.parse(line?.split(' ')[1]?.replace('+0000', 'Z') ?? '');
+}
+
+/** Identifies the present use of a loop device. */
+function useOf(device: string): string {
+  const folder = device.replace('/dev/', '/sys/block/');
+  return existsSync(`${folder}/loop`) ? `${device} ${readFileSync(`${folder}/diskseq`, 'latin1')}` : 'none';
 }
 
 function daemonIn(cluster: CephCluster, server: string): number {

@@ -25,6 +25,7 @@ export interface EngineScene {
   remove(): Promise<void>;
 }
 
+const first = firstRecord(['big-9', 'big-8'], 1);
 const BLOCK_BYTES = 4_096;
 const LIMIT_MS = 120_000;
 const RACES = 40;
@@ -68,14 +69,14 @@ export function engineSuite(name: string, missing: string | null, make: () => Pr
       await scene.forget();
     }, LIMIT_MS);
     afterAll(async () => (missing === null ? scene.remove() : undefined), LIMIT_MS);
-    recordTests(engine, () => scene);
+    recordTests(engine);
+    damageTests(engine, () => scene);
     deviceTests(engine, open, () => scene);
+    endTests(engine, open, () => scene);
   });
 }
 
-function recordTests(engine: (server: string) => Engine, scene: () => EngineScene): void {
-  const first = firstRecord(['big-9', 'big-8'], 1);
-
+function recordTests(engine: (server: string) => Engine): void {
   it('a disk that was never prepared has neither record nor notes', async () => {
     expect(await engine('big-9').look()).toEqual({ record: null, notes: new Map() });
   });
@@ -121,7 +122,9 @@ function recordTests(engine: (server: string) => Engine, scene: () => EngineScen
     expect(await other.swap(first, next(first, 'big-8'))).toBe(true);
     expect((await one.look()).notes.get('big-9')).toEqual(note(2));
   });
+}
 
+function damageTests(engine: (server: string) => Engine, scene: () => EngineScene): void {
   it.each([
     ['is no JSON', '{"version":1,'],
     ['is no record', '{"version":1}'],
@@ -190,7 +193,13 @@ function deviceTests(
   it.each(['', 'nobody', '; rm -rf /', '-'.repeat(257)])('a fence of the client "%s" is refused', async (client) => {
     await expect(engine('big-8').fence({ generation: 1, server: 'big-9', client })).rejects.toMatchObject({ code: 'E_FENCE' });
   });
+}
 
+function endTests(
+  engine: (server: string) => Engine,
+  open: (server: string, generation?: number) => Promise<Opened>,
+  scene: () => EngineScene,
+): void {
   it('a cut ends I/O that hangs (F7)', { timeout: LIMIT_MS }, async () => {
     const { client, device } = await open('big-9');
     expect(await write(device, 0, 'before')).toBe(true);

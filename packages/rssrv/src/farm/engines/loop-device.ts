@@ -1,8 +1,10 @@
 // A loop device over the file that a storage client exports. Invariants: direct I/O, so that the device caches nothing twice; no partitions,
-// whose devices would outlive an unmount; a device is found by its file, so that no device of another owner is ever detached.
+// whose devices would outlive an unmount; a device is found by its file or by the number of its use (diskseq), so that no device of another
+// owner is ever detached.
 
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import type { Clock } from '@rsio/common/lib/clock';
+import { bootId } from '@rsio/common/daemon/process-facts';
 import { errnoName, RsError } from '@rsio/common/lib/errors';
 import { awaited, runProgram } from './device-programs.ts';
 
@@ -17,6 +19,8 @@ export async function attachLoop(clock: Clock, file: string): Promise<string> {
     await detachLoops(clock, file);
     throw new RsError('E_STORAGE', `Loop device ${device} has no direct I/O for ${file}: use a kernel from 5.15 on`, { device, file });
   }
+  // The kernel forgets the path of the file if the daemon that exports it unmounts it.
+  writeFileSync(noteOf(file), useOf(device));
   return device;
 }
 
@@ -42,14 +46,34 @@ export function loopBytes(device: string): number {
 /** Reads only /sys, because an access to the device or its file may hang. */
 function loopsOver(file: string): string[] {
   const devices = readdirSync('/sys/block').filter((name) => /^loop\d+$/.test(name));
-  return devices.map((name) => `/dev/${name}`).filter((device) => attributeOf(device, 'loop/backing_file') === file);
+  const noted = textIn(noteOf(file));
+  return devices
+    .map((name) => `/dev/${name}`)
+    .filter((device) => {
+      const backing = attributeOf(device, 'loop/backing_file');
+      return backing === file || (backing !== null && useOf(device) === noted);
+    });
+}
+
+/** The file with the use of the device, which is beside the file of the device. */
+function noteOf(file: string): string {
+  return `${file}.loop`;
+}
+
+/** The kernel gives each use of each disk a number of its own. */
+function useOf(device: string): string {
+  return `${device} ${attributeOf(device, 'diskseq')} ${bootId()}`;
 }
 
 function attributeOf(device: string, name: string): string | null {
+  return textIn(`${device.replace('/dev/', '/sys/block/')}/${name}`);
+}
+
+function textIn(path: string): string | null {
   try {
-    return readFileSync(`${device.replace('/dev/', '/sys/block/')}/${name}`, 'utf8').replace(/\n$/, '');
+    return readFileSync(path, 'utf8').replace(/\n$/, '');
   } catch (thrown) {
-    // The attribute exists only while the device is attached.
+    // The attributes of a use exist only while the device is attached.
     if (errnoName(thrown) === undefined) throw thrown;
     return null;
   }

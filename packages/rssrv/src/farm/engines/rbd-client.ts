@@ -5,8 +5,8 @@ import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
 import type { StorageClient } from '../engine.ts';
 import { awaited } from './device-programs.ts';
-import { attachLoop, loopBytes, refreshLoop } from './loop-device.ts';
-import { clearFolder, type RbdDaemon } from './rbd-daemon.ts';
+import { attachLoop, detachLoops, loopBytes, refreshLoop } from './loop-device.ts';
+import { clearFolder, exportedIn, type RbdDaemon } from './rbd-daemon.ts';
 import type { ImageFacts } from './rbd-facts.ts';
 
 export interface RbdClientPorts {
@@ -58,6 +58,8 @@ export class RbdClient implements StorageClient {
 
   async close(): Promise<void> {
     const { clock, daemon, folder } = this.ports;
+    // The daemon must still answer while the kernel detaches the device.
+    await detachLoops(clock, exportedIn(folder));
     await daemon.quit();
     await clearFolder(clock, folder);
   }

@@ -44,7 +44,8 @@ export class RbdDaemon {
     const child = new Child(folder, of);
     try {
       // The daemon makes the socket after it has opened the image.
-      const isOpen = (): Promise<true | null> => qmp(clock, join(folder, 'qmp'), 'query-block-exports').then(truly, () => child.refuseEnded());
+      const isOpen = (): Promise<true | null> =>
+        qmp(clock, join(folder, 'qmp'), 'query-block-exports').then(truly, () => child.refuseEnded());
       if ((await awaited(clock, isOpen)) === null) throw child.failure('it does not open the image');
       const first = await awaited(clock, () => firstMap(folder));
       if (first === null) throw child.failure('it logs no address');
@@ -72,7 +73,7 @@ export class RbdDaemon {
 
   /** Exports the image, and returns the path of its file. */
   async export(): Promise<string> {
-    const [file, fuse] = [exported(this.folder), { type: 'fuse', 'allow-other': 'off', writable: true, growable: true }];
+    const [file, fuse] = [exportedIn(this.folder), { type: 'fuse', 'allow-other': 'off', writable: true, growable: true }];
     await qmp(this.clock, join(this.folder, 'qmp'), 'block-export-add', { ...fuse, id: 'fuse', 'node-name': NODE, mountpoint: file });
     return file;
   }
@@ -144,7 +145,7 @@ class Child {
 export async function clearFolder(clock: Clock, folder: string): Promise<void> {
   // After the daemon, I/O of the device fails and cannot hang. The mount is last, because it names the file of the device.
   await endDaemons(clock, folder);
-  const file = exported(folder);
+  const file = exportedIn(folder);
   await detachLoops(clock, file);
   while ((await mountTable()).some(({ mountPoint }) => mountPoint === file)) await runProgram(clock, 'umount', [file]);
   rmSync(folder, { recursive: true, force: true });
@@ -172,7 +173,7 @@ function argumentsOf(pid: number): string[] {
 }
 
 /** The file that the image is mounted over. */
-function exported(folder: string): string {
+export function exportedIn(folder: string): string {
   return join(folder, 'disk');
 }
 
@@ -192,7 +193,7 @@ function prepare(folder: string, { access }: RbdImage): void {
   if (readdirSync(folder).length > 0) {
     throw new RsError('E_STORAGE', `${folder} has files of an earlier storage client: restart rssrv, which ends that client`, { folder });
   }
-  writeFileSync(exported(folder), '', { mode: 0o600 });
+  writeFileSync(exportedIn(folder), '', { mode: 0o600 });
   const lines = [
     `admin_socket = ${join(folder, 'rados')}`,
     `log_file = ${join(folder, 'log')}`,
