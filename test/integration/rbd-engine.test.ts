@@ -1,7 +1,8 @@
-// The engine of farms for Ceph RBD, on a cluster of this test. Rules: F1, F4, F7 in test/models/README.md.
+// The engine of farms for Ceph RBD, on a cluster of this test: the suite of all engines, and what only Ceph has. Daemons are frozen and
+// killed, and a user has too few rights. Rules: F1, F4, F7 in test/models/README.md.
 
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { systemClock } from '@rsio/common/lib/clock';
 import { RbdEngine } from '@rsio/rssrv/farm/engines/rbd';
@@ -42,6 +43,8 @@ describe('a pool on Ceph RBD', () => {
   beforeAll(async () => {
     if (missing !== null) return;
     cluster = await CephCluster.start();
+    // A section of the user, which the daemon's own settings must override.
+    appendFileSync(cluster.conf, '[client.admin]\nrbd_skip_partial_discard = true\ndebug_ms = 0/0\n');
     await create(cluster, IMAGE);
   }, LIMIT_MS);
   beforeEach((context) => context.skip(missing !== null, missing ?? ''));
@@ -69,7 +72,10 @@ describe('a pool on Ceph RBD', () => {
     const taker = engine('big-8');
     const next = await taker.connect(2);
     await taker.fence({ generation: 1, server: 'big-9', client: client.name });
+    const { epoch } = JSON.parse(await cluster.run('ceph', 'osd', 'stat', '--format', 'json')) as { epoch: number };
     const device = await next.open();
+    // The new client asks no OSD by a map without the fence.
+    expect(await mapOf(cluster, 'big-8')).toBeGreaterThanOrEqual(epoch);
     expect(Number(await stampAt({ read: (at, length) => read(cluster, at, length) }, 0))).toBeGreaterThanOrEqual(loop.last);
     expect(await write(device, 0, 'next')).toBe(true);
     process.kill(daemon, 'SIGCONT');
@@ -119,20 +125,28 @@ describe('a pool on Ceph RBD', () => {
     expect(spawnSync('fallocate', ['--punch-hole', '--offset', '4096', '--length', '4096', device]).status).toBe(0);
     const bytes = await read(cluster, 0, 12_288, 'growing');
     expect([0, 4_096, 8_192].map((at) => bytes.toString('latin1', at, at + 4))).toEqual(['data', '\0\0\0\0', 'data']);
+    const queue = (name: string): string => readFileSync(device.replace('/dev/', '/sys/block/') + name, 'latin1').trim();
+    expect(['/loop/dio', '/loop/partscan', '/queue/write_cache'].map(queue)).toEqual(['1', '0', 'write back']);
     expect(await client.grow()).toBe(64 * MIB);
     await cluster.run('rbd', 'resize', 'rbd/growing', '--size', '96M', '--no-progress');
     expect(await client.grow()).toBe(96 * MIB);
     expect(await write(device, 95 * 256, 'end')).toBe(true);
     expect(await client.grow()).toBe(96 * MIB);
+    const next = await engine('big-8', 'growing').connect(2);
+    await cluster.run('rbd', 'resize', 'rbd/growing', '--size', '128M', '--no-progress');
     await client.close();
+    expect(await write(await next.open(), 127 * 256, 'end')).toBe(true);
+    await next.close();
   });
 
   it('images with a feature or a setting that is not safe are refused with the command that ends it', { timeout: LIMIT_MS }, async () => {
-    await cluster.run('rbd', 'create', 'rbd/locked', '--size', '8M', '--image-feature', 'layering,exclusive-lock');
-    await expect(engine('big-9', 'locked').connect(1)).rejects.toMatchObject({
-      code: 'E_STORAGE',
-      message: expect.stringContaining('rbd feature'),
-    });
+    await cluster.run('rbd', 'create', 'rbd/locked', '--size', '8M');
+    const refusal: unknown = await engine('big-9', 'locked')
+      .connect(1)
+      .catch((thrown: unknown) => thrown);
+    expect(refusal).toMatchObject({ code: 'E_STORAGE', message: expect.stringContaining('exclusive-lock') });
+    await cluster.run('sh', '-c', (refusal as Error).message.split(': run ').at(-1) ?? '');
+    await (await engine('big-9', 'locked').connect(1)).close();
     await create(cluster, 'set');
     await cluster.run('rbd', 'config', 'image', 'set', 'rbd/set', 'rbd_skip_partial_discard', 'true');
     await expect(engine('big-9', 'set').connect(1)).rejects.toMatchObject({
@@ -252,6 +266,13 @@ async function read(cluster: CephCluster, positionBytes: number, lengthBytes: nu
 async function fencedUntil(cluster: CephCluster, client: string): Promise<number> {
   const line = (await cluster.run('ceph', 'osd', 'blocklist', 'ls')).split('\n').find((one) => one.startsWith(`${client} `));
   return Date.parse(line?.split(' ')[1]?.replace('+0000', 'Z') ?? '');
+}
+
+/** Returns the version of the map of the cluster that the storage client of a server has. */
+async function mapOf(cluster: CephCluster, server: string): Promise<number> {
+  const socket = path.join(cluster.folder, server, 'client', 'rados');
+  const counters = await cluster.run('ceph', '--admin-daemon', socket, 'perf', 'dump', 'objecter', 'map_epoch');
+  return (JSON.parse(counters) as { objecter: { map_epoch: number } }).objecter.map_epoch;
 }
 
 /** Identifies the present use of a loop device. */

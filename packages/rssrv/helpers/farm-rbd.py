@@ -107,17 +107,22 @@ def fence(order):
     return monitor(prefix='osd blocklist', blocklistop='add', addr=order['client'], expire=float(order['seconds']))
 
 
-# Returns until when a client is fenced. The answer of `fence` does not tell it: Ceph leaves an entry that exists as it is, and still says
-# that it has changed it.
+def map_epoch():
+    return json.loads(monitor(prefix='osd stat', format='json'))['epoch']
+
+
+# Returns until when a client is fenced, and a version of the map of the cluster with this fence. The answer of `fence` does not tell it: Ceph
+# leaves an entry that exists as it is, and still says that it has changed it.
 def fenced(order):
     entries, _ = json.JSONDecoder().raw_decode(monitor(prefix='osd blocklist ls', format='json'))
-    return next((entry['until'] for entry in entries if entry['addr'] == order['client']), None)
+    until = next((entry['until'] for entry in entries if entry['addr'] == order['client']), None)
+    return {'until': until, 'epoch': map_epoch()}
 
 
 # Returns facts about the image. This client reads the header of the image with the latest map of the cluster, so that the OSD of the header
 # has this map afterwards, and passes it on to clients that ask this OSD.
 def facts(_):
-    epoch = json.loads(monitor(prefix='osd stat', format='json'))['epoch']
+    epoch = map_epoch()
     cluster.wait_for_latest_osdmap()
     with rbd.Image(pool_io, image, read_only=True) as found:
         return {

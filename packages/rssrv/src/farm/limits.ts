@@ -1,4 +1,5 @@
-// Bounds of farms: of the record of a pool, of its engines, and of taking and giving up a pool. Units are in the names.
+// Bounds of farms: of the record of a pool, of its engines, and of taking and giving up a pool. Units are in the names. Invariant: no bound
+// decides about safety; a call that takes longer has an unknown outcome.
 
 /** Maximum number of servers that may own one pool. */
 export const OWNERS_MAX = 16;
@@ -37,8 +38,8 @@ export const RBD_ANSWER_MAX_CHARS = 6 * (RECORD_MAX_BYTES + NOTES_MAX * 2 * NOTE
 export const RBD_SOCKET_ANSWER_MAX_BYTES = 1_048_576;
 /** Time for which Ceph refuses a fenced client: ten years. Ceph's own default, an hour, ends while a frozen server may still wake up. */
 export const RBD_FENCE_S = 315_360_000;
-/** A fence that lasts for less time is none. */
-export const RBD_FENCE_LEAST_MS = 9 * 365 * 86_400_000;
+/** A fence that lasts for less time is none. It is shorter than RBD_FENCE_S, because a fence may be confirmed again years later. */
+export const RBD_FENCE_LEAST_MS = 365 * 86_400_000;
 /** Time between two attempts to fence a client. */
 export const RBD_FENCE_RETRY_MS = 1_000;
 /** Time between two pings of a storage client to the OSD of the image's header, by which the client gets a new map of the cluster. */

@@ -100,7 +100,7 @@ function recordTests(engine: (server: string) => Engine): void {
       const offers: readonly [FarmRecord, FarmRecord] =
         seen === null ? [first, { ...first, sinceMs: 2 }] : [next(seen, 'big-9'), next(seen, 'big-8')];
       const results: readonly boolean[] = await Promise.all([pair[0].swap(seen, offers[0]), pair[1].swap(seen, offers[1])]);
-      expect([...results].sort()).toEqual([false, true]);
+      expect(results.filter((isDone) => isDone)).toEqual([true]);
       const winner: FarmRecord | undefined = offers[results.indexOf(true)];
       expect((await pair[round % 2]?.look())?.record).toEqual(winner);
       winners.add(winner?.owner?.server ?? '');

@@ -23,12 +23,14 @@ export function cephAccess(environment: Readonly<Record<string, string | undefin
   let [user, conf] = ['admin', environment['CEPH_CONF'] ?? DEFAULT_CONF];
   const options: string[] = [];
   for (let index = 0; index < words.length; index++) {
-    const [name = '', inline] = splitOnce(words[index] ?? '');
+    const [name, inline] = splitOnce(words[index] ?? '');
     if (!name.startsWith('-')) continue;
-    const value = inline ?? words[index + 1] ?? '';
+    const after = words[index + 1] ?? '-';
+    const value = inline ?? (after.startsWith('-') ? 'true' : after);
     if (name === '--id' || name === '--user' || name === '-i') user = value;
     else if (name === '-n' || name === '--name') user = value.replace(/^client\./, '');
     else if (name === '-c' || name === '--conf') conf = value;
+    else if (name === '--cluster') conf = environment['CEPH_CONF'] ?? `/etc/ceph/${value}.conf`;
     else options.push(`${name.replace(/^-+/, '').replaceAll('-', '_')} = ${value}`);
   }
   const passed = PASSED.flatMap((name) => (environment[name] === undefined ? [] : [[name, environment[name]]]));

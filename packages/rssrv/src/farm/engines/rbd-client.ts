@@ -12,7 +12,9 @@ import type { ImageFacts } from './rbd-facts.ts';
 export interface RbdClientPorts {
   readonly clock: Clock;
   readonly folder: string;
-  readonly daemon: RbdDaemon;
+  readonly daemon: Pick<RbdDaemon, 'address' | 'epoch' | 'export' | 'grow' | 'kill' | 'quit'>;
+  /** Size of the image before the daemon opened it. */
+  readonly bytes: number;
   /** Reads facts about the image. Throws E_STORAGE if the image cannot be used. */
   readonly facts: () => Promise<ImageFacts>;
 }
@@ -33,9 +35,11 @@ export class RbdClient implements StorageClient {
     const { clock, daemon, facts } = this.ports;
     // An OSD refuses a fenced client from the map on that has the fence. I/O of this daemon carries the version of its own map, and an OSD
     // first gets that map. So with this map here, nothing that the daemon has read or written can change by a fenced client afterwards.
-    const { epoch } = await facts();
+    const { epoch, bytes } = await facts();
     if ((await awaited(clock, async () => ((await daemon.epoch()) >= epoch ? true : null))) === null)
       throw new RsError('E_STORAGE', `Storage client ${this.name} does not get map ${epoch} of the cluster: check "ceph -s"`, { epoch });
+    // An earlier owner may have grown the image since.
+    if (bytes !== this.ports.bytes) await daemon.grow(bytes);
     this.device = await attachLoop(clock, await daemon.export());
     return this.device;
   }

@@ -189,6 +189,7 @@ function argumentsIn(folder: string, { pool, image, access }: RbdImage): string[
 }
 
 function prepare(folder: string, { access }: RbdImage): void {
+  const conf = confOf(access.conf);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   if (readdirSync(folder).length > 0) {
     throw new RsError('E_STORAGE', `${folder} has files of an earlier storage client: restart rssrv, which ends that client`, { folder });
@@ -205,7 +206,7 @@ function prepare(folder: string, { access }: RbdImage): void {
     // By default, librbd ignores a discard of less than 64 KiB. The loop device zeroes by discards, and zeros must be zeros.
     'rbd_skip_partial_discard = false',
   ];
-  writeFileSync(join(folder, confName(access)), confWith(confOf(access.conf), access, lines), { mode: 0o600 });
+  writeFileSync(join(folder, confName(access)), confWith(conf, access, lines), { mode: 0o600 });
 }
 
 function confOf(path: string): string {

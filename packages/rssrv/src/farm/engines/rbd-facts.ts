@@ -1,4 +1,5 @@
-// Facts about an image, and which images a pool may lie on. Pure.
+// Facts about an image, and which images a pool may lie on. Pure. Invariant: an image is refused if a feature or a setting of it could end
+// a fence, keep data in a cache, or leave data where zeros were written.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { list, map, misfit, object, type Of, text, whole } from '@rsio/common/lib/shape';
@@ -16,8 +17,14 @@ const FACTS = object({
 });
 export type ImageFacts = Of<typeof FACTS>;
 
-const EXCLUSIVE_LOCK = 4;
-const REFUSED: Readonly<Record<string, string>> = { rbd_skip_partial_discard: 'true', rbd_cache: 'true', rbd_persistent_cache_mode: '' };
+/** Features that tools of Ceph use to keep one writer, each with its bit. The ones that need others stand first. */
+const LOCKS: readonly (readonly [string, number])[] = [
+  ['journaling', 64],
+  ['fast-diff', 16],
+  ['object-map', 8],
+  ['exclusive-lock', 4],
+];
+const REFUSED: Readonly<Record<string, string>> = { rbd_skip_partial_discard: 'true', rbd_cache: 'true' };
 
 /** Returns the facts if a pool may lie on the image `name`. Throws E_STORAGE otherwise. */
 export function usable(name: string, value: unknown): ImageFacts {
@@ -25,18 +32,15 @@ export function usable(name: string, value: unknown): ImageFacts {
   if (wrong !== null)
     throw new RsError('E_STORAGE', `Facts about image ${name} have no form (${wrong}): check the version of Ceph`, { name });
   const facts = value as ImageFacts;
-  if ((Math.floor(facts.features / EXCLUSIVE_LOCK) & 1) === 1) {
-    // With this feature, each tool that waits for a hanging owner (rbd config, rbd resize) fences it for an hour, and a longer fence can
-    // then not be added.
-    throw new RsError(
-      'E_STORAGE',
-      `Image ${name} has the feature exclusive-lock, with which tools of Ceph fence servers: rbd feature disable ${name} exclusive-lock`,
-      { name, features: facts.features },
-    );
+  // With an exclusive lock, each tool that waits for a hanging owner (rbd config, rbd resize) fences it for an hour, and Ceph then adds no
+  // longer fence.
+  const locks = LOCKS.filter(([, bit]) => (Math.floor(facts.features / bit) & 1) === 1).map(([feature]) => feature);
+  if (locks.length > 0) {
+    const command = `rbd feature disable ${name} ${locks.join(' ')}`;
+    const sentence = `Image ${name} has the feature ${locks.at(-1)}, by which tools of Ceph fence servers: run ${command}`;
+    throw new RsError('E_STORAGE', sentence, { name, locks });
   }
-  const setting = Object.entries(facts.settings).find(
-    ([key, found]) => REFUSED[key] === found || (REFUSED[key] === '' && found !== 'disabled'),
-  );
+  const setting = Object.entries(facts.settings).find(([key, found]) => REFUSED[key] === found);
   if (setting === undefined) return facts;
   const [key, found] = setting;
   throw new RsError(

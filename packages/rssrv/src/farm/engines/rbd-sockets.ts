@@ -31,7 +31,7 @@ export function qmp(clock: Clock, path: string, execute: string, args: Fields = 
 }
 
 /** Executes a command of librados. Throws E_STORAGE. */
-export function adminCommand(clock: Clock, path: string, prefix: string, fields: Fields = {}): Promise<unknown> {
+export function adminCommand(clock: Clock, path: string, prefix: string, fields: Fields): Promise<unknown> {
   let received = Buffer.alloc(0);
   return exchange(
     clock,

@@ -4,11 +4,19 @@
 import { isIP } from 'node:net';
 import { join } from 'node:path';
 import type { Clock } from '@rsio/common/lib/clock';
-import { RsError } from '@rsio/common/lib/errors';
-import { map, misfit, object, orNull, text } from '@rsio/common/lib/shape';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { count, map, misfit, object, type Of, orNull, text } from '@rsio/common/lib/shape';
 import type { Engine, Sight } from '../engine.ts';
 import { type FarmRecord, NOTE, type Note, RECORD, type Writer } from '../farm-record.ts';
-import { CLIENT_MAX_CHARS, FENCE_MS, RBD_FENCE_LEAST_MS, RBD_FENCE_RETRY_MS, RBD_FENCE_S, RECORD_MAX_BYTES } from '../limits.ts';
+import {
+  CLIENT_MAX_CHARS,
+  ENGINE_CALL_MS,
+  FENCE_MS,
+  RBD_FENCE_LEAST_MS,
+  RBD_FENCE_RETRY_MS,
+  RBD_FENCE_S,
+  RECORD_MAX_BYTES,
+} from '../limits.ts';
 import { pause } from './device-programs.ts';
 import { cephAccess } from './rbd-access.ts';
 import { RbdClient } from './rbd-client.ts';
@@ -29,8 +37,10 @@ export interface RbdEnginePorts {
 }
 
 const STORED = object({ record: orNull(text()), version: orNull(text()), notes: map(text()) });
+const FENCED = object({ until: orNull(text()), epoch: count() });
 const SERVER = /^[\w.-]{1,64}$/;
 const CLIENT = /^(?:([\d.]+)|\[([\da-fA-F:.]+)\]):0\/([1-9]\d{0,9})$/;
+const REFUSALS: readonly unknown[] = ['EACCES', 'EPERM', 'EINVAL'];
 const NONCE_MAX = 2 ** 32 - 1;
 
 export class RbdEngine implements Engine {
@@ -42,6 +52,8 @@ export class RbdEngine implements Engine {
   private readonly monitors: RbdHelper;
   /** The servers whose notes the last look has found. */
   private noted: readonly string[] = [];
+  /** A version of the map of the cluster that has all fences of this engine. */
+  private fencedEpoch = 0;
 
   constructor(ports: RbdEnginePorts) {
     this.ports = ports;
@@ -58,7 +70,8 @@ export class RbdEngine implements Engine {
     this.noted = Object.keys(notes);
     const stored = record === null && version === null ? null : this.parsed<FarmRecord>('record', record ?? '', RECORD);
     if (stored !== null && String(stored.version) !== version) throw this.damaged(`its version is not ${version}`);
-    const entries = Object.entries(notes).map(([server, note]) => [server, this.parsed<Note>(`note of ${server}`, note, NOTE)] as const);
+    const servers = Object.entries(notes).filter(([server]) => SERVER.test(server));
+    const entries = servers.map(([server, note]) => [server, this.parsed<Note>(`note of ${server}`, note, NOTE)] as const);
     return { record: stored, notes: new Map(entries) };
   }
 
@@ -81,20 +94,22 @@ export class RbdEngine implements Engine {
   async connect(generation: number): Promise<RbdClient> {
     const { clock, folder } = this.ports;
     // Fails early, with a better reason than that of the daemon.
-    await this.facts();
+    const { bytes } = await this.facts();
     const own = join(folder, 'client');
     const daemon = await RbdDaemon.start(clock, own, this.of);
-    const { watchers } = await this.facts();
-    if (!CLIENT.test(daemon.address) || !watchers.includes(daemon.address)) {
+    try {
+      const { watchers } = await this.facts();
+      if (!isClient(daemon.address) || !watchers.includes(daemon.address)) {
+        const what = `Storage client of generation ${generation} calls itself ${daemon.address}`;
+        const sentence = `${what}, but ${this.name} is open at ${watchers.join(', ')}: check the network of this server`;
+        throw new RsError('E_STORAGE', sentence, { address: daemon.address, watchers });
+      }
+    } catch (thrown) {
       await daemon.kill();
       await clearFolder(clock, own);
-      const found = watchers.join(', ');
-      const what = `Storage client of generation ${generation} calls itself ${daemon.address}, and ${this.name} is open at ${found}`;
-      throw new RsError('E_STORAGE', `${what}: a fence could not name it, so check the network of this server`, {
-        address: daemon.address,
-      });
+      throw thrown;
     }
-    return new RbdClient({ clock, folder: own, daemon, facts: () => this.facts() });
+    return new RbdClient({ clock, folder: own, daemon, bytes, facts: () => this.facts() });
   }
 
   async fence(writer: Writer): Promise<void> {
@@ -104,15 +119,16 @@ export class RbdEngine implements Engine {
         'E_FENCE',
         `"${writer.client.slice(0, CLIENT_MAX_CHARS)}" of server ${writer.server} is no client of Ceph: ${BY_HAND}`,
       );
-    const endMs = clock.monotonicMs() + FENCE_MS;
+    // The last attempt has three calls.
+    const endMs = clock.monotonicMs() + FENCE_MS - 3 * ENGINE_CALL_MS - RBD_FENCE_RETRY_MS;
     for (;;) {
       try {
         return await this.fenceOnce(writer);
       } catch (thrown) {
-        // The monitors may just be electing a leader.
-        const isRefused = !(thrown instanceof RsError) || thrown.code !== 'E_STORAGE' || thrown.context['errno'] === 'EACCES';
-        if (thrown instanceof RsError && thrown.code === 'E_FENCE') throw thrown;
-        if (isRefused || clock.monotonicMs() > endMs) throw this.unproven(writer, (thrown as Error).message);
+        const { code, message, context } = toRsError(thrown);
+        if (code !== 'E_STORAGE') throw thrown;
+        // Other failures may end: the monitors may just be electing a leader.
+        if (REFUSALS.includes(context['errno']) || clock.monotonicMs() > endMs) throw this.unproven(writer, message);
       }
       await pause(clock, RBD_FENCE_RETRY_MS);
     }
@@ -133,7 +149,9 @@ export class RbdEngine implements Engine {
   }
 
   private async facts(): Promise<ImageFacts> {
-    return usable(this.name, await this.monitors.ask('facts'));
+    const facts = usable(this.name, await this.monitors.ask('facts'));
+    // Another monitor may be a moment behind the one that confirmed a fence.
+    return { ...facts, epoch: Math.max(facts.epoch, this.fencedEpoch) };
   }
 
   /**
@@ -142,21 +160,30 @@ export class RbdEngine implements Engine {
    */
   private async fenceOnce(writer: Writer): Promise<void> {
     const { client } = writer;
-    const isThere = (await this.monitors.ask('fenced', { client })) !== null;
-    if (!isThere) await this.monitors.ask('fence', { client, seconds: RBD_FENCE_S });
-    const until = await this.monitors.ask('fenced', { client });
+    if ((await this.fenced(client)).until === null) await this.monitors.ask('fence', { client, seconds: RBD_FENCE_S });
+    const { until, epoch } = await this.fenced(client);
     // Ceph prints +0000, which Date does not read.
-    const untilMs = typeof until === 'string' ? Date.parse(until.replace(/([+-]\d\d)(\d\d)$/, '$1:$2')) : Number.NaN;
-    if (untilMs - this.ports.clock.wallMs() >= RBD_FENCE_LEAST_MS) return;
+    const untilMs = Date.parse((until ?? '').replace(/([+-]\d\d)(\d\d)$/, '$1:$2'));
+    if (untilMs - this.ports.clock.wallMs() >= RBD_FENCE_LEAST_MS) {
+      this.fencedEpoch = Math.max(this.fencedEpoch, epoch);
+      return;
+    }
     if (until === null) throw this.unproven(writer, 'the entry is missing');
     // Ceph cannot change the end of an entry. An entry that is removed and added lets a client through, perhaps when another server has
     // already confirmed its fence. After the end of the entry, another attempt adds a lasting one, and nothing has been opened by then.
     throw new RsError(
       'E_FENCE',
-      `Client ${client} of server ${writer.server} is fenced until ${String(until)} only, by another program: the pool waits for that time; ` +
+      `Client ${client} of server ${writer.server} is fenced until ${until} only, by another program: the pool waits for that time; ` +
         `if the server is switched off, run: ceph osd blocklist rm ${client}`,
       { client, until },
     );
+  }
+
+  private async fenced(client: string): Promise<Of<typeof FENCED>> {
+    const value = await this.monitors.ask('fenced', { client });
+    const wrong = misfit(FENCED, value, 'exactly');
+    if (wrong !== null) throw new RsError('E_STORAGE', `List of fenced clients has no form (${wrong}): check the version of Ceph`);
+    return value as Of<typeof FENCED>;
   }
 
   private unproven({ client, server }: Writer, reason: string): RsError {
