@@ -5,7 +5,7 @@ import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
 import type { StorageClient } from '../engine.ts';
 import { awaited } from './device-programs.ts';
-import { attachLoop, detachLoops, loopBytes, refreshLoop } from './loop-device.ts';
+import { attachLoop, detachLoops, loopBytes, refreshLoop } from './exported-loop.ts';
 import { clearFolder, exportedIn, type RbdDaemon } from './rbd-daemon.ts';
 import type { ImageFacts } from './rbd-facts.ts';
 

@@ -13,7 +13,7 @@ import { errnoName, RsError } from '@rsio/common/lib/errors';
 import { isRecord } from '@rsio/common/lib/shape';
 import { PROGRAM_OUTPUT_MAX_CHARS, RBD_CALL_MS, RBD_PING_S } from '../limits.ts';
 import { awaited, runProgram } from './device-programs.ts';
-import { detachLoops } from './loop-device.ts';
+import { detachLoops } from './exported-loop.ts';
 import { confName, confWith } from './rbd-access.ts';
 import type { RbdImage } from './rbd-helper.ts';
 import { adminCommand, qmp } from './rbd-sockets.ts';
