@@ -2,7 +2,7 @@
 // killed, and a user has too few rights. Rules: F1, F4, F7 in test/models/README.md.
 
 import { spawnSync } from 'node:child_process';
-import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { systemClock } from '@rsio/common/lib/clock';
 import { RbdEngine } from '@rsio/rssrv/farm/engines/rbd';
@@ -157,6 +157,23 @@ describe('a pool on Ceph RBD', () => {
       code: 'E_STORAGE',
       message: expect.stringContaining('rbd info'),
     });
+  });
+
+  it('an image with content is not prepared, and one that was prepared is, whatever it has', { timeout: LIMIT_MS }, async () => {
+    await create(cluster, 'full');
+    const file = path.join(cluster.folder, 'content');
+    writeFileSync(file, 'content');
+    await cluster.run('rbd', 'import', '--image-feature', 'layering', file, 'rbd/used');
+    await expect(engine('big-9', 'used').prepare()).rejects.toMatchObject({ code: 'E_EXISTS' });
+    await engine('big-9', 'full').prepare();
+    expect(await engine('big-9', 'full').look()).toEqual({ record: null, notes: new Map() });
+    const client = await engine('big-9', 'full').connect(1);
+    expect(await write(await client.open(), 0, 'half')).toBe(true);
+    await client.close();
+    await engine('big-8', 'full').prepare();
+    expect(await engine('big-8', 'full').swap(null, firstRecord(['big-8'], 1))).toBe(true);
+    await engine('big-9', 'full').prepare();
+    expect(await engine('big-9', 'full').swap(null, firstRecord(['big-9'], 1))).toBe(false);
   });
 
   it('images of the same name in two pools have two records', { timeout: LIMIT_MS }, async () => {

@@ -126,6 +126,7 @@ export class ClientDaemon {
       namespaces: () => this.namespaces,
       frontends: this.frontends,
       stalled: (volume, event) => this.notifications.stalled(volume, event),
+      moved: () => void this.attached.record(),
       cut: (volume, sentence) => this.notifications.cut(volume, sentence),
       random: () => randomBytes(4).readUInt32LE() / 2 ** 32,
       instance: identity.instance,

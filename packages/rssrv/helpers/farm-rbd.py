@@ -14,6 +14,7 @@ user, conf, pool, image, limit, notes_max, record_max, note_max = sys.argv[1:]
 NAME = 'rsio.pool.' + image
 # Tells that the stored values cannot be what an engine has stored.
 DAMAGED = errno.EBADMSG
+MIB = 1 << 20
 
 
 class Problem(Exception):
@@ -41,6 +42,27 @@ def text_of(value, bytes_max):
         return value.decode()
     except UnicodeDecodeError as error:
         raise Problem(DAMAGED, str(error))
+
+
+# Notes that the image is for a pool. Returns false if it is not, and has content. A pool that is made half has content, too.
+def prepare(_):
+    with rados.ReadOpCtx() as op:
+        found, _ = pool_io.get_omap_vals_by_keys(op, ('prepared', 'version'))
+        try:
+            pool_io.operate_read_op(op, NAME)
+            if dict(found):
+                return True
+        except rados.ObjectNotFound:
+            pass
+    with rbd.Image(pool_io, image, read_only=True) as disk:
+        size = disk.size()
+        for at in {0, max(0, size - MIB)}:
+            if disk.read(at, min(MIB, size - at)).strip(b'\0'):
+                return False
+    with rados.WriteOpCtx() as op:
+        pool_io.set_omap(op, ('prepared',), (b'1',))
+        pool_io.operate_write_op(op, NAME)
+    return True
 
 
 def look(_):
@@ -135,7 +157,7 @@ def facts(_):
         }
 
 
-CALLS = {'look': look, 'swap': swap, 'post': post, 'fence': fence, 'fenced': fenced, 'facts': facts}
+CALLS = {'prepare': prepare, 'look': look, 'swap': swap, 'post': post, 'fence': fence, 'fenced': fenced, 'facts': facts}
 cluster = None
 for line in sys.stdin:
     request = json.loads(line)

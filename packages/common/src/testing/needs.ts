@@ -19,6 +19,7 @@ const PACKAGES = {
   losetup: 'mount',
   man: 'man-db',
   'mkfs.ext4': 'e2fsprogs',
+  'mkfs.xfs': 'xfsprogs',
   mount: 'mount',
   openssl: 'openssl',
   perl: 'perl-base',

@@ -1,5 +1,6 @@
-// Runs a program of a trigger, with JSON on its stdin, bounded output and limited time. The program runs in its own process group, and the
-// whole group is killed. Invariant: whatever the program does, the result comes within the time limit plus TRIGGER_KILL_WAIT_MS.
+// Runs a program of the administrator or of the system (a trigger, a fence, wipefs) with an input, bounded output and limited time. The
+// program runs in its own process group, and the whole group is killed. Invariant: whatever the program does, the result comes within the
+// time limit plus TRIGGER_KILL_WAIT_MS.
 
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import type { Clock } from '../lib/clock.ts';
@@ -13,12 +14,19 @@ export interface ProgramResult {
   readonly output: string;
 }
 
-export type RunProgram = (file: string, input: string, timeoutMs: number) => Promise<ProgramResult>;
+/** `added` is added to the environment. */
+export type RunProgram = (
+  file: string,
+  input: string,
+  timeoutMs: number,
+  args?: readonly string[],
+  added?: NodeJS.ProcessEnv,
+) => Promise<ProgramResult>;
 
 export function programRunner(clock: Clock): RunProgram {
-  return (file, input, timeoutMs) =>
+  return (file, input, timeoutMs, args = [], added = {}) =>
     new Promise((resolve) => {
-      const child = started(file);
+      const child = started(file, args, added);
       if (typeof child === 'string') {
         resolve({ failure: child, output: '' });
         return;
@@ -59,9 +67,9 @@ export function programRunner(clock: Clock): RunProgram {
  * Starts the program. If the program could not be started, returns the reason. Node throws some errors (ETXTBSY). After other errors
  * (EMFILE), Node returns a child without streams.
  */
-function started(file: string): ChildProcessWithoutNullStreams | string {
+function started(file: string, args: readonly string[], added: NodeJS.ProcessEnv): ChildProcessWithoutNullStreams | string {
   try {
-    const child = spawn(file, [], { stdio: ['pipe', 'pipe', 'pipe'], cwd: '/', detached: true, env: environment() });
+    const child = spawn(file, args, { stdio: ['pipe', 'pipe', 'pipe'], cwd: '/', detached: true, env: { ...environment(), ...added } });
     if ((child.stdin as unknown) !== undefined && (child.stdin as unknown) !== null) return child;
     child.on('error', () => undefined);
     return 'this process has too many open files';

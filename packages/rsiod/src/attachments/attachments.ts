@@ -48,6 +48,7 @@ import { LogTotal } from '@rsio/protocol/client/replay/log-total';
 import { SlabPool } from '@rsio/protocol/client/replay/replay-blocks';
 import { ReplayLog } from '@rsio/protocol/client/replay/replay-log';
 import { SingleTarget } from '@rsio/protocol/client/single-target';
+import type { VolumeTarget } from '@rsio/protocol/client/volume-target';
 import { TAKE_OVER_WAIT_MS } from '@rsio/protocol/link/limits';
 import { TAKE } from '@rsio/protocol/wire/messages';
 import { inUse } from '../frontends/frontend.ts';
@@ -63,9 +64,29 @@ import { olderSnapshots } from '../volumes/older-snapshots.ts';
 import { Volume, type VolumeEvent } from '../volumes/volume.ts';
 import type { AttachArguments, AttachedElsewhere, AttachRequest } from './attach-request.ts';
 import { isSameRequest, refuseOtherMode, wantsReadonly } from './attach-request.ts';
+import { FarmMoves } from './farm-moves.ts';
 import { flushForLast, lossByForce, withinDetachWait } from './final-flush.ts';
-import { anotherSnapshot, asOffer, failure, isConfiguredReadonly, isMeant, isSnapshotChoice, isWanted, keyOf } from './choices.ts';
-import { ATTACH_WAIT_MS, DETACH_WAIT_MS, MIRROR_FORCED_WAIT_MS, REPLAY_SLABS_POOLED_MAX, STOP_VOLUME_MS, STOP_WAIT_MS } from './limits.ts';
+import {
+  anotherSnapshot,
+  asOffer,
+  failure,
+  generationNow,
+  generationOf,
+  isConfiguredReadonly,
+  isMeant,
+  isSnapshotChoice,
+  isWanted,
+  keyOf,
+} from './choices.ts';
+import {
+  ATTACH_WAIT_MS,
+  DETACH_WAIT_MS,
+  MIRROR_FORCED_WAIT_MS,
+  MOVED_TRIES_MAX,
+  REPLAY_SLABS_POOLED_MAX,
+  STOP_VOLUME_MS,
+  STOP_WAIT_MS,
+} from './limits.ts';
 import { LogTrimmer } from './log-trimmer.ts';
 import { MissingNames } from './missing-names.ts';
 import { Openings } from './openings.ts';
@@ -98,6 +119,8 @@ export interface AttachmentsPorts {
   note(object: string, from: string, to: string, sentence: string): void;
   /** The volumes of the data processes; null if this process itself attaches the volumes that the configuration wants. */
   readonly elsewhere: AttachedElsewhere | null;
+  /** Called after volumes went to other servers. */
+  moved(): void;
   /** Called when a forced detach of a volume loses data. */
   cut(volume: Volume, sentence: string): void;
 }
@@ -135,6 +158,7 @@ export class Attachments {
   readonly busyPoll: BusyPoll;
   readonly logTrimmer: LogTrimmer;
   readonly mirrors: Mirrors;
+  readonly farm: FarmMoves;
 
   constructor(ports: AttachmentsPorts) {
     this.ports = ports;
@@ -153,6 +177,16 @@ export class Attachments {
       note: (...event) => ports.note(...event),
     });
     this.logTrimmer = new LogTrimmer(ports.clock, this.logTotal, () => this.volumes);
+    this.farm = new FarmMoves({
+      clock: ports.clock,
+      log: ports.log,
+      offers: () => this.offers,
+      volumes: () => this.volumes,
+      serverOf: (volume) => this.serverOf(volume),
+      offeredId: (volume) => this.offeredIds.get(volume) ?? volume.id,
+      note: (...event) => ports.note(...event),
+      moved: () => ports.moved(),
+    });
   }
 
   /** Applies the values of the section [defaults]. */
@@ -284,18 +318,26 @@ export class Attachments {
     }
   }
 
-  private async attachOne(name: string, choose: () => Choice<ServerOffer>, asked: AttachRequest): Promise<AttachOutcome> {
+  /**
+   * If the server answers that it no longer owns the pool of the volume, and another server offers the volume under a higher generation by
+   * then, the volume is attached from there.
+   */
+  private async attachOne(name: string, choose: () => Choice<ServerOffer>, asked: AttachRequest, tries = 1): Promise<AttachOutcome> {
     let label = name;
+    let generation = -1;
     try {
       const choice = choose();
       label = choice.label;
+      generation = generationOf(choice);
       const ask = isSnapshotChoice(choice) ? { ...asked, readOnly: true } : asked;
       const attached = this.opening.has(keyOf(choice)) ? undefined : this.find(choice);
       const volume = attached ?? (await this.openOnce(choice, ask));
       refuseOtherMode(label, volume.wantsReadonly, ask, isConfiguredReadonly(choice));
       return { volume: label, done: true, already: attached !== undefined, device: this.ports.frontends.deviceOf(volume), error: null };
     } catch (thrown) {
-      return failure(label, toRsError(thrown));
+      const error = toRsError(thrown);
+      const hasMoved = error.code === 'E_MOVED' && tries < MOVED_TRIES_MAX && generationNow(choose) > generation;
+      return hasMoved ? await this.attachOne(name, choose, asked, tries + 1) : failure(label, error);
     }
   }
 
@@ -332,6 +374,7 @@ export class Attachments {
     this.turns.set(volume, turn);
     const before = this.volumes.findLastIndex((other) => (this.turns.get(other) ?? 0) < turn);
     this.volumes.splice(before + 1, 0, volume);
+    this.farm.look();
     volume.renewed = () => this.ports.frontends.incarnationChanged(volume);
     await this.show(volume, choice.label);
     this.ports.log.info(
@@ -369,7 +412,8 @@ export class Attachments {
       throw new RsError('E_VOLUME', `Server ${from.name} has another snapshot of this name now: ${anotherSnapshot(choice.label)}`);
     }
     const target = new SingleTarget(attachment, from.trunk);
-    const volume = new Volume(offer.config, target, this.ports.clock, settings.stall, this.notify, () => `server ${from.name}`);
+    const sourceText = (): string => `server ${(this.serverWith(target) ?? from).name}`;
+    const volume = new Volume(offer.config, target, this.ports.clock, settings.stall, this.notify, sourceText);
     volume.busyPoll = this.busyPoll;
     this.offeredIds.set(volume, offer.id);
     if (isSnapshotChoice(choice)) volume.olderSnapshots = await olderSnapshots(from.trunk, attachment, this.ports.clock);
@@ -496,11 +540,15 @@ export class Attachments {
 
   /** The server of the volume; for a mirror, a server of one of its replicas. */
   serverOf({ target, id }: Volume): Server | undefined {
-    const servers = this.ports.namespaces().flatMap((namespace) => [...namespace.servers.values()]);
-    return (
-      servers.find(({ trunk }) => target.trunks.includes(trunk)) ??
-      servers.find(({ volumes }) => volumes.some(({ mirror }) => mirror === id))
-    );
+    return this.serverWith(target) ?? this.servers.find(({ volumes }) => volumes.some(({ mirror }) => mirror === id));
+  }
+
+  private serverWith({ trunks }: VolumeTarget): Server | undefined {
+    return this.servers.find(({ trunk }) => trunks.includes(trunk));
+  }
+
+  private get servers(): Server[] {
+    return this.ports.namespaces().flatMap((namespace) => [...namespace.servers.values()]);
   }
 
   private find(choice: Choice<Offer>): Volume | undefined {

@@ -13,6 +13,20 @@ interface NodeOf {
   readonly config: { readonly nodename: string };
 }
 
+/** The highest generation under which a connected server offers the volume; -1 if the volume is not in a shared pool. */
+export function generationOf({ offers }: Choice<ServerOffer>): number {
+  return Math.max(-1, ...offers.map(({ isConnected, poolGeneration }) => (isConnected ? (poolGeneration ?? -1) : -1)));
+}
+
+/** Like `generationOf`, and -1 if no volume can be chosen now. */
+export function generationNow(choose: () => Choice<ServerOffer>): number {
+  try {
+    return generationOf(choose());
+  } catch {
+    return -1;
+  }
+}
+
 export function isSnapshotChoice({ offers }: Choice<Offer>): boolean {
   return offers.slice(0, 1).some(({ name }) => isSnapshot(name));
 }

@@ -1,12 +1,12 @@
-// Bounds of farms: of the record of a pool, of its engines, and of taking and giving up a pool. Units are in the names. Invariant: no bound
-// decides about safety; a call that takes longer has an unknown outcome.
+// Bounds of farms: of the record of a pool, of its engines, and of taking and giving up a pool. Units are in the names. Invariant: a bound
+// has one place.
 
-/** Maximum number of servers that may own one pool. */
-export const OWNERS_MAX = 16;
 /** Maximum number of earlier owners that a record names because their writes may still be executed. A pool with more waits for fences. */
 export const WRITERS_MAX = 32;
 /** Maximum length of the text with which a fence names a client of the storage. */
 export const CLIENT_MAX_CHARS = 256;
+/** Maximum length of the text in which an owner says why it does not give a pool up. */
+export const REFUSAL_MAX_CHARS = 500;
 /** Maximum length of a record as JSON text. */
 export const RECORD_MAX_BYTES = 32_768;
 
@@ -17,10 +17,49 @@ export const ENGINE_CALL_MS = 5_000;
 /** Longest time for a fence, including its confirmation. */
 export const FENCE_MS = 60_000;
 
-/** Maximum length of a note as JSON text. */
-export const NOTE_MAX_BYTES = 512;
+/**
+ * Time between the turns of two owners to take a free pool (FREE_STEP_MS), or a pool whose owner is silent (SILENT_STEP_MS). The preferred
+ * owner has the first turn.
+ */
+export const FREE_STEP_MS = 3_000;
+export const SILENT_STEP_MS = 1_000;
+/** Interval of looks while a pool is being moved to this server. */
+export const HURRY_MS = 100;
+/** Time after which a look that failed is tried again while answers wait for it. */
+export const LOOK_RETRY_MS = 200;
+/** Time between two attempts of a fence that is not proven, of an unmount that is refused, or of a take that failed. */
+export const RETRY_MS = 5_000;
+/** Longest time for one run of mount, umount or mkfs.xfs. */
+export const MOUNT_MS = 120_000;
+/** Maximum length of the output of a program in an error message. */
+export const OUTPUT_MAX_CHARS = 2_000;
+/** Longest time for which a command waits until a pool has moved. */
+export const MOVE_MS = 120_000;
+// Engines for plain disks (engines/). The header of the disk is drawn in engines/header-format.ts.
+
+/** Maximum length of a record in the header of a disk, as JSON text. Two records and their frame must fit into a slot of a register. */
+export const DISK_RECORD_MAX_BYTES = 13_312;
+/** Maximum number of times that a register is read again, because both of its slots are being written. */
+export const REGISTER_READS_MAX = 6;
+/** Maximum number of calls that wait for one disk. Further calls fail at once, so that calls do not pile up while a disk hangs. */
+export const DISK_CALLS_MAX = 16;
+/** A server waits for a random time up to this one, times the number of tries, before it begins another ballot. */
+export const BALLOT_PAUSE_MS = 20;
+/** Number of times that a free loop device is looked for, while other programs take the one that was found. */
+export const LOOP_TRIES_MAX = 16;
+/** Longest time for making or ending a loop device, and for shutting its file system down. */
+export const LOOP_CALL_MS = 10_000;
+/** Interval at which an engine checks whether a loop device has ended. */
+export const LOOP_LOOK_MS = 50;
+/** Longest time for the program that looks for signatures on a disk. */
+export const SIGNATURES_MS = 30_000;
+
+// The engine for Ceph RBD (engines/rbd.ts).
+
+/** Maximum length of a note as JSON text: one character of a refusal may take six bytes. */
+export const NOTE_MAX_BYTES = 4_096;
 /** Maximum number of notes that a look returns: a server that may own the pool no longer can have left one. */
-export const NOTES_MAX = 2 * OWNERS_MAX;
+export const NOTES_MAX = 32;
 /** Longest time in which a program beside the server ends, or answers. */
 export const PROGRAM_MS = 5_000;
 /** Kept of what a program prints. */
@@ -33,7 +72,7 @@ export const RBD_CALL_MS = 4_000;
 /** Maximum number of calls that wait for the helper of a pool. */
 export const RBD_CALLS_MAX = 64;
 /** Maximum length of an answer of the helper: JSON of a record and its notes, in which one byte takes up to six characters. */
-export const RBD_ANSWER_MAX_CHARS = 6 * (RECORD_MAX_BYTES + NOTES_MAX * 2 * NOTE_MAX_BYTES);
+export const RBD_ANSWER_MAX_CHARS = 6 * (RECORD_MAX_BYTES + NOTES_MAX * NOTE_MAX_BYTES);
 /** Maximum length of an answer of qemu-storage-daemon or of the socket of its librados. */
 export const RBD_SOCKET_ANSWER_MAX_BYTES = 1_048_576;
 /** Time for which Ceph refuses a fenced client: ten years. Ceph's own default, an hour, ends while a frozen server may still wake up. */

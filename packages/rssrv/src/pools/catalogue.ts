@@ -2,7 +2,7 @@
 // the decision. Invariants: a name is unique in a universe, over all pools and all sections [volume]. A pool never promises more bytes than
 // its limit. A refusal for lack of space says how much space is needed and how much is free.
 
-import type { IoLimits } from '@rsio/common/config/schema/types';
+import type { IoLimits, PoolOwnership } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';
 import { isName, NAME_ALLOWED, printSize, quoteText } from '@rsio/common/lib/units';
 import type { Asker } from './asker.ts';
@@ -27,6 +27,10 @@ export interface PoolState {
   /** Share of the file system, from 0 to 1, that is kept free. */
   readonly reserve: number;
   readonly identity: PoolIdentity | null;
+  /** True if the pool lies on a shared disk. */
+  readonly isShared: boolean;
+  /** Set while this server owns a shared pool; null for another pool. */
+  readonly ownership: PoolOwnership | null;
   /** True if the pool was read and its volumes are therefore known. */
   readonly isOpen: boolean;
   /** Reason why the volumes of the pool cannot be changed; null if they can be changed. */

@@ -34,8 +34,9 @@ import {
   withSnapshots,
   withVolume,
 } from './pool-content.ts';
-import { checkPlace, type OpenPool, readPool, type ReadPorts, unusedPool } from './open-pool.ts';
+import { checkPlace, type OpenPool, readPool, type ReadPorts, unusedPool, whyNotOwned } from './open-pool.ts';
 import { PoolSpace } from './pool-space.ts';
+import { PoolWork } from './pool-work.ts';
 import { settleSnapshots } from './repair/snapshot-repair.ts';
 import { NO_SNAPSHOTS, type PoolContentScan, scanContent, type VolumeSnapshots } from './snapshots/snapshot-scan.ts';
 
@@ -83,8 +84,7 @@ export class Pools {
   private readonly measuring = new Set<string>();
   /** Paths of pools that are being opened, even after the caller has stopped waiting. */
   private readonly opening = new Set<string>();
-  /** The changes and scans in progress in each pool, even after the caller has stopped waiting. */
-  private readonly working = new Map<PoolFiles, ReadonlySet<Promise<unknown>>>();
+  private readonly work = new PoolWork();
   /** Open pools whose file system has not answered yet. */
   private readonly silent = new Set<PoolFiles>();
 
@@ -102,9 +102,9 @@ export class Pools {
    */
   async prepare(configs: readonly PoolConfig[]): Promise<PoolsChange> {
     const { all, opened } = await this.openAll(configs);
-    const next = configs.map(({ name, path, limitBytes, reserve }, index): OpenPool => {
+    const next = configs.map(({ name, path, limitBytes, reserve, shared }, index): OpenPool => {
       const pool = all[index]!;
-      return { ...pool, state: { ...pool.state, name, path, limitBytes, reserve } };
+      return { ...pool, state: { ...pool.state, name, path, limitBytes, reserve, isShared: shared !== null } };
     });
     await this.settle(next);
     let before: readonly OpenPool[] = [];
@@ -236,7 +236,7 @@ export class Pools {
   private async repaired(pool: OpenPool, work: (files: PoolFiles) => Promise<void>): Promise<boolean> {
     const { files } = pool;
     const { name } = pool.state;
-    const ended = this.track(
+    const ended = this.work.track(
       files,
       checkPlace(pool).then(() => work(files)),
     );
@@ -282,6 +282,10 @@ export class Pools {
    * and is measured again only after its file system has answered.
    */
   async measure(): Promise<void> {
+    for (const { state } of this.list) {
+      const why = whyNotOwned(state, this.ports.ownershipOf);
+      if (why !== null) this.change(state.name, (now) => ({ ...now, trouble: why }));
+    }
     const measured = ({ state: { name, path } }: OpenPool): Promise<void> =>
       spaceOf(path).then(
         (space) => this.change(name, (now) => ({ ...now, space })),
@@ -297,7 +301,7 @@ export class Pools {
       const { files, state } = pool;
       if (state.trouble !== null || !files.spare.isWanted || (state.space?.freeBytes ?? 0) < SPARE_ROOM_BYTES) continue;
       const filled = (): Promise<void> =>
-        this.track(
+        this.work.track(
           files,
           checkPlace(pool).then(() => files.spare.fill()),
         );
@@ -347,7 +351,7 @@ export class Pools {
   private async limited<T>(pool: OpenPool, limitMs: number, work: (files: PoolFiles) => Promise<T>): Promise<T> {
     const { files } = pool;
     const { name, path } = pool.state;
-    const ended = this.track(
+    const ended = this.work.track(
       files,
       checkPlace(pool).then(() => work(files)),
     );
@@ -387,7 +391,7 @@ export class Pools {
     try {
       let scanning: Promise<PoolContentScan> | null = null;
       const isAnswered = await answers(this.ports.clock, POOL_SILENT_MS, (heard) => {
-        scanning = this.track(
+        scanning = this.work.track(
           files,
           checkPlace(pool).then(() => scanContent(path, identity!, true, heard, { snapshots: pool.state.snapshots, volumes: this.making })),
         );
@@ -439,6 +443,20 @@ export class Pools {
     return this.ports.ledgers.carry([id, ...snapshotIds], targetId, commit, mayBeThere);
   }
 
+  /**
+   * Closes a shared pool that stays configured, for the reason `trouble`. Its volumes must already have been released. Resolves when no
+   * file of the pool is open here any more.
+   */
+  async leave(name: string, trouble: string): Promise<void> {
+    const pool = this.list.find(({ state, lock }) => state.name === name && lock !== null);
+    if (pool === undefined) return;
+    this.list = this.list.map((one) => (one === pool ? unusedPool(pool, trouble) : one));
+    account(this.list);
+    this.ports.changed();
+    await this.work.idle(pool.files);
+    await this.release(pool);
+  }
+
   /** Releases the locks of all pools. The volumes of the pools must already have been released. */
   async close(): Promise<void> {
     const { list } = this;
@@ -446,25 +464,13 @@ export class Pools {
     for (const pool of list) await this.release(pool);
   }
 
-  private track<T>(files: PoolFiles, work: Promise<T>): Promise<T> {
-    const done = (): void => {
-      const left = new Set(this.working.get(files));
-      left.delete(tracked);
-      if (left.size === 0) this.working.delete(files);
-      else this.working.set(files, left);
-    };
-    const tracked = work.then(done, done);
-    this.working.set(files, new Set(this.working.get(files)).add(tracked));
-    return work;
-  }
-
   /** Releases the lock of a pool, but only once no change of its files is in progress, because another server may then use the pool. */
   private async release({ files, lock }: Pick<OpenPool, 'files' | 'lock'>): Promise<void> {
     this.ports.ledgers.left(files);
-    const working = this.working.get(files);
-    if (working === undefined) await lock?.close();
+    if (this.work.isIdle(files)) await lock?.close();
     else
-      void Promise.all(working)
+      void this.work
+        .idle(files)
         .then(() => this.release({ files, lock }))
         .catch((thrown: unknown) => this.ports.log.error(toRsError(thrown).message));
   }

@@ -253,6 +253,11 @@ export class Admissions {
     return flushed.every(Boolean);
   }
 
+  /** Called when this server no longer owns the pool of the volume: no request that has begun gets its result any more. */
+  loseHandles(volumeId: string): void {
+    for (const { uses, workerSession } of this.sessions) if (uses.has(volumeId)) workerSession.send({ type: 'lose', volumeId });
+  }
+
   endPlainPaths(sentence: string): void {
     this.tell({ type: 'end-plain-paths', sentence });
   }

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { count, map, misfit, object, type Of, orNull, text } from '@rsio/common/lib/shape';
+import { isName } from '@rsio/common/lib/units';
 import type { Engine, Sight } from '../engine.ts';
 import { type FarmRecord, NOTE, type Note, RECORD, type Writer } from '../farm-record.ts';
 import {
@@ -38,7 +39,6 @@ export interface RbdEnginePorts {
 
 const STORED = object({ record: orNull(text()), version: orNull(text()), notes: map(text()) });
 const FENCED = object({ until: orNull(text()), epoch: count() });
-const SERVER = /^[\w.-]{1,64}$/;
 const CLIENT = /^(?:([\d.]+)|\[([\da-fA-F:.]+)\]):0\/([1-9]\d{0,9})$/;
 const REFUSALS: readonly unknown[] = ['EACCES', 'EPERM', 'EINVAL'];
 const NONCE_MAX = 2 ** 32 - 1;
@@ -62,6 +62,13 @@ export class RbdEngine implements Engine {
     this.monitors = new RbdHelper(ports.clock, this.of);
   }
 
+  async prepare(): Promise<void> {
+    await this.facts();
+    if ((await this.records.ask('prepare')) === true) return;
+    const empty = `rbd rm ${this.name}, and rbd create ${this.name} --size SIZE --image-feature layering`;
+    throw new RsError('E_EXISTS', `Image ${this.name} has content: use another image, or delete all its data with ${empty}`);
+  }
+
   async look(): Promise<Sight> {
     const value = await this.records.ask('look');
     const wrong = misfit(STORED, value, 'exactly');
@@ -70,7 +77,7 @@ export class RbdEngine implements Engine {
     this.noted = Object.keys(notes);
     const stored = record === null && version === null ? null : this.parsed<FarmRecord>('record', record ?? '', RECORD);
     if (stored !== null && String(stored.version) !== version) throw this.damaged(`its version is not ${version}`);
-    const servers = Object.entries(notes).filter(([server]) => SERVER.test(server));
+    const servers = Object.entries(notes).filter(([server]) => isName(server));
     const entries = servers.map(([server, note]) => [server, this.parsed<Note>(`note of ${server}`, note, NOTE)] as const);
     return { record: stored, notes: new Map(entries) };
   }
@@ -87,7 +94,7 @@ export class RbdEngine implements Engine {
 
   async post(note: Note): Promise<void> {
     const { server } = this.ports;
-    if (!SERVER.test(server)) throw new RsError('E_CONFIG', `Server name ${server} cannot be that of an owner: use letters and digits`);
+    if (!isName(server)) throw new RsError('E_CONFIG', `Server name ${server} cannot be that of an owner: use letters and digits`);
     await this.records.ask('post', { server, note: JSON.stringify(note) });
   }
 

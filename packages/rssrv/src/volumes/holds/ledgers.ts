@@ -25,6 +25,10 @@ export interface LedgersPorts {
   owner(): string;
   /** Begins new incarnations of the volumes, durably. */
   begin(volumeIds: readonly string[]): Promise<void>;
+  /** Number of incarnations of a volume that have ended. */
+  countOf(volumeId: string): number;
+  /** Goes on with the counts of the last owner of a shared pool. */
+  adoptCounts(counts: Readonly<Record<string, number>>): void;
   /** Returns true if this server has served a pool with all these volumes at this path before. */
   areRemembered(path: string, volumes: Iterable<Pick<Manifest, 'name' | 'universe'>>): boolean;
   /** Executes a change of the ledger of an open pool, with a time limit. Throws E_POOL or E_TIMEOUT. */
@@ -38,6 +42,7 @@ interface Ledger {
   readonly file: StateFile<LedgerContent>;
   /** The content that was read. */
   readonly read: LedgerContent;
+  readonly isShared: boolean;
   /** The content with this server as the owner; null until then. Holds and Fences have the holders and the fences. */
   owned: LedgerContent | null;
   /** The fences of the earlier owner, until the pool is in force and Fences has them. */
@@ -67,21 +72,25 @@ export class Ledgers implements PoolLedgers, HoldLedgers {
       (_path, text) => files.replaceLedger(text),
     );
     const read = identity.hasLedger ? await loaded(file, identity.id) : this.fromEarlierRelease(identity.id, state);
-    this.all.set(files, { identity, file, read, owned: null, unadopted: {}, isDirty: false, saves: 0 });
+    this.all.set(files, { identity, file, read, owned: null, unadopted: {}, isShared: state.isShared, isDirty: false, saves: 0 });
   }
 
   async own(files: PoolFiles, state: PoolState): Promise<void> {
     const { holds, fences, log } = this.ports;
     const ledger = this.all.get(files)!;
     const { read, identity } = ledger;
-    const next = ownedBy(read, this.ports.owner());
+    const { ownership } = state;
+    const next = ownedBy(read, ownership === null ? this.ports.owner() : `farm.${ownership.generation}`);
     const fenced = Object.keys({ ...read.fences, ...fences.all });
     if (fenced.length > FENCES_MAX)
       throw new RsError(
         'E_LIMIT',
         `its ledger and this server fence ${fenced.length} clients, and ${FENCES_MAX} are allowed: unfence some`,
       );
-    if (next !== read) {
+    if (next !== read && ownership !== null) {
+      // The incarnations go on after a move; after a take-over by force, the pool has a new life, so that the counts mean nothing.
+      this.ports.adoptCounts(Object.fromEntries(Object.keys(read.volumes).map((id) => [id, read.counts?.[id] ?? 0])));
+    } else if (next !== read) {
       // Writes of the earlier owner may be lost, and this server may have owned the pool before that one.
       await this.ports.begin([...new Set([...volumesIn(state), ...partsIn(state), ...Object.keys(read.volumes)])]);
       if (this.all.get(files) !== ledger) throw new RsError('E_POOL', 'it was given up meanwhile', { pool: state.name });
@@ -141,6 +150,12 @@ export class Ledgers implements PoolLedgers, HoldLedgers {
       if (isDirty) await this.save(poolId).catch((thrown: unknown) => this.ports.log.error(toRsError(thrown).message));
   }
 
+  /** Saves the ledgers of the shared pools, which another server may own next. Failures are logged: a new life then begins there. */
+  async saveShared(): Promise<void> {
+    for (const [poolId, { isShared }] of this.owned)
+      if (isShared) await this.save(poolId).catch((thrown: unknown) => this.ports.log.error(toRsError(thrown).message));
+  }
+
   /** Records the fenced clients in all pools. Throws the error of the first pool that cannot be changed. */
   async saveFences(): Promise<void> {
     const saves = await Promise.allSettled([...this.owned.keys()].map((poolId) => this.save(poolId)));
@@ -151,10 +166,14 @@ export class Ledgers implements PoolLedgers, HoldLedgers {
     return this.ports.holds.carry(ids, toId, commit, mayBeThere);
   }
 
-  private contentOf({ identity, read, owned, unadopted }: Ledger): LedgerContent {
+  private contentOf({ identity, read, owned, unadopted, isShared }: Ledger): LedgerContent {
     if (owned === null) return read;
     const fences = { ...unadopted, ...this.ports.fences.all };
-    return { ...owned, ...this.ports.holds.inLedger(identity.id), fences };
+    const holders = this.ports.holds.inLedger(identity.id);
+    const counts = Object.keys(holders.volumes).flatMap((id) =>
+      this.ports.countOf(id) > 0 ? [[id, this.ports.countOf(id)] as const] : [],
+    );
+    return { ...owned, ...holders, fences, ...(isShared ? { counts: Object.fromEntries(counts) } : {}) };
   }
 
   /**

@@ -1,0 +1,112 @@
+// Engine for any disk that several servers reach: a command of the administrator is the fence. Rule: F15. The command must end the machine
+// of the writer (power off, a reset that has happened, a port of the fabric that is closed), and may exit with 0 only if the storage
+// then executes nothing more that this machine has sent. A command that only asks a server to stop is no fence.
+
+import { printDuration } from '@rsio/common/lib/units';
+import { RsError } from '@rsio/common/lib/errors';
+import { programRunner, type RunProgram } from '@rsio/common/triggers/run-program';
+import type { Engine, Sight, StorageClient } from '../engine.ts';
+import type { FarmRecord, Note, Writer } from '../farm-record.ts';
+import { FENCE_MS } from '../limits.ts';
+import {
+  type ClientName,
+  DiskClient,
+  newClientName,
+  parseClientName,
+  SharedDisk,
+  type SharedDiskOptions,
+  thisMachine,
+} from './shared-disk.ts';
+
+export interface CommandOptions extends SharedDiskOptions {
+  readonly pool: string;
+  /** The program and its first arguments. The engine adds `SERVER GENERATION CLIENT`, and the same in the environment as RSIO_... */
+  readonly command: readonly [program: string, ...args: string[]];
+}
+
+export class CommandEngine implements Engine {
+  readonly kind = 'command';
+  private readonly disk: SharedDisk;
+  private readonly options: CommandOptions;
+  private readonly run: RunProgram;
+
+  constructor(options: CommandOptions) {
+    this.options = options;
+    this.disk = new SharedDisk(options);
+    this.run = programRunner(options.clock);
+  }
+
+  prepare(owners: readonly string[]): Promise<void> {
+    return this.disk.prepare(owners);
+  }
+
+  look(): Promise<Sight> {
+    return this.disk.look();
+  }
+
+  swap(seen: FarmRecord | null, next: FarmRecord): Promise<boolean> {
+    return this.disk.swap(seen, next);
+  }
+
+  post(note: Note): Promise<void> {
+    return this.disk.post(note);
+  }
+
+  clear(): Promise<void> {
+    return this.disk.clear();
+  }
+
+  close(): Promise<void> {
+    return this.disk.close();
+  }
+
+  async connect(): Promise<StorageClient> {
+    return new DiskClient(await newClientName(''), this.disk, { open: async () => undefined, close: async () => undefined });
+  }
+
+  /**
+   * Runs the command. Nothing needs to be run for the past of this server on this machine, because an ended loop device has no I/O, and
+   * an earlier boot has none: the storage drops what a boot has sent when the next one logs in.
+   */
+  async fence(writer: Writer): Promise<void> {
+    const { pool, server, command } = this.options;
+    const past = parseClientName(writer.client);
+    if (writer.server === server) {
+      await this.fenceOwn(writer, past);
+      return;
+    }
+    const [program, ...args] = command;
+    const { generation, client } = writer;
+    const { failure, output } = await this.run(program, '', FENCE_MS, [...args, writer.server, String(generation), client], {
+      RSIO_POOL: pool,
+      RSIO_SERVER: writer.server,
+      RSIO_GENERATION: String(generation),
+      RSIO_CLIENT: client,
+    });
+    if (failure === null) return;
+    const said = output.trim().replaceAll(/\s*\n\s*/g, '; ');
+    throw new RsError(
+      'E_FENCE',
+      `Server ${writer.server} is not proven dead: ${program} failed within ${printDuration(FENCE_MS)}, ${failure}` +
+        `${said === '' ? '' : ` (${said})`}; correct the command of fence =, or run it yourself until it exits with 0`,
+      { server: writer.server, generation },
+    );
+  }
+
+  private async fenceOwn({ server, generation }: Writer, past: ClientName): Promise<void> {
+    const now = await thisMachine();
+    if (past.machine !== now.machine)
+      throw new RsError(
+        'E_FENCE',
+        `Generation ${generation} of ${server} ran on another machine (${past.machine}), and no machine fences its own name: ` +
+          'end that machine, and let another server take the pool',
+        { server, generation },
+      );
+    if (past.boot === now.boot && !(await this.disk.isClear()))
+      throw new RsError(
+        'E_FENCE',
+        `Generation ${generation} of this server still has a loop device over ${this.options.disk}: see losetup --list, unmount it`,
+        { server, generation },
+      );
+  }
+}

@@ -1,0 +1,282 @@
+// The header of a shared disk as one server uses it: the registers of header-paxos.ts, and the notes. Each register has two slots, which
+// are written in turn, so that a torn write counts as one that did not happen. Invariants: no call writes after it has thrown, except for
+// the one write that is under way, and the next call waits for it; a server whose register another process writes stops.
+
+import { randomUUID } from 'node:crypto';
+import { assert } from '@rsio/common/lib/assert';
+import type { Clock } from '@rsio/common/lib/clock';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { OneByOne } from '@rsio/common/structures/one-by-one';
+import type { Sight } from '../engine.ts';
+import type { FarmRecord, Note } from '../farm-record.ts';
+import { BALLOT_PAUSE_MS, DISK_CALLS_MAX, DISK_RECORD_MAX_BYTES, ENGINE_CALL_MS, REGISTER_READS_MAX } from '../limits.ts';
+import { decodeFrame, encodeFrame, type Frame, isPosted, isRegister, isTable, KIND, NOTE_BYTES } from './header-format.ts';
+import { noteAt, type Place, SLOT_BYTES, slotAt, SLOTS, type StoredRegister, type Table, TABLE_BYTES } from './header-format.ts';
+import { HeaderPaxos, type Register } from './header-paxos.ts';
+
+/** The disk, past all caches. */
+export interface HeaderFile {
+  /** Reads whole blocks. Throws system errors, and E_STORAGE at the end of the disk. */
+  read(positionBytes: number, lengthBytes: number): Promise<Buffer>;
+  /** Writes whole blocks durably. Throws system errors; the blocks may then be written, partly written, or unchanged. */
+  write(positionBytes: number, bytes: Buffer): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface HeaderPorts {
+  /** Opens the disk `path`. Throws E_STORAGE. */
+  readonly open: (path: string) => Promise<HeaderFile>;
+  readonly clock: Clock;
+  /** Returns a random number from 0 to 1. */
+  readonly random: () => number;
+}
+
+/** What a server has found when it opened the header. */
+interface Prepared {
+  readonly disk: string;
+  readonly table: Table;
+  readonly own: number;
+  readonly paxos: HeaderPaxos;
+}
+
+interface Slot {
+  readonly sequence: number;
+  readonly register: StoredRegister;
+}
+
+/** A call stops at its next step when `isOver`. */
+interface Call {
+  isOver: boolean;
+}
+
+const NOTHING: Sight = { record: null, notes: new Map() };
+
+export class DiskHeader {
+  private readonly path: string;
+  private file: HeaderFile | null = null;
+  private readonly server: string;
+  private readonly ports: HeaderPorts;
+  /** Names this process in what it writes. */
+  private readonly writer = randomUUID();
+  private prepared: Prepared | null = null;
+  private readonly lanes = { register: new OneByOne(), note: new OneByOne() };
+  private readonly opening = new OneByOne();
+  private calls = 0;
+  /** The call that runs in the lane of the registers. */
+  private current: Call = { isOver: false };
+  /** Sequence number of the own register as it was read last; -1 if it must be read before the next write. */
+  private sequence = -1;
+  /** Sequence number of the last write of this process; null if there was none, or its outcome is not known. */
+  private written: number | null = null;
+  private posts = 0;
+
+  /** `server`: the name of this server in the table of the disk. The disk is opened by the first call. */
+  constructor(path: string, server: string, ports: HeaderPorts) {
+    this.path = path;
+    this.server = server;
+    this.ports = ports;
+  }
+
+  /** True if the disk has a header. Throws as `look`. */
+  isPrepared(): Promise<boolean> {
+    return this.call('register', async () => (await this.find()) !== null);
+  }
+
+  /** As Engine.look. */
+  look(): Promise<Sight> {
+    return this.call('register', async (call) => {
+      const prepared = await this.find();
+      if (prepared === null) return NOTHING;
+      this.current = call;
+      const record = await prepared.paxos.look();
+      const notes = new Map<string, Note>();
+      for (const [index, name] of prepared.table.servers.entries()) {
+        const note = await this.readNote(prepared, index);
+        if (note !== null) notes.set(name, note);
+      }
+      return { record, notes };
+    });
+  }
+
+  /** As Engine.swap. What a caller must do after an error is written at HeaderPaxos.swap. */
+  swap(seen: FarmRecord | null, next: FarmRecord): Promise<boolean> {
+    assert(next.version > (seen?.version ?? 0), 'A record without a new version');
+    const bytes = Buffer.byteLength(JSON.stringify(next));
+    if (bytes > DISK_RECORD_MAX_BYTES)
+      return Promise.reject(
+        this.error(`has no room for a record of ${bytes} bytes (at most ${DISK_RECORD_MAX_BYTES}): let the earlier owners be fenced first`),
+      );
+    return this.call('register', async (call) => {
+      const prepared = await this.find();
+      if (prepared === null) throw this.unprepared();
+      this.current = call;
+      return await prepared.paxos.swap(seen, next);
+    });
+  }
+
+  /** As Engine.post. */
+  post(note: Note): Promise<void> {
+    return this.call('note', async () => {
+      const prepared = this.prepared ?? (await this.find());
+      if (prepared === null) throw this.unprepared();
+      const { disk, own } = prepared;
+      const bytes = encodeFrame(
+        { disk, kind: KIND.note, server: own },
+        this.posts + 1,
+        JSON.stringify({ writer: this.writer, note }),
+        NOTE_BYTES,
+      );
+      assert(bytes !== null, 'A note that is longer than its block');
+      await (await this.opened()).write(noteAt(own), bytes);
+      this.posts++;
+    });
+  }
+
+  /** Waits for the I/O that is under way, and closes the disk. Throws E_STORAGE if that takes longer than ENGINE_CALL_MS. */
+  async close(): Promise<void> {
+    await this.call('register', async () => undefined);
+    await this.call('note', async () => undefined);
+    await this.file?.close();
+  }
+
+  private opened(): Promise<HeaderFile> {
+    return this.opening.run(async () => (this.file ??= await this.ports.open(this.path)));
+  }
+
+  /** Runs one call of the engine. Rejects after ENGINE_CALL_MS; the work then ends at its next step. */
+  private call<T>(lane: keyof DiskHeader['lanes'], work: (call: Call) => Promise<T>): Promise<T> {
+    if (this.calls >= DISK_CALLS_MAX) return Promise.reject(this.late());
+    this.calls++;
+    const call: Call = { isOver: false };
+    return new Promise((resolve, reject) => {
+      const timer = this.ports.clock.after(ENGINE_CALL_MS, () => {
+        call.isOver = true;
+        reject(this.late());
+      });
+      const run = async (): Promise<T> => {
+        this.step(call);
+        return await work(call);
+      };
+      void this.lanes[lane]
+        .run(run)
+        .then(resolve, (thrown: unknown) => reject(this.failure(thrown)))
+        .finally(() => {
+          timer.cancel();
+          this.calls--;
+        });
+    });
+  }
+
+  private step(call: Call): void {
+    if (call.isOver) throw this.late();
+  }
+
+  /** Reads the table; null if the disk has none. Throws if the table is another one than before. */
+  private async find(): Promise<Prepared | null> {
+    const known = this.prepared;
+    const bytes = await (await this.opened()).read(0, TABLE_BYTES);
+    const frame = decodeFrame(bytes, { disk: known?.disk ?? '', kind: KIND.table, server: 0 });
+    if (frame === 'blank' && known === null) return null;
+    if (frame === 'blank' || frame === 'torn' || !isTable(frame.value))
+      throw this.error('has a damaged header, or was prepared again: restart this server, or restore the header from a copy');
+    return known ?? (this.prepared ??= this.prepare(frame.disk, frame.value));
+  }
+
+  private prepare(disk: string, table: Table): Prepared {
+    const own = table.servers.indexOf(this.server);
+    if (own < 0) throw this.error(`was prepared for ${table.servers.join(', ')}, not for ${this.server}: correct owners = or the name`);
+    const ports = {
+      read: (index: number) => this.readRegister(disk, index, index === own),
+      write: (register: Register) => this.writeRegister({ disk, kind: KIND.register, server: own }, register),
+      pause: (tries: number) => this.pause(tries),
+    };
+    return { disk, table, own, paxos: new HeaderPaxos(ports, own, table.servers.length, table.first) };
+  }
+
+  private async pause(tries: number): Promise<void> {
+    const call = this.current;
+    await new Promise<void>((resolve) => void this.ports.clock.after(this.ports.random() * BALLOT_PAUSE_MS * tries, resolve));
+    this.step(call);
+  }
+
+  /**
+   * Reads a register. A torn slot is being written, or its writer has ended; the second read tells: every write that had ended when this
+   * call began is in a slot that is whole in the second read.
+   */
+  private async readRegister(disk: string, index: number, isOwn: boolean): Promise<Register | null> {
+    const place: Place = { disk, kind: KIND.register, server: index };
+    for (let reads = 1; reads <= REGISTER_READS_MAX; reads++) {
+      this.step(this.current);
+      const bytes = await (await this.opened()).read(slotAt(index, 0), SLOTS * SLOT_BYTES);
+      const frames = [0, 1].map((slot) => decodeFrame(bytes.subarray(slot * SLOT_BYTES, (slot + 1) * SLOT_BYTES), place));
+      const whole = frames.flatMap((frame, slot) => this.slotOf(frame, slot) ?? []);
+      const isTorn = frames.includes('torn');
+      const isSeen = !isTorn || (reads > 1 && (whole.length > 0 || frames.includes('blank')));
+      if (!isSeen) continue;
+      const newest = whole.reduce<Slot | null>((best, each) => (best === null || each.sequence > best.sequence ? each : best), null);
+      if (isOwn) this.checkOwn(newest);
+      return newest?.register ?? null;
+    }
+    throw this.error(`has a damaged register of server ${index + 1}: end this server everywhere, and restore the header from a copy`);
+  }
+
+  private slotOf(frame: Frame, slot: number): Slot | null {
+    if (frame === 'blank' || frame === 'torn') return null;
+    if (isRegister(frame.value) && frame.sequence % SLOTS === slot) return { sequence: frame.sequence, register: frame.value };
+    throw this.error('has a register that this release cannot read: install the same release on all servers of the pool');
+  }
+
+  private checkOwn(newest: Slot | null): void {
+    const sequence = newest?.sequence ?? 0;
+    if (this.written !== null && (this.written !== sequence || newest?.register.writer !== this.writer)) throw this.twin();
+    this.sequence = sequence;
+  }
+
+  private async writeRegister(place: Place, register: Register): Promise<void> {
+    assert(this.sequence >= 0, 'A register that was not read');
+    this.step(this.current);
+    const sequence = this.sequence + 1;
+    const bytes = encodeFrame(place, sequence, JSON.stringify({ ...register, writer: this.writer }), SLOT_BYTES);
+    assert(bytes !== null, 'A register that is longer than its slot');
+    [this.sequence, this.written] = [-1, null];
+    await (await this.opened()).write(slotAt(place.server, sequence % SLOTS), bytes);
+    this.written = sequence;
+    this.step(this.current);
+  }
+
+  private async readNote({ disk, own }: Prepared, index: number): Promise<Note | null> {
+    for (let reads = 1; reads <= REGISTER_READS_MAX; reads++) {
+      this.step(this.current);
+      const isChecked = index === own && this.posts > 0;
+      const frame = decodeFrame(await (await this.opened()).read(noteAt(index), NOTE_BYTES), { disk, kind: KIND.note, server: index });
+      if (frame === 'torn') continue;
+      if (frame === 'blank' || !isPosted(frame.value)) return null;
+      if (isChecked && frame.value.writer !== this.writer) throw this.twin();
+      return frame.value.note;
+    }
+    return null;
+  }
+
+  private twin(): RsError {
+    return this.error(
+      `has lost a write of this server, or another process calls itself ${this.server}, too: give each server a name of its own, and restart`,
+    );
+  }
+
+  private unprepared(): RsError {
+    return this.error('is not prepared for a pool: create the pool first');
+  }
+
+  private late(): RsError {
+    return this.error(`has not answered within ${ENGINE_CALL_MS / 1_000} s: check the disk and its paths`);
+  }
+
+  private failure(thrown: unknown): RsError {
+    const error = toRsError(thrown);
+    return error.kind === 'internal' || error.code === 'E_STORAGE' ? error : this.error(`failed (${error.message}): check the disk`);
+  }
+
+  private error(what: string): RsError {
+    return new RsError('E_STORAGE', `Disk ${this.path} ${what}`, { disk: this.path });
+  }
+}

@@ -1,0 +1,147 @@
+// Consensus about the record of a pool on a disk without compare-and-swap: Disk Paxos with one disk. Each server has one register, which
+// only this server writes and all servers read. Each version of the record has one instance, named by the version before it. Invariants:
+// no two servers decide different records in one instance; a record is decided only after the accepted value is durable; a register that
+// begins the next instance has the decided record of the last one; look returns decided records only.
+
+import { OWNERS_MAX } from '@rsio/common/config/schema/limits';
+import type { FarmRecord } from '../farm-record.ts';
+
+/** A record with the index of the server that has proposed it. */
+export interface Proposed {
+  readonly by: number;
+  readonly record: FarmRecord;
+}
+
+/**
+ * The content of a register. `base`, `promised`, `accepted` and `value` are about the instance that replaces version `base`: the ballot
+ * that the server has begun (mbal), the ballot in which it has accepted `value` (bal), and this value (inp). Ballots begin at 1.
+ */
+export interface Register {
+  readonly decided: Proposed | null;
+  readonly base: number;
+  readonly promised: number;
+  readonly accepted: number;
+  readonly value: Proposed | null;
+}
+
+export interface PaxosPorts {
+  /**
+   * Returns what the register of the server `index` had when the call began, or has got since; null if it was never written. A write that
+   * was under way when its process ended has happened completely or not at all, and remains so. Throws if the storage does not answer.
+   */
+  read(index: number): Promise<Register | null>;
+  /** Resolves when the register of this server is durable. If it throws, the write has happened or not, and does not happen later. */
+  write(register: Register): Promise<void>;
+  /** Waits for a random time before the next ballot, so that two servers do not stop each other for ever. Throws if the time is over. */
+  pause(tries: number): Promise<void>;
+}
+
+const BLANK: Register = { decided: null, base: 0, promised: 0, accepted: 0, value: null };
+
+export class HeaderPaxos {
+  private readonly ports: PaxosPorts;
+  private readonly own: number;
+  private readonly servers: number;
+  /** The newest decided record that this process has read or decided. */
+  private known: Proposed | null;
+
+  /** `own`: index of this server among `servers` servers. `first`: the record with which the disk was prepared. */
+  constructor(ports: PaxosPorts, own: number, servers: number, first: FarmRecord | null) {
+    this.ports = ports;
+    this.own = own;
+    this.servers = servers;
+    this.known = first === null ? null : { by: -1, record: first };
+  }
+
+  /**
+   * Returns the newest decided record. If an earlier swap of this server has ended without an outcome, or its process has ended in a swap,
+   * look first brings that instance to its end. So what look returns cannot be replaced later by a swap that was called before.
+   */
+  async look(): Promise<FarmRecord | null> {
+    const registers = await this.readAll();
+    const { base, value } = registers[this.own] ?? BLANK;
+    if (value !== null && base === this.version()) await this.decide(base, value, registers);
+    return this.known?.record ?? null;
+  }
+
+  /**
+   * Proposes `next` as the record that follows `seen`. True: `next` is decided and durable. False: another record has replaced `seen`, or
+   * `next` has replaced it and was replaced since; `next` never becomes the record after this. Throws what a port throws: the outcome is
+   * then unknown. The other servers can still decide for `next` until this server has looked, because its register may have `next` as
+   * accepted; the caller must look before it relies on `seen` again. One call at a time, looks included.
+   */
+  async swap(seen: FarmRecord | null, next: FarmRecord): Promise<boolean> {
+    const base = seen?.version ?? 0;
+    const registers = await this.readAll();
+    if (this.version() !== base) return false;
+    await this.decide(base, { by: this.own, record: next }, registers);
+    const decided = this.known;
+    return decided?.by === this.own && JSON.stringify(decided.record) === JSON.stringify(next);
+  }
+
+  /** Runs ballots until the instance is over; `known` then has its record, or a later one. `registers`: what was read last. */
+  private async decide(base: number, wanted: Proposed, registers: readonly Register[]): Promise<void> {
+    let read = registers;
+    for (let tries = 1; this.version() === base; tries++) {
+      const ballot = this.ballotAbove(read, base);
+      const { accepted, value } = inInstance(read[this.own] ?? BLANK, base);
+      read = await this.writeThenRead({ decided: this.known, base, promised: ballot, accepted, value });
+      if (this.version() !== base) return;
+      if (!isPassed(read, base, ballot)) {
+        const chosen = newestValue(read, base) ?? wanted;
+        read = await this.writeThenRead({ decided: this.known, base, promised: ballot, accepted: ballot, value: chosen });
+        if (this.version() !== base) return;
+        if (!isPassed(read, base, ballot)) {
+          // From here on, every ballot of this instance chooses this value, even if this server ends before the next line.
+          await this.ports.write({ ...BLANK, decided: chosen, base: chosen.record.version });
+          this.known = chosen;
+          return;
+        }
+      }
+      await this.ports.pause(tries);
+      read = await this.readAll();
+    }
+  }
+
+  private async writeThenRead(register: Register): Promise<readonly Register[]> {
+    await this.ports.write(register);
+    return await this.readAll();
+  }
+
+  private async readAll(): Promise<readonly Register[]> {
+    const registers: Register[] = [];
+    // One after the other, so that hanging storage occupies one thread, and nothing is under way after an error.
+    for (let index = 0; index < this.servers; index++) {
+      const register = (await this.ports.read(index)) ?? BLANK;
+      if (register.decided !== null && register.decided.record.version > this.version()) this.known = register.decided;
+      registers.push(register);
+    }
+    return registers;
+  }
+
+  private version(): number {
+    return this.known?.record.version ?? 0;
+  }
+
+  /** Returns a ballot that is above all ballots of the instance, and that no other server uses. */
+  private ballotAbove(registers: readonly Register[], base: number): number {
+    const highest = Math.max(...registers.map((register) => inInstance(register, base).promised));
+    return (Math.floor(highest / OWNERS_MAX) + 1) * OWNERS_MAX + this.own;
+  }
+}
+
+/** Returns what a register says about an instance. */
+function inInstance(register: Register, base: number): Register {
+  return register.base === base ? register : BLANK;
+}
+
+/** Returns true if a server has begun a higher ballot of the instance. */
+function isPassed(registers: readonly Register[], base: number, ballot: number): boolean {
+  return registers.some((register) => inInstance(register, base).promised > ballot);
+}
+
+/** Returns the value that was accepted in the highest ballot of the instance; null if there is none. */
+function newestValue(registers: readonly Register[], base: number): Proposed | null {
+  const newest = registers.reduce((best, each) => (inInstance(each, base).accepted > inInstance(best, base).accepted ? each : best), BLANK);
+  return inInstance(newest, base).value;
+}

@@ -1,0 +1,267 @@
+// The block device of a pool on a shared disk: a loop device with direct I/O over the part of the disk behind its header. The name in the
+// loop device says which server has made it. Invariants: a device is made for one ownership, and has nothing cached then, because the
+// kernel drops the cache of a loop device when it ends; this process changes a loop device only while it is its own.
+
+import { createHash } from 'node:crypto';
+import { constants } from 'node:fs';
+import { open, readdir, readFile, stat } from 'node:fs/promises';
+import { mountTable } from '@rsio/common/daemon/mount-table';
+import type { Clock } from '@rsio/common/lib/clock';
+import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { deviceName } from '../../storage/files/block-device.ts';
+import { LOOP_CALL_MS, LOOP_LOOK_MS, LOOP_TRIES_MAX } from '../limits.ts';
+import { HEADER_BYTES } from './header-format.ts';
+import { deviceCalls } from './ioctl.ts';
+
+/** Request numbers of ioctl(2) for loop devices. */
+const [LOOP_CLR_FD, LOOP_GET_STATUS64, LOOP_SET_CAPACITY, LOOP_CONFIGURE] = [0x4c01, 0x4c05, 0x4c07, 0x4c0a];
+const LOOP_CTL_GET_FREE = 0x4c82;
+/** Ends all I/O of a file system of the kernel's XFS (and ext4), without another write to the log. */
+const [FS_SHUTDOWN, SHUTDOWN_NO_LOG_FLUSH] = [0x8004587d, 2];
+/** Offsets of the fields in loop_info64; in loop_config, the information follows the descriptor and the block size. */
+const [INFO_DEVICE, INFO_INODE, INFO_RDEVICE, INFO_OFFSET, INFO_FLAGS, INFO_NAME] = [0, 8, 16, 24, 52, 56];
+const [INFO_BYTES, CONFIG_INFO, CONFIG_BYTES, NAME_BYTES] = [232, 8, 304, 64];
+const LO_FLAGS_DIRECT_IO = 16;
+const SYS_BLOCK = '/sys/block';
+
+export class LoopDevice {
+  /** Path of the device, such as /dev/loop3. */
+  readonly path: string;
+  private readonly clock: Clock;
+  /** The number that the kernel has given to this use of the device; null before Linux 5.15. */
+  private readonly sequence: string | null;
+
+  private constructor(clock: Clock, path: string, sequence: string | null) {
+    this.clock = clock;
+    this.path = path;
+    this.sequence = sequence;
+  }
+
+  /** Makes a device over the part of `disk` behind its header. Throws E_STORAGE if there is no loop device, or no direct I/O. */
+  static async make(clock: Clock, disk: string, server: string): Promise<LoopDevice> {
+    try {
+      const backing = await open(disk, constants.O_RDWR | constants.O_DIRECT);
+      try {
+        const wanted = configuration(backing.fd, await sectorBytes(disk), server);
+        for (let tries = 1; tries <= LOOP_TRIES_MAX; tries++) {
+          const path = await freeDevice();
+          if (!(await isConfigured(path, wanted))) continue;
+          const device = new LoopDevice(clock, path, await ofBlock(path, 'diskseq'));
+          if ((await ofBlock(path, 'loop/dio')) === '1') return device;
+          await device.close();
+          throw new RsError(
+            'E_STORAGE',
+            `Loop device ${path} cannot do direct I/O on ${disk}: use a disk, or a file system with direct I/O`,
+          );
+        }
+        throw new RsError('E_STORAGE', `No loop device for ${disk}: other programs have taken each free one, try again`);
+      } finally {
+        await backing.close();
+      }
+    } catch (thrown) {
+      const { code, message } = toRsError(thrown);
+      if (code === 'E_STORAGE') throw thrown;
+      throw new RsError('E_STORAGE', `No loop device for ${disk} (${message}): load the module loop, see losetup --list`, {}, thrown);
+    }
+  }
+
+  /** Tells the kernel that the disk has grown, and returns the size in bytes. */
+  async grow(): Promise<number> {
+    await withDevice(this.path, async (descriptor) => {
+      if (await this.isOurs()) await deviceCalls().call(descriptor, LOOP_SET_CAPACITY, null, 'ioctl(LOOP_SET_CAPACITY)');
+    });
+    return Number(await ofBlock(this.path, 'size')) * SECTOR_BYTES;
+  }
+
+  /**
+   * Ends all I/O: shuts down the file system that is mounted from the device, which then answers everything with EIO, cached reads too. If
+   * none is mounted, the device ends, which waits for its I/O. A loop device itself cannot be made to fail: what a program writes to it
+   * without a file system, and what the disk has got already, only a fence ends.
+   */
+  async cut(): Promise<void> {
+    await within(this.clock, `I/O of ${this.path} does not end`, async () => {
+      const number = await ofBlock(this.path, 'dev');
+      const mounts = (await mountTable()).filter(({ device }) => device === number);
+      // An ended device may already be another program's, so nothing of it is touched.
+      if (!(await this.isOurs())) return true;
+      for (const { mountPoint } of mounts) await shutDown(mountPoint, number);
+      await this.detach();
+      return mounts.length > 0 || !(await this.isOurs());
+    });
+  }
+
+  /** Ends the device. Throws E_STORAGE if something still uses it. */
+  async close(): Promise<void> {
+    await within(this.clock, `${this.path} is still in use`, async () => {
+      await this.detach();
+      return !(await this.isOurs());
+    });
+  }
+
+  /** If the device is open elsewhere, the kernel ends it after its last user. */
+  private async detach(): Promise<void> {
+    await withDevice(this.path, async (descriptor) => {
+      // While this process has the device open, the kernel gives it to no other program.
+      if (await this.isOurs()) await clear(descriptor);
+    });
+  }
+
+  private async isOurs(): Promise<boolean> {
+    return (await ofBlock(this.path, 'loop/backing_file')) !== null && (await ofBlock(this.path, 'diskseq')) === this.sequence;
+  }
+}
+
+/** Returns the paths of the loop devices over `disk` that a process of `server` has made on this machine. */
+export async function loopDevicesOf(disk: string, server: string): Promise<string[]> {
+  const facts = await stat(disk);
+  const names = (await readdir(SYS_BLOCK)).filter((name) => name.startsWith('loop'));
+  const found: string[] = [];
+  for (const name of names) {
+    const path = `/dev/${name}`;
+    // Other devices are not asked, because the kernel then asks their backing files, whose file systems may hang.
+    if ((await ofBlock(path, 'loop/offset')) !== String(HEADER_BYTES)) continue;
+    const info = await statusOf(path);
+    if (info === null || nameIn(info) !== markOf(server)) continue;
+    const numbers = [INFO_DEVICE, INFO_INODE, INFO_RDEVICE].map((at) => Number(info.readBigUInt64LE(at)));
+    if (facts.isBlockDevice() ? numbers[2] === facts.rdev : numbers[0] === facts.dev && numbers[1] === facts.ino) found.push(path);
+  }
+  return found;
+}
+
+/** Ends the loop devices that an earlier process has left. Throws E_STORAGE if one is in use. */
+export async function endLoopDevices(clock: Clock, disk: string, server: string): Promise<void> {
+  await within(clock, `A loop device of an earlier process is still over ${disk}`, async () => {
+    const left = await loopDevicesOf(disk, server);
+    for (const path of left) await withDevice(path, clear);
+    return left.length === 0;
+  });
+}
+
+/** Calls `isDone` until it returns true. Throws E_STORAGE after LOOP_CALL_MS, even if a call hangs. */
+async function within(clock: Clock, what: string, isDone: () => Promise<boolean>): Promise<void> {
+  let isOver = false;
+  const late = new RsError('E_STORAGE', `${what} after ${LOOP_CALL_MS / 1_000} s: see losetup --list and findmnt, unmount it`);
+  await new Promise<void>((resolve, reject) => {
+    const timer = clock.after(LOOP_CALL_MS, () => {
+      isOver = true;
+      reject(late);
+    });
+    const look = async (): Promise<void> => {
+      while (!isOver && !(await isDone())) await new Promise<void>((next) => void clock.after(LOOP_LOOK_MS, next));
+    };
+    look()
+      .then(resolve, reject)
+      .finally(() => timer.cancel());
+  });
+}
+
+/** Shuts a file system down. Does nothing if that has happened already, because the mount point then cannot be opened. */
+async function shutDown(mountPoint: string, device: string | null): Promise<void> {
+  const handle = await open(mountPoint, constants.O_RDONLY | constants.O_DIRECTORY).catch((thrown: unknown) => {
+    if (errnoName(thrown) === 'EIO') return null;
+    throw thrown;
+  });
+  if (handle === null) return;
+  const how = Buffer.alloc(4);
+  how.writeUInt32LE(SHUTDOWN_NO_LOG_FLUSH);
+  try {
+    const { dev } = await handle.stat({ bigint: true });
+    if (deviceName(dev) !== device) throw new RsError('E_STORAGE', `Another file system is mounted over ${mountPoint}: unmount it`);
+    await deviceCalls().call(handle.fd, FS_SHUTDOWN, how, 'ioctl(XFS_IOC_GOINGDOWN)');
+  } finally {
+    await handle.close();
+  }
+}
+
+async function freeDevice(): Promise<string> {
+  const control = await open('/dev/loop-control', constants.O_RDWR);
+  try {
+    return `/dev/loop${deviceCalls().callNow(control.fd, LOOP_CTL_GET_FREE, 'ioctl(LOOP_CTL_GET_FREE)')}`;
+  } finally {
+    await control.close();
+  }
+}
+
+function configuration(backing: number, blockBytes: number, server: string): Buffer {
+  const bytes = Buffer.alloc(CONFIG_BYTES);
+  bytes.writeUInt32LE(backing, 0);
+  bytes.writeUInt32LE(blockBytes, 4);
+  bytes.writeBigUInt64LE(BigInt(HEADER_BYTES), CONFIG_INFO + INFO_OFFSET);
+  bytes.writeUInt32LE(LO_FLAGS_DIRECT_IO, CONFIG_INFO + INFO_FLAGS);
+  bytes.write(markOf(server), CONFIG_INFO + INFO_NAME, NAME_BYTES - 1);
+  return bytes;
+}
+
+function markOf(server: string): string {
+  return `rsio ${createHash('sha256').update(server).digest('hex').slice(0, 32)}`;
+}
+
+function nameIn(info: Buffer): string {
+  return info.toString('latin1', INFO_NAME, INFO_NAME + NAME_BYTES).replace(/\0.*$/s, '');
+}
+
+/** Returns the information of the kernel about a loop device; null if it has ended, or its backing file answers with an error. */
+async function statusOf(path: string): Promise<Buffer | null> {
+  const info = Buffer.alloc(INFO_BYTES);
+  let isThere = false;
+  await withDevice(path, async (descriptor) => {
+    const asked = deviceCalls().call(descriptor, LOOP_GET_STATUS64, info, 'ioctl(LOOP_GET_STATUS64)');
+    isThere = await asked.then(
+      () => true,
+      () => false,
+    );
+  });
+  return isThere ? info : null;
+}
+
+async function isConfigured(path: string, wanted: Buffer): Promise<boolean> {
+  const handle = await open(path, constants.O_RDWR);
+  try {
+    await deviceCalls().call(handle.fd, LOOP_CONFIGURE, wanted, 'ioctl(LOOP_CONFIGURE)');
+    return true;
+  } catch (thrown) {
+    // Another program has taken the device.
+    if (errnoName(thrown) === 'EBUSY') return false;
+    throw thrown;
+  } finally {
+    await handle.close();
+  }
+}
+
+async function clear(descriptor: number): Promise<void> {
+  await deviceCalls().call(descriptor, LOOP_CLR_FD, null, 'ioctl(LOOP_CLR_FD)');
+}
+
+/** Runs `use` with the open device. A device that ends meanwhile, or has ended, is no error. */
+async function withDevice(path: string, use: (descriptor: number) => Promise<void>): Promise<void> {
+  try {
+    const handle = await open(path, constants.O_RDONLY);
+    try {
+      await use(handle.fd);
+    } finally {
+      await handle.close();
+    }
+  } catch (thrown) {
+    const errno = errnoName(thrown) ?? '';
+    if (!['ENXIO', 'ENOENT', 'ENODEV'].includes(errno)) throw thrown;
+  }
+}
+
+/** Returns the logical sector size of a disk; 512 for a file. Direct I/O needs a loop device with sectors that are not smaller. */
+async function sectorBytes(disk: string): Promise<number> {
+  const facts = await stat(disk);
+  if (!facts.isBlockDevice()) return SECTOR_BYTES;
+  const sys = `/sys/dev/block/${deviceName(BigInt(facts.rdev))}`;
+  const read = (file: string): Promise<string | null> => readFile(`${sys}/${file}`, 'utf8').catch(() => null);
+  // A partition has no queue of its own.
+  return Number((await read('queue/logical_block_size')) ?? (await read('../queue/logical_block_size')) ?? SECTOR_BYTES);
+}
+
+/** Reads an attribute of a block device; null if the device or the attribute does not exist. */
+async function ofBlock(device: string, what: string): Promise<string | null> {
+  return await readFile(`${SYS_BLOCK}/${device.slice(device.lastIndexOf('/') + 1)}/${what}`, 'utf8').then(
+    (text) => text.trim(),
+    () => null,
+  );
+}
