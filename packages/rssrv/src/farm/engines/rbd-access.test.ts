@@ -9,7 +9,7 @@ it('without variables, the user is admin and the configuration is that of the ma
     user: 'admin',
     conf: '/etc/ceph/ceph.conf',
     options: [],
-    environment: { LC_ALL: 'C' },
+    environment: { HOME: '/root', LC_ALL: 'C' },
   });
 });
 

@@ -15,7 +15,6 @@ export interface CephAccess {
 }
 
 const DEFAULT_CONF = '/etc/ceph/ceph.conf';
-const PASSED = ['PATH', 'CEPH_CONF', 'CEPH_ARGS', 'CEPH_KEYRING'];
 
 /** Reads the access from the environment of rssrv. Options that ceph(8) has only for itself, such as `--format`, do no harm. */
 export function cephAccess(environment: Readonly<Record<string, string | undefined>>): CephAccess {
@@ -33,8 +32,8 @@ export function cephAccess(environment: Readonly<Record<string, string | undefin
     else if (name === '--cluster') conf = environment['CEPH_CONF'] ?? `/etc/ceph/${value}.conf`;
     else options.push(`${name.replace(/^-+/, '').replaceAll('-', '_')} = ${value}`);
   }
-  const passed = PASSED.flatMap((name) => (environment[name] === undefined ? [] : [[name, environment[name]]]));
-  return { user, conf, options, environment: { ...(Object.fromEntries(passed) as Record<string, string>), LC_ALL: 'C' } };
+  const passed = Object.entries(environment).flatMap(([name, value]) => (value === undefined ? [] : [[name, value] as const]));
+  return { user, conf, options, environment: { ...Object.fromEntries(passed), LC_ALL: 'C' } };
 }
 
 /**
