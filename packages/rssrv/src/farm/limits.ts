@@ -60,3 +60,32 @@ export const OWN_LOOKS_MIN = 3;
 export const OLD_SIGHTS_MAX = 5;
 /** Longest time for which the end of the server waits for a step of a pool. */
 export const CLOSE_MS = 15_000;
+// The engine for Ceph RBD (engines/rbd.ts).
+
+/** Maximum length of a note as JSON text: one character of a refusal may take six bytes. */
+export const NOTE_MAX_BYTES = 4_096;
+/** Maximum number of notes that a look returns: a server that may own the pool no longer can have left one. */
+export const NOTES_MAX = 32;
+/** Longest time in which a program beside the server ends, or answers. */
+export const PROGRAM_MS = 5_000;
+/** Kept of what a program prints. */
+export const PROGRAM_OUTPUT_MAX_CHARS = 4_096;
+/** Time between two looks at something that changes within milliseconds. */
+export const POLL_MS = 20;
+
+/** Time limit of librados and librbd for one call. It is shorter than ENGINE_CALL_MS, so that a call fails with a reason. */
+export const RBD_CALL_MS = 4_000;
+/** Maximum number of calls that wait for the helper of a pool. */
+export const RBD_CALLS_MAX = 64;
+/** Maximum length of an answer of the helper: JSON of a record and its notes, in which one byte takes up to six characters. */
+export const RBD_ANSWER_MAX_CHARS = 6 * (RECORD_MAX_BYTES + NOTES_MAX * NOTE_MAX_BYTES);
+/** Maximum length of an answer of qemu-storage-daemon or of the socket of its librados. */
+export const RBD_SOCKET_ANSWER_MAX_BYTES = 1_048_576;
+/** Time for which Ceph refuses a fenced client: ten years. Ceph's own default, an hour, ends while a frozen server may still wake up. */
+export const RBD_FENCE_S = 315_360_000;
+/** A fence that lasts for less time is none. It is shorter than RBD_FENCE_S, because a fence may be confirmed again years later. */
+export const RBD_FENCE_LEAST_MS = 365 * 86_400_000;
+/** Time between two attempts to fence a client. */
+export const RBD_FENCE_RETRY_MS = 1_000;
+/** Time between two pings of a storage client to the OSD of the image's header, by which the client gets a new map of the cluster. */
+export const RBD_PING_S = 0.25;

@@ -8,6 +8,7 @@ import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
 import type { Engine } from '../farm/engine.ts';
 import { CommandEngine } from '../farm/engines/command.ts';
+import { RbdEngine } from '../farm/engines/rbd.ts';
 import { poolMount } from '../farm/pool-mount.ts';
 import type { SharedPoolPorts } from '../farm/shared-pool.ts';
 
@@ -25,7 +26,8 @@ export function sharedPoolParts(
 }
 
 function engineOf(pool: string, { disk, fence }: SharedDiskConfig, server: string, directory: string, clock: Clock): Engine {
-  if (disk.kind === 'rbd') throw new RsError('E_POOL', `Pool ${pool}: no engine in ${directory}`);
+  if (disk.kind === 'rbd')
+    return new RbdEngine({ pool: disk.pool, image: disk.image, server, folder: directory, clock, environment: process.env });
   // Without a fence, no server takes a pool by force; the command fails for a writer that an interrupted take has left.
   const command: readonly [string, ...string[]] = fence.kind === 'command' ? [fence.program, ...fence.words] : ['/bin/false'];
   return new CommandEngine({ clock, random: randomUnit, disk: disk.path, server, pool, command });

@@ -1,0 +1,47 @@
+// Runs losetup and umount beside the server, because they may hang on a storage that hangs. Invariant: each run and each wait settles within
+// PROGRAM_MS, even if the program hangs in the kernel.
+
+import { spawn } from 'node:child_process';
+import type { Clock } from '@rsio/common/lib/clock';
+import { errnoName, RsError } from '@rsio/common/lib/errors';
+import { POLL_MS, PROGRAM_MS, PROGRAM_OUTPUT_MAX_CHARS } from '../limits.ts';
+
+/** Runs a program, and returns its output without the last line end. Throws E_STORAGE with what the program said. */
+export function runProgram(clock: Clock, program: string, args: readonly string[]): Promise<string> {
+  const command = [program, ...args].join(' ');
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, LC_ALL: 'C' } });
+    const said = { out: '', err: '' };
+    const fail = (reason: string): void => {
+      timer.cancel();
+      reject(new RsError('E_STORAGE', `"${command}" failed (${reason}): run the command as root to see why`, { command, reason }));
+    };
+    const timer = clock.after(PROGRAM_MS, () => {
+      child.kill('SIGKILL');
+      fail(`no end within ${PROGRAM_MS} ms`);
+    });
+    const kept = (text: string, more: string): string => (text + more).slice(-PROGRAM_OUTPUT_MAX_CHARS);
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (said.out = kept(said.out, text)));
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (said.err = kept(said.err, text)));
+    child.on('error', (error) => fail(errnoName(error) === 'ENOENT' ? `${program} is not installed` : error.message));
+    child.on('close', (code, signal) => {
+      timer.cancel();
+      if (code === 0) resolve(said.out.trim());
+      else fail(said.err.trim() || (signal ?? `exit code ${code}`));
+    });
+  });
+}
+
+/** Resolves with the first result that is not null. Resolves with null after PROGRAM_MS. */
+export async function awaited<T>(clock: Clock, look: () => T | null | Promise<T | null>): Promise<T | null> {
+  const endMs = clock.monotonicMs() + PROGRAM_MS;
+  for (;;) {
+    const found = await look();
+    if (found !== null || clock.monotonicMs() > endMs) return found;
+    await pause(clock, POLL_MS);
+  }
+}
+
+export function pause(clock: Clock, delayMs: number): Promise<void> {
+  return new Promise((resolve) => void clock.after(delayMs, resolve));
+}

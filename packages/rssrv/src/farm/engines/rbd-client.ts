@@ -1,0 +1,70 @@
+// The storage client of one generation of a pool on Ceph: a daemon that has the image open, and from `open` on a loop device over the file
+// that the daemon exports. Invariant: the device appears only when the daemon's client knows all fences that came before.
+
+import type { Clock } from '@rsio/common/lib/clock';
+import { RsError } from '@rsio/common/lib/errors';
+import type { StorageClient } from '../engine.ts';
+import { awaited } from './device-programs.ts';
+import { attachLoop, detachLoops, loopBytes, refreshLoop } from './exported-loop.ts';
+import { clearFolder, exportedIn, type RbdDaemon } from './rbd-daemon.ts';
+import type { ImageFacts } from './rbd-facts.ts';
+
+export interface RbdClientPorts {
+  readonly clock: Clock;
+  readonly folder: string;
+  readonly daemon: Pick<RbdDaemon, 'address' | 'epoch' | 'export' | 'grow' | 'kill' | 'quit'>;
+  /** Size of the image before the daemon opened it. */
+  readonly bytes: number;
+  /** Reads facts about the image. Throws E_STORAGE if the image cannot be used. */
+  readonly facts: () => Promise<ImageFacts>;
+}
+
+export class RbdClient implements StorageClient {
+  private readonly ports: RbdClientPorts;
+  private device: string | null = null;
+
+  constructor(ports: RbdClientPorts) {
+    this.ports = ports;
+  }
+
+  get name(): string {
+    return this.ports.daemon.address;
+  }
+
+  async open(): Promise<string> {
+    const { clock, daemon, facts } = this.ports;
+    // An OSD refuses a fenced client from the map on that has the fence. I/O of this daemon carries the version of its own map, and an OSD
+    // first gets that map. So with this map here, nothing that the daemon has read or written can change by a fenced client afterwards.
+    const { epoch, bytes } = await facts();
+    if ((await awaited(clock, async () => ((await daemon.epoch()) >= epoch ? true : null))) === null)
+      throw new RsError('E_STORAGE', `Storage client ${this.name} does not get map ${epoch} of the cluster: check "ceph -s"`, { epoch });
+    // An earlier owner may have grown the image since.
+    if (bytes !== this.ports.bytes) await daemon.grow(bytes);
+    this.device = await attachLoop(clock, await daemon.export());
+    return this.device;
+  }
+
+  async grow(): Promise<number> {
+    const { clock, daemon, facts } = this.ports;
+    const { device } = this;
+    if (device === null) throw new RsError('E_INTERNAL', 'grow before open');
+    const { bytes } = await facts();
+    if (bytes <= loopBytes(device)) return loopBytes(device);
+    await daemon.grow(bytes);
+    // The kernel keeps the size of the exported file for a second.
+    await awaited(clock, async () => ((await refreshLoop(clock, device)) >= bytes ? true : null));
+    return loopBytes(device);
+  }
+
+  cut(): Promise<void> {
+    return this.ports.daemon.kill();
+  }
+
+  async close(): Promise<void> {
+    const { clock, daemon, folder } = this.ports;
+    // The daemon must still answer while the kernel detaches the device.
+    await detachLoops(clock, exportedIn(folder));
+    await daemon.quit();
+    await clearFolder(clock, folder);
+  }
+}

@@ -1,0 +1,230 @@
+// The engine for a pool on a Ceph RBD image. The record lies in an object beside the image, and changes by a comparison and a write that the
+// storage executes as one. A fence is an entry in the list of refused clients (blocklist). Rules: F1, F4, F7 in test/models/README.md.
+
+import { isIP } from 'node:net';
+import { join } from 'node:path';
+import type { Clock } from '@rsio/common/lib/clock';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { count, map, misfit, object, type Of, orNull, text } from '@rsio/common/lib/shape';
+import { isName } from '@rsio/common/lib/units';
+import type { Engine, Sight } from '../engine.ts';
+import { type FarmRecord, NOTE, type Note, RECORD, type Writer } from '../farm-record.ts';
+import {
+  CLIENT_MAX_CHARS,
+  ENGINE_CALL_MS,
+  FENCE_MS,
+  RBD_FENCE_LEAST_MS,
+  RBD_FENCE_RETRY_MS,
+  RBD_FENCE_S,
+  RECORD_MAX_BYTES,
+} from '../limits.ts';
+import { pause } from './device-programs.ts';
+import { cephAccess } from './rbd-access.ts';
+import { RbdClient } from './rbd-client.ts';
+import { clearFolder, RbdDaemon } from './rbd-daemon.ts';
+import { type ImageFacts, usable } from './rbd-facts.ts';
+import { RbdHelper, type RbdImage } from './rbd-helper.ts';
+
+export interface RbdEnginePorts {
+  readonly pool: string;
+  readonly image: string;
+  /** Name of this server in the namespace. */
+  readonly server: string;
+  /** Folder for the files of this pool on this machine; deleted by `clear`. Its path is short enough for Unix sockets in it. */
+  readonly folder: string;
+  readonly clock: Clock;
+  /** The variables CEPH_CONF, CEPH_ARGS and CEPH_KEYRING have the meaning that they have for ceph(8). */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+}
+
+const STORED = object({ record: orNull(text()), version: orNull(text()), notes: map(text()) });
+const FENCED = object({ until: orNull(text()), epoch: count() });
+const CLIENT = /^(?:([\d.]+)|\[([\da-fA-F:.]+)\]):0\/([1-9]\d{0,9})$/;
+const REFUSALS: readonly unknown[] = ['EACCES', 'EPERM', 'EINVAL'];
+const NONCE_MAX = 2 ** 32 - 1;
+
+export class RbdEngine implements Engine {
+  readonly kind = 'rbd';
+  private readonly ports: RbdEnginePorts;
+  private readonly of: RbdImage;
+  private readonly records: RbdHelper;
+  /** Has a process of its own, because the monitors may take long, and a look must not wait for them. */
+  private readonly monitors: RbdHelper;
+  /** The servers whose notes the last look has found. */
+  private noted: readonly string[] = [];
+  /** A version of the map of the cluster that has all fences of this engine. */
+  private fencedEpoch = 0;
+
+  constructor(ports: RbdEnginePorts) {
+    this.ports = ports;
+    this.of = { pool: ports.pool, image: ports.image, access: cephAccess(ports.environment) };
+    this.records = new RbdHelper(ports.clock, this.of);
+    this.monitors = new RbdHelper(ports.clock, this.of);
+  }
+
+  async prepare(): Promise<void> {
+    await this.facts();
+    if ((await this.records.ask('prepare')) === true) return;
+    const empty = `rbd rm ${this.name}, and rbd create ${this.name} --size SIZE --image-feature layering`;
+    throw new RsError('E_EXISTS', `Image ${this.name} has content: use another image, or delete all its data with ${empty}`);
+  }
+
+  async look(): Promise<Sight> {
+    const value = await this.records.ask('look');
+    const wrong = misfit(STORED, value, 'exactly');
+    if (wrong !== null) throw this.damaged(wrong);
+    const { record, version, notes } = value as { record: string | null; version: string | null; notes: Readonly<Record<string, string>> };
+    this.noted = Object.keys(notes);
+    const stored = record === null && version === null ? null : this.parsed<FarmRecord>('record', record ?? '', RECORD);
+    if (stored !== null && String(stored.version) !== version) throw this.damaged(`its version is not ${version}`);
+    const servers = Object.entries(notes).filter(([server]) => isName(server));
+    const entries = servers.map(([server, note]) => [server, this.parsed<Note>(`note of ${server}`, note, NOTE)] as const);
+    return { record: stored, notes: new Map(entries) };
+  }
+
+  async swap(seen: FarmRecord | null, next: FarmRecord): Promise<boolean> {
+    const record = JSON.stringify(next);
+    const bytes = Buffer.byteLength(record);
+    if (bytes > RECORD_MAX_BYTES)
+      throw new RsError('E_STORAGE', `Record of ${this.name} would have ${bytes} bytes, more than ${RECORD_MAX_BYTES}: name fewer owners`);
+    const forget = this.noted.filter((server) => !next.owners.includes(server));
+    const versions = { seen: seen === null ? null : String(seen.version), version: String(next.version) };
+    return (await this.records.ask('swap', { ...versions, record, forget })) === true;
+  }
+
+  async post(note: Note): Promise<void> {
+    const { server } = this.ports;
+    if (!isName(server)) throw new RsError('E_CONFIG', `Server name ${server} cannot be that of an owner: use letters and digits`);
+    await this.records.ask('post', { server, note: JSON.stringify(note) });
+  }
+
+  async connect(generation: number): Promise<RbdClient> {
+    const { clock, folder } = this.ports;
+    // Fails early, with a better reason than that of the daemon.
+    const { bytes } = await this.facts();
+    const own = join(folder, 'client');
+    const daemon = await RbdDaemon.start(clock, own, this.of);
+    try {
+      const { watchers } = await this.facts();
+      if (!isClient(daemon.address) || !watchers.includes(daemon.address)) {
+        const what = `Storage client of generation ${generation} calls itself ${daemon.address}`;
+        const sentence = `${what}, but ${this.name} is open at ${watchers.join(', ')}: check the network of this server`;
+        throw new RsError('E_STORAGE', sentence, { address: daemon.address, watchers });
+      }
+    } catch (thrown) {
+      await daemon.kill();
+      await clearFolder(clock, own);
+      throw thrown;
+    }
+    return new RbdClient({ clock, folder: own, daemon, bytes, facts: () => this.facts() });
+  }
+
+  async fence(writer: Writer): Promise<void> {
+    const { clock } = this.ports;
+    if (!isClient(writer.client))
+      throw new RsError(
+        'E_FENCE',
+        `"${writer.client.slice(0, CLIENT_MAX_CHARS)}" of server ${writer.server} is no client of Ceph: ${BY_HAND}`,
+      );
+    // The last attempt has three calls.
+    const endMs = clock.monotonicMs() + FENCE_MS - 3 * ENGINE_CALL_MS - RBD_FENCE_RETRY_MS;
+    for (;;) {
+      try {
+        return await this.fenceOnce(writer);
+      } catch (thrown) {
+        const { code, message, context } = toRsError(thrown);
+        if (code !== 'E_STORAGE') throw thrown;
+        // Other failures may end: the monitors may just be electing a leader.
+        if (REFUSALS.includes(context['errno']) || clock.monotonicMs() > endMs) throw this.unproven(writer, message);
+      }
+      await pause(clock, RBD_FENCE_RETRY_MS);
+    }
+  }
+
+  clear(): Promise<void> {
+    return clearFolder(this.ports.clock, join(this.ports.folder, 'client'));
+  }
+
+  close(): Promise<void> {
+    this.records.end();
+    this.monitors.end();
+    return Promise.resolve();
+  }
+
+  private get name(): string {
+    return `${this.of.pool}/${this.of.image}`;
+  }
+
+  private async facts(): Promise<ImageFacts> {
+    const facts = usable(this.name, await this.monitors.ask('facts'));
+    // Another monitor may be a moment behind the one that confirmed a fence.
+    return { ...facts, epoch: Math.max(facts.epoch, this.fencedEpoch) };
+  }
+
+  /**
+   * An OSD that does not know the fence yet may still execute a write of the client. This is not visible: open() of the next client makes
+   * every OSD that it uses know the fence first.
+   */
+  private async fenceOnce(writer: Writer): Promise<void> {
+    const { client } = writer;
+    if ((await this.fenced(client)).until === null) await this.monitors.ask('fence', { client, seconds: RBD_FENCE_S });
+    const { until, epoch } = await this.fenced(client);
+    // Ceph prints +0000, which Date does not read.
+    const untilMs = Date.parse((until ?? '').replace(/([+-]\d\d)(\d\d)$/, '$1:$2'));
+    if (untilMs - this.ports.clock.wallMs() >= RBD_FENCE_LEAST_MS) {
+      this.fencedEpoch = Math.max(this.fencedEpoch, epoch);
+      return;
+    }
+    if (until === null) throw this.unproven(writer, 'the entry is missing');
+    // Ceph cannot change the end of an entry. An entry that is removed and added lets a client through, perhaps when another server has
+    // already confirmed its fence. After the end of the entry, another attempt adds a lasting one, and nothing has been opened by then.
+    throw new RsError(
+      'E_FENCE',
+      `Client ${client} of server ${writer.server} is fenced until ${until} only, by another program: the pool waits for that time; ` +
+        `if the server is switched off, run: ceph osd blocklist rm ${client}`,
+      { client, until },
+    );
+  }
+
+  private async fenced(client: string): Promise<Of<typeof FENCED>> {
+    const value = await this.monitors.ask('fenced', { client });
+    const wrong = misfit(FENCED, value, 'exactly');
+    if (wrong !== null) throw new RsError('E_STORAGE', `List of fenced clients has no form (${wrong}): check the version of Ceph`);
+    return value as Of<typeof FENCED>;
+  }
+
+  private unproven({ client, server }: Writer, reason: string): RsError {
+    const command = `ceph osd blocklist add ${client} ${RBD_FENCE_S}`;
+    return new RsError('E_FENCE', `Client ${client} of server ${server} is not fenced (${reason}): run ${command}`, {
+      client,
+      server,
+      reason,
+    });
+  }
+
+  private parsed<T>(what: string, json: string, shape: typeof RECORD | typeof NOTE): T {
+    let value: unknown;
+    try {
+      value = JSON.parse(json);
+    } catch {
+      throw this.damaged(`the ${what} is no JSON`);
+    }
+    const wrong = misfit(shape, value, 'exactly');
+    if (wrong !== null) throw this.damaged(`the ${what}: ${wrong}`);
+    return value as T;
+  }
+
+  private damaged(wrong: string): RsError {
+    const { pool, image } = this.of;
+    const look = `rados -p ${pool} listomapvals rsio.pool.${image}`;
+    return new RsError('E_STORAGE', `Record of ${pool}/${image} is damaged (${wrong}): look at it with ${look}`, { pool, image, wrong });
+  }
+}
+
+const BY_HAND = 'switch that server off, and remove its entry from the record';
+
+/** Returns true for an address as the list of refused clients has it: `IP:0/NONCE`. */
+function isClient(client: string): boolean {
+  const [, v4, v6, nonce] = CLIENT.exec(client) ?? [];
+  return (v4 === undefined ? isIP(v6 ?? '') === 6 : isIP(v4) === 4) && Number(nonce) <= NONCE_MAX;
+}
