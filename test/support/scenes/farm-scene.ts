@@ -1,77 +1,90 @@
-// A farm: servers that share a disk, which is a file here, and pools on it. Invariant: the command that fences a server succeeds only after
-// the machine of this server has ended: its processes are killed, and its mount is gone with all that it has sent.
+// A farm: servers that share disks, and pools on them. The disks are files with a fence command, or images of Ceph RBD. Invariant: the fence
+// command succeeds only after the machine of the fenced server has ended: its processes are killed, and its mount is gone with all that it
+// has sent.
 
 import { spawnSync } from 'node:child_process';
-import { closeSync, existsSync, ftruncateSync, mkdirSync, openSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, ftruncateSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { TestContext } from 'vitest';
 import { needPrograms } from '@rsio/common/testing/needs';
+import { CephCluster } from '../devices/ceph.ts';
 import { serverConfig, startClient } from '../hosts/configs.ts';
 import type { Host } from '../hosts/host.ts';
 import type { useHosts } from '../hosts/hosts.ts';
 import { waitFor } from '../programs/wait-for.ts';
 
 const DISK_BYTES = 512 * 1024 * 1024;
-const KNOWN_MS = 30_000;
+const KNOWN_MS = 60_000;
 const FENCE_LOOK_MS = 50;
+const STORAGE_PROGRAMS = /qemu-storage-daemon|farm-rbd/;
 
 type Hosts = ReturnType<typeof useHosts>;
+
+interface Storage {
+  /** Makes a disk, and returns the values of the keys `disk` and `fence`. */
+  make(pool: string): Promise<{ readonly disk: string; readonly fence: string }>;
+}
 
 export class FarmScene {
   readonly names: readonly string[];
   readonly servers: readonly Host[];
   readonly holder: Host;
   private readonly place: string;
+  private readonly pools: readonly string[];
 
-  private constructor(names: readonly string[], servers: readonly Host[], holder: Host, place: string) {
+  private constructor(names: readonly string[], pools: readonly string[], hosts: Hosts) {
     this.names = names;
-    this.servers = servers;
-    this.holder = holder;
-    this.place = place;
+    this.pools = pools;
+    this.servers = names.map(() => hosts.host());
+    this.holder = hosts.host();
+    this.place = this.holder.file('shared');
+    mkdirSync(this.place);
+    hosts.onClean(() => this.endAll());
   }
 
-  /** Starts the servers and a client, and makes the pools on the shared disks. Skips the test if a program is missing. */
-  static async start(context: TestContext, hosts: Hosts, names: readonly string[], pools: readonly string[]): Promise<FarmScene> {
+  /** Starts servers with pools on files. Skips the test if a program is missing. */
+  static async onFiles(context: TestContext, hosts: Hosts, names: readonly string[], pools: readonly string[]): Promise<FarmScene> {
     needPrograms(context, 'perl', 'mkfs.xfs', 'mount', 'losetup');
     if (process.geteuid?.() !== 0) context.skip('only root can mount');
-    const servers = names.map(() => hosts.host());
-    const holder = hosts.host();
-    const network = await hosts.network(names.length);
-    const place = holder.file('shared');
-    mkdirSync(place);
-    const scene = new FarmScene(names, servers, holder, place);
-    hosts.onClean(() => scene.unmountAll(pools));
-    const fences = setInterval(() => scene.fenceWanted(pools), FENCE_LOOK_MS);
+    const scene = new FarmScene(names, pools, hosts);
+    const fences = setInterval(() => scene.endWanted(), FENCE_LOOK_MS);
     hosts.onClean(() => clearInterval(fences));
+    const { place } = scene;
     const fence = path.join(place, 'fence.sh');
     const script = `#!/bin/sh\ntouch ${place}/want-$1\nfor i in $(seq 500); do [ -e ${place}/dead-$1 ] && exit 0; sleep 0.05; done\nexit 1\n`;
     writeFileSync(fence, script, { mode: 0o755 });
-    for (const [index, server] of servers.entries()) {
-      const place = { ...network, serverAddresses: [network.serverAddresses[index]!] };
-      const numbered = { name: names[index]!, server: { serverid: String(index + 1) } };
-      server.writeConfig('rssrv', serverConfig(place, { ...numbered, volumes: {} }));
-      await server.start('rssrv');
-    }
-    for (const pool of pools) {
-      const disk = path.join(place, `disk-${pool}`);
-      const file = openSync(disk, 'w');
-      ftruncateSync(file, DISK_BYTES);
-      closeSync(file);
-      const keys = ['--disk', disk, '--fence', `command:${fence}`, '--owners', names.join(), '--take-over-after', '3s'];
-      for (const server of servers) await server.rsadmWell('pool', 'add', pool, scene.mountOf(server, pool), ...keys);
-      await scene.served(pool);
-    }
-    await startClient(holder, network);
+    await scene.start(hosts, {
+      make: async (pool) => {
+        const file = openSync(scene.diskOf(pool), 'w');
+        ftruncateSync(file, DISK_BYTES);
+        closeSync(file);
+        return { disk: scene.diskOf(pool), fence: `command:${fence}` };
+      },
+    });
     return scene;
   }
 
-  /** Resolves with the owner that serves the pool. */
+  /** Starts servers with pools on images of a Ceph cluster, which the programs of this process reach by CEPH_CONF. */
+  static async onCeph(hosts: Hosts, cluster: CephCluster, names: readonly string[], pools: readonly string[]): Promise<FarmScene> {
+    process.env['CEPH_CONF'] = cluster.conf;
+    const scene = new FarmScene(names, pools, hosts);
+    await scene.start(hosts, {
+      make: async (pool) => {
+        await cluster.run('rbd', 'create', `rbd/${pool}`, '--size', String(DISK_BYTES >> 20), '--image-feature', 'layering');
+        return { disk: `rbd:rbd/${pool}`, fence: 'rbd' };
+      },
+    });
+    return scene;
+  }
+
+  /** Resolves with the owner that serves the pool. A server that does not run is not asked. */
   async served(pool: string): Promise<Host> {
     let owner: Host | undefined;
     const isServed = async (): Promise<boolean> => {
       for (const server of this.servers) {
+        if (this.isStopped(server)) continue;
         const { code, stdout } = await server.rsadm('farm', '--json');
-        if (code !== 0 || stdout === '') continue;
+        if (code === null || stdout === '') continue;
         const { pools } = JSON.parse(stdout) as { pools: readonly { name: string; isHere: boolean }[] };
         if (pools.some(({ name, isHere }) => name === pool && isHere)) owner = server;
       }
@@ -89,39 +102,81 @@ export class FarmScene {
     return path.join(server.root, `srv-${pool}`);
   }
 
+  isMounted(server: Host, pool: string): boolean {
+    return spawnSync('mountpoint', ['-q', this.mountOf(server, pool)]).status === 0;
+  }
+
+  /** Sends a signal to all processes of the server, or only to those that reach its storage. */
+  signal(server: Host, signal: NodeJS.Signals, which: 'all' | 'storage' = 'all'): void {
+    for (const pid of server.processes()) {
+      const isStorage = STORAGE_PROGRAMS.test(textOf(pid, 'cmdline'));
+      if (which === 'all' || isStorage) process.kill(pid, signal);
+    }
+  }
+
   /** Starts the machine of a server again. */
   async revive(server: Host): Promise<void> {
     for (const what of ['want', 'dead']) rmSync(path.join(this.place, `${what}-${this.nameOf(server)}`), { force: true });
     await server.start('rssrv');
   }
 
+  private async start(hosts: Hosts, storage: Storage): Promise<void> {
+    const network = await hosts.network(this.names.length);
+    for (const [index, server] of this.servers.entries()) {
+      const own = { ...network, serverAddresses: [network.serverAddresses[index]!] };
+      const numbered = { name: this.names[index]!, server: { serverid: String(index + 1) } };
+      server.writeConfig('rssrv', serverConfig(own, { ...numbered, volumes: {} }));
+      await server.start('rssrv');
+    }
+    for (const pool of this.pools) {
+      const { disk, fence } = await storage.make(pool);
+      const keys = ['--disk', disk, '--fence', fence, '--owners', this.names.join(), '--take-over-after', '3s'];
+      for (const server of this.servers) await server.rsadmWell('pool', 'add', pool, this.mountOf(server, pool), ...keys);
+      await this.served(pool);
+    }
+    await startClient(this.holder, network);
+  }
+
+  private diskOf(pool: string): string {
+    return path.join(this.place, `disk-${pool}`);
+  }
+
+  private isStopped(server: Host): boolean {
+    try {
+      return /^State:\s+[TZ]/m.test(textOf(server.pid('rssrv'), 'status'));
+    } catch {
+      return true;
+    }
+  }
+
   /** Ends the machines that the fence command wants to have ended. */
-  private fenceWanted(pools: readonly string[]): void {
+  private endWanted(): void {
     if (!existsSync(this.place)) return;
     for (const file of readdirSync(this.place)) {
       const server = this.servers[this.names.indexOf(file.replace(/^want-/, ''))];
       const dead = path.join(this.place, file.replace(/^want-/, 'dead-'));
       if (!file.startsWith('want-') || server === undefined || existsSync(dead)) continue;
-      for (const pid of server.processes()) process.kill(pid, 'SIGKILL');
+      this.signal(server, 'SIGKILL');
       if (server.processes().length > 0) continue;
-      const isGone = pools.every((pool) => {
-        const mount = this.mountOf(server, pool);
-        return spawnSync('mountpoint', ['-q', mount]).status !== 0 || spawnSync('umount', [mount]).status === 0;
-      });
+      const isGone = this.pools.every(
+        (pool) => !this.isMounted(server, pool) || spawnSync('umount', [this.mountOf(server, pool)]).status === 0,
+      );
       if (isGone) writeFileSync(dead, '');
     }
   }
 
-  private async unmountAll(pools: readonly string[]): Promise<void> {
-    for (const server of this.servers)
-      for (const pool of pools) {
-        const mount = this.mountOf(server, pool);
-        if (spawnSync('mountpoint', ['-q', mount]).status === 0) spawnSync('umount', ['-l', mount]);
-      }
-    for (const pool of pools) {
-      const disk = path.join(this.place, `disk-${pool}`);
-      const loops = spawnSync('losetup', ['-j', disk, '-n', '-O', 'NAME'], { encoding: 'utf8' }).stdout.split('\n');
+  private endAll(): void {
+    for (const server of this.servers) {
+      this.signal(server, 'SIGKILL');
+      for (const pool of this.pools) if (this.isMounted(server, pool)) spawnSync('umount', ['-l', this.mountOf(server, pool)]);
+    }
+    for (const pool of this.pools) {
+      const loops = spawnSync('losetup', ['-j', this.diskOf(pool), '-n', '-O', 'NAME'], { encoding: 'utf8' }).stdout.split('\n');
       for (const loop of loops) if (loop.trim() !== '') spawnSync('losetup', ['-d', loop.trim()]);
     }
   }
+}
+
+function textOf(pid: number, file: 'cmdline' | 'status'): string {
+  return readFileSync(`/proc/${pid}/${file}`, 'utf8');
 }

@@ -1,0 +1,85 @@
+// Drills of a farm: a client writes and reads without end, and the owner of its pool changes. Invariants: no error, no acknowledged write is
+// lost or reverted, and the holder keeps its volume.
+
+import { expect } from 'vitest';
+import type { Host } from '../hosts/host.ts';
+import type { useHosts } from '../hosts/hosts.ts';
+import { NbdIo } from '../io/nbd-io.ts';
+import { report } from '../programs/report.ts';
+import { waitFor } from '../programs/wait-for.ts';
+import type { FarmScene } from '../scenes/farm-scene.ts';
+import { JudgedLoad } from './judged-load.ts';
+
+const EXPORT = 'osl/oracle';
+const KNOWN_MS = 30_000;
+const COMES_BACK_MS = 90_000;
+const JUDGED_IOS = 100;
+
+/** What happens to the owner. `after` is done when the I/O goes on at another server. */
+export interface FarmEvent {
+  happens(farm: FarmScene, owner: Host): Promise<void> | void;
+  after?(farm: FarmScene, owner: Host): Promise<void> | void;
+}
+
+export const MOVE: FarmEvent = {
+  happens: async (farm, owner) => {
+    const to = farm.names.find((name) => name !== farm.nameOf(owner))!;
+    // The command may be given at any server.
+    const asked = farm.servers[farm.names.length - 1]!;
+    expect(await asked.rsadmWell('pool', 'move', 'fast', '--to', to)).toMatch(new RegExp(`^fast is served by ${to}, after `));
+  },
+};
+
+export const KILL: FarmEvent = {
+  happens: async (_, owner) => void (await owner.kill('rssrv')),
+  after: (farm, owner) => farm.revive(owner),
+};
+
+export const STOP: FarmEvent = {
+  happens: async (_, owner) => void (await owner.stop('rssrv')),
+  after: (farm, owner) => farm.revive(owner),
+};
+
+/** Makes the events happen one after another, `rounds` times, and compares the whole content at the end. */
+export async function farmDrill(
+  hosts: ReturnType<typeof useHosts>,
+  farm: FarmScene,
+  events: Readonly<Record<string, FarmEvent>>,
+  rounds: number,
+): Promise<void> {
+  const { holder } = farm;
+  await (await farm.served('fast')).rsadmWell('volume', 'create', 'oracle', '--size', '16m');
+  await waitFor(async () => (await holder.rsconfig('-q')).stdout.includes('oracle'), KNOWN_MS, 'The client sees the volume');
+  await holder.rsconfigWell('-a', 'oracle');
+  const aborter = new AbortController();
+  hosts.onClean(() => aborter.abort());
+  const judge = await JudgedLoad.start(holder, EXPORT, { beginBytes: 0, flushes: true, pauseMs: 4 }, aborter.signal);
+  const goesOn = async (what: string): Promise<void> => {
+    const before = judge.answered;
+    await waitFor(() => judge.answered >= before + JUDGED_IOS || judge.errors.length > 0, COMES_BACK_MS, what);
+    expect(judge.errors).toEqual([]);
+  };
+  await goesOn('I/O begins');
+  for (let round = 0; round < rounds; round++)
+    for (const [name, event] of Object.entries(events)) {
+      const owner = await farm.served('fast');
+      const beganMs = performance.now();
+      await event.happens(farm, owner);
+      await waitFor(async () => (await farm.served('fast')) !== owner, COMES_BACK_MS, `Another server serves the pool after: ${name}`);
+      await goesOn(`I/O goes on after: ${name}`);
+      report(`${name}: ${farm.nameOf(owner)} no longer serves the pool`, {
+        'seconds until I/O goes on': Math.round(performance.now() - beganMs) / 1000,
+        'longest gap of the I/O in seconds': Math.round(judge.gaps.longest.toMs - judge.gaps.longest.fromMs) / 1000,
+      });
+      judge.gaps.forget();
+      await event.after?.(farm, owner);
+      expect(judge.breaches).toEqual([]);
+    }
+  await judge.stop();
+  const nbd = await NbdIo.open(holder.rsiodPaths.nbdSocket, EXPORT);
+  hosts.onClean(() => nbd.close());
+  await judge.compare('read at the end', (offset, lengthBytes) => nbd.read(offset, lengthBytes));
+  expect(judge.breaches).toEqual([]);
+  expect(holder.log('rsiod')).toMatch(/osl:oracle@0: moved from server big-\d to big-\d \(generation \d+\)/);
+  report('changes of the owner', { rounds, 'I/Os judged': judge.answered });
+}
