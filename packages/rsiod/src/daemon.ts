@@ -121,11 +121,11 @@ export class ClientDaemon {
     this.locals = this.localsOf(config);
     [this.frontends, this.nbd] = this.makeFrontends();
     this.attachments = new Attachments({
-      clock,
-      log,
+      ...{ clock, log },
       namespaces: () => this.namespaces,
       frontends: this.frontends,
       stalled: (volume, event) => this.notifications.stalled(volume, event),
+      moved: () => void this.attached.record(),
       cut: (volume, sentence) => this.notifications.cut(volume, sentence),
       random: () => randomBytes(4).readUInt32LE() / 2 ** 32,
       instance: identity.instance,

@@ -39,6 +39,7 @@ export function namespacePorts({ attachments, attached, frontends, notifications
     serverCount: () => namespaces().reduce((sum, { provedServers }) => sum + provedServers, 0),
     pathChanged: (...change) => {
       attachments.mirrors.look();
+      attachments.farm.look();
       notifications.pathChanged(...change);
     },
     events: {
@@ -57,6 +58,7 @@ export function namespacePorts({ attachments, attached, frontends, notifications
         void attached.record();
       },
       openWaits: (...event) => notifications.openWaits(...event),
+      listed: () => attachments.farm.look(),
       grown: (server, attachment, fromBytes) => {
         if (!attachments.mirrors.replicaGrew(attachment)) notifications.grown(server, attachment, fromBytes);
         for (const volume of attachments.list) if (volume.target.attachments.includes(attachment)) void frontends.grown(volume);

@@ -320,6 +320,7 @@ export class SimClient {
       log: NO_LOG,
       namespaces: () => [namespace],
       frontends: new Frontends([]),
+      moved: () => undefined,
       cut: () => undefined,
       random: () => this.ports.mirrorRandom.unit(),
       instance: identity.instance,
@@ -427,6 +428,7 @@ export class SimClient {
       hasDataProcesses: false,
       pathChanged: (route, from, to, reason) => {
         attachments.mirrors.look();
+        attachments.farm.look();
         trace.note(EVENT.PATH, PATH_STATES.indexOf(from), PATH_STATES.indexOf(to), route.supervisor.lastNumber);
         if (trace.isOn) trace.say(`${this.name}: path ${route.local.address} ${route.remote.address} ${from} -> ${to} ${reason}`);
         if ((from === 'up' || from === 'suspect') && (to === 'down' || to === 'probation')) this.ports.pathFailed();
@@ -440,6 +442,7 @@ export class SimClient {
           if (isPlain && attachment.volume !== null && !server.trunk.isEnded) this.lost(attachment, status, sentence);
         },
         openWaits: () => undefined,
+        listed: () => attachments.farm.look(),
         grown: (_server, attachment) => this.users.forEach((user) => user.grown(attachment)),
       },
     };

@@ -230,6 +230,7 @@ export class SimSession {
       clock: process,
       log: NO_LOG,
       pools,
+      look: () => Promise.resolve(true),
       pathsChanged: (count) => {
         this.silentSinceMs = count > 0 ? null : process.monotonicMs();
       },

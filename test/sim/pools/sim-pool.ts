@@ -71,7 +71,7 @@ export class SimPools extends Pools {
   constructor(sim: PoolMachine, process: SimProcess) {
     const nothing = (): undefined => undefined;
     const allocate = async (): Promise<void> => undefined;
-    const locks = { takeLocks: async () => [], ledgers: NO_LEDGERS };
+    const locks = { takeLocks: async () => [], ledgers: NO_LEDGERS, ownershipOf: () => null, storageFailed: () => undefined };
     super({ clock: process, log: NO_LOG, ...locks, allocate, answersAgain: nothing, changed: nothing });
     this.sim = sim;
     this.files = new SimPoolFiles({
@@ -117,6 +117,8 @@ export class SimPools extends Pools {
       limitBytes: null,
       reserve: 0,
       identity: { id: 'pool', createdMs: 0 },
+      isShared: false,
+      ownership: null,
       isOpen: true,
       trouble: null,
       hasReflink: true,

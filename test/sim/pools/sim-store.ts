@@ -100,6 +100,8 @@ export class SimStore {
     this.queue = new ChangeQueue(clock);
     const volumes = new SimStoreVolumes(ports);
     this.pools = new Pools({
+      ownershipOf: () => null,
+      storageFailed: () => undefined,
       ledgers: NO_LEDGERS,
       ...{ clock, log: NO_LOG, reflink: SIM_REFLINK, allocate: async () => undefined, reached: machine.reached },
       takeLocks: async (requests) => requests.map(() => 'held' as const),
@@ -153,7 +155,7 @@ export class SimStore {
   private async start(ports: StorePorts<StoredVolume>, volumes: SimStoreVolumes<StoredVolume>, moves: VolumeMoves): Promise<void> {
     const { machine } = ports;
     await this.jobs.load();
-    const configs = machine.mounts.map((name) => ({ name, path: mountPath(name), limitBytes: null, reserve: 0, line: 1 }));
+    const configs = machine.mounts.map((name) => ({ name, path: mountPath(name), limitBytes: null, reserve: 0, shared: null, line: 1 }));
     await (await this.pools.prepare(configs)).commit();
     const present = volumeConfigsOf(this.pools.states);
     this.inForce = newConfigInForce(ports, present, volumes, this.served);

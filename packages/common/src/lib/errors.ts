@@ -45,6 +45,7 @@ export const ERRORS = {
   E_AMBIGUOUS: { kind: 'volume' },
   E_HELD: { kind: 'volume' },
   E_TAKEN: { kind: 'volume' },
+  E_MOVED: { kind: 'volume' },
   E_READONLY: { kind: 'volume' },
   E_IN_USE: { kind: 'volume' },
   E_BUSY: { kind: 'volume' },

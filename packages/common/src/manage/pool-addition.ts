@@ -12,8 +12,19 @@ export interface NewPool {
   /** Value of the key `limit`, as in rssrvcfg; null for the default. */
   readonly limit: string | null;
   readonly reserve: string | null;
+  /** The shared disk; null for a pool on a disk of the server. */
+  readonly shared?: SharedDiskTexts | null;
   /** True if nobody holds the volumes of this pool, which another server has used with an earlier release. */
   readonly noHolders?: boolean;
+}
+
+/** Values of the keys of a shared disk, as in rssrvcfg. */
+export interface SharedDiskTexts {
+  readonly disk: string;
+  readonly fence: string;
+  readonly owners: string;
+  /** Null for the default. */
+  readonly takeOverAfter: string | null;
 }
 
 export interface AddedPool {
@@ -29,20 +40,33 @@ export interface AddedPool {
 /** Adds the pool. Throws the errors of rssrv about the directory, and the errors of `changeServerFile`. */
 export async function addPoolToServer(
   context: Omit<ServerFileContext, 'call'> & { readonly call: ServerCall },
-  { name, path, limit, reserve, noHolders = false }: NewPool,
+  { name, path, limit, reserve, shared = null, noHolders = false }: NewPool,
 ): Promise<AddedPool> {
   const given: readonly (readonly [string, string | null])[] = [
     ['path', path],
     ['limit', limit],
     ['reserve', reserve],
+    ...(shared === null ? [] : sharedEntries(shared)),
   ];
   const entries = given.flatMap(([key, value]) => (value === null ? [] : [[key, value] as const]));
   const edit = (document: IniDocument): IniDocument => addPool(document, name, entries);
   // Refuse a wrong section before the directory is changed.
   checkServerFile(context, edit);
-  const { isNew, volumes } = await context.call('pool-make', { path, noHolders });
+  const { isNew, volumes } =
+    shared === null
+      ? await context.call('pool-make', { path, noHolders })
+      : { ...(await context.call('farm-make', { name, path, disk: shared.disk, fence: shared.fence, owners: shared.owners })), volumes: 0 };
   if (!(await changeServerFile(context, edit))) return { isNew, volumes, reason: null, reflink: null };
   const { pools } = await context.call('pool-list', {});
   const added = pools.find((pool) => pool.name === name);
   return { isNew, volumes, reason: added?.reason ?? null, reflink: added?.reflink ?? null };
+}
+
+function sharedEntries({ disk, fence, owners, takeOverAfter }: SharedDiskTexts): readonly (readonly [string, string | null])[] {
+  return [
+    ['disk', disk],
+    ['fence', fence],
+    ['owners', owners],
+    ['take-over-after', takeOverAfter],
+  ];
 }

@@ -3,6 +3,7 @@
 
 import { alignColumns, toText } from '../cli/table.ts';
 import { limitsText } from '../config/schema/io-limits.ts';
+import type { SharedPoolView } from '../control/server/farm-methods.ts';
 import type { ClientView, ManagedVolumeView, PoolView, RemovedVolumeView, SnapshotView } from '../control/server/views.ts';
 import { plural, printSize } from '../lib/units.ts';
 import type { StatsView } from '../control/server/stats-views.ts';
@@ -216,6 +217,21 @@ export function poolsTable(pools: readonly PoolView[]): string {
     pool.state === 'ready' ? pool.path : `unavailable: ${pool.reason ?? '-'}`,
   ]);
   return toText(alignColumns(['POOL', '>SIZE', '>USED', '>FREE', '>PROMISED', '>LIMIT', '>VOLUMES', 'PATH'], rows));
+}
+
+/** Returns the output of `farm`. */
+export function farmTable(pools: readonly SharedPoolView[]): string {
+  const rows = pools.map(({ name, disk, owner, generation, sinceMs, heartbeatMs, next, state, unfenced }) => [
+    name,
+    disk,
+    owner ?? '-',
+    String(generation),
+    sinceMs === null ? '-' : formatTime(sinceMs),
+    heartbeatMs === null ? '-' : `${(heartbeatMs / 1_000).toFixed(1)} s`,
+    next ?? '-',
+    [state, ...unfenced.map((writer) => `${writer.server} is not fenced yet`)].join(', '),
+  ]);
+  return toText(alignColumns(['POOL', 'DISK', 'OWNER', '>GENERATION', '>SINCE', '>HEARTBEAT', 'NEXT', 'STATE'], rows));
 }
 
 function usedShare({ totalBytes, freeBytes }: PoolView): string {

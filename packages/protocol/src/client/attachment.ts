@@ -1,8 +1,8 @@
-// A volume that this client has opened over one trunk. The attachment queues the volume's requests, and recovers them when a new session
-// begins or when the server has revoked the handle. Recovery sends, in this order (docs/PROTOCOL.md, R2): the replay log, but only to a new
-// incarnation of the storage; unanswered WRITEs, ZEROs and DISCARDs; all other requests. Invariants: before the phase is `ready`, only
-// recovered requests are sent. Two overlapping changes (WRITE, ZERO, DISCARD) are never in flight at the same time (O1).
-// Rules: R1, R4, R6, H3.
+// A volume that this client has opened, over one trunk at a time. The attachment queues the volume's requests, and recovers them when a new
+// session begins, when the server has revoked the handle, or when the attachment goes to another server (F9). Recovery sends, in this order
+// (docs/PROTOCOL.md, R2): the replay log, but only to a new incarnation of the storage; unanswered WRITEs, ZEROs and DISCARDs; all other
+// requests. Invariants: before the phase is `ready`, only recovered requests are sent. Two overlapping changes (WRITE, ZERO, DISCARD) are
+// never in flight at the same time (O1). Rules: R1, R4, R6, H3.
 
 import { assert, counted } from '@rsio/common/lib/assert';
 import { checkMove, type StateTable } from '@rsio/common/lib/state-table';
@@ -22,7 +22,7 @@ export type AttachmentPhase = 'opening' | 'replaying' | 'resending' | 'ready' | 
 //   opening --OPEN answered, nothing to replay--> resending --all changes answered--> ready
 //   opening --OPEN answered, new incarnation--> replaying --whole log answered--> resending
 //   replaying, resending, ready --STALE, or I/O abandoned--> revoked --server has none of its requests--> opening
-//   replaying, resending, ready, revoked --session lost--> opening
+//   replaying, resending, ready, revoked --session lost, or volume at another server--> opening
 //   any but closed --volume replaced, or OPEN refused permanently--> failed        any --> closed
 const PHASES: StateTable<AttachmentPhase> = {
   opening: ['replaying', 'resending', 'failed', 'closed', 'opening'],
@@ -64,6 +64,11 @@ export class Attachment {
    * never changes back to false.
    */
   volume: OpenAnswer | null = null;
+  /**
+   * The highest generation under which a server is known to own the pool of the volume (F9); null if the pool is not shared. Never
+   * decreases.
+   */
+  poolGeneration: number | null = null;
   /**
    * The last incarnation of the storage that has every acknowledged write. Null before the first OPEN. Changes only when the log has been
    * replayed completely. If this field changed earlier and the client then crashed, the restarted client would not notice the loss of
@@ -293,10 +298,26 @@ export class Attachment {
     const before = this.volume;
     const readonly = volume.readonly || before?.readonly === true;
     this.volume = { ...volume, readonly, sizeBytes: Math.max(volume.sizeBytes, before?.sizeBytes ?? 0) };
+    if (volume.poolGeneration !== undefined) this.seesGeneration(volume.poolGeneration);
     // L3: a read-only volume needs no log. A shared volume must have no log, because a replay would undo the writes of other clients. The
     // log is still empty, because this client has not written anything yet.
     if (before === null && (volume.shared || volume.readonly)) this.admission.end();
     this.replay(volume.life);
+  }
+
+  /** Called when a server is known to own the pool under this generation. */
+  seesGeneration(generation: number): void {
+    this.poolGeneration = Math.max(generation, this.poolGeneration ?? generation);
+  }
+
+  /**
+   * Called when the attachment has left its server for the one that owns the pool under `generation`. What the earlier server reported
+   * about the volume no longer counts.
+   */
+  movedTo(generation: number): void {
+    this.seesGeneration(generation);
+    this.waitsForSpace = false;
+    this.heldBy = null;
   }
 
   replayAgain(): void {

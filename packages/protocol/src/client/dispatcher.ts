@@ -95,10 +95,25 @@ export class Dispatcher {
 
   /** If the returned list `sent` is not empty, the caller must revoke the handle or leave the session. */
   abandon(attachment: Attachment, paths: readonly Path[]): { readonly sent: Request[]; readonly waiting: Request[] } {
+    const sent = this.takeSent(attachment, paths);
+    return { sent, waiting: attachment.abandon(sent) };
+  }
+
+  /**
+   * Removes the attachment and takes its requests in flight out of their slots, so that no later answer of this server counts (F9). If the
+   * returned list is not empty, the caller must revoke the handle or leave the session.
+   */
+  giveUp(attachment: Attachment, paths: readonly Path[]): Request[] {
+    const at = this.attachments.indexOf(attachment);
+    if (at >= 0) this.attachments.splice(at, 1);
+    return this.takeSent(attachment, paths);
+  }
+
+  private takeSent(attachment: Attachment, paths: readonly Path[]): Request[] {
     const sent = this.slots.abandon(attachment.handle, (request) => request.attachment === attachment);
     const tags = this.fencedTags(attachment.handle);
     for (let at = 0; at < tags.length; at += 2) forgetReceivers(tags[at]!, paths);
-    return { sent, waiting: attachment.abandon(sent) };
+    return sent;
   }
 
   fencedTags(handle: number): number[] {

@@ -1,7 +1,7 @@
-// Revokes handles whose I/O in flight was abandoned (docs/PROTOCOL.md S11). If the path that carries REVOKE dies or falls silent, the
-// client sends REVOKE again on another path. The server answers REVOKED when it can no longer execute any request of the handle.
-// Invariants: each waiting caller is notified once, after REVOKED or when a new session has begun. Every REVOKE of a handle names the same
-// requests.
+// Revokes handles whose I/O in flight was abandoned (docs/PROTOCOL.md S11), and handles that an attachment has left here because its volume
+// went to another server (F9). If the path that carries REVOKE dies or falls silent, the client sends REVOKE again on another path. The
+// server answers REVOKED when it can no longer execute any request of the handle. Invariants: each waiting caller is notified once, after
+// REVOKED or when a new session has begun. Every REVOKE of a handle names the same requests.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { REVOKE_TAGS_MAX } from '../wire/limits.ts';
@@ -12,6 +12,8 @@ import type { Path } from './paths/path.ts';
 
 interface Fenced {
   readonly attachment: Attachment;
+  /** False if the attachment has left this server, and must no longer be told about the handle. */
+  isHere: boolean;
   readonly tags: readonly number[];
   readonly waiting: (() => void)[];
 }
@@ -26,15 +28,20 @@ export class HandleFences {
   }
 
   /**
-   * Starts to revoke the handle of an attachment. `tags`: the abandoned requests, as pairs of slot and seq. Returns false if too many other
-   * handles are being revoked, or if there are too many tags.
+   * Starts to revoke a handle of an attachment. `tags`: the abandoned requests, as pairs of slot and seq. `isHere`: false if the attachment
+   * has left this server. Returns false if too many other handles are being revoked, or if there are too many tags.
    */
-  begin(attachment: Attachment, tags: readonly number[]): boolean {
+  begin(attachment: Attachment, handle: number, tags: readonly number[], isHere: boolean): boolean {
     if (this.byHandle.size >= REVOKES_MAX || tags.length > 2 * REVOKE_TAGS_MAX) return false;
-    this.byHandle.set(attachment.handle, { attachment, tags, waiting: [] });
-    this.asks.add(attachment.handle);
-    attachment.fence();
+    this.byHandle.set(handle, { attachment, isHere, tags, waiting: [] });
+    this.asks.add(handle);
+    if (isHere) attachment.fence();
     return true;
+  }
+
+  /** Called when the attachment leaves this server. A REVOKED that arrives later must not end a fence at its next server. */
+  leave(attachment: Attachment): void {
+    for (const fenced of this.byHandle.values()) if (fenced.attachment === attachment) fenced.isHere = false;
   }
 
   whenOver(attachment: Attachment, over: () => void): void {
@@ -73,7 +80,7 @@ export class HandleFences {
     const fenced = this.byHandle.get(handle);
     this.byHandle.delete(handle);
     if (fenced === undefined) return;
-    fenced.attachment.unfence();
+    if (fenced.isHere) fenced.attachment.unfence();
     for (const over of fenced.waiting) this.clock.soon(over);
   }
 

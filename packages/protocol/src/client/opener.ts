@@ -3,7 +3,7 @@
 // unless another client has taken the volume. Invariants (R1): if the identity of the volume has changed, no request is sent again. In one
 // session, two OPENs of an attachment are at least REOPEN_RETRY_MS apart. While the volume cannot take the pending requests, for example
 // because it has become read-only, one handle stays open to keep the hold. An attachment is opened only after CLOSE of an earlier
-// attachment of the same volume, because a later CLOSE could end the hold of both. Rules: R2, R4, R6, R7, H1, C2, N3.
+// attachment of the same volume, because a later CLOSE could end the hold of both. Rules: R2, R4, R6, R7, H1, C2, N3, F9.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { HANDLES_FEW, REOPEN_RETRY_MS, SESSION_RENEW_MS, UNFIT_RETRY_MS } from './limits.ts';
@@ -14,7 +14,7 @@ import { STATUS } from '../wire/status.ts';
 import type { Attachment } from './attachment.ts';
 import { HandleRelease, type Released } from './handle-release.ts';
 import type { Request } from './requests/request.ts';
-import { callSession } from './session-call.ts';
+import { callSession, type SessionAnswer } from './session-call.ts';
 import type { Trunk } from './trunk.ts';
 
 export interface OpenerEvents {
@@ -54,7 +54,24 @@ class Opening {
   spare: { readonly session: object | null; readonly handle: number } | null = null;
   /** Last reported reason why the attachment waits. Retries do not report the same reason again. */
   reportedReason: string | null = null;
+  /** The opener of the server at which the attachment is now. */
+  home: Opener;
+
+  constructor(home: Opener) {
+    this.home = home;
+  }
+
+  /** Called when the attachment leaves its server. IOCTLs in flight go with the attachment, and are answered by the next server. */
+  leave(): void {
+    this.retry?.cancel();
+    this.retry = null;
+    this.askedMs = Number.NEGATIVE_INFINITY;
+    this.revokedInARow = 0;
+    this.reportedReason = null;
+  }
 }
+
+type VolumeName = Pick<Attachment, 'name' | 'universe'>;
 
 export class Opener {
   private readonly trunk: Trunk;
@@ -63,6 +80,12 @@ export class Opener {
   private readonly openings = new Map<Attachment, Opening>();
   /** Maps each closed attachment that may still have a hold to the callback for the end of the hold. */
   private readonly leaving = new Map<Attachment, Released>();
+  /** The OPEN of each attachment that is not answered yet. */
+  private readonly asked = new Map<Attachment, Request>();
+  /** Volumes that went to another server while this one may still have a handle of theirs. They are not opened here until it has ended. */
+  private readonly givenUp = new Set<VolumeName>();
+  /** OPENs that were in flight when their attachments went to another server. */
+  private readonly strays = new Map<Request, VolumeName>();
   private readonly handles: HandleRelease;
   private renewedMs = Number.NEGATIVE_INFINITY;
 
@@ -74,7 +97,38 @@ export class Opener {
   }
 
   add(attachment: Attachment): void {
-    this.openings.set(attachment, new Opening());
+    this.take(attachment, new Opening(this));
+  }
+
+  /**
+   * Gives an attachment up at this server and opens it at the server of `next`, which owns the pool under `generation` (F9). The attachment
+   * must have been open. Everything happens before the method returns: no OPEN is sent there while this server can still answer a request.
+   * Returns false if the attachment has failed or is closed, or if one of the trunks has ended.
+   */
+  moveTo(next: Opener, attachment: Attachment, generation: number, reason: string): boolean {
+    const opening = this.openings.get(attachment);
+    if (opening === undefined || attachment.volume === null || attachment.standing === 'over' || next.trunk.isEnded) return false;
+    const { handle, phase } = attachment;
+    const spare = this.takeSpare(attachment);
+    this.openings.delete(attachment);
+    const stray = this.takeAsked(attachment);
+    const isIdle = this.trunk.giveUp(attachment, reason);
+    // A CLOSE ends no hold here: the pool has another owner by now, and an owner that gives a pool up has revoked all handles before.
+    if (spare !== null) this.handles.drop(spare);
+    if (isIdle && phase !== 'opening' && phase !== 'revoked') this.handles.drop(handle);
+    const left = { name: attachment.name, universe: attachment.universe };
+    this.givenUp.add(left);
+    if (stray !== null) this.strays.set(stray, left);
+    else this.trunk.whenUnfenced(attachment, () => this.ended(left));
+    attachment.movedTo(generation);
+    opening.leave();
+    next.take(attachment, opening);
+    return true;
+  }
+
+  private take(attachment: Attachment, opening: Opening): void {
+    opening.home = this;
+    this.openings.set(attachment, opening);
     attachment.whenRevoked = () => this.revoked(attachment);
     attachment.whenReplayFailed = () => this.replayFailed(attachment);
     this.trunk.addAttachment(attachment);
@@ -158,23 +212,67 @@ export class Opener {
     attachment.isOpenRequested = true;
     const session = this.trunk.session;
     const body = encodeOpenRequest(attachment.openRequest);
-    callSession(this.trunk, { op: OP.OPEN, attachment: null, body }, ({ status, bodies, sentence }) => {
-      // Ignore an answer from an older session, because the client sent another OPEN when the current session began.
-      if (this.trunk.session !== session) {
-        if (attachment.phase === 'closed') this.handles.reopenAndRelease(attachment, (problem) => this.left(attachment, problem));
-        return;
+    const request = callSession(this.trunk, { op: OP.OPEN, attachment: null, body }, (answer) => {
+      const isCurrent = this.trunk.session === session;
+      const left = this.strays.get(request);
+      if (left === undefined) {
+        this.asked.delete(attachment);
+        this.openAnswered(attachment, isCurrent, answer);
+      } else {
+        this.strays.delete(request);
+        this.strayAnswered(attachment, isCurrent, answer);
+        this.trunk.whenUnfenced(attachment, () => this.ended(left));
       }
-      if (attachment.phase !== 'opening') {
-        const left: Released = (problem) => this.left(attachment, problem);
-        if (status === STATUS.OK) this.handles.releaseOpened(attachment, bodies[0], left);
-        else if (attachment.volume === null) left(null);
-        else this.handles.refused(attachment, status, sentence, left);
-        return;
-      }
-      attachment.isOpenRequested = false;
-      if (status === STATUS.OK) this.answered(attachment, bodies[0]);
-      else this.refused(attachment, status, sentence);
     });
+    this.asked.set(attachment, request);
+  }
+
+  private openAnswered(attachment: Attachment, isCurrent: boolean, { status, bodies, sentence }: SessionAnswer): void {
+    // Ignore an answer from an older session, because the client sent another OPEN when the current session began.
+    if (!isCurrent) {
+      if (attachment.phase === 'closed') this.handles.reopenAndRelease(attachment, (problem) => this.left(attachment, problem));
+      return;
+    }
+    if (attachment.phase !== 'opening') {
+      const left: Released = (problem) => this.left(attachment, problem);
+      if (status === STATUS.OK) this.handles.releaseOpened(attachment, bodies[0], left);
+      else if (attachment.volume === null) left(null);
+      else this.handles.refused(attachment, status, sentence, left);
+      return;
+    }
+    attachment.isOpenRequested = false;
+    if (status === STATUS.OK) this.answered(attachment, bodies[0]);
+    else this.refused(attachment, status, sentence);
+  }
+
+  /**
+   * Called when an OPEN is answered whose attachment went to another server meanwhile. If this server owns the pool again, a CLOSE would
+   * end the hold, so the handle is revoked.
+   */
+  private strayAnswered(attachment: Attachment, isCurrent: boolean, { status, bodies: [body] }: SessionAnswer): void {
+    if (!isCurrent || status !== STATUS.OK || body === undefined) return;
+    let handle: number;
+    try {
+      ({ handle } = decodeOpenAnswer(body, 0, body.length));
+    } catch {
+      // Nobody knows which handle the server has granted. It ends with the session.
+      this.trunk.renewSession('The server sent an invalid answer to OPEN');
+      return;
+    }
+    this.trunk.revokeLeft(attachment, handle);
+  }
+
+  /** Removes the attachment's unanswered OPEN. Returns the OPEN if it has been sent. */
+  private takeAsked(attachment: Attachment): Request | null {
+    const asked = this.asked.get(attachment) ?? null;
+    this.asked.delete(attachment);
+    return asked === null || this.trunk.withdraw(asked) ? null : asked;
+  }
+
+  /** Called when this server has no handle any more of a volume that went to another server. */
+  private ended(left: VolumeName): void {
+    this.givenUp.delete(left);
+    for (const next of this.trunk.attachments) if (isSameVolume(next, left)) this.open(next);
   }
 
   private answered(attachment: Attachment, body: Buffer | undefined): void {
@@ -263,7 +361,7 @@ export class Opener {
       opening.ioctls.delete(number);
       if (number === IOCTL.IDENTIFY && opening.mustVerifyAgain) {
         opening.mustVerifyAgain = false;
-        this.verify(attachment);
+        opening.home.verify(attachment);
       }
     });
   }
@@ -321,6 +419,7 @@ export class Opener {
 
   private isBehind(attachment: Attachment): boolean {
     for (const other of this.leaving.keys()) if (isSameVolume(other, attachment)) return true;
+    for (const other of this.givenUp) if (isSameVolume(other, attachment)) return true;
     return false;
   }
 
@@ -341,6 +440,6 @@ export class Opener {
   }
 }
 
-function isSameVolume(one: Attachment, other: Attachment): boolean {
+function isSameVolume(one: VolumeName, other: VolumeName): boolean {
   return one.name === other.name && one.universe === other.universe;
 }

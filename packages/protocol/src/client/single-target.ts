@@ -1,5 +1,5 @@
-// The target of an ordinary volume: one attachment on one trunk. Invariant: passing a request through this class costs one function call
-// and no memory.
+// The target of an ordinary volume: one attachment on one trunk. If the volume goes to another server (F9), the trunk is replaced.
+// Invariant: passing a request through this class costs one function call and no memory.
 
 import type { HeldBy, StorageReport } from '../link/heartbeat.ts';
 import { OP } from '../wire/frames.ts';
@@ -12,14 +12,20 @@ import type { LogFacts, VolumeTarget } from './volume-target.ts';
 
 export class SingleTarget implements VolumeTarget {
   readonly attachments: readonly [Attachment];
-  readonly trunks: readonly [Trunk];
+  trunks: readonly [Trunk];
   private readonly attachment: Attachment;
-  private readonly trunk: Trunk;
+  private trunk: Trunk;
 
   constructor(attachment: Attachment, trunk: Trunk) {
     this.attachment = attachment;
     this.trunk = trunk;
     this.attachments = [attachment];
+    this.trunks = [trunk];
+  }
+
+  /** Sends requests over another trunk from now on. The caller moves the attachment in the same event-loop turn. */
+  moveTo(trunk: Trunk): void {
+    this.trunk = trunk;
     this.trunks = [trunk];
   }
 

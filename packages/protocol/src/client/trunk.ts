@@ -265,8 +265,29 @@ export class Trunk implements PathEvents, LivenessEvents {
    */
   abandon(attachment: Attachment): Request[] {
     const { sent, waiting } = this.dispatcher.abandon(attachment, this.paths);
-    if (sent.length > 0 && !this.fence(attachment)) this.leaveSession('Requests were abandoned, and the server cannot revoke their handle');
+    if (sent.length > 0 && !this.fence(attachment, attachment.handle, true))
+      this.leaveSession('Requests were abandoned, and the server cannot revoke their handle');
     return [...sent, ...waiting];
+  }
+
+  /**
+   * Removes an attachment that goes to another server (F9). Its requests in flight return to the attachment, and no later answer of this
+   * server counts. The handle of these requests is revoked; other volumes continue. Returns true if no request was in flight.
+   */
+  giveUp(attachment: Attachment, reason: string): boolean {
+    const sent = this.dispatcher.giveUp(attachment, this.paths);
+    this.handleFences.leave(attachment);
+    if (sent.length > 0) this.revokeLeft(attachment, attachment.handle);
+    attachment.sessionLost(sent, reason);
+    return sent.length === 0;
+  }
+
+  /**
+   * Revokes a handle that an attachment has left here. Unlike CLOSE, REVOKE never ends a hold, which belongs to the owner of the pool. If
+   * the handle cannot be revoked, the client leaves the session.
+   */
+  revokeLeft(attachment: Attachment, handle: number): void {
+    if (!this.fence(attachment, handle, false)) this.renewSession('A volume went to another server, and its handle cannot be revoked here');
   }
 
   /** Leaves the session. The next session recovers the requests in flight. */
@@ -413,9 +434,9 @@ export class Trunk implements PathEvents, LivenessEvents {
   }
 
   /** Returns false if the server does not support REVOKE or a limit is reached. */
-  private fence(attachment: Attachment): boolean {
+  private fence(attachment: Attachment, handle: number, isHere: boolean): boolean {
     if (this.session?.canRevoke !== true) return false;
-    if (!this.handleFences.begin(attachment, this.dispatcher.fencedTags(attachment.handle))) return false;
+    if (!this.handleFences.begin(attachment, handle, this.dispatcher.fencedTags(handle), isHere)) return false;
     this.wantPump();
     return true;
   }

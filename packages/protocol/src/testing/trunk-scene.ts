@@ -30,9 +30,9 @@ export const OPEN_ANSWER: OpenAnswer = {
 };
 
 export class TrunkScene implements RequestEvents {
-  readonly clock = new FakeClock();
+  readonly clock: FakeClock;
   /** Clock of the client; all other parts of the scene use `clock`. */
-  readonly clientClock = new StallingClock(this.clock);
+  readonly clientClock: StallingClock;
   readonly random = new SeededRandom(1);
   readonly server = new ScriptedServer(this.random);
   readonly network: MemoryNetwork;
@@ -51,7 +51,10 @@ export class TrunkScene implements RequestEvents {
   quietTimes = 0;
   whenEnded: (status: number, reason: string) => void = () => {};
 
-  constructor(paths: number, shape: LinkShape = IDEAL_LINK, tls = false) {
+  /** `clock`: the clock of several scenes. */
+  constructor(paths: number, shape: LinkShape = IDEAL_LINK, tls = false, clock = new FakeClock()) {
+    this.clock = clock;
+    this.clientClock = new StallingClock(clock);
     this.tls = tls;
     this.server.tls = tls;
     this.network = new MemoryNetwork(this.clock, shape, (end) => this.server.accept(end));

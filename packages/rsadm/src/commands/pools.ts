@@ -9,11 +9,11 @@ import { escapeControls } from '@rsio/common/lib/printable';
 import { plural, quoteText } from '@rsio/common/lib/units';
 import { assignmentsOf } from '@rsio/common/cli/assignments';
 import { defineCommand, usageError } from '../cli/context.ts';
-import { addPoolToServer } from '@rsio/common/manage/pool-addition';
+import { addPoolToServer, type SharedDiskTexts } from '@rsio/common/manage/pool-addition';
 import { withoutReflink } from '@rsio/common/manage/volumes/create';
 import { changeServerFile } from '@rsio/common/manage/server-file';
 import { poolNameOf } from '@rsio/common/manage/volumes/values';
-import { NO_POOL, poolsTable } from '@rsio/common/manage/server-tables';
+import { farmTable, NO_POOL, poolsTable } from '@rsio/common/manage/server-tables';
 
 const COMPLETES_POOLS = `"\${ask[@]}" pool list | tail -n +2 | cut -d' ' -f1`;
 
@@ -34,7 +34,8 @@ export const POOL_LIST = defineCommand({
 
 export const POOL_ADD = defineCommand({
   call: { by: 'words', words: 'pool add' },
-  synopsis: 'pool add NAME PATH [--limit SIZE] [--reserve P%] [--no-holders]',
+  synopsis:
+    'pool add NAME PATH [--limit SIZE] [--reserve P%] [--no-holders]\n[--disk DISK --fence FENCE --owners A,B [--take-over-after T]]',
   summary: 'makes a directory a pool and adds it to rssrvcfg',
   details: `PATH is an existing, empty directory, preferably on a separate file system (XFS
 with reflink). If PATH already is a pool, for example one that another server
@@ -43,22 +44,88 @@ used, the pool is added with all its volumes, and their holders keep them.
 A pool that only earlier releases have used does not say who holds its volumes.
 Unless this server was the one that used it, --no-holders is needed. Give it
 only if all clients that held a volume of the pool have ended: a client that
-still has unwritten data would lose it.`,
+still has unwritten data would lose it.
+
+With --disk, the pool lies on a disk that several servers reach, and one of them
+owns it at a time. The command makes a file system on the disk, which must be
+empty, and rssrv mounts it at PATH. Then give the same command on each owner.
+DISK is rbd:POOL/IMAGE, or the path of a device. FENCE makes sure that an earlier
+owner writes no more: rbd, reservation, command:PROGRAM, or none. OWNERS are the
+names of the servers, the preferred one first. See rsadm farm --help.`,
   options: {
     limit: { kind: 'text', value: 'SIZE', help: 'maximum sum of the sizes of its volumes' },
     reserve: { kind: 'text', value: 'P%', help: 'share of the file system to keep free; default: 5%' },
+    disk: { kind: 'text', value: 'DISK', help: 'shared disk of the pool' },
+    fence: { kind: 'text', value: 'FENCE', help: 'how an earlier owner is stopped' },
+    owners: { kind: 'text', value: 'A,B', help: 'servers that may own the pool' },
+    'take-over-after': { kind: 'text', value: 'T', help: 'how long the owner may be silent; default: 10s' },
     'no-holders': { kind: 'flag', help: 'nobody holds a volume of this pool of an earlier release' },
   },
   operands: { min: 2, max: 2 },
   completes: 'files',
-  run: async (context, { limit, reserve, 'no-holders': noHolders }, [name = '', path = '']) => {
+  run: async (context, { limit, reserve, 'no-holders': noHolders, ...given }, [name = '', path = '']) => {
     if (!path.startsWith('/')) throw usageError(`Wrong PATH ${quoteText(path)}: give an absolute path`);
-    const { isNew, volumes, reason, reflink } = await addPoolToServer(context, { name, path, limit, reserve, noHolders });
+    const shared = sharedOf(given);
+    if (shared !== null && noHolders) throw usageError('--no-holders is for pools without --disk');
+    const { isNew, volumes, reason, reflink } = await addPoolToServer(context, { name, path, limit, reserve, shared, noHolders });
+    if (shared !== null) {
+      context.out(`Pool ${name} ${isNew ? 'was made' : 'is there'} on ${escapeControls(shared.disk)}; rsadm farm shows who owns it\n`);
+      return undefined;
+    }
     if (!isNew) context.out(`${escapeControls(path)} already was a pool, with ${plural(volumes, 'volume')}\n`);
     if (reflink === false) context.note(withoutReflink(name));
     if (reason === null) return undefined;
     context.note(`Pool ${name} cannot be used: ${reason}`);
     return 1;
+  },
+});
+
+/** Throws E_USAGE if some of the options of a shared disk are missing. */
+function sharedOf(given: Readonly<Record<'disk' | 'fence' | 'owners' | 'take-over-after', string | null>>): SharedDiskTexts | null {
+  const { disk, fence, owners, 'take-over-after': takeOverAfter } = given;
+  if (disk !== null && fence !== null && owners !== null) return { disk, fence, owners, takeOverAfter };
+  if (disk === null && fence === null && owners === null && takeOverAfter === null) return null;
+  throw usageError('A shared disk needs --disk, --fence and --owners');
+}
+
+export const POOL_MOVE = defineCommand({
+  call: { by: 'words', words: 'pool move' },
+  synopsis: 'pool move NAME --to SERVER',
+  summary: 'moves a shared pool to another of its owners',
+  details: `The command may be given on any owner, under I/O: programs wait for some
+seconds, and get no error. It is refused while a job uses the pool.`,
+  options: { to: { kind: 'text', value: 'SERVER', help: 'the server that serves the pool then' }, json: JSON_OPTION },
+  json: SERVER_METHODS['pool-move'].result,
+  operands: { min: 1, max: 1 },
+  completes: COMPLETES_POOLS,
+  run: async (context, { to, json }, [name = '']) => {
+    if (to === null) throw usageError('Give the server: --to SERVER');
+    const moved = await context.call('pool-move', { name, to });
+    if (json) return printJson(context, moved);
+    context.out(`${name} is served by ${moved.server}, after ${(moved.tookMs / 1000).toFixed(1)} s\n`);
+    return undefined;
+  },
+});
+
+export const FARM = defineCommand({
+  call: { by: 'words', words: 'farm' },
+  synopsis: 'farm',
+  summary: 'lists the pools on shared disks, with their owners',
+  details: `One of the owners of a shared pool serves it. If it ends or is cut off, another
+one takes the pool: it fences the earlier owner, so that nothing of it can still
+write, and then clients go on there. HEARTBEAT is the time since the owner was
+heard; NEXT is the server that would take the pool. If a fence is not proven, the
+pool waits, and the last lines say for what. The exit code is 1 then.`,
+  options: { json: JSON_OPTION },
+  json: SERVER_METHODS['farm-show'].result,
+  run: async (context, { json }) => {
+    const answer = await context.call('farm-show', {});
+    if (json) return printJson(context, answer);
+    if (answer.pools.length === 0) context.note('No shared pool: rsadm pool add NAME PATH --disk DISK ... makes one');
+    else context.out(farmTable(answer.pools));
+    const waiting = answer.pools.filter(({ state }) => state !== 'serving');
+    for (const { name, why } of waiting) context.note(`Pool ${name}: ${why}`);
+    return waiting.length > 0 ? 1 : undefined;
   },
 });
 

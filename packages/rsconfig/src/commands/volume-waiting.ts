@@ -19,7 +19,7 @@ export interface WaitedOutcomes {
 
 type VolumeRequest = (names: readonly string[]) => Promise<readonly AttachOutcome[]>;
 
-const ATTACH_CAN_PASS: readonly string[] = ['E_NO_PATH', 'E_UNKNOWN_VOLUME', 'E_TIMEOUT', 'E_HELD', 'E_BUSY'];
+const ATTACH_CAN_PASS: readonly string[] = ['E_NO_PATH', 'E_UNKNOWN_VOLUME', 'E_TIMEOUT', 'E_HELD', 'E_MOVED', 'E_BUSY'];
 const DETACH_CAN_PASS: readonly string[] = ['E_NO_PATH', 'E_IN_USE', 'E_TIMEOUT'];
 
 /**

@@ -47,7 +47,12 @@ class DaemonRun {
   readonly said: string[] = [];
   readonly warned: string[] = [];
   readonly attached: AttachedList<TestVolume>;
-  offered: { readonly volume: TestVolume; readonly serverid: number; readonly isConnected: boolean }[] = [];
+  offered: {
+    readonly volume: TestVolume;
+    readonly serverid: number;
+    readonly isConnected: boolean;
+    readonly poolGeneration: number | null;
+  }[] = [];
   /** Key: label of a volume. Value: the error code with which every attempt to attach the volume fails. */
   readonly failures = new Map<string, string>();
   /** Volumes of the previous process whose devices are in use. */
@@ -94,14 +99,14 @@ class DaemonRun {
     return run;
   }
 
-  offer(one: TestVolume, serverid = 1, isConnected = true): void {
-    this.offered.push({ volume: one, serverid, isConnected });
+  offer(one: TestVolume, serverid = 1, isConnected = true, poolGeneration: number | null = null): void {
+    this.offered.push({ volume: one, serverid, isConnected, poolGeneration });
   }
 
   get offers() {
-    return this.offered.map(({ volume: { namespace, name, universe, id }, serverid, isConnected }) => {
+    return this.offered.map(({ volume: { namespace, name, universe, id }, serverid, isConnected, poolGeneration }) => {
       const holders = this.holding.has(name) ? [{ node: 'venus', address: '10.0.0.1', sinceMs: 0 }] : [];
-      const own = { server: `big-${serverid}`, from: { serverid }, config: { nodename: 'venus' }, mirror: null };
+      const own = { server: `big-${serverid}`, from: { serverid }, config: { nodename: 'venus' }, mirror: null, poolGeneration };
       return { ...own, namespace, name, universe, id, isConnected, holders };
     });
   }
@@ -234,6 +239,19 @@ describe('a volume that is not available yet is awaited quietly', () => {
     await next.pass(RESTORE_POLL_MS);
     await next.pass(RESTORE_POLL_MS);
     expect(next.said).toEqual(['awaited: Server big-1 does not offer it now']);
+  });
+
+  test('in a shared pool it is attached again from the owner of the pool, and not from the server that it had', async () => {
+    const next = await DaemonRun.after(await runWith(volume('oracle')));
+    next.offer(volume('oracle'), 1, true, 16);
+    next.offer(volume('oracle'), 2, true, 17);
+    await next.attached.restore();
+    expect(next.asked).toEqual(['osl:oracle@0 of big-2']);
+    const third = await DaemonRun.after(await runWith(volume('oracle')));
+    third.offer(volume('oracle', 'id-other'), 2, true, 17);
+    third.offer(volume('tvol1'), 2, true, 17);
+    await third.attached.restore();
+    expect([third.asked, third.attached.awaited.map(({ reason }) => reason)]).toEqual([[], ['Server big-1 is not in reach']]);
   });
 
   test('a temporary failure is retried, but not immediately', async () => {

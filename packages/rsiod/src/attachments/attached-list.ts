@@ -1,6 +1,6 @@
 // Keeps the list of volumes that were attached when the previous daemon stopped. Each volume on the list is "awaited" until its server
-// offers it, and is then reattached. Invariant: a volume is reattached only from the same server with the same id, unless the administrator
-// has detached the volume or another client holds it. Invariant: the list is saved before an attach or detach returns its outcome.
+// offers it, and is then reattached. Invariant: a volume is reattached only with the same id and from the same server, or from the owner of
+// its shared pool, unless the administrator has detached the volume or another client holds it. Invariant: the list is saved before an attach or detach returns its outcome.
 
 import type { AttachOutcome, AwaitedView } from '@rsio/common/control/methods';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -13,6 +13,7 @@ import type { AttachArguments } from './attach-request.ts';
 import type { AttachedContent, AttachedStore, KeptVolume } from './attached-file.ts';
 import { isLeftHeld, isMeant } from './choices.ts';
 import { chooseVolume, type HeldOffer, isCalledLike, isOffer, labelOf, type Offer } from './offers.ts';
+import { ownersOf } from './pool-owner.ts';
 import { isSnapshot, servedNameParts } from '@rsio/common/lib/volume-name';
 import { severalAtOnce } from '@rsio/common/structures/concurrency';
 
@@ -28,6 +29,7 @@ interface Offered extends Offer {
   readonly config: { readonly nodename: string };
   readonly holders: HeldOffer['holders'];
   readonly mirror: string | null;
+  readonly poolGeneration: number | null;
 }
 
 export interface AttachingPart<V extends Attached> {
@@ -173,12 +175,15 @@ export class AttachedList<V extends Attached> {
   private look(one: Awaited): { server: string; reason: string | null } {
     const label = labelOf(one);
     const near = this.ports.attachments.offers.filter(
-      ({ from, namespace, mirror }) => namespace === one.namespace && (from.serverid === one.serverid || mirror === one.id),
+      (offer) =>
+        offer.namespace === one.namespace &&
+        (offer.from.serverid === one.serverid || offer.mirror === one.id || (offer.poolGeneration !== null && isOffer(offer, one))),
     );
     // Servers do not list snapshots, so the volume of a snapshot is looked up. The id of the snapshot is checked after its OPEN.
     const named = near.filter((offer) => isCalledLike(offer, isSnapshot(one.name) ? volumeOf(one) : one));
     const same = named.filter((offer) => isOffer(offer, one));
-    const found = same.find(({ isConnected }) => isConnected) ?? same[0];
+    const [owner] = ownersOf(same).values();
+    const found = owner ?? same.find(({ isConnected }) => isConnected) ?? same[0];
     if (found?.isConnected === true) return { server: found.server, reason: null };
     const server = found?.server ?? one.server;
     const [other] = named;

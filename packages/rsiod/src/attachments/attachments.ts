@@ -53,7 +53,6 @@ import { TAKE } from '@rsio/protocol/wire/messages';
 import { inUse } from '../frontends/frontend.ts';
 import type { Frontends } from '../frontends/frontends.ts';
 import type { Namespace } from '../network/namespace.ts';
-import type { AttachedMirror } from '../mirrors/attached-mirror.ts';
 import { Mirrors } from '../mirrors/mirrors.ts';
 import type { Server } from '../network/server.ts';
 import { STOP_WAIT_MAX_MS, VOLUMES_AT_ONCE } from '../sys/limits.ts';
@@ -63,12 +62,25 @@ import { olderSnapshots } from '../volumes/older-snapshots.ts';
 import { Volume, type VolumeEvent } from '../volumes/volume.ts';
 import type { AttachArguments, AttachedElsewhere, AttachRequest } from './attach-request.ts';
 import { isSameRequest, refuseOtherMode, wantsReadonly } from './attach-request.ts';
-import { flushForLast, lossByForce, withinDetachWait } from './final-flush.ts';
-import { anotherSnapshot, asOffer, failure, isConfiguredReadonly, isMeant, isSnapshotChoice, isWanted, keyOf } from './choices.ts';
-import { ATTACH_WAIT_MS, DETACH_WAIT_MS, MIRROR_FORCED_WAIT_MS, REPLAY_SLABS_POOLED_MAX, STOP_VOLUME_MS, STOP_WAIT_MS } from './limits.ts';
+import { closeAtServer, endMirror } from './closing.ts';
+import { FarmMoves } from './farm-moves.ts';
+import { flushForLast, lossByForce } from './final-flush.ts';
+import {
+  anotherSnapshot,
+  asOffer,
+  failure,
+  generationOf,
+  isConfiguredReadonly,
+  isMeant,
+  isSnapshotChoice,
+  isWanted,
+  keyOf,
+} from './choices.ts';
+import { ATTACH_WAIT_MS, MOVED_TRIES_MAX, REPLAY_SLABS_POOLED_MAX, STOP_VOLUME_MS, STOP_WAIT_MS } from './limits.ts';
 import { LogTrimmer } from './log-trimmer.ts';
 import { MissingNames } from './missing-names.ts';
 import { Openings } from './openings.ts';
+import { serverOf, serverWith } from './volume-servers.ts';
 import {
   type Choice,
   chooseToAttach,
@@ -98,6 +110,8 @@ export interface AttachmentsPorts {
   note(object: string, from: string, to: string, sentence: string): void;
   /** The volumes of the data processes; null if this process itself attaches the volumes that the configuration wants. */
   readonly elsewhere: AttachedElsewhere | null;
+  /** Called after volumes went to other servers. */
+  moved(): void;
   /** Called when a forced detach of a volume loses data. */
   cut(volume: Volume, sentence: string): void;
 }
@@ -135,6 +149,7 @@ export class Attachments {
   readonly busyPoll: BusyPoll;
   readonly logTrimmer: LogTrimmer;
   readonly mirrors: Mirrors;
+  readonly farm: FarmMoves;
 
   constructor(ports: AttachmentsPorts) {
     this.ports = ports;
@@ -153,6 +168,7 @@ export class Attachments {
       note: (...event) => ports.note(...event),
     });
     this.logTrimmer = new LogTrimmer(ports.clock, this.logTotal, () => this.volumes);
+    this.farm = new FarmMoves(ports, this, (volume) => this.offeredIds.get(volume) ?? volume.id);
   }
 
   /** Applies the values of the section [defaults]. */
@@ -284,8 +300,13 @@ export class Attachments {
     }
   }
 
-  private async attachOne(name: string, choose: () => Choice<ServerOffer>, asked: AttachRequest): Promise<AttachOutcome> {
+  /**
+   * If the server answers that it no longer owns the pool of the volume, and another server offers the volume under a higher generation by
+   * then, the volume is attached from there.
+   */
+  private async attachOne(name: string, choose: () => Choice<ServerOffer>, asked: AttachRequest, tries = 1): Promise<AttachOutcome> {
     let label = name;
+    const generation = generationOf(choose);
     try {
       const choice = choose();
       label = choice.label;
@@ -295,7 +316,9 @@ export class Attachments {
       refuseOtherMode(label, volume.wantsReadonly, ask, isConfiguredReadonly(choice));
       return { volume: label, done: true, already: attached !== undefined, device: this.ports.frontends.deviceOf(volume), error: null };
     } catch (thrown) {
-      return failure(label, toRsError(thrown));
+      const error = toRsError(thrown);
+      const hasMoved = error.code === 'E_MOVED' && tries < MOVED_TRIES_MAX && generationOf(choose) > generation;
+      return hasMoved ? await this.attachOne(name, choose, asked, tries + 1) : failure(label, error);
     }
   }
 
@@ -332,6 +355,7 @@ export class Attachments {
     this.turns.set(volume, turn);
     const before = this.volumes.findLastIndex((other) => (this.turns.get(other) ?? 0) < turn);
     this.volumes.splice(before + 1, 0, volume);
+    this.farm.look();
     volume.renewed = () => this.ports.frontends.incarnationChanged(volume);
     await this.show(volume, choice.label);
     this.ports.log.info(
@@ -369,7 +393,8 @@ export class Attachments {
       throw new RsError('E_VOLUME', `Server ${from.name} has another snapshot of this name now: ${anotherSnapshot(choice.label)}`);
     }
     const target = new SingleTarget(attachment, from.trunk);
-    const volume = new Volume(offer.config, target, this.ports.clock, settings.stall, this.notify, () => `server ${from.name}`);
+    const sourceText = (): string => `server ${(serverWith(this.ports.namespaces(), target) ?? from).name}`;
+    const volume = new Volume(offer.config, target, this.ports.clock, settings.stall, this.notify, sourceText);
     volume.busyPoll = this.busyPoll;
     this.offeredIds.set(volume, offer.id);
     if (isSnapshotChoice(choice)) volume.olderSnapshots = await olderSnapshots(from.trunk, attachment, this.ports.clock);
@@ -462,7 +487,10 @@ export class Attachments {
     if (isAsked && !isSnapshot(volume.name)) this.detached.add(`${label} ${volume.id}`);
     // Without force, the server is reachable, because the volume has just been flushed. A detach without force succeeds only if the server
     // has released the hold.
-    const closed = mirror === null ? this.closeAtServer(volume, label, isReachable || !force) : this.endMirror(mirror, isFlushed, force);
+    const closed =
+      mirror === null
+        ? closeAtServer(this.serverOf(volume), volume, label, isReachable || !force, clock)
+        : endMirror(mirror, this.mirrors, isFlushed, force);
     await closed.catch((error: unknown) => {
       if (!force) throw error;
       this.ports.log.warn(toRsError(error).message);
@@ -470,37 +498,9 @@ export class Attachments {
     this.ports.log.info(`Detached ${label}`);
   }
 
-  private async endMirror(mirror: AttachedMirror, isFlushed: boolean, force: boolean): Promise<void> {
-    const isClean = isFlushed && (await mirror.detach(force ? MIRROR_FORCED_WAIT_MS : DETACH_WAIT_MS));
-    await this.mirrors.stop(mirror.io);
-    if (!isClean) throw new RsError('E_VOLUME', mirror.uncleanEnd);
-  }
-
-  /**
-   * Closes the volume at its server. If the server is unreachable, the method returns at once, and CLOSE is sent when a path is up again.
-   */
-  private async closeAtServer(volume: Volume, label: string, isReachable: boolean): Promise<void> {
-    const server = this.serverOf(volume);
-    const [attachment] = volume.target.attachments;
-    if (server === undefined || attachment === undefined) return;
-    if (!isReachable) {
-      server.opener.close(attachment, () => undefined);
-      return;
-    }
-    const problem = await withinDetachWait<string | null>(`close ${label}`, this.ports.clock, (done) =>
-      server.opener.close(attachment, done),
-    );
-    if (problem !== null)
-      throw new RsError('E_VOLUME', `${label} is detached here, but server ${server.name} may still hold it for this node: ${problem}`);
-  }
-
   /** The server of the volume; for a mirror, a server of one of its replicas. */
-  serverOf({ target, id }: Volume): Server | undefined {
-    const servers = this.ports.namespaces().flatMap((namespace) => [...namespace.servers.values()]);
-    return (
-      servers.find(({ trunk }) => target.trunks.includes(trunk)) ??
-      servers.find(({ volumes }) => volumes.some(({ mirror }) => mirror === id))
-    );
+  serverOf(volume: Volume): Server | undefined {
+    return serverOf(this.ports.namespaces(), volume);
   }
 
   private find(choice: Choice<Offer>): Volume | undefined {

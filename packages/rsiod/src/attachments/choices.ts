@@ -13,6 +13,15 @@ interface NodeOf {
   readonly config: { readonly nodename: string };
 }
 
+/** The highest generation under which a connected server offers the volume that `choose` returns; -1 if there is none. */
+export function generationOf(choose: () => Choice<ServerOffer>): number {
+  try {
+    return Math.max(-1, ...choose().offers.map(({ isConnected, poolGeneration }) => (isConnected ? (poolGeneration ?? -1) : -1)));
+  } catch {
+    return -1;
+  }
+}
+
 export function isSnapshotChoice({ offers }: Choice<Offer>): boolean {
   return offers.slice(0, 1).some(({ name }) => isSnapshot(name));
 }

@@ -23,6 +23,7 @@ function offer(server: string, changes: Partial<HeldOffer> = {}): HeldOffer {
     readonly: false,
     holders: [],
     mirror: null,
+    poolGeneration: null,
     ...changes,
   };
 }
@@ -128,6 +129,21 @@ describe('a volume that two servers offer', () => {
     const readers = { readonly: true, holders: [holder('venus')] };
     expect(ask([offer('big-9', readers), offer('big-5', { readonly: true })])).toBe('big-5');
     expect(ask([offer('mini-1', { namespace: 'dev', holders: [holder('venus')] }), offer('big-5')])).toBe('big-5');
+  });
+
+  test('in a shared pool is attached from the owner of the pool, whatever other servers say about its holders', () => {
+    const stale = offer('big-5', { poolGeneration: 16, holders: [holder('venus')] });
+    expect(ask([stale, offer('big-9', { poolGeneration: 17 })])).toBe('big-9');
+    expect(ask([stale, offer('big-9', { poolGeneration: 17, isConnected: false })])).toBe('big-5');
+    const snapshot = chooseToAttach([stale, offer('big-9', { poolGeneration: 17 })], 'oracle@monday', null);
+    expect(serverFor(snapshot, [stale, offer('big-9', { poolGeneration: 17 })], NODE).server).toBe('big-9');
+  });
+
+  test('in a shared pool is not attached from a server that does not own the pool, even if that server is chosen', () => {
+    const [old, owner] = [offer('big-5', { poolGeneration: 16 }), offer('big-9', { poolGeneration: 17, name: 'db' })];
+    const sentence =
+      'Server big-9 serves osl:oracle@0 as osl:db@0, because it owns the pool of the volume (generation 17): attach it from there';
+    expect(() => ask([old, owner], 'big-5')).toThrow(expect.objectContaining({ code: 'E_MOVED', message: sentence }));
   });
 
   test('is not attached if no server that offers it is reachable', () => {

@@ -10,6 +10,7 @@ import { isSnapshot, parseVolumeName, servedNameParts, snapshotName, volumeLabel
 import type { Holder } from '@rsio/protocol/wire/messages';
 import type { Namespace } from '../network/namespace.ts';
 import type { Server } from '../network/server.ts';
+import { ownersOf } from './pool-owner.ts';
 
 export interface Offer {
   readonly namespace: string;
@@ -29,6 +30,8 @@ export interface HeldOffer extends Offer {
   readonly holders: readonly Holder[];
   /** If the volume is a replica: the id of its mirror, which is also the `id` of the offer. Otherwise null. */
   readonly mirror: string | null;
+  /** If the volume lies in a shared pool: the generation under which the server owns the pool. Otherwise null, and null for a replica. */
+  readonly poolGeneration: number | null;
 }
 
 /** One volume and every server that offers the volume, in the order of the configuration. */
@@ -182,11 +185,14 @@ export function nameTaken<O extends Offer>({ label, offers }: Choice<O>, server:
  * Chooses, among the servers in `choice`, the server from which a volume is attached. If a client holds the volume at one server, that
  * server is chosen, because only that server sees the holder's unsynced writes and decides about the hold. If no client holds the volume,
  * the connected server with the lowest serverid is chosen, so that all clients choose the same server. `all` contains every offer,
- * including those from servers that are not in `choice`; `node` is this client. Throws E_HELD if the volume is held at a server that is
- * unreachable or not in `choice`, and E_NO_PATH if no server is reachable.
+ * including those from servers that are not in `choice`; `node` is this client. A volume in a shared pool is attached from the owner of
+ * the pool, whatever other servers say about its holders. Throws E_HELD if the volume is held at a server that is unreachable or not in
+ * `choice`, E_MOVED if the owner is not in `choice`, and E_NO_PATH if no server is reachable.
  */
 export function serverFor<O extends HeldOffer>(choice: Choice<O>, all: readonly O[], node: string): O {
   const [first] = choice.offers;
+  const [owner] = ownersOf(all.filter(({ namespace, id }) => namespace === first?.namespace && id === first.id)).values();
+  if (owner !== undefined) return offerOf(choice, owner);
   // Any server can serve a snapshot, because the holder of the volume does not matter for snapshots.
   if (first !== undefined && isSnapshot(first.name)) return firstConnected(choice);
   const held = all.filter(
@@ -199,6 +205,15 @@ export function serverFor<O extends HeldOffer>(choice: Choice<O>, all: readonly 
   if (chosen === undefined) throw new RsError('E_HELD', `${heldSentence(choice.label, keeper)}: attach it from there`);
   if (keeper.isConnected) return chosen;
   throw new RsError('E_HELD', `${heldSentence(choice.label, keeper)}, which is not in reach: rsconfig -m status -v says why`);
+}
+
+function offerOf<O extends HeldOffer>({ label, offers }: Choice<O>, owner: O): O {
+  const chosen = offers.find(({ serverid }) => serverid === owner.serverid);
+  if (chosen !== undefined) return chosen;
+  throw new RsError(
+    'E_MOVED',
+    `Server ${owner.server} serves ${label} as ${labelOf(owner)}, because it owns the pool of the volume (generation ${owner.poolGeneration ?? 0}): attach it from there`,
+  );
 }
 
 function firstConnected<O extends HeldOffer>({ label, offers }: Choice<O>): O {
@@ -238,7 +253,7 @@ export class OfferList {
     this.seen = seen;
     this.list = withOneName(
       servers.flatMap(({ from, config }) =>
-        from.volumes.map(({ name, universe, id, readonly, holders, mirror }) => ({
+        from.volumes.map(({ name, universe, id, readonly, holders, mirror, poolGeneration }) => ({
           namespace: config.name,
           server: from.name,
           serverid: from.serverid,
@@ -251,6 +266,8 @@ export class OfferList {
           readonly,
           holders: mirror === undefined ? holders : [],
           mirror: mirror ?? null,
+          // The replicas of a mirror do not move.
+          poolGeneration: mirror === undefined ? (poolGeneration ?? null) : null,
           from,
           config,
         })),

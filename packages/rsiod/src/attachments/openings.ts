@@ -21,6 +21,7 @@ const CODES: Readonly<Record<number, ErrorCode>> = {
   [STATUS.NO_RIGHTS]: 'E_RIGHTS',
   [STATUS.TAKEN]: 'E_TAKEN',
   [STATUS.BESIDE]: 'E_BUSY',
+  [STATUS.MOVED]: 'E_MOVED',
 };
 
 export class Openings {

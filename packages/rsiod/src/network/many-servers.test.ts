@@ -44,7 +44,7 @@ class Scene {
       connector: network,
       random: this.random.bytes,
       pools: { bodies: new CountingBufferPool(), outputs: new CountingOutputPool() },
-      events: { sessionBegan: () => {}, opened: () => {}, openFailed: () => {}, openWaits: () => {}, grown: () => {} },
+      events: { sessionBegan: () => {}, opened: () => {}, openFailed: () => {}, openWaits: () => {}, listed: () => {}, grown: () => {} },
       hasDataProcesses: false,
       serverCount: () => this.namespaces.reduce((sum, { provedServers }) => sum + provedServers, ELSEWHERE),
       pathChanged: () => {},

@@ -57,6 +57,7 @@ class Scene {
           opened: () => {},
           openFailed: () => {},
           openWaits: () => {},
+          listed: () => {},
           grown: (_server, { volume }, fromBytes) => this.said.push(`${fromBytes / MIB} > ${(volume?.sizeBytes ?? 0) / MIB}`),
         },
         serverCount: () => 0,

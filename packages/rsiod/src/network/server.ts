@@ -24,6 +24,8 @@ export interface ServerEvents {
   opened(server: Server, attachment: Attachment, again: boolean, newLife: boolean): void;
   openFailed(server: Server, attachment: Attachment, status: number, sentence: string): void;
   openWaits(server: Server, attachment: Attachment, sentence: string): void;
+  /** Called when the server's list has arrived. */
+  listed(server: Server): void;
   /** Called when an attached volume has grown from `fromBytes` to its current size. */
   grown(server: Server, attachment: Attachment, fromBytes: number): void;
 }
@@ -113,7 +115,7 @@ export class Server {
     this.opener = new Opener(this.trunk, clock, {
       opened: (attachment, again, newLife) => {
         ports.opened(this, attachment, again, newLife);
-        this.growTo(attachment);
+        if (this.isListed) this.takeListed(attachment);
         if (this.openedOver.delete(attachment) && this.isListed) this.verify(attachment);
       },
       grown: (attachment, fromBytes) => ports.grown(this, attachment, fromBytes),
@@ -235,7 +237,7 @@ export class Server {
       const body = encodeOpenRequest({ name, universe, readonly: true, resume: NO_HOLD });
       callSession(this.trunk, { op: OP.OPEN, attachment: null, body }, ({ status, bodies, sentence }) => {
         timer.cancel();
-        resolve(status === STATUS.VOLUME_UNAVAILABLE ? sentence : null);
+        resolve(status === STATUS.VOLUME_UNAVAILABLE || status === STATUS.MOVED ? sentence : null);
         const [answer] = bodies;
         if (status !== STATUS.OK || answer === undefined) return;
         const { handle } = decodeOpenAnswer(answer, 0, answer.length);
@@ -272,25 +274,25 @@ export class Server {
     this.listedById = new Map(this.volumes.toReversed().map((volume) => [volume.id, volume]));
     this.isListed = true;
     for (const look of [...this.volumeWaiters]) look();
-    for (const attachment of this.trunk.attachments) {
-      this.growTo(attachment);
-      const listed = this.listedById.get(attachment.volume?.id ?? '');
-      attachment.waitsForSpace = listed?.waitsForSpace === true;
-      const text = listed?.heldBy ?? null;
-      const sinceMs = attachment.heldBy?.sinceMs ?? this.clock.monotonicMs();
-      attachment.heldBy = text === null ? null : { text, sinceMs };
-    }
+    for (const attachment of this.trunk.attachments) this.takeListed(attachment);
     this.verifyAttached();
     const [first] = parts;
     if (first !== undefined) this.takeInterfaces(first.interfaces, first.generation);
+    this.ports.listed(this);
   }
 
-  /** Grows an attached volume to its size in the list, because the list may be newer than the answer to OPEN. */
-  private growTo(attachment: Attachment): void {
+  /**
+   * Takes what the list says about an attached volume. The volume grows to its size in the list, because the list may be newer than the
+   * answer to OPEN.
+   */
+  private takeListed(attachment: Attachment): void {
     const { volume } = attachment;
-    if (!this.isListed || volume === null) return;
-    const listed = this.listedById.get(volume.id);
-    if (listed !== undefined && attachment.grow(listed.sizeBytes)) this.ports.grown(this, attachment, volume.sizeBytes);
+    const listed = this.listedById.get(volume?.id ?? '');
+    if (volume !== null && listed !== undefined && attachment.grow(listed.sizeBytes)) this.ports.grown(this, attachment, volume.sizeBytes);
+    attachment.waitsForSpace = listed?.waitsForSpace === true;
+    const text = listed?.heldBy ?? null;
+    const sinceMs = attachment.heldBy?.sinceMs ?? this.clock.monotonicMs();
+    attachment.heldBy = text === null ? null : { text, sinceMs };
   }
 
   /**

@@ -61,6 +61,7 @@ export class Scene {
         this.stalls.push(stallNotification(volume, word, clock).to);
         if (word.startsWith('storage')) notifications.stalled(volume, word);
       },
+      moved: () => undefined,
       cut: (volume, sentence) => notifications.cut(volume, sentence),
       random: () => 0,
       instance: 1,
@@ -87,6 +88,7 @@ export class Scene {
             this.attachments.failed(attachment, status, sentence);
           },
           openWaits: (...words) => notifications.openWaits(...words),
+          listed: () => this.attachments.farm.look(),
           grown: () => {},
         },
         serverCount: () => 0,

@@ -52,7 +52,7 @@ export class NamespaceScene {
         connector: this.network,
         random: this.random.bytes,
         pools: this.pools,
-        events: { sessionBegan: () => {}, opened: () => {}, openFailed: () => {}, openWaits: () => {}, grown: () => {} },
+        events: { sessionBegan: () => {}, opened: () => {}, openFailed: () => {}, openWaits: () => {}, listed: () => {}, grown: () => {} },
         serverCount: () => 0,
         hasDataProcesses: false,
         pathChanged: ({ local }, from, to) => this.moves.push(`${local.name}: ${from} > ${to}`),

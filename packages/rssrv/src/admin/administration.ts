@@ -19,6 +19,7 @@ import { type PoolState, volumeText } from '../pools/catalogue.ts';
 import { PoolMemory } from '../pools/pool-memory.ts';
 import { PoolVerbs } from '../pools/pool-verbs.ts';
 import { volumeConfigsOf } from '../pools/pool-volume.ts';
+import type { Farms } from '../farm/farms.ts';
 import type { Moments } from '../pools/snapshots/moment.ts';
 import { ScheduleRunner } from '../snapshots/schedule-runner.ts';
 import type { SnapshotAnswers } from '../snapshots/reads/snapshot-answers.ts';
@@ -46,6 +47,7 @@ import type { Halts } from '../volumes/throttle/halts.ts';
 import type { Ledgers } from '../volumes/holds/ledgers.ts';
 import type { ChangeQueue } from './change-queue.ts';
 import { type ClientPorts, clientHandlers } from './client-handlers.ts';
+import { farmHandlers } from './farm-handlers.ts';
 import { Inventory } from './inventory.ts';
 import { POOL_MEASURE_MS, POOL_MEASURE_NEAR_MS, PURGE_INTERVAL_MS } from './limits.ts';
 import { type ObservedServer, observingHandlers } from './observing-handlers.ts';
@@ -70,6 +72,7 @@ export interface AdministrationPorts extends ObservedServer {
   readonly paths: RssrvPaths;
   readonly changes: ChangeQueue;
   readonly ledgers: Ledgers;
+  readonly farms: Farms;
   readonly moments: Moments;
   readonly differences: Pick<SnapshotAnswers, 'difference'>;
   readonly rights: ServerProcesses;
@@ -134,9 +137,10 @@ export class Administration {
     this.pools = new Pools({
       changed: () => this.memory.update(this.pools.states),
       measured: () => this.judgeSpace(),
-      ...{ clock, log, takeLocks, ledgers: ports.ledgers },
+      ...{ clock, log, takeLocks, ledgers: ports.ledgers, ownershipOf: (pool) => ports.farms.ownershipOf(pool) },
       allocate: allocateSpace,
       reached: stepReached,
+      storageFailed: (name, why) => ports.farms.storageFailed(name, why),
       answersAgain: (name) => void this.answersAgain(name).catch((thrown: unknown) => log.error(toRsError(thrown).message)),
     });
     const { pools } = this;
@@ -253,17 +257,20 @@ export class Administration {
 
   /** For each pool that cannot be used, the reason. */
   get troubles(): string[] {
-    return this.pools.states.flatMap(({ name, trouble }) => (trouble === null ? [] : [`Pool ${name} cannot be used: ${trouble}`]));
+    return this.pools.states.flatMap(({ name, trouble, isOpen, isShared }) =>
+      trouble === null || (isShared && !isOpen) ? [] : [`Pool ${name} cannot be used: ${trouble}`],
+    );
   }
 
   /** The volumes of pools that cannot be used, each with the reason why it is not served. */
   get failures(): VolumeFailure[] {
     return this.pools.states
       .filter(({ isOpen }) => !isOpen)
-      .flatMap(({ name, path, trouble }) =>
+      .flatMap(({ name, path, trouble, isShared }) =>
         this.memory.volumesOf(path).map((volume) => {
           const reason = `pool ${name} cannot be used: ${trouble ?? 'it is not open'}`;
-          return { ...volume, error: new RsError('E_VOLUME', `Volume ${volumeText(volume)}: ${reason}`, { pool: name }) };
+          const context = isShared ? { pool: name, hasMoved: true } : { pool: name };
+          return { ...volume, error: new RsError('E_VOLUME', `Volume ${volumeText(volume)}: ${reason}`, context) };
         }),
       );
   }
@@ -370,6 +377,7 @@ export class Administration {
         processNote: asker.node === null ? this.ports.rights.warning : null,
       }),
       ...poolHandlers(clock, changes, verbs),
+      ...farmHandlers(clock, this.ports.farms, this.pools, this.ports.config().server.name),
       ...volumeHandlers(logged, inventory, verbs, this.schedules, asker),
       ...this.jobs.handlers(asker, logged),
       ...snapshotHandlers({ ...this.ports, changes: logged, inventory, snapshots, triggers: this.triggers }, asker),
@@ -427,6 +435,22 @@ export class Administration {
     const before = space.shortIds;
     for (const { pool, state, level, text } of space.look(states)) this.ports.log[level](text, eventOf(`pool ${pool}`, '-', state));
     if (!isDeepStrictEqual(before, space.shortIds)) this.ports.shortPoolsChanged(space.shortIds);
+  }
+
+  /** See `Pools.leave`. */
+  leavePool(name: string, why: string): void {
+    this.pools.leave(name, why);
+  }
+
+  /** See `Pools.closed`. */
+  poolClosed(name: string): Promise<void> {
+    return this.pools.closed(name);
+  }
+
+  /** Returns the ids of the open jobs that read or write a volume of the pool. */
+  jobsIn(name: string): readonly string[] {
+    const state = this.pools.states.find((pool) => pool.name === name);
+    return this.jobs.idsIn(name, new Set(state?.volumes.keys() ?? []));
   }
 
   get poolStates(): readonly PoolState[] {

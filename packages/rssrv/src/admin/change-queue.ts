@@ -49,6 +49,11 @@ export class ChangeQueue {
     return this.inProgress ?? this.aside[0] ?? null;
   }
 
+  /** The oldest change that has stepped aside; null if there is none. */
+  get workingAside(): string | null {
+    return this.aside[0]?.what ?? null;
+  }
+
   /** Number of changes that wait for the change in progress. */
   get waiting(): number {
     return this.waitingCount;

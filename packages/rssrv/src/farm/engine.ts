@@ -15,6 +15,11 @@ export interface Sight {
 /** Every call throws E_STORAGE if the storage does not answer within ENGINE_CALL_MS; the outcome of the call is then unknown. */
 export interface Engine {
   readonly kind: string;
+  /**
+   * Makes the disk able to store a record. Does nothing if it is. Throws E_EXISTS if the disk has other content. `owners`: the servers that
+   * may own the pool.
+   */
+  prepare(owners: readonly string[]): Promise<void>;
   /** Reads past all caches. Throws E_STORAGE if what is stored is damaged. */
   look(): Promise<Sight>;
   /**

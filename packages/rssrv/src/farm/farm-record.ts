@@ -2,8 +2,9 @@
 // of the pool. Invariants (docs/PROTOCOL.md, Farms): a record changes only into its successor, by compare-and-swap of the version; the
 // generation grows with each new owner; a generation leaves the writers only when it has ended or a fence of it is proven.
 
-import { checked, list, object, type Of, orNull, text, whole, word } from '@rsio/common/lib/shape';
-import { CLIENT_MAX_CHARS, OWNERS_MAX, WRITERS_MAX } from './limits.ts';
+import { checked, list, object, type Of, orNull, type Shape, text, whole, word } from '@rsio/common/lib/shape';
+import { OWNERS_MAX } from '@rsio/common/config/schema/limits';
+import { CLIENT_MAX_CHARS, REFUSAL_MAX_CHARS, WRITERS_MAX } from './limits.ts';
 
 const number = whole(0, Number.MAX_SAFE_INTEGER);
 const client = checked(text(), (value) => (value.length <= CLIENT_MAX_CHARS ? null : `is longer than ${CLIENT_MAX_CHARS} characters`));
@@ -12,41 +13,53 @@ const client = checked(text(), (value) => (value.length <= CLIENT_MAX_CHARS ? nu
 const WRITER = object({ generation: number, server: text(), client });
 export type Writer = Of<typeof WRITER>;
 
-export const RECORD = object({
+const FIELDS = object({
   /** Grows with each change of the record. */
   version: number,
   generation: number,
   /**
-   * `free`: nobody has the pool, and its file system is unmounted. `taking`: the owner fences and mounts, and serves nothing yet.
-   * `serving`: the owner serves the pool.
+   * `making`: the owner makes the file system and the empty pool. `free`: nobody has the pool, and its file system is unmounted. `taking`:
+   * the owner fences and mounts, and serves nothing yet. `serving`: the owner serves the pool.
    */
-  state: word(['free', 'taking', 'serving']),
+  state: word(['making', 'free', 'taking', 'serving']),
   /** The owner with its client of the storage; null if the pool is free. Its generation is that of the record. */
   owner: orNull(WRITER),
   /** The earlier generations that may still write. */
   writers: checked(list(WRITER), (value) => (value.length <= WRITERS_MAX ? null : `has more than ${WRITERS_MAX} entries`)),
   /** The generation in which the present incarnations of the volumes began. A clean move keeps it. */
   life: number,
+  /** In a free record: the server that is to take the pool now; null if any of the owners may. */
+  next: orNull(text()),
   /** Names of the servers that may own the pool, in order of preference. */
   owners: checked(list(text()), (value) => (value.length <= OWNERS_MAX ? null : `has more than ${OWNERS_MAX} entries`)),
   /** Wall-clock time of the last change at the server that made it, in ms; only for display. */
   sinceMs: number,
 });
-export type FarmRecord = Of<typeof RECORD>;
+export type FarmRecord = Of<typeof FIELDS>;
+
+/** The record as it is stored. */
+export const RECORD: Shape<FarmRecord> = checked(FIELDS, ({ state, owner, generation }) => {
+  if ((state === 'free') !== (owner === null)) return `is ${state}, and its owner is ${owner?.server ?? 'nobody'}`;
+  return owner === null || owner.generation === generation ? null : 'has an owner of another generation';
+});
 
 export const NOTE = object({
   /** Generation that the server serves; 0 if it serves none. */
   generation: number,
   /** Grows with each note of the server. A note that does not change for a while comes from a server that does not run, or is cut off. */
   count: number,
-  /** The server asks the owner with this generation to give the pool up; null if it asks for nothing. */
-  wants: orNull(number),
+  /** The server asks the owner with this generation to give the pool up to the server `to`; null if it asks for nothing (F10). */
+  wants: orNull(object({ generation: number, to: text() })),
+  /** Why the owner could not do what a note wants; null if it could, or was not asked. */
+  refusal: orNull(
+    checked(text(), (value) => (value.length <= REFUSAL_MAX_CHARS ? null : `is longer than ${REFUSAL_MAX_CHARS} characters`)),
+  ),
 });
 export type Note = Of<typeof NOTE>;
 
 /** Returns the first record of a pool, which is free. */
 export function firstRecord(owners: readonly string[], nowMs: number): FarmRecord {
-  return { version: 1, generation: 0, state: 'free', owner: null, writers: [], life: 0, owners, sinceMs: nowMs };
+  return { version: 1, generation: 0, state: 'free', owner: null, writers: [], life: 0, next: null, owners, sinceMs: nowMs };
 }
 
 /**
@@ -59,8 +72,20 @@ export function taken(before: FarmRecord, server: string, client: string, nowMs:
   const generation = before.generation + 1;
   return {
     ...{ version: before.version + 1, generation, state: 'taking', owner: { generation, server, client }, writers },
-    ...{ life: before.life, owners: before.owners, sinceMs: nowMs },
+    ...{ life: before.life, next: null, owners: before.owners, sinceMs: nowMs },
   };
+}
+
+/** Returns the record when `server` begins to make the pool. `before` is null, or the record of an attempt that was interrupted. */
+export function making(
+  before: FarmRecord | null,
+  owners: readonly string[],
+  server: string,
+  client: string,
+  nowMs: number,
+): FarmRecord | null {
+  const next = taken(before ?? { ...firstRecord(owners, nowMs), version: 0 }, server, client, nowMs);
+  return next === null ? null : { ...next, state: 'making', owners };
 }
 
 /**
@@ -74,9 +99,12 @@ export function served(before: FarmRecord, isClean: boolean, nowMs: number): Far
   };
 }
 
-/** Returns the record when the owner has given the pool up: everything is synced and saved, and the file system is unmounted (F6). */
-export function freed(before: FarmRecord, nowMs: number): FarmRecord {
-  return { ...before, version: before.version + 1, state: 'free', owner: null, sinceMs: nowMs };
+/**
+ * Returns the record when the owner has given the pool up: everything is synced and saved, and the file system is unmounted (F6). `next` is
+ * the server that is to take it, if any.
+ */
+export function freed(before: FarmRecord, next: string | null, nowMs: number): FarmRecord {
+  return { ...before, version: before.version + 1, state: 'free', owner: null, writers: [], next, sinceMs: nowMs };
 }
 
 /** Returns true if `record` names the server as the owner with this generation. */

@@ -1,12 +1,12 @@
 // Bounds of farms: of the record of a pool, of its engines, and of taking and giving up a pool. Units are in the names. Invariant: a bound
 // has one place.
 
-/** Maximum number of servers that may own one pool. */
-export const OWNERS_MAX = 16;
 /** Maximum number of earlier owners that a record names because their writes may still be executed. A pool with more waits for fences. */
 export const WRITERS_MAX = 32;
 /** Maximum length of the text with which a fence names a client of the storage. */
 export const CLIENT_MAX_CHARS = 256;
+/** Maximum length of the text in which an owner says why it does not give a pool up. */
+export const REFUSAL_MAX_CHARS = 500;
 /** Maximum length of a record as JSON text. */
 export const RECORD_MAX_BYTES = 32_768;
 
@@ -17,6 +17,24 @@ export const ENGINE_CALL_MS = 5_000;
 /** Longest time for a fence, including its confirmation. */
 export const FENCE_MS = 60_000;
 
+/**
+ * Time between the turns of two owners to take a free pool (FREE_STEP_MS), or a pool whose owner is silent (SILENT_STEP_MS). The preferred
+ * owner has the first turn.
+ */
+export const FREE_STEP_MS = 3_000;
+export const SILENT_STEP_MS = 1_000;
+/** Interval of looks while a pool is being moved to this server. */
+export const HURRY_MS = 100;
+/** Time after which a look that failed is tried again while answers wait for it. */
+export const LOOK_RETRY_MS = 200;
+/** Time between two attempts of a fence that is not proven, of an unmount that is refused, or of a take that failed. */
+export const RETRY_MS = 5_000;
+/** Longest time for one run of mount, umount or mkfs.xfs. */
+export const MOUNT_MS = 120_000;
+/** Maximum length of the output of a program in an error message. */
+export const OUTPUT_MAX_CHARS = 2_000;
+/** Longest time for which a command waits until a pool has moved. */
+export const MOVE_MS = 120_000;
 // Engines for plain disks (engines/). The header of the disk is drawn in engines/header-format.ts.
 
 /** Maximum length of a record in the header of a disk, as JSON text. Two records and their frame must fit into a slot of a register. */
@@ -43,3 +61,10 @@ export const RESERVATION_CALLS_MAX = 4;
 export const RESERVATION_TRIES_MAX = 5;
 /** Maximum number of keys that are read from a disk. A disk with more is taken as one whose keys cannot be read. */
 export const RESERVATION_KEYS_MAX = 1_000;
+
+/** Number of looks before the first note of a server, so that it notices another process with its name. */
+export const OWN_LOOKS_MIN = 3;
+/** Number of looks in a row that may find a record older than a known one. More of them show that the storage itself has gone back. */
+export const OLD_SIGHTS_MAX = 5;
+/** Longest time for which the end of the server waits for a step of a pool. */
+export const CLOSE_MS = 15_000;

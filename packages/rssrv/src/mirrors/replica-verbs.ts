@@ -43,7 +43,7 @@ export class ReplicaStore {
     return this.change(async () => {
       const found = this.find(volumeId);
       const { pool, manifest: was } = found;
-      checkPlace(was, mirror);
+      checkPlace(was, mirror, pool.isShared);
       checkSettled(was);
       const identity = newIdentity();
       await verbs.whileUnserved(found, async () => {

@@ -54,6 +54,8 @@ function pool(name: string, changes: Partial<PoolState> = {}, volumes: readonly 
     limitBytes: null,
     reserve: 0,
     identity: null,
+    isShared: false,
+    ownership: null,
     isOpen: true,
     trouble: null,
     space: { totalBytes: 100 * GIB, freeBytes: 50 * GIB },

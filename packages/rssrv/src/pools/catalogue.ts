@@ -2,7 +2,7 @@
 // the decision. Invariants: a name is unique in a universe, over all pools and all sections [volume]. A pool never promises more bytes than
 // its limit. A refusal for lack of space says how much space is needed and how much is free.
 
-import type { IoLimits } from '@rsio/common/config/schema/types';
+import type { IoLimits, PoolOwnership } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';
 import { isName, NAME_ALLOWED, printSize, quoteText } from '@rsio/common/lib/units';
 import type { Asker } from './asker.ts';
@@ -27,6 +27,10 @@ export interface PoolState {
   /** Share of the file system, from 0 to 1, that is kept free. */
   readonly reserve: number;
   readonly identity: PoolIdentity | null;
+  /** True if the pool lies on a shared disk. */
+  readonly isShared: boolean;
+  /** Set while this server owns a shared pool; null for another pool. */
+  readonly ownership: PoolOwnership | null;
   /** True if the pool was read and its volumes are therefore known. */
   readonly isOpen: boolean;
   /** Reason why the volumes of the pool cannot be changed; null if they can be changed. */
@@ -202,6 +206,7 @@ export function decideCreate(
       ? [wantedPool === null ? choosePool(catalogue, request.sizeBytes, request.thick, asker) : poolNamed(catalogue, wantedPool)]
       : poolsNamed(catalogue, wantedPool, wantedPools);
   for (const one of pools) if (one.trouble !== null) throw unusable(one);
+  if (pools.length > 1) checkNoShared(pools);
   const [pool] = pools;
   const layout = wantedPools === null ? ({ kind: 'simple' } as const) : layoutOver(pools, request, chunkBytes, id, newId);
   const base = { ...settings, id, clients, owner: asker.node, createdMs: nowMs, request: requestId };
@@ -222,6 +227,14 @@ function poolsNamed(catalogue: Catalogue, pool: string | null, names: readonly s
   const twice = names.find((name, index) => names.indexOf(name) !== index);
   if (twice !== undefined) throw new RsError('E_USAGE', `Pool ${quoteText(twice)} is given twice: give each pool once`);
   return names.map((name) => poolNamed(catalogue, name));
+}
+
+/** Throws E_USAGE if one of the pools of a volume of several files is shared: another server would have only a part of the volume. */
+export function checkNoShared(pools: readonly Pick<PoolState, 'name' | 'isShared'>[]): void {
+  const shared = pools.find(({ isShared }) => isShared);
+  if (shared === undefined) return;
+  const text = `Pool ${shared.name} is shared, and a volume of several files would have a part in it: use pools on disks of this server`;
+  throw new RsError('E_USAGE', text, { pool: shared.name });
 }
 
 /** Throws E_SPACE, naming a pool, if the pools have no room for the volume. */
@@ -291,6 +304,7 @@ export function decideGrow(
   if (onto !== null) asker.checkPool(onto.pool);
   const more = onto === null ? null : poolNamed(catalogue, onto.pool);
   if (more !== null && (more.trouble !== null || more.identity === null)) throw unusable(more);
+  if (more !== null) checkNoShared([pool, more]);
   const grown = grownLayout(manifest, layout, sizeBytes, more?.identity?.id ?? null, () => onto?.newId() ?? '');
   const next = { ...manifest, sizeBytes, layout: grown, request };
   asker.checkLimit(ownedBytes(catalogue, asker.node), totalBytes(next) - totalBytes(manifest));

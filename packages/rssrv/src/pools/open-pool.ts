@@ -2,7 +2,7 @@
 // locked by this process, and a pool that cannot be used is not.
 
 import type { FileHandle } from 'node:fs/promises';
-import type { PoolConfig } from '@rsio/common/config/schema/types';
+import type { PoolConfig, PoolOwnership } from '@rsio/common/config/schema/types';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { takeLocks } from '../storage/locks/file-locks.ts';
 import type { PoolState } from './catalogue.ts';
@@ -31,7 +31,14 @@ export interface PoolLedgers {
   carry<T>(ids: readonly string[], toId: string, commit: () => Promise<T>, mayBeThere: () => boolean): Promise<T>;
 }
 
+/**
+ * Returns the ownership of a shared pool, which is then mounted at its path; null for a pool on a disk of this server. Throws E_POOL with
+ * the reason if this server does not own the pool.
+ */
+export type OwnershipOf = (pool: Pick<PoolState, 'name' | 'isShared'>) => PoolOwnership | null;
+
 export interface ReadPorts {
+  readonly ownershipOf: OwnershipOf;
   readonly ledgers: PoolLedgers;
   readonly takeLocks: typeof takeLocks;
   readonly allocate: Allocate;
@@ -55,13 +62,14 @@ export async function readPool(config: PoolConfig, ports: ReadPorts, heard: () =
   const empty = emptyState(config);
   let lock: FileHandle | null = null;
   try {
+    const ownership = ports.ownershipOf(empty);
     const identity = await readIdentity(path);
     if (identity === null) throw new RsError('E_POOL', absentText(config));
     lock = await takePoolLock(path, ports.takeLocks);
     heard();
     const scan = await scanContent(path, identity, true, heard);
     const facts = await fileSystemFacts(path, ports.reflink);
-    const state = { ...empty, identity, isOpen: true, trouble: null, ...facts, ...contentOf(scan) };
+    const state = { ...empty, identity, ownership, isOpen: true, trouble: null, ...facts, ...contentOf(scan) };
     await ports.ledgers.read(files, identity, state);
     return { files, lock, state };
   } catch (thrown) {
@@ -77,4 +85,15 @@ export function checkPlace({ lock, state: { path } }: OpenPool): Promise<void> {
 
 export function unusedPool({ files, state }: Omit<OpenPool, 'lock'>, trouble: string): OpenPool {
   return { files, lock: null, state: { ...state, ...CLOSED, trouble } };
+}
+
+/** Returns the present reason why this server does not own a shared pool that is not open; null for another pool. */
+export function whyNotOwned(state: PoolState, ownershipOf: OwnershipOf): string | null {
+  if (!state.isShared || state.isOpen) return null;
+  try {
+    ownershipOf(state);
+    return null;
+  } catch (thrown) {
+    return toRsError(thrown).message;
+  }
 }

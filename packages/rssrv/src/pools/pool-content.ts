@@ -32,7 +32,7 @@ const NO_CONTENT: PoolContent = {
 };
 
 /** The state of a pool that cannot be used. */
-export const CLOSED = { identity: null, isOpen: false, space: null, hasReflink: null, ...NO_CONTENT } as const;
+export const CLOSED = { identity: null, ownership: null, isOpen: false, space: null, hasReflink: null, ...NO_CONTENT } as const;
 
 export function contentOf({ volumes, removed, snapshots, purging, parts, unreadable, findings }: PoolContentScan): PoolContent {
   return {
@@ -130,8 +130,8 @@ export async function spaceOf(path: string): Promise<{ readonly totalBytes: numb
   return { totalBytes: bsize * blocks, freeBytes: bsize * bavail };
 }
 
-export function emptyState({ name, path, limitBytes, reserve }: PoolConfig): PoolState {
-  return { name, path, limitBytes, reserve, trouble: null, ...CLOSED };
+export function emptyState({ name, path, limitBytes, reserve, shared }: PoolConfig): PoolState {
+  return { name, path, limitBytes, reserve, isShared: shared !== null, trouble: null, ...CLOSED };
 }
 
 /**
@@ -179,7 +179,9 @@ export function report(
   findings: readonly string[],
   reported: readonly string[],
 ): void {
-  if (now.trouble !== null) log.error(`Pool ${now.name} cannot be used: ${now.trouble}`);
+  // A shared pool is usually served by another server.
+  if (now.trouble !== null && now.isShared && !now.isOpen) log.info(`Pool ${now.name} is not open here: ${now.trouble}`);
+  else if (now.trouble !== null) log.error(`Pool ${now.name} cannot be used: ${now.trouble}`);
   else if (before?.trouble !== null) log.info(`Pool ${now.name} at ${now.path} has ${now.volumes.size} volumes`);
   const known = new Set(reported);
   for (const finding of findings) if (!known.has(finding)) log.warn(`Pool ${now.name}: ${finding}`);

@@ -55,6 +55,8 @@ describe('a file system that does not answer', () => {
     let goOn: ((outcomes: 'held'[]) => void) | null = null;
     let attempts = 0;
     const pools = new Pools({
+      ownershipOf: () => null,
+      storageFailed: () => undefined,
       ledgers: NO_LEDGERS,
       clock,
       log: { info: () => undefined, warn: () => undefined, error: () => undefined },
@@ -67,7 +69,14 @@ describe('a file system that does not answer', () => {
       answersAgain: (name) => void told.push(name),
       changed: () => undefined,
     });
-    const configs = ['fast', 'slow'].map((name) => ({ name, path: path.join(directory, name), limitBytes: null, reserve: 0, line: 1 }));
+    const configs = ['fast', 'slow'].map((name) => ({
+      name,
+      path: path.join(directory, name),
+      limitBytes: null,
+      reserve: 0,
+      shared: null,
+      line: 1,
+    }));
     const troubles = () => pools.states.map(({ trouble }) => trouble);
     const opened = pools.prepare(configs);
     // Only the timer of the silent pool remains.
@@ -91,6 +100,8 @@ describe('a file system that does not answer', () => {
   test('a lock that is not answered in time is said to be that, not a missing program', async () => {
     await (await PoolScene.open(directory, { clock: systemClock })).pools.close();
     const pools = new Pools({
+      ownershipOf: () => null,
+      storageFailed: () => undefined,
       ledgers: NO_LEDGERS,
       clock: systemClock,
       log: { info: () => undefined, warn: () => undefined, error: () => undefined },
@@ -99,7 +110,9 @@ describe('a file system that does not answer', () => {
       answersAgain: () => undefined,
       changed: () => undefined,
     });
-    await (await pools.prepare([{ name: 'fast', path: path.join(directory, 'fast'), limitBytes: null, reserve: 0, line: 1 }])).commit();
+    await (
+      await pools.prepare([{ name: 'fast', path: path.join(directory, 'fast'), limitBytes: null, reserve: 0, shared: null, line: 1 }])
+    ).commit();
     expect(pools.states[0]?.trouble).toMatch(/pool\.json was not locked within 5s: check its file system, then reload$/);
     await pools.close();
   });
@@ -128,6 +141,8 @@ describe('a file system that does not answer', () => {
 describe('pools that cannot be used', () => {
   const real = (): Pools =>
     new Pools({
+      ownershipOf: () => null,
+      storageFailed: () => undefined,
       ledgers: NO_LEDGERS,
       clock: systemClock,
       log: { info: () => undefined, warn: () => undefined, error: () => undefined },
@@ -136,7 +151,7 @@ describe('pools that cannot be used', () => {
       answersAgain: () => undefined,
       changed: () => undefined,
     });
-  const config = (name: string) => ({ name, path: path.join(directory, name), limitBytes: null, reserve: 0, line: 1 });
+  const config = (name: string) => ({ name, path: path.join(directory, name), limitBytes: null, reserve: 0, shared: null, line: 1 });
 
   test('a directory without pool.json is not written to, and the other pools are usable', async () => {
     await open();

@@ -12,7 +12,7 @@ import { REFRESH_TEXT } from './repair/image-repair.ts';
  * home.
  */
 export function volumeConfigOf(
-  pool: Pick<PoolState, 'name' | 'path' | 'identity'>,
+  pool: Pick<PoolState, 'name' | 'path' | 'identity' | 'ownership'>,
   manifest: Manifest,
   pools: readonly PoolState[],
 ): ServerVolumeConfig {
@@ -38,6 +38,7 @@ export function volumeConfigOf(
       stamp: manifest.stamps[0] ?? null,
       ids: poolIds(pool, manifest),
       isThick: manifest.thick,
+      ...(pool.ownership === null ? {} : { ownership: pool.ownership }),
       ...(manifest.movedTo === undefined ? {} : { trouble: movedText(manifest.movedTo, pools) }),
       ...(manifest.replica === undefined
         ? {}

@@ -34,10 +34,14 @@ import {
   withSnapshots,
   withVolume,
 } from './pool-content.ts';
-import { checkPlace, type OpenPool, readPool, type ReadPorts, unusedPool } from './open-pool.ts';
+import { checkPlace, type OpenPool, readPool, type ReadPorts, unusedPool, whyNotOwned } from './open-pool.ts';
 import { PoolSpace } from './pool-space.ts';
+import { PoolWork } from './pool-work.ts';
 import { settleSnapshots } from './repair/snapshot-repair.ts';
 import { NO_SNAPSHOTS, type PoolContentScan, scanContent, type VolumeSnapshots } from './snapshots/snapshot-scan.ts';
+
+/** Errors after which a file system may show what its disk does not have. */
+const UNTRUSTED: readonly string[] = ['EIO', 'EROFS', 'ESHUTDOWN', 'ENODEV', 'ENXIO', 'EUCLEAN', 'ETIMEDOUT'];
 
 export interface PoolsPorts extends ReadPorts {
   readonly clock: Clock;
@@ -47,6 +51,8 @@ export interface PoolsPorts extends ReadPorts {
    * open, the owner reloads instead.
    */
   answersAgain(name: string): void;
+  /** Called when the file system of a shared pool has failed, so that it must be mounted again. */
+  storageFailed(name: string, why: string): void;
   /** Called when pools or their volumes have changed. */
   changed(): void;
   /** Called when the free space of the pools was measured. */
@@ -83,8 +89,11 @@ export class Pools {
   private readonly measuring = new Set<string>();
   /** Paths of pools that are being opened, even after the caller has stopped waiting. */
   private readonly opening = new Set<string>();
-  /** The changes and scans in progress in each pool, even after the caller has stopped waiting. */
-  private readonly working = new Map<PoolFiles, ReadonlySet<Promise<unknown>>>();
+  private readonly work = new PoolWork();
+  /** Open shared pools whose file system has failed. */
+  private readonly untrusted = new WeakSet<PoolFiles>();
+  /** The ends of shared pools that were left. */
+  private readonly leaving = new Map<string, Promise<void>>();
   /** Open pools whose file system has not answered yet. */
   private readonly silent = new Set<PoolFiles>();
 
@@ -102,9 +111,9 @@ export class Pools {
    */
   async prepare(configs: readonly PoolConfig[]): Promise<PoolsChange> {
     const { all, opened } = await this.openAll(configs);
-    const next = configs.map(({ name, path, limitBytes, reserve }, index): OpenPool => {
+    const next = configs.map(({ name, path, limitBytes, reserve, shared }, index): OpenPool => {
       const pool = all[index]!;
-      return { ...pool, state: { ...pool.state, name, path, limitBytes, reserve } };
+      return { ...pool, state: { ...pool.state, name, path, limitBytes, reserve, isShared: shared !== null } };
     });
     await this.settle(next);
     let before: readonly OpenPool[] = [];
@@ -236,7 +245,7 @@ export class Pools {
   private async repaired(pool: OpenPool, work: (files: PoolFiles) => Promise<void>): Promise<boolean> {
     const { files } = pool;
     const { name } = pool.state;
-    const ended = this.track(
+    const ended = this.work.track(
       files,
       checkPlace(pool).then(() => work(files)),
     );
@@ -282,6 +291,10 @@ export class Pools {
    * and is measured again only after its file system has answered.
    */
   async measure(): Promise<void> {
+    for (const { state } of this.list) {
+      const why = whyNotOwned(state, this.ports.ownershipOf);
+      if (why !== null) this.change(state.name, (now) => ({ ...now, trouble: why }));
+    }
     const measured = ({ state: { name, path } }: OpenPool): Promise<void> =>
       spaceOf(path).then(
         (space) => this.change(name, (now) => ({ ...now, space })),
@@ -297,7 +310,7 @@ export class Pools {
       const { files, state } = pool;
       if (state.trouble !== null || !files.spare.isWanted || (state.space?.freeBytes ?? 0) < SPARE_ROOM_BYTES) continue;
       const filled = (): Promise<void> =>
-        this.track(
+        this.work.track(
           files,
           checkPlace(pool).then(() => files.spare.fill()),
         );
@@ -347,7 +360,7 @@ export class Pools {
   private async limited<T>(pool: OpenPool, limitMs: number, work: (files: PoolFiles) => Promise<T>): Promise<T> {
     const { files } = pool;
     const { name, path } = pool.state;
-    const ended = this.track(
+    const ended = this.work.track(
       files,
       checkPlace(pool).then(() => work(files)),
     );
@@ -365,6 +378,7 @@ export class Pools {
       if (thrown instanceof RsError) throw thrown;
       const errno = errnoName(thrown);
       const what = errno ?? toRsError(thrown).message;
+      if (pool.state.isShared && UNTRUSTED.includes(errno ?? '')) this.distrust(pool, what);
       throw new RsError(
         'E_POOL',
         `Pool ${name} at ${path} cannot be changed (${what}): ${remedyOf(errno)}`,
@@ -375,19 +389,29 @@ export class Pools {
   }
 
   /**
+   * Called when the file system of a shared pool has failed, perhaps because another server has fenced this one. What it shows from now on
+   * may be only in memory, so that the pool is not read again before it was mounted again.
+   */
+  private distrust({ files, state: { name } }: OpenPool, what: string): void {
+    this.untrusted.add(files);
+    this.change(name, (state) => ({ ...state, trouble: `its file system has reported ${what}` }));
+    this.ports.storageFailed(name, `its file system has reported ${what}`);
+  }
+
+  /**
    * Reads a pool again after its file system has not answered, or after a change has failed. Finishes or undoes an interrupted change.
    * If the reading or the repair fails, the pool has a `trouble` until the next reload.
    */
   async readAgain(name: string): Promise<void> {
     const pool = this.list.find(({ state }) => state.name === name);
-    if (pool === undefined || pool.state.identity === null) return;
+    if (pool === undefined || pool.state.identity === null || this.untrusted.has(pool.files)) return;
     const { files, state: before } = pool;
     const { path, identity } = pool.state;
     let scan: PoolContentScan;
     try {
       let scanning: Promise<PoolContentScan> | null = null;
       const isAnswered = await answers(this.ports.clock, POOL_SILENT_MS, (heard) => {
-        scanning = this.track(
+        scanning = this.work.track(
           files,
           checkPlace(pool).then(() => scanContent(path, identity!, true, heard, { snapshots: pool.state.snapshots, volumes: this.making })),
         );
@@ -439,6 +463,28 @@ export class Pools {
     return this.ports.ledgers.carry([id, ...snapshotIds], targetId, commit, mayBeThere);
   }
 
+  /**
+   * Stops using a shared pool that stays configured, for the reason `trouble`. Its volumes must already have been released. `closed` waits
+   * for the end of the work in progress.
+   */
+  leave(name: string, trouble: string): void {
+    const pool = this.list.find(({ state, lock }) => state.name === name && lock !== null);
+    if (pool === undefined) return;
+    this.list = this.list.map((one) => (one === pool ? unusedPool(pool, trouble) : one));
+    account(this.list);
+    this.ports.changed();
+    this.leaving.set(
+      name,
+      this.work.idle(pool.files).then(() => this.release(pool)),
+    );
+  }
+
+  /** Resolves when no file of a pool that was left is open here any more. */
+  async closed(name: string): Promise<void> {
+    await this.leaving.get(name);
+    this.leaving.delete(name);
+  }
+
   /** Releases the locks of all pools. The volumes of the pools must already have been released. */
   async close(): Promise<void> {
     const { list } = this;
@@ -446,25 +492,13 @@ export class Pools {
     for (const pool of list) await this.release(pool);
   }
 
-  private track<T>(files: PoolFiles, work: Promise<T>): Promise<T> {
-    const done = (): void => {
-      const left = new Set(this.working.get(files));
-      left.delete(tracked);
-      if (left.size === 0) this.working.delete(files);
-      else this.working.set(files, left);
-    };
-    const tracked = work.then(done, done);
-    this.working.set(files, new Set(this.working.get(files)).add(tracked));
-    return work;
-  }
-
   /** Releases the lock of a pool, but only once no change of its files is in progress, because another server may then use the pool. */
   private async release({ files, lock }: Pick<OpenPool, 'files' | 'lock'>): Promise<void> {
     this.ports.ledgers.left(files);
-    const working = this.working.get(files);
-    if (working === undefined) await lock?.close();
+    if (this.work.isIdle(files)) await lock?.close();
     else
-      void Promise.all(working)
+      void this.work
+        .idle(files)
         .then(() => this.release({ files, lock }))
         .catch((thrown: unknown) => this.ports.log.error(toRsError(thrown).message));
   }

@@ -253,6 +253,16 @@ export class Admissions {
     return flushed.every(Boolean);
   }
 
+  /**
+   * Called when this server no longer owns the pool of the volume: no request that has begun gets its result any more. Resolves when no
+   * request is running. `why`: the reason for the sessions that are told to end, because they do not close the volume in time.
+   */
+  async loseHandles(volumeId: string, why: string): Promise<void> {
+    const using = this.sessions.filter(({ uses }) => uses.has(volumeId));
+    for (const { workerSession } of using) workerSession.send({ type: 'lose', volumeId });
+    await Promise.all(using.map((session) => this.revokeIn(session, volumeId, Number.MAX_SAFE_INTEGER, why)));
+  }
+
   endPlainPaths(sentence: string): void {
     this.tell({ type: 'end-plain-paths', sentence });
   }

@@ -5,7 +5,7 @@
 import { withControlGroup } from '@rsio/common/config/control-group';
 import { loadRssrvConfig } from '@rsio/common/config/load-config';
 import { parseRssrvConfig } from '@rsio/common/config/reader/rssrvcfg';
-import type { RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
+import type { PoolConfig, RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
@@ -17,7 +17,7 @@ import type { Halts } from '../volumes/throttle/halts.ts';
 import type { GrownVolume } from '../storage/io/served-volume.ts';
 import type { Holds } from '../volumes/holds/holds.ts';
 import type { PoolsChange } from '../pools/pools.ts';
-import type { ReloadPlan } from './reload-plan.ts';
+import { type ReloadPlan, reloadPlan } from './reload-plan.ts';
 import type { LoadedConfig } from './reloader.ts';
 import type { BridgedReads } from '../jobs/images/bridges.ts';
 import type { VolumeChange } from '../volumes/volume-change.ts';
@@ -63,6 +63,8 @@ export interface ConfigInForcePorts {
   /** Returns the figures of the READs of a volume that images have answered; null if images have answered none. */
   bridged(volumeId: string): BridgedReads | null;
   startIncarnation(volumeId: string): Promise<void>;
+  /** Watches the shared pools of the configuration. */
+  sharedPools(configs: readonly PoolConfig[]): void;
   /** Answers discovery datagrams according to the configuration. */
   explore(config: RssrvConfig): Promise<void>;
 }
@@ -95,6 +97,37 @@ export class ConfigInForce {
     const { change, volumes } = await this.ports.administration().prepare(this.current, false);
     await change.commit();
     this.current = { ...this.current, volumes };
+  }
+
+  /**
+   * Opens the shared pools that this server has come to own, and serves their volumes. The file is not read, because an administrator may
+   * be editing it. Throws E_CONFIG or E_HELD if the volumes cannot be served.
+   */
+  async openSharedPools(): Promise<void> {
+    const sections = { ...this.current, volumes: this.current.volumes.filter(({ pool }) => pool === undefined) };
+    const { change, volumes } = await this.ports.administration().prepare(sections, false);
+    const config = { ...sections, volumes };
+    try {
+      const plan = reloadPlan(this.current, config, (volume) => this.standingOf(volume));
+      if (plan.kind === 'refuse') throw new RsError('E_CONFIG', plan.sentences.join('; '), { problems: plan.sentences });
+      await this.apply(plan, { config, pools: change, discard: () => change.undo() });
+    } catch (thrown) {
+      await change.undo();
+      throw thrown;
+    }
+  }
+
+  /** Serves no volume of this pool any more, although clients may hold them. The handles of the volumes must be closed. */
+  async removePool(name: string): Promise<void> {
+    const leaving = this.current.volumes.filter(({ pool }) => pool?.name === name);
+    const volumes = this.current.volumes.filter((volume) => !leaving.includes(volume));
+    const change = await this.ports.volumes.prepare({ added: [], retried: [], kept: [], removed: leaving, isPartial: true }, volumes);
+    change.commit();
+    for (const { id } of leaving) this.ports.volumes.replaced(id ?? '');
+    this.current = { ...this.current, volumes };
+    this.ports.bandwidth.refresh();
+    this.ports.listChanged([], leaving);
+    await this.afterReload('closing the volumes of a pool', () => change.finish());
   }
 
   /**
@@ -147,6 +180,7 @@ export class ConfigInForce {
     await this.afterReload('the listener for metrics', () => this.ports.administration().metrics.follow(next));
     await this.afterReload('closing what was removed', () => change.finish());
     await this.afterReload('closing pools', () => pools.commit());
+    this.ports.sharedPools(next.pools);
     await this.afterReload('exploration', () => this.ports.explore(next));
   }
 

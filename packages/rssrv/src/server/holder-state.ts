@@ -38,6 +38,8 @@ export function newHolderState(
     ...{ log, holds, fences },
     owner: () => records()?.runId ?? '',
     begin: async (ids) => records()?.poolCame(ids),
+    countOf: (id) => records()?.countOf(id) ?? 0,
+    adoptCounts: (counts) => records()?.adoptCounts(counts),
     areRemembered: (path, volumes) => administration().areRemembered(path, volumes),
     onLedger: (poolId, work) => administration().onLedger(poolId, work),
     came: (fenced) => {

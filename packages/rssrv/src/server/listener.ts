@@ -3,9 +3,7 @@
 // volumes. Invariants: the listener serves nothing before the workers of an earlier listener have exited (S10); it serves nothing after
 // `stop`. Rules: V1.
 
-import { randomBytes } from 'node:crypto';
-import type { Socket } from 'node:net';
-import { type Proven, provedRefusal, ServerHandshake, type ServerIdentity } from '@rsio/protocol/auth/handshake-server';
+import type { ServerIdentity } from '@rsio/protocol/auth/handshake-server';
 import { keysOf } from '@rsio/common/config/schema/client-keys';
 import type { RssrvPaths } from '@rsio/common/config/root-paths';
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
@@ -13,11 +11,9 @@ import { udpSockets } from '@rsio/protocol/explorer/datagram-sockets';
 import { machineInterfaces, systemFacts } from '@rsio/protocol/explorer/interfaces';
 import { assert } from '@rsio/common/lib/assert';
 import type { Clock } from '@rsio/common/lib/clock';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
 import type { DaemonLog } from '@rsio/common/log/log';
 import { bootId } from '@rsio/common/daemon/process-facts';
-import { FEATURE } from '@rsio/protocol/wire/features';
 import type { ServerInterface } from '@rsio/protocol/wire/messages';
 import { plural } from '@rsio/common/lib/units';
 import { Administration } from '../admin/administration.ts';
@@ -31,12 +27,12 @@ import type { ServedSession } from './served-session.ts';
 import { SessionRequests } from './session-requests.ts';
 import type { ToSession } from '../session/channel/channel.ts';
 import { DiscoveryService } from './discovery-service.ts';
-import { sendRefusal } from './unproven-connection.ts';
 import { fileSystemOf } from '../machine/file-system.ts';
-import { type ListeningSocket, ListeningSockets, addressMissingText, toInterface } from './listening-sockets.ts';
+import { ListeningSockets, addressMissingText, toInterface } from './listening-sockets.ts';
 import { ServerLogs } from './server-logs.ts';
-import { announceList, checkTls, identityOf, identityWith } from './offered-volumes.ts';
-import { type KeyProven, UnprovenLimiter } from './unproven-limiter.ts';
+import { announceList, checkTls, identityOf } from './offered-volumes.ts';
+import { ProvenConnections } from './proven-connections.ts';
+import type { UnprovenLimiter } from './unproven-limiter.ts';
 import { ProbeConnections } from '../session/probe-connections.ts';
 import type { Holds } from '../volumes/holds/holds.ts';
 import type { Ledgers } from '../volumes/holds/ledgers.ts';
@@ -44,7 +40,7 @@ import { newHolderState } from './holder-state.ts';
 import { systemVoters } from '../mirrors/own-replicas.ts';
 import { Moments } from '../snapshots/moments.ts';
 import { Statistics } from '../volumes/statistics/statistics.ts';
-import { EventLog, eventOf } from '../events/event-log.ts';
+import { EventLog } from '../events/event-log.ts';
 import { EventHistory, type EventStore } from '@rsio/common/events/event-history';
 import type { Fences } from '../volumes/fences.ts';
 import { Reloader } from './reloader.ts';
@@ -54,6 +50,8 @@ import { RunRecords } from './run-records.ts';
 import type { GrownVolume, ServedVolume } from '../storage/io/served-volume.ts';
 import { SpaceShortage } from '../volumes/space-shortage.ts';
 import { Incarnations } from './incarnations.ts';
+import { SharedPools } from './shared-pools.ts';
+import { randomUnit, sharedPoolParts } from './shared-pool-parts.ts';
 import { Volumes } from '../volumes/volumes.ts';
 import type { Voters } from '../mirrors/voters.ts';
 import { ListAnnouncements } from './workers/list-announcements.ts';
@@ -95,12 +93,14 @@ export class Listener {
   private readonly probes: ProbeConnections;
   private readonly discovery: DiscoveryService;
   private readonly pool: WorkerPool;
+  private readonly proven: ProvenConnections;
   private readonly unproven: UnprovenLimiter;
   private readonly limitedLog: RateLimitedLog;
   private records: RunRecords | null = null;
   private readonly volumes: Volumes;
   private readonly incarnations: Incarnations;
   private readonly administration: Administration;
+  private readonly shared: SharedPools;
   private readonly shortage: SpaceShortage;
   private readonly halts: Halts;
   private readonly bandwidth: Bandwidth;
@@ -126,13 +126,14 @@ export class Listener {
       connected: (socket, listeningSocket) => this.unproven.connected(socket, listeningSocket),
       addressCame: () => void this.explore(this.config),
     });
-    this.unproven = this.newUnprovenLimiter();
     this.limitedLog = new RateLimitedLog(clock, log);
     this.lists = new ListAnnouncements({ clock, volumes: () => this.volumes.served.length, announce: (...all) => this.announce(...all) });
     this.shortage = new SpaceShortage(log, () => this.lists.changed([], null));
     this.reloader = this.newReloader();
     const parts = { records: () => this.records, administration: () => this.administration, admissions: () => this.admissions };
     ({ holds: this.holds, fences: this.fences, ledgers: this.ledgers } = newHolderState(options, parts));
+    this.proven = this.newProven();
+    this.unproven = this.proven.newLimiter();
     this.halts = new Halts(clock, paths.haltsFile);
     this.bandwidth = this.newBandwidth();
     this.voters = systemVoters({ folder: paths.votersDir, log, config: () => this.config, served: () => this.volumes.served });
@@ -170,12 +171,13 @@ export class Listener {
       held: ({ id }, number) => this.moments.held(id, number),
       answer: (session, request) => this.requests.answer(session, request),
       sessionEnded: (session, isClean) => this.sessionEnded(session, isClean),
-      refuse: (socket, proven, error) => this.refuse(socket, proven, error),
+      refuse: (socket, proven, error) => this.proven.refuse(socket, proven, error),
     });
     this.moments = this.newMoments();
     this.requests = this.newRequests();
     this.incarnations = this.newIncarnations();
     this.inForce = this.newConfigInForce();
+    this.shared = this.newShared();
     this.administration = this.newAdministration();
     this.probes = new ProbeConnections(clock, log, this.limitedLog);
     const machine = { sockets: udpSockets, machine: () => machineInterfaces(systemFacts), instance: this.identity.instance };
@@ -210,6 +212,7 @@ export class Listener {
     this.isServing = true;
     if (this.reloadWantedBy !== null) this.reloader.ask(this.reloadWantedBy);
     const listening = this.sockets.listening(config.interfaces).map(({ address, port }) => `${address}/${port}`);
+    this.shared.farms.follow(config.pools);
     log.info(`Server ${config.server.name} serves ${plural(this.volumes.served.length, 'volume')} on ${listening.join(', ')}`);
   }
 
@@ -217,6 +220,7 @@ export class Listener {
   async stop(sentence: string): Promise<void> {
     const { clock } = this.options;
     this.isServing = false;
+    this.shared.farms.stop();
     this.sockets.closeAll();
     this.unproven.close({ code: 'E_SHUTTING_DOWN', sentence });
     this.moments.stop();
@@ -229,8 +233,10 @@ export class Listener {
     await this.pool.stop();
     this.limitedLog.close();
     this.lists.close();
+    const clean = await this.shared.settled();
     await this.volumes.close();
     await this.administration.close();
+    await this.shared.farms.close(clean);
     // Save records that name no workers, so that the next listener knows that this listener exited cleanly.
     await this.records?.saved();
   }
@@ -295,7 +301,10 @@ export class Listener {
     return new Moments({
       ...this.options,
       ...{ sessions: () => this.admissions.sessions, nameOf: (id) => this.volumes.nameOf(id) },
-      incarnationOf: (id) => this.records?.incarnationOf(id) ?? '',
+      incarnationOf: (id) => {
+        const served = this.requests.served(id);
+        return served === null ? '' : this.incarnationOf(served);
+      },
       unsettledNode: (id, incarnation) => this.holds.unsettledNode(id, incarnation),
       sync: (id) => this.volumes.sync(id),
       lost: (id) => void this.incarnations.lost(id),
@@ -319,6 +328,7 @@ export class Listener {
       ...{ admissions: () => this.admissions, administration: () => this.administration, config: () => this.config },
       interfaces: () => this.interfaces,
       incarnationOf: (one) => this.incarnationOf(one),
+      isMine: (poolId, generation) => this.shared.isMine(poolId, generation),
       incarnationEnded: async ({ id }) => this.records?.incarnationsEnded([id]),
       lost: (id) => void this.incarnations.lost(id),
       listChanged: (changed) => this.lists.changed([], changed),
@@ -336,6 +346,20 @@ export class Listener {
       listChanged: (grown, seenBy) => this.lists.changed(grown, seenBy),
       startIncarnation: (id) => this.incarnations.start(id),
       explore: (next) => this.explore(next),
+      sharedPools: (pools) => this.shared.farms.follow(pools),
+    });
+  }
+
+  private newShared(): SharedPools {
+    const { clock, log, paths } = this.options;
+    return new SharedPools({
+      ...{ clock, log, volumes: this.volumes, ledgers: this.ledgers, random: randomUnit, server: () => this.config.server.name },
+      partsOf: (config) => sharedPoolParts(config, this.config.server.name, paths.runDir, clock),
+      ...{ admissions: () => this.admissions, administration: () => this.administration, inForce: () => this.inForce },
+      exclusive: (work, what) => this.changes.runOwn(work, what),
+      changeAside: () => this.changes.workingAside,
+      incarnations: () => this.incarnations,
+      listChanged: () => this.lists.changed([], null),
     });
   }
 
@@ -356,7 +380,13 @@ export class Listener {
     const { clock, log, paths } = this.options;
     return new Administration({
       ...{ clock, log, paths, changes: this.changes, moments: this.moments, voters: this.voters, halts: this.halts },
-      ...{ ledgers: this.ledgers, readers: this.snapshots, differences: this.snapshotAnswers, inForce: () => this.inForce },
+      ...{
+        ledgers: this.ledgers,
+        farms: this.shared.farms,
+        readers: this.snapshots,
+        differences: this.snapshotAnswers,
+        inForce: () => this.inForce,
+      },
       ...{ config: () => this.config, configuredMs: () => this.inForce.configuredMs, sessions: () => this.admissions.statuses },
       statusOf: (volume) => this.inForce.statusOf(volume),
       check: (was, now) => void this.inForce.checkChange(was, now),
@@ -376,43 +406,13 @@ export class Listener {
     });
   }
 
-  private newUnprovenLimiter(): UnprovenLimiter {
-    const { clock, log } = this.options;
-    return new UnprovenLimiter({
-      ...{ clock, log },
-      newHandshake: () => new ServerHandshake(identityWith(this.identity, this.config.namespace.tls), randomBytes),
-      keysOf: (node) => keysOf(this.config.clients, node),
-      secretOf: (session, node) => this.admissions.secretOf(session, node),
-      currentSecretOf: (node, dataProcess) => this.admissions.currentSecretOf(node, dataProcess),
-      isKnown: (claim) => this.holds.isKnown(claim),
-      proven: (socket, proven, listeningSocket, isOutdated) => {
-        this.discovery.proved(socket.remoteAddress ?? '');
-        if (isOutdated)
-          this.refuse(socket, proven, new RsError('E_DRAINING', 'The configuration of the server has just changed: try again'));
-        else this.admit(socket, proven, listeningSocket);
-      },
+  private newProven(): ProvenConnections {
+    const { limitedLog, identity, fences, holds } = this;
+    return new ProvenConnections({
+      ...{ ...this.options, limitedLog, identity, fences, holds, config: () => this.config },
+      ...{ admissions: () => this.admissions, discovery: () => this.discovery, probes: () => this.probes },
+      list: () => ({ interfaces: this.interfaces, generation: this.lists.generation }),
     });
-  }
-
-  /** Admits a proven connection. The listener itself serves probes, because probes never touch sessions. */
-  private admit(socket: Socket, proven: KeyProven, { config }: ListeningSocket): void {
-    if (!proven.features.includes(FEATURE.PROBE)) return this.admissions.admit(socket, proven, toInterface(config));
-    try {
-      this.fences.check(proven.hello.node);
-      checkTls(proven.features, this.config);
-      this.probes.admit(socket, proven, config.name, { interfaces: this.interfaces, generation: this.lists.generation });
-    } catch (error) {
-      this.refuse(socket, proven, toRsError(error));
-    }
-  }
-
-  private refuse(socket: Socket, proven: Proven, error: RsError): void {
-    const { node } = proven.hello;
-    const why = `${error.message} [${error.code}]`;
-    const write = (): void =>
-      this.options.log.warn(`Refused ${socket.remoteAddress ?? '?'}: ${why}`, eventOf(`client ${node}`, '-', 'refused', why));
-    this.limitedLog.note(`Refused connections of node ${node}`, write);
-    sendRefusal(socket, provedRefusal(proven, error.code, error.message));
   }
 
   private startWorker(): Worker {
@@ -434,9 +434,12 @@ export class Listener {
     };
   }
 
-  private incarnationOf({ id, type, snapshotOf }: ServedVolume): string {
+  private incarnationOf({ id, type, snapshotOf, pool }: ServedVolume): string {
     // A snapshot always has the same incarnation, because a snapshot gets no writes that could be lost.
     if (snapshotOf !== undefined) return 'snapshot';
+    const ownership = pool?.ownership;
+    // The id of the pool makes the incarnations of a volume differ that was moved between two shared pools.
+    if (ownership !== undefined) return `${pool?.ids[0] ?? ''}.${ownership.life}.${this.records?.countOf(id) ?? 0}`;
     return type === 'memory' ? this.identity.instance : (this.records?.incarnationOf(id) ?? '');
   }
 

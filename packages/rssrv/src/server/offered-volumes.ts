@@ -47,7 +47,12 @@ export function announceList(
 function volumeEntry(volume: ServedVolume, facts: Pick<VolumeEntry, 'holders' | 'waitsForSpace' | 'heldBy'>): VolumeEntry {
   const { name, id, universe, sizeBytes, blockSizeBytes, readonly, shared } = volume;
   const mirror = volume.replica?.mirror;
-  return { name, id, universe, sizeBytes, blockSizeBytes, readonly, shared, ...facts, ...(mirror === undefined ? {} : { mirror }) };
+  const poolGeneration = volume.pool?.ownership?.generation;
+  return {
+    ...{ name, id, universe, sizeBytes, blockSizeBytes, readonly, shared, ...facts },
+    ...(mirror === undefined ? {} : { mirror }),
+    ...(poolGeneration === undefined ? {} : { poolGeneration }),
+  };
 }
 
 /**
@@ -68,7 +73,7 @@ export function notOffered(
   const [status, sentence] =
     failure === undefined
       ? ([STATUS.UNKNOWN_VOLUME, whyNoSnapshot ?? `Server ${server} has no volume ${volume} for this client`] as const)
-      : ([STATUS.VOLUME_UNAVAILABLE, failureText(failure)] as const);
+      : ([failure.error.context['hasMoved'] === true ? STATUS.MOVED : STATUS.VOLUME_UNAVAILABLE, failureText(failure)] as const);
   return { granted: false, status, sentence, holders: [] };
 }
 

@@ -69,7 +69,7 @@ export function reloadPlan(
   standingOf: (volume: ServerVolumeConfig) => VolumeStanding,
 ): ReloadPlan | ReloadRefusal {
   const volumes = volumeChanges(old.volumes, next.volumes, standingOf);
-  const sentences = [...identityRefusals(old, next), ...volumes.refusals];
+  const sentences = [...identityRefusals(old, next), ...diskRefusals(old, next), ...volumes.refusals];
   if (sentences.length > 0) return { kind: 'refuse', sentences };
   const [before, after] = [byEndpoint(old.interfaces), byEndpoint(next.interfaces)];
   const opened = next.interfaces.filter((one) => !before.has(endpointKey(one)));
@@ -123,6 +123,16 @@ function identityRefusals(old: RssrvConfig, next: RssrvConfig): string[] {
   return refusals;
 }
 
+/** A shared pool that is mounted, or that another server is fencing, cannot get another disk or fence. */
+function diskRefusals(old: RssrvConfig, next: RssrvConfig): string[] {
+  const placeOf = ({ path, shared }: PoolConfig): string => JSON.stringify(shared === null ? null : [path, shared.disk, shared.fence]);
+  return next.pools.flatMap((pool) => {
+    const was = old.pools.find(({ name }) => name === pool.name);
+    if (was === undefined || (was.shared === null && pool.shared === null) || placeOf(was) === placeOf(pool)) return [];
+    return [`The path, disk or fence of shared pool ${pool.name} has changed: remove the pool first (rsadm pool remove ${pool.name})`];
+  });
+}
+
 function clientChanges(old: RssrvConfig, next: RssrvConfig): string[] {
   return [
     ...namesMissingIn(old.clients, next.clients).map((name) => `client ${name} is removed: its session ends, its holds stay`),
@@ -133,9 +143,10 @@ function clientChanges(old: RssrvConfig, next: RssrvConfig): string[] {
 
 function poolChanges(old: RssrvConfig, next: RssrvConfig): string[] {
   const before = new Map(old.pools.map((pool) => [pool.name, pool]));
-  const isOther = ({ name, path, limitBytes, reserve }: PoolConfig): boolean => {
-    const was = before.get(name);
-    return was !== undefined && (was.path !== path || was.limitBytes !== limitBytes || was.reserve !== reserve);
+  const settingsOf = ({ path, limitBytes, reserve, shared }: PoolConfig): string => JSON.stringify([path, limitBytes, reserve, shared]);
+  const isOther = (pool: PoolConfig): boolean => {
+    const was = before.get(pool.name);
+    return was !== undefined && settingsOf(was) !== settingsOf(pool);
   };
   return [
     ...namesMissingIn(old.pools, next.pools).map((name) => `pool ${name} is closed`),

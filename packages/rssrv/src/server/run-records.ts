@@ -128,7 +128,17 @@ export class RunRecords {
   }
 
   incarnationOf(volumeId: string): string {
-    return `${this.runId}.${this.listenerEnds}.${this.incarnations.get(volumeId) ?? 0}`;
+    return `${this.runId}.${this.listenerEnds}.${this.countOf(volumeId)}`;
+  }
+
+  /** Number of incarnations of the volume that have ended. */
+  countOf(volumeId: string): number {
+    return this.incarnations.get(volumeId) ?? 0;
+  }
+
+  /** Goes on with the counts that the last owner of a shared pool has saved. The counts of a shared pool need not outlive this process. */
+  adoptCounts(counts: Readonly<Record<string, number>>): void {
+    for (const [id, count] of Object.entries(counts)) this.incarnations.set(id, count);
   }
 }
 

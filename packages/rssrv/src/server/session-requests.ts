@@ -29,7 +29,7 @@ import type { VoteReply, VoteRequest } from '../mirrors/session-votes.ts';
 import type { Voters } from '../mirrors/voters.ts';
 import type { SpaceShortage } from '../volumes/space-shortage.ts';
 import type { Volumes } from '../volumes/volumes.ts';
-import type { FilesAnswer, SessionRequest } from '../session/channel/channel.ts';
+import type { FilesAnswer, Looked, SessionRequest } from '../session/channel/channel.ts';
 import type { WorkerRights } from './workers/worker-rights.ts';
 import type { Admissions } from './admissions.ts';
 import { askingSession, type ServedSession } from './served-session.ts';
@@ -55,6 +55,8 @@ export interface SessionRequestPorts {
   config(): RssrvConfig;
   interfaces(): readonly ServerInterface[];
   incarnationOf(volume: ServedVolume): string;
+  /** Resolves with true if this server owned the shared pool under the generation at a moment after the call. */
+  isMine(poolId: string, generation: number): Promise<boolean>;
   incarnationEnded(volume: ServedVolume): Promise<void>;
   /** Called when writes to a volume may be lost. */
   lost(volumeId: string): void;
@@ -88,7 +90,7 @@ export class SessionRequests {
   async answer(
     session: ServedSession,
     request: SessionRequest,
-  ): Promise<ListAnswer | Grant | Settled | AdminReply | VoteReply | FilesAnswer | Cloned | SnapshotReply | BridgeAnswer | null> {
+  ): Promise<ListAnswer | Grant | Settled | Looked | AdminReply | VoteReply | FilesAnswer | Cloned | SnapshotReply | BridgeAnswer | null> {
     const { holds, rights, volumes, shortage, moments, bandwidth } = this.ports;
     switch (request.what) {
       case 'files':
@@ -120,6 +122,8 @@ export class SessionRequests {
       case 'bridge':
       case 'bridged':
         return this.bridges.answer(session, request);
+      case 'look':
+        return { isMine: await this.ports.isMine(request.poolId, request.generation) };
       case 'settle':
         return { isSettled: await holds.settle(request.volumeId, session.client, request.epoch, request.incarnation) };
     }

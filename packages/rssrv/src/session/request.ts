@@ -8,6 +8,7 @@ import { IO_MAX_SECTORS } from '@rsio/protocol/wire/limits';
 import { ANSWER, FLAG, OP } from '@rsio/protocol/wire/frames';
 import { type Header, sectorsOf } from '@rsio/protocol/wire/header';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
+import type { Looks } from '../farm/looks.ts';
 import type { Backend } from '../storage/io/backend.ts';
 import type { VolumeCounters } from '../volumes/statistics/volume-counters.ts';
 import type { ServedVolume } from '../storage/io/served-volume.ts';
@@ -33,6 +34,14 @@ export interface OpenVolume extends GatedHandle, ThrottledHandle {
   isClosing: boolean;
   /** True while the free space of a pool of the volume is below the pool's reserve, so that changes that need new space wait. */
   isShort: boolean;
+  /** Set for a volume of a shared pool: the looks at the owner of the pool (F8). */
+  readonly looks: Looks | null;
+  /** True if no answer is sent without a look: several clients may have the volume, or a take-over does not wait for this one. */
+  readonly isLooked: boolean;
+  /** True if this server no longer owns the pool of the volume. */
+  isLost: boolean;
+  /** Ends the requests that wait for a look, one function for each. */
+  readonly looking: Set<() => void>;
   gate: VolumeGate | null;
   throttle: VolumeThrottle | null;
   changing: number;
@@ -111,6 +120,14 @@ export function isFua(open: OpenVolume, flags: number): boolean {
 function flushAfter(backend: Backend, status: Status, done: (status: Status) => void): void {
   if (status === STATUS.OK) backend.flush(done);
   else done(status);
+}
+
+/**
+ * Returns true if a request that was tried on the event loop must be executed where it can wait: for the storage, for space in its pool, or,
+ * after a failure in a shared pool, for a look at the owner.
+ */
+export function mustWait(open: OpenVolume, status: Status): boolean {
+  return status === STATUS.NO_SPACE ? open.volume.pool !== undefined : status !== STATUS.OK && open.looks !== null;
 }
 
 /** Copies the body of a request into a buffer of the pool, because `body` is valid only during the call. */

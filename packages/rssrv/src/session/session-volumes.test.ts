@@ -38,6 +38,8 @@ class Scene {
   epoch = 1;
   life = 'life';
   isSettling = true;
+  /** Answers the looks at the owner of the shared pool. */
+  looked = (): Promise<boolean> => Promise.resolve(true);
   readonly storage = new HeldStorage();
   /** Backends that are being opened. The test lets each opening succeed or fail. */
   readonly openings: { give(): void; refuse(): void }[] = [];
@@ -55,6 +57,7 @@ class Scene {
       this.said.push(`release ${id}`);
       this.releasedEpoch = epoch;
     },
+    look: () => this.looked(),
     lost: (id) => this.said.push(`lost ${id}`),
     cut: (id) => this.said.push(`cut ${id}`),
     settle: async (id, epoch, life) => {

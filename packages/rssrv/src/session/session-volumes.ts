@@ -12,6 +12,7 @@ import type { Header } from '@rsio/protocol/wire/header';
 import { decodeOpenRequest, encodeFailureAnswer, encodeListAnswers, encodeOpenAnswer } from '@rsio/protocol/wire/message-codec';
 import type { ListAnswer, OpenRequest } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
+import { Looks } from '../farm/looks.ts';
 import type { Backend } from '../storage/io/backend.ts';
 import { SessionThrottles } from '../volumes/throttle/session-throttles.ts';
 import type { ThrottleReport } from '../volumes/throttle/throttle-messages.ts';
@@ -37,6 +38,8 @@ export interface VolumePorts extends SpaceWaitEvents, IoctlPorts, Pick<ChangeGat
    */
   release(volumeId: string, epoch: number): Promise<void>;
   openBackend(volume: ServedVolume): Promise<Backend>;
+  /** Resolves with true if this server owned the shared pool under the generation at a moment after the call (F8). */
+  look(poolId: string, generation: number): Promise<boolean>;
   /** Reports to the listener which shares of the volumes' limits are in force, and how much of each share was used. */
   throttled(report: ThrottleReport): void;
   /**
@@ -79,6 +82,8 @@ export class SessionVolumes {
   private readonly open = new Map<number, OpenVolume>();
   private readonly backends: SharedBackends;
   private readonly numbers = new HandleNumbers();
+  /** Maps the id of each shared pool, with its generation, to the looks that all handles share. */
+  private readonly looks = new Map<string, Looks>();
   private readonly opening = new Set<Opening>();
   /** Maps each handle that is being closed to a promise of the status of the handle's last flush. */
   private readonly closings = new Map<OpenVolume, Promise<Status>>();
@@ -97,8 +102,15 @@ export class SessionVolumes {
    */
   private readonly grownMeanwhile = new Map<string, number>();
 
+  /** Resolves with false when the session begins to end. */
+  private readonly ending: Promise<boolean>;
+  private end: (isMine: boolean) => void = () => undefined;
+
   constructor(ports: VolumePorts) {
     this.ports = ports;
+    this.ending = new Promise((resolve) => {
+      this.end = resolve;
+    });
     this.backends = new SharedBackends((volume) => ports.openBackend(volume));
     this.space = new SpaceWaits(ports.clock, ports);
     this.gates = new ChangeGates({
@@ -189,6 +201,11 @@ export class SessionVolumes {
     return statuses.every((status) => status === STATUS.OK);
   }
 
+  /** From now on, no result of a request of these handles is shown, because another server may own the shared pool of the volume. */
+  lose(volumeId: string): void {
+    for (const open of this.handlesOf(volumeId)) open.isLost = true;
+  }
+
   /**
    * Revokes one handle: new requests on the handle get STALE, and requests in progress are completed and answered. Once the handle is
    * closed, resolves with the status of the handle's last flush. If the handle was not open, resolves with OK. The client keeps its hold,
@@ -215,6 +232,50 @@ export class SessionVolumes {
     return STATUS.STALE;
   }
 
+  /**
+   * Calls `then` with the status for the answer of a request that has ended with `ended`. A request of a shared pool first waits for a look
+   * if it has failed, or if the handle needs a look before each answer. If the server no longer owns the pool, the status is STALE, because
+   * neither the result nor the error counts (F7, F8).
+   */
+  conclude(open: OpenVolume, ended: Status, then: (status: Status) => void): void {
+    const { looks } = open;
+    if (open.isLost) this.concludeLost(open, then);
+    else if (looks === null || (ended === STATUS.OK && !open.isLooked)) then(this.outcome(open, ended));
+    else this.lookFirst(open, looks, ended, then);
+  }
+
+  private lookFirst(open: OpenVolume, looks: Looks, ended: Status, then: (status: Status) => void): void {
+    // The end of the handle or of the session does not wait for a look: what was not answered yet is sent again.
+    const giveUp = (): void => {
+      if (open.looking.delete(giveUp)) then(STATUS.STALE);
+    };
+    open.looking.add(giveUp);
+    void looks.ask().then((isMine) => {
+      if (!open.looking.delete(giveUp)) return;
+      if (isMine && !open.isLost) then(this.outcome(open, ended));
+      else this.concludeLost(open, then);
+    });
+    if (open.isClosing) giveUp();
+  }
+
+  /** As `conclude`, for a FLUSH, WRITE, DISCARD or ZERO. */
+  concludeChange(open: OpenVolume, op: number, isFua: boolean, ended: Status, then: (status: Status) => void): void {
+    this.syncs.ended(open, op, isFua, ended);
+    this.conclude(open, ended, then);
+  }
+
+  /** An IOCTL of a shared pool shows no error of the storage: the client opens the volume again, which needs a look. */
+  private refused(open: OpenVolume): Status {
+    void this.revokeHandle(open.handle);
+    return STATUS.STALE;
+  }
+
+  private concludeLost(open: OpenVolume, then: (status: Status) => void): void {
+    open.isLost = true;
+    void this.revokeHandle(open.handle);
+    then(STATUS.STALE);
+  }
+
   /** Replaces the set of pools whose free space is below their reserve. `ids` are the ids of these pools. */
   setShortPools(ids: readonly string[]): void {
     this.space.setShort(new Set(ids), this.open.values());
@@ -222,6 +283,7 @@ export class SessionVolumes {
 
   /** Ends all waiting changes before the session ends. The client sends the ended changes again in its next session. */
   endWaits(): void {
+    this.end(false);
     for (const open of this.open.values()) {
       open.isClosing = true;
       this.release(open);
@@ -232,6 +294,17 @@ export class SessionVolumes {
   async closeAll(): Promise<void> {
     // While one handle is being closed, another handle may be revoked and removed from the map.
     for (const open of [...this.open.values()]) if (this.open.has(open.handle)) await this.close(open);
+  }
+
+  /** Returns the looks at the owner of the volume's pool; null if the pool is not shared. */
+  private looksOf({ pool }: ServedVolume): Looks | null {
+    const ownership = pool?.ownership;
+    if (ownership === undefined) return null;
+    const [poolId = ''] = pool?.ids ?? [];
+    const key = `${poolId} ${ownership.generation}`;
+    const looks = this.looks.get(key) ?? new Looks(() => this.ports.look(poolId, ownership.generation));
+    this.looks.set(key, looks);
+    return looks;
   }
 
   /**
@@ -249,6 +322,7 @@ export class SessionVolumes {
     this.throttles.release(open);
     this.space.release(open);
     this.gates.release(open);
+    for (const giveUp of [...open.looking]) giveUp();
   }
 
   private handlesOf(volumeId: string): OpenVolume[] {
@@ -257,6 +331,9 @@ export class SessionVolumes {
 
   private async closeForClient(open: OpenVolume): Promise<Status> {
     const status = await this.close(open);
+    // A server that has lost the pool has no result to show.
+    const isMine = status === STATUS.OK || open.looks === null || (await open.looks.ask());
+    if (open.isLost || !isMine) return STATUS.STALE;
     await this.releaseUnlessOpen(open);
     return status;
   }
@@ -355,9 +432,13 @@ export class SessionVolumes {
       this.releaseLater({ volume, epoch: request.resume === null ? epoch : NO_HOLD });
       throw error;
     }
-    if (epoch <= (revoked.get(volume.id) ?? -1)) {
+    const looks = this.looksOf(volume);
+    const isMine = looks === null || (await Promise.race([looks.ask(), this.ending]));
+    if (epoch <= (revoked.get(volume.id) ?? -1) || !isMine) {
       await this.backends.release(backend);
-      return () => refuse(answered, STATUS.STALE, revokedText(volume));
+      if (isMine) return () => refuse(answered, STATUS.STALE, revokedText(volume));
+      this.releaseLater({ volume, epoch: NO_HOLD });
+      return () => refuse(answered, STATUS.MOVED);
     }
     const readonly = grant.readonly || backend.capabilities.readonly;
     const open: OpenVolume = {
@@ -371,6 +452,10 @@ export class SessionVolumes {
       incarnation: grant.incarnation,
       isClosing: false,
       isShort: false,
+      looks,
+      isLooked: looks !== null && (volume.shared || readonly),
+      isLost: false,
+      looking: new Set(),
       gate: null,
       throttle: null,
       changing: 0,
@@ -396,6 +481,7 @@ export class SessionVolumes {
       canDiscard: backend.capabilities.canDiscard,
       identity: grant.identity,
       life: grant.incarnation,
+      poolGeneration: volume.pool?.ownership?.generation,
     });
     return () => answered(STATUS.OK, [body], 0);
   }
@@ -427,9 +513,13 @@ export class SessionVolumes {
     if (open === undefined || open.isClosing) refuse(answered, STATUS.STALE);
     else
       await ioctl(this.ports, open, header.aux, body, {
-        done: (content) => answered(STATUS.OK, content === null ? [] : [content], header.aux),
+        done: (content) =>
+          this.conclude(open, STATUS.OK, (status) => {
+            if (status === STATUS.OK) answered(STATUS.OK, content === null ? [] : [content], header.aux);
+            else refuse(answered, status);
+          }),
         refused: (status, sentence) => refuse(answered, status, sentence),
-        outcome: (status) => this.outcome(open, status),
+        outcome: (status) => (open.looks === null || status === STATUS.OK ? this.outcome(open, status) : this.refused(open)),
       });
   }
 }

@@ -57,6 +57,7 @@ import {
   execute,
   isFua,
   isSync,
+  mustWait,
   neededSpace,
   type OpenVolume,
   validate,
@@ -374,8 +375,9 @@ export class Session implements ServerPathEvents {
       return this.hold(open, open.throttle, kept, lengthBytes, EMPTY, () => this.readFromPool(open, path, kept, true));
     }
     const at = encoder.beginIo(lengthBytes);
-    const status = open.backend.tryRead(encoder.buffer, at, lengthBytes, header.lba * SECTOR_BYTES);
-    if (status === WOULD_WAIT) return this.readFromPool(open, path, { ...header }, first);
+    const position = header.lba * SECTOR_BYTES;
+    const status = open.isLooked ? WOULD_WAIT : open.backend.tryRead(encoder.buffer, at, lengthBytes, position);
+    if (status === WOULD_WAIT || mustWait(open, status)) return this.readFromPool(open, path, { ...header }, first);
     const outcome = status === STATUS.OK ? status : this.volumes.outcome(open, status);
     if (first) {
       this.slots.finishAtOnce(header.slot, outcome);
@@ -394,9 +396,8 @@ export class Session implements ServerPathEvents {
     const sinceMs = this.nowMs;
     open.inFlight.begin();
     path.owe(lengthBytes);
-    open.backend.read(buffer, 0, lengthBytes, header.lba * SECTOR_BYTES, (ended) => {
+    const end = (status: Status): void => {
       path.owe(-lengthBytes);
-      const status = this.volumes.outcome(open, ended);
       if (first) open.counters.ended(OP.READ, lengthBytes, status, this.ports.clock.monotonicMs() - sinceMs);
       const owed = again === null ? this.slots.finish(header.slot, status) : this.reexecutedReads.end(header.slot, again);
       for (const number of owed) {
@@ -410,7 +411,8 @@ export class Session implements ServerPathEvents {
       open.inFlight.end();
       if (!first) for (const other of [...this.paths.values()]) other.takeDeferred();
       this.checkIdle();
-    });
+    };
+    open.backend.read(buffer, 0, lengthBytes, header.lba * SECTOR_BYTES, (ended) => this.volumes.conclude(open, ended, end));
   }
 
   private change(path: ServerPath, header: Header, body: Buffer, offset: number): void {
@@ -430,10 +432,9 @@ export class Session implements ServerPathEvents {
       this.hold(open, throttle, kept, lengthBytes, held, () => this.changeInPool(open, kept, held, lengthBytes));
       return;
     }
-    if (header.op === OP.WRITE && open.gate === null && !open.isShort && !isFua(open, header.flags)) {
+    if (header.op === OP.WRITE && open.gate === null && !open.isShort && !open.isLooked && !isFua(open, header.flags)) {
       const status = open.backend.tryWrite(body, offset, lengthBytes, header.lba * SECTOR_BYTES);
-      // If the pool is full, changeInPool makes the write wait for space.
-      if (status !== WOULD_WAIT && (status !== STATUS.NO_SPACE || open.volume.pool === undefined)) {
+      if (status !== WOULD_WAIT && !mustWait(open, status)) {
         open.hasUnsynced = true;
         const outcome = this.volumes.outcome(open, status);
         this.slots.finishAtOnce(header.slot, outcome);
@@ -470,15 +471,14 @@ export class Session implements ServerPathEvents {
     const run = (end: (status: Status) => void): void => execute(open, header, buffer, end);
     const { gates } = this.volumes;
     const start = header.op === OP.FLUSH ? run : (end: (status: Status) => void): void => gates.execute(open, header, run, end);
-    const end = (ended: Status): void => {
-      this.volumes.syncs.ended(open, header.op, isFua(open, header.flags), ended);
-      const status = this.volumes.outcome(open, ended);
+    const concluded = (status: Status): void => {
       open.counters.ended(header.op, lengthBytes, status, this.ports.clock.monotonicMs() - sinceMs);
       if (lengthBytes > 0) this.ports.pools.bodies.giveBack(buffer);
       this.answerAll(header, status);
       open.inFlight.end();
       this.checkIdle();
     };
+    const end = (ended: Status): void => this.volumes.concludeChange(open, header.op, isFua(open, header.flags), ended, concluded);
     // A sync that failed for lack of space must not be tried again, because the failed sync has lost writes, and the next sync would
     // nevertheless report success.
     if (isSync(header.op, isFua(open, header.flags))) start(end);

@@ -115,13 +115,13 @@ function recordTests(engine: (server: string) => Engine, scene: () => EngineScen
   it('each server has its own last note, and a note changes no record', async () => {
     const [one, other] = [engine('big-9'), engine('big-8')];
     await one.swap(null, first);
-    const note = (count: number, wants: number | null = null): Note => ({ generation: 0, count, wants });
+    const note = (count: number, wants: Note['wants'] = null): Note => ({ generation: 0, count, wants, refusal: null });
     await one.post(note(1));
-    await other.post(note(7, 3));
+    await other.post(note(7, { generation: 3, to: 'big-8' }));
     await one.post(note(2));
     const sight = await other.look();
     expect(sight.record).toEqual(first);
-    expect(Object.fromEntries(sight.notes)).toEqual({ 'big-9': note(2), 'big-8': note(7, 3) });
+    expect(Object.fromEntries(sight.notes)).toEqual({ 'big-9': note(2), 'big-8': note(7, { generation: 3, to: 'big-8' }) });
     expect(await other.swap(first, next(first, 'big-8'))).toBe(true);
     expect((await one.look()).notes.get('big-9')).toEqual(note(2));
   });

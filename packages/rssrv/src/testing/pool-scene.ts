@@ -87,8 +87,10 @@ export class PoolScene {
     const { clock, reached, limitBytes = null, names = ['fast'] } = options;
     const write = (text: string): void => void this.logged.push(text);
     const log = { info: write, warn: write, error: write };
-    this.configs = names.map((name) => ({ name, path: path.join(directory, name), limitBytes, reserve: 0, line: 1 }));
+    this.configs = names.map((name) => ({ name, path: path.join(directory, name), limitBytes, reserve: 0, shared: null, line: 1 }));
     this.pools = new Pools({
+      ownershipOf: () => null,
+      storageFailed: () => undefined,
       ledgers: NO_LEDGERS,
       clock,
       log,

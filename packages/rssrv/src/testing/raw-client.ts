@@ -143,6 +143,8 @@ export class SessionScene {
   readonly throttled: ThrottleReport[] = [];
   /** Requests of the session to clone chunks. */
   readonly clones: { readonly request: CloneRequest; answer(isCloned: boolean): void }[] = [];
+  /** Answers the looks of the session at the owner of a shared pool. */
+  looked: () => Promise<boolean> = () => Promise.resolve(true);
   readonly session: Session;
   /** The listener's answer to ADMIN. */
   admin: AdminPorts['admin'] = () => Promise.resolve({ answer: 0, totalBytes: 2, part: 'e30=' });
@@ -174,10 +176,18 @@ export class SessionScene {
       pools: this.pools,
       pathsChanged: (count) => this.pathCounts.push(count),
       clientEnds: (sentence) => this.ends.push(sentence),
+      look: () => this.looked(),
       list: () => Promise.resolve({ generation: 1, interfaces: [], volumes: [] }),
       grant: () => {
         const granted = { ...volume, ...this.volumeChanges };
-        return Promise.resolve({ granted: true, volume: granted, readonly: false, identity: 'identity', incarnation: 'life', epoch: 1 });
+        return Promise.resolve({
+          granted: true,
+          volume: granted,
+          readonly: granted.readonly,
+          identity: 'identity',
+          incarnation: 'life',
+          epoch: 1,
+        });
       },
       admin: (request) => this.admin(request),
       vote: (request) => this.vote(request),

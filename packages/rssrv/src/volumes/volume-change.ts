@@ -4,10 +4,10 @@
 // id is saved if the change fails. Rules: H5.
 
 import { isDeepStrictEqual } from 'node:util';
-import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
+import type { PoolMembership, ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { type RsError, toRsError } from '@rsio/common/lib/errors';
 import { outcomesAtOnce } from '@rsio/common/structures/concurrency';
-import type { GrownVolume, ServedVolume } from '../storage/io/served-volume.ts';
+import type { GrownVolume, ServedVolume, VolumePools } from '../storage/io/served-volume.ts';
 import { takeLocks } from '../storage/locks/file-locks.ts';
 import { OPENED_AT_ONCE_MAX } from '../machine/limits.ts';
 import { FileSystems, storageWarnings } from './storage-warnings.ts';
@@ -359,7 +359,7 @@ export class VolumeChange {
     const identity = await storageIdentity(storage);
     const content = identity === null ? {} : { storage: identity };
     const rights = { readonly, shared, takeOver, takeOverForce, clients };
-    const pool = volume.pool === undefined ? {} : { pool: { ids: volume.pool.ids, isThick: volume.pool.isThick } };
+    const pool = volume.pool === undefined ? {} : { pool: poolsOf(volume.pool) };
     const replica = volume.pool?.replica === undefined ? {} : { replica: volume.pool.replica };
     const layout = await servedLayout(storage);
     const files = layout === undefined ? {} : { layout };
@@ -466,4 +466,8 @@ export class VolumeChange {
   private idOf(volume: ServerVolumeConfig): string {
     return this.ids.get(volumeKey(volume)) ?? '';
   }
+}
+
+function poolsOf({ ids, isThick, ownership }: PoolMembership): VolumePools {
+  return { ids, isThick, ...(ownership === undefined ? {} : { ownership }) };
 }

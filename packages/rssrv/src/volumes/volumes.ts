@@ -112,6 +112,7 @@ export class Volumes {
   /** Must be called when a suspended volume is served from another file. The volume is then no longer suspended. */
   replaced(id: string): void {
     this.suspended.delete(id);
+    this.setState(this.state);
   }
 
   /**
@@ -170,7 +171,9 @@ export class Volumes {
 
   private setState(state: VolumeState): void {
     this.state = state;
-    this.list = [...state.held.values()].filter(({ cut }) => cut === null).map(({ served }) => served);
+    this.list = [...state.held.values()]
+      .filter(({ cut, served }) => cut === null && !this.suspended.has(served.id))
+      .map(({ served }) => served);
     this.marks.follow();
   }
 

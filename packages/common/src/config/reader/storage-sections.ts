@@ -3,13 +3,20 @@
 
 import { posix } from 'node:path';
 import { isName, NAME_ALLOWED, parseSize, quoteText } from '../../lib/units.ts';
-import { CLIENTS_MAX, POOLS_MAX } from '../schema/limits.ts';
+import { CLIENTS_MAX, OWNERS_MAX, POOLS_MAX } from '../schema/limits.ts';
 import { type Findings, Uniques } from './findings.ts';
 import type { IniContent, IniSection } from './ini-document.ts';
 import { isLimitKey, limitAllowed, type LimitKey, limitsField, NO_IO_LIMITS, withLimit } from '../schema/io-limits.ts';
 import { SCHEMA } from '../schema/schema.ts';
 import type { SectionReader } from './section-reader.ts';
-import { type ClientRights, CLIENT_ROLES, type ClientRole, type IoLimits, type PoolConfig } from '../schema/types.ts';
+import {
+  type ClientRights,
+  CLIENT_ROLES,
+  type ClientRole,
+  type IoLimits,
+  type PoolConfig,
+  type SharedDiskConfig,
+} from '../schema/types.ts';
 
 const schema = SCHEMA.rssrvcfg;
 
@@ -28,9 +35,42 @@ export function readPools(readers: readonly SectionReader<(typeof schema)['pool'
       `pool path ${quoteText(path)}`,
       'give each pool a directory of its own',
     );
-    pools.push({ name: reader.name, path, limitBytes: reader.value('limit'), reserve: reader.value('reserve'), line: reader.line });
+    const shared = readShared(reader, findings);
+    const disk = reader.value('disk');
+    if (disk !== null)
+      uniques.claim(
+        `disk ${JSON.stringify(disk)}`,
+        reader.lineOf('disk'),
+        `disk of pool ${quoteText(reader.name)}`,
+        'give each pool a disk of its own',
+      );
+    pools.push({ name: reader.name, path, limitBytes: reader.value('limit'), reserve: reader.value('reserve'), shared, line: reader.line });
   }
   return pools;
+}
+
+/** Returns the shared disk of a pool; null if the pool has none. */
+function readShared(reader: SectionReader<(typeof schema)['pool']['keys']>, findings: Findings): SharedDiskConfig | null {
+  const keys = ['fence', 'owners', 'take-over-after'] as const;
+  const pool = `pool ${quoteText(reader.name)}`;
+  if (!reader.isSet('disk')) {
+    for (const key of keys)
+      if (reader.isSet(key)) findings.problem(reader.lineOf(key), `Key ${key} of ${pool} needs the key disk: add it, or remove ${key}`);
+    return null;
+  }
+  for (const key of ['fence', 'owners'] as const)
+    if (!reader.isSet(key)) findings.problem(reader.line, `No ${key} in ${pool}, which has a disk: add "${key} = ..."`);
+  const [disk, fence, owners] = [reader.value('disk'), reader.value('fence'), reader.value('owners')];
+  if (disk === null || fence === null || owners === null) return null;
+  if (owners.length > OWNERS_MAX)
+    findings.problem(reader.lineOf('owners'), `${owners.length} owners of ${pool}: allowed are at most ${OWNERS_MAX}`);
+  const isFitting = fence.kind === 'none' || (disk.kind === 'rbd') === (fence.kind === 'rbd');
+  if (!isFitting)
+    findings.problem(
+      reader.lineOf('fence'),
+      `fence = ${fence.kind} of ${pool} does not fit its disk: ${disk.kind === 'rbd' ? 'use rbd or none' : 'use reservation, command: or none'}`,
+    );
+  return { disk, fence, owners, takeOverMs: reader.value('take-over-after') };
 }
 
 /** `pools`: the names of the configured pools. `clients`: the names of the configured clients. */

@@ -79,6 +79,13 @@ export const BURST_MAX_MS = 60_000;
 /** Largest share of a pool's file system, in percent, that can be kept free. */
 export const RESERVE_MAX_PERCENT = 50;
 
+/** Maximum number of servers that may own a shared pool. */
+export const OWNERS_MAX = 16;
+/** TAKE_OVER_MS, TAKE_OVER_MIN_MS and TAKE_OVER_MAX_MS: default and range of the key `take-over-after` of shared pools. */
+export const TAKE_OVER_MS = 10_000;
+export const TAKE_OVER_MIN_MS = 3_000;
+export const TAKE_OVER_MAX_MS = 600_000;
+
 assert(KEY_NEW_CHARS > KEY_RECOMMENDED_MIN_CHARS && KEY_NEW_CHARS <= KEY_MAX_CHARS, 'A new key must be a good one');
 assert(SUSPECT_AFTER_MS < HEARTBEAT_INTERVAL_MS && HEARTBEAT_INTERVAL_MS * 2 < DEAD_AFTER_MS, 'suspect < heartbeat < dead / 2');
 

@@ -31,6 +31,9 @@ import {
   STALL_MS,
   SUSPECT_AFTER_MS,
   SUSPECT_MIN_MS,
+  TAKE_OVER_MAX_MS,
+  TAKE_OVER_MIN_MS,
+  TAKE_OVER_MS,
 } from './limits.ts';
 import { printDuration, printSize } from '../../lib/units.ts';
 import { type FileSchema, needed, optional, type SectionEntry, withDefault } from './entries.ts';
@@ -220,6 +223,23 @@ export const SCHEMA = {
           types.percent(RESERVE_MAX_PERCENT),
           '5%',
           'Share of the file system that is kept free. If less is free, writes that need new space wait, and no thick volume is created or grown',
+        ),
+        disk: optional(
+          types.disk,
+          'Disk that several servers reach, with the file system of the pool. rssrv mounts it at the path while it owns the pool',
+        ),
+        fence: optional(
+          types.fence,
+          'With disk: how a server stops an earlier owner (reservation: of SCSI or NVMe; command: a program; none: the pool is moved by command only)',
+        ),
+        owners: optional(
+          types.serverNames,
+          'With disk: the servers that may own the pool, in order of preference; the same list on each of them',
+        ),
+        'take-over-after': withDefault(
+          types.duration(TAKE_OVER_MIN_MS, TAKE_OVER_MAX_MS),
+          printDuration(TAKE_OVER_MS),
+          'With disk: how long the owner must be silent before another server takes the pool',
         ),
       },
     },

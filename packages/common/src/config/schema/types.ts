@@ -84,6 +84,15 @@ export interface PoolMembership {
   readonly replica?: { readonly mirror: string; readonly identity: string; readonly mapPath: string };
   /** Reason why the volume cannot be served although its pool is open. */
   readonly trouble?: string;
+  /** Set for a volume of a shared pool. */
+  readonly ownership?: PoolOwnership;
+}
+
+/** The time in which a server owns a shared pool. */
+export interface PoolOwnership {
+  readonly generation: number;
+  /** The generation in which the present incarnations of the volumes began. */
+  readonly life: number;
 }
 
 export interface VolumeLayout {
@@ -105,6 +114,26 @@ export interface PartConfig {
   readonly trouble: string | null;
 }
 
+/** The disk of a shared pool: an image of Ceph RBD, or a device that several servers reach. */
+export type DiskConfig =
+  | { readonly kind: 'rbd'; readonly pool: string; readonly image: string }
+  | { readonly kind: 'device'; readonly path: string };
+
+/** `none`: there are no take-overs by force. `command`: `program`, with `words` as its first arguments, ends an earlier owner. */
+export type FenceConfig =
+  | { readonly kind: 'rbd' | 'reservation' | 'none' }
+  | { readonly kind: 'command'; readonly program: string; readonly words: readonly string[] };
+
+/** A pool on a shared disk. One of several servers owns it at a time, and mounts its file system at the path of the pool. */
+export interface SharedDiskConfig {
+  readonly disk: DiskConfig;
+  readonly fence: FenceConfig;
+  /** Names of the servers that may own the pool, in order of preference. */
+  readonly owners: readonly string[];
+  /** Time for which the owner must be silent before another server takes the pool by force. */
+  readonly takeOverMs: number;
+}
+
 /** One `[pool]` section. */
 export interface PoolConfig {
   readonly name: string;
@@ -113,6 +142,8 @@ export interface PoolConfig {
   readonly limitBytes: number | null;
   /** Share of the file system, from 0 to 1, that is kept free. */
   readonly reserve: number;
+  /** Null for a pool on a disk of this server. */
+  readonly shared: SharedDiskConfig | null;
   readonly line: number;
 }
 

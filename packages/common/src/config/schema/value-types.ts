@@ -21,7 +21,7 @@ import {
   SIZE_ALLOWED,
 } from '../../lib/units.ts';
 import { isSingleHost } from '../../lib/subnet.ts';
-import type { AttachChoice, EndpointConfig, StallPolicy } from './types.ts';
+import type { AttachChoice, DiskConfig, EndpointConfig, FenceConfig, StallPolicy } from './types.ts';
 
 export interface ValueType<T> {
   readonly kind: string;
@@ -167,6 +167,29 @@ export const path: ValueType<string> = plain('path', `an absolute path of at mos
   const usable = text.startsWith('/') && !text.includes('\0') && Buffer.byteLength(text) <= PATH_MAX_BYTES;
   return usable ? text : refuse('path', text, path.allowed);
 });
+
+/** The disk of a shared pool. */
+export const disk: ValueType<DiskConfig> = plain('disk', 'rbd:POOL/IMAGE, or the absolute path of a device', (text) => {
+  const [, pool, image] = /^rbd:([A-Za-z0-9._-]{1,64})\/([A-Za-z0-9._-]{1,64})$/.exec(text) ?? [];
+  if (pool !== undefined && image !== undefined) return { kind: 'rbd', pool, image };
+  return { kind: 'device', path: orElse(() => path.parse(text), text, disk.allowed) };
+});
+
+/** How a server proves that an earlier owner of a shared pool writes no more. */
+export const fence: ValueType<FenceConfig> = plain(
+  'fence',
+  'rbd, reservation, none, or command: and the absolute path of a program',
+  (text) => {
+    if (text === 'rbd' || text === 'reservation' || text === 'none') return { kind: text };
+    const command = text.startsWith('command:') ? text.slice('command:'.length).trim() : '';
+    const [program = '', ...words] = command.split(/\s+/);
+    return { kind: 'command', program: orElse(() => path.parse(program), text, fence.allowed), words };
+  },
+);
+
+export const serverNames: ValueType<readonly string[]> = plain('names', 'names of servers, separated by commas or spaces', (text) =>
+  parseNames(text, [], serverNames.allowed),
+);
 
 export const uuid: ValueType<string> = plain('uuid', 'a UUID such as 2f1c9a52-7a0e-4c58-9d3b-0b6a1e4f7c21', (text) => {
   return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text) ? text.toLowerCase() : refuse('UUID', text, uuid.allowed);

@@ -10,6 +10,7 @@ const READS: Readonly<Record<ServerMethodName, boolean>> = {
   events: true,
   'change-show': true,
   'pool-list': true,
+  'farm-show': true,
   'volume-list': true,
   'volume-show': true,
   'volume-diff': true,
@@ -22,6 +23,8 @@ const READS: Readonly<Record<ServerMethodName, boolean>> = {
   // The value is false, because the method occupies the queue of changes.
   'pool-check': false,
   'pool-make': false,
+  'pool-move': false,
+  'farm-make': false,
   'volume-create': false,
   'volume-grow': false,
   'volume-rename': false,

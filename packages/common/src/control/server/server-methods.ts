@@ -6,6 +6,7 @@ import { CONTROL_ANSWER_MS, SERVER_CHANGE_MS } from '../limits.ts';
 import { method, type MethodsOf, SERVER_DAEMON } from '../method-table.ts';
 import { count, list, number, object, orNull, text } from '../../lib/shape.ts';
 import { CLIENT_METHODS } from './client-methods.ts';
+import { FARM_METHODS } from './farm-methods.ts';
 import { JOB_METHODS } from './job-methods.ts';
 import { OBSERVING_METHODS } from './observing-methods.ts';
 import { POOL_METHODS } from './pool-methods.ts';
@@ -16,6 +17,7 @@ import { WITNESS_METHODS } from './witness-methods.ts';
 export const SERVER_METHODS = {
   daemon: method('The daemon that answers, its version and its methods', {}, SERVER_DAEMON, CONTROL_ANSWER_MS, 'use'),
   ...POOL_METHODS,
+  ...FARM_METHODS,
   ...VOLUME_METHODS,
   ...SNAPSHOT_METHODS,
   ...IMAGE_METHODS,

@@ -36,6 +36,10 @@ export class CommandEngine implements Engine {
     this.run = programRunner(options.clock);
   }
 
+  prepare(owners: readonly string[]): Promise<void> {
+    return this.disk.prepare(owners);
+  }
+
   look(): Promise<Sight> {
     return this.disk.look();
   }

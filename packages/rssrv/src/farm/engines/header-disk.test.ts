@@ -161,9 +161,9 @@ it('a disk that was prepared again is an error, never an older record', async ()
 
 it('of two processes that call themselves the same, the one whose note or register was replaced stops', async () => {
   const [one, other] = [header(), header()];
-  await one.post({ generation: 0, count: 1, wants: null });
+  await one.post({ generation: 0, count: 1, wants: null, refusal: null });
   await one.look();
-  await other.post({ generation: 0, count: 1, wants: null });
+  await other.post({ generation: 0, count: 1, wants: null, refusal: null });
   await expect(one.look()).rejects.toThrow('another process calls itself big-9');
   await one.swap(FIRST, next(FIRST));
   await other.swap(next(FIRST), next(next(FIRST)));
@@ -209,7 +209,7 @@ it('a reservation conflict, for which Node has no name, is E_STORAGE and says so
   disk.before = (what) => {
     if (what === 'write') throw Object.assign(new Error('Unknown system error -52'), { code: 'Unknown system error -52', errno: -52 });
   };
-  await expect(one.post({ generation: 0, count: 1, wants: null })).rejects.toMatchObject({
+  await expect(one.post({ generation: 0, count: 1, wants: null, refusal: null })).rejects.toMatchObject({
     code: 'E_STORAGE',
     message: expect.stringContaining('another server has fenced it'),
   });

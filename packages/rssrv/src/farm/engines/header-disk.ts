@@ -79,6 +79,11 @@ export class DiskHeader {
     this.ports = ports;
   }
 
+  /** True if the disk has a header. Throws as `look`. */
+  isPrepared(): Promise<boolean> {
+    return this.call('register', async () => (await this.find()) !== null);
+  }
+
   /** As Engine.look. */
   look(): Promise<Sight> {
     return this.call('register', async (call) => {
@@ -129,11 +134,16 @@ export class DiskHeader {
     });
   }
 
-  /** Waits for the I/O that is under way, and closes the disk. Throws E_STORAGE if that takes longer than ENGINE_CALL_MS. */
+  /**
+   * Waits for the I/O that is under way, and closes the disk, which the next call opens again. Throws E_STORAGE if that takes longer than
+   * ENGINE_CALL_MS.
+   */
   async close(): Promise<void> {
     await this.call('register', async () => undefined);
     await this.call('note', async () => undefined);
-    await this.file?.close();
+    const { file } = this;
+    this.file = null;
+    await file?.close();
   }
 
   private opened(): Promise<HeaderFile> {

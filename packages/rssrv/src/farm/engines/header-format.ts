@@ -4,7 +4,7 @@
 import { createHash } from 'node:crypto';
 import { accepts, checked, list, object, type Of, orNull, text, whole } from '@rsio/common/lib/shape';
 import { NOTE, RECORD } from '../farm-record.ts';
-import { OWNERS_MAX } from '../limits.ts';
+import { OWNERS_MAX } from '@rsio/common/config/schema/limits';
 
 // The header of a disk:
 //

@@ -3,7 +3,7 @@
 // no two servers decide different records in one instance; a record is decided only after the accepted value is durable; a register that
 // begins the next instance has the decided record of the last one; look returns decided records only.
 
-import { OWNERS_MAX } from '../limits.ts';
+import { OWNERS_MAX } from '@rsio/common/config/schema/limits';
 import type { FarmRecord } from '../farm-record.ts';
 
 /** A record with the index of the server that has proposed it. */

@@ -163,7 +163,8 @@ export class DiskReservations implements ReservationCalls {
     if (this.underWay >= RESERVATION_CALLS_MAX) throw late;
     this.underWay++;
     const run = async (): Promise<T> => {
-      const handle = await open(disk, constants.O_RDWR | constants.O_NONBLOCK);
+      // After the end of a write access, udev would look for file systems and partitions.
+      const handle = await open(disk, constants.O_RDONLY | constants.O_NONBLOCK);
       try {
         return await use(handle);
       } finally {

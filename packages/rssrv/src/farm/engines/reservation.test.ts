@@ -16,7 +16,7 @@ import type { Holder, Outcome, ReservationCalls } from './reservation-calls.ts';
 const OWNERS = ['big-9', 'big-8'];
 const directory = temporaryDirectory();
 const disk = path.join(directory, 'disk');
-const NOTE = { generation: 0, count: 1, wants: null };
+const NOTE = { generation: 0, count: 1, wants: null, refusal: null };
 
 /** A disk with reservations of one type. Each machine is a nexus. */
 class Target {

@@ -38,14 +38,19 @@ export class ReservationEngine implements Engine {
     this.calls = calls;
   }
 
+  prepare(owners: readonly string[]): Promise<void> {
+    return this.disk.prepare(owners);
+  }
+
   async look(): Promise<Sight> {
     try {
       const sight = await this.disk.look();
       this.owners = sight.record?.owners ?? [];
       return sight;
     } catch (thrown) {
-      // A look that ends an earlier swap writes.
+      // A look that ends an earlier swap writes, so it needs a key, too.
       await this.recheck();
+      await this.turns.run(() => this.standByIfLost()).catch(() => undefined);
       throw thrown;
     }
   }
@@ -61,7 +66,11 @@ export class ReservationEngine implements Engine {
   /** The key of an earlier process ends; if that one held the reservation, this server goes on holding it with its standby key. */
   async clear(): Promise<void> {
     await this.disk.clear();
-    if (this.client === null) await this.turns.run(() => this.standBy());
+    await this.turns.run(async () => {
+      // Nothing of the client is left, even if it could not be closed.
+      this.client = null;
+      await this.standBy();
+    });
   }
 
   async connect(generation: number): Promise<StorageClient> {
@@ -72,7 +81,10 @@ export class ReservationEngine implements Engine {
         ((BigInt(generation) & ((1n << GENERATION_BITS) - 1n)) << RANDOM_BITS) | BigInt(`0x${randomBytes(5).toString('hex')}`) | 1n;
       const name = await newClientName(key.toString(16));
       await this.take(key);
-      this.client = new DiskClient(name, this.disk, { open: () => this.hold(key), close: () => this.turns.run(() => this.leave(key)) });
+      this.client = new DiskClient(name, this.disk, {
+        open: () => this.hold(key),
+        close: () => this.turns.run(() => this.leave(name, key)),
+      });
       return this.client;
     });
   }
@@ -152,7 +164,7 @@ export class ReservationEngine implements Engine {
   private async hold(key: bigint): Promise<void> {
     if ((await this.calls.reserve(key)) === 'conflict') {
       if ((await this.calls.change(key, key)) === 'conflict') {
-        this.key = null;
+        if (this.key === key) this.key = null;
         throw this.error('refuses this server: another server has fenced it');
       }
       const holder = await this.calls.holder();
@@ -167,7 +179,8 @@ export class ReservationEngine implements Engine {
   }
 
   /** The client has ended. The reservation goes on with the standby key. */
-  private async leave(key: bigint): Promise<void> {
+  private async leave(name: string, key: bigint): Promise<void> {
+    if (this.client?.name !== name) return;
     this.client = null;
     if (this.key !== key) return;
     this.key = null;

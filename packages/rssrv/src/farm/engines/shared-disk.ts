@@ -12,6 +12,7 @@ import type { FarmRecord, Note } from '../farm-record.ts';
 import { CLIENT_MAX_CHARS } from '../limits.ts';
 import { DirectFile } from './direct-file.ts';
 import { DiskHeader } from './header-disk.ts';
+import { prepareDisk } from './prepare-disk.ts';
 import { endLoopDevices, LoopDevice, loopDevicesOf } from './loop-device.ts';
 
 export interface SharedDiskOptions {
@@ -31,6 +32,15 @@ export class SharedDisk {
   constructor(options: SharedDiskOptions) {
     this.options = options;
     this.header = new DiskHeader(options.disk, options.server, { ...options, open: (disk) => DirectFile.open(disk) });
+  }
+
+  /** As Engine.prepare. */
+  async prepare(owners: readonly string[]): Promise<void> {
+    const { clock, disk } = this.options;
+    if (await this.header.isPrepared()) return;
+    // prepareDisk opens the disk exclusively, as the header does.
+    await this.header.close();
+    await prepareDisk(clock, disk, owners, null);
   }
 
   look(): Promise<Sight> {
@@ -55,8 +65,9 @@ export class SharedDisk {
     return (await loopDevicesOf(this.options.disk, this.options.server)).length === 0;
   }
 
+  /** If the disk hangs, it stays open until the process ends. */
   async close(): Promise<void> {
-    await this.header.close();
+    await this.header.close().catch(() => undefined);
   }
 
   makeDevice(): Promise<LoopDevice> {

@@ -7,6 +7,7 @@ import type { Asker } from '../../pools/asker.ts';
 import {
   type Catalogue,
   checkChange,
+  checkNoShared,
   checkNotBusy,
   checkRoom,
   type Found,
@@ -37,6 +38,7 @@ export function decidePartMove(catalogue: Catalogue, home: Found, from: string, 
   if (source.name === target.name)
     throw new RsError('E_USAGE', `Files of volume ${text} cannot move from pool ${from} to the same pool: name another one`);
   for (const one of [source, target]) if (one.trouble !== null || one.identity === null) throw unusable(one);
+  checkNoShared([target]);
   const found = partIn(manifest, source.identity?.id ?? '');
   if (found === null) throw notThere(catalogue, home, source, target);
   checkNotBusy(home);

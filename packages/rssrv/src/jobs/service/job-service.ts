@@ -134,6 +134,13 @@ export class JobService {
       throw new RsError('E_HELD', `Volume ${job.name} is being copied by job ${job.id}: wait for it, or cancel it`, { job: job.id });
   }
 
+  /** Returns the ids of the jobs that have not ended and use one of the volumes, or write to the pool with this name. */
+  idsIn(pool: string, volumeIds: ReadonlySet<string>): readonly string[] {
+    return this.jobs.list
+      .filter((job) => isOpen(job) && (job.to === pool || volumeIdsOf(job).some((id) => volumeIds.has(id))))
+      .map(({ id }) => id);
+  }
+
   /** Returns the methods about jobs for one asker. `changes` is the queue of changes, with the limits of the asker. */
   handlers(asker: Asker, changes: Changes): HandlersOf<typeof JOB_METHODS> {
     const mine = (job: JobRecord): boolean => asker.role === 'admin' || (asker.node !== null && job.by === asker.node);

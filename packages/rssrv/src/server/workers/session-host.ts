@@ -89,6 +89,7 @@ export class SessionHost {
       vote: async (request) => this.voteFrom(await this.ask(request)),
       lost: (volumeId) => ports.send({ type: 'lost', volumeId }),
       cut: (volumeId) => ports.send({ type: 'cut', volumeId }),
+      look: async (poolId, generation) => isMineFrom(await this.ask({ what: 'look', poolId, generation })),
       held: (number) => ports.send({ type: 'held', number }),
       throttled: (report) => ports.send({ type: 'throttled', report }),
       clone: async (request) => clonedFrom(await this.ask(request)),
@@ -153,6 +154,9 @@ export class SessionHost {
         return;
       case 'figures':
         this.report();
+        return;
+      case 'lose':
+        this.session.volumes.lose(message.volumeId);
         return;
       case 'revoke':
         void this.revoke(message);
@@ -290,6 +294,11 @@ function passedFiles(receiver: DescriptorReceiver, tag: number, { name, path }: 
   } catch (thrown) {
     throw asVolumeError(name, path ?? '', thrown);
   }
+}
+
+/** Without an answer, the listener is gone, and nothing may be answered in its place. */
+function isMineFrom(answer: ListenerAnswer): boolean {
+  return answer !== null && 'isMine' in answer && answer.isMine;
 }
 
 function listFrom(answer: ListenerAnswer): ListAnswer {

@@ -33,7 +33,12 @@ export type FilesAnswer =
   | { readonly filesTag: number; readonly perFile: 1 | 2 }
   | { readonly filesCode: string; readonly sentence: string };
 
-type Answer = ListAnswer | Grant | Settled | AdminReply | VoteReply | FilesAnswer | Cloned | SnapshotReply | BridgeAnswer | null;
+/** The answer to `look`. */
+export interface Looked {
+  readonly isMine: boolean;
+}
+
+type Answer = ListAnswer | Grant | Settled | Looked | AdminReply | VoteReply | FilesAnswer | Cloned | SnapshotReply | BridgeAnswer | null;
 
 export type ToSession =
   | HoldMessage
@@ -59,6 +64,8 @@ export type ToSession =
   | { readonly type: 'end'; readonly code: string; readonly sentence: string }
   /** Revokes the volume's grants up to `epoch`. The worker answers with `revoked` and the same number. */
   | { readonly type: 'revoke'; readonly number: number; readonly volumeId: string; readonly epoch: number }
+  /** This server no longer owns the shared pool of the volume: every request of its handles that has not been answered gets STALE. */
+  | { readonly type: 'lose'; readonly volumeId: string }
   /**
    * The server's list has changed. The session closes paths on removed interfaces after UNLISTED_PATH_MS, and uses the new sizes of the
    * volumes in `grown`.
@@ -91,6 +98,8 @@ export type SessionRequest =
   | { readonly what: 'files'; readonly volumeId: string }
   /** In `release` and `settle`, `epoch` is the epoch of the grant that opened the handle. */
   | { readonly what: 'release'; readonly volumeId: string; readonly epoch: number }
+  /** Asks whether this server owns the shared pool under the generation, at a moment after this request (F8). */
+  | { readonly what: 'look'; readonly poolId: string; readonly generation: number }
   | { readonly what: 'settle'; readonly volumeId: string; readonly epoch: number; readonly incarnation: string };
 
 export type FromSession =

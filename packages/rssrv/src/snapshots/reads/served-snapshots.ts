@@ -189,7 +189,7 @@ export class ServedSnapshots {
       takeOverForce: false,
       clients,
       snapshotOf: id ?? record.volumeId,
-      pool: { ids: [pool.identity?.id ?? ''], isThick: false },
+      pool: { ids: [pool.identity?.id ?? ''], isThick: false, ...(pool.ownership === null ? {} : { ownership: pool.ownership }) },
     };
   }
 

@@ -1,6 +1,8 @@
 // Describes a volume for a worker, as plain data that the listener sends over the channel to the worker's process. The listener alone
 // determines the type, size and id of a volume.
 
+import type { PoolOwnership } from '@rsio/common/config/schema/types';
+
 /** A volume that has grown. The volume's storage has already been extended. */
 export interface GrownVolume {
   readonly id: string;
@@ -28,6 +30,8 @@ export interface VolumePools {
   readonly ids: readonly string[];
   /** True if space for the whole volume is allocated, so that writes need no new space. */
   readonly isThick: boolean;
+  /** Set for a volume of a shared pool. */
+  readonly ownership?: PoolOwnership;
 }
 
 export interface ServedReplica {

@@ -36,6 +36,8 @@ export class HoldStore {
   private readonly homes = new Map<string, readonly string[]>();
   /** For each pool that was adopted: ids of the volumes and snapshots that it had. */
   private readonly present = new Map<string, ReadonlySet<string>>();
+  /** Epochs of volumes whose pool another server owns. */
+  private readonly gone = new Map<string, number>();
   /** Ids of the pools whose ledgers are durable. */
   private readonly keepers = new Set<string>();
 
@@ -83,7 +85,7 @@ export class HoldStore {
     isForeign: boolean,
   ): void {
     this.present.set(poolId, present);
-    const epochs = new Map([...this.volumes].map(([id, { epoch }]) => [id, epoch]));
+    const epochs = new Map([...this.gone, ...[...this.volumes].map(([id, { epoch }]) => [id, epoch] as const)]);
     for (const [id, homes] of this.homes) if (homes.includes(poolId)) this.leave(id, homes, poolId);
     const named = new Map(Object.entries(volumes));
     for (const id of present) if (!named.has(id) && epochs.has(id) && !this.volumes.has(id)) named.set(id, NO_HOLDS);
@@ -100,6 +102,7 @@ export class HoldStore {
       const isChosen = isThere === isElsewhere ? entry.epoch > known.epoch : isThere;
       const chosen = home === undefined || isChosen ? entry : known;
       this.volumes.set(id, { ...chosen, epoch: Math.max(entry.epoch, epochs.get(id) ?? 0, chosen.epoch) });
+      this.gone.delete(id);
       if (home === undefined || isChosen) this.homes.set(id, [poolId]);
       if (home !== undefined) this.ledgers.doubt(home);
     }
@@ -111,6 +114,18 @@ export class HoldStore {
   /** The ledger of the pool is durable, and names the holds of its volumes. The file in the state directory no longer does. */
   keptBy(poolId: string): void {
     this.keepers.add(poolId);
+  }
+
+  /** Forgets who holds the volumes of a pool, but not their epochs, because another server owns the pool now. */
+  forgetPool(poolId: string): void {
+    this.present.delete(poolId);
+    this.keepers.delete(poolId);
+    for (const [id, homes] of this.homes) {
+      if (!homes.includes(poolId)) continue;
+      const { epoch } = this.entryOf(id);
+      this.leave(id, homes, poolId);
+      if (!this.homes.has(id)) this.gone.set(id, epoch);
+    }
   }
 
   private isKept(id: string): boolean {

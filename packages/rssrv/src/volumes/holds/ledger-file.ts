@@ -3,7 +3,7 @@
 // does not name was never held under this pool; a ledger that is missing or damaged is therefore never replaced by an empty one.
 
 import type { StateForm } from '@rsio/common/files/state-file';
-import { integer, object, type Of, orNull, text } from '@rsio/common/lib/shape';
+import { integer, map, object, type Of, optional, orNull, text } from '@rsio/common/lib/shape';
 import { LEDGER_VERSION } from '../../pools/disk/empty-ledger.ts';
 import { FENCES } from '../fences-file.ts';
 import { NODES, VOLUMES } from './holds-file.ts';
@@ -21,6 +21,11 @@ const CONTENT = object({
   nodes: NODES,
   /** The fenced clients of the owner. */
   fences: FENCES,
+  /**
+   * In a shared pool: maps each held volume to the number of its incarnations that have ended within the present life of the pool. After a
+   * take-over by force, a new life begins.
+   */
+  counts: optional(map(integer())),
 });
 export type LedgerContent = Of<typeof CONTENT>;
 

@@ -36,6 +36,7 @@ class Server {
   readonly logged: string[] = [];
   readonly begun: string[] = [];
   readonly came: string[] = [];
+  readonly counts = new Map<string, number>();
   readonly holds: Holds;
   readonly fences: Fences;
   readonly ledgers: Ledgers;
@@ -60,11 +61,15 @@ class Server {
       fences: this.fences,
       owner: () => run,
       begin: async (ids) => void this.begun.push(...ids),
+      countOf: (id) => this.counts.get(id) ?? 0,
+      adoptCounts: (counts) => Object.entries(counts).forEach(([id, count]) => this.counts.set(id, count)),
       areRemembered: () => this.isOwnPool,
       onLedger: (id, work) => this.pools.onLedger(id, work),
       came: (fenced) => void this.came.push(...fenced),
     });
     this.pools = new Pools({
+      ownershipOf: () => null,
+      storageFailed: () => undefined,
       clock: systemClock,
       log,
       takeLocks,
@@ -82,7 +87,7 @@ class Server {
   async start(names = ['fast']): Promise<this> {
     await this.holds.load();
     await this.fences.load();
-    const configs = names.map((name) => ({ name, path: path.join(directory, name), limitBytes: null, reserve: 0, line: 1 }));
+    const configs = names.map((name) => ({ name, path: path.join(directory, name), limitBytes: null, reserve: 0, shared: null, line: 1 }));
     const change = await this.pools.prepare(configs);
     await change.own();
     await change.commit();
@@ -196,7 +201,7 @@ test('the fences of the earlier server outlive a reload that was refused after t
   await one.fences.saveInPools();
   await one.pools.close();
   const two = new Server('two');
-  const configs = [{ name: 'fast', path: path.join(directory, 'fast'), limitBytes: null, reserve: 0, line: 1 }];
+  const configs = [{ name: 'fast', path: path.join(directory, 'fast'), limitBytes: null, reserve: 0, shared: null, line: 1 }];
   const refused = await two.pools.prepare(configs);
   await refused.own();
   await refused.undo();
@@ -337,7 +342,14 @@ test('a copy of a pool in use is refused, and its ledger counts for nothing', as
   fs.cpSync(path.join(directory, 'fast'), path.join(directory, 'copy'), { recursive: true });
   const before = fs.readFileSync(ledgerFile('copy'), 'utf8');
   await one.grant(BIG2);
-  const configs = ['fast', 'copy'].map((name) => ({ name, path: path.join(directory, name), limitBytes: null, reserve: 0, line: 1 }));
+  const configs = ['fast', 'copy'].map((name) => ({
+    name,
+    path: path.join(directory, name),
+    limitBytes: null,
+    reserve: 0,
+    shared: null,
+    line: 1,
+  }));
   const change = await one.pools.prepare(configs);
   await change.own();
   await change.commit();
@@ -358,7 +370,9 @@ test('a copy of a pool in use is refused, and its ledger counts for nothing', as
 test('a configuration that is only checked changes no pool', async () => {
   const before = fs.readFileSync(ledgerFile(), 'utf8');
   const one = new Server('one');
-  const change = await one.pools.prepare([{ name: 'fast', path: path.join(directory, 'fast'), limitBytes: null, reserve: 0, line: 1 }]);
+  const change = await one.pools.prepare([
+    { name: 'fast', path: path.join(directory, 'fast'), limitBytes: null, reserve: 0, shared: null, line: 1 },
+  ]);
   expect(change.states[0]?.trouble).toBeNull();
   await change.undo();
   expect([fs.readFileSync(ledgerFile(), 'utf8'), one.begun]).toEqual([before, []]);

@@ -19,12 +19,16 @@ import { LEDGER_FILE, type LedgerContent, ownedBy } from './ledger-file.ts';
 
 export interface LedgersPorts {
   readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
-  readonly holds: Pick<Holds, 'adopt' | 'carry' | 'inLedger' | 'keptBy' | 'known'>;
+  readonly holds: Pick<Holds, 'adopt' | 'carry' | 'forgetPool' | 'inLedger' | 'keptBy' | 'known'>;
   readonly fences: Pick<Fences, 'adopt' | 'all'>;
   /** The run of this server, which no other server and no later boot has. */
   owner(): string;
   /** Begins new incarnations of the volumes, durably. */
   begin(volumeIds: readonly string[]): Promise<void>;
+  /** Number of incarnations of a volume that have ended. */
+  countOf(volumeId: string): number;
+  /** Goes on with the counts of the last owner of a shared pool. */
+  adoptCounts(counts: Readonly<Record<string, number>>): void;
   /** Returns true if this server has served a pool with all these volumes at this path before. */
   areRemembered(path: string, volumes: Iterable<Pick<Manifest, 'name' | 'universe'>>): boolean;
   /** Executes a change of the ledger of an open pool, with a time limit. Throws E_POOL or E_TIMEOUT. */
@@ -38,6 +42,7 @@ interface Ledger {
   readonly file: StateFile<LedgerContent>;
   /** The content that was read. */
   readonly read: LedgerContent;
+  readonly isShared: boolean;
   /** The content with this server as the owner; null until then. Holds and Fences have the holders and the fences. */
   owned: LedgerContent | null;
   /** The fences of the earlier owner, until the pool is in force and Fences has them. */
@@ -67,21 +72,26 @@ export class Ledgers implements PoolLedgers, HoldLedgers {
       (_path, text) => files.replaceLedger(text),
     );
     const read = identity.hasLedger ? await loaded(file, identity.id) : this.fromEarlierRelease(identity.id, state);
-    this.all.set(files, { identity, file, read, owned: null, unadopted: {}, isDirty: false, saves: 0 });
+    this.all.set(files, { identity, file, read, owned: null, unadopted: {}, isShared: state.isShared, isDirty: false, saves: 0 });
   }
 
   async own(files: PoolFiles, state: PoolState): Promise<void> {
     const { holds, fences, log } = this.ports;
     const ledger = this.all.get(files)!;
     const { read, identity } = ledger;
-    const next = ownedBy(read, this.ports.owner());
+    const { ownership } = state;
+    const next = ownedBy(read, ownership === null ? this.ports.owner() : `farm.${ownership.generation}`);
     const fenced = Object.keys({ ...read.fences, ...fences.all });
     if (fenced.length > FENCES_MAX)
       throw new RsError(
         'E_LIMIT',
         `its ledger and this server fence ${fenced.length} clients, and ${FENCES_MAX} are allowed: unfence some`,
       );
-    if (next !== read) {
+    if (next !== read && ownership !== null) {
+      // The incarnations go on after a move; after a take-over by force, the pool has a new life, so that the counts mean nothing. What the
+      // ledger names may have moved to another pool of this server, whose incarnations have counts of their own.
+      this.ports.adoptCounts(Object.fromEntries(volumesIn(state).map((id) => [id, read.counts?.[id] ?? 0])));
+    } else if (next !== read) {
       // Writes of the earlier owner may be lost, and this server may have owned the pool before that one.
       await this.ports.begin([...new Set([...volumesIn(state), ...partsIn(state), ...Object.keys(read.volumes)])]);
       if (this.all.get(files) !== ledger) throw new RsError('E_POOL', 'it was given up meanwhile', { pool: state.name });
@@ -110,7 +120,10 @@ export class Ledgers implements PoolLedgers, HoldLedgers {
   left(files: PoolFiles): void {
     const ledger = this.all.get(files);
     this.all.delete(files);
-    if (ledger !== undefined && this.owned.get(ledger.identity.id) === ledger) this.owned.delete(ledger.identity.id);
+    if (ledger === undefined || this.owned.get(ledger.identity.id) !== ledger) return;
+    this.owned.delete(ledger.identity.id);
+    // The next owner changes the holders; what is known here is no longer true.
+    if (ledger.isShared) this.ports.holds.forgetPool(ledger.identity.id);
   }
 
   async save(poolId: string): Promise<void> {
@@ -151,10 +164,14 @@ export class Ledgers implements PoolLedgers, HoldLedgers {
     return this.ports.holds.carry(ids, toId, commit, mayBeThere);
   }
 
-  private contentOf({ identity, read, owned, unadopted }: Ledger): LedgerContent {
+  private contentOf({ identity, read, owned, unadopted, isShared }: Ledger): LedgerContent {
     if (owned === null) return read;
     const fences = { ...unadopted, ...this.ports.fences.all };
-    return { ...owned, ...this.ports.holds.inLedger(identity.id), fences };
+    const holders = this.ports.holds.inLedger(identity.id);
+    const counts = Object.keys(holders.volumes).flatMap((id) =>
+      this.ports.countOf(id) > 0 ? [[id, this.ports.countOf(id)] as const] : [],
+    );
+    return { ...owned, ...holders, fences, ...(isShared ? { counts: Object.fromEntries(counts) } : {}) };
   }
 
   /**

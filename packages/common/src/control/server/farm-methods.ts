@@ -1,0 +1,54 @@
+// The methods of rssrv about shared pools. The rules for changing a table are in docs/CONTROL.md. Invariant: rssrv has a handler for each
+// method (admin/farm-handlers.ts).
+
+import { CONTROL_ANSWER_MS, SERVER_CHANGE_MS } from '../limits.ts';
+import { method } from '../method-table.ts';
+import { count, filledText, flag, list, number, object, type Of, orNull, text, word } from '../../lib/shape.ts';
+
+const name = { shape: filledText(), what: 'the name of a pool' };
+
+export const SHARED_POOL = object({
+  name: text(),
+  disk: text('As in rssrvcfg, such as rbd:rsio/fast'),
+  fence: text('As in rssrvcfg'),
+  state: word(['unknown', 'making', 'free', 'taking', 'serving'], 'By the record of the pool; unknown: the record was not read yet'),
+  owner: orNull(text(), 'Name of the server that owns the pool, or is taking it; null: none'),
+  isHere: flag('True if this server serves the pool'),
+  generation: count('Grows with each owner'),
+  sinceMs: orNull(number(), 'Time of the last change of the record, by the clock of the server that made it'),
+  heartbeatMs: orNull(number(), 'Time for which the owner was not heard; null: no owner'),
+  next: orNull(text(), 'Name of the server that takes the pool if the owner ends; null: none is there'),
+  why: text('What this server waits for, or why it does not serve the pool'),
+  owners: list(object({ server: text(), isThere: flag('True if the server watches the pool') }), 'In order of preference'),
+  unfenced: list(object({ server: text(), generation: count() }), 'Earlier owners whose end is not proven yet'),
+});
+export type SharedPoolView = Of<typeof SHARED_POOL>;
+
+export const FARM_METHODS = {
+  'farm-show': method(
+    'The pools on shared disks: who owns them, and what they wait for',
+    {},
+    object({ pools: list(SHARED_POOL) }),
+    CONTROL_ANSWER_MS,
+    'admin',
+  ),
+  'pool-move': method(
+    'Moves a shared pool to another owner, under I/O. The answer comes when that server serves the pool',
+    { name, to: { shape: filledText(), what: 'the name of a server' } },
+    object({ server: text(), tookMs: number() }),
+    SERVER_CHANGE_MS,
+    'admin',
+  ),
+  'farm-make': method(
+    'Makes a pool on a shared disk, unless the disk has one. The caller then adds the section to rssrvcfg, on each owner',
+    {
+      name,
+      path: { shape: filledText(), what: 'an absolute path' },
+      disk: { shape: filledText(), what: 'rbd:POOL/IMAGE, or the path of a device' },
+      fence: { shape: filledText(), what: 'rbd, reservation, command:PROGRAM or none' },
+      owners: { shape: filledText(), what: 'names of servers' },
+    },
+    object({ isNew: flag() }),
+    SERVER_CHANGE_MS,
+  ),
+} as const;

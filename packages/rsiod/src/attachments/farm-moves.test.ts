@@ -1,0 +1,198 @@
+// Tests attached volumes that follow the owner of their pool, with the production namespace, trunks and events, and three scripted servers.
+// The frames of a move are tested in the protocol's moves.test.ts, the decision in pool-owner.test.ts. Rules: F9.
+
+import { expect, test } from 'vitest';
+import { OP } from '@rsio/protocol/wire/frames';
+import { STATUS } from '@rsio/protocol/wire/status';
+import { FarmScene, type FarmServer } from '../testing/farm-scene.ts';
+
+/** A scene in which the volume is attached at the first server, under generation 5. */
+async function attached(generation: number | null = 5): Promise<[FarmScene, FarmServer, FarmServer, FarmServer]> {
+  const scene = new FarmScene();
+  const [one, two, three] = scene.servers as [FarmServer, FarmServer, FarmServer];
+  await scene.owns(one, 5);
+  const asked = scene.attachments.attach(['oracle'], false, null);
+  await scene.pass();
+  await scene.grant(one, generation);
+  expect(await asked).toMatchObject([{ done: true, error: null }]);
+  return [scene, one, two, three];
+}
+
+test('a server on which nothing is attached announces a higher generation: the volume goes there, and everything shows it', async () => {
+  const [scene, one, two] = await attached();
+  scene.lines.splice(0);
+  scene.happened.splice(0);
+  await scene.owns(two, 6);
+  expect([scene.opens, scene.at, scene.recorded]).toEqual([['big-2'], 'server big-2, big-2', 1]);
+  expect(scene.lines).toContain('n:oracle@0: moved from server big-1 to big-2 (generation 6)');
+  expect(scene.happened).toMatchObject([
+    {
+      object: 'volume n:oracle@0',
+      from: 'server big-1',
+      to: 'server big-2',
+      reason: 'Its pool moved from server big-1 to big-2 (generation 6)',
+    },
+  ]);
+  expect(scene.attachments.list[0]!.target.reason).toBe('Its pool moved from server big-1 to big-2 (generation 6)');
+  await scene.grant(two, 6);
+  expect(scene.attachments.list[0]!.target.standing).toBe('ready');
+  expect(one.asked(OP.CLOSE)).toHaveLength(1);
+  expect(scene.happened).toHaveLength(1);
+});
+
+test('an equal or lower generation moves nothing, and neither does a server that announces again what it had', async () => {
+  const [scene, one, two, three] = await attached();
+  for (const generation of [4, 5]) await scene.owns(two, generation);
+  expect(scene.at).toBe('server big-1, big-1');
+  await scene.owns(three, 7);
+  await scene.grant(three, 7);
+  await scene.owns(one, 5);
+  await scene.owns(two, 6);
+  expect([scene.at, scene.opens, scene.recorded]).toEqual(['server big-3, big-3', [], 1]);
+});
+
+test('a zombie does not win while the owner is not in reach: the generations only grow', async () => {
+  const [scene, , two, three] = await attached();
+  await scene.owns(two, 9);
+  two.path.connection.close('The machine is off', true);
+  two.scripted.decide = () => undefined;
+  await scene.owns(three, 7);
+  expect(scene.at).toBe('server big-2, big-2');
+  await scene.owns(three, 10);
+  expect([scene.at, scene.opens]).toEqual(['server big-3, big-3', ['big-3']]);
+});
+
+test('a zombie does not win after the server of the volume has owned the pool again', async () => {
+  const [scene, one, two] = await attached();
+  await scene.owns(one, 8);
+  await scene.owns(two, 7);
+  one.path.connection.close('The machine is off', true);
+  one.scripted.decide = () => undefined;
+  await scene.pass(10);
+  expect([scene.at, scene.opens]).toEqual(['server big-1, big-1', []]);
+  await scene.owns(two, 9);
+  expect([scene.at, scene.opens]).toEqual(['server big-2, big-2', ['big-2']]);
+});
+
+test('a volume that was attached without a generation does not move', async () => {
+  const [scene, , two] = await attached(null);
+  await scene.owns(two, 9);
+  expect([scene.at, scene.opens]).toEqual(['server big-1, big-1', []]);
+});
+
+test('a server that comes into reach with a higher generation gets the volume', async () => {
+  const [scene, , two] = await attached();
+  two.path.connection.close('cut', true);
+  two.generation = 6;
+  two.scripted.generation++;
+  await scene.pass(20_000);
+  expect([scene.at, scene.opens]).toEqual(['server big-2, big-2', ['big-2']]);
+});
+
+test('a server that comes back into reach with the list that it had gets the volume, if it was attached elsewhere meanwhile', async () => {
+  const scene = new FarmScene();
+  const [one, two] = scene.servers as [FarmServer, FarmServer];
+  await scene.owns(one, 5);
+  await scene.owns(two, 6);
+  const { decide } = two.scripted;
+  two.scripted.decide = () => undefined;
+  two.path.connection.close('cut', true);
+  await scene.pass(10);
+  const asked = scene.attachments.attach(['oracle'], false, null);
+  await scene.pass();
+  await scene.grant(one, 5);
+  expect(await asked).toMatchObject([{ done: true }]);
+  two.scripted.decide = decide;
+  const lists = two.scripted.paths.flatMap((path) => path.requests(OP.LIST)).length;
+  await scene.pass(20_000);
+  expect([scene.at, scene.opens]).toEqual(['server big-2, big-2', ['big-2']]);
+  expect(two.scripted.paths.flatMap((path) => path.requests(OP.LIST))).toHaveLength(lists);
+});
+
+test('a list that arrives while the first OPEN is in flight counts as soon as the volume is attached', async () => {
+  const scene = new FarmScene();
+  const [one, two] = scene.servers as [FarmServer, FarmServer];
+  await scene.owns(one, 5);
+  const asked = scene.attachments.attach(['oracle'], false, null);
+  await scene.pass();
+  await scene.owns(two, 6);
+  expect(scene.opens).toEqual(['big-1']);
+  await scene.grant(one, 5);
+  expect(await asked).toMatchObject([{ done: true }]);
+  await scene.pass();
+  expect([scene.at, scene.opens]).toEqual(['server big-2, big-2', ['big-2']]);
+});
+
+test('the first OPEN is refused with MOVED: the attach fails with E_MOVED, or goes on at the owner if one is known by then', async () => {
+  const scene = new FarmScene();
+  const [one, two] = scene.servers as [FarmServer, FarmServer];
+  await scene.owns(one, 5);
+  const failing = scene.attachments.attach(['oracle'], false, null);
+  await scene.pass();
+  await scene.refuse(one, STATUS.MOVED, 'This server does not own pool fast any more');
+  expect(await failing).toMatchObject([
+    { done: false, error: { code: 'E_MOVED', message: 'This server does not own pool fast any more' } },
+  ]);
+  const going = scene.attachments.attach(['oracle'], false, null);
+  await scene.pass();
+  await scene.owns(two, 6);
+  await scene.refuse(one, STATUS.MOVED, 'This server does not own pool fast any more');
+  await scene.pass();
+  expect(scene.opens).toEqual(['big-2']);
+  await scene.grant(two, 6);
+  expect(await going).toMatchObject([{ done: true, error: null }]);
+  expect(scene.at).toBe('server big-2, big-2');
+});
+
+test('a detach after the move ends at the new server', async () => {
+  const [scene, one, two] = await attached();
+  await scene.owns(two, 6);
+  await scene.grant(two, 6);
+  one.path.connection.close('The machine is off', true);
+  one.scripted.decide = () => undefined;
+  const detaching = scene.attachments.detach(['oracle'], false);
+  await scene.pass();
+  scene.say(two, two.asked(OP.IOCTL)[0]!, STATUS.OK, Buffer.alloc(0));
+  two.path.answerIo(two.asked(OP.FLUSH)[0]!, STATUS.OK);
+  await scene.pass();
+  await scene.pass();
+  scene.say(two, two.asked(OP.CLOSE)[0]!, STATUS.OK, Buffer.alloc(0));
+  await scene.pass();
+  expect(await detaching).toMatchObject([{ done: true, error: null }]);
+});
+
+test('a stop while the volume moves ends', async () => {
+  const [scene, , two] = await attached();
+  await scene.owns(two, 6);
+  const stopping = scene.attachments.stop();
+  for (let times = 0; times < 40; times++) await scene.pass(1_000);
+  await stopping;
+  scene.namespace.stop(STATUS.IO_ERROR, 'The end');
+  expect(scene.attachments.list).toEqual([]);
+});
+
+test('a snapshot follows the owner of the pool of its volume', async () => {
+  const scene = new FarmScene();
+  const [one, two] = scene.servers as [FarmServer, FarmServer];
+  await scene.owns(one, 5);
+  const asked = scene.attachments.attach(['oracle@monday'], false, null);
+  await scene.pass();
+  await scene.grant(one, 5, 'snapshot');
+  await scene.pass();
+  scene.say(one, one.asked(OP.IOCTL)[0]!, STATUS.BAD_REQUEST, Buffer.alloc(0));
+  await scene.pass();
+  expect(await asked).toMatchObject([{ done: true, error: null }]);
+  await scene.owns(two, 6);
+  expect([scene.at, scene.opens]).toEqual(['server big-2, big-2', ['big-2']]);
+});
+
+test('a replica with a generation stays a replica: it is offered without one, and no plain volume goes to it', async () => {
+  const [scene, , two] = await attached();
+  two.changes = { mirror: 'a'.repeat(32) };
+  await scene.owns(two, 6);
+  expect(scene.attachments.offers.map(({ server, poolGeneration }) => [server, poolGeneration])).toEqual([
+    ['big-1', 5],
+    ['big-2', null],
+  ]);
+  expect(scene.at).toBe('server big-1, big-1');
+});

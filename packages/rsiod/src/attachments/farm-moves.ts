@@ -1,0 +1,84 @@
+// Moves attached volumes to the servers that own their pools (docs/PROTOCOL.md F9). pool-owner.ts decides, and the opener makes each move in
+// one event-loop turn. Invariants: a volume moves only while it is in the list of attached volumes, so that a detach ends at the server at
+// which it has begun. The replicas of a mirror never move.
+
+import type { Clock } from '@rsio/common/lib/clock';
+import type { Log } from '@rsio/common/log/log';
+import { SingleTarget } from '@rsio/protocol/client/single-target';
+import type { Server } from '../network/server.ts';
+import type { Volume } from '../volumes/volume.ts';
+import { labelOf, type ServerOffer } from './offers.ts';
+import { mustMove, ownerKey, ownersOf } from './pool-owner.ts';
+
+export interface FarmMovesPorts {
+  readonly clock: Clock;
+  readonly log: Log;
+  note(object: string, from: string, to: string, sentence: string): void;
+  /** Called after volumes have moved. */
+  moved(): void;
+}
+
+interface AttachedVolumes {
+  /** The same list until an offer changes. */
+  readonly offers: readonly ServerOffer[];
+  readonly list: readonly Volume[];
+  serverOf(volume: Volume): Server | undefined;
+}
+
+export class FarmMoves {
+  private readonly ports: FarmMovesPorts;
+  private readonly attached: AttachedVolumes;
+  private readonly offeredId: (volume: Volume) => string;
+  private isLooking = false;
+  private seen: readonly ServerOffer[] = [];
+  private owners: ReadonlyMap<string, ServerOffer> = new Map();
+
+  /** `offeredId`: returns the id of a volume in the offers; for a snapshot, the id of its volume. */
+  constructor(ports: FarmMovesPorts, attached: AttachedVolumes, offeredId: (volume: Volume) => string) {
+    this.ports = ports;
+    this.attached = attached;
+    this.offeredId = offeredId;
+  }
+
+  /** Called when an offer, a path or an attached volume has changed. The decision follows as soon as the current event has been handled. */
+  look(): void {
+    if (this.isLooking) return;
+    this.isLooking = true;
+    this.ports.clock.soon(() => {
+      this.isLooking = false;
+      this.decide();
+    });
+  }
+
+  private decide(): void {
+    const { offers } = this.attached;
+    if (offers !== this.seen) {
+      this.seen = offers;
+      this.owners = ownersOf(offers);
+    }
+    if (this.owners.size === 0) return;
+    let hasMoved = false;
+    for (const volume of this.attached.list) hasMoved = this.follow(volume) || hasMoved;
+    if (hasMoved) this.ports.moved();
+  }
+
+  private follow(volume: Volume): boolean {
+    const { target } = volume;
+    const owner = this.owners.get(ownerKey(volume.namespace, this.offeredId(volume)));
+    if (owner === undefined || !(target instanceof SingleTarget)) return false;
+    const server = this.attached.serverOf(volume);
+    const [attachment] = target.attachments;
+    const { poolGeneration } = attachment;
+    const generation = owner.poolGeneration ?? 0;
+    // If this server is out of reach later, no server with a lower generation gets the volume.
+    if (server === owner.from && poolGeneration !== null) attachment.seesGeneration(generation);
+    if (server === undefined || !mustMove({ serverid: server.serverid, generation: poolGeneration }, owner)) return false;
+    const what = `moved from server ${server.name} to ${owner.server} (generation ${generation})`;
+    if (!server.opener.moveTo(owner.from.opener, attachment, generation, `Its pool ${what}`)) return false;
+    target.moveTo(owner.from.trunk);
+    const label = labelOf(volume);
+    this.ports.log.info(`${label}: ${what}`);
+    this.ports.note(`volume ${label}`, `server ${server.name}`, `server ${owner.server}`, `Its pool ${what}`);
+    return true;
+  }
+}

@@ -1,0 +1,21 @@
+// Finds the server at which an attached volume is now. Invariant: the trunk of the volume decides, because a volume in a shared pool can go
+// to another server (F9).
+
+import type { VolumeTarget } from '@rsio/protocol/client/volume-target';
+import type { Namespace } from '../network/namespace.ts';
+import type { Server } from '../network/server.ts';
+import type { Volume } from '../volumes/volume.ts';
+
+/** The server of the volume; for a mirror, a server of one of its replicas. */
+export function serverOf(namespaces: readonly Namespace[], { target, id }: Volume): Server | undefined {
+  return serverWith(namespaces, target) ?? serversOf(namespaces).find(({ volumes }) => volumes.some(({ mirror }) => mirror === id));
+}
+
+/** The first server that has one of the target's trunks. */
+export function serverWith(namespaces: readonly Namespace[], { trunks }: VolumeTarget): Server | undefined {
+  return serversOf(namespaces).find(({ trunk }) => trunks.includes(trunk));
+}
+
+function serversOf(namespaces: readonly Namespace[]): Server[] {
+  return namespaces.flatMap(({ servers }) => [...servers.values()]);
+}

@@ -1,0 +1,68 @@
+// Executes the methods about shared pools. farm/shared-pool.ts does the work. Invariant: a view comes from the last look at the record, and
+// waits for no storage.
+
+import type { HandlersOf } from '@rsio/common/control/control-server';
+import type { FARM_METHODS, SharedPoolView } from '@rsio/common/control/server/farm-methods';
+import { diskText, fenceText } from '@rsio/common/config/schema/shared-disk-text';
+import type { PoolConfig } from '@rsio/common/config/schema/types';
+import * as types from '@rsio/common/config/schema/value-types';
+import { TAKE_OVER_MS } from '@rsio/common/config/schema/limits';
+import type { Clock } from '@rsio/common/lib/clock';
+import { RsError } from '@rsio/common/lib/errors';
+import type { Farms } from '../farm/farms.ts';
+import type { SharedPool } from '../farm/shared-pool.ts';
+import { makeSharedPool } from '../pools/make-shared-pool.ts';
+import type { Pools } from '../pools/pools.ts';
+
+export function farmHandlers(clock: Clock, farms: Farms, pools: Pools, server: string): HandlersOf<typeof FARM_METHODS> {
+  return {
+    'farm-show': () => ({ pools: farms.list.map((pool) => sharedPoolView(pool, server)) }),
+    'pool-move': async ({ name, to }) => {
+      const sinceMs = clock.monotonicMs();
+      await farms.find(name).move(to);
+      return { server: to, tookMs: clock.monotonicMs() - sinceMs };
+    },
+    'farm-make': async ({ name, path, disk, fence, owners }) => {
+      const shared = {
+        ...{ disk: types.disk.parse(disk), fence: types.fence.parse(fence), owners: types.serverNames.parse(owners) },
+        takeOverMs: TAKE_OVER_MS,
+      };
+      if (!shared.owners.includes(server))
+        throw new RsError('E_USAGE', `This server, ${server}, is not one of the owners: run the command on an owner`);
+      const config: PoolConfig = { name, path, limitBytes: null, reserve: 0, shared, line: 0 };
+      if (farms.list.some((pool) => pool.name === name))
+        throw new RsError('E_EXISTS', `Pool ${name} is a shared pool of this server already`);
+      if (pools.makingAt.has(path)) throw new RsError('E_BUSY', `A pool is being made at ${path}: try again when that has ended`, { path });
+      pools.makingAt.add(path);
+      const parts = farms.partsOf(config);
+      try {
+        return { isNew: await makeSharedPool(config, parts, clock.wallMs(), pools.states) };
+      } finally {
+        await parts.engine.close();
+        pools.makingAt.delete(path);
+      }
+    },
+  };
+}
+
+function sharedPoolView(pool: SharedPool, server: string): SharedPoolView {
+  const { sight, why, ownership } = pool.status;
+  const record = sight?.record ?? null;
+  const owner = record?.owner?.server ?? null;
+  const owners = pool.settings.owners.map((one) => ({ server: one, isThere: one === server || pool.isThere(one) }));
+  return {
+    name: pool.name,
+    disk: diskText(pool.settings.disk),
+    fence: fenceText(pool.settings.fence),
+    state: record?.state ?? 'unknown',
+    owner,
+    isHere: ownership !== null,
+    generation: record?.generation ?? 0,
+    sinceMs: record?.sinceMs ?? null,
+    heartbeatMs: owner === null ? null : pool.silentMs(owner),
+    next: owners.find((one) => one.isThere && one.server !== owner)?.server ?? null,
+    why,
+    owners,
+    unfenced: (record?.writers ?? []).map((writer) => ({ server: writer.server, generation: writer.generation })),
+  };
+}

@@ -1,0 +1,81 @@
+// Decides what a server does next about a shared pool, from what it has seen. Pure; shared-pool.ts makes the steps. Invariant: no decision is
+// needed for safety, which the record and the fence give. Decisions only say who goes first, and when an owner counts as silent.
+
+import type { SharedDiskConfig } from '@rsio/common/config/schema/types';
+import { printDuration } from '@rsio/common/lib/units';
+import type { FarmRecord } from './farm-record.ts';
+import { FREE_STEP_MS, SILENT_STEP_MS } from './limits.ts';
+
+/** `take`: begin F4. `give-up`: begin F6, so that `to` takes the pool. `end`: the ownership has ended (F7). */
+export type Step =
+  | { readonly kind: 'wait'; readonly why: string }
+  | { readonly kind: 'take' }
+  | { readonly kind: 'give-up'; readonly to: string }
+  | { readonly kind: 'end'; readonly why: string };
+
+export interface Seen {
+  readonly server: string;
+  readonly config: Pick<SharedDiskConfig, 'owners' | 'fence' | 'takeOverMs'>;
+  readonly record: FarmRecord | null;
+  /** Generation under which this server owns the pool; null if it does not. */
+  readonly owned: number | null;
+  /** Returns for how long the note of a server was not seen to change, in ms of this server's clock. */
+  silentMs(server: string): number;
+  /** Returns true if the note of the server was seen to change lately. */
+  isThere(server: string): boolean;
+  /** For how long the record has not changed, in ms of this server's clock. */
+  readonly unchangedMs: number;
+  /** The server to which some server asks the owner to give the pool up; null if none does. */
+  readonly wanted: string | null;
+  /** From 0 to 1; random, so that two servers rarely begin at once. */
+  readonly patience: number;
+}
+
+export function nextStep(seen: Seen): Step {
+  const { record, server, config, owned } = seen;
+  if (owned !== null) {
+    if (record === null || record.owner?.server !== server || record.generation !== owned)
+      return { kind: 'end', why: `${record?.owner?.server ?? 'nobody'} owns it now, generation ${record?.generation ?? 0}` };
+    return seen.wanted === null || seen.wanted === server ? wait('this server owns it') : { kind: 'give-up', to: seen.wanted };
+  }
+  if (record === null) return wait('its disk is not prepared: run rsadm pool add on one of its owners');
+  if (record.owners.join() !== config.owners.join())
+    return wait(
+      `its owners are ${record.owners.join(', ')} by its record, and ${config.owners.join(', ')} by rssrvcfg: make them the same`,
+    );
+  if (!record.owners.includes(server)) return wait(`this server, ${server}, is not one of its owners`);
+  if (record.state === 'making')
+    return wait(`server ${record.owner?.server ?? '?'} makes it: if that was interrupted, run rsadm pool add again`);
+  if (record.owner === null) return whenFree(seen, record);
+  // The own past of this server has ended: a process that owned the pool is gone, and this one resumes nothing (F3).
+  if (record.owner.server === server) return { kind: 'take' };
+  return whenSilent(seen, record.owner.server, record.state === 'taking' ? 'is taking it' : 'serves it');
+}
+
+function whenFree(seen: Seen, { owners, next }: FarmRecord): Step {
+  const { server, unchangedMs } = seen;
+  if (next === server) return { kind: 'take' };
+  const rank = rankOf(seen, owners, next);
+  const waitMs = (rank + 1) * FREE_STEP_MS + seen.patience * FREE_STEP_MS;
+  return unchangedMs >= waitMs ? { kind: 'take' } : wait(`it is free, and ${next ?? 'an owner that is preferred'} may take it first`);
+}
+
+function whenSilent(seen: Seen, owner: string, does: string): Step {
+  const { config, record } = seen;
+  const silentMs = seen.silentMs(owner);
+  const limitMs = config.takeOverMs;
+  if (silentMs < limitMs) return wait(`server ${owner} ${does}`);
+  const silence = `server ${owner}, which ${does}, has been silent for more than ${printDuration(limitMs)}`;
+  if (config.fence.kind === 'none') return wait(`${silence}, and fence = none permits no take-over: start it, or see rsadm farm --help`);
+  const waitMs = limitMs + rankOf(seen, record?.owners ?? [], owner) * SILENT_STEP_MS + seen.patience * SILENT_STEP_MS;
+  return silentMs >= waitMs ? { kind: 'take' } : wait(`${silence}: an owner takes it`);
+}
+
+/** Returns how many owners that are preferred to this server, without `except`, are there and may take the pool first. */
+function rankOf(seen: Seen, owners: readonly string[], except: string | null): number {
+  return owners.slice(0, owners.indexOf(seen.server)).filter((one) => one !== except && seen.isThere(one)).length;
+}
+
+function wait(why: string): Step {
+  return { kind: 'wait', why };
+}

@@ -1,0 +1,116 @@
+// What a server has seen of a shared pool: its record, and the notes of the servers with the times at which they changed. Invariants: a sight
+// never replaces a newer one; a server posts no note while another process posts with its name.
+
+import type { Clock } from '@rsio/common/lib/clock';
+import type { Sight } from './engine.ts';
+import type { FarmRecord } from './farm-record.ts';
+import { OLD_SIGHTS_MAX, OWN_LOOKS_MIN } from './limits.ts';
+
+interface SeenNote {
+  readonly count: number;
+  readonly sinceMs: number;
+  /** True if the note was seen to change. A note that never changes may come from a server that ended long ago. */
+  readonly hasChanged: boolean;
+}
+
+export class FarmWatch {
+  sight: Sight | null = null;
+  takeOverMs: number;
+  private readonly clock: Clock;
+  private readonly server: string;
+  private readonly notes = new Map<string, SeenNote>();
+  private version = -1;
+  private versionMs = 0;
+  private oldSights = 0;
+  private looks = 0;
+  private firstMs: number | null = null;
+  private lastMs: number;
+  /** Counts of the notes that this process has posted last, and is posting. */
+  private ownCounts: readonly number[] = [];
+  private rivalUntilMs = 0;
+  private readonly random: () => number;
+
+  constructor(clock: Clock, server: string, takeOverMs: number, random: () => number) {
+    this.clock = clock;
+    this.server = server;
+    this.takeOverMs = takeOverMs;
+    this.random = random;
+    this.lastMs = clock.monotonicMs();
+  }
+
+  /**
+   * Notes what a look has found. Returns false if a newer record is known: the look then tells nothing about the present. After
+   * OLD_SIGHTS_MAX such looks, the storage itself has gone back, and this record counts.
+   */
+  saw(sight: Sight): boolean {
+    const nowMs = this.clock.monotonicMs();
+    this.lastMs = nowMs;
+    const version = sight.record?.version ?? 0;
+    if (version < this.version && ++this.oldSights <= OLD_SIGHTS_MAX) return false;
+    this.oldSights = 0;
+    this.firstMs ??= nowMs;
+    this.looks++;
+    this.sight = sight;
+    this.versionSeen(version, nowMs);
+    for (const [server, { count }] of sight.notes) {
+      const before = this.notes.get(server);
+      if (before?.count === count) continue;
+      if (server === this.server && before !== undefined && !this.ownCounts.includes(count))
+        this.rivalUntilMs = nowMs + this.takeOverMs * (1 + this.random());
+      this.notes.set(server, { count, sinceMs: nowMs, hasChanged: before !== undefined });
+    }
+    return true;
+  }
+
+  /** Called when this process has stored a record. */
+  wrote(record: FarmRecord): void {
+    if (this.sight !== null) this.sight = { ...this.sight, record };
+    this.versionSeen(record.version, this.clock.monotonicMs());
+  }
+
+  /** Count for the next note of this server; null if it must not post one yet. */
+  nextCount(): number | null {
+    if (this.looks < OWN_LOOKS_MIN || this.hasRival) return null;
+    const count = (this.notes.get(this.server)?.count ?? 0) + 1;
+    // The outcome of the last post may not be known.
+    this.ownCounts = [...this.ownCounts.slice(-1), Math.max(count, ...this.ownCounts.map((one) => one + 1))];
+    return this.ownCounts.at(-1) ?? count;
+  }
+
+  /** True if another process posts notes with the name of this server. */
+  get hasRival(): boolean {
+    return this.clock.monotonicMs() < this.rivalUntilMs;
+  }
+
+  /** True once this server may take a pool: it has made sure that no other process has its name. */
+  get isReady(): boolean {
+    return this.ownCounts.length > 0 && !this.hasRival;
+  }
+
+  /** For how long the storage has not answered, in ms. */
+  get deafMs(): number {
+    return this.clock.monotonicMs() - this.lastMs;
+  }
+
+  /** For how long the record has not changed, in ms. */
+  get unchangedMs(): number {
+    return this.clock.monotonicMs() - this.versionMs;
+  }
+
+  /** For how long the note of a server was not seen to change, in ms. */
+  silentMs(server: string): number {
+    const nowMs = this.clock.monotonicMs();
+    return nowMs - (this.notes.get(server)?.sinceMs ?? this.firstMs ?? nowMs);
+  }
+
+  /** True if the note of the server was seen to change lately. */
+  isThere(server: string): boolean {
+    return server === this.server || (this.notes.get(server)?.hasChanged === true && this.silentMs(server) < this.takeOverMs);
+  }
+
+  private versionSeen(version: number, nowMs: number): void {
+    if (version === this.version) return;
+    this.version = version;
+    this.versionMs = nowMs;
+  }
+}

@@ -1,0 +1,125 @@
+// The shared pools of a server. Invariant: each shared pool of the configuration in force has one SharedPool, which lives until the pool is no
+// longer configured.
+
+import type { PoolConfig, PoolOwnership, SharedDiskConfig } from '@rsio/common/config/schema/types';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { SharedPool, type SharedPoolPorts } from './shared-pool.ts';
+
+export interface FarmsPorts extends Omit<SharedPoolPorts, 'came' | 'engine' | 'leave' | 'mount' | 'server'> {
+  server(): string;
+  /** Makes the parts that reach the storage of the pool and its mount. */
+  partsOf(config: PoolConfig): Pick<SharedPoolPorts, 'engine' | 'mount'>;
+  /** Called when this server owns the pool, and has mounted it. */
+  came(name: string): Promise<void>;
+  /** See SharedPoolPorts.leave. `why`: the reason for the clients. */
+  leave(name: string, isLost: boolean, why: string): Promise<void>;
+}
+
+export class Farms {
+  private readonly ports: FarmsPorts;
+  private readonly pools = new Map<string, SharedPool>();
+  /** Reasons why shared pools of the configuration cannot even be watched. */
+  private readonly broken = new Map<string, string>();
+  /** Pools that are being closed. A pool with the same name begins after them. */
+  private readonly closing = new Map<string, Promise<void>>();
+  private isStopping = false;
+
+  constructor(ports: FarmsPorts) {
+    this.ports = ports;
+  }
+
+  /** Makes the parts that reach the storage of a pool that is not configured yet. */
+  partsOf(config: PoolConfig): Pick<SharedPoolPorts, 'engine' | 'mount'> {
+    return this.ports.partsOf(config);
+  }
+
+  get list(): readonly SharedPool[] {
+    return [...this.pools.values()];
+  }
+
+  /**
+   * Watches the shared pools of a configuration that is in force, and no others. A pool that left is given up later, because its last step
+   * may wait for the change that calls this.
+   */
+  follow(configs: readonly PoolConfig[]): void {
+    const shared = configs.flatMap((config) => (config.shared === null ? [] : [{ config, disk: config.shared }]));
+    for (const [name, pool] of this.pools) {
+      if (shared.some(({ config }) => config.name === name)) continue;
+      this.pools.delete(name);
+      pool.stop();
+      const closed = pool.close(true).finally(() => this.closing.delete(name));
+      this.closing.set(name, closed);
+    }
+    this.broken.clear();
+    for (const { config, disk } of shared) {
+      const known = this.pools.get(config.name);
+      if (known !== undefined) {
+        known.configure(disk);
+        continue;
+      }
+      this.begin(config, disk);
+    }
+  }
+
+  private begin(config: PoolConfig, disk: SharedDiskConfig): void {
+    const { ports } = this;
+    const { name } = config;
+    try {
+      const pool: SharedPool = new SharedPool(name, disk, {
+        ...{ clock: ports.clock, log: ports.log, server: ports.server(), random: () => ports.random() },
+        ...ports.partsOf(config),
+        came: () => ports.came(name),
+        leave: (isLost) => ports.leave(name, isLost, pool.status.why),
+      });
+      this.pools.set(name, pool);
+      if (this.isStopping) pool.stop();
+      void (this.closing.get(name) ?? Promise.resolve()).then(() => pool.start());
+    } catch (thrown) {
+      const why = toRsError(thrown).message;
+      ports.log.error(`Pool ${name} cannot be used: ${why}`);
+      this.broken.set(name, why);
+    }
+  }
+
+  /** See OwnershipOf (pools/open-pool.ts). */
+  ownershipOf({ name, isShared }: { readonly name: string; readonly isShared: boolean }): PoolOwnership | null {
+    if (!isShared) return null;
+    const pool = this.pools.get(name);
+    const ownership = pool?.ownership ?? null;
+    if (ownership === null)
+      throw new RsError('E_POOL', pool?.status.why ?? this.broken.get(name) ?? 'its record was not read yet', { pool: name });
+    return { generation: ownership.generation, life: ownership.life };
+  }
+
+  /** Resolves with true if this server owned the pool under the generation at a moment after the call. */
+  async isMine(name: string | null, generation: number): Promise<boolean> {
+    return (await (name === null ? null : this.pools.get(name))?.isMine(generation)) ?? false;
+  }
+
+  /** Called when the file system of an owned pool has failed. The pool is taken again, or another server takes it. */
+  storageFailed(name: string, why: string): void {
+    this.pools.get(name)?.failed(why);
+  }
+
+  /** Throws E_UNKNOWN_POOL if the pool is not a shared pool of this server. */
+  find(name: string): SharedPool {
+    const pool = this.pools.get(name);
+    if (pool !== undefined) return pool;
+    throw new RsError('E_UNKNOWN_POOL', `No shared pool ${name}: rsadm farm lists the shared pools`, { pool: name });
+  }
+
+  /** From now on, no pool comes or is moved. */
+  stop(): void {
+    this.isStopping = true;
+    for (const pool of this.list) pool.stop();
+  }
+
+  /**
+   * Ends all watches; nothing of the pools may be open. `clean`: names of the pools of which everything is durable. The other pools are left
+   * to the next owner as if this server had died.
+   */
+  async close(clean: ReadonlySet<string>): Promise<void> {
+    await Promise.all([...this.closing.values(), ...this.list.map((pool) => pool.close(clean.has(pool.name)))]);
+    this.pools.clear();
+  }
+}

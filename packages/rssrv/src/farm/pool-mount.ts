@@ -1,0 +1,66 @@
+// Mounts and unmounts the file system of a shared pool. Invariants: a file system counts as mounted only if this process has mounted it; an
+// unmount has ended when no write of it can follow (never a lazy unmount).
+
+import { execFile } from 'node:child_process';
+import { mkdir } from 'node:fs/promises';
+import { mountTable } from '@rsio/common/daemon/mount-table';
+import { errnoName, RsError } from '@rsio/common/lib/errors';
+import { escapeControls } from '@rsio/common/lib/printable';
+import { MOUNT_MS, OUTPUT_MAX_CHARS } from './limits.ts';
+
+/**
+ * `nouuid`: on one machine, two servers of a farm may mount the same pool one after the other, before the kernel has forgotten its id; the
+ * record says who may mount. `discard`: blocks that a volume no longer needs go back to the shared storage.
+ */
+const OPTIONS = 'nouuid,noatime,discard,nosuid,nodev,noexec';
+
+export interface PoolMount {
+  /** Mounts the file system on `device` at the path of the pool. Throws E_POOL. */
+  mount(device: string): Promise<void>;
+  /** Unmounts whatever is mounted at the path, also what an earlier process has left. Throws E_BUSY if a program uses it. */
+  unmount(): Promise<void>;
+  /** Makes the mounted file system as large as its device. Throws E_POOL. */
+  grow(): Promise<void>;
+}
+
+export function poolMount(path: string): PoolMount {
+  return {
+    mount: async (device) => {
+      await mkdir(path, { recursive: true, mode: 0o755 });
+      await run('mount', ['-t', 'xfs', '-o', OPTIONS, device, path], `The file system of ${path} cannot be mounted`);
+    },
+    unmount: async () => {
+      while ((await mountTable()).some(({ mountPoint }) => mountPoint === path))
+        await run('umount', [path], `${path} cannot be unmounted`, 'E_BUSY');
+    },
+    grow: () => run('xfs_growfs', [path], `The file system of ${path} cannot be grown`),
+  };
+}
+
+/** Makes an empty XFS on the device. Throws E_POOL if the device has one, or any other content. */
+export function makeFileSystem(device: string): Promise<void> {
+  return run('mkfs.xfs', ['-m', 'reflink=1', device], `${device} cannot get a file system`);
+}
+
+/** Runs a program. Throws an error with its output after `what`. */
+export function run(
+  program: string,
+  args: readonly string[],
+  what: string,
+  code: 'E_POOL' | 'E_BUSY' | 'E_FENCE' = 'E_POOL',
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    execFile(
+      program,
+      args,
+      { timeout: MOUNT_MS, killSignal: 'SIGKILL', encoding: 'utf8', maxBuffer: OUTPUT_MAX_CHARS },
+      (error, out, err) => {
+        if (error === null) return resolve();
+        const isMissing = errnoName(error) === 'ENOENT';
+        const said = escapeControls(`${err}${out}`.trim().replaceAll('\n', '; ').slice(0, OUTPUT_MAX_CHARS));
+        const why = isMissing ? `there is no program ${program}: install it` : said === '' ? error.message : said;
+        reject(new RsError(code, `${what}: ${why}`, { program }, error));
+      },
+    );
+  });
+}

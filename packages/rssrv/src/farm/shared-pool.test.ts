@@ -1,0 +1,231 @@
+// Tests taking, serving, giving up and losing a shared pool, with three servers over one storage. Each call is a message that the storage
+// executes late. Rules: F1 to F7.
+
+import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { describe, expect, test } from 'vitest';
+import { FarmServer, settled, SharedStorage } from '../testing/shared-storage.ts';
+import { firstRecord } from './farm-record.ts';
+
+const OWNERS = ['big-1', 'big-2', 'big-3'];
+const config = { disk: { kind: 'device', path: '/dev/x' }, fence: { kind: 'rbd' }, owners: OWNERS, takeOverMs: 10_000 } as const;
+
+interface World {
+  readonly storage: SharedStorage;
+  readonly servers: readonly FarmServer[];
+}
+
+function newWorld(seed = 1, fence: 'rbd' | 'none' = 'rbd'): World {
+  const storage = new SharedStorage(firstRecord(OWNERS, 0), new SeededRandom(seed));
+  const servers = OWNERS.map((name) => new FarmServer(name, storage, { ...config, fence: { kind: fence } }));
+  for (const { pool } of servers) void pool.start();
+  return { storage, servers };
+}
+
+/** Lets time pass for all servers that run, and the storage execute what it was asked. */
+async function pass({ storage, servers }: World, ms: number, stepMs = 100): Promise<void> {
+  for (let left = ms; left > 0; left -= stepMs) {
+    for (const server of servers) if (server.isAlive && !server.isStopped) server.clock.advance(stepMs);
+    await settled();
+    for (let calls = 0; calls < 12; calls++) await storage.stir();
+  }
+}
+
+function serving({ servers }: World): string[] {
+  return servers.filter(({ isServing, isAlive }) => isServing && isAlive).map(({ name }) => name);
+}
+
+async function moved(world: World, from: FarmServer, to: string): Promise<void> {
+  let isOver = false;
+  const move = from.pool.move(to).finally(() => {
+    isOver = true;
+  });
+  move.catch(() => undefined);
+  for (let turn = 0; turn < 300 && !isOver; turn++) await pass(world, 500);
+  await move;
+}
+
+test('the preferred owner takes a free pool', async () => {
+  const world = newWorld();
+  await pass(world, 8_000);
+  expect(serving(world)).toEqual(['big-1']);
+  expect(world.storage.record).toMatchObject({ generation: 1, state: 'serving', life: 0, writers: [] });
+});
+
+test('an owner that is silent loses the pool to the next one, which fences it first, in a new life', async () => {
+  const world = newWorld();
+  await pass(world, 8_000);
+  world.servers[0]!.kill();
+  await pass(world, 9_000);
+  expect(world.storage.record?.generation).toBe(1);
+  await pass(world, 6_000);
+  expect(serving(world)).toEqual(['big-2']);
+  expect(world.storage.record).toMatchObject({ generation: 2, state: 'serving', life: 2, writers: [] });
+  expect([...world.storage.fenced]).toEqual(['client-0']);
+});
+
+test('a server that starts beside a living owner takes nothing', async () => {
+  const world = newWorld();
+  world.servers[2]!.kill();
+  await pass(world, 8_000);
+  world.servers[2]!.boot();
+  await pass(world, 60_000);
+  expect(serving(world)).toEqual(['big-1']);
+  expect(world.storage.record?.generation).toBe(1);
+});
+
+test('a server that comes again fences its own past and takes the pool again', async () => {
+  const world = newWorld();
+  await pass(world, 8_000);
+  world.servers[0]!.kill();
+  world.servers[0]!.boot();
+  await pass(world, 3_000);
+  expect(serving(world)).toEqual(['big-1']);
+  expect(world.storage.record).toMatchObject({ generation: 2, life: 2 });
+  expect(world.storage.fenced.has('client-0')).toBe(true);
+});
+
+test('a move goes on in the same life, fences nothing, and may be ordered at any server', async () => {
+  const world = newWorld();
+  await pass(world, 8_000);
+  await moved(world, world.servers[1]!, 'big-3');
+  expect(serving(world)).toEqual(['big-3']);
+  expect(world.storage.record).toMatchObject({ generation: 2, life: 0, state: 'serving' });
+  await moved(world, world.servers[2]!, 'big-1');
+  expect(serving(world)).toEqual(['big-1']);
+  expect(world.storage.record).toMatchObject({ generation: 3, life: 0 });
+  expect(world.storage.fenced.size).toBe(0);
+});
+
+test('a move to a server that is not there is refused, and nothing happens', async () => {
+  const world = newWorld();
+  world.servers[2]!.kill();
+  await pass(world, 15_000);
+  await expect(moved(world, world.servers[0]!, 'big-3')).rejects.toThrow('Pool fast: server big-3 does not watch it');
+  await expect(moved(world, world.servers[0]!, 'big-9')).rejects.toThrow('big-9 is not an owner of pool fast');
+  expect(serving(world)).toEqual(['big-1']);
+});
+
+test('without a fence no server takes the pool of a silent owner', async () => {
+  const world = newWorld(1, 'none');
+  await pass(world, 8_000);
+  world.servers[0]!.kill();
+  await pass(world, 120_000);
+  expect(serving(world)).toEqual([]);
+  expect(world.servers[1]!.pool.status.why).toContain('server big-1, which serves it, has been silent for more than 10s, and fence = none');
+});
+
+test('a fence that is not proven keeps the pool waiting, with the reason, until it is proven', async () => {
+  const world = newWorld();
+  await pass(world, 8_000);
+  world.storage.isFenceBroken = true;
+  world.servers[0]!.kill();
+  await pass(world, 60_000);
+  expect(serving(world)).toEqual([]);
+  expect(world.storage.record).toMatchObject({ state: 'taking', owner: { server: 'big-2' } });
+  expect(world.servers[1]!.pool.status.why).toContain('it waits for the fence of big-1, generation 1: client-0 is not proven');
+  world.storage.isFenceBroken = false;
+  await pass(world, 10_000);
+  expect(serving(world)).toEqual(['big-2']);
+});
+
+test('a stopped owner ends its ownership when it goes on, and answers no look with yes', async () => {
+  const world = newWorld();
+  await pass(world, 8_000);
+  const [zombie] = world.servers as [FarmServer];
+  zombie.isStopped = true;
+  await pass(world, 20_000);
+  expect(world.storage.record).toMatchObject({ generation: 2, owner: { server: 'big-2' } });
+  const answer = zombie.pool.isMine(1);
+  zombie.isStopped = false;
+  await pass(world, 500);
+  expect(await answer).toBe(false);
+  await pass(world, 3_000);
+  expect(serving(world)).toEqual(['big-2']);
+  expect(zombie.mounted).toBeNull();
+});
+
+test('an owner that is cut off from the storage ends its ownership, and comes again when the storage is back and nobody has taken it', async () => {
+  const world = newWorld();
+  for (const other of world.servers.slice(1)) other.kill();
+  await pass(world, 8_000);
+  world.servers[0]!.isCutOff = true;
+  await pass(world, 9_000);
+  expect(serving(world)).toEqual(['big-1']);
+  await pass(world, 8_000);
+  expect(serving(world)).toEqual([]);
+  world.servers[0]!.isCutOff = false;
+  await pass(world, 20_000);
+  expect(serving(world)).toEqual(['big-1']);
+  expect(world.storage.record).toMatchObject({ generation: 2, life: 2 });
+});
+
+test('two servers with one name are noticed', async () => {
+  const world = newWorld();
+  await pass(world, 8_000);
+  world.storage.notes.set('big-1', { generation: 0, count: 1_000_000, wants: null, refusal: null });
+  await pass(world, 1_000);
+  expect(world.servers[0]!.pool.status.why).toContain('another server posts notes with the name big-1');
+});
+
+describe('random worlds', () => {
+  test.each(Array.from({ length: 150 }, (_, seed) => seed))(
+    'seed %i: no write of an earlier owner is executed after a mount',
+    async (seed) => {
+      const random = new SeededRandom(seed);
+      const world = newWorld(seed);
+      const { storage, servers } = world;
+      const lives = new Map<number, number>();
+      for (let turn = 0; turn < 400; turn++) {
+        const server = random.pick(servers);
+        const before = storage.writes.length;
+        const { mountedBy } = storage;
+        switch (random.int(0, 40)) {
+          case 0:
+            server.kill();
+            break;
+          case 1:
+            if (!server.isAlive) server.boot();
+            break;
+          case 2:
+            server.isStopped = !server.isStopped;
+            break;
+          case 3:
+            server.isCutOff = !server.isCutOff;
+            break;
+          case 4:
+            storage.isFenceBroken = random.chance(0.3);
+            break;
+          case 5:
+            if (server.isAlive && !server.isStopped) void server.pool.move(random.pick(OWNERS)).catch(() => undefined);
+            break;
+          default:
+            if (server.isAlive && !server.isStopped) server.clock.advance(random.pick([50, 200, 1_000, 3_000, 12_000]));
+        }
+        server.write();
+        await settled();
+        for (let calls = random.int(0, 6); calls > 0; calls--) await storage.stir();
+        for (const write of storage.writes.slice(before)) expect(write.generation).toBeGreaterThanOrEqual(mountedBy);
+        const { record } = storage;
+        if (record?.state === 'serving') lives.set(record.generation, record.life);
+        for (const { name, isServing, isAlive, pool } of servers)
+          if (isServing && isAlive && pool.ownership !== null)
+            expect(
+              storage.servers.filter(
+                (one) => one.isServing && one.pool.ownership?.generation === pool.ownership?.generation && one.name !== name,
+              ),
+            ).toEqual([]);
+      }
+      // A life is that of the last generation, or the generation itself.
+      for (const [generation, life] of lives)
+        expect(life === generation || life === lives.get(generation - 1) || generation === 1).toBe(true);
+      for (const one of servers) {
+        one.isCutOff = false;
+        one.isStopped = false;
+        if (!one.isAlive) one.boot();
+      }
+      storage.isFenceBroken = false;
+      await pass(world, 90_000);
+      expect(serving(world)).toHaveLength(1);
+    },
+  );
+});

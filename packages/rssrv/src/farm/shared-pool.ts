@@ -1,0 +1,498 @@
+// One shared pool at one server: watches its record, takes it, owns it and gives it up (docs/PROTOCOL.md, Farms). farm-decision.ts decides
+// what comes next; an engine reaches the storage. Invariants: the pool is served only between the record that says SERVING under this
+// server's generation and the end of the ownership; before this server takes the pool again, nothing of the last ownership is left: no
+// handle, no open file, no mount, no client of the storage. Rules: F1 to F8.
+
+// Design. Two loops run beside each other. The watch looks at the record and posts the note of this server, once in WATCH_MS, whatever else
+// is happening. The steps below take as long as the storage needs; one of them runs at a time.
+//
+//   watching --decided to take--> taking: CAS to TAKING, fence all writers, open, look, mount, CAS to SERVING --> owned
+//   owned --asked to give up--> leaving: close the volumes, unmount, end the client, CAS to FREE --> watching
+//   owned --the record names another owner, or the storage is silent--> ending: cut the device, close, unmount, end the client --> watching
+//   taking --a step fails--> watching; the record stays TAKING, and the next take fences this one
+
+import type { SharedDiskConfig } from '@rsio/common/config/schema/types';
+import type { Clock, Timer } from '@rsio/common/lib/clock';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { printDuration } from '@rsio/common/lib/units';
+import type { Log } from '@rsio/common/log/log';
+import type { Engine, Sight, StorageClient } from './engine.ts';
+import { nextStep } from './farm-decision.ts';
+import { type FarmRecord, freed, isOwner, served, taken, type Writer } from './farm-record.ts';
+import { FarmWatch } from './farm-watch.ts';
+import { CLOSE_MS, HURRY_MS, LOOK_RETRY_MS, MOVE_MS, REFUSAL_MAX_CHARS, RETRY_MS, WATCH_MS } from './limits.ts';
+import { Looks } from './looks.ts';
+import type { PoolMount } from './pool-mount.ts';
+
+export interface SharedPoolPorts {
+  readonly clock: Clock;
+  readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
+  /** Name of this server. */
+  readonly server: string;
+  readonly engine: Engine;
+  readonly mount: PoolMount;
+  random(): number;
+  /** Called when the pool is owned and mounted: serves its volumes. */
+  came(): Promise<void>;
+  /**
+   * Stops serving the volumes of the pool, and closes everything of it that this server has open. `isLost`: the ownership has ended, so that
+   * no request is answered any more. Otherwise, everything that has begun is answered and durable; throws if that is not possible, and
+   * then the volumes are served as before.
+   */
+  leave(isLost: boolean): Promise<void>;
+}
+
+/** The time in which this server owns the pool under one generation. */
+export interface Ownership {
+  readonly generation: number;
+  /** The generation in which the present incarnations of the volumes began. */
+  readonly life: number;
+}
+
+type Standing = 'watching' | 'taking' | 'owned' | 'leaving' | 'ending';
+
+export interface SharedPoolStatus {
+  readonly standing: Standing;
+  /** What the storage had at the last look; null if it has not answered yet. */
+  readonly sight: Sight | null;
+  /** Why this server does not serve the pool, or what it waits for. */
+  readonly why: string;
+  readonly ownership: Ownership | null;
+}
+
+interface Owned extends Ownership {
+  record: FarmRecord;
+  readonly client: StorageClient;
+  isLost: boolean;
+}
+
+export class SharedPool {
+  readonly name: string;
+  private config: SharedDiskConfig;
+  private readonly ports: SharedPoolPorts;
+  private standing: Standing = 'watching';
+  private owned: Owned | null = null;
+  /** True while the volumes of the owned pool are served. */
+  private isOpen = false;
+  private why = 'its record was not read yet';
+  private readonly seen: FarmWatch;
+  private wants: { readonly generation: number; readonly to: string } | null = null;
+  /** Why this server does not give the pool up, although it was asked to. */
+  private refusal: string | null = null;
+  /** Random, from 0 to 1; see farm-decision.ts. */
+  private patience: number;
+  /** No take begins before this time. */
+  private restUntilMs = 0;
+  private timer: Timer | null = null;
+  private step: Promise<void> | null = null;
+  /** True if no take, move or opening begins any more. */
+  private isStopping = false;
+  private isClosed = false;
+  private readonly looks = new Looks(() => this.lookUntilKnown());
+
+  constructor(name: string, config: SharedDiskConfig, ports: SharedPoolPorts) {
+    this.name = name;
+    this.config = config;
+    this.ports = ports;
+    this.seen = new FarmWatch(ports.clock, ports.server, config.takeOverMs, () => ports.random());
+    this.patience = ports.random();
+  }
+
+  /** Ends what an earlier process has left, and begins to watch. Resolves after the first look. */
+  async start(): Promise<void> {
+    const { mount, engine, log } = this.ports;
+    const left = (thrown: unknown): void => log.error(`Pool ${this.name}: ${toRsError(thrown).message}`);
+    await mount
+      .unmount()
+      .then(() => engine.clear())
+      .catch(left);
+    await this.watch();
+  }
+
+  get settings(): SharedDiskConfig {
+    return this.config;
+  }
+
+  configure(config: SharedDiskConfig): void {
+    this.config = config;
+    this.seen.takeOverMs = config.takeOverMs;
+  }
+
+  get status(): SharedPoolStatus {
+    const { standing, seen, why, ownership } = this;
+    return { standing, sight: seen.sight, why, ownership };
+  }
+
+  /** For how long the note of a server was not seen to change, in ms. */
+  silentMs(server: string): number {
+    return this.seen.silentMs(server);
+  }
+
+  /** True if the note of the server was seen to change lately. */
+  isThere(server: string): boolean {
+    return this.seen.isThere(server);
+  }
+
+  /** The ownership under which the pool is served; null if this server does not own the pool, or is leaving it. */
+  get ownership(): Ownership | null {
+    return this.standing === 'owned' && this.owned?.isLost === false ? this.owned : null;
+  }
+
+  /**
+   * Resolves with true if this server owned the pool under `generation` at a moment after the call (F8). While the storage does not answer,
+   * the call waits, because nothing may be answered then. Resolves with false when the ownership has ended.
+   */
+  async isMine(generation: number): Promise<boolean> {
+    return (await this.looks.ask()) && this.owned?.generation === generation;
+  }
+
+  /**
+   * Moves the pool to another owner, and resolves when that server serves it. The owner may be any server. Throws E_USAGE, E_POOL or
+   * E_TIMEOUT, with the reason.
+   */
+  async move(to: string): Promise<void> {
+    const { clock } = this.ports;
+    const { record } = this;
+    if (record === null) throw this.failure(this.why);
+    if (!record.owners.includes(to))
+      throw new RsError('E_USAGE', `Server ${to} is not an owner of pool ${this.name}: ${record.owners.join(', ')} are`);
+    const isServed = (): boolean => this.record?.state === 'serving' && this.record.owner?.server === to;
+    if (isServed()) return;
+    if (!this.isThere(to)) throw this.failure(`server ${to} does not watch it: start rssrv there, and see that its rssrvcfg has the pool`);
+    if (record.owner === null) throw this.failure('it has no owner now: wait until one has taken it');
+    this.wants = { generation: record.generation, to };
+    this.refusal = null;
+    this.restUntilMs = 0;
+    this.hurry();
+    const endMs = clock.monotonicMs() + MOVE_MS;
+    try {
+      while (!isServed()) {
+        const refusal = this.refusalOf(record);
+        if (refusal !== null) throw this.failure(refusal);
+        if (clock.monotonicMs() > endMs)
+          throw new RsError('E_TIMEOUT', `Pool ${this.name} was not moved to ${to} within ${printDuration(MOVE_MS)}: ${this.why}`);
+        await this.delay(HURRY_MS);
+      }
+    } finally {
+      this.wants = null;
+    }
+  }
+
+  /** Returns why the owner of this record does not give the pool up; null if it has not said so since `move` was called. */
+  private refusalOf({ owner, generation }: FarmRecord): string | null {
+    if (this.record?.generation !== generation) return null;
+    return owner?.server === this.ports.server ? this.refusal : (this.seen.sight?.notes.get(owner?.server ?? '')?.refusal ?? null);
+  }
+
+  /** From now on, no take, move or opening begins. */
+  stop(): void {
+    this.isStopping = true;
+  }
+
+  /**
+   * Ends the watch, after `stop`, when the volumes and files of the pool are closed. If this server owns the pool, unmounts it and, if
+   * `isClean`, gives it up to another owner that is there. Otherwise its writes or the counts of its incarnations may be incomplete, so that
+   * the record stays, and the next owner begins a new life. Bounded by CLOSE_MS if a step hangs.
+   */
+  async close(isClean: boolean): Promise<void> {
+    const { log, mount, engine } = this.ports;
+    this.isStopping = true;
+    this.isClosed = true;
+    this.timer?.cancel();
+    const failed = (thrown: unknown): void => log.error(`Pool ${this.name} was not given up: ${toRsError(thrown).message}`);
+    const isOver = await Promise.race([(this.step ?? Promise.resolve()).then(() => true), this.delay(CLOSE_MS).then(() => false)]);
+    const { owned } = this;
+    if (!isOver) failed(this.failure(this.why));
+    else if (owned !== null && isClean && !owned.isLost) await this.release(owned, this.successor()).catch(failed);
+    else if (owned !== null)
+      await owned.client
+        .cut()
+        .then(() => mount.unmount())
+        .then(() => owned.client.close())
+        .catch(failed);
+    await engine.close();
+  }
+
+  private successor(): string | null {
+    return this.config.owners.find((one) => one !== this.ports.server && this.isThere(one)) ?? null;
+  }
+
+  private get record(): FarmRecord | null {
+    return this.seen.sight?.record ?? null;
+  }
+
+  // --- the watch
+
+  private async watch(): Promise<void> {
+    this.timer = null;
+    await this.observe();
+    if (this.isClosed) return;
+    this.decide();
+    const isHurried = this.wants !== null || this.record?.next === this.ports.server;
+    this.timer = this.ports.clock.after(isHurried ? HURRY_MS : WATCH_MS, () => void this.watch());
+  }
+
+  private hurry(): void {
+    if (this.timer === null) return;
+    this.timer.cancel();
+    void this.watch();
+  }
+
+  private async observe(): Promise<void> {
+    const { engine } = this.ports;
+    try {
+      this.seen.saw(await engine.look());
+      const count = this.seen.nextCount();
+      if (count === null) return;
+      await engine.post({ generation: this.ownership?.generation ?? 0, count, wants: this.wants, refusal: this.refusal });
+    } catch (thrown) {
+      this.why = toRsError(thrown).message;
+      const { deafMs } = this.seen;
+      if (this.owned !== null && deafMs >= this.config.takeOverMs)
+        this.end(`its storage has not answered for ${printDuration(Math.round(deafMs))}, and another server may have taken it`);
+    }
+  }
+
+  private decide(): void {
+    const { server, clock, log } = this.ports;
+    const { owned, seen } = this;
+    const { sight } = seen;
+    if (sight === null) return;
+    const { record } = sight;
+    const step = nextStep({
+      ...{ server, config: this.config, record, owned: owned?.generation ?? null, patience: this.patience },
+      silentMs: (one) => seen.silentMs(one),
+      isThere: (one) => seen.isThere(one),
+      unchangedMs: seen.unchangedMs,
+      wanted: this.wantedOf(sight),
+    });
+    if (step.kind === 'end') return this.end(step.why);
+    if (this.step !== null || this.isStopping) return;
+    if (seen.hasRival) this.why = `another process posts notes with the name ${server}: give each server a name of its own`;
+    else if (step.kind === 'wait') this.why = step.why;
+    if (clock.monotonicMs() < this.restUntilMs || seen.hasRival) return;
+    if (step.kind === 'take') {
+      if (!seen.isReady) return;
+      this.why = 'this server is taking it';
+      this.begin('taking', () => this.take(record!));
+    } else if (owned !== null && step.kind === 'give-up') {
+      log.info(`Pool ${this.name} is given up, so that ${step.to} serves it`);
+      this.why = `it moves to server ${step.to}`;
+      this.begin('leaving', () => this.giveUp(owned, step.to));
+    } else if (owned !== null && !this.isOpen) this.begin('owned', () => this.openUp());
+    else if (owned !== null && record?.owners.join() !== this.config.owners.join()) this.begin('owned', () => this.renewOwners(owned));
+  }
+
+  /** Returns the server to which a note asks the owner of this generation to give the pool up; null if none does (F10). */
+  private wantedOf({ record, notes }: Sight): string | null {
+    const all = [this.wants, ...[...notes].filter(([server]) => this.isThere(server)).map(([, { wants }]) => wants)];
+    const wanted = all.find((one) => one !== null && one.generation === record?.generation && record.owners.includes(one.to));
+    return wanted !== undefined && wanted !== null && this.isThere(wanted.to) ? wanted.to : null;
+  }
+
+  private begin(standing: Standing, work: () => Promise<void>): void {
+    const before = this.standing;
+    this.standing = standing;
+    const failed = (thrown: unknown): void => {
+      this.why = toRsError(thrown).message;
+      this.restUntilMs = this.ports.clock.monotonicMs() + RETRY_MS;
+      this.patience = this.ports.random();
+      this.ports.log.error(`Pool ${this.name}: ${this.why}`);
+      if (standing === 'leaving') this.refusal = this.why.slice(0, REFUSAL_MAX_CHARS);
+      if (this.standing === standing) this.standing = before;
+    };
+    this.runs(work().then(undefined, failed));
+  }
+
+  /** Makes `work` the step that runs. */
+  private runs(work: Promise<void>): void {
+    const step: Promise<void> = work.finally(() => {
+      if (this.step === step) this.step = null;
+    });
+    this.step = step;
+  }
+
+  // --- the steps
+
+  /** F4. `before` is the record that was seen. */
+  private async take(before: FarmRecord): Promise<void> {
+    const { engine, mount, server, log, clock } = this.ports;
+    await mount.unmount();
+    await engine.clear();
+    const client = await engine.connect(before.generation + 1);
+    try {
+      const taking = taken(before, server, client.name, clock.wallMs());
+      if (taking === null) throw this.failure(`${before.writers.length} earlier owners wait for a fence`);
+      await this.store(before, taking);
+      log.info(`Pool ${this.name} is being taken, generation ${taking.generation}`);
+      for (const writer of taking.writers) await this.fence(writer, taking.generation);
+      const device = await client.open();
+      // With reservations, this server may have registered after a later taker had fenced it (F13).
+      this.refuseStopping();
+      if (!isOwner((await engine.look()).record, server, taking.generation)) throw this.failure('another server has taken it meanwhile');
+      await mount.mount(device);
+      this.refuseStopping();
+      const isClean = before.state === 'free' && before.owner === null && before.writers.length === 0;
+      const record = served(taking, isClean, clock.wallMs());
+      await this.store(taking, record);
+      this.owned = { generation: record.generation, life: record.life, record, client, isLost: false };
+    } catch (thrown) {
+      const left = (more: unknown): void => log.error(`Pool ${this.name}: ${toRsError(more).message}`);
+      await mount
+        .unmount()
+        .then(() => client.close())
+        .catch(left);
+      throw thrown;
+    }
+    this.standing = 'owned';
+    this.why = 'this server owns it';
+    this.refusal = null;
+    log.info(`Pool ${this.name} is owned by this server, generation ${before.generation + 1}`);
+    await this.openUp();
+  }
+
+  /** Changes the record (F1). Throws E_POOL if another server has changed it first. */
+  private async store(before: FarmRecord, next: FarmRecord): Promise<void> {
+    if (!(await this.ports.engine.swap(before, next))) throw this.failure('another server has changed its record first');
+    this.seen.wrote(next);
+  }
+
+  private refuseStopping(): void {
+    if (this.isStopping) throw this.failure('this server stops');
+  }
+
+  private async renewOwners(owned: Owned): Promise<void> {
+    const next = { ...owned.record, version: owned.record.version + 1, owners: this.config.owners, sinceMs: this.ports.clock.wallMs() };
+    await this.store(owned.record, next);
+    owned.record = next;
+  }
+
+  /** Serves the volumes of the pool that is mounted. If this fails, it is tried again. */
+  private async openUp(): Promise<void> {
+    this.isOpen = false;
+    if (this.isStopping) return;
+    await this.ports.came();
+    this.isOpen = true;
+  }
+
+  /** Tries until the fence is proven. Throws if this server is no longer the taker. */
+  private async fence(writer: Writer, generation: number): Promise<void> {
+    const { engine, server, log } = this.ports;
+    const whom = `${writer.server}, generation ${writer.generation}`;
+    for (;;) {
+      try {
+        await engine.fence(writer);
+        log.info(`Pool ${this.name}: ${whom}, is fenced`);
+        return;
+      } catch (thrown) {
+        const why = `it waits for the fence of ${whom}: ${toRsError(thrown).message}`;
+        if (why !== this.why) log.error(`Pool ${this.name}: ${why}`);
+        this.why = why;
+      }
+      await this.delay(RETRY_MS);
+      this.refuseStopping();
+      if (!isOwner((await engine.look()).record, server, generation)) throw this.failure('another server has taken it meanwhile');
+    }
+  }
+
+  /** F6. */
+  private async giveUp(owned: Owned, to: string): Promise<void> {
+    // If this fails, the volumes are served again, whatever became of them.
+    this.isOpen = false;
+    await this.ports.leave(false);
+    if (owned.isLost) return;
+    try {
+      await this.release(owned, to);
+    } catch (thrown) {
+      if (this.owned !== owned || owned.isLost) throw thrown;
+      // The mount is in use: this server still owns the pool.
+      this.standing = 'owned';
+      this.refusal = toRsError(thrown).message.slice(0, REFUSAL_MAX_CHARS);
+      await this.openUp();
+      throw thrown;
+    }
+  }
+
+  /** Ends the mount and the client, and frees the record. Everything of the pool must be closed. */
+  private async release(owned: Owned, next: string | null): Promise<void> {
+    const { mount, clock } = this.ports;
+    await mount.unmount();
+    // `clean` goes on if the ownership has ended meanwhile.
+    if (owned.isLost) return;
+    // From here on, this server has nothing of the pool, whatever becomes of the record.
+    this.owned = null;
+    this.standing = 'watching';
+    await owned.client.close();
+    await this.store(owned.record, freed(owned.record, next, clock.wallMs()));
+    this.why = next === null ? 'this server has given it up' : `this server has given it up to ${next}`;
+  }
+
+  /** F7. May be called in any step; the steps notice `isLost`. */
+  private end(why: string): void {
+    const { owned } = this;
+    if (owned === null || owned.isLost) return;
+    owned.isLost = true;
+    this.standing = 'ending';
+    this.why = why;
+    this.ports.log.error(`Pool ${this.name} is no longer owned by this server: ${why}`);
+    // Nothing of the device may hang, so that what is open can be closed.
+    const cut = owned.client.cut().catch((thrown: unknown) => this.ports.log.error(toRsError(thrown).message));
+    this.runs(Promise.all([this.step, cut]).then(() => this.clean(owned)));
+  }
+
+  private async clean(owned: Owned): Promise<void> {
+    const { engine, mount } = this.ports;
+    await this.untilDone(() => this.ports.leave(true));
+    await this.untilDone(() => mount.unmount());
+    await this.untilDone(() => owned.client.close().catch(() => engine.clear()));
+    if (this.isClosed) return;
+    this.owned = null;
+    this.standing = 'watching';
+    this.ports.log.info(`Pool ${this.name}: nothing of it is open any more`);
+  }
+
+  private async untilDone(work: () => Promise<void>): Promise<void> {
+    while (!this.isClosed) {
+      try {
+        await work();
+        return;
+      } catch (thrown) {
+        const why = toRsError(thrown).message;
+        if (why !== this.why) this.ports.log.error(`Pool ${this.name} cannot be closed yet: ${why}`);
+        this.why = why;
+        await this.delay(RETRY_MS);
+      }
+    }
+  }
+
+  private async lookUntilKnown(): Promise<boolean> {
+    for (;;) {
+      const { owned } = this;
+      if (owned === null || owned.isLost || this.isClosed) return false;
+      try {
+        const sight = await this.ports.engine.look();
+        // A look that is older than the record of this ownership tells nothing.
+        if (!this.seen.saw(sight)) continue;
+        if (isOwner(sight.record, this.ports.server, owned.generation)) return !(owned as Owned).isLost;
+        this.end(`${sight.record?.owner?.server ?? 'nobody'} owns it now`);
+        return false;
+      } catch (thrown) {
+        this.why = toRsError(thrown).message;
+        await this.delay(LOOK_RETRY_MS);
+      }
+    }
+  }
+
+  /** Called when the file system of the pool has reported an error after which its content in memory cannot be trusted (F2, F7). */
+  failed(why: string): void {
+    this.end(why);
+  }
+
+  private delay(ms: number): Promise<void> {
+    return new Promise((resolve) => this.ports.clock.after(ms, resolve));
+  }
+
+  private failure(why: string): RsError {
+    return new RsError('E_POOL', `Pool ${this.name}: ${why}`, { pool: this.name });
+  }
+}

@@ -1,0 +1,140 @@
+// Stops serving a shared pool while clients hold its volumes, and serves it again when this server owns it. Invariants: after `leave`, no
+// handle, file or lock of the pool is open here. A clean end is complete or did not happen: every answered write is durable, and the ledger
+// has the counts of the incarnations. After a lost ownership, no request gets its result any more. Rules: F6, F7.
+
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import type { Clock } from '@rsio/common/lib/clock';
+import { printDuration } from '@rsio/common/lib/units';
+import type { Log } from '@rsio/common/log/log';
+import type { Administration } from '../admin/administration.ts';
+import type { ServedVolume } from '../storage/io/served-volume.ts';
+import type { Ledgers } from '../volumes/holds/ledgers.ts';
+import type { Volumes } from '../volumes/volumes.ts';
+import type { Admissions } from './admissions.ts';
+import type { ConfigInForce } from './config-in-force.ts';
+import { HAND_OVER_CLOSE_MS } from './limits.ts';
+
+export interface PoolHandOverPorts {
+  readonly clock: Clock;
+  readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
+  readonly volumes: Pick<Volumes, 'served' | 'suspend' | 'sync'>;
+  readonly ledgers: Pick<Ledgers, 'save'>;
+  admissions(): Pick<Admissions, 'closeHandles' | 'loseHandles'>;
+  administration(): Pick<Administration, 'poolStates' | 'leavePool' | 'poolClosed' | 'jobsIn'>;
+  inForce(): Pick<ConfigInForce, 'openSharedPools' | 'removePool'>;
+  /** Executes `work` when no other change of the server is in progress. */
+  exclusive<T>(work: () => Promise<T>, what: string): Promise<T>;
+  /** Returns what a change does that has stepped aside; null if there is none. */
+  changeAside(): string | null;
+  /** Starts a new incarnation of the storage, because writes to the volume may be lost. */
+  incarnationEnded(volumeId: string): Promise<void>;
+  listChanged(): void;
+}
+
+export class PoolHandOver {
+  private readonly ports: PoolHandOverPorts;
+
+  constructor(ports: PoolHandOverPorts) {
+    this.ports = ports;
+  }
+
+  /** Opens the shared pools that this server owns now, and serves their volumes. Throws E_POOL if the pool cannot be opened. */
+  async came(name: string): Promise<void> {
+    const { ports } = this;
+    await ports.exclusive(() => ports.inForce().openSharedPools(), `opening pool ${name}`);
+    const state = ports.administration().poolStates.find((pool) => pool.name === name);
+    if (state?.isOpen !== true) throw new RsError('E_POOL', state?.trouble ?? 'it is not configured any more', { pool: name });
+  }
+
+  /**
+   * Stops serving the pool, for the reason `why`. `isLost`: the ownership has ended, so that nothing can be saved. Otherwise, throws E_BUSY
+   * if the pool cannot be left cleanly, and its volumes are then served as before.
+   */
+  async leave(name: string, isLost: boolean, why: string): Promise<void> {
+    const { ports } = this;
+    const what = `giving up pool ${name}`;
+    if (isLost) {
+      // From this turn on, nothing is answered, whatever change of the server is in progress.
+      this.suspend(name, why);
+      await Promise.all(this.idsIn(name).map((id) => ports.admissions().loseHandles(id, `Pool ${name}: ${why}`)));
+      await ports.exclusive(() => this.remove(name, why), what);
+    } else await ports.exclusive(() => this.leaveClean(name, why), what);
+    // Other changes need not wait for the file system of this pool.
+    await ports.administration().poolClosed(name);
+  }
+
+  private async leaveClean(name: string, why: string): Promise<void> {
+    const { ports } = this;
+    const [job] = ports.administration().jobsIn(name);
+    if (job !== undefined) throw new RsError('E_BUSY', `Job ${job} uses pool ${name}: wait for its end, or run rsadm job cancel ${job}`);
+    const aside = ports.changeAside();
+    if (aside !== null) throw new RsError('E_BUSY', `The server still works on ${aside}: try again when that has ended`);
+    const served = this.servedIn(name);
+    // Sync now, so that little is left to be written back while the clients wait.
+    for (const volume of served) await this.sync(volume);
+    this.suspend(name, why);
+    try {
+      await this.closeInTime(name);
+      for (const volume of served) await this.sync(volume);
+      const poolId = ports.administration().poolStates.find((one) => one.name === name)?.identity?.id;
+      if (poolId !== undefined) await ports.ledgers.save(poolId);
+      await this.remove(name, why);
+    } catch (thrown) {
+      for (const { id } of served) ports.volumes.suspend(id, null);
+      ports.listChanged();
+      throw thrown;
+    }
+  }
+
+  private async remove(name: string, why: string): Promise<void> {
+    await this.ports.inForce().removePool(name);
+    this.ports.administration().leavePool(name, why);
+  }
+
+  private suspend(name: string, why: string): void {
+    for (const { id } of this.servedIn(name)) this.ports.volumes.suspend(id, why);
+    this.ports.listChanged();
+  }
+
+  private async closeInTime(name: string): Promise<void> {
+    const { clock } = this.ports;
+    const closed = this.closeAll(name);
+    const isFlushed = await new Promise<boolean | null>((resolve, reject) => {
+      const timer = clock.after(HAND_OVER_CLOSE_MS, () => resolve(null));
+      closed.then(resolve, reject).finally(() => timer.cancel());
+    });
+    if (isFlushed === null)
+      throw new RsError(
+        'E_BUSY',
+        `The I/O of pool ${name} did not end within ${printDuration(HAND_OVER_CLOSE_MS)}: its storage is very busy`,
+      );
+    if (!isFlushed) throw new RsError('E_BUSY', `The storage of pool ${name} has reported an error: check the storage`);
+  }
+
+  private async closeAll(name: string): Promise<boolean> {
+    const flushed = await Promise.all(this.idsIn(name).map((id) => this.ports.admissions().closeHandles(id)));
+    return flushed.every(Boolean);
+  }
+
+  /** The kernel reports a failed sync only once, so that a new incarnation must begin (see jobs/moves/volume-switch.ts). */
+  private async sync({ id }: ServedVolume): Promise<void> {
+    try {
+      await this.ports.volumes.sync(id);
+    } catch (thrown) {
+      if (toRsError(thrown).code !== 'E_TIMEOUT') await this.ports.incarnationEnded(id);
+      throw thrown;
+    }
+  }
+
+  private servedIn(name: string): readonly ServedVolume[] {
+    const ids = new Set(this.idsIn(name));
+    return this.ports.volumes.served.filter(({ id }) => ids.has(id));
+  }
+
+  /** Returns the ids of the volumes and snapshots of the pool. */
+  private idsIn(name: string): readonly string[] {
+    const state = this.ports.administration().poolStates.find((one) => one.name === name);
+    if (state === undefined) return [];
+    return [...state.volumes.keys(), ...[...state.snapshots.values()].flatMap(({ list }) => list.map(({ id }) => id))];
+  }
+}

@@ -1,0 +1,60 @@
+// The shared pools of the server: connects farm/ with the parts of the server that serve the pools. Invariant: what depends on the ownership
+// of a pool asks here, and gets no answer while the storage gives none.
+
+import type { PoolConfig } from '@rsio/common/config/schema/types';
+import { toRsError } from '@rsio/common/lib/errors';
+import { Farms } from '../farm/farms.ts';
+import type { SharedPoolPorts } from '../farm/shared-pool.ts';
+import type { Volumes } from '../volumes/volumes.ts';
+import type { Incarnations } from './incarnations.ts';
+import { PoolHandOver, type PoolHandOverPorts } from './pool-hand-over.ts';
+
+export interface SharedPoolsPorts extends Omit<PoolHandOverPorts, 'incarnationEnded' | 'volumes'> {
+  readonly volumes: Volumes;
+  server(): string;
+  random(): number;
+  partsOf(config: PoolConfig): Pick<SharedPoolPorts, 'engine' | 'mount'>;
+  incarnations(): Pick<Incarnations, 'start'>;
+}
+
+export class SharedPools {
+  readonly farms: Farms;
+  private readonly ports: SharedPoolsPorts;
+
+  constructor(ports: SharedPoolsPorts) {
+    this.ports = ports;
+    const handOver = new PoolHandOver({ ...ports, incarnationEnded: (id) => ports.incarnations().start(id) });
+    this.farms = new Farms({
+      ...ports,
+      came: (name) => handOver.came(name),
+      leave: (name, isLost, why) => handOver.leave(name, isLost, why),
+    });
+  }
+
+  /** Resolves with true if this server owned the shared pool with this id under the generation at a moment after the call (F8). */
+  isMine(poolId: string, generation: number): Promise<boolean> {
+    const pool = this.ports.administration().poolStates.find(({ identity }) => identity?.id === poolId);
+    return this.farms.isMine(pool?.name ?? null, generation);
+  }
+
+  /**
+   * Called when all sessions have ended. Makes everything in the owned pools durable, with the counts of the incarnations. Returns the names
+   * of the pools with which this has succeeded. The others are left as after a crash, so that their clients send again what they have kept.
+   */
+  async settled(): Promise<ReadonlySet<string>> {
+    const { ports } = this;
+    const clean = new Set<string>();
+    for (const { name, identity, ownership } of ports.administration().poolStates) {
+      if (identity === null || ownership === null) continue;
+      try {
+        const volumes = ports.volumes.served.filter(({ pool }) => pool?.ids.includes(identity.id) === true);
+        for (const { id } of volumes) await ports.volumes.sync(id);
+        await ports.ledgers.save(identity.id);
+        clean.add(name);
+      } catch (thrown) {
+        ports.log.error(`Pool ${name} is left as after a crash: ${toRsError(thrown).message}`);
+      }
+    }
+    return clean;
+  }
+}

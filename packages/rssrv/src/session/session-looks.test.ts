@@ -1,0 +1,163 @@
+// Tests a volume of a shared pool: when an answer waits for a look at the owner of the pool, and what the client gets if another server owns
+// the pool. Rules: F7, F8.
+
+import { beforeEach, expect, test } from 'vitest';
+import { OP } from '@rsio/protocol/wire/frames';
+import { encodeOpenRequest } from '@rsio/protocol/wire/message-codec';
+import { IOCTL } from '@rsio/protocol/wire/messages';
+import { STATUS } from '@rsio/protocol/wire/status';
+import { type RawPath, SessionScene } from '../testing/raw-client.ts';
+
+const POOL = { ids: ['pool-id'], isThick: false, ownership: { generation: 7, life: 5 } };
+const EXTENTS = Buffer.from('82a36c626100a7736563746f727301', 'hex');
+const ERROR = STATUS.IO_ERROR;
+
+let scene: SessionScene;
+let path: RawPath;
+/** Looks that wait for their answers. */
+let looks: ((isMine: boolean) => void)[];
+
+beforeEach(() => {
+  scene = new SessionScene();
+  path = scene.path();
+  looks = [];
+});
+
+async function open(changes: { readonly shared?: boolean; readonly readonly?: boolean } = {}): Promise<void> {
+  scene.volumeChanges = { pool: POOL, ...changes };
+  await scene.open(path);
+  scene.looked = () => new Promise((resolve) => looks.push(resolve));
+}
+
+async function looked(isMine: boolean): Promise<void> {
+  for (const look of looks.splice(0)) look(isMine);
+  await scene.turn();
+}
+
+async function finish(status = 0): Promise<void> {
+  scene.storage.finish(status);
+  await scene.turn();
+}
+
+function heard(): string[] {
+  return path.heard.splice(0);
+}
+
+test('the I/O of the only client needs no look while it succeeds', async () => {
+  await open();
+  scene.storage.isFast = true;
+  path.io(OP.READ, { slot: 0, seq: 1 });
+  path.io(OP.WRITE, { slot: 1, seq: 1 });
+  path.io(OP.FLUSH, { slot: 2, seq: 1 });
+  await scene.turn();
+  await finish();
+  expect(heard()).toEqual(['READ answer 0/1 status 0', 'WRITE answer 1/1 status 0', 'FLUSH answer 2/1 status 0']);
+  expect(looks).toEqual([]);
+});
+
+test.each([
+  ['READ', OP.READ],
+  ['WRITE', OP.WRITE],
+  ['FLUSH', OP.FLUSH],
+  ['DISCARD', OP.DISCARD],
+  ['ZERO', OP.ZERO],
+])('a %s that has failed waits for a look: an error only if this server owns the pool', async (name, op) => {
+  await open();
+  path.io(op, { slot: 0, seq: 1 });
+  await scene.turn();
+  await finish(ERROR);
+  expect([heard(), looks.length]).toEqual([[], 1]);
+  await looked(true);
+  expect(heard()).toEqual([`${name} answer 0/1 status ${ERROR}`]);
+});
+
+test('a request that has failed after another server has taken the pool gets STALE, and its handle is revoked', async () => {
+  await open();
+  path.io(OP.WRITE, { slot: 0, seq: 1 });
+  path.io(OP.WRITE, { slot: 1, seq: 1 });
+  await scene.turn();
+  await finish(ERROR);
+  await looked(false);
+  path.io(OP.READ, { slot: 2, seq: 1 });
+  await scene.turn();
+  expect(heard()).toEqual([`WRITE answer 0/1 status ${STATUS.STALE}`, `READ answer 2/1 status ${STATUS.STALE}`]);
+  // What succeeds later does not count either.
+  await finish();
+  expect(heard()).toEqual([`WRITE answer 1/1 status ${STATUS.STALE}`]);
+});
+
+test.each([
+  ['shared', { shared: true }],
+  ['read-only', { readonly: true }],
+])('each answer of a %s volume waits for a look that began after the request was executed', async (_, changes) => {
+  await open(changes);
+  scene.storage.isFast = true;
+  path.io(OP.READ, { slot: 0, seq: 1 });
+  path.io(OP.READ, { slot: 1, seq: 1 });
+  await scene.turn();
+  expect(scene.storage.begun).toEqual(['READ', 'READ']);
+  await finish();
+  expect([heard(), looks.length]).toEqual([[], 1]);
+  await finish();
+  // The second READ has ended during the first look, and needs the next one.
+  await looked(true);
+  expect([heard(), looks.length]).toEqual([['READ answer 0/1 status 0'], 1]);
+  await looked(true);
+  expect([heard(), looks.length]).toEqual([['READ answer 1/1 status 0'], 0]);
+});
+
+test('one look serves all requests that wait for it', async () => {
+  await open({ shared: true });
+  for (let slot = 0; slot < 20; slot++) path.io(OP.READ, { slot, seq: 1 });
+  await scene.turn();
+  for (let slot = 0; slot < 20; slot++) scene.storage.finish();
+  await scene.turn();
+  expect(looks).toHaveLength(1);
+  await looked(true);
+  expect(looks).toHaveLength(1);
+  await looked(true);
+  expect([heard().length, looks.length]).toEqual([20, 0]);
+});
+
+test('a write, a flush and the extents of a shared volume are not answered by a server that has lost the pool', async () => {
+  await open({ shared: true });
+  path.io(OP.WRITE, { slot: 0, seq: 1 });
+  path.io(OP.FLUSH, { slot: 1, seq: 1 });
+  path.message(OP.IOCTL, { slot: 2, seq: 1 }, EXTENTS, 1, IOCTL.EXTENTS);
+  await scene.turn();
+  for (let times = 0; times < 3; times++) await finish();
+  await looked(false);
+  await looked(false);
+  const all = ['WRITE answer 0/1', 'FLUSH answer 1/1', 'IOCTL answer 2/1'];
+  expect(heard().toSorted()).toEqual(all.map((answer) => `${answer} status ${STATUS.STALE}`).toSorted());
+});
+
+test('an OPEN is granted only after a look', async () => {
+  scene.volumeChanges = { pool: POOL };
+  scene.looked = () => new Promise((resolve) => looks.push(resolve));
+  const ask = (slot: number): void =>
+    path.message(OP.OPEN, { slot, seq: 1 }, encodeOpenRequest({ name: 'oracle', universe: 0, readonly: false }));
+  ask(0);
+  await scene.turn();
+  expect([heard(), looks.length]).toEqual([[], 1]);
+  await looked(false);
+  expect(heard()).toEqual([`OPEN answer 0/1 status ${STATUS.MOVED}`]);
+  expect(scene.storage.isClosed).toBe(true);
+  ask(1);
+  await scene.turn();
+  await looked(true);
+  expect(heard()).toEqual(['OPEN answer 1/1 status 0']);
+});
+
+test('after the listener has reported the loss of the pool, requests under way get STALE', async () => {
+  await open();
+  path.io(OP.WRITE, { slot: 0, seq: 1 });
+  path.io(OP.READ, { slot: 1, seq: 1 });
+  await scene.turn();
+  scene.session.volumes.lose('id');
+  scene.storage.finish();
+  scene.storage.finish();
+  await scene.turn();
+  expect(looks).toEqual([]);
+  expect(heard()).toEqual([`WRITE answer 0/1 status ${STATUS.STALE}`, `READ answer 1/1 status ${STATUS.STALE}`]);
+});
