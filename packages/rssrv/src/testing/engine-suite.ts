@@ -103,7 +103,7 @@ function recordTests(engine: (server: string) => Engine, scene: () => EngineScen
       const offers: readonly [FarmRecord, FarmRecord] =
         seen === null ? [first, { ...first, sinceMs: 2 }] : [next(seen, 'big-9'), next(seen, 'big-8')];
       const results: readonly boolean[] = await Promise.all([pair[0].swap(seen, offers[0]), pair[1].swap(seen, offers[1])]);
-      expect([...results].sort()).toEqual([false, true]);
+      expect(results.filter((isDone) => isDone)).toEqual([true]);
       const winner: FarmRecord | undefined = offers[results.indexOf(true)];
       expect((await pair[round % 2]?.look())?.record).toEqual(winner);
       winners.add(winner?.owner?.server ?? '');
@@ -249,8 +249,9 @@ export async function write(device: string, block: number, stamp: string): Promi
   return (await shell('printf %s "$1" | dd of="$2" bs=4096 seek="$3" conv=notrunc,sync oflag=direct', stamp, device, String(block))) === 0;
 }
 
+/** Writes a block through the cache, and syncs. If nothing is dirty, a sync need not reach the storage. */
 async function isSynced(device: string): Promise<boolean> {
-  return (await shell('sync --data "$1"', device)) === 0;
+  return (await shell('dd if=/dev/zero of="$1" bs=4096 count=1 seek=3 conv=notrunc,fdatasync', device)) === 0;
 }
 
 /** Returns the stamp at the beginning of a block. */

@@ -281,7 +281,7 @@ export class DiskHeader {
   private failure(thrown: unknown): unknown {
     if (thrown instanceof RsError || !(thrown instanceof Error) || !('errno' in thrown)) return thrown;
     return thrown.errno === -EBADE
-      ? this.error('refuses the writes of this server: another server has fenced it, or it has reserved the disk')
+      ? this.error('refuses the writes of this server: another server has fenced it, or has reserved the disk')
       : this.error(`failed (${thrown.message}): check the disk`);
   }
 

@@ -129,7 +129,7 @@ export class DiskReservations implements ReservationCalls {
   /** Sends PERSISTENT RESERVE IN. Returns null if the disk is no SCSI disk, or refuses. */
   private async readIn(action: number): Promise<Buffer | null> {
     return await this.withDisk('PERSISTENT RESERVE IN', RESERVATION_CALL_MS, async ({ fd }) => {
-      const { address, result } = deviceCalls();
+      const calls = deviceCalls();
       const data = Buffer.allocUnsafeSlow(IN_HEADER_BYTES + RESERVATION_KEYS_MAX * KEY_BYTES).fill(0);
       const command = Buffer.allocUnsafeSlow(10).fill(0);
       command.set([RESERVE_IN, action]);
@@ -140,10 +140,10 @@ export class DiskReservations implements ReservationCalls {
         header.writeInt32LE(SG_FROM_DEVICE, SG_DIRECTION);
         header.writeUInt8(command.length, SG_COMMAND_LENGTH);
         header.writeUInt32LE(data.length, SG_DATA_LENGTH);
-        header.writeBigUInt64LE(BigInt(address(data)), SG_DATA);
-        header.writeBigUInt64LE(BigInt(address(command)), SG_COMMAND);
+        header.writeBigUInt64LE(BigInt(calls.address(data)), SG_DATA);
+        header.writeBigUInt64LE(BigInt(calls.address(command)), SG_COMMAND);
         header.writeUInt32LE(RESERVATION_CALL_MS, SG_TIMEOUT);
-        if ((await result(fd, SG_IO, header)) < 0) return null;
+        if ((await calls.result(fd, SG_IO, header)) < 0) return null;
         const [status, host] = [header[SG_STATUS], header.readUInt16LE(SG_HOST)];
         if (status === 0 && host === 0) return data;
         if (status !== CHECK_CONDITION) return null;

@@ -8,7 +8,7 @@ import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { afterAll, afterEach, beforeEach, expect, it } from 'vitest';
 import { temporaryDirectory } from '../../testing/backend-scene.ts';
 import type { StorageClient } from '../engine.ts';
-import { firstRecord, type Writer } from '../farm-record.ts';
+import { firstRecord, taken, type Writer } from '../farm-record.ts';
 import { prepareDisk } from './prepare-disk.ts';
 import { ReservationEngine } from './reservation.ts';
 import type { Holder, Outcome, ReservationCalls } from './reservation-calls.ts';
@@ -159,6 +159,18 @@ it('the next owner takes the reservation over from a standby key that it cannot 
   await one.clear();
   await one.post(NOTE);
   expect(target.holder).toBe('big-8');
+});
+
+it('a slow taker does not take the reservation from the owner that came after it', async () => {
+  const [one, other] = [engineOf('big-9'), engineOf('big-8')];
+  const slow = await connected(one, 1);
+  const owner = await connected(other, 2);
+  const { record } = await other.look();
+  expect(await other.swap(record, taken(record!, 'big-8', owner.name, 1)!)).toBe(true);
+  await owner.open();
+  await expect(slow.open()).rejects.toThrow('is for server big-8, which has taken the pool meanwhile');
+  expect(target.holder).toBe('big-8');
+  expect(target.registered.size).toBe(2);
 });
 
 it('a key that nobody has is proven only after the disk has aborted everything, unless it is of this machine', async () => {

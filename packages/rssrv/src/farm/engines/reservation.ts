@@ -82,7 +82,7 @@ export class ReservationEngine implements Engine {
       const name = await newClientName(key.toString(16));
       await this.take(key);
       this.client = new DiskClient(name, this.disk, {
-        open: () => this.hold(key),
+        open: () => this.hold(name, key),
         close: () => this.turns.run(() => this.leave(name, key)),
       });
       return this.client;
@@ -161,12 +161,15 @@ export class ReservationEngine implements Engine {
   }
 
   /** Makes sure that this machine holds the reservation with this key. All writers are fenced, so another holder is no owner. */
-  private async hold(key: bigint): Promise<void> {
+  private async hold(name: string, key: bigint): Promise<void> {
     if ((await this.calls.reserve(key)) === 'conflict') {
       if ((await this.calls.change(key, key)) === 'conflict') {
         if (this.key === key) this.key = null;
         throw this.error('refuses this server: another server has fenced it');
       }
+      // The holder is a server that has ended its ownership, unless this server is too slow and it has taken the pool.
+      const owner = (await this.look()).record?.owner ?? null;
+      if (owner !== null && owner.client !== name) throw this.error(`is for server ${owner.server}, which has taken the pool meanwhile`);
       const holder = await this.calls.holder();
       const others = this.owners.filter((name) => name !== this.options.server).map(standbyKey);
       for (const other of holder === null ? [] : holder === 'unknown' ? others : [holder.key]) await this.calls.preempt(key, other);

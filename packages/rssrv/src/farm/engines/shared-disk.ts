@@ -13,7 +13,7 @@ import { CLIENT_MAX_CHARS } from '../limits.ts';
 import { DirectFile } from './direct-file.ts';
 import { DiskHeader } from './header-disk.ts';
 import { prepareDisk } from './prepare-disk.ts';
-import { endLoopDevices, LoopDevice, loopDevicesOf } from './loop-device.ts';
+import { endLoopDevices, hasLoopDevice, LoopDevice } from './loop-device.ts';
 
 export interface SharedDiskOptions {
   readonly clock: Clock;
@@ -62,7 +62,7 @@ export class SharedDisk {
 
   /** Returns true if no loop device of this server is over the disk on this machine. */
   async isClear(): Promise<boolean> {
-    return (await loopDevicesOf(this.options.disk, this.options.server)).length === 0;
+    return !(await hasLoopDevice(this.options.disk, this.options.server));
   }
 
   /** If the disk hangs, it stays open until the process ends. */
