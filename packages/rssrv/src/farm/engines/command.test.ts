@@ -195,7 +195,7 @@ it('a cut shuts the mounted file system down, also what is cached', async (conte
     spawnSync('umount', [mountPoint]);
   }
   await client.close();
-  expect(await write(device, 0, 'x')).toBe(false);
+  // The device itself is not written any more, because another process may have it by now.
   await expect(client.open()).rejects.toThrow('was cut off');
 }, 60_000);
 
