@@ -187,6 +187,27 @@ it('a key that nobody has is proven only after the disk has aborted everything, 
   expect(target.log).toHaveLength(2);
 });
 
+it('a fence makes a reservation if an administrator has cleared it', async () => {
+  const [one, other] = [engineOf('big-9'), engineOf('big-8')];
+  const old = await connected(one, 1);
+  await old.open();
+  target.registered.clear();
+  target.holder = null;
+  await other.fence(writer('big-9', 1, old));
+  expect(target.holder).toBe('big-8');
+});
+
+it('after a clear, a client that was never closed is over, and another one can be connected', async () => {
+  const one = engineOf('big-9');
+  const left = await connected(one, 1);
+  await one.clear();
+  const next = await connected(one, 2);
+  await expect(left.open()).rejects.toThrow('another server has fenced it');
+  await left.close();
+  await next.open();
+  expect(target.registered.get('big-9')).toBe(BigInt(`0x${next.name.split('/')[2]}`));
+});
+
 it('nothing is registered while a loop device of this server is left', async () => {
   const one = engineOf('big-9');
   const first = await connected(one, 1);
