@@ -6,6 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { closeSync, existsSync, ftruncateSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { TestContext } from 'vitest';
+import { mountTable } from '@rsio/common/daemon/mount-table';
 import { needPrograms } from '@rsio/common/testing/needs';
 import { CephCluster } from '../devices/ceph.ts';
 import { serverConfig, startClient } from '../hosts/configs.ts';
@@ -67,6 +68,7 @@ export class FarmScene {
   /** Starts servers with pools on images of a Ceph cluster, which the programs of this process reach by CEPH_CONF. */
   static async onCeph(hosts: Hosts, cluster: CephCluster, names: readonly string[], pools: readonly string[]): Promise<FarmScene> {
     process.env['CEPH_CONF'] = cluster.conf;
+    hosts.onClean(() => void delete process.env['CEPH_CONF']);
     const scene = new FarmScene(names, pools, hosts);
     await scene.start(hosts, {
       make: async (pool) => {
@@ -109,8 +111,11 @@ export class FarmScene {
   /** Sends a signal to all processes of the server, or only to those that reach its storage. */
   signal(server: Host, signal: NodeJS.Signals, which: 'all' | 'storage' = 'all'): void {
     for (const pid of server.processes()) {
-      const isStorage = STORAGE_PROGRAMS.test(textOf(pid, 'cmdline'));
-      if (which === 'all' || isStorage) process.kill(pid, signal);
+      try {
+        if (which === 'all' || STORAGE_PROGRAMS.test(textOf(pid, 'cmdline'))) process.kill(pid, signal);
+      } catch {
+        // The process has ended meanwhile.
+      }
     }
   }
 
@@ -165,15 +170,15 @@ export class FarmScene {
     }
   }
 
-  private endAll(): void {
-    for (const server of this.servers) {
-      this.signal(server, 'SIGKILL');
-      for (const pool of this.pools) if (this.isMounted(server, pool)) spawnSync('umount', ['-l', this.mountOf(server, pool)]);
-    }
-    for (const pool of this.pools) {
-      const loops = spawnSync('losetup', ['-j', this.diskOf(pool), '-n', '-O', 'NAME'], { encoding: 'utf8' }).stdout.split('\n');
-      for (const loop of loops) if (loop.trim() !== '') spawnSync('losetup', ['-d', loop.trim()]);
-    }
+  private async endAll(): Promise<void> {
+    const roots = [this.holder, ...this.servers].map(({ root }) => root);
+    for (const server of this.servers) this.signal(server, 'SIGKILL');
+    await waitFor(() => this.servers.every((server) => server.processes().length === 0), KNOWN_MS, 'All servers have ended');
+    const isOurs = (file: string): boolean => roots.some((root) => file.startsWith(`${root}/`));
+    for (const { mountPoint } of (await mountTable()).toReversed()) if (isOurs(mountPoint)) spawnSync('umount', ['-l', mountPoint]);
+    const loops = spawnSync('losetup', ['-n', '-O', 'NAME,BACK-FILE'], { encoding: 'utf8' }).stdout.trim().split('\n');
+    for (const [loop = '', file = ''] of loops.map((line) => line.trim().split(/\s+/)))
+      if (isOurs(file)) spawnSync('losetup', ['-d', loop]);
   }
 }
 

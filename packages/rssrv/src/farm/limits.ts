@@ -53,6 +53,14 @@ export const LOOP_CALL_MS = 10_000;
 export const LOOP_LOOK_MS = 50;
 /** Longest time for the program that looks for signatures on a disk. */
 export const SIGNATURES_MS = 30_000;
+/** Longest time for one command about persistent reservations, unless it is a fence. */
+export const RESERVATION_CALL_MS = 10_000;
+/** Maximum number of such commands under way for one disk. */
+export const RESERVATION_CALLS_MAX = 4;
+/** Number of times that a command about reservations is sent, because the disk has something to report first (unit attention). */
+export const RESERVATION_TRIES_MAX = 5;
+/** Maximum number of keys that are read from a disk. A disk with more is taken as one whose keys cannot be read. */
+export const RESERVATION_KEYS_MAX = 1_000;
 
 /** Number of looks before the first note of a server, so that it notices another process with its name. */
 export const OWN_LOOKS_MIN = 3;

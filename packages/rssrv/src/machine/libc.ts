@@ -62,6 +62,14 @@ function load() {
           else reject(error);
         });
       }),
+    /** Calls a function in a thread. Resolves with its result, or with the negative errno if the result is negative. */
+    resultInThread: (called: NativeFunction, ...values: readonly unknown[]): Promise<number> =>
+      new Promise((resolve, reject) => {
+        called.async(...values, (error: Error | null, result: number) => {
+          if (error === null) resolve(result >= 0 ? result : -errno());
+          else reject(error);
+        });
+      }),
 
     // Each of the following functions is bound when it is needed, because some C libraries lack some of these functions.
     fallocate: () => library.func('int fallocate(int file, int mode, int64_t offset, int64_t length)'),

@@ -9,6 +9,7 @@ import { RsError } from '@rsio/common/lib/errors';
 import type { Engine } from '../farm/engine.ts';
 import { CommandEngine } from '../farm/engines/command.ts';
 import { RbdEngine } from '../farm/engines/rbd.ts';
+import { ReservationEngine } from '../farm/engines/reservation.ts';
 import { poolMount } from '../farm/pool-mount.ts';
 import type { SharedPoolPorts } from '../farm/shared-pool.ts';
 
@@ -28,6 +29,7 @@ export function sharedPoolParts(
 function engineOf(pool: string, { disk, fence }: SharedDiskConfig, server: string, directory: string, clock: Clock): Engine {
   if (disk.kind === 'rbd')
     return new RbdEngine({ pool: disk.pool, image: disk.image, server, folder: directory, clock, environment: process.env });
+  if (fence.kind === 'reservation') return new ReservationEngine({ clock, random: randomUnit, disk: disk.path, server });
   // Without a fence, no server takes a pool by force; the command fails for a writer that an interrupted take has left.
   const command: readonly [string, ...string[]] = fence.kind === 'command' ? [fence.program, ...fence.words] : ['/bin/false'];
   return new CommandEngine({ clock, random: randomUnit, disk: disk.path, server, pool, command });

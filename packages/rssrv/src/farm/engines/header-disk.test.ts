@@ -196,12 +196,23 @@ it('a swap that failed after its value was accepted is decided by the next look,
   const second = next(FIRST);
   let writes = 0;
   disk.before = (what) => {
-    if (what === 'write' && ++writes === 3) throw Object.assign(new Error('EIO: i/o error'), { code: 'EIO' });
+    if (what === 'write' && ++writes === 3) throw Object.assign(new Error('EIO: i/o error'), { code: 'EIO', errno: -5 });
   };
   await expect(one.swap(FIRST, second)).rejects.toMatchObject({ code: 'E_STORAGE' });
   expect((await header('big-8').look()).record).toEqual(FIRST);
   expect((await one.look()).record).toEqual(second);
   expect((await header('big-8').look()).record).toEqual(second);
+});
+
+it('a reservation conflict, for which Node has no name, is E_STORAGE and says so', async () => {
+  const one = header();
+  disk.before = (what) => {
+    if (what === 'write') throw Object.assign(new Error('Unknown system error -52'), { code: 'Unknown system error -52', errno: -52 });
+  };
+  await expect(one.post({ generation: 0, count: 1, wants: null, refusal: null })).rejects.toMatchObject({
+    code: 'E_STORAGE',
+    message: expect.stringContaining('another server has fenced it'),
+  });
 });
 
 it('a record without room is refused before anything is written', async () => {

@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { assert } from '@rsio/common/lib/assert';
 import type { Clock } from '@rsio/common/lib/clock';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/common/lib/errors';
 import { OneByOne } from '@rsio/common/structures/one-by-one';
 import type { Sight } from '../engine.ts';
 import type { FarmRecord, Note } from '../farm-record.ts';
@@ -49,6 +49,8 @@ interface Call {
   isOver: boolean;
 }
 
+/** The kernel's answer if a reservation forbids a write (reservation conflict). Node has no name for it. */
+const EBADE = 52;
 const NOTHING: Sight = { record: null, notes: new Map() };
 
 export class DiskHeader {
@@ -132,11 +134,16 @@ export class DiskHeader {
     });
   }
 
-  /** Waits for the I/O that is under way, and closes the disk. Throws E_STORAGE if that takes longer than ENGINE_CALL_MS. */
+  /**
+   * Waits for the I/O that is under way, and closes the disk, which the next call opens again. Throws E_STORAGE if that takes longer than
+   * ENGINE_CALL_MS.
+   */
   async close(): Promise<void> {
     await this.call('register', async () => undefined);
     await this.call('note', async () => undefined);
-    await this.file?.close();
+    const { file } = this;
+    this.file = null;
+    await file?.close();
   }
 
   private opened(): Promise<HeaderFile> {
@@ -271,9 +278,11 @@ export class DiskHeader {
     return this.error(`has not answered within ${ENGINE_CALL_MS / 1_000} s: check the disk and its paths`);
   }
 
-  private failure(thrown: unknown): RsError {
-    const error = toRsError(thrown);
-    return error.kind === 'internal' || error.code === 'E_STORAGE' ? error : this.error(`failed (${error.message}): check the disk`);
+  private failure(thrown: unknown): unknown {
+    if (thrown instanceof RsError || !(thrown instanceof Error) || !('errno' in thrown)) return thrown;
+    return thrown.errno === -EBADE
+      ? this.error('refuses the writes of this server: another server has fenced it, or has reserved the disk')
+      : this.error(`failed (${thrown.message}): check the disk`);
   }
 
   private error(what: string): RsError {

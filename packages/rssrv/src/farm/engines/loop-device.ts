@@ -46,8 +46,9 @@ export class LoopDevice {
         const wanted = configuration(backing.fd, await sectorBytes(disk), server);
         for (let tries = 1; tries <= LOOP_TRIES_MAX; tries++) {
           const path = await freeDevice();
-          if (!(await isConfigured(path, wanted))) continue;
-          const device = new LoopDevice(clock, path, await ofBlock(path, 'diskseq'));
+          const made = await configured(path, wanted);
+          if (made === null) continue;
+          const device = new LoopDevice(clock, path, made.sequence);
           if ((await ofBlock(path, 'loop/dio')) === '1') return device;
           await device.close();
           throw new RsError(
@@ -112,30 +113,35 @@ export class LoopDevice {
   }
 }
 
-/** Returns the paths of the loop devices over `disk` that a process of `server` has made on this machine. */
-export async function loopDevicesOf(disk: string, server: string): Promise<string[]> {
-  const facts = await stat(disk);
-  const names = (await readdir(SYS_BLOCK)).filter((name) => name.startsWith('loop'));
-  const found: string[] = [];
-  for (const name of names) {
-    const path = `/dev/${name}`;
-    // Other devices are not asked, because the kernel then asks their backing files, whose file systems may hang.
-    if ((await ofBlock(path, 'loop/offset')) !== String(HEADER_BYTES)) continue;
-    const info = await statusOf(path);
-    if (info === null || nameIn(info) !== markOf(server)) continue;
-    const numbers = [INFO_DEVICE, INFO_INODE, INFO_RDEVICE].map((at) => Number(info.readBigUInt64LE(at)));
-    if (facts.isBlockDevice() ? numbers[2] === facts.rdev : numbers[0] === facts.dev && numbers[1] === facts.ino) found.push(path);
-  }
-  return found;
+/** Returns true if a process of `server` has made a loop device over `disk` on this machine that is still there. */
+export async function hasLoopDevice(disk: string, server: string): Promise<boolean> {
+  return (await forLoopDevices(disk, server, async () => undefined)) > 0;
 }
 
 /** Ends the loop devices that an earlier process has left. Throws E_STORAGE if one is in use. */
 export async function endLoopDevices(clock: Clock, disk: string, server: string): Promise<void> {
-  await within(clock, `A loop device of an earlier process is still over ${disk}`, async () => {
-    const left = await loopDevicesOf(disk, server);
-    for (const path of left) await withDevice(path, clear);
-    return left.length === 0;
-  });
+  const isDone = async (): Promise<boolean> => (await forLoopDevices(disk, server, clear)) === 0;
+  await within(clock, `A loop device of an earlier process is still over ${disk}`, isDone);
+}
+
+/** Calls `use` with each loop device of `server` over `disk`, which stays this device meanwhile, and returns their number. */
+async function forLoopDevices(disk: string, server: string, use: (descriptor: number) => Promise<void>): Promise<number> {
+  const facts = await stat(disk);
+  let count = 0;
+  for (const name of (await readdir(SYS_BLOCK)).filter((one) => one.startsWith('loop'))) {
+    const path = `/dev/${name}`;
+    // Other devices are not asked, because the kernel then asks their backing files, whose file systems may hang.
+    if ((await ofBlock(path, 'loop/offset')) !== String(HEADER_BYTES)) continue;
+    await withDevice(path, async (descriptor) => {
+      const info = await statusOf(descriptor);
+      if (info === null || nameIn(info) !== markOf(server)) return;
+      const [dev, ino, rdev] = [INFO_DEVICE, INFO_INODE, INFO_RDEVICE].map((at) => Number(info.readBigUInt64LE(at)));
+      if (facts.isBlockDevice() ? rdev !== facts.rdev : dev !== facts.dev || ino !== facts.ino) return;
+      count++;
+      await use(descriptor);
+    });
+  }
+  return count;
 }
 
 /** Calls `isDone` until it returns true. Throws E_STORAGE after LOOP_CALL_MS, even if a call hangs. */
@@ -202,27 +208,23 @@ function nameIn(info: Buffer): string {
 }
 
 /** Returns the information of the kernel about a loop device; null if it has ended, or its backing file answers with an error. */
-async function statusOf(path: string): Promise<Buffer | null> {
+async function statusOf(descriptor: number): Promise<Buffer | null> {
   const info = Buffer.alloc(INFO_BYTES);
-  let isThere = false;
-  await withDevice(path, async (descriptor) => {
-    const asked = deviceCalls().call(descriptor, LOOP_GET_STATUS64, info, 'ioctl(LOOP_GET_STATUS64)');
-    isThere = await asked.then(
-      () => true,
-      () => false,
-    );
-  });
-  return isThere ? info : null;
+  const asked = deviceCalls().call(descriptor, LOOP_GET_STATUS64, info, 'ioctl(LOOP_GET_STATUS64)');
+  return await asked.then(
+    () => info,
+    () => null,
+  );
 }
 
-async function isConfigured(path: string, wanted: Buffer): Promise<boolean> {
+/** Returns null if another program has taken the device. */
+async function configured(path: string, wanted: Buffer): Promise<{ readonly sequence: string | null } | null> {
   const handle = await open(path, constants.O_RDWR);
   try {
     await deviceCalls().call(handle.fd, LOOP_CONFIGURE, wanted, 'ioctl(LOOP_CONFIGURE)');
-    return true;
+    return { sequence: await ofBlock(path, 'diskseq') };
   } catch (thrown) {
-    // Another program has taken the device.
-    if (errnoName(thrown) === 'EBUSY') return false;
+    if (errnoName(thrown) === 'EBUSY') return null;
     throw thrown;
   } finally {
     await handle.close();

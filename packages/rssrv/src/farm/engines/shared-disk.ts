@@ -13,7 +13,7 @@ import { CLIENT_MAX_CHARS } from '../limits.ts';
 import { DirectFile } from './direct-file.ts';
 import { DiskHeader } from './header-disk.ts';
 import { prepareDisk } from './prepare-disk.ts';
-import { endLoopDevices, LoopDevice, loopDevicesOf } from './loop-device.ts';
+import { endLoopDevices, hasLoopDevice, LoopDevice } from './loop-device.ts';
 
 export interface SharedDiskOptions {
   readonly clock: Clock;
@@ -37,7 +37,10 @@ export class SharedDisk {
   /** As Engine.prepare. */
   async prepare(owners: readonly string[]): Promise<void> {
     const { clock, disk } = this.options;
-    if (!(await this.header.isPrepared())) await prepareDisk(clock, disk, owners, null);
+    if (await this.header.isPrepared()) return;
+    // prepareDisk opens the disk exclusively, as the header does.
+    await this.header.close();
+    await prepareDisk(clock, disk, owners, null);
   }
 
   look(): Promise<Sight> {
@@ -59,11 +62,12 @@ export class SharedDisk {
 
   /** Returns true if no loop device of this server is over the disk on this machine. */
   async isClear(): Promise<boolean> {
-    return (await loopDevicesOf(this.options.disk, this.options.server)).length === 0;
+    return !(await hasLoopDevice(this.options.disk, this.options.server));
   }
 
+  /** If the disk hangs, it stays open until the process ends. */
   async close(): Promise<void> {
-    await this.header.close();
+    await this.header.close().catch(() => undefined);
   }
 
   makeDevice(): Promise<LoopDevice> {
