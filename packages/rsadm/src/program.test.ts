@@ -8,7 +8,7 @@ import { client, job, snapshot, volume } from '@rsio/common/testing/server-views
 import { describe, expect, test } from 'vitest';
 import { CLIENT_LIST } from './commands/clients.ts';
 import { COMMANDS } from './command-table.ts';
-import { ANSWERS, CONFIG, type Handlers, INTERFACES, POOLS, refusing, useAdmScene, VOLUMES } from './testing/adm-scene.ts';
+import { ANSWERS, CONFIG, FARM, type Handlers, INTERFACES, POOLS, refusing, useAdmScene, VOLUMES } from './testing/adm-scene.ts';
 
 const scene = useAdmScene();
 
@@ -53,6 +53,8 @@ describe('each command sends its request and prints the answer', () => {
     [['interface', 'list'], 'interface-list', {}, INTERFACES],
     [['pool', 'list'], 'pool-list', {}, POOLS],
     [['pool', 'check', 'fast'], 'pool-check', { name: 'fast' }, 'pool fast: 1 volume, nothing unexplained\n'],
+    [['pool', 'move', 'fast', '--to', 'big-8'], 'pool-move', { name: 'fast', to: 'big-8' }, 'fast is served by big-8, after 3.2 s\n'],
+    [['farm'], 'farm-show', {}, FARM],
     [['volume', 'list'], 'volume-list', { pool: null }, VOLUMES],
     [['volume', 'list', '--pool', 'fast'], 'volume-list', { pool: 'fast' }, VOLUMES],
     [['volume', 'list', '--removed'], 'volume-list', { pool: null }, REMOVED],
@@ -425,7 +427,9 @@ describe('each command sends its request and prints the answer', () => {
       'interface list',
       'namespace show',
       'pool list',
+      'pool move',
       'pool check',
+      'farm',
       'volume list',
       'volume show',
       'volume create',
@@ -524,16 +528,19 @@ describe('wrong usage', () => {
     [['volume', 'rename', 'x', 'x@0'], 'Volume x@0 already has this name: give another one'],
     [['pool', 'check', 'a\nb'], `Wrong pool name "a\\nb": allowed is ${NAMES}`],
     [['pool', 'add', 'slow', 'srv/slow'], 'Wrong PATH "srv/slow": give an absolute path'],
-    [['pool', 'add', 'slow'], 'Too few arguments for pool add: use rsadm pool add NAME PATH [--limit SIZE] [--reserve P%] [--no-holders]'],
+    [
+      ['pool', 'add', 'slow'],
+      'Too few arguments for pool add: use rsadm pool add NAME PATH [--limit SIZE] [--reserve P%] [--no-holders] [--disk DISK --fence FENCE --owners A,B] [--take-over-after T]',
+    ],
     [['client', 'add'], 'Too few arguments for client add: use rsadm client add NAME [--key-file F|-] [--rights R]'],
     [['status', 'x'], 'Unexpected argument x: this command takes no names'],
     [['client', 'list', '--size', '1g'], '--size is valid only with volume create'],
     [
       ['frobnicate'],
-      'Unknown command frobnicate: the commands begin with status, stats, events, reload, check, init, control-group, interface, namespace, pool, volume, jobs, client, witness or completion',
+      'Unknown command frobnicate: the commands begin with status, stats, events, reload, check, init, control-group, interface, namespace, pool, farm, volume, jobs, client, witness or completion',
     ],
     [['volum', 'list'], 'Unknown command volum: did you mean volume?'],
-    [['pool'], 'Incomplete command pool: give pool list, pool add, pool set, pool remove or pool check'],
+    [['pool'], 'Incomplete command pool: give pool list, pool add, pool set, pool move, pool remove or pool check'],
     [['pool', 'set', 'fast', 'limit'], 'Wrong setting "limit": give KEY=VALUE'],
     [['pool', 'set', 'fast', 'path=/x'], 'A pool keeps its path: remove the pool, and add it at the other path'],
     [['namespace', 'set'], 'Nothing to set: give KEY=VALUE, such as explore=signed'],

@@ -2,8 +2,8 @@
 // names with control characters.
 
 import { describe, expect, test } from 'vitest';
-import { IMAGE, client, pool, removedVolume, sessionStats, volume } from '../testing/server-views.ts';
-import { clientsTable, poolsTable, removedTable, shownSize, volumeDetails, volumesTable } from './server-tables.ts';
+import { IMAGE, client, pool, removedVolume, sessionStats, sharedPool, volume } from '../testing/server-views.ts';
+import { clientsTable, farmTable, poolsTable, removedTable, shownSize, volumeDetails, volumesTable } from './server-tables.ts';
 
 const GIB = 1024 ** 3;
 
@@ -198,4 +198,28 @@ test('control characters in names and reasons never reach the terminal', () => {
     expect(text).toContain('\\x1b[2J\\nx');
   }
   expect(texts[0]?.split('\n')).toHaveLength(3);
+});
+
+test('shared pools: the owner with its generation and heartbeat, and who is not fenced yet', () => {
+  const unfenced = [
+    { server: 'big-9', generation: 17 },
+    { server: 'big-7', generation: 18 },
+  ];
+  const waiting = sharedPool({
+    name: 'slow',
+    disk: '/dev/x',
+    owner: 'big-8',
+    generation: 19,
+    heartbeatMs: 12_340,
+    state: 'taking',
+    unfenced,
+  });
+  const unread = sharedPool({ name: 'new', state: 'unknown', owner: null, generation: 0, sinceMs: null, heartbeatMs: null, next: null });
+  expect(farmTable([sharedPool(), waiting, unread])).toBe(
+    `POOL  DISK           OWNER  GENERATION                      SINCE  HEARTBEAT  NEXT   STATE
+fast  rbd:rsio/fast  big-9          17  1970_01_01-00:00:00 (GMT)      0.4 s  big-8  serving
+slow  /dev/x         big-8          19  1970_01_01-00:00:00 (GMT)     12.3 s  big-8  taking, big-9 is not fenced yet, big-7 is not fenced yet
+new   rbd:rsio/fast  -               0                          -          -  -      unknown
+`,
+  );
 });

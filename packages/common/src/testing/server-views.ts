@@ -2,6 +2,7 @@
 // it tests.
 // Invariant: an unchanged view is healthy and causes no warning.
 
+import type { SharedPoolView } from '../control/server/farm-methods.ts';
 import type { SessionStatsView, VolumeStatsView } from '../control/server/stats-views.ts';
 import type { ServerMethods } from '../control/server/server-methods.ts';
 import type {
@@ -45,6 +46,29 @@ export const DAEMON_ANSWER: ServerMethods['daemon']['result'] = {
 
 export function listeningInterface(): InterfaceView {
   return { name: 'if1', address: '10.0.0.9', port: 5000, state: 'listening', reason: null };
+}
+
+/** A shared pool that server big-9 serves. */
+export function sharedPool(changes: Partial<SharedPoolView> = {}): SharedPoolView {
+  return {
+    name: 'fast',
+    disk: 'rbd:rsio/fast',
+    fence: 'rbd',
+    state: 'serving',
+    owner: 'big-9',
+    isHere: true,
+    generation: 17,
+    sinceMs: 0,
+    heartbeatMs: 400,
+    next: 'big-8',
+    why: 'this server owns it',
+    owners: [
+      { server: 'big-9', isThere: true },
+      { server: 'big-8', isThere: true },
+    ],
+    unfenced: [],
+    ...changes,
+  };
 }
 
 export function pool(changes: Partial<PoolView> = {}): PoolView {

@@ -35,6 +35,7 @@ test.for<[string[], string[]]>([
       'completion',
       'control-group',
       'events',
+      'farm',
       'init',
       'interface',
       'jobs',
@@ -48,6 +49,10 @@ test.for<[string[], string[]]>([
     ],
   ],
   [['vol'], ['volume']],
+  [
+    ['pool', 'move', ''],
+    ['fast', 'slow'],
+  ],
   [
     ['volume', ''],
     [
@@ -78,7 +83,7 @@ test.for<[string[], string[]]>([
   ],
   [
     ['pool', ''],
-    ['add', 'check', 'list', 'remove', 'set'],
+    ['add', 'check', 'list', 'move', 'remove', 'set'],
   ],
   [
     ['volume', 'show', ''],

@@ -35,7 +35,7 @@ export const POOL_LIST = defineCommand({
 export const POOL_ADD = defineCommand({
   call: { by: 'words', words: 'pool add' },
   synopsis:
-    'pool add NAME PATH [--limit SIZE] [--reserve P%] [--no-holders]\n[--disk DISK --fence FENCE --owners A,B [--take-over-after T]]',
+    'pool add NAME PATH [--limit SIZE] [--reserve P%] [--no-holders]\n[--disk DISK --fence FENCE --owners A,B]\n[--take-over-after T]',
   summary: 'makes a directory a pool and adds it to rssrvcfg',
   details: `PATH is an existing, empty directory, preferably on a separate file system (XFS
 with reflink). If PATH already is a pool, for example one that another server
@@ -49,9 +49,9 @@ still has unwritten data would lose it.
 With --disk, the pool lies on a disk that several servers reach, and one of them
 owns it at a time. The command makes a file system on the disk, which must be
 empty, and rssrv mounts it at PATH. Then give the same command on each owner.
-DISK is rbd:POOL/IMAGE, or the path of a device. FENCE makes sure that an earlier
-owner writes no more: rbd, reservation, command:PROGRAM, or none. OWNERS are the
-names of the servers, the preferred one first. See rsadm farm --help.`,
+DISK is rbd:POOL/IMAGE or the path of a device. FENCE stops the writes of an
+earlier owner: rbd, reservation, command:PROGRAM, or none. OWNERS are the names
+of the servers, the preferred one first. See rsadm farm --help.`,
   options: {
     limit: { kind: 'text', value: 'SIZE', help: 'maximum sum of the sizes of its volumes' },
     reserve: { kind: 'text', value: 'P%', help: 'share of the file system to keep free; default: 5%' },
@@ -114,18 +114,23 @@ export const FARM = defineCommand({
   details: `One of the owners of a shared pool serves it. If it ends or is cut off, another
 one takes the pool: it fences the earlier owner, so that nothing of it can still
 write, and then clients go on there. HEARTBEAT is the time since the owner was
-heard; NEXT is the server that would take the pool. If a fence is not proven, the
-pool waits, and the last lines say for what. The exit code is 1 then.`,
+heard. NEXT is the server that would take the pool. If no server serves a pool,
+for example because a fence is not proven, the last lines say for what the pool
+waits, and the exit code is 1.`,
   options: { json: JSON_OPTION },
   json: SERVER_METHODS['farm-show'].result,
   run: async (context, { json }) => {
     const answer = await context.call('farm-show', {});
-    if (json) return printJson(context, answer);
+    const waiting = answer.pools.filter(({ state }) => state !== 'serving');
+    const code = waiting.length > 0 ? 1 : undefined;
+    if (json) {
+      printJson(context, answer);
+      return code;
+    }
     if (answer.pools.length === 0) context.note('No shared pool: rsadm pool add NAME PATH --disk DISK ... makes one');
     else context.out(farmTable(answer.pools));
-    const waiting = answer.pools.filter(({ state }) => state !== 'serving');
     for (const { name, why } of waiting) context.note(`Pool ${name}: ${why}`);
-    return waiting.length > 0 ? 1 : undefined;
+    return code;
   },
 });
 
@@ -133,14 +138,18 @@ export const POOL_SET = defineCommand({
   call: { by: 'words', words: 'pool set' },
   synopsis: 'pool set NAME KEY=VALUE...',
   summary: 'changes settings of a pool',
-  details: `The keys are limit and reserve; they have the same meaning as in a section
-[pool] of rssrvcfg(5). KEY= without a value restores the default.`,
+  details: `The keys are limit and reserve, and for a shared pool also owners and
+take-over-after; they have the same meaning as in a section [pool] of
+rssrvcfg(5). KEY= without a value restores the default. Give the new owners on
+the server that serves the pool, and then the same list on the others.`,
   options: {},
-  operands: { min: 2, max: 3 },
+  operands: { min: 2, max: 5 },
   completes: COMPLETES_POOLS,
   run: async (context, _, [name = '', ...settings]) => {
     const changes = assignmentsOf(settings, 'rsadm');
     if (changes.some(([key]) => key === 'path')) throw usageError('A pool keeps its path: remove the pool, and add it at the other path');
+    const kept = changes.find(([key]) => key === 'disk' || key === 'fence');
+    if (kept !== undefined) throw usageError(`A pool keeps its ${kept[0]}: remove the pool, and add it again`);
     await changeServerFile(context, (document) => changeServerSection(document, 'pool', name, changes));
     return undefined;
   },

@@ -21,6 +21,7 @@ import {
   removedVolume,
   SERVER_FILE_HEAD,
   sessionStats,
+  sharedPool,
   snapshot,
   volume,
 } from '@rsio/common/testing/server-views';
@@ -45,6 +46,9 @@ export const ANSWERS: Handlers = {
   'pool-make': () => ({ isNew: true, volumes: 0 }),
   'pool-check': () => ({ pool: pool() }),
   'pool-list': () => ({ pools: [pool()] }),
+  'pool-move': ({ to }) => ({ server: to, tookMs: 3_200 }),
+  'farm-show': () => ({ pools: [sharedPool()] }),
+  'farm-make': () => ({ isNew: true }),
   'volume-list': () => ({ volumes: [volume()], removed: [removedVolume({ untilMs: NOW_MS + 5_400_000 })] }),
   'volume-show': () => ({ volume: volume(), snapshots: [] }),
   'volume-create': () => ({ volume: volume() }),
@@ -100,6 +104,9 @@ export const ANSWERS: Handlers = {
 export const INTERFACES = 'INTERFACE  ADDRESS   PORT  STATE\nif1        10.0.0.9  5000  listening\n';
 export const POOLS =
   'POOL    SIZE  USED   FREE  PROMISED  LIMIT  VOLUMES  PATH\nfast  100.0G   40%  55.0G     20.0G      -        1  /srv/fast\n';
+export const FARM =
+  'POOL  DISK           OWNER  GENERATION                      SINCE  HEARTBEAT  NEXT   STATE\n' +
+  'fast  rbd:rsio/fast  big-9          17  1970_01_01-00:00:00 (GMT)      0.4 s  big-8  serving\n';
 export const VOLUMES = 'VOLUME     SIZE  USED  POOL  SNAPSHOTS  HELD BY\noracle@0  20.0G  1.5K  fast          0  -\n';
 export const CLIENTS =
   'CLIENT  STATE      ADDRESS          READS    WRITES  RIGHTS  HOLDS\nbig-2   connected  192.168.10.2  0.8 MB/s  0.0 MB/s  use     oracle@0\n';
@@ -126,10 +133,14 @@ export class AdmScene {
     return readFileSync(this.configFile, 'utf8');
   }
 
+  write(config: string): void {
+    writeFileSync(this.configFile, config, { mode: 0o600 });
+  }
+
   begin(): void {
     this.root = mkdtempSync(join(tmpdir(), 'rsio-ra-'));
     mkdirSync(join(this.root, 'etc/dvsc'), { recursive: true });
-    writeFileSync(this.configFile, CONFIG, { mode: 0o600 });
+    this.write(CONFIG);
     this.daemon = null;
     this.asked = [];
   }

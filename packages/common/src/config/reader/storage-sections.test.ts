@@ -42,8 +42,8 @@ big-2 manage pool=fast,slow limit=500g
 venus admin
 `);
   expect(config.pools).toEqual([
-    { name: 'fast', path: '/storage/fast', limitBytes: 2 * 1024 ** 4, reserve: 0.1, line: 10 },
-    { name: 'slow', path: '/storage/slow', limitBytes: null, reserve: 0.05, line: 14 },
+    { name: 'fast', path: '/storage/fast', limitBytes: 2 * 1024 ** 4, reserve: 0.1, shared: null, line: 10 },
+    { name: 'slow', path: '/storage/slow', limitBytes: null, reserve: 0.05, shared: null, line: 14 },
   ]);
   expect(config.rights).toEqual([
     { name: 'big-2', role: 'manage', pools: ['fast', 'slow'], limitBytes: 500 * 1024 ** 3, line: 17 },
@@ -55,6 +55,87 @@ venus admin
 test('a client with rights and without a key is a warning, because its line may come first', () => {
   const { warnings } = read('[pool fast]\npath = /p\n[rights]\nmars use\n');
   expect(warnings).toContainEqual({ file: 'rssrvcfg', line: 13, message: 'Client mars in [rights] is not listed in [clients]' });
+});
+
+describe('a shared pool', () => {
+  const POOL = '[pool fast]\npath = /srv/fast\n';
+  const RBD = 'disk = rbd:rsio/fast\nfence = rbd\nowners = big-9, big-8\n';
+  const sharedOf = (keys: string) => read(POOL + keys).pools[0]?.shared;
+
+  test('its keys are read, with the default of take-over-after', () => {
+    expect(sharedOf(RBD)).toEqual({
+      disk: { kind: 'rbd', pool: 'rsio', image: 'fast' },
+      fence: { kind: 'rbd' },
+      owners: ['big-9', 'big-8'],
+      takeOverMs: 10_000,
+    });
+    expect(sharedOf('disk = /dev/mapper/fast\nfence = command: /usr/sbin/fence_x -p 1\nowners = big-9\ntake-over-after = 3s\n')).toEqual({
+      disk: { kind: 'device', path: '/dev/mapper/fast' },
+      fence: { kind: 'command', program: '/usr/sbin/fence_x', words: ['-p', '1'] },
+      owners: ['big-9'],
+      takeOverMs: 3_000,
+    });
+  });
+
+  test.each([
+    ['rbd:rsio/fast', 'rbd'],
+    ['rbd:rsio/fast', 'none'],
+    ['/dev/x', 'reservation'],
+    ['/dev/x', 'command:/bin/f'],
+    ['/dev/x', 'none'],
+  ])('disk %s goes with fence %s', (disk, fence) => {
+    expect(problemsOf(`${POOL}disk = ${disk}\nfence = ${fence}\nowners = big-9\n`)).toEqual([]);
+  });
+
+  test.each([
+    ['rbd:rsio/fast', 'reservation', 'use rbd or none'],
+    ['rbd:rsio/fast', 'command:/bin/f', 'use rbd or none'],
+    ['/dev/x', 'rbd', 'use reservation, command: or none'],
+  ])('disk %s does not go with fence %s', (disk, fence, remedy) => {
+    expect(problemsOf(`${POOL}disk = ${disk}\nfence = ${fence}\nowners = big-9\n`)).toEqual([
+      `4 fence = ${fence.split(':')[0]} of pool "fast" does not fit its disk: ${remedy}`,
+    ]);
+  });
+
+  test.each([
+    ['fence = rbd', 'fence'],
+    ['owners = big-9', 'owners'],
+    ['take-over-after = 20s', 'take-over-after'],
+  ])('%s without a disk is wrong', (line, key) => {
+    expect(problemsOf(`${POOL}${line}\n`)).toEqual([`3 Key ${key} of pool "fast" needs the key disk: add it, or remove ${key}`]);
+  });
+
+  test('a disk without fence and owners is wrong', () => {
+    expect(problemsOf(`${POOL}disk = /dev/x\n`)).toEqual([
+      '1 No fence in pool "fast", which has a disk: add "fence = ..."',
+      '1 No owners in pool "fast", which has a disk: add "owners = ..."',
+    ]);
+  });
+
+  test.each([
+    ['disk', RBD.replace('rbd:rsio/fast', 'rbd:rsio'), 3],
+    ['fence', RBD.replace('fence = rbd', 'fence = ipmi'), 4],
+    ['owners', RBD.replace('big-9, big-8', 'big 9/x'), 5],
+    ['take-over-after', `${RBD}take-over-after = 2s\n`, 6],
+    ['take-over-after', `${RBD}take-over-after = 11m\n`, 6],
+  ])('a wrong value of %s is named, with its line', (key, keys, line) => {
+    const problems = problemsOf(POOL + keys);
+    expect(problems).toHaveLength(1);
+    expect(problems[0]).toMatch(new RegExp(`^${line} .*${key}`));
+  });
+
+  test('two pools on one disk are wrong', () => {
+    const second = `[pool slow]\npath = /srv/slow\n${RBD}`;
+    expect(problemsOf(POOL + RBD + second)).toEqual([
+      expect.stringMatching(/^8 Duplicate disk of pool "slow" \(first in line 12\): give each pool a disk of its own$/),
+    ]);
+  });
+
+  test('16 owners are allowed, 17 are not, and a name that is given twice counts once', () => {
+    const names = (count: number): string => Array.from({ length: count }, (_, index) => `s-${index}`).join(' ');
+    expect(sharedOf(RBD.replace('big-9, big-8', `${names(16)} s-0`))?.owners).toHaveLength(16);
+    expect(problemsOf(POOL + RBD.replace('big-9, big-8', names(17)))).toEqual(['5 17 owners of pool "fast": allowed are at most 16']);
+  });
 });
 
 const FORM =

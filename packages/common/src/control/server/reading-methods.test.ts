@@ -19,6 +19,7 @@ test('exactly these methods read', () => {
     'client-list',
     'daemon',
     'events',
+    'farm-show',
     'interface-list',
     'job-list',
     'pool-list',
