@@ -159,6 +159,53 @@ test('an owner that is cut off from the storage ends its ownership, and comes ag
   expect(world.storage.record).toMatchObject({ generation: 2, life: 2 });
 });
 
+test('the owner stores other owners, and the others take nothing until they have the same', async () => {
+  const world = newWorld();
+  const [first, second, third] = world.servers as [FarmServer, FarmServer, FarmServer];
+  await pass(world, 8_000);
+  const owners = ['big-3', 'big-1'];
+  first.configure({ ...config, owners });
+  await pass(world, 3_000);
+  expect(world.storage.record).toMatchObject({ generation: 1, state: 'serving', owners, owner: { server: 'big-1' } });
+  expect(serving(world)).toEqual(['big-1']);
+  expect(third.pool.status.why).toBe('its owners are big-3, big-1 by its record, and big-1, big-2, big-3 by rssrvcfg: make them the same');
+  first.kill();
+  await pass(world, 30_000);
+  expect(serving(world)).toEqual([]);
+  for (const one of [second, third]) one.configure({ ...config, owners });
+  await pass(world, 5_000);
+  expect(serving(world)).toEqual(['big-3']);
+  expect(second.pool.status.why).toBe('this server, big-2, is not one of its owners');
+});
+
+test('a clean move follows a change of owners, also one whose outcome the owner did not learn', async () => {
+  const world = newWorld();
+  const [first, second] = world.servers as [FarmServer, FarmServer, FarmServer];
+  await pass(world, 8_000);
+  const owners = ['big-2', 'big-1', 'big-3'];
+  for (const one of world.servers) one.configure({ ...config, owners });
+  first.clock.advance(1_000);
+  for (let turn = 0; turn < 200 && world.storage.record?.owners.join() !== owners.join(); turn++) await world.storage.stir();
+  expect(world.storage.record).toMatchObject({ owners, generation: 1 });
+  // The answers to the owner are lost.
+  const answers = world.storage.answers.splice(0);
+  expect(answers.some(({ to }) => to === first)).toBe(true);
+  await pass(world, 8_000);
+  await moved(world, first, 'big-2');
+  expect(serving(world)).toEqual(['big-2']);
+  expect(second.pool.ownership).toMatchObject({ generation: 2, life: 0 });
+});
+
+test('a list of owners without the owner is not stored, and a list of a server that does not own the pool neither', async () => {
+  const world = newWorld();
+  await pass(world, 8_000);
+  world.servers[0]!.configure({ ...config, owners: ['big-2', 'big-3'] });
+  world.servers[1]!.configure({ ...config, owners: ['big-2'] });
+  await pass(world, 10_000);
+  expect(world.storage.record).toMatchObject({ owners: OWNERS, version: 3 });
+  expect(serving(world)).toEqual(['big-1']);
+});
+
 test('two servers with one name are noticed', async () => {
   const world = newWorld();
   await pass(world, 8_000);
@@ -198,6 +245,9 @@ describe('random worlds', () => {
           case 5:
             if (server.isAlive && !server.isStopped) void server.pool.move(random.pick(OWNERS)).catch(() => undefined);
             break;
+          case 6:
+            server.configure({ ...config, owners: random.pick([OWNERS, OWNERS.toReversed(), ['big-2', 'big-1']]) });
+            break;
           default:
             if (server.isAlive && !server.isStopped) server.clock.advance(random.pick([50, 200, 1_000, 3_000, 12_000]));
         }
@@ -221,6 +271,7 @@ describe('random worlds', () => {
       for (const one of servers) {
         one.isCutOff = false;
         one.isStopped = false;
+        one.configure({ ...config, owners: storage.record?.owners ?? OWNERS });
         if (!one.isAlive) one.boot();
       }
       storage.isFenceBroken = false;

@@ -280,6 +280,8 @@ export class SharedPool {
       wanted: this.wantedOf(sight),
     });
     if (step.kind === 'end') return this.end(step.why);
+    // A change of the owners whose outcome was not known has been stored.
+    if (owned !== null && record !== null && record.version > owned.record.version) owned.record = record;
     if (this.step !== null || this.isStopping) return;
     if (seen.hasRival) this.why = `another process posts notes with the name ${server}: give each server a name of its own`;
     else if (step.kind === 'wait') this.why = step.why;
@@ -293,7 +295,7 @@ export class SharedPool {
       this.why = `it moves to server ${step.to}`;
       this.begin('leaving', () => this.giveUp(owned, step.to));
     } else if (owned !== null && !this.isOpen) this.begin('owned', () => this.openUp());
-    else if (owned !== null && record?.owners.join() !== this.config.owners.join()) this.begin('owned', () => this.renewOwners(owned));
+    else if (owned !== null && this.hasOtherOwners(owned)) this.begin('owned', () => this.renewOwners(owned));
   }
 
   /** Returns the server to which a note asks the owner of this generation to give the pool up; null if none does (F10). */
@@ -374,10 +376,18 @@ export class SharedPool {
     if (this.isStopping) throw this.failure('this server stops');
   }
 
+  /** True if rssrvcfg of this server has another list of owners than the record. A list without this server counts as a mistake. */
+  private hasOtherOwners({ record }: Owned): boolean {
+    const { owners } = this.config;
+    return owners.join() !== record.owners.join() && owners.includes(this.ports.server);
+  }
+
+  /** Stores the owners of rssrvcfg. Until the other servers have the same list, they do not take the pool. */
   private async renewOwners(owned: Owned): Promise<void> {
     const next = { ...owned.record, version: owned.record.version + 1, owners: this.config.owners, sinceMs: this.ports.clock.wallMs() };
     await this.store(owned.record, next);
     owned.record = next;
+    this.ports.log.info(`Pool ${this.name} has the owners ${next.owners.join(', ')} now`);
   }
 
   /** Serves the volumes of the pool that is mounted. If this fails, it is tried again. */

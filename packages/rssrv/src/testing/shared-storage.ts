@@ -84,7 +84,7 @@ export class FarmServer {
   readonly events: string[] = [];
   private readonly clients: FakeClient[] = [];
   pool: SharedPool;
-  private readonly config: SharedDiskConfig;
+  private config: SharedDiskConfig;
 
   constructor(name: string, storage: SharedStorage, config: SharedDiskConfig) {
     this.name = name;
@@ -92,6 +92,11 @@ export class FarmServer {
     this.config = config;
     this.pool = this.newPool();
     storage.servers.push(this);
+  }
+
+  configure(config: SharedDiskConfig): void {
+    this.config = config;
+    this.pool.configure(config);
   }
 
   get isRunning(): boolean {
