@@ -103,6 +103,32 @@ test('a volume that the asker may not attach does not exist for it, whatever sta
   expect(['there', 'lost', 'section'].map((name) => found(name, USER).slice(0, 8))).toEqual(['permitte', 'E_POOL: ', 'E_VOLUME']);
 });
 
+describe('a shared pool', () => {
+  const where = catalogue(
+    pool('fast', { isShared: true }),
+    pool('slow'),
+    pool('own', { identity: { id: 'own-id' } as PoolState['identity'] }),
+  );
+  const REFUSAL = 'E_USAGE: Pool fast lies on a shared disk, which takes only whole volumes: name pools of this server';
+
+  test('gets whole volumes', () => {
+    expect(create(where, { pool: 'fast' }).pool.name).toBe('fast');
+  });
+
+  // The looks at the owner, and the closing of a pool that leaves, know only the home of a volume.
+  test.each([[['fast', 'slow']], [['slow', 'fast']]])('is refused for a volume over %j', (pools) => {
+    expect(refusal(() => create(where, { pools }))).toBe(REFUSAL);
+    expect(refusal(() => create(where, { pools, chunkBytes: 65_536 }))).toBe(REFUSAL);
+  });
+
+  test('is refused for the growth of a concat volume', () => {
+    const parts = ['own-id', 'slow-id'].map((poolId) => ({ poolId, fileId: newId(), sizeBytes: GIB / 2 }));
+    const concat = manifest('db', { layout: { kind: 'concat', parts } as Manifest['layout'], stamps: [null, null] });
+    const found = { pool: where.pools[2]!, manifest: concat };
+    expect(refusal(() => decideGrow(where, found, 2 * GIB, LOCAL_ASKER, null, { pool: 'fast', newId }))).toBe(REFUSAL);
+  });
+});
+
 describe('names and sizes', () => {
   const where = catalogue(pool('fast', {}, [manifest('rdb'), manifest('log')]), pool('slow', {}, [manifest('old', { universe: 1 })]));
   test.each([

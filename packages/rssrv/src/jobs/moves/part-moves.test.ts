@@ -250,4 +250,15 @@ describe('refusals', () => {
     const catalogue = { pools: scene.pools.states, configured: [] };
     expect(() => decidePartMove(catalogue, findVolume(catalogue, DB, LOCAL_ASKER), from, to, LOCAL_ASKER)).toThrow(text);
   });
+
+  test('to a shared pool', async () => {
+    const { scene } = await open();
+    await scene.create(STRIPE);
+    await scene.pools.measure();
+    const pools = scene.pools.states.map((one) => ({ ...one, isShared: one.name === 'c' }));
+    const catalogue = { pools, configured: [] };
+    expect(() => decidePartMove(catalogue, findVolume(catalogue, DB, LOCAL_ASKER), 'b', 'c', LOCAL_ASKER)).toThrow(
+      'Pool c lies on a shared disk, which takes only whole volumes: name pools of this server',
+    );
+  });
 });
