@@ -214,6 +214,51 @@ describe('applied', () => {
   });
 });
 
+describe('a shared pool', () => {
+  const SHARED = `${FILE}[pool fast]
+path = /srv/fast
+disk = /dev/mapper/fast
+fence = command:/usr/sbin/fence_x -p 1
+owners = big-9, big-8
+`;
+  const change = (from: string, to: string): ReloadPlan | ReloadRefusal => {
+    expect(SHARED).toContain(from);
+    return reloadPlan(parseRssrvConfig(SHARED, 'rssrvcfg'), parseRssrvConfig(SHARED.replace(from, to), 'rssrvcfg'), unused);
+  };
+
+  test.each([
+    ['another path', 'path = /srv/fast', 'path = /srv/other'],
+    ['another disk', '/dev/mapper/fast', '/dev/mapper/other'],
+    ['another fence', 'command:/usr/sbin/fence_x -p 1', 'none'],
+    ['another word of the fence', '-p 1', '-p 2'],
+    ['no disk any more', 'disk = /dev/mapper/fast\nfence = command:/usr/sbin/fence_x -p 1\nowners = big-9, big-8\n', ''],
+  ])('%s is refused', (_what, from, to) => {
+    expect(change(from, to)).toEqual({
+      kind: 'refuse',
+      sentences: ['The path, disk or fence of shared pool fast has changed: remove the pool first (rsadm pool remove fast)'],
+    });
+  });
+
+  test('a pool of this server does not become a shared one', () => {
+    const own = `${FILE}[pool fast]\npath = /srv/fast\n`;
+    expect(reloadPlan(parseRssrvConfig(own, 'rssrvcfg'), parseRssrvConfig(SHARED, 'rssrvcfg'), unused).kind).toBe('refuse');
+  });
+
+  test.each([
+    ['other owners', 'big-9, big-8', 'big-9, big-7'],
+    ['another order of the owners', 'big-9, big-8', 'big-8, big-9'],
+    ['another time', 'owners = big-9, big-8\n', 'owners = big-9, big-8\ntake-over-after = 30s\n'],
+    ['a limit', 'path = /srv/fast\n', 'path = /srv/fast\nlimit = 1t\n'],
+  ])('%s may come at any time', (_what, from, to) => {
+    expect(change(from, to)).toMatchObject({ kind: 'apply', changes: ['pool fast has other settings'] });
+  });
+
+  test('the pool may be removed, and another one added', () => {
+    expect(change(SHARED.slice(FILE.length), '')).toMatchObject({ kind: 'apply', changes: ['pool fast is closed'] });
+    expect(change('[pool fast]', '[pool slow]')).toMatchObject({ kind: 'apply', changes: ['pool fast is closed', 'pool slow is added'] });
+  });
+});
+
 describe('a refusal names section and remedy', () => {
   test.each([
     ['namespaceid = 200', 'namespaceid = 201', /^namespaceid in \[namespace osl\] has changed.*: restart rssrv, or take the change back$/],

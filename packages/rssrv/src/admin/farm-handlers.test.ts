@@ -1,0 +1,185 @@
+// Tests the methods about shared pools: what is shown of a pool in each state of its record, and what farm-make refuses before it touches a
+// disk. farm/shared-pool.test.ts tests the moves.
+
+import type { PoolConfig } from '@rsio/common/config/schema/types';
+import { SHARED_POOL, type SharedPoolView } from '@rsio/common/control/server/farm-methods';
+import { misfit } from '@rsio/common/lib/shape';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { beforeEach, describe, expect, test } from 'vitest';
+import type { Sight } from '../farm/engine.ts';
+import type { FarmRecord } from '../farm/farm-record.ts';
+import type { Farms } from '../farm/farms.ts';
+import type { SharedPool, SharedPoolStatus } from '../farm/shared-pool.ts';
+import type { Pools } from '../pools/pools.ts';
+import { farmHandlers } from './farm-handlers.ts';
+
+type Handlers = ReturnType<typeof farmHandlers>;
+
+const RECORD: FarmRecord = {
+  version: 9,
+  generation: 4,
+  state: 'serving',
+  owner: { generation: 4, server: 'big-8', client: 'c-4' },
+  writers: [],
+  life: 3,
+  next: null,
+  owners: ['big-9', 'big-8', 'big-7'],
+  sinceMs: 1_000,
+};
+
+let status: SharedPoolStatus;
+let there: readonly string[];
+let moved: string[];
+let made: PoolConfig[];
+let closed: number;
+let makingAt: Set<string>;
+
+const pool = {
+  name: 'fast',
+  settings: {
+    disk: { kind: 'rbd', pool: 'rsio', image: 'fast' },
+    fence: { kind: 'command', program: '/bin/f', words: ['-p', '1'] },
+    owners: RECORD.owners,
+    takeOverMs: 10_000,
+  },
+  get status() {
+    return status;
+  },
+  isThere: (server: string) => there.includes(server),
+  silentMs: (server: string) => (server === 'big-8' ? 400 : 60_000),
+  move: async (to: string) => void moved.push(to),
+} as Partial<SharedPool> as SharedPool;
+
+function handlers(server = 'big-9', clock = new FakeClock()): Handlers {
+  const farms = {
+    list: [pool],
+    find: () => pool,
+    partsOf: (config: PoolConfig) => {
+      made.push(config);
+      const engine = {
+        prepare: async () => undefined,
+        look: () => Promise.reject(new Error('no storage')),
+        close: async () => void closed++,
+      };
+      return { engine, mount: {} };
+    },
+  } as unknown as Farms;
+  return farmHandlers(clock, farms, { makingAt, states: [] } as unknown as Pools, server);
+}
+
+function shown(changes: Partial<FarmRecord> | null, server = 'big-9', more: Partial<SharedPoolStatus> = {}): SharedPoolView {
+  const sight: Sight | null = changes === null ? null : { record: { ...RECORD, ...changes }, notes: new Map() };
+  status = { standing: 'watching', sight, why: 'the reason', ownership: null, ...more };
+  return (handlers(server)['farm-show']({}) as { readonly pools: readonly SharedPoolView[] }).pools[0]!;
+}
+
+beforeEach(() => {
+  [there, moved, made, closed, makingAt] = [['big-8'], [], [], 0, new Set()];
+});
+
+describe('the view', () => {
+  test('before the first look', () => {
+    expect(shown(null)).toEqual({
+      name: 'fast',
+      disk: 'rbd:rsio/fast',
+      fence: 'command:/bin/f -p 1',
+      state: 'unknown',
+      owner: null,
+      isHere: false,
+      generation: 0,
+      sinceMs: null,
+      heartbeatMs: null,
+      next: 'big-9',
+      why: 'the reason',
+      owners: [
+        { server: 'big-9', isThere: true },
+        { server: 'big-8', isThere: true },
+        { server: 'big-7', isThere: false },
+      ],
+      unfenced: [],
+    });
+  });
+
+  test('of a disk without a record', () => {
+    status = { standing: 'watching', sight: { record: null, notes: new Map() }, why: 'its disk is not prepared', ownership: null };
+    expect(handlers()['farm-show']({})).toMatchObject({ pools: [{ state: 'unknown', owner: null, generation: 0 }] });
+  });
+
+  test('of a free pool', () => {
+    expect(shown({ state: 'free', owner: null })).toMatchObject({
+      state: 'free',
+      owner: null,
+      heartbeatMs: null,
+      next: 'big-9',
+      sinceMs: 1_000,
+    });
+  });
+
+  test('of a pool that is being taken, with the owners that are not fenced yet', () => {
+    const writers = [{ generation: 3, server: 'big-7', client: 'c-3' }];
+    expect(shown({ state: 'taking', writers })).toMatchObject({
+      state: 'taking',
+      owner: 'big-8',
+      isHere: false,
+      unfenced: [{ server: 'big-7', generation: 3 }],
+    });
+  });
+
+  test('of a pool that another server serves', () => {
+    expect(shown({})).toMatchObject({ state: 'serving', owner: 'big-8', isHere: false, heartbeatMs: 400, next: 'big-9', generation: 4 });
+  });
+
+  test('of a pool that this server serves: the next owner is the first one that is there', () => {
+    const ownership = { generation: 4, life: 3 };
+    there = ['big-9'];
+    expect(shown({}, 'big-8', { ownership, standing: 'owned' })).toMatchObject({ isHere: true, owner: 'big-8', next: 'big-9' });
+    there = ['big-7'];
+    expect(shown({}, 'big-8', { ownership, standing: 'owned' })).toMatchObject({ next: 'big-7' });
+    there = [];
+    expect(shown({}, 'big-8', { ownership, standing: 'owned' })).toMatchObject({ next: null });
+  });
+
+  test.each([null, {}, { state: 'free', owner: null }, { state: 'taking' }] as const)('has the documented shape: %j', (changes) => {
+    expect(misfit(SHARED_POOL, shown(changes), 'exactly')).toBeNull();
+  });
+});
+
+test('pool-move moves the pool, and says how long that took', async () => {
+  const clock = new FakeClock();
+  const answer = handlers('big-9', clock)['pool-move']({ name: 'fast', to: 'big-7' });
+  clock.advance(3_200);
+  expect(await answer).toEqual({ server: 'big-7', tookMs: 3_200 });
+  expect(moved).toEqual(['big-7']);
+});
+
+describe('farm-make', () => {
+  const ASKED = { name: 'slow', path: '/srv/slow', disk: '/dev/x', fence: 'reservation', owners: 'big-9, big-8' };
+  const make = async (changes: Partial<typeof ASKED>, server?: string) => handlers(server)['farm-make']({ ...ASKED, ...changes });
+
+  test.each([
+    [{ owners: 'big-8, big-7' }, 'This server, big-9, is not one of the owners: run the command on an owner'],
+    [{ name: 'fast' }, 'Pool fast is a shared pool of this server already'],
+    [{ path: '/srv/busy' }, 'A pool is being made at /srv/busy: try again when that has ended'],
+    [{ disk: 'sdb' }, 'rbd:POOL/IMAGE, or the absolute path of a device'],
+    [{ fence: 'ipmi' }, 'rbd, reservation, none, or command: and the absolute path of a program'],
+    [{ owners: 'big-9,,big-8' }, 'names of servers'],
+  ])('%j is refused before the disk is reached', async (changes, message) => {
+    makingAt.add('/srv/busy');
+    await expect(make(changes)).rejects.toThrow(message);
+    expect(made).toEqual([]);
+    expect([...makingAt]).toEqual(['/srv/busy']);
+  });
+
+  test('after a failure, the engine is closed, and the path is free for another attempt', async () => {
+    for (let attempt = 1; attempt <= 2; attempt++) {
+      await expect(make({})).rejects.toThrow('no storage');
+      expect(closed).toBe(attempt);
+      expect(makingAt.size).toBe(0);
+    }
+    expect(made[0]).toMatchObject({
+      name: 'slow',
+      path: '/srv/slow',
+      shared: { disk: { kind: 'device', path: '/dev/x' }, fence: { kind: 'reservation' }, owners: ['big-9', 'big-8'] },
+    });
+  });
+});
