@@ -69,7 +69,7 @@ describe('pool move', () => {
   });
 
   test('a refusal of the server is shown, exit code 1', async () => {
-    const reason = 'Pool fast: Job 7 uses pool fast: wait for its end, or run rsadm job cancel 7';
+    const reason = 'Pool fast: Job 7 uses pool fast: wait for its end, or run rsadm jobs cancel 7';
     await scene.serve({ 'pool-move': refusing('E_POOL', reason) });
     expect(await scene.run(['pool', 'move', 'fast', '--to', 'big-8'])).toEqual({ code: 1, out: '', err: `rsadm: ${reason} [E_POOL]\n` });
   });

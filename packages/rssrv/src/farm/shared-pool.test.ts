@@ -1,10 +1,10 @@
 // Tests taking, serving, giving up and losing a shared pool, with three servers over one storage. Each call is a message that the storage
-// executes late. Rules: F1 to F7.
+// executes late. Rules: F1 to F7, F10, F13, F15, G38, G39.
 
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { describe, expect, test } from 'vitest';
 import { FarmServer, settled, SharedStorage } from '../testing/shared-storage.ts';
-import { firstRecord } from './farm-record.ts';
+import { firstRecord, taken } from './farm-record.ts';
 
 const OWNERS = ['big-1', 'big-2', 'big-3'];
 const config = { disk: { kind: 'device', path: '/dev/x' }, fence: { kind: 'rbd' }, owners: OWNERS, takeOverMs: 10_000 } as const;
@@ -204,6 +204,23 @@ test('a list of owners without the owner is not stored, and a list of a server t
   await pass(world, 10_000);
   expect(world.storage.record).toMatchObject({ owners: OWNERS, version: 3 });
   expect(serving(world)).toEqual(['big-1']);
+});
+
+test('a taker that another server has overtaken mounts nothing', async () => {
+  const world = newWorld();
+  const { storage, servers } = world;
+  await pass(world, 2_000);
+  for (let turn = 0; turn < 2_000 && storage.record?.state !== 'taking'; turn++) {
+    for (const { clock } of servers) clock.advance(10);
+    await settled();
+    await storage.stir();
+  }
+  const { record } = storage;
+  expect(record).toMatchObject({ state: 'taking', generation: 1, owner: { server: 'big-1' } });
+  storage.record = taken(record!, 'big-3', 'client-of-another-process', 0);
+  await pass(world, 3_000);
+  expect(storage.writes).toEqual([]);
+  expect(serving(world)).toEqual([]);
 });
 
 test('two servers with one name are noticed', async () => {

@@ -64,7 +64,7 @@ export class PoolHandOver {
   private async leaveClean(name: string, why: string): Promise<void> {
     const { ports } = this;
     const [job] = ports.administration().jobsIn(name);
-    if (job !== undefined) throw new RsError('E_BUSY', `Job ${job} uses pool ${name}: wait for its end, or run rsadm job cancel ${job}`);
+    if (job !== undefined) throw new RsError('E_BUSY', `Job ${job} uses pool ${name}: wait for its end, or run rsadm jobs cancel ${job}`);
     const aside = ports.changes.workingAside;
     if (aside !== null) throw new RsError('E_BUSY', `The server still works on ${aside}: try again when that has ended`);
     const served = this.servedIn(name);

@@ -1,5 +1,5 @@
 // Tests a volume of a shared pool: when an answer waits for a look at the owner of the pool, and what the client gets if another server owns
-// the pool. Rules: F7, F8.
+// the pool. Rules: F7, F8, G38.
 
 import { beforeEach, expect, test } from 'vitest';
 import { OP } from '@rsio/protocol/wire/frames';
