@@ -1,5 +1,5 @@
 // A shared pool on a file moves between three servers while a client writes: by command, because its owner stops, and by force after its
-// owner was killed or stopped running. test/support/drills/farm-drill.ts has the invariants. RUNS: rounds.
+// owner was killed or stopped running. test/support/drills/farm-drill.ts has the invariants. RUNS: rounds. Rules: G39.
 
 import { it } from 'vitest';
 import { type FarmEvent, farmDrill, KILL, MOVE, STOP } from '../support/drills/farm-drill.ts';
