@@ -1,4 +1,5 @@
 // Tests the commands about shared pools: the requests to rssrv, the changes of rssrvcfg, the tables, and the exit codes. rssrv is a fake.
+// edits.test.ts tests the commands about other pools.
 
 import type { SharedPoolView } from '@rsio/common/control/server/farm-methods';
 import { pool, sharedPool } from '@rsio/common/testing/server-views';

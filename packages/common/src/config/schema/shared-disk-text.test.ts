@@ -1,4 +1,5 @@
-// Tests the types of the keys of a shared pool, and that what shared-disk-text.ts prints is read back as the same value.
+// Tests the types of the keys of a shared pool, and that what shared-disk-text.ts prints is read back as the same value. The reader of the
+// section is tested in reader/storage-sections.test.ts.
 
 import { describe, expect, test } from 'vitest';
 import { SeededRandom } from '../../testing/seeded-random.ts';
@@ -11,7 +12,7 @@ const WORD = 'abcdefghijklmnopqrstuvwxyzABCXYZ0123456789._-';
 const PRINTED = `${WORD}/:,=@+%~é"'`;
 
 function wordFrom(random: SeededRandom, characters: string, maxChars: number): string {
-  return Array.from({ length: random.int(1, maxChars) }, () => random.pick([...characters])).join('');
+  return Array.from({ length: random.int(1, maxChars) }, () => random.pick(Array.from(characters))).join('');
 }
 
 function anyDisk(random: SeededRandom): DiskConfig {
