@@ -139,9 +139,12 @@ describe('the view', () => {
     expect(shown({}, 'big-8', { ownership, standing: 'owned' })).toMatchObject({ next: null });
   });
 
-  test.each([null, {}, { state: 'free', owner: null }, { state: 'taking' }] as const)('has the documented shape: %j', (changes) => {
-    expect(misfit(SHARED_POOL, shown(changes), 'exactly')).toBeNull();
-  });
+  test.each([null, {}, { state: 'free', owner: null }, { state: 'taking' }, { state: 'claimed' }, { state: 'making' }] as const)(
+    'has the documented shape: %j',
+    (changes) => {
+      expect(misfit(SHARED_POOL, shown(changes), 'exactly')).toBeNull();
+    },
+  );
 });
 
 test('pool-move moves the pool, and says how long that took', async () => {

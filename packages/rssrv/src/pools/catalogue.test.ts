@@ -104,12 +104,9 @@ test('a volume that the asker may not attach does not exist for it, whatever sta
 });
 
 describe('a shared pool', () => {
-  const where = catalogue(
-    pool('fast', { isShared: true }),
-    pool('slow'),
-    pool('own', { identity: { id: 'own-id' } as PoolState['identity'] }),
-  );
-  const REFUSAL = 'E_USAGE: Pool fast lies on a shared disk, which takes only whole volumes: name pools of this server';
+  const own = (id: string): Partial<PoolState> => ({ identity: { id } as PoolState['identity'] });
+  const where = catalogue(pool('fast', { isShared: true, ...own('fast-id') }), pool('slow'), pool('own', own('own-id')));
+  const REFUSAL = 'E_USAGE: Pool fast is shared, and a volume of several files would have a part in it: use pools on disks of this server';
 
   test('gets whole volumes', () => {
     expect(create(where, { pool: 'fast' }).pool.name).toBe('fast');

@@ -226,18 +226,7 @@ function poolsNamed(catalogue: Catalogue, pool: string | null, names: readonly s
     throw new RsError('E_USAGE', `A volume of several files needs 2 to ${PARTS_MAX} pools, and ${names.length} are given`);
   const twice = names.find((name, index) => names.indexOf(name) !== index);
   if (twice !== undefined) throw new RsError('E_USAGE', `Pool ${quoteText(twice)} is given twice: give each pool once`);
-  return names.map((name) => ownDisk(poolNamed(catalogue, name)));
-}
-
-/**
- * Returns the pool of one of several files. Throws E_USAGE for a shared pool: each of the pools of a volume could get another owner, and the
- * answers of the volume would depend on all of them.
- */
-export function ownDisk(pool: PoolState): PoolState {
-  if (!pool.isShared) return pool;
-  throw new RsError('E_USAGE', `Pool ${pool.name} lies on a shared disk, which takes only whole volumes: name pools of this server`, {
-    pool: pool.name,
-  });
+  return names.map((name) => poolNamed(catalogue, name));
 }
 
 /** Throws E_USAGE if one of the pools of a volume of several files is shared: another server would have only a part of the volume. */
@@ -313,7 +302,7 @@ export function decideGrow(
     return { ...manifest, sizeBytes, request };
   }
   if (onto !== null) asker.checkPool(onto.pool);
-  const more = onto === null ? null : ownDisk(poolNamed(catalogue, onto.pool));
+  const more = onto === null ? null : poolNamed(catalogue, onto.pool);
   if (more !== null && (more.trouble !== null || more.identity === null)) throw unusable(more);
   if (more !== null) checkNoShared([pool, more]);
   const grown = grownLayout(manifest, layout, sizeBytes, more?.identity?.id ?? null, () => onto?.newId() ?? '');

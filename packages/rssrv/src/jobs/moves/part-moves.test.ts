@@ -258,7 +258,7 @@ describe('refusals', () => {
     const pools = scene.pools.states.map((one) => ({ ...one, isShared: one.name === 'c' }));
     const catalogue = { pools, configured: [] };
     expect(() => decidePartMove(catalogue, findVolume(catalogue, DB, LOCAL_ASKER), 'b', 'c', LOCAL_ASKER)).toThrow(
-      'Pool c lies on a shared disk, which takes only whole volumes: name pools of this server',
+      'Pool c is shared, and a volume of several files would have a part in it: use pools on disks of this server',
     );
   });
 });

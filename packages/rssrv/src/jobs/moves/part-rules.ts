@@ -11,7 +11,6 @@ import {
   checkNotBusy,
   checkRoom,
   type Found,
-  ownDisk,
   type PoolState,
   poolNamed,
   unusable,
@@ -34,7 +33,7 @@ export function decidePartMove(catalogue: Catalogue, home: Found, from: string, 
   const { pool, manifest } = home;
   checkChange(catalogue, asker, pool, manifest, 'move volumes');
   for (const name of [from, to]) asker.checkPool(name);
-  const [source, target] = [poolNamed(catalogue, from), ownDisk(poolNamed(catalogue, to))];
+  const [source, target] = [poolNamed(catalogue, from), poolNamed(catalogue, to)];
   const text = volumeText(manifest);
   if (source.name === target.name)
     throw new RsError('E_USAGE', `Files of volume ${text} cannot move from pool ${from} to the same pool: name another one`);
