@@ -52,6 +52,11 @@ export function nextStep(seen: Seen): Step {
   return whenSilent(seen, record.owner.server, record.state === 'taking' ? 'is taking it' : 'serves it');
 }
 
+/** True if the owner `server` has another list of owners in rssrvcfg than the record has. A list without this server counts as a mistake. */
+export function hasOtherOwners(record: FarmRecord, { owners }: Seen['config'], server: string): boolean {
+  return owners.join() !== record.owners.join() && owners.includes(server);
+}
+
 function whenFree(seen: Seen, { owners, next }: FarmRecord): Step {
   const { server, unchangedMs } = seen;
   if (next === server) return { kind: 'take' };

@@ -17,7 +17,7 @@ import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { printDuration } from '@rsio/common/lib/units';
 import type { Log } from '@rsio/common/log/log';
 import type { Engine, Sight, StorageClient } from './engine.ts';
-import { nextStep } from './farm-decision.ts';
+import { hasOtherOwners, nextStep } from './farm-decision.ts';
 import { type FarmRecord, freed, isOwner, served, taken, type Writer } from './farm-record.ts';
 import { FarmWatch } from './farm-watch.ts';
 import { CLOSE_MS, HURRY_MS, LOOK_RETRY_MS, MOVE_MS, REFUSAL_MAX_CHARS, RETRY_MS, WATCH_MS } from './limits.ts';
@@ -295,7 +295,7 @@ export class SharedPool {
       this.why = `it moves to server ${step.to}`;
       this.begin('leaving', () => this.giveUp(owned, step.to));
     } else if (owned !== null && !this.isOpen) this.begin('owned', () => this.openUp());
-    else if (owned !== null && this.hasOtherOwners(owned)) this.begin('owned', () => this.renewOwners(owned));
+    else if (owned !== null && hasOtherOwners(owned.record, this.config, server)) this.begin('owned', () => this.renewOwners(owned));
   }
 
   /** Returns the server to which a note asks the owner of this generation to give the pool up; null if none does (F10). */
@@ -374,12 +374,6 @@ export class SharedPool {
 
   private refuseStopping(): void {
     if (this.isStopping) throw this.failure('this server stops');
-  }
-
-  /** True if rssrvcfg of this server has another list of owners than the record. A list without this server counts as a mistake. */
-  private hasOtherOwners({ record }: Owned): boolean {
-    const { owners } = this.config;
-    return owners.join() !== record.owners.join() && owners.includes(this.ports.server);
   }
 
   /** Stores the owners of rssrvcfg. Until the other servers have the same list, they do not take the pool. */
