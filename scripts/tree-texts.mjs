@@ -72,6 +72,8 @@ export const FOLDERS = {
   'packages/rssrv/src/pools/schedules': 'schedules of snapshots: their text, the snapshots that are due and those that are removed',
   'packages/rssrv/src/pools/snapshots': 'files of snapshots: clones in chunks, descriptions',
   'packages/rssrv/src/server': 'listening sockets, unproven connections, admission, discovery, start and end; reloads, new incarnations',
+  'packages/rssrv/src/server/shared':
+    'the shared pools of the server: their parts, serving them, and leaving them while clients hold volumes',
   'packages/rssrv/src/server/workers': 'worker processes, the host of a session in a worker',
   'packages/rssrv/src/session': "one client's session: paths, requests, handles, volumes, IOCTLs; probe connections",
   'packages/rssrv/src/session/channel': 'messages between the listener and its workers: transport, checks, log lines',

@@ -1,7 +1,7 @@
 // A shared pool on Ceph RBD moves between three servers while a client writes. The earlier owners come back as zombies: frozen servers that
 // go on, servers whose listener alone was frozen, and servers that were cut off from the storage and kept the network of their clients. RUNS.
 
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { CephCluster, missingForCeph } from '../support/devices/ceph.ts';
 import { type FarmEvent, farmDrill, KILL, MOVE, STOP } from '../support/drills/farm-drill.ts';
 import { useHosts } from '../support/hosts/hosts.ts';
@@ -12,7 +12,6 @@ import { FarmScene } from '../support/scenes/farm-scene.ts';
 const NAMES = ['big-9', 'big-8', 'big-7'];
 const RUNS = Number(process.env['RUNS'] ?? 1);
 const ENDS_MS = 60_000;
-const missing = missingForCeph();
 
 /** The zombie goes on, and must notice that the pool is not its own, and close everything of it. */
 async function wakes(farm: FarmScene, zombie: Host, which: 'all' | 'storage' = 'all'): Promise<void> {
@@ -33,26 +32,21 @@ const CUT_OFF: FarmEvent = {
   after: (farm, owner) => wakes(farm, owner, 'storage'),
 };
 
-describe.skipIf(missing !== null)(`a farm on Ceph RBD${missing === null ? '' : ` (${missing})`}`, () => {
-  const hosts = useHosts('file');
-  let cluster: CephCluster;
+const hosts = useHosts('file');
 
-  beforeAll(async () => {
-    cluster = await CephCluster.start();
-  }, 60_000);
-
-  afterAll(() => cluster.remove());
-
-  it('the holder goes on, and no zombie is seen', { timeout: RUNS * 400_000 }, async () => {
-    const farm = await FarmScene.onCeph(hosts, cluster, NAMES, ['fast']);
-    const events = {
-      move: MOVE,
-      'killed server': KILL,
-      'frozen server that goes on': FROZEN,
-      'frozen listener that goes on': LISTENER_FROZEN,
-      'server cut off from the storage': CUT_OFF,
-      'stopped server': STOP,
-    };
-    await farmDrill(hosts, farm, events, RUNS);
-  });
+it('on Ceph RBD the holder of a volume goes on, and no zombie is seen', { timeout: RUNS * 400_000 }, async (context) => {
+  const missing = missingForCeph();
+  context.skip(missing !== null, missing ?? '');
+  const cluster = await CephCluster.start();
+  hosts.onClean(() => cluster.remove());
+  const farm = await FarmScene.onCeph(hosts, cluster, NAMES, ['fast']);
+  const events = {
+    move: MOVE,
+    'killed server': KILL,
+    'frozen server that goes on': FROZEN,
+    'frozen listener that goes on': LISTENER_FROZEN,
+    'server cut off from the storage': CUT_OFF,
+    'stopped server': STOP,
+  };
+  await farmDrill(hosts, farm, events, RUNS);
 });

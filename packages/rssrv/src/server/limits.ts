@@ -97,6 +97,3 @@ export const LIST_PAUSE_MS_PER_1000 = 100;
 export const LIST_PAUSE_IGNORED_MS = 20;
 /** Maximum number of changed volumes remembered during a pause. If more volumes change, the list is announced to all clients. */
 export const LIST_CHANGES_HELD_MAX = 1_000;
-
-/** Longest time for which a clean end of a shared pool waits for the I/O in progress. After it, the pool stays with this server. */
-export const HAND_OVER_CLOSE_MS = 10_000;

@@ -47,7 +47,7 @@ export class ProvenConnections {
 
   /** Returns the limiter of connections that have proven no key yet. Proven connections come here. */
   newLimiter(): UnprovenLimiter {
-    const { clock, log, identity, holds, discovery } = this.ports;
+    const { clock, log, identity, holds } = this.ports;
     return new UnprovenLimiter({
       ...{ clock, log },
       newHandshake: () => new ServerHandshake(identityWith(identity, this.ports.config().namespace.tls), randomBytes),
@@ -56,7 +56,7 @@ export class ProvenConnections {
       currentSecretOf: (node, dataProcess) => this.ports.admissions().currentSecretOf(node, dataProcess),
       isKnown: (claim) => holds.isKnown(claim),
       proven: (socket, proven, listeningSocket, isOutdated) => {
-        discovery().proved(socket.remoteAddress ?? '');
+        this.ports.discovery().proved(socket.remoteAddress ?? '');
         if (isOutdated)
           this.refuse(socket, proven, new RsError('E_DRAINING', 'The configuration of the server has just changed: try again'));
         else this.admit(socket, proven, listeningSocket);

@@ -74,6 +74,7 @@ export function engineSuite(name: string, missing: string | null, make: () => Pr
     afterAll(async () => (missing === null ? scene.remove() : undefined), LIMIT_MS);
     recordTests(engine, () => scene);
     deviceTests(engine, open, () => scene);
+    faultTests(engine, open, () => scene);
   });
 }
 
@@ -191,7 +192,13 @@ function deviceTests(
     expect(await stampAt(scene(), 0)).toBe('next');
     expect(await isSynced(next.device)).toBe(true);
   });
+}
 
+function faultTests(
+  engine: (server: string) => Engine,
+  open: (server: string, generation?: number) => Promise<Opened>,
+  scene: () => EngineScene,
+): void {
   it.each(['', 'nobody', '; rm -rf /', '-'.repeat(257)])('a fence of the client "%s" is refused', async (client) => {
     await expect(engine('big-8').fence({ generation: 1, server: 'big-9', client })).rejects.toMatchObject({ code: 'E_FENCE' });
   });

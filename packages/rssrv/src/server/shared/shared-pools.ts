@@ -3,10 +3,9 @@
 
 import type { PoolConfig } from '@rsio/common/config/schema/types';
 import { toRsError } from '@rsio/common/lib/errors';
-import { Farms } from '../farm/farms.ts';
-import type { SharedPoolPorts } from '../farm/shared-pool.ts';
-import type { Volumes } from '../volumes/volumes.ts';
-import type { Incarnations } from './incarnations.ts';
+import { Farms } from '../../farm/farms.ts';
+import type { SharedPoolPorts } from '../../farm/shared-pool.ts';
+import type { Volumes } from '../../volumes/volumes.ts';
 import { PoolHandOver, type PoolHandOverPorts } from './pool-hand-over.ts';
 
 export interface SharedPoolsPorts extends Omit<PoolHandOverPorts, 'incarnationEnded' | 'volumes'> {
@@ -14,7 +13,7 @@ export interface SharedPoolsPorts extends Omit<PoolHandOverPorts, 'incarnationEn
   server(): string;
   random(): number;
   partsOf(config: PoolConfig): Pick<SharedPoolPorts, 'engine' | 'mount'>;
-  incarnations(): Pick<Incarnations, 'start'>;
+  incarnations(): { start(volumeId: string): Promise<void> };
 }
 
 export class SharedPools {

@@ -6,23 +6,33 @@ import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Clock } from '@rsio/common/lib/clock';
 import { printDuration } from '@rsio/common/lib/units';
 import type { Log } from '@rsio/common/log/log';
-import type { Administration } from '../admin/administration.ts';
-import type { ChangeQueue } from '../admin/change-queue.ts';
-import type { ServedVolume } from '../storage/io/served-volume.ts';
-import type { Ledgers } from '../volumes/holds/ledgers.ts';
-import type { Volumes } from '../volumes/volumes.ts';
-import type { Admissions } from './admissions.ts';
-import type { ConfigInForce } from './config-in-force.ts';
+import type { Administration } from '../../admin/administration.ts';
+import type { ChangeQueue } from '../../admin/change-queue.ts';
+import type { ServedVolume } from '../../storage/io/served-volume.ts';
+import type { Ledgers } from '../../volumes/holds/ledgers.ts';
+import type { Volumes } from '../../volumes/volumes.ts';
 import { HAND_OVER_CLOSE_MS } from './limits.ts';
+
+/** The sessions of the server (Admissions). */
+export interface ClosedSessions {
+  closeHandles(volumeId: string): Promise<boolean>;
+  loseHandles(volumeId: string, why: string): Promise<void>;
+}
+
+/** The configuration in force (ConfigInForce). */
+export interface PoolsInForce {
+  openSharedPools(): Promise<void>;
+  removePool(name: string): Promise<void>;
+}
 
 export interface PoolHandOverPorts {
   readonly clock: Clock;
   readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
   readonly volumes: Pick<Volumes, 'served' | 'suspend' | 'sync'>;
   readonly ledgers: Pick<Ledgers, 'save'>;
-  admissions(): Pick<Admissions, 'closeHandles' | 'loseHandles'>;
+  admissions(): ClosedSessions;
   administration(): Pick<Administration, 'poolStates' | 'leavePool' | 'poolClosed' | 'jobsIn'>;
-  inForce(): Pick<ConfigInForce, 'openSharedPools' | 'removePool'>;
+  inForce(): PoolsInForce;
   readonly changes: Pick<ChangeQueue, 'runOwn' | 'workingAside'>;
   /** Starts a new incarnation of the storage, because writes to the volume may be lost. */
   incarnationEnded(volumeId: string): Promise<void>;

@@ -6,12 +6,12 @@ import { join } from 'node:path';
 import type { PoolConfig, SharedDiskConfig } from '@rsio/common/config/schema/types';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
-import type { Engine } from '../farm/engine.ts';
-import { CommandEngine } from '../farm/engines/command.ts';
-import { RbdEngine } from '../farm/engines/rbd.ts';
-import { ReservationEngine } from '../farm/engines/reservation.ts';
-import { poolMount } from '../farm/pool-mount.ts';
-import type { SharedPoolPorts } from '../farm/shared-pool.ts';
+import type { Engine } from '../../farm/engine.ts';
+import { CommandEngine } from '../../farm/engines/command.ts';
+import { RbdEngine } from '../../farm/engines/rbd.ts';
+import { ReservationEngine } from '../../farm/engines/reservation.ts';
+import { poolMount } from '../../farm/pool-mount.ts';
+import type { SharedPoolPorts } from '../../farm/shared-pool.ts';
 
 const UNIT_PARTS = 1_000_000;
 
