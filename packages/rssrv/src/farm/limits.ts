@@ -8,7 +8,7 @@ export const CLIENT_MAX_CHARS = 256;
 /** Maximum length of the text in which an owner says why it does not give a pool up. */
 export const REFUSAL_MAX_CHARS = 500;
 /** Maximum length of a record as JSON text. */
-export const RECORD_MAX_BYTES = 32_768;
+export const FARM_RECORD_MAX_BYTES = 32_768;
 
 /** Each server that may own a pool looks at its record, and posts its own note, once in this time. */
 export const WATCH_MS = 1_000;
@@ -67,7 +67,7 @@ export const OWN_LOOKS_MIN = 3;
 /** Number of looks in a row that may find a record older than a known one. More of them show that the storage itself has gone back. */
 export const OLD_SIGHTS_MAX = 5;
 /** Longest time for which the end of the server waits for a step of a pool. */
-export const CLOSE_MS = 15_000;
+export const POOL_CLOSE_MS = 15_000;
 // The engine for Ceph RBD (engines/rbd.ts).
 
 /** Maximum length of a note as JSON text: one character of a refusal may take six bytes. */
@@ -86,7 +86,7 @@ export const RBD_CALL_MS = 4_000;
 /** Maximum number of calls that wait for the helper of a pool. */
 export const RBD_CALLS_MAX = 64;
 /** Maximum length of an answer of the helper: JSON of a record and its notes, in which one byte takes up to six characters. */
-export const RBD_ANSWER_MAX_CHARS = 6 * (RECORD_MAX_BYTES + NOTES_MAX * NOTE_MAX_BYTES);
+export const RBD_ANSWER_MAX_CHARS = 6 * (FARM_RECORD_MAX_BYTES + NOTES_MAX * NOTE_MAX_BYTES);
 /** Maximum length of an answer of qemu-storage-daemon or of the socket of its librados. */
 export const RBD_SOCKET_ANSWER_MAX_BYTES = 1_048_576;
 /** Time for which Ceph refuses a fenced client: ten years. Ceph's own default, an hour, ends while a frozen server may still wake up. */

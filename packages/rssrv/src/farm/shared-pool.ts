@@ -20,7 +20,7 @@ import type { Engine, Sight, StorageClient } from './engine.ts';
 import { hasOtherOwners, nextStep } from './farm-decision.ts';
 import { type FarmRecord, freed, isOwner, served, taken, type Writer } from './farm-record.ts';
 import { FarmWatch } from './farm-watch.ts';
-import { CLOSE_MS, HURRY_MS, LOOK_RETRY_MS, MOVE_MS, REFUSAL_MAX_CHARS, RETRY_MS, WATCH_MS } from './limits.ts';
+import { POOL_CLOSE_MS, HURRY_MS, LOOK_RETRY_MS, MOVE_MS, REFUSAL_MAX_CHARS, RETRY_MS, WATCH_MS } from './limits.ts';
 import { Looks } from './looks.ts';
 import type { PoolMount } from './pool-mount.ts';
 
@@ -194,7 +194,7 @@ export class SharedPool {
   /**
    * Ends the watch, after `stop`, when the volumes and files of the pool are closed. If this server owns the pool, unmounts it and, if
    * `isClean`, gives it up to another owner that is there. Otherwise its writes or the counts of its incarnations may be incomplete, so that
-   * the record stays, and the next owner begins a new life. Bounded by CLOSE_MS if a step hangs.
+   * the record stays, and the next owner begins a new life. Bounded by POOL_CLOSE_MS if a step hangs.
    */
   async close(isClean: boolean): Promise<void> {
     const { log, mount, engine } = this.ports;
@@ -215,10 +215,10 @@ export class SharedPool {
     await engine.close();
   }
 
-  /** Resolves with true when no step runs, and with false after CLOSE_MS. */
+  /** Resolves with true when no step runs, and with false after POOL_CLOSE_MS. */
   private stepEnds(): Promise<boolean> {
     return new Promise((resolve) => {
-      const timer = this.ports.clock.after(CLOSE_MS, () => resolve(false));
+      const timer = this.ports.clock.after(POOL_CLOSE_MS, () => resolve(false));
       void (this.step ?? Promise.resolve()).then(() => {
         timer.cancel();
         resolve(true);

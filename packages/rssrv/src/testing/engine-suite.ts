@@ -7,13 +7,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, type TestContext } from 'vitest';
 import type { Engine, StorageClient } from '../farm/engine.ts';
 import { type FarmRecord, firstRecord, type Note, taken } from '../farm/farm-record.ts';
-import { RECORD_MAX_BYTES } from '../farm/limits.ts';
+import { FARM_RECORD_MAX_BYTES } from '../farm/limits.ts';
 
 /** A shared disk for tests. All engines of a scene are those of one pool. */
 export interface EngineScene {
   /** What a scene cannot do: its storage cannot hang, or its fence is no fence between two servers of one machine. */
   readonly lacks?: readonly ('fence' | 'hang')[];
-  /** RECORD_MAX_BYTES, if the storage has room for it. */
+  /** FARM_RECORD_MAX_BYTES, if the storage has room for it. */
   readonly recordMaxBytes?: number;
   /** Makes an engine of this server. A second engine of the same server is that of the server's next process. */
   engine(server: string): Engine;
@@ -131,7 +131,7 @@ function recordTests(engine: (server: string) => Engine, scene: () => EngineScen
     ['is no JSON', '{"version":1,'],
     ['is no record', '{"version":1}'],
     ['has a strange field', JSON.stringify({ ...first, colour: 'blue' })],
-    ['is too long', JSON.stringify({ ...first, owners: ['x'.repeat(RECORD_MAX_BYTES)] })],
+    ['is too long', JSON.stringify({ ...first, owners: ['x'.repeat(FARM_RECORD_MAX_BYTES)] })],
   ])('a stored record that %s is E_STORAGE', async (_, text) => {
     const one = engine('big-9');
     await one.swap(null, first);
@@ -141,7 +141,7 @@ function recordTests(engine: (server: string) => Engine, scene: () => EngineScen
 
   it('a record with as much as fits can be stored', async () => {
     const one = engine('big-9');
-    const rest = (scene().recordMaxBytes ?? RECORD_MAX_BYTES) - Buffer.byteLength(JSON.stringify({ ...first, owners: ['é'] }));
+    const rest = (scene().recordMaxBytes ?? FARM_RECORD_MAX_BYTES) - Buffer.byteLength(JSON.stringify({ ...first, owners: ['é'] }));
     const longest = { ...first, owners: [`é${'x'.repeat(rest)}`] };
     expect(await one.swap(null, longest)).toBe(true);
     expect((await one.look()).record).toEqual(longest);

@@ -16,7 +16,7 @@ import {
   RBD_ANSWER_MAX_CHARS,
   RBD_CALL_MS,
   RBD_CALLS_MAX,
-  RECORD_MAX_BYTES,
+  FARM_RECORD_MAX_BYTES,
 } from '../limits.ts';
 import type { CephAccess } from './rbd-access.ts';
 
@@ -73,7 +73,7 @@ class HelperProcess {
     this.clock = clock;
     this.of = of;
     const { access, pool, image } = of;
-    const bounds = [RBD_CALL_MS / 1_000, NOTES_MAX, RECORD_MAX_BYTES, NOTE_MAX_BYTES].map(String);
+    const bounds = [RBD_CALL_MS / 1_000, NOTES_MAX, FARM_RECORD_MAX_BYTES, NOTE_MAX_BYTES].map(String);
     this.child = spawn(PYTHON, ['-I', helperFile('farm-rbd.py'), access.user, access.conf, pool, image, ...bounds], {
       stdio: ['pipe', 'pipe', 'pipe'],
       env: { ...access.environment },

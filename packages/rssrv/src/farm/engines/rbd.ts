@@ -16,7 +16,7 @@ import {
   RBD_FENCE_LEAST_MS,
   RBD_FENCE_RETRY_MS,
   RBD_FENCE_S,
-  RECORD_MAX_BYTES,
+  FARM_RECORD_MAX_BYTES,
 } from '../limits.ts';
 import { pause } from './device-programs.ts';
 import { cephAccess } from './rbd-access.ts';
@@ -85,8 +85,11 @@ export class RbdEngine implements Engine {
   async swap(seen: FarmRecord | null, next: FarmRecord): Promise<boolean> {
     const record = JSON.stringify(next);
     const bytes = Buffer.byteLength(record);
-    if (bytes > RECORD_MAX_BYTES)
-      throw new RsError('E_STORAGE', `Record of ${this.name} would have ${bytes} bytes, more than ${RECORD_MAX_BYTES}: name fewer owners`);
+    if (bytes > FARM_RECORD_MAX_BYTES)
+      throw new RsError(
+        'E_STORAGE',
+        `Record of ${this.name} would have ${bytes} bytes, more than ${FARM_RECORD_MAX_BYTES}: name fewer owners`,
+      );
     const forget = this.noted.filter((server) => !next.owners.includes(server));
     const versions = { seen: seen === null ? null : String(seen.version), version: String(next.version) };
     return (await this.records.ask('swap', { ...versions, record, forget })) === true;
