@@ -255,7 +255,18 @@ owners = big-9, big-8
 
   test('the pool may be removed, and another one added', () => {
     expect(change(SHARED.slice(FILE.length), '')).toMatchObject({ kind: 'apply', changes: ['pool fast is closed'] });
-    expect(change('[pool fast]', '[pool slow]')).toMatchObject({ kind: 'apply', changes: ['pool fast is closed', 'pool slow is added'] });
+    const other = SHARED.slice(FILE.length).replaceAll('fast', 'slow');
+    expect(change(SHARED.slice(FILE.length), other)).toMatchObject({
+      kind: 'apply',
+      changes: ['pool fast is closed', 'pool slow is added'],
+    });
+  });
+
+  test('a pool with its path and another name is refused, because the disk is mounted there', () => {
+    const sentences = [expect.stringMatching(/^Pool slow has the path of pool fast, .*: remove pool fast first$/)];
+    expect(change('[pool fast]', '[pool slow]')).toEqual({ kind: 'refuse', sentences });
+    const own = parseRssrvConfig(`${FILE}[pool own]\npath = /srv/fast\n`, 'rssrvcfg');
+    expect(reloadPlan(own, parseRssrvConfig(SHARED, 'rssrvcfg'), unused).kind).toBe('refuse');
   });
 });
 

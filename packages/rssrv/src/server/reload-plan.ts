@@ -128,6 +128,9 @@ function diskRefusals(old: RssrvConfig, next: RssrvConfig): string[] {
   const placeOf = ({ path, shared }: PoolConfig): string => JSON.stringify(shared === null ? null : [path, shared.disk, shared.fence]);
   return next.pools.flatMap((pool) => {
     const was = old.pools.find(({ name }) => name === pool.name);
+    const there = old.pools.find(({ path, name }) => path === pool.path && name !== pool.name);
+    if (there !== undefined && (there.shared !== null || pool.shared !== null))
+      return [`Pool ${pool.name} has the path of pool ${there.name}, and a shared pool is mounted there: remove pool ${there.name} first`];
     if (was === undefined || (was.shared === null && pool.shared === null) || placeOf(was) === placeOf(pool)) return [];
     return [`The path, disk or fence of shared pool ${pool.name} has changed: remove the pool first (rsadm pool remove ${pool.name})`];
   });
