@@ -34,6 +34,8 @@ const CUT_OFF: FarmEvent = {
 
 const hosts = useHosts('file');
 
+const DAEMON_KILLED: FarmEvent = { mayReturn: true, happens: (farm, owner) => farm.signal(owner, 'SIGKILL', 'daemon') };
+
 it('on Ceph RBD the holder of a volume goes on, and no zombie is seen', { timeout: RUNS * 400_000 }, async (context) => {
   const missing = missingForCeph();
   context.skip(missing !== null, missing ?? '');
@@ -46,6 +48,7 @@ it('on Ceph RBD the holder of a volume goes on, and no zombie is seen', { timeou
     'frozen server that goes on': FROZEN,
     'frozen listener that goes on': LISTENER_FROZEN,
     'server cut off from the storage': CUT_OFF,
+    'killed storage daemon': DAEMON_KILLED,
     'stopped server': STOP,
   };
   await farmDrill(hosts, farm, events, RUNS);

@@ -1,7 +1,8 @@
 // A shared pool on a file moves between three servers while a client writes: by command, because its owner stops, and by force after its
-// owner was killed or stopped running. test/support/drills/farm-drill.ts has the invariants. RUNS: rounds. Rules: G39.
+// owner was killed, stopped running or lost its file system. test/support/drills/farm-drill.ts has the invariants. RUNS: rounds. Rules: G39.
 
-import { it } from 'vitest';
+import { spawnSync } from 'node:child_process';
+import { expect, it } from 'vitest';
 import { type FarmEvent, farmDrill, KILL, MOVE, STOP } from '../support/drills/farm-drill.ts';
 import { useHosts } from '../support/hosts/hosts.ts';
 import { FarmScene } from '../support/scenes/farm-scene.ts';
@@ -14,7 +15,19 @@ const hosts = useHosts('file');
 /** The fence command ends a machine that is frozen, so that it must start again. */
 const FREEZE: FarmEvent = { happens: (farm, owner) => farm.signal(owner, 'SIGSTOP'), after: (farm, owner) => farm.revive(owner) };
 
+/** As after a lost write of the log: everything fails until the file system is mounted again. */
+const FAILED: FarmEvent = {
+  mayReturn: true,
+  happens: (farm, owner) => expect(spawnSync('xfs_io', ['-x', '-c', 'shutdown', farm.mountOf(owner, 'fast')]).status).toBe(0),
+  after: (_, owner) => owner.logged('rssrv', /Pool fast is no longer owned by this server: .*has failed/),
+};
+
 it('the holder of a volume in a shared pool goes on wherever the pool is served', { timeout: RUNS * 200_000 }, async (context) => {
   const farm = await FarmScene.onFiles(context, hosts, NAMES, ['fast']);
-  await farmDrill(hosts, farm, { move: MOVE, 'killed server': KILL, 'frozen server': FREEZE, 'stopped server': STOP }, RUNS);
+  await farmDrill(
+    hosts,
+    farm,
+    { move: MOVE, 'killed server': KILL, 'frozen server': FREEZE, 'failed file system': FAILED, 'stopped server': STOP },
+    RUNS,
+  );
 });

@@ -17,7 +17,7 @@ import { waitFor } from '../programs/wait-for.ts';
 const DISK_BYTES = 512 * 1024 * 1024;
 const KNOWN_MS = 60_000;
 const FENCE_LOOK_MS = 50;
-const STORAGE_PROGRAMS = /qemu-storage-daemon|farm-rbd/;
+const STORAGE_PROGRAMS = { daemon: /qemu-storage-daemon/, storage: /qemu-storage-daemon|farm-rbd/ };
 
 type Hosts = ReturnType<typeof useHosts>;
 
@@ -108,11 +108,11 @@ export class FarmScene {
     return spawnSync('mountpoint', ['-q', this.mountOf(server, pool)]).status === 0;
   }
 
-  /** Sends a signal to all processes of the server, or only to those that reach its storage. */
-  signal(server: Host, signal: NodeJS.Signals, which: 'all' | 'storage' = 'all'): void {
+  /** Sends a signal to all processes of the server, only to those that reach its storage, or only to the daemon below its file system. */
+  signal(server: Host, signal: NodeJS.Signals, which: 'all' | 'daemon' | 'storage' = 'all'): void {
     for (const pid of server.processes()) {
       try {
-        if (which === 'all' || STORAGE_PROGRAMS.test(textOf(pid, 'cmdline'))) process.kill(pid, signal);
+        if (which === 'all' || STORAGE_PROGRAMS[which].test(textOf(pid, 'cmdline'))) process.kill(pid, signal);
       } catch {
         // The process has ended meanwhile.
       }

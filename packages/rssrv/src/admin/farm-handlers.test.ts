@@ -47,13 +47,12 @@ const pool = {
   },
   isThere: (server: string) => there.includes(server),
   silentMs: (server: string) => (server === 'big-8' ? 400 : 60_000),
-  move: async (to: string) => void moved.push(to),
 } as Partial<SharedPool> as SharedPool;
 
 function handlers(server = 'big-9', clock = new FakeClock()): Handlers {
   const farms = {
     list: [pool],
-    find: () => pool,
+    move: async (_: string, to: string) => void moved.push(to),
     partsOf: (config: PoolConfig) => {
       made.push(config);
       const engine = {
@@ -69,7 +68,7 @@ function handlers(server = 'big-9', clock = new FakeClock()): Handlers {
 
 function shown(changes: Partial<FarmRecord> | null, server = 'big-9', more: Partial<SharedPoolStatus> = {}): SharedPoolView {
   const sight: Sight | null = changes === null ? null : { record: { ...RECORD, ...changes }, notes: new Map() };
-  status = { standing: 'watching', sight, why: 'the reason', ownership: null, ...more };
+  status = { standing: 'watching', sight, why: 'the reason', ownership: null, refusal: null, ...more };
   return (handlers(server)['farm-show']({}) as { readonly pools: readonly SharedPoolView[] }).pools[0]!;
 }
 
@@ -101,7 +100,13 @@ describe('the view', () => {
   });
 
   test('of a disk without a record', () => {
-    status = { standing: 'watching', sight: { record: null, notes: new Map() }, why: 'its disk is not prepared', ownership: null };
+    status = {
+      standing: 'watching',
+      sight: { record: null, notes: new Map() },
+      why: 'its disk is not prepared',
+      ownership: null,
+      refusal: null,
+    };
     expect(handlers()['farm-show']({})).toMatchObject({ pools: [{ state: 'unknown', owner: null, generation: 0 }] });
   });
 

@@ -19,7 +19,7 @@ export function farmHandlers(clock: Clock, farms: Farms, pools: Pools, server: s
     'farm-show': () => ({ pools: farms.list.map((pool) => sharedPoolView(pool, server)) }),
     'pool-move': async ({ name, to }) => {
       const sinceMs = clock.monotonicMs();
-      await farms.find(name).move(to);
+      await farms.move(name, to);
       return { server: to, tookMs: clock.monotonicMs() - sinceMs };
     },
     'farm-make': async ({ name, path, disk, fence, owners }) => {
@@ -36,7 +36,7 @@ export function farmHandlers(clock: Clock, farms: Farms, pools: Pools, server: s
       pools.makingAt.add(path);
       const parts = farms.partsOf(config);
       try {
-        return { isNew: await makeSharedPool(config, { ...parts, server, nowMs: clock.wallMs(), pools: pools.states }) };
+        return { isNew: await makeSharedPool(config, { ...parts, clock, server, nowMs: clock.wallMs(), pools: pools.states }) };
       } finally {
         await parts.engine.close();
         pools.makingAt.delete(path);

@@ -51,6 +51,8 @@ export interface Engine {
 export interface StorageClient {
   /** Names the client for the fence; at most CLIENT_MAX_CHARS characters. */
   readonly name: string;
+  /** True if the client has ended by itself, so that I/O of its device fails. */
+  readonly hasEnded: boolean;
   /** Opens the disk, and returns the path of a block device that has nothing cached. Called once, after all earlier writers are fenced. */
   open(): Promise<string>;
   /** Returns the size of the device in bytes after the disk has grown, or the size as before. */

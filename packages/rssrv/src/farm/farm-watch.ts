@@ -3,7 +3,7 @@
 
 import type { Clock } from '@rsio/common/lib/clock';
 import type { Sight } from './engine.ts';
-import type { FarmRecord } from './farm-record.ts';
+import type { FarmRecord, Note } from './farm-record.ts';
 import { OLD_SIGHTS_MAX, OWN_LOOKS_MIN } from './limits.ts';
 
 interface SeenNote {
@@ -106,6 +106,17 @@ export class FarmWatch {
   /** True if the note of the server was seen to change lately. */
   isThere(server: string): boolean {
     return server === this.server || (this.notes.get(server)?.hasChanged === true && this.silentMs(server) < this.takeOverMs);
+  }
+
+  /**
+   * Returns the server to which a note, or `own`, asks the owner of the present generation to give the pool up; null if none does, or that
+   * server is not there (F10).
+   */
+  wanted(own: Note['wants']): string | null {
+    const { record = null, notes = new Map<string, Note>() } = this.sight ?? {};
+    const all = [own, ...[...notes].filter(([server]) => this.isThere(server)).map(([, { wants }]) => wants)];
+    const one = all.find((wants) => wants !== null && wants.generation === record?.generation && record.owners.includes(wants.to));
+    return one !== undefined && one !== null && this.isThere(one.to) ? one.to : null;
   }
 
   private versionSeen(version: number, nowMs: number): void {

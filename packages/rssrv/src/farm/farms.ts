@@ -3,6 +3,7 @@
 
 import type { PoolConfig, PoolOwnership, SharedDiskConfig } from '@rsio/common/config/schema/types';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { movePool } from './move-pool.ts';
 import { SharedPool, type SharedPoolPorts } from './shared-pool.ts';
 
 export interface FarmsPorts extends Omit<SharedPoolPorts, 'came' | 'engine' | 'leave' | 'mount' | 'server'> {
@@ -91,14 +92,24 @@ export class Farms {
     return { generation: ownership.generation, life: ownership.life };
   }
 
-  /** Resolves with true if this server owned the pool under the generation at a moment after the call. */
-  async isMine(name: string | null, generation: number): Promise<boolean> {
-    return (await (name === null ? null : this.pools.get(name))?.isMine(generation)) ?? false;
+  /**
+   * Resolves with true if this server owned the pool under the generation at a moment after the call. `hasFailed`: a request has failed; if
+   * the whole file system has, the ownership ends, and the result is false.
+   */
+  async isMine(name: string | null, generation: number, hasFailed: boolean): Promise<boolean> {
+    const pool = name === null ? undefined : this.pools.get(name);
+    if (pool === undefined || !(await pool.isMine(generation))) return false;
+    return !hasFailed || (await pool.isHealthy(true));
   }
 
   /** Called when the file system of an owned pool has failed. The pool is taken again, or another server takes it. */
   storageFailed(name: string, why: string): void {
     this.pools.get(name)?.failed(why);
+  }
+
+  /** Moves a pool to another owner, and resolves when that server serves it. Throws like movePool and `find`. */
+  move(name: string, to: string): Promise<void> {
+    return movePool(this.find(name), this.ports.server(), to, this.ports.clock);
   }
 
   /** Throws E_UNKNOWN_POOL if the pool is not a shared pool of this server. */
@@ -119,7 +130,7 @@ export class Farms {
    * to the next owner as if this server had died.
    */
   async close(clean: ReadonlySet<string>): Promise<void> {
-    await Promise.all([...this.closing.values(), ...this.list.map((pool) => pool.close(clean.has(pool.name)))]);
+    await Promise.allSettled([...this.closing.values(), ...this.list.map((pool) => pool.close(clean.has(pool.name)))]);
     this.pools.clear();
   }
 }

@@ -97,3 +97,7 @@ export const RBD_FENCE_LEAST_MS = 365 * 86_400_000;
 export const RBD_FENCE_RETRY_MS = 1_000;
 /** Time between two pings of a storage client to the OSD of the image's header, by which the client gets a new map of the cluster. */
 export const RBD_PING_S = 0.25;
+/** Interval at which the owner looks whether the file system of a pool has failed. */
+export const PROBE_MS = 5_000;
+/** Number of looks, WATCH_MS apart, that show whether another server still makes the pool. */
+export const MAKER_LOOKS = 4;

@@ -2,7 +2,8 @@
 // unmount has ended when no write of it can follow (never a lazy unmount).
 
 import { execFile } from 'node:child_process';
-import { mkdir, realpath } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { mkdir, open, realpath, utimes } from 'node:fs/promises';
 import { mountTable } from '@rsio/common/daemon/mount-table';
 import { errnoName, RsError } from '@rsio/common/lib/errors';
 import { escapeControls } from '@rsio/common/lib/printable';
@@ -21,6 +22,8 @@ export interface PoolMount {
   unmount(): Promise<void>;
   /** Makes the mounted file system as large as its device. Throws E_POOL. */
   grow(): Promise<void>;
+  /** Throws E_POOL if the file system is not mounted, or has failed. `isWriting`: also makes it write to its device. */
+  probe(isWriting: boolean): Promise<void>;
 }
 
 export function poolMount(path: string): PoolMount {
@@ -38,6 +41,23 @@ export function poolMount(path: string): PoolMount {
         await run('umount', [path], `${path} cannot be unmounted`, 'E_BUSY');
     },
     grow: () => run('xfs_growfs', [path], `The file system of ${path} cannot be grown`),
+    probe: async (isWriting) => {
+      if (!(await mountTable()).some(({ mountPoint }) => mountPoint === path))
+        throw new RsError('E_POOL', `${path} is not mounted any more`, { path });
+      try {
+        const directory = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
+        try {
+          const now = new Date();
+          if (isWriting) await utimes(path, now, now);
+          // A file system that has shut down refuses this, although there is nothing to write.
+          await directory.sync();
+        } finally {
+          await directory.close();
+        }
+      } catch (thrown) {
+        throw new RsError('E_POOL', `the file system of ${path} has failed (${errnoName(thrown) ?? String(thrown)})`, { path }, thrown);
+      }
+    },
   };
 }
 

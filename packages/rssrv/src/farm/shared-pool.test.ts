@@ -4,6 +4,7 @@
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { describe, expect, test } from 'vitest';
 import { FarmServer, settled, SharedStorage } from '../testing/shared-storage.ts';
+import { movePool } from './move-pool.ts';
 import { firstRecord, taken } from './farm-record.ts';
 
 const OWNERS = ['big-1', 'big-2', 'big-3'];
@@ -36,7 +37,7 @@ function serving({ servers }: World): string[] {
 
 async function moved(world: World, from: FarmServer, to: string): Promise<void> {
   let isOver = false;
-  const move = from.pool.move(to).finally(() => {
+  const move = movePool(from.pool, from.name, to, from.clock).finally(() => {
     isOver = true;
   });
   move.catch(() => undefined);
@@ -261,7 +262,8 @@ describe('random worlds', () => {
             storage.isFenceBroken = random.chance(0.3);
             break;
           case 5:
-            if (server.isAlive && !server.isStopped) void server.pool.move(random.pick(OWNERS)).catch(() => undefined);
+            if (server.isAlive && !server.isStopped)
+              void movePool(server.pool, server.name, random.pick(OWNERS), server.clock).catch(() => undefined);
             break;
           case 6:
             server.configure({ ...config, owners: random.pick([OWNERS, OWNERS.toReversed(), ['big-2', 'big-1']]) });

@@ -20,7 +20,7 @@ import type { Engine, Sight, StorageClient } from './engine.ts';
 import { hasOtherOwners, nextStep } from './farm-decision.ts';
 import { type FarmRecord, freed, isOwner, served, taken, type Writer } from './farm-record.ts';
 import { FarmWatch } from './farm-watch.ts';
-import { POOL_CLOSE_MS, HURRY_MS, LOOK_RETRY_MS, MOVE_MS, REFUSAL_MAX_CHARS, RETRY_MS, WATCH_MS } from './limits.ts';
+import { POOL_CLOSE_MS, HURRY_MS, LOOK_RETRY_MS, PROBE_MS, REFUSAL_MAX_CHARS, RETRY_MS, WATCH_MS } from './limits.ts';
 import { Looks } from './looks.ts';
 import type { PoolMount } from './pool-mount.ts';
 
@@ -58,6 +58,8 @@ export interface SharedPoolStatus {
   /** Why this server does not serve the pool, or what it waits for. */
   readonly why: string;
   readonly ownership: Ownership | null;
+  /** Why this server does not give the pool up, although it was asked to. */
+  readonly refusal: string | null;
 }
 
 interface Owned extends Ownership {
@@ -81,6 +83,7 @@ export class SharedPool {
   private refusal: string | null = null;
   /** Random, from 0 to 1; see farm-decision.ts. */
   private patience: number;
+  private nextProbeMs = 0;
   /** No take begins before this time. */
   private restUntilMs = 0;
   private timer: Timer | null = null;
@@ -119,8 +122,8 @@ export class SharedPool {
   }
 
   get status(): SharedPoolStatus {
-    const { standing, seen, why, ownership } = this;
-    return { standing, sight: seen.sight, why, ownership };
+    const { standing, seen, why, ownership, refusal } = this;
+    return { standing, sight: seen.sight, why, ownership, refusal };
   }
 
   /** For how long the note of a server was not seen to change, in ms. */
@@ -146,44 +149,18 @@ export class SharedPool {
     return (await this.looks.ask()) && this.owned?.generation === generation;
   }
 
-  /**
-   * Moves the pool to another owner, and resolves when that server serves it. The owner may be any server. Throws E_USAGE, E_POOL or
-   * E_TIMEOUT, with the reason.
-   */
-  async move(to: string): Promise<void> {
-    const { clock, engine } = this.ports;
-    // The last look may be older than the last change.
-    this.seen.saw(await engine.look());
-    const { record } = this;
-    if (record === null) throw this.failure(this.why);
-    if (!record.owners.includes(to))
-      throw new RsError('E_USAGE', `Server ${to} is not an owner of pool ${this.name}: ${record.owners.join(', ')} are`);
-    const isServed = (): boolean => this.record?.state === 'serving' && this.record.owner?.server === to;
-    if (isServed()) return;
-    if (!this.isThere(to)) throw this.failure(`server ${to} does not watch it: start rssrv there, and see that its rssrvcfg has the pool`);
-    if (record.owner === null) throw this.failure('it has no owner now: wait until one has taken it');
-    this.wants = { generation: record.generation, to };
+  /** Reads the record now. Throws E_STORAGE. */
+  async renew(): Promise<void> {
+    this.seen.saw(await this.ports.engine.look());
+  }
+
+  /** Asks the owner with this generation, perhaps this server, to give the pool up to `to`; null ends the request (F10). */
+  ask(wants: { readonly generation: number; readonly to: string } | null): void {
+    this.wants = wants;
+    if (wants === null) return;
     this.refusal = null;
     this.restUntilMs = 0;
     this.hurry();
-    const endMs = clock.monotonicMs() + MOVE_MS;
-    try {
-      while (!isServed()) {
-        const refusal = this.refusalOf(record);
-        if (refusal !== null) throw this.failure(refusal);
-        if (clock.monotonicMs() > endMs)
-          throw new RsError('E_TIMEOUT', `Pool ${this.name} was not moved to ${to} within ${printDuration(MOVE_MS)}: ${this.why}`);
-        await this.delay(HURRY_MS);
-      }
-    } finally {
-      this.wants = null;
-    }
-  }
-
-  /** Returns why the owner of this record does not give the pool up; null if it has not said so since `move` was called. */
-  private refusalOf({ owner, generation }: FarmRecord): string | null {
-    if (this.record?.generation !== generation) return null;
-    return owner?.server === this.ports.server ? this.refusal : (this.seen.sight?.notes.get(owner?.server ?? '')?.refusal ?? null);
   }
 
   /** From now on, no take, move or opening begins. */
@@ -212,7 +189,7 @@ export class SharedPool {
         .then(() => mount.unmount())
         .then(() => owned.client.close())
         .catch(failed);
-    await engine.close();
+    await engine.close().catch(failed);
   }
 
   /** Resolves with true when no step runs, and with false after POOL_CLOSE_MS. */
@@ -230,10 +207,6 @@ export class SharedPool {
     return this.config.owners.find((one) => one !== this.ports.server && this.isThere(one)) ?? null;
   }
 
-  private get record(): FarmRecord | null {
-    return this.seen.sight?.record ?? null;
-  }
-
   // --- the watch
 
   private async watch(): Promise<void> {
@@ -241,8 +214,19 @@ export class SharedPool {
     await this.observe();
     if (this.isClosed) return;
     this.decide();
-    const isHurried = this.wants !== null || this.record?.next === this.ports.server;
+    this.probe();
+    const isHurried = this.wants !== null || this.seen.sight?.record?.next === this.ports.server;
     this.timer = this.ports.clock.after(isHurried ? HURRY_MS : WATCH_MS, () => void this.watch());
+  }
+
+  /** Looks at the file system of the pool that is served, at most once in PROBE_MS. A probe that hangs is waited for. */
+  private probe(): void {
+    const nowMs = this.ports.clock.monotonicMs();
+    if (this.ownership === null || !this.isOpen || nowMs < this.nextProbeMs) return;
+    this.nextProbeMs = Number.POSITIVE_INFINITY;
+    void this.isHealthy(false).then(() => {
+      this.nextProbeMs = this.ports.clock.monotonicMs() + PROBE_MS;
+    });
   }
 
   private hurry(): void {
@@ -277,7 +261,7 @@ export class SharedPool {
       silentMs: (one) => seen.silentMs(one),
       isThere: (one) => seen.isThere(one),
       unchangedMs: seen.unchangedMs,
-      wanted: this.wantedOf(sight),
+      wanted: seen.wanted(this.wants),
     });
     if (step.kind === 'end') return this.end(step.why);
     // A change of the owners whose outcome was not known has been stored.
@@ -296,13 +280,6 @@ export class SharedPool {
       this.begin('leaving', () => this.giveUp(owned, step.to));
     } else if (owned !== null && !this.isOpen) this.begin('owned', () => this.openUp());
     else if (owned !== null && hasOtherOwners(owned.record, this.config, server)) this.begin('owned', () => this.renewOwners(owned));
-  }
-
-  /** Returns the server to which a note asks the owner of this generation to give the pool up; null if none does (F10). */
-  private wantedOf({ record, notes }: Sight): string | null {
-    const all = [this.wants, ...[...notes].filter(([server]) => this.isThere(server)).map(([, { wants }]) => wants)];
-    const wanted = all.find((one) => one !== null && one.generation === record?.generation && record.owners.includes(one.to));
-    return wanted !== undefined && wanted !== null && this.isThere(wanted.to) ? wanted.to : null;
   }
 
   private begin(standing: Standing, work: () => Promise<void>): void {
@@ -337,10 +314,14 @@ export class SharedPool {
     const client = await engine.connect(before.generation + 1);
     try {
       const taking = taken(before, server, client.name, clock.wallMs());
-      if (taking === null) throw this.failure(`${before.writers.length} earlier owners wait for a fence`);
+      if (taking === null) return await this.thinOut(before, client);
       await this.store(before, taking);
       log.info(`Pool ${this.name} is being taken, generation ${taking.generation}`);
       for (const writer of taking.writers) await this.fence(writer, taking.generation);
+      // What is fenced stays fenced, even if this take fails.
+      const fenced = { ...taking, version: taking.version + 1, writers: [] };
+      if (taking.writers.length > 0) await this.store(taking, fenced);
+      const own = taking.writers.length > 0 ? fenced : taking;
       const device = await client.open();
       // With reservations, this server may have registered after a later taker had fenced it (F13).
       this.refuseStopping();
@@ -348,8 +329,8 @@ export class SharedPool {
       await mount.mount(device);
       this.refuseStopping();
       const isClean = before.state === 'free' && before.owner === null && before.writers.length === 0;
-      const record = served(taking, isClean, clock.wallMs());
-      await this.store(taking, record);
+      const record = served(own, isClean, clock.wallMs());
+      await this.store(own, record);
       this.owned = { generation: record.generation, life: record.life, record, client, isLost: false };
     } catch (thrown) {
       const left = (more: unknown): void => log.error(`Pool ${this.name}: ${toRsError(more).message}`);
@@ -364,6 +345,13 @@ export class SharedPool {
     this.refusal = null;
     log.info(`Pool ${this.name} is owned by this server, generation ${before.generation + 1}`);
     await this.openUp();
+  }
+
+  /** Removes the earlier owners, which are fenced first, from a record that has no room for another one. */
+  private async thinOut(full: FarmRecord, client: StorageClient): Promise<void> {
+    await client.close();
+    for (const writer of full.writers) await this.ports.engine.fence(writer);
+    await this.store(full, { ...full, version: full.version + 1, writers: [] });
   }
 
   /** Changes the record (F1). Throws E_POOL if another server has changed it first. */
@@ -387,7 +375,7 @@ export class SharedPool {
   /** Serves the volumes of the pool that is mounted. If this fails, it is tried again. */
   private async openUp(): Promise<void> {
     this.isOpen = false;
-    if (this.isStopping) return;
+    if (this.isStopping || !(await this.isHealthy(false))) return;
     await this.ports.came();
     this.isOpen = true;
   }
@@ -421,7 +409,7 @@ export class SharedPool {
     try {
       await this.release(owned, to);
     } catch (thrown) {
-      if (this.owned !== owned || owned.isLost) throw thrown;
+      if (this.owned !== owned || owned.isLost || !(await this.isHealthy(false))) throw thrown;
       // The mount is in use: this server still owns the pool.
       this.standing = 'owned';
       this.refusal = toRsError(thrown).message.slice(0, REFUSAL_MAX_CHARS);
@@ -442,6 +430,22 @@ export class SharedPool {
     await owned.client.close();
     await this.store(owned.record, freed(owned.record, next, clock.wallMs()));
     this.why = next === null ? 'this server has given it up' : `this server has given it up to ${next}`;
+  }
+
+  /**
+   * Ends the ownership if the file system of the owned pool has failed or is not mounted, so that it is mounted again, here or elsewhere.
+   * Resolves with false then. `isWriting`: a request has failed, and only a write shows whether the device works.
+   */
+  async isHealthy(isWriting: boolean): Promise<boolean> {
+    const { owned } = this;
+    if (owned === null || owned.isLost) return false;
+    try {
+      if (owned.client.hasEnded) throw this.failure('its storage client has ended');
+      await this.ports.mount.probe(isWriting);
+    } catch (thrown) {
+      this.end(toRsError(thrown).message);
+    }
+    return !(owned as Owned).isLost;
   }
 
   /** F7. May be called in any step; the steps notice `isLost`. */

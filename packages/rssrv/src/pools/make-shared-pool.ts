@@ -2,7 +2,9 @@
 // names the server that makes the pool, so that an attempt that was interrupted is fenced before the next one touches the disk.
 
 import type { PoolConfig } from '@rsio/common/config/schema/types';
+import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { MAKER_LOOKS, WATCH_MS } from '../farm/limits.ts';
 import { claimed, type FarmRecord, formatted, freed } from '../farm/farm-record.ts';
 import { makeFileSystem } from '../farm/pool-mount.ts';
 import type { SharedPoolPorts } from '../farm/shared-pool.ts';
@@ -10,6 +12,7 @@ import type { PoolState } from './catalogue.ts';
 import { makePool } from './make-pool.ts';
 
 export interface MakerPorts extends Pick<SharedPoolPorts, 'engine' | 'mount' | 'server'> {
+  readonly clock: Clock;
   readonly nowMs: number;
   /** The pools that the server has. */
   readonly pools: readonly Pick<PoolState, 'name' | 'path' | 'identity'>[];
@@ -19,7 +22,8 @@ export interface MakerPorts extends Pick<SharedPoolPorts, 'engine' | 'mount' | '
  * Makes the pool. Returns false if the disk has the record of a pool with the same owners already. Throws E_POOL, E_EXISTS, E_STORAGE,
  * E_FENCE or E_BUSY, which name the disk and the remedy.
  */
-export async function makeSharedPool(config: PoolConfig, { engine, mount, server, nowMs, pools }: MakerPorts): Promise<boolean> {
+export async function makeSharedPool(config: PoolConfig, ports: MakerPorts): Promise<boolean> {
+  const { engine, mount, server, nowMs, pools } = ports;
   const { path, shared } = config;
   const owners = shared?.owners ?? [];
   await engine.prepare(owners);
@@ -28,9 +32,11 @@ export async function makeSharedPool(config: PoolConfig, { engine, mount, server
     if (record.owners.join() === owners.join()) return false;
     throw new RsError('E_POOL', `The disk has a pool whose owners are ${record.owners.join(', ')}: give the same owners`);
   }
+  if (record !== null) await refuseLiving(record, ports);
   await mount.unmount();
   await engine.clear();
   const client = await engine.connect((record?.generation ?? 0) + 1);
+  const posting = postNotes(ports);
   try {
     const claim = claimed(record, owners, server, client.name, nowMs);
     if (claim === null) throw new RsError('E_POOL', `Too many attempts to make pool ${config.name} wait for a fence: use another disk`);
@@ -53,7 +59,37 @@ export async function makeSharedPool(config: PoolConfig, { engine, mount, server
       .then(() => client.close())
       .catch(() => undefined);
     throw toRsError(thrown);
+  } finally {
+    posting.stop();
   }
+}
+
+/** Throws E_BUSY if the server that makes the pool now still posts notes, because a fence would end it with all its other pools. */
+async function refuseLiving({ owner }: FarmRecord, { engine, server, clock }: MakerPorts): Promise<void> {
+  const count = async (): Promise<number | undefined> => (await engine.look()).notes.get(owner?.server ?? '')?.count;
+  const before = await count();
+  for (let looks = 0; looks < MAKER_LOOKS && owner?.server !== server; looks++) {
+    await new Promise<void>((resolve) => clock.after(WATCH_MS, resolve));
+    if ((await count()) !== before)
+      throw new RsError('E_BUSY', `Server ${owner?.server ?? '?'} makes the pool now: wait for it, and try again`);
+  }
+}
+
+/** Posts notes until `stop` is called, so that another server sees that this one works. */
+function postNotes({ engine, clock, server }: MakerPorts): { stop(): void } {
+  let isOver = false;
+  const post = async (): Promise<void> => {
+    const count = ((await engine.look()).notes.get(server)?.count ?? 0) + 1;
+    if (!isOver) await engine.post({ generation: 0, count, wants: null, refusal: null });
+  };
+  const next = (): void => {
+    if (isOver) return;
+    void post()
+      .catch(() => undefined)
+      .then(() => clock.after(WATCH_MS, next));
+  };
+  next();
+  return { stop: () => void (isOver = true) };
 }
 
 async function stored(engine: MakerPorts['engine'], before: FarmRecord | null, next: FarmRecord, pool: string): Promise<void> {

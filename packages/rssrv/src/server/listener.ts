@@ -236,9 +236,8 @@ export class Listener {
     const clean = await this.shared.settled();
     await this.volumes.close();
     await this.administration.close();
-    await this.shared.farms.close(clean);
     // Save records that name no workers, so that the next listener knows that this listener exited cleanly.
-    await this.records?.saved();
+    await this.shared.farms.close(clean).finally(() => this.records?.saved());
   }
 
   /** Called on SIGHUP. Reopens the logs at once; reads the configuration as soon as the server is up. */
@@ -325,7 +324,7 @@ export class Listener {
       ...{ admissions: () => this.admissions, administration: () => this.administration, config: () => this.config },
       interfaces: () => this.interfaces,
       incarnationOf: (one) => this.incarnationOf(one),
-      isMine: (poolId, generation) => this.shared.isMine(poolId, generation),
+      isMine: (...all) => this.shared.isMine(...all),
       incarnationEnded: async ({ id }) => this.records?.incarnationsEnded([id]),
       lost: (id) => void this.incarnations.lost(id),
       listChanged: (changed) => this.lists.changed([], changed),

@@ -7,6 +7,7 @@ import type { Clock } from '@rsio/common/lib/clock';
 import { isSnapshot } from '@rsio/common/lib/volume-name';
 import type { Log } from '@rsio/common/log/log';
 import type { ListAnswer, OpenRequest, ServerInterface } from '@rsio/protocol/wire/messages';
+import { STATUS, statusEntry } from '@rsio/protocol/wire/status';
 import type { Administration } from '../admin/administration.ts';
 import type { Bandwidth } from '../volumes/throttle/bandwidth.ts';
 import type { ServedVolume } from '../storage/io/served-volume.ts';
@@ -35,6 +36,9 @@ import type { Admissions } from './admissions.ts';
 import { askingSession, type ServedSession } from './served-session.ts';
 import { listFor, notOffered, offeredTo } from './offered-volumes.ts';
 
+/** Refusals that depend on who holds the volume. */
+const REFUSALS: readonly number[] = [STATUS.HELD, STATUS.TAKEN];
+
 export interface SessionRequestPorts {
   readonly clock: Clock;
   readonly log: Log;
@@ -55,8 +59,8 @@ export interface SessionRequestPorts {
   config(): RssrvConfig;
   interfaces(): readonly ServerInterface[];
   incarnationOf(volume: ServedVolume): string;
-  /** Resolves with true if this server owned the shared pool under the generation at a moment after the call. */
-  isMine(poolId: string, generation: number): Promise<boolean>;
+  /** See SharedPools.isMine. */
+  isMine(poolId: string, generation: number, hasFailed: boolean): Promise<boolean>;
   incarnationEnded(volume: ServedVolume): Promise<void>;
   /** Called when writes to a volume may be lost. */
   lost(volumeId: string): void;
@@ -123,7 +127,7 @@ export class SessionRequests {
       case 'bridged':
         return this.bridges.answer(session, request);
       case 'look':
-        return { isMine: await this.ports.isMine(request.poolId, request.generation) };
+        return { isMine: await this.ports.isMine(request.poolId, request.generation, request.hasFailed) };
       case 'settle':
         return { isSettled: await holds.settle(request.volumeId, session.client, request.epoch, request.incarnation) };
     }
@@ -171,6 +175,13 @@ export class SessionRequests {
       },
     };
     const grant = await this.opens.grant(opening, request);
+    if (!grant.granted && REFUSALS.includes(grant.status)) {
+      // A server that has lost the pool knows nothing about its holders; a grant is looked at by the worker.
+      const pool = meantVolume(offeredTo(client.node, this.ports.volumes.served), request)?.pool;
+      const [poolId = ''] = pool?.ids ?? [];
+      if (pool?.ownership !== undefined && !(await this.ports.isMine(poolId, pool.ownership.generation, false)))
+        return { granted: false, status: STATUS.MOVED, sentence: statusEntry(STATUS.MOVED).sentence, holders: [] };
+    }
     if (grant.granted) {
       this.ports.moments.granted(session, grant.volume.id);
       this.ports.bandwidth.granted(session, grant.volume.id);

@@ -8,7 +8,7 @@ import type { OpenVolume } from './request.ts';
 
 export interface OwnerLooksPorts {
   /** Resolves with true if this server owned the shared pool under the generation at a moment after the call. */
-  look(poolId: string, generation: number): Promise<boolean>;
+  look(poolId: string, generation: number, hasFailed: boolean): Promise<boolean>;
   /** Converts the status of the backend into the status of the answer (session-volumes.ts). */
   outcome(open: OpenVolume, status: Status): Status;
   /** Begins to revoke the handle. */
@@ -24,13 +24,13 @@ export class OwnerLooks {
     this.ports = ports;
   }
 
-  /** Returns the looks at the owner of the volume's pool; null if the pool is not shared. */
-  of({ pool }: ServedVolume): Looks | null {
+  /** Returns the looks at the owner of the volume's pool, for requests that have failed or not; null if the pool is not shared. */
+  of({ pool }: ServedVolume, hasFailed = false): Looks | null {
     const ownership = pool?.ownership;
     if (ownership === undefined) return null;
     const [poolId = ''] = pool?.ids ?? [];
-    const key = `${poolId} ${ownership.generation}`;
-    const looks = this.byPool.get(key) ?? new Looks(() => this.ports.look(poolId, ownership.generation));
+    const key = `${poolId} ${ownership.generation} ${hasFailed}`;
+    const looks = this.byPool.get(key) ?? new Looks(() => this.ports.look(poolId, ownership.generation, hasFailed));
     this.byPool.set(key, looks);
     return looks;
   }
@@ -44,7 +44,7 @@ export class OwnerLooks {
     const { looks } = open;
     if (open.isLost) this.concludeLost(open, then);
     else if (looks === null || (ended === STATUS.OK && !open.isLooked)) then(this.ports.outcome(open, ended));
-    else this.lookFirst(open, looks, ended, then);
+    else this.lookFirst(open, (ended === STATUS.OK ? null : this.of(open.volume, true)) ?? looks, ended, then);
   }
 
   /** An IOCTL of a shared pool shows no error of the storage: the client opens the volume again, which needs a look. */

@@ -38,8 +38,11 @@ export interface VolumePorts extends SpaceWaitEvents, IoctlPorts, Pick<ChangeGat
    */
   release(volumeId: string, epoch: number): Promise<void>;
   openBackend(volume: ServedVolume): Promise<Backend>;
-  /** Resolves with true if this server owned the shared pool under the generation at a moment after the call (F8). */
-  look(poolId: string, generation: number): Promise<boolean>;
+  /**
+   * Resolves with true if this server owned the shared pool under the generation at a moment after the call (F8). `hasFailed`: the storage
+   * has refused a request; false then also means that the file system of the pool has failed and is mounted again.
+   */
+  look(poolId: string, generation: number, hasFailed: boolean): Promise<boolean>;
   /** Reports to the listener which shares of the volumes' limits are in force, and how much of each share was used. */
   throttled(report: ThrottleReport): void;
   /**
@@ -108,7 +111,7 @@ export class SessionVolumes {
   constructor(ports: VolumePorts) {
     this.ports = ports;
     this.looks = new OwnerLooks({
-      look: (poolId, generation) => ports.look(poolId, generation),
+      look: (...all) => ports.look(...all),
       outcome: (open, status) => this.outcome(open, status),
       revoke: ({ handle }) => void this.revokeHandle(handle),
     });

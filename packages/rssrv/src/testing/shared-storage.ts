@@ -208,6 +208,9 @@ export class FarmServer {
             this.mounted = null;
           }),
         grow: async () => undefined,
+        probe: async () => {
+          if (this.mounted === null) throw new RsError('E_POOL', 'nothing is mounted');
+        },
       },
       came: async () => {
         if (pool === this.pool && this.isAlive) this.isServing = true;
@@ -224,6 +227,7 @@ class FakeClient implements StorageClient {
   static readonly byDevice = new Map<string, FakeClient>();
   readonly name: string;
   readonly generation: number;
+  readonly hasEnded = false;
   /** True after the unmount: nothing that the mount has sent is left. */
   isOver = false;
   private readonly server: FarmServer;

@@ -214,9 +214,11 @@ export class VolumeChange {
     return { ...this.records, ids: known };
   }
 
-  /** Returns the keys of the removed volumes, grouped by the identity of their storage. */
+  /** Returns the keys of the removed volumes whose storage another volume may get, grouped by the identity of the storage. */
   private async removedStorages(): Promise<ReadonlyMap<string, readonly string[]>> {
     const going = new Map<string, string[]>();
+    // Storage that has failed, and leaves for this reason, cannot even be asked.
+    if (this.plan.added.length + this.plan.retried.length === 0) return going;
     for (const volume of this.plan.removed) {
       const key = volumeKey(volume);
       const storage = this.before.held.get(key)?.storage;

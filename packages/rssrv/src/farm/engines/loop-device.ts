@@ -49,6 +49,10 @@ export class LoopDevice {
           const made = await configured(path, wanted);
           if (made === null) continue;
           const device = new LoopDevice(clock, path, made.sequence);
+          if (made.sequence === null) {
+            await device.close();
+            throw new RsError('E_STORAGE', `The kernel does not number the uses of ${path}: shared pools need Linux 5.15 or later`);
+          }
           if ((await ofBlock(path, 'loop/dio')) === '1') return device;
           await device.close();
           throw new RsError(
@@ -134,7 +138,9 @@ async function forLoopDevices(disk: string, server: string, use: (descriptor: nu
     if ((await ofBlock(path, 'loop/offset')) !== String(HEADER_BYTES)) continue;
     await withDevice(path, async (descriptor) => {
       const info = await statusOf(descriptor);
-      if (info === null || nameIn(info) !== markOf(server)) return;
+      // A device that does not tell may be one that is ending.
+      if (info === null) throw new RsError('E_STORAGE', `${path} does not say what it is over: see losetup --list`);
+      if (nameIn(info) !== markOf(server)) return;
       const [dev, ino, rdev] = [INFO_DEVICE, INFO_INODE, INFO_RDEVICE].map((at) => Number(info.readBigUInt64LE(at)));
       if (facts.isBlockDevice() ? rdev !== facts.rdev : dev !== facts.dev || ino !== facts.ino) return;
       count++;

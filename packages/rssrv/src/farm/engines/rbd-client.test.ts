@@ -15,6 +15,7 @@ it('the image is exported when the storage client has the map with all fences, a
     bytes: 1,
     facts: () => Promise.resolve({ epoch: 7, bytes: 2, features: 1, watchers: [], settings: {} }),
     daemon: {
+      hasEnded: false,
       address: '127.0.0.1:0/1',
       epoch: () => Promise.resolve(epochs.shift() ?? 0),
       grow: (sizeBytes) => Promise.resolve(void done.push(`grow to ${sizeBytes}`)),

@@ -12,7 +12,7 @@ import type { ImageFacts } from './rbd-facts.ts';
 export interface RbdClientPorts {
   readonly clock: Clock;
   readonly folder: string;
-  readonly daemon: Pick<RbdDaemon, 'address' | 'epoch' | 'export' | 'grow' | 'kill' | 'quit'>;
+  readonly daemon: Pick<RbdDaemon, 'address' | 'epoch' | 'export' | 'grow' | 'hasEnded' | 'kill' | 'quit'>;
   /** Size of the image before the daemon opened it. */
   readonly bytes: number;
   /** Reads facts about the image. Throws E_STORAGE if the image cannot be used. */
@@ -29,6 +29,10 @@ export class RbdClient implements StorageClient {
 
   get name(): string {
     return this.ports.daemon.address;
+  }
+
+  get hasEnded(): boolean {
+    return this.ports.daemon.hasEnded;
   }
 
   async open(): Promise<string> {

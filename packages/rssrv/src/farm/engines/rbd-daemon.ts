@@ -83,6 +83,10 @@ export class RbdDaemon {
     await qmp(this.clock, join(this.folder, 'qmp'), 'block_resize', { 'node-name': NODE, size: sizeBytes });
   }
 
+  get hasEnded(): boolean {
+    return this.child.hasEnded;
+  }
+
   /** Ends the daemon at once. Its exit closes /dev/fuse, and the kernel fails all I/O of the exported file. */
   kill(): Promise<void> {
     return this.child.kill(this.clock);

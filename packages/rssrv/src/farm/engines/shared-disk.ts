@@ -86,6 +86,8 @@ export interface ClientFence {
 
 export class DiskClient implements StorageClient {
   readonly name: string;
+  /** The kernel itself reaches the disk. */
+  readonly hasEnded = false;
   private readonly disk: SharedDisk;
   private readonly fence: ClientFence;
   private device: LoopDevice | null = null;

@@ -30,10 +30,11 @@ export class SharedPools {
     });
   }
 
-  /** Resolves with true if this server owned the shared pool with this id under the generation at a moment after the call (F8). */
-  isMine(poolId: string, generation: number): Promise<boolean> {
-    const pool = this.ports.administration().poolStates.find(({ identity }) => identity?.id === poolId);
-    return this.farms.isMine(pool?.name ?? null, generation);
+  /** See Farms.isMine. `poolId`: id of the pool, as it was read. */
+  isMine(poolId: string, generation: number, hasFailed: boolean): Promise<boolean> {
+    const states = this.ports.administration().poolStates;
+    const pool = states.find(({ identity, ownership }) => ownership !== null && identity?.id === poolId);
+    return this.farms.isMine(pool?.name ?? null, generation, hasFailed);
   }
 
   /**

@@ -89,7 +89,7 @@ export class SessionHost {
       vote: async (request) => this.voteFrom(await this.ask(request)),
       lost: (volumeId) => ports.send({ type: 'lost', volumeId }),
       cut: (volumeId) => ports.send({ type: 'cut', volumeId }),
-      look: async (poolId, generation) => isMineFrom(await this.ask({ what: 'look', poolId, generation })),
+      look: async (poolId, generation, hasFailed) => isMineFrom(await this.ask({ what: 'look', poolId, generation, hasFailed })),
       held: (number) => ports.send({ type: 'held', number }),
       throttled: (report) => ports.send({ type: 'throttled', report }),
       clone: async (request) => clonedFrom(await this.ask(request)),

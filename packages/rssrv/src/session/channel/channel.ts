@@ -98,8 +98,11 @@ export type SessionRequest =
   | { readonly what: 'files'; readonly volumeId: string }
   /** In `release` and `settle`, `epoch` is the epoch of the grant that opened the handle. */
   | { readonly what: 'release'; readonly volumeId: string; readonly epoch: number }
-  /** Asks whether this server owns the shared pool under the generation, at a moment after this request (F8). */
-  | { readonly what: 'look'; readonly poolId: string; readonly generation: number }
+  /**
+   * Asks whether this server owns the shared pool under the generation, at a moment after this request (F8). `hasFailed`: the storage has
+   * refused a request.
+   */
+  | { readonly what: 'look'; readonly poolId: string; readonly generation: number; readonly hasFailed: boolean }
   | { readonly what: 'settle'; readonly volumeId: string; readonly epoch: number; readonly incarnation: string };
 
 export type FromSession =

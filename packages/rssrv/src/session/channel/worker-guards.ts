@@ -140,7 +140,7 @@ const request = byWord<SessionRequest>('what', {
   grant: record<Asked<'grant'>>({ what: word('grant'), request: openRequestGuard }),
   files: record<Asked<'files'>>({ what: word('files'), volumeId: token }),
   release: record<Asked<'release'>>({ what: word('release'), volumeId: token, epoch: integer(-1, Number.MAX_SAFE_INTEGER) }),
-  look: record<Asked<'look'>>({ what: word('look'), poolId: token, generation: counter }),
+  look: record<Asked<'look'>>({ what: word('look'), poolId: token, generation: counter, hasFailed: flag }),
   settle: record<Asked<'settle'>>({ what: word('settle'), volumeId: token, epoch: counter, incarnation: maybeToken }),
 });
 

@@ -1,0 +1,48 @@
+// Moves a shared pool to another owner, for a command at any of its owners: asks the owner in the note of this server, and watches the record.
+// Invariant: the command ends when the pool is served there, is refused by the owner, or after MOVE_MS.
+
+import type { Clock } from '@rsio/common/lib/clock';
+import { RsError } from '@rsio/common/lib/errors';
+import { printDuration } from '@rsio/common/lib/units';
+import type { FarmRecord } from './farm-record.ts';
+import { HURRY_MS, MOVE_MS } from './limits.ts';
+import type { SharedPool } from './shared-pool.ts';
+
+/** `server`: the name of this server. Throws E_USAGE, E_POOL, E_STORAGE or E_TIMEOUT, with the reason. */
+export async function movePool(pool: SharedPool, server: string, to: string, clock: Clock): Promise<void> {
+  const failure = (why: string): RsError => new RsError('E_POOL', `Pool ${pool.name}: ${why}`, { pool: pool.name });
+  // The last look may be older than the last change.
+  await pool.renew();
+  const record = recordOf(pool);
+  if (record === null) throw failure(pool.status.why);
+  if (!record.owners.includes(to))
+    throw new RsError('E_USAGE', `Server ${to} is not an owner of pool ${pool.name}: ${record.owners.join(', ')} are`);
+  const isServed = (): boolean => recordOf(pool)?.state === 'serving' && recordOf(pool)?.owner?.server === to;
+  if (isServed()) return;
+  if (!pool.isThere(to)) throw failure(`server ${to} does not watch it: start rssrv there, and see that its rssrvcfg has the pool`);
+  if (record.owner === null) throw failure('it has no owner now: wait until one has taken it');
+  pool.ask({ generation: record.generation, to });
+  const endMs = clock.monotonicMs() + MOVE_MS;
+  try {
+    while (!isServed()) {
+      const refusal = refusalOf(pool, server, record);
+      if (refusal !== null) throw failure(refusal);
+      if (clock.monotonicMs() > endMs)
+        throw new RsError('E_TIMEOUT', `Pool ${pool.name} was not moved to ${to} within ${printDuration(MOVE_MS)}: ${pool.status.why}`);
+      await new Promise<void>((resolve) => clock.after(HURRY_MS, resolve));
+    }
+  } finally {
+    pool.ask(null);
+  }
+}
+
+function recordOf(pool: SharedPool): FarmRecord | null {
+  return pool.status.sight?.record ?? null;
+}
+
+/** Returns why the owner of this record does not give the pool up; null if it has not said so since it was asked. */
+function refusalOf(pool: SharedPool, server: string, { owner, generation }: FarmRecord): string | null {
+  const { sight, refusal } = pool.status;
+  if (sight?.record?.generation !== generation) return null;
+  return owner?.server === server ? refusal : (sight.notes.get(owner?.server ?? '')?.refusal ?? null);
+}
