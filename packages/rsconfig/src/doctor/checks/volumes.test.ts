@@ -1,4 +1,5 @@
-// Tests the finding about volumes of pools on shared disks whose `stall` is too short for a change of the server.
+// Tests the finding about volumes of pools on shared disks whose `stall` is too short for a change of the server. The
+// other findings about volumes are tested in quiet-faults.test.ts. Invariant: rsiod's view is given as facts, and only `stall` differs.
 
 import { expect, test } from 'vitest';
 import { doctorFacts, fileFacts, SAMPLE } from '../../testing/facts.ts';
