@@ -59,6 +59,7 @@ export const PRODUCTS = {
     files: {
       'packaging/rsio.sysusers': 'usr/lib/sysusers.d/rsio-server.conf',
       'packaging/deb/rsio-server/users-of-volumes.cjs': 'usr/share/rsio-server/users-of-volumes.cjs',
+      'packaging/rssrv-farm.conf': 'usr/share/rsio/rssrv-farm.conf',
       'packaging/prometheus/rsio.rules.yml': 'usr/share/rsio/prometheus/rsio.rules.yml',
       'packaging/grafana/rsio.json': 'usr/share/rsio/grafana/rsio.json',
     },
@@ -69,7 +70,12 @@ export const PRODUCTS = {
     sameVersion: ['rsio-common'],
     formerly: [],
     recommends: ['logrotate', 'qemu-utils'],
-    suggests: ['xfsprogs', 'rsio-client'],
+    suggests: [
+      // For shared pools, the second line for those in Ceph.
+      ...['mount', 'xfsprogs'],
+      ...['ceph-common', 'python3-rados', 'python3-rbd', 'qemu-system-common', 'qemu-block-extra'],
+      'rsio-client',
+    ],
     isNative: true,
   },
   'rsio-client': {

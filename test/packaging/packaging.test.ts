@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type DaemonProgram, daemonPaths } from '@rsio/common/config/root-paths';
+import { DROP_IN } from '@rsio/rssrv/farm/rights';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { launcher, needTool, run, runWell } from '../support/programs/programs.ts';
 
@@ -79,6 +80,34 @@ it.for(DAEMONS)('%s.service is no more exposed than the documentation says', asy
   ]);
   expect(code, stdout).toBe(0);
   expect(packaged('README.md')).toContain(`| ${program} | ${EXPOSURE[program] / 10} |`);
+});
+
+it.for(['verify', 'security'])('systemd-analyze %s accepts rssrv.service with the addition for farms', async (what, context) => {
+  needTool(context, 'systemd-analyze', 'systemd');
+  const units = path.join(folder, 'etc/systemd/system');
+  mkdirSync(path.join(units, 'rssrv.service.d'), { recursive: true });
+  writeFileSync(path.join(units, 'rssrv.service'), packaged('rssrv.service').replace(/^ExecStart=.*$/m, `ExecStart=${launcher('rssrv')}`));
+  writeFileSync(path.join(units, 'rssrv.service.d/farm.conf'), packaged('rssrv-farm.conf'));
+  const security = ['security', '--offline=true', `--root=${folder}`, '--threshold=40', '--no-pager', 'rssrv.service'];
+  const args = what === 'verify' ? ['verify', '--man=no', path.join(units, 'rssrv.service')] : security;
+  const { code, stdout, stderr } = await run('systemd-analyze', args);
+  const about = `${stdout}${stderr}`.split('\n').filter((line) => /(rssrv\.service|farm\.conf):/.test(line) && !line.includes('Overall'));
+  expect({ code, about }).toEqual({ code: 0, about: [] });
+  // The addition adds to the lists of the unit and resets none.
+  if (what === 'security') expect(stdout).toMatch(/special devices:(?=.*block-\*:rw)(?=.*\/dev\/loop-control:rw)(?=.*\/dev\/fuse:rw)/);
+  expect(packaged('README.md')).toContain('| rssrv with rssrv-farm.conf | 4.0 |');
+});
+
+it('the addition for farms says how it is enabled, lies where errors of rssrv say, and leaves the mounts to the service', () => {
+  const text = packaged('rssrv-farm.conf');
+  const contents = readFileSync(path.join(PROJECT, 'scripts/packages/contents.mjs'), 'utf8');
+  expect(contents).toContain(`'packaging/rssrv-farm.conf': '${DROP_IN.slice(1)}'`);
+  expect(text).toContain(`install -D -m 644 ${DROP_IN} /etc/systemd/system/rssrv.service.d/farm.conf\n`);
+  expect(values('rssrv-farm.conf', 'CapabilityBoundingSet')).toEqual(['CAP_SYS_ADMIN', 'CAP_SYS_RAWIO']);
+  expect(values('rssrv-farm.conf', 'DeviceAllow')).toEqual(['/dev/loop-control rw', '/dev/fuse rw']);
+  // While the file systems are mounted, no other process of the service may get a signal.
+  expect([values('rssrv.service', 'KillMode'), values('rssrv.service', 'PrivateMounts')]).toEqual([['mixed'], ['yes']]);
+  expect(text).not.toMatch(/^(KillMode|PrivateMounts|MountFlags)=/m);
 });
 
 it('no unit gives a daemon a private /tmp, which systemd removes with the volumes in it', () => {

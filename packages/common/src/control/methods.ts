@@ -86,6 +86,8 @@ const ATTACHMENT = object({
   blocks: count(),
   blockSizeBytes: count(),
   servers: count('How many servers offer it'),
+  /** Missing before release 0.3.0. */
+  sharedPool: optional(flag('Its pool lies on a shared disk, so that several servers can serve it')),
   rawDevice: orNull(text()),
   blockDevice: text('Path of the block device, or the NBD URI if there is no block device'),
 });

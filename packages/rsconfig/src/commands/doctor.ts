@@ -12,8 +12,9 @@ export const DOCTOR = defineCommand({
   synopsis: 'doctor',
   summary: 'finds faults and names the remedy for each fault',
   details: `Checks rscltcfg and its permissions, addresses, cables, routes, rsiod and system
-limits, the releases and clocks of the servers, free space for state and logs,
-and the certificate of rsweb. On every path to every server, checks the
+limits, attached volumes whose stall is too short for a farm, the releases and
+clocks of the servers, free space for state and logs, and the certificate of
+rsweb. On every path to every server, checks the
 connection, the keys, the encryption, the round trip, packet sizes, and which
 network card the data actually uses. The checks do not need a running rsiod. The
 exit code is 1 if the command finds an error, and 0 if it finds only warnings.`,

@@ -120,7 +120,7 @@ export function doctorFacts(changes: Partial<DoctorFacts> = {}): DoctorFacts {
       livePid: 4711,
       openFilesMax: 1_048_576,
     },
-    volumes: { failing: [], deadMounts: [] },
+    volumes: { failing: [], deadMounts: [], inSharedPools: [] },
     mirrors: [],
     servers: [],
     backups: [],

@@ -208,7 +208,7 @@ test('an image is not attached in place of its missing volume, and the missing v
 
 test('a volume keeps one name, also after a detach and a new session', async () => {
   const scene = new Scene();
-  const shown = (): string => attachmentView(scene.attachments.list[0]!, { raw: null, block: null }, 1).byId;
+  const shown = (): string => attachmentView(scene.attachments.list[0]!, { raw: null, block: null }, scene.attachments.offers).byId;
   await scene.attached();
   expect(shown()).toBe('rsio-1-id');
   const detached = scene.attachments.detach(['oracle'], false);

@@ -4,6 +4,7 @@
 import { expect, test } from 'vitest';
 import { OP } from '@rsio/protocol/wire/frames';
 import { STATUS } from '@rsio/protocol/wire/status';
+import { attachmentView } from '../control/views.ts';
 import { FarmScene, type FarmServer } from '../testing/farm-scene.ts';
 
 /** A scene in which the volume is attached at the first server, under generation 5. */
@@ -33,6 +34,8 @@ test('a server on which nothing is attached announces a higher generation: the v
       reason: 'Its pool moved from server big-1 to big-2 (generation 6)',
     },
   ]);
+  const { sharedPool } = attachmentView(scene.attachments.list[0]!, null, scene.attachments.offers);
+  expect(sharedPool).toBe(true);
   expect(scene.attachments.list[0]!.target.reason).toBe('Its pool moved from server big-1 to big-2 (generation 6)');
   await scene.grant(two, 6);
   expect(scene.attachments.list[0]!.target.standing).toBe('ready');

@@ -62,7 +62,6 @@ export function controlHandlers(ports: ControlHandlersPorts): ControlHandlers {
   const { clock, attachments, attached, frontends, notifications, probes, namespaces } = ports;
   const lists = (): Promise<unknown> =>
     Promise.all(namespaces().flatMap(({ servers }) => [...servers.values()].map((server) => server.refresh(LIST_WAIT_MS))));
-  const serversOf = (volume: Volume): number => attachments.offers.filter((offer) => isOffer(offer, volume)).length;
   const handlers: ControlHandlers = {
     daemon: () => ({
       program: 'rsiod',
@@ -79,7 +78,10 @@ export function controlHandlers(ports: ControlHandlersPorts): ControlHandlers {
       return { namespaces: namespaces().map((namespace, position) => namespaceView(namespace, position)) };
     },
     local: () => ({
-      attachments: attachments.list.map((volume) => attachmentView(volume, frontends.shownAs(volume), serversOf(volume))),
+      attachments: attachments.list.map((volume) => {
+        const offers = attachments.offers.filter((offer) => isOffer(offer, volume));
+        return attachmentView(volume, frontends.shownAs(volume), offers);
+      }),
       awaited: attached.awaited,
     }),
     attach: async ({ names, readOnly, server, take }) => {

@@ -21,7 +21,7 @@ import { STORAGE_ERRORS_LOG_MS } from '@rsio/common/log/limits';
 import { STALL_FAIL_GRACE_MS } from '../volumes/limits.ts';
 import { STATUS, statusEntry } from '@rsio/protocol/wire/status';
 import type { Namespace, Route } from '../network/namespace.ts';
-import { labelOf } from '../attachments/offers.ts';
+import { type HeldOffer, labelOf } from '../attachments/offers.ts';
 import { endPointKey } from '../network/route-plan.ts';
 import type { Server } from '../network/server.ts';
 import { secondsOf, storageStallReason } from '../volumes/storage-stall.ts';
@@ -130,7 +130,12 @@ function addressesOf(namespace: Namespace, sections: readonly ClientServerConfig
   return [...named, ...[...distinct.values()].map(({ remote, port }) => ({ section: remote.name, address: remote.address, port }))];
 }
 
-export function attachmentView(volume: Volume, shown: ShownAs | null, servers: number): AttachmentView {
+/** `offers`: what the servers offer of the volume. */
+export function attachmentView(
+  volume: Volume,
+  shown: ShownAs | null,
+  offers: readonly Pick<HeldOffer, 'poolGeneration'>[],
+): AttachmentView {
   return {
     namespace: volume.namespace,
     name: volume.name,
@@ -142,7 +147,8 @@ export function attachmentView(volume: Volume, shown: ShownAs | null, servers: n
     shared: volume.shared,
     blocks: volume.sizeBytes / volume.blockSizeBytes,
     blockSizeBytes: volume.blockSizeBytes,
-    servers,
+    servers: offers.length,
+    sharedPool: offers.some(({ poolGeneration }) => poolGeneration !== null),
     rawDevice: shown?.raw ?? null,
     blockDevice: shown?.block ?? '-',
   };

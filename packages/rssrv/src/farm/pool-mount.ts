@@ -8,6 +8,7 @@ import { mountTable } from '@rsio/common/daemon/mount-table';
 import { errnoName, RsError } from '@rsio/common/lib/errors';
 import { escapeControls } from '@rsio/common/lib/printable';
 import { MOUNT_MS, OUTPUT_MAX_CHARS } from './limits.ts';
+import { withRights } from './rights.ts';
 
 /**
  * `nouuid`: on one machine, two servers of a farm may mount the same pool one after the other, before the kernel has forgotten its id; the
@@ -78,12 +79,14 @@ export function run(
     execFile(
       program,
       args,
-      { timeout: MOUNT_MS, killSignal: 'SIGKILL', encoding: 'utf8', maxBuffer: OUTPUT_MAX_CHARS },
+      { timeout: MOUNT_MS, killSignal: 'SIGKILL', encoding: 'utf8', maxBuffer: OUTPUT_MAX_CHARS, env: { ...process.env, LC_ALL: 'C' } },
       (error, out, err) => {
         if (error === null) return resolve();
         const isMissing = errnoName(error) === 'ENOENT';
         const said = escapeControls(`${err}${out}`.trim().replaceAll('\n', '; ').slice(0, OUTPUT_MAX_CHARS));
-        const why = isMissing ? `there is no program ${program}: install it` : said === '' ? error.message : said;
+        const why = isMissing
+          ? `there is no program ${program}: install it`
+          : withRights(said === '' ? error.message : said, 'CAP_SYS_ADMIN and the system calls for mounts');
         reject(new RsError(code, `${what}: ${why}`, { program }, error));
       },
     );

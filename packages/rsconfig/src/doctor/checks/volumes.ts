@@ -1,13 +1,16 @@
-// Checks the attached volumes for waiting I/O, failing storage on a server, and file systems on devices that no longer exist. The reason
-// why a server is unreachable is reported by reach.ts and authentication.ts.
+// Checks the attached volumes for waiting I/O, failing storage on a server, file systems on devices that no longer exist, and a `stall` that
+// is too short for a change of the server. The reason why a server is unreachable is reported by reach.ts and authentication.ts.
 
+import { effectiveVolumeOf } from '@rsio/common/config/effective-volume';
 import { waitingEnd, waitingText } from '@rsio/common/control/methods';
 import { formatTime } from '@rsio/common/log/log-line';
-import { plural } from '@rsio/common/lib/units';
+import { plural, printDuration } from '@rsio/common/lib/units';
+import { volumeLabel } from '@rsio/common/lib/volume-name';
+import { STALL_IN_FARM_MIN_MS } from '../../limits.ts';
 import type { DoctorFacts } from '../gather/facts.ts';
 import { type Finding, FindingList } from '../gather/finding.ts';
 
-export function checkVolumes({ daemon, volumes }: DoctorFacts): Finding[] {
+export function checkVolumes({ daemon, volumes, file }: DoctorFacts): Finding[] {
   const findings = new FindingList('volumes');
   const where = daemon.view === null ? null : `rsiod, pid ${daemon.view.pid}`;
   for (const { volume, sinceMs, requests, ...view } of daemon.status?.waiting ?? []) {
@@ -24,6 +27,14 @@ export function checkVolumes({ daemon, volumes }: DoctorFacts): Finding[] {
     const what = `The file system on ${device} is dead because its volume is no longer attached`;
     const remedy = 'stop the programs that use it, unmount it, attach the volume and mount it again';
     findings.error(`mount point ${mountPoint}`, what, device, remedy, [`umount -l ${quoted(mountPoint)}`]);
+  }
+  for (const volume of volumes.inSharedPools) {
+    if (file.config === null) break;
+    const { stall } = effectiveVolumeOf(file.config, volume);
+    if (stall === 'forever' || (stall !== 'fail' && stall >= STALL_IN_FARM_MIN_MS)) continue;
+    const limit = stall === 'fail' ? 'fail' : printDuration(stall);
+    const what = `Several servers can serve its pool, and a change of its server may take longer than its stall of ${limit}: I/O would fail`;
+    findings.warning(`volume ${volumeLabel(volume)}`, what, file.path, 'set stall = 60s or more: take-over-after of its servers and 30 s');
   }
   if (findings.list.length === 0 && daemon.status !== null) findings.ok('volumes', 'No I/O is waiting, and no storage fails');
   return findings.list;

@@ -35,9 +35,11 @@ export async function gatherDaemon({ call, paths }: CommandContext): Promise<Dae
   }
 }
 
+const NOTHING_KNOWN: VolumesFacts = { failing: [], deadMounts: [], inSharedPools: [] };
+
 /** Gathers the facts about volumes. If the daemon did not answer, the lists are empty, because the attached volumes are unknown. */
 export async function gatherVolumes({ call, paths }: CommandContext, daemon: DaemonFacts): Promise<VolumesFacts> {
-  if (daemon.view === null) return { failing: [], deadMounts: [] };
+  if (daemon.view === null) return NOTHING_KNOWN;
   // Events of an earlier process are ignored, because they say nothing about the current state of the storage.
   const { startedMs } = daemon.view;
   try {
@@ -47,9 +49,10 @@ export async function gatherVolumes({ call, paths }: CommandContext, daemon: Dae
     return {
       failing: failingIn(events.filter(({ atMs }) => atMs >= startedMs)),
       deadMounts: deadMounts(textOfFile, paths.devDir, attached),
+      inSharedPools: attachments.filter(({ sharedPool }) => sharedPool === true),
     };
   } catch {
-    return { failing: [], deadMounts: [] };
+    return NOTHING_KNOWN;
   }
 }
 

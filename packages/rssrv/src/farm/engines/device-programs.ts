@@ -4,6 +4,7 @@
 import { spawn } from 'node:child_process';
 import type { Clock } from '@rsio/common/lib/clock';
 import { errnoName, RsError } from '@rsio/common/lib/errors';
+import { withRights } from '../rights.ts';
 import { POLL_MS, PROGRAM_MS, PROGRAM_OUTPUT_MAX_CHARS } from '../limits.ts';
 
 /** Runs a program, and returns its output without the last line end. Throws E_STORAGE with what the program said. */
@@ -12,7 +13,8 @@ export function runProgram(clock: Clock, program: string, args: readonly string[
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, LC_ALL: 'C' } });
     const said = { out: '', err: '' };
-    const fail = (reason: string): void => {
+    const fail = (what: string): void => {
+      const reason = withRights(what, 'CAP_SYS_ADMIN and /dev/loop-control');
       timer.cancel();
       reject(new RsError('E_STORAGE', `"${command}" failed (${reason}): run the command as root to see why`, { command, reason }));
     };

@@ -10,6 +10,7 @@ import type { Clock } from '@rsio/common/lib/clock';
 import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { deviceName } from '../../storage/files/block-device.ts';
+import { withRights } from '../rights.ts';
 import { LOOP_CALL_MS, LOOP_LOOK_MS, LOOP_TRIES_MAX } from '../limits.ts';
 import { HEADER_BYTES } from './header-format.ts';
 import { deviceCalls } from './ioctl.ts';
@@ -67,7 +68,12 @@ export class LoopDevice {
     } catch (thrown) {
       const { code, message } = toRsError(thrown);
       if (code === 'E_STORAGE') throw thrown;
-      throw new RsError('E_STORAGE', `No loop device for ${disk} (${message}): load the module loop, see losetup --list`, {}, thrown);
+      throw new RsError(
+        'E_STORAGE',
+        `No loop device for ${disk} (${withRights(message, '/dev/loop-control')}): load the module loop, see losetup --list`,
+        {},
+        thrown,
+      );
     }
   }
 

@@ -9,8 +9,9 @@ import type { Readable } from 'node:stream';
 import type { Clock } from '@rsio/common/lib/clock';
 import { processesNamed, startTicksOf } from '@rsio/common/daemon/process-facts';
 import { mountTable } from '@rsio/common/daemon/mount-table';
-import { errnoName, RsError } from '@rsio/common/lib/errors';
+import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
 import { isRecord } from '@rsio/common/lib/shape';
+import { withRights } from '../rights.ts';
 import { PROGRAM_OUTPUT_MAX_CHARS, RBD_CALL_MS, RBD_PING_S } from '../limits.ts';
 import { awaited, runProgram } from './device-programs.ts';
 import { detachLoops } from './exported-loop.ts';
@@ -71,10 +72,13 @@ export class RbdDaemon {
     return Math.max(this.firstEpoch, isRecord(objecter) ? Number(objecter['map_epoch']) : 0);
   }
 
-  /** Exports the image, and returns the path of its file. */
+  /** Exports the image, and returns the path of its file. Throws E_STORAGE. */
   async export(): Promise<string> {
     const [file, fuse] = [exportedIn(this.folder), { type: 'fuse', 'allow-other': 'off', writable: true, growable: true }];
-    await qmp(this.clock, join(this.folder, 'qmp'), 'block-export-add', { ...fuse, id: 'fuse', 'node-name': NODE, mountpoint: file });
+    const args = { ...fuse, id: 'fuse', 'node-name': NODE, mountpoint: file };
+    await qmp(this.clock, join(this.folder, 'qmp'), 'block-export-add', args).catch((thrown: unknown) => {
+      throw new RsError('E_STORAGE', withRights(toRsError(thrown).message, 'CAP_SYS_ADMIN and /dev/fuse'), {}, thrown);
+    });
     return file;
   }
 

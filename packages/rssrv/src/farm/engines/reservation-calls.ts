@@ -8,6 +8,7 @@ import util from 'node:util';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
 import { FENCE_MS, RESERVATION_CALL_MS, RESERVATION_CALLS_MAX, RESERVATION_KEYS_MAX, RESERVATION_TRIES_MAX } from '../limits.ts';
+import { withRights } from '../rights.ts';
 import { deviceCalls } from './ioctl.ts';
 
 export type Outcome = 'done' | 'conflict';
@@ -93,7 +94,10 @@ export class DiskReservations implements ReservationCalls {
       if (result === 0) return true;
       const name = util.getSystemErrorName(result);
       if (name === 'ENOTTY') return false;
-      throw new RsError('E_STORAGE', `Disk ${this.disk} cannot be reset (${name}): check the disk and its paths`);
+      throw new RsError(
+        'E_STORAGE',
+        `Disk ${this.disk} cannot be reset (${withRights(name, 'CAP_SYS_ADMIN and CAP_SYS_RAWIO')}): check the disk and its paths`,
+      );
     });
   }
 
@@ -122,7 +126,10 @@ export class DiskReservations implements ReservationCalls {
         if (result < 0 || !isAttention(result)) break;
       }
       if (result > 0 && isConflict(result)) return 'conflict';
-      throw new RsError('E_STORAGE', `Disk ${this.disk} has refused ${what} (${statusText(result)}): ${remedyOf(result)}`);
+      throw new RsError(
+        'E_STORAGE',
+        `Disk ${this.disk} has refused ${what} (${withRights(statusText(result), 'CAP_SYS_ADMIN')}): ${remedyOf(result)}`,
+      );
     });
   }
 
@@ -206,6 +213,6 @@ function statusText(result: number): string {
 
 function remedyOf(result: number): string {
   return result < 0
-    ? 'it has no persistent reservations, or rssrv has no right (CAP_SYS_ADMIN) to use them; use fence = command:'
+    ? 'it has no persistent reservations, or rssrv has no right to use them; use fence = command:'
     : 'its target must keep persistent reservations over a power cut (APTPL, PTPL); see sg_persist --in --report-capabilities';
 }

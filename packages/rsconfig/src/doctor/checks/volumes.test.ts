@@ -1,0 +1,33 @@
+// Tests the finding about volumes of pools on shared disks whose `stall` is too short for a change of the server. The
+// other findings about volumes are tested in quiet-faults.test.ts. Invariant: rsiod's view is given as facts, and only `stall` differs.
+
+import { expect, test } from 'vitest';
+import { doctorFacts, fileFacts, SAMPLE } from '../../testing/facts.ts';
+import { checkVolumes } from './volumes.ts';
+
+const oracle = { namespace: 'osl', name: 'oracle', universe: 0 };
+const shared = { failing: [], deadMounts: [], inSharedPools: [oracle] };
+
+function said(stall: string): (readonly [string, string, string])[] {
+  const text = `${SAMPLE}\n[volume oracle]\nstall = ${stall}\n`;
+  const facts = doctorFacts({ file: fileFacts(text), volumes: shared });
+  expect(facts.file.problems).toEqual([]);
+  return checkVolumes(facts).map(({ severity, object, what }) => [severity, object, what] as const);
+}
+
+test.each([
+  ['fail', 'fail'],
+  ['44s', '44s'],
+])('a stall of %s may be too short for a change of the server', (stall, shown) => {
+  const what = `Several servers can serve its pool, and a change of its server may take longer than its stall of ${shown}: I/O would fail`;
+  expect(said(stall)).toEqual([['warning', 'volume osl:oracle@0', what]]);
+});
+
+test.each(['45s', '600s', 'forever'])('a stall of %s is long enough', (stall) => {
+  expect(said(stall)).toEqual([['ok', 'volumes', 'No I/O is waiting, and no storage fails']]);
+});
+
+test('says nothing about `stall` if the file has no configuration', () => {
+  const facts = doctorFacts({ volumes: shared });
+  expect(checkVolumes({ ...facts, file: { ...facts.file, config: null } }).map(({ severity }) => severity)).toEqual(['ok']);
+});
