@@ -69,7 +69,7 @@ function handlers(server = 'big-9', clock = new FakeClock()): Handlers {
 
 function shown(changes: Partial<FarmRecord> | null, server = 'big-9', more: Partial<SharedPoolStatus> = {}): SharedPoolView {
   const sight: Sight | null = changes === null ? null : { record: { ...RECORD, ...changes }, notes: new Map() };
-  status = { standing: 'watching', sight, why: 'the reason', ownership: null, ...more };
+  status = { standing: 'watching', sight, servedBy: null, why: 'the reason', ownership: null, ...more };
   return (handlers(server)['farm-show']({}) as { readonly pools: readonly SharedPoolView[] }).pools[0]!;
 }
 
@@ -101,7 +101,13 @@ describe('the view', () => {
   });
 
   test('of a disk without a record', () => {
-    status = { standing: 'watching', sight: { record: null, notes: new Map() }, why: 'its disk is not prepared', ownership: null };
+    status = {
+      standing: 'watching',
+      sight: { record: null, notes: new Map() },
+      servedBy: null,
+      why: 'its disk is not prepared',
+      ownership: null,
+    };
     expect(handlers()['farm-show']({})).toMatchObject({ pools: [{ state: 'unknown', owner: null, generation: 0 }] });
   });
 

@@ -51,10 +51,9 @@ export interface Ownership {
 
 type Standing = 'watching' | 'taking' | 'owned' | 'leaving' | 'ending';
 
-export interface SharedPoolStatus {
+/** `sight`: what the storage had at the last look; null if it has not answered yet. */
+export interface SharedPoolStatus extends Readonly<Pick<FarmWatch, 'sight' | 'servedBy'>> {
   readonly standing: Standing;
-  /** What the storage had at the last look; null if it has not answered yet. */
-  readonly sight: Sight | null;
   /** Why this server does not serve the pool, or what it waits for. */
   readonly why: string;
   readonly ownership: Ownership | null;
@@ -68,6 +67,8 @@ interface Owned extends Ownership {
 
 export class SharedPool {
   readonly name: string;
+  /** How often this server has taken the pool although it was not given up, and how often it has given it up by command. */
+  readonly counts = { forcedTakes: 0, movesAway: 0 };
   private config: SharedDiskConfig;
   private readonly ports: SharedPoolPorts;
   private standing: Standing = 'watching';
@@ -120,7 +121,7 @@ export class SharedPool {
 
   get status(): SharedPoolStatus {
     const { standing, seen, why, ownership } = this;
-    return { standing, sight: seen.sight, why, ownership };
+    return { standing, sight: seen.sight, servedBy: seen.servedBy, why, ownership };
   }
 
   /** For how long the note of a server was not seen to change, in ms. */
@@ -351,6 +352,7 @@ export class SharedPool {
       const record = served(taking, isClean, clock.wallMs());
       await this.store(taking, record);
       this.owned = { generation: record.generation, life: record.life, record, client, isLost: false };
+      if (!isClean) this.counts.forcedTakes++;
     } catch (thrown) {
       const left = (more: unknown): void => log.error(`Pool ${this.name}: ${toRsError(more).message}`);
       await mount
@@ -420,6 +422,7 @@ export class SharedPool {
     if (owned.isLost) return;
     try {
       await this.release(owned, to);
+      if (!owned.isLost) this.counts.movesAway++;
     } catch (thrown) {
       if (this.owned !== owned || owned.isLost) throw thrown;
       // The mount is in use: this server still owns the pool.
