@@ -1,13 +1,17 @@
 // A shared pool on a file moves between three servers while a client writes: by command, because its owner stops, and by force after its
-// owner was killed, stopped running or lost its file system. test/support/drills/farm-drill.ts has the invariants. RUNS: rounds. Rules: G39.
+// owner was killed, stopped running or lost its file system. No server calls the pool unavailable while another one serves it.
+// test/support/drills/farm-drill.ts has the invariants of the data. RUNS: rounds. Rules: G39.
 
 import { spawnSync } from 'node:child_process';
 import { expect, it } from 'vitest';
 import { type FarmEvent, farmDrill, KILL, MOVE, STOP } from '../support/drills/farm-drill.ts';
+import type { Host } from '../support/hosts/host.ts';
 import { useHosts } from '../support/hosts/hosts.ts';
+import { waitFor } from '../support/programs/wait-for.ts';
 import { FarmScene } from '../support/scenes/farm-scene.ts';
 
 const NAMES = ['big-9', 'big-8', 'big-7'];
+const KNOWN_MS = 30_000;
 const RUNS = Number(process.env['RUNS'] ?? 1);
 
 const hosts = useHosts('file');
@@ -30,4 +34,28 @@ it('the holder of a volume in a shared pool goes on wherever the pool is served'
     { move: MOVE, 'killed server': KILL, 'frozen server': FREEZE, 'failed file system': FAILED, 'stopped server': STOP },
     RUNS,
   );
+});
+
+it('a pool that another server serves is no fault, and leaves no event that tells of one', async (context) => {
+  const farm = await FarmScene.onFiles(context, hosts, NAMES, ['fast']);
+  const owner = await farm.served('fast');
+  const next = farm.servers.find((server) => server !== owner)!;
+  await owner.rsadmWell('volume', 'create', 'db', '--size', '1m', '--pool', 'fast');
+  const away = async (server: Host, by: Host): Promise<void> => {
+    await waitFor(
+      async () => (await server.rsadmWell('pool', 'list')).trimEnd().endsWith(`  served by ${farm.nameOf(by)}`),
+      KNOWN_MS,
+      'The other server is known',
+    );
+    expect(await server.rsadm('volume', 'list')).toMatchObject({ code: 0, stdout: '' });
+    const { stdout } = await server.rsadm('status');
+    expect(stdout).toContain(`served by ${farm.nameOf(by)}`);
+    expect(stdout).not.toMatch(/Warning: (Pool|Volume)/);
+    expect(await server.rsadmWell('events')).not.toContain('unavailable');
+  };
+  await away(next, owner);
+  await next.rsadmWell('pool', 'move', 'fast', '--to', farm.nameOf(next));
+  await away(owner, next);
+  expect(await next.rsadmWell('volume', 'list')).toContain('db@0');
+  expect(await owner.rsadmWell('events')).toMatch(/pool fast: ready -> not here/);
 });

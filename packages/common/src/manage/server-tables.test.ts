@@ -92,10 +92,18 @@ late@0    20.0G  fast  1970_01_01-00:00:00 (GMT)  -      0h 0m
 
 test('pools: unknown space is a dash, and the reason stands in place of the path', () => {
   const lost = { state: 'unavailable', reason: 'not mounted: mount it', totalBytes: null, usableBytes: null } as const;
-  expect(poolsTable([pool({ limitBytes: 1024 ** 4 }), pool({ name: 'slow', volumes: 0, promisedBytes: 0, ...lost })])).toBe(
+  const away = { ...lost, state: 'elsewhere', reason: 'served by big-8' } as const;
+  expect(
+    poolsTable([
+      pool({ limitBytes: 1024 ** 4 }),
+      pool({ name: 'slow', volumes: 0, promisedBytes: 0, ...lost }),
+      pool({ name: 'farm', volumes: 0, promisedBytes: 0, ...away }),
+    ]),
+  ).toBe(
     `POOL    SIZE  USED   FREE  PROMISED  LIMIT  VOLUMES  PATH
 fast  100.0G   40%  55.0G     20.0G   1.0T        1  /srv/fast
 slow       -     -      -         0      -        0  unavailable: not mounted: mount it
+farm       -     -      -         0      -        0  served by big-8
 `,
   );
 });

@@ -214,9 +214,14 @@ export function poolsTable(pools: readonly PoolView[]): string {
     shownSize(pool.promisedBytes),
     shownSize(pool.limitBytes),
     String(pool.volumes),
-    pool.state === 'ready' ? pool.path : `unavailable: ${pool.reason ?? '-'}`,
+    pool.state === 'ready' ? pool.path : standingText(pool),
   ]);
   return toText(alignColumns(['POOL', '>SIZE', '>USED', '>FREE', '>PROMISED', '>LIMIT', '>VOLUMES', 'PATH'], rows));
+}
+
+/** Returns why the server cannot use the pool. */
+export function standingText({ state, reason }: PoolView): string {
+  return state === 'elsewhere' ? (reason ?? 'served by another server') : `unavailable: ${reason ?? '-'}`;
 }
 
 /** Returns the output of `farm`. */

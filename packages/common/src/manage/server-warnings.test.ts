@@ -36,6 +36,10 @@ test('a volume for which an image answers is a warning', () => {
   ]);
 });
 
+test('a shared pool that another server serves needs no action', () => {
+  expect(warningsOf([pool({ state: 'elsewhere', reason: 'served by big-8', freeBytes: null, totalBytes: null })], [])).toEqual([]);
+});
+
 test('a pool that cannot be used has that warning only', () => {
   const lost = pool({ state: 'unavailable', reason: 'it is not mounted: mount it', freeBytes: 0, findings: ['x'] });
   expect(warningsOf([lost], [])).toEqual(['Pool fast cannot be used: it is not mounted: mount it']);

@@ -32,7 +32,8 @@ export function witnessWarnings(records: ServerMethods['witness-list']['result']
 
 /** Each warning ends with a colon and a remedy. */
 export function poolWarnings(pool: PoolView): string[] {
-  const { name, reason, freeBytes, findings, isShort, fullPercent } = pool;
+  const { name, state, reason, freeBytes, findings, isShort, fullPercent } = pool;
+  if (state === 'elsewhere') return [];
   if (reason !== null) return [`Pool ${name} cannot be used: ${reason}`];
   const warnings =
     findings.length === 0 ? [] : [`Pool ${name} contains what its volumes do not explain: rsadm pool check ${name} shows it`];

@@ -36,6 +36,7 @@ import { type Changes, gated, LOCAL_WAITER, Requests, type Waiter } from '../poo
 import type { AdminReply, AdminRequest } from '../session/session-admin.ts';
 import { takeLocks } from '../storage/locks/file-locks.ts';
 import { ServerMetrics } from './server-metrics.ts';
+import { storagePicture } from './storage-picture.ts';
 import type { Voters } from '../mirrors/voters.ts';
 import { witnessHandlers } from '../mirrors/witness-handlers.ts';
 import type { VolumeFailure } from '../volumes/volume-failures.ts';
@@ -376,7 +377,7 @@ export class Administration {
         processUser: this.ports.rights.user,
         processNote: asker.node === null ? this.ports.rights.warning : null,
       }),
-      ...poolHandlers(clock, changes, verbs),
+      ...poolHandlers(clock, changes, verbs, this.ports.farms),
       ...farmHandlers(clock, this.ports.farms, this.pools, this.ports.config().server.name),
       ...volumeHandlers(logged, inventory, verbs, this.schedules, asker),
       ...this.jobs.handlers(asker, logged),
@@ -406,12 +407,8 @@ export class Administration {
     if (this.control === null) return;
     void this.pools.fillSpare();
     const failures = [...this.ports.volumeFailures(), ...this.failures];
-    const known = new Set(this.ports.config().volumes.map(volumeKey));
-    const changes = this.storageWatch.look({
-      pools: new Map(this.pools.states.map(({ name, trouble }) => [name, trouble])),
-      unavailable: new Map(failures.map((failure) => [volumeKey(failure), failure.error.message])),
-      exists: (volume) => known.has(volume),
-    });
+    const isAway = (pool: PoolState): boolean => this.ports.farms.away(pool) !== null;
+    const changes = this.storageWatch.look(storagePicture(this.pools.states, this.ports.config().volumes, failures, isAway));
     for (const { object, from, to, reason } of changes)
       this.ports.log.info(
         `The state of ${object} was ${from} and is ${to}${reason === '' ? '' : `: ${reason}`}`,

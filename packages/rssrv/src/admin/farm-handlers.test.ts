@@ -68,7 +68,7 @@ function handlers(server = 'big-9', clock = new FakeClock()): Handlers {
 
 function shown(changes: Partial<FarmRecord> | null, server = 'big-9', more: Partial<SharedPoolStatus> = {}): SharedPoolView {
   const sight: Sight | null = changes === null ? null : { record: { ...RECORD, ...changes }, notes: new Map() };
-  status = { standing: 'watching', sight, why: 'the reason', ownership: null, refusal: null, ...more };
+  status = { standing: 'watching', sight, servedBy: null, why: 'the reason', ownership: null, refusal: null, ...more };
   return (handlers(server)['farm-show']({}) as { readonly pools: readonly SharedPoolView[] }).pools[0]!;
 }
 
@@ -103,6 +103,7 @@ describe('the view', () => {
     status = {
       standing: 'watching',
       sight: { record: null, notes: new Map() },
+      servedBy: null,
       why: 'its disk is not prepared',
       ownership: null,
       refusal: null,

@@ -4,10 +4,12 @@
 import type { HandlersOf } from '@rsio/common/control/control-server';
 import type { POOL_METHODS } from '@rsio/common/control/server/pool-methods';
 import type { ServerMethods } from '@rsio/common/control/server/server-methods';
+import type { PoolView } from '@rsio/common/control/server/views';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
 import { printDuration } from '@rsio/common/lib/units';
-import { poolNamed } from '../pools/catalogue.ts';
+import type { Farms } from '../farm/farms.ts';
+import { poolNamed, type PoolState } from '../pools/catalogue.ts';
 import { POOL_CHANGE_MS } from '../pools/limits.ts';
 import { makePool } from '../pools/make-pool.ts';
 import { answers } from '../pools/disk/answers.ts';
@@ -16,8 +18,14 @@ import type { Pools } from '../pools/pools.ts';
 import type { Changes } from '../pools/requests/requests.ts';
 import { poolView } from './server-views.ts';
 
-export function poolHandlers(clock: Clock, changes: Changes, verbs: PoolVerbs): HandlersOf<typeof POOL_METHODS> {
+export function poolHandlers(
+  clock: Clock,
+  changes: Changes,
+  verbs: PoolVerbs,
+  farms: Pick<Farms, 'away'>,
+): HandlersOf<typeof POOL_METHODS> {
   const { pools } = verbs;
+  const viewOf = (pool: PoolState): PoolView => poolView(pool, pools.states, pools.space.of(pool), farms.away(pool));
   return {
     // `pool-make` is not executed in the queue of changes, because the file system at the given path may not answer.
     'pool-make': ({ path, noHolders }) => madePool(clock, pools, path, noHolders),
@@ -25,12 +33,11 @@ export function poolHandlers(clock: Clock, changes: Changes, verbs: PoolVerbs): 
       changes.run(async () => {
         poolNamed(verbs.catalogue, name);
         await pools.check(name);
-        const pool = poolNamed(verbs.catalogue, name);
-        return { pool: poolView(pool, pools.states, pools.space.of(pool)) };
+        return { pool: viewOf(poolNamed(verbs.catalogue, name)) };
       }, `a check of pool ${name}`),
     'pool-list': async () => {
       await pools.measure();
-      return { pools: pools.states.map((pool) => poolView(pool, pools.states, pools.space.of(pool))) };
+      return { pools: pools.states.map(viewOf) };
     },
   };
 }

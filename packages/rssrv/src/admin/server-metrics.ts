@@ -11,6 +11,8 @@ import type { Exposition } from '@rsio/common/metrics/exposition';
 import { MetricsEndpoint } from '@rsio/common/metrics/metrics-endpoint';
 import { nameInUniverse } from '@rsio/common/lib/volume-name';
 import type { JobRecord } from '../jobs/job-record.ts';
+import type { Farms } from '../farm/farms.ts';
+import type { SharedPool } from '../farm/shared-pool.ts';
 import type { Jobs } from '../jobs/jobs.ts';
 import type { Pools } from '../pools/pools.ts';
 import type { Fences } from '../volumes/fences.ts';
@@ -31,7 +33,7 @@ const MS_PER_SECOND = 1_000;
 const US_PER_SECOND = 1e6;
 
 export class ServerMetrics {
-  private readonly server: ObservedServer;
+  private readonly server: ObservedServer & { readonly farms: Farms };
   private readonly pools: Pools;
   private readonly inventory: Inventory;
   private readonly fences: Fences;
@@ -42,7 +44,7 @@ export class ServerMetrics {
   readonly events = new EventCounts();
   private readonly workers = new WorkerUsage(usageOf);
 
-  constructor(server: ObservedServer, pools: Pools, inventory: Inventory, fences: Fences, jobs: Jobs, startedMs: number) {
+  constructor(server: ServerMetrics['server'], pools: Pools, inventory: Inventory, fences: Fences, jobs: Jobs, startedMs: number) {
     this.server = server;
     this.pools = pools;
     this.inventory = inventory;
@@ -80,7 +82,10 @@ export class ServerMetrics {
     this.addServer(out);
     this.addClients(out, stats);
     addWaits(out, stats, server.clock.wallMs());
-    for (const pool of pools.states) addPool(out, poolView(pool, pools.states, pools.space.of(pool)));
+    for (const pool of server.farms.list) addSharedPool(out, pool);
+    // The owner of a shared pool shows its figures.
+    for (const pool of pools.states)
+      if (server.farms.away(pool) === null) addPool(out, poolView(pool, pools.states, pools.space.of(pool), null));
     this.addCounts(out);
     this.addProcesses(out);
     for (const volume of server.config().volumes) {
@@ -163,6 +168,19 @@ export class ServerMetrics {
     out.add('rsio_server_worker_resident_memory_bytes', memoryBytes);
     out.add('rsio_server_worker_cpu_seconds_total', cpuSeconds);
   }
+}
+
+function addSharedPool(out: Out, pool: SharedPool): void {
+  const { name, counts } = pool;
+  const { ownership, sight } = pool.status;
+  const record = sight?.record ?? null;
+  const owner = record?.owner ?? null;
+  out.add('rsio_server_shared_pool_served', ownership !== null, name);
+  out.add('rsio_server_shared_pool_generation', record?.generation ?? null, name);
+  out.add('rsio_server_shared_pool_owner_silent_seconds', owner === null ? null : pool.silentMs(owner.server) / MS_PER_SECOND, name);
+  out.add('rsio_server_shared_pool_unfenced_owners', record?.writers.length ?? null, name);
+  out.add('rsio_server_shared_pool_forced_takes_total', counts.forcedTakes, name);
+  out.add('rsio_server_shared_pool_moves_away_total', counts.movesAway, name);
 }
 
 function addPool(out: Out, view: PoolView): void {

@@ -22,6 +22,7 @@ import type { Holder } from '@rsio/protocol/wire/messages';
 import { limitsOrNull } from '@rsio/common/config/schema/io-limits';
 import type { HaltFacts } from '../volumes/throttle/halts.ts';
 import type { Fences } from '../volumes/fences.ts';
+import type { PoolAway } from '../farm/farms.ts';
 import { rightsOf } from '../pools/asker.ts';
 import { type Catalogue, type PoolState, promisedBytes, usableBytes } from '../pools/catalogue.ts';
 import { REMOVED_KEPT_MS } from '../pools/limits.ts';
@@ -67,16 +68,21 @@ export function interfaceView({ name, address, port }: ServerInterfaceConfig, is
 }
 
 /**
- * `pools` are all pools, because a file of a volume may be in another pool than the volume's manifest. pool-space.ts determines `isShort`
+ * `away`: set if the pool is a shared pool that this server does not own. The state then comes from the last look at its record, because
+ * `trouble` is the state when the pool was closed. `pools` are all pools, because a file of a volume may be in another pool than the volume's manifest. pool-space.ts determines `isShort`
  * and `fullPercent`.
  */
-export function poolView(pool: PoolState, pools: readonly PoolState[], { isShort, fullPercent }: ReturnType<PoolSpace['of']>): PoolView {
-  const { name, path, trouble, space, reserve, limitBytes, volumes, removed, hasReflink } = pool;
+export function poolView(
+  pool: PoolState,
+  pools: readonly PoolState[],
+  { isShort, fullPercent }: ReturnType<PoolSpace['of']>,
+  away: PoolAway | null,
+): PoolView {
+  const { name, path, space, reserve, limitBytes, volumes, removed, hasReflink } = pool;
   return {
     name,
     path,
-    state: trouble === null ? 'ready' : 'unavailable',
-    reason: trouble,
+    ...standingOf(pool, away),
     totalBytes: space?.totalBytes ?? null,
     freeBytes: space?.freeBytes ?? null,
     usableBytes: space === null ? null : usableBytes(pool),
@@ -90,6 +96,12 @@ export function poolView(pool: PoolState, pools: readonly PoolState[], { isShort
     findings: findingsOf(pool, pools),
     reflink: hasReflink,
   };
+}
+
+function standingOf({ trouble }: PoolState, away: PoolAway | null): Pick<PoolView, 'state' | 'reason'> {
+  if (away !== null && away.servedBy !== null) return { state: 'elsewhere', reason: `served by ${away.servedBy}` };
+  const reason = trouble ?? away?.why ?? null;
+  return { state: reason === null ? 'ready' : 'unavailable', reason: away?.why ?? reason };
 }
 
 /** `manifest` is the manifest of a volume of a pool; null for a volume that a `[volume]` section configures. */

@@ -5,8 +5,12 @@ import { expect, test } from 'vitest';
 import { VOLUMES_NAMED_MAX } from './limits.ts';
 import { type StoragePicture, StorageWatch } from './storage-watch.ts';
 
-function picture(unavailable: Record<string, string> = {}, reason: string | null = null): StoragePicture {
-  return { pools: new Map([['fast', reason]]), unavailable: new Map(Object.entries(unavailable)), exists: (volume) => volume !== 'gone@0' };
+function picture(unavailable: Record<string, string> = {}, reason: string | null = null, isAway = false): StoragePicture {
+  return {
+    pools: new Map([['fast', { reason, isAway }]]),
+    unavailable: new Map(Object.entries(unavailable)),
+    exists: (volume) => volume !== 'gone@0',
+  };
 }
 
 function changes(...pictures: readonly StoragePicture[]): string[][] {
@@ -21,6 +25,18 @@ test('pools and volumes that are lost and come back; a removed volume does not c
     ['pool fast: ready -> unavailable', 'volume db@0: served -> unavailable', 'volume gone@0: served -> unavailable'],
     [],
     ['pool fast: unavailable -> ready', 'volume db@0: unavailable -> served'],
+  ]);
+});
+
+test('a shared pool that leaves the server is not unavailable, and one whose files cannot be trusted is', () => {
+  const away = picture({}, 'it moves to server big-8', true);
+  expect(changes(picture(), away, picture({}, 'server big-8 serves it', true), picture(), picture({}, 'EIO'), away)).toEqual([
+    [],
+    ['pool fast: ready -> not here'],
+    [],
+    ['pool fast: not here -> ready'],
+    ['pool fast: ready -> unavailable'],
+    ['pool fast: unavailable -> not here'],
   ]);
 });
 

@@ -6,10 +6,16 @@ import { plural } from '@rsio/common/lib/units';
 import { VOLUMES_NAMED_MAX } from './limits.ts';
 import type { Change } from '@rsio/common/events/event-history';
 
+export interface PoolStanding {
+  /** Why the pool cannot be used; null if it can be used. */
+  readonly reason: string | null;
+  /** True if the pool is a shared pool that is not open here. Another server usually serves it. */
+  readonly isAway: boolean;
+}
+
 export interface StoragePicture {
-  /** Maps the name of each pool to the reason why the pool cannot be used; null if it can be used. */
-  readonly pools: ReadonlyMap<string, string | null>;
-  /** Maps each volume that is not served, such as `oracle@0`, to the reason. */
+  readonly pools: ReadonlyMap<string, PoolStanding>;
+  /** Maps each volume that is not served, such as `oracle@0`, to the reason. Volumes of shared pools that are away are no change. */
   readonly unavailable: ReadonlyMap<string, string>;
   readonly exists: (volume: string) => boolean;
 }
@@ -21,10 +27,9 @@ export class StorageWatch {
   /** Returns the changes since the last call. At the first call, each unusable pool and each volume that is not served is a change. */
   look({ pools, unavailable, exists }: StoragePicture): Change[] {
     const changes: Change[] = [];
-    for (const [name, reason] of pools) {
-      const before = this.pools.get(name) ?? null;
-      if (reason !== null && before === null) changes.push({ object: `pool ${name}`, from: 'ready', to: 'unavailable', reason });
-      if (reason === null && before !== null) changes.push({ object: `pool ${name}`, from: 'unavailable', to: 'ready', reason: '' });
+    for (const [name, standing] of pools) {
+      const [from, to] = [stateOf(this.pools.get(name)), stateOf(standing)];
+      if (from !== to) changes.push({ object: `pool ${name}`, from, to, reason: standing.reason ?? '' });
     }
     const lost = [...unavailable].filter(([volume]) => !this.unavailable.has(volume));
     const back = [...this.unavailable.keys()].filter((volume) => !unavailable.has(volume) && exists(volume));
@@ -40,6 +45,11 @@ export class StorageWatch {
     this.unavailable = new Map(unavailable);
     return changes;
   }
+}
+
+function stateOf(standing: PoolStanding | undefined): string {
+  if (standing === undefined || standing.reason === null) return 'ready';
+  return standing.isAway ? 'not here' : 'unavailable';
 }
 
 function named(volumes: readonly (readonly [volume: string, reason: string])[], from: string, to: string): Change[] {

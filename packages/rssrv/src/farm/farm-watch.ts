@@ -97,6 +97,13 @@ export class FarmWatch {
     return this.clock.monotonicMs() - this.versionMs;
   }
 
+  /** Name of the other server that serves the pool by its record and was heard lately; null if there is none. */
+  get servedBy(): string | null {
+    const { record = null } = this.sight ?? {};
+    const owner = record?.state === 'serving' ? (record.owner?.server ?? null) : null;
+    return owner === null || owner === this.server || this.silentMs(owner) >= this.takeOverMs ? null : owner;
+  }
+
   /** For how long the note of a server was not seen to change, in ms. */
   silentMs(server: string): number {
     const nowMs = this.clock.monotonicMs();

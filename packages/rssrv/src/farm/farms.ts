@@ -16,6 +16,15 @@ export interface FarmsPorts extends Omit<SharedPoolPorts, 'came' | 'engine' | 'l
   leave(name: string, isLost: boolean, why: string): Promise<void>;
 }
 
+/** A shared pool that this server does not own. */
+export interface PoolAway {
+  /** Name of the server that serves the pool; null if none does. */
+  readonly servedBy: string | null;
+  readonly why: string;
+}
+
+const UNREAD = 'its record was not read yet';
+
 export class Farms {
   private readonly ports: FarmsPorts;
   private readonly pools = new Map<string, SharedPool>();
@@ -82,13 +91,21 @@ export class Farms {
     }
   }
 
+  /** Returns where a pool stands that this server does not own; null for a pool that is not shared, or that this server owns. */
+  away({ name, isShared }: { readonly name: string; readonly isShared: boolean }): PoolAway | null {
+    if (!isShared) return null;
+    const pool = this.pools.get(name);
+    if (pool === undefined) return { servedBy: null, why: this.broken.get(name) ?? UNREAD };
+    const { ownership, servedBy, why } = pool.status;
+    return ownership === null ? { servedBy, why } : null;
+  }
+
   /** See OwnershipOf (pools/open-pool.ts). */
   ownershipOf({ name, isShared }: { readonly name: string; readonly isShared: boolean }): PoolOwnership | null {
     if (!isShared) return null;
     const pool = this.pools.get(name);
     const ownership = pool?.ownership ?? null;
-    if (ownership === null)
-      throw new RsError('E_POOL', pool?.status.why ?? this.broken.get(name) ?? 'its record was not read yet', { pool: name });
+    if (ownership === null) throw new RsError('E_POOL', pool?.status.why ?? this.broken.get(name) ?? UNREAD, { pool: name });
     return { generation: ownership.generation, life: ownership.life };
   }
 

@@ -62,6 +62,30 @@ test('an owner that is silent loses the pool to the next one, which fences it fi
   expect(serving(world)).toEqual(['big-2']);
   expect(world.storage.record).toMatchObject({ generation: 2, state: 'serving', life: 2, writers: [] });
   expect([...world.storage.fenced]).toEqual(['client-0']);
+  expect(world.servers.slice(1).map(({ pool }) => pool.counts)).toEqual([
+    { forcedTakes: 1, movesAway: 0 },
+    { forcedTakes: 0, movesAway: 0 },
+  ]);
+});
+
+test('the servers that do not own the pool name the one that serves it, until it was silent for too long', async () => {
+  const world = newWorld();
+  const named = (): (string | null)[] => world.servers.map(({ pool }) => pool.status.servedBy);
+  expect(named()).toEqual([null, null, null]);
+  await pass(world, 8_000);
+  expect(named()).toEqual([null, 'big-1', 'big-1']);
+  world.storage.isFenceBroken = true;
+  world.servers[0]!.kill();
+  await pass(world, 60_000);
+  expect(named().slice(1), 'big-2 waits for the fence').toEqual([null, null]);
+  world.storage.isFenceBroken = false;
+  await pass(world, 10_000);
+  expect(named().slice(1)).toEqual([null, 'big-2']);
+  world.servers[1]!.kill();
+  await pass(world, 9_000);
+  expect(world.servers[2]!.pool.status.servedBy).toBe('big-2');
+  await pass(world, 1_500);
+  expect(world.servers[2]!.pool.status.servedBy).toBe(null);
 });
 
 test('a server that starts beside a living owner takes nothing', async () => {
@@ -95,6 +119,12 @@ test('a move goes on in the same life, fences nothing, and may be ordered at any
   expect(serving(world)).toEqual(['big-1']);
   expect(world.storage.record).toMatchObject({ generation: 3, life: 0 });
   expect(world.storage.fenced.size).toBe(0);
+  const counts = world.servers.map(({ pool }) => [pool.counts.forcedTakes, pool.counts.movesAway]);
+  expect(counts).toEqual([
+    [0, 1],
+    [0, 0],
+    [0, 1],
+  ]);
 });
 
 test('a move to a server that is not there is refused, and nothing happens', async () => {

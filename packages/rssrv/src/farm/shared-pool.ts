@@ -51,10 +51,9 @@ export interface Ownership {
 
 type Standing = 'watching' | 'taking' | 'owned' | 'leaving' | 'ending';
 
-export interface SharedPoolStatus {
+/** `sight`: what the storage had at the last look; null if it has not answered yet. */
+export interface SharedPoolStatus extends Readonly<Pick<FarmWatch, 'sight' | 'servedBy'>> {
   readonly standing: Standing;
-  /** What the storage had at the last look; null if it has not answered yet. */
-  readonly sight: Sight | null;
   /** Why this server does not serve the pool, or what it waits for. */
   readonly why: string;
   readonly ownership: Ownership | null;
@@ -70,6 +69,8 @@ interface Owned extends Ownership {
 
 export class SharedPool {
   readonly name: string;
+  /** How often this server has taken the pool although it was not given up, and how often it has given it up by command. */
+  readonly counts = { forcedTakes: 0, movesAway: 0 };
   private config: SharedDiskConfig;
   private readonly ports: SharedPoolPorts;
   private standing: Standing = 'watching';
@@ -123,7 +124,7 @@ export class SharedPool {
 
   get status(): SharedPoolStatus {
     const { standing, seen, why, ownership, refusal } = this;
-    return { standing, sight: seen.sight, why, ownership, refusal };
+    return { standing, sight: seen.sight, servedBy: seen.servedBy, why, ownership, refusal };
   }
 
   /** For how long the note of a server was not seen to change, in ms. */
@@ -332,6 +333,7 @@ export class SharedPool {
       const record = served(own, isClean, clock.wallMs());
       await this.store(own, record);
       this.owned = { generation: record.generation, life: record.life, record, client, isLost: false };
+      if (!isClean) this.counts.forcedTakes++;
     } catch (thrown) {
       const left = (more: unknown): void => log.error(`Pool ${this.name}: ${toRsError(more).message}`);
       await mount
@@ -408,6 +410,7 @@ export class SharedPool {
     if (owned.isLost) return;
     try {
       await this.release(owned, to);
+      if (!owned.isLost) this.counts.movesAway++;
     } catch (thrown) {
       if (this.owned !== owned || owned.isLost || !(await this.isHealthy(false))) throw thrown;
       // The mount is in use: this server still owns the pool.

@@ -100,6 +100,13 @@ describe('a server', () => {
     expect(pools).toMatchObject([{ id: 'big-9:fast', server: 'big-9' }]);
   });
 
+  test('whose shared pool is served elsewhere has no finding, and the picture names the other server', () => {
+    const away = { state: 'elsewhere', reason: 'served by big-8', totalBytes: null, freeBytes: null, usableBytes: null } as const;
+    const facts = serverFacts({ pools: [{ ...pool, ...away }] });
+    expect(serverFindings(facts)).toEqual([]);
+    expect(serverPart(facts, 'm', new Meters()).pools).toMatchObject([{ state: 'elsewhere', reason: 'served by big-8' }]);
+  });
+
   test.each([
     [79, undefined],
     [80, 'warning'],

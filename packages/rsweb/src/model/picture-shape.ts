@@ -129,7 +129,7 @@ const PICTURE = object({
       name: text(),
       server: text(),
       path: text(),
-      state: word(['ready', 'unavailable']),
+      state: word(['ready', 'unavailable', 'elsewhere']),
       reason: texts,
       totalBytes: figures,
       freeBytes: figures,

@@ -158,7 +158,8 @@ export interface Pool {
   readonly name: string;
   readonly server: string;
   readonly path: string;
-  readonly state: 'ready' | 'unavailable';
+  /** `elsewhere`: another server serves this shared pool; `reason` names it. */
+  readonly state: 'ready' | 'unavailable' | 'elsewhere';
   readonly reason: string | null;
   readonly totalBytes: number | null;
   readonly freeBytes: number | null;

@@ -172,6 +172,15 @@ describe('the page of an object', () => {
     expect(mirrorPage(picture, view(), 'mirror-1')!.text).toContain('325.1 MB/s');
   });
 
+  test('shows a shared pool that another server serves without a fault', () => {
+    const away = { state: 'elsewhere', reason: 'served by venus', totalBytes: null, freeBytes: null, isShort: false } as const;
+    const shared = { ...picture, pools: picture.pools.map((pool) => (pool.id === 'rhea:fast' ? { ...pool, ...away } : pool)) };
+    const shown = ' elsewhere</span> <span class="wrap">served by venus</span>';
+    expect(serverPage(shared, view(), 'rhea')!.text).toContain(shown);
+    expect(serverPage(picture, view(), 'rhea')!.text).not.toContain(shown);
+    expect(poolPage(shared, view(), 'rhea:fast')!.text).toContain('<p class="reason">served by venus</p>');
+  });
+
   test('does not exist if the object does not', () => {
     for (const page of [volumePage, clientPage, serverPage, poolPage, mirrorPage]) expect(page(picture, view(), '__proto__')).toBeNull();
   });

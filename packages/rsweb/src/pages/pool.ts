@@ -21,7 +21,7 @@ export function poolPage(picture: Picture, view: View, id: string): Html | null 
   if (pool === undefined) return null;
   const href = hrefOf('pool', id);
   const body = html`${findingsPart(relatedFindings(picture, href), view.nowMs, null)}
-${pool.reason !== null && html`<p class="reason bad">${pool.reason}</p>`}
+${pool.reason !== null && html`<p class="${pool.state === 'elsewhere' ? 'reason' : 'reason bad'}">${pool.reason}</p>`}
 ${pool.isShort && html`<p class="reason bad">Less than the reserve is free. Writes that need new space wait.</p>`}
 <section aria-labelledby="space-head"><h2 id="space-head">Space</h2>${factsPart([
     ['Used', spaceBar(pool)],

@@ -85,7 +85,7 @@ ${pools.map(poolPart)}</g>\n`;
 function poolPart({ pool, name, volumes, x, y, width, perRow, left }: PlacedPool): Html {
   const share = pool === null ? null : usedShare(pool);
   const kind =
-    pool !== null && (pool.state !== 'ready' || pool.isShort || (share ?? 0) >= FULL)
+    pool !== null && (pool.state === 'unavailable' || pool.isShort || (share ?? 0) >= FULL)
       ? 'bad'
       : (share ?? 0) >= NEARLY_FULL
         ? 'warn'

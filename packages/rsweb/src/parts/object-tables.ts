@@ -19,7 +19,7 @@ export function poolsTable(rows: readonly Pool[], view: View): Html {
   const columns: Column<Pool>[] = [
     { key: 'name', title: 'Pool', sortBy: ({ name }) => name, cell: ({ id, name }) => linkTo('pool', id, name) },
     { key: 'server', title: 'Server', sortBy: ({ server }) => server, cell: ({ server }) => linkTo('server', server) },
-    { key: 'state', title: 'State', sortBy: ({ state }) => state, cell: ({ state }) => stateBadge(state) },
+    { key: 'state', title: 'State', sortBy: ({ state }) => state, cell: poolState },
     { key: 'used', title: 'Used', isNumber: true, sortBy: usedShare, cell: spaceBar },
     { key: 'free', title: 'Free', isNumber: true, sortBy: ({ freeBytes }) => freeBytes, cell: ({ freeBytes }) => sizeText(freeBytes) },
     { key: 'size', title: 'Size', isNumber: true, sortBy: ({ totalBytes }) => totalBytes, cell: ({ totalBytes }) => sizeText(totalBytes) },
@@ -36,6 +36,11 @@ export function poolsTable(rows: readonly Pool[], view: View): Html {
     { id: 'pools', caption: 'Pools', columns, rows, rowId: ({ id }) => id, none: 'No pool: rsadm pool add NAME PATH makes one.' },
     view,
   );
+}
+
+/** Returns the state with the server that serves the pool, or the reason why no server does. */
+function poolState({ state, reason }: Pool): Html {
+  return html`${stateBadge(state)}${reason !== null && html` <span class="wrap">${reason}</span>`}`;
 }
 
 export function serversTable(rows: readonly Server[], { paths }: Picture, view: View): Html {

@@ -9,8 +9,8 @@ const REFLINK = 'The file system clones files, which snapshots, clones, images a
 export const POOL = object({
   name: text(),
   path: text('Empty if the asker may not know it'),
-  state: word(['ready', 'unavailable']),
-  reason: orNull(text('Why it cannot be used; null if it can')),
+  state: word(['ready', 'unavailable', 'elsewhere'], 'elsewhere: another server serves this shared pool'),
+  reason: orNull(text('Why it cannot be used here; null if it can')),
   totalBytes: orNull(count('Size of its file system')),
   freeBytes: orNull(count('Free space of its file system, including the reserve')),
   usableBytes: orNull(count('Free space above the reserve')),

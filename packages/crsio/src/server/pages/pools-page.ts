@@ -3,7 +3,7 @@
 
 import type { PoolView } from '@rsio/common/control/server/views';
 import { plural } from '@rsio/common/lib/units';
-import { NO_POOL, shownSize } from '@rsio/common/manage/server-tables';
+import { NO_POOL, shownSize, standingText } from '@rsio/common/manage/server-tables';
 import { open } from '../../machine/machine.ts';
 import { EMPTY_ROW, headingRow, problemRow, textRow, type Tone } from '../../machine/rows.ts';
 import { LIST_NAME_COLUMNS_MAX } from '../../widgets/limits.ts';
@@ -65,11 +65,11 @@ function poolPage(name: string): ServerPage {
 }
 
 function detailRows(pool: PoolView): ServerRow[] {
-  const { path, reason, totalBytes, freeBytes, usableBytes, reserve, promisedBytes, limitBytes, volumes, removed, findings } = pool;
+  const { path, totalBytes, freeBytes, usableBytes, reserve, promisedBytes, limitBytes, volumes, removed, findings } = pool;
   const limit = limitBytes === null ? 'no limit' : `limit ${shownSize(limitBytes)}`;
   return [
     textRow(`path:     ${path}`),
-    ...(reason === null ? [textRow('state:    ready')] : [problemRow(`! unavailable: ${reason}`)]),
+    stateRow(pool),
     {
       ...textRow(`used:     ${shareBar(usedShare(pool))} of ${shownSize(totalBytes)}`),
       tone: poolTone(pool) === 'ok' ? null : poolTone(pool),
@@ -88,14 +88,21 @@ function usedShare({ totalBytes, freeBytes }: PoolView): number | null {
   return totalBytes === null || freeBytes === null || totalBytes === 0 ? null : (totalBytes - freeBytes) / totalBytes;
 }
 
+function stateRow(pool: PoolView): ServerRow {
+  if (pool.state === 'ready') return textRow('state:    ready');
+  return pool.state === 'elsewhere' ? textRow(`state:    ${standingText(pool)}`) : problemRow(`! ${standingText(pool)}`);
+}
+
 function poolTone(pool: PoolView): Tone {
+  if (pool.state === 'elsewhere') return 'ok';
   if (pool.state !== 'ready') return 'problem';
   const share = usedShare(pool) ?? 0;
   return share >= PROBLEM_SHARE ? 'problem' : share >= WARNING_SHARE || pool.findings.length > 0 ? 'warning' : 'ok';
 }
 
-function spaceText({ usableBytes, promisedBytes, limitBytes, volumes, reason }: PoolView): string {
-  if (reason !== null) return `unavailable: ${reason}`;
+function spaceText(pool: PoolView): string {
+  if (pool.state !== 'ready') return standingText(pool);
+  const { usableBytes, promisedBytes, limitBytes, volumes } = pool;
   const limit = limitBytes === null ? '' : ` of ${shownSize(limitBytes)}`;
   return `${shownSize(usableBytes)} free, ${shownSize(promisedBytes)}${limit} promised, ${plural(volumes, 'volume')}`;
 }

@@ -134,7 +134,8 @@ function visibleRemoved(volume: RemovedVolumeView, { node }: Asker): RemovedVolu
 }
 
 function visiblePool(pool: PoolView): PoolView {
-  const reason = pool.reason === null ? null : 'The administrator of the server sees why';
+  // A client of a farm may know which server serves a pool.
+  const reason = pool.reason === null || pool.state === 'elsewhere' ? pool.reason : 'The administrator of the server sees why';
   return { ...pool, path: '', reason, findings: [] };
 }
 

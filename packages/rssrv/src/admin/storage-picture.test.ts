@@ -1,0 +1,48 @@
+// Tests that a shared pool that leaves the server, and its volumes, are no fault at any time of the move, and that other volumes are.
+// events/storage-watch.test.ts tests the reports themselves.
+
+import type { PoolConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
+import { RsError } from '@rsio/common/lib/errors';
+import { expect, test } from 'vitest';
+import { StorageWatch } from '../events/storage-watch.ts';
+import type { PoolState } from '../pools/catalogue.ts';
+import { emptyState } from '../pools/pool-content.ts';
+import type { VolumeFailure } from '../volumes/volume-failures.ts';
+import { storagePicture } from './storage-picture.ts';
+
+const shared = { owners: ['big-9', 'big-8'] } as unknown as PoolConfig['shared'];
+const OPEN: PoolState = {
+  ...emptyState({ name: 'fast', path: '/srv/fast', limitBytes: null, reserve: 0, shared, line: 0 }),
+  isOpen: true,
+};
+const LEFT: PoolState = { ...OPEN, isOpen: false, trouble: 'it moves to server big-8' };
+const IN_FAST = { name: 'db', universe: 0, pool: { name: 'fast' } } as ServerVolumeConfig;
+const ELSEWHERE = { name: 'log', universe: 0, path: '/log' } as ServerVolumeConfig;
+
+function failed(name: string, context: object = {}): VolumeFailure {
+  return { name, universe: 0, clients: null, error: new RsError('E_VOLUME', `Volume ${name}: x`, { ...context }) };
+}
+
+test('a move makes no events about volumes; a volume of another place that fails meanwhile does', () => {
+  const watch = new StorageWatch();
+  const events = (...args: Parameters<typeof storagePicture>): string[] =>
+    watch.look(storagePicture(...args)).map(({ object, from, to }) => `${object}: ${from} -> ${to}`);
+  const all = [IN_FAST, ELSEWHERE];
+  expect(events([OPEN], all, [], () => false)).toEqual([]);
+  expect(
+    events([OPEN], all, [failed('db')], () => true),
+    'suspended',
+  ).toEqual([]);
+  const left = [failed('db', { hasMoved: true }), failed('log')];
+  expect(events([LEFT], [ELSEWHERE], left, () => true)).toEqual(['pool fast: ready -> not here', 'volume log@0: served -> unavailable']);
+  expect(events([LEFT], [ELSEWHERE], left.slice(0, 1), () => true)).toEqual(['volume log@0: unavailable -> served']);
+  expect(events([OPEN], all, [], () => false)).toEqual(['pool fast: not here -> ready']);
+});
+
+test('a volume that fails at the owner is reported, and does not become well because its pool leaves', () => {
+  const watch = new StorageWatch();
+  const look = (isAway: boolean, failures: readonly VolumeFailure[]): unknown[] =>
+    watch.look(storagePicture([OPEN], [IN_FAST], failures, () => isAway));
+  expect(look(false, [failed('db')])).toHaveLength(1);
+  expect(look(true, [failed('db')])).toEqual([]);
+});
