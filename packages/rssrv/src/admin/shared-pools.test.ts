@@ -67,8 +67,8 @@ async function metricsWith(away: PoolAway | null, pool: Partial<SharedPool>): Pr
 test('a pool that another server serves is there; otherwise the present reason is shown, and not that of the last look', () => {
   expect(shown(SHARED, { servedBy: 'big-8', why: 'server big-8 serves it' })).toEqual({ state: 'elsewhere', reason: 'served by big-8' });
   const why = 'it waits for the fence of big-8, generation 4: no answer';
-  expect(shown(SHARED, { servedBy: null, why })).toEqual({ state: 'unavailable', reason: why });
-  expect(shown({ ...SHARED, trouble: null }, { servedBy: null, why })).toEqual({ state: 'unavailable', reason: why });
+  expect(shown(SHARED, { servedBy: null, refusal: null, why })).toEqual({ state: 'unavailable', reason: why });
+  expect(shown({ ...SHARED, trouble: null }, { servedBy: null, refusal: null, why })).toEqual({ state: 'unavailable', reason: why });
   expect(shown({ ...SHARED, trouble: 'EIO' }, null)).toEqual({ state: 'unavailable', reason: 'EIO' });
   expect(shown({ ...SHARED, trouble: null }, null)).toEqual({ state: 'ready', reason: null });
 });
@@ -80,15 +80,15 @@ test('only a shared pool that this server does not own is away', () => {
       throw new Error('no such engine');
     },
   } as unknown as ConstructorParameters<typeof Farms>[0]);
-  expect([farms.away(PRIVATE), farms.away(SHARED)]).toEqual([null, { servedBy: null, why: STALE }]);
+  expect([farms.away(PRIVATE), farms.away(SHARED)]).toEqual([null, { servedBy: null, refusal: null, why: STALE }]);
   farms.follow([{ ...CONFIG, shared: DISK }]);
-  expect(farms.away(SHARED)).toEqual({ servedBy: null, why: 'no such engine' });
+  expect(farms.away(SHARED)).toEqual({ servedBy: null, refusal: null, why: 'no such engine' });
 });
 
 test('the metrics of a server that does not own the pool say that, and nothing about its file system', async () => {
   const record = { ...RECORD, writers: [{ generation: 3, server: 'big-9', client: 'c-3' }] };
   const shared = {
-    ...{ status: { standing: 'watching' as const, sight: { record, notes: new Map() }, servedBy: null, why: '', ownership: null } },
+    ...{ status: { standing: 'watching' as const, sight: { record, notes: new Map() }, servedBy: null, refusal: null, why: '', ownership: null } },
     ...{ silentMs: () => 1_500, counts: { forcedTakes: 2, movesAway: 5 } },
   } satisfies Partial<SharedPool>;
   expect(await metricsWith({ servedBy: 'big-8', why: '' }, shared)).toEqual({
@@ -107,7 +107,7 @@ test('the owner shows both; without a record, or without an owner, what is not k
   const own = {
     standing: 'owned',
     sight: { record: RECORD, notes: new Map() },
-    servedBy: null,
+    servedBy: null, refusal: null,
     why: '',
     ownership: { generation: 4, life: 3 },
   } as const;
@@ -115,8 +115,8 @@ test('the owner shows both; without a record, or without an owner, what is not k
     'shared_pool_served{pool="fast"}': 1,
     ...poolFigures('fast'),
   });
-  const away = { servedBy: null, why: STALE };
-  const unread = { standing: 'watching', sight: null, servedBy: null, why: '', ownership: null } as const;
+  const away = { servedBy: null, refusal: null, why: STALE };
+  const unread = { standing: 'watching', sight: null, servedBy: null, refusal: null, why: '', ownership: null } as const;
   const names = async (status: SharedPool['status']): Promise<string[]> =>
     Object.keys(await metricsWith(away, { status, silentMs: () => 0, counts })).filter((name) => name.startsWith('shared_pool'));
   expect(await names(unread)).toEqual([

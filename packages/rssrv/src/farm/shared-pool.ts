@@ -16,7 +16,7 @@ import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { printDuration } from '@rsio/common/lib/units';
 import type { Log } from '@rsio/common/log/log';
-import type { Engine, Sight, StorageClient } from './engine.ts';
+import type { Engine, StorageClient } from './engine.ts';
 import { hasOtherOwners, nextStep } from './farm-decision.ts';
 import { type FarmRecord, freed, isOwner, served, taken, type Writer } from './farm-record.ts';
 import { FarmWatch } from './farm-watch.ts';
