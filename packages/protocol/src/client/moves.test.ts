@@ -106,9 +106,9 @@ class Farm {
     this.pass();
   }
 
-  move(from: 0 | 1, generation: number): boolean {
+  move(from: 0 | 1, generation: number, poolId: string | null = null): boolean {
     const to = from === 0 ? 1 : 0;
-    const isMoved = this.openers[from].moveTo(this.openers[to], this.attachment, generation, 'Its pool has moved');
+    const isMoved = this.openers[from].moveTo(this.openers[to], this.attachment, { poolId, generation }, 'Its pool has moved');
     if (isMoved) this.target.moveTo(this.scenes[to].trunk);
     return isMoved;
   }
@@ -345,10 +345,10 @@ test('what the earlier server had said about space and limits no longer counts, 
   const farm = new Farm();
   Object.assign(farm.attachment, { waitsForSpace: true, heldBy: { text: 'limit', sinceMs: 1 } });
   farm.move(0, 6);
-  expect(farm.attachment).toMatchObject({ waitsForSpace: false, heldBy: null, poolGeneration: 6 });
+  expect(farm.attachment).toMatchObject({ waitsForSpace: false, heldBy: null, ownership: { poolId: null, generation: 6 } });
   farm.pass();
   farm.grant(farm.b, 2, { poolGeneration: 5 });
-  expect(farm.attachment.poolGeneration).toBe(6);
+  expect(farm.attachment.ownership?.generation).toBe(6);
 });
 
 test('an attachment does not move from or to a trunk that has ended', () => {

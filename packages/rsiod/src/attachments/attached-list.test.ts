@@ -52,6 +52,7 @@ class DaemonRun {
     readonly serverid: number;
     readonly isConnected: boolean;
     readonly poolGeneration: number | null;
+    readonly poolId: string | null;
   }[] = [];
   /** Key: label of a volume. Value: the error code with which every attempt to attach the volume fails. */
   readonly failures = new Map<string, string>();
@@ -99,14 +100,14 @@ class DaemonRun {
     return run;
   }
 
-  offer(one: TestVolume, serverid = 1, isConnected = true, poolGeneration: number | null = null): void {
-    this.offered.push({ volume: one, serverid, isConnected, poolGeneration });
+  offer(one: TestVolume, serverid = 1, isConnected = true, poolGeneration: number | null = null, poolId: string | null = null): void {
+    this.offered.push({ volume: one, serverid, isConnected, poolGeneration, poolId });
   }
 
   get offers() {
-    return this.offered.map(({ volume: { namespace, name, universe, id }, serverid, isConnected, poolGeneration }) => {
+    return this.offered.map(({ volume: { namespace, name, universe, id }, serverid, isConnected, poolGeneration, poolId }) => {
       const holders = this.holding.has(name) ? [{ node: 'venus', address: '10.0.0.1', sinceMs: 0 }] : [];
-      const own = { server: `big-${serverid}`, from: { serverid }, config: { nodename: 'venus' }, mirror: null, poolGeneration };
+      const own = { server: `big-${serverid}`, from: { serverid }, config: { nodename: 'venus' }, mirror: null, poolGeneration, poolId };
       return { ...own, namespace, name, universe, id, isConnected, holders };
     });
   }

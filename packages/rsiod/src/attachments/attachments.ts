@@ -69,7 +69,8 @@ import {
   anotherSnapshot,
   asOffer,
   failure,
-  generationOf,
+  claimsOf,
+  mayBeElsewhere,
   isConfiguredReadonly,
   isMeant,
   isSnapshotChoice,
@@ -301,12 +302,12 @@ export class Attachments {
   }
 
   /**
-   * If the server answers that it no longer owns the pool of the volume, and another server offers the volume under a higher generation by
-   * then, the volume is attached from there.
+   * If the server answers that it no longer owns the pool of the volume, and another server has become the owner of its pool by then,
+   * the volume is attached from there.
    */
   private async attachOne(name: string, choose: () => Choice<ServerOffer>, asked: AttachRequest, tries = 1): Promise<AttachOutcome> {
     let label = name;
-    const generation = generationOf(choose);
+    const claims = claimsOf(choose);
     try {
       const choice = choose();
       label = choice.label;
@@ -317,7 +318,7 @@ export class Attachments {
       return { volume: label, done: true, already: attached !== undefined, device: this.ports.frontends.deviceOf(volume), error: null };
     } catch (thrown) {
       const error = toRsError(thrown);
-      const hasMoved = error.code === 'E_MOVED' && tries < MOVED_TRIES_MAX && generationOf(choose) > generation;
+      const hasMoved = error.code === 'E_MOVED' && tries < MOVED_TRIES_MAX && [...claimsOf(choose)].some((claim) => !claims.has(claim));
       return hasMoved ? await this.attachOne(name, choose, asked, tries + 1) : failure(label, error);
     }
   }
@@ -380,13 +381,9 @@ export class Attachments {
 
   private async openSingle(choice: Choice<ServerOffer>, ask: AttachRequest): Promise<Volume> {
     const offered = isSnapshotChoice(choice) ? await provenChoice(choice) : choice;
-    const offer = serverFor(offered, this.offers, choice.offers[0]?.config.nodename ?? '');
+    const { offer, attachment } = await this.openFirst(offered, ask);
     const settings = effectiveVolume(offer.config, offer.name);
-    const isReadonly = wantsReadonly(ask, settings.readonly);
-    const replayLog = isReadonly ? null : this.replayLogOf(settings.logSizeBytes);
-    const attachment = new Attachment(offer.name, offer.universe, isReadonly, ask.take, replayLog);
     const { from } = offer;
-    await this.openings.open(from, attachment, choice.label);
     const otherId = isSnapshotChoice(choice) && ask.id !== undefined && attachment.volume?.id !== ask.id;
     if (otherId) {
       from.opener.close(attachment, () => undefined);
@@ -399,6 +396,28 @@ export class Attachments {
     this.offeredIds.set(volume, offer.id);
     if (isSnapshotChoice(choice)) volume.olderSnapshots = await olderSnapshots(from.trunk, attachment, this.ports.clock);
     return volume;
+  }
+
+  /** Only an OPEN shows in which pool the volume lies, so if servers offer it in several pools, the owner of each pool is tried. */
+  private async openFirst(choice: Choice<ServerOffer>, ask: AttachRequest): Promise<{ offer: ServerOffer; attachment: Attachment }> {
+    const pools = Math.min(claimsOf(() => choice).size, MOVED_TRIES_MAX);
+    let reason: RsError | null = null;
+    for (let tries = 0; ; tries++) {
+      try {
+        const offer = serverFor(choice, this.offers, choice.offers[0]?.config.nodename ?? '', tries);
+        const settings = effectiveVolume(offer.config, offer.name);
+        const isReadonly = wantsReadonly(ask, settings.readonly);
+        const replayLog = isReadonly ? null : this.replayLogOf(settings.logSizeBytes);
+        const attachment = new Attachment(offer.name, offer.universe, isReadonly, ask.take, replayLog);
+        await this.openings.open(offer.from, attachment, choice.label);
+        return { offer, attachment };
+      } catch (thrown) {
+        const error = toRsError(thrown);
+        // The reason of the owner counts, not that a server is not the owner.
+        if (reason === null || reason.code === 'E_MOVED') reason = error;
+        if (tries + 1 >= pools || !mayBeElsewhere(error)) throw reason;
+      }
+    }
   }
 
   /** If a frontend cannot make the volume's device, the volume is detached. */

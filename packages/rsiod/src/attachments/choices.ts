@@ -7,19 +7,25 @@ import type { RsError } from '@rsio/common/lib/errors';
 import { isSnapshot } from '@rsio/common/lib/volume-name';
 import type { Volume } from '../volumes/volume.ts';
 import { type Choice, labelOf, type Offer, type ServerOffer } from './offers.ts';
+import { claimKey, ownersOf } from './pool-owner.ts';
 
 /** The name by which the server of an offer knows this client. */
 interface NodeOf {
   readonly config: { readonly nodename: string };
 }
 
-/** The highest generation under which a connected server offers the volume that `choose` returns; -1 if there is none. */
-export function generationOf(choose: () => Choice<ServerOffer>): number {
+/** The claims (`claimKey`) under which connected servers own the pools of the volume that `choose` returns, one for each pool. */
+export function claimsOf(choose: () => Choice<ServerOffer>): ReadonlySet<string> {
   try {
-    return Math.max(-1, ...choose().offers.map(({ isConnected, poolGeneration }) => (isConnected ? (poolGeneration ?? -1) : -1)));
+    return new Set([...ownersOf(choose().offers).values()].flat().map(claimKey));
   } catch {
-    return -1;
+    return new Set();
   }
+}
+
+/** True if an OPEN was refused by a server that need not be the owner of the volume's pool. */
+export function mayBeElsewhere({ code }: RsError): boolean {
+  return code === 'E_MOVED' || code === 'E_UNKNOWN_VOLUME' || code === 'E_HELD' || code === 'E_TAKEN';
 }
 
 export function isSnapshotChoice({ offers }: Choice<Offer>): boolean {
