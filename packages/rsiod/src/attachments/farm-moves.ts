@@ -9,7 +9,7 @@ import { SingleTarget } from '@rsio/protocol/client/single-target';
 import type { Server } from '../network/server.ts';
 import type { Volume } from '../volumes/volume.ts';
 import { labelOf, type ServerOffer } from './offers.ts';
-import { nextOwner, noteRefusals, ownerKey, ownersOf } from './pool-owner.ts';
+import { claimKey, nextOwner, noteRefusals, ownerKey, ownersOf } from './pool-owner.ts';
 
 export interface FarmMovesPorts {
   readonly clock: Clock;
@@ -33,6 +33,8 @@ export class FarmMoves {
   private isLooking = false;
   private seen: readonly ServerOffer[] = [];
   private owners: ReadonlyMap<string, readonly ServerOffer[]> = new Map();
+  /** The claim of its own server that each attachment has taken from a list. An OPEN that was granted later counts more. */
+  private readonly listed = new WeakMap<Attachment, string>();
   /** The claims of each attachment whose servers have refused OPEN since the last grant. */
   private readonly refused = new WeakMap<Attachment, Set<string>>();
 
@@ -78,7 +80,7 @@ export class FarmMoves {
     this.refused.set(attachment, refused);
     noteRefusals(refused, attachment, mine);
     // If this server is out of reach later, no server with a lower generation gets the volume. A job may have moved it to another pool.
-    if (mine !== undefined && !attachment.isGuess && attachment.refusals === 0) attachment.sees(ownershipOf(mine));
+    if (mine !== undefined && !attachment.isGuess && attachment.refusals === 0) this.sees(attachment, mine);
     const { ownership, isGuess } = attachment;
     const owner = nextOwner({ serverid: server.serverid, ownership, isGuess, refused }, owners);
     if (owner === null) return false;
@@ -91,6 +93,12 @@ export class FarmMoves {
     this.ports.log.info(`${label}: ${what}`);
     this.ports.note(`volume ${label}`, `server ${server.name}`, `server ${owner.server}`, `Its pool ${what}`);
     return true;
+  }
+
+  private sees(attachment: Attachment, mine: ServerOffer): void {
+    const claim = claimKey(mine);
+    if (this.listed.get(attachment) !== claim) attachment.sees(ownershipOf(mine));
+    this.listed.set(attachment, claim);
   }
 }
 
