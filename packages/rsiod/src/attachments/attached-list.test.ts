@@ -255,6 +255,19 @@ describe('a volume that is not available yet is awaited quietly', () => {
     expect([third.asked, third.attached.awaited.map(({ reason }) => reason)]).toEqual([[], ['Server big-1 is not in reach']]);
   });
 
+  test('if servers offer it in two pools, the owners are tried in turn, and no refusal gives it up', async () => {
+    const next = await DaemonRun.after(await runWith(volume('oracle')));
+    next.offer(volume('oracle'), 1, true, 6, 'fast');
+    next.offer(volume('oracle'), 2, true, 3, 'slow');
+    next.failures.set('osl:oracle@0', 'E_HELD');
+    for (let times = 0; times < 3; times++) await next.pass(RESTORE_RETRY_MS);
+    expect(next.asked).toEqual(['osl:oracle@0 of big-1', 'osl:oracle@0 of big-2', 'osl:oracle@0 of big-1']);
+    expect(next.attached.awaited).toHaveLength(1);
+    next.offered.splice(0, 1);
+    await next.pass(RESTORE_RETRY_MS);
+    expect(next.attached.awaited).toEqual([]);
+  });
+
   test('a temporary failure is retried, but not immediately', async () => {
     const next = await DaemonRun.after(await runWith(volume('oracle')));
     next.offer(volume('oracle'));

@@ -64,13 +64,14 @@ import type { AttachArguments, AttachedElsewhere, AttachRequest } from './attach
 import { isSameRequest, refuseOtherMode, wantsReadonly } from './attach-request.ts';
 import { closeAtServer, endMirror } from './closing.ts';
 import { FarmMoves } from './farm-moves.ts';
+import { openFirst } from './first-open.ts';
 import { flushForLast, lossByForce } from './final-flush.ts';
 import {
   anotherSnapshot,
   asOffer,
   failure,
   claimsOf,
-  mayBeElsewhere,
+  offersOf,
   isConfiguredReadonly,
   isMeant,
   isSnapshotChoice,
@@ -92,7 +93,6 @@ import {
   nameTaken,
   type Offer,
   OfferList,
-  serverFor,
   type ServerOffer,
   volumesOf,
   whyMissing,
@@ -307,7 +307,7 @@ export class Attachments {
    */
   private async attachOne(name: string, choose: () => Choice<ServerOffer>, asked: AttachRequest, tries = 1): Promise<AttachOutcome> {
     let label = name;
-    const claims = claimsOf(choose);
+    const claims = claimsOf(offersOf(choose));
     try {
       const choice = choose();
       label = choice.label;
@@ -318,7 +318,8 @@ export class Attachments {
       return { volume: label, done: true, already: attached !== undefined, device: this.ports.frontends.deviceOf(volume), error: null };
     } catch (thrown) {
       const error = toRsError(thrown);
-      const hasMoved = error.code === 'E_MOVED' && tries < MOVED_TRIES_MAX && [...claimsOf(choose)].some((claim) => !claims.has(claim));
+      const hasMoved =
+        error.code === 'E_MOVED' && tries < MOVED_TRIES_MAX && [...claimsOf(offersOf(choose))].some((claim) => !claims.has(claim));
       return hasMoved ? await this.attachOne(name, choose, asked, tries + 1) : failure(label, error);
     }
   }
@@ -381,7 +382,7 @@ export class Attachments {
 
   private async openSingle(choice: Choice<ServerOffer>, ask: AttachRequest): Promise<Volume> {
     const offered = isSnapshotChoice(choice) ? await provenChoice(choice) : choice;
-    const { offer, attachment } = await this.openFirst(offered, ask);
+    const { offer, attachment } = await openFirst(offered, this.offers, ask, this.openings, (sizeBytes) => this.replayLogOf(sizeBytes));
     const settings = effectiveVolume(offer.config, offer.name);
     const { from } = offer;
     const otherId = isSnapshotChoice(choice) && ask.id !== undefined && attachment.volume?.id !== ask.id;
@@ -396,28 +397,6 @@ export class Attachments {
     this.offeredIds.set(volume, offer.id);
     if (isSnapshotChoice(choice)) volume.olderSnapshots = await olderSnapshots(from.trunk, attachment, this.ports.clock);
     return volume;
-  }
-
-  /** Only an OPEN shows in which pool the volume lies, so if servers offer it in several pools, the owner of each pool is tried. */
-  private async openFirst(choice: Choice<ServerOffer>, ask: AttachRequest): Promise<{ offer: ServerOffer; attachment: Attachment }> {
-    const pools = Math.min(claimsOf(() => choice).size, MOVED_TRIES_MAX);
-    let reason: RsError | null = null;
-    for (let tries = 0; ; tries++) {
-      try {
-        const offer = serverFor(choice, this.offers, choice.offers[0]?.config.nodename ?? '', tries);
-        const settings = effectiveVolume(offer.config, offer.name);
-        const isReadonly = wantsReadonly(ask, settings.readonly);
-        const replayLog = isReadonly ? null : this.replayLogOf(settings.logSizeBytes);
-        const attachment = new Attachment(offer.name, offer.universe, isReadonly, ask.take, replayLog);
-        await this.openings.open(offer.from, attachment, choice.label);
-        return { offer, attachment };
-      } catch (thrown) {
-        const error = toRsError(thrown);
-        // The reason of the owner counts, not that a server is not the owner.
-        if (reason === null || reason.code === 'E_MOVED') reason = error;
-        if (tries + 1 >= pools || !mayBeElsewhere(error)) throw reason;
-      }
-    }
   }
 
   /** If a frontend cannot make the volume's device, the volume is detached. */

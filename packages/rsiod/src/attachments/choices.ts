@@ -14,12 +14,17 @@ interface NodeOf {
   readonly config: { readonly nodename: string };
 }
 
-/** The claims (`claimKey`) under which connected servers own the pools of the volume that `choose` returns, one for each pool. */
-export function claimsOf(choose: () => Choice<ServerOffer>): ReadonlySet<string> {
+/** The claims (`claimKey`) under which connected servers own the pools of a volume, one for each pool. */
+export function claimsOf(offers: readonly ServerOffer[]): ReadonlySet<string> {
+  return new Set([...ownersOf(offers).values()].flat().map(claimKey));
+}
+
+/** The offers that `choose` returns; none if it throws. */
+export function offersOf(choose: () => Choice<ServerOffer>): readonly ServerOffer[] {
   try {
-    return new Set([...ownersOf(choose().offers).values()].flat().map(claimKey));
+    return choose().offers;
   } catch {
-    return new Set();
+    return [];
   }
 }
 

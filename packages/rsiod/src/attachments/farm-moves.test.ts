@@ -307,3 +307,15 @@ test.each([STATUS.MOVED, STATUS.HELD])(
     expect(scene.at).toBe('server big-2, big-2');
   },
 );
+
+test('the first attach from a named server tries it, although the owner in another pool is listed before it', async () => {
+  const scene = new FarmScene();
+  const [one, two] = scene.servers as [FarmServer, FarmServer];
+  await scene.owns(one, 6, 'fast');
+  await scene.owns(two, 3, 'slow');
+  const asked = scene.attachments.attach(['oracle'], false, 'big-2');
+  await scene.pass();
+  expect(scene.opens).toEqual(['big-2']);
+  await scene.grant(two, 3);
+  expect(await asked).toMatchObject([{ done: true, error: null }]);
+});
