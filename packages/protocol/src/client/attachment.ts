@@ -47,6 +47,13 @@ export interface AttachmentEvents {
  */
 export type Standing = 'ready' | 'recovering' | 'halted' | 'over';
 
+/** What a server says about the pool of a volume (F9). Generations can be compared only within one pool. */
+export interface Ownership {
+  /** Null if the server is too old to name the pool. */
+  readonly poolId: string | null;
+  readonly generation: number;
+}
+
 export class Attachment {
   readonly name: string;
   readonly universe: number;
@@ -65,10 +72,17 @@ export class Attachment {
    */
   volume: OpenAnswer | null = null;
   /**
-   * The highest generation under which a server is known to own the pool of the volume (F9); null if the pool is not shared. Never
-   * decreases.
+   * The pool of the volume, and the highest generation under which a server is known to own this pool (F9); null if the pool is not shared.
+   * The generation decreases only when the pool changes.
    */
-  poolGeneration: number | null = null;
+  ownership: Ownership | null = null;
+  /**
+   * True from a move to a server that need not be the owner until an OPEN is granted there. No refusal of this server ends the attachment,
+   * because a server refuses some OPENs without a look.
+   */
+  isGuess = false;
+  /** Number of consecutive OPENs that the server has refused because it need not be the owner. */
+  refusals = 0;
   /**
    * The last incarnation of the storage that has every acknowledged write. Null before the first OPEN. Changes only when the log has been
    * replayed completely. If this field changed earlier and the client then crashed, the restarted client would not notice the loss of
@@ -97,6 +111,8 @@ export class Attachment {
    * attachment.
    */
   whenRevoked: (() => void) | null = null;
+  /** Called when `refusals` has grown. The callee must not change the attachment. */
+  whenMisplaced: (() => void) | null = null;
   /** Called when a replayed request has failed and no request is in flight. The callee calls `replayAgain` after a delay. */
   whenReplayFailed: (() => void) | null = null;
   private nothingInFlight: (() => void) | null = null;
@@ -298,24 +314,41 @@ export class Attachment {
     const before = this.volume;
     const readonly = volume.readonly || before?.readonly === true;
     this.volume = { ...volume, readonly, sizeBytes: Math.max(volume.sizeBytes, before?.sizeBytes ?? 0) };
-    if (volume.poolGeneration !== undefined) this.seesGeneration(volume.poolGeneration);
+    this.isGuess = false;
+    this.refusals = 0;
+    const { poolGeneration, poolId = null } = volume;
+    if (poolGeneration !== undefined) this.sees({ poolId, generation: poolGeneration });
     // L3: a read-only volume needs no log. A shared volume must have no log, because a replay would undo the writes of other clients. The
     // log is still empty, because this client has not written anything yet.
     if (before === null && (volume.shared || volume.readonly)) this.admission.end();
     this.replay(volume.life);
   }
 
-  /** Called when a server is known to own the pool under this generation. */
-  seesGeneration(generation: number): void {
-    this.poolGeneration = Math.max(generation, this.poolGeneration ?? generation);
+  /** Called when the attachment's own server has named the pool and the generation. Another pool replaces the earlier one. */
+  sees(seen: Ownership): void {
+    const { ownership } = this;
+    if (ownership?.poolId !== seen.poolId || seen.generation > ownership.generation) this.ownership = seen;
+  }
+
+  /** True if a server with this ownership has the pool after every server that was known before. */
+  isSurpassedBy({ poolId, generation }: Ownership): boolean {
+    return this.ownership !== null && poolId === this.ownership.poolId && generation > this.ownership.generation;
+  }
+
+  /** Called when the server has refused an OPEN because it need not be the owner of the volume's pool. */
+  misplaced(): void {
+    this.refusals++;
+    this.whenMisplaced?.();
   }
 
   /**
-   * Called when the attachment has left its server for the one that owns the pool under `generation`. What the earlier server reported
-   * about the volume no longer counts.
+   * Called when the attachment has left its server for one that claims this ownership. What the earlier server reported about the volume no
+   * longer counts. A claim in another pool counts only when an OPEN is granted.
    */
-  movedTo(generation: number): void {
-    this.seesGeneration(generation);
+  movedTo(claim: Ownership): void {
+    this.isGuess = !this.isSurpassedBy(claim);
+    this.refusals = 0;
+    if (!this.isGuess) this.sees(claim);
     this.waitsForSpace = false;
     this.heldBy = null;
   }

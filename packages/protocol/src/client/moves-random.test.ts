@@ -256,7 +256,7 @@ class World {
 
   private get isQuiet(): boolean {
     const host = this.hosts[this.owner]!;
-    const isHere = this.at === this.owner && this.attachment.phase === 'ready' && this.attachment.poolGeneration === this.generation;
+    const isHere = this.at === this.owner && this.attachment.phase === 'ready' && this.attachment.ownership?.generation === this.generation;
     return isHere && host.jobs.every(({ isLate }) => isLate) && this.done.size === this.requests.length;
   }
 
@@ -339,11 +339,11 @@ class World {
     for (const one of this.hosts) if (one.listed !== null && one.listed > (best?.listed ?? 0)) best = one;
     const next = this.hosts.indexOf(best ?? this.host);
     const generation = best?.listed ?? 0;
-    if (next === this.at || generation <= (this.attachment.poolGeneration ?? generation)) return;
+    if (next === this.at || generation <= (this.attachment.ownership?.generation ?? generation)) return;
     const left = this.host;
     this.counts.moves++;
     if (this.attachment.slotsHeld > 0) this.counts.movesInFlight++;
-    const isMoved = left.opener.moveTo(best!.opener, this.attachment, generation, 'The pool has moved');
+    const isMoved = left.opener.moveTo(best!.opener, this.attachment, { poolId: null, generation }, 'The pool has moved');
     if (!isMoved) this.breach('The attachment does not move');
     this.target.moveTo(best!.scene.trunk);
     this.at = next;

@@ -101,14 +101,20 @@ class Farm {
     this.pass();
   }
 
+  /** Refuses the last OPEN. */
+  refuse(scene: TrunkScene, status: number, sentence: string): void {
+    this.path(scene).answerMessage(this.asked(scene, OP.OPEN).at(-1)!, status, encodeFailureAnswer({ sentence, holders: [] }));
+    this.pass();
+  }
+
   answer(scene: TrunkScene, op: number, status: number = STATUS.OK, body?: Buffer): void {
     this.path(scene).answerIo(this.asked(scene, op).at(-1)!, status, body);
     this.pass();
   }
 
-  move(from: 0 | 1, generation: number): boolean {
+  move(from: 0 | 1, generation: number, poolId: string | null = null): boolean {
     const to = from === 0 ? 1 : 0;
-    const isMoved = this.openers[from].moveTo(this.openers[to], this.attachment, generation, 'Its pool has moved');
+    const isMoved = this.openers[from].moveTo(this.openers[to], this.attachment, { poolId, generation }, 'Its pool has moved');
     if (isMoved) this.target.moveTo(this.scenes[to].trunk);
     return isMoved;
   }
@@ -345,10 +351,10 @@ test('what the earlier server had said about space and limits no longer counts, 
   const farm = new Farm();
   Object.assign(farm.attachment, { waitsForSpace: true, heldBy: { text: 'limit', sinceMs: 1 } });
   farm.move(0, 6);
-  expect(farm.attachment).toMatchObject({ waitsForSpace: false, heldBy: null, poolGeneration: 6 });
+  expect(farm.attachment).toMatchObject({ waitsForSpace: false, heldBy: null, ownership: { poolId: null, generation: 6 } });
   farm.pass();
   farm.grant(farm.b, 2, { poolGeneration: 5 });
-  expect(farm.attachment.poolGeneration).toBe(6);
+  expect(farm.attachment.ownership?.generation).toBe(6);
 });
 
 test('an attachment does not move from or to a trunk that has ended', () => {
@@ -405,4 +411,44 @@ test('an IDENTIFY that is due while another one went along to the next server is
   for (const frame of farm.asked(farm.b, OP.IOCTL)) farm.path(farm.b).answerMessage(frame, STATUS.OK, Buffer.alloc(0));
   farm.pass();
   expect(kinds().filter((aux) => aux === IOCTL.IDENTIFY)).toHaveLength(2);
+});
+
+test('a move on a guess ends no hold at the earlier server, which may still be the owner: the idle handle is revoked', () => {
+  const farm = new Farm();
+  farm.move(0, 2, 'slow');
+  farm.pass();
+  expect(farm.frames(farm.a)).toEqual(['OPEN', 'REVOKE']);
+  expect(farm.attachment).toMatchObject({ isGuess: true, ownership: { poolId: null, generation: 1 } });
+});
+
+test.each([STATUS.MOVED, STATUS.UNKNOWN_VOLUME, STATUS.TAKEN, STATUS.HELD])(
+  'status %s at a guess does not end the attachment',
+  (status) => {
+    const farm = new Farm();
+    let looks = 0;
+    farm.attachment.whenMisplaced = () => void looks++;
+    const write = farm.submit(OP.WRITE, 2, 2);
+    farm.move(0, 2, 'slow');
+    farm.pass();
+    farm.refuse(farm.b, status, 'Not here');
+    expect([farm.attachment.refusals, looks, farm.failures, farm.done.get(write)]).toEqual([1, 1, [], undefined]);
+    farm.path(farm.a).say(OP.REVOKED, 1);
+    farm.move(1, 1);
+    farm.pass();
+    farm.grant(farm.a, 4, { poolGeneration: 1 });
+    farm.answer(farm.a, OP.WRITE);
+    expect([farm.done.get(write), farm.attachment.standing, farm.attachment.isGuess]).toEqual([STATUS.OK, 'ready', false]);
+  },
+);
+
+test('a granted OPEN that names another pool replaces the ownership, and TAKEN ends the attachment again', () => {
+  const farm = new Farm();
+  farm.move(0, 6);
+  farm.pass();
+  farm.grant(farm.b, 2, { poolGeneration: 2, poolId: 'slow' });
+  expect(farm.attachment.ownership).toEqual({ poolId: 'slow', generation: 2 });
+  farm.b.server.loseSession();
+  farm.pass(10_000);
+  farm.refuse(farm.b, STATUS.TAKEN, 'Taken');
+  expect([farm.attachment.phase, farm.failures]).toEqual(['failed', [`${STATUS.TAKEN} Taken`]]);
 });

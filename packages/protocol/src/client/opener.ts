@@ -11,7 +11,7 @@ import { OP } from '../wire/frames.ts';
 import { decodeOpenAnswer, encodeOpenRequest } from '../wire/message-codec.ts';
 import { IOCTL, type OpenAnswer } from '../wire/messages.ts';
 import { STATUS } from '../wire/status.ts';
-import type { Attachment } from './attachment.ts';
+import type { Attachment, Ownership } from './attachment.ts';
 import { HandleRelease, type Released } from './handle-release.ts';
 import type { Request } from './requests/request.ts';
 import { callSession, type SessionAnswer } from './session-call.ts';
@@ -36,6 +36,9 @@ export interface OpenerEvents {
 
 /** Statuses after which OPEN is not sent again, because the hold or the claim of this client has ended. */
 const FINAL: ReadonlySet<number> = new Set([STATUS.TAKEN, STATUS.REPLICA, STATUS.UNCLAIMED]);
+
+/** Statuses of a server that does not have the volume, so that another server may have it. */
+const ABSENT: ReadonlySet<number> = new Set([STATUS.MOVED, STATUS.UNKNOWN_VOLUME]);
 
 class Opening {
   /** Monotonic time at which the last OPEN was sent. */
@@ -101,11 +104,11 @@ export class Opener {
   }
 
   /**
-   * Gives an attachment up at this server and opens it at the server of `next`, which owns the pool under `generation` (F9). The attachment
-   * must have been open. Everything happens before the method returns: no OPEN is sent there while this server can still answer a request.
+   * Gives an attachment up at this server and opens it at the server of `next`, which claims this ownership (F9). The attachment must have
+   * been open. Everything happens before the method returns: no OPEN is sent there while this server can still answer a request.
    * Returns false if the attachment has failed or is closed, or if one of the trunks has ended.
    */
-  moveTo(next: Opener, attachment: Attachment, generation: number, reason: string): boolean {
+  moveTo(next: Opener, attachment: Attachment, claim: Ownership, reason: string): boolean {
     const opening = this.openings.get(attachment);
     if (opening === undefined || attachment.volume === null || attachment.standing === 'over' || next.trunk.isEnded) return false;
     const { handle, phase } = attachment;
@@ -113,14 +116,19 @@ export class Opener {
     this.openings.delete(attachment);
     const stray = this.takeAsked(attachment);
     const isIdle = this.trunk.giveUp(attachment, reason);
-    // A CLOSE ends no hold here: the pool has another owner by now, and an owner that gives a pool up has revoked all handles before.
-    if (spare !== null) this.handles.drop(spare);
-    if (isIdle && phase !== 'opening' && phase !== 'revoked') this.handles.drop(handle);
+    // If the pool has another owner by now, a CLOSE ends no hold here, because an owner that gives a pool up has revoked all handles before.
+    // Otherwise this server may still be the owner, and the attachment may come back under the same hold.
+    const end = (left: number): void => {
+      if (attachment.isSurpassedBy(claim)) this.handles.drop(left);
+      else this.trunk.revokeLeft(attachment, left);
+    };
+    if (spare !== null) end(spare);
+    if (isIdle && phase !== 'opening' && phase !== 'revoked') end(handle);
     const left = { name: attachment.name, universe: attachment.universe };
     this.givenUp.add(left);
     if (stray !== null) this.strays.set(stray, left);
     else this.trunk.whenUnfenced(attachment, () => this.ended(left));
-    attachment.movedTo(generation);
+    attachment.movedTo(claim);
     opening.leave();
     next.take(attachment, opening);
     return true;
@@ -400,11 +408,12 @@ export class Opener {
       attachment.reason = 'The handle numbers of the session are used up: starting a new session';
       return;
     }
-    if (attachment.volume === null || FINAL.has(status)) {
+    if (attachment.volume === null || (FINAL.has(status) && !attachment.isGuess)) {
       this.fail(attachment, status, sentence);
       return;
     }
     if (this.trunk.isEnded) return;
+    if (attachment.isGuess || ABSENT.has(status)) attachment.misplaced();
     this.waits(attachment, sentence);
     this.openAfter(attachment, REOPEN_RETRY_MS);
   }

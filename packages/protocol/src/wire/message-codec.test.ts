@@ -51,13 +51,25 @@ const volume = fc.record({
   heldBy: fc.stringMatching(/^[a-z][a-z0-9' ]{0,61}[a-z]$/),
   mirror: hex32,
   poolGeneration: fc.nat(),
+  poolId: token,
 });
 const extents = fc
   .array(fc.tuple(fc.integer({ min: 1, max: LBA_MAX }), fc.constantFrom(0, 1)), { minLength: 1, maxLength: 40 })
   .map((pairs) => pairs.flat());
 
 /** Fields of OPEN, REFUSE, HELLO and LIST that peers of the first builds do not send. */
-const ADDED_LATER = new Set(['take', 'resume', 'mac', 'process', 'dataProcess', 'waitsForSpace', 'heldBy', 'mirror', 'poolGeneration']);
+const ADDED_LATER = new Set([
+  'take',
+  'resume',
+  'mac',
+  'process',
+  'dataProcess',
+  'waitsForSpace',
+  'heldBy',
+  'mirror',
+  'poolGeneration',
+  'poolId',
+]);
 
 interface Case {
   name: string;
@@ -162,6 +174,7 @@ const CASES: readonly Case[] = [
       identity: token,
       life: token,
       poolGeneration: fc.nat(),
+      poolId: token,
     }),
     codec.encodeOpenAnswer,
     codec.decodeOpenAnswer,

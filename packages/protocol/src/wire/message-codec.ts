@@ -220,8 +220,9 @@ const tags: Guard<number[]> = (value, field) => {
 
 export const { encode: encodeRevoke, decode: decodeRevoke } = codec<Revoke>('REVOKE', { tags });
 
-/** A peer without shared pools does not send it. */
+/** A peer without shared pools sends neither. */
 const poolGeneration = addedLater<number | undefined>(counter, undefined);
+const poolId = addedLater<string | undefined>(token, undefined);
 
 const volume = record<VolumeEntry>({
   name,
@@ -236,6 +237,7 @@ const volume = record<VolumeEntry>({
   heldBy: addedLater<string | undefined>(text(SHORT_TEXT_MAX_CHARS), undefined),
   mirror: addedLater<string | undefined>(mirrorId, undefined),
   poolGeneration,
+  poolId,
 });
 
 const listAnswer = codec<ListAnswer>('LIST answer', {
@@ -310,6 +312,7 @@ export const { encode: encodeOpenAnswer, decode: decodeOpenAnswer } = codec<Open
   identity: token,
   life: token,
   poolGeneration,
+  poolId,
 });
 
 export const { encode: encodeFailureAnswer, decode: decodeFailureAnswer } = codec<FailureAnswer>('failure answer', { sentence, holders });

@@ -116,9 +116,11 @@ export interface VolumeEntry {
   readonly mirror?: string | undefined;
   /**
    * If the volume lies in a shared pool: the generation under which the server owns the pool; otherwise omitted. Of two servers that offer
-   * the volume, the one with the higher generation is the owner.
+   * the volume in one pool, the one with the higher generation is the owner. The generations of different pools cannot be compared.
    */
   readonly poolGeneration?: number | undefined;
+  /** Id of the shared pool. A server that is too old to send it, or a volume in no shared pool, omits it. */
+  readonly poolId?: string | undefined;
 }
 
 export interface ListAnswer {
@@ -177,6 +179,7 @@ export interface OpenAnswer {
   readonly life: string;
   /** As in VolumeEntry. */
   readonly poolGeneration?: number | undefined;
+  readonly poolId?: string | undefined;
 }
 
 /** Body of an answer to LIST, OPEN, CLOSE, IOCTL or ADMIN whose status is not OK. */

@@ -85,6 +85,7 @@ const volume = {
   heldBy: 'its limit of 500 iops',
   mirror: '0'.repeat(32),
   poolGeneration: 1,
+  poolId: 'pool',
 };
 const list = codec.encodeListAnswers({ generation: 1, interfaces: [port], volumes: [volume] })[0]!;
 const older = codec.encodeSnapshotsAnswer({ snapshots: [{ name: 'monday', id: 'id' }], hasMore: false });
@@ -156,9 +157,7 @@ const MESSAGES: readonly (readonly [string, object])[] = [
   ['#### Term of a replica', part(openedReplica, 'mirror')],
   [
     '### OPEN answer',
-    part(
-      codec.encodeOpenAnswer({ ...volume, handle: 1, blockSizeBytes: 512, canDiscard: true, identity: 'i', life: 'l', poolGeneration: 1 }),
-    ),
+    part(codec.encodeOpenAnswer({ ...volume, handle: 1, blockSizeBytes: 512, canDiscard: true, identity: 'i', life: 'l' })),
   ],
   ['### Failure answer', part(codec.encodeFailureAnswer({ sentence: '', holders: [] }))],
   [

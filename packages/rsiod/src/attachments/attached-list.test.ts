@@ -52,6 +52,7 @@ class DaemonRun {
     readonly serverid: number;
     readonly isConnected: boolean;
     readonly poolGeneration: number | null;
+    readonly poolId: string | null;
   }[] = [];
   /** Key: label of a volume. Value: the error code with which every attempt to attach the volume fails. */
   readonly failures = new Map<string, string>();
@@ -99,14 +100,14 @@ class DaemonRun {
     return run;
   }
 
-  offer(one: TestVolume, serverid = 1, isConnected = true, poolGeneration: number | null = null): void {
-    this.offered.push({ volume: one, serverid, isConnected, poolGeneration });
+  offer(one: TestVolume, serverid = 1, isConnected = true, poolGeneration: number | null = null, poolId: string | null = null): void {
+    this.offered.push({ volume: one, serverid, isConnected, poolGeneration, poolId });
   }
 
   get offers() {
-    return this.offered.map(({ volume: { namespace, name, universe, id }, serverid, isConnected, poolGeneration }) => {
+    return this.offered.map(({ volume: { namespace, name, universe, id }, serverid, isConnected, poolGeneration, poolId }) => {
       const holders = this.holding.has(name) ? [{ node: 'venus', address: '10.0.0.1', sinceMs: 0 }] : [];
-      const own = { server: `big-${serverid}`, from: { serverid }, config: { nodename: 'venus' }, mirror: null, poolGeneration };
+      const own = { server: `big-${serverid}`, from: { serverid }, config: { nodename: 'venus' }, mirror: null, poolGeneration, poolId };
       return { ...own, namespace, name, universe, id, isConnected, holders };
     });
   }
@@ -252,6 +253,19 @@ describe('a volume that is not available yet is awaited quietly', () => {
     third.offer(volume('tvol1'), 2, true, 17);
     await third.attached.restore();
     expect([third.asked, third.attached.awaited.map(({ reason }) => reason)]).toEqual([[], ['Server big-1 is not in reach']]);
+  });
+
+  test('if servers offer it in two pools, the owners are tried in turn, and no refusal gives it up', async () => {
+    const next = await DaemonRun.after(await runWith(volume('oracle')));
+    next.offer(volume('oracle'), 1, true, 6, 'fast');
+    next.offer(volume('oracle'), 2, true, 3, 'slow');
+    next.failures.set('osl:oracle@0', 'E_HELD');
+    for (let times = 0; times < 3; times++) await next.pass(RESTORE_RETRY_MS);
+    expect(next.asked).toEqual(['osl:oracle@0 of big-1', 'osl:oracle@0 of big-2', 'osl:oracle@0 of big-1']);
+    expect(next.attached.awaited).toHaveLength(1);
+    next.offered.splice(0, 1);
+    await next.pass(RESTORE_RETRY_MS);
+    expect(next.attached.awaited).toEqual([]);
   });
 
   test('a temporary failure is retried, but not immediately', async () => {

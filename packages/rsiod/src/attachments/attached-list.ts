@@ -30,6 +30,7 @@ interface Offered extends Offer {
   readonly holders: HeldOffer['holders'];
   readonly mirror: string | null;
   readonly poolGeneration: number | null;
+  readonly poolId: string | null;
 }
 
 export interface AttachingPart<V extends Attached> {
@@ -62,6 +63,8 @@ export interface AttachedListPorts<V extends Attached> {
 interface Awaited extends KeptVolume {
   reason: string;
   notBeforeMs: number;
+  /** Number of failed attempts. If servers offer the volume in several pools, each attempt is at the owner of the next pool. */
+  failures: number;
   /** The current attempt to attach the volume; null if there is none. */
   underWay: Promise<void> | null;
 }
@@ -108,7 +111,7 @@ export class AttachedList<V extends Attached> {
     for (const key of content.detached) attachments.detached.add(key);
     this.reachUntilMs = clock.monotonicMs() + START_REACH_MS;
     this.waiting = content.attached.map((kept) => {
-      return { ...kept, reason: outOfReach(kept.server), notBeforeMs: 0, underWay: null };
+      return { ...kept, reason: outOfReach(kept.server), notBeforeMs: 0, failures: 0, underWay: null };
     });
     if (this.waiting.length > 0) log.info(`Attached before, to be attached again: ${this.waiting.map(labelOf).join(', ')}`);
   }
@@ -172,7 +175,7 @@ export class AttachedList<V extends Attached> {
    * Finds out whether a server offers the volume. `server`: the name of that server. `reason`: why the volume cannot be attached now; null
    * if the volume can be attached.
    */
-  private look(one: Awaited): { server: string; reason: string | null } {
+  private look(one: Awaited): { server: string; reason: string | null; isSure?: boolean } {
     const label = labelOf(one);
     const near = this.ports.attachments.offers.filter(
       (offer) =>
@@ -182,9 +185,9 @@ export class AttachedList<V extends Attached> {
     // Servers do not list snapshots, so the volume of a snapshot is looked up. The id of the snapshot is checked after its OPEN.
     const named = near.filter((offer) => isCalledLike(offer, isSnapshot(one.name) ? volumeOf(one) : one));
     const same = named.filter((offer) => isOffer(offer, one));
-    const [owner] = ownersOf(same).values();
-    const found = owner ?? same.find(({ isConnected }) => isConnected) ?? same[0];
-    if (found?.isConnected === true) return { server: found.server, reason: null };
+    const [owners = []] = ownersOf(same).values();
+    const found = owners[one.failures % owners.length] ?? same.find(({ isConnected }) => isConnected) ?? same[0];
+    if (found?.isConnected === true) return { server: found.server, reason: null, isSure: owners.length <= 1 };
     const server = found?.server ?? one.server;
     const [other] = named;
     if (found === undefined && other?.isConnected === true) {
@@ -202,11 +205,13 @@ export class AttachedList<V extends Attached> {
   private async bringBack(one: Awaited, server: string): Promise<void> {
     const { clock, attachments } = this.ports;
     const label = labelOf(one);
+    // A server that is not the owner may refuse without a look. Only if it is the one that claims the volume, the volume is lost.
+    const { isSure = true } = this.look(one);
     const { error } = await attachments.attachAgain(label, one.readonly, server, one.id);
     // A detach during this attempt has removed the volume from the list. The detach waits for the end of the attempt, and then detaches the
     // volume.
     if (!this.waiting.includes(one)) return;
-    if (error === null || LOST_CODES.includes(error.code)) {
+    if (error === null || (isSure && LOST_CODES.includes(error.code))) {
       this.waiting = this.waiting.filter((other) => other !== one);
       if (error !== null) {
         this.report(one, 'given-up', `${error.message}: attach it with rsconfig -a`);
@@ -215,6 +220,7 @@ export class AttachedList<V extends Attached> {
       this.hasChanged = true;
       return;
     }
+    one.failures++;
     one.notBeforeMs = clock.monotonicMs() + RESTORE_RETRY_MS;
     this.wait(one, error.message);
   }

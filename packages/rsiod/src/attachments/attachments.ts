@@ -64,12 +64,14 @@ import type { AttachArguments, AttachedElsewhere, AttachRequest } from './attach
 import { isSameRequest, refuseOtherMode, wantsReadonly } from './attach-request.ts';
 import { closeAtServer, endMirror } from './closing.ts';
 import { FarmMoves } from './farm-moves.ts';
+import { openFirst } from './first-open.ts';
 import { flushForLast, lossByForce } from './final-flush.ts';
 import {
   anotherSnapshot,
   asOffer,
   failure,
-  generationOf,
+  claimsOf,
+  offersOf,
   isConfiguredReadonly,
   isMeant,
   isSnapshotChoice,
@@ -91,7 +93,6 @@ import {
   nameTaken,
   type Offer,
   OfferList,
-  serverFor,
   type ServerOffer,
   volumesOf,
   whyMissing,
@@ -301,12 +302,12 @@ export class Attachments {
   }
 
   /**
-   * If the server answers that it no longer owns the pool of the volume, and another server offers the volume under a higher generation by
-   * then, the volume is attached from there.
+   * If the server answers that it no longer owns the pool of the volume, and another server has become the owner of its pool by then,
+   * the volume is attached from there.
    */
   private async attachOne(name: string, choose: () => Choice<ServerOffer>, asked: AttachRequest, tries = 1): Promise<AttachOutcome> {
     let label = name;
-    const generation = generationOf(choose);
+    const claims = claimsOf(offersOf(choose));
     try {
       const choice = choose();
       label = choice.label;
@@ -317,7 +318,8 @@ export class Attachments {
       return { volume: label, done: true, already: attached !== undefined, device: this.ports.frontends.deviceOf(volume), error: null };
     } catch (thrown) {
       const error = toRsError(thrown);
-      const hasMoved = error.code === 'E_MOVED' && tries < MOVED_TRIES_MAX && generationOf(choose) > generation;
+      const hasMoved =
+        error.code === 'E_MOVED' && tries < MOVED_TRIES_MAX && [...claimsOf(offersOf(choose))].some((claim) => !claims.has(claim));
       return hasMoved ? await this.attachOne(name, choose, asked, tries + 1) : failure(label, error);
     }
   }
@@ -380,13 +382,9 @@ export class Attachments {
 
   private async openSingle(choice: Choice<ServerOffer>, ask: AttachRequest): Promise<Volume> {
     const offered = isSnapshotChoice(choice) ? await provenChoice(choice) : choice;
-    const offer = serverFor(offered, this.offers, choice.offers[0]?.config.nodename ?? '');
+    const { offer, attachment } = await openFirst(offered, this.offers, ask, this.openings, (sizeBytes) => this.replayLogOf(sizeBytes));
     const settings = effectiveVolume(offer.config, offer.name);
-    const isReadonly = wantsReadonly(ask, settings.readonly);
-    const replayLog = isReadonly ? null : this.replayLogOf(settings.logSizeBytes);
-    const attachment = new Attachment(offer.name, offer.universe, isReadonly, ask.take, replayLog);
     const { from } = offer;
-    await this.openings.open(from, attachment, choice.label);
     const otherId = isSnapshotChoice(choice) && ask.id !== undefined && attachment.volume?.id !== ask.id;
     if (otherId) {
       from.opener.close(attachment, () => undefined);

@@ -7,19 +7,30 @@ import type { RsError } from '@rsio/common/lib/errors';
 import { isSnapshot } from '@rsio/common/lib/volume-name';
 import type { Volume } from '../volumes/volume.ts';
 import { type Choice, labelOf, type Offer, type ServerOffer } from './offers.ts';
+import { claimKey, ownersOf } from './pool-owner.ts';
 
 /** The name by which the server of an offer knows this client. */
 interface NodeOf {
   readonly config: { readonly nodename: string };
 }
 
-/** The highest generation under which a connected server offers the volume that `choose` returns; -1 if there is none. */
-export function generationOf(choose: () => Choice<ServerOffer>): number {
+/** The claims (`claimKey`) under which connected servers own the pools of a volume, one for each pool. */
+export function claimsOf(offers: readonly ServerOffer[]): ReadonlySet<string> {
+  return new Set([...ownersOf(offers).values()].flat().map(claimKey));
+}
+
+/** The offers that `choose` returns; none if it throws. */
+export function offersOf(choose: () => Choice<ServerOffer>): readonly ServerOffer[] {
   try {
-    return Math.max(-1, ...choose().offers.map(({ isConnected, poolGeneration }) => (isConnected ? (poolGeneration ?? -1) : -1)));
+    return choose().offers;
   } catch {
-    return -1;
+    return [];
   }
+}
+
+/** True if an OPEN was refused by a server that need not be the owner of the volume's pool. */
+export function mayBeElsewhere({ code }: RsError): boolean {
+  return code === 'E_MOVED' || code === 'E_UNKNOWN_VOLUME' || code === 'E_HELD' || code === 'E_TAKEN';
 }
 
 export function isSnapshotChoice({ offers }: Choice<Offer>): boolean {

@@ -2,6 +2,8 @@
 // The frames of a move are tested in the protocol's moves.test.ts, the decision in pool-owner.test.ts. Rules: F9.
 
 import { expect, test } from 'vitest';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { Request } from '@rsio/protocol/client/requests/request';
 import { OP } from '@rsio/protocol/wire/frames';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { attachmentView } from '../control/views.ts';
@@ -198,4 +200,125 @@ test('a replica with a generation stays a replica: it is offered without one, an
     ['big-2', null],
   ]);
   expect(scene.at).toBe('server big-1, big-1');
+});
+
+/** A scene in which the volume is attached at the first server, in pool fast under generation 6. */
+async function attachedFast(): Promise<[FarmScene, FarmServer, FarmServer, FarmServer]> {
+  const scene = new FarmScene();
+  const [one, two, three] = scene.servers as [FarmServer, FarmServer, FarmServer];
+  await scene.owns(one, 6, 'fast');
+  const asked = scene.attachments.attach(['oracle'], false, null);
+  await scene.pass();
+  await scene.grant(one, 6);
+  expect(await asked).toMatchObject([{ done: true, error: null }]);
+  return [scene, one, two, three];
+}
+
+test.each(['the list', 'an OPEN'])('a job moves the volume to another pool, as %s says: it follows the owner of this pool', async (how) => {
+  const [scene, one, two] = await attachedFast();
+  if (how === 'the list') await scene.owns(one, 2, 'slow');
+  else {
+    one.scripted.loseSession();
+    for (let times = 0; times < 10; times++) await scene.pass(1_000);
+    await scene.grant(one, 2, 'id', 'slow');
+  }
+  expect([scene.at, scene.opens]).toEqual(['server big-1, big-1', []]);
+  await scene.owns(two, 3, 'slow');
+  expect([scene.at, scene.opens]).toEqual(['server big-2, big-2', ['big-2']]);
+  await scene.grant(two, 3);
+  expect(scene.attachments.list[0]!.target.attachments[0]!.ownership).toEqual({ poolId: 'slow', generation: 3 });
+});
+
+test('a zombie that lists the old pool under a higher number does not win', async () => {
+  const [scene, one, two, three] = await attachedFast();
+  await scene.owns(one, 2, 'slow');
+  await scene.owns(two, 5, 'fast');
+  await scene.owns(three, 9, 'fast');
+  expect([scene.at, scene.opens]).toEqual(['server big-1, big-1', []]);
+  expect(scene.attachments.list[0]!.target.standing).toBe('ready');
+});
+
+test('the server of the volume is a zombie of the old pool: after its refusal, the volume goes to the owner in the other pool', async () => {
+  const [scene, one, two] = await attachedFast();
+  await scene.owns(two, 3, 'slow');
+  expect(scene.at).toBe('server big-1, big-1');
+  const request = Object.assign(new Request(), { op: OP.READ, count: 1, bodyBytes: SECTOR_BYTES, buffer: Buffer.alloc(SECTOR_BYTES) });
+  scene.attachments.list[0]!.target.submit(request, scene.clock.monotonicMs());
+  await scene.pass();
+  one.path.answerIo(one.asked(OP.READ)[0]!, STATUS.STALE);
+  await scene.pass(1_000);
+  expect(scene.opens).toEqual(['big-1']);
+  await scene.refuse(one, STATUS.MOVED, 'This server does not own pool fast any more');
+  await scene.pass(10);
+  expect([scene.at, scene.opens]).toEqual(['server big-2, big-2', ['big-2']]);
+  await scene.grant(two, 3);
+  expect(scene.attachments.list[0]!.target.standing).toBe('ready');
+});
+
+test('wrong guesses go on to the next server, back to the old one, and in one round a second', async () => {
+  const [scene, one, two, three] = await attachedFast();
+  await scene.owns(two, 3, 'slow');
+  await scene.owns(three, 1, 'third');
+  await scene.owns(one, null);
+  expect(scene.opens).toEqual(['big-2']);
+  await scene.refuse(two, STATUS.TAKEN, 'A zombie knows an old hold');
+  await scene.pass(10);
+  expect(scene.opens).toEqual(['big-3']);
+  await scene.refuse(three, STATUS.UNKNOWN_VOLUME, 'No such volume');
+  await scene.pass(10);
+  expect(scene.opens).toEqual([]);
+  await scene.pass(1_000);
+  expect(scene.opens).toEqual(['big-3']);
+  await scene.refuse(three, STATUS.UNKNOWN_VOLUME, 'No such volume');
+  await scene.pass(10);
+  expect(scene.opens).toEqual(['big-2']);
+  await scene.owns(one, 6, 'fast');
+  expect(scene.opens).toEqual(['big-2']);
+  await scene.refuse(two, STATUS.MOVED, 'This server does not own pool slow');
+  await scene.pass(10);
+  expect(one.asked(OP.CLOSE)).toEqual([]);
+  const [revoke] = one.asked(OP.REVOKE);
+  if (revoke !== undefined) one.path.say(OP.REVOKED, 6);
+  await scene.pass(10);
+  expect(scene.opens).toEqual(['big-1']);
+  await scene.grant(one, 6);
+  expect([scene.at, scene.attachments.list[0]!.target.standing]).toEqual(['server big-1, big-1', 'ready']);
+});
+
+test.each([STATUS.MOVED, STATUS.HELD])(
+  'the first attach with offers in two pools: status %s of one server leads to the other',
+  async (status) => {
+    const scene = new FarmScene();
+    const [one, two] = scene.servers as [FarmServer, FarmServer];
+    await scene.owns(one, 6, 'fast');
+    await scene.owns(two, 3, 'slow');
+    const failing = scene.attachments.attach(['oracle'], false, null);
+    await scene.pass();
+    await scene.refuse(one, status, 'Refused by one');
+    await scene.pass();
+    await scene.refuse(two, STATUS.MOVED, 'Refused by two');
+    const message = status === STATUS.MOVED ? 'Refused by two' : 'Refused by one';
+    expect(await failing).toMatchObject([{ done: false, error: { message } }]);
+    const asked = scene.attachments.attach(['oracle'], false, null);
+    await scene.pass();
+    expect(scene.opens).toEqual(['big-1']);
+    await scene.refuse(one, status, 'Refused by one');
+    await scene.pass();
+    expect(scene.opens).toEqual(['big-2']);
+    await scene.grant(two, 3);
+    expect(await asked).toMatchObject([{ done: true, error: null }]);
+    expect(scene.at).toBe('server big-2, big-2');
+  },
+);
+
+test('the first attach from a named server tries it, although the owner in another pool is listed before it', async () => {
+  const scene = new FarmScene();
+  const [one, two] = scene.servers as [FarmServer, FarmServer];
+  await scene.owns(one, 6, 'fast');
+  await scene.owns(two, 3, 'slow');
+  const asked = scene.attachments.attach(['oracle'], false, 'big-2');
+  await scene.pass();
+  expect(scene.opens).toEqual(['big-2']);
+  await scene.grant(two, 3);
+  expect(await asked).toMatchObject([{ done: true, error: null }]);
 });

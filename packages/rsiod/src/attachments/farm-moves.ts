@@ -4,11 +4,12 @@
 
 import type { Clock } from '@rsio/common/lib/clock';
 import type { Log } from '@rsio/common/log/log';
+import type { Attachment, Ownership } from '@rsio/protocol/client/attachment';
 import { SingleTarget } from '@rsio/protocol/client/single-target';
 import type { Server } from '../network/server.ts';
 import type { Volume } from '../volumes/volume.ts';
 import { labelOf, type ServerOffer } from './offers.ts';
-import { mustMove, ownerKey, ownersOf } from './pool-owner.ts';
+import { claimKey, nextOwner, noteRefusals, ownerKey, ownersOf } from './pool-owner.ts';
 
 export interface FarmMovesPorts {
   readonly clock: Clock;
@@ -31,7 +32,11 @@ export class FarmMoves {
   private readonly offeredId: (volume: Volume) => string;
   private isLooking = false;
   private seen: readonly ServerOffer[] = [];
-  private owners: ReadonlyMap<string, ServerOffer> = new Map();
+  private owners: ReadonlyMap<string, readonly ServerOffer[]> = new Map();
+  /** The claim of its own server that each attachment has taken from a list. An OPEN that was granted later counts more. */
+  private readonly listed = new WeakMap<Attachment, string>();
+  /** The claims of each attachment whose servers have refused OPEN since the last grant. */
+  private readonly refused = new WeakMap<Attachment, Set<string>>();
 
   /** `offeredId`: returns the id of a volume in the offers; for a snapshot, the id of its volume. */
   constructor(ports: FarmMovesPorts, attached: AttachedVolumes, offeredId: (volume: Volume) => string) {
@@ -64,21 +69,39 @@ export class FarmMoves {
 
   private follow(volume: Volume): boolean {
     const { target } = volume;
-    const owner = this.owners.get(ownerKey(volume.namespace, this.offeredId(volume)));
-    if (owner === undefined || !(target instanceof SingleTarget)) return false;
+    const owners = this.owners.get(ownerKey(volume.namespace, this.offeredId(volume)));
+    if (owners === undefined || !(target instanceof SingleTarget)) return false;
     const server = this.attached.serverOf(volume);
     const [attachment] = target.attachments;
-    const { poolGeneration } = attachment;
-    const generation = owner.poolGeneration ?? 0;
-    // If this server is out of reach later, no server with a lower generation gets the volume.
-    if (server === owner.from && poolGeneration !== null) attachment.seesGeneration(generation);
-    if (server === undefined || !mustMove({ serverid: server.serverid, generation: poolGeneration }, owner)) return false;
+    if (server === undefined || attachment.ownership === null) return false;
+    attachment.whenMisplaced = () => this.look();
+    const mine = owners.find(({ from }) => from === server);
+    const refused = this.refused.get(attachment) ?? new Set();
+    this.refused.set(attachment, refused);
+    noteRefusals(refused, attachment, mine);
+    // If this server is out of reach later, no server with a lower generation gets the volume. A job may have moved it to another pool.
+    if (mine !== undefined && !attachment.isGuess && attachment.refusals === 0) this.sees(attachment, mine);
+    const { ownership, isGuess } = attachment;
+    const owner = nextOwner({ serverid: server.serverid, ownership, isGuess, refused }, owners);
+    if (owner === null) return false;
+    const claim = ownershipOf(owner);
+    const { generation } = claim;
     const what = `moved from server ${server.name} to ${owner.server} (generation ${generation})`;
-    if (!server.opener.moveTo(owner.from.opener, attachment, generation, `Its pool ${what}`)) return false;
+    if (!server.opener.moveTo(owner.from.opener, attachment, claim, `Its pool ${what}`)) return false;
     target.moveTo(owner.from.trunk);
     const label = labelOf(volume);
     this.ports.log.info(`${label}: ${what}`);
     this.ports.note(`volume ${label}`, `server ${server.name}`, `server ${owner.server}`, `Its pool ${what}`);
     return true;
   }
+
+  private sees(attachment: Attachment, mine: ServerOffer): void {
+    const claim = claimKey(mine);
+    if (this.listed.get(attachment) !== claim) attachment.sees(ownershipOf(mine));
+    this.listed.set(attachment, claim);
+  }
+}
+
+function ownershipOf({ poolId, poolGeneration }: ServerOffer): Ownership {
+  return { poolId, generation: poolGeneration ?? 0 };
 }

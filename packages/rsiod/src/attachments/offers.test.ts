@@ -24,6 +24,7 @@ function offer(server: string, changes: Partial<HeldOffer> = {}): HeldOffer {
     holders: [],
     mirror: null,
     poolGeneration: null,
+    poolId: null,
     ...changes,
   };
 }
@@ -38,7 +39,7 @@ function lookedAtAgain(offers: readonly HeldOffer[]): HeldOffer[] {
 }
 
 function ask(offers: readonly HeldOffer[], server: string | null = null, name = 'osl:oracle@0'): string {
-  return serverFor(chooseVolume(offers, name, server), lookedAtAgain(offers), NODE).server;
+  return serverFor(chooseVolume(offers, name, server), lookedAtAgain(offers), NODE, 0).server;
 }
 
 describe('a name', () => {
@@ -136,7 +137,7 @@ describe('a volume that two servers offer', () => {
     expect(ask([stale, offer('big-9', { poolGeneration: 17 })])).toBe('big-9');
     expect(ask([stale, offer('big-9', { poolGeneration: 17, isConnected: false })])).toBe('big-5');
     const snapshot = chooseToAttach([stale, offer('big-9', { poolGeneration: 17 })], 'oracle@monday', null);
-    expect(serverFor(snapshot, [stale, offer('big-9', { poolGeneration: 17 })], NODE).server).toBe('big-9');
+    expect(serverFor(snapshot, [stale, offer('big-9', { poolGeneration: 17 })], NODE, 0).server).toBe('big-9');
   });
 
   test('in a shared pool is not attached from a server that does not own the pool, even if that server is chosen', () => {
@@ -163,7 +164,7 @@ describe('a volume that two servers offer', () => {
         const shuffled = list.toSorted((left, right) => (order.get(left) ?? 0) - (order.get(right) ?? 0));
         const outcome = (from: readonly HeldOffer[]): HeldOffer | null => {
           try {
-            return serverFor(chooseVolume(from, 'oracle', null), lookedAtAgain(from), NODE);
+            return serverFor(chooseVolume(from, 'oracle', null), lookedAtAgain(from), NODE, 0);
           } catch {
             return null;
           }

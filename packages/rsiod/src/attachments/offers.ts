@@ -32,6 +32,8 @@ export interface HeldOffer extends Offer {
   readonly mirror: string | null;
   /** If the volume lies in a shared pool: the generation under which the server owns the pool. Otherwise null, and null for a replica. */
   readonly poolGeneration: number | null;
+  /** Id of this pool; null also if the server is too old to name it. */
+  readonly poolId: string | null;
 }
 
 /** One volume and every server that offers the volume, in the order of the configuration. */
@@ -186,12 +188,14 @@ export function nameTaken<O extends Offer>({ label, offers }: Choice<O>, server:
  * server is chosen, because only that server sees the holder's unsynced writes and decides about the hold. If no client holds the volume,
  * the connected server with the lowest serverid is chosen, so that all clients choose the same server. `all` contains every offer,
  * including those from servers that are not in `choice`; `node` is this client. A volume in a shared pool is attached from the owner of
- * the pool, whatever other servers say about its holders. Throws E_HELD if the volume is held at a server that is unreachable or not in
+ * the pool, whatever other servers say about its holders. If offers name several pools, the volume lies in one of them: `tries` chooses the
+ * owner of the next pool for each attempt. Throws E_HELD if the volume is held at a server that is unreachable or not in
  * `choice`, E_MOVED if the owner is not in `choice`, and E_NO_PATH if no server is reachable.
  */
-export function serverFor<O extends HeldOffer>(choice: Choice<O>, all: readonly O[], node: string): O {
+export function serverFor<O extends HeldOffer>(choice: Choice<O>, all: readonly O[], node: string, tries: number): O {
   const [first] = choice.offers;
-  const [owner] = ownersOf(all.filter(({ namespace, id }) => namespace === first?.namespace && id === first.id)).values();
+  const [owners = []] = ownersOf(all.filter(({ namespace, id }) => namespace === first?.namespace && id === first.id)).values();
+  const owner = owners[tries % owners.length];
   if (owner !== undefined) return offerOf(choice, owner);
   // Any server can serve a snapshot, because the holder of the volume does not matter for snapshots.
   if (first !== undefined && isSnapshot(first.name)) return firstConnected(choice);
@@ -253,7 +257,7 @@ export class OfferList {
     this.seen = seen;
     this.list = withOneName(
       servers.flatMap(({ from, config }) =>
-        from.volumes.map(({ name, universe, id, readonly, holders, mirror, poolGeneration }) => ({
+        from.volumes.map(({ name, universe, id, readonly, holders, mirror, poolGeneration, poolId }) => ({
           namespace: config.name,
           server: from.name,
           serverid: from.serverid,
@@ -268,6 +272,7 @@ export class OfferList {
           mirror: mirror ?? null,
           // The replicas of a mirror do not move.
           poolGeneration: mirror === undefined ? (poolGeneration ?? null) : null,
+          poolId: mirror === undefined ? (poolId ?? null) : null,
           from,
           config,
         })),

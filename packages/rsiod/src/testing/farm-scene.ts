@@ -30,6 +30,8 @@ export class FarmServer {
   readonly scripted: ScriptedServer;
   /** The generation under which the server lists the volume; null if it does not list the volume. */
   generation: number | null = null;
+  /** The pool in which the server lists the volume; undefined if the server is too old to name it. */
+  pool: string | undefined = undefined;
   changes: Partial<VolumeEntry> = {};
   readonly answered = new Set<HeardFrame>();
 
@@ -52,7 +54,7 @@ export class FarmServer {
   list(): Buffer {
     const { generation, scripted } = this;
     const entry = { name: 'oracle', id: 'id', universe: 0, sizeBytes: MIB, blockSizeBytes: 512, readonly: false, shared: false };
-    const volume = { ...entry, holders: [], poolGeneration: generation ?? undefined, ...this.changes };
+    const volume = { ...entry, holders: [], poolGeneration: generation ?? undefined, poolId: this.pool, ...this.changes };
     return encodeListAnswers({ generation: scripted.generation, interfaces: [], volumes: generation === null ? [] : [volume] })[0]!;
   }
 }
@@ -127,13 +129,14 @@ export class FarmScene {
   }
 
   /** The server lists the volume under this generation from now on, and announces it. */
-  async owns(server: FarmServer, generation: number | null): Promise<void> {
+  async owns(server: FarmServer, generation: number | null, pool = server.pool): Promise<void> {
+    server.pool = pool;
     server.generation = generation;
     server.path.say(OP.NOTIFY, ++server.scripted.generation);
     await this.pass(10);
   }
 
-  async grant(server: FarmServer, generation: number | null, id = 'id'): Promise<void> {
+  async grant(server: FarmServer, generation: number | null, id = 'id', poolId = server.pool): Promise<void> {
     const about = { id, sizeBytes: MIB, blockSizeBytes: 512, readonly: false, shared: false, canDiscard: true };
     const opened = encodeOpenAnswer({
       handle: generation ?? 1,
@@ -141,6 +144,7 @@ export class FarmScene {
       identity: 'i',
       life: 'l',
       poolGeneration: generation ?? undefined,
+      poolId,
     });
     this.say(server, server.asked(OP.OPEN)[0]!, STATUS.OK, opened);
     await this.pass();

@@ -7,8 +7,10 @@ import { FEATURE } from '@rsio/protocol/wire/features';
 import { expect, test } from 'vitest';
 import { RsError } from '@rsio/common/lib/errors';
 import type { OpenRequest } from '@rsio/protocol/wire/messages';
+import type { ServedVolume } from '../storage/io/served-volume.ts';
 import type { VolumeFailure } from '../volumes/volume-failures.ts';
-import { checkTls, identityOf, identityWith, notOffered } from './offered-volumes.ts';
+import type { ServedSession } from './served-session.ts';
+import { checkTls, identityOf, identityWith, listFor, notOffered } from './offered-volumes.ts';
 
 const config = (tls: string) =>
   parseRssrvConfig(`[namespace n]\nnamespaceid = 1\ntls = ${tls}\n[server big-9]\nserverid = 1\n[interface i]\naddress = 10.0.0.1\n`, 'f');
@@ -54,4 +56,16 @@ test('an OPEN of a volume whose pool is not available names no path, and a hidde
   expect(sentence('lost')).toMatch(/^\d+ Volume NAME cannot be used now: the administrator of the server sees why$/);
   expect(sentence('cut')).toMatch(/^\d+ Volume NAME: \/srv\/NAME.img of a section has 512 bytes less$/);
   expect(sentence('secret')).toBe(sentence('missing'));
+});
+
+test('the list names the pool of a volume and its generation, if the pool is shared', () => {
+  const entry = (pool: Partial<ServedVolume['pool']>) =>
+    listFor(
+      { client: { node: 'big-2' }, generation: 1 } as ServedSession,
+      [],
+      [{ name: 'oracle', clients: null, pool } as ServedVolume],
+      () => ({ holders: [] }),
+    ).volumes[0];
+  expect(entry({ ids: ['fast', 'other'], ownership: { generation: 7, life: 5 } })).toMatchObject({ poolId: 'fast', poolGeneration: 7 });
+  for (const field of ['poolId', 'poolGeneration']) expect(entry({ ids: ['fast'] })).not.toHaveProperty(field);
 });

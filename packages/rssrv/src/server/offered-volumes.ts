@@ -47,11 +47,11 @@ export function announceList(
 function volumeEntry(volume: ServedVolume, facts: Pick<VolumeEntry, 'holders' | 'waitsForSpace' | 'heldBy'>): VolumeEntry {
   const { name, id, universe, sizeBytes, blockSizeBytes, readonly, shared } = volume;
   const mirror = volume.replica?.mirror;
-  const poolGeneration = volume.pool?.ownership?.generation;
+  const { pool } = volume;
   return {
     ...{ name, id, universe, sizeBytes, blockSizeBytes, readonly, shared, ...facts },
     ...(mirror === undefined ? {} : { mirror }),
-    ...(poolGeneration === undefined ? {} : { poolGeneration }),
+    ...(pool?.ownership === undefined ? {} : { poolGeneration: pool.ownership.generation, poolId: pool.ids[0] }),
   };
 }
 

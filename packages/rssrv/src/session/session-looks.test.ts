@@ -3,7 +3,7 @@
 
 import { beforeEach, expect, test } from 'vitest';
 import { OP } from '@rsio/protocol/wire/frames';
-import { encodeOpenRequest } from '@rsio/protocol/wire/message-codec';
+import { decodeOpenAnswer, encodeOpenRequest } from '@rsio/protocol/wire/message-codec';
 import { IOCTL } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { type RawPath, SessionScene } from '../testing/raw-client.ts';
@@ -147,6 +147,8 @@ test('an OPEN is granted only after a look', async () => {
   await scene.turn();
   await looked(true);
   expect(heard()).toEqual(['OPEN answer 1/1 status 0']);
+  const body = path.bodies.at(-1)!;
+  expect(decodeOpenAnswer(body, 0, body.length)).toMatchObject({ poolId: 'pool-id', poolGeneration: 7 });
 });
 
 test('after the listener has reported the loss of the pool, requests under way get STALE', async () => {

@@ -440,6 +440,7 @@ export class SessionVolumes {
       identity: grant.identity,
       life: grant.incarnation,
       poolGeneration: volume.pool?.ownership?.generation,
+      poolId: volume.pool?.ownership === undefined ? undefined : volume.pool.ids[0],
     });
     return () => answered(STATUS.OK, [body], 0);
   }

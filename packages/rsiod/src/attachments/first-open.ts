@@ -1,0 +1,42 @@
+// Sends the first OPEN of a volume to the server that is chosen for it (offers.ts). Only an OPEN shows in which pool a volume lies, so if
+// servers offer it in several shared pools, the owner of each pool is tried, at most MOVED_TRIES_MAX. Invariant: each try ends before the
+// next one begins. Rules: F9.
+
+import { effectiveVolume } from '@rsio/common/config/effective-volume';
+import { type RsError, toRsError } from '@rsio/common/lib/errors';
+import { Attachment } from '@rsio/protocol/client/attachment';
+import type { ReplayLog } from '@rsio/protocol/client/replay/replay-log';
+import { type AttachRequest, wantsReadonly } from './attach-request.ts';
+import { claimsOf, mayBeElsewhere } from './choices.ts';
+import { MOVED_TRIES_MAX } from './limits.ts';
+import { type Choice, type ServerOffer, serverFor } from './offers.ts';
+import type { Openings } from './openings.ts';
+
+/** `all`: every offer, also those that are not in `choice`. Throws as `serverFor` and `Openings.open` do. */
+export async function openFirst(
+  choice: Choice<ServerOffer>,
+  all: readonly ServerOffer[],
+  ask: AttachRequest,
+  openings: Openings,
+  replayLogOf: (sizeBytes: number) => ReplayLog | null,
+): Promise<{ offer: ServerOffer; attachment: Attachment }> {
+  const [first] = choice.offers;
+  const pools = claimsOf(all.filter(({ namespace, id }) => namespace === first?.namespace && id === first.id)).size;
+  let reason: RsError | null = null;
+  for (let tries = 0; ; tries++) {
+    try {
+      const offer = serverFor(choice, all, first?.config.nodename ?? '', tries);
+      const settings = effectiveVolume(offer.config, offer.name);
+      const isReadonly = wantsReadonly(ask, settings.readonly);
+      const replayLog = isReadonly ? null : replayLogOf(settings.logSizeBytes);
+      const attachment = new Attachment(offer.name, offer.universe, isReadonly, ask.take, replayLog);
+      await openings.open(offer.from, attachment, choice.label);
+      return { offer, attachment };
+    } catch (thrown) {
+      const error = toRsError(thrown);
+      // The reason of the owner counts, not that another server is not the owner.
+      if (reason === null || reason.code === 'E_MOVED' || reason.code === 'E_UNKNOWN_VOLUME') reason = error;
+      if (tries + 1 >= Math.min(pools, MOVED_TRIES_MAX) || !mayBeElsewhere(error)) throw reason;
+    }
+  }
+}
