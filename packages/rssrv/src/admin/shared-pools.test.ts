@@ -67,8 +67,8 @@ async function metricsWith(away: PoolAway | null, pool: Partial<SharedPool>): Pr
 test('a pool that another server serves is there; otherwise the present reason is shown, and not that of the last look', () => {
   expect(shown(SHARED, { servedBy: 'big-8', why: 'server big-8 serves it' })).toEqual({ state: 'elsewhere', reason: 'served by big-8' });
   const why = 'it waits for the fence of big-8, generation 4: no answer';
-  expect(shown(SHARED, { servedBy: null, refusal: null, why })).toEqual({ state: 'unavailable', reason: why });
-  expect(shown({ ...SHARED, trouble: null }, { servedBy: null, refusal: null, why })).toEqual({ state: 'unavailable', reason: why });
+  expect(shown(SHARED, { servedBy: null, why })).toEqual({ state: 'unavailable', reason: why });
+  expect(shown({ ...SHARED, trouble: null }, { servedBy: null, why })).toEqual({ state: 'unavailable', reason: why });
   expect(shown({ ...SHARED, trouble: 'EIO' }, null)).toEqual({ state: 'unavailable', reason: 'EIO' });
   expect(shown({ ...SHARED, trouble: null }, null)).toEqual({ state: 'ready', reason: null });
 });
@@ -88,7 +88,16 @@ test('only a shared pool that this server does not own is away', () => {
 test('the metrics of a server that does not own the pool say that, and nothing about its file system', async () => {
   const record = { ...RECORD, writers: [{ generation: 3, server: 'big-9', client: 'c-3' }] };
   const shared = {
-    ...{ status: { standing: 'watching' as const, sight: { record, notes: new Map() }, servedBy: null, refusal: null, why: '', ownership: null } },
+    ...{
+      status: {
+        standing: 'watching' as const,
+        sight: { record, notes: new Map() },
+        servedBy: null,
+        refusal: null,
+        why: '',
+        ownership: null,
+      },
+    },
     ...{ silentMs: () => 1_500, counts: { forcedTakes: 2, movesAway: 5 } },
   } satisfies Partial<SharedPool>;
   expect(await metricsWith({ servedBy: 'big-8', why: '' }, shared)).toEqual({
@@ -107,7 +116,8 @@ test('the owner shows both; without a record, or without an owner, what is not k
   const own = {
     standing: 'owned',
     sight: { record: RECORD, notes: new Map() },
-    servedBy: null, refusal: null,
+    servedBy: null,
+    refusal: null,
     why: '',
     ownership: { generation: 4, life: 3 },
   } as const;
