@@ -80,9 +80,9 @@ test('only a shared pool that this server does not own is away', () => {
       throw new Error('no such engine');
     },
   } as unknown as ConstructorParameters<typeof Farms>[0]);
-  expect([farms.away(PRIVATE), farms.away(SHARED)]).toEqual([null, { servedBy: null, refusal: null, why: STALE }]);
+  expect([farms.away(PRIVATE), farms.away(SHARED)]).toEqual([null, { servedBy: null, why: STALE }]);
   farms.follow([{ ...CONFIG, shared: DISK }]);
-  expect(farms.away(SHARED)).toEqual({ servedBy: null, refusal: null, why: 'no such engine' });
+  expect(farms.away(SHARED)).toEqual({ servedBy: null, why: 'no such engine' });
 });
 
 test('the metrics of a server that does not own the pool say that, and nothing about its file system', async () => {
@@ -125,7 +125,7 @@ test('the owner shows both; without a record, or without an owner, what is not k
     'shared_pool_served{pool="fast"}': 1,
     ...poolFigures('fast'),
   });
-  const away = { servedBy: null, refusal: null, why: STALE };
+  const away = { servedBy: null, why: STALE };
   const unread = { standing: 'watching', sight: null, servedBy: null, refusal: null, why: '', ownership: null } as const;
   const names = async (status: SharedPool['status']): Promise<string[]> =>
     Object.keys(await metricsWith(away, { status, silentMs: () => 0, counts })).filter((name) => name.startsWith('shared_pool'));

@@ -237,7 +237,8 @@ export class Listener {
     await this.volumes.close();
     await this.administration.close();
     // Save records that name no workers, so that the next listener knows that this listener exited cleanly.
-    await this.shared.farms.close(clean).finally(() => this.records?.saved());
+    await this.shared.farms.close(clean);
+    await this.records?.saved();
   }
 
   /** Called on SIGHUP. Reopens the logs at once; reads the configuration as soon as the server is up. */
