@@ -238,16 +238,33 @@ test('a zombie that lists the old pool under a higher number does not win', asyn
   expect(scene.attachments.list[0]!.target.standing).toBe('ready');
 });
 
+/** The server answers a READ with STALE, so that the client opens the volume again. */
+async function revoked(scene: FarmScene, server: FarmServer): Promise<void> {
+  const request = Object.assign(new Request(), { op: OP.READ, count: 1, bodyBytes: SECTOR_BYTES, buffer: Buffer.alloc(SECTOR_BYTES) });
+  scene.attachments.list[0]!.target.submit(request, scene.clock.monotonicMs());
+  await scene.pass();
+  server.path.answerIo(server.asked(OP.READ)[0]!, STATUS.STALE);
+  await scene.pass(1_000);
+  expect(scene.opens).toEqual([server.scripted.name]);
+}
+
+test('the list of a server that has refused OPEN replaces nothing, until an OPEN is granted', async () => {
+  const [scene, one] = await attachedFast();
+  const [attachment] = scene.attachments.list[0]!.target.attachments;
+  await revoked(scene, one);
+  await scene.refuse(one, STATUS.MOVED, 'This server does not own pool fast any more');
+  await scene.owns(one, 2, 'slow');
+  expect([attachment!.ownership, attachment!.refusals]).toEqual([{ poolId: 'fast', generation: 6 }, 1]);
+  await scene.pass(1_000);
+  await scene.grant(one, 2);
+  expect([attachment!.ownership, attachment!.refusals]).toEqual([{ poolId: 'slow', generation: 2 }, 0]);
+});
+
 test('the server of the volume is a zombie of the old pool: after its refusal, the volume goes to the owner in the other pool', async () => {
   const [scene, one, two] = await attachedFast();
   await scene.owns(two, 3, 'slow');
   expect(scene.at).toBe('server big-1, big-1');
-  const request = Object.assign(new Request(), { op: OP.READ, count: 1, bodyBytes: SECTOR_BYTES, buffer: Buffer.alloc(SECTOR_BYTES) });
-  scene.attachments.list[0]!.target.submit(request, scene.clock.monotonicMs());
-  await scene.pass();
-  one.path.answerIo(one.asked(OP.READ)[0]!, STATUS.STALE);
-  await scene.pass(1_000);
-  expect(scene.opens).toEqual(['big-1']);
+  await revoked(scene, one);
   await scene.refuse(one, STATUS.MOVED, 'This server does not own pool fast any more');
   await scene.pass(10);
   expect([scene.at, scene.opens]).toEqual(['server big-2, big-2', ['big-2']]);
@@ -261,6 +278,8 @@ test('wrong guesses go on to the next server, back to the old one, and in one ro
   await scene.owns(three, 1, 'third');
   await scene.owns(one, null);
   expect(scene.opens).toEqual(['big-2']);
+  await scene.owns(two, 4, 'slow');
+  expect(scene.attachments.list[0]!.target.attachments[0]!.ownership).toEqual({ poolId: 'fast', generation: 6 });
   await scene.refuse(two, STATUS.TAKEN, 'A zombie knows an old hold');
   await scene.pass(10);
   expect(scene.opens).toEqual(['big-3']);

@@ -83,6 +83,19 @@ test('whatever lists arrive in whatever order, the generations of an attachment 
   );
 });
 
+test('a refusal is remembered through a round of guesses: it ends with a grant, and the others end with a second refusal', () => {
+  const refused = new Set<string>();
+  const note = (refusals: number, isGuess: boolean, mine: TestOffer): string[] => {
+    noteRefusals(refused, { refusals, isGuess }, mine);
+    return [...refused];
+  };
+  expect(note(1, false, MINE)).toEqual(['1 fast 5']);
+  expect(note(0, true, SLOWER)).toEqual(['1 fast 5']);
+  expect(note(1, true, SLOWER)).toEqual(['1 fast 5', '2 slow 3']);
+  expect(note(2, true, SLOWER)).toEqual(['2 slow 3']);
+  expect(note(0, false, SLOWER)).toEqual([]);
+});
+
 /** Three servers, two shared pools and one volume. A server that has lost a pool goes on to list the volume until it learns of the loss. */
 class World {
   readonly owners = new Map([
