@@ -175,8 +175,9 @@ export class FarmScene {
     for (const server of this.servers) this.signal(server, 'SIGKILL');
     await waitFor(() => this.servers.every((server) => server.processes().length === 0), KNOWN_MS, 'All servers have ended');
     const isOurs = (file: string): boolean => roots.some((root) => file.startsWith(`${root}/`));
-    for (const { mountPoint } of (await mountTable()).toReversed()) if (isOurs(mountPoint)) spawnSync('umount', ['-l', mountPoint]);
+    // A loop device loses the name of its file when the file system of the file is unmounted.
     const loops = spawnSync('losetup', ['-n', '-O', 'NAME,BACK-FILE'], { encoding: 'utf8' }).stdout.trim().split('\n');
+    for (const { mountPoint } of (await mountTable()).toReversed()) if (isOurs(mountPoint)) spawnSync('umount', ['-l', mountPoint]);
     for (const [loop = '', file = ''] of loops.map((line) => line.trim().split(/\s+/)))
       if (isOurs(file)) spawnSync('losetup', ['-d', loop]);
   }
