@@ -2,8 +2,8 @@
 // unmount has ended when no write of it can follow (never a lazy unmount).
 
 import { execFile } from 'node:child_process';
-import { constants } from 'node:fs';
 import { mkdir, open, realpath, utimes } from 'node:fs/promises';
+import { join } from 'node:path';
 import { mountTable } from '@rsio/common/daemon/mount-table';
 import { errnoName, RsError } from '@rsio/common/lib/errors';
 import { escapeControls } from '@rsio/common/lib/printable';
@@ -15,6 +15,9 @@ import { withRights } from './rights.ts';
  * record says who may mount. `discard`: blocks that a volume no longer needs go back to the shared storage.
  */
 const OPTIONS = 'nouuid,noatime,discard,nosuid,nodev,noexec';
+
+/** A file that each pool has. */
+const POOL_FILE = 'pool.json';
 
 export interface PoolMount {
   /** Mounts the file system on `device` at the path of the pool. Throws E_POOL. */
@@ -46,14 +49,14 @@ export function poolMount(path: string): PoolMount {
       if (!(await mountTable()).some(({ mountPoint }) => mountPoint === path))
         throw new RsError('E_POOL', `${path} is not mounted any more`, { path });
       try {
-        const directory = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
+        const file = await open(join(path, POOL_FILE), 'r');
         try {
           const now = new Date();
           if (isWriting) await utimes(path, now, now);
-          // A file system that has shut down refuses this, although there is nothing to write.
-          await directory.sync();
+          // A file system that has shut down refuses this for a file, although there is nothing to write.
+          await file.sync();
         } finally {
-          await directory.close();
+          await file.close();
         }
       } catch (thrown) {
         throw new RsError('E_POOL', `the file system of ${path} has failed (${errnoName(thrown) ?? String(thrown)})`, { path }, thrown);
