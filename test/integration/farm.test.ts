@@ -2,7 +2,9 @@
 // owner was killed, stopped running or lost its file system. No server calls the pool unavailable while another one serves it.
 // test/support/drills/farm-drill.ts has the invariants of the data. RUNS: rounds. Rules: G39.
 
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { needPrograms } from '@rsio/common/testing/needs';
 import { expect, it } from 'vitest';
 import { type FarmEvent, farmDrill, KILL, MOVE, STOP } from '../support/drills/farm-drill.ts';
 import type { Host } from '../support/hosts/host.ts';
@@ -58,4 +60,24 @@ it('a pool that another server serves is no fault, and leaves no event that tell
   await away(owner, next);
   expect(await next.rsadmWell('volume', 'list')).toContain('db@0');
   expect(await owner.rsadmWell('events')).toMatch(/pool fast: ready -> not here/);
+});
+
+it('a pool whose mount has a copy in another mount namespace does not move, and the process is named', async (context) => {
+  needPrograms(context, 'unshare');
+  const farm = await FarmScene.onFiles(context, hosts, NAMES, ['fast']);
+  const owner = await farm.served('fast');
+  const to = farm.nameOf(farm.servers.find((server) => server !== owner)!);
+  const copy = spawn('unshare', ['--mount', '--propagation', 'private', 'sleep', '60'], { stdio: 'ignore' });
+  const ended = new Promise((resolve) => copy.once('close', resolve));
+  hosts.onClean(() => void copy.kill('SIGKILL'));
+  await waitFor(() => readFileSync(`/proc/${copy.pid}/comm`, 'utf8') === 'sleep\n', KNOWN_MS, 'The process has its own mounts');
+  const refused = await owner.rsadm('pool', 'move', 'fast', '--to', to);
+  expect(refused).toMatchObject({
+    code: 1,
+    stderr: expect.stringMatching(`; process ${copy.pid} \\(sleep\\) has a copy of its mount: end`),
+  });
+  expect(await farm.served('fast')).toBe(owner);
+  copy.kill('SIGKILL');
+  await ended;
+  expect(await owner.rsadmWell('pool', 'move', 'fast', '--to', to)).toContain(`fast is served by ${to}`);
 });

@@ -35,6 +35,7 @@ export class ServedBy {
     this.host = host;
     this.file = file;
     this.timer = setInterval(() => this.look(), LOOK_EVERY_MS);
+    this.look();
   }
 
   /**
@@ -43,6 +44,8 @@ export class ServedBy {
    */
   end(): { readonly overlaps: readonly string[]; readonly processes: number } {
     clearInterval(this.timer);
+    // On a busy machine, the timer may not have run since the last process began.
+    this.look();
     return { overlaps: this.overlaps, processes: this.seen.size };
   }
 

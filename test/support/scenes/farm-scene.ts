@@ -1,12 +1,13 @@
 // A farm: servers that share disks, and pools on them. The disks are files with a fence command, or images of Ceph RBD. Invariant: the fence
-// command succeeds only after the machine of the fenced server has ended: its processes are killed, and its mount is gone with all that it
-// has sent.
+// command succeeds only after the machine of the fenced server has ended, as after a power cut: its processes are killed, what its memory has
+// not written yet is lost, and what it has sent to the disk has ended. An unmount alone is no proof: another mount namespace, such as that of
+// a test beside this one, may have a copy of the mount, and then the file system goes on to write.
 
 import { spawnSync } from 'node:child_process';
 import { closeSync, existsSync, ftruncateSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { TestContext } from 'vitest';
-import { mountTable } from '@rsio/common/daemon/mount-table';
+import { mountTable, parseMountTable } from '@rsio/common/daemon/mount-table';
 import { needPrograms } from '@rsio/common/testing/needs';
 import { CephCluster } from '../devices/ceph.ts';
 import { serverConfig, startClient } from '../hosts/configs.ts';
@@ -105,7 +106,13 @@ export class FarmScene {
   }
 
   isMounted(server: Host, pool: string): boolean {
-    return spawnSync('mountpoint', ['-q', this.mountOf(server, pool)]).status === 0;
+    return this.deviceOf(server, pool) !== null;
+  }
+
+  /** Returns the number of the device, such as `7:3`; null if the pool is not mounted. The mount point itself may only have errors. */
+  private deviceOf(server: Host, pool: string): string | null {
+    const place = this.mountOf(server, pool);
+    return parseMountTable(readFileSync('/proc/self/mountinfo', 'utf8')).find(({ mountPoint }) => mountPoint === place)?.device ?? null;
   }
 
   /** Sends a signal to all processes of the server, only to those that reach its storage, or only to the daemon below its file system. */
@@ -163,11 +170,20 @@ export class FarmScene {
       if (!file.startsWith('want-') || server === undefined || existsSync(dead)) continue;
       this.signal(server, 'SIGKILL');
       if (server.processes().length > 0) continue;
-      const isGone = this.pools.every(
-        (pool) => !this.isMounted(server, pool) || spawnSync('umount', [this.mountOf(server, pool)]).status === 0,
-      );
-      if (isGone) writeFileSync(dead, '');
+      if (this.pools.every((pool) => this.hasLostPower(server, pool))) writeFileSync(dead, '');
     }
+  }
+
+  /** Ends the file system of a pool at a server whose processes have ended. Returns true when nothing more reaches its disk. */
+  private hasLostPower(server: Host, pool: string): boolean {
+    const device = this.deviceOf(server, pool);
+    if (device === null) return true;
+    const place = this.mountOf(server, pool);
+    const { stderr } = spawnSync('xfs_io', ['-x', '-c', 'shutdown', place], { encoding: 'utf8' });
+    // A file system that has failed already cannot be opened.
+    if (stderr !== '' && !stderr.includes('Input/output error')) return false;
+    const [reads, writes] = readFileSync(`/sys/dev/block/${device}/inflight`, 'utf8').trim().split(/\s+/);
+    return reads === '0' && writes === '0' && spawnSync('umount', [place]).status === 0;
   }
 
   private async endAll(): Promise<void> {

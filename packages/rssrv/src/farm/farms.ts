@@ -121,7 +121,7 @@ export class Farms {
 
   /** Called when the file system of an owned pool has failed. The pool is taken again, or another server takes it. */
   storageFailed(name: string, why: string): void {
-    this.pools.get(name)?.failed(why);
+    this.pools.get(name)?.end(why);
   }
 
   /** Moves a pool to another owner, and resolves when that server serves it. Throws like movePool and `find`. */

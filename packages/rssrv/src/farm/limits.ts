@@ -29,8 +29,13 @@ export const HURRY_MS = 100;
 export const LOOK_RETRY_MS = 200;
 /** Time between two attempts of a fence that is not proven, of an unmount that is refused, or of a take that failed. */
 export const RETRY_MS = 5_000;
+/** Interval and maximum number of the attempts of one unmount. */
+export const UNMOUNT_RETRY_MS = 200;
+export const UNMOUNT_TRIES_MAX = 10;
 /** Longest time for one run of mount, umount or mkfs.xfs. */
 export const MOUNT_MS = 120_000;
+/** Maximum number of processes that an error names as users of a device or a mount. */
+export const DEVICE_USERS_MAX = 4;
 /** Maximum length of the output of a program in an error message. */
 export const OUTPUT_MAX_CHARS = 2_000;
 /** Longest time for which a command waits until a pool has moved. */

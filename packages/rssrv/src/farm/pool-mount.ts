@@ -5,9 +5,11 @@ import { execFile } from 'node:child_process';
 import { mkdir, open, realpath, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { mountTable } from '@rsio/common/daemon/mount-table';
-import { errnoName, RsError } from '@rsio/common/lib/errors';
+import type { Clock } from '@rsio/common/lib/clock';
+import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
 import { escapeControls } from '@rsio/common/lib/printable';
-import { MOUNT_MS, OUTPUT_MAX_CHARS } from './limits.ts';
+import { MOUNT_MS, OUTPUT_MAX_CHARS, UNMOUNT_RETRY_MS, UNMOUNT_TRIES_MAX } from './limits.ts';
+import { deviceUsers } from './device-users.ts';
 import { withRights } from './rights.ts';
 
 /**
@@ -24,13 +26,15 @@ export interface PoolMount {
   mount(device: string): Promise<void>;
   /** Unmounts whatever is mounted at the path, also what an earlier process has left. Throws E_BUSY if a program uses it. */
   unmount(): Promise<void>;
+  /** Throws E_BUSY if another mount namespace has a copy of the mount, so that the file system would go on after an unmount. */
+  refuseCopies(): Promise<void>;
   /** Makes the mounted file system as large as its device. Throws E_POOL. */
   grow(): Promise<void>;
   /** Throws E_POOL if the file system is not mounted, or has failed. `isWriting`: also makes it write to its device. */
   probe(isWriting: boolean): Promise<void>;
 }
 
-export function poolMount(path: string): PoolMount {
+export function poolMount(path: string, clock: Clock): PoolMount {
   return {
     mount: async (device) => {
       await mkdir(path, { recursive: true, mode: 0o755 });
@@ -41,8 +45,19 @@ export function poolMount(path: string): PoolMount {
       await run('mount', ['-t', 'xfs', '-o', OPTIONS, device, path], `The file system of ${path} cannot be mounted`);
     },
     unmount: async () => {
-      while ((await mountTable()).some(({ mountPoint }) => mountPoint === path))
-        await run('umount', [path], `${path} cannot be unmounted`, 'E_BUSY');
+      for (let tries = 1; (await mountTable()).some(({ mountPoint }) => mountPoint === path); tries++)
+        try {
+          await run('umount', [path], `${path} cannot be unmounted`);
+        } catch (thrown) {
+          // The kernel closes the last files of a process that has ended a little later.
+          if (tries >= UNMOUNT_TRIES_MAX)
+            throw new RsError('E_BUSY', `${toRsError(thrown).message}${await deviceUsers(null, path)}`, { path }, thrown);
+          await new Promise((resolve) => void clock.after(UNMOUNT_RETRY_MS, () => resolve(null)));
+        }
+    },
+    refuseCopies: async () => {
+      const copies = await deviceUsers((await mountTable()).find(({ mountPoint }) => mountPoint === path)?.device ?? null, null);
+      if (copies !== '') throw new RsError('E_BUSY', `${path} cannot be given up${copies}: end the process, or unmount it there`, { path });
     },
     grow: () => run('xfs_growfs', [path], `The file system of ${path} cannot be grown`),
     probe: async (isWriting) => {
@@ -72,12 +87,7 @@ export function makeFileSystem(device: string, isOverwritten: boolean): Promise<
 }
 
 /** Runs a program. Throws an error with its output after `what`. */
-export function run(
-  program: string,
-  args: readonly string[],
-  what: string,
-  code: 'E_POOL' | 'E_BUSY' | 'E_FENCE' = 'E_POOL',
-): Promise<void> {
+export function run(program: string, args: readonly string[], what: string, code: 'E_POOL' | 'E_FENCE' = 'E_POOL'): Promise<void> {
   return new Promise((resolve, reject) => {
     execFile(
       program,

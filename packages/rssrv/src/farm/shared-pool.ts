@@ -404,6 +404,7 @@ export class SharedPool {
 
   /** F6. */
   private async giveUp(owned: Owned, to: string): Promise<void> {
+    await this.ports.mount.refuseCopies();
     // If this fails, the volumes are served again, whatever became of them.
     this.isOpen = false;
     await this.ports.leave(false);
@@ -451,8 +452,11 @@ export class SharedPool {
     return !(owned as Owned).isLost;
   }
 
-  /** F7. May be called in any step; the steps notice `isLost`. */
-  private end(why: string): void {
+  /**
+   * Ends the ownership (F7), also when the file system has reported an error after which its content in memory cannot be trusted (F2). May
+   * be called in any step; the steps notice `isLost`.
+   */
+  end(why: string): void {
     const { owned } = this;
     if (owned === null || owned.isLost) return;
     owned.isLost = true;
@@ -505,11 +509,6 @@ export class SharedPool {
         await this.delay(LOOK_RETRY_MS);
       }
     }
-  }
-
-  /** Called when the file system of the pool has reported an error after which its content in memory cannot be trusted (F2, F7). */
-  failed(why: string): void {
-    this.end(why);
   }
 
   private delay(ms: number): Promise<void> {

@@ -207,6 +207,7 @@ export class FarmServer {
             if (this.mounted !== null) this.mounted.isOver = true;
             this.mounted = null;
           }),
+        refuseCopies: async () => undefined,
         grow: async () => undefined,
         probe: async () => {
           if (this.mounted === null) throw new RsError('E_POOL', 'nothing is mounted');

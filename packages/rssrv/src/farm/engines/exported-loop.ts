@@ -6,6 +6,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import type { Clock } from '@rsio/common/lib/clock';
 import { bootId } from '@rsio/common/daemon/process-facts';
 import { errnoName, RsError } from '@rsio/common/lib/errors';
+import { deviceUsers } from '../device-users.ts';
 import { awaited, runProgram } from './device-programs.ts';
 
 const SECTOR_BYTES = 512;
@@ -28,8 +29,11 @@ export async function attachLoop(clock: Clock, file: string): Promise<string> {
 export async function detachLoops(clock: Clock, file: string): Promise<void> {
   for (const device of loopsOver(file)) await runProgram(clock, 'losetup', ['--detach', device]);
   if ((await awaited(clock, () => (loopsOver(file).length === 0 ? true : null))) === null) {
-    const [device] = loopsOver(file);
-    throw new RsError('E_STORAGE', `Loop device ${device} over ${file} is still in use: unmount it (findmnt ${device})`, { device, file });
+    const [device = ''] = loopsOver(file);
+    const users = await deviceUsers(attributeOf(device, 'dev'), device);
+    throw new RsError('E_STORAGE', `Loop device ${device} over ${file} is still in use: unmount it (findmnt ${device})${users}`, {
+      ...{ device, file },
+    });
   }
 }
 

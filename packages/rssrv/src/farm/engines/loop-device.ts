@@ -10,6 +10,7 @@ import type { Clock } from '@rsio/common/lib/clock';
 import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { deviceName } from '../../storage/files/block-device.ts';
+import { deviceUsers } from '../device-users.ts';
 import { withRights } from '../rights.ts';
 import { LOOP_CALL_MS, LOOP_LOOK_MS, LOOP_TRIES_MAX } from '../limits.ts';
 import { HEADER_BYTES } from './header-format.ts';
@@ -91,23 +92,33 @@ export class LoopDevice {
    * without a file system, and what the disk has got already, only a fence ends.
    */
   async cut(): Promise<void> {
-    await within(this.clock, `I/O of ${this.path} does not end`, async () => {
-      const number = await ofBlock(this.path, 'dev');
-      const mounts = (await mountTable()).filter(({ device }) => device === number);
-      // An ended device may already be another program's, so nothing of it is touched.
-      if (!(await this.isOurs())) return true;
-      for (const { mountPoint } of mounts) await shutDown(mountPoint, number);
-      await this.detach();
-      return mounts.length > 0 || !(await this.isOurs());
-    });
+    await within(
+      this.clock,
+      `I/O of ${this.path} does not end`,
+      () => this.path,
+      async () => {
+        const number = await ofBlock(this.path, 'dev');
+        const mounts = (await mountTable()).filter(({ device }) => device === number);
+        // An ended device may already be another program's, so nothing of it is touched.
+        if (!(await this.isOurs())) return true;
+        for (const { mountPoint } of mounts) await shutDown(mountPoint, number);
+        await this.detach();
+        return mounts.length > 0 || !(await this.isOurs());
+      },
+    );
   }
 
   /** Ends the device. Throws E_STORAGE if something still uses it. */
   async close(): Promise<void> {
-    await within(this.clock, `${this.path} is still in use`, async () => {
-      await this.detach();
-      return !(await this.isOurs());
-    });
+    await within(
+      this.clock,
+      `${this.path} is still in use`,
+      () => this.path,
+      async () => {
+        await this.detach();
+        return !(await this.isOurs());
+      },
+    );
   }
 
   /** If the device is open elsewhere, the kernel ends it after its last user. */
@@ -130,12 +141,17 @@ export async function hasLoopDevice(disk: string, server: string): Promise<boole
 
 /** Ends the loop devices that an earlier process has left. Throws E_STORAGE if one is in use. */
 export async function endLoopDevices(clock: Clock, disk: string, server: string): Promise<void> {
-  const isDone = async (): Promise<boolean> => (await forLoopDevices(disk, server, clear)) === 0;
-  await within(clock, `A loop device of an earlier process is still over ${disk}`, isDone);
+  let last = '';
+  const end = async (descriptor: number, path: string): Promise<void> => {
+    last = path;
+    await clear(descriptor);
+  };
+  const isDone = async (): Promise<boolean> => (await forLoopDevices(disk, server, end)) === 0;
+  await within(clock, `A loop device of an earlier process is still over ${disk}`, () => last, isDone);
 }
 
 /** Calls `use` with each loop device of `server` over `disk`, which stays this device meanwhile, and returns their number. */
-async function forLoopDevices(disk: string, server: string, use: (descriptor: number) => Promise<void>): Promise<number> {
+async function forLoopDevices(disk: string, server: string, use: (descriptor: number, path: string) => Promise<void>): Promise<number> {
   const facts = await stat(disk);
   let count = 0;
   for (const name of (await readdir(SYS_BLOCK)).filter((one) => one.startsWith('loop'))) {
@@ -150,26 +166,31 @@ async function forLoopDevices(disk: string, server: string, use: (descriptor: nu
       const [dev, ino, rdev] = [INFO_DEVICE, INFO_INODE, INFO_RDEVICE].map((at) => Number(info.readBigUInt64LE(at)));
       if (facts.isBlockDevice() ? rdev !== facts.rdev : dev !== facts.dev || ino !== facts.ino) return;
       count++;
-      await use(descriptor);
+      await use(descriptor, path);
     });
   }
   return count;
 }
 
-/** Calls `isDone` until it returns true. Throws E_STORAGE after LOOP_CALL_MS, even if a call hangs. */
-async function within(clock: Clock, what: string, isDone: () => Promise<boolean>): Promise<void> {
+/** Calls `isDone` until it returns true. Throws E_STORAGE after LOOP_CALL_MS, even if a call hangs, with the users of the device. */
+async function within(clock: Clock, what: string, device: () => string, isDone: () => Promise<boolean>): Promise<void> {
   let isOver = false;
-  const late = new RsError('E_STORAGE', `${what} after ${LOOP_CALL_MS / 1_000} s: see losetup --list and findmnt, unmount it`);
+  const late = async (): Promise<RsError> => {
+    const users = await deviceUsers(await ofBlock(device(), 'dev'), device());
+    return new RsError('E_STORAGE', `${what} after ${LOOP_CALL_MS / 1_000} s: see losetup --list and findmnt, unmount it${users}`);
+  };
   await new Promise<void>((resolve, reject) => {
     const timer = clock.after(LOOP_CALL_MS, () => {
       isOver = true;
-      reject(late);
+      void late().then(reject, reject);
     });
     const look = async (): Promise<void> => {
       while (!isOver && !(await isDone())) await new Promise<void>((next) => void clock.after(LOOP_LOOK_MS, next));
     };
     look()
-      .then(resolve, reject)
+      .then(() => {
+        if (!isOver) resolve();
+      }, reject)
       .finally(() => timer.cancel());
   });
 }

@@ -23,7 +23,7 @@ export function sharedPoolParts(
   clock: Clock,
 ): Pick<SharedPoolPorts, 'engine' | 'mount'> {
   if (shared === null) throw new RsError('E_POOL', `Pool ${name} has no shared disk`, { pool: name });
-  return { engine: engineOf(name, shared, server, join(runDir, 'pools', name), clock), mount: poolMount(path) };
+  return { engine: engineOf(name, shared, server, join(runDir, 'pools', name), clock), mount: poolMount(path, clock) };
 }
 
 function engineOf(pool: string, { disk, fence }: SharedDiskConfig, server: string, directory: string, clock: Clock): Engine {
