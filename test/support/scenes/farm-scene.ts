@@ -18,6 +18,7 @@ import { waitFor } from '../programs/wait-for.ts';
 const DISK_BYTES = 512 * 1024 * 1024;
 const KNOWN_MS = 60_000;
 const FENCE_LOOK_MS = 50;
+const STOPS_MS = 5_000;
 const STORAGE_PROGRAMS = { daemon: /qemu-storage-daemon/, storage: /qemu-storage-daemon|farm-rbd/ };
 
 type Hosts = ReturnType<typeof useHosts>;
@@ -124,6 +125,8 @@ export class FarmScene {
         // The process has ended meanwhile.
       }
     }
+    // The kernel stops a process a little later; until then it looks as if it could answer.
+    if (signal === 'SIGSTOP' && which === 'all') spinUntil(() => this.isStopped(server));
   }
 
   /** Starts the machine of a server again. */
@@ -197,6 +200,12 @@ export class FarmScene {
     for (const [loop = '', file = ''] of loops.map((line) => line.trim().split(/\s+/)))
       if (isOurs(file)) spawnSync('losetup', ['-d', loop]);
   }
+}
+
+/** Blocks the tests for up to STOPS_MS. */
+function spinUntil(isDone: () => boolean): void {
+  const endMs = performance.now() + STOPS_MS;
+  while (!isDone()) if (performance.now() > endMs) throw new Error('The server does not stop');
 }
 
 function textOf(pid: number, file: 'cmdline' | 'status'): string {
