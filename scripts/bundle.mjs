@@ -56,7 +56,14 @@ async function bundled(options) {
 }
 
 /** Modules of rssrv that the server for tests replaces by modules of test/support/faulty-server. */
-const REPLACED = ['storage/open-backend', 'volumes/volumes', 'machine/worker-user', 'machine/system-calls', 'pools/disk/kill-step'];
+const REPLACED = [
+  'storage/open-backend',
+  'volumes/volumes',
+  'machine/worker-user',
+  'machine/system-calls',
+  'pools/disk/kill-step',
+  'server/shared/shared-pool-parts',
+];
 const REPLACING = join(ROOT, 'test/dist/support/faulty-server');
 
 /**

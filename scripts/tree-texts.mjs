@@ -164,6 +164,7 @@ export const FOLDERS = {
   'test/demo/io': 'the step with verified I/O and copies',
   'test/demo/machine': 'programs of this machine, processes, the screen',
   'test/drill': 'npm run drill: all orders for volumes, a mirror and backups under writes and kills; contents are compared with a model',
+  'test/farm': 'npm run farm-drill: a farm of three servers on Ceph, faults of the owners, verified loads',
   'test/figures':
     'figures for docs/BENCHMARKING.md and docs/GUARANTEES.md, each by a command of package.json: gaps, restarts, power-cuts ...',
   'test/figures/mirrors': 'npm run mirror-gaps: pauses of a mirror when a server fails, and resyncs',

@@ -1,10 +1,10 @@
-// PostgreSQL on ext4 on the mirror's device, on the client machine that has the mirror. This file creates the database, opens it after the
-// loss of another client, checks it and closes it. The load is pgbench and the ledger. Invariant: damage and failed transactions are
+// PostgreSQL on ext4 on the device of a mirror or volume, on the client machine that has it. This file creates the database, opens it after
+// the loss of another client, checks it and closes it. The load is pgbench and the ledger. Invariant: damage and failed transactions are
 // reported as problems; a failure that prevents the next step is an error.
 
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
-import type { ClientMachine } from './machines.ts';
+import type { DeviceHost } from '../support/devices/devices.ts';
 import { BenchLoad } from './bench-load.ts';
 import type { Ledger, LedgerLanes } from './ledger.ts';
 
@@ -41,18 +41,25 @@ const FILES = `select pg_relation_filepath(oid) from pg_class where oid >= 16384
 /** Pattern for words that PostgreSQL logs only about damage and failed I/O. */
 const DAMAGE = 'PANIC|corrupt|invalid page|checksum|could not (read|write|fsync|open file)|Input/output|unexpected data';
 
+/** The client machine with the device. */
+export interface DatabaseClient {
+  readonly name: string;
+  readonly devices: DeviceHost;
+  readonly device: string;
+}
+
 export class Database {
-  readonly client: ClientMachine;
+  readonly client: DatabaseClient;
   private readonly bin: string;
   private readonly work: string;
   private readonly ledger: Ledger;
   private lanes: LedgerLanes | null = null;
   private bench: BenchLoad | null = null;
 
-  constructor(client: ClientMachine, ledger: Ledger) {
+  constructor(client: DatabaseClient, ledger: Ledger) {
     this.client = client;
     this.ledger = ledger;
-    this.work = path.join(client.host.root, 'work');
+    this.work = path.join(client.devices.host.root, 'work');
     this.bin = path.join(SERVER_DIRECTORY, readdirSync(SERVER_DIRECTORY).toSorted().at(-1) ?? '', 'bin');
   }
 

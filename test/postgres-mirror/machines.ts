@@ -48,11 +48,7 @@ class Cabled {
 
   /** Drops the packets that other machines send to the machine if `isOn`; otherwise lets them pass. */
   async deaf(isOn: boolean, cards: readonly string[] = CARDS): Promise<void> {
-    for (const card of cards) {
-      const chain = `chain lost { type filter hook ingress device "${card}" priority 0; drop; }`;
-      const table = `netdev deaf-${card}`;
-      await this.machine.shell(`nft '${`table ${table} {}; delete table ${table}; ${isOn ? `table ${table} { ${chain}; }` : ''}`}'`);
-    }
+    for (const card of cards) await this.machine.deafen(card, isOn);
   }
 
   async silent(isOn: boolean, cards: readonly string[] = CARDS): Promise<void> {

@@ -13,6 +13,7 @@ import { whyNoDevices } from '../support/devices/devices.ts';
 import { Hosts } from '../support/hosts/hosts.ts';
 import { Netlab } from '../support/netlab/netlab.ts';
 import { whyNoNetlab } from '../support/netlab/netns.ts';
+import { runWithOwnMounts } from '../support/programs/own-mounts.ts';
 import { Campaign, seconds } from './campaign.ts';
 import { makeSite, type Site } from './machines.ts';
 
@@ -28,8 +29,6 @@ It needs root, postgresql with pg_amcheck, e2fsprogs, xfsprogs, iproute2 and nft
 `;
 
 const SEED_MAX = 2 ** 31;
-/** Environment variable that is set in the process that has its own mount namespace. */
-const OWN_MOUNTS = 'RSIO_OWN_MOUNTS';
 
 function say(line: string): void {
   process.stdout.write(`${line}\n`);
@@ -75,16 +74,6 @@ async function play(minutes: number, seed: number, keep: string | undefined): Pr
   }
 }
 
-/**
- * Runs the campaign in a separate process with its own mount namespace. In the shared namespace, other programs could get copies of the
- * mounts, and a copy would keep the disk of a server busy.
- */
-function withOwnMounts(): number {
-  const command = ['--mount', '--propagation', 'private', process.execPath, ...process.execArgv, ...process.argv.slice(1)];
-  const { status } = spawnSync('unshare', command, { stdio: 'inherit', env: { ...process.env, [OWN_MOUNTS]: 'yes' } });
-  return status ?? 1;
-}
-
 async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
@@ -101,8 +90,7 @@ async function main(): Promise<number> {
   }
   const why = whyNoDevices() ?? (await whyNoNetlab());
   if (why !== null) throw new Error(`The machine ${why}`);
-  if (process.env[OWN_MOUNTS] === undefined) return withOwnMounts();
-  return (await play(minutes, seed, values.keep)) === 0 ? 0 : 1;
+  return runWithOwnMounts() ?? ((await play(minutes, seed, values.keep)) === 0 ? 0 : 1);
 }
 
 process.exitCode = await main();

@@ -1,5 +1,5 @@
-// A small Ceph cluster for tests: one monitor, one manager, one OSD with its data in memory, all on 127.0.0.1, with keys of its own. The files
-// lie in a temporary folder. Invariants: the kernel kills the daemons if the test process ends; `remove` leaves neither process nor file.
+// A small Ceph cluster for tests: one monitor, one manager, one OSD with its data in memory, all on one address, with keys of its own. The
+// files lie in a temporary folder. Invariants: the kernel kills the daemons if the test process ends; `remove` leaves neither process nor file.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -10,7 +10,7 @@ import { type Running, runWell, start } from '../programs/programs.ts';
 import { waitFor } from '../programs/wait-for.ts';
 
 /** Longer than any test. */
-const LIFE_MS = 3_600_000;
+const LIFE_MS = 43_200_000;
 const START_MS = 30_000;
 const NEEDED = ['ceph-mon', 'ceph-mgr', 'ceph-osd', 'ceph-authtool', 'rbd', 'qemu-storage-daemon', 'losetup', 'setpriv'];
 const PACKAGES = 'ceph-mon, ceph-mgr, ceph-osd, ceph-common, qemu-system-common, qemu-block-extra';
@@ -25,19 +25,30 @@ export function missingForCeph(): string | null {
   return modules.status === 0 ? null : 'needs python3-rados and python3-rbd: install ceph-common';
 }
 
+/** Where the daemons run: a prefix of their command lines that replaces its process with the program (exec), and their address. */
+export interface CephPlace {
+  readonly command: readonly string[];
+  readonly address: string;
+  readonly network: string;
+}
+
+const ON_LOOPBACK: CephPlace = { command: [], address: '127.0.0.1', network: '127.0.0.0/8' };
+
 export class CephCluster {
   readonly folder: string;
   readonly conf: string;
+  private readonly place: CephPlace;
   private readonly daemons = new Map<string, Running>();
 
-  private constructor(folder: string) {
+  private constructor(folder: string, place: CephPlace) {
     this.folder = folder;
+    this.place = place;
     this.conf = path.join(folder, 'ceph.conf');
   }
 
   /** Starts a cluster with a pool `rbd`. Takes about 5 s. */
-  static async start(): Promise<CephCluster> {
-    const cluster = new CephCluster(mkdtempSync(path.join(tmpdir(), 'ceph-')));
+  static async start(place: CephPlace = ON_LOOPBACK): Promise<CephCluster> {
+    const cluster = new CephCluster(mkdtempSync(path.join(tmpdir(), 'ceph-')), place);
     try {
       await cluster.startMonitor();
       await cluster.startOthers();
@@ -55,7 +66,8 @@ export class CephCluster {
 
   /** Runs ceph, rados or rbd, and returns its output. */
   run(program: string, ...words: readonly string[]): Promise<string> {
-    return runWell(program, words, { env: this.environment });
+    const [first = '', ...rest] = [...this.place.command, program, ...words];
+    return runWell(first, rest, { env: this.environment });
   }
 
   /** The OSD answers nothing until `resume`. */
@@ -80,10 +92,11 @@ export class CephCluster {
 
   private async startMonitor(): Promise<void> {
     const { folder } = this;
+    const { address, network } = this.place;
     const [v2, v1] = [await freePort(), await freePort()];
-    const addresses = `[v2:127.0.0.1:${v2},v1:127.0.0.1:${v1}]`;
+    const addresses = `[v2:${address}:${v2},v1:${address}:${v1}]`;
     const id = '5c3f1a3e-0000-4000-8000-000000000001';
-    writeFileSync(this.conf, confText(folder, id, addresses));
+    writeFileSync(this.conf, confText(folder, id, addresses, network));
     for (const name of ['mon', 'osd', 'mgr', 'run']) mkdirSync(path.join(folder, name));
     const keys = path.join(folder, 'mon.keyring');
     const all = ['mon', 'osd', 'mgr'].flatMap((name) => ['--cap', name, 'allow *']);
@@ -112,16 +125,16 @@ export class CephCluster {
   }
 
   private daemon(kind: string, program: string, ...words: readonly string[]): void {
-    const args = ['--pdeathsig', 'KILL', '--', program, '-f', ...words];
-    this.daemons.set(kind, start('setpriv', args, { env: this.environment, timeoutMs: LIFE_MS }));
+    const [first = '', ...rest] = [...this.place.command, 'setpriv', '--pdeathsig', 'KILL', '--', program, '-f', ...words];
+    this.daemons.set(kind, start(first, rest, { env: this.environment, timeoutMs: LIFE_MS }));
   }
 }
 
-function confText(folder: string, id: string, addresses: string): string {
+function confText(folder: string, id: string, addresses: string, network: string): string {
   return `[global]
 fsid = ${id}
 mon_host = ${addresses}
-public_network = 127.0.0.0/8
+public_network = ${network}
 keyring = ${folder}/keyring
 run_dir = ${folder}/run
 admin_socket = ${folder}/run/$name.$pid.$cctid
@@ -130,7 +143,7 @@ mon_data = ${folder}/mon
 mgr_data = ${folder}/mgr
 osd_data = ${folder}/osd
 osd_objectstore = memstore
-memstore_device_bytes = 1073741824
+memstore_device_bytes = 4294967296
 osd_pool_default_size = 1
 osd_pool_default_min_size = 1
 osd_crush_chooseleaf_type = 0

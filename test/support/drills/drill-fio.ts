@@ -34,6 +34,13 @@ const FLUSHING = [
 
 export const DRILL_FIO_BYTES = (PLAIN.length + FLUSHING.length) * PART_MIB * 1024 * 1024;
 
+interface DrillFioOptions {
+  readonly flushes: boolean;
+  readonly seconds: number;
+  /** Writes per second of each job; default: RATE_IOPS. */
+  readonly rateIops?: number;
+}
+
 export class DrillFio {
   /** Rejects with the whole output of fio if an I/O failed or a block differs. */
   readonly outcome: Promise<DrillFioOutcome>;
@@ -44,14 +51,14 @@ export class DrillFio {
   private readonly running: Running;
 
   /** Uses the export's first DRILL_FIO_BYTES. */
-  constructor(host: Host, exportName: string, options: { readonly flushes: boolean; readonly seconds: number }) {
+  constructor(host: Host, exportName: string, options: DrillFioOptions) {
     const kinds = options.flushes ? [...PLAIN, ...FLUSHING] : PLAIN;
     this.beginningWrites = kinds.length * BACKLOG;
     this.readBackWrites = 2 * kinds.length * BACKLOG;
     const args = [
       ...['--ioengine=nbd', `--uri=${host.nbdUri(exportName)}`, '--thread', '--output-format=json', '--rw=randwrite', '--iodepth=8'],
       ...['--verify=crc32c', '--verify_fatal=1', `--verify_backlog=${BACKLOG}`, '--verify_state_save=0', '--randrepeat=0'],
-      ...[`--size=${PART_MIB}m`, `--rate_iops=${RATE_IOPS}`, '--time_based', `--runtime=${options.seconds}`],
+      ...[`--size=${PART_MIB}m`, `--rate_iops=${options.rateIops ?? RATE_IOPS}`, '--time_based', `--runtime=${options.seconds}`],
     ];
     const jobs = kinds.flatMap((kind, index) => [`--name=job${index}`, ...args, `--offset=${index * PART_MIB}m`, ...kind]);
     this.running = start('fio', jobs, { timeoutMs: (options.seconds + 20) * 1000, cwd: host.root });

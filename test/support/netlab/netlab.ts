@@ -58,6 +58,13 @@ export class Machine {
     await runWell('ip', ['netns', 'exec', this.switchName, 'nft', rules]);
   }
 
+  /** Drops the packets that other machines send to the card if `isOn`; otherwise lets them pass. */
+  async deafen(device: string, isOn: boolean): Promise<void> {
+    const chain = `chain lost { type filter hook ingress device "${device}" priority 0; drop; }`;
+    const table = `netdev deaf-${device}`;
+    await this.shell(`nft '${`table ${table} {}; delete table ${table}; ${isOn ? `table ${table} { ${chain}; }` : ''}`}'`);
+  }
+
   /** Limits the bits per second that this card sends. `tc` shapes only outgoing traffic, so a link is shaped at both its cards. */
   async shape(device: string, bitsPerSecond: number): Promise<void> {
     await runWell('tc', ['-n', this.namespace, 'qdisc', 'replace', 'dev', device, 'root', ...shaper(bitsPerSecond)]);

@@ -21,7 +21,12 @@ const FENCE_LOOK_MS = 50;
 const STOPS_MS = 5_000;
 const STORAGE_PROGRAMS = { daemon: /qemu-storage-daemon/, storage: /qemu-storage-daemon|farm-rbd/ };
 
+/** While this file is in the place of the farm, the fence command fails. */
+const UNPROVEN = 'unproven';
+
 type Hosts = ReturnType<typeof useHosts>;
+/** `faulty`: the server for tests (test/support/faulty-server). */
+type ServerProgram = 'rssrv' | 'faulty';
 
 interface Storage {
   /** Makes a disk, and returns the values of the keys `disk` and `fence`. */
@@ -34,10 +39,12 @@ export class FarmScene {
   readonly holder: Host;
   private readonly place: string;
   private readonly pools: readonly string[];
+  private readonly program: ServerProgram;
 
-  private constructor(names: readonly string[], pools: readonly string[], hosts: Hosts) {
+  private constructor(names: readonly string[], pools: readonly string[], hosts: Hosts, program: ServerProgram) {
     this.names = names;
     this.pools = pools;
+    this.program = program;
     this.servers = names.map(() => hosts.host());
     this.holder = hosts.host();
     this.place = this.holder.file('shared');
@@ -46,15 +53,22 @@ export class FarmScene {
   }
 
   /** Starts servers with pools on files. Skips the test if a program is missing. */
-  static async onFiles(context: TestContext, hosts: Hosts, names: readonly string[], pools: readonly string[]): Promise<FarmScene> {
+  static async onFiles(
+    context: TestContext,
+    hosts: Hosts,
+    names: readonly string[],
+    pools: readonly string[],
+    program: ServerProgram = 'rssrv',
+  ): Promise<FarmScene> {
     needPrograms(context, 'perl', 'mkfs.xfs', 'mount', 'losetup');
     if (process.geteuid?.() !== 0) context.skip('only root can mount');
-    const scene = new FarmScene(names, pools, hosts);
+    const scene = new FarmScene(names, pools, hosts, program);
     const fences = setInterval(() => scene.endWanted(), FENCE_LOOK_MS);
     hosts.onClean(() => clearInterval(fences));
     const { place } = scene;
-    const fence = path.join(place, 'fence.sh');
-    const script = `#!/bin/sh\ntouch ${place}/want-$1\nfor i in $(seq 500); do [ -e ${place}/dead-$1 ] && exit 0; sleep 0.05; done\nexit 1\n`;
+    const { fence } = scene;
+    const refusal = `[ -e ${place}/${UNPROVEN} ] && { echo "the power switch of $1 does not answer"; exit 1; }`;
+    const script = `#!/bin/sh\n${refusal}\ntouch ${place}/want-$1\nfor i in $(seq 500); do [ -e ${place}/dead-$1 ] && exit 0; sleep 0.05; done\nexit 1\n`;
     writeFileSync(fence, script, { mode: 0o755 });
     await scene.start(hosts, {
       make: async (pool) => {
@@ -68,10 +82,16 @@ export class FarmScene {
   }
 
   /** Starts servers with pools on images of a Ceph cluster, which the programs of this process reach by CEPH_CONF. */
-  static async onCeph(hosts: Hosts, cluster: CephCluster, names: readonly string[], pools: readonly string[]): Promise<FarmScene> {
+  static async onCeph(
+    hosts: Hosts,
+    cluster: CephCluster,
+    names: readonly string[],
+    pools: readonly string[],
+    program: ServerProgram = 'rssrv',
+  ): Promise<FarmScene> {
     process.env['CEPH_CONF'] = cluster.conf;
     hosts.onClean(() => void delete process.env['CEPH_CONF']);
-    const scene = new FarmScene(names, pools, hosts);
+    const scene = new FarmScene(names, pools, hosts, program);
     await scene.start(hosts, {
       make: async (pool) => {
         await cluster.run('rbd', 'create', `rbd/${pool}`, '--size', String(DISK_BYTES >> 20), '--image-feature', 'layering');
@@ -96,6 +116,11 @@ export class FarmScene {
     };
     await waitFor(isServed, KNOWN_MS, `Pool ${pool} is served`);
     return owner!;
+  }
+
+  /** The fence command of pools on files. */
+  get fence(): string {
+    return path.join(this.place, 'fence.sh');
   }
 
   nameOf(server: Host): string {
@@ -129,10 +154,22 @@ export class FarmScene {
     if (signal === 'SIGSTOP' && which === 'all') spinUntil(() => this.isStopped(server));
   }
 
+  /** The fence command fails at once if `isOn`; only for pools on files. */
+  breakFence(isOn: boolean): void {
+    const file = path.join(this.place, UNPROVEN);
+    if (isOn) writeFileSync(file, '');
+    else rmSync(file);
+  }
+
   /** Starts the machine of a server again. */
   async revive(server: Host): Promise<void> {
     for (const what of ['want', 'dead']) rmSync(path.join(this.place, `${what}-${this.nameOf(server)}`), { force: true });
-    await server.start('rssrv');
+    await this.startServer(server);
+  }
+
+  private async startServer(server: Host): Promise<void> {
+    if (this.program === 'rssrv') await server.start('rssrv');
+    else await server.startFaulty({});
   }
 
   private async start(hosts: Hosts, storage: Storage): Promise<void> {
@@ -141,7 +178,7 @@ export class FarmScene {
       const own = { ...network, serverAddresses: [network.serverAddresses[index]!] };
       const numbered = { name: this.names[index]!, server: { serverid: String(index + 1) } };
       server.writeConfig('rssrv', serverConfig(own, { ...numbered, volumes: {} }));
-      await server.start('rssrv');
+      await this.startServer(server);
     }
     for (const pool of this.pools) {
       const { disk, fence } = await storage.make(pool);

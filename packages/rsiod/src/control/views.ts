@@ -154,12 +154,17 @@ export function attachmentView(
   };
 }
 
+const OR_OWNER = ', or for another owner of its pool (rsadm farm on the other owners says what the pool waits for)';
+
 /** Returns the reason why the volume's I/O cannot be sent now, or null if I/O can be sent. */
 function waitsFor(volume: Volume): string | null {
   const { target, stall } = volume;
   if (target.pathCount === 0) {
     const message = stall.serverMessage;
-    const path = message === null ? `a path to ${volume.serverText}` : `${volume.serverText}, which is there and slow: ${message}`;
+    // Only the other owners know what the pool waits for.
+    const orOwner = target.attachments.some(({ ownership }) => ownership !== null) ? OR_OWNER : '';
+    const path =
+      message === null ? `a path to ${volume.serverText}${orOwner}` : `${volume.serverText}, which is there and slow: ${message}`;
     return stall.hasAbandoned ? `${path}: I/O was abandoned, its outcome is unknown` : path;
   }
   return target.reason === '' ? null : target.reason;

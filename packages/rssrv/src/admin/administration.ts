@@ -407,8 +407,9 @@ export class Administration {
     if (this.control === null) return;
     void this.pools.fillSpare();
     const failures = [...this.ports.volumeFailures(), ...this.failures];
-    const isAway = (pool: PoolState): boolean => this.ports.farms.away(pool) !== null;
-    const changes = this.storageWatch.look(storagePicture(this.pools.states, this.ports.config().volumes, failures, isAway));
+    const { farms } = this.ports;
+    const [isAway, unproven] = [(pool: PoolState) => farms.away(pool) !== null, (pool: string) => farms.unproven(pool)];
+    const changes = this.storageWatch.look(storagePicture(this.pools.states, this.ports.config().volumes, failures, isAway, unproven));
     for (const { object, from, to, reason } of changes)
       this.ports.log.info(
         `The state of ${object} was ${from} and is ${to}${reason === '' ? '' : `: ${reason}`}`,

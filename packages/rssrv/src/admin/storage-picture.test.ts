@@ -23,10 +23,13 @@ function failed(name: string, context: object = {}): VolumeFailure {
   return { name, universe: 0, clients: null, error: new RsError('E_VOLUME', `Volume ${name}: x`, { ...context }) };
 }
 
+const NONE = (): null => null;
+type Shown = Parameters<typeof storagePicture> extends [...infer First, unknown] ? First : never;
+
 test('a move makes no events about volumes; a volume of another place that fails meanwhile does', () => {
   const watch = new StorageWatch();
-  const events = (...args: Parameters<typeof storagePicture>): string[] =>
-    watch.look(storagePicture(...args)).map(({ object, from, to }) => `${object}: ${from} -> ${to}`);
+  const events = (...args: Shown): string[] =>
+    watch.look(storagePicture(...args, NONE)).map(({ object, from, to }) => `${object}: ${from} -> ${to}`);
   const all = [IN_FAST, ELSEWHERE];
   expect(events([OPEN], all, [], () => false)).toEqual([]);
   expect(
@@ -42,7 +45,27 @@ test('a move makes no events about volumes; a volume of another place that fails
 test('a volume that fails at the owner is reported, and does not become well because its pool leaves', () => {
   const watch = new StorageWatch();
   const look = (isAway: boolean, failures: readonly VolumeFailure[]): unknown[] =>
-    watch.look(storagePicture([OPEN], [IN_FAST], failures, () => isAway));
+    watch.look(storagePicture([OPEN], [IN_FAST], failures, () => isAway, NONE));
   expect(look(false, [failed('db')])).toHaveLength(1);
   expect(look(true, [failed('db')])).toEqual([]);
+});
+
+test('a pool whose fence is not proven is unavailable, because no server can serve it', () => {
+  const watch = new StorageWatch();
+  const look = (unproven: string | null, pool = LEFT): unknown[] =>
+    watch.look(
+      storagePicture(
+        [pool],
+        [],
+        [],
+        () => pool === LEFT,
+        () => unproven,
+      ),
+    );
+  expect(look(null)).toMatchObject([{ object: 'pool fast', from: 'ready', to: 'not here' }]);
+  const reason = 'it waits for the fence of big-9';
+  expect(look(reason)).toEqual([{ object: 'pool fast', from: 'not here', to: 'unavailable', reason }]);
+  expect(look(null)).toMatchObject([{ from: 'unavailable', to: 'not here' }]);
+  look(reason);
+  expect(look(null, OPEN)).toMatchObject([{ from: 'unavailable', to: 'ready' }]);
 });

@@ -1,18 +1,22 @@
 // Makes the picture of the server's storage that events/storage-watch.ts compares with the one before. Pure. Invariant: a shared pool that
-// this server leaves, and the volumes in it, never look like a fault, because another server serves them.
+// this server leaves, and the volumes in it, never look like a fault, because another server serves them. A fence that is not proven is one.
 
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
-import type { StoragePicture } from '../events/storage-watch.ts';
+import type { PoolStanding, StoragePicture } from '../events/storage-watch.ts';
 import type { PoolState } from '../pools/catalogue.ts';
 import type { VolumeFailure } from '../volumes/volume-failures.ts';
 import { volumeKey } from '../volumes/volume-ids.ts';
 
-/** `isAway` returns true if the pool is a shared pool that this server does not own, or is leaving. */
+/**
+ * `isAway` returns true if the pool is a shared pool that this server does not own, or is leaving. `unproven` returns why this server waits for
+ * the fence of a pool; null if it does not.
+ */
 export function storagePicture(
   pools: readonly PoolState[],
   volumes: readonly ServerVolumeConfig[],
   failures: readonly VolumeFailure[],
   isAway: (pool: PoolState) => boolean,
+  unproven: (pool: string) => string | null,
 ): StoragePicture {
   const away = new Set(pools.filter(isAway).map(({ name }) => name));
   // While a pool is left, its volumes are still configured.
@@ -20,8 +24,12 @@ export function storagePicture(
   const leaving = new Set(volumes.filter(({ pool }) => away.has(pool?.name ?? '')).map(volumeKey));
   const faults = failures.filter((failure) => failure.error.context['hasMoved'] !== true && !leaving.has(volumeKey(failure)));
   return {
-    pools: new Map(pools.map(({ name, trouble, isShared, isOpen }) => [name, { reason: trouble, isAway: isShared && !isOpen }])),
+    pools: new Map(pools.map((pool) => [pool.name, standingOf(pool, unproven(pool.name))])),
     unavailable: new Map(faults.map((failure) => [volumeKey(failure), failure.error.message])),
     exists: (volume) => here.has(volume),
   };
+}
+
+function standingOf({ trouble, isShared, isOpen }: PoolState, unproven: string | null): PoolStanding {
+  return unproven === null ? { reason: trouble, isAway: isShared && !isOpen } : { reason: unproven, isAway: false };
 }

@@ -69,11 +69,17 @@ function whenSilent(seen: Seen, owner: string, does: string): Step {
   const { config, record } = seen;
   const silentMs = seen.silentMs(owner);
   const limitMs = config.takeOverMs;
-  if (silentMs < limitMs) return wait(`server ${owner} ${does}`);
+  if (silentMs < limitMs) return wait(`server ${owner} ${does}${unfencedText(record, owner)}`);
   const silence = `server ${owner}, which ${does}, has been silent for more than ${printDuration(limitMs)}`;
   if (config.fence.kind === 'none') return wait(`${silence}, and fence = none permits no take-over: start it, or see rsadm farm --help`);
   const waitMs = limitMs + rankOf(seen, record?.owners ?? [], owner) * SILENT_STEP_MS + seen.patience * SILENT_STEP_MS;
   return silentMs >= waitMs ? { kind: 'take' } : wait(`${silence}: an owner takes it`);
+}
+
+/** Says whose end the taker `owner` has not proven yet; '' if there is nobody. */
+function unfencedText(record: FarmRecord | null, owner: string): string {
+  const servers = [...new Set((record?.writers ?? []).map(({ server }) => server))];
+  return servers.length === 0 ? '' : `, and ${servers.join(', ')} is not fenced yet: see rsadm farm on ${owner}`;
 }
 
 /** Returns how many owners that are preferred to this server, without `except`, are there and may take the pool first. */

@@ -100,6 +100,11 @@ export class Farms {
     return ownership === null ? { servedBy, why } : null;
   }
 
+  /** Returns what a pool waits for whose fence is not proven, so that no server can serve it; null if this server is not taking such a pool. */
+  unproven(name: string): string | null {
+    return this.pools.get(name)?.unproven ?? null;
+  }
+
   /** See OwnershipOf (pools/open-pool.ts). */
   ownershipOf({ name, isShared }: { readonly name: string; readonly isShared: boolean }): PoolOwnership | null {
     if (!isShared) return null;

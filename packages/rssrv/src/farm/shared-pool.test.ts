@@ -153,10 +153,15 @@ test('a fence that is not proven keeps the pool waiting, with the reason, until 
   await pass(world, 60_000);
   expect(serving(world)).toEqual([]);
   expect(world.storage.record).toMatchObject({ state: 'taking', owner: { server: 'big-2' } });
-  expect(world.servers[1]!.pool.status.why).toContain('it waits for the fence of big-1, generation 1: client-0 is not proven');
+  const [, taker, third] = world.servers as [FarmServer, FarmServer, FarmServer];
+  expect(taker.pool.status.why).toContain('it waits for the fence of big-1, generation 1: client-0 is not proven');
+  expect(taker.pool.unproven).toBe(taker.pool.status.why);
+  expect(third.pool.status.why).toBe('server big-2 is taking it, and big-1 is not fenced yet: see rsadm farm on big-2');
+  expect(third.pool.unproven).toBe(null);
   world.storage.isFenceBroken = false;
   await pass(world, 10_000);
   expect(serving(world)).toEqual(['big-2']);
+  expect(taker.pool.unproven).toBe(null);
 });
 
 test('a stopped owner ends its ownership when it goes on, and answers no look with yes', async () => {

@@ -71,6 +71,8 @@ export class SharedPool {
   readonly name: string;
   /** How often this server has taken the pool although it was not given up, and how often it has given it up by command. */
   readonly counts = { forcedTakes: 0, movesAway: 0 };
+  /** Why this server, which is taking the pool, waits for a fence; null if it does not. */
+  unproven: string | null = null;
   private config: SharedDiskConfig;
   private readonly ports: SharedPoolPorts;
   private standing: Standing = 'watching';
@@ -287,7 +289,7 @@ export class SharedPool {
     const before = this.standing;
     this.standing = standing;
     const failed = (thrown: unknown): void => {
-      this.why = toRsError(thrown).message;
+      [this.why, this.unproven] = [toRsError(thrown).message, null];
       this.restUntilMs = this.ports.clock.monotonicMs() + RETRY_MS;
       this.patience = this.ports.random();
       this.ports.log.error(`Pool ${this.name}: ${this.why}`);
@@ -389,12 +391,13 @@ export class SharedPool {
     for (;;) {
       try {
         await engine.fence(writer);
+        this.unproven = null;
         log.info(`Pool ${this.name}: ${whom}, is fenced`);
         return;
       } catch (thrown) {
         const why = `it waits for the fence of ${whom}: ${toRsError(thrown).message}`;
         if (why !== this.why) log.error(`Pool ${this.name}: ${why}`);
-        this.why = why;
+        [this.why, this.unproven] = [why, why];
       }
       await this.delay(RETRY_MS);
       this.refuseStopping();
