@@ -65,7 +65,7 @@ export const PRODUCTS = {
     },
     folders: [],
     libraries: ['koffi'],
-    scripts: { 'packaging/fence_rsio': 'usr/sbin/fence_rsio' },
+    scripts: { 'packaging/fence_rsio': 'usr/sbin/fence_rsio', 'packaging/ocf-pool': 'usr/lib/ocf/resource.d/rsio/pool' },
     depends: ['nodejs (>= 20.19)', 'libc6 (>= 2.28)', 'adduser', 'perl:any'],
     sameVersion: ['rsio-common'],
     formerly: [],

@@ -13,6 +13,7 @@ import { KEY_NEW } from './commands/key-new.ts';
 import { RELOAD, RESTART, STOP } from './commands/daemon-lifecycle.ts';
 import { EVENTS, LOCAL, QUERY, STATS, STATUS } from './commands/daemon-views.ts';
 import { EXPLORE } from './commands/explore.ts';
+import { FARM } from './commands/farm.ts';
 import { TEST } from './commands/test-path.ts';
 import {
   VOLUME_COPY,
@@ -83,6 +84,7 @@ export const GROUPS: readonly (readonly [heading: string, commands: readonly Con
       VOLUME_JOBS,
       VOLUME_JOBS_CANCEL,
       VOLUME_JOBS_LIMIT,
+      FARM,
     ],
   ],
   [

@@ -48,7 +48,7 @@ export const STATS_SAMPLE_MS = 1_000;
 export const WATCH_INTERVAL_MS = 1_000;
 /** Interval between the polls of --wait. */
 export const WAIT_POLL_MS = 500;
-/** Time limit for a server to list its volumes, or to answer whether it has a volume. */
+/** Time limit for a server to list its volumes or shared pools, or to answer whether it has a volume. */
 export const INVENTORY_WAIT_MS = 15_000;
 /** Maximum number of servers that are asked at the same time. */
 export const SERVERS_ASKED_AT_ONCE_MAX = 16;

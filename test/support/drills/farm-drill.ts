@@ -7,7 +7,7 @@ import type { useHosts } from '../hosts/hosts.ts';
 import { NbdIo } from '../io/nbd-io.ts';
 import { report } from '../programs/report.ts';
 import { waitFor } from '../programs/wait-for.ts';
-import type { FarmScene } from '../scenes/farm-scene.ts';
+import { DISK_BYTES, type FarmScene } from '../scenes/farm-scene.ts';
 import { JudgedLoad } from './judged-load.ts';
 
 const EXPORT = 'osl/oracle';
@@ -29,6 +29,25 @@ export const MOVE: FarmEvent = {
     // The command may be given at any server.
     const asked = farm.servers[farm.names.length - 1]!;
     expect(await asked.rsadmWell('pool', 'move', 'fast', '--to', to)).toMatch(new RegExp(`^fast is served by ${to}, after `));
+  },
+};
+
+/** The disk grows by half, and then the pool, at its owner; another server names the owner. */
+export const GROW: FarmEvent = {
+  mayReturn: true,
+  happens: async (farm, owner) => {
+    const sizeOf = async (): Promise<number> => {
+      const { pools } = JSON.parse(await owner.rsadmWell('pool', 'list', '--json')) as { pools: { name: string; totalBytes: number }[] };
+      return pools.find(({ name }) => name === 'fast')?.totalBytes ?? 0;
+    };
+    const before = await sizeOf();
+    await farm.growDisk('fast', (DISK_BYTES * 3) / 2);
+    const other = farm.servers.find((server) => server !== owner)!;
+    const { code, stderr } = await other.rsadm('pool', 'grow', 'fast');
+    expect([code, stderr]).toEqual([1, `rsadm: Pool fast: give this command at its owner, server ${farm.nameOf(owner)} [E_POOL]\n`]);
+    expect(await sizeOf()).toBe(before);
+    expect(await owner.rsadmWell('pool', 'grow', 'fast')).toMatch(/^fast has \S+ now; before: \S+\n$/);
+    expect(await sizeOf()).toBeGreaterThan(before * 1.4);
   },
 };
 

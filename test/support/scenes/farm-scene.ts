@@ -4,7 +4,18 @@
 // a test beside this one, may have a copy of the mount, and then the file system goes on to write.
 
 import { spawnSync } from 'node:child_process';
-import { closeSync, existsSync, ftruncateSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import type { TestContext } from 'vitest';
 import { mountTable, parseMountTable } from '@rsio/common/daemon/mount-table';
@@ -15,7 +26,7 @@ import type { Host } from '../hosts/host.ts';
 import type { useHosts } from '../hosts/hosts.ts';
 import { waitFor } from '../programs/wait-for.ts';
 
-const DISK_BYTES = 512 * 1024 * 1024;
+export const DISK_BYTES = 512 * 1024 * 1024;
 const KNOWN_MS = 60_000;
 const FENCE_LOOK_MS = 50;
 const STOPS_MS = 5_000;
@@ -31,6 +42,7 @@ type ServerProgram = 'rssrv' | 'faulty';
 interface Storage {
   /** Makes a disk, and returns the values of the keys `disk` and `fence`. */
   make(pool: string): Promise<{ readonly disk: string; readonly fence: string }>;
+  grow(pool: string, sizeBytes: number): Promise<void>;
 }
 
 export class FarmScene {
@@ -40,6 +52,7 @@ export class FarmScene {
   private readonly place: string;
   private readonly pools: readonly string[];
   private readonly program: ServerProgram;
+  private storage: Storage | null = null;
 
   private constructor(names: readonly string[], pools: readonly string[], hosts: Hosts, program: ServerProgram) {
     this.names = names;
@@ -77,6 +90,7 @@ export class FarmScene {
         closeSync(file);
         return { disk: scene.diskOf(pool), fence: `command:${fence}` };
       },
+      grow: async (pool, sizeBytes) => truncateSync(scene.diskOf(pool), sizeBytes),
     });
     return scene;
   }
@@ -97,6 +111,7 @@ export class FarmScene {
         await cluster.run('rbd', 'create', `rbd/${pool}`, '--size', String(DISK_BYTES >> 20), '--image-feature', 'layering');
         return { disk: `rbd:rbd/${pool}`, fence: 'rbd' };
       },
+      grow: async (pool, sizeBytes) => void (await cluster.run('rbd', 'resize', `rbd/${pool}`, '--size', String(sizeBytes >> 20))),
     });
     return scene;
   }
@@ -121,6 +136,11 @@ export class FarmScene {
   /** The fence command of pools on files. */
   get fence(): string {
     return path.join(this.place, 'fence.sh');
+  }
+
+  /** Makes the disk of the pool larger, as an administrator of the storage does. */
+  async growDisk(pool: string, sizeBytes: number): Promise<void> {
+    await this.storage?.grow(pool, sizeBytes);
   }
 
   nameOf(server: Host): string {
@@ -173,6 +193,7 @@ export class FarmScene {
   }
 
   private async start(hosts: Hosts, storage: Storage): Promise<void> {
+    this.storage = storage;
     const network = await hosts.network(this.names.length);
     for (const [index, server] of this.servers.entries()) {
       const own = { ...network, serverAddresses: [network.serverAddresses[index]!] };

@@ -224,17 +224,27 @@ export function standingText({ state, reason }: PoolView): string {
   return state === 'elsewhere' ? (reason ?? 'served by another server') : `unavailable: ${reason ?? '-'}`;
 }
 
+/** Returns the time since the owner was heard, such as `0.4 s`; `-` without an owner. */
+export function heartbeatText({ heartbeatMs }: SharedPoolView): string {
+  return heartbeatMs === null ? '-' : `${(heartbeatMs / 1_000).toFixed(1)} s`;
+}
+
+/** Returns a text such as `taking, big-9 is not fenced yet`. */
+export function farmStateText({ state, unfenced }: SharedPoolView): string {
+  return [state, ...unfenced.map((writer) => `${writer.server} is not fenced yet`)].join(', ');
+}
+
 /** Returns the output of `farm`. */
 export function farmTable(pools: readonly SharedPoolView[]): string {
-  const rows = pools.map(({ name, disk, owner, generation, sinceMs, heartbeatMs, next, state, unfenced }) => [
-    name,
-    disk,
-    owner ?? '-',
-    String(generation),
-    sinceMs === null ? '-' : formatTime(sinceMs),
-    heartbeatMs === null ? '-' : `${(heartbeatMs / 1_000).toFixed(1)} s`,
-    next ?? '-',
-    [state, ...unfenced.map((writer) => `${writer.server} is not fenced yet`)].join(', '),
+  const rows = pools.map((pool) => [
+    pool.name,
+    pool.disk,
+    pool.owner ?? '-',
+    String(pool.generation),
+    pool.sinceMs === null ? '-' : formatTime(pool.sinceMs),
+    heartbeatText(pool),
+    pool.next ?? '-',
+    farmStateText(pool),
   ]);
   return toText(alignColumns(['POOL', 'DISK', 'OWNER', '>GENERATION', '>SINCE', '>HEARTBEAT', 'NEXT', 'STATE'], rows));
 }

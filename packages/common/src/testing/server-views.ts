@@ -57,10 +57,13 @@ export function sharedPool(changes: Partial<SharedPoolView> = {}): SharedPoolVie
     state: 'serving',
     owner: 'big-9',
     isHere: true,
+    standing: 'owned',
     generation: 17,
     sinceMs: 0,
     heartbeatMs: 400,
     next: 'big-8',
+    takeOverMs: 10_000,
+    load: 1_200,
     why: 'this server owns it',
     owners: [
       { server: 'big-9', isThere: true },

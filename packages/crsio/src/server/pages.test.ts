@@ -2,9 +2,10 @@
 // and the question before each removal.
 
 import { RsError } from '@rsio/common/lib/errors';
-import { client, pool } from '@rsio/common/testing/server-views';
+import { client, pool, sharedPool } from '@rsio/common/testing/server-views';
 import { expect, test } from 'vitest';
 import { answers, SERVER_TEXT, ServerWalker } from '../testing/server-walker.ts';
+import { LOOK_INTERVAL_MS } from '../widgets/limits.ts';
 
 const GIB = 1024 ** 3;
 
@@ -165,6 +166,35 @@ test('pools have a bar and a percentage, and a pool its details, findings and se
   await walker.choose('Remove');
   await walker.choose('Remove pool fast');
   expect(walker.file()).not.toContain('[pool');
+});
+
+test('the page of a shared pool has its owner, and what it waits for', async () => {
+  let shared = sharedPool();
+  const walker = await ServerWalker.start({
+    daemon: answers({
+      'pool-list': () => ({ pools: [pool({ state: 'elsewhere', reason: 'served by big-9' })] }),
+      'farm-show': () => ({ server: 'big-8', pools: [sharedPool({ name: 'slow', owner: 'big-7' }), shared] }),
+    }),
+  });
+  await walker.choose('Pools');
+  expect(walker.screen()).toMatch(/fast .*served by big-9/);
+  await walker.press('enter');
+  expect(walker.words()).toContain('disk: rbd:rsio/fast, fence rbd');
+  expect(walker.words()).toContain('owner: big-9, generation 17, heard 0.4 s ago; next: big-8');
+  expect(walker.words()).not.toContain('big-7');
+  const unfenced = [{ server: 'big-9', generation: 17 }];
+  shared = sharedPool({
+    state: 'taking',
+    owner: 'big-8',
+    generation: 18,
+    next: null,
+    takeOverMs: null,
+    unfenced,
+    why: 'no monitor answers',
+  });
+  await walker.pass(LOOK_INTERVAL_MS);
+  expect(walker.words()).toContain('owner: big-8, generation 18, heard 0.4 s ago; moves by command only');
+  expect(walker.words()).toContain('! taking, big-9 is not fenced yet: no monitor answers');
 });
 
 test('interfaces are listed with the reason for which they do not listen, added from this machine, and removed with consent', async () => {

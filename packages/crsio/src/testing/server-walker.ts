@@ -45,8 +45,9 @@ export interface ServerWorld {
 /** Returns the answers of a server without pools, volumes and clients. `changes` replaces some of these answers. */
 export function answers(changes: Answers = {}): Answers {
   return {
-    daemon: () => DAEMON_ANSWER,
+    daemon: () => ({ ...DAEMON_ANSWER, methods: ['farm-show'] }),
     'pool-list': () => ({ pools: [] }),
+    'farm-show': () => ({ server: 'big-9', pools: [] }),
     'volume-list': () => ({ volumes: [], removed: [] }),
     'client-list': () => ({ clients: [] }),
     'interface-list': () => ({ interfaces: [listeningInterface()] }),
@@ -112,4 +113,6 @@ export class ServerWalker extends Keyboard<ServerState> {
   }
 }
 
-const READS: readonly ServerMethodName[] = ['daemon', 'pool-list', 'volume-list', 'client-list', 'interface-list', 'config-check'];
+const READS: readonly ServerMethodName[] = [
+  ...(['daemon', 'pool-list', 'farm-show', 'volume-list', 'client-list', 'interface-list', 'config-check'] as const),
+];

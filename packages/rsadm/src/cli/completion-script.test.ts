@@ -83,7 +83,7 @@ test.for<[string[], string[]]>([
   ],
   [
     ['pool', ''],
-    ['add', 'check', 'list', 'move', 'remove', 'set'],
+    ['add', 'check', 'grow', 'list', 'move', 'release', 'remove', 'set'],
   ],
   [
     ['volume', 'show', ''],

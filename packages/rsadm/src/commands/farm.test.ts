@@ -12,7 +12,7 @@ const scene = useAdmScene();
 const keysOf = (text: string): string[] => text.split('\n').map((line) => line.replace(/ +=/, ' ='));
 
 describe('farm', () => {
-  const shows = (...pools: readonly SharedPoolView[]) => scene.serve({ 'farm-show': () => ({ pools }) });
+  const shows = (...pools: readonly SharedPoolView[]) => scene.serve({ 'farm-show': () => ({ server: 'big-9', pools }) });
 
   test('without a shared pool it says how one is made, exit code 0', async () => {
     await shows();
@@ -43,12 +43,71 @@ describe('farm', () => {
   test('--json prints the answer', async () => {
     await scene.serve();
     const { code, out, err } = await scene.run(['farm', '--json']);
-    expect([code, err, JSON.parse(out)]).toEqual([0, '', { pools: [sharedPool()] }]);
+    expect([code, err, JSON.parse(out)]).toEqual([0, '', { server: 'big-9', pools: [sharedPool()] }]);
   });
 
   test('a pool that another server serves needs no remark', async () => {
     await shows(sharedPool({ isHere: false, why: 'server big-9 serves it' }));
     expect(await scene.run(['farm'])).toEqual({ code: 0, out: FARM, err: '' });
+  });
+});
+
+describe('farm balance', () => {
+  const pools = [
+    sharedPool({ name: 'fast', load: 1_200 }),
+    sharedPool({ name: 'slow', load: 800 }),
+    sharedPool({ name: 'new', load: null, state: 'serving' }),
+  ];
+
+  test('prints the loads and the commands of the moves, and sends none of them', async () => {
+    await scene.serve({ 'farm-show': () => ({ server: 'big-9', pools }) });
+    expect(await scene.run(['farm', 'balance'])).toEqual({
+      code: 0,
+      out: 'SERVER  LOAD  AFTER\nbig-9   2000    800\nbig-8      0   1200\nrsadm pool move fast --to big-8\n',
+      err: 'rsadm: The load of pool new is not known: it stays\n',
+    });
+    expect(scene.asked).toEqual([['farm-show', {}]]);
+  });
+
+  test('--json has the same', async () => {
+    await scene.serve({ 'farm-show': () => ({ server: 'big-9', pools }) });
+    const { code, out } = await scene.run(['farm', 'balance', '--json']);
+    expect([code, JSON.parse(out)]).toEqual([
+      0,
+      {
+        servers: [
+          { server: 'big-9', load: 2_000, loadAfter: 800 },
+          { server: 'big-8', load: 0, loadAfter: 1_200 },
+        ],
+        moves: [{ pool: 'fast', from: 'big-9', to: 'big-8', command: 'rsadm pool move fast --to big-8' }],
+      },
+    ]);
+  });
+
+  test('says that nothing is to be moved', async () => {
+    await scene.serve();
+    expect(await scene.run(['farm', 'balance'])).toEqual({
+      code: 0,
+      out: 'SERVER  LOAD  AFTER\nbig-9   1200   1200\nbig-8      0      0\n',
+      err: 'rsadm: No move would relieve a server much\n',
+    });
+  });
+});
+
+describe('pool grow', () => {
+  test('a disk that has not grown is named', async () => {
+    await scene.serve({ 'pool-grow': () => ({ beforeBytes: 2 ** 40, sizeBytes: 2 ** 40 }) });
+    expect(await scene.run(['pool', 'grow', 'fast'])).toEqual({
+      code: 0,
+      out: '',
+      err: 'rsadm: Pool fast has 1.0T as before: grow its disk first\n',
+    });
+  });
+
+  test('the refusal of a server that is not the owner is shown', async () => {
+    const reason = 'Pool fast: give this command at its owner, server big-8';
+    await scene.serve({ 'pool-grow': refusing('E_POOL', reason) });
+    expect(await scene.run(['pool', 'grow', 'fast'])).toEqual({ code: 1, out: '', err: `rsadm: ${reason} [E_POOL]\n` });
   });
 });
 

@@ -13,9 +13,9 @@ import { addPoolToServer, type SharedDiskTexts } from '@rsio/common/manage/pool-
 import { withoutReflink } from '@rsio/common/manage/volumes/create';
 import { changeServerFile } from '@rsio/common/manage/server-file';
 import { poolNameOf } from '@rsio/common/manage/volumes/values';
-import { farmTable, NO_POOL, poolsTable } from '@rsio/common/manage/server-tables';
+import { NO_POOL, poolsTable } from '@rsio/common/manage/server-tables';
 
-const COMPLETES_POOLS = `"\${ask[@]}" pool list | tail -n +2 | cut -d' ' -f1`;
+export const COMPLETES_POOLS = `"\${ask[@]}" pool list | tail -n +2 | cut -d' ' -f1`;
 
 export const POOL_LIST = defineCommand({
   call: { by: 'words', words: 'pool list' },
@@ -58,7 +58,7 @@ of the servers, the preferred one first. See rsadm farm --help.`,
     disk: { kind: 'text', value: 'DISK', help: 'shared disk of the pool' },
     fence: { kind: 'text', value: 'FENCE', help: 'how an earlier owner is stopped' },
     owners: { kind: 'text', value: 'A,B', help: 'servers that may own the pool' },
-    'take-over-after': { kind: 'text', value: 'T', help: 'how long the owner may be silent; default: 10s' },
+    'take-over-after': { kind: 'text', value: 'T', help: 'how long the owner may be silent, or never; default: 10s' },
     'no-holders': { kind: 'flag', help: 'nobody holds a volume of this pool of an earlier release' },
   },
   operands: { min: 2, max: 2 },
@@ -87,52 +87,6 @@ function sharedOf(given: Readonly<Record<'disk' | 'fence' | 'owners' | 'take-ove
   if (disk === null && fence === null && owners === null && takeOverAfter === null) return null;
   throw usageError('A shared disk needs --disk, --fence and --owners');
 }
-
-export const POOL_MOVE = defineCommand({
-  call: { by: 'words', words: 'pool move' },
-  synopsis: 'pool move NAME --to SERVER',
-  summary: 'moves a shared pool to another of its owners',
-  details: `The command may be given on any owner, under I/O: programs wait for some
-seconds, and get no error. It is refused while a job uses the pool.`,
-  options: { to: { kind: 'text', value: 'SERVER', help: 'the server that serves the pool then' }, json: JSON_OPTION },
-  json: SERVER_METHODS['pool-move'].result,
-  operands: { min: 1, max: 1 },
-  completes: COMPLETES_POOLS,
-  run: async (context, { to, json }, [name = '']) => {
-    if (to === null) throw usageError('Give the server: --to SERVER');
-    const moved = await context.call('pool-move', { name, to });
-    if (json) return printJson(context, moved);
-    context.out(`${name} is served by ${moved.server}, after ${(moved.tookMs / 1000).toFixed(1)} s\n`);
-    return undefined;
-  },
-});
-
-export const FARM = defineCommand({
-  call: { by: 'words', words: 'farm' },
-  synopsis: 'farm',
-  summary: 'lists the pools on shared disks, with their owners',
-  details: `One of the owners of a shared pool serves it. If it ends or is cut off, another
-one takes the pool: it fences the earlier owner, so that nothing of it can still
-write, and then clients go on there. HEARTBEAT is the time since the owner was
-heard. NEXT is the server that would take the pool. If no server serves a pool,
-for example because a fence is not proven, the last lines say for what the pool
-waits, and the exit code is 1.`,
-  options: { json: JSON_OPTION },
-  json: SERVER_METHODS['farm-show'].result,
-  run: async (context, { json }) => {
-    const answer = await context.call('farm-show', {});
-    const waiting = answer.pools.filter(({ state }) => state !== 'serving');
-    const code = waiting.length > 0 ? 1 : undefined;
-    if (json) {
-      printJson(context, answer);
-      return code;
-    }
-    if (answer.pools.length === 0) context.note('No shared pool: rsadm pool add NAME PATH --disk DISK ... makes one');
-    else context.out(farmTable(answer.pools));
-    for (const { name, why } of waiting) context.note(`Pool ${name}: ${why}`);
-    return code;
-  },
-});
 
 export const POOL_SET = defineCommand({
   call: { by: 'words', words: 'pool set' },

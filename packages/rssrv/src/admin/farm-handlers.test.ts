@@ -9,7 +9,8 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import type { Sight } from '../farm/engine.ts';
 import type { FarmRecord } from '../farm/farm-record.ts';
 import type { Farms } from '../farm/farms.ts';
-import type { SharedPool, SharedPoolStatus } from '../farm/shared-pool.ts';
+import type { SharedPool } from '../farm/shared-pool.ts';
+import type { SharedPoolStatus } from '../farm/shared-pool-ports.ts';
 import type { Pools } from '../pools/pools.ts';
 import { farmHandlers } from './farm-handlers.ts';
 
@@ -33,6 +34,8 @@ let moved: string[];
 let made: PoolConfig[];
 let closed: number;
 let makingAt: Set<string>;
+let takeOverMs: number | null;
+let totalBytes: number;
 
 const pool = {
   name: 'fast',
@@ -40,8 +43,12 @@ const pool = {
     disk: { kind: 'rbd', pool: 'rsio', image: 'fast' },
     fence: { kind: 'command', program: '/bin/f', words: ['-p', '1'] },
     owners: RECORD.owners,
-    takeOverMs: 10_000,
+    get takeOverMs() {
+      return takeOverMs;
+    },
   },
+  grow: async () => (totalBytes = 2_000),
+  giveUpToNone: async () => void moved.push('none'),
   get status() {
     return status;
   },
@@ -52,6 +59,7 @@ const pool = {
 function handlers(server = 'big-9', clock = new FakeClock()): Handlers {
   const farms = {
     list: [pool],
+    find: () => pool,
     move: async (_: string, to: string) => void moved.push(to),
     partsOf: (config: PoolConfig) => {
       made.push(config);
@@ -63,7 +71,15 @@ function handlers(server = 'big-9', clock = new FakeClock()): Handlers {
       return { engine, mount: {} };
     },
   } as unknown as Farms;
-  return farmHandlers(clock, farms, { makingAt, states: [] } as unknown as Pools, server);
+  let measured = 0;
+  const pools = {
+    makingAt,
+    measure: async () => void (measured = totalBytes),
+    get states() {
+      return [{ name: 'fast', space: { totalBytes: measured } }];
+    },
+  } as unknown as Pools;
+  return farmHandlers(clock, farms, pools, server);
 }
 
 function shown(changes: Partial<FarmRecord> | null, server = 'big-9', more: Partial<SharedPoolStatus> = {}): SharedPoolView {
@@ -74,6 +90,7 @@ function shown(changes: Partial<FarmRecord> | null, server = 'big-9', more: Part
 
 beforeEach(() => {
   [there, moved, made, closed, makingAt] = [['big-8'], [], [], 0, new Set()];
+  [takeOverMs, totalBytes] = [10_000, 1_000];
 });
 
 describe('the view', () => {
@@ -85,10 +102,13 @@ describe('the view', () => {
       state: 'unknown',
       owner: null,
       isHere: false,
+      standing: 'watching',
       generation: 0,
       sinceMs: null,
       heartbeatMs: null,
       next: 'big-9',
+      takeOverMs: 10_000,
+      load: null,
       why: 'the reason',
       owners: [
         { server: 'big-9', isThere: true },
@@ -145,6 +165,21 @@ describe('the view', () => {
     expect(shown({}, 'big-8', { ownership, standing: 'owned' })).toMatchObject({ next: null });
   });
 
+  test('of a pool that moves by command only: no server is next', () => {
+    takeOverMs = null;
+    expect(shown({})).toMatchObject({ takeOverMs: null, next: null, owner: 'big-8' });
+  });
+
+  test.each([
+    [4, 120, 120],
+    [3, 120, null],
+    [4, undefined, null],
+  ])('the load is that of the note of the owner: generation %i, load %s', (generation, load, expected) => {
+    const note = { generation, count: 1, wants: null, refusal: null, ...(load === undefined ? {} : { load }) };
+    const sight: Sight = { record: RECORD, notes: new Map([['big-8', note]]) };
+    expect(shown({}, 'big-9', { sight }).load).toBe(expected);
+  });
+
   test.each([null, {}, { state: 'free', owner: null }, { state: 'taking' }, { state: 'claimed' }, { state: 'making' }] as const)(
     'has the documented shape: %j',
     (changes) => {
@@ -159,6 +194,15 @@ test('pool-move moves the pool, and says how long that took', async () => {
   clock.advance(3_200);
   expect(await answer).toEqual({ server: 'big-7', tookMs: 3_200 });
   expect(moved).toEqual(['big-7']);
+});
+
+test('pool-grow answers the size before and after, both measured', async () => {
+  expect(await handlers()['pool-grow']({ name: 'fast' })).toEqual({ beforeBytes: 1_000, sizeBytes: 2_000 });
+});
+
+test('pool-release gives the pool up', async () => {
+  await handlers()['pool-release']({ name: 'fast' });
+  expect(moved).toEqual(['none']);
 });
 
 describe('farm-make', () => {

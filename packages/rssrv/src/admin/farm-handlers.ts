@@ -16,11 +16,25 @@ import type { Pools } from '../pools/pools.ts';
 
 export function farmHandlers(clock: Clock, farms: Farms, pools: Pools, server: string): HandlersOf<typeof FARM_METHODS> {
   return {
-    'farm-show': () => ({ pools: farms.list.map((pool) => sharedPoolView(pool, server)) }),
+    'farm-show': () => ({ server, pools: farms.list.map((pool) => sharedPoolView(pool, server)) }),
     'pool-move': async ({ name, to }) => {
       const sinceMs = clock.monotonicMs();
       await farms.move(name, to);
       return { server: to, tookMs: clock.monotonicMs() - sinceMs };
+    },
+    'pool-grow': async ({ name }) => {
+      const sizeOf = async (): Promise<number | null> => {
+        await pools.measure();
+        return pools.states.find((pool) => pool.name === name)?.space?.totalBytes ?? null;
+      };
+      const pool = farms.find(name);
+      const beforeBytes = await sizeOf();
+      await pool.grow();
+      return { beforeBytes, sizeBytes: await sizeOf() };
+    },
+    'pool-release': async ({ name }) => {
+      await farms.find(name).giveUpToNone();
+      return {};
     },
     'farm-make': async ({ name, path, disk, fence, owners }) => {
       const shared = {
@@ -46,9 +60,11 @@ export function farmHandlers(clock: Clock, farms: Farms, pools: Pools, server: s
 }
 
 function sharedPoolView(pool: SharedPool, server: string): SharedPoolView {
-  const { sight, why, ownership } = pool.status;
+  const { sight, why, ownership, standing } = pool.status;
+  const { takeOverMs } = pool.settings;
   const record = sight?.record ?? null;
   const owner = record?.owner?.server ?? null;
+  const note = sight?.notes.get(owner ?? '');
   const owners = pool.settings.owners.map((one) => ({ server: one, isThere: one === server || pool.isThere(one) }));
   return {
     name: pool.name,
@@ -57,10 +73,13 @@ function sharedPoolView(pool: SharedPool, server: string): SharedPoolView {
     state: record?.state ?? 'unknown',
     owner,
     isHere: ownership !== null,
+    standing,
     generation: record?.generation ?? 0,
     sinceMs: record?.sinceMs ?? null,
     heartbeatMs: owner === null ? null : pool.silentMs(owner),
-    next: owners.find((one) => one.isThere && one.server !== owner)?.server ?? null,
+    next: takeOverMs === null ? null : (owners.find((one) => one.isThere && one.server !== owner)?.server ?? null),
+    takeOverMs,
+    load: note?.generation === record?.generation ? (note?.load ?? null) : null,
     why,
     owners,
     unfenced: (record?.writers ?? []).map((writer) => ({ server: writer.server, generation: writer.generation })),

@@ -1,6 +1,7 @@
 // Decides what a server does next about a shared pool, from what it has seen. Pure; shared-pool.ts makes the steps. Invariant: no decision is
 // needed for safety, which the record and the fence give. Decisions only say who goes first, and when an owner counts as silent.
 
+import { TAKE_OVER_MS } from '@rsio/common/config/schema/limits';
 import type { SharedDiskConfig } from '@rsio/common/config/schema/types';
 import { printDuration } from '@rsio/common/lib/units';
 import type { FarmRecord } from './farm-record.ts';
@@ -48,8 +49,16 @@ export function nextStep(seen: Seen): Step {
     return wait(`server ${record.owner?.server ?? '?'} makes it: if that was interrupted, run rsadm pool add again`);
   if (record.owner === null) return whenFree(seen, record);
   // The own past of this server has ended: a process that owned the pool is gone, and this one resumes nothing (F3).
-  if (record.owner.server === server) return { kind: 'take' };
+  if (record.owner.server === server)
+    return mayTake(seen) ? { kind: 'take' } : wait(`this server has lost it, and waits for a command: ${BY_COMMAND}`);
   return whenSilent(seen, record.owner.server, record.state === 'taking' ? 'is taking it' : 'serves it');
+}
+
+const BY_COMMAND = 'take-over-after = never, so give rsadm pool move';
+
+/** True if this server may take the pool by itself, or a command wants it to. */
+function mayTake({ config, wanted, server }: Seen): boolean {
+  return config.takeOverMs !== null || wanted === server;
 }
 
 /** True if the owner `server` has another list of owners in rssrvcfg than the record has. A list without this server counts as a mistake. */
@@ -58,20 +67,23 @@ export function hasOtherOwners(record: FarmRecord, { owners }: Seen['config'], s
 }
 
 function whenFree(seen: Seen, { owners, next }: FarmRecord): Step {
-  const { server, unchangedMs } = seen;
-  if (next === server) return { kind: 'take' };
+  const { server, unchangedMs, wanted } = seen;
+  if (next === server || wanted === server) return { kind: 'take' };
+  if (!mayTake(seen)) return wait(`it is free, and waits for a command: ${BY_COMMAND}`);
   const rank = rankOf(seen, owners, next);
   const waitMs = (rank + 1) * FREE_STEP_MS + seen.patience * FREE_STEP_MS;
   return unchangedMs >= waitMs ? { kind: 'take' } : wait(`it is free, and ${next ?? 'an owner that is preferred'} may take it first`);
 }
 
 function whenSilent(seen: Seen, owner: string, does: string): Step {
-  const { config, record } = seen;
+  const { config, record, server } = seen;
   const silentMs = seen.silentMs(owner);
-  const limitMs = config.takeOverMs;
+  const limitMs = config.takeOverMs ?? TAKE_OVER_MS;
   if (silentMs < limitMs) return wait(`server ${owner} ${does}${unfencedText(record, owner)}`);
   const silence = `server ${owner}, which ${does}, has been silent for more than ${printDuration(limitMs)}`;
   if (config.fence.kind === 'none') return wait(`${silence}, and fence = none permits no take-over: start it, or see rsadm farm --help`);
+  if (!mayTake(seen)) return wait(`${silence}: ${BY_COMMAND}`);
+  if (seen.wanted === server) return { kind: 'take' };
   const waitMs = limitMs + rankOf(seen, record?.owners ?? [], owner) * SILENT_STEP_MS + seen.patience * SILENT_STEP_MS;
   return silentMs >= waitMs ? { kind: 'take' } : wait(`${silence}: an owner takes it`);
 }

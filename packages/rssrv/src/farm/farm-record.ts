@@ -2,7 +2,7 @@
 // of the pool. Invariants (docs/PROTOCOL.md, Farms): a record changes only into its successor, by compare-and-swap of the version; the
 // generation grows with each new owner; a generation leaves the writers only when it has ended or a fence of it is proven.
 
-import { checked, list, object, type Of, orNull, type Shape, text, whole, word } from '@rsio/common/lib/shape';
+import { checked, list, object, type Of, optional, orNull, type Shape, text, whole, word } from '@rsio/common/lib/shape';
 import { OWNERS_MAX } from '@rsio/common/config/schema/limits';
 import { CLIENT_MAX_CHARS, REFUSAL_MAX_CHARS, WRITERS_MAX } from './limits.ts';
 
@@ -54,6 +54,8 @@ export const NOTE = object({
   refusal: orNull(
     checked(text(), (value) => (value.length <= REFUSAL_MAX_CHARS ? null : `is longer than ${REFUSAL_MAX_CHARS} characters`)),
   ),
+  /** Load of the pool at the server that serves it (server/shared/pool-loads.ts), otherwise 0. Only for display. */
+  load: optional(number),
 });
 export type Note = Of<typeof NOTE>;
 

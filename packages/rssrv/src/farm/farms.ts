@@ -4,12 +4,15 @@
 import type { PoolConfig, PoolOwnership, SharedDiskConfig } from '@rsio/common/config/schema/types';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { movePool } from './move-pool.ts';
-import { SharedPool, type SharedPoolPorts } from './shared-pool.ts';
+import { SharedPool } from './shared-pool.ts';
+import type { SharedPoolPorts } from './shared-pool-ports.ts';
 
-export interface FarmsPorts extends Omit<SharedPoolPorts, 'came' | 'engine' | 'leave' | 'mount' | 'server'> {
+export interface FarmsPorts extends Omit<SharedPoolPorts, 'came' | 'engine' | 'leave' | 'load' | 'mount' | 'server'> {
   server(): string;
   /** Makes the parts that reach the storage of the pool and its mount. */
   partsOf(config: PoolConfig): Pick<SharedPoolPorts, 'engine' | 'mount'>;
+  /** See SharedPoolPorts.load. */
+  loadOf(name: string): number;
   /** Called when this server owns the pool, and has mounted it. */
   came(name: string): Promise<void>;
   /** See SharedPoolPorts.leave. `why`: the reason for the clients. */
@@ -78,6 +81,7 @@ export class Farms {
       const pool: SharedPool = new SharedPool(name, disk, {
         ...{ clock: ports.clock, log: ports.log, server: ports.server(), random: () => ports.random() },
         ...ports.partsOf(config),
+        load: () => ports.loadOf(name),
         came: () => ports.came(name),
         leave: (isLost) => ports.leave(name, isLost, pool.status.why),
       });

@@ -40,6 +40,8 @@ export const DEVICE_USERS_MAX = 4;
 export const OUTPUT_MAX_CHARS = 2_000;
 /** Longest time for which a command waits until a pool has moved. */
 export const MOVE_MS = 120_000;
+/** Time after which a refusal in the note of an owner is no longer the answer to an earlier command: the owner has tried again by then. */
+export const REFUSAL_KEPT_MS = RETRY_MS + 2 * WATCH_MS;
 // Engines for plain disks (engines/). The header of the disk is drawn in engines/header-format.ts.
 
 /** Maximum length of a record in the header of a disk, as JSON text. Two records and their frame must fit into a slot of a register. */

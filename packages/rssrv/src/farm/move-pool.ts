@@ -5,7 +5,7 @@ import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
 import { printDuration } from '@rsio/common/lib/units';
 import type { FarmRecord } from './farm-record.ts';
-import { HURRY_MS, MOVE_MS } from './limits.ts';
+import { HURRY_MS, MOVE_MS, REFUSAL_KEPT_MS } from './limits.ts';
 import type { SharedPool } from './shared-pool.ts';
 
 /** `server`: the name of this server. Throws E_USAGE, E_POOL, E_STORAGE or E_TIMEOUT, with the reason. */
@@ -17,23 +17,36 @@ export async function movePool(pool: SharedPool, server: string, to: string, clo
   if (record === null) throw failure(pool.status.why);
   if (!record.owners.includes(to))
     throw new RsError('E_USAGE', `Server ${to} is not an owner of pool ${pool.name}: ${record.owners.join(', ')} are`);
-  const isServed = (): boolean => recordOf(pool)?.state === 'serving' && recordOf(pool)?.owner?.server === to;
+  // The record may name a server that has started again since, and waits for a command.
+  const isServed = (): boolean => {
+    const now = recordOf(pool);
+    if (now?.state !== 'serving' || now.owner?.server !== to) return false;
+    return now.generation !== record.generation || servedBy(pool, server, to) === now.generation;
+  };
   if (isServed()) return;
   if (!pool.isThere(to)) throw failure(`server ${to} does not watch it: start rssrv there, and see that its rssrvcfg has the pool`);
-  if (record.owner === null) throw failure('it has no owner now: wait until one has taken it');
   pool.ask({ generation: record.generation, to });
-  const endMs = clock.monotonicMs() + MOVE_MS;
+  const beganMs = clock.monotonicMs();
+  // The answer to an earlier request stays in the note of the owner for a moment.
+  const earlier = refusalOf(pool, server, record);
   try {
     while (!isServed()) {
       const refusal = refusalOf(pool, server, record);
-      if (refusal !== null) throw failure(refusal);
-      if (clock.monotonicMs() > endMs)
+      const forMs = clock.monotonicMs() - beganMs;
+      if (refusal !== null && (refusal !== earlier || forMs > REFUSAL_KEPT_MS)) throw failure(refusal);
+      if (forMs > MOVE_MS)
         throw new RsError('E_TIMEOUT', `Pool ${pool.name} was not moved to ${to} within ${printDuration(MOVE_MS)}: ${pool.status.why}`);
       await new Promise<void>((resolve) => clock.after(HURRY_MS, resolve));
     }
   } finally {
     pool.ask(null);
   }
+}
+
+/** Returns the generation that the server `to` says to serve; 0 for none. */
+function servedBy(pool: SharedPool, server: string, to: string): number {
+  const { sight, ownership } = pool.status;
+  return (to === server ? ownership?.generation : sight?.notes.get(to)?.generation) ?? 0;
 }
 
 function recordOf(pool: SharedPool): FarmRecord | null {

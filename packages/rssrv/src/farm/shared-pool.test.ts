@@ -268,6 +268,195 @@ test('two servers with one name are noticed', async () => {
   expect(world.servers[0]!.pool.status.why).toContain('another process posts notes with the name big-1');
 });
 
+/** Resolves with the result of `work`, for which time must pass. */
+async function after<T>(world: World, work: Promise<T>): Promise<T> {
+  let isOver = false;
+  const done = work.finally(() => {
+    isOver = true;
+  });
+  done.catch(() => undefined);
+  for (let turn = 0; turn < 300 && !isOver; turn++) await pass(world, 500);
+  return done;
+}
+
+test('a refusal concerns only the move that was refused', async () => {
+  const world = newWorld();
+  const [first, second] = world.servers as [FarmServer, FarmServer, FarmServer];
+  await pass(world, 8_000);
+  first.isBusy = true;
+  await expect(moved(world, second, 'big-2')).rejects.toThrow('Job 7 uses pool fast');
+  expect(serving(world)).toEqual(['big-1']);
+  first.isBusy = false;
+  await moved(world, second, 'big-2');
+  expect(serving(world)).toEqual(['big-2']);
+  expect(world.storage.record).toMatchObject({ generation: 2, life: 0 });
+});
+
+describe('a pool that moves by command only', () => {
+  const never = { ...config, takeOverMs: null };
+
+  async function neverWorld(fence: 'rbd' | 'none' = 'rbd'): Promise<World> {
+    const world = newWorld(1, fence);
+    for (const server of world.servers) server.configure({ ...never, fence: { kind: fence } });
+    await pass(world, 8_000);
+    return world;
+  }
+
+  test('no server takes it while it is free, and a command brings it to any owner, in the same life', async () => {
+    const world = await neverWorld();
+    await pass(world, 60_000);
+    expect([serving(world), world.storage.record?.generation]).toEqual([[], 0]);
+    expect(world.servers[0]!.pool.status.why).toBe('it is free, and waits for a command: take-over-after = never, so give rsadm pool move');
+    await moved(world, world.servers[0]!, 'big-2');
+    expect(serving(world)).toEqual(['big-2']);
+    expect(world.storage.record).toMatchObject({ generation: 1, life: 0 });
+  });
+
+  test('no server takes it from a silent owner, and a command does, with the fence', async () => {
+    const world = await neverWorld();
+    await moved(world, world.servers[0]!, 'big-1');
+    world.servers[0]!.kill();
+    await pass(world, 120_000);
+    expect(serving(world)).toEqual([]);
+    expect(world.servers[1]!.pool.status.why).toContain('has been silent for more than 10s: take-over-after = never');
+    await moved(world, world.servers[1]!, 'big-3');
+    expect(serving(world)).toEqual(['big-3']);
+    expect(world.storage.record).toMatchObject({ generation: 2, life: 2 });
+    expect(world.storage.fenced.size).toBe(1);
+  });
+
+  test('without a fence, a command does not take it either', async () => {
+    const world = await neverWorld('none');
+    await moved(world, world.servers[0]!, 'big-1');
+    world.servers[0]!.kill();
+    await pass(world, 20_000);
+    await expect(moved(world, world.servers[1]!, 'big-2')).rejects.toThrow('fence = none permits no take-over');
+    expect(world.storage.record).toMatchObject({ generation: 1, owner: { server: 'big-1' } });
+  });
+
+  test('a server that starts again waits for a command, although the record names it', async () => {
+    const world = await neverWorld();
+    const [first] = world.servers as [FarmServer, ...FarmServer[]];
+    await moved(world, first, 'big-1');
+    first.kill();
+    first.boot();
+    await pass(world, 30_000);
+    expect(serving(world)).toEqual([]);
+    expect(first.pool.status.why).toContain('this server has lost it, and waits for a command');
+    await moved(world, first, 'big-1');
+    expect(serving(world)).toEqual(['big-1']);
+    expect(world.storage.record).toMatchObject({ generation: 2, life: 2 });
+  });
+
+  test('another server is not told that a restarted owner serves it', async () => {
+    const world = await neverWorld();
+    const [first, second] = world.servers as [FarmServer, FarmServer, FarmServer];
+    await moved(world, first, 'big-1');
+    first.kill();
+    first.boot();
+    await pass(world, 30_000);
+    await moved(world, second, 'big-1');
+    expect(serving(world)).toEqual(['big-1']);
+  });
+
+  test('a release is a clean end, after which no server has the pool', async () => {
+    const world = await neverWorld();
+    const [first] = world.servers as [FarmServer, ...FarmServer[]];
+    await moved(world, first, 'big-1');
+    await after(world, first.pool.giveUpToNone());
+    expect([serving(world), first.mounted]).toEqual([[], null]);
+    expect(world.storage.record).toMatchObject({ state: 'free', owner: null, next: null, writers: [] });
+    await pass(world, 60_000);
+    expect(serving(world)).toEqual([]);
+    await moved(world, first, 'big-3');
+    expect(world.storage.record).toMatchObject({ generation: 2, life: 0, state: 'serving' });
+    expect(world.storage.fenced.size).toBe(0);
+  });
+
+  test('a release that a job prevents changes nothing, and does not answer a later move', async () => {
+    const world = await neverWorld();
+    const [first, second] = world.servers as [FarmServer, FarmServer, FarmServer];
+    await moved(world, first, 'big-1');
+    first.isBusy = true;
+    await expect(after(world, first.pool.giveUpToNone())).rejects.toThrow('Job 7 uses pool fast');
+    await pass(world, 10_000);
+    expect(serving(world)).toEqual(['big-1']);
+    expect(first.pool.ownership).toMatchObject({ generation: 1 });
+    first.isBusy = false;
+    await moved(world, second, 'big-2');
+    expect(serving(world)).toEqual(['big-2']);
+  });
+
+  test('a server that stops leaves it to a command', async () => {
+    const world = await neverWorld();
+    const [first, second] = world.servers as [FarmServer, FarmServer, FarmServer];
+    await moved(world, first, 'big-1');
+    await after(world, first.pool.close(true));
+    await pass(world, 30_000);
+    expect(world.storage.record).toMatchObject({ state: 'free', owner: null });
+    expect(second.isServing).toBe(false);
+  });
+});
+
+test('a pool that servers take by themselves is not released', async () => {
+  const world = newWorld();
+  await pass(world, 8_000);
+  await expect(world.servers[0]!.pool.giveUpToNone()).rejects.toThrow('Servers take pool fast by themselves: set take-over-after = never');
+  expect(serving(world)).toEqual(['big-1']);
+});
+
+describe('growth', () => {
+  test('the owner grows the file system; another server names the owner', async () => {
+    const world = newWorld();
+    await pass(world, 8_000);
+    world.storage.diskBytes = 5_000;
+    await expect(world.servers[1]!.pool.grow()).rejects.toThrow('Pool fast: give this command at its owner, server big-1');
+    expect(world.storage.fileSystemBytes).toBe(1_000);
+    expect(await after(world, world.servers[0]!.pool.grow())).toBe(5_000);
+    expect(world.storage.fileSystemBytes).toBe(5_000);
+    expect(serving(world)).toEqual(['big-1']);
+  });
+
+  test('a pool that no server has is not grown', async () => {
+    const world = newWorld();
+    await expect(world.servers[0]!.pool.grow()).rejects.toThrow('this server does not serve it');
+  });
+
+  test('a move waits until the growth has ended', async () => {
+    const world = newWorld();
+    await pass(world, 8_000);
+    world.storage.diskBytes = 5_000;
+    const grown = world.servers[0]!.pool.grow();
+    await moved(world, world.servers[0]!, 'big-2');
+    expect([await grown, world.storage.fileSystemBytes]).toEqual([5_000, 5_000]);
+    expect(serving(world)).toEqual(['big-2']);
+  });
+
+  test('a growth at an owner that was fenced fails, and its ownership ends', async () => {
+    const world = newWorld();
+    const [first] = world.servers as [FarmServer, ...FarmServer[]];
+    await pass(world, 8_000);
+    first.isStopped = true;
+    await pass(world, 20_000);
+    expect(serving(world)).toContain('big-2');
+    world.storage.diskBytes = 5_000;
+    first.isStopped = false;
+    await expect(after(world, first.pool.grow())).rejects.toThrow();
+    await pass(world, 5_000);
+    expect([serving(world), world.storage.fileSystemBytes]).toEqual([['big-2'], 1_000]);
+  });
+});
+
+test('the note of the owner has its load', async () => {
+  const world = newWorld();
+  await pass(world, 12_000);
+  expect(OWNERS.map((name) => [name, world.storage.notes.get(name)?.load])).toEqual([
+    ['big-1', 7],
+    ['big-2', 0],
+    ['big-3', 0],
+  ]);
+});
+
 describe('random worlds', () => {
   test.each(Array.from({ length: 150 }, (_, seed) => seed))(
     'seed %i: no write of an earlier owner is executed after a mount',
@@ -302,6 +491,15 @@ describe('random worlds', () => {
             break;
           case 6:
             server.configure({ ...config, owners: random.pick([OWNERS, OWNERS.toReversed(), ['big-2', 'big-1']]) });
+            break;
+          case 7:
+            if (server.isAlive && !server.isStopped) void server.pool.giveUpToNone().catch(() => undefined);
+            break;
+          case 8:
+            if (server.isAlive && !server.isStopped) void server.pool.grow().catch(() => undefined);
+            break;
+          case 9:
+            server.configure({ ...config, takeOverMs: random.pick([null, 10_000]) });
             break;
           default:
             if (server.isAlive && !server.isStopped) server.clock.advance(random.pick([50, 200, 1_000, 3_000, 12_000]));

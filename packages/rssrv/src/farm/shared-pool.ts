@@ -11,55 +11,20 @@
 //   owned --the record names another owner, or the storage is silent--> ending: cut the device, close, unmount, end the client --> watching
 //   taking --a step fails--> watching; the record stays TAKING, and the next take fences this one
 
+import { TAKE_OVER_MS } from '@rsio/common/config/schema/limits';
 import type { SharedDiskConfig } from '@rsio/common/config/schema/types';
-import type { Clock, Timer } from '@rsio/common/lib/clock';
+import type { Timer } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { printDuration } from '@rsio/common/lib/units';
-import type { Log } from '@rsio/common/log/log';
-import type { Engine, StorageClient } from './engine.ts';
+import type { StorageClient } from './engine.ts';
 import { hasOtherOwners, nextStep } from './farm-decision.ts';
 import { type FarmRecord, freed, isOwner, served, taken, type Writer } from './farm-record.ts';
 import { FarmWatch } from './farm-watch.ts';
 import { POOL_CLOSE_MS, HURRY_MS, LOOK_RETRY_MS, PROBE_MS, REFUSAL_MAX_CHARS, RETRY_MS, WATCH_MS } from './limits.ts';
+import { fenceUntilProven, nameOf } from './fencing.ts';
+import { settlesIn } from './in-time.ts';
 import { Looks } from './looks.ts';
-import type { PoolMount } from './pool-mount.ts';
-
-export interface SharedPoolPorts {
-  readonly clock: Clock;
-  readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
-  /** Name of this server. */
-  readonly server: string;
-  readonly engine: Engine;
-  readonly mount: PoolMount;
-  random(): number;
-  /** Called when the pool is owned and mounted: serves its volumes. */
-  came(): Promise<void>;
-  /**
-   * Stops serving the volumes of the pool, and closes everything of it that this server has open. `isLost`: the ownership has ended, so that
-   * no request is answered any more. Otherwise, everything that has begun is answered and durable; throws if that is not possible, and
-   * then the volumes are served as before.
-   */
-  leave(isLost: boolean): Promise<void>;
-}
-
-/** The time in which this server owns the pool under one generation. */
-export interface Ownership {
-  readonly generation: number;
-  /** The generation in which the present incarnations of the volumes began. */
-  readonly life: number;
-}
-
-type Standing = 'watching' | 'taking' | 'owned' | 'leaving' | 'ending';
-
-/** `sight`: what the storage had at the last look; null if it has not answered yet. */
-export interface SharedPoolStatus extends Readonly<Pick<FarmWatch, 'sight' | 'servedBy'>> {
-  readonly standing: Standing;
-  /** Why this server does not serve the pool, or what it waits for. */
-  readonly why: string;
-  readonly ownership: Ownership | null;
-  /** Why this server does not give the pool up, although it was asked to. */
-  readonly refusal: string | null;
-}
+import type { Ownership, SharedPoolPorts, SharedPoolStatus, Standing } from './shared-pool-ports.ts';
 
 interface Owned extends Ownership {
   record: FarmRecord;
@@ -95,23 +60,23 @@ export class SharedPool {
   private isStopping = false;
   private isClosed = false;
   private readonly looks = new Looks(() => this.lookUntilKnown());
+  private readonly logError = (thrown: unknown): void => this.ports.log.error(`Pool ${this.name}: ${toRsError(thrown).message}`);
 
   constructor(name: string, config: SharedDiskConfig, ports: SharedPoolPorts) {
     this.name = name;
     this.config = config;
     this.ports = ports;
-    this.seen = new FarmWatch(ports.clock, ports.server, config.takeOverMs, () => ports.random());
+    this.seen = new FarmWatch(ports.clock, ports.server, config.takeOverMs ?? TAKE_OVER_MS, () => ports.random());
     this.patience = ports.random();
   }
 
   /** Ends what an earlier process has left, and begins to watch. Resolves after the first look. */
   async start(): Promise<void> {
-    const { mount, engine, log } = this.ports;
-    const left = (thrown: unknown): void => log.error(`Pool ${this.name}: ${toRsError(thrown).message}`);
+    const { mount, engine } = this.ports;
     await mount
       .unmount()
       .then(() => engine.clear())
-      .catch(left);
+      .catch(this.logError);
     await this.watch();
   }
 
@@ -121,7 +86,7 @@ export class SharedPool {
 
   configure(config: SharedDiskConfig): void {
     this.config = config;
-    this.seen.takeOverMs = config.takeOverMs;
+    this.seen.takeOverMs = config.takeOverMs ?? TAKE_OVER_MS;
   }
 
   get status(): SharedPoolStatus {
@@ -166,6 +131,40 @@ export class SharedPool {
     this.hurry();
   }
 
+  /**
+   * Makes the file system as large as the disk, which has grown, and returns the size of the device in bytes. Throws E_POOL, which names the
+   * owner if this server does not serve the pool, or E_STORAGE.
+   */
+  async grow(): Promise<number> {
+    const { client } = await this.idle();
+    const grown = client.grow().then((bytes) => this.ports.mount.grow().then(() => bytes));
+    this.runs(Promise.allSettled([grown]).then(() => undefined));
+    return grown;
+  }
+
+  /**
+   * Gives the pool up, so that no server has it until a command moves it (F6). Throws E_USAGE if the servers would take it by themselves,
+   * and otherwise like `grow`, or E_BUSY.
+   */
+  async giveUpToNone(): Promise<void> {
+    if (this.config.takeOverMs !== null)
+      throw new RsError('E_USAGE', `Servers take pool ${this.name} by themselves: set take-over-after = never on each of its owners first`);
+    const owned = await this.idle();
+    this.why = 'it is given up';
+    await this.begin('leaving', () => this.giveUp(owned, null));
+    if (owned.isLost) throw this.failure(this.why);
+  }
+
+  /** Resolves when no step runs. Throws E_POOL if this server does not serve the pool then. */
+  private async idle(): Promise<Owned> {
+    while (this.ownership !== null && this.step !== null) await this.step;
+    const { owned, ownership, why, isStopping } = this;
+    if (owned !== null && ownership !== null && !isStopping) return owned;
+    const owner = this.seen.sight?.record?.owner?.server ?? this.ports.server;
+    if (owner === this.ports.server) throw this.failure(`this server does not serve it: ${why}`);
+    throw this.failure(`give this command at its owner, server ${owner}`);
+  }
+
   /** From now on, no take, move or opening begins. */
   stop(): void {
     this.isStopping = true;
@@ -177,12 +176,12 @@ export class SharedPool {
    * the record stays, and the next owner begins a new life. Bounded by POOL_CLOSE_MS if a step hangs.
    */
   async close(isClean: boolean): Promise<void> {
-    const { log, mount, engine } = this.ports;
+    const { log, mount, engine, clock } = this.ports;
     this.isStopping = true;
     this.isClosed = true;
     this.timer?.cancel();
     const failed = (thrown: unknown): void => log.error(`Pool ${this.name} was not given up: ${toRsError(thrown).message}`);
-    const isOver = await this.stepEnds();
+    const isOver = await settlesIn(clock, POOL_CLOSE_MS, this.step ?? Promise.resolve());
     const { owned } = this;
     if (!isOver) failed(this.failure(this.why));
     else if (owned !== null && isClean && !owned.isLost) await this.release(owned, this.successor()).catch(failed);
@@ -195,19 +194,8 @@ export class SharedPool {
     await engine.close().catch(failed);
   }
 
-  /** Resolves with true when no step runs, and with false after POOL_CLOSE_MS. */
-  private stepEnds(): Promise<boolean> {
-    return new Promise((resolve) => {
-      const timer = this.ports.clock.after(POOL_CLOSE_MS, () => resolve(false));
-      void (this.step ?? Promise.resolve()).then(() => {
-        timer.cancel();
-        resolve(true);
-      });
-    });
-  }
-
   private successor(): string | null {
-    return this.config.owners.find((one) => one !== this.ports.server && this.isThere(one)) ?? null;
+    return this.config.owners.find((one) => this.config.takeOverMs !== null && one !== this.ports.server && this.isThere(one)) ?? null;
   }
 
   // --- the watch
@@ -244,11 +232,12 @@ export class SharedPool {
       this.seen.saw(await engine.look());
       const count = this.seen.nextCount();
       if (count === null) return;
-      await engine.post({ generation: this.ownership?.generation ?? 0, count, wants: this.wants, refusal: this.refusal });
+      const { generation } = this.ownership ?? { generation: 0 };
+      await engine.post({ generation, count, wants: this.wants, refusal: this.refusal, load: this.ports.load() });
     } catch (thrown) {
       this.why = toRsError(thrown).message;
-      const { deafMs } = this.seen;
-      if (this.owned !== null && deafMs >= this.config.takeOverMs)
+      const { deafMs, takeOverMs } = this.seen;
+      if (this.owned !== null && deafMs >= takeOverMs)
         this.end(`its storage has not answered for ${printDuration(Math.round(deafMs))}, and another server may have taken it`);
     }
   }
@@ -259,12 +248,15 @@ export class SharedPool {
     const { sight } = seen;
     if (sight === null) return;
     const { record } = sight;
+    const wanted = seen.wanted(this.wants);
+    // A later request must not get the answer to this one.
+    if (wanted === null) this.refusal = null;
     const step = nextStep({
       ...{ server, config: this.config, record, owned: owned?.generation ?? null, patience: this.patience },
       silentMs: (one) => seen.silentMs(one),
       isThere: (one) => seen.isThere(one),
       unchangedMs: seen.unchangedMs,
-      wanted: seen.wanted(this.wants),
+      wanted,
     });
     if (step.kind === 'end') return this.end(step.why);
     // A change of the owners whose outcome was not known has been stored.
@@ -276,16 +268,17 @@ export class SharedPool {
     if (step.kind === 'take') {
       if (!seen.isReady) return;
       this.why = 'this server is taking it';
-      this.begin('taking', () => this.take(record!));
+      void this.begin('taking', () => this.take(record!));
     } else if (owned !== null && step.kind === 'give-up') {
       log.info(`Pool ${this.name} is given up, so that ${step.to} serves it`);
       this.why = `it moves to server ${step.to}`;
-      this.begin('leaving', () => this.giveUp(owned, step.to));
-    } else if (owned !== null && !this.isOpen) this.begin('owned', () => this.openUp());
-    else if (owned !== null && hasOtherOwners(owned.record, this.config, server)) this.begin('owned', () => this.renewOwners(owned));
+      void this.begin('leaving', () => this.giveUp(owned, step.to));
+    } else if (owned !== null && !this.isOpen) void this.begin('owned', () => this.openUp());
+    else if (owned !== null && hasOtherOwners(owned.record, this.config, server)) void this.begin('owned', () => this.renewOwners(owned));
   }
 
-  private begin(standing: Standing, work: () => Promise<void>): void {
+  /** Makes `work` the step that runs, and returns its promise. A failure is logged, and the next step comes after a rest. */
+  private begin(standing: Standing, work: () => Promise<void>): Promise<void> {
     const before = this.standing;
     this.standing = standing;
     const failed = (thrown: unknown): void => {
@@ -296,7 +289,9 @@ export class SharedPool {
       if (standing === 'leaving') this.refusal = this.why.slice(0, REFUSAL_MAX_CHARS);
       if (this.standing === standing) this.standing = before;
     };
-    this.runs(work().then(undefined, failed));
+    const done = work();
+    this.runs(done.then(undefined, failed));
+    return done;
   }
 
   /** Makes `work` the step that runs. */
@@ -327,8 +322,7 @@ export class SharedPool {
       const own = taking.writers.length > 0 ? fenced : taking;
       const device = await client.open();
       // With reservations, this server may have registered after a later taker had fenced it (F13).
-      this.refuseStopping();
-      if (!isOwner((await engine.look()).record, server, taking.generation)) throw this.failure('another server has taken it meanwhile');
+      await this.refuseEnded(taking.generation);
       await mount.mount(device);
       this.refuseStopping();
       const isClean = before.state === 'free' && before.owner === null && before.writers.length === 0;
@@ -337,11 +331,10 @@ export class SharedPool {
       this.owned = { generation: record.generation, life: record.life, record, client, isLost: false };
       if (!isClean) this.counts.forcedTakes++;
     } catch (thrown) {
-      const left = (more: unknown): void => log.error(`Pool ${this.name}: ${toRsError(more).message}`);
       await mount
         .unmount()
         .then(() => client.close())
-        .catch(left);
+        .catch(this.logError);
       throw thrown;
     }
     this.standing = 'owned';
@@ -386,27 +379,31 @@ export class SharedPool {
 
   /** Tries until the fence is proven. Throws if this server is no longer the taker. */
   private async fence(writer: Writer, generation: number): Promise<void> {
-    const { engine, server, log } = this.ports;
-    const whom = `${writer.server}, generation ${writer.generation}`;
-    for (;;) {
-      try {
-        await engine.fence(writer);
-        this.unproven = null;
-        log.info(`Pool ${this.name}: ${whom}, is fenced`);
-        return;
-      } catch (thrown) {
-        const why = `it waits for the fence of ${whom}: ${toRsError(thrown).message}`;
+    const { engine, log } = this.ports;
+    await fenceUntilProven(writer, {
+      engine,
+      waits: (why) => {
         if (why !== this.why) log.error(`Pool ${this.name}: ${why}`);
         [this.why, this.unproven] = [why, why];
-      }
-      await this.delay(RETRY_MS);
-      this.refuseStopping();
-      if (!isOwner((await engine.look()).record, server, generation)) throw this.failure('another server has taken it meanwhile');
-    }
+      },
+      pause: async () => {
+        await this.delay(RETRY_MS);
+        await this.refuseEnded(generation);
+      },
+    });
+    this.unproven = null;
+    log.info(`Pool ${this.name}: ${nameOf(writer)}, is fenced`);
+  }
+
+  /** Throws E_POOL if this server is to stop, or is no longer the taker with this generation. */
+  private async refuseEnded(generation: number): Promise<void> {
+    const { engine, server } = this.ports;
+    this.refuseStopping();
+    if (!isOwner((await engine.look()).record, server, generation)) throw this.failure('another server has taken it meanwhile');
   }
 
   /** F6. */
-  private async giveUp(owned: Owned, to: string): Promise<void> {
+  private async giveUp(owned: Owned, to: string | null): Promise<void> {
     await this.ports.mount.refuseCopies();
     // If this fails, the volumes are served again, whatever became of them.
     this.isOpen = false;

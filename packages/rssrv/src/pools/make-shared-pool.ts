@@ -7,7 +7,7 @@ import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { MAKER_LOOKS, WATCH_MS } from '../farm/limits.ts';
 import { claimed, type FarmRecord, formatted, freed } from '../farm/farm-record.ts';
 import { makeFileSystem } from '../farm/pool-mount.ts';
-import type { SharedPoolPorts } from '../farm/shared-pool.ts';
+import type { SharedPoolPorts } from '../farm/shared-pool-ports.ts';
 import type { PoolState } from './catalogue.ts';
 import { makePool } from './make-pool.ts';
 

@@ -353,7 +353,7 @@ export class Listener {
       ...{ clock, log, volumes: this.volumes, ledgers: this.ledgers, random: randomUnit, server: () => this.config.server.name },
       partsOf: (config) => sharedPoolParts(config, this.config.server.name, paths.runDir, clock),
       ...{ admissions: () => this.admissions, administration: () => this.administration, inForce: () => this.inForce },
-      ...{ changes: this.changes, incarnations: () => this.incarnations },
+      ...{ changes: this.changes, incarnations: () => this.incarnations, statistics: () => this.stats.view() },
       listChanged: () => this.lists.changed([], null),
     });
   }

@@ -30,6 +30,8 @@ export class SharedStorage {
   /** The highest generation that has mounted the file system. */
   mountedBy = 0;
   readonly servers: FarmServer[] = [];
+  diskBytes = 1_000;
+  fileSystemBytes = 1_000;
   /** True while no fence can be proven. */
   isFenceBroken = false;
   private names = 0;
@@ -81,6 +83,8 @@ export class FarmServer {
   mounted: FakeClient | null = null;
   /** True while the volumes of the pool are served. */
   isServing = false;
+  /** True while a job keeps the pool at this server. */
+  isBusy = false;
   readonly events: string[] = [];
   private readonly clients: FakeClient[] = [];
   pool: SharedPool;
@@ -190,7 +194,7 @@ export class FarmServer {
       close: async () => undefined,
     };
     const pool: SharedPool = new SharedPool('fast', this.config, {
-      ...{ clock, server: name, engine, random: () => storage.random.unit() },
+      ...{ clock, server: name, engine, random: () => storage.random.unit(), load: () => (this.isServing ? 7 : 0) },
       log: { info: note, warn: note, error: note },
       mount: {
         mount: (device) =>
@@ -208,7 +212,11 @@ export class FarmServer {
             this.mounted = null;
           }),
         refuseCopies: async () => undefined,
-        grow: async () => undefined,
+        grow: () =>
+          this.call(() => {
+            if (this.mounted === null || storage.fenced.has(this.mounted.name)) throw new RsError('E_POOL', 'I/O error');
+            storage.fileSystemBytes = storage.diskBytes;
+          }),
         probe: async () => {
           if (this.mounted === null) throw new RsError('E_POOL', 'nothing is mounted');
         },
@@ -216,7 +224,8 @@ export class FarmServer {
       came: async () => {
         if (pool === this.pool && this.isAlive) this.isServing = true;
       },
-      leave: async () => {
+      leave: async (isLost) => {
+        if (!isLost && this.isBusy) throw new RsError('E_BUSY', 'Job 7 uses pool fast');
         if (pool === this.pool) this.isServing = false;
       },
     });
@@ -245,7 +254,7 @@ class FakeClient implements StorageClient {
   }
 
   grow(): Promise<number> {
-    return Promise.resolve(0);
+    return this.server.call(() => this.server.storage.diskBytes);
   }
 
   async cut(): Promise<void> {

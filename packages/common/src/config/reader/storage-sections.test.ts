@@ -75,6 +75,7 @@ describe('a shared pool', () => {
       owners: ['big-9'],
       takeOverMs: 3_000,
     });
+    expect(sharedOf(`${RBD}take-over-after = never\n`)).toMatchObject({ takeOverMs: null });
   });
 
   test.each([

@@ -237,9 +237,9 @@ export const SCHEMA = {
           'With disk: the servers that may own the pool, in order of preference; the same list on each of them',
         ),
         'take-over-after': withDefault(
-          types.duration(TAKE_OVER_MIN_MS, TAKE_OVER_MAX_MS),
+          types.orNever(types.duration(TAKE_OVER_MIN_MS, TAKE_OVER_MAX_MS)),
           printDuration(TAKE_OVER_MS),
-          'With disk: how long the owner must be silent before another server takes the pool',
+          'With disk: how long the owner must be silent before another server takes the pool (never: the pool moves by command only)',
         ),
       },
     },

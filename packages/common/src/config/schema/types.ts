@@ -130,8 +130,11 @@ export interface SharedDiskConfig {
   readonly fence: FenceConfig;
   /** Names of the servers that may own the pool, in order of preference. */
   readonly owners: readonly string[];
-  /** Time for which the owner must be silent before another server takes the pool by force. */
-  readonly takeOverMs: number;
+  /**
+   * Time for which the owner must be silent before another server takes the pool by force; null: no server takes the pool by itself, only
+   * a command moves it.
+   */
+  readonly takeOverMs: number | null;
 }
 
 /** One `[pool]` section. */

@@ -83,6 +83,12 @@ export function orOff<T>(type: ValueType<T>): ValueType<T | null> {
   return plain(type.kind, allowed, (text) => (text === 'off' ? null : orElse(() => type.parse(text), text, allowed)));
 }
 
+/** A value of another type, or the word `never`, which yields null. */
+export function orNever<T>(type: ValueType<T>): ValueType<T | null> {
+  const allowed = `never, or ${type.allowed}`;
+  return plain(type.kind, allowed, (text) => (text === 'never' ? null : orElse(() => type.parse(text), text, allowed)));
+}
+
 /** A value of another type, or the word `auto`. */
 export function orAuto<T>(type: ValueType<T>): ValueType<T | 'auto'> {
   const allowed = `auto, or ${type.allowed}`;

@@ -24,6 +24,8 @@ const READS: Readonly<Record<ServerMethodName, boolean>> = {
   'pool-check': false,
   'pool-make': false,
   'pool-move': false,
+  'pool-grow': false,
+  'pool-release': false,
   'farm-make': false,
   'volume-create': false,
   'volume-grow': false,

@@ -4,6 +4,7 @@
 
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
 import type { ClientView, InterfaceView, ManagedVolumeView, PoolView, RemovedVolumeView } from '@rsio/common/control/server/views';
+import type { SharedPoolView } from '@rsio/common/control/server/farm-methods';
 import type { ServerMethods } from '@rsio/common/control/server/server-methods';
 import type { VolumeName } from '@rsio/common/manage/volumes/values';
 import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';
@@ -15,6 +16,8 @@ import type { ServerPorts } from './ports.ts';
 export interface ServerView {
   readonly daemon: ServerMethods['daemon']['result'];
   readonly pools: readonly PoolView[];
+  /** The pools on shared disks, which are also in `pools`. */
+  readonly sharedPools: readonly SharedPoolView[];
   readonly volumes: readonly ManagedVolumeView[];
   readonly removed: readonly RemovedVolumeView[];
   readonly clients: readonly ClientView[];

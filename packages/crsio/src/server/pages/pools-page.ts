@@ -1,9 +1,10 @@
 // The list of pools with their space, and the page of one pool. rssrv prepares and checks pools.
 // Pure. Invariant: a bar only repeats the percentage beside it.
 
+import type { SharedPoolView } from '@rsio/common/control/server/farm-methods';
 import type { PoolView } from '@rsio/common/control/server/views';
 import { plural } from '@rsio/common/lib/units';
-import { NO_POOL, shownSize, standingText } from '@rsio/common/manage/server-tables';
+import { farmStateText, heartbeatText, NO_POOL, shownSize, standingText } from '@rsio/common/manage/server-tables';
 import { open } from '../../machine/machine.ts';
 import { EMPTY_ROW, headingRow, problemRow, textRow, type Tone } from '../../machine/rows.ts';
 import { LIST_NAME_COLUMNS_MAX } from '../../widgets/limits.ts';
@@ -52,10 +53,12 @@ function poolPage(name: string): ServerPage {
     { label: 'Remove', command: remove },
   ];
   return objectPage(idOf('pool', name), (state) => {
-    const pool = factsOf(state)?.pools.find((each) => each.name === name) ?? null;
+    const facts = factsOf(state);
+    const pool = facts?.pools.find((each) => each.name === name) ?? null;
+    const shared = facts?.sharedPools.find((each) => each.name === name) ?? null;
     return {
       title: `Pool ${name}`,
-      details: pool === null ? [textRow('No pool with this name')] : detailRows(pool),
+      details: pool === null ? [textRow('No pool with this name')] : detailRows(pool, shared),
       changes: pool === null ? [] : changes,
       remove,
       hint: 'Enter executes the selected line, Esc goes back',
@@ -64,12 +67,13 @@ function poolPage(name: string): ServerPage {
   });
 }
 
-function detailRows(pool: PoolView): ServerRow[] {
+function detailRows(pool: PoolView, shared: SharedPoolView | null): ServerRow[] {
   const { path, totalBytes, freeBytes, usableBytes, reserve, promisedBytes, limitBytes, volumes, removed, findings } = pool;
   const limit = limitBytes === null ? 'no limit' : `limit ${shownSize(limitBytes)}`;
   return [
     textRow(`path:     ${path}`),
     stateRow(pool),
+    ...(shared === null ? [] : sharedRows(shared)),
     {
       ...textRow(`used:     ${shareBar(usedShare(pool))} of ${shownSize(totalBytes)}`),
       tone: poolTone(pool) === 'ok' ? null : poolTone(pool),
@@ -80,6 +84,17 @@ function detailRows(pool: PoolView): ServerRow[] {
     ...(findings.length === 0
       ? []
       : [EMPTY_ROW, headingRow('Not explained by its volumes'), ...findings.map((finding) => problemRow(`! ${finding}`))]),
+  ];
+}
+
+/** Returns who owns a pool on a shared disk. A pool that no server serves is a problem, with the reason. */
+function sharedRows(shared: SharedPoolView): ServerRow[] {
+  const { disk, fence, state, owner, generation, next, takeOverMs, why } = shared;
+  const after = takeOverMs === null ? 'moves by command only' : `next: ${next ?? '-'}`;
+  return [
+    textRow(`disk:     ${disk}, fence ${fence}`),
+    textRow(`owner:    ${owner ?? '-'}, generation ${generation}, heard ${heartbeatText(shared)} ago; ${after}`),
+    ...(state === 'serving' ? [] : [problemRow(`! ${farmStateText(shared)}: ${why}`)]),
   ];
 }
 

@@ -11,7 +11,7 @@ import { CommandEngine } from '../../farm/engines/command.ts';
 import { RbdEngine } from '../../farm/engines/rbd.ts';
 import { ReservationEngine } from '../../farm/engines/reservation.ts';
 import { poolMount } from '../../farm/pool-mount.ts';
-import type { SharedPoolPorts } from '../../farm/shared-pool.ts';
+import type { SharedPoolPorts } from '../../farm/shared-pool-ports.ts';
 
 const UNIT_PARTS = 1_000_000;
 

@@ -2,10 +2,13 @@
 // of a pool asks here, and gets no answer while the storage gives none.
 
 import type { PoolConfig } from '@rsio/common/config/schema/types';
+import { nameInUniverse } from '@rsio/common/lib/volume-name';
 import { toRsError } from '@rsio/common/lib/errors';
 import { Farms } from '../../farm/farms.ts';
-import type { SharedPoolPorts } from '../../farm/shared-pool.ts';
+import type { SharedPoolPorts } from '../../farm/shared-pool-ports.ts';
+import type { ServedVolume } from '../../storage/io/served-volume.ts';
 import type { Volumes } from '../../volumes/volumes.ts';
+import { PoolLoads, type PoolLoadsPorts } from './pool-loads.ts';
 import { PoolHandOver, type PoolHandOverPorts } from './pool-hand-over.ts';
 
 export interface SharedPoolsPorts extends Omit<PoolHandOverPorts, 'incarnationEnded' | 'volumes'> {
@@ -14,6 +17,7 @@ export interface SharedPoolsPorts extends Omit<PoolHandOverPorts, 'incarnationEn
   random(): number;
   partsOf(config: PoolConfig): Pick<SharedPoolPorts, 'engine' | 'mount'>;
   incarnations(): { start(volumeId: string): Promise<void> };
+  readonly statistics: PoolLoadsPorts['statistics'];
 }
 
 export class SharedPools {
@@ -23,8 +27,10 @@ export class SharedPools {
   constructor(ports: SharedPoolsPorts) {
     this.ports = ports;
     const handOver = new PoolHandOver({ ...ports, incarnationEnded: (id) => ports.incarnations().start(id) });
+    const loads = new PoolLoads({ ...ports, served: () => this.servedNames() });
     this.farms = new Farms({
       ...ports,
+      loadOf: (name) => loads.of(name),
       came: (name) => handOver.came(name),
       leave: (name, isLost, why) => handOver.leave(name, isLost, why),
     });
@@ -37,6 +43,18 @@ export class SharedPools {
     return this.farms.isMine(pool?.name ?? null, generation, hasFailed);
   }
 
+  /** See PoolLoadsPorts.served. */
+  private servedNames(): ReadonlyMap<string, ReadonlySet<string>> {
+    const owned = this.ports.administration().poolStates.filter(({ ownership }) => ownership !== null);
+    return new Map(
+      owned.map(({ name, identity }) => [name, new Set(this.volumesIn(identity?.id ?? '').map((volume) => nameInUniverse(volume)))]),
+    );
+  }
+
+  private volumesIn(poolId: string): readonly ServedVolume[] {
+    return this.ports.volumes.served.filter(({ pool }) => pool?.ids.includes(poolId) === true);
+  }
+
   /**
    * Called when all sessions have ended. Makes everything in the owned pools durable, with the counts of the incarnations. Returns the names
    * of the pools with which this has succeeded. The others are left as after a crash, so that their clients send again what they have kept.
@@ -47,8 +65,7 @@ export class SharedPools {
     for (const { name, identity, ownership } of ports.administration().poolStates) {
       if (identity === null || ownership === null) continue;
       try {
-        const volumes = ports.volumes.served.filter(({ pool }) => pool?.ids.includes(identity.id) === true);
-        for (const { id } of volumes) await ports.volumes.sync(id);
+        for (const { id } of this.volumesIn(identity.id)) await ports.volumes.sync(id);
         await ports.ledgers.save(identity.id);
         clean.add(name);
       } catch (thrown) {

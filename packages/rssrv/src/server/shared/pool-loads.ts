@@ -1,0 +1,56 @@
+// Measures the load of the shared pools that this server serves, for its notes to the other owners. Invariant: nothing waits for a load; while
+// a server process hangs, the loads only get older.
+
+import type { ServerMethods } from '@rsio/common/control/server/server-methods';
+import type { Clock } from '@rsio/common/lib/clock';
+import { LOAD_MS, LOAD_REQUEST_BYTES, LOAD_SHARE } from './limits.ts';
+
+type Stats = ServerMethods['stats']['result'];
+
+export interface PoolLoadsPorts {
+  readonly clock: Clock;
+  statistics(): Promise<Stats>;
+  /** Maps each shared pool that this server serves to the names of its volumes, such as `oracle@0`. */
+  served(): ReadonlyMap<string, ReadonlySet<string>>;
+}
+
+export class PoolLoads {
+  private readonly ports: PoolLoadsPorts;
+  private loads: ReadonlyMap<string, number> = new Map();
+  private nextMs = 0;
+
+  constructor(ports: PoolLoadsPorts) {
+    this.ports = ports;
+  }
+
+  /** Returns the load of a pool, smoothed over about a minute; 0 if this server does not serve it. Begins the next measurement if it is due. */
+  of(pool: string): number {
+    if (this.ports.clock.monotonicMs() >= this.nextMs) {
+      this.nextMs = Number.POSITIVE_INFINITY;
+      void this.measure().finally(() => (this.nextMs = this.ports.clock.monotonicMs() + LOAD_MS));
+    }
+    return Math.round(this.loads.get(pool) ?? 0);
+  }
+
+  private async measure(): Promise<void> {
+    if (this.ports.served().size === 0) {
+      this.loads = new Map();
+      return;
+    }
+    const stats = await this.ports.statistics();
+    const loads = [...this.ports.served()].map(([pool, volumes]) => {
+      const now = loadOf(stats, volumes);
+      const before = this.loads.get(pool) ?? now;
+      return [pool, before + (now - before) * LOAD_SHARE] as const;
+    });
+    this.loads = new Map(loads);
+  }
+}
+
+/** Returns the READs and WRITEs per second of these volumes, and one more for each LOAD_REQUEST_BYTES per second. Pure. */
+export function loadOf({ sessions }: Pick<Stats, 'sessions'>, volumes: ReadonlySet<string>): number {
+  const own = sessions.flatMap((session) => session.volumes).filter(({ volume }) => volumes.has(volume));
+  return own.reduce((load, { readsPerSecond, writesPerSecond, readBytesPerSecond, writtenBytesPerSecond }) => {
+    return load + readsPerSecond + writesPerSecond + (readBytesPerSecond + writtenBytesPerSecond) / LOAD_REQUEST_BYTES;
+  }, 0);
+}
