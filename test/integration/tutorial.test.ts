@@ -1,87 +1,75 @@
 // Follows docs/TUTORIAL.md as a reader would. One shell runs the blocks of the page in order: scripts
 // (```sh), and commands with the output that the page shows below them (```console). The test masks roots, addresses and measured figures,
 // which differ from run to run, and compares everything else character by character. Blocks without a language are skipped, because they
-// need root or other machines.
+// need root or other machines. The section about farms needs root, and has its own test.
 
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { needPrograms } from '@rsio/common/testing/needs';
 import { fileSystemOf } from '@rsio/rssrv/machine/file-system';
 import { expect, it } from 'vitest';
+import { endMounts } from '../support/devices/end-mounts.ts';
 import { useHosts } from '../support/hosts/hosts.ts';
-import { needFio, needTool, type Running, start } from '../support/programs/programs.ts';
-import { waitFor } from '../support/programs/wait-for.ts';
-
-interface Step {
-  readonly command: string;
-  /** Lines of output that the page shows; null: the page shows no output, and the output is not compared. */
-  readonly output: string | null;
-}
+import { PageShell, sectionOf, type Step, stepsOf } from '../support/programs/page-steps.ts';
+import { needFio, needTool } from '../support/programs/programs.ts';
 
 const PAGE = fileURLToPath(new URL('../../docs/TUTORIAL.md', import.meta.url));
 const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
 const WALK_TIMEOUT_MS = 170_000;
-const STEP_TIMEOUT_MS = 60_000;
 const STEPS_MIN = 30;
 const TOOLS = { nbdcopy: 'libnbd-bin', nbdinfo: 'libnbd-bin', 'qemu-io': 'qemu-utils', '/sbin/mke2fs': 'e2fsprogs' };
 const FIGURES = /round trip [\d.]+ ms, [\d.]+ MB\/s/g;
 /** A note that commands print only if the file system of the temporary folder has no reflink. */
 const NO_REFLINK = /^(?:rsadm|rsconfig): Pool \S+ has no reflink.*\n/gm;
+const FARM = '## A farm: a pool that moves between servers';
+/** From bare machines to a pool that moves, and goes on after its owner was killed. */
+const FARM_COMMANDS_MAX = 10;
 
 const hosts = useHosts('test', 'programs');
 
-function stepsOf(page: string): Step[] {
-  return [...page.matchAll(/^```(sh|console)\n([^]*?)^```$/gm)].flatMap(([, kind, block = '']) =>
-    kind === 'sh' ? [{ command: block, output: null }] : commandsOf(block),
-  );
+/** Returns the page with the root and the addresses of a test, and a shell for its steps. */
+async function opened(): Promise<{ page: string; root: string; shell: PageShell }> {
+  const { root } = hosts.host();
+  const { subnets } = await hosts.network(2);
+  const [first = '', second = ''] = subnets.map((subnet) => subnet.address(0).replace(/\.0$/, ''));
+  const page = readFileSync(PAGE, 'utf8').replaceAll('/tmp/rsio', root).replaceAll('127.45.0', first).replaceAll('127.46.0', second);
+  const shell = new PageShell({ cwd: REPOSITORY, timeoutMs: WALK_TIMEOUT_MS, env: { RSIO_TEST_HOST: root } });
+  return { page, root, shell };
 }
 
-function commandsOf(block: string): Step[] {
-  return block
-    .split(/^\$ /m)
-    .slice(1)
-    .map((part) => {
-      const end = part.indexOf('\n');
-      return { command: part.slice(0, end), output: part.slice(end + 1) };
-    });
-}
-
-/** Waits until the command has ended; returns its output and exit code. */
-async function result(shell: Running, command: string, number: number): Promise<{ code: number; output: string }> {
-  const before = shell.stdout().length;
-  const end = new RegExp(`^\\(step ${number}: (\\d+)\\)$`, 'm');
-  const printed = (): string => shell.stdout().slice(before);
-  shell.write(`{ ${command.trimEnd()}\n} < /dev/null 2>&1; echo "(step ${number}: $?)"\n`);
-  await waitFor(() => end.test(printed()), STEP_TIMEOUT_MS, `The step ends: ${command}`);
-  const [marker = '', code] = end.exec(printed()) ?? [];
-  return { code: Number(code), output: printed().slice(0, printed().indexOf(marker)) };
+async function walk(shell: PageShell, steps: readonly Step[], masked: (text: string) => string): Promise<void> {
+  for (const { command, output } of steps) {
+    const printed = await shell.run(command);
+    expect({ command, ...printed }).toEqual({ command, code: 0, output: printed.output });
+    if (output !== null) expect({ command, output: masked(printed.output) }).toEqual({ command, output: masked(output) });
+  }
+  shell.end();
 }
 
 it('every step of the tutorial works and prints what the page shows', async (context) => {
   for (const [tool, debianPackage] of Object.entries(TOOLS)) needTool(context, tool, debianPackage);
   needFio(context);
   needPrograms(context, 'perl');
-  const { root } = hosts.host();
+  const { page, root, shell } = await opened();
   context.skip((await fileSystemOf(root)) !== 'other', 'needs a directory on a disk for temporary files: set TMPDIR');
-  const { subnets } = await hosts.network(2);
-  const [first = '', second = ''] = subnets.map((subnet) => subnet.address(0).replace(/\.0$/, ''));
-  const page = readFileSync(PAGE, 'utf8').replaceAll('/tmp/rsio', root).replaceAll('127.45.0', first).replaceAll('127.46.0', second);
-  const steps = stepsOf(page);
+  const steps = stepsOf(page.replace(sectionOf(page, FARM), ''));
   expect(steps.length).toBeGreaterThan(STEPS_MIN);
-  const shell = start('bash', [], {
-    cwd: REPOSITORY,
-    isWrittenTo: true,
-    timeoutMs: WALK_TIMEOUT_MS,
-    env: { RSIO_TEST_HOST: root },
-  });
-  for (const [number, { command, output }] of steps.entries()) {
-    const printed = await result(shell, command, number);
-    expect({ command, ...printed }).toMatchObject({ command, code: 0 });
-    if (output !== null)
-      expect({ command, output: printed.output.replace(NO_REFLINK, '').replace(FIGURES, '') }).toEqual({
-        command,
-        output: output.replace(FIGURES, ''),
-      });
-  }
-  shell.kill();
+  await walk(shell, steps, (text) => text.replace(NO_REFLINK, '').replace(FIGURES, ''));
+});
+
+it('ten commands lead from three bare machines to a pool that moves, and goes on when its owner is killed', async (context) => {
+  needTool(context, 'nbdcopy', 'libnbd-bin');
+  needPrograms(context, 'perl', 'mkfs.xfs', 'mount', 'losetup');
+  if (process.geteuid?.() !== 0) context.skip('only root can mount');
+  const { page, root, shell } = await opened();
+  hosts.onClean(() => endMounts([root]));
+  const farm = sectionOf(page, FARM);
+  expect(stepsOf(farm).filter(({ prompt }) => prompt !== '').length).toBeLessThanOrEqual(FARM_COMMANDS_MAX);
+  // Times differ from run to run, and columns are as wide as the names in them.
+  const masked = (text: string): string =>
+    text
+      .replaceAll(/\d{4}(?:_\d\d){2}-[\d:]+/g, 'DATE')
+      .replaceAll(/\d+\.\d s/g, 'TIME')
+      .replaceAll(/ {2,}/g, ' ');
+  await walk(shell, [{ command: `export PATH=$PWD/bin:$PATH`, output: null, prompt: '' }, ...stepsOf(farm)], masked);
 });

@@ -18,9 +18,10 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import type { TestContext } from 'vitest';
-import { mountTable, parseMountTable } from '@rsio/common/daemon/mount-table';
+import { parseMountTable } from '@rsio/common/daemon/mount-table';
 import { needPrograms } from '@rsio/common/testing/needs';
 import { CephCluster } from '../devices/ceph.ts';
+import { endMounts } from '../devices/end-mounts.ts';
 import { serverConfig, startClient } from '../hosts/configs.ts';
 import type { Host } from '../hosts/host.ts';
 import type { useHosts } from '../hosts/hosts.ts';
@@ -251,12 +252,7 @@ export class FarmScene {
     const roots = [this.holder, ...this.servers].map(({ root }) => root);
     for (const server of this.servers) this.signal(server, 'SIGKILL');
     await waitFor(() => this.servers.every((server) => server.processes().length === 0), KNOWN_MS, 'All servers have ended');
-    const isOurs = (file: string): boolean => roots.some((root) => file.startsWith(`${root}/`));
-    // A loop device loses the name of its file when the file system of the file is unmounted.
-    const loops = spawnSync('losetup', ['-n', '-O', 'NAME,BACK-FILE'], { encoding: 'utf8' }).stdout.trim().split('\n');
-    for (const { mountPoint } of (await mountTable()).toReversed()) if (isOurs(mountPoint)) spawnSync('umount', ['-l', mountPoint]);
-    for (const [loop = '', file = ''] of loops.map((line) => line.trim().split(/\s+/)))
-      if (isOurs(file)) spawnSync('losetup', ['-d', loop]);
+    await endMounts(roots);
   }
 }
 

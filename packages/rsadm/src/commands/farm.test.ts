@@ -29,16 +29,19 @@ describe('farm', () => {
     expect(out.split('\n')[2]).toMatch(/^slow .* 18 .* taking, big-9 is not fenced yet$/);
   });
 
-  test.each(['unknown', 'claimed', 'making', 'free', 'taking'] as const)('a pool in state %s waits, also with --json', async (state) => {
-    await shows(sharedPool({ state, owner: null, heartbeatMs: null, sinceMs: null, next: null, why: 'the reason' }));
-    expect(await scene.run(['farm'])).toMatchObject({ code: 1, err: 'rsadm: Pool fast: the reason\n' });
-    const { code, out, err } = await scene.run(['farm', '--json']);
-    expect([code, err, (JSON.parse(out) as { pools: unknown[] }).pools]).toEqual([
-      1,
-      '',
-      [expect.objectContaining({ name: 'fast', state, why: 'the reason' })],
-    ]);
-  });
+  test.each(['unknown', 'claimed', 'making', 'free', 'taking', 'interrupted'] as const)(
+    'a pool in state %s waits, also with --json',
+    async (state) => {
+      await shows(sharedPool({ state, owner: null, heartbeatMs: null, sinceMs: null, next: null, why: 'the reason' }));
+      expect(await scene.run(['farm'])).toMatchObject({ code: 1, err: 'rsadm: Pool fast: the reason\n' });
+      const { code, out, err } = await scene.run(['farm', '--json']);
+      expect([code, err, (JSON.parse(out) as { pools: unknown[] }).pools]).toEqual([
+        1,
+        '',
+        [expect.objectContaining({ name: 'fast', state, why: 'the reason' })],
+      ]);
+    },
+  );
 
   test('--json prints the answer', async () => {
     await scene.serve();

@@ -84,7 +84,7 @@ function handlers(server = 'big-9', clock = new FakeClock()): Handlers {
 
 function shown(changes: Partial<FarmRecord> | null, server = 'big-9', more: Partial<SharedPoolStatus> = {}): SharedPoolView {
   const sight: Sight | null = changes === null ? null : { record: { ...RECORD, ...changes }, notes: new Map() };
-  status = { standing: 'watching', sight, servedBy: null, why: 'the reason', ownership: null, refusal: null, ...more };
+  status = { standing: 'watching', sight, servedBy: 'big-8', why: 'the reason', ownership: null, refusal: null, ...more };
   return (handlers(server)['farm-show']({}) as { readonly pools: readonly SharedPoolView[] }).pools[0]!;
 }
 
@@ -153,6 +153,14 @@ describe('the view', () => {
 
   test('of a pool that another server serves', () => {
     expect(shown({})).toMatchObject({ state: 'serving', owner: 'big-8', isHere: false, heartbeatMs: 400, next: 'big-9', generation: 4 });
+  });
+
+  test('of a pool whose owner was not heard: it is not served, although the last record that was read says so', () => {
+    const why = 'Disk /dev/x has not answered within 5 s: check the disk and its paths';
+    expect(shown({}, 'big-9', { servedBy: null, why })).toMatchObject({ state: 'interrupted', owner: 'big-8', why });
+    expect(shown({}, 'big-8', { servedBy: null, why })).toMatchObject({ state: 'interrupted', isHere: false });
+    expect(misfit(SHARED_POOL, shown({}, 'big-9', { servedBy: null }), 'exactly')).toBeNull();
+    expect(shown({ state: 'taking' }, 'big-9', { servedBy: null })).toMatchObject({ state: 'taking' });
   });
 
   test('of a pool that this server serves: the next owner is the first one that is there', () => {

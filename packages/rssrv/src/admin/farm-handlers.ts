@@ -60,17 +60,18 @@ export function farmHandlers(clock: Clock, farms: Farms, pools: Pools, server: s
 }
 
 function sharedPoolView(pool: SharedPool, server: string): SharedPoolView {
-  const { sight, why, ownership, standing } = pool.status;
+  const { sight, why, ownership, servedBy, standing } = pool.status;
   const { takeOverMs } = pool.settings;
   const record = sight?.record ?? null;
   const owner = record?.owner?.server ?? null;
   const note = sight?.notes.get(owner ?? '');
+  const isInterrupted = record?.state === 'serving' && ownership === null && servedBy === null;
   const owners = pool.settings.owners.map((one) => ({ server: one, isThere: one === server || pool.isThere(one) }));
   return {
     name: pool.name,
     disk: diskText(pool.settings.disk),
     fence: fenceText(pool.settings.fence),
-    state: record?.state ?? 'unknown',
+    state: isInterrupted ? 'interrupted' : (record?.state ?? 'unknown'),
     owner,
     isHere: ownership !== null,
     standing,

@@ -12,8 +12,8 @@ export const SHARED_POOL = object({
   disk: text('As in rssrvcfg, such as rbd:rsio/fast'),
   fence: text('As in rssrvcfg'),
   state: word(
-    ['unknown', 'claimed', 'making', 'free', 'taking', 'serving'],
-    'By the record of the pool; unknown: the record was not read yet',
+    ['unknown', 'claimed', 'making', 'free', 'taking', 'interrupted', 'serving'],
+    'By the record of the pool; unknown: the record was not read yet; interrupted: its owner should serve it, but was not heard, or is ending',
   ),
   owner: orNull(text(), 'Name of the server that owns the pool, or is taking it; null: none'),
   isHere: flag('True if this server serves the pool'),
