@@ -26,6 +26,7 @@ const LONGEST = [
   'sim/zoo/zoo',
   'integration/servers-turmoil',
   'integration/durability',
+  'integration/farm-takers',
   'fuzz/runner/fixed-seeds',
   'integration/chaos',
   'table/table',
