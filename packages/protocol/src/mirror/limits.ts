@@ -93,8 +93,8 @@ assert(CLEAR_RUNS_MAX <= MIRROR_CLEAR_RANGES_MAX, 'The runs of a clearing must f
 // --- data path of mirrors
 
 /**
- * If a replica does not confirm a READ for this time, the voters are asked. The time is long compared with a round trip, and short compared
- * with `mirror-patience`.
+ * If a replica does not confirm a READ within this time, the voters are asked. The time is long compared with a round trip, and short
+ * compared with `mirror-patience`.
  */
 export const CONFIRM_PATIENCE_MS = 200;
 /**

@@ -265,7 +265,8 @@ export class DataProcess {
       const { spawned } = this;
       if (spawned === null || this.ports.devices === null) throw new RsError('E_SYSTEM', 'There is no keeper');
       const id = await this.ports.devices.keep(this.number, spawned.pid, fd, note);
-      // The next process already has its devices, so no process would serve this device, and its I/O would wait for ever.
+      // The next process has already received its devices, so no process would serve this device, and the I/O of the device would wait
+      // forever.
       if (this.spawned !== spawned) await this.ports.devices.drop(this.number, id);
       return id;
     });

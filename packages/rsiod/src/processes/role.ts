@@ -185,7 +185,7 @@ function newProcesses(
   });
 }
 
-/** Returns the paths of the devices that a volume gets by the configuration; empty if it gets none, or if its name has another form. */
+/** Returns the paths of the devices that the configuration gives the volume; empty if it gives none, or if `label` is not a valid label. */
 function pathsOf(label: string, config: RscltConfig, { root, devDir }: RsiodPaths): readonly string[] {
   const { namespace = null, volume = '', universe = 0, snapshot = null } = parseVolumeName(label) ?? {};
   if (namespace === null) return [];
