@@ -254,7 +254,7 @@ export class Attachment {
     this.reportNothingInFlight();
   }
 
-  /** Sets the counts of requests in flight to 0, because no answer will arrive any more. */
+  /** Sets the counts of requests in flight to 0, because no further answer will arrive. */
   forgetInFlight(): void {
     this.slotsHeld = 0;
     this.bytesHeld = 0;

@@ -141,8 +141,8 @@ export class Trunk implements PathEvents, LivenessEvents {
   }
 
   /**
-   * Changes the liveness times, also for existing paths. Silence before this call no longer counts, because the old times may have
-   * permitted a longer silence.
+   * Changes the liveness times, including those of existing paths. Silence before this call no longer counts, because the old times may
+   * have permitted a longer silence.
    */
   setTimes(times: LivenessTimes): void {
     if (isDeepStrictEqual(times, this.times)) return;

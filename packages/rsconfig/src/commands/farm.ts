@@ -1,5 +1,5 @@
-// Implements `rsconfig farm`: the table of `rsadm farm`, from the answers of all servers. Invariant: of several answers about one pool, the
-// one with the newest record counts, because a server that is cut off from the storage knows only an old record.
+// Implements `rsconfig farm`, which prints the table of `rsadm farm` from the answers of all servers. Invariant: of several answers about
+// one pool, the one with the newest record counts, because a server that is cut off from the storage knows only an old record.
 
 import { JSON_OPTION } from '@rsio/common/cli/command';
 import { SHARED_POOL, type SharedPoolView } from '@rsio/common/control/server/farm-methods';
@@ -48,7 +48,10 @@ function placeOf({ namespace, server }: Omit<Told, 'pool'>): Omit<Told, 'pool'> 
   return { namespace, server };
 }
 
-/** Returns the newest answer about each pool, in the order in which the pools were first told. The owner knows best. */
+/**
+ * Returns the newest answer about each pool, in the order in which the servers first name the pools. Of equally new answers, the owner's
+ * counts.
+ */
 function newest(told: readonly Told[]): Told[] {
   const byPool = new Map<string, Told>();
   for (const one of told) {

@@ -15,7 +15,7 @@ export function leastLoaded(loads: readonly number[]): number {
   return loads.indexOf(Math.min(...loads));
 }
 
-/** Divides the volumes over `count` processes in turn, and keeps their order. `pathsOf`: the paths of the volume's devices. */
+/** Distributes the volumes among `count` processes in turn, and keeps their order. `pathsOf`: the paths of the volume's devices. */
 export function shares<T>(volumes: readonly T[], count: number, pathsOf: (volume: T) => readonly string[]): T[][] {
   const parts = Array.from({ length: count }, (): T[] => []);
   const byPath = new Map<string, T[]>();

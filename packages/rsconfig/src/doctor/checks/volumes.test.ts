@@ -1,5 +1,5 @@
-// Tests the finding about volumes of pools on shared disks whose `stall` is too short for a change of the server. The
-// other findings about volumes are tested in quiet-faults.test.ts. Invariant: rsiod's view is given as facts, and only `stall` differs.
+// Tests the finding about volumes in pools on shared disks whose `stall` is too short for a move to another server. The other findings
+// about volumes are tested in quiet-faults.test.ts. Invariant: all tests have the same facts from rsiod; only `stall` differs.
 
 import { expect, test } from 'vitest';
 import { doctorFacts, fileFacts, SAMPLE } from '../../testing/facts.ts';

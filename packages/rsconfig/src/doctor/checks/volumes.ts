@@ -1,5 +1,6 @@
-// Checks the attached volumes for waiting I/O, failing storage on a server, file systems on devices that no longer exist, and a `stall` that
-// is too short for a change of the server. The reason why a server is unreachable is reported by reach.ts and authentication.ts.
+// Checks the attached volumes for waiting I/O, failing storage on a server, file systems on devices that no longer exist, and a `stall`
+// that is too short for a move of the volume to another server. The reason why a server is unreachable is reported by reach.ts and
+// authentication.ts.
 
 import { effectiveVolumeOf } from '@rsio/common/config/effective-volume';
 import { waitingEnd, waitingText } from '@rsio/common/control/methods';
