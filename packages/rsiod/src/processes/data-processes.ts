@@ -1,6 +1,6 @@
-// All data processes of rsiod: their number, which of them has which volume, their lists of attached volumes in one file, and requests to
-// one or all of them. Invariants: a label is attached, or being attached, in at most one process; the file has the volumes of all processes
-// before an attach or detach is answered.
+// Manages all data processes of rsiod: how many there are, which of them has which volume, the file with their lists of attached volumes,
+// and requests to one or all of them. Invariants: a label is attached, or being attached, in at most one process; the file has the volumes
+// of all processes before an attach or detach is answered.
 
 import type { Socket } from 'node:net';
 import type { AttachedMirrorView, AttachOutcome, PathStats, ProcessView } from '@rsio/common/control/methods';
@@ -212,7 +212,7 @@ export class DataProcesses implements NbdElsewhere {
     }
   }
 
-  /** Calls a method in all processes. A process that does not answer within PROCESS_ANSWER_MS, or has no answer, is left out. */
+  /** Calls a method in all processes. A process that does not answer within PROCESS_ANSWER_MS, or answers with an error, is left out. */
   async callAll(method: string, params: object): Promise<Readonly<Record<string, unknown>>[]> {
     return (await this.askAll(method, params)).flatMap(({ answer }) => (answer === null ? [] : [answer]));
   }

@@ -1,6 +1,6 @@
 // The role of this process: it has all volumes (`processes = 1`), is the main process of data processes, or is a data process
 // (docs/PROTOCOL.md, Data processes). Invariant:
-// all differences between the roles are in this file, except that a data process has no control socket, metrics and triggers (daemon.ts).
+// all differences between the roles are in this file, except that a data process has no control socket, metrics or triggers (daemon.ts).
 
 import { closeSync } from 'node:fs';
 import { effectiveVolumeOf } from '@rsio/common/config/effective-volume';
