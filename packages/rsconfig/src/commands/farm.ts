@@ -26,8 +26,8 @@ The client needs the right admin in [rights] on one of the owners. If no server
 answers, the exit code is 1, too.`,
   options: { ...PLACE_OPTIONS, json: JSON_OPTION },
   json: object({
-    pools: list(object({ namespace: text(), server: text('The server that told it'), pool: SHARED_POOL })),
-    silent: list(object({ namespace: text(), server: text(), error: text() }), 'Servers that have not told their pools'),
+    pools: list(object({ namespace: text(), server: text('The server that reported the pool'), pool: SHARED_POOL })),
+    silent: list(object({ namespace: text(), server: text(), error: text() }), 'Servers that did not answer'),
   }),
   run: async (context, { server, namespace, json }) => {
     const asked = await askAll(context, await placesOf(context, { server, namespace }), 'farm-show', {}, INVENTORY_WAIT_MS);

@@ -19,7 +19,7 @@ test.each([
   ['fail', 'fail'],
   ['44s', '44s'],
 ])('a stall of %s may be too short for a change of the server', (stall, shown) => {
-  const what = `Several servers can serve its pool, and a change of its server may take longer than its stall of ${shown}: I/O would fail`;
+  const what = `Several servers can serve its pool, and a move to another server may take longer than its stall of ${shown}: I/O would fail`;
   expect(said(stall)).toEqual([['warning', 'volume osl:oracle@0', what]]);
 });
 
