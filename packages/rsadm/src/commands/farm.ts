@@ -1,5 +1,5 @@
-// The commands about pools on shared disks. rssrv moves, grows and releases the pools. Invariant: no command changes the record of a pool by
-// itself, and `farm balance` only prints.
+// The commands about pools on shared disks. rssrv moves, grows and releases the pools. Invariant: only rssrv changes the record of a pool,
+// and `farm balance` only prints proposals.
 
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { SERVER_METHODS } from '@rsio/common/control/server/server-methods';
@@ -17,7 +17,7 @@ export const POOL_MOVE = defineCommand({
   summary: 'moves a shared pool to another of its owners',
   details: `The command may be given on any owner, under I/O: programs wait for some
 seconds, and get no error. It is refused while a job uses the pool.`,
-  options: { to: { kind: 'text', value: 'SERVER', help: 'the server that serves the pool then' }, json: JSON_OPTION },
+  options: { to: { kind: 'text', value: 'SERVER', help: 'the server that takes the pool' }, json: JSON_OPTION },
   json: SERVER_METHODS['pool-move'].result,
   operands: { min: 1, max: 1 },
   completes: COMPLETES_POOLS,
@@ -35,7 +35,7 @@ export const POOL_GROW = defineCommand({
   synopsis: 'pool grow NAME',
   summary: 'makes a shared pool as large as its disk, which has grown',
   details: `Grow the disk first, for example with rbd resize. Then give this command on the
-server that serves the pool, also under I/O. A larger disk does no harm without
+server that serves the pool, even under I/O. A larger disk does no harm without
 it.`,
   options: { json: JSON_OPTION },
   json: SERVER_METHODS['pool-grow'].result,
