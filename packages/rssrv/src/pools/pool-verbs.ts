@@ -436,7 +436,7 @@ export class PoolVerbs {
     this.doubtful.delete(id);
   }
 
-  /** Changes the files of a pool. A failed step may come after the commit point, so only the disk shows the outcome. */
+  /** Changes the files of a pool. A step may fail after the commit point, so only the disk shows the outcome. */
   async onDisk<T>({ name }: PoolState, limitMs: number, work: (files: PoolFiles) => Promise<T>): Promise<T> {
     try {
       return await this.pools.onDisk(name, limitMs, work);

@@ -75,7 +75,7 @@ describe('each verb', () => {
 });
 
 describe('rights', () => {
-  // What each verb does, in the words of its refusal.
+  // For each verb: the words with which its refusal says what the verb does, and a call of the verb.
   const SNAPSHOT = { ...DB, snapshot: 'monday' };
   const NEW = { name: 'new', universe: 0 };
   const VERBS: readonly [string, (scene: PoolScene, asker: Asker) => Promise<unknown>][] = [

@@ -176,7 +176,7 @@ export class SessionRequests {
     };
     const grant = await this.opens.grant(opening, request);
     if (!grant.granted && REFUSALS.includes(grant.status)) {
-      // A server that has lost the pool knows nothing about its holders; a grant is looked at by the worker.
+      // A server that has lost the pool does not know the holders of its volumes. For a grant, the worker looks at the owner of the pool.
       const pool = meantVolume(offeredTo(client.node, this.ports.volumes.served), request)?.pool;
       const [poolId = ''] = pool?.ids ?? [];
       if (pool?.ownership !== undefined && !(await this.ports.isMine(poolId, pool.ownership.generation, false)))

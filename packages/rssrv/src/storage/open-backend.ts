@@ -1,5 +1,4 @@
-// Opens the backend of a volume after the listener has
-// determined the volume's type and size.
+// Opens the backend of a volume after the listener has determined the volume's type and size.
 
 import { unreachable } from '@rsio/common/lib/assert';
 import type { Backend, PartBackend } from './io/backend.ts';

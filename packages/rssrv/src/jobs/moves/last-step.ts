@@ -1,5 +1,5 @@
-// The last step of a move: while the clients wait, copies the remaining differences, and changes the pool of the volume. First, the
-// manifest in the old pool is marked with the id of the new pool. Then one rename, the commit point, makes the copy in the new pool the
+// The last step of a move. While the clients wait, this step copies the remaining differences, and changes the pool of the volume. First,
+// the manifest in the old pool is marked with the id of the new pool. Then one rename, the commit point, makes the copy in the new pool the
 // volume. At the end, the files in the old pool are deleted. Invariants: the volume is served from exactly one pool; before the commit
 // point, it is served from the old pool. Rules: C5.
 

@@ -29,7 +29,10 @@ const partOf = (blocks: number, index: number) => ({ poolId: id(index), fileId: 
 interface Case {
   readonly layout: Exclude<Layout, { kind: 'simple' }>;
   readonly sizeBytes: number;
-  /** Number of files that the volume has before the change. If a concat has grown, this number is smaller than the number of files in the new state. */
+  /**
+   * Number of files that the volume has before the change. If a concat has grown, this number is smaller than the number of files in the
+   * new state.
+   */
   readonly baseFiles: number;
 }
 

@@ -52,7 +52,7 @@ const SIMPLE_VERSION = 1;
 
 /**
  * The content of POOL/pool.json. The file is written once and never replaced, because the lock of the pool is on this file. Pools with a
- * ledger have format 2, because an older rssrv would ignore the ledger and count its holders as gone.
+ * ledger have format 2, because an older rssrv would ignore the ledger and treat held volumes as free.
  */
 const IDENTITY = object({ id: uuid, createdMs: time });
 const LEDGER_VERSION = 2;

@@ -10,7 +10,7 @@ export const PURGE_PREFIX = '.purge-';
 
 export const poolPaths = {
   identity: (pool: string): string => join(pool, 'pool.json'),
-  /** The ledger: what makes the next server the same server to the clients of the pool (volumes/holds/ledger-file.ts). */
+  /** The ledger, with which the next server of the pool treats clients as the last server did (volumes/holds/ledger-file.ts). */
   ledger: (pool: string): string => join(pool, 'ledger.json'),
   /** Space for the next ledger, and the previous ledger while it is being replaced (ledger-space.ts). */
   ledgerSpare: (pool: string): string => join(pool, 'ledger.spare'),
