@@ -27,9 +27,9 @@ export interface PoolState {
   /** Share of the file system, from 0 to 1, that is kept free. */
   readonly reserve: number;
   readonly identity: PoolIdentity | null;
-  /** True if the pool lies on a shared disk. */
+  /** True if the pool is on a shared disk. */
   readonly isShared: boolean;
-  /** Set while this server owns a shared pool; null for another pool. */
+  /** Set while the pool is shared and this server owns it; otherwise null. */
   readonly ownership: PoolOwnership | null;
   /** True if the pool was read and its volumes are therefore known. */
   readonly isOpen: boolean;

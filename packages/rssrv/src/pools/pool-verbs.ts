@@ -308,8 +308,8 @@ export class PoolVerbs {
 
   /**
    * Writes the old manifest again. Called when the listener cannot serve the volume with the new manifest, for example because a client has
-   * begun to use the volume. If the new manifest stayed, the next start would serve the volume with other settings than this server does. A
-   * failure is logged.
+   * begun to use the volume. If the new manifest stayed, the next start would serve the volume with different settings. A failure is
+   * logged.
    */
   private async takeBack({ name }: PoolState, was: Manifest, tried: Manifest): Promise<void> {
     try {

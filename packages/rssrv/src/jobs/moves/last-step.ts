@@ -91,7 +91,7 @@ export class LastStep {
     return poolPaths.data(poolPaths.volume(pool.path, id));
   }
 
-  /** Throws if a file has another stamp than the manifest or the job record names. Returns the stamp of the copy. */
+  /** Throws if the stamp of a file differs from the stamp in the manifest or in the job record. Returns the stamp of the copy. */
   protected async checkFiles({ found, target }: Step, record: JobRecord, stamp: string | null): Promise<string> {
     const { pool, manifest } = found;
     const data = this.dataOf(found);

@@ -24,7 +24,7 @@ export async function replaceLedger(pool: string, text: string): Promise<void> {
   if ((await inodeOf(old)) !== null) await rename(old, spare);
 }
 
-/** Finishes or undoes a replacement that was interrupted, so that the spare file is another file than the ledger. */
+/** Finishes or undoes an interrupted replacement, so that the spare file and the ledger are two different files. */
 async function settle(pool: string): Promise<void> {
   const [file, spare, old] = [poolPaths.ledger(pool), poolPaths.ledgerSpare(pool), poolPaths.ledgerOld(pool)];
   const [now, before, other] = await Promise.all([inodeOf(file), inodeOf(old), inodeOf(spare)]);

@@ -117,8 +117,8 @@ const IMAGE = object({
   refresh: uuid,
   next: optional(PREPARED_REFRESH),
   /**
-   * Only if the image is in another pool than its volume: the base from which the next refresh finds the changes. If absent, the next
-   * refresh copies the whole content.
+   * Only if the image is not in the pool of its volume: the base from which the next refresh finds the changes. If absent, the next refresh
+   * copies the whole content.
    */
   base: optional(IMAGE_BASE),
 });
@@ -165,7 +165,10 @@ const MANIFEST = object({
    */
   owner: nameOrNull,
   createdMs: time,
-  /** Stamps of the data files (storage-identity.ts). A held volume is not served if a file has another stamp than the manifest says. */
+  /**
+   * Stamps of the data files (storage-identity.ts). A held volume is not served if the stamp of a file differs from the stamp in the
+   * manifest.
+   */
   stamps: atMost(PARTS_MAX, list(orNull(stamp))),
   /** Stamp of the request that made the last change. If the request is repeated, it is not executed again. */
   request: requestOrNull,

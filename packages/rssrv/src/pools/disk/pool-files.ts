@@ -149,7 +149,7 @@ export class PoolFiles {
     this.reached('change: commit');
   }
 
-  /** Replaces the ledger of the pool, also on a full file system. */
+  /** Replaces the ledger of the pool, even on a full file system. */
   async replaceLedger(text: string): Promise<void> {
     const replace = (): Promise<void> => replaceLedger(this.directory, text);
     // New space is needed only for the first ledgers of a pool of an earlier release, and for a ledger that has grown.

@@ -32,7 +32,7 @@ export const poolPaths = {
   snapshots: (folder: string): string => join(folder, 'snapshots'),
   /** The new data file with which a rollback or refresh replaces the current data file. */
   nextData: (folder: string): string => join(folder, 'data.new'),
-  /** The base of an image that is in another pool than its volume: the content of the image's last refresh. */
+  /** The base of an image that is not in the pool of its volume: the content of the image's last refresh. */
   baseData: (folder: string): string => join(folder, 'base'),
   /** The intent map of a replica of a mirror. */
   map: (folder: string): string => join(folder, 'mirror.map'),
