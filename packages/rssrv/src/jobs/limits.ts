@@ -58,8 +58,8 @@ export const FILE_SYNC_MS = 600_000;
  */
 export const FILE_STEPS_MAX = 3;
 /**
- * Maximum number of unfinished steps on one file system, so that a hanging file system leaves a thread to the other file systems. Two steps
- * suffice, because at most two jobs run at once.
+ * Maximum number of unfinished steps on one file system, so that a hanging file system leaves a thread for the other file systems. Two
+ * steps suffice, because at most two jobs run at once.
  */
 export const FILE_STEPS_MOUNT_MAX = 2;
 /** Time within which an NBD server must accept the connection. */

@@ -1,5 +1,5 @@
-// Pools on disk: the result of each verb, repeated requests, refusals, and a check of a pool in use. pool-stops.test.ts stops the server
-// at each step; pool-troubles.test.ts tests pools that cannot be used. Rules: C2, C4.
+// Tests pools on disk: the result of each verb, repeated requests, refusals, and a check of a pool in use. pool-stops.test.ts stops the
+// server at each step; pool-troubles.test.ts tests pools that cannot be used. Rules: C2, C4.
 
 import { randomUUID } from 'node:crypto';
 import fs from 'node:fs';

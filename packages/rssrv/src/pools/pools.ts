@@ -256,8 +256,8 @@ export class Pools {
   }
 
   /**
-   * Copies to the new states the `trouble` of each pool that has stopped answering since `prepare` copied its state. A pool may have
-   * stopped answering during background work or a job.
+   * If a pool has stopped answering since `prepare` copied its state, copies its `trouble` to the new state. A pool may have stopped
+   * answering during background work or a job.
    */
   private keepSilences(next: readonly OpenPool[]): void {
     for (const pool of next) {
@@ -267,7 +267,7 @@ export class Pools {
     }
   }
 
-  /** Adopts the states with the repairs of `prepare`, which stay on disk although the prepared change is undone. */
+  /** Adopts the states that `prepare` has repaired. The repairs stay on disk although the prepared change is undone. */
   private takeParts(pools: readonly OpenPool[]): void {
     for (const pool of this.list) {
       const { volumes, parts, purging, snapshots } = pools.find(({ files }) => files === pool.files)?.state ?? pool.state;

@@ -214,7 +214,7 @@ export class Admissions {
     const [first] = all;
     if (first === undefined) return null;
     for (const one of all) void one.end(code, sentence);
-    // Show the administrator the process and the wait of a session that has not ended yet.
+    // Show the administrator a session that has not ended yet, with its process and the time for which it has been waiting.
     const slowest = (): WorkerSession => all.find(({ isGone }) => !isGone) ?? first;
     return {
       get pid() {

@@ -1,6 +1,6 @@
 // Answers the requests of sessions to the listener: the list, OPENs, the ends of holds, ADMIN, files, and clones of chunks. Other modules
 // decide each answer. Invariant: before a session is granted a volume, the session gets the limits of the volume. If a snapshot of the
-// volume is being made, the session also gets the order to hold changes before the grant.
+// volume is being made, the session is also ordered to hold changes before it gets the grant.
 
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
 import type { Clock } from '@rsio/common/lib/clock';

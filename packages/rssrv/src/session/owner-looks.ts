@@ -1,5 +1,5 @@
 // Holds answers back until a look has shown that this server owns the shared pool of their volume. Invariants: an answer that needs a look
-// is sent only after a look that began after the request was executed. A handle never waits for a look when it is closed. Rules: F7, F8.
+// is sent only after a look that began after the request was executed. Closing a handle never waits for a look. Rules: F7, F8.
 
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { Looks } from '../farm/looks.ts';

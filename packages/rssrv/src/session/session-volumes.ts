@@ -33,8 +33,7 @@ export interface VolumePorts extends SpaceWaitEvents, IoctlPorts, Pick<ChangeGat
   grant(request: OpenRequest): Promise<Grant>;
   /**
    * Releases the client's hold, because the client has closed the volume. `epoch` is the epoch of the grant under which the client opened
-   * the volume. If the hold began after this grant, the hold stays. A hold outlives its session; only a CLOSE, a new instance of the client
-   * or a take-over ends it.
+   * the volume. If the hold began after this grant, the hold stays. A hold outlives its session (docs/PROTOCOL.md H1).
    */
   release(volumeId: string, epoch: number): Promise<void>;
   openBackend(volume: ServedVolume): Promise<Backend>;

@@ -72,7 +72,7 @@ export class MomentPlan {
   private asks: Ask[] = [];
   private failure: Failure | null = null;
   private running = 0;
-  /** True during a rest: the background clones no chunk, so that the file system is free for changes of clients. */
+  /** True during a rest: no chunk is cloned in the background, so that the file system is free for changes of clients. */
   private isResting = false;
   private orders: Order[] = [];
 

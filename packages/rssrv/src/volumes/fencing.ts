@@ -38,7 +38,7 @@ export interface Ended {
 }
 
 interface Recorded {
-  /** The error of a pool that could not record the change; null if all pools have. A repeated call tries again. */
+  /** The error of a pool that could not record the change; null if every pool has recorded the change. A repeated call tries again. */
   readonly unrecorded: RsError | null;
 }
 

@@ -29,7 +29,7 @@ export interface ToFilePorts {
   guarded(): GuardedPlaces;
   /** Called with the name of each step after the step. */
   readonly reached: (step: string) => void;
-  /** Returns the mount point of a file without an access to the file. If missing, the kernel's list of mounts is used. */
+  /** Returns the mount point of a file without accessing the file. If missing, the kernel's list of mounts is used. */
   readonly mountOf?: (file: string) => Promise<string>;
 }
 

@@ -1,4 +1,4 @@
-// The bytes of a volume of several files, and the differences between two of its states, compared with a model in one buffer. The layouts
+// Compares the bytes of a volume of several files, and the differences between two of its states, with a model in one buffer. The layouts
 // are random, and include a concat that has grown. If a copy begins with the old state, continues at any offset and gets the differences,
 // it must have the new state at the end.
 

@@ -1,7 +1,7 @@
 // The files that describe the content of a pool: pool.json names the pool, and volume.json describes one volume. The file removed.json
 // records the removal of a volume, and part.json describes one file of a volume of several files. Pure: other modules read and write the
-// files. Invariants: `parse...` accepts every text that `print...` writes, with the same meaning. A file of a newer format than this rssrv
-// knows is refused, and never replaced.
+// files. Invariants: `parse...` accepts every text that `print...` writes, with the same meaning. A file whose format is too new for this
+// rssrv is refused, and never replaced.
 
 import {
   BANDWIDTH_MAX_BYTES,

@@ -24,11 +24,11 @@
 // its data file. A volume of several files has its manifest and its commit points in one pool, its home; part-files.ts changes the other
 // files. On a full file system, removed.json takes the space of a spare file (spare-files.ts).
 //
-// Rules of docs/PROTOCOL.md: C1, a change is durable before it is answered, and C2, it changes no content.
+// Rules of docs/PROTOCOL.md: C1 (a change is durable before it is answered) and C2 (a change does not alter content).
 //
 // Never done here:
 // - This class does not overwrite a manifest or removed.json in place: a new file is renamed to it.
-// - This class does not check rights, names and room. catalogue.ts decides about these before pool-verbs.ts calls the steps.
+// - This class does not check rights, names or room. catalogue.ts decides about these before pool-verbs.ts calls the steps.
 // - Errors of this class do not say whether a change stopped before or after the commit point. The caller reads the pool again to find out.
 
 import { link, mkdir, open, rename, rm, stat } from 'node:fs/promises';

@@ -1,5 +1,5 @@
-// Bounds for leaving a shared pool, and for its load. Units are in the names. Invariant: a bound has one place.
-// farm/limits.ts has the bounds of taking and owning a pool.
+// Bounds for leaving a shared pool, and for its load. Units are in the names. Invariant: each bound is defined once. farm/limits.ts has the
+// bounds of taking and owning a pool.
 
 /** Longest time for which a clean hand-over of a shared pool waits for the I/O in progress. After this time, this server keeps the pool. */
 export const HAND_OVER_CLOSE_MS = 10_000;

@@ -30,7 +30,8 @@ function engineOf(pool: string, { disk, fence }: SharedDiskConfig, server: strin
   if (disk.kind === 'rbd')
     return new RbdEngine({ pool: disk.pool, image: disk.image, server, folder: directory, clock, environment: process.env });
   if (fence.kind === 'reservation') return new ReservationEngine({ clock, random: randomUnit, disk: disk.path, server });
-  // Without a configured fence, no server takes a pool by force. If an interrupted take has left a writer to fence, this command fails.
+  // Without a configured fence, no server takes a pool by force. If an interrupted take has left a writer that must be fenced, this command
+  // fails.
   const command: readonly [string, ...string[]] = fence.kind === 'command' ? [fence.program, ...fence.words] : ['/bin/false'];
   return new CommandEngine({ clock, random: randomUnit, disk: disk.path, server, pool, command });
 }

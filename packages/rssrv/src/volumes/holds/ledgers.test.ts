@@ -1,5 +1,5 @@
-// The ledgers of pools: what the next server of a pool knows about the holders, the replaced instances and the fenced clients, and what
-// happens to a pool whose ledger is missing or that only an earlier release has used. Each server of a test has its own state directory.
+// Tests the ledgers of pools: what the next server of a pool knows about holders, replaced instances and fenced clients, and what happens
+// to a pool whose ledger is missing or that only an earlier release has used. Each server of a test has its own state directory.
 // Invariants: the next server of a pool knows everything that an earlier server has answered; the holders of a served volume are always
 // known. Rules: H1, H4.
 
