@@ -466,7 +466,7 @@ export class Pools {
     );
   }
 
-  /** Resolves when this process has no file of a left pool open. */
+  /** Resolves when this process has no file open in the pool that it has left. */
   async closed(name: string): Promise<void> {
     await this.leaving.get(name);
     this.leaving.delete(name);

@@ -46,7 +46,7 @@ interface Copy {
   /** Number of chunks that are not cloned yet. */
   left: number;
   isBusy: boolean;
-  /** Index from which the background looks for the next chunk to clone. The cloning of all earlier chunks has begun. */
+  /** Index at which the search for the next chunk to clone in the background begins. The cloning of all earlier chunks has begun. */
   next: number;
   /** Chunks that sessions wait for, in order of the requests. */
   readonly wanted: number[];

@@ -1,7 +1,7 @@
-// Reads and writes the ledgers of the open pools (ledger-file.ts). Holds and Fences have their content in memory. Invariants: a pool is
-// served only after its ledger names this server as the owner. The holders of a served volume are always known: a pool whose ledger is
-// missing or damaged is not served. If another run of a server has owned a pool, the volumes of the pool get new incarnations before they
-// are served again.
+// Reads and writes the ledgers of the open pools (ledger-file.ts). The classes Holds and Fences have the content of the ledgers in memory.
+// Invariants: a pool is served only after its ledger names this server as the owner. The holders of a served volume are always known: a
+// pool whose ledger is missing or damaged is not served. If another run of a server has owned a pool, the volumes of the pool get new
+// incarnations before they are served again.
 
 import { isDeepStrictEqual } from 'node:util';
 import { StateFile } from '@rsio/common/files/state-file';
