@@ -1,4 +1,4 @@
-// A shared storage in memory with servers whose pools lie on it, for tests of farms. Each call of a server is a message: the storage
+// A shared storage in memory, and servers with pools on this storage, for tests of farms. Each call of a server is a message: the storage
 // executes it at any later moment, or never, and the answer arrives at any later moment. Invariant: the storage executes no write of a
 // fenced client.
 
@@ -12,7 +12,7 @@ import { SharedPool } from '../farm/shared-pool.ts';
 
 interface Message {
   readonly from: FarmServer;
-  /** Executes the call at the storage. Returns what delivers the answer. */
+  /** Executes the call at the storage. Returns a function that delivers the answer. */
   readonly execute: () => () => void;
 }
 
@@ -65,7 +65,7 @@ export class SharedStorage {
   }
 }
 
-/** Lets all promises go on that wait for nothing else. */
+/** Lets all promises settle that do not wait for an event of the test. */
 export async function settled(): Promise<void> {
   for (let turn = 0; turn < 12; turn++) await Promise.resolve();
 }
@@ -73,7 +73,7 @@ export async function settled(): Promise<void> {
 /** A server with one shared pool, its mount and its client of the storage. */
 export class FarmServer {
   readonly name: string;
-  /** The clock of the present process. */
+  /** The clock of the current process. */
   clock = new FakeClock();
   readonly storage: SharedStorage;
   isAlive = true;
@@ -107,7 +107,7 @@ export class FarmServer {
     return !this.isStopped || !this.isAlive;
   }
 
-  /** The process ends, and its mount stays with the kernel. */
+  /** Ends the process. Its mount stays in the kernel. */
   kill(): void {
     this.isAlive = false;
     this.isServing = false;
@@ -205,7 +205,7 @@ export class FarmServer {
             storage.mountedBy = Math.max(storage.mountedBy, client.generation);
             storage.writes.push({ client: client.name, generation: client.generation });
           }),
-        // What the mount has sent is executed or refused before the unmount ends.
+        // All writes that the mount has sent are executed or refused before the unmount ends.
         unmount: () =>
           this.call(() => {
             if (this.mounted !== null) this.mounted.isOver = true;
@@ -238,7 +238,7 @@ class FakeClient implements StorageClient {
   readonly name: string;
   readonly generation: number;
   readonly hasEnded = false;
-  /** True after the unmount: nothing that the mount has sent is left. */
+  /** True after the unmount, when no write of the mount is pending. */
   isOver = false;
   private readonly server: FarmServer;
 
