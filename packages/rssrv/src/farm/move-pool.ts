@@ -13,15 +13,23 @@ export async function movePool(pool: SharedPool, server: string, to: string, clo
   const failure = (why: string): RsError => new RsError('E_POOL', `Pool ${pool.name}: ${why}`, { pool: pool.name });
   // The last look may be older than the last change.
   await pool.renew();
-  const record = recordOf(pool);
+  let record = recordOf(pool);
   if (record === null) throw failure(pool.status.why);
   if (!record.owners.includes(to))
     throw new RsError('E_USAGE', `Server ${to} is not an owner of pool ${pool.name}: ${record.owners.join(', ')} are`);
+  const { generation: firstGeneration, owner: firstOwner } = record;
   // The record may name a server that has started again since, and waits for a command.
   const isServed = (): boolean => {
     const now = recordOf(pool);
     if (now?.state !== 'serving' || now.owner?.server !== to) return false;
-    return now.generation !== record.generation || servedBy(pool, server, to) === now.generation;
+    return now.generation !== firstGeneration || servedBy(pool, server, to) === now.generation;
+  };
+  // A request is void after its generation. The owner may have started again, or `to` may have failed to mount the pool.
+  const renewed = (asked: FarmRecord): FarmRecord => {
+    const now = recordOf(pool);
+    if (now === null || now.generation <= asked.generation || ![firstOwner?.server, to].includes(now.owner?.server)) return asked;
+    pool.ask({ generation: now.generation, to });
+    return now;
   };
   if (isServed()) return;
   if (!pool.isThere(to)) throw failure(`server ${to} does not watch it: start rssrv there, and see that its rssrvcfg has the pool`);
@@ -31,11 +39,16 @@ export async function movePool(pool: SharedPool, server: string, to: string, clo
   const earlier = refusalOf(pool, server, record);
   try {
     while (!isServed()) {
+      record = renewed(record);
       const refusal = refusalOf(pool, server, record);
       const forMs = clock.monotonicMs() - beganMs;
       if (refusal !== null && (refusal !== earlier || forMs > REFUSAL_KEPT_MS)) throw failure(refusal);
       if (forMs > MOVE_MS)
-        throw new RsError('E_TIMEOUT', `Pool ${pool.name} was not moved to ${to} within ${printDuration(MOVE_MS)}: ${pool.status.why}`);
+        throw new RsError(
+          'E_TIMEOUT',
+          `Pool ${pool.name} was not moved to ${to} within ${printDuration(MOVE_MS)}: ${pool.status.why}` +
+            (to === server ? '' : `; rsadm farm on ${to} says what that server waits for`),
+        );
       await new Promise<void>((resolve) => clock.after(HURRY_MS, resolve));
     }
   } finally {

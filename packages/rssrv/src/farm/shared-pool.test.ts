@@ -359,6 +359,43 @@ describe('a pool that moves by command only', () => {
     expect(serving(world)).toEqual(['big-1']);
   });
 
+  test.each(['rbd', 'none'] as const)('a pool whose owner has started again goes to any server, fence %s', async (fence) => {
+    const world = await neverWorld(fence);
+    const [first, second] = world.servers as [FarmServer, FarmServer, FarmServer];
+    await moved(world, first, 'big-1');
+    first.kill();
+    first.boot();
+    await pass(world, 30_000);
+    await moved(world, second, 'big-2');
+    expect(serving(world)).toEqual(['big-2']);
+    expect(world.storage.record).toMatchObject({ generation: 3, life: 2 });
+  });
+
+  test('a server that cannot mount it tries again during the command, which then says why', async () => {
+    const world = await neverWorld();
+    const [first, second] = world.servers as [FarmServer, FarmServer, FarmServer];
+    first.failingMounts = 1;
+    await moved(world, first, 'big-1');
+    expect(serving(world)).toEqual(['big-1']);
+    second.failingMounts = 1_000;
+    const before = world.storage.record!.generation;
+    await expect(moved(world, second, 'big-2')).rejects.toThrow('was not moved to big-2 within 2m: wrong fs type');
+    expect(world.storage.record!.generation - before).toBeLessThan(40);
+    second.failingMounts = 0;
+    await expect(moved(world, first, 'big-1')).resolves.toBe(undefined);
+  });
+
+  test('of two commands that wait for the same step, one runs after the other', async () => {
+    const world = await neverWorld();
+    const [first] = world.servers as [FarmServer, ...FarmServer[]];
+    await moved(world, first, 'big-1');
+    world.storage.diskBytes = 5_000;
+    const released = first.pool.giveUpToNone();
+    await expect(after(world, first.pool.grow())).rejects.toThrow('this server does not serve it: it is given up');
+    await after(world, released);
+    expect([world.storage.fileSystemBytes, world.storage.record?.state]).toEqual([1_000, 'free']);
+  });
+
   test('a release is a clean end, after which no server has the pool', async () => {
     const world = await neverWorld();
     const [first] = world.servers as [FarmServer, ...FarmServer[]];

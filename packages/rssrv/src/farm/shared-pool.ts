@@ -122,10 +122,14 @@ export class SharedPool {
     this.seen.saw(await this.ports.engine.look());
   }
 
-  /** Asks the owner with this generation, perhaps this server, to give the pool up to `to`; null ends the request (F10). */
+  /**
+   * Asks the owner with this generation, perhaps this server, to give the pool up to `to`; null ends the request (F10). A request that
+   * replaces another one shortens no rest.
+   */
   ask(wants: { readonly generation: number; readonly to: string } | null): void {
+    const isNew = this.wants === null;
     this.wants = wants;
-    if (wants === null) return;
+    if (wants === null || !isNew) return;
     this.refusal = null;
     this.restUntilMs = 0;
     this.hurry();
@@ -136,10 +140,11 @@ export class SharedPool {
    * owner if this server does not serve the pool, or E_STORAGE.
    */
   async grow(): Promise<number> {
-    const { client } = await this.idle();
-    const grown = client.grow().then((bytes) => this.ports.mount.grow().then(() => bytes));
-    this.runs(Promise.allSettled([grown]).then(() => undefined));
-    return grown;
+    return await this.whenIdle(({ client }) => {
+      const grown = client.grow().then((bytes) => this.ports.mount.grow().then(() => bytes));
+      this.runs(Promise.allSettled([grown]).then(() => undefined));
+      return grown;
+    });
   }
 
   /**
@@ -149,17 +154,19 @@ export class SharedPool {
   async giveUpToNone(): Promise<void> {
     if (this.config.takeOverMs !== null)
       throw new RsError('E_USAGE', `Servers take pool ${this.name} by themselves: set take-over-after = never on each of its owners first`);
-    const owned = await this.idle();
-    this.why = 'it is given up';
-    await this.begin('leaving', () => this.giveUp(owned, null));
-    if (owned.isLost) throw this.failure(this.why);
+    await this.whenIdle(async (owned) => {
+      this.why = 'it is given up';
+      await this.begin('leaving', () => this.giveUp(owned, null));
+      if (owned.isLost) throw this.failure(this.why);
+    });
   }
 
-  /** Resolves when no step runs. Throws E_POOL if this server does not serve the pool then. */
-  private async idle(): Promise<Owned> {
+  /** Calls `begin`, which begins a step, at a moment when no step runs. Throws E_POOL if this server does not serve the pool then. */
+  private async whenIdle<T>(begin: (owned: Owned) => Promise<T>): Promise<T> {
     while (this.ownership !== null && this.step !== null) await this.step;
     const { owned, ownership, why, isStopping } = this;
-    if (owned !== null && ownership !== null && !isStopping) return owned;
+    // Two commands may wait for the same step, so nothing is waited for between this look and `begin`.
+    if (owned !== null && ownership !== null && !isStopping) return await begin(owned);
     const owner = this.seen.sight?.record?.owner?.server ?? this.ports.server;
     if (owner === this.ports.server) throw this.failure(`this server does not serve it: ${why}`);
     throw this.failure(`give this command at its owner, server ${owner}`);
