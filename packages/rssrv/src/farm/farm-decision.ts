@@ -69,6 +69,12 @@ export function hasOtherOwners(record: FarmRecord, { owners }: Seen['config'], s
   return owners.join() !== record.owners.join() && owners.includes(server);
 }
 
+/** Returns the owners in the order in which they get a turn after a take by `server` that has failed. */
+export function turnsAfter(owners: readonly string[], server: string): readonly string[] {
+  const at = owners.indexOf(server) + 1;
+  return [...owners.slice(at), ...owners.slice(0, at)];
+}
+
 function whenFree(seen: Seen, { owners, next }: FarmRecord): Step {
   const { server, unchangedMs, wanted } = seen;
   if (next === server || wanted === server) return { kind: 'take' };

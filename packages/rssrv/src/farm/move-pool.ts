@@ -39,6 +39,7 @@ export async function movePool(pool: SharedPool, server: string, to: string, clo
   const earlier = refusalOf(pool, server, record);
   try {
     while (!isServed()) {
+      if (hasFailed(record, recordOf(pool), to)) throw failure(notTaken(pool, server, to));
       record = renewed(record);
       const refusal = refusalOf(pool, server, record);
       const forMs = clock.monotonicMs() - beganMs;
@@ -54,6 +55,16 @@ export async function movePool(pool: SharedPool, server: string, to: string, clo
   } finally {
     pool.ask(null);
   }
+}
+
+/** True if `to` has begun to take the pool, and has freed it. `asked`: the record with the generation of the last request. */
+function hasFailed(asked: FarmRecord, now: FarmRecord | null, to: string): boolean {
+  if (now === null || now.owner?.server === to) return false;
+  return (asked.state === 'taking' && asked.owner?.server === to) || (now.owner === null && now.generation > asked.generation);
+}
+
+function notTaken({ status: { refusal } }: SharedPool, server: string, to: string): string {
+  return to === server && refusal !== null ? refusal : `server ${to} has not succeeded in taking it: its log says why`;
 }
 
 /** Returns the generation that the server `to` says to serve; 0 for none. */
