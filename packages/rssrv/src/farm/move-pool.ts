@@ -41,6 +41,10 @@ export async function movePool(pool: SharedPool, server: string, to: string, clo
     while (!isServed()) {
       if (hasFailed(record, recordOf(pool), to)) throw failure(notTaken(pool, server, to));
       record = renewed(record);
+      // No answer to this request can follow any more.
+      const taker = recordOf(pool);
+      if (taker?.state === 'serving' && taker.generation > record.generation)
+        throw failure(`server ${taker.owner?.server ?? '?'} has taken it meanwhile, perhaps by another command: see rsadm farm`);
       const refusal = refusalOf(pool, server, record);
       const forMs = clock.monotonicMs() - beganMs;
       if (refusal !== null && (refusal !== earlier || forMs > REFUSAL_KEPT_MS)) throw failure(refusal);

@@ -1,6 +1,7 @@
 // Tests taking, serving, giving up and losing a shared pool, with three servers over one storage. Each call is a message that the storage
 // executes late. Rules: F1 to F7, F10, F13, F15, G38, G39.
 
+import { toRsError } from '@rsio/common/lib/errors';
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { describe, expect, test } from 'vitest';
 import { FarmServer, settled, SharedStorage } from '../testing/shared-storage.ts';
@@ -268,14 +269,15 @@ test('two servers with one name are noticed', async () => {
   expect(world.servers[0]!.pool.status.why).toContain('another process posts notes with the name big-1');
 });
 
-/** Resolves with the result of `work`, for which time must pass. */
-async function after<T>(world: World, work: Promise<T>): Promise<T> {
+/** Resolves with the result of `work`, for which at most this time must pass. */
+async function after<T>(world: World, work: Promise<T>, mostMs = 150_000): Promise<T> {
   let isOver = false;
   const done = work.finally(() => {
     isOver = true;
   });
   done.catch(() => undefined);
-  for (let turn = 0; turn < 300 && !isOver; turn++) await pass(world, 500);
+  for (let ms = 0; ms < mostMs && !isOver; ms += 500) await pass(world, 500);
+  if (!isOver) throw new Error(`Not over after ${mostMs} ms`);
   return done;
 }
 
@@ -325,6 +327,21 @@ test('a pool that no server can mount is tried by all of them, and not more ofte
   expect(serving(world)).toEqual([]);
   expect(world.storage.record!.generation).toBeLessThan(40);
   expect(world.servers.map(({ events }) => events.includes('Pool fast: wrong fs type'))).toEqual([true, true, true]);
+});
+
+test('of two commands for one pool, the one that another server overtakes ends with the reason', async () => {
+  const world = newWorld();
+  const [first, second] = world.servers as [FarmServer, FarmServer, FarmServer];
+  await pass(world, 8_000);
+  const moves = [movePool(first.pool, 'big-1', 'big-2', first.clock), movePool(second.pool, 'big-2', 'big-3', second.clock)];
+  const ends = Promise.allSettled(moves).then((all) =>
+    all.map((end) => (end.status === 'fulfilled' ? 'moved' : toRsError(end.reason).message)),
+  );
+  expect(await after(world, ends, 20_000)).toEqual([
+    'moved',
+    'Pool fast: server big-2 has taken it meanwhile, perhaps by another command: see rsadm farm',
+  ]);
+  expect(serving(world)).toEqual(['big-2']);
 });
 
 test('a refusal concerns only the move that was refused', async () => {
