@@ -83,6 +83,8 @@ export class FarmServer {
   mounted: FakeClient | null = null;
   /** True while the volumes of the pool are served. */
   isServing = false;
+  /** How many of the next mounts fail. */
+  failingMounts = 0;
   /** True while a job keeps the pool at this server. */
   isBusy = false;
   readonly events: string[] = [];
@@ -200,6 +202,7 @@ export class FarmServer {
         mount: (device) =>
           this.call(() => {
             const client = FakeClient.byDevice.get(device)!;
+            if (this.failingMounts-- > 0) throw new RsError('E_POOL', 'wrong fs type');
             if (client.isOver || storage.fenced.has(client.name)) throw new RsError('E_POOL', 'I/O error');
             this.mounted = client;
             storage.mountedBy = Math.max(storage.mountedBy, client.generation);

@@ -1,5 +1,6 @@
-// Measures the load of the shared pools that this server serves, for its notes to the other owners. Invariant: nothing waits for a
-// measurement; while a worker hangs, the loads are merely out of date.
+// Measures the load of the shared pools that this server serves, for its notes to the other owners. Invariants: nothing waits for a load;
+// while a server process hangs, or no load can be measured, the loads only get older; a load fits into a note, because the others would
+// count a server whose note has no form as silent.
 
 import type { ServerMethods } from '@rsio/common/control/server/server-methods';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -30,9 +31,13 @@ export class PoolLoads {
   of(pool: string): number {
     if (this.ports.clock.monotonicMs() >= this.nextMs) {
       this.nextMs = Number.POSITIVE_INFINITY;
-      void this.measure().finally(() => (this.nextMs = this.ports.clock.monotonicMs() + LOAD_MS));
+      const measured = (): void => {
+        this.nextMs = this.ports.clock.monotonicMs() + LOAD_MS;
+      };
+      this.measure().then(measured, measured);
     }
-    return Math.round(this.loads.get(pool) ?? 0);
+    const load = Math.round(this.loads.get(pool) ?? 0);
+    return Number.isSafeInteger(load) && load > 0 ? load : 0;
   }
 
   private async measure(): Promise<void> {
