@@ -77,7 +77,10 @@ export const DOCTOR_COMMAND_TIMEOUT_MS = 3_000;
  */
 export const DOCTOR_OPEN_FILES_MIN = 1_024;
 export const DOCTOR_TCP_BUFFER_MIN_BYTES = MIB;
-/** doctor warns if `stall` of a volume in a shared pool is less. It must exceed `take-over-after` of the servers, 10 s by default, by 30 s. */
+/**
+ * doctor warns if the `stall` of a volume in a shared pool is shorter than this. It should exceed the servers' `take-over-after`, which is
+ * 10 s by default, by 30 s.
+ */
 export const STALL_IN_FARM_MIN_MS = 45_000;
 /** Number of the first routing table that doctor proposes in its remedies; tables that are in use are skipped. */
 export const ROUTE_TABLE_FIRST = 101;

@@ -53,7 +53,7 @@ export interface ClientDaemonOptions extends RoleOptions {
   readonly config: RscltConfig;
   /** Wall-clock time of the start of this process. */
   readonly beganMs: number;
-  /** Keeps the events over restarts; null in a data process, which passes its events on. */
+  /** Keeps the events across restarts; null in a data process, which passes its events to the main process. */
   readonly store: EventStore | null;
   /** Applies the log settings of a configuration. */
   readonly relog: (config: RscltConfig) => void;

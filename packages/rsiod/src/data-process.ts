@@ -28,7 +28,7 @@ function begin(first: Begin): void {
   };
   const leave = (): void => {
     log.close();
-    // The answer to the request must leave this process first.
+    // The answer to the request must be sent before this process exits.
     setImmediate(() => process.exit(0));
   };
   const daemon = new ClientDaemon({

@@ -67,7 +67,7 @@ export const EVENT = object({
 });
 export type EventView = Of<typeof EVENT>;
 
-/** Parameters and answer of the method `events` of both daemons. */
+/** Parameters and answer of the method `events`, which both daemons have. */
 export const EVENTS_PARAMS = {
   count: eventCount,
   after: { shape: orNull(whole(0, null)), what: 'the number of an event or null', default: null } as Param<number | null | undefined>,

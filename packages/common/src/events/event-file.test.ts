@@ -1,4 +1,4 @@
-// Tests the events that are kept over restarts: their numbers, the bounds of the two files, torn and foreign lines, and failing disks.
+// Tests the events that are kept across restarts: their numbers, the bounds of the two files, torn and foreign lines, and failing disks.
 // Invariant: no number is used twice, and no caller waits.
 
 import { appendFileSync, chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';

@@ -1,4 +1,4 @@
-// Keeps the events of a daemon over restarts, in `events.jsonl` and, for older events, `events.jsonl.1`. Events are appended in batches,
+// Keeps the events of a daemon across restarts, in `events.jsonl` and, for older events, `events.jsonl.1`. Events are appended in batches,
 // with one write at a time, and no caller waits for a write. Invariants: both files are bounded in lines and bytes. A damaged or torn line
 // loses only that line. If the disk is full or fails, events may be lost; the daemon reports the error once and continues. No event number
 // is used twice.

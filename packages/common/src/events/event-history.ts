@@ -1,6 +1,6 @@
 // The latest events of a daemon. An event says which object changed from which state to which, and why. When the list is full, a new event
-// replaces the oldest one. A file keeps the events over restarts (event-file.ts). Invariants: event numbers ascend, even over restarts, and
-// no number is used twice. A request that waits for an event is answered within its time limit.
+// replaces the oldest one. A file keeps the events across restarts (event-file.ts). Invariants: event numbers ascend, even across restarts,
+// and no number is used twice. A request that waits for an event is answered within its time limit.
 
 import { EVENTS_KEPT } from '../control/limits.ts';
 import type { EventsParams, EventsResult, EventView } from '../control/method-table.ts';
@@ -9,7 +9,7 @@ import { RsError } from '../lib/errors.ts';
 import { FixedQueue } from '../structures/fixed-queue.ts';
 import { EVENT_NAME_MAX_CHARS, EVENT_REASON_MAX_CHARS, EVENT_WAITERS_MAX } from './limits.ts';
 
-/** Storage that keeps events over restarts. */
+/** Storage that keeps events across restarts. */
 export interface EventStore {
   /** Returns the stored events, oldest first, the number of the next event, and the time at which the numbering began. */
   load(): { readonly events: readonly EventView[]; readonly next: number; readonly beganMs: number };

@@ -32,7 +32,7 @@ let isDueSoon = false;
 
 /**
  * Runs all callbacks that are due. If one throws, the others do not run, because they might act on a state that an assertion refuses. The
- * process then ends by an uncaught exception, whatever Node is told to do with rejected promises.
+ * uncaught exception then ends the process, however Node is configured to treat rejected promises.
  */
 function runDue(): void {
   try {

@@ -1,6 +1,6 @@
-// Implements a first-in-first-out queue in a ring buffer that grows when it is full. The owner bounds the number of items. A queue that has
-// once been as long as it ever gets allocates no more memory, which an array does each time it is emptied. Invariant: the queue keeps no
-// reference to a removed item.
+// Implements a first-in-first-out queue in a ring buffer that grows when it is full. The owner bounds the number of items. Once the queue
+// has reached its greatest length, it allocates no more memory. An array, in contrast, allocates memory again each time it has been
+// emptied. Invariant: the queue keeps no reference to a removed item.
 
 const FIRST_CAPACITY = 16;
 

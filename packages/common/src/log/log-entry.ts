@@ -2,7 +2,7 @@
 // journal entry, or is a syslog message. Invariants: the result is one line of bounded length; its values contain no control characters, so
 // that no value can forge a field or a message.
 //
-//   journal: MESSAGE=Client a came 0x1e PRIORITY=6 0x1e ... (the sender replaces 0x1e by a line end, which ends a field)
+//   journal: MESSAGE=Client a came 0x1e PRIORITY=6 0x1e ... (the sender replaces 0x1e with a line end, which ends a field)
 //   syslog:  <30>Sep 14 15:02:32 rssrv[812]: (6-if0-tx0): started transmit for rep 192.168.45.10/5000
 
 import { escapeControls } from '../lib/printable.ts';

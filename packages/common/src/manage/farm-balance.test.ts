@@ -1,5 +1,5 @@
-// Tests the proposals of moves: examples, and the rules that hold for every farm. farm.test.ts of rsadm tests their output, and
-// test/integration/farm-commands.test.ts the loads of servers.
+// Tests the proposals of moves: examples, and the rules that hold for every farm. farm.test.ts of rsadm tests the output, and
+// test/integration/farm-commands.test.ts tests the loads of servers.
 
 import { SeededRandom } from '../testing/seeded-random.ts';
 import { sharedPool } from '../testing/server-views.ts';

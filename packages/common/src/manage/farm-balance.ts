@@ -1,5 +1,6 @@
-// Proposes moves of shared pools between their owners, so that the most loaded server has less to do. Pure. Invariants: a pool goes only to
-// one of its owners that is there; no server gets more load than the most loaded one had; after the moves, nothing more is proposed.
+// Proposes moves of shared pools between their owners, so that the most loaded server has less to do. Pure. Invariants: a pool moves only
+// to one of its configured owners that is running; no server gets more load than the most loaded server had before; after the moves, no
+// further move is proposed.
 
 import type { SharedPoolView } from '../control/server/farm-methods.ts';
 
@@ -23,19 +24,19 @@ interface Placed {
   readonly at: string;
 }
 
-/** Returns the load of each server that serves a pool, or that could, after these moves. */
+/** Returns the loads after these moves, for all servers that serve or could serve a pool. */
 export function serverLoads(pools: readonly BalancedPool[], moves: readonly PoolMove[]): ReadonlyMap<string, number> {
   const placed = placedPools(pools).map((pool) => ({ ...pool, at: moves.find((move) => move.pool === pool.name)?.to ?? pool.at }));
   return loadsOf(placed);
 }
 
 /**
- * Returns the moves. A pool stays if its load is unknown, if its owner is not there, or if only commands move it, because another program
- * may give these commands.
+ * Returns the proposed moves. A pool stays if its load is unknown, if its owner is not running, or if only commands move it, because
+ * another program may give these commands.
  */
 export function balancingMoves(pools: readonly BalancedPool[]): readonly PoolMove[] {
   let placed = placedPools(pools);
-  // Each step lowers the sum of the squares of the loads, so that no placement comes twice.
+  // Each step lowers the sum of the squares of the loads, so no placement occurs twice and the loop ends.
   for (let next = better(placed); next !== null; next = better(placed)) placed = next;
   return placed.flatMap(({ name, from, at }) => (from === at ? [] : [{ pool: name, from, to: at }]));
 }
@@ -49,7 +50,7 @@ function placedPools(pools: readonly BalancedPool[]): readonly Placed[] {
   });
 }
 
-/** Returns the placement after the one move that relieves a server most; null if no move is worth it. */
+/** Returns the placement after the move that relieves a server most; null if no move gains enough. */
 function better(placed: readonly Placed[]): readonly Placed[] | null {
   const loads = loadsOf(placed);
   let best: { readonly gain: number; readonly pool: Placed; readonly to: string } | null = null;

@@ -14,7 +14,9 @@ export interface NewPool {
   readonly reserve: string | null;
   /** The shared disk; null for a pool on a disk of the server. */
   readonly shared?: SharedDiskTexts | null;
-  /** True if nobody holds the volumes of this pool, which another server has used with an earlier release. */
+  /**
+   * True if the administrator confirms that no client holds a volume of this pool, which another server has used with an earlier release.
+   */
   readonly noHolders?: boolean;
 }
 

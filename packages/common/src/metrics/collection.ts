@@ -1,5 +1,5 @@
 // Collects the metrics of a daemon on request. Invariants: one collection runs at a time, and all requests that arrive during a collection
-// get the text of this collection. The work is divided into slices, so that the I/O of the process goes on. Two collections are at least
+// get the text of this collection. The work is divided into slices, so that the I/O of the process continues. Two collections are at least
 // COLLECT_INTERVAL_MS apart.
 
 import type { Clock } from '../lib/clock.ts';
@@ -8,7 +8,7 @@ import { Exposition } from './exposition.ts';
 import { COLLECT_INTERVAL_MS, COLLECT_MAX_MS, SERIES_MAX, SLICE_MS } from './limits.ts';
 import type { MetricTable } from './metric-table.ts';
 
-/** Lets the I/O of the process go on if this collection has delayed the I/O. Must be called after each volume, path or pool. */
+/** Lets the I/O of the process continue if this collection has delayed it. Must be called after each volume, path or pool. */
 export type Pause = () => Promise<void>;
 
 export interface CollectionPorts<T extends MetricTable> {

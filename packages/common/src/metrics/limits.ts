@@ -5,7 +5,7 @@ import { assert } from '../lib/assert.ts';
 
 /** Maximum number of series in one answer. Further series are omitted and counted; histograms of volumes are omitted first. */
 export const SERIES_MAX = 50_000;
-/** Longest time for which a collection keeps the event loop busy before it lets I/O go on. */
+/** Longest time for which a collection keeps the event loop busy before it lets I/O continue. */
 export const SLICE_MS = 1;
 /** Requests within this time get the same figures, so that a reader cannot make the daemon collect all the time. */
 export const COLLECT_INTERVAL_MS = 500;

@@ -94,7 +94,7 @@ test('a program that does not end is killed with its children', async () => {
     child = pidIn(path.join(root, 'child'));
   }
   clock.advance(10_000);
-  // The clock of the test does not advance any more, so that the wait ends only when the program ends.
+  // The clock of the test no longer advances, so that the wait ends only when the program ends.
   const pump = setInterval(() => clock.advance(0), 5);
   await expect(ended).resolves.toMatchObject({ failure: 'it did not end within 10s' });
   clearInterval(pump);

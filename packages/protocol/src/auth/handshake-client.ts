@@ -19,7 +19,7 @@ export interface ClientIdentity {
   readonly nodekey: string;
   /** The server's key; null if none is set for this server. */
   readonly serverkey: string | null;
-  /** True if the client, although it offers the feature `tls`, also accepts a plain connection. Default: false. */
+  /** True if a client that offers the feature `tls` also accepts a plain connection. Default: false. */
   readonly acceptsPlain?: boolean;
   readonly hello: Omit<Hello, 'nonce' | 'share'>;
 }

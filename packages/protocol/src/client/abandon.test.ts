@@ -33,7 +33,7 @@ test('a WRITE in flight is not sent again, its session is left, and new I/O wait
   scene.clock.advance(1);
   cutAll(scene);
   expect(scene.trunk.abandon(scene.attachment)).toEqual([lost]);
-  // The owner reuses the buffer, so the trunk must not read it any more.
+  // The owner reuses the buffer, so the trunk must no longer read it.
   lost.buffer.fill(0xee);
   const later = write(scene, 7, 2);
   scene.clock.advance(UP_AGAIN_MS);

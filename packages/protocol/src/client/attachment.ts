@@ -1,8 +1,8 @@
 // A volume that this client has opened, over one trunk at a time. The attachment queues the volume's requests, and recovers them when a new
-// session begins, when the server has revoked the handle, or when the attachment goes to another server (F9). Recovery sends, in this order
-// (docs/PROTOCOL.md, R2): the replay log, but only to a new incarnation of the storage; unanswered WRITEs, ZEROs and DISCARDs; all other
-// requests. Invariants: before the phase is `ready`, only recovered requests are sent. Two overlapping changes (WRITE, ZERO, DISCARD) are
-// never in flight at the same time (O1). Rules: R1, R4, R6, H3.
+// session begins, when the server has revoked the handle, or when the attachment moves to another server (F9). Recovery sends, in this
+// order (docs/PROTOCOL.md, R2): the replay log, but only to a new incarnation of the storage; unanswered WRITEs, ZEROs and DISCARDs; all
+// other requests. Invariants: before the phase is `ready`, only recovered requests are sent. Two overlapping changes (WRITE, ZERO, DISCARD)
+// are never in flight at the same time (O1). Rules: R1, R4, R6, H3.
 
 import { assert, counted } from '@rsio/common/lib/assert';
 import { checkMove, type StateTable } from '@rsio/common/lib/state-table';
@@ -77,11 +77,11 @@ export class Attachment {
    */
   ownership: Ownership | null = null;
   /**
-   * True from a move to a server that need not be the owner until an OPEN is granted there. No refusal of this server ends the attachment,
-   * because a server refuses some OPENs without a look.
+   * True after a move to a server that might not be the owner, until that server grants an OPEN. No refusal by this server ends the
+   * attachment, because a server refuses some OPENs without checking whether it owns the pool.
    */
   isGuess = false;
-  /** Number of consecutive OPENs that the server has refused because it need not be the owner. */
+  /** Number of consecutive refusals of OPEN by a server that might not be the owner. */
   refusals = 0;
   /**
    * The last incarnation of the storage that has every acknowledged write. Null before the first OPEN. Changes only when the log has been
@@ -254,7 +254,7 @@ export class Attachment {
     this.reportNothingInFlight();
   }
 
-  /** Sets the counts of requests in flight to 0, because no answer will arrive any more. */
+  /** Sets the counts of requests in flight to 0, because no further answer will arrive. */
   forgetInFlight(): void {
     this.slotsHeld = 0;
     this.bytesHeld = 0;
@@ -330,20 +330,20 @@ export class Attachment {
     if (ownership?.poolId !== seen.poolId || seen.generation > ownership.generation) this.ownership = seen;
   }
 
-  /** True if a server with this ownership has the pool after every server that was known before. */
+  /** True if a server with this ownership became the owner of the pool later than every owner known so far. */
   isSurpassedBy({ poolId, generation }: Ownership): boolean {
     return this.ownership !== null && poolId === this.ownership.poolId && generation > this.ownership.generation;
   }
 
-  /** Called when the server has refused an OPEN because it need not be the owner of the volume's pool. */
+  /** Called when the server has refused an OPEN and might not be the owner of the volume's pool. */
   misplaced(): void {
     this.refusals++;
     this.whenMisplaced?.();
   }
 
   /**
-   * Called when the attachment has left its server for one that claims this ownership. What the earlier server reported about the volume no
-   * longer counts. A claim in another pool counts only when an OPEN is granted.
+   * Called when the attachment has moved to a server that claims this ownership. The earlier server's reports about the volume no longer
+   * count. A claim in another pool counts only when an OPEN is granted.
    */
   movedTo(claim: Ownership): void {
     this.isGuess = !this.isSurpassedBy(claim);

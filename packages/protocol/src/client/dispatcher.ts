@@ -61,7 +61,7 @@ export class Dispatcher {
   /**
    * Begins a new session: gives the requests in flight back to their attachments and sends LIST again. Ends every OPEN and CLOSE of the old
    * session, sent or not, with STALE, because the new session reuses the handle numbers. Also ends every ADMIN with STALE, because the
-   * caller of the ADMIN may not be waiting any more. `again`: true if this client had an earlier session.
+   * caller of the ADMIN may no longer be waiting. `again`: true if this client had an earlier session.
    */
   restart(slotCount: number, windowBytes: number, reason: string, again: boolean): void {
     const unanswered = this.slots.restart();

@@ -1,7 +1,7 @@
-// Revokes handles whose I/O in flight was abandoned (docs/PROTOCOL.md S11), and handles that an attachment has left here because its volume
-// went to another server (F9). If the path that carries REVOKE dies or falls silent, the client sends REVOKE again on another path. The
-// server answers REVOKED when it can no longer execute any request of the handle. Invariants: each waiting caller is notified once, after
-// REVOKED or when a new session has begun. Every REVOKE of a handle names the same requests.
+// Revokes handles whose I/O in flight was abandoned (docs/PROTOCOL.md S11), and handles that an attachment left at this server when its
+// volume moved to another server (F9). If the path that carries REVOKE dies or falls silent, the client sends REVOKE again on another path.
+// The server answers REVOKED when it can no longer execute any request of the handle. Invariants: each waiting caller is notified once,
+// after REVOKED or when a new session has begun. Every REVOKE of a handle names the same requests.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { REVOKE_TAGS_MAX } from '../wire/limits.ts';
@@ -39,7 +39,7 @@ export class HandleFences {
     return true;
   }
 
-  /** Called when the attachment leaves this server. A REVOKED that arrives later must not end a fence at its next server. */
+  /** Called when the attachment leaves this server. A REVOKED that arrives later must not end a fence at the attachment's next server. */
   leave(attachment: Attachment): void {
     for (const fenced of this.byHandle.values()) if (fenced.attachment === attachment) fenced.isHere = false;
   }

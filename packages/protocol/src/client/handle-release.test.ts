@@ -1,4 +1,4 @@
-// Tests that a detach waits for the end of the hold. The client sends CLOSE when no request of the handle is in flight any more. Only the
+// Tests that a detach waits for the end of the hold. The client sends CLOSE when no request of the handle remains in flight. Only the
 // answer OK ends the wait with success. The server is a script. opener.test.ts and revoke-lost.test.ts test lost sessions and revoked
 // handles. Rules: R4.
 

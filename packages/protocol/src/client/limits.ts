@@ -121,7 +121,7 @@ export const ANSWER_PART_COST_BYTES = 256;
 // --- choosing a path
 /**
  * The rate of a path is measured over periods, called spells. A spell lasts for RATE_SPELL_MS or one round trip, whichever is longer. A
- * spell ends earlier if nothing is in flight any more.
+ * spell ends earlier if nothing remains in flight.
  */
 export const RATE_SPELL_MS = 20;
 /**

@@ -1,8 +1,8 @@
 // Tests an attachment that follows the pool of its volume among three servers, under load. The servers model a farm: one owns the pool, and
-// a server that has lost the pool may not know it (a zombie). A pool moves cleanly (all handles revoked, everything synced, the same
-// incarnation) or by force (the cache of the old owner is lost, a new incarnation). As soon as the client has left a server, the late
-// answers of that server are poisoned: wrong data, OK for what it has not done. Each sector is a register as in recovery-random.test.ts.
-// Rules: F9, S11, O1, R2, L2.
+// a server that has lost the pool may not know that it has (a zombie). A pool moves cleanly (all handles are revoked, everything is synced,
+// the incarnation stays) or by force (the old owner's cache is lost, a new incarnation begins). As soon as the client has left a server,
+// the late answers of that server are poisoned: they contain wrong data, or report OK for requests that were not executed. Each sector is a
+// register as in recovery-random.test.ts. Rules: F9, S11, O1, R2, L2.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
@@ -82,7 +82,7 @@ interface Handle {
 class Host {
   readonly scene: TrunkScene;
   readonly opener: Opener;
-  /** The generation under which the server believes to own the pool. */
+  /** The generation under which the server believes that it owns the pool; null if it does not. */
   generation: number | null = null;
   /** The generation in the last list that the client has received. */
   listed: number | null = null;
@@ -97,7 +97,7 @@ class Host {
     this.scene.server.answersPings = true;
     this.scene.server.revokes = revokes;
     this.scene.server.slots = 32;
-    // A session that begins has ended the one before, with everything in it.
+    // A new session ends the previous one, with its handles and requests.
     this.scene.server.decide = (path, proven) => {
       if (proven.kind === 'new') this.endSession();
       this.scene.server.welcome(path);
@@ -122,7 +122,7 @@ class World {
   readonly counts = { moves: 0, movesInFlight: 0, lates: 0, strays: 0, replays: 0 };
   private readonly hosts: Host[];
   private readonly target: SingleTarget;
-  /** Where the attachment is, and which server owns the pool. */
+  /** `at`: index of the server at which the attachment is. `owner`: index of the server that owns the pool. */
   private at = 0;
   private owner = 0;
   private generation = 1;
@@ -214,7 +214,9 @@ class World {
     this.settle(1);
   }
 
-  /** From this call on, nothing fails and nothing moves. Servers that do not own the pool answer nothing. */
+  /**
+   * Lets everything complete. From this call on, nothing fails and the pool does not move. Servers that do not own the pool do not answer.
+   */
   finish(): void {
     const host = this.hosts[this.owner]!;
     for (let turn = 0; turn < 600 && !this.isQuiet; turn++) {
@@ -242,7 +244,7 @@ class World {
     this.writeAgain(host);
   }
 
-  /** The slots of the owner are in order: many more requests pass than the server has slots. */
+  /** Checks that no slot of the owner is lost: executes many more requests than the server has slots. */
   private writeAgain(host: Host): void {
     for (let times = 0; times < 80; times++) {
       this.submit({ op: OP.READ, lba: times % SECTORS, count: 1, isFua: false });
@@ -311,7 +313,7 @@ class World {
   private moveCleanly(to: number): void {
     const from = this.hosts[this.owner]!;
     if (to === this.owner) return;
-    // What has begun ends, and its answers may be under way for long. Everything else is answered with STALE.
+    // Requests that have begun complete, but their answers may arrive much later. All other requests are answered with STALE.
     for (const handle of from.handles.values()) handle.isRevoked = true;
     from.cache.forEach((value, sector) => (this.disk[sector] = value));
     from.generation = null;
@@ -395,7 +397,7 @@ class World {
       return;
     }
     const isOwner = host === this.hosts[this.owner] && handle.generation === this.generation;
-    // The fence refuses what a server writes that does not own the pool, so it has no answer.
+    // The fence refuses the writes of a server that does not own the pool, so that server sends no answer.
     if (!isOwner && (op === OP.FLUSH || (flags & FLAG.FUA) !== 0)) return;
     job.status = STATUS.OK;
     if (op === OP.CLOSE) {
@@ -425,7 +427,7 @@ class World {
 
   private answerOpens(host: Host): void {
     for (const job of host.jobs.filter(({ frame, isLate }) => frame.header.op === OP.OPEN && !isLate)) {
-      // A look shows a server that has lost the pool without knowing it that it must not answer.
+      // A zombie looks at the record of the pool before it answers, finds that it has lost the pool, and does not answer.
       if (host !== this.hosts[this.owner] && host.generation !== null) continue;
       this.answerOpen(host, job, host.generation);
     }
@@ -463,7 +465,7 @@ class World {
       if (!handle.isRevokedOwed || host.jobs.some(({ frame, isLate }) => frame.header.handle === number && !isLate)) continue;
       handle.isRevokedOwed = false;
       const path = host.scene.server.paths.find(({ closedReason }) => closedReason === null);
-      // Executing requests end and are answered before REVOKED.
+      // Requests that are being executed are answered before REVOKED is sent.
       for (const job of host.jobs.filter(({ frame }) => frame.header.handle === number && frame.header.op !== OP.OPEN)) {
         job.status = STATUS.STALE;
         this.say(host, job);

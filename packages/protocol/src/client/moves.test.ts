@@ -1,4 +1,4 @@
-// Tests how an attachment goes from one server to another, with the exact frames. moves-random.test.ts tests the combinations. Rules: F9,
+// Tests how an attachment moves from one server to another, with the exact frames. moves-random.test.ts tests the combinations. Rules: F9,
 // S11, R2, R4.
 
 import { expect, test } from 'vitest';
@@ -141,7 +141,7 @@ test('the OPEN at the next server resumes the hold, and only after the earlier s
     resume: OPEN_ANSWER.identity,
     take: TAKE.NO,
   });
-  // The idle handle is closed, and the session stays.
+  // The idle handle is closed, and the session continues.
   expect([farm.frames(farm.a), farm.a.sessions]).toEqual([['OPEN', 'CLOSE'], [false]]);
 });
 

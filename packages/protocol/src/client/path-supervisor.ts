@@ -45,7 +45,7 @@ import type { PathStatusEvents, Presentation, Trunk } from './trunk.ts';
 //    +---------- attempt failed ---------+------------------+--connection lost+-------------------------+
 //
 // A path that has failed too often goes to `probation` instead of `down`, and waits longer there. Any state changes to `retired` when the
-// path is not wanted any more.
+// path is no longer wanted.
 const STATES: StateTable<PathState> = {
   down: ['connecting', 'retired'],
   connecting: ['proving', 'down', 'retired'],

@@ -1,4 +1,4 @@
-// The target of an ordinary volume: one attachment on one trunk. If the volume goes to another server (F9), the trunk is replaced.
+// The target of an ordinary volume: one attachment on one trunk. If the volume moves to another server (F9), the trunk is replaced.
 // Invariant: passing a request through this class costs one function call and no memory.
 
 import type { HeldBy, StorageReport } from '../link/heartbeat.ts';

@@ -141,8 +141,8 @@ export class Trunk implements PathEvents, LivenessEvents {
   }
 
   /**
-   * Changes the liveness times, also for existing paths. Silence before this call no longer counts, because the old times may have
-   * permitted a longer silence.
+   * Changes the liveness times, including those of existing paths. Silence before this call no longer counts, because the old times may
+   * have permitted a longer silence.
    */
   setTimes(times: LivenessTimes): void {
     if (isDeepStrictEqual(times, this.times)) return;
@@ -271,7 +271,7 @@ export class Trunk implements PathEvents, LivenessEvents {
   }
 
   /**
-   * Removes an attachment that goes to another server (F9). Its requests in flight return to the attachment, and no later answer of this
+   * Removes an attachment that moves to another server (F9). Its requests in flight return to the attachment, and no later answer of this
    * server counts. The handle of these requests is revoked; other volumes continue. Returns true if no request was in flight.
    */
   giveUp(attachment: Attachment, reason: string): boolean {
@@ -283,8 +283,8 @@ export class Trunk implements PathEvents, LivenessEvents {
   }
 
   /**
-   * Revokes a handle that an attachment has left here. Unlike CLOSE, REVOKE never ends a hold, which belongs to the owner of the pool. If
-   * the handle cannot be revoked, the client leaves the session.
+   * Revokes a handle that an attachment left at this server. Unlike CLOSE, REVOKE never ends the hold, which now belongs to the owner of
+   * the pool. If the handle cannot be revoked, the client leaves the session.
    */
   revokeLeft(attachment: Attachment, handle: number): void {
     if (!this.fence(attachment, handle, false)) this.renewSession('A volume went to another server, and its handle cannot be revoked here');

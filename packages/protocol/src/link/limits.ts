@@ -14,8 +14,8 @@ export const PATHS_PER_TRUNK_MAX = 64;
 /** Length of the segments into which the client cuts large I/O. If there are more paths than segments, the client cuts shorter segments. */
 export const SEGMENT_BYTES = 256 * KIB;
 /**
- * Longest write that is tried without Node's stream: a batch (OUTPUT_BATCH_BYTES) with the frame that completes it. The kernel rarely takes
- * more, so that the try would be a call in vain.
+ * Longest write that is tried without Node's stream: a batch (OUTPUT_BATCH_BYTES) with the frame that completes it. The kernel rarely
+ * accepts more bytes at once, so a try with a longer write would usually waste a system call.
  */
 export const AT_ONCE_MAX_BYTES = 320 * KIB;
 /**

@@ -1,5 +1,5 @@
 // Tests sendAtOnce with real sockets and a reader that stops and continues: all bytes arrive in order, no buffer is read after its callback,
-// and each callback is called exactly once, after the call has returned, also when the connection breaks.
+// and each callback is called exactly once, after the call has returned, even if the connection breaks.
 
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -41,7 +41,7 @@ function closed(socket: Socket): Promise<void> {
   });
 }
 
-// The kernel takes a part of a write, or nothing, as long as the reader waits. The stream then writes the rest.
+// While the reader waits, the kernel accepts only a part of a write, or nothing. The stream then writes the rest.
 test.each([false, true])('bytes arrive in order, and a buffer may be re-used after its callback (Unix socket: %s)', async (isUnix) => {
   const sizes = fc.array(fc.oneof(fc.integer({ min: 1, max: 3_000 }), fc.integer({ min: 60_000, max: AT_ONCE_MAX_BYTES + 100_000 })), {
     minLength: 1,

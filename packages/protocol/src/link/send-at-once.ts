@@ -1,7 +1,7 @@
-// Writes to a socket without Node's stream, which costs a system call and almost nothing else. Node's stream allocates about a kilobyte for
-// each write, and runs its queue of ticks afterwards. The descriptor of a socket is undocumented, so that every step is checked; without a
-// descriptor, the socket's own `write` does the work. Invariants: bytes leave in the order of the calls. A callback is called once, and
-// never before `sendAtOnce` has returned.
+// Writes to a socket without Node's stream. Such a write costs little more than a system call, whereas Node's stream allocates about a
+// kilobyte for each write and runs its queue of ticks afterwards. Node does not document the descriptor of a socket, so every step is
+// checked; without a descriptor, the socket's own `write` does the work. Invariants: bytes leave in the order of the calls. A callback is
+// called once, and never before `sendAtOnce` has returned.
 
 import { writeSync } from 'node:fs';
 import type { Socket } from 'node:net';
@@ -11,17 +11,19 @@ import { AT_ONCE_MAX_BYTES } from './limits.ts';
 
 type Sent = (failed?: Error | null) => void;
 
-/** The callbacks of writes that the kernel has taken. They are called after the current code returns and before the next event. */
+/** The callbacks of writes that the kernel has accepted. They are called after the current code returns and before the next event. */
 const taken = new GrowingQueue<Sent>();
 let isScheduled = false;
 
-/** Calls the callbacks of this event, also of the writes that these callbacks make. An exception of one ends the process. */
+/**
+ * Calls the callbacks of this event, including those of the writes that these callbacks make. An exception in a callback ends the process.
+ */
 function callTaken(): void {
   isScheduled = false;
   for (let sent = taken.shift(); sent !== undefined; sent = taken.shift()) sent();
 }
 
-/** Returns how many bytes the kernel has taken; 0 if the socket has to do the write, for example because earlier bytes wait in it. */
+/** Returns how many bytes the kernel has accepted; 0 if the socket must do the write, for example because it still queues earlier bytes. */
 function written(socket: Socket, buffer: Buffer, start: number, lengthBytes: number): number {
   if (lengthBytes > AT_ONCE_MAX_BYTES || socket.writableLength > 0 || socket.writableCorked > 0 || !socket.writable) return 0;
   const { _handle: handle } = socket as unknown as { readonly _handle: { readonly fd?: number } | null };

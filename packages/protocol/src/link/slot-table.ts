@@ -173,7 +173,7 @@ export class SlotTable {
     return true;
   }
 
-  /** Removes a closed path; no answer is owed on this path any more. */
+  /** Removes a closed path; answers are no longer owed on this path. */
   forget(path: number): void {
     for (const entry of this.entries) {
       if (entry.owedFirst === path) entry.owedFirst = NOBODY;

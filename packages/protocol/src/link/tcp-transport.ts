@@ -162,7 +162,7 @@ function takeHandle(socket: net.Socket): TcpHandle | null {
 
 /**
  * Takes over a connected socket. The socket must be paused (for example, by `stopReading`), or never read by the current process. The
- * caller must not use the socket any more. Reading begins in the next event-loop turn.
+ * caller must no longer use the socket. Reading begins in the next event-loop turn.
  */
 export function adoptSocket(socket: net.Socket): PathTransport {
   const handle = takeHandle(socket);

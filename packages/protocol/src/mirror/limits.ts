@@ -46,7 +46,7 @@ export const USERS_RECENT_MS = 50;
 export const RATE_BURST_MS = 100;
 /** With a fixed rate, a piece is at most as long as the rate allows in this time. */
 export const RATE_PIECE_MS = 1_000;
-/** Wait before a failed attempt is repeated. If a replica comes back, the attempt is repeated earlier. */
+/** Wait before a failed attempt is repeated. If a replica returns, the attempt is repeated earlier. */
 export const COPY_RETRY_MS = 1_000;
 /**
  * COPY_RETRY_MAX_MS: longest wait before the copier retries a region that no replica in sync can read. UNREADABLE_MAX: maximum number of
@@ -93,8 +93,8 @@ assert(CLEAR_RUNS_MAX <= MIRROR_CLEAR_RANGES_MAX, 'The runs of a clearing must f
 // --- data path of mirrors
 
 /**
- * If a replica does not confirm a READ for this time, the voters are asked. The time is long compared with a round trip, and short compared
- * with `mirror-patience`.
+ * If a replica does not confirm a READ within this time, the voters are asked. The time is long compared with a round trip, and short
+ * compared with `mirror-patience`.
  */
 export const CONFIRM_PATIENCE_MS = 200;
 /**

@@ -1,5 +1,5 @@
-// The commands about pools on shared disks. rssrv moves, grows and releases the pools. Invariant: no command changes the record of a pool by
-// itself, and `farm balance` only prints.
+// The commands about pools on shared disks. rssrv moves, grows and releases the pools. Invariant: only rssrv changes the record of a pool,
+// and `farm balance` only prints proposals.
 
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { SERVER_METHODS } from '@rsio/common/control/server/server-methods';

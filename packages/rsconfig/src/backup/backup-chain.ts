@@ -20,9 +20,9 @@ export interface BackupChain {
 }
 
 /**
- * Reads and checks the chain of a backup. Throws E_USAGE if a base is missing, contains another snapshot than the record says, or is not
- * the file that the qcow2 header names. If `isUnproven` is true, the function also accepts a record without the id of the base's snapshot,
- * and a full backup without a record.
+ * Reads and checks the chain of a backup. Throws E_USAGE if a base is missing, does not contain the snapshot that the record names, or is
+ * not the file that the qcow2 header names. If `isUnproven` is true, the function also accepts a record without the id of the base's
+ * snapshot, and a full backup without a record.
  */
 export async function readChain(file: string, isUnproven: boolean): Promise<BackupChain> {
   const real = await realpath(file).catch((thrown: unknown) => {
@@ -65,7 +65,7 @@ export function chainUri({ names }: BackupChain): string {
 
 /**
  * Throws E_EXISTS if a backup with this name exists. Also throws E_EXISTS if another backup names a file with this name as its base, but
- * with another snapshot than `snapshotId`, because that backup would then mix two states.
+ * with a snapshot other than `snapshotId`, because that backup would then mix two states.
  */
 export async function checkFree(file: string, snapshotId: string): Promise<void> {
   if ((await lstat(file).catch(() => null)) !== null)

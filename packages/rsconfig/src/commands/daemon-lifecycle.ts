@@ -1,7 +1,7 @@
 // Implements `reload`, `restart` and `stop`, and the option --wait, with which `reload` and `restart` wait until all paths are up.
-// Invariants: `restart` returns only when a new process answers: another process than the one that was asked to restart, or, if no process
-// could be asked, a process that started after this command. The new process therefore uses every configuration change made before
-// `restart` was called. The command `stop` returns once no process answers. Paths that do not come up in time are listed on stderr.
+// Invariants: `restart` returns only when a new process answers: one that is not the process that was asked to restart or, if no process
+// could be asked, one that started after this command. The new process therefore uses every configuration change made before `restart` was
+// called. The command `stop` returns once no process answers. Paths that do not come up in time are listed on stderr.
 
 import { CONTROL_METHODS, type StatusView } from '@rsio/common/control/methods';
 import { DAEMON_START_TIMEOUT_MS } from '@rsio/common/daemon/limits';

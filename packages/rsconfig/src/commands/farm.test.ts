@@ -1,4 +1,4 @@
-// Tests `rsconfig farm`: one table of the answers of all servers, and the messages about servers that told nothing.
+// Tests `rsconfig farm`: one table from the answers of all servers, and the messages about servers that did not answer.
 // test/integration/farm-commands.test.ts compares it with `rsadm farm` of real servers.
 
 import type { SharedPoolView } from '@rsio/common/control/server/farm-methods';

@@ -1,5 +1,5 @@
-// Implements `rsconfig farm`: the table of `rsadm farm`, from the answers of all servers. Invariant: of several answers about one pool, the
-// one with the newest record counts, because a server that is cut off from the storage knows only an old record.
+// Implements `rsconfig farm`, which prints the table of `rsadm farm` from the answers of all servers. Invariant: of several answers about
+// one pool, the one with the newest record counts, because a server that is cut off from the storage knows only an old record.
 
 import { JSON_OPTION } from '@rsio/common/cli/command';
 import { SHARED_POOL, type SharedPoolView } from '@rsio/common/control/server/farm-methods';
@@ -26,8 +26,8 @@ The client needs the right admin in [rights] on one of the owners. If no server
 answers, the exit code is 1, too.`,
   options: { ...PLACE_OPTIONS, json: JSON_OPTION },
   json: object({
-    pools: list(object({ namespace: text(), server: text('The server that told it'), pool: SHARED_POOL })),
-    silent: list(object({ namespace: text(), server: text(), error: text() }), 'Servers that have not told their pools'),
+    pools: list(object({ namespace: text(), server: text('The server that reported the pool'), pool: SHARED_POOL })),
+    silent: list(object({ namespace: text(), server: text(), error: text() }), 'Servers that did not answer'),
   }),
   run: async (context, { server, namespace, json }) => {
     const asked = await askAll(context, await placesOf(context, { server, namespace }), 'farm-show', {}, INVENTORY_WAIT_MS);
@@ -48,7 +48,10 @@ function placeOf({ namespace, server }: Omit<Told, 'pool'>): Omit<Told, 'pool'> 
   return { namespace, server };
 }
 
-/** Returns the newest answer about each pool, in the order in which the pools were first told. The owner knows best. */
+/**
+ * Returns the newest answer about each pool, in the order in which the servers first name the pools. Of equally new answers, the owner's
+ * counts.
+ */
 function newest(told: readonly Told[]): Told[] {
   const byPool = new Map<string, Told>();
   for (const one of told) {

@@ -18,7 +18,10 @@ export interface AttachRequest {
   readonly id?: string;
 }
 
-/** If `by` is missing, the attach is by `any`, without names. The main process names the volumes of an order without names for its data processes. */
+/**
+ * `by`: by default, `any` if there are no names, otherwise `name`. For an order without names, the main process sends its data processes
+ * the names of the volumes, with `by` set to `any`.
+ */
 export type AttachArguments = readonly [
   names: readonly string[],
   readOnly: boolean,

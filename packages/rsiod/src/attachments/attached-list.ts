@@ -63,7 +63,7 @@ export interface AttachedListPorts<V extends Attached> {
 interface Awaited extends KeptVolume {
   reason: string;
   notBeforeMs: number;
-  /** Number of failed attempts. If servers offer the volume in several pools, each attempt is at the owner of the next pool. */
+  /** Number of failed attempts. If servers offer the volume in several pools, each attempt goes to the owner of the next pool. */
   failures: number;
   /** The current attempt to attach the volume; null if there is none. */
   underWay: Promise<void> | null;
@@ -205,7 +205,8 @@ export class AttachedList<V extends Attached> {
   private async bringBack(one: Awaited, server: string): Promise<void> {
     const { clock, attachments } = this.ports;
     const label = labelOf(one);
-    // A server that is not the owner may refuse without a look. Only if it is the one that claims the volume, the volume is lost.
+    // A server that is not the owner may refuse without checking who owns the pool. The volume is lost only if the refusing server is the
+    // only one that claims it.
     const { isSure = true } = this.look(one);
     const { error } = await attachments.attachAgain(label, one.readonly, server, one.id);
     // A detach during this attempt has removed the volume from the list. The detach waits for the end of the attempt, and then detaches the

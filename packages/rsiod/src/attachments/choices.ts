@@ -28,7 +28,7 @@ export function offersOf(choose: () => Choice<ServerOffer>): readonly ServerOffe
   }
 }
 
-/** True if an OPEN was refused by a server that need not be the owner of the volume's pool. */
+/** True if a server that might not be the owner of the volume's pool refused an OPEN with this error. */
 export function mayBeElsewhere({ code }: RsError): boolean {
   return code === 'E_MOVED' || code === 'E_UNKNOWN_VOLUME' || code === 'E_HELD' || code === 'E_TAKEN';
 }

@@ -1,5 +1,6 @@
-// The last step of a detach: ends the hold of a volume at its server, or the claim of a mirror. attachments.ts has flushed the volume before
-// and has removed it from the list, so that it no longer goes to another server. Invariant: each wait has a limit. Rules: H1, M13.
+// The last step of a detach: ends the hold of a volume at its server, or the claim of a mirror. Before this step, attachments.ts has
+// flushed the volume and removed it from the list, so that it no longer moves to another server. Invariant: each wait has a limit. Rules:
+// H1, M13.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';

@@ -1,6 +1,6 @@
-// Sends the first OPEN of a volume to the server that is chosen for it (offers.ts). Only an OPEN shows in which pool a volume lies, so if
-// servers offer it in several shared pools, the owner of each pool is tried, at most MOVED_TRIES_MAX. Invariant: each try ends before the
-// next one begins. Rules: F9.
+// Sends the first OPEN of a volume to the server that is chosen for it (offers.ts). Only an OPEN shows in which pool a volume lies. If
+// servers offer the volume in several shared pools, the owner of each pool is therefore tried, at most MOVED_TRIES_MAX owners. Invariant:
+// each try ends before the next one begins. Rules: F9.
 
 import { effectiveVolume } from '@rsio/common/config/effective-volume';
 import { type RsError, toRsError } from '@rsio/common/lib/errors';
@@ -12,7 +12,7 @@ import { MOVED_TRIES_MAX } from './limits.ts';
 import { type Choice, type ServerOffer, serverFor } from './offers.ts';
 import type { Openings } from './openings.ts';
 
-/** `all`: every offer, also those that are not in `choice`. Throws as `serverFor` and `Openings.open` do. */
+/** `all`: every offer, including those that are not in `choice`. Throws the errors of `serverFor` and `Openings.open`. */
 export async function openFirst(
   choice: Choice<ServerOffer>,
   all: readonly ServerOffer[],
@@ -34,7 +34,7 @@ export async function openFirst(
       return { offer, attachment };
     } catch (thrown) {
       const error = toRsError(thrown);
-      // The reason of the owner counts, not that another server is not the owner.
+      // Report the owner's reason, not the fact that another server is not the owner.
       if (reason === null || reason.code === 'E_MOVED' || reason.code === 'E_UNKNOWN_VOLUME') reason = error;
       if (tries + 1 >= Math.min(pools, MOVED_TRIES_MAX) || !mayBeElsewhere(error)) throw reason;
     }

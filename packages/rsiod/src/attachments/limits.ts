@@ -4,7 +4,7 @@
 /** How long the client waits for the server: ATTACH_WAIT_MS during an attach, and DETACH_WAIT_MS during each step of a detach. */
 export const ATTACH_WAIT_MS = 10_000;
 export const DETACH_WAIT_MS = 10_000;
-/** Maximum number of servers at which one request to attach a volume tries, if the pool of the volume moves meanwhile. */
+/** Maximum number of servers that one attach request tries if the pool of the volume moves during the attach. */
 export const MOVED_TRIES_MAX = 3;
 /** Base time for flushing and closing all volumes when the daemon stops; STOP_VOLUME_MS is added for each volume. */
 export const STOP_WAIT_MS = 10_000;

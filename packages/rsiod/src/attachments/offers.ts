@@ -188,9 +188,9 @@ export function nameTaken<O extends Offer>({ label, offers }: Choice<O>, server:
  * server is chosen, because only that server sees the holder's unsynced writes and decides about the hold. If no client holds the volume,
  * the connected server with the lowest serverid is chosen, so that all clients choose the same server. `all` contains every offer,
  * including those from servers that are not in `choice`; `node` is this client. A volume in a shared pool is attached from the owner of
- * the pool, whatever other servers say about its holders. If offers name several pools, the volume lies in one of them: `tries` chooses the
- * owner of the next pool for each attempt. Throws E_HELD if the volume is held at a server that is unreachable or not in
- * `choice`, E_MOVED if the owner is not in `choice`, and E_NO_PATH if no server is reachable.
+ * the pool, whatever other servers say about its holders. If offers name several pools, the volume lies in one of them, and each attempt
+ * uses the owner of the next pool; `tries` is the number of earlier attempts. Throws E_HELD if the volume is held at a server that is
+ * unreachable or not in `choice`, E_MOVED if the owner is not in `choice`, and E_NO_PATH if no server is reachable.
  */
 export function serverFor<O extends HeldOffer>(choice: Choice<O>, all: readonly O[], node: string, tries: number): O {
   const [first] = choice.offers;

@@ -1,5 +1,5 @@
-// Tests which server owns the pool of a volume, and when an attached volume goes there. farm-moves.test.ts tests the moves themselves.
-// Rules: F9.
+// Tests which server owns the pool of a volume, and when an attached volume moves to this server. farm-moves.test.ts tests the moves
+// themselves. Rules: F9.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
@@ -96,7 +96,9 @@ test('a refusal is remembered through a round of guesses: it ends with a grant, 
   expect(note(0, false, SLOWER)).toEqual([]);
 });
 
-/** Three servers, two shared pools and one volume. A server that has lost a pool goes on to list the volume until it learns of the loss. */
+/**
+ * Three servers, two shared pools and one volume. A server that has lost a pool continues to list the volume until it learns of the loss.
+ */
 class World {
   readonly owners = new Map([
     [FAST, { serverid: 1, generation: 6 }],
@@ -119,7 +121,7 @@ class World {
     return this.owners.get(this.pool)!;
   }
 
-  /** The owner of the pool lists the volume; the earlier owner learns nothing. */
+  /** The server becomes the owner of the pool and lists the volume; the earlier owner does not notice. */
   take(poolId: string, serverid: number): void {
     this.owners.set(poolId, { serverid, generation: this.owners.get(poolId)!.generation + 1 });
     this.listIt();
@@ -141,7 +143,7 @@ class World {
     this.lists.set(serverid, inPool(this.pool, serverid, generation));
   }
 
-  /** The server answers the OPEN of the attachment, after a look; then the client decides. */
+  /** The server checks who owns the pool and answers the OPEN of the attachment; then the client decides. */
   step(): void {
     const { attachment, owner } = this;
     const isOwner = this.at === owner.serverid;

@@ -1,6 +1,6 @@
-// Decides which server owns the pool of a volume, and whether an attached volume must go to another server (docs/PROTOCOL.md F9). Pure;
-// farm-moves.ts acts on the decision. Invariants: generations are compared only within one pool. Within the pool of the last grant, a volume
-// never leaves a server for one whose generation is not higher than every known one. A server of another pool is only a guess.
+// Decides which server owns the pool of a volume, and whether an attached volume must move to another server (docs/PROTOCOL.md F9). Pure;
+// farm-moves.ts acts on the decision. Invariants: generations are compared only within one pool. Within the pool of the last grant, a
+// volume moves only to a server whose generation is higher than every known one. A move to a server of another pool is only a guess.
 
 import type { Attachment, Ownership } from '@rsio/protocol/client/attachment';
 
@@ -27,8 +27,8 @@ export interface Whereabouts {
 }
 
 /**
- * Returns the offer to whose server the volume must go, from the offers that `ownersOf` returns; null if it stays. A volume leaves its server
- * for another pool, or comes back from a guess, only if its server offers it no longer or has refused OPEN.
+ * Returns the offer of the server to which the volume must move, from the offers that `ownersOf` returns; null if the volume stays. A
+ * volume moves to another pool, or returns from a guess, only if its server no longer offers it or has refused OPEN.
  */
 export function nextOwner<O extends ServerClaim>({ serverid, ownership, isGuess, refused }: Whereabouts, owners: readonly O[]): O | null {
   if (ownership === null) return null;
@@ -42,7 +42,7 @@ export function nextOwner<O extends ServerClaim>({ serverid, ownership, isGuess,
 
 /**
  * Updates the claims whose servers have refused OPEN since the last grant. `mine`: the offer of the attachment's server. If this server has
- * refused again, all others are tried again, so that there is at most one round in each REOPEN_RETRY_MS.
+ * refused again, all other servers are tried again, so that there is at most one round of attempts in each REOPEN_RETRY_MS.
  */
 export function noteRefusals(
   refused: Set<string>,
@@ -72,7 +72,7 @@ export function ownerKey(namespace: string, id: string): string {
   return `${namespace} ${id}`;
 }
 
-/** Names one ownership of one server, so that the same server under a later ownership is another claim. */
+/** Identifies one ownership of one server. A later ownership of the same server is a different claim. */
 export function claimKey({ serverid, poolId, poolGeneration }: Pick<ServerClaim, 'serverid' | 'poolId' | 'poolGeneration'>): string {
   return `${serverid} ${poolId ?? ''} ${poolGeneration ?? ''}`;
 }

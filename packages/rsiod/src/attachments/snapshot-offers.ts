@@ -61,7 +61,7 @@ export async function provenChoice({ label, offers }: Choice<ServerOffer>): Prom
 }
 
 /**
- * Returns the snapshot that the server has of its replica. Returns null if the replica has another name than the mirror, because the server
+ * Returns the snapshot that the server has of its replica. Returns null if the replica's name differs from the mirror's, because the server
  * would then not find the snapshot under the requested name.
  */
 async function snapshotAt({ from, name, universe }: ServerOffer, mirror: string): Promise<SnapshotView | null> {

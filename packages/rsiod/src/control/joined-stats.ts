@@ -17,7 +17,7 @@ export function joinedPaths(lists: readonly (readonly PathStats[])[]): PathStats
   return [...joined.values()];
 }
 
-/** The counters of a path without the values that hold only at one moment, for a process that has ended. */
+/** The counters of a path of a process that has ended, without the values that describe only one moment. */
 export function pastPath(path: PathStats): PathStats {
   return { ...path, unansweredBytes: 0, roundTripMs: null, receivingBytesPerSecond: null, sendingBytesPerSecond: null };
 }

@@ -1,5 +1,5 @@
-// The figures of one process for the metrics, about its volumes, paths and memory. A data process sends its figures to the main process as
-// plain values, and the main process adds the figures up. Invariant: reading the figures changes nothing, and pauses after each volume.
+// The figures that one process supplies for the metrics, about its volumes, paths and memory. A data process sends its figures to the main
+// process as plain values, and the main process adds them up. Invariant: reading the figures changes nothing, and pauses after each volume.
 
 import { ATTACHED_MIRROR, PATH_STATS, VOLUME_STATS } from '@rsio/common/control/methods';
 import type { Clock } from '@rsio/common/lib/clock';

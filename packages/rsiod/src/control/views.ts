@@ -130,7 +130,7 @@ function addressesOf(namespace: Namespace, sections: readonly ClientServerConfig
   return [...named, ...[...distinct.values()].map(({ remote, port }) => ({ section: remote.name, address: remote.address, port }))];
 }
 
-/** `offers`: what the servers offer of the volume. */
+/** `offers`: the servers' offers of this volume. */
 export function attachmentView(
   volume: Volume,
   shown: ShownAs | null,
@@ -161,7 +161,7 @@ function waitsFor(volume: Volume): string | null {
   const { target, stall } = volume;
   if (target.pathCount === 0) {
     const message = stall.serverMessage;
-    // Only the other owners know what the pool waits for.
+    // Only the other servers that can own the pool know what it waits for.
     const orOwner = target.attachments.some(({ ownership }) => ownership !== null) ? OR_OWNER : '';
     const path =
       message === null ? `a path to ${volume.serverText}${orOwner}` : `${volume.serverText}, which is there and slow: ${message}`;

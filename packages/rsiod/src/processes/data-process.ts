@@ -1,6 +1,6 @@
 // One data process as the main process sees it: starts it, calls it, watches it, ends it, and restarts it after a crash. Invariants: each
-// number has at most one live operating-system process; its successor starts only after the exit, and gets the volumes that the process
-// last reported. Each call is answered, or fails when the process ends.
+// number has at most one live operating-system process; its successor starts only after that process has exited, and gets the volumes that
+// it last reported. Each call is answered, or fails when the process ends.
 
 import type { Socket } from 'node:net';
 import { AssertionError } from '@rsio/common/lib/assert';
@@ -75,7 +75,7 @@ export class DataProcess {
   /** The volumes that the process exports over NBD. */
   exports: readonly NbdExport[] = [];
   private readonly ports: DataProcessPorts;
-  /** For each NBD connection that the process has: what to call when the connection has ended. */
+  /** Maps the number of each NBD connection of the process to the function to call when the connection has ended. */
   private readonly connections = new Map<number, () => void>();
   private spawned: Spawned | null = null;
   private readonly calls = new Map<number, Pending>();
@@ -173,8 +173,8 @@ export class DataProcess {
   }
 
   /**
-   * Ends the process with one of its own methods, and resolves when it has exited. Kills a process that has not exited in time. If even the
-   * killed process does not exit, logs a warning, and the caller continues.
+   * Ends the process by calling one of OWN_METHODS, and resolves when it has exited. Kills a process that has not exited in time. If even
+   * the killed process does not exit, logs a warning, and the caller continues.
    */
   async end(method: typeof OWN_METHODS.end | typeof OWN_METHODS.handOver, reason: string): Promise<void> {
     const { clock, log } = this.ports;
@@ -265,7 +265,8 @@ export class DataProcess {
       const { spawned } = this;
       if (spawned === null || this.ports.devices === null) throw new RsError('E_SYSTEM', 'There is no keeper');
       const id = await this.ports.devices.keep(this.number, spawned.pid, fd, note);
-      // The next process already has its devices, so no process would serve this device, and its I/O would wait for ever.
+      // The next process has already received its devices, so no process would serve this device, and the I/O of the device would wait
+      // forever.
       if (this.spawned !== spawned) await this.ports.devices.drop(this.number, id);
       return id;
     });

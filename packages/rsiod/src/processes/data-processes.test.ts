@@ -1,5 +1,6 @@
 // Data processes with fake operating-system processes: which process gets which volume, what is saved, and what happens when a process
-// dies, hangs, lies or cannot be started. Invariant: whatever happens, a label is in one process at most, and every call is answered.
+// dies, hangs, sends wrong messages or cannot be started. Invariant: whatever happens, a label is in one process at most, and every call is
+// answered.
 
 import { expect, test } from 'vitest';
 import { kept, ProcessScene } from '../testing/process-scene.ts';

@@ -1,6 +1,6 @@
-// All data processes of rsiod: their number, which of them has which volume, their lists of attached volumes in one file, and requests to
-// one or all of them. Invariants: a label is attached, or being attached, in at most one process; the file has the volumes of all processes
-// before an attach or detach is answered.
+// Manages all data processes of rsiod: how many there are, which of them has which volume, the file with their lists of attached volumes,
+// and requests to one or all of them. Invariants: a label is attached, or being attached, in at most one process; the file has the volumes
+// of all processes before an attach or detach is answered.
 
 import type { Socket } from 'node:net';
 import type { AttachedMirrorView, AttachOutcome, PathStats, ProcessView } from '@rsio/common/control/methods';
@@ -36,7 +36,7 @@ export interface DataProcessesPorts extends Omit<DataProcessPorts, 'saveLists'> 
   pathsOf(label: string): readonly string[];
 }
 
-/** When a volume was asked for, and the paths that its devices got then. */
+/** `number`: position of the volume in the order of requests. `paths`: the paths that its devices got at that time. */
 interface Turn {
   readonly number: number;
   readonly paths: readonly string[];
@@ -46,7 +46,7 @@ interface Placed extends KeptVolume {
   readonly process: DataProcess;
 }
 
-/** The answer of a process, or null; `life`: how often the process had been started again when it answered. */
+/** `answer`: the answer of a process; null if it did not answer. `life`: number of restarts of the process before this answer. */
 export interface Asked {
   readonly process: DataProcess;
   readonly life: number;
@@ -177,7 +177,10 @@ export class DataProcesses implements NbdElsewhere {
     return this.coming.get(label)?.process ?? this.placed().get(label)?.process ?? null;
   }
 
-  /** Attaches volumes, each in its process. `labels`: complete labels, or names that no server offers, whose error a process then gives. */
+  /**
+   * Attaches volumes, each in its process. `labels`: complete labels, or names that no server offers; for such a name, a process returns
+   * the error.
+   */
   async attach(labels: readonly string[], { by, ...order }: AttachOrder): Promise<AttachOutcome[]> {
     const method = by === 'any' ? OWN_METHODS.attachAny : 'attach';
     const placed = labels.map((label) => ({ label, process: this.place(label) }));
@@ -209,7 +212,7 @@ export class DataProcesses implements NbdElsewhere {
     }
   }
 
-  /** Calls a method in all processes. A process that does not answer within PROCESS_ANSWER_MS, or has no answer, is left out. */
+  /** Calls a method in all processes. A process that does not answer within PROCESS_ANSWER_MS, or answers with an error, is left out. */
   async callAll(method: string, params: object): Promise<Readonly<Record<string, unknown>>[]> {
     return (await this.askAll(method, params)).flatMap(({ answer }) => (answer === null ? [] : [answer]));
   }
@@ -251,8 +254,8 @@ export class DataProcesses implements NbdElsewhere {
   }
 
   /**
-   * Returns the counters on the paths of processes that have ended or do not answer, to add to those in `answers`, which are the answers of
-   * all processes about statistics.
+   * Returns the path counters of processes that have ended or do not answer. The caller adds them to the counters in `answers`, the answers
+   * of all processes about statistics.
    */
   pastPaths(answers: readonly Asked[], pathsOf: (answer: NonNullable<Asked['answer']>) => readonly PathStats[]): PathStats[] {
     return this.pastStats.take(
@@ -273,8 +276,8 @@ export class DataProcesses implements NbdElsewhere {
   }
 
   /**
-   * Why rsiod must not end now: volumes of a data process that are in use, or may be in use in a process that does not answer; null if
-   * rsiod may end.
+   * Resolves with the reason why rsiod must not end now: volumes of a data process are in use, or may be in use in a process that does not
+   * answer. Resolves with null if rsiod may end.
    */
   async refusal(): Promise<string | null> {
     const answers = await this.askAll(OWN_METHODS.refusal, {}, PROCESS_REFUSAL_MS);
@@ -327,7 +330,7 @@ export class DataProcesses implements NbdElsewhere {
     this.turns.set(label, { number: ++this.lastTurn, paths: this.ports.pathsOf(label) });
   }
 
-  /** Returns the process that has a volume whose devices have a path of this volume's devices. */
+  /** Returns the process with another volume whose device has the same path as a device of this volume; null if there is none. */
   private rivalsProcess(label: string): DataProcess | null {
     const paths = this.turns.get(label)?.paths ?? [];
     if (paths.length === 0) return null;
@@ -352,8 +355,8 @@ export class DataProcesses implements NbdElsewhere {
   }
 
   /**
-   * True if the process of the volume has not reached the server yet that offers the volume to the main process, or if the process that had
-   * the volume before has not released it yet.
+   * True if the process of the volume has not yet reached the server that offers the volume to the main process, or if the process that had
+   * the volume before has not yet released it.
    */
   private isEarly(label: string, { error }: AttachOutcome): boolean {
     return error?.code === 'E_BUSY' || (error?.code === 'E_UNKNOWN_VOLUME' && this.ports.isOffered(label));

@@ -3,7 +3,7 @@
 
 import { SERVERS_PER_CLIENT_MAX, VOLUMES_MAX } from '@rsio/common/config/schema/limits';
 
-/** With `processes = auto`, one data process for this many cores. */
+/** With `processes = auto`, rsiod has one data process for every CORES_PER_PROCESS cores. */
 export const CORES_PER_PROCESS = 4;
 /** How long the start of rsiod waits for its data processes. rsiod then continues, and late data processes attach their volumes later. */
 export const PROCESS_START_MS = 15_000;
@@ -26,9 +26,9 @@ export const PROCESS_SETTLED_MS = 60_000;
 export const PROCESS_PAUSE_MIN_MS = 200;
 export const PROCESS_PAUSE_MAX_MS = 5_000;
 /**
- * A data process may reach a server later than the main process, or get a volume that another data process has not released yet. A volume
- * that the main process sees is asked for again every PROCESS_REACH_LOOK_MS, until PROCESS_REACH_MS have passed. This is longer than the
- * longest pause before a path connects again.
+ * A data process may reach a server later than the main process, or get a volume that another data process has not released yet. If the
+ * main process sees the volume, it therefore repeats the request every PROCESS_REACH_LOOK_MS, until PROCESS_REACH_MS have passed.
+ * PROCESS_REACH_MS is longer than the longest pause before a path reconnects.
  */
 export const PROCESS_REACH_MS = 10_000;
 export const PROCESS_REACH_LOOK_MS = 100;

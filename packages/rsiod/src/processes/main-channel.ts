@@ -101,7 +101,7 @@ export class MainChannel {
     };
   }
 
-  /** Reports the exports of this process soon, once for many changes. */
+  /** Schedules a report of the exports of this process. One report covers all changes of an event-loop turn. */
   exportsChanged(exports: () => readonly NbdExport[]): void {
     if (this.isReporting) return;
     this.isReporting = true;

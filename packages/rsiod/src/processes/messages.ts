@@ -1,6 +1,6 @@
 // The messages between the main process and a data process. Node's channel to a child process carries messages and sockets. Invariant: the
-// main process checks the form and the bounds of each message of a data process, because a data process reads what servers and applications
-// send. A data process trusts the main process, which is of the same release.
+// main process checks the form and the bounds of each message of a data process, because a data process reads data that servers and
+// applications send. A data process trusts the main process, which is of the same release.
 
 import type { RscltConfig } from '@rsio/common/config/schema/types';
 import {

@@ -1,11 +1,11 @@
 // Remembers the counters that data processes last reported, so that sums over all processes do not fall when a process ends or does not
-// answer. Invariant: the counters of each life of a process are counted once, as they were last reported. What a process counted between
-// its last report and its end is not known.
+// answer. Invariant: the counters of each life of a process are counted once, as they were last reported. Anything that a process counted
+// after its last report is lost.
 
 /** What one process has reported. */
 export interface Report<T> {
   readonly number: number;
-  /** How often the process had been started again when it answered. */
+  /** Number of restarts of the process before this answer. */
   readonly life: number;
   /** Null if the process has not answered. */
   readonly counters: T | null;
@@ -21,7 +21,10 @@ export class PastCounters<T> {
     this.join = join;
   }
 
-  /** Takes the reports of all processes, and returns the counters to add to them: of earlier lives, and of processes that have not answered. */
+  /**
+   * Takes the reports of all processes. Returns the counters to add to them: those of earlier lives, and those of processes that have not
+   * answered.
+   */
   take(reports: readonly Report<T>[]): T {
     let silent: T | null = null;
     for (const { number, life, counters } of reports) {

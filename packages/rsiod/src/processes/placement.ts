@@ -1,6 +1,6 @@
-// Decides which data process gets a volume. Pure. Invariants: a volume that a process has, or is just getting, stays in this process until
-// it is detached. Volumes whose devices would have one path are in one process, which refuses the later one as it does without data
-// processes. Other volumes go to the process with the fewest volumes, in the order in which they are asked for.
+// Decides which data process gets a volume. Pure. Invariants: a volume that a process has, or is about to get, stays in this process until
+// it is detached. Volumes whose devices would have the same path are placed in the same process, which refuses the later volume, as rsiod
+// does without data processes. Every other volume is placed in the process with the fewest volumes, in the order of the requests.
 
 /**
  * `auto`: a quarter of the cores. A machine with fewer than eight cores keeps one process, which saves the overhead of a separate main
@@ -15,7 +15,7 @@ export function leastLoaded(loads: readonly number[]): number {
   return loads.indexOf(Math.min(...loads));
 }
 
-/** Divides the volumes over `count` processes in turn, and keeps their order. `pathsOf`: the paths of the volume's devices. */
+/** Distributes the volumes among `count` processes in turn, and keeps their order. `pathsOf`: the paths of the volume's devices. */
 export function shares<T>(volumes: readonly T[], count: number, pathsOf: (volume: T) => readonly string[]): T[][] {
   const parts = Array.from({ length: count }, (): T[] => []);
   const byPath = new Map<string, T[]>();

@@ -1,6 +1,6 @@
 // The role of this process: it has all volumes (`processes = 1`), is the main process of data processes, or is a data process
 // (docs/PROTOCOL.md, Data processes). Invariant:
-// all differences between the roles are in this file, except that a data process has no control socket, metrics and triggers (daemon.ts).
+// all differences between the roles are in this file, except that a data process has no control socket, metrics or triggers (daemon.ts).
 
 import { closeSync } from 'node:fs';
 import { effectiveVolumeOf } from '@rsio/common/config/effective-volume';
@@ -185,7 +185,7 @@ function newProcesses(
   });
 }
 
-/** Returns the paths of the devices that a volume gets by the configuration; empty if it gets none, or if its name has another form. */
+/** Returns the paths of the devices that the configuration gives the volume; empty if it gives none, or if `label` is not a valid label. */
 function pathsOf(label: string, config: RscltConfig, { root, devDir }: RsiodPaths): readonly string[] {
   const { namespace = null, volume = '', universe = 0, snapshot = null } = parseVolumeName(label) ?? {};
   if (namespace === null) return [];

@@ -1,5 +1,5 @@
 // Attachments with the production namespace and its events, and three scripted servers of a farm, for tests. Invariant: the servers answer
-// LIST automatically, with the volume if the test has set a generation; they answer all other requests on the test's order.
+// LIST automatically, and list the volume if the test has set a generation; they answer every other request only on the test's order.
 
 import type { EventView } from '@rsio/common/control/method-table';
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
@@ -128,7 +128,7 @@ export class FarmScene {
     for (let times = 0; times < 20; times++) await Promise.resolve();
   }
 
-  /** The server lists the volume under this generation from now on, and announces it. */
+  /** Makes the server list the volume under this generation from now on, and announce the change. */
   async owns(server: FarmServer, generation: number | null, pool = server.pool): Promise<void> {
     server.pool = pool;
     server.generation = generation;
@@ -165,7 +165,7 @@ export class FarmScene {
     return this.servers.flatMap((server) => server.asked(OP.OPEN).map(() => server.scripted.name));
   }
 
-  /** The server of the only attached volume, as rsiod shows it. */
+  /** The server of the attached volume: the text that rsiod shows, and the server's name. */
   get at(): string {
     return this.attachments.list.map((volume) => `${volume.serverText}, ${this.attachments.serverOf(volume)?.name ?? '-'}`).join('; ');
   }

@@ -20,7 +20,7 @@ export class FakeProcess {
   readonly number: number;
   readonly pid: number;
   readonly events: SpawnEvents;
-  /** False: the process answers no call. */
+  /** If false, the process answers no call. */
   answers = true;
   /** Answers of other methods by name. */
   readonly results: Record<string, object> = {};
@@ -29,7 +29,7 @@ export class FakeProcess {
   /** Labels of volumes that another data process has not released yet. */
   readonly busy = new Set<string>();
   isGone = false;
-  /** True: the process waits in the kernel, and a kill has no effect yet. */
+  /** If true, the process waits in the kernel, and a kill has no effect yet. */
   isUnkillable = false;
   private attached: readonly KeptVolume[] = [];
   private saves = 0;
@@ -110,7 +110,7 @@ export class ProcessScene {
   /** The path of the device of each volume, by its label. */
   readonly paths: Record<string, string> = {};
   reached = 0;
-  /** The next starts fail with these errors. */
+  /** Errors with which the next starts fail, in order. */
   readonly startErrors: Error[] = [];
 
   constructor(count: number, file: AttachedContent | null = null) {

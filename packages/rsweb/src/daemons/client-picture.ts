@@ -127,7 +127,7 @@ function volumeOf(
   };
 }
 
-/** Returns all paths. The states of the paths come from the answer to `status`, because rsweb asks `status` more often than `query`. */
+/** Returns all paths. The states of the paths come from the answer to `status`, because rsweb calls `status` more often than `query`. */
 export function pathsIn({ namespaces, status }: ClientFacts): ClientPath[] {
   const fresh = new Map(
     status.interfaces.flatMap((one) => one.reps.map((rep) => [`${one.name} ${rep.address} ${rep.port}`, rep] as const)),

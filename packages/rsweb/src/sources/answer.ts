@@ -34,7 +34,7 @@ export function answerIn(bytes: Buffer, id: string, name: string): Answered {
   return { kind: 'nonsense', why: typeof picture === 'string' ? picture : 'its format is another one' };
 }
 
-/** Replaces all machines of the picture by the one with this id and name, because each source is one machine. */
+/** Replaces all machines of the picture with the one that has this id and name, because each source is one machine. */
 function ofMachine(picture: Picture, id: string, name: string): Picture {
   const own = new Set(picture.machines.map((machine) => machine.id));
   const renamed = (machine: string | null): string | null => (machine !== null && own.has(machine) ? id : null);

@@ -47,7 +47,7 @@ export class Hub {
     return merged(own, this.clock.wallMs());
   }
 
-  /** Replaces the sources by those of a new configuration. */
+  /** Replaces the sources with those of a new configuration. */
   take(sources: readonly Source[]): void {
     for (const entry of this.entries) end(entry);
     this.entries = sources.map((source) => ({ source, picture: null, timer: null, hasEnded: false, restsUntilMs: 0 }));

@@ -131,8 +131,8 @@ export interface SharedDiskConfig {
   /** Names of the servers that may own the pool, in order of preference. */
   readonly owners: readonly string[];
   /**
-   * Time for which the owner must be silent before another server takes the pool by force; null: no server takes the pool by itself, only
-   * a command moves it.
+   * Time for which the owner must be silent before another server takes the pool by force; null: no server takes the pool by force on its
+   * own; only a command moves it.
    */
   readonly takeOverMs: number | null;
 }

@@ -181,7 +181,7 @@ export const disk: ValueType<DiskConfig> = plain('disk', 'rbd:POOL/IMAGE, or the
   return { kind: 'device', path: orElse(() => path.parse(text), text, disk.allowed) };
 });
 
-/** How a server proves that an earlier owner of a shared pool writes no more. */
+/** How a server makes sure that an earlier owner of a shared pool can no longer write. */
 export const fence: ValueType<FenceConfig> = plain(
   'fence',
   'rbd, reservation, none, or command: and the absolute path of a program',

@@ -1,5 +1,5 @@
 // The page that lists the interfaces in the file and shows whether this machine has their addresses. An address that the machine
-// lacks is marked, not refused, because the network interface may come back.
+// lacks is marked, not refused, because the network interface may return.
 
 import { SCHEMA } from '@rsio/common/config/schema/schema';
 import { interfaceOf } from '@rsio/protocol/explorer/interfaces';

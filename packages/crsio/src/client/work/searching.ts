@@ -32,7 +32,7 @@ export function findNamespace(asked: ExploreRequest, page: ClientPage): ClientCo
   };
 }
 
-/** Opens the page of a run, or replaces the page of an earlier run by this page. */
+/** Opens the page of a run, or replaces the page of an earlier run with this page. */
 function shown(state: ClientState, page: ClientPage): ClientState {
   return onTop(state, page.id) === null ? pushed(state, page) : withTop(state, page);
 }

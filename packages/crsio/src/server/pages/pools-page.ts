@@ -87,7 +87,7 @@ function detailRows(pool: PoolView, shared: SharedPoolView | null): ServerRow[] 
   ];
 }
 
-/** Returns who owns a pool on a shared disk. A pool that no server serves is a problem, with the reason. */
+/** Returns rows that say who owns a pool on a shared disk. A pool that no server serves is shown as a problem, with the reason. */
 function sharedRows(shared: SharedPoolView): ServerRow[] {
   const { disk, fence, state, owner, generation, next, takeOverMs, why } = shared;
   const after = takeOverMs === null ? 'moves by command only' : `next: ${next ?? '-'}`;

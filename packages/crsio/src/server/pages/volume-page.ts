@@ -69,7 +69,7 @@ function changesOf(volume: ManagedVolumeView): readonly ServerChoice[] {
   ];
 }
 
-/** Replaces the page of the volume by the page under the new name. */
+/** Replaces the page of the volume with the page under the new name. */
 function renamed(state: ServerState, before: VolumeName, to: VolumeName): ServerState {
   const page = onTop(state, volumePage(before).id);
   return page === null ? state : withTop(state, { ...volumePage(to), focus: page.focus });

@@ -92,7 +92,7 @@ async function ask(ports: ServerPorts): Promise<ServerView> {
     ports.call(method, params, LOOK_WAIT_MS);
   const daemon = await call('daemon', {});
   const { pools } = await call('pool-list', {});
-  // An rssrv that was not restarted after an update may be older.
+  // An rssrv that was not restarted after an update may be older and lack this method.
   const sharedPools = daemon.methods.includes('farm-show') ? (await call('farm-show', {})).pools : [];
   const { volumes, removed } = await call('volume-list', { pool: null });
   const { clients } = await call('client-list', {});

@@ -81,7 +81,7 @@ export class LogAdmission implements RequestEvents {
     return this.waiting.splice(0);
   }
 
-  /** Ends logging: no change is kept or replayed any more. Waiting changes are sent with FUA and need no room in the log. */
+  /** Ends logging: changes are no longer kept or replayed. Waiting changes are sent with FUA and need no room in the log. */
   end(): void {
     this.log?.clear();
     this.log = null;

@@ -8,8 +8,8 @@ import { LOG_TOTAL_STEPS } from '../limits.ts';
 export class LogTotal {
   bytes = 0;
   /**
-   * Called when more than half of the limit is used, and again after each further step (LOG_TOTAL_STEPS). The call may come while the trunk
-   * is sending or answering a request.
+   * Called when more than half of the limit is used, and again after each further step (LOG_TOTAL_STEPS). The trunk may be sending or
+   * answering a request during this call.
    */
   whenHigh: (() => void) | null = null;
   /** Called whenever the memory that the logs use rises from zero. */

@@ -169,8 +169,8 @@ export class Copier {
   }
 
   /**
-   * M13: pauses the copier, which begins no work until `resume`. Calls `then` when no work is in progress any more, possibly before this
-   * method returns.
+   * M13: pauses the copier, which begins no work until `resume`. Calls `then` when no work remains in progress, possibly before this method
+   * returns.
    */
   pause(then: () => void): void {
     this.isPaused = true;

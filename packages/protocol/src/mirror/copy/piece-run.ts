@@ -19,7 +19,7 @@ export interface PieceOrder {
   /** True if the copy is no longer needed. */
   isVoid(): boolean;
   refused(identity: string, status: number): void;
-  /** Called once, when the buffer is not in use any more. */
+  /** Called once, when the buffer is no longer in use. */
   ended(result: PieceResult): void;
 }
 

@@ -1,4 +1,4 @@
-// Confirms the term for READs (rule M15). The user gets the answer of a READ when each replica in sync, or a majority of the voters, has
+// Confirms the term for READs (rule M15). The user gets the answer to a READ when each replica in sync, or a majority of the voters, has
 // confirmed the term after the READ was submitted. Any request that a replica executes confirms the term, because a server executes nothing
 // under a revoked handle. If no request in flight at a replica can confirm the term, the replica gets the ioctl TERM, one TERM at a time.
 // TERM is sent at the end of an event, so that it serves all READs of that event. If a replica has no session or stays silent, the voters
@@ -21,7 +21,7 @@ export interface ConfirmationPorts {
   sequence(): number;
   /** Asks the voters now whether a majority still promises the term. */
   confirmByVoters(): Promise<boolean>;
-  /** Called when the user may get the answer of the READ. */
+  /** Called when the user may get the answer to the READ. */
   confirmed(operation: Operation): void;
 }
 
@@ -69,7 +69,7 @@ export class Confirmations implements RequestEvents {
     }
   }
 
-  /** Returns true if the user may get the answer of the READ now; otherwise, `confirmed` is called later. */
+  /** Returns true if the user may get the answer to the READ now; otherwise, `confirmed` is called later. */
   enter(operation: Operation): boolean {
     if (this.isConfirmed(operation.sequence)) return true;
     this.waiting.push(operation);

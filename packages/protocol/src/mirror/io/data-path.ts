@@ -234,7 +234,7 @@ export class DataPath implements RequestEvents {
     const requests: Request[] = [];
     let grew = false;
     // Mark all requests as ended first. Below, each request leaves the lock, and the lock may be granted to another ended request, which
-    // must not be sent any more.
+    // must no longer be sent.
     this.changeMoves++;
     for (const operation of over) {
       if (operation.request !== null) requests.push(operation.request);

@@ -1,5 +1,5 @@
 // Makes one text that stands for the incarnation of a mirror. The text has the incarnations of all replicas in sync. rsiod keeps this text
-// over a restart of rsiod and compares it with the new text. A replica with a new incarnation may have lost unflushed writes, which rsiod
+// across a restart of rsiod and compares it with the new text. A replica with a new incarnation may have lost unflushed writes, which rsiod
 // can no longer replay after its restart. Pure. Invariant: a claim of the mirror does not change the text.
 
 const PREFIX = 'mirror ';

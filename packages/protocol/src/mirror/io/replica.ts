@@ -20,7 +20,7 @@ export class Replica {
   readonly attachment: Attachment;
   readonly trunk: Trunk;
   readonly server: string;
-  /** True if no request is sent to this session any more. */
+  /** True if requests are no longer sent to this session. */
   isGivenUp = false;
 
   constructor(identity: string, attachment: Attachment, trunk: Trunk, server: string) {

@@ -65,7 +65,7 @@ export class ChangeTimes {
     if (this.timed.delete(region)) this.budget.giveBack(1);
   }
 
-  /** Called when these times are not needed any more: `changedSince` is not called after this method. */
+  /** Called when these times are no longer needed: `changedSince` is not called after this method. */
   end(): void {
     this.forget();
     this.isEnded = true;

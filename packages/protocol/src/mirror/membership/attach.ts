@@ -18,7 +18,7 @@ export function advanceAttach(state: MembershipState, rules: MembershipRules): v
   if (state.phase === 'claiming') finishClaim(state, rules);
 }
 
-/** Called when a voter has shown a higher term: asks for all records again. Answers to the former claim do not count any more (M5). */
+/** Called when a voter has shown a higher term: asks for all records again. Answers to the former claim no longer count (M5). */
 export function askAgain(state: MembershipState): void {
   state.phase = 'asking';
   state.attempt += 1;

@@ -76,7 +76,7 @@ export type MembershipEvent =
       readonly sentence: string;
     }
   /**
-   * For the time `mirror-patience`, a replica that counts or is to be opened has not answered, perhaps because its server is away. The
+   * A replica that counts or is to be opened has not answered for the time `mirror-patience`, perhaps because its server is away. The
    * replica's session continues unless the order `give-up` follows. The last replica in sync is never given up.
    */
   | { readonly kind: 'silent'; readonly identity: string; readonly sentence: string }

@@ -26,7 +26,7 @@ const CONFIG: MirrorConfig = {
 
 class Voter {
   mayBeTaken = true;
-  /** The number of this client's term that another data process has claimed; 0: none. */
+  /** Number of the term that another data process of this client has claimed; 0 if there is none. */
   beside = 0;
   promise: Term | null = FORMER;
   stored: StoredConfig | null = { term: FORMER, config: CONFIG };

@@ -45,7 +45,7 @@ function remove(state: MembershipState, rules: MembershipRules): boolean {
 }
 
 /**
- * Ends the membership if all replicas in sync are lost, because no replica can return with its replay log any more. A new attachment can
+ * Ends the membership if all replicas in sync are lost, because a replica can no longer return with its replay log. A new attachment can
  * use the data on disk.
  */
 function endIfAllLost(state: MembershipState): boolean {

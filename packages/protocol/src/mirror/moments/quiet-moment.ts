@@ -19,7 +19,7 @@ export class QuietMoment {
   /** Maps each replica that was in sync at the moment to its tenure; null before the moment. */
   private tenures: ReadonlyMap<string, string> | null = null;
   private isReleased = false;
-  /** Resolves when no change is in flight any more. */
+  /** Resolves when no change remains in flight. */
   readonly begun: Promise<void>;
 
   constructor(io: MomentIo) {

@@ -148,8 +148,8 @@ export class Verifier {
   }
 
   /**
-   * Stops the comparison: it begins no further work. Calls `idle` when none of the comparison's requests is in flight any more, possibly
-   * before this method returns.
+   * Stops the comparison: it begins no further work. Calls `idle` when none of the comparison's requests remains in flight, possibly before
+   * this method returns.
    */
   stop(why: string, idle: (() => void) | null = null): void {
     if (!this.isOver) this.stopped = why;

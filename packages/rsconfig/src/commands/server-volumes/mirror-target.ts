@@ -150,8 +150,8 @@ async function snapshotOf(
   const make = (): Promise<MirrorSnapshot> => context.call('mirror-snapshot', params);
   const made = await make().catch((thrown: unknown) => {
     if (toRsError(thrown).code !== 'E_UNKNOWN_VOLUME') throw thrown;
-    // This client has not attached the mirror, so the command attaches it for the time of the snapshot. Attaching fails if another client
-    // has the mirror.
+    // This client has not attached the mirror, so the command attaches it for the duration of the snapshot. Attaching fails if another
+    // client has the mirror.
     return whileAttached(context, label, { isReadonly: false, server: null }, make);
   });
   for (const { server, reason } of made.missing) context.note(`Server ${server} does not have ${label}@${wanted.snapshot}: ${reason}`);

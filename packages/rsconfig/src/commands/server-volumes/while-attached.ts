@@ -1,5 +1,5 @@
-// Attaches a volume, a mirror or a snapshot for the time of a command. Invariant: the command detaches everything that it has attached, or
-// reports that it is still attached.
+// Attaches a volume, a mirror or a snapshot for the duration of a command. Invariant: the command detaches everything that it has attached,
+// or reports that it is still attached.
 
 import type { AttachmentView } from '@rsio/common/control/methods';
 import { type ErrorCode, ERRORS, RsError, toRsError } from '@rsio/common/lib/errors';

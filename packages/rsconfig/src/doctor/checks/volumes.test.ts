@@ -1,5 +1,5 @@
-// Tests the finding about volumes of pools on shared disks whose `stall` is too short for a change of the server. The
-// other findings about volumes are tested in quiet-faults.test.ts. Invariant: rsiod's view is given as facts, and only `stall` differs.
+// Tests the finding about volumes in pools on shared disks whose `stall` is too short for a move to another server. The other findings
+// about volumes are tested in quiet-faults.test.ts. Invariant: all tests have the same facts from rsiod; only `stall` differs.
 
 import { expect, test } from 'vitest';
 import { doctorFacts, fileFacts, SAMPLE } from '../../testing/facts.ts';
@@ -19,7 +19,7 @@ test.each([
   ['fail', 'fail'],
   ['44s', '44s'],
 ])('a stall of %s may be too short for a change of the server', (stall, shown) => {
-  const what = `Several servers can serve its pool, and a change of its server may take longer than its stall of ${shown}: I/O would fail`;
+  const what = `Several servers can serve its pool, and a move to another server may take longer than its stall of ${shown}: I/O would fail`;
   expect(said(stall)).toEqual([['warning', 'volume osl:oracle@0', what]]);
 });
 

@@ -1,5 +1,6 @@
-// Checks the attached volumes for waiting I/O, failing storage on a server, file systems on devices that no longer exist, and a `stall` that
-// is too short for a change of the server. The reason why a server is unreachable is reported by reach.ts and authentication.ts.
+// Checks the attached volumes for waiting I/O, failing storage on a server, file systems on devices that no longer exist, and a `stall`
+// that is too short for a move of the volume to another server. The reason why a server is unreachable is reported by reach.ts and
+// authentication.ts.
 
 import { effectiveVolumeOf } from '@rsio/common/config/effective-volume';
 import { waitingEnd, waitingText } from '@rsio/common/control/methods';
@@ -33,7 +34,7 @@ export function checkVolumes({ daemon, volumes, file }: DoctorFacts): Finding[] 
     const { stall } = effectiveVolumeOf(file.config, volume);
     if (stall === 'forever' || (stall !== 'fail' && stall >= STALL_IN_FARM_MIN_MS)) continue;
     const limit = stall === 'fail' ? 'fail' : printDuration(stall);
-    const what = `Several servers can serve its pool, and a change of its server may take longer than its stall of ${limit}: I/O would fail`;
+    const what = `Several servers can serve its pool, and a move to another server may take longer than its stall of ${limit}: I/O would fail`;
     findings.warning(`volume ${volumeLabel(volume)}`, what, file.path, 'set stall = 60s or more: take-over-after of its servers and 30 s');
   }
   if (findings.list.length === 0 && daemon.status !== null) findings.ok('volumes', 'No I/O is waiting, and no storage fails');

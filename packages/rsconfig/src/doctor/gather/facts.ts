@@ -77,7 +77,7 @@ export interface SilentAddress {
 export interface VolumesFacts {
   /** Volumes whose storage, according to rsiod's events, has failed and has not recovered. */
   readonly failing: readonly { readonly volume: string; readonly sinceMs: number; readonly reason: string }[];
-  /** Attached volumes of pools on shared disks, which may change their server. */
+  /** Attached volumes in pools on shared disks, which can move to another server. */
   readonly inSharedPools: readonly { readonly namespace: string; readonly name: string; readonly universe: number }[];
   /** Mounted file systems on devices whose volume is no longer attached. */
   readonly deadMounts: readonly { readonly mountPoint: string; readonly device: string }[];
