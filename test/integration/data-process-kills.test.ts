@@ -1,6 +1,6 @@
 // Data processes of rsiod are killed one after the other, and sometimes again while they start, under verified I/O on the volumes of all
 // data processes. Invariants: no read returns a byte that was not written, no acknowledged write is lost, and the I/O of the other volumes
-// continues. `RUNS=20 npx vitest run --project integration data-process-kills` makes more rounds.
+// continues. `RUNS=20 npx vitest run --project integration data-process-kills` runs more rounds.
 
 import { randomInt } from 'node:crypto';
 import { readFileSync } from 'node:fs';

@@ -167,7 +167,7 @@ export class SimClient {
     return !this.process.isKilled && !this.process.isPaused;
   }
 
-  /** Kills the process as by SIGKILL. The machine starts the next instance after `downMs`. */
+  /** Kills the process like SIGKILL. The machine starts the next instance after `downMs`. */
   kill(downMs: number): void {
     if (this.process.isKilled) return;
     this.process.kill();
