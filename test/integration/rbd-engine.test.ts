@@ -99,6 +99,19 @@ describe('a pool on Ceph RBD', () => {
     expect(await fencedUntil(cluster, client)).toBeGreaterThan(Date.now() + 9 * 365 * 86_400_000);
   });
 
+  it('a note without a form is none, and hinders no server', { timeout: LIMIT_MS }, async () => {
+    const one = engine('big-9');
+    await one.swap(null, firstRecord(['big-9', 'big-8'], 0));
+    const note = { generation: 0, count: 1, wants: null, refusal: null };
+    await one.post(note);
+    for (const [server, text] of [
+      ['big-8', JSON.stringify({ ...note, load: -5 })],
+      ['big-7', '{'],
+    ] as const)
+      await cluster.run('rados', '-p', 'rbd', 'setomapval', `rsio.pool.${IMAGE}`, `note.${server}`, text);
+    expect([...(await one.look()).notes]).toEqual([['big-9', note]]);
+  });
+
   it('an address of IPv6 is fenced', { timeout: LIMIT_MS }, async () => {
     await engine('big-8').fence({ generation: 1, server: 'big-9', client: '[fd00::9]:0/4294967295' });
     expect(await fencedUntil(cluster, '[fd00::9]:0/4294967295')).toBeGreaterThan(Date.now());

@@ -90,6 +90,13 @@ describe('exit codes', () => {
     expect(run('stop')).toEqual([1, 'ocf-exit-reason:rsadm: Pool fast: Job 7 uses pool fast [E_BUSY]\n']);
   });
 
+  it('stop succeeds if this server has nothing of the pool after a release that has failed', () => {
+    answers(view('owned'));
+    writeFileSync(path.join(folder, 'last'), view('watching'));
+    program(`cat '${folder}/answer'`, `cp '${folder}/last' '${folder}/answer'; echo "rsadm: Disk /dev/x failed [E_STORAGE]" >&2; exit 1`);
+    expect([run('stop'), calls()]).toEqual([[0, ''], 'pool release fast\n']);
+  });
+
   it('stop waits for a step, and releases what this server has then', () => {
     answers(view('taking'));
     writeFileSync(path.join(folder, 'later'), view('owned'));

@@ -44,7 +44,7 @@ export const GROW: FarmEvent = {
     await farm.growDisk('fast', (DISK_BYTES * 3) / 2);
     const other = farm.servers.find((server) => server !== owner)!;
     const { code, stderr } = await other.rsadm('pool', 'grow', 'fast');
-    expect([code, stderr]).toEqual([1, `rsadm: Pool fast: give this command at its owner, server ${farm.nameOf(owner)} [E_POOL]\n`]);
+    expect([code, stderr]).toEqual([1, `rsadm: Pool fast: give this command at its owner, ${farm.nameOf(owner)} [E_POOL]\n`]);
     expect(await sizeOf()).toBe(before);
     expect(await owner.rsadmWell('pool', 'grow', 'fast')).toMatch(/^fast has \S+ now; before: \S+\n$/);
     expect(await sizeOf()).toBeGreaterThan(before * 1.4);

@@ -8,11 +8,11 @@ import { balancingMoves, type PoolMove, serverLoads } from './farm-balance.ts';
 import { farmTable } from './server-tables.ts';
 
 export const FARM_DETAILS = `One of the owners of a shared pool serves it. If it ends or is cut off, another
-one takes the pool: it fences the earlier owner, so that nothing of it can still
-write, and then clients go on there. HEARTBEAT is the time since the owner was
-heard. NEXT is the server that would take the pool. If no server serves a pool,
-for example because a fence is not proven, the last lines say for what the pool
-waits, and the exit code is 1.`;
+takes the pool: it fences the earlier owner, which can then write nothing more,
+and clients continue on the new owner. HEARTBEAT is the time since the last
+heartbeat of the owner. NEXT is the server that would take the pool. If no
+server serves a pool, for example because a fence is not proven, the last lines
+say what the pool is waiting for, and the exit code is 1.`;
 
 type FarmOutput = Output & { readonly note: (sentence: string) => void };
 

@@ -108,7 +108,7 @@ describe('pool grow', () => {
   });
 
   test('the refusal of a server that is not the owner is shown', async () => {
-    const reason = 'Pool fast: give this command at its owner, server big-8';
+    const reason = 'Pool fast: give this command at its owner, big-8';
     await scene.serve({ 'pool-grow': refusing('E_POOL', reason) });
     expect(await scene.run(['pool', 'grow', 'fast'])).toEqual({ code: 1, out: '', err: `rsadm: ${reason} [E_POOL]\n` });
   });

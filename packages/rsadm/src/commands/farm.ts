@@ -15,9 +15,9 @@ export const POOL_MOVE = defineCommand({
   call: { by: 'words', words: 'pool move' },
   synopsis: 'pool move NAME --to SERVER',
   summary: 'moves a shared pool to another of its owners',
-  details: `The command may be given on any owner, under I/O: programs wait for some
-seconds, and get no error. It is refused while a job uses the pool.`,
-  options: { to: { kind: 'text', value: 'SERVER', help: 'the server that takes the pool' }, json: JSON_OPTION },
+  details: `You can give the command on any owner, even during I/O: programs wait for some
+seconds, and get no error. The command is refused while a job uses the pool.`,
+  options: { to: { kind: 'text', value: 'SERVER', help: 'server to which the pool moves' }, json: JSON_OPTION },
   json: SERVER_METHODS['pool-move'].result,
   operands: { min: 1, max: 1 },
   completes: COMPLETES_POOLS,
@@ -35,8 +35,8 @@ export const POOL_GROW = defineCommand({
   synopsis: 'pool grow NAME',
   summary: 'makes a shared pool as large as its disk, which has grown',
   details: `Grow the disk first, for example with rbd resize. Then give this command on the
-server that serves the pool, even under I/O. A larger disk does no harm without
-it.`,
+server that serves the pool, even during I/O. A disk that is larger than the
+pool does no harm.`,
   options: { json: JSON_OPTION },
   json: SERVER_METHODS['pool-grow'].result,
   operands: { min: 1, max: 1 },
@@ -54,11 +54,11 @@ it.`,
 export const POOL_RELEASE = defineCommand({
   call: { by: 'words', words: 'pool release' },
   synopsis: 'pool release NAME',
-  summary: 'gives a shared pool up, so that no server has it',
-  details: `The pool needs take-over-after = never on all its owners. It stays without an
-owner until rsadm pool move brings it to one, and I/O of its volumes waits. The
-resource agent ocf:rsio:pool for Pacemaker uses the command. It is refused while
-a job uses the pool.`,
+  summary: 'gives up a shared pool, so that no server owns it',
+  details: `The pool needs take-over-after = never on all its owners. The pool has no
+owner until rsadm pool move gives it one, and I/O of its volumes waits. The
+resource agent ocf:rsio:pool for Pacemaker uses the command. The command is
+refused while a job uses the pool.`,
   options: {},
   operands: { min: 1, max: 1 },
   completes: COMPLETES_POOLS,
@@ -91,7 +91,7 @@ export const FARM_BALANCE = defineCommand({
 commands that make these moves. It moves nothing by itself. LOAD counts READs
 and WRITEs per second over the last minute, and one more for each 64 KiB per
 second. The command knows only pools that this server may own, and only servers
-that are there. Pools with take-over-after = never stay, because another
+that are running. Pools with take-over-after = never stay, because another
 program, such as Pacemaker, may move them.`,
   options: { json: JSON_OPTION },
   json: object({

@@ -41,14 +41,15 @@ export const POOL_ADD = defineCommand({
 with reflink). If PATH already is a pool, for example one that another server
 used, the pool is added with all its volumes, and their holders keep them.
 
-A pool that only earlier releases have used does not say who holds its volumes.
-Unless this server was the one that used it, --no-holders is needed. Give it
-only if all clients that held a volume of the pool have ended: a client that
-still has unwritten data would lose it.
+If only earlier releases have used a pool, the pool does not name the holders of
+its volumes. Unless this server was the one that used it, --no-holders is
+needed. Give it only if all clients that held a volume of the pool have ended: a
+client that still has unwritten data would lose it.
 
-With --disk, the pool lies on a disk that several servers reach, and one of them
-owns it at a time. The command makes a file system on the disk, which must be
-empty, and rssrv mounts it at PATH. Then give the same command on each owner.
+With --disk, the pool is on a disk that several servers reach, and one of these
+servers owns the pool at a time. The command makes a file system on the disk,
+which must be empty, and rssrv mounts it at PATH. Then give the same command on
+each owner.
 DISK is rbd:POOL/IMAGE or the path of a device. FENCE stops the writes of an
 earlier owner: rbd, reservation, command:PROGRAM, or none. OWNERS are the names
 of the servers, the preferred one first. See rsadm farm --help.`,
@@ -59,7 +60,7 @@ of the servers, the preferred one first. See rsadm farm --help.`,
     fence: { kind: 'text', value: 'FENCE', help: 'how an earlier owner is stopped' },
     owners: { kind: 'text', value: 'A,B', help: 'servers that may own the pool' },
     'take-over-after': { kind: 'text', value: 'T', help: 'how long the owner may be silent, or never; default: 10s' },
-    'no-holders': { kind: 'flag', help: 'nobody holds a volume of this pool of an earlier release' },
+    'no-holders': { kind: 'flag', help: 'no client still holds a volume of the pool' },
   },
   operands: { min: 2, max: 2 },
   completes: 'files',

@@ -395,7 +395,7 @@ export class Administration {
     };
   }
 
-  /** Reports changes of the storage in a later turn of the event loop. Many calls in the same turn cause one report. */
+  /** Reports changes of the storage in a later turn of the event loop. Many calls in the same turn cause only one report. */
   lookSoon(): void {
     if (this.isLookWanted) return;
     this.isLookWanted = true;

@@ -1,6 +1,6 @@
 // Executes the methods that list clients and their holds, end sessions, fence clients and release holds. inventory.ts makes the views, and
-// fencing.ts ends sessions. Invariants: only an administrator may give these orders; a client never ends its own session with an order;
-// each order is logged with the name of its asker.
+// fencing.ts ends sessions. Invariants: only an administrator may give these orders. A client never ends its own session with an order.
+// Each order is logged with the name of its asker.
 
 import type { HandlersOf } from '@rsio/common/control/control-server';
 import type { CLIENT_METHODS } from '@rsio/common/control/server/client-methods';

@@ -1,4 +1,4 @@
-// Tests the methods about shared pools: what is shown of a pool in each state of its record, and what farm-make refuses before it touches a
+// Tests the methods about shared pools: the view of a pool in each state of its record, and the refusals of farm-make before it accesses a
 // disk. farm/shared-pool.test.ts tests the moves.
 
 import type { PoolConfig } from '@rsio/common/config/schema/types';

@@ -1,5 +1,5 @@
-// Executes the methods about shared pools. farm/shared-pool.ts does the work. Invariant: a view comes from the last look at the record, and
-// waits for no storage.
+// Executes the methods about shared pools. farm/shared-pool.ts does the work. Invariant: a view shows the result of the last look at the
+// record, and never waits for storage.
 
 import type { HandlersOf } from '@rsio/common/control/control-server';
 import type { FARM_METHODS, SharedPoolView } from '@rsio/common/control/server/farm-methods';

@@ -1,5 +1,5 @@
-// Bounds of administration: views, metrics, and the requests of clients. Units are in the names.
-// Invariant: a bound has one place, and bounds that depend on each other are asserted here.
+// Bounds of administration: views, metrics, and the requests of clients. Units are in the names. Invariant: each bound is defined once, and
+// relations between bounds are asserted here.
 
 // --- admin
 
@@ -36,9 +36,9 @@ export const USED_SILENT_MS = 1_000;
 
 // --- admin/remote: requests of clients.
 
-/** Maximum number of requests of all clients that are in progress or wait. Further requests are refused. */
+/** Maximum number of requests, of all clients together, that are in progress or waiting. Further requests are refused. */
 export const REMOTE_REQUESTS_MAX = 64;
-/** Maximum number of read-only requests of all clients that are executed at a time. */
+/** Maximum number of read-only requests, of all clients together, that are executed at a time. */
 export const REMOTE_READS_AT_ONCE_MAX = 2;
 /**
  * After a read-only request, the next read-only request of the same client waits for as long as the first request took, but no longer than

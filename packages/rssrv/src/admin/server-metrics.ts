@@ -83,7 +83,7 @@ export class ServerMetrics {
     this.addClients(out, stats);
     addWaits(out, stats, server.clock.wallMs());
     for (const pool of server.farms.list) addSharedPool(out, pool);
-    // The owner of a shared pool shows its figures.
+    // Only the owner of a shared pool reports the figures of the pool.
     for (const pool of pools.states)
       if (server.farms.away(pool) === null) addPool(out, poolView(pool, pools.states, pools.space.of(pool), null));
     this.addCounts(out);

@@ -68,9 +68,9 @@ export function interfaceView({ name, address, port }: ServerInterfaceConfig, is
 }
 
 /**
- * `away`: set if the pool is a shared pool that this server does not own. The state then comes from the last look at its record, because
- * `trouble` is the state when the pool was closed. `pools` are all pools, because a file of a volume may be in another pool than the volume's manifest. pool-space.ts determines `isShort`
- * and `fullPercent`.
+ * `away`: set if this server does not own the shared pool. The state in the view then comes from the last look at the record, because
+ * `trouble` only says why the pool was closed. `pools` are all pools, because a file of a volume need not be in the same pool as the
+ * volume's manifest. pool-space.ts determines `isShort` and `fullPercent`.
  */
 export function poolView(
   pool: PoolState,

@@ -1,5 +1,5 @@
-// Tests what a server shows of a shared pool that it does not own: in `pool-list`, and in its metrics. Such a pool is not unavailable while
-// another server serves it. farm-handlers.test.ts tests `farm-show`.
+// Tests what `pool-list` and the metrics of a server show about a shared pool that the server does not own. While another server serves
+// such a pool, the pool does not count as unavailable. farm-handlers.test.ts tests `farm-show`.
 
 import type { PoolConfig } from '@rsio/common/config/schema/types';
 import type { PoolView } from '@rsio/common/control/server/views';
@@ -39,7 +39,7 @@ function shown(pool: PoolState, away: PoolAway | null): Pick<PoolView, 'state' |
   return { state: view.state, reason: view.reason };
 }
 
-/** The metrics of a server with the given shared pool and a pool that no other server can reach, by name and labels. */
+/** Returns the metrics of a server with the given shared pool and with a pool of its own, keyed by name and labels. */
 async function metricsWith(away: PoolAway | null, pool: Partial<SharedPool>): Promise<Record<string, number>> {
   const server = {
     ...{ clock: new FakeClock(), log: { info: () => undefined }, farms: { list: [{ name: 'fast', ...pool }] as unknown, away: awayOf } },

@@ -1,5 +1,6 @@
-// Makes the picture of the server's storage that events/storage-watch.ts compares with the one before. Pure. Invariant: a shared pool that
-// this server leaves, and the volumes in it, never look like a fault, because another server serves them. A fence that is not proven is one.
+// Makes the picture of the server's storage that events/storage-watch.ts compares with the previous picture. Pure. Invariant: a shared pool
+// that this server leaves, and the volumes in it, never count as a fault, because another server serves them. An unproven fence counts as a
+// fault.
 
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import type { PoolStanding, StoragePicture } from '../events/storage-watch.ts';
@@ -8,8 +9,8 @@ import type { VolumeFailure } from '../volumes/volume-failures.ts';
 import { volumeKey } from '../volumes/volume-ids.ts';
 
 /**
- * `isAway` returns true if the pool is a shared pool that this server does not own, or is leaving. `unproven` returns why this server waits for
- * the fence of a pool; null if it does not.
+ * `isAway` returns true if the pool is a shared pool that this server does not own, or is leaving. `unproven` returns why this server waits
+ * for the fence of a pool; null if it does not wait.
  */
 export function storagePicture(
   pools: readonly PoolState[],
@@ -19,7 +20,7 @@ export function storagePicture(
   unproven: (pool: string) => string | null,
 ): StoragePicture {
   const away = new Set(pools.filter(isAway).map(({ name }) => name));
-  // While a pool is left, its volumes are still configured.
+  // While this server leaves a pool, the volumes of the pool are still configured.
   const here = new Set(volumes.filter(({ pool }) => !away.has(pool?.name ?? '')).map(volumeKey));
   const leaving = new Set(volumes.filter(({ pool }) => away.has(pool?.name ?? '')).map(volumeKey));
   const faults = failures.filter((failure) => failure.error.context['hasMoved'] !== true && !leaving.has(volumeKey(failure)));

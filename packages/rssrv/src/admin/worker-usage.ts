@@ -19,7 +19,7 @@ export class WorkerUsage {
     let memoryBytes = 0;
     for (const pid of pids) {
       const usage = this.usageOf(pid);
-      // For a process that cannot be inspected, for example because it is ending, the last known value counts.
+      // For a process that cannot be inspected, for example because it is ending, use the last known value.
       const cpuSeconds = usage?.cpuSeconds ?? this.known.get(pid);
       if (cpuSeconds !== undefined) now.set(pid, cpuSeconds);
       memoryBytes += usage?.memoryBytes ?? 0;

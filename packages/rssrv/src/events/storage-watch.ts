@@ -15,7 +15,7 @@ export interface PoolStanding {
 
 export interface StoragePicture {
   readonly pools: ReadonlyMap<string, PoolStanding>;
-  /** Maps each volume that is not served, such as `oracle@0`, to the reason. Volumes of shared pools that are away are no change. */
+  /** Maps each volume that is not served, such as `oracle@0`, to the reason. Leaves out the volumes of shared pools that are `isAway`. */
   readonly unavailable: ReadonlyMap<string, string>;
   readonly exists: (volume: string) => boolean;
 }

@@ -48,9 +48,12 @@ export function nextStep(seen: Seen): Step {
   if (record.state === 'making' || record.state === 'claimed')
     return wait(`server ${record.owner?.server ?? '?'} makes it: if that was interrupted, run rsadm pool add again`);
   if (record.owner === null) return whenFree(seen, record);
-  // The own past of this server has ended: a process that owned the pool is gone, and this one resumes nothing (F3).
+  // The own past of this server has ended: a process that owned the pool is gone, and this one resumes nothing (F3). While this server is
+  // heard, no other one takes the pool, so it also takes a pool that is to go elsewhere, and gives it up then.
   if (record.owner.server === server)
-    return mayTake(seen) ? { kind: 'take' } : wait(`this server has lost it, and waits for a command: ${BY_COMMAND}`);
+    return mayTake(seen) || seen.wanted !== null
+      ? { kind: 'take' }
+      : wait(`this server has lost it, and waits for a command: ${BY_COMMAND}`);
   return whenSilent(seen, record.owner.server, record.state === 'taking' ? 'is taking it' : 'serves it');
 }
 
@@ -64,6 +67,12 @@ function mayTake({ config, wanted, server }: Seen): boolean {
 /** True if the owner `server` has another list of owners in rssrvcfg than the record has. A list without this server counts as a mistake. */
 export function hasOtherOwners(record: FarmRecord, { owners }: Seen['config'], server: string): boolean {
   return owners.join() !== record.owners.join() && owners.includes(server);
+}
+
+/** Returns the owners in the order in which they get a turn after a take by `server` that has failed. */
+export function turnsAfter(owners: readonly string[], server: string): readonly string[] {
+  const at = owners.indexOf(server) + 1;
+  return [...owners.slice(at), ...owners.slice(0, at)];
 }
 
 function whenFree(seen: Seen, { owners, next }: FarmRecord): Step {

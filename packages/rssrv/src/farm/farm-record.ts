@@ -114,6 +114,14 @@ export function freed(before: FarmRecord, next: string | null, nowMs: number): F
   return { ...before, version: before.version + 1, state: 'free', owner: null, writers: [], next, sinceMs: nowMs };
 }
 
+/**
+ * Returns the record when the owner has not succeeded in taking the pool, and nothing of the take is left. All earlier writers must be fenced.
+ * As after `served`, the life goes on only if `isClean`: the owner had taken a free pool.
+ */
+export function untaken(before: FarmRecord, isClean: boolean, next: string | null, nowMs: number): FarmRecord {
+  return freed({ ...before, life: isClean ? before.life : before.generation }, next, nowMs);
+}
+
 /** Returns true if `record` names the server as the owner with this generation. */
 export function isOwner(record: FarmRecord | null, server: string, generation: number): boolean {
   return record !== null && record.owner?.server === server && record.generation === generation;

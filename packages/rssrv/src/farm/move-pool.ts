@@ -13,15 +13,23 @@ export async function movePool(pool: SharedPool, server: string, to: string, clo
   const failure = (why: string): RsError => new RsError('E_POOL', `Pool ${pool.name}: ${why}`, { pool: pool.name });
   // The last look may be older than the last change.
   await pool.renew();
-  const record = recordOf(pool);
+  let record = recordOf(pool);
   if (record === null) throw failure(pool.status.why);
   if (!record.owners.includes(to))
     throw new RsError('E_USAGE', `Server ${to} is not an owner of pool ${pool.name}: ${record.owners.join(', ')} are`);
+  const { generation: firstGeneration, owner: firstOwner } = record;
   // The record may name a server that has started again since, and waits for a command.
   const isServed = (): boolean => {
     const now = recordOf(pool);
     if (now?.state !== 'serving' || now.owner?.server !== to) return false;
-    return now.generation !== record.generation || servedBy(pool, server, to) === now.generation;
+    return now.generation !== firstGeneration || servedBy(pool, server, to) === now.generation;
+  };
+  // A request is void after its generation. The owner may have started again, or `to` may have failed to mount the pool.
+  const renewed = (asked: FarmRecord): FarmRecord => {
+    const now = recordOf(pool);
+    if (now === null || now.generation <= asked.generation || ![firstOwner?.server, to].includes(now.owner?.server)) return asked;
+    pool.ask({ generation: now.generation, to });
+    return now;
   };
   if (isServed()) return;
   if (!pool.isThere(to)) throw failure(`server ${to} does not watch it: start rssrv there, and see that its rssrvcfg has the pool`);
@@ -31,16 +39,36 @@ export async function movePool(pool: SharedPool, server: string, to: string, clo
   const earlier = refusalOf(pool, server, record);
   try {
     while (!isServed()) {
+      if (hasFailed(record, recordOf(pool), to)) throw failure(notTaken(pool, server, to));
+      record = renewed(record);
+      // No answer to this request can follow any more.
+      const taker = recordOf(pool);
+      if (taker?.state === 'serving' && taker.generation > record.generation)
+        throw failure(`server ${taker.owner?.server ?? '?'} has taken it meanwhile, perhaps by another command: see rsadm farm`);
       const refusal = refusalOf(pool, server, record);
       const forMs = clock.monotonicMs() - beganMs;
       if (refusal !== null && (refusal !== earlier || forMs > REFUSAL_KEPT_MS)) throw failure(refusal);
       if (forMs > MOVE_MS)
-        throw new RsError('E_TIMEOUT', `Pool ${pool.name} was not moved to ${to} within ${printDuration(MOVE_MS)}: ${pool.status.why}`);
+        throw new RsError(
+          'E_TIMEOUT',
+          `Pool ${pool.name} was not moved to ${to} within ${printDuration(MOVE_MS)}: ${pool.status.why}` +
+            (to === server ? '' : `; rsadm farm on ${to} says what that server waits for`),
+        );
       await new Promise<void>((resolve) => clock.after(HURRY_MS, resolve));
     }
   } finally {
     pool.ask(null);
   }
+}
+
+/** True if `to` has begun to take the pool, and has freed it. `asked`: the record with the generation of the last request. */
+function hasFailed(asked: FarmRecord, now: FarmRecord | null, to: string): boolean {
+  if (now === null || now.owner?.server === to) return false;
+  return (asked.state === 'taking' && asked.owner?.server === to) || (now.owner === null && now.generation > asked.generation);
+}
+
+function notTaken({ status: { refusal } }: SharedPool, server: string, to: string): string {
+  return to === server && refusal !== null ? refusal : `server ${to} has not succeeded in taking it: its log says why`;
 }
 
 /** Returns the generation that the server `to` says to serve; 0 for none. */

@@ -1,6 +1,7 @@
 // Tests taking, serving, giving up and losing a shared pool, with three servers over one storage. Each call is a message that the storage
 // executes late. Rules: F1 to F7, F10, F13, F15, G38, G39.
 
+import { toRsError } from '@rsio/common/lib/errors';
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { describe, expect, test } from 'vitest';
 import { FarmServer, settled, SharedStorage } from '../testing/shared-storage.ts';
@@ -268,16 +269,80 @@ test('two servers with one name are noticed', async () => {
   expect(world.servers[0]!.pool.status.why).toContain('another process posts notes with the name big-1');
 });
 
-/** Resolves with the result of `work`, for which time must pass. */
-async function after<T>(world: World, work: Promise<T>): Promise<T> {
+/** Resolves with the result of `work`, for which at most this time must pass. */
+async function after<T>(world: World, work: Promise<T>, mostMs = 150_000): Promise<T> {
   let isOver = false;
   const done = work.finally(() => {
     isOver = true;
   });
   done.catch(() => undefined);
-  for (let turn = 0; turn < 300 && !isOver; turn++) await pass(world, 500);
+  for (let ms = 0; ms < mostMs && !isOver; ms += 500) await pass(world, 500);
+  if (!isOver) throw new Error(`Not over after ${mostMs} ms`);
   return done;
 }
+
+test('a server that cannot mount the pool leaves it to the others, in a new life', async () => {
+  const world = newWorld();
+  const [first, second, third] = world.servers as [FarmServer, FarmServer, FarmServer];
+  await pass(world, 8_000);
+  second.failingMounts = 1_000;
+  first.kill();
+  await pass(world, 20_000);
+  expect(serving(world)).toEqual(['big-3']);
+  expect(world.storage.record).toMatchObject({ generation: 3, life: 2 });
+  expect([...world.storage.fenced]).toEqual(['client-0']);
+  third.kill();
+  first.boot();
+  await pass(world, 40_000);
+  expect(serving(world)).toEqual(['big-1']);
+});
+
+test('a taker that is overtaken frees nothing', async () => {
+  const world = newWorld();
+  const { storage } = world;
+  await pass(world, 8_000);
+  // The record of the other taker has the version that this one was about to store.
+  const add = storage.fenced.add.bind(storage.fenced);
+  storage.fenced.add = (client) => {
+    if (storage.record?.generation === 2) storage.record = taken(storage.record, 'big-3', 'client-x', 0);
+    return add(client);
+  };
+  world.servers[0]!.kill();
+  const generations: number[] = [];
+  while (!serving(world).includes('big-3')) {
+    await pass(world, 100);
+    generations.push(storage.record!.generation);
+  }
+  expect(generations).toEqual(generations.toSorted((one, other) => one - other));
+  expect(storage.fenced).toContain('client-x');
+});
+
+test('a pool that no server can mount is tried by all of them, and not more often than before', async () => {
+  const world = newWorld();
+  await pass(world, 8_000);
+  world.servers[0]!.kill();
+  for (const server of world.servers) server.failingMounts = 1_000;
+  world.servers[0]!.boot();
+  await pass(world, 60_000);
+  expect(serving(world)).toEqual([]);
+  expect(world.storage.record!.generation).toBeLessThan(40);
+  expect(world.servers.map(({ events }) => events.includes('Pool fast: wrong fs type'))).toEqual([true, true, true]);
+});
+
+test('of two commands for one pool, the one that another server overtakes ends with the reason', async () => {
+  const world = newWorld();
+  const [first, second] = world.servers as [FarmServer, FarmServer, FarmServer];
+  await pass(world, 8_000);
+  const moves = [movePool(first.pool, 'big-1', 'big-2', first.clock), movePool(second.pool, 'big-2', 'big-3', second.clock)];
+  const ends = Promise.allSettled(moves).then((all) =>
+    all.map((end) => (end.status === 'fulfilled' ? 'moved' : toRsError(end.reason).message)),
+  );
+  expect(await after(world, ends, 20_000)).toEqual([
+    'moved',
+    'Pool fast: server big-2 has taken it meanwhile, perhaps by another command: see rsadm farm',
+  ]);
+  expect(serving(world)).toEqual(['big-2']);
+});
 
 test('a refusal concerns only the move that was refused', async () => {
   const world = newWorld();
@@ -359,6 +424,43 @@ describe('a pool that moves by command only', () => {
     expect(serving(world)).toEqual(['big-1']);
   });
 
+  test.each(['rbd', 'none'] as const)('a pool whose owner has started again goes to any server, fence %s', async (fence) => {
+    const world = await neverWorld(fence);
+    const [first, second] = world.servers as [FarmServer, FarmServer, FarmServer];
+    await moved(world, first, 'big-1');
+    first.kill();
+    first.boot();
+    await pass(world, 30_000);
+    await moved(world, second, 'big-2');
+    expect(serving(world)).toEqual(['big-2']);
+    expect(world.storage.record).toMatchObject({ generation: 3, life: 2 });
+  });
+
+  test('a server that cannot mount it says why at once, and leaves it to the next command', async () => {
+    const world = await neverWorld();
+    const [first, second, third] = world.servers as [FarmServer, FarmServer, FarmServer];
+    await moved(world, first, 'big-1');
+    second.failingMounts = 1_000;
+    await expect(moved(world, second, 'big-2')).rejects.toThrow('Pool fast: wrong fs type');
+    await pass(world, 30_000);
+    expect(world.storage.record).toMatchObject({ generation: 2, life: 0, state: 'free', next: null });
+    await expect(moved(world, third, 'big-2')).rejects.toThrow('Pool fast: server big-2 has not succeeded in taking it: its log says why');
+    await moved(world, second, 'big-3');
+    expect(serving(world)).toEqual(['big-3']);
+    expect(world.storage.record).toMatchObject({ generation: 4, life: 0 });
+  });
+
+  test('of two commands that wait for the same step, one runs after the other', async () => {
+    const world = await neverWorld();
+    const [first] = world.servers as [FarmServer, ...FarmServer[]];
+    await moved(world, first, 'big-1');
+    world.storage.diskBytes = 5_000;
+    const released = first.pool.giveUpToNone();
+    await expect(after(world, first.pool.grow())).rejects.toThrow('this server does not serve it: it is given up');
+    await after(world, released);
+    expect([world.storage.fileSystemBytes, world.storage.record?.state]).toEqual([1_000, 'free']);
+  });
+
   test('a release is a clean end, after which no server has the pool', async () => {
     const world = await neverWorld();
     const [first] = world.servers as [FarmServer, ...FarmServer[]];
@@ -410,7 +512,7 @@ describe('growth', () => {
     const world = newWorld();
     await pass(world, 8_000);
     world.storage.diskBytes = 5_000;
-    await expect(world.servers[1]!.pool.grow()).rejects.toThrow('Pool fast: give this command at its owner, server big-1');
+    await expect(world.servers[1]!.pool.grow()).rejects.toThrow('Pool fast: give this command at its owner, big-1');
     expect(world.storage.fileSystemBytes).toBe(1_000);
     expect(await after(world, world.servers[0]!.pool.grow())).toBe(5_000);
     expect(world.storage.fileSystemBytes).toBe(5_000);
@@ -465,6 +567,7 @@ describe('random worlds', () => {
       const world = newWorld(seed);
       const { storage, servers } = world;
       const lives = new Map<number, number>();
+      let [last, uncleanGeneration] = [storage.record, -1];
       for (let turn = 0; turn < 400; turn++) {
         const server = random.pick(servers);
         const before = storage.writes.length;
@@ -501,15 +604,24 @@ describe('random worlds', () => {
           case 9:
             server.configure({ ...config, takeOverMs: random.pick([null, 10_000]) });
             break;
+          case 10:
+            server.failingMounts = random.pick([0, 0, 1, 3]);
+            break;
           default:
             if (server.isAlive && !server.isStopped) server.clock.advance(random.pick([50, 200, 1_000, 3_000, 12_000]));
         }
         server.write();
         await settled();
-        for (let calls = random.int(0, 6); calls > 0; calls--) await storage.stir();
+        for (let calls = random.int(0, 6); calls > 0; calls--) {
+          await storage.stir();
+          const { record } = storage;
+          if (record?.state === 'serving' || record?.state === 'free') lives.set(record.generation, record.life);
+          expect(record?.generation).toBeGreaterThanOrEqual(last?.generation ?? 0);
+          if (record?.state === 'taking' && last?.state === 'serving') uncleanGeneration = last.generation;
+          if (record?.state === 'serving') expect(record.life).toBeGreaterThan(uncleanGeneration);
+          last = record;
+        }
         for (const write of storage.writes.slice(before)) expect(write.generation).toBeGreaterThanOrEqual(mountedBy);
-        const { record } = storage;
-        if (record?.state === 'serving') lives.set(record.generation, record.life);
         for (const { name, isServing, isAlive, pool } of servers)
           if (isServing && isAlive && pool.ownership !== null)
             expect(
@@ -524,6 +636,7 @@ describe('random worlds', () => {
       for (const one of servers) {
         one.isCutOff = false;
         one.isStopped = false;
+        one.failingMounts = 0;
         one.configure({ ...config, owners: storage.record?.owners ?? OWNERS });
         if (!one.isAlive) one.boot();
       }

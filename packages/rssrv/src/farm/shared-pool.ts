@@ -9,7 +9,8 @@
 //   watching --decided to take--> taking: CAS to TAKING, fence all writers, open, look, mount, CAS to SERVING --> owned
 //   owned --asked to give up--> leaving: close the volumes, unmount, end the client, CAS to FREE --> watching
 //   owned --the record names another owner, or the storage is silent--> ending: cut the device, close, unmount, end the client --> watching
-//   taking --a step fails--> watching; the record stays TAKING, and the next take fences this one
+//   taking --a step fails--> watching; after all fences and a clean end, the record is FREE, for another owner, in a new life; otherwise it
+//                            stays TAKING, and the next take fences this one
 
 import { TAKE_OVER_MS } from '@rsio/common/config/schema/limits';
 import type { SharedDiskConfig } from '@rsio/common/config/schema/types';
@@ -17,12 +18,12 @@ import type { Timer } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { printDuration } from '@rsio/common/lib/units';
 import type { StorageClient } from './engine.ts';
-import { hasOtherOwners, nextStep } from './farm-decision.ts';
-import { type FarmRecord, freed, isOwner, served, taken, type Writer } from './farm-record.ts';
+import { hasOtherOwners, nextStep, turnsAfter } from './farm-decision.ts';
+import { type FarmRecord, freed, isOwner, served, taken, untaken, type Writer } from './farm-record.ts';
 import { FarmWatch } from './farm-watch.ts';
 import { POOL_CLOSE_MS, HURRY_MS, LOOK_RETRY_MS, PROBE_MS, REFUSAL_MAX_CHARS, RETRY_MS, WATCH_MS } from './limits.ts';
 import { fenceUntilProven, nameOf } from './fencing.ts';
-import { settlesIn } from './in-time.ts';
+import { settlesIn, untilDone } from './in-time.ts';
 import { Looks } from './looks.ts';
 import type { Ownership, SharedPoolPorts, SharedPoolStatus, Standing } from './shared-pool-ports.ts';
 
@@ -122,10 +123,14 @@ export class SharedPool {
     this.seen.saw(await this.ports.engine.look());
   }
 
-  /** Asks the owner with this generation, perhaps this server, to give the pool up to `to`; null ends the request (F10). */
+  /**
+   * Asks the owner with this generation, perhaps this server, to give the pool up to `to`; null ends the request (F10). A request that
+   * replaces another one shortens no rest.
+   */
   ask(wants: { readonly generation: number; readonly to: string } | null): void {
+    const isNew = this.wants === null;
     this.wants = wants;
-    if (wants === null) return;
+    if (wants === null || !isNew) return;
     this.refusal = null;
     this.restUntilMs = 0;
     this.hurry();
@@ -136,10 +141,11 @@ export class SharedPool {
    * owner if this server does not serve the pool, or E_STORAGE.
    */
   async grow(): Promise<number> {
-    const { client } = await this.idle();
-    const grown = client.grow().then((bytes) => this.ports.mount.grow().then(() => bytes));
-    this.runs(Promise.allSettled([grown]).then(() => undefined));
-    return grown;
+    return await this.whenIdle(({ client }) => {
+      const grown = client.grow().then((bytes) => this.ports.mount.grow().then(() => bytes));
+      this.runs(Promise.allSettled([grown]).then(() => undefined));
+      return grown;
+    });
   }
 
   /**
@@ -149,20 +155,21 @@ export class SharedPool {
   async giveUpToNone(): Promise<void> {
     if (this.config.takeOverMs !== null)
       throw new RsError('E_USAGE', `Servers take pool ${this.name} by themselves: set take-over-after = never on each of its owners first`);
-    const owned = await this.idle();
-    this.why = 'it is given up';
-    await this.begin('leaving', () => this.giveUp(owned, null));
-    if (owned.isLost) throw this.failure(this.why);
+    await this.whenIdle(async (owned) => {
+      this.why = 'it is given up';
+      await this.begin('leaving', () => this.giveUp(owned, null));
+      if (owned.isLost) throw this.failure(this.why);
+    });
   }
 
-  /** Resolves when no step runs. Throws E_POOL if this server does not serve the pool then. */
-  private async idle(): Promise<Owned> {
+  /** Calls `begin`, which begins a step, at a moment when no step runs. Throws E_POOL if this server does not serve the pool then. */
+  private async whenIdle<T>(begin: (owned: Owned) => Promise<T>): Promise<T> {
     while (this.ownership !== null && this.step !== null) await this.step;
     const { owned, ownership, why, isStopping } = this;
-    if (owned !== null && ownership !== null && !isStopping) return owned;
+    // Two commands may wait for the same step, so nothing is waited for between this look and `begin`.
+    if (owned !== null && ownership !== null && !isStopping) return await begin(owned);
     const owner = this.seen.sight?.record?.owner?.server ?? this.ports.server;
-    if (owner === this.ports.server) throw this.failure(`this server does not serve it: ${why}`);
-    throw this.failure(`give this command at its owner, server ${owner}`);
+    throw this.failure(owner === this.ports.server ? `this server does not serve it: ${why}` : `give this command at its owner, ${owner}`);
   }
 
   /** From now on, no take, move or opening begins. */
@@ -194,8 +201,8 @@ export class SharedPool {
     await engine.close().catch(failed);
   }
 
-  private successor(): string | null {
-    return this.config.owners.find((one) => this.config.takeOverMs !== null && one !== this.ports.server && this.isThere(one)) ?? null;
+  private successor(turns = this.config.owners): string | null {
+    return turns.find((one) => this.config.takeOverMs !== null && one !== this.ports.server && this.isThere(one)) ?? null;
   }
 
   // --- the watch
@@ -215,9 +222,7 @@ export class SharedPool {
     const nowMs = this.ports.clock.monotonicMs();
     if (this.ownership === null || !this.isOpen || nowMs < this.nextProbeMs) return;
     this.nextProbeMs = Number.POSITIVE_INFINITY;
-    void this.isHealthy(false).then(() => {
-      this.nextProbeMs = this.ports.clock.monotonicMs() + PROBE_MS;
-    });
+    void this.isHealthy(false).then(() => (this.nextProbeMs = this.ports.clock.monotonicMs() + PROBE_MS));
   }
 
   private hurry(): void {
@@ -250,7 +255,7 @@ export class SharedPool {
     const { record } = sight;
     const wanted = seen.wanted(this.wants);
     // A later request must not get the answer to this one.
-    if (wanted === null) this.refusal = null;
+    if (wanted === null && this.wants === null) this.refusal = null;
     const step = nextStep({
       ...{ server, config: this.config, record, owned: owned?.generation ?? null, patience: this.patience },
       silentMs: (one) => seen.silentMs(one),
@@ -286,11 +291,11 @@ export class SharedPool {
       this.restUntilMs = this.ports.clock.monotonicMs() + RETRY_MS;
       this.patience = this.ports.random();
       this.ports.log.error(`Pool ${this.name}: ${this.why}`);
-      if (standing === 'leaving') this.refusal = this.why.slice(0, REFUSAL_MAX_CHARS);
+      if (standing === 'leaving' || this.wants !== null) this.refusal = this.why.slice(0, REFUSAL_MAX_CHARS);
       if (this.standing === standing) this.standing = before;
     };
     const done = work();
-    this.runs(done.then(undefined, failed));
+    this.runs(done.catch(failed));
     return done;
   }
 
@@ -310,6 +315,9 @@ export class SharedPool {
     await mount.unmount();
     await engine.clear();
     const client = await engine.connect(before.generation + 1);
+    const isClean = before.state === 'free' && before.owner === null && before.writers.length === 0;
+    /** The record of this take as it is stored, when nothing but this server may still write. */
+    let alone: FarmRecord | null = null;
     try {
       const taking = taken(before, server, client.name, clock.wallMs());
       if (taking === null) return await this.thinOut(before, client);
@@ -317,15 +325,14 @@ export class SharedPool {
       log.info(`Pool ${this.name} is being taken, generation ${taking.generation}`);
       for (const writer of taking.writers) await this.fence(writer, taking.generation);
       // What is fenced stays fenced, even if this take fails.
-      const fenced = { ...taking, version: taking.version + 1, writers: [] };
-      if (taking.writers.length > 0) await this.store(taking, fenced);
-      const own = taking.writers.length > 0 ? fenced : taking;
+      const own = taking.writers.length > 0 ? { ...taking, version: taking.version + 1, writers: [] } : taking;
+      if (own !== taking) await this.store(taking, own);
+      alone = own;
       const device = await client.open();
       // With reservations, this server may have registered after a later taker had fenced it (F13).
       await this.refuseEnded(taking.generation);
       await mount.mount(device);
       this.refuseStopping();
-      const isClean = before.state === 'free' && before.owner === null && before.writers.length === 0;
       const record = served(own, isClean, clock.wallMs());
       await this.store(own, record);
       this.owned = { generation: record.generation, life: record.life, record, client, isLost: false };
@@ -334,6 +341,7 @@ export class SharedPool {
       await mount
         .unmount()
         .then(() => client.close())
+        .then(() => (alone === null ? undefined : this.leaveUntaken(alone, isClean)))
         .catch(this.logError);
       throw thrown;
     }
@@ -342,6 +350,15 @@ export class SharedPool {
     this.refusal = null;
     log.info(`Pool ${this.name} is owned by this server, generation ${before.generation + 1}`);
     await this.openUp();
+  }
+
+  /**
+   * Frees the record of a take that has failed, so that the reason, which may lie in this server, keeps no other one from the pool. Nothing of
+   * the take may be left. Unless the pool was free before, the next owner begins a new life. Throws like `store`.
+   */
+  private async leaveUntaken(own: FarmRecord, isClean: boolean): Promise<void> {
+    const next = this.successor(turnsAfter(this.config.owners, this.ports.server));
+    await this.store(own, untaken(own, isClean, next, this.ports.clock.wallMs()));
   }
 
   /** Removes the earlier owners, which are fenced first, from a record that has no room for another one. */
@@ -480,17 +497,12 @@ export class SharedPool {
   }
 
   private async untilDone(work: () => Promise<void>): Promise<void> {
-    while (!this.isClosed) {
-      try {
-        await work();
-        return;
-      } catch (thrown) {
-        const why = toRsError(thrown).message;
-        if (why !== this.why) this.ports.log.error(`Pool ${this.name} cannot be closed yet: ${why}`);
-        this.why = why;
-        await this.delay(RETRY_MS);
-      }
-    }
+    const failed = (why: string): Promise<void> => {
+      if (why !== this.why) this.ports.log.error(`Pool ${this.name} cannot be closed yet: ${why}`);
+      this.why = why;
+      return this.delay(RETRY_MS);
+    };
+    await untilDone(work, () => this.isClosed, failed);
   }
 
   private async lookUntilKnown(): Promise<boolean> {

@@ -1,6 +1,6 @@
 // Decides which jobs run, wait, end and leave the list. This module is pure: some functions return the new list of jobs after an event, and
-// nextOrders returns the orders for jobs.ts from a list. Invariants: a running job is never started again; an ended job never changes its
-// state; a volume has at most one open job; a cancelled job runs once more, to undo its work.
+// nextOrders returns the orders for jobs.ts from a list. Invariants: a running job is never started again. An ended job never changes its
+// state. A volume has at most one open job. A cancelled job runs once more, to undo its work.
 
 import { assert } from '@rsio/common/lib/assert';
 import { RsError } from '@rsio/common/lib/errors';

@@ -39,7 +39,7 @@ const named = { id: text(), name: text(), universe: integer() };
 const TARGET = variants('kind', {
   /** A new volume, in the pool of the record. */
   volume: named,
-  /** An image in another pool than its volume. The job makes the image (`isNew`) or refreshes it. */
+  /** An image that is not in the pool of its volume. The job makes the image (`isNew`) or refreshes it. */
   image: { ...named, refresh: text(), isNew: flag() },
   /**
    * A volume that gets the content of its image in another pool. `keptId` is the id of the snapshot that keeps the volume's old content.

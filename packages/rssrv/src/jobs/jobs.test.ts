@@ -1,5 +1,5 @@
-// Jobs: how many jobs run and how many ended jobs are kept; how a job ends, is cancelled, waits and is tried again; and restarts. Some
-// tests call only the functions of job-plan.ts, and others use Jobs with a durable list. Rules: G28.
+// Tests how many jobs run, how many ended jobs are kept, how a job ends, is cancelled, waits and is retried, and how jobs continue after
+// restarts. Some tests call only the functions of job-plan.ts, and others use Jobs with a durable list. Rules: G28.
 
 import fs from 'node:fs';
 import os from 'node:os';

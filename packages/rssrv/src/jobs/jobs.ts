@@ -1,7 +1,7 @@
 // Starts and ends the jobs of a server, and saves their progress, so that they continue after a restart. job-plan.ts decides which jobs
 // start and end. The records are in the state folder of the server and not in a pool, because a job is an order to this server and concerns
-// several pools. Invariants: an answered job survives a restart; each change of state is saved before it is reported; at most
-// JOBS_RUNNING_MAX jobs run.
+// several pools. Invariants: a job survives a restart once its request is answered. Each change of state is saved before it is reported. At
+// most JOBS_RUNNING_MAX jobs run.
 
 import { rename } from 'node:fs/promises';
 import { StateFile } from '@rsio/common/files/state-file';

@@ -53,13 +53,13 @@ export const COPY_PROGRAM_TEXT_MAX_CHARS = 1_000;
 export const FILE_STEP_MS = 30_000;
 export const FILE_SYNC_MS = 600_000;
 /**
- * Maximum number of unfinished steps of copies to files. Each step occupies one of the 4 threads of this process, even while the step
+ * Maximum number of unfinished steps of copies to files. An unfinished step occupies one of the 4 threads of this process, even if it
  * hangs.
  */
 export const FILE_STEPS_MAX = 3;
 /**
- * Maximum number of unfinished steps on one file system, so that a hanging file system leaves a thread to the other file systems. Two steps
- * suffice, because at most two jobs run at once.
+ * Maximum number of unfinished steps on one file system, so that a hanging file system leaves a thread for the other file systems. Two
+ * steps suffice, because at most two jobs run at once.
  */
 export const FILE_STEPS_MOUNT_MAX = 2;
 /** Time within which an NBD server must accept the connection. */
@@ -134,7 +134,7 @@ export const SWITCH_COPY_MAX_BYTES = 128 * 1024 * 1024;
 export const SWITCH_RANGES_MAX = 65_536;
 /** While the clients wait, at most as many bytes may be copied as earlier rounds copied in this time. */
 export const SWITCH_COPY_MS = 1_000;
-/** Time within which the server processes must have closed the old file. */
+/** Time within which the workers must have closed the old file. */
 export const SWITCH_CLOSE_MS = 10_000;
 /** Maximum time that the steps on disk of a switch of pools may take. */
 export const SWITCH_DISK_MS = 30_000;

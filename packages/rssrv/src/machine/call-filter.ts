@@ -5,7 +5,7 @@
 interface Architecture {
   /** The constant AUDIT_ARCH_... of this architecture in linux/audit.h. */
   readonly audit: number;
-  /** Bit in the numbers of calls of another table (x32); 0 if the architecture has no such table. */
+  /** Bit that is set in the numbers of a second table of calls (x32); 0 if the architecture has no such table. */
   readonly otherTable: number;
   readonly clone: number;
   readonly denied: Readonly<Record<string, number>>;

@@ -112,6 +112,6 @@ it('a process that has exited gets nothing, and the descriptors are closed', asy
   await expect(sender.pass([opened('a')])).rejects.toThrow('EPIPE');
   sender.close();
   await expect(sender.pass([opened('a')])).rejects.toThrow('it has exited');
-  // One descriptor less than at the beginning is open, because the sender has also closed its own socket.
+  // One descriptor fewer than at the beginning is open, because the sender has also closed its own socket.
   expect(openCount()).toBe(before - 1);
 });

@@ -4,7 +4,7 @@
 import { fileURLToPath } from 'node:url';
 
 /**
- * Returns the path of a helper program. The path is relative to this module, also in a bundle, because a bundle is at the same depth in the
+ * Returns the path of a helper program. The path is relative to this module, even in a bundle, because a bundle is at the same depth in the
  * package.
  */
 export function helperFile(name: string): string {

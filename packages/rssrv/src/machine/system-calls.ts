@@ -20,8 +20,8 @@ export interface SystemCalls {
   /** Returns the next message, or null if no message has arrived. Throws an error with the errno in `code`. */
   receive(socket: number): ReceivedDescriptors | null;
   /**
-   * Changes user and group of all threads and removes all other groups. The calls of Node.js do not help: they refuse on Debian 13, where
-   * libuv could use an io_uring.
+   * Changes user and group of all threads and removes all other groups. The calls of Node.js cannot be used: on Debian 13 they always fail,
+   * because libuv could use an io_uring.
    */
   becomeUser(uid: number, gid: number): void;
   /** Sets the name of the process. A process without rights cannot change its name in /proc. */

@@ -1,8 +1,8 @@
 // The file `mirror.map` beside the data of a replica: a header, and the bits of the intent map. An invalid file counts as a map of ones.
 // Invariants: a header is valid only with the right checksum; a torn header is therefore invalid. The header contains a number of regions,
 // and is written only after the bits of these regions are on disk. The bits of regions beyond this number count as set.
-//   0     "RSIOMAP1", format (u32), bytes of a region (u32), regions (u64), identity of the data (32 digits), SHA-256 of all that
-//   4096  the bits, bit i of byte j for region 8j + i; those behind the last region are ones
+//   0     "RSIOMAP1", format (u32), bytes of a region (u32), regions (u64), identity of the data (32 digits), SHA-256 of these fields
+//   4096  the bits: bit i of byte j belongs to region 8j + i; bits beyond the last region are ones
 
 import { createHash } from 'node:crypto';
 import fs, { constants } from 'node:fs';

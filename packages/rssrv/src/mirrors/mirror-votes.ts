@@ -184,7 +184,7 @@ export class MirrorVotes {
     if (promise === null || compareTerms(promise, term) !== 0) throw new RsError('E_HELD', 'The term is not the promised one any more');
   }
 
-  /** If the record is gone or has promised another term than `term`, returns the answer with this fact; else returns null. */
+  /** If the record no longer exists, or the promised term is not `term`, returns an answer that says so; otherwise returns null. */
   private superseded(term: Term, mirror: string, reply: VoteAnswer): VoteAnswer | null {
     const promise = this.ports.voters.recordOf(mirror)?.promise ?? null;
     if (promise !== null && compareTerms(promise, term) === 0) return null;

@@ -1,5 +1,5 @@
 // Executes the methods with which the holder of a mirror makes and proves snapshots of its replicas (M22). Invariant: a snapshot is made
-// and proven only while, by the record of this server's voter, the asker is the holder and the replica is in sync.
+// and proven only while this server's voter has recorded that the asker is the holder and that the replica is in sync.
 
 import type { HandlersOf } from '@rsio/common/control/control-server';
 import type { SNAPSHOT_METHODS } from '@rsio/common/control/server/snapshot-methods';

@@ -18,7 +18,7 @@ export interface VoterRecord extends VoteFound {
   readonly founder: string;
   /** The highest term that was claimed; null if no term was claimed. */
   readonly promise: Term | null;
-  /** Data process of the client of the promise that has claimed it; missing for the main process. */
+  /** The data process of the client that has claimed the promised term; missing for the main process. */
   readonly dataProcess?: number | undefined;
   /** The stored configuration with the highest version; null if no configuration was stored. */
   readonly stored: StoredConfig | null;
@@ -110,7 +110,7 @@ function checkPromise(record: VoterRecord, term: Term, dataProcess: number): Dec
   return refused(record, VOTED.UNCLAIMED, 'This term must be claimed here first');
 }
 
-/** Refuses a promised term to another data process than the one that has claimed it. */
+/** Returns the refusal if another data process has claimed the promised term; null otherwise. */
 function ofProcess(record: VoterRecord, dataProcess: number): Decision | null {
   const { promise, dataProcess: owner = 0 } = record;
   if (owner === dataProcess) return null;

@@ -214,7 +214,7 @@ test('what a voter says after its process was killed stays, although the folder 
       expect(await voted(voters, asks)).toEqual(said);
       if (!('voteStatus' in reply)) break;
     }
-    // A save that fails may nevertheless leave the new record on disk. The new record must therefore be seen twice: after one failed
+    // A save that fails may nevertheless leave the new record on disk. The test must therefore see the new record twice: after a failed
     // save, and after the answer.
     expect(seen).toBeGreaterThan(1);
   }

@@ -12,7 +12,7 @@
 //     v
 //   may the client use the record (Q3)? --no--> UNKNOWN
 //     |-- record                     --------------------------------------------> answer
-//     |-- confirm, place, unplace    is the promise that of the term? -----------> answer, without the disk (Q4)
+//     |-- confirm, place, unplace    is the term the promised one? --------------> answer, without the disk (Q4)
 //     |-- claim, config              voter-rules.ts: the next record --saved-----> answer (Q2, Q4)
 //     '-- found, dismiss             the file is made or removed, durably -------> answer (Q1)
 //

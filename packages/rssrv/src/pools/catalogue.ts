@@ -27,9 +27,9 @@ export interface PoolState {
   /** Share of the file system, from 0 to 1, that is kept free. */
   readonly reserve: number;
   readonly identity: PoolIdentity | null;
-  /** True if the pool lies on a shared disk. */
+  /** True if the pool is on a shared disk. */
   readonly isShared: boolean;
-  /** Set while this server owns a shared pool; null for another pool. */
+  /** Set while the pool is shared and this server owns it; otherwise null. */
   readonly ownership: PoolOwnership | null;
   /** True if the pool was read and its volumes are therefore known. */
   readonly isOpen: boolean;
@@ -141,7 +141,9 @@ export function findVolume(catalogue: Catalogue, wanted: VolumeName, asker: Aske
   throw unknownVolume(wanted);
 }
 
-/** Returns a volume that the asker may change. Also throws E_RIGHTS. `what`: the change, such as `grow volumes`. */
+/**
+ * Returns a volume that the asker may change. Throws E_RIGHTS, and the errors of `findVolume`. `what`: the change, such as `grow volumes`.
+ */
 export function findToChange(catalogue: Catalogue, wanted: VolumeName, asker: Asker, what: string): Found {
   const found = findVolume(catalogue, wanted, asker);
   checkChange(catalogue, asker, found.pool, found.manifest, what);
@@ -229,7 +231,10 @@ function poolsNamed(catalogue: Catalogue, pool: string | null, names: readonly s
   return names.map((name) => poolNamed(catalogue, name));
 }
 
-/** Throws E_USAGE if one of the pools of a volume of several files is shared: another server would have only a part of the volume. */
+/**
+ * Throws E_USAGE if one of the pools of a volume of several files is shared, because the next owner of the pool would have only a part of
+ * the volume.
+ */
 export function checkNoShared(pools: readonly Pick<PoolState, 'name' | 'isShared'>[]): void {
   const shared = pools.find(({ isShared }) => isShared);
   if (shared === undefined) return;

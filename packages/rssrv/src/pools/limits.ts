@@ -28,7 +28,10 @@ export const FULL_LESS_PERCENT = 2;
 /** Waiting writes continue when the reserve plus 1/RESERVE_ROOM_PART of the file system (at most RESERVE_ROOM_MAX_BYTES) is free. */
 export const RESERVE_ROOM_PART = 100;
 export const RESERVE_ROOM_MAX_BYTES = 1024 ** 3;
-/** A pool with less than this above its reserve is measured often, because a fast disk writes this much between rare measurements. */
+/**
+ * A pool with less than this above its reserve is measured more often, because a fast disk can write this much between two ordinary
+ * measurements.
+ */
 export const SPACE_NEAR_BYTES = 16 * 1024 ** 3;
 
 // --- pools/disk: files and folders in a pool, and spare space for changes that free space.
@@ -104,7 +107,7 @@ export const SNAPSHOTS_MAX = 1_000;
 export const SNAPSHOTS_ALL_MAX = 100_000;
 /** Maximum number of snapshots, of all volumes together, that count for one client. */
 export const SNAPSHOTS_PER_CLIENT_MAX = 25_000;
-/** Maximum number of volumes of which one request makes snapshots at one moment. */
+/** Maximum number of volumes that one request can snapshot at one moment. */
 export const SNAPSHOT_GROUP_MAX = 64;
 /** A file with at most this number of extents is cloned in one piece. Cloning holds writes for 7 to 8 us per extent. */
 export const WHOLE_EXTENTS_MAX = 500;

@@ -24,8 +24,9 @@ const EMPTY_CONTENT: readonly string[] = ['lost+found', 'volumes', 'removed'];
 const LEFT_FILES: readonly string[] = ['ledger.json', 'ledger.spare', 'ledger.old', 'pool.json.new'];
 
 /**
- * Makes an existing directory a pool. `pools`: the pools that the server has. `noHolders`: true if nobody holds a volume of the pool, in
- * case it is a pool of an earlier release, which has no ledger. Throws E_POOL or E_EXISTS, naming the path and the remedy.
+ * Makes an existing directory a pool. `pools`: the pools that the server has. `noHolders`: true if the administrator has confirmed that no
+ * client holds a volume of the pool. This matters only for a pool of an earlier release, which has no ledger. Throws E_POOL or E_EXISTS,
+ * naming the path and the remedy.
  */
 export async function makePool(
   path: string,
@@ -64,8 +65,8 @@ export async function makePool(
 }
 
 /**
- * Gives a pool of an earlier release a ledger that names no holder. The epochs begin with the time, so that no identity of an earlier hold
- * comes back. Throws E_POOL if a server uses the pool.
+ * Gives a pool of an earlier release a ledger without holders. The epochs start at the current time, so that no new hold gets the identity
+ * of an earlier hold. Throws E_POOL if a server uses the pool.
  */
 async function giveLedger(path: string, identity: PoolIdentity, nowMs: number): Promise<void> {
   const files = new PoolFiles(path, { allocate: allocateSpace });

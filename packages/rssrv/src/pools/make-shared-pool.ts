@@ -1,5 +1,5 @@
-// Makes a pool on a shared disk: a file system with an empty pool. Invariants: a disk with any other content never becomes a pool. The record
-// names the server that makes the pool, so that an attempt that was interrupted is fenced before the next one touches the disk.
+// Makes a pool on a shared disk: a file system with an empty pool. Invariants: a disk with any other content never becomes a pool. The
+// record names the server that makes the pool, so that the next attempt can fence an interrupted attempt before it changes the disk.
 
 import type { PoolConfig } from '@rsio/common/config/schema/types';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -19,7 +19,7 @@ export interface MakerPorts extends Pick<SharedPoolPorts, 'engine' | 'mount' | '
 }
 
 /**
- * Makes the pool. Returns false if the disk has the record of a pool with the same owners already. Throws E_POOL, E_EXISTS, E_STORAGE,
+ * Makes the pool. Returns false if the disk already has the record of a pool with the same owners. Throws E_POOL, E_EXISTS, E_STORAGE,
  * E_FENCE or E_BUSY, which name the disk and the remedy.
  */
 export async function makeSharedPool(config: PoolConfig, ports: MakerPorts): Promise<boolean> {
@@ -43,7 +43,7 @@ export async function makeSharedPool(config: PoolConfig, ports: MakerPorts): Pro
     await stored(engine, record, claim, config.name);
     for (const writer of claim.writers) await engine.fence(writer);
     const device = await client.open();
-    // Only what an interrupted attempt has made is overwritten.
+    // Overwrite a file system only if an interrupted attempt has made it.
     await makeFileSystem(device, claim.state === 'making');
     const ours = formatted(claim);
     await stored(engine, claim, ours, config.name);
@@ -64,7 +64,9 @@ export async function makeSharedPool(config: PoolConfig, ports: MakerPorts): Pro
   }
 }
 
-/** Throws E_BUSY if the server that makes the pool now still posts notes, because a fence would end it with all its other pools. */
+/**
+ * Throws E_BUSY if another server is making the pool and still posts notes, because a fence would also end the other pools of that server.
+ */
 async function refuseLiving({ owner }: FarmRecord, { engine, server, clock }: MakerPorts): Promise<void> {
   const count = async (): Promise<number | undefined> => (await engine.look()).notes.get(owner?.server ?? '')?.count;
   const before = await count();
@@ -75,7 +77,7 @@ async function refuseLiving({ owner }: FarmRecord, { engine, server, clock }: Ma
   }
 }
 
-/** Posts notes until `stop` is called, so that another server sees that this one works. */
+/** Posts notes until `stop` is called, so that other servers see that this server is still working. */
 function postNotes({ engine, clock, server }: MakerPorts): { stop(): void } {
   let isOver = false;
   const post = async (): Promise<void> => {

@@ -1,5 +1,5 @@
 // Opens one pool: takes its lock, and reads its content, its file system and its ledger. Invariant: a pool that is read without an error is
-// locked by this process, and a pool that cannot be used is not.
+// locked by this process, and a pool that cannot be used is not locked.
 
 import type { FileHandle } from 'node:fs/promises';
 import type { PoolConfig, PoolOwnership } from '@rsio/common/config/schema/types';
@@ -17,7 +17,7 @@ import { answers } from './disk/answers.ts';
 import { POOL_SILENT_MS } from './limits.ts';
 import { scanContent } from './snapshots/snapshot-scan.ts';
 
-/** Keeps what makes a server the same server to the clients of a pool: the ledgers (volumes/holds/ledgers.ts). */
+/** Keeps the ledgers, with which the next server of a pool treats clients as the last server did (volumes/holds/ledgers.ts). */
 export interface PoolLedgers {
   /** Called when a pool was read and locked. Reads its ledger, and changes nothing. Throws if the pool cannot be used. */
   read(files: PoolFiles, identity: ReadIdentity, state: PoolState): Promise<void>;
@@ -28,15 +28,15 @@ export interface PoolLedgers {
   /** Called when the pool is no longer in force, or does not come into force. */
   left(files: PoolFiles): void;
   /**
-   * Executes `commit`, after which the volumes or snapshots with these ids are in the pool `toId`. Their holders are durable in that pool
-   * before `commit` begins. `mayBeThere`: returns false if a failed commit has certainly not brought them there.
+   * Executes `commit`, which puts the volumes or snapshots with these ids into the pool `toId`. Their holders are durable in this pool
+   * before `commit` begins. `mayBeThere` is called if `commit` fails; it returns false if the volumes are certainly not in the pool `toId`.
    */
   carry<T>(ids: readonly string[], toId: string, commit: () => Promise<T>, mayBeThere: () => boolean): Promise<T>;
 }
 
 /**
- * Returns the ownership of a shared pool, which is then mounted at its path; null for a pool on a disk of this server. Throws E_POOL with
- * the reason if this server does not own the pool.
+ * Returns the ownership of a shared pool, or null for a pool on a disk of this server. While this server owns a shared pool, the pool is
+ * mounted at its path. Throws E_POOL with the reason if this server does not own the pool.
  */
 export type OwnershipOf = (pool: Pick<PoolState, 'name' | 'isShared'>) => PoolOwnership | null;
 
@@ -131,7 +131,7 @@ export function unusedPool({ files, state }: Omit<OpenPool, 'lock'>, trouble: st
   return { files, lock: null, state: { ...state, ...CLOSED, trouble } };
 }
 
-/** Returns the present reason why this server does not own a shared pool that is not open; null for another pool. */
+/** Returns the current reason why this server does not own a shared pool that is not open; null for any other pool. */
 export function whyNotOwned(state: PoolState, ownershipOf: OwnershipOf): string | null {
   if (!state.isShared || state.isOpen) return null;
   try {

@@ -187,7 +187,7 @@ export function report(
   for (const finding of findings) if (!known.has(finding)) log.warn(`Pool ${now.name}: ${finding}`);
 }
 
-/** Errors after which a file system may show what its disk does not have. */
+/** Errors after which a file system may show data that its disk does not have. */
 export const UNTRUSTED: readonly string[] = ['EIO', 'EROFS', 'ESHUTDOWN', 'ENODEV', 'ENXIO', 'EUCLEAN', 'ETIMEDOUT'];
 
 /** Returns the error of a change of the files of a pool. */

@@ -1,5 +1,5 @@
-// The server remembers the volumes of pools that are not mounted: how volumes are recorded, saved, loaded and forgotten. A damaged file
-// must not prevent a start of the server.
+// Tests how the server records, saves, loads and forgets the volumes of pools, which it remembers while the pools are not mounted. A
+// damaged file must not prevent a start of the server.
 
 import fs from 'node:fs';
 import os from 'node:os';

@@ -1,6 +1,6 @@
 // Remembers the volumes that each pool had when it was last open. If a pool is not mounted, the server can therefore tell the holders of
-// its volumes to wait, and does not say that the volumes do not exist. Invariant: only the manifests in a pool decide which volumes the pool
-// has. Messages use this memory, and the import of a pool of an earlier release (volumes/holds/ledgers.ts).
+// its volumes to wait, and does not say that the volumes do not exist. Invariant: only the manifests in a pool decide which volumes the
+// pool has. This memory is used for messages, and to import a pool of an earlier release (volumes/holds/ledgers.ts).
 
 import { CLIENTS_MAX } from '@rsio/common/config/schema/limits';
 import { StateFile } from '@rsio/common/files/state-file';
@@ -42,7 +42,7 @@ export class PoolMemory {
     );
   }
 
-  /** Loads the file. If the file cannot be used, logs a warning and remembers nothing, because only messages use this memory. */
+  /** Loads the file. If the file cannot be used, logs a warning and remembers nothing, because no data depends on this memory. */
   async load(): Promise<void> {
     try {
       this.pools = new Map(Object.entries((await this.file.load()) ?? {}));

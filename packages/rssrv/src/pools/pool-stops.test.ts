@@ -1,5 +1,5 @@
-// The server stops after each step of each change of a pool, or a step fails. The next start finds the state before the change or after the
-// change. Rules: C1, G15.
+// Stops the server after each step of each change of a pool, or makes a step fail. The next start finds the state before the change or
+// after the change. Rules: C1, G15.
 
 import { describe, expect, test } from 'vitest';
 import type { PoolScene } from '../testing/pool-scene.ts';

@@ -1,5 +1,5 @@
-// Pools that cannot be used: file systems that do not answer, a missing or damaged pool.json, locks of other servers, copies of pools,
-// and unexplained files. pool-stops.test.ts stops the server during changes.
+// Tests pools that cannot be used: file systems that do not answer, a missing or damaged pool.json, locks of other servers, copies of
+// pools, and unexplained files. pool-stops.test.ts stops the server during changes.
 
 import { randomUUID } from 'node:crypto';
 import fs from 'node:fs';

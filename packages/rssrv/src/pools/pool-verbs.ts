@@ -308,8 +308,8 @@ export class PoolVerbs {
 
   /**
    * Writes the old manifest again. Called when the listener cannot serve the volume with the new manifest, for example because a client has
-   * begun to use the volume. If the new manifest stayed, the next start would serve the volume with other settings than this server does. A
-   * failure is logged.
+   * begun to use the volume. If the new manifest stayed, the next start would serve the volume with different settings. A failure is
+   * logged.
    */
   private async takeBack({ name }: PoolState, was: Manifest, tried: Manifest): Promise<void> {
     try {
@@ -436,7 +436,7 @@ export class PoolVerbs {
     this.doubtful.delete(id);
   }
 
-  /** Changes the files of a pool. A failed step may come after the commit point, so only the disk shows the outcome. */
+  /** Changes the files of a pool. A step may fail after the commit point, so only the disk shows the outcome. */
   async onDisk<T>({ name }: PoolState, limitMs: number, work: (files: PoolFiles) => Promise<T>): Promise<T> {
     try {
       return await this.pools.onDisk(name, limitMs, work);

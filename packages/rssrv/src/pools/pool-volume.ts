@@ -7,10 +7,7 @@ import { type Manifest, otherParts, partSizes } from './disk/manifest.ts';
 import { poolPaths } from './disk/pool-paths.ts';
 import { REFRESH_TEXT } from './repair/image-repair.ts';
 
-/**
- * Returns the configuration of a volume. `pools`: all pools of the server, because the volume may have files in other pools than its
- * home.
- */
+/** Returns the configuration of a volume. `pools`: all pools of the server, because the volume may have files outside its home. */
 export function volumeConfigOf(
   pool: Pick<PoolState, 'name' | 'path' | 'identity' | 'ownership'>,
   manifest: Manifest,

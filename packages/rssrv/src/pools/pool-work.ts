@@ -1,5 +1,5 @@
-// The changes and scans in progress in each open pool, even after the caller has stopped waiting. Invariant: work counts until it has ended,
-// whether or not it has failed.
+// Tracks the changes and scans in progress in each open pool, even after the caller has stopped waiting. Invariant: work counts until it
+// has ended, whether or not it has failed.
 
 import type { PoolFiles } from './disk/pool-files.ts';
 

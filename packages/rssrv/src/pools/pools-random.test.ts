@@ -1,5 +1,5 @@
-// Random sequences of changes and restarts against a model (property test). The model records which volumes exist, and their names and
-// sizes. After every step, the pools on disk must agree with the model, and a refused change must leave them unchanged. Rules: G15.
+// Compares random sequences of changes and restarts with a model (property test). The model records which volumes exist, and their names
+// and sizes. After every step, the pools on disk must agree with the model, and a refused change must leave them unchanged. Rules: G15.
 
 import fs from 'node:fs';
 import os from 'node:os';

@@ -1,5 +1,5 @@
-// Pools on disk: the result of each verb, repeated requests, refusals, and a check of a pool in use. pool-stops.test.ts stops the server
-// at each step; pool-troubles.test.ts tests pools that cannot be used. Rules: C2, C4.
+// Tests pools on disk: the result of each verb, repeated requests, refusals, and a check of a pool in use. pool-stops.test.ts stops the
+// server at each step; pool-troubles.test.ts tests pools that cannot be used. Rules: C2, C4.
 
 import { randomUUID } from 'node:crypto';
 import fs from 'node:fs';
@@ -75,7 +75,7 @@ describe('each verb', () => {
 });
 
 describe('rights', () => {
-  // What each verb does, in the words of its refusal.
+  // For each verb: the words with which its refusal says what the verb does, and a call of the verb.
   const SNAPSHOT = { ...DB, snapshot: 'monday' };
   const NEW = { name: 'new', universe: 0 };
   const VERBS: readonly [string, (scene: PoolScene, asker: Asker) => Promise<unknown>][] = [

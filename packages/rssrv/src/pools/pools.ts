@@ -53,8 +53,8 @@ export interface PoolsPorts extends ReadPorts {
 export interface PoolsChange {
   readonly states: readonly PoolState[];
   /**
-   * Makes this server the owner of the pools that `prepare` has opened. Must be called before a volume of these pools is served. A pool that
-   * cannot be owned gets a `trouble`, and is not open.
+   * Makes this server the owner of the pools that `prepare` has opened. Must be called before a volume of these pools is served. A pool
+   * that cannot be owned gets a `trouble`, and is not open.
    */
   own(): Promise<void>;
   /** Puts the pools into force. Must be called before a volume of a new pool is served, and in the same turn of the event loop. */
@@ -81,7 +81,7 @@ export class Pools {
   private readonly work = new PoolWork();
   /** Open shared pools whose file system has failed. */
   private readonly untrusted = new WeakSet<PoolFiles>();
-  /** The ends of shared pools that were left. */
+  /** Maps each shared pool that was left to a promise that resolves when the pool is closed here. */
   private readonly leaving = new Map<string, Promise<void>>();
   /** Open pools whose file system has not answered yet. */
   private readonly silent = new Set<PoolFiles>();
@@ -160,7 +160,7 @@ export class Pools {
     const known = new Map(this.list.filter(({ state }) => state.isOpen).map((pool) => [resolve(pool.state.path), pool]));
     const all = await Promise.all(configs.map(async (config) => known.get(resolve(config.path)) ?? (await this.openings.open(config))));
     const isNew = (pool: OpenPool): boolean => !this.list.includes(pool);
-    // A pool that leaves with this configuration is still in force, so that a copy of it must not replace it yet.
+    // A pool that this configuration removes is still in force, so a copy of the pool must not replace it yet.
     const ids = new Map(this.list.filter(({ lock }) => lock !== null).map(({ state }) => [state.identity?.id, state.path]));
     const opened: OpenPool[] = [];
     for (const [index, pool] of all.entries()) {
@@ -256,8 +256,8 @@ export class Pools {
   }
 
   /**
-   * Copies to the new states the `trouble` of each pool that has stopped answering since `prepare` copied its state. A pool may have
-   * stopped answering during background work or a job.
+   * If a pool has stopped answering since `prepare` copied its state, copies its `trouble` to the new state. A pool may have stopped
+   * answering during background work or a job.
    */
   private keepSilences(next: readonly OpenPool[]): void {
     for (const pool of next) {
@@ -267,7 +267,7 @@ export class Pools {
     }
   }
 
-  /** Adopts the states with the repairs of `prepare`, which stay on disk although the prepared change is undone. */
+  /** Adopts the states that `prepare` has repaired. The repairs stay on disk although the prepared change is undone. */
   private takeParts(pools: readonly OpenPool[]): void {
     for (const pool of this.list) {
       const { volumes, parts, purging, snapshots } = pools.find(({ files }) => files === pool.files)?.state ?? pool.state;
@@ -335,8 +335,8 @@ export class Pools {
   }
 
   /**
-   * Executes a change of the ledger of a pool, like `onDisk`. The pool must be open; a volume of the pool that cannot be read does not
-   * matter, because the holders of the other volumes must be saved.
+   * Executes a change of the ledger of a pool, like `onDisk`. The pool must be open, but it may have volumes that cannot be read, because
+   * the holders of the other volumes must still be saved.
    */
   async onLedger(poolId: string, work: () => Promise<void>): Promise<void> {
     const pool = this.list.find(({ state, lock }) => state.identity?.id === poolId && lock !== null);
@@ -373,8 +373,8 @@ export class Pools {
   }
 
   /**
-   * Called when the file system of a shared pool has failed, perhaps because another server has fenced this one. What it shows from now on
-   * may be only in memory, so that the pool is not read again before it was mounted again.
+   * Called when the file system of a shared pool has failed, perhaps because another server has fenced this one. From now on, the file
+   * system may show data that is only in memory. The pool is therefore not read again until it has been mounted again.
    */
   private distrust({ files, state: { name } }: OpenPool, what: string): void {
     this.untrusted.add(files);
@@ -438,7 +438,10 @@ export class Pools {
     this.change(name, (state) => ({ ...state, findings: [...missing, ...present.findings].slice(0, POOL_FINDINGS_MAX) }));
   }
 
-  /** Executes `commit`, which brings a volume with its snapshots to another open pool. Their holders are durable there before. */
+  /**
+   * Executes `commit`, which moves a volume with its snapshots to another open pool. Before `commit` begins, their holders are durable in
+   * that pool.
+   */
   carry<T>(id: string, snapshotIds: readonly string[], targetId: string, commit: () => Promise<T>): Promise<T> {
     const mayBeThere = (): boolean => {
       const now = this.states.find(({ identity }) => identity?.id === targetId);
@@ -463,7 +466,7 @@ export class Pools {
     );
   }
 
-  /** Resolves when no file of a pool that was left is open here any more. */
+  /** Resolves when this process has no file open in the pool that it has left. */
   async closed(name: string): Promise<void> {
     await this.leaving.get(name);
     this.leaving.delete(name);

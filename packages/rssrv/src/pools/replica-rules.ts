@@ -1,4 +1,4 @@
-// Refuses changes of a volume that is a replica of a mirror, and decides which volumes may become replicas. Pure. Invariant: only the
+// Refuses changes to a volume that is a replica of a mirror, and decides which volumes may become replicas. Pure. Invariant: only the
 // mirror changes the content, the name or the place of its replica.
 
 import { RsError } from '@rsio/common/lib/errors';
@@ -55,7 +55,7 @@ export function checkReplicaSettings(manifest: Manifest, { shared, readonly, sam
 
 /**
  * Throws if the volume cannot become a replica of this mirror. A volume that already is a replica of this mirror may be made a replica
- * again; the data of the volume then gets a new identity. `isInSharedPool`: the volume lies in a shared pool.
+ * again; the data of the volume then gets a new identity. `isInSharedPool`: true if the volume is in a shared pool.
  */
 export function checkPlace(manifest: Manifest, mirror: string, isInSharedPool: boolean): void {
   const text = textOf(manifest);
@@ -63,7 +63,7 @@ export function checkPlace(manifest: Manifest, mirror: string, isInSharedPool: b
     new RsError('E_USAGE', `Volume ${text} cannot become a replica of a mirror, because it ${what}: ${remedy}`, { volume: text });
   const { replica, shared, readonly, image, layout } = manifest;
   if (replica !== undefined && replica.mirror !== mirror) throw refusal(`is one of mirror ${replica.mirror}`, 'use another volume');
-  // The voter's record is in the state directory of a server, and would stay there when the pool moves.
+  // The voter's record is in the state directory of one server, and would not move with the pool.
   if (isInSharedPool) throw refusal('is in a shared pool', 'use a volume of a pool on a disk of this server');
   if (shared) throw refusal('is shared', `rsadm volume set ${text} shared=no changes that`);
   if (readonly) throw refusal('is read-only', `rsadm volume set ${text} readonly=no changes that`);

@@ -1,5 +1,5 @@
-// The settings that a command can change. If one setting is wrong, the
-// whole command is refused. catalogue.test.ts tests the rights.
+// Tests the settings that a command can change: accepted values and refusals. If one setting is wrong, the whole command is refused.
+// catalogue.test.ts tests the rights.
 
 import { expect, test } from 'vitest';
 import { parseSettings } from './settings.ts';

@@ -24,8 +24,8 @@
 //     '------ session or process has ended ------> departed: remembered, because step 1 compares a newcomer with it
 //   A client is silent if all its sessions are silent, and absent if it has no session.
 //
-// The other methods end grants of living sessions: for a take-over (step 1 of H2), for a new incarnation (V1), and for a volume that is no
-// longer served.
+// The other methods end grants of sessions that continue: for a take-over (step 1 of H2), for a new incarnation (V1), and for a volume that
+// is no longer served.
 //
 // Never done here:
 // - No time-out counts as the end of a session. The listener tells a slow session to end, kills its process later, and awaits its end (S9).
@@ -107,7 +107,7 @@ export class Admissions {
    * and to the latest time at which an ended session of the client was not silent.
    */
   private readonly departed = new Map<string, { readonly client: ClientIdentity; readonly silentSinceMs: number }>();
-  /** Monotonic time of the start, or at which a pool with the holders of another server came. */
+  /** Monotonic time at which rssrv started, or at which it last took a pool with the holders of another server. */
   private sinceMs: number;
   private isClosed = false;
 
@@ -214,7 +214,7 @@ export class Admissions {
     const [first] = all;
     if (first === undefined) return null;
     for (const one of all) void one.end(code, sentence);
-    // Show the administrator the process and the wait of a session that has not ended yet.
+    // Show the administrator a session that has not ended yet, with its process and the time for which it has been waiting.
     const slowest = (): WorkerSession => all.find(({ isGone }) => !isGone) ?? first;
     return {
       get pid() {
@@ -254,8 +254,8 @@ export class Admissions {
   }
 
   /**
-   * Called when this server no longer owns the pool of the volume: no request that has begun gets its result any more. Resolves when no
-   * request is running. `why`: the reason for the sessions that are told to end, because they do not close the volume in time.
+   * Called when this server no longer owns the pool of the volume. From then on, no request is answered with its result. Resolves when no
+   * request is running. `why`: the reason given to each session that is told to end because it does not close the volume in time.
    */
   async loseHandles(volumeId: string, why: string): Promise<void> {
     const using = this.sessions.filter(({ uses }) => uses.has(volumeId));
@@ -393,7 +393,7 @@ export class Admissions {
     return workerSession;
   }
 
-  /** Called when the holders of another server may come back, because this server has taken its pool. */
+  /** Called when this server has taken a pool of another server, so that the holders of its volumes may connect here. */
   holdersCame(): void {
     this.sinceMs = this.ports.clock.monotonicMs();
   }
@@ -425,7 +425,8 @@ export class Admissions {
     const [one, ...others] = [...this.served.of(node), ...(departed === undefined ? [] : [departed])];
     if (one !== undefined)
       return { client: one.client, silentMs: Math.min(...[one, ...others].map(({ silentSinceMs }) => nowMs - (silentSinceMs ?? nowMs))) };
-    // For HOLDER_RETURN_MS after the start of rssrv, or after a pool came from another server, the last holder counts as connected, so that no other machine can replace this holder.
+    // For HOLDER_RETURN_MS after the start of rssrv, or after rssrv took a pool of another server, the last holder counts as connected, so
+    // that no other machine can replace this holder.
     if (nowMs - this.sinceMs >= HOLDER_RETURN_MS) return null;
     const client = this.ports.holds.lastHolding(node);
     return client === null ? null : { client, silentMs: 0 };

@@ -117,7 +117,7 @@ export class ConfigInForce {
     }
   }
 
-  /** Serves no volume of this pool any more, although clients may hold them. The handles of the volumes must be closed. */
+  /** Stops serving the volumes of this pool, even if clients hold them. The handles of the volumes must already be closed. */
   async removePool(name: string): Promise<void> {
     const leaving = this.current.volumes.filter(({ pool }) => pool?.name === name);
     const volumes = this.current.volumes.filter((volume) => !leaving.includes(volume));

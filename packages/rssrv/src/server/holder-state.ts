@@ -1,5 +1,5 @@
-// Makes the objects that keep who holds which volume and who is fenced: the files in the state directory, and the ledgers of the pools.
-// Invariant: holds and fences of a pool are saved in the ledger of the pool, and in no other.
+// Makes the objects that record which clients hold which volumes, and which clients are fenced: the files in the state directory, and the
+// ledgers of the pools. Invariant: the holds and fences of a pool are saved in the ledger of this pool, and in no other ledger.
 
 import type { RssrvPaths } from '@rsio/common/config/root-paths';
 import type { Clock } from '@rsio/common/lib/clock';

@@ -1,4 +1,4 @@
-// Bounds of the listener and of the workers. Units are in the names. Invariant: a bound has one place, and bounds that depend on each other
+// Bounds of the listener and of the workers. Units are in the names. Invariant: each bound is defined once, and relations between bounds
 // are asserted here.
 
 const KIB = 1024;

@@ -434,7 +434,7 @@ export class Listener {
     // A snapshot always has the same incarnation, because a snapshot gets no writes that could be lost.
     if (snapshotOf !== undefined) return 'snapshot';
     const ownership = pool?.ownership;
-    // The id of the pool makes the incarnations of a volume differ that was moved between two shared pools.
+    // The incarnation contains the id of the pool, so that a move between two shared pools changes the incarnation of a volume.
     if (ownership !== undefined) return `${pool?.ids[0] ?? ''}.${ownership.life}.${this.records?.countOf(id) ?? 0}`;
     return type === 'memory' ? this.identity.instance : (this.records?.incarnationOf(id) ?? '');
   }

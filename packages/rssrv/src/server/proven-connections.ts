@@ -1,5 +1,5 @@
-// What happens to a connection that has proven its key: it becomes a path of a session, it is served as a probe, or it is refused. Invariant:
-// a refusal is sent to the client and logged at a limited rate.
+// Decides what becomes of a connection that has proven its key: a path of a session, a probe, or a refused connection. Invariant: a refusal
+// is sent to the client and logged at a limited rate.
 
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
@@ -45,7 +45,7 @@ export class ProvenConnections {
     this.ports = ports;
   }
 
-  /** Returns the limiter of connections that have proven no key yet. Proven connections come here. */
+  /** Returns the limiter of connections that have not proven a key yet. The limiter passes proven connections to this object. */
   newLimiter(): UnprovenLimiter {
     const { clock, log, identity, holds } = this.ports;
     return new UnprovenLimiter({

@@ -22,8 +22,8 @@ const CONTENT = object({
   /** Maps each volume id to a count of events in which writes may have been lost. */
   lives: map(integer()),
   /**
-   * Number of listeners that exited and left workers behind. The number is a part of every incarnation, so an exit with workers left starts
-   * a new incarnation of every volume's storage.
+   * Number of listeners that exited and left workers behind. The number is a part of every incarnation, so an exit that leaves workers
+   * behind starts a new incarnation of every volume's storage.
    */
   listenerEnds: integer(),
 });
@@ -104,8 +104,8 @@ export class RunRecords {
   }
 
   /**
-   * Starts a new incarnation of the storage of each volume of a pool that another server has owned. Nothing is needed at the first start of
-   * a run, because no incarnation of the run exists yet.
+   * Starts a new incarnation of the storage of each volume of a pool that another server has owned. Does nothing at the first start of a
+   * run, because no incarnation of the run exists yet.
    */
   async poolCame(volumeIds: readonly string[]): Promise<void> {
     if (!this.isFirstStart) await this.incarnationsEnded(volumeIds);
@@ -136,7 +136,9 @@ export class RunRecords {
     return this.incarnations.get(volumeId) ?? 0;
   }
 
-  /** Goes on with the counts that the last owner of a shared pool has saved. The counts of a shared pool need not outlive this process. */
+  /**
+   * Continues with the counts that the last owner of a shared pool has saved. The counts of a shared pool need not outlive this process.
+   */
   adoptCounts(counts: Readonly<Record<string, number>>): void {
     for (const [id, count] of Object.entries(counts)) this.incarnations.set(id, count);
   }

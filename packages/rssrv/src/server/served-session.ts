@@ -61,7 +61,7 @@ export function whoText({ client: { node }, dataProcess }: Pick<ServedSession, '
   return dataProcess === 0 ? node : `${node} (data process ${dataProcess})`;
 }
 
-/** Returns true if `newcomer` is another client process than `client`, and therefore replaces all sessions of `client`. */
+/** Returns true if `newcomer` and `client` are different client processes, so that `newcomer` replaces all sessions of `client`. */
 export function isReplacement(client: ClientIdentity, newcomer: ClientIdentity): boolean {
   return (['instance', 'machine', 'process'] as const).some((field) => client[field] !== newcomer[field]);
 }

@@ -1,6 +1,6 @@
 // Answers the requests of sessions to the listener: the list, OPENs, the ends of holds, ADMIN, files, and clones of chunks. Other modules
 // decide each answer. Invariant: before a session is granted a volume, the session gets the limits of the volume. If a snapshot of the
-// volume is being made, the session also gets the order to hold changes before the grant.
+// volume is being made, the session is also ordered to hold changes before it gets the grant.
 
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -176,7 +176,7 @@ export class SessionRequests {
     };
     const grant = await this.opens.grant(opening, request);
     if (!grant.granted && REFUSALS.includes(grant.status)) {
-      // A server that has lost the pool knows nothing about its holders; a grant is looked at by the worker.
+      // A server that has lost the pool does not know the holders of its volumes. For a grant, the worker looks at the owner of the pool.
       const pool = meantVolume(offeredTo(client.node, this.ports.volumes.served), request)?.pool;
       const [poolId = ''] = pool?.ids ?? [];
       if (pool?.ownership !== undefined && !(await this.ports.isMine(poolId, pool.ownership.generation, false)))

@@ -1,5 +1,5 @@
-// Bounds of one session, and of its channel to the listener. Units are in the names.
-// Invariant: a bound has one place, and bounds that depend on each other are asserted here.
+// Bounds of one session, and of its channel to the listener. Units are in the names. Invariant: each bound is defined once, and relations
+// between bounds are asserted here.
 
 import { HANDLES_PER_SESSION_MAX, WINDOW_BYTES } from '@rsio/protocol/link/limits';
 import { OUTPUT_BATCH_BYTES } from '@rsio/protocol/wire/limits';

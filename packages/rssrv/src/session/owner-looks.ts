@@ -1,5 +1,5 @@
-// Holds answers back until a look has shown that this server owns the shared pool of their volume. Invariants: an answer that needs a look is
-// sent only after one that began after the request was executed. The end of a handle waits for no look. Rules: F7, F8.
+// Holds answers back until a look has shown that this server owns the shared pool of their volume. Invariants: an answer that needs a look
+// is sent only after a look that began after the request was executed. Closing a handle never waits for a look. Rules: F7, F8.
 
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { Looks } from '../farm/looks.ts';
@@ -7,7 +7,7 @@ import type { ServedVolume } from '../storage/io/served-volume.ts';
 import type { OpenVolume } from './request.ts';
 
 export interface OwnerLooksPorts {
-  /** Resolves with true if this server owned the shared pool under the generation at a moment after the call. */
+  /** Resolves with true if this server owned the shared pool with this generation at a moment after the call. */
   look(poolId: string, generation: number, hasFailed: boolean): Promise<boolean>;
   /** Converts the status of the backend into the status of the answer (session-volumes.ts). */
   outcome(open: OpenVolume, status: Status): Status;
@@ -24,7 +24,9 @@ export class OwnerLooks {
     this.ports = ports;
   }
 
-  /** Returns the looks at the owner of the volume's pool, for requests that have failed or not; null if the pool is not shared. */
+  /**
+   * Returns the looks at the owner of the volume's pool; null if the pool is not shared. `hasFailed`: true for requests that have failed.
+   */
   of({ pool }: ServedVolume, hasFailed = false): Looks | null {
     const ownership = pool?.ownership;
     if (ownership === undefined) return null;
@@ -36,9 +38,9 @@ export class OwnerLooks {
   }
 
   /**
-   * Calls `then` with the status for the answer of a request that has ended with `ended`. A request of a shared pool first waits for a look
+   * Calls `then` with the status for the answer of a request that has ended with `ended`. A request to a shared pool first waits for a look
    * if it has failed, or if the handle needs a look before each answer. If the server no longer owns the pool, the status is STALE, because
-   * neither the result nor the error counts.
+   * neither a result nor an error of this server is valid any more.
    */
   conclude(open: OpenVolume, ended: Status, then: (status: Status) => void): void {
     const { looks } = open;
@@ -47,7 +49,10 @@ export class OwnerLooks {
     else this.lookFirst(open, (ended === STATUS.OK ? null : this.of(open.volume, true)) ?? looks, ended, then);
   }
 
-  /** An IOCTL of a shared pool shows no error of the storage: the client opens the volume again, which needs a look. */
+  /**
+   * Returns the status for an IOCTL. In a shared pool, an error of the storage becomes STALE; the client then opens the volume again, which
+   * needs a look.
+   */
   refused(open: OpenVolume, status: Status): Status {
     if (open.looks === null || status === STATUS.OK) return this.ports.outcome(open, status);
     this.ports.revoke(open);
@@ -55,7 +60,7 @@ export class OwnerLooks {
   }
 
   private lookFirst(open: OpenVolume, looks: Looks, ended: Status, then: (status: Status) => void): void {
-    // The end of the handle or of the session does not wait for a look: what was not answered yet is sent again.
+    // The end of the handle or of the session does not wait for a look, because the client sends unanswered requests again.
     const giveUp = (): void => {
       if (open.looking.delete(giveUp)) then(STATUS.STALE);
     };

@@ -36,11 +36,13 @@ export interface OpenVolume extends GatedHandle, ThrottledHandle {
   isShort: boolean;
   /** Set for a volume of a shared pool: the looks at the owner of the pool (F8). */
   readonly looks: Looks | null;
-  /** True if no answer is sent without a look: several clients may have the volume, or a take-over does not wait for this one. */
+  /**
+   * True if every answer needs a look, because several clients may have the volume, or because a take-over does not wait for this client.
+   */
   readonly isLooked: boolean;
   /** True if this server no longer owns the pool of the volume. */
   isLost: boolean;
-  /** Ends the requests that wait for a look, one function for each. */
+  /** One function for each request that waits for a look. The function ends the request. */
   readonly looking: Set<() => void>;
   gate: VolumeGate | null;
   throttle: VolumeThrottle | null;
@@ -123,8 +125,8 @@ function flushAfter(backend: Backend, status: Status, done: (status: Status) => 
 }
 
 /**
- * Returns true if a request that was tried on the event loop must be executed where it can wait: for the storage, for space in its pool, or,
- * after a failure in a shared pool, for a look at the owner.
+ * Returns true if a request that was tried on the event loop must be executed where it can wait. It may wait for the storage, for space in
+ * its pool or, after a failure in a shared pool, for a look at the owner.
  */
 export function mustWait(open: OpenVolume, status: Status): boolean {
   return status === STATUS.NO_SPACE ? open.volume.pool !== undefined : status !== STATUS.OK && open.looks !== null;

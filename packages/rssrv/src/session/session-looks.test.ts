@@ -81,7 +81,7 @@ test('a request that has failed after another server has taken the pool gets STA
   path.io(OP.READ, { slot: 2, seq: 1 });
   await scene.turn();
   expect(heard()).toEqual([`WRITE answer 0/1 status ${STATUS.STALE}`, `READ answer 2/1 status ${STATUS.STALE}`]);
-  // What succeeds later does not count either.
+  // A request that succeeds later gets STALE, too.
   await finish();
   expect(heard()).toEqual([`WRITE answer 1/1 status ${STATUS.STALE}`]);
 });
@@ -99,7 +99,7 @@ test.each([
   await finish();
   expect([heard(), looks.length]).toEqual([[], 1]);
   await finish();
-  // The second READ has ended during the first look, and needs the next one.
+  // The second READ ended during the first look, and therefore needs another look.
   await looked(true);
   expect([heard(), looks.length]).toEqual([['READ answer 0/1 status 0'], 1]);
   await looked(true);

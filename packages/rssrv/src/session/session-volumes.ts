@@ -33,14 +33,13 @@ export interface VolumePorts extends SpaceWaitEvents, IoctlPorts, Pick<ChangeGat
   grant(request: OpenRequest): Promise<Grant>;
   /**
    * Releases the client's hold, because the client has closed the volume. `epoch` is the epoch of the grant under which the client opened
-   * the volume. If the hold began after this grant, the hold stays. A hold outlives its session; only a CLOSE, a new instance of the client
-   * or a take-over ends it.
+   * the volume. If the hold began after this grant, the hold stays. A hold outlives its session (docs/PROTOCOL.md H1).
    */
   release(volumeId: string, epoch: number): Promise<void>;
   openBackend(volume: ServedVolume): Promise<Backend>;
   /**
-   * Resolves with true if this server owned the shared pool under the generation at a moment after the call (F8). `hasFailed`: the storage
-   * has refused a request; false then also means that the file system of the pool has failed and is mounted again.
+   * Resolves with true if this server owned the shared pool with this generation at a moment after the call (F8). `hasFailed`: true if the
+   * storage has refused a request. The result is then also false if the file system of the pool has failed and must be mounted again.
    */
   look(poolId: string, generation: number, hasFailed: boolean): Promise<boolean>;
   /** Reports to the listener which shares of the volumes' limits are in force, and how much of each share was used. */
@@ -208,7 +207,9 @@ export class SessionVolumes {
     return statuses.every((status) => status === STATUS.OK);
   }
 
-  /** From now on, no result of a request of these handles is shown, because another server may own the shared pool of the volume. */
+  /**
+   * From this call on, no request on the handles of the volume is answered with its result, because another server may own the shared pool.
+   */
   lose(volumeId: string): void {
     for (const open of this.handlesOf(volumeId)) open.isLost = true;
   }
@@ -289,7 +290,7 @@ export class SessionVolumes {
 
   private async closeForClient(open: OpenVolume): Promise<Status> {
     const status = await this.close(open);
-    // A server that has lost the pool has no result to show.
+    // A server that has lost the pool must not report the result of the close.
     const isMine = status === STATUS.OK || open.looks === null || (await open.looks.ask());
     if (open.isLost || !isMine) return STATUS.STALE;
     await this.releaseUnlessOpen(open);

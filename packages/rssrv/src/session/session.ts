@@ -4,7 +4,7 @@
 // Once `end` has resolved, no request is running. See docs/PROTOCOL.md, Limits.
 
 // Design. Paths come and go while the session stays. The slot table of the session makes a request execute at most once, whichever paths
-// its copies arrive on. A path only decodes frames and holds READs back, and the session decides what happens to a request.
+// its copies arrive on. A path only decodes frames and holds READs back. The session decides how each request is handled.
 //
 //   server-path.ts   server-path.ts  ...    frames; READs are held back while answers pile up
 //          \           /

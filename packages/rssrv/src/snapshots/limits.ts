@@ -1,5 +1,5 @@
-// Bounds for making snapshots, and for reading the differences between snapshots. Units are in the names. Invariant: a bound has one
-// place, and bounds that depend on each other are asserted here.
+// Bounds for making snapshots, and for reading the differences between snapshots. Units are in the names. Invariant: each bound is defined
+// once, and relations between bounds are asserted here.
 
 // --- snapshots: changes of snapshots, schedules, and moments at which changes are held.
 
@@ -36,14 +36,14 @@ export const HOLD_MAX_MS = 500;
 /** Longest time for cloning one chunk while chunks are guarded. The time is bounded because changes may wait for the chunk. */
 export const CLONE_MAX_MS = 5_000;
 /**
- * After a chunk is cloned, the background rests for as long as the clone took, but at most REST_MAX_MS. During a rest, the file system
- * and the processor are free for changes. After a clone of less than REST_MIN_MS, the background does not rest.
+ * After a chunk is cloned in the background, no further chunk is cloned there for as long as the clone took, but at most for REST_MAX_MS.
+ * During this rest, the file system and the processor are free for changes. After a clone of less than REST_MIN_MS, there is no rest.
  */
 export const REST_MIN_MS = 1;
 export const REST_MAX_MS = 50;
 /**
- * If a session asks for more chunks than this at once, the chunks are cloned in the background. If so many chunks were cloned first,
- * requests for few chunks would wait too long.
+ * If a session asks for more chunks than this at once, the chunks are cloned in the background. If these chunks were cloned first, requests
+ * for only a few chunks would wait too long.
  */
 export const ASK_CHUNKS_MAX = 256;
 /** Maximum number of guarded chunks of one volume. The bound is needed because each session keeps one byte for each guarded chunk. */

@@ -46,7 +46,7 @@ interface Copy {
   /** Number of chunks that are not cloned yet. */
   left: number;
   isBusy: boolean;
-  /** Index from which the background looks for the next chunk to clone. The cloning of all earlier chunks has begun. */
+  /** Index at which the search for the next chunk to clone in the background begins. The cloning of all earlier chunks has begun. */
   next: number;
   /** Chunks that sessions wait for, in order of the requests. */
   readonly wanted: number[];
@@ -72,7 +72,7 @@ export class MomentPlan {
   private asks: Ask[] = [];
   private failure: Failure | null = null;
   private running = 0;
-  /** True during a rest: the background clones no chunk, so that the file system is free for changes of clients. */
+  /** True during a rest: no chunk is cloned in the background, so that the file system is free for changes of clients. */
   private isResting = false;
   private orders: Order[] = [];
 

@@ -1,8 +1,8 @@
-// Establishes the moments of snapshots (rule P1): executes the orders of moment-plan.ts through the sessions, the copier and the clock,
-// and checks that the
-// volumes contain all acknowledged writes. Invariants: only one moment at a time holds changes, and a volume is guarded by at most one
-// moment. When `take` has rejected, no change is held and no clone is running. When `take` has resolved, the storage of each volume had one
-// incarnation during the whole moment, and the clients had already resent the writes that earlier incarnations may have lost.
+// Establishes the moments of snapshots (rule P1): executes the orders of moment-plan.ts through the sessions, the copier and the clock, and
+// checks that the volumes contain all acknowledged writes. Invariants: only one moment at a time holds changes, and a volume is guarded by
+// at most one moment. When `take` has rejected, no change is held and no clone is running. When `take` has resolved, the storage of each
+// volume had one incarnation during the whole moment, and the clients had already resent the writes that earlier incarnations may have
+// lost.
 
 import { assert } from '@rsio/common/lib/assert';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -62,7 +62,7 @@ interface Current {
   readonly asks: Map<number, (answer: Cloned) => void>;
   readonly ended: (failure: Failure | null) => void;
   readonly sinceMs: number;
-  /** How long changes were held; null during the hold. */
+  /** Time in ms for which changes were held; null during the hold. */
   heldMs: number | null;
   /**
    * `lastMs`: duration of the last clone. `slowestMs`: duration of the longest clone so far. `waitedMs`: longest wait of a session for

@@ -32,7 +32,7 @@ export interface ScheduleRunnerPorts {
 /** The state of a schedule that `volume show` prints. */
 export interface ScheduleState {
   readonly text: string;
-  /** When the newest scheduled snapshot was made. */
+  /** Time at which the newest scheduled snapshot was made. */
   readonly lastMs: number | null;
   /**
    * `failedMs`, `failure`: time and text of the last failure. `failedMs` and `failure` are null if a snapshot has succeeded since the last

@@ -1,5 +1,6 @@
 // Decides whether snapshots can be made, removed, cloned or rolled back to, and computes their records. Pure: snapshot-verbs.ts executes
-// the decision. Invariants: no two snapshots of a volume have the same name. A volume that a client may not attach is refused as unknown.
+// the decision. Invariants: no two snapshots of a volume have the same name. For a volume that the client may not attach, the refusal says
+// that the volume is unknown.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { isSnapshotName, quoteText, SNAPSHOT_NAME_ALLOWED } from '@rsio/common/lib/units';

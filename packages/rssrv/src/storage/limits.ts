@@ -1,5 +1,5 @@
-// Bounds of the storage below volumes. Units are in the names.
-// Invariant: a bound has one place, and bounds that depend on each other are asserted here.
+// Bounds of the storage below volumes. Units are in the names. Invariant: each bound is defined once, and relations between bounds are
+// asserted here.
 
 const MIB = 1024 * 1024;
 

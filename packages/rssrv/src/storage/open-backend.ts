@@ -1,5 +1,5 @@
-// Opens the backend of a volume after the listener has
-// determined the volume's type and size.
+// Opens the backend of a volume after the listener has determined the volume's type and size. Invariant: if the backend cannot be opened,
+// no file stays open.
 
 import { unreachable } from '@rsio/common/lib/assert';
 import type { Backend, PartBackend } from './io/backend.ts';

@@ -73,7 +73,7 @@ export async function reload(...next: ServerVolumeConfig[]): Promise<VolumeChang
   return change;
 }
 
-/** Continues with a new server process, as if the old process had been killed. */
+/** Continues with a new process of rssrv, as if the old process had been killed. */
 export function nextServer(): void {
   volumes = server();
 }

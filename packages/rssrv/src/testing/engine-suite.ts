@@ -1,6 +1,6 @@
-// The tests that every engine of a farm must pass. The caller makes the storage (EngineScene) and names what this machine lacks. The tests
-// use the device as a file system does: with direct writes of programs that are not this process, because a hanging device must not block
-// the threads of the tests. Rules: F1, F4, F7 in test/models/README.md.
+// The tests that every engine of a farm must pass. The caller makes the storage (EngineScene) and says what this machine lacks. Like a file
+// system, the tests use direct writes. Separate programs make these writes, because a hanging device must not block the threads of the
+// tests. Rules: F1, F4, F7 in test/models/README.md.
 
 import { spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -11,19 +11,19 @@ import { FARM_RECORD_MAX_BYTES } from '../farm/limits.ts';
 
 /** A shared disk for tests. All engines of a scene are those of one pool. */
 export interface EngineScene {
-  /** What a scene cannot do: its storage cannot hang, or its fence is no fence between two servers of one machine. */
+  /** What the scene cannot test. `hang`: its storage cannot hang. `fence`: its fence does not separate two servers on one machine. */
   readonly lacks?: readonly ('fence' | 'hang')[];
   /** FARM_RECORD_MAX_BYTES, if the storage has room for it. */
   readonly recordMaxBytes?: number;
-  /** Makes an engine of this server. A second engine of the same server is that of the server's next process. */
+  /** Makes an engine of this server. A second engine of the same server stands for the next process of this server. */
   engine(server: string): Engine;
-  /** Stores `text` in place of the record, past all engines. */
+  /** Stores `text` in place of the record, bypassing all engines. */
   damage(text: string): Promise<void>;
-  /** Removes the record and all notes, past all engines. */
+  /** Removes the record and all notes, bypassing all engines. */
   forget(): Promise<void>;
-  /** Reads the disk as another machine does, past all caches. */
+  /** Reads the disk as another machine does, bypassing all caches. */
   read(positionBytes: number, lengthBytes: number): Promise<Buffer>;
-  /** Makes the storage hang: it answers nothing. */
+  /** Makes the storage hang, so that it answers no request. */
   hang(): void;
   resume(): void;
   remove(): Promise<void>;
@@ -32,9 +32,9 @@ export interface EngineScene {
 const BLOCK_BYTES = 4_096;
 const LIMIT_MS = 120_000;
 const RACES = 40;
-/** A write of the fenced client that is still under way would arrive within this time. */
+/** A write of the fenced client that is still in flight would arrive within this time. */
 const LATE_MS = 2_000;
-/** A write that has not ended after this time hangs. */
+/** A write that has not ended after this time counts as hanging. */
 const HANGS_MS = 500;
 
 interface Opened {
@@ -43,7 +43,7 @@ interface Opened {
   readonly device: string;
 }
 
-/** `missing` says what this machine lacks, and null if it lacks nothing. */
+/** `missing`: what this machine lacks; null if it lacks nothing. */
 export function engineSuite(name: string, missing: string | null, make: () => Promise<EngineScene>): void {
   describe(name, () => {
     let scene: EngineScene;
@@ -109,7 +109,7 @@ function recordTests(engine: (server: string) => Engine, scene: () => EngineScen
       expect((await pair[round % 2]?.look())?.record).toEqual(winner);
       winners.add(winner?.owner?.server ?? '');
       seen = winner === undefined ? null : { ...winner, writers: [] };
-      // Only the version counts, so the list of writers may be emptied for the next round without a change of the record.
+      // A swap compares only the version. The list of writers can therefore be emptied here, although the stored record still has it.
     }
   });
 
@@ -178,7 +178,7 @@ function deviceTests(
     await taker.fence(fenced);
     const found = await stampAt(scene(), 0);
     await writer.ended;
-    // Everything that was acknowledged is there. At most one write more was executed.
+    // Every acknowledged write is on the disk. At most one further write was executed.
     expect(Number(found)).toBeGreaterThanOrEqual(writer.last);
     expect(Number(found)).toBeLessThanOrEqual(writer.last + 1);
     expect(await write(old.device, 0, 'zombie')).toBe(false);
@@ -251,7 +251,7 @@ function next(before: FarmRecord, server: string): FarmRecord {
   return record;
 }
 
-/** Writes a block that begins with `stamp` to the device, past the cache. Resolves with false if the device refuses. */
+/** Writes a block that begins with `stamp` to the device, bypassing the cache. Resolves with false if the device refuses the write. */
 export async function write(device: string, block: number, stamp: string): Promise<boolean> {
   return (await shell('printf %s "$1" | dd of="$2" bs=4096 seek="$3" conv=notrunc,sync oflag=direct', stamp, device, String(block))) === 0;
 }

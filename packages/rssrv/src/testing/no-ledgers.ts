@@ -1,5 +1,5 @@
-// Stand-ins for the ledgers of pools, for tests whose pools or holds stand alone. Invariant: a test whose volumes are in a pool and whose
-// holds are saved cannot use them by mistake.
+// Stand-ins for the ledgers of pools, for tests that have pools without holds, or holds without pools. Invariant: a test that saves a hold
+// of a volume in a pool cannot use these stand-ins by mistake.
 
 import type { PoolLedgers } from '../pools/open-pool.ts';
 import type { HoldLedgers } from '../volumes/holds/hold-store.ts';

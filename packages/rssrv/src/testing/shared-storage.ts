@@ -1,4 +1,4 @@
-// A shared storage in memory with servers whose pools lie on it, for tests of farms. Each call of a server is a message: the storage
+// A shared storage in memory, and servers with pools on this storage, for tests of farms. Each call of a server is a message: the storage
 // executes it at any later moment, or never, and the answer arrives at any later moment. Invariant: the storage executes no write of a
 // fenced client.
 
@@ -12,7 +12,7 @@ import { SharedPool } from '../farm/shared-pool.ts';
 
 interface Message {
   readonly from: FarmServer;
-  /** Executes the call at the storage. Returns what delivers the answer. */
+  /** Executes the call at the storage. Returns a function that delivers the answer. */
   readonly execute: () => () => void;
 }
 
@@ -65,7 +65,7 @@ export class SharedStorage {
   }
 }
 
-/** Lets all promises go on that wait for nothing else. */
+/** Lets all promises settle that do not wait for an event of the test. */
 export async function settled(): Promise<void> {
   for (let turn = 0; turn < 12; turn++) await Promise.resolve();
 }
@@ -73,7 +73,7 @@ export async function settled(): Promise<void> {
 /** A server with one shared pool, its mount and its client of the storage. */
 export class FarmServer {
   readonly name: string;
-  /** The clock of the present process. */
+  /** The clock of the current process. */
   clock = new FakeClock();
   readonly storage: SharedStorage;
   isAlive = true;
@@ -83,6 +83,8 @@ export class FarmServer {
   mounted: FakeClient | null = null;
   /** True while the volumes of the pool are served. */
   isServing = false;
+  /** How many of the next mounts fail. */
+  failingMounts = 0;
   /** True while a job keeps the pool at this server. */
   isBusy = false;
   readonly events: string[] = [];
@@ -107,7 +109,7 @@ export class FarmServer {
     return !this.isStopped || !this.isAlive;
   }
 
-  /** The process ends, and its mount stays with the kernel. */
+  /** Ends the process. Its mount stays in the kernel. */
   kill(): void {
     this.isAlive = false;
     this.isServing = false;
@@ -200,12 +202,13 @@ export class FarmServer {
         mount: (device) =>
           this.call(() => {
             const client = FakeClient.byDevice.get(device)!;
+            if (this.failingMounts-- > 0) throw new RsError('E_POOL', 'wrong fs type');
             if (client.isOver || storage.fenced.has(client.name)) throw new RsError('E_POOL', 'I/O error');
             this.mounted = client;
             storage.mountedBy = Math.max(storage.mountedBy, client.generation);
             storage.writes.push({ client: client.name, generation: client.generation });
           }),
-        // What the mount has sent is executed or refused before the unmount ends.
+        // All writes that the mount has sent are executed or refused before the unmount ends.
         unmount: () =>
           this.call(() => {
             if (this.mounted !== null) this.mounted.isOver = true;
@@ -238,7 +241,7 @@ class FakeClient implements StorageClient {
   readonly name: string;
   readonly generation: number;
   readonly hasEnded = false;
-  /** True after the unmount: nothing that the mount has sent is left. */
+  /** True after the unmount, when no write of the mount is pending. */
   isOver = false;
   private readonly server: FarmServer;
 

@@ -1,6 +1,6 @@
-// Keeps the fenced clients over restarts and reloads, and counts the running orders of each client. fencing.ts ends the sessions of fenced
-// clients. Invariants: a fence is on disk before its request is answered. A fence takes effect when it is requested. No order of a fenced
-// client begins.
+// Remembers the fenced clients across restarts and reloads, and counts the running orders of each client. fencing.ts ends the sessions of
+// fenced clients. Invariants: a fence is on disk before its request is answered. A fence takes effect when it is requested. No order of a
+// fenced client begins.
 
 import { OneByOne } from '@rsio/common/structures/one-by-one';
 import { StateFile } from '@rsio/common/files/state-file';
@@ -28,7 +28,7 @@ export class Fences {
   private readonly clients = new Map<string, Fence>();
   /** Maps each client to the number of its orders in execution. */
   private readonly orders = new Map<string, number>();
-  /** The client that `lift` is letting in again; null if `lift` is not running. A save leaves this client out of the file. */
+  /** The client that `lift` is readmitting; null if `lift` is not running. A save leaves this client out of the file. */
   private lifting: string | null = null;
   private readonly changes = new OneByOne();
   /** Called whenever an order of any client has ended. */
@@ -100,8 +100,9 @@ export class Fences {
   }
 
   /**
-   * Adds the fences of a pool that another server has used, at once, and returns the names of the clients that were not fenced here. At
-   * most FENCES_MAX clients are fenced. `failed`: called if the fences cannot be saved here; the pool still has them.
+   * Adds the fences of a pool that another server has used, with immediate effect, and returns the names of the clients that were not
+   * fenced here. At most FENCES_MAX clients are fenced. `failed`: called if the fences cannot be saved here; the ledger of the pool still
+   * has them.
    */
   adopt(fences: FencesFileContent['clients'], failed: (thrown: unknown) => void): readonly string[] {
     const added = Object.entries(fences)

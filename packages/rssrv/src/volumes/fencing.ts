@@ -1,4 +1,4 @@
-// Kicks clients, and fences them so that they cannot come back. fences.ts keeps the fences. Invariants: a fence succeeds only when no
+// Kicks clients, and fences them so that they cannot reconnect. fences.ts keeps the fences. Invariants: a fence succeeds only when no
 // connection of the client is admitted, its session is over, and none of its orders is in execution. If the session or an order does not
 // end in time, the request fails with E_TIMEOUT, and the fence stays.
 
@@ -38,7 +38,7 @@ export interface Ended {
 }
 
 interface Recorded {
-  /** The error of a pool that could not record the change; null if all pools have. A repeated call tries again. */
+  /** The error of a pool that could not record the change; null if every pool has recorded the change. A repeated call tries again. */
   readonly unrecorded: RsError | null;
 }
 
@@ -67,7 +67,7 @@ export class Fencing {
   async fence(node: string, by: string | null): Promise<Ended & Recorded> {
     const { fences } = this.ports;
     await fences.set(node, by);
-    // A session that was beginning when `set` was called has begun or been refused while `set` waited for the disk.
+    // If a session was beginning when `set` was called, it has begun or been refused while `set` waited for the disk.
     const sentence = `Node ${node} was fenced by an administrator`;
     this.ports.endProbes(node, 'E_FENCED', sentence);
     const session = this.ports.endSession(node, 'E_FENCED', sentence);
@@ -78,7 +78,7 @@ export class Fencing {
     return { wasConnected: session !== null, isClean, unrecorded: await recorded };
   }
 
-  /** Lets a client in again. */
+  /** Readmits a fenced client. */
   async unfence(node: string): Promise<{ readonly wasFenced: boolean } & Recorded> {
     const { fences } = this.ports;
     const wasFenced = await fences.lift(node);

@@ -1,5 +1,5 @@
-// Bounds for volumes: for their storage, holds, statistics and limits of I/O. Units are in the names. Invariant: a bound has one place,
-// and bounds that depend on each other are asserted here.
+// Bounds for volumes: for their storage, holds, statistics and limits of I/O. Units are in the names. Invariant: each bound is defined
+// once, and relations between bounds are asserted here.
 
 // --- volumes: fences.
 

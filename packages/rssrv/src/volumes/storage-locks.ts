@@ -1,6 +1,6 @@
 // Decides which open storage the listener locks, and returns the error for storage that the listener may not serve. Locks the files of
-// sections [volume]; the lock of a pool protects the files of the pool, and O_EXCL protects a device. All locks end with the listener.
-// Invariant: no storage is served while a worker of another listener has it open for writing.
+// sections [volume]; the lock of a pool protects the files of the pool, and O_EXCL protects a device. All locks are released when the
+// listener exits. Invariant: no storage is served while a worker of another listener has it open for writing.
 
 import type { FileHandle } from 'node:fs/promises';
 import type { RsError } from '@rsio/common/lib/errors';

@@ -217,7 +217,7 @@ export class VolumeChange {
   /** Returns the keys of the removed volumes whose storage another volume may get, grouped by the identity of the storage. */
   private async removedStorages(): Promise<ReadonlyMap<string, readonly string[]>> {
     const going = new Map<string, string[]>();
-    // Storage that has failed, and leaves for this reason, cannot even be asked.
+    // If no volume is opened, do not ask for identities, because removed storage may have failed and might not answer.
     if (this.plan.added.length + this.plan.retried.length === 0) return going;
     for (const volume of this.plan.removed) {
       const key = volumeKey(volume);

@@ -75,7 +75,7 @@ export class Volumes {
   }
 
   /**
-   * Stops serving a volume whose storage has been found truncated. The volume is served again once a reload finds the storage whole.
+   * Stops serving a volume whose storage has been found truncated. The volume is served again once a reload finds the storage complete.
    * Resolves with the text of the error, or with null if the truncation was already known or the volume is not open.
    */
   async cut(id: string): Promise<string | null> {

@@ -66,7 +66,7 @@ export const WEB_SCHEMA = {
       'token-file': needed(types.path, 'File with a token of that rsweb; rights = view suffices'),
       'certificate-authority': optional(
         types.path,
-        'File with the certificate of the authority that issued the certificate of that rsweb, or with the latter (PEM). Default: the authorities of Node',
+        'File (PEM) with the certificate of that rsweb, or of the authority that issued this certificate. Default: the authorities of Node',
       ),
     },
   },

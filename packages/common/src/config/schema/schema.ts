@@ -230,7 +230,7 @@ export const SCHEMA = {
         ),
         fence: optional(
           types.fence,
-          'With disk: how a server stops an earlier owner (reservation: of SCSI or NVMe; command: a program; none: the pool is moved by command only)',
+          'With disk: how a server stops an earlier owner (reservation: by SCSI or NVMe; command: by a program; none: pool moves by command only)',
         ),
         owners: optional(
           types.serverNames,
@@ -268,7 +268,7 @@ export const SCHEMA = {
       occurs: 'at most once',
       below: null,
       lines: null,
-      help: 'Default values for namespaces and interfaces without their own',
+      help: 'Default values for namespaces and interfaces that do not set their own',
       keys: {
         protocol: withDefault(protocol, 'tcp', 'Protocol of paths'),
         port: withDefault(types.port, String(PORT_DEFAULT), 'Port of servers'),
@@ -293,7 +293,7 @@ export const SCHEMA = {
         processes: withDefault(
           types.orAuto(types.integer(1, CLIENT_PROCESSES_MAX)),
           '1',
-          'Processes that carry the I/O of volumes (auto: a quarter of the cores, at least 1); a change takes effect at the next start of rsiod',
+          'Number of processes that carry I/O (auto: a quarter of the cores, at least 1); a change takes effect at the next start of rsiod',
         ),
         'busy-poll': withDefault(
           types.orOff(types.microseconds(BUSY_POLL_MAX_US)),

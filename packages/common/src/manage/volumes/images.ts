@@ -51,13 +51,13 @@ function imageCommand(given: VolumeProgram, words: string): ImageCommand {
 clients write. The image is a separate volume, which the same clients can attach
 and write. ${given.program} volume refresh NAME@N brings the image up to date, and
 ${given.program} volume restore NAME --from N gives the volume the content of its image.
-An image grows when it is refreshed; volume grow refuses it. If the volume is
-renamed or moved, the image still belongs to it. The pool of the volume needs a
-file system with reflink, such as XFS or btrfs. In the same pool, an image takes
-space only for blocks that differ from the volume. In another pool, a job makes
-the image from a snapshot, which is kept; a refresh copies only what differs
-from this snapshot. The command waits for the end of the job, and shows its
-progress; with --background, it does not.`,
+An image grows when it is refreshed; volume grow refuses to grow an image. If
+the volume is renamed or moved, the image still belongs to it. The pool of the
+volume needs a file system with reflink, such as XFS or btrfs. In the same pool,
+an image takes space only for blocks that differ from the volume. In another
+pool, a job makes the image from a snapshot, which is kept; a refresh copies
+only what differs from this snapshot. The command waits for the end of the job,
+and shows its progress; with --background, it does not.`,
     options: {
       universe: { kind: 'text', value: 'N', help: 'universe of the image' },
       pool: { kind: 'text', value: 'P', help: 'pool of the image; default: that of the volume' },

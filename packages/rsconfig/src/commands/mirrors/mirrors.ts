@@ -33,9 +33,9 @@ only a small file. Without --witness, the loss of either server stops the volume
 until that server returns.
 
 The client needs the right manage in [rights] on the servers of the replicas. On
-the witness, the client needs that right, or rssrvcfg(5) has witness = yes. If a
-step fails, the command removes what it has made, and names what it could not
-remove.
+the witness, the client needs that right, unless the rssrvcfg(5) of the witness
+has witness = yes. If a step fails, the command removes what it has made, and
+names what it could not remove.
 
 With --attach, the command also attaches the mirror and prints its device.`,
   options: {

@@ -5,7 +5,7 @@ import { isIP } from 'node:net';
 import { join } from 'node:path';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
-import { count, map, misfit, object, type Of, orNull, text } from '@rsio/common/lib/shape';
+import { count, map, misfit, object, type Of, orNull, type Shape, text } from '@rsio/common/lib/shape';
 import { isName } from '@rsio/common/lib/units';
 import type { Engine, Sight } from '../engine.ts';
 import { type FarmRecord, NOTE, type Note, RECORD, type Writer } from '../farm-record.ts';
@@ -75,11 +75,16 @@ export class RbdEngine implements Engine {
     if (wrong !== null) throw this.damaged(wrong);
     const { record, version, notes } = value as { record: string | null; version: string | null; notes: Readonly<Record<string, string>> };
     this.noted = Object.keys(notes);
-    const stored = record === null && version === null ? null : this.parsed<FarmRecord>('record', record ?? '', RECORD);
+    const stored = record === null && version === null ? null : parsed(record ?? '', RECORD);
+    if (typeof stored === 'string') throw this.damaged(stored);
     if (stored !== null && String(stored.version) !== version) throw this.damaged(`its version is not ${version}`);
-    const servers = Object.entries(notes).filter(([server]) => isName(server));
-    const entries = servers.map(([server, note]) => [server, this.parsed<Note>(`note of ${server}`, note, NOTE)] as const);
-    return { record: stored, notes: new Map(entries) };
+    const entries = new Map<string, Note>();
+    // A note without a form is none: no server may keep the others from reading the record.
+    for (const [server, text] of Object.entries(notes)) {
+      const note = parsed(text, NOTE);
+      if (isName(server) && typeof note !== 'string') entries.set(server, note);
+    }
+    return { record: stored, notes: entries };
   }
 
   async swap(seen: FarmRecord | null, next: FarmRecord): Promise<boolean> {
@@ -205,23 +210,22 @@ export class RbdEngine implements Engine {
     });
   }
 
-  private parsed<T>(what: string, json: string, shape: typeof RECORD | typeof NOTE): T {
-    let value: unknown;
-    try {
-      value = JSON.parse(json);
-    } catch {
-      throw this.damaged(`the ${what} is no JSON`);
-    }
-    const wrong = misfit(shape, value, 'exactly');
-    if (wrong !== null) throw this.damaged(`the ${what}: ${wrong}`);
-    return value as T;
-  }
-
   private damaged(wrong: string): RsError {
     const { pool, image } = this.of;
     const look = `rados -p ${pool} listomapvals rsio.pool.${image}`;
     return new RsError('E_STORAGE', `Record of ${pool}/${image} is damaged (${wrong}): look at it with ${look}`, { pool, image, wrong });
   }
+}
+
+/** Returns the value, or what is wrong with the text. */
+function parsed<T extends object>(json: string, shape: Shape<T>): T | string {
+  let value: unknown;
+  try {
+    value = JSON.parse(json);
+  } catch {
+    return 'it is no JSON';
+  }
+  return misfit(shape, value, 'exactly') ?? (value as T);
 }
 
 const BY_HAND = 'switch that server off, and remove its entry from the record';

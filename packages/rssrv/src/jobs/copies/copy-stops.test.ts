@@ -1,4 +1,4 @@
-// Copies of volumes to new volumes. After a stop of the server at each step on disk, the next start finishes the copy; the new volume
+// Tests copies of volumes to new volumes. After a stop of the server at each step on disk, the next start finishes the copy; the new volume
 // exists only when it is complete, and the copy leaves no other files behind. Other tests check refused, cancelled and failed copies, and
 // that a job does not remove the snapshot that it was told to copy. The tests run on any file system, because a stand-in compares contents
 // instead of extents. Rules: G30.

@@ -1,6 +1,6 @@
-// Copies of volumes to files. After a stop of the server at each step, the next start finishes the copy; the file has its name only when it
-// is complete, and the copy leaves no other files behind. Other tests check forbidden places, cancelled and failed copies, and NBD URIs. A
-// stand-in copies in place of qemu-img; test/integration/volume-copies.test.ts runs qemu-img. Rules: G30.
+// Tests copies of volumes to files. After a stop of the server at each step, the next start finishes the copy; the file has its name only
+// when it is complete, and the copy leaves no other files behind. Other tests check forbidden places, cancelled and failed copies, and NBD
+// URIs. A stand-in copies in place of qemu-img; test/integration/volume-copies.test.ts runs qemu-img. Rules: G30.
 
 import fs from 'node:fs';
 import os from 'node:os';

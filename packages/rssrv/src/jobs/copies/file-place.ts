@@ -1,5 +1,5 @@
-// Decides whether a file on the server can be the target of a copy. Invariants: no copy is written into a pool; no copy replaces the file
-// of a volume; without force, no copy replaces any file.
+// Decides whether a file on the server can be the target of a copy. Invariants: no copy is written into a pool. No copy replaces the file
+// of a volume. Without force, no copy replaces any file.
 
 import { lstat, realpath, stat, statfs } from 'node:fs/promises';
 import path from 'node:path';

@@ -1,5 +1,5 @@
 // Opens and checks the source of an import: a file, a block device, or an export of an NBD server. Invariants: the source is never written
-// to; files of volumes and devices in use are refused; a qcow2 file that names other files is refused, because it could name any file of
+// to. Files of volumes and devices in use are refused. A qcow2 file that names other files is refused, because it could name any file of
 // the server.
 
 import { constants, type BigIntStats } from 'node:fs';

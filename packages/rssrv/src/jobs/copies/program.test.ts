@@ -1,5 +1,5 @@
-// The program of a copy: its progress; its end after success, a cancel, or a lack of progress; messages about failures; and the number of
-// programs. A shell script stands in for setpriv, and gets the arguments of qemu-img.
+// Tests the program of a copy: its progress, its end (after success, a cancel, or a lack of progress), messages about failures, and the
+// number of programs. A shell script stands in for setpriv, and gets the arguments of qemu-img.
 
 import fs from 'node:fs';
 import os from 'node:os';

@@ -1,6 +1,6 @@
-// Copies of volumes over several pools, and of their snapshots, to new volumes of one file. The tests check that a copy has the content of
-// one moment, and cover growth, a stop of the server after each step, an absent pool, and refusals. The tests run on any file system,
-// because a stand-in compares contents instead of extents.
+// Tests copies of volumes over several pools, and of their snapshots, to new volumes of one file. The tests check that a copy has the
+// content of one moment, and cover growth, a stop of the server after each step, an absent pool, and refusals. The tests run on any file
+// system, because a stand-in compares contents instead of extents.
 
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,6 +1,6 @@
-// Copies to files on storage that does not answer occupy a bounded number of threads of the server. Further steps are refused at once, and
-// as soon as the storage answers, copies are possible again. A stand-in for stat hangs, like stat in a folder of an NFS server that has
-// stopped.
+// Tests that copies to files on storage that does not answer occupy a bounded number of threads of the server. Further steps are refused at
+// once. As soon as the storage answers, copies are possible again. A stand-in for stat hangs, like stat in a folder of an NFS server that
+// has stopped.
 
 import fs from 'node:fs';
 import os from 'node:os';

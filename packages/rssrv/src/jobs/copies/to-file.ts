@@ -1,6 +1,6 @@
 // Copies a snapshot to a file on the server. qemu-img writes the file under a temporary name, through a descriptor of this process.
-// Invariants: the file gets its name only when it is complete and durable; no other file is replaced without force; the temporary name is
-// saved before the file exists, so that the next start can delete an incomplete file; files on storage that hangs occupy at most
+// Invariants: the file gets its name only when it is complete and durable. No other file is replaced without force. The temporary name is
+// saved before the file exists, so that the next start can delete an incomplete file. Files on storage that hangs occupy at most
 // FILE_STEPS_MAX threads of this process.
 
 import { randomBytes } from 'node:crypto';
@@ -29,7 +29,7 @@ export interface ToFilePorts {
   guarded(): GuardedPlaces;
   /** Called with the name of each step after the step. */
   readonly reached: (step: string) => void;
-  /** Returns the mount point of a file without an access to the file. If missing, the kernel's list of mounts is used. */
+  /** Returns the mount point of a file without accessing the file. If missing, the kernel's list of mounts is used. */
   readonly mountOf?: (file: string) => Promise<string>;
 }
 

@@ -1,6 +1,6 @@
 // Executes jobs that copy volumes and snapshots. Each kind of target has a file in this folder. Invariants: a copy has the content of a
-// snapshot, and thus of one moment; the target gets its name only when it is complete; however a job ends, the server removes everything
-// that the job has made besides the target, if necessary after the next start.
+// snapshot, and thus of one moment. The target gets its name only when it is complete. However a job ends, the server removes everything
+// except the target that the job has made, if necessary after the next start.
 
 import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';

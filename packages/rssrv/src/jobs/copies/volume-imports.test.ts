@@ -1,6 +1,6 @@
-// Imports: the volume gets the content of the source; served files, and files that name other files, are refused; however a job ends, it
-// leaves nothing behind except the volume. Tests that need qemu-img run the real program. A stand-in clones files, so the tests run on any
-// file system. Rules: G30.
+// Tests imports. The volume gets the content of the source. Served files, and files that name other files, are refused. However a job ends,
+// it leaves nothing behind except the volume. Tests that need qemu-img run the real program. A stand-in clones files, so the tests run on
+// any file system. Rules: G30.
 
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -234,8 +234,8 @@ test('a program that imports is ended before it fills the pool', async () => {
   expect(copies.jobs.find('1')).toMatchObject({ state: 'failed', reason: expect.stringContaining('was ended before it fills pool slow') });
 });
 
-// Regression: the server ended the import of a large export because the import seemed to make no progress: the size of the export
-// counted as 0.
+// Regression: the server ended the import of a large export because the import seemed to make no progress. The server took the size of the
+// export for 0.
 test('the size of an export is known as soon as the program has made the file', async () => {
   const sizes: number[] = [];
   const copies = await askExport(async (order) => {

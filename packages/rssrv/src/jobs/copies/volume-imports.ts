@@ -1,7 +1,7 @@
 // Executes jobs that import a file, a device or an export of an NBD server as a new volume. A raw file on the file system of the pool is
 // cloned; any other source is copied, by this process or by qemu-img. An incomplete copy is in the pool's folder `moving`. One rename makes
-// the complete copy a volume. Invariants: only a complete copy gets the name of the volume; however a job ends, it leaves nothing behind
-// except the volume; an interrupted job starts over.
+// the complete copy a volume. Invariants: only a complete copy gets the name of the volume. However a job ends, it leaves nothing behind
+// except the volume. An interrupted job starts over.
 
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
@@ -135,7 +135,7 @@ export class VolumeImports {
     }
   }
 
-  /** Clones the source. Returns false if the source is on another file system than the copy, or if the file system cannot clone. */
+  /** Clones the source. Returns false if source and copy are on different file systems, or if the file system cannot clone. */
   private async cloned({ handle, stats, sizeBytes }: OpenSource, copy: FileHandle): Promise<boolean> {
     const { ranges } = this.ports;
     if (ranges === null || !stats.isFile() || sizeBytes === 0) return false;

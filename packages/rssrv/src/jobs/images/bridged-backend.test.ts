@@ -1,5 +1,5 @@
-// READs that fail in the storage while an image exists: READs that the image answers, READs that keep their error, and images that hang.
-// The storage is a stand-in, and the file of the image is real. bridges.test.ts tests which file may answer. Rules: G32.
+// Tests READs that fail in the storage while an image exists: READs that the image answers, READs that keep their error, and images that
+// hang. The storage is a stand-in, and the file of the image is real. bridges.test.ts tests which file may answer. Rules: G32.
 
 import fs from 'node:fs';
 import path from 'node:path';

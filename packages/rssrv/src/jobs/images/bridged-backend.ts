@@ -1,6 +1,7 @@
 // A backend wrapper that answers a READ from an image of the volume if the storage fails. The listener passes the file of the image if the
 // volume has not changed in this range since the image was refreshed (bridges.ts). Invariants: a READ that no image can answer keeps its
-// error; failed READs are handled one at a time, and each waits for a bounded time; if the data of an image comes too late, it is dropped.
+// error. Failed READs are handled one at a time, and each waits for a bounded time. If the data of an image arrives too late, it is
+// dropped.
 
 import fs from 'node:fs';
 import type { Clock, Timer } from '@rsio/common/lib/clock';

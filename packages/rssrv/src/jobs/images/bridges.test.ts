@@ -1,6 +1,6 @@
-// READs that an image in another pool may answer: an image answers only in ranges where the volume has not changed since the refresh of the
-// image, and only from the file that the refresh has kept. The pools are real, on any file system, because a stand-in compares contents
-// instead of extents. If Bridges omitted one of the refusals that these tests check, a READ could get old data. Rules: G32.
+// Tests READs that an image in another pool may answer. An image answers only in ranges where the volume has not changed since the refresh
+// of the image, and only from the file that the refresh has kept. The pools are real, on any file system, because a stand-in compares
+// contents instead of extents. If Bridges omitted one of the refusals that these tests check, a READ could get old data. Rules: G32.
 
 import fs from 'node:fs';
 import { RsError } from '@rsio/common/lib/errors';

@@ -1,7 +1,6 @@
 // If the storage of a volume cannot execute a READ, finds an image that can answer it. Counts these READs for each volume.
-// bridged-backend.ts reads the image in the server process. Invariant: a file is passed only if, in the whole range, it has the content of
-// the volume at some moment between the READ and its answer. If the content is not certain, no file is passed, and the READ keeps its
-// error.
+// bridged-backend.ts reads the image in the worker. Invariant: a file is passed only if, in the whole range, it has the content of the
+// volume at some moment between the READ and its answer. If the content is not certain, no file is passed, and the READ keeps its error.
 //
 //   volume's data --same blocks now--> snapshot of the refresh --copied then--> `base` beside the image; nothing writes to `base`
 
@@ -27,7 +26,7 @@ const openFile = promisify(fs.open);
 const closeFile = promisify(fs.close);
 const fstat = promisify(fs.fstat) as (descriptor: number, options: { bigint: true }) => Promise<fs.BigIntStats>;
 
-/** A request of a server process. `storage` is the name of the file that the server process reads (storage-identity.ts). */
+/** A request of a worker. `storage` is the name of the file that the worker reads (storage-identity.ts). */
 export type BridgeAsk =
   | {
       readonly what: 'bridge';
@@ -58,8 +57,8 @@ export interface BridgesPorts {
   pools(): readonly PoolState[];
   served(id: string): ServedVolume | null;
   /**
-   * Makes the clients' writes durable. Uses the listener's descriptor, to which the kernel reports each write-back error since the last new
-   * incarnation.
+   * Makes the clients' writes durable. Uses the listener's descriptor, because the kernel reports each write-back error since the last new
+   * incarnation to this descriptor.
    */
   sync(volumeId: string): Promise<void>;
   /** Starts a new incarnation of the volume's storage, because a sync has failed. */
@@ -102,7 +101,7 @@ export class Bridges {
     this.turns = new PoolTurns(ports.clock);
   }
 
-  /** Answers a request of a server process. Never rejects. */
+  /** Answers a request of a worker. Never rejects. */
   async answer({ uses, workerSession }: AskingSession, ask: BridgeAsk): Promise<BridgeAnswer | null> {
     const volume = uses.isGranted(ask.volumeId) ? this.ports.served(ask.volumeId) : null;
     if (volume === null) return { bridgeTag: null };

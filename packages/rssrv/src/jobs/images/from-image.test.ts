@@ -1,7 +1,7 @@
-// Volumes that get the content of an image in another pool. After a stop of the server at a step on disk, the volume has either its old
-// content or the content of the image. The next start finishes the job, and no temporary file remains. Other tests check which ranges are
-// copied, holders, and volumes that have grown. The tests run on any file system, because a stand-in compares contents instead of extents.
-// Rules: G31.
+// Tests volumes that get the content of an image in another pool. After a stop of the server at a step on disk, the volume has either its
+// old content or the content of the image. The next start finishes the job, and no temporary file remains. Other tests check which ranges
+// are copied, holders, and volumes that have grown. The tests run on any file system, because a stand-in compares contents instead of
+// extents. Rules: G31.
 
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,7 +1,7 @@
 // Executes jobs that give a volume the content of an image in another pool. A job copies a snapshot of the image, or only the data that was
 // written to the image since its refresh. Invariants: the volume keeps its content until the copy is complete, and then gets the content
-// that the image had at one moment; the old content becomes a snapshot, whose id is in the job record, so that after a restart the job
-// knows whether the volume already has the copy.
+// that the image had at one moment; the old content becomes a snapshot. The job record contains the id of this snapshot, so that the job
+// knows after a restart whether the volume already has the copy.
 
 import { rename } from 'node:fs/promises';
 import { syncDirectory } from '@rsio/common/files/durable-write';

@@ -1,6 +1,6 @@
-// The server stops after each step of each change of images. The next start finds either the whole change or no change, with the right
-// content in each file, and deletes unfinished files. Images that are refreshed to one moment change together, even in two pools.
-// Rules: G31.
+// Stops the server after each step of each change of images. The next start finds either the whole change or no change, with the right
+// content in each file, and deletes unfinished files. Images that are refreshed to one moment change together, even in two pools. Rules:
+// G31.
 
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,4 +1,4 @@
-// Commands about images: the content of images, refusals, what happens when the volume is renamed, grown, removed or copied, repeated
+// Tests commands about images: the content of images, refusals, what happens when the volume is renamed, grown, removed or copied, repeated
 // requests, and failures of a step or of the moment. image-stops.test.ts tests stops of the server. Rules: G31.
 
 import fs from 'node:fs';

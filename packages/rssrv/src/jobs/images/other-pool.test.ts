@@ -1,6 +1,7 @@
-// Images in other pools than their volumes. After a stop of the server at each step on disk, the image has its old or its new content. The
-// next start finishes the job, and no temporary file remains. Other tests check that only differences are copied, and cover holders,
-// cancelled jobs and lost bases. The tests run on any file system, because a stand-in compares contents instead of extents. Rules: G31.
+// Tests images that are not in the pools of their volumes. After a stop of the server at each step on disk, the image has its old or its
+// new content. The next start finishes the job, and no temporary file remains. Other tests check that only differences are copied, and
+// cover holders, cancelled jobs and lost bases. The tests run on any file system, because a stand-in compares contents instead of extents.
+// Rules: G31.
 
 import fs from 'node:fs';
 import path from 'node:path';

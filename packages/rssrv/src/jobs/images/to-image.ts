@@ -1,4 +1,4 @@
-// Executes jobs that make and refresh images in another pool than their volume. A job copies a snapshot of the volume, or the differences
+// Executes jobs that make and refresh images outside the pool of their volume. A job copies a snapshot of the volume, or the differences
 // between this snapshot and the snapshot of the last refresh (the base). Invariants: the copy is in the pool's folder `moving` until it is
 // complete, so that an image has its whole old or whole new content; differences are copied only into a copy that certainly began with the
 // content of the base.

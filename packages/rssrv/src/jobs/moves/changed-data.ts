@@ -1,6 +1,6 @@
 // Uses the extents of two clones of one volume to find the ranges in which the clones differ, and copies these ranges.
-// snapshots/reads/changed-ranges.ts compares the extents. Invariants: each range that is not certainly unchanged is copied; a hole becomes
-// a hole or zeros in the copy; ranges are yielded in the order of their offsets.
+// snapshots/reads/changed-ranges.ts compares the extents. Invariants: each range that is not certainly unchanged is copied. A hole becomes
+// a hole or zeros in the copy. Ranges are yielded in the order of their offsets.
 
 import type { FileHandle } from 'node:fs/promises';
 import type { MappedExtent, RangeCalls } from '../../pools/disk/data-file.ts';

@@ -1,5 +1,5 @@
-// The last step of a move: while the clients wait, copies the remaining differences, and changes the pool of the volume. First, the
-// manifest in the old pool is marked with the id of the new pool. Then one rename, the commit point, makes the copy in the new pool the
+// The last step of a move. While the clients wait, this step copies the remaining differences, and changes the pool of the volume. First,
+// the manifest in the old pool is marked with the id of the new pool. Then one rename, the commit point, makes the copy in the new pool the
 // volume. At the end, the files in the old pool are deleted. Invariants: the volume is served from exactly one pool; before the commit
 // point, it is served from the old pool. Rules: C5.
 
@@ -91,7 +91,7 @@ export class LastStep {
     return poolPaths.data(poolPaths.volume(pool.path, id));
   }
 
-  /** Throws if a file has another stamp than the manifest or the job record names. Returns the stamp of the copy. */
+  /** Throws if the stamp of a file differs from the stamp in the manifest or in the job record. Returns the stamp of the copy. */
   protected async checkFiles({ found, target }: Step, record: JobRecord, stamp: string | null): Promise<string> {
     const { pool, manifest } = found;
     const data = this.dataOf(found);

@@ -1,4 +1,4 @@
-// The rounds of a move: how many rounds there are, when the clients wait, and when the server gives up. Other tests check where an
+// Tests the rounds of a move: how many rounds there are, when the clients wait, and when the server gives up. Other tests check where an
 // interrupted move continues: a move never continues with files whose stamps are not in its record. Rules: G28.
 
 import fc from 'fast-check';

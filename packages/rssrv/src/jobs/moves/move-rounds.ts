@@ -43,8 +43,8 @@ export class MoveRounds {
     const sinceMs = this.clock.monotonicMs();
     const bytes = await this.copy(job, state);
     const seconds = Math.max(1, this.clock.monotonicMs() - sinceMs) / 1_000;
-    // A clone that was made before a restart may have another content than `snapshot`. The copy then also has this other content, and the
-    // next round copies `snapshot`.
+    // The content of a clone that was made before a restart may differ from `snapshot`. The copy then gets the content of the clone, and
+    // the next round copies `snapshot`.
     if (snapshot !== null && isNew) await this.onDisk(target, (files) => files.carry(snapshot));
     await this.onDisk(found.pool, (files) => files.nextIsCopied(id));
     job.note({ move: { ...state, baseStamp: state.nextStamp, nextStamp: null, positionBytes: 0 }, rounds: job.record.rounds + 1 });

@@ -37,8 +37,8 @@ export function decideMove(catalogue: Catalogue, { pool, manifest }: Found, to: 
       { volume: text },
     );
   // The pool that the volume came from in an earlier move may still have the old files. When that pool is opened, the server deletes these
-  // files only if it finds the volume in the current pool. If the volume had already left that pool, the server would not find the volume,
-  // and would serve the old files.
+  // files only if it finds the volume in the current pool. If the volume had already left its current pool, the server would not find the
+  // volume there, and would serve the old files.
   if (mayBeLeft(manifest, catalogue.pools))
     throw new RsError(
       'E_BUSY',

@@ -1,4 +1,4 @@
-// Moves of volumes with snapshots: all snapshots move with their content, including snapshots that are made during the move, but no
+// Tests moves of volumes with snapshots: all snapshots move with their content, including snapshots that are made during the move, but no
 // snapshot that is removed during the move. After a stop at each step, the volume is in one pool with all of its snapshots. Other tests
 // check refused moves. Rules: G28.
 

@@ -1,6 +1,6 @@
-// Moves of volumes between pools. After a stop of the server at each step on disk, the next start finds the volume in exactly one pool with
-// all writes, and finishes the move. Other tests check refused, cancelled and failed moves. The tests run on any file system, because a
-// stand-in compares contents instead of extents. Rules: C5, G28.
+// Tests moves of volumes between pools. After a stop of the server at each step on disk, the next start finds the volume in exactly one
+// pool with all writes, and finishes the move. Other tests check refused, cancelled and failed moves. The tests run on any file system,
+// because a stand-in compares contents instead of extents. Rules: C5, G28.
 
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,6 +1,6 @@
 // The kind of moves (move-kind.ts) for files of volumes over several pools. Invariants: a job moves all files that a volume has in one
-// pool, one after another, and each file moves together with the files of snapshots that are its clones; only the manifest in the home
-// determines which pool has a file.
+// pool, one after another. Each file moves together with its clones, which are files of snapshots. Only the manifest in the home determines
+// which pool has a file.
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { JobRecord } from '../job-record.ts';

@@ -1,6 +1,6 @@
-// Moves of a file of a volume over several pools, together with the files of snapshots: the content while clients write, a stop of the
-// server after each step, a next start with all pools or without one pool, cancelled jobs, several files in one pool, and refusals. The
-// tests run on any file system, because a stand-in compares contents instead of extents. Rules: G28.
+// Tests moves of a file of a volume over several pools, together with the files of snapshots. The tests check the content while clients
+// write, a stop of the server after each step, a start with all pools or without one pool, cancelled jobs, several files in one pool, and
+// refusals. The tests run on any file system, because a stand-in compares contents instead of extents. Rules: G28.
 
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,4 +1,4 @@
-// The bytes of a volume of several files, and the differences between two of its states, compared with a model in one buffer. The layouts
+// Compares the bytes of a volume of several files, and the differences between two of its states, with a model in one buffer. The layouts
 // are random, and include a concat that has grown. If a copy begins with the old state, continues at any offset and gets the differences,
 // it must have the new state at the end.
 
@@ -29,7 +29,10 @@ const partOf = (blocks: number, index: number) => ({ poolId: id(index), fileId: 
 interface Case {
   readonly layout: Exclude<Layout, { kind: 'simple' }>;
   readonly sizeBytes: number;
-  /** Number of files that the volume has before the change. If a concat has grown, this number is smaller than the number of files in the new state. */
+  /**
+   * Number of files that the volume has before the change. If a concat has grown, this number is smaller than the number of files in the
+   * new state.
+   */
   readonly baseFiles: number;
 }
 

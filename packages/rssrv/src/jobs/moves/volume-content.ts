@@ -1,6 +1,6 @@
 // Reads the open files of a volume or snapshot as one content, and finds the ranges in which two contents differ. The layout of a volume
-// says which file has which part. Invariants: the offset of a range is an offset in the volume, and ranges come in ascending order; a file
-// is compared only with a clone of itself, and the caller must ensure this.
+// says which file has which part. Invariants: the offset of a range is an offset in the volume, and ranges are in ascending order. A file
+// is compared only with a clone of itself, which the caller must ensure.
 
 import { type FileHandle, open } from 'node:fs/promises';
 import { LayoutMap, type LayoutShape } from '../../storage/files/layout-map.ts';

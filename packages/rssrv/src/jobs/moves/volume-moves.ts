@@ -1,7 +1,7 @@
 // Moves volumes between pools while clients use them (rule C5). A round clones the file and copies its differences from the previous clone.
 // When few differences are left, the clients wait while the server copies these differences and the volume changes its pool. move-plan.ts
-// decides on rounds, move-files.ts changes the disk. Invariants: an interrupted move continues, or its files in the new pool are deleted;
-// the served file has every acknowledged write; a volume is always in exactly one of the two pools (pools/repair/move-repair.ts).
+// decides on rounds, move-files.ts changes the disk. Invariants: an interrupted move continues, or its files in the new pool are deleted.
+// The served file has every acknowledged write. A volume is always in exactly one of the two pools (pools/repair/move-repair.ts).
 
 import { open, readdir, stat } from 'node:fs/promises';
 import type { Clock } from '@rsio/common/lib/clock';

@@ -1,4 +1,4 @@
-// The change of a volume's file while clients use it: errors of the storage during the change. The kernel reports an error of a sync only
+// Tests errors of the storage while the file of a volume is changed and clients use the volume. The kernel reports an error of a sync only
 // once, so the code that gets the error must start a new incarnation. Without the new incarnation, a later take-over would not learn that
 // writes are lost. move-stops.test.ts tests whole moves. Rules: C5.
 

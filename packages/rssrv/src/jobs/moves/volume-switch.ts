@@ -1,6 +1,6 @@
-// Changes the file of a volume while clients use the volume, which is briefly not served. Every server process closes the old file; then
-// the clients open the volume again and get the new file. Invariants: while the work runs, no request on the old file is running or begins,
-// and all answered writes are durable in the old file; if the outcome of the work is not known, the volume is not served. Rules: C5.
+// Changes the file of a volume while clients use the volume, which is briefly not served. Every worker closes the old file; then the
+// clients open the volume again and get the new file. Invariants: while the work runs, no request on the old file is running or begins, and
+// all answered writes are durable in the old file; if the outcome of the work is not known, the volume is not served. Rules: C5.
 
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { printDuration } from '@rsio/common/lib/units';

@@ -44,7 +44,7 @@ function concatSizes(sizeBytes: number, blockSizeBytes: number, rooms: readonly 
   const all = free.map((share, index) => share + more[index]!);
   if (sumOf(all) < units || all.includes(0)) return null;
   const sizes = all.map((share) => share * unitBytes);
-  // The sizes above are whole units. A rest of less than a unit is added to a file whose pool has room for the rest.
+  // The sizes above are whole units. A remainder of less than a unit is added to a file whose pool has room for it.
   const restBytes = sizeBytes - units * unitBytes;
   const place = rooms.findLastIndex(({ maxBytes }, index) => sizes[index]! + restBytes <= maxBytes);
   if (place === -1) return null;
@@ -108,8 +108,8 @@ function placed(rooms: readonly Room[], bytesOf: (index: number) => number, id: 
 }
 
 /**
- * Returns the layout of the volume with a new size. In a stripe, all files grow. In a `concat`, the last file grows, or a new file is
- * added if `poolId` is another pool than the pool of the last file. If `poolId` is null, the last file grows.
+ * Returns the layout of the volume with a new size. In a stripe, all files grow. In a `concat`, the last file grows, or a new file is added
+ * if `poolId` is not the pool of the last file. If `poolId` is null, the last file grows.
  */
 export function grownLayout(
   manifest: Pick<Manifest, 'name' | 'sizeBytes'>,

@@ -1,5 +1,6 @@
-// The ledger of a pool is replaced with its own space. Each test state is one that a stop or a crash of the machine between two steps
-// leaves. Invariant: after any such stop, ledger.json has the old or the new text, and the next replacement works.
+// Tests that the ledger of a pool is replaced without new space. Each test begins in a state that a stop of the server, or a crash of the
+// machine, leaves between two steps. Invariant: after any such stop, ledger.json has the old or the new text, and the next replacement
+// works.
 
 import fs from 'node:fs';
 import os from 'node:os';

@@ -1,7 +1,7 @@
-// Replaces the ledger of a pool with space that the ledger already has. On a full file system, clients must still get, release and recover
-// volumes, and a start must be able to take the pool over. The previous ledger stays as the file `ledger.spare`, whose blocks the next
-// ledger overwrites. Invariants: ledger.json has the whole old or the whole new text at any time; a file is overwritten only while it is
-// not ledger.json, and no file system takes its blocks away, because both files are padded to the same size.
+// Replaces the ledger of a pool without needing new space. Even on a full file system, clients must be able to open, release and recover
+// volumes, and a start of the server must be able to take the pool over. The previous ledger stays as the file `ledger.spare`, whose blocks
+// the next ledger overwrites. Invariants: ledger.json has the whole old or the whole new text at any time; a file is overwritten only while
+// it is not ledger.json. Both files are padded to the same size, so that overwriting neither needs nor frees blocks.
 
 import { link, open, rename, rm, stat } from 'node:fs/promises';
 import { syncDirectory } from '@rsio/common/files/durable-write';
@@ -19,12 +19,12 @@ export async function replaceLedger(pool: string, text: string): Promise<void> {
   await overwrite(spare, text + ' '.repeat(missing));
   if ((await inodeOf(file)) !== null) await link(file, old);
   await rename(spare, file);
-  // Until this sync, a crash of the machine may bring back the old ledger, so the blocks of both ledgers are kept.
+  // Until this sync, a crash of the machine may restore the old ledger, so the blocks of both ledgers are kept.
   await syncDirectory(pool);
   if ((await inodeOf(old)) !== null) await rename(old, spare);
 }
 
-/** Finishes or undoes a replacement that was interrupted, so that the spare file is another file than the ledger. */
+/** Finishes or undoes an interrupted replacement, so that the spare file and the ledger are two different files. */
 async function settle(pool: string): Promise<void> {
   const [file, spare, old] = [poolPaths.ledger(pool), poolPaths.ledgerSpare(pool), poolPaths.ledgerOld(pool)];
   const [now, before, other] = await Promise.all([inodeOf(file), inodeOf(old), inodeOf(spare)]);

@@ -1,7 +1,7 @@
 // The files that describe the content of a pool: pool.json names the pool, and volume.json describes one volume. The file removed.json
 // records the removal of a volume, and part.json describes one file of a volume of several files. Pure: other modules read and write the
-// files. Invariants: `parse...` accepts every text that `print...` writes, with the same meaning. A file of a newer format than this rssrv
-// knows is refused, and never replaced.
+// files. Invariants: `parse...` accepts every text that `print...` writes, with the same meaning. A file whose format is too new for this
+// rssrv is refused, and never replaced.
 
 import {
   BANDWIDTH_MAX_BYTES,
@@ -52,7 +52,7 @@ const SIMPLE_VERSION = 1;
 
 /**
  * The content of POOL/pool.json. The file is written once and never replaced, because the lock of the pool is on this file. Pools with a
- * ledger have format 2, because an older rssrv would ignore the ledger and count its holders as gone.
+ * ledger have format 2, because an older rssrv would ignore the ledger and treat held volumes as free.
  */
 const IDENTITY = object({ id: uuid, createdMs: time });
 const LEDGER_VERSION = 2;
@@ -117,8 +117,8 @@ const IMAGE = object({
   refresh: uuid,
   next: optional(PREPARED_REFRESH),
   /**
-   * Only if the image is in another pool than its volume: the base from which the next refresh finds the changes. If absent, the next
-   * refresh copies the whole content.
+   * Only if the image is not in the pool of its volume: the base from which the next refresh finds the changes. If absent, the next refresh
+   * copies the whole content.
    */
   base: optional(IMAGE_BASE),
 });
@@ -165,7 +165,10 @@ const MANIFEST = object({
    */
   owner: nameOrNull,
   createdMs: time,
-  /** Stamps of the data files (storage-identity.ts). A held volume is not served if a file has another stamp than the manifest says. */
+  /**
+   * Stamps of the data files (storage-identity.ts). A held volume is not served if the stamp of a file differs from the stamp in the
+   * manifest.
+   */
   stamps: atMost(PARTS_MAX, list(orNull(stamp))),
   /** Stamp of the request that made the last change. If the request is repeated, it is not executed again. */
   request: requestOrNull,

@@ -13,22 +13,22 @@
 //   set, rename   volume.json.new                           rename -> volume.json                       sync of volumes/ID
 //   grow          longer data, then as above                rename -> volume.json                       sync of volumes/ID
 //   remove        removed.json in volumes/ID                rename volumes/ID -> removed/ID             sync of both
-//   restore       volume.json in removed/ID                 rename removed/ID -> volumes/ID             sync of both; removed.json goes
-//   purge                                                   rename removed/ID -> removed/.purge-ID      sync of removed/; content goes
+//   restore       volume.json in removed/ID                 rename removed/ID -> volumes/ID             sync of both; removed.json deleted
+//   purge                                                   rename removed/ID -> removed/.purge-ID      sync of removed/; content deleted
 //
 //   .new-ID --create--> volumes/ID <--remove, restore--> removed/ID --purge--> .purge-ID --> nothing
 //      |                                                                          |
-//      '-- a start deletes it                              a start goes on -------'
+//      '-- a start deletes it                              a start continues -----'
 //
 // Prepared files are synced before the commit point. The size of a volume is the size in its manifest, volume.json, and not the length of
 // its data file. A volume of several files has its manifest and its commit points in one pool, its home; part-files.ts changes the other
 // files. On a full file system, removed.json takes the space of a spare file (spare-files.ts).
 //
-// Rules of docs/PROTOCOL.md: C1, a change is durable before it is answered, and C2, it changes no content.
+// Rules of docs/PROTOCOL.md: C1 (a change is durable before it is answered) and C2 (a change does not alter content).
 //
 // Never done here:
 // - This class does not overwrite a manifest or removed.json in place: a new file is renamed to it.
-// - This class does not check rights, names and room. catalogue.ts decides about these before pool-verbs.ts calls the steps.
+// - This class does not check rights, names or room. catalogue.ts decides about these before pool-verbs.ts calls the steps.
 // - Errors of this class do not say whether a change stopped before or after the commit point. The caller reads the pool again to find out.
 
 import { link, mkdir, open, rename, rm, stat } from 'node:fs/promises';
@@ -59,9 +59,7 @@ export class PoolFiles {
     this.ports = ports;
   }
 
-  /**
-   * Creates a pool in an existing directory, with a ledger that names no holder. Throws EEXIST if the directory already is a pool.
-   */
+  /** Creates a pool in an existing directory, with a ledger without holders. Throws EEXIST if the directory already is a pool. */
   async makePool(identity: PoolIdentity): Promise<void> {
     const file = poolPaths.identity(this.directory);
     // Check first, because the ledger of a pool that exists must never be replaced by an empty one.
@@ -151,10 +149,10 @@ export class PoolFiles {
     this.reached('change: commit');
   }
 
-  /** Replaces the ledger of the pool, also on a full file system. */
+  /** Replaces the ledger of the pool, even on a full file system. */
   async replaceLedger(text: string): Promise<void> {
     const replace = (): Promise<void> => replaceLedger(this.directory, text);
-    // Only the first ledgers of a pool of an earlier release, and a ledger that grows, need space that the ledger does not have yet.
+    // New space is needed only for the first ledgers of a pool of an earlier release, and for a ledger that has grown.
     await replace().catch(async (thrown: unknown) => {
       if (!(await this.spare.give(thrown))) throw thrown;
       await replace();

@@ -10,7 +10,7 @@ export const PURGE_PREFIX = '.purge-';
 
 export const poolPaths = {
   identity: (pool: string): string => join(pool, 'pool.json'),
-  /** The ledger: what makes the next server the same server to the clients of the pool (volumes/holds/ledger-file.ts). */
+  /** The ledger, with which the next server of the pool treats clients as the last server did (volumes/holds/ledger-file.ts). */
   ledger: (pool: string): string => join(pool, 'ledger.json'),
   /** Space for the next ledger, and the previous ledger while it is being replaced (ledger-space.ts). */
   ledgerSpare: (pool: string): string => join(pool, 'ledger.spare'),
@@ -32,7 +32,7 @@ export const poolPaths = {
   snapshots: (folder: string): string => join(folder, 'snapshots'),
   /** The new data file with which a rollback or refresh replaces the current data file. */
   nextData: (folder: string): string => join(folder, 'data.new'),
-  /** The base of an image that is in another pool than its volume: the content of the image's last refresh. */
+  /** The base of an image that is not in the pool of its volume: the content of the image's last refresh. */
   baseData: (folder: string): string => join(folder, 'base'),
   /** The intent map of a replica of a mirror. */
   map: (folder: string): string => join(folder, 'mirror.map'),

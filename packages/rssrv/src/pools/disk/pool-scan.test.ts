@@ -1,5 +1,5 @@
-// A pool is opened after its server has died. The scan syncs the folders before it reads them, because the server serves the volumes in
-// these folders afterwards. test/sim simulates a crash of the machine. Rules: C1.
+// Tests the opening of a pool after its server has died. The scan syncs the folders before it reads them, because the server serves the
+// volumes in these folders afterwards. test/sim simulates a crash of the machine. Rules: C1.
 
 import fs from 'node:fs';
 import os from 'node:os';

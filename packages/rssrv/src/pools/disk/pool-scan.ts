@@ -198,8 +198,8 @@ async function scanRemoved(
 }
 
 /**
- * Deletes what is left of purged volumes. Keeps the manifest of a volume of several files until its parts are deleted. Also keeps a
- * manifest that cannot be read.
+ * Deletes the remains of purged volumes. Keeps the manifest of a volume of several files until its parts are deleted. Also keeps a manifest
+ * that cannot be read.
  */
 async function scanPurged(
   removed: string,

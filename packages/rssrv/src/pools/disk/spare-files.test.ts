@@ -1,5 +1,5 @@
-// A pool on a full file system: changes that free space use the spare files, and the spare files are made again when the file system has
-// room. The file system is a tmpfs that the test mounts. The tests are skipped if this process may not mount. Rules: G16.
+// Tests a pool on a full file system: changes that free space use the spare files, and the spare files are made again when the file system
+// has room. The file system is a tmpfs that the test mounts. The tests are skipped if this process may not mount. Rules: G16.
 
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';

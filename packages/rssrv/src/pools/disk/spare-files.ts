@@ -1,7 +1,7 @@
 // Keeps space in a pool for the small files that are needed on a full file system. The files in POOL/spare occupy this space. The removal
 // of a volume or a snapshot writes a small file first, and would otherwise fail exactly when space is needed. Invariants: a spare file is
-// overwritten in place and renamed to the file that had no room, so that no other program can take its space. No file in the folder of
-// spare files is the only copy of any data.
+// overwritten in place and then renamed to the file that needed its space, so that no other program can take the space. No file in the
+// folder of spare files is the only copy of any data.
 
 import { randomBytes } from 'node:crypto';
 import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
@@ -34,7 +34,7 @@ export class SpareFiles {
     }
   }
 
-  /** Deletes a spare file, if `thrown` says that the file system is full. Returns false if that does not help. */
+  /** Deletes a spare file if `thrown` says that the file system is full. Returns false if it has deleted no file. */
   async give(thrown: unknown): Promise<boolean> {
     const [name] = FULL.includes(errnoName(thrown)) ? await namesIn(this.folder) : [];
     if (name === undefined) return false;

@@ -1,7 +1,8 @@
 // Decides whether parts that an interrupted change has left are kept or deleted. Pure: part-repair.ts executes the plan. Invariants: the
 // manifest of a volume decides whether a part of the volume is kept, and the description of a snapshot decides the same for parts of the
-// snapshot. While this manifest or description cannot be read, the part does not change. A part is deleted only if it is new and that file
-// does not name it, or if its volume is being deleted for good. All other parts that are not named are kept and reported.
+// snapshot. While this manifest or description cannot be read, the part does not change. A part is deleted only if it is new and this
+// manifest or description does not name it, or if its volume is being deleted for good. All other parts that are not named are kept and
+// reported.
 
 import { type Manifest, otherParts, type PartRecord } from '../disk/manifest.ts';
 import { poolPaths } from '../disk/pool-paths.ts';

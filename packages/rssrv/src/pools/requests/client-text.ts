@@ -1,5 +1,5 @@
-// Removes the names of files from error texts for clients. Pure. Invariant: an error text for a client contains neither file names of the server nor
-// addresses of other machines. The log has the whole text.
+// Removes the names of files from error texts for clients. Pure. Invariant: an error text for a client contains neither file names of the
+// server nor addresses of other machines. The log has the whole text.
 
 /** Matches a path on the server, and the `//` of a URI with the address of another machine. */
 const PATH = /(?:^|[^\w])\/[\w.~/-]/;

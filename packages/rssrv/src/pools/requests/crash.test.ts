@@ -1,5 +1,6 @@
-// The server crashes between two steps of a change, or before the journal entry of the change. A request that is repeated after the
-// restart finds its change made, or makes it, and never makes it twice. pools/pool-stops.test.ts tests the state on disk. Rules: A2, G17.
+// Tests crashes of the server between two steps of a change, or before the journal entry of the change. A request that is repeated after
+// the restart finds its change made, or makes it, and never makes it twice. pools/pool-stops.test.ts tests the state on disk. Rules: A2,
+// G17.
 
 import fs from 'node:fs';
 import os from 'node:os';

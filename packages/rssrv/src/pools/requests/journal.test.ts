@@ -1,5 +1,5 @@
-// The journal of requests on a real file system: the next server finds every entry for which `add` has resolved, even if a crash or a full
-// disk damages the end of the file, and the file stays bounded. Rules: A2, G17.
+// Tests the journal of requests on a real file system. The next server finds every entry for which `add` has resolved, even if a crash or a
+// full disk damages the end of the file. The file stays bounded. Rules: A2, G17.
 
 import fs from 'node:fs';
 import os from 'node:os';

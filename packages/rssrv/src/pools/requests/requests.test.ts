@@ -1,6 +1,7 @@
-// Each request is executed exactly once (C4). The tests repeat a request before, during and after the execution, after a restart, by other
-// askers and with other parameters. No change begins for an asker that has gone. An answer waits for the journal. crash.test.ts tests a
-// crash between commit and journal. After such a crash, the manifest shows that the change was made. Rules: A2, A3, G17.
+// Tests that each request is executed exactly once (C4). The tests repeat a request before, during and after the execution, after a
+// restart, by other askers and with other parameters. No change begins for an asker that is no longer connected. An answer waits for the
+// journal. crash.test.ts tests a crash between commit and journal. After such a crash, the manifest shows that the change was made. Rules:
+// A2, A3, G17.
 
 import fs from 'node:fs';
 import os from 'node:os';

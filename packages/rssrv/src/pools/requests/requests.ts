@@ -33,9 +33,12 @@ export interface Changes {
   checkWanted(): void;
 }
 
-/** Errors after which the change may have been made. For example, E_POOL may come after the commit point. */
+/** Errors after which the change may have been made. For example, E_POOL may occur after the commit point. */
 const OPEN_OUTCOMES: readonly ErrorCode[] = ['E_POOL', 'E_TIMEOUT', 'E_SHUTTING_DOWN'];
-/** Refusals after which the same request may be repeated, because nothing was changed: the asker was told to try again, or has gone. */
+/**
+ * Refusals after which the same request may be repeated, because nothing was changed. The asker was told to try again, or is no longer
+ * connected.
+ */
 const PASSING_REFUSALS: readonly ErrorCode[] = ['E_BUSY', 'E_NO_SESSION'];
 
 interface Outcome {

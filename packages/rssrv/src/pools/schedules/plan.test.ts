@@ -1,4 +1,4 @@
-// The snapshots that a schedule makes and removes, over thousands of random histories: time passes, clocks jump, servers are down,
+// Tests the snapshots that a schedule makes and removes, in thousands of random histories: time passes, clocks jump, servers are down,
 // snapshots fail, and commands make and remove snapshots.
 
 import { expectAtMost, expectNone, expectSame } from '@rsio/common/testing/quick-expect';

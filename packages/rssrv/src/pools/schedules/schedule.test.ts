@@ -1,5 +1,5 @@
-// Schedules of snapshots as people write them: accepted texts and their canonical form, refused texts, and names of snapshots. plan.test.ts
-// tests the actions of a schedule.
+// Tests schedules of snapshots as people write them: accepted texts and their canonical form, refused texts, and names of snapshots.
+// plan.test.ts tests the actions of a schedule.
 
 import fc from 'fast-check';
 import { isSnapshotName } from '@rsio/common/lib/units';

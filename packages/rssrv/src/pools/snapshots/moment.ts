@@ -1,5 +1,5 @@
-// The interface between the copies of volume files, from which snapshots are made, and the code that holds changes in server processes.
-// Invariant: when `take` resolves, the copies have the content of all volumes at one moment (P1), even if clients wrote during `take`.
+// The interface between the copies of volume files, from which snapshots are made, and the code that holds changes in workers. Invariant:
+// when `take` resolves, the copies have the content of all volumes at one moment (P1), even if clients wrote during `take`.
 
 /** Copies one volume file chunk by chunk. Chunk i covers bytes [i*chunkBytes, (i+1)*chunkBytes); the last chunk ends at sizeBytes. */
 export interface ChunkedCopy {

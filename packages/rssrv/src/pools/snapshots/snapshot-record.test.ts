@@ -1,5 +1,5 @@
-// The files that describe snapshots: written texts are read with the same meaning, wrong texts are refused with the name of the field,
-// and the names of files contain the names of snapshots.
+// Tests the files that describe snapshots: written texts are read with the same meaning, wrong texts are refused with the name of the
+// field, and the names of files contain the names of snapshots.
 
 import { expect, test } from 'vitest';
 import {

@@ -1,5 +1,5 @@
-// A start with files of snapshots: the scan finishes or deletes the files of interrupted changes, and reports and keeps unexplained files.
-// If another pool decides whether files stay, the scan keeps these files until that pool is open. Rules: G26.
+// Tests a start with files of snapshots: the scan finishes or deletes the files of interrupted changes, and reports and keeps unexplained
+// files. If another pool decides whether files stay, the scan keeps these files until that pool is open. Rules: G26.
 
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,4 +1,4 @@
-// The copy of a volume over several files, compared with a flat model (property test). The copy has the content of the moment, whatever is
+// Compares the copy of a volume over several files with a flat model (property test). The copy has the content of the moment, whatever is
 // written to chunks that are already cloned, and in whatever order the chunks are cloned. The files have chunks of different sizes, and
 // each file may begin at any sector of the volume. Rules: G26.
 

@@ -1,6 +1,7 @@
 // Stops serving a shared pool while clients hold its volumes, and serves it again when this server owns it. Invariants: after `leave`, no
-// handle, file or lock of the pool is open here. A clean end is complete or did not happen: every answered write is durable, and the ledger
-// has the counts of the incarnations. After a lost ownership, no request gets its result any more. Rules: F6, F7.
+// handle, file or lock of the pool is open here. A clean hand-over either fails and changes nothing, or makes every answered write durable
+// and saves the counts of the incarnations in the ledger. Once the ownership is lost, no request is answered with its result. Rules: F6,
+// F7.
 
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -55,14 +56,14 @@ export class PoolHandOver {
   }
 
   /**
-   * Stops serving the pool, for the reason `why`. `isLost`: the ownership has ended, so that nothing can be saved. Otherwise, throws E_BUSY
-   * if the pool cannot be left cleanly, and its volumes are then served as before.
+   * Stops serving the pool, for the reason `why`. `isLost`: true if the ownership has ended, so that nothing can be saved. If it is false
+   * and the pool cannot be left cleanly, throws E_BUSY, and the volumes of the pool are served as before.
    */
   async leave(name: string, isLost: boolean, why: string): Promise<void> {
     const { ports } = this;
     const what = `giving up pool ${name}`;
     if (isLost) {
-      // From this turn on, nothing is answered, whatever change of the server is in progress.
+      // From this event-loop turn on, no request is answered, even if another change of the server is in progress.
       this.suspend(name, why);
       await Promise.all(this.idsIn(name).map((id) => ports.admissions().loseHandles(id, `Pool ${name}: ${why}`)));
       await ports.changes.runOwn(() => this.remove(name, why), what);
@@ -124,7 +125,7 @@ export class PoolHandOver {
     return flushed.every(Boolean);
   }
 
-  /** The kernel reports a failed sync only once, so that a new incarnation must begin (see jobs/moves/volume-switch.ts). */
+  /** The kernel reports a failed sync only once, so a new incarnation must begin (see jobs/moves/volume-switch.ts). */
   private async sync({ id }: ServedVolume): Promise<void> {
     try {
       await this.ports.volumes.sync(id);

@@ -67,3 +67,24 @@ test('while a measurement hangs, the last load is returned, and no other begins'
   }
   expect(asked).toBe(1);
 });
+
+test.each([Number.NaN, Number.POSITIVE_INFINITY, -5, 1e300])('a load of %d, which no note can have, is 0', async (readsPerSecond) => {
+  const statistics = async () => ({ sessions: [sessionStats({ volumes: [volumesWith('a@0', { readsPerSecond })] })], waits: [] });
+  const loads = new PoolLoads({ clock: new FakeClock(), served: () => new Map([['fast', new Set(['a@0'])]]), statistics });
+  loads.of('fast');
+  await settled();
+  expect(loads.of('fast')).toBe(0);
+});
+
+test('a measurement that fails is repeated, and ends nothing', async () => {
+  const clock = new FakeClock();
+  let asked = 0;
+  const served = () => new Map([['fast', new Set(['a@0'])]]);
+  const loads = new PoolLoads({ clock, served, statistics: () => Promise.reject(new Error(`process has ended, ${asked++}`)) });
+  loads.of('fast');
+  await settled();
+  clock.advance(LOAD_MS);
+  expect(loads.of('fast')).toBe(0);
+  await settled();
+  expect(asked).toBe(2);
+});

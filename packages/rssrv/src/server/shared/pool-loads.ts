@@ -1,5 +1,6 @@
-// Measures the load of the shared pools that this server serves, for its notes to the other owners. Invariant: nothing waits for a load; while
-// a server process hangs, the loads only get older.
+// Measures the load of the shared pools that this server serves, for its notes to the other owners. Invariants: nothing waits for a load;
+// while a server process hangs, or no load can be measured, the loads only get older; a load fits into a note, because the others would
+// count a server whose note has no form as silent.
 
 import type { ServerMethods } from '@rsio/common/control/server/server-methods';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -23,13 +24,20 @@ export class PoolLoads {
     this.ports = ports;
   }
 
-  /** Returns the load of a pool, smoothed over about a minute; 0 if this server does not serve it. Begins the next measurement if it is due. */
+  /**
+   * Returns the load of a pool, averaged over about a minute; 0 if this server does not serve the pool. Begins the next measurement if it
+   * is due.
+   */
   of(pool: string): number {
     if (this.ports.clock.monotonicMs() >= this.nextMs) {
       this.nextMs = Number.POSITIVE_INFINITY;
-      void this.measure().finally(() => (this.nextMs = this.ports.clock.monotonicMs() + LOAD_MS));
+      const measured = (): void => {
+        this.nextMs = this.ports.clock.monotonicMs() + LOAD_MS;
+      };
+      this.measure().then(measured, measured);
     }
-    return Math.round(this.loads.get(pool) ?? 0);
+    const load = Math.round(this.loads.get(pool) ?? 0);
+    return Number.isSafeInteger(load) && load > 0 ? load : 0;
   }
 
   private async measure(): Promise<void> {
@@ -47,7 +55,7 @@ export class PoolLoads {
   }
 }
 
-/** Returns the READs and WRITEs per second of these volumes, and one more for each LOAD_REQUEST_BYTES per second. Pure. */
+/** Returns the READs and WRITEs per second of these volumes, plus one for each LOAD_REQUEST_BYTES per second. Pure. */
 export function loadOf({ sessions }: Pick<Stats, 'sessions'>, volumes: ReadonlySet<string>): number {
   const own = sessions.flatMap((session) => session.volumes).filter(({ volume }) => volumes.has(volume));
   return own.reduce((load, { readsPerSecond, writesPerSecond, readBytesPerSecond, writtenBytesPerSecond }) => {

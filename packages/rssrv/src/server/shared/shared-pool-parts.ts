@@ -1,5 +1,5 @@
-// Makes the parts of a shared pool that reach its storage, for the listener. Invariant: the disk and the fence of the configuration decide
-// the engine.
+// Makes the objects through which the listener reaches the storage of a shared pool. Invariant: the configured disk and fence determine the
+// engine.
 
 import { randomInt } from 'node:crypto';
 import { join } from 'node:path';
@@ -30,7 +30,8 @@ function engineOf(pool: string, { disk, fence }: SharedDiskConfig, server: strin
   if (disk.kind === 'rbd')
     return new RbdEngine({ pool: disk.pool, image: disk.image, server, folder: directory, clock, environment: process.env });
   if (fence.kind === 'reservation') return new ReservationEngine({ clock, random: randomUnit, disk: disk.path, server });
-  // Without a fence, no server takes a pool by force; the command fails for a writer that an interrupted take has left.
+  // Without a configured fence, no server takes a pool by force. If an interrupted take has left a writer that must be fenced, this command
+  // fails.
   const command: readonly [string, ...string[]] = fence.kind === 'command' ? [fence.program, ...fence.words] : ['/bin/false'];
   return new CommandEngine({ clock, random: randomUnit, disk: disk.path, server, pool, command });
 }

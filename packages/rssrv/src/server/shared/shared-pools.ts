@@ -1,5 +1,5 @@
-// The shared pools of the server: connects farm/ with the parts of the server that serve the pools. Invariant: what depends on the ownership
-// of a pool asks here, and gets no answer while the storage gives none.
+// The shared pools of the server: connects farm/ with the parts of the server that serve the pools. Invariant: code that depends on the
+// ownership of a pool asks this module, and gets no answer while the storage does not answer.
 
 import type { PoolConfig } from '@rsio/common/config/schema/types';
 import { nameInUniverse } from '@rsio/common/lib/volume-name';
@@ -36,7 +36,7 @@ export class SharedPools {
     });
   }
 
-  /** See Farms.isMine. `poolId`: id of the pool, as it was read. */
+  /** See Farms.isMine. `poolId`: id of the pool, as read from its storage. */
   isMine(poolId: string, generation: number, hasFailed: boolean): Promise<boolean> {
     const states = this.ports.administration().poolStates;
     const pool = states.find(({ identity, ownership }) => ownership !== null && identity?.id === poolId);
@@ -56,8 +56,8 @@ export class SharedPools {
   }
 
   /**
-   * Called when all sessions have ended. Makes everything in the owned pools durable, with the counts of the incarnations. Returns the names
-   * of the pools with which this has succeeded. The others are left as after a crash, so that their clients send again what they have kept.
+   * Called when all sessions have ended. Makes all data of the owned pools durable, and saves the counts of the incarnations. Returns the
+   * names of the pools for which this has succeeded. The other pools are left as after a crash, so that their clients replay their logs.
    */
   async settled(): Promise<ReadonlySet<string>> {
     const { ports } = this;

@@ -116,7 +116,7 @@ export function perFile({ readonly, type }: Pick<ServedVolume, 'readonly' | 'typ
   return readonly || type === 'memory' ? 1 : 2;
 }
 
-/** Returns the file system or disk that the name of a volume's storage (storage-identity.ts) contains. */
+/** Extracts the file system or disk from the name of a volume's storage (storage-identity.ts). */
 function deviceOf({ storage, layout }: ServedVolume): string {
   const name = layout?.parts[0]?.storage ?? storage ?? '';
   return name.startsWith('file ') ? name.slice(0, name.lastIndexOf(':')) : name;

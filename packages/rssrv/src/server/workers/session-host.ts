@@ -296,7 +296,7 @@ function passedFiles(receiver: DescriptorReceiver, tag: number, { name, path }: 
   }
 }
 
-/** Without an answer, the listener is gone, and nothing may be answered in its place. */
+/** A missing answer means that the listener has exited, and counts as false, because only the listener knows the owner. */
 function isMineFrom(answer: ListenerAnswer): boolean {
   return answer !== null && 'isMine' in answer && answer.isMine;
 }

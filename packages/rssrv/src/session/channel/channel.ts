@@ -64,7 +64,7 @@ export type ToSession =
   | { readonly type: 'end'; readonly code: string; readonly sentence: string }
   /** Revokes the volume's grants up to `epoch`. The worker answers with `revoked` and the same number. */
   | { readonly type: 'revoke'; readonly number: number; readonly volumeId: string; readonly epoch: number }
-  /** This server no longer owns the shared pool of the volume: every request of its handles that has not been answered gets STALE. */
+  /** This server no longer owns the shared pool of the volume: every unanswered request on the handles of the volume gets STALE. */
   | { readonly type: 'lose'; readonly volumeId: string }
   /**
    * The server's list has changed. The session closes paths on removed interfaces after UNLISTED_PATH_MS, and uses the new sizes of the
@@ -99,8 +99,8 @@ export type SessionRequest =
   /** In `release` and `settle`, `epoch` is the epoch of the grant that opened the handle. */
   | { readonly what: 'release'; readonly volumeId: string; readonly epoch: number }
   /**
-   * Asks whether this server owns the shared pool under the generation, at a moment after this request (F8). `hasFailed`: the storage has
-   * refused a request.
+   * Asks whether this server owns the shared pool with this generation, at a moment after this message (F8). `hasFailed`: true if the
+   * storage has refused a request.
    */
   | { readonly what: 'look'; readonly poolId: string; readonly generation: number; readonly hasFailed: boolean }
   | { readonly what: 'settle'; readonly volumeId: string; readonly epoch: number; readonly incarnation: string };

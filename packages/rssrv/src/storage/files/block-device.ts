@@ -1,5 +1,5 @@
-// Reads the facts about a block device from /sys/dev/block (Linux). The
-// modules opened-file.ts and volume-storage.ts open the devices.
+// Reads the facts about a block device from /sys/dev/block (Linux). The modules opened-file.ts and volume-storage.ts open the devices.
+// Invariant: reading the facts does not open the device.
 
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,4 +1,4 @@
-// Compares volumes over several real files with a flat model of their bytes, also if files are truncated or replaced. Other tests use fake
+// Compares volumes over several real files with a flat model of their bytes, even if files are truncated or replaced. Other tests use fake
 // files, which answer when the test says so, to check the status of a request and which files a flush syncs. Rules: G19.
 
 import fs from 'node:fs';

@@ -131,7 +131,7 @@ export class RangeHelper {
   }
 
   /** Only RangeFile calls `ask`, `isOff` and `detached`. */
-  /** True while the helper process has failed. Holes cannot be punched during this time. */
+  /** True from a failure of the helper process until its restart. During this time, holes cannot be punched. */
   get isOff(): boolean {
     return this.isLost;
   }

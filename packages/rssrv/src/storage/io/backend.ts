@@ -34,8 +34,7 @@ export interface IntentView {
   grow(sizeBytes: number): void;
   /**
    * Returns the bits from region `first` on. `first` must be a multiple of 8. Bit i of byte j, the lowest bit first, belongs to region
-   * first
-   * + 8j + i. Bits beyond the last region are 0. Returns at most `maxBytes` bytes, or none if `first` is beyond the last region.
+   * first + 8j + i. Bits beyond the last region are 0. Returns at most `maxBytes` bytes, or none if `first` is beyond the last region.
    */
   read(first: number, maxBytes: number): Buffer;
   /**

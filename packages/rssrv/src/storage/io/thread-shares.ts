@@ -59,8 +59,8 @@ export class ThreadShares {
   }
 
   /**
-   * Offers free threads to the waiting lanes in turn. A lane that gets a thread moves to the end of the waiting lanes, where the loop reaches
-   * it again. The loop ends because each start takes a thread.
+   * Offers free threads to the waiting lanes in turn. A lane that gets a thread moves to the end of the waiting lanes, where the loop
+   * reaches it again. The loop ends because each start takes a thread.
    */
   given(): void {
     this.free++;

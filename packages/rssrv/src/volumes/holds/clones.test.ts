@@ -94,7 +94,7 @@ class Scene {
     this.clock.advance(3_000);
   }
 
-  /** The client process dies while it has a session. */
+  /** Ends the client process while it has a session. */
   async died(): Promise<void> {
     (this.session!.workerSession as OpenPlace).die();
     await expect.poll(() => this.session).toBeUndefined();

@@ -99,7 +99,7 @@ export interface Opening {
 
 /**
  * Decides whether an OPEN is granted. `incarnation` is the current incarnation of the storage. `role`: the right of the client; null if the
- * server's file has no section [rights], and a forced take-over then needs no right.
+ * configuration has no section [rights]. If `role` is null, a forced take-over needs no right.
  */
 export function decideOpen(
   entry: VolumeHolds,
@@ -210,7 +210,7 @@ const HOLD_OF_IDENTITY = /\.(?:readonly|shared|(?:shared\.)?\d+)$/;
 
 /** Identifies the content of a volume and the hold on it (docs/PROTOCOL.md, Verifier). */
 export function identityOf({ id, shared }: Pick<HeldVolumeFacts, 'id' | 'shared'>, hold: Pick<Hold, 'epoch'>): string {
-  // Without the epoch, a client whose hold has ended could come back and write its old requests over the newer writes of other clients.
+  // Without the epoch, a client whose hold has ended could reconnect and overwrite newer writes of other clients with its old requests.
   if (shared) return `${id}.shared.${hold.epoch}`;
   return hold.epoch === 0 ? `${id}.readonly` : `${id}.${hold.epoch}`;
 }

@@ -1,7 +1,7 @@
-// The holds and the notes about nodes in memory, and the files in which they are durable: the ledger of a pool for the volumes and snapshots
-// of the pool (ledgers.ts), holders.json in the state directory for all others, and holders.json for the notes. holds.ts decides about
-// changes. Invariants: a change is durable when its promise resolves, in every pool that may have the volume; the epoch of a volume never
-// falls, also not when a pool comes from another server.
+// The holds and the notes about nodes in memory, and the files in which they are durable. The ledger of a pool (ledgers.ts) has the holds
+// of the pool's volumes and snapshots. The file holders.json in the state directory has the holds of all other volumes, and the notes.
+// holds.ts decides about changes. Invariants: a change is durable when its promise resolves, in every pool that may have the volume; the
+// epoch of a volume never falls, not even when another server has owned its pool.
 
 import { assert } from '@rsio/common/lib/assert';
 import { StateFile } from '@rsio/common/files/state-file';
@@ -14,11 +14,11 @@ import type { LedgerContent } from './ledger-file.ts';
 
 /** The ledgers of the pools (ledgers.ts). */
 export interface HoldLedgers {
-  /** Makes the present holds of the volumes of a pool durable. Throws E_POOL, E_TIMEOUT or E_SYSTEM; the outcome may then be unknown. */
+  /** Makes the current holds of the volumes of a pool durable. After E_POOL, E_TIMEOUT or E_SYSTEM, the outcome may be unknown. */
   save(poolId: string): Promise<void>;
-  /** Returns true if the ledger may name other holders than memory, because a save has failed. */
+  /** Returns true if the holders in the ledger may differ from those in memory, because a save has failed. */
   isDirty(poolId: string): boolean;
-  /** The ledger may name other holders than memory. */
+  /** Records that the holders in the ledger may differ from those in memory. */
   doubt(poolId: string): void;
 }
 
@@ -32,9 +32,9 @@ export class HoldStore {
   hasHadFences = false;
   private readonly file: StateFile<HoldsFileContent>;
   private readonly ledgers: HoldLedgers;
-  /** Maps the id of a pool's volume or snapshot to the pools whose ledgers name its holds: the pool that has it and, during a move, both. */
+  /** Maps the id of a pool's volume or snapshot to the pools whose ledgers have its holds: its pool, or during a move both pools. */
   private readonly homes = new Map<string, readonly string[]>();
-  /** For each pool that was adopted: ids of the volumes and snapshots that it had. */
+  /** Maps each adopted pool to the ids of the volumes and snapshots that it had. */
   private readonly present = new Map<string, ReadonlySet<string>>();
   /** Epochs of volumes whose pool another server owns. */
   private readonly gone = new Map<string, number>();
@@ -61,7 +61,7 @@ export class HoldStore {
     for (const [node, notes] of Object.entries(content.nodes)) this.nodes.set(node, notes);
   }
 
-  /** Returns what the ledger of a pool has to name: the holds of its volumes and snapshots, and the notes about all nodes. */
+  /** Returns the content of the ledger of a pool: the holds of its volumes and snapshots, and the notes about all nodes. */
   inLedger(poolId: string): Pick<LedgerContent, 'volumes' | 'nodes'> {
     const volumes = [...this.volumes].filter(([id]) => this.homes.get(id)?.includes(poolId) === true);
     return { volumes: Object.fromEntries(volumes), nodes: Object.fromEntries(this.nodes) };
@@ -73,10 +73,10 @@ export class HoldStore {
   }
 
   /**
-   * Replaces what is known about the volumes of a pool by the content of its ledger, and adds the notes about nodes. `present`: ids of the
-   * volumes and snapshots that the pool has. `isForeign`: another server has owned the pool since. If two pools name a volume, because a
-   * move was interrupted, the pool that has the volume counts: every change that was answered is there. If both have it, the later epoch
-   * counts. An epoch never falls.
+   * Replaces the holds of the volumes of a pool by the content of its ledger, and adds the notes about nodes. `present`: ids of the volumes
+   * and snapshots that the pool has. `isForeign`: true if another server has owned the pool since this server last did. If an interrupted
+   * move has left a volume in two ledgers, the ledger of the pool that has the volume is used, because it contains every answered change.
+   * If both pools have the volume, the ledger with the higher epoch is used. An epoch never falls.
    */
   adopt(
     poolId: string,
@@ -93,7 +93,7 @@ export class HoldStore {
       const [home] = this.homes.get(id) ?? [];
       const isThere = present.has(id);
       if (home === undefined && entry.holds.length === 0 && (entry.isSnapshot === true || !isThere)) {
-        // What an earlier release has kept in the state directory no longer counts.
+        // The ledger replaces any holds that an earlier release has kept in the state directory.
         this.volumes.delete(id);
         continue;
       }
@@ -111,7 +111,7 @@ export class HoldStore {
       this.nodes.set(node, mergedNotes(this.notesOf(node), notes, isForeign && holding.has(node)));
   }
 
-  /** The ledger of the pool is durable, and names the holds of its volumes. The file in the state directory no longer does. */
+  /** Called when the ledger of the pool is durable. From then on, it has the holds of the pool's volumes, and holders.json does not. */
   keptBy(poolId: string): void {
     this.keepers.add(poolId);
   }
@@ -143,9 +143,9 @@ export class HoldStore {
   }
 
   /**
-   * Executes `commit`, after which the volumes or snapshots with these ids are in the pool `toId`. Their holders are durable there before
-   * `commit` begins. Until it is known where the volumes are, each change of their holds is saved in both pools. `mayBeThere`: returns false
-   * if the volumes are certainly not in the pool `toId` after `commit` has failed.
+   * Executes `commit`, which puts the volumes or snapshots with these ids into the pool `toId`. Their holders are durable in this pool
+   * before `commit` begins. As long as it is uncertain which pool has the volumes, each change of their holds is saved in both pools.
+   * `mayBeThere` is called if `commit` fails; it returns false if the volumes are certainly not in the pool `toId`.
    */
   async carry<T>(ids: readonly string[], toId: string, commit: () => Promise<T>, mayBeThere: () => boolean): Promise<T> {
     const before = ids.flatMap((id) => (this.homes.has(id) ? [[id, this.homes.get(id)!] as const] : []));
@@ -162,16 +162,16 @@ export class HoldStore {
     }
     try {
       const result = await commit();
-      // A client may have opened a snapshot meanwhile.
+      // A client may have opened a snapshot during `commit`.
       const isNew = ids.some((id) => this.homes.get(id)?.includes(toId) === false);
       for (const id of ids) if (this.homes.has(id)) this.homes.set(id, [toId]);
       const failed = (thrown: unknown): void => this.log.error(toRsError(thrown).message);
       const forget = async (): Promise<void> => {
-        // Until the new pool names them, the old pools must.
+        // The old ledgers must have the new holds until the ledger of the new pool has them.
         if (isNew) await this.ledgers.save(toId);
         for (const poolId of new Set(before.flatMap(([, from]) => from))) if (poolId !== toId) await this.ledgers.save(poolId);
       };
-      // Nobody waits for that.
+      // The caller need not wait until the old ledgers are saved.
       void forget().catch(failed);
       return result;
     } catch (thrown) {
@@ -198,13 +198,13 @@ export class HoldStore {
     for (const node of [...this.nodes.keys()]) if (!kept.has(node)) this.nodes.delete(node);
   }
 
-  /** Executes a change of the holds of a volume that is in the pool `home`; undefined for the volume of a section. */
+  /** Executes a change of the holds of a volume. `home`: the pool of the volume; undefined for a volume of a section `[volume]`. */
   protected async inHome(id: string, home: string | undefined, change: (isForced: boolean) => Promise<void>): Promise<void> {
     const before = this.homes.get(id);
     if (home === undefined || (before?.length === 1 && before[0] === home)) return change(false);
     this.homes.set(id, [home]);
     try {
-      // The ledger does not name the holds yet, even if the change changes nothing.
+      // Force the save: the ledger does not have the holds yet, even if this change alters nothing.
       await change(true);
     } catch (thrown) {
       if (before === undefined) this.homes.delete(id);
@@ -229,7 +229,7 @@ export class HoldStore {
       await this.note(node, notes, this.homes.get(volumeId));
     } catch (error) {
       this.volumes.set(volumeId, before);
-      // One of several pools may have the change.
+      // The ledger of one of several pools may already have the change.
       for (const poolId of this.homes.get(volumeId) ?? []) this.ledgers.doubt(poolId);
       throw error;
     }

@@ -1,7 +1,7 @@
-// Decides which clients hold which volumes, and remembers the last instance of each node (docs/PROTOCOL.md H1 to H4). Holds and instances are
-// durable before a volume is granted, so that they survive restarts (hold-store.ts). The rules are in hold-rules.ts; this module executes the
-// changes to a volume's holds one after another. Invariant: the file names the old or the new holder, and names the new holder only when no
-// request from the old holder is running. Rules: Q6.
+// Decides which clients hold which volumes, and remembers the last instance of each node (docs/PROTOCOL.md H1 to H4). Holds and instances
+// are durable before a volume is granted, so that they survive restarts (hold-store.ts). The rules are in hold-rules.ts; this module
+// executes the changes to a volume's holds one after another. Invariant: the file names the old or the new holder, and names the new holder
+// only when no request from the old holder is running. Rules: Q6.
 
 import { isDeepStrictEqual } from 'node:util';
 import type { ClientRole } from '@rsio/common/config/schema/types';
@@ -251,7 +251,7 @@ export class Holds extends HoldStore {
     if (!ports.isWanted()) return this.refuse(id, `The session ended before volume ${request.name} was opened`, STATUS.SHUTTING_DOWN, []);
     const volume = ports.find();
     if (volume?.id !== id) return this.unknownVolume(id, request);
-    // A session may be older than the pool of the volume, whose ledger knows a later instance.
+    // The session may have begun before the pool was opened, and the ledger of the pool may name a later instance.
     if (!this.isCurrent(client))
       return this.refuse(id, `Instance ${client.instance} of node ${client.node} was replaced by a later one`, STATUS.TAKEN);
     const entry = this.entryOf(id);

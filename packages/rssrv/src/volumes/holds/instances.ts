@@ -57,7 +57,8 @@ export function withReplaced(notes: NodeNotes, client: Claim, replaced: Claim): 
 
 /**
  * Returns the notes of a node from this server (`own`) and from the ledger of a pool. An instance that either server refuses permanently is
- * refused. `isHolding`: the ledger says that the node holds a volume, so that its last instance there must not be replaced by a copy.
+ * refused. `isHolding`: true if the node holds a volume according to the ledger. A copy of its machine must then not replace the last
+ * instance in the ledger.
  */
 export function mergedNotes(own: NodeNotes, other: NodeNotes, isHolding: boolean): NodeNotes {
   const machines = other.machines.reduce(withMachine, own.machines);

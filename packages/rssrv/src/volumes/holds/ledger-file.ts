@@ -1,6 +1,6 @@
-// The content of POOL/ledger.json: what makes the next server the same server to the clients of a pool. Pure; ledgers.ts reads and writes
-// the file. Invariants: each time another server, or the same server after a boot, becomes the owner, the generation grows. What the ledger
-// does not name was never held under this pool; a ledger that is missing or damaged is therefore never replaced by an empty one.
+// The content of POOL/ledger.json, with which the next server of a pool treats clients as the last server did. Pure; ledgers.ts reads and
+// writes the file. Invariants: the generation grows each time another server, or the same server after a boot, becomes the owner. A volume
+// that is not in the ledger was never held in this pool; a missing or damaged ledger is therefore never replaced by an empty one.
 
 import type { StateForm } from '@rsio/common/files/state-file';
 import { integer, map, object, type Of, optional, orNull, text } from '@rsio/common/lib/shape';
@@ -22,8 +22,8 @@ const CONTENT = object({
   /** The fenced clients of the owner. */
   fences: FENCES,
   /**
-   * In a shared pool: maps each held volume to the number of its incarnations that have ended within the present life of the pool. After a
-   * take-over by force, a new life begins.
+   * In a shared pool: maps each held volume to the number of its incarnations that have ended within the current life of the pool. A
+   * take-over by force starts a new life.
    */
   counts: optional(map(integer())),
 });

@@ -1,6 +1,7 @@
-// The ledgers of pools: what the next server of a pool knows about the holders, the replaced instances and the fenced clients, and what
-// happens to a pool whose ledger is missing or that only an earlier release has used. Each server of a test has its own state directory.
-// Invariants: what one server has answered, the next server knows; who holds a volume is never unknown. Rules: H1, H4.
+// Tests the ledgers of pools: what the next server of a pool knows about holders, replaced instances and fenced clients, and what happens
+// to a pool whose ledger is missing or that only an earlier release has used. Each server of a test has its own state directory.
+// Invariants: the next server of a pool knows everything that an earlier server has answered; the holders of a served volume are always
+// known. Rules: H1, H4.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -144,7 +145,7 @@ test('the next server knows the holder: others are refused, the holder resumes a
   await two.holds.settle(volumeId, BIG2, 9, 'two');
   await two.pools.close();
 
-  // Back at the first server, which knew the holder under another incarnation.
+  // The pool returns to the first server, which knew the holder under another incarnation.
   const back = await new Server('one').start();
   expect([back.begun, ledger().generation]).toEqual([[volumeId], 3]);
   expect(back.holds.unsettledNode(volumeId, 'two')).toBeNull();
@@ -184,7 +185,7 @@ test('a replaced instance, and a fenced client, are not let in by the next serve
   await one.pools.close();
   const two = await new Server('two').start();
   expect([two.holds.isCurrent(BIG2), two.holds.isCurrent(later)]).toEqual([false, true]);
-  // A session that is older than the pool does not help.
+  // Even a session that began before the pool was opened gets no grant.
   expect(await two.grant(BIG2)).toMatchObject({ granted: false, status: STATUS.TAKEN });
   expect(two.fences.names).toEqual(['venus']);
   expect(two.logged.join()).toContain('Client venus is fenced, because the last server of a pool has fenced it');
@@ -240,7 +241,7 @@ test('a hold that cannot be saved in the pool is not granted', async () => {
   expect(one.holds.holdersOf(volumeId)).toEqual([]);
 });
 
-/** A server of an earlier release that has the volume held by big-2, and the pool without a ledger. */
+/** Runs a server of an earlier release, on which big-2 holds the volume. The pool then has no ledger. */
 async function earlierRelease(): Promise<void> {
   withoutLedger();
   const old = new Server('one');
@@ -256,7 +257,7 @@ test.each(['', 'ledger: replaced', 'ledger: marked'])(
     if (stopAt !== '') {
       const stopped = await new Server('one', { stopAt }).start();
       expect(stopped.trouble).toMatch(/stopped/);
-      // A login saves the file of holders, which must still name the holders of the pool.
+      // A login saves holders.json, which must still have the holders of the pool.
       await stopped.holds.noteInstance({ ...BIG2, node: 'mars' }, null);
     }
     const one = await new Server('one', { run: 'second try' }).start();
@@ -265,7 +266,7 @@ test.each(['', 'ledger: replaced', 'ledger: marked'])(
     expect(fs.readFileSync(poolFile(), 'utf8')).toContain('"version": 2');
     await one.holds.release(volumeId, BIG2, 9);
     await one.pools.close();
-    // What the state directory still says about the holder no longer counts.
+    // The holder in the state directory, if it is still there, no longer counts.
     expect((await new Server('one').start()).holds.holdersOf(volumeId)).toEqual([]);
   },
 );
@@ -281,7 +282,7 @@ test('a pool that another server has used with an earlier release is not served 
   await makePool(path.join(directory, 'fast'), 0, [], true);
   const then = await new Server('three').start();
   expect([then.trouble, (await then.grant(VENUS)).granted]).toEqual([null, true]);
-  // A pool with a ledger keeps its holders, whatever is said.
+  // A pool with a ledger keeps its holders, even with `--no-holders`.
   await then.pools.close();
   await makePool(path.join(directory, 'fast'), 0, [], true);
   expect((await new Server('four').start()).holds.holdersOf(volumeId)).toHaveLength(1);
@@ -358,7 +359,7 @@ test('a copy of a pool in use is refused, and its ledger counts for nothing', as
   await one.holds.settle(volumeId, BIG2, 9, 'later');
   expect(ledger().volumes[volumeId].holds[0].life).toBe('later');
   expect(fs.readFileSync(ledgerFile('copy'), 'utf8')).toBe(before);
-  // Not even in the same reload that removes the pool.
+  // The copy is also refused in the reload that removes the original pool.
   const other = await one.pools.prepare([configs[1]!]);
   await other.own();
   expect(other.states[0]?.trouble).toMatch(/of which it is a copy/);
@@ -386,7 +387,7 @@ test('of two pools that name a volume, the one that has it counts, then the late
   for (const order of ['ab', 'ba'])
     for (const [inA, inB, presentInA, expected] of [
       [early, late, gone, 'late'],
-      // A later epoch elsewhere is that of a change that was never answered.
+      // A later epoch in the ledger of the other pool comes from a change that was never answered.
       [late, early, gone, 'early'],
       [late, early, here, 'late'],
     ] as const) {
@@ -395,7 +396,7 @@ test('of two pools that name a volume, the one that has it counts, then the late
       expect([holds.epochOf('v'), holds.holdersOf('v').map(({ node }) => node)]).toEqual([20, [expected]]);
       const home = presentInA === here ? 'a' : 'b';
       expect(['a', 'b'].filter((pool) => 'v' in holds.inLedger(pool).volumes)).toEqual([home]);
-      // The pool comes back with an older content, for example from a backup, and then with a ledger that does not name the volume.
+      // The pool is opened again with older content, for example from a backup, and then with a ledger that does not name the volume.
       holds.adopt(home, early, here, true);
       expect([holds.epochOf('v'), holds.holdersOf('v').map(({ node }) => node)]).toEqual([20, ['early']]);
       holds.adopt(home, { volumes: {}, nodes: {} }, here, true);
@@ -435,14 +436,14 @@ test('a ledger whose last save has failed is saved before the next grant is answ
   const resume = { resume: mine.granted ? mine.identity : '' };
   await expect(one.grant(BIG2, resume)).rejects.toThrow(/EIO/);
   save.mockRestore();
-  // The failed save may have reached the disk: here, it names venus.
+  // The failed save may have changed the file. In this test, the file names venus afterwards.
   fs.writeFileSync(ledgerFile(), fs.readFileSync(ledgerFile(), 'utf8').replaceAll('big-2', 'venus'));
   await one.grant(BIG2, resume);
   expect(ledger().volumes[volumeId].holds[0].node).toBe('big-2');
   fs.writeFileSync(ledgerFile(), fs.readFileSync(ledgerFile(), 'utf8').replaceAll('big-2', 'venus'));
   await one.ledgers.saveDirty();
   expect(ledger().volumes[volumeId].holds[0].node, 'it was not dirty any more').toBe('venus');
-  // Of two saves, the first one succeeds and the second one does not.
+  // Of two saves, the first succeeds and the second fails.
   let saves = 0;
   const second = vi.spyOn(PoolFiles.prototype, 'replaceLedger').mockImplementation(function (this: PoolFiles, text) {
     return saves++ === 0 ? replaceLedger(this.directory, text) : Promise.reject(Object.assign(new Error('slow'), { code: 'EIO' }));
@@ -451,7 +452,7 @@ test('a ledger whose last save has failed is saved before the next grant is answ
   await expect(Promise.all([settled, one.ledgers.save(poolId)])).rejects.toThrow(/EIO/);
   second.mockRestore();
   expect(one.ledgers.isDirty(poolId)).toBe(true);
-  // Of two saves, the first one fails. The second one has begun before the change of the first one was undone, and has that change.
+  // Of two saves, the first fails. The second begins before the change of the first is undone, and therefore contains this change.
   let others = 0;
   let fail: (thrown: Error) => void = () => undefined;
   const first = vi.spyOn(PoolFiles.prototype, 'replaceLedger').mockImplementation(function (this: PoolFiles, text) {

@@ -1,6 +1,7 @@
-// Reads and writes the ledgers of the open pools (ledger-file.ts). Holds and Fences have their content in memory. Invariants: a pool is
-// served only after its ledger names this server as the owner. Who holds a volume is never unknown: a pool whose ledger is missing or
-// damaged is not served. If another run of a server has owned a pool, its volumes have new incarnations before they are served again.
+// Reads and writes the ledgers of the open pools (ledger-file.ts). The classes Holds and Fences have the content of the ledgers in memory.
+// Invariants: a pool is served only after its ledger names this server as the owner. The holders of a served volume are always known: a
+// pool whose ledger is missing or damaged is not served. If another run of a server has owned a pool, the volumes of the pool get new
+// incarnations before they are served again.
 
 import { isDeepStrictEqual } from 'node:util';
 import { StateFile } from '@rsio/common/files/state-file';
@@ -21,19 +22,21 @@ export interface LedgersPorts {
   readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
   readonly holds: Pick<Holds, 'adopt' | 'carry' | 'forgetPool' | 'inLedger' | 'keptBy' | 'known'>;
   readonly fences: Pick<Fences, 'adopt' | 'all'>;
-  /** The run of this server, which no other server and no later boot has. */
+  /** Returns the id of this run of the server. No other server and no later boot has this id. */
   owner(): string;
   /** Begins new incarnations of the volumes, durably. */
   begin(volumeIds: readonly string[]): Promise<void>;
   /** Number of incarnations of a volume that have ended. */
   countOf(volumeId: string): number;
-  /** Goes on with the counts of the last owner of a shared pool. */
+  /** Continues with the counts of the last owner of a shared pool. */
   adoptCounts(counts: Readonly<Record<string, number>>): void;
   /** Returns true if this server has served a pool with all these volumes at this path before. */
   areRemembered(path: string, volumes: Iterable<Pick<Manifest, 'name' | 'universe'>>): boolean;
   /** Executes a change of the ledger of an open pool, with a time limit. Throws E_POOL or E_TIMEOUT. */
   onLedger(poolId: string, work: () => Promise<void>): Promise<void>;
-  /** Called when a pool is in force that another server has owned: its holders may come back, and these clients are now fenced. */
+  /**
+   * Called when a pool that another server has owned is in force. Its holders may connect here, and the clients `fenced` are now fenced.
+   */
   came(fenced: readonly string[]): void;
 }
 
@@ -43,13 +46,13 @@ interface Ledger {
   /** The content that was read. */
   readonly read: LedgerContent;
   readonly isShared: boolean;
-  /** The content with this server as the owner; null until then. Holds and Fences have the holders and the fences. */
+  /** The content once this server is the owner; null before. Holds and Fences have the holders and the fences. */
   owned: LedgerContent | null;
-  /** The fences of the earlier owner, until the pool is in force and Fences has them. */
+  /** The fences of the earlier owner; empty once the pool is in force, because Fences then has them. */
   unadopted: LedgerContent['fences'];
-  /** True if the file may have other content than memory, because a save has failed. */
+  /** True if the file may differ from memory, because a save has failed. */
   isDirty: boolean;
-  /** Number of saves that have begun, and of doubts. */
+  /** Number of saves that have begun, plus the number of calls of `doubt`. */
   saves: number;
 }
 
@@ -88,11 +91,13 @@ export class Ledgers implements PoolLedgers, HoldLedgers {
         `its ledger and this server fence ${fenced.length} clients, and ${FENCES_MAX} are allowed: unfence some`,
       );
     if (next !== read && ownership !== null) {
-      // The incarnations go on after a move; after a take-over by force, the pool has a new life, so that the counts mean nothing. What the
-      // ledger names may have moved to another pool of this server, whose incarnations have counts of their own.
+      // After a clean move, the incarnations continue. After a take-over by force, the pool has a new life, and the counts do not matter.
+      // Skip other volumes in the ledger: they may have moved to another pool of this server, where their incarnations have counts of their
+      // own.
       this.ports.adoptCounts(Object.fromEntries(volumesIn(state).map((id) => [id, read.counts?.[id] ?? 0])));
     } else if (next !== read) {
-      // Writes of the earlier owner may be lost, and this server may have owned the pool before that one.
+      // Writes of the earlier owner may be lost. This server may have owned the pool before the earlier owner did, and clients may know its
+      // incarnations.
       await this.ports.begin([...new Set([...volumesIn(state), ...partsIn(state), ...Object.keys(read.volumes)])]);
       if (this.all.get(files) !== ledger) throw new RsError('E_POOL', 'it was given up meanwhile', { pool: state.name });
       log.info(`Pool ${state.name}: this server is its owner now, generation ${next.generation}, and knows its holders`);
@@ -122,7 +127,7 @@ export class Ledgers implements PoolLedgers, HoldLedgers {
     this.all.delete(files);
     if (ledger === undefined || this.owned.get(ledger.identity.id) !== ledger) return;
     this.owned.delete(ledger.identity.id);
-    // The next owner changes the holders; what is known here is no longer true.
+    // The next owner changes the holders, so the holders in memory become outdated.
     if (ledger.isShared) this.ports.holds.forgetPool(ledger.identity.id);
   }
 
@@ -132,7 +137,7 @@ export class Ledgers implements PoolLedgers, HoldLedgers {
     const number = ++ledger.saves;
     ledger.isDirty = true;
     await this.ports.onLedger(poolId, () => ledger.file.save());
-    // A later save that fails may have reached the disk, too.
+    // If a later save has begun, it may fail and still have changed the file.
     if (number === ledger.saves) ledger.isDirty = false;
   }
 
@@ -140,7 +145,7 @@ export class Ledgers implements PoolLedgers, HoldLedgers {
     const ledger = this.owned.get(poolId);
     if (ledger === undefined) return;
     ledger.isDirty = true;
-    // A save that has begun may have the change that was undone, and must not clear the mark.
+    // A save in progress may contain the undone change, and must not clear `isDirty`.
     ledger.saves++;
   }
 
@@ -148,7 +153,7 @@ export class Ledgers implements PoolLedgers, HoldLedgers {
     return this.owned.get(poolId)?.isDirty ?? false;
   }
 
-  /** Saves the ledgers whose last save has failed, perhaps after the file was changed. Failures are logged. */
+  /** Saves each ledger whose last save has failed, because that save may have changed the file. Failures are logged. */
   async saveDirty(): Promise<void> {
     for (const [poolId, { isDirty }] of this.owned)
       if (isDirty) await this.save(poolId).catch((thrown: unknown) => this.ports.log.error(toRsError(thrown).message));
@@ -175,8 +180,8 @@ export class Ledgers implements PoolLedgers, HoldLedgers {
   }
 
   /**
-   * Returns the first ledger of a pool that only earlier releases have used, which kept the holders in the state directory of the server.
-   * Throws E_POOL if that was the directory of another server.
+   * Returns the first ledger of a pool that only earlier releases have used. These releases kept the holders in the state directory of the
+   * server. Throws E_POOL if the holders are in the state directory of another server.
    */
   private fromEarlierRelease(poolId: string, state: PoolState): LedgerContent {
     const volumes = this.ports.holds.known([...volumesIn(state), ...snapshotsIn(state)]);
@@ -192,7 +197,7 @@ export class Ledgers implements PoolLedgers, HoldLedgers {
   }
 }
 
-/** Throws E_SYSTEM or E_POOL if the ledger is missing, damaged, or that of another pool. */
+/** Throws E_SYSTEM or E_POOL if the ledger is missing, is damaged, or belongs to another pool. */
 async function loaded(file: StateFile<LedgerContent>, poolId: string): Promise<LedgerContent> {
   const content = await file.load();
   if (content?.poolId === poolId) return content;
@@ -200,7 +205,7 @@ async function loaded(file: StateFile<LedgerContent>, poolId: string): Promise<L
   throw new RsError('E_POOL', `${what}, so that nobody knows who holds its volumes: ${LEDGER_FILE.remedy}`, { poolId });
 }
 
-/** Returns the ids of the volumes whose home is the pool, or may be. */
+/** Returns the ids of the volumes whose home is, or may be, the pool. */
 function volumesIn({ volumes, removed, unreadable }: PoolState): string[] {
   return [...volumes.keys(), ...removed.keys(), ...unreadable];
 }

@@ -54,7 +54,7 @@ export class Opens {
     for (let tries = OPEN_TRIES_MAX; tries > 0; tries--) {
       const volume = this.ports.find(node, request);
       if (volume === null) return this.ports.notServed(node, request);
-      // The check and the start of the OPEN are in one event-loop turn, so that of two OPENs of a client at most one is granted.
+      // The check and the start of the OPEN happen in one event-loop turn, so that at most one of two OPENs of a client is granted.
       const other = session.usedBeside(volume.id);
       if (other !== null) return { granted: false, status: STATUS.BESIDE, sentence: openBeside(request.name, other), holders: [] };
       const grant = await this.grantOf(session, volume, request);
@@ -90,7 +90,7 @@ export class Opens {
   }
 }
 
-/** The term that one data process has claimed is not promised to the others. */
+/** Returns the promise for this data process. A term that one data process has claimed is not promised to the others. */
 function promiseFor({ client, dataProcess }: OpeningSession, known: MirrorPromise | null): MirrorPromise | null {
   const promise = known?.promise ?? null;
   if (known === null || promise === null || promise.node !== client.node || promise.instance !== client.instance) return known;

@@ -42,7 +42,7 @@ export async function releaseHold(
     if (hold.readonly) return;
     if (!isSettled(hold, ports.incarnation(volume)) && !isForced) throw mayHaveLost(name, node, ports.isFenced(node));
     await sync(volume, node, ports);
-    // Check again: if the client has come back during the sync, it resumes its hold, and the hold must not end.
+    // Check again: if the client has reconnected during the sync, it resumes its hold, and the hold must not end.
     checkAbsent(node, ports);
   });
 }

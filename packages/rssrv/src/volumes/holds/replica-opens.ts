@@ -13,7 +13,7 @@ export interface MirrorPromise {
   readonly name: string;
   /** The highest term that was claimed at this server; null if no term was claimed. */
   readonly promise: Term | null;
-  /** Data process of the client of the promise that has claimed it; missing for the main process. */
+  /** The data process of the client that has claimed the promised term; missing for the main process. */
   readonly dataProcess?: number | undefined;
 }
 

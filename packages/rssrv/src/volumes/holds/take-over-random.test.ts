@@ -1,5 +1,5 @@
-// Random take-overs in the listener (H2): any sequence of OPENs, CLOSEs, process ends and restarts. Checks after each step which clients
-// may be writing. take-over.test.ts tests single steps.
+// Tests random take-overs in the listener (H2): any sequence of OPENs, CLOSEs, process ends and restarts. After each step, the test checks
+// which clients may be writing. take-over.test.ts tests single steps.
 
 import { copyFileSync, existsSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';

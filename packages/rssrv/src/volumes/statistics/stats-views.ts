@@ -150,8 +150,9 @@ function volumeStats(volume: string, { now, nowMs, before, beforeMs }: VolumeRec
   } = now;
   const isIdle = atMs - nowMs > RATE_IDLE_MS;
   const seconds = (Math.max(atMs, nowMs) - beforeMs) / 1_000;
+  // A session that has dropped the counters of a volume (COUNTERS_CLOSED_MAX) begins again with 0.
   const rate = (key: 'reads' | 'writes' | 'readBytes' | 'writtenBytes'): number =>
-    isIdle || seconds <= 0 ? 0 : (now[key] - before[key]) / seconds;
+    isIdle || seconds <= 0 ? 0 : Math.max(0, now[key] - before[key]) / seconds;
   return {
     volume,
     ...counters,

@@ -74,6 +74,14 @@ test('rates are measured against an earlier report, and an idle volume has none'
   expect(scene.rates()).toEqual([0, 0]);
 });
 
+test('counters that begin again make no negative rate', () => {
+  const scene = new Scene();
+  scene.report([volume({ reads: 1_000, readBytes: 1_000_000 })]);
+  scene.clock.advance(2_000);
+  scene.report([volume({ reads: 1, readBytes: 4_096 })]);
+  expect(scene.rates()).toEqual([0, 0]);
+});
+
 test('a client with two sessions is shown once, with the sums of a volume that has moved', () => {
   const scene = new Scene();
   scene.report([volume({ reads: 10, readLatency: { ...LATENCY, sumUs: 5, buckets: [1, 2] } }), volume({ volumeId: 'b', writes: 1 })]);

@@ -1,8 +1,7 @@
-// Counts the I/O of a session for each volume: requests, bytes, errors and latencies. A request that the storage answers at once counts
-// as ended when the next request of the same event begins, or when the event ends. This way of counting saves a clock read, because the
-// clock is read at these two points anyway. Invariants: counting a request allocates nothing, except for the first request of each kind
-// on a volume. Counters never decrease while the session lives. A session keeps the counters of at most COUNTERS_CLOSED_MAX volumes
-// without a handle.
+// Counts the I/O of a session for each volume: requests, bytes, errors and latencies. A request that the storage answers at once counts as
+// ended when the next request of the same event begins, or when the event ends. This way of counting saves a clock read, because the clock
+// is read at these two points anyway. Invariants: counting a request allocates nothing, except for the first request of each kind on a
+// volume. Counters never decrease during a session. A session keeps the counters of at most COUNTERS_CLOSED_MAX volumes without a handle.
 
 import { Histogram } from '@rsio/common/structures/histogram';
 import { type LatencyFigures, NO_LATENCY } from '@rsio/common/structures/latency-figures';
@@ -134,7 +133,7 @@ export class VolumeCounters {
   }
 }
 
-/** The counters of all volumes of a session, and the request that has been answered but whose end has not been timed yet. */
+/** The counters of all volumes of a session, and the one answered request whose end has not been timed yet. */
 export class SessionCounters {
   private readonly byVolume = new Map<string, VolumeCounters>();
   /** Counters of the request that was answered at once, and that ends with the next call of `reached`. */

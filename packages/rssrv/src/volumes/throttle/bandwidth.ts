@@ -158,7 +158,8 @@ export class Bandwidth {
   }
 
   /**
-   * Returns a text for what holds the I/O of a session on a volume, or null. A stop or pause is shown at once, without waiting for reports.
+   * Returns a text that says what holds the I/O of a session on a volume; null if nothing holds it. A stop or pause is shown at once,
+   * without waiting for reports.
    */
   heldBy(session: string, volumeId: string): string | null {
     const halt = this.ports.halts.facts(volumeId);

@@ -1,6 +1,6 @@
 // Divides a limit among the sessions that use it (max-min fairness). Pure. Invariants: the shares add up to at most 1. A session gets as
 // much as it needs, or at least as much as every other session. An idle session keeps a little, so that its first request need not wait.
-// What is left of the limit is divided evenly among the sessions.
+// The rest of the limit is divided evenly among the sessions.
 
 import { SHARE_HEADROOM, SHARE_IDLE, SHARE_IDLE_TOTAL } from '../limits.ts';
 

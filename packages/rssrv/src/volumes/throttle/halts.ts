@@ -27,7 +27,7 @@ const HALTS_FILE: StateForm<Of<typeof HALTS>> = {
 export interface HaltFacts {
   readonly kind: 'paused' | 'stopped';
   readonly sinceMs: number;
-  /** When a pause ends; null for a stop, which an administrator must end. */
+  /** Time at which a pause ends; null for a stop, which an administrator must end. */
   readonly untilMs: number | null;
   /** Client that ordered the halt; null if an administrator on the server ordered it. */
   readonly by: string | null;

@@ -1,7 +1,7 @@
-// The limits of one session: its shares of the limits of its client and of its volumes. Begins the waiting requests, with one timer for the
-// session. Invariants: a volume waits only for its own limits and the client's, never for another volume. A handle without
-// a limit has no throttle and costs nothing. If a handle is closed, its waiting requests end with STALE and are not executed, and the
-// client sends them again. The session confirms each setting once. See docs/PROTOCOL.md, Limits.
+// The limits of one session: its shares of the limits of its client and of its volumes. Begins the waiting requests; one timer serves the
+// whole session. Invariants: a volume waits only for its own limits and the client's, never for another volume. A handle without a limit
+// has no throttle and costs nothing. If a handle is closed, its waiting requests end with STALE and are not executed, and the client sends
+// them again. The session confirms each setting once. See docs/PROTOCOL.md, Limits.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { EarliestTimer } from '@rsio/common/lib/earliest-timer';

@@ -1,7 +1,7 @@
 // Keeps the share of each session in the limits of one volume, and adapts the shares to the use. A session confirms each order. Pure: the
 // functions return the orders to send. Invariant: at every moment the shares in force add up to at most 1, because a share grows only by
-// parts that other sessions have confirmed to have given up. A session that does not confirm within SHARE_CONFIRM_MS is not running, and
-// counts as having confirmed. When this session runs again, it can use at most what is left in its old buckets. See docs/PROTOCOL.md, Limits.
+// parts that other sessions have confirmed giving up. A session that does not confirm within SHARE_CONFIRM_MS is not running, and counts as
+// having confirmed. When this session runs again, it can use at most the rest of its old buckets. See docs/PROTOCOL.md, Limits.
 
 import { assert } from '@rsio/common/lib/assert';
 import { fairShares } from './fair-shares.ts';
@@ -33,7 +33,7 @@ interface User {
 
 const KINDS = ['requests', 'bytes'] as const;
 const NONE: Share = { requests: 0, bytes: 0 };
-/** The sum of many shares may be larger by rounding. */
+/** Tolerance for rounding errors in the sum of many shares. */
 const ROUNDING = 1e-6;
 
 export class ShareBook {

@@ -19,7 +19,7 @@ export interface ThrottledHandle {
 export interface HeldRequest {
   readonly open: ThrottledHandle;
   readonly bytes: number;
-  /** When the request began to wait. */
+  /** Time at which the request began to wait. */
   readonly sinceMs: number;
   start(nowMs: number): void;
   /** Answers the request without executing it. */
