@@ -1,6 +1,7 @@
 // A real control socket of a daemon. The client of this socket sends lines or arbitrary other bytes. Oracle: each non-empty line is
 // answered with one line of JSON that has the same id, wherever the stream is cut. The daemon sends nothing else. Handlers only get
 // parameters of the declared shape.
+
 import net from 'node:net';
 import path from 'node:path';
 import { type ControlHandlers, startControlServer } from '@rsio/common/control/control-server';
