@@ -9,7 +9,7 @@ import { build } from 'esbuild';
 import { expect, onTestFinished, test } from 'vitest';
 import { builtinsOnUse, loadedOnUse } from './bundle-plugins.mjs';
 
-/** Bundles modules, of which main.js is the program, and runs the program. Returns what it prints. */
+/** Bundles modules, and runs the bundle of main.js. Returns its output. */
 async function run(modules) {
   const folder = mkdtempSync(join(tmpdir(), 'rsio-plugins-'));
   onTestFinished(() => rmSync(folder, { recursive: true }));

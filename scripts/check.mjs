@@ -1,5 +1,6 @@
 // `npm run check`: every check of the sources that needs no daemon, each step with its time; a failed step does not stop the next.
-// `--static` omits the unit tests. test.mjs runs the tests with real processes. Invariant: the exit code is 0 exactly if every step passed.
+// `--static` omits the unit tests. test.mjs runs the tests with real processes. Invariant: the exit code is 0 if and only if every step
+// passed.
 
 import { spawnSync } from 'node:child_process';
 import { install, ROOT, secondsSince, tool } from './prepare.mjs';

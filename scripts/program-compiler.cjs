@@ -1,8 +1,8 @@
 #!/usr/bin/node
 // Keeps the code that V8 compiles for bundled programs. scripts/start-files.mjs puts a copy of this file beside the bundles. Without
-// arguments, it compiles each bundle in its folder, each in its own process: the build calls it so, and the maintainer scripts of packages.
-// `BUNDLE [ARGUMENT...]` compiles one; if there are arguments, the program runs with them first, so that V8 also compiles the functions that
-// run at its start. Invariant: the file with the code is replaced as a whole, and every user can read it.
+// arguments, it compiles each bundle in its folder, each in its own process; the build and the maintainer scripts of packages run it in
+// this way. `BUNDLE [ARGUMENT...]` compiles one bundle; if there are arguments, the program runs with them first, so that V8 also compiles
+// the functions that run at its start. Invariant: the file with the code is replaced as a whole, and every user can read it.
 
 const { spawnSync } = require('node:child_process');
 const { chmodSync, readdirSync, readFileSync, renameSync, writeFileSync } = require('node:fs');

@@ -14,10 +14,10 @@ const SEAL_BYTES = 32;
 /** Path of the file with the compiled code of a bundle. */
 exports.codeFile = (bundle) => bundle.replace(/\.js$/, '.code');
 
-/** Returns the content of that file: a seal over all that must fit, then the code. */
+/** Returns the content of that file: a seal over everything that must match, then the code. */
 exports.sealed = (text, code) => Buffer.concat([sealOf(text, code), code]);
 
-/** Compiles a bundle, or takes the code that was compiled before. */
+/** Compiles a bundle, or uses the code that was compiled before. */
 exports.compile = (bundle) => {
   const text = readFileSync(bundle);
   return new Script(`(function (exports, require, module, __filename, __dirname) {${text.toString()}\n})`, {

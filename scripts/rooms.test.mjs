@@ -1,4 +1,4 @@
-// Tests with a made-up tree for each rule that rooms.mjs refuses violations. Also tests that the permitted pairs of layers and programs
+// For each rule, tests with a made-up tree that rooms.mjs refuses violations. Also tests that the permitted pairs of layers and programs
 // match docs/ARCHITECTURE.md. `npm run check` applies the rules to the real tree.
 
 import { spawnSync } from 'node:child_process';

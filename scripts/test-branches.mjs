@@ -1,6 +1,6 @@
 // A step of `npm run check`: lists the optional parameters that every call in the product passes. If only tests leave out an optional
 // parameter, the tests run a branch that no user runs. The remedy is to make the parameter mandatory and to delete that branch. Functions
-// that are also passed on as values are not checked. Invariant: the exit code is 0 exactly if there is no such parameter.
+// that are also passed on as values are not checked. Invariant: the exit code is 0 if and only if there is no such parameter.
 
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';

@@ -1,4 +1,4 @@
-// Tests which parameters test-branches.mjs lists for a project of two files, of which one calls functions of the other. `npm run check`
+// Tests which parameters test-branches.mjs lists for a project of two files, one of which calls functions of the other. `npm run check`
 // applies this check to the product.
 
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';

@@ -1,7 +1,7 @@
 // `npm test`: builds, runs the unit tests, the simulator, the conformance suite and the other tests with real processes, and prints a
 // summary. Arguments are vitest's name filters. check.mjs runs the static checks. The output lists the failures at its end, because often
 // only the end of a long log is kept. A signal ends Vitest and all processes that tests have started (child.mjs). Invariant: the last line
-// is `N passed, N failed`, and the exit code is 0 exactly if something passed and nothing failed. A suite over its time budget causes a
+// is `N passed, N failed`, and the exit code is 0 if and only if something passed and nothing failed. A suite over its time budget causes a
 // warning, not a failure.
 
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';

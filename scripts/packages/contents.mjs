@@ -71,7 +71,7 @@ export const PRODUCTS = {
     formerly: [],
     recommends: ['logrotate', 'qemu-utils'],
     suggests: [
-      // For shared pools, the second line for those in Ceph.
+      // The first two lines are for shared pools, the second one for shared pools in Ceph.
       ...['mount', 'xfsprogs'],
       ...['ceph-common', 'python3-rados', 'python3-rbd', 'qemu-system-common', 'qemu-block-extra'],
       'rsio-client',

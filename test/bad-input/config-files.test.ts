@@ -355,7 +355,7 @@ describe.each(['rssrv', 'rsiod'] as const)('the file of %s', (program) => {
     );
   });
 
-  // Root can read the file in spite of its permissions.
+  // Root can read the file despite its permissions.
   if (process.getuid?.() !== 0) {
     it('is not readable', async () => {
       const host = hosts.host();

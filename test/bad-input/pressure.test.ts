@@ -1,4 +1,4 @@
-// Proven clients that request or send without end: the server's memory stays bounded, the offender is slowed down or loses its path, and
+// Proven clients that endlessly request or send data: the server's memory stays bounded, the offender is slowed down or loses its path, and
 // the I/O of another client continues during the attack. Rules: G10.
 
 import { readFileSync } from 'node:fs';

@@ -1,4 +1,4 @@
-// The data centre at work: real daemons for every server and client of the standard site, each with its own root. This file also has the
+// The running data centre: real daemons for every server and client of the standard site, each with its own root. This file also has the
 // actions of administrators: to start, restart and kill a daemon, and to change a file and reload it. The callers judge the effects.
 
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';

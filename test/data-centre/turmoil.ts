@@ -1,4 +1,4 @@
-// Changes of a data centre at work, one after the other, chosen by a seed: servers are restarted and killed, volumes are added, grown and
+// Changes to a running data centre, one after the other, chosen by a seed: servers are restarted and killed, volumes are added, grown and
 // removed, clients and interfaces are added and removed, and wrong files are loaded. After each change, the commands of one client must
 // print the state that the description of the site predicts. The caller runs and judges the I/O. Invariant: the same seed makes the same
 // changes.

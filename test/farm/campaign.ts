@@ -1,5 +1,6 @@
-// The rounds of the farm drill: an event hits the owner of a pool, the loads must go on elsewhere, and the machine comes back. Invariant: a
-// broken promise is a problem with a sentence; a pause that is longer than its goal is reported, because times depend on the machine.
+// The rounds of the farm drill: an event disturbs the owner of a pool, the loads must continue at another server, and the machine returns.
+// Invariant: a broken promise is a problem with a sentence. A pause that is longer than its goal is only reported, because times depend on
+// the machine.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -10,17 +11,19 @@ import type { Load } from './loads.ts';
 import { type FarmServer, POOLS, type Site } from './machines.ts';
 import { PARTS, type Parts, partsOf } from './parts.ts';
 
-/** The loads work for this long between two events, so that servers know each other and awakened servers show what they do. */
+/**
+ * Time in which the loads run undisturbed before an event, so that servers learn of each other, and late effects of resumed servers show.
+ */
 const QUIET_MS = [5_000, 9_000] as const;
 const SERVED_MS = 60_000;
 const GOES_ON_MS = 60_000;
 const UNMOUNTED_MS = 30_000;
-/** A load goes on when it has had this many answers since. */
+/** A load has continued once it has had this many further answers. */
 const ANSWERS = 5;
 const PLANNED_MS = 4_000;
 const FORCE_BEYOND_MS = 15_000;
 
-/** What one client has noticed of one event. */
+/** The effect of one event on one client. */
 export interface Pause {
   readonly event: string;
   readonly kind: Kind;
@@ -58,7 +61,7 @@ export class Campaign {
     for (const load of this.loads) this.problems.push(...(await load.finish()));
   }
 
-  /** Each event happens once, in a random order, before one happens again. */
+  /** Returns the next event. Every event happens once, in random order, before any of them happens again. */
   private pick(only: string | null): FarmEvent {
     if (this.left.length === 0) this.left = EVENTS.filter(({ name }) => only === null || name === only);
     return this.left.splice(this.random.int(0, this.left.length - 1), 1)[0]!;
@@ -70,7 +73,7 @@ export class Campaign {
     const chosen = random.pick(Object.keys(POOLS));
     const owners = new Map(Object.keys(POOLS).map((pool) => [pool, site.ownerOf(pool)]));
     const victims = new Set(event.isForAll === true ? [...owners.values()].map(({ owner }) => owner) : [owners.get(chosen)!.owner]);
-    // Only the move leaves the other pools of the same server alone.
+    // Only the event `move` leaves the other pools of the same server alone.
     const isHit = (pool: string): boolean => (event.name === 'move' ? pool === chosen : victims.has(owners.get(pool)!.owner));
     const pools = Object.keys(POOLS).filter(isHit);
     for (const { pulse } of this.loads) pulse.gaps.forget();
@@ -111,7 +114,7 @@ export class Campaign {
     await waitFor(() => hasFailed() || go(), GOES_ON_MS, `I/O goes on: ${loads.map(({ name }) => name).join(', ')}`);
   }
 
-  /** Waits until the earlier owners have nothing of the pools mounted, unless they own them again. */
+  /** Waits until the earlier owners have none of the pools mounted, unless they own them again. */
   private async healed(pools: readonly string[], victims: ReadonlySet<FarmServer>): Promise<void> {
     for (const server of victims)
       for (const pool of pools) {
@@ -124,7 +127,7 @@ export class Campaign {
     const { owner, generation } = this.site.ownerOf(pool);
     for (const { name, pulse } of this.loads.filter((load) => load.pool === pool)) {
       const { fromMs, toMs } = pulse.gaps.longest;
-      // The pause that counts begins with the change.
+      // Only the part of the pause after the beginning of the change counts.
       const gap = { fromMs: Math.max(atMs, fromMs + performance.timeOrigin), toMs: toMs + performance.timeOrigin };
       const gapMs = lengthMs(gap);
       const parts = partsOf(owner.host, pool, generation, gap);
@@ -137,7 +140,7 @@ export class Campaign {
   }
 }
 
-/** Returns the lines of a table: median and maximum of the pauses and their parts, for each event. */
+/** Returns the lines of a table: for each event, median and maximum of the pauses and of their parts. */
 export function table(pauses: readonly Pause[]): string[] {
   const lines = [['event', 'pauses', 'gap', ...PARTS]];
   for (const name of new Set(pauses.map(({ event }) => event))) {

@@ -1,5 +1,5 @@
-// The events of the farm drill: what happens to the owners of a pool, and how their machines come back. Invariant: after `heal`, all servers
-// run, all networks are whole, and no earlier owner has the pool mounted.
+// The events of the farm drill: what happens to the owners of a pool, and how their machines return to work. Invariant: after `heal`, all
+// servers run, all networks are whole, and no earlier owner has the pool mounted.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FarmServer, Site } from './machines.ts';
@@ -25,7 +25,7 @@ export interface FarmEvent {
   /** True if the event hits the owners of all pools at once. */
   readonly isForAll?: boolean;
   happens(struck: Struck): Promise<void> | void;
-  /** Brings the machine back, when the clients go on. */
+  /** Brings the machine back, after the clients have continued. */
   heal?(struck: Struck): Promise<void> | void;
 }
 

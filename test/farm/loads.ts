@@ -1,5 +1,6 @@
-// The loads of the farm drill: two fio with verification, a judge, and PostgreSQL with a ledger, each on a client and a volume of its own.
-// Invariants: a wrong byte, an I/O error or a lost transaction is a problem; a pulse counts the answers of a load, from which its gaps come.
+// The loads of the farm drill: two runs of fio with verification, a judge, and PostgreSQL with a ledger, each on its own client and volume.
+// Invariants: a wrong byte, an I/O error or a lost transaction is a problem; a pulse counts the answers of a load, and thus measures its
+// gaps.
 
 import { Database } from '../postgres-mirror/database.ts';
 import { Ledger } from '../postgres-mirror/ledger.ts';
@@ -24,13 +25,13 @@ export interface Load {
   readonly pulse: Pulse;
   /** Failures so far. */
   failures(): string[];
-  /** Returns the failures, and those that only a look at the data shows. */
+  /** Returns the failures so far, and the failures that only a check of the data finds. */
   check(): Promise<string[]>;
   /** Ends the load, and compares everything. Returns problems. */
   finish(): Promise<string[]>;
 }
 
-/** Follows a count that grows with each answer. The gaps are exact to LOOK_MS. */
+/** Follows a count that grows with each answer. The gaps are accurate to LOOK_MS. */
 export class Pulse {
   readonly gaps = new Gaps();
   count = 0;
@@ -56,7 +57,7 @@ export class Pulse {
   }
 }
 
-/** The clients, and the pool and the size of the volume of each. The first one has a block device. */
+/** The clients, with the pool and the size of each client's volume. The first client has a block device. */
 export const LOADS = {
   postgres: { pool: 'slow', size: '768m' },
   'fio-fast': { pool: 'fast', size: '48m' },

@@ -1,6 +1,6 @@
-// The machines of the farm drill, each in its own network namespace: three servers with a card to the clients and a card to the storage, the
-// Ceph cluster, and the clients. Invariants: the cards of a server are cut separately; a power cut leaves neither process, mount, loop device
-// nor cached block of the server.
+// The machines of the farm drill, each in its own network namespace: three servers with one card for the clients and one for the storage,
+// the Ceph cluster, and the clients. Invariants: each card of a server can be cut separately; a power cut leaves no process, mount, loop
+// device or cached block of the server.
 
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -57,7 +57,7 @@ export class FarmServer {
     for (const pid of this.host.processes()) if (isStorage(pid)) signal(pid, 'SIGKILL');
   }
 
-  /** Kills all processes of the machine at once. The kernel of the machine goes on. */
+  /** Kills all processes of the machine at once. The kernel keeps the mounts of the machine. */
   async killAll(): Promise<void> {
     const isGone = (): boolean => {
       const left = this.host.processes();
@@ -67,12 +67,12 @@ export class FarmServer {
     await waitFor(isGone, GONE_MS, `No process of ${this.name}`);
   }
 
-  /** The machine loses its power: nothing is answered or written back any more, and all memory is lost. */
+  /** Cuts the power of the machine: from now on, the machine answers and writes back nothing, and all its memory is lost. */
   async powerCut(): Promise<void> {
     for (const pid of this.host.processes()) if (!isStorage(pid)) signal(pid, 'SIGSTOP');
     for (const place of (await this.mounts()).filter(isPool)) {
       const { stderr } = spawnSync('xfs_io', ['-x', '-c', 'shutdown', place], { encoding: 'utf8' });
-      // A file system that has failed already cannot be opened.
+      // A file system that has already failed cannot be opened.
       if (stderr !== '' && !stderr.includes('Input/output error')) throw new Error(`${place} was not shut down: ${stderr}`);
     }
     await this.end();
@@ -85,7 +85,8 @@ export class FarmServer {
     const mounts = await this.mounts();
     const [pools, exports] = [mounts.filter(isPool), mounts.filter((mount) => !isPool(mount))];
     for (const place of pools) await unmounted(place);
-    // Before the files of the devices are unmounted, because a loop device then loses the name of its file.
+    // The loop devices are detached before the files of the devices are unmounted, because afterwards a loop device no longer shows its
+    // file.
     for (const loop of this.loops()) spawnSync('losetup', ['-d', loop]);
     for (const place of exports) await unmounted(place);
     await waitFor(() => this.loops().length === 0, GONE_MS, `No loop device of ${this.name}`);
@@ -102,7 +103,7 @@ export class FarmServer {
     return places.filter((place) => place.startsWith(`${this.host.root}/`)).toReversed();
   }
 
-  /** The loop devices over files of the machine. Reads only /sys, because an access to a device of a frozen server hangs. */
+  /** The loop devices over files of the machine. Reads only /sys, because access to a device of a frozen server hangs. */
   private loops(): string[] {
     return readdirSync('/sys/block')
       .filter((name) => textOf(`/sys/block/${name}/loop/backing_file`).startsWith(`${this.host.root}/`))
@@ -121,14 +122,14 @@ export interface Site {
   readonly clients: readonly FarmClient[];
   /** The client with a block device. */
   readonly database: FarmClient & { readonly devices: DeviceHost };
-  /** Returns the server that has taken the pool last, and its generation. */
+  /** Returns the server that took the pool last, and its generation. */
   ownerOf(pool: string): { readonly owner: FarmServer; readonly generation: number };
 }
 
 /** Makes all machines, starts their daemons and makes the pools. `takeOverSeconds`: take-over-after of the pools. */
 export async function makeSite(hosts: Hosts, netlab: Netlab, clientNames: readonly string[], takeOverSeconds: number): Promise<Site> {
   const segments = { clients: await netlab.segment(), storage: await netlab.segment() };
-  // The client with its own mount namespace comes first: a new namespace gets copies of all mounts.
+  // The client with its own mount namespace is made first, because a new namespace gets copies of all mounts.
   const [first = '', ...others] = clientNames;
   const firstMachine = await plugged(netlab, first, segments.clients, 0);
   const devices = new DeviceHost(hosts, firstMachine.command);
@@ -211,7 +212,7 @@ async function plugged(netlab: Netlab, name: string, segment: Segment, position:
   return machine;
 }
 
-/** A host in the network of the machine. `ip netns exec` would give each process copies of the mounts of the servers. */
+/** Makes a host in the network of the machine. `ip netns exec` would give each process copies of the servers' mounts. */
 function plainHost(hosts: Hosts, machine: Machine): Host {
   const host = hosts.host(within(machine));
   host.useNoPrefixForCommands();

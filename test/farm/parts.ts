@@ -1,5 +1,5 @@
-// Finds the parts of a pause in the logs of the servers: silence, fence, opening, volumes, and what the client adds. The log lines have the
-// wall-clock times of one machine. Pure, except that it reads the logs.
+// Finds the parts of a pause in the logs of the servers: silence, fence, opening, volumes, and the client's own time. The log lines have
+// the wall-clock times of one machine. Pure, except that it reads the logs.
 
 import { readFileSync } from 'node:fs';
 import type { Gap } from '../support/drills/gaps.ts';
@@ -10,19 +10,19 @@ export interface Message {
   readonly msg: string;
 }
 
-/** The parts of a pause, in ms. A part that cannot be told is absent. */
+/** The parts of a pause, in ms. */
 export interface Parts {
-  /** Until the last take has begun: the silence, and earlier takes that failed. */
+  /** Until the last take-over has begun: the silence, and earlier takes that failed. */
   readonly silence: number;
   readonly fence: number;
   readonly mount: number;
-  /** From the mounted pool until the pause of the client ends: the volumes are opened, and the client goes on. */
+  /** From the mount of the pool to the end of the pause: the server opens the volumes, and the client continues. */
   readonly client: number;
 }
 
 export const PARTS = ['silence', 'fence', 'mount', 'client'] as const satisfies readonly (keyof Parts)[];
 
-/** Returns the messages of the log of rssrv, in order. A line that is not complete yet is left out. */
+/** Returns the messages of the log of rssrv, in order. Omits a line that is not complete yet. */
 export function messagesOf(host: Host): Message[] {
   let text = '';
   try {
@@ -34,7 +34,7 @@ export function messagesOf(host: Host): Message[] {
 }
 
 /**
- * Returns the parts of a pause of a client of the pool, which add up to the pause; null if the pause has ended before the pool was taken.
+ * Returns the parts of a pause of a client of the pool, which add up to the pause; null if the pause ended before the pool was taken.
  * `generation`: the generation under which `taker` serves the pool now. Times are wall-clock times in ms.
  */
 export function partsOf(taker: Host, pool: string, generation: number, { fromMs, toMs }: Gap): Parts | null {

@@ -1,6 +1,6 @@
 // `npm run many-devices`: measures how long it takes to attach a thousand volumes as devices, to list them, to attach them again in the
 // next daemon, to recover them after a crash, and to detach them. The program also measures processor time and memory of the daemon. The
-// host of the test has its own mounts and loop devices. Invariant: the exit code is 0 exactly when each step succeeded for every volume.
+// host of the test has its own mounts and loop devices. Invariant: the exit code is 0 if and only if each step succeeded for every volume.
 
 import { readFileSync } from 'node:fs';
 import { loadavg } from 'node:os';

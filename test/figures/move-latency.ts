@@ -1,6 +1,6 @@
 // `npm run move-latency`: measures how moves of a volume between pools affect an application: it compares the latencies of fio with
-// verification while the volume moves back and forth, and without moves. Invariant: fio ends at the first wrong byte or I/O error, and the
-// program then prints no figures.
+// verification during moves back and forth with the latencies without moves. Invariant: fio ends at the first wrong byte or I/O error, and
+// the program then prints no figures.
 
 import { spawnSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';

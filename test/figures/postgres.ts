@@ -1,6 +1,6 @@
 // `npm run postgres`: PostgreSQL with its data and its WAL on two volumes. While pgbench runs, the program takes snapshots of both volumes
-// as a group, with and without --freeze, and clones them. A second PostgreSQL starts from the clones. Invariant: the exit code is 0 exactly
-// if PostgreSQL starts from each clone, pg_amcheck and a sequential read find no damage, and each clone has every transaction that was
+// as a group, with and without --freeze, and clones them. A second PostgreSQL starts from the clones. Invariant: the exit code is 0 if and
+// only if PostgreSQL starts from each clone, pg_amcheck and a sequential read find no damage, and each clone has every transaction that was
 // answered before its snapshot was requested.
 
 import { spawnSync } from 'node:child_process';

@@ -1,6 +1,6 @@
 // `npm run restarts`: measures the effects on a client's I/O and data when its server is killed, crashes with its machine, is replaced by
 // another build, or loses its storage. Each event is repeated N times; fio verifies its data, and all contents are compared exactly. The
-// program prints how long I/O paused, and every error. The drills are in test/support/drills. Invariant: the exit code is 0 exactly when
+// program prints how long I/O paused, and every error. The drills are in test/support/drills. Invariant: the exit code is 0 if and only if
 // every run was without error.
 
 import { randomInt } from 'node:crypto';

@@ -1,7 +1,7 @@
-// READs of blocks that the disk of a pool has lost: the server takes blocks that have not changed since the refresh of an image from this
-// image in another pool, and reports this in its state. The READ of a block that was written since the refresh still fails. The disk is
-// btrfs, whose checksums turn bytes that the test overwrites into errors. Skipped without root, loop devices or btrfs-progs.
-// bridges.test.ts in packages/rssrv/src/jobs/images tests all rules. Rules: G32.
+// READs of blocks that the disk of a pool has lost. If such a block has not changed since an image in another pool was refreshed, the
+// server reads the block from this image, and reports this in its state. The READ of a block that was written since the refresh still
+// fails. The disk is btrfs, whose checksums turn bytes that the test overwrites into errors. Skipped without root, loop devices or
+// btrfs-progs. bridges.test.ts in packages/rssrv/src/jobs/images tests all rules. Rules: G32.
 
 import { spawnSync } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';

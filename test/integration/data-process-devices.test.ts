@@ -1,5 +1,6 @@
 // Devices of volumes in data processes: a data process, the main process or both are killed or restarted while a file system is mounted and
-// fio writes and verifies; two volumes want one path. Invariant: fio notices nothing but pauses. Skipped like keeper.test.ts.
+// fio writes and verifies; two volumes compete for one path. Invariant: fio notices only pauses. Skipped under the same conditions as
+// keeper.test.ts.
 
 import { expect, it } from 'vitest';
 import { DeviceScene } from '../support/devices/device-scene.ts';

@@ -1,6 +1,6 @@
 // Data processes of rsiod are killed one after the other, and sometimes again while they start, under verified I/O on the volumes of all
 // data processes. Invariants: no read returns a byte that was not written, no acknowledged write is lost, and the I/O of the other volumes
-// continues. `RUNS=20 npx vitest run --project integration data-process-kills` makes more rounds.
+// continues. `RUNS=20 npx vitest run --project integration data-process-kills` runs more rounds.
 
 import { randomInt } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -25,7 +25,7 @@ const SOME_IOS = 50;
 const GOES_ON_MS = 20_000;
 /** The second kill of a process comes within this time after its start, and may hit any step of the start. */
 const AGAIN_WITHIN_MS = 800;
-/** As in chaos.test.ts. A data process that starts takes a core for a moment. */
+/** Longest permitted pause, as in chaos.test.ts. A pause includes the start of a data process, which takes a core for a moment. */
 const PAUSE_MAX_MS = 2_000;
 
 const hosts = useHosts('file');

@@ -132,7 +132,7 @@ it('volumes are attached in data processes that reach the server later than the 
   await startServer(host, network, { volumes: { a: { type: 'memory', size: '16m' }, b: { type: 'memory', size: '16m' } } });
   await host.pathsUp(1);
   const asked = host.rsconfigWell('-a', 'b');
-  // The data processes now have the requests before they have a path.
+  // The data processes get the requests before they have a path.
   await sleep(1_000);
   for (const pid of pids) process.kill(pid, 'SIGCONT');
   await asked;

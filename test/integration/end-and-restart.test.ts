@@ -1,5 +1,5 @@
 // Daemons that end and come back under I/O: they are stopped or killed, or only the listener is killed. The client's applications see a
-// pause, and no process is left behind. fio judges that no I/O fails and that every block is as written. All tests use one pair of daemons.
+// pause, and no process is left behind. fio checks that no I/O fails and that every block is as written. All tests use one pair of daemons.
 // Each test starts the daemons that the previous test has ended, and attaches the volume. Rules: S9, S10, G5, G7, G8.
 
 import { existsSync, readFileSync } from 'node:fs';

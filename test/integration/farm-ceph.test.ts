@@ -1,5 +1,6 @@
-// A shared pool on Ceph RBD moves between three servers while a client writes. The earlier owners come back as zombies: frozen servers that
-// go on, servers whose listener alone was frozen, and servers that were cut off from the storage and kept the network of their clients. RUNS.
+// A shared pool on Ceph RBD moves between three servers while a client writes. Earlier owners return as zombies: resumed servers that were
+// frozen, servers of which only the listener was frozen, and servers that were cut off from the storage but not from the network of their
+// clients. RUNS: rounds.
 
 import { expect, it } from 'vitest';
 import { CephCluster, missingForCeph } from '../support/devices/ceph.ts';
@@ -13,7 +14,7 @@ const NAMES = ['big-9', 'big-8', 'big-7'];
 const RUNS = Number(process.env['RUNS'] ?? 1);
 const ENDS_MS = 60_000;
 
-/** The zombie goes on, and must notice that the pool is not its own, and close everything of it. */
+/** Resumes a zombie, which must notice that it no longer owns the pool, and unmount it. */
 async function wakes(farm: FarmScene, zombie: Host, which: 'all' | 'storage' = 'all'): Promise<void> {
   farm.signal(zombie, 'SIGCONT', which);
   await waitFor(() => !farm.isMounted(zombie, 'fast'), ENDS_MS, `The zombie ${farm.nameOf(zombie)} has unmounted the pool`);

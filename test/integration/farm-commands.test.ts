@@ -55,7 +55,7 @@ it('balance knows the load at every server, and proposes a move that relieves th
   isOver = true;
   await load;
   expect(said).toMatch(/^SERVER +LOAD +AFTER\nbig-9 +\d+ +\d+\nbig-8 +0 +\d+\nbig-7 +0 +0\nrsadm pool move (fast|slow) --to big-8\n$/);
-  // Nothing has moved.
+  // The command has moved nothing.
   for (const pool of ['fast', 'slow']) expect(await farm.served(pool)).toBe(owner);
 });
 
@@ -102,7 +102,7 @@ it('with the resource agent, Pacemaker decides who serves a pool, and no server 
   expect(await agent(second, 'start')).toEqual([0, '']);
   expect(await codes('monitor')).toEqual([7, 0, 7]);
   expect(await agent(second, 'start')).toEqual([0, '']);
-  // A start elsewhere, while the pool is served, is a move.
+  // A start on another server while the pool is served is a move.
   expect(await agent(third, 'start')).toEqual([0, '']);
   expect(await codes('monitor')).toEqual([7, 7, 0]);
   await third.rsadmWell('volume', 'create', 'db', '--size', '1m', '--pool', 'fast');
@@ -112,7 +112,7 @@ it('with the resource agent, Pacemaker decides who serves a pool, and no server 
   expect(await first.rsadmWell('volume', 'list')).toContain('db@0');
   await farm.revive(third);
   expect(await codes('monitor')).toEqual([0, 7, 7]);
-  // An orderly stop of the server leaves the pool to Pacemaker.
+  // After an orderly stop of the server, no other server takes the pool until Pacemaker decides.
   await first.stop('rssrv');
   expect([await agent(first, 'monitor'), await agent(first, 'start')]).toEqual([
     [7, ''],

@@ -1,5 +1,6 @@
-// A server that takes a shared pool is killed right after each of its steps, on files, or stands still and goes on later, on Ceph RBD. Another
-// server must then take the pool, and fence both earlier ones. test/support/drills/farm-drill.ts has the invariants of the data. Rules: F4.
+// A server that takes a shared pool is killed right after each of its steps, on files, or is frozen there and resumed later, on Ceph RBD.
+// Another server must then take the pool, and fence both earlier servers. test/support/drills/farm-drill.ts has the invariants of the data.
+// Rules: F4.
 
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -16,12 +17,12 @@ const NAMES = ['big-9', 'big-8', 'big-7'];
 const TEST_MS = 600_000;
 const STOPPED_MS = 30_000;
 const ENDS_MS = 60_000;
-/** What a taker says that goes on when another server has taken the pool. */
+/** Matches the log of a resumed taker that notices that another server has taken the pool. */
 const NOTICES = /^Pool fast(: (?!.* is fenced$)| is no longer owned by this server)/m;
 
 const hosts = useHosts('file');
 
-/** Makes the servers that start from now on stop after steps for which the folder has a file. */
+/** Makes every server that starts from now on stop after each step for which the folder has a file. */
 function stopsFolder(): string {
   const folder = path.join(hosts.host().root, 'stops');
   mkdirSync(folder);
@@ -30,7 +31,7 @@ function stopsFolder(): string {
   return folder;
 }
 
-/** Kills the owner. Resolves with the next server when it has been stopped by the signal after the step of its take. */
+/** Kills the owner. Resolves with the server that then takes the pool, once the signal has stopped this server after the step. */
 async function takerStops(farm: FarmScene, owner: Host, folder: string, step: TakeStep, signal: NodeJS.Signals): Promise<Host> {
   const said = path.join(folder, stoppedFile(step));
   rmSync(said, { force: true });

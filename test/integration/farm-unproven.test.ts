@@ -1,5 +1,5 @@
-// A fence that cannot be proven: the pool waits, and every view says so: what it waits for, or the command that shows it, and what ends the
-// wait. When the fence succeeds, the pool is served, the I/O goes on, and no view complains any more. Rules: F4.
+// A fence that cannot be proven: the pool waits, and every view shows this wait, its reason (or the command that shows the reason) and its
+// remedy. When the fence succeeds, the pool is served, I/O continues, and all views are without complaint again. Rules: F4.
 
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
@@ -18,11 +18,11 @@ const BLOCK = Buffer.alloc(4_096, 7);
 
 const hosts = useHosts('file');
 
-/** What a host shows, as one text for each view. */
+/** The output of a host, as one text for each view. */
 type Views = Readonly<Record<string, string>>;
 type Look = () => Promise<Views>;
 
-/** Returns a function that asks for all views of a server. */
+/** Returns a function that gets all views of a server. */
 async function serverViews(server: Host): Promise<Look> {
   const text = readFileSync(server.rssrvPaths.configFile, 'utf8');
   const [, address = ''] = /^address\s*=\s*(\S+)/m.exec(text) ?? [];
@@ -51,7 +51,7 @@ async function clientViews(client: Host): Promise<Look> {
   });
 }
 
-/** Returns a function that asks the rsweb of this host for its findings, one on each line. */
+/** Returns a function that gets the findings of this host's rsweb, one on each line. */
 async function webFindings(host: Host): Promise<() => Promise<string>> {
   const { url, token } = await startWeb(host);
   return async () => {
@@ -96,7 +96,7 @@ it('a fence that is not proven shows in every view, and the pool is served when 
     KNOWN_MS,
     'A server waits for the fence',
   );
-  // A server process may outlive its listener for a moment, and still answer.
+  // A server process may outlive its listener for a moment and still answer, so the write need not wait.
   const written = io.write(0, BLOCK);
   const third = farm.servers.find((server) => server !== owner && server !== taker)!;
   const [dead, next] = [farm.nameOf(owner), farm.nameOf(taker)];

@@ -1,5 +1,5 @@
-// A shared pool on a file moves between three servers while a client writes: by command, because its owner stops, and by force after its
-// owner was killed, stopped running or lost its file system. No server calls the pool unavailable while another one serves it.
+// A shared pool on a file moves between three servers while a client writes: by command, by an orderly stop of its owner, and by force
+// after its owner was killed, was frozen or lost its file system. No server calls the pool unavailable while another one serves it.
 // test/support/drills/farm-drill.ts has the invariants of the data. RUNS: rounds. Rules: G39.
 
 import { spawn, spawnSync } from 'node:child_process';
@@ -18,10 +18,10 @@ const RUNS = Number(process.env['RUNS'] ?? 1);
 
 const hosts = useHosts('file');
 
-/** The fence command ends a machine that is frozen, so that it must start again. */
+/** The fence command kills the frozen machine, so the test starts it again. */
 const FREEZE: FarmEvent = { happens: (farm, owner) => farm.signal(owner, 'SIGSTOP'), after: (farm, owner) => farm.revive(owner) };
 
-/** As after a lost write of the log: everything fails until the file system is mounted again. */
+/** Shuts the file system down, as after a failed write of its log: every operation fails until it is mounted again. */
 const FAILED: FarmEvent = {
   mayReturn: true,
   happens: (farm, owner) => expect(spawnSync('xfs_io', ['-x', '-c', 'shutdown', farm.mountOf(owner, 'fast')]).status).toBe(0),

@@ -1,4 +1,4 @@
-// Clients that an administrator kicks, fences and lets in again, as real processes, under load: the test examines the server's file after
+// Clients that an administrator kicks, fences and lets in again, with real processes under load: the test examines the server's file after
 // each fence. RUNS sets how often a client is fenced under load. packages/rssrv/src/volumes/fencing.test.ts tests the order of the steps.
 // Rules: G20.
 

@@ -1,4 +1,4 @@
-// One client has a volume with hung storage beside a healthy one. Detaching the hung volume by force does not stop any other volume. The
+// One client has a volume with hung storage and a healthy volume. Detaching the hung volume by force does not stop any other volume. The
 // hold of the hung volume stays until the storage has answered. Afterwards the volume can be attached again, and has every acknowledged
 // write. Rules: G7.
 

@@ -1,7 +1,7 @@
 // Images with real daemons on a file system with reflink. Two images of two volumes, to which a client writes, are refreshed at one moment.
-// The client holds an image and attaches it beside its volume. A volume gets back the content of its image. kill -9 ends the server between
-// the images of one refresh. Skipped without root, loop devices or xfsprogs. image-stops.test.ts in packages/rssrv/src/jobs/images tests
-// all steps. Rules: G31.
+// The client holds an image and attaches it in addition to its volume. A volume gets back the content of its image. kill -9 ends the server
+// between the images of one refresh. Skipped without root, loop devices or xfsprogs. image-stops.test.ts in packages/rssrv/src/jobs/images
+// tests all steps. Rules: G31.
 
 import { mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';

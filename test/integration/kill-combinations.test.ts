@@ -49,7 +49,7 @@ async function startAgain(): Promise<void> {
 }
 
 const STRIKES: Readonly<Record<string, () => Promise<void>>> = {
-  // This kill must be the first. At a later place, this kill would also end processes that an earlier kill has left behind, and hide them.
+  // This kill must be the first. Later, it would also end processes that an earlier kill has left behind, and hide them.
   'everything, the next one at once': async () => {
     await killServer(server);
     await startAgain();

@@ -1,4 +1,4 @@
-// A mirror with real daemons: two servers with pools, a server that only votes, and a client. A server is killed, comes back, and its
+// A mirror with real daemons: two servers with pools, a server that only votes, and a client. A server is killed and comes back, and its
 // replica is copied. No write of the client is lost, and afterwards both pools have the same bytes. All tests use the same daemons. Each
 // test begins with all daemons up and without a volume. The rules of mirrors are tested in packages/protocol/src/mirror and, in every order
 // of events, in test/sim. Rules: G33, G36.

@@ -1,5 +1,6 @@
-// A pool changes its server while a client writes: the server is killed, and another server, which has a state directory of its own, takes
-// the pool and the address. Invariants: the holder goes on, no acknowledged write is lost or reverted, and nobody else gets the volume.
+// A pool changes its server while a client writes: the server is killed, and another server, which has its own state directory, takes over
+// the pool and the address. Invariants: the holder continues, no acknowledged write is lost or reverted, and no other client gets the
+// volume.
 
 import { expect, it } from 'vitest';
 import { needPrograms } from '@rsio/common/testing/needs';

@@ -441,7 +441,7 @@ it('of two servers with one pool, the second serves nothing of it until the firs
   await server.start('rssrv');
   expect((await server.rsadm('status')).stdout).toContain(`Warning: ${locked}`);
   expect((await listed()).volumes).toEqual([]);
-  // The pool keeps its holders: what the taker holds, it would hold at the first server, too.
+  // The pool keeps its holders: volumes that this client still held would also be held at the first server.
   await taker.rsconfigWell('-d', '--force', 'oracle');
 });
 

@@ -1,5 +1,5 @@
-// The engine of farms for Ceph RBD, on a cluster of this test: the suite of all engines, and what only Ceph has. Daemons are frozen and
-// killed, and a user has too few rights. Rules: F1, F4, F7 in test/models/README.md.
+// The engine of farms for Ceph RBD, on a cluster of this test: the test suite that all engines share, and tests for Ceph alone. The tests
+// freeze and kill daemons, and use a user with too few rights. Rules: F1, F4, F7 in test/models/README.md.
 
 import { spawnSync } from 'node:child_process';
 import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -43,7 +43,7 @@ describe('a pool on Ceph RBD', () => {
   beforeAll(async () => {
     if (missing !== null) return;
     cluster = await CephCluster.start();
-    // A section of the user, which the daemon's own settings must override.
+    // A section of the Ceph user, whose settings the settings of the daemon must override.
     appendFileSync(cluster.conf, '[client.admin]\nrbd_skip_partial_discard = true\ndebug_ms = 0/0\n');
     await create(cluster, IMAGE);
   }, LIMIT_MS);
@@ -74,7 +74,7 @@ describe('a pool on Ceph RBD', () => {
     await taker.fence({ generation: 1, server: 'big-9', client: client.name });
     const { epoch } = JSON.parse(await cluster.run('ceph', 'osd', 'stat', '--format', 'json')) as { epoch: number };
     const device = await next.open();
-    // The new client asks no OSD by a map without the fence.
+    // The new client sends no request to an OSD before its map contains the fence.
     expect(await mapOf(cluster, 'big-8')).toBeGreaterThanOrEqual(epoch);
     expect(Number(await stampAt({ read: (at, length) => read(cluster, at, length) }, 0))).toBeGreaterThanOrEqual(loop.last);
     expect(await write(device, 0, 'next')).toBe(true);
@@ -298,7 +298,7 @@ async function fencedUntil(cluster: CephCluster, client: string): Promise<number
   return Date.parse(line?.split(' ')[1]?.replace('+0000', 'Z') ?? '');
 }
 
-/** Returns the version of the map of the cluster that the storage client of a server has. */
+/** Returns the version of the cluster map that the storage client of a server has. */
 async function mapOf(cluster: CephCluster, server: string): Promise<number> {
   const socket = path.join(cluster.folder, server, 'client', 'rados');
   const counters = await cluster.run('ceph', '--admin-daemon', socket, 'perf', 'dump', 'objecter', 'map_epoch');

@@ -1,4 +1,4 @@
-// Clients that take a volume from each other, as real processes, under load: the test examines the server's file at each take-over.
+// Clients that take a volume from each other, with real processes under load: the test examines the server's file at each take-over.
 // take-over-hindered.test.ts has hindered take-overs, and test/conformance/server/take-over.ts has raw clients. Tests of one volume share
 // its server and clients. At the beginning of each test, the first client has the volume. Rules: H2, H4, G8.
 

@@ -22,7 +22,7 @@ const FIGURES = /round trip [\d.]+ ms, [\d.]+ MB\/s/g;
 /** A note that commands print only if the file system of the temporary folder has no reflink. */
 const NO_REFLINK = /^(?:rsadm|rsconfig): Pool \S+ has no reflink.*\n/gm;
 const FARM = '## A farm: a pool that moves between servers';
-/** From bare machines to a pool that moves, and goes on after its owner was killed. */
+/** The reader needs at most this many commands, from bare machines to a pool that moves and survives a kill of its owner. */
 const FARM_COMMANDS_MAX = 10;
 
 const hosts = useHosts('test', 'programs');

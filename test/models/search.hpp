@@ -1,7 +1,8 @@
-// Searches the states of a model, which gives State (bytes without padding), initial(), successors(), check() and goal(). Three searches:
-// explore() keeps every state and also finds livelocks; exploreHashed() keeps 64-bit fingerprints and so reaches 20 times as far in the
-// same memory; walk() takes random walks where no search ends. The first two are breadth first, so their traces are shortest ones.
-// Invariant: a state that is no goal has a NORMAL successor, or it is reported: faults have stopped, and nothing can go on.
+// Searches the states of a model, which gives State (bytes without padding), initial(), successors(), check() and goal(). There are three
+// searches: explore() keeps every state and also finds livelocks; exploreHashed() keeps 64-bit fingerprints and can therefore search 20
+// times as many states in the same memory; walk() takes random walks if the states are too many for both. The first two searches are
+// breadth first, so their traces are the shortest ones. Invariant: a state that is no goal and has no NORMAL successor is reported, because
+// faults have stopped and the model cannot continue.
 #pragma once
 #include <chrono>
 #include <cstdarg>
@@ -140,7 +141,8 @@ template <class M> int exploreHashed(M& m, uint64_t limit, double seconds) {
 }
 
 // Random walks from the initial state, at most `depth` moves each. Each walk has its own share of faults, and its own weight for each class
-// of moves. A violation often needs a server that receives nothing for long, or a slow client, and equal chances hardly give either.
+// of moves. A violation often needs a slow client, or a server that receives nothing for a long time, and equal chances rarely lead to
+// either.
 template <class M> int walk(M& m, uint64_t seed, double seconds, int depth) {
   typedef typename M::State State;
   double start = now();

@@ -1,4 +1,4 @@
-// The packages that `npm run package` builds have the same bytes at each build, cause no complaint of lintian, have all files at their
+// The packages that `npm run package` builds have the same bytes at each build, cause no complaint from lintian, have all files at their
 // places, and do not need the checkout. A client and a server run from the unpacked packages. Data that is written to a volume can be read
 // back, and is in the file of the volume.
 

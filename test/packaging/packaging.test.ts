@@ -93,7 +93,7 @@ it.for(['verify', 'security'])('systemd-analyze %s accepts rssrv.service with th
   const { code, stdout, stderr } = await run('systemd-analyze', args);
   const about = `${stdout}${stderr}`.split('\n').filter((line) => /(rssrv\.service|farm\.conf):/.test(line) && !line.includes('Overall'));
   expect({ code, about }).toEqual({ code: 0, about: [] });
-  // The addition adds to the lists of the unit and resets none.
+  // The drop-in extends the lists of the unit and resets none of them.
   if (what === 'security') expect(stdout).toMatch(/special devices:(?=.*block-\*:rw)(?=.*\/dev\/loop-control:rw)(?=.*\/dev\/fuse:rw)/);
   expect(packaged('README.md')).toContain('| rssrv with rssrv-farm.conf | 4.0 |');
 });

@@ -1,7 +1,7 @@
 // Runs before each file of the tests with real processes. Only three processes run all these files, because loading the common modules of
-// the files takes each process most of a second. A test file fails if it leaves the environment, folder, umask or rights of its process
-// changed. Other state of the process is not checked, because libraries such as Playwright change it. useHosts cleans up outside of the
-// process.
+// the files takes each process most of a second. A test file fails if it changes the environment, folder, umask or rights of its process
+// and does not restore them. Other state of the process is not checked, because libraries such as Playwright change it. useHosts cleans up
+// outside of the process.
 
 import { changedSince, picture } from '@rsio/common/testing/process-picture';
 import { afterAll, expect } from 'vitest';

@@ -1,7 +1,7 @@
 // The real rsweb in a real browser, before a real rssrv and rsiod: a wrong and a right token, the pages about both daemons, orders by
-// forms, with a question before a removal or a stop, and faults that an open page shows with a remedy and without a reload: a cut path, a
-// pool that is 96 % full, a killed server. The test prints times and does not assert them: the intervals in limits.ts of rsweb ensure that
-// a fault appears within two seconds. pages.test.ts tests the look of pages over the sample picture.
+// forms, and a question before a removal or a stop. An open page shows faults with a remedy and without a reload: a cut path, a pool that
+// is 96 % full, a killed server. The test prints times and does not assert them: the intervals in limits.ts of rsweb ensure that a fault
+// appears within two seconds. pages.test.ts tests the look of pages over the sample picture.
 
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';

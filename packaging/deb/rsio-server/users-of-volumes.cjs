@@ -1,5 +1,5 @@
 // Reads `rsadm client list --json` from its input and prints the clients that have volumes attached: `big-2 (db, logs), big-3 (mail)`.
-// The package's prerm asks for them before it removes a running server.
+// The package's prerm asks for these clients before it removes a running server.
 
 const { readFileSync } = require('node:fs');
 

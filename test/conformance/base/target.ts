@@ -61,7 +61,7 @@ export function filled(sectors: number, byte: number): Buffer {
   return Buffer.alloc(sectors * SECTOR_BYTES, byte);
 }
 
-/** Sends heartbeats as clients do, because a server closes a silent path and a case may take long. */
+/** Sends heartbeats as clients do, because a server closes a silent path and a case may take a long time. */
 function keepAlive(path: RawClient): void {
   let number = 0;
   const ping = (): void => {

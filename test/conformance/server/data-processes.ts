@@ -1,4 +1,4 @@
-// Cases about a client with several data processes: sessions beside each other, which of them a new session ends (S9), and volumes that move
+// Cases about a client with several data processes: concurrent sessions, which of them a new session ends (S9), and volumes that move
 // between data processes (H1). Invariant: at the end of each case, the second node holds nothing.
 
 import { randomUUID } from 'node:crypto';

@@ -35,7 +35,7 @@ async function close(path: RawClient, handle: number): Promise<void> {
   await answered(path, { op: OP.CLOSE, handle });
 }
 
-/** Makes a case in which the server must answer an OPEN with this body with BAD_REQUEST. */
+/** Makes a case in which an OPEN has this body and the server must answer BAD_REQUEST. */
 function notAnOpen(id: string, what: string, body: Buffer | ((target: Target) => Buffer)): ServerCase {
   const run = async (target: Target): Promise<void> => {
     const path = await target.path();

@@ -1,5 +1,5 @@
-// Runs one program to its end, with bounds: a program that ignores SIGTERM is killed, and a program that does not die after SIGKILL is no
-// longer waited for. shell.ts shows the output of the program.
+// Runs one program to its end, with bounds: a program that ignores SIGTERM is killed, and the wait for a program that survives SIGKILL
+// ends. shell.ts shows the output of the program.
 
 import { spawn } from 'node:child_process';
 

@@ -39,7 +39,7 @@ export function edge(random: Random, min: number, max: number): number {
   return kind === 0 ? min : kind === 1 ? max : kind === 2 ? Math.min(max, min + random.int(0, 300)) : random.int(min, max);
 }
 
-/** Makes a list, which is seldom as long as permitted. */
+/** Makes a list, which rarely has the maximum length. */
 export function some<T>(random: Random, max: number, make: () => T, min = 0): T[] {
   const count = random.chance(0.03) ? max : Math.min(max, min + random.int(0, 3));
   return Array.from({ length: count }, make);

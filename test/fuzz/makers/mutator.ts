@@ -1,5 +1,5 @@
-// Mutates valid inputs: flips bits, makes lengths wrong, and splices, duplicates, cuts and re-orders parts. A seed determines the
-// mutations. The targets make the valid inputs. Invariant: the given input never changes, and the result has at most INPUT_MAX_BYTES.
+// Mutates valid inputs: flips bits, falsifies lengths, and splices, duplicates, cuts and re-orders parts. A seed determines the mutations.
+// The targets make the valid inputs. Invariant: the given input never changes, and the result has at most INPUT_MAX_BYTES.
 
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 

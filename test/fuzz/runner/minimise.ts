@@ -1,5 +1,6 @@
-// Reduces an input with a finding as far as possible within a time: first it drops pieces, then it drops bytes, and then it sets bytes to
-// zero. `stillFinds` of the caller tells whether a smaller input still gives the finding. Invariant: the result also gives the finding.
+// Reduces an input with a finding as far as possible within a time limit: first it drops pieces, then it drops bytes, and then it sets
+// bytes to zero. `stillFinds` of the caller tells whether a smaller input still gives the finding. Invariant: the result also gives the
+// finding.
 
 import type { Clock } from '@rsio/common/lib/clock';
 

@@ -1,10 +1,10 @@
 // A farm: the servers S0 and S1 reach one shared storage, and each of them can own the only volume. The clients X and Y use the volume
-// through its owner. The rules are F1 to F16 of README.md. The record of the volume lies in the shared storage and changes only by
+// through its owner. The rules are F1 to F16 of README.md. The record of the volume is in the shared storage and changes only by
 // compare-and-swap on its generation. A server believes that it owns the volume until a look at the record, or a refusal of the storage,
-// tells it otherwise. The model has no clock: the moves of a slow, paused or cut-off server come late. A write-back is a message that the
-// storage executes at any later time, also after a crash of its sender. Clients follow docs/PROTOCOL.md (one session at a time, O1, R1, R2,
-// H3), and a request that a client has left at a server may be executed there much later. The number of a write is its content. Some values
-// are only for the check.
+// tells it otherwise. The model has no clock: the moves of a slow, paused or cut-off server may come at any later time. A write-back is a
+// message that the storage executes at any later time, also after a crash of its sender. Clients follow docs/PROTOCOL.md (one session at a
+// time, O1, R1, R2, H3), and a server may execute a request much later than its client has given the request up. The number of a write is
+// its content. Some values exist only for the check.
 //
 // Engines: a = a fence for each generation; b = a fence for each machine; c = no fence, the data file is cloned under a new name, and late
 // writes change the old file; d = no fence, so only clean moves. Modes: 1 = X alone; 2 = Y takes the volume over from X; s = the volume is
@@ -122,7 +122,7 @@ struct Model {
   }
   static bool isCut(const St& s, int c, int i) { return s.clientCut >> (c * NS + i) & 1; }
   static bool runs(const St& s, int i) { return s.s[i].up && !(s.paused >> i & 1); }
-  static bool sees(const St& s, int i) { return runs(s, i) && !(s.cut >> i & 1); } // the storage
+  static bool sees(const St& s, int i) { return runs(s, i) && !(s.cut >> i & 1); } // i reaches the storage
   static bool usable(const St& s, int c, int i) { return sees(s, i) && !isCut(s, c, i); }
   static bool usableAnywhere(const St& s, int c) { return usable(s, c, 0) || usable(s, c, 1); }
   static bool isIdle(const Client& k) {
@@ -131,17 +131,17 @@ struct Model {
     return true;
   }
   bool goal(const State& s) {
-    if (!usableAnywhere(s, 0)) return true; // nothing is promised
+    if (!usableAnywhere(s, 0)) return true; // no promise applies
     for (int c = 0; c < NC; c++) {
       const Client& k = s.c[c];
       if (k.mode == ENDED || k.mode == IDLE) continue;
-      // F10: a shared volume stays where it is, and a client that does not reach its owner waits
+      // F10: a shared volume stays at its server, and a client that does not reach its owner waits
       if (shared() && s.r.owner < NS && isCut(s, c, s.r.owner) && sees(s, s.r.owner)) continue;
       if (usableAnywhere(s, c) && !(k.mode == READY && !k.flush && !k.read && isIdle(k))) return false;
     }
     return true;
   }
-  static void sortMessages(St& s) { // they are a set
+  static void sortMessages(St& s) { // the messages are a set
     for (int i = 0; i < NM; i++)
       for (int j = i + 1; j < NM; j++)
         if (memcmp(&s.m[i], &s.m[j], sizeof(Msg)) < 0) std::swap(s.m[i], s.m[j]);
@@ -180,7 +180,7 @@ struct Model {
     v.state = OUT, v.gen = v.step = v.source = v.prev = v.life = v.granting = 0;
     revokeHandles(s, i);
     for (Client& k : s.c)
-      for (int b = 0; b < B; b++) // a look at a later generation says nothing about what was executed under the old one
+      for (int b = 0; b < B; b++) // a look at a later generation does not show what was executed under the old one
         if (k.stage[i][b] == QUEUED || (k.stage[i][b] == EXECUTED && confirmsAnswers() && V != LOOK_ANY_GEN)) drop(k, i, b);
     for (int b = 0; b < B; b++) {
       if (V == KEEP_DIRTY && v.page[b] == DIRTY) continue;
@@ -189,7 +189,7 @@ struct Model {
     }
     if (V != KEEP_DIRTY) v.cacheGen = v.cacheFile = 0;
   }
-  // F9: the client gives its session up. Requests may stay at the server, and their answers are not used.
+  // F9: the client gives its session up. Its requests may stay at the server, and their answers are not used.
   static void leave(Client& k) {
     int i = k.at;
     k.at = NOBODY, k.handle = k.life = 0;
@@ -212,7 +212,7 @@ struct Model {
     k.mode = ENDED, k.flush = k.logLife = 0;
     for (int b = 0; b < B; b++) k.pending[b] = k.log[b] = 0;
   }
-  static void goOn(Client& k) { // what needs nothing from outside (R2)
+  static void goOn(Client& k) { // the steps that need nothing from outside (R2)
     if (k.mode == REPLAYING) {
       bool over = true;
       for (int b = 0; b < B; b++)
@@ -320,7 +320,7 @@ struct Model {
         emit(s, NORMAL, LAB("%s: sends the FLUSH to %s", cn(c), sn(k.at)));
       }
       for (int b = 0; b < B && !k.read; b++) {
-        // A reader of a shared volume may see a write that is not acknowledged, and a crash may take it back: seen values do not count.
+        // A reader of a shared volume may see an unacknowledged write, which a crash may undo. Seen values therefore do not count.
         int floor = shared() ? o.acked[b] : newer(o, o.acked[b], o.seen[b]);
         if (!floor && !k.pending[b] && o.next == 1) continue;
         State s = o;
@@ -394,11 +394,11 @@ struct Model {
         State s = o;
         Client& n = s.c[c];
         n.at = j, n.mode = ASKING;
-        for (int b = 0; b < B; b++) drop(n, j, b); // S9: nothing of the earlier session with this server runs
+        for (int b = 0; b < B; b++) drop(n, j, b); // S9: no request of the earlier session with this server runs
         emit(s, NORMAL, LAB("%s: new session with %s, sends OPEN", cn(c), sn(j)));
       }
     }
-    // Looks at the record for the given purpose. The server then makes its move, or it ends its ownership.
+    // Looks at the record for the given purpose. The server then makes its move, or ends its ownership.
     template <class G> void look(int i, const char* purpose, G then) {
       State s = o;
       if (isOwner(s, i)) then(s);
@@ -540,7 +540,8 @@ struct Model {
     void allAfter(State& s) {
       for (int w = o.next; w <= MW; w++) s.afterGrant |= 1 << w;
     }
-    // F12: nothing of X runs, everything is synced (H2), X has nothing to replay (H3), and the record names Y before Y is granted.
+    // F12: no request of X runs, everything is synced (H2), X has nothing to replay (H3), and the record names Y before Y is granted the
+    // volume.
     void takeOver(int i) {
       const Server& v = o.s[i];
       bool free = !holder(o, i), settled = settledLife(o, i) == v.life || V == NO_SETTLE_WAIT || V == FORCE_LOOK;
@@ -786,7 +787,7 @@ struct Model {
       for (int c = 0; c < (shared() ? NC : 1); c++)
         hang(&St::clientCut, c * NS + i, LAB("%s: is cut off from %s", sn(i), cn(c)), LAB("%s: reaches %s again", sn(i), cn(c)));
     }
-    // The storage executes or refuses what is under way.
+    // The storage executes or refuses the requests that are under way.
     void storage() {
       for (int q = 0; q < NM; q++) {
         const Msg m = o.m[q];

@@ -211,7 +211,7 @@ struct Model {
     uint8_t reach[8];
     for (int b = 0; b < B; b++) {
       if (!order(s, b, -1, reach)) return "VIOLATION: a read returned what it must not";
-      for (int q = 1; q < 1 << N; q++) { // what every later claim may choose
+      for (int q = 1; q < 1 << N; q++) { // the choices of every later claim
         const Cfg& g = highest(s, q);
         if (!g.t || !quorum(g, voterBits(s, q))) continue;
         if (s.told > g.size) return "VIOLATION: a size was told that the next holder does not know";
@@ -338,7 +338,7 @@ struct Model {
       }
       return;
     }
-    for (int b = 0; b < B; b++) { // its resync starts: what is to be copied
+    for (int b = 0; b < B; b++) { // its resync starts: the data to copy
       int bit = 1 << regionOf(b), peers = k.w[b] ? bit : 0, need;
       for (int x = 0; x < D; x++)
         if (x != r && (k.com.I & db(k, x))) {
@@ -585,11 +585,11 @@ struct Model {
         bool leaving = k.ph == SERVING && k.pen.t && V != REOPEN_LEAVING && (sent & (db(k, r) | now)) && !(k.pen.I & db(k, r));
         if (!reaches(k, r) || o.s[r].prom > k.term || leaving || !usable(o, k, r)) return;
         if (k.ph == ATTACH && !(k.pen.I & now)) return;
-        if (k.ph == SERVING && !(set & now)) { // it comes back: a member, all others of I claimed, one of them with a session
+        if (k.ph == SERVING && !(set & now)) { // the replica returns: a member; all others of I are claimed, one has a session
           if (!(k.com.M & now) || (k.pen.t && !(k.pen.M & now))) return;
           if ((mem(k) & ~k.cd & ~m) && V != RESYNC_UNCLAIMED) return;
           if (!(set & db(k, r)) && !(mem(k) & k.sess & ~m)) return;
-          if (set & db(k, r)) return; // another identity: the old one is removed first
+          if (set & db(k, r)) return; // if the identity is another one, the old one is removed first
         }
         State s = o;
         s.s[r].prom = k.term;
@@ -786,7 +786,7 @@ struct Model {
               with(1 << v, -1, LAB("%c: confirms term %d to R%d of %s", sn(v), k.term, at + 1, name));
       }
     }
-    // M21: what counts or returns grows first, then the config says the size.
+    // M21: replicas that count or return grow first, then the config states the size.
     void growth() {
       if (!GROWS) return;
       int grown = 0;

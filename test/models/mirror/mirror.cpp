@@ -253,7 +253,7 @@ struct Model {
     }
     return nullptr;
   }
-  static bool unable(const St& s, int c) { // c cannot be expected to go on
+  static bool unable(const St& s, int c) { // c cannot be expected to continue
     const Cli& k = s.c[c];
     bool top = k.term == s.nt;
     if (!top && s.nt >= T) return true;
@@ -360,9 +360,9 @@ struct Model {
       if (k.w) pm = 1;
       if (V != MAP_NOT_INFLIGHT)
         for (int x = 0; x < R; x++)
-          if (x != r && (k.com.I & ib(k, x)) && qst(k.q[x])) pm = 1; // what this holder itself has under way there counts as set
+          if (x != r && (k.com.I & ib(k, x)) && qst(k.q[x])) pm = 1; // requests that this holder itself has under way there count as set
       bool need = V == MAP_SOURCE_ONLY ? pm : V == MAP_TARGET_ONLY ? v.map : (pm | v.map);
-      if (V == RESYNC_FORGET && !first && sameTerm && (k.nf & b)) need = k.dirty & b; // takes the copies made in the old life as made
+      if (V == RESYNC_FORGET && !first && sameTerm && (k.nf & b)) need = k.dirty & b; // counts the copies of the old life as made
       k.rep &= ~b;
       k.join &= ~b;
       k.done &= ~b;
@@ -372,7 +372,7 @@ struct Model {
       if (k.w) k.q[r] = mk(1, KW, k.w);
     }
   }
-  static void ended(St& s, int c, int ph) { // c is no holder any more: its requests may still be under way
+  static void ended(St& s, int c, int ph) { // c is no longer the holder; its requests may still be under way
     Cli& k = s.c[c];
     Cli n;
     memset(&n, 0, sizeof n);
@@ -420,8 +420,9 @@ struct Model {
     s.s[r].disk = s.s[r].cache;
     s.s[r].wb = 0;
   }
-  // What a client does at once when it has what it needs (a later moment would only weaken what is checked), and a canonical form.
-  static void post(St& s, std::string* note, int now = -1) { // now: with -a, the client that gives its acknowledgements out in this step
+  // The steps of a client that it makes as soon as it has everything for them (later steps would only weaken the check), and a canonical
+  // form.
+  static void post(St& s, std::string* note, int now = -1) { // now: with -a, the client that sends its acknowledgements in this step
     static const char* CN[] = {"X", "Y"};
     for (int c = 0; c < 2; c++) {
       Cli& k = s.c[c];

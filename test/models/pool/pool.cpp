@@ -1,10 +1,10 @@
-// A farm of two or three servers and one or two pools. A pool is a file system on a shared disk, with one record outside of this file
-// system.
-// The rules are F1 to F16 of README.md. This model was written independently of `farm`, and is closer to the product: one record serves
-// all volumes of a pool, the holds and the other facts lie in the file system, and a mount writes (it recovers the log of the file system).
-// A write of an earlier generation after a later mount therefore destroys the pool. A volume is one block, and the number of a write is its
-// content. What a server or its kernel has sent is a message, and the storage executes or refuses this message at any later time. A process
-// that crashes leaves its mount and its cache to the kernel; a machine that crashes loses both. The model has no clock.
+// A farm of two or three servers and one or two pools. A pool is a file system on a shared disk. The record of the pool is outside of this
+// file system.
+// The rules are F1 to F16 of README.md. This model was written independently of `farm`, and is closer to the product: one record serves all
+// volumes of a pool, the holds and the other facts are in the file system, and a mount writes (it recovers the log of the file system). A
+// write of an earlier generation after a later mount therefore destroys the pool. A volume is one block, and the number of a write is its
+// content. Everything that a server or its kernel sends is a message, and the storage executes or refuses this message at any later time.
+// If a process crashes, the kernel keeps its mount and its cache; if a machine crashes, both are lost. The model has no clock.
 //
 // Engines: a = a fence for each generation; b = a fence for each machine (the registered key is the generation); m = a command that ends
 // the machine. Modes: 1 = client X alone; 2 = Y takes volumes over from X; o = the same, and X only reads; r = the second instance of a
@@ -58,7 +58,7 @@ struct Pool {
   uint8_t fenced, key[MS], who[MG];      // who: the server of each generation
   uint8_t mounted, granted;              // only for the check: the highest mount; whether the second instance was granted a volume
 };
-struct Own { // what a server believes of a pool; mount: the generation of the kernel's mount
+struct Own { // the belief of a server about a pool; mount: the generation of the kernel's mount
   uint8_t state, gen, step, life, prev, clean, mount, changing, count[MV];
   Facts facts;
 };
@@ -151,7 +151,7 @@ struct Model {
         if (a.mode != ENDED && a.mode != IDLE && !(a.mode == READY && a.handle && !a.pending)) return false;
     return true;
   }
-  static void sortMessages(St& s) { // they are a set
+  static void sortMessages(St& s) { // the messages are a set
     for (int i = 0; i < NM; i++)
       for (int j = i + 1; j < NM; j++)
         if (memcmp(&s.m[i], &s.m[j], sizeof(Msg)) < 0) std::swap(s.m[i], s.m[j]);
@@ -230,7 +230,7 @@ struct Model {
     s.s[i] = Server{};
   }
   static void send(Volume& a, int w) { a.request[a.at] = w, a.stage[a.at] = QUEUED; }
-  static void goOn(Volume& a) { // R2: replays the log, then sends again what was not answered
+  static void goOn(Volume& a) { // R2: replays the log, then sends unanswered requests again
     if (a.mode == REPLAYING) {
       a.logLife = a.life, a.mode = RESENDING;
       if (a.pending && a.handle) return send(a, a.pending); // a server answers STALE to a revoked handle
@@ -337,7 +337,7 @@ struct Model {
       n.at = j, n.mode = OPENING, n.request[j] = n.stage[j] = 0;
       emit(s, NORMAL, LAB("%s: sends OPEN of volume %d to %s %s", cn(c), v, sn(j), what));
     }
-    // The moves of server i for pool p.
+    // The moves of server i that concern pool p.
     void pool(int i, int p) {
       const Own& n = o.s[i].p[p];
       if (!o.s[i].up) return;
@@ -397,7 +397,7 @@ struct Model {
         change(i, p, f, CHANGE_ONLY, LAB("%s: %s is SETTLED on volume %d, writes this fact", sn(i), cn(c), v));
       }
     }
-    // F2: a fact is in the file system before the answer that depends on it, and before the memory of the server has it.
+    // F2: a fact is in the file system before an answer that depends on it is sent, and before the memory of the server has the fact.
     void change(int i, int p, const Facts& f, int forWhom, const std::string& label, int revokedVolume = -1) {
       int q = slot(o);
       if (q < 0) return;
@@ -579,7 +579,7 @@ struct Model {
         emit(s, NORMAL, LAB("%s: CAS to FREE of %s: %s", sn(i), pn(p), mine ? "clean" : "fails"));
       }
     }
-    // The kernel writes back what is dirty, also after the server process has crashed. It ends the mount of a crashed process.
+    // The kernel writes back dirty data, even after the server process has crashed. The kernel ends the mount of a crashed process.
     void kernel(int i, int p) {
       const Own& n = o.s[i].p[p];
       if (!n.mount) return;
@@ -635,7 +635,7 @@ struct Model {
           emit(s, FAULT, LAB("storage: forgets the fence for generation %d of %s", g, pn(p)));
         }
     }
-    // The storage executes or refuses what is under way.
+    // The storage executes or refuses the requests that are under way.
     void storage() {
       for (int q = 0; q < NM; q++) {
         const Msg m = o.m[q];
@@ -665,8 +665,8 @@ struct Model {
         emit(s, NORMAL, LAB("storage: executes %s of %s, generation %d of %s", KIND[m.kind], sn(i), m.gen, pn(p)));
       }
     }
-    // V1: the kernel loses the page of a failed write-back, and the volume begins another life within the generation. A write of facts that
-    // fails may be on the disk nevertheless.
+    // V1: the kernel loses the page of a failed write-back, and the volume begins another life within the generation. A failed write of
+    // facts may still be on the disk.
     void fails(const State& without, const Msg& m) {
       int i = m.server, p = m.pool, v = m.volume;
       State s = without;

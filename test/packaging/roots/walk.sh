@@ -1,13 +1,13 @@
 #!/bin/bash
-# The life of the packages in a clean root: install, set up, upgrade under I/O, refused removal, removal, purge. package-roots.mjs runs it in the
-# root, in namespaces of its own, with the packages in /packages/old and /packages/new. Without systemd: test/vm has that.
-# The last line is "walk: done"; a step that fails says what was wrong and ends it.
+# The life of the packages in a clean root: installation, setup, upgrade under I/O, refused removal, removal, purge. package-roots.mjs runs
+# this script in the root, in separate namespaces, with the packages in /packages/old and /packages/new. The root has no systemd; test/vm
+# tests the packages under systemd. The last line is "walk: done". If a step fails, the script prints the fault and ends.
 set -uo pipefail
 export DEBIAN_FRONTEND=noninteractive PATH=/usr/sbin:/usr/bin:/sbin:/bin
 readonly SECONDS_OF_IO=40
 
 step() { echo "walk: $* ($SECONDS s)"; }
-# What is left of a device would keep a loop device of the machine.
+# rsiod must remove its devices, because a remaining device would keep a loop device of the machine busy.
 fail() {
   echo "walk: FAILED: $*"
   rsconfig stop --force > /dev/null 2>&1

@@ -56,7 +56,7 @@ export class SimClock implements Clock {
     this.soonIn(null, fire);
   }
 
-  /** Like `after`, repeatedly: `fire` returns the ms until its next call; null: never. One entry serves all calls. */
+  /** Like `after`, but repeated: `fire` returns the ms until its next call; null: never. One entry serves all calls. */
   repeat(firstMs: number, fire: () => number | null): void {
     const entry = new Entry(this.nowMs + firstMs, this.order++, null, null);
     const fireAndPush = (): void => {

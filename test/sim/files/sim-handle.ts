@@ -1,5 +1,5 @@
 // An open file of a simulated file system, with the methods of Node's FileHandle that pools use. The handle belongs to the process that
-// opened it. Each open file gets an error of write-back once, as from the kernel.
+// opened it. Each open file reports a write-back error once, as with a real kernel.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import type { SimProcess } from '../base/sim-clock.ts';

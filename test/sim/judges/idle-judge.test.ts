@@ -1,5 +1,5 @@
-// The idle judge reports an I/O as forgotten only if nothing of the I/O is in flight or waits to be sent. sim-judge.ts asks this judge each
-// time it looks at the world.
+// The idle judge reports an I/O as forgotten only if no request of the I/O is in flight or waits to be sent. sim-judge.ts asks this judge
+// each time it looks at the world.
 
 import type { Standing } from '@rsio/protocol/client/attachment';
 import { expect, test } from 'vitest';

@@ -85,7 +85,7 @@ export class Oracle {
   /** For each sector: `executed` is the newest executed write, and `executedIn` the server process that executed it. */
   private readonly executed: Uint32Array;
   private readonly executedIn: Uint32Array;
-  /** For each sector: the changes to zeros whose zeros a read may still return. */
+  /** For each sector: the changes to zeros that a read may still return. */
   private readonly zeros: (number[] | undefined)[];
   private readonly lost = new Map<number, Lost>();
   private readonly losses: Losses;
@@ -379,8 +379,8 @@ export class Oracle {
       if (again) this.breach(`S1: write ${number} of sector ${sector} is executed twice in process ${process}`);
       else if (number < last && !this.isPiece(number, sector, incarnation))
         this.breach(`O1: write ${number} of sector ${sector} is executed after write ${last}`);
-      // S4 does not judge an abandoned change, because it was never answered. Later changes of its user were refused before they were sent,
-      // or are judged by their order.
+      // S4 does not apply to an abandoned change, because it was never answered. Later changes of its user were refused before they were
+      // sent, or are judged by their order.
       const told = this.toldTo(this.authors[number]!)[sector]!;
       if (told >= number && !this.lost.has(number))
         this.breach(`S4: write ${number} of sector ${sector} is executed after ${told} was answered`);

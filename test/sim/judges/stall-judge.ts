@@ -1,4 +1,4 @@
-// Judges the stall policy of one volume: the time from which on a waiting I/O may fail, and the time by which the I/O must have failed. The
+// Judges the stall policy of one volume: the time after which a waiting I/O may fail, and the time by which the I/O must have failed. The
 // simulated user and the oracle handle failed I/O. All times are in simulated ms.
 
 import type { StallPolicy } from '@rsio/common/config/schema/types';

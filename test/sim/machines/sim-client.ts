@@ -1,6 +1,6 @@
 // A simulated client machine: rsiod's production namespace and attachments with servers, trunks, supervisors and volumes, and the users of
 // its volumes. The client's process can be killed, stopped or ended cleanly. The next process has the next instance number, and the users
-// continue. Volumes are attached, taken over and detached as by rsconfig. A client may have data processes, which end together with its
+// continue. Volumes are attached, taken over and detached as rsconfig does. A client may have data processes, which end together with its
 // main process. Two clients may have the same nodename, either on one machine, or on two machines of which one is a clone of the other. The
 // tests of the daemon cover frontends, control socket and configuration files.
 
@@ -167,7 +167,7 @@ export class SimClient {
     return !this.process.isKilled && !this.process.isPaused;
   }
 
-  /** Kills the process as by SIGKILL. The machine starts the next instance after `downMs`. */
+  /** Kills the process like SIGKILL. The machine starts the next instance after `downMs`. */
   kill(downMs: number): void {
     if (this.process.isKilled) return;
     this.process.kill();
@@ -229,7 +229,7 @@ export class SimClient {
     const { last } = user.target.judge;
     if (!force && outcome.error === null && !outcome.already && last?.client === this.number && !last.released)
       this.ports.breach(`H1: ${user.name} is told at ${process.monotonicMs().toFixed(1)} ms that it is detached, and its hold stays`);
-    // Only a clean detach ends everything that this data process has of the volume, so that another data process may open it.
+    // After a clean detach, this data process keeps nothing of the volume, so that another data process may open it.
     if (!force && outcome.done && outcome.error === null) this.places.delete(user);
     if (force) user.forgets();
     else if (outcome.done && user.isHolder) user.oracle.flushed(user.oracle.flushBegins());

@@ -29,7 +29,7 @@ interface Claim {
 
 export class SimMachine {
   readonly file: SimStateFile<HoldsFileContent>;
-  /** The ledgers of the pools, keyed by pool id. They outlive the machine, and the file does not. */
+  /** The ledgers of the pools, keyed by pool id. The ledgers outlive the machine; its file of holds does not. */
   readonly ledgers = new Map<string, SimStateFile<LedgerContent>>();
   private readonly random: SeededRandom;
   readonly volumes = new Map<string, SimVolume>();
@@ -136,7 +136,7 @@ export class SimMachine {
   /** Crashes the machine, all of whose processes are dead already. */
   crashed(): void {
     this.boots++;
-    // The next machine with the pool has a state directory of its own, which knows nothing about the volumes of the pool.
+    // The next machine with the pool has its own state directory, which contains nothing about the volumes of the pool.
     const { kept } = this.file;
     const isElsewhere = (id: string): boolean => this.volumes.get(id)?.pool === undefined;
     if (kept !== null)

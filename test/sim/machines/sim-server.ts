@@ -135,7 +135,7 @@ export class SimServer implements SimHost {
     this.store = this.newStore();
   }
 
-  /** Whether the server listens, is not stopped, and is ending no session. */
+  /** Whether the server listens, is not stopped, and is not ending a session. */
   get isGood(): boolean {
     if (!this.isListening || this.listener.isPaused || this.inTransition.size > 0 || this.leftOver.size > 0) return false;
     for (const session of this.sessions.values()) if (session.process.isPaused || session.isEnding) return false;
@@ -389,7 +389,7 @@ export class SimServer implements SimHost {
     const { listener } = this;
     const claimant = claimantOf(proven, end.remoteAddress);
     const replaced = old.find((one) => one.claimant.client !== claimant.client)?.claimant ?? null;
-    // The starts of a client wait for each other's notes, as in the production listener.
+    // Notes about the starts of one client are recorded one after another, as in the production listener.
     const earlier = this.notes.get(claimant.node);
     const noted =
       earlier === undefined ? this.holds.noteInstance(claimant, replaced) : earlier.then(() => this.holds.noteInstance(claimant, replaced));

@@ -1,4 +1,4 @@
-// The pool of a simulated server while one of its listeners lives: the production verbs, deciders, queue and ConfigInForce over a simulated
+// The pool of a simulated server during the life of one listener: the production verbs, deciders, queue and ConfigInForce over a simulated
 // disk, and a stand-in for the opened volumes. Orders come from sim-manager.ts. The disk and the volumes outlive the listener.
 
 import type { RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';

@@ -1,4 +1,4 @@
-// The pools of a simulated server on simulated file systems, while one of its listeners lives. Pools, their files and scans, snapshots,
+// The pools of a simulated server on simulated file systems, during the life of one listener. Pools, their files and scans, snapshots,
 // moves, jobs and comparisons are production code; only the opened volumes (sim-store-volumes.ts) and the file systems (files/) are
 // simulated. The file systems and the volumes outlive the listener.
 

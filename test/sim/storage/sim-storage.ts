@@ -1,7 +1,7 @@
 // Simulated storage, which outlives the processes that open it: a cache over a disk that may be slow, full or failing for a while.
 // Processes use the storage through sim-backend.ts. The storage checks two duties of server processes: no two overlapping changes run at
-// one time (O1), and no operation runs after its process has ended. The storage notifies the oracle of each change. The oracle judges that
-// each write executes only once.
+// the same time (O1), and no operation runs after its process has ended. The storage notifies the oracle of each change. The oracle judges
+// that each write executes only once.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';

@@ -1,6 +1,6 @@
-// The votes of a simulated server while one of its listeners lives. The production Voters run on a simulated file system, which outlives
-// the listener. The production MirrorVotes fence and place replicas. A crash of the machine keeps synced data. Invariant: no VOTE is
-// executed before the records were read. In production, the listener admits no client before it has read the records.
+// The votes of a simulated server during the life of one listener. The production Voters run on a simulated file system, which outlives the
+// listener. The production MirrorVotes fence and place replicas. A crash of the machine keeps synced data. Invariant: no VOTE is executed
+// before the records were read. In production, the listener admits no client before it has read the records.
 
 import { join } from 'node:path';
 import type { Clock } from '@rsio/common/lib/clock';

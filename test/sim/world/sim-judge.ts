@@ -43,7 +43,7 @@ const HANG_MS = 25_000;
  */
 const LOSSY_HANG_MS = 25_000;
 
-/** At most this many overlapping I/Os are expected to wait for each other in a row. */
+/** Maximum expected length of a chain of overlapping I/Os, each of which waits for the previous one. */
 const CHAIN = 4;
 
 /**
@@ -57,7 +57,10 @@ const GAP_WITH_PATH_MS = 7_000;
  */
 const QUARANTINE_MS = 500;
 
-/** A client may wait for this time after a server has told it to retry. The time is long, because the message may take long to arrive. */
+/**
+ * A client may wait for this time after a server has told it to retry. The time is long, because the message may take a long time to
+ * arrive.
+ */
 const WORD_LASTS_MS = PROOF_TIMEOUT_MS + DRAINING_VALID_MS;
 
 /** What the judge has seen of one volume as used by one client. */

@@ -85,7 +85,7 @@ const STORE_SEED = 8;
 const READER_SEED = 7;
 /** Like STORE_SEED, but these worlds also have volumes over several pools. */
 const SPREAD_SEED = 3;
-/** Some worlds of later seeds have mirrors, and neither pools nor snapshots. */
+/** Some worlds of later seeds have mirrors, but neither pools nor snapshots. */
 const MIRROR_SEEDS_AFTER = 300;
 const MIRROR_SEEDS = 14;
 const MIRROR_SEEDS_TAKEN: readonly number[] = [6, 12, 13];
@@ -105,7 +105,7 @@ const WORLD_IOS = 4000;
 /** In worlds with pools: number of I/Os to volumes outside of the pools. */
 const POOL_WORLD_IOS = 1500;
 /**
- * LOSSY_CHANCE: chance that routes of a world lose packets. LOSSES: shares of lost packets, of which each direction of a route gets one.
+ * LOSSY_CHANCE: chance that routes of a world lose packets. LOSSES: shares of lost packets; each direction of a route gets one of them.
  */
 const LOSSY_CHANCE = 0.3;
 const NO_LOSS = { there: 0, back: 0 };

@@ -27,7 +27,7 @@ export class HuntProcess {
   private child: ChildProcess | null = null;
   private errors = '';
 
-  /** Runs one hunt; only one at a time. */
+  /** Runs one hunt. Only one hunt may run at a time. */
   async hunt(order: HuntOrder): Promise<Hunted> {
     const child = this.child ?? this.start();
     const timer = setTimeout(() => child.kill('SIGKILL'), HUNT_MAX_MS);

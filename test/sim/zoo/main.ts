@@ -1,6 +1,6 @@
 // `npm run zoo -- [--quick] [--from SEED] [NAME...]`: prints a table of the named mutants (without a name: of all mutants), each with the
-// first seed that found the mutant and the oracle's message. zoo.ts defines quick. Invariant: exit code 0 exactly when every mutant was
-// found and the unbroken code passed the same seeds.
+// first seed that found the mutant and the oracle's message. zoo.ts defines quick. Invariant: the exit code is 0 if and only if every
+// mutant was found and the unbroken code passed the same seeds.
 
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';

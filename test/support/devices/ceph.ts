@@ -1,5 +1,6 @@
-// A small Ceph cluster for tests: one monitor, one manager, one OSD with its data in memory, all on one address, with keys of its own. The
-// files lie in a temporary folder. Invariants: the kernel kills the daemons if the test process ends; `remove` leaves neither process nor file.
+// A small Ceph cluster for tests: one monitor, one manager, one OSD with its data in memory, all on one address. The cluster has its own
+// keys, and its files are in a temporary folder. Invariants: the kernel kills the daemons if the test process ends; `remove` leaves no
+// process and no file.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -25,7 +26,10 @@ export function missingForCeph(): string | null {
   return modules.status === 0 ? null : 'needs python3-rados and python3-rbd: install ceph-common';
 }
 
-/** Where the daemons run: a prefix of their command lines that replaces its process with the program (exec), and their address. */
+/**
+ * The place of the daemons: their address, and a prefix of their command lines. The prefix must replace its own process with the program
+ * (exec).
+ */
 export interface CephPlace {
   readonly command: readonly string[];
   readonly address: string;
@@ -158,7 +162,7 @@ keyring = ${folder}/osd/keyring
 `;
 }
 
-/** Returns a port that was free. */
+/** Returns a port that is currently free. */
 function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();

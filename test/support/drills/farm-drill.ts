@@ -1,5 +1,5 @@
-// Drills of a farm: a client writes and reads without end, and the owner of its pool changes. Invariants: no error, no acknowledged write is
-// lost or reverted, and the holder keeps its volume.
+// Drills of a farm: a client writes and reads continuously while the owner of its pool changes. Invariants: no I/O fails, no acknowledged
+// write is lost or reverted, and the holder keeps its volume.
 
 import { expect } from 'vitest';
 import type { Host } from '../hosts/host.ts';
@@ -15,7 +15,7 @@ const KNOWN_MS = 30_000;
 const COMES_BACK_MS = 90_000;
 const JUDGED_IOS = 100;
 
-/** What happens to the owner. `after` is done when the I/O goes on at another server. */
+/** Makes the event happen to the owner. `after` runs once I/O continues at another server. */
 export interface FarmEvent {
   /** True if the same server may serve the pool again at once. */
   readonly mayReturn?: boolean;
@@ -26,13 +26,13 @@ export interface FarmEvent {
 export const MOVE: FarmEvent = {
   happens: async (farm, owner) => {
     const to = farm.names.find((name) => name !== farm.nameOf(owner))!;
-    // The command may be given at any server.
+    // Any server accepts the command.
     const asked = farm.servers[farm.names.length - 1]!;
     expect(await asked.rsadmWell('pool', 'move', 'fast', '--to', to)).toMatch(new RegExp(`^fast is served by ${to}, after `));
   },
 };
 
-/** The disk grows by half, and then the pool, at its owner; another server names the owner. */
+/** Grows the disk by half and then, at its owner, the pool; another server refuses and names the owner. */
 export const GROW: FarmEvent = {
   mayReturn: true,
   happens: async (farm, owner) => {
@@ -61,7 +61,7 @@ export const STOP: FarmEvent = {
   after: (farm, owner) => farm.revive(owner),
 };
 
-/** Makes the events happen one after another, `rounds` times, and compares the whole content at the end. */
+/** Makes every event happen once in each of `rounds` rounds, and compares the whole content at the end. */
 export async function farmDrill(
   hosts: ReturnType<typeof useHosts>,
   farm: FarmScene,

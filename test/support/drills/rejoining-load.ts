@@ -53,7 +53,7 @@ export class RejoiningLoad {
     this.ended = Promise.all(Array.from({ length: LANES }, (_, lane) => this.run(lane * LANE_BLOCKS)));
   }
 
-  /** Resolves when all lanes have ended, and all blocks have been compared over a connection of its own. */
+  /** Resolves when all lanes have ended, and all blocks have been compared over a separate connection. */
   async stop(): Promise<void> {
     this.isStopping = true;
     await this.ended;

@@ -188,7 +188,7 @@ export class Stage {
     return stats;
   }
 
-  /** Resolves with the time at which the server's socket listens, as exactly as the test can see it. */
+  /** Resolves with the time at which the server's socket listens, as precisely as the test can observe it. */
   private async listens(): Promise<number> {
     const endMs = performance.now() + LISTENS_MS;
     while (!isListening(this.network.serverAddresses[0] ?? '', this.network.port)) {

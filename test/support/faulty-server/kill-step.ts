@@ -1,6 +1,6 @@
-// In the place of rssrv's pools/disk/kill-step.ts: kills this process at one step of a change of a pool's files. The variable
-// RSIO_TEST_KILL_AT names the step, such as `create: commit`. The test judges what the next start finds. Invariant: without the variable,
-// no step kills the process.
+// Replaces rssrv's pools/disk/kill-step.ts: kills this process at one step of a change of a pool's files. The variable RSIO_TEST_KILL_AT
+// names the step, such as `create: commit`. The test judges what the next start finds. Invariant: without the variable, no step kills the
+// process.
 
 const KILL_AT = process.env['RSIO_TEST_KILL_AT'];
 

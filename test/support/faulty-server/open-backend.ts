@@ -1,6 +1,6 @@
-// In the place of rssrv's storage/open-backend.ts: wraps a volume's backend so that it shows the faults that volume-faults.ts names. For a
-// volume without faults, the backend is returned unchanged. An operation passes the faults in this order: pause, delay, throttle, errors,
-// unsynced writes.
+// Replaces rssrv's storage/open-backend.ts: wraps a volume's backend so that it shows the faults that volume-faults.ts names. For a volume
+// without faults, the backend is returned unchanged. An operation passes the faults in this order: pause, delay, throttle, errors, unsynced
+// writes.
 
 import { randomInt } from 'node:crypto';
 import fs from 'node:fs';

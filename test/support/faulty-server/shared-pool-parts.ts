@@ -1,5 +1,5 @@
-// In the place of rssrv's server/shared/shared-pool-parts.ts: the steps of taking a shared pool can be stopped (take-steps.ts). Invariant: the
-// engine and the mount do the same as in rssrv.
+// Replaces rssrv's server/shared/shared-pool-parts.ts: a listener can be stopped after each step of taking a shared pool (take-steps.ts).
+// Invariant: otherwise the engine and the mount do the same as in rssrv.
 
 import type { Engine, StorageClient } from '@rsio/rssrv/farm/engine';
 import type { FarmRecord } from '@rsio/rssrv/farm/farm-record';

@@ -1,6 +1,6 @@
-// Stops the listener of the server for tests right after a step of taking a shared pool. The variable TAKE_STOPS names a folder. A file in it,
-// named as a step, has the signal. The listener that gets the signal makes a file with its pid. Invariants: each file stops one listener;
-// without the variable, no step stops a listener.
+// Stops the listener of the server for tests right after a step of taking a shared pool. The variable TAKE_STOPS names a folder. A file in
+// this folder that has the name of a step contains the signal that the listener then gets. Before it gets the signal, the listener writes
+// its pid to another file. Invariants: each file stops one listener; without the variable, no step stops a listener.
 
 import { readFileSync, unlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -8,7 +8,9 @@ import { errnoName } from '@rsio/common/lib/errors';
 
 export const TAKE_STOPS = 'RSIO_TEST_TAKE_STOPS';
 
-/** The steps in their order. `fencing`: before a fence. `record ...`: the record was stored. `probed`: before the volumes are opened. */
+/**
+ * The steps in their order. `fencing`: before a fence. `record ...`: after the record was stored. `probed`: before the volumes are opened.
+ */
 export const TAKE_STEPS = [
   'connected',
   'record taking',
@@ -37,7 +39,7 @@ export function reached(step: TakeStep): void {
     writeFileSync(path.join(folder, stoppedFile(step)), String(process.pid));
     process.kill(process.pid, signal);
   } catch (thrown) {
-    // Another listener has been stopped after this step.
+    // Another listener has already stopped after this step.
     if (errnoName(thrown) !== 'ENOENT') throw thrown;
   }
 }

@@ -1,6 +1,6 @@
-// In the place of rssrv's volumes/volumes.ts: before the listener of the server for tests syncs a volume, it writes the unsynced writes of
-// the volume to the storage, as the kernel writes back its cache at a sync. Invariant: a write that was answered before a successful sync
-// survives a crash of the machine. A take of a shared pool can be stopped when it has opened the volumes (take-steps.ts).
+// Replaces rssrv's volumes/volumes.ts: before the listener of the server for tests syncs a volume, it writes the unsynced writes of the
+// volume to the storage, as the kernel writes back its cache at a sync. Invariant: a write that was answered before a successful sync
+// survives a crash of the machine. A listener that takes a shared pool can be stopped after it has opened the volumes (take-steps.ts).
 
 import { existsSync } from 'node:fs';
 import { open } from 'node:fs/promises';

@@ -65,7 +65,7 @@ export class NbdIo {
     }
   }
 
-  /** This and the next methods throw if the answer has an errno. */
+  /** This method and the following ones throw if the answer has an errno. */
   async read(offset: number, length: number): Promise<Buffer> {
     await this.request(COMMAND.READ, offset, length);
     return this.take(length);

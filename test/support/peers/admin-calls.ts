@@ -1,4 +1,4 @@
-// Sends ADMIN for a test: makes one call with a given id, and collects all parts of the answer. The tests judge. rsiod uses
+// Sends ADMIN for a test: makes one call with a given id, and collects all parts of the answer. The tests judge the answers. rsiod uses
 // client/admin-calls.ts of packages/protocol.
 
 import { OP } from '@rsio/protocol/wire/frames';

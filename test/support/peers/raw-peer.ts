@@ -1,7 +1,7 @@
 // A peer of the protocol that follows the test's instructions. The peer makes a whole handshake or any part of one, and then sends any
 // bytes, right or wrong. The peer uses the product's codecs. `RawClient` is a client that logs in to a server; raw-server.ts makes a server
-// from `RawConnection`. The tests judge. Invariant: every wait ends with the awaited frame, with the end of the connection, or at a
-// deadline.
+// from `RawConnection`. The tests judge the results. Invariant: every wait ends with the awaited frame, with the end of the connection, or
+// at a deadline.
 
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';

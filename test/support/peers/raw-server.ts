@@ -1,6 +1,6 @@
 // A server that follows the test's instructions. By default, it is a correct server with a volume `tvol` in memory, one session and any
-// number of paths; a test can make it misbehave at any step. The tests judge. The server uses none of rssrv's code except the handshake and
-// the codecs.
+// number of paths; a test can make it misbehave at any step. The tests judge the results. The server uses none of rssrv's code except the
+// handshake and the codecs.
 
 import { randomBytes } from 'node:crypto';
 import net from 'node:net';

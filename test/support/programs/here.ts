@@ -24,7 +24,7 @@ interface Program {
 const BUNDLE = '../../dist/support/programs/commands.cjs';
 /**
  * Commands that need their own process: each of them starts programs that must end with it, is ended by signals, or finds other programs by
- * the place of its own file.
+ * the location of its own file.
  */
 const OWN_PROCESS: ReadonlySet<string> = new Set(['backup', 'doctor', 'freeze', 'join', 'restore', 'watch']);
 const NOT_A_PERSON = {

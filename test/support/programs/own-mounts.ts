@@ -1,5 +1,5 @@
-// Runs a program again in a mount namespace of its own. In the shared namespace, other programs could get copies of its mounts, and a copy
-// keeps a file system and its disk busy. Invariant: no mount of the program is visible outside.
+// Runs a program again in its own mount namespace. In the shared namespace, other programs could get copies of its mounts, and a copy keeps
+// a file system and its disk busy. Invariant: no mount of the program is visible outside.
 
 import { spawnSync } from 'node:child_process';
 

@@ -28,7 +28,7 @@ export interface RunResult {
   readonly elapsedMs: number;
 }
 
-/** A program that runs beside the test. */
+/** A program that runs while the test continues. */
 export interface Running {
   readonly pid: number;
   readonly ended: Promise<RunResult>;

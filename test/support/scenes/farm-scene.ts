@@ -1,7 +1,7 @@
-// A farm: servers that share disks, and pools on them. The disks are files with a fence command, or images of Ceph RBD. Invariant: the fence
-// command succeeds only after the machine of the fenced server has ended, as after a power cut: its processes are killed, what its memory has
-// not written yet is lost, and what it has sent to the disk has ended. An unmount alone is no proof: another mount namespace, such as that of
-// a test beside this one, may have a copy of the mount, and then the file system goes on to write.
+// A farm: servers that share disks, and pools on these disks. The disks are files with a fence command, or images of Ceph RBD. Invariant:
+// the fence command succeeds only after the machine of the fenced server has ended, as after a power cut: its processes are killed, the
+// unwritten data in its memory is lost, and everything that it has sent to the disk has ended. An unmount alone proves nothing: another
+// mount namespace, such as that of a concurrent test, may have a copy of the mount, and the file system then continues to write.
 
 import { spawnSync } from 'node:child_process';
 import {
@@ -33,7 +33,7 @@ const FENCE_LOOK_MS = 50;
 const STOPS_MS = 5_000;
 const STORAGE_PROGRAMS = { daemon: /qemu-storage-daemon/, storage: /qemu-storage-daemon|farm-rbd/ };
 
-/** While this file is in the place of the farm, the fence command fails. */
+/** Name of a file. While this file is in the folder of the farm, the fence command fails. */
 const UNPROVEN = 'unproven';
 
 type Hosts = ReturnType<typeof useHosts>;
@@ -117,7 +117,7 @@ export class FarmScene {
     return scene;
   }
 
-  /** Resolves with the owner that serves the pool. A server that does not run is not asked. */
+  /** Resolves with the owner that serves the pool. Stopped servers are not asked. */
   async served(pool: string): Promise<Host> {
     let owner: Host | undefined;
     const isServed = async (): Promise<boolean> => {
@@ -156,7 +156,10 @@ export class FarmScene {
     return this.deviceOf(server, pool) !== null;
   }
 
-  /** Returns the number of the device, such as `7:3`; null if the pool is not mounted. The mount point itself may only have errors. */
+  /**
+   * Returns the number of the device, such as `7:3`; null if the pool is not mounted. The mount point is not read, because it may return
+   * only errors.
+   */
   private deviceOf(server: Host, pool: string): string | null {
     const place = this.mountOf(server, pool);
     return parseMountTable(readFileSync('/proc/self/mountinfo', 'utf8')).find(({ mountPoint }) => mountPoint === place)?.device ?? null;
@@ -168,14 +171,14 @@ export class FarmScene {
       try {
         if (which === 'all' || STORAGE_PROGRAMS[which].test(textOf(pid, 'cmdline'))) process.kill(pid, signal);
       } catch {
-        // The process has ended meanwhile.
+        // The process has ended in the meantime.
       }
     }
-    // The kernel stops a process a little later; until then it looks as if it could answer.
+    // The kernel stops a process a little later. Until then, the process looks as if it could answer.
     if (signal === 'SIGSTOP' && which === 'all') spinUntil(() => this.isStopped(server));
   }
 
-  /** The fence command fails at once if `isOn`; only for pools on files. */
+  /** If `isOn`, the fence command fails at once. Only for pools on files. */
   breakFence(isOn: boolean): void {
     const file = path.join(this.place, UNPROVEN);
     if (isOn) writeFileSync(file, '');
@@ -223,7 +226,7 @@ export class FarmScene {
     }
   }
 
-  /** Ends the machines that the fence command wants to have ended. */
+  /** Ends the machines whose end the fence command has requested. */
   private endWanted(): void {
     if (!existsSync(this.place)) return;
     for (const file of readdirSync(this.place)) {
@@ -236,13 +239,16 @@ export class FarmScene {
     }
   }
 
-  /** Ends the file system of a pool at a server whose processes have ended. Returns true when nothing more reaches its disk. */
+  /**
+   * Shuts down the file system of a pool at a server whose processes have ended. Returns true when no more I/O of the file system reaches
+   * its disk.
+   */
   private hasLostPower(server: Host, pool: string): boolean {
     const device = this.deviceOf(server, pool);
     if (device === null) return true;
     const place = this.mountOf(server, pool);
     const { stderr } = spawnSync('xfs_io', ['-x', '-c', 'shutdown', place], { encoding: 'utf8' });
-    // A file system that has failed already cannot be opened.
+    // A file system that has already failed cannot be opened.
     if (stderr !== '' && !stderr.includes('Input/output error')) return false;
     const [reads, writes] = readFileSync(`/sys/dev/block/${device}/inflight`, 'utf8').trim().split(/\s+/);
     return reads === '0' && writes === '0' && spawnSync('umount', [place]).status === 0;
@@ -256,7 +262,7 @@ export class FarmScene {
   }
 }
 
-/** Blocks the tests for up to STOPS_MS. */
+/** Blocks this process, and therefore all its tests, for up to STOPS_MS. */
 function spinUntil(isDone: () => boolean): void {
   const endMs = performance.now() + STOPS_MS;
   while (!isDone()) if (performance.now() > endMs) throw new Error('The server does not stop');

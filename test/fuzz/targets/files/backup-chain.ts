@@ -1,5 +1,5 @@
-// A restore of a foreign qcow2 file with any header and description. Oracle: the file is refused with E_USAGE, or its chain has only plain
-// names of files in the same folder, and header and description have the same names.
+// A restore of a foreign qcow2 file with an arbitrary header and description. Oracle: the file is refused with E_USAGE, or its chain has
+// only plain names of files in the same folder, and header and description have the same names.
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';

@@ -1,6 +1,6 @@
-// A real control socket of a daemon. The client of this socket sends lines or any other bytes. Oracle: each non-empty line is answered with
-// one line of JSON that has the same id, wherever the stream is cut. The daemon sends nothing else. Handlers only get parameters of the
-// declared shape.
+// A real control socket of a daemon. The client of this socket sends lines or arbitrary other bytes. Oracle: each non-empty line is
+// answered with one line of JSON that has the same id, wherever the stream is cut. The daemon sends nothing else. Handlers only get
+// parameters of the declared shape.
 
 import net from 'node:net';
 import path from 'node:path';

@@ -1,4 +1,4 @@
-// One raw device from INIT on. The kernel sends valid and garbled requests, and interrupts of known and unknown requests; the volume
+// One raw device, starting with INIT. The kernel sends valid and garbled requests, and interrupts of known and unknown requests; the volume
 // answers in any order or with errors; the device may end at any moment. The target encodes requests without the product's codec. Oracle:
 // no exception. Each request that needs an answer gets exactly one answer, of the right length. Requests to the volume keep to the
 // negotiated sizes. No buffer stays lent.

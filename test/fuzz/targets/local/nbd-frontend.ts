@@ -1,4 +1,4 @@
-// One NBD connection over a transport and a volume in memory, from its first byte: options, requests, and any other bytes of a local
+// One NBD connection over a transport and a volume in memory, from its first byte: options, requests, and arbitrary other bytes of a local
 // program. Oracle: no exception. Requests to the volume are valid, and the output is bounded. The connection ends once. After the end of
 // the connection, no buffer is lent and the volume has no request.
 

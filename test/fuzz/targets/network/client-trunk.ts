@@ -1,6 +1,6 @@
 // A client's trunk over two paths, and a server that proves itself and then sends anything: correct answers, answers with changed headers,
-// any bytes, silence, resets, lost sessions. Oracle: no exception. Each request is answered once, and its buffer is not touched after the
-// answer. At the end, no buffer is lent.
+// arbitrary bytes, silence, resets, lost sessions. Oracle: no exception. Each request is answered once, and its buffer is not touched after
+// the answer. At the end, no buffer is lent.
 
 import { type LinkShape } from '@rsio/protocol/testing/memory-transport';
 import type { HeardFrame, ScriptedPath } from '@rsio/protocol/testing/scripted-server';
@@ -196,7 +196,7 @@ class Scene {
     }
   }
 
-  /** Sends an answer with any body. The header of the answer is right, changed by a mask. */
+  /** Sends an answer with an arbitrary body. The header is the right one, changed by a mask. */
   private lie(path: ScriptedPath, bytes: Buffer): void {
     const frame = this.pending(path, bytes[0] ?? 0);
     if (frame === undefined) return;

@@ -1,6 +1,6 @@
-// The client's handshake on one connection, with any answers of a server. Oracle: the client accepts a WELCOME only if its mac, computed a
-// second time (proof-oracle.ts), matches the CHALLENGE that it received, and if the WELCOME names the joined session. Only RsErrors are
-// thrown.
+// The client's handshake on one connection, with arbitrary answers from a server. Oracle: the client accepts a WELCOME only if its mac,
+// computed a second time (proof-oracle.ts), matches the CHALLENGE that it received, and the WELCOME names the joined session. Only RsErrors
+// are thrown.
 
 import { ClientHandshake } from '@rsio/protocol/auth/handshake-client';
 import { RsError } from '@rsio/common/lib/errors';

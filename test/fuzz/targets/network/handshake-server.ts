@@ -1,5 +1,6 @@
-// The server's handshake on one connection, with any content in the two frames of a client. Oracle: a proof is accepted if and only if the
-// macs, computed a second time (proof-oracle.ts), are right. Wrong names and wrong keys get the same refusal. Only E_PROTOCOL is thrown.
+// The server's handshake on one connection, with arbitrary content in the two frames of a client. Oracle: a proof is accepted if and only
+// if the macs, computed a second time (proof-oracle.ts), are right. Wrong names and wrong keys get the same refusal. Only E_PROTOCOL is
+// thrown.
 
 import { HANDSHAKE_MESSAGE_MAX_BYTES } from '@rsio/protocol/auth/limits';
 import { DATA_PROCESSES_MAX, HEADER_BYTES, INSTANCE_MAX } from '@rsio/protocol/wire/limits';

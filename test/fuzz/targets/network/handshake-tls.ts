@@ -57,7 +57,7 @@ function bodyOf<T>(frame: Buffer, decode: (bytes: Buffer, at: number, length: nu
   return decode(frame, HEADER_BYTES, frame.length - HEADER_BYTES);
 }
 
-// --- the server: step 0 is HELLO, argument 1: it requires TLS; step 1 is PROOF, argument 1: of a join
+// --- the server: step 0: HELLO, argument 1: the server requires TLS; step 1: PROOF, argument 1: the proof joins a session
 
 function newServer(requiresTls: boolean): ServerHandshake {
   const features = ['digest', 'probe', 'tls'];
@@ -129,7 +129,7 @@ function makeServerInput(random: SeededRandom): Buffer {
   return encodeScript([step(0, requiresTls ? 1 : 0, hello), step(1, 0, random.chance(0.9) ? proof : mutated(random, proof, 2))]);
 }
 
-// --- the client: step 0 is CHALLENGE, argument 1: it joins; then any frames
+// --- the client: step 0: CHALLENGE, argument 1: the client joins a session; then any frames
 
 function newClient(): ClientHandshake {
   const hello = { versions: [1, 2], features: ['tls', 'digest'], namespaceid: NAMESPACEID, node: NODE, ...CLIENT_ORIGIN };

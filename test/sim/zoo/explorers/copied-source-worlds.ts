@@ -1,4 +1,4 @@
-// Copies a piece of a replica (M12) from storage whose write-back fails at times. The source may then return older content until a flush
+// Copies a piece of a replica (M12) from storage whose write-back sometimes fails. The source may then return older content until a flush
 // notices the failure (V1). Invariant: if a piece counts as copied, the target has the last writes of users.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';

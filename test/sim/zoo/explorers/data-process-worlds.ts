@@ -1,8 +1,8 @@
 // The production listener with clients that have several data processes: Admissions, SessionRequests, Opens, Holds and Voters, over
 // stand-ins of server processes. Data processes log in, start again, open and close any volume and claim terms of a mirror, and another
 // client takes volumes over. Each answer to an OPEN and each save of a hold takes a random time. Invariants: all sessions of a node belong
-// to one client process, and no data process has two. A volume is open in one data process of a node at a time, and a term belongs to one.
-// A client that has a handle has the hold, and is the only client that has one.
+// to one client process, and no data process has two sessions. A volume is open in one data process of a node at a time, and a term belongs
+// to one data process. A client that has a handle has the hold, and is the only client that has one.
 
 import type { Socket } from 'node:net';
 import type { Log } from '@rsio/common/log/log';

@@ -1,5 +1,5 @@
-// The production code of flushes over a simulated page cache whose write-back fails at times. Processes write, flush and end, one after the
-// other, and the cache may evict lost pages at any moment (V1). Invariant: after the answer to a failed flush, the content of a sector
+// The production code of flushes over a simulated page cache whose write-back sometimes fails. Processes write, flush and end, one after
+// the other, and the cache may evict lost pages at any moment (V1). Invariant: after the answer to a failed flush, the content of a sector
 // changes only by writes.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';

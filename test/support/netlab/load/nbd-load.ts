@@ -1,6 +1,6 @@
-// A load on one NBD export that measures pauses exactly: a fixed number of requests is in flight, each answer gets a time stamp, and every
-// block that the load wrote is verified when it is read. nbd-stream.ts has the connections, and load-process.ts runs the load in its own
-// process. Invariants: a block has at most one request in flight, so the correct result of a read is known. Every error is counted.
+// A load on one NBD export that measures pauses precisely: a fixed number of requests is in flight, each answer gets a time stamp, and
+// every block that the load wrote is verified when it is read. nbd-stream.ts has the connections, and load-process.ts runs the load in its
+// own process. Invariants: a block has at most one request in flight, so the correct result of a read is known. Every error is counted.
 
 import { randomInt } from 'node:crypto';
 import { Latencies } from './latencies.ts';
