@@ -25,11 +25,11 @@ test('each part can be chosen alone, and is in the help', () => {
     expect(names(`--${part}`), part).toEqual(expected.map(({ name }) => name));
   }
   expect(names('--scale', '--garbage')).toEqual(['clients', 'restart', 'volumes', 'paths', 'metrics', 'limits', 'garbage']);
-  expect(names('--mirrors')).toEqual(['mirrors']);
+  expect(names('--mirrors', '--farm')).toEqual(['mirrors', 'farm']);
 });
 
 /** Sections that take minutes. */
-const LONG: ReadonlySet<string> = new Set(['mirrors', 'limits']);
+const LONG: ReadonlySet<string> = new Set(['mirrors', 'limits', 'farm']);
 
 test('a part of a name chooses in all parts; a whole name chooses only that one', () => {
   expect(names('--only', 'read-8k-d128')).toEqual(['read-8k-d128']);
@@ -39,7 +39,7 @@ test('a part of a name chooses in all parts; a whole name chooses only that one'
   expect(() => names('--client', '--only', 'read-8k-d128')).toThrow('No row or section has');
 });
 
-test('the quick run has every goal, except those of mirrors and limits', () => {
+test('the quick run has every goal, except those of sections that take minutes', () => {
   const quick = names('--quick');
   expect(quick.slice(0, QUICK_PLAN.rows.length)).toEqual(QUICK_PLAN.rows.map(({ name }) => name));
   for (const { section } of Object.values(FIGURE_GOALS).filter((one) => !LONG.has(one.section))) expect(quick).toContain(section);

@@ -8,24 +8,26 @@ import { findSections, FULL_SECTIONS, type Part, PARTS, QUICK_SECTIONS, type Sec
 import { findRows, FULL_PLAN, type Plan, QUICK_PLAN } from './workload.ts';
 
 export const HELP = `Usage: npm run bench -- [--quick] [--server] [--encryption] [--client] [--scale]
-                        [--mirrors] [--garbage] [--only NAME] [--rows]
-                        [--json FILE]
+                        [--mirrors] [--farm] [--garbage] [--only NAME]
+                        [--rows] [--json FILE]
        npm run bench -- --log [--json FILE]
        npm run bench -- --older DIR [--only NAME] [--json FILE]
 Measures rssrv beside other servers, each pinned to a core: reads and writes of
 a file of 512 MiB in memory, and uncached reads of a file in the temporary
 directory (TMPDIR). Then it measures rsiod over links and through its frontends;
-many clients, volumes and paths on one server; and garbage collection of both.
+many clients, volumes and paths on one server; shared pools; and garbage
+collection of both.
 It names what it cannot measure here, and the Debian package to install.
-Needs a C compiler. Links and devices need root.
+Needs a C compiler. Links, devices and shared pools need root.
 
-  --quick           measure only what has goals, without mirrors and limits, in
-                    less than five minutes
+  --quick           measure only what has goals, without mirrors, limits and farm,
+                    in less than five minutes
   --server          measure the rows beside other servers
   --encryption      measure what digests and TLS cost the server
   --client          measure rsiod: over links, through its frontends, end to end
   --scale           measure many clients, volumes and paths, and a restart
   --mirrors         measure a mirror beside a volume of one server
+  --farm            measure a shared pool beside a local one, and heartbeats
   --garbage         measure heap allocated for each request, and pauses
   --only NAME       measure row or section NAME, or all that contain NAME
   --rows            print the names of rows and sections, then exit
@@ -60,6 +62,7 @@ const FLAGS = {
   client: { type: 'boolean' },
   scale: { type: 'boolean' },
   mirrors: { type: 'boolean' },
+  farm: { type: 'boolean' },
   garbage: { type: 'boolean' },
   only: { type: 'string' },
   rows: { type: 'boolean' },

@@ -9,6 +9,7 @@ import { measureProcesses } from './client/processes.ts';
 import { measureLinks } from './client/links.ts';
 import { measureUnshaped } from './client/unshaped.ts';
 import { measureEncryption } from './encryption/encryption.ts';
+import { measureFarm } from './farm/farm.ts';
 import { measureGarbage } from './garbage/garbage.ts';
 import { measureLimits } from './limits/limits.ts';
 import { measureMany } from './client/many.ts';
@@ -41,6 +42,7 @@ const RUNS: Readonly<Record<SectionName, (context: SectionContext) => Promise<Se
   metrics: measureMetrics,
   limits: measureLimits,
   mirrors: measureMirrors,
+  farm: measureFarm,
   garbage: measureGarbage,
 };
 

@@ -1,7 +1,7 @@
 // The sections: everything that is measured besides the rows of the server. Each section belongs to a part of the bench and has the name
 // that `--only` takes. Pure; the folder of a part has the code that measures.
 
-export const PARTS = ['server', 'encryption', 'client', 'scale', 'mirrors', 'garbage'] as const;
+export const PARTS = ['server', 'encryption', 'client', 'scale', 'mirrors', 'farm', 'garbage'] as const;
 export type Part = (typeof PARTS)[number];
 
 interface SectionShape {
@@ -29,6 +29,7 @@ export const SECTIONS = [
   { name: 'metrics', part: 'scale', title: 'what it costs that Prometheus reads both daemons every second' },
   { name: 'limits', part: 'scale', title: 'limits of I/O: how exactly they are met, and their cost' },
   { name: 'mirrors', part: 'mirrors', title: 'a mirror over two servers beside a volume of one server' },
+  { name: 'farm', part: 'farm', title: 'a volume in a shared pool beside one in a local pool, and heartbeats at rest' },
   { name: 'garbage', part: 'garbage', title: 'heap allocated for each request, and pauses' },
 ] as const satisfies readonly SectionShape[];
 
@@ -65,7 +66,7 @@ export const FULL_SECTIONS: SectionPlan = {
   sections: SECTIONS.map(({ name }) => name),
 };
 
-/** The sections that have goals, except mirrors and limits, which take minutes. */
+/** The sections that have goals, except mirrors, limits and farm, which take minutes. */
 export const QUICK_SECTIONS: SectionPlan = {
   ...FULL_SECTIONS,
   rounds: 1,

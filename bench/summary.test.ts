@@ -4,7 +4,7 @@
 import { expect, test } from 'vitest';
 import { FIGURE_GOALS, type Goal, judge, judgeFigures } from './goals.ts';
 import type { Measured } from './load/orders.ts';
-import { figuresOf, once, perCore, perRequestUs, ratioOf, roundsRatio, spreadOf, worstOf } from './summary.ts';
+import { figuresOf, leastOf, once, perCore, perRequestUs, ratioOf, roundsRatio, spreadOf, worstOf } from './summary.ts';
 import { row } from './workload.ts';
 
 function measured(iops: number, serverCores: number, p50Us = 10): Measured {
@@ -67,6 +67,7 @@ test('goals of sections that were not measured are not judged', () => {
 });
 
 test('of several figures with one bound the worst counts', () => {
+  expect(leastOf([once(0.99), once(0.97), once(1)])).toEqual(once(0.97));
   expect(worstOf([once(0.02), once(0.07), once(0.05)])).toEqual(once(0.07));
 });
 

@@ -51,6 +51,11 @@ export function worstOf(spreads: readonly Spread[]): Spread {
   return spreads.reduce((worst, one) => (one.median > worst.median ? one : worst));
 }
 
+/** Returns the spread with the lowest median, which decides if a goal is a lower bound. */
+export function leastOf(spreads: readonly Spread[]): Spread {
+  return spreads.reduce((least, one) => (one.median < least.median ? one : least));
+}
+
 export function perCore({ iops, serverCores }: Measured): number {
   return serverCores > 0 ? iops / serverCores : 0;
 }

@@ -238,6 +238,7 @@ export const FOLDERS = {
   bench: 'measurements; the comparison of servers is in the folder itself',
   'bench/client': 'rsiod: links, frontends, end to end, beside a relay in C',
   'bench/encryption': 'what digests and TLS cost the server',
+  'bench/farm': 'a volume in a shared pool beside one in a local pool, and heartbeats at rest',
   'bench/garbage': 'heap allocated for each request, pauses',
   'bench/limits': 'limits of I/O: how exactly they are met, and what they cost',
   'bench/load': 'opening connections for the generator, and its orders',

@@ -137,6 +137,58 @@ it('a slot that is being written is read again', async () => {
   expect((await header('big-8').look()).record).toEqual(next(FIRST));
 });
 
+it('a look takes one read once the table is known, and reads again what was being written', async () => {
+  const one = header('big-8');
+  await one.look();
+  await header().swap(FIRST, next(FIRST));
+  const reads: number[] = [];
+  disk.before = (_, position) => void reads.push(position);
+  expect((await one.look()).record).toEqual(next(FIRST));
+  expect(reads).toEqual([0]);
+  // The sixth write, which has the decided record, is in slot 0.
+  await header().swap(next(FIRST), next(next(FIRST)));
+  const at = slotAt(0, 0);
+  const last = Buffer.from(disk.bytes.subarray(at, at + SLOT_BYTES));
+  disk.bytes.fill(1, at + 100, at + 200);
+  disk.before = (_, position) => {
+    if (position === at) last.copy(disk.bytes, at);
+  };
+  expect((await one.look()).record).toEqual(next(next(FIRST)));
+});
+
+it('a look that has written reads again what another server has decided meanwhile', async () => {
+  const [one, other] = [header(), header('big-8')];
+  const second = next(FIRST);
+  let writes = 0;
+  disk.before = (what) => {
+    if (what === 'write' && ++writes === 3) throw Object.assign(new Error('EIO: i/o error'), { code: 'EIO', errno: -5 });
+  };
+  await expect(one.swap(FIRST, second)).rejects.toMatchObject({ code: 'E_STORAGE' });
+  const third = next(second, 'big-8');
+  disk.before = async (what) => {
+    if (what !== 'write') return;
+    disk.before = () => undefined;
+    // The first offer of this server gives way to the value that was accepted.
+    expect(await other.swap(FIRST, next(FIRST, 'big-8'))).toBe(false);
+    expect(await other.swap(second, third)).toBe(true);
+  };
+  expect((await one.look()).record).toEqual(third);
+});
+
+it('a note that this process posts during a look is not taken for one that was lost', async () => {
+  const note = { generation: 0, count: 1, wants: null, refusal: null };
+  await header().post(note);
+  const one = header();
+  await one.look();
+  const read = disk.read.bind(disk);
+  disk.read = async (positionBytes, lengthBytes) => {
+    const bytes = await read(positionBytes, lengthBytes);
+    await one.post({ ...note, count: 2 });
+    return bytes;
+  };
+  expect((await one.look()).notes.get('big-9')).toEqual(note);
+});
+
 it('a server that the table does not have is refused, and so is a disk without a table', async () => {
   await expect(header('big-7').look()).rejects.toThrow('was prepared for big-9, big-8, not for big-7');
   disk.bytes.fill(0);

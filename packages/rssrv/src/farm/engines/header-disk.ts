@@ -44,6 +44,13 @@ interface Slot {
   readonly register: StoredRegister;
 }
 
+/** All tables, registers and notes in one read, because each read costs a thread and two wake-ups. */
+interface Ahead {
+  readonly bytes: Buffer;
+  /** Number of posts of this process that had ended when the read began. */
+  readonly posts: number;
+}
+
 /** A call stops at its next step when `isOver`. */
 interface Call {
   isOver: boolean;
@@ -71,6 +78,8 @@ export class DiskHeader {
   /** Sequence number of the last write of this process; null if there was none, or its outcome is not known. */
   private written: number | null = null;
   private posts = 0;
+  /** What the present look has read of the whole header; null if it must read again, because it has written. */
+  private ahead: Ahead | null = null;
 
   /** `server`: the name of this server in the table of the disk. The disk is opened by the first call. */
   constructor(path: string, server: string, ports: HeaderPorts) {
@@ -87,16 +96,21 @@ export class DiskHeader {
   /** As Engine.look. */
   look(): Promise<Sight> {
     return this.call('register', async (call) => {
-      const prepared = await this.find();
-      if (prepared === null) return NOTHING;
-      this.current = call;
-      const record = await prepared.paxos.look();
-      const notes = new Map<string, Note>();
-      for (const [index, name] of prepared.table.servers.entries()) {
-        const note = await this.readNote(prepared, index);
-        if (note !== null) notes.set(name, note);
+      this.ahead = await this.readAhead();
+      try {
+        const prepared = await this.find(this.ahead?.bytes.subarray(0, TABLE_BYTES));
+        if (prepared === null) return NOTHING;
+        this.current = call;
+        const record = await prepared.paxos.look();
+        const notes = new Map<string, Note>();
+        for (const [index, name] of prepared.table.servers.entries()) {
+          const note = await this.readNote(prepared, index);
+          if (note !== null) notes.set(name, note);
+        }
+        return { record, notes };
+      } finally {
+        this.ahead = null;
       }
-      return { record, notes };
     });
   }
 
@@ -178,10 +192,17 @@ export class DiskHeader {
     if (call.isOver) throw this.late();
   }
 
-  /** Reads the table; null if the disk has none. Throws if the table is another one than before. */
-  private async find(): Promise<Prepared | null> {
+  /** Null before the table is known, which says how many servers there are. */
+  private async readAhead(): Promise<Ahead | null> {
+    if (this.prepared === null) return null;
+    const { posts } = this;
+    return { bytes: await (await this.opened()).read(0, slotAt(this.prepared.table.servers.length, 0)), posts };
+  }
+
+  /** Reads the table, unless it is given; null if the disk has none. Throws if the table is another one than before. */
+  private async find(read?: Buffer): Promise<Prepared | null> {
     const known = this.prepared;
-    const bytes = await (await this.opened()).read(0, TABLE_BYTES);
+    const bytes = read ?? (await (await this.opened()).read(0, TABLE_BYTES));
     const frame = decodeFrame(bytes, { disk: known?.disk ?? '', kind: KIND.table, server: 0 });
     if (frame === 'blank' && known === null) return null;
     if (frame === 'blank' || frame === 'torn' || !isTable(frame.value))
@@ -214,7 +235,7 @@ export class DiskHeader {
     const place: Place = { disk, kind: KIND.register, server: index };
     for (let reads = 1; reads <= REGISTER_READS_MAX; reads++) {
       this.step(this.current);
-      const bytes = await (await this.opened()).read(slotAt(index, 0), SLOTS * SLOT_BYTES);
+      const bytes = await this.readPlace(slotAt(index, 0), SLOTS * SLOT_BYTES, reads);
       const frames = [0, 1].map((slot) => decodeFrame(bytes.subarray(slot * SLOT_BYTES, (slot + 1) * SLOT_BYTES), place));
       const whole = frames.flatMap((frame, slot) => this.slotOf(frame, slot) ?? []);
       const isTorn = frames.includes('torn');
@@ -225,6 +246,12 @@ export class DiskHeader {
       return newest?.register ?? null;
     }
     throw this.error(`has a damaged register of server ${index + 1}: end this server everywhere, and restore the header from a copy`);
+  }
+
+  /** Only the first of several reads may come from what the look has read already. */
+  private async readPlace(positionBytes: number, lengthBytes: number, reads: number): Promise<Buffer> {
+    if (reads === 1 && this.ahead !== null) return this.ahead.bytes.subarray(positionBytes, positionBytes + lengthBytes);
+    return await (await this.opened()).read(positionBytes, lengthBytes);
   }
 
   private slotOf(frame: Frame, slot: number): Slot | null {
@@ -245,7 +272,7 @@ export class DiskHeader {
     const sequence = this.sequence + 1;
     const bytes = encodeFrame(place, sequence, JSON.stringify({ ...register, writer: this.writer }), SLOT_BYTES);
     assert(bytes !== null, 'A register that is longer than its slot');
-    [this.sequence, this.written] = [-1, null];
+    [this.sequence, this.written, this.ahead] = [-1, null, null];
     await (await this.opened()).write(slotAt(place.server, sequence % SLOTS), bytes);
     this.written = sequence;
     this.step(this.current);
@@ -254,8 +281,9 @@ export class DiskHeader {
   private async readNote({ disk, own }: Prepared, index: number): Promise<Note | null> {
     for (let reads = 1; reads <= REGISTER_READS_MAX; reads++) {
       this.step(this.current);
-      const isChecked = index === own && this.posts > 0;
-      const frame = decodeFrame(await (await this.opened()).read(noteAt(index), NOTE_BYTES), { disk, kind: KIND.note, server: index });
+      const posts = (reads === 1 ? this.ahead?.posts : undefined) ?? this.posts;
+      const isChecked = index === own && posts > 0;
+      const frame = decodeFrame(await this.readPlace(noteAt(index), NOTE_BYTES, reads), { disk, kind: KIND.note, server: index });
       if (frame === 'torn') continue;
       if (frame === 'blank' || !isPosted(frame.value)) return null;
       if (isChecked && frame.value.writer !== this.writer) throw this.twin();
