@@ -197,6 +197,8 @@ test('after the listener has reported the loss of the pool, a READ of a read-onl
   scene.session.volumes.lose('id');
   path.io(OP.READ, { slot: 1, seq: 1 });
   await scene.turn();
+  // This READ ends in a later event, as all requests of a lost handle do.
+  expect(scene.storage.waiting).toHaveLength(1);
   await finish();
   expect(heard().toSorted()).toEqual([`READ answer 0/1 status ${STATUS.STALE}`, `READ answer 1/1 status ${STATUS.STALE}`]);
   expect(looks).toHaveLength(1);
