@@ -1,4 +1,5 @@
-// Tests which calls share a look at a record. Rule: F8.
+// Tests which calls share a look at a record, without a storage. owner-looks.ts and shared-pool.ts have the looks. Invariant: a look that
+// answers a call has begun after the call. Rule: F8.
 
 import { expect, test } from 'vitest';
 import { Looks } from './looks.ts';
