@@ -3,29 +3,28 @@
 
 export class Looks {
   private readonly look: () => Promise<boolean>;
-  private running: Promise<boolean> | null = null;
+  /** Settles when no look is running. */
+  private last: Promise<unknown> = Promise.resolve();
   private next: Promise<boolean> | null = null;
 
   constructor(look: () => Promise<boolean>) {
     this.look = look;
   }
 
-  /** Resolves with the result of a look that begins now or later. All calls that wait share the next look. */
+  /**
+   * Resolves with the result of a look that begins later. All calls that wait share the next look, and so do all calls of one event,
+   * because a look begins only after the present code has returned.
+   */
   ask(): Promise<boolean> {
-    if (this.running === null) return this.begin();
-    const after = (): Promise<boolean> => {
-      this.next = null;
-      return this.begin();
-    };
-    this.next ??= this.running.then(after, after);
+    this.next ??= this.begin(this.last);
     return this.next;
   }
 
-  private begin(): Promise<boolean> {
-    const running = this.look().finally(() => {
-      if (this.running === running) this.running = null;
-    });
-    this.running = running;
-    return running;
+  private async begin(last: Promise<unknown>): Promise<boolean> {
+    await last;
+    this.next = null;
+    const running = this.look();
+    this.last = running.catch(() => undefined);
+    return await running;
   }
 }

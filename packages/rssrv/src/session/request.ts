@@ -81,7 +81,7 @@ export function validate(open: OpenVolume | undefined, op: number, flags: number
 
 /**
  * Starts a validated request: a FLUSH, DISCARD or ZERO, or a WRITE that `tryWrite` did not execute. `body` belongs to the backend until
- * `done` is called. READs are started in session.ts, which has the buffers for their data.
+ * `done` is called.
  */
 export function execute(open: OpenVolume, header: Header, body: Buffer, done: (status: Status) => void): void {
   const { backend } = open;
@@ -101,6 +101,17 @@ export function execute(open: OpenVolume, header: Header, body: Buffer, done: (s
     default:
       backend.zero(positionBytes, lengthBytes, (header.flags & FLAG.NO_HOLE) !== 0, fua, done);
   }
+}
+
+/**
+ * Starts a validated READ into `buffer`, which belongs to the backend until `done` is called. If the answer needs a look, the data may be
+ * read at once, because only the answer waits. A lost handle needs no look, and `done` would then end the request within this call.
+ */
+export function startRead(open: OpenVolume, header: Header, buffer: Buffer, lengthBytes: number, done: (status: Status) => void): void {
+  const positionBytes = header.lba * SECTOR_BYTES;
+  const isRead = open.isLooked && !open.isLost && open.backend.tryRead(buffer, 0, lengthBytes, positionBytes) === STATUS.OK;
+  if (isRead) done(STATUS.OK);
+  else open.backend.read(buffer, 0, lengthBytes, positionBytes, done);
 }
 
 /** Returns the range for which a change may need space that its volume does not have yet. Returns null if the change needs no new space. */

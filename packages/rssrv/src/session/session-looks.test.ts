@@ -91,7 +91,6 @@ test.each([
   ['read-only', { readonly: true }],
 ])('each answer of a %s volume waits for a look that began after the request was executed', async (_, changes) => {
   await open(changes);
-  scene.storage.isFast = true;
   path.io(OP.READ, { slot: 0, seq: 1 });
   path.io(OP.READ, { slot: 1, seq: 1 });
   await scene.turn();
@@ -110,13 +109,52 @@ test('one look serves all requests that wait for it', async () => {
   await open({ shared: true });
   for (let slot = 0; slot < 20; slot++) path.io(OP.READ, { slot, seq: 1 });
   await scene.turn();
-  for (let slot = 0; slot < 20; slot++) scene.storage.finish();
+  for (let slot = 0; slot < 8; slot++) scene.storage.finish();
+  await scene.turn();
+  // These requests end in several events during the first look.
+  for (let slot = 8; slot < 20; slot++) await finish();
+  expect(looks).toHaveLength(1);
+  await looked(true);
+  expect([heard().length, looks.length]).toEqual([8, 1]);
+  await looked(true);
+  expect([heard().length, looks.length]).toEqual([12, 0]);
+});
+
+test('cached data is read at once, and all READs of one event share one look, after which their data is sent', async () => {
+  await open({ readonly: true });
+  scene.storage.isFast = true;
+  scene.storage.fill = 1;
+  for (let slot = 0; slot < 20; slot++) path.io(OP.READ, { slot, seq: 1 });
+  await scene.turn();
+  expect([scene.storage.begun.length, scene.storage.waiting.length, looks.length, heard()]).toEqual([20, 0, 1, []]);
+  // This READ is executed during the first look, and therefore needs another look.
+  scene.storage.fill = 2;
+  path.io(OP.READ, { slot: 20, seq: 1 });
   await scene.turn();
   expect(looks).toHaveLength(1);
   await looked(true);
-  expect(looks).toHaveLength(1);
+  expect([heard().length, looks.length]).toEqual([20, 1]);
+  expect(
+    path.bodies
+      .splice(0)
+      .slice(-20)
+      .every((body) => body.length > 0 && body.every((byte) => byte === 1)),
+  ).toBe(true);
   await looked(true);
-  expect([heard().length, looks.length]).toEqual([20, 0]);
+  expect([heard(), looks.length]).toEqual([['READ answer 20/1 status 0'], 0]);
+  expect(path.bodies.at(-1)!.every((byte) => byte === 2)).toBe(true);
+  await scene.turn();
+  expect(looks).toEqual([]);
+});
+
+test('READs that were executed at once get STALE if the look finds another owner', async () => {
+  await open({ readonly: true });
+  scene.storage.isFast = true;
+  path.io(OP.READ, { slot: 0, seq: 1 });
+  path.io(OP.READ, { slot: 1, seq: 1 });
+  await scene.turn();
+  await looked(false);
+  expect(heard().toSorted()).toEqual([`READ answer 0/1 status ${STATUS.STALE}`, `READ answer 1/1 status ${STATUS.STALE}`]);
 });
 
 test('a write, a flush and the extents of a shared volume are not answered by a server that has lost the pool', async () => {
@@ -149,6 +187,21 @@ test('an OPEN is granted only after a look', async () => {
   expect(heard()).toEqual(['OPEN answer 1/1 status 0']);
   const body = path.bodies.at(-1)!;
   expect(decodeOpenAnswer(body, 0, body.length)).toMatchObject({ poolId: 'pool-id', poolGeneration: 7 });
+});
+
+test('after the listener has reported the loss of the pool, a READ of a read-only handle gets STALE without a look', async () => {
+  await open({ readonly: true });
+  scene.storage.isFast = true;
+  path.io(OP.READ, { slot: 0, seq: 1 });
+  await scene.turn();
+  scene.session.volumes.lose('id');
+  path.io(OP.READ, { slot: 1, seq: 1 });
+  await scene.turn();
+  // This READ ends in a later event, as all requests of a lost handle do.
+  expect(scene.storage.waiting).toHaveLength(1);
+  await finish();
+  expect(heard().toSorted()).toEqual([`READ answer 0/1 status ${STATUS.STALE}`, `READ answer 1/1 status ${STATUS.STALE}`]);
+  expect(looks).toHaveLength(1);
 });
 
 test('after the listener has reported the loss of the pool, requests under way get STALE', async () => {

@@ -13,7 +13,7 @@
 //          |-- done: answered from the slot, or executed again    |-- violation: the path is closed
 //          v new
 //         I/O: checks handle, range and rights; answers an invalid request at once
-//          |-- READ ----------- limit? --> on the loop, into the path's output     would wait: backend.read, into a buffer
+//          |-- READ ----------- limit? --> on the loop, into the path's output     would wait, needs a look: startRead, into a buffer
 //          |-- WRITE ---------- limit? --> on the loop, from the receive buffer    FUA, snapshot, full pool, would wait: a copy, as below
 //          |-- DISCARD, ZERO -- limit? --> may wait for space, then for a snapshot's moment; then the backend
 //          |-- FLUSH --------------------> the backend; it waits for no limit, space or snapshot
@@ -29,7 +29,8 @@
 // Never done here:
 // - No request is executed a second time, except for a late copy of a READ, LIST or IOCTL that ended with OK.
 // - The session does not decide which client may have a volume, or when a hold ends: it asks the listener.
-// - The session does not copy the data of a READ or WRITE that is executed on the event loop, and creates no promise for an I/O.
+// - The session does not copy the data of a READ or WRITE that is executed on the event loop, and creates no promise for an I/O, except if
+//   the answer needs a look (owner-looks.ts).
 // - The session sends no answer on a path that delivered no copy, and executes no READ that a closed path still held back.
 
 import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
@@ -60,6 +61,7 @@ import {
   mustWait,
   neededSpace,
   type OpenVolume,
+  startRead,
   validate,
 } from './request.ts';
 import { heldRequest, type HeldRequestPorts } from '../volumes/throttle/held-requests.ts';
@@ -375,8 +377,7 @@ export class Session implements ServerPathEvents {
       return this.hold(open, open.throttle, kept, lengthBytes, EMPTY, () => this.readFromPool(open, path, kept, true));
     }
     const at = encoder.beginIo(lengthBytes);
-    const position = header.lba * SECTOR_BYTES;
-    const status = open.isLooked ? WOULD_WAIT : open.backend.tryRead(encoder.buffer, at, lengthBytes, position);
+    const status = open.isLooked ? WOULD_WAIT : open.backend.tryRead(encoder.buffer, at, lengthBytes, header.lba * SECTOR_BYTES);
     if (status === WOULD_WAIT || mustWait(open, status)) return this.readFromPool(open, path, { ...header }, first);
     const outcome = status === STATUS.OK ? status : this.volumes.outcome(open, status);
     if (first) {
@@ -412,7 +413,7 @@ export class Session implements ServerPathEvents {
       if (!first) for (const other of [...this.paths.values()]) other.takeDeferred();
       this.checkIdle();
     };
-    open.backend.read(buffer, 0, lengthBytes, header.lba * SECTOR_BYTES, (ended) => this.volumes.looks.conclude(open, ended, end));
+    startRead(open, header, buffer, lengthBytes, (ended) => this.volumes.looks.conclude(open, ended, end));
   }
 
   private change(path: ServerPath, header: Header, body: Buffer, offset: number): void {

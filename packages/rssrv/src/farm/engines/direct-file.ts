@@ -41,8 +41,8 @@ export class DirectFile implements HeaderFile {
     }
   }
 
-  async read(positionBytes: number, lengthBytes: number): Promise<Buffer> {
-    const target = this.aligned(lengthBytes);
+  async read(positionBytes: number, lengthBytes: number, spare: Buffer | null = null): Promise<Buffer> {
+    const target = spare?.length === lengthBytes ? spare : this.aligned(lengthBytes);
     const { bytesRead } = await this.handle.read(target, 0, lengthBytes, positionBytes);
     if (bytesRead !== lengthBytes) throw new RsError('E_STORAGE', `Disk ${this.path} ends within its header: check its size`);
     return target;

@@ -18,9 +18,13 @@ class MemoryDisk implements HeaderFile {
   readonly bytes = Buffer.alloc(HEADER_BYTES);
   before: (what: 'read' | 'write', positionBytes: number) => Promise<void> | void = () => undefined;
 
-  async read(positionBytes: number, lengthBytes: number): Promise<Buffer> {
+  async read(positionBytes: number, lengthBytes: number, spare?: Buffer | null): Promise<Buffer> {
+    const target = spare?.length === lengthBytes ? spare : Buffer.alloc(lengthBytes);
+    // The disk has the memory until the read ends.
+    target.fill(0xff);
     await this.before('read', positionBytes);
-    return Buffer.from(this.bytes.subarray(positionBytes, positionBytes + lengthBytes));
+    this.bytes.copy(target, 0, positionBytes, positionBytes + lengthBytes);
+    return target;
   }
 
   async write(positionBytes: number, bytes: Buffer): Promise<void> {
@@ -187,6 +191,31 @@ it('a note that this process posts during a look is not taken for one that was l
     return bytes;
   };
   expect((await one.look()).notes.get('big-9')).toEqual(note);
+});
+
+it('looks use one buffer in turn, which changes no earlier sight; a read that fails keeps its buffer', async () => {
+  const one = header();
+  const buffers = new Set<Buffer>();
+  const read = disk.read.bind(disk);
+  disk.read = async (positionBytes, lengthBytes, spare) => {
+    const bytes = await read(positionBytes, lengthBytes, spare);
+    if (lengthBytes > TABLE_BYTES) buffers.add(bytes);
+    return bytes;
+  };
+  await one.post({ generation: 0, count: 1, wants: null, refusal: null });
+  await one.look();
+  const first = await one.look();
+  const was = structuredClone(first);
+  await header('big-8').swap(FIRST, next(FIRST, 'big-8'));
+  await one.post({ generation: 0, count: 2, wants: null, refusal: null });
+  expect((await one.look()).record).toEqual(next(FIRST, 'big-8'));
+  expect(first).toEqual(was);
+  expect(buffers.size).toBe(1);
+  disk.before = () => Promise.reject(new Error('EIO'));
+  await expect(one.look()).rejects.toThrow('EIO');
+  disk.before = () => undefined;
+  expect((await one.look()).record).toEqual(next(FIRST, 'big-8'));
+  expect(buffers.size).toBe(2);
 });
 
 it('a server that the table does not have is refused, and so is a disk without a table', async () => {

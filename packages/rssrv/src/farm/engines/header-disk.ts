@@ -16,8 +16,11 @@ import { HeaderPaxos, type Register } from './header-paxos.ts';
 
 /** The disk, past all caches. */
 export interface HeaderFile {
-  /** Reads whole blocks. Throws system errors, and E_STORAGE at the end of the disk. */
-  read(positionBytes: number, lengthBytes: number): Promise<Buffer>;
+  /**
+   * Reads whole blocks. `spare`: the buffer of an earlier read, which is used again if its length fits. The file has this buffer until the
+   * read ends. Throws system errors, and E_STORAGE at the end of the disk.
+   */
+  read(positionBytes: number, lengthBytes: number, spare?: Buffer | null): Promise<Buffer>;
   /** Writes whole blocks durably. Throws system errors; the blocks may then be written, partly written, or unchanged. */
   write(positionBytes: number, bytes: Buffer): Promise<void>;
   close(): Promise<void>;
@@ -80,6 +83,8 @@ export class DiskHeader {
   private posts = 0;
   /** What the present look has read of the whole header; null if it must read again, because it has written. */
   private ahead: Ahead | null = null;
+  /** What the last look has read, for the next one. New memory would cost the kernel as much as the read itself. */
+  private spare: Buffer | null = null;
 
   /** `server`: the name of this server in the table of the disk. The disk is opened by the first call. */
   constructor(path: string, server: string, ports: HeaderPorts) {
@@ -196,7 +201,13 @@ export class DiskHeader {
   private async readAhead(): Promise<Ahead | null> {
     if (this.prepared === null) return null;
     const { posts } = this;
-    return { bytes: await (await this.opened()).read(0, slotAt(this.prepared.table.servers.length, 0)), posts };
+    const file = await this.opened();
+    const { spare } = this;
+    // A read that fails may leave its buffer to a disk that still answers later.
+    this.spare = null;
+    const bytes = await file.read(0, slotAt(this.prepared.table.servers.length, 0), spare);
+    this.spare = bytes;
+    return { bytes, posts };
   }
 
   /** Reads the table, unless it is given; null if the disk has none. Throws if the table is another one than before. */
