@@ -12,6 +12,8 @@ import { DATA_CHUNK_PREFIX_BYTES } from './wire/nbd-constants.ts';
  * line.
  */
 export const DATA_OFFSET = 64;
+/** Bytes behind the data for what a reply of a gate has there: a digest and a completion. */
+export const DATA_TAIL_BYTES = 64;
 const SMALLEST_BITS = 12;
 const LARGEST_BITS = classBits(NBD_REQUEST_MAX_BYTES);
 
@@ -24,8 +26,8 @@ export class DataBuffer {
   readonly data: Buffer;
 
   constructor(dataBytes: number) {
-    this.memory = Buffer.allocUnsafeSlow(DATA_OFFSET + dataBytes);
-    this.data = this.memory.subarray(DATA_OFFSET);
+    this.memory = Buffer.allocUnsafeSlow(DATA_OFFSET + dataBytes + DATA_TAIL_BYTES);
+    this.data = this.memory.subarray(DATA_OFFSET, DATA_OFFSET + dataBytes);
   }
 }
 
@@ -56,7 +58,7 @@ export class DataBuffers {
 
   /** Returns the number of bytes that a buffer for `lengthBytes` bytes of data occupies. */
   static memoryBytes(lengthBytes: number): number {
-    return DATA_OFFSET + 2 ** classBits(lengthBytes);
+    return DATA_OFFSET + 2 ** classBits(lengthBytes) + DATA_TAIL_BYTES;
   }
 
   /**

@@ -1,0 +1,59 @@
+// Bounds of gates. Units are in the names.
+// Invariant: each bound is defined once, and relations between bounds are asserted here.
+
+import { assert } from '@rsio/common/lib/assert';
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+/** Most connections of hosts to all gates of an rsiod, and most of them that have not sent Connect yet. */
+export const GATE_CONNECTIONS_MAX = 256;
+export const GATE_UNPROVEN_MAX = 16;
+/** A host must send its Connect command within this time. */
+export const GATE_LOGIN_MS = 10_000;
+/** Most controllers, that is logins of hosts, at one gate. */
+export const GATE_CONTROLLERS_MAX = 64;
+/** Most volumes of one gate. */
+export const GATE_VOLUMES_MAX = 1_024;
+
+/** Entries of an I/O queue and of an admin queue. A host may have one command less outstanding. */
+export const GATE_QUEUE_ENTRIES = 128;
+export const GATE_ADMIN_ENTRIES = 32;
+/** Most I/O queues of one host. */
+export const GATE_QUEUES_MAX = 16;
+/** Most data in one command (MDTS), a power of 2 of 4-KiB pages. */
+export const GATE_TRANSFER_BITS = 8;
+export const GATE_TRANSFER_MAX_BYTES = 4 * KIB * 2 ** GATE_TRANSFER_BITS;
+/** Most data in the capsule of an I/O command; the specification fixes it for admin commands. */
+export const GATE_IN_CAPSULE_BYTES = 8 * KIB;
+/** Memory for the data of all commands of all gates, without data in capsules. */
+export const GATE_BYTES_MAX = 64 * MIB;
+/** Additional memory for the first command of a connection, so that a slow host cannot starve the others. */
+export const GATE_RESERVE_BYTES = 64 * MIB;
+/** Answers with less data than this are copied into the batch of the connection. */
+export const GATE_COPY_MAX_BYTES = 64 * KIB;
+export const GATE_RECEIVE_BYTES = 256 * KIB;
+
+/** Events that a host may wait for at the same time (AERL plus 1), and most events that wait for it. */
+export const GATE_EVENTS_MAX = 4;
+/** Most changed namespaces in a log; more count as all. */
+export const GATE_CHANGED_MAX = 1_024;
+
+/**
+ * After a gap of the event loop of this length, all connections are closed, and nothing that they had sent is read (rule D1): their hosts
+ * may have repeated the same commands over other connections.
+ */
+export const GATE_GAP_MS = 2_000;
+export const GATE_TICK_MS = 250;
+/** Shortest keep-alive time of a host. It is longer than the gap, so that no host gives a connection up before the gate would. */
+export const GATE_KEEP_ALIVE_MIN_MS = 2 * GATE_GAP_MS;
+/** A command that its volume has not completed in this time is answered with Command Interrupted; the host repeats it. */
+export const GATE_BUSY_MS = 20_000;
+/** A reset or an abort that must wait longer for its I/O is not answered: the connection is closed. */
+export const GATE_QUIESCE_MS = 10_000;
+export const GATE_STOP_MS = 5_000;
+/** An address that cannot be used now is tried again in this interval. */
+export const GATE_LISTEN_RETRY_MS = 5_000;
+
+assert(GATE_TICK_MS * 4 <= GATE_GAP_MS, 'A tick that is somewhat late is no gap');
+assert(GATE_COPY_MAX_BYTES + 128 <= 128 * KIB, 'A copied answer fits into a batch');

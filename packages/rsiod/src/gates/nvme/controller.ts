@@ -1,0 +1,364 @@
+// A controller: one login of a host with its admin queue and its I/O queues. It executes admin commands. Invariants: a reset or a shutdown
+// is answered only when no volume has a command of the controller any more, and an abort only when its command has ended. If that takes
+// longer than GATE_QUIESCE_MS, the host gets no answer, because its connections are closed.
+
+import { assert } from '@rsio/common/lib/assert';
+import {
+  GATE_CHANGED_MAX,
+  GATE_EVENTS_MAX,
+  GATE_KEEP_ALIVE_MIN_MS,
+  GATE_QUEUE_ENTRIES,
+  GATE_QUEUES_MAX,
+  GATE_QUIESCE_MS,
+} from '../limits.ts';
+import { identify } from './identify.ts';
+import { logPage } from './logs.ts';
+import type { NvmeCommand } from './nvme-command.ts';
+import type { Queue } from './queue.ts';
+import type { ConnectRequest } from './connect-request.ts';
+import type { ControllerOwner } from './subsystem-view.ts';
+import { ADMIN, CODE, type Code, DNR, FABRICS, FEATURE, LOG, PROPERTY, VERSION_1_4 } from './wire/constants.ts';
+
+/** Fields of the properties CC and CSTS. */
+const CC = { ENABLE: 1, SHUTDOWN: 0xc000 } as const;
+const CSTS = { READY: 1, SHUTDOWN_DONE: 0x8 } as const;
+/** CAP: contiguous queues, 10 s to get ready, the NVM command set, pages of 4 KiB. */
+const CAP_LOW = (GATE_QUEUE_ENTRIES - 1) | (1 << 16) | (20 << 24);
+const CAP_HIGH = 1 << 5;
+/** The event that says that namespaces have changed: type notice, information 0, log 4. */
+const NAMESPACE_EVENT = 0x02 | (0 << 8) | (LOG.CHANGED << 16);
+const NAMESPACE_NOTICES = 1 << 8;
+/** The event that says that the discovery log has changed: type notice, information 0xf0, log 0x70. */
+const DISCOVERY_EVENT = 0x02 | (0xf0 << 8) | (LOG.DISCOVERY << 16);
+const DISCOVERY_NOTICES = 2 ** 31;
+
+export class Controller {
+  readonly id: number;
+  readonly hostNqn: string;
+  readonly hostId: string;
+  keepAliveMs: number;
+  /** Namespaces that have changed since the host has read the log of changes. */
+  readonly changedIds = new Set<number>();
+  private readonly subsystem: ControllerOwner;
+  private readonly admin: Queue;
+  /** All queues whose connections have not finished, with the admin queue. */
+  private readonly queues = new Set<Queue>();
+  private cc = 0;
+  private csts = 0;
+  private eventMask = 0;
+  /** The event that the next listener gets; null if there is none. */
+  private dueEvent: number | null = null;
+  private readonly listeners: NvmeCommand[] = [];
+  private heardMs: number;
+  private hasEnded = false;
+  /** The command that waits until all I/O queues have finished. */
+  private quieting: { readonly command: NvmeCommand; readonly sinceMs: number } | null = null;
+  private readonly aborting: { readonly command: NvmeCommand; readonly sqid: number; readonly cid: number; readonly sinceMs: number }[] =
+    [];
+
+  constructor(subsystem: ControllerOwner, id: number, admin: Queue, request: ConnectRequest) {
+    this.subsystem = subsystem;
+    this.id = id;
+    this.admin = admin;
+    this.hostNqn = request.hostNqn;
+    this.hostId = request.hostId;
+    this.keepAliveMs = keepAlive(request.keepAliveMs);
+    this.heardMs = subsystem.options.nowMs();
+    this.queues.add(admin);
+  }
+
+  get isReady(): boolean {
+    return (this.csts & CSTS.READY) !== 0;
+  }
+
+  /** Admits an I/O queue. Returns null, or the code that refuses it. */
+  admit(queue: Queue, { qid, hostNqn, hostId }: ConnectRequest): Code | null {
+    if (hostNqn !== this.hostNqn || hostId !== this.hostId) return CODE.CONNECT_PARAMETERS | DNR;
+    if (this.hasEnded || this.quieting !== null || !this.isReady) return CODE.SEQUENCE_ERROR | DNR;
+    if (qid > GATE_QUEUES_MAX) return CODE.CONNECT_PARAMETERS | DNR;
+    for (const one of this.queues) if (one.qid === qid) return CODE.SEQUENCE_ERROR | DNR;
+    this.queues.add(queue);
+    return null;
+  }
+
+  /** Called when a connection has finished: no volume and no socket uses anything of it. */
+  left(queue: Queue): void {
+    this.queues.delete(queue);
+    if (queue === this.admin) this.end('its admin connection has ended');
+    this.settle();
+    if (this.queues.size === 0) this.subsystem.left(this);
+  }
+
+  /** Called when the admin connection has been closed: its commands get no answers any more. */
+  adminClosed(): void {
+    this.listeners.length = 0;
+    this.aborting.length = 0;
+    this.quieting = null;
+    this.end('its admin connection was closed');
+  }
+
+  end(why: string): void {
+    if (this.hasEnded) return;
+    this.hasEnded = true;
+    this.csts = 0;
+    for (const queue of [...this.queues]) queue.close(why);
+  }
+
+  /**
+   * Called with each command and with its data, before they are executed. Returns false if the keep-alive time has run out: the host may have
+   * given the controller up, and may have repeated the command elsewhere (rule D1). The controller then ends.
+   */
+  hears(): boolean {
+    if (this.isSilent()) this.end(this.silence());
+    else this.heardMs = this.subsystem.options.nowMs();
+    return !this.hasEnded;
+  }
+
+  tick(): void {
+    const nowMs = this.subsystem.options.nowMs();
+    if (this.isSilent()) return this.end(this.silence());
+    this.settle();
+    const oldestMs = Math.min(this.quieting?.sinceMs ?? nowMs, ...this.aborting.map(({ sinceMs }) => sinceMs));
+    if (nowMs - oldestMs > GATE_QUIESCE_MS) this.end(`a reset or an abort waited ${GATE_QUIESCE_MS} ms for its I/O`);
+  }
+
+  private isSilent(): boolean {
+    return this.keepAliveMs > 0 && this.subsystem.options.nowMs() - this.heardMs >= this.keepAliveMs;
+  }
+
+  private silence(): string {
+    return `its host was silent for its keep-alive time, ${this.keepAliveMs} ms`;
+  }
+
+  namespaceChanged(nsid: number): void {
+    if (this.changedIds.size <= GATE_CHANGED_MAX) this.changedIds.add(nsid);
+    if ((this.eventMask & NAMESPACE_NOTICES) === 0) return;
+    this.dueEvent = NAMESPACE_EVENT;
+    this.report();
+  }
+
+  discoveryChanged(): void {
+    if (this.eventMask < DISCOVERY_NOTICES) return;
+    this.dueEvent = DISCOVERY_EVENT;
+    this.report();
+  }
+
+  /** The host reads the log of changed namespaces. */
+  changesRead(): void {
+    this.changedIds.clear();
+  }
+
+  execute(command: NvmeCommand): void {
+    const code = this.perform(command);
+    if (code !== null) this.admin.answer(command, code);
+  }
+
+  /** Returns the code with which the command is answered; null if it was answered, or will be. */
+  private perform(command: NvmeCommand): Code | null {
+    if (command.opcode === ADMIN.FABRICS) return this.fabrics(command);
+    if (!this.isReady) return CODE.SEQUENCE_ERROR | DNR;
+    switch (command.opcode) {
+      case ADMIN.KEEP_ALIVE:
+        return CODE.OK;
+      case ADMIN.IDENTIFY:
+        return this.send(command, identify(command, this.subsystem, this));
+      case ADMIN.GET_LOG_PAGE:
+        return this.send(command, logPage(command, this.subsystem, this));
+      case ADMIN.SET_FEATURES:
+        return this.setFeature(command);
+      case ADMIN.GET_FEATURES:
+        return this.getFeature(command);
+      case ADMIN.ASYNC_EVENT:
+        return this.listen(command);
+      case ADMIN.ABORT:
+        return this.abort(command);
+      default:
+        return CODE.INVALID_OPCODE | DNR;
+    }
+  }
+
+  private send(command: NvmeCommand, content: Buffer | Code): Code | null {
+    if (typeof content === 'number') return content;
+    this.admin.answerData(command, content);
+    return null;
+  }
+
+  private fabrics(command: NvmeCommand): Code | null {
+    const offset = command.dword(11);
+    const isLong = (command.sqe[40]! & 7) === 1;
+    switch (command.fabricsType) {
+      case FABRICS.PROPERTY_GET: {
+        const value = this.property(offset);
+        if (value === null || isLong !== (offset === PROPERTY.CAP)) return CODE.INVALID_FIELD | DNR;
+        this.admin.answer(command, CODE.OK, value[0], value[1]);
+        return null;
+      }
+      case FABRICS.PROPERTY_SET:
+        if (offset !== PROPERTY.CC || isLong) return CODE.INVALID_FIELD | DNR;
+        return this.configure(command, command.dword(12));
+      case FABRICS.CONNECT:
+        return CODE.SEQUENCE_ERROR | DNR;
+      default:
+        return CODE.INVALID_OPCODE | DNR;
+    }
+  }
+
+  private property(offset: number): readonly [number, number] | null {
+    switch (offset) {
+      case PROPERTY.CAP:
+        return [CAP_LOW >>> 0, CAP_HIGH];
+      case PROPERTY.VS:
+        return [VERSION_1_4, 0];
+      case PROPERTY.CC:
+        return [this.cc, 0];
+      case PROPERTY.CSTS:
+        return [this.csts, 0];
+      default:
+        return null;
+    }
+  }
+
+  private configure(command: NvmeCommand, value: number): Code | null {
+    const was = this.cc;
+    this.cc = value;
+    if ((value & CC.ENABLE) !== 0 && (was & CC.ENABLE) === 0) {
+      // Entry sizes of 64 and 16 bytes, pages of 4 KiB, the NVM command set.
+      if ((value & 0xff_07f0) !== ((4 << 20) | (6 << 16)) && (value & 0xff_07f0) !== 0) {
+        this.cc = was;
+        return CODE.INVALID_FIELD | DNR;
+      }
+      this.csts = CSTS.READY;
+      return CODE.OK;
+    }
+    const isShutdown = (value & CC.SHUTDOWN) !== 0 && (was & CC.SHUTDOWN) === 0;
+    const isReset = (value & CC.ENABLE) === 0 && (was & CC.ENABLE) !== 0;
+    if (!isShutdown && !isReset) return CODE.OK;
+    if (this.quieting !== null) return CODE.SEQUENCE_ERROR | DNR;
+    this.quieting = { command, sinceMs: this.subsystem.options.nowMs() };
+    for (const queue of [...this.queues]) if (queue !== this.admin) queue.close('its host has reset the controller');
+    this.settle();
+    return null;
+  }
+
+  /** Answers what has waited for I/O to end. */
+  private settle(): void {
+    if (this.quieting !== null && this.queues.size === 1 && this.queues.has(this.admin)) {
+      const { command } = this.quieting;
+      this.quieting = null;
+      this.csts = ((this.cc & CC.ENABLE) === 0 ? 0 : CSTS.READY) | ((this.cc & CC.SHUTDOWN) === 0 ? 0 : CSTS.SHUTDOWN_DONE);
+      if ((this.cc & CC.ENABLE) === 0) this.dropListeners();
+      this.admin.answer(command, CODE.OK);
+    }
+    for (let at = this.aborting.length - 1; at >= 0; at--) {
+      const { command, sqid, cid } = this.aborting[at]!;
+      if (this.queueOf(sqid)?.abort(cid) === 'busy') continue;
+      this.aborting.splice(at, 1);
+      // Bit 0: the command was not aborted. It has ended.
+      this.admin.answer(command, CODE.OK, 1);
+    }
+  }
+
+  private dropListeners(): void {
+    for (const command of this.listeners.splice(0)) this.admin.answer(command, CODE.ABORT_REQUESTED);
+  }
+
+  private abort(command: NvmeCommand): Code | null {
+    const sqid = command.dword(10) & 0xffff;
+    const cid = command.dword(10) >>> 16;
+    if (sqid === 0) return this.abortAdmin(command, cid);
+    const outcome = this.queueOf(sqid)?.abort(cid) ?? 'ended';
+    if (outcome !== 'busy') {
+      this.admin.answer(command, CODE.OK, outcome === 'taken' ? 0 : 1);
+      return null;
+    }
+    this.aborting.push({ command, sqid, cid, sinceMs: this.subsystem.options.nowMs() });
+    return null;
+  }
+
+  /** Of the admin commands, only events that are waited for take long enough to be aborted. */
+  private abortAdmin(command: NvmeCommand, cid: number): null {
+    const at = this.listeners.findIndex((one) => one.cid === cid);
+    if (at >= 0) this.admin.answer(this.listeners.splice(at, 1)[0]!, CODE.ABORT_REQUESTED);
+    this.admin.answer(command, CODE.OK, at >= 0 ? 0 : 1);
+    return null;
+  }
+
+  private queueOf(qid: number): Queue | undefined {
+    for (const queue of this.queues) if (queue.qid === qid) return queue;
+    return undefined;
+  }
+
+  private setFeature(command: NvmeCommand): Code | null {
+    const value = command.dword(11);
+    if (command.dword(10) >= 2 ** 31) return CODE.FEATURE_NOT_SAVEABLE | DNR;
+    switch (command.dword(10) & 0xff) {
+      case FEATURE.QUEUES: {
+        // The count has 0 for the first queue. The same number of submission and completion queues is granted.
+        const asked = Math.min(value & 0xffff, value >>> 16);
+        if (asked === 0xffff) return CODE.INVALID_FIELD | DNR;
+        const granted = Math.min(asked, GATE_QUEUES_MAX - 1);
+        this.admin.answer(command, CODE.OK, granted | (granted << 16));
+        return null;
+      }
+      case FEATURE.ASYNC_EVENTS:
+        this.eventMask = value;
+        this.report();
+        return CODE.OK;
+      case FEATURE.KEEP_ALIVE:
+        this.keepAliveMs = keepAlive(value);
+        return CODE.OK;
+      case FEATURE.VOLATILE_CACHE:
+        // The cache of the volume cannot be turned off: only FLUSH and FUA make writes durable.
+        return (value & 1) === 1 ? CODE.OK : CODE.FEATURE_NOT_CHANGEABLE | DNR;
+      default:
+        return CODE.INVALID_FIELD | DNR;
+    }
+  }
+
+  private getFeature(command: NvmeCommand): Code | null {
+    // Only current values can be read.
+    if ((command.dword(10) & 0x700) !== 0) return CODE.INVALID_FIELD | DNR;
+    const value = this.featureValue(command.dword(10) & 0xff);
+    if (value === null) return CODE.INVALID_FIELD | DNR;
+    this.admin.answer(command, CODE.OK, value >>> 0);
+    return null;
+  }
+
+  private featureValue(feature: number): number | null {
+    const queues = GATE_QUEUES_MAX - 1;
+    switch (feature) {
+      case FEATURE.QUEUES:
+        return queues | (queues << 16);
+      case FEATURE.ASYNC_EVENTS:
+        return this.eventMask;
+      case FEATURE.KEEP_ALIVE:
+        return this.keepAliveMs;
+      case FEATURE.VOLATILE_CACHE:
+        return 1;
+      default:
+        return null;
+    }
+  }
+
+  private listen(command: NvmeCommand): Code | null {
+    if (this.listeners.length >= GATE_EVENTS_MAX) return CODE.TOO_MANY_ASYNC_EVENTS | DNR;
+    this.listeners.push(command);
+    this.report();
+    return null;
+  }
+
+  private report(): void {
+    const { dueEvent } = this;
+    if (dueEvent === null) return;
+    const command = this.listeners.shift();
+    if (command === undefined) return;
+    this.dueEvent = null;
+    this.admin.answer(command, CODE.OK, dueEvent);
+  }
+}
+
+/** A host that wants a shorter time gets the shortest one; 0 turns the keep-alive off. */
+function keepAlive(askedMs: number): number {
+  assert(askedMs >= 0, 'A time is not negative');
+  return askedMs === 0 ? 0 : Math.max(askedMs, GATE_KEEP_ALIVE_MIN_MS);
+}

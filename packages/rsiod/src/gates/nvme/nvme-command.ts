@@ -1,0 +1,144 @@
+// One command of an NVMe host while it is executed. The volume sees the object as a VolumeIo. A connection re-uses its command objects, and
+// each object creates its callbacks only once. Invariant: the fields of VolumeIo do not change from `submit` until `done`.
+
+import type { Status } from '@rsio/protocol/wire/status';
+import type { DataBuffer } from '../../frontends/nbd/data-buffers.ts';
+import type { LargeReply } from '../../frontends/nbd/reply-output.ts';
+import type { VolumeIo, VolumeOp } from '../../volumes/frontend-volume.ts';
+import { ADMIN, FABRICS, IO, SGL, SQE_BYTES } from './wire/constants.ts';
+
+const NO_BUFFER = Buffer.alloc(0);
+
+export interface NvmeCommandEvents {
+  completed(command: NvmeCommand, status: Status): void;
+  /** The reply was sent, or can no longer be sent. */
+  largeLeft(command: NvmeCommand): void;
+}
+
+/**
+ * `receiving`: its data arrives. `waiting`: it waits for memory. `executing`: a controller or a volume has it. `answered`: its answer is
+ * being sent.
+ */
+export type CommandPhase = 'idle' | 'receiving' | 'waiting' | 'executing' | 'answered';
+
+export class NvmeCommand implements VolumeIo, LargeReply {
+  // The fields of VolumeIo, which the volume sees.
+  op: VolumeOp = 'read';
+  positionBytes = 0;
+  lengthBytes = 0;
+  buffer: Buffer = NO_BUFFER;
+  bufferOffset = 0;
+  readonly takesReceived = true;
+  received: Buffer | null = null;
+  receivedOffset = 0;
+  fua = false;
+  mustKeepAllocated = false;
+
+  /** The command as the host has sent it. */
+  readonly sqe = Buffer.alloc(SQE_BYTES);
+  cid = 0;
+  opcode = 0;
+  nsid = 0;
+  phase: CommandPhase = 'idle';
+  /** Number of the command object in its connection, which is the tag of its data. */
+  readonly tag: number;
+  /** Bytes of data by its descriptor, in the capsule or behind an R2T; 0 if it has no data. */
+  dataBytes = 0;
+  isInCapsule = false;
+  /** Bytes of the data that have arrived. */
+  arrivedBytes = 0;
+  /** Bytes that it has taken from the budget. */
+  budgetBytes = 0;
+  /** Time (monotonic ms) at which a volume got it; null if no volume has it. */
+  begunMs: number | null = null;
+  /** True if the host has its answer already, while a volume still has the command. */
+  isLate = false;
+  /** Step of a command with several requests, such as the deallocation of ranges. */
+  step = 0;
+  /** The answer to a command whose data is sent as a large reply. */
+  reply: Buffer = NO_BUFFER;
+  held: DataBuffer | null = null;
+  readonly sent: () => void;
+  private readonly events: NvmeCommandEvents;
+
+  constructor(owner: NvmeCommandEvents, tag: number) {
+    this.events = owner;
+    this.tag = tag;
+    this.sent = () => owner.largeLeft(this);
+  }
+
+  done(status: Status): void {
+    this.events.completed(this, status);
+  }
+
+  /** Takes over a submission queue entry from `bytes`, from `at` on. */
+  take(bytes: Buffer, at: number): void {
+    bytes.copy(this.sqe, 0, at, at + SQE_BYTES);
+    this.opcode = this.sqe[0]!;
+    this.cid = this.sqe.readUInt16LE(2);
+    this.nsid = this.sqe.readUInt32LE(4);
+    this.dataBytes = 0;
+    this.arrivedBytes = 0;
+    this.budgetBytes = 0;
+    this.begunMs = null;
+    this.isLate = false;
+    this.step = 0;
+  }
+
+  /** A number of 32 bits of the command: `dword(10)` is CDW10. */
+  dword(number: number): number {
+    return this.sqe.readUInt32LE(4 * number);
+  }
+
+  get sglType(): number {
+    return this.sqe[SGL.TYPE_AT]!;
+  }
+
+  get sglBytes(): number {
+    return this.sqe.readUInt32LE(SGL.LENGTH_AT);
+  }
+
+  /** The type of a Fabrics command. */
+  get fabricsType(): number {
+    return this.sqe[4]!;
+  }
+
+  get isConnect(): boolean {
+    return this.opcode === ADMIN.FABRICS && this.fabricsType === FABRICS.CONNECT;
+  }
+
+  /** `in`: from the host; `out`: to the host. The lowest two bits of an opcode say that. */
+  get direction(): 'none' | 'in' | 'out' | 'both' {
+    const bits = (this.opcode === ADMIN.FABRICS ? this.fabricsType : this.opcode) & 3;
+    return (['none', 'in', 'out', 'both'] as const)[bits]!;
+  }
+
+  /** Bytes of its buffer, on the queue `qid`. The buffer of Compare has the host's data and then the volume's. */
+  memoryBytes(qid: number): number {
+    if (qid === 0) return this.dataBytes;
+    if (this.opcode === IO.VERIFY) return this.lengthBytes;
+    return this.opcode === IO.COMPARE ? 2 * this.dataBytes : this.dataBytes;
+  }
+
+  /** After the read of a Compare: true if the volume has the host's data. */
+  isEqual(): boolean {
+    const { buffer, received, lengthBytes } = this;
+    const [read, at] = received === null ? [buffer, this.bufferOffset] : [received, this.receivedOffset];
+    return buffer.compare(read, at, at + lengthBytes, 0, lengthBytes) === 0;
+  }
+
+  hold(held: DataBuffer): void {
+    this.held = held;
+    this.buffer = held.data;
+  }
+
+  /** Releases the data buffer and returns it, or null if the command has no buffer. */
+  releaseBuffer(): DataBuffer | null {
+    const { held } = this;
+    this.held = null;
+    this.buffer = NO_BUFFER;
+    this.received = null;
+    this.reply = NO_BUFFER;
+    return held;
+  }
+}

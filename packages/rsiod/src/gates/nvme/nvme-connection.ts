@@ -1,0 +1,496 @@
+// One connection of a host, from ICReq to its end: PDUs to commands, commands to their controller or volume, results to PDUs. Sans-I/O.
+// Invariants: the connection never stops reading, so that nothing lies unread while a host repeats it elsewhere (rule D1); a command
+// counts until its answer has been sent and its volume has completed it; a data buffer goes back to the pool once, and never while the
+// volume or the socket uses it; after `close`, nothing that arrives is executed.
+
+import { assert, counted } from '@rsio/common/lib/assert';
+import { STATUS, type Status } from '@rsio/protocol/wire/status';
+import { DataBuffers } from '../../frontends/nbd/data-buffers.ts';
+import type { BudgetUser, MemoryBudget } from '../../frontends/nbd/memory-budget.ts';
+import type { BatchPool, NbdTransport } from '../../frontends/nbd/nbd-transport.ts';
+import { ReplyOutput, type ReplyOutputEvents } from '../../frontends/nbd/reply-output.ts';
+import type { FrontendVolume } from '../../volumes/frontend-volume.ts';
+import { GATE_ADMIN_ENTRIES, GATE_BUSY_MS, GATE_COPY_MAX_BYTES, GATE_IN_CAPSULE_BYTES, GATE_TRANSFER_MAX_BYTES } from '../limits.ts';
+import { AnswerWriter } from './answer-writer.ts';
+import { connectRequest } from './connect-request.ts';
+import type { Controller } from './controller.ts';
+import { codeOf, nextRange, planIo } from './io-commands.ts';
+import { NvmeCommand, type NvmeCommandEvents } from './nvme-command.ts';
+import type { Queue } from './queue.ts';
+import type { Subsystem } from './subsystem.ts';
+import { CODE, type Code, DNR, FATAL, HEADER_BYTES, IO, PDU, SGL } from './wire/constants.ts';
+import { PduDecoder, type PduSink } from './wire/pdu-decoder.ts';
+import { icResponse, termination } from './wire/pdu.ts';
+
+export interface NvmePools {
+  readonly data: DataBuffers;
+  readonly batches: BatchPool;
+  readonly budget: MemoryBudget;
+  /** Calls `fire` once, at the end of the current event-loop turn. */
+  readonly schedule: (fire: () => void) => void;
+}
+
+export interface NvmeConnectionEvents {
+  /** Finds the subsystem that a host names; null if it is not here. */
+  subsystem(nqn: string): Subsystem | null;
+  /** Called once, when the host has logged in. */
+  connected(): void;
+  /** Called when the connection is closed, with the reason. */
+  closing(why: string): void;
+  failed(thrown: unknown): void;
+  /** Called once, when the connection is closed and neither a volume nor the socket uses anything of it. */
+  finished(): void;
+}
+
+/** The admin queue may have data in capsules of this length by the specification. */
+const ADMIN_IN_CAPSULE_BYTES = 8192;
+
+type Phase = 'greeting' | 'connecting' | 'serving' | 'closed' | 'finished';
+
+export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyOutputEvents, BudgetUser {
+  qid = 0;
+  dataTargetOffset = 0;
+  private readonly transport: NbdTransport;
+  private readonly pools: NvmePools;
+  private readonly events: NvmeConnectionEvents;
+  private readonly decoder = new PduDecoder(this, GATE_TRANSFER_MAX_BYTES);
+  private readonly output: ReplyOutput;
+  private readonly writer: AnswerWriter;
+  private phase: Phase = 'greeting';
+  private controller: Controller | null = null;
+  private subsystem: Subsystem | null = null;
+  private entries = GATE_ADMIN_ENTRIES;
+  /** All command objects; the index is the tag. */
+  private readonly commands: NvmeCommand[] = [];
+  private readonly idle: NvmeCommand[] = [];
+  /** Commands that wait for memory, in order. */
+  private readonly waiting: NvmeCommand[] = [];
+  /** The command whose data the decoder receives. */
+  private receiving: NvmeCommand | null = null;
+  /** Commands whose answer has not been sent, and commands that a volume has. */
+  private unanswered = 0;
+  private inVolume = 0;
+  private budgetBytes = 0;
+  private hasDied = false;
+
+  constructor(transport: NbdTransport, pools: NvmePools, events: NvmeConnectionEvents) {
+    this.transport = transport;
+    this.pools = pools;
+    this.events = events;
+    this.output = new ReplyOutput(transport, pools.batches, this, pools.schedule);
+    this.writer = new AnswerWriter(this.output);
+  }
+
+  receive(bytes: Buffer, start: number, end: number): void {
+    try {
+      if (this.isOpen) this.decoder.feed(bytes, start, end);
+    } catch (thrown) {
+      this.failed(thrown);
+    }
+  }
+
+  /** Ends the connection; its host sees that it was closed. */
+  close(why: string): void {
+    if (!this.isOpen) return;
+    this.events.closing(why);
+    this.die();
+    this.transport.destroy();
+  }
+
+  /** Called when the socket has been closed. */
+  closed(): void {
+    this.die();
+    this.hasDied = true;
+    this.settle();
+  }
+
+  failed(thrown: unknown): void {
+    this.events.failed(thrown);
+    this.die();
+    this.transport.destroy();
+  }
+
+  /** Answers what its volumes have had for GATE_BUSY_MS. Called now and then. */
+  tick(nowMs: number): void {
+    if (this.phase !== 'serving') return;
+    for (const command of this.commands) {
+      const isOverdue = command.begunMs !== null && !command.isLate && nowMs - command.begunMs > GATE_BUSY_MS;
+      if (isOverdue && command.phase === 'executing') this.answerLate(command);
+    }
+  }
+
+  // --- PduSink
+
+  header(bytes: Buffer, at: number, dataBytes: number): Buffer | null {
+    const type = bytes[at];
+    if (type === PDU.CAPSULE_CMD && this.phase !== 'greeting') return this.capsule(bytes, at, dataBytes);
+    if (type === PDU.H2C_DATA && this.phase === 'serving') return this.dataFor(bytes, at, dataBytes);
+    if (type === PDU.IC_REQ && this.phase === 'greeting') this.greet(bytes, at);
+    else if (type === PDU.H2C_TERM) this.close(`its host has ended it, for reason ${bytes.readUInt16LE(at + 8)}`);
+    else this.decoder.fail(FATAL.SEQUENCE, 0);
+    return null;
+  }
+
+  data(isIntact: boolean): void {
+    const command = this.receiving;
+    this.receiving = null;
+    if (command === null || !this.isOpen) return;
+    if (!isIntact) return this.answer(command, CODE.TRANSIENT_TRANSPORT);
+    if (command.isInCapsule || command.dataBytes === 0 || command.phase === 'idle') return this.begin(command);
+    if (command.arrivedBytes === command.dataBytes) this.execute(command);
+  }
+
+  fault(reason: number, information: number, header: Buffer): void {
+    const bytes = termination(reason, information, header);
+    this.events.closing(`the host has sent a PDU with a fault (reason ${reason})`);
+    // The host reads the reason before it sees the end.
+    this.transport.write(bytes, 0, bytes.length, () => undefined);
+    this.die();
+    this.transport.end();
+  }
+
+  // --- Queue
+
+  answer(command: NvmeCommand, code: Code, low = 0, high = 0): void {
+    if (!this.isAnswerable(command)) return;
+    this.writer.completion(command, code, low, high);
+    this.release(command);
+  }
+
+  answerData(command: NvmeCommand, content: Buffer): void {
+    const sentBytes = Math.min(content.length, command.dataBytes);
+    if (sentBytes === 0) this.answer(command, CODE.OK);
+    else if (sentBytes > GATE_COPY_MAX_BYTES) this.answer(command, CODE.INVALID_FIELD | DNR);
+    else this.answerCopied(command, content, 0, sentBytes);
+  }
+
+  abort(cid: number): 'ended' | 'taken' | 'busy' {
+    for (const command of this.commands) {
+      if (command.cid !== cid || command.phase === 'idle' || command.phase === 'answered') continue;
+      // A host that was asked for data sends it, so only a command that waits for memory can be taken back.
+      if (command.phase !== 'waiting') return 'busy';
+      this.waiting.splice(this.waiting.indexOf(command), 1);
+      if (this.waiting.length === 0) this.pools.budget.forget(this);
+      this.answer(command, CODE.ABORT_REQUESTED);
+      return 'taken';
+    }
+    return 'ended';
+  }
+
+  // --- NvmeCommandEvents
+
+  completed(command: NvmeCommand, status: Status): void {
+    this.inVolume = counted(this.inVolume - 1, 'commands in volumes');
+    try {
+      command.begunMs = null;
+      if (command.isLate || !this.isOpen) this.end(command);
+      else if (command.opcode === IO.DATASET_MANAGEMENT && status === STATUS.OK) this.discardNext(command);
+      else this.answerIo(command, status);
+    } catch (thrown) {
+      this.failed(thrown);
+    }
+    this.settle();
+  }
+
+  largeLeft(command: NvmeCommand): void {
+    try {
+      this.release(command);
+      this.left(1);
+    } catch (thrown) {
+      this.failed(thrown);
+    }
+  }
+
+  left(requests: number): void {
+    this.unanswered = counted(this.unanswered - requests, 'answers that are being sent');
+    this.settle();
+  }
+
+  roomAgain(): void {
+    try {
+      for (let command = this.waiting[0]; command !== undefined && this.isOpen; command = this.waiting[0]) {
+        if (!this.takeMemory(command)) return;
+        this.waiting.shift();
+        this.proceed(command);
+      }
+    } catch (thrown) {
+      this.failed(thrown);
+    }
+  }
+
+  // --- Arrival
+
+  private get isOpen(): boolean {
+    return this.phase !== 'closed' && this.phase !== 'finished';
+  }
+
+  private greet(bytes: Buffer, at: number): void {
+    if (bytes.readUInt16LE(at + 8) !== 0) return this.decoder.fail(FATAL.UNSUPPORTED, 8);
+    // HPDA: the alignment that the host wants for data, in dwords minus 1.
+    if (bytes[at + 10] !== 0) return this.decoder.fail(FATAL.UNSUPPORTED, 10);
+    const wanted = bytes[at + 11]!;
+    const digests = { header: (wanted & 1) !== 0, data: (wanted & 2) !== 0 };
+    this.decoder.digests = digests;
+    this.writer.digests = digests;
+    this.phase = 'connecting';
+    const answer = icResponse(digests, GATE_TRANSFER_MAX_BYTES);
+    this.transport.write(answer, 0, answer.length, () => undefined);
+  }
+
+  private capsule(bytes: Buffer, at: number, dataBytes: number): Buffer | null {
+    const command = this.newCommand();
+    if (command === null) {
+      this.decoder.fail(FATAL.SEQUENCE, 0);
+      return null;
+    }
+    command.take(bytes, at + HEADER_BYTES.common);
+    command.phase = 'receiving';
+    command.isInCapsule = dataBytes > 0;
+    this.unanswered++;
+    this.writer.sqhd = (this.writer.sqhd + 1) % this.entries;
+    this.receiving = command;
+    // The end of the controller has closed this connection, with the command.
+    if (this.controller?.hears() === false || dataBytes === 0) return null;
+    const mostBytes = this.qid === 0 ? ADMIN_IN_CAPSULE_BYTES : GATE_IN_CAPSULE_BYTES;
+    const isRight = command.sglType === SGL.IN_CAPSULE && command.sglBytes === dataBytes && dataBytes <= mostBytes;
+    if (!isRight) {
+      this.decoder.fail(FATAL.INVALID_HEADER, HEADER_BYTES.common + SGL.LENGTH_AT);
+      return null;
+    }
+    command.dataBytes = dataBytes;
+    command.hold(this.pools.data.take(command.memoryBytes(this.qid)));
+    this.dataTargetOffset = 0;
+    return command.buffer;
+  }
+
+  /** Returns null if the host has more commands outstanding than the queue has entries. */
+  private newCommand(): NvmeCommand | null {
+    const idle = this.idle.pop();
+    if (idle !== undefined) return idle;
+    // A command that was answered late stays until its volume has completed it, in addition to those that the host counts.
+    if (this.commands.length >= 2 * this.entries) return null;
+    const made = new NvmeCommand(this, this.commands.length);
+    this.commands.push(made);
+    return made;
+  }
+
+  private dataFor(bytes: Buffer, at: number, dataBytes: number): Buffer | null {
+    const command = this.commands[bytes.readUInt16LE(at + 10)];
+    const offset = bytes.readUInt32LE(at + 12);
+    const isKnown = command?.phase === 'receiving' && !command.isInCapsule && command.held !== null;
+    if (!isKnown || command.cid !== bytes.readUInt16LE(at + 8)) {
+      this.decoder.fail(FATAL.INVALID_HEADER, 10);
+      return null;
+    }
+    const isInOrder = offset === command.arrivedBytes && bytes.readUInt32LE(at + 16) === dataBytes;
+    if (!isInOrder || offset + dataBytes > command.dataBytes) {
+      this.decoder.fail(FATAL.DATA_OUT_OF_RANGE, 12);
+      return null;
+    }
+    if (this.controller?.hears() === false) return null;
+    command.arrivedBytes += dataBytes;
+    this.receiving = command;
+    this.dataTargetOffset = offset;
+    return command.buffer;
+  }
+
+  // --- Execution
+
+  /** The capsule of a command has arrived. */
+  private begin(command: NvmeCommand): void {
+    const { direction } = command;
+    const usesSgl = command.sqe[1]! >>> 6 === 1;
+    if (!usesSgl) return this.answer(command, CODE.INVALID_FIELD | DNR);
+    if (this.controller === null) return this.connect(command);
+    if (!command.isInCapsule) {
+      if (command.sglType === SGL.TRANSPORT && direction !== 'none') command.dataBytes = command.sglBytes;
+      else if (command.sglBytes > 0 && direction !== 'none') return this.answer(command, CODE.INVALID_SGL | DNR);
+      if (command.dataBytes > GATE_TRANSFER_MAX_BYTES) return this.answer(command, CODE.INVALID_FIELD | DNR);
+    }
+    const isVerify = this.qid > 0 && command.opcode === IO.VERIFY;
+    const needsMemory = !command.isInCapsule && command.dataBytes > 0 && (direction === 'in' || this.qid > 0);
+    if (!needsMemory && !isVerify) return this.execute(command);
+    if (this.qid > 0) {
+      const code = this.plan(command);
+      if (typeof code === 'number') return this.answer(command, code);
+    }
+    if (this.waiting.length > 0 || !this.takeMemory(command)) {
+      command.phase = 'waiting';
+      this.waiting.push(command);
+      return;
+    }
+    this.proceed(command);
+  }
+
+  /** Continues a command that has memory. */
+  private proceed(command: NvmeCommand): void {
+    if (command.direction !== 'in') return this.execute(command);
+    command.phase = 'receiving';
+    // The output counts the request for data, too.
+    this.unanswered++;
+    this.writer.readyToTransfer(command);
+  }
+
+  private takeMemory(command: NvmeCommand): boolean {
+    const lengthBytes = command.memoryBytes(this.qid);
+    const bytes = DataBuffers.memoryBytes(lengthBytes);
+    if (!this.pools.budget.take(this, bytes, this.budgetBytes === 0)) return false;
+    this.budgetBytes += bytes;
+    command.budgetBytes = bytes;
+    command.hold(this.pools.data.take(lengthBytes));
+    return true;
+  }
+
+  private execute(command: NvmeCommand): void {
+    command.phase = 'executing';
+    if (this.qid === 0) this.controller?.execute(command);
+    else this.executeIo(command);
+  }
+
+  private volumeOf(command: NvmeCommand): FrontendVolume | null {
+    return this.subsystem?.namespaces.get(command.nsid)?.volume ?? null;
+  }
+
+  private plan(command: NvmeCommand): ReturnType<typeof planIo> {
+    const volume = this.volumeOf(command);
+    if (volume === null) return CODE.INVALID_NAMESPACE | DNR;
+    return planIo(command, volume.blockSizeBytes);
+  }
+
+  private executeIo(command: NvmeCommand): void {
+    const volume = this.volumeOf(command);
+    const plan = this.plan(command);
+    if (typeof plan === 'number') this.answer(command, plan);
+    else if (plan === 'nothing') this.answer(command, CODE.OK);
+    else if (plan === 'ranges') this.discardNext(command);
+    else if (volume !== null) this.submit(command, volume);
+  }
+
+  private submit(command: NvmeCommand, volume: FrontendVolume): void {
+    command.bufferOffset = command.opcode === IO.COMPARE ? command.dataBytes : 0;
+    command.received = null;
+    volume.submit(command);
+    command.begunMs = this.subsystem?.options.nowMs() ?? 0;
+    this.inVolume++;
+  }
+
+  private discardNext(command: NvmeCommand): void {
+    const volume = this.volumeOf(command);
+    if (volume === null) return this.answer(command, CODE.INVALID_NAMESPACE | DNR);
+    // A volume that cannot discard ignores the hint.
+    const next = volume.canDiscard && nextRange(command, volume.blockSizeBytes);
+    if (next === true) this.submit(command, volume);
+    else this.answer(command, next === false ? CODE.OK : next);
+  }
+
+  // --- Login
+
+  private connect(command: NvmeCommand): void {
+    command.phase = 'executing';
+    const request = command.isConnect && command.isInCapsule ? connectRequest(command) : null;
+    if (request === null) return this.answer(command, CODE.SEQUENCE_ERROR | DNR);
+    if (typeof request === 'number') return this.answer(command, request, PARAMETER_IN_DATA);
+    const found = this.events.subsystem(request.nqn);
+    this.qid = request.qid;
+    const controller = found === null ? CODE.CONNECT_PARAMETERS | DNR : found.connect(this, request);
+    if (typeof controller === 'number') return this.answer(command, controller, controller === CODE.CONNECT_BUSY ? 0 : PARAMETER_IN_DATA);
+    this.controller = controller;
+    this.subsystem = found;
+    this.entries = request.entries;
+    this.writer.hasFlowControl = request.hasFlowControl;
+    this.writer.sqhd = 1 % this.entries;
+    this.phase = 'serving';
+    this.events.connected();
+    this.answer(command, CODE.OK, controller.id);
+  }
+
+  // --- Answers
+
+  /** False if its host cannot get an answer any more; the command then ends. */
+  private isAnswerable(command: NvmeCommand): boolean {
+    assert(command.phase !== 'answered' && command.phase !== 'idle', 'A command is answered once');
+    if (this.isOpen) return true;
+    this.end(command);
+    return false;
+  }
+
+  private answerIo(command: NvmeCommand, status: Status): void {
+    const isWrite = command.direction === 'in' && command.opcode !== IO.COMPARE;
+    if (status !== STATUS.OK) return this.answer(command, codeOf(status, isWrite));
+    if (command.opcode === IO.READ) this.answerRead(command);
+    else if (command.opcode === IO.COMPARE) this.answer(command, command.isEqual() ? CODE.OK : CODE.COMPARE_FAILURE | DNR);
+    else this.answer(command, CODE.OK);
+  }
+
+  private answerRead(command: NvmeCommand): void {
+    const { lengthBytes, held, received, receivedOffset } = command;
+    assert(held !== null, 'A read has a buffer');
+    if (lengthBytes <= GATE_COPY_MAX_BYTES) {
+      if (received === null) this.answerCopied(command, command.buffer, 0, lengthBytes);
+      else this.answerCopied(command, received, receivedOffset, lengthBytes);
+      return;
+    }
+    received?.copy(command.buffer, 0, receivedOffset, receivedOffset + lengthBytes);
+    command.phase = 'answered';
+    this.writer.largeData(command, held.memory, lengthBytes);
+  }
+
+  private answerCopied(command: NvmeCommand, source: Buffer, sourceAt: number, lengthBytes: number): void {
+    if (!this.isAnswerable(command)) return;
+    this.writer.data(command, source, sourceAt, lengthBytes);
+    this.release(command);
+  }
+
+  private answerLate(command: NvmeCommand): void {
+    this.writer.completion(command, CODE.COMMAND_INTERRUPTED, 0, 0);
+    command.isLate = true;
+    // The object ends when the volume has completed it, and is then counted without an answer.
+    this.unanswered++;
+  }
+
+  /** Ends a command that gets no answer. */
+  private end(command: NvmeCommand): void {
+    this.release(command);
+    this.unanswered = counted(this.unanswered - 1, 'answers that are being sent');
+  }
+
+  private release(command: NvmeCommand): void {
+    const held = command.releaseBuffer();
+    if (held !== null) this.pools.data.giveBack(held);
+    if (command.budgetBytes > 0) {
+      this.budgetBytes = counted(this.budgetBytes - command.budgetBytes, 'bytes of a connection');
+      this.pools.budget.giveBack(command.budgetBytes);
+      command.budgetBytes = 0;
+    }
+    command.phase = 'idle';
+    this.idle.push(command);
+  }
+
+  // --- End
+
+  /** Nothing that arrives from now on is executed, and nothing is answered. */
+  private die(): void {
+    if (!this.isOpen) return;
+    this.phase = 'closed';
+    this.decoder.stop();
+    this.receiving = null;
+    this.waiting.length = 0;
+    this.pools.budget.forget(this);
+    this.output.close();
+    if (this.qid === 0) this.controller?.adminClosed();
+    // What a volume has ends when the volume has completed it; all else ends now.
+    for (const command of this.commands)
+      if (command.phase !== 'idle' && command.phase !== 'answered' && command.begunMs === null) this.end(command);
+    this.settle();
+  }
+
+  private settle(): void {
+    if (this.phase !== 'closed' || !this.hasDied || this.inVolume > 0 || this.unanswered > 0) return;
+    this.phase = 'finished';
+    this.controller?.left(this);
+    this.events.finished();
+  }
+}
+
+/** Bit 16 of the answer to a wrong Connect: the offset is one in the data of the command. */
+const PARAMETER_IN_DATA = 1 << 16;

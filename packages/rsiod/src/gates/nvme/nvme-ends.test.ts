@@ -1,0 +1,201 @@
+// Ends of commands, connections and controllers: aborts, resets, keep-alive, late volumes, vanished hosts. The oracles are a raw host and the
+// list of requests of the volume.
+
+import { describe, expect, it } from 'vitest';
+import { hostData, type Sqe } from './testing/nvme-host.ts';
+import { GateRig, type RigConnection } from './testing/nvme-rig.ts';
+
+function write(cid: number, data: Buffer): Sqe {
+  return { opcode: 1, cid, nsid: 1, dwords: [0, 0, data.length / 512 - 1], data };
+}
+
+function abort(cid: number, of: number): Sqe {
+  return { opcode: 8, cid, dwords: [1 | (of << 16)] };
+}
+
+const RESET: Sqe = { opcode: 0x7f, fabricsType: 0, cid: 9, dwords: [0, 0x14, 0x46_0000] };
+const SHUTDOWN: Sqe = { opcode: 0x7f, fabricsType: 0, cid: 9, dwords: [0, 0x14, 0x46_4001] };
+const STATUS_READ: Sqe = { opcode: 0x7f, fabricsType: 4, cid: 10, dwords: [0, 0x1c] };
+
+/** A host whose write is in the volume, which has not completed it. */
+function withWrite(): { rig: GateRig; admin: RigConnection; io: RigConnection } {
+  const rig = new GateRig();
+  const admin = rig.login();
+  const io = rig.queue(admin);
+  io.send(write(5, Buffer.alloc(512, 'b')));
+  expect(rig.volume.underWay).toBe(1);
+  return { rig, admin, io };
+}
+
+describe('an abort', () => {
+  it('is answered only when the command has ended', () => {
+    const { rig, admin, io } = withWrite();
+    admin.send(abort(1, 5));
+    rig.turn();
+    expect(admin.take()).toEqual([]);
+    rig.complete();
+    rig.turn();
+    expect(io.take()).toMatchObject([{ cid: 5, status: 0 }]);
+    rig.subsystem.tick();
+    expect(admin.answers()).toMatchObject([{ cid: 1, status: 0, low: 1 }]);
+  });
+
+  it('takes a command back that nobody has yet', () => {
+    const rig = new GateRig({ memoryBytes: 64 * 1024 });
+    const admin = rig.login();
+    const io = rig.queue(admin);
+    const large = (cid: number): Sqe => ({ opcode: 1, cid, nsid: 1, dwords: [0, 0, 63], transferBytes: 32 * 1024 });
+    io.send(large(1), large(2), large(3));
+    rig.turn();
+    const asked = io.take();
+    expect(asked.map(({ kind }) => kind)).toEqual(['r2t']);
+    expect(admin.codes(abort(4, 3))).toEqual(['#4 0']);
+    expect(io.answers()).toMatchObject([{ cid: 3, status: 7 }]);
+    // The data of the first was asked for, so it goes on.
+    expect(admin.codes(abort(5, 1))).toEqual([]);
+    const tag = asked[0]?.kind === 'r2t' ? asked[0].tag : 0;
+    io.receive(hostData(1, tag, 0, Buffer.alloc(32 * 1024)));
+    expect(io.answers().map((one) => `${one.kind} ${'cid' in one ? one.cid : ''}`)).toEqual(['done 1', 'r2t 2']);
+    rig.subsystem.tick();
+    expect(admin.answers()).toMatchObject([{ cid: 5, low: 1 }]);
+  });
+
+  it('that would wait too long closes the connections without an answer', () => {
+    const { rig, admin, io } = withWrite();
+    admin.send(abort(1, 5));
+    rig.nowMs += 4_000;
+    admin.run({ opcode: 0x18, cid: 2 });
+    // `run` lets the volume complete, so the write is sent again.
+    io.send(write(6, Buffer.alloc(512, 'c')));
+    admin.send(abort(3, 6));
+    for (let step = 0; step < 11; step++) {
+      rig.nowMs += 1_000;
+      io.send({ opcode: 0x7a, cid: 20 + step });
+      rig.turn();
+      rig.subsystem.tick();
+    }
+    expect([admin.transport.destroyed, io.transport.destroyed]).toEqual([true, true]);
+    expect(admin.take().filter((one) => one.kind === 'done' && one.cid === 3)).toEqual([]);
+  });
+
+  it('of a command that is gone says so', () => {
+    const rig = new GateRig();
+    const admin = rig.login();
+    rig.queue(admin);
+    expect(admin.run(abort(1, 77), { opcode: 8, cid: 2, dwords: [9] })).toMatchObject([{ cid: 1, low: 1 }, { cid: 2, low: 1 }]); // biome-ignore format: pairs
+  });
+});
+
+describe.each([
+  ['a reset', RESET, 0],
+  ['a shutdown', SHUTDOWN, 9],
+])('%s', (_, command, status) => {
+  it('is answered only when the volume has nothing of the controller', () => {
+    const { rig, admin, io } = withWrite();
+    admin.send(command);
+    rig.turn();
+    expect([admin.take(), io.transport.destroyed]).toEqual([[], true]);
+    io.transport.failWrites();
+    io.connection.closed();
+    rig.turn();
+    expect(admin.take()).toEqual([]);
+    rig.complete();
+    expect(admin.answers()).toMatchObject([{ cid: 9, status: 0 }]);
+    expect(admin.run(STATUS_READ)).toMatchObject([{ low: status }]);
+    expect(rig.inUse).toBe(0);
+    expect(rig.finished).toBe(1);
+  });
+
+  it('that would wait too long is not answered', () => {
+    const { rig, admin, io } = withWrite();
+    admin.send(command);
+    io.connection.closed();
+    for (let step = 0; step < 11; step++) {
+      rig.nowMs += 1_000;
+      admin.send({ opcode: 0x18, cid: 30 + step });
+      rig.turn();
+      rig.subsystem.tick();
+    }
+    expect(admin.transport.destroyed).toBe(true);
+    admin.vanish();
+    expect([rig.finished, rig.inUse, rig.subsystem.controllers.size]).toEqual([2, 0, 0]);
+  });
+});
+
+it('a controller can be used again after a reset', () => {
+  const rig = new GateRig();
+  const admin = rig.login();
+  const io = rig.queue(admin);
+  io.vanish();
+  admin.run(RESET, { ...RESET, cid: 11, dwords: [0, 0x14, 0x46_0001] });
+  expect(rig.queue(admin).codes(write(1, Buffer.alloc(512)))).toEqual(['#1 0']);
+});
+
+it('a silent host loses its controller, and nothing that arrives later is executed', () => {
+  const rig = new GateRig();
+  const admin = rig.login();
+  const io = rig.queue(admin);
+  rig.nowMs += 4_900;
+  rig.subsystem.tick();
+  expect(admin.transport.destroyed).toBe(false);
+  rig.nowMs += 200;
+  rig.subsystem.tick();
+  expect([admin.transport.destroyed, io.transport.destroyed]).toEqual([true, true]);
+  io.send(write(1, Buffer.alloc(512)));
+  io.vanish();
+  admin.vanish();
+  expect(rig.volume.seen).toEqual([]);
+  expect(rig.log.at(-1)).toContain('has left controller 1');
+});
+
+it('a command that arrives after the keep-alive time is not executed, whether or not the gate has looked', () => {
+  const rig = new GateRig();
+  const admin = rig.login();
+  const io = rig.queue(admin);
+  rig.nowMs += 5_000;
+  io.send(write(1, Buffer.alloc(512)));
+  expect([admin.transport.destroyed, io.transport.destroyed, rig.volume.seen]).toEqual([true, true, []]);
+  io.vanish();
+  admin.vanish();
+  expect([rig.finished, rig.inUse]).toEqual([2, 0]);
+});
+
+it('a host that has turned its keep-alive off stays', () => {
+  const rig = new GateRig();
+  const admin = rig.login(undefined, { keepAliveMs: 0 });
+  rig.nowMs += 1e9;
+  rig.subsystem.tick();
+  expect(admin.transport.destroyed).toBe(false);
+});
+
+it('a command that its volume does not complete is answered with an interruption, and its buffer stays', () => {
+  const { rig, admin, io } = withWrite();
+  for (let cid = 30; cid < 36; cid++) {
+    rig.nowMs += 4_000;
+    admin.send({ opcode: 0x18, cid });
+  }
+  io.connection.tick(rig.nowMs);
+  rig.turn();
+  expect(io.take()).toMatchObject([{ cid: 5, status: 0x21 }]);
+  expect(rig.inUse).toBeGreaterThan(0);
+  io.connection.tick(rig.nowMs + 25_000);
+  // The host repeats it with the same number, and the volume completes both.
+  expect(io.codes(write(5, Buffer.alloc(512, 'c')))).toEqual(['#5 0']);
+  expect(rig.volume.seen).toEqual(['write 0+512', 'write 0+512']);
+  admin.answers();
+  expect(rig.inUse).toBe(0);
+});
+
+it('a host that vanishes leaves nothing behind', () => {
+  const { rig, admin, io } = withWrite();
+  io.send({ opcode: 1, cid: 6, nsid: 1, dwords: [0, 0, 63], transferBytes: 32 * 1024 });
+  rig.turn();
+  const [asked] = io.take();
+  io.receive(hostData(6, asked?.kind === 'r2t' ? asked.tag : 0, 0, Buffer.alloc(1024)));
+  io.send({ opcode: 2, cid: 7, nsid: 1, dwords: [0, 0, 255], transferBytes: 128 * 1024 });
+  io.vanish();
+  admin.vanish();
+  expect([rig.finished, rig.inUse, rig.subsystem.controllers.size]).toEqual([2, 0, 0]);
+  expect(rig.log.filter((line) => line.startsWith('failed'))).toEqual([]);
+  expect(rig.volume.seen).toEqual(['write 0+512', 'read 0+131072']);
+});

@@ -1,0 +1,165 @@
+// Connections of a gate with a volume in memory and raw hosts, for tests. The test decides when the volume completes, when a turn of the
+// event loop ends, and what the time is.
+
+import { DataBuffers } from '../../../frontends/nbd/data-buffers.ts';
+import { MemoryBudget } from '../../../frontends/nbd/memory-budget.ts';
+import { BatchPool } from '../../../frontends/nbd/nbd-transport.ts';
+import { MemoryTransport } from '../../../frontends/nbd/testing/memory-transport.ts';
+import { MemoryVolume, type MemoryVolumeOptions } from '../../../frontends/nbd/testing/memory-volume.ts';
+import { GATE_BYTES_MAX, GATE_RESERVE_BYTES } from '../../limits.ts';
+import { NvmeConnection } from '../nvme-connection.ts';
+import { Subsystem } from '../subsystem.ts';
+import { type Answer, answers, capsule, type ConnectOptions, connectCommand, type Digests, icRequest, type Sqe } from './nvme-host.ts';
+
+export const NQN = 'nqn.2014-08.org.nvmexpress:uuid:99999999-8888-7777-6666-555555555555';
+const NONE: Digests = { header: false, data: false };
+
+export class GateRig {
+  readonly data = new DataBuffers();
+  readonly batches = new BatchPool();
+  readonly budget: MemoryBudget;
+  readonly volume: MemoryVolume;
+  readonly log: string[] = [];
+  readonly subsystem: Subsystem;
+  nowMs = 1000;
+  /** Number of connections that have finished. */
+  finished = 0;
+  private readonly volumeTurns: (() => void)[] = [];
+  private readonly doorTurns: (() => void)[] = [];
+
+  constructor(options: MemoryVolumeOptions & { readonly allowed?: string; readonly memoryBytes?: number } = {}) {
+    const { allowed, memoryBytes = GATE_BYTES_MAX } = options;
+    this.volume = new MemoryVolume({ ...options, schedule: (fire) => this.volumeTurns.push(fire) });
+    const bounds = { limitBytes: memoryBytes, reserveBytes: Math.min(memoryBytes, GATE_RESERVE_BYTES), smallBytes: 4096 };
+    this.budget = new MemoryBudget(bounds, (fire) => this.doorTurns.push(fire));
+    this.subsystem = new Subsystem({
+      nqn: NQN,
+      discovery: null,
+      serial: '0123456789',
+      version: '1.0',
+      isHostAllowed: (hostNqn) => allowed === undefined || hostNqn === allowed,
+      nowMs: () => this.nowMs,
+      note: (sentence) => this.log.push(sentence),
+    });
+    this.subsystem.add({ nsid: 1, volume: this.volume });
+  }
+
+  connection(digests: Digests = NONE): RigConnection {
+    return new RigConnection(this, digests);
+  }
+
+  /** A host with its admin queue, which is ready. */
+  login(digests: Digests = NONE, options: Partial<ConnectOptions> = {}): RigConnection {
+    const admin = this.connection(digests);
+    admin.greet();
+    const [done] = admin.run(connectCommand({ nqn: NQN, ...options }));
+    if (done?.kind !== 'done' || done.status !== 0) throw new Error(`Connect: ${JSON.stringify(done)}`);
+    admin.cntlid = done.low;
+    // CC: enabled, with the entry sizes that hosts use.
+    admin.run({ opcode: 0x7f, fabricsType: 0, cid: 1, dwords: [0, 0x14, 0x46_0001] });
+    return admin;
+  }
+
+  queue(admin: RigConnection, qid = 1, options: Partial<ConnectOptions> = {}, digests: Digests = NONE): RigConnection {
+    const queue = this.connection(digests);
+    queue.greet();
+    const [done] = queue.run(connectCommand({ nqn: NQN, qid, entries: 128, cntlid: admin.cntlid, ...options }));
+    if (done?.kind !== 'done' || done.status !== 0) throw new Error(`Connect: ${JSON.stringify(done)}`);
+    return queue;
+  }
+
+  schedule(fire: () => void): void {
+    this.doorTurns.push(fire);
+  }
+
+  /** The volume completes up to `most` requests. */
+  complete(most = Number.POSITIVE_INFINITY): void {
+    for (const fire of this.volumeTurns.splice(0, most)) fire();
+  }
+
+  turn(): void {
+    for (const fire of this.doorTurns.splice(0)) fire();
+  }
+
+  settle(): void {
+    for (let round = 0; round < 1000 && this.volumeTurns.length + this.doorTurns.length > 0; round++) {
+      this.complete();
+      this.turn();
+    }
+  }
+
+  get inUse(): number {
+    return this.data.inUse + this.batches.inUse + this.budget.usedBytes;
+  }
+}
+
+export class RigConnection {
+  readonly transport = new MemoryTransport();
+  readonly connection: NvmeConnection;
+  cntlid = 0;
+  private readonly rig: GateRig;
+  private readonly digests: Digests;
+
+  constructor(rig: GateRig, digests: Digests) {
+    this.rig = rig;
+    this.digests = digests;
+    const { data, batches, budget } = rig;
+    const pools = { data, batches, budget, schedule: (fire: () => void) => rig.schedule(fire) };
+    this.connection = new NvmeConnection(this.transport, pools, {
+      subsystem: (nqn) => (nqn === NQN ? rig.subsystem : null),
+      connected: () => undefined,
+      closing: (why) => rig.log.push(`closed: ${why}`),
+      failed: (thrown) => rig.log.push(`failed: ${thrown instanceof Error ? (thrown.stack ?? '') : ''}`),
+      finished: () => rig.finished++,
+    });
+  }
+
+  greet(): Answer[] {
+    this.receive(icRequest(this.digests));
+    return this.take();
+  }
+
+  receive(bytes: Buffer): void {
+    // The memory is overwritten after the call, because a real socket also re-uses its receive buffer.
+    const lent = Buffer.from(bytes);
+    this.connection.receive(lent, 0, lent.length);
+    lent.fill(0xdd);
+  }
+
+  send(...commands: readonly Sqe[]): void {
+    this.receive(Buffer.concat(commands.map((command) => capsule(command, this.digests))));
+  }
+
+  /** Sends commands, lets everything complete, and returns what the gate has sent. */
+  run(...commands: readonly Sqe[]): Answer[] {
+    this.send(...commands);
+    return this.answers();
+  }
+
+  answers(): Answer[] {
+    const found: Answer[] = [];
+    for (let round = 0; round < 100; round++) {
+      this.rig.settle();
+      found.push(...this.take());
+    }
+    return found;
+  }
+
+  /** Returns what has left, without letting anything complete. */
+  take(): Answer[] {
+    this.transport.deliver();
+    return answers(this.transport.takeLeft());
+  }
+
+  /** Status of each completion, such as `#3 0`. */
+  codes(...commands: readonly Sqe[]): string[] {
+    return this.run(...commands).flatMap((one) => (one.kind === 'done' ? [`#${one.cid} ${one.status.toString(16)}`] : []));
+  }
+
+  /** The socket has been closed. */
+  vanish(): void {
+    this.transport.failWrites();
+    this.connection.closed();
+    this.rig.settle();
+  }
+}

@@ -1,0 +1,121 @@
+// Builds the PDUs that a controller sends. Each function writes into a given buffer at a given position and returns the position behind.
+// Pure. Source: NVMe/TCP transport specification 1.0, 3.6.
+//
+//   0 type | 1 flags | 2 hlen | 3 pdo | 4-7 plen       common header, 8 bytes; then the rest of the header, a digest of the header if
+//                                                     agreed, padding up to pdo, the data, a digest of the data if agreed
+
+import { CRC32C_BEGIN, crc32c, crc32cUpdate, crc32cValue } from './crc32c.ts';
+import { DIGEST_BYTES, HEADER_BYTES, PDU, PDU_FLAG, TERM_DATA_MAX_BYTES } from './constants.ts';
+
+/** What both sides have agreed on with ICReq and ICResp. */
+export interface Digests {
+  readonly header: boolean;
+  readonly data: boolean;
+}
+
+export const NO_DIGESTS: Digests = { header: false, data: false };
+
+/** Most bytes of `writeResponse` and of `writeR2t`. */
+export const RESPONSE_MAX_BYTES = HEADER_BYTES.capsuleResp + DIGEST_BYTES;
+export const R2T_MAX_BYTES = HEADER_BYTES.r2t + DIGEST_BYTES;
+
+function writeCommon(bytes: Buffer, at: number, type: number, flags: number, headerBytes: number, pdo: number, plen: number): void {
+  bytes[at] = type;
+  bytes[at + 1] = flags;
+  bytes[at + 2] = headerBytes;
+  bytes[at + 3] = pdo;
+  bytes.writeUInt32LE(plen, at + 4);
+}
+
+function digestHeader(bytes: Buffer, at: number, headerBytes: number, has: boolean): number {
+  const behind = at + headerBytes;
+  return has ? bytes.writeUInt32LE(crc32c(bytes, at, behind), behind) : behind;
+}
+
+/** ICResp. `dataMaxBytes` is the most data that the host may send in one H2CData PDU; a multiple of 4. */
+export function icResponse(digests: Digests, dataMaxBytes: number): Buffer {
+  const bytes = Buffer.alloc(HEADER_BYTES.ic);
+  writeCommon(bytes, 0, PDU.IC_RESP, 0, HEADER_BYTES.ic, 0, HEADER_BYTES.ic);
+  bytes[11] = (digests.header ? 1 : 0) | (digests.data ? 2 : 0);
+  bytes.writeUInt32LE(dataMaxBytes, 12);
+  return bytes;
+}
+
+/** C2HTermReq. `information` is the offset of the wrong field; `cause` begins with the header that has it. */
+export function termination(reason: number, information: number, cause: Buffer): Buffer {
+  const copied = cause.subarray(0, TERM_DATA_MAX_BYTES);
+  const bytes = Buffer.alloc(HEADER_BYTES.term + copied.length);
+  writeCommon(bytes, 0, PDU.C2H_TERM, 0, HEADER_BYTES.term, 0, bytes.length);
+  bytes.writeUInt16LE(reason, 8);
+  bytes.writeUInt32LE(information, 10);
+  copied.copy(bytes, HEADER_BYTES.term);
+  return bytes;
+}
+
+/** The completion of a command. `low` and `high` are its first eight bytes. */
+export interface Completion {
+  readonly low: number;
+  readonly high: number;
+  readonly sqhd: number;
+  readonly cid: number;
+  /** A CODE, with DNR if the host must not repeat the command. */
+  readonly status: number;
+}
+
+/** CapsuleResp. `flags` are those of the agreed digests. */
+export function writeResponse(bytes: Buffer, at: number, answer: Completion, digests: Digests): number {
+  const plen = HEADER_BYTES.capsuleResp + (digests.header ? DIGEST_BYTES : 0);
+  writeCommon(bytes, at, PDU.CAPSULE_RESP, digests.header ? PDU_FLAG.HDGST : 0, HEADER_BYTES.capsuleResp, 0, plen);
+  bytes.writeUInt32LE(answer.low, at + 8);
+  bytes.writeUInt32LE(answer.high, at + 12);
+  bytes.writeUInt16LE(answer.sqhd, at + 16);
+  bytes.writeUInt16LE(0, at + 18);
+  bytes.writeUInt16LE(answer.cid, at + 20);
+  bytes.writeUInt16LE((answer.status << 1) & 0xffff, at + 22);
+  return digestHeader(bytes, at, HEADER_BYTES.capsuleResp, digests.header);
+}
+
+/** Length of the header of C2HData, with its digest; the data follows at once. */
+export function dataHeaderBytes(digests: Digests): number {
+  return HEADER_BYTES.data + (digests.header ? DIGEST_BYTES : 0);
+}
+
+/**
+ * The header of a C2HData PDU with all data of a command. `isSuccess`: the PDU is the command's completion, too, and no CapsuleResp
+ * follows.
+ */
+export function writeDataHeader(
+  bytes: Buffer,
+  at: number,
+  command: { readonly cid: number; readonly dataBytes: number; readonly isSuccess: boolean },
+  digests: Digests,
+): number {
+  const { cid, dataBytes, isSuccess } = command;
+  const pdo = dataHeaderBytes(digests);
+  const flags =
+    PDU_FLAG.LAST | (isSuccess ? PDU_FLAG.SUCCESS : 0) | (digests.header ? PDU_FLAG.HDGST : 0) | (digests.data ? PDU_FLAG.DDGST : 0);
+  writeCommon(bytes, at, PDU.C2H_DATA, flags, HEADER_BYTES.data, pdo, pdo + dataBytes + (digests.data ? DIGEST_BYTES : 0));
+  bytes.writeUInt16LE(cid, at + 8);
+  bytes.writeUInt16LE(0, at + 10);
+  bytes.writeUInt32LE(0, at + 12);
+  bytes.writeUInt32LE(dataBytes, at + 16);
+  bytes.writeUInt32LE(0, at + 20);
+  return digestHeader(bytes, at, HEADER_BYTES.data, digests.header);
+}
+
+/** Writes the digest of the data from `start` to `end` behind the data, if digests of data are agreed. */
+export function writeDataDigest(bytes: Buffer, start: number, end: number, digests: Digests): number {
+  return digests.data ? bytes.writeUInt32LE(crc32cValue(crc32cUpdate(CRC32C_BEGIN, bytes, start, end)), end) : end;
+}
+
+/** R2T: asks for `lengthBytes` bytes of a command's data, from its first byte on. `tag` comes back with the data. */
+export function writeR2t(bytes: Buffer, at: number, cid: number, tag: number, lengthBytes: number, digests: Digests): number {
+  const plen = HEADER_BYTES.r2t + (digests.header ? DIGEST_BYTES : 0);
+  writeCommon(bytes, at, PDU.R2T, digests.header ? PDU_FLAG.HDGST : 0, HEADER_BYTES.r2t, 0, plen);
+  bytes.writeUInt16LE(cid, at + 8);
+  bytes.writeUInt16LE(tag, at + 10);
+  bytes.writeUInt32LE(0, at + 12);
+  bytes.writeUInt32LE(lengthBytes, at + 16);
+  bytes.writeUInt32LE(0, at + 20);
+  return digestHeader(bytes, at, HEADER_BYTES.r2t, digests.header);
+}
