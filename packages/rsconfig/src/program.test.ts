@@ -316,6 +316,7 @@ describe('an error', () => {
       'Volumes of the servers:',
       'Mirrors:',
       'Backups:',
+      'Gates for hosts without rsiod:',
       'Paths and diagnosis:',
       'Finding servers:',
       'Configuration file:',

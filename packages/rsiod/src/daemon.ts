@@ -3,7 +3,6 @@
 
 import { randomBytes, randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
-import { type EffectiveVolume, effectiveVolumeOf } from '@rsio/common/config/effective-volume';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
 import { type ControlHandlers, type ControlServer, startControlServer } from '@rsio/common/control/control-server';
 import { FIRST_CONTACT_WAIT_MS } from '@rsio/common/control/limits';
@@ -28,9 +27,9 @@ import type { PathProbes } from './control/path-probes.ts';
 import { systemPathProbes } from './control/system-probes.ts';
 import { ClientMetrics } from './control/client-metrics.ts';
 import { type ProcessFigures, processFigures } from './control/process-figures.ts';
-import { DeviceFrontend } from './frontends/devices/devices.ts';
-import { Frontends } from './frontends/frontends.ts';
-import { NbdFrontend } from './frontends/nbd/nbd-frontend.ts';
+import type { Frontends } from './frontends/frontends.ts';
+import type { NbdFrontend } from './frontends/nbd/nbd-frontend.ts';
+import type { Gates } from './gates/gates.ts';
 import { deviceFacts } from './frontends/system/device-choice.ts';
 import { type WithoutKeeper, withoutKeeper } from './keeper/keeper-choice.ts';
 import { FIRST_CONTACT_POLL_MS } from './network/limits.ts';
@@ -46,6 +45,7 @@ import { InterfaceWatcher } from './sys/interface-watcher.ts';
 import { machineInterfaces as interfaceSource } from './sys/machine-interfaces.ts';
 import type { FrontendVolume, VolumeIdentity } from './volumes/frontend-volume.ts';
 import type { Volume } from './volumes/volume.ts';
+import { type MadeFrontends, makeFrontends } from './make-frontends.ts';
 import { namespacePorts } from './namespace-ports.ts';
 import { ProcessRole, type RoleOptions } from './processes/role.ts';
 
@@ -75,6 +75,7 @@ export class ClientDaemon {
   private readonly role: ProcessRole;
   private readonly frontends: Frontends;
   readonly nbd: NbdFrontend;
+  private readonly gates: Gates;
   private readonly notifications: Notifications;
   private readonly triggers: Triggers;
   private readonly snapshots: ClientSnapshots;
@@ -119,7 +120,7 @@ export class ClientDaemon {
     };
     this.config = config;
     this.locals = this.localsOf(config);
-    [this.frontends, this.nbd] = this.makeFrontends();
+    ({ all: this.frontends, nbd: this.nbd, gates: this.gates } = this.makeFrontends());
     this.attachments = new Attachments({
       ...{ clock, log },
       namespaces: () => this.namespaces,
@@ -305,6 +306,7 @@ export class ClientDaemon {
     const { warning } = this.unkept(next);
     if (warning !== null) log.warn(warning);
     this.role.exportsChanged(this.nbd);
+    if (!this.role.isData) void this.gates.follow(next.gates);
     this.attachments.configurationChanged();
     this.role.configure(next);
     void this.attachWanted(true).then(() => this.attached.record());
@@ -377,36 +379,13 @@ export class ClientDaemon {
     return whole.namespaces.map((config) => ({ whole, config, locals }));
   }
 
-  /**
-   * Creates the frontends. No other code refers to an individual frontend. The order of the frontends matters: the daemon reports the
-   * device of the first frontend that shows a volume.
-   */
-  private makeFrontends(): [Frontends, NbdFrontend] {
-    const { config, paths, clock, log } = this.options;
-    const settingsOf = (volume: Pick<FrontendVolume, 'namespace' | 'name'>): EffectiveVolume => effectiveVolumeOf(this.config, volume);
-    const devices = new DeviceFrontend({
-      clock,
-      log,
-      ...paths,
-      kept: this.role.kept,
-      isOwn: (label) => this.role.isOwn(label),
-      facts: () => deviceFacts(paths.root),
-      settingsOf,
-      label: labelOf,
-      events: { dataLost: (volume, message) => this.reportLoss(volume, message) },
-    });
-    const nbd = new NbdFrontend({
-      socketPath: paths.nbdSocket,
-      group: config.nbdGroup,
+  private makeFrontends(): MadeFrontends {
+    const { paths, clock, log } = this.options;
+    return makeFrontends({
+      ...{ paths, clock, log, role: this.role, config: () => this.config },
       attached: () => this.attachments.list,
-      // If the configuration changes to `device = none` while a volume has devices, the volume stays exported over NBD until its devices
-      // are removed.
-      mayExport: (volume) => settingsOf(volume).device !== 'none' || devices.shownAs(volume) !== null,
-      log,
-      clock,
-      ...this.role.nbdOptions(() => nbd),
+      reportLoss: (...loss) => this.reportLoss(...loss),
     });
-    return [new Frontends([devices, nbd]), nbd];
   }
 
   /** Waits at most FIRST_CONTACT_WAIT_MS until every path has been tried and every connected server has sent its list. */
@@ -445,6 +424,7 @@ export class ClientDaemon {
       configuredMs: () => this.configuredMs,
       namespaces: () => this.namespaces,
       frontends: this.frontends,
+      gates: this.gates,
       reload: () => this.reload(),
       restart: () => this.restart(),
       end: (isForced) => this.end(isForced),

@@ -49,6 +49,8 @@ export interface RssrvPaths extends DaemonPaths {
 export interface RsiodPaths extends DaemonPaths {
   readonly nbdSocket: string;
   readonly attachedFile: string;
+  /** File with the numbers of the volumes at each gate. */
+  readonly gatesFile: string;
 }
 
 const CONFIG_FILES: Readonly<Record<DaemonProgram | 'rsweb', string>> = {
@@ -101,5 +103,10 @@ export function rssrvPaths(root: string): RssrvPaths {
 
 export function rsiodPaths(root: string): RsiodPaths {
   const paths = daemonPaths(root, 'rsiod');
-  return { ...paths, nbdSocket: `${paths.runDir}/nbd`, attachedFile: `${paths.runDir}/attached.json` };
+  return {
+    ...paths,
+    nbdSocket: `${paths.runDir}/nbd`,
+    attachedFile: `${paths.runDir}/attached.json`,
+    gatesFile: `${paths.stateDir}/gates.json`,
+  };
 }

@@ -37,6 +37,16 @@ const PATH_FIELDS = {
 
 const PATH = object(PATH_FIELDS);
 
+export const GATE = object({
+  name: text(),
+  nqn: text('Name of the subsystem for hosts'),
+  addresses: list(text(), 'As in rscltcfg'),
+  listening: list(text(), 'Those of the addresses at which rsiod listens now'),
+  hosts: list(text(), 'NQNs of the hosts that have logged in'),
+  volumes: list(object({ nsid: count('Namespace id for hosts'), label: text('Such as osl:oracle@0'), sizeBytes: count() })),
+});
+export type GateView = Of<typeof GATE>;
+
 const VOLUME = object({
   name: text(),
   universe: count(),
@@ -320,6 +330,7 @@ export const CONTROL_METHODS = {
   ),
   status: method('Interfaces, paths, and stalled volumes', {}, STATUS),
   stats: method('Counters and latencies', {}, STATS),
+  gates: method('The gates, with their hosts and volumes', {}, object({ gates: list(GATE) })),
   events: method(
     'The latest state changes, or those after the event with this number, the oldest first; with waitMs, the answer waits for such an event',
     EVENTS_PARAMS,

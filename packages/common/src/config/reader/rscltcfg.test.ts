@@ -51,6 +51,7 @@ describe('the sample', () => {
   test('is read, with every default', () => {
     expect(parseRscltConfig(SAMPLE_RSCLTCFG, '/etc/rscltcfg')).toEqual({
       triggers: [],
+      gates: [],
       file: '/etc/rscltcfg',
       defaultPort: 5000,
       defaultTls: false,
@@ -96,6 +97,44 @@ describe('the sample', () => {
     expect(parseRscltConfig(SAMPLE_RSCLTCFG.replaceAll('\n', '\r\n'), 'f')).toEqual(plain);
     expect(parseRscltConfig(SAMPLE_RSCLTCFG.trimEnd(), 'f')).toEqual(plain);
     expect(parseRscltConfig(SAMPLE_RSCLTCFG.replaceAll('\n', '\n ; stall = fail\n'), 'f').namespaces).toEqual(plain.namespaces);
+  });
+});
+
+describe('gates', () => {
+  const GATE = '[gate g]\naddress = 127.0.0.1, [::1]:4421\nhosts = all\n';
+
+  test('have addresses, hosts and volumes', () => {
+    expect(parseRscltConfig(GATE, 'f').gates).toEqual([
+      {
+        name: 'g',
+        nqn: null,
+        addresses: [
+          { address: '127.0.0.1', port: 4420 },
+          { address: '::1', port: 4421 },
+        ],
+        hosts: null,
+        volumes: 'all',
+      },
+    ]);
+    const more = `${GATE.replace('all', 'nqn.2014-08.org.nvmexpress:uuid:1 nqn.2020-01.com.example:b')}volumes = a, b@1\nnqn = nqn.2020-01.com.example:g\n`;
+    expect(parseRscltConfig(more, 'f').gates[0]).toMatchObject({
+      nqn: 'nqn.2020-01.com.example:g',
+      hosts: ['nqn.2014-08.org.nvmexpress:uuid:1', 'nqn.2020-01.com.example:b'],
+      volumes: ['a', 'b@1'],
+    });
+  });
+
+  test.each([
+    ['[gate g]\nhosts = all\n', /address/],
+    ['[gate g]\naddress = 127.0.0.1\n', /hosts/],
+    ['[gate g]\naddress = 127.0.0.1\nhosts = bob\n', /Wrong value "bob" for hosts: allowed is all, or 1 to 64 NQNs/],
+    ['[gate g]\naddress = 0.0.0.0\nhosts = all\n', /Wrong value "0.0.0.0" for address: allowed is 1 to 8 addresses of this machine/],
+    ['[gate g]\naddress = 127.0.0.1, 127.0.0.1:4420\nhosts = all\n', /Wrong value/],
+    [`${GATE}${GATE.replace('gate g', 'gate h')}`, /Duplicate address 127.0.0.1:4420/],
+    [`${GATE}${GATE.replaceAll('127.0.0.1', '127.0.0.2').replace('::1', '::2')}`, /Duplicate gate name "g"/],
+    [`[defaults]\nprocesses = 2\n${GATE}`, /A gate with several data processes: allowed is processes = 1 in \[defaults\]/],
+  ])('are refused if they are wrong: %s', (text, reason) => {
+    expect(() => parseRscltConfig(text, 'f')).toThrow(reason);
   });
 });
 

@@ -6,7 +6,7 @@ import { printDuration, printEndpoint, quoteText } from '../../lib/units.ts';
 import { assert } from '../../lib/assert.ts';
 import { addressKey } from '../../lib/subnet.ts';
 import { INTERFACES_MAX } from '../../lib/limits.ts';
-import { NAMESPACES_PER_CLIENT_MAX, PORT_DEFAULT, SERVER_SECTIONS_MAX } from '../schema/limits.ts';
+import { GATES_MAX, NAMESPACES_PER_CLIENT_MAX, PORT_DEFAULT, SERVER_SECTIONS_MAX } from '../schema/limits.ts';
 import { type ConfigProblem, Findings, throwProblems, Uniques } from './findings.ts';
 import { type IniSection, parseIni } from './ini-document.ts';
 import type { KeyDemand } from './short-keys.ts';
@@ -16,6 +16,7 @@ import { SectionReader } from './section-reader.ts';
 import { knownSections } from './sections.ts';
 import { readTriggers } from './triggers.ts';
 import type {
+  ClientGateConfig,
   ClientInterfaceConfig,
   ClientNamespaceConfig,
   ClientServerConfig,
@@ -88,6 +89,7 @@ export function examineRscltConfig(text: string, file: string): RscltExamination
     assert(group !== undefined, 'A namespace without its sections');
     checkServers(group, namespace, interfaces, defaultPort, findings);
   }
+  const gates = readGates(sections, defaults, findings);
   const nbdGroup = defaults.value('nbd-group');
   const logTotalBytes = defaults.value('log-total');
   const processes = defaults.value('processes');
@@ -115,6 +117,7 @@ export function examineRscltConfig(text: string, file: string): RscltExamination
     metrics,
     interfaces,
     namespaces,
+    gates,
     triggers,
     warnings,
   };
@@ -153,6 +156,40 @@ function readInterfaces(
     interfaces.push({ name: reader.name, ...given, port: portGiven ?? defaults.value('port'), portGiven });
   }
   return interfaces;
+}
+
+function readGates(sections: readonly IniSection[], defaults: Reader<'defaults'>, findings: Findings): readonly ClientGateConfig[] {
+  const own = sections.filter(({ type }) => type === 'gate');
+  const beyond = own[GATES_MAX];
+  if (beyond !== undefined) findings.problem(beyond.line, `${own.length} gates: allowed are at most ${GATES_MAX}`);
+  const [first] = own;
+  if (first !== undefined && defaults.value('processes') !== 1)
+    findings.problem(first.line, 'A gate with several data processes: allowed is processes = 1 in [defaults]');
+  const uniques = new Uniques(findings);
+  const gates: ClientGateConfig[] = [];
+  for (const section of own) {
+    const reader: Reader<'gate'> = new SectionReader(section, schema.gate.keys, schema, findings);
+    uniques.claim(`name ${reader.name}`, reader.line, `gate name ${quoteText(reader.name)}`, 'give each gate a name of its own');
+    const addresses = reader.value('address');
+    for (const { address, port } of addresses ?? []) {
+      const shown = printEndpoint(address, port);
+      uniques.claim(
+        `address ${addressKey(address)} ${port}`,
+        reader.lineOf('address'),
+        `address ${shown}`,
+        'give each gate a port of its own',
+      );
+    }
+    if (addresses !== null)
+      gates.push({
+        name: reader.name,
+        nqn: reader.value('nqn'),
+        addresses,
+        hosts: reader.value('hosts'),
+        volumes: reader.value('volumes'),
+      });
+  }
+  return gates;
 }
 
 /**

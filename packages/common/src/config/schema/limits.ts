@@ -97,3 +97,12 @@ export const TRIGGERS_MAX = 16;
 export const TRIGGER_MS = 10_000;
 export const TRIGGER_MIN_MS = 1_000;
 export const TRIGGER_MAX_MS = 60_000;
+
+/** Default port of a gate, which IANA has assigned to NVMe over TCP. */
+export const GATE_PORT = 4420;
+/** Most [gate] sections, and most addresses and hosts of one of them. */
+export const GATES_MAX = 16;
+export const GATE_ADDRESSES_MAX = 8;
+export const GATE_HOSTS_MAX = 64;
+/** Longest NQN, by the NVMe Base specification. */
+export const NQN_MAX_CHARS = 223;

@@ -8,6 +8,7 @@ import {
   CLIENTS_MAX,
   DEAD_AFTER_MS,
   DEAD_MAX_MS,
+  GATE_PORT,
   HEARTBEAT_INTERVAL_MS,
   HEARTBEAT_MAX_MS,
   HEARTBEAT_MIN_MS,
@@ -375,6 +376,16 @@ export const SCHEMA = {
           types.path,
           'Path of the block device, in place of /dev/av0/NAME; the raw device is in the same folder, and its name has an r in front',
         ),
+      },
+    },
+    gate: {
+      ...anyNumber,
+      help: 'A gate: hosts without rsiod use attached volumes through it by NVMe/TCP. Gates of this NAME and namespaceid are one subsystem for hosts',
+      keys: {
+        address: needed(types.gateAddresses, `Addresses at which rsiod listens for hosts; the default port is ${GATE_PORT}`),
+        hosts: needed(types.gateHosts, 'Hosts that may log in to the gate, by their NQNs. NQNs are not secret: protect the network'),
+        nqn: optional(types.nqn, 'NQN of the subsystem that hosts see. Default: made from the namespaceid and NAME'),
+        volumes: withDefault(types.volumeNames, 'all', 'Attached volumes that the gate offers to its hosts'),
       },
     },
     trigger: triggerSection(

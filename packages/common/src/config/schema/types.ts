@@ -302,6 +302,18 @@ export interface ClientNamespaceConfig {
   readonly volumes: readonly VolumeOverride[];
 }
 
+/** One `[gate]` section: attached volumes that hosts without rsiod use by NVMe/TCP. */
+export interface ClientGateConfig {
+  readonly name: string;
+  /** NQN of the subsystem; null for the one that is made from the namespaceid and the name. */
+  readonly nqn: string | null;
+  readonly addresses: readonly EndpointConfig[];
+  /** NQNs of the hosts that may log in; null for all hosts. */
+  readonly hosts: readonly string[] | null;
+  /** Names of the volumes, such as `oracle` or `oracle@1`; `all` for all attached volumes. */
+  readonly volumes: 'all' | readonly string[];
+}
+
 export interface RscltConfig {
   readonly file: string;
   readonly defaultPort: number | null;
@@ -319,6 +331,7 @@ export interface RscltConfig {
   readonly metrics: MetricsConfig | null;
   readonly interfaces: readonly ClientInterfaceConfig[];
   readonly namespaces: readonly ClientNamespaceConfig[];
+  readonly gates: readonly ClientGateConfig[];
   readonly triggers: readonly TriggerConfig[];
   readonly warnings: readonly ConfigWarning[];
 }

@@ -2,7 +2,15 @@
 // throws E_USAGE, and `context.allowed` says what is allowed. Errors never show a secret.
 
 import { PORT_MAX } from '../../lib/limits.ts';
-import { KEY_MAX_CHARS, PATH_MAX_BYTES, STORAGE_STAMP_MAX_CHARS } from './limits.ts';
+import {
+  GATE_ADDRESSES_MAX,
+  GATE_HOSTS_MAX,
+  GATE_PORT,
+  KEY_MAX_CHARS,
+  NQN_MAX_CHARS,
+  PATH_MAX_BYTES,
+  STORAGE_STAMP_MAX_CHARS,
+} from './limits.ts';
 import {
   DURATION_ALLOWED,
   isName,
@@ -11,11 +19,13 @@ import {
   type PrefixedAddress,
   parseAddress,
   parseDuration,
+  parseEndpoint,
   parseName,
   parsePrefixedAddress,
   parseSize,
   parseWhole,
   printDuration,
+  printEndpoint,
   printSize,
   refuse,
   SIZE_ALLOWED,
@@ -224,6 +234,42 @@ export const attachChoice: ValueType<AttachChoice> = plain(
     return text === 'none' || text === 'all' ? text : parseNames(text, ['none', 'all'], attachChoice.allowed, withoutUniverse);
   },
 );
+
+/** Volumes by name, or all volumes. */
+export const volumeNames: ValueType<'all' | readonly string[]> = plain(
+  'names',
+  'all, or volume names (NAME or NAME@UNIVERSE) separated by commas or spaces',
+  (text) => (text === 'all' ? text : parseNames(text, ['all'], volumeNames.allowed, withoutUniverse)),
+);
+
+const GATE_ADDRESSES_ALLOWED = `1 to ${GATE_ADDRESSES_MAX} addresses of this machine, separated by commas, such as 192.168.1.5 or [fd00::5]:4420`;
+
+/** Addresses at which a gate listens; GATE_PORT applies to those without a port. */
+export const gateAddresses: ValueType<readonly EndpointConfig[]> = plain('endpoints', GATE_ADDRESSES_ALLOWED, (text) => {
+  const found = text.split(/\s*,\s*/).map((one) => orElse(() => parseEndpoint(one), text, GATE_ADDRESSES_ALLOWED));
+  const usable = found.length <= GATE_ADDRESSES_MAX && found.every(({ address: one }) => isSingleHost(one));
+  const all = found.map(({ address: one, port: own }) => ({ address: one, port: own ?? GATE_PORT }));
+  const isTwice = new Set(all.map((one) => printEndpoint(one.address, one.port))).size < all.length;
+  return usable && !isTwice ? all : refuse('addresses', text, GATE_ADDRESSES_ALLOWED);
+});
+
+const NQN = /^nqn\.\d{4}-\d{2}\.[A-Za-z0-9.-]+(?::[\x21-\x2b\x2d-\x7e]+)?$/;
+/** Name of an NVMe subsystem. */
+export const nqn: ValueType<string> = plain(
+  'nqn',
+  `an NQN of at most ${NQN_MAX_CHARS} characters, such as nqn.2026-01.com.example:gate`,
+  (text) => (NQN.test(text) && text.length <= NQN_MAX_CHARS ? text : refuse('NQN', text, nqn.allowed)),
+);
+
+const HOSTS_ALLOWED = `all, or 1 to ${GATE_HOSTS_MAX} NQNs of hosts, separated by commas or spaces, as /etc/nvme/hostnqn has them`;
+
+/** Hosts that may log in to a gate; `all` yields null. */
+export const gateHosts: ValueType<readonly string[] | null> = plain('names', HOSTS_ALLOWED, (text) => {
+  if (text === 'all') return null;
+  const names = [...new Set(text.split(/\s*,\s*|\s+/))];
+  const usable = names.length <= GATE_HOSTS_MAX && names.every((one) => NQN.test(one) && one.length <= NQN_MAX_CHARS);
+  return usable ? names : refuse('list of NQNs', text, HOSTS_ALLOWED);
+});
 
 function withoutUniverse(name: string): string {
   return name.replace(/@[0-3]$/, '');

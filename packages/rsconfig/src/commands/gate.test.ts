@@ -1,0 +1,98 @@
+// The commands about gates: edits of the client's file, and what rsiod says about its gates. The gates themselves are tested in rsiod.
+// Invariant: a refused command does not change the file.
+
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeEach, expect, test } from 'vitest';
+import type { ControlHandlers } from '@rsio/common/control/control-server';
+import { sampleRscltcfg } from '@rsio/common/testing/sample-rscltcfg';
+import { root, run, serveControl, useRsconfig } from '../testing/rsconfig-run.ts';
+
+const SAMPLE = sampleRscltcfg({ near: ['127.45.0.20', '127.46.0.20'], far: ['127.45.0.10', '127.46.0.10'] });
+const DAEMON = { program: 'rsiod', version: '1', control: 1, methods: [], pid: 1, nodename: 'big-2', startedMs: 0, configuredMs: 0 };
+const HOST = 'nqn.2014-08.org.nvmexpress:uuid:11111111-2222-3333-4444-555555555555';
+const GATE = {
+  name: 'esx',
+  nqn: 'nqn.2014-08.org.nvmexpress:uuid:99999999-8888-7777-6666-555555555555',
+  addresses: ['127.45.0.20:4420', '127.46.0.20:4420'],
+  listening: ['127.45.0.20:4420', '127.46.0.20:4420'],
+  hosts: [HOST],
+  volumes: [{ nsid: 3, label: 'osl:oracle@0', sizeBytes: 2 ** 30 }],
+};
+
+useRsconfig();
+
+let file: string;
+
+beforeEach(() => {
+  file = join(root, 'etc/rscltcfg');
+  mkdirSync(join(root, 'etc'), { recursive: true });
+  writeFileSync(file, SAMPLE, { mode: 0o600 });
+});
+
+const serve = (handlers: Partial<ControlHandlers>): Promise<void> => serveControl({ daemon: () => DAEMON, ...handlers });
+
+test('a gate is added, and removed again, byte for byte', async () => {
+  const added = await run(['gate', 'add', 'esx', '127.45.0.20,127.46.0.20:4421', '--hosts', HOST, '--offers', 'oracle']);
+  expect(added).toEqual({ code: 0, out: 'gate esx added\n', err: '' });
+  expect(readFileSync(file, 'utf8')).toContain(
+    `[gate esx]\naddress       = 127.45.0.20,127.46.0.20:4421\nhosts         = ${HOST}\nvolumes       = oracle\n`,
+  );
+  expect(await run('gate remove esx')).toEqual({ code: 0, out: 'gate esx removed\n', err: '' });
+  expect(readFileSync(file, 'utf8')).toBe(SAMPLE);
+});
+
+test.each([
+  ['gate add esx 127.45.0.20', 'No hosts: name them with --hosts NQN,..., or admit every host with --hosts all', 2],
+  ['gate add esx 127.45.0.20 --hosts bob', 'Wrong value "bob" for hosts: allowed is all, or 1 to 64 NQNs of hosts', 1],
+  ['gate add esx 0.0.0.0 --hosts all', 'Wrong value "0.0.0.0" for address', 1],
+  ['gate add esx 127.45.0.20 --hosts all --nqn esx', 'Wrong value "esx" for nqn: allowed is an NQN', 1],
+  ['gate remove esx', 'No section [gate esx] in the file: there is no [gate] section', 1],
+])('%s is refused', async (line, reason, code) => {
+  const result = await run(line);
+  expect(result).toMatchObject({ code, out: '' });
+  expect(result.err).toContain(reason);
+  expect(readFileSync(file, 'utf8')).toBe(SAMPLE);
+});
+
+test('gates are listed; one that does not listen is no success', async () => {
+  await serve({ gates: () => ({ gates: [GATE] }) });
+  expect(await run('gate list')).toEqual({
+    code: 0,
+    out: 'NAME  ADDRESS                             HOSTS  VOLUMES\nesx   127.45.0.20:4420, 127.46.0.20:4420      1        1\n',
+    err: '',
+  });
+  expect(JSON.parse((await run('gate list --json')).out)).toEqual({ gates: [GATE] });
+});
+
+test('a gate that does not listen at each address is no success', async () => {
+  await serve({ gates: () => ({ gates: [{ ...GATE, listening: ['127.45.0.20:4420'] }] }) });
+  const { code, out } = await run('gate list');
+  expect([code, out.includes('127.46.0.20:4420 (not listening)')]).toEqual([1, true]);
+  expect((await run('gate show esx')).out).toContain('Address     127.46.0.20:4420, where rsiod does not listen: see its log\n');
+});
+
+test('a gate is shown with its hosts and volumes', async () => {
+  await serve({ gates: () => ({ gates: [GATE] }) });
+  const lines = [
+    `Subsystem   ${GATE.nqn}`,
+    'Address     127.45.0.20:4420',
+    'Address     127.46.0.20:4420',
+    `Host        ${HOST}`,
+    '',
+    'NSID  VOLUME        SIZE',
+    '   3  osl:oracle@0    1g',
+  ];
+  expect(await run('gate show esx')).toEqual({ code: 0, out: `${lines.join('\n')}\n`, err: '' });
+  expect(JSON.parse((await run('gate show esx --json')).out)).toEqual(GATE);
+  expect(await run('gate show vmw')).toMatchObject({ code: 2, err: expect.stringContaining('rsiod has no gate vmw: it has esx') });
+});
+
+test('without gates, the command that adds one is named', async () => {
+  await serve({ gates: () => ({ gates: [] }) });
+  expect(await run('gate list')).toMatchObject({
+    code: 0,
+    out: '',
+    err: expect.stringContaining('rsconfig gate add NAME ADDRESS --hosts NQN'),
+  });
+});

@@ -1,0 +1,57 @@
+// Rule D1: finds gaps of the event loop, in which this process did not run. While it stood still, hosts may have given connections up, and
+// may have repeated over others what still lies unread in a socket here. Invariant: after a gap of GATE_GAP_MS or more, `gap` is called
+// before any byte of a connection is executed.
+
+import type { Clock, Timer } from '@rsio/common/lib/clock';
+import { GATE_GAP_MS, GATE_TICK_MS } from './limits.ts';
+
+export class GapWatch {
+  private readonly clock: Clock;
+  private readonly gap: (lengthMs: number) => void;
+  private readonly tick: () => void;
+  private timer: Timer | null = null;
+  /** Times of the last tick. The wall clock goes on while a machine is suspended, and the monotonic clock may not. */
+  private lastMs = 0;
+  private lastWallMs = 0;
+
+  /** Calls `tick` each GATE_TICK_MS while it is started, and `gap` before anything else after a gap. */
+  constructor(clock: Clock, gap: (lengthMs: number) => void, tick: () => void) {
+    this.clock = clock;
+    this.gap = gap;
+    this.tick = tick;
+  }
+
+  start(): void {
+    if (this.timer !== null) return;
+    this.note();
+    this.wait();
+  }
+
+  stop(): void {
+    this.timer?.cancel();
+    this.timer = null;
+  }
+
+  /** Returns true, after a call of `gap`, if there has been a gap since the last tick. Call it before anything received is executed. */
+  look(): boolean {
+    const lengthMs = Math.max(this.clock.monotonicMs() - this.lastMs, this.clock.wallMs() - this.lastWallMs);
+    if (lengthMs < GATE_GAP_MS) return false;
+    this.note();
+    this.gap(lengthMs);
+    return true;
+  }
+
+  private note(): void {
+    this.lastMs = this.clock.monotonicMs();
+    this.lastWallMs = this.clock.wallMs();
+  }
+
+  private wait(): void {
+    this.timer = this.clock.after(GATE_TICK_MS, () => {
+      this.look();
+      this.note();
+      this.wait();
+      this.tick();
+    });
+  }
+}

@@ -1,0 +1,251 @@
+// One gate: its listening sockets, the subsystem with its volumes, the discovery subsystem, and the connections of hosts. Invariants: bytes
+// that arrived before a gap of the event loop are never executed (rule D1), because their hosts may have repeated them elsewhere and written
+// newer data since; all sockets of a gate that has been closed are closed.
+
+import { createHash } from 'node:crypto';
+import { createServer, type Server, type Socket } from 'node:net';
+import type { ClientGateConfig, EndpointConfig } from '@rsio/common/config/schema/types';
+import type { Clock, Timer } from '@rsio/common/lib/clock';
+import { errnoName } from '@rsio/common/lib/errors';
+import { printEndpoint } from '@rsio/common/lib/units';
+import type { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
+import { transportOf, withDataEvents, withReceiveBuffer } from '../frontends/nbd/nbd-socket.ts';
+import type { GapWatch } from './gap-watch.ts';
+import { GATE_LISTEN_RETRY_MS, GATE_LOGIN_MS, GATE_STOP_MS } from './limits.ts';
+import type { DiscoveryEntry } from './nvme/discovery.ts';
+import { NvmeConnection, type NvmePools } from './nvme/nvme-connection.ts';
+import { Subsystem } from './nvme/subsystem.ts';
+import type { GateNamespace } from './nvme/subsystem-view.ts';
+import { DISCOVERY_NQN } from './nvme/wire/constants.ts';
+
+export interface GateLog {
+  info(message: string): void;
+  warn(message: string): void;
+  error(message: string, fields: { readonly error: unknown }): void;
+}
+
+/** The bounds that all gates share. */
+export interface Door {
+  /** True if one more connection may be opened; `isProven` counts those that have logged in. */
+  mayOpen(): boolean;
+  opened(): void;
+  proven(): void;
+  ended(wasProven: boolean): void;
+}
+
+export interface GatePorts {
+  readonly clock: Clock;
+  readonly log: GateLog;
+  readonly lines: RateLimitedLog;
+  readonly pools: NvmePools;
+  readonly gaps: GapWatch;
+  readonly door: Door;
+  /** All sockets of all gates share it, because received bytes are decoded or copied before the next read. */
+  readonly receiveBuffer: Buffer;
+  readonly version: string;
+}
+
+interface Client {
+  readonly socket: Socket;
+  readonly connection: NvmeConnection;
+  readonly login: Timer;
+  isProven: boolean;
+}
+
+/** Returns the NQN of a gate. Gates of the same name and namespace, on any machine, are one subsystem for hosts. */
+export function gateNqn(namespaceid: number, name: string): string {
+  const hash = createHash('sha256').update(`rsio gate ${namespaceid} ${name}`).digest('hex');
+  const parts = [hash.slice(0, 8), hash.slice(8, 12), `8${hash.slice(13, 16)}`, `8${hash.slice(17, 20)}`, hash.slice(20, 32)];
+  return `nqn.2014-08.org.nvmexpress:uuid:${parts.join('-')}`;
+}
+
+export class Gate {
+  config: ClientGateConfig;
+  readonly nqn: string;
+  readonly subsystem: Subsystem;
+  private readonly discovery: Subsystem;
+  private readonly ports: GatePorts;
+  private readonly servers = new Map<string, Server>();
+  private readonly retries = new Map<string, Timer>();
+  private readonly clients = new Set<Client>();
+  private isClosed = false;
+  private whenEmpty: (() => void) | null = null;
+
+  constructor(config: ClientGateConfig, nqn: string, ports: GatePorts) {
+    this.config = config;
+    this.nqn = nqn;
+    this.ports = ports;
+    const options = {
+      serial: createHash('sha256').update(nqn).digest('hex').slice(0, 20),
+      version: ports.version,
+      isHostAllowed: (hostNqn: string) => this.config.hosts?.includes(hostNqn) !== false,
+      nowMs: () => ports.clock.monotonicMs(),
+      note: (sentence: string) =>
+        ports.lines.note(`Hosts of gate ${config.name}`, () => ports.log.info(`Gate ${this.config.name}: ${sentence}`)),
+    };
+    this.subsystem = new Subsystem({ ...options, nqn, discovery: null });
+    this.discovery = new Subsystem({ ...options, nqn: DISCOVERY_NQN, discovery: () => this.entries() });
+  }
+
+  /** Listens at the addresses of the configuration, and tries those again that cannot be used now. */
+  listen(): void {
+    for (const endpoint of this.config.addresses) this.open(endpoint, true);
+  }
+
+  /** Applies another configuration of the same gate. Hosts that it no longer allows are cut off. */
+  change(config: ClientGateConfig): void {
+    const wanted = new Set(config.addresses.map(keyOf));
+    for (const [key, server] of this.servers)
+      if (!wanted.has(key)) {
+        server.close();
+        this.servers.delete(key);
+      }
+    for (const [key, timer] of this.retries)
+      if (!wanted.has(key)) {
+        timer.cancel();
+        this.retries.delete(key);
+      }
+    this.config = config;
+    for (const { controllers } of [this.subsystem, this.discovery])
+      for (const controller of [...controllers.values()])
+        if (config.hosts?.includes(controller.hostNqn) === false) controller.end('the gate allows its host no longer');
+    for (const endpoint of config.addresses)
+      if (!this.servers.has(keyOf(endpoint)) && !this.retries.has(keyOf(endpoint))) this.open(endpoint, true);
+    this.discovery.discoveryChanged();
+  }
+
+  show(namespace: GateNamespace): void {
+    this.subsystem.add(namespace);
+  }
+
+  hide(nsid: number): void {
+    this.subsystem.remove(nsid);
+  }
+
+  /** NQNs of the hosts that have logged in, without those that only look for subsystems. */
+  get hosts(): readonly string[] {
+    return [...new Set([...this.subsystem.controllers.values()].map(({ hostNqn }) => hostNqn))];
+  }
+
+  /** Addresses at which the gate listens now. */
+  get listening(): readonly string[] {
+    return [...this.servers.keys()];
+  }
+
+  tick(): void {
+    const nowMs = this.ports.clock.monotonicMs();
+    for (const { connection } of this.clients) connection.tick(nowMs);
+    this.subsystem.tick();
+    this.discovery.tick();
+  }
+
+  cutAll(why: string): void {
+    for (const { connection } of [...this.clients]) connection.close(why);
+  }
+
+  /** Ends all connections, and waits up to GATE_STOP_MS until no volume has anything of them. Hosts repeat what got no answer. */
+  async close(): Promise<void> {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    for (const server of this.servers.values()) server.close();
+    for (const timer of this.retries.values()) timer.cancel();
+    this.servers.clear();
+    this.retries.clear();
+    this.cutAll('the gate closes');
+    if (this.clients.size === 0) return;
+    await new Promise<void>((resolve) => {
+      const timer = this.ports.clock.after(GATE_STOP_MS, resolve);
+      this.whenEmpty = () => {
+        timer.cancel();
+        resolve();
+      };
+    });
+  }
+
+  private entries(): DiscoveryEntry[] {
+    return this.config.addresses.map((endpoint, portId) => ({ ...endpoint, nqn: this.nqn, portId, isDiscovery: false }));
+  }
+
+  private open(endpoint: EndpointConfig, isFirst: boolean): void {
+    const { clock, log } = this.ports;
+    const key = keyOf(endpoint);
+    const server = createServer({ pauseOnConnect: true, noDelay: true, keepAlive: true }, (socket) => this.accept(socket));
+    this.servers.set(key, server);
+    server.on('error', (error) => {
+      if (this.servers.get(key) !== server) return;
+      this.servers.delete(key);
+      if (isFirst)
+        log.warn(
+          `Gate ${this.config.name} cannot listen at ${key} (${errnoName(error) ?? error.message}): rsiod tries again every ${GATE_LISTEN_RETRY_MS / 1000} s`,
+        );
+      this.retries.set(
+        key,
+        clock.after(GATE_LISTEN_RETRY_MS, () => {
+          this.retries.delete(key);
+          this.open(endpoint, false);
+        }),
+      );
+    });
+    server.listen({ host: endpoint.address, port: endpoint.port }, () => log.info(`Gate ${this.config.name} listens at ${key}`));
+  }
+
+  private accept(socket: Socket): void {
+    const { door, log, lines } = this.ports;
+    if (this.isClosed) return void socket.destroy();
+    if (!door.mayOpen()) {
+      lines.note('Gate connections refused', () => log.warn('A gate refused a connection: so many are open that the limit is reached'));
+      return void socket.destroy();
+    }
+    door.opened();
+    this.serve(socket);
+  }
+
+  private serve(accepted: Socket): void {
+    const { clock, log, lines, pools, gaps, receiveBuffer } = this.ports;
+    const receive = (bytes: Buffer, end: number): void => {
+      // A gap is found here first, if the kernel reports this socket before the timer.
+      if (!gaps.look()) connection.receive(bytes, 0, end);
+    };
+    const socket = withReceiveBuffer(accepted, receiveBuffer, receive) ?? withDataEvents(accepted, receive);
+    const from = printEndpoint(socket.remoteAddress ?? '?', socket.remotePort ?? null);
+    const say = (sentence: string): string => `Gate ${this.config.name}, host at ${from}: ${sentence}`;
+    const connection: NvmeConnection = new NvmeConnection(transportOf(socket), pools, {
+      subsystem: (nqn) => this.subsystemOf(nqn),
+      connected: () => this.proven(client),
+      closing: (why) => lines.note(`Connections of gate ${this.config.name}`, () => log.info(say(`the connection was closed: ${why}`))),
+      failed: (error) =>
+        lines.note('Gate connections that failed', () => log.error(say('an error of rsiod itself, please report it'), { error })),
+      finished: () => this.finished(client),
+    });
+    const login = clock.after(GATE_LOGIN_MS, () => connection.close(`no login within ${GATE_LOGIN_MS / 1000} s`));
+    const client: Client = { socket, connection, login, isProven: false };
+    this.clients.add(client);
+    // The event 'close' follows an error, and the end of the input.
+    socket.on('error', () => {});
+    socket.on('end', () => connection.close('its host has closed it'));
+    socket.on('close', () => connection.closed());
+    socket.resume();
+  }
+
+  private subsystemOf(nqn: string): Subsystem | null {
+    if (nqn === DISCOVERY_NQN) return this.discovery;
+    return nqn === this.nqn ? this.subsystem : null;
+  }
+
+  private proven(client: Client): void {
+    client.login.cancel();
+    client.isProven = true;
+    this.ports.door.proven();
+  }
+
+  private finished(client: Client): void {
+    client.login.cancel();
+    this.clients.delete(client);
+    this.ports.door.ended(client.isProven);
+    if (this.clients.size === 0) this.whenEmpty?.();
+  }
+}
+
+function keyOf({ address, port }: EndpointConfig): string {
+  return printEndpoint(address, port);
+}

@@ -1,0 +1,216 @@
+// The frontend of gates with real sockets: hosts, volumes that come, grow and go, reloads, bounds. The oracles are a raw host and the volume.
+// test/integration/gates.test.ts has gates of real daemons.
+
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import type { ClientGateConfig } from '@rsio/common/config/schema/types';
+import { systemClock } from '@rsio/common/lib/clock';
+import { StallingClock } from '@rsio/common/testing/stalling-clock';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { MemoryVolume } from '../frontends/nbd/testing/memory-volume.ts';
+import { gateNqn } from './gate.ts';
+import { Gates } from './gates.ts';
+import { GATE_UNPROVEN_MAX } from './limits.ts';
+import { HOST_NQN } from './nvme/testing/nvme-host.ts';
+import { SocketHost } from './testing/socket-host.ts';
+
+const UNTIL = { timeout: 10_000, interval: 5 };
+const NQN = gateNqn(7, 'g1');
+const OTHER = 'nqn.2020-01.org.example:other';
+
+let folder: string;
+let volume: MemoryVolume;
+let port: number;
+const clock = new StallingClock(systemClock);
+const lines: string[] = [];
+const open: Gates[] = [];
+const hosts: SocketHost[] = [];
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return typeof address === 'object' && address !== null ? address.port : 0;
+}
+
+function gate(changes: Partial<ClientGateConfig> = {}): ClientGateConfig {
+  return { name: 'g1', nqn: null, addresses: [{ address: '127.0.0.1', port }], hosts: null, volumes: 'all', ...changes };
+}
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'gates-'));
+  volume = new MemoryVolume();
+  Object.assign(volume, { id: '12345678-9abc-4def-8123-456789abcdef' });
+  port = await freePort();
+  lines.length = 0;
+});
+
+afterEach(async () => {
+  for (const host of hosts.splice(0)) host.close();
+  for (const gates of open.splice(0)) await gates.close();
+  await removeFolder(folder);
+});
+
+async function make(config: readonly ClientGateConfig[] = [gate()]): Promise<Gates> {
+  const say = (message: string): void => void lines.push(message);
+  const log = { info: say, warn: say, error: (message: string, { error }: { error: unknown }) => say(`${message} ${String(error)}`) };
+  const options = { clock, log, numbersFile: join(folder, 'gates.json'), version: '1.0', namespaceid: () => 7 };
+  const gates = new Gates({ ...options, gates: config });
+  open.push(gates);
+  await gates.start();
+  await gates.show(volume);
+  for (const one of config)
+    await vi.waitFor(() => expect(gates.views().find(({ name }) => name === one.name)?.listening).toHaveLength(1), UNTIL);
+  await vi.waitFor(() => expect(lines.filter((line) => line.includes('listens at'))).toHaveLength(config.length), UNTIL);
+  return gates;
+}
+
+async function login(hostNqn = HOST_NQN): Promise<{ admin: SocketHost; io: SocketHost }> {
+  const both = await SocketHost.both(port, { nqn: NQN, hostNqn });
+  hosts.push(both.admin, both.io);
+  return both;
+}
+
+it('a host writes and reads a volume, and is a user of it', async () => {
+  const gates = await make();
+  const { io } = await login();
+  const data = Buffer.alloc(4096, 'gate');
+  expect(await io.writeBlock(5, 8, data)).toBe(0);
+  expect((await io.readBlock(6, 8, 4096)).equals(data)).toBe(true);
+  expect(volume.content.subarray(4096, 8192).equals(data)).toBe(true);
+  expect(await gates.usersOf(volume)).toEqual(['1 host of gate g1']);
+  await expect(gates.hide(volume, false)).rejects.toThrow('It is in use by 1 host of gate g1: end that first, or use --force');
+  expect(gates.views()).toMatchObject([{ name: 'g1', nqn: NQN, hosts: [HOST_NQN], volumes: [{ nsid: 1, label: 'osl:oracle@0' }] }]);
+  await gates.hide(volume, true);
+  expect(await io.writeBlock(7, 0, data)).toBe(0x400b);
+  expect(gates.views()[0]?.volumes).toEqual([]);
+});
+
+it('volumes come, grow and go under way, and hosts hear of it', async () => {
+  const gates = await make();
+  const { admin } = await login();
+  await admin.run({ opcode: 9, cid: 2, dwords: [0x0b, 1 << 8] });
+  const event = async (cid: number, happens: () => Promise<void>): Promise<void> => {
+    const heard = admin.run({ opcode: 0x0c, cid });
+    await happens();
+    expect(await heard).toMatchObject({ low: 0x04_0002 });
+    await admin.run({ opcode: 2, cid: cid + 1, dwords: [0x03ff_0004], transferBytes: 4096 });
+    await admin.next(({ kind }) => kind === 'done');
+  };
+  const second = new MemoryVolume({ name: 'second' });
+  Object.assign(second, { id: '22345678-9abc-4def-8123-456789abcdef' });
+  await event(10, () => gates.show(second));
+  await event(20, () => gates.grown(second));
+  await event(30, () => gates.hide(second, true));
+});
+
+it('a volume keeps its number while it is detached, and over a restart', async () => {
+  const second = new MemoryVolume({ name: 'second' });
+  Object.assign(second, { id: '22345678-9abc-4def-8123-456789abcdef' });
+  const gates = await make();
+  await gates.show(second);
+  expect(gates.views()[0]?.volumes.map(({ nsid, label }) => [nsid, label])).toEqual([[1, 'osl:oracle@0'], [2, 'osl:second@0']]); // biome-ignore format: pairs
+  await gates.hide(volume, true);
+  await gates.close();
+  open.splice(0);
+  lines.length = 0;
+  const again = new Gates({
+    ...{ clock, log: { info: () => {}, warn: () => {}, error: () => {} }, numbersFile: join(folder, 'gates.json') },
+    ...{ version: '1.0', namespaceid: () => 7, gates: [gate()] },
+  });
+  open.push(again);
+  await again.start();
+  await again.show(second);
+  await again.show(volume);
+  expect(again.views()[0]?.volumes.map(({ nsid, label }) => [nsid, label])).toEqual([[2, 'osl:second@0'], [1, 'osl:oracle@0']]); // biome-ignore format: pairs
+});
+
+it('a damaged file of numbers is no reason to give other numbers', async () => {
+  writeFileSync(join(folder, 'gates.json'), '{"version":1,"content":{"gates":5}}');
+  await expect(make()).rejects.toThrow(/gates\.json/);
+  expect(readFileSync(join(folder, 'gates.json'), 'utf8')).toContain('"gates":5');
+});
+
+it('only volumes and hosts that the gate names get through', async () => {
+  const gates = await make([gate({ hosts: [OTHER], volumes: ['oracle@1'] })]);
+  expect(gates.views()[0]?.volumes).toEqual([]);
+  await expect(login()).rejects.toThrow('"status":16772');
+  const { io } = await login(OTHER);
+  expect(await io.writeBlock(5, 0, Buffer.alloc(512))).toBe(0x400b);
+  await gates.follow([gate({ hosts: [OTHER], volumes: ['oracle'] })]);
+  expect(await io.writeBlock(6, 0, Buffer.alloc(512))).toBe(0);
+  await gates.follow([gate({ hosts: [HOST_NQN] })]);
+  await vi.waitFor(() => expect(io.isClosed).toBe(true), UNTIL);
+});
+
+it('a reload opens and closes gates and addresses', async () => {
+  const gates = await make();
+  const { io } = await login();
+  const before = port;
+  port = await freePort();
+  await gates.follow([gate({ addresses: [{ address: '127.0.0.1', port: before }, { address: '127.0.0.1', port }] })]); // biome-ignore format: pairs
+  await vi.waitFor(() => expect(lines.filter((line) => line.includes('listens at'))).toHaveLength(2), UNTIL);
+  const other = await login();
+  expect(await other.io.writeBlock(6, 0, Buffer.alloc(512))).toBe(0);
+  expect(await io.writeBlock(6, 0, Buffer.alloc(512))).toBe(0);
+  await gates.follow([]);
+  await vi.waitFor(() => expect([io.isClosed, other.io.isClosed]).toEqual([true, true]), UNTIL);
+  expect(gates.views()).toEqual([]);
+  await expect(SocketHost.login(before, { nqn: NQN })).rejects.toThrow();
+});
+
+it('an address that is taken is tried again', async () => {
+  const taken = createServer();
+  await new Promise<void>((resolve) => taken.listen(port, '127.0.0.1', resolve));
+  const gates = new Gates({
+    ...{ clock, log: { info: (line) => lines.push(line), warn: (line) => lines.push(line), error: () => {} } },
+    ...{ numbersFile: join(folder, 'gates.json'), version: '1.0', namespaceid: () => 7, gates: [gate()] },
+  });
+  open.push(gates);
+  await gates.start();
+  await vi.waitFor(
+    () => expect(lines).toEqual([`Gate g1 cannot listen at 127.0.0.1:${port} (EADDRINUSE): rsiod tries again every 5 s`]),
+    UNTIL,
+  );
+  await new Promise((resolve) => taken.close(resolve));
+  await vi.waitFor(() => expect(lines).toContain(`Gate g1 listens at 127.0.0.1:${port}`), UNTIL);
+});
+
+it('strangers cannot take all connections', async () => {
+  await make();
+  const { io } = await login();
+  const strangers = Array.from({ length: GATE_UNPROVEN_MAX + 4 }, () => SocketHost.login(port, { nqn: NQN, hostNqn: '' }));
+  const ends = await Promise.allSettled(strangers);
+  expect(ends.every(({ status }) => status === 'rejected')).toBe(true);
+  expect(await io.writeBlock(5, 0, Buffer.alloc(512))).toBe(0);
+  expect(lines).toContain('A gate refused a connection: so many are open that the limit is reached');
+});
+
+it('after a gap, nothing that had arrived before is executed (D1)', async () => {
+  await make();
+  const { io, admin } = await login();
+  expect(await io.writeBlock(5, 0, Buffer.alloc(512, 'a'))).toBe(0);
+  clock.stall();
+  await new Promise((resolve) => setTimeout(resolve, 2_200));
+  await expect(io.writeBlock(6, 0, Buffer.alloc(512, 'b'))).rejects.toThrow('has closed the connection');
+  clock.goOn();
+  await vi.waitFor(() => expect(admin.isClosed).toBe(true), UNTIL);
+  expect(volume.seen).toEqual(['write 0+512']);
+  const again = await login();
+  expect((await again.io.readBlock(7, 0, 512)).equals(Buffer.alloc(512, 'a'))).toBe(true);
+  expect(lines.some((line) => /^rsiod stood still for 2\.\d s: the gates have cut off 1 logins/.test(line))).toBe(true);
+});
+
+it('the discovery subsystem names the gate at each address', async () => {
+  await make();
+  const admin = await SocketHost.login(port, { nqn: 'nqn.2014-08.org.nvmexpress.discovery' });
+  hosts.push(admin);
+  const log = await admin.run({ opcode: 2, cid: 3, dwords: [0x01ff_0070], transferBytes: 2048 });
+  const data = log.kind === 'data' ? log.data : Buffer.alloc(2048);
+  expect([data.readBigUInt64LE(8), data.toString('utf8', 1024 + 256, 1024 + 256 + NQN.length)]).toEqual([1n, NQN]);
+  expect(data.toString('latin1', 1024 + 32, 1024 + 38).trim()).toBe(String(port));
+});

@@ -1,0 +1,265 @@
+// The frontend of gates: shows attached volumes to hosts that have no rsiod. Each [gate] section is a gate. Invariant: a gate offers a volume
+// only while the volume is shown, and after its number at the gate is on disk.
+
+import type { ClientGateConfig } from '@rsio/common/config/schema/types';
+import type { GateView } from '@rsio/common/control/methods';
+import type { Clock } from '@rsio/common/lib/clock';
+import { toRsError } from '@rsio/common/lib/errors';
+import { printEndpoint } from '@rsio/common/lib/units';
+import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
+import { nameInUniverse, volumeLabel } from '@rsio/common/lib/volume-name';
+import { type Frontend, inUse, type ShownAs } from '../frontends/frontend.ts';
+import { DataBuffers } from '../frontends/nbd/data-buffers.ts';
+import { MemoryBudget } from '../frontends/nbd/memory-budget.ts';
+import { BatchPool } from '../frontends/nbd/nbd-transport.ts';
+import type { FrontendVolume } from '../volumes/frontend-volume.ts';
+import { GapWatch } from './gap-watch.ts';
+import { type Door, Gate, type GateLog, gateNqn } from './gate.ts';
+import {
+  GATE_BYTES_MAX,
+  GATE_CONNECTIONS_MAX,
+  GATE_COPY_MAX_BYTES,
+  GATE_RECEIVE_BYTES,
+  GATE_RESERVE_BYTES,
+  GATE_UNPROVEN_MAX,
+} from './limits.ts';
+import { NamespaceNumbers } from './namespace-numbers.ts';
+import type { NvmePools } from './nvme/nvme-connection.ts';
+
+export interface GatesOptions {
+  readonly clock: Clock;
+  readonly log: GateLog;
+  readonly numbersFile: string;
+  readonly version: string;
+  readonly gates: readonly ClientGateConfig[];
+  /** Number of the namespace of this client, which is a part of the NQNs of its gates. */
+  readonly namespaceid: () => number;
+}
+
+class GateDoor implements Door {
+  private connections = 0;
+  private unproven = 0;
+
+  mayOpen(): boolean {
+    return this.connections < GATE_CONNECTIONS_MAX && this.unproven < GATE_UNPROVEN_MAX;
+  }
+
+  opened(): void {
+    this.connections++;
+    this.unproven++;
+  }
+
+  proven(): void {
+    this.unproven--;
+  }
+
+  ended(wasProven: boolean): void {
+    this.connections--;
+    if (!wasProven) this.unproven--;
+  }
+}
+
+export class Gates implements Frontend {
+  readonly needsUnused = false;
+  readonly leftVolumes: readonly FrontendVolume[] = [];
+  private readonly options: GatesOptions;
+  private config: readonly ClientGateConfig[];
+  private readonly gates = new Map<string, Gate>();
+  private readonly shown = new Set<FrontendVolume>();
+  private readonly numbers: NamespaceNumbers;
+  private readonly lines: RateLimitedLog;
+  private readonly gaps: GapWatch;
+  private readonly door = new GateDoor();
+  private readonly data: DataBuffers;
+  private readonly pools: NvmePools;
+  private receiveBuffer: Buffer | null = null;
+  private isRunning = false;
+  /** Settles when all changes that were requested so far are made. Changes are made one after another. */
+  private turn: Promise<void> = Promise.resolve();
+
+  constructor(options: GatesOptions) {
+    const { clock, log } = options;
+    this.options = options;
+    this.config = options.gates;
+    this.numbers = new NamespaceNumbers(options.numbersFile);
+    this.lines = new RateLimitedLog(clock, log);
+    this.data = new DataBuffers(clock);
+    const bounds = {
+      limitBytes: GATE_BYTES_MAX,
+      reserveBytes: GATE_RESERVE_BYTES,
+      smallBytes: DataBuffers.memoryBytes(GATE_COPY_MAX_BYTES),
+    };
+    this.pools = { data: this.data, batches: new BatchPool(), budget: new MemoryBudget(bounds, setImmediate), schedule: setImmediate };
+    this.gaps = new GapWatch(
+      clock,
+      (lengthMs) => this.cutAll(lengthMs),
+      () => {
+        for (const gate of this.gates.values()) gate.tick();
+      },
+    );
+  }
+
+  /** Throws E_SYSTEM and E_CONFIG if the file of numbers cannot be used. */
+  async start(): Promise<void> {
+    await this.numbers.load();
+    this.isRunning = true;
+    await this.follow(this.config);
+  }
+
+  /** Applies the [gate] sections of a configuration. */
+  follow(config: readonly ClientGateConfig[]): Promise<void> {
+    this.config = config;
+    this.turn = this.turn.then(() => this.apply());
+    return this.turn;
+  }
+
+  async show(volume: FrontendVolume): Promise<void> {
+    this.shown.add(volume);
+    for (const gate of this.gates.values()) await this.offer(gate, volume);
+  }
+
+  shownAs(): ShownAs | null {
+    return null;
+  }
+
+  grown(volume: FrontendVolume): Promise<void> {
+    for (const { subsystem } of this.gates.values())
+      for (const { nsid, volume: shown } of subsystem.namespaces.values()) if (shown === volume) subsystem.changed(nsid);
+    return Promise.resolve();
+  }
+
+  /** Hosts write with a cache: they know by the protocol that an unflushed write may be lost, and the client has sent it again. */
+  incarnationChanged(): void {}
+
+  usersOf(volume: FrontendVolume): Promise<readonly string[]> {
+    const users: string[] = [];
+    for (const gate of this.gates.values()) {
+      const { length } = gate.hosts;
+      if (length > 0 && numberIn(gate, volume) !== null) users.push(`${length} host${length === 1 ? '' : 's'} of gate ${gate.config.name}`);
+    }
+    return Promise.resolve(users);
+  }
+
+  async hide(volume: FrontendVolume, force: boolean): Promise<void> {
+    const users = force ? [] : await this.usersOf(volume);
+    if (users.length > 0) throw inUse(users);
+    this.shown.delete(volume);
+    for (const gate of this.gates.values()) withdraw(gate, volume);
+  }
+
+  async drop(volume: FrontendVolume): Promise<void> {
+    await this.hide(volume, true);
+  }
+
+  release(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  releaseLeft(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  async close(): Promise<void> {
+    this.isRunning = false;
+    this.turn = this.turn.then(() => this.apply());
+    await this.turn;
+    this.data.close();
+    this.lines.close();
+  }
+
+  async handOver(): Promise<void> {
+    await this.close();
+  }
+
+  stop(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  views(): GateView[] {
+    return [...this.gates.values()].map((gate) => ({
+      name: gate.config.name,
+      nqn: gate.nqn,
+      addresses: gate.config.addresses.map(({ address, port }) => printEndpoint(address, port)),
+      listening: gate.listening,
+      hosts: gate.hosts,
+      volumes: [...gate.subsystem.namespaces.values()].map(({ nsid, volume }) => ({
+        nsid,
+        label: volumeLabel(volume),
+        sizeBytes: volume.sizeBytes,
+      })),
+    }));
+  }
+
+  private cutAll(lengthMs: number): void {
+    let count = 0;
+    for (const gate of this.gates.values()) {
+      count += gate.subsystem.controllers.size;
+      gate.cutAll(`this process stood still for ${(lengthMs / 1000).toFixed(1)} s`);
+    }
+    if (count > 0)
+      this.options.log.warn(
+        `rsiod stood still for ${(lengthMs / 1000).toFixed(1)} s: the gates have cut off ${count} logins, so that nothing older is executed`,
+      );
+  }
+
+  private async apply(): Promise<void> {
+    const wanted = this.isRunning ? this.config : [];
+    for (const [key, gate] of this.gates) {
+      if (wanted.some((config) => this.nqnOf(config) === key)) continue;
+      this.gates.delete(key);
+      await gate.close();
+    }
+    if (wanted.length > 0) this.gaps.start();
+    else this.gaps.stop();
+    for (const config of wanted) {
+      const known = this.gates.get(this.nqnOf(config));
+      const gate = known ?? this.newGate(config);
+      if (known !== undefined) gate.change(config);
+      for (const { volume, nsid } of [...gate.subsystem.namespaces.values()]) if (!offers(config, volume)) gate.hide(nsid);
+      for (const volume of this.shown) await this.offer(gate, volume);
+      if (known === undefined) gate.listen();
+    }
+  }
+
+  private nqnOf({ name, nqn }: ClientGateConfig): string {
+    return nqn ?? gateNqn(this.options.namespaceid(), name);
+  }
+
+  private newGate(config: ClientGateConfig): Gate {
+    const { clock, log, version } = this.options;
+    const { lines, pools, gaps, door } = this;
+    this.receiveBuffer ??= Buffer.allocUnsafeSlow(GATE_RECEIVE_BYTES);
+    const nqn = this.nqnOf(config);
+    const gate = new Gate(config, nqn, { clock, log, lines, pools, gaps, door, receiveBuffer: this.receiveBuffer, version });
+    this.gates.set(nqn, gate);
+    return gate;
+  }
+
+  /** Offers a shown volume at a gate that wants it. A failure is logged, because other frontends of the volume do not depend on it. */
+  private async offer(gate: Gate, volume: FrontendVolume): Promise<void> {
+    const { name } = gate.config;
+    if (!offers(gate.config, volume) || numberIn(gate, volume) !== null) return;
+    try {
+      const nsid = await this.numbers.numberOf(name, volume.id, (id) => [...this.shown].some((one) => one.id === id));
+      if (this.shown.has(volume) && this.gates.get(gate.nqn) === gate) gate.show({ nsid, volume });
+    } catch (thrown) {
+      this.options.log.warn(`Gate ${name} does not offer ${nameInUniverse(volume)}: ${toRsError(thrown).message}`);
+    }
+  }
+}
+
+function offers({ volumes }: ClientGateConfig, volume: FrontendVolume): boolean {
+  if (volumes === 'all') return true;
+  const short = volume.universe === 0 ? [volume.name, nameInUniverse(volume)] : [nameInUniverse(volume)];
+  return short.some((one) => volumes.includes(one));
+}
+
+function numberIn({ subsystem }: Gate, volume: FrontendVolume): number | null {
+  for (const { nsid, volume: shown } of subsystem.namespaces.values()) if (shown === volume) return nsid;
+  return null;
+}
+
+function withdraw(gate: Gate, volume: FrontendVolume): void {
+  const nsid = numberIn(gate, volume);
+  if (nsid !== null) gate.hide(nsid);
+}

@@ -1,0 +1,106 @@
+// A raw NVMe/TCP host on a real socket, for tests. It waits for each answer.
+// Invariant: every wait has a bound, and ends when the gate closes the connection.
+
+import { connect, type Socket } from 'node:net';
+import { systemClock } from '@rsio/common/lib/clock';
+import { type Answer, answers, capsule, connectCommand, icRequest, type Sqe } from '../nvme/testing/nvme-host.ts';
+
+const ANSWER_MS = 20_000;
+
+export interface HostLogin {
+  readonly nqn: string;
+  readonly hostNqn?: string;
+  readonly qid?: number;
+  readonly cntlid?: number;
+  readonly keepAliveMs?: number;
+}
+
+export class SocketHost {
+  isClosed = false;
+  cntlid = 0;
+  private readonly socket: Socket;
+  private rest = Buffer.alloc(0);
+  private readonly found: Answer[] = [];
+  private wake: (() => void) | null = null;
+
+  private constructor(port: number, address: string) {
+    this.socket = connect({ port, host: address });
+    this.socket.on('data', (bytes: Buffer) => this.take(bytes));
+    this.socket.on('error', () => undefined);
+    this.socket.on('close', () => {
+      this.isClosed = true;
+      this.wake?.();
+    });
+  }
+
+  /** Connects, and logs in. Throws with the status of a refused Connect. */
+  static async login(port: number, login: HostLogin, address = '127.0.0.1'): Promise<SocketHost> {
+    const host = new SocketHost(port, address);
+    host.write(icRequest());
+    await host.next(({ kind }) => kind === 'ic');
+    const { qid = 0 } = login;
+    const done = await host.run(connectCommand({ ...login, entries: qid === 0 ? 32 : 64 }));
+    if (done.kind !== 'done' || done.status !== 0) throw new Error(`Connect: ${JSON.stringify(done)}`);
+    host.cntlid = done.low;
+    if (qid === 0) await host.run({ opcode: 0x7f, fabricsType: 0, cid: 1, dwords: [0, 0x14, 0x46_0001] });
+    return host;
+  }
+
+  /** A connection with an admin queue, and one with an I/O queue. */
+  static async both(port: number, login: HostLogin, address?: string): Promise<{ readonly admin: SocketHost; readonly io: SocketHost }> {
+    const admin = await SocketHost.login(port, login, address);
+    return { admin, io: await SocketHost.login(port, { ...login, qid: 1, cntlid: admin.cntlid }, address) };
+  }
+
+  write(bytes: Buffer): void {
+    this.socket.write(bytes);
+  }
+
+  /** Sends a command without data to the host, or one with data, and resolves with its first answer. */
+  async run(command: Sqe): Promise<Answer> {
+    this.write(capsule(command));
+    return await this.next((answer) => 'cid' in answer && answer.cid === command.cid);
+  }
+
+  async writeBlock(cid: number, block: number, data: Buffer): Promise<number> {
+    const done = await this.run({ opcode: 1, cid, nsid: 1, dwords: [block, 0, data.length / 512 - 1], data });
+    return done.kind === 'done' ? done.status : -1;
+  }
+
+  async readBlock(cid: number, block: number, bytes: number): Promise<Buffer> {
+    const data = await this.run({ opcode: 2, cid, nsid: 1, dwords: [block, 0, bytes / 512 - 1], transferBytes: bytes });
+    if (data.kind !== 'data') throw new Error(`Read: ${JSON.stringify(data)}`);
+    await this.next((answer) => answer.kind === 'done' && answer.cid === cid);
+    return data.data;
+  }
+
+  close(): void {
+    this.socket.destroy();
+  }
+
+  /** Resolves with the next answer that `isIt`, and drops earlier ones. Rejects if the gate closes the connection. */
+  async next(isIt: (answer: Answer) => boolean): Promise<Answer> {
+    const endMs = systemClock.monotonicMs() + ANSWER_MS;
+    for (;;) {
+      for (let one = this.found.shift(); one !== undefined; one = this.found.shift()) if (isIt(one)) return one;
+      if (this.isClosed) throw new Error('The gate has closed the connection');
+      if (systemClock.monotonicMs() > endMs) throw new Error('No answer of the gate');
+      await new Promise<void>((resolve) => {
+        const timer = systemClock.after(ANSWER_MS, resolve);
+        this.wake = () => {
+          timer.cancel();
+          resolve();
+        };
+      });
+    }
+  }
+
+  private take(bytes: Buffer): void {
+    this.rest = Buffer.concat([this.rest, bytes]);
+    let end = 0;
+    while (this.rest.length - end >= 8 && this.rest.length - end >= this.rest.readUInt32LE(end + 4)) end += this.rest.readUInt32LE(end + 4);
+    this.found.push(...answers(this.rest.subarray(0, end)));
+    this.rest = this.rest.subarray(end);
+    this.wake?.();
+  }
+}
