@@ -10,6 +10,7 @@ import { repairLife } from '@rsio/protocol/testing/mirror-repair-lives';
 import { walk } from '@rsio/rssrv/testing/intent-scene';
 import { copiedSourceWorld } from './copied-source-worlds.ts';
 import { dataProcessWorld } from './data-process-worlds.ts';
+import { gateWorld } from './gate-worlds.ts';
 import { givenUpWorld } from './given-up-worlds.ts';
 import { limitedSeed } from './limited-seeds.ts';
 import { rereadWorld } from './reread-worlds.ts';
@@ -22,7 +23,7 @@ import { ANY, type WalkOptions, World } from '../../../mirrors/world.ts';
  * whose volume is larger than the mirror. `maps`: the intent map of a replica. `limits`: seeds with limits. `moments`: the data path with
  * snapshots. `rereads`: a session and late copies of READs. `given-up`: a trunk whose READs are abandoned while they are answered. `syncs`:
  * the syncs that a server makes without a request. `copied-sources`: a piece that is copied from storage that loses content.
- * `data-processes`: the listener, with clients that have several data processes.
+ * `data-processes`: the listener, with clients that have several data processes. `gates`: a gate whose process stands still at times.
  */
 export type Explorer =
   | 'walks'
@@ -38,7 +39,8 @@ export type Explorer =
   | 'lost-pages'
   | 'copied-sources'
   | 'syncs'
-  | 'data-processes';
+  | 'data-processes'
+  | 'gates';
 
 /** A mutant that passes this many worlds has survived. A world of an explorer takes milliseconds. */
 export const EXPLORED_MAX = 3000;
@@ -52,6 +54,7 @@ export async function explore(explorer: Explorer, options: Partial<WalkOptions>,
     if (explorer === 'copied-sources') return copiedSourceWorld(seed);
     if (explorer === 'syncs') return syncWorld(seed);
     if (explorer === 'data-processes') return await dataProcessWorld(seed);
+    if (explorer === 'gates') return gateWorld(seed);
     if (explorer === 'rereads') return await rereadWorld(seed);
     if (explorer === 'limits') return await limitedSeed(seed);
     if (explorer === 'moments') return await momentViolationOf(seed, () => undefined);

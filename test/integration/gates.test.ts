@@ -1,0 +1,129 @@
+// A gate of a real rsiod, used by a raw NVMe/TCP host: the same data as over NBD, paths that fail, a server that dies, rsiod that stands
+// still, is killed, or loses the gate by a reload. Rules: D1, G40.
+
+import { appendFileSync } from 'node:fs';
+import { beforeAll, expect, it } from 'vitest';
+import { GATE_GAP_MS } from '@rsio/rsiod/gates/limits';
+import { capsule } from '@rsio/rsiod/gates/nvme/testing/nvme-host';
+import { SocketHost } from '@rsio/rsiod/gates/testing/socket-host';
+import { clientConfig, startServer } from '../support/hosts/configs.ts';
+import type { Host } from '../support/hosts/host.ts';
+import { type TestNetwork, useHosts } from '../support/hosts/hosts.ts';
+import { freePort } from '../support/hosts/loopback.ts';
+import { NbdIo } from '../support/io/nbd-io.ts';
+import { waitFor } from '../support/programs/wait-for.ts';
+
+const WAIT_MS = 60_000;
+const BLOCK = 4096;
+
+const hosts = useHosts('file');
+let server: Host;
+let client: Host;
+let network: TestNetwork;
+let address: string;
+let ports: readonly [number, number];
+let nqn: string;
+
+beforeAll(async () => {
+  [server, client, network] = [hosts.host(), hosts.host(), await hosts.network(2)];
+  await startServer(server, network, { volumes: { oracle: { path: server.file('oracle.img'), size: '16m' } } });
+  address = network.clientAddresses()[0]!;
+  ports = [await freePort(address), await freePort(address)];
+  client.writeConfig('rsiod', clientConfig(network, { defaults: { attach: 'all' } }));
+  await client.start('rsiod');
+  await client.rsconfigWell('gate', 'add', 'g1', `${address}:${ports[0]},${address}:${ports[1]}`, '--hosts', 'all', '--reload');
+  nqn = (await gate()).nqn;
+  await waitFor(async () => (await gate()).listening.length === 2, WAIT_MS, 'The gate listens');
+});
+
+async function gate() {
+  const [found] = (await client.call('gates', {})).gates;
+  return found ?? { nqn: '', hosts: [], listening: [], volumes: [] };
+}
+
+async function login(path: 0 | 1 = 0): Promise<{ readonly admin: SocketHost; readonly io: SocketHost }> {
+  const both = await waitFor(() => SocketHost.both(ports[path], { nqn }, address).catch(() => null), WAIT_MS, 'The host logs in');
+  hosts.onClean(() => {
+    both.admin.close();
+    both.io.close();
+  });
+  return both;
+}
+
+function block(text: string): Buffer {
+  return Buffer.alloc(BLOCK, text);
+}
+
+function write(cid: number, data: Buffer): Buffer {
+  return capsule({ opcode: 1, cid, nsid: 1, dwords: [0, 0, BLOCK / 512 - 1], data });
+}
+
+it('a host and an NBD client see the same data, and the host is named as the user of the volume', async () => {
+  const { io } = await login();
+  expect(await io.writeBlock(5, 8, block('gate'))).toBe(0);
+  const nbd = await NbdIo.open(client.rsiodPaths.nbdSocket, 'osl/oracle');
+  hosts.onClean(() => nbd.close());
+  expect((await nbd.read(BLOCK, BLOCK)).equals(block('gate'))).toBe(true);
+  await nbd.write(2 * BLOCK, block('nbd'));
+  expect((await io.readBlock(6, 16, BLOCK)).equals(block('nbd'))).toBe(true);
+  nbd.close();
+  const shown = await client.rsconfigWell('gate', 'show', 'g1');
+  expect(shown).toMatch(/^NSID {2}VOLUME +SIZE\n +1 {2}osl:oracle@0 +16m$/m);
+  const { code, stderr } = await client.rsconfig('-d', 'oracle');
+  expect([code, stderr.includes('in use by 1 host of gate g1')]).toEqual([1, true]);
+});
+
+it('a host waits for a server that is killed and comes again, and sees no error', async () => {
+  const { io } = await login();
+  expect(await io.writeBlock(5, 0, block('before'))).toBe(0);
+  await server.kill('rssrv');
+  const written = io.writeBlock(6, 0, block('meanwhile'));
+  await server.start('rssrv');
+  expect(await written).toBe(0);
+  expect((await io.readBlock(7, 0, BLOCK)).equals(block('meanwhile'))).toBe(true);
+});
+
+it('after rsiod has stood still, what had arrived before is not executed, and a host repeats it (D1)', async () => {
+  const first = await login(0);
+  const second = await login(1);
+  expect(await first.io.writeBlock(5, 0, block('A'))).toBe(0);
+  const { pid } = await client.call('daemon', {});
+  process.kill(pid, 'SIGSTOP');
+  // B lies in the first path. The host gives the path up, and sends B and then C over the second one.
+  first.io.write(write(6, block('B')));
+  second.io.write(Buffer.concat([write(6, block('B')), write(7, block('C'))]));
+  await new Promise((resolve) => setTimeout(resolve, GATE_GAP_MS + 500));
+  process.kill(pid, 'SIGCONT');
+  await waitFor(
+    () => [first.admin, first.io, second.admin, second.io].every(({ isClosed }) => isClosed),
+    WAIT_MS,
+    'All connections are closed',
+  );
+  const again = await login(1);
+  expect((await again.io.readBlock(8, 0, BLOCK)).equals(block('A'))).toBe(true);
+  expect(await again.io.writeBlock(9, 0, block('C'))).toBe(0);
+  expect((await again.io.readBlock(10, 0, BLOCK)).equals(block('C'))).toBe(true);
+  expect(client.log('rsiod')).toMatch(/rsiod stood still for \d+\.\d s: the gates have cut off \d+ logins/);
+});
+
+it('a host logs in again after rsiod was killed and started, and finds the volume under its number', async () => {
+  const { io, admin } = await login();
+  expect(await io.writeBlock(5, 0, block('kept'))).toBe(0);
+  expect((await io.run({ opcode: 0, cid: 6, nsid: 1 })).kind).toBe('done');
+  await client.kill('rsiod');
+  await waitFor(() => admin.isClosed, WAIT_MS, 'The connection is closed');
+  await client.start('rsiod');
+  await waitFor(async () => (await gate()).volumes.length === 1, WAIT_MS, 'The volume is attached again');
+  const again = await login();
+  expect((await again.io.readBlock(7, 0, BLOCK)).equals(block('kept'))).toBe(true);
+});
+
+it('a reload without the gate cuts its hosts off; with data processes, the file is refused', async () => {
+  const { admin } = await login();
+  await client.rsconfigWell('gate', 'remove', 'g1', '--reload');
+  await waitFor(() => admin.isClosed, WAIT_MS, 'The connection is closed');
+  expect((await client.call('gates', {})).gates).toEqual([]);
+  appendFileSync(client.rsiodPaths.configFile, `\n[gate g1]\naddress = ${address}:${ports[0]}\nhosts = all\n`);
+  const { code, stderr } = await client.rsconfig('check');
+  expect([code, stderr]).toEqual([0, '']);
+});
