@@ -306,6 +306,15 @@ describe('pools and the namespace', () => {
     expect(scene.config()).not.toContain('pool');
   });
 
+  test('pool remove of a shared pool names its disk, because its directory alone would become another pool', async () => {
+    await scene.serve({ reload: () => ({ applied: [] }) });
+    const set = ['disk=/dev/sdb', 'fence=command:/sbin/off -f', 'owners=big-9, big-8'];
+    writeFileSync(scene.configFile, CONFIG.replace('/srv/fast\n', `/srv/fast\n${set.join('\n').replaceAll('=', ' = ')}\n`));
+    const { out } = await scene.run(['pool', 'remove', 'fast']);
+    const options = `--disk /dev/sdb --fence 'command:/sbin/off -f' --owners 'big-9, big-8'`;
+    expect(out).toBe(`The volumes stay on /dev/sdb; rsadm pool add fast /srv/fast ${options} brings them back\n`);
+  });
+
   test('namespace set tls=require names every client whose key is too short, and changes nothing', async () => {
     await scene.serve();
     const before = scene.config().replace(/^big-2 \S+$/m, 'big-2 0xbig2');

@@ -120,13 +120,20 @@ pool add brings the pool back with all its volumes, here or on another server.`,
   operands: { min: 1, max: 1 },
   completes: COMPLETES_POOLS,
   run: async (context, _, [name = '']) => {
-    let path = '';
+    let keys = new Map<string | null, string>();
     await changeServerFile(context, (document) => {
       const section = document.sections.find((one) => one.type === 'pool' && one.name === name);
-      path = section?.contents.find(({ key }) => key === 'path')?.value ?? '';
+      keys = new Map(section?.contents.map(({ key, value }) => [key, value]));
       return removeServerSection(document, 'pool', name);
     });
-    context.out(`The volumes stay in ${escapeControls(path)}; rsadm pool add ${name} ${escapeControls(path)} brings them back\n`);
+    const path = keys.get('path') ?? '';
+    const disk = keys.get('disk');
+    // Without its disk, the directory of a shared pool is empty, and would become another pool.
+    const options = disk === undefined ? '' : ` --disk ${disk} --fence '${keys.get('fence')}' --owners '${keys.get('owners')}'`;
+    context.out(
+      `The volumes stay ${escapeControls(disk === undefined ? `in ${path}` : `on ${disk}`)}; ` +
+        `rsadm pool add ${name} ${escapeControls(path + options)} brings them back\n`,
+    );
     return undefined;
   },
 });

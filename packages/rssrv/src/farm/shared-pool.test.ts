@@ -160,9 +160,15 @@ test('a fence that is not proven keeps the pool waiting, with the reason, until 
   expect(third.pool.status.why).toBe('server big-2 is taking it, and big-1 is not fenced yet: see rsadm farm on big-2');
   expect(third.pool.unproven).toBe(null);
   world.storage.isFenceBroken = false;
-  await pass(world, 10_000);
+  const reasons = new Set<string>();
+  for (let calls = 0; calls < 1_000 && serving(world).length === 0; calls++) {
+    if (calls % 10 === 0) for (const server of [taker, third]) server.clock.advance(100);
+    await settled();
+    await world.storage.stir();
+    if (taker.pool.unproven === null) reasons.add(taker.pool.status.why);
+  }
   expect(serving(world)).toEqual(['big-2']);
-  expect(taker.pool.unproven).toBe(null);
+  expect([...reasons]).toEqual(['this server is taking it', 'this server owns it']);
 });
 
 test('a stopped owner ends its ownership when it goes on, and answers no look with yes', async () => {

@@ -408,7 +408,7 @@ export class SharedPool {
         await this.refuseEnded(generation);
       },
     });
-    this.unproven = null;
+    [this.why, this.unproven] = ['this server is taking it', null];
     log.info(`Pool ${this.name}: ${nameOf(writer)}, is fenced`);
   }
 

@@ -2,7 +2,6 @@
 // of the writer (power off, a reset that has happened, a port of the fabric that is closed), and may exit with 0 only if the storage
 // then executes nothing more that this machine has sent. A command that only asks a server to stop is no fence.
 
-import { printDuration } from '@rsio/common/lib/units';
 import { RsError } from '@rsio/common/lib/errors';
 import { programRunner, type RunProgram } from '@rsio/common/triggers/run-program';
 import type { Engine, Sight, StorageClient } from '../engine.ts';
@@ -87,7 +86,7 @@ export class CommandEngine implements Engine {
     const said = output.trim().replaceAll(/\s*\n\s*/g, '; ');
     throw new RsError(
       'E_FENCE',
-      `Server ${writer.server} is not proven dead: ${program} failed within ${printDuration(FENCE_MS)}, ${failure}` +
+      `Server ${writer.server} is not proven dead: ${program} failed: ${failure}` +
         `${said === '' ? '' : ` (${said})`}; correct the command of fence =, or run it yourself until it exits with 0`,
       { server: writer.server, generation },
     );
