@@ -193,7 +193,8 @@ class Page {
     const name = prompt.slice(0, -1);
     const shell = this.shells.get(name);
     expect(shell, `${prompt} ${command}`).toBeDefined();
-    const wanted = this.masked(output ?? '');
+    // A line that is too long for the page goes on in the next one, after two spaces.
+    const wanted = this.masked((output ?? '').replaceAll(/\n {2}(?=\S)/g, ' '));
     let printed = '';
     const isPrinted = async (): Promise<boolean> => {
       printed = this.masked((await shell!.run(this.real(command, name))).output);
