@@ -11,13 +11,13 @@ import type { SeedResult } from './run-seed.ts';
 import { addTo, kindsLine, mirrorLine, noSums, perHourLine, sumsLine } from './sums.ts';
 
 /** Result of a worker for each seed, with the CPU time. */
-export type WorkerResult = SeedResult & { readonly cpuMs: number };
+export type WorkerResult<Result = SeedResult> = Result & { readonly cpuMs: number };
 
 /**
  * `finished` is called with the result of each completed seed. `died` is called if a worker ends too early, with its seed and the reason.
  */
-export interface CampaignEvents {
-  finished(result: WorkerResult): void;
+export interface CampaignEvents<Result = SeedResult> {
+  finished(result: WorkerResult<Result>): void;
   died(seed: number, how: string): void;
 }
 
@@ -67,21 +67,29 @@ function* seedsOf(from: number, to: number, onlyMirrors: boolean): Generator<num
   for (let seed = from; to === 0 || seed <= to; seed++) if (!onlyMirrors || isMirrorSeed(seed)) yield seed;
 }
 
-/** Starts no seed after `forMs` ms; if `forMs` is 0, runs all seeds. Resolves when every worker has ended. */
-export async function runSeeds(seeds: Iterator<number>, forMs: number, events: CampaignEvents): Promise<void> {
+/**
+ * Starts no seed after `forMs` ms; if `forMs` is 0, runs all seeds. `args`: the arguments of the workers (seed-worker.ts). Resolves when every worker
+ * has ended.
+ */
+export async function runSeeds<Result = SeedResult>(
+  seeds: Iterator<number>,
+  forMs: number,
+  events: CampaignEvents<Result>,
+  args: readonly string[] = [],
+): Promise<void> {
   const endMs = forMs > 0 ? systemClock.monotonicMs() + forMs : Number.POSITIVE_INFINITY;
   const next = (): number | null => {
     const { done, value } = systemClock.monotonicMs() < endMs ? seeds.next() : { done: true, value: null };
     return done === true ? null : (value as number);
   };
-  await Promise.all(Array.from({ length: availableParallelism() }, () => runWorker(next, events)));
+  await Promise.all(Array.from({ length: availableParallelism() }, () => runWorker(args, next, events)));
 }
 
 /** Resolves when the worker has ended. */
-function runWorker(next: () => number | null, events: CampaignEvents): Promise<void> {
+function runWorker<Result>(args: readonly string[], next: () => number | null, events: CampaignEvents<Result>): Promise<void> {
   let seed = next();
   if (seed === null) return Promise.resolve();
-  const worker: ChildProcess = fork(compiledFile('runner/seed-worker.js'), [], { execArgv: [] });
+  const worker: ChildProcess = fork(compiledFile('runner/seed-worker.js'), args, { execArgv: [] });
   let isBusy = false;
   let watchdog: NodeJS.Timeout | undefined;
   const handOut = (given: number): void => {
@@ -91,7 +99,7 @@ function runWorker(next: () => number | null, events: CampaignEvents): Promise<v
     // Ignores an error of this send. If the worker has ended, the handler of its end reports the seed.
     worker.send(given, () => undefined);
   };
-  worker.on('message', (result: WorkerResult) => {
+  worker.on('message', (result: WorkerResult<Result>) => {
     clearTimeout(watchdog);
     isBusy = false;
     events.finished(result);

@@ -193,8 +193,20 @@ const EXPLORED: readonly (readonly [seed: number, mutants: readonly string[]])[]
   [1590, ['read-while-pending']],
 ];
 
+/** Mutants of farms, with the seed of the world of a farm. */
+const FARMS: readonly (readonly [seed: number, mutants: readonly string[]])[] = [
+  [1, ['ledger-unkept', 'notes-unkept', 'unfenced', 'fence-unproven', 'fence-after-mount', 'life-kept', 'moved-unreplayed']],
+  [2, ['swap-blind', 'fence-expires', 'cache-kept', 'error-unlooked', 'error-unprobed', 'given-up-in-flight']],
+  [3, ['ledger-late']],
+  [4, ['own-past-unfenced']],
+  [18, ['given-up-ends-hold']],
+  [23, ['freed-mounted']],
+  [32, ['look-in-memory']],
+  [53, ['fence-last-only']],
+];
+
 export const FINDER_SEEDS: readonly number[] = FINDERS.map(([seed]) => seed);
 
 export const FOUND_AT: ReadonlyMap<string, number> = new Map(
-  [...FINDERS, ...EXPLORED].flatMap(([seed, mutants]) => mutants.map((name) => [name, seed])),
+  [...FINDERS, ...EXPLORED, ...FARMS].flatMap(([seed, mutants]) => mutants.map((name) => [name, seed])),
 );

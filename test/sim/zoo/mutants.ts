@@ -27,6 +27,7 @@ import { DATA_MUTANTS } from './mirror-mutants/data-mutants.ts';
 import { MOMENT_MUTANTS } from './mirror-mutants/moment-mutants.ts';
 import { REPLICA_MUTANTS } from './mirror-mutants/replica-mutants.ts';
 import { LIMIT_MUTANTS } from './limit-mutants/limit-mutants.ts';
+import { FARM_MUTANTS } from './farm-mutants/farm-mutants.ts';
 import { VOTER_MUTANTS } from './mirror-mutants/voter-mutants.ts';
 
 export const MUTANTS: readonly Mutant[] = [
@@ -56,4 +57,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...LIMIT_MUTANTS,
   ...DATA_PROCESS_MUTANTS,
   ...GATE_MUTANTS,
+  ...FARM_MUTANTS,
 ];

@@ -22,6 +22,8 @@ export class HandleRelease {
   private readonly trunk: Trunk;
   private readonly clock: Clock;
   private readonly handlesUsedUp: () => void;
+  /** Closed attachments whose hold stays, because the client has it through another server now. */
+  private readonly kept = new WeakSet<Attachment>();
 
   constructor(trunk: Trunk, clock: Clock, usedUp: () => void) {
     this.trunk = trunk;
@@ -29,7 +31,17 @@ export class HandleRelease {
     this.handlesUsedUp = usedUp;
   }
 
+  /** From now on, nothing is sent that could end the attachment's hold. */
+  keep(attachment: Attachment): void {
+    this.kept.add(attachment);
+  }
+
   release(attachment: Attachment, handle: number, released: Released, tries = 1): void {
+    if (this.kept.has(attachment)) {
+      this.trunk.revokeLeft(attachment, handle);
+      released(null);
+      return;
+    }
     const { session } = this.trunk;
     callSession(this.trunk, { op: OP.CLOSE, attachment: null, handle }, ({ status, sentence }) => {
       const reopen = (): void => this.reopenAndRelease(attachment, released, tries + 1);
@@ -56,6 +68,10 @@ export class HandleRelease {
    * was revoked. CLOSE names only a handle, so the client opens the volume once more, under its own hold, and closes the new handle.
    */
   reopenAndRelease(attachment: Attachment, released: Released, tries = 1): void {
+    if (this.kept.has(attachment)) {
+      released(null);
+      return;
+    }
     const { session } = this.trunk;
     const body = encodeOpenRequest({ ...attachment.openRequest, take: TAKE.NO });
     callSession(this.trunk, { op: OP.OPEN, attachment: null, body }, ({ status, bodies, sentence }) => {

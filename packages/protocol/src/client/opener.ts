@@ -270,6 +270,25 @@ export class Opener {
     this.trunk.revokeLeft(attachment, handle);
   }
 
+  /**
+   * Called when another server has granted this volume. What is left here of a closed attachment, for example an OPEN that was given up,
+   * then ends without CLOSE: if this server owns the pool later, a CLOSE would end the hold that the other attachment has (F9).
+   */
+  keepHold(volume: VolumeName): void {
+    for (const [attachment, closed] of this.leaving) {
+      if (!isSameVolume(attachment, volume)) continue;
+      this.leaving.delete(attachment);
+      this.handles.keep(attachment);
+      const stray = this.takeAsked(attachment);
+      if (stray !== null) {
+        const left = { name: attachment.name, universe: attachment.universe };
+        this.givenUp.add(left);
+        this.strays.set(stray, left);
+      }
+      closed(null);
+    }
+  }
+
   /** Removes the attachment's unanswered OPEN. Returns the OPEN if it has been sent. */
   private takeAsked(attachment: Attachment): Request | null {
     const asked = this.asked.get(attachment) ?? null;

@@ -82,7 +82,7 @@ import { ATTACH_WAIT_MS, MOVED_TRIES_MAX, REPLAY_SLABS_POOLED_MAX, STOP_VOLUME_M
 import { LogTrimmer } from './log-trimmer.ts';
 import { MissingNames } from './missing-names.ts';
 import { Openings } from './openings.ts';
-import { serverOf, serverWith } from './volume-servers.ts';
+import { keepHold, serverOf, serverWith } from './volume-servers.ts';
 import {
   type Choice,
   chooseToAttach,
@@ -282,6 +282,7 @@ export class Attachments {
   // --- events of the servers
 
   opened(attachment: Attachment, newLife: boolean): void {
+    keepHold(this.ports.namespaces(), attachment);
     this.openings.opened(attachment);
     this.mirrors.opened(attachment, newLife);
   }

@@ -8,6 +8,7 @@ import { OP } from '@rsio/protocol/wire/frames';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { attachmentView } from '../control/views.ts';
 import { FarmScene, type FarmServer } from '../testing/farm-scene.ts';
+import { ATTACH_WAIT_MS } from './limits.ts';
 
 /** A scene in which the volume is attached at the first server, under generation 5. */
 async function attached(generation: number | null = 5): Promise<[FarmScene, FarmServer, FarmServer, FarmServer]> {
@@ -340,4 +341,24 @@ test('the first attach from a named server tries it, although the owner in anoth
   expect(scene.opens).toEqual(['big-2']);
   await scene.grant(two, 3);
   expect(await asked).toMatchObject([{ done: true, error: null }]);
+});
+
+test('an OPEN that was given up ends no hold when its server grants it after another server has granted the volume', async () => {
+  const scene = new FarmScene();
+  const [one, two] = scene.servers as [FarmServer, FarmServer];
+  await scene.owns(one, 5);
+  const first = scene.attachments.attach(['oracle'], false, null);
+  await scene.pass(ATTACH_WAIT_MS + 100);
+  expect(await first).toMatchObject([{ error: { code: 'E_TIMEOUT' } }]);
+  await scene.owns(two, 6);
+  const second = scene.attachments.attach(['oracle'], false, null);
+  await scene.pass();
+  await scene.grant(two, 6);
+  expect(await second).toMatchObject([{ done: true, error: null }]);
+  await scene.grant(one, 5);
+  await scene.pass(10_000);
+  expect([one.asked(OP.CLOSE), one.path.requests(OP.REVOKE).length]).toEqual([[], 1]);
+  one.path.say(OP.REVOKED, 5);
+  await scene.owns(one, 7);
+  expect([scene.at, scene.opens]).toEqual(['server big-1, big-1', ['big-1']]);
 });

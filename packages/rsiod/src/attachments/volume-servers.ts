@@ -2,6 +2,7 @@
 // to another server (F9).
 
 import type { VolumeTarget } from '@rsio/protocol/client/volume-target';
+import type { Attachment } from '@rsio/protocol/client/attachment';
 import type { Namespace } from '../network/namespace.ts';
 import type { Server } from '../network/server.ts';
 import type { Volume } from '../volumes/volume.ts';
@@ -14,6 +15,14 @@ export function serverOf(namespaces: readonly Namespace[], { target, id }: Volum
 /** The first server that has one of the target's trunks. */
 export function serverWith(namespaces: readonly Namespace[], { trunks }: VolumeTarget): Server | undefined {
   return serversOf(namespaces).find(({ trunk }) => trunks.includes(trunk));
+}
+
+/** Keeps what an earlier attachment has left at the other servers from ending the hold of one that was granted in a shared pool (F9). */
+export function keepHold(namespaces: readonly Namespace[], attachment: Attachment): void {
+  if (attachment.ownership === null) return;
+  const all = namespaces.map(({ servers }) => [...servers.values()]);
+  const servers = all.find((list) => list.some(({ trunk }) => trunk.attachments.includes(attachment))) ?? [];
+  for (const { trunk, opener } of servers) if (!trunk.attachments.includes(attachment)) opener.keepHold(attachment);
 }
 
 function serversOf(namespaces: readonly Namespace[]): Server[] {

@@ -1,6 +1,6 @@
 // Small worlds for the zoo. Most explorers run one part of a mirror alone (the decider of memberships, the data path, the copier, the
-// intent map), with replicas and users in memory. Other explorers run a session with late copies, a trunk whose READs are abandoned, or the
-// syncs of a volume. A mutant names one of these explorers if the simulator finds it late or not at all. The seed and the options determine
+// intent map), with replicas and users in memory. Other explorers run a session with late copies, a trunk whose READs are abandoned, the
+// syncs of a volume, or a farm. A mutant names one of these explorers if the simulator finds it late or not at all. The seed and the options determine
 // a world. Invariant: all worlds run production code, so that a mutant has the same effect as in the simulator.
 
 import { beyondLife } from '@rsio/protocol/testing/mirror-beyond-lives';
@@ -8,6 +8,7 @@ import { live } from '@rsio/protocol/testing/mirror-copy-lives';
 import { momentViolationOf, violationOf } from '@rsio/protocol/testing/mirror-data-worlds';
 import { repairLife } from '@rsio/protocol/testing/mirror-repair-lives';
 import { walk } from '@rsio/rssrv/testing/intent-scene';
+import { runFarmSeed } from '../../farm/farm-world.ts';
 import { copiedSourceWorld } from './copied-source-worlds.ts';
 import { dataProcessWorld } from './data-process-worlds.ts';
 import { gateWorld } from './gate-worlds.ts';
@@ -23,7 +24,8 @@ import { ANY, type WalkOptions, World } from '../../../mirrors/world.ts';
  * whose volume is larger than the mirror. `maps`: the intent map of a replica. `limits`: seeds with limits. `moments`: the data path with
  * snapshots. `rereads`: a session and late copies of READs. `given-up`: a trunk whose READs are abandoned while they are answered. `syncs`:
  * the syncs that a server makes without a request. `copied-sources`: a piece that is copied from storage that loses content.
- * `data-processes`: the listener, with clients that have several data processes. `gates`: a gate whose process stands still at times.
+ * `data-processes`: the listener, with clients that have several data processes. `gates`: a gate whose process stands still at times. `farms`:
+ * several servers over a shared disk.
  */
 export type Explorer =
   | 'walks'
@@ -40,7 +42,8 @@ export type Explorer =
   | 'copied-sources'
   | 'syncs'
   | 'data-processes'
-  | 'gates';
+  | 'gates'
+  | 'farms';
 
 /** A mutant that passes this many worlds has survived. A world of an explorer takes milliseconds. */
 export const EXPLORED_MAX = 3000;
@@ -55,6 +58,7 @@ export async function explore(explorer: Explorer, options: Partial<WalkOptions>,
     if (explorer === 'syncs') return syncWorld(seed);
     if (explorer === 'data-processes') return await dataProcessWorld(seed);
     if (explorer === 'gates') return gateWorld(seed);
+    if (explorer === 'farms') return (await runFarmSeed(seed, { isHunt: true })).breaches[0] ?? null;
     if (explorer === 'rereads') return await rereadWorld(seed);
     if (explorer === 'limits') return await limitedSeed(seed);
     if (explorer === 'moments') return await momentViolationOf(seed, () => undefined);

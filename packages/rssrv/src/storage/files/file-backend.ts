@@ -13,6 +13,7 @@ import { type CachedReads, NOT_SUPPORTED } from '../io/cached-reads.ts';
 import type { DropPages } from '../io/drop-pages.ts';
 import { FileEnd } from '../io/file-end.ts';
 import { FlushGate } from '../io/flush-gate.ts';
+import { SyncedWrites } from '../io/synced-writes.ts';
 import type { InlinePolicy } from '../io/inline-policy.ts';
 import {
   type IoEnd,
@@ -65,6 +66,7 @@ export class FileBackend implements PartBackend {
   private cached: CachedReads | null;
   private readonly onError: BackendPorts['onError'];
   private readonly gate: FlushGate;
+  private readonly synced = new SyncedWrites();
   private readonly ranges: RangeOperations;
   private readonly ended = new CompletionGroup();
   private readonly inFlight = new InFlight();
@@ -134,8 +136,7 @@ export class FileBackend implements PartBackend {
   }
 
   write(source: Buffer, offset: number, lengthBytes: number, positionBytes: number, fua: boolean, done: IoDone): void {
-    const descriptor = fua ? (this.syncedDescriptor ?? this.descriptor) : this.descriptor;
-    const end = this.begin('write', done);
+    const [descriptor, end] = this.beginWrite(fua, done);
     if (this.end.touches(positionBytes, lengthBytes) || this.end.isCut)
       this.end.check((errno) => (errno === null ? writeWhole(descriptor, source, offset, lengthBytes, positionBytes, end) : end(errno)));
     else writeWhole(descriptor, source, offset, lengthBytes, positionBytes, end);
@@ -149,9 +150,13 @@ export class FileBackend implements PartBackend {
   }
 
   writePieces(source: readonly Buffer[], lengthBytes: number, positionBytes: number, fua: boolean, done: IoDone): void {
-    const descriptor = fua ? (this.syncedDescriptor ?? this.descriptor) : this.descriptor;
-    const end = this.begin('write', done);
+    const [descriptor, end] = this.beginWrite(fua, done);
     this.whenWhole(positionBytes, lengthBytes, end, () => writePieces(descriptor, source, lengthBytes, positionBytes, end));
+  }
+
+  private beginWrite(fua: boolean, done: IoDone): [descriptor: number, end: IoEnd] {
+    const end = this.begin('write', done);
+    return fua && this.syncedDescriptor !== null ? [this.syncedDescriptor, this.synced.begin(end)] : [this.descriptor, end];
   }
 
   flush(done: IoDone): void {

@@ -1,0 +1,290 @@
+// The faults of a simulated farm: servers and machines that die or stand still, storage and network that are cut, clean moves under load,
+// failed file systems, fences that are not proven, takers that die at any step, clients that die, and take-overs of holds. Invariant: after
+// `heal`, nothing is wrong any more, and no fault begins.
+
+import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { TAKE } from '@rsio/protocol/wire/messages';
+import type { SimClock, SimProcess } from '../base/sim-clock.ts';
+import { EVENT, type Trace } from '../base/trace.ts';
+import type { SimNetwork } from '../network/sim-network.ts';
+import type { FarmClient } from './farm-client.ts';
+import { POOL } from './farm-pool.ts';
+import { type FarmServer, textOf } from './farm-server.ts';
+import type { FarmShape } from './farm-shape.ts';
+import type { SharedDisk } from './shared-disk.ts';
+
+export interface FarmTargets {
+  readonly clock: SimClock;
+  readonly random: SeededRandom;
+  readonly trace: Trace;
+  readonly network: SimNetwork;
+  readonly disk: SharedDisk;
+  readonly servers: readonly FarmServer[];
+  readonly clients: readonly FarmClient[];
+  /** Number of I/Os that have ended. */
+  ios(): number;
+}
+
+const LOOK_MS = 10;
+/** Mean time after which a pool without an owner that nobody takes by itself is moved by command. */
+const COMMAND_MS = 4_000;
+const DOWN_MAX_MS = 6_000;
+const FREEZE_MAX_MS = 25_000;
+const CUT_MAX_MS = 20_000;
+const ZOMBIE_MAX_MS = 60_000;
+const FENCE_FAILS_MAX_MS = 12_000;
+const CLIENT_DOWN_MAX_MS = 3_000;
+/** The chance that a step of a taker is its last one, after `strike`. */
+const STEP_CHANCE = 0.25;
+/** The chance that a machine dies when its server replaces the ledger. */
+const LEDGER_CHANCE = 0.02;
+
+export class FarmFaults {
+  readonly counts: Record<string, number> = {};
+  private readonly targets: FarmTargets;
+  private readonly gap: Pick<FarmShape, 'faultGapIos' | 'faultGapMs' | 'takeOverMs'>;
+  private readonly healing = new Set<() => void>();
+  private isOver = false;
+  private isTakerStruck = false;
+  private readonly kinds: readonly (readonly [weight: number, name: string, happen: () => void])[];
+  private readonly weight: number;
+
+  constructor(targets: FarmTargets, gap: FarmFaults['gap']) {
+    this.targets = targets;
+    this.gap = gap;
+    this.kinds = [
+      [4, 'server killed', () => this.dies(this.server(), false)],
+      [4, 'machine dies', () => this.dies(this.server(), true)],
+      [5, 'server stands still', () => this.freeze(this.server(), false)],
+      [4, 'machine stands still', () => this.freeze(this.server(), true)],
+      [5, 'storage cut off', () => this.cutStorage(this.server())],
+      [4, 'listener stands still', () => this.pause(this.server().listener, FREEZE_MAX_MS)],
+      [4, 'network cut off', () => this.cutNetwork(this.routesOf(this.server()))],
+      [5, 'client cut off from a server', () => this.cutNetwork(this.routesOf(this.server(), this.client()))],
+      [2, 'storage and network cut off', () => this.cutBoth(this.server())],
+      [5, 'client left with a zombie', () => this.leaveWithZombie()],
+      [12, 'clean move', () => this.move()],
+      [2, 'file system fails', () => this.owner()?.machine.mount?.fail()],
+      [3, 'fences fail', () => this.failFences()],
+      [3, 'taker will die', () => void (this.isTakerStruck = true)],
+      [2, 'worker killed', () => this.worker((process) => process.kill())],
+      [3, 'worker stands still', () => this.worker((process) => this.pause(process, FREEZE_MAX_MS))],
+      [3, 'client killed', () => this.client().kill(targets.random.unit() * CLIENT_DOWN_MAX_MS)],
+      [2, 'client stands still', () => this.pause(this.client().process, FREEZE_MAX_MS)],
+      [3, 'connections reset', () => targets.random.pick(targets.network.routes).reset()],
+      [5, 'volume taken over', () => this.takeOver()],
+    ];
+    this.weight = this.kinds.reduce((sum, [weight]) => sum + weight, 0);
+    this.next();
+    if (gap.takeOverMs === null)
+      targets.clock.repeat(COMMAND_MS, () => {
+        if (this.owner() === undefined) this.move();
+        return targets.random.unit() * 2 * COMMAND_MS;
+      });
+  }
+
+  /** Called before each step of a server at the storage. */
+  reached(server: FarmServer, step: string): void {
+    const { random, clock } = this.targets;
+    if (step === 'ledger') return this.ledgerWritten(server);
+    if (this.isOver || !this.isTakerStruck || step === 'look' || step === 'post') return;
+    if (server.shared?.farms.list[0]?.status.standing !== 'taking' || !random.chance(STEP_CHANCE)) return;
+    this.isTakerStruck = false;
+    clock.after(random.unit() * random.unit() * 20, () => {
+      if (this.isOver) return;
+      this.count('taker struck');
+      const happen = random.pick([() => this.dies(server, random.chance(0.5)), () => this.freeze(server, random.chance(0.5))]);
+      happen();
+    });
+  }
+
+  /** The server is about to replace its ledger, and so far another server would not know the change. */
+  private ledgerWritten(server: FarmServer): void {
+    const { random, clock } = this.targets;
+    if (this.isOver || !random.chance(LEDGER_CHANCE)) return;
+    clock.after(random.unit() * random.unit() * 20, () => {
+      if (this.isOver) return;
+      this.count('struck at a change of its ledger');
+      this.dies(server, true);
+    });
+  }
+
+  heal(): void {
+    this.isOver = true;
+    for (const end of [...this.healing]) end();
+    this.targets.disk.fencesFailUntilMs = 0;
+  }
+
+  private next(): void {
+    const { clock, random } = this.targets;
+    const draw = (): [ios: number, ms: number] => [
+      this.targets.ios() + random.unit() * 2 * this.gap.faultGapIos,
+      clock.monotonicMs() + random.unit() * 2 * this.gap.faultGapMs,
+    ];
+    let [atIos, atMs] = draw();
+    clock.repeat(LOOK_MS, () => {
+      if (this.isOver) return null;
+      if (this.targets.ios() >= atIos || clock.monotonicMs() >= atMs) {
+        this.befall();
+        [atIos, atMs] = draw();
+      }
+      return random.unit() * 2 * LOOK_MS;
+    });
+  }
+
+  private befall(): void {
+    const { random, trace } = this.targets;
+    let left = random.unit() * this.weight;
+    const at = this.kinds.findIndex(([weight]) => (left -= weight) < 0);
+    const [, name, happen] = this.kinds[at]!;
+    this.count(name);
+    trace.note(EVENT.FAULT, at, 0, 0);
+    if (trace.isOn) trace.say(`-- ${name}`);
+    happen();
+  }
+
+  private count(name: string): void {
+    this.counts[name] = (this.counts[name] ?? 0) + 1;
+  }
+
+  /** Calls `end` after up to `maxMs`, or when all faults are healed. */
+  private forAWhile(maxMs: number, end: () => void): void {
+    const { clock, random } = this.targets;
+    const once = (): void => {
+      if (this.healing.delete(once)) end();
+    };
+    this.healing.add(once);
+    clock.after(1 + maxMs * random.unit() * random.unit(), once);
+  }
+
+  private server(): FarmServer {
+    const { random, servers } = this.targets;
+    const owner = this.owner();
+    return owner !== undefined && random.chance(0.6) ? owner : random.pick(servers);
+  }
+
+  private owner(): FarmServer | undefined {
+    return this.targets.servers.find(({ isServing }) => isServing);
+  }
+
+  private client(): FarmClient {
+    return this.targets.random.pick(this.targets.clients);
+  }
+
+  private dies(server: FarmServer, isMachine: boolean): void {
+    if (server.listener.isKilled) return;
+    if (this.targets.trace.isOn) this.targets.trace.say(`-- ${server.name} dies${isMachine ? ' with its machine' : ''}`);
+    if (isMachine) server.crash();
+    else server.kill();
+    for (const route of isMachine ? this.routesOf(server) : []) {
+      if (this.targets.random.chance(0.5)) route.lose('back');
+      else route.reset();
+    }
+    this.forAWhile(DOWN_MAX_MS, () => server.boot());
+  }
+
+  private freeze(server: FarmServer, isMachine: boolean): void {
+    const { trace } = this.targets;
+    const all = [...server.processes, ...(isMachine ? [server.machine.kernel] : [])].filter(
+      ({ isKilled, isPaused }) => !isKilled && !isPaused,
+    );
+    if (trace.isOn) trace.say(`-- ${server.name} stands still${isMachine ? ' with its machine' : ''}`);
+    for (const process of all) process.pause();
+    this.forAWhile(FREEZE_MAX_MS, () => {
+      if (trace.isOn) trace.say(`-- ${server.name} goes on`);
+      for (const process of all) process.resume();
+    });
+  }
+
+  private pause(process: SimProcess, maxMs: number): void {
+    if (process.isKilled || process.isPaused) return;
+    process.pause();
+    this.forAWhile(maxMs, () => process.resume());
+  }
+
+  private worker(happen: (process: SimProcess) => void): void {
+    const workers = [...this.server().workers];
+    if (workers.length > 0) happen(this.targets.random.pick(workers).process);
+  }
+
+  private cutStorage({ machine }: FarmServer): void {
+    if (machine.isCutOff) return;
+    if (this.targets.trace.isOn) this.targets.trace.say(`-- ${machine.name} is cut off from the storage`);
+    machine.isCutOff = true;
+    this.forAWhile(CUT_MAX_MS, () => {
+      if (this.targets.trace.isOn) this.targets.trace.say(`-- ${machine.name} reaches the storage again`);
+      machine.join();
+    });
+  }
+
+  private cutNetwork(routes: SimNetwork['routes'], maxMs = CUT_MAX_MS): void {
+    for (const route of routes) {
+      route.lose('there');
+      route.lose('back');
+      route.reach = 'silent';
+    }
+    this.forAWhile(maxMs, () => {
+      for (const route of routes) route.reach = 'open';
+    });
+  }
+
+  private cutBoth(server: FarmServer): void {
+    this.cutStorage(server);
+    this.cutNetwork(this.routesOf(server));
+  }
+
+  /** The listener of the owner stands still, and another server takes the pool, which one client, perhaps a new instance, cannot reach. */
+  private leaveWithZombie(): void {
+    const { random, servers, clock } = this.targets;
+    const owner = this.owner();
+    if (owner === undefined) return;
+    const client = this.client();
+    this.pause(owner.listener, ZOMBIE_MAX_MS);
+    if (random.chance(0.5)) this.cutStorage(owner);
+    for (const other of servers) if (other !== owner) this.cutNetwork(this.routesOf(other, client), ZOMBIE_MAX_MS);
+    const kill = (): void => {
+      if (!this.isOver) client.kill(random.unit() * CLIENT_DOWN_MAX_MS);
+    };
+    if (random.chance(0.3)) clock.after(random.unit() * CUT_MAX_MS, kill);
+  }
+
+  /** The routes to a server: of one client, or most of all. */
+  private routesOf({ addresses }: FarmServer, client: FarmClient | null = null): SimNetwork['routes'] {
+    const { network, random } = this.targets;
+    return network.routes.filter(
+      ({ address, localAddress }) => addresses.includes(address) && (client === null ? random.chance(0.8) : client.local === localAddress),
+    );
+  }
+
+  private move(): void {
+    const { random, servers, trace } = this.targets;
+    const by = random.pick(servers);
+    if (!by.isListening || by.shared === null) return;
+    const to = random.pick(servers).name;
+    if (trace.isOn) trace.say(`-- ${by.name} asks for a move to ${to}`);
+    by.shared.farms.move(POOL, to).then(
+      () => {
+        this.count('moved');
+        if (trace.isOn) trace.say(`-- moved to ${to}`);
+      },
+      (thrown: unknown) => {
+        if (trace.isOn) trace.say(`-- not moved to ${to}: ${textOf(thrown)}`);
+      },
+    );
+  }
+
+  private failFences(): void {
+    const { disk, clock, random } = this.targets;
+    disk.fencesFailUntilMs = clock.monotonicMs() + random.unit() * FENCE_FAILS_MAX_MS;
+  }
+
+  private takeOver(): void {
+    const { random, clients } = this.targets;
+    const able = clients.flatMap((client) =>
+      client.users.filter(({ judge, volume }) => judge.isFought && volume === null).map((user) => ({ client, user })),
+    );
+    if (able.length === 0) return;
+    const { client, user } = random.pick(able);
+    client.takeOver(user, random.chance(0.2) ? TAKE.FORCE : TAKE.OVER);
+  }
+}
