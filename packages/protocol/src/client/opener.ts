@@ -76,6 +76,9 @@ class Opening {
 
 type VolumeName = Pick<Attachment, 'name' | 'universe'>;
 
+/** `id`: the id of the volume, if only its hold must stay. */
+type Left = VolumeName & { readonly id?: string | undefined };
+
 export class Opener {
   private readonly trunk: Trunk;
   private readonly clock: Clock;
@@ -88,7 +91,7 @@ export class Opener {
   /** Volumes that went to another server while this one may still have a handle of theirs. They are not opened here until it has ended. */
   private readonly givenUp = new Set<VolumeName>();
   /** OPENs that were in flight when their attachments went to another server. */
-  private readonly strays = new Map<Request, VolumeName>();
+  private readonly strays = new Map<Request, Left>();
   private readonly handles: HandleRelease;
   private renewedMs = Number.NEGATIVE_INFINITY;
 
@@ -228,7 +231,7 @@ export class Opener {
         this.openAnswered(attachment, isCurrent, answer);
       } else {
         this.strays.delete(request);
-        this.strayAnswered(attachment, isCurrent, answer);
+        this.strayAnswered(attachment, left, isCurrent, answer);
         this.trunk.whenUnfenced(attachment, () => this.ended(left));
       }
     });
@@ -257,31 +260,34 @@ export class Opener {
    * Called when an OPEN is answered whose attachment went to another server meanwhile. If this server owns the pool again, a CLOSE would
    * end the hold, so the handle is revoked.
    */
-  private strayAnswered(attachment: Attachment, isCurrent: boolean, { status, bodies: [body] }: SessionAnswer): void {
+  private strayAnswered(attachment: Attachment, left: Left, isCurrent: boolean, { status, bodies: [body] }: SessionAnswer): void {
     if (!isCurrent || status !== STATUS.OK || body === undefined) return;
-    let handle: number;
+    let [handle, id] = [0, ''];
     try {
-      ({ handle } = decodeOpenAnswer(body, 0, body.length));
+      ({ handle, id } = decodeOpenAnswer(body, 0, body.length));
     } catch {
       // Nobody knows which handle the server has granted. It ends with the session.
       this.trunk.renewSession('The server sent an invalid answer to OPEN');
       return;
     }
-    this.trunk.revokeLeft(attachment, handle);
+    if (left.id !== undefined && left.id !== id) this.handles.drop(handle);
+    else this.trunk.revokeLeft(attachment, handle);
   }
 
   /**
-   * Called when another server has granted this volume. What is left here of a closed attachment, for example an OPEN that was given up,
-   * then ends without CLOSE: if this server owns the pool later, a CLOSE would end the hold that the other attachment has (F9).
+   * Called when another server has granted `granted`. What is left here of a closed attachment of the same volume, for example an OPEN that
+   * was given up, then ends without CLOSE: if this server owns the pool later, a CLOSE would end the hold that the other attachment has
+   * (F9). A different volume of the same name has a hold of its own, which must end.
    */
-  keepHold(volume: VolumeName): void {
+  keepHold(granted: Attachment): void {
+    const id = granted.volume?.id;
     for (const [attachment, closed] of this.leaving) {
-      if (!isSameVolume(attachment, volume)) continue;
+      if (!isSameVolume(attachment, granted) || (attachment.volume !== null && attachment.volume.id !== id)) continue;
       this.leaving.delete(attachment);
       this.handles.keep(attachment);
       const stray = this.takeAsked(attachment);
       if (stray !== null) {
-        const left = { name: attachment.name, universe: attachment.universe };
+        const left = { name: attachment.name, universe: attachment.universe, id };
         this.givenUp.add(left);
         this.strays.set(stray, left);
       }

@@ -362,3 +362,49 @@ test('an OPEN that was given up ends no hold when its server grants it after ano
   await scene.owns(one, 7);
   expect([scene.at, scene.opens]).toEqual(['server big-1, big-1', ['big-1']]);
 });
+
+test('a different volume of the same name is closed and its hold ends, although another server has granted one in a shared pool', async () => {
+  const scene = new FarmScene();
+  const [one, two] = scene.servers as [FarmServer, FarmServer];
+  one.changes = { id: 'other', poolGeneration: undefined };
+  await scene.owns(one, 1);
+  const first = scene.attachments.attach(['oracle'], false, null);
+  await scene.pass(10);
+  await scene.grant(one, null, 'other');
+  await first;
+  const detached = scene.attachments.detach(['oracle'], false);
+  for (let turn = 0; turn < 3; turn++) {
+    for (const frame of [...one.asked(OP.FLUSH), ...one.asked(OP.IOCTL)]) scene.say(one, frame, STATUS.OK, Buffer.alloc(0));
+    await scene.pass(10);
+  }
+  // The server still executes a request of the handle, so that CLOSE is repeated.
+  scene.say(one, one.asked(OP.CLOSE)[0]!, STATUS.BAD_REQUEST, Buffer.alloc(0));
+  await scene.owns(two, 6);
+  const second = scene.attachments.attach(['oracle'], false, 'big-2');
+  await scene.pass();
+  await scene.grant(two, 6);
+  expect(await second).toMatchObject([{ done: true, error: null }]);
+  await scene.pass(5_000);
+  expect([one.asked(OP.CLOSE).length, one.path.requests(OP.REVOKE)]).toEqual([1, []]);
+  scene.say(one, one.asked(OP.CLOSE)[0]!, STATUS.OK, Buffer.alloc(0));
+  await scene.pass();
+  expect(await detached).toMatchObject([{ done: true, error: null }]);
+});
+
+test('an OPEN that was given up, and is granted for a different volume of the same name, is closed', async () => {
+  const scene = new FarmScene();
+  const [one, two] = scene.servers as [FarmServer, FarmServer];
+  one.changes = { id: 'other', poolGeneration: undefined };
+  await scene.owns(one, 1);
+  const first = scene.attachments.attach(['oracle'], false, null);
+  await scene.pass(ATTACH_WAIT_MS + 100);
+  expect(await first).toMatchObject([{ error: { code: 'E_TIMEOUT' } }]);
+  await scene.owns(two, 6);
+  const second = scene.attachments.attach(['oracle'], false, 'big-2');
+  await scene.pass();
+  await scene.grant(two, 6);
+  await second;
+  await scene.grant(one, null, 'other');
+  await scene.pass(1_000);
+  expect([one.asked(OP.CLOSE).length, one.path.requests(OP.REVOKE)]).toEqual([1, []]);
+});
