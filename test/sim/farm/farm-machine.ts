@@ -35,6 +35,8 @@ export class FarmMachine implements LinkedMachine {
   readonly name: string;
   kernel: SimProcess;
   mount: FarmMount | null = null;
+  /** The client whose device the kernel is mounting. */
+  private mounting: KernelClient | null = null;
   isCutOff = false;
   readonly held: (() => void)[] = [];
   private clients: KernelClient[] = [];
@@ -54,6 +56,7 @@ export class FarmMachine implements LinkedMachine {
   crash(): void {
     this.mount?.died();
     this.mount = null;
+    this.mounting = null;
     this.clients = [];
     this.kernel.kill();
     this.kernel = new SimProcess(this.ports.clock);
@@ -84,7 +87,7 @@ export class FarmMachine implements LinkedMachine {
       },
       clear: async () => {
         await this.inKernel(process, () => undefined);
-        if (this.mount !== null) throw new RsError('E_STORAGE', 'Its device is mounted');
+        if (this.mount !== null || this.mounting !== null) throw new RsError('E_STORAGE', 'Its device is mounted');
         for (const client of this.clients.splice(0)) client.isEnded = true;
       },
       close: () => Promise.resolve(),
@@ -117,10 +120,20 @@ export class FarmMachine implements LinkedMachine {
     const { kernel } = this;
     const client = this.clients.find(({ name }) => name === device);
     if (client === undefined || client.isEnded || this.mount !== null) throw new RsError('E_POOL', 'There is no such device');
-    const ledger = await this.call(process, 'mount', () => disk.mount(client));
-    if (ledger === null) throw new RsError('E_POOL', 'The device cannot be mounted: its client is fenced');
-    if (kernel.isKilled || client.isEnded) throw new RsError('E_POOL', 'The device has gone');
-    this.mount = new FarmMount(client, ledger, { disk, machine: this, kernel, random, writeBackMs });
+    this.reached('mount');
+    this.mounting = client;
+    const isMounted = await new Promise<boolean>((resolve, reject) => {
+      const late = process.after(ENGINE_CALL_MS, () => reject(new RsError('E_POOL', 'The device cannot be mounted in time')));
+      const done = (ledger: string | null): void => {
+        this.mounting = null;
+        if (ledger !== null) this.mount = new FarmMount(client, ledger, { disk, machine: this, kernel, random, writeBackMs });
+        late.cancel();
+        process.after(0, () => resolve(ledger !== null));
+      };
+      // The kernel goes on if the process gives up or ends, and the device stays in use until then.
+      disk.send(this, kernel, () => disk.mount(client), done);
+    });
+    if (!isMounted) throw new RsError('E_POOL', 'The device cannot be mounted: its client is fenced');
   }
 
   private async probe(process: SimProcess, isWriting: boolean): Promise<void> {
@@ -147,7 +160,7 @@ export class FarmMachine implements LinkedMachine {
         }),
       close: async () => {
         await this.inKernel(process, () => undefined);
-        if (this.mount?.client === client) throw new RsError('E_STORAGE', 'Its device is mounted');
+        if (this.mount?.client === client || this.mounting === client) throw new RsError('E_STORAGE', 'Its device is mounted');
         client.isEnded = true;
         this.clients = this.clients.filter((one) => one !== client);
       },
