@@ -174,6 +174,8 @@ export class Gate {
     server.on('error', (error) => {
       if (this.servers.get(key) !== server) return;
       this.servers.delete(key);
+      // It may listen still, if it could not accept a connection.
+      server.close();
       if (isFirst)
         log.warn(
           `Gate ${this.config.name} cannot listen at ${key} (${errnoName(error) ?? error.message}): rsiod tries again every ${GATE_LISTEN_RETRY_MS / 1000} s`,

@@ -129,6 +129,26 @@ it('a volume keeps its number while it is detached, and over a restart', async (
   expect(again.views()[0]?.volumes.map(({ nsid, label }) => [nsid, label])).toEqual([[2, 'osl:second@0'], [1, 'osl:oracle@0']]); // biome-ignore format: pairs
 });
 
+it('a gate that is renamed, but keeps its NQN, does not give the number of a volume to another', async () => {
+  const nqn = 'nqn.2026-01.com.example:gate';
+  const gates = await make([gate({ nqn })]);
+  await gates.follow([gate({ nqn, name: 'g2' })]);
+  const second = new MemoryVolume({ name: 'second' });
+  Object.assign(second, { id: '22345678-9abc-4def-8123-456789abcdef' });
+  await gates.show(second);
+  expect(gates.views()[0]?.volumes.map(({ nsid, label }) => [nsid, label])).toEqual([[1, 'osl:oracle@0'], [2, 'osl:second@0']]); // biome-ignore format: pairs
+});
+
+it('a volume that is no longer named while its number is saved is not offered', async () => {
+  const gates = await make();
+  const second = new MemoryVolume({ name: 'second' });
+  Object.assign(second, { id: '22345678-9abc-4def-8123-456789abcdef' });
+  const shown = gates.show(second);
+  await gates.follow([gate({ volumes: ['oracle'] })]);
+  await shown;
+  expect(gates.views()[0]?.volumes.map(({ label }) => label)).toEqual(['osl:oracle@0']);
+});
+
 it('a damaged file of numbers is no reason to give other numbers', async () => {
   writeFileSync(join(folder, 'gates.json'), '{"version":1,"content":{"gates":5}}');
   await expect(make()).rejects.toThrow(/gates\.json/);

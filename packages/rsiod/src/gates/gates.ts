@@ -4,7 +4,7 @@
 import type { ClientGateConfig } from '@rsio/common/config/schema/types';
 import type { GateView } from '@rsio/common/control/methods';
 import type { Clock } from '@rsio/common/lib/clock';
-import { toRsError } from '@rsio/common/lib/errors';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { printEndpoint } from '@rsio/common/lib/units';
 import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
 import { nameInUniverse, volumeLabel } from '@rsio/common/lib/volume-name';
@@ -22,6 +22,7 @@ import {
   GATE_RECEIVE_BYTES,
   GATE_RESERVE_BYTES,
   GATE_UNPROVEN_MAX,
+  GATE_VOLUMES_MAX,
 } from './limits.ts';
 import { NamespaceNumbers } from './namespace-numbers.ts';
 import type { NvmePools } from './nvme/nvme-connection.ts';
@@ -240,8 +241,11 @@ export class Gates implements Frontend {
     const { name } = gate.config;
     if (!offers(gate.config, volume) || numberIn(gate, volume) !== null) return;
     try {
-      const nsid = await this.numbers.numberOf(name, volume.id, (id) => [...this.shown].some((one) => one.id === id));
-      if (this.shown.has(volume) && this.gates.get(gate.nqn) === gate) gate.show({ nsid, volume });
+      if (gate.subsystem.namespaces.size >= GATE_VOLUMES_MAX)
+        throw new RsError('E_LIMIT', `it has ${GATE_VOLUMES_MAX} volumes, which is the limit: detach one of them`);
+      const nsid = await this.numbers.numberOf(gate.nqn, volume.id, (id) => [...this.shown].some((one) => one.id === id));
+      const isWanted = this.shown.has(volume) && this.gates.get(gate.nqn) === gate && offers(gate.config, volume);
+      if (isWanted && numberIn(gate, volume) === null) gate.show({ nsid, volume });
     } catch (thrown) {
       this.options.log.warn(`Gate ${name} does not offer ${nameInUniverse(volume)}: ${toRsError(thrown).message}`);
     }

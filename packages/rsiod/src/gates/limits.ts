@@ -15,6 +15,9 @@ export const GATE_LOGIN_MS = 10_000;
 export const GATE_CONTROLLERS_MAX = 64;
 /** Most volumes of one gate. */
 export const GATE_VOLUMES_MAX = 1_024;
+/** Most volumes whose namespace ids a gate remembers, and the highest id. No id is used twice. */
+export const GATE_NUMBERS_MAX = 4 * GATE_VOLUMES_MAX;
+export const GATE_NAMESPACE_ID_MAX = 65_535;
 
 /** Entries of an I/O queue and of an admin queue. A host may have one command less outstanding. */
 export const GATE_QUEUE_ENTRIES = 128;
