@@ -12,8 +12,9 @@ import type { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
 import { transportOf, withDataEvents, withReceiveBuffer } from '../frontends/nbd/nbd-socket.ts';
 import type { GapWatch } from './gap-watch.ts';
 import { GATE_LISTEN_RETRY_MS, GATE_LOGIN_MS, GATE_STOP_MS } from './limits.ts';
+import type { NvmePools } from './nvme/connection-ports.ts';
 import type { DiscoveryEntry } from './nvme/discovery.ts';
-import { NvmeConnection, type NvmePools } from './nvme/nvme-connection.ts';
+import { NvmeConnection } from './nvme/nvme-connection.ts';
 import { Subsystem } from './nvme/subsystem.ts';
 import type { GateNamespace } from './nvme/subsystem-view.ts';
 import { DISCOVERY_NQN } from './nvme/wire/constants.ts';
@@ -214,6 +215,7 @@ export class Gate {
     const connection: NvmeConnection = new NvmeConnection(transportOf(socket), pools, {
       subsystem: (nqn) => this.subsystemOf(nqn),
       connected: () => this.proven(client),
+      stoodStill: () => gaps.look(),
       closing: (why) => lines.note(`Connections of gate ${this.config.name}`, () => log.info(say(`the connection was closed: ${why}`))),
       failed: (error) =>
         lines.note('Gate connections that failed', () => log.error(say('an error of rsiod itself, please report it'), { error })),

@@ -25,7 +25,7 @@ import {
   GATE_VOLUMES_MAX,
 } from './limits.ts';
 import { NamespaceNumbers } from './namespace-numbers.ts';
-import type { NvmePools } from './nvme/nvme-connection.ts';
+import type { NvmePools } from './nvme/connection-ports.ts';
 
 export interface GatesOptions {
   readonly clock: Clock;

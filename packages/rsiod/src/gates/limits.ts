@@ -29,7 +29,7 @@ export const GATE_TRANSFER_BITS = 8;
 export const GATE_TRANSFER_MAX_BYTES = 4 * KIB * 2 ** GATE_TRANSFER_BITS;
 /** Most data in the capsule of an I/O command; the specification fixes it for admin commands. */
 export const GATE_IN_CAPSULE_BYTES = 8 * KIB;
-/** Memory for the data of all commands of all gates, without data in capsules. */
+/** Memory for the data of all commands of all gates until it has been sent, without data in capsules and of admin commands. */
 export const GATE_BYTES_MAX = 64 * MIB;
 /** Additional memory for the first command of a connection, so that a slow host cannot starve the others. */
 export const GATE_RESERVE_BYTES = 64 * MIB;
@@ -54,9 +54,12 @@ export const GATE_KEEP_ALIVE_MIN_MS = 2 * GATE_GAP_MS;
 export const GATE_BUSY_MS = 20_000;
 /** A reset or an abort that must wait longer for its I/O is not answered: the connection is closed. */
 export const GATE_QUIESCE_MS = 10_000;
+/** A host that moves nothing of what it owes, data or the taking of answers, in this time is cut off. */
+export const GATE_TRANSFER_MS = 30_000;
 export const GATE_STOP_MS = 5_000;
 /** An address that cannot be used now is tried again in this interval. */
 export const GATE_LISTEN_RETRY_MS = 5_000;
 
 assert(GATE_TICK_MS * 4 <= GATE_GAP_MS, 'A tick that is somewhat late is no gap');
+assert(GATE_IN_CAPSULE_BYTES === 8 * KIB, 'Admin commands have as much data in capsules');
 assert(GATE_COPY_MAX_BYTES + 128 <= 128 * KIB, 'A copied answer fits into a batch');

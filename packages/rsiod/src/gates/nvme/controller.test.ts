@@ -96,7 +96,7 @@ describe('Identify', () => {
     const volume = pageOf(admin, identify(4, 0, 1));
     expect([volume.readBigUInt64LE(0), volume[130], volume[30], volume[99]]).toEqual([256n, 12, 1, 0]);
     expect(pageOf(admin, identify(5, 0, 9)).equals(Buffer.alloc(4096))).toBe(true);
-    expect(admin.codes(identify(6, 0, 5000), identify(7, 3, 9), identify(8, 0x77))).toEqual(['#6 400b', '#7 400b', '#8 4002']);
+    expect(admin.codes(identify(6, 0, 70_000), identify(7, 3, 9), identify(8, 0x77))).toEqual(['#6 400b', '#7 400b', '#8 4002']);
   });
 
   it('names a volume by its id', () => {

@@ -109,8 +109,14 @@ export class Controller {
    * given the controller up, and may have repeated the command elsewhere (rule D1). The controller then ends.
    */
   hears(): boolean {
+    if (!this.mayContinue()) return false;
+    this.heardMs = this.subsystem.options.nowMs();
+    return true;
+  }
+
+  /** Like `hears`, before a command that is executed in steps goes on: the host has not sent anything. */
+  mayContinue(): boolean {
     if (this.isSilent()) this.end(this.silence());
-    else this.heardMs = this.subsystem.options.nowMs();
     return !this.hasEnded;
   }
 
