@@ -69,6 +69,7 @@ export class Gate {
   private readonly servers = new Map<string, Server>();
   private readonly retries = new Map<string, Timer>();
   private readonly clients = new Set<Client>();
+  private hasBegun = false;
   private isClosed = false;
   private whenEmpty: (() => void) | null = null;
 
@@ -90,6 +91,8 @@ export class Gate {
 
   /** Listens at the addresses of the configuration, and tries those again that cannot be used now. */
   listen(): void {
+    if (this.hasBegun) return;
+    this.hasBegun = true;
     for (const endpoint of this.config.addresses) this.open(endpoint, true);
   }
 
@@ -110,7 +113,7 @@ export class Gate {
     for (const { controllers } of [this.subsystem, this.discovery])
       for (const controller of [...controllers.values()])
         if (config.hosts?.includes(controller.hostNqn) === false) controller.end('the gate allows its host no longer');
-    for (const endpoint of config.addresses)
+    for (const endpoint of this.hasBegun ? config.addresses : [])
       if (!this.servers.has(keyOf(endpoint)) && !this.retries.has(keyOf(endpoint))) this.open(endpoint, true);
     this.discovery.discoveryChanged();
   }

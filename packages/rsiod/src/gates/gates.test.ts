@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import type { ClientGateConfig } from '@rsio/common/config/schema/types';
 import { systemClock } from '@rsio/common/lib/clock';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { StallingClock } from '@rsio/common/testing/stalling-clock';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { MemoryVolume } from '../frontends/nbd/testing/memory-volume.ts';
@@ -58,7 +59,7 @@ afterEach(async () => {
 async function make(config: readonly ClientGateConfig[] = [gate()]): Promise<Gates> {
   const say = (message: string): void => void lines.push(message);
   const log = { info: say, warn: say, error: (message: string, { error }: { error: unknown }) => say(`${message} ${String(error)}`) };
-  const options = { clock, log, numbersFile: join(folder, 'gates.json'), version: '1.0', namespaceid: () => 7 };
+  const options = { clock, log, numbersFile: join(folder, 'gates.json'), version: '1.0', isSettled: () => true, namespaceid: () => 7 };
   const gates = new Gates({ ...options, gates: config });
   open.push(gates);
   await gates.start();
@@ -120,13 +121,35 @@ it('a volume keeps its number while it is detached, and over a restart', async (
   lines.length = 0;
   const again = new Gates({
     ...{ clock, log: { info: () => {}, warn: () => {}, error: () => {} }, numbersFile: join(folder, 'gates.json') },
-    ...{ version: '1.0', namespaceid: () => 7, gates: [gate()] },
+    ...{ version: '1.0', isSettled: () => true, namespaceid: () => 7, gates: [gate()] },
   });
   open.push(again);
   await again.start();
   await again.show(second);
   await again.show(volume);
   expect(again.views()[0]?.volumes.map(({ nsid, label }) => [nsid, label])).toEqual([[2, 'osl:second@0'], [1, 'osl:oracle@0']]); // biome-ignore format: pairs
+});
+
+it('hosts come only when the volumes of the process before are there, or after a while', async () => {
+  let isSettled = false;
+  const fake = new FakeClock();
+  const say = (message: string): void => void lines.push(message);
+  const options = { log: { info: say, warn: say, error: say }, version: '1.0', namespaceid: () => 7, gates: [gate()] };
+  for (const waits of [true, false]) {
+    isSettled = false;
+    const own = { clock: fake, numbersFile: join(folder, `gates-${waits}.json`), isSettled: () => isSettled };
+    const gates = new Gates({ ...options, ...own });
+    open.push(gates);
+    await gates.start();
+    await gates.follow([gate({ hosts: [OTHER] })]);
+    fake.advance(30_000);
+    expect(gates.views()[0]?.listening).toEqual([]);
+    isSettled = waits;
+    fake.advance(waits ? 1_000 : 31_000);
+    await vi.waitFor(() => expect(lines.at(-1)).toContain('listens at'), UNTIL);
+    expect(lines.some((line) => line.startsWith('Gates open before all volumes'))).toBe(!waits);
+    await gates.close();
+  }
 });
 
 it('a gate that is renamed, but keeps its NQN, does not give the number of a volume to another', async () => {
@@ -188,7 +211,7 @@ it('an address that is taken is tried again', async () => {
   await new Promise<void>((resolve) => taken.listen(port, '127.0.0.1', resolve));
   const gates = new Gates({
     ...{ clock, log: { info: (line) => lines.push(line), warn: (line) => lines.push(line), error: () => {} } },
-    ...{ numbersFile: join(folder, 'gates.json'), version: '1.0', namespaceid: () => 7, gates: [gate()] },
+    ...{ numbersFile: join(folder, 'gates.json'), version: '1.0', isSettled: () => true, namespaceid: () => 7, gates: [gate()] },
   });
   open.push(gates);
   await gates.start();

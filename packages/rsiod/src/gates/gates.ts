@@ -1,5 +1,6 @@
 // The frontend of gates: shows attached volumes to hosts that have no rsiod. Each [gate] section is a gate. Invariant: a gate offers a volume
-// only while the volume is shown, and after its number at the gate is on disk.
+// only while the volume is shown, and after its number at the gate is on disk. After a start, no gate lets hosts in before the volumes are
+// there that rsiod had before: a host that comes back removes the devices of volumes that it does not find.
 
 import type { ClientGateConfig } from '@rsio/common/config/schema/types';
 import type { GateView } from '@rsio/common/control/methods';
@@ -21,6 +22,7 @@ import {
   GATE_COPY_MAX_BYTES,
   GATE_RECEIVE_BYTES,
   GATE_RESERVE_BYTES,
+  GATE_SETTLE_MS,
   GATE_UNPROVEN_MAX,
   GATE_VOLUMES_MAX,
 } from './limits.ts';
@@ -35,6 +37,8 @@ export interface GatesOptions {
   readonly gates: readonly ClientGateConfig[];
   /** Number of the namespace of this client, which is a part of the NQNs of its gates. */
   readonly namespaceid: () => number;
+  /** True when the volumes that were attached before the start have been attached again. */
+  readonly isSettled: () => boolean;
 }
 
 class GateDoor implements Door {
@@ -75,6 +79,9 @@ export class Gates implements Frontend {
   private readonly pools: NvmePools;
   private receiveBuffer: Buffer | null = null;
   private isRunning = false;
+  /** True when hosts may come. */
+  private isOpen = false;
+  private startedMs = 0;
   /** Settles when all changes that were requested so far are made. Changes are made one after another. */
   private turn: Promise<void> = Promise.resolve();
 
@@ -95,6 +102,7 @@ export class Gates implements Frontend {
       clock,
       (lengthMs) => this.cutAll(lengthMs),
       () => {
+        this.openLater();
         for (const gate of this.gates.values()) gate.tick();
       },
     );
@@ -104,6 +112,7 @@ export class Gates implements Frontend {
   async start(): Promise<void> {
     await this.numbers.load();
     this.isRunning = true;
+    this.startedMs = this.options.clock.monotonicMs();
     await this.follow(this.config);
   }
 
@@ -218,8 +227,21 @@ export class Gates implements Frontend {
       if (known !== undefined) gate.change(config);
       for (const { volume, nsid } of [...gate.subsystem.namespaces.values()]) if (!offers(config, volume)) gate.hide(nsid);
       for (const volume of this.shown) await this.offer(gate, volume);
-      if (known === undefined) gate.listen();
+      if (this.isOpen) gate.listen();
     }
+    this.openLater();
+  }
+
+  /** Opens all gates when the volumes of an earlier process are there, or after GATE_SETTLE_MS. */
+  private openLater(): void {
+    if (this.isOpen || !this.isRunning) return;
+    const { isSettled, log, clock } = this.options;
+    const settled = isSettled();
+    if (!settled && clock.monotonicMs() - this.startedMs < GATE_SETTLE_MS) return;
+    this.isOpen = true;
+    if (!settled && this.gates.size > 0)
+      log.warn('Gates open before all volumes are attached again: hosts may remove the devices of the others (rsconfig -l names them)');
+    for (const gate of this.gates.values()) gate.listen();
   }
 
   private nqnOf({ name, nqn }: ClientGateConfig): string {

@@ -57,6 +57,8 @@ export const GATE_QUIESCE_MS = 10_000;
 /** A host that moves nothing of what it owes, data or the taking of answers, in this time is cut off. */
 export const GATE_TRANSFER_MS = 30_000;
 export const GATE_STOP_MS = 5_000;
+/** After its start, rsiod waits this long for the volumes that it had before, and then opens its gates without those that are not there. */
+export const GATE_SETTLE_MS = 60_000;
 /** An address that cannot be used now is tried again in this interval. */
 export const GATE_LISTEN_RETRY_MS = 5_000;
 
