@@ -53,8 +53,13 @@ export class Controller {
   private hasEnded = false;
   /** The command that waits until all I/O queues have finished. */
   private quieting: { readonly command: NvmeCommand; readonly sinceMs: number } | null = null;
-  private readonly aborting: { readonly command: NvmeCommand; readonly sqid: number; readonly cid: number; readonly sinceMs: number }[] =
-    [];
+  /** Aborts that wait for the end of a command, `of`. Its object may be another command by now, and its number, too. */
+  private readonly aborting: {
+    readonly command: NvmeCommand;
+    readonly of: NvmeCommand;
+    readonly uses: number;
+    readonly sinceMs: number;
+  }[] = [];
 
   constructor(subsystem: ControllerOwner, id: number, admin: Queue, request: ConnectRequest) {
     this.subsystem = subsystem;
@@ -74,7 +79,7 @@ export class Controller {
   /** Admits an I/O queue. Returns null, or the code that refuses it. */
   admit(queue: Queue, { qid, hostNqn, hostId }: ConnectRequest): Code | null {
     if (hostNqn !== this.hostNqn || hostId !== this.hostId) return CODE.CONNECT_PARAMETERS | DNR;
-    if (this.hasEnded || this.quieting !== null || !this.isReady) return CODE.SEQUENCE_ERROR | DNR;
+    if (this.hasEnded || this.quieting !== null || this.csts !== CSTS.READY) return CODE.SEQUENCE_ERROR | DNR;
     if (qid > GATE_QUEUES_MAX) return CODE.CONNECT_PARAMETERS | DNR;
     for (const one of this.queues) if (one.qid === qid) return CODE.SEQUENCE_ERROR | DNR;
     this.queues.add(queue);
@@ -225,6 +230,8 @@ export class Controller {
   }
 
   private configure(command: NvmeCommand, value: number): Code | null {
+    // What the controller waits for belongs to the values before.
+    if (this.quieting !== null) return CODE.SEQUENCE_ERROR | DNR;
     const was = this.cc;
     this.cc = value;
     if ((value & CC.ENABLE) !== 0 && (was & CC.ENABLE) === 0) {
@@ -239,7 +246,6 @@ export class Controller {
     const isShutdown = (value & CC.SHUTDOWN) !== 0 && (was & CC.SHUTDOWN) === 0;
     const isReset = (value & CC.ENABLE) === 0 && (was & CC.ENABLE) !== 0;
     if (!isShutdown && !isReset) return CODE.OK;
-    if (this.quieting !== null) return CODE.SEQUENCE_ERROR | DNR;
     this.quieting = { command, sinceMs: this.subsystem.options.nowMs() };
     for (const queue of [...this.queues]) if (queue !== this.admin) queue.close('its host has reset the controller');
     this.settle();
@@ -256,8 +262,8 @@ export class Controller {
       this.admin.answer(command, CODE.OK);
     }
     for (let at = this.aborting.length - 1; at >= 0; at--) {
-      const { command, sqid, cid } = this.aborting[at]!;
-      if (this.queueOf(sqid)?.abort(cid) === 'busy') continue;
+      const { command, of, uses } = this.aborting[at]!;
+      if (of.uses === uses && of.isUnderWay) continue;
       this.aborting.splice(at, 1);
       // Bit 0: the command was not aborted. It has ended.
       this.admin.answer(command, CODE.OK, 1);
@@ -273,11 +279,11 @@ export class Controller {
     const cid = command.dword(10) >>> 16;
     if (sqid === 0) return this.abortAdmin(command, cid);
     const outcome = this.queueOf(sqid)?.abort(cid) ?? 'ended';
-    if (outcome !== 'busy') {
+    if (typeof outcome === 'string') {
       this.admin.answer(command, CODE.OK, outcome === 'taken' ? 0 : 1);
       return null;
     }
-    this.aborting.push({ command, sqid, cid, sinceMs: this.subsystem.options.nowMs() });
+    this.aborting.push({ command, of: outcome, uses: outcome.uses, sinceMs: this.subsystem.options.nowMs() });
     return null;
   }
 

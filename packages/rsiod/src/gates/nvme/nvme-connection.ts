@@ -155,11 +155,11 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
     else this.answerCopied(command, content, 0, sentBytes);
   }
 
-  abort(cid: number): 'ended' | 'taken' | 'busy' {
+  abort(cid: number): 'ended' | 'taken' | NvmeCommand {
     for (const command of this.commands) {
-      if (command.cid !== cid || command.phase === 'idle' || command.phase === 'answered') continue;
+      if (command.cid !== cid || !command.isUnderWay) continue;
       // A host that was asked for data sends it, so only a command that waits for memory can be taken back.
-      if (command.phase !== 'waiting') return 'busy';
+      if (command.phase !== 'waiting') return command;
       this.waiting.splice(this.waiting.indexOf(command), 1);
       if (this.waiting.length === 0) this.memory.forget();
       this.answer(command, CODE.ABORT_REQUESTED);

@@ -60,6 +60,19 @@ describe('an abort', () => {
     expect(admin.answers()).toMatchObject([{ cid: 5, low: 1 }]);
   });
 
+  it('is of the command that has the number now, and not of a later one', () => {
+    const { rig, admin, io } = withWrite();
+    admin.send(abort(1, 5));
+    rig.complete();
+    rig.turn();
+    expect(io.take()).toMatchObject([{ cid: 5, status: 0 }]);
+    io.send(write(5, Buffer.alloc(512, 'c')));
+    rig.subsystem.tick();
+    rig.turn();
+    expect(admin.take()).toMatchObject([{ cid: 1, status: 0, low: 1 }]);
+    expect(rig.volume.underWay).toBe(1);
+  });
+
   it('that would wait too long closes the connections without an answer', () => {
     const { rig, admin, io } = withWrite();
     admin.send(abort(1, 5));
@@ -120,6 +133,18 @@ describe.each([
     admin.vanish();
     expect([rig.finished, rig.inUse, rig.subsystem.controllers.size]).toEqual([2, 0, 0]);
   });
+});
+
+it('a controller that waits for its I/O, or is shut down, takes no other configuration and no queue', () => {
+  const { rig, admin, io } = withWrite();
+  admin.send(SHUTDOWN, { ...RESET, cid: 12, dwords: [0, 0x14, 0x46_0000] });
+  rig.turn();
+  expect(admin.take()).toMatchObject([{ cid: 12, status: 0x400c }]);
+  io.vanish();
+  rig.complete();
+  expect(admin.answers()).toMatchObject([{ cid: 9, status: 0 }]);
+  expect(admin.run(STATUS_READ)).toMatchObject([{ low: 9 }]);
+  expect(() => rig.queue(admin, 2)).toThrow('"status":16396');
 });
 
 it('a controller can be used again after a reset', () => {
