@@ -48,7 +48,7 @@ export const GATE_CHANGED_MAX = 1_024;
  */
 export const GATE_GAP_MS = 2_000;
 export const GATE_TICK_MS = 250;
-/** Shortest keep-alive time of a host. It is longer than the gap, so that no host gives a connection up before the gate would. */
+/** Shortest keep-alive time of a host; a shorter one is refused. It is longer than the gap, so that no host gives up before the gate would. */
 export const GATE_KEEP_ALIVE_MIN_MS = 2 * GATE_GAP_MS;
 /** A command that its volume has not completed in this time is answered with Command Interrupted; the host repeats it. */
 export const GATE_BUSY_MS = 20_000;

@@ -2,7 +2,6 @@
 // is answered only when no volume has a command of the controller any more, and an abort only when its command has ended. If that takes
 // longer than GATE_QUIESCE_MS, the host gets no answer, because its connections are closed.
 
-import { assert } from '@rsio/common/lib/assert';
 import {
   GATE_CHANGED_MAX,
   GATE_EVENTS_MAX,
@@ -67,7 +66,7 @@ export class Controller {
     this.admin = admin;
     this.hostNqn = request.hostNqn;
     this.hostId = request.hostId;
-    this.keepAliveMs = keepAlive(request.keepAliveMs);
+    this.keepAliveMs = request.keepAliveMs;
     this.heardMs = subsystem.options.nowMs();
     this.queues.add(admin);
   }
@@ -317,7 +316,8 @@ export class Controller {
         this.report();
         return CODE.OK;
       case FEATURE.KEEP_ALIVE:
-        this.keepAliveMs = keepAlive(value);
+        if (!isKeepAlive(value)) return CODE.INVALID_FIELD | DNR;
+        this.keepAliveMs = value;
         return CODE.OK;
       case FEATURE.VOLATILE_CACHE:
         // The cache of the volume cannot be turned off: only FLUSH and FUA make writes durable.
@@ -369,8 +369,7 @@ export class Controller {
   }
 }
 
-/** A host that wants a shorter time gets the shortest one; 0 turns the keep-alive off. */
-function keepAlive(askedMs: number): number {
-  assert(askedMs >= 0, 'A time is not negative');
-  return askedMs === 0 ? 0 : Math.max(askedMs, GATE_KEEP_ALIVE_MIN_MS);
+/** True if the gate notices a gap before a host with this keep-alive time gives it up; 0 turns the keep-alive off. */
+export function isKeepAlive(askedMs: number): boolean {
+  return askedMs === 0 || askedMs >= GATE_KEEP_ALIVE_MIN_MS;
 }
