@@ -14,7 +14,7 @@ import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { MemoryVolume } from '../frontends/nbd/testing/memory-volume.ts';
 import { gateNqn } from './gate.ts';
 import { Gates } from './gates.ts';
-import { GATE_UNPROVEN_MAX } from './limits.ts';
+import { GATE_STOP_MS, GATE_UNPROVEN_MAX } from './limits.ts';
 import { HOST_NQN } from './nvme/testing/nvme-host.ts';
 import { SocketHost } from './testing/socket-host.ts';
 
@@ -205,6 +205,21 @@ it('a reload opens and closes gates and addresses', async () => {
   expect(gates.views()).toEqual([]);
   await expect(SocketHost.login(before, { nqn: NQN })).rejects.toThrow();
 });
+
+it('gates whose volume has stopped all end in the time of one', async () => {
+  volume = new MemoryVolume({ schedule: () => undefined });
+  const ports = [port, await freePort()];
+  const gates = await make(ports.map((one, at) => gate({ name: `g${at + 1}`, addresses: [{ address: '127.0.0.1', port: one }] })));
+  for (const [at, one] of ports.entries()) {
+    const { admin, io } = await SocketHost.both(one, { nqn: gateNqn(7, `g${at + 1}`) });
+    hosts.push(admin, io);
+    io.writeBlock(5, 0, Buffer.alloc(512)).catch(() => undefined);
+  }
+  await vi.waitFor(() => expect(volume.underWay).toBe(2), UNTIL);
+  const beganMs = performance.now();
+  await gates.close();
+  expect(performance.now() - beganMs).toBeLessThan(1.5 * GATE_STOP_MS);
+}, 20_000);
 
 it('an address that is taken is tried again', async () => {
   const taken = createServer();

@@ -214,11 +214,9 @@ export class Gates implements Frontend {
 
   private async apply(): Promise<void> {
     const wanted = this.isRunning ? this.config : [];
-    for (const [key, gate] of this.gates) {
-      if (wanted.some((config) => this.nqnOf(config) === key)) continue;
-      this.gates.delete(key);
-      await gate.close();
-    }
+    const gone = [...this.gates.values()].filter(({ nqn }) => !wanted.some((config) => this.nqnOf(config) === nqn));
+    for (const { nqn } of gone) this.gates.delete(nqn);
+    await Promise.all(gone.map((gate) => gate.close()));
     if (wanted.length > 0) this.gaps.start();
     else this.gaps.stop();
     for (const config of wanted) {

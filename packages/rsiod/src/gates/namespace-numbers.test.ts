@@ -1,4 +1,5 @@
-// The numbers of namespaces. The oracle is the list of all numbers that were given.
+// The numbers of namespaces, with more volumes than a gate remembers, and over a restart.
+// The oracle is the list of all numbers that were given.
 
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,5 @@
-// What a connection of a host uses, and whom it tells what happens. Invariant: all connections of all gates share the pools and the budget.
+// What a connection of a host uses, and whom it tells what happens. nvme-connection.ts has the connection.
+// Invariant: all connections of all gates share the pools and the budget.
 
 import type { DataBuffers } from '../../frontends/nbd/data-buffers.ts';
 import type { MemoryBudget } from '../../frontends/nbd/memory-budget.ts';
