@@ -144,6 +144,7 @@ it('hosts come only when the volumes of the process before are there, or after a
     await gates.follow([gate({ hosts: [OTHER] })]);
     fake.advance(30_000);
     expect(gates.views()[0]?.listening).toEqual([]);
+    expect(lines.at(-1)).toBe('Gates open when the volumes are attached again, at the latest in 60 s');
     isSettled = waits;
     fake.advance(waits ? 1_000 : 31_000);
     await vi.waitFor(() => expect(lines.at(-1)).toContain('listens at'), UNTIL);

@@ -114,6 +114,8 @@ export class Gates implements Frontend {
     this.isRunning = true;
     this.startedMs = this.options.clock.monotonicMs();
     await this.follow(this.config);
+    if (!this.isOpen && this.gates.size > 0)
+      this.options.log.info(`Gates open when the volumes are attached again, at the latest in ${GATE_SETTLE_MS / 1000} s`);
   }
 
   /** Applies the [gate] sections of a configuration. */
