@@ -89,6 +89,8 @@ export class ClientDaemon {
   private control: ControlServer | null = null;
   private state: 'starting' | 'running' | 'restarting' | 'ending' = 'starting';
   private isReloadRequested = false;
+  /** True when the volumes of the previous process and those of the configuration have been tried. */
+  private hasAttached = false;
   /** True if the daemon must stop even while its devices are in use. */
   private isForced = false;
 
@@ -185,6 +187,7 @@ export class ClientDaemon {
     await this.firstContact();
     await started;
     await this.attachAgain(true);
+    this.hasAttached = true;
     await this.releaseUnknown();
     for (const one of this.attached.awaited) warn(`${labelOf(one)} is not attached again yet: ${one.reason}`);
     // The main process tries the same paths, and warns about unreachable servers.
@@ -384,6 +387,7 @@ export class ClientDaemon {
     return makeFrontends({
       ...{ paths, clock, log, role: this.role, config: () => this.config },
       attached: () => this.attachments.list,
+      isSettled: () => this.hasAttached && this.attached.awaited.length === 0,
       reportLoss: (...loss) => this.reportLoss(...loss),
     });
   }

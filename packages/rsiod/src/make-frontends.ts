@@ -24,6 +24,8 @@ export interface FrontendsPorts {
   readonly role: ProcessRole;
   config(): RscltConfig;
   attached(): readonly FrontendVolume[];
+  /** True when the volumes of the previous process have been attached again. */
+  isSettled(): boolean;
   readonly reportLoss: FrontendEvents['dataLost'];
 }
 
@@ -61,6 +63,7 @@ export function makeFrontends(ports: FrontendsPorts): MadeFrontends {
   });
   const gates = new Gates({
     ...{ clock, log, version: programVersion(), numbersFile: paths.gatesFile, gates: role.isData ? [] : config.gates },
+    isSettled: () => ports.isSettled(),
     namespaceid: () => ports.config().namespaces[0]?.namespaceid ?? 0,
   });
   return { all: new Frontends([devices, nbd, gates]), nbd, gates };

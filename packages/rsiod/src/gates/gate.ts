@@ -12,8 +12,9 @@ import type { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
 import { transportOf, withDataEvents, withReceiveBuffer } from '../frontends/nbd/nbd-socket.ts';
 import type { GapWatch } from './gap-watch.ts';
 import { GATE_LISTEN_RETRY_MS, GATE_LOGIN_MS, GATE_STOP_MS } from './limits.ts';
+import type { NvmePools } from './nvme/connection-ports.ts';
 import type { DiscoveryEntry } from './nvme/discovery.ts';
-import { NvmeConnection, type NvmePools } from './nvme/nvme-connection.ts';
+import { NvmeConnection } from './nvme/nvme-connection.ts';
 import { Subsystem } from './nvme/subsystem.ts';
 import type { GateNamespace } from './nvme/subsystem-view.ts';
 import { DISCOVERY_NQN } from './nvme/wire/constants.ts';
@@ -68,6 +69,7 @@ export class Gate {
   private readonly servers = new Map<string, Server>();
   private readonly retries = new Map<string, Timer>();
   private readonly clients = new Set<Client>();
+  private hasBegun = false;
   private isClosed = false;
   private whenEmpty: (() => void) | null = null;
 
@@ -89,6 +91,8 @@ export class Gate {
 
   /** Listens at the addresses of the configuration, and tries those again that cannot be used now. */
   listen(): void {
+    if (this.hasBegun) return;
+    this.hasBegun = true;
     for (const endpoint of this.config.addresses) this.open(endpoint, true);
   }
 
@@ -109,7 +113,7 @@ export class Gate {
     for (const { controllers } of [this.subsystem, this.discovery])
       for (const controller of [...controllers.values()])
         if (config.hosts?.includes(controller.hostNqn) === false) controller.end('the gate allows its host no longer');
-    for (const endpoint of config.addresses)
+    for (const endpoint of this.hasBegun ? config.addresses : [])
       if (!this.servers.has(keyOf(endpoint)) && !this.retries.has(keyOf(endpoint))) this.open(endpoint, true);
     this.discovery.discoveryChanged();
   }
@@ -174,6 +178,8 @@ export class Gate {
     server.on('error', (error) => {
       if (this.servers.get(key) !== server) return;
       this.servers.delete(key);
+      // It may listen still, if it could not accept a connection.
+      server.close();
       if (isFirst)
         log.warn(
           `Gate ${this.config.name} cannot listen at ${key} (${errnoName(error) ?? error.message}): rsiod tries again every ${GATE_LISTEN_RETRY_MS / 1000} s`,
@@ -212,6 +218,7 @@ export class Gate {
     const connection: NvmeConnection = new NvmeConnection(transportOf(socket), pools, {
       subsystem: (nqn) => this.subsystemOf(nqn),
       connected: () => this.proven(client),
+      stoodStill: () => gaps.look(),
       closing: (why) => lines.note(`Connections of gate ${this.config.name}`, () => log.info(say(`the connection was closed: ${why}`))),
       failed: (error) =>
         lines.note('Gate connections that failed', () => log.error(say('an error of rsiod itself, please report it'), { error })),

@@ -8,12 +8,13 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import type { ClientGateConfig } from '@rsio/common/config/schema/types';
 import { systemClock } from '@rsio/common/lib/clock';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { StallingClock } from '@rsio/common/testing/stalling-clock';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { MemoryVolume } from '../frontends/nbd/testing/memory-volume.ts';
 import { gateNqn } from './gate.ts';
 import { Gates } from './gates.ts';
-import { GATE_UNPROVEN_MAX } from './limits.ts';
+import { GATE_STOP_MS, GATE_UNPROVEN_MAX } from './limits.ts';
 import { HOST_NQN } from './nvme/testing/nvme-host.ts';
 import { SocketHost } from './testing/socket-host.ts';
 
@@ -58,7 +59,7 @@ afterEach(async () => {
 async function make(config: readonly ClientGateConfig[] = [gate()]): Promise<Gates> {
   const say = (message: string): void => void lines.push(message);
   const log = { info: say, warn: say, error: (message: string, { error }: { error: unknown }) => say(`${message} ${String(error)}`) };
-  const options = { clock, log, numbersFile: join(folder, 'gates.json'), version: '1.0', namespaceid: () => 7 };
+  const options = { clock, log, numbersFile: join(folder, 'gates.json'), version: '1.0', isSettled: () => true, namespaceid: () => 7 };
   const gates = new Gates({ ...options, gates: config });
   open.push(gates);
   await gates.start();
@@ -120,13 +121,56 @@ it('a volume keeps its number while it is detached, and over a restart', async (
   lines.length = 0;
   const again = new Gates({
     ...{ clock, log: { info: () => {}, warn: () => {}, error: () => {} }, numbersFile: join(folder, 'gates.json') },
-    ...{ version: '1.0', namespaceid: () => 7, gates: [gate()] },
+    ...{ version: '1.0', isSettled: () => true, namespaceid: () => 7, gates: [gate()] },
   });
   open.push(again);
   await again.start();
   await again.show(second);
   await again.show(volume);
   expect(again.views()[0]?.volumes.map(({ nsid, label }) => [nsid, label])).toEqual([[2, 'osl:second@0'], [1, 'osl:oracle@0']]); // biome-ignore format: pairs
+});
+
+it('hosts come only when the volumes of the process before are there, or after a while', async () => {
+  let isSettled = false;
+  const fake = new FakeClock();
+  const say = (message: string): void => void lines.push(message);
+  const options = { log: { info: say, warn: say, error: say }, version: '1.0', namespaceid: () => 7, gates: [gate()] };
+  for (const waits of [true, false]) {
+    isSettled = false;
+    const own = { clock: fake, numbersFile: join(folder, `gates-${waits}.json`), isSettled: () => isSettled };
+    const gates = new Gates({ ...options, ...own });
+    open.push(gates);
+    await gates.start();
+    await gates.follow([gate({ hosts: [OTHER] })]);
+    fake.advance(30_000);
+    expect(gates.views()[0]?.listening).toEqual([]);
+    expect(lines.at(-1)).toBe('Gates open when the volumes are attached again, at the latest in 60 s');
+    isSettled = waits;
+    fake.advance(waits ? 1_000 : 31_000);
+    await vi.waitFor(() => expect(lines.at(-1)).toContain('listens at'), UNTIL);
+    expect(lines.some((line) => line.startsWith('Gates open before all volumes'))).toBe(!waits);
+    await gates.close();
+  }
+});
+
+it('a gate that is renamed, but keeps its NQN, does not give the number of a volume to another', async () => {
+  const nqn = 'nqn.2026-01.com.example:gate';
+  const gates = await make([gate({ nqn })]);
+  await gates.follow([gate({ nqn, name: 'g2' })]);
+  const second = new MemoryVolume({ name: 'second' });
+  Object.assign(second, { id: '22345678-9abc-4def-8123-456789abcdef' });
+  await gates.show(second);
+  expect(gates.views()[0]?.volumes.map(({ nsid, label }) => [nsid, label])).toEqual([[1, 'osl:oracle@0'], [2, 'osl:second@0']]); // biome-ignore format: pairs
+});
+
+it('a volume that is no longer named while its number is saved is not offered', async () => {
+  const gates = await make();
+  const second = new MemoryVolume({ name: 'second' });
+  Object.assign(second, { id: '22345678-9abc-4def-8123-456789abcdef' });
+  const shown = gates.show(second);
+  await gates.follow([gate({ volumes: ['oracle'] })]);
+  await shown;
+  expect(gates.views()[0]?.volumes.map(({ label }) => label)).toEqual(['osl:oracle@0']);
 });
 
 it('a damaged file of numbers is no reason to give other numbers', async () => {
@@ -163,12 +207,27 @@ it('a reload opens and closes gates and addresses', async () => {
   await expect(SocketHost.login(before, { nqn: NQN })).rejects.toThrow();
 });
 
+it('gates whose volume has stopped all end in the time of one', async () => {
+  volume = new MemoryVolume({ schedule: () => undefined });
+  const ports = [port, await freePort()];
+  const gates = await make(ports.map((one, at) => gate({ name: `g${at + 1}`, addresses: [{ address: '127.0.0.1', port: one }] })));
+  for (const [at, one] of ports.entries()) {
+    const { admin, io } = await SocketHost.both(one, { nqn: gateNqn(7, `g${at + 1}`) });
+    hosts.push(admin, io);
+    io.writeBlock(5, 0, Buffer.alloc(512)).catch(() => undefined);
+  }
+  await vi.waitFor(() => expect(volume.underWay).toBe(2), UNTIL);
+  const beganMs = performance.now();
+  await gates.close();
+  expect(performance.now() - beganMs).toBeLessThan(1.5 * GATE_STOP_MS);
+}, 20_000);
+
 it('an address that is taken is tried again', async () => {
   const taken = createServer();
   await new Promise<void>((resolve) => taken.listen(port, '127.0.0.1', resolve));
   const gates = new Gates({
     ...{ clock, log: { info: (line) => lines.push(line), warn: (line) => lines.push(line), error: () => {} } },
-    ...{ numbersFile: join(folder, 'gates.json'), version: '1.0', namespaceid: () => 7, gates: [gate()] },
+    ...{ numbersFile: join(folder, 'gates.json'), version: '1.0', isSettled: () => true, namespaceid: () => 7, gates: [gate()] },
   });
   open.push(gates);
   await gates.start();

@@ -1,10 +1,11 @@
 // The frontend of gates: shows attached volumes to hosts that have no rsiod. Each [gate] section is a gate. Invariant: a gate offers a volume
-// only while the volume is shown, and after its number at the gate is on disk.
+// only while the volume is shown, and after its number at the gate is on disk. After a start, no gate lets hosts in before the volumes are
+// there that rsiod had before: a host that comes back removes the devices of volumes that it does not find.
 
 import type { ClientGateConfig } from '@rsio/common/config/schema/types';
 import type { GateView } from '@rsio/common/control/methods';
 import type { Clock } from '@rsio/common/lib/clock';
-import { toRsError } from '@rsio/common/lib/errors';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { printEndpoint } from '@rsio/common/lib/units';
 import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
 import { nameInUniverse, volumeLabel } from '@rsio/common/lib/volume-name';
@@ -21,10 +22,12 @@ import {
   GATE_COPY_MAX_BYTES,
   GATE_RECEIVE_BYTES,
   GATE_RESERVE_BYTES,
+  GATE_SETTLE_MS,
   GATE_UNPROVEN_MAX,
+  GATE_VOLUMES_MAX,
 } from './limits.ts';
 import { NamespaceNumbers } from './namespace-numbers.ts';
-import type { NvmePools } from './nvme/nvme-connection.ts';
+import type { NvmePools } from './nvme/connection-ports.ts';
 
 export interface GatesOptions {
   readonly clock: Clock;
@@ -34,6 +37,8 @@ export interface GatesOptions {
   readonly gates: readonly ClientGateConfig[];
   /** Number of the namespace of this client, which is a part of the NQNs of its gates. */
   readonly namespaceid: () => number;
+  /** True when the volumes that were attached before the start have been attached again. */
+  readonly isSettled: () => boolean;
 }
 
 class GateDoor implements Door {
@@ -74,6 +79,9 @@ export class Gates implements Frontend {
   private readonly pools: NvmePools;
   private receiveBuffer: Buffer | null = null;
   private isRunning = false;
+  /** True when hosts may come. */
+  private isOpen = false;
+  private startedMs = 0;
   /** Settles when all changes that were requested so far are made. Changes are made one after another. */
   private turn: Promise<void> = Promise.resolve();
 
@@ -94,6 +102,7 @@ export class Gates implements Frontend {
       clock,
       (lengthMs) => this.cutAll(lengthMs),
       () => {
+        this.openLater();
         for (const gate of this.gates.values()) gate.tick();
       },
     );
@@ -103,7 +112,10 @@ export class Gates implements Frontend {
   async start(): Promise<void> {
     await this.numbers.load();
     this.isRunning = true;
+    this.startedMs = this.options.clock.monotonicMs();
     await this.follow(this.config);
+    if (!this.isOpen && this.gates.size > 0)
+      this.options.log.info(`Gates open when the volumes are attached again, at the latest in ${GATE_SETTLE_MS / 1000} s`);
   }
 
   /** Applies the [gate] sections of a configuration. */
@@ -204,11 +216,9 @@ export class Gates implements Frontend {
 
   private async apply(): Promise<void> {
     const wanted = this.isRunning ? this.config : [];
-    for (const [key, gate] of this.gates) {
-      if (wanted.some((config) => this.nqnOf(config) === key)) continue;
-      this.gates.delete(key);
-      await gate.close();
-    }
+    const gone = [...this.gates.values()].filter(({ nqn }) => !wanted.some((config) => this.nqnOf(config) === nqn));
+    for (const { nqn } of gone) this.gates.delete(nqn);
+    await Promise.all(gone.map((gate) => gate.close()));
     if (wanted.length > 0) this.gaps.start();
     else this.gaps.stop();
     for (const config of wanted) {
@@ -217,8 +227,21 @@ export class Gates implements Frontend {
       if (known !== undefined) gate.change(config);
       for (const { volume, nsid } of [...gate.subsystem.namespaces.values()]) if (!offers(config, volume)) gate.hide(nsid);
       for (const volume of this.shown) await this.offer(gate, volume);
-      if (known === undefined) gate.listen();
+      if (this.isOpen) gate.listen();
     }
+    this.openLater();
+  }
+
+  /** Opens all gates when the volumes of an earlier process are there, or after GATE_SETTLE_MS. */
+  private openLater(): void {
+    if (this.isOpen || !this.isRunning) return;
+    const { isSettled, log, clock } = this.options;
+    const settled = isSettled();
+    if (!settled && clock.monotonicMs() - this.startedMs < GATE_SETTLE_MS) return;
+    this.isOpen = true;
+    if (!settled && this.gates.size > 0)
+      log.warn('Gates open before all volumes are attached again: hosts may remove the devices of the others (rsconfig -l names them)');
+    for (const gate of this.gates.values()) gate.listen();
   }
 
   private nqnOf({ name, nqn }: ClientGateConfig): string {
@@ -240,8 +263,11 @@ export class Gates implements Frontend {
     const { name } = gate.config;
     if (!offers(gate.config, volume) || numberIn(gate, volume) !== null) return;
     try {
-      const nsid = await this.numbers.numberOf(name, volume.id, (id) => [...this.shown].some((one) => one.id === id));
-      if (this.shown.has(volume) && this.gates.get(gate.nqn) === gate) gate.show({ nsid, volume });
+      if (gate.subsystem.namespaces.size >= GATE_VOLUMES_MAX)
+        throw new RsError('E_LIMIT', `it has ${GATE_VOLUMES_MAX} volumes, which is the limit: detach one of them`);
+      const nsid = await this.numbers.numberOf(gate.nqn, volume.id, (id) => [...this.shown].some((one) => one.id === id));
+      const isWanted = this.shown.has(volume) && this.gates.get(gate.nqn) === gate && offers(gate.config, volume);
+      if (isWanted && numberIn(gate, volume) === null) gate.show({ nsid, volume });
     } catch (thrown) {
       this.options.log.warn(`Gate ${name} does not offer ${nameInUniverse(volume)}: ${toRsError(thrown).message}`);
     }

@@ -15,6 +15,9 @@ export const GATE_LOGIN_MS = 10_000;
 export const GATE_CONTROLLERS_MAX = 64;
 /** Most volumes of one gate. */
 export const GATE_VOLUMES_MAX = 1_024;
+/** Most volumes whose namespace ids a gate remembers, and the highest id. No id is used twice. */
+export const GATE_NUMBERS_MAX = 4 * GATE_VOLUMES_MAX;
+export const GATE_NAMESPACE_ID_MAX = 65_535;
 
 /** Entries of an I/O queue and of an admin queue. A host may have one command less outstanding. */
 export const GATE_QUEUE_ENTRIES = 128;
@@ -26,7 +29,7 @@ export const GATE_TRANSFER_BITS = 8;
 export const GATE_TRANSFER_MAX_BYTES = 4 * KIB * 2 ** GATE_TRANSFER_BITS;
 /** Most data in the capsule of an I/O command; the specification fixes it for admin commands. */
 export const GATE_IN_CAPSULE_BYTES = 8 * KIB;
-/** Memory for the data of all commands of all gates, without data in capsules. */
+/** Memory for the data of all commands of all gates until it has been sent, without data in capsules and of admin commands. */
 export const GATE_BYTES_MAX = 64 * MIB;
 /** Additional memory for the first command of a connection, so that a slow host cannot starve the others. */
 export const GATE_RESERVE_BYTES = 64 * MIB;
@@ -45,15 +48,20 @@ export const GATE_CHANGED_MAX = 1_024;
  */
 export const GATE_GAP_MS = 2_000;
 export const GATE_TICK_MS = 250;
-/** Shortest keep-alive time of a host. It is longer than the gap, so that no host gives a connection up before the gate would. */
+/** Shortest keep-alive time of a host; a shorter one is refused. It is longer than the gap, so that no host gives up before the gate would. */
 export const GATE_KEEP_ALIVE_MIN_MS = 2 * GATE_GAP_MS;
 /** A command that its volume has not completed in this time is answered with Command Interrupted; the host repeats it. */
 export const GATE_BUSY_MS = 20_000;
 /** A reset or an abort that must wait longer for its I/O is not answered: the connection is closed. */
 export const GATE_QUIESCE_MS = 10_000;
+/** A host that moves nothing of what it owes, data or the taking of answers, in this time is cut off. */
+export const GATE_TRANSFER_MS = 30_000;
 export const GATE_STOP_MS = 5_000;
+/** After its start, rsiod waits this long for the volumes that it had before, and then opens its gates without those that are not there. */
+export const GATE_SETTLE_MS = 60_000;
 /** An address that cannot be used now is tried again in this interval. */
 export const GATE_LISTEN_RETRY_MS = 5_000;
 
 assert(GATE_TICK_MS * 4 <= GATE_GAP_MS, 'A tick that is somewhat late is no gap');
+assert(GATE_IN_CAPSULE_BYTES === 8 * KIB, 'Admin commands have as much data in capsules');
 assert(GATE_COPY_MAX_BYTES + 128 <= 128 * KIB, 'A copied answer fits into a batch');

@@ -1,11 +1,11 @@
-// The namespace ids of the volumes of each gate, kept in a file. Invariants: a volume keeps its id at a gate for as long as the file exists,
-// also over restarts and while it is detached, so that an id never means another volume to a host that comes back; an id is on disk before
-// a host can see it.
+// The namespace ids of the volumes of each gate, kept in a file. A gate is known by its NQN, as for hosts. Invariants: an id never means
+// another volume for as long as the file exists, also over restarts, so that a host that comes back never writes to another volume; a volume
+// keeps its id while it is detached, for the last GATE_NUMBERS_MAX volumes; an id is on disk before a host can see it.
 
 import { StateFile, type StateForm } from '@rsio/common/files/state-file';
 import { RsError } from '@rsio/common/lib/errors';
 import { integer, list, object, type Of, text } from '@rsio/common/lib/shape';
-import { GATE_VOLUMES_MAX } from './limits.ts';
+import { GATE_NAMESPACE_ID_MAX, GATE_NUMBERS_MAX } from './limits.ts';
 
 const CONTENT = object({
   gates: list(object({ gate: text(), volumes: list(object({ id: text(), nsid: integer() })) })),
@@ -32,8 +32,8 @@ export class NamespaceNumbers {
   }
 
   /**
-   * Resolves with the number of a volume when it is on disk. `isInUse` says which volumes a host may use now; the number of another one is
-   * used again if all numbers are taken. Throws E_LIMIT if all are in use, and E_SYSTEM.
+   * Resolves with the number of a volume when it is on disk. `isInUse` says which volumes a host may use now; others are forgotten if there
+   * are too many. Throws E_LIMIT if no number is left, and E_SYSTEM.
    */
   async numberOf(gate: string, id: string, isInUse: (id: string) => boolean): Promise<number> {
     const known = this.gates.get(gate) ?? new Map<string, number>();
@@ -43,8 +43,10 @@ export class NamespaceNumbers {
       await this.saved;
       return kept;
     }
-    const nsid = freeNumber(known) ?? takeUnused(known, isInUse);
-    if (nsid === null) throw new RsError('E_LIMIT', `Gate ${gate} has ${GATE_VOLUMES_MAX} volumes, which is the limit: detach one of them`);
+    const nsid = Math.max(0, ...known.values()) + 1;
+    if (nsid > GATE_NAMESPACE_ID_MAX)
+      throw new RsError('E_LIMIT', `Gate ${gate} has had ${GATE_NAMESPACE_ID_MAX} volumes, which is the limit: make another gate`);
+    forgetUnused(known, isInUse);
     known.set(id, nsid);
     this.saved = this.file.save();
     try {
@@ -57,13 +59,6 @@ export class NamespaceNumbers {
     return nsid;
   }
 
-  /** Forgets the gates that `isWanted` rejects. */
-  async keep(isWanted: (gate: string) => boolean): Promise<void> {
-    const gone = [...this.gates.keys()].filter((gate) => !isWanted(gate));
-    for (const gate of gone) this.gates.delete(gate);
-    if (gone.length > 0) await this.file.save();
-  }
-
   private content(): Content {
     return {
       gates: [...this.gates].map(([gate, known]) => ({ gate, volumes: [...known].map(([id, nsid]) => ({ id, nsid })) })),
@@ -71,19 +66,14 @@ export class NamespaceNumbers {
   }
 }
 
-/** The lowest number that no volume has; null if there is none. */
-function freeNumber(known: ReadonlyMap<string, number>): number | null {
-  const taken = new Set(known.values());
-  for (let nsid = 1; nsid <= GATE_VOLUMES_MAX; nsid++) if (!taken.has(nsid)) return nsid;
-  return null;
-}
-
-/** Takes the number of the volume that got its number first among those that no host can use. */
-function takeUnused(known: Map<string, number>, isInUse: (id: string) => boolean): number | null {
-  for (const [id, nsid] of known)
-    if (!isInUse(id)) {
-      known.delete(id);
-      return nsid;
-    }
-  return null;
+/**
+ * Forgets the volumes that got their numbers first among those that no host can use, while there are GATE_NUMBERS_MAX or more. The highest
+ * number stays, because the next one follows it.
+ */
+function forgetUnused(known: Map<string, number>, isInUse: (id: string) => boolean): void {
+  const highest = Math.max(0, ...known.values());
+  for (const [id, nsid] of known) {
+    if (known.size < GATE_NUMBERS_MAX) return;
+    if (nsid < highest && !isInUse(id)) known.delete(id);
+  }
 }

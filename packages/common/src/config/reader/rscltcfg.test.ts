@@ -132,6 +132,11 @@ describe('gates', () => {
     ['[gate g]\naddress = 127.0.0.1, 127.0.0.1:4420\nhosts = all\n', /Wrong value/],
     [`${GATE}${GATE.replace('gate g', 'gate h')}`, /Duplicate address 127.0.0.1:4420/],
     [`${GATE}${GATE.replaceAll('127.0.0.1', '127.0.0.2').replace('::1', '::2')}`, /Duplicate gate name "g"/],
+    [
+      `${GATE}nqn = nqn.2020-01.a:b\n[gate h]\naddress = 127.0.0.2\nhosts = all\nnqn = nqn.2020-01.a:b\n`,
+      /Duplicate NQN "nqn.2020-01.a:b"/,
+    ],
+    [`${GATE}nqn = nqn.2014-08.org.nvmexpress.discovery\n`, /Wrong value "nqn.2014-08.org.nvmexpress.discovery" for nqn/],
     [`[defaults]\nprocesses = 2\n${GATE}`, /A gate with several data processes: allowed is processes = 1 in \[defaults\]/],
   ])('are refused if they are wrong: %s', (text, reason) => {
     expect(() => parseRscltConfig(text, 'f')).toThrow(reason);

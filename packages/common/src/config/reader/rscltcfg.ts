@@ -170,6 +170,8 @@ function readGates(sections: readonly IniSection[], defaults: Reader<'defaults'>
   for (const section of own) {
     const reader: Reader<'gate'> = new SectionReader(section, schema.gate.keys, schema, findings);
     uniques.claim(`name ${reader.name}`, reader.line, `gate name ${quoteText(reader.name)}`, 'give each gate a name of its own');
+    const nqn = reader.value('nqn');
+    if (nqn !== null) uniques.claim(`nqn ${nqn}`, reader.lineOf('nqn'), `NQN ${quoteText(nqn)}`, 'give each gate an NQN of its own');
     const addresses = reader.value('address');
     for (const { address, port } of addresses ?? []) {
       const shown = printEndpoint(address, port);
@@ -183,7 +185,7 @@ function readGates(sections: readonly IniSection[], defaults: Reader<'defaults'>
     if (addresses !== null)
       gates.push({
         name: reader.name,
-        nqn: reader.value('nqn'),
+        nqn,
         addresses,
         hosts: reader.value('hosts'),
         volumes: reader.value('volumes'),

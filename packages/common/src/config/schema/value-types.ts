@@ -254,11 +254,13 @@ export const gateAddresses: ValueType<readonly EndpointConfig[]> = plain('endpoi
 });
 
 const NQN = /^nqn\.\d{4}-\d{2}\.[A-Za-z0-9.-]+(?::[\x21-\x2b\x2d-\x7e]+)?$/;
+/** The subsystem with this name, which lists the others, is at each gate. */
+const DISCOVERY_NQN = 'nqn.2014-08.org.nvmexpress.discovery';
 /** Name of an NVMe subsystem. */
 export const nqn: ValueType<string> = plain(
   'nqn',
   `an NQN of at most ${NQN_MAX_CHARS} characters, such as nqn.2026-01.com.example:gate`,
-  (text) => (NQN.test(text) && text.length <= NQN_MAX_CHARS ? text : refuse('NQN', text, nqn.allowed)),
+  (text) => (NQN.test(text) && text.length <= NQN_MAX_CHARS && text !== DISCOVERY_NQN ? text : refuse('NQN', text, nqn.allowed)),
 );
 
 const HOSTS_ALLOWED = `all, or 1 to ${GATE_HOSTS_MAX} NQNs of hosts, separated by commas or spaces, as /etc/nvme/hostnqn has them`;

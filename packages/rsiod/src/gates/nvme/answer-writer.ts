@@ -38,13 +38,13 @@ export class AnswerWriter {
     this.output.commit(this.complete(command, bytes, fill, code, low, high), 0);
   }
 
-  /** Copies the data, and completes the command. */
+  /** Copies the data, and completes the command. The memory of the command counts until the answer has left. */
   data(command: NvmeCommand, source: Buffer, sourceAt: number, dataBytes: number): void {
     const { digests } = this;
     const { bytes, fill } = this.output.room(dataHeaderBytes(digests) + dataBytes + DIGEST_BYTES + RESPONSE_MAX_BYTES);
     const start = this.dataHeader(command, bytes, fill, dataBytes);
     source.copy(bytes, start, sourceAt, sourceAt + dataBytes);
-    this.output.commit(this.behindData(command, bytes, start, start + dataBytes), 0);
+    this.output.commit(this.behindData(command, bytes, start, start + dataBytes), command.budgetBytes);
   }
 
   /** Sends the data of `memory`, the memory of the command's buffer, without a copy. */

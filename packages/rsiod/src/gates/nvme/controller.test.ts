@@ -96,7 +96,7 @@ describe('Identify', () => {
     const volume = pageOf(admin, identify(4, 0, 1));
     expect([volume.readBigUInt64LE(0), volume[130], volume[30], volume[99]]).toEqual([256n, 12, 1, 0]);
     expect(pageOf(admin, identify(5, 0, 9)).equals(Buffer.alloc(4096))).toBe(true);
-    expect(admin.codes(identify(6, 0, 5000), identify(7, 3, 9), identify(8, 0x77))).toEqual(['#6 400b', '#7 400b', '#8 4002']);
+    expect(admin.codes(identify(6, 0, 70_000), identify(7, 3, 9), identify(8, 0x77))).toEqual(['#6 400b', '#7 400b', '#8 4002']);
   });
 
   it('names a volume by its id', () => {
@@ -169,7 +169,8 @@ it('features: queues, events, keep-alive and the cache', () => {
     '#6 4002',
   ]);
   expect(admin.run(get(7, 0x0f))).toMatchObject([{ status: 0, low: 5000 }]);
-  expect(admin.run(set(8, 0x0f, 100), get(9, 0x0f))).toMatchObject([{ status: 0 }, { status: 0, low: 4000 }]);
+  expect(admin.run(set(8, 0x0f, 3999), get(9, 0x0f))).toMatchObject([{ status: 0x4002 }, { status: 0, low: 5000 }]);
+  expect(admin.run(set(8, 0x0f, 4000), get(9, 0x0f))).toMatchObject([{ status: 0 }, { status: 0, low: 4000 }]);
   expect(admin.run(get(10, 6))).toMatchObject([{ status: 0, low: 1 }]);
   expect(admin.codes(get(11, 6, 3), get(12, 0x99), set(13, 0x8000_000b, 1))).toEqual(['#11 4002', '#12 4002', '#13 410d']);
 });

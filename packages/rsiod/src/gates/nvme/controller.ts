@@ -2,7 +2,6 @@
 // is answered only when no volume has a command of the controller any more, and an abort only when its command has ended. If that takes
 // longer than GATE_QUIESCE_MS, the host gets no answer, because its connections are closed.
 
-import { assert } from '@rsio/common/lib/assert';
 import {
   GATE_CHANGED_MAX,
   GATE_EVENTS_MAX,
@@ -53,8 +52,13 @@ export class Controller {
   private hasEnded = false;
   /** The command that waits until all I/O queues have finished. */
   private quieting: { readonly command: NvmeCommand; readonly sinceMs: number } | null = null;
-  private readonly aborting: { readonly command: NvmeCommand; readonly sqid: number; readonly cid: number; readonly sinceMs: number }[] =
-    [];
+  /** Aborts that wait for the end of a command, `of`. Its object may be another command by now, and its number, too. */
+  private readonly aborting: {
+    readonly command: NvmeCommand;
+    readonly of: NvmeCommand;
+    readonly uses: number;
+    readonly sinceMs: number;
+  }[] = [];
 
   constructor(subsystem: ControllerOwner, id: number, admin: Queue, request: ConnectRequest) {
     this.subsystem = subsystem;
@@ -62,7 +66,7 @@ export class Controller {
     this.admin = admin;
     this.hostNqn = request.hostNqn;
     this.hostId = request.hostId;
-    this.keepAliveMs = keepAlive(request.keepAliveMs);
+    this.keepAliveMs = request.keepAliveMs;
     this.heardMs = subsystem.options.nowMs();
     this.queues.add(admin);
   }
@@ -74,7 +78,7 @@ export class Controller {
   /** Admits an I/O queue. Returns null, or the code that refuses it. */
   admit(queue: Queue, { qid, hostNqn, hostId }: ConnectRequest): Code | null {
     if (hostNqn !== this.hostNqn || hostId !== this.hostId) return CODE.CONNECT_PARAMETERS | DNR;
-    if (this.hasEnded || this.quieting !== null || !this.isReady) return CODE.SEQUENCE_ERROR | DNR;
+    if (this.hasEnded || this.quieting !== null || this.csts !== CSTS.READY) return CODE.SEQUENCE_ERROR | DNR;
     if (qid > GATE_QUEUES_MAX) return CODE.CONNECT_PARAMETERS | DNR;
     for (const one of this.queues) if (one.qid === qid) return CODE.SEQUENCE_ERROR | DNR;
     this.queues.add(queue);
@@ -109,8 +113,14 @@ export class Controller {
    * given the controller up, and may have repeated the command elsewhere (rule D1). The controller then ends.
    */
   hears(): boolean {
+    if (!this.mayContinue()) return false;
+    this.heardMs = this.subsystem.options.nowMs();
+    return true;
+  }
+
+  /** Like `hears`, before a command that is executed in steps goes on: the host has not sent anything. */
+  mayContinue(): boolean {
     if (this.isSilent()) this.end(this.silence());
-    else this.heardMs = this.subsystem.options.nowMs();
     return !this.hasEnded;
   }
 
@@ -219,6 +229,8 @@ export class Controller {
   }
 
   private configure(command: NvmeCommand, value: number): Code | null {
+    // What the controller waits for belongs to the values before.
+    if (this.quieting !== null) return CODE.SEQUENCE_ERROR | DNR;
     const was = this.cc;
     this.cc = value;
     if ((value & CC.ENABLE) !== 0 && (was & CC.ENABLE) === 0) {
@@ -233,7 +245,6 @@ export class Controller {
     const isShutdown = (value & CC.SHUTDOWN) !== 0 && (was & CC.SHUTDOWN) === 0;
     const isReset = (value & CC.ENABLE) === 0 && (was & CC.ENABLE) !== 0;
     if (!isShutdown && !isReset) return CODE.OK;
-    if (this.quieting !== null) return CODE.SEQUENCE_ERROR | DNR;
     this.quieting = { command, sinceMs: this.subsystem.options.nowMs() };
     for (const queue of [...this.queues]) if (queue !== this.admin) queue.close('its host has reset the controller');
     this.settle();
@@ -250,8 +261,8 @@ export class Controller {
       this.admin.answer(command, CODE.OK);
     }
     for (let at = this.aborting.length - 1; at >= 0; at--) {
-      const { command, sqid, cid } = this.aborting[at]!;
-      if (this.queueOf(sqid)?.abort(cid) === 'busy') continue;
+      const { command, of, uses } = this.aborting[at]!;
+      if (of.uses === uses && of.isUnderWay) continue;
       this.aborting.splice(at, 1);
       // Bit 0: the command was not aborted. It has ended.
       this.admin.answer(command, CODE.OK, 1);
@@ -267,11 +278,11 @@ export class Controller {
     const cid = command.dword(10) >>> 16;
     if (sqid === 0) return this.abortAdmin(command, cid);
     const outcome = this.queueOf(sqid)?.abort(cid) ?? 'ended';
-    if (outcome !== 'busy') {
+    if (typeof outcome === 'string') {
       this.admin.answer(command, CODE.OK, outcome === 'taken' ? 0 : 1);
       return null;
     }
-    this.aborting.push({ command, sqid, cid, sinceMs: this.subsystem.options.nowMs() });
+    this.aborting.push({ command, of: outcome, uses: outcome.uses, sinceMs: this.subsystem.options.nowMs() });
     return null;
   }
 
@@ -305,7 +316,8 @@ export class Controller {
         this.report();
         return CODE.OK;
       case FEATURE.KEEP_ALIVE:
-        this.keepAliveMs = keepAlive(value);
+        if (!isKeepAlive(value)) return CODE.INVALID_FIELD | DNR;
+        this.keepAliveMs = value;
         return CODE.OK;
       case FEATURE.VOLATILE_CACHE:
         // The cache of the volume cannot be turned off: only FLUSH and FUA make writes durable.
@@ -357,8 +369,7 @@ export class Controller {
   }
 }
 
-/** A host that wants a shorter time gets the shortest one; 0 turns the keep-alive off. */
-function keepAlive(askedMs: number): number {
-  assert(askedMs >= 0, 'A time is not negative');
-  return askedMs === 0 ? 0 : Math.max(askedMs, GATE_KEEP_ALIVE_MIN_MS);
+/** True if the gate notices a gap before a host with this keep-alive time gives it up; 0 turns the keep-alive off. */
+export function isKeepAlive(askedMs: number): boolean {
+  return askedMs === 0 || askedMs >= GATE_KEEP_ALIVE_MIN_MS;
 }

@@ -2,7 +2,14 @@
 // 2.0, figures 275 to 284, and NVM Command Set 1.0, figure 97; version 1.4 is announced, so that hosts ask for nothing newer.
 
 import type { FrontendVolume } from '../../volumes/frontend-volume.ts';
-import { GATE_EVENTS_MAX, GATE_IN_CAPSULE_BYTES, GATE_QUEUE_ENTRIES, GATE_TRANSFER_BITS, GATE_VOLUMES_MAX } from '../limits.ts';
+import {
+  GATE_EVENTS_MAX,
+  GATE_IN_CAPSULE_BYTES,
+  GATE_NAMESPACE_ID_MAX,
+  GATE_QUEUE_ENTRIES,
+  GATE_TRANSFER_BITS,
+  GATE_VOLUMES_MAX,
+} from '../limits.ts';
 import type { NvmeCommand } from './nvme-command.ts';
 import type { SubsystemView } from './subsystem-view.ts';
 import { ALL_NAMESPACES, CNS, CODE, type Code, DNR, SQE_BYTES, VERSION_1_4 } from './wire/constants.ts';
@@ -46,7 +53,7 @@ export function identify(command: NvmeCommand, subsystem: SubsystemView, control
 function ofNamespace(subsystem: SubsystemView, nsid: number, page: (volume: FrontendVolume) => Buffer, isInactive: boolean): Buffer | Code {
   const known = subsystem.namespaces.get(nsid);
   if (known !== undefined) return page(known.volume);
-  const isValid = nsid > 0 && nsid <= GATE_VOLUMES_MAX;
+  const isValid = nsid > 0 && nsid <= GATE_NAMESPACE_ID_MAX;
   return isInactive && isValid ? Buffer.alloc(PAGE_BYTES) : CODE.INVALID_NAMESPACE | DNR;
 }
 
@@ -82,7 +89,7 @@ function controllerPage({ options }: SubsystemView, { id }: Identified): Buffer 
   page[512] = 0x66;
   page[513] = 0x44;
   page.writeUInt16LE(GATE_QUEUE_ENTRIES, 514);
-  page.writeUInt32LE(GATE_VOLUMES_MAX, 516);
+  page.writeUInt32LE(GATE_NAMESPACE_ID_MAX, 516);
   // ONCS: Compare, Dataset Management, Write Zeroes, Verify.
   page.writeUInt16LE(0x1 | 0x4 | 0x8 | 0x80, 520);
   // VWC: there is a cache; FLUSH takes one namespace.

@@ -51,6 +51,8 @@ export class NvmeCommand implements VolumeIo, LargeReply {
   budgetBytes = 0;
   /** Time (monotonic ms) at which a volume got it; null if no volume has it. */
   begunMs: number | null = null;
+  /** Counts the commands that the object has been. */
+  uses = 0;
   /** True if the host has its answer already, while a volume still has the command. */
   isLate = false;
   /** Step of a command with several requests, such as the deallocation of ranges. */
@@ -77,12 +79,18 @@ export class NvmeCommand implements VolumeIo, LargeReply {
     this.opcode = this.sqe[0]!;
     this.cid = this.sqe.readUInt16LE(2);
     this.nsid = this.sqe.readUInt32LE(4);
+    this.uses++;
     this.dataBytes = 0;
     this.arrivedBytes = 0;
     this.budgetBytes = 0;
     this.begunMs = null;
     this.isLate = false;
     this.step = 0;
+  }
+
+  /** True until the command is answered and no volume has it. */
+  get isUnderWay(): boolean {
+    return this.phase !== 'idle' && this.phase !== 'answered';
   }
 
   /** A number of 32 bits of the command: `dword(10)` is CDW10. */

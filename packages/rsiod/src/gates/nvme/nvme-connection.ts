@@ -6,44 +6,24 @@
 import { assert, counted } from '@rsio/common/lib/assert';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { DataBuffers } from '../../frontends/nbd/data-buffers.ts';
-import type { BudgetUser, MemoryBudget } from '../../frontends/nbd/memory-budget.ts';
-import type { BatchPool, NbdTransport } from '../../frontends/nbd/nbd-transport.ts';
+import type { BudgetUser } from '../../frontends/nbd/memory-budget.ts';
+import type { NbdTransport } from '../../frontends/nbd/nbd-transport.ts';
 import { ReplyOutput, type ReplyOutputEvents } from '../../frontends/nbd/reply-output.ts';
 import type { FrontendVolume } from '../../volumes/frontend-volume.ts';
 import { GATE_ADMIN_ENTRIES, GATE_BUSY_MS, GATE_COPY_MAX_BYTES, GATE_IN_CAPSULE_BYTES, GATE_TRANSFER_MAX_BYTES } from '../limits.ts';
 import { AnswerWriter } from './answer-writer.ts';
+import type { NvmeConnectionEvents, NvmePools } from './connection-ports.ts';
 import { connectRequest } from './connect-request.ts';
 import type { Controller } from './controller.ts';
+import { HostWatch } from './host-watch.ts';
 import { codeOf, nextRange, planIo } from './io-commands.ts';
+import { MemoryShare } from './memory-share.ts';
 import { NvmeCommand, type NvmeCommandEvents } from './nvme-command.ts';
 import type { Queue } from './queue.ts';
 import type { Subsystem } from './subsystem.ts';
 import { CODE, type Code, DNR, FATAL, HEADER_BYTES, IO, PDU, SGL } from './wire/constants.ts';
 import { PduDecoder, type PduSink } from './wire/pdu-decoder.ts';
-import { icResponse, termination } from './wire/pdu.ts';
-
-export interface NvmePools {
-  readonly data: DataBuffers;
-  readonly batches: BatchPool;
-  readonly budget: MemoryBudget;
-  /** Calls `fire` once, at the end of the current event-loop turn. */
-  readonly schedule: (fire: () => void) => void;
-}
-
-export interface NvmeConnectionEvents {
-  /** Finds the subsystem that a host names; null if it is not here. */
-  subsystem(nqn: string): Subsystem | null;
-  /** Called once, when the host has logged in. */
-  connected(): void;
-  /** Called when the connection is closed, with the reason. */
-  closing(why: string): void;
-  failed(thrown: unknown): void;
-  /** Called once, when the connection is closed and neither a volume nor the socket uses anything of it. */
-  finished(): void;
-}
-
-/** The admin queue may have data in capsules of this length by the specification. */
-const ADMIN_IN_CAPSULE_BYTES = 8192;
+import { icResponse, readIcRequest, termination } from './wire/pdu.ts';
 
 type Phase = 'greeting' | 'connecting' | 'serving' | 'closed' | 'finished';
 
@@ -70,7 +50,8 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
   /** Commands whose answer has not been sent, and commands that a volume has. */
   private unanswered = 0;
   private inVolume = 0;
-  private budgetBytes = 0;
+  private readonly memory: MemoryShare;
+  private readonly watch = new HostWatch();
   private hasDied = false;
 
   constructor(transport: NbdTransport, pools: NvmePools, events: NvmeConnectionEvents) {
@@ -79,10 +60,12 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
     this.events = events;
     this.output = new ReplyOutput(transport, pools.batches, this, pools.schedule);
     this.writer = new AnswerWriter(this.output);
+    this.memory = new MemoryShare(pools.budget, this);
   }
 
   receive(bytes: Buffer, start: number, end: number): void {
     try {
+      if (this.receiving !== null) this.watch.dataArrived();
       if (this.isOpen) this.decoder.feed(bytes, start, end);
     } catch (thrown) {
       this.failed(thrown);
@@ -110,13 +93,16 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
     this.transport.destroy();
   }
 
-  /** Answers what its volumes have had for GATE_BUSY_MS. Called now and then. */
+  /** Answers what its volumes have had for GATE_BUSY_MS, and ends a connection that is stuck. Called now and then. */
   tick(nowMs: number): void {
-    if (this.phase !== 'serving') return;
     for (const command of this.commands) {
       const isOverdue = command.begunMs !== null && !command.isLate && nowMs - command.begunMs > GATE_BUSY_MS;
-      if (isOverdue && command.phase === 'executing') this.answerLate(command);
+      if (isOverdue && this.isOpen && command.phase === 'executing') this.answerLate(command);
     }
+    const why = this.watch.stuck(nowMs, this.commands, this.unanswered, this.isOpen);
+    if (why === null) return;
+    this.close(why);
+    this.transport.destroy();
   }
 
   // --- PduSink
@@ -135,6 +121,11 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
     const command = this.receiving;
     this.receiving = null;
     if (command === null || !this.isOpen) return;
+    if (command.isInCapsule || command.arrivedBytes > 0) {
+      this.watch.dataArrived();
+      // The end of the data may have arrived long after its header.
+      if (this.controller?.hears() === false) return;
+    }
     if (!isIntact) return this.answer(command, CODE.TRANSIENT_TRANSPORT);
     if (command.isInCapsule || command.dataBytes === 0 || command.phase === 'idle') return this.begin(command);
     if (command.arrivedBytes === command.dataBytes) this.execute(command);
@@ -164,13 +155,13 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
     else this.answerCopied(command, content, 0, sentBytes);
   }
 
-  abort(cid: number): 'ended' | 'taken' | 'busy' {
+  abort(cid: number): 'ended' | 'taken' | NvmeCommand {
     for (const command of this.commands) {
-      if (command.cid !== cid || command.phase === 'idle' || command.phase === 'answered') continue;
+      if (command.cid !== cid || !command.isUnderWay) continue;
       // A host that was asked for data sends it, so only a command that waits for memory can be taken back.
-      if (command.phase !== 'waiting') return 'busy';
+      if (command.phase !== 'waiting') return command;
       this.waiting.splice(this.waiting.indexOf(command), 1);
-      if (this.waiting.length === 0) this.pools.budget.forget(this);
+      if (this.waiting.length === 0) this.memory.forget();
       this.answer(command, CODE.ABORT_REQUESTED);
       return 'taken';
     }
@@ -184,8 +175,8 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
     try {
       command.begunMs = null;
       if (command.isLate || !this.isOpen) this.end(command);
-      else if (command.opcode === IO.DATASET_MANAGEMENT && status === STATUS.OK) this.discardNext(command);
-      else this.answerIo(command, status);
+      else if (command.opcode !== IO.DATASET_MANAGEMENT || status !== STATUS.OK) this.answerIo(command, status);
+      else if (this.mayContinue()) this.discardNext(command);
     } catch (thrown) {
       this.failed(thrown);
     }
@@ -195,13 +186,15 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
   largeLeft(command: NvmeCommand): void {
     try {
       this.release(command);
-      this.left(1);
+      this.left(1, 0);
     } catch (thrown) {
       this.failed(thrown);
     }
   }
 
-  left(requests: number): void {
+  left(requests: number, budgetBytes: number): void {
+    this.watch.answersLeft();
+    this.memory.giveBack(budgetBytes);
     this.unanswered = counted(this.unanswered - requests, 'answers that are being sent');
     this.settle();
   }
@@ -225,11 +218,8 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
   }
 
   private greet(bytes: Buffer, at: number): void {
-    if (bytes.readUInt16LE(at + 8) !== 0) return this.decoder.fail(FATAL.UNSUPPORTED, 8);
-    // HPDA: the alignment that the host wants for data, in dwords minus 1.
-    if (bytes[at + 10] !== 0) return this.decoder.fail(FATAL.UNSUPPORTED, 10);
-    const wanted = bytes[at + 11]!;
-    const digests = { header: (wanted & 1) !== 0, data: (wanted & 2) !== 0 };
+    const digests = readIcRequest(bytes, at);
+    if (typeof digests === 'number') return this.decoder.fail(FATAL.UNSUPPORTED, digests);
     this.decoder.digests = digests;
     this.writer.digests = digests;
     this.phase = 'connecting';
@@ -251,20 +241,23 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
     this.receiving = command;
     // The end of the controller has closed this connection, with the command.
     if (this.controller?.hears() === false || dataBytes === 0) return null;
-    const mostBytes = this.qid === 0 ? ADMIN_IN_CAPSULE_BYTES : GATE_IN_CAPSULE_BYTES;
-    const isRight = command.sglType === SGL.IN_CAPSULE && command.sglBytes === dataBytes && dataBytes <= mostBytes;
+    const isRight = command.sglType === SGL.IN_CAPSULE && command.sglBytes === dataBytes && dataBytes <= GATE_IN_CAPSULE_BYTES;
     if (!isRight) {
       this.decoder.fail(FATAL.INVALID_HEADER, HEADER_BYTES.common + SGL.LENGTH_AT);
       return null;
     }
+    // Data that no command of this kind has is dropped, and the command is refused.
+    if (command.direction !== 'in') return null;
     command.dataBytes = dataBytes;
     command.hold(this.pools.data.take(command.memoryBytes(this.qid)));
     this.dataTargetOffset = 0;
     return command.buffer;
   }
 
-  /** Returns null if the host has more commands outstanding than the queue has entries. */
+  /** Returns null if the host has more commands outstanding than the queue has entries, or does not take its answers. */
   private newCommand(): NvmeCommand | null {
+    // A command has at most a request for data and an answer, twice if it was answered late.
+    if (this.unanswered >= 4 * this.entries) return null;
     const idle = this.idle.pop();
     if (idle !== undefined) return idle;
     // A command that was answered late stays until its volume has completed it, in addition to those that the host counts.
@@ -299,9 +292,10 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
   /** The capsule of a command has arrived. */
   private begin(command: NvmeCommand): void {
     const { direction } = command;
-    const usesSgl = command.sqe[1]! >>> 6 === 1;
-    if (!usesSgl) return this.answer(command, CODE.INVALID_FIELD | DNR);
+    // PSDT: data has a descriptor.
+    if (command.sqe[1]! >>> 6 !== 1) return this.answer(command, CODE.INVALID_FIELD | DNR);
     if (this.controller === null) return this.connect(command);
+    if (command.isInCapsule && direction !== 'in') return this.answer(command, CODE.INVALID_FIELD | DNR);
     if (!command.isInCapsule) {
       if (command.sglType === SGL.TRANSPORT && direction !== 'none') command.dataBytes = command.sglBytes;
       else if (command.sglBytes > 0 && direction !== 'none') return this.answer(command, CODE.INVALID_SGL | DNR);
@@ -334,8 +328,7 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
   private takeMemory(command: NvmeCommand): boolean {
     const lengthBytes = command.memoryBytes(this.qid);
     const bytes = DataBuffers.memoryBytes(lengthBytes);
-    if (!this.pools.budget.take(this, bytes, this.budgetBytes === 0)) return false;
-    this.budgetBytes += bytes;
+    if (!this.memory.take(bytes)) return false;
     command.budgetBytes = bytes;
     command.hold(this.pools.data.take(lengthBytes));
     return true;
@@ -372,6 +365,11 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
     volume.submit(command);
     command.begunMs = this.subsystem?.options.nowMs() ?? 0;
     this.inVolume++;
+  }
+
+  /** False if the host may have repeated its command meanwhile (rule D1); the connection is then closed, and the command has ended. */
+  private mayContinue(): boolean {
+    return !this.events.stoodStill() && this.controller?.mayContinue() !== false;
   }
 
   private discardNext(command: NvmeCommand): void {
@@ -438,6 +436,8 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
   private answerCopied(command: NvmeCommand, source: Buffer, sourceAt: number, lengthBytes: number): void {
     if (!this.isAnswerable(command)) return;
     this.writer.data(command, source, sourceAt, lengthBytes);
+    // The output has it until the answer has left.
+    command.budgetBytes = 0;
     this.release(command);
   }
 
@@ -457,11 +457,8 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
   private release(command: NvmeCommand): void {
     const held = command.releaseBuffer();
     if (held !== null) this.pools.data.giveBack(held);
-    if (command.budgetBytes > 0) {
-      this.budgetBytes = counted(this.budgetBytes - command.budgetBytes, 'bytes of a connection');
-      this.pools.budget.giveBack(command.budgetBytes);
-      command.budgetBytes = 0;
-    }
+    this.memory.giveBack(command.budgetBytes);
+    command.budgetBytes = 0;
     command.phase = 'idle';
     this.idle.push(command);
   }
@@ -475,7 +472,7 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
     this.decoder.stop();
     this.receiving = null;
     this.waiting.length = 0;
-    this.pools.budget.forget(this);
+    this.memory.forget();
     this.output.close();
     if (this.qid === 0) this.controller?.adminClosed();
     // What a volume has ends when the volume has completed it; all else ends now.

@@ -2,7 +2,7 @@
 // list of requests of the volume.
 
 import { describe, expect, it } from 'vitest';
-import { hostData, type Sqe } from './testing/nvme-host.ts';
+import { capsule, hostData, type Sqe } from './testing/nvme-host.ts';
 import { GateRig, type RigConnection } from './testing/nvme-rig.ts';
 
 function write(cid: number, data: Buffer): Sqe {
@@ -58,6 +58,19 @@ describe('an abort', () => {
     expect(io.answers().map((one) => `${one.kind} ${'cid' in one ? one.cid : ''}`)).toEqual(['done 1', 'r2t 2']);
     rig.subsystem.tick();
     expect(admin.answers()).toMatchObject([{ cid: 5, low: 1 }]);
+  });
+
+  it('is of the command that has the number now, and not of a later one', () => {
+    const { rig, admin, io } = withWrite();
+    admin.send(abort(1, 5));
+    rig.complete();
+    rig.turn();
+    expect(io.take()).toMatchObject([{ cid: 5, status: 0 }]);
+    io.send(write(5, Buffer.alloc(512, 'c')));
+    rig.subsystem.tick();
+    rig.turn();
+    expect(admin.take()).toMatchObject([{ cid: 1, status: 0, low: 1 }]);
+    expect(rig.volume.underWay).toBe(1);
   });
 
   it('that would wait too long closes the connections without an answer', () => {
@@ -122,6 +135,18 @@ describe.each([
   });
 });
 
+it('a controller that waits for its I/O, or is shut down, takes no other configuration and no queue', () => {
+  const { rig, admin, io } = withWrite();
+  admin.send(SHUTDOWN, { ...RESET, cid: 12, dwords: [0, 0x14, 0x46_0000] });
+  rig.turn();
+  expect(admin.take()).toMatchObject([{ cid: 12, status: 0x400c }]);
+  io.vanish();
+  rig.complete();
+  expect(admin.answers()).toMatchObject([{ cid: 9, status: 0 }]);
+  expect(admin.run(STATUS_READ)).toMatchObject([{ low: 9 }]);
+  expect(() => rig.queue(admin, 2)).toThrow('"status":16396');
+});
+
 it('a controller can be used again after a reset', () => {
   const rig = new GateRig();
   const admin = rig.login();
@@ -158,6 +183,13 @@ it('a command that arrives after the keep-alive time is not executed, whether or
   io.vanish();
   admin.vanish();
   expect([rig.finished, rig.inUse]).toEqual([2, 0]);
+});
+
+it('a host that would give a login up sooner than the gate notices a gap is refused, with the reason (D1)', () => {
+  const rig = new GateRig();
+  expect(() => rig.login(undefined, { keepAliveMs: 3_999 })).toThrow('"status":16770');
+  expect(rig.log.at(-1)).toContain('was refused: its keep-alive time is 3999 ms, and allowed are 4000 ms or more, or 0');
+  expect(rig.subsystem.controllers.size).toBe(0);
 });
 
 it('a host that has turned its keep-alive off stays', () => {
@@ -198,4 +230,162 @@ it('a host that vanishes leaves nothing behind', () => {
   expect([rig.finished, rig.inUse, rig.subsystem.controllers.size]).toEqual([2, 0, 0]);
   expect(rig.log.filter((line) => line.startsWith('failed'))).toEqual([]);
   expect(rig.volume.seen).toEqual(['write 0+512', 'read 0+131072']);
+});
+
+describe('a host that was silent while the gate was busy (D1)', () => {
+  const ranges = (count: number): Buffer => {
+    const data = Buffer.alloc(16 * count);
+    for (let range = 0; range < count; range++) {
+      data.writeUInt32LE(1, 16 * range + 4);
+      data.writeUInt32LE(range, 16 * range + 8);
+    }
+    return data;
+  };
+  const discard: Sqe = { opcode: 9, cid: 3, nsid: 1, dwords: [2, 4], data: ranges(3) };
+
+  it('gets no further range discarded after its keep-alive time', () => {
+    const rig = new GateRig();
+    const admin = rig.login();
+    const io = rig.queue(admin);
+    io.send(discard);
+    rig.nowMs += 5_000;
+    rig.complete(1);
+    expect([rig.volume.seen, admin.transport.destroyed, io.transport.destroyed]).toEqual([['discard 0+512'], true, true]);
+    io.vanish();
+    admin.vanish();
+    expect([rig.finished, rig.inUse]).toEqual([2, 0]);
+  });
+
+  it('gets no further range discarded after a gap', () => {
+    const rig = new GateRig();
+    const admin = rig.login();
+    const io = rig.queue(admin);
+    io.send(discard);
+    rig.afterGap = () => {
+      io.connection.close('a gap');
+      admin.connection.close('a gap');
+    };
+    rig.complete(1);
+    expect(rig.volume.seen).toEqual(['discard 0+512']);
+    io.vanish();
+    admin.vanish();
+    expect([rig.finished, rig.inUse]).toEqual([2, 0]);
+  });
+
+  it.each([
+    ['in a capsule', 8, 1024],
+    ['that was asked for', 64, 32 * 1024],
+  ])('gets nothing written if the end of its data arrives after its keep-alive time: %s', (_, blocks, bytes) => {
+    const rig = new GateRig();
+    const admin = rig.login();
+    const io = rig.queue(admin);
+    const data = Buffer.alloc(512 * blocks);
+    let pdu = capsule(write(1, data));
+    if (blocks === 64) {
+      const [asked] = io.run({ opcode: 1, cid: 1, nsid: 1, dwords: [0, 0, 63], transferBytes: 32 * 1024 });
+      pdu = hostData(1, asked?.kind === 'r2t' ? asked.tag : 0, 0, data);
+    }
+    io.receive(pdu.subarray(0, bytes));
+    rig.nowMs += 5_100;
+    io.receive(pdu.subarray(bytes));
+    expect([rig.volume.seen, admin.transport.destroyed, io.transport.destroyed]).toEqual([[], true, true]);
+    io.vanish();
+    admin.vanish();
+    expect([rig.finished, rig.inUse]).toEqual([2, 0]);
+  });
+});
+
+it('a host that takes no answers cannot make a gate keep more of them than its bound', () => {
+  const rig = new GateRig({ memoryBytes: 1024 * 1024 });
+  const io = rig.queue(rig.login());
+  for (let round = 0; round < 200 && !io.transport.ended; round++) {
+    io.send({ opcode: 2, cid: round, nsid: 1, dwords: [0, 0, 127], transferBytes: 64 * 1024 });
+    rig.settle();
+  }
+  expect(io.transport.waitingBytes).toBeLessThan(1024 * 1024 + 128 * 1024);
+  expect(rig.budget.usedBytes).toBeGreaterThan(900 * 1024);
+  io.vanish();
+  expect(rig.budget.usedBytes).toBe(0);
+});
+
+it('a host that takes no answers cannot have any number of them', () => {
+  const rig = new GateRig();
+  const io = rig.queue(rig.login(), 1, { entries: 8 });
+  for (let cid = 0; cid < 500; cid++) {
+    io.send({ opcode: 0x7a, cid, nsid: 1 });
+    rig.settle();
+  }
+  expect(io.transport.ended).toBe(true);
+  expect(io.transport.waitingBytes).toBeLessThan(1024);
+});
+
+it('data in the capsule of a command without data is refused, and no memory is lost', () => {
+  const rig = new GateRig();
+  const io = rig.queue(rig.login());
+  const verify: Sqe = { opcode: 0x0c, cid: 1, nsid: 1, dwords: [0, 0, 7], data: Buffer.alloc(512) };
+  const before = rig.data.pooledBytes;
+  const read: Sqe = { ...verify, opcode: 2, cid: 2, dwords: [0, 0, 0] };
+  expect(io.codes(verify, read, { ...verify, opcode: 0x08, cid: 3 })).toEqual(['#1 4002', '#2 4002', '#3 4002']);
+  expect([rig.inUse, rig.volume.seen, rig.data.pooledBytes]).toEqual([0, [], before]);
+});
+
+describe('a host that stops in the middle', () => {
+  function pass(rig: GateRig, admin: RigConnection, io: RigConnection, ms: number): void {
+    for (let step = 0; step < ms / 1000; step++) {
+      rig.nowMs += 1_000;
+      admin.run({ opcode: 0x18, cid: 1 });
+      io.connection.tick(rig.nowMs);
+      admin.connection.tick(rig.nowMs);
+      rig.subsystem.tick();
+    }
+  }
+
+  it('and owes data is cut off', () => {
+    const rig = new GateRig();
+    const admin = rig.login();
+    const io = rig.queue(admin);
+    io.run({ opcode: 1, cid: 1, nsid: 1, dwords: [0, 0, 63], transferBytes: 32 * 1024 });
+    pass(rig, admin, io, 20_000);
+    // Other commands are no data.
+    io.run({ opcode: 0, cid: 2, nsid: 1 });
+    expect(io.transport.destroyed).toBe(false);
+    pass(rig, admin, io, 20_000);
+    expect([io.transport.destroyed, admin.transport.destroyed, rig.log.at(-1)]).toEqual([
+      ...[true, false, 'closed: its host has sent no data that it owes for 30 s'],
+    ]);
+  });
+
+  it('and takes no answers is cut off', () => {
+    const rig = new GateRig();
+    const admin = rig.login();
+    const io = rig.queue(admin);
+    io.send({ opcode: 2, cid: 1, nsid: 1, dwords: [0, 0, 255], transferBytes: 128 * 1024 });
+    rig.settle();
+    pass(rig, admin, io, 40_000);
+    expect([io.transport.destroyed, rig.log.at(-1)]).toEqual([true, 'closed: its host has taken no answers for 30 s']);
+  });
+
+  it('and leaves its own fault unread has its socket destroyed', () => {
+    const rig = new GateRig();
+    const admin = rig.login();
+    const io = rig.queue(admin);
+    io.receive(Buffer.alloc(8, 0xff));
+    expect([io.transport.ended, io.transport.destroyed]).toEqual([true, false]);
+    pass(rig, admin, io, 40_000);
+    expect(io.transport.destroyed).toBe(true);
+  });
+
+  it('is not cut off while its volume is slow', () => {
+    const { rig, admin, io } = withWrite();
+    for (let step = 0; step < 60; step++) {
+      rig.nowMs += 1_000;
+      admin.send({ opcode: 0x18, cid: 1 });
+      rig.turn();
+      admin.take();
+      io.take();
+      io.connection.tick(rig.nowMs);
+      admin.connection.tick(rig.nowMs);
+    }
+    expect([io.transport.destroyed, admin.transport.destroyed]).toEqual([false, false]);
+  });
 });

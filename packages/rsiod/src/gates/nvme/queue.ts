@@ -14,8 +14,8 @@ export interface Queue {
   /** Ends the connection; nothing that it has received is executed any more. `left` of the controller is called when it has finished. */
   close(why: string): void;
   /**
-   * Returns what became of a command: `ended` if this queue does not have it, `taken` if it was unsent and is answered with Abort Requested,
-   * `busy` if a volume has it.
+   * Returns what became of a command: `ended` if this queue does not have it, `taken` if it was unsent and is answered with Abort Requested;
+   * the command itself if it must end first, because its data was asked for or a volume has it.
    */
-  abort(cid: number): 'ended' | 'taken' | 'busy';
+  abort(cid: number): 'ended' | 'taken' | NvmeCommand;
 }

@@ -1,9 +1,9 @@
 // An NVM subsystem: the volumes of one gate as namespaces, and the controllers that hosts have made. Invariants: a namespace id means the
 // same volume for as long as the gate exists; the number of a controller is used again only after all its connections have finished.
 
-import { GATE_CONTROLLERS_MAX } from '../limits.ts';
+import { GATE_CONTROLLERS_MAX, GATE_KEEP_ALIVE_MIN_MS } from '../limits.ts';
 import type { ConnectRequest } from './connect-request.ts';
-import { Controller } from './controller.ts';
+import { Controller, isKeepAlive } from './controller.ts';
 import type { Queue } from './queue.ts';
 import type { ControllerOwner, GateNamespace, SubsystemOptions } from './subsystem-view.ts';
 import { CNTLID_ANY, CODE, type Code, DNR } from './wire/constants.ts';
@@ -51,10 +51,16 @@ export class Subsystem implements ControllerOwner {
 
   private newController(queue: Queue, request: ConnectRequest): Controller | Code {
     if (request.cntlid !== CNTLID_ANY) return CODE.CONNECT_PARAMETERS | DNR;
+    const { hostNqn, keepAliveMs } = request;
+    if (!isKeepAlive(keepAliveMs)) {
+      const allowed = `allowed are ${GATE_KEEP_ALIVE_MIN_MS} ms or more, or 0`;
+      this.options.note(`host ${hostNqn} was refused: its keep-alive time is ${keepAliveMs} ms, and ${allowed}`);
+      return CODE.CONNECT_PARAMETERS | DNR;
+    }
     if (this.controllers.size >= GATE_CONTROLLERS_MAX) return CODE.CONNECT_BUSY;
     const controller = new Controller(this, this.newId(), queue, request);
     this.controllers.set(controller.id, controller);
-    this.options.note(`host ${request.hostNqn} has logged in, as controller ${controller.id}`);
+    this.options.note(`host ${hostNqn} has logged in, as controller ${controller.id}`);
     return controller;
   }
 

@@ -22,6 +22,8 @@ export class GateRig {
   readonly log: string[] = [];
   readonly subsystem: Subsystem;
   nowMs = 1000;
+  /** Closes all connections, as a gate does after a gap; null if the process did not stand still. */
+  afterGap: (() => void) | null = null;
   /** Number of connections that have finished. */
   finished = 0;
   private readonly volumeTurns: (() => void)[] = [];
@@ -108,6 +110,10 @@ export class RigConnection {
     this.connection = new NvmeConnection(this.transport, pools, {
       subsystem: (nqn) => (nqn === NQN ? rig.subsystem : null),
       connected: () => undefined,
+      stoodStill: () => {
+        rig.afterGap?.();
+        return rig.afterGap !== null;
+      },
       closing: (why) => rig.log.push(`closed: ${why}`),
       failed: (thrown) => rig.log.push(`failed: ${thrown instanceof Error ? (thrown.stack ?? '') : ''}`),
       finished: () => rig.finished++,

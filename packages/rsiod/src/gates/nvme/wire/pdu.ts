@@ -1,4 +1,4 @@
-// Builds the PDUs that a controller sends. Each function writes into a given buffer at a given position and returns the position behind.
+// Builds the PDUs that a controller sends, and reads ICReq. Each function writes into a given buffer at a given position and returns the position behind.
 // Pure. Source: NVMe/TCP transport specification 1.0, 3.6.
 //
 //   0 type | 1 flags | 2 hlen | 3 pdo | 4-7 plen       common header, 8 bytes; then the rest of the header, a digest of the header if
@@ -30,6 +30,15 @@ function writeCommon(bytes: Buffer, at: number, type: number, flags: number, hea
 function digestHeader(bytes: Buffer, at: number, headerBytes: number, has: boolean): number {
   const behind = at + headerBytes;
   return has ? bytes.writeUInt32LE(crc32c(bytes, at, behind), behind) : behind;
+}
+
+/** Returns the digests that a host asks for in ICReq, or the offset of a field that has a value for which a gate has no support. */
+export function readIcRequest(bytes: Buffer, at: number): Digests | number {
+  // The version of the format, and HPDA: the alignment that the host wants for data, in dwords minus 1.
+  if (bytes.readUInt16LE(at + 8) !== 0) return 8;
+  if (bytes[at + 10] !== 0) return 10;
+  const wanted = bytes[at + 11]!;
+  return { header: (wanted & 1) !== 0, data: (wanted & 2) !== 0 };
 }
 
 /** ICResp. `dataMaxBytes` is the most data that the host may send in one H2CData PDU; a multiple of 4. */

@@ -1,0 +1,47 @@
+// Notices that the host of a connection does not move what it owes: data that it was asked for, or answers that it has to take. Such a host
+// would keep memory from the others for ever. Invariant: a host is stuck only after GATE_TRANSFER_MS in which it owed the same kind of
+// transfer, and none of that kind has moved; the time that a volume takes is not the host's.
+
+import { GATE_TRANSFER_MS } from '../limits.ts';
+import type { NvmeCommand } from './nvme-command.ts';
+
+class Direction {
+  hasMoved = true;
+  private sinceMs = 0;
+
+  isStuck(nowMs: number, isOwed: boolean): boolean {
+    if (this.hasMoved || !isOwed) this.sinceMs = nowMs;
+    this.hasMoved = false;
+    return nowMs - this.sinceMs >= GATE_TRANSFER_MS;
+  }
+}
+
+export class HostWatch {
+  private readonly arriving = new Direction();
+  private readonly leaving = new Direction();
+
+  dataArrived(): void {
+    this.arriving.hasMoved = true;
+  }
+
+  answersLeft(): void {
+    this.leaving.hasMoved = true;
+  }
+
+  /**
+   * Called now and then with all commands and the number of those without a sent answer. Returns why the connection is to be destroyed; null
+   * if it is not stuck. A closed connection (`isOpen` is false) still has to send the reason.
+   */
+  stuck(nowMs: number, commands: readonly NvmeCommand[], unanswered: number, isOpen: boolean): string | null {
+    let [begun, receiving, large] = [0, 0, 0];
+    for (const { phase } of commands) {
+      if (phase !== 'idle') begun++;
+      if (phase === 'receiving') receiving++;
+      if (phase === 'answered') large++;
+    }
+    const owesData = this.arriving.isStuck(nowMs, receiving > 0);
+    const takesNothing = this.leaving.isStuck(nowMs, large > 0 || unanswered > begun || !isOpen);
+    if (!owesData && !takesNothing) return null;
+    return `its host has ${owesData ? 'sent no data that it owes' : 'taken no answers'} for ${GATE_TRANSFER_MS / 1000} s`;
+  }
+}
