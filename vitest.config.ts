@@ -27,6 +27,7 @@ const LONGEST = [
   'integration/servers-turmoil',
   'integration/durability',
   'integration/farm-takers',
+  'integration/farm-page',
   'fuzz/runner/fixed-seeds',
   'integration/chaos',
   'table/table',

@@ -234,6 +234,7 @@ export const FOLDERS = {
   'test/tui/screens': 'screens of crsio as text; UPDATE_SCREENS=1 rewrites them',
   'test/vm': 'npm run vm-boot: the packages under systemd, in two virtual machines with bare Debian roots',
   'test/vm/guest': 'programs that run in the virtual machines',
+  'test/vm/lun': 'npm run vm-lun: a farm on a LUN with reservations, in three virtual machines',
   'test/web': 'the pages of rsweb in headless Chromium, over a sample picture; their screenshots and load times',
   bench: 'measurements; the comparison of servers is in the folder itself',
   'bench/client': 'rsiod: links, frontends, end to end, beside a relay in C',

@@ -18,6 +18,13 @@ export interface Image {
   readonly suite: string;
 }
 
+/** `setup`: commands that mmdebstrap runs with the new root as $1. */
+export interface Recipe {
+  readonly packages: readonly string[];
+  readonly setup: readonly string[];
+}
+
+const BARE: Recipe = { packages: [], setup: [] };
 const GUEST = fileURLToPath(new URL('guest', import.meta.url));
 const MIRROR = 'http://deb.debian.org/debian';
 /** Packages that are installed: those of a machine in a data centre, and those that the test uses, such as fio. */
@@ -36,13 +43,18 @@ const SETUP = [
   'chroot "$1" systemctl mask apt-daily.timer apt-daily-upgrade.timer',
 ];
 
-/** Returns the image for this recipe. If the folder does not contain the image, makes it there. `say` is called before long steps. */
-export async function imageIn(folder: string, suite: string, say: (text: string) => void): Promise<Image> {
-  const recipe = [suite, MIRROR, ...PRESENT, ...CACHED, DISK_SIZE, ...SETUP, ...['agent.sh', 'agent.service'].map(guestFile)].join('\n');
+/**
+ * Returns the image for this recipe. If the folder does not contain the image, makes it there. `say` is called before long steps. `more`: what
+ * is installed beyond a bare root.
+ */
+export async function imageIn(folder: string, suite: string, say: (text: string) => void, more: Recipe = BARE): Promise<Image> {
+  const packages = [...PRESENT, ...more.packages];
+  const setup = [...SETUP, ...more.setup];
+  const recipe = [suite, MIRROR, ...packages, ...CACHED, DISK_SIZE, ...setup, ...['agent.sh', 'agent.service'].map(guestFile)].join('\n');
   const place = path.join(folder, `${suite}-${createHash('sha256').update(recipe).digest('hex').slice(0, 12)}`);
   if (!existsSync(place)) {
     say(`Making a bare root of Debian ${suite} in ${place}`);
-    await make(`${place}.new`, suite);
+    await make(`${place}.new`, suite, packages, setup);
     renameSync(`${place}.new`, place);
   }
   return { disk: path.join(place, 'disk.img'), kernel: path.join(place, 'vmlinuz'), initrd: path.join(place, 'initrd.img'), suite };
@@ -52,16 +64,16 @@ function guestFile(name: string): string {
   return readFileSync(path.join(GUEST, name), 'utf8');
 }
 
-async function make(place: string, suite: string): Promise<void> {
+async function make(place: string, suite: string, packages: readonly string[], setup: readonly string[]): Promise<void> {
   rmSync(place, { recursive: true, force: true });
   mkdirSync(place, { recursive: true });
   const hooks = [
     `upload "${path.join(GUEST, 'agent.sh')}" /usr/local/sbin/agent`,
     `upload "${path.join(GUEST, 'agent.service')}" /etc/systemd/system/agent.service`,
     'chmod 755 "$1/usr/local/sbin/agent"',
-    ...SETUP,
+    ...setup,
   ].map((hook) => `--customize-hook=${hook}`);
-  const options = ['--variant=minbase', '--skip=cleanup/apt', `--include=${PRESENT.join(',')}`, ...hooks];
+  const options = ['--variant=minbase', '--skip=cleanup/apt', `--include=${packages.join(',')}`, ...hooks];
   await mustRun('mmdebstrap', [...options, suite, path.join(place, 'root.tar'), MIRROR]);
   // Without root, the helper of mmdebstrap unpacks in a user namespace, so that owners are as in the archive.
   const steps = [

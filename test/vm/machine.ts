@@ -4,7 +4,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { accessSync, constants, mkdirSync, readFileSync } from 'node:fs';
-import { createServer, type Server, type Socket } from 'node:net';
+import { connect, createServer, type Server, type Socket } from 'node:net';
 import path from 'node:path';
 import { run } from '../support/programs/programs.ts';
 import type { Image } from './image.ts';
@@ -16,6 +16,8 @@ export interface MachineOptions {
   readonly image: Image;
   /** A folder of the real machine. The guest sees the folder read-only as /share. */
   readonly share: string;
+  /** A further folder of the real machine, which the guest can mount read-only with the tag `checkout`. */
+  readonly checkout?: string;
   /**
    * The cards. A card sends to the socket `theirs`, and the card of the other machine receives from this socket. The other machine may be
    * off.
@@ -34,6 +36,7 @@ const COMMAND_TIMEOUT_MS = 1_800_000;
 const MEMORY_MIB = 1_024;
 const CPUS = 2;
 const CONSOLE_TAIL = 3_000;
+const MONITOR_TIMEOUT_MS = 30_000;
 
 export class Machine {
   readonly name: string;
@@ -97,7 +100,7 @@ export class Machine {
   }
 
   private arguments(): string[] {
-    const { image, share, cards } = this.options;
+    const { image, share, checkout, cards } = this.options;
     const accelerator = Machine.accelerator();
     const processor = accelerator === 'kvm' ? ['-accel', 'kvm', '-cpu', 'host'] : ['-accel', 'tcg,thread=multi', '-cpu', 'max'];
     return [
@@ -109,7 +112,9 @@ export class Machine {
       ...['-chardev', `file,id=console,path=${this.file('console')},append=on`, '-serial', 'chardev:console'],
       ...['-device', 'virtio-serial-pci', '-chardev', `socket,id=agent,path=${this.file('agent')}`],
       ...['-device', 'virtserialport,chardev=agent,name=agent', '-device', 'virtio-rng-pci'],
+      ...['-qmp', `unix:${this.file('monitor')},server=on,wait=off`],
       ...['-virtfs', `local,path=${share},mount_tag=share,security_model=none,readonly=on`],
+      ...(checkout === undefined ? [] : ['-virtfs', `local,path=${checkout},mount_tag=checkout,security_model=none,readonly=on`]),
       ...cards.flatMap(({ ours, theirs, mac }, number) => [
         ...['-netdev', `dgram,id=n${number},local.type=unix,local.path=${ours},remote.type=unix,remote.path=${theirs}`],
         ...['-device', `virtio-net-pci,netdev=n${number},mac=${mac}`],
@@ -183,6 +188,44 @@ export class Machine {
     await ready;
     await this.settled();
     return performance.now() - startMs;
+  }
+
+  /** Resets the guest at once, as the reset button does, and resolves when systemd has started everything again. */
+  async reset(): Promise<void> {
+    const ready = this.ready();
+    await this.monitor('system_reset');
+    await ready;
+    await this.settled();
+  }
+
+  /** Stops all processors of the machine, or lets them go on. */
+  freeze(isFrozen: boolean): Promise<void> {
+    return this.monitor(isFrozen ? 'stop' : 'cont');
+  }
+
+  /** Unplugs the cable of card `number`, or plugs it in. */
+  plug(number: number, isPlugged: boolean): Promise<void> {
+    return this.monitor('set_link', { name: `n${number}`, up: isPlugged });
+  }
+
+  /** Gives the monitor of QEMU a command (QMP). */
+  private monitor(execute: string, given: object = {}): Promise<void> {
+    const answer = new Promise<void>((resolve, reject) => {
+      const socket = connect(this.file('monitor'));
+      let text = '';
+      socket.setEncoding('utf8').on('error', reject);
+      socket.on('data', (part: string) => {
+        text += part;
+        const answers = text.split('\n').filter((line) => /^\{"(?:return|error)"/.test(line));
+        if (answers.length < 2) return;
+        socket.destroy();
+        if (answers[1]?.startsWith('{"return"') === true) resolve();
+        else reject(new Error(`${this.name}: ${execute}: ${answers[1]}`));
+      });
+      const commands = [{ execute: 'qmp_capabilities' }, { execute, arguments: given }];
+      socket.write(commands.map((command) => `${JSON.stringify(command)}\n`).join(''));
+    });
+    return this.bounded(answer, MONITOR_TIMEOUT_MS, execute);
   }
 
   console(): string {

@@ -9,11 +9,12 @@ import { needPrograms } from '@rsio/common/testing/needs';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { afterAll, afterEach, beforeEach, expect, it } from 'vitest';
 import { temporaryDirectory } from '../../testing/backend-scene.ts';
+import { damageRecord } from '../../testing/damaged-record.ts';
 import { engineSuite, write } from '../../testing/engine-suite.ts';
 import { firstRecord } from '../farm-record.ts';
 import { DISK_RECORD_MAX_BYTES } from '../limits.ts';
 import { CommandEngine } from './command.ts';
-import { encodeFrame, HEADER_BYTES, KIND, SLOT_BYTES, slotAt } from './header-format.ts';
+import { HEADER_BYTES } from './header-format.ts';
 import { prepareDisk } from './prepare-disk.ts';
 import { newClientName } from './shared-disk.ts';
 
@@ -53,14 +54,7 @@ engineSuite('command engine', missing, async () => {
     lacks: ['fence', 'hang'],
     recordMaxBytes: DISK_RECORD_MAX_BYTES,
     engine: (server) => engineOf(server, ['/bin/false'], file),
-    damage: async (text) => {
-      const id = fs.readFileSync(file).toString('hex', 8, 24);
-      const register = `{"writer":"w","decided":{"by":1,"record":${text}},"base":9,"promised":0,"accepted":0,"value":null}`;
-      const frame = encodeFrame({ disk: id, kind: KIND.register, server: 1 }, 8, register, SLOT_BYTES) ?? Buffer.alloc(SLOT_BYTES, 1);
-      const descriptor = fs.openSync(file, 'r+');
-      for (const slot of frame.length === SLOT_BYTES ? [0, 1] : [0]) fs.writeSync(descriptor, frame, 0, frame.length, slotAt(1, slot));
-      fs.closeSync(descriptor);
-    },
+    damage: async (text) => damageRecord(file, text),
     forget,
     read: async (positionBytes, lengthBytes) => {
       const descriptor = fs.openSync(file, 'r');

@@ -1,5 +1,5 @@
 // The engine with persistent reservations, on a target in memory that answers as SPC-4 says. Its writes go to a file that refuses nothing,
-// so these tests are about keys and reservations; a drill with LIO and two initiators has tried the writes. Rule: F13.
+// so these tests are about keys and reservations. reservation-lun.test.ts has a real target. Rule: F13.
 
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,0 +1,108 @@
+// `npm run vm-lun`: a farm on a LUN of an iSCSI target, fenced by persistent reservations, in three virtual machines: two servers, and one
+// machine that is both the array (the target of the kernel, LIO) and the client. The packages are installed as OPERATING.md says. While the
+// client writes and remembers what was acknowledged, the owner of the pool moves, is killed, stands still, is cut off and loses its power.
+// Root is not needed. `npm test` does not run this program.
+
+import { execFileSync } from 'node:child_process';
+import { cpSync, mkdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { isProgramThere } from '@rsio/common/testing/needs';
+import { imageIn } from '../image.ts';
+import { Machine } from '../machine.ts';
+import { Report, seconds } from '../report.ts';
+import { DRILLS } from './drills.ts';
+import { installed, LINKS, type LunScene, served } from './scene.ts';
+import { engineSuite } from './suite.ts';
+
+const SUITE = 'suite';
+const HELP = `usage: npm run vm-lun -- [--suite SUITE] [--folder FOLDER] [--only DRILL,...] [--rounds N]
+
+Boots an iSCSI target with a client, and two servers of Debian SUITE (default trixie), installs the packages of this checkout, makes a shared
+pool with fence = reservation, and makes each drill happen under writes, N times (default 1): ${Object.keys(DRILLS).join(', ')}.
+First, it runs the suite of the engines on another LUN (${SUITE}).
+--folder keeps the image and the consoles (default: below ${tmpdir()}). Needs what vm-boot needs.
+`;
+/** Installed already, because npm run vm-boot tests the installation, and an emulated machine takes minutes for it. */
+const PACKAGES = ['nodejs', 'perl', 'adduser', 'iproute2', 'mount', 'xfsprogs', 'open-iscsi', 'sg3-utils', 'nvme-cli'];
+/** Otherwise, the first boot would wait for a network that has no addresses yet. */
+const SETUP = ['chroot "$1" systemctl disable open-iscsi.service iscsid.socket iscsid.service'];
+/** Programs of this machine, and their Debian packages. */
+const NEEDED = { 'qemu-system-x86_64': 'qemu-system-x86', 'qemu-img': 'qemu-utils', mmdebstrap: 'mmdebstrap' };
+const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
+
+const { values } = parseArgs({
+  options: {
+    suite: { type: 'string', default: 'trixie' },
+    folder: { type: 'string', default: path.join(tmpdir(), 'rsio-vm-boot') },
+    only: { type: 'string', default: [SUITE, ...Object.keys(DRILLS)].join() },
+    rounds: { type: 'string', default: '1' },
+    help: { type: 'boolean' },
+  },
+});
+
+/** Puts the packages and the programs of the guests into the folder that the guests see. */
+function fillShare(share: string): void {
+  rmSync(share, { recursive: true, force: true });
+  mkdirSync(share, { recursive: true });
+  execFileSync(process.execPath, [path.join(ROOT, 'scripts/package.mjs'), '--out', path.join(share, 'packages')], { stdio: 'ignore' });
+  cpSync(path.join(ROOT, 'test/vm/guest'), share, { recursive: true });
+}
+
+/** Returns the median and the maximum of the rounds. */
+function spread(ms: readonly number[]): string {
+  const sorted = ms.toSorted((a, b) => a - b);
+  const middle = sorted[Math.floor(sorted.length / 2)];
+  return middle === undefined ? 'unknown' : `${seconds(middle)} median, ${seconds(sorted.at(-1) ?? 0)} at most, of ${ms.length} rounds`;
+}
+
+async function play(report: Report): Promise<void> {
+  const { folder } = values;
+  const chosen = values.only.split(',');
+  const [share, run] = [path.join(folder, 'lun-share'), path.join(folder, 'lun-run')];
+  rmSync(run, { recursive: true, force: true });
+  fillShare(share);
+  const image = await imageIn(folder, values.suite, (text) => report.say(text), { packages: PACKAGES, setup: SETUP });
+  const machine = (name: string): Machine => {
+    const cards = LINKS.filter(({ ends }) => ends.includes(name)).map(({ ends, number }) => {
+      const mark = ends.indexOf(name);
+      const socket = (end: number): string => path.join(run, `link${number}-${end}`);
+      return { ours: socket(mark), theirs: socket(1 - mark), mac: `52:54:00:00:0${number}:0${mark}` };
+    });
+    return new Machine({ name, folder: run, image, share, cards, ...(name === 'big-2' ? { checkout: ROOT } : {}) });
+  };
+  const scene: LunScene = { array: machine('big-2'), servers: [machine('big-9'), machine('big-8')], report };
+  const all = [scene.array, ...(chosen.join() === SUITE ? [] : scene.servers)];
+  try {
+    report.say(`booting ${all.length} machines of Debian ${image.suite}, ${Machine.accelerator()}, consoles in ${run}`);
+    await Promise.all(all.map((one) => one.boot()));
+    if (chosen.includes(SUITE)) await report.chapter(SUITE, () => engineSuite(scene));
+    if (chosen.join() === SUITE) return;
+    report.say('-- install');
+    await installed(scene);
+    const gaps = new Map<string, number[]>(chosen.filter((name) => name !== SUITE).map((name) => [name, []]));
+    for (let round = 0; round < Number(values.rounds); round++)
+      for (const [name, longestMs] of gaps) {
+        const drill = DRILLS[name];
+        if (drill === undefined) throw new Error(`There is no drill ${name}: see --help`);
+        await report.chapter(name, async () => void longestMs.push(await drill(scene, await served(scene))));
+      }
+    for (const [name, longestMs] of gaps) report.say(`${name}: longest I/O ${spread(longestMs)}`);
+  } finally {
+    await Promise.all(all.map((one) => one.cut()));
+  }
+}
+
+// On a signal, the process must exit, because the virtual machines end together with this process.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
+const missing = Object.entries(NEEDED).filter(([program]) => !isProgramThere(program));
+if (values.help === true) process.stdout.write(HELP);
+else if (missing.length > 0)
+  process.stdout.write(`Skipped: this machine has no ${missing.map(([program, name]) => `${program} (package ${name})`).join(', ')}\n`);
+else {
+  const report = new Report();
+  await report.chapter('boot of all machines', () => play(report));
+  process.exitCode = report.end();
+}
