@@ -72,12 +72,14 @@ async function taken(next: Machine): Promise<string> {
   return await next.run('rsadm farm; rsslogcat | grep -E "is fenced|is owned by" | tail -2; sg_persist -r /dev/disk/by-id/wwn-* | tail -3');
 }
 
-/** Waits until a server that comes back stands by: it has nothing of the pool open, and sees the owner. */
+/** Waits until a server that comes back stands by: it sees the owner, and has nothing of the pool open any more. */
 async function standsBy(machine: Machine, owner: Machine): Promise<string> {
   await machine.run(until(`rsadm pool list 2>/dev/null | grep -q 'served by ${owner.name}'`, 300));
-  const left = await machine.run('nsenter -m -t $(cat /run/rsio/rssrv/pid) findmnt -n /storage/fast || true; losetup -n');
-  const lines = await machine.run('rsslogcat | grep "Pool fast" | tail -4');
-  if (left !== '') throw new Error(`${machine.name} still has ${left}`);
+  const inService = 'nsenter -m -t $(systemctl show rssrv -p MainPID --value)';
+  const left = `$(${inService} findmnt -n /storage/fast; losetup --list --noheadings)`;
+  const { code } = await machine.try(until(`[ -z "${left}" ]`, 120));
+  const lines = await machine.run('rsslogcat | grep "Pool fast" | tail -6');
+  if (code !== 0) throw new Error(`${machine.name} still has ${await machine.run(`echo "${left}"`)}\n${lines}`);
   return lines;
 }
 
