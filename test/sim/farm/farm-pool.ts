@@ -68,7 +68,9 @@ export class FarmPool {
     return this.served.filter(({ id }) => !this.suspended.has(id));
   }
 
+  /** Does nothing if the pool is open, like ConfigInForce.openSharedPools: a clean move that has failed leaves it open. */
   async open(): Promise<void> {
+    if (this.state?.isOpen === true) return;
     const { machine, volumes } = this.ports;
     const { mount } = machine;
     const ledgers = this.ports.ledgers();

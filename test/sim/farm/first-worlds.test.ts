@@ -5,7 +5,7 @@
 import { expect, test } from 'vitest';
 import { runFarmSeed } from './farm-world.ts';
 
-const WORLDS = 16;
+const WORLDS = 10;
 
 test.each(Array.from({ length: WORLDS }, (_unused, at) => at + 1))('farm %i', async (seed) => {
   expect((await runFarmSeed(seed)).breaches, `npm run sim -- --farm --seed ${seed} --trace`).toEqual([]);

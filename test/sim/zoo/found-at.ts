@@ -199,10 +199,10 @@ const FARMS: readonly (readonly [seed: number, mutants: readonly string[]])[] = 
   [2, ['swap-blind', 'fence-expires', 'cache-kept', 'error-unlooked', 'error-unprobed', 'given-up-in-flight']],
   [3, ['ledger-late']],
   [4, ['own-past-unfenced']],
-  [18, ['given-up-ends-hold']],
   [23, ['freed-mounted']],
   [32, ['look-in-memory']],
   [53, ['fence-last-only']],
+  [182, ['given-up-ends-hold']],
 ];
 
 export const FINDER_SEEDS: readonly number[] = FINDERS.map(([seed]) => seed);

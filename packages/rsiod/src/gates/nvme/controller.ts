@@ -109,16 +109,10 @@ export class Controller {
   }
 
   /**
-   * Called with each command and with its data, before they are executed. Returns false if the keep-alive time has run out: the host may have
-   * given the controller up, and may have repeated the command elsewhere (rule D1). The controller then ends.
+   * Called before a command, its data or its next step is executed. Returns false if the keep-alive time has run out: the host may have given
+   * the controller up, and may have repeated the command elsewhere (rule D1). The controller then ends. Only Keep Alive counts as a sign of
+   * the host, because a host gives up by the answers to Keep Alive alone, whatever it receives over other connections.
    */
-  hears(): boolean {
-    if (!this.mayContinue()) return false;
-    this.heardMs = this.subsystem.options.nowMs();
-    return true;
-  }
-
-  /** Like `hears`, before a command that is executed in steps goes on: the host has not sent anything. */
   mayContinue(): boolean {
     if (this.isSilent()) this.end(this.silence());
     return !this.hasEnded;
@@ -169,6 +163,7 @@ export class Controller {
     if (!this.isReady) return CODE.SEQUENCE_ERROR | DNR;
     switch (command.opcode) {
       case ADMIN.KEEP_ALIVE:
+        this.heardMs = this.subsystem.options.nowMs();
         return CODE.OK;
       case ADMIN.IDENTIFY:
         return this.send(command, identify(command, this.subsystem, this));

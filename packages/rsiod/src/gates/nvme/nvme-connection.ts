@@ -124,7 +124,7 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
     if (command.isInCapsule || command.arrivedBytes > 0) {
       this.watch.dataArrived();
       // The end of the data may have arrived long after its header.
-      if (this.controller?.hears() === false) return;
+      if (this.controller?.mayContinue() === false) return;
     }
     if (!isIntact) return this.answer(command, CODE.TRANSIENT_TRANSPORT);
     if (command.isInCapsule || command.dataBytes === 0 || command.phase === 'idle') return this.begin(command);
@@ -240,7 +240,7 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
     this.writer.sqhd = (this.writer.sqhd + 1) % this.entries;
     this.receiving = command;
     // The end of the controller has closed this connection, with the command.
-    if (this.controller?.hears() === false || dataBytes === 0) return null;
+    if (this.controller?.mayContinue() === false || dataBytes === 0) return null;
     const isRight = command.sglType === SGL.IN_CAPSULE && command.sglBytes === dataBytes && dataBytes <= GATE_IN_CAPSULE_BYTES;
     if (!isRight) {
       this.decoder.fail(FATAL.INVALID_HEADER, HEADER_BYTES.common + SGL.LENGTH_AT);
@@ -280,7 +280,7 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
       this.decoder.fail(FATAL.DATA_OUT_OF_RANGE, 12);
       return null;
     }
-    if (this.controller?.hears() === false) return null;
+    if (this.controller?.mayContinue() === false) return null;
     command.arrivedBytes += dataBytes;
     this.receiving = command;
     this.dataTargetOffset = offset;

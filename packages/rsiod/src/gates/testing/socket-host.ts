@@ -6,6 +6,7 @@ import { systemClock } from '@rsio/common/lib/clock';
 import { type Answer, answers, capsule, connectCommand, icRequest, type Sqe } from '../nvme/testing/nvme-host.ts';
 
 const ANSWER_MS = 20_000;
+const QUIET_MS = 600_000;
 
 export interface HostLogin {
   readonly nqn: string;
@@ -39,7 +40,8 @@ export class SocketHost {
     host.write(icRequest());
     await host.next(({ kind }) => kind === 'ic');
     const { qid = 0 } = login;
-    const done = await host.run(connectCommand({ ...login, entries: qid === 0 ? 32 : 64 }));
+    // This host sends no Keep Alive.
+    const done = await host.run(connectCommand({ keepAliveMs: QUIET_MS, ...login, entries: qid === 0 ? 32 : 64 }));
     if (done.kind !== 'done' || done.status !== 0) throw new Error(`Connect: ${JSON.stringify(done)}`);
     host.cntlid = done.low;
     if (qid === 0) await host.run({ opcode: 0x7f, fabricsType: 0, cid: 1, dwords: [0, 0x14, 0x46_0001] });
