@@ -121,6 +121,11 @@ const CALLS: Readonly<Record<string, readonly (readonly [args: string, code: num
   'volume-jobs': [['volume jobs', 0]],
   'volume-jobs-cancel': [],
   'volume-jobs-limit': [],
+  // farm-commands.test.ts has a farm.
+  farm: [],
+  'gate-list': [['gate list', 0]],
+  // gates.test.ts has a gate.
+  'gate-show': [],
   'interface-list': [['interface list', 0]],
   check: [
     ['check', 0],

@@ -68,6 +68,7 @@ it('a host and an NBD client see the same data, and the host is named as the use
   expect((await io.readBlock(6, 16, BLOCK)).equals(block('nbd'))).toBe(true);
   nbd.close();
   const shown = await client.rsconfigWell('gate', 'show', 'g1');
+  expect(JSON.parse(await client.rsconfigWell('gate', 'show', 'g1', '--json'))).toMatchObject({ name: 'g1', nqn, volumes: [{ nsid: 1 }] });
   expect(shown).toMatch(/^NSID {2}VOLUME +SIZE\n +1 {2}osl:oracle@0 +16m$/m);
   const { code, stderr } = await client.rsconfig('-d', 'oracle');
   expect([code, stderr.includes('in use by 1 host of gate g1')]).toEqual([1, true]);

@@ -195,14 +195,14 @@ const EXPLORED: readonly (readonly [seed: number, mutants: readonly string[]])[]
 
 /** Mutants of farms, with the seed of the world of a farm. */
 const FARMS: readonly (readonly [seed: number, mutants: readonly string[]])[] = [
-  [1, ['ledger-unkept', 'notes-unkept', 'unfenced', 'fence-unproven', 'fence-after-mount', 'life-kept', 'moved-unreplayed']],
-  [2, ['swap-blind', 'fence-expires', 'cache-kept', 'error-unlooked', 'error-unprobed', 'given-up-in-flight']],
-  [3, ['ledger-late']],
-  [4, ['own-past-unfenced']],
+  [1, ['ledger-unkept', 'notes-unkept', 'unfenced', 'fence-after-mount', 'life-kept', 'moved-unreplayed']],
+  [2, ['swap-blind', 'fence-unproven', 'fence-expires', 'cache-kept', 'error-unlooked', 'error-unprobed', 'given-up-in-flight']],
+  [19, ['own-past-unfenced']],
   [23, ['freed-mounted']],
-  [32, ['look-in-memory']],
-  [53, ['fence-last-only']],
+  [29, ['ledger-late']],
+  [55, ['fence-last-only']],
   [182, ['given-up-ends-hold']],
+  [511, ['look-in-memory']],
 ];
 
 export const FINDER_SEEDS: readonly number[] = FINDERS.map(([seed]) => seed);
