@@ -1,5 +1,5 @@
 // The expected output of commands for a site whose servers are all reachable and whose paths are all up. This file shares no code with the
-// programs that print. Only times, instances and path numbers are masked, because the test cannot choose these. `-m status` lists the
+// programs whose output it describes. Only times, instances and path numbers are masked, because the test cannot choose these. `-m status` lists the
 // sections of the file. Further interfaces that servers announced follow, sorted by namespace and serverid.
 
 import { sameSubnet } from './data-centre.ts';

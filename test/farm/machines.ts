@@ -67,7 +67,7 @@ export class FarmServer {
     await waitFor(isGone, GONE_MS, `No process of ${this.name}`);
   }
 
-  /** Cuts the power of the machine: from now on, the machine answers and writes back nothing, and all its memory is lost. */
+  /** Cuts the power of the machine: from now on, the machine answers nothing and writes nothing back, and all its memory is lost. */
   async powerCut(): Promise<void> {
     for (const pid of this.host.processes()) if (!isStorage(pid)) signal(pid, 'SIGSTOP');
     for (const place of (await this.mounts()).filter(isPool)) {

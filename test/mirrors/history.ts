@@ -83,7 +83,7 @@ export class History {
     return later.some((mask, value) => (mask >> value) & 1) ? null : later;
   }
 
-  /** When a holder is replaced, its acknowledged writes may be lost if they were never flushed and a crash has dropped them. */
+  /** When a holder is replaced, the loss of its acknowledged writes is accepted if they were never flushed and a crash has dropped them. */
   excuse(servingTerm: number): void {
     const mayGo = (value: number, term: number): boolean => this.dropped.has(value) && !this.flushed.has(value) && term < servingTerm;
     const gone = new Set<Operation>();

@@ -74,7 +74,7 @@ export class SimFaults {
     this.durability.replayed(volume);
   }
 
-  /** A read has returned a change that is not yet answered. */
+  /** A read has returned the data of a write that has not been answered yet. */
   shown(volume: SimVolume): void {
     this.durability.shown(volume);
   }

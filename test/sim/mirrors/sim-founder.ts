@@ -1,4 +1,4 @@
-// Makes a mirror as the commands do: founds it at every voter, claims it, makes the volumes replicas, and stores a clean config in which
+// Makes a mirror as the commands do: founds it at every voter, claims it, turns the volumes into replicas, and stores a clean config in which
 // all are in sync. The client repeats an unanswered step. After a restart, the client begins from the first step, with a higher number of
 // the claim.
 

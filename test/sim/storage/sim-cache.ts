@@ -157,7 +157,7 @@ export class SimCache {
   }
 
   /**
-   * The machine has crashed. Of each dirty sector, the disk has either the new content, as if it had just been written back, or the old
+   * The machine has crashed. For each dirty sector, the disk has either the new content, as if it had just been written back, or the old
    * content.
    */
   crashed(): void {

@@ -1,4 +1,4 @@
-// Tests that the gap around a given moment and the longest gap are computed correctly from the moments of answered I/O. Invariant: the
+// Tests that the gap around a given moment and the longest gap are computed correctly from the times at which I/O was answered. Invariant: the
 // tests use no clock, so that the gaps are exact.
 
 import { expect, it } from 'vitest';

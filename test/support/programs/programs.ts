@@ -1,5 +1,5 @@
-// Runs programs for a test: `run` waits for the end of the program, and `start` does not. The output is kept, the time is bounded, and
-// programs that still run when the hosts are cleaned are killed by pid. host.ts runs daemons, which outlive the command that starts them.
+// Runs programs for a test: `run` waits for the end of the program, and `start` does not. Output is kept, the running time is bounded, and
+// programs that are still running when the hosts are cleaned up are killed by pid. host.ts runs daemons, which outlive the command that starts them.
 
 import { type ChildProcess, type ChildProcessByStdio, spawn, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';

@@ -144,7 +144,7 @@ export const VERIFY_CHUNK_BYTES = MIRROR_SUMS_SECTORS_MAX * SECTOR_BYTES;
 export const VERIFY_BUSY_CHUNK_BYTES = 256 * KIB;
 /** Bytes of a piece with one checksum. */
 export const VERIFY_PIECE_BYTES = MIRROR_SUM_PIECE_SECTORS_MAX * SECTOR_BYTES;
-/** Bytes of a piece when a difference is narrowed down. Differences are reported in this unit. */
+/** Size in bytes of the pieces that are compared when a difference is narrowed down. Differences are reported in this unit. */
 export const VERIFY_FINE_BYTES = 4 * KIB;
 /** Maximum number of differing ranges that a report lists. For further ranges, the report only counts the bytes. */
 export const VERIFY_RANGES_MAX = 1_000;

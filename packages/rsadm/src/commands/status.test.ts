@@ -1,4 +1,4 @@
-// Tests the output and the questions of `status`, `pool check` and `volume remove`, with a fake rssrv. The tables and warnings themselves
+// Tests the output and the confirmation prompts of `status`, `pool check` and `volume remove`, with a fake rssrv. The tables and warnings themselves
 // have tests in common's manage/.
 
 import { shownCall } from '@rsio/common/cli/command';

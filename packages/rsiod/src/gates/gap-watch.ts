@@ -10,7 +10,7 @@ export class GapWatch {
   private readonly gap: (lengthMs: number) => void;
   private readonly tick: () => void;
   private timer: Timer | null = null;
-  /** Times of the last tick. The wall clock goes on while a machine is suspended, and the monotonic clock may not. */
+  /** The time of the last tick, by both clocks. The wall clock goes on while a machine is suspended, and the monotonic clock may not. */
   private lastMs = 0;
   private lastWallMs = 0;
 

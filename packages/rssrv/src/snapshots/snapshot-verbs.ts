@@ -5,7 +5,7 @@
 // the files of its volume are neither replaced nor extended. A request that is repeated after a crash is not executed again (A2).
 
 // Design.
-// A snapshot takes a long time, and other changes of pools must not wait for it. The steps of a snapshot therefore alternate between its
+// A snapshot takes a long time, and other changes to pools must not wait for it. The steps of a snapshot therefore alternate between its
 // turn in the queue of changes and `turn.aside`, during which other changes run. While the snapshot is `making` in the state of its pool,
 // the catalogue refuses to grow, rename, remove or roll back its volume (E_BUSY).
 //

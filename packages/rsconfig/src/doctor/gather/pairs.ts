@@ -53,7 +53,7 @@ export function configuredPairs(config: RscltConfig, locals: readonly Local[]): 
   return { pairs: all.flatMap(({ pairs }) => pairs), leftOut: all.flatMap(({ leftOut }) => leftOut) };
 }
 
-/** Returns pairs with the server interfaces that are in the servers' lists but on no path in `tried`. */
+/** Returns pairs of a local interface and a server interface, for the server interfaces that are in the servers' lists but on no path in `tried`. */
 export function learnedPairs(config: RscltConfig, locals: readonly Local[], tried: readonly PathFacts[]): Pairs {
   const all = config.namespaces
     .filter(({ paths }) => paths !== 'configured')

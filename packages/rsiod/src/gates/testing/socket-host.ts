@@ -80,7 +80,7 @@ export class SocketHost {
     this.socket.destroy();
   }
 
-  /** Resolves with the next answer that `isIt`, and drops earlier ones. Rejects if the gate closes the connection. */
+  /** Resolves with the next answer that `isIt` accepts, and drops the answers before it. Rejects if the gate closes the connection. */
   async next(isIt: (answer: Answer) => boolean): Promise<Answer> {
     const endMs = systemClock.monotonicMs() + ANSWER_MS;
     for (;;) {

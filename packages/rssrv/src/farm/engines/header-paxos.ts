@@ -55,7 +55,7 @@ export class HeaderPaxos {
 
   /**
    * Returns the newest decided record. If an earlier swap of this server has ended without an outcome, or its process has ended in a swap,
-   * look first brings that instance to its end. So what look returns cannot be replaced later by a swap that was called before.
+   * look first brings that instance to its end. So a swap that was called before `look` cannot later replace the record that `look` returns.
    */
   async look(): Promise<FarmRecord | null> {
     const registers = await this.readAll();

@@ -35,7 +35,7 @@ export interface PoolHandOverPorts {
   administration(): Pick<Administration, 'poolStates' | 'leavePool' | 'poolClosed' | 'jobsIn'>;
   inForce(): PoolsInForce;
   readonly changes: Pick<ChangeQueue, 'runOwn' | 'workingAside'>;
-  /** Starts a new incarnation of the storage, because writes to the volume may be lost. */
+  /** Starts a new incarnation of the storage, because writes to the volume may have been lost. */
   incarnationEnded(volumeId: string): Promise<void>;
   listChanged(): void;
 }

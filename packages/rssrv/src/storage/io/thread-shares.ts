@@ -40,7 +40,7 @@ export class ThreadShares {
     if (lane !== undefined && --lane.users === 0) this.lanes.delete(volumeId);
   }
 
-  /** Returns the number of calls of a volume that run or wait for a thread; 0 if the volume has no lane. */
+  /** Returns the number of calls of a volume that are running or are waiting for a thread; 0 if the volume has no lane. */
   callsOf(volumeId: string): number {
     return this.lanes.get(volumeId)?.calls ?? 0;
   }
