@@ -11,7 +11,7 @@ import { printEndpoint } from '@rsio/common/lib/units';
 import type { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
 import { transportOf, withDataEvents, withReceiveBuffer } from '../frontends/nbd/nbd-socket.ts';
 import type { GapWatch } from './gap-watch.ts';
-import { GATE_LISTEN_RETRY_MS, GATE_LOGIN_MS, GATE_STOP_MS } from './limits.ts';
+import { GATE_LISTEN_RETRY_MS, GATE_LOGIN_MS, GATE_STOP_MS, GATE_TCP_KEEP_ALIVE_MS } from './limits.ts';
 import type { NvmePools } from './nvme/connection-ports.ts';
 import type { DiscoveryEntry } from './nvme/discovery.ts';
 import { NvmeConnection } from './nvme/nvme-connection.ts';
@@ -27,7 +27,7 @@ export interface GateLog {
 
 /** The bounds that all gates share. */
 export interface Door {
-  /** True if one more connection may be opened; `isProven` counts those that have logged in. */
+  /** True if one more connection may be opened. */
   mayOpen(): boolean;
   opened(): void;
   proven(): void;
@@ -167,13 +167,16 @@ export class Gate {
   }
 
   private entries(): DiscoveryEntry[] {
-    return this.config.addresses.map((endpoint, portId) => ({ ...endpoint, nqn: this.nqn, portId, isDiscovery: false }));
+    return this.config.addresses.map((endpoint, portId) => ({ ...endpoint, nqn: this.nqn, portId }));
   }
 
   private open(endpoint: EndpointConfig, isFirst: boolean): void {
     const { clock, log } = this.ports;
     const key = keyOf(endpoint);
-    const server = createServer({ pauseOnConnect: true, noDelay: true, keepAlive: true }, (socket) => this.accept(socket));
+    const server = createServer(
+      { pauseOnConnect: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: GATE_TCP_KEEP_ALIVE_MS },
+      (socket) => this.accept(socket),
+    );
     this.servers.set(key, server);
     server.on('error', (error) => {
       if (this.servers.get(key) !== server) return;

@@ -1,7 +1,7 @@
 // The frontend of gates with real sockets: hosts, volumes that come, grow and go, reloads, bounds. The oracles are a raw host and the volume.
 // test/integration/gates.test.ts has gates of real daemons.
 
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -56,12 +56,17 @@ afterEach(async () => {
   await removeFolder(folder);
 });
 
-async function make(config: readonly ClientGateConfig[] = [gate()]): Promise<Gates> {
+function gatesOf(config: readonly ClientGateConfig[]): Gates {
   const say = (message: string): void => void lines.push(message);
   const log = { info: say, warn: say, error: (message: string, { error }: { error: unknown }) => say(`${message} ${String(error)}`) };
   const options = { clock, log, numbersFile: join(folder, 'gates.json'), version: '1.0', isSettled: () => true, namespaceid: () => 7 };
   const gates = new Gates({ ...options, gates: config });
   open.push(gates);
+  return gates;
+}
+
+async function make(config: readonly ClientGateConfig[] = [gate()]): Promise<Gates> {
+  const gates = gatesOf(config);
   await gates.start();
   await gates.show(volume);
   for (const one of config)
@@ -174,9 +179,22 @@ it('a volume that is no longer named while its number is saved is not offered', 
 });
 
 it('a damaged file of numbers is no reason to give other numbers', async () => {
-  writeFileSync(join(folder, 'gates.json'), '{"version":1,"content":{"gates":5}}');
-  await expect(make()).rejects.toThrow(/gates\.json/);
-  expect(readFileSync(join(folder, 'gates.json'), 'utf8')).toContain('"gates":5');
+  const twice = { version: 1, content: { gates: [{ gate: NQN, volumes: [{ id: 'a', nsid: 1 }, { id: 'b', nsid: 1 }] }] } }; // biome-ignore format: short
+  for (const text of ['{"version":1,"content":{"gates":5}}', 'nonsense', JSON.stringify(twice)]) {
+    writeFileSync(join(folder, 'gates.json'), text);
+    const gates = gatesOf([gate()]);
+    // rsiod starts, and its volumes have their other frontends.
+    await gates.start();
+    await gates.show(volume);
+    expect(lines.splice(0)).toEqual([expect.stringMatching(/^The gates let no host in: .*gates\.json/)]);
+    expect(gates.views()).toMatchObject([{ name: 'g1', listening: [], volumes: [] }]);
+    expect(readFileSync(join(folder, 'gates.json'), 'utf8')).toBe(text);
+    rmSync(join(folder, 'gates.json'));
+    await gates.follow([gate()]);
+    await vi.waitFor(() => expect(gates.views()).toMatchObject([{ listening: [`127.0.0.1:${port}`], volumes: [{ nsid: 1 }] }]), UNTIL);
+    await gates.close();
+    lines.length = 0;
+  }
 });
 
 it('only volumes and hosts that the gate names get through', async () => {

@@ -79,6 +79,8 @@ export class Gates implements Frontend {
   private readonly pools: NvmePools;
   private receiveBuffer: Buffer | null = null;
   private isRunning = false;
+  /** True when the numbers of the namespaces are known. */
+  private isLoaded = false;
   /** True when hosts may come. */
   private isOpen = false;
   private startedMs = 0;
@@ -108,9 +110,7 @@ export class Gates implements Frontend {
     );
   }
 
-  /** Throws E_SYSTEM and E_CONFIG if the file of numbers cannot be used. */
   async start(): Promise<void> {
-    await this.numbers.load();
     this.isRunning = true;
     this.startedMs = this.options.clock.monotonicMs();
     await this.follow(this.config);
@@ -188,18 +188,22 @@ export class Gates implements Frontend {
   }
 
   views(): GateView[] {
-    return [...this.gates.values()].map((gate) => ({
-      name: gate.config.name,
-      nqn: gate.nqn,
-      addresses: gate.config.addresses.map(({ address, port }) => printEndpoint(address, port)),
-      listening: gate.listening,
-      hosts: gate.hosts,
-      volumes: [...gate.subsystem.namespaces.values()].map(({ nsid, volume }) => ({
-        nsid,
-        label: volumeLabel(volume),
-        sizeBytes: volume.sizeBytes,
-      })),
-    }));
+    return this.config.map((config) => {
+      const nqn = this.nqnOf(config);
+      const gate = this.gates.get(nqn);
+      return {
+        name: config.name,
+        nqn,
+        addresses: config.addresses.map(({ address, port }) => printEndpoint(address, port)),
+        listening: gate?.listening ?? [],
+        hosts: gate?.hosts ?? [],
+        volumes: [...(gate?.subsystem.namespaces.values() ?? [])].map(({ nsid, volume }) => ({
+          nsid,
+          label: volumeLabel(volume),
+          sizeBytes: volume.sizeBytes,
+        })),
+      };
+    });
   }
 
   private cutAll(lengthMs: number): void {
@@ -215,7 +219,8 @@ export class Gates implements Frontend {
   }
 
   private async apply(): Promise<void> {
-    const wanted = this.isRunning ? this.config : [];
+    const isWanted = this.isRunning && this.config.length > 0 && (await this.hasNumbers());
+    const wanted = isWanted ? this.config : [];
     const gone = [...this.gates.values()].filter(({ nqn }) => !wanted.some((config) => this.nqnOf(config) === nqn));
     for (const { nqn } of gone) this.gates.delete(nqn);
     await Promise.all(gone.map((gate) => gate.close()));
@@ -230,6 +235,17 @@ export class Gates implements Frontend {
       if (this.isOpen) gate.listen();
     }
     this.openLater();
+  }
+
+  /** Without the numbers, no host gets in, because it could write to another volume. The volumes' other frontends do not depend on them. */
+  private async hasNumbers(): Promise<boolean> {
+    try {
+      if (!this.isLoaded) await this.numbers.load();
+      this.isLoaded = true;
+    } catch (thrown) {
+      this.options.log.warn(`The gates let no host in: ${toRsError(thrown).message}; then run rsconfig reload`);
+    }
+    return this.isLoaded;
   }
 
   /** Opens all gates when the volumes of an earlier process are there, or after GATE_SETTLE_MS. */

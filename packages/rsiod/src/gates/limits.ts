@@ -56,6 +56,8 @@ export const GATE_BUSY_MS = 20_000;
 export const GATE_QUIESCE_MS = 10_000;
 /** A host that moves nothing of what it owes, data or the taking of answers, in this time is cut off. */
 export const GATE_TRANSFER_MS = 30_000;
+/** TCP asks a silent host after this time, so that a dead host without a keep-alive of its own keeps no connection for ever. */
+export const GATE_TCP_KEEP_ALIVE_MS = 30_000;
 export const GATE_STOP_MS = 5_000;
 /** After its start, rsiod waits this long for the volumes that it had before, and then opens its gates without those that are not there. */
 export const GATE_SETTLE_MS = 60_000;

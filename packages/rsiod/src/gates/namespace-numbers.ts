@@ -4,12 +4,14 @@
 
 import { StateFile, type StateForm } from '@rsio/common/files/state-file';
 import { RsError } from '@rsio/common/lib/errors';
-import { integer, list, object, type Of, text } from '@rsio/common/lib/shape';
+import { checked, list, object, type Of, text, whole } from '@rsio/common/lib/shape';
 import { GATE_NAMESPACE_ID_MAX, GATE_NUMBERS_MAX } from './limits.ts';
 
-const CONTENT = object({
-  gates: list(object({ gate: text(), volumes: list(object({ id: text(), nsid: integer() })) })),
+const VOLUMES = checked(list(object({ id: text(), nsid: whole(1, GATE_NAMESPACE_ID_MAX) })), (volumes) => {
+  const isTwice = [volumes.map(({ id }) => id), volumes.map(({ nsid }) => String(nsid))].some((all) => new Set(all).size < all.length);
+  return isTwice ? 'a volume or a number is in the list twice' : null;
 });
+const CONTENT = object({ gates: list(object({ gate: text(), volumes: VOLUMES })) });
 type Content = Of<typeof CONTENT>;
 
 const FORM: StateForm<Content> = { version: 1, shape: CONTENT, remedy: 'remove it: then hosts must connect again to all gates' };

@@ -147,7 +147,7 @@ describe('logs', () => {
   });
 
   it('of discovery have an entry for each address', () => {
-    const entry = { nqn: NQN, address: '192.168.1.5', port: 4420, portId: 1, isDiscovery: false };
+    const entry = { nqn: NQN, address: '192.168.1.5', port: 4420, portId: 1 };
     const made = discoveryLog(3, [entry, { ...entry, address: 'fd00::1', portId: 2 }]);
     expect([made.readBigUInt64LE(0), made.readBigUInt64LE(8), made.length]).toEqual([3n, 2n, 3072]);
     expect([made[1024], made[1025], made[1026], made[2049], made.readUInt16LE(1030)]).toEqual([3, 1, 2, 2, 0xffff]);

@@ -11,14 +11,12 @@ export interface DiscoveryEntry {
   readonly port: number;
   /** Number of the address, which is a port of the subsystem. */
   readonly portId: number;
-  /** True for the discovery subsystem itself. */
-  readonly isDiscovery: boolean;
 }
 
 const ENTRY_BYTES = 1024;
 const TRANSPORT_TCP = 3;
 const FAMILY = { IPV4: 1, IPV6: 2 } as const;
-const SUBSYSTEM = { NVM: 2, CURRENT_DISCOVERY: 3 } as const;
+const NVM_SUBSYSTEM = 2;
 /** TREQ: whether the transport must be secure. */
 const SECURITY_NOT_REQUIRED = 2;
 
@@ -30,10 +28,10 @@ export function discoveryLog(generation: number, entries: readonly DiscoveryEntr
   return log;
 }
 
-function writeEntry(bytes: Buffer, { nqn, address, port, portId, isDiscovery }: DiscoveryEntry): void {
+function writeEntry(bytes: Buffer, { nqn, address, port, portId }: DiscoveryEntry): void {
   bytes[0] = TRANSPORT_TCP;
   bytes[1] = isIPv6(address) ? FAMILY.IPV6 : FAMILY.IPV4;
-  bytes[2] = isDiscovery ? SUBSYSTEM.CURRENT_DISCOVERY : SUBSYSTEM.NVM;
+  bytes[2] = NVM_SUBSYSTEM;
   bytes[3] = SECURITY_NOT_REQUIRED;
   bytes.writeUInt16LE(portId, 4);
   bytes.writeUInt16LE(CNTLID_ANY, 6);

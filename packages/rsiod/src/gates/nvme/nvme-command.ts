@@ -106,6 +106,13 @@ export class NvmeCommand implements VolumeIo, LargeReply {
     return this.sqe.readUInt32LE(SGL.LENGTH_AT);
   }
 
+  /** True if its descriptor is that of `dataBytes` bytes at the beginning of the data in its capsule. */
+  isInCapsuleData(dataBytes: number): boolean {
+    const { sqe } = this;
+    const hasOffset = sqe.readUInt32LE(SGL.OFFSET_AT) !== 0 || sqe.readUInt32LE(SGL.OFFSET_AT + 4) !== 0;
+    return this.sglType === SGL.IN_CAPSULE && this.sglBytes === dataBytes && !hasOffset;
+  }
+
   /** The type of a Fabrics command. */
   get fabricsType(): number {
     return this.sqe[4]!;

@@ -178,6 +178,11 @@ describe('a connection ends, with the reason, after', () => {
       () => capsule(blocks(WRITE, 1, 0, 1, { data: Buffer.alloc(512), patch: (sqe) => (sqe[39] = 0x5a) })),
       1,
     ],
+    [
+      'an offset into the data of a capsule',
+      () => capsule(blocks(WRITE, 1, 0, 1, { data: Buffer.alloc(512), patch: (sqe) => (sqe[24] = 4) })),
+      1,
+    ],
     ['more data in a capsule than announced', () => capsule(blocks(WRITE, 1, 0, 32, { data: Buffer.alloc(16 * 1024) })), 1],
   ];
 

@@ -241,7 +241,7 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
     this.receiving = command;
     // The end of the controller has closed this connection, with the command.
     if (this.controller?.mayContinue() === false || dataBytes === 0) return null;
-    const isRight = command.sglType === SGL.IN_CAPSULE && command.sglBytes === dataBytes && dataBytes <= GATE_IN_CAPSULE_BYTES;
+    const isRight = command.isInCapsuleData(dataBytes) && dataBytes <= GATE_IN_CAPSULE_BYTES;
     if (!isRight) {
       this.decoder.fail(FATAL.INVALID_HEADER, HEADER_BYTES.common + SGL.LENGTH_AT);
       return null;
@@ -298,7 +298,7 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
     if (command.isInCapsule && direction !== 'in') return this.answer(command, CODE.INVALID_FIELD | DNR);
     if (!command.isInCapsule) {
       if (command.sglType === SGL.TRANSPORT && direction !== 'none') command.dataBytes = command.sglBytes;
-      else if (command.sglBytes > 0 && direction !== 'none') return this.answer(command, CODE.INVALID_SGL | DNR);
+      else if (command.sglBytes > 0 && direction !== 'none') return this.answer(command, CODE.SGL_TYPE | DNR);
       if (command.dataBytes > GATE_TRANSFER_MAX_BYTES) return this.answer(command, CODE.INVALID_FIELD | DNR);
     }
     const isVerify = this.qid > 0 && command.opcode === IO.VERIFY;

@@ -43,7 +43,7 @@ export const ADMIN = {
   FABRICS: 0x7f,
 } as const;
 
-export const FABRICS = { PROPERTY_SET: 0x00, CONNECT: 0x01, PROPERTY_GET: 0x04, DISCONNECT: 0x08 } as const;
+export const FABRICS = { PROPERTY_SET: 0x00, CONNECT: 0x01, PROPERTY_GET: 0x04 } as const;
 
 export const IO = {
   FLUSH: 0x00,
@@ -60,17 +60,11 @@ export const CODE = {
   OK: 0x000,
   INVALID_OPCODE: 0x001,
   INVALID_FIELD: 0x002,
-  DATA_TRANSFER_ERROR: 0x004,
-  INTERNAL_ERROR: 0x006,
   ABORT_REQUESTED: 0x007,
   INVALID_NAMESPACE: 0x00b,
-  FUSED_FAILED: 0x009,
-  FUSED_MISSING: 0x00a,
   SEQUENCE_ERROR: 0x00c,
-  INVALID_SGL: 0x00f,
   SGL_LENGTH: 0x00f,
-  INVALID_OFFSET: 0x016,
-  KEEP_ALIVE_EXPIRED: 0x018,
+  SGL_TYPE: 0x011,
   TRANSIENT_TRANSPORT: 0x022,
   COMMAND_INTERRUPTED: 0x021,
   WRITE_PROTECTED: 0x020,
@@ -90,7 +84,6 @@ export const CODE = {
   WRITE_FAULT: 0x280,
   UNRECOVERED_READ: 0x281,
   COMPARE_FAILURE: 0x285,
-  ACCESS_DENIED: 0x286,
 } as const;
 
 export const DNR = 0x4000;
@@ -98,8 +91,8 @@ export type Code = number;
 
 export const SGL = { TYPE_AT: 39, LENGTH_AT: 32, OFFSET_AT: 24, IN_CAPSULE: 0x01, TRANSPORT: 0x5a } as const;
 
-export const PROPERTY = { CAP: 0x00, VS: 0x08, CC: 0x14, CSTS: 0x1c, NSSR: 0x20, CRTO: 0x68 } as const;
-export const FEATURE = { VOLATILE_CACHE: 0x06, QUEUES: 0x07, ASYNC_EVENTS: 0x0b, KEEP_ALIVE: 0x0f, HOST_ID: 0x81 } as const;
+export const PROPERTY = { CAP: 0x00, VS: 0x08, CC: 0x14, CSTS: 0x1c } as const;
+export const FEATURE = { VOLATILE_CACHE: 0x06, QUEUES: 0x07, ASYNC_EVENTS: 0x0b, KEEP_ALIVE: 0x0f } as const;
 export const CNS = {
   NAMESPACE: 0,
   CONTROLLER: 1,
@@ -109,7 +102,7 @@ export const CNS = {
   SET_CONTROLLER: 6,
   SET_LIST: 7,
 } as const;
-export const LOG = { ERRORS: 1, HEALTH: 2, FIRMWARE: 3, CHANGED: 4, EFFECTS: 5, ANA: 0x0c, DISCOVERY: 0x70 } as const;
+export const LOG = { ERRORS: 1, HEALTH: 2, FIRMWARE: 3, CHANGED: 4, EFFECTS: 5, DISCOVERY: 0x70 } as const;
 
 export const DISCOVERY_NQN = 'nqn.2014-08.org.nvmexpress.discovery';
 export const VERSION_1_4 = 0x0001_0400;
