@@ -171,6 +171,24 @@ test('a fence that is not proven keeps the pool waiting, with the reason, until 
   expect([...reasons]).toEqual(['this server is taking it', 'this server owns it']);
 });
 
+test('a taker that stops before its fence is proven leaves the record, and the next taker fences both', async () => {
+  const world = newWorld();
+  await pass(world, 8_000);
+  world.storage.isFenceBroken = true;
+  world.servers[0]!.kill();
+  await pass(world, 30_000);
+  const [, taker] = world.servers as [FarmServer, FarmServer, FarmServer];
+  expect(taker.pool.unproven).not.toBe(null);
+  taker.pool.stop();
+  await after(world, taker.pool.close(true));
+  expect(world.storage.record).toMatchObject({ state: 'taking', owner: { server: 'big-2' }, writers: [{ server: 'big-1' }] });
+  taker.kill();
+  world.storage.isFenceBroken = false;
+  await pass(world, 40_000);
+  expect(serving(world)).toEqual(['big-3']);
+  expect([...world.storage.fenced]).toEqual(['client-0', 'client-1']);
+});
+
 test('a stopped owner ends its ownership when it goes on, and answers no look with yes', async () => {
   const world = newWorld();
   await pass(world, 8_000);
