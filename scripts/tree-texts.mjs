@@ -100,6 +100,7 @@ export const FOLDERS = {
   'packages/rsiod/src/gates/nvme/wire': "NVMe/TCP's bytes",
   'packages/rsiod/src/frontends/nbd': 'NBD on a Unix socket',
   'packages/rsiod/src/frontends/nbd/wire': "NBD's bytes",
+  'packages/rsiod/src/frontends/streams': 'what connections of NBD and of gates share: sockets, pooled buffers, a budget of memory, output',
   'packages/rsiod/src/frontends/system': 'what this machine provides for devices; mount tables, commands',
   'packages/rsiod/src/keeper': 'the parent process, in Perl, which keeps devices during a crash of rsiod',
   'packages/rsiod/src/mirrors': 'attached mirrors: their drivers, patience, events',

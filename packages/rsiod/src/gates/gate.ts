@@ -9,7 +9,7 @@ import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { errnoName } from '@rsio/common/lib/errors';
 import { printEndpoint } from '@rsio/common/lib/units';
 import type { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
-import { transportOf, withDataEvents, withReceiveBuffer } from '../frontends/nbd/nbd-socket.ts';
+import { transportOf, withDataEvents, withReceiveBuffer } from '../frontends/streams/socket.ts';
 import type { GapWatch } from './gap-watch.ts';
 import { GATE_LISTEN_RETRY_MS, GATE_LOGIN_MS, GATE_STOP_MS, GATE_TCP_KEEP_ALIVE_MS } from './limits.ts';
 import type { NvmePools } from './nvme/connection-ports.ts';

@@ -3,7 +3,7 @@
 
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { sendConnection } from '../frontends/nbd/nbd-socket.ts';
+import { sendConnection } from '../frontends/streams/socket.ts';
 import { inheritCommand } from '../keeper/inherit-command.ts';
 import { PROCESS_OUTPUT_MAX_CHARS } from './limits.ts';
 import type { Spawned, SpawnEvents } from './data-process.ts';

@@ -3,11 +3,11 @@
 // the connection, no buffer is lent and the volume has no request.
 
 import { NBD_BATCH_BYTES, NBD_BYTES_OUT_MAX, NBD_REQUESTS_OUT_MAX } from '@rsio/rsiod/frontends/limits';
-import { DataBuffers } from '@rsio/rsiod/frontends/nbd/data-buffers';
-import { MemoryBudget } from '@rsio/rsiod/frontends/nbd/memory-budget';
+import { DataBuffers } from '@rsio/rsiod/frontends/streams/data-buffers';
+import { MemoryBudget } from '@rsio/rsiod/frontends/streams/memory-budget';
 import { NbdConnection } from '@rsio/rsiod/frontends/nbd/nbd-connection';
 import { Submissions } from '@rsio/rsiod/frontends/nbd/nbd-transmission';
-import { BatchPool } from '@rsio/rsiod/frontends/nbd/nbd-transport';
+import { BatchPool } from '@rsio/rsiod/frontends/streams/transport';
 import { MemoryTransport } from '@rsio/rsiod/frontends/nbd/testing/memory-transport';
 import { contexts, named, optionBytes, requestBytes, u16, u32 } from '@rsio/rsiod/frontends/nbd/testing/nbd-client';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';

@@ -12,7 +12,7 @@ import { type Agreement, type HandshakeStep, isOfThisProcess, NbdHandshake, type
 import { NbdOptionDecoder, type OptionSink } from './wire/nbd-option-decoder.ts';
 import { greeting } from './wire/nbd-option-replies.ts';
 import { type NbdPools, NbdTransmission, type TransmissionEvents } from './nbd-transmission.ts';
-import type { NbdTransport } from './nbd-transport.ts';
+import type { StreamTransport } from '../streams/transport.ts';
 
 export interface ConnectionEvents {
   serving(volume: FrontendVolume): void;
@@ -40,7 +40,7 @@ interface Serving {
 }
 
 export class NbdConnection implements OptionSink, TransmissionEvents {
-  private readonly transport: NbdTransport;
+  private readonly transport: StreamTransport;
   private readonly pools: NbdPools;
   private readonly events: ConnectionEvents;
   private readonly handshake: NbdHandshake;
@@ -60,7 +60,7 @@ export class NbdConnection implements OptionSink, TransmissionEvents {
    */
   private isAnswering = false;
 
-  constructor(transport: NbdTransport, volumes: NbdVolumes, pools: NbdPools, events: ConnectionEvents) {
+  constructor(transport: StreamTransport, volumes: NbdVolumes, pools: NbdPools, events: ConnectionEvents) {
     this.transport = transport;
     this.pools = pools;
     this.events = events;

@@ -24,15 +24,15 @@ import { openToGroup } from '@rsio/common/daemon/socket-group';
 import { listenOnSocket } from '@rsio/common/daemon/unix-socket';
 import { type Frontend, inUse, type ShownAs } from '../frontend.ts';
 import type { FrontendVolume } from '../../volumes/frontend-volume.ts';
-import { DataBuffers } from './data-buffers.ts';
-import { type BudgetBounds, MemoryBudget } from './memory-budget.ts';
+import { DataBuffers } from '../streams/data-buffers.ts';
+import { type BudgetBounds, MemoryBudget } from '../streams/memory-budget.ts';
 import { exportName } from './wire/export-names.ts';
 import { exportFacts, type NbdExport } from './wire/nbd-export.ts';
 import { NbdConnection } from './nbd-connection.ts';
 import type { Agreement, NbdVolumes } from './nbd-handshake.ts';
-import { detach, transportOf, withDataEvents, withReceiveBuffer } from './nbd-socket.ts';
+import { detach, transportOf, withDataEvents, withReceiveBuffer } from '../streams/socket.ts';
 import { type NbdPools, Submissions } from './nbd-transmission.ts';
-import { BatchPool } from './nbd-transport.ts';
+import { BatchPool } from '../streams/transport.ts';
 import { adopted, type PassedConnection, passedConnection } from './passed-connection.ts';
 
 export interface NbdFrontendLog {

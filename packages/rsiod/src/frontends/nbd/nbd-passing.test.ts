@@ -13,7 +13,7 @@ import { useProgram } from '@rsio/common/testing/program-file';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { NBD_CONNECTIONS_MAX, NBD_FRONTEND_BYTES_MAX, NBD_REQUEST_MAX_BYTES } from '../limits.ts';
 import { type NbdElsewhere, NbdFrontend } from './nbd-frontend.ts';
-import { sendConnection } from './nbd-socket.ts';
+import { sendConnection } from '../streams/socket.ts';
 import type { PassedConnection } from './passed-connection.ts';
 import { DISC, FLUSH, READ, WRITE } from './testing/connection-rig.ts';
 import type { FromDataProcess } from './testing/data-process.ts';

@@ -3,10 +3,10 @@
 
 import type { Status } from '@rsio/protocol/wire/status';
 import type { Change, Extent, VolumeIo, VolumeOp } from '../../volumes/frontend-volume.ts';
-import type { DataBuffer } from './data-buffers.ts';
+import type { DataBuffer } from '../streams/data-buffers.ts';
 import { type NbdRequestHeader, offsetBytes } from './wire/nbd-codec.ts';
 import { COMMAND, COMMAND_FLAG } from './wire/nbd-constants.ts';
-import type { LargeReply } from './reply-output.ts';
+import type { LargeReply } from '../streams/reply-output.ts';
 
 const NO_BUFFER = Buffer.alloc(0);
 

@@ -3,12 +3,12 @@
 // sent or can no longer be sent. The data buffer of a request is given back to the pool only once, and never while the volume or the socket
 // uses the buffer. An exception in a callback is passed to `events.failed` and nowhere else.
 
-import { counted } from '@rsio/common/lib/assert';
+import { assert, counted } from '@rsio/common/lib/assert';
 import { NBD_BYTES_OUT_MAX, NBD_REPLY_COPY_MAX_BYTES, NBD_REQUESTS_OUT_MAX } from '../limits.ts';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
 import type { Change, Extent } from '../../volumes/frontend-volume.ts';
-import { DATA_OFFSET, DataBuffers } from './data-buffers.ts';
-import type { BudgetUser, MemoryBudget } from './memory-budget.ts';
+import { DATA_OFFSET, DataBuffers } from '../streams/data-buffers.ts';
+import type { BudgetUser, MemoryBudget } from '../streams/memory-budget.ts';
 import { allocationDescriptors, BLOCK_STATUS_MAX_BYTES, dirtyDescriptors, writeBlockStatus } from './nbd-block-status.ts';
 import {
   errorChunkBytes,
@@ -24,9 +24,11 @@ import { COMMAND, DATA_CHUNK_PREFIX_BYTES, SIMPLE_REPLY_BYTES } from './wire/nbd
 import { nbdErrno } from './wire/nbd-errno.ts';
 import type { Transmission } from './nbd-handshake.ts';
 import { NbdRequest, type NbdRequestEvents } from './nbd-request.ts';
-import type { BatchPool, NbdTransport } from './nbd-transport.ts';
-import { type ReplyOutputEvents, ReplyOutput } from './reply-output.ts';
+import type { BatchPool, StreamTransport } from '../streams/transport.ts';
+import { type ReplyOutputEvents, ReplyOutput } from '../streams/reply-output.ts';
 import { hasData, refusalOf } from './request-rules.ts';
+
+assert(DATA_OFFSET >= DATA_CHUNK_PREFIX_BYTES, 'A reply header must fit in front of the data');
 
 export interface TransmissionEvents {
   /** Called when the client has asked to disconnect. The owner must answer the requests in flight, then close the connection. */
@@ -97,7 +99,7 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
   payloadTarget: Buffer = NO_PAYLOAD;
   readonly payloadOffset = 0;
   private readonly agreed: Transmission;
-  private readonly transport: NbdTransport;
+  private readonly transport: StreamTransport;
   private readonly events: TransmissionEvents;
   private readonly data: DataBuffers;
   private readonly budget: MemoryBudget;
@@ -123,7 +125,7 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
   /** After `fail`, `underWay` counts only the requests that the volume has not completed. */
   private hasFailed = false;
 
-  constructor(agreed: Transmission, transport: NbdTransport, pools: NbdPools, host: TransmissionEvents) {
+  constructor(agreed: Transmission, transport: StreamTransport, pools: NbdPools, host: TransmissionEvents) {
     this.agreed = agreed;
     this.transport = transport;
     this.events = host;

@@ -1,8 +1,8 @@
 // Writes what a connection sends: completions, data, and requests for data. Small answers are copied into the batch of the connection; large
 // data is sent from the buffer of its command. Invariant: each call adds exactly one answer that the output counts.
 
-import { DATA_OFFSET } from '../../frontends/nbd/data-buffers.ts';
-import type { ReplyOutput } from '../../frontends/nbd/reply-output.ts';
+import { DATA_OFFSET } from '../../frontends/streams/data-buffers.ts';
+import type { ReplyOutput } from '../../frontends/streams/reply-output.ts';
 import type { NvmeCommand } from './nvme-command.ts';
 import { CODE, type Code } from './wire/constants.ts';
 import {

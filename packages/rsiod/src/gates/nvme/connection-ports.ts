@@ -1,9 +1,9 @@
 // What a connection of a host uses, and whom it tells what happens. nvme-connection.ts has the connection.
 // Invariant: all connections of all gates share the pools and the budget.
 
-import type { DataBuffers } from '../../frontends/nbd/data-buffers.ts';
-import type { MemoryBudget } from '../../frontends/nbd/memory-budget.ts';
-import type { BatchPool } from '../../frontends/nbd/nbd-transport.ts';
+import type { DataBuffers } from '../../frontends/streams/data-buffers.ts';
+import type { MemoryBudget } from '../../frontends/streams/memory-budget.ts';
+import type { BatchPool } from '../../frontends/streams/transport.ts';
 import type { Subsystem } from './subsystem.ts';
 
 export interface NvmePools {

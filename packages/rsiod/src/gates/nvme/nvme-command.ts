@@ -2,8 +2,8 @@
 // each object creates its callbacks only once. Invariant: the fields of VolumeIo do not change from `submit` until `done`.
 
 import type { Status } from '@rsio/protocol/wire/status';
-import type { DataBuffer } from '../../frontends/nbd/data-buffers.ts';
-import type { LargeReply } from '../../frontends/nbd/reply-output.ts';
+import type { DataBuffer } from '../../frontends/streams/data-buffers.ts';
+import type { LargeReply } from '../../frontends/streams/reply-output.ts';
 import type { VolumeIo, VolumeOp } from '../../volumes/frontend-volume.ts';
 import { ADMIN, FABRICS, IO, SGL, SQE_BYTES } from './wire/constants.ts';
 

@@ -5,10 +5,10 @@
 
 import { assert, counted } from '@rsio/common/lib/assert';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
-import { DataBuffers } from '../../frontends/nbd/data-buffers.ts';
-import type { BudgetUser } from '../../frontends/nbd/memory-budget.ts';
-import type { NbdTransport } from '../../frontends/nbd/nbd-transport.ts';
-import { ReplyOutput, type ReplyOutputEvents } from '../../frontends/nbd/reply-output.ts';
+import { DataBuffers } from '../../frontends/streams/data-buffers.ts';
+import type { BudgetUser } from '../../frontends/streams/memory-budget.ts';
+import type { StreamTransport } from '../../frontends/streams/transport.ts';
+import { ReplyOutput, type ReplyOutputEvents } from '../../frontends/streams/reply-output.ts';
 import type { FrontendVolume } from '../../volumes/frontend-volume.ts';
 import { GATE_ADMIN_ENTRIES, GATE_BUSY_MS, GATE_COPY_MAX_BYTES, GATE_IN_CAPSULE_BYTES, GATE_TRANSFER_MAX_BYTES } from '../limits.ts';
 import { AnswerWriter } from './answer-writer.ts';
@@ -30,7 +30,7 @@ type Phase = 'greeting' | 'connecting' | 'serving' | 'closed' | 'finished';
 export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyOutputEvents, BudgetUser {
   qid = 0;
   dataTargetOffset = 0;
-  private readonly transport: NbdTransport;
+  private readonly transport: StreamTransport;
   private readonly pools: NvmePools;
   private readonly events: NvmeConnectionEvents;
   private readonly decoder = new PduDecoder(this, GATE_TRANSFER_MAX_BYTES);
@@ -54,7 +54,7 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
   private readonly watch = new HostWatch();
   private hasDied = false;
 
-  constructor(transport: NbdTransport, pools: NvmePools, events: NvmeConnectionEvents) {
+  constructor(transport: StreamTransport, pools: NvmePools, events: NvmeConnectionEvents) {
     this.transport = transport;
     this.pools = pools;
     this.events = events;

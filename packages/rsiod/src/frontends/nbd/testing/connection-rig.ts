@@ -2,11 +2,11 @@
 // Invariant: the client does not use the server's codec.
 
 import { NBD_FRONTEND_BYTES_MAX } from '../../limits.ts';
-import { DataBuffers } from '../data-buffers.ts';
-import { MemoryBudget } from '../memory-budget.ts';
+import { DataBuffers } from '../../streams/data-buffers.ts';
+import { MemoryBudget } from '../../streams/memory-budget.ts';
 import { NbdConnection } from '../nbd-connection.ts';
 import { Submissions } from '../nbd-transmission.ts';
-import { BatchPool } from '../nbd-transport.ts';
+import { BatchPool } from '../../streams/transport.ts';
 import { MemoryTransport } from './memory-transport.ts';
 import { MemoryVolume, type MemoryVolumeOptions } from './memory-volume.ts';
 import { type ClientRequest, contexts, named, optionBytes, type Reply, replies, requestBytes, u32 } from './nbd-client.ts';

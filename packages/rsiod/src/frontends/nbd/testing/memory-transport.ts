@@ -1,14 +1,14 @@
-// An NbdTransport in memory. Written bytes are not copied until the test calls `deliver`, so that tests detect buffers that are re-used too
+// An StreamTransport in memory. Written bytes are not copied until the test calls `deliver`, so that tests detect buffers that are re-used too
 // early. Tests pass input directly to the connection.
 
-import type { NbdTransport } from '../nbd-transport.ts';
+import type { StreamTransport } from '../../streams/transport.ts';
 
 interface Pending {
   readonly bytes: Buffer;
   readonly sent: (failed?: Error | null) => void;
 }
 
-export class MemoryTransport implements NbdTransport {
+export class MemoryTransport implements StreamTransport {
   readonly left: Buffer[] = [];
   /** The number of system calls that a socket would have made. */
   calls = 0;

@@ -1,9 +1,9 @@
 // Connections of a gate with a volume in memory and raw hosts, for tests. The test decides when the volume completes, when a turn of the
 // event loop ends, and what the time is.
 
-import { DataBuffers } from '../../../frontends/nbd/data-buffers.ts';
-import { MemoryBudget } from '../../../frontends/nbd/memory-budget.ts';
-import { BatchPool } from '../../../frontends/nbd/nbd-transport.ts';
+import { DataBuffers } from '../../../frontends/streams/data-buffers.ts';
+import { MemoryBudget } from '../../../frontends/streams/memory-budget.ts';
+import { BatchPool } from '../../../frontends/streams/transport.ts';
 import { MemoryTransport } from '../../../frontends/nbd/testing/memory-transport.ts';
 import { MemoryVolume, type MemoryVolumeOptions } from '../../../frontends/nbd/testing/memory-volume.ts';
 import { GATE_BYTES_MAX, GATE_RESERVE_BYTES } from '../../limits.ts';

@@ -3,9 +3,8 @@
 // and returned to the system after a while; memory-budget.ts bounds the memory in use.
 
 import { NBD_POOLED_BYTES_MAX, NBD_POOLED_LOOK_MS, NBD_REQUEST_MAX_BYTES } from '../limits.ts';
-import { assert, counted } from '@rsio/common/lib/assert';
+import { counted } from '@rsio/common/lib/assert';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
-import { DATA_CHUNK_PREFIX_BYTES } from './wire/nbd-constants.ts';
 
 /**
  * Offset of the data in the memory of a buffer. The longest reply prefix fits in front of the data, and the data is aligned to a cache
@@ -16,8 +15,6 @@ export const DATA_OFFSET = 64;
 export const DATA_TAIL_BYTES = 64;
 const SMALLEST_BITS = 12;
 const LARGEST_BITS = classBits(NBD_REQUEST_MAX_BYTES);
-
-assert(DATA_OFFSET >= DATA_CHUNK_PREFIX_BYTES, 'A reply header must fit in front of the data');
 
 export class DataBuffer {
   /** The whole memory of the buffer: first room for a header, then the data. */

@@ -1,4 +1,4 @@
-// Receives bytes of NBD connections without a copy, and moves connections to another socket or process. Node has no functions for this, so
+// Receives bytes of connections without a copy, and moves connections to another socket or process. Node has no functions for this, so
 // this file uses undocumented properties of sockets. Invariants: each use is checked, or tested with real processes. No byte is lost when a
 // connection moves to another socket.
 
@@ -6,7 +6,7 @@ import type { ChildProcess, Serializable } from 'node:child_process';
 import { writeSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { sendAtOnce } from '@rsio/protocol/link/send-at-once';
-import type { NbdTransport } from './nbd-transport.ts';
+import type { StreamTransport } from './transport.ts';
 
 const NO_BYTES = Buffer.alloc(0);
 
@@ -70,7 +70,7 @@ export function sendConnection(child: ChildProcess, message: Serializable, socke
   child.send(message, socket, { keepOpen: true }, () => socket.destroy());
 }
 
-export function transportOf(socket: Socket): NbdTransport {
+export function transportOf(socket: Socket): StreamTransport {
   return {
     write: (bytes, start, lengthBytes, sent) => sendAtOnce(socket, bytes, start, lengthBytes, sent),
     cork: () => socket.cork(),

@@ -1,10 +1,10 @@
-// The interface through which a connection uses its socket, and the pooled buffers in which small replies are sent together. Only
-// nbd-frontend.ts uses sockets.
+// The interface through which a connection of a program or of a host uses its socket, and the pooled buffers in which small replies are sent
+// together. Only socket.ts, nbd-frontend.ts and gates/gate.ts use sockets.
 
 import { ObjectPool } from '@rsio/common/structures/object-pool';
 import { NBD_BATCHES_POOLED_MAX, NBD_BATCH_BYTES } from '../limits.ts';
 
-export interface NbdTransport {
+export interface StreamTransport {
   /**
    * Writes `lengthBytes` bytes of `bytes` from `start` on. Calls `sent` once, after the call has returned, when the bytes have been written or when they
    * can no longer be written (`failed`). The caller may re-use the bytes only after `sent` has been called.

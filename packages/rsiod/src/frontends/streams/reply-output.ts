@@ -10,7 +10,7 @@
 
 import { counted } from '@rsio/common/lib/assert';
 import { NBD_BATCHES_SENDING_MAX, NBD_BATCH_BYTES } from '../limits.ts';
-import type { BatchPool, NbdTransport, ReplyBatch } from './nbd-transport.ts';
+import type { BatchPool, StreamTransport, ReplyBatch } from './transport.ts';
 
 export interface LargeReply {
   /** The header and the data of the reply. */
@@ -29,7 +29,7 @@ export interface ReplyOutputEvents {
 }
 
 export class ReplyOutput {
-  private readonly transport: NbdTransport;
+  private readonly transport: StreamTransport;
   private readonly batches: BatchPool;
   private readonly events: ReplyOutputEvents;
   private readonly schedule: (fire: () => void) => void;
@@ -47,7 +47,7 @@ export class ReplyOutput {
   private isScheduled = false;
   private isClosed = false;
 
-  constructor(transport: NbdTransport, batches: BatchPool, owner: ReplyOutputEvents, schedule: (fire: () => void) => void) {
+  constructor(transport: StreamTransport, batches: BatchPool, owner: ReplyOutputEvents, schedule: (fire: () => void) => void) {
     this.transport = transport;
     this.batches = batches;
     this.events = owner;
