@@ -13,7 +13,7 @@ import { transportOf, withDataEvents, withReceiveBuffer } from '../frontends/str
 import type { GapWatch } from './gap-watch.ts';
 import { GATE_LISTEN_RETRY_MS, GATE_LOGIN_MS, GATE_STOP_MS, GATE_TCP_KEEP_ALIVE_MS } from './limits.ts';
 import type { NvmePools } from './nvme/connection-ports.ts';
-import type { DiscoveryEntry } from './nvme/discovery.ts';
+import { type DiscoveryEntry, portIdOf } from './nvme/discovery.ts';
 import { NvmeConnection } from './nvme/nvme-connection.ts';
 import { Subsystem } from './nvme/subsystem.ts';
 import type { GateNamespace } from './nvme/subsystem-view.ts';
@@ -78,6 +78,8 @@ export class Gate {
     this.nqn = nqn;
     this.ports = ports;
     const options = {
+      number: 1,
+      hasPartner: false,
       serial: createHash('sha256').update(nqn).digest('hex').slice(0, 20),
       version: ports.version,
       isHostAllowed: (hostNqn: string) => this.config.hosts?.includes(hostNqn) !== false,
@@ -167,7 +169,11 @@ export class Gate {
   }
 
   private entries(): DiscoveryEntry[] {
-    return this.config.addresses.map((endpoint, portId) => ({ ...endpoint, nqn: this.nqn, portId }));
+    return this.config.addresses.map((endpoint, index) => ({
+      ...endpoint,
+      nqn: this.nqn,
+      portId: portIdOf(this.subsystem.options.number, index),
+    }));
   }
 
   private open(endpoint: EndpointConfig, isFirst: boolean): void {

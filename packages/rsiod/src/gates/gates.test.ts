@@ -92,7 +92,7 @@ it('a host writes and reads a volume, and is a user of it', async () => {
   await expect(gates.hide(volume, false)).rejects.toThrow('It is in use by 1 host of gate g1: end that first, or use --force');
   expect(gates.views()).toMatchObject([{ name: 'g1', nqn: NQN, hosts: [HOST_NQN], volumes: [{ nsid: 1, label: 'osl:oracle@0' }] }]);
   await gates.hide(volume, true);
-  expect(await io.writeBlock(7, 0, data)).toBe(0x400b);
+  expect(await io.writeBlock(7, 0, data)).toBe(0x302);
   expect(gates.views()[0]?.volumes).toEqual([]);
 });
 

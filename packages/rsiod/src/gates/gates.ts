@@ -197,11 +197,10 @@ export class Gates implements Frontend {
         addresses: config.addresses.map(({ address, port }) => printEndpoint(address, port)),
         listening: gate?.listening ?? [],
         hosts: gate?.hosts ?? [],
-        volumes: [...(gate?.subsystem.namespaces.values() ?? [])].map(({ nsid, volume }) => ({
-          nsid,
-          label: volumeLabel(volume),
-          sizeBytes: volume.sizeBytes,
-        })),
+        volumes: [...this.shown].flatMap((volume) => {
+          const nsid = gate === undefined ? null : numberIn(gate, volume);
+          return nsid === null ? [] : [{ nsid, label: volumeLabel(volume), sizeBytes: volume.sizeBytes }];
+        }),
       };
     });
   }
@@ -230,7 +229,7 @@ export class Gates implements Frontend {
       const known = this.gates.get(this.nqnOf(config));
       const gate = known ?? this.newGate(config);
       if (known !== undefined) gate.change(config);
-      for (const { volume, nsid } of [...gate.subsystem.namespaces.values()]) if (!offers(config, volume)) gate.hide(nsid);
+      for (const volume of this.shown) if (!offers(config, volume)) withdraw(gate, volume);
       for (const volume of this.shown) await this.offer(gate, volume);
       if (this.isOpen) gate.listen();
     }
@@ -283,7 +282,7 @@ export class Gates implements Frontend {
         throw new RsError('E_LIMIT', `it has ${GATE_VOLUMES_MAX} volumes, which is the limit: detach one of them`);
       const nsid = await this.numbers.numberOf(gate.nqn, volume.id, (id) => [...this.shown].some((one) => one.id === id));
       const isWanted = this.shown.has(volume) && this.gates.get(gate.nqn) === gate && offers(gate.config, volume);
-      if (isWanted && numberIn(gate, volume) === null) gate.show({ nsid, volume });
+      if (isWanted && numberIn(gate, volume) === null) gate.show({ nsid, volume, ana: 'optimized', wanted: () => {} });
     } catch (thrown) {
       this.options.log.warn(`Gate ${name} does not offer ${nameInUniverse(volume)}: ${toRsError(thrown).message}`);
     }

@@ -1,6 +1,7 @@
 // Bounds of gates. Units are in the names.
 // Invariant: each bound is defined once, and relations between bounds are asserted here.
 
+import { GATE_ADDRESSES_MAX } from '@rsio/common/config/schema/limits';
 import { assert } from '@rsio/common/lib/assert';
 
 const KIB = 1024;
@@ -13,6 +14,10 @@ export const GATE_UNPROVEN_MAX = 16;
 export const GATE_LOGIN_MS = 10_000;
 /** Most controllers, that is logins of hosts, at one gate. */
 export const GATE_CONTROLLERS_MAX = 64;
+/** Most gates of one subsystem. Each of them has its own ids of controllers and numbers of addresses. */
+export const GATE_MEMBERS_MAX = 8;
+export const GATE_CONTROLLER_IDS = 8_188;
+export const GATE_PORT_IDS = 32;
 /** Most volumes of one gate. */
 export const GATE_VOLUMES_MAX = 1_024;
 /** Most volumes whose namespace ids a gate remembers, and the highest id. No id is used twice. */
@@ -39,6 +44,8 @@ export const GATE_RECEIVE_BYTES = 256 * KIB;
 
 /** Events that a host may wait for at the same time (AERL plus 1), and most events that wait for it. */
 export const GATE_EVENTS_MAX = 4;
+/** Time (s) that a change of state may take; a host may give up then (ANATT). */
+export const GATE_ANA_S = 30;
 /** Most changed namespaces in a log; more count as all. */
 export const GATE_CHANGED_MAX = 1_024;
 
@@ -64,6 +71,10 @@ export const GATE_SETTLE_MS = 60_000;
 /** An address that cannot be used now is tried again in this interval. */
 export const GATE_LISTEN_RETRY_MS = 5_000;
 
+assert(GATE_MEMBERS_MAX * GATE_CONTROLLER_IDS < 0xfff0, 'The last ids of controllers have meanings of their own');
+assert(GATE_ADDRESSES_MAX <= GATE_PORT_IDS, 'Each address of a gate has a number');
+assert(GATE_CONTROLLER_IDS > GATE_CONTROLLERS_MAX, 'An id is free');
+assert(16 + GATE_VOLUMES_MAX * (32 + 4) <= GATE_COPY_MAX_BYTES, 'The log of the states of all namespaces fits into one answer');
 assert(GATE_TICK_MS * 4 <= GATE_GAP_MS, 'A tick that is somewhat late is no gap');
 assert(GATE_IN_CAPSULE_BYTES === 8 * KIB, 'Admin commands have as much data in capsules');
 assert(GATE_COPY_MAX_BYTES + 128 <= 128 * KIB, 'A copied answer fits into a batch');

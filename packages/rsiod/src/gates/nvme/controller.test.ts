@@ -4,7 +4,7 @@
 import { describe, expect, it } from 'vitest';
 import { discoveryLog } from './discovery.ts';
 import { HOST_NQN, type Sqe } from './testing/nvme-host.ts';
-import { GateRig, NQN, type RigConnection } from './testing/nvme-rig.ts';
+import { GateRig, NQN, type RigConnection, RigNamespace } from './testing/nvme-rig.ts';
 import { connectCommand } from './testing/nvme-host.ts';
 
 function property(cid: number, offset: number, isLong = false): Sqe {
@@ -52,6 +52,17 @@ describe('Connect', () => {
     expect(() => rig.queue(admin, 3, { cntlid: 99 })).toThrow('"status":16770');
     admin.run(setConfiguration(1, 0));
     expect(() => rig.queue(admin, 4)).toThrow('"status":16396');
+  });
+
+  it('gives the controllers of each gate of a subsystem ids of their own, also after a wrap-around', () => {
+    for (const number of [1, 8]) {
+      const rig = new GateRig({ number });
+      const first = (number - 1) * 8188 + 1;
+      const stays = rig.login();
+      expect(stays.cntlid).toBe(first);
+      Object.assign(rig.subsystem, { lastId: 8187 });
+      expect([rig.login().cntlid, rig.login().cntlid]).toEqual([first + 8187, first + 1]);
+    }
   });
 
   it('has a bound for controllers, and numbers are not used twice', () => {
@@ -131,7 +142,7 @@ describe('logs', () => {
     rig.subsystem.changed(1);
     expect(admin.answers()).toEqual([]);
     expect(admin.codes({ opcode: 9, cid: 1, dwords: [0x0b, 1 << 8] })).toEqual(['#1 0']);
-    rig.subsystem.add({ nsid: 7, volume: rig.volume });
+    rig.subsystem.add(new RigNamespace(7, rig.volume));
     rig.subsystem.changed(1);
     expect(admin.answers()).toMatchObject([{ kind: 'done', cid: 100, status: 0, low: 0x04_0002 }]);
     const kept = pageOf(admin, log(2, 4, 4096, [], 0x8000));
@@ -143,7 +154,11 @@ describe('logs', () => {
     expect(admin.run({ opcode: 0x0c, cid: 101 })).toMatchObject([{ cid: 101, low: 0x04_0002 }]);
     rig.subsystem.remove(7);
     admin.send({ opcode: 0x0c, cid: 102 });
-    expect(admin.answers()).toMatchObject([{ cid: 102 }]);
+    // The host has not read the log since the last event.
+    expect(admin.answers()).toEqual([]);
+    pageOf(admin, log(5, 4, 4096, [], 0x8000));
+    expect(admin.answers()).toEqual([]);
+    expect(admin.run(log(6, 4, 4096))).toMatchObject([{ cid: 102 }, { kind: 'data' }, { cid: 6 }]);
   });
 
   it('of discovery have an entry for each address', () => {

@@ -2,16 +2,10 @@
 // is answered only when no volume has a command of the controller any more, and an abort only when its command has ended. If that takes
 // longer than GATE_QUIESCE_MS, the host gets no answer, because its connections are closed.
 
-import {
-  GATE_CHANGED_MAX,
-  GATE_EVENTS_MAX,
-  GATE_KEEP_ALIVE_MIN_MS,
-  GATE_QUEUE_ENTRIES,
-  GATE_QUEUES_MAX,
-  GATE_QUIESCE_MS,
-} from '../limits.ts';
+import { GATE_CHANGED_MAX, GATE_KEEP_ALIVE_MIN_MS, GATE_QUEUE_ENTRIES, GATE_QUEUES_MAX, GATE_QUIESCE_MS } from '../limits.ts';
 import { identify } from './identify.ts';
 import { logPage } from './logs.ts';
+import { Notices } from './notices.ts';
 import type { NvmeCommand } from './nvme-command.ts';
 import type { Queue } from './queue.ts';
 import type { ConnectRequest } from './connect-request.ts';
@@ -24,12 +18,6 @@ const CSTS = { READY: 1, SHUTDOWN_DONE: 0x8 } as const;
 /** CAP: contiguous queues, 10 s to get ready, the NVM command set, pages of 4 KiB. */
 const CAP_LOW = (GATE_QUEUE_ENTRIES - 1) | (1 << 16) | (20 << 24);
 const CAP_HIGH = 1 << 5;
-/** The event that says that namespaces have changed: type notice, information 0, log 4. */
-const NAMESPACE_EVENT = 0x02 | (0 << 8) | (LOG.CHANGED << 16);
-const NAMESPACE_NOTICES = 1 << 8;
-/** The event that says that the discovery log has changed: type notice, information 0xf0, log 0x70. */
-const DISCOVERY_EVENT = 0x02 | (0xf0 << 8) | (LOG.DISCOVERY << 16);
-const DISCOVERY_NOTICES = 2 ** 31;
 
 export class Controller {
   readonly id: number;
@@ -38,16 +26,13 @@ export class Controller {
   keepAliveMs: number;
   /** Namespaces that have changed since the host has read the log of changes. */
   readonly changedIds = new Set<number>();
+  readonly notices = new Notices((command, code, event) => this.admin.answer(command, code, event));
   private readonly subsystem: ControllerOwner;
   private readonly admin: Queue;
   /** All queues whose connections have not finished, with the admin queue. */
   private readonly queues = new Set<Queue>();
   private cc = 0;
   private csts = 0;
-  private eventMask = 0;
-  /** The event that the next listener gets; null if there is none. */
-  private dueEvent: number | null = null;
-  private readonly listeners: NvmeCommand[] = [];
   private heardMs: number;
   private hasEnded = false;
   /** The command that waits until all I/O queues have finished. */
@@ -95,7 +80,7 @@ export class Controller {
 
   /** Called when the admin connection has been closed: its commands get no answers any more. */
   adminClosed(): void {
-    this.listeners.length = 0;
+    this.notices.drop();
     this.aborting.length = 0;
     this.quieting = null;
     this.end('its admin connection was closed');
@@ -136,20 +121,13 @@ export class Controller {
 
   namespaceChanged(nsid: number): void {
     if (this.changedIds.size <= GATE_CHANGED_MAX) this.changedIds.add(nsid);
-    if ((this.eventMask & NAMESPACE_NOTICES) === 0) return;
-    this.dueEvent = NAMESPACE_EVENT;
-    this.report();
+    this.notices.raise('namespaces');
   }
 
-  discoveryChanged(): void {
-    if (this.eventMask < DISCOVERY_NOTICES) return;
-    this.dueEvent = DISCOVERY_EVENT;
-    this.report();
-  }
-
-  /** The host reads the log of changed namespaces. */
-  changesRead(): void {
-    this.changedIds.clear();
+  /** The host has read a log, and does not want to see the same again. */
+  logRead(log: number): void {
+    if (log === LOG.CHANGED) this.changedIds.clear();
+    this.notices.read(log);
   }
 
   execute(command: NvmeCommand): void {
@@ -174,7 +152,7 @@ export class Controller {
       case ADMIN.GET_FEATURES:
         return this.getFeature(command);
       case ADMIN.ASYNC_EVENT:
-        return this.listen(command);
+        return this.notices.listen(command);
       case ADMIN.ABORT:
         return this.abort(command);
       default:
@@ -252,7 +230,7 @@ export class Controller {
       const { command } = this.quieting;
       this.quieting = null;
       this.csts = ((this.cc & CC.ENABLE) === 0 ? 0 : CSTS.READY) | ((this.cc & CC.SHUTDOWN) === 0 ? 0 : CSTS.SHUTDOWN_DONE);
-      if ((this.cc & CC.ENABLE) === 0) this.dropListeners();
+      if ((this.cc & CC.ENABLE) === 0) this.notices.reset();
       this.admin.answer(command, CODE.OK);
     }
     for (let at = this.aborting.length - 1; at >= 0; at--) {
@@ -262,10 +240,6 @@ export class Controller {
       // Bit 0: the command was not aborted. It has ended.
       this.admin.answer(command, CODE.OK, 1);
     }
-  }
-
-  private dropListeners(): void {
-    for (const command of this.listeners.splice(0)) this.admin.answer(command, CODE.ABORT_REQUESTED);
   }
 
   private abort(command: NvmeCommand): Code | null {
@@ -283,9 +257,7 @@ export class Controller {
 
   /** Of the admin commands, only events that are waited for take long enough to be aborted. */
   private abortAdmin(command: NvmeCommand, cid: number): null {
-    const at = this.listeners.findIndex((one) => one.cid === cid);
-    if (at >= 0) this.admin.answer(this.listeners.splice(at, 1)[0]!, CODE.ABORT_REQUESTED);
-    this.admin.answer(command, CODE.OK, at >= 0 ? 0 : 1);
+    this.admin.answer(command, CODE.OK, this.notices.abort(cid) ? 0 : 1);
     return null;
   }
 
@@ -307,8 +279,7 @@ export class Controller {
         return null;
       }
       case FEATURE.ASYNC_EVENTS:
-        this.eventMask = value;
-        this.report();
+        this.notices.enabled = value;
         return CODE.OK;
       case FEATURE.KEEP_ALIVE:
         if (!isKeepAlive(value)) return CODE.INVALID_FIELD | DNR;
@@ -337,7 +308,7 @@ export class Controller {
       case FEATURE.QUEUES:
         return queues | (queues << 16);
       case FEATURE.ASYNC_EVENTS:
-        return this.eventMask;
+        return this.notices.enabled;
       case FEATURE.KEEP_ALIVE:
         return this.keepAliveMs;
       case FEATURE.VOLATILE_CACHE:
@@ -345,22 +316,6 @@ export class Controller {
       default:
         return null;
     }
-  }
-
-  private listen(command: NvmeCommand): Code | null {
-    if (this.listeners.length >= GATE_EVENTS_MAX) return CODE.TOO_MANY_ASYNC_EVENTS | DNR;
-    this.listeners.push(command);
-    this.report();
-    return null;
-  }
-
-  private report(): void {
-    const { dueEvent } = this;
-    if (dueEvent === null) return;
-    const command = this.listeners.shift();
-    if (command === undefined) return;
-    this.dueEvent = null;
-    this.admin.answer(command, CODE.OK, dueEvent);
   }
 }
 

@@ -2,7 +2,7 @@
 // NVMe/TCP 1.0, 3.4.
 
 import { isIPv6 } from 'node:net';
-import { GATE_ADMIN_ENTRIES } from '../limits.ts';
+import { GATE_ADMIN_ENTRIES, GATE_PORT_IDS } from '../limits.ts';
 import { CNTLID_ANY } from './wire/constants.ts';
 
 export interface DiscoveryEntry {
@@ -19,6 +19,11 @@ const FAMILY = { IPV4: 1, IPV6: 2 } as const;
 const NVM_SUBSYSTEM = 2;
 /** TREQ: whether the transport must be secure. */
 const SECURITY_NOT_REQUIRED = 2;
+
+/** Number of an address of a gate: no other gate of the same subsystem has it. */
+export function portIdOf(gateNumber: number, address: number): number {
+  return (gateNumber - 1) * GATE_PORT_IDS + address;
+}
 
 export function discoveryLog(generation: number, entries: readonly DiscoveryEntry[]): Buffer {
   const log = Buffer.alloc(ENTRY_BYTES * (1 + entries.length));

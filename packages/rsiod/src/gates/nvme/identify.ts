@@ -1,8 +1,8 @@
 // The data structures of the Identify command. Pure: each is made of the subsystem, the controller and the volume. Offsets follow NVMe Base
 // 2.0, figures 275 to 284, and NVM Command Set 1.0, figure 97; version 1.4 is announced, so that hosts ask for nothing newer.
 
-import type { FrontendVolume } from '../../volumes/frontend-volume.ts';
 import {
+  GATE_ANA_S,
   GATE_EVENTS_MAX,
   GATE_IN_CAPSULE_BYTES,
   GATE_NAMESPACE_ID_MAX,
@@ -10,8 +10,10 @@ import {
   GATE_TRANSFER_BITS,
   GATE_VOLUMES_MAX,
 } from '../limits.ts';
+import { ANA_CAPABILITIES } from './ana.ts';
+import { NOTICES } from './notices.ts';
 import type { NvmeCommand } from './nvme-command.ts';
-import type { SubsystemView } from './subsystem-view.ts';
+import type { GateNamespace, GateVolume, SubsystemView } from './subsystem-view.ts';
 import { ALL_NAMESPACES, CNS, CODE, type Code, DNR, SQE_BYTES, VERSION_1_4 } from './wire/constants.ts';
 
 export const PAGE_BYTES = 4096;
@@ -50,9 +52,14 @@ export function identify(command: NvmeCommand, subsystem: SubsystemView, control
 }
 
 /** A namespace that is not there is a page of zeros if `isInactive` permits it, as the specification wants for CNS 0. */
-function ofNamespace(subsystem: SubsystemView, nsid: number, page: (volume: FrontendVolume) => Buffer, isInactive: boolean): Buffer | Code {
+function ofNamespace(
+  subsystem: SubsystemView,
+  nsid: number,
+  page: (namespace: GateNamespace) => Buffer,
+  isInactive: boolean,
+): Buffer | Code {
   const known = subsystem.namespaces.get(nsid);
-  if (known !== undefined) return page(known.volume);
+  if (known !== undefined) return page(known);
   const isValid = nsid > 0 && nsid <= GATE_NAMESPACE_ID_MAX;
   return isInactive && isValid ? Buffer.alloc(PAGE_BYTES) : CODE.INVALID_NAMESPACE | DNR;
 }
@@ -66,17 +73,17 @@ function activeList({ namespaces }: SubsystemView, above: number): Buffer {
 
 function controllerPage({ options }: SubsystemView, { id }: Identified): Buffer {
   const page = Buffer.alloc(PAGE_BYTES);
+  const isDiscovery = options.discovery !== null;
   text(page, 4, SERIAL_BYTES, options.serial);
   text(page, 24, 40, MODEL);
   text(page, 64, 8, options.version);
-  // CMIC: several ports and several controllers.
-  page[76] = 0x3;
+  // CMIC: several ports and several controllers; and namespaces have states.
+  page[76] = isDiscovery ? 0x3 : 0x3 | 0x8;
   page[77] = GATE_TRANSFER_BITS;
   page.writeUInt16LE(id, 78);
   page.writeUInt32LE(VERSION_1_4, 80);
-  // OAES: notices about namespaces, or about the discovery log. CTRATT: host ids of 128 bits. CNTRLTYPE: I/O or discovery.
-  const isDiscovery = options.discovery !== null;
-  page.writeUInt32LE(isDiscovery ? 2 ** 31 : 1 << 8, 92);
+  // OAES: notices about namespaces and their states, or about the discovery log. CTRATT: host ids of 128 bits. CNTRLTYPE: I/O or discovery.
+  page.writeUInt32LE(isDiscovery ? NOTICES.discovery : NOTICES.volumes, 92);
   page.writeUInt32LE(1, 96);
   page[111] = isDiscovery ? 2 : 1;
   page[258] = 3;
@@ -86,6 +93,13 @@ function controllerPage({ options }: SubsystemView, { id }: Identified): Buffer 
   page[261] = 0x6;
   // KAS in 100 ms.
   page.writeUInt16LE(10, 320);
+  if (!isDiscovery) {
+    page[342] = GATE_ANA_S;
+    page[343] = ANA_CAPABILITIES;
+    // ANAGRPMAX: the highest group, which is a namespace id. NANAGRPID: how many groups there are at most.
+    page.writeUInt32LE(GATE_NAMESPACE_ID_MAX, 344);
+    page.writeUInt32LE(GATE_VOLUMES_MAX, 348);
+  }
   page[512] = 0x66;
   page[513] = 0x44;
   page.writeUInt16LE(GATE_QUEUE_ENTRIES, 514);
@@ -104,7 +118,7 @@ function controllerPage({ options }: SubsystemView, { id }: Identified): Buffer 
   return page;
 }
 
-function namespacePage(volume: FrontendVolume): Buffer {
+function namespacePage({ nsid, volume }: GateNamespace): Buffer {
   const page = Buffer.alloc(PAGE_BYTES);
   const blocks = BigInt(volume.sizeBytes / volume.blockSizeBytes);
   for (const at of [0, 8, 16]) page.writeBigUInt64LE(blocks, at);
@@ -112,13 +126,14 @@ function namespacePage(volume: FrontendVolume): Buffer {
   // NMIC: several controllers may use it. DLFEAT: discarded blocks read as zeros, and Write Zeroes may deallocate.
   page[30] = 0x1;
   page[33] = volume.canDiscard ? 0x1 | 0x8 : 0;
+  page.writeUInt32LE(nsid, 92);
   page[99] = volume.readonly ? 0x1 : 0;
   nguid(volume).copy(page, 104);
   page[130] = Math.log2(volume.blockSizeBytes);
   return page;
 }
 
-function descriptors(volume: FrontendVolume): Buffer {
+function descriptors({ volume }: GateNamespace): Buffer {
   const page = Buffer.alloc(PAGE_BYTES);
   const id = nguid(volume);
   page.set([IDS.NGUID, 16], 0);
@@ -130,7 +145,7 @@ function descriptors(volume: FrontendVolume): Buffer {
 }
 
 /** The id of a volume is a UUID, which names its content at every gate. */
-function nguid({ id }: FrontendVolume): Buffer {
+function nguid({ id }: GateVolume): Buffer {
   const bytes = Buffer.alloc(16);
   Buffer.from(id.replaceAll('-', ''), 'hex').copy(bytes);
   return bytes;

@@ -104,8 +104,8 @@ function firstBlock(low: number, high: number, blockSizeBytes: number): number |
   return Number.isSafeInteger((block + 2 ** 32) * blockSizeBytes) ? block : null;
 }
 
-/** Returns the code for the status with which a volume has completed a command. */
-export function codeOf(status: Status, isWrite: boolean): Code {
+/** Returns the code for the status with which a volume has completed a command. `hasPartner`: the host may get the volume elsewhere. */
+export function codeOf(status: Status, isWrite: boolean, hasPartner: boolean): Code {
   switch (status) {
     case STATUS.OK:
       return CODE.OK;
@@ -123,10 +123,11 @@ export function codeOf(status: Status, isWrite: boolean): Code {
     case STATUS.IO_ERROR:
       return isWrite ? CODE.WRITE_FAULT : CODE.UNRECOVERED_READ;
     case STATUS.OUTCOME_UNKNOWN:
+      return hasPartner ? CODE.ANA_INACCESSIBLE : CODE.COMMAND_INTERRUPTED;
     case STATUS.OUT_OF_MEMORY:
       return CODE.COMMAND_INTERRUPTED;
     default:
-      // The volume is elsewhere, stopped or gone: the host may try another path, or the same one later.
-      return CODE.NAMESPACE_NOT_READY;
+      // The volume is elsewhere, stopped or gone. Hosts try another path after this code, and do not count the failure.
+      return CODE.ANA_INACCESSIBLE;
   }
 }

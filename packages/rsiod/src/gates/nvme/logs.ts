@@ -1,7 +1,8 @@
-// The log pages of a controller. Offsets follow NVMe Base 2.0, 5.16.1. Invariant: reading a log changes nothing, except that reading the log of
-// changed namespaces empties it.
+// The log pages of a controller. Offsets follow NVMe Base 2.0, 5.16.1. Invariant: reading a log changes nothing, except that its events are
+// reported again, and that the log of changed namespaces is empty then.
 
 import { GATE_CHANGED_MAX, GATE_COPY_MAX_BYTES } from '../limits.ts';
+import { anaLog } from './ana.ts';
 import { discoveryLog } from './discovery.ts';
 import { PAGE_BYTES } from './identify.ts';
 import type { NvmeCommand } from './nvme-command.ts';
@@ -12,7 +13,7 @@ import { ADMIN, ALL_NAMESPACES, CODE, type Code, DNR, IO, LOG } from './wire/con
 export interface Logged {
   readonly hostNqn: string;
   readonly changedIds: ReadonlySet<number>;
-  changesRead(): void;
+  logRead(log: number): void;
 }
 
 /** Returns the part of a log that a Get Log Page command asks for, or the code that refuses it. */
@@ -21,18 +22,20 @@ export function logPage(command: NvmeCommand, subsystem: SubsystemView, controll
   const lengthBytes = 4 * ((ten >>> 16) + (command.dword(11) & 0xffff) * 2 ** 16 + 1);
   const offsetBytes = command.dword(12) + command.dword(13) * 2 ** 32;
   if (offsetBytes % 4 !== 0 || lengthBytes > GATE_COPY_MAX_BYTES) return CODE.INVALID_FIELD | DNR;
-  const log = logOf(ten & 0xff, subsystem, controller);
+  const log = logOf(ten, subsystem, controller);
   if (typeof log === 'number') return log;
   if (offsetBytes > log.length) return CODE.INVALID_FIELD | DNR;
-  // Bit 15, RAE: the host wants to see the same changes again.
-  if ((ten & 0xff) === LOG.CHANGED && (ten & 0x8000) === 0) controller.changesRead();
   const part = Buffer.alloc(lengthBytes);
   log.copy(part, 0, offsetBytes);
+  // Bit 15, RAE: the host wants to see the same changes again.
+  if ((ten & 0x8000) === 0) controller.logRead(ten & 0xff);
   return part;
 }
 
-function logOf(id: number, subsystem: SubsystemView, controller: Logged): Buffer | Code {
+/** `ten` is CDW10, with the number of the log and its options. */
+function logOf(ten: number, subsystem: SubsystemView, controller: Logged): Buffer | Code {
   const { discovery } = subsystem.options;
+  const id = ten & 0xff;
   if (discovery !== null)
     return id === LOG.DISCOVERY ? discoveryLog(subsystem.generation, discovery(controller.hostNqn)) : CODE.INVALID_LOG_PAGE | DNR;
   switch (id) {
@@ -44,6 +47,8 @@ function logOf(id: number, subsystem: SubsystemView, controller: Logged): Buffer
       return firmware(subsystem.options.version);
     case LOG.CHANGED:
       return changes(controller.changedIds);
+    case LOG.ANA:
+      return anaLog(subsystem, (ten & 0x100) === 0);
     case LOG.EFFECTS:
       return effects();
     default:

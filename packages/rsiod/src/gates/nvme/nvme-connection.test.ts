@@ -105,7 +105,7 @@ describe('I/O commands', () => {
     rig.volume.fail = STATUS.OUTCOME_UNKNOWN;
     expect(io.codes(...both)).toEqual(['#1 21', '#2 21']);
     rig.volume.fail = STATUS.STALE;
-    expect(io.codes(...both)).toEqual(['#1 82', '#2 82']);
+    expect(io.codes(...both)).toEqual(['#1 302', '#2 302']);
   });
 
   it('zero, discard, compare and verify', () => {

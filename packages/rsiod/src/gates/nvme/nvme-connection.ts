@@ -4,30 +4,28 @@
 // volume or the socket uses it; after `close`, nothing that arrives is executed.
 
 import { assert, counted } from '@rsio/common/lib/assert';
-import { STATUS, type Status } from '@rsio/protocol/wire/status';
+import type { Status } from '@rsio/protocol/wire/status';
 import { DataBuffers } from '../../frontends/streams/data-buffers.ts';
 import type { BudgetUser } from '../../frontends/streams/memory-budget.ts';
 import type { StreamTransport } from '../../frontends/streams/transport.ts';
 import { ReplyOutput, type ReplyOutputEvents } from '../../frontends/streams/reply-output.ts';
-import type { FrontendVolume } from '../../volumes/frontend-volume.ts';
 import { GATE_ADMIN_ENTRIES, GATE_BUSY_MS, GATE_COPY_MAX_BYTES, GATE_IN_CAPSULE_BYTES, GATE_TRANSFER_MAX_BYTES } from '../limits.ts';
 import { AnswerWriter } from './answer-writer.ts';
 import type { NvmeConnectionEvents, NvmePools } from './connection-ports.ts';
 import { connectRequest } from './connect-request.ts';
 import type { Controller } from './controller.ts';
 import { HostWatch } from './host-watch.ts';
-import { codeOf, nextRange, planIo } from './io-commands.ts';
+import { IoExecution, type IoPorts } from './io-execution.ts';
 import { MemoryShare } from './memory-share.ts';
 import { NvmeCommand, type NvmeCommandEvents } from './nvme-command.ts';
 import type { Queue } from './queue.ts';
-import type { Subsystem } from './subsystem.ts';
 import { CODE, type Code, DNR, FATAL, HEADER_BYTES, IO, PDU, SGL } from './wire/constants.ts';
 import { PduDecoder, type PduSink } from './wire/pdu-decoder.ts';
 import { icResponse, readIcRequest, termination } from './wire/pdu.ts';
 
 type Phase = 'greeting' | 'connecting' | 'serving' | 'closed' | 'finished';
 
-export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyOutputEvents, BudgetUser {
+export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyOutputEvents, BudgetUser, IoPorts {
   qid = 0;
   dataTargetOffset = 0;
   private readonly transport: StreamTransport;
@@ -38,7 +36,8 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
   private readonly writer: AnswerWriter;
   private phase: Phase = 'greeting';
   private controller: Controller | null = null;
-  private subsystem: Subsystem | null = null;
+  /** Null before Connect. */
+  private io: IoExecution | null = null;
   private entries = GATE_ADMIN_ENTRIES;
   /** All command objects; the index is the tag. */
   private readonly commands: NvmeCommand[] = [];
@@ -47,9 +46,8 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
   private readonly waiting: NvmeCommand[] = [];
   /** The command whose data the decoder receives. */
   private receiving: NvmeCommand | null = null;
-  /** Commands whose answer has not been sent, and commands that a volume has. */
+  /** Commands whose answer has not been sent. */
   private unanswered = 0;
-  private inVolume = 0;
   private readonly memory: MemoryShare;
   private readonly watch = new HostWatch();
   private hasDied = false;
@@ -171,12 +169,13 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
   // --- NvmeCommandEvents
 
   completed(command: NvmeCommand, status: Status): void {
-    this.inVolume = counted(this.inVolume - 1, 'commands in volumes');
+    const { io } = this;
+    assert(io !== null, 'A volume has commands of logged-in hosts only');
+    io.inVolume = counted(io.inVolume - 1, 'commands in volumes');
     try {
       command.begunMs = null;
       if (command.isLate || !this.isOpen) this.end(command);
-      else if (command.opcode !== IO.DATASET_MANAGEMENT || status !== STATUS.OK) this.answerIo(command, status);
-      else if (this.mayContinue()) this.discardNext(command);
+      else io.completed(command, status);
     } catch (thrown) {
       this.failed(thrown);
     }
@@ -305,7 +304,7 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
     const needsMemory = !command.isInCapsule && command.dataBytes > 0 && (direction === 'in' || this.qid > 0);
     if (!needsMemory && !isVerify) return this.execute(command);
     if (this.qid > 0) {
-      const code = this.plan(command);
+      const code = this.io?.plan(command);
       if (typeof code === 'number') return this.answer(command, code);
     }
     if (this.waiting.length > 0 || !this.takeMemory(command)) {
@@ -337,48 +336,11 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
   private execute(command: NvmeCommand): void {
     command.phase = 'executing';
     if (this.qid === 0) this.controller?.execute(command);
-    else this.executeIo(command);
+    else this.io?.execute(command);
   }
 
-  private volumeOf(command: NvmeCommand): FrontendVolume | null {
-    return this.subsystem?.namespaces.get(command.nsid)?.volume ?? null;
-  }
-
-  private plan(command: NvmeCommand): ReturnType<typeof planIo> {
-    const volume = this.volumeOf(command);
-    if (volume === null) return CODE.INVALID_NAMESPACE | DNR;
-    return planIo(command, volume.blockSizeBytes);
-  }
-
-  private executeIo(command: NvmeCommand): void {
-    const volume = this.volumeOf(command);
-    const plan = this.plan(command);
-    if (typeof plan === 'number') this.answer(command, plan);
-    else if (plan === 'nothing') this.answer(command, CODE.OK);
-    else if (plan === 'ranges') this.discardNext(command);
-    else if (volume !== null) this.submit(command, volume);
-  }
-
-  private submit(command: NvmeCommand, volume: FrontendVolume): void {
-    command.bufferOffset = command.opcode === IO.COMPARE ? command.dataBytes : 0;
-    command.received = null;
-    volume.submit(command);
-    command.begunMs = this.subsystem?.options.nowMs() ?? 0;
-    this.inVolume++;
-  }
-
-  /** False if the host may have repeated its command meanwhile (rule D1); the connection is then closed, and the command has ended. */
-  private mayContinue(): boolean {
+  mayContinue(): boolean {
     return !this.events.stoodStill() && this.controller?.mayContinue() !== false;
-  }
-
-  private discardNext(command: NvmeCommand): void {
-    const volume = this.volumeOf(command);
-    if (volume === null) return this.answer(command, CODE.INVALID_NAMESPACE | DNR);
-    // A volume that cannot discard ignores the hint.
-    const next = volume.canDiscard && nextRange(command, volume.blockSizeBytes);
-    if (next === true) this.submit(command, volume);
-    else this.answer(command, next === false ? CODE.OK : next);
   }
 
   // --- Login
@@ -393,7 +355,7 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
     const controller = found === null ? CODE.CONNECT_PARAMETERS | DNR : found.connect(this, request);
     if (typeof controller === 'number') return this.answer(command, controller, controller === CODE.CONNECT_BUSY ? 0 : PARAMETER_IN_DATA);
     this.controller = controller;
-    this.subsystem = found;
+    if (found !== null) this.io = new IoExecution(found, this);
     this.entries = request.entries;
     this.writer.hasFlowControl = request.hasFlowControl;
     this.writer.sqhd = 1 % this.entries;
@@ -412,15 +374,7 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
     return false;
   }
 
-  private answerIo(command: NvmeCommand, status: Status): void {
-    const isWrite = command.direction === 'in' && command.opcode !== IO.COMPARE;
-    if (status !== STATUS.OK) return this.answer(command, codeOf(status, isWrite));
-    if (command.opcode === IO.READ) this.answerRead(command);
-    else if (command.opcode === IO.COMPARE) this.answer(command, command.isEqual() ? CODE.OK : CODE.COMPARE_FAILURE | DNR);
-    else this.answer(command, CODE.OK);
-  }
-
-  private answerRead(command: NvmeCommand): void {
+  answerRead(command: NvmeCommand): void {
     const { lengthBytes, held, received, receivedOffset } = command;
     assert(held !== null, 'A read has a buffer');
     if (lengthBytes <= GATE_COPY_MAX_BYTES) {
@@ -442,7 +396,7 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
   }
 
   private answerLate(command: NvmeCommand): void {
-    this.writer.completion(command, CODE.COMMAND_INTERRUPTED, 0, 0);
+    this.writer.completion(command, this.io?.lateCode ?? CODE.COMMAND_INTERRUPTED, 0, 0);
     command.isLate = true;
     // The object ends when the volume has completed it, and is then counted without an answer.
     this.unanswered++;
@@ -482,7 +436,7 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
   }
 
   private settle(): void {
-    if (this.phase !== 'closed' || !this.hasDied || this.inVolume > 0 || this.unanswered > 0) return;
+    if (this.phase !== 'closed' || !this.hasDied || (this.io?.inVolume ?? 0) > 0 || this.unanswered > 0) return;
     this.phase = 'finished';
     this.controller?.left(this);
     this.events.finished();

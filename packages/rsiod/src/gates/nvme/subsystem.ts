@@ -1,7 +1,9 @@
 // An NVM subsystem: the volumes of one gate as namespaces, and the controllers that hosts have made. Invariants: a namespace id means the
-// same volume for as long as the gate exists; the number of a controller is used again only after all its connections have finished.
+// same volume for as long as the gate exists; the number of a controller is used again only after all its connections have finished, and
+// no other gate of the same subsystem uses it.
 
-import { GATE_CONTROLLERS_MAX, GATE_KEEP_ALIVE_MIN_MS } from '../limits.ts';
+import { assert } from '@rsio/common/lib/assert';
+import { GATE_CONTROLLER_IDS, GATE_CONTROLLERS_MAX, GATE_KEEP_ALIVE_MIN_MS, GATE_MEMBERS_MAX } from '../limits.ts';
 import type { ConnectRequest } from './connect-request.ts';
 import { Controller, isKeepAlive } from './controller.ts';
 import type { Queue } from './queue.ts';
@@ -12,21 +14,37 @@ export class Subsystem implements ControllerOwner {
   readonly options: SubsystemOptions;
   readonly namespaces = new Map<number, GateNamespace>();
   readonly controllers = new Map<number, Controller>();
+  anaChanges = 0;
+  /** Has an entry for each namespace that has ever been here. */
+  readonly anaChangedAt = new Map<number, number>();
   /** Counts the changes of the discovery log. */
   generation = 1;
   private lastId = 0;
 
   constructor(options: SubsystemOptions) {
+    assert(options.number >= 1 && options.number <= GATE_MEMBERS_MAX, 'A gate has a number among its gates');
     this.options = options;
   }
 
+  /** Adds a namespace, or replaces that of the same id, which must be of the same volume. */
   add(namespace: GateNamespace): void {
-    this.namespaces.set(namespace.nsid, namespace);
-    this.changed(namespace.nsid);
+    const { nsid, volume } = namespace;
+    const before = this.namespaces.get(nsid);
+    assert(before === undefined || before.volume.id === volume.id, 'A namespace id means the same volume');
+    this.namespaces.set(nsid, namespace);
+    this.changed(nsid);
+    this.anaChanged(nsid);
+  }
+
+  /** True if a namespace has been here, and has gone. */
+  hasLost(nsid: number): boolean {
+    return this.anaChangedAt.has(nsid) && !this.namespaces.has(nsid);
   }
 
   remove(nsid: number): void {
-    if (this.namespaces.delete(nsid)) this.changed(nsid);
+    if (!this.namespaces.delete(nsid)) return;
+    this.changed(nsid);
+    this.anaChanged(nsid);
   }
 
   /** Tells all hosts that a namespace has come, has gone, or has another size. */
@@ -34,10 +52,17 @@ export class Subsystem implements ControllerOwner {
     for (const controller of this.controllers.values()) controller.namespaceChanged(nsid);
   }
 
+  /** Tells all hosts that the state of a namespace has changed. */
+  anaChanged(nsid: number): void {
+    this.anaChanges++;
+    this.anaChangedAt.set(nsid, this.anaChanges);
+    for (const controller of this.controllers.values()) controller.notices.raise('ana');
+  }
+
   /** Tells all hosts that the discovery log has changed. */
   discoveryChanged(): void {
     this.generation++;
-    for (const controller of this.controllers.values()) controller.discoveryChanged();
+    for (const controller of this.controllers.values()) controller.notices.raise('discovery');
   }
 
   /** Admits a queue to a controller, a new one for an admin queue. Returns the controller, or the code that refuses the command. */
@@ -65,9 +90,10 @@ export class Subsystem implements ControllerOwner {
   }
 
   private newId(): number {
-    do this.lastId = (this.lastId % 0xffe0) + 1;
-    while (this.controllers.has(this.lastId));
-    return this.lastId;
+    const first = (this.options.number - 1) * GATE_CONTROLLER_IDS;
+    do this.lastId = (this.lastId % GATE_CONTROLLER_IDS) + 1;
+    while (this.controllers.has(first + this.lastId));
+    return first + this.lastId;
   }
 
   /** Called when the last connection of a controller has finished. */

@@ -8,11 +8,36 @@ import { MemoryTransport } from '../../../frontends/nbd/testing/memory-transport
 import { MemoryVolume, type MemoryVolumeOptions } from '../../../frontends/nbd/testing/memory-volume.ts';
 import { GATE_BYTES_MAX, GATE_RESERVE_BYTES } from '../../limits.ts';
 import { NvmeConnection } from '../nvme-connection.ts';
+import type { AnaState, GateNamespace } from '../subsystem-view.ts';
 import { Subsystem } from '../subsystem.ts';
 import { type Answer, answers, capsule, type ConnectOptions, connectCommand, type Digests, icRequest, type Sqe } from './nvme-host.ts';
 
 export const NQN = 'nqn.2014-08.org.nvmexpress:uuid:99999999-8888-7777-6666-555555555555';
 const NONE: Digests = { header: false, data: false };
+
+interface RigOptions extends MemoryVolumeOptions {
+  readonly allowed?: string;
+  readonly memoryBytes?: number;
+  readonly number?: number;
+  readonly hasPartner?: boolean;
+}
+
+export class RigNamespace implements GateNamespace {
+  readonly nsid: number;
+  readonly volume: MemoryVolume;
+  ana: AnaState = 'optimized';
+  /** How often a host has wanted the volume. */
+  asked = 0;
+
+  constructor(nsid: number, volume: MemoryVolume) {
+    this.nsid = nsid;
+    this.volume = volume;
+  }
+
+  wanted(): void {
+    this.asked++;
+  }
+}
 
 export class GateRig {
   readonly data = new DataBuffers();
@@ -21,6 +46,7 @@ export class GateRig {
   readonly volume: MemoryVolume;
   readonly log: string[] = [];
   readonly subsystem: Subsystem;
+  readonly namespace: RigNamespace;
   nowMs = 1000;
   /** Closes all connections, as a gate does after a gap; null if the process did not stand still. */
   afterGap: (() => void) | null = null;
@@ -29,21 +55,24 @@ export class GateRig {
   private readonly volumeTurns: (() => void)[] = [];
   private readonly doorTurns: (() => void)[] = [];
 
-  constructor(options: MemoryVolumeOptions & { readonly allowed?: string; readonly memoryBytes?: number } = {}) {
-    const { allowed, memoryBytes = GATE_BYTES_MAX } = options;
+  constructor(options: RigOptions = {}) {
+    const { allowed, memoryBytes = GATE_BYTES_MAX, number = 1, hasPartner = false } = options;
     this.volume = new MemoryVolume({ ...options, schedule: (fire) => this.volumeTurns.push(fire) });
     const bounds = { limitBytes: memoryBytes, reserveBytes: Math.min(memoryBytes, GATE_RESERVE_BYTES), smallBytes: 4096 };
     this.budget = new MemoryBudget(bounds, (fire) => this.doorTurns.push(fire));
     this.subsystem = new Subsystem({
       nqn: NQN,
       discovery: null,
+      number,
+      hasPartner,
       serial: '0123456789',
       version: '1.0',
       isHostAllowed: (hostNqn) => allowed === undefined || hostNqn === allowed,
       nowMs: () => this.nowMs,
       note: (sentence) => this.log.push(sentence),
     });
-    this.subsystem.add({ nsid: 1, volume: this.volume });
+    this.namespace = new RigNamespace(1, this.volume);
+    this.subsystem.add(this.namespace);
   }
 
   connection(digests: Digests = NONE): RigConnection {

@@ -70,7 +70,6 @@ export const CODE = {
   WRITE_PROTECTED: 0x020,
   LBA_OUT_OF_RANGE: 0x080,
   CAPACITY_EXCEEDED: 0x081,
-  NAMESPACE_NOT_READY: 0x082,
   // Command specific.
   INVALID_LOG_PAGE: 0x109,
   TOO_MANY_ASYNC_EVENTS: 0x105,
@@ -80,6 +79,9 @@ export const CODE = {
   CONNECT_BUSY: 0x181,
   CONNECT_PARAMETERS: 0x182,
   CONNECT_HOST: 0x184,
+  // Of the path: the host may use another one.
+  ANA_INACCESSIBLE: 0x302,
+  ANA_TRANSITION: 0x303,
   // Media errors.
   WRITE_FAULT: 0x280,
   UNRECOVERED_READ: 0x281,
@@ -102,7 +104,7 @@ export const CNS = {
   SET_CONTROLLER: 6,
   SET_LIST: 7,
 } as const;
-export const LOG = { ERRORS: 1, HEALTH: 2, FIRMWARE: 3, CHANGED: 4, EFFECTS: 5, DISCOVERY: 0x70 } as const;
+export const LOG = { ERRORS: 1, HEALTH: 2, FIRMWARE: 3, CHANGED: 4, EFFECTS: 5, ANA: 0x0c, DISCOVERY: 0x70 } as const;
 
 export const DISCOVERY_NQN = 'nqn.2014-08.org.nvmexpress.discovery';
 export const VERSION_1_4 = 0x0001_0400;
