@@ -282,7 +282,7 @@ export class Gates implements Frontend {
         throw new RsError('E_LIMIT', `it has ${GATE_VOLUMES_MAX} volumes, which is the limit: detach one of them`);
       const nsid = await this.numbers.numberOf(gate.nqn, volume.id, (id) => [...this.shown].some((one) => one.id === id));
       const isWanted = this.shown.has(volume) && this.gates.get(gate.nqn) === gate && offers(gate.config, volume);
-      if (isWanted && numberIn(gate, volume) === null) gate.show({ nsid, volume, ana: 'optimized', wanted: () => {} });
+      if (isWanted && numberIn(gate, volume) === null) gate.show({ nsid, volume, ana: 'optimized', wanted: () => {}, reservations: null });
     } catch (thrown) {
       this.options.log.warn(`Gate ${name} does not offer ${nameInUniverse(volume)}: ${toRsError(thrown).message}`);
     }

@@ -44,6 +44,9 @@ export const GATE_RECEIVE_BYTES = 256 * KIB;
 
 /** Events that a host may wait for at the same time (AERL plus 1), and most events that wait for it. */
 export const GATE_EVENTS_MAX = 4;
+/** Most hosts that are registrants of one volume, and most notices about reservations that a host has not read. */
+export const GATE_REGISTRANTS_MAX = 64;
+export const GATE_RESERVATION_NOTICES_MAX = 64;
 /** Time (s) that a change of state may take; a host may give up then (ANATT). */
 export const GATE_ANA_S = 30;
 /** Most changed namespaces in a log; more count as all. */
@@ -59,7 +62,7 @@ export const GATE_TICK_MS = 250;
 export const GATE_KEEP_ALIVE_MIN_MS = 2 * GATE_GAP_MS;
 /** A command that its volume has not completed in this time is answered with Command Interrupted; the host repeats it. */
 export const GATE_BUSY_MS = 20_000;
-/** A reset or an abort that must wait longer for its I/O is not answered: the connection is closed. */
+/** A reset, an abort or a reservation that must wait longer for I/O is not answered: the connection is closed. */
 export const GATE_QUIESCE_MS = 10_000;
 /** A host that moves nothing of what it owes, data or the taking of answers, in this time is cut off. */
 export const GATE_TRANSFER_MS = 30_000;

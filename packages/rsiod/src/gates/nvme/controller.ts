@@ -3,14 +3,19 @@
 // longer than GATE_QUIESCE_MS, the host gets no answer, because its connections are closed.
 
 import { GATE_CHANGED_MAX, GATE_KEEP_ALIVE_MIN_MS, GATE_QUEUE_ENTRIES, GATE_QUEUES_MAX, GATE_QUIESCE_MS } from '../limits.ts';
+import { anaCode } from './ana.ts';
 import { identify } from './identify.ts';
 import { logPage } from './logs.ts';
 import { Notices } from './notices.ts';
 import type { NvmeCommand } from './nvme-command.ts';
 import type { Queue } from './queue.ts';
+import { ReservationNotices } from './reservation-notices.ts';
+import { reservationCode } from './reservation-commands.ts';
+import type { ReservationNotice } from './reservation-rules.ts';
+import type { Reservations } from './reservations.ts';
 import type { ConnectRequest } from './connect-request.ts';
 import type { ControllerOwner } from './subsystem-view.ts';
-import { ADMIN, CODE, type Code, DNR, FABRICS, FEATURE, LOG, PROPERTY, VERSION_1_4 } from './wire/constants.ts';
+import { ADMIN, ALL_NAMESPACES, CODE, type Code, DNR, FABRICS, FEATURE, LOG, PROPERTY, VERSION_1_4 } from './wire/constants.ts';
 
 /** Fields of the properties CC and CSTS. */
 const CC = { ENABLE: 1, SHUTDOWN: 0xc000 } as const;
@@ -27,6 +32,7 @@ export class Controller {
   /** Namespaces that have changed since the host has read the log of changes. */
   readonly changedIds = new Set<number>();
   readonly notices = new Notices((command, code, event) => this.admin.answer(command, code, event));
+  readonly reserved = new ReservationNotices();
   private readonly subsystem: ControllerOwner;
   private readonly admin: Queue;
   /** All queues whose connections have not finished, with the admin queue. */
@@ -44,6 +50,9 @@ export class Controller {
     readonly uses: number;
     readonly sinceMs: number;
   }[] = [];
+
+  /** Admin commands that reservations execute. */
+  private readonly reserving = new Set<{ readonly sinceMs: number; readonly reservations: Reservations }>();
 
   constructor(subsystem: ControllerOwner, id: number, admin: Queue, request: ConnectRequest) {
     this.subsystem = subsystem;
@@ -107,8 +116,10 @@ export class Controller {
     const nowMs = this.subsystem.options.nowMs();
     if (this.isSilent()) return this.end(this.silence());
     this.settle();
-    const oldestMs = Math.min(this.quieting?.sinceMs ?? nowMs, ...this.aborting.map(({ sinceMs }) => sinceMs));
-    if (nowMs - oldestMs > GATE_QUIESCE_MS) this.end(`a reset or an abort waited ${GATE_QUIESCE_MS} ms for its I/O`);
+    for (const { reservations } of this.reserving) reservations.proceed();
+    const waits = [...this.aborting, ...this.reserving].map(({ sinceMs }) => sinceMs);
+    const oldestMs = Math.min(this.quieting?.sinceMs ?? nowMs, ...waits);
+    if (nowMs - oldestMs > GATE_QUIESCE_MS) this.end(`a reset, an abort or a reservation waited ${GATE_QUIESCE_MS} ms for its I/O`);
   }
 
   private isSilent(): boolean {
@@ -124,10 +135,20 @@ export class Controller {
     this.notices.raise('namespaces');
   }
 
+  reservationNotice(nsid: number, what: ReservationNotice['what']): void {
+    if (this.reserved.add(nsid, what)) this.notices.raise('reservations');
+  }
+
+  hasRefusedIo(reservations: Reservations): boolean {
+    for (const queue of this.queues) if (queue.hasRefusedIo(reservations, this.hostId)) return true;
+    return false;
+  }
+
   /** The host has read a log, and does not want to see the same again. */
   logRead(log: number): void {
     if (log === LOG.CHANGED) this.changedIds.clear();
     this.notices.read(log);
+    if (log === LOG.RESERVATIONS && this.reserved.read()) this.notices.raise('reservations');
   }
 
   execute(command: NvmeCommand): void {
@@ -230,7 +251,10 @@ export class Controller {
       const { command } = this.quieting;
       this.quieting = null;
       this.csts = ((this.cc & CC.ENABLE) === 0 ? 0 : CSTS.READY) | ((this.cc & CC.SHUTDOWN) === 0 ? 0 : CSTS.SHUTDOWN_DONE);
-      if ((this.cc & CC.ENABLE) === 0) this.notices.reset();
+      if ((this.cc & CC.ENABLE) === 0) {
+        this.notices.reset();
+        this.reserved.clear();
+      }
       this.admin.answer(command, CODE.OK);
     }
     for (let at = this.aborting.length - 1; at >= 0; at--) {
@@ -288,21 +312,54 @@ export class Controller {
       case FEATURE.VOLATILE_CACHE:
         // The cache of the volume cannot be turned off: only FLUSH and FUA make writes durable.
         return (value & 1) === 1 ? CODE.OK : CODE.FEATURE_NOT_CHANGEABLE | DNR;
+      case FEATURE.RESERVATION_MASK:
+        return this.reserved.mask(this.idsOf(command.nsid), value) ? CODE.OK : CODE.INVALID_FIELD | DNR;
+      case FEATURE.RESERVATION_PERSISTENCE:
+        return this.persist(command, (value & 1) === 1);
       default:
         return CODE.INVALID_FIELD | DNR;
     }
   }
 
+  /** The namespaces that a feature is about. */
+  private idsOf(nsid: number): number[] {
+    return [...this.subsystem.namespaces.keys()].filter((one) => one === nsid || nsid === ALL_NAMESPACES);
+  }
+
+  private persist(command: NvmeCommand, ptpl: boolean): Code | null {
+    const namespace = this.subsystem.namespaces.get(command.nsid);
+    const reservations = namespace?.reservations ?? null;
+    if (namespace === undefined || reservations === null) return CODE.INVALID_NAMESPACE | DNR;
+    const { ana } = namespace;
+    if (ana !== 'optimized') {
+      namespace.wanted();
+      return anaCode(ana);
+    }
+    const wait = { sinceMs: this.subsystem.options.nowMs(), reservations };
+    this.reserving.add(wait);
+    reservations.execute({
+      hostId: this.hostId,
+      hostNqn: this.hostNqn,
+      action: { verb: 'persist', ptpl },
+      isWanted: () => this.mayContinue(),
+      ended: (outcome) => {
+        this.reserving.delete(wait);
+        if (!this.hasEnded) this.admin.answer(command, reservationCode(outcome));
+      },
+    });
+    return null;
+  }
+
   private getFeature(command: NvmeCommand): Code | null {
     // Only current values can be read.
     if ((command.dword(10) & 0x700) !== 0) return CODE.INVALID_FIELD | DNR;
-    const value = this.featureValue(command.dword(10) & 0xff);
+    const value = this.featureValue(command.dword(10) & 0xff, command.nsid);
     if (value === null) return CODE.INVALID_FIELD | DNR;
     this.admin.answer(command, CODE.OK, value >>> 0);
     return null;
   }
 
-  private featureValue(feature: number): number | null {
+  private featureValue(feature: number, nsid: number): number | null {
     const queues = GATE_QUEUES_MAX - 1;
     switch (feature) {
       case FEATURE.QUEUES:
@@ -313,6 +370,12 @@ export class Controller {
         return this.keepAliveMs;
       case FEATURE.VOLATILE_CACHE:
         return 1;
+      case FEATURE.RESERVATION_MASK:
+        return this.subsystem.namespaces.has(nsid) ? this.reserved.maskOf(nsid) : null;
+      case FEATURE.RESERVATION_PERSISTENCE: {
+        const reservations = this.subsystem.namespaces.get(nsid)?.reservations;
+        return reservations ? Number(reservations.state.ptpl) : null;
+      }
       default:
         return null;
     }

@@ -104,8 +104,8 @@ function controllerPage({ options }: SubsystemView, { id }: Identified): Buffer 
   page[513] = 0x44;
   page.writeUInt16LE(GATE_QUEUE_ENTRIES, 514);
   page.writeUInt32LE(GATE_NAMESPACE_ID_MAX, 516);
-  // ONCS: Compare, Dataset Management, Write Zeroes, Verify.
-  page.writeUInt16LE(0x1 | 0x4 | 0x8 | 0x80, 520);
+  // ONCS: Compare, Dataset Management, Write Zeroes, reservations, Verify.
+  page.writeUInt16LE(0x1 | 0x4 | 0x8 | 0x20 | 0x80, 520);
   // VWC: there is a cache; FLUSH takes one namespace.
   page[525] = 0x1 | 0x4;
   // SGLS: descriptors in any alignment, and offsets into capsules.
@@ -118,13 +118,14 @@ function controllerPage({ options }: SubsystemView, { id }: Identified): Buffer 
   return page;
 }
 
-function namespacePage({ nsid, volume }: GateNamespace): Buffer {
+function namespacePage({ nsid, volume, reservations }: GateNamespace): Buffer {
   const page = Buffer.alloc(PAGE_BYTES);
   const blocks = BigInt(volume.sizeBytes / volume.blockSizeBytes);
   for (const at of [0, 8, 16]) page.writeBigUInt64LE(blocks, at);
   page[24] = volume.canDiscard ? 0x1 : 0;
-  // NMIC: several controllers may use it. DLFEAT: discarded blocks read as zeros, and Write Zeroes may deallocate.
+  // NMIC: several controllers may use it. RESCAP: all types of reservations, which can be kept; keys are ignored as by version 1.3. DLFEAT: discarded blocks read as zeros, and Write Zeroes may deallocate.
   page[30] = 0x1;
+  page[31] = reservations === null ? 0 : 0xff;
   page[33] = volume.canDiscard ? 0x1 | 0x8 : 0;
   page.writeUInt32LE(nsid, 92);
   page[99] = volume.readonly ? 0x1 : 0;

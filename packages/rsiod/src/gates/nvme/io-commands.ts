@@ -5,6 +5,7 @@ import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { GATE_TRANSFER_MAX_BYTES } from '../limits.ts';
 import { CODE, type Code, DNR, IO } from './wire/constants.ts';
 import type { NvmeCommand } from './nvme-command.ts';
+import { reservationBytes } from './reservation-commands.ts';
 
 /** Length of a range of Dataset Management. */
 const RANGE_BYTES = 16;
@@ -13,8 +14,8 @@ const FUSED = 0x03;
 const DEALLOCATE = 0x04;
 const CDW12 = { FUA: 2 ** 30, DEALLOCATE: 2 ** 25 } as const;
 
-/** What a controller does with an admitted command. `ranges`: each range of its data is discarded. */
-export type IoPlan = 'submit' | 'ranges' | 'nothing';
+/** What a controller does with an admitted command. `ranges`: each range of its data is discarded. `reserve`: it is about reservations. */
+export type IoPlan = 'submit' | 'ranges' | 'nothing' | 'reserve';
 
 /** Sets the fields of VolumeIo by the command. Returns a code with the reason if the command is refused. */
 export function planIo(command: NvmeCommand, blockSizeBytes: number): IoPlan | Code {
@@ -39,9 +40,19 @@ export function planIo(command: NvmeCommand, blockSizeBytes: number): IoPlan | C
       return blocksOf(command) * blockSizeBytes > GATE_TRANSFER_MAX_BYTES
         ? CODE.INVALID_FIELD | DNR
         : planRange(command, 'read', blockSizeBytes);
+    case IO.RESERVATION_REGISTER:
+    case IO.RESERVATION_ACQUIRE:
+    case IO.RESERVATION_RELEASE:
+    case IO.RESERVATION_REPORT:
+      return command.dataBytes < reservationBytes(command.opcode) ? CODE.SGL_LENGTH | DNR : 'reserve';
     default:
       return CODE.INVALID_OPCODE | DNR;
   }
+}
+
+/** True for the commands that reservations count as changes: all but reads. */
+export function isChange(opcode: number): boolean {
+  return opcode !== IO.READ && opcode !== IO.COMPARE && opcode !== IO.VERIFY;
 }
 
 function planTransfer(command: NvmeCommand, blockSizeBytes: number): IoPlan | Code {

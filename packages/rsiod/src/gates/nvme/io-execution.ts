@@ -3,29 +3,42 @@
 // also the later requests of a command with several.
 
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
+import { GATE_COPY_MAX_BYTES } from '../limits.ts';
 import { anaCode } from './ana.ts';
-import { codeOf, type IoPlan, nextRange, planIo } from './io-commands.ts';
+import { codeOf, type IoPlan, isChange, nextRange, planIo } from './io-commands.ts';
 import type { NvmeCommand } from './nvme-command.ts';
+import { reservationAction, reservationCode, reservationReport } from './reservation-commands.ts';
+import type { ReservingHost } from './reservation-rules.ts';
+import type { Reservations } from './reservations.ts';
 import type { GateNamespace } from './subsystem-view.ts';
 import type { Subsystem } from './subsystem.ts';
 import { CODE, type Code, DNR, IO } from './wire/constants.ts';
 
+/** A host without an identity cannot reserve. */
+const NO_HOST_ID = '0'.repeat(32);
+
 export interface IoPorts {
+  readonly isOpen: boolean;
   answer(command: NvmeCommand, code: Code): void;
   /** Answers with the data that the volume has read. */
   answerRead(command: NvmeCommand): void;
   /** False if the host may have repeated its command meanwhile (rule D1); the connection is then closed, and the command has ended. */
   mayContinue(): boolean;
+  answerData(command: NvmeCommand, content: Buffer): void;
+  /** Does `then`, which answers a command that waited; nothing if the connection has been closed meanwhile. */
+  resume(then: () => void): void;
 }
 
 export class IoExecution {
   /** Requests that volumes have. */
   inVolume = 0;
   private readonly subsystem: Subsystem;
+  private readonly host: ReservingHost;
   private readonly ports: IoPorts;
 
-  constructor(subsystem: Subsystem, ports: IoPorts) {
+  constructor(subsystem: Subsystem, host: ReservingHost, ports: IoPorts) {
     this.subsystem = subsystem;
+    this.host = host;
     this.ports = ports;
   }
 
@@ -39,13 +52,14 @@ export class IoExecution {
     const namespace = this.namespaceOf(command);
     if (typeof namespace === 'number') return namespace;
     const plan = planIo(command, namespace.volume.blockSizeBytes);
-    return typeof plan === 'number' ? plan : (refusal(namespace) ?? plan);
+    return typeof plan === 'number' ? plan : (this.refusal(namespace, command) ?? plan);
   }
 
   execute(command: NvmeCommand): void {
     const plan = this.plan(command);
     if (plan === 'submit') this.submit(command);
     else if (plan === 'ranges') this.discardNext(command);
+    else if (plan === 'reserve') this.reserve(command);
     else this.ports.answer(command, plan === 'nothing' ? CODE.OK : plan);
   }
 
@@ -70,6 +84,7 @@ export class IoExecution {
     if (typeof namespace === 'number') return this.ports.answer(command, namespace);
     command.bufferOffset = command.opcode === IO.COMPARE ? command.dataBytes : 0;
     command.received = null;
+    command.reservations = namespace.reservations;
     namespace.volume.submit(command);
     command.begunMs = this.subsystem.options.nowMs();
     this.inVolume++;
@@ -77,20 +92,55 @@ export class IoExecution {
 
   private discardNext(command: NvmeCommand): void {
     const namespace = this.namespaceOf(command);
-    const refused = typeof namespace === 'number' ? namespace : refusal(namespace);
-    if (refused !== null || typeof namespace === 'number') return this.ports.answer(command, refused ?? CODE.ANA_INACCESSIBLE);
+    if (typeof namespace === 'number') return this.ports.answer(command, namespace);
+    const refused = this.refusal(namespace, command);
+    if (refused !== null) return this.ports.answer(command, refused);
     const { volume } = namespace;
     // A volume that cannot discard ignores the hint.
     const next = volume.canDiscard && nextRange(command, volume.blockSizeBytes);
     if (next === true) this.submit(command);
     else this.ports.answer(command, next === false ? CODE.OK : next);
   }
+
+  private reserve(command: NvmeCommand): void {
+    const { ports } = this;
+    const reservations = this.subsystem.namespaces.get(command.nsid)?.reservations ?? null;
+    if (reservations === null) return ports.answer(command, CODE.INVALID_OPCODE | DNR);
+    const action = reservationAction(command);
+    if (typeof action === 'number') return ports.answer(command, action);
+    if (this.host.hostId === NO_HOST_ID) return ports.answer(command, CODE.SEQUENCE_ERROR | DNR);
+    command.reservations = reservations;
+    command.reservingMs = this.subsystem.options.nowMs();
+    reservations.execute({
+      hostId: this.host.hostId,
+      hostNqn: this.host.hostNqn,
+      action,
+      isWanted: () => ports.mayContinue() && ports.isOpen,
+      ended: (outcome) =>
+        ports.resume(() => {
+          command.reservingMs = null;
+          if (action.verb === 'report') ports.answerData(command, wholeReport(command, reservations));
+          else ports.answer(command, reservationCode(outcome));
+        }),
+    });
+  }
+
+  /** Returns why a namespace refuses an I/O command now; null if it admits the command. */
+  private refusal(namespace: GateNamespace, { opcode }: NvmeCommand): Code | null {
+    const { ana, reservations } = namespace;
+    if (ana !== 'optimized') {
+      namespace.wanted();
+      return anaCode(ana);
+    }
+    if (reservations === null || opcode >= IO.RESERVATION_REGISTER) return null;
+    return reservations.admits(this.host.hostId, isChange(opcode)) ? null : CODE.RESERVATION_CONFLICT | DNR;
+  }
 }
 
-/** Returns why a namespace refuses an I/O command now; null if it admits the command. */
-function refusal(namespace: GateNamespace): Code | null {
-  const { ana } = namespace;
-  if (ana === 'optimized') return null;
-  namespace.wanted();
-  return anaCode(ana);
+/** The report with as many zeros behind it as the host wants. */
+function wholeReport(command: NvmeCommand, { state }: Reservations): Buffer {
+  const askedBytes = Math.min(4 * (command.dword(10) + 1), command.dataBytes, GATE_COPY_MAX_BYTES);
+  const report = Buffer.alloc(askedBytes);
+  reservationReport(state).copy(report);
+  return report;
 }

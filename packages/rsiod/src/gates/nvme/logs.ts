@@ -1,11 +1,12 @@
 // The log pages of a controller. Offsets follow NVMe Base 2.0, 5.16.1. Invariant: reading a log changes nothing, except that its events are
-// reported again, and that the log of changed namespaces is empty then.
+// reported again, that the log of changed namespaces is empty then, and that the next notice about reservations appears.
 
 import { GATE_CHANGED_MAX, GATE_COPY_MAX_BYTES } from '../limits.ts';
 import { anaLog } from './ana.ts';
 import { discoveryLog } from './discovery.ts';
 import { PAGE_BYTES } from './identify.ts';
 import type { NvmeCommand } from './nvme-command.ts';
+import type { ReservationNotices } from './reservation-notices.ts';
 import type { SubsystemView } from './subsystem-view.ts';
 import { ADMIN, ALL_NAMESPACES, CODE, type Code, DNR, IO, LOG } from './wire/constants.ts';
 
@@ -13,6 +14,7 @@ import { ADMIN, ALL_NAMESPACES, CODE, type Code, DNR, IO, LOG } from './wire/con
 export interface Logged {
   readonly hostNqn: string;
   readonly changedIds: ReadonlySet<number>;
+  readonly reserved: ReservationNotices;
   logRead(log: number): void;
 }
 
@@ -49,6 +51,8 @@ function logOf(ten: number, subsystem: SubsystemView, controller: Logged): Buffe
       return changes(controller.changedIds);
     case LOG.ANA:
       return anaLog(subsystem, (ten & 0x100) === 0);
+    case LOG.RESERVATIONS:
+      return controller.reserved.log();
     case LOG.EFFECTS:
       return effects();
     default:

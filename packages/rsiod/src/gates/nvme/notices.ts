@@ -6,10 +6,12 @@ import { GATE_EVENTS_MAX } from '../limits.ts';
 import type { NvmeCommand } from './nvme-command.ts';
 import { CODE, type Code, DNR, LOG } from './wire/constants.ts';
 
-/** Type in bits 0 to 2, information in bits 8 to 15, log in bits 16 to 23. `mask` is the bit with which a host enables the kind. */
+/** Type in bits 0 to 2, information in bits 8 to 15, log in bits 16 to 23. `mask` is the bit with which a host enables the kind; 0 if it needs none. */
 const KINDS = {
   namespaces: { event: 0x02 | (0 << 8) | (LOG.CHANGED << 16), mask: 1 << 8, log: LOG.CHANGED },
   ana: { event: 0x02 | (0x03 << 8) | (LOG.ANA << 16), mask: 1 << 11, log: LOG.ANA },
+  /** Its notices can be turned off one by one (reservation-notices.ts). */
+  reservations: { event: 0x06 | (0 << 8) | (LOG.RESERVATIONS << 16), mask: 0, log: LOG.RESERVATIONS },
   discovery: { event: 0x02 | (0xf0 << 8) | (LOG.DISCOVERY << 16), mask: 2 ** 31, log: LOG.DISCOVERY },
 } as const;
 export type NoticeKind = keyof typeof KINDS;
@@ -35,7 +37,7 @@ export class Notices {
   raise(kind: NoticeKind): void {
     const { mask } = KINDS[kind];
     // The highest bit makes the number negative.
-    if ((this.enabled & mask) === 0) return;
+    if (mask !== 0 && (this.enabled & mask) === 0) return;
     this.due.add(kind);
     this.report();
   }

@@ -5,6 +5,7 @@ import type { Status } from '@rsio/protocol/wire/status';
 import type { DataBuffer } from '../../frontends/streams/data-buffers.ts';
 import type { LargeReply } from '../../frontends/streams/reply-output.ts';
 import type { VolumeIo, VolumeOp } from '../../volumes/frontend-volume.ts';
+import type { Reservations } from './reservations.ts';
 import { ADMIN, FABRICS, IO, SGL, SQE_BYTES } from './wire/constants.ts';
 
 const NO_BUFFER = Buffer.alloc(0);
@@ -51,6 +52,10 @@ export class NvmeCommand implements VolumeIo, LargeReply {
   budgetBytes = 0;
   /** Time (monotonic ms) at which a volume got it; null if no volume has it. */
   begunMs: number | null = null;
+  /** The reservations that have admitted it to its volume, or that execute it. */
+  reservations: Reservations | null = null;
+  /** Time (monotonic ms) since which reservations execute it; null if they do not. */
+  reservingMs: number | null = null;
   /** Counts the commands that the object has been. */
   uses = 0;
   /** True if the host has its answer already, while a volume still has the command. */
@@ -84,6 +89,8 @@ export class NvmeCommand implements VolumeIo, LargeReply {
     this.arrivedBytes = 0;
     this.budgetBytes = 0;
     this.begunMs = null;
+    this.reservations = null;
+    this.reservingMs = null;
     this.isLate = false;
     this.step = 0;
   }

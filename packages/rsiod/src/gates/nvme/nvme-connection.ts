@@ -9,16 +9,25 @@ import { DataBuffers } from '../../frontends/streams/data-buffers.ts';
 import type { BudgetUser } from '../../frontends/streams/memory-budget.ts';
 import type { StreamTransport } from '../../frontends/streams/transport.ts';
 import { ReplyOutput, type ReplyOutputEvents } from '../../frontends/streams/reply-output.ts';
-import { GATE_ADMIN_ENTRIES, GATE_BUSY_MS, GATE_COPY_MAX_BYTES, GATE_IN_CAPSULE_BYTES, GATE_TRANSFER_MAX_BYTES } from '../limits.ts';
+import {
+  GATE_ADMIN_ENTRIES,
+  GATE_BUSY_MS,
+  GATE_COPY_MAX_BYTES,
+  GATE_IN_CAPSULE_BYTES,
+  GATE_QUIESCE_MS,
+  GATE_TRANSFER_MAX_BYTES,
+} from '../limits.ts';
 import { AnswerWriter } from './answer-writer.ts';
 import type { NvmeConnectionEvents, NvmePools } from './connection-ports.ts';
 import { connectRequest } from './connect-request.ts';
 import type { Controller } from './controller.ts';
 import { HostWatch } from './host-watch.ts';
+import { isChange } from './io-commands.ts';
 import { IoExecution, type IoPorts } from './io-execution.ts';
 import { MemoryShare } from './memory-share.ts';
 import { NvmeCommand, type NvmeCommandEvents } from './nvme-command.ts';
 import type { Queue } from './queue.ts';
+import type { Reservations } from './reservations.ts';
 import { CODE, type Code, DNR, FATAL, HEADER_BYTES, IO, PDU, SGL } from './wire/constants.ts';
 import { PduDecoder, type PduSink } from './wire/pdu-decoder.ts';
 import { icResponse, readIcRequest, termination } from './wire/pdu.ts';
@@ -94,6 +103,7 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
   /** Answers what its volumes have had for GATE_BUSY_MS, and ends a connection that is stuck. Called now and then. */
   tick(nowMs: number): void {
     for (const command of this.commands) {
+      if (command.reservingMs !== null && command.phase === 'executing') this.awaitReservation(command, command.reservingMs, nowMs);
       const isOverdue = command.begunMs !== null && !command.isLate && nowMs - command.begunMs > GATE_BUSY_MS;
       if (isOverdue && this.isOpen && command.phase === 'executing') this.answerLate(command);
     }
@@ -166,6 +176,11 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
     return 'ended';
   }
 
+  hasRefusedIo(reservations: Reservations, hostId: string): boolean {
+    const isRefused = (one: NvmeCommand): boolean => !reservations.admits(hostId, isChange(one.opcode));
+    return this.commands.some((one) => one.begunMs !== null && one.reservations === reservations && isRefused(one));
+  }
+
   // --- NvmeCommandEvents
 
   completed(command: NvmeCommand, status: Status): void {
@@ -212,7 +227,7 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
 
   // --- Arrival
 
-  private get isOpen(): boolean {
+  get isOpen(): boolean {
     return this.phase !== 'closed' && this.phase !== 'finished';
   }
 
@@ -355,7 +370,7 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
     const controller = found === null ? CODE.CONNECT_PARAMETERS | DNR : found.connect(this, request);
     if (typeof controller === 'number') return this.answer(command, controller, controller === CODE.CONNECT_BUSY ? 0 : PARAMETER_IN_DATA);
     this.controller = controller;
-    if (found !== null) this.io = new IoExecution(found, this);
+    if (found !== null) this.io = new IoExecution(found, request, this);
     this.entries = request.entries;
     this.writer.hasFlowControl = request.hasFlowControl;
     this.writer.sqhd = 1 % this.entries;
@@ -372,6 +387,19 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
     if (this.isOpen) return true;
     this.end(command);
     return false;
+  }
+
+  resume(then: () => void): void {
+    try {
+      if (this.isOpen) then();
+    } catch (thrown) {
+      this.failed(thrown);
+    }
+  }
+
+  private awaitReservation({ reservations }: NvmeCommand, sinceMs: number, nowMs: number): void {
+    if (nowMs - sinceMs > GATE_QUIESCE_MS) this.controller?.end(`a reservation waited ${GATE_QUIESCE_MS} ms for its end`);
+    else reservations?.proceed();
   }
 
   answerRead(command: NvmeCommand): void {

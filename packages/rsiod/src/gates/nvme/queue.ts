@@ -2,6 +2,7 @@
 // or none if its connection is closed.
 
 import type { NvmeCommand } from './nvme-command.ts';
+import type { Reservations } from './reservations.ts';
 import type { Code } from './wire/constants.ts';
 
 export interface Queue {
@@ -18,4 +19,6 @@ export interface Queue {
    * the command itself if it must end first, because its data was asked for or a volume has it.
    */
   abort(cid: number): 'ended' | 'taken' | NvmeCommand;
+  /** True if a volume has I/O of the queue that the reservations refuse to its host now. */
+  hasRefusedIo(reservations: Reservations, hostId: string): boolean;
 }

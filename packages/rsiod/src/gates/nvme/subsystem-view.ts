@@ -3,6 +3,7 @@
 
 import type { FrontendVolume } from '../../volumes/frontend-volume.ts';
 import type { DiscoveryEntry } from './discovery.ts';
+import type { Reservations } from './reservations.ts';
 
 /**
  * `optimized`: this gate has the volume. `non-optimized`: another gate of the same subsystem has it, and this one takes it over when a host
@@ -20,6 +21,8 @@ export interface GateNamespace {
   readonly ana: AnaState;
   /** Called when an I/O command arrives while the namespace is not optimized. The command is answered without the volume. */
   wanted(): void;
+  /** The reservations of the volume, which all its gates share; null if they cannot be kept. */
+  readonly reservations: Reservations | null;
 }
 
 export interface SubsystemOptions {

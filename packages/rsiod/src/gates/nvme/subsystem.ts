@@ -7,10 +7,12 @@ import { GATE_CONTROLLER_IDS, GATE_CONTROLLERS_MAX, GATE_KEEP_ALIVE_MIN_MS, GATE
 import type { ConnectRequest } from './connect-request.ts';
 import { Controller, isKeepAlive } from './controller.ts';
 import type { Queue } from './queue.ts';
+import type { ReservationNotice } from './reservation-rules.ts';
+import type { ReservationGate, Reservations } from './reservations.ts';
 import type { ControllerOwner, GateNamespace, SubsystemOptions } from './subsystem-view.ts';
 import { CNTLID_ANY, CODE, type Code, DNR } from './wire/constants.ts';
 
-export class Subsystem implements ControllerOwner {
+export class Subsystem implements ControllerOwner, ReservationGate {
   readonly options: SubsystemOptions;
   readonly namespaces = new Map<number, GateNamespace>();
   readonly controllers = new Map<number, Controller>();
@@ -32,6 +34,7 @@ export class Subsystem implements ControllerOwner {
     const before = this.namespaces.get(nsid);
     assert(before === undefined || before.volume.id === volume.id, 'A namespace id means the same volume');
     this.namespaces.set(nsid, namespace);
+    namespace.reservations?.gates.add(this);
     this.changed(nsid);
     this.anaChanged(nsid);
   }
@@ -100,6 +103,18 @@ export class Subsystem implements ControllerOwner {
   left(controller: Pick<Controller, 'id' | 'hostNqn'>): void {
     this.controllers.delete(controller.id);
     this.options.note(`host ${controller.hostNqn} has left controller ${controller.id}`);
+  }
+
+  hasRefusedIo(reservations: Reservations): boolean {
+    for (const controller of this.controllers.values()) if (controller.hasRefusedIo(reservations)) return true;
+    return false;
+  }
+
+  notify(reservations: Reservations, notices: readonly ReservationNotice[]): void {
+    for (const { nsid, reservations: own } of this.namespaces.values())
+      if (own === reservations)
+        for (const { hostId, what } of notices)
+          for (const controller of this.controllers.values()) if (controller.hostId === hostId) controller.reservationNotice(nsid, what);
   }
 
   tick(): void {

@@ -93,6 +93,7 @@ export interface ConnectOptions {
   readonly cntlid?: number;
   readonly nqn: string;
   readonly hostNqn?: string;
+  readonly hostId?: Buffer;
   readonly flowControlOff?: boolean;
   readonly cid?: number;
 }
@@ -100,7 +101,7 @@ export interface ConnectOptions {
 export function connectCommand(options: ConnectOptions): Sqe {
   const { qid = 0, entries = 32, keepAliveMs = 5000, cntlid = 0xffff, nqn, hostNqn = HOST_NQN, flowControlOff = false } = options;
   const data = Buffer.alloc(1024);
-  HOST_ID.copy(data);
+  (options.hostId ?? HOST_ID).copy(data);
   data.writeUInt16LE(cntlid, 16);
   data.write(nqn, 256);
   data.write(hostNqn, 512);

@@ -8,6 +8,7 @@ import { MemoryTransport } from '../../../frontends/nbd/testing/memory-transport
 import { MemoryVolume, type MemoryVolumeOptions } from '../../../frontends/nbd/testing/memory-volume.ts';
 import { GATE_BYTES_MAX, GATE_RESERVE_BYTES } from '../../limits.ts';
 import { NvmeConnection } from '../nvme-connection.ts';
+import type { Reservations } from '../reservations.ts';
 import type { AnaState, GateNamespace } from '../subsystem-view.ts';
 import { Subsystem } from '../subsystem.ts';
 import { type Answer, answers, capsule, type ConnectOptions, connectCommand, type Digests, icRequest, type Sqe } from './nvme-host.ts';
@@ -26,6 +27,7 @@ export class RigNamespace implements GateNamespace {
   readonly nsid: number;
   readonly volume: MemoryVolume;
   ana: AnaState = 'optimized';
+  reservations: Reservations | null = null;
   /** How often a host has wanted the volume. */
   asked = 0;
 

@@ -53,6 +53,10 @@ export const IO = {
   WRITE_ZEROES: 0x08,
   DATASET_MANAGEMENT: 0x09,
   VERIFY: 0x0c,
+  RESERVATION_REGISTER: 0x0d,
+  RESERVATION_REPORT: 0x0e,
+  RESERVATION_ACQUIRE: 0x11,
+  RESERVATION_RELEASE: 0x15,
 } as const;
 
 /** Status code type in bits 8 to 10, status code in bits 0 to 7. DNR, "do not retry", is a flag of its own. */
@@ -60,16 +64,19 @@ export const CODE = {
   OK: 0x000,
   INVALID_OPCODE: 0x001,
   INVALID_FIELD: 0x002,
+  INTERNAL_ERROR: 0x006,
   ABORT_REQUESTED: 0x007,
   INVALID_NAMESPACE: 0x00b,
   SEQUENCE_ERROR: 0x00c,
   SGL_LENGTH: 0x00f,
   SGL_TYPE: 0x011,
-  TRANSIENT_TRANSPORT: 0x022,
-  COMMAND_INTERRUPTED: 0x021,
+  HOST_ID_FORMAT: 0x018,
   WRITE_PROTECTED: 0x020,
+  COMMAND_INTERRUPTED: 0x021,
+  TRANSIENT_TRANSPORT: 0x022,
   LBA_OUT_OF_RANGE: 0x080,
   CAPACITY_EXCEEDED: 0x081,
+  RESERVATION_CONFLICT: 0x083,
   // Command specific.
   INVALID_LOG_PAGE: 0x109,
   TOO_MANY_ASYNC_EVENTS: 0x105,
@@ -94,7 +101,14 @@ export type Code = number;
 export const SGL = { TYPE_AT: 39, LENGTH_AT: 32, OFFSET_AT: 24, IN_CAPSULE: 0x01, TRANSPORT: 0x5a } as const;
 
 export const PROPERTY = { CAP: 0x00, VS: 0x08, CC: 0x14, CSTS: 0x1c } as const;
-export const FEATURE = { VOLATILE_CACHE: 0x06, QUEUES: 0x07, ASYNC_EVENTS: 0x0b, KEEP_ALIVE: 0x0f } as const;
+export const FEATURE = {
+  VOLATILE_CACHE: 0x06,
+  QUEUES: 0x07,
+  ASYNC_EVENTS: 0x0b,
+  KEEP_ALIVE: 0x0f,
+  RESERVATION_MASK: 0x82,
+  RESERVATION_PERSISTENCE: 0x83,
+} as const;
 export const CNS = {
   NAMESPACE: 0,
   CONTROLLER: 1,
@@ -104,7 +118,7 @@ export const CNS = {
   SET_CONTROLLER: 6,
   SET_LIST: 7,
 } as const;
-export const LOG = { ERRORS: 1, HEALTH: 2, FIRMWARE: 3, CHANGED: 4, EFFECTS: 5, ANA: 0x0c, DISCOVERY: 0x70 } as const;
+export const LOG = { ERRORS: 1, HEALTH: 2, FIRMWARE: 3, CHANGED: 4, EFFECTS: 5, ANA: 0x0c, DISCOVERY: 0x70, RESERVATIONS: 0x80 } as const;
 
 export const DISCOVERY_NQN = 'nqn.2014-08.org.nvmexpress.discovery';
 export const VERSION_1_4 = 0x0001_0400;

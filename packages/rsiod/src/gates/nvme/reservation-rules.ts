@@ -1,0 +1,200 @@
+// The rules of reservations: which I/O a state admits, and what each command changes. Pure. Source: NVMe Base 2.0, 8.19. A host is its host
+// identifier, whichever logins it has. Invariants: in every state, a holder is a registrant, and a reservation for all registrants has
+// one at least; a command that is refused changes nothing.
+
+import { atMost, checked, flag, list, object, type Of, oneOf, optional, orNull, text, textThat, whole } from '@rsio/common/lib/shape';
+import { GATE_REGISTRANTS_MAX } from '../limits.ts';
+
+/** 0 stands for no reservation. Even types exclude reads, too. From 3 on, registrants have the holder's access; from 5 on, all are holders. */
+const TYPE = { NONE: 0, REGISTRANTS: 3, ALL: 5 } as const;
+export type ReservationType = 1 | 2 | 3 | 4 | 5 | 6;
+
+const hostIdShape = textThat((value) => /^[0-9a-f]{32}$/.test(value), 'a host identifier of 32 hexadecimal digits');
+/** The number as 16 hexadecimal digits. */
+const keyShape = textThat((value) => /^[0-9a-f]{16}$/.test(value), 'a key of 16 hexadecimal digits');
+export const NO_KEY = '0'.repeat(16);
+
+const registrantShape = object({ hostId: hostIdShape, hostNqn: optional(text()), key: keyShape });
+
+/** What is kept of a volume's reservations. `holder` is null if there is none, and if all registrants are holders. */
+export const reservationShape = checked(
+  object({
+    generation: whole(0, 2 ** 32 - 1),
+    type: oneOf(TYPE.NONE, 1, 2, 3, 4, 5, 6),
+    holder: orNull(hostIdShape),
+    ptpl: flag(),
+    registrants: atMost(GATE_REGISTRANTS_MAX, list(registrantShape)),
+  }),
+  ({ type, holder, registrants }) => {
+    const ids = new Set(registrants.map(({ hostId }) => hostId));
+    if (ids.size !== registrants.length) return 'has a registrant twice';
+    const hasHolder = type !== TYPE.NONE && type < TYPE.ALL;
+    if (hasHolder !== (holder !== null) || (holder !== null && !ids.has(holder))) return 'has no registrant as its holder';
+    return type >= TYPE.ALL && ids.size === 0 ? 'is held by no registrant' : null;
+  },
+);
+export type ReservationState = Of<typeof reservationShape>;
+
+export const NO_RESERVATIONS: ReservationState = { generation: 0, type: TYPE.NONE, holder: null, ptpl: false, registrants: [] };
+
+/** `current` is the key that the host says it has, or null if that is not to be checked. `ptpl` is null if it stays. */
+export type ReservationAction =
+  | { readonly verb: 'register'; readonly key: string; readonly ptpl: boolean | null }
+  | { readonly verb: 'replace'; readonly current: string | null; readonly key: string; readonly ptpl: boolean | null }
+  | { readonly verb: 'unregister'; readonly current: string | null; readonly ptpl: boolean | null }
+  | { readonly verb: 'acquire'; readonly current: string; readonly type: ReservationType }
+  | { readonly verb: 'preempt'; readonly current: string; readonly victim: string; readonly type: ReservationType }
+  | { readonly verb: 'release'; readonly current: string; readonly type: ReservationType }
+  | { readonly verb: 'clear'; readonly current: string }
+  | { readonly verb: 'persist'; readonly ptpl: boolean }
+  | { readonly verb: 'report' };
+
+export interface ReservingHost {
+  readonly hostId: string;
+  readonly hostNqn: string;
+}
+
+/** What other hosts are to be told. */
+export interface ReservationNotice {
+  readonly hostId: string;
+  readonly what: 'registration preempted' | 'reservation released' | 'reservation preempted';
+}
+
+export interface ReservationChange {
+  readonly state: ReservationState;
+  readonly notices: readonly ReservationNotice[];
+}
+
+/** `full`: there are GATE_REGISTRANTS_MAX registrants. `invalid`: fields of the command contradict the state. */
+export type ReservationRefusal = 'conflict' | 'invalid' | 'full';
+
+/** True if a host may read, or change, the volume. Flush counts as a change. */
+export function mayUse({ type, holder, registrants }: ReservationState, hostId: string, isChange: boolean): boolean {
+  if (type === TYPE.NONE || (!isChange && type % 2 === 1)) return true;
+  return type < TYPE.REGISTRANTS ? holder === hostId : registrants.some((one) => one.hostId === hostId);
+}
+
+/** True if the host is a holder of the reservation. */
+export function holds({ type, holder, registrants }: ReservationState, hostId: string): boolean {
+  return type >= TYPE.ALL ? registrants.some((one) => one.hostId === hostId) : holder === hostId;
+}
+
+/** Returns the state after a command, which is the same object if nothing changes; or why the command is refused. */
+export function changed(state: ReservationState, host: ReservingHost, action: ReservationAction): ReservationChange | ReservationRefusal {
+  switch (action.verb) {
+    case 'report':
+      return unchanged(state);
+    case 'persist':
+      return unchanged(action.ptpl === state.ptpl ? state : { ...state, ptpl: action.ptpl });
+    case 'register':
+    case 'replace':
+    case 'unregister':
+      return registration(state, host, action);
+    default:
+      if (keyOf(state, host.hostId) !== action.current) return 'conflict';
+      return reservation(state, host.hostId, action);
+  }
+}
+
+function registration(
+  state: ReservationState,
+  host: ReservingHost,
+  action: ReservationAction & { verb: 'register' | 'replace' | 'unregister' },
+): ReservationChange | ReservationRefusal {
+  const known = keyOf(state, host.hostId);
+  const next = { ...later(state), ptpl: action.ptpl ?? state.ptpl };
+  if (action.verb === 'unregister') {
+    if (known === null || (action.current !== null && action.current !== known)) return 'conflict';
+    const left = without(next, new Set([host.hostId]));
+    const isReleased = state.type >= TYPE.REGISTRANTS && left.type === TYPE.NONE;
+    return { state: left, notices: isReleased ? told(left, host.hostId, 'reservation released') : [] };
+  }
+  // A host that ignores existing keys may replace a key that it does not have.
+  const isAllowed =
+    action.verb === 'register' ? known === null || known === action.key : action.current === null || known === action.current;
+  if (!isAllowed) return 'conflict';
+  const registrant = { ...host, key: action.key };
+  if (known !== null)
+    return unchanged({ ...next, registrants: state.registrants.map((one) => (one.hostId === host.hostId ? registrant : one)) });
+  if (state.registrants.length >= GATE_REGISTRANTS_MAX) return 'full';
+  return unchanged({ ...next, registrants: [...state.registrants, registrant] });
+}
+
+/** A command of a registrant that has given the right key. */
+function reservation(
+  state: ReservationState,
+  hostId: string,
+  action: ReservationAction & { verb: 'acquire' | 'preempt' | 'release' | 'clear' },
+): ReservationChange | ReservationRefusal {
+  const isHolder = holds(state, hostId);
+  switch (action.verb) {
+    case 'acquire':
+      if (state.type === TYPE.NONE) return unchanged(heldBy(state, hostId, action.type));
+      return isHolder && state.type === action.type ? unchanged(state) : 'conflict';
+    case 'release': {
+      if (!isHolder) return unchanged(state);
+      if (action.type !== state.type) return 'invalid';
+      const isTold = state.type >= TYPE.REGISTRANTS;
+      return { state: { ...state, type: TYPE.NONE, holder: null }, notices: isTold ? told(state, hostId, 'reservation released') : [] };
+    }
+    case 'clear':
+      return {
+        state: { ...later(state), type: TYPE.NONE, holder: null, registrants: [] },
+        notices: told(state, hostId, 'reservation preempted'),
+      };
+    case 'preempt':
+      return preemption(state, hostId, action.victim, action.type);
+  }
+}
+
+function preemption(
+  state: ReservationState,
+  hostId: string,
+  victim: string,
+  type: ReservationType,
+): ReservationChange | ReservationRefusal {
+  const { holder, registrants } = state;
+  const isOfAll = state.type >= TYPE.ALL;
+  const takesOver = isOfAll ? victim === NO_KEY : holder !== null && keyOf(state, holder) === victim;
+  if (!takesOver && victim === NO_KEY && state.type !== TYPE.NONE) return 'invalid';
+  const gone = registrants.filter((one) => {
+    if (takesOver && one.hostId === hostId) return false;
+    return (takesOver && isOfAll) || one.key === victim;
+  });
+  if (!takesOver && gone.length === 0) return 'conflict';
+  const left = without(later(state), new Set(gone.map((one) => one.hostId)));
+  const next = takesOver ? heldBy(left, hostId, type) : left;
+  const preempted = gone
+    .filter((one) => one.hostId !== hostId)
+    .map((one) => ({ hostId: one.hostId, what: 'registration preempted' as const }));
+  const isOther = takesOver && state.type !== type;
+  return { state: next, notices: isOther ? [...preempted, ...told(next, hostId, 'reservation released')] : preempted };
+}
+
+function unchanged(state: ReservationState): ReservationChange {
+  return { state, notices: [] };
+}
+
+function keyOf({ registrants }: ReservationState, hostId: string): string | null {
+  return registrants.find((one) => one.hostId === hostId)?.key ?? null;
+}
+
+function later(state: ReservationState): ReservationState {
+  return { ...state, generation: (state.generation + 1) % 2 ** 32 };
+}
+
+function heldBy(state: ReservationState, hostId: string, type: ReservationType): ReservationState {
+  return { ...state, type, holder: type >= TYPE.ALL ? null : hostId };
+}
+
+/** Removes registrants. A reservation ends with its holder, or with the last of all registrants. */
+function without(state: ReservationState, gone: ReadonlySet<string>): ReservationState {
+  const registrants = state.registrants.filter(({ hostId }) => !gone.has(hostId));
+  const stays = state.type >= TYPE.ALL ? registrants.length > 0 : state.holder !== null && !gone.has(state.holder);
+  return stays ? { ...state, registrants } : { ...state, registrants, type: TYPE.NONE, holder: null };
+}
+
+/** The same notice for all registrants but one. */
+function told({ registrants }: ReservationState, hostId: string, what: ReservationNotice['what']): ReservationNotice[] {
+  return registrants.filter((one) => one.hostId !== hostId).map((one) => ({ hostId: one.hostId, what }));
+}

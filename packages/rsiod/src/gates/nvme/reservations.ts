@@ -1,0 +1,108 @@
+// The reservations of one volume: commands of hosts in turn, the state that is kept, and the I/O that must end first. reservation-rules.ts
+// decides. Invariants: one command is executed at a time; while a state is saved, I/O needs the permission of the old and of the new one;
+// a command is answered when its state is saved, and when no volume has I/O any more that the state refuses.
+
+import {
+  changed,
+  mayUse,
+  NO_RESERVATIONS,
+  type ReservationAction,
+  type ReservationNotice,
+  type ReservationRefusal,
+  type ReservationState,
+  type ReservingHost,
+} from './reservation-rules.ts';
+
+/** `interrupted`: the new state could not be saved, and the old one is valid again. */
+export type ReservationOutcome = 'done' | 'interrupted' | ReservationRefusal;
+
+/** A command of a host. */
+export interface Reserving extends ReservingHost {
+  readonly action: ReservationAction;
+  /** False if the host may have repeated the command meanwhile (rule D1), or gets no answer. It is asked just before the execution. */
+  isWanted(): boolean;
+  /** Called at most once. It must not throw. */
+  ended(outcome: ReservationOutcome): void;
+}
+
+/** A subsystem whose hosts use the volume. */
+export interface ReservationGate {
+  /** True if a volume has I/O of a host that the reservations refuse now. */
+  hasRefusedIo(reservations: Reservations): boolean;
+  notify(reservations: Reservations, notices: readonly ReservationNotice[]): void;
+}
+
+export class Reservations {
+  /** The subsystems in which the volume is or was a namespace. */
+  readonly gates = new Set<ReservationGate>();
+  private current: ReservationState;
+  /** The state that is being saved; null if there is none. */
+  private next: ReservationState | null = null;
+  /** False if it is unknown which state was saved last. */
+  private isKept = true;
+  private readonly waiting: Reserving[] = [];
+  /** The outcome of the first of `waiting`, if it has been executed. */
+  private outcome: ReservationOutcome | null = null;
+  private readonly save: (state: ReservationState) => Promise<void>;
+
+  /** `save` resolves when the state is durable, and rejects if it may not be. */
+  constructor(state: ReservationState | null, save: (state: ReservationState) => Promise<void>) {
+    this.current = state ?? NO_RESERVATIONS;
+    this.save = save;
+  }
+
+  get state(): ReservationState {
+    return this.current;
+  }
+
+  admits(hostId: string, isChange: boolean): boolean {
+    return mayUse(this.current, hostId, isChange) && (this.next === null || mayUse(this.next, hostId, isChange));
+  }
+
+  execute(command: Reserving): void {
+    this.waiting.push(command);
+    this.proceed();
+  }
+
+  /** Executes and answers what can be executed and answered now. Called also now and then, because I/O may have ended. */
+  proceed(): void {
+    for (let first = this.waiting[0]; first !== undefined && this.next === null; first = this.waiting[0]) {
+      // Nothing is executed either: a host may repeat a command to learn whether I/O that it has locked out has ended.
+      for (const gate of this.gates) if (gate.hasRefusedIo(this)) return;
+      if (this.outcome === null && first.isWanted()) this.perform(first);
+      else {
+        const { outcome } = this;
+        this.outcome = null;
+        this.waiting.shift();
+        if (outcome !== null) first.ended(outcome);
+      }
+    }
+  }
+
+  private perform(command: Reserving): void {
+    const change = changed(this.current, command, command.action);
+    if (typeof change === 'string') this.outcome = change;
+    else if (change.state === this.current && (this.isKept || command.action.verb === 'report')) this.outcome = 'done';
+    else {
+      this.next = change.state;
+      this.isKept = false;
+      this.save(change.state).then(
+        () => this.saved(change.state, change.notices),
+        () => this.settled('interrupted'),
+      );
+    }
+  }
+
+  private saved(state: ReservationState, notices: readonly ReservationNotice[]): void {
+    this.current = state;
+    this.isKept = true;
+    for (const gate of this.gates) gate.notify(this, notices);
+    this.settled('done');
+  }
+
+  private settled(outcome: ReservationOutcome): void {
+    this.next = null;
+    this.outcome = outcome;
+    this.proceed();
+  }
+}
