@@ -74,6 +74,32 @@ it('a host and an NBD client see the same data, and the host is named as the use
   expect([code, stderr.includes('in use by 1 host of gate g1')]).toEqual([1, true]);
 });
 
+it('hosts that count with Compare and Write lose no step', async () => {
+  const both = [await login(0), await login(1)];
+  const AT = 64;
+  await both[0]!.io.writeBlock(5, AT, Buffer.alloc(512));
+  const one = { nsid: 1, dwords: [AT, 0, 0] };
+  const count = async ({ io }: (typeof both)[number]): Promise<number> => {
+    let steps = 0;
+    for (let round = 0; round < 100; round++) {
+      const old = await io.readBlock(6, AT, 512);
+      const next = Buffer.alloc(512);
+      next.writeUInt32LE(old.readUInt32LE(0) + 1);
+      const first = capsule({ ...one, opcode: 5, cid: 7, flags: 0x41, data: old });
+      io.write(Buffer.concat([first, capsule({ ...one, opcode: 1, cid: 8, flags: 0x42, data: next })]));
+      const done = [await io.next(({ kind }) => kind === 'done'), await io.next(({ kind }) => kind === 'done')];
+      const codes = done.map((answer) => (answer.kind === 'done' ? `${answer.cid} ${answer.status}` : '')).join();
+      expect(['7 0,8 0', `7 ${0x4285},8 9`]).toContain(codes);
+      if (codes === '7 0,8 0') steps++;
+    }
+    return steps;
+  };
+  const [mine, other] = await Promise.all(both.map(count));
+  const counted = (await both[0]!.io.readBlock(9, AT, 512)).readUInt32LE(0);
+  expect(counted).toBe(mine! + other!);
+  expect([mine! > 0, other! > 0]).toEqual([true, true]);
+});
+
 it('a host waits for a server that is killed and comes again, and sees no error', async () => {
   const { io } = await login();
   expect(await io.writeBlock(5, 0, block('before'))).toBe(0);

@@ -34,6 +34,12 @@ export interface VolumeIo {
   fua: boolean;
   /** True if the range may begin and end at any byte; otherwise, the range must consist of whole blocks. */
   readonly anyRange?: boolean;
+  /**
+   * For a write of exactly one block: the block is written only if it has this content; otherwise, nothing is written, `differs` is set, and
+   * the status is OK. No other change of this client to the block comes between. Null or undefined for other requests.
+   */
+  readonly expected?: Buffer | null;
+  differs?: boolean;
   /** True if the operation `zero` must not make a hole. */
   mustKeepAllocated: boolean;
   done(status: Status): void;

@@ -360,3 +360,79 @@ test('any overlapping ranges, answered in any order: the result is that of execu
     { numRuns: 200 },
   );
 });
+
+/** Submits the write of a whole block that expects the block to have the byte `expected` everywhere. */
+function compareAndWrite(scene: Scene, block: number, expected: number, fill: number, lengthBytes = BLOCK): VolumeIo {
+  const done = (status: Status): void => void scene.done.push({ io, status });
+  const io: VolumeIo = {
+    ...{ op: 'write', positionBytes: block * BLOCK, lengthBytes, buffer: Buffer.alloc(lengthBytes, fill), bufferOffset: 0 },
+    ...{ expected: Buffer.alloc(BLOCK, expected), fua: true, mustKeepAllocated: false, done },
+  };
+  scene.volume.submit(io);
+  return io;
+}
+
+test('a block that must have an expected content is read, and written only if it has it', () => {
+  const scene = new Scene();
+  const [right, wrong] = [compareAndWrite(scene, 1, 1, 7), compareAndWrite(scene, 1, 1, 9)];
+  expect(scene.sent).toEqual(['read 1+1']);
+  scene.answer(0);
+  expect([scene.sent, scene.out[0]!.flags & FLAG.FUA]).toEqual([['write 1+1'], FLAG.FUA]);
+  scene.answer(0);
+  expect(scene.sent).toEqual(['read 1+1']);
+  scene.answer(0);
+  expect(scene.done.map(({ io, status }) => [io === right, io.differs, status])).toEqual([
+    [true, false, STATUS.OK],
+    [false, true, STATUS.OK],
+  ]);
+  expect(scene.content[BLOCK]).toBe(7);
+  // A read that fails writes nothing.
+  wrong.differs = false;
+  compareAndWrite(scene, 1, 7, 9);
+  scene.answer(0, STATUS.IO_ERROR);
+  expect([scene.sent, scene.done.at(-1)?.status]).toEqual([[], STATUS.IO_ERROR]);
+});
+
+test('an expected content is refused for more than a block, and on a shared volume, because another machine may write between', () => {
+  const scene = new Scene();
+  compareAndWrite(scene, 0, 1, 7, 2 * BLOCK);
+  const shared = new Scene({ shared: true });
+  compareAndWrite(shared, 0, 1, 7);
+  for (const { clock } of [scene, shared]) clock.advance(0);
+  expect([scene, shared].map(({ sent, done }) => [sent, done.map(({ status }) => status)])).toEqual([
+    [[], [STATUS.UNSUPPORTED]],
+    [[], [STATUS.UNSUPPORTED]],
+  ]);
+});
+
+test('any writes of blocks with and without an expected content, answered in any order: the result is that of their order of arrival', () => {
+  const one = fc.record({
+    block: fc.nat(2),
+    blocks: fc.integer({ min: 1, max: 2 }),
+    fill: fc.integer({ min: 1, max: 3 }),
+    expected: fc.integer({ min: 0, max: 3 }),
+    turn: fc.nat(99),
+  });
+  let swapped = 0;
+  fc.assert(
+    fc.property(fc.array(one, { maxLength: 40, size: 'max' }), fc.infiniteStream(fc.nat(200)), (steps, turns) => {
+      const scene = new Scene();
+      const content = Array.from({ length: BLOCKS }, () => 1);
+      const outcomes: [VolumeIo, boolean][] = [];
+      for (const { block, blocks, fill, expected, turn } of steps) {
+        if (expected === 0) scene.submit('write', block * BLOCK, blocks * BLOCK, fill, false);
+        else outcomes.push([compareAndWrite(scene, block, expected, fill), content[block] !== expected]);
+        if (expected === 0) content.fill(fill, block, block + blocks);
+        else if (content[block] === expected) content[block] = fill;
+        if (turn % 4 === 0 && scene.out.length > 0) scene.answer(turn);
+      }
+      while (scene.out.length > 0) scene.answer(turns.next().value ?? 0);
+      for (const [io, differs] of outcomes) expect(io.differs).toBe(differs);
+      swapped += outcomes.filter(([, differs]) => !differs).length;
+      expect([scene.done.length, scene.volume.outstanding]).toEqual([steps.length, 0]);
+      expect(Array.from({ length: BLOCKS }, (_, at) => scene.content[at * BLOCK])).toEqual(content);
+    }),
+    { numRuns: 200 },
+  );
+  expect(swapped).toBeGreaterThan(100);
+});

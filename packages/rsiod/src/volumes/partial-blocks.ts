@@ -1,6 +1,6 @@
 // Converts requests that cover some blocks only partly into requests for whole blocks. A read request reads all blocks that its range
 // touches. A write or zero request first reads the partly covered blocks, and then writes them back with the changed bytes. A discard
-// request skips partly covered blocks. At most BYTE_RANGES_OUT_MAX requests are in flight; the frontends limit the number of waiting
+// request skips partly covered blocks. A write with an expected content is treated like one of a partly covered block. At most BYTE_RANGES_OUT_MAX requests are in flight; the frontends limit the number of waiting
 // requests. Invariant: while a change with partly covered blocks is in flight, no overlapping change is in flight (range-lock.ts), because
 // writing a block back could undo the other change.
 
@@ -175,7 +175,8 @@ export class ByteRange {
     const endBytes = positionBytes + io.lengthBytes;
     const isOne = request.endBytes - beginBytes === blockBytes;
     this.request = request;
-    this.hasHead = positionBytes !== beginBytes || (isOne && endBytes !== request.endBytes);
+    const isCompared = (io.expected ?? null) !== null;
+    this.hasHead = positionBytes !== beginBytes || (isOne && (isCompared || endBytes !== request.endBytes));
     this.hasTail = !isOne && endBytes !== request.endBytes;
     this.status = STATUS.OK;
     this.isReading = op === 'write' || op === 'zero';
@@ -238,11 +239,21 @@ export class ByteRange {
     if (status !== STATUS.OK && this.status === STATUS.OK) this.status = status;
     if (--this.left > 0) return;
     if (this.status !== STATUS.OK) this.ended(this, this.status);
+    else if (this.isReading && this.differs()) this.ended(this, STATUS.OK);
     else if (this.isReading) this.write();
     else {
       if (this.given.op === 'read') this.eachEdge((io, at, offset, bytes) => this.blocks.copy(io.buffer, at, offset, offset + bytes));
       this.ended(this, STATUS.OK);
     }
+  }
+
+  /** True if the block, which has now been read, does not have the content that the request expects. */
+  private differs(): boolean {
+    const { given, blocks, blockBytes } = this;
+    const expected = given.expected ?? null;
+    if (expected === null) return false;
+    given.differs = expected.compare(blocks, 0, blockBytes, 0, blockBytes) !== 0;
+    return given.differs;
   }
 
   /** Changes the bytes of the partly covered blocks, which have now been read, and writes all blocks of the range. */

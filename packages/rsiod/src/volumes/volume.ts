@@ -169,7 +169,8 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
 
   submit(io: VolumeIo): void {
     const invalid = this.refusesUsers ? STATUS.SHUTTING_DOWN : this.validate(io);
-    if (invalid === STATUS.OK && io.anyRange === true && io.lengthBytes > 0 && this.isCut(io.positionBytes, io.lengthBytes)) {
+    const isCut = io.anyRange === true && io.lengthBytes > 0 && this.isCut(io.positionBytes, io.lengthBytes);
+    if (invalid === STATUS.OK && (isCut || (io.expected ?? null) !== null)) {
       this.begins(this.clock.monotonicMs());
       this.byteRanges.submit(io, this.blockSizeBytes);
     } else this.gather(io, invalid, true);
@@ -374,6 +375,8 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
   private validate(io: VolumeIo): Status {
     if (io.op === 'flush') return STATUS.OK;
     if (io.op !== 'read' && this.readonly) return STATUS.READ_ONLY;
+    // On a shared volume, the write of another client could come between.
+    if ((io.expected ?? null) !== null && (this.opened.shared || io.lengthBytes !== this.blockSizeBytes)) return STATUS.UNSUPPORTED;
     if (io.anyRange !== true) return this.validateRange(io.positionBytes, io.lengthBytes);
     // On a shared volume, refuse changes that cover a block only partly, because another client's write between this client's read and
     // write would be lost.

@@ -106,6 +106,8 @@ function controllerPage({ options }: SubsystemView, { id }: Identified): Buffer 
   page.writeUInt32LE(GATE_NAMESPACE_ID_MAX, 516);
   // ONCS: Compare, Dataset Management, Write Zeroes, reservations, Verify.
   page.writeUInt16LE(0x1 | 0x4 | 0x8 | 0x20 | 0x80, 520);
+  // FUSES: Compare and Write, of one block (ACWU).
+  page.writeUInt16LE(1, 522);
   // VWC: there is a cache; FLUSH takes one namespace.
   page[525] = 0x1 | 0x4;
   // SGLS: descriptors in any alignment, and offsets into capsules.

@@ -3,14 +3,15 @@
 
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { GATE_TRANSFER_MAX_BYTES } from '../limits.ts';
-import { CODE, type Code, DNR, IO } from './wire/constants.ts';
+import { CODE, type Code, DNR, FUSE, IO } from './wire/constants.ts';
 import type { NvmeCommand } from './nvme-command.ts';
 import { reservationBytes } from './reservation-commands.ts';
 
 /** Length of a range of Dataset Management. */
 const RANGE_BYTES = 16;
 
-const FUSED = 0x03;
+/** By the number of FUSE. */
+const FUSED_OPCODES = [null, IO.COMPARE, IO.WRITE, null] as const;
 const DEALLOCATE = 0x04;
 const CDW12 = { FUA: 2 ** 30, DEALLOCATE: 2 ** 25 } as const;
 
@@ -19,8 +20,7 @@ export type IoPlan = 'submit' | 'ranges' | 'nothing' | 'reserve';
 
 /** Sets the fields of VolumeIo by the command. Returns a code with the reason if the command is refused. */
 export function planIo(command: NvmeCommand, blockSizeBytes: number): IoPlan | Code {
-  // Fused commands are not announced.
-  if ((command.sqe[1]! & FUSED) !== 0) return CODE.INVALID_FIELD | DNR;
+  if (command.fuse !== FUSE.NO && command.opcode !== FUSED_OPCODES[command.fuse]) return CODE.INVALID_FIELD | DNR;
   command.fua = false;
   command.mustKeepAllocated = false;
   switch (command.opcode) {
@@ -57,6 +57,8 @@ export function isChange(opcode: number): boolean {
 
 function planTransfer(command: NvmeCommand, blockSizeBytes: number): IoPlan | Code {
   const bytes = blocksOf(command) * blockSizeBytes;
+  // ACWU: fused commands have one block.
+  if (command.fuse !== FUSE.NO && blocksOf(command) > 1) return CODE.ATOMIC_UNIT_EXCEEDED | DNR;
   if (command.dataBytes !== bytes) return CODE.SGL_LENGTH | DNR;
   // Protection information is not announced.
   if ((command.dword(12) & 0x3c00_0000) !== 0) return CODE.INVALID_FIELD | DNR;

@@ -2,6 +2,7 @@
 // nvme-connection.ts moves bytes and owns the memory. Invariant: every request to a volume was admitted in the same turn of the event loop,
 // also the later requests of a command with several.
 
+import { counted } from '@rsio/common/lib/assert';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { GATE_COPY_MAX_BYTES } from '../limits.ts';
 import { anaCode } from './ana.ts';
@@ -12,7 +13,7 @@ import type { ReservingHost } from './reservation-rules.ts';
 import type { Reservations } from './reservations.ts';
 import type { GateNamespace } from './subsystem-view.ts';
 import type { Subsystem } from './subsystem.ts';
-import { CODE, type Code, DNR, IO } from './wire/constants.ts';
+import { CODE, type Code, DNR, FUSE, IO } from './wire/constants.ts';
 
 /** A host without an identity cannot reserve. */
 const NO_HOST_ID = '0'.repeat(32);
@@ -56,15 +57,25 @@ export class IoExecution {
   }
 
   execute(command: NvmeCommand): void {
+    if (command.failure !== null) return this.ports.answer(command, command.failure);
     const plan = this.plan(command);
-    if (plan === 'submit') this.submit(command);
+    if (plan === 'submit' && command.fuse !== FUSE.NO) this.fuse(command);
+    else if (plan === 'submit') this.submit(command);
     else if (plan === 'ranges') this.discardNext(command);
     else if (plan === 'reserve') this.reserve(command);
     else this.ports.answer(command, plan === 'nothing' ? CODE.OK : plan);
   }
 
-  /** A volume has completed a request of the command. */
-  completed(command: NvmeCommand, status: Status): void {
+  /** A volume does not have the command any more. */
+  left(command: NvmeCommand): void {
+    this.inVolume = counted(this.inVolume - 1, 'commands in volumes');
+    command.begunMs = null;
+    command.partner = null;
+  }
+
+  /** A volume has completed a request of the command. `first` is the Compare if the command was executed with it. */
+  completed(command: NvmeCommand, status: Status, first: NvmeCommand | null): void {
+    if (first !== null) return this.answerFused(first, command, status);
     const isWrite = command.direction === 'in' && command.opcode !== IO.COMPARE;
     if (status !== STATUS.OK) this.ports.answer(command, codeOf(status, isWrite, this.subsystem.options.hasPartner));
     else if (command.opcode === IO.DATASET_MANAGEMENT) {
@@ -75,8 +86,9 @@ export class IoExecution {
   }
 
   private namespaceOf({ nsid }: NvmeCommand): GateNamespace | Code {
-    const lost = this.subsystem.hasLost(nsid) ? CODE.ANA_INACCESSIBLE : CODE.INVALID_NAMESPACE | DNR;
-    return this.subsystem.namespaces.get(nsid) ?? lost;
+    const known = this.subsystem.namespaces.get(nsid);
+    if (known !== undefined) return known;
+    return this.subsystem.hasLost(nsid) ? CODE.ANA_INACCESSIBLE : CODE.INVALID_NAMESPACE | DNR;
   }
 
   private submit(command: NvmeCommand): void {
@@ -88,6 +100,33 @@ export class IoExecution {
     namespace.volume.submit(command);
     command.begunMs = this.subsystem.options.nowMs();
     this.inVolume++;
+  }
+
+  /** Executes a pair when the data of both commands is there, and when both are admitted at that time. */
+  private fuse(command: NvmeCommand): void {
+    const { partner } = command;
+    if (partner?.phase !== 'executing') return;
+    const [first, second] = command.fuse === FUSE.FIRST ? [command, partner] : [partner, command];
+    const isSame = first.nsid === second.nsid && first.positionBytes === second.positionBytes;
+    const refused = isSame ? this.plan(partner) : CODE.INVALID_FIELD | DNR;
+    if (typeof refused === 'number') return this.ports.answer(partner, refused);
+    second.expected = first.buffer;
+    second.differs = false;
+    this.submit(second);
+    // The volume reads the memory of the first command, too.
+    first.begunMs = second.begunMs;
+    this.inVolume++;
+  }
+
+  private answerFused(first: NvmeCommand, second: NvmeCommand, status: Status): void {
+    if (status !== STATUS.OK) {
+      this.ports.answer(first, CODE.FAILED_FUSED);
+      // The write may have been executed, so that it must not be called aborted.
+      this.ports.answer(second, codeOf(status, true, this.subsystem.options.hasPartner));
+    } else {
+      this.ports.answer(first, second.differs ? CODE.COMPARE_FAILURE | DNR : CODE.OK);
+      this.ports.answer(second, second.differs ? CODE.FAILED_FUSED : CODE.OK);
+    }
   }
 
   private discardNext(command: NvmeCommand): void {

@@ -6,7 +6,7 @@ import type { DataBuffer } from '../../frontends/streams/data-buffers.ts';
 import type { LargeReply } from '../../frontends/streams/reply-output.ts';
 import type { VolumeIo, VolumeOp } from '../../volumes/frontend-volume.ts';
 import type { Reservations } from './reservations.ts';
-import { ADMIN, FABRICS, IO, SGL, SQE_BYTES } from './wire/constants.ts';
+import { ADMIN, type Code, FABRICS, IO, SGL, SQE_BYTES } from './wire/constants.ts';
 
 const NO_BUFFER = Buffer.alloc(0);
 
@@ -34,6 +34,8 @@ export class NvmeCommand implements VolumeIo, LargeReply {
   receivedOffset = 0;
   fua = false;
   mustKeepAllocated = false;
+  expected: Buffer | null = null;
+  differs = false;
 
   /** The command as the host has sent it. */
   readonly sqe = Buffer.alloc(SQE_BYTES);
@@ -60,6 +62,10 @@ export class NvmeCommand implements VolumeIo, LargeReply {
   uses = 0;
   /** True if the host has its answer already, while a volume still has the command. */
   isLate = false;
+  /** The other command of a fused pair; null if it has not arrived, or if the pair has been separated. */
+  partner: NvmeCommand | null = null;
+  /** The code with which the command is answered instead of being executed. */
+  failure: Code | null = null;
   /** Step of a command with several requests, such as the deallocation of ranges. */
   step = 0;
   /** The answer to a command whose data is sent as a large reply. */
@@ -92,6 +98,9 @@ export class NvmeCommand implements VolumeIo, LargeReply {
     this.reservations = null;
     this.reservingMs = null;
     this.isLate = false;
+    this.expected = null;
+    this.partner = null;
+    this.failure = null;
     this.step = 0;
   }
 
@@ -118,6 +127,10 @@ export class NvmeCommand implements VolumeIo, LargeReply {
     const { sqe } = this;
     const hasOffset = sqe.readUInt32LE(SGL.OFFSET_AT) !== 0 || sqe.readUInt32LE(SGL.OFFSET_AT + 4) !== 0;
     return this.sglType === SGL.IN_CAPSULE && this.sglBytes === dataBytes && !hasOffset;
+  }
+
+  get fuse(): number {
+    return this.sqe[1]! & 0x3;
   }
 
   /** The type of a Fabrics command. */

@@ -77,7 +77,7 @@ describe('I/O commands', () => {
     ['with more data than a command may have', blocks(READ, 1, 0, 4096, { transferBytes: 2 * 1024 * 1024 }), '#1 4002'],
     ['to another namespace', { ...blocks(READ, 1, 0, 1, { transferBytes: 512 }), nsid: 2 }, '#1 400b'],
     ['of an unknown opcode', { opcode: 0x7a, cid: 1, nsid: 1 }, '#1 4001'],
-    ['with fused flags', { ...blocks(COMPARE, 1, 0, 1, { transferBytes: 512 }), flags: 0x41 }, '#1 4002'],
+    ['fused with what cannot be fused', { ...blocks(READ, 1, 0, 1, { transferBytes: 512 }), flags: 0x41 }, '#1 4002'],
     ['with protection information', blocks(READ, 1, 0, 1, { transferBytes: 512 }, 2 ** 29), '#1 4002'],
     ['without an SGL', { ...blocks(READ, 1, 0, 1, { transferBytes: 512 }), flags: 0 }, '#1 4002'],
     ['to verify more than a command may read', blocks(VERIFY, 1, 0, 4096), '#1 4002'],

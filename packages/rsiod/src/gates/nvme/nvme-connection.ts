@@ -21,6 +21,7 @@ import { AnswerWriter } from './answer-writer.ts';
 import type { NvmeConnectionEvents, NvmePools } from './connection-ports.ts';
 import { connectRequest } from './connect-request.ts';
 import type { Controller } from './controller.ts';
+import { FusedPairs } from './fused.ts';
 import { HostWatch } from './host-watch.ts';
 import { isChange } from './io-commands.ts';
 import { IoExecution, type IoPorts } from './io-execution.ts';
@@ -59,6 +60,7 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
   private unanswered = 0;
   private readonly memory: MemoryShare;
   private readonly watch = new HostWatch();
+  private readonly fused = new FusedPairs((command, code) => this.answer(command, code));
   private hasDied = false;
 
   constructor(transport: StreamTransport, pools: NvmePools, events: NvmeConnectionEvents) {
@@ -154,6 +156,7 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
     if (!this.isAnswerable(command)) return;
     this.writer.completion(command, code, low, high);
     this.release(command);
+    this.fused.answered(command);
   }
 
   answerData(command: NvmeCommand, content: Buffer): void {
@@ -186,11 +189,15 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
   completed(command: NvmeCommand, status: Status): void {
     const { io } = this;
     assert(io !== null, 'A volume has commands of logged-in hosts only');
-    io.inVolume = counted(io.inVolume - 1, 'commands in volumes');
+    const first = command.partner;
+    io.left(command);
+    if (first !== null) io.left(first);
     try {
-      command.begunMs = null;
-      if (command.isLate || !this.isOpen) this.end(command);
-      else io.completed(command, status);
+      if (!command.isLate && this.isOpen) io.completed(command, status, first);
+      else {
+        this.end(command);
+        if (first !== null) this.end(first);
+      }
     } catch (thrown) {
       this.failed(thrown);
     }
@@ -306,6 +313,8 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
   /** The capsule of a command has arrived. */
   private begin(command: NvmeCommand): void {
     const { direction } = command;
+    const refused = this.qid > 0 ? this.fused.arrived(command) : null;
+    if (refused !== null) return this.answer(command, refused);
     // PSDT: data has a descriptor.
     if (command.sqe[1]! >>> 6 !== 1) return this.answer(command, CODE.INVALID_FIELD | DNR);
     if (this.controller === null) return this.connect(command);

@@ -136,6 +136,11 @@ export class MemoryVolume implements FrontendVolume {
         this.content.copy(buffer, bufferOffset, positionBytes, end);
         break;
       case 'write':
+        if (io.expected) {
+          assert(lengthBytes === this.blockSizeBytes, 'A compared write has one block');
+          io.differs = io.expected.compare(this.content, positionBytes, end, 0, lengthBytes) !== 0;
+          if (io.differs) return STATUS.OK;
+        }
         buffer.copy(this.content, positionBytes, bufferOffset, bufferOffset + lengthBytes);
         break;
       case 'discard':

@@ -66,10 +66,13 @@ export const CODE = {
   INVALID_FIELD: 0x002,
   INTERNAL_ERROR: 0x006,
   ABORT_REQUESTED: 0x007,
+  FAILED_FUSED: 0x009,
+  MISSING_FUSED: 0x00a,
   INVALID_NAMESPACE: 0x00b,
   SEQUENCE_ERROR: 0x00c,
   SGL_LENGTH: 0x00f,
   SGL_TYPE: 0x011,
+  ATOMIC_UNIT_EXCEEDED: 0x014,
   HOST_ID_FORMAT: 0x018,
   WRITE_PROTECTED: 0x020,
   COMMAND_INTERRUPTED: 0x021,
@@ -100,6 +103,8 @@ export type Code = number;
 
 export const SGL = { TYPE_AT: 39, LENGTH_AT: 32, OFFSET_AT: 24, IN_CAPSULE: 0x01, TRANSPORT: 0x5a } as const;
 
+/** Bits 0 and 1 of the flags of a command. */
+export const FUSE = { NO: 0, FIRST: 1, SECOND: 2 } as const;
 export const PROPERTY = { CAP: 0x00, VS: 0x08, CC: 0x14, CSTS: 0x1c } as const;
 export const FEATURE = {
   VOLATILE_CACHE: 0x06,
