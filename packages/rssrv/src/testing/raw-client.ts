@@ -198,6 +198,7 @@ export class SessionScene {
       waitsForSpace: () => undefined,
       throttled: (report) => this.throttled.push(report),
       held: (number) => this.held.push(number),
+      askRecord: () => Promise.resolve(null),
       askSnapshot: () => Promise.resolve(null),
       clone: (request) => new Promise((resolve) => this.clones.push({ request, answer: (isCloned) => resolve({ isCloned }) })),
       openBackend: () => Promise.resolve(this.storage.backend),
