@@ -1,16 +1,16 @@
 // Reads and writes the gate record of a volume (docs/PROTOCOL.md D2) for its frontends. Invariants: every call ends within
-// RECORD_TIMEOUT_MS. A write is sent only when the server can no longer execute an earlier one, so that a late write never reverts a newer
+// GATE_RECORD_TIMEOUT_MS. A write is sent only when the server can no longer execute an earlier one, so that a late write never reverts a newer
 // record. A write that has failed with E_TIMEOUT may still be executed, and the caller writes again. Rules: D2.
 
 import { counted } from '@rsio/common/lib/assert';
 import type { Clock } from '@rsio/common/lib/clock';
 import { type ErrorCode, RsError } from '@rsio/common/lib/errors';
 import { printDuration } from '@rsio/common/lib/units';
-import { RECORD_MAX_BYTES } from '../wire/limits.ts';
+import { GATE_RECORD_MAX_BYTES } from '../wire/limits.ts';
 import { decodeRecordAnswer, encodeRecordReadRequest, encodeRecordWriteRequest } from '../wire/message-codec.ts';
 import { IOCTL } from '../wire/messages.ts';
 import { STATUS } from '../wire/status.ts';
-import { RECORD_CALLS_MAX, RECORD_TIMEOUT_MS } from './limits.ts';
+import { GATE_RECORD_CALLS_MAX, GATE_RECORD_TIMEOUT_MS } from './limits.ts';
 import type { SessionAnswer } from './session-call.ts';
 
 /** Sends an IOCTL. `answered` is called once, possibly only in a later session. */
@@ -43,7 +43,7 @@ export class RecordCalls {
   }
 
   /**
-   * Resolves with the record of the volume, or with null if it has none. Rejects with E_TIMEOUT after RECORD_TIMEOUT_MS, with E_LIMIT if too
+   * Resolves with the record of the volume, or with null if it has none. Rejects with E_TIMEOUT after GATE_RECORD_TIMEOUT_MS, with E_LIMIT if too
    * many calls wait, and with the refusal of the server: its status is in the context (UNSUPPORTED if the volume cannot have a record).
    */
   read(volumeId: string): Promise<Buffer | null> {
@@ -58,11 +58,11 @@ export class RecordCalls {
 
   /**
    * Replaces the record of the volume. Resolves when the record is durable. Rejects like `read`; after E_TIMEOUT, it is not known which
-   * record the volume has. Rejects with E_USAGE if the record is longer than RECORD_MAX_BYTES.
+   * record the volume has. Rejects with E_USAGE if the record is longer than GATE_RECORD_MAX_BYTES.
    */
   write(record: Buffer): Promise<void> {
-    if (record.length > RECORD_MAX_BYTES)
-      return Promise.reject(new RsError('E_USAGE', `A gate record has ${record.length} bytes, more than ${RECORD_MAX_BYTES}`));
+    if (record.length > GATE_RECORD_MAX_BYTES)
+      return Promise.reject(new RsError('E_USAGE', `A gate record has ${record.length} bytes, more than ${GATE_RECORD_MAX_BYTES}`));
     const body = encodeRecordWriteRequest({ record });
     return this.limited((ended, isOver) => {
       const begin = (): void => {
@@ -93,13 +93,13 @@ export class RecordCalls {
 
   /** Executes a call with the time limit. `ended` takes the answer, and the function that decodes an OK answer. */
   private limited<T>(begin: (ended: (answer: SessionAnswer, decode: () => T) => void, isOver: () => boolean) => void): Promise<T> {
-    if (this.unanswered + this.waitingWrites.length >= RECORD_CALLS_MAX)
-      return Promise.reject(new RsError('E_LIMIT', `${RECORD_CALLS_MAX} calls about the gate record already wait: try again later`));
+    if (this.unanswered + this.waitingWrites.length >= GATE_RECORD_CALLS_MAX)
+      return Promise.reject(new RsError('E_LIMIT', `${GATE_RECORD_CALLS_MAX} calls about the gate record already wait: try again later`));
     return new Promise((resolve, reject) => {
       let isOver = false;
-      const timer = this.clock.after(RECORD_TIMEOUT_MS, () => {
+      const timer = this.clock.after(GATE_RECORD_TIMEOUT_MS, () => {
         isOver = true;
-        reject(new RsError('E_TIMEOUT', `The server has not answered within ${printDuration(RECORD_TIMEOUT_MS)}: try again`));
+        reject(new RsError('E_TIMEOUT', `The server has not answered within ${printDuration(GATE_RECORD_TIMEOUT_MS)}: try again`));
       });
       const ended = ({ status, sentence }: SessionAnswer, decode: () => T): void => {
         timer.cancel();

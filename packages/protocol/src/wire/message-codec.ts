@@ -21,7 +21,7 @@ import {
   MAC_BYTES,
   MESSAGE_MAX_BYTES,
   NONCE_BYTES,
-  RECORD_MAX_BYTES,
+  GATE_RECORD_MAX_BYTES,
   REVOKE_TAGS_MAX,
   SENTENCE_MAX_CHARS,
   SESSION_ID_BYTES,
@@ -372,11 +372,11 @@ export const { encode: encodeChangesRequest, decode: decodeChangesRequest } = co
 export const { encode: encodeRecordReadRequest, decode: decodeRecordReadRequest } = codec<RecordReadRequest>('RECORD_READ', { id: token });
 
 export const { encode: encodeRecordAnswer, decode: decodeRecordAnswer } = codec<RecordAnswer>('RECORD_READ answer', {
-  record: orNull(bytesUpTo(RECORD_MAX_BYTES)),
+  record: orNull(bytesUpTo(GATE_RECORD_MAX_BYTES)),
 });
 
 export const { encode: encodeRecordWriteRequest, decode: decodeRecordWriteRequest } = codec<RecordWriteRequest>('RECORD_WRITE', {
-  record: bytesUpTo(RECORD_MAX_BYTES),
+  record: bytesUpTo(GATE_RECORD_MAX_BYTES),
 });
 
 export const adminId = tokenUpTo(ADMIN_ID_MAX_CHARS);

@@ -1,5 +1,5 @@
 // Answers the ioctls about gate records in a worker: asks the listener, which has the pools and the holds (volumes/holds/gate-records.ts).
-// Invariant: every ioctl is answered, even if the listener has ended; a session has at most RECORDS_PER_SESSION_MAX of them in progress.
+// Invariant: every ioctl is answered, even if the listener has ended; a session has at most GATE_RECORDS_PER_SESSION_MAX of them in progress.
 // Rules: D2.
 
 import { counted } from '@rsio/common/lib/assert';
@@ -8,7 +8,7 @@ import { decodeRecordReadRequest, decodeRecordWriteRequest, encodeRecordAnswer }
 import { STATUS, statusEntry } from '@rsio/protocol/wire/status';
 import type { IoctlEvents, IoctlHandle } from './ioctls.ts';
 import type { RecordAsk, RecordReply } from '../volumes/holds/gate-records.ts';
-import { RECORDS_PER_SESSION_MAX } from './limits.ts';
+import { GATE_RECORDS_PER_SESSION_MAX } from './limits.ts';
 
 export interface RecordPorts {
   /** Asks the listener. Resolves with null if the listener has ended, or could not answer. */
@@ -42,10 +42,10 @@ export class RecordIoctls {
   }
 
   private async ask(ask: RecordAsk, events: RecordEvents, bodyOf: (reply: RecordReply) => Buffer | null): Promise<void> {
-    if (this.underWay >= RECORDS_PER_SESSION_MAX)
+    if (this.underWay >= GATE_RECORDS_PER_SESSION_MAX)
       return events.refused(
         STATUS.OUT_OF_MEMORY,
-        `The session has ${RECORDS_PER_SESSION_MAX} requests for gate records under way: ask again later`,
+        `The session has ${GATE_RECORDS_PER_SESSION_MAX} requests for gate records under way: ask again later`,
       );
     this.underWay++;
     const lost = (thrown: unknown): RecordReply => ({ recordStatus: STATUS.IO_ERROR, sentence: toRsError(thrown).message, record: null });

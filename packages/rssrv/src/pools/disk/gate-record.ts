@@ -7,8 +7,6 @@ import { RsError } from '@rsio/common/lib/errors';
 
 const FORM = 'rsio-gate-record 1';
 const NEWLINE = 0x0a;
-/** Maximum length of the first line. */
-export const RECORD_HEAD_MAX_BYTES = 256;
 
 export function printRecord(volumeId: string, record: Buffer): Buffer {
   return Buffer.concat([Buffer.from(headOf(volumeId, record)), record]);

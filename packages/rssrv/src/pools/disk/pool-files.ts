@@ -35,9 +35,10 @@ import { link, mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { replaceFile, syncDirectory } from '@rsio/common/files/durable-write';
 import { errnoName } from '@rsio/common/lib/errors';
-import { RECORD_MAX_BYTES } from '@rsio/protocol/wire/limits';
+import { GATE_RECORD_MAX_BYTES } from '@rsio/protocol/wire/limits';
 import { createData, extendData, type PoolFilesPorts, writeNew } from './data-file.ts';
-import { parseRecord, printRecord, RECORD_HEAD_MAX_BYTES } from './gate-record.ts';
+import { GATE_RECORD_HEAD_BYTES } from '../limits.ts';
+import { parseRecord, printRecord } from './gate-record.ts';
 import { type Manifest, partSizes, type PoolIdentity, printIdentity, printManifest, printRemoval, type Removal } from './manifest.ts';
 import { printEmptyLedger } from './empty-ledger.ts';
 import { replaceLedger } from './ledger-space.ts';
@@ -170,7 +171,7 @@ export class PoolFiles {
     }
     const handle = await open(file, 'r');
     try {
-      const bytes = Buffer.alloc(RECORD_HEAD_MAX_BYTES + RECORD_MAX_BYTES);
+      const bytes = Buffer.alloc(GATE_RECORD_HEAD_BYTES + GATE_RECORD_MAX_BYTES);
       const { bytesRead } = await handle.read(bytes, 0, bytes.length, 0);
       return parseRecord(file, id, bytes.subarray(0, bytesRead));
     } finally {

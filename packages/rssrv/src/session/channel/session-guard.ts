@@ -6,13 +6,13 @@ import { RsError } from '@rsio/common/lib/errors';
 import { ADMIN_PER_SESSION_MAX, VOTES_PER_SESSION_MAX } from '@rsio/protocol/wire/limits';
 import { ALL_VOLUMES } from '../../volumes/throttle/throttle-messages.ts';
 import type { FromSession, SessionRequest } from './channel.ts';
-import { ASKS_MAX, RECORDS_PER_SESSION_MAX } from '../limits.ts';
+import { ASKS_MAX, GATE_RECORDS_PER_SESSION_MAX } from '../limits.ts';
 
 type Kind = 'admin' | 'vote' | 'record' | 'other';
 
 const MAXIMA: Readonly<Record<Kind, number>> = {
   ...{ admin: ADMIN_PER_SESSION_MAX, vote: 2 * VOTES_PER_SESSION_MAX },
-  ...{ record: RECORDS_PER_SESSION_MAX, other: ASKS_MAX },
+  ...{ record: GATE_RECORDS_PER_SESSION_MAX, other: ASKS_MAX },
 };
 
 function kindOf({ what }: SessionRequest): Kind {

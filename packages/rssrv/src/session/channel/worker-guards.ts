@@ -23,7 +23,7 @@ import {
 } from '@rsio/protocol/wire/guards';
 import {
   ADMIN_PARAMS_MAX_BYTES,
-  RECORD_MAX_BYTES,
+  GATE_RECORD_MAX_BYTES,
   SENTENCE_MAX_CHARS,
   SHORT_TEXT_MAX_CHARS,
   SLOTS,
@@ -67,8 +67,8 @@ const figure: Guard<number> = milliseconds;
 /** A gate record in base64. */
 const recordText = matching(
   /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/,
-  4 * Math.ceil(RECORD_MAX_BYTES / 3),
-  `base64 of at most ${RECORD_MAX_BYTES} bytes`,
+  4 * Math.ceil(GATE_RECORD_MAX_BYTES / 3),
+  `base64 of at most ${GATE_RECORD_MAX_BYTES} bytes`,
 );
 
 const latency = record<LatencyFigures>({
