@@ -1,100 +1,18 @@
 // Tests who may read and write a gate record, and the order of writes and changes of the holder: nothing that a former holder wrote lands
 // after a take-over was granted, even if the storage answers late. The pool is simulated; gate-record.test.ts tests the files. Rules: D2.
 
-import { mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { RsError } from '@rsio/common/lib/errors';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
-import type { OpenRequest } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
-import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { PoolFiles } from '../../pools/disk/pool-files.ts';
-import type { ServedVolume } from '../../storage/io/served-volume.ts';
-import { BIG2, MARS, OPEN, OVER, QUIET, turns, VOLUME } from '../../testing/contenders.ts';
-import { GateRecords, type RecordReply } from './gate-records.ts';
-import type { ClientIdentity, Grant } from './grants.ts';
-import { Holds } from './holds.ts';
+import { beforeEach, expect, test } from 'vitest';
+import { BIG2, MARS, OPEN, OVER, turns, VOLUME } from '../../testing/contenders.ts';
+import { POOL, RecordScene } from '../../testing/record-scene.ts';
+import type { RecordReply } from './gate-records.ts';
 
-const POOL = { ids: ['pool'], isThick: false };
-
-class Scene {
-  readonly folder = mkdtempSync(join(tmpdir(), 'rsio-gate-records-'));
-  readonly holds = new Holds(join(this.folder, 'holders.json'), () => 0, QUIET, {
-    save: () => Promise.resolve(),
-    isDirty: () => false,
-    doubt: () => undefined,
-  });
-  volume: ServedVolume = { ...VOLUME, pool: POOL };
-  isServed = true;
-  isThere = true;
-  isMine = true;
-  record: Buffer | null = null;
-  readonly logged: string[] = [];
-  /** Replacements wait for this promise. */
-  storage: Promise<unknown> = Promise.resolve();
-  /** The pool gives a change up when this promise resolves. */
-  limit: Promise<unknown> = new Promise(() => undefined);
-  /** The change of the pool begins when this promise resolves. */
-  place: Promise<unknown> = Promise.resolve();
-  readonly records = new GateRecords({
-    log: { error: (line) => this.logged.push(line) },
-    limitedLog: { note: (_name, line) => line() },
-    holds: this.holds,
-    served: () => (this.isServed ? [this.volume] : []),
-    onPool: (poolId, work) => {
-      expect(poolId).toBe('pool');
-      const ended = this.place.then(() => work(this.files as unknown as PoolFiles));
-      const late = this.limit.then(() => Promise.reject(new RsError('E_TIMEOUT', 'Pool fast does not answer')));
-      return Promise.race([ended, late]);
-    },
-    order: (_node, work) => work(),
-    isMine: () => Promise.resolve(this.isMine),
-  });
-  readonly files = {
-    replaceRecord: async (_id: string, record: Buffer) => {
-      await this.storage;
-      this.record = record;
-    },
-    readRecord: () => Promise.resolve(this.record),
-  };
-
-  open(client: ClientIdentity, request: OpenRequest = OPEN): Promise<Grant> {
-    return this.holds.grant('id', client, request, {
-      find: () => this.volume,
-      role: () => null,
-      incarnation: () => 'life',
-      revokeHold: () => Promise.resolve(true),
-      sync: () => Promise.resolve(),
-      incarnationEnded: () => Promise.resolve(),
-      isWanted: () => true,
-      promiseOf: () => null,
-      holdersChanged: () => undefined,
-    });
-  }
-
-  async opens(client: ClientIdentity, request?: OpenRequest): Promise<number> {
-    const grant = await this.open(client, request);
-    if (!grant.granted) throw new Error(grant.sentence);
-    return grant.epoch;
-  }
-
-  write(client: ClientIdentity, epoch: number, text: string): Promise<RecordReply> {
-    const ask = { what: 'record-write', volumeId: 'id', epoch, record: Buffer.from(text).toString('base64') } as const;
-    return this.records.answer({ client, isThere: () => this.isThere }, ask);
-  }
-
-  read(client: ClientIdentity = MARS, volumeId = 'id'): Promise<RecordReply> {
-    return this.records.answer({ client, isThere: () => true }, { what: 'record-read', volumeId });
-  }
-}
-
-let scene: Scene;
+let scene: RecordScene;
 
 beforeEach(() => {
-  scene = new Scene();
+  scene = new RecordScene();
 });
-afterEach(() => removeFolder(scene.folder));
 
 const status = async (reply: Promise<RecordReply>): Promise<number> => (await reply).recordStatus;
 

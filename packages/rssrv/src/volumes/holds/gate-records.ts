@@ -80,14 +80,15 @@ export class GateRecords {
     return { recordStatus: STATUS.OK, sentence: '', record: record?.toString('base64') ?? null };
   }
 
-  private async write({ client, isThere }: RecordAsker, ask: Extract<RecordAsk, { what: 'record-write' }>): Promise<RecordReply> {
+  private async write(asker: RecordAsker, ask: Extract<RecordAsk, { what: 'record-write' }>): Promise<RecordReply> {
     const { volumeId, epoch } = ask;
+    const { client } = asker;
     const record = Buffer.from(ask.record, 'base64');
     const reply = await this.ports.order(client.node, () =>
       this.ports.holds.asWriter(volumeId, client, epoch, async () => {
         // A volume that is not served is changing its pool or its file, and its clients open it again.
         const volume = this.ports.served().find((one) => one.id === volumeId);
-        if (volume === undefined || !isThere()) return refusal(STATUS.STALE);
+        if (volume === undefined || !asker.isThere()) return refusal(STATUS.STALE);
         const why = whyNone(volume);
         if (why !== null) return refusal(STATUS.UNSUPPORTED, why);
         const replaced = this.replace(volume.pool?.ids[0] ?? '', volumeId, record);
