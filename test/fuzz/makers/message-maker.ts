@@ -20,6 +20,7 @@ import {
   MIRROR_MAP_PART_MAX_BYTES,
   MIRROR_MEMBERS_MAX,
   MIRROR_REGIONS_MAX,
+  GATE_RECORD_MAX_BYTES,
   TERM_NUMBER_MAX,
   MESSAGE_MAX_BYTES,
   SENTENCE_MAX_CHARS,
@@ -235,6 +236,15 @@ export const MESSAGE_KINDS: readonly MessageKind[] = [
   })),
   kind('EXTENTS answer', codecs.encodeExtentsAnswer, codecs.decodeExtentsAnswer, (random) => ({
     extents: some(random, EXTENTS_PER_ANSWER_MAX, () => [edge(random, 1, LBA_MAX), random.int(0, 1)], 1).flat(),
+  })),
+  kind('RECORD_READ', codecs.encodeRecordReadRequest, codecs.decodeRecordReadRequest, (random) => ({
+    id: random.pick(['x', '~'.repeat(TOKEN_MAX_CHARS)]),
+  })),
+  kind('RECORD_READ answer', codecs.encodeRecordAnswer, codecs.decodeRecordAnswer, (random) => ({
+    record: random.chance(0.3) ? null : Buffer.alloc(random.chance(0.03) ? GATE_RECORD_MAX_BYTES : random.int(0, 40), 7),
+  })),
+  kind('RECORD_WRITE', codecs.encodeRecordWriteRequest, codecs.decodeRecordWriteRequest, (random) => ({
+    record: Buffer.alloc(random.chance(0.03) ? GATE_RECORD_MAX_BYTES : random.int(0, 40), 7),
   })),
   kind('ADMIN CALL', codecs.encodeAdminCall, codecs.decodeAdminCall, (random) => ({
     request: random.pick(['!', 'x'.repeat(ADMIN_ID_MAX_CHARS), '2f1c9a52-7a0e-4c58-9d3b-0b6a1e4f7c21']),

@@ -165,6 +165,7 @@ export class FarmWorker {
       waitsForSpace: () => undefined,
       throttled: () => undefined,
       held: () => undefined,
+      askRecord: () => Promise.resolve(null),
       askSnapshot: () => Promise.resolve(null),
       clone: () => Promise.resolve(null),
       openBackend: (volume) =>

@@ -4,6 +4,7 @@
 import { CLIENT_MUTANTS } from './mutants/client-mutants.ts';
 import { DATA_PROCESS_MUTANTS } from './mutants/data-process-mutants.ts';
 import { GATE_MUTANTS } from './gate-mutants/gate-mutants.ts';
+import { RECORD_MUTANTS } from './gate-mutants/record-mutants.ts';
 import { HANDLE_MUTANTS } from './mutants/handle-mutants.ts';
 import { HOLD_MUTANTS } from './mutants/hold-mutants.ts';
 import { LISTENER_MUTANTS } from './mutants/listener-mutants.ts';
@@ -57,5 +58,6 @@ export const MUTANTS: readonly Mutant[] = [
   ...LIMIT_MUTANTS,
   ...DATA_PROCESS_MUTANTS,
   ...GATE_MUTANTS,
+  ...RECORD_MUTANTS,
   ...FARM_MUTANTS,
 ];

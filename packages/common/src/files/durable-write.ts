@@ -19,7 +19,7 @@ export async function syncDirectory(directory: string): Promise<void> {
  * Durably replaces `file` (mode 0600) with `text`. Creates missing directories. Throws system errors. After an error, the file has its old
  * content, unless only the final sync of the directory failed.
  */
-export async function replaceFile(file: string, text: string): Promise<void> {
+export async function replaceFile(file: string, text: string | Uint8Array): Promise<void> {
   const directory = path.dirname(file);
   await mkdir(directory, { recursive: true });
   const temporary = `${file}.new`;

@@ -247,3 +247,10 @@ export const REPLAY_REQUESTS_OUT_MAX = 16;
 // --- requests and slots.
 
 export const SEGMENT_MIN_BYTES = 128 * KIB;
+
+// --- gate records
+
+/** Time limit of a read or write of a gate record. */
+export const GATE_RECORD_TIMEOUT_MS = 10_000;
+/** Maximum number of calls about the gate record of a volume, or about the gate records at a server, that wait at the client. */
+export const GATE_RECORD_CALLS_MAX = 8;

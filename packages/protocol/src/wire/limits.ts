@@ -17,6 +17,8 @@ export const WIDE_UNIT_SECTORS = MIB / SECTOR_BYTES;
 /** Maximum number of snapshots in one answer to the ioctl SNAPSHOTS. */
 export const SNAPSHOTS_PER_ANSWER_MAX = 256;
 export const EXTENTS_PER_ANSWER_MAX = 1024;
+/** Largest gate record of a volume (rule D2). */
+export const GATE_RECORD_MAX_BYTES = 60 * KIB;
 
 // --- session
 export const SLOTS = 256;

@@ -106,6 +106,9 @@ const hello = fc.oneof(
   fc.tuple(mainHello, dataProcess).map(([of, number]) => ({ ...of, dataProcess: number })),
 );
 
+/** A gate record. */
+const record = fc.uint8Array({ maxLength: 300 }).map((value) => Buffer.from(value));
+
 const CASES: readonly Case[] = [
   caseOf('HELLO', hello, codec.encodeHello, codec.decodeHello),
   caseOf(
@@ -206,6 +209,9 @@ const CASES: readonly Case[] = [
     codec.encodeChangesRequest,
     codec.decodeChangesRequest,
   ),
+  caseOf('RECORD_READ', fc.record({ id: token }), codec.encodeRecordReadRequest, codec.decodeRecordReadRequest),
+  caseOf('RECORD_READ answer', fc.record({ record: fc.option(record) }), codec.encodeRecordAnswer, codec.decodeRecordAnswer),
+  caseOf('RECORD_WRITE', fc.record({ record }), codec.encodeRecordWriteRequest, codec.decodeRecordWriteRequest),
 ];
 
 /** Returns the message of the error from decoding; undefined if decoding succeeds. Any error other than E_PROTOCOL fails the test. */

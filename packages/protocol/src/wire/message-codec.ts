@@ -21,6 +21,7 @@ import {
   MAC_BYTES,
   MESSAGE_MAX_BYTES,
   NONCE_BYTES,
+  GATE_RECORD_MAX_BYTES,
   REVOKE_TAGS_MAX,
   SENTENCE_MAX_CHARS,
   SESSION_ID_BYTES,
@@ -83,6 +84,9 @@ import {
   type OpenRequest,
   type OpenTerm,
   type Proof,
+  type RecordAnswer,
+  type RecordReadRequest,
+  type RecordWriteRequest,
   type Refuse,
   type Revoke,
   type ServerInterface,
@@ -363,6 +367,16 @@ export const { encode: encodeChangesRequest, decode: decodeChangesRequest } = co
   since: token,
   lba: integer(0, LBA_MAX),
   sectors: integer(1, LBA_MAX),
+});
+
+export const { encode: encodeRecordReadRequest, decode: decodeRecordReadRequest } = codec<RecordReadRequest>('RECORD_READ', { id: token });
+
+export const { encode: encodeRecordAnswer, decode: decodeRecordAnswer } = codec<RecordAnswer>('RECORD_READ answer', {
+  record: orNull(bytesUpTo(GATE_RECORD_MAX_BYTES)),
+});
+
+export const { encode: encodeRecordWriteRequest, decode: decodeRecordWriteRequest } = codec<RecordWriteRequest>('RECORD_WRITE', {
+  record: bytesUpTo(GATE_RECORD_MAX_BYTES),
 });
 
 export const adminId = tokenUpTo(ADMIN_ID_MAX_CHARS);

@@ -210,6 +210,13 @@ export const IOCTL = {
   TERM: 8,
   /** For a replica: checksums of a range, for a comparison with another replica. Request: MirrorSumsRequest; answer: MirrorSumsAnswer. */
   MIRROR_SUMS: 9,
+  /** The gate record of any volume that the client may use; no handle is needed. Request: RecordReadRequest; answer: RecordAnswer. */
+  RECORD_READ: 10,
+  /**
+   * Replaces the gate record of the open volume (rule D2). Request: RecordWriteRequest; the answer has no body. A copy of a completed
+   * request is never executed again.
+   */
+  RECORD_WRITE: 11,
 } as const;
 
 export interface IdentifyAnswer {
@@ -262,6 +269,20 @@ export interface ChangesRequest extends ExtentsRequest {
 
 /** States of the extents in the answer to CHANGES. An extent that may have changed is CHANGED. */
 export const CHANGE = { UNCHANGED: 0, CHANGED: 1 } as const;
+
+export interface RecordReadRequest {
+  /** Id of the volume. */
+  readonly id: string;
+}
+
+export interface RecordAnswer {
+  /** The gate record; null if the volume has none. */
+  readonly record: Buffer | null;
+}
+
+export interface RecordWriteRequest {
+  readonly record: Buffer;
+}
 
 /** The kinds of ADMIN, in the field aux of the header. */
 export const ADMIN = {

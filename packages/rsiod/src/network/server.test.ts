@@ -15,7 +15,7 @@ import { type HeardFrame, type ScriptedPath, ScriptedServer } from '@rsio/protoc
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { Attachment } from '@rsio/protocol/client/attachment';
 import { OP } from '@rsio/protocol/wire/frames';
-import { encodeListAnswers, encodeOpenAnswer } from '@rsio/protocol/wire/message-codec';
+import { encodeListAnswers, encodeOpenAnswer, encodeRecordAnswer } from '@rsio/protocol/wire/message-codec';
 import { type Holder, IOCTL, TAKE } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { describe, expect, test } from 'vitest';
@@ -86,6 +86,10 @@ class Scene {
     const volume = { ...VOLUME, id, name: 'oracle', universe: 0, sizeBytes: mib * MIB, holders };
     const [body] = encodeListAnswers({ generation: this.scripted.generation, interfaces: [], volumes: [volume] });
     this.answer(OP.LIST, body!);
+  }
+
+  answerRecord(record: Buffer | null): void {
+    this.answer(OP.IOCTL, encodeRecordAnswer({ record }));
   }
 
   answerNonsense(op: number): void {
@@ -291,4 +295,20 @@ describe('waiting until a volume is listed', () => {
     expect(await Promise.all(waits)).toEqual(waits.map(() => false));
     expect(await outcome(scene.server.whenListed('other'))).toBe('waits');
   });
+});
+
+test('the gate record of any volume is read without a handle, and a server that is not connected is an error', async () => {
+  const scene = new Scene();
+  const found = scene.server.readRecord('other');
+  scene.clock.advance(5);
+  scene.answerRecord(Buffer.from('record'));
+  expect(await found).toEqual(Buffer.from('record'));
+  const again = scene.server.readRecord('other');
+  scene.clock.advance(5);
+  scene.scripted.loseSession();
+  scene.clock.advance(1);
+  await expect(scene.server.readRecord('other')).rejects.toMatchObject({ code: 'E_UNREACHABLE' });
+  scene.clock.advance(PATH_SETTLED_MS * 2);
+  scene.answerRecord(null);
+  expect(await again).toBeNull();
 });

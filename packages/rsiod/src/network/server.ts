@@ -11,6 +11,7 @@ import type { Attachment } from '@rsio/protocol/client/attachment';
 import type { LivenessTimes } from '@rsio/protocol/client/paths/path-verdict';
 import { Opener } from '@rsio/protocol/client/opener';
 import { AdminCalls } from '@rsio/protocol/client/admin-calls';
+import { RecordCalls } from '@rsio/protocol/client/record-calls';
 import { callSession } from '@rsio/protocol/client/session-call';
 import { Trunk } from '@rsio/protocol/client/trunk';
 import { OP } from '@rsio/protocol/wire/frames';
@@ -72,6 +73,7 @@ export class Server {
   readonly trunk: Trunk;
   readonly opener: Opener;
   private readonly admin: AdminCalls;
+  private readonly records: RecordCalls;
   private readonly clock: Clock;
   private readonly ports: ServerPorts;
   /** Newest generation of the list announced in this session. */
@@ -112,6 +114,9 @@ export class Server {
       ended: (status, reason) => this.opener.end(status, reason),
     });
     this.admin = new AdminCalls(this.trunk, clock, randomUUID);
+    this.records = new RecordCalls(clock, (aux, body, answered) =>
+      callSession(this.trunk, { op: OP.IOCTL, attachment: null, aux, body }, answered),
+    );
     this.opener = new Opener(this.trunk, clock, {
       opened: (attachment, again, newLife) => {
         ports.opened(this, attachment, again, newLife);
@@ -249,6 +254,15 @@ export class Server {
   /** Calls a method of the server's control interface with the rights of this client; see AdminCalls. */
   callAdmin(method: string, params: object, limitMs: number): Promise<unknown> {
     return this.admin.callAdmin(method, params, limitMs);
+  }
+
+  /**
+   * Resolves with the gate record of a volume that this client may use, attached or not, or with null if the volume has none. Rejects with
+   * E_UNREACHABLE if the server is not connected, and otherwise like RecordCalls.
+   */
+  readRecord(volumeId: string): Promise<Buffer | null> {
+    if (this.isConnected) return this.records.read(volumeId);
+    return Promise.reject(new RsError('E_UNREACHABLE', `Server ${this.name} is not connected: try again later`));
   }
 
   private requestList(): void {

@@ -96,4 +96,8 @@ export interface FrontendVolume extends VolumeIdentity {
    * Like `extents`, but calls `done` with the parts of the range and whether each has changed since the older snapshot with the id `since`.
    */
   changes?(since: string, positionBytes: number, lengthBytes: number, done: (status: Status, changes: readonly Change[]) => void): void;
+  /**
+   * The gate record of the volume, at its server (docs/PROTOCOL.md D2). Errors: see RecordCalls. Undefined if the volume cannot have one.
+   */
+  readonly record?: { read(): Promise<Buffer | null>; write(record: Buffer): Promise<void> };
 }

@@ -8,6 +8,7 @@ import type { Clock } from '@rsio/common/lib/clock';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import type { AttachmentEvents } from '@rsio/protocol/client/attachment';
 import { Request, type RequestEvents, segmentBytes } from '@rsio/protocol/client/requests/request';
+import { RecordCalls } from '@rsio/protocol/client/record-calls';
 import type { VolumeTarget } from '@rsio/protocol/client/volume-target';
 import { WIDE_COUNT_MAX } from '@rsio/protocol/link/limits';
 import { FLAG, OP } from '@rsio/protocol/wire/frames';
@@ -64,6 +65,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
   private notedLife = '';
   /** See FrontendVolume. Set before any frontend shows the volume. */
   olderSnapshots: readonly OlderSnapshot[] = [];
+  readonly record: Required<FrontendVolume>['record'];
   /** Time (monotonic ms) since which I/O is outstanding and none has completed; null if no I/O is outstanding. */
   waitingSinceMs: number | null = null;
   private readonly clock: Clock;
@@ -89,6 +91,8 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
     this.clock = clock;
     this.sourceText = sourceText;
     this.counters = new VolumeCounters();
+    const records = new RecordCalls(clock, (...all) => this.target.ioctl(...all));
+    this.record = { read: () => records.read(this.id), write: (record) => records.write(record) };
     this.stall = new StallWatch(policy, { clock, abandon: () => this.abandon(), report: (event) => notify(this, event) });
     this.storageStall = new StorageStallWatch({
       clock,

@@ -16,6 +16,7 @@ import { allocateSpace } from '../pools/disk/allocate.ts';
 import { stepReached } from '../pools/disk/kill-step.ts';
 import { type Asker, clientAsker, limitOf, LOCAL_ASKER } from '../pools/asker.ts';
 import { type PoolState, volumeText } from '../pools/catalogue.ts';
+import type { PoolFiles } from '../pools/disk/pool-files.ts';
 import { PoolMemory } from '../pools/pool-memory.ts';
 import { PoolVerbs } from '../pools/pool-verbs.ts';
 import { volumeConfigsOf } from '../pools/pool-volume.ts';
@@ -252,7 +253,7 @@ export class Administration {
   }
 
   /** See `Pools.onLedger`. */
-  onLedger(poolId: string, work: () => Promise<void>): Promise<void> {
+  onLedger<T>(poolId: string, work: (files: PoolFiles) => Promise<T>): Promise<T> {
     return this.pools.onLedger(poolId, work);
   }
 

@@ -335,16 +335,16 @@ export class Pools {
   }
 
   /**
-   * Executes a change of the ledger of a pool, like `onDisk`. The pool must be open, but it may have volumes that cannot be read, because
-   * the holders of the other volumes must still be saved.
+   * Executes a change of the ledger of a pool, or work on a gate record, like `onDisk`. The pool must be open, but it may have volumes that
+   * cannot be read, because the holders of the other volumes must still be saved.
    */
-  async onLedger(poolId: string, work: () => Promise<void>): Promise<void> {
+  async onLedger<T>(poolId: string, work: (files: PoolFiles) => Promise<T>): Promise<T> {
     const pool = this.list.find(({ state, lock }) => state.identity?.id === poolId && lock !== null);
     if (pool === undefined) throw new RsError('E_POOL', `Pool id ${poolId} is not open: mount it, then run rsadm reload`, { poolId });
     const { name } = pool.state;
     if (this.silent.has(pool.files))
       throw new RsError('E_POOL', `Pool ${name} cannot be used: its file system does not answer`, { pool: name });
-    await this.limited(pool, POOL_CHANGE_MS, work);
+    return this.limited(pool, POOL_CHANGE_MS, work);
   }
 
   private async limited<T>(pool: OpenPool, limitMs: number, work: (files: PoolFiles) => Promise<T>): Promise<T> {

@@ -93,6 +93,8 @@ export interface AdmissionPorts {
    */
   held(session: ServedSession, number: number): void;
   answer(session: ServedSession, request: SessionRequest): Promise<Answer>;
+  /** Resolves when the gate record of a volume that is not served is not being replaced any more. */
+  recordIdle(volumeId: string): Promise<void>;
   /** Called when the session has ended and none of its requests is running. */
   sessionEnded(session: ServedSession, isClean: boolean): Promise<void>;
   refuse(socket: Socket, proven: Proven, error: RsError): void;
@@ -250,6 +252,7 @@ export class Admissions {
   async closeHandles(volumeId: string): Promise<boolean> {
     const using = this.sessions.filter(({ uses }) => uses.has(volumeId));
     const flushed = await Promise.all(using.map(({ workerSession }) => workerSession.revoke(volumeId, Number.MAX_SAFE_INTEGER)));
+    await this.ports.recordIdle(volumeId);
     return flushed.every(Boolean);
   }
 

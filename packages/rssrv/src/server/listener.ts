@@ -169,7 +169,7 @@ export class Listener {
       cut: (volumeId) => void this.incarnations.cut(volumeId),
       waitsForSpace: ({ id }, volume, waits, pool) => this.shortage.changed(id, volume, this.volumes.nameOf(volume), waits, pool),
       held: ({ id }, number) => this.moments.held(id, number),
-      answer: (session, request) => this.requests.answer(session, request),
+      ...{ answer: (session, request) => this.requests.answer(session, request), recordIdle: (id) => this.requests.records.idle(id) },
       sessionEnded: (session, isClean) => this.sessionEnded(session, isClean),
       refuse: (socket, proven, error) => this.proven.refuse(socket, proven, error),
     });
@@ -318,9 +318,9 @@ export class Listener {
   }
 
   private newRequests(): SessionRequests {
-    const { holds, volumes, shortage, bandwidth, rights, moments, snapshots, snapshotAnswers, voters, fences } = this;
+    const { limitedLog, holds, volumes, shortage, bandwidth, rights, moments, snapshots, snapshotAnswers, voters, fences } = this;
     return new SessionRequests({
-      ...{ ...this.options, holds, volumes, shortage, bandwidth, rights, moments, snapshots, snapshotAnswers, voters, fences },
+      ...{ ...this.options, limitedLog, holds, volumes, shortage, bandwidth, rights, moments, snapshots, snapshotAnswers, voters, fences },
       server: this.identity.server,
       ...{ admissions: () => this.admissions, administration: () => this.administration, config: () => this.config },
       interfaces: () => this.interfaces,

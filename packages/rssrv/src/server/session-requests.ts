@@ -6,6 +6,7 @@ import type { RssrvConfig } from '@rsio/common/config/schema/types';
 import type { Clock } from '@rsio/common/lib/clock';
 import { isSnapshot } from '@rsio/common/lib/volume-name';
 import type { Log } from '@rsio/common/log/log';
+import type { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
 import type { ListAnswer, OpenRequest, ServerInterface } from '@rsio/protocol/wire/messages';
 import { STATUS, statusEntry } from '@rsio/protocol/wire/status';
 import type { Administration } from '../admin/administration.ts';
@@ -13,6 +14,7 @@ import type { Bandwidth } from '../volumes/throttle/bandwidth.ts';
 import type { ServedVolume } from '../storage/io/served-volume.ts';
 import { type BridgeAnswer, type Bridges, systemBridges } from '../jobs/images/bridges.ts';
 import type { Fences } from '../volumes/fences.ts';
+import { GateRecords, type RecordReply } from '../volumes/holds/gate-records.ts';
 import { meantVolume } from '../volumes/holds/hold-rules.ts';
 import type { Holds } from '../volumes/holds/holds.ts';
 import { type OpeningSession, Opens } from '../volumes/holds/opens.ts';
@@ -42,6 +44,7 @@ const REFUSALS: readonly number[] = [STATUS.HELD, STATUS.TAKEN];
 export interface SessionRequestPorts {
   readonly clock: Clock;
   readonly log: Log;
+  readonly limitedLog: RateLimitedLog;
   /** Name of the server. */
   readonly server: string;
   readonly holds: Holds;
@@ -76,11 +79,20 @@ export class SessionRequests {
   private readonly opens: Opens;
   private readonly votes: MirrorVotes;
   readonly bridges: Bridges;
+  readonly records: GateRecords;
 
   constructor(ports: SessionRequestPorts) {
     this.ports = ports;
     this.opens = this.newOpens();
     this.votes = this.newVotes();
+    const { log, limitedLog, holds, fences, volumes } = ports;
+    this.records = new GateRecords({
+      ...{ log, limitedLog, holds },
+      served: () => volumes.served,
+      onPool: (poolId, work) => ports.administration().onLedger(poolId, work),
+      order: (node, work) => fences.order(node, work),
+      isMine: (...all) => ports.isMine(...all),
+    });
     this.bridges = systemBridges({
       ...{ clock: ports.clock, log: ports.log },
       pools: () => ports.administration().poolStates,
@@ -94,7 +106,20 @@ export class SessionRequests {
   async answer(
     session: ServedSession,
     request: SessionRequest,
-  ): Promise<ListAnswer | Grant | Settled | Looked | AdminReply | VoteReply | FilesAnswer | Cloned | SnapshotReply | BridgeAnswer | null> {
+  ): Promise<
+    | ListAnswer
+    | Grant
+    | Settled
+    | Looked
+    | RecordReply
+    | AdminReply
+    | VoteReply
+    | FilesAnswer
+    | Cloned
+    | SnapshotReply
+    | BridgeAnswer
+    | null
+  > {
     const { holds, rights, volumes, shortage, moments, bandwidth } = this.ports;
     switch (request.what) {
       case 'files':
@@ -126,6 +151,9 @@ export class SessionRequests {
       case 'bridge':
       case 'bridged':
         return this.bridges.answer(session, request);
+      case 'record-read':
+      case 'record-write':
+        return this.records.answer({ client: session.client, isThere: () => askingSession(session).isThere() }, request);
       case 'look':
         return { isMine: await this.ports.isMine(request.poolId, request.generation, request.hasFailed) };
       case 'settle':

@@ -51,6 +51,8 @@ export const SPACE_RETRY_MS = 500;
  * refused.
  */
 export const SUMS_PER_HANDLE_MAX = 4;
+/** Maximum number of RECORD_READs and RECORD_WRITEs of a session in progress. The listener holds their bytes. */
+export const GATE_RECORDS_PER_SESSION_MAX = 16;
 
 // Probe connections. PROBE_CONNECTIONS_MAX is the maximum number of probe connections in total.
 

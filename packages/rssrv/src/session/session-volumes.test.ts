@@ -68,6 +68,7 @@ class Scene {
     waitsForSpace: () => undefined,
     throttled: () => undefined,
     held: () => undefined,
+    askRecord: () => Promise.resolve(null),
     askSnapshot: () => Promise.resolve(null),
     clone: () => Promise.resolve(null),
     openBackend: () =>

@@ -10,7 +10,7 @@ import { toRsError } from '@rsio/common/lib/errors';
 import { OP } from '@rsio/protocol/wire/frames';
 import type { Header } from '@rsio/protocol/wire/header';
 import { decodeOpenRequest, encodeFailureAnswer, encodeListAnswers, encodeOpenAnswer } from '@rsio/protocol/wire/message-codec';
-import type { ListAnswer, OpenRequest } from '@rsio/protocol/wire/messages';
+import { IOCTL, type ListAnswer, type OpenRequest } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
 import type { Backend } from '../storage/io/backend.ts';
 import { SessionThrottles } from '../volumes/throttle/session-throttles.ts';
@@ -20,14 +20,15 @@ import { OwnerLooks } from './owner-looks.ts';
 import { HandleNumbers } from './handle-numbers.ts';
 import type { OpenVolume } from './request.ts';
 import type { GrownVolume, ServedVolume } from '../storage/io/served-volume.ts';
-import { ioctl, type IoctlPorts } from './ioctls.ts';
+import { ioctl, type IoctlEvents, type IoctlPorts } from './ioctls.ts';
+import { RecordIoctls, type RecordPorts } from './record-ioctls.ts';
 import { SharedBackends } from './shared-backends.ts';
 import { type SpaceWaitEvents, SpaceWaits } from './space-waits.ts';
 import { SessionCounters, type SessionFigures, type VolumeNow } from '../volumes/statistics/volume-counters.ts';
 import { VolumeSyncs } from './volume-syncs.ts';
 import type { Grant } from '../volumes/holds/grants.ts';
 
-export interface VolumePorts extends SpaceWaitEvents, IoctlPorts, Pick<ChangeGatePorts, 'held' | 'clone'> {
+export interface VolumePorts extends SpaceWaitEvents, IoctlPorts, RecordPorts, Pick<ChangeGatePorts, 'held' | 'clone'> {
   readonly clock: Clock;
   list(): Promise<ListAnswer>;
   grant(request: OpenRequest): Promise<Grant>;
@@ -85,6 +86,7 @@ export class SessionVolumes {
   private readonly backends: SharedBackends;
   private readonly numbers = new HandleNumbers();
   readonly looks: OwnerLooks;
+  private readonly records: RecordIoctls;
   private readonly opening = new Set<Opening>();
   /** Maps each handle that is being closed to a promise of the status of the handle's last flush. */
   private readonly closings = new Map<OpenVolume, Promise<Status>>();
@@ -117,6 +119,7 @@ export class SessionVolumes {
     this.ending = new Promise((resolve) => {
       this.end = resolve;
     });
+    this.records = new RecordIoctls(ports);
     this.backends = new SharedBackends((volume) => ports.openBackend(volume));
     this.space = new SpaceWaits(ports.clock, ports);
     this.gates = new ChangeGates({
@@ -469,18 +472,23 @@ export class SessionVolumes {
   }
 
   private async ioctl(header: Header, body: Buffer, answered: Answered): Promise<void> {
+    if (header.aux === IOCTL.RECORD_READ) {
+      const done = (content: Buffer | null): void => answered(STATUS.OK, content === null ? [] : [content], header.aux);
+      return this.records.read(body, { done, refused: (status, sentence) => refuse(answered, status, sentence) });
+    }
     const open = this.open.get(header.handle);
-    if (open === undefined || open.isClosing) refuse(answered, STATUS.STALE);
-    else
-      await ioctl(this.ports, open, header.aux, body, {
-        done: (content) =>
-          this.looks.conclude(open, STATUS.OK, (status) => {
-            if (status === STATUS.OK) answered(STATUS.OK, content === null ? [] : [content], header.aux);
-            else refuse(answered, status);
-          }),
-        refused: (status, sentence) => refuse(answered, status, sentence),
-        outcome: (status) => this.looks.refused(open, status),
-      });
+    if (open === undefined || open.isClosing) return refuse(answered, STATUS.STALE);
+    const events: IoctlEvents = {
+      done: (content) =>
+        this.looks.conclude(open, STATUS.OK, (status) => {
+          if (status === STATUS.OK) answered(STATUS.OK, content === null ? [] : [content], header.aux);
+          else refuse(answered, status);
+        }),
+      refused: (status, sentence) => refuse(answered, status, sentence),
+      outcome: (status) => this.looks.refused(open, status),
+    };
+    if (header.aux === IOCTL.RECORD_WRITE) await this.records.write(open, body, events);
+    else await ioctl(this.ports, open, header.aux, body, events);
   }
 }
 

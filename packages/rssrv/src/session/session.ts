@@ -46,7 +46,7 @@ import { ANSWER, frameEntry, frameName, OP } from '@rsio/protocol/wire/frames';
 import type { Header } from '@rsio/protocol/wire/header';
 import { SLOTS } from '@rsio/protocol/wire/limits';
 import { encodeFailureAnswer } from '@rsio/protocol/wire/message-codec';
-import type { ServerInterface } from '@rsio/protocol/wire/messages';
+import { IOCTL, type ServerInterface } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
 import { WOULD_WAIT } from '../storage/io/backend.ts';
 import type { VolumeThrottle } from '../volumes/throttle/volume-throttle.ts';
@@ -340,12 +340,13 @@ export class Session implements ServerPathEvents {
 
   /**
    * Answers a copy of a finished request. The answer comes from the slot, except that a successful READ, LIST or IOCTL is executed again.
+   * A RECORD_WRITE is not, because it would revert a later one.
    */
   private answerDone(path: ServerPath, header: Header, body: Buffer, offset: number): void {
     const { status, result, resultAux } = this.slots.outcome(header.slot);
     if (header.op === OP.READ && status === STATUS.OK) {
       this.read(path, header, false);
-    } else if ((header.op === OP.LIST || header.op === OP.IOCTL) && status === STATUS.OK) {
+    } else if (status === STATUS.OK && (header.op === OP.LIST || (header.op === OP.IOCTL && header.aux !== IOCTL.RECORD_WRITE))) {
       const full = (): void => path.violation(`More than ${SLOTS} message requests are executed again at once`);
       const again = this.reexecutedMessages.begin(header, path, 0, full);
       if (again !== null) this.message(header, body, offset, again);

@@ -15,6 +15,7 @@ import type { Backend, IoDone } from '../storage/io/backend.ts';
 import { WOULD_WAIT } from '../storage/io/backend.ts';
 import type { ThrottleReport } from '../volumes/throttle/throttle-messages.ts';
 import type { CloneRequest } from '../snapshots/hold-messages.ts';
+import type { RecordPorts } from '../session/record-ioctls.ts';
 import { Session } from '../session/session.ts';
 import type { AdminPorts } from '../session/session-admin.ts';
 import type { ServedVolume } from '../storage/io/served-volume.ts';
@@ -150,6 +151,8 @@ export class SessionScene {
   admin: AdminPorts['admin'] = () => Promise.resolve({ answer: 0, totalBytes: 2, part: 'e30=' });
   /** Properties in which the volume differs from the default volume of the scene. */
   volumeChanges: Partial<ServedVolume> = {};
+  /** The listener's answers to RECORD_READ and RECORD_WRITE. */
+  record: RecordPorts['askRecord'] = () => Promise.resolve(null);
   /** The listener's answer to VOTE. */
   vote: VotePorts['vote'] = () => Promise.resolve({ voted: 0, sentence: '', voter: null, promise: null, stored: null, replica: null });
 
@@ -198,6 +201,7 @@ export class SessionScene {
       waitsForSpace: () => undefined,
       throttled: (report) => this.throttled.push(report),
       held: (number) => this.held.push(number),
+      askRecord: (ask) => this.record(ask),
       askSnapshot: () => Promise.resolve(null),
       clone: (request) => new Promise((resolve) => this.clones.push({ request, answer: (isCloned) => resolve({ isCloned }) })),
       openBackend: () => Promise.resolve(this.storage.backend),

@@ -71,6 +71,7 @@ class Scene {
       waitsForSpace: () => undefined,
       throttled: () => undefined,
       held: () => undefined,
+      askRecord: () => Promise.resolve(null),
       askSnapshot: () => Promise.resolve(null),
       clone: () => Promise.resolve(null),
       openBackend: ({ name }) => Promise.resolve(this.backends.backend(VOLUMES.find((volume) => volume.name === name)!)),

@@ -14,6 +14,7 @@ import { dataProcessWorld } from './data-process-worlds.ts';
 import { gateWorld } from './gate-worlds.ts';
 import { givenUpWorld } from './given-up-worlds.ts';
 import { limitedSeed } from './limited-seeds.ts';
+import { recordWorld } from './record-worlds.ts';
 import { rereadWorld } from './reread-worlds.ts';
 import { lostPageWorld } from './lost-page-worlds.ts';
 import { syncWorld } from './sync-worlds.ts';
@@ -24,8 +25,8 @@ import { ANY, type WalkOptions, World } from '../../../mirrors/world.ts';
  * whose volume is larger than the mirror. `maps`: the intent map of a replica. `limits`: seeds with limits. `moments`: the data path with
  * snapshots. `rereads`: a session and late copies of READs. `given-up`: a trunk whose READs are abandoned while they are answered. `syncs`:
  * the syncs that a server makes without a request. `copied-sources`: a piece that is copied from storage that loses content.
- * `data-processes`: the listener, with clients that have several data processes. `gates`: a gate whose process stands still at times. `farms`:
- * several servers over a shared disk.
+ * `data-processes`: the listener, with clients that have several data processes. `gates`: a gate whose process stands still at times. `records`:
+ * the gate record of a volume that changes its holder. `farms`: several servers over a shared disk.
  */
 export type Explorer =
   | 'walks'
@@ -43,6 +44,7 @@ export type Explorer =
   | 'syncs'
   | 'data-processes'
   | 'gates'
+  | 'records'
   | 'farms';
 
 /** A mutant that passes this many worlds has survived. A world of an explorer takes milliseconds. */
@@ -58,6 +60,7 @@ export async function explore(explorer: Explorer, options: Partial<WalkOptions>,
     if (explorer === 'syncs') return syncWorld(seed);
     if (explorer === 'data-processes') return await dataProcessWorld(seed);
     if (explorer === 'gates') return gateWorld(seed);
+    if (explorer === 'records') return await recordWorld(seed);
     if (explorer === 'farms') return (await runFarmSeed(seed, { isHunt: true })).breaches[0] ?? null;
     if (explorer === 'rereads') return await rereadWorld(seed);
     if (explorer === 'limits') return await limitedSeed(seed);

@@ -65,6 +65,7 @@ export class LastStep {
       return await volumeSwitch.run(id, reason, async () => {
         const maxBytes = switchMaxBytes(bytesPerSecond);
         if (!(await pools.onDisk(target.name, SWITCH_DISK_MS, () => this.copyRest(found, target, maxBytes)))) throw new TooMuchLeft();
+        await pools.onDisk(target.name, SWITCH_DISK_MS, (files) => new MoveFiles(files).carryRecord(id, pool.path));
         const { movedTo: _to, ...others } = marked;
         const moved: Manifest = { ...others, stamps: [copyStamp], movedFrom: pool.identity?.id ?? '' };
         const snapshotIds = snapshots.map((one) => one.id);

@@ -91,6 +91,37 @@ test('after a stop at each step, the volume is in one pool, and the next start f
   expect(seen.get('move: commit')).toBe('slow');
 });
 
+test('a move carries the gate record, which is in the pool of the volume after a stop at each step', { timeout: STOPS_MS }, async () => {
+  const RECORD = Buffer.from('record');
+  const recordOf = async ({ scene }: MoveScene): Promise<Buffer | null> => {
+    const pool = scene.pools.states.find(({ volumes }) => volumes.size > 0)!;
+    const [id] = pool.volumes.keys();
+    return scene.pools.onLedger(pool.identity!.id, (files) => files.readRecord(id!));
+  };
+  const run = async (at: string, reached: (step: string) => void): Promise<void> => {
+    const moves = await openMoves(at, { reached });
+    const { id } = (await moves.scene.create({ pool: 'fast' })).manifest;
+    await moves.scene.pools.onLedger(moves.scene.pools.states[0]!.identity!.id, (files) => files.replaceRecord(id, RECORD));
+    await moves.begin('slow');
+    await moves.run();
+    await moves.scene.pools.close();
+  };
+  const steps = await eachStop(
+    run,
+    async ({ step, at }) => {
+      const first = await openMoves(at);
+      expect(await recordOf(first), step).toEqual(RECORD);
+      await first.run();
+      expect(await recordOf(first), step).toEqual(RECORD);
+      expect(first.scene.picture(), step).not.toContain('finding');
+      await first.scene.pools.close();
+      expect(found(at).pools, step).toEqual(['slow']);
+    },
+    { isLeftOut: (step) => isBefore(step) || step.startsWith('record:') || step === 'move: begun' },
+  );
+  expect(steps).toContain('move: record');
+});
+
 test('a cancelled move leaves the volume where it is, and nothing in the new pool', async () => {
   let moves: MoveScene | null = null;
   moves = await openMoves(directory, {}, { round: () => void moves!.jobs.cancel('1') });

@@ -33,9 +33,12 @@
 
 import { link, mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { syncDirectory } from '@rsio/common/files/durable-write';
+import { replaceFile, syncDirectory } from '@rsio/common/files/durable-write';
 import { errnoName } from '@rsio/common/lib/errors';
+import { GATE_RECORD_MAX_BYTES } from '@rsio/protocol/wire/limits';
 import { createData, extendData, type PoolFilesPorts, writeNew } from './data-file.ts';
+import { GATE_RECORD_HEAD_BYTES } from '../limits.ts';
+import { parseRecord, printRecord } from './gate-record.ts';
 import { type Manifest, partSizes, type PoolIdentity, printIdentity, printManifest, printRemoval, type Removal } from './manifest.ts';
 import { printEmptyLedger } from './empty-ledger.ts';
 import { replaceLedger } from './ledger-space.ts';
@@ -147,6 +150,33 @@ export class PoolFiles {
   async replaceManifest(manifest: Manifest): Promise<void> {
     await this.replace(poolPaths.manifest(poolPaths.volume(this.directory, manifest.id)), printManifest(manifest));
     this.reached('change: commit');
+  }
+
+  /** Replaces the gate record of a volume durably. After an error, the volume has its old or its new record. Throws system errors. */
+  async replaceRecord(id: string, record: Buffer): Promise<void> {
+    const folder = poolPaths.volume(this.directory, id);
+    // `replaceFile` would make a folder that has vanished again.
+    await stat(folder);
+    await replaceFile(poolPaths.record(folder), printRecord(id, record));
+    this.reached('record: replaced');
+  }
+
+  /** Returns the gate record of a volume, or null if it has none. Throws E_VOLUME if the record is damaged. */
+  async readRecord(id: string): Promise<Buffer | null> {
+    const folder = poolPaths.volume(this.directory, id);
+    const file = poolPaths.record(folder);
+    if (!(await isThere(file))) {
+      await stat(folder);
+      return null;
+    }
+    const handle = await open(file, 'r');
+    try {
+      const bytes = Buffer.alloc(GATE_RECORD_HEAD_BYTES + GATE_RECORD_MAX_BYTES);
+      const { bytesRead } = await handle.read(bytes, 0, bytes.length, 0);
+      return parseRecord(file, id, bytes.subarray(0, bytesRead));
+    } finally {
+      await handle.close();
+    }
   }
 
   /** Replaces the ledger of the pool, even on a full file system. */

@@ -28,6 +28,8 @@ export const poolPaths = {
   removal: (folder: string): string => join(folder, 'removed.json'),
   partRecord: (folder: string): string => join(folder, 'part.json'),
   data: (folder: string): string => join(folder, 'data'),
+  /** The gate record of a volume (gate-record.ts). */
+  record: (folder: string): string => join(folder, 'gate.record'),
   /** The files of the snapshots of a volume (snapshots/snapshot-record.ts). */
   snapshots: (folder: string): string => join(folder, 'snapshots'),
   /** The new data file with which a rollback or refresh replaces the current data file. */

@@ -33,6 +33,8 @@ const LEDGER_NAMES = ['ledger.json', 'ledger.spare', 'ledger.old'];
 const POOL_NAMES: readonly string[] = ['pool.json', ...LEDGER_NAMES, 'volumes', 'removed', 'parts', 'moving', SPARE_FOLDER, 'lost+found'];
 /** Names of the intent map of a replica, and of an intent map whose writing was interrupted. */
 const MAP_NAMES = ['mirror.map', 'mirror.map.new'];
+/** Names of the gate record, and of a gate record whose writing was interrupted; the next writing replaces the latter. */
+const RECORD_NAMES = ['gate.record', 'gate.record.new'];
 
 export interface RemovedVolume {
   readonly manifest: Manifest;
@@ -159,7 +161,11 @@ async function scanVolumes(
   const rest = entries.filter((entry) => !unfinished.includes(entry));
   return readAll(rest, findings, volumes, async (folder, id) => {
     const manifest = await readManifest(folder, id, pool);
-    const names = await checkContent(folder, ['volume.json', 'data', 'data.new', 'base', 'snapshots', ...MAP_NAMES], findings);
+    const names = await checkContent(
+      folder,
+      ['volume.json', 'data', 'data.new', 'base', 'snapshots', ...MAP_NAMES, ...RECORD_NAMES],
+      findings,
+    );
     if (names.includes('snapshots')) findings.withSnapshots.add(id);
     // Files with these names belong to a removal, or to a change of the manifest, that was interrupted before its commit point.
     if (mayRepair) {
@@ -186,7 +192,7 @@ async function scanRemoved(
   const readable = await readAll(rest, findings, removed, async (folder, id) => {
     const manifest = await readManifest(folder, id, pool);
     const file = poolPaths.removal(folder);
-    const names = await checkContent(folder, ['volume.json', 'data', 'removed.json', 'base', 'snapshots'], findings);
+    const names = await checkContent(folder, ['volume.json', 'data', 'removed.json', 'base', 'snapshots', ...RECORD_NAMES], findings);
     if (names.includes('snapshots')) findings.withSnapshots.add(id);
     if (mayRepair) {
       await rm(`${poolPaths.manifest(folder)}.new`, { force: true });

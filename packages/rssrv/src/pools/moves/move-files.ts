@@ -158,6 +158,16 @@ export class MoveFiles {
     this.reached('move: discarded');
   }
 
+  /** Copies the gate record, if there is one, from the old pool at `from`. No client may be able to replace the record meanwhile. */
+  async carryRecord(id: string, from: string): Promise<void> {
+    const old = poolPaths.record(poolPaths.volume(from, id));
+    const file = poolPaths.record(poolPaths.movingVolume(this.directory, id));
+    // The new pool may have the record of an attempt that has failed.
+    await rm(file, { force: true });
+    if (await isThere(old)) await replaceFile(file, await readFile(old));
+    this.reached('move: record');
+  }
+
   /**
    * Turns the copy in the new pool into the volume. The manifest in the old pool must have `movedTo`. The rename of the copy's folder
    * is the commit point.

@@ -37,6 +37,7 @@ import { Session } from '../../session/session.ts';
 import type { AdminReply } from '../../session/session-admin.ts';
 import type { VoteReply } from '../../mirrors/session-votes.ts';
 import type { Settled } from '../../session/ioctls.ts';
+import type { RecordReply } from '../../volumes/holds/gate-records.ts';
 import type { Grant } from '../../volumes/holds/grants.ts';
 
 type ListenerAnswer = Extract<ToSession, { type: 'answer' }>['answer'];
@@ -93,6 +94,7 @@ export class SessionHost {
       held: (number) => ports.send({ type: 'held', number }),
       throttled: (report) => ports.send({ type: 'throttled', report }),
       clone: async (request) => clonedFrom(await this.ask(request)),
+      askRecord: async (ask) => recordReplyFrom(await this.ask(ask)),
       askSnapshot: async (ask) => snapshotReplyFrom(await this.ask(ask)),
       settle: async (volumeId, epoch, incarnation) => settledFrom(await this.ask({ what: 'settle', volumeId, epoch, incarnation })),
       waitsForSpace: (volumeId, isWaiting) => {
@@ -313,6 +315,10 @@ function clonedFrom(answer: ListenerAnswer): Cloned | null {
 function snapshotReplyFrom(answer: ListenerAnswer): SnapshotReply | null {
   const isReply = answer !== null && ('changes' in answer || 'snapshots' in answer || 'snapshotCode' in answer);
   return isReply ? answer : null;
+}
+
+function recordReplyFrom(answer: ListenerAnswer): RecordReply | null {
+  return answer !== null && 'recordStatus' in answer ? answer : null;
 }
 
 function settledFrom(answer: ListenerAnswer): Settled {

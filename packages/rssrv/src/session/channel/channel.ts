@@ -14,6 +14,7 @@ import type { SnapshotAsk, SnapshotReply } from '../../snapshots/reads/snapshot-
 import type { SessionFigures } from '../../volumes/statistics/volume-counters.ts';
 import type { VoteReply, VoteRequest } from '../../mirrors/session-votes.ts';
 import type { Settled } from '../ioctls.ts';
+import type { RecordAsk, RecordReply } from '../../volumes/holds/gate-records.ts';
 import type { Grant } from '../../volumes/holds/grants.ts';
 
 /** Environment variable with the release of the listener. A worker of another release may not understand the listener's messages. */
@@ -38,7 +39,19 @@ export interface Looked {
   readonly isMine: boolean;
 }
 
-type Answer = ListAnswer | Grant | Settled | Looked | AdminReply | VoteReply | FilesAnswer | Cloned | SnapshotReply | BridgeAnswer | null;
+type Answer =
+  | ListAnswer
+  | Grant
+  | Settled
+  | Looked
+  | RecordReply
+  | AdminReply
+  | VoteReply
+  | FilesAnswer
+  | Cloned
+  | SnapshotReply
+  | BridgeAnswer
+  | null;
 
 export type ToSession =
   | HoldMessage
@@ -92,6 +105,7 @@ export type SessionRequest =
   | CloneRequest
   | SnapshotAsk
   | BridgeAsk
+  | RecordAsk
   | { readonly what: 'list' }
   | { readonly what: 'grant'; readonly request: OpenRequest }
   /** Asks for the files of a granted volume. Only a confined worker asks, because it cannot open files. */

@@ -6,14 +6,18 @@ import { RsError } from '@rsio/common/lib/errors';
 import { ADMIN_PER_SESSION_MAX, VOTES_PER_SESSION_MAX } from '@rsio/protocol/wire/limits';
 import { ALL_VOLUMES } from '../../volumes/throttle/throttle-messages.ts';
 import type { FromSession, SessionRequest } from './channel.ts';
-import { ASKS_MAX } from '../limits.ts';
+import { ASKS_MAX, GATE_RECORDS_PER_SESSION_MAX } from '../limits.ts';
 
-type Kind = 'admin' | 'vote' | 'other';
+type Kind = 'admin' | 'vote' | 'record' | 'other';
 
-const MAXIMA: Readonly<Record<Kind, number>> = { admin: ADMIN_PER_SESSION_MAX, vote: 2 * VOTES_PER_SESSION_MAX, other: ASKS_MAX };
+const MAXIMA: Readonly<Record<Kind, number>> = {
+  ...{ admin: ADMIN_PER_SESSION_MAX, vote: 2 * VOTES_PER_SESSION_MAX },
+  ...{ record: GATE_RECORDS_PER_SESSION_MAX, other: ASKS_MAX },
+};
 
 function kindOf({ what }: SessionRequest): Kind {
   if (what === 'admin-call' || what === 'admin-rest') return 'admin';
+  if (what === 'record-read' || what === 'record-write') return 'record';
   return what === 'vote' ? 'vote' : 'other';
 }
 
@@ -26,7 +30,7 @@ interface GuardedUses {
 
 export class SessionGuard {
   private readonly uses: GuardedUses;
-  private readonly unanswered = { admin: 0, vote: 0, other: 0 };
+  private readonly unanswered: Record<Kind, number> = { admin: 0, vote: 0, record: 0, other: 0 };
 
   constructor(uses: GuardedUses) {
     this.uses = uses;

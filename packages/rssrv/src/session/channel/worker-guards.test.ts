@@ -9,8 +9,9 @@ import { expect, test } from 'vitest';
 import { NO_LATENCY } from '@rsio/common/structures/latency-figures';
 import { NOTHING_HELD } from '../../volumes/throttle/throttle-messages.ts';
 import { VolumeUses } from '../../volumes/holds/volume-uses.ts';
+import { GATE_RECORD_MAX_BYTES } from '@rsio/protocol/wire/limits';
 import type { FromSession, FromWorker, SessionRequest } from './channel.ts';
-import { ASKS_MAX, CHANNEL_END_MS } from '../limits.ts';
+import { ASKS_MAX, CHANNEL_END_MS, GATE_RECORDS_PER_SESSION_MAX } from '../limits.ts';
 import { SessionGuard } from './session-guard.ts';
 import { checkedMessage, parsedMessage } from './worker-guards.ts';
 import { watchEnd } from './worker-wire.ts';
@@ -29,6 +30,9 @@ const REQUESTS: readonly SessionRequest[] = [
   { what: 'grant', request: { name: 'db', universe: 0, readonly: false, take: 1, resume: null, mirror: TERM } },
   { what: 'release', volumeId: 'v', epoch: 4 },
   { what: 'settle', volumeId: 'v', epoch: 4, incarnation: '' },
+  { what: 'record-read', volumeId: 'v' },
+  { what: 'record-write', volumeId: 'v', epoch: 4, record: Buffer.alloc(GATE_RECORD_MAX_BYTES, 0xff).toString('base64') },
+  { what: 'record-write', volumeId: 'v', epoch: 4, record: '' },
   { what: 'admin-call', id: 'r1', method: 'volume-list', params: '{\n"a": "\u2028"}', withinMs: 5 },
   { what: 'admin-rest', answer: 1, offset: 0 },
   { what: 'vote', vote: 'claim', takesOver: true, ...TERM },
@@ -102,6 +106,10 @@ test('what is no message is refused: no object, an unknown word, a field that is
       ask({ what: 'vote', vote: 'claim', mirror: ID }),
     ],
     ask({ what: 'admin-call', id: 'r', method: 'm', params: 'x'.repeat(60 * 1024 + 1), withinMs: 0 }),
+    ...['a', 'aaa', '====', 'a-b_', 'AAAA\n', 'A'.repeat(81_924)].map((record) =>
+      ask({ what: 'record-write', volumeId: 'v', epoch: 0, record }),
+    ),
+    ...[ask({ what: 'record-write', volumeId: 'v', epoch: -1, record: '' }), ask({ what: 'record-read' })],
   ];
   for (const message of wrong) expect(() => checkedMessage(message), JSON.stringify(message)?.slice(0, 200)).toThrow(/^message/);
   for (const line of ['', 'NODE_', '{', '{"type":"pong"}}']) expect(() => parsedMessage(line)).toThrow('message is not JSON');
@@ -137,7 +145,11 @@ test('of a volume that the session has no more, a late failure of a sync is beli
 test('a session has so many requests without an answer, ADMINs and VOTEs as few as its client may have', () => {
   const guard = new SessionGuard(new VolumeUses());
   const ask = (request: SessionRequest): boolean => guard.admits({ type: 'ask', number: 0, request });
-  const [call, list] = [REQUESTS[6]!, REQUESTS[0]!];
+  const [call, list, record] = ['admin-call', 'list', 'record-write'].map((what) => REQUESTS.find((one) => one.what === what)!) as [
+    SessionRequest,
+    SessionRequest,
+    SessionRequest,
+  ];
   for (let index = 0; index < 8; index++) ask(call);
   expect(() => ask(call)).toThrow('admin-call: more than 8 requests');
   guard.answered(call);
@@ -145,6 +157,8 @@ test('a session has so many requests without an answer, ADMINs and VOTEs as few 
   expect(ask(call)).toBe(true);
   for (let index = 0; index < ASKS_MAX; index++) ask(list);
   expect(() => ask(list)).toThrow(`more than ${ASKS_MAX} requests`);
+  for (let index = 0; index < GATE_RECORDS_PER_SESSION_MAX; index++) ask(record);
+  expect(() => ask(record)).toThrow(`record-write: more than ${GATE_RECORDS_PER_SESSION_MAX} requests`);
 });
 
 test('a process that closes its channel and goes on is ended, and one that exits is not', () => {

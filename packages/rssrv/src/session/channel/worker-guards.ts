@@ -21,7 +21,14 @@ import {
   token,
   universe,
 } from '@rsio/protocol/wire/guards';
-import { ADMIN_PARAMS_MAX_BYTES, SENTENCE_MAX_CHARS, SHORT_TEXT_MAX_CHARS, SLOTS, TOKEN_MAX_CHARS } from '@rsio/protocol/wire/limits';
+import {
+  ADMIN_PARAMS_MAX_BYTES,
+  GATE_RECORD_MAX_BYTES,
+  SENTENCE_MAX_CHARS,
+  SHORT_TEXT_MAX_CHARS,
+  SLOTS,
+  TOKEN_MAX_CHARS,
+} from '@rsio/protocol/wire/limits';
 import { adminId, adminRest, openRequestGuard } from '@rsio/protocol/wire/message-codec';
 import { voteClaim, voteConfig, voteFound, votePlace, voteRecord, voteTerm } from '@rsio/protocol/wire/mirror-codec';
 import type { HeldBy, ShareUse, ThrottleReport } from '../../volumes/throttle/throttle-messages.ts';
@@ -57,6 +64,12 @@ function byWord<T>(key: string, guards: Readonly<Record<string, Guard<T>>>): Gua
 const sessionId = matching(/^[0-9a-f]+$/, 2 * SHORT_TEXT_MAX_CHARS, 'a session id in hexadecimal digits');
 const maybeToken = matching(/^[!-~]*$/, TOKEN_MAX_CHARS, 'printable characters without blanks');
 const figure: Guard<number> = milliseconds;
+/** A gate record in base64. */
+const recordText = matching(
+  /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/,
+  4 * Math.ceil(GATE_RECORD_MAX_BYTES / 3),
+  `base64 of at most ${GATE_RECORD_MAX_BYTES} bytes`,
+);
 
 const latency = record<LatencyFigures>({
   ...{ p50Us: figure, p90Us: figure, p99Us: figure, p999Us: figure, p9999Us: figure, maxUs: figure, sumUs: figure },
@@ -141,6 +154,8 @@ const request = byWord<SessionRequest>('what', {
   files: record<Asked<'files'>>({ what: word('files'), volumeId: token }),
   release: record<Asked<'release'>>({ what: word('release'), volumeId: token, epoch: integer(-1, Number.MAX_SAFE_INTEGER) }),
   look: record<Asked<'look'>>({ what: word('look'), poolId: token, generation: counter, hasFailed: flag }),
+  'record-read': record<Asked<'record-read'>>({ what: word('record-read'), volumeId: token }),
+  'record-write': record<Asked<'record-write'>>({ what: word('record-write'), volumeId: token, epoch: counter, record: recordText }),
   settle: record<Asked<'settle'>>({ what: word('settle'), volumeId: token, epoch: counter, incarnation: maybeToken }),
 });
 

@@ -181,8 +181,7 @@ export class Holds extends HoldStore {
     revoke: (losers: readonly Hold[], epoch: number) => Promise<void>,
     after: () => Promise<T>,
   ): Promise<T> {
-    if ((this.turns.of(volumeId)?.waiting ?? 0) >= HOLD_CHANGES_WAITING_MAX)
-      throw new RsError('E_LIMIT', `More than ${HOLD_CHANGES_WAITING_MAX} requests for the volume are waiting: try again`);
+    this.checkWaiting(volumeId);
     return this.turns.inTurn(volumeId, async () => {
       const { epoch, holds } = this.entryOf(volumeId);
       const ended = losers(holds);
@@ -204,6 +203,23 @@ export class Holds extends HoldStore {
       if (settled !== null) await this.change(volumeId, settled, client.node);
       return settled !== null;
     });
+  }
+
+  /**
+   * Executes `work` in the turn of the volume if the client has the right to write under a grant up to `epoch`; otherwise resolves with null.
+   * No hold of the volume changes until `work` has ended. Throws E_LIMIT if too many changes wait.
+   */
+  async asWriter<T>(volumeId: string, client: ClientIdentity, epoch: number, work: () => Promise<T>): Promise<T | null> {
+    this.checkWaiting(volumeId);
+    return this.turns.inTurn(volumeId, async () => {
+      const own = this.entryOf(volumeId).holds.find((hold) => isOf(hold, client) && hold.epoch <= epoch);
+      return own === undefined || own.readonly ? null : work();
+    });
+  }
+
+  private checkWaiting(volumeId: string): void {
+    if ((this.turns.of(volumeId)?.waiting ?? 0) >= HOLD_CHANGES_WAITING_MAX)
+      throw new RsError('E_LIMIT', `More than ${HOLD_CHANGES_WAITING_MAX} requests for the volume are waiting: try again`);
   }
 
   private lostAlready(entry: VolumeHolds, client: ClientIdentity, request: OpenRequest, ports: GrantPorts): Refusal | null {

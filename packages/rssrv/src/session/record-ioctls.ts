@@ -1,0 +1,58 @@
+// Answers the ioctls about gate records in a worker: asks the listener, which has the pools and the holds (volumes/holds/gate-records.ts).
+// Invariant: every ioctl is answered, even if the listener has ended; a session has at most GATE_RECORDS_PER_SESSION_MAX of them in progress.
+// Rules: D2.
+
+import { counted } from '@rsio/common/lib/assert';
+import { toRsError } from '@rsio/common/lib/errors';
+import { decodeRecordReadRequest, decodeRecordWriteRequest, encodeRecordAnswer } from '@rsio/protocol/wire/message-codec';
+import { STATUS, statusEntry } from '@rsio/protocol/wire/status';
+import type { IoctlEvents, IoctlHandle } from './ioctls.ts';
+import type { RecordAsk, RecordReply } from '../volumes/holds/gate-records.ts';
+import { GATE_RECORDS_PER_SESSION_MAX } from './limits.ts';
+
+export interface RecordPorts {
+  /** Asks the listener. Resolves with null if the listener has ended, or could not answer. */
+  askRecord(ask: RecordAsk): Promise<RecordReply | null>;
+}
+
+type RecordEvents = Pick<IoctlEvents, 'done' | 'refused'>;
+type RecordHandle = Pick<IoctlHandle, 'volume' | 'epoch' | 'readonly'>;
+
+export class RecordIoctls {
+  private readonly ports: RecordPorts;
+  private underWay = 0;
+
+  constructor(ports: RecordPorts) {
+    this.ports = ports;
+  }
+
+  /** Answers RECORD_READ, which needs no handle. Throws E_PROTOCOL if the request is not well formed. */
+  async read(body: Buffer, events: RecordEvents): Promise<void> {
+    const { id } = decodeRecordReadRequest(body, 0, body.length);
+    await this.ask({ what: 'record-read', volumeId: id }, events, ({ record }) =>
+      encodeRecordAnswer({ record: record === null ? null : Buffer.from(record, 'base64') }),
+    );
+  }
+
+  /** Answers RECORD_WRITE on a handle. Throws E_PROTOCOL if the request is not well formed. */
+  async write({ volume, epoch, readonly }: RecordHandle, body: Buffer, events: RecordEvents): Promise<void> {
+    const { record } = decodeRecordWriteRequest(body, 0, body.length);
+    if (readonly) return events.refused(STATUS.READ_ONLY, statusEntry(STATUS.READ_ONLY).sentence);
+    await this.ask({ what: 'record-write', volumeId: volume.id, epoch, record: record.toString('base64') }, events, () => null);
+  }
+
+  private async ask(ask: RecordAsk, events: RecordEvents, bodyOf: (reply: RecordReply) => Buffer | null): Promise<void> {
+    if (this.underWay >= GATE_RECORDS_PER_SESSION_MAX)
+      return events.refused(
+        STATUS.OUT_OF_MEMORY,
+        `The session has ${GATE_RECORDS_PER_SESSION_MAX} requests for gate records under way: ask again later`,
+      );
+    this.underWay++;
+    const lost = (thrown: unknown): RecordReply => ({ recordStatus: STATUS.IO_ERROR, sentence: toRsError(thrown).message, record: null });
+    const reply = await this.ports.askRecord(ask).catch(lost);
+    this.underWay = counted(this.underWay - 1, 'requests for gate records');
+    if (reply === null) return events.refused(STATUS.SHUTTING_DOWN, statusEntry(STATUS.SHUTTING_DOWN).sentence);
+    if (reply.recordStatus === STATUS.OK) events.done(bodyOf(reply));
+    else events.refused(reply.recordStatus, reply.sentence);
+  }
+}

@@ -1,0 +1,143 @@
+// Writes and reads the gate records of volumes for the sessions of clients (docs/PROTOCOL.md D2). A record is a file in the folder of its
+// volume in the pool (pools/disk/gate-record.ts). Invariants: a record is replaced only in the turn of its volume's holds, right after a
+// look at the holder, and the turn lasts until the storage has answered. So nothing that a former holder wrote lands after another client
+// was granted the volume. A record that cannot be read is an error, and never no record. Rules: D2.
+
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import type { Log } from '@rsio/common/log/log';
+import type { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
+import { STATUS, type Status, statusEntry, statusOfErrno } from '@rsio/protocol/wire/status';
+import { clientText } from '../../pools/requests/client-text.ts';
+import type { PoolFiles } from '../../pools/disk/pool-files.ts';
+import { isFor, type ServedVolume } from '../../storage/io/served-volume.ts';
+import type { ClientIdentity } from './grants.ts';
+import type { Holds } from './holds.ts';
+
+/** Bytes travel between the processes as base64. */
+export type RecordAsk =
+  | { readonly what: 'record-read'; readonly volumeId: string }
+  /** `epoch`: the epoch of the grant that opened the handle. */
+  | { readonly what: 'record-write'; readonly volumeId: string; readonly epoch: number; readonly record: string };
+
+/** `record`: the record that was read; null if there is none, and in all other answers. */
+export interface RecordReply {
+  readonly recordStatus: Status;
+  readonly sentence: string;
+  readonly record: string | null;
+}
+
+export interface RecordAsker {
+  readonly client: ClientIdentity;
+  /** Returns true while the session of the client exists. */
+  isThere(): boolean;
+}
+
+export interface GateRecordPorts {
+  readonly log: Pick<Log, 'error'>;
+  readonly limitedLog: Pick<RateLimitedLog, 'note'>;
+  readonly holds: Pick<Holds, 'asWriter'>;
+  served(): readonly ServedVolume[];
+  /** Executes work on the files of an open pool, with a time limit. Throws E_POOL or E_TIMEOUT; after E_TIMEOUT, the work may continue. */
+  onPool<T>(poolId: string, work: (files: PoolFiles) => Promise<T>): Promise<T>;
+  /** See Fences.order. */
+  order<T>(node: string, work: () => Promise<T>): Promise<T>;
+  /** See SharedPools.isMine. */
+  isMine(poolId: string, generation: number, hasFailed: boolean): Promise<boolean>;
+}
+
+export class GateRecords {
+  private readonly ports: GateRecordPorts;
+  /** Maps the ids of volumes to the replacement of the record that is in progress. */
+  private readonly replacing = new Map<string, Promise<unknown>>();
+
+  constructor(ports: GateRecordPorts) {
+    this.ports = ports;
+  }
+
+  /** Answers a request of a session. A written record is durable when the promise resolves with OK. */
+  async answer(asker: RecordAsker, ask: RecordAsk): Promise<RecordReply> {
+    try {
+      return ask.what === 'record-read' ? await this.read(asker.client.node, ask.volumeId) : await this.write(asker, ask);
+    } catch (thrown) {
+      return this.failed(asker.client.node, ask.volumeId, toRsError(thrown));
+    }
+  }
+
+  /** Resolves when no replacement of the volume's record is in progress that had begun before the call. */
+  async idle(volumeId: string): Promise<void> {
+    await this.replacing.get(volumeId);
+  }
+
+  private async read(node: string, volumeId: string): Promise<RecordReply> {
+    const volume = this.ports.served().find((one) => one.id === volumeId);
+    if (volume === undefined || !isFor(volume, node)) return refusal(STATUS.UNKNOWN_VOLUME, 'The server has no volume of this id');
+    const why = whyNone(volume);
+    if (why !== null) return refusal(STATUS.UNSUPPORTED, why);
+    const { ids: [poolId = ''] = [], ownership } = volume.pool ?? {};
+    const record = await this.ports.onPool(poolId, (files) => files.readRecord(volumeId));
+    // A server that has lost the pool reads an old record.
+    if (ownership !== undefined && !(await this.ports.isMine(poolId, ownership.generation, false))) return refusal(STATUS.MOVED);
+    return { recordStatus: STATUS.OK, sentence: '', record: record?.toString('base64') ?? null };
+  }
+
+  private async write(asker: RecordAsker, ask: Extract<RecordAsk, { what: 'record-write' }>): Promise<RecordReply> {
+    const { volumeId, epoch } = ask;
+    const { client } = asker;
+    const record = Buffer.from(ask.record, 'base64');
+    const reply = await this.ports.order(client.node, () =>
+      this.ports.holds.asWriter(volumeId, client, epoch, async () => {
+        // A volume that is not served is changing its pool or its file, and its clients open it again.
+        const volume = this.ports.served().find((one) => one.id === volumeId);
+        if (volume === undefined || !asker.isThere()) return refusal(STATUS.STALE);
+        const why = whyNone(volume);
+        if (why !== null) return refusal(STATUS.UNSUPPORTED, why);
+        const replaced = this.replace(volume.pool?.ids[0] ?? '', volumeId, record);
+        const ended = replaced.catch(() => undefined).finally(() => this.replacing.delete(volumeId));
+        this.replacing.set(volumeId, ended);
+        await replaced;
+        return { recordStatus: STATUS.OK, sentence: '', record: null };
+      }),
+    );
+    return reply ?? refusal(STATUS.STALE);
+  }
+
+  /** Replaces the record durably. Ends only when the storage has answered, even if the pool has given the change up before (E_TIMEOUT). */
+  private async replace(poolId: string, volumeId: string, record: Buffer): Promise<void> {
+    let begun: Promise<void> | null = null;
+    let isGivenUp = false;
+    try {
+      await this.ports.onPool(poolId, (files) => {
+        if (isGivenUp) throw new RsError('E_POOL', 'The change was given up before it began');
+        begun = files.replaceRecord(volumeId, record);
+        return begun;
+      });
+    } catch (thrown) {
+      isGivenUp = true;
+      await (begun as Promise<void> | null)?.catch(() => undefined);
+      throw thrown;
+    }
+  }
+
+  private failed(node: string, volumeId: string, error: RsError): RecordReply {
+    const { errno } = error.context;
+    const volume = this.ports.served().find((one) => one.id === volumeId)?.name ?? volumeId;
+    this.ports.limitedLog.note(`Gate records for node ${node} that failed`, () =>
+      this.ports.log.error(`Node ${node}: the gate record of volume ${volume}: ${error.message}`),
+    );
+    const status = typeof errno === 'string' ? statusOfErrno(errno) : STATUS.IO_ERROR;
+    if (status === STATUS.NO_SPACE) return refusal(status, `The pool of volume ${volume} is full, and the old gate record stays`);
+    const what = `The gate record of volume ${volume} cannot be used`;
+    return refusal(STATUS.IO_ERROR, clientText(error.message, error.code === 'E_VOLUME' ? `${what}, because its file is damaged` : what));
+  }
+}
+
+/** Returns why a volume has no gate record, for the client; null if it can have one. */
+function whyNone({ name, pool, replica, shared }: ServedVolume): string | null {
+  if (replica !== undefined) return `Volume ${name} is a replica of a mirror, and a mirror has no gate record`;
+  if (shared) return `Volume ${name} is shared, and a gate record has one holder`;
+  return pool === undefined ? `Volume ${name} is in no pool, and a gate record lies in the pool of its volume` : null;
+}
+
+function refusal(recordStatus: Status, sentence = statusEntry(recordStatus).sentence): RecordReply {
+  return { recordStatus, sentence, record: null };
+}
