@@ -33,6 +33,8 @@ export const GATE_IN_CAPSULE_BYTES = 8 * KIB;
 export const GATE_BYTES_MAX = 64 * MIB;
 /** Additional memory for the first command of a connection, so that a slow host cannot starve the others. */
 export const GATE_RESERVE_BYTES = 64 * MIB;
+/** The log says that the memory is used up when a command has waited for it this long. */
+export const GATE_MEMORY_WAIT_MS = 5_000;
 /** Answers with less data than this are copied into the batch of the connection. */
 export const GATE_COPY_MAX_BYTES = 64 * KIB;
 export const GATE_RECEIVE_BYTES = 256 * KIB;

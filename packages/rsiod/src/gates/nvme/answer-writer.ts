@@ -27,10 +27,18 @@ export class AnswerWriter {
   hasFlowControl = true;
   /** The position up to which the submission queue was taken. */
   sqhd = 0;
+  /** Commands that have arrived. */
+  taken = 0;
   private readonly output: ReplyOutput;
 
   constructor(output: ReplyOutput) {
     this.output = output;
+  }
+
+  /** A command was taken from a queue of `entries` entries. */
+  took(entries: number): void {
+    this.taken++;
+    this.sqhd = (this.sqhd + 1) % entries;
   }
 
   completion(command: NvmeCommand, code: Code, low: number, high: number): void {

@@ -35,7 +35,7 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
   private readonly events: NvmeConnectionEvents;
   private readonly decoder = new PduDecoder(this, GATE_TRANSFER_MAX_BYTES);
   private readonly output: ReplyOutput;
-  private readonly writer: AnswerWriter;
+  readonly writer: AnswerWriter;
   private phase: Phase = 'greeting';
   private controller: Controller | null = null;
   private subsystem: Subsystem | null = null;
@@ -51,7 +51,7 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
   private unanswered = 0;
   private inVolume = 0;
   private readonly memory: MemoryShare;
-  private readonly watch = new HostWatch();
+  readonly watch = new HostWatch();
   private hasDied = false;
 
   constructor(transport: StreamTransport, pools: NvmePools, events: NvmeConnectionEvents) {
@@ -99,7 +99,7 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
       const isOverdue = command.begunMs !== null && !command.isLate && nowMs - command.begunMs > GATE_BUSY_MS;
       if (isOverdue && this.isOpen && command.phase === 'executing') this.answerLate(command);
     }
-    const why = this.watch.stuck(nowMs, this.commands, this.unanswered, this.isOpen);
+    const why = this.watch.stuck(nowMs, this.commands, this.unanswered, this.isOpen, this.waiting[0]);
     if (why === null) return;
     this.close(why);
     this.transport.destroy();
@@ -237,7 +237,7 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
     command.phase = 'receiving';
     command.isInCapsule = dataBytes > 0;
     this.unanswered++;
-    this.writer.sqhd = (this.writer.sqhd + 1) % this.entries;
+    this.writer.took(this.entries);
     this.receiving = command;
     // The end of the controller has closed this connection, with the command.
     if (this.controller?.mayContinue() === false || dataBytes === 0) return null;
