@@ -68,7 +68,7 @@ export function measureGates(context: SectionContext): Promise<SectionResult> {
   });
 }
 
-async function gateOf({ host, network }: LocalPair): Promise<Target> {
+export async function gateOf({ host, network }: LocalPair): Promise<Target> {
   const address = network.serverAddresses[0] ?? '127.0.0.1';
   await host.rsconfigWell('gate', 'add', GATE, `${address}:${PORT}`, '--hosts', 'all', '--reload');
   const shown: unknown = JSON.parse(await host.rsconfigWell('gate', 'show', GATE, '--json'));

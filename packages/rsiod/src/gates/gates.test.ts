@@ -339,3 +339,26 @@ it('the discovery subsystem names the gate at each address', async () => {
   expect([data.readBigUInt64LE(8), data.toString('utf8', 1024 + 256, 1024 + 256 + NQN.length)]).toEqual([1n, NQN]);
   expect(data.toString('latin1', 1024 + 32, 1024 + 38).trim()).toBe(String(port));
 });
+
+it('a discovery log of more than a page is read in parts, and its generation tells of a change', async () => {
+  const many = Array.from({ length: 6 }, (_, at) => ({ address: `127.0.0.${at + 1}`, port }));
+  const gates = await make();
+  await gates.follow([gate({ addresses: many })]);
+  const admin = await SocketHost.login(port, { nqn: 'nqn.2014-08.org.nvmexpress.discovery' });
+  hosts.push(admin);
+  const part = async (cid: number, bytes: number, offset: number): Promise<Buffer> => {
+    const dwords = [((bytes / 4 - 1) << 16) | 0x70, 0, offset];
+    const data = await admin.run({ opcode: 2, cid, dwords, transferBytes: bytes });
+    await admin.next(({ kind }) => kind === 'done');
+    return data.kind === 'data' ? data.data : Buffer.alloc(bytes);
+  };
+  const log = Buffer.concat([await part(3, 4096, 0), await part(4, 3072, 4096)]);
+  const addresses = many.map((_, at) => log.toString('latin1', 1024 * (at + 1) + 512, 1024 * (at + 1) + 521));
+  expect([log.readBigUInt64LE(8), addresses]).toEqual([6n, many.map(({ address }) => address)]);
+  // A host that keeps its connection for discovery also sends Keep Alive.
+  expect(await admin.run({ opcode: 0x18, cid: 5 })).toMatchObject({ kind: 'done', status: 0 });
+  await gates.follow([gate()]);
+  const after = await part(6, 1024, 0);
+  expect(after.readBigUInt64LE(8)).toBe(1n);
+  expect(after.readBigUInt64LE(0)).toBeGreaterThan(log.readBigUInt64LE(0));
+});

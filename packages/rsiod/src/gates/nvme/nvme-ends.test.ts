@@ -218,6 +218,17 @@ it('a command that its volume does not complete is answered with an interruption
   expect(rig.inUse).toBe(0);
 });
 
+it('logins that end at once leave nothing behind', () => {
+  const rig = new GateRig();
+  for (let at = 0; at < 10; at++) {
+    const admin = rig.login();
+    const io = rig.queue(admin);
+    io.send({ opcode: 2, cid: 1, nsid: 1, dwords: [0, 0, 7], transferBytes: 4096 });
+    for (const one of at % 2 === 0 ? [admin, io] : [io, admin]) one.vanish();
+  }
+  expect([rig.finished, rig.subsystem.controllers.size, rig.inUse]).toEqual([20, 0, 0]);
+});
+
 it('a host that vanishes leaves nothing behind', () => {
   const { rig, admin, io } = withWrite();
   io.send({ opcode: 1, cid: 6, nsid: 1, dwords: [0, 0, 63], transferBytes: 32 * 1024 });
