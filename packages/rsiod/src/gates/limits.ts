@@ -41,6 +41,9 @@ export const GATE_RECEIVE_BYTES = 256 * KIB;
 
 /** Events that a host may wait for at the same time (AERL plus 1), and most events that wait for it. */
 export const GATE_EVENTS_MAX = 4;
+/** A host with more commands without a taken answer gets only as much of a log in one answer. Other answers to admin commands are as short. */
+export const GATE_LARGE_LOGS_MAX = 16;
+export const GATE_SMALL_LOG_BYTES = 4 * KIB;
 /** Most changed namespaces in a log; more count as all. */
 export const GATE_CHANGED_MAX = 1_024;
 

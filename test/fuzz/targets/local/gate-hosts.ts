@@ -19,7 +19,13 @@ import {
   type Digests,
   type Sqe,
 } from '@rsio/rsiod/gates/nvme/testing/nvme-host';
-import { GATE_ADMIN_ENTRIES, GATE_COPY_MAX_BYTES, GATE_QUEUE_ENTRIES } from '@rsio/rsiod/gates/limits';
+import {
+  GATE_ADMIN_ENTRIES,
+  GATE_COPY_MAX_BYTES,
+  GATE_LARGE_LOGS_MAX,
+  GATE_QUEUE_ENTRIES,
+  GATE_SMALL_LOG_BYTES,
+} from '@rsio/rsiod/gates/limits';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { expectThat, type FuzzTarget } from '../../fixtures/fuzz-target.ts';
 import { playFrontend, VOLUME_BYTES, type ScriptedVolume } from '../../fixtures/scripted-volume.ts';
@@ -267,7 +273,7 @@ class Scene {
     for (const { transport } of this.hosts) {
       const waitingMax = Math.max(
         budgetMax + 4 * GATE_QUEUE_ENTRIES * SMALL_ANSWER_BYTES,
-        4 * GATE_ADMIN_ENTRIES * (GATE_COPY_MAX_BYTES + SMALL_ANSWER_BYTES),
+        GATE_LARGE_LOGS_MAX * GATE_COPY_MAX_BYTES + 4 * GATE_ADMIN_ENTRIES * (GATE_SMALL_LOG_BYTES + SMALL_ANSWER_BYTES),
       );
       expectThat(transport.waitingBytes <= waitingMax, `${transport.waitingBytes} bytes wait`);
     }
@@ -286,7 +292,13 @@ function adminCommand(random: SeededRandom): Sqe {
     case 0:
       return { opcode: 0x06, cid, nsid, dwords: [random.int(0, 8)], transferBytes: random.pick([4096, 4096, 0, 100]) };
     case 1:
-      return { opcode: 0x02, cid, nsid, dwords: [random.int(0, 0x70) | random.pick([0x3ff_0000, 0xf_0000])], transferBytes: 4096 };
+      return {
+        opcode: 0x02,
+        cid,
+        nsid,
+        dwords: [random.int(0, 0x70) | random.pick([0x3ff_0000, 0xf_0000, 0x3fff_0000])],
+        transferBytes: random.pick([4096, 65_536]),
+      };
     case 2:
       return { opcode: 0x09, cid, dwords: [random.pick([6, 7, 0xb, 0xf]), dword()] };
     case 3:

@@ -151,7 +151,7 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
   answerData(command: NvmeCommand, content: Buffer): void {
     const sentBytes = Math.min(content.length, command.dataBytes);
     if (sentBytes === 0) this.answer(command, CODE.OK);
-    else if (sentBytes > GATE_COPY_MAX_BYTES) this.answer(command, CODE.INVALID_FIELD | DNR);
+    else if (!this.writer.hasRoom(sentBytes, this.unanswered)) this.answer(command, CODE.COMMAND_INTERRUPTED);
     else this.answerCopied(command, content, 0, sentBytes);
   }
 

@@ -2,6 +2,7 @@
 // list of requests of the volume.
 
 import { describe, expect, it } from 'vitest';
+import { GATE_LARGE_LOGS_MAX } from '../limits.ts';
 import { capsule, hostData, type Sqe } from './testing/nvme-host.ts';
 import { GateRig, type RigConnection } from './testing/nvme-rig.ts';
 
@@ -317,6 +318,22 @@ it('a host that takes no answers cannot make a gate keep more of them than its b
   expect(rig.budget.usedBytes).toBeGreaterThan(900 * 1024);
   io.vanish();
   expect(rig.budget.usedBytes).toBe(0);
+});
+
+it('a host that takes no answers cannot make a gate keep more than a few large logs', () => {
+  const rig = new GateRig();
+  const admin = rig.login();
+  for (let cid = 0; cid < 100; cid++) {
+    admin.send({ opcode: 2, cid, dwords: [(16_383 << 16) | 1, 0], transferBytes: 65_536 });
+    rig.turn();
+  }
+  expect(rig.batches.inUse).toBeLessThanOrEqual(GATE_LARGE_LOGS_MAX + 1);
+  const answers = admin.answers();
+  expect(answers.filter((one) => one.kind === 'data')).toHaveLength(GATE_LARGE_LOGS_MAX);
+  // The host may repeat the others.
+  expect(answers.flatMap((one) => (one.kind === 'done' && one.status !== 0 ? [one.status] : []))).toEqual(Array(84).fill(0x21));
+  expect(admin.codes({ opcode: 2, cid: 3, dwords: [(16_383 << 16) | 1, 0], transferBytes: 65_536 })).toEqual(['#3 0']);
+  expect(rig.inUse).toBe(0);
 });
 
 it('a host that takes no answers cannot have any number of them', () => {
