@@ -4,6 +4,7 @@
 import { toRsError } from '@rsio/common/lib/errors';
 import { measureEndToEnd, measureLatency } from './client/beside-nbdkit.ts';
 import { measureBusyPoll } from './client/busy-poll.ts';
+import { measureGates } from './client/gates.ts';
 import { measureRelay, measureRelayLatency } from './client/beside-relay.ts';
 import { measureProcesses } from './client/processes.ts';
 import { measureLinks } from './client/links.ts';
@@ -34,6 +35,7 @@ const RUNS: Readonly<Record<SectionName, (context: SectionContext) => Promise<Se
   'busy-poll': measureBusyPoll,
   many: measureMany,
   processes: measureProcesses,
+  gates: measureGates,
   map: measureMap,
   clients: measureClients,
   restart: measureRestart,

@@ -10,6 +10,7 @@ import { nativeProgram } from '../native/compile.ts';
 import { FILE_BYTES } from '../workload.ts';
 import { openIscsi } from './open-iscsi.ts';
 import { openNbd } from './open-nbd.ts';
+import { openNvme } from './open-nvme.ts';
 import { openRsio, rsioFarewell } from './open-rsio.ts';
 import type { LoadFigures, LoadShape, OpenConnection, Target, Window } from './orders.ts';
 
@@ -182,5 +183,7 @@ function open(target: Target, { client, connections, isReadonly, cores }: Client
       return openNbd(target, volume, connections, cores);
     case 'iscsi':
       return openIscsi(target, volume, connections);
+    case 'nvme':
+      return openNvme(target, volume, connections);
   }
 }

@@ -34,6 +34,12 @@ export interface IscsiVolume {
   readonly target: string;
 }
 
+export interface NvmeVolume {
+  readonly kind: 'nvme';
+  /** Name of the subsystem, whose namespace 1 has blocks of 512 bytes. */
+  readonly nqn: string;
+}
+
 export interface Place {
   /** Address, or the path of a Unix socket. */
   readonly host: string;
@@ -42,7 +48,7 @@ export interface Place {
 }
 
 export interface Target extends Place {
-  readonly volume: RsioVolume | NbdVolume | IscsiVolume;
+  readonly volume: RsioVolume | NbdVolume | IscsiVolume | NvmeVolume;
 }
 
 /** A connection after its handshake: the next byte in each direction belongs to a data frame. */

@@ -21,7 +21,7 @@ interface Recipe {
 
 const C_ONLY = { libraries: [], packages: 'gcc and libc6-dev' };
 const PROGRAMS: Readonly<Record<NativeProgram, Recipe>> = {
-  load: { sources: ['load.c', 'nbd.c', 'rsio.c', 'iscsi.c'], ...C_ONLY },
+  load: { sources: ['load.c', 'nbd.c', 'rsio.c', 'iscsi.c', 'nvme.c'], ...C_ONLY },
   'epoll-server': { sources: ['epoll-server.c'], ...C_ONLY },
   relay: { sources: ['relay.c', 'nbd.c', 'rsio.c'], ...C_ONLY },
   'tls-relay': { sources: ['tls-relay.c'], libraries: ['-lssl', '-lcrypto'], packages: 'gcc, libc6-dev and libssl-dev' },

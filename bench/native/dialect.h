@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { SLOTS_MAX = 256, REQUEST_HEADER_MAX = 64, ANSWER_HEADER_MAX = 48, TRAILER_MAX = 4, ASIDE_MAX = 65536, SAID_MAX = 256, SAID_RING = 16 };
+enum { SLOTS_MAX = 256, REQUEST_HEADER_MAX = 80, ANSWER_HEADER_MAX = 48, TRAILER_MAX = 4, ASIDE_MAX = 65536, SAID_MAX = 256, SAID_RING = 16 };
 
 /** One request. `place`: its buffer, with the header, the data of a write, and the trailer. */
 struct slot {
@@ -73,7 +73,7 @@ struct dialect {
   size_t (*farewell)(struct conn *, uint8_t *to);
 };
 
-extern const struct dialect nbd_dialect, rsio_dialect, rsio_digest_dialect, iscsi_dialect;
+extern const struct dialect nbd_dialect, rsio_dialect, rsio_digest_dialect, iscsi_dialect, nvme_dialect;
 /**
  * Size of each volume. With RSIO, several volumes with consecutive handles can make up the file; otherwise, one volume is the whole file.
  */

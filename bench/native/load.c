@@ -401,7 +401,7 @@ static int make_file(const char *path, uint64_t bytes) {
 int main(int count, char **arguments) {
   pattern_make();
   if (count == 4 && strcmp(arguments[1], "make") == 0) return make_file(arguments[2], strtoull(arguments[3], NULL, 10));
-  const struct dialect *const dialects[] = { &nbd_dialect, &rsio_dialect, &rsio_digest_dialect, &iscsi_dialect };
+  const struct dialect *const dialects[] = { &nbd_dialect, &rsio_dialect, &rsio_digest_dialect, &iscsi_dialect, &nvme_dialect };
   for (unsigned index = 0; count > 4 && index < sizeof dialects / sizeof dialects[0]; index++)
     if (strcmp(arguments[1], dialects[index]->name) == 0) dialect = dialects[index];
   if (dialect == NULL) fail("No such dialect, or no connection");

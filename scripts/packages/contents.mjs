@@ -28,6 +28,7 @@ export const PRODUCTS = {
     settings: null,
     files: {
       'docs/OPERATING.md': 'usr/share/doc/rsio-common/OPERATING.md',
+      'docs/HOSTS.md': 'usr/share/doc/rsio-common/HOSTS.md',
       'docs/GUARANTEES.md': 'usr/share/doc/rsio-common/GUARANTEES.md',
     },
     folders: [],

@@ -78,6 +78,7 @@ beforeAll(async () => {
   await server.rsadmWell('volume', 'create', 'db', '--size', '64m', '--pool', 'ssd');
   await startClient(client, network, { defaults: { metrics: `${onClient}:${PORT}` } });
   await client.rsconfigWell('-a', 'oracle');
+  await client.rsconfigWell('gate', 'add', 'g1', onClient, '--hosts', 'all', '--reload');
   const io = await NbdIo.open(client.rsiodPaths.nbdSocket, 'osl/oracle');
   hosts.onClean(() => io.close());
   for (let index = 0; index < 50; index++) {
@@ -110,6 +111,8 @@ it('both daemons show what they do, in the order and with the types of their tab
     [`${oracle},operation="flush"}`]: 1,
   });
   expect(seriesOf(fromClient.body, 'rsio_client_volume_latency_seconds_count')[`${oracle},operation="write"}`]).toBe(50);
+  expect(seriesOf(fromClient.body, 'rsio_client_gate_listening')).toEqual({ [`{gate="g1",address="${onClient}:4420"}`]: 1 });
+  expect(seriesOf(fromClient.body, 'rsio_client_gate_volumes')).toEqual({ '{gate="g1"}': 1 });
   expect(seriesOf(fromClient.body, 'rsio_client_volume_waiting')).toEqual({ [`${oracle}}`]: 0 });
   expect(seriesOf(fromServer.body, 'rsio_server_volume_written_bytes_total')).toEqual({ '{client="big-2",volume="oracle@0"}': 50 * 4_096 });
   expect(seriesOf(fromServer.body, 'rsio_server_client_connected')).toEqual({ '{client="big-2"}': 1, '{client="venus"}': 0 });

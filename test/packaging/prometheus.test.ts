@@ -53,9 +53,21 @@ it('names and labels follow the rules of Prometheus', () => {
     if (type === 'histogram') expect(name).toMatch(/_seconds$/);
     expect(help, name).toMatch(/^[A-Z0-9].*[^.]$/);
     for (const label of labels)
-      expect(['volume', 'client', 'pool', 'path', 'interface', 'server', 'namespace', 'operation', 'kind', 'state', 'version']).toContain(
-        label,
-      );
+      expect([
+        'volume',
+        'client',
+        'gate',
+        'address',
+        'pool',
+        'path',
+        'interface',
+        'server',
+        'namespace',
+        'operation',
+        'kind',
+        'state',
+        'version',
+      ]).toContain(label);
   }
 });
 

@@ -82,6 +82,8 @@ export const DOCTOR_TCP_BUFFER_MIN_BYTES = MIB;
  * 10 s by default, by 30 s.
  */
 export const STALL_IN_FARM_MIN_MS = 45_000;
+/** doctor warns if a command of a host has waited this long for the memory of the gates. */
+export const GATE_WAIT_LATE_MS = 5_000;
 /** Number of the first routing table that doctor proposes in its remedies; tables that are in use are skipped. */
 export const ROUTE_TABLE_FIRST = 101;
 /** Interval at which the progress of a comparison of replicas is polled. */

@@ -360,7 +360,7 @@ export class ClientDaemon {
     const { clock, log, beganMs, keeper } = this.options;
     const { attachments, attached, backups } = this;
     return new ClientMetrics({
-      ...{ clock, log, beganMs, attachments, attached, backups },
+      ...{ clock, log, beganMs, attachments, attached, backups, gates: this.gates },
       ...{ configuredMs: () => this.configuredMs, namespaces: () => this.namespaces },
       restarts: () => (keeper?.inheritance.life ?? 1) - 1 + (this.role.processes?.restarts ?? 0),
       others: async () => (await this.role.processes?.figures()) ?? [],

@@ -37,13 +37,27 @@ const PATH_FIELDS = {
 
 const PATH = object(PATH_FIELDS);
 
+const GATE_FIGURES = object({
+  connections: count(),
+  commands: count('Commands of hosts that have arrived'),
+  receivedBytes: count(),
+  sentBytes: count(),
+  waiting: count('Commands that wait for memory'),
+  waitedMs: number('For how long one has waited; 0: none does'),
+  refused: count('Connections that were refused, or ended without a login'),
+  cut: count('Connections that were cut off because rsiod stood still'),
+});
+export type GateFigures = Of<typeof GATE_FIGURES>;
+
 export const GATE = object({
   name: text(),
   nqn: text('Name of the subsystem for hosts'),
   addresses: list(text(), 'As in rscltcfg'),
   listening: list(text(), 'Those of the addresses at which rsiod listens now'),
+  trouble: orNull(text('Why no host can log in, whatever the address')),
   hosts: list(text(), 'NQNs of the hosts that have logged in'),
   volumes: list(object({ nsid: count('Namespace id for hosts'), label: text('Such as osl:oracle@0'), sizeBytes: count() })),
+  figures: GATE_FIGURES,
 });
 export type GateView = Of<typeof GATE>;
 
@@ -100,6 +114,8 @@ const ATTACHMENT = object({
   sharedPool: optional(flag('Its pool lies on a shared disk, so that several servers can serve it')),
   rawDevice: orNull(text()),
   blockDevice: text('Path of the block device, or the NBD URI if there is no block device'),
+  /** Missing before release 0.3.0. */
+  gates: optional(list(object({ gate: text(), nsid: count('Namespace id for hosts') }), 'Gates at which hosts find it')),
 });
 
 const AWAITED = object({

@@ -19,7 +19,7 @@ export const LOCAL = defineCommand({
     by: 'option',
     option: 'local',
     short: 'l',
-    help: 'list attached volumes; -lv adds the block device;\n-lvv adds the raw device, size and number of servers',
+    help: 'list attached volumes; -lv adds the block device;\n-lvv adds the raw device, size, number of servers and gates',
   },
   synopsis: '[-l[v[v]]]',
   summary: 'lists the volumes attached to this machine',

@@ -16,8 +16,10 @@ const GATE = {
   nqn: 'nqn.2014-08.org.nvmexpress:uuid:99999999-8888-7777-6666-555555555555',
   addresses: ['127.45.0.20:4420', '127.46.0.20:4420'],
   listening: ['127.45.0.20:4420', '127.46.0.20:4420'],
+  trouble: null,
   hosts: [HOST],
   volumes: [{ nsid: 3, label: 'osl:oracle@0', sizeBytes: 2 ** 30 }],
+  figures: { connections: 2, commands: 9, receivedBytes: 800, sentBytes: 700, waiting: 0, waitedMs: 0, refused: 0, cut: 0 },
 };
 
 useRsconfig();

@@ -94,11 +94,12 @@ export const GATE_SHOW = defineCommand({
   },
 });
 
-function printGate(context: CommandContext, { nqn, addresses, listening, hosts, volumes }: GateView): void {
+function printGate(context: CommandContext, { nqn, addresses, listening, trouble, hosts, volumes }: GateView): void {
   const rows = volumes.map(({ nsid, label, sizeBytes }) => [String(nsid), label, printSize(sizeBytes)]);
   const lines = [
     `Subsystem   ${nqn}`,
     ...addresses.map((one) => `Address     ${one}${listening.includes(one) ? '' : ', where rsiod does not listen: see its log'}`),
+    ...(trouble === null ? [] : [`Trouble     ${trouble}`]),
     ...(hosts.length === 0 ? ['Hosts       none has logged in'] : hosts.map((host) => `Host        ${host}`)),
     ...(rows.length === 0 ? ['Volumes     none is attached'] : ['', ...alignColumns(['>NSID', 'VOLUME', '>SIZE'], rows)]),
   ];

@@ -142,6 +142,9 @@ describe('formatLocal', () => {
     c: /dev/av0/roracle          31457280 blocks,  1 server(s)
     b: /dev/av0/oracle
 `);
+    const gates = [{ gate: 'esx', nsid: 3 }];
+    expect(formatLocal([attachment({ gates })], 2)).toContain('    b: /dev/av0/oracle\n    g: esx nsid 3\n');
+    expect(formatLocal([attachment({ gates })], 1)).not.toContain('esx');
   });
 
   const uri = 'nbd+unix:///osl/data?socket=/run/rsio/rsiod/nbd';

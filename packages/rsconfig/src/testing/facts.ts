@@ -123,6 +123,7 @@ export function doctorFacts(changes: Partial<DoctorFacts> = {}): DoctorFacts {
     volumes: { failing: [], deadMounts: [], inSharedPools: [] },
     mirrors: [],
     servers: [],
+    gates: [],
     backups: [],
     upkeep: { disks: [], certificate: null },
     nowMs: AT_MS,

@@ -1,7 +1,7 @@
 // The metrics of rsiod about mirrors, replay logs and backups, with fake parts: the names and values of the metrics, and when a metric is
 // left out. Paths, I/O and the format of the text are tested with real daemons in test/integration/metrics.test.ts.
 
-import type { AttachedMirrorView, BackupView } from '@rsio/common/control/methods';
+import type { AttachedMirrorView, BackupView, GateView } from '@rsio/common/control/methods';
 import { quietLog } from '@rsio/common/log/log';
 import { COLLECT_INTERVAL_MS } from '@rsio/common/metrics/limits';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
@@ -15,6 +15,7 @@ const LOG = { dataBytes: 4_096, rangeBytes: 0, usedBytes: 5_000, sizeBytes: 65_5
 class Scene {
   readonly clock = new FakeClock();
   readonly backups: BackupView[] = [];
+  readonly gates: GateView[] = [];
   mirror: AttachedMirrorView | null = null;
   readonly metrics: ClientMetrics;
 
@@ -46,6 +47,7 @@ class Scene {
         logTotal: { bytes: 5_000, limitBytes: 1 << 20 },
         busyPoll: { polledMs: 1_500, rests: 2 },
       } as unknown as ClientMetricsPorts['attachments'],
+      gates: { views: () => this.gates, usedBytes: 4_096 },
       configuredMs: () => 6_000,
       namespaces: () => [],
     });
@@ -98,4 +100,30 @@ test('the replay log and the last backup have their clocks', async () => {
     'rsio_client_volume_last_backup_timestamp_seconds{namespace="osl",volume="gone@0"} 9',
   ]);
   expect(await scene.lines('rsio_client_restarts_total')).toEqual(['rsio_client_restarts_total 2']);
+});
+
+test('a gate shows its addresses, hosts and counters', async () => {
+  const scene = new Scene();
+  expect(await scene.lines('rsio_client_gate')).toEqual([]);
+  scene.gates.push({
+    ...{ name: 'esx', nqn: 'nqn.a', trouble: null, hosts: ['nqn.b'], volumes: [] },
+    ...{ addresses: ['127.0.0.1:4420', '127.0.0.2:4420'], listening: ['127.0.0.2:4420'] },
+    figures: { connections: 2, commands: 9, receivedBytes: 800, sentBytes: 700, waiting: 3, waitedMs: 1_500, refused: 4, cut: 5 },
+  });
+  const lines = await scene.lines('rsio_client_gate');
+  expect(lines.map((line) => line.replace('rsio_client_gate_', '').replace('gate="esx"', ''))).toEqual([
+    'listening{,address="127.0.0.1:4420"} 0',
+    'listening{,address="127.0.0.2:4420"} 1',
+    'volumes{} 0',
+    'hosts{} 1',
+    'connections{} 2',
+    'waiting_commands{} 3',
+    'waiting_seconds{} 1.5',
+    'commands_total{} 9',
+    'received_bytes_total{} 800',
+    'sent_bytes_total{} 700',
+    'refused_connections_total{} 4',
+    'cut_connections_total{} 5',
+    'memory_used_bytes 4096',
+  ]);
 });

@@ -3,7 +3,7 @@
 // continues during the collection.
 
 import type { RscltConfig } from '@rsio/common/config/schema/types';
-import type { AttachedMirrorView, BackupView, PathStats } from '@rsio/common/control/methods';
+import type { AttachedMirrorView, BackupView, GateView, PathStats } from '@rsio/common/control/methods';
 import { PATH_STATES } from '@rsio/common/lib/path-states';
 import { printEndpoint } from '@rsio/common/lib/units';
 import { programVersion } from '@rsio/common/lib/version';
@@ -26,6 +26,7 @@ export interface ClientMetricsPorts extends FiguresPorts {
   readonly log: Pick<Log, 'info' | 'error'>;
   readonly beganMs: number;
   readonly backups: { readonly list: readonly BackupView[] };
+  readonly gates: { views(): readonly GateView[]; readonly usedBytes: number };
   configuredMs(): number;
   /** How often the keeper or the main process has replaced a process of rsiod. */
   readonly restarts: () => number;
@@ -79,6 +80,10 @@ export class ClientMetrics {
     const figures = joinedFigures([await processFigures(this.ports, pause, false), ...others]);
     const elsewhere = others.flatMap(({ paths }) => paths);
     this.addDaemon(out, figures);
+    const { gates } = this.ports;
+    const views = gates.views();
+    for (const gate of views) addGate(out, gate);
+    if (views.length > 0) out.add('rsio_client_gate_memory_used_bytes', gates.usedBytes);
     const latencies: (() => void)[] = [];
     for (const { route, labels } of routes) {
       latencies.push(addPath(out, route, labels, elsewhere));
@@ -135,6 +140,20 @@ export class ClientMetrics {
     out.add('rsio_client_process_resident_memory_bytes', figures.residentBytes);
     out.add('rsio_client_process_cpu_seconds_total', figures.cpuSeconds);
   }
+}
+
+function addGate(out: Out, { name, addresses, listening, volumes, hosts, figures }: GateView): void {
+  for (const address of addresses) out.add('rsio_client_gate_listening', listening.includes(address), name, address);
+  out.add('rsio_client_gate_volumes', volumes.length, name);
+  out.add('rsio_client_gate_hosts', hosts.length, name);
+  out.add('rsio_client_gate_connections', figures.connections, name);
+  out.add('rsio_client_gate_waiting_commands', figures.waiting, name);
+  out.add('rsio_client_gate_waiting_seconds', figures.waitedMs / MS_PER_SECOND, name);
+  out.add('rsio_client_gate_commands_total', figures.commands, name);
+  out.add('rsio_client_gate_received_bytes_total', figures.receivedBytes, name);
+  out.add('rsio_client_gate_sent_bytes_total', figures.sentBytes, name);
+  out.add('rsio_client_gate_refused_connections_total', figures.refused, name);
+  out.add('rsio_client_gate_cut_connections_total', figures.cut, name);
 }
 
 function addVolume(out: Out, { waitedMs, sizeBytes, log, ...volume }: VolumeFigures): void {

@@ -46,7 +46,7 @@ export interface ControlHandlersPorts {
   readonly configuredMs: () => number;
   readonly namespaces: () => readonly Namespace[];
   readonly frontends: Frontends;
-  readonly gates: Pick<Gates, 'views'>;
+  readonly gates: Pick<Gates, 'views' | 'placesOf'>;
   /**
    * Reloads the configuration and returns one sentence for each change. If the reload fails, `reload` throws an error and leaves the daemon
    * unchanged.
@@ -82,7 +82,7 @@ export function controlHandlers(ports: ControlHandlersPorts): ControlHandlers {
     local: () => ({
       attachments: attachments.list.map((volume) => {
         const offers = attachments.offers.filter((offer) => isOffer(offer, volume));
-        return attachmentView(volume, frontends.shownAs(volume), offers);
+        return { ...attachmentView(volume, frontends.shownAs(volume), offers), gates: ports.gates.placesOf(volume) };
       }),
       awaited: attached.awaited,
     }),

@@ -5,11 +5,13 @@
 import { createHash } from 'node:crypto';
 import { createServer, type Server, type Socket } from 'node:net';
 import type { ClientGateConfig, EndpointConfig } from '@rsio/common/config/schema/types';
+import type { GateFigures } from '@rsio/common/control/methods';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { errnoName } from '@rsio/common/lib/errors';
 import { printEndpoint } from '@rsio/common/lib/units';
 import type { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
 import { transportOf, withDataEvents, withReceiveBuffer } from '../frontends/streams/socket.ts';
+import type { StreamTransport } from '../frontends/streams/transport.ts';
 import type { GapWatch } from './gap-watch.ts';
 import { GATE_LISTEN_RETRY_MS, GATE_LOGIN_MS, GATE_STOP_MS, GATE_TCP_KEEP_ALIVE_MS } from './limits.ts';
 import type { NvmePools } from './nvme/connection-ports.ts';
@@ -69,6 +71,8 @@ export class Gate {
   private readonly servers = new Map<string, Server>();
   private readonly retries = new Map<string, Timer>();
   private readonly clients = new Set<Client>();
+  /** Counters, without the commands of connections that are open. */
+  private readonly counts = { commands: 0, receivedBytes: 0, sentBytes: 0, refused: 0, cut: 0 };
   private hasBegun = false;
   private isClosed = false;
   private whenEmpty: (() => void) | null = null;
@@ -145,7 +149,30 @@ export class Gate {
     this.discovery.tick();
   }
 
-  cutAll(why: string): void {
+  /** Counts since the gate was made. */
+  figures(): GateFigures {
+    const figures = { ...this.counts, connections: this.clients.size, waiting: 0, waitedMs: this.waitedMs };
+    for (const { connection } of this.clients) {
+      figures.commands += connection.writer.taken;
+      figures.waiting += connection.watch.waits;
+    }
+    return figures;
+  }
+
+  /** For how long a command has waited for memory; 0 if none waits. */
+  get waitedMs(): number {
+    let most = 0;
+    for (const { connection } of this.clients) most = Math.max(most, connection.watch.waitedMs);
+    return most;
+  }
+
+  /** Cuts all connections off, because this process stood still. */
+  cutOff(why: string): void {
+    this.counts.cut += this.clients.size;
+    this.cutAll(why);
+  }
+
+  private cutAll(why: string): void {
     for (const { connection } of [...this.clients]) connection.close(why);
   }
 
@@ -208,6 +235,7 @@ export class Gate {
     const { door, log, lines } = this.ports;
     if (this.isClosed) return void socket.destroy();
     if (!door.mayOpen()) {
+      this.counts.refused++;
       lines.note('Gate connections refused', () => log.warn('A gate refused a connection: so many are open that the limit is reached'));
       return void socket.destroy();
     }
@@ -218,13 +246,22 @@ export class Gate {
   private serve(accepted: Socket): void {
     const { clock, log, lines, pools, gaps, receiveBuffer } = this.ports;
     const receive = (bytes: Buffer, end: number): void => {
+      this.counts.receivedBytes += end;
       // A gap is found here first, if the kernel reports this socket before the timer.
       if (!gaps.look()) connection.receive(bytes, 0, end);
     };
     const socket = withReceiveBuffer(accepted, receiveBuffer, receive) ?? withDataEvents(accepted, receive);
+    const transport = transportOf(socket);
+    const counted: StreamTransport = {
+      ...transport,
+      write: (bytes, start, lengthBytes, sent) => {
+        this.counts.sentBytes += lengthBytes;
+        transport.write(bytes, start, lengthBytes, sent);
+      },
+    };
     const from = printEndpoint(socket.remoteAddress ?? '?', socket.remotePort ?? null);
     const say = (sentence: string): string => `Gate ${this.config.name}, host at ${from}: ${sentence}`;
-    const connection: NvmeConnection = new NvmeConnection(transportOf(socket), pools, {
+    const connection: NvmeConnection = new NvmeConnection(counted, pools, {
       subsystem: (nqn) => this.subsystemOf(nqn),
       connected: () => this.proven(client),
       stoodStill: () => gaps.look(),
@@ -257,6 +294,8 @@ export class Gate {
   private finished(client: Client): void {
     client.login.cancel();
     this.clients.delete(client);
+    this.counts.commands += client.connection.writer.taken;
+    if (!client.isProven) this.counts.refused++;
     this.ports.door.ended(client.isProven);
     if (this.clients.size === 0) this.whenEmpty?.();
   }

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import type { ClientGateConfig } from '@rsio/common/config/schema/types';
+import type { GateView } from '@rsio/common/control/methods';
 import { systemClock } from '@rsio/common/lib/clock';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { StallingClock } from '@rsio/common/testing/stalling-clock';
@@ -15,7 +16,7 @@ import { MemoryVolume } from '../frontends/nbd/testing/memory-volume.ts';
 import { gateNqn } from './gate.ts';
 import { Gates } from './gates.ts';
 import { GATE_STOP_MS, GATE_UNPROVEN_MAX } from './limits.ts';
-import { HOST_NQN } from './nvme/testing/nvme-host.ts';
+import { capsule, HOST_NQN } from './nvme/testing/nvme-host.ts';
 import { SocketHost } from './testing/socket-host.ts';
 
 const UNTIL = { timeout: 10_000, interval: 5 };
@@ -187,7 +188,7 @@ it('a damaged file of numbers is no reason to give other numbers', async () => {
     await gates.start();
     await gates.show(volume);
     expect(lines.splice(0)).toEqual([expect.stringMatching(/^The gates let no host in: .*gates\.json/)]);
-    expect(gates.views()).toMatchObject([{ name: 'g1', listening: [], volumes: [] }]);
+    expect(gates.views()).toMatchObject([{ name: 'g1', listening: [], volumes: [], trouble: expect.stringContaining('gates.json') }]);
     expect(readFileSync(join(folder, 'gates.json'), 'utf8')).toBe(text);
     rmSync(join(folder, 'gates.json'));
     await gates.follow([gate()]);
@@ -268,7 +269,7 @@ it('strangers cannot take all connections', async () => {
 });
 
 it('after a gap, nothing that had arrived before is executed (D1)', async () => {
-  await make();
+  const gates = await make();
   const { io, admin } = await login();
   expect(await io.writeBlock(5, 0, Buffer.alloc(512, 'a'))).toBe(0);
   clock.stall();
@@ -277,10 +278,57 @@ it('after a gap, nothing that had arrived before is executed (D1)', async () => 
   clock.goOn();
   await vi.waitFor(() => expect(admin.isClosed).toBe(true), UNTIL);
   expect(volume.seen).toEqual(['write 0+512']);
+  expect(gates.views()[0]?.figures).toMatchObject({ cut: 2 });
   const again = await login();
   expect((await again.io.readBlock(7, 0, 512)).equals(Buffer.alloc(512, 'a'))).toBe(true);
   expect(lines.some((line) => /^rsiod stood still for 2\.\d s: the gates have cut off 1 logins/.test(line))).toBe(true);
 });
+
+it('counts what hosts do, and says when one volume holds all memory', async () => {
+  const turns: (() => void)[] = [];
+  volume = new MemoryVolume({ schedule: (fire) => turns.push(fire) });
+  const fake = new FakeClock();
+  const say = (message: string): void => void lines.push(message);
+  const options = { log: { info: say, warn: say, error: say }, version: '1.0', namespaceid: () => 7, gates: [gate()] };
+  const gates = new Gates({ ...options, clock: fake, numbersFile: join(folder, 'gates.json'), isSettled: () => true });
+  open.push(gates);
+  await gates.start();
+  await gates.show(volume);
+  await vi.waitFor(() => expect(gates.views()[0]?.listening).toHaveLength(1), UNTIL);
+  expect(gates.placesOf(volume)).toEqual([{ gate: 'g1', nsid: 1 }]);
+  const pass = (ticks: number): void => {
+    for (let at = 0; at < ticks; at++) fake.advance(250);
+  };
+  const figures = (): GateView['figures'] | undefined => gates.views()[0]?.figures;
+  await expect(SocketHost.login(port, { nqn: NQN, hostNqn: '' })).rejects.toThrow();
+  pass(41);
+  await vi.waitFor(() => expect(figures()).toMatchObject({ connections: 0, refused: 1 }), UNTIL);
+  const two = [await login(), await login()];
+  expect(figures()).toMatchObject({ connections: 4, waiting: 0, waitedMs: 0, refused: 1, cut: 0 });
+  // 2 * 40 reads of 1 MiB.
+  const reads = Array.from({ length: 40 }, (_, cid) => ({ opcode: 2, cid, nsid: 1, dwords: [0, 0, 2047], transferBytes: 2 ** 20 }));
+  for (const { io } of two) io.write(Buffer.concat(reads.map((read) => capsule(read))));
+  await vi.waitFor(() => expect([volume.underWay, figures()?.commands]).toEqual([63, 1 + 2 * 43]), UNTIL);
+  pass(1);
+  expect(figures()?.waiting).toBe(17);
+  pass(19);
+  expect(lines.some((line) => line.startsWith('Hosts of gates'))).toBe(false);
+  pass(3);
+  expect(figures()?.waitedMs).toBeGreaterThanOrEqual(5_000);
+  expect(lines.at(-1)).toMatch(/^Hosts of gates have waited for memory for 5 s: other commands use 6\d[^ ]* /);
+  for (const { admin, io } of two) for (const one of [admin, io]) one.close();
+  await vi.waitFor(() => expect(gates.usedBytes).toBeGreaterThan(0), UNTIL);
+  await vi.waitFor(() => {
+    pass(1);
+    expect(figures()?.waiting).toBe(0);
+  }, UNTIL);
+  expect(lines.at(-1)).toBe('Gates have memory for the commands of their hosts again');
+  for (const fire of turns.splice(0)) fire();
+  await vi.waitFor(() => expect(figures()).toMatchObject({ connections: 0, refused: 1 }), UNTIL);
+  expect(gates.usedBytes).toBe(0);
+  expect(figures()?.commands).toBeGreaterThan(80);
+  expect([figures()?.receivedBytes, figures()?.sentBytes].every((bytes = 0) => bytes > 100)).toBe(true);
+}, 20_000);
 
 it('the discovery subsystem names the gate at each address', async () => {
   await make();
@@ -290,4 +338,27 @@ it('the discovery subsystem names the gate at each address', async () => {
   const data = log.kind === 'data' ? log.data : Buffer.alloc(2048);
   expect([data.readBigUInt64LE(8), data.toString('utf8', 1024 + 256, 1024 + 256 + NQN.length)]).toEqual([1n, NQN]);
   expect(data.toString('latin1', 1024 + 32, 1024 + 38).trim()).toBe(String(port));
+});
+
+it('a discovery log of more than a page is read in parts, and its generation tells of a change', async () => {
+  const many = Array.from({ length: 6 }, (_, at) => ({ address: `127.0.0.${at + 1}`, port }));
+  const gates = await make();
+  await gates.follow([gate({ addresses: many })]);
+  const admin = await SocketHost.login(port, { nqn: 'nqn.2014-08.org.nvmexpress.discovery' });
+  hosts.push(admin);
+  const part = async (cid: number, bytes: number, offset: number): Promise<Buffer> => {
+    const dwords = [((bytes / 4 - 1) << 16) | 0x70, 0, offset];
+    const data = await admin.run({ opcode: 2, cid, dwords, transferBytes: bytes });
+    await admin.next(({ kind }) => kind === 'done');
+    return data.kind === 'data' ? data.data : Buffer.alloc(bytes);
+  };
+  const log = Buffer.concat([await part(3, 4096, 0), await part(4, 3072, 4096)]);
+  const addresses = many.map((_, at) => log.toString('latin1', 1024 * (at + 1) + 512, 1024 * (at + 1) + 521));
+  expect([log.readBigUInt64LE(8), addresses]).toEqual([6n, many.map(({ address }) => address)]);
+  // A host that keeps its connection for discovery also sends Keep Alive.
+  expect(await admin.run({ opcode: 0x18, cid: 5 })).toMatchObject({ kind: 'done', status: 0 });
+  await gates.follow([gate()]);
+  const after = await part(6, 1024, 0);
+  expect(after.readBigUInt64LE(8)).toBe(1n);
+  expect(after.readBigUInt64LE(0)).toBeGreaterThan(log.readBigUInt64LE(0));
 });

@@ -6,7 +6,7 @@ import type { ClientGateConfig } from '@rsio/common/config/schema/types';
 import type { GateView } from '@rsio/common/control/methods';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
-import { printEndpoint } from '@rsio/common/lib/units';
+import { printEndpoint, printSize } from '@rsio/common/lib/units';
 import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
 import { nameInUniverse, volumeLabel } from '@rsio/common/lib/volume-name';
 import { type Frontend, inUse, type ShownAs } from '../frontends/frontend.ts';
@@ -19,6 +19,7 @@ import { type Door, Gate, type GateLog, gateNqn } from './gate.ts';
 import {
   GATE_BYTES_MAX,
   GATE_CONNECTIONS_MAX,
+  GATE_MEMORY_WAIT_MS,
   GATE_COPY_MAX_BYTES,
   GATE_RECEIVE_BYTES,
   GATE_RESERVE_BYTES,
@@ -81,6 +82,9 @@ export class Gates implements Frontend {
   private isRunning = false;
   /** True when the numbers of the namespaces are known. */
   private isLoaded = false;
+  /** Why the numbers are not known. */
+  private trouble: string | null = null;
+  private isShortOfMemory = false;
   /** True when hosts may come. */
   private isOpen = false;
   private startedMs = 0;
@@ -106,6 +110,7 @@ export class Gates implements Frontend {
       () => {
         this.openLater();
         for (const gate of this.gates.values()) gate.tick();
+        this.watchMemory();
       },
     );
   }
@@ -196,20 +201,49 @@ export class Gates implements Frontend {
         nqn,
         addresses: config.addresses.map(({ address, port }) => printEndpoint(address, port)),
         listening: gate?.listening ?? [],
+        trouble: this.trouble ?? (this.isOpen ? null : 'It waits until the volumes are attached again that were before'),
         hosts: gate?.hosts ?? [],
         volumes: [...this.shown].flatMap((volume) => {
           const nsid = gate === undefined ? null : numberIn(gate, volume);
           return nsid === null ? [] : [{ nsid, label: volumeLabel(volume), sizeBytes: volume.sizeBytes }];
         }),
+        figures: gate?.figures() ?? NO_FIGURES,
       };
     });
+  }
+
+  /** Where hosts find an attached volume. */
+  placesOf({ id }: Pick<FrontendVolume, 'id'>): { readonly gate: string; readonly nsid: number }[] {
+    return [...this.gates.values()].flatMap(({ config, subsystem }) =>
+      [...subsystem.namespaces.values()].filter(({ volume }) => volume.id === id).map(({ nsid }) => ({ gate: config.name, nsid })),
+    );
+  }
+
+  /** Memory that the data of all commands uses now. */
+  get usedBytes(): number {
+    return this.pools.budget.usedBytes;
+  }
+
+  /** One volume that does not answer can hold the memory of all gates: the log says so. */
+  private watchMemory(): void {
+    let waitedMs = 0;
+    for (const gate of this.gates.values()) waitedMs = Math.max(waitedMs, gate.waitedMs);
+    const isShort = waitedMs >= (this.isShortOfMemory ? 1 : GATE_MEMORY_WAIT_MS);
+    if (isShort === this.isShortOfMemory) return;
+    this.isShortOfMemory = isShort;
+    const { log } = this.options;
+    if (isShort)
+      log.warn(
+        `Hosts of gates have waited for memory for ${GATE_MEMORY_WAIT_MS / 1000} s: other commands use ${printSize(this.usedBytes)} (rsconfig -m status -v names the volumes whose I/O waits)`,
+      );
+    else log.info('Gates have memory for the commands of their hosts again');
   }
 
   private cutAll(lengthMs: number): void {
     let count = 0;
     for (const gate of this.gates.values()) {
       count += gate.subsystem.controllers.size;
-      gate.cutAll(`this process stood still for ${(lengthMs / 1000).toFixed(1)} s`);
+      gate.cutOff(`this process stood still for ${(lengthMs / 1000).toFixed(1)} s`);
     }
     if (count > 0)
       this.options.log.warn(
@@ -241,7 +275,9 @@ export class Gates implements Frontend {
     try {
       if (!this.isLoaded) await this.numbers.load();
       this.isLoaded = true;
+      this.trouble = null;
     } catch (thrown) {
+      this.trouble = toRsError(thrown).message;
       this.options.log.warn(`The gates let no host in: ${toRsError(thrown).message}; then run rsconfig reload`);
     }
     return this.isLoaded;
@@ -288,6 +324,8 @@ export class Gates implements Frontend {
     }
   }
 }
+
+const NO_FIGURES = { connections: 0, commands: 0, receivedBytes: 0, sentBytes: 0, waiting: 0, waitedMs: 0, refused: 0, cut: 0 } as const;
 
 function offers({ volumes }: ClientGateConfig, volume: FrontendVolume): boolean {
   if (volumes === 'all') return true;

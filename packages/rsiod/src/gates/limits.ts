@@ -38,6 +38,8 @@ export const GATE_IN_CAPSULE_BYTES = 8 * KIB;
 export const GATE_BYTES_MAX = 64 * MIB;
 /** Additional memory for the first command of a connection, so that a slow host cannot starve the others. */
 export const GATE_RESERVE_BYTES = 64 * MIB;
+/** The log says that the memory is used up when a command has waited for it this long. */
+export const GATE_MEMORY_WAIT_MS = 5_000;
 /** Answers with less data than this are copied into the batch of the connection. */
 export const GATE_COPY_MAX_BYTES = 64 * KIB;
 export const GATE_RECEIVE_BYTES = 256 * KIB;
@@ -49,6 +51,9 @@ export const GATE_REGISTRANTS_MAX = 64;
 export const GATE_RESERVATION_NOTICES_MAX = 64;
 /** Time (s) that a change of state may take; a host may give up then (ANATT). */
 export const GATE_ANA_S = 30;
+/** A host with more commands without a taken answer gets only as much of a log in one answer. Other answers to admin commands are as short. */
+export const GATE_LARGE_LOGS_MAX = 16;
+export const GATE_SMALL_LOG_BYTES = 4 * KIB;
 /** Most changed namespaces in a log; more count as all. */
 export const GATE_CHANGED_MAX = 1_024;
 

@@ -5,6 +5,7 @@ import { checkDaemon } from './daemon.ts';
 import { checkEncryption } from './encryption.ts';
 import { checkFile, checkRights } from './file.ts';
 import { checkFrontends, checkLimits } from './system.ts';
+import { checkGates } from './gates.ts';
 import { checkInterfaces } from './interfaces.ts';
 import { checkMirrors } from './mirrors.ts';
 import { checkProof } from './authentication.ts';
@@ -28,6 +29,7 @@ const CHECKS: readonly ((facts: DoctorFacts) => Finding[])[] = [
   checkDaemon,
   checkVolumes,
   checkMirrors,
+  checkGates,
   checkUpkeep,
   checkLimits,
   checkFrontends,

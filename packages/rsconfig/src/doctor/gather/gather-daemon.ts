@@ -66,6 +66,15 @@ export async function gatherMirrors({ call }: CommandContext, { view }: DaemonFa
   }
 }
 
+export async function gatherGates({ call }: CommandContext, { view }: DaemonFacts): Promise<DoctorFacts['gates']> {
+  if (view === null || !view.methods.includes('gates')) return [];
+  try {
+    return (await call('gates', {}, DOCTOR_ANSWER_TIMEOUT_MS)).gates;
+  } catch {
+    return [];
+  }
+}
+
 export async function gatherBackups({ call }: CommandContext, { view }: DaemonFacts): Promise<DoctorFacts['backups']> {
   if (view === null || !view.methods.includes('backups')) return [];
   try {

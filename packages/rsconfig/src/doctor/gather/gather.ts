@@ -17,7 +17,7 @@ import { interfaceOf } from '@rsio/protocol/explorer/interfaces';
 import type { CommandContext } from '../../cli/context.ts';
 import { type ThisMachine, thisMachine } from '../../cli/this-machine.ts';
 import type { DoctorFacts, FileFacts } from './facts.ts';
-import { gatherBackups, gatherDaemon, gatherMirrors, gatherServers, gatherSystem, gatherVolumes } from './gather-daemon.ts';
+import { gatherBackups, gatherDaemon, gatherGates, gatherMirrors, gatherServers, gatherSystem, gatherVolumes } from './gather-daemon.ts';
 import { tryPaths } from './gather-paths.ts';
 import { cardsBelow, routersOfDevices, silentAddresses, tablesInUse } from './network-facts.ts';
 
@@ -49,6 +49,7 @@ export async function gatherFacts(context: CommandContext): Promise<DoctorFacts>
     mirrors,
     system: gatherSystem(),
     servers: await gatherServers(context, daemon),
+    gates: await gatherGates(context, daemon),
     backups: await gatherBackups(context, daemon),
     upkeep: gatherUpkeep(root),
     nowMs: context.clock.wallMs(),

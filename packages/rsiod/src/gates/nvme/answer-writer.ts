@@ -3,6 +3,7 @@
 
 import { DATA_OFFSET } from '../../frontends/streams/data-buffers.ts';
 import type { ReplyOutput } from '../../frontends/streams/reply-output.ts';
+import { GATE_LARGE_LOGS_MAX, GATE_SMALL_LOG_BYTES } from '../limits.ts';
 import type { NvmeCommand } from './nvme-command.ts';
 import { CODE, type Code } from './wire/constants.ts';
 import {
@@ -27,10 +28,23 @@ export class AnswerWriter {
   hasFlowControl = true;
   /** The position up to which the submission queue was taken. */
   sqhd = 0;
+  /** Commands that have arrived. */
+  taken = 0;
   private readonly output: ReplyOutput;
 
   constructor(output: ReplyOutput) {
     this.output = output;
+  }
+
+  /** A command was taken from a queue of `entries` entries. */
+  took(entries: number): void {
+    this.taken++;
+    this.sqhd = (this.sqhd + 1) % entries;
+  }
+
+  /** False if so many answers wait for their host that data of an admin command would keep too much memory. */
+  hasRoom(dataBytes: number, unanswered: number): boolean {
+    return dataBytes <= GATE_SMALL_LOG_BYTES || unanswered <= GATE_LARGE_LOGS_MAX;
   }
 
   completion(command: NvmeCommand, code: Code, low: number, high: number): void {

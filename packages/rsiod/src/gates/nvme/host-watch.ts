@@ -17,6 +17,12 @@ class Direction {
 }
 
 export class HostWatch {
+  /** Commands that wait for memory, and for how long the first of them has been the first; by the last call of `stuck`. */
+  waits = 0;
+  waitedMs = 0;
+  private first: NvmeCommand | undefined;
+  private uses = 0;
+  private firstMs = 0;
   private readonly arriving = new Direction();
   private readonly leaving = new Direction();
 
@@ -30,18 +36,27 @@ export class HostWatch {
 
   /**
    * Called now and then with all commands and the number of those without a sent answer. Returns why the connection is to be destroyed; null
-   * if it is not stuck. A closed connection (`isOpen` is false) still has to send the reason.
+   * if it is not stuck. `first`: the command that waits for memory before the others. A closed connection (`isOpen` is false) still has to send the reason.
    */
-  stuck(nowMs: number, commands: readonly NvmeCommand[], unanswered: number, isOpen: boolean): string | null {
-    let [begun, receiving, large] = [0, 0, 0];
+  stuck(nowMs: number, commands: readonly NvmeCommand[], unanswered: number, isOpen: boolean, first?: NvmeCommand): string | null {
+    let [begun, receiving, large, waits] = [0, 0, 0, 0];
     for (const { phase } of commands) {
       if (phase !== 'idle') begun++;
       if (phase === 'receiving') receiving++;
       if (phase === 'answered') large++;
+      if (phase === 'waiting') waits++;
     }
+    this.look(nowMs, first, waits);
     const owesData = this.arriving.isStuck(nowMs, receiving > 0);
     const takesNothing = this.leaving.isStuck(nowMs, large > 0 || unanswered > begun || !isOpen);
     if (!owesData && !takesNothing) return null;
     return `its host has ${owesData ? 'sent no data that it owes' : 'taken no answers'} for ${GATE_TRANSFER_MS / 1000} s`;
+  }
+  private look(nowMs: number, first: NvmeCommand | undefined, waits: number): void {
+    this.waits = waits;
+    if (first !== this.first || first?.uses !== this.uses) this.firstMs = nowMs;
+    this.first = first;
+    this.uses = first?.uses ?? 0;
+    this.waitedMs = first === undefined ? 0 : nowMs - this.firstMs;
   }
 }

@@ -132,6 +132,36 @@ describe('I/O commands', () => {
     expect(rig.inUse).toBe(0);
   });
 
+  it('discard ten ranges by one command', () => {
+    const rig = new GateRig();
+    const ranges = Buffer.alloc(160);
+    for (let at = 0; at < 10; at++) {
+      ranges.writeUInt32LE(10, 16 * at + 4);
+      ranges.writeUInt32LE(100 * (at + 1), 16 * at + 8);
+    }
+    const io = rig.queue(rig.login());
+    expect(io.codes({ opcode: DSM, cid: 8, nsid: 1, dwords: [9, 4], data: ranges })).toEqual(['#8 0']);
+    expect(rig.volume.seen).toEqual(Array.from({ length: 10 }, (_, at) => `discard ${51_200 * (at + 1)}+5120`));
+  });
+
+  it.each([
+    [1, 512],
+    [1, 511],
+    [1, 513],
+    [511, 1024],
+    [511, 1023],
+    [511, 1025],
+  ])('from block %i on write and read %i blocks', (first, count) => {
+    const rig = new GateRig();
+    const io = rig.queue(rig.login());
+    const data = Buffer.alloc(512 * count, `${first} and ${count}, a text of an odd length`);
+    const [asked] = io.run(blocks(WRITE, 1, first, count, { transferBytes: data.length }));
+    io.receive(hostData(1, asked?.kind === 'r2t' ? asked.tag : -1, 0, data));
+    expect(io.answers()).toMatchObject([{ kind: 'done', status: 0 }]);
+    const [read] = io.run(blocks(READ, 2, first, count, { transferBytes: data.length }));
+    expect(read?.kind === 'data' && read.data.equals(data)).toBe(true);
+  });
+
   it('wait for memory in order, and none is lost', () => {
     const rig = new GateRig({ memoryBytes: 300 * 1024 });
     const io = rig.queue(rig.login());

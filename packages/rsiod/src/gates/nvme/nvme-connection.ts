@@ -43,7 +43,7 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
   private readonly events: NvmeConnectionEvents;
   private readonly decoder = new PduDecoder(this, GATE_TRANSFER_MAX_BYTES);
   private readonly output: ReplyOutput;
-  private readonly writer: AnswerWriter;
+  readonly writer: AnswerWriter;
   private phase: Phase = 'greeting';
   private controller: Controller | null = null;
   /** Null before Connect. */
@@ -59,7 +59,7 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
   /** Commands whose answer has not been sent. */
   private unanswered = 0;
   private readonly memory: MemoryShare;
-  private readonly watch = new HostWatch();
+  readonly watch = new HostWatch();
   private readonly fused = new FusedPairs((command, code) => this.answer(command, code));
   private hasDied = false;
 
@@ -109,7 +109,7 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
       const isOverdue = command.begunMs !== null && !command.isLate && nowMs - command.begunMs > GATE_BUSY_MS;
       if (isOverdue && this.isOpen && command.phase === 'executing') this.answerLate(command);
     }
-    const why = this.watch.stuck(nowMs, this.commands, this.unanswered, this.isOpen);
+    const why = this.watch.stuck(nowMs, this.commands, this.unanswered, this.isOpen, this.waiting[0]);
     if (why === null) return;
     this.close(why);
     this.transport.destroy();
@@ -162,7 +162,7 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
   answerData(command: NvmeCommand, content: Buffer): void {
     const sentBytes = Math.min(content.length, command.dataBytes);
     if (sentBytes === 0) this.answer(command, CODE.OK);
-    else if (sentBytes > GATE_COPY_MAX_BYTES) this.answer(command, CODE.INVALID_FIELD | DNR);
+    else if (!this.writer.hasRoom(sentBytes, this.unanswered)) this.answer(command, CODE.COMMAND_INTERRUPTED);
     else this.answerCopied(command, content, 0, sentBytes);
   }
 
@@ -258,7 +258,7 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
     command.phase = 'receiving';
     command.isInCapsule = dataBytes > 0;
     this.unanswered++;
-    this.writer.sqhd = (this.writer.sqhd + 1) % this.entries;
+    this.writer.took(this.entries);
     this.receiving = command;
     // The end of the controller has closed this connection, with the command.
     if (this.controller?.mayContinue() === false || dataBytes === 0) return null;

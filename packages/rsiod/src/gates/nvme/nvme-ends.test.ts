@@ -2,6 +2,7 @@
 // list of requests of the volume.
 
 import { describe, expect, it } from 'vitest';
+import { GATE_LARGE_LOGS_MAX } from '../limits.ts';
 import { capsule, hostData, type Sqe } from './testing/nvme-host.ts';
 import { GateRig, type RigConnection } from './testing/nvme-rig.ts';
 
@@ -218,6 +219,17 @@ it('a command that its volume does not complete is answered with an interruption
   expect(rig.inUse).toBe(0);
 });
 
+it('logins that end at once leave nothing behind', () => {
+  const rig = new GateRig();
+  for (let at = 0; at < 10; at++) {
+    const admin = rig.login();
+    const io = rig.queue(admin);
+    io.send({ opcode: 2, cid: 1, nsid: 1, dwords: [0, 0, 7], transferBytes: 4096 });
+    for (const one of at % 2 === 0 ? [admin, io] : [io, admin]) one.vanish();
+  }
+  expect([rig.finished, rig.subsystem.controllers.size, rig.inUse]).toEqual([20, 0, 0]);
+});
+
 it('a host that vanishes leaves nothing behind', () => {
   const { rig, admin, io } = withWrite();
   io.send({ opcode: 1, cid: 6, nsid: 1, dwords: [0, 0, 63], transferBytes: 32 * 1024 });
@@ -306,6 +318,22 @@ it('a host that takes no answers cannot make a gate keep more of them than its b
   expect(rig.budget.usedBytes).toBeGreaterThan(900 * 1024);
   io.vanish();
   expect(rig.budget.usedBytes).toBe(0);
+});
+
+it('a host that takes no answers cannot make a gate keep more than a few large logs', () => {
+  const rig = new GateRig();
+  const admin = rig.login();
+  for (let cid = 0; cid < 100; cid++) {
+    admin.send({ opcode: 2, cid, dwords: [(16_383 << 16) | 1, 0], transferBytes: 65_536 });
+    rig.turn();
+  }
+  expect(rig.batches.inUse).toBeLessThanOrEqual(GATE_LARGE_LOGS_MAX + 1);
+  const answers = admin.answers();
+  expect(answers.filter((one) => one.kind === 'data')).toHaveLength(GATE_LARGE_LOGS_MAX);
+  // The host may repeat the others.
+  expect(answers.flatMap((one) => (one.kind === 'done' && one.status !== 0 ? [one.status] : []))).toEqual(Array(84).fill(0x21));
+  expect(admin.codes({ opcode: 2, cid: 3, dwords: [(16_383 << 16) | 1, 0], transferBytes: 65_536 })).toEqual(['#3 0']);
+  expect(rig.inUse).toBe(0);
 });
 
 it('a host that takes no answers cannot have any number of them', () => {

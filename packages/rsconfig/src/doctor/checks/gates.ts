@@ -1,0 +1,60 @@
+// Checks the gates: that hosts reach them, that they offer the volumes that the file names, and that not everyone can write to those.
+// Pure. Invariant: without an answer of rsiod about its gates, nothing is found.
+
+import type { ClientGateConfig } from '@rsio/common/config/schema/types';
+import type { GateView } from '@rsio/common/control/methods';
+import { isLoopback } from '@rsio/common/lib/subnet';
+import { GATE_WAIT_LATE_MS } from '../../limits.ts';
+import type { DoctorFacts } from '../gather/facts.ts';
+import { type Finding, FindingList } from '../gather/finding.ts';
+
+export function checkGates({ gates, file, rootOption }: DoctorFacts): Finding[] {
+  const findings = new FindingList('gates');
+  for (const gate of gates) {
+    const before = findings.list.length;
+    judge(findings, gate, rootOption);
+    const config = file.config?.gates.find(({ name }) => name === gate.name);
+    if (config !== undefined) judgeConfig(findings, gate, config);
+    if (findings.list.length === before) findings.ok(`gate ${gate.name}`, `Listens at ${gate.listening.join(', ')}`);
+  }
+  return findings.list;
+}
+
+function judge(findings: FindingList, { name, trouble, addresses, listening, figures }: GateView, rootOption: string): void {
+  const object = `gate ${name}`;
+  const reload = [`rsconfig${rootOption} reload`];
+  if (trouble !== null) {
+    findings.error(object, `No host can log in: ${trouble}`, null, 'mend what it names, then make rsiod reload the file', reload);
+    return;
+  }
+  const mute = addresses.filter((address) => !listening.includes(address));
+  const what = `rsiod does not listen at ${mute.join(' and ')}`;
+  const remedy = 'see rsclogcat for the reason: this machine lacks the address, or another program has the port';
+  if (listening.length === 0) findings.error(object, `${what}: no host reaches the gate`, null, remedy);
+  else if (mute.length > 0) findings.warning(object, `${what}: hosts have fewer paths`, null, remedy);
+  if (figures.waitedMs < GATE_WAIT_LATE_MS) return;
+  const waits = `A command of a host has waited for memory for ${Math.round(figures.waitedMs / 1_000)} s`;
+  findings.warning(object, waits, null, 'help the volumes whose I/O waits, because their commands have the memory of all gates', [
+    `rsconfig${rootOption} -m status -v`,
+  ]);
+}
+
+function judgeConfig(findings: FindingList, { volumes: shown }: GateView, { name, hosts, volumes, addresses }: ClientGateConfig): void {
+  const object = `gate ${name}`;
+  const there = new Set(shown.flatMap(({ label }) => namesIn(label)));
+  const missing = volumes === 'all' ? [] : volumes.filter((one) => !there.has(one));
+  if (missing.length > 0) {
+    const what = `It does not offer ${missing.join(' and ')}, because this client has not attached ${missing.length === 1 ? 'it' : 'them'}`;
+    findings.warning(object, what, null, `attach what it is to offer (rsconfig -a NAME), or change volumes in [gate ${name}]`);
+  }
+  const open = addresses.filter(({ address }) => !isLoopback(address));
+  if (hosts !== null || open.length === 0) return;
+  const what = `Every host that reaches ${open.map(({ address }) => address).join(' or ')} can read and write its volumes (hosts = all)`;
+  findings.warning(object, what, null, `name the hosts in [gate ${name}], and use a network that only they reach`);
+}
+
+/** Names of a volume in the file: osl:oracle@0 is oracle and oracle@0. */
+function namesIn(label: string): string[] {
+  const name = label.slice(label.indexOf(':') + 1);
+  return name.endsWith('@0') ? [name, name.slice(0, -2)] : [name];
+}
