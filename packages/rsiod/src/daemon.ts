@@ -15,6 +15,7 @@ import { STATUS } from '@rsio/protocol/wire/status';
 import { AttachedList } from './attachments/attached-list.ts';
 import { Attachments } from './attachments/attachments.ts';
 import { flushAll, whyInUse } from './attachments/final-flush.ts';
+import { GateOffers } from './attachments/gate-offers.ts';
 import { labelOf } from './attachments/offers.ts';
 import { Backups } from './control/backups.ts';
 import { ClientSnapshots } from './control/client-snapshots.ts';
@@ -387,6 +388,10 @@ export class ClientDaemon {
     return makeFrontends({
       ...{ paths, clock, log, role: this.role, config: () => this.config },
       attached: () => this.attachments.list,
+      gateOffers: new GateOffers({
+        offers: () => this.attachments.offers,
+        takeOver: (...volume) => this.attachments.takeOver(...volume),
+      }),
       isSettled: () => this.hasAttached && this.attached.awaited.length === 0,
       reportLoss: (...loss) => this.reportLoss(...loss),
     });

@@ -7,6 +7,7 @@ import type { RscltConfig } from '@rsio/common/config/schema/types';
 import type { Clock } from '@rsio/common/lib/clock';
 import { programVersion } from '@rsio/common/lib/version';
 import type { DaemonLog } from '@rsio/common/log/log';
+import type { GateOffers } from './attachments/gate-offers.ts';
 import { labelOf } from './attachments/offers.ts';
 import { DeviceFrontend } from './frontends/devices/devices.ts';
 import type { FrontendEvents } from './frontends/frontend.ts';
@@ -24,6 +25,7 @@ export interface FrontendsPorts {
   readonly role: ProcessRole;
   config(): RscltConfig;
   attached(): readonly FrontendVolume[];
+  readonly gateOffers: GateOffers;
   /** True when the volumes of the previous process have been attached again. */
   isSettled(): boolean;
   readonly reportLoss: FrontendEvents['dataLost'];
@@ -64,6 +66,7 @@ export function makeFrontends(ports: FrontendsPorts): MadeFrontends {
   const gates = new Gates({
     ...{ clock, log, version: programVersion(), numbersFile: paths.gatesFile, gates: role.isData ? [] : config.gates },
     isSettled: () => ports.isSettled(),
+    servers: ports.gateOffers,
     namespaceid: () => ports.config().namespaces[0]?.namespaceid ?? 0,
   });
   return { all: new Frontends([devices, nbd, gates]), nbd, gates };

@@ -56,7 +56,19 @@ export const GATE = object({
   listening: list(text(), 'Those of the addresses at which rsiod listens now'),
   trouble: orNull(text('Why no host can log in, whatever the address')),
   hosts: list(text(), 'NQNs of the hosts that have logged in'),
-  volumes: list(object({ nsid: count('Namespace id for hosts'), label: text('Such as osl:oracle@0'), sizeBytes: count() })),
+  member: orNull(count('Number among the gates of the same name on several machines; null if it is the only one')),
+  volumes: list(
+    object({
+      nsid: count('Namespace id for hosts'),
+      label: text('Such as osl:oracle@0'),
+      sizeBytes: count(),
+      state: word(
+        ['active', 'standby', 'switching', 'waiting'],
+        'Whether the gate has the volume, waits until hosts ask for it, takes it over, or waits before it tries again or for a path',
+      ),
+      why: orNull(text('Why the gate has not got the volume at its last attempt')),
+    }),
+  ),
   figures: GATE_FIGURES,
 });
 export type GateView = Of<typeof GATE>;

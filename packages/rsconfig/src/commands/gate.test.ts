@@ -18,7 +18,8 @@ const GATE = {
   listening: ['127.45.0.20:4420', '127.46.0.20:4420'],
   trouble: null,
   hosts: [HOST],
-  volumes: [{ nsid: 3, label: 'osl:oracle@0', sizeBytes: 2 ** 30 }],
+  member: null,
+  volumes: [{ nsid: 3, label: 'osl:oracle@0', sizeBytes: 2 ** 30, state: 'active' as const, why: null }],
   figures: { connections: 2, commands: 9, receivedBytes: 800, sentBytes: 700, waiting: 0, waitedMs: 0, refused: 0, cut: 0 },
 };
 
@@ -49,6 +50,16 @@ test.each([
   ['gate add esx 127.45.0.20 --hosts bob', 'Wrong value "bob" for hosts: allowed is all, or 1 to 64 NQNs of hosts', 1],
   ['gate add esx 0.0.0.0 --hosts all', 'Wrong value "0.0.0.0" for address', 1],
   ['gate add esx 127.45.0.20 --hosts all --nqn esx', 'Wrong value "esx" for nqn: allowed is an NQN', 1],
+  [
+    'gate add esx 127.45.0.20 --hosts all --member 2',
+    'A gate with the key member needs the names of its volumes: add volumes = NAME,...',
+    1,
+  ],
+  [
+    'gate add esx 127.45.0.20 --hosts all --offers oracle --member 9',
+    'Wrong value "9" for member: allowed is a whole number from 1 to 8',
+    1,
+  ],
   ['gate remove esx', 'No section [gate esx] in the file: there is no [gate] section', 1],
 ])('%s is refused', async (line, reason, code) => {
   const result = await run(line);
@@ -82,8 +93,8 @@ test('a gate is shown with its hosts and volumes', async () => {
     'Address     127.46.0.20:4420',
     `Host        ${HOST}`,
     '',
-    'NSID  VOLUME        SIZE',
-    '   3  osl:oracle@0    1g',
+    'NSID  VOLUME        SIZE  STATE',
+    '   3  osl:oracle@0    1g  active',
   ];
   expect(await run('gate show esx')).toEqual({ code: 0, out: `${lines.join('\n')}\n`, err: '' });
   expect(JSON.parse((await run('gate show esx --json')).out)).toEqual(GATE);
@@ -97,4 +108,12 @@ test('without gates, the command that adds one is named', async () => {
     out: '',
     err: expect.stringContaining('rsconfig gate add NAME ADDRESS --hosts NQN'),
   });
+});
+
+test('one gate of several shows its number, and why it has not got a volume', async () => {
+  const standby = { ...GATE.volumes[0]!, state: 'waiting', why: 'Client venus has data that only it can send again' } as const;
+  await serve({ gates: () => ({ gates: [{ ...GATE, member: 2, volumes: [standby] }] }) });
+  const { out } = await run('gate show esx');
+  expect(out).toContain(`Subsystem   ${GATE.nqn}\nMember      2\n`);
+  expect(out).toContain('   3  osl:oracle@0    1g  waiting\n\nosl:oracle@0: Client venus has data that only it can send again\n');
 });

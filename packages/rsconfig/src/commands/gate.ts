@@ -15,7 +15,7 @@ const COMPLETES_GATE = '"${ask[@]}" gate list | tail -n +2 | cut -d " " -f 1';
 
 export const GATE_ADD = defineCommand({
   call: { by: 'words', words: 'gate add' },
-  synopsis: 'gate add NAME ADDRESS[:PORT][,...] --hosts NQN[,...]|all\n[--offers NAME[,...]] [--nqn NQN] [--reload]',
+  synopsis: 'gate add NAME ADDRESS[:PORT][,...] --hosts NQN[,...]|all\n[--offers NAME[,...]] [--member N] [--nqn NQN] [--reload]',
   summary: 'adds a gate for hosts without rsiod to rscltcfg',
   details: `Hosts use the volumes of the gate by NVMe/TCP, with the initiator of their own
 kernel. A Linux host shows its NQN with cat /etc/nvme/hostnqn. An NQN is not
@@ -23,13 +23,14 @@ secret: give the gate an address in a network that only its hosts reach.`,
   options: {
     hosts: { kind: 'text', value: 'NQN[,...]', help: 'hosts that may log in; all: every host' },
     offers: { kind: 'text', value: 'NAME[,...]', help: 'attached volumes that the gate offers; default: all' },
+    member: { kind: 'text', value: 'N', help: 'number among the gates of this NAME on several machines' },
     nqn: { kind: 'text', value: 'NQN', help: 'name of the subsystem for hosts; default: made from the\nnamespaceid and NAME' },
     reload: RELOAD_OPTION,
   },
   operands: { min: 2, max: 2 },
-  run: async (context, { hosts, offers, nqn, reload }, [name = '', address = '']) => {
+  run: async (context, { hosts, offers, member, nqn, reload }, [name = '', address = '']) => {
     if (hosts === null) throw new RsError('E_USAGE', 'No hosts: name them with --hosts NQN,..., or admit every host with --hosts all');
-    const keys = givenKeys({ address, hosts, volumes: offers, nqn });
+    const keys = givenKeys({ address, hosts, volumes: offers, member, nqn });
     await changeConfig(context, (document) => addGate(document, name, keys), `gate ${name} added`, reload);
     return 0;
   },
@@ -94,14 +95,16 @@ export const GATE_SHOW = defineCommand({
   },
 });
 
-function printGate(context: CommandContext, { nqn, addresses, listening, trouble, hosts, volumes }: GateView): void {
-  const rows = volumes.map(({ nsid, label, sizeBytes }) => [String(nsid), label, printSize(sizeBytes)]);
+function printGate(context: CommandContext, { nqn, member, addresses, listening, trouble, hosts, volumes }: GateView): void {
+  const rows = volumes.map(({ nsid, label, sizeBytes, state }) => [String(nsid), label, printSize(sizeBytes), state]);
   const lines = [
     `Subsystem   ${nqn}`,
+    ...(member === null ? [] : [`Member      ${member}`]),
     ...addresses.map((one) => `Address     ${one}${listening.includes(one) ? '' : ', where rsiod does not listen: see its log'}`),
     ...(trouble === null ? [] : [`Trouble     ${trouble}`]),
     ...(hosts.length === 0 ? ['Hosts       none has logged in'] : hosts.map((host) => `Host        ${host}`)),
-    ...(rows.length === 0 ? ['Volumes     none is attached'] : ['', ...alignColumns(['>NSID', 'VOLUME', '>SIZE'], rows)]),
+    ...(rows.length === 0 ? ['Volumes     none is attached'] : ['', ...alignColumns(['>NSID', 'VOLUME', '>SIZE', 'STATE'], rows)]),
+    ...volumes.flatMap(({ label, why }) => (why === null ? [] : ['', `${label}: ${why}`])),
   ];
   context.out(`${lines.join('\n')}\n`);
 }

@@ -205,6 +205,17 @@ export class Attachments {
     return await severalAtOnce(all, VOLUMES_AT_ONCE, (choice) => this.attachOne(choice.label, () => this.unambiguous(choice, all), ask));
   }
 
+  /** Attaches the volume with this id for a gate, and takes it over as far as H3 permits. */
+  async takeOver(label: string, id: string): Promise<AttachOutcome> {
+    const ofId = (): Choice<ServerOffer> =>
+      chooseToAttach(
+        this.offers.filter((offer) => offer.id === id),
+        label,
+        null,
+      );
+    return await this.attachOne(label, ofId, { readOnly: false, take: TAKE.OVER, by: 'name' });
+  }
+
   async attachAgain(label: string, readOnly: boolean, server: string, id: string): Promise<AttachOutcome> {
     return await this.attachOne(label, () => chooseToAttach(this.offers, label, server), { readOnly, take: TAKE.NO, by: 'before', id });
   }

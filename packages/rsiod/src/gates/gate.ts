@@ -82,8 +82,8 @@ export class Gate {
     this.nqn = nqn;
     this.ports = ports;
     const options = {
-      number: 1,
-      hasPartner: false,
+      number: config.member ?? 1,
+      hasPartner: this.hasPartner,
       serial: createHash('sha256').update(nqn).digest('hex').slice(0, 20),
       version: ports.version,
       isHostAllowed: (hostNqn: string) => this.config.hosts?.includes(hostNqn) !== false,
@@ -122,6 +122,15 @@ export class Gate {
     for (const endpoint of this.hasBegun ? config.addresses : [])
       if (!this.servers.has(keyOf(endpoint)) && !this.retries.has(keyOf(endpoint))) this.open(endpoint, true);
     this.discovery.discoveryChanged();
+  }
+
+  /** True if gates of the same name on other machines may have its volumes. */
+  get hasPartner(): boolean {
+    return this.config.member !== null;
+  }
+
+  get isServing(): boolean {
+    return !this.isClosed;
   }
 
   show(namespace: GateNamespace): void {

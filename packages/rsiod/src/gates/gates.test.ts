@@ -27,6 +27,7 @@ let folder: string;
 let volume: MemoryVolume;
 let port: number;
 const clock = new StallingClock(systemClock);
+const servers = { offered: () => [], readRecord: () => Promise.resolve(null), take: () => Promise.resolve('not here') };
 const lines: string[] = [];
 const open: Gates[] = [];
 const hosts: SocketHost[] = [];
@@ -40,7 +41,7 @@ async function freePort(): Promise<number> {
 }
 
 function gate(changes: Partial<ClientGateConfig> = {}): ClientGateConfig {
-  return { name: 'g1', nqn: null, addresses: [{ address: '127.0.0.1', port }], hosts: null, volumes: 'all', ...changes };
+  return { name: 'g1', nqn: null, addresses: [{ address: '127.0.0.1', port }], hosts: null, volumes: 'all', member: null, ...changes };
 }
 
 beforeEach(async () => {
@@ -60,7 +61,15 @@ afterEach(async () => {
 function gatesOf(config: readonly ClientGateConfig[]): Gates {
   const say = (message: string): void => void lines.push(message);
   const log = { info: say, warn: say, error: (message: string, { error }: { error: unknown }) => say(`${message} ${String(error)}`) };
-  const options = { clock, log, numbersFile: join(folder, 'gates.json'), version: '1.0', isSettled: () => true, namespaceid: () => 7 };
+  const options = {
+    clock,
+    log,
+    numbersFile: join(folder, 'gates.json'),
+    version: '1.0',
+    isSettled: () => true,
+    namespaceid: () => 7,
+    servers,
+  };
   const gates = new Gates({ ...options, gates: config });
   open.push(gates);
   return gates;
@@ -127,7 +136,7 @@ it('a volume keeps its number while it is detached, and over a restart', async (
   lines.length = 0;
   const again = new Gates({
     ...{ clock, log: { info: () => {}, warn: () => {}, error: () => {} }, numbersFile: join(folder, 'gates.json') },
-    ...{ version: '1.0', isSettled: () => true, namespaceid: () => 7, gates: [gate()] },
+    ...{ version: '1.0', isSettled: () => true, namespaceid: () => 7, servers, gates: [gate()] },
   });
   open.push(again);
   await again.start();
@@ -140,7 +149,7 @@ it('hosts come only when the volumes of the process before are there, or after a
   let isSettled = false;
   const fake = new FakeClock();
   const say = (message: string): void => void lines.push(message);
-  const options = { log: { info: say, warn: say, error: say }, version: '1.0', namespaceid: () => 7, gates: [gate()] };
+  const options = { log: { info: say, warn: say, error: say }, version: '1.0', namespaceid: () => 7, servers, gates: [gate()] };
   for (const waits of [true, false]) {
     isSettled = false;
     const own = { clock: fake, numbersFile: join(folder, `gates-${waits}.json`), isSettled: () => isSettled };
@@ -246,7 +255,7 @@ it('an address that is taken is tried again', async () => {
   await new Promise<void>((resolve) => taken.listen(port, '127.0.0.1', resolve));
   const gates = new Gates({
     ...{ clock, log: { info: (line) => lines.push(line), warn: (line) => lines.push(line), error: () => {} } },
-    ...{ numbersFile: join(folder, 'gates.json'), version: '1.0', isSettled: () => true, namespaceid: () => 7, gates: [gate()] },
+    ...{ numbersFile: join(folder, 'gates.json'), version: '1.0', isSettled: () => true, namespaceid: () => 7, servers, gates: [gate()] },
   });
   open.push(gates);
   await gates.start();
@@ -289,7 +298,7 @@ it('counts what hosts do, and says when one volume holds all memory', async () =
   volume = new MemoryVolume({ schedule: (fire) => turns.push(fire) });
   const fake = new FakeClock();
   const say = (message: string): void => void lines.push(message);
-  const options = { log: { info: say, warn: say, error: say }, version: '1.0', namespaceid: () => 7, gates: [gate()] };
+  const options = { log: { info: say, warn: say, error: say }, version: '1.0', namespaceid: () => 7, servers, gates: [gate()] };
   const gates = new Gates({ ...options, clock: fake, numbersFile: join(folder, 'gates.json'), isSettled: () => true });
   open.push(gates);
   await gates.start();

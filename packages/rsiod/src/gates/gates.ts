@@ -1,19 +1,20 @@
-// The frontend of gates: shows attached volumes to hosts that have no rsiod. Each [gate] section is a gate. Invariant: a gate offers a volume
-// only while the volume is shown, and after its number at the gate is on disk. After a start, no gate lets hosts in before the volumes are
+// The frontend of gates: shows attached volumes to hosts that have no rsiod. Each [gate] section is a gate. offering.ts has the volumes that
+// are attached here, and standbys.ts those that another gate may have. Invariant: after a start, no gate lets hosts in before the volumes are
 // there that rsiod had before: a host that comes back removes the devices of volumes that it does not find.
 
 import type { ClientGateConfig } from '@rsio/common/config/schema/types';
 import type { GateView } from '@rsio/common/control/methods';
 import type { Clock } from '@rsio/common/lib/clock';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { toRsError } from '@rsio/common/lib/errors';
 import { printEndpoint, printSize } from '@rsio/common/lib/units';
 import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
-import { nameInUniverse, volumeLabel } from '@rsio/common/lib/volume-name';
+import { volumeLabel } from '@rsio/common/lib/volume-name';
 import { type Frontend, inUse, type ShownAs } from '../frontends/frontend.ts';
 import { DataBuffers } from '../frontends/streams/data-buffers.ts';
 import { MemoryBudget } from '../frontends/streams/memory-budget.ts';
 import { BatchPool } from '../frontends/streams/transport.ts';
 import type { FrontendVolume } from '../volumes/frontend-volume.ts';
+import { ActiveNamespace } from './active-namespace.ts';
 import { GapWatch } from './gap-watch.ts';
 import { type Door, Gate, type GateLog, gateNqn } from './gate.ts';
 import {
@@ -25,10 +26,12 @@ import {
   GATE_RESERVE_BYTES,
   GATE_SETTLE_MS,
   GATE_UNPROVEN_MAX,
-  GATE_VOLUMES_MAX,
 } from './limits.ts';
 import { NamespaceNumbers } from './namespace-numbers.ts';
 import type { NvmePools } from './nvme/connection-ports.ts';
+import type { AnaState, GateNamespace } from './nvme/subsystem-view.ts';
+import { Offering } from './offering.ts';
+import { StandbyNamespace, type StandbyServers, Standbys } from './standbys.ts';
 
 export interface GatesOptions {
   readonly clock: Clock;
@@ -40,6 +43,7 @@ export interface GatesOptions {
   readonly namespaceid: () => number;
   /** True when the volumes that were attached before the start have been attached again. */
   readonly isSettled: () => boolean;
+  readonly servers: StandbyServers;
 }
 
 class GateDoor implements Door {
@@ -71,7 +75,7 @@ export class Gates implements Frontend {
   private readonly options: GatesOptions;
   private config: readonly ClientGateConfig[];
   private readonly gates = new Map<string, Gate>();
-  private readonly shown = new Set<FrontendVolume>();
+  private readonly offering: Offering;
   private readonly numbers: NamespaceNumbers;
   private readonly lines: RateLimitedLog;
   private readonly gaps: GapWatch;
@@ -109,10 +113,13 @@ export class Gates implements Frontend {
       (lengthMs) => this.cutAll(lengthMs),
       () => {
         this.openLater();
+        this.offering.look();
         for (const gate of this.gates.values()) gate.tick();
         this.watchMemory();
       },
     );
+    const standbys = new Standbys({ clock, log, lines: this.lines, servers: options.servers }, () => this.withPartners());
+    this.offering = new Offering({ clock, log, standbys, numbers: this.numbers, gates: () => this.gates.values() });
   }
 
   async start(): Promise<void> {
@@ -131,8 +138,7 @@ export class Gates implements Frontend {
   }
 
   async show(volume: FrontendVolume): Promise<void> {
-    this.shown.add(volume);
-    for (const gate of this.gates.values()) await this.offer(gate, volume);
+    await this.offering.show(volume);
   }
 
   shownAs(): ShownAs | null {
@@ -140,8 +146,7 @@ export class Gates implements Frontend {
   }
 
   grown(volume: FrontendVolume): Promise<void> {
-    for (const { subsystem } of this.gates.values())
-      for (const { nsid, volume: shown } of subsystem.namespaces.values()) if (shown === volume) subsystem.changed(nsid);
+    this.offering.grown(volume);
     return Promise.resolve();
   }
 
@@ -149,23 +154,18 @@ export class Gates implements Frontend {
   incarnationChanged(): void {}
 
   usersOf(volume: FrontendVolume): Promise<readonly string[]> {
-    const users: string[] = [];
-    for (const gate of this.gates.values()) {
-      const { length } = gate.hosts;
-      if (length > 0 && numberIn(gate, volume) !== null) users.push(`${length} host${length === 1 ? '' : 's'} of gate ${gate.config.name}`);
-    }
-    return Promise.resolve(users);
+    return Promise.resolve(this.offering.usersOf(volume));
   }
 
   async hide(volume: FrontendVolume, force: boolean): Promise<void> {
     const users = force ? [] : await this.usersOf(volume);
     if (users.length > 0) throw inUse(users);
-    this.shown.delete(volume);
-    for (const gate of this.gates.values()) withdraw(gate, volume);
+    this.offering.hide(volume);
   }
 
-  async drop(volume: FrontendVolume): Promise<void> {
-    await this.hide(volume, true);
+  drop(volume: FrontendVolume): Promise<void> {
+    this.offering.drop(volume);
+    return Promise.resolve();
   }
 
   release(): Promise<void> {
@@ -203,10 +203,8 @@ export class Gates implements Frontend {
         listening: gate?.listening ?? [],
         trouble: this.trouble ?? (this.isOpen ? null : 'It waits until the volumes are attached again that were before'),
         hosts: gate?.hosts ?? [],
-        volumes: [...this.shown].flatMap((volume) => {
-          const nsid = gate === undefined ? null : numberIn(gate, volume);
-          return nsid === null ? [] : [{ nsid, label: volumeLabel(volume), sizeBytes: volume.sizeBytes }];
-        }),
+        member: config.member,
+        volumes: [...(gate?.subsystem.namespaces.values() ?? [])].flatMap((namespace) => viewOf(namespace) ?? []),
         figures: gate?.figures() ?? NO_FIGURES,
       };
     });
@@ -254,7 +252,9 @@ export class Gates implements Frontend {
   private async apply(): Promise<void> {
     const isWanted = this.isRunning && this.config.length > 0 && (await this.hasNumbers());
     const wanted = isWanted ? this.config : [];
-    const gone = [...this.gates.values()].filter(({ nqn }) => !wanted.some((config) => this.nqnOf(config) === nqn));
+    const gone = [...this.gates.values()].filter(
+      (gate) => !wanted.some((config) => this.nqnOf(config) === gate.nqn && config.member === gate.config.member),
+    );
     for (const { nqn } of gone) this.gates.delete(nqn);
     await Promise.all(gone.map((gate) => gate.close()));
     if (wanted.length > 0) this.gaps.start();
@@ -263,8 +263,7 @@ export class Gates implements Frontend {
       const known = this.gates.get(this.nqnOf(config));
       const gate = known ?? this.newGate(config);
       if (known !== undefined) gate.change(config);
-      for (const volume of this.shown) if (!offers(config, volume)) withdraw(gate, volume);
-      for (const volume of this.shown) await this.offer(gate, volume);
+      await this.offering.follow(gate);
       if (this.isOpen) gate.listen();
     }
     this.openLater();
@@ -309,36 +308,23 @@ export class Gates implements Frontend {
     return gate;
   }
 
-  /** Offers a shown volume at a gate that wants it. A failure is logged, because other frontends of the volume do not depend on it. */
-  private async offer(gate: Gate, volume: FrontendVolume): Promise<void> {
-    const { name } = gate.config;
-    if (!offers(gate.config, volume) || numberIn(gate, volume) !== null) return;
-    try {
-      if (gate.subsystem.namespaces.size >= GATE_VOLUMES_MAX)
-        throw new RsError('E_LIMIT', `it has ${GATE_VOLUMES_MAX} volumes, which is the limit: detach one of them`);
-      const nsid = await this.numbers.numberOf(gate.nqn, volume.id, (id) => [...this.shown].some((one) => one.id === id));
-      const isWanted = this.shown.has(volume) && this.gates.get(gate.nqn) === gate && offers(gate.config, volume);
-      if (isWanted && numberIn(gate, volume) === null) gate.show({ nsid, volume, ana: 'optimized', wanted: () => {}, reservations: null });
-    } catch (thrown) {
-      this.options.log.warn(`Gate ${name} does not offer ${nameInUniverse(volume)}: ${toRsError(thrown).message}`);
-    }
+  private *withPartners(): Iterable<Gate> {
+    for (const gate of this.gates.values()) if (gate.hasPartner) yield gate;
   }
 }
 
 const NO_FIGURES = { connections: 0, commands: 0, receivedBytes: 0, sentBytes: 0, waiting: 0, waitedMs: 0, refused: 0, cut: 0 } as const;
 
-function offers({ volumes }: ClientGateConfig, volume: FrontendVolume): boolean {
-  if (volumes === 'all') return true;
-  const short = volume.universe === 0 ? [volume.name, nameInUniverse(volume)] : [nameInUniverse(volume)];
-  return short.some((one) => volumes.includes(one));
-}
+const STATES: Readonly<Record<AnaState, GateView['volumes'][number]['state']>> = {
+  optimized: 'active',
+  'non-optimized': 'standby',
+  change: 'switching',
+  inaccessible: 'waiting',
+};
 
-function numberIn({ subsystem }: Gate, volume: FrontendVolume): number | null {
-  for (const { nsid, volume: shown } of subsystem.namespaces.values()) if (shown === volume) return nsid;
-  return null;
-}
-
-function withdraw(gate: Gate, volume: FrontendVolume): void {
-  const nsid = numberIn(gate, volume);
-  if (nsid !== null) gate.hide(nsid);
+function viewOf(namespace: GateNamespace): GateView['volumes'][number] | null {
+  const { nsid, volume, ana } = namespace;
+  const shared = { nsid, sizeBytes: volume.sizeBytes, state: STATES[ana] };
+  if (namespace instanceof ActiveNamespace) return { ...shared, label: volumeLabel(namespace.volume), why: null };
+  return namespace instanceof StandbyNamespace ? { ...shared, label: namespace.volume.label, why: namespace.volume.why } : null;
 }

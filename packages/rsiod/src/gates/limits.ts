@@ -1,7 +1,7 @@
 // Bounds of gates. Units are in the names.
 // Invariant: each bound is defined once, and relations between bounds are asserted here.
 
-import { GATE_ADDRESSES_MAX } from '@rsio/common/config/schema/limits';
+import { GATE_ADDRESSES_MAX, GATE_MEMBERS_MAX } from '@rsio/common/config/schema/limits';
 import { assert } from '@rsio/common/lib/assert';
 
 const KIB = 1024;
@@ -14,15 +14,17 @@ export const GATE_UNPROVEN_MAX = 16;
 export const GATE_LOGIN_MS = 10_000;
 /** Most controllers, that is logins of hosts, at one gate. */
 export const GATE_CONTROLLERS_MAX = 64;
-/** Most gates of one subsystem. Each of them has its own ids of controllers and numbers of addresses. */
-export const GATE_MEMBERS_MAX = 8;
+/** Each gate of a subsystem has its own ids of controllers and numbers of addresses. */
 export const GATE_CONTROLLER_IDS = 8_188;
 export const GATE_PORT_IDS = 32;
 /** Most volumes of one gate. */
 export const GATE_VOLUMES_MAX = 1_024;
-/** Most volumes whose namespace ids a gate remembers, and the highest id. No id is used twice. */
+/** Most volumes whose namespace ids a gate remembers, the ids that each gate of a subsystem gives, and the highest id. No id is used twice. */
 export const GATE_NUMBERS_MAX = 4 * GATE_VOLUMES_MAX;
+export const GATE_IDS_EACH = 8_191;
 export const GATE_NAMESPACE_ID_MAX = 65_535;
+/** Most subsystems in which a volume has a namespace id; its gate record has them all. */
+export const GATE_RECORD_IDS_MAX = 64;
 
 /** Entries of an I/O queue and of an admin queue. A host may have one command less outstanding. */
 export const GATE_QUEUE_ENTRIES = 128;
@@ -76,9 +78,21 @@ export const GATE_TCP_KEEP_ALIVE_MS = 30_000;
 export const GATE_STOP_MS = 5_000;
 /** After its start, rsiod waits this long for the volumes that it had before, and then opens its gates without those that are not there. */
 export const GATE_SETTLE_MS = 60_000;
+/** A gate takes a volume over at most once in this time, and at the earliest this time after it lost the volume to another gate. */
+export const GATE_SWITCH_MS = 10_000;
+/** An active gate whose volume has had no path for this time tells its hosts to use another gate. */
+export const GATE_PATHLESS_MS = 3_000;
+/** A standby looks at the servers' lists in this interval, and asks again in the other one for the record of a volume without an id. */
+export const GATE_LOOK_MS = 1_000;
+export const GATE_RECORD_LOOK_MS = 5_000;
+/** Most gate records that are being read. */
+export const GATE_RECORD_READS_MAX = 8;
+/** A standby that no server has offered for this time is withdrawn from the hosts. */
+export const GATE_ABSENT_MS = 60_000;
 /** An address that cannot be used now is tried again in this interval. */
 export const GATE_LISTEN_RETRY_MS = 5_000;
 
+assert(GATE_MEMBERS_MAX * GATE_IDS_EACH <= GATE_NAMESPACE_ID_MAX, 'Each gate has namespace ids of its own');
 assert(GATE_MEMBERS_MAX * GATE_CONTROLLER_IDS < 0xfff0, 'The last ids of controllers have meanings of their own');
 assert(GATE_ADDRESSES_MAX <= GATE_PORT_IDS, 'Each address of a gate has a number');
 assert(GATE_CONTROLLER_IDS > GATE_CONTROLLERS_MAX, 'An id is free');

@@ -1,11 +1,12 @@
 // The namespace ids of the volumes of each gate, kept in a file. A gate is known by its NQN, as for hosts. Invariants: an id never means
 // another volume for as long as the file exists, also over restarts, so that a host that comes back never writes to another volume; a volume
-// keeps its id while it is detached, for the last GATE_NUMBERS_MAX volumes; an id is on disk before a host can see it.
+// keeps its id while it is detached, for the last GATE_NUMBERS_MAX volumes; an id is on disk before a host can see it. The gates of one
+// subsystem give ids of different ranges; an id that another gate has given comes from the gate record of the volume.
 
 import { StateFile, type StateForm } from '@rsio/common/files/state-file';
 import { RsError } from '@rsio/common/lib/errors';
 import { checked, list, object, type Of, text, whole } from '@rsio/common/lib/shape';
-import { GATE_NAMESPACE_ID_MAX, GATE_NUMBERS_MAX } from './limits.ts';
+import { GATE_IDS_EACH, GATE_NAMESPACE_ID_MAX, GATE_NUMBERS_MAX } from './limits.ts';
 
 const VOLUMES = checked(list(object({ id: text(), nsid: whole(1, GATE_NAMESPACE_ID_MAX) })), (volumes) => {
   const isTwice = [volumes.map(({ id }) => id), volumes.map(({ nsid }) => String(nsid))].some((all) => new Set(all).size < all.length);
@@ -15,6 +16,12 @@ const CONTENT = object({ gates: list(object({ gate: text(), volumes: VOLUMES }))
 type Content = Of<typeof CONTENT>;
 
 const FORM: StateForm<Content> = { version: 1, shape: CONTENT, remedy: 'remove it: then hosts must connect again to all gates' };
+
+export interface NumberWanted {
+  readonly member: number;
+  readonly recorded: number | null;
+  readonly isInUse: (id: string) => boolean;
+}
 
 export class NamespaceNumbers {
   private readonly file: StateFile<Content>;
@@ -34,27 +41,39 @@ export class NamespaceNumbers {
   }
 
   /**
-   * Resolves with the number of a volume when it is on disk. `isInUse` says which volumes a host may use now; others are forgotten if there
-   * are too many. Throws E_LIMIT if no number is left, and E_SYSTEM.
+   * Resolves with the number of a volume when it is on disk: `recorded` if another gate has given one (null: none has), else a number of
+   * those that gate number `member` of the subsystem gives. `isInUse` says which volumes a host may use now; others are forgotten if there
+   * are too many. Throws E_LIMIT if no number is left, E_CONFIG if `recorded` is the number of another volume here, and E_SYSTEM.
    */
-  async numberOf(gate: string, id: string, isInUse: (id: string) => boolean): Promise<number> {
+  async numberOf(gate: string, id: string, { member, recorded, isInUse }: NumberWanted): Promise<number> {
     const known = this.gates.get(gate) ?? new Map<string, number>();
     this.gates.set(gate, known);
     const kept = known.get(id);
-    if (kept !== undefined) {
+    if (kept !== undefined && (recorded === null || recorded === kept)) {
       await this.saved;
       return kept;
     }
-    const nsid = Math.max(0, ...known.values()) + 1;
-    if (nsid > GATE_NAMESPACE_ID_MAX)
-      throw new RsError('E_LIMIT', `Gate ${gate} has had ${GATE_NAMESPACE_ID_MAX} volumes, which is the limit: make another gate`);
-    forgetUnused(known, isInUse);
+    const last = member * GATE_IDS_EACH;
+    const highest = highestUpTo(last, known);
+    const nsid = recorded ?? highest + 1;
+    if (recorded === null && nsid > last)
+      throw new RsError('E_LIMIT', `Gate ${gate} has had ${GATE_IDS_EACH} volumes, which is the limit: make another gate`);
+    const [rival] = [...known].find(([other, number]) => number === nsid && other !== id) ?? [];
+    if (rival !== undefined)
+      throw new RsError(
+        'E_CONFIG',
+        `its namespace id ${nsid} is that of volume ${rival} here: give each gate of this name its own number (key member)`,
+      );
+    forgetUnused(known, highest, isInUse);
+    // The number that hosts have seen until now never means another volume, either.
+    if (kept !== undefined) known.set(`earlier ${id}`, kept);
     known.set(id, nsid);
     this.saved = this.file.save();
     try {
       await this.saved;
     } catch (thrown) {
-      if (known.get(id) === nsid) known.delete(id);
+      if (known.get(id) === nsid && kept === undefined) known.delete(id);
+      else if (known.get(id) === nsid && kept !== undefined) known.set(id, kept);
       this.saved = Promise.resolve();
       throw thrown;
     }
@@ -68,14 +87,20 @@ export class NamespaceNumbers {
   }
 }
 
+/** Returns the highest number that the gate with the numbers up to `last` has given; the one below its range if it has given none. */
+function highestUpTo(last: number, known: ReadonlyMap<string, number>): number {
+  let highest = last - GATE_IDS_EACH;
+  for (const nsid of known.values()) if (nsid <= last && nsid > highest) highest = nsid;
+  return highest;
+}
+
 /**
  * Forgets the volumes that got their numbers first among those that no host can use, while there are GATE_NUMBERS_MAX or more. The highest
- * number stays, because the next one follows it.
+ * number of this gate stays, because the next one follows it.
  */
-function forgetUnused(known: Map<string, number>, isInUse: (id: string) => boolean): void {
-  const highest = Math.max(0, ...known.values());
+function forgetUnused(known: Map<string, number>, highest: number, isInUse: (id: string) => boolean): void {
   for (const [id, nsid] of known) {
     if (known.size < GATE_NUMBERS_MAX) return;
-    if (nsid < highest && !isInUse(id)) known.delete(id);
+    if (nsid !== highest && !isInUse(id)) known.delete(id);
   }
 }

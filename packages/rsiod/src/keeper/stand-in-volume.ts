@@ -82,6 +82,12 @@ export class StandInVolume implements FrontendVolume {
     return this.note.readonly;
   }
 
+  readonly shared = false;
+
+  get isHalted(): boolean {
+    return this.volume?.isHalted ?? true;
+  }
+
   get canDiscard(): boolean {
     return this.volume?.canDiscard ?? this.note.canDiscard;
   }

@@ -80,7 +80,11 @@ export interface FrontendVolume extends VolumeIdentity {
   readonly sizeBytes: number;
   readonly blockSizeBytes: number;
   readonly readonly: boolean;
+  /** True if several clients may have the volume at the same time. */
+  readonly shared: boolean;
   readonly canDiscard: boolean;
+  /** True while no I/O can be sent, because the volume has no path. */
+  readonly isHalted: boolean;
   submit(io: VolumeIo): void;
   /**
    * Calls `done` with the extents that begin at `positionBytes`. On success, the extents cover at least one byte, but possibly less than

@@ -1,8 +1,9 @@
 // Converts requests that cover some blocks only partly into requests for whole blocks. A read request reads all blocks that its range
 // touches. A write or zero request first reads the partly covered blocks, and then writes them back with the changed bytes. A discard
-// request skips partly covered blocks. A write with an expected content is treated like one of a partly covered block. At most BYTE_RANGES_OUT_MAX requests are in flight; the frontends limit the number of waiting
-// requests. Invariant: while a change with partly covered blocks is in flight, no overlapping change is in flight (range-lock.ts), because
-// writing a block back could undo the other change.
+// request skips partly covered blocks. A write with an expected content is treated like one of a partly covered block. At most
+// BYTE_RANGES_OUT_MAX requests are in flight; the frontends limit the number of waiting requests. Invariant: while a change with partly
+// covered blocks is in flight, no overlapping change is in flight (range-lock.ts), because writing a block back could undo the other
+// change.
 
 import { assert, counted } from '@rsio/common/lib/assert';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';

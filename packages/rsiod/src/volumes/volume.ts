@@ -139,6 +139,10 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
     return this.opened.shared;
   }
 
+  get isHalted(): boolean {
+    return this.target.standing === 'halted';
+  }
+
   /** The mode that the client has requested; the field `readonly` has the mode that the server has granted. */
   get wantsReadonly(): boolean {
     return this.target.readonly;

@@ -11,6 +11,7 @@ import { walk } from '@rsio/rssrv/testing/intent-scene';
 import { runFarmSeed } from '../../farm/farm-world.ts';
 import { copiedSourceWorld } from './copied-source-worlds.ts';
 import { dataProcessWorld } from './data-process-worlds.ts';
+import { gatePairWorld } from './gate-pair-worlds.ts';
 import { gateWorld } from './gate-worlds.ts';
 import { givenUpWorld } from './given-up-worlds.ts';
 import { limitedSeed } from './limited-seeds.ts';
@@ -25,8 +26,9 @@ import { ANY, type WalkOptions, World } from '../../../mirrors/world.ts';
  * whose volume is larger than the mirror. `maps`: the intent map of a replica. `limits`: seeds with limits. `moments`: the data path with
  * snapshots. `rereads`: a session and late copies of READs. `given-up`: a trunk whose READs are abandoned while they are answered. `syncs`:
  * the syncs that a server makes without a request. `copied-sources`: a piece that is copied from storage that loses content.
- * `data-processes`: the listener, with clients that have several data processes. `gates`: a gate whose process stands still at times. `records`:
- * the gate record of a volume that changes its holder. `farms`: several servers over a shared disk.
+ * `data-processes`: the listener, with clients that have several data processes. `gates`: a gate whose process stands still at times.
+ * `gate-pairs`: two gates of one volume. `records`: the gate record of a volume that changes its holder. `farms`: several servers over a
+ * shared disk.
  */
 export type Explorer =
   | 'walks'
@@ -44,6 +46,7 @@ export type Explorer =
   | 'syncs'
   | 'data-processes'
   | 'gates'
+  | 'gate-pairs'
   | 'records'
   | 'farms';
 
@@ -61,6 +64,7 @@ export async function explore(explorer: Explorer, options: Partial<WalkOptions>,
     if (explorer === 'data-processes') return await dataProcessWorld(seed);
     if (explorer === 'gates') return gateWorld(seed);
     if (explorer === 'records') return await recordWorld(seed);
+    if (explorer === 'gate-pairs') return await gatePairWorld(seed);
     if (explorer === 'farms') return (await runFarmSeed(seed, { isHunt: true })).breaches[0] ?? null;
     if (explorer === 'rereads') return await rereadWorld(seed);
     if (explorer === 'limits') return await limitedSeed(seed);

@@ -114,17 +114,22 @@ describe('gates', () => {
         ],
         hosts: null,
         volumes: 'all',
+        member: null,
       },
     ]);
-    const more = `${GATE.replace('all', 'nqn.2014-08.org.nvmexpress:uuid:1 nqn.2020-01.com.example:b')}volumes = a, b@1\nnqn = nqn.2020-01.com.example:g\n`;
+    const hosts = 'nqn.2014-08.org.nvmexpress:uuid:1 nqn.2020-01.com.example:b';
+    const more = `${GATE.replace('all', hosts)}volumes = a, b@1\nmember = 2\nnqn = nqn.2020-01.com.example:g\n`;
     expect(parseRscltConfig(more, 'f').gates[0]).toMatchObject({
       nqn: 'nqn.2020-01.com.example:g',
       hosts: ['nqn.2014-08.org.nvmexpress:uuid:1', 'nqn.2020-01.com.example:b'],
       volumes: ['a', 'b@1'],
+      member: 2,
     });
   });
 
   test.each([
+    [`${GATE}member = 1\n`, /f:4: A gate with the key member needs the names of its volumes: add volumes = NAME,.../],
+    [`${GATE}volumes = a\nmember = 9\n`, /Wrong value "9" for member: allowed is a whole number from 1 to 8/],
     ['[gate g]\nhosts = all\n', /address/],
     ['[gate g]\naddress = 127.0.0.1\n', /hosts/],
     ['[gate g]\naddress = 127.0.0.1\nhosts = bob\n', /Wrong value "bob" for hosts: allowed is all, or 1 to 64 NQNs/],

@@ -182,6 +182,9 @@ function readGates(sections: readonly IniSection[], defaults: Reader<'defaults'>
         'give each gate a port of its own',
       );
     }
+    const member = reader.value('member');
+    if (member !== null && reader.value('volumes') === 'all')
+      findings.problem(reader.lineOf('member'), 'A gate with the key member needs the names of its volumes: add volumes = NAME,...');
     if (addresses !== null)
       gates.push({
         name: reader.name,
@@ -189,6 +192,7 @@ function readGates(sections: readonly IniSection[], defaults: Reader<'defaults'>
         addresses,
         hosts: reader.value('hosts'),
         volumes: reader.value('volumes'),
+        member,
       });
   }
   return gates;

@@ -103,6 +103,8 @@ export const GATE_PORT = 4420;
 /** Most [gate] sections, and most addresses and hosts of one of them. */
 export const GATES_MAX = 16;
 export const GATE_ADDRESSES_MAX = 8;
+/** Most gates of one subsystem, on as many machines. */
+export const GATE_MEMBERS_MAX = 8;
 export const GATE_HOSTS_MAX = 64;
 /** Longest NQN, by the NVMe Base specification. */
 export const NQN_MAX_CHARS = 223;

@@ -8,6 +8,7 @@ import {
   CLIENTS_MAX,
   DEAD_AFTER_MS,
   DEAD_MAX_MS,
+  GATE_MEMBERS_MAX,
   GATE_PORT,
   HEARTBEAT_INTERVAL_MS,
   HEARTBEAT_MAX_MS,
@@ -386,6 +387,10 @@ export const SCHEMA = {
         hosts: needed(types.gateHosts, 'Hosts that may log in to the gate, by their NQNs. NQNs are not secret: protect the network'),
         nqn: optional(types.nqn, 'NQN of the subsystem that hosts see. Default: made from the namespaceid and NAME'),
         volumes: withDefault(types.volumeNames, 'all', 'Attached volumes that the gate offers to its hosts'),
+        member: optional(
+          types.integer(1, GATE_MEMBERS_MAX),
+          'Number of this gate among the gates of the same NAME on several machines: one of them has a volume, and another one takes it over when hosts ask',
+        ),
       },
     },
     trigger: triggerSection(

@@ -312,6 +312,8 @@ export interface ClientGateConfig {
   readonly hosts: readonly string[] | null;
   /** Names of the volumes, such as `oracle` or `oracle@1`; `all` for all attached volumes. */
   readonly volumes: 'all' | readonly string[];
+  /** The number of this gate among the gates of one subsystem on several machines; null if it is the only one. */
+  readonly member: number | null;
 }
 
 export interface RscltConfig {

@@ -2,8 +2,9 @@
 // same volume for as long as the gate exists; the number of a controller is used again only after all its connections have finished, and
 // no other gate of the same subsystem uses it.
 
+import { GATE_MEMBERS_MAX } from '@rsio/common/config/schema/limits';
 import { assert } from '@rsio/common/lib/assert';
-import { GATE_CONTROLLER_IDS, GATE_CONTROLLERS_MAX, GATE_KEEP_ALIVE_MIN_MS, GATE_MEMBERS_MAX } from '../limits.ts';
+import { GATE_CONTROLLER_IDS, GATE_CONTROLLERS_MAX, GATE_KEEP_ALIVE_MIN_MS } from '../limits.ts';
 import type { ConnectRequest } from './connect-request.ts';
 import { Controller, isKeepAlive } from './controller.ts';
 import type { Queue } from './queue.ts';

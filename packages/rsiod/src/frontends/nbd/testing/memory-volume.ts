@@ -36,7 +36,9 @@ export class MemoryVolume implements FrontendVolume {
   readonly sizeBytes: number;
   readonly blockSizeBytes: number;
   readonly readonly: boolean;
+  readonly shared = false;
   readonly canDiscard: boolean;
+  isHalted = false;
   readonly olderSnapshots: readonly OlderSnapshot[];
   readonly id = 'id';
   readonly incarnation = 'boot.0';

@@ -1,0 +1,63 @@
+// What gates may take over: volumes that have one holder at a time, and whose servers keep a gate record. Invariant: every question and every
+// order is bound to the id of the volume, not to its name.
+
+import type { AttachOutcome } from '@rsio/common/control/methods';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import type { OfferedVolume } from '../gates/standbys.ts';
+import type { Server } from '../network/server.ts';
+import { labelOf, type ServerOffer } from './offers.ts';
+
+export interface GateOffersPorts {
+  /** The same list until an offer changes. */
+  offers(): readonly ServerOffer[];
+  takeOver(label: string, id: string): Promise<AttachOutcome>;
+}
+
+export class GateOffers {
+  private readonly ports: GateOffersPorts;
+  private seen: readonly ServerOffer[] = [];
+  private volumes: readonly OfferedVolume[] = [];
+
+  constructor(ports: GateOffersPorts) {
+    this.ports = ports;
+  }
+
+  /** The same list until an offer changes. */
+  offered(): readonly OfferedVolume[] {
+    const offers = this.ports.offers();
+    if (offers !== this.seen) {
+      this.seen = offers;
+      this.volumes = [...new Map(offers.flatMap((offer) => offeredVolume(offer) ?? []).map((one) => [one.id, one])).values()];
+    }
+    return this.volumes;
+  }
+
+  /** Asks the servers that offer the volume, those with the latest claim to its pool first. Throws the error of the last one. */
+  async readRecord({ id }: OfferedVolume): Promise<Buffer | null> {
+    let failed: unknown = new RsError('E_NO_PATH', 'no server that offers it is connected');
+    for (const from of this.serversOf(id)) {
+      try {
+        return await from.readRecord(id);
+      } catch (thrown) {
+        failed = thrown;
+      }
+    }
+    throw toRsError(failed);
+  }
+
+  async take(volume: OfferedVolume): Promise<string | null> {
+    return (await this.ports.takeOver(labelOf(volume), volume.id)).error?.message ?? null;
+  }
+
+  private serversOf(id: string): Server[] {
+    const offers = this.ports.offers().filter((offer) => offer.id === id && offer.isConnected);
+    return offers.toSorted((one, other) => (other.poolGeneration ?? 0) - (one.poolGeneration ?? 0)).map(({ from }) => from);
+  }
+}
+
+function offeredVolume(offer: ServerOffer): OfferedVolume | null {
+  const { namespace, name, universe, id, readonly, mirror, from } = offer;
+  const listed = from.volumes.find((one) => one.id === id && one.name === name && one.universe === universe);
+  if (listed === undefined || listed.shared || readonly || mirror !== null) return null;
+  return { namespace, name, universe, id, sizeBytes: listed.sizeBytes, blockSizeBytes: listed.blockSizeBytes };
+}

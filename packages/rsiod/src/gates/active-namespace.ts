@@ -1,0 +1,32 @@
+// A namespace whose volume is attached here. Invariant: it is optimized while its volume has a path; without a path for GATE_PATHLESS_MS, a
+// gate that has partners tells its hosts to use another one. A volume that nobody takes over meanwhile is optimized again with its first path.
+
+import type { FrontendVolume } from '../volumes/frontend-volume.ts';
+import { GATE_PATHLESS_MS } from './limits.ts';
+import type { Reservations } from './nvme/reservations.ts';
+import type { AnaState, GateNamespace } from './nvme/subsystem-view.ts';
+
+export class ActiveNamespace implements GateNamespace {
+  readonly nsid: number;
+  readonly volume: FrontendVolume;
+  readonly reservations: Reservations | null;
+  ana: AnaState = 'optimized';
+  private pathlessMs: number | null = null;
+
+  constructor(nsid: number, volume: FrontendVolume, reservations: Reservations | null) {
+    this.nsid = nsid;
+    this.volume = volume;
+    this.reservations = reservations;
+  }
+
+  /** Nobody has to be asked for a volume that is here. */
+  wanted(): void {}
+
+  /** Called now and then. Returns true if the state has changed. */
+  look(nowMs: number): boolean {
+    this.pathlessMs = this.volume.isHalted ? (this.pathlessMs ?? nowMs) : null;
+    const was = this.ana;
+    this.ana = this.pathlessMs !== null && nowMs - this.pathlessMs >= GATE_PATHLESS_MS ? 'inaccessible' : 'optimized';
+    return this.ana !== was;
+  }
+}

@@ -1,0 +1,87 @@
+// What all gates of a volume must know: its namespace ids, and the reservations of hosts. The server keeps it with the volume, and only the
+// holder writes it (rule D2). Invariant: what this file returns is durable at the server; after a failed write, the earlier content counts
+// until a write succeeds, and every write has the whole content.
+
+import { RsError } from '@rsio/common/lib/errors';
+import { atMost, checked, list, misfit, object, type Of, oneOf, orNull, text, whole } from '@rsio/common/lib/shape';
+import { GATE_NAMESPACE_ID_MAX, GATE_RECORD_IDS_MAX } from './limits.ts';
+import { reservationShape, type ReservationState } from './nvme/reservation-rules.ts';
+
+/** The bytes of a record at the server of a volume that is attached here. */
+export interface RecordPort {
+  read(): Promise<Buffer | null>;
+  /** Resolves when the bytes are durable. Throws if they may not be. */
+  write(bytes: Buffer): Promise<void>;
+}
+
+const IDS = checked(atMost(GATE_RECORD_IDS_MAX, list(object({ nqn: text(), nsid: whole(1, GATE_NAMESPACE_ID_MAX) }))), (ids) =>
+  new Set(ids.map(({ nqn }) => nqn)).size < ids.length ? 'an NQN is in the list twice' : null,
+);
+const CONTENT = object({ version: oneOf(1), ids: IDS, reservations: orNull(reservationShape) });
+export type RecordContent = Of<typeof CONTENT>;
+
+const EMPTY: RecordContent = { version: 1, ids: [], reservations: null };
+
+/** Returns the content of the record of a volume, which is called `label` in errors. Throws E_VOLUME if this rsiod cannot use the record. */
+export function recordContent(bytes: Buffer | null, label: string): RecordContent {
+  if (bytes === null) return EMPTY;
+  let parsed: unknown;
+  let why: string | null;
+  try {
+    parsed = JSON.parse(bytes.toString('utf8'));
+    why = misfit(CONTENT, parsed);
+  } catch {
+    why = 'it is not JSON';
+  }
+  if (why === null) return parsed as RecordContent;
+  throw new RsError(
+    'E_VOLUME',
+    `The gate record of ${label} cannot be used (${why}): is this rsiod older than another gate of the volume?`,
+  );
+}
+
+export class GateRecord {
+  private readonly port: RecordPort;
+  private content: RecordContent;
+  private turn: Promise<void> = Promise.resolve();
+
+  private constructor(port: RecordPort, content: RecordContent) {
+    this.port = port;
+    this.content = content;
+  }
+
+  /** Reads the record of a volume that is attached here, so that no other gate can write it. */
+  static async of(port: RecordPort, label: string): Promise<GateRecord> {
+    return new GateRecord(port, recordContent(await port.read(), label));
+  }
+
+  get reservations(): ReservationState | null {
+    return this.content.reservations;
+  }
+
+  /** The namespace id of the volume at the gate with this NQN; null if it has none yet. */
+  idAt(nqn: string): number | null {
+    return this.content.ids.find((one) => one.nqn === nqn)?.nsid ?? null;
+  }
+
+  async keepId(nqn: string, nsid: number): Promise<void> {
+    if (this.content.ids.length >= GATE_RECORD_IDS_MAX)
+      throw new RsError('E_LIMIT', `the volume has had ids at ${GATE_RECORD_IDS_MAX} gates, which is the limit`);
+    await this.change((content) => ({ ...content, ids: [...content.ids.filter((one) => one.nqn !== nqn), { nqn, nsid }] }));
+  }
+
+  async keepReservations(reservations: ReservationState): Promise<void> {
+    await this.change((content) => ({ ...content, reservations }));
+  }
+
+  /** Changes are made one after another, so that none of them loses another one. */
+  private change(made: (content: RecordContent) => RecordContent): Promise<void> {
+    const done = this.turn.then(async () => {
+      const next = made(this.content);
+      await this.port.write(Buffer.from(JSON.stringify(next)));
+      this.content = next;
+    });
+    this.turn = done.catch(() => undefined);
+    return done;
+  }
+}

@@ -1,0 +1,184 @@
+// Offers the attached volumes at the gates that want them. Invariants: a gate executes commands for a volume only while the volume is shown;
+// its namespace id is on disk and in the gate record before a host can see it, and so are the reservations that other gates have granted;
+// no gate offers a volume that several clients may write, and a gate with partners offers none of which two gates can be active.
+
+import type { Clock } from '@rsio/common/lib/clock';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { isSnapshot, nameInUniverse, volumeLabel } from '@rsio/common/lib/volume-name';
+import { STATUS } from '@rsio/protocol/wire/status';
+import type { FrontendVolume } from '../volumes/frontend-volume.ts';
+import { ActiveNamespace } from './active-namespace.ts';
+import type { Gate, GateLog } from './gate.ts';
+import { GateRecord } from './gate-record.ts';
+import { GATE_LOOK_MS, GATE_RECORD_LOOK_MS, GATE_VOLUMES_MAX } from './limits.ts';
+import type { NamespaceNumbers } from './namespace-numbers.ts';
+import { Reservations } from './nvme/reservations.ts';
+import { offers, type Standbys } from './standbys.ts';
+
+export interface OfferingPorts {
+  readonly clock: Clock;
+  readonly log: GateLog;
+  readonly numbers: NamespaceNumbers;
+  readonly standbys: Standbys;
+  gates(): Iterable<Gate>;
+}
+
+interface Shown {
+  /** The gate record; null if the server of the volume keeps none. */
+  record: Promise<GateRecord | null> | null;
+  reservations: Reservations | null;
+  /** The time (monotonic ms) at which the gates have tried last to offer it. */
+  triedMs: number;
+  isBeingOffered: boolean;
+}
+
+export class Offering {
+  private readonly ports: OfferingPorts;
+  private readonly shown = new Map<FrontendVolume, Shown>();
+  private lookedMs = 0;
+
+  constructor(ports: OfferingPorts) {
+    this.ports = ports;
+  }
+
+  async show(volume: FrontendVolume): Promise<void> {
+    const known = this.shown.get(volume) ?? { record: null, reservations: null, triedMs: 0, isBeingOffered: false };
+    this.shown.set(volume, known);
+    await this.offerAtAll(volume, known);
+  }
+
+  hide(volume: FrontendVolume): void {
+    this.shown.delete(volume);
+    this.ports.standbys.forgetId(volume.id);
+    for (const [gate, { nsid }] of this.placesOf(volume)) gate.hide(nsid);
+  }
+
+  /** Another client has the volume now, perhaps as another gate of the same hosts: these keep their devices. */
+  drop(volume: FrontendVolume): void {
+    const ids = [...this.placesOf(volume)].flatMap(([gate, { nsid }]) => (gate.hasPartner ? [[gate.nqn, nsid] as const] : []));
+    this.shown.delete(volume);
+    if (ids.length > 0) this.ports.standbys.lost(volume, new Map(ids));
+    for (const [gate, { nsid }] of this.placesOf(volume)) gate.hide(nsid);
+  }
+
+  grown(volume: FrontendVolume): void {
+    for (const [gate, { nsid }] of this.placesOf(volume)) gate.subsystem.changed(nsid);
+  }
+
+  /** The number of logged-in hosts of each gate that offers the volume. */
+  usersOf(volume: FrontendVolume): string[] {
+    return [...this.placesOf(volume)].flatMap(([{ hosts, config }]) =>
+      hosts.length > 0 ? [`${hosts.length} host${hosts.length === 1 ? '' : 's'} of gate ${config.name}`] : [],
+    );
+  }
+
+  /** Makes the gate offer what its configuration names, and nothing else. */
+  async follow(gate: Gate): Promise<void> {
+    for (const { volume, nsid } of [...this.activeAt(gate)]) if (!offers(gate.config, volume)) gate.hide(nsid);
+    for (const [volume, shown] of this.shown) await this.offerAt(gate, volume, shown);
+  }
+
+  /** Called with each tick. */
+  look(): void {
+    const nowMs = this.ports.clock.monotonicMs();
+    for (const gate of this.ports.gates())
+      if (gate.hasPartner)
+        for (const namespace of this.activeAt(gate)) if (namespace.look(nowMs)) gate.subsystem.anaChanged(namespace.nsid);
+    if (nowMs - this.lookedMs < GATE_LOOK_MS) return;
+    this.lookedMs = nowMs;
+    for (const [volume, shown] of this.shown)
+      if (nowMs - shown.triedMs >= GATE_RECORD_LOOK_MS && this.isMissing(volume)) void this.offerAtAll(volume, shown);
+    this.ports.standbys.look((id) => this.isShown(id));
+  }
+
+  private isShown(id: string): boolean {
+    for (const volume of this.shown.keys()) if (volume.id === id) return true;
+    return false;
+  }
+
+  private isMissing(volume: FrontendVolume): boolean {
+    for (const gate of this.ports.gates()) if (offers(gate.config, volume) && this.placeIn(gate, volume) === null) return true;
+    return false;
+  }
+
+  private async offerAtAll(volume: FrontendVolume, shown: Shown): Promise<void> {
+    if (shown.isBeingOffered) return;
+    shown.isBeingOffered = true;
+    for (const gate of this.ports.gates()) await this.offerAt(gate, volume, shown);
+    shown.isBeingOffered = false;
+    if (this.shown.get(volume) === shown && !this.isMissing(volume)) this.ports.standbys.forgetId(volume.id);
+  }
+
+  /** A failure is logged, because other frontends of the volume do not depend on it. The gates try again. */
+  private async offerAt(gate: Gate, volume: FrontendVolume, shown: Shown): Promise<void> {
+    const { config, nqn } = gate;
+    if (!offers(config, volume) || this.placeIn(gate, volume) !== null) return;
+    shown.triedMs = this.ports.clock.monotonicMs();
+    try {
+      this.refuse(gate, volume);
+      const record = await this.recordOf(volume, shown);
+      const recorded = record?.idAt(nqn) ?? null;
+      const isInUse = (id: string): boolean => this.isShown(id);
+      const nsid = await this.ports.numbers.numberOf(nqn, volume.id, { member: config.member ?? 1, recorded, isInUse });
+      if (recorded === null) await record?.keepId(nqn, nsid);
+      const isWanted = this.shown.get(volume) === shown && gate.isServing && offers(gate.config, volume);
+      if (isWanted && this.placeIn(gate, volume) === null) gate.show(new ActiveNamespace(nsid, volume, shown.reservations));
+    } catch (thrown) {
+      this.ports.log.warn(`Gate ${config.name} does not offer ${nameInUniverse(volume)}: ${toRsError(thrown).message}`);
+    }
+  }
+
+  private refuse({ subsystem, hasPartner }: Gate, volume: FrontendVolume): void {
+    if (subsystem.namespaces.size >= GATE_VOLUMES_MAX)
+      throw new RsError('E_LIMIT', `it has ${GATE_VOLUMES_MAX} volumes, which is the limit: detach one of them`);
+    if (volume.shared)
+      throw new RsError('E_VOLUME', 'several clients may write it at the same time: remove "shared" from rssrvcfg of its server');
+    if (hasPartner && (volume.readonly || isSnapshot(volume.name)))
+      throw new RsError(
+        'E_VOLUME',
+        'it is read-only, so that two gates could be active: offer it at a gate of its own without the key member',
+      );
+  }
+
+  private async recordOf(volume: FrontendVolume, shown: Shown): Promise<GateRecord | null> {
+    shown.record ??= this.readRecord(volume, shown);
+    try {
+      return await shown.record;
+    } catch (thrown) {
+      shown.record = null;
+      throw thrown;
+    }
+  }
+
+  /** Returns null if the server cannot keep a record of this volume: then hosts get no reservations, and no other gate can have it. */
+  private async readRecord(volume: FrontendVolume, shown: Shown): Promise<GateRecord | null> {
+    const label = volumeLabel(volume);
+    if (volume.record === undefined || volume.readonly) return null;
+    try {
+      const record = await GateRecord.of(volume.record, label);
+      shown.reservations = new Reservations(record.reservations, (state) => record.keepReservations(state));
+      return record;
+    } catch (thrown) {
+      const error = toRsError(thrown);
+      if (error.context['status'] !== STATUS.UNSUPPORTED) throw error;
+      this.ports.log.info(`Hosts get no reservations of ${label}, and no other gate can take it over: ${error.message}`);
+      return null;
+    }
+  }
+
+  private *placesOf(volume: FrontendVolume): Iterable<readonly [Gate, ActiveNamespace]> {
+    for (const gate of this.ports.gates()) {
+      const place = this.placeIn(gate, volume);
+      if (place !== null) yield [gate, place];
+    }
+  }
+
+  private placeIn(gate: Gate, volume: FrontendVolume): ActiveNamespace | null {
+    for (const namespace of this.activeAt(gate)) if (namespace.volume === volume) return namespace;
+    return null;
+  }
+
+  private *activeAt({ subsystem }: Gate): Iterable<ActiveNamespace> {
+    for (const namespace of subsystem.namespaces.values()) if (namespace instanceof ActiveNamespace) yield namespace;
+  }
+}

@@ -1,0 +1,245 @@
+// The volumes of gates that another gate may have: this gate shows them to hosts before it has them. Rule D3. Invariants: a standby executes
+// nothing and keeps no I/O; a volume is taken over only because a host asked for it here, only as far as its holder's I/O is proven to have
+// ended (H2), and at most once in GATE_SWITCH_MS; an order is bound to the id of the volume that hosts see.
+
+import type { ClientGateConfig } from '@rsio/common/config/schema/types';
+import type { Clock } from '@rsio/common/lib/clock';
+import { assert } from '@rsio/common/lib/assert';
+import { toRsError } from '@rsio/common/lib/errors';
+import type { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
+import { nameInUniverse, volumeLabel } from '@rsio/common/lib/volume-name';
+import type { VolumeIdentity, VolumeIo } from '../volumes/frontend-volume.ts';
+import type { Gate, GateLog } from './gate.ts';
+import { recordContent } from './gate-record.ts';
+import { GATE_ABSENT_MS, GATE_RECORD_LOOK_MS, GATE_RECORD_READS_MAX, GATE_SWITCH_MS, GATE_VOLUMES_MAX } from './limits.ts';
+import { Reservations } from './nvme/reservations.ts';
+import type { Subsystem } from './nvme/subsystem.ts';
+import type { AnaState, GateNamespace, GateVolume } from './nvme/subsystem-view.ts';
+
+/** A volume that servers offer, with what hosts see of it. */
+export interface OfferedVolume extends VolumeIdentity {
+  readonly sizeBytes: number;
+  readonly blockSizeBytes: number;
+}
+
+/** A gate that has partners. */
+export type StandbyGate = Pick<Gate, 'config' | 'nqn' | 'show' | 'hide'> & {
+  readonly subsystem: Pick<Subsystem, 'namespaces' | 'changed' | 'anaChanged'>;
+};
+
+export interface StandbyPorts {
+  readonly clock: Clock;
+  readonly log: GateLog;
+  readonly lines: RateLimitedLog;
+  readonly servers: StandbyServers;
+}
+
+/** The servers of all namespaces, for volumes that are not attached here. */
+export interface StandbyServers {
+  /** Volumes that one holder at a time may write; the same list until an offer changes. */
+  offered(): readonly OfferedVolume[];
+  /** Reads the gate record of an offered volume at its server. */
+  readRecord(volume: OfferedVolume): Promise<Buffer | null>;
+  /** Attaches the volume with this id, and takes it over as far as H2 permits. Resolves with null, or with the reason why not. */
+  take(volume: OfferedVolume): Promise<string | null>;
+}
+
+/** One volume that this rsiod does not have, for all its gates. */
+export class StandbyVolume implements GateVolume {
+  facts: OfferedVolume;
+  readonly label: string;
+  readonly readonly = false;
+  readonly canDiscard = true;
+  ana: AnaState;
+  /** Why it could not be taken over the last time. */
+  why: string | null = null;
+  /** The earliest time (monotonic ms) of the next take-over. */
+  nextMs: number;
+  /** The namespace ids by the NQNs of gates; null until the record has been read. */
+  ids: ReadonlyMap<string, number> | null = null;
+  readMs = Number.NEGATIVE_INFINITY;
+  /** The time (monotonic ms) at which a server offered it last. */
+  offeredMs: number;
+
+  constructor(facts: OfferedVolume, ana: AnaState, nowMs: number) {
+    this.facts = facts;
+    this.label = volumeLabel(facts);
+    this.ana = ana;
+    this.offeredMs = nowMs;
+    this.nextMs = ana === 'inaccessible' ? nowMs + GATE_SWITCH_MS : nowMs;
+  }
+
+  get id(): string {
+    return this.facts.id;
+  }
+
+  get sizeBytes(): number {
+    return this.facts.sizeBytes;
+  }
+
+  get blockSizeBytes(): number {
+    return this.facts.blockSizeBytes;
+  }
+
+  submit(_io: VolumeIo): void {
+    assert(false, 'A standby executes nothing');
+  }
+}
+
+/** A namespace of one gate without a volume behind it. */
+export class StandbyNamespace implements GateNamespace {
+  readonly nsid: number;
+  readonly volume: StandbyVolume;
+  readonly wanted: () => void;
+  /** Hosts see the same ability at each path. Their commands do not come this far, because a standby answers them with its state. */
+  readonly reservations = new Reservations(null, () => Promise.reject(new Error('A standby keeps no reservations')));
+
+  constructor(nsid: number, volume: StandbyVolume, wanted: () => void) {
+    this.nsid = nsid;
+    this.volume = volume;
+    this.wanted = wanted;
+  }
+
+  get ana(): AnaState {
+    return this.volume.ana;
+  }
+}
+
+export class Standbys {
+  private readonly ports: StandbyPorts;
+  private readonly gates: () => Iterable<StandbyGate>;
+  private readonly volumes = new Map<string, StandbyVolume>();
+  /** Records that are being read. */
+  private reading = 0;
+
+  constructor(ports: StandbyPorts, gates: () => Iterable<StandbyGate>) {
+    this.ports = ports;
+    this.gates = gates;
+  }
+
+  /**
+   * Called now and then: shows the volumes that servers offer, and that `isHere` does not have, and ends the waits after a switch. A volume
+   * that no server offers stays for GATE_ABSENT_MS, because its hosts would remove its devices, while its pool may only be on its way.
+   */
+  look(isHere: (id: string) => boolean): void {
+    const gates = [...this.gates()];
+    const nowMs = this.ports.clock.monotonicMs();
+    for (const offered of gates.length === 0 ? [] : this.ports.servers.offered()) {
+      const known = this.volumes.get(offered.id);
+      if (known !== undefined) this.follow(known, offered, nowMs);
+      else if (!isHere(offered.id) && gates.some(({ config }) => offers(config, offered)))
+        this.volumes.set(offered.id, new StandbyVolume(offered, 'non-optimized', nowMs));
+    }
+    for (const volume of this.volumes.values()) {
+      if (nowMs - volume.offeredMs >= GATE_ABSENT_MS || gates.length === 0) this.forget(volume);
+      else this.show(volume, gates, nowMs);
+      if (volume.ana === 'inaccessible' && nowMs >= volume.nextMs) this.become(volume, 'non-optimized');
+    }
+  }
+
+  /** Another gate has taken a volume from this one, which had it as `ids`. */
+  lost(facts: OfferedVolume, ids: ReadonlyMap<string, number>): void {
+    const volume = new StandbyVolume(facts, 'inaccessible', this.ports.clock.monotonicMs());
+    volume.ids = ids;
+    this.volumes.set(facts.id, volume);
+    for (const gate of this.gates()) this.showAt(gate, volume);
+  }
+
+  /** The volume is here, and all gates show it, or it is not to be offered any more. */
+  forgetId(id: string): void {
+    const volume = this.volumes.get(id);
+    if (volume !== undefined) this.forget(volume);
+  }
+
+  private follow(known: StandbyVolume, volume: OfferedVolume, nowMs: number): void {
+    const hasGrown = volume.sizeBytes > known.facts.sizeBytes;
+    known.offeredMs = nowMs;
+    if (volume.sizeBytes >= known.facts.sizeBytes) known.facts = volume;
+    if (hasGrown) for (const [gate, nsid] of this.shownAt(known)) gate.subsystem.changed(nsid);
+  }
+
+  private show(volume: StandbyVolume, gates: readonly StandbyGate[], nowMs: number): void {
+    const missing = gates.filter(({ config, nqn }) => offers(config, volume.facts) && volume.ids?.has(nqn) !== true);
+    const mayRead = this.reading < GATE_RECORD_READS_MAX && nowMs - volume.readMs >= GATE_RECORD_LOOK_MS;
+    if (missing.length > 0 && mayRead) void this.read(volume, nowMs);
+    for (const gate of gates) this.showAt(gate, volume);
+  }
+
+  private showAt(gate: StandbyGate, volume: StandbyVolume): void {
+    const { namespaces } = gate.subsystem;
+    const nsid = volume.ids?.get(gate.nqn);
+    const shown = nsid === undefined ? undefined : namespaces.get(nsid);
+    const isWanted = offers(gate.config, volume.facts);
+    if (shown instanceof StandbyNamespace && shown.volume === volume && !isWanted) gate.hide(shown.nsid);
+    if (nsid === undefined || !isWanted || (shown instanceof StandbyNamespace && shown.volume === volume)) return;
+    if (shown !== undefined && shown.volume.id !== volume.id) {
+      const { log, lines } = this.ports;
+      const why = `its namespace id ${nsid} is that of another volume here: give each gate of this name its own number (key member)`;
+      const { name } = gate.config;
+      return lines.note(`Namespace ids of gate ${name}`, () => log.warn(`Gate ${name} does not offer ${volume.label}: ${why}`));
+    }
+    if (shown === undefined && namespaces.size >= GATE_VOLUMES_MAX) return;
+    gate.show(new StandbyNamespace(nsid, volume, () => this.wanted(volume)));
+  }
+
+  private async read(volume: StandbyVolume, nowMs: number): Promise<void> {
+    const { log, lines } = this.ports;
+    const { label } = volume;
+    this.reading++;
+    volume.readMs = nowMs;
+    try {
+      const content = recordContent(await this.ports.servers.readRecord(volume.facts), label);
+      volume.ids = new Map(content.ids.map(({ nqn, nsid }) => [nqn, nsid]));
+    } catch (thrown) {
+      const why = toRsError(thrown).message;
+      if (why !== volume.why) lines.note('Gate records that cannot be read', () => log.warn(`The gates do not offer ${label} yet: ${why}`));
+      volume.why = why;
+    }
+    this.reading--;
+  }
+
+  /** A host has sent I/O for a volume that is not here. */
+  private wanted(volume: StandbyVolume): void {
+    const isTimely = volume.ana === 'non-optimized' && this.ports.clock.monotonicMs() >= volume.nextMs;
+    if (isTimely && this.volumes.get(volume.id) === volume) void this.take(volume);
+  }
+
+  private async take(volume: StandbyVolume): Promise<void> {
+    const { clock, log } = this.ports;
+    const {
+      label,
+      facts: { id },
+    } = volume;
+    this.become(volume, 'change');
+    log.info(`A host asks for ${label} at this gate, which takes it over`);
+    volume.why = await this.ports.servers.take(volume.facts);
+    // After a success, the volume has been shown already, and has replaced this one.
+    if (this.volumes.get(id) !== volume) return;
+    volume.nextMs = clock.monotonicMs() + GATE_SWITCH_MS;
+    this.become(volume, 'inaccessible');
+    const again = `the next attempt is when a host asks after ${GATE_SWITCH_MS / 1000} s`;
+    log.warn(`This gate has not taken ${label} over: ${volume.why ?? 'it cannot be shown to hosts'}; ${again}`);
+  }
+
+  private become(volume: StandbyVolume, ana: AnaState): void {
+    volume.ana = ana;
+    for (const [gate, nsid] of this.shownAt(volume)) gate.subsystem.anaChanged(nsid);
+  }
+
+  private forget(volume: StandbyVolume): void {
+    this.volumes.delete(volume.id);
+    for (const [gate, nsid] of this.shownAt(volume)) gate.hide(nsid);
+  }
+
+  private *shownAt(volume: StandbyVolume): Iterable<readonly [StandbyGate, number]> {
+    for (const gate of this.gates())
+      for (const namespace of gate.subsystem.namespaces.values())
+        if (namespace instanceof StandbyNamespace && namespace.volume === volume) yield [gate, namespace.nsid];
+  }
+}
+
+/** True if the configuration of a gate names the volume. */
+export function offers({ volumes }: ClientGateConfig, volume: Pick<VolumeIdentity, 'name' | 'universe'>): boolean {
+  if (volumes === 'all') return true;
+  return volumes.includes(nameInUniverse(volume)) || (volume.universe === 0 && volumes.includes(volume.name));
+}
