@@ -51,6 +51,8 @@ export const GATE_EVENTS_MAX = 4;
 /** Most hosts that are registrants of one volume, and most notices about reservations that a host has not read. */
 export const GATE_REGISTRANTS_MAX = 64;
 export const GATE_RESERVATION_NOTICES_MAX = 64;
+/** Length of the log of the states of all namespaces. */
+export const GATE_ANA_LOG_BYTES = 16 + GATE_VOLUMES_MAX * (32 + 4);
 /** Time (s) that a change of state may take; a host may give up then (ANATT). */
 export const GATE_ANA_S = 30;
 /** A host with more commands without a taken answer gets only as much of a log in one answer. Other answers to admin commands are as short. */
@@ -96,7 +98,7 @@ assert(GATE_MEMBERS_MAX * GATE_IDS_EACH <= GATE_NAMESPACE_ID_MAX, 'Each gate has
 assert(GATE_MEMBERS_MAX * GATE_CONTROLLER_IDS < 0xfff0, 'The last ids of controllers have meanings of their own');
 assert(GATE_ADDRESSES_MAX <= GATE_PORT_IDS, 'Each address of a gate has a number');
 assert(GATE_CONTROLLER_IDS > GATE_CONTROLLERS_MAX, 'An id is free');
-assert(16 + GATE_VOLUMES_MAX * (32 + 4) <= GATE_COPY_MAX_BYTES, 'The log of the states of all namespaces fits into one answer');
+assert(GATE_ANA_LOG_BYTES <= GATE_COPY_MAX_BYTES, 'The log of the states of all namespaces fits into one answer');
 assert(GATE_TICK_MS * 4 <= GATE_GAP_MS, 'A tick that is somewhat late is no gap');
 assert(GATE_IN_CAPSULE_BYTES === 8 * KIB, 'Admin commands have as much data in capsules');
 assert(GATE_COPY_MAX_BYTES + 128 <= 128 * KIB, 'A copied answer fits into a batch');

@@ -51,6 +51,16 @@ describe('the log of states', () => {
     expect([log.readUInt32LE(16), log.readUInt32LE(20), log.readUInt32LE(48), log.readUInt32LE(52)]).toEqual([1, 0, 9, 0]);
   });
 
+  it('can be read in parts up to the length that hosts expect', () => {
+    const rig = new GateRig();
+    const admin = rig.login();
+    const part = anaLog(4096);
+    const at = (offset: number): Sqe => ({ ...part, dwords: [...part.dwords!, 0, offset] });
+    expect(dataOf(admin, at(0)).readUInt32LE(16)).toBe(1);
+    expect(dataOf(admin, at(32_768)).equals(Buffer.alloc(4096))).toBe(true);
+    expect(admin.codes(at(40_960))).toEqual(['#50 4002']);
+  });
+
   it('fits into one answer with as many namespaces as a gate may have, as long as hosts ask for', () => {
     const rig = new GateRig();
     for (let nsid = 2; nsid <= 1024; nsid++) rig.subsystem.add(new RigNamespace(nsid, rig.volume));

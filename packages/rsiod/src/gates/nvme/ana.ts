@@ -4,6 +4,7 @@
 //   0-7 changes | 8-9 groups | 10-15 reserved          header; then for each group:
 //   0-3 group | 4-7 namespaces | 8-15 changes | 16 state | 17-31 reserved | namespace ids, 4 bytes each
 
+import { GATE_ANA_LOG_BYTES } from '../limits.ts';
 import type { AnaState, SubsystemView } from './subsystem-view.ts';
 import { CODE, type Code } from './wire/constants.ts';
 
@@ -14,10 +15,13 @@ const STATES: Readonly<Record<AnaState, number>> = { optimized: 0x1, 'non-optimi
 /** ANACAP: the states that are reported (optimized, non-optimized, inaccessible, change), and that a namespace stays in its group. */
 export const ANA_CAPABILITIES = 0x1 | 0x2 | 0x4 | 0x10 | 0x40;
 
-/** The log of states. Without `hasIds` (the host has set RGO), the groups do not name their namespaces. */
+/**
+ * The log of states. Without `hasIds` (the host has set RGO), the groups do not name their namespaces. Zeros follow the groups, because hosts
+ * read as much as all groups would need, in parts.
+ */
 export function anaLog({ namespaces, anaChanges, anaChangedAt }: SubsystemView, hasIds: boolean): Buffer {
   const groupBytes = GROUP_BYTES + (hasIds ? 4 : 0);
-  const log = Buffer.alloc(HEADER_BYTES + namespaces.size * groupBytes);
+  const log = Buffer.alloc(GATE_ANA_LOG_BYTES);
   log.writeBigUInt64LE(BigInt(anaChanges), 0);
   log.writeUInt16LE(namespaces.size, 8);
   const sorted = [...namespaces.values()].toSorted((one, other) => one.nsid - other.nsid);
