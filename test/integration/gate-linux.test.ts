@@ -1,5 +1,6 @@
 // A gate of a real rsiod, used by Linux in a virtual machine with native multipath: discovery, four I/O queues, paths that are cut in turn, a
-// volume that grows, a snapshot as a second namespace, and rsiod that is killed. Rules: G40.
+// volume that grows, a snapshot as a second namespace, rsiod that is killed, and the hazard that a host repeats a write elsewhere. RUNS:
+// rounds of the hazard. Rules: D1, G40.
 
 import { beforeEach, expect, it } from 'vitest';
 import { GATE_KEEP_ALIVE_MIN_MS } from '@rsio/rsiod/gates/limits';
@@ -14,11 +15,15 @@ import { needTool } from '../support/programs/programs.ts';
 import { report } from '../support/programs/report.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 import { type GuestPath, guestPaths } from '../vm/nvme/guest-path.ts';
+import { type HazardPaths, hazardRounds } from '../vm/nvme/hazard.ts';
 import { IO_QUEUES, LinuxHost } from '../vm/nvme/linux-host.ts';
+import { PLAIN_NQN, plainTargets } from '../vm/nvme/plain-targets.ts';
 import { verifiedLoad } from '../vm/nvme/verified-load.ts';
 import { HOST_ADDRESS, needSmallMachine, SmallMachine } from '../vm/small/small-machine.ts';
 
+const RUNS = Number(process.env['RUNS'] ?? 1);
 const WAIT_MS = 30_000;
+const ROUND_MS = 60_000;
 const MIB = 1024 * 1024;
 const KEEP_ALIVE_SECONDS = GATE_KEEP_ALIVE_MIN_MS / 1000;
 const HOST_NQN = 'nqn.2014-08.org.nvmexpress:uuid:11111111-2222-3333-4444-555555555555';
@@ -33,8 +38,8 @@ const EXPECTED = [
   /: Connect Invalid Data Parameter, starting byte offset: 0$/,
   /: no usable path - requeuing I\/O$/,
   /: rescanning namespaces|: detected capacity change from 32768 to 49152$/,
-  // An emulated machine on a busy one.
-  /^hrtimer: interrupt took|^clocksource: |^perf: interrupt took/,
+  // The network card, and an emulated machine on a busy one.
+  /^IPv6: ADDRCONF|^hrtimer: interrupt took|^clocksource: |^perf: interrupt took/,
   /^nvme_fabrics: ctrl_loss_tmo < 0 will reconnect forever$/,
 ];
 /** Block of the volume behind the places of the load. */
@@ -99,6 +104,14 @@ async function connectBoth(subsystem: string, both: readonly [GuestPath, GuestPa
   await linux.has(1);
 }
 
+/** Both paths of the gate lead to one process. `pid`: the process that stops; null: the network holds bytes back. */
+function gatePaths(pid: number | null): HazardPaths {
+  return [
+    { ...paths[0], pid },
+    { ...paths[1], pid },
+  ];
+}
+
 it('Linux finds the gate at both addresses, and connects four I/O queues to each', async () => {
   const found = await linux.run(`nvme discover -t tcp -a ${HOST_ADDRESS} -s ${paths[0].port} -q ${HOST_NQN}`);
   const subsystems = [...found.matchAll(/^trsvcid: (\d+)\s+subnqn: +(\S+)\s+traddr: +(\S+)$/gm)];
@@ -140,6 +153,27 @@ it('the host sees that a volume grows, and a snapshot of it as a second namespac
   await linux.write(1, MARK, 'T');
   expect([await linux.read(1, MARK), await linux.read(2, MARK)]).toEqual(['T', 'S']);
   expect(await linux.run('blockdev --getro "$(device 1)"; blockdev --getro "$(device 2)"')).toBe('0\n1');
+});
+
+it('a write that lies in a path of the gate is not executed when the host has repeated it (D1)', { timeout: RUNS * ROUND_MS }, async () => {
+  expect(await hazardRounds(linux, gatePaths(null), RUNS, MARK)).toEqual(Array.from({ length: RUNS }, () => 'C'));
+});
+
+it('a write that lies in a socket of rsiod, which stands still, does not revert C (D1)', { timeout: RUNS * ROUND_MS }, async () => {
+  const { pid } = await client.call('daemon', {});
+  expect(await hazardRounds(linux, gatePaths(pid), RUNS, MARK)).toEqual(Array.from({ length: RUNS }, () => 'C'));
+});
+
+it('this host reads B from two plain targets, so that the rounds above could fail', { timeout: RUNS * ROUND_MS }, async () => {
+  await linux.disconnect();
+  const plain = await plainTargets(client.file('plain'));
+  const [first, second] = await guestPaths(hosts, plain);
+  await connectBoth(PLAIN_NQN, [first, second]);
+  const both = [
+    { ...first, pid: plain[0].pid },
+    { ...second, pid: plain[1].pid },
+  ] as const;
+  expect(await hazardRounds(linux, both, RUNS, 0)).toEqual(Array.from({ length: RUNS }, () => 'B'));
 });
 
 it('the kernel of the host has logged nothing but what lost paths explain', async () => {
