@@ -26,6 +26,7 @@ const LONGEST = [
   'sim/zoo/zoo',
   'integration/servers-turmoil',
   'integration/durability',
+  'integration/gate-linux',
   'integration/farm-takers',
   'integration/farm-page',
   'fuzz/runner/fixed-seeds',

@@ -242,6 +242,8 @@ export const FOLDERS = {
   'test/vm': 'npm run vm-boot: the packages under systemd, in two virtual machines with bare Debian roots',
   'test/vm/guest': 'programs that run in the virtual machines',
   'test/vm/lun': 'npm run vm-lun: a farm on a LUN with reservations, in three virtual machines',
+  'test/vm/nvme': 'Linux as an NVMe/TCP host in a small virtual machine: paths, a verified load, the hazard of two paths, plain targets',
+  'test/vm/small': 'a virtual machine that boots in seconds and runs scripts of busybox, for tests',
   'test/web': 'the pages of rsweb in headless Chromium, over a sample picture; their screenshots and load times',
   bench: 'measurements; the comparison of servers is in the folder itself',
   'bench/client': 'rsiod: links, frontends, end to end, beside a relay in C',

@@ -72,7 +72,9 @@ export class Controller {
   /** Admits an I/O queue. Returns null, or the code that refuses it. */
   admit(queue: Queue, { qid, hostNqn, hostId }: ConnectRequest): Code | null {
     if (hostNqn !== this.hostNqn || hostId !== this.hostId) return CODE.CONNECT_PARAMETERS | DNR;
-    if (this.hasEnded || this.quieting !== null || this.csts !== CSTS.READY) return CODE.SEQUENCE_ERROR | DNR;
+    // Without DNR, because its host has done nothing wrong and logs in again (subsystem.ts).
+    if (this.hasEnded) return CODE.CONNECT_PARAMETERS;
+    if (this.quieting !== null || this.csts !== CSTS.READY) return CODE.SEQUENCE_ERROR | DNR;
     if (qid > GATE_QUEUES_MAX) return CODE.CONNECT_PARAMETERS | DNR;
     for (const one of this.queues) if (one.qid === qid) return CODE.SEQUENCE_ERROR | DNR;
     this.queues.add(queue);

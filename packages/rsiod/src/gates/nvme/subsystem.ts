@@ -74,7 +74,9 @@ export class Subsystem implements ControllerOwner, ReservationGate {
     if (!this.options.isHostAllowed(request.hostNqn)) return CODE.CONNECT_HOST | DNR;
     if (request.qid === 0) return this.newController(queue, request);
     const controller = this.controllers.get(request.cntlid);
-    if (controller === undefined || this.options.discovery !== null) return CODE.CONNECT_PARAMETERS | DNR;
+    if (this.options.discovery !== null) return CODE.CONNECT_PARAMETERS | DNR;
+    // The controller has ended while its host was logging in. Newer hosts remove a path for ever when the answer has DNR.
+    if (controller === undefined) return CODE.CONNECT_PARAMETERS;
     return controller.admit(queue, request) ?? controller;
   }
 

@@ -1,0 +1,49 @@
+// The kernel of the small virtual machines: a package of Debian that get-kernel has unpacked into dist/kernel. Invariant: modules come in
+// an order in which they can be loaded.
+
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const PLACE = fileURLToPath(new URL('../../../dist/kernel', import.meta.url));
+
+export class Kernel {
+  readonly image: string;
+  private readonly folder: string;
+  /** The file of each module below `folder`, and the files that it needs, each before those that it needs itself. */
+  private readonly needed = new Map<string, readonly string[]>();
+
+  private constructor(release: string) {
+    this.image = path.join(PLACE, 'boot', `vmlinuz-${release}`);
+    this.folder = path.join(PLACE, 'lib/modules', release);
+    for (const line of readFileSync(path.join(this.folder, 'modules.dep'), 'utf8').split('\n')) {
+      const [file = '', others = ''] = line.split(':');
+      this.needed.set(nameOf(file), [file, ...others.split(' ').filter((word) => word !== '')]);
+    }
+  }
+
+  /** Returns null if get-kernel has not run. */
+  static found(): Kernel | null {
+    if (!existsSync(PLACE)) return null;
+    const [release = ''] = readdirSync(path.join(PLACE, 'lib/modules'));
+    return new Kernel(release);
+  }
+
+  /** Returns the files of these modules and of those that they need. Throws if there is no such module. */
+  withNeeded(modules: readonly string[]): string[] {
+    const files = modules.flatMap((module) => {
+      const needed = this.needed.get(nameOf(module));
+      if (needed === undefined) throw new Error(`The kernel has no module ${module}`);
+      return needed.toReversed();
+    });
+    return [...new Set(files)].map((file) => path.join(this.folder, file));
+  }
+}
+
+/** A module has one name, although its file may have hyphens in place of underscores. */
+function nameOf(file: string): string {
+  return path
+    .basename(file)
+    .replace(/\.ko.*$/, '')
+    .replaceAll('-', '_');
+}

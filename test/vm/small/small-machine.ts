@@ -1,0 +1,104 @@
+// A virtual machine that boots in seconds, even without virtualization: a kernel of Debian and an initrd in memory, without a disk. The
+// machine runs scripts of busybox, several at the same time. It reaches the loopback address of this machine as 10.0.2.2 (user networking
+// of QEMU), so that no root and no bridge is needed. Invariant: every wait has a bound, and the error contains the end of the console.
+
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import type { TestContext } from 'vitest';
+import { needTool, type Running, start } from '../../support/programs/programs.ts';
+import { waitFor } from '../../support/programs/wait-for.ts';
+import { Machine, type Outcome } from '../machine.ts';
+import { initrd } from './initrd.ts';
+import { Kernel } from './kernel.ts';
+
+export interface SmallMachineOptions {
+  /** Folder for the initrd and the console. */
+  readonly folder: string;
+  /** Modules of the kernel, without those that they need. */
+  readonly modules: readonly string[];
+  /** Programs of this machine that the guest gets, with their libraries. */
+  readonly programs?: readonly string[];
+}
+
+/** Address at which the guest reaches 127.0.0.1 of this machine. */
+export const HOST_ADDRESS = '10.0.2.2';
+const BOOT_TIMEOUT_MS = 60_000;
+const SCRIPT_TIMEOUT_MS = 30_000;
+/** The guest turns itself off after this time, too. */
+const LIFE_MS = 3_600_000;
+const MEMORY_MIB = 256;
+/** The kernel makes at most as many I/O queues as it has processors. */
+const CPUS = 4;
+const CONSOLE_TAIL = 3_000;
+/** Modules for the network card. */
+const BASE = ['virtio_pci', 'virtio_net'];
+
+/** Skips the test if this machine has no QEMU, no busybox or no kernel for small machines. */
+export function needSmallMachine(context: TestContext): void {
+  needTool(context, 'qemu-system-x86_64', 'qemu-system-x86');
+  needTool(context, 'busybox', 'busybox-static');
+  context.skip(Kernel.found() === null, 'needs a kernel for virtual machines: run test/vm/small/get-kernel');
+}
+
+export class SmallMachine {
+  private readonly qemu: Running;
+  private readonly consoleFile: string;
+  /** Rejects when the machine has ended, for example because QEMU has not started. */
+  private readonly gone: Promise<never>;
+  private lastId = 0;
+
+  private constructor(qemu: Running, consoleFile: string) {
+    this.qemu = qemu;
+    this.consoleFile = consoleFile;
+    this.gone = qemu.ended.then(({ stderr }) => {
+      throw new Error(`QEMU has ended: ${stderr}`);
+    });
+    this.gone.catch(() => undefined);
+  }
+
+  /** Resolves when scripts can run. The machine ends with the programs of the test. */
+  static async boot({ folder, modules, programs = [] }: SmallMachineOptions): Promise<SmallMachine> {
+    const kernel = Kernel.found();
+    if (kernel === null) throw new Error('There is no kernel for virtual machines: run test/vm/small/get-kernel');
+    mkdirSync(folder, { recursive: true });
+    const [archive, consoleFile] = [path.join(folder, 'initrd'), path.join(folder, 'console')];
+    writeFileSync(archive, await initrd(kernel, [...BASE, ...modules], programs));
+    writeFileSync(consoleFile, '');
+    // One thread emulates all processors, because emulation with several threads crashes on busy machines.
+    const processor = Machine.accelerator() === 'kvm' ? ['kvm', '-cpu', 'host'] : ['tcg,thread=single', '-cpu', 'max'];
+    const command = [
+      ...['--pdeathsig', 'KILL', '--', 'qemu-system-x86_64', '-accel', ...processor, '-smp', `${CPUS}`, '-m', `${MEMORY_MIB}`],
+      ...['-display', 'none', '-nodefaults', '-no-reboot', '-kernel', kernel.image, '-initrd', archive],
+      ...['-append', 'console=ttyS0 quiet loglevel=4 panic=-1 mitigations=off'],
+      ...['-chardev', `file,id=console,path=${consoleFile}`, '-serial', 'chardev:console'],
+      ...['-chardev', 'stdio,id=scripts,signal=off', '-serial', 'chardev:scripts'],
+      ...['-netdev', 'user,id=net', '-device', 'virtio-net-pci,netdev=net,romfile='],
+    ];
+    const machine = new SmallMachine(start('setpriv', command, { isWrittenTo: true, timeoutMs: LIFE_MS }), consoleFile);
+    await machine.said(/^ready\r?\n/m, BOOT_TIMEOUT_MS, 'The guest boots');
+    return machine;
+  }
+
+  /** Runs a script of busybox. Scripts that were started before may still run. */
+  async try(script: string, timeoutMs = SCRIPT_TIMEOUT_MS): Promise<Outcome> {
+    const id = `s${++this.lastId}`;
+    this.qemu.write(`${id} ${Buffer.from(script).toString('base64')}\n`);
+    const [, code, text = ''] = await this.said(new RegExp(`^${id} (\\d+) (\\S*)\\r?\\n`, 'm'), timeoutMs, script);
+    return { code: Number(code), text: Buffer.from(text, 'base64').toString('utf8') };
+  }
+
+  /** Runs a script that must succeed; returns its output. */
+  async run(script: string, timeoutMs?: number): Promise<string> {
+    const { code, text } = await this.try(script, timeoutMs);
+    if (code !== 0) throw new Error(`Guest: ${script}\nexit code ${code}: ${text}`);
+    return text.trimEnd();
+  }
+
+  private async said(pattern: RegExp, timeoutMs: number, what: string): Promise<RegExpExecArray> {
+    try {
+      return await Promise.race([waitFor(() => pattern.exec(this.qemu.stdout()), timeoutMs, what), this.gone]);
+    } catch (error) {
+      throw new Error(`Guest: no end of "${what}"\n${readFileSync(this.consoleFile, 'utf8').slice(-CONSOLE_TAIL)}`, { cause: error });
+    }
+  }
+}
