@@ -43,6 +43,7 @@ export const GATE = object({
   addresses: list(text(), 'As in rscltcfg'),
   listening: list(text(), 'Those of the addresses at which rsiod listens now'),
   hosts: list(text(), 'NQNs of the hosts that have logged in'),
+  authenticates: flag('Hosts have to prove that they have a secret'),
   volumes: list(object({ nsid: count('Namespace id for hosts'), label: text('Such as osl:oracle@0'), sizeBytes: count() })),
 });
 export type GateView = Of<typeof GATE>;

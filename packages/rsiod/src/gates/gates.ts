@@ -14,6 +14,7 @@ import { DataBuffers } from '../frontends/streams/data-buffers.ts';
 import { MemoryBudget } from '../frontends/streams/memory-budget.ts';
 import { BatchPool } from '../frontends/streams/transport.ts';
 import type { FrontendVolume } from '../volumes/frontend-volume.ts';
+import { randomBytes } from 'node:crypto';
 import { GapWatch } from './gap-watch.ts';
 import { type Door, Gate, type GateLog, gateNqn } from './gate.ts';
 import {
@@ -27,6 +28,7 @@ import {
   GATE_VOLUMES_MAX,
 } from './limits.ts';
 import { NamespaceNumbers } from './namespace-numbers.ts';
+import { DhTurns } from './nvme/auth/dh-turns.ts';
 import type { NvmePools } from './nvme/connection-ports.ts';
 
 export interface GatesOptions {
@@ -77,6 +79,7 @@ export class Gates implements Frontend {
   private readonly door = new GateDoor();
   private readonly data: DataBuffers;
   private readonly pools: NvmePools;
+  private readonly turns: DhTurns;
   private receiveBuffer: Buffer | null = null;
   private isRunning = false;
   /** True when the numbers of the namespaces are known. */
@@ -99,7 +102,12 @@ export class Gates implements Frontend {
       reserveBytes: GATE_RESERVE_BYTES,
       smallBytes: DataBuffers.memoryBytes(GATE_COPY_MAX_BYTES),
     };
-    this.pools = { data: this.data, batches: new BatchPool(), budget: new MemoryBudget(bounds, setImmediate), schedule: setImmediate };
+    this.turns = new DhTurns(clock);
+    let sequence = randomBytes(4).readUInt32LE();
+    this.pools = {
+      ...{ data: this.data, batches: new BatchPool(), budget: new MemoryBudget(bounds, setImmediate), schedule: setImmediate },
+      auth: { random: randomBytes, turns: this.turns, sequence: () => (sequence = (sequence % 0xffff_ffff) + 1) },
+    };
     this.gaps = new GapWatch(
       clock,
       (lengthMs) => this.cutAll(lengthMs),
@@ -175,6 +183,7 @@ export class Gates implements Frontend {
     this.isRunning = false;
     this.turn = this.turn.then(() => this.apply());
     await this.turn;
+    this.turns.close();
     this.data.close();
     this.lines.close();
   }
@@ -197,6 +206,7 @@ export class Gates implements Frontend {
         addresses: config.addresses.map(({ address, port }) => printEndpoint(address, port)),
         listening: gate?.listening ?? [],
         hosts: gate?.hosts ?? [],
+        authenticates: config.secrets !== null,
         volumes: [...(gate?.subsystem.namespaces.values() ?? [])].map(({ nsid, volume }) => ({
           nsid,
           label: volumeLabel(volume),

@@ -114,8 +114,12 @@ describe('gates', () => {
         ],
         hosts: null,
         volumes: 'all',
+        secretFile: null,
+        secrets: null,
       },
     ]);
+    // Until the file has been read, no host has a secret.
+    expect(parseRscltConfig(`${GATE}secret-file = /s\n`, 'f').gates[0]).toMatchObject({ secretFile: '/s', secrets: new Map() });
     const more = `${GATE.replace('all', 'nqn.2014-08.org.nvmexpress:uuid:1 nqn.2020-01.com.example:b')}volumes = a, b@1\nnqn = nqn.2020-01.com.example:g\n`;
     expect(parseRscltConfig(more, 'f').gates[0]).toMatchObject({
       nqn: 'nqn.2020-01.com.example:g',

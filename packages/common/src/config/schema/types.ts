@@ -312,6 +312,16 @@ export interface ClientGateConfig {
   readonly hosts: readonly string[] | null;
   /** Names of the volumes, such as `oracle` or `oracle@1`; `all` for all attached volumes. */
   readonly volumes: 'all' | readonly string[];
+  /** File with the secrets of the hosts; null if hosts do not authenticate. */
+  readonly secretFile: string | null;
+  /** The secrets in the file, by NQN; null if hosts do not authenticate. A host without a secret is refused. */
+  readonly secrets: ReadonlyMap<string, GateSecret> | null;
+}
+
+/** A secret of a host or of a gate. `hash`: the hash that transforms the key with the NQN before use; 0 for none. */
+export interface GateSecret {
+  readonly hash: number;
+  readonly key: Buffer;
 }
 
 export interface RscltConfig {
