@@ -6,6 +6,7 @@
 //   Each message may instead be a failure: Failure1 of the gate, Failure2 of the host. A host that is proven may negotiate again.
 
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import { assert } from '@rsio/common/lib/assert';
 import type { GateSecret } from '@rsio/common/config/schema/types';
 import { AUTH_FAILURE, AUTH_MESSAGE, type AuthFailure } from '../wire/constants.ts';
 import { challengeMessage, failureMessage, readHead, readNegotiate, readReply, type Reply, successMessage } from './auth-messages.ts';
@@ -99,9 +100,12 @@ export class DhChap {
     return this.step === 'negotiate' || this.step === 'challenge' || this.step === 'reply';
   }
 
-  /** Takes a message of the host, and keeps it. Calls `done` when the host may send or fetch the next message. */
+  /**
+   * Takes a message of the host, and keeps it. Calls `done` when the host may send or fetch the next message. Nothing is taken during a
+   * computation or after a failure.
+   */
   take(message: Buffer, done: () => void): void {
-    if (this.isComputing || this.hasFailed) return done();
+    assert(!this.isComputing && !this.hasFailed, 'A message at the wrong time');
     const head = readHead(message);
     if (head === null) this.fail(AUTH_FAILURE.PAYLOAD);
     else if (head.kind === AUTH_MESSAGE.FAILURE_2) this.end();
