@@ -97,6 +97,7 @@ export const FOLDERS = {
   'packages/rsiod/src/frontends/fuse': 'a regular file that is the volume: FUSE, spoken with the kernel without a library',
   'packages/rsiod/src/gates': 'volumes for hosts without rsiod, with sockets',
   'packages/rsiod/src/gates/nvme': 'NVMe over TCP: controllers, queues, commands',
+  'packages/rsiod/src/gates/nvme/auth': 'DH-HMAC-CHAP, with which hosts authenticate',
   'packages/rsiod/src/gates/nvme/wire': "NVMe/TCP's bytes",
   'packages/rsiod/src/frontends/nbd': 'NBD on a Unix socket',
   'packages/rsiod/src/frontends/nbd/wire': "NBD's bytes",

@@ -14,7 +14,7 @@ import { RELOAD, RESTART, STOP } from './commands/daemon-lifecycle.ts';
 import { EVENTS, LOCAL, QUERY, STATS, STATUS } from './commands/daemon-views.ts';
 import { EXPLORE } from './commands/explore.ts';
 import { FARM } from './commands/farm.ts';
-import { GATE_ADD, GATE_LIST, GATE_REMOVE, GATE_SHOW } from './commands/gate.ts';
+import { GATE_ADD, GATE_LIST, GATE_REMOVE, GATE_SECRET, GATE_SHOW } from './commands/gate.ts';
 import { TEST } from './commands/test-path.ts';
 import {
   VOLUME_COPY,
@@ -104,7 +104,7 @@ export const GROUPS: readonly (readonly [heading: string, commands: readonly Con
     ],
   ],
   ['Backups', [BACKUP, RESTORE]],
-  ['Gates for hosts without rsiod', [GATE_ADD, GATE_REMOVE, GATE_LIST, GATE_SHOW]],
+  ['Gates for hosts without rsiod', [GATE_ADD, GATE_REMOVE, GATE_LIST, GATE_SHOW, GATE_SECRET]],
   ['Paths and diagnosis', [STATUS, STATS, TEST, EVENTS, WATCH, DOCTOR]],
   ['Finding servers', [EXPLORE, JOIN]],
   [

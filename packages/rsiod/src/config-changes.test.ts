@@ -70,6 +70,23 @@ describe('differences', () => {
     expect(JSON.stringify(configChanges(BASE, after))).not.toMatch(/secret/);
   });
 
+  test('of gates, without their secrets', () => {
+    const before = config({ servers: `${SERVERS}[gate g]\naddress = 127.0.0.1\nhosts = all\nsecret-file = /s\n` });
+    expect(said(before)).toEqual(['gate g: - -> added']);
+    const after = config({ servers: `${SERVERS}[gate g]\naddress = 127.0.0.1,[::1]:4421\nhosts = nqn.2020-01.a:b\nsecret-file = /t\n` });
+    expect(said(after, before)).toEqual([
+      'gate g: address = 127.0.0.1:4420 -> address = 127.0.0.1:4420, [::1]:4421',
+      'gate g: hosts = all -> hosts = nqn.2020-01.a:b',
+      'gate g: secret-file = /s -> secret-file = /t',
+    ]);
+    const secrets = (text: string): RscltConfig => ({
+      ...before,
+      gates: before.gates.map((gate) => ({ ...gate, secrets: new Map([['nqn.2020-01.a:b', { hash: 0, key: Buffer.from(text) }]]) })),
+    });
+    expect(said(secrets('a'), secrets('a'))).toEqual([]);
+    expect(said(secrets('b'), secrets('a'))).toEqual(['gate g: set of secrets -> another set of secrets']);
+  });
+
   test('are empty only if both texts mean the same', () => {
     const text = fc.record({
       defaults: fc.constantFrom('', 'stall = fail\n', 'port = 7000\n', 'digest = on\n', 'paths = all\n'),

@@ -3,6 +3,7 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import type {
+  ClientGateConfig,
   ClientInterfaceConfig,
   ClientNamespaceConfig,
   ClientServerConfig,
@@ -85,6 +86,15 @@ const NAMESPACE: Shown<Omit<ClientNamespaceConfig, 'name' | 'servers' | 'volumes
   mirrorReads: ['mirror-reads', plain],
 };
 
+const GATE: Shown<Pick<ClientGateConfig, 'addresses' | 'hosts' | 'nqn' | 'volumes' | 'secretFile' | 'secrets'>> = {
+  addresses: ['address', (value) => names(value.map(({ address, port }) => printEndpoint(address, port)))],
+  hosts: ['hosts', (value) => names(value ?? 'all')],
+  nqn: ['nqn', plain],
+  volumes: ['volumes', names],
+  secretFile: ['secret-file', plain],
+  secrets: ['set of secrets', null],
+};
+
 const METRICS: Shown<{ readonly place: string; readonly token: string | null }> = {
   place: ['metrics', plain],
   token: ['metrics-token', null],
@@ -119,6 +129,7 @@ export function configChanges(before: RscltConfig, after: RscltConfig): ConfigCh
         ...sectionChanges('volume', VOLUME, old.volumes, namespace.volumes, inside),
       ];
     }),
+    ...sectionChanges('gate', GATE, before.gates, after.gates),
     ...sectionChanges('trigger', TRIGGER, before.triggers, after.triggers),
     ...gone(before.namespaces, after.namespaces).map(({ name }) => removed(`namespace ${name}`)),
   ];

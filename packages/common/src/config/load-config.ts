@@ -6,9 +6,10 @@ import { closeSync, constants, fstatSync, openSync, readFileSync, type Stats } f
 import { errnoName, RsError } from '../lib/errors.ts';
 import { CONFIG_FILE_MAX_BYTES } from './schema/limits.ts';
 import { targetOf } from '../files/symlink-target.ts';
+import { parseGateSecrets } from './gate-secrets.ts';
 import { parseRscltConfig } from './reader/rscltcfg.ts';
 import { parseRssrvConfig } from './reader/rssrvcfg.ts';
-import type { ConfigWarning, RscltConfig, RssrvConfig } from './schema/types.ts';
+import type { ClientGateConfig, ConfigWarning, RscltConfig, RssrvConfig } from './schema/types.ts';
 
 const ROOT_UID = 0;
 const READABLE = { everybody: 0o004, group: 0o040 };
@@ -63,7 +64,28 @@ export function loadRssrvConfig(path: string): RssrvConfig {
 export function loadRscltConfig(path: string): RscltConfig {
   const { text, warnings } = readConfigFile(path);
   const config = parseRscltConfig(text, path);
-  return { ...config, warnings: [...warnings, ...config.warnings] };
+  const loaded = config.gates.map(withSecrets);
+  return {
+    ...config,
+    gates: loaded.map(({ gate }) => gate),
+    warnings: [...warnings, ...config.warnings, ...loaded.flatMap((one) => one.warnings)],
+  };
+}
+
+/** Reads the secrets of a gate. Throws E_CONFIG. */
+export function withSecrets(gate: ClientGateConfig): { readonly gate: ClientGateConfig; readonly warnings: readonly ConfigWarning[] } {
+  const { name, secretFile, hosts } = gate;
+  if (secretFile === null) return { gate, warnings: [] };
+  try {
+    const { text, warnings } = readConfigFile(secretFile, () => true);
+    const secrets = parseGateSecrets(text, secretFile);
+    const missing = (hosts ?? []).filter((host) => !secrets.has(host)).map((host) => `${secretFile} has no secret for ${host}`);
+    const refusals = missing.map((what) => ({ file: secretFile, line: 0, message: `${what}: gate ${name} refuses this host` }));
+    return { gate: { ...gate, secrets }, warnings: [...warnings, ...refusals] };
+  } catch (thrown) {
+    if (!(thrown instanceof RsError) || thrown.code === 'E_CONFIG') throw thrown;
+    throw new RsError('E_CONFIG', `The secret-file of gate ${name} cannot be used: ${thrown.message}`, { file: secretFile }, thrown);
+  }
 }
 
 /** Returns one text per warning, as `FILE:LINE: message`; a warning about the whole file is only the message. */

@@ -56,6 +56,7 @@ export const GATE = object({
   listening: list(text(), 'Those of the addresses at which rsiod listens now'),
   trouble: orNull(text('Why no host can log in, whatever the address')),
   hosts: list(text(), 'NQNs of the hosts that have logged in'),
+  authenticates: flag('Hosts have to prove that they have a secret'),
   member: orNull(count('Number among the gates of the same name on several machines; null if it is the only one')),
   volumes: list(
     object({

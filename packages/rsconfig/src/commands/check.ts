@@ -1,13 +1,28 @@
 // Implements `check`: reports every fault and warning in the client's configuration file, with line numbers. The command examines only the
 // file; `doctor` examines the machine and the servers.
 
-import { readConfigFile } from '@rsio/common/config/load-config';
+import { readConfigFile, withSecrets } from '@rsio/common/config/load-config';
+import { type ConfigProblem, problemTexts } from '@rsio/common/config/reader/findings';
 import { examineRscltConfig } from '@rsio/common/config/reader/rscltcfg';
 import { triggerProblems } from '@rsio/common/config/trigger-programs';
+import type { ClientGateConfig, ConfigWarning } from '@rsio/common/config/schema/types';
+import { toRsError } from '@rsio/common/lib/errors';
 import { escapeControls } from '@rsio/common/lib/printable';
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { defineCommand } from '../cli/context.ts';
 import { CHECK_SHAPE } from '../cli/json-shapes.ts';
+
+/** The findings in the secret-file of a gate name the file in their texts. */
+function examineSecrets(gate: ClientGateConfig): {
+  readonly problems: readonly ConfigProblem[];
+  readonly warnings: readonly ConfigWarning[];
+} {
+  try {
+    return { problems: [], warnings: withSecrets(gate).warnings };
+  } catch (thrown) {
+    return { problems: problemTexts(toRsError(thrown)).map((message) => ({ line: 0, message })), warnings: [] };
+  }
+}
 
 export const CHECK = defineCommand({
   call: { by: 'words', words: 'check' },
@@ -23,8 +38,9 @@ check the machine and the servers too, use rsconfig doctor.`,
   run: async (context, { json }, [file = context.configFile]) => {
     const { text, warnings: ofRights } = readConfigFile(file);
     const { config, problems: ofFile, warnings: ofText } = examineRscltConfig(text, file);
-    const problems = [...ofFile, ...triggerProblems(config?.triggers ?? [])];
-    const warnings = [...ofRights, ...ofText].map(({ line, message }) => ({ line, message }));
+    const secrets = (config?.gates ?? []).map(examineSecrets);
+    const problems = [...ofFile, ...triggerProblems(config?.triggers ?? []), ...secrets.flatMap((one) => one.problems)];
+    const warnings = [...ofRights, ...ofText, ...secrets.flatMap((one) => one.warnings)].map(({ line, message }) => ({ line, message }));
     const exitCode = problems.length === 0 ? 0 : 1;
     if (json) return printJson(context, { file, problems, warnings }) ?? exitCode;
     const findings = [

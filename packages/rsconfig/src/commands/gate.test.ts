@@ -18,6 +18,7 @@ const GATE = {
   listening: ['127.45.0.20:4420', '127.46.0.20:4420'],
   trouble: null,
   hosts: [HOST],
+  authenticates: true,
   member: null,
   volumes: [{ nsid: 3, label: 'osl:oracle@0', sizeBytes: 2 ** 30, state: 'active' as const, why: null }],
   figures: { connections: 2, commands: 9, receivedBytes: 800, sentBytes: 700, waiting: 0, waitedMs: 0, refused: 0, cut: 0 },
@@ -79,10 +80,12 @@ test('gates are listed; one that does not listen is no success', async () => {
 });
 
 test('a gate that does not listen at each address is no success', async () => {
-  await serve({ gates: () => ({ gates: [{ ...GATE, listening: ['127.45.0.20:4420'] }] }) });
+  await serve({ gates: () => ({ gates: [{ ...GATE, listening: ['127.45.0.20:4420'], authenticates: false }] }) });
   const { code, out } = await run('gate list');
   expect([code, out.includes('127.46.0.20:4420 (not listening)')]).toEqual([1, true]);
-  expect((await run('gate show esx')).out).toContain('Address     127.46.0.20:4420, where rsiod does not listen: see its log\n');
+  expect((await run('gate show esx')).out).toContain(
+    'Address     127.46.0.20:4420, where rsiod does not listen: see its log\nSecrets     none: hosts do not authenticate\n',
+  );
 });
 
 test('a gate is shown with its hosts and volumes', async () => {
@@ -91,6 +94,7 @@ test('a gate is shown with its hosts and volumes', async () => {
     `Subsystem   ${GATE.nqn}`,
     'Address     127.45.0.20:4420',
     'Address     127.46.0.20:4420',
+    'Secrets     hosts authenticate',
     `Host        ${HOST}`,
     '',
     'NSID  VOLUME        SIZE  STATE',
@@ -99,6 +103,21 @@ test('a gate is shown with its hosts and volumes', async () => {
   expect(await run('gate show esx')).toEqual({ code: 0, out: `${lines.join('\n')}\n`, err: '' });
   expect(JSON.parse((await run('gate show esx --json')).out)).toEqual(GATE);
   expect(await run('gate show vmw')).toMatchObject({ code: 2, err: expect.stringContaining('rsiod has no gate vmw: it has esx') });
+});
+
+test('a gate with secrets is added, and its secrets are checked', async () => {
+  const secrets = join(root, 'etc/esx.secrets');
+  expect(await run(`gate add esx 127.45.0.20 --hosts ${HOST} --secrets ${secrets}`)).toMatchObject({ code: 0 });
+  expect(readFileSync(file, 'utf8')).toContain(`secret-file   = ${secrets}\n`);
+  expect((await run('check')).out).toContain(`fault: The secret-file of gate esx cannot be used: No configuration file ${secrets}`);
+  const { out } = await run(`gate secret ${HOST}`);
+  expect(out).toMatch(new RegExp(`^${HOST} DHHC-1:01:[A-Za-z0-9+/]{48}:\\n$`));
+  writeFileSync(secrets, out, { mode: 0o600 });
+  expect((await run('check')).out).not.toContain('secret');
+  writeFileSync(secrets, out.slice(0, -3));
+  expect((await run('check')).out).toContain(`fault: ${secrets}:1: No secret for ${HOST}, or a damaged one`);
+  expect(JSON.parse((await run(`gate secret ${HOST} --json`)).out)).toMatchObject({ nqn: HOST });
+  expect(await run('gate secret bob')).toMatchObject({ code: 2, out: '', err: expect.stringContaining('"bob" is no NQN') });
 });
 
 test('without gates, the command that adds one is named', async () => {

@@ -1,13 +1,15 @@
-// Implements `gate add`, `gate remove`, `gate list` and `gate show`. The first two edit the [gate] sections of the client's configuration
-// file; the others ask rsiod.
+// Implements the `gate` commands. `gate add` and `gate remove` edit the [gate] sections of the client's configuration file, `gate secret`
+// makes a secret, and the others ask rsiod.
 
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { alignColumns } from '@rsio/common/cli/table';
+import { newGateSecret } from '@rsio/common/config/gate-secrets';
 import { addGate, removeConfigSection } from '@rsio/common/config/rscltcfg-edit';
+import { isNqn } from '@rsio/common/config/schema/value-types';
 import { GATE, type GateView } from '@rsio/common/control/methods';
 import { RsError } from '@rsio/common/lib/errors';
-import { list, object } from '@rsio/common/lib/shape';
-import { printSize } from '@rsio/common/lib/units';
+import { list, object, text } from '@rsio/common/lib/shape';
+import { printSize, quoteText } from '@rsio/common/lib/units';
 import { type CommandContext, defineCommand } from '../cli/context.ts';
 import { changeConfig, givenKeys, RELOAD_OPTION } from '../cli/config-edit.ts';
 
@@ -15,22 +17,29 @@ const COMPLETES_GATE = '"${ask[@]}" gate list | tail -n +2 | cut -d " " -f 1';
 
 export const GATE_ADD = defineCommand({
   call: { by: 'words', words: 'gate add' },
-  synopsis: 'gate add NAME ADDRESS[:PORT][,...] --hosts NQN[,...]|all\n[--offers NAME[,...]] [--member N] [--nqn NQN] [--reload]',
+  synopsis:
+    'gate add NAME ADDRESS[:PORT][,...] --hosts NQN[,...]|all\n[--offers NAME[,...]] [--member N] [--nqn NQN] [--secrets FILE] [--reload]',
   summary: 'adds a gate for hosts without rsiod to rscltcfg',
   details: `Hosts use the volumes of the gate by NVMe/TCP, with the initiator of their own
 kernel. A Linux host shows its NQN with cat /etc/nvme/hostnqn. An NQN is not
-secret: give the gate an address in a network that only its hosts reach.`,
+secret: use --secrets, or give the gate an address in a network that only its
+hosts reach. Data is not encrypted in either case.`,
   options: {
     hosts: { kind: 'text', value: 'NQN[,...]', help: 'hosts that may log in; all: every host' },
     offers: { kind: 'text', value: 'NAME[,...]', help: 'attached volumes that the gate offers; default: all' },
     member: { kind: 'text', value: 'N', help: 'number among the gates of this NAME on several machines' },
     nqn: { kind: 'text', value: 'NQN', help: 'name of the subsystem for hosts; default: made from the\nnamespaceid and NAME' },
+    secrets: {
+      kind: 'text',
+      value: 'FILE',
+      help: 'file with the secrets of the hosts, see rsconfig gate secret;\ndefault: hosts do not authenticate',
+    },
     reload: RELOAD_OPTION,
   },
   operands: { min: 2, max: 2 },
-  run: async (context, { hosts, offers, member, nqn, reload }, [name = '', address = '']) => {
+  run: async (context, { hosts, offers, member, nqn, secrets, reload }, [name = '', address = '']) => {
     if (hosts === null) throw new RsError('E_USAGE', 'No hosts: name them with --hosts NQN,..., or admit every host with --hosts all');
-    const keys = givenKeys({ address, hosts, volumes: offers, member, nqn });
+    const keys = givenKeys({ address, hosts, volumes: offers, member, nqn, 'secret-file': secrets });
     await changeConfig(context, (document) => addGate(document, name, keys), `gate ${name} added`, reload);
     return 0;
   },
@@ -45,6 +54,25 @@ export const GATE_REMOVE = defineCommand({
   completes: COMPLETES_GATE,
   run: async (context, { reload }, [name = '']) => {
     await changeConfig(context, (document) => removeConfigSection(document, { type: 'gate', name }), `gate ${name} removed`, reload);
+    return 0;
+  },
+});
+
+export const GATE_SECRET = defineCommand({
+  call: { by: 'words', words: 'gate secret' },
+  synopsis: 'gate secret NQN',
+  summary: 'prints a line with a new secret for the secret-file of a gate',
+  details: `Append the line to the secret-file, which only root may read. NQN names a host,
+which gets the same secret (dhchap-secret of nvme connect on Linux); or the gate
+itself, so that it can prove itself to hosts (dhchap-ctrl-secret).`,
+  options: { json: JSON_OPTION },
+  json: object({ nqn: text(), secret: text('In the form of NVMe, DHHC-1:HASH:BASE64:') }),
+  operands: { min: 1, max: 1 },
+  run: async (context, { json }, [nqn = '']) => {
+    if (!isNqn(nqn)) throw new RsError('E_USAGE', `${quoteText(nqn)} is no NQN: a Linux host shows its own with cat /etc/nvme/hostnqn`);
+    const secret = newGateSecret();
+    if (json) return printJson(context, { nqn, secret });
+    context.out(`${nqn} ${secret}\n`);
     return 0;
   },
 });
@@ -95,13 +123,15 @@ export const GATE_SHOW = defineCommand({
   },
 });
 
-function printGate(context: CommandContext, { nqn, member, addresses, listening, trouble, hosts, volumes }: GateView): void {
+function printGate(context: CommandContext, view: GateView): void {
+  const { nqn, member, addresses, listening, trouble, hosts, authenticates, volumes } = view;
   const rows = volumes.map(({ nsid, label, sizeBytes, state }) => [String(nsid), label, printSize(sizeBytes), state]);
   const lines = [
     `Subsystem   ${nqn}`,
     ...(member === null ? [] : [`Member      ${member}`]),
     ...addresses.map((one) => `Address     ${one}${listening.includes(one) ? '' : ', where rsiod does not listen: see its log'}`),
     ...(trouble === null ? [] : [`Trouble     ${trouble}`]),
+    `Secrets     ${authenticates ? 'hosts authenticate' : 'none: hosts do not authenticate'}`,
     ...(hosts.length === 0 ? ['Hosts       none has logged in'] : hosts.map((host) => `Host        ${host}`)),
     ...(rows.length === 0 ? ['Volumes     none is attached'] : ['', ...alignColumns(['>NSID', 'VOLUME', '>SIZE', 'STATE'], rows)]),
     ...volumes.flatMap(({ label, why }) => (why === null ? [] : ['', `${label}: ${why}`])),

@@ -85,6 +85,7 @@ import { Openings } from './openings.ts';
 import { keepHold, serverOf, serverWith } from './volume-servers.ts';
 import {
   type Choice,
+  chooseById,
   chooseToAttach,
   chooseVolume,
   distinctVolumes,
@@ -94,6 +95,7 @@ import {
   type Offer,
   OfferList,
   type ServerOffer,
+  unambiguous,
   volumesOf,
   whyMissing,
 } from './offers.ts';
@@ -202,18 +204,12 @@ export class Attachments {
     if (take !== TAKE.NO) return await Promise.all(names.map(attachNamed));
     if (names.length > 0) return await severalAtOnce(names, VOLUMES_AT_ONCE, attachNamed);
     const all = volumesOf(this.offers, server);
-    return await severalAtOnce(all, VOLUMES_AT_ONCE, (choice) => this.attachOne(choice.label, () => this.unambiguous(choice, all), ask));
+    return await severalAtOnce(all, VOLUMES_AT_ONCE, (choice) => this.attachOne(choice.label, () => unambiguous(choice, all), ask));
   }
 
   /** Attaches the volume with this id for a gate, and takes it over as far as H3 permits. */
   async takeOver(label: string, id: string): Promise<AttachOutcome> {
-    const ofId = (): Choice<ServerOffer> =>
-      chooseToAttach(
-        this.offers.filter((offer) => offer.id === id),
-        label,
-        null,
-      );
-    return await this.attachOne(label, ofId, { readOnly: false, take: TAKE.OVER, by: 'name' });
+    return await this.attachOne(label, () => chooseById(this.offers, label, id), { readOnly: false, take: TAKE.OVER, by: 'name' });
   }
 
   async attachAgain(label: string, readOnly: boolean, server: string, id: string): Promise<AttachOutcome> {
@@ -518,16 +514,6 @@ export class Attachments {
     return this.volumes.find(
       (volume) =>
         offer !== undefined && isCalledLike(volume, offer) && (volume.id === offer.id || this.offeredIds.get(volume) === offer.id),
-    );
-  }
-
-  private unambiguous(choice: Choice<ServerOffer>, all: readonly Choice<ServerOffer>[]): Choice<ServerOffer> {
-    const rivals = all.filter((other) => other.label === choice.label);
-    if (rivals.length === 1) return choice;
-    return chooseVolume(
-      rivals.flatMap((rival) => rival.offers),
-      choice.label,
-      null,
     );
   }
 }

@@ -11,9 +11,11 @@ import { errnoName } from '@rsio/common/lib/errors';
 import { printEndpoint } from '@rsio/common/lib/units';
 import type { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
 import { transportOf, withDataEvents, withReceiveBuffer } from '../frontends/streams/socket.ts';
+import { isAllowed, partiesOf, refusalText } from './gate-secrets.ts';
 import type { StreamTransport } from '../frontends/streams/transport.ts';
 import type { GapWatch } from './gap-watch.ts';
 import { GATE_LISTEN_RETRY_MS, GATE_LOGIN_MS, GATE_STOP_MS, GATE_TCP_KEEP_ALIVE_MS } from './limits.ts';
+import type { ConnectRequest } from './nvme/connect-request.ts';
 import type { NvmePools } from './nvme/connection-ports.ts';
 import { type DiscoveryEntry, portIdOf } from './nvme/discovery.ts';
 import { NvmeConnection } from './nvme/nvme-connection.ts';
@@ -53,6 +55,8 @@ interface Client {
   readonly connection: NvmeConnection;
   readonly login: Timer;
   isProven: boolean;
+  /** NQN of the host, once it has logged in to the subsystem. */
+  hostNqn: string | null;
 }
 
 /** Returns the NQN of a gate. Gates of the same name and namespace, on any machine, are one subsystem for hosts. */
@@ -86,7 +90,7 @@ export class Gate {
       hasPartner: this.hasPartner,
       serial: createHash('sha256').update(nqn).digest('hex').slice(0, 20),
       version: ports.version,
-      isHostAllowed: (hostNqn: string) => this.config.hosts?.includes(hostNqn) !== false,
+      isHostAllowed: (hostNqn: string) => isAllowed(this.config, hostNqn),
       nowMs: () => ports.clock.monotonicMs(),
       note: (sentence: string) =>
         ports.lines.note(`Hosts of gate ${config.name}`, () => ports.log.info(`Gate ${this.config.name}: ${sentence}`)),
@@ -102,8 +106,9 @@ export class Gate {
     for (const endpoint of this.config.addresses) this.open(endpoint, true);
   }
 
-  /** Applies another configuration of the same gate. Hosts that it no longer allows are cut off. */
+  /** Applies another configuration of the same gate. Hosts that it no longer allows, or that now have to authenticate, are cut off. */
   change(config: ClientGateConfig): void {
+    const mustProve = config.secrets !== null && this.config.secrets === null;
     const wanted = new Set(config.addresses.map(keyOf));
     for (const [key, server] of this.servers)
       if (!wanted.has(key)) {
@@ -118,7 +123,8 @@ export class Gate {
     this.config = config;
     for (const { controllers } of [this.subsystem, this.discovery])
       for (const controller of [...controllers.values()])
-        if (config.hosts?.includes(controller.hostNqn) === false) controller.end('the gate allows its host no longer');
+        if (!isAllowed(config, controller.hostNqn)) controller.end('the gate allows its host no longer');
+        else if (mustProve) controller.end('the gate now has secrets, and its host has to authenticate');
     for (const endpoint of this.hasBegun ? config.addresses : [])
       if (!this.servers.has(keyOf(endpoint)) && !this.retries.has(keyOf(endpoint))) this.open(endpoint, true);
     this.discovery.discoveryChanged();
@@ -143,7 +149,7 @@ export class Gate {
 
   /** NQNs of the hosts that have logged in, without those that only look for subsystems. */
   get hosts(): readonly string[] {
-    return [...new Set([...this.subsystem.controllers.values()].map(({ hostNqn }) => hostNqn))];
+    return [...new Set([...this.clients].flatMap(({ hostNqn }) => hostNqn ?? []))];
   }
 
   /** Addresses at which the gate listens now. */
@@ -272,7 +278,13 @@ export class Gate {
     const say = (sentence: string): string => `Gate ${this.config.name}, host at ${from}: ${sentence}`;
     const connection: NvmeConnection = new NvmeConnection(counted, pools, {
       subsystem: (nqn) => this.subsystemOf(nqn),
-      connected: () => this.proven(client),
+      // The discovery subsystem only names the gate.
+      parties: ({ nqn, hostNqn }) => (nqn === this.nqn ? partiesOf(this.config, nqn, hostNqn) : null),
+      unproven: (hostNqn, fault) =>
+        lines.note(`Hosts of gate ${this.config.name} that were refused`, () =>
+          log.warn(say(refusalText(this.config, this.nqn, hostNqn, fault))),
+        ),
+      connected: (request) => this.proven(client, request),
       stoodStill: () => gaps.look(),
       closing: (why) => lines.note(`Connections of gate ${this.config.name}`, () => log.info(say(`the connection was closed: ${why}`))),
       failed: (error) =>
@@ -280,7 +292,7 @@ export class Gate {
       finished: () => this.finished(client),
     });
     const login = clock.after(GATE_LOGIN_MS, () => connection.close(`no login within ${GATE_LOGIN_MS / 1000} s`));
-    const client: Client = { socket, connection, login, isProven: false };
+    const client: Client = { socket, connection, login, isProven: false, hostNqn: null };
     this.clients.add(client);
     // The event 'close' follows an error, and the end of the input.
     socket.on('error', () => {});
@@ -294,8 +306,9 @@ export class Gate {
     return nqn === this.nqn ? this.subsystem : null;
   }
 
-  private proven(client: Client): void {
+  private proven(client: Client, { nqn, hostNqn }: ConnectRequest): void {
     client.login.cancel();
+    if (nqn === this.nqn) client.hostNqn = hostNqn;
     client.isProven = true;
     this.ports.door.proven();
   }

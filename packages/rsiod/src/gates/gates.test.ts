@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { ClientGateConfig } from '@rsio/common/config/schema/types';
 import type { GateView } from '@rsio/common/control/methods';
 import { systemClock } from '@rsio/common/lib/clock';
@@ -15,7 +15,7 @@ import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { MemoryVolume } from '../frontends/nbd/testing/memory-volume.ts';
 import { gateNqn } from './gate.ts';
 import { Gates } from './gates.ts';
-import { GATE_STOP_MS, GATE_UNPROVEN_MAX } from './limits.ts';
+import { GATE_LOGIN_MS, GATE_STOP_MS, GATE_UNPROVEN_MAX } from './limits.ts';
 import { capsule, HOST_NQN } from './nvme/testing/nvme-host.ts';
 import { SocketHost } from './testing/socket-host.ts';
 
@@ -41,7 +41,17 @@ async function freePort(): Promise<number> {
 }
 
 function gate(changes: Partial<ClientGateConfig> = {}): ClientGateConfig {
-  return { name: 'g1', nqn: null, addresses: [{ address: '127.0.0.1', port }], hosts: null, volumes: 'all', member: null, ...changes };
+  return {
+    name: 'g1',
+    nqn: null,
+    addresses: [{ address: '127.0.0.1', port }],
+    hosts: null,
+    volumes: 'all',
+    member: null,
+    secretFile: null,
+    secrets: null,
+    ...changes,
+  };
 }
 
 beforeEach(async () => {
@@ -338,6 +348,61 @@ it('counts what hosts do, and says when one volume holds all memory', async () =
   expect(figures()?.commands).toBeGreaterThan(80);
   expect([figures()?.receivedBytes, figures()?.sentBytes].every((bytes = 0) => bytes > 100)).toBe(true);
 }, 20_000);
+
+describe('a gate with secrets', () => {
+  const KEY = Buffer.alloc(32, 'h');
+  const secrets = (...nqns: readonly string[]): Partial<ClientGateConfig> => ({
+    secretFile: '/s',
+    secrets: new Map(nqns.map((nqn) => [nqn, { hash: 0, key: KEY }])),
+  });
+  const proven = async (hostNqn = HOST_NQN, key = KEY): Promise<{ admin: SocketHost; io: SocketHost }> => {
+    const both = await SocketHost.both(port, { nqn: NQN, hostNqn, key });
+    hosts.push(both.admin, both.io);
+    return both;
+  };
+
+  it('lets in hosts that prove their secrets, and no others', async () => {
+    const gates = await make([gate(secrets(HOST_NQN))]);
+    const { io } = await proven();
+    expect(await io.writeBlock(5, 0, Buffer.alloc(512, 'a'))).toBe(0);
+    await expect(proven(HOST_NQN, Buffer.alloc(32, 'x'))).rejects.toThrow('Authentication');
+    await expect(proven(OTHER)).rejects.toThrow('Connect');
+    expect(lines.filter((line) => line.includes('was refused: its secret is not the one in /s'))).toHaveLength(1);
+    expect(gates.views()).toMatchObject([{ hosts: [HOST_NQN], authenticates: true }]);
+  });
+
+  it('counts no host that has not proven itself, and cuts it off in time', async () => {
+    const gates = await make([gate(secrets(HOST_NQN))]);
+    const silent = await SocketHost.unproven(port, { nqn: NQN });
+    hosts.push(silent);
+    expect([gates.views()[0]?.hosts, await gates.usersOf(volume)]).toEqual([[], []]);
+    const write = await silent.run({ opcode: 1, cid: 5, nsid: 1, dwords: [0, 0, 0], data: Buffer.alloc(512) });
+    expect([write, volume.seen]).toMatchObject([{ kind: 'done', status: 0x4191 }, []]);
+    await vi.waitFor(() => expect(silent.isClosed).toBe(true), { timeout: GATE_LOGIN_MS + 5_000, interval: 50 });
+    expect(lines.some((line) => line.includes('no login within 10 s'))).toBe(true);
+  }, 20_000);
+
+  it('cuts off hosts whose secret a reload removes, and hosts that came before there were secrets; a new secret is for new logins', async () => {
+    const gates = await make();
+    const before = await login();
+    await gates.follow([gate(secrets(HOST_NQN, OTHER))]);
+    await vi.waitFor(() => expect(before.io.isClosed).toBe(true), UNTIL);
+    const [kept, removed] = [await proven(), await proven(OTHER)];
+    await gates.follow([gate({ secretFile: '/s', secrets: new Map([[HOST_NQN, { hash: 0, key: Buffer.alloc(32, 'n') }]]) })]);
+    await vi.waitFor(() => expect(removed.io.isClosed).toBe(true), UNTIL);
+    expect(await kept.io.writeBlock(5, 0, Buffer.alloc(512))).toBe(0);
+    await expect(proven()).rejects.toThrow('Authentication');
+    expect(await (await proven(HOST_NQN, Buffer.alloc(32, 'n'))).io.writeBlock(5, 0, Buffer.alloc(512))).toBe(0);
+  });
+
+  it('tells every host where it is, because the discovery subsystem has no data', async () => {
+    await make([gate(secrets(HOST_NQN))]);
+    const admin = await SocketHost.login(port, { nqn: 'nqn.2014-08.org.nvmexpress.discovery' });
+    hosts.push(admin);
+    expect((await admin.run({ opcode: 2, cid: 3, dwords: [0x01ff_0070], transferBytes: 2048 })).kind).toBe('data');
+    await expect(SocketHost.login(port, { nqn: 'nqn.2014-08.org.nvmexpress.discovery', hostNqn: OTHER })).rejects.toThrow('Connect');
+  });
+});
 
 it('the discovery subsystem names the gate at each address', async () => {
   await make();

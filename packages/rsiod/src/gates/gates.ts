@@ -2,6 +2,7 @@
 // are attached here, and standbys.ts those that another gate may have. Invariant: after a start, no gate lets hosts in before the volumes are
 // there that rsiod had before: a host that comes back removes the devices of volumes that it does not find.
 
+import { randomBytes } from 'node:crypto';
 import type { ClientGateConfig } from '@rsio/common/config/schema/types';
 import type { GateView } from '@rsio/common/control/methods';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -28,6 +29,7 @@ import {
   GATE_UNPROVEN_MAX,
 } from './limits.ts';
 import { NamespaceNumbers } from './namespace-numbers.ts';
+import { DhTurns } from './nvme/auth/dh-turns.ts';
 import type { NvmePools } from './nvme/connection-ports.ts';
 import type { AnaState, GateNamespace } from './nvme/subsystem-view.ts';
 import { Offering } from './offering.ts';
@@ -82,6 +84,7 @@ export class Gates implements Frontend {
   private readonly door = new GateDoor();
   private readonly data: DataBuffers;
   private readonly pools: NvmePools;
+  private readonly turns: DhTurns;
   private receiveBuffer: Buffer | null = null;
   private isRunning = false;
   /** True when the numbers of the namespaces are known. */
@@ -107,7 +110,12 @@ export class Gates implements Frontend {
       reserveBytes: GATE_RESERVE_BYTES,
       smallBytes: DataBuffers.memoryBytes(GATE_COPY_MAX_BYTES),
     };
-    this.pools = { data: this.data, batches: new BatchPool(), budget: new MemoryBudget(bounds, setImmediate), schedule: setImmediate };
+    this.turns = new DhTurns(clock);
+    let sequence = randomBytes(4).readUInt32LE();
+    this.pools = {
+      ...{ data: this.data, batches: new BatchPool(), budget: new MemoryBudget(bounds, setImmediate), schedule: setImmediate },
+      auth: { random: randomBytes, turns: this.turns, sequence: () => (sequence = (sequence % 0xffff_ffff) + 1) },
+    };
     this.gaps = new GapWatch(
       clock,
       (lengthMs) => this.cutAll(lengthMs),
@@ -180,6 +188,7 @@ export class Gates implements Frontend {
     this.isRunning = false;
     this.turn = this.turn.then(() => this.apply());
     await this.turn;
+    this.turns.close();
     this.data.close();
     this.lines.close();
   }
@@ -203,6 +212,7 @@ export class Gates implements Frontend {
         listening: gate?.listening ?? [],
         trouble: this.trouble ?? (this.isOpen ? null : 'It waits until the volumes are attached again that were before'),
         hosts: gate?.hosts ?? [],
+        authenticates: config.secrets !== null,
         member: config.member,
         volumes: [...(gate?.subsystem.namespaces.values() ?? [])].flatMap((namespace) => viewOf(namespace) ?? []),
         figures: gate?.figures() ?? NO_FIGURES,

@@ -7,11 +7,16 @@ import { assert } from '@rsio/common/lib/assert';
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
-/** Most connections of hosts to all gates of an rsiod, and most of them that have not sent Connect yet. */
+/** Most connections of hosts to all gates of an rsiod, and most of them that have not sent Connect, or have not proven themselves, yet. */
 export const GATE_CONNECTIONS_MAX = 256;
 export const GATE_UNPROVEN_MAX = 16;
-/** A host must send its Connect command within this time. */
+/** A host must send its Connect command, and prove itself if it has to, within this time. */
 export const GATE_LOGIN_MS = 10_000;
+/** Most bytes of a message of an authentication; the longest one has 1,168. */
+export const AUTH_MESSAGE_MAX_BYTES = 4 * KIB;
+/** After a computation of an authentication, the event loop is free for so many times its duration, and for at least this long. */
+export const AUTH_REST = 9;
+export const AUTH_REST_MIN_MS = 10;
 /** Most controllers, that is logins of hosts, at one gate. */
 export const GATE_CONTROLLERS_MAX = 64;
 /** Each gate of a subsystem has its own ids of controllers and numbers of addresses. */
@@ -101,4 +106,5 @@ assert(GATE_CONTROLLER_IDS > GATE_CONTROLLERS_MAX, 'An id is free');
 assert(GATE_ANA_LOG_BYTES <= GATE_COPY_MAX_BYTES, 'The log of the states of all namespaces fits into one answer');
 assert(GATE_TICK_MS * 4 <= GATE_GAP_MS, 'A tick that is somewhat late is no gap');
 assert(GATE_IN_CAPSULE_BYTES === 8 * KIB, 'Admin commands have as much data in capsules');
+assert(AUTH_MESSAGE_MAX_BYTES <= GATE_IN_CAPSULE_BYTES, 'A message of an authentication fits into a capsule');
 assert(GATE_COPY_MAX_BYTES + 128 <= 128 * KIB, 'A copied answer fits into a batch');

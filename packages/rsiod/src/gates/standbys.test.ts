@@ -1,4 +1,5 @@
 // Standbys with stand-in gates, servers and a clock: what hosts are shown, when a volume is taken over, and when not. Rule D3.
+// Invariant: each take-over is counted, and ends only when the test ends it.
 
 import { beforeEach, expect, it } from 'vitest';
 import type { ClientGateConfig } from '@rsio/common/config/schema/types';
@@ -16,7 +17,16 @@ class StubGate implements StandbyGate {
   readonly namespaces = new Map<number, GateNamespace>();
   /** What hosts hear of. */
   readonly heard: string[] = [];
-  config: ClientGateConfig = { name: 'pair', nqn: NQN, addresses: [], hosts: null, volumes: ['oracle'], member: 2 };
+  config: ClientGateConfig = {
+    name: 'pair',
+    nqn: NQN,
+    addresses: [],
+    hosts: null,
+    volumes: ['oracle'],
+    member: 2,
+    secretFile: null,
+    secrets: null,
+  };
   readonly subsystem = {
     namespaces: this.namespaces,
     changed: (nsid: number) => void this.heard.push(`changed ${nsid}`),

@@ -85,8 +85,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
     notify: (volume: Volume, event: VolumeEvent) => void,
     sourceText: (() => string) | null,
   ) {
-    this.namespace = namespace.name;
-    this.namespaceid = namespace.namespaceid;
+    ({ name: this.namespace, namespaceid: this.namespaceid } = namespace);
     this.target = target;
     this.clock = clock;
     this.sourceText = sourceText;

@@ -62,6 +62,8 @@ class Host {
     this.scene = scene;
     this.connection = new NvmeConnection(this.transport, scene.pools, {
       subsystem: (nqn) => (nqn === NQN ? scene.subsystem : null),
+      parties: () => null,
+      unproven: () => undefined,
       connected: () => undefined,
       stoodStill: () => scene.look(),
       closing: () => {
@@ -151,6 +153,8 @@ class Scene {
     batches: this.batches,
     budget: this.budget,
     schedule: (fire: () => void) => void this.turns.push(fire),
+    // No host has to authenticate.
+    auth: { random: () => Buffer.alloc(0), sequence: () => 0, turns: { run: () => undefined, forget: () => undefined } },
   };
   readonly storage: ScriptedVolume;
   readonly subsystem: Subsystem;

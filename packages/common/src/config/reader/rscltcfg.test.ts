@@ -115,8 +115,12 @@ describe('gates', () => {
         hosts: null,
         volumes: 'all',
         member: null,
+        secretFile: null,
+        secrets: null,
       },
     ]);
+    // Until the file has been read, no host has a secret.
+    expect(parseRscltConfig(`${GATE}secret-file = /s\n`, 'f').gates[0]).toMatchObject({ secretFile: '/s', secrets: new Map() });
     const hosts = 'nqn.2014-08.org.nvmexpress:uuid:1 nqn.2020-01.com.example:b';
     const more = `${GATE.replace('all', hosts)}volumes = a, b@1\nmember = 2\nnqn = nqn.2020-01.com.example:g\n`;
     expect(parseRscltConfig(more, 'f').gates[0]).toMatchObject({

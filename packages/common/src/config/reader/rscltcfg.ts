@@ -172,7 +172,7 @@ function readGates(sections: readonly IniSection[], defaults: Reader<'defaults'>
     uniques.claim(`name ${reader.name}`, reader.line, `gate name ${quoteText(reader.name)}`, 'give each gate a name of its own');
     const nqn = reader.value('nqn');
     if (nqn !== null) uniques.claim(`nqn ${nqn}`, reader.lineOf('nqn'), `NQN ${quoteText(nqn)}`, 'give each gate an NQN of its own');
-    const addresses = reader.value('address');
+    const [addresses, secretFile] = [reader.value('address'), reader.value('secret-file')];
     for (const { address, port } of addresses ?? []) {
       const shown = printEndpoint(address, port);
       uniques.claim(
@@ -193,6 +193,9 @@ function readGates(sections: readonly IniSection[], defaults: Reader<'defaults'>
         hosts: reader.value('hosts'),
         volumes: reader.value('volumes'),
         member,
+        secretFile,
+        // load-config.ts reads the file. Without it, no host gets in.
+        secrets: secretFile === null ? null : new Map(),
       });
   }
   return gates;

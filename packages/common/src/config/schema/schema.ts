@@ -384,12 +384,19 @@ export const SCHEMA = {
       help: 'A gate: hosts without rsiod use attached volumes through it by NVMe/TCP. Gates of this NAME and namespaceid are one subsystem for hosts',
       keys: {
         address: needed(types.gateAddresses, `Addresses at which rsiod listens for hosts; the default port is ${GATE_PORT}`),
-        hosts: needed(types.gateHosts, 'Hosts that may log in to the gate, by their NQNs. NQNs are not secret: protect the network'),
+        hosts: needed(
+          types.gateHosts,
+          'Hosts that may log in to the gate, by their NQNs. NQNs are not secret: protect the network, or set secret-file',
+        ),
         nqn: optional(types.nqn, 'NQN of the subsystem that hosts see. Default: made from the namespaceid and NAME'),
         volumes: withDefault(types.volumeNames, 'all', 'Attached volumes that the gate offers to its hosts'),
         member: optional(
           types.integer(1, GATE_MEMBERS_MAX),
           'Number of this gate among the gates of the same NAME on several machines: one of them has a volume, and another one takes it over when hosts ask',
+        ),
+        'secret-file': optional(
+          types.path,
+          'File with lines NQN SECRET, for hosts and for the NQN of the gate: hosts then authenticate, and hosts without a line are refused',
         ),
       },
     },

@@ -314,6 +314,16 @@ export interface ClientGateConfig {
   readonly volumes: 'all' | readonly string[];
   /** The number of this gate among the gates of one subsystem on several machines; null if it is the only one. */
   readonly member: number | null;
+  /** File with the secrets of the hosts; null if hosts do not authenticate. */
+  readonly secretFile: string | null;
+  /** The secrets in the file, by NQN; null if hosts do not authenticate. A host without a secret is refused. */
+  readonly secrets: ReadonlyMap<string, GateSecret> | null;
+}
+
+/** A secret of a host or of a gate. `hash`: the hash that transforms the key with the NQN before use; 0 for none. */
+export interface GateSecret {
+  readonly hash: number;
+  readonly key: Buffer;
 }
 
 export interface RscltConfig {

@@ -260,8 +260,12 @@ const DISCOVERY_NQN = 'nqn.2014-08.org.nvmexpress.discovery';
 export const nqn: ValueType<string> = plain(
   'nqn',
   `an NQN of at most ${NQN_MAX_CHARS} characters, such as nqn.2026-01.com.example:gate`,
-  (text) => (NQN.test(text) && text.length <= NQN_MAX_CHARS && text !== DISCOVERY_NQN ? text : refuse('NQN', text, nqn.allowed)),
+  (text) => (isNqn(text) && text !== DISCOVERY_NQN ? text : refuse('NQN', text, nqn.allowed)),
 );
+
+export function isNqn(text: string): boolean {
+  return NQN.test(text) && text.length <= NQN_MAX_CHARS;
+}
 
 const HOSTS_ALLOWED = `all, or 1 to ${GATE_HOSTS_MAX} NQNs of hosts, separated by commas or spaces, as /etc/nvme/hostnqn has them`;
 
@@ -269,7 +273,7 @@ const HOSTS_ALLOWED = `all, or 1 to ${GATE_HOSTS_MAX} NQNs of hosts, separated b
 export const gateHosts: ValueType<readonly string[] | null> = plain('names', HOSTS_ALLOWED, (text) => {
   if (text === 'all') return null;
   const names = [...new Set(text.split(/\s*,\s*|\s+/))];
-  const usable = names.length <= GATE_HOSTS_MAX && names.every((one) => NQN.test(one) && one.length <= NQN_MAX_CHARS);
+  const usable = names.length <= GATE_HOSTS_MAX && names.every(isNqn);
   return usable ? names : refuse('list of NQNs', text, HOSTS_ALLOWED);
 });
 

@@ -10,7 +10,16 @@ const FIGURES = { connections: 0, commands: 0, receivedBytes: 0, sentBytes: 0, w
 const [ONE, TWO] = ['127.0.0.1:4420', '192.168.45.20:4420'];
 const HOST = 'nqn.2014-08.org.nvmexpress:uuid:11111111-2222-3333-4444-555555555555';
 const GOOD: GateView = {
-  ...{ name: 'esx', nqn: 'nqn.a', trouble: null, member: null, addresses: [ONE, TWO], listening: [ONE, TWO], hosts: [] },
+  ...{
+    name: 'esx',
+    nqn: 'nqn.a',
+    trouble: null,
+    member: null,
+    authenticates: false,
+    addresses: [ONE, TWO],
+    listening: [ONE, TWO],
+    hosts: [],
+  },
   volumes: [{ nsid: 1, label: 'osl:oracle@0', sizeBytes: 512, state: 'active' as const, why: null }],
   figures: FIGURES,
 };

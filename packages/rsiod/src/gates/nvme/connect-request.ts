@@ -22,6 +22,7 @@ const FLOW_CONTROL_OFF = 0x04;
 
 /** Returns the fields of a Connect command; a code if they are wrong. */
 export function connectRequest(command: NvmeCommand): ConnectRequest | Code {
+  if (!command.isConnect || !command.isInCapsule) return CODE.SEQUENCE_ERROR | DNR;
   if (command.dataBytes !== CONNECT_BYTES) return CODE.CONNECT_PARAMETERS | DNR;
   if (command.sqe.readUInt16LE(40) !== 0) return CODE.CONNECT_FORMAT | DNR;
   const { buffer, sqe } = command;
@@ -40,6 +41,11 @@ export function connectRequest(command: NvmeCommand): ConnectRequest | Code {
     hostId: buffer.toString('hex', 0, 16),
     cntlid: buffer.readUInt16LE(16),
   };
+}
+
+/** The first dword of the answer to a refused Connect. Bit 16: the wrong parameter is in the data of the command. */
+export function wrongPlace(code: Code): number {
+  return code === CODE.CONNECT_BUSY || code === (CODE.SEQUENCE_ERROR | DNR) ? 0 : 1 << 16;
 }
 
 /** Returns the NQN in a field of 256 bytes; null if it is empty, too long or has no end. */

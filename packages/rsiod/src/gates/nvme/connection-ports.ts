@@ -4,6 +4,9 @@
 import type { DataBuffers } from '../../frontends/streams/data-buffers.ts';
 import type { MemoryBudget } from '../../frontends/streams/memory-budget.ts';
 import type { BatchPool } from '../../frontends/streams/transport.ts';
+import type { AuthFault, AuthParties } from './auth/dh-chap.ts';
+import type { SharedAuthPorts } from './auth/dh-turns.ts';
+import type { ConnectRequest } from './connect-request.ts';
 import type { Subsystem } from './subsystem.ts';
 
 export interface NvmePools {
@@ -12,13 +15,18 @@ export interface NvmePools {
   readonly budget: MemoryBudget;
   /** Calls `fire` once, at the end of the current event-loop turn. */
   readonly schedule: (fire: () => void) => void;
+  readonly auth: SharedAuthPorts;
 }
 
 export interface NvmeConnectionEvents {
   /** Finds the subsystem that a host names; null if it is not here. */
   subsystem(nqn: string): Subsystem | null;
-  /** Called once, when the host has logged in. */
-  connected(): void;
+  /** Returns how an allowed host proves itself at a subsystem; null if it need not. */
+  parties(request: ConnectRequest): AuthParties | null;
+  /** Called when a host has failed to prove itself. */
+  unproven(hostNqn: string, fault: AuthFault): void;
+  /** Called once, when the host has logged in, and has proven itself if it has to. */
+  connected(request: ConnectRequest): void;
   /** Returns true if the process has just stood still; all connections are then closed (rule D1). */
   stoodStill(): boolean;
   /** Called when the connection is closed, with the reason. */

@@ -212,5 +212,5 @@ it('the host is named in the log', () => {
   const rig = new GateRig();
   const admin = rig.login();
   admin.vanish();
-  expect(rig.log).toEqual([`host ${HOST_NQN} has logged in, as controller 1`, `host ${HOST_NQN} has left controller 1`]);
+  expect(rig.log).toEqual([`host ${HOST_NQN} has connected, as controller 1`, `host ${HOST_NQN} has left controller 1`]);
 });

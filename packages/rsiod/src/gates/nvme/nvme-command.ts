@@ -5,6 +5,7 @@ import type { Status } from '@rsio/protocol/wire/status';
 import type { DataBuffer } from '../../frontends/streams/data-buffers.ts';
 import type { LargeReply } from '../../frontends/streams/reply-output.ts';
 import type { VolumeIo, VolumeOp } from '../../volumes/frontend-volume.ts';
+import { GATE_BUSY_MS } from '../limits.ts';
 import type { Reservations } from './reservations.ts';
 import { ADMIN, type Code, FABRICS, IO, SGL, SQE_BYTES } from './wire/constants.ts';
 
@@ -109,6 +110,11 @@ export class NvmeCommand implements VolumeIo, LargeReply {
     return this.phase !== 'idle' && this.phase !== 'answered';
   }
 
+  /** True if the host needs an answer before the volume completes the command. */
+  isOverdue(nowMs: number): boolean {
+    return this.begunMs !== null && !this.isLate && this.phase === 'executing' && nowMs - this.begunMs > GATE_BUSY_MS;
+  }
+
   /** A number of 32 bits of the command: `dword(10)` is CDW10. */
   dword(number: number): number {
     return this.sqe.readUInt32LE(4 * number);
@@ -140,6 +146,12 @@ export class NvmeCommand implements VolumeIo, LargeReply {
 
   get isConnect(): boolean {
     return this.opcode === ADMIN.FABRICS && this.fabricsType === FABRICS.CONNECT;
+  }
+
+  /** True for a command that carries a message of an authentication. */
+  get isAuth(): boolean {
+    const { opcode, fabricsType } = this;
+    return opcode === ADMIN.FABRICS && (fabricsType === FABRICS.AUTH_SEND || fabricsType === FABRICS.AUTH_RECEIVE);
   }
 
   /** `in`: from the host; `out`: to the host. The lowest two bits of an opcode say that. */

@@ -9,17 +9,11 @@ import { DataBuffers } from '../../frontends/streams/data-buffers.ts';
 import type { BudgetUser } from '../../frontends/streams/memory-budget.ts';
 import type { StreamTransport } from '../../frontends/streams/transport.ts';
 import { ReplyOutput, type ReplyOutputEvents } from '../../frontends/streams/reply-output.ts';
-import {
-  GATE_ADMIN_ENTRIES,
-  GATE_BUSY_MS,
-  GATE_COPY_MAX_BYTES,
-  GATE_IN_CAPSULE_BYTES,
-  GATE_QUIESCE_MS,
-  GATE_TRANSFER_MAX_BYTES,
-} from '../limits.ts';
+import { GATE_ADMIN_ENTRIES, GATE_COPY_MAX_BYTES, GATE_IN_CAPSULE_BYTES, GATE_QUIESCE_MS, GATE_TRANSFER_MAX_BYTES } from '../limits.ts';
+import { QueueAuth } from './queue-auth.ts';
 import { AnswerWriter } from './answer-writer.ts';
 import type { NvmeConnectionEvents, NvmePools } from './connection-ports.ts';
-import { connectRequest } from './connect-request.ts';
+import { connectRequest, wrongPlace } from './connect-request.ts';
 import type { Controller } from './controller.ts';
 import { FusedPairs } from './fused.ts';
 import { HostWatch } from './host-watch.ts';
@@ -29,7 +23,7 @@ import { MemoryShare } from './memory-share.ts';
 import { NvmeCommand, type NvmeCommandEvents } from './nvme-command.ts';
 import type { Queue } from './queue.ts';
 import type { Reservations } from './reservations.ts';
-import { CODE, type Code, DNR, FATAL, HEADER_BYTES, IO, PDU, SGL } from './wire/constants.ts';
+import { CODE, CONNECT_AUTH_REQUIRED, type Code, DNR, FATAL, HEADER_BYTES, IO, PDU, SGL } from './wire/constants.ts';
 import { PduDecoder, type PduSink } from './wire/pdu-decoder.ts';
 import { icResponse, readIcRequest, termination } from './wire/pdu.ts';
 
@@ -48,6 +42,8 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
   private controller: Controller | null = null;
   /** Null before Connect. */
   private io: IoExecution | null = null;
+  /** Null if the host need not authenticate. */
+  private auth: QueueAuth | null = null;
   private entries = GATE_ADMIN_ENTRIES;
   /** All command objects; the index is the tag. */
   private readonly commands: NvmeCommand[] = [];
@@ -106,8 +102,7 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
   tick(nowMs: number): void {
     for (const command of this.commands) {
       if (command.reservingMs !== null && command.phase === 'executing') this.awaitReservation(command, command.reservingMs, nowMs);
-      const isOverdue = command.begunMs !== null && !command.isLate && nowMs - command.begunMs > GATE_BUSY_MS;
-      if (isOverdue && this.isOpen && command.phase === 'executing') this.answerLate(command);
+      if (this.isOpen && command.isOverdue(nowMs)) this.answerLate(command);
     }
     const why = this.watch.stuck(nowMs, this.commands, this.unanswered, this.isOpen, this.waiting[0]);
     if (why === null) return;
@@ -324,10 +319,12 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
       else if (command.sglBytes > 0 && direction !== 'none') return this.answer(command, CODE.SGL_TYPE | DNR);
       if (command.dataBytes > GATE_TRANSFER_MAX_BYTES) return this.answer(command, CODE.INVALID_FIELD | DNR);
     }
-    const isVerify = this.qid > 0 && command.opcode === IO.VERIFY;
-    const needsMemory = !command.isInCapsule && command.dataBytes > 0 && (direction === 'in' || this.qid > 0);
+    if (this.auth?.refuses(command) === true) return;
+    const isIo = this.qid > 0 && !command.isAuth;
+    const isVerify = isIo && command.opcode === IO.VERIFY;
+    const needsMemory = !command.isInCapsule && command.dataBytes > 0 && (direction === 'in' || isIo);
     if (!needsMemory && !isVerify) return this.execute(command);
-    if (this.qid > 0) {
+    if (isIo) {
       const code = this.io?.plan(command);
       if (typeof code === 'number') return this.answer(command, code);
     }
@@ -359,6 +356,7 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
 
   private execute(command: NvmeCommand): void {
     command.phase = 'executing';
+    if (this.auth?.execute(command) === true) return;
     if (this.qid === 0) this.controller?.execute(command);
     else this.io?.execute(command);
   }
@@ -370,22 +368,20 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
   // --- Login
 
   private connect(command: NvmeCommand): void {
-    command.phase = 'executing';
-    const request = command.isConnect && command.isInCapsule ? connectRequest(command) : null;
-    if (request === null) return this.answer(command, CODE.SEQUENCE_ERROR | DNR);
-    if (typeof request === 'number') return this.answer(command, request, PARAMETER_IN_DATA);
+    const request = connectRequest(command);
+    if (typeof request === 'number') return this.answer(command, request, wrongPlace(request));
     const found = this.events.subsystem(request.nqn);
     this.qid = request.qid;
     const controller = found === null ? CODE.CONNECT_PARAMETERS | DNR : found.connect(this, request);
-    if (typeof controller === 'number') return this.answer(command, controller, controller === CODE.CONNECT_BUSY ? 0 : PARAMETER_IN_DATA);
+    if (typeof controller === 'number') return this.answer(command, controller, wrongPlace(controller));
     this.controller = controller;
     if (found !== null) this.io = new IoExecution(found, request, this);
     this.entries = request.entries;
     this.writer.hasFlowControl = request.hasFlowControl;
     this.writer.sqhd = 1 % this.entries;
     this.phase = 'serving';
-    this.events.connected();
-    this.answer(command, CODE.OK, controller.id);
+    this.auth = QueueAuth.of(this, request, this.pools.auth, this.events);
+    this.answer(command, CODE.OK, controller.id | (this.auth === null ? 0 : CONNECT_AUTH_REQUIRED));
   }
 
   // --- Answers
@@ -465,6 +461,7 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
     this.waiting.length = 0;
     this.memory.forget();
     this.output.close();
+    this.auth?.close();
     if (this.qid === 0) this.controller?.adminClosed();
     // What a volume has ends when the volume has completed it; all else ends now.
     for (const command of this.commands)
@@ -479,6 +476,3 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
     this.events.finished();
   }
 }
-
-/** Bit 16 of the answer to a wrong Connect: the offset is one in the data of the command. */
-const PARAMETER_IN_DATA = 1 << 16;

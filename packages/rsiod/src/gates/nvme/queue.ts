@@ -12,6 +12,8 @@ export interface Queue {
   answer(command: NvmeCommand, code: Code, low?: number, high?: number): void;
   /** Sends `content` to the host, as much of it as the command asks for, and the completion. */
   answerData(command: NvmeCommand, content: Buffer): void;
+  /** Ends the connection because of an error of rsiod itself. */
+  failed(thrown: unknown): void;
   /** Ends the connection; nothing that it has received is executed any more. `left` of the controller is called when it has finished. */
   close(why: string): void;
   /**

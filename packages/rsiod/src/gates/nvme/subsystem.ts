@@ -91,7 +91,7 @@ export class Subsystem implements ControllerOwner, ReservationGate {
     if (this.controllers.size >= GATE_CONTROLLERS_MAX) return CODE.CONNECT_BUSY;
     const controller = new Controller(this, this.newId(), queue, request);
     this.controllers.set(controller.id, controller);
-    this.options.note(`host ${hostNqn} has logged in, as controller ${controller.id}`);
+    this.options.note(`host ${hostNqn} has connected, as controller ${controller.id}`);
     return controller;
   }
 

@@ -3,6 +3,7 @@
 
 import { connect, type Socket } from 'node:net';
 import { systemClock } from '@rsio/common/lib/clock';
+import { authReceive, authSend, ChapHost } from '../nvme/testing/chap-host.ts';
 import { type Answer, answers, capsule, connectCommand, icRequest, type Sqe } from '../nvme/testing/nvme-host.ts';
 
 const ANSWER_MS = 20_000;
@@ -14,6 +15,10 @@ export interface HostLogin {
   readonly qid?: number;
   readonly cntlid?: number;
   readonly keepAliveMs?: number;
+  /** Secret with which the host proves itself. */
+  readonly key?: Buffer;
+  /** Secret that the gate has to prove. */
+  readonly gateKey?: Buffer;
 }
 
 export class SocketHost {
@@ -34,17 +39,23 @@ export class SocketHost {
     });
   }
 
-  /** Connects, and logs in. Throws with the status of a refused Connect. */
+  /** Connects, and logs in. Throws with the status of a refused Connect, or with the failure of an authentication. */
   static async login(port: number, login: HostLogin, address = '127.0.0.1'): Promise<SocketHost> {
+    const host = await SocketHost.unproven(port, login, address);
+    if (login.key !== undefined) await host.prove(login.key, login);
+    if ((login.qid ?? 0) === 0) await host.run({ opcode: 0x7f, fabricsType: 0, cid: 1, dwords: [0, 0x14, 0x46_0001] });
+    return host;
+  }
+
+  /** Sends no more than Connect. */
+  static async unproven(port: number, login: HostLogin, address = '127.0.0.1'): Promise<SocketHost> {
     const host = new SocketHost(port, address);
     host.write(icRequest());
     await host.next(({ kind }) => kind === 'ic');
-    const { qid = 0 } = login;
     // This host sends no Keep Alive.
-    const done = await host.run(connectCommand({ keepAliveMs: QUIET_MS, ...login, entries: qid === 0 ? 32 : 64 }));
+    const done = await host.run(connectCommand({ keepAliveMs: QUIET_MS, ...login, entries: (login.qid ?? 0) === 0 ? 32 : 64 }));
     if (done.kind !== 'done' || done.status !== 0) throw new Error(`Connect: ${JSON.stringify(done)}`);
-    host.cntlid = done.low;
-    if (qid === 0) await host.run({ opcode: 0x7f, fabricsType: 0, cid: 1, dwords: [0, 0x14, 0x46_0001] });
+    host.cntlid = done.low & 0xffff;
     return host;
   }
 
@@ -52,6 +63,22 @@ export class SocketHost {
   static async both(port: number, login: HostLogin, address?: string): Promise<{ readonly admin: SocketHost; readonly io: SocketHost }> {
     const admin = await SocketHost.login(port, login, address);
     return { admin, io: await SocketHost.login(port, { ...login, qid: 1, cntlid: admin.cntlid }, address) };
+  }
+
+  private async prove(key: Buffer, { nqn, hostNqn, gateKey }: HostLogin): Promise<void> {
+    const chap = new ChapHost(key, nqn);
+    await this.run(authSend(8, chap.negotiate()));
+    const options = { ...(hostNqn === undefined ? {} : { hostNqn }), ...(gateKey === undefined ? {} : { gateKey }) };
+    await this.run(authSend(8, chap.reply(await this.message(), options)));
+    if (!chap.isSuccess(await this.message())) throw new Error('Authentication has failed');
+    if (gateKey !== undefined) await this.run(authSend(8, chap.success2()));
+  }
+
+  private async message(): Promise<Buffer> {
+    const data = await this.run(authReceive(9));
+    if (data.kind !== 'data') throw new Error(`Receive: ${JSON.stringify(data)}`);
+    await this.next((answer) => answer.kind === 'done' && answer.cid === 9);
+    return data.data;
   }
 
   write(bytes: Buffer): void {

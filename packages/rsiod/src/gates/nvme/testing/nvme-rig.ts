@@ -1,12 +1,15 @@
 // Connections of a gate with a volume in memory and raw hosts, for tests. The test decides when the volume completes, when a turn of the
 // event loop ends, and what the time is.
 
+import { randomBytes } from 'node:crypto';
 import { DataBuffers } from '../../../frontends/streams/data-buffers.ts';
 import { MemoryBudget } from '../../../frontends/streams/memory-budget.ts';
 import { BatchPool } from '../../../frontends/streams/transport.ts';
 import { MemoryTransport } from '../../../frontends/nbd/testing/memory-transport.ts';
 import { MemoryVolume, type MemoryVolumeOptions } from '../../../frontends/nbd/testing/memory-volume.ts';
 import { GATE_BYTES_MAX, GATE_RESERVE_BYTES } from '../../limits.ts';
+import type { AuthParties } from '../auth/dh-chap.ts';
+import type { SharedAuthPorts } from '../auth/dh-turns.ts';
 import { NvmeConnection } from '../nvme-connection.ts';
 import type { Reservations } from '../reservations.ts';
 import type { AnaState, GateNamespace } from '../subsystem-view.ts';
@@ -52,6 +55,23 @@ export class GateRig {
   nowMs = 1000;
   /** Closes all connections, as a gate does after a gap; null if the process did not stand still. */
   afterGap: (() => void) | null = null;
+  /** Secrets with which hosts have to authenticate. */
+  secrets: Pick<AuthParties, 'host' | 'own'> | null = null;
+  /** Number of connections that are logged in. */
+  connected = 0;
+  /** Computations of authentications that have no turn yet. */
+  readonly computations: { readonly owner: object; readonly work: () => void }[] = [];
+  readonly auth: SharedAuthPorts = {
+    random: (bytes) => randomBytes(bytes),
+    sequence: () => 77,
+    turns: {
+      run: (owner, work) => void this.computations.push({ owner, work }),
+      forget: (owner) => {
+        for (let at = this.computations.length - 1; at >= 0; at--)
+          if (this.computations[at]?.owner === owner) this.computations.splice(at, 1);
+      },
+    },
+  };
   /** Number of connections that have finished. */
   finished = 0;
   private readonly volumeTurns: (() => void)[] = [];
@@ -115,9 +135,10 @@ export class GateRig {
   }
 
   settle(): void {
-    for (let round = 0; round < 1000 && this.volumeTurns.length + this.doorTurns.length > 0; round++) {
+    for (let round = 0; round < 1000 && this.volumeTurns.length + this.doorTurns.length + this.computations.length > 0; round++) {
       this.complete();
       this.turn();
+      for (const { work } of this.computations.splice(0)) work();
     }
   }
 
@@ -137,10 +158,12 @@ export class RigConnection {
     this.rig = rig;
     this.digests = digests;
     const { data, batches, budget } = rig;
-    const pools = { data, batches, budget, schedule: (fire: () => void) => rig.schedule(fire) };
+    const pools = { data, batches, budget, schedule: (fire: () => void) => rig.schedule(fire), auth: rig.auth };
     this.connection = new NvmeConnection(this.transport, pools, {
       subsystem: (nqn) => (nqn === NQN ? rig.subsystem : null),
-      connected: () => undefined,
+      parties: ({ hostNqn }) => (rig.secrets === null ? null : { hostNqn, nqn: NQN, ...rig.secrets }),
+      unproven: (hostNqn, fault) => rig.log.push(`unproven: ${hostNqn} ${fault}`),
+      connected: () => rig.connected++,
       stoodStill: () => {
         rig.afterGap?.();
         return rig.afterGap !== null;

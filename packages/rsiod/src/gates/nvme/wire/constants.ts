@@ -43,7 +43,7 @@ export const ADMIN = {
   FABRICS: 0x7f,
 } as const;
 
-export const FABRICS = { PROPERTY_SET: 0x00, CONNECT: 0x01, PROPERTY_GET: 0x04 } as const;
+export const FABRICS = { PROPERTY_SET: 0x00, CONNECT: 0x01, PROPERTY_GET: 0x04, AUTH_SEND: 0x05, AUTH_RECEIVE: 0x06 } as const;
 
 export const IO = {
   FLUSH: 0x00,
@@ -89,6 +89,7 @@ export const CODE = {
   CONNECT_BUSY: 0x181,
   CONNECT_PARAMETERS: 0x182,
   CONNECT_HOST: 0x184,
+  AUTH_REQUIRED: 0x191,
   // Of the path: the host may use another one.
   ANA_INACCESSIBLE: 0x302,
   ANA_TRANSITION: 0x303,
@@ -105,6 +106,23 @@ export const SGL = { TYPE_AT: 39, LENGTH_AT: 32, OFFSET_AT: 24, IN_CAPSULE: 0x01
 
 /** Bits 0 and 1 of the flags of a command. */
 export const FUSE = { NO: 0, FIRST: 1, SECOND: 2 } as const;
+/** ATR in the answer to Connect: the host has to authenticate. */
+export const CONNECT_AUTH_REQUIRED = 1 << 17;
+/** CDW10 of the commands with messages of an authentication, without its lowest byte: SECP, SPSP1, SPSP0. */
+export const AUTH_PROTOCOL = 0xe9_0101;
+/** Type and id of a message. */
+export const AUTH_MESSAGE = {
+  NEGOTIATE: 0x0000,
+  CHALLENGE: 0x0101,
+  REPLY: 0x0102,
+  SUCCESS_1: 0x0103,
+  SUCCESS_2: 0x0104,
+  FAILURE_1: 0x00f1,
+  FAILURE_2: 0x00f0,
+} as const;
+/** Why an authentication has failed. */
+export const AUTH_FAILURE = { FAILED: 1, PROTOCOL: 2, SECURE_CHANNEL: 3, HASH: 4, GROUP: 5, PAYLOAD: 6, MESSAGE: 7 } as const;
+export type AuthFailure = (typeof AUTH_FAILURE)[keyof typeof AUTH_FAILURE];
 export const PROPERTY = { CAP: 0x00, VS: 0x08, CC: 0x14, CSTS: 0x1c } as const;
 export const FEATURE = {
   VOLATILE_CACHE: 0x06,
