@@ -4,7 +4,7 @@
 import type { Machine } from '../machine.ts';
 import { seconds } from '../report.ts';
 import { until } from '../scene.ts';
-import { type LunScene, STORAGE_CARD } from './scene.ts';
+import { type LunScene, served, STORAGE_CARD } from './scene.ts';
 
 /** Resolves with the longest I/O of the client, in ms. */
 export type Drill = (scene: LunScene, owner: Machine) => Promise<number>;
@@ -94,7 +94,7 @@ export const DRILLS: Readonly<Record<string, Drill>> = {
   killed: (scene, owner) =>
     judged(scene, 'rssrv of the owner is killed, and systemd starts it again', async () => {
       await owner.run('kill -9 $(systemctl show rssrv -p MainPID --value); sleep 5');
-      return await Promise.any(scene.servers.map(taken));
+      return await taken(await served(scene));
     }),
 
   frozen: (scene, owner) =>
@@ -122,7 +122,7 @@ export const DRILLS: Readonly<Record<string, Drill>> = {
   reset: (scene, owner) =>
     judged(scene, 'the owner is reset', async () => {
       await owner.reset();
-      return await Promise.any(scene.servers.map(taken));
+      return await taken(await served(scene));
     }),
 
   'power-cut': (scene, owner) =>

@@ -28,6 +28,7 @@ export const LINKS: readonly Link[] = [
 /** Cards of a server: the first leads to the clients, and the second to the storage. */
 export const STORAGE_CARD = 1;
 const HOSTS = [10, 20];
+const SERVED_MS = 600_000;
 const IQN = 'iqn.2026-01.net.example';
 /** An emulated machine may be slow for seconds, and its session must not end for that. */
 const SLOW = [
@@ -95,15 +96,19 @@ export async function installed({ array, servers, report }: LunScene): Promise<v
   await servers[1]!.run(`(umask 077; echo ${key} > big-2.key); rsadm client add big-2 --key-file big-2.key --rights manage`);
   await array.run(`(umask 077; echo ${key} > big-2.key)`);
   for (const server of servers) await array.run(until(`rsconfig join ${netOf(server, false)}10 --name big-2 --key-file big-2.key`, 10));
-  const owner = await served({ array, servers, report });
+  const owner = await served({ servers });
   await array.run(until('rsconfig volume create db --size 64m --attach', 20));
   report.check('a volume of the pool is attached', true, await owner.run('rsadm farm; sg_persist -k /dev/disk/by-id/wwn-*'));
 }
 
-/** Resolves with the server that serves the pool. Throws if none does for ten minutes. */
-export async function served({ servers }: Pick<LunScene, 'array' | 'servers' | 'report'>): Promise<Machine> {
-  const isHere = `rsadm farm --json 2>/dev/null | tr -d ' \\n' | grep -q '"isHere":true'`;
-  const asked = servers.map((server) => server.run(until(isHere, 600)).then(() => server));
-  for (const one of asked) one.catch(() => undefined);
-  return await Promise.any(asked);
+/**
+ * Resolves with the server that serves the pool. Throws if none does for SERVED_MS. A machine runs one command after another, so that each
+ * question is short: a server that waits for the pool could not be told anything else.
+ */
+export async function served({ servers }: Pick<LunScene, 'servers'>): Promise<Machine> {
+  const endMs = performance.now() + SERVED_MS;
+  while (performance.now() < endMs)
+    for (const server of servers)
+      if ((await server.try(`rsadm farm --json 2>/dev/null | tr -d ' \\n' | grep -q '"isHere":true'`)).code === 0) return server;
+  throw new Error(`No server serves the pool for ${SERVED_MS / 60_000} minutes`);
 }
