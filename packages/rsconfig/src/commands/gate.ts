@@ -18,7 +18,7 @@ const COMPLETES_GATE = '"${ask[@]}" gate list | tail -n +2 | cut -d " " -f 1';
 export const GATE_ADD = defineCommand({
   call: { by: 'words', words: 'gate add' },
   synopsis:
-    'gate add NAME ADDRESS[:PORT][,...] --hosts NQN[,...]|all\n[--offers NAME[,...]] [--member N] [--nqn NQN] [--secrets FILE] [--reload]',
+    'gate add NAME ADDRESS[:PORT][,...] --hosts NQN[,...]|all\n[--offers NAME[,...]] [--member N] [--nqn NQN]\n[--secrets FILE] [--reload]',
   summary: 'adds a gate for hosts without rsiod to rscltcfg',
   details: `Hosts use the volumes of the gate by NVMe/TCP, with the initiator of their own
 kernel. A Linux host shows its NQN with cat /etc/nvme/hostnqn. An NQN is not
@@ -32,7 +32,7 @@ hosts reach. Data is not encrypted in either case.`,
     secrets: {
       kind: 'text',
       value: 'FILE',
-      help: 'file with the secrets of the hosts, see rsconfig gate secret;\ndefault: hosts do not authenticate',
+      help: 'file with the secrets of hosts: see gate secret;\ndefault: hosts do not authenticate',
     },
     reload: RELOAD_OPTION,
   },
