@@ -1,5 +1,5 @@
 // A gate of a real rsiod with secrets: hosts and the gate prove themselves, others do not get in, and a reload takes changed secrets.
-// Rules: G41.
+// Rules: G42.
 
 import { createHmac } from 'node:crypto';
 import { writeFileSync } from 'node:fs';

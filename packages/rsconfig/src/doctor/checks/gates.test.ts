@@ -53,6 +53,11 @@ test('volumes that are named but not attached', () => {
   expect(found({}, `hosts = ${HOST}\nvolumes = oracle,data,oracle@1`)).toEqual([`warning: gate esx: ${what}`]);
 });
 
+test('a volume that a standby could not take over', () => {
+  const volumes = [{ ...GOOD.volumes[0]!, state: 'waiting' as const, why: 'Client venus has data that only it can send again' }];
+  expect(found({ volumes })).toEqual(['warning: gate esx: It has not got osl:oracle@0: Client venus has data that only it can send again']);
+});
+
 test('every host may log in at an address that others reach', () => {
   const what = 'Every host that reaches 192.168.45.20 can read and write its volumes (hosts = all)';
   expect(found({}, 'hosts = all')).toEqual([`warning: gate esx: ${what}`]);

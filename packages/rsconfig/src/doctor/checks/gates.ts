@@ -39,8 +39,12 @@ function judge(findings: FindingList, { name, trouble, addresses, listening, fig
   ]);
 }
 
-function judgeConfig(findings: FindingList, { volumes: shown }: GateView, { name, hosts, volumes, addresses }: ClientGateConfig): void {
+function judgeConfig(findings: FindingList, { volumes: shown }: GateView, config: ClientGateConfig): void {
+  const { name, hosts, volumes, addresses, secrets } = config;
   const object = `gate ${name}`;
+  for (const { label, why } of shown)
+    if (why !== null)
+      findings.warning(object, `It has not got ${label}: ${why}`, null, 'help the gate that has it, or wait: the gate tries again');
   const there = new Set(shown.flatMap(({ label }) => namesIn(label)));
   const missing = volumes === 'all' ? [] : volumes.filter((one) => !there.has(one));
   if (missing.length > 0) {
@@ -48,7 +52,7 @@ function judgeConfig(findings: FindingList, { volumes: shown }: GateView, { name
     findings.warning(object, what, null, `attach what it is to offer (rsconfig -a NAME), or change volumes in [gate ${name}]`);
   }
   const open = addresses.filter(({ address }) => !isLoopback(address));
-  if (hosts !== null || open.length === 0) return;
+  if (hosts !== null || secrets !== null || open.length === 0) return;
   const what = `Every host that reaches ${open.map(({ address }) => address).join(' or ')} can read and write its volumes (hosts = all)`;
   findings.warning(object, what, null, `name the hosts in [gate ${name}], and use a network that only they reach`);
 }

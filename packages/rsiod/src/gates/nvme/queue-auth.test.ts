@@ -1,5 +1,5 @@
 // Authentication of hosts: proofs of both sides, wrong secrets, and hostile hosts. The oracle is the host's side of the tests, and secrets that
-// nvme-cli has transformed. Rules: G41.
+// nvme-cli has transformed. Rules: G42.
 
 import { createDiffieHellman } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
