@@ -11,10 +11,11 @@ import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { GapWatch } from '@rsio/rsiod/gates/gap-watch';
 import { GATE_SWITCH_MS } from '@rsio/rsiod/gates/limits';
 import { capsule } from '@rsio/rsiod/gates/nvme/testing/nvme-host';
-import { GateRig, NQN, type RigConnection } from '@rsio/rsiod/gates/nvme/testing/nvme-rig';
+import { GateRig, NQN } from '@rsio/rsiod/gates/nvme/testing/nvme-rig';
 import type { GateNamespace } from '@rsio/rsiod/gates/nvme/subsystem-view';
 import { type OfferedVolume, type StandbyGate, Standbys } from '@rsio/rsiod/gates/standbys';
 import type { VolumeIo } from '@rsio/rsiod/volumes/frontend-volume';
+import { closeLogin, gateLogin, type GateLogin, readOne, sendOver } from './gate-logins.ts';
 
 const [WRITES, STEPS_MAX, BLOCK] = [30, 4_000, 512];
 const KEEP_ALIVE_MS = 5_000;
@@ -57,15 +58,6 @@ interface Sent {
   status: Status | null;
 }
 
-/** One login of the host. The host may have given it up already. */
-interface Login {
-  readonly admin: RigConnection;
-  readonly io: RigConnection;
-  readonly sent: { readonly arrivesMs: number; readonly isAdmin: boolean; readonly bytes: Buffer }[];
-  isOpen: boolean;
-  keptAliveMs: number;
-}
-
 /** One gate: its process, its connections and its I/O to the server. */
 class PairGate implements StandbyGate {
   readonly nqn = NQN;
@@ -73,7 +65,7 @@ class PairGate implements StandbyGate {
   readonly process: StallingClock;
   readonly rig: GateRig;
   readonly watch: GapWatch;
-  readonly logins: Login[] = [];
+  readonly logins: GateLogin[] = [];
   isStill = false;
   stillUntilMs = 0;
   delayedUntilMs = 0;
@@ -99,7 +91,7 @@ class PairGate implements StandbyGate {
     this.standbys = new Standbys({ clock: this.process, log: LOG, lines: new RateLimitedLog(this.process, LOG), servers }, () => [this]);
     this.watch = new GapWatch(
       this.process,
-      () => this.logins.forEach((login) => this.close(login)),
+      () => this.logins.forEach(closeLogin),
       () => {
         this.standbys.look(() => this.handle !== null);
         this.rig.subsystem.tick();
@@ -120,10 +112,8 @@ class PairGate implements StandbyGate {
     this.rig.subsystem.remove(nsid);
   }
 
-  login(): Login {
-    this.rig.nowMs = this.clock.monotonicMs();
-    const admin = this.rig.login(undefined, { keepAliveMs: KEEP_ALIVE_MS });
-    const login = { admin, io: this.rig.queue(admin), sent: [], isOpen: true, keptAliveMs: this.clock.monotonicMs() };
+  login(): GateLogin {
+    const login = gateLogin(this.rig, this.clock.monotonicMs(), KEEP_ALIVE_MS);
     this.logins.push(login);
     return login;
   }
@@ -139,31 +129,13 @@ class PairGate implements StandbyGate {
     if (!this.isStill) this.run();
   }
 
-  close(login: Login): void {
-    if (!login.isOpen) return;
-    login.isOpen = false;
-    login.sent.length = 0;
-    for (const { connection } of [login.io, login.admin]) connection.close('the process stood still');
-    for (const one of [login.io, login.admin]) one.vanish();
-  }
-
   private run(): void {
     if (this.watch.look()) return;
     this.hearServer();
-    for (let count = this.random.int(1, READS_MAX); count > 0; count--) this.readOne();
+    const hasGap = (): boolean => this.watch.look();
+    for (let count = this.random.int(1, READS_MAX); count > 0; count--)
+      readOne(this.rig, this.logins, this.clock.monotonicMs(), this.random, hasGap);
     this.rig.settle();
-  }
-
-  /** The process reads one message of the host, of any login. */
-  private readOne(): void {
-    const nowMs = this.clock.monotonicMs();
-    const ready = this.logins.filter(({ isOpen, sent: [first] }) => isOpen && first !== undefined && first.arrivesMs <= nowMs);
-    if (ready.length === 0 || this.watch.look()) return;
-    const login = this.random.pick(ready);
-    const { isAdmin, bytes } = login.sent.shift()!;
-    (isAdmin ? login.admin : login.io).receive(bytes);
-    this.rig.settle();
-    if (login.io.transport.destroyed) this.close(login);
   }
 
   /** The process reads the answers of the server, one after the other. */
@@ -221,7 +193,7 @@ class PairWorld {
   private readonly server: Server;
   private readonly gates: readonly PairGate[];
   /** The logins of the host: one for each gate, null until it has logged in again. */
-  private readonly logins: (Login | null)[] = [null, null];
+  private readonly logins: (GateLogin | null)[] = [null, null];
   private at = 0;
   private write = 1;
   /** The command of the host; null between commands. */
@@ -268,7 +240,7 @@ class PairWorld {
     else this.hear(login, this.command);
   }
 
-  private begin(login: Login): void {
+  private begin(login: GateLogin): void {
     if (this.now < this.nextMs) return;
     const isRead = this.random.chance(0.3);
     this.command = { cid: this.cid, isRead, sentMs: this.now };
@@ -279,7 +251,7 @@ class PairWorld {
     this.send(this.at, login, false, capsule(isRead ? { ...entry, opcode: 2, transferBytes: BLOCK } : { ...entry, opcode: 1, data }));
   }
 
-  private hear(login: Login, { cid, isRead, sentMs }: NonNullable<PairWorld['command']>): void {
+  private hear(login: GateLogin, { cid, isRead, sentMs }: NonNullable<PairWorld['command']>): void {
     for (const answer of login.io.take()) {
       if (answer.kind === 'data' && answer.cid === cid) this.read(answer.data[0]!);
       if (answer.kind !== 'done' || answer.cid !== cid) continue;
@@ -305,9 +277,8 @@ class PairWorld {
       this.stale = `D3: a read shows write ${value}, and the host got an answer for write ${this.acknowledged}`;
   }
 
-  private send(at: number, { sent }: Login, isAdmin: boolean, bytes: Buffer): void {
-    const arrivesMs = Math.max(this.now, this.gates[at]!.delayedUntilMs, sent.at(-1)?.arrivesMs ?? 0);
-    sent.push({ arrivesMs, isAdmin, bytes });
+  private send(at: number, login: GateLogin, isAdmin: boolean, bytes: Buffer): void {
+    sendOver(login, this.now, this.gates[at]!.delayedUntilMs, isAdmin, bytes);
   }
 }
 

@@ -7,28 +7,17 @@ import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { StallingClock } from '@rsio/common/testing/stalling-clock';
 import { GapWatch } from '@rsio/rsiod/gates/gap-watch';
 import { capsule } from '@rsio/rsiod/gates/nvme/testing/nvme-host';
-import { GateRig, type RigConnection } from '@rsio/rsiod/gates/nvme/testing/nvme-rig';
+import { GateRig } from '@rsio/rsiod/gates/nvme/testing/nvme-rig';
+import { closeLogin, gateLogin, type GateLogin, readOne, sendOver } from './gate-logins.ts';
 
 const [WRITES, STEPS_MAX, BLOCK] = [40, 3_000, 512];
 const KEEP_ALIVE_MS = 5_000;
 /** A process reads one message after the other, while others arrive. */
 const READS_MAX = 3;
 
-interface Sent {
-  readonly arrivesMs: number;
-  readonly isAdmin: boolean;
-  readonly bytes: Buffer;
-}
-
-/** One login over one path. The host may have given it up already. */
-interface Login {
+/** A login over one path. */
+interface Login extends GateLogin {
   readonly path: number;
-  readonly admin: RigConnection;
-  readonly io: RigConnection;
-  /** What the host has sent and the gate has not read: in the network or in a socket. */
-  readonly sent: Sent[];
-  isOpen: boolean;
-  keptAliveMs: number;
 }
 
 /** Runs the world of this seed. Returns the fault as a sentence; null: no fault. */
@@ -70,7 +59,7 @@ class GateWorld {
     this.standby = this.login(1);
     this.watch = new GapWatch(
       this.process,
-      () => this.logins.forEach((login) => this.close(login)),
+      () => this.logins.forEach(closeLogin),
       () => this.rig.subsystem.tick(),
     );
     this.watch.start();
@@ -98,9 +87,7 @@ class GateWorld {
   }
 
   private login(path: number): Login {
-    this.rig.nowMs = this.now;
-    const admin = this.rig.login(undefined, { keepAliveMs: this.hasKeepAlive ? KEEP_ALIVE_MS : 0 });
-    const login = { path, admin, io: this.rig.queue(admin), sent: [], isOpen: true, keptAliveMs: this.now };
+    const login = { ...gateLogin(this.rig, this.now, this.hasKeepAlive ? KEEP_ALIVE_MS : 0), path };
     this.logins.push(login);
     return login;
   }
@@ -120,15 +107,9 @@ class GateWorld {
 
   /** The process of the gate reads its sockets, in any order, and answers. */
   private read(): void {
-    for (let count = this.random.int(1, READS_MAX); count > 0; count--) {
-      const ready = this.logins.filter(({ isOpen, sent: [first] }) => isOpen && first !== undefined && first.arrivesMs <= this.now);
-      if (ready.length === 0 || this.watch.look()) return;
-      const login = this.random.pick(ready);
-      const { isAdmin, bytes } = login.sent.shift()!;
-      (isAdmin ? login.admin : login.io).receive(bytes);
-      this.rig.settle();
-      if (login.io.transport.destroyed) this.close(login);
-    }
+    const hasGap = (): boolean => this.watch.look();
+    for (let count = this.random.int(1, READS_MAX); count > 0; count--)
+      if (!readOne(this.rig, this.logins, this.now, this.random, hasGap)) return;
   }
 
   private host(): void {
@@ -157,17 +138,7 @@ class GateWorld {
     }
   }
 
-  private send({ sent, path }: Login, isAdmin: boolean, bytes: Buffer): void {
-    const arrivesMs = Math.max(this.now, this.delayedUntilMs[path]!, sent.at(-1)?.arrivesMs ?? 0);
-    sent.push({ arrivesMs, isAdmin, bytes });
-  }
-
-  /** The gate closes the connections of a login, and the kernel drops what was not read. */
-  private close(login: Login): void {
-    if (!login.isOpen) return;
-    login.isOpen = false;
-    login.sent.length = 0;
-    for (const { connection } of [login.io, login.admin]) connection.close('the process stood still');
-    for (const one of [login.io, login.admin]) one.vanish();
+  private send(login: Login, isAdmin: boolean, bytes: Buffer): void {
+    sendOver(login, this.now, this.delayedUntilMs[login.path]!, isAdmin, bytes);
   }
 }
