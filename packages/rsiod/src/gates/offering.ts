@@ -57,7 +57,8 @@ export class Offering {
   drop(volume: FrontendVolume): void {
     const ids = [...this.placesOf(volume)].flatMap(([gate, { nsid }]) => (gate.hasPartner ? [[gate.nqn, nsid] as const] : []));
     this.shown.delete(volume);
-    if (ids.length > 0) this.ports.standbys.lost(volume, new Map(ids));
+    const { namespace, name, universe, id, sizeBytes, blockSizeBytes } = volume;
+    if (ids.length > 0) this.ports.standbys.lost({ namespace, name, universe, id, sizeBytes, blockSizeBytes }, new Map(ids));
     for (const [gate, { nsid }] of this.placesOf(volume)) gate.hide(nsid);
   }
 
