@@ -156,8 +156,9 @@ export class FarmJudge {
     if (holder !== null && epoch < holder.epoch) return;
     const sinceMs = holder?.client === client ? holder.sinceMs : this.trace.now;
     this.holder = { epoch, client, sinceMs, isThere: true };
-    if (holder?.client === client) return;
-    if (holder?.isThere === true && !asked.has(client))
+    // The same client may have lost the volume meanwhile to one that never learned that it had it.
+    if (holder?.client === client && holder.isThere) return;
+    if (holder !== null && holder.client !== client && holder.isThere && !asked.has(client))
       this.breach(`H1: client ${client} is granted the volume, which client ${holder.client} holds`);
     if ([...asked.values()].includes(true)) this.dropped();
   }
