@@ -50,6 +50,7 @@ let standbys: Standbys;
 let offered: readonly OfferedVolume[];
 let here: Set<string>;
 let record: () => Promise<Buffer | null>;
+let recordOfVolume: (volume: OfferedVolume) => Promise<Buffer | null>;
 let takes: { readonly volume: OfferedVolume; readonly end: (why: string | null) => void }[];
 const lines: string[] = [];
 
@@ -61,10 +62,11 @@ beforeEach(() => {
   takes = [];
   lines.length = 0;
   record = () => Promise.resolve(recordOf([{ nqn: NQN, nsid: 3 }]));
+  recordOfVolume = () => record();
   const say = (line: string): void => void lines.push(line);
   const log = { info: say, warn: say, error: say };
   const take = (volume: OfferedVolume): Promise<string | null> => new Promise((end) => takes.push({ volume, end }));
-  const servers = { offered: () => offered, readRecord: () => record(), take };
+  const servers = { offered: () => offered, readRecord: (volume: OfferedVolume) => recordOfVolume(volume), take };
   standbys = new Standbys({ clock, log, lines: new RateLimitedLog(clock, log), servers }, () => [gate]);
 });
 
@@ -204,4 +206,29 @@ it('an id that means another volume here is refused with the remedy', async () =
       'Gate pair does not offer osl:oracle@0: its namespace id 3 is that of another volume here: give each gate of this name its own number (key member)',
     ],
   ]);
+});
+
+it('records without an id here do not keep the gate from those with one', async () => {
+  const many = Array.from({ length: 120 }, (_, at) => ({ ...ORACLE, name: `other${at}`, id: `other-${at}` }));
+  offered = [...many, ORACLE];
+  gate.config = { ...gate.config, volumes: 'all' };
+  recordOfVolume = ({ id }) => Promise.resolve(id === ORACLE.id ? recordOf([{ nqn: NQN, nsid: 3 }]) : null);
+  for (let second = 0; second < 30; second++) {
+    await look();
+    clock.advance(1_000);
+  }
+  expect([...gate.namespaces.keys()]).toEqual([3]);
+});
+
+it('a volume that is here keeps its place at one gate while another gate cannot show it', async () => {
+  await look();
+  shown().wanted();
+  const active = { nsid: 3, volume: shown().volume, ana: 'optimized', reservations: null, wanted: () => undefined } as const;
+  gate.show(active);
+  // The other gate has not shown it yet, so the standby stays.
+  await look();
+  expect(gate.namespaces.get(3)).toBe(active);
+  takes[0]!.end(null);
+  await look();
+  expect(gate.namespaces.get(3)).toBe(active);
 });

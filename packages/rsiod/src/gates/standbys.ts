@@ -57,7 +57,8 @@ export class StandbyVolume implements GateVolume {
   nextMs: number;
   /** The namespace ids by the NQNs of gates; null until the record has been read. */
   ids: ReadonlyMap<string, number> | null = null;
-  readMs = Number.NEGATIVE_INFINITY;
+  /** The time (monotonic ms) at which its record was asked for last. */
+  readMs = -GATE_RECORD_LOOK_MS;
   /** The time (monotonic ms) at which a server offered it last. */
   offeredMs: number;
 
@@ -130,7 +131,8 @@ export class Standbys {
       else if (!isHere(offered.id) && gates.some(({ config }) => offers(config, offered)))
         this.volumes.set(offered.id, new StandbyVolume(offered, 'non-optimized', nowMs));
     }
-    for (const volume of this.volumes.values()) {
+    // Those whose records have waited longest come first, because only some are read at a time.
+    for (const volume of [...this.volumes.values()].toSorted((one, other) => one.readMs - other.readMs)) {
       if (nowMs - volume.offeredMs >= GATE_ABSENT_MS || gates.length === 0) this.forget(volume);
       else this.show(volume, gates, nowMs);
       if (volume.ana === 'inaccessible' && nowMs >= volume.nextMs) this.become(volume, 'non-optimized');
@@ -142,7 +144,7 @@ export class Standbys {
     const volume = new StandbyVolume(facts, 'inaccessible', this.ports.clock.monotonicMs());
     volume.ids = ids;
     this.volumes.set(facts.id, volume);
-    for (const gate of this.gates()) this.showAt(gate, volume);
+    for (const gate of this.gates()) this.showAt(gate, volume, true);
   }
 
   /** The volume is here, and all gates show it, or it is not to be offered any more. */
@@ -165,7 +167,8 @@ export class Standbys {
     for (const gate of gates) this.showAt(gate, volume);
   }
 
-  private showAt(gate: StandbyGate, volume: StandbyVolume): void {
+  /** A volume that is here, and that `isGone` does not say to be lost, keeps its place: another gate may not have been able to show it yet. */
+  private showAt(gate: StandbyGate, volume: StandbyVolume, isGone = false): void {
     const { namespaces } = gate.subsystem;
     const nsid = volume.ids?.get(gate.nqn);
     const shown = nsid === undefined ? undefined : namespaces.get(nsid);
@@ -178,7 +181,7 @@ export class Standbys {
       const { name } = gate.config;
       return lines.note(`Namespace ids of gate ${name}`, () => log.warn(`Gate ${name} does not offer ${volume.label}: ${why}`));
     }
-    if (shown === undefined && namespaces.size >= GATE_VOLUMES_MAX) return;
+    if (shown === undefined ? namespaces.size >= GATE_VOLUMES_MAX : !(shown instanceof StandbyNamespace || isGone)) return;
     gate.show(new StandbyNamespace(nsid, volume, () => this.wanted(volume)));
   }
 
