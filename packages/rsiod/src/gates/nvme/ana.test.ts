@@ -204,3 +204,11 @@ it('addresses of different gates have different numbers in the discovery log', (
   ]);
   expect([log.readUInt16LE(1024 + 4), log.readUInt16LE(2048 + 4)]).toEqual([1, 32]);
 });
+
+it('a gate with partners does not let a command fail because it does not know the namespace yet', () => {
+  const rig = new GateRig({ hasPartner: true });
+  const io = rig.queue(rig.login());
+  expect(io.codes({ ...READ, nsid: 7 })).toEqual(['#1 302']);
+  const alone = new GateRig();
+  expect(alone.queue(alone.login()).codes({ ...READ, nsid: 7 })).toEqual(['#1 400b']);
+});

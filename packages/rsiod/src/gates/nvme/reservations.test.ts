@@ -392,3 +392,14 @@ describe('notices', () => {
     expect(scene.reservations.state).toEqual({ ...NO_RESERVATIONS, generation: 141, registrants: [expect.objectContaining({ hostNqn: 'nqn.2020-01.org:a' })] }); // biome-ignore format: long
   });
 });
+
+it('a command that changes nothing is confirmed by the server, too, because another gate may have the volume by now', async () => {
+  const scene = new Scene();
+  const a = scene.host('a');
+  expect(await scene.codes(a, register(1), acquire(1, 1))).toEqual(['0', '0']);
+  // Another gate has taken the volume over, and this one does not know it yet.
+  scene.isAuto = false;
+  expect(await scene.codes(a, acquire(1, 1))).toEqual([]);
+  scene.open.shift()?.reject(new Error('STALE'));
+  expect(await scene.answered(a.io)).toEqual(['21']);
+});

@@ -38,8 +38,6 @@ export class Reservations {
   private current: ReservationState;
   /** The state that is being saved; null if there is none. */
   private next: ReservationState | null = null;
-  /** False if it is unknown which state was saved last. */
-  private isKept = true;
   private readonly waiting: Reserving[] = [];
   /** The outcome of the first of `waiting`, if it has been executed. */
   private outcome: ReservationOutcome | null = null;
@@ -82,10 +80,10 @@ export class Reservations {
   private perform(command: Reserving): void {
     const change = changed(this.current, command, command.action);
     if (typeof change === 'string') this.outcome = change;
-    else if (change.state === this.current && (this.isKept || command.action.verb === 'report')) this.outcome = 'done';
+    else if (command.action.verb === 'report') this.outcome = 'done';
     else {
+      // A state that does not change is saved, too: only the server knows whether another gate has the volume, and has changed it.
       this.next = change.state;
-      this.isKept = false;
       this.save(change.state).then(
         () => this.saved(change.state, change.notices),
         () => this.settled('interrupted'),
@@ -95,7 +93,6 @@ export class Reservations {
 
   private saved(state: ReservationState, notices: readonly ReservationNotice[]): void {
     this.current = state;
-    this.isKept = true;
     for (const gate of this.gates) gate.notify(this, notices);
     this.settled('done');
   }

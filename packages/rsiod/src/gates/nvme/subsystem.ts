@@ -4,7 +4,7 @@
 
 import { GATE_MEMBERS_MAX } from '@rsio/common/config/schema/limits';
 import { assert } from '@rsio/common/lib/assert';
-import { GATE_CONTROLLER_IDS, GATE_CONTROLLERS_MAX, GATE_KEEP_ALIVE_MIN_MS } from '../limits.ts';
+import { GATE_CONTROLLER_IDS, GATE_CONTROLLERS_MAX, GATE_KEEP_ALIVE_MIN_MS, GATE_NAMESPACE_ID_MAX } from '../limits.ts';
 import type { ConnectRequest } from './connect-request.ts';
 import { Controller, isKeepAlive } from './controller.ts';
 import type { Queue } from './queue.ts';
@@ -40,9 +40,13 @@ export class Subsystem implements ControllerOwner, ReservationGate {
     this.anaChanged(nsid);
   }
 
-  /** True if a namespace has been here, and has gone. */
-  hasLost(nsid: number): boolean {
-    return this.anaChangedAt.has(nsid) && !this.namespaces.has(nsid);
+  /**
+   * True if a namespace that is not here has been here, or may be at another gate: after a restart, hosts may send I/O for a standby that
+   * this gate does not know yet.
+   */
+  isElsewhere(nsid: number): boolean {
+    if (this.namespaces.has(nsid)) return false;
+    return this.anaChangedAt.has(nsid) || (this.options.hasPartner && nsid >= 1 && nsid <= GATE_NAMESPACE_ID_MAX);
   }
 
   remove(nsid: number): void {
