@@ -1,6 +1,6 @@
 // The frontend of gates: shows attached volumes to hosts that have no rsiod. Each [gate] section is a gate. offering.ts has the volumes that
 // are attached here, and standbys.ts those that another gate may have. Invariant: after a start, no gate lets hosts in before the volumes are
-// there that rsiod had before: a host that comes back removes the devices of volumes that it does not find.
+// there that rsiod had before, and the standbys: a host that comes back removes the devices of volumes that it does not find.
 
 import { randomBytes } from 'node:crypto';
 import type { ClientGateConfig } from '@rsio/common/config/schema/types';
@@ -292,11 +292,11 @@ export class Gates implements Frontend {
     return this.isLoaded;
   }
 
-  /** Opens all gates when the volumes of an earlier process are there, or after GATE_SETTLE_MS. */
+  /** Opens all gates when the volumes of an earlier process are there, and the standbys, or after GATE_SETTLE_MS. */
   private openLater(): void {
     if (this.isOpen || !this.isRunning) return;
     const { isSettled, log, clock } = this.options;
-    const settled = isSettled();
+    const settled = isSettled() && this.offering.isSettled;
     if (!settled && clock.monotonicMs() - this.startedMs < GATE_SETTLE_MS) return;
     this.isOpen = true;
     if (!settled && this.gates.size > 0)

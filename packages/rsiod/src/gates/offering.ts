@@ -79,6 +79,13 @@ export class Offering {
     for (const [volume, shown] of this.shown) await this.offerAt(gate, volume, shown);
   }
 
+  /** True if the record of each volume that another gate may have has been asked for, so that its standby is shown if there is one. */
+  get isSettled(): boolean {
+    const { standbys } = this.ports;
+    standbys.look((id) => this.isShown(id));
+    return standbys.isSettled;
+  }
+
   /** Called with each tick. */
   look(): void {
     const nowMs = this.ports.clock.monotonicMs();
@@ -130,7 +137,9 @@ export class Offering {
   }
 
   private refuse({ subsystem, hasPartner }: Gate, volume: FrontendVolume): void {
-    if (subsystem.namespaces.size >= GATE_VOLUMES_MAX)
+    // A volume takes the place of its own standby.
+    const others = [...subsystem.namespaces.values()].filter((one) => one.volume.id !== volume.id);
+    if (others.length >= GATE_VOLUMES_MAX)
       throw new RsError('E_LIMIT', `it has ${GATE_VOLUMES_MAX} volumes, which is the limit: detach one of them`);
     if (volume.shared)
       throw new RsError('E_VOLUME', 'several clients may write it at the same time: remove "shared" from rssrvcfg of its server');

@@ -59,6 +59,8 @@ export class StandbyVolume implements GateVolume {
   ids: ReadonlyMap<string, number> | null = null;
   /** The time (monotonic ms) at which its record was asked for last. */
   readMs = -GATE_RECORD_LOOK_MS;
+  /** True if its record has been read, or could not be read. */
+  hasTried = false;
   /** The time (monotonic ms) at which a server offered it last. */
   offeredMs: number;
 
@@ -139,6 +141,11 @@ export class Standbys {
     }
   }
 
+  /** True if the record of each volume has been read once, or could not be read. */
+  get isSettled(): boolean {
+    return [...this.volumes.values()].every(({ ids, hasTried }) => ids !== null || hasTried);
+  }
+
   /** Another gate has taken a volume from this one, which had it as `ids`. */
   lost(facts: OfferedVolume, ids: ReadonlyMap<string, number>): void {
     const volume = new StandbyVolume(facts, 'inaccessible', this.ports.clock.monotonicMs());
@@ -198,6 +205,7 @@ export class Standbys {
       if (why !== volume.why) lines.note('Gate records that cannot be read', () => log.warn(`The gates do not offer ${label} yet: ${why}`));
       volume.why = why;
     }
+    volume.hasTried = true;
     this.reading--;
   }
 

@@ -1,0 +1,137 @@
+// Volumes of gates that have partners, without sockets: when they are shown, beside standbys, over failures, and at the limits. The record of
+// each volume is in memory. Rules D2, D3.
+
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import type { ClientGateConfig } from '@rsio/common/config/schema/types';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { MemoryVolume } from '../frontends/nbd/testing/memory-volume.ts';
+import { Gates } from './gates.ts';
+import { GATE_RECORD_LOOK_MS, GATE_VOLUMES_MAX } from './limits.ts';
+import type { OfferedVolume } from './standbys.ts';
+
+const NQNS = ['nqn.2026-01.org.example:one', 'nqn.2026-01.org.example:two'] as const;
+
+let folder: string;
+let clock: FakeClock;
+let gates: Gates;
+let offered: OfferedVolume[];
+let records: Map<string, Buffer>;
+let readRecord: (volume: OfferedVolume) => Promise<Buffer | null>;
+const lines: string[] = [];
+
+/** A volume that this rsiod has, with its record. */
+class Held extends MemoryVolume {
+  /** Writes fail while it is set. */
+  trouble: Error | null = null;
+  readonly record = {
+    read: () => Promise.resolve(records.get(this.id) ?? null),
+    write: (bytes: Buffer) => {
+      if (this.trouble !== null) return Promise.reject(this.trouble);
+      records.set(this.id, bytes);
+      return Promise.resolve();
+    },
+  };
+}
+
+function held(id: string): Held {
+  return Object.assign(new Held({ name: id, sizeBytes: 4096 }), { id });
+}
+
+function gate(at: 0 | 1): ClientGateConfig {
+  const name = `g${at}`;
+  return { name, nqn: NQNS[at], addresses: [], hosts: null, volumes: 'all', member: 2, secretFile: null, secrets: null };
+}
+
+function recordOf(nqn: string, nsid: number): Buffer {
+  return Buffer.from(JSON.stringify({ version: 1, ids: [{ nqn, nsid }], reservations: null }));
+}
+
+function other(id: string): OfferedVolume {
+  return { namespace: 'osl', name: id, universe: 0, id, sizeBytes: 4096, blockSizeBytes: 512 };
+}
+
+function states(at: 0 | 1): string[] {
+  return (gates.views()[at]?.volumes ?? []).map(({ nsid, state, label }) => `${nsid} ${state} ${label}`);
+}
+
+async function pass(ms: number): Promise<void> {
+  for (let at = 0; at < ms; at += 250) {
+    clock.advance(250);
+    for (let turn = 0; turn < 30; turn++) await Promise.resolve();
+  }
+}
+
+async function make(config: readonly ClientGateConfig[]): Promise<void> {
+  const say = (line: string): void => void lines.push(line);
+  const log = { info: say, warn: say, error: say };
+  const servers = {
+    offered: () => offered,
+    readRecord: (volume: OfferedVolume) => readRecord(volume),
+    take: () => Promise.resolve('not now'),
+  };
+  const own = { version: '1.0', isSettled: () => true, namespaceid: () => 7, servers, gates: config };
+  gates = new Gates({ clock, log, numbersFile: join(folder, 'gates.json'), ...own });
+  await gates.start();
+}
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'offering-'));
+  clock = new FakeClock();
+  offered = [];
+  records = new Map();
+  readRecord = ({ id }) => Promise.resolve(records.get(id) ?? null);
+  lines.length = 0;
+});
+
+afterEach(async () => {
+  await gates.close();
+  await removeFolder(folder);
+});
+
+it('a volume takes the place of its own standby at a gate that is full', async () => {
+  offered = Array.from({ length: GATE_VOLUMES_MAX }, (_, at) => other(`v${at}`));
+  for (const [at, { id }] of offered.entries()) records.set(id, recordOf(NQNS[0], at + 1));
+  await make([gate(0)]);
+  await pass(GATE_VOLUMES_MAX * 250);
+  expect(states(0)).toHaveLength(GATE_VOLUMES_MAX);
+  await gates.show(held('v5'));
+  expect(states(0).filter((one) => !one.includes('standby'))).toEqual(['6 active osl:v5@0']);
+  await gates.show(held('another'));
+  expect(states(0)).toHaveLength(GATE_VOLUMES_MAX);
+  expect(lines.at(-1)).toContain('which is the limit');
+}, 20_000);
+
+it('a gate that cannot show a volume does not disturb another one that does', async () => {
+  offered = [other('v1')];
+  records.set('v1', recordOf(NQNS[0], 9));
+  await make([gate(0), gate(1)]);
+  await pass(2_000);
+  expect([states(0), states(1)]).toEqual([['9 standby osl:v1@0'], []]);
+  const volume = held('v1');
+  volume.trouble = new Error('the pool is full');
+  await gates.show(volume);
+  for (let second = 0; second < 2 * GATE_RECORD_LOOK_MS; second += 1_000) {
+    expect([states(0), states(1)]).toEqual([['9 active osl:v1@0'], []]);
+    await pass(1_000);
+  }
+  volume.trouble = null;
+  await pass(GATE_RECORD_LOOK_MS);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  expect([states(0), states(1).length]).toEqual([['9 active osl:v1@0'], 1]);
+});
+
+it('after a start, hosts come only when the records of the volumes of other gates have been read', async () => {
+  offered = [other('v1')];
+  let answer: (record: Buffer) => void = () => undefined;
+  readRecord = () => new Promise((resolve) => (answer = resolve));
+  await make([gate(0)]);
+  await pass(3_000);
+  expect(gates.views()[0]?.trouble).toContain('It waits');
+  answer(recordOf(NQNS[0], 9));
+  await pass(1_000);
+  expect([gates.views()[0]?.trouble, states(0)]).toEqual([null, ['9 standby osl:v1@0']]);
+});
