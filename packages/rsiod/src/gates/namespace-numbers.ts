@@ -21,6 +21,8 @@ export interface NumberWanted {
   readonly member: number;
   readonly recorded: number | null;
   readonly isInUse: (id: string) => boolean;
+  /** True if hosts see another volume under this number, which another gate has. */
+  readonly isTaken: (nsid: number) => boolean;
 }
 
 export class NamespaceNumbers {
@@ -45,7 +47,7 @@ export class NamespaceNumbers {
    * those that gate number `member` of the subsystem gives. `isInUse` says which volumes a host may use now; others are forgotten if there
    * are too many. Throws E_LIMIT if no number is left, E_CONFIG if `recorded` is the number of another volume here, and E_SYSTEM.
    */
-  async numberOf(gate: string, id: string, { member, recorded, isInUse }: NumberWanted): Promise<number> {
+  async numberOf(gate: string, id: string, { member, recorded, isInUse, isTaken }: NumberWanted): Promise<number> {
     const known = this.gates.get(gate) ?? new Map<string, number>();
     this.gates.set(gate, known);
     const kept = known.get(id);
@@ -55,7 +57,9 @@ export class NamespaceNumbers {
     }
     const last = member * GATE_IDS_EACH;
     const highest = highestUpTo(last, known);
-    const nsid = recorded ?? highest + 1;
+    let nsid = recorded ?? highest + 1;
+    // The file was lost if another gate has a volume under a number of this one.
+    while (recorded === null && isTaken(nsid)) nsid++;
     if (recorded === null && nsid > last)
       throw new RsError('E_LIMIT', `Gate ${gate} has had ${GATE_IDS_EACH} volumes, which is the limit: make another gate`);
     const [rival] = [...known].find(([other, number]) => number === nsid && other !== id) ?? [];

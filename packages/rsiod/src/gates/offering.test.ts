@@ -10,7 +10,7 @@ import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { MemoryVolume } from '../frontends/nbd/testing/memory-volume.ts';
 import { Gates } from './gates.ts';
-import { GATE_RECORD_LOOK_MS, GATE_VOLUMES_MAX } from './limits.ts';
+import { GATE_IDS_EACH, GATE_RECORD_LOOK_MS, GATE_VOLUMES_MAX } from './limits.ts';
 import type { OfferedVolume } from './standbys.ts';
 
 const NQNS = ['nqn.2026-01.org.example:one', 'nqn.2026-01.org.example:two'] as const;
@@ -134,4 +134,14 @@ it('after a start, hosts come only when the records of the volumes of other gate
   answer(recordOf(NQNS[0], 9));
   await pass(1_000);
   expect([gates.views()[0]?.trouble, states(0)]).toEqual([null, ['9 standby osl:v1@0']]);
+});
+
+it('a gate whose file of numbers was lost gives no volume the id of one that another gate has', async () => {
+  offered = [other('v1'), other('v2')];
+  for (const [at, { id }] of offered.entries()) records.set(id, recordOf(NQNS[0], GATE_IDS_EACH + 1 + at));
+  await make([gate(0)]);
+  await pass(1_000);
+  await gates.show(held('v3'));
+  expect(states(0).toSorted()).toEqual(['8192 standby osl:v1@0', '8193 standby osl:v2@0', '8194 active osl:v3@0']);
+  expect(records.get('v3')?.toString()).toContain('"nsid":8194');
 });

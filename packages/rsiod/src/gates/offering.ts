@@ -127,7 +127,9 @@ export class Offering {
       const record = await this.recordOf(volume, shown);
       const recorded = record?.idAt(nqn) ?? null;
       const isInUse = (id: string): boolean => this.isShown(id);
-      const nsid = await this.ports.numbers.numberOf(nqn, volume.id, { member: config.member ?? 1, recorded, isInUse });
+      const isTaken = (id: number): boolean => (gate.subsystem.namespaces.get(id)?.volume.id ?? volume.id) !== volume.id;
+      const nsid = await this.ports.numbers.numberOf(nqn, volume.id, { member: config.member ?? 1, recorded, isInUse, isTaken });
+      if (isTaken(nsid)) throw new RsError('E_CONFIG', `its namespace id ${nsid} is that of another volume here`);
       if (recorded === null) await record?.keepId(nqn, nsid);
       const isWanted = this.shown.get(volume) === shown && gate.isServing && offers(gate.config, volume);
       if (isWanted && this.placeIn(gate, volume) === null) gate.show(new ActiveNamespace(nsid, volume, shown.reservations));
