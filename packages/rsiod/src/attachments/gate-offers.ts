@@ -1,6 +1,7 @@
 // What gates may take over: volumes that have one holder at a time, and whose servers keep a gate record. Invariant: every question and every
 // order is bound to the id of the volume, not to its name.
 
+import { effectiveVolume } from '@rsio/common/config/effective-volume';
 import type { AttachOutcome } from '@rsio/common/control/methods';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { OfferedVolume } from '../gates/standbys.ts';
@@ -58,6 +59,8 @@ export class GateOffers {
 function offeredVolume(offer: ServerOffer): OfferedVolume | null {
   const { namespace, name, universe, id, readonly, mirror, from } = offer;
   const listed = from.volumes.find((one) => one.id === id && one.name === name && one.universe === universe);
-  if (listed === undefined || listed.shared || readonly || mirror !== null) return null;
+  // Volumes that this client attaches read-only, too, because it would take them from the gate that writes them, and not show them.
+  const isReadonly = readonly || effectiveVolume(offer.config, name).readonly;
+  if (listed === undefined || listed.shared || isReadonly || mirror !== null) return null;
   return { namespace, name, universe, id, sizeBytes: listed.sizeBytes, blockSizeBytes: listed.blockSizeBytes };
 }
