@@ -158,3 +158,11 @@ it('the machine of the active gate dies, and the other gate goes on; then it com
   await isIn(1, 'standby');
   expect((await first.io.readBlock(60, 0, BLOCK)).equals(block('F'))).toBe(true);
 });
+
+it('a gate that has taken the volume over has it again after a restart, before its hosts come', async (context) => {
+  needPrograms(context, 'perl');
+  await isIn(0, 'active');
+  await gates[0]!.kill('rsiod');
+  await gates[0]!.start('rsiod');
+  await isIn(0, 'active');
+});

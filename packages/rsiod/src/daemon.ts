@@ -390,7 +390,8 @@ export class ClientDaemon {
       attached: () => this.attachments.list,
       gateOffers: new GateOffers({
         offers: () => this.attachments.offers,
-        takeOver: (...volume) => this.attachments.takeOver(...volume),
+        // The next process attaches it again, before it lets hosts in.
+        takeOver: (...volume) => this.attachments.takeOver(...volume).finally(() => void this.attached.record()),
       }),
       isSettled: () => this.hasAttached && this.attached.awaited.length === 0,
       reportLoss: (...loss) => this.reportLoss(...loss),
