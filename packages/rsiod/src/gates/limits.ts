@@ -58,6 +58,8 @@ export const GATE_EVENTS_MAX = 4;
 /** Most hosts that are registrants of one volume, and most notices about reservations that a host has not read. */
 export const GATE_REGISTRANTS_MAX = 64;
 export const GATE_RESERVATION_NOTICES_MAX = 64;
+/** Most commands that wait for the reservations of one volume, also those of hosts that have left meanwhile. */
+export const GATE_RESERVATIONS_WAITING_MAX = 1_024;
 /** Length of the log of the states of all namespaces. */
 export const GATE_ANA_LOG_BYTES = 16 + GATE_VOLUMES_MAX * (32 + 4);
 /** Time (s) that a change of state may take; a host may give up then (ANATT). */

@@ -158,7 +158,7 @@ export class IoExecution {
       ended: (outcome) =>
         ports.resume(() => {
           command.reservingMs = null;
-          if (action.verb === 'report') ports.answerData(command, wholeReport(command, reservations));
+          if (action.verb === 'report' && outcome === 'done') ports.answerData(command, wholeReport(command, reservations));
           else ports.answer(command, reservationCode(outcome));
         }),
     });

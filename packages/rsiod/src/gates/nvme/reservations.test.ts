@@ -2,6 +2,7 @@
 // test saves the states. The rules themselves are tested in reservation-rules.test.ts.
 
 import { describe, expect, it } from 'vitest';
+import { GATE_RESERVATIONS_WAITING_MAX } from '../limits.ts';
 import { hostData, type Sqe } from './testing/nvme-host.ts';
 import { GateRig, type RigConnection } from './testing/nvme-rig.ts';
 import { NO_RESERVATIONS, type ReservationState } from './reservation-rules.ts';
@@ -402,4 +403,14 @@ it('a command that changes nothing is confirmed by the server, too, because anot
   expect(await scene.codes(a, acquire(1, 1))).toEqual([]);
   scene.open.shift()?.reject(new Error('STALE'));
   expect(await scene.answered(a.io)).toEqual(['21']);
+});
+
+it('commands that wait for the I/O of a volume that does not end it are bounded over all logins', async () => {
+  const scene = new Scene();
+  const ended: string[] = [];
+  const host = { hostId: 'a'.repeat(32), hostNqn: 'nqn.2020-01.org:a' };
+  scene.reservations.gates.add({ hasRefusedIo: () => true, notify: () => undefined });
+  const command = { ...host, action: { verb: 'report' }, isWanted: () => true, ended: (outcome: string) => ended.push(outcome) } as const;
+  for (let at = 0; at <= GATE_RESERVATIONS_WAITING_MAX; at++) scene.reservations.execute(command);
+  expect(ended).toEqual(['interrupted']);
 });

@@ -12,6 +12,7 @@ import {
   type ReservationState,
   type ReservingHost,
 } from './reservation-rules.ts';
+import { GATE_RESERVATIONS_WAITING_MAX } from '../limits.ts';
 
 /** `interrupted`: the new state could not be saved, and the old one is valid again. */
 export type ReservationOutcome = 'done' | 'interrupted' | ReservationRefusal;
@@ -58,6 +59,8 @@ export class Reservations {
   }
 
   execute(command: Reserving): void {
+    // While a volume does not end its I/O, hosts log in again and again, and repeat their commands.
+    if (this.waiting.length >= GATE_RESERVATIONS_WAITING_MAX) return command.ended('interrupted');
     this.waiting.push(command);
     this.proceed();
   }
