@@ -1,12 +1,13 @@
 // Which hosts a gate lets in, and how they prove who they are. nvme/auth has the proof itself. Pure.
-// Invariant: at a gate with secrets, a host without a secret is refused.
+// Invariant: at a gate with secrets, a host without a secret is refused, and so is one that calls itself like the gate.
 
 import type { ClientGateConfig } from '@rsio/common/config/schema/types';
 import { assert } from '@rsio/common/lib/assert';
 import type { AuthFault, AuthParties } from './nvme/auth/dh-chap.ts';
 
-export function isAllowed({ hosts, secrets }: ClientGateConfig, hostNqn: string): boolean {
-  return hosts?.includes(hostNqn) !== false && secrets?.has(hostNqn) !== false;
+/** `nqn`: that of the gate, whose secret all its hosts may know, also those whose own secret was removed. */
+export function isAllowed({ hosts, secrets }: ClientGateConfig, nqn: string, hostNqn: string): boolean {
+  return hostNqn !== nqn && hosts?.includes(hostNqn) !== false && secrets?.has(hostNqn) !== false;
 }
 
 /** Returns how an allowed host proves itself at the gate with this NQN; null if it need not. */

@@ -90,7 +90,7 @@ export class Gate {
       hasPartner: this.hasPartner,
       serial: createHash('sha256').update(nqn).digest('hex').slice(0, 20),
       version: ports.version,
-      isHostAllowed: (hostNqn: string) => isAllowed(this.config, hostNqn),
+      isHostAllowed: (hostNqn: string) => isAllowed(this.config, nqn, hostNqn),
       nowMs: () => ports.clock.monotonicMs(),
       note: (sentence: string) =>
         ports.lines.note(`Hosts of gate ${config.name}`, () => ports.log.info(`Gate ${this.config.name}: ${sentence}`)),
@@ -123,7 +123,7 @@ export class Gate {
     this.config = config;
     for (const { controllers } of [this.subsystem, this.discovery])
       for (const controller of [...controllers.values()])
-        if (!isAllowed(config, controller.hostNqn)) controller.end('the gate allows its host no longer');
+        if (!isAllowed(config, this.nqn, controller.hostNqn)) controller.end('the gate allows its host no longer');
         else if (mustProve) controller.end('the gate now has secrets, and its host has to authenticate');
     for (const endpoint of this.hasBegun ? config.addresses : [])
       if (!this.servers.has(keyOf(endpoint)) && !this.retries.has(keyOf(endpoint))) this.open(endpoint, true);

@@ -371,6 +371,12 @@ describe('a gate with secrets', () => {
     expect(gates.views()).toMatchObject([{ hosts: [HOST_NQN], authenticates: true }]);
   });
 
+  it('lets no host in under the name of the gate, whose secret every host may know', async () => {
+    await make([gate(secrets(HOST_NQN, NQN))]);
+    await expect(proven(NQN)).rejects.toThrow('Connect');
+    await proven();
+  });
+
   it('counts no host that has not proven itself, and cuts it off in time', async () => {
     const fake = new FakeClock();
     const gates = gatesOf([gate(secrets(HOST_NQN))], fake);
