@@ -131,6 +131,8 @@ export class Offering {
       const nsid = await this.ports.numbers.numberOf(nqn, volume.id, { member: config.member ?? 1, recorded, isInUse, isTaken });
       if (isTaken(nsid)) throw new RsError('E_CONFIG', `its namespace id ${nsid} is that of another volume here`);
       if (recorded === null) await record?.keepId(nqn, nsid);
+      // Others may have come meanwhile.
+      this.refuse(gate, volume);
       const isWanted = this.shown.get(volume) === shown && gate.isServing && offers(gate.config, volume);
       if (isWanted && this.placeIn(gate, volume) === null) gate.show(new ActiveNamespace(nsid, volume, shown.reservations));
     } catch (thrown) {
