@@ -1,4 +1,5 @@
-// What gates may take over: the judge is the list of offers that it is given. Rule D3.
+// What gates may take over. The oracle is the list of offers that it is given.
+// Rules: D3.
 
 import { expect, it } from 'vitest';
 import { GateOffers } from './gate-offers.ts';
@@ -9,7 +10,16 @@ const LISTED = { name: 'oracle', universe: 0, id: 'one', sizeBytes: 4096, blockS
 function offersWith(changes: object, volumes: readonly object[] = []): GateOffers {
   const config = { name: 'osl', stall: {}, attach: 'none', volumes };
   const { name, universe, id } = LISTED;
-  const offer = { namespace: 'osl', name, universe, id, readonly: false, mirror: null, config, from: { volumes: [{ ...LISTED, ...changes }] } };
+  const offer = {
+    namespace: 'osl',
+    name,
+    universe,
+    id,
+    readonly: false,
+    mirror: null,
+    config,
+    from: { volumes: [{ ...LISTED, ...changes }] },
+  };
   return new GateOffers({ offers: () => [offer as unknown as ServerOffer], takeOver: () => Promise.reject(new Error('Not asked')) });
 }
 

@@ -105,7 +105,10 @@ export const GATE_LISTEN_RETRY_MS = 5_000;
 
 assert(GATE_MEMBERS_MAX * GATE_IDS_EACH <= GATE_NAMESPACE_ID_MAX, 'Each gate has namespace ids of its own');
 assert(GATE_MEMBERS_MAX * GATE_CONTROLLER_IDS < 0xfff0, 'The last ids of controllers have meanings of their own');
-assert(GATE_ANA_S * 1000 > TAKE_OVER_WAIT_MS + 2 * GATE_RECORD_TIMEOUT_MS, 'A host waits until the record is read, and has the id of the gate');
+assert(
+  GATE_ANA_S * 1000 > TAKE_OVER_WAIT_MS + 2 * GATE_RECORD_TIMEOUT_MS,
+  'A host waits until the record is read, and has the id of the gate',
+);
 assert(GATE_ADDRESSES_MAX <= GATE_PORT_IDS, 'Each address of a gate has a number');
 assert(GATE_CONTROLLER_IDS > GATE_CONTROLLERS_MAX, 'An id is free');
 assert(GATE_ANA_LOG_BYTES <= GATE_COPY_MAX_BYTES, 'The log of the states of all namespaces fits into one answer');
