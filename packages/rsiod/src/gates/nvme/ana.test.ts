@@ -212,3 +212,11 @@ it('a gate with partners does not let a command fail because it does not know th
   const alone = new GateRig();
   expect(alone.queue(alone.login()).codes({ ...READ, nsid: 7 })).toEqual(['#1 400b']);
 });
+
+it('a volume whose server says a size that is no number of blocks ends no login', () => {
+  const rig = new GateRig();
+  const admin = rig.login();
+  const volume = Object.assign(new MemoryVolume({ blockSizeBytes: 4096 }), { sizeBytes: 4096 + 512 });
+  rig.subsystem.add(new RigNamespace(3, volume));
+  expect(dataOf(admin, { opcode: 6, cid: 1, nsid: 3, dwords: [0], transferBytes: 4096 }).readBigUInt64LE(0)).toBe(1n);
+});

@@ -122,7 +122,7 @@ function controllerPage({ options }: SubsystemView, { id }: Identified): Buffer 
 
 function namespacePage({ nsid, volume, reservations }: GateNamespace): Buffer {
   const page = Buffer.alloc(PAGE_BYTES);
-  const blocks = BigInt(volume.sizeBytes / volume.blockSizeBytes);
+  const blocks = BigInt(Math.floor(volume.sizeBytes / volume.blockSizeBytes));
   for (const at of [0, 8, 16]) page.writeBigUInt64LE(blocks, at);
   page[24] = volume.canDiscard ? 0x1 : 0;
   // NMIC: several controllers may use it. RESCAP: all types of reservations, which can be kept; keys are ignored as by version 1.3. DLFEAT: discarded blocks read as zeros, and Write Zeroes may deallocate.
