@@ -296,7 +296,7 @@ export class Gates implements Frontend {
   private openLater(): void {
     if (this.isOpen || !this.isRunning) return;
     const { isSettled, log, clock } = this.options;
-    const settled = isSettled();
+    const settled = isSettled() && this.offering.isSettled;
     if (!settled && clock.monotonicMs() - this.startedMs < GATE_SETTLE_MS) return;
     this.isOpen = true;
     if (!settled && this.gates.size > 0)

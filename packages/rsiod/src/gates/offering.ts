@@ -92,6 +92,12 @@ export class Offering {
     this.ports.standbys.look((id) => this.isShown(id));
   }
 
+  /** True if no volume of the servers is on its way to the gates that want it. */
+  get isSettled(): boolean {
+    const isOnItsWay = [...this.shown.values()].some(({ isBeingOffered }) => isBeingOffered);
+    return !isOnItsWay && this.ports.standbys.isSettled((id) => this.isShown(id));
+  }
+
   private isShown(id: string): boolean {
     for (const volume of this.shown.keys()) if (volume.id === id) return true;
     return false;

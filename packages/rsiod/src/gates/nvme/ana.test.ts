@@ -198,6 +198,15 @@ describe('I/O', () => {
     expect(io.codes(READ)).toEqual(['#1 0']);
   });
 
+  it('of a namespace that this gate does not show yet, and another may have, is not refused for good', () => {
+    const io = (hasPartner: boolean): RigConnection => {
+      const rig = new GateRig({ hasPartner });
+      return rig.queue(rig.login());
+    };
+    expect(io(true).codes({ ...READ, nsid: 9 }, { ...READ, nsid: 0xffff_ffff })).toEqual(['#1 302', '#1 400b']);
+    expect(io(false).codes({ ...READ, nsid: 9 })).toEqual(['#1 400b']);
+  });
+
   it.each([
     [false, 0x21],
     [true, 0x302],

@@ -93,7 +93,7 @@ export class IoExecution {
   private namespaceOf({ nsid }: NvmeCommand): GateNamespace | Code {
     const known = this.subsystem.namespaces.get(nsid);
     if (known !== undefined) return known;
-    return this.subsystem.hasLost(nsid) ? CODE.ANA_INACCESSIBLE : CODE.INVALID_NAMESPACE | DNR;
+    return this.subsystem.mayBeElsewhere(nsid) ? CODE.ANA_INACCESSIBLE : CODE.INVALID_NAMESPACE | DNR;
   }
 
   private submit(command: NvmeCommand): void {

@@ -4,7 +4,7 @@
 
 import { GATE_MEMBERS_MAX } from '@rsio/common/config/schema/limits';
 import { assert } from '@rsio/common/lib/assert';
-import { GATE_CONTROLLER_IDS, GATE_CONTROLLERS_MAX, GATE_KEEP_ALIVE_MIN_MS } from '../limits.ts';
+import { GATE_CONTROLLER_IDS, GATE_CONTROLLERS_MAX, GATE_KEEP_ALIVE_MIN_MS, GATE_NAMESPACE_ID_MAX } from '../limits.ts';
 import type { ConnectRequest } from './connect-request.ts';
 import { Controller, isKeepAlive } from './controller.ts';
 import type { Queue } from './queue.ts';
@@ -40,9 +40,10 @@ export class Subsystem implements ControllerOwner, ReservationGate {
     this.anaChanged(nsid);
   }
 
-  /** True if a namespace has been here, and has gone. */
-  hasLost(nsid: number): boolean {
-    return this.anaChangedAt.has(nsid) && !this.namespaces.has(nsid);
+  /** True if a namespace that is not here may have been here, or may be at another gate: its host then keeps the command. */
+  mayBeElsewhere(nsid: number): boolean {
+    const isId = nsid >= 1 && nsid <= GATE_NAMESPACE_ID_MAX;
+    return !this.namespaces.has(nsid) && (this.anaChangedAt.has(nsid) || (this.options.hasPartner && isId));
   }
 
   remove(nsid: number): void {
