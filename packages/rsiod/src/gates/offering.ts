@@ -29,6 +29,8 @@ interface Shown {
   reservations: Reservations | null;
   /** The time (monotonic ms) at which the gates have tried last to offer it. */
   triedMs: number;
+  /** By the name of a gate: why it does not offer the volume. The log has each reason once. */
+  readonly refusals: Map<string, string>;
   isBeingOffered: boolean;
 }
 
@@ -42,7 +44,7 @@ export class Offering {
   }
 
   async show(volume: FrontendVolume): Promise<void> {
-    const known = this.shown.get(volume) ?? { record: null, reservations: null, triedMs: 0, isBeingOffered: false };
+    const known = this.shown.get(volume) ?? { record: null, reservations: null, triedMs: 0, refusals: new Map(), isBeingOffered: false };
     this.shown.set(volume, known);
     await this.offerAtAll(volume, known);
   }
@@ -131,14 +133,18 @@ export class Offering {
       const isWanted = this.shown.get(volume) === shown && gate.isServing && offers(gate.config, volume);
       if (isWanted && this.placeIn(gate, volume) === null) gate.show(new ActiveNamespace(nsid, volume, shown.reservations));
     } catch (thrown) {
-      this.ports.log.warn(`Gate ${config.name} does not offer ${nameInUniverse(volume)}: ${toRsError(thrown).message}`);
+      const { message } = toRsError(thrown);
+      if (shown.refusals.get(config.name) !== message)
+        this.ports.log.warn(`Gate ${config.name} does not offer ${nameInUniverse(volume)}: ${message}`);
+      shown.refusals.set(config.name, message);
     }
   }
 
   private refuse({ subsystem, hasPartner }: Gate, volume: FrontendVolume): void {
     if (subsystem.namespaces.size >= GATE_VOLUMES_MAX)
       throw new RsError('E_LIMIT', `it has ${GATE_VOLUMES_MAX} volumes, which is the limit: detach one of them`);
-    if (volume.shared)
+    // Servers let several clients read a snapshot, which nobody can write.
+    if (volume.shared && !isSnapshot(volume.name))
       throw new RsError('E_VOLUME', 'several clients may write it at the same time: remove "shared" from rssrvcfg of its server');
     if (hasPartner && (volume.readonly || isSnapshot(volume.name)))
       throw new RsError(
