@@ -95,13 +95,6 @@ function nvme(command: string, ...args: readonly string[]): Promise<string> {
 }
 
 it('a host that reaches the standby alone reads its partitions there, so that the gates switch', async () => {
-  if (process.env['SHOW'])
-    void machine
-      .try(
-        `while sleep 0.03; do s=$(for p in /sys/class/nvme/nvme*; do echo "$p $(cat $p/state) $(cat $p/nvme*c*n*/ana_state)"; done 2>&1); [ "$s" = "$old" ] || echo $(cut -d ' ' -f 1 /proc/uptime) $s >> /run/states; old=$s; done`,
-        600000,
-      )
-      .catch(() => undefined);
   await connect(1);
   await linux.has(1);
   await pair.isIn(1, 'active');
@@ -173,9 +166,4 @@ it('a write that lies in a socket of a gate, which stands still, does not revert
 
 it('the kernel of the host has logged nothing but what lost paths and changed states explain', async () => {
   expect(await unexpectedLines(machine)).toEqual([]);
-  if (process.env['SHOW']) {
-    console.log(await machine.run('dmesg; cat /run/states'));
-    for (const g of [...pair.gates]) console.log(g.log('rsiod'));
-    console.log(pair.server.log('rssrv'));
-  }
 });

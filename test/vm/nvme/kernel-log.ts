@@ -1,4 +1,5 @@
-// What the kernel of a guest with NVMe/TCP paths may log when its paths are lost and come back. Invariant: each other line is a finding.
+// What the kernel of a guest with NVMe/TCP paths may log when its paths are lost and come back, or change their states.
+// Invariant: each other line is a finding.
 
 import type { SmallMachine } from '../small/small-machine.ts';
 
@@ -6,9 +7,9 @@ const EXPECTED = [
   /: (?:new|Removing) ctrl: NQN /,
   /: (?:creating|mapped) 4/,
   /: (?:starting error recovery|Reconnecting in 1 seconds|(?:Failed reconnect|Successfully reconnected) )/,
-  /: (?:failed to connect (?:socket|queue)|queue \d: timeout|long keepalive RTT|failed nvme_keep_alive_end_io)/,
+  /: (?:failed to connect (?:socket|queue)|queue \d: timeout|long keepalive RTT|failed nvme_keep_alive_end_io|failed to send request -(?:32|104)$)/,
   // A scan that was interrupted; and a slow guest that has not connected within the keep-alive time. Both are tried again.
-  /: Identify .* failed \(.*(?:-4|0xfffffffc)\)$/,
+  /: Identify .* failed \(.*(?:-4|0xfffffffc|0x370)\)$/,
   /: Connect Invalid Data Parameter, starting byte offset: 0$/,
   /: no usable path - requeuing I\/O$|^nvme_ns_head_submit_bio: \d+ callbacks suppressed$/,
   /: rescanning namespaces|: detected capacity change from 32768 to 49152$/,
