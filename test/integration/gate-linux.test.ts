@@ -16,6 +16,7 @@ import { report } from '../support/programs/report.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 import { type GuestPath, guestPaths } from '../vm/nvme/guest-path.ts';
 import { type HazardPaths, hazardRounds } from '../vm/nvme/hazard.ts';
+import { unexpectedLines } from '../vm/nvme/kernel-log.ts';
 import { IO_QUEUES, LinuxHost } from '../vm/nvme/linux-host.ts';
 import { PLAIN_NQN, plainTargets } from '../vm/nvme/plain-targets.ts';
 import { verifiedLoad } from '../vm/nvme/verified-load.ts';
@@ -27,21 +28,6 @@ const ROUND_MS = 60_000;
 const MIB = 1024 * 1024;
 const KEEP_ALIVE_SECONDS = GATE_KEEP_ALIVE_MIN_MS / 1000;
 const HOST_NQN = 'nqn.2014-08.org.nvmexpress:uuid:11111111-2222-3333-4444-555555555555';
-/** What the kernel of the guest says about connections, and about those that it has lost. */
-const EXPECTED = [
-  /: (?:new|Removing) ctrl: NQN /,
-  /: (?:creating|mapped) 4/,
-  /: (?:starting error recovery|Reconnecting in 1 seconds|(?:Failed reconnect|Successfully reconnected) )/,
-  /: (?:failed to connect (?:socket|queue)|queue \d: timeout|long keepalive RTT|failed nvme_keep_alive_end_io)/,
-  // A scan that was interrupted; and a slow guest that has not connected within the keep-alive time. Both are tried again.
-  /: Identify .* failed \(.*(?:-4|0xfffffffc)\)$/,
-  /: Connect Invalid Data Parameter, starting byte offset: 0$/,
-  /: no usable path - requeuing I\/O$/,
-  /: rescanning namespaces|: detected capacity change from 32768 to 49152$/,
-  // The network card, and an emulated machine on a busy one.
-  /^IPv6: ADDRCONF|^hrtimer: interrupt took|^clocksource: |^perf: interrupt took/,
-  /^nvme_fabrics: ctrl_loss_tmo < 0 will reconnect forever$/,
-];
 /** Block of the volume behind the places of the load. */
 const MARK = (8 * MIB) / 4096;
 
@@ -177,6 +163,5 @@ it('this host reads B from two plain targets, so that the rounds above could fai
 });
 
 it('the kernel of the host has logged nothing but what lost paths explain', async () => {
-  const lines = (await machine.run('dmesg')).split('\n').map((line) => line.replace(/^\[ *[\d.]+\] /, ''));
-  expect(lines.filter((line) => !EXPECTED.some((one) => one.test(line)))).toEqual([]);
+  expect(await unexpectedLines(machine)).toEqual([]);
 });

@@ -58,6 +58,14 @@ export class LinuxHost {
     await waitFor(async () => (await this.look(`device ${nsid}`)) !== '', PATHS_MS, `The host has namespace ${nsid}`);
   }
 
+  /** Returns the ANA state of a namespace by the port of each path. */
+  async anaStates(nsid: number): Promise<Readonly<Record<string, string>>> {
+    const said = await this.look(`for path in /sys/class/nvme/nvme*/nvme*c*n*; do
+      [ "$(cat "$path/nsid" 2> /run/nothing)" = ${nsid} ] && echo "$(cat "\${path%/*}/address") $(cat "$path/ana_state")"
+    done; true`);
+    return Object.fromEntries([...said.matchAll(/trsvcid=(\d+).* (\S+)$/gm)].map(([, port, state]) => [port, state]));
+  }
+
   async sizeBytes(nsid: number): Promise<number> {
     return Number(await this.look(`blockdev --getsize64 "$(device ${nsid})"`));
   }

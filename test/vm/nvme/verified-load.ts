@@ -1,12 +1,14 @@
 // A load in the guest that verifies all that it reads: lanes write blocks with patterns that are used once, in capsules and by R2T, and read
 // each block at once and again after the next write. Lanes pause, because an emulated host also needs time for its paths. Invariant: a lane ends at its first error or wrong byte, and says which it was.
 
+import { waitFor } from '../../support/programs/wait-for.ts';
 import { IO_QUEUES, type LinuxHost } from './linux-host.ts';
 
 /** Each lane uses this many places of 64 KiB at the beginning of the namespace. */
 const PLACES = 8;
 const STOP = '/run/load-stop';
 const LIFE_MS = 120_000;
+const GOES_ON_MS = 30_000;
 
 const LANE = `
 pattern() { yes "lane $1 round $2" | head -c 65536; }
@@ -20,6 +22,7 @@ lane() {
   while [ ! -e ${STOP} ]; do
     sleep 0.1
     round=$((round + 1))
+    echo "$round" > "/run/round$1"
     pattern "$1" "$round" > "/run/written$1"
     bytes=$((round % 2 ? 4096 : 65536))
     at=$(($(place "$1" "$round") * (65536 / bytes)))
@@ -31,15 +34,26 @@ lane() {
 }`;
 
 export interface VerifiedLoad {
+  /** Resolves when each lane has begun two further rounds. */
+  goesOn(): Promise<void>;
   /** Ends the load. Returns the rounds of each lane. Throws if a lane saw an error or a wrong byte. */
   end(): Promise<number[]>;
 }
 
 export function verifiedLoad(host: LinuxHost, nsid: number): VerifiedLoad {
   const lanes = Array.from({ length: IO_QUEUES }, (_, lane) => `lane ${lane} &`).join('\n');
-  const ended = host.run(`${LANE}\nfile=$(device ${nsid})\nrm -f ${STOP}\n${lanes}\nwait`, LIFE_MS);
+  const ended = host.run(`${LANE}\nfile=$(device ${nsid})\nrm -f ${STOP} /run/round*\n${lanes}\nwait`, LIFE_MS);
   ended.catch(() => undefined);
+  const rounds = async (): Promise<number[]> => (await host.run(`sleep 0.2; cat /run/round* || true`)).split('\n').map(Number);
   return {
+    goesOn: async () => {
+      const before = await rounds();
+      const isAhead = async (): Promise<boolean> => {
+        const now = await rounds();
+        return now.length === IO_QUEUES && now.every((round, lane) => round >= (before[lane] ?? 0) + 2);
+      };
+      await waitFor(isAhead, GOES_ON_MS, 'Each lane of the load goes on');
+    },
     end: async () => {
       await host.run(`: > ${STOP}`);
       const said = await ended;

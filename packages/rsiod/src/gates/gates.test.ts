@@ -15,7 +15,7 @@ import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { MemoryVolume } from '../frontends/nbd/testing/memory-volume.ts';
 import { gateNqn } from './gate.ts';
 import { Gates } from './gates.ts';
-import { GATE_LOGIN_MS, GATE_STOP_MS, GATE_UNPROVEN_MAX } from './limits.ts';
+import { GATE_LOGIN_MS, GATE_RECORD_LOOK_MS, GATE_STOP_MS, GATE_UNPROVEN_MAX } from './limits.ts';
 import { capsule, HOST_NQN } from './nvme/testing/nvme-host.ts';
 import { SocketHost } from './testing/socket-host.ts';
 
@@ -176,6 +176,22 @@ it('hosts come only when the volumes of the process before are there, or after a
     expect(lines.some((line) => line.startsWith('Gates open before all volumes'))).toBe(!waits);
     await gates.close();
   }
+});
+
+it('a volume that several clients may write is not offered, and the log says so once; a snapshot is, because nobody writes it', async () => {
+  const fake = new FakeClock();
+  const gates = gatesOf([gate({ volumes: 'all' })], fake);
+  await gates.start();
+  const snapshot = new MemoryVolume({ name: 'oracle@monday', readonly: true });
+  await gates.show(Object.assign(snapshot, { shared: true, id: 'id-1' }));
+  await gates.show(Object.assign(volume, { shared: true }));
+  for (let ms = 0; ms < 3 * GATE_RECORD_LOOK_MS; ms += 250) {
+    fake.advance(250);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  await vi.waitFor(() => expect(gates.views()[0]?.listening).toHaveLength(1), UNTIL);
+  expect(gates.views()[0]?.volumes.map(({ label }) => label)).toEqual(['osl:oracle@0@monday']);
+  expect(lines.filter((line) => line.includes('several clients may write it'))).toHaveLength(1);
 });
 
 it('a gate that is renamed, but keeps its NQN, does not give the number of a volume to another', async () => {

@@ -29,6 +29,8 @@ interface Shown {
   reservations: Reservations | null;
   /** The time (monotonic ms) at which the gates have tried last to offer it. */
   triedMs: number;
+  /** By the name of a gate: why it does not offer the volume. The log has each reason once. */
+  readonly refusals: Map<string, string>;
   isBeingOffered: boolean;
 }
 
@@ -42,7 +44,7 @@ export class Offering {
   }
 
   async show(volume: FrontendVolume): Promise<void> {
-    const known = this.shown.get(volume) ?? { record: null, reservations: null, triedMs: 0, isBeingOffered: false };
+    const known = this.shown.get(volume) ?? { record: null, reservations: null, triedMs: 0, refusals: new Map(), isBeingOffered: false };
     this.shown.set(volume, known);
     await this.offerAtAll(volume, known);
   }
@@ -79,13 +81,6 @@ export class Offering {
     for (const [volume, shown] of this.shown) await this.offerAt(gate, volume, shown);
   }
 
-  /** True if the record of each volume that another gate may have has been asked for, so that its standby is shown if there is one. */
-  get isSettled(): boolean {
-    const { standbys } = this.ports;
-    standbys.look((id) => this.isShown(id));
-    return standbys.isSettled;
-  }
-
   /** Called with each tick. */
   look(): void {
     const nowMs = this.ports.clock.monotonicMs();
@@ -97,6 +92,14 @@ export class Offering {
     for (const [volume, shown] of this.shown)
       if (nowMs - shown.triedMs >= GATE_RECORD_LOOK_MS && this.isMissing(volume)) void this.offerAtAll(volume, shown);
     this.ports.standbys.look((id) => this.isShown(id));
+  }
+
+  /** True if no volume of the servers is on its way to the gates that want it. */
+  get isSettled(): boolean {
+    const { standbys } = this.ports;
+    const isShown = (id: string): boolean => this.isShown(id);
+    standbys.look(isShown);
+    return ![...this.shown.values()].some(({ isBeingOffered }) => isBeingOffered) && standbys.isSettled(isShown);
   }
 
   private isShown(id: string): boolean {
@@ -136,7 +139,10 @@ export class Offering {
       const isWanted = this.shown.get(volume) === shown && gate.isServing && offers(gate.config, volume);
       if (isWanted && this.placeIn(gate, volume) === null) gate.show(new ActiveNamespace(nsid, volume, shown.reservations));
     } catch (thrown) {
-      this.ports.log.warn(`Gate ${config.name} does not offer ${nameInUniverse(volume)}: ${toRsError(thrown).message}`);
+      const { message } = toRsError(thrown);
+      if (shown.refusals.get(config.name) !== message)
+        this.ports.log.warn(`Gate ${config.name} does not offer ${nameInUniverse(volume)}: ${message}`);
+      shown.refusals.set(config.name, message);
     }
   }
 
@@ -145,7 +151,8 @@ export class Offering {
     const others = [...subsystem.namespaces.values()].filter((one) => one.volume.id !== volume.id);
     if (others.length >= GATE_VOLUMES_MAX)
       throw new RsError('E_LIMIT', `it has ${GATE_VOLUMES_MAX} volumes, which is the limit: detach one of them`);
-    if (volume.shared)
+    // Servers let several clients read a snapshot, which nobody can write.
+    if (volume.shared && !isSnapshot(volume.name))
       throw new RsError('E_VOLUME', 'several clients may write it at the same time: remove "shared" from rssrvcfg of its server');
     if (hasPartner && (volume.readonly || isSnapshot(volume.name)))
       throw new RsError(

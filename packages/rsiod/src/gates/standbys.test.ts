@@ -1,7 +1,7 @@
 // Standbys with stand-in gates, servers and a clock: what hosts are shown, when a volume is taken over, and when not. Rule D3.
 // Invariant: each take-over is counted, and ends only when the test ends it.
 
-import { beforeEach, expect, it } from 'vitest';
+import { beforeEach, expect, it, vi } from 'vitest';
 import type { ClientGateConfig } from '@rsio/common/config/schema/types';
 import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
@@ -200,7 +200,7 @@ it('an id that means another volume here is refused with the remedy', async () =
   const other = { ...ORACLE, id: 'id-2', readonly: false, canDiscard: true, submit: () => undefined };
   gate.namespaces.set(3, { nsid: 3, volume: other, ana: 'optimized', reservations: null, wanted: () => undefined });
   await look();
-  expect([gate.namespaces.get(3)?.volume.id, lines]).toEqual([
+  expect([gate.namespaces.get(3)?.volume.id, [...new Set(lines)]]).toEqual([
     'id-2',
     [
       'Gate pair does not offer osl:oracle@0: its namespace id 3 is that of another volume here: give each gate of this name its own number (key member)',
@@ -231,4 +231,31 @@ it('a volume that is here keeps its place at one gate while another gate cannot 
   takes[0]!.end(null);
   await look();
   expect(gate.namespaces.get(3)).toBe(active);
+});
+
+it('all is settled when the volumes of the lists are shown, or cannot be, and not before there is a list', async () => {
+  const isSettled = (): boolean => standbys.isSettled((id) => here.has(id));
+  offered = [];
+  await look();
+  expect(isSettled()).toBe(false);
+  offered = [{ ...ORACLE, id: 'id-2', name: 'unnamed' }];
+  expect(isSettled()).toBe(true);
+  let read: (bytes: Buffer) => void = () => {};
+  record = () => new Promise((resolve) => (read = resolve));
+  offered = [ORACLE];
+  expect(isSettled()).toBe(false);
+  await look();
+  expect(isSettled()).toBe(false);
+  here.add(ORACLE.id);
+  expect(isSettled()).toBe(true);
+  here.clear();
+  read(recordOf([{ nqn: NQN, nsid: 3 }]));
+  await vi.waitFor(() => expect(isSettled()).toBe(true));
+  expect(shown().ana).toBe('non-optimized');
+});
+
+it('a volume whose record cannot be read keeps no host waiting', async () => {
+  record = () => Promise.reject(new Error('no record'));
+  await look();
+  expect(standbys.isSettled(() => false)).toBe(true);
 });

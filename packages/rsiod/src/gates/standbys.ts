@@ -141,9 +141,16 @@ export class Standbys {
     }
   }
 
-  /** True if the record of each volume has been read once, or could not be read. */
-  get isSettled(): boolean {
-    return [...this.volumes.values()].every(({ ids, hasTried }) => ids !== null || hasTried);
+  /**
+   * True if all volumes of the servers' lists are shown that have an id here, and there is a list. A gate that lets hosts in earlier would
+   * tell them that these volumes are gone. `isHere`: the volume is attached here, and shown.
+   */
+  isSettled(isHere: (id: string) => boolean): boolean {
+    const gates = [...this.gates()];
+    const offered = this.ports.servers.offered();
+    const isKnown = (known: StandbyVolume | undefined): boolean => known !== undefined && (known.ids !== null || known.hasTried);
+    const isWanted = (one: OfferedVolume): boolean => gates.some(({ config }) => offers(config, one)) && !isHere(one.id);
+    return gates.length === 0 || (offered.length > 0 && offered.every((one) => !isWanted(one) || isKnown(this.volumes.get(one.id))));
   }
 
   /** Another gate has taken a volume from this one, which had it as `ids`. */
@@ -200,6 +207,7 @@ export class Standbys {
     try {
       const content = recordContent(await this.ports.servers.readRecord(volume.facts), label);
       volume.ids = new Map(content.ids.map(({ nqn, nsid }) => [nqn, nsid]));
+      if (this.volumes.get(volume.id) === volume) for (const gate of this.gates()) this.showAt(gate, volume);
     } catch (thrown) {
       const why = toRsError(thrown).message;
       if (why !== volume.why) lines.note('Gate records that cannot be read', () => log.warn(`The gates do not offer ${label} yet: ${why}`));

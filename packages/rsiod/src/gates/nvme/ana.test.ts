@@ -180,6 +180,33 @@ describe('I/O', () => {
     expect(io.codes(READ, { ...READ, nsid: 2 })).toEqual(['#1 302', '#1 400b']);
   });
 
+  it('that its volume has is answered when another path can help, and the volume then completes it without a further answer', () => {
+    const rig = new GateRig({ hasPartner: true });
+    const io = rig.queue(rig.login());
+    const tick = (): unknown => {
+      rig.nowMs += 250;
+      io.connection.tick(rig.nowMs);
+      rig.turn();
+      return io.take();
+    };
+    io.send(READ, { opcode: 1, cid: 2, nsid: 1, dwords: [0, 0, 0], data: Buffer.alloc(512) });
+    expect(tick()).toEqual([]);
+    turnTo(rig, 'inaccessible');
+    expect(tick()).toMatchObject([{ cid: 1, status: 0x302 }, { cid: 2, status: 0x302 }]); // biome-ignore format: pairs
+    expect([tick(), io.answers(), rig.inUse, rig.volume.seen]).toEqual([[], [], 0, ['read 0+512', 'write 0+512']]);
+    turnTo(rig, 'optimized');
+    expect(io.codes(READ)).toEqual(['#1 0']);
+  });
+
+  it('of a namespace that this gate does not show yet, and another may have, is not refused for good', () => {
+    const io = (hasPartner: boolean): RigConnection => {
+      const rig = new GateRig({ hasPartner });
+      return rig.queue(rig.login());
+    };
+    expect(io(true).codes({ ...READ, nsid: 9 }, { ...READ, nsid: 0xffff_ffff })).toEqual(['#1 302', '#1 400b']);
+    expect(io(false).codes({ ...READ, nsid: 9 })).toEqual(['#1 400b']);
+  });
+
   it.each([
     [false, 0x21],
     [true, 0x302],

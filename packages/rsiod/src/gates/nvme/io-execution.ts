@@ -4,7 +4,7 @@
 
 import { counted } from '@rsio/common/lib/assert';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
-import { GATE_COPY_MAX_BYTES } from '../limits.ts';
+import { GATE_BUSY_MS, GATE_COPY_MAX_BYTES } from '../limits.ts';
 import { anaCode } from './ana.ts';
 import { codeOf, type IoPlan, isChange, nextRange, planIo } from './io-commands.ts';
 import type { NvmeCommand } from './nvme-command.ts';
@@ -43,7 +43,12 @@ export class IoExecution {
     this.ports = ports;
   }
 
-  /** The answer to a command that its volume has had for GATE_BUSY_MS. */
+  /** How long a volume may have a command before its host gets an answer: no longer if the gate has told the host to use another one. */
+  patienceMs({ nsid }: NvmeCommand): number {
+    return this.subsystem.namespaces.get(nsid)?.ana === 'inaccessible' ? 0 : GATE_BUSY_MS;
+  }
+
+  /** The answer to a command that its volume has had for longer. */
   get lateCode(): Code {
     return this.subsystem.options.hasPartner ? CODE.ANA_INACCESSIBLE : CODE.COMMAND_INTERRUPTED;
   }

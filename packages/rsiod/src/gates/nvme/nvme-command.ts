@@ -5,7 +5,6 @@ import type { Status } from '@rsio/protocol/wire/status';
 import type { DataBuffer } from '../../frontends/streams/data-buffers.ts';
 import type { LargeReply } from '../../frontends/streams/reply-output.ts';
 import type { VolumeIo, VolumeOp } from '../../volumes/frontend-volume.ts';
-import { GATE_BUSY_MS } from '../limits.ts';
 import type { Reservations } from './reservations.ts';
 import { ADMIN, type Code, FABRICS, IO, SGL, SQE_BYTES } from './wire/constants.ts';
 
@@ -111,8 +110,8 @@ export class NvmeCommand implements VolumeIo, LargeReply {
   }
 
   /** True if the host needs an answer before the volume completes the command. */
-  isOverdue(nowMs: number): boolean {
-    return this.begunMs !== null && !this.isLate && this.phase === 'executing' && nowMs - this.begunMs > GATE_BUSY_MS;
+  isOverdue(nowMs: number, patienceMs: number): boolean {
+    return this.begunMs !== null && !this.isLate && this.phase === 'executing' && nowMs - this.begunMs > patienceMs;
   }
 
   /** A number of 32 bits of the command: `dword(10)` is CDW10. */

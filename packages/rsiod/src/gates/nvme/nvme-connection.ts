@@ -98,11 +98,11 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
     this.transport.destroy();
   }
 
-  /** Answers what its volumes have had for GATE_BUSY_MS, and ends a connection that is stuck. Called now and then. */
+  /** Answers what its volumes have had for too long, and ends a connection that is stuck. Called now and then. */
   tick(nowMs: number): void {
     for (const command of this.commands) {
       if (command.reservingMs !== null && command.phase === 'executing') this.awaitReservation(command, command.reservingMs, nowMs);
-      if (this.isOpen && command.isOverdue(nowMs)) this.answerLate(command);
+      if (this.isOpen && this.io !== null && command.isOverdue(nowMs, this.io.patienceMs(command))) this.answerLate(command);
     }
     const why = this.watch.stuck(nowMs, this.commands, this.unanswered, this.isOpen, this.waiting[0]);
     if (why === null) return;

@@ -1,0 +1,25 @@
+// What the kernel of a guest with NVMe/TCP paths may log when its paths are lost and come back, or change their states.
+// Invariant: each other line is a finding.
+
+import type { SmallMachine } from '../small/small-machine.ts';
+
+const EXPECTED = [
+  /: (?:new|Removing) ctrl: NQN /,
+  /: (?:creating|mapped) 4/,
+  /: (?:starting error recovery|Reconnecting in 1 seconds|(?:Failed reconnect|Successfully reconnected) )/,
+  /: (?:failed to connect (?:socket|queue)|queue \d: timeout|long keepalive RTT|failed nvme_keep_alive_end_io|failed to send request -(?:32|104)$)/,
+  // A scan that was interrupted; and a slow guest that has not connected within the keep-alive time. Both are tried again.
+  /: Identify .* failed \(.*(?:-4|0xfffffffc|0x370)\)$/,
+  /: Connect Invalid Data Parameter, starting byte offset: 0$/,
+  /: no usable path - requeuing I\/O$|^nvme_ns_head_submit_bio: \d+ callbacks suppressed$/,
+  /: rescanning namespaces|: detected capacity change from 32768 to 49152$/,
+  // The network card, and an emulated machine on a busy one.
+  /^IPv6: ADDRCONF|^hrtimer: interrupt took|^clocksource: |^perf: interrupt took/,
+  /^nvme_fabrics: ctrl_loss_tmo < 0 will reconnect forever$/,
+];
+
+/** Returns the lines of the kernel that lost paths and changed states of paths do not explain. */
+export async function unexpectedLines(machine: SmallMachine): Promise<string[]> {
+  const lines = (await machine.run('dmesg')).split('\n').map((line) => line.replace(/^\[ *[\d.]+\] /, ''));
+  return lines.filter((line) => !EXPECTED.some((one) => one.test(line)));
+}
