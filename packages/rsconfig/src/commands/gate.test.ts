@@ -19,6 +19,7 @@ const GATE = {
   trouble: null,
   hosts: [HOST],
   authenticates: true,
+  tls: false,
   member: null,
   volumes: [{ nsid: 3, label: 'osl:oracle@0', sizeBytes: 2 ** 30, state: 'active' as const, why: null }],
   figures: { connections: 2, commands: 9, receivedBytes: 800, sentBytes: 700, waiting: 0, waitedMs: 0, refused: 0, cut: 0 },

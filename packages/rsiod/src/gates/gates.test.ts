@@ -50,6 +50,8 @@ function gate(changes: Partial<ClientGateConfig> = {}): ClientGateConfig {
     member: null,
     secretFile: null,
     secrets: null,
+    tls: false,
+    tlsKeys: new Map(),
     ...changes,
   };
 }

@@ -213,6 +213,7 @@ export class Gates implements Frontend {
         trouble: this.trouble ?? (this.isOpen ? null : 'It waits until the volumes are attached again that were before'),
         hosts: gate?.hosts ?? [],
         authenticates: config.secrets !== null,
+        tls: config.tls,
         member: config.member,
         volumes: [...(gate?.subsystem.namespaces.values() ?? [])].flatMap((namespace) => viewOf(namespace) ?? []),
         figures: gate?.figures() ?? NO_FIGURES,

@@ -26,6 +26,8 @@ class StubGate implements StandbyGate {
     member: 2,
     secretFile: null,
     secrets: null,
+    tls: false,
+    tlsKeys: new Map(),
   };
   readonly subsystem = {
     namespaces: this.namespaces,

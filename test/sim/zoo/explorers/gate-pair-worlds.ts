@@ -61,7 +61,18 @@ interface Sent {
 /** One gate: its process, its connections and its I/O to the server. */
 class PairGate implements StandbyGate {
   readonly nqn = NQN;
-  readonly config = { name: 'pair', nqn: NQN, addresses: [], hosts: null, volumes: ['oracle'], member: 1, secretFile: null, secrets: null };
+  readonly config = {
+    name: 'pair',
+    nqn: NQN,
+    addresses: [],
+    hosts: null,
+    volumes: ['oracle'],
+    member: 1,
+    secretFile: null,
+    secrets: null,
+    tls: false,
+    tlsKeys: new Map(),
+  };
   readonly process: StallingClock;
   readonly rig: GateRig;
   readonly watch: GapWatch;
