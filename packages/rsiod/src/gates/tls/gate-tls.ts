@@ -6,7 +6,6 @@ import { constants } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { createSecureContext, type SecureContext, TLSSocket, type TLSSocketOptions } from 'node:tls';
 import type { ClientGateConfig } from '@rsio/common/config/schema/types';
-import { errnoName } from '@rsio/common/lib/errors';
 import { transportOf } from '../../frontends/streams/socket.ts';
 import type { StreamTransport } from '../../frontends/streams/transport.ts';
 import { GATE_TLS_IDENTITIES_MAX } from '../limits.ts';
@@ -15,8 +14,8 @@ import { parseIdentity, type TlsIdentity, tlsPsks } from './tls-psk.ts';
 
 /** A suite with SHA-256, because Node's callbacks for pre-shared keys allow no other hash. */
 const SUITE = 'TLS_AES_128_GCM_SHA256';
-/** Groups whose computations take less than a millisecond, because a stranger can cause them. */
-const CURVES = 'X25519:P-256:P-384';
+/** ffdhe3072 is mandatory (3.6.1.2) and takes some milliseconds, but not before a host has proven that it has its key. */
+const CURVES = 'X25519:P-256:P-384:ffdhe3072';
 
 /** Why TLS has failed, by the codes of Node. */
 const REASONS: Readonly<Record<string, string>> = {
@@ -74,7 +73,7 @@ export class GateTls {
       pskCallback: (_, identity) => this.pskOf(identity),
     };
     this.socket = new TLSSocket(accepted, options);
-    this.socket.on('error', (error) => this.failed(errnoName(error) ?? ''));
+    this.socket.on('error', (error: NodeJS.ErrnoException) => this.failed(error.code ?? ''));
   }
 
   /** True if a Connect command, which arrives after the handshake, is for the names for which the host has proven that it has the key. */
