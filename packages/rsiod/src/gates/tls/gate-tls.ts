@@ -73,6 +73,8 @@ export class GateTls {
       pskCallback: (_, identity) => this.pskOf(identity),
     };
     this.socket = new TLSSocket(accepted, options);
+    // The errors of the connection reach the TLS socket, too.
+    accepted.on('error', () => undefined);
     this.socket.on('error', (error: NodeJS.ErrnoException) => this.failed(error.code ?? ''));
   }
 
@@ -85,7 +87,10 @@ export class GateTls {
     return isSame;
   }
 
-  /** Node copies what it has encrypted, and calls `sent` when the kernel has taken it. The descriptor would carry plain bytes. */
+  /**
+   * Node calls `sent` when the kernel has taken the encrypted bytes. Until then, it may hold a copy of all answers that wait, so that TLS
+   * uses up to twice their memory in addition. The descriptor of the socket would carry plain bytes.
+   */
   get transport(): StreamTransport {
     const { socket } = this;
     return {

@@ -1,4 +1,5 @@
-// Keys and identities of TLS. The identities of the first test are those of the tests of libnvme, whose digests come from the retained key.
+// Keys and identities of TLS. The identities of the first test are those of the tests of libnvme, whose digests come from the retained key;
+// the keys are compared with an HKDF of the test's own.
 
 import { createHmac } from 'node:crypto';
 import { describe, expect, it } from 'vitest';

@@ -14,10 +14,6 @@ export interface TlsIdentity {
   readonly nqn: string;
 }
 
-export interface TlsPsk extends TlsIdentity {
-  readonly psk: Buffer;
-}
-
 /** How fields of HKDF-Expand-Label are written: as RFC 8446, 7.1 says, or without their lengths, as libnvme did until 2025. */
 type Form = 'standard' | 'old';
 
