@@ -99,6 +99,7 @@ export const FOLDERS = {
   'packages/rsiod/src/gates/nvme': 'NVMe over TCP: controllers, queues, commands',
   'packages/rsiod/src/gates/nvme/auth': 'DH-HMAC-CHAP, with which hosts authenticate',
   'packages/rsiod/src/gates/nvme/wire': "NVMe/TCP's bytes",
+  'packages/rsiod/src/gates/tls': 'TLS of hosts: keys, identities, handshakes without session tickets',
   'packages/rsiod/src/frontends/nbd': 'NBD on a Unix socket',
   'packages/rsiod/src/frontends/nbd/wire': "NBD's bytes",
   'packages/rsiod/src/frontends/streams': 'what connections of NBD and of gates share: sockets, pooled buffers, a budget of memory, output',

@@ -6,6 +6,7 @@ import { needPrograms } from '@rsio/common/testing/needs';
 import { GATE_GAP_MS, GATE_SWITCH_MS } from '@rsio/rsiod/gates/limits';
 import { capsule } from '@rsio/rsiod/gates/nvme/testing/nvme-host';
 import { SocketHost } from '@rsio/rsiod/gates/testing/socket-host';
+import { startClient } from '../support/hosts/configs.ts';
 import { useHosts } from '../support/hosts/hosts.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 import { type GateIndex, GatePair } from '../support/scenes/gate-pair.ts';
@@ -135,4 +136,21 @@ it('a gate that has taken the volume over has it again after a restart, before i
   await pair.gates[0].kill('rsiod');
   await pair.gates[0].start('rsiod');
   await pair.isIn(0, 'active');
+});
+
+it('a client that is no gate keeps the volume, whatever hosts send to the standbys', async (context) => {
+  needPrograms(context, 'perl');
+  await pair.isIn(0, 'active');
+  await pair.gates[0].rsconfigWell('-d', 'oracle', '--force');
+  const mars = hosts.host();
+  await startClient(mars, pair.network, { node: 'mars', client: 2 });
+  await mars.rsconfigWell('-a', 'oracle');
+  const path = await login(1);
+  await waitFor(async () => (await pair.viewOf(1)).volumes.some(({ state }) => state === 'standby'), WAIT_MS, 'It is a standby');
+  expect((await path.io.writeBlock(70, 0, block('G'))) & 0x700).toBe(PATH_ERROR);
+  const isRefused = async (): Promise<boolean> => (await pair.viewOf(1)).volumes.some(({ why }) => why?.includes('mars') === true);
+  await waitFor(isRefused, WAIT_MS, 'The gate says who has the volume');
+  expect((await mars.rsconfigWell('-l')).includes('oracle')).toBe(true);
+  await mars.rsconfigWell('-d', 'oracle');
+  await written(path, 'H');
 });

@@ -86,13 +86,15 @@ const NAMESPACE: Shown<Omit<ClientNamespaceConfig, 'name' | 'servers' | 'volumes
   mirrorReads: ['mirror-reads', plain],
 };
 
-const GATE: Shown<Pick<ClientGateConfig, 'addresses' | 'hosts' | 'nqn' | 'volumes' | 'secretFile' | 'secrets'>> = {
+const GATE: Shown<Pick<ClientGateConfig, 'addresses' | 'hosts' | 'nqn' | 'volumes' | 'secretFile' | 'secrets' | 'tls' | 'tlsKeys'>> = {
   addresses: ['address', (value) => names(value.map(({ address, port }) => printEndpoint(address, port)))],
   hosts: ['hosts', (value) => names(value ?? 'all')],
   nqn: ['nqn', plain],
   volumes: ['volumes', names],
   secretFile: ['secret-file', plain],
   secrets: ['set of secrets', null],
+  tls: ['tls', (value) => (value ? 'required' : 'off')],
+  tlsKeys: ['set of TLS keys', null],
 };
 
 const METRICS: Shown<{ readonly place: string; readonly token: string | null }> = {

@@ -67,6 +67,7 @@ export function makeFrontends(ports: FrontendsPorts): MadeFrontends {
     ...{ clock, log, version: programVersion(), numbersFile: paths.gatesFile, gates: role.isData ? [] : config.gates },
     isSettled: () => ports.isSettled(),
     servers: ports.gateOffers,
+    nodeOf: (namespace) => ports.config().namespaces.find(({ name }) => name === namespace)?.nodename ?? '',
     namespaceid: () => ports.config().namespaces[0]?.namespaceid ?? 0,
   });
   return { all: new Frontends([devices, nbd, gates]), nbd, gates };

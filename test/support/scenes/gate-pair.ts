@@ -2,7 +2,7 @@
 // Invariant: when the scene has begun, the first gate has the volume, and the second one shows it as a standby.
 
 import type { ProxyEnd } from '../faults/chaos-proxy.ts';
-import { serverConfig, startClient } from '../hosts/configs.ts';
+import { keyOf, serverConfig, startClient } from '../hosts/configs.ts';
 import { emptyPool } from '../hosts/empty-pool.ts';
 import type { Host } from '../hosts/host.ts';
 import type { Hosts, TestNetwork } from '../hosts/hosts.ts';
@@ -11,6 +11,8 @@ import { waitFor } from '../programs/wait-for.ts';
 
 const NODES = ['big-2', 'venus'] as const;
 const WAIT_MS = 60_000;
+/** `mars` is no gate. */
+const clients = Object.fromEntries([...NODES, 'mars'].map((node) => [node, keyOf(node)]));
 
 /** The number of a gate in this scene, from 0 on. Its `member` is one more. */
 export type GateIndex = 0 | 1;
@@ -40,7 +42,7 @@ export class GatePair {
     const pair = new GatePair(hosts, network, targets);
     const { server, gates } = pair;
     const pool = await emptyPool(server);
-    server.writeConfig('rssrv', serverConfig(network, { volumes: {}, pools: { fast: { path: pool } } }));
+    server.writeConfig('rssrv', serverConfig(network, { volumes: {}, pools: { fast: { path: pool } }, clients }));
     await server.start('rssrv');
     await server.rsadmWell('volume', 'create', 'oracle', '--size', '16m');
     for (const [at, gate] of gates.entries()) {

@@ -1,20 +1,23 @@
 // Secrets of hosts: their form, the file that has them, and the configuration that names the file.
 // The secrets of the first test are the specification's, and nvme-cli's.
 
-import { chmodSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { RsError } from '../lib/errors.ts';
 import { removeFolder } from '../testing/remove-folder.ts';
 import { sampleRscltcfg } from '../testing/sample-rscltcfg.ts';
-import { newGateSecret, parseGateSecret, parseGateSecrets } from './gate-secrets.ts';
+import { newGateSecret, newTlsKey, parseGateSecret, parseGateSecrets, parseTlsKey } from './gate-secrets.ts';
 import { loadRscltConfig } from './load-config.ts';
 import { problemTexts } from './reader/findings.ts';
 
 const HOST = 'nqn.2014-08.org.nvmexpress:uuid:11111111-2222-3333-4444-555555555555';
 const SECRET = 'DHHC-1:00:ia6zGodOr4SEG0Zzaw398rpY0wqipUWj4jWjUh4HWUz6aQ2n:';
 const LONG = 'DHHC-1:02:uCeKCcWa3l/H/wi13HbavHsnIzuASCbbJmlApedc5cizxt51Lo+hDIbB+HmhOAbbZqojKw==:';
+
+const TLS_KEY = 'NVMeTLSkey-1:01:VRLbtnN9AQb2WXW3c9+wEf/DRLz0QuLdbYvEhwtdWwNf9LrZ:';
+const TLS_KEY_384 = 'NVMeTLSkey-1:02:VRLbtnN9AQb2WXW3c9+wEf/DRLz0QuLdbYvEhwtdWwP/w0S89ELi3W2LxIcLXVsDn8kXZQ==:';
 
 let dir = '';
 
@@ -54,8 +57,31 @@ test.each([
   ['nothing', ''],
 ])('a secret with %s is none', (_, text) => expect(parseGateSecret(text)).toBeNull());
 
+test('keys for TLS of other programs are read, and new ones have the same form', () => {
+  const key = Buffer.from('5512dbb6737d0106f65975b773dfb011ffc344bcf442e2dd6d8bc4870b5d5b03', 'hex');
+  expect(parseTlsKey(TLS_KEY)).toEqual({ hash: 1, key });
+  expect(parseTlsKey(TLS_KEY.replace(':01:', ':00:'))).toEqual({ hash: 0, key });
+  const made = newTlsKey();
+  expect([/^NVMeTLSkey-1:01:[A-Za-z0-9+/]{48}:$/.test(made), parseTlsKey(made)?.key.length]).toEqual([true, 32]);
+  for (const wrong of [SECRET, TLS_KEY_384, TLS_KEY_384.replace(':02:', ':00:'), TLS_KEY.replace('9LrZ', '9LrY'), TLS_KEY.slice(0, -1)])
+    expect(parseTlsKey(wrong)).toBeNull();
+  expect(parseGateSecret(TLS_KEY)).toBeNull();
+});
+
+test('a file has a secret and a key for TLS for the same NQN, each once', () => {
+  const { secrets, tlsKeys } = parseGateSecrets(`${HOST} ${SECRET}\n${HOST} ${TLS_KEY}\n`, 'f');
+  expect([[...secrets.keys()], [...tlsKeys.keys()]]).toEqual([[HOST], [HOST]]);
+  const text = `${HOST} ${TLS_KEY}\n${HOST} ${TLS_KEY}\n${HOST}x ${TLS_KEY_384}\n${HOST}y ${TLS_KEY.slice(0, -3)}`;
+  const remedy = (one: string): string => `rsconfig gate secret ${HOST}${one} --tls prints a line with a new one`;
+  expect(problemsOf(() => parseGateSecrets(text, 'f'))).toEqual([
+    `f:2: A second secret for ${HOST}: remove one of them`,
+    `f:3: A TLS key for SHA-384 for ${HOST}x, which gates do not have: ${remedy('x')} for SHA-256`,
+    `f:4: No secret for ${HOST}y, or a damaged one: ${remedy('y')}`,
+  ]);
+});
+
 test('a file has a secret for each NQN, and comments', () => {
-  const secrets = parseGateSecrets(`# hosts\n\n${HOST} ${SECRET}\r\n  nqn.2026-01.com.example:gate\t${LONG}\n`, 'f');
+  const { secrets } = parseGateSecrets(`# hosts\n\n${HOST} ${SECRET}\r\n  nqn.2026-01.com.example:gate\t${LONG}\n`, 'f');
   expect([...secrets.keys()]).toEqual([HOST, 'nqn.2026-01.com.example:gate']);
   expect(secrets.get(HOST)).toEqual(parseGateSecret(SECRET));
 });
@@ -92,6 +118,12 @@ test('the configuration has the secrets of its gates; without the file, it is re
   const { gates, warnings } = loadRscltConfig(file);
   expect([...(gates[0]?.secrets ?? [])]).toEqual([[HOST, parseGateSecret(SECRET)]]);
   expect(warnings.map(({ message }) => message)).toContain(`${secretFile} has no secret for ${HOST}2: gate g1 refuses this host`);
+  writeFileSync(file, readFileSync(file, 'utf8') + 'tls = required\n');
+  expect(loadRscltConfig(file).warnings.map(({ message }) => message)).toContain(
+    `${secretFile} has no TLS key for ${HOST}: gate g1 refuses this host`,
+  );
+  writeFileSync(secretFile, `${HOST} ${SECRET}\n${HOST} ${TLS_KEY}\n`);
+  expect(loadRscltConfig(file).gates[0]).toMatchObject({ tls: true, tlsKeys: new Map([[HOST, parseTlsKey(TLS_KEY)]]) });
   chmodSync(secretFile, 0o644);
   expect(loadRscltConfig(file).warnings.some(({ message }) => message.includes(`Every user can read the keys in ${secretFile}`))).toBe(
     true,

@@ -78,10 +78,11 @@ export function withSecrets(gate: ClientGateConfig): { readonly gate: ClientGate
   if (secretFile === null) return { gate, warnings: [] };
   try {
     const { text, warnings } = readConfigFile(secretFile, () => true);
-    const secrets = parseGateSecrets(text, secretFile);
-    const missing = (hosts ?? []).filter((host) => !secrets.has(host)).map((host) => `${secretFile} has no secret for ${host}`);
-    const refusals = missing.map((what) => ({ file: secretFile, line: 0, message: `${what}: gate ${name} refuses this host` }));
-    return { gate: { ...gate, secrets }, warnings: [...warnings, ...refusals] };
+    const found = parseGateSecrets(text, secretFile);
+    const [needed, what] = gate.tls ? [found.tlsKeys, 'TLS key'] : [found.secrets, 'secret'];
+    const missing = (hosts ?? []).filter((host) => !needed.has(host)).map((host) => `${secretFile} has no ${what} for ${host}`);
+    const refusals = missing.map((lack) => ({ file: secretFile, line: 0, message: `${lack}: gate ${name} refuses this host` }));
+    return { gate: { ...gate, ...found }, warnings: [...warnings, ...refusals] };
   } catch (thrown) {
     if (!(thrown instanceof RsError) || thrown.code === 'E_CONFIG') throw thrown;
     throw new RsError('E_CONFIG', `The secret-file of gate ${name} cannot be used: ${thrown.message}`, { file: secretFile }, thrown);

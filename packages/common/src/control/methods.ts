@@ -57,6 +57,7 @@ export const GATE = object({
   trouble: orNull(text('Why no host can log in, whatever the address')),
   hosts: list(text(), 'NQNs of the hosts that have logged in'),
   authenticates: flag('Hosts have to prove that they have a secret'),
+  tls: flag('Hosts have to use TLS'),
   member: orNull(count('Number among the gates of the same name on several machines; null if it is the only one')),
   volumes: list(
     object({

@@ -19,6 +19,7 @@ const GATE = {
   trouble: null,
   hosts: [HOST],
   authenticates: true,
+  tls: false,
   member: null,
   volumes: [{ nsid: 3, label: 'osl:oracle@0', sizeBytes: 2 ** 30, state: 'active' as const, why: null }],
   figures: { connections: 2, commands: 9, receivedBytes: 800, sentBytes: 700, waiting: 0, waitedMs: 0, refused: 0, cut: 0 },
@@ -118,6 +119,22 @@ test('a gate with secrets is added, and its secrets are checked', async () => {
   expect((await run('check')).out).toContain(`fault: ${secrets}:1: No secret for ${HOST}, or a damaged one`);
   expect(JSON.parse((await run(`gate secret ${HOST} --json`)).out)).toMatchObject({ nqn: HOST });
   expect(await run('gate secret bob')).toMatchObject({ code: 2, out: '', err: expect.stringContaining('"bob" is no NQN') });
+});
+
+test('a gate with TLS is added, and its keys are checked', async () => {
+  const secrets = join(root, 'etc/esx.secrets');
+  const add = `gate add esx 127.45.0.20 --hosts ${HOST}`;
+  expect(await run(`${add} --tls`)).toMatchObject({ code: 2, err: expect.stringContaining('--tls without keys') });
+  expect(await run(`${add} --secrets ${secrets} --tls`)).toMatchObject({ code: 0 });
+  expect(readFileSync(file, 'utf8')).toMatch(/^tls +=? ?= required$/m);
+  writeFileSync(secrets, (await run(`gate secret ${HOST}`)).out, { mode: 0o600 });
+  expect((await run('check')).out).toContain(`${secrets} has no TLS key for ${HOST}: gate esx refuses this host`);
+  const { out } = await run(`gate secret ${HOST} --tls`);
+  expect(out).toMatch(new RegExp(`^${HOST} NVMeTLSkey-1:01:[A-Za-z0-9+/]{48}:\\n$`));
+  writeFileSync(secrets, out);
+  expect((await run('check')).out).not.toContain('esx');
+  await serve({ gates: () => ({ gates: [{ ...GATE, tls: true }] }) });
+  expect((await run('gate show esx')).out).toContain('TLS         required\n');
 });
 
 test('without gates, the command that adds one is named', async () => {

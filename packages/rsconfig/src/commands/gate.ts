@@ -3,7 +3,7 @@
 
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { alignColumns } from '@rsio/common/cli/table';
-import { newGateSecret } from '@rsio/common/config/gate-secrets';
+import { newGateSecret, newTlsKey } from '@rsio/common/config/gate-secrets';
 import { addGate, removeConfigSection } from '@rsio/common/config/rscltcfg-edit';
 import { isNqn } from '@rsio/common/config/schema/value-types';
 import { GATE, type GateView } from '@rsio/common/control/methods';
@@ -18,12 +18,12 @@ const COMPLETES_GATE = '"${ask[@]}" gate list | tail -n +2 | cut -d " " -f 1';
 export const GATE_ADD = defineCommand({
   call: { by: 'words', words: 'gate add' },
   synopsis:
-    'gate add NAME ADDRESS[:PORT][,...] --hosts NQN[,...]|all\n[--offers NAME[,...]] [--member N] [--nqn NQN]\n[--secrets FILE] [--reload]',
+    'gate add NAME ADDRESS[:PORT][,...] --hosts NQN[,...]|all\n[--offers NAME[,...]] [--member N] [--nqn NQN]\n[--secrets FILE [--tls]] [--reload]',
   summary: 'adds a gate for hosts without rsiod to rscltcfg',
   details: `Hosts use the volumes of the gate by NVMe/TCP, with the initiator of their own
 kernel. A Linux host shows its NQN with cat /etc/nvme/hostnqn. An NQN is not
 secret: use --secrets, or give the gate an address in a network that only its
-hosts reach. Data is not encrypted in either case.`,
+hosts reach. Only --tls encrypts the data.`,
   options: {
     hosts: { kind: 'text', value: 'NQN[,...]', help: 'hosts that may log in; all: every host' },
     offers: { kind: 'text', value: 'NAME[,...]', help: 'attached volumes that the gate offers; default: all' },
@@ -34,12 +34,14 @@ hosts reach. Data is not encrypted in either case.`,
       value: 'FILE',
       help: 'file with the secrets of hosts: see gate secret;\ndefault: hosts do not authenticate',
     },
+    tls: { kind: 'flag', help: 'hosts have to use TLS, with the keys in FILE' },
     reload: RELOAD_OPTION,
   },
   operands: { min: 2, max: 2 },
-  run: async (context, { hosts, offers, member, nqn, secrets, reload }, [name = '', address = '']) => {
+  run: async (context, { hosts, offers, member, nqn, secrets, tls, reload }, [name = '', address = '']) => {
     if (hosts === null) throw new RsError('E_USAGE', 'No hosts: name them with --hosts NQN,..., or admit every host with --hosts all');
-    const keys = givenKeys({ address, hosts, volumes: offers, member, nqn, 'secret-file': secrets });
+    if (tls && secrets === null) throw new RsError('E_USAGE', '--tls without keys: name the file that has them with --secrets FILE');
+    const keys = givenKeys({ address, hosts, volumes: offers, member, nqn, 'secret-file': secrets, tls: tls ? 'required' : null });
     await changeConfig(context, (document) => addGate(document, name, keys), `gate ${name} added`, reload);
     return 0;
   },
@@ -60,17 +62,18 @@ export const GATE_REMOVE = defineCommand({
 
 export const GATE_SECRET = defineCommand({
   call: { by: 'words', words: 'gate secret' },
-  synopsis: 'gate secret NQN',
+  synopsis: 'gate secret NQN [--tls]',
   summary: 'prints a line with a new secret for the secret-file of a gate',
   details: `Append the line to the secret-file, which only root may read. NQN names a host,
 which gets the same secret (dhchap-secret of nvme connect on Linux); or the gate
-itself, so that it can prove itself to hosts (dhchap-ctrl-secret).`,
-  options: { json: JSON_OPTION },
-  json: object({ nqn: text(), secret: text('In the form of NVMe, DHHC-1:HASH:BASE64:') }),
+itself, so that it can prove itself to hosts (dhchap-ctrl-secret). With --tls,
+the secret is the key of a host for TLS (nvme check-tls-key on Linux).`,
+  options: { tls: { kind: 'flag', help: 'a key for TLS' }, json: JSON_OPTION },
+  json: object({ nqn: text(), secret: text('In the form of NVMe, DHHC-1:HASH:BASE64: or NVMeTLSkey-1:HASH:BASE64:') }),
   operands: { min: 1, max: 1 },
-  run: async (context, { json }, [nqn = '']) => {
+  run: async (context, { tls, json }, [nqn = '']) => {
     if (!isNqn(nqn)) throw new RsError('E_USAGE', `${quoteText(nqn)} is no NQN: a Linux host shows its own with cat /etc/nvme/hostnqn`);
-    const secret = newGateSecret();
+    const secret = tls ? newTlsKey() : newGateSecret();
     if (json) return printJson(context, { nqn, secret });
     context.out(`${nqn} ${secret}\n`);
     return 0;
@@ -124,13 +127,14 @@ export const GATE_SHOW = defineCommand({
 });
 
 function printGate(context: CommandContext, view: GateView): void {
-  const { nqn, member, addresses, listening, trouble, hosts, authenticates, volumes } = view;
+  const { nqn, member, addresses, listening, trouble, hosts, authenticates, tls, volumes } = view;
   const rows = volumes.map(({ nsid, label, sizeBytes, state }) => [String(nsid), label, printSize(sizeBytes), state]);
   const lines = [
     `Subsystem   ${nqn}`,
     ...(member === null ? [] : [`Member      ${member}`]),
     ...addresses.map((one) => `Address     ${one}${listening.includes(one) ? '' : ', where rsiod does not listen: see its log'}`),
     ...(trouble === null ? [] : [`Trouble     ${trouble}`]),
+    ...(tls ? ['TLS         required'] : []),
     `Secrets     ${authenticates ? 'hosts authenticate' : 'none: hosts do not authenticate'}`,
     ...(hosts.length === 0 ? ['Hosts       none has logged in'] : hosts.map((host) => `Host        ${host}`)),
     ...(rows.length === 0 ? ['Volumes     none is attached'] : ['', ...alignColumns(['>NSID', 'VOLUME', '>SIZE', 'STATE'], rows)]),

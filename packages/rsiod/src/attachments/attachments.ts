@@ -49,7 +49,7 @@ import { SlabPool } from '@rsio/protocol/client/replay/replay-blocks';
 import { ReplayLog } from '@rsio/protocol/client/replay/replay-log';
 import { SingleTarget } from '@rsio/protocol/client/single-target';
 import { TAKE_OVER_WAIT_MS } from '@rsio/protocol/link/limits';
-import { TAKE } from '@rsio/protocol/wire/messages';
+import { TAKE, type Take } from '@rsio/protocol/wire/messages';
 import { inUse } from '../frontends/frontend.ts';
 import type { Frontends } from '../frontends/frontends.ts';
 import type { Namespace } from '../network/namespace.ts';
@@ -207,9 +207,9 @@ export class Attachments {
     return await severalAtOnce(all, VOLUMES_AT_ONCE, (choice) => this.attachOne(choice.label, () => unambiguous(choice, all), ask));
   }
 
-  /** Attaches the volume with this id for a gate, and takes it over as far as H3 permits. */
-  async takeOver(label: string, id: string): Promise<AttachOutcome> {
-    return await this.attachOne(label, () => chooseById(this.offers, label, id), { readOnly: false, take: TAKE.OVER, by: 'name' });
+  /** Attaches the volume with this id for a gate. */
+  async takeOver(label: string, id: string, take: Take): Promise<AttachOutcome> {
+    return await this.attachOne(label, () => chooseById(this.offers, label, id), { readOnly: false, take, by: 'name' });
   }
 
   async attachAgain(label: string, readOnly: boolean, server: string, id: string): Promise<AttachOutcome> {

@@ -7,8 +7,10 @@ import type { ServerOffer } from './offers.ts';
 
 const LISTED = { name: 'oracle', universe: 0, id: 'one', sizeBytes: 4096, blockSizeBytes: 512, shared: false };
 
-function offersWith(changes: object, volumes: readonly object[] = []): GateOffers {
-  const config = { name: 'osl', stall: {}, attach: 'none', volumes };
+const taken: string[] = [];
+
+function offersWith(changes: object, volumes: readonly object[] = [], holders: readonly object[] = []): GateOffers {
+  const config = { name: 'osl', nodename: 'big-2', stall: {}, attach: 'none', volumes };
   const { name, universe, id } = LISTED;
   const offer = {
     namespace: 'osl',
@@ -17,14 +19,32 @@ function offersWith(changes: object, volumes: readonly object[] = []): GateOffer
     id,
     readonly: false,
     mirror: null,
+    holders,
     config,
     from: { volumes: [{ ...LISTED, ...changes }] },
   };
-  return new GateOffers({ offers: () => [offer as unknown as ServerOffer], takeOver: () => Promise.reject(new Error('Not asked')) });
+  const takeOver = (label: string, _: string, take: number) => {
+    taken.push(`${label} ${take}`);
+    return Promise.resolve({ volume: label, done: true, already: false, device: null, error: null });
+  };
+  return new GateOffers({ offers: () => [offer as unknown as ServerOffer], takeOver });
 }
 
 it('a volume that this client would attach read-only is not taken from the gate that writes it', () => {
   expect(offersWith({}).offered()).toMatchObject([{ id: 'one', sizeBytes: 4096 }]);
   expect(offersWith({ shared: true }).offered()).toEqual([]);
   expect(offersWith({}, [{ name: 'oracle', readonly: true }]).offered()).toEqual([]);
+});
+
+it('a volume is taken over from the gate that has it, and from no other client', async () => {
+  const holder = (node: string): readonly object[] => [{ node, address: '127.45.0.9', sinceMs: 0 }];
+  const oracle = offersWith({}).offered()[0]!;
+  const take = async (holders: readonly object[], from: string | null): Promise<string | null> =>
+    await offersWith({}, [], holders).take(oracle, from);
+  expect([await take([], 'venus'), await take(holder('venus'), 'venus'), await take(holder('big-2'), 'venus')]).toEqual([null, null, null]);
+  expect(taken.splice(0)).toEqual(['osl:oracle@0 1', 'osl:oracle@0 1', 'osl:oracle@0 1']);
+  const refused = 'Client mars at 127.45.0.9 has it, which is no gate of it: detach it there';
+  expect([await take(holder('mars'), 'venus'), await take(holder('mars'), null), await take([], null)]).toEqual([refused, refused, null]);
+  // Lists do not name each new holder, so that the server decides.
+  expect(taken).toEqual(['osl:oracle@0 0']);
 });

@@ -4,6 +4,7 @@
 import { effectiveVolume } from '@rsio/common/config/effective-volume';
 import type { AttachOutcome } from '@rsio/common/control/methods';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { TAKE, type Take } from '@rsio/protocol/wire/messages';
 import type { OfferedVolume } from '../gates/standbys.ts';
 import type { Server } from '../network/server.ts';
 import { labelOf, type ServerOffer } from './offers.ts';
@@ -11,7 +12,7 @@ import { labelOf, type ServerOffer } from './offers.ts';
 export interface GateOffersPorts {
   /** The same list until an offer changes. */
   offers(): readonly ServerOffer[];
-  takeOver(label: string, id: string): Promise<AttachOutcome>;
+  takeOver(label: string, id: string, take: Take): Promise<AttachOutcome>;
 }
 
 export class GateOffers {
@@ -46,8 +47,13 @@ export class GateOffers {
     throw toRsError(failed);
   }
 
-  async take(volume: OfferedVolume): Promise<string | null> {
-    return (await this.ports.takeOver(labelOf(volume), volume.id)).error?.message ?? null;
+  /** A client that is no gate of the volume keeps it: only an administrator takes a volume from such a client. */
+  async take(volume: OfferedVolume, from: string | null): Promise<string | null> {
+    const offers = this.ports.offers().filter(({ id }) => id === volume.id);
+    const known = new Set([from, ...offers.map(({ config }) => config.nodename)]);
+    const other = offers.flatMap(({ holders }) => holders).find(({ node }) => !known.has(node));
+    if (other !== undefined) return `Client ${other.node} at ${other.address} has it, which is no gate of it: detach it there`;
+    return (await this.ports.takeOver(labelOf(volume), volume.id, from === null ? TAKE.NO : TAKE.OVER)).error?.message ?? null;
   }
 
   private serversOf(id: string): Server[] {

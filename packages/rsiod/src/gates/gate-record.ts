@@ -17,10 +17,11 @@ export interface RecordPort {
 const IDS = checked(atMost(GATE_RECORD_IDS_MAX, list(object({ nqn: text(), nsid: whole(1, GATE_NAMESPACE_ID_MAX) }))), (ids) =>
   new Set(ids.map(({ nqn }) => nqn)).size < ids.length ? 'an NQN is in the list twice' : null,
 );
-const CONTENT = object({ version: oneOf(1), ids: IDS, reservations: orNull(reservationShape) });
+/** `active`: the node of the gate that has the volume, and whose partners may take it over; null if no gate with partners has it. */
+const CONTENT = object({ version: oneOf(1), ids: IDS, active: orNull(text()), reservations: orNull(reservationShape) });
 export type RecordContent = Of<typeof CONTENT>;
 
-const EMPTY: RecordContent = { version: 1, ids: [], reservations: null };
+const EMPTY: RecordContent = { version: 1, ids: [], active: null, reservations: null };
 
 /** Returns the content of the record of a volume, which is called `label` in errors. Throws E_VOLUME if this rsiod cannot use the record. */
 export function recordContent(bytes: Buffer | null, label: string): RecordContent {
@@ -68,6 +69,11 @@ export class GateRecord {
     if (this.content.ids.length >= GATE_RECORD_IDS_MAX)
       throw new RsError('E_LIMIT', `the volume has had ids at ${GATE_RECORD_IDS_MAX} gates, which is the limit`);
     await this.change((content) => ({ ...content, ids: [...content.ids.filter((one) => one.nqn !== nqn), { nqn, nsid }] }));
+  }
+
+  /** Writes which node has the volume as a gate with partners; null: none. */
+  async keepActive(active: string | null): Promise<void> {
+    if (this.content.active !== active) await this.change((content) => ({ ...content, active }));
   }
 
   async keepReservations(reservations: ReservationState): Promise<void> {

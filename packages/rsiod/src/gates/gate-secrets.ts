@@ -1,18 +1,26 @@
 // Which hosts a gate lets in, and how they prove who they are. nvme/auth has the proof itself. Pure.
-// Invariant: at a gate with secrets, a host without a secret is refused, and so is one that calls itself like the gate.
+// Invariant: at a gate with secrets, a host without a secret is refused; at a gate with TLS, a host without a TLS key; and at each, a host that
+// calls itself like the gate.
 
 import type { ClientGateConfig } from '@rsio/common/config/schema/types';
 import { assert } from '@rsio/common/lib/assert';
 import type { AuthFault, AuthParties } from './nvme/auth/dh-chap.ts';
 
 /** `nqn`: that of the gate, whose secret all its hosts may know, also those whose own secret was removed. */
-export function isAllowed({ hosts, secrets }: ClientGateConfig, nqn: string, hostNqn: string): boolean {
-  return hostNqn !== nqn && hosts?.includes(hostNqn) !== false && secrets?.has(hostNqn) !== false;
+export function isAllowed({ hosts, secrets, tls, tlsKeys }: ClientGateConfig, nqn: string, hostNqn: string): boolean {
+  if (hostNqn === nqn || hosts?.includes(hostNqn) === false) return false;
+  return tls ? tlsKeys.has(hostNqn) : secrets?.has(hostNqn) !== false;
+}
+
+/** True if an allowed host has to authenticate. With TLS, only a host with a secret has to, because the TLS key has proven the others. */
+export function mustProve({ secrets, tls }: ClientGateConfig, hostNqn: string): boolean {
+  return secrets !== null && (!tls || secrets.has(hostNqn));
 }
 
 /** Returns how an allowed host proves itself at the gate with this NQN; null if it need not. */
-export function partiesOf({ secrets }: ClientGateConfig, nqn: string, hostNqn: string): AuthParties | null {
-  if (secrets === null) return null;
+export function partiesOf(config: ClientGateConfig, nqn: string, hostNqn: string): AuthParties | null {
+  const { secrets } = config;
+  if (secrets === null || !mustProve(config, hostNqn)) return null;
   const host = secrets.get(hostNqn);
   assert(host !== undefined, 'A host without a secret was let in');
   return { hostNqn, host, nqn, own: secrets.get(nqn) ?? null };

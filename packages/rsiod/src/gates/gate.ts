@@ -11,7 +11,7 @@ import { errnoName } from '@rsio/common/lib/errors';
 import { printEndpoint } from '@rsio/common/lib/units';
 import type { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
 import { transportOf, withDataEvents, withReceiveBuffer } from '../frontends/streams/socket.ts';
-import { isAllowed, partiesOf, refusalText } from './gate-secrets.ts';
+import { isAllowed, mustProve, partiesOf, refusalText } from './gate-secrets.ts';
 import type { StreamTransport } from '../frontends/streams/transport.ts';
 import type { GapWatch } from './gap-watch.ts';
 import { GATE_LISTEN_RETRY_MS, GATE_LOGIN_MS, GATE_STOP_MS, GATE_TCP_KEEP_ALIVE_MS } from './limits.ts';
@@ -22,6 +22,7 @@ import { NvmeConnection } from './nvme/nvme-connection.ts';
 import { Subsystem } from './nvme/subsystem.ts';
 import type { GateNamespace } from './nvme/subsystem-view.ts';
 import { DISCOVERY_NQN } from './nvme/wire/constants.ts';
+import { GateTls, tlsWarning } from './tls/gate-tls.ts';
 
 export interface GateLog {
   info(message: string): void;
@@ -103,12 +104,13 @@ export class Gate {
   listen(): void {
     if (this.hasBegun) return;
     this.hasBegun = true;
+    this.warnOfTls();
     for (const endpoint of this.config.addresses) this.open(endpoint, true);
   }
 
   /** Applies another configuration of the same gate. Hosts that it no longer allows, or that now have to authenticate, are cut off. */
   change(config: ClientGateConfig): void {
-    const mustProve = config.secrets !== null && this.config.secrets === null;
+    const before = this.config;
     const wanted = new Set(config.addresses.map(keyOf));
     for (const [key, server] of this.servers)
       if (!wanted.has(key)) {
@@ -124,7 +126,12 @@ export class Gate {
     for (const { controllers } of [this.subsystem, this.discovery])
       for (const controller of [...controllers.values()])
         if (!isAllowed(config, this.nqn, controller.hostNqn)) controller.end('the gate allows its host no longer');
-        else if (mustProve) controller.end('the gate now has secrets, and its host has to authenticate');
+        else if (mustProve(config, controller.hostNqn) && !mustProve(before, controller.hostNqn))
+          controller.end('the gate now has secrets, and its host has to authenticate');
+    if (config.tls !== before.tls) {
+      this.cutAll(`the gate now ${config.tls ? 'requires' : 'has no'} TLS`);
+      this.warnOfTls();
+    }
     for (const endpoint of this.hasBegun ? config.addresses : [])
       if (!this.servers.has(keyOf(endpoint)) && !this.retries.has(keyOf(endpoint))) this.open(endpoint, true);
     this.discovery.discoveryChanged();
@@ -210,11 +217,17 @@ export class Gate {
     });
   }
 
+  private warnOfTls(): void {
+    const warning = this.config.tls ? tlsWarning() : null;
+    if (warning !== null) this.ports.log.warn(`Gate ${this.config.name}: ${warning}`);
+  }
+
   private entries(): DiscoveryEntry[] {
     return this.config.addresses.map((endpoint, index) => ({
       ...endpoint,
       nqn: this.nqn,
       portId: portIdOf(this.subsystem.options.number, index),
+      tls: this.config.tls,
     }));
   }
 
@@ -260,13 +273,19 @@ export class Gate {
 
   private serve(accepted: Socket): void {
     const { clock, log, lines, pools, gaps, receiveBuffer } = this.ports;
+    const from = printEndpoint(accepted.remoteAddress ?? '?', accepted.remotePort ?? null);
+    const say = (sentence: string): string => `Gate ${this.config.name}, host at ${from}: ${sentence}`;
+    const refused = (sentence: string): void =>
+      lines.note(`Hosts of gate ${this.config.name} that were refused`, () => log.warn(say(sentence)));
+    const tls = this.config.tls ? new GateTls(accepted, { config: () => this.config, refused }) : null;
     const receive = (bytes: Buffer, end: number): void => {
       this.counts.receivedBytes += end;
       // A gap is found here first, if the kernel reports this socket before the timer.
       if (!gaps.look()) connection.receive(bytes, 0, end);
     };
-    const socket = withReceiveBuffer(accepted, receiveBuffer, receive) ?? withDataEvents(accepted, receive);
-    const transport = transportOf(socket);
+    const plain = tls === null ? withReceiveBuffer(accepted, receiveBuffer, receive) : undefined;
+    const socket = plain ?? withDataEvents(tls?.socket ?? accepted, receive);
+    const transport = tls?.transport ?? transportOf(socket);
     const counted: StreamTransport = {
       ...transport,
       write: (bytes, start, lengthBytes, sent) => {
@@ -274,16 +293,11 @@ export class Gate {
         transport.write(bytes, start, lengthBytes, sent);
       },
     };
-    const from = printEndpoint(socket.remoteAddress ?? '?', socket.remotePort ?? null);
-    const say = (sentence: string): string => `Gate ${this.config.name}, host at ${from}: ${sentence}`;
     const connection: NvmeConnection = new NvmeConnection(counted, pools, {
-      subsystem: (nqn) => this.subsystemOf(nqn),
+      subsystem: (request) => (tls?.admits(request) === false ? null : this.subsystemOf(request.nqn)),
       // The discovery subsystem only names the gate.
       parties: ({ nqn, hostNqn }) => (nqn === this.nqn ? partiesOf(this.config, nqn, hostNqn) : null),
-      unproven: (hostNqn, fault) =>
-        lines.note(`Hosts of gate ${this.config.name} that were refused`, () =>
-          log.warn(say(refusalText(this.config, this.nqn, hostNqn, fault))),
-        ),
+      unproven: (hostNqn, fault) => refused(refusalText(this.config, this.nqn, hostNqn, fault)),
       connected: (request) => this.proven(client, request),
       stoodStill: () => gaps.look(),
       closing: (why) => lines.note(`Connections of gate ${this.config.name}`, () => log.info(say(`the connection was closed: ${why}`))),

@@ -50,6 +50,8 @@ function gate(changes: Partial<ClientGateConfig> = {}): ClientGateConfig {
     member: null,
     secretFile: null,
     secrets: null,
+    tls: false,
+    tlsKeys: new Map(),
     ...changes,
   };
 }
@@ -78,6 +80,7 @@ function gatesOf(config: readonly ClientGateConfig[], time: Clock = clock): Gate
     version: '1.0',
     isSettled: () => true,
     namespaceid: () => 7,
+    nodeOf: () => 'big-2',
     servers,
   };
   const gates = new Gates({ ...options, gates: config });
@@ -146,7 +149,7 @@ it('a volume keeps its number while it is detached, and over a restart', async (
   lines.length = 0;
   const again = new Gates({
     ...{ clock, log: { info: () => {}, warn: () => {}, error: () => {} }, numbersFile: join(folder, 'gates.json') },
-    ...{ version: '1.0', isSettled: () => true, namespaceid: () => 7, servers, gates: [gate()] },
+    ...{ version: '1.0', isSettled: () => true, namespaceid: () => 7, nodeOf: () => 'big-2', servers, gates: [gate()] },
   });
   open.push(again);
   await again.start();
@@ -159,7 +162,14 @@ it('hosts come only when the volumes of the process before are there, or after a
   let isSettled = false;
   const fake = new FakeClock();
   const say = (message: string): void => void lines.push(message);
-  const options = { log: { info: say, warn: say, error: say }, version: '1.0', namespaceid: () => 7, servers, gates: [gate()] };
+  const options = {
+    log: { info: say, warn: say, error: say },
+    version: '1.0',
+    namespaceid: () => 7,
+    nodeOf: () => 'big-2',
+    servers,
+    gates: [gate()],
+  };
   for (const waits of [true, false]) {
     isSettled = false;
     const own = { clock: fake, numbersFile: join(folder, `gates-${waits}.json`), isSettled: () => isSettled };
@@ -281,7 +291,15 @@ it('an address that is taken is tried again', async () => {
   await new Promise<void>((resolve) => taken.listen(port, '127.0.0.1', resolve));
   const gates = new Gates({
     ...{ clock, log: { info: (line) => lines.push(line), warn: (line) => lines.push(line), error: () => {} } },
-    ...{ numbersFile: join(folder, 'gates.json'), version: '1.0', isSettled: () => true, namespaceid: () => 7, servers, gates: [gate()] },
+    ...{
+      numbersFile: join(folder, 'gates.json'),
+      version: '1.0',
+      isSettled: () => true,
+      namespaceid: () => 7,
+      nodeOf: () => 'big-2',
+      servers,
+      gates: [gate()],
+    },
   });
   open.push(gates);
   await gates.start();
@@ -324,7 +342,14 @@ it('counts what hosts do, and says when one volume holds all memory', async () =
   volume = new MemoryVolume({ schedule: (fire) => turns.push(fire) });
   const fake = new FakeClock();
   const say = (message: string): void => void lines.push(message);
-  const options = { log: { info: say, warn: say, error: say }, version: '1.0', namespaceid: () => 7, servers, gates: [gate()] };
+  const options = {
+    log: { info: say, warn: say, error: say },
+    version: '1.0',
+    namespaceid: () => 7,
+    nodeOf: () => 'big-2',
+    servers,
+    gates: [gate()],
+  };
   const gates = new Gates({ ...options, clock: fake, numbersFile: join(folder, 'gates.json'), isSettled: () => true });
   open.push(gates);
   await gates.start();

@@ -43,6 +43,8 @@ export interface GatesOptions {
   readonly gates: readonly ClientGateConfig[];
   /** Number of the namespace of this client, which is a part of the NQNs of its gates. */
   readonly namespaceid: () => number;
+  /** Name of this client in a namespace. */
+  readonly nodeOf: (namespace: string) => string;
   /** True when the volumes that were attached before the start have been attached again. */
   readonly isSettled: () => boolean;
   readonly servers: StandbyServers;
@@ -127,7 +129,7 @@ export class Gates implements Frontend {
       },
     );
     const standbys = new Standbys({ clock, log, lines: this.lines, servers: options.servers }, () => this.withPartners());
-    this.offering = new Offering({ clock, log, standbys, numbers: this.numbers, gates: () => this.gates.values() });
+    this.offering = new Offering({ clock, log, standbys, numbers: this.numbers, gates: () => this.gates.values(), nodeOf: options.nodeOf });
   }
 
   async start(): Promise<void> {
@@ -168,7 +170,7 @@ export class Gates implements Frontend {
   async hide(volume: FrontendVolume, force: boolean): Promise<void> {
     const users = force ? [] : await this.usersOf(volume);
     if (users.length > 0) throw inUse(users);
-    this.offering.hide(volume);
+    await this.offering.hide(volume);
   }
 
   drop(volume: FrontendVolume): Promise<void> {
@@ -213,6 +215,7 @@ export class Gates implements Frontend {
         trouble: this.trouble ?? (this.isOpen ? null : 'It waits until the volumes are attached again that were before'),
         hosts: gate?.hosts ?? [],
         authenticates: config.secrets !== null,
+        tls: config.tls,
         member: config.member,
         volumes: [...(gate?.subsystem.namespaces.values() ?? [])].flatMap((namespace) => viewOf(namespace) ?? []),
         figures: gate?.figures() ?? NO_FIGURES,

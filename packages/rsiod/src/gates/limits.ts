@@ -14,6 +14,8 @@ export const GATE_CONNECTIONS_MAX = 256;
 export const GATE_UNPROVEN_MAX = 16;
 /** A host must send its Connect command, and prove itself if it has to, within this time. */
 export const GATE_LOGIN_MS = 10_000;
+/** Most identities of one handshake of TLS for which a gate looks for a key. A host has one or two. */
+export const GATE_TLS_IDENTITIES_MAX = 8;
 /** Most bytes of a message of an authentication; the longest one has 1,168. */
 export const AUTH_MESSAGE_MAX_BYTES = 4 * KIB;
 /** After a computation of an authentication, the event loop is free for so many times its duration, and for at least this long. */

@@ -43,11 +43,22 @@ function held(id: string): Held {
 
 function gate(at: 0 | 1): ClientGateConfig {
   const name = `g${at}`;
-  return { name, nqn: NQNS[at], addresses: [], hosts: null, volumes: 'all', member: 2, secretFile: null, secrets: null };
+  return {
+    name,
+    nqn: NQNS[at],
+    addresses: [],
+    hosts: null,
+    volumes: 'all',
+    member: 2,
+    secretFile: null,
+    secrets: null,
+    tls: false,
+    tlsKeys: new Map(),
+  };
 }
 
 function recordOf(nqn: string, nsid: number): Buffer {
-  return Buffer.from(JSON.stringify({ version: 1, ids: [{ nqn, nsid }], reservations: null }));
+  return Buffer.from(JSON.stringify({ version: 1, ids: [{ nqn, nsid }], active: 'venus', reservations: null }));
 }
 
 function other(id: string): OfferedVolume {
@@ -73,7 +84,7 @@ async function make(config: readonly ClientGateConfig[]): Promise<void> {
     readRecord: (volume: OfferedVolume) => readRecord(volume),
     take: () => Promise.resolve('not now'),
   };
-  const own = { version: '1.0', isSettled: () => true, namespaceid: () => 7, servers, gates: config };
+  const own = { version: '1.0', isSettled: () => true, namespaceid: () => 7, nodeOf: () => 'big-2', servers, gates: config };
   gates = new Gates({ clock, log, numbersFile: join(folder, 'gates.json'), ...own });
   await gates.start();
 }

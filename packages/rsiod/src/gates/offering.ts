@@ -21,6 +21,8 @@ export interface OfferingPorts {
   readonly numbers: NamespaceNumbers;
   readonly standbys: Standbys;
   gates(): Iterable<Gate>;
+  /** Name of this client in a namespace. */
+  nodeOf(namespace: string): string;
 }
 
 interface Shown {
@@ -32,6 +34,9 @@ interface Shown {
   /** By the name of a gate: why it does not offer the volume. The log has each reason once. */
   readonly refusals: Map<string, string>;
   isBeingOffered: boolean;
+  /** True if the record says that this client has the volume as a gate; and the time (monotonic ms) of the last attempt to say so. */
+  isNoted: boolean;
+  notedMs: number;
 }
 
 export class Offering {
@@ -44,15 +49,30 @@ export class Offering {
   }
 
   async show(volume: FrontendVolume): Promise<void> {
-    const known = this.shown.get(volume) ?? { record: null, reservations: null, triedMs: 0, refusals: new Map(), isBeingOffered: false };
+    const known = this.shown.get(volume) ?? {
+      record: null,
+      reservations: null,
+      triedMs: 0,
+      refusals: new Map(),
+      isBeingOffered: false,
+      isNoted: false,
+      notedMs: 0,
+    };
     this.shown.set(volume, known);
     await this.offerAtAll(volume, known);
   }
 
-  hide(volume: FrontendVolume): void {
+  /** The volume is being detached. Gates of other machines may take it from nobody then, because another client may attach it. */
+  async hide(volume: FrontendVolume): Promise<void> {
+    const { record } = this.shown.get(volume) ?? { record: null };
     this.shown.delete(volume);
     this.ports.standbys.forgetId(volume.id);
     for (const [gate, { nsid }] of this.placesOf(volume)) gate.hide(nsid);
+    try {
+      if (!volume.isHalted) await (await record)?.keepActive(null);
+    } catch (thrown) {
+      this.ports.log.warn(`The gate record of ${volumeLabel(volume)} still says that a gate has it: ${toRsError(thrown).message}`);
+    }
   }
 
   /** Another client has the volume now, perhaps as another gate of the same hosts: these keep their devices. */
@@ -91,7 +111,15 @@ export class Offering {
     this.lookedMs = nowMs;
     for (const [volume, shown] of this.shown)
       if (nowMs - shown.triedMs >= GATE_RECORD_LOOK_MS && this.isMissing(volume)) void this.offerAtAll(volume, shown);
+    for (const [volume, shown] of this.shown)
+      if (!shown.isNoted && nowMs - shown.notedMs >= GATE_RECORD_LOOK_MS && this.hasPartners(volume))
+        void shown.record?.then((record) => this.noteActive(volume, shown, record)).catch(() => undefined);
     this.ports.standbys.look((id) => this.isShown(id));
+  }
+
+  private hasPartners(volume: FrontendVolume): boolean {
+    for (const [gate] of this.placesOf(volume)) if (gate.hasPartner) return true;
+    return false;
   }
 
   /** True if no volume of the servers is on its way to the gates that want it. */
@@ -134,6 +162,7 @@ export class Offering {
       const nsid = await this.ports.numbers.numberOf(nqn, volume.id, { member: config.member ?? 1, recorded, isInUse, isTaken });
       if (isTaken(nsid)) throw new RsError('E_CONFIG', `its namespace id ${nsid} is that of another volume here`);
       if (recorded === null) await record?.keepId(nqn, nsid);
+      if (gate.hasPartner) await this.noteActive(volume, shown, record);
       // Others may have come meanwhile.
       this.refuse(gate, volume);
       const isWanted = this.shown.get(volume) === shown && gate.isServing && offers(gate.config, volume);
@@ -143,6 +172,22 @@ export class Offering {
       if (shown.refusals.get(config.name) !== message)
         this.ports.log.warn(`Gate ${config.name} does not offer ${nameInUniverse(volume)}: ${message}`);
       shown.refusals.set(config.name, message);
+    }
+  }
+
+  /** Without the note, no other gate takes the volume over. A failure keeps no host from it; the gates try again. */
+  private async noteActive(volume: FrontendVolume, shown: Shown, record: GateRecord | null): Promise<void> {
+    if (record === null || shown.isNoted) return;
+    shown.notedMs = this.ports.clock.monotonicMs();
+    shown.isNoted = true;
+    try {
+      await record.keepActive(this.ports.nodeOf(volume.namespace));
+    } catch (thrown) {
+      shown.isNoted = false;
+      const { message } = toRsError(thrown);
+      if (shown.refusals.get('') !== message)
+        this.ports.log.warn(`No other gate can take ${volumeLabel(volume)} over, because its gate record was not written: ${message}`);
+      shown.refusals.set('', message);
     }
   }
 

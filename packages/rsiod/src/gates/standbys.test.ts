@@ -26,6 +26,8 @@ class StubGate implements StandbyGate {
     member: 2,
     secretFile: null,
     secrets: null,
+    tls: false,
+    tlsKeys: new Map(),
   };
   readonly subsystem = {
     namespaces: this.namespaces,
@@ -50,8 +52,10 @@ let standbys: Standbys;
 let offered: readonly OfferedVolume[];
 let here: Set<string>;
 let record: () => Promise<Buffer | null>;
+/** The node that the records name as the active gate. */
+let active: string | null;
 let recordOfVolume: (volume: OfferedVolume) => Promise<Buffer | null>;
-let takes: { readonly volume: OfferedVolume; readonly end: (why: string | null) => void }[];
+let takes: { readonly volume: OfferedVolume; readonly from: string | null; readonly end: (why: string | null) => void }[];
 const lines: string[] = [];
 
 beforeEach(() => {
@@ -62,16 +66,18 @@ beforeEach(() => {
   takes = [];
   lines.length = 0;
   record = () => Promise.resolve(recordOf([{ nqn: NQN, nsid: 3 }]));
+  active = 'venus';
   recordOfVolume = () => record();
   const say = (line: string): void => void lines.push(line);
   const log = { info: say, warn: say, error: say };
-  const take = (volume: OfferedVolume): Promise<string | null> => new Promise((end) => takes.push({ volume, end }));
+  const take = (volume: OfferedVolume, from: string | null): Promise<string | null> =>
+    new Promise((end) => takes.push({ volume, from, end }));
   const servers = { offered: () => offered, readRecord: (volume: OfferedVolume) => recordOfVolume(volume), take };
   standbys = new Standbys({ clock, log, lines: new RateLimitedLog(clock, log), servers }, () => [gate]);
 });
 
 function recordOf(ids: readonly { readonly nqn: string; readonly nsid: number }[]): Buffer {
-  return Buffer.from(JSON.stringify({ version: 1, ids, reservations: null }));
+  return Buffer.from(JSON.stringify({ version: 1, ids, active, reservations: null }));
 }
 
 async function look(): Promise<void> {
@@ -134,21 +140,40 @@ it('the first I/O of a host takes the volume over once, by its id; while that la
   await look();
   shown().wanted();
   shown().wanted();
-  expect([takes.length, takes[0]!.volume.id, shown().ana]).toEqual([1, 'id-1', 'change']);
+  expect(shown().ana).toBe('change');
+  await look();
+  expect([takes.length, takes[0]!.volume.id, takes[0]!.from, shown().ana]).toEqual([1, 'id-1', 'venus', 'change']);
   expect(gate.heard).toEqual(['shown 3', 'change 3']);
   // The volume is shown, and takes the place of the standby.
   here.add('id-1');
-  const active = { nsid: 3, volume: shown().volume, ana: 'optimized', reservations: null, wanted: () => undefined } as const;
-  gate.show(active);
+  const here3 = { nsid: 3, volume: shown().volume, ana: 'optimized', reservations: null, wanted: () => undefined } as const;
+  gate.show(here3);
   standbys.forgetId('id-1');
   takes[0]!.end(null);
   await look();
-  expect([gate.namespaces.get(3), takes.length, lines.length]).toEqual([active, 1, 1]);
+  expect([gate.namespaces.get(3), takes.length, lines.length]).toEqual([here3, 1, 1]);
+});
+
+it('a volume that no gate has any more is taken from nobody; one whose record cannot be read is not taken', async () => {
+  await look();
+  active = null;
+  shown().wanted();
+  await look();
+  expect(takes.map(({ from }) => from)).toEqual([null]);
+  takes[0]!.end('Client mars has it');
+  await look();
+  clock.advance(GATE_SWITCH_MS);
+  await look();
+  record = () => Promise.reject(new Error('no path'));
+  shown().wanted();
+  await look();
+  expect([takes.length, shown().ana, shown().volume.why]).toEqual([1, 'inaccessible', 'no path']);
 });
 
 it('a refused take-over is tried again only when a host asks after ten seconds', async () => {
   await look();
   shown().wanted();
+  await look();
   takes[0]!.end('Client venus has data that only it can send again');
   await look();
   expect([shown().ana, shown().volume.why]).toEqual(['inaccessible', 'Client venus has data that only it can send again']);
@@ -161,6 +186,7 @@ it('a refused take-over is tried again only when a host asks after ten seconds',
   await look();
   expect([takes.length, shown().ana]).toEqual([1, 'non-optimized']);
   shown().wanted();
+  await look();
   expect(takes.length).toBe(2);
 });
 
@@ -179,6 +205,7 @@ it('a volume that was lost is a standby at once, and is not taken back within te
   clock.advance(1);
   await look();
   shown().wanted();
+  await look();
   expect(takes.length).toBe(1);
 });
 
@@ -223,14 +250,14 @@ it('records without an id here do not keep the gate from those with one', async 
 it('a volume that is here keeps its place at one gate while another gate cannot show it', async () => {
   await look();
   shown().wanted();
-  const active = { nsid: 3, volume: shown().volume, ana: 'optimized', reservations: null, wanted: () => undefined } as const;
-  gate.show(active);
+  const here3 = { nsid: 3, volume: shown().volume, ana: 'optimized', reservations: null, wanted: () => undefined } as const;
+  gate.show(here3);
   // The other gate has not shown it yet, so the standby stays.
   await look();
-  expect(gate.namespaces.get(3)).toBe(active);
+  expect(gate.namespaces.get(3)).toBe(here3);
   takes[0]!.end(null);
   await look();
-  expect(gate.namespaces.get(3)).toBe(active);
+  expect(gate.namespaces.get(3)).toBe(here3);
 });
 
 it('all is settled when the volumes of the lists are shown, or cannot be, and not before there is a list', async () => {

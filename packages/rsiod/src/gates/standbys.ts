@@ -40,8 +40,11 @@ export interface StandbyServers {
   offered(): readonly OfferedVolume[];
   /** Reads the gate record of an offered volume at its server. */
   readRecord(volume: OfferedVolume): Promise<Buffer | null>;
-  /** Attaches the volume with this id, and takes it over as far as H2 permits. Resolves with null, or with the reason why not. */
-  take(volume: OfferedVolume): Promise<string | null>;
+  /**
+   * Attaches the volume with this id. It is taken over, as far as H2 permits, from the node `from` alone; null: from nobody. Resolves with
+   * null, or with the reason why not.
+   */
+  take(volume: OfferedVolume, from: string | null): Promise<string | null>;
 }
 
 /** One volume that this rsiod does not have, for all its gates. */
@@ -231,13 +234,23 @@ export class Standbys {
     } = volume;
     this.become(volume, 'change');
     log.info(`A host asks for ${label} at this gate, which takes it over`);
-    volume.why = await this.ports.servers.take(volume.facts);
+    volume.why = await this.taken(volume);
     // After a success, the volume has been shown already, and has replaced this one.
     if (this.volumes.get(id) !== volume) return;
     volume.nextMs = clock.monotonicMs() + GATE_SWITCH_MS;
     this.become(volume, 'inaccessible');
     const again = `the next attempt is when a host asks after ${GATE_SWITCH_MS / 1000} s`;
     log.warn(`This gate has not taken ${label} over: ${volume.why ?? 'it cannot be shown to hosts'}; ${again}`);
+  }
+
+  /** The record is read again, because another gate, or none, may have the volume meanwhile. */
+  private async taken({ facts, label }: StandbyVolume): Promise<string | null> {
+    const { servers } = this.ports;
+    try {
+      return await servers.take(facts, recordContent(await servers.readRecord(facts), label).active);
+    } catch (thrown) {
+      return toRsError(thrown).message;
+    }
   }
 
   private become(volume: StandbyVolume, ana: AnaState): void {

@@ -61,7 +61,7 @@ class Host {
   constructor(scene: Scene) {
     this.scene = scene;
     this.connection = new NvmeConnection(this.transport, scene.pools, {
-      subsystem: (nqn) => (nqn === NQN ? scene.subsystem : null),
+      subsystem: ({ nqn }) => (nqn === NQN ? scene.subsystem : null),
       parties: () => null,
       unproven: () => undefined,
       connected: () => undefined,

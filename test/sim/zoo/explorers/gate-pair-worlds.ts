@@ -21,7 +21,7 @@ const [WRITES, STEPS_MAX, BLOCK] = [30, 4_000, 512];
 const KEEP_ALIVE_MS = 5_000;
 const READS_MAX = 3;
 const VOLUME: OfferedVolume = { namespace: 'osl', name: 'oracle', universe: 0, id: 'id', sizeBytes: 2 ** 20, blockSizeBytes: BLOCK };
-const RECORD = Buffer.from(JSON.stringify({ version: 1, ids: [{ nqn: NQN, nsid: 1 }], reservations: null }));
+const RECORD = Buffer.from(JSON.stringify({ version: 1, ids: [{ nqn: NQN, nsid: 1 }], active: 'other', reservations: null }));
 const LOG = { info: () => undefined, warn: () => undefined, error: () => undefined };
 
 /** The server: it executes what comes on the handle of its holder, and nothing of an earlier one (H2). */
@@ -61,7 +61,18 @@ interface Sent {
 /** One gate: its process, its connections and its I/O to the server. */
 class PairGate implements StandbyGate {
   readonly nqn = NQN;
-  readonly config = { name: 'pair', nqn: NQN, addresses: [], hosts: null, volumes: ['oracle'], member: 1, secretFile: null, secrets: null };
+  readonly config = {
+    name: 'pair',
+    nqn: NQN,
+    addresses: [],
+    hosts: null,
+    volumes: ['oracle'],
+    member: 1,
+    secretFile: null,
+    secrets: null,
+    tls: false,
+    tlsKeys: new Map(),
+  };
   readonly process: StallingClock;
   readonly rig: GateRig;
   readonly watch: GapWatch;

@@ -117,8 +117,12 @@ describe('gates', () => {
         member: null,
         secretFile: null,
         secrets: null,
+        tls: false,
+        tlsKeys: new Map(),
       },
     ]);
+    expect(() => parseRscltConfig(`${GATE}tls = required\n`, 'f')).toThrow('A gate with tls = required needs the TLS keys of its hosts');
+    expect(parseRscltConfig(`${GATE}secret-file = /s\ntls = required\n`, 'f').gates[0]).toMatchObject({ tls: true, tlsKeys: new Map() });
     // Until the file has been read, no host has a secret.
     expect(parseRscltConfig(`${GATE}secret-file = /s\n`, 'f').gates[0]).toMatchObject({ secretFile: '/s', secrets: new Map() });
     const hosts = 'nqn.2014-08.org.nvmexpress:uuid:1 nqn.2020-01.com.example:b';

@@ -172,7 +172,9 @@ function readGates(sections: readonly IniSection[], defaults: Reader<'defaults'>
     uniques.claim(`name ${reader.name}`, reader.line, `gate name ${quoteText(reader.name)}`, 'give each gate a name of its own');
     const nqn = reader.value('nqn');
     if (nqn !== null) uniques.claim(`nqn ${nqn}`, reader.lineOf('nqn'), `NQN ${quoteText(nqn)}`, 'give each gate an NQN of its own');
-    const [addresses, secretFile] = [reader.value('address'), reader.value('secret-file')];
+    const [addresses, secretFile, tls] = [reader.value('address'), reader.value('secret-file'), reader.value('tls') === 'required'];
+    if (tls && secretFile === null)
+      findings.problem(reader.lineOf('tls'), 'A gate with tls = required needs the TLS keys of its hosts: add secret-file = PATH');
     for (const { address, port } of addresses ?? []) {
       const shown = printEndpoint(address, port);
       uniques.claim(
@@ -196,6 +198,8 @@ function readGates(sections: readonly IniSection[], defaults: Reader<'defaults'>
         secretFile,
         // load-config.ts reads the file. Without it, no host gets in.
         secrets: secretFile === null ? null : new Map(),
+        tls,
+        tlsKeys: new Map(),
       });
   }
   return gates;

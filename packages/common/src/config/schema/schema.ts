@@ -398,6 +398,11 @@ export const SCHEMA = {
           types.path,
           'File with lines NQN SECRET, for hosts and for the NQN of the gate: hosts then authenticate, and hosts without a line are refused',
         ),
+        tls: withDefault(
+          types.choice('off', 'required'),
+          'off',
+          'Whether hosts have to use TLS 1.3 (required: with the key in their line NQN NVMeTLSkey-1:... of secret-file; others are refused)',
+        ),
       },
     },
     trigger: triggerSection(

@@ -316,11 +316,18 @@ export interface ClientGateConfig {
   readonly member: number | null;
   /** File with the secrets of the hosts; null if hosts do not authenticate. */
   readonly secretFile: string | null;
-  /** The secrets in the file, by NQN; null if hosts do not authenticate. A host without a secret is refused. */
+  /**
+   * The secrets in the file, by NQN; null if hosts do not authenticate. A host without a secret is refused, unless hosts use TLS: then its
+   * TLS key is its proof.
+   */
   readonly secrets: ReadonlyMap<string, GateSecret> | null;
+  /** True if hosts have to use TLS. A host without a TLS key is then refused. */
+  readonly tls: boolean;
+  /** The keys for TLS in the file, by NQN of the host. */
+  readonly tlsKeys: ReadonlyMap<string, GateSecret>;
 }
 
-/** A secret of a host or of a gate. `hash`: the hash that transforms the key with the NQN before use; 0 for none. */
+/** A secret of a host or of a gate, or a key for TLS. `hash`: the hash that transforms the key with the NQN before use; 0 for none. */
 export interface GateSecret {
   readonly hash: number;
   readonly key: Buffer;

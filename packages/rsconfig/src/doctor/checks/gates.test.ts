@@ -16,6 +16,7 @@ const GOOD: GateView = {
     trouble: null,
     member: null,
     authenticates: false,
+    tls: false,
     addresses: [ONE, TWO],
     listening: [ONE, TWO],
     hosts: [],

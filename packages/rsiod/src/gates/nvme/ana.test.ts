@@ -226,8 +226,8 @@ describe('I/O', () => {
 it('addresses of different gates have different numbers in the discovery log', () => {
   const entry = { nqn: NQN, address: '192.168.1.5', port: 4420 };
   const log = discoveryLog(1, [
-    { ...entry, portId: portIdOf(1, 1) },
-    { ...entry, portId: portIdOf(2, 0) },
+    { ...entry, portId: portIdOf(1, 1), tls: false },
+    { ...entry, portId: portIdOf(2, 0), tls: false },
   ]);
   expect([log.readUInt16LE(1024 + 4), log.readUInt16LE(2048 + 4)]).toEqual([1, 32]);
 });

@@ -19,8 +19,8 @@ export interface NvmePools {
 }
 
 export interface NvmeConnectionEvents {
-  /** Finds the subsystem that a host names; null if it is not here. */
-  subsystem(nqn: string): Subsystem | null;
+  /** Finds the subsystem that a host names; null if it is not here, or not for this connection. */
+  subsystem(request: ConnectRequest): Subsystem | null;
   /** Returns how an allowed host proves itself at a subsystem; null if it need not. */
   parties(request: ConnectRequest): AuthParties | null;
   /** Called when a host has failed to prove itself. */

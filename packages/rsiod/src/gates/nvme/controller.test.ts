@@ -173,10 +173,12 @@ describe('logs', () => {
   });
 
   it('of discovery have an entry for each address', () => {
-    const entry = { nqn: NQN, address: '192.168.1.5', port: 4420, portId: 1 };
-    const made = discoveryLog(3, [entry, { ...entry, address: 'fd00::1', portId: 2 }]);
+    const entry = { nqn: NQN, address: '192.168.1.5', port: 4420, portId: 1, tls: false };
+    const made = discoveryLog(3, [entry, { ...entry, address: 'fd00::1', portId: 2, tls: true }]);
     expect([made.readBigUInt64LE(0), made.readBigUInt64LE(8), made.length]).toEqual([3n, 2n, 3072]);
     expect([made[1024], made[1025], made[1026], made[2049], made.readUInt16LE(1030)]).toEqual([3, 1, 2, 2, 0xffff]);
+    // TREQ and SECTYPE: no TLS, and TLS 1.3.
+    expect([made[1024 + 3], made[1024 + 768], made[2048 + 3], made[2048 + 768]]).toEqual([2, 0, 1, 2]);
     expect(made.toString('latin1', 1024 + 512, 1024 + 524)).toBe('192.168.1.5 ');
     expect(made.toString('latin1', 1024 + 32, 1024 + 37)).toBe('4420 ');
   });

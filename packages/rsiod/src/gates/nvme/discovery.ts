@@ -11,6 +11,7 @@ export interface DiscoveryEntry {
   readonly port: number;
   /** Number of the address, which is a port of the subsystem. */
   readonly portId: number;
+  readonly tls: boolean;
 }
 
 const ENTRY_BYTES = 1024;
@@ -18,7 +19,10 @@ const TRANSPORT_TCP = 3;
 const FAMILY = { IPV4: 1, IPV6: 2 } as const;
 const NVM_SUBSYSTEM = 2;
 /** TREQ: whether the transport must be secure. */
-const SECURITY_NOT_REQUIRED = 2;
+const SECURITY = { REQUIRED: 1, NOT_REQUIRED: 2 } as const;
+/** SECTYPE, in the first byte of TSAS. */
+const TSAS_AT = 768;
+const SECTYPE_TLS_1_3 = 2;
 
 /** Number of an address of a gate: no other gate of the same subsystem has it. */
 export function portIdOf(gateNumber: number, address: number): number {
@@ -33,15 +37,16 @@ export function discoveryLog(generation: number, entries: readonly DiscoveryEntr
   return log;
 }
 
-function writeEntry(bytes: Buffer, { nqn, address, port, portId }: DiscoveryEntry): void {
+function writeEntry(bytes: Buffer, { nqn, address, port, portId, tls }: DiscoveryEntry): void {
   bytes[0] = TRANSPORT_TCP;
   bytes[1] = isIPv6(address) ? FAMILY.IPV6 : FAMILY.IPV4;
   bytes[2] = NVM_SUBSYSTEM;
-  bytes[3] = SECURITY_NOT_REQUIRED;
+  bytes[3] = tls ? SECURITY.REQUIRED : SECURITY.NOT_REQUIRED;
   bytes.writeUInt16LE(portId, 4);
   bytes.writeUInt16LE(CNTLID_ANY, 6);
   bytes.writeUInt16LE(GATE_ADMIN_ENTRIES, 8);
   bytes.write(String(port).padEnd(32), 32, 32, 'latin1');
   bytes.write(nqn, 256, 255, 'utf8');
   bytes.write(address.padEnd(256), 512, 256, 'latin1');
+  if (tls) bytes[TSAS_AT] = SECTYPE_TLS_1_3;
 }

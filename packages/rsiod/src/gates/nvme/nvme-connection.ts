@@ -370,7 +370,7 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
   private connect(command: NvmeCommand): void {
     const request = connectRequest(command);
     if (typeof request === 'number') return this.answer(command, request, wrongPlace(request));
-    const found = this.events.subsystem(request.nqn);
+    const found = this.events.subsystem(request);
     this.qid = request.qid;
     const controller = found === null ? CODE.CONNECT_PARAMETERS | DNR : found.connect(this, request);
     if (typeof controller === 'number') return this.answer(command, controller, wrongPlace(controller));

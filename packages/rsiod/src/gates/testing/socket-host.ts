@@ -2,6 +2,7 @@
 // Invariant: every wait has a bound, and ends when the gate closes the connection.
 
 import { connect, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import { systemClock } from '@rsio/common/lib/clock';
 import { authReceive, authSend, ChapHost } from '../nvme/testing/chap-host.ts';
 import { type Answer, answers, capsule, connectCommand, icRequest, type Sqe } from '../nvme/testing/nvme-host.ts';
@@ -19,6 +20,8 @@ export interface HostLogin {
   readonly key?: Buffer;
   /** Secret that the gate has to prove. */
   readonly gateKey?: Buffer;
+  /** Key with which the host uses TLS. */
+  readonly tls?: { readonly identity: string; readonly psk: Buffer };
 }
 
 export class SocketHost {
@@ -29,8 +32,11 @@ export class SocketHost {
   private readonly found: Answer[] = [];
   private wake: (() => void) | null = null;
 
-  private constructor(port: number, address: string) {
-    this.socket = connect({ port, host: address });
+  /** Session tickets that the gate has sent. */
+  tickets = 0;
+
+  private constructor(port: number, address: string, tls: HostLogin['tls']) {
+    this.socket = tls === undefined ? connect({ port, host: address }) : this.secure(port, address, tls);
     this.socket.on('data', (bytes: Buffer) => this.take(bytes));
     this.socket.on('error', () => undefined);
     this.socket.on('close', () => {
@@ -49,7 +55,7 @@ export class SocketHost {
 
   /** Sends no more than Connect. */
   static async unproven(port: number, login: HostLogin, address = '127.0.0.1'): Promise<SocketHost> {
-    const host = new SocketHost(port, address);
+    const host = new SocketHost(port, address, login.tls);
     host.write(icRequest());
     await host.next(({ kind }) => kind === 'ic');
     // This host sends no Keep Alive.
@@ -79,6 +85,11 @@ export class SocketHost {
     if (data.kind !== 'data') throw new Error(`Receive: ${JSON.stringify(data)}`);
     await this.next((answer) => answer.kind === 'done' && answer.cid === 9);
     return data.data;
+  }
+
+  private secure(port: number, host: string, psk: { readonly identity: string; readonly psk: Buffer }): Socket {
+    const options = { minVersion: 'TLSv1.3', ciphers: 'TLS_AES_128_GCM_SHA256', checkServerIdentity: () => undefined } as const;
+    return connectTls({ port, host, ...options, pskCallback: () => psk }).on('session', () => this.tickets++);
   }
 
   write(bytes: Buffer): void {

@@ -157,7 +157,12 @@ export class PoolFiles {
     const folder = poolPaths.volume(this.directory, id);
     // `replaceFile` would make a folder that has vanished again.
     await stat(folder);
-    await replaceFile(poolPaths.record(folder), printRecord(id, record));
+    const replace = (): Promise<void> => replaceFile(poolPaths.record(folder), printRecord(id, record));
+    // Hosts need their reservations also when a pool is full: a cluster fences by them.
+    await replace().catch(async (thrown: unknown) => {
+      if (!(await this.spare.give(thrown))) throw thrown;
+      await replace();
+    });
     this.reached('record: replaced');
   }
 

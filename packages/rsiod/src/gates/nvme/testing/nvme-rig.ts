@@ -160,7 +160,7 @@ export class RigConnection {
     const { data, batches, budget } = rig;
     const pools = { data, batches, budget, schedule: (fire: () => void) => rig.schedule(fire), auth: rig.auth };
     this.connection = new NvmeConnection(this.transport, pools, {
-      subsystem: (nqn) => (nqn === NQN ? rig.subsystem : null),
+      subsystem: ({ nqn }) => (nqn === NQN ? rig.subsystem : null),
       parties: ({ hostNqn }) => (rig.secrets === null ? null : { hostNqn, nqn: NQN, ...rig.secrets }),
       unproven: (hostNqn, fault) => rig.log.push(`unproven: ${hostNqn} ${fault}`),
       connected: () => rig.connected++,

@@ -1,0 +1,32 @@
+// Turns session tickets off. The kernel of a Linux host takes a connection over after the handshake, and ends it when a ticket arrives. Node
+// has no function for this, so it is called in Node's own OpenSSL through koffi, an optional package. Invariant: nothing is changed without
+// koffi, with a Node that was not tested, or if the context does not have the number of tickets with which OpenSSL begins.
+
+import { createRequire } from 'node:module';
+import { inspect } from 'node:util';
+import type { SecureContext } from 'node:tls';
+import type * as Koffi from 'koffi';
+
+/** Node shows the address of the OpenSSL context so, and koffi does not take the value itself. */
+const ADDRESS = /^\[External: ([0-9a-f]{6,16})\]$/;
+const TESTED_NODES = [20, 22, 24];
+/** OpenSSL sends as many tickets after each handshake, unless it is told otherwise. */
+const TICKETS = 2;
+
+/** Returns false if tickets could not be turned off. */
+export function withoutTickets({ context }: SecureContext): boolean {
+  try {
+    const [, address] = ADDRESS.exec(inspect(Reflect.get(context as object, '_external'))) ?? [];
+    const isTested = TESTED_NODES.includes(Number(process.versions.node.split('.')[0]));
+    if (address === undefined || !isTested) return false;
+    // An optional package cannot be imported statically, and no bundle can contain its binaries.
+    const koffi = createRequire(import.meta.url)('koffi') as typeof Koffi;
+    const node = koffi.load(null);
+    const at = BigInt(`0x${address}`);
+    const count = node.func('SSL_CTX_get_num_tickets', 'size_t', ['uintptr_t']);
+    if (count(at) !== TICKETS) return false;
+    return node.func('SSL_CTX_set_num_tickets', 'int', ['uintptr_t', 'size_t'])(at, 0) === 1 && count(at) === 0;
+  } catch {
+    return false;
+  }
+}
