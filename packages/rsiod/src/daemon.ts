@@ -16,6 +16,7 @@ import { AttachedList } from './attachments/attached-list.ts';
 import { Attachments } from './attachments/attachments.ts';
 import { flushAll, whyInUse } from './attachments/final-flush.ts';
 import { GateOffers } from './attachments/gate-offers.ts';
+import { RESTORED_AT_ONCE } from './attachments/limits.ts';
 import { labelOf } from './attachments/offers.ts';
 import { Backups } from './control/backups.ts';
 import { ClientSnapshots } from './control/client-snapshots.ts';
@@ -43,6 +44,7 @@ import { OWN_METHODS } from './processes/messages.ts';
 import { reloadConfig } from './reloader.ts';
 import type { InterfaceEvent } from './sys/interface-table.ts';
 import { InterfaceWatcher } from './sys/interface-watcher.ts';
+import { VOLUMES_AT_ONCE } from './sys/limits.ts';
 import { machineInterfaces as interfaceSource } from './sys/machine-interfaces.ts';
 import type { FrontendVolume, VolumeIdentity } from './volumes/frontend-volume.ts';
 import type { Volume } from './volumes/volume.ts';
@@ -142,6 +144,7 @@ export class ClientDaemon {
       log,
       store: (current) => this.role.store(current),
       boot: identity.boot,
+      restoredAtOnce: Math.max(VOLUMES_AT_ONCE, this.role.share(RESTORED_AT_ONCE)),
       attachments: this.attachments,
       serverOf: (volume) => this.attachments.serverOf(volume) ?? null,
       release: async (...volume) => await this.frontends.release(...volume),

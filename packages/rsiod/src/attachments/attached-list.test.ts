@@ -16,6 +16,8 @@ import { labelOf } from './offers.ts';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { TAKE } from '@rsio/protocol/wire/messages';
 
+const AT_ONCE = 3;
+
 interface TestVolume {
   readonly namespace: string;
   readonly name: string;
@@ -72,6 +74,7 @@ class DaemonRun {
       log: quietLog,
       store: (current) => new AttachedFile(file, quietLog, current),
       boot,
+      restoredAtOnce: AT_ONCE,
       attachments: this,
       serverOf: ({ id }) => {
         const serverid = this.offered.find((one) => one.volume.id === id)?.serverid ?? 1;
@@ -177,6 +180,21 @@ test('attached volumes are attached again in the same mode and from the same ser
   expect(next.labels).toEqual(['osl:oracle@0 id-oracle', 'other:lab@0 id-lab readonly']);
   expect(next.attached.awaited).toEqual([]);
   expect(next.clock.timersPending).toBe(0);
+});
+
+test('a bounded number of volumes is reattached at a time, until all are back', async () => {
+  const names = Array.from({ length: AT_ONCE * 3 }, (_, at) => `v${at}`);
+  const next = await DaemonRun.after(await runWith(...names.map((name) => volume(name))));
+  for (const name of names) next.offer(volume(name));
+  let release = (): void => undefined;
+  next.held = new Promise((resolve) => {
+    release = resolve;
+  });
+  const restoring = next.attached.restore();
+  expect(next.asked).toHaveLength(AT_ONCE);
+  release();
+  await restoring;
+  expect(next.labels).toHaveLength(names.length);
 });
 
 test('an orderly shutdown keeps the list of attached volumes, although it detaches all of them', async () => {

@@ -47,6 +47,8 @@ export interface AttachedListPorts<V extends Attached> {
   readonly log: Log;
   /** Creates the object that stores the list; `current` returns the list to save. */
   readonly store: (current: () => AttachedContent) => AttachedStore;
+  /** Maximum number of volumes that this process reattaches at a time. */
+  readonly restoredAtOnce: number;
   /** Boot id of the machine. After a reboot, only the configuration decides which volumes are attached. */
   readonly boot: string;
   readonly attachments: AttachingPart<V>;
@@ -121,12 +123,13 @@ export class AttachedList<V extends Attached> {
     if (this.atEnd !== null) return;
     this.timer?.cancel();
     this.timer = null;
-    const nowMs = this.ports.clock.monotonicMs();
-    await severalAtOnce([...this.waiting], VOLUMES_AT_ONCE, async (one) => {
+    const { clock, restoredAtOnce } = this.ports;
+    const nowMs = clock.monotonicMs();
+    await severalAtOnce([...this.waiting], restoredAtOnce, async (one) => {
       if (one.underWay !== null || !this.waiting.includes(one)) return;
-      const { server, reason } = this.look(one);
-      if (reason !== null) this.wait(one, reason);
-      else if (nowMs >= one.notBeforeMs) await (one.underWay = this.bringBack(one, server).finally(() => (one.underWay = null)));
+      const found = this.look(one);
+      if (found.reason !== null) this.wait(one, found.reason);
+      else if (nowMs >= one.notBeforeMs) await (one.underWay = this.bringBack(one, found).finally(() => (one.underWay = null)));
     });
     await Promise.all(this.waiting.flatMap(({ underWay }) => underWay ?? []));
     // The file is written once, after all attempts. During the attempts, the file lists the newly attached volumes as awaited, which is
@@ -202,12 +205,13 @@ export class AttachedList<V extends Attached> {
     return { server, reason: outOfReach(server) };
   }
 
-  private async bringBack(one: Awaited, server: string): Promise<void> {
+  /**
+   * `isSure`: a server that is not the owner may refuse without checking who owns the pool. The volume is lost only if the refusing server
+   * is the only one that claims it.
+   */
+  private async bringBack(one: Awaited, { server, isSure = true }: { server: string; isSure?: boolean }): Promise<void> {
     const { clock, attachments } = this.ports;
     const label = labelOf(one);
-    // A server that is not the owner may refuse without checking who owns the pool. The volume is lost only if the refusing server is the
-    // only one that claims it.
-    const { isSure = true } = this.look(one);
     const { error } = await attachments.attachAgain(label, one.readonly, server, one.id);
     // A detach during this attempt has removed the volume from the list. The detach waits for the end of the attempt, and then detaches the
     // volume.
@@ -294,10 +298,10 @@ export class AttachedList<V extends Attached> {
    * attached volume can be closed.
    */
   private async broughtBack(one: Awaited): Promise<void> {
-    const { server, reason } = this.look(one);
+    const found = this.look(one);
     if (this.atEnd !== null || !this.waiting.includes(one)) return;
-    if (reason !== null && one.underWay === null) this.wait(one, reason);
-    else await (one.underWay ??= this.bringBack(one, server).finally(() => (one.underWay = null)));
+    if (found.reason !== null && one.underWay === null) this.wait(one, found.reason);
+    else await (one.underWay ??= this.bringBack(one, found).finally(() => (one.underWay = null)));
   }
 
   /** Returns the awaited volume that a name means, or null if the name means no volume or an attached volume. Throws E_AMBIGUOUS. */

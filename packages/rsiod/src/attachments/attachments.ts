@@ -315,10 +315,11 @@ export class Attachments {
    */
   private async attachOne(name: string, choose: () => Choice<ServerOffer>, asked: AttachRequest, tries = 1): Promise<AttachOutcome> {
     let label = name;
-    const claims = claimsOf(offersOf(choose));
+    let claims: ReadonlySet<string> = new Set();
     try {
       const choice = choose();
       label = choice.label;
+      claims = claimsOf(choice.offers);
       const ask = isSnapshotChoice(choice) ? { ...asked, readOnly: true } : asked;
       const attached = this.opening.has(keyOf(choice)) ? undefined : this.find(choice);
       const volume = attached ?? (await this.openOnce(choice, ask));

@@ -21,11 +21,13 @@ export async function openFirst(
   replayLogOf: (sizeBytes: number) => ReplayLog | null,
 ): Promise<{ offer: ServerOffer; attachment: Attachment }> {
   const [first] = choice.offers;
-  const pools = claimsOf(all.filter(({ namespace, id }) => namespace === first?.namespace && id === first.id)).size;
+  // The whole list is searched once for each volume, because a start may open a thousand volumes.
+  const same = all.filter(({ namespace, id }) => namespace === first?.namespace && id === first.id);
+  const pools = claimsOf(same).size;
   let reason: RsError | null = null;
   for (let tries = 0; ; tries++) {
     try {
-      const offer = serverFor(choice, all, first?.config.nodename ?? '', tries);
+      const offer = serverFor(choice, same, first?.config.nodename ?? '', tries);
       const settings = effectiveVolume(offer.config, offer.name);
       const isReadonly = wantsReadonly(ask, settings.readonly);
       const replayLog = isReadonly ? null : replayLogOf(settings.logSizeBytes);

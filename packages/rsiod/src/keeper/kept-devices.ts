@@ -21,6 +21,8 @@ export class KeptDevices {
   private readonly link: Link | null;
   private readonly log: Log;
   private readonly devices: LeftDevice[] = [];
+  /** The note that the keeper has of each device. A device that is resumed usually has the same note as before. */
+  private readonly told = new Map<number, string>();
   /** Devices whose notes this version of rsiod cannot read. */
   readonly unreadable: Kept[] = [];
 
@@ -29,6 +31,7 @@ export class KeptDevices {
     this.log = log;
     for (const kept of inherited) {
       const note = readDeviceNote(kept.note);
+      this.told.set(kept.id, kept.note);
       if (note === null) this.unreadable.push(kept);
       else this.devices.push({ id: kept.id, fd: kept.fd, note });
     }
@@ -58,7 +61,10 @@ export class KeptDevices {
   async keep(fd: number, note: DeviceNote): Promise<number | null> {
     if (this.link === null) return null;
     try {
-      return await this.link.keep(fd, writeDeviceNote(note));
+      const text = writeDeviceNote(note);
+      const id = await this.link.keep(fd, text);
+      this.told.set(id, text);
+      return id;
     } catch (thrown) {
       this.log.warn(`${note.raw} does not outlive a crash of rsiod: ${toRsError(thrown).message}`);
       return null;
@@ -66,10 +72,14 @@ export class KeptDevices {
   }
 
   note(id: number, note: DeviceNote): void {
-    this.link?.note(id, writeDeviceNote(note));
+    const text = writeDeviceNote(note);
+    if (this.told.get(id) === text) return;
+    this.link?.note(id, text);
+    this.told.set(id, text);
   }
 
   async drop(id: number): Promise<void> {
+    this.told.delete(id);
     await this.link?.drop(id);
   }
 }

@@ -32,6 +32,8 @@ export class MainChannel {
   private readonly saves = new Map<number, () => void>();
   private lastSave = 0;
   private isReporting = false;
+  /** Made once, because `has` is called for each raw device of the machine, and this process may have a thousand of them. */
+  private labels: ReadonlySet<string> | null = null;
 
   constructor(begin: Begin, send: (message: FromProcess) => void) {
     this.begin = begin;
@@ -56,8 +58,8 @@ export class MainChannel {
 
   /** True if this process was started with the volume with this label, or with a device of this volume. */
   has(label: string): boolean {
-    const notes = (this.begin.kept ?? []).flatMap(({ note }) => readDeviceNote(note) ?? []);
-    return [...this.begin.attached.attached, ...notes].some((volume) => labelOf(volume) === label);
+    this.labels ??= this.ownLabels();
+    return this.labels.has(label);
   }
 
   /** The devices of the previous process; null if there is no keeper. */
@@ -78,6 +80,11 @@ export class MainChannel {
 
   async drop(id: number): Promise<void> {
     await this.askKeeper((number) => ({ type: 'drop', number, id }));
+  }
+
+  private ownLabels(): Set<string> {
+    const notes = (this.begin.kept ?? []).flatMap(({ note }) => readDeviceNote(note) ?? []);
+    return new Set([...this.begin.attached.attached, ...notes].map(labelOf));
   }
 
   private askKeeper(message: (number: number) => FromProcess): Promise<Extract<ToProcess, { type: 'kept' }>> {

@@ -100,8 +100,8 @@ export class ProcessRole {
   }
 
   /** Returns this process's part of a bound that holds for the client as a whole. */
-  share(bytes: number): number {
-    return Math.floor(bytes / (this.options.part?.processes ?? 1));
+  share(amount: number): number {
+    return Math.floor(amount / (this.options.part?.processes ?? 1));
   }
 
   /** A data process accepts no NBD connections; the main process passes them. */
