@@ -2,6 +2,7 @@
 // order is bound to the id of the volume, not to its name.
 
 import { effectiveVolume } from '@rsio/common/config/effective-volume';
+import { LIST_WAIT_MS } from '@rsio/common/control/limits';
 import type { AttachOutcome } from '@rsio/common/control/methods';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { TAKE, type Take } from '@rsio/protocol/wire/messages';
@@ -49,10 +50,13 @@ export class GateOffers {
 
   /** A client that is no gate of the volume keeps it: only an administrator takes a volume from such a client. */
   async take(volume: OfferedVolume, from: string | null): Promise<string | null> {
-    const offers = this.ports.offers().filter(({ id }) => id === volume.id);
-    const known = new Set([from, ...offers.map(({ config }) => config.nodename)]);
-    const other = offers.flatMap(({ holders }) => holders).find(({ node }) => !known.has(node));
-    if (other !== undefined) return `Client ${other.node} at ${other.address} has it, which is no gate of it: detach it there`;
+    if (from !== null) {
+      // Lists do not follow each new holder. The first answer may have been on its way.
+      for (let time = 0; time < 2; time++) await Promise.all(this.serversOf(volume.id).map((server) => server.refresh(LIST_WAIT_MS)));
+      const offers = this.ports.offers().filter(({ id, isConnected }) => isConnected && id === volume.id);
+      const other = offers.flatMap(({ holders, config }) => holders.filter(({ node }) => node !== from && node !== config.nodename))[0];
+      if (other !== undefined) return `Client ${other.node} at ${other.address} has it, which is no gate of it: detach it there`;
+    }
     return (await this.ports.takeOver(labelOf(volume), volume.id, from === null ? TAKE.NO : TAKE.OVER)).error?.message ?? null;
   }
 
