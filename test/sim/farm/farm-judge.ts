@@ -33,6 +33,8 @@ export class FarmJudge {
   /** The grant that counts: its epoch, its client, and the time at which the client had it. */
   private holder: { readonly epoch: number; readonly client: number; readonly sinceMs: number; readonly isThere: boolean } | null = null;
 
+  /** The client that lost the volume last to a take-over; null if one has attached the volume since. */
+  private lostBy: number | null = null;
   /** The clients that have asked for a take-over, whose outcome they may not know; true: by force. */
   private readonly asked = new Map<number, boolean>();
   private readonly trace: Trace;
@@ -156,9 +158,11 @@ export class FarmJudge {
     if (holder !== null && epoch < holder.epoch) return;
     const sinceMs = holder?.client === client ? holder.sinceMs : this.trace.now;
     this.holder = { epoch, client, sinceMs, isThere: true };
-    // The same client may have lost the volume meanwhile to one that never learned that it had it.
-    if (holder?.client === client && holder.isThere) return;
-    if (holder !== null && holder.client !== client && holder.isThere && !asked.has(client))
+    // The client may have lost the volume meanwhile to one that took it by force, and never learned that it had it.
+    const isAgain = this.lostBy === client && [...asked].some(([other, isForced]) => isForced && other !== client);
+    this.lostBy = null;
+    if (holder?.client === client && !isAgain) return;
+    if (holder?.isThere === true && holder.client !== client && !asked.has(client))
       this.breach(`H1: client ${client} is granted the volume, which client ${holder.client} holds`);
     if ([...asked.values()].includes(true)) this.dropped();
   }
@@ -166,6 +170,12 @@ export class FarmJudge {
   /** A client no longer has the volume attached, so that its hold may end. */
   gone(client: number): void {
     if (this.holder?.client === client) this.holder = { ...this.holder, isThere: false };
+  }
+
+  /** A client has learned that another one has taken the volume over. */
+  taken(client: number): void {
+    this.gone(client);
+    this.lostBy = client;
   }
 
   isHeldBy(client: number): boolean {

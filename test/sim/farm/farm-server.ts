@@ -279,6 +279,8 @@ export class FarmServer implements SimHost {
       waitsForSpace: () => undefined,
       held: () => undefined,
       ...reports,
+      // No client of a farm writes gate records.
+      recordIdle: () => Promise.resolve(),
     } as unknown as AdmissionPorts;
   }
 

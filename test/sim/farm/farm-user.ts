@@ -121,7 +121,7 @@ export class FarmUser {
   /** Another client has the volume. */
   lost(): void {
     this.losses++;
-    this.judge.gone(this.client);
+    this.judge.taken(this.client);
     this.volume = null;
     if (this.verifyAt >= 0) this.verifyAt = 0;
   }
