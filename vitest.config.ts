@@ -30,6 +30,7 @@ const LONGEST = [
   'integration/farm-takers',
   'integration/farm-page',
   'fuzz/runner/fixed-seeds',
+  'integration/gate-linux-pair',
   'integration/chaos',
   'table/table',
   'integration/pools',

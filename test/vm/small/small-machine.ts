@@ -67,7 +67,21 @@ export class SmallMachine {
     // One thread emulates all processors, because emulation with several threads crashes on busy machines.
     const processor = Machine.accelerator() === 'kvm' ? ['kvm', '-cpu', 'host'] : ['tcg,thread=single', '-cpu', 'max'];
     const command = [
-      ...['--pdeathsig', 'KILL', '--', 'qemu-system-x86_64', '-accel', ...processor, '-smp', `${CPUS}`, '-m', `${MEMORY_MIB}`],
+      ...[
+        '--pdeathsig',
+        'KILL',
+        '--',
+        'nice',
+        '-n',
+        '10',
+        'qemu-system-x86_64',
+        '-accel',
+        ...processor,
+        '-smp',
+        `${CPUS}`,
+        '-m',
+        `${MEMORY_MIB}`,
+      ],
       ...['-display', 'none', '-nodefaults', '-no-reboot', '-kernel', kernel.image, '-initrd', archive],
       ...['-append', 'console=ttyS0 quiet loglevel=4 panic=-1 mitigations=off'],
       ...['-chardev', `file,id=console,path=${consoleFile}`, '-serial', 'chardev:console'],
