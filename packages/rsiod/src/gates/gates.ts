@@ -212,7 +212,7 @@ export class Gates implements Frontend {
         nqn,
         addresses: config.addresses.map(({ address, port }) => printEndpoint(address, port)),
         listening: gate?.listening ?? [],
-        trouble: this.trouble ?? (this.isOpen ? null : 'It waits until the volumes are attached again that were before'),
+        trouble: this.trouble ?? (this.isOpen ? null : 'It waits until the volumes are attached that were attached before'),
         hosts: gate?.hosts ?? [],
         authenticates: config.secrets !== null,
         tls: config.tls,
@@ -279,6 +279,8 @@ export class Gates implements Frontend {
       await this.offering.follow(gate);
       if (this.isOpen) gate.listen();
     }
+    // The process that replaces this one has the volumes as their gate again.
+    if (this.isRunning) await this.offering.takeNotesBack();
     this.openLater();
   }
 

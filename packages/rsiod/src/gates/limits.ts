@@ -2,6 +2,7 @@
 // Invariant: each bound is defined once, and relations between bounds are asserted here.
 
 import { GATE_ADDRESSES_MAX, GATE_MEMBERS_MAX } from '@rsio/common/config/schema/limits';
+import { LIST_WAIT_MS } from '@rsio/common/control/limits';
 import { assert } from '@rsio/common/lib/assert';
 import { GATE_RECORD_TIMEOUT_MS } from '@rsio/protocol/client/limits';
 import { TAKE_OVER_WAIT_MS } from '@rsio/protocol/link/limits';
@@ -65,7 +66,7 @@ export const GATE_RESERVATIONS_WAITING_MAX = 1_024;
 /** Length of the log of the states of all namespaces. */
 export const GATE_ANA_LOG_BYTES = 16 + GATE_VOLUMES_MAX * (32 + 4);
 /** Time (s) that a change of state may take; a host may give up then (ANATT). */
-export const GATE_ANA_S = 70;
+export const GATE_ANA_S = 80;
 /** A host with more commands without a taken answer gets only as much of a log in one answer. Other answers to admin commands are as short. */
 export const GATE_LARGE_LOGS_MAX = 16;
 export const GATE_SMALL_LOG_BYTES = 4 * KIB;
@@ -108,8 +109,8 @@ export const GATE_LISTEN_RETRY_MS = 5_000;
 assert(GATE_MEMBERS_MAX * GATE_IDS_EACH <= GATE_NAMESPACE_ID_MAX, 'Each gate has namespace ids of its own');
 assert(GATE_MEMBERS_MAX * GATE_CONTROLLER_IDS < 0xfff0, 'The last ids of controllers have meanings of their own');
 assert(
-  GATE_ANA_S * 1000 > TAKE_OVER_WAIT_MS + 2 * GATE_RECORD_TIMEOUT_MS,
-  'A host waits until the record is read, and has the id of the gate',
+  GATE_ANA_S * 1000 > 2 * LIST_WAIT_MS + TAKE_OVER_WAIT_MS + 3 * GATE_RECORD_TIMEOUT_MS,
+  'A host waits for the record, the lists and the take-over, and until the record is read again and names the gate',
 );
 assert(GATE_ADDRESSES_MAX <= GATE_PORT_IDS, 'Each address of a gate has a number');
 assert(GATE_CONTROLLER_IDS > GATE_CONTROLLERS_MAX, 'An id is free');

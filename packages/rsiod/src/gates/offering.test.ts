@@ -116,6 +116,19 @@ it('a volume takes the place of its own standby at a gate that is full', async (
   expect(lines.at(-1)).toContain('which is the limit');
 }, 20_000);
 
+it('the record names this client while a gate with partners offers the volume, and not longer', async () => {
+  const active = (): unknown => JSON.parse(records.get('v1')?.toString() ?? '{}').active;
+  await make([gate(0)]);
+  await gates.show(held('v1'));
+  expect(active()).toBe('big-2');
+  await gates.follow([{ ...gate(0), volumes: ['other'] }]);
+  expect(active()).toBeNull();
+  await gates.follow([gate(0)]);
+  expect(active()).toBe('big-2');
+  await gates.follow([]);
+  expect(active()).toBeNull();
+});
+
 it('volumes that come at the same time do not pass the limit together', async () => {
   await make([gate(0)]);
   await Promise.all(Array.from({ length: GATE_VOLUMES_MAX + 3 }, (_, at) => gates.show(held(`v${at}`))));

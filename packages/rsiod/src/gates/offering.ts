@@ -68,11 +68,7 @@ export class Offering {
     this.shown.delete(volume);
     this.ports.standbys.forgetId(volume.id);
     for (const [gate, { nsid }] of this.placesOf(volume)) gate.hide(nsid);
-    try {
-      if (!volume.isHalted) await (await record)?.keepActive(null);
-    } catch (thrown) {
-      this.ports.log.warn(`The gate record of ${volumeLabel(volume)} still says that a gate has it: ${toRsError(thrown).message}`);
-    }
+    await this.takeNoteBack(volume, record);
   }
 
   /** Another client has the volume now, perhaps as another gate of the same hosts: these keep their devices. */
@@ -99,6 +95,15 @@ export class Offering {
   async follow(gate: Gate): Promise<void> {
     for (const { volume, nsid } of [...this.activeAt(gate)]) if (!offers(gate.config, volume)) gate.hide(nsid);
     for (const [volume, shown] of this.shown) await this.offerAt(gate, volume, shown);
+  }
+
+  /** Called after a change of the gates. A volume that no gate with partners offers here any more is not taken from this client. */
+  async takeNotesBack(): Promise<void> {
+    for (const [volume, shown] of this.shown) {
+      if (!shown.isNoted || this.hasPartners(volume)) continue;
+      shown.isNoted = false;
+      await this.takeNoteBack(volume, shown.record);
+    }
   }
 
   /** Called with each tick. */
@@ -188,6 +193,14 @@ export class Offering {
       if (shown.refusals.get('') !== message)
         this.ports.log.warn(`No other gate can take ${volumeLabel(volume)} over, because its gate record was not written: ${message}`);
       shown.refusals.set('', message);
+    }
+  }
+
+  private async takeNoteBack(volume: FrontendVolume, record: Shown['record']): Promise<void> {
+    try {
+      if (!volume.isHalted) await (await record)?.keepActive(null);
+    } catch (thrown) {
+      this.ports.log.warn(`The gate record of ${volumeLabel(volume)} still says that a gate has it: ${toRsError(thrown).message}`);
     }
   }
 

@@ -46,7 +46,7 @@ import type { Holder, ServerInterface } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import type { Bandwidth } from '../volumes/throttle/bandwidth.ts';
 import type { SessionStatus } from '../admin/server-views.ts';
-import type { SessionRequest, FromSession, ToSession } from '../session/channel/channel.ts';
+import type { ListenerAnswer, SessionRequest, FromSession, ToSession } from '../session/channel/channel.ts';
 import type { ClientIdentity } from '../volumes/holds/grants.ts';
 import { eventOf } from '../events/event-log.ts';
 import type { SessionFigures } from '../volumes/statistics/volume-counters.ts';
@@ -62,8 +62,6 @@ import { ByNode } from './by-node.ts';
 import { clientOf, Logins, type Start } from './logins.ts';
 import { changeOf, type ClientState, isReplacement, type ServedSession, stateOf, statusOf, whoText } from './served-session.ts';
 import type { KeyProven } from './unproven-limiter.ts';
-
-type Answer = Extract<ToSession, { type: 'answer' }>['answer'];
 
 export interface AdmissionPorts {
   readonly clock: Clock;
@@ -92,7 +90,7 @@ export interface AdmissionPorts {
    * Called when changes of volumes are held for the moment `number`, and the session no longer executes a change of any of these volumes.
    */
   held(session: ServedSession, number: number): void;
-  answer(session: ServedSession, request: SessionRequest): Promise<Answer>;
+  answer(session: ServedSession, request: SessionRequest): Promise<ListenerAnswer>;
   /** Resolves when the gate record of a volume that is not served is not being replaced any more. */
   recordIdle(volumeId: string): Promise<void>;
   /** Called when the session has ended and none of its requests is running. */

@@ -7,24 +7,20 @@ import type { Clock } from '@rsio/common/lib/clock';
 import { isSnapshot } from '@rsio/common/lib/volume-name';
 import type { Log } from '@rsio/common/log/log';
 import type { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
-import type { ListAnswer, OpenRequest, ServerInterface } from '@rsio/protocol/wire/messages';
+import type { OpenRequest, ServerInterface } from '@rsio/protocol/wire/messages';
 import { STATUS, statusEntry } from '@rsio/protocol/wire/status';
 import type { Administration } from '../admin/administration.ts';
 import type { Bandwidth } from '../volumes/throttle/bandwidth.ts';
 import type { ServedVolume } from '../storage/io/served-volume.ts';
-import { type BridgeAnswer, type Bridges, systemBridges } from '../jobs/images/bridges.ts';
+import { type Bridges, systemBridges } from '../jobs/images/bridges.ts';
 import type { Fences } from '../volumes/fences.ts';
-import { GateRecords, type RecordReply } from '../volumes/holds/gate-records.ts';
+import { GateRecords } from '../volumes/holds/gate-records.ts';
 import { meantVolume } from '../volumes/holds/hold-rules.ts';
 import type { Holds } from '../volumes/holds/holds.ts';
 import { type OpeningSession, Opens } from '../volumes/holds/opens.ts';
-import type { Cloned } from '../snapshots/hold-messages.ts';
 import type { Moments } from '../snapshots/moments.ts';
 import { forceRole, whyNoPlace } from '../pools/asker.ts';
-import type { AdminReply } from '../session/session-admin.ts';
-import type { Settled } from '../session/ioctls.ts';
 import type { Grant } from '../volumes/holds/grants.ts';
-import type { SnapshotReply } from '../snapshots/reads/snapshot-asks.ts';
 import type { SnapshotAnswers } from '../snapshots/reads/snapshot-answers.ts';
 import type { ServedSnapshots } from '../snapshots/reads/served-snapshots.ts';
 import { MirrorVotes, type ReplicaStore } from '../mirrors/mirror-votes.ts';
@@ -32,7 +28,7 @@ import type { VoteReply, VoteRequest } from '../mirrors/session-votes.ts';
 import type { Voters } from '../mirrors/voters.ts';
 import type { SpaceShortage } from '../volumes/space-shortage.ts';
 import type { Volumes } from '../volumes/volumes.ts';
-import type { FilesAnswer, Looked, SessionRequest } from '../session/channel/channel.ts';
+import type { ListenerAnswer, SessionRequest } from '../session/channel/channel.ts';
 import type { WorkerRights } from './workers/worker-rights.ts';
 import type { Admissions } from './admissions.ts';
 import { askingSession, type ServedSession } from './served-session.ts';
@@ -103,23 +99,7 @@ export class SessionRequests {
     });
   }
 
-  async answer(
-    session: ServedSession,
-    request: SessionRequest,
-  ): Promise<
-    | ListAnswer
-    | Grant
-    | Settled
-    | Looked
-    | RecordReply
-    | AdminReply
-    | VoteReply
-    | FilesAnswer
-    | Cloned
-    | SnapshotReply
-    | BridgeAnswer
-    | null
-  > {
+  async answer(session: ServedSession, request: SessionRequest): Promise<ListenerAnswer> {
     const { holds, rights, volumes, shortage, moments, bandwidth } = this.ports;
     switch (request.what) {
       case 'files':

@@ -36,7 +36,8 @@ export class HostWatch {
 
   /**
    * Called now and then with all commands and the number of those without a sent answer. Returns why the connection is to be destroyed; null
-   * if it is not stuck. `first`: the command that waits for memory before the others. A closed connection (`isOpen` is false) still has to send the reason.
+   * if it is not stuck. `first`: the command that waits for memory before the others. A closed connection (`isOpen` is false) still has to
+   * send the reason.
    */
   stuck(nowMs: number, commands: readonly NvmeCommand[], unanswered: number, isOpen: boolean, first?: NvmeCommand): string | null {
     let [begun, receiving, large, waits] = [0, 0, 0, 0];

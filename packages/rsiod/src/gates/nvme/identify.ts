@@ -125,7 +125,8 @@ function namespacePage({ nsid, volume, reservations }: GateNamespace): Buffer {
   const blocks = BigInt(Math.floor(volume.sizeBytes / volume.blockSizeBytes));
   for (const at of [0, 8, 16]) page.writeBigUInt64LE(blocks, at);
   page[24] = volume.canDiscard ? 0x1 : 0;
-  // NMIC: several controllers may use it. RESCAP: all types of reservations, which can be kept; keys are ignored as by version 1.3. DLFEAT: discarded blocks read as zeros, and Write Zeroes may deallocate.
+  // NMIC: several controllers may use it. RESCAP: all types of reservations, which can be kept; keys are ignored as by version 1.3. DLFEAT:
+  // discarded blocks read as zeros, and Write Zeroes may deallocate.
   page[30] = 0x1;
   page[31] = reservations === null ? 0 : 0xff;
   page[33] = volume.canDiscard ? 0x1 | 0x8 : 0;

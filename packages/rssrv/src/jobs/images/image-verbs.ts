@@ -1,8 +1,8 @@
 // Makes, refreshes and splits images, and restores volumes from images. The image and the volume are in one pool. image-rules.ts decides,
 // and SnapshotFiles changes the disk. A clone of a file becomes the data of another volume, so no content is copied. The caller makes one
-// change at a time. Invariants: at any time, an image or a restored volume has either all of its old content, or all content that its source
-// had at one later moment. If images are refreshed together, either all of them have the new moment or none has it. A request that is repeated after a crash
-// is not executed again (C4).
+// change at a time. Invariants: at any time, an image or a restored volume has either all of its old content, or all content that its
+// source had at one later moment. If images are refreshed together, either all of them have the new moment or none has it. A request that
+// is repeated after a crash is not executed again (C4).
 
 import { rm } from 'node:fs/promises';
 import { RsError, toRsError } from '@rsio/common/lib/errors';

@@ -31,7 +31,7 @@ import type { SnapshotReply } from '../../snapshots/reads/snapshot-asks.ts';
 import { clientText, hasPath } from '../../pools/requests/client-text.ts';
 import { perFile } from './file-opens.ts';
 import { FAILED_OPENS_LOGGED_MAX } from '../limits.ts';
-import type { SessionRequest, FromSession, ToSession } from '../../session/channel/channel.ts';
+import type { ListenerAnswer, SessionRequest, FromSession, ToSession } from '../../session/channel/channel.ts';
 import { withIntents } from '../../mirrors/open-intents.ts';
 import { Session } from '../../session/session.ts';
 import type { AdminReply } from '../../session/session-admin.ts';
@@ -40,7 +40,6 @@ import type { Settled } from '../../session/ioctls.ts';
 import type { RecordReply } from '../../volumes/holds/gate-records.ts';
 import type { Grant } from '../../volumes/holds/grants.ts';
 
-type ListenerAnswer = Extract<ToSession, { type: 'answer' }>['answer'];
 type Beginning = Extract<ToSession, { type: 'begin' }>;
 
 export interface SessionHostPorts {

@@ -39,7 +39,8 @@ export interface Looked {
   readonly isMine: boolean;
 }
 
-type Answer =
+/** The answer of the listener to a request of a session. */
+export type ListenerAnswer =
   | ListAnswer
   | Grant
   | Settled
@@ -71,7 +72,7 @@ export type ToSession =
   | { readonly type: 'path'; readonly admission: Admission }
   /** Sent when the server begins to accept encrypted paths only. */
   | { readonly type: 'end-plain-paths'; readonly sentence: string }
-  | { readonly type: 'answer'; readonly number: number; readonly answer: Answer }
+  | { readonly type: 'answer'; readonly number: number; readonly answer: ListenerAnswer }
   /** The session must report its figures now. */
   | { readonly type: 'figures' }
   | { readonly type: 'end'; readonly code: string; readonly sentence: string }
