@@ -237,6 +237,7 @@ export const FOLDERS = {
   'test/support/peers': 'raw clients and servers of the protocol',
   'test/support/power-cuts': 'faults at changes of snapshots, and the oracle of the expected result',
   'test/support/programs': 'running programs, waiting with a deadline',
+  'test/support/proxmox': 'calls of the plugin for Proxmox VE, without Proxmox VE',
   'test/support/scenes': 'scenes of daemons with load',
   'test/table': 'each operation on each kind of volume: what it does, or how it is refused',
   'test/tui': 'crsio in a real terminal (tmux), its screens compared with text files',
@@ -274,7 +275,7 @@ export const FOLDERS = {
   'packaging/deb/rsio-common': 'maintainer scripts of rsio-common',
   'packaging/deb/rsio-server': 'maintainer scripts of rsio-server',
   'packaging/deb/rsio-web': 'maintainer scripts of rsio-web',
-  'packaging/examples': 'triggers to copy: mail, web hook',
+  'packaging/examples': 'triggers and a playbook to copy',
   'packaging/grafana': 'a dashboard',
   'packaging/prometheus': 'rules for alarms, and their tests',
 };

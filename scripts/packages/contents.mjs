@@ -29,6 +29,8 @@ export const PRODUCTS = {
     files: {
       'docs/OPERATING.md': 'usr/share/doc/rsio-common/OPERATING.md',
       'docs/HOSTS.md': 'usr/share/doc/rsio-common/HOSTS.md',
+      'docs/HYPERVISORS.md': 'usr/share/doc/rsio-common/HYPERVISORS.md',
+      'packaging/examples/volumes.yml': 'usr/share/doc/rsio-common/examples/volumes.yml',
       'docs/GUARANTEES.md': 'usr/share/doc/rsio-common/GUARANTEES.md',
     },
     folders: [],
@@ -92,7 +94,10 @@ export const PRODUCTS = {
     completion: ['rsconfig'],
     units: ['rsiod'],
     settings: 'rscltcfg',
-    files: { 'packaging/rsio.rules': 'usr/lib/udev/rules.d/60-rsio.rules' },
+    files: {
+      'packaging/rsio.rules': 'usr/lib/udev/rules.d/60-rsio.rules',
+      'packaging/RSIOPlugin.pm': 'usr/share/rsio/proxmox/RSIOPlugin.pm',
+    },
     folders: [],
     libraries: ['koffi'],
     scripts: {},

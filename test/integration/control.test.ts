@@ -88,6 +88,7 @@ const CALLS: Readonly<Record<string, readonly (readonly [args: string, code: num
     ['volume list', 0],
     ['volume list --removed', 0],
   ],
+  'pool-list': [['pool list', 0]],
   'volume-show': [['volume show db', 0]],
   'volume-grow': [['volume grow db 2m', 0]],
   'volume-set': [['volume set db clients=big-2', 0]],

@@ -3,9 +3,10 @@
 
 import { type Command, JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { SERVER_METHODS } from '@rsio/common/control/server/server-methods';
+import { object } from '@rsio/common/lib/shape';
 import { NO_VOLUME, removedTable, volumesTable, volumeText } from '@rsio/common/manage/server-tables';
 import { copyAnywhereCommand } from '@rsio/common/manage/volumes/copy';
-import { CREATE, createVolume, reportCreated } from '@rsio/common/manage/volumes/create';
+import { CREATE, CREATED_FIELDS, createVolume, reportCreated } from '@rsio/common/manage/volumes/create';
 import type { VolumeDoor, VolumeProgram, VolumeTarget } from '@rsio/common/manage/volumes/door';
 import { poolNameOf, volumeName } from '@rsio/common/manage/volumes/values';
 import { haltCommands } from '@rsio/common/manage/volumes/halts';
@@ -13,7 +14,7 @@ import { imageCommands } from '@rsio/common/manage/volumes/images';
 import { purgeCommand } from '@rsio/common/manage/volumes/purge';
 import { jobCommands } from '@rsio/common/manage/volumes/jobs';
 import { snapshotCommands } from '@rsio/common/manage/volumes/snapshots';
-import { volumeShape, volumeCommands } from '@rsio/common/manage/volumes/commands';
+import { volumeCommands } from '@rsio/common/manage/volumes/commands';
 import { type AdmCommand, type AdmContext, defineCommand } from '../cli/context.ts';
 import { importCommand } from './import.ts';
 
@@ -96,11 +97,11 @@ export const VOLUME_CREATE = defineCommand({
   call: { by: 'words', words: 'volume create' },
   ...CREATE,
   options: { ...CREATE.options, json: JSON_OPTION },
-  json: volumeShape(PROGRAM),
+  json: object(CREATED_FIELDS),
   operands: { min: 1, max: 1 },
   run: async (context, { json, ...options }, [name = '']) => {
     const created = await createVolume(doorOf(context), options, name, PROGRAM.program);
-    if (json) return printJson(context, { volume: created.volume });
+    if (json) return printJson(context, { volume: created.volume, existed: created.existed });
     reportCreated(context, created);
     return undefined;
   },

@@ -4,9 +4,10 @@
 import { type GivenOptions, type OptionSpecs, usageError } from '../../cli/command.ts';
 import { LIMIT_KEYS, limitAllowed, type LimitKey, NO_IO_LIMITS, withLimit } from '../../config/schema/io-limits.ts';
 import type { ServerMethods } from '../../control/server/server-methods.ts';
-import type { ManagedVolumeView } from '../../control/server/views.ts';
+import { type ManagedVolumeView, VOLUME } from '../../control/server/views.ts';
 import { toText } from '../../cli/table.ts';
 import { RsError } from '../../lib/errors.ts';
+import { flag } from '../../lib/shape.ts';
 import { parseWhole, quoteText } from '../../lib/units.ts';
 import { poolsText, shownSize } from '../server-tables.ts';
 import type { VolumeDoor, VolumeTarget } from './door.ts';
@@ -15,14 +16,18 @@ import { clientsOf, poolNameOf, sizeOf } from './values.ts';
 /** Usage, summary and options of `volume create`. */
 export const CREATE = {
   synopsis:
-    'volume create NAME --size SIZE [--pool P] [--clients LIST]\n[--stripe SIZE --pools LIST | --concat --pools LIST]\n[--thick] [--read-only] [--shared] [--block-size N]\n[--iops N] [--bandwidth SIZE] [--burst TIME]',
+    'volume create NAME --size SIZE [--pool P] [--clients LIST]\n[--stripe SIZE --pools LIST | --concat --pools LIST]\n[--thick] [--read-only] [--shared] [--block-size N]\n[--iops N] [--bandwidth SIZE] [--burst TIME] [--if-absent]',
   summary: 'creates a volume in a pool',
   details: `A new volume contains zeros. Without --pool, rssrv prefers pools with reflink,
 and chooses the one with the most room. A volume takes space only for written
 data. With --thick, all of its space is allocated at once, so that writes never
 lack space. --stripe distributes chunks of this size over the pools in rotation;
 --concat fills one pool after the other. A volume over several pools needs all
-of them.`,
+of them.
+
+With --if-absent, the command succeeds and changes nothing if the volume exists
+with the given size, block size, mode, pools and clients. If it differs, the
+error names the difference. So a script can repeat the command.`,
   options: {
     size: { kind: 'text', value: 'SIZE', help: 'size of the volume, such as 20g' },
     pool: { kind: 'text', value: 'P', help: 'pool of the volume' },
@@ -37,6 +42,7 @@ of them.`,
     iops: { kind: 'text', value: 'N', help: 'maximum requests per second, for all clients together' },
     bandwidth: { kind: 'text', value: 'SIZE', help: 'maximum bytes per second, such as 50m' },
     burst: { kind: 'text', value: 'TIME', help: 'time for which unused limits accumulate; default: 1s' },
+    'if-absent': { kind: 'flag', help: 'succeed if the same volume exists already' },
   },
 } as const satisfies { readonly synopsis: string; readonly summary: string; readonly details: string; readonly options: OptionSpecs };
 
@@ -45,7 +51,12 @@ export type CreateOptions = GivenOptions<typeof CREATE.options>;
 export interface CreatedVolume {
   readonly target: VolumeTarget;
   readonly volume: ManagedVolumeView;
+  /** True if the volume existed before, and the command has --if-absent. */
+  readonly existed: boolean;
 }
+
+/** The fields that `volume create` prints about the volume. */
+export const CREATED_FIELDS = { volume: VOLUME, existed: flag('With --if-absent: the volume existed already, and nothing was changed') };
 
 /** Creates the volume. Throws E_USAGE, and the errors of the door and of rssrv. */
 export async function createVolume(door: VolumeDoor, options: CreateOptions, name: string, program: string): Promise<CreatedVolume> {
@@ -67,10 +78,56 @@ export async function createVolume(door: VolumeDoor, options: CreateOptions, nam
     takeOverForce: false,
     ...limitSettings(options, program),
   };
-  const targets = await door.choose(name, { pools: settings.pools ?? (settings.pool === null ? [] : [settings.pool]) });
-  const created = await createAtFirst(door, targets, settings);
+  const pools = settings.pools ?? (settings.pool === null ? [] : [settings.pool]);
+  const make = async (): Promise<CreatedVolume> => createAtFirst(door, await door.choose(name, { pools }), settings);
+  const created = options['if-absent'] ? await createIfAbsent(door, name, settings, pools, make) : await make();
   if (clients !== null) await noteUnknownClients(door, created.target, created.volume);
   return created;
+}
+
+/** Executes `make`. If a volume with this name exists, returns it; throws E_EXISTS if it is not as `settings` describe it. */
+async function createIfAbsent(
+  door: VolumeDoor,
+  name: string,
+  settings: Settings,
+  pools: readonly string[],
+  make: () => Promise<CreatedVolume>,
+): Promise<CreatedVolume> {
+  try {
+    return await make();
+  } catch (thrown) {
+    if (!(thrown instanceof RsError) || thrown.code !== 'E_EXISTS') throw thrown;
+    const target = await door.find(name, 'change').catch((missing: unknown) => {
+      // Something else has the name, such as a section of rssrvcfg that this client may not see.
+      throw missing instanceof RsError && missing.code === 'E_UNKNOWN_VOLUME' ? thrown : missing;
+    });
+    const { volume } = await target.call('volume-show', target.volume);
+    const differences = differencesOf(volume, settings, pools);
+    if (differences.length === 0) return { target, volume, existed: true };
+    throw new RsError(
+      'E_EXISTS',
+      `${target.label(volume)} exists and is another volume than the wanted one: ${differences.join('; ')}; choose another name`,
+    );
+  }
+}
+
+/** Returns how the volume differs from the wanted one. Settings that were not given do not count, nor do limits of its I/O. */
+export function differencesOf(volume: ManagedVolumeView, wanted: Settings, pools: readonly string[]): string[] {
+  const its = volume.layout === null ? [volume.pool] : volume.layout.parts.map(({ pool }) => pool);
+  const mode = ({ readonly, shared }: Pick<ManagedVolumeView, 'readonly' | 'shared'>): string =>
+    readonly ? 'read-only' : shared ? 'shared' : 'exclusive';
+  const names = (clients: readonly string[] | null): string => clients?.toSorted().join(',') ?? 'all';
+  const bytes = (size: number | null): string => `${shownSize(size)} (${size ?? '-'} bytes)`;
+  const compared: (readonly [string, string, string])[] = [
+    ['size', bytes(volume.sizeBytes), bytes(wanted.sizeBytes)],
+    ['block size', String(volume.blockSizeBytes), String(wanted.blockSizeBytes)],
+    ['mode', mode(volume), mode(wanted)],
+    ...(wanted.thick ? [['allocation', volume.thick ? 'thick' : 'thin', 'thick'] as const] : []),
+    ...(wanted.clients === null ? [] : [['list of clients', names(volume.clients), names(wanted.clients)] as const]),
+  ];
+  const differing = compared.flatMap(([what, is, want]) => (is === want ? [] : [`its ${what} is ${is} and not ${want}`]));
+  const missing = pools.filter((pool) => !its.includes(pool));
+  return missing.length === 0 ? differing : [...differing, `it is not in pool ${missing.join(' and ')}`];
 }
 
 /** Returns the I/O limits of the volume as settings. Throws E_USAGE if a limit is wrong. */
@@ -119,7 +176,7 @@ async function createAtFirst(door: VolumeDoor, targets: readonly VolumeTarget[],
   for (const target of targets) {
     try {
       const { volume } = await target.call('volume-create', { ...target.volume, ...settings, request: door.newId() });
-      return { target, volume };
+      return { target, volume, existed: false };
     } catch (thrown) {
       if (!(thrown instanceof RsError) || !NOT_HERE.includes(thrown.code)) throw thrown;
       refusal ??= thrown;
@@ -137,10 +194,10 @@ export function withoutReflink(pool: string): string {
 }
 
 /** Reports that a volume was created and, if it is not served, the reason. */
-export function reportCreated(door: Pick<VolumeDoor, 'out' | 'note'>, { target, volume }: CreatedVolume): void {
+export function reportCreated(door: Pick<VolumeDoor, 'out' | 'note'>, { target, volume, existed }: CreatedVolume): void {
   const label = target.label(volume);
   const where = `${volume.layout === null ? 'pool' : 'pools'} ${poolsText(volume)}`;
-  door.out(toText([`${label} created in ${where}${target.ofServer}, ${shownSize(volume.sizeBytes)}`]));
+  door.out(toText([`${label} ${existed ? 'exists already' : 'created'} in ${where}${target.ofServer}, ${shownSize(volume.sizeBytes)}`]));
   if (volume.reflink === false) door.note(withoutReflink(volume.layout === null ? (volume.pool ?? '') : poolsText(volume)));
   if (volume.state === 'unavailable') door.note(`${label} is not served: ${volume.reason ?? '-'}`);
 }

@@ -4,10 +4,9 @@
 
 import { JSON_OPTION, printJson, WAIT_OPTION } from '@rsio/common/cli/command';
 import type { AttachOutcome } from '@rsio/common/control/methods';
-import { VOLUME } from '@rsio/common/control/server/views';
 import { object, orNull, text } from '@rsio/common/lib/shape';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
-import { CREATE, type CreatedVolume, createVolume, reportCreated } from '@rsio/common/manage/volumes/create';
+import { CREATE, CREATED_FIELDS, type CreatedVolume, createVolume, reportCreated } from '@rsio/common/manage/volumes/create';
 import { clientsOf } from '@rsio/common/manage/volumes/values';
 import { type CommandContext, defineCommand, usageError } from '../../cli/context.ts';
 import { ordered } from '../../cli/order-waiting.ts';
@@ -33,7 +32,7 @@ With --attach, the command also attaches the volume and prints its device.`,
     wait: WAIT_OPTION,
     json: JSON_OPTION,
   },
-  json: object({ ...PROGRAM.place, volume: VOLUME, device: orNull(text(), 'null: not attached, or no device') }),
+  json: object({ ...PROGRAM.place, ...CREATED_FIELDS, device: orNull(text(), 'null: not attached, or no device') }),
   operands: { min: 1, max: 1 },
   run: async (context, { attach, server, namespace, wait, json, ...options }, [name = '']) => {
     if (attach && options.clients !== null) await checkOwnAccess(context, { server, namespace }, options.clients);
@@ -42,14 +41,17 @@ With --attach, the command also attaches the volume and prints its device.`,
     );
     const outcome = attach ? await attached(context, created, options['read-only']) : null;
     if (json) {
-      printJson(context, { ...created.target.place, volume: created.volume, device: outcome?.device ?? null });
+      printJson(context, { ...created.target.place, volume: created.volume, existed: created.existed, device: outcome?.device ?? null });
     } else {
       reportCreated(context, created);
       if (outcome?.done === true) context.out(formatOutcome(outcome, 'attached'));
     }
     if (outcome === null || outcome.done) return undefined;
     const { code, message } = outcome.error ?? { code: 'E_INTERNAL', message: 'rsiod gave no reason: see its log (rsclogcat)' };
-    context.report(code, `${outcome.volume} was created and is not attached: ${message}; rsconfig -a ${outcome.volume} attaches it`);
+    context.report(
+      code,
+      `${outcome.volume} ${created.existed ? 'exists' : 'was created'} and is not attached: ${message}; rsconfig -a ${outcome.volume} attaches it`,
+    );
     return 1;
   },
 });
