@@ -93,6 +93,7 @@ export class Gate {
       version: ports.version,
       isHostAllowed: (hostNqn: string) => isAllowed(this.config, nqn, hostNqn),
       nowMs: () => ports.clock.monotonicMs(),
+      random: ports.pools.auth.random,
       note: (sentence: string) =>
         ports.lines.note(`Hosts of gate ${config.name}`, () => ports.log.info(`Gate ${this.config.name}: ${sentence}`)),
     };
