@@ -106,6 +106,14 @@ export const GATE_ABSENT_MS = 60_000;
 /** An address that cannot be used now is tried again in this interval. */
 export const GATE_LISTEN_RETRY_MS = 5_000;
 
+/** Bytes of a SCSI command block; longer ones are refused. And room for sense data. */
+export const SCSI_CDB_BYTES = 16;
+export const SCSI_SENSE_BYTES = 64;
+/** The highest number of a unit, which a host can address in one level with 14 bits. */
+export const SCSI_LUN_MAX = 16_383;
+/** Most data of one SCSI command in either direction. */
+export const SCSI_TRANSFER_MAX_BYTES = 4 * MIB;
+
 assert(GATE_MEMBERS_MAX * GATE_IDS_EACH <= GATE_NAMESPACE_ID_MAX, 'Each gate has namespace ids of its own');
 assert(GATE_MEMBERS_MAX * GATE_CONTROLLER_IDS < 0xfff0, 'The last ids of controllers have meanings of their own');
 assert(

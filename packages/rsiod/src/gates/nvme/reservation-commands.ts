@@ -2,8 +2,8 @@
 // 64 bits, as text of 16 hexadecimal digits.
 
 import type { NvmeCommand } from './nvme-command.ts';
-import { holds, type ReservationAction, type ReservationState, type ReservationType } from './reservation-rules.ts';
-import type { ReservationOutcome } from './reservations.ts';
+import { holds, type ReservationAction, type ReservationState, type ReservationType } from '../reservations/reservation-rules.ts';
+import type { ReservationOutcome } from '../reservations/reservations.ts';
 import { CODE, type Code, DNR, IO } from './wire/constants.ts';
 
 const IGNORES_KEY = 0x8;
