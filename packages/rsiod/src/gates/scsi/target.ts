@@ -31,6 +31,8 @@ export class ScsiTarget implements NexusTarget, ReservationGate {
   /** Units that are not shown any more, while volumes have tasks of them. */
   private readonly gone = new Set<LogicalUnit>();
   private readonly nexuses = new Set<Nexus>();
+  /** Nexuses that have ended, while volumes have tasks of them. */
+  private readonly ending = new Set<Nexus>();
   private readonly waiting = new Set<Waiting>();
 
   constructor(options: ScsiTargetOptions) {
@@ -114,11 +116,13 @@ export class ScsiTarget implements NexusTarget, ReservationGate {
 
   left(task: ScsiTask): void {
     if (task.unit?.tasks.size === 0) this.gone.delete(task.unit);
+    for (const nexus of this.ending) if (nexus.inVolume === 0) this.ending.delete(nexus);
     for (const waiting of this.waiting) if (waiting.tasks.delete(task) && waiting.tasks.size === 0) this.answer(waiting);
   }
 
   ended(nexus: Nexus): void {
     this.nexuses.delete(nexus);
+    if (nexus.inVolume > 0) this.ending.add(nexus);
     for (const unit of this.units.values()) unit.leave(nexus);
     for (const waiting of [...this.waiting]) if (waiting.nexus === nexus) this.waiting.delete(waiting);
   }
@@ -160,9 +164,10 @@ export class ScsiTarget implements NexusTarget, ReservationGate {
     if (this.waiting.size >= SCSI_FUNCTIONS_MAX) return nexus.options.owner.close('too many task management functions wait');
     const isOfOne = request.what === 'abort task' || request.what === 'abort task set';
     const waiting = { nexus, request, tasks: new Set<ScsiTask>(), sinceMs: this.options.nowMs() };
-    for (const one of this.nexuses) {
+    for (const one of [...this.nexuses, ...this.ending]) {
       if (isOfOne && one !== nexus) continue;
-      let isHit = request.what !== 'abort task' && one.options.owner.drop(unit === null ? null : request.lun, null);
+      const isLive = this.nexuses.has(one);
+      let isHit = isLive && request.what !== 'abort task' && one.options.owner.drop(unit === null ? null : request.lun, null);
       for (const task of one.tasks) {
         if (!isMeant(task)) continue;
         isHit ||= !task.isAnswered;
