@@ -16,6 +16,7 @@ import { iniDocument } from './files/ini-document.ts';
 import { messageGuards } from './network/message-guards.ts';
 import { nbdFrontend } from './local/nbd-frontend.ts';
 import { probeSession } from './network/probe-session.ts';
+import { scsiCommands } from './local/scsi-commands.ts';
 import { serverSession } from './network/server-session.ts';
 import { stateFiles } from './files/state-files.ts';
 import { webSources } from './network/web-sources.ts';
@@ -37,6 +38,7 @@ export const TARGETS: readonly FuzzTarget[] = [
   controlLines,
   nbdFrontend,
   gateHosts,
+  scsiCommands,
   fuseSession,
   iniDocument,
   rssrvcfg,

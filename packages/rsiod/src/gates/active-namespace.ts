@@ -3,7 +3,7 @@
 
 import type { FrontendVolume } from '../volumes/frontend-volume.ts';
 import { GATE_PATHLESS_MS } from './limits.ts';
-import type { Reservations } from './nvme/reservations.ts';
+import type { Reservations } from './reservations/reservations.ts';
 import type { AnaState, GateNamespace } from './nvme/subsystem-view.ts';
 
 export class ActiveNamespace implements GateNamespace {

@@ -12,7 +12,7 @@ import type { Gate, GateLog } from './gate.ts';
 import { GateRecord } from './gate-record.ts';
 import { GATE_LOOK_MS, GATE_RECORD_LOOK_MS, GATE_SETTLE_MS, GATE_VOLUMES_MAX } from './limits.ts';
 import type { NamespaceNumbers } from './namespace-numbers.ts';
-import { Reservations } from './nvme/reservations.ts';
+import { Reservations } from './reservations/reservations.ts';
 import { offers, type Standbys } from './standbys.ts';
 
 export interface OfferingPorts {

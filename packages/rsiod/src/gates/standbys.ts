@@ -12,7 +12,7 @@ import type { VolumeIdentity, VolumeIo } from '../volumes/frontend-volume.ts';
 import type { Gate, GateLog } from './gate.ts';
 import { recordContent } from './gate-record.ts';
 import { GATE_ABSENT_MS, GATE_RECORD_LOOK_MS, GATE_RECORD_READS_MAX, GATE_SWITCH_MS, GATE_VOLUMES_MAX } from './limits.ts';
-import { Reservations } from './nvme/reservations.ts';
+import { Reservations } from './reservations/reservations.ts';
 import type { Subsystem } from './nvme/subsystem.ts';
 import type { AnaState, GateNamespace, GateVolume } from './nvme/subsystem-view.ts';
 

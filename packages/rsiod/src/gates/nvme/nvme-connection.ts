@@ -22,7 +22,7 @@ import { IoExecution, type IoPorts } from './io-execution.ts';
 import { MemoryShare } from './memory-share.ts';
 import { NvmeCommand, type NvmeCommandEvents } from './nvme-command.ts';
 import type { Queue } from './queue.ts';
-import type { Reservations } from './reservations.ts';
+import type { Reservations } from '../reservations/reservations.ts';
 import { CODE, CONNECT_AUTH_REQUIRED, type Code, DNR, FATAL, HEADER_BYTES, IO, PDU, SGL } from './wire/constants.ts';
 import { PduDecoder, type PduSink } from './wire/pdu-decoder.ts';
 import { icResponse, readIcRequest, termination } from './wire/pdu.ts';

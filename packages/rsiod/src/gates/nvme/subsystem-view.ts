@@ -4,7 +4,7 @@
 import type { FrontendVolume } from '../../volumes/frontend-volume.ts';
 import type { Resettable } from './cross-resets.ts';
 import type { DiscoveryEntry } from './discovery.ts';
-import type { Reservations } from './reservations.ts';
+import type { Reservations } from '../reservations/reservations.ts';
 
 /**
  * `optimized`: this gate has the volume. `non-optimized`: another gate of the same subsystem has it, and this one takes it over when a host

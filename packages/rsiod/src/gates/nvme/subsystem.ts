@@ -9,8 +9,8 @@ import type { ConnectRequest } from './connect-request.ts';
 import { Controller, isKeepAlive } from './controller.ts';
 import type { Resettable } from './cross-resets.ts';
 import type { Queue } from './queue.ts';
-import type { ReservationNotice } from './reservation-rules.ts';
-import type { ReservationGate, Reservations } from './reservations.ts';
+import type { ReservationNotice } from '../reservations/reservation-rules.ts';
+import type { ReservationGate, Reservations } from '../reservations/reservations.ts';
 import type { ControllerOwner, GateNamespace, SubsystemOptions } from './subsystem-view.ts';
 import { CNTLID_ANY, CODE, type Code, DNR } from './wire/constants.ts';
 

@@ -11,7 +11,7 @@ import { GATE_BYTES_MAX, GATE_RESERVE_BYTES } from '../../limits.ts';
 import type { AuthParties } from '../auth/dh-chap.ts';
 import type { SharedAuthPorts } from '../auth/dh-turns.ts';
 import { NvmeConnection } from '../nvme-connection.ts';
-import type { Reservations } from '../reservations.ts';
+import type { Reservations } from '../../reservations/reservations.ts';
 import type { AnaState, GateNamespace } from '../subsystem-view.ts';
 import { Subsystem } from '../subsystem.ts';
 import { type Answer, answers, capsule, type ConnectOptions, connectCommand, type Digests, icRequest, type Sqe } from './nvme-host.ts';
