@@ -3,6 +3,7 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import type {
+  AoeGateConfig,
   ClientGateConfig,
   ClientInterfaceConfig,
   ClientNamespaceConfig,
@@ -97,6 +98,15 @@ const GATE: Shown<Pick<ClientGateConfig, 'addresses' | 'hosts' | 'nqn' | 'volume
   tlsKeys: ['set of TLS keys', null],
 };
 
+const AOE_GATE: Shown<Omit<AoeGateConfig, 'name'>> = {
+  interface: ['interface', plain],
+  shelf: ['shelf', plain],
+  hosts: ['hosts', (value) => names(value ?? 'all')],
+  volumes: ['volumes', names],
+  slots: ['slots', (value) => (value.size === 0 ? '-' : [...value].map(([name, slot]) => `${name}=${slot}`).join(', '))],
+  hasUnsafeWrites: ['aoe-writes', (value) => (value ? 'unsafe' : 'off')],
+};
+
 const METRICS: Shown<{ readonly place: string; readonly token: string | null }> = {
   place: ['metrics', plain],
   token: ['metrics-token', null],
@@ -132,6 +142,7 @@ export function configChanges(before: RscltConfig, after: RscltConfig): ConfigCh
       ];
     }),
     ...sectionChanges('gate', GATE, before.gates, after.gates),
+    ...sectionChanges('gate', AOE_GATE, before.aoeGates, after.aoeGates),
     ...sectionChanges('trigger', TRIGGER, before.triggers, after.triggers),
     ...gone(before.namespaces, after.namespaces).map(({ name }) => removed(`namespace ${name}`)),
   ];

@@ -106,5 +106,8 @@ export const GATE_ADDRESSES_MAX = 8;
 /** Most gates of one subsystem, on as many machines. */
 export const GATE_MEMBERS_MAX = 8;
 export const GATE_HOSTS_MAX = 64;
+/** Highest numbers in an address of AoE, SHELF.SLOT. The next number of each means all of them. */
+export const AOE_SHELF_MAX = 65_534;
+export const AOE_SLOT_MAX = 254;
 /** Longest NQN, by the NVMe Base specification. */
 export const NQN_MAX_CHARS = 223;

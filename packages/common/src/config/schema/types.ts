@@ -327,6 +327,21 @@ export interface ClientGateConfig {
   readonly tlsKeys: ReadonlyMap<string, GateSecret>;
 }
 
+/** One `[gate]` section with `protocol = aoe`: attached volumes that hosts use by ATA over Ethernet. */
+export interface AoeGateConfig {
+  readonly name: string;
+  /** Name of the network interface of this machine, such as eth1. */
+  readonly interface: string;
+  readonly shelf: number;
+  /** MAC addresses of the hosts that get answers, such as 02:00:00:00:00:01; null for all hosts. */
+  readonly hosts: readonly string[] | null;
+  readonly volumes: 'all' | readonly string[];
+  /** The slots of some of the volumes, by their names in `volumes`. The gate gives a slot to each other volume. */
+  readonly slots: ReadonlyMap<string, number>;
+  /** True if hosts may write, although a frame that the network delays can revert a block. */
+  readonly hasUnsafeWrites: boolean;
+}
+
 /** A secret of a host or of a gate, or a key for TLS. `hash`: the hash that transforms the key with the NQN before use; 0 for none. */
 export interface GateSecret {
   readonly hash: number;
@@ -351,6 +366,7 @@ export interface RscltConfig {
   readonly interfaces: readonly ClientInterfaceConfig[];
   readonly namespaces: readonly ClientNamespaceConfig[];
   readonly gates: readonly ClientGateConfig[];
+  readonly aoeGates: readonly AoeGateConfig[];
   readonly triggers: readonly TriggerConfig[];
   readonly warnings: readonly ConfigWarning[];
 }

@@ -3,6 +3,7 @@
 
 import { PORT_MAX } from '../../lib/limits.ts';
 import {
+  AOE_SLOT_MAX,
   GATE_ADDRESSES_MAX,
   GATE_HOSTS_MAX,
   GATE_PORT,
@@ -267,14 +268,41 @@ export function isNqn(text: string): boolean {
   return NQN.test(text) && text.length <= NQN_MAX_CHARS;
 }
 
-const HOSTS_ALLOWED = `all, or 1 to ${GATE_HOSTS_MAX} NQNs of hosts, separated by commas or spaces, as /etc/nvme/hostnqn has them`;
+const HOSTS_ALLOWED = `all, or 1 to ${GATE_HOSTS_MAX} NQNs of hosts (as /etc/nvme/hostnqn has them), or MAC addresses for AoE, separated by commas or spaces`;
+const MAC = /^[0-9a-f]{2}(?::[0-9a-f]{2}){5}$/;
+
+/** True for the MAC address of one network card, in lower case. */
+export function isMac(text: string): boolean {
+  // In the first octet, 1 means a group of cards.
+  return MAC.test(text) && (Number.parseInt(text.slice(0, 2), 16) & 1) === 0;
+}
 
 /** Hosts that may log in to a gate; `all` yields null. */
 export const gateHosts: ValueType<readonly string[] | null> = plain('names', HOSTS_ALLOWED, (text) => {
   if (text === 'all') return null;
-  const names = [...new Set(text.split(/\s*,\s*|\s+/))];
-  const usable = names.length <= GATE_HOSTS_MAX && names.every(isNqn);
-  return usable ? names : refuse('list of NQNs', text, HOSTS_ALLOWED);
+  const given = text.split(/\s*,\s*|\s+/);
+  const names = [...new Set(given.map((one) => (isMac(one.toLowerCase()) ? one.toLowerCase() : one)))];
+  const usable = names.length <= GATE_HOSTS_MAX && (names.every(isNqn) || names.every(isMac));
+  return usable ? names : refuse('list of hosts', text, HOSTS_ALLOWED);
+});
+
+const INTERFACE_NAME = /^(?!\.{1,2}$)[!-.0-9;-~]{1,15}$/;
+/** Name of a network interface, as the kernel allows it. */
+export const interfaceName: ValueType<string> = plain(
+  'interface',
+  'the name of a network interface of this machine, such as eth1',
+  (text) => (INTERFACE_NAME.test(text) ? text : refuse('interface', text, interfaceName.allowed)),
+);
+
+const SLOTS_ALLOWED = `NAME=SLOT,... with names of volumes and different slots from 0 to ${AOE_SLOT_MAX}, such as debian@1=0,data=3`;
+
+export const aoeSlots: ValueType<ReadonlyMap<string, number>> = plain('slots', SLOTS_ALLOWED, (text) => {
+  const pairs = text.split(/\s*,\s*|\s+/).map((one): [string, number] => {
+    const [, name = '', slot = ''] = /^(.+)=(\d{1,3})$/.exec(one) ?? [];
+    return isName(withoutUniverse(name)) && Number(slot) <= AOE_SLOT_MAX ? [name, Number(slot)] : refuse('slot', text, SLOTS_ALLOWED);
+  });
+  const isTwice = [pairs.map(([name]) => name), pairs.map(([, slot]) => slot)].some((all) => new Set<unknown>(all).size < all.length);
+  return isTwice ? refuse('slots', text, SLOTS_ALLOWED) : new Map(pairs);
 });
 
 function withoutUniverse(name: string): string {
