@@ -13,6 +13,7 @@ const DAEMON = { program: 'rsiod', version: '1', control: 1, methods: [], pid: 1
 const HOST = 'nqn.2014-08.org.nvmexpress:uuid:11111111-2222-3333-4444-555555555555';
 const GATE = {
   name: 'esx',
+  protocol: 'nvme' as const,
   nqn: 'nqn.2014-08.org.nvmexpress:uuid:99999999-8888-7777-6666-555555555555',
   addresses: ['127.45.0.20:4420', '127.46.0.20:4420'],
   listening: ['127.45.0.20:4420', '127.46.0.20:4420'],
