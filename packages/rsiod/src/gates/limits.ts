@@ -106,13 +106,6 @@ export const GATE_ABSENT_MS = 60_000;
 /** An address that cannot be used now is tried again in this interval. */
 export const GATE_LISTEN_RETRY_MS = 5_000;
 
-/** Bytes of a SCSI command block; longer ones are refused. And room for sense data. */
-export const SCSI_CDB_BYTES = 16;
-export const SCSI_SENSE_BYTES = 64;
-/** The highest number of a unit, which a host can address in one level with 14 bits. */
-export const SCSI_LUN_MAX = 16_383;
-/** Most data of one SCSI command in either direction. */
-export const SCSI_TRANSFER_MAX_BYTES = 4 * MIB;
 /** Most additional headers of one PDU of iSCSI, most keys of one text, and most bytes of all texts of one stage of a login. */
 export const GATE_AHS_MAX_BYTES = 256;
 export const GATE_KEYS_MAX = 64;
@@ -143,6 +136,34 @@ export const GATE_UNITS_EACH = 2_047;
 /** Length of the challenges of a gate, and the longest of a host. */
 export const CHAP_CHALLENGE_BYTES = 32;
 export const CHAP_CHALLENGE_MAX_BYTES = 1_024;
+
+/** Bytes of a SCSI command block; longer ones are refused. And room for sense data. */
+export const SCSI_CDB_BYTES = 16;
+export const SCSI_SENSE_BYTES = 64;
+/** The highest number of a unit, which a host can address in one level with 14 bits. */
+export const SCSI_LUN_MAX = 16_383;
+/** Most data of one SCSI command in either direction, and the pieces in which the engine compares, fills and copies. */
+export const SCSI_TRANSFER_MAX_BYTES = 4 * MIB;
+export const SCSI_PIECE_BYTES = MIB;
+/** Most blocks of one WRITE SAME, and most blocks and ranges of one UNMAP. */
+export const SCSI_WRITE_SAME_BLOCKS = 32_768;
+export const SCSI_UNMAP_BLOCKS = 1_048_576;
+export const SCSI_UNMAP_RANGES = 256;
+/** Most of a volume of which one GET LBA STATUS asks, and most descriptors in its answer. */
+export const SCSI_STATUS_BYTES = 1024 * MIB;
+export const SCSI_STATUS_RANGES = 256;
+/** Most devices and most segments of one EXTENDED COPY, and most copies of one nexus whose results are kept. */
+export const SCSI_COPY_TARGETS = 2;
+export const SCSI_COPY_SEGMENTS = 16;
+export const SCSI_COPY_RESULTS = 16;
+/** Longest parameter list of MODE SELECT. */
+export const SCSI_PARAMETERS_MAX_BYTES = 4 * KIB;
+/** How long a command takes before it is answered (s), as hosts are told. */
+export const SCSI_COMMAND_S = 30;
+/** Most unit attentions that wait for one nexus. */
+export const SCSI_ATTENTIONS_MAX = 16;
+/** Most task management functions that wait for the end of I/O at one target. */
+export const SCSI_FUNCTIONS_MAX = 256;
 
 assert(GATE_MEMBERS_MAX * GATE_UNITS_EACH <= SCSI_LUN_MAX, 'Each gate has numbers of units of its own');
 assert(GATE_FIRST_BURST_BYTES <= GATE_BURST_BYTES, 'RFC 7143, 13.14');

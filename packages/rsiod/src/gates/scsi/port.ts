@@ -1,39 +1,8 @@
-// The interface between the SCSI engine and what carries it (iSCSI): what a transport gives for each nexus and each task, and what a gate gives
-// for each logical unit. Invariants: the engine keeps no task that it has not been given by `execute`; each executed task is answered at most
+// The interface between the SCSI engine and what carries it (iSCSI): what a transport gives for each nexus and each task; unit-port.ts has what
+// a gate gives for each logical unit. Invariants: the engine keeps no task that it has not been given by `execute`; each executed task is answered at most
 // once and left exactly once; a task that was aborted, or whose nexus has ended, is left without an answer.
 
-import type { FrontendVolume } from '../../volumes/frontend-volume.ts';
-import type { Reservations } from '../reservations/reservations.ts';
 import type { ScsiTask } from './scsi-task.ts';
-
-/**
- * `active`: this gate has the volume. `standby`: another gate has it, or this one has no path to it; SET TARGET PORT GROUPS moves it here.
- * `transitioning`: it is being moved here, or an order to move it is kept until it may be carried out.
- */
-export type AccessState = 'active' | 'standby' | 'transitioning';
-
-/** The parts of a volume that the engine uses. `submit` and `extents` are called only while the unit is active. */
-export type ScsiVolume = Pick<
-  FrontendVolume,
-  'id' | 'sizeBytes' | 'blockSizeBytes' | 'readonly' | 'canDiscard' | 'incarnation' | 'submit' | 'extents'
->;
-
-/** What a gate gives for one logical unit. The target asks anew each time, so that the fields may change. */
-export interface UnitPort {
-  /** 0 to SCSI_LUN_MAX. */
-  readonly lun: number;
-  /** While the unit is a standby, `submit` and `extents` are not called. */
-  readonly volume: ScsiVolume;
-  /** When it has changed, `accessChanged` of the target is called. */
-  readonly access: AccessState;
-  /**
-   * A host has ordered the volume to this gate. Returns false if that can never be (then the command is refused). After true, the unit is
-   * active, or it is transitioning until the volume is here or the take-over has failed.
-   */
-  order(): boolean;
-  /** The reservations of the volume, which all its gates share; null if they cannot be kept. */
-  readonly reservations: Reservations | null;
-}
 
 export interface ScsiTargetOptions {
   /** True if another gate can give the same volumes to hosts: then units have target port groups. */
@@ -42,6 +11,8 @@ export interface ScsiTargetOptions {
   readonly member: number;
   /** Name of the iSCSI target, without a port. */
   readonly targetName: string;
+  /** Numbers of the target's ports (portal groups) at this gate. */
+  ports(): readonly number[];
   readonly version: string;
   nowMs(): number;
 }

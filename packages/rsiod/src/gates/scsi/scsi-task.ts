@@ -3,19 +3,42 @@
 
 import type { Status } from '@rsio/protocol/wire/status';
 import type { VolumeIo, VolumeOp } from '../../volumes/frontend-volume.ts';
+import { RangeEntry } from '../../volumes/range-lock.ts';
 import { SCSI_CDB_BYTES, SCSI_SENSE_BYTES } from '../limits.ts';
+import type { Reservations } from '../reservations/reservations.ts';
+import type { Command, Conflict } from './command-table.ts';
+import { GOOD, isPlainStatus, type Outcome, statusOf } from './constants.ts';
+import type { LogicalUnit, UnitTask, UnitUser } from './logical-unit.ts';
+import { type SenseExtras, writeSense } from './sense.ts';
 
 const NO_BUFFER = Buffer.alloc(0);
 
 /** Who gets the completion of a request to a volume. The engine sets it. */
 export interface TaskEvents {
   completed(task: ScsiTask, status: Status): void;
+  /** The task has waited for other changes of its unit, which have ended. */
+  proceed(task: ScsiTask): void;
 }
 
-/** Order of tasks: `ordered` and `head` as in SAM. */
+/** An ordered task is executed after all earlier tasks of its unit, and before all later ones. */
 export type TaskAttribute = 'simple' | 'ordered' | 'head';
 
-export class ScsiTask implements VolumeIo {
+/** The range that a task changes, in the lock of its unit. */
+class TaskRange extends RangeEntry {
+  readonly task: ScsiTask;
+
+  constructor(task: ScsiTask) {
+    super();
+    this.task = task;
+  }
+}
+
+/** Returns the task that waits with this entry in the lock of its unit. */
+export function taskOf(entry: RangeEntry): ScsiTask | null {
+  return entry instanceof TaskRange ? entry.task : null;
+}
+
+export class ScsiTask implements VolumeIo, UnitTask, SenseExtras {
   // The fields of VolumeIo, which the volume sees. `buffer` is the transport's, with `memoryBytes` bytes or more; data-out begins at 0.
   op: VolumeOp = 'read';
   positionBytes = 0;
@@ -36,7 +59,7 @@ export class ScsiTask implements VolumeIo {
   readonly cdb = Buffer.alloc(SCSI_CDB_BYTES);
   tag = 0;
   attribute: TaskAttribute = 'simple';
-  /** Bytes that the host has announced (the expected data transfer length), and in which direction. */
+  /** Bytes of data that the host has announced (the expected data transfer length), and whether they are data-out. */
   expectedBytes = 0;
   hasDataOut = false;
 
@@ -61,15 +84,91 @@ export class ScsiTask implements VolumeIo {
   presentedBytes = 0;
 
   // The engine's.
+  command: Command | null = null;
+  unit: LogicalUnit | null = null;
+  user: UnitUser | null = null;
   events: TaskEvents | null = null;
+  /** The reservations that have admitted it. */
+  reservations: Reservations | null = null;
+  readonly range: RangeEntry = new TaskRange(this);
   /** Time (monotonic ms) at which it was executed. */
   begunMs = 0;
   isAnswered = false;
   isAborted = false;
-  /** Step of a command with several requests. */
+  /** True while its range is in the lock of its unit. */
+  isLocked = false;
+  /** The range of the command, and how much of it has been done. */
+  firstBytes = 0;
+  rangeBytes = 0;
   step = 0;
+  /** The field BYTCHK: 0: nothing is compared; 1: all data; 3: one block with each block. */
+  check = 0;
+  isUnmap = false;
+  information = -1;
+  field = -1;
+  isInCommand = true;
+
+  get conflict(): Conflict {
+    return this.command?.conflict ?? 'never';
+  }
 
   done(status: Status): void {
     this.events?.completed(this, status);
+  }
+
+  /** Forgets the command that the object has been before. */
+  renew(): void {
+    this.outBytes = 0;
+    this.memoryBytes = 0;
+    this.status = 0;
+    this.senseBytes = 0;
+    this.data = NO_BUFFER;
+    this.dataOffset = 0;
+    this.dataBytes = 0;
+    this.presentedBytes = 0;
+    this.received = null;
+    this.takesReceived = false;
+    this.fua = false;
+    this.mustKeepAllocated = false;
+    this.expected = null;
+    this.differs = false;
+    this.command = null;
+    this.unit = null;
+    this.reservations = null;
+    this.isAnswered = false;
+    this.isAborted = false;
+    this.step = 0;
+    this.firstBytes = 0;
+    this.rangeBytes = 0;
+    this.check = 0;
+    this.isUnmap = false;
+    this.information = -1;
+    this.field = -1;
+    this.isInCommand = true;
+  }
+
+  /** Bytes of data that the host has announced in each direction. */
+  get announcedOutBytes(): number {
+    return this.hasDataOut ? this.expectedBytes : 0;
+  }
+
+  get announcedInBytes(): number {
+    return this.hasDataOut ? 0 : this.expectedBytes;
+  }
+
+  /** Sets the status and the sense data. */
+  settle(outcome: Outcome): void {
+    this.status = statusOf(outcome);
+    const hasSense = outcome !== GOOD && !isPlainStatus(outcome);
+    this.senseBytes = hasSense ? writeSense(this.sense, outcome, this.unit?.modes.isDescriptorSense === true, this) : 0;
+    if (outcome !== GOOD) this.dataBytes = 0;
+  }
+
+  /** Sets data for the host, at most `allocated` bytes and as much as it has announced. */
+  give(data: Buffer, allocated: number): void {
+    this.data = data;
+    this.dataOffset = 0;
+    this.presentedBytes = Math.min(data.length, allocated);
+    this.dataBytes = Math.min(this.presentedBytes, this.announcedInBytes);
   }
 }
