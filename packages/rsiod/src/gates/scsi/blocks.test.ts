@@ -170,8 +170,8 @@ describe('VERIFY and WRITE AND VERIFY', () => {
 
 describe('WRITE SAME', () => {
   it.each([
-    ['10', (lba: number, blocks: number, flags = 0) => cdb10(0x41, lba, blocks, flags)],
-    ['16', (lba: number, blocks: number, flags = 0) => cdb16(0x93, lba, blocks, flags)],
+    ['10', (lba: number, blocks: number, flags?: number) => cdb10(0x41, lba, blocks, flags)],
+    ['16', (lba: number, blocks: number, flags?: number) => cdb16(0x93, lba, blocks, flags)],
   ])('fills a range (%s)', (_, same) => {
     const rig = new ScsiRig({ sizeBytes: 4 * MIB });
     const host = rig.host();

@@ -63,8 +63,6 @@ const KEY = {
   MISCOMPARE: 0x0e0000,
 } as const;
 
-export const SENSE_KEY_MISCOMPARE = KEY.MISCOMPARE >>> 16;
-
 export const SENSE = {
   TRANSITION: KEY.NOT_READY | 0x040a,
   STANDBY: KEY.NOT_READY | 0x040b,

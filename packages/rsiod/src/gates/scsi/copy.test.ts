@@ -1,4 +1,5 @@
-// EXTENDED COPY within a unit, and what hosts ask about copies. The oracle is the content of the volume.
+// EXTENDED COPY within a unit, and what hosts ask about copies. The oracle is the content of the volume, and what it has seen: a copy whose
+// list is wrong must not reach it.
 
 import { describe, expect, it } from 'vitest';
 import { cdb16, cdb6, type RigHost, ScsiRig } from './testing/scsi-rig.ts';

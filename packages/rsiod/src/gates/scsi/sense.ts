@@ -1,8 +1,6 @@
 // Sense data, in fixed and in descriptor form. Pure. Source: SPC-4, 4.5. Invariant: the length that is returned is the length that the data
 // says it has.
 
-import { SENSE_KEY_MISCOMPARE } from './constants.ts';
-
 const FIXED = 0x70;
 const DESCRIPTOR = 0x72;
 const FIXED_BYTES = 18;
@@ -64,9 +62,4 @@ function writeDescriptors(bytes: Buffer, code: number, { information, field, isI
 function writePointer(bytes: Buffer, at: number, field: number, isInCommand: boolean): void {
   bytes[at] = 0x80 | (isInCommand ? 0x40 : 0);
   bytes.writeUInt16BE(field, at + 1);
-}
-
-/** True if sense data of this code says where data differs. */
-export function isMiscompare(code: number): boolean {
-  return code >>> 16 === SENSE_KEY_MISCOMPARE;
 }

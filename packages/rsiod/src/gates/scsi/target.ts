@@ -128,24 +128,24 @@ export class ScsiTarget implements NexusTarget, ReservationGate {
   }
 
   manage(nexus: Nexus, request: TaskManagement): void {
-    const { what, lun, tag, done } = request;
+    const { what, lun, tag } = request;
     const unit = this.unitAt(lun);
     switch (what) {
       case 'target warm reset':
       case 'target cold reset':
         return this.abort(nexus, request, () => true, null);
       default:
-        if (unit === null) return done('no unit');
+        if (unit === null) return request.done('no unit');
     }
     switch (what) {
       case 'query task':
-        return done(this.find(nexus, unit, tag) === null ? 'no task' : 'succeeded');
+        return request.done(this.find(nexus, unit, tag) === null ? 'no task' : 'succeeded');
       case 'query task set':
-        return done([...nexus.tasks].some((task) => task.unit === unit) ? 'succeeded' : 'no task');
+        return request.done([...nexus.tasks].some((task) => task.unit === unit) ? 'succeeded' : 'no task');
       case 'abort task': {
         const task = this.find(nexus, unit, tag);
         if (task !== null) return this.abort(nexus, request, (one) => one === task, unit);
-        return done(nexus.options.owner.drop(lun, tag) ? 'complete' : 'no task');
+        return request.done(nexus.options.owner.drop(lun, tag) ? 'complete' : 'no task');
       }
       case 'abort task set':
         return this.abort(nexus, request, (task) => task.user === nexus && task.unit === unit, unit);

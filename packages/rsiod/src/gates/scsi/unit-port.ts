@@ -1,4 +1,5 @@
-// What a gate gives for one logical unit. Invariant: the engine calls `submit` and `extents` of a volume only while its unit is active.
+// What a gate gives for one logical unit; port.ts has what a transport gives. Invariant: the engine calls `submit` and `extents` of a volume
+// only while its unit is active.
 
 import type { FrontendVolume } from '../../volumes/frontend-volume.ts';
 import type { Reservations } from '../reservations/reservations.ts';
