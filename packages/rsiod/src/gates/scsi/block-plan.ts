@@ -48,7 +48,7 @@ function blocksOf(cdb: Buffer): number {
 
 /** Wants exactly `bytes` of data-out, which the host may follow with more. */
 function wantOut(task: ScsiTask, bytes: number, memoryBytes: number): Outcome {
-  task.presentedBytes = bytes;
+  task.presentedBytes = Math.max(bytes, task.presentedBytes);
   if (task.announcedOutBytes < bytes) return SENSE.SHORT_DATA;
   task.outBytes = bytes;
   task.memoryBytes = memoryBytes;
@@ -72,7 +72,7 @@ export function planBlocks(task: ScsiTask, unit: LogicalUnit): Outcome {
       return planTransfer(task, unit, first, blocks) || planRead(task, unit);
     case 'write':
       task.fua = (flags & FLAG.FUA) !== 0;
-      return planTransfer(task, unit, first, blocks) || wantOut(task, task.rangeBytes, task.rangeBytes);
+      return planTransfer(task, unit, first, blocks) || planWrite(task, unit) || wantOut(task, task.rangeBytes, task.rangeBytes);
     case 'orwrite':
       task.fua = (flags & FLAG.FUA) !== 0;
       return planTransfer(task, unit, first, blocks) || wantOut(task, task.rangeBytes, withPiece(task.rangeBytes, task.rangeBytes));
@@ -114,13 +114,22 @@ function planRead(task: ScsiTask, { blockSizeBytes }: LogicalUnit): Outcome {
   return GOOD;
 }
 
-function planVerify(task: ScsiTask, { blockSizeBytes }: LogicalUnit, isVerify: boolean): Outcome {
-  const { check, rangeBytes } = task;
+/** A host that has announced fewer blocks than its command has writes these, and is told that it was too few. A part of a block is refused. */
+function planWrite(task: ScsiTask, { blockSizeBytes }: LogicalUnit): Outcome {
+  task.presentedBytes = task.rangeBytes;
+  task.rangeBytes = Math.min(task.rangeBytes, task.announcedOutBytes);
+  return task.rangeBytes % blockSizeBytes === 0 ? GOOD : SENSE.SHORT_DATA;
+}
+
+function planVerify(task: ScsiTask, unit: LogicalUnit, isVerify: boolean): Outcome {
+  const { check } = task;
   const isKnown = check === CHECK.NOTHING || check === CHECK.DATA || (check === CHECK.BLOCK && isVerify);
   if (!isKnown) return refuse(task, 1);
-  if (rangeBytes === 0) return GOOD;
+  const refused = isVerify ? GOOD : planWrite(task, unit);
+  const { rangeBytes } = task;
+  if (refused !== GOOD || rangeBytes === 0) return refused;
   let outBytes = isVerify && check === CHECK.NOTHING ? 0 : rangeBytes;
-  if (check === CHECK.BLOCK) outBytes = blockSizeBytes;
+  if (check === CHECK.BLOCK) outBytes = unit.blockSizeBytes;
   return wantOut(task, outBytes, withPiece(outBytes, rangeBytes));
 }
 
@@ -128,8 +137,9 @@ function planVerify(task: ScsiTask, { blockSizeBytes }: LogicalUnit, isVerify: b
 function planCompare(task: ScsiTask, unit: LogicalUnit, first: number, blocks: number): Outcome {
   task.fua = (task.cdb[1]! & FLAG.FUA) !== 0;
   const outcome = setRange(task, unit, first, blocks);
-  if (outcome !== GOOD || blocks === 0) return outcome;
-  if (blocks > 1) return refuse(task, 13);
+  if (outcome !== GOOD || (blocks === 0 && task.announcedOutBytes === 0)) return outcome;
+  // A host that counts 256 blocks sends their data with the number 0.
+  if (blocks !== 1) return refuse(task, 13);
   return wantExactly(task, 2 * task.rangeBytes, 2 * task.rangeBytes);
 }
 

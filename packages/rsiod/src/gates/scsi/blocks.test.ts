@@ -76,10 +76,16 @@ describe('reads and writes', () => {
   it('have residuals, and never write a part of the blocks', () => {
     const rig = new ScsiRig();
     const host = rig.host();
-    const short = host.send(cdb10(0x2a, 0, 2), { out: pattern(1) });
-    expect([short.short, short.presented]).toEqual(['5/0e03', 2 * BLOCK]);
+    const part = host.send(cdb10(0x2a, 0, 2), { out: pattern(1).subarray(0, 200) });
+    expect([part.short, part.presented]).toEqual(['5/0e03', 2 * BLOCK]);
+    const none = host.send(cdb10(0x2a, 0, 2), { out: Buffer.alloc(0) });
+    expect([none.short, none.presented]).toEqual(['good', 2 * BLOCK]);
+    expect(rig.unit.volume.seen).toEqual([]);
+    const short = host.send(cdb10(0x2e, 0, 2), { out: pattern(1) });
+    expect([short.short, short.presented]).toEqual(['good', 2 * BLOCK]);
     expect(host.send(cdb10(0x2a, 0, 1), { out: pattern(4) }).presented).toBe(BLOCK);
-    expect(rig.unit.volume.seen).toEqual(['write 0+512']);
+    expect(rig.unit.volume.seen).toEqual(['write 0+512 fua', 'read 0+512 fua', 'write 0+512']);
+    expect(host.send(cdb16(0x8b, 0, 2), { out: pattern(1) }).short).toBe('5/0e03');
     const read = host.send(cdb10(0x28, 0, 2), { expected: 200 });
     expect([read.short, read.data.length, read.presented]).toEqual(['good', 200, 2 * BLOCK]);
     expect(host.send(cdb10(0x28, 0, 2), { expected: 0 }).data.length).toBe(0);
@@ -302,7 +308,8 @@ describe('COMPARE AND WRITE and ORWRITE', () => {
     expect(rig.unit.volume.content.subarray(4 * BLOCK, 5 * BLOCK).equals(pattern(1, 50))).toBe(true);
     expect(host.send(compare(4, 1), { out }).short).toBe('e/1d00');
     expect(rig.unit.volume.content.subarray(4 * BLOCK, 5 * BLOCK).equals(pattern(1, 50))).toBe(true);
-    expect(host.send(compare(4, 0)).short).toBe('good');
+    expect(host.send(compare(4, 0), { out: Buffer.alloc(0) }).short).toBe('good');
+    expect(host.send(compare(4, 0), { out: Buffer.alloc(512 * BLOCK) }).short).toBe(INVALID_FIELD);
     expect(host.send(compare(4, 2), { out: Buffer.alloc(4 * BLOCK) }).short).toBe(INVALID_FIELD);
     expect(host.send(compare(4, 1), { out: Buffer.alloc(4 * BLOCK) }).short).toBe('5/0e03');
     expect(host.send(compare(last, 1), { out }).short).toBe(OUT_OF_RANGE);

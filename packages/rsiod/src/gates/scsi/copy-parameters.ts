@@ -47,7 +47,7 @@ export function copySegments(list: Buffer, unit: CopyUnit): readonly CopySegment
   if (list.length < HEADER_BYTES) return SENSE.LIST_LENGTH;
   const [targetsBytes, segmentsBytes, inlineBytes] = [list.readUInt16BE(2), list.readUInt32BE(8), list.readUInt32BE(12)];
   if (HEADER_BYTES + targetsBytes + segmentsBytes + inlineBytes > list.length) return SENSE.LIST_LENGTH;
-  if (targetsBytes + segmentsBytes > LISTS_MAX_BYTES + SEGMENT_BYTES + TARGET_BYTES) return SENSE.LIST_LENGTH;
+  if (targetsBytes + segmentsBytes > LISTS_MAX_BYTES) return SENSE.LIST_LENGTH;
   const targets = list.subarray(HEADER_BYTES, HEADER_BYTES + targetsBytes);
   const segments = list.subarray(HEADER_BYTES + targetsBytes, HEADER_BYTES + targetsBytes + segmentsBytes);
   return checkTargets(targets, unit) || segmentsOf(segments, Math.floor(targets.length / TARGET_BYTES), unit);
