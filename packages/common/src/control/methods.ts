@@ -130,7 +130,12 @@ const ATTACHMENT = object({
   rawDevice: orNull(text()),
   blockDevice: text('Path of the block device, or the NBD URI if there is no block device'),
   /** Missing before release 0.3.0. */
-  gates: optional(list(object({ gate: text(), protocol: word(['nvme', 'iscsi']), nsid: count('Namespace id for hosts, or the number of the logical unit') }), 'Gates at which hosts find it')),
+  gates: optional(
+    list(
+      object({ gate: text(), protocol: word(['nvme', 'iscsi']), nsid: count('Namespace id for hosts, or the number of the logical unit') }),
+      'Gates at which hosts find it',
+    ),
+  ),
 });
 
 const AWAITED = object({

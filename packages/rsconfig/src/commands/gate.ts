@@ -18,13 +18,13 @@ const COMPLETES_GATE = '"${ask[@]}" gate list | tail -n +2 | cut -d " " -f 1';
 export const GATE_ADD = defineCommand({
   call: { by: 'words', words: 'gate add' },
   synopsis:
-    'gate add NAME ADDRESS[:PORT][,...] --hosts NQN[,...]|all [--iscsi]\n[--offers NAME[,...]] [--member N] [--nqn NQN | --iqn IQN]\n[--secrets FILE [--tls]] [--reload]',
+    'gate add NAME ADDRESS[:PORT][,...] --hosts NQN[,...]|all\n[--offers NAME[,...]] [--member N] [--iscsi] [--nqn NQN]\n[--iqn IQN] [--secrets FILE [--tls]] [--reload]',
   summary: 'adds a gate for hosts without rsiod to rscltcfg',
   details: `Hosts use the volumes of the gate by NVMe/TCP, with the initiator of their own
 kernel. A Linux host shows its NQN with cat /etc/nvme/hostnqn. With --iscsi, they
-use iSCSI, and are named by their IQNs (/etc/iscsi/initiatorname.iscsi on Linux).
-Neither is secret: use --secrets, or give the gate an address in a network that
-only its hosts reach. Only --tls encrypts the data, and iSCSI has none.`,
+use iSCSI, and are named by their IQNs (in /etc/iscsi/initiatorname.iscsi).
+Neither name is secret: use --secrets, or give the gate an address in a network
+that only its hosts reach. Only --tls encrypts the data; iSCSI has no TLS.`,
   options: {
     hosts: { kind: 'text', value: 'NQN[,...]', help: 'hosts that may log in, by NQN or IQN; all: every host' },
     iscsi: { kind: 'flag', help: 'hosts use iSCSI in place of NVMe/TCP' },
@@ -147,7 +147,9 @@ function printGate(context: CommandContext, view: GateView): void {
     ...(tls ? ['TLS         required'] : []),
     `Secrets     ${authenticates ? 'hosts authenticate' : 'none: hosts do not authenticate'}`,
     ...(hosts.length === 0 ? ['Hosts       none has logged in'] : hosts.map((host) => `Host        ${host}`)),
-    ...(rows.length === 0 ? ['Volumes     none is attached'] : ['', ...alignColumns([protocol === 'nvme' ? '>NSID' : '>LUN', 'VOLUME', '>SIZE', 'STATE'], rows)]),
+    ...(rows.length === 0
+      ? ['Volumes     none is attached']
+      : ['', ...alignColumns([protocol === 'nvme' ? '>NSID' : '>LUN', 'VOLUME', '>SIZE', 'STATE'], rows)]),
     ...volumes.flatMap(({ label, why }) => (why === null ? [] : ['', `${label}: ${why}`])),
   ];
   context.out(`${lines.join('\n')}\n`);

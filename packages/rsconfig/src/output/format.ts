@@ -187,7 +187,10 @@ function attachmentLines(attachment: AttachmentView, verbosity: number): string[
   const lines = [`${volumeLabel(attachment)}${attachment.readonly ? ' read-only' : ''}`];
   if (verbosity >= 2) lines.push(rawDeviceLine(attachment));
   if (verbosity >= 1) lines.push(`    b: ${attachment.blockDevice}`);
-  if (verbosity >= 2) lines.push(...(attachment.gates ?? []).map(({ gate, protocol, nsid }) => `    g: ${gate} ${protocol === 'nvme' ? 'nsid' : 'lun'} ${nsid}`));
+  if (verbosity >= 2)
+    lines.push(
+      ...(attachment.gates ?? []).map(({ gate, protocol, nsid }) => `    g: ${gate} ${protocol === 'nvme' ? 'nsid' : 'lun'} ${nsid}`),
+    );
   return lines;
 }
 

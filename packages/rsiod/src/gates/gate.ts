@@ -82,7 +82,8 @@ export class Gate {
       note: (sentence: string) =>
         ports.lines.note(`Hosts of gate ${config.name}`, () => ports.log.info(`Gate ${this.config.name}: ${sentence}`)),
     };
-    this.protocol = config.protocol === 'nvme' ? new NvmeProtocol(protocolPorts, ports.pools) : new IscsiProtocol(protocolPorts, ports.pools);
+    this.protocol =
+      config.protocol === 'nvme' ? new NvmeProtocol(protocolPorts, ports.pools) : new IscsiProtocol(protocolPorts, ports.pools);
   }
 
   /** What hosts see of the volumes. */
@@ -272,7 +273,8 @@ export class Gate {
       proven: (host: string | null) => this.proven(client, host),
       refused,
       stoodStill: () => gaps.look(),
-      closing: (why: string) => lines.note(`Connections of gate ${this.config.name}`, () => log.info(say(`the connection was closed: ${why}`))),
+      closing: (why: string) =>
+        lines.note(`Connections of gate ${this.config.name}`, () => log.info(say(`the connection was closed: ${why}`))),
       failed: (error: unknown) =>
         lines.note('Gate connections that failed', () => log.error(say('an error of rsiod itself, please report it'), { error })),
       finished: () => this.finished(client),

@@ -356,7 +356,7 @@ it('counts what hosts do, and says when one volume holds all memory', async () =
   await gates.start();
   await gates.show(volume);
   await vi.waitFor(() => expect(gates.views()[0]?.listening).toHaveLength(1), UNTIL);
-  expect(gates.placesOf(volume)).toEqual([{ gate: 'g1', nsid: 1 }]);
+  expect(gates.placesOf(volume)).toEqual([{ gate: 'g1', protocol: 'nvme', nsid: 1 }]);
   const pass = (ticks: number): void => {
     for (let at = 0; at < ticks; at++) fake.advance(250);
   };

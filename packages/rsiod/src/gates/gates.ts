@@ -230,7 +230,9 @@ export class Gates implements Frontend {
   /** Where hosts find an attached volume. */
   placesOf({ id }: Pick<FrontendVolume, 'id'>): { readonly gate: string; readonly protocol: 'nvme' | 'iscsi'; readonly nsid: number }[] {
     return [...this.gates.values()].flatMap(({ config, subsystem }) =>
-      [...subsystem.namespaces.values()].filter(({ volume }) => volume.id === id).map(({ nsid }) => ({ gate: config.name, protocol: config.protocol, nsid })),
+      [...subsystem.namespaces.values()]
+        .filter(({ volume }) => volume.id === id)
+        .map(({ nsid }) => ({ gate: config.name, protocol: config.protocol, nsid })),
     );
   }
 

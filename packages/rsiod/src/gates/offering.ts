@@ -168,7 +168,13 @@ export class Offering {
       const recorded = record?.idAt(nqn) ?? null;
       const isInUse = (id: string): boolean => this.isShown(id);
       const isTaken = (id: number): boolean => (gate.subsystem.namespaces.get(id)?.volume.id ?? volume.id) !== volume.id;
-      const nsid = await this.ports.numbers.numberOf(nqn, volume.id, { member: config.member ?? 1, each: config.protocol === 'nvme' ? GATE_IDS_EACH : GATE_UNITS_EACH, recorded, isInUse, isTaken });
+      const nsid = await this.ports.numbers.numberOf(nqn, volume.id, {
+        member: config.member ?? 1,
+        each: config.protocol === 'nvme' ? GATE_IDS_EACH : GATE_UNITS_EACH,
+        recorded,
+        isInUse,
+        isTaken,
+      });
       if (isTaken(nsid)) throw new RsError('E_CONFIG', `its namespace id ${nsid} is that of another volume here`);
       if (recorded === null) await record?.keepId(nqn, nsid);
       if (gate.hasPartner) await this.noteActive(volume, shown, record);

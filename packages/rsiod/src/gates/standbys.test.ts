@@ -147,7 +147,14 @@ it('the first I/O of a host takes the volume over once, by its id; while that la
   expect(gate.heard).toEqual(['shown 3', 'change 3']);
   // The volume is shown, and takes the place of the standby.
   here.add('id-1');
-  const here3 = { nsid: 3, volume: shown().volume, ana: 'optimized', isElsewhere: false, reservations: null, wanted: () => undefined } as const;
+  const here3 = {
+    nsid: 3,
+    volume: shown().volume,
+    ana: 'optimized',
+    isElsewhere: false,
+    reservations: null,
+    wanted: () => undefined,
+  } as const;
   gate.show(here3);
   standbys.forgetId('id-1');
   takes[0]!.end(null);
@@ -251,7 +258,14 @@ it('records without an id here do not keep the gate from those with one', async 
 it('a volume that is here keeps its place at one gate while another gate cannot show it', async () => {
   await look();
   shown().wanted();
-  const here3 = { nsid: 3, volume: shown().volume, ana: 'optimized', isElsewhere: false, reservations: null, wanted: () => undefined } as const;
+  const here3 = {
+    nsid: 3,
+    volume: shown().volume,
+    ana: 'optimized',
+    isElsewhere: false,
+    reservations: null,
+    wanted: () => undefined,
+  } as const;
   gate.show(here3);
   // The other gate has not shown it yet, so the standby stays.
   await look();

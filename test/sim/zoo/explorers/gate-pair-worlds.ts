@@ -179,7 +179,15 @@ class PairGate implements StandbyGate {
       const arrivesMs = Math.max(this.clock.monotonicMs() + this.random.int(1, 3_000), this.inFlight.at(-1)?.arrivesMs ?? 0);
       this.inFlight.push({ io, handle, arrivesMs, answersMs: arrivesMs + this.random.int(1, 500), status: null });
     };
-    const volume = { id: VOLUME.id, sizeBytes: VOLUME.sizeBytes, blockSizeBytes: BLOCK, readonly: false, canDiscard: true, submit, extents: () => undefined };
+    const volume = {
+      id: VOLUME.id,
+      sizeBytes: VOLUME.sizeBytes,
+      blockSizeBytes: BLOCK,
+      readonly: false,
+      canDiscard: true,
+      submit,
+      extents: () => undefined,
+    };
     return { nsid: 1, volume, ana: 'optimized', isElsewhere: false, wanted: () => undefined, reservations: null };
   }
 

@@ -77,7 +77,8 @@ function checkKeys(reader: Reader, protocol: Protocol, findings: Findings): void
 function readGate(reader: Reader, protocol: 'nvme' | 'iscsi', uniques: Uniques, findings: Findings): ClientGateConfig[] {
   const key = protocol === 'nvme' ? 'nqn' : 'iqn';
   const [nqn, called] = [reader.value(key), key.toUpperCase()];
-  if (nqn !== null) uniques.claim(`${key} ${nqn}`, reader.lineOf(key), `${called} ${quoteText(nqn)}`, `give each gate an ${called} of its own`);
+  if (nqn !== null)
+    uniques.claim(`${key} ${nqn}`, reader.lineOf(key), `${called} ${quoteText(nqn)}`, `give each gate an ${called} of its own`);
   const [given, secretFile, tls] = [reader.value('address'), reader.value('secret-file'), reader.value('tls') === 'required'];
   const addresses = given?.map(({ address, port }) => ({ address, port: port ?? (protocol === 'nvme' ? GATE_PORT : ISCSI_PORT) })) ?? null;
   if (tls && secretFile === null)

@@ -172,11 +172,17 @@ describe('gates for iSCSI', () => {
 
   test.each([
     [GATE.replace('address = 127.0.0.1\n', ''), /No address in \[gate i\], which has protocol = iscsi: add "address = ..."/],
-    [GATE.replace('all', 'nqn.2020-01.a:b'), /f:4: Hosts of a gate with protocol = iscsi are IQNs, such as iqn.2026-01.com.example:host, or all/],
+    [
+      GATE.replace('all', 'nqn.2020-01.a:b'),
+      /f:4: Hosts of a gate with protocol = iscsi are IQNs, such as iqn.2026-01.com.example:host, or all/,
+    ],
     [`${GATE}tls = required\n`, /Key tls of a gate with protocol = iscsi: it is for protocol = nvme, remove it/],
     [`${GATE}nqn = nqn.2020-01.a:b\n`, /Key nqn of a gate with protocol = iscsi: it is for protocol = nvme, remove it/],
     [`${GATE}iqn = iqn.2026-01\n`, /Wrong value "iqn.2026-01" for iqn: allowed is an IQN/],
-    ['[gate g]\naddress = 127.0.0.1\nhosts = all\niqn = iqn.2026-01.a:b\n', /Key iqn of a gate with protocol = nvme: it is for protocol = iscsi/],
+    [
+      '[gate g]\naddress = 127.0.0.1\nhosts = all\niqn = iqn.2026-01.a:b\n',
+      /Key iqn of a gate with protocol = nvme: it is for protocol = iscsi/,
+    ],
     [`${GATE}${GATE.replace('gate i', 'gate j')}`, /Duplicate address 127.0.0.1:3260/],
   ])('are refused if they are wrong: %s', (text, reason) => {
     expect(() => parseRscltConfig(text, 'f')).toThrow(reason);

@@ -245,13 +245,17 @@ export const volumeNames: ValueType<'all' | readonly string[]> = plain(
 const GATE_ADDRESSES_ALLOWED = `1 to ${GATE_ADDRESSES_MAX} addresses of this machine, separated by commas, such as 192.168.1.5 or [fd00::5]:4420`;
 
 /** Addresses at which a gate listens. The default port depends on the protocol. */
-export const gateAddresses: ValueType<readonly { readonly address: string; readonly port: number | null }[]> = plain('endpoints', GATE_ADDRESSES_ALLOWED, (text) => {
-  const found = text.split(/\s*,\s*/).map((one) => orElse(() => parseEndpoint(one), text, GATE_ADDRESSES_ALLOWED));
-  const usable = found.length <= GATE_ADDRESSES_MAX && found.every(({ address: one }) => isSingleHost(one));
-  const all = found.map(({ address: one, port: own }) => ({ address: one, port: own }));
-  const isTwice = new Set(all.map((one) => printEndpoint(one.address, one.port))).size < all.length;
-  return usable && !isTwice ? all : refuse('addresses', text, GATE_ADDRESSES_ALLOWED);
-});
+export const gateAddresses: ValueType<readonly { readonly address: string; readonly port: number | null }[]> = plain(
+  'endpoints',
+  GATE_ADDRESSES_ALLOWED,
+  (text) => {
+    const found = text.split(/\s*,\s*/).map((one) => orElse(() => parseEndpoint(one), text, GATE_ADDRESSES_ALLOWED));
+    const usable = found.length <= GATE_ADDRESSES_MAX && found.every(({ address: one }) => isSingleHost(one));
+    const all = found.map(({ address: one, port: own }) => ({ address: one, port: own }));
+    const isTwice = new Set(all.map((one) => printEndpoint(one.address, one.port))).size < all.length;
+    return usable && !isTwice ? all : refuse('addresses', text, GATE_ADDRESSES_ALLOWED);
+  },
+);
 
 const NQN = /^nqn\.\d{4}-\d{2}\.[A-Za-z0-9.-]+(?::[\x21-\x2b\x2d-\x7e]+)?$/;
 /** The subsystem with this name, which lists the others, is at each gate. */

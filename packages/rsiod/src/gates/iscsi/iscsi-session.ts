@@ -7,6 +7,7 @@ import type { BudgetUser } from '../../frontends/streams/memory-budget.ts';
 import type { HostWatch } from '../host-watch.ts';
 import { GATE_IMMEDIATE_MAX, GATE_SESSION_COMMANDS } from '../limits.ts';
 import { MemoryShare } from '../memory-share.ts';
+import { BUSY, type Outcome } from '../scsi/constants.ts';
 import { lunNumber } from '../scsi/lun.ts';
 import type { ScsiNexus, TaskOwner } from '../scsi/port.ts';
 import type { ScsiTask, TaskAttribute } from '../scsi/scsi-task.ts';
@@ -18,7 +19,8 @@ import type { GatePools } from '../gate-protocol.ts';
 
 /** Tasks of a session with those that were answered late, and that a volume still has. */
 const TASKS_MAX = 2 * GATE_SESSION_COMMANDS + GATE_IMMEDIATE_MAX;
-const STATUS_BUSY = 0x08;
+/** ABORTED COMMAND, data phase error. */
+const DATA_PHASE_ERROR = 0x0b_4b00;
 const ATTRIBUTES: readonly TaskAttribute[] = ['simple', 'simple', 'ordered', 'head', 'simple'];
 
 export interface SessionPorts {
@@ -110,8 +112,10 @@ export class IscsiSession implements TaskOwner, BudgetUser {
     if (task === undefined) return null;
     const isAsked = task.phase === 'receiving' && head.readUInt32BE(20) === task.transferTag;
     if (!isAsked) return this.fault('has sent data without being asked');
-    const isInOrder = head.readUInt32BE(40) === task.arrivedBytes && head.readUInt32BE(36) === task.dataSn;
+    const isInOrder = head.readUInt32BE(40) === task.arrivedBytes;
     if (!isInOrder || task.arrivedBytes + dataBytes > task.sequenceEnd) return this.fault('has sent data out of order');
+    // A number is missing. The command is answered when the rest of its data has arrived.
+    if (!task.isRefused && head.readUInt32BE(36) !== task.dataSn) this.refuse(task, DATA_PHASE_ERROR);
     task.dataSn++;
     this.isFinal = (head[1]! & FINAL) !== 0;
     return this.receive(task, dataBytes);
@@ -230,17 +234,21 @@ export class IscsiSession implements TaskOwner, BudgetUser {
   private admit(task: IscsiTask, isFinal: boolean, dataBytes: number): Buffer | null {
     const { parameters } = this;
     const unasked = task.hasDataOut ? Math.min(parameters.firstBurstBytes, task.expectedBytes) : 0;
-    if (dataBytes > unasked || (dataBytes > 0 && !parameters.hasImmediateData)) return this.fault('has sent data that a command must not have');
+    if (dataBytes > unasked || (dataBytes > 0 && !parameters.hasImmediateData))
+      return this.fault('has sent data that a command must not have');
     if (!isFinal && task.hasDataOut && parameters.waitsForR2t) return this.fault('announces data that it may not send without being asked');
     task.sequenceEnd = unasked;
     this.isFinal = isFinal || !task.hasDataOut;
     task.isRefused = this.nexus?.plan(task) !== true;
     const isUnasked = dataBytes > 0 || !this.isFinal;
-    if (isUnasked && !task.isRefused && !this.takeMemory(task)) {
-      task.status = STATUS_BUSY;
-      task.isRefused = true;
-    }
+    if (isUnasked && !task.isRefused && !this.takeMemory(task)) this.refuse(task, BUSY);
     return this.receive(task, dataBytes);
+  }
+
+  private refuse(task: IscsiTask, outcome: Outcome): void {
+    task.isRefused = true;
+    task.presentedBytes = 0;
+    task.settle(outcome);
   }
 
   private receive(task: IscsiTask, dataBytes: number): Buffer | null {
@@ -316,4 +324,3 @@ export class IscsiSession implements TaskOwner, BudgetUser {
     return null;
   }
 }
-

@@ -83,7 +83,8 @@ export class LoginPhase {
   private say(answer: LoginAnswer): void {
     const { names } = this.login;
     if (answer.kind === 'refused') return this.refuse(answer.status, answer.why);
-    if (answer.kind === 'answer' || names === null) return this.write(answer.flags, LOGIN_STATUS.SUCCESS, answer.keys, this.head.readUInt16BE(14));
+    if (answer.kind === 'answer' || names === null)
+      return this.write(answer.flags, LOGIN_STATUS.SUCCESS, answer.keys, this.head.readUInt16BE(14));
     this.answer = answer;
     this.ports.done(names);
   }

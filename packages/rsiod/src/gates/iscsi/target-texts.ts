@@ -40,7 +40,8 @@ function answersTo(keys: ReadonlyMap<string, string>, targets: readonly TargetEn
       continue;
     }
     // All targets are for sessions that only look for them; an empty value is the target of the session.
-    const isWanted = ({ name }: TargetEntry): boolean => (value === 'All' ? own === null : name === (value === '' ? own : value.toLowerCase()));
+    const isWanted = ({ name }: TargetEntry): boolean =>
+      value === 'All' ? own === null : name === (value === '' ? own : value.toLowerCase());
     if (value === 'All' && own !== null) answers.push([key, 'Reject']);
     for (const target of targets.filter(isWanted)) {
       answers.push(['TargetName', target.name]);

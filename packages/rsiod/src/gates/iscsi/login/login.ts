@@ -80,7 +80,8 @@ export class Login {
     if (this.names === null) {
       const fault = this.identify(request, keys);
       if (fault !== null) return fault;
-      if (!keys.has('SessionType') || keys.get('SessionType') === 'Normal') answers.push(['TargetPortalGroupTag', String(this.portalGroup)]);
+      if (!keys.has('SessionType') || keys.get('SessionType') === 'Normal')
+        answers.push(['TargetPortalGroupTag', String(this.portalGroup)]);
     }
     this.stage = stage;
     const refusal = stage === STAGE.SECURITY ? this.secure(keys, answers) : this.operate(keys, answers);
