@@ -21,17 +21,18 @@ export const GATE_ADD = defineCommand({
     'gate add NAME ADDRESS[:PORT][,...] --hosts NQN[,...]|all\n[--offers NAME[,...]] [--member N] [--iscsi] [--nqn NQN]\n[--iqn IQN] [--secrets FILE [--tls]] [--reload]',
   summary: 'adds a gate for hosts without rsiod to rscltcfg',
   details: `Hosts use the volumes of the gate by NVMe/TCP, with the initiator of their own
-kernel. A Linux host shows its NQN with cat /etc/nvme/hostnqn. With --iscsi, they
-use iSCSI, and are named by their IQNs (in /etc/iscsi/initiatorname.iscsi).
-Neither name is secret: use --secrets, or give the gate an address in a network
-that only its hosts reach. Only --tls encrypts the data; iSCSI has no TLS.`,
+kernel. A Linux host shows its NQN with cat /etc/nvme/hostnqn. With --iscsi,
+they use iSCSI, and are named by their IQNs (/etc/iscsi/initiatorname.iscsi).
+Neither name is secret: use --secrets, or give the gate an address in a
+network that only its hosts reach. Only --tls encrypts the data, and iSCSI has
+no TLS.`,
   options: {
-    hosts: { kind: 'text', value: 'NQN[,...]', help: 'hosts that may log in, by NQN or IQN; all: every host' },
+    hosts: { kind: 'text', value: 'NQN[,...]', help: 'hosts that may log in (NQN or IQN); all: every host' },
     iscsi: { kind: 'flag', help: 'hosts use iSCSI in place of NVMe/TCP' },
     offers: { kind: 'text', value: 'NAME[,...]', help: 'attached volumes that the gate offers; default: all' },
     member: { kind: 'text', value: 'N', help: 'number among the gates of this NAME on several machines' },
     nqn: { kind: 'text', value: 'NQN', help: 'name of the subsystem for hosts; default: made from the\nnamespaceid and NAME' },
-    iqn: { kind: 'text', value: 'IQN', help: 'the same for iSCSI: name of the target' },
+    iqn: { kind: 'text', value: 'IQN', help: 'the same for iSCSI' },
     secrets: {
       kind: 'text',
       value: 'FILE',
