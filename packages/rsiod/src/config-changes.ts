@@ -3,6 +3,7 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import type {
+  AoeGateConfig,
   ClientGateConfig,
   ClientInterfaceConfig,
   ClientNamespaceConfig,
@@ -86,7 +87,10 @@ const NAMESPACE: Shown<Omit<ClientNamespaceConfig, 'name' | 'servers' | 'volumes
   mirrorReads: ['mirror-reads', plain],
 };
 
-const GATE: Shown<Pick<ClientGateConfig, 'addresses' | 'hosts' | 'nqn' | 'volumes' | 'secretFile' | 'secrets' | 'tls' | 'tlsKeys'>> = {
+const GATE: Shown<
+  Pick<ClientGateConfig, 'protocol' | 'addresses' | 'hosts' | 'nqn' | 'volumes' | 'secretFile' | 'secrets' | 'tls' | 'tlsKeys'>
+> = {
+  protocol: ['protocol', plain],
   addresses: ['address', (value) => names(value.map(({ address, port }) => printEndpoint(address, port)))],
   hosts: ['hosts', (value) => names(value ?? 'all')],
   nqn: ['nqn', plain],
@@ -95,6 +99,15 @@ const GATE: Shown<Pick<ClientGateConfig, 'addresses' | 'hosts' | 'nqn' | 'volume
   secrets: ['set of secrets', null],
   tls: ['tls', (value) => (value ? 'required' : 'off')],
   tlsKeys: ['set of TLS keys', null],
+};
+
+const AOE_GATE: Shown<Omit<AoeGateConfig, 'name'>> = {
+  interface: ['interface', plain],
+  shelf: ['shelf', plain],
+  hosts: ['hosts', (value) => names(value ?? 'all')],
+  volumes: ['volumes', names],
+  slots: ['slots', (value) => (value.size === 0 ? '-' : [...value].map(([name, slot]) => `${name}=${slot}`).join(', '))],
+  hasUnsafeWrites: ['aoe-writes', (value) => (value ? 'unsafe' : 'off')],
 };
 
 const METRICS: Shown<{ readonly place: string; readonly token: string | null }> = {
@@ -132,6 +145,7 @@ export function configChanges(before: RscltConfig, after: RscltConfig): ConfigCh
       ];
     }),
     ...sectionChanges('gate', GATE, before.gates, after.gates),
+    ...sectionChanges('gate', AOE_GATE, before.aoeGates, after.aoeGates),
     ...sectionChanges('trigger', TRIGGER, before.triggers, after.triggers),
     ...gone(before.namespaces, after.namespaces).map(({ name }) => removed(`namespace ${name}`)),
   ];

@@ -9,6 +9,7 @@ import { rscltcfg, rssrvcfg } from './files/config-files.ts';
 import { controlLines } from './local/control-lines.ts';
 import { fuseSession } from './local/fuse-session.ts';
 import { gateHosts } from './local/gate-hosts.ts';
+import { iscsiHosts } from './local/iscsi-hosts.ts';
 import { handshakeClient } from './network/handshake-client.ts';
 import { handshakeTlsClient, handshakeTlsServer } from './network/handshake-tls.ts';
 import { handshakeServer } from './network/handshake-server.ts';
@@ -39,6 +40,7 @@ export const TARGETS: readonly FuzzTarget[] = [
   nbdFrontend,
   gateHosts,
   scsiCommands,
+  iscsiHosts,
   fuseSession,
   iniDocument,
   rssrvcfg,

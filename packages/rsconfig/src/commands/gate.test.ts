@@ -13,6 +13,7 @@ const DAEMON = { program: 'rsiod', version: '1', control: 1, methods: [], pid: 1
 const HOST = 'nqn.2014-08.org.nvmexpress:uuid:11111111-2222-3333-4444-555555555555';
 const GATE = {
   name: 'esx',
+  protocol: 'nvme' as const,
   nqn: 'nqn.2014-08.org.nvmexpress:uuid:99999999-8888-7777-6666-555555555555',
   addresses: ['127.45.0.20:4420', '127.46.0.20:4420'],
   listening: ['127.45.0.20:4420', '127.46.0.20:4420'],
@@ -74,10 +75,22 @@ test('gates are listed; one that does not listen is no success', async () => {
   await serve({ gates: () => ({ gates: [GATE] }) });
   expect(await run('gate list')).toEqual({
     code: 0,
-    out: 'NAME  ADDRESS                             HOSTS  VOLUMES\nesx   127.45.0.20:4420, 127.46.0.20:4420      1        1\n',
+    out: 'NAME  PROTOCOL  ADDRESS                             HOSTS  VOLUMES\nesx   nvme      127.45.0.20:4420, 127.46.0.20:4420      1        1\n',
     err: '',
   });
   expect(JSON.parse((await run('gate list --json')).out)).toEqual({ gates: [GATE] });
+});
+
+test('a gate for iSCSI is added, and shown with its target and units', async () => {
+  const host = 'iqn.2026-01.org.example:host';
+  expect(await run(`gate add hv 127.45.0.20 --hosts ${host} --iscsi`)).toMatchObject({ code: 0 });
+  expect(readFileSync(file, 'utf8')).toContain(`[gate hv]\nprotocol      = iscsi\naddress       = 127.45.0.20\nhosts         = ${host}\n`);
+  await serve({ gates: () => ({ gates: [{ ...GATE, name: 'hv', protocol: 'iscsi', nqn: 'iqn.2026-01.org.example:g' }] }) });
+  const { out } = await run('gate show hv');
+  expect(out).toContain('Target      iqn.2026-01.org.example:g\n');
+  expect(out).toMatch(/^LUN {2}VOLUME /m);
+  expect((await run(`gate secret ${host}`)).out).toMatch(/^iqn\.2026-01\.org\.example:host [A-Za-z0-9_-]{16}\n$/);
+  expect(await run(`gate secret ${host} --tls`)).toMatchObject({ code: 2, err: expect.stringContaining('iSCSI has no TLS') });
 });
 
 test('a gate that does not listen at each address is no success', async () => {

@@ -194,7 +194,14 @@ class Scene {
       random: (bytes) => Buffer.alloc(bytes, RANDOM_BYTE),
       note: () => undefined,
     });
-    this.subsystem.add({ ana: 'optimized', wanted: () => undefined, reservations: null, nsid: 1, volume: storage.volume });
+    this.subsystem.add({
+      ana: 'optimized',
+      isElsewhere: false,
+      wanted: () => undefined,
+      reservations: null,
+      nsid: 1,
+      volume: storage.volume,
+    });
     this.hosts = Array.from({ length: HOSTS }, () => new Host(this));
   }
 

@@ -52,6 +52,7 @@ describe('the sample', () => {
     expect(parseRscltConfig(SAMPLE_RSCLTCFG, '/etc/rscltcfg')).toEqual({
       triggers: [],
       gates: [],
+      aoeGates: [],
       file: '/etc/rscltcfg',
       defaultPort: 5000,
       defaultTls: false,
@@ -107,6 +108,7 @@ describe('gates', () => {
     expect(parseRscltConfig(GATE, 'f').gates).toEqual([
       {
         name: 'g',
+        protocol: 'nvme',
         nqn: null,
         addresses: [
           { address: '127.0.0.1', port: 4420 },
@@ -140,9 +142,9 @@ describe('gates', () => {
     [`${GATE}volumes = a\nmember = 9\n`, /Wrong value "9" for member: allowed is a whole number from 1 to 8/],
     ['[gate g]\nhosts = all\n', /address/],
     ['[gate g]\naddress = 127.0.0.1\n', /hosts/],
-    ['[gate g]\naddress = 127.0.0.1\nhosts = bob\n', /Wrong value "bob" for hosts: allowed is all, or 1 to 64 NQNs/],
+    ['[gate g]\naddress = 127.0.0.1\nhosts = bob\n', /Wrong value "bob" for hosts: allowed is all, or 1 to 64 NQNs of hosts/],
     ['[gate g]\naddress = 0.0.0.0\nhosts = all\n', /Wrong value "0.0.0.0" for address: allowed is 1 to 8 addresses of this machine/],
-    ['[gate g]\naddress = 127.0.0.1, 127.0.0.1:4420\nhosts = all\n', /Wrong value/],
+    ['[gate g]\naddress = 127.0.0.1, 127.0.0.1:4420\nhosts = all\n', /Duplicate address 127.0.0.1:4420/],
     [`${GATE}${GATE.replace('gate g', 'gate h')}`, /Duplicate address 127.0.0.1:4420/],
     [`${GATE}${GATE.replaceAll('127.0.0.1', '127.0.0.2').replace('::1', '::2')}`, /Duplicate gate name "g"/],
     [
@@ -151,6 +153,74 @@ describe('gates', () => {
     ],
     [`${GATE}nqn = nqn.2014-08.org.nvmexpress.discovery\n`, /Wrong value "nqn.2014-08.org.nvmexpress.discovery" for nqn/],
     [`[defaults]\nprocesses = 2\n${GATE}`, /A gate with several data processes: allowed is processes = 1 in \[defaults\]/],
+  ])('are refused if they are wrong: %s', (text, reason) => {
+    expect(() => parseRscltConfig(text, 'f')).toThrow(reason);
+  });
+});
+
+describe('gates for iSCSI', () => {
+  const GATE = '[gate i]\nprotocol = iscsi\naddress = 127.0.0.1\nhosts = all\n';
+
+  test('have the port of iSCSI, an IQN, and hosts by their IQNs', () => {
+    const base = { name: 'i', protocol: 'iscsi', nqn: null, hosts: null, addresses: [{ address: '127.0.0.1', port: 3260 }], tls: false };
+    expect(parseRscltConfig(GATE, 'f').gates).toMatchObject([base]);
+    const more = `${GATE.replace('all', 'IQN.2026-01.org.example:Host1, eui.0123456789abcdef')}iqn = iqn.2026-01.org.example:g\n`;
+    expect(parseRscltConfig(more, 'f').gates).toMatchObject([
+      { ...base, nqn: 'iqn.2026-01.org.example:g', hosts: ['iqn.2026-01.org.example:host1', 'eui.0123456789abcdef'] },
+    ]);
+  });
+
+  test.each([
+    [GATE.replace('address = 127.0.0.1\n', ''), /No address in \[gate i\], which has protocol = iscsi: add "address = ..."/],
+    [
+      GATE.replace('all', 'nqn.2020-01.a:b'),
+      /f:4: Hosts of a gate with protocol = iscsi are IQNs, such as iqn.2026-01.com.example:host, or all/,
+    ],
+    [`${GATE}tls = required\n`, /Key tls of a gate with protocol = iscsi: it is for protocol = nvme, remove it/],
+    [`${GATE}nqn = nqn.2020-01.a:b\n`, /Key nqn of a gate with protocol = iscsi: it is for protocol = nvme, remove it/],
+    [`${GATE}iqn = iqn.2026-01\n`, /Wrong value "iqn.2026-01" for iqn: allowed is an IQN/],
+    [
+      '[gate g]\naddress = 127.0.0.1\nhosts = all\niqn = iqn.2026-01.a:b\n',
+      /Key iqn of a gate with protocol = nvme: it is for protocol = iscsi/,
+    ],
+    [`${GATE}${GATE.replace('gate i', 'gate j')}`, /Duplicate address 127.0.0.1:3260/],
+  ])('are refused if they are wrong: %s', (text, reason) => {
+    expect(() => parseRscltConfig(text, 'f')).toThrow(reason);
+  });
+});
+
+describe('gates for AoE', () => {
+  const GATE = '[gate e]\nprotocol = aoe\ninterface = eth1\nshelf = 7\nhosts = all\n';
+  const WRITES = `${GATE}volumes = a\naoe-writes = unsafe\n`;
+
+  test('have an interface, a shelf, hosts and slots', () => {
+    const base = { name: 'e', interface: 'eth1', shelf: 7, hosts: null, volumes: 'all', slots: new Map(), hasUnsafeWrites: false };
+    expect(parseRscltConfig(GATE, 'f')).toMatchObject({ gates: [], aoeGates: [base] });
+    const more = `${GATE.replace('all', '02:00:00:00:00:0A')}volumes = a, b@1\nslots = b@1=254\naoe-writes = unsafe\n`;
+    expect(parseRscltConfig(more, 'f').aoeGates).toEqual([
+      { ...base, hosts: ['02:00:00:00:00:0a'], volumes: ['a', 'b@1'], slots: new Map([['b@1', 254]]), hasUnsafeWrites: true },
+    ]);
+  });
+
+  test.each([
+    [GATE.replace('shelf = 7\n', ''), /f:1: No shelf in \[gate e\], which has protocol = aoe: add "shelf = ..."/],
+    [GATE.replace('shelf = 7', 'shelf = 65535'), /Wrong value "65535" for shelf/],
+    [GATE.replace('eth1', 'a/b'), /Wrong value "a\/b" for interface/],
+    [
+      GATE.replace('all', 'nqn.2020-01.a:b'),
+      /f:5: Hosts of a gate with protocol = aoe are MAC addresses, such as 02:00:00:00:00:01, or all/,
+    ],
+    [GATE.replace('all', 'ff:ff:ff:ff:ff:ff'), /Wrong value "ff:ff:ff:ff:ff:ff" for hosts/],
+    [`${GATE}address = 127.0.0.1\n`, /Key address of a gate with protocol = aoe: it is for protocol = nvme or iscsi, remove it/],
+    ['[gate g]\naddress = 127.0.0.1\nhosts = 02:00:00:00:00:01\n', /Hosts of a gate with protocol = nvme are NQNs, or all/],
+    ['[gate g]\naddress = 127.0.0.1\nhosts = all\nslots = a=1\n', /Key slots of a gate with protocol = nvme: it is for protocol = aoe/],
+    [`${GATE}${GATE.replace('gate e', 'gate f')}`, /Duplicate shelf 7/],
+    [`${GATE}slots = a=1,b=1\n`, /Wrong value "a=1,b=1" for slots/],
+    [`${GATE}slots = a=255\n`, /Wrong value "a=255" for slots/],
+    [`${GATE}volumes = a\nslots = b=1\n`, /Slot of b, which the key volumes does not name/],
+    [`${GATE}aoe-writes = unsafe\n`, /Unsafe writes to all volumes: name the volumes of this gate/],
+    [`${WRITES}[gate g]\naddress = 127.0.0.1\nhosts = all\n`, /Unsafe writes to a, which gate g offers, too/],
+    [`${GATE.replace('gate e', 'gate f').replace('7', '8')}volumes = b, a\n${WRITES}`, /Unsafe writes to a, which gate f offers, too/],
   ])('are refused if they are wrong: %s', (text, reason) => {
     expect(() => parseRscltConfig(text, 'f')).toThrow(reason);
   });

@@ -6,17 +6,17 @@ import { printDuration, printEndpoint, quoteText } from '../../lib/units.ts';
 import { assert } from '../../lib/assert.ts';
 import { addressKey } from '../../lib/subnet.ts';
 import { INTERFACES_MAX } from '../../lib/limits.ts';
-import { GATES_MAX, NAMESPACES_PER_CLIENT_MAX, PORT_DEFAULT, SERVER_SECTIONS_MAX } from '../schema/limits.ts';
+import { NAMESPACES_PER_CLIENT_MAX, PORT_DEFAULT, SERVER_SECTIONS_MAX } from '../schema/limits.ts';
 import { type ConfigProblem, Findings, throwProblems, Uniques } from './findings.ts';
 import { type IniSection, parseIni } from './ini-document.ts';
 import type { KeyDemand } from './short-keys.ts';
+import { readGates } from './gates.ts';
 import { SCHEMA } from '../schema/schema.ts';
 import { readMetrics } from './metrics.ts';
 import { SectionReader } from './section-reader.ts';
 import { knownSections } from './sections.ts';
 import { readTriggers } from './triggers.ts';
 import type {
-  ClientGateConfig,
   ClientInterfaceConfig,
   ClientNamespaceConfig,
   ClientServerConfig,
@@ -89,7 +89,11 @@ export function examineRscltConfig(text: string, file: string): RscltExamination
     assert(group !== undefined, 'A namespace without its sections');
     checkServers(group, namespace, interfaces, defaultPort, findings);
   }
-  const gates = readGates(sections, defaults, findings);
+  const { gates, aoeGates } = readGates(
+    sections.filter(({ type }) => type === 'gate').map((section) => new SectionReader(section, schema.gate.keys, schema, findings)),
+    defaults.value('processes'),
+    findings,
+  );
   const nbdGroup = defaults.value('nbd-group');
   const logTotalBytes = defaults.value('log-total');
   const processes = defaults.value('processes');
@@ -118,6 +122,7 @@ export function examineRscltConfig(text: string, file: string): RscltExamination
     interfaces,
     namespaces,
     gates,
+    aoeGates,
     triggers,
     warnings,
   };
@@ -156,53 +161,6 @@ function readInterfaces(
     interfaces.push({ name: reader.name, ...given, port: portGiven ?? defaults.value('port'), portGiven });
   }
   return interfaces;
-}
-
-function readGates(sections: readonly IniSection[], defaults: Reader<'defaults'>, findings: Findings): readonly ClientGateConfig[] {
-  const own = sections.filter(({ type }) => type === 'gate');
-  const beyond = own[GATES_MAX];
-  if (beyond !== undefined) findings.problem(beyond.line, `${own.length} gates: allowed are at most ${GATES_MAX}`);
-  const [first] = own;
-  if (first !== undefined && defaults.value('processes') !== 1)
-    findings.problem(first.line, 'A gate with several data processes: allowed is processes = 1 in [defaults]');
-  const uniques = new Uniques(findings);
-  const gates: ClientGateConfig[] = [];
-  for (const section of own) {
-    const reader: Reader<'gate'> = new SectionReader(section, schema.gate.keys, schema, findings);
-    uniques.claim(`name ${reader.name}`, reader.line, `gate name ${quoteText(reader.name)}`, 'give each gate a name of its own');
-    const nqn = reader.value('nqn');
-    if (nqn !== null) uniques.claim(`nqn ${nqn}`, reader.lineOf('nqn'), `NQN ${quoteText(nqn)}`, 'give each gate an NQN of its own');
-    const [addresses, secretFile, tls] = [reader.value('address'), reader.value('secret-file'), reader.value('tls') === 'required'];
-    if (tls && secretFile === null)
-      findings.problem(reader.lineOf('tls'), 'A gate with tls = required needs the TLS keys of its hosts: add secret-file = PATH');
-    for (const { address, port } of addresses ?? []) {
-      const shown = printEndpoint(address, port);
-      uniques.claim(
-        `address ${addressKey(address)} ${port}`,
-        reader.lineOf('address'),
-        `address ${shown}`,
-        'give each gate a port of its own',
-      );
-    }
-    const member = reader.value('member');
-    if (member !== null && reader.value('volumes') === 'all')
-      findings.problem(reader.lineOf('member'), 'A gate with the key member needs the names of its volumes: add volumes = NAME,...');
-    if (addresses !== null)
-      gates.push({
-        name: reader.name,
-        nqn,
-        addresses,
-        hosts: reader.value('hosts'),
-        volumes: reader.value('volumes'),
-        member,
-        secretFile,
-        // load-config.ts reads the file. Without it, no host gets in.
-        secrets: secretFile === null ? null : new Map(),
-        tls,
-        tlsKeys: new Map(),
-      });
-  }
-  return gates;
 }
 
 /**

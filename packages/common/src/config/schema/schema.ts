@@ -8,8 +8,10 @@ import {
   CLIENTS_MAX,
   DEAD_AFTER_MS,
   DEAD_MAX_MS,
+  AOE_SHELF_MAX,
   GATE_MEMBERS_MAX,
   GATE_PORT,
+  ISCSI_PORT,
   HEARTBEAT_INTERVAL_MS,
   HEARTBEAT_MAX_MS,
   HEARTBEAT_MIN_MS,
@@ -381,14 +383,23 @@ export const SCHEMA = {
     },
     gate: {
       ...anyNumber,
-      help: 'A gate: hosts without rsiod use attached volumes through it by NVMe/TCP. Gates of this NAME and namespaceid are one subsystem for hosts',
+      help: 'A gate: hosts without rsiod use attached volumes through it by NVMe/TCP, iSCSI or AoE. Gates of this NAME and namespaceid are one subsystem, or one target, for hosts',
       keys: {
-        address: needed(types.gateAddresses, `Addresses at which rsiod listens for hosts; the default port is ${GATE_PORT}`),
+        protocol: withDefault(
+          types.choice('nvme', 'iscsi', 'aoe'),
+          'nvme',
+          'What the hosts of the gate speak: NVMe/TCP, iSCSI, or ATA over Ethernet (aoe: read-only, without any protection; see docs/HOSTS.md)',
+        ),
+        address: optional(
+          types.gateAddresses,
+          `Needed for nvme and iscsi: addresses at which rsiod listens for hosts; the default port is ${GATE_PORT}, or ${ISCSI_PORT} for iscsi`,
+        ),
         hosts: needed(
           types.gateHosts,
-          'Hosts that may log in to the gate, by their NQNs. NQNs are not secret: protect the network, or set secret-file',
+          'Hosts that may use the gate, by their NQNs, IQNs (iscsi) or MAC addresses (aoe). None of these is secret: protect the network, or set secret-file',
         ),
         nqn: optional(types.nqn, 'NQN of the subsystem that hosts see. Default: made from the namespaceid and NAME'),
+        iqn: optional(types.iqn, 'IQN of the target that hosts of iscsi see. Default: made from the namespaceid and NAME'),
         volumes: withDefault(types.volumeNames, 'all', 'Attached volumes that the gate offers to its hosts'),
         member: optional(
           types.integer(1, GATE_MEMBERS_MAX),
@@ -396,12 +407,23 @@ export const SCHEMA = {
         ),
         'secret-file': optional(
           types.path,
-          'File with lines NQN SECRET, for hosts and for the NQN of the gate: hosts then authenticate, and hosts without a line are refused',
+          'File with lines NQN SECRET, or IQN SECRET, for hosts and for the gate itself: hosts then authenticate, and hosts without a line are refused',
         ),
         tls: withDefault(
           types.choice('off', 'required'),
           'off',
           'Whether hosts have to use TLS 1.3 (required: with the key in their line NQN NVMeTLSkey-1:... of secret-file; others are refused)',
+        ),
+        interface: optional(types.interfaceName, 'Needed for aoe: network interface whose Ethernet segment has the hosts'),
+        shelf: optional(types.integer(0, AOE_SHELF_MAX), 'Needed for aoe: first part of the addresses SHELF.SLOT of the volumes'),
+        slots: optional(
+          types.aoeSlots,
+          'For aoe: slots of volumes, NAME=SLOT,...; the gate gives a slot to each other volume, and keeps it',
+        ),
+        'aoe-writes': withDefault(
+          types.choice('off', 'unsafe'),
+          'off',
+          'Whether hosts of aoe may write (unsafe: a frame that the network delays can revert an acknowledged block)',
         ),
       },
     },

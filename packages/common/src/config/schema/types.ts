@@ -302,13 +302,14 @@ export interface ClientNamespaceConfig {
   readonly volumes: readonly VolumeOverride[];
 }
 
-/** One `[gate]` section: attached volumes that hosts without rsiod use by NVMe/TCP. */
+/** One `[gate]` section: attached volumes that hosts without rsiod use by NVMe/TCP or iSCSI. */
 export interface ClientGateConfig {
   readonly name: string;
-  /** NQN of the subsystem; null for the one that is made from the namespaceid and the name. */
+  readonly protocol: 'nvme' | 'iscsi';
+  /** NQN of the subsystem, or IQN of the target; null for the one that is made from the namespaceid and the name. */
   readonly nqn: string | null;
   readonly addresses: readonly EndpointConfig[];
-  /** NQNs of the hosts that may log in; null for all hosts. */
+  /** NQNs of the hosts that may log in, or their IQNs; null for all hosts. */
   readonly hosts: readonly string[] | null;
   /** Names of the volumes, such as `oracle` or `oracle@1`; `all` for all attached volumes. */
   readonly volumes: 'all' | readonly string[];
@@ -317,7 +318,7 @@ export interface ClientGateConfig {
   /** File with the secrets of the hosts; null if hosts do not authenticate. */
   readonly secretFile: string | null;
   /**
-   * The secrets in the file, by NQN; null if hosts do not authenticate. A host without a secret is refused, unless hosts use TLS: then its
+   * The secrets in the file, by NQN or IQN; null if hosts do not authenticate. A host without a secret is refused, unless hosts use TLS: then its
    * TLS key is its proof.
    */
   readonly secrets: ReadonlyMap<string, GateSecret> | null;
@@ -325,6 +326,21 @@ export interface ClientGateConfig {
   readonly tls: boolean;
   /** The keys for TLS in the file, by NQN of the host. */
   readonly tlsKeys: ReadonlyMap<string, GateSecret>;
+}
+
+/** One `[gate]` section with `protocol = aoe`: attached volumes that hosts use by ATA over Ethernet. */
+export interface AoeGateConfig {
+  readonly name: string;
+  /** Name of the network interface of this machine, such as eth1. */
+  readonly interface: string;
+  readonly shelf: number;
+  /** MAC addresses of the hosts that get answers, such as 02:00:00:00:00:01; null for all hosts. */
+  readonly hosts: readonly string[] | null;
+  readonly volumes: 'all' | readonly string[];
+  /** The slots of some of the volumes, by their names in `volumes`. The gate gives a slot to each other volume. */
+  readonly slots: ReadonlyMap<string, number>;
+  /** True if hosts may write, although a frame that the network delays can revert a block. */
+  readonly hasUnsafeWrites: boolean;
 }
 
 /** A secret of a host or of a gate, or a key for TLS. `hash`: the hash that transforms the key with the NQN before use; 0 for none. */
@@ -351,6 +367,7 @@ export interface RscltConfig {
   readonly interfaces: readonly ClientInterfaceConfig[];
   readonly namespaces: readonly ClientNamespaceConfig[];
   readonly gates: readonly ClientGateConfig[];
+  readonly aoeGates: readonly AoeGateConfig[];
   readonly triggers: readonly TriggerConfig[];
   readonly warnings: readonly ConfigWarning[];
 }

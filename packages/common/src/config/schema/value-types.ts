@@ -3,9 +3,9 @@
 
 import { PORT_MAX } from '../../lib/limits.ts';
 import {
+  AOE_SLOT_MAX,
   GATE_ADDRESSES_MAX,
   GATE_HOSTS_MAX,
-  GATE_PORT,
   KEY_MAX_CHARS,
   NQN_MAX_CHARS,
   PATH_MAX_BYTES,
@@ -244,14 +244,18 @@ export const volumeNames: ValueType<'all' | readonly string[]> = plain(
 
 const GATE_ADDRESSES_ALLOWED = `1 to ${GATE_ADDRESSES_MAX} addresses of this machine, separated by commas, such as 192.168.1.5 or [fd00::5]:4420`;
 
-/** Addresses at which a gate listens; GATE_PORT applies to those without a port. */
-export const gateAddresses: ValueType<readonly EndpointConfig[]> = plain('endpoints', GATE_ADDRESSES_ALLOWED, (text) => {
-  const found = text.split(/\s*,\s*/).map((one) => orElse(() => parseEndpoint(one), text, GATE_ADDRESSES_ALLOWED));
-  const usable = found.length <= GATE_ADDRESSES_MAX && found.every(({ address: one }) => isSingleHost(one));
-  const all = found.map(({ address: one, port: own }) => ({ address: one, port: own ?? GATE_PORT }));
-  const isTwice = new Set(all.map((one) => printEndpoint(one.address, one.port))).size < all.length;
-  return usable && !isTwice ? all : refuse('addresses', text, GATE_ADDRESSES_ALLOWED);
-});
+/** Addresses at which a gate listens. The default port depends on the protocol. */
+export const gateAddresses: ValueType<readonly { readonly address: string; readonly port: number | null }[]> = plain(
+  'endpoints',
+  GATE_ADDRESSES_ALLOWED,
+  (text) => {
+    const found = text.split(/\s*,\s*/).map((one) => orElse(() => parseEndpoint(one), text, GATE_ADDRESSES_ALLOWED));
+    const usable = found.length <= GATE_ADDRESSES_MAX && found.every(({ address: one }) => isSingleHost(one));
+    const all = found.map(({ address: one, port: own }) => ({ address: one, port: own }));
+    const isTwice = new Set(all.map((one) => printEndpoint(one.address, one.port))).size < all.length;
+    return usable && !isTwice ? all : refuse('addresses', text, GATE_ADDRESSES_ALLOWED);
+  },
+);
 
 const NQN = /^nqn\.\d{4}-\d{2}\.[A-Za-z0-9.-]+(?::[\x21-\x2b\x2d-\x7e]+)?$/;
 /** The subsystem with this name, which lists the others, is at each gate. */
@@ -267,14 +271,54 @@ export function isNqn(text: string): boolean {
   return NQN.test(text) && text.length <= NQN_MAX_CHARS;
 }
 
-const HOSTS_ALLOWED = `all, or 1 to ${GATE_HOSTS_MAX} NQNs of hosts, separated by commas or spaces, as /etc/nvme/hostnqn has them`;
+const IQN = /^(?:iqn\.\d{4}-\d{2}\.[a-z0-9][a-z0-9.-]*(?::[a-z0-9.:_-]+)?|eui\.[0-9a-f]{16}|naa\.[0-9a-f]{16}(?:[0-9a-f]{16})?)$/;
+/** Name of an iSCSI target. */
+export const iqn: ValueType<string> = plain(
+  'iqn',
+  `an IQN of at most ${NQN_MAX_CHARS} characters, such as iqn.2026-01.com.example:gate`,
+  (text) => (isIqn(text.toLowerCase()) ? text.toLowerCase() : refuse('IQN', text, iqn.allowed)),
+);
+
+/** True for the name of an iSCSI initiator or target, in lower case. */
+export function isIqn(text: string): boolean {
+  return IQN.test(text) && text.length <= NQN_MAX_CHARS;
+}
+
+const HOSTS_ALLOWED = `all, or 1 to ${GATE_HOSTS_MAX} NQNs of hosts (as /etc/nvme/hostnqn has them), or IQNs for iSCSI, or MAC addresses for AoE, separated by commas or spaces`;
+const MAC = /^[0-9a-f]{2}(?::[0-9a-f]{2}){5}$/;
+
+/** True for the MAC address of one network card, in lower case. */
+export function isMac(text: string): boolean {
+  // In the first octet, 1 means a group of cards.
+  return MAC.test(text) && (Number.parseInt(text.slice(0, 2), 16) & 1) === 0;
+}
 
 /** Hosts that may log in to a gate; `all` yields null. */
 export const gateHosts: ValueType<readonly string[] | null> = plain('names', HOSTS_ALLOWED, (text) => {
   if (text === 'all') return null;
-  const names = [...new Set(text.split(/\s*,\s*|\s+/))];
-  const usable = names.length <= GATE_HOSTS_MAX && names.every(isNqn);
-  return usable ? names : refuse('list of NQNs', text, HOSTS_ALLOWED);
+  const given = text.split(/\s*,\s*|\s+/);
+  const names = [...new Set(given.map((one) => (isMac(one.toLowerCase()) || isIqn(one.toLowerCase()) ? one.toLowerCase() : one)))];
+  const usable = names.length <= GATE_HOSTS_MAX && (names.every(isNqn) || names.every(isIqn) || names.every(isMac));
+  return usable ? names : refuse('list of hosts', text, HOSTS_ALLOWED);
+});
+
+const INTERFACE_NAME = /^(?!\.{1,2}$)[!-.0-9;-~]{1,15}$/;
+/** Name of a network interface, as the kernel allows it. */
+export const interfaceName: ValueType<string> = plain(
+  'interface',
+  'the name of a network interface of this machine, such as eth1',
+  (text) => (INTERFACE_NAME.test(text) ? text : refuse('interface', text, interfaceName.allowed)),
+);
+
+const SLOTS_ALLOWED = `NAME=SLOT,... with names of volumes and different slots from 0 to ${AOE_SLOT_MAX}, such as debian@1=0,data=3`;
+
+export const aoeSlots: ValueType<ReadonlyMap<string, number>> = plain('slots', SLOTS_ALLOWED, (text) => {
+  const pairs = text.split(/\s*,\s*|\s+/).map((one): [string, number] => {
+    const [, name = '', slot = ''] = /^(.+)=(\d{1,3})$/.exec(one) ?? [];
+    return isName(withoutUniverse(name)) && Number(slot) <= AOE_SLOT_MAX ? [name, Number(slot)] : refuse('slot', text, SLOTS_ALLOWED);
+  });
+  const isTwice = [pairs.map(([name]) => name), pairs.map(([, slot]) => slot)].some((all) => new Set<unknown>(all).size < all.length);
+  return isTwice ? refuse('slots', text, SLOTS_ALLOWED) : new Map(pairs);
 });
 
 function withoutUniverse(name: string): string {
