@@ -96,6 +96,7 @@ export const FOLDERS = {
   'packages/rsiod/src/frontends/devices': 'the devices of all volumes: creation, users, removal; loop devices',
   'packages/rsiod/src/frontends/fuse': 'a regular file that is the volume: FUSE, spoken with the kernel without a library',
   'packages/rsiod/src/gates': 'volumes for hosts without rsiod, with sockets',
+  'packages/rsiod/src/gates/aoe': 'ATA over Ethernet: the engine, what hosts store, and the helper with the packet socket',
   'packages/rsiod/src/gates/nvme': 'NVMe over TCP: controllers, queues, commands',
   'packages/rsiod/src/gates/nvme/auth': 'DH-HMAC-CHAP, with which hosts authenticate',
   'packages/rsiod/src/gates/nvme/wire': "NVMe/TCP's bytes",
