@@ -233,6 +233,7 @@ export const FOLDERS = {
   'test/support/faulty-server': 'the server for tests: rssrv whose volumes show faults',
   'test/support/hosts': 'hosts of a test with their configuration files and daemons, and loopback addresses',
   'test/support/io': 'fio, NBD clients, writes that can be verified',
+  'test/support/aoe': 'a machine with a gate for AoE, and a raw host on an Ethernet segment',
   'test/support/netlab': 'machines with network cards of their own, in network namespaces: shaped links, their faults',
   'test/support/netlab/load': 'the load on machines of the network lab, and its latencies',
   'test/support/peers': 'raw clients and servers of the protocol',

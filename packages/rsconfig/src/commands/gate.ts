@@ -19,7 +19,7 @@ const COMPLETES_GATE = '"${ask[@]}" gate list | tail -n +2 | cut -d " " -f 1';
 export const GATE_ADD = defineCommand({
   call: { by: 'words', words: 'gate add' },
   synopsis:
-    'gate add NAME ADDRESS[:PORT][,...]|INTERFACE --hosts HOST[,...]|all\n[--protocol nvme|aoe] [--offers NAME[,...]]\n[--member N] [--nqn NQN] [--secrets FILE [--tls]]\n[--shelf N] [--slots NAME=SLOT[,...]] [--unsafe-writes] [--reload]',
+    'gate add NAME ADDRESS[:PORT][,...]|INTERFACE --hosts HOST[,...]\n[--protocol nvme|aoe] [--offers NAME[,...]]\n[--member N] [--nqn NQN] [--secrets FILE [--tls]]\n[--shelf N] [--slots NAME=N[,...]] [--unsafe-writes]\n[--reload]',
   summary: 'adds a gate for hosts without rsiod to rscltcfg',
   details: `Hosts use the volumes of the gate by NVMe/TCP, with the initiator of their own
 kernel. A Linux host shows its NQN with cat /etc/nvme/hostnqn. An NQN is not
@@ -40,7 +40,7 @@ nothing protects: see docs/HOSTS.md, above all before --unsafe-writes.`,
     },
     tls: { kind: 'flag', help: 'hosts have to use TLS, with the keys in FILE' },
     shelf: { kind: 'text', value: 'N', help: 'for aoe: first part of the addresses SHELF.SLOT' },
-    slots: { kind: 'text', value: 'NAME=SLOT[,...]', help: 'for aoe: slots of volumes; the gate gives the others' },
+    slots: { kind: 'text', value: 'NAME=N[,...]', help: 'for aoe: slots of volumes; the gate gives the others' },
     'unsafe-writes': {
       kind: 'flag',
       help: 'for aoe: hosts may write; a frame that the network\ndelays can then revert an acknowledged block',
