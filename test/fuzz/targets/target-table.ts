@@ -8,6 +8,7 @@ import { clientTrunk } from './network/client-trunk.ts';
 import { rscltcfg, rssrvcfg } from './files/config-files.ts';
 import { controlLines } from './local/control-lines.ts';
 import { fuseSession } from './local/fuse-session.ts';
+import { gateFrames } from './local/gate-frames.ts';
 import { gateHosts } from './local/gate-hosts.ts';
 import { handshakeClient } from './network/handshake-client.ts';
 import { handshakeTlsClient, handshakeTlsServer } from './network/handshake-tls.ts';
@@ -36,6 +37,7 @@ export const TARGETS: readonly FuzzTarget[] = [
   webSources,
   controlLines,
   nbdFrontend,
+  gateFrames,
   gateHosts,
   fuseSession,
   iniDocument,

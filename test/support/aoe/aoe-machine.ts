@@ -59,7 +59,7 @@ export class AoeMachine {
       'gate',
       'add',
       'boot',
-      AOE_CARD,
+      card,
       '--protocol',
       'aoe',
       '--shelf',
