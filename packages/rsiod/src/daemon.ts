@@ -315,8 +315,7 @@ export class ClientDaemon {
     const { warning } = this.unkept(next);
     if (warning !== null) log.warn(warning);
     this.role.exportsChanged(this.nbd);
-    if (!this.role.isData) void this.gates.follow(next.gates);
-    if (!this.role.isData) void this.aoeGates.follow(next.aoeGates);
+    if (!this.role.isData) void Promise.all([this.gates.follow(next.gates), this.aoeGates.follow(next.aoeGates)]);
     this.attachments.configurationChanged();
     this.role.configure(next);
     void this.attachWanted(true).then(() => this.attached.record());

@@ -48,7 +48,7 @@ export class FrameCard {
   private readonly received: Buffer[] = [];
 
   private constructor(command: readonly string[], device: string, isFlood: boolean) {
-    const [program = '', ...args] = [...command, 'setpriv', '--pdeathsig', 'KILL', 'perl', '-e', PROGRAM, device, isFlood ? '1' : ''];
+    const [program, ...args] = [...command, 'setpriv', '--pdeathsig', 'KILL', 'perl', '-e', PROGRAM, device, isFlood ? '1' : ''];
     this.child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] });
     this.child.stdin?.on('error', () => undefined);
     this.child.stdout?.on('data', (bytes: Buffer) => this.take(bytes));

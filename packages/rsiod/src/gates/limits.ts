@@ -142,7 +142,7 @@ export const AOE_QUERIES_MS = 1_000;
 /** Least time between changes of config strings, mask lists and reserve lists that hosts make: each one is written to the disk. */
 export const AOE_CHANGE_MS = 50;
 /** Answers that wait for the helper; answers beyond it are dropped. */
-export const AOE_OUTPUT_BYTES = 512 * KIB;
+export const AOE_OUTPUT_BYTES = 640 * KIB;
 /** Bytes that are taken from the helper at once. */
 export const AOE_INPUT_BYTES = 64 * KIB;
 /** A host counts as a user of a volume for this time after its last command; and most hosts of a volume that are remembered. */
@@ -153,6 +153,6 @@ export const AOE_HELPER_RETRY_MS = 1_000;
 /** Shelves whose slots are remembered. */
 export const AOE_SHELVES_MAX = 64;
 
-assert(AOE_OUTPUT_BYTES >= 2 * AOE_FRAME_MAX_BYTES, 'An answer fits');
+assert(AOE_OUTPUT_BYTES >= AOE_VOLUME_COMMANDS_MAX * (AOE_FRAME_MAX_BYTES + 4), 'The answers to all that a host has outstanding fit');
 assert(AOE_INPUT_BYTES >= AOE_FRAME_MAX_BYTES + 12, 'A frame fits');
 assert(AOE_WRITE_AGE_MS + AOE_CLOCK_STEP_MS < GATE_GAP_MS, 'A write is too old before a gap is found');

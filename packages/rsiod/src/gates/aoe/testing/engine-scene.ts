@@ -1,4 +1,5 @@
 // An engine with volumes in memory and a host of the tests. Volumes complete what they have when the test says so.
+// Invariant: the memory of a frame is overwritten as soon as the engine has taken the frame.
 
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { MemoryVolume, type MemoryVolumeOptions } from '../../../frontends/nbd/testing/memory-volume.ts';

@@ -1,4 +1,5 @@
-// A host of AoE for tests: builds requests and reads answers byte by byte, by the text of AoEr11. It shares no code with the gate.
+// A host of AoE for tests: builds requests and reads answers byte by byte, by the text of AoEr11.
+// Invariant: it shares no code with the gate.
 
 export const HOST = '02:00:00:00:00:01';
 export const OTHER = '02:00:00:00:00:02';
