@@ -90,11 +90,12 @@ export const PRODUCTS = {
     ],
     packages: ['rsiod', 'rsconfig'],
     programs: { rsiod: ['rsiod', 'main'], rsclogcat: ['rsiod', 'logcat'], rsconfig: ['rsconfig', 'main'] },
-    pages: ['rsiod.8', 'rscltcfg.5', 'rsconfig.8', 'rsclogcat.8'],
+    pages: ['rsiod.8', 'rscltcfg.5', 'rsconfig.8', 'rsclogcat.8', 'rsio-aoe.7'],
     completion: ['rsconfig'],
     units: ['rsiod'],
     settings: 'rscltcfg',
     files: {
+      'packaging/rsiod-aoe.conf': 'usr/share/rsio/rsiod-aoe.conf',
       'packaging/rsio.rules': 'usr/lib/udev/rules.d/60-rsio.rules',
       'packaging/RSIOPlugin.pm': 'usr/share/rsio/proxmox/RSIOPlugin.pm',
     },
