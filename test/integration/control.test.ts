@@ -92,6 +92,8 @@ const CALLS: Readonly<Record<string, readonly (readonly [args: string, code: num
   'volume-show': [['volume show db', 0]],
   'volume-grow': [['volume grow db 2m', 0]],
   'volume-set': [['volume set db clients=big-2', 0]],
+  'volume-allow': [['volume allow db venus', 0]],
+  'volume-revoke': [['volume revoke db venus', 0]],
   'volume-pause': [['volume pause db --for 1m', 0]],
   'volume-resume': [['volume resume db', 0]],
   'volume-stop': [['volume stop db', 0]],

@@ -127,6 +127,12 @@ describe('each command sends its request and prints the answer', () => {
       'oracle@0 removed; until 1970_01_02-00:00:00 (GMT), rsadm volume restore oracle brings it back\n',
     ],
     [
+      ['volume', 'revoke', 'oracle', 'big-2'],
+      'volume-revoke',
+      { ...name, client: 'big-2', request },
+      'oracle@0 was taken away from big-2, which may not attach it any more\n',
+    ],
+    [
       ['volume', 'pause', 'oracle', '--for', '2m'],
       'volume-pause',
       { ...name, forMs: 120_000 },
@@ -324,6 +330,8 @@ describe('each command sends its request and prints the answer', () => {
     [['volume', 'grow', 'oracle', '1t'], 'volume-grow'],
     [['volume', 'rename', 'oracle', 'data'], 'volume-rename'],
     [['volume', 'set', 'oracle', 'readonly=yes'], 'volume-set'],
+    [['volume', 'allow', 'oracle', 'big-2'], 'volume-allow'],
+    [['volume', 'revoke', 'oracle', 'big-2'], 'volume-revoke'],
     [['volume', 'pause', 'oracle'], 'volume-pause'],
     [['volume', 'resume', 'oracle'], 'volume-resume'],
     [['volume', 'stop', 'oracle'], 'volume-stop'],
@@ -447,6 +455,8 @@ describe('each command sends its request and prints the answer', () => {
       'volume grow',
       'volume rename',
       'volume set',
+      'volume allow',
+      'volume revoke',
       'volume pause',
       'volume resume',
       'volume stop',
@@ -503,11 +513,13 @@ describe('each command sends its request and prints the answer', () => {
 
   test('a client that is not configured is said when a volume is made for it', async () => {
     const clients = ['big-2', 'mars'];
-    await scene.serve({ 'volume-create': () => ({ volume: volume({ clients }) }), 'volume-set': () => ({ volume: volume({ clients }) }) });
+    const answer = () => ({ volume: volume({ clients }), client: 'mars' });
+    await scene.serve({ 'volume-create': answer, 'volume-set': answer, 'volume-allow': answer });
     const err = 'rsadm: oracle@0 is for mars, not listed in [clients]: rsadm client add NAME lets a client connect\n';
     expect((await scene.run(['volume', 'create', 'oracle', '--size', '20g', '--clients', 'big-2,mars'])).err).toBe(err);
     expect((await scene.run(['volume', 'set', 'oracle', 'clients=big-2,mars'])).err).toBe(err);
     expect((await scene.run(['volume', 'set', 'oracle', 'shared=no'])).err, 'the clients are not changed').toBe('');
+    expect(await scene.run(['volume', 'allow', 'oracle', 'mars'])).toEqual({ code: 0, out: 'mars may attach oracle@0\n', err });
     expect(scene.asked[0]).toEqual(['volume-create', { ...created, clients }]);
   });
 

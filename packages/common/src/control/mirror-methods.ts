@@ -147,6 +147,20 @@ export const MIRROR_SNAPSHOT = object({
 
 export type MirrorSnapshot = Of<typeof MIRROR_SNAPSHOT>;
 
+export const MIRROR_ACCESS = object({
+  namespace: text(),
+  name: text(),
+  universe: count(),
+  mirror: text('Id of the mirror'),
+  client: text(),
+  servers: list(text(), 'Servers with a replica that have executed the order'),
+  wasHeld: flag('The client had a replica on one of these servers, and the order has ended that'),
+  isProven: flag('Nothing that the client sends to the mirror takes effect any more; always false for mirror-allow'),
+  left: list(object({ server: text(), reason: text() }), 'Servers with a replica that have not executed the order: repeat it'),
+});
+
+export type MirrorAccess = Of<typeof MIRROR_ACCESS>;
+
 const volumeName: Param<string> = { shape: filledText(), what: `the name of a mirror, at most ${NAME_MAX_BYTES} characters` };
 const universe: Param<number> = { shape: whole(0, UNIVERSE_MAX), what: `a whole number from 0 to ${UNIVERSE_MAX}`, default: 0 };
 const sizeBytes: Param<number> = { shape: whole(1, VOLUME_MAX_BYTES), what: 'a size in bytes' };
@@ -159,6 +173,7 @@ const serverPools: Param<readonly { readonly server: string; readonly pool: stri
   default: [],
 };
 const request: Param<string | null> = { shape: orNull(filledText()), what: 'an id of at most 64 characters or null', default: null };
+const clientName: Param<string> = { shape: filledText(), what: 'the name of a client' };
 const serverName: Param<string> = { shape: filledText(), what: 'the name of a server' };
 const serverOrNull: Param<string | null> = { shape: orNull(filledText()), what: 'the name of a server or null', default: null };
 const namespaceOrNull: Param<string | null> = { shape: orNull(filledText()), what: 'the name of a namespace or null', default: null };
@@ -216,6 +231,18 @@ export const MIRROR_METHODS = {
       id: { shape: filledText(), what: 'a UUID, the same if the request is sent again' },
     },
     MIRROR_SNAPSHOT,
+    SERVER_CALL_MS,
+  ),
+  'mirror-revoke': method(
+    'Takes a mirror away from a client, at all servers with a replica. If a server is missing, a majority of the voters proves it',
+    { namespace: namespaceOrNull, name: volumeName, universe, client: clientName },
+    MIRROR_ACCESS,
+    SERVER_CALL_MS,
+  ),
+  'mirror-allow': method(
+    'Lets a client attach a mirror, at all servers with a replica',
+    { namespace: namespaceOrNull, name: volumeName, universe, client: clientName },
+    MIRROR_ACCESS,
     SERVER_CALL_MS,
   ),
   'mirror-force': method(

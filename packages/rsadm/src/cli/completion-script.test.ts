@@ -56,6 +56,7 @@ test.for<[string[], string[]]>([
   [
     ['volume', ''],
     [
+      'allow',
       'clone',
       'copy',
       'create',
@@ -72,6 +73,7 @@ test.for<[string[], string[]]>([
       'rename',
       'restore',
       'resume',
+      'revoke',
       'rollback',
       'set',
       'show',

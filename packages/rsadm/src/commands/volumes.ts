@@ -9,6 +9,7 @@ import { copyAnywhereCommand } from '@rsio/common/manage/volumes/copy';
 import { CREATE, CREATED_FIELDS, createVolume, reportCreated } from '@rsio/common/manage/volumes/create';
 import type { VolumeDoor, VolumeProgram, VolumeTarget } from '@rsio/common/manage/volumes/door';
 import { poolNameOf, volumeName } from '@rsio/common/manage/volumes/values';
+import { accessCommands } from '@rsio/common/manage/volumes/access';
 import { haltCommands } from '@rsio/common/manage/volumes/halts';
 import { imageCommands } from '@rsio/common/manage/volumes/images';
 import { purgeCommand } from '@rsio/common/manage/volumes/purge';
@@ -57,6 +58,10 @@ const IMAGES = imageCommands(PROGRAM, 'jobs');
 export const VOLUME_IMAGE = onThisServer(IMAGES.image);
 export const VOLUME_REFRESH = onThisServer(IMAGES.refresh);
 export const VOLUME_SPLIT = onThisServer(IMAGES.split);
+
+const ACCESS = accessCommands(PROGRAM);
+export const VOLUME_REVOKE = onThisServer(ACCESS.revoke);
+export const VOLUME_ALLOW = onThisServer(ACCESS.allow);
 
 const HALTS = haltCommands(PROGRAM);
 export const VOLUME_PAUSE = onThisServer(HALTS.pause);

@@ -69,6 +69,7 @@ test.for<[string[], string[]]>([
   [
     ['volume', ''],
     [
+      'allow',
       'clone',
       'copy',
       'create',
@@ -85,6 +86,7 @@ test.for<[string[], string[]]>([
       'rename',
       'restore',
       'resume',
+      'revoke',
       'rollback',
       'set',
       'show',

@@ -20,6 +20,7 @@ import type { Gates } from '../gates/gates.ts';
 import type { Frontends } from '../frontends/frontends.ts';
 import type { ClientSnapshots } from './client-snapshots.ts';
 import type { MirrorChanges } from '../mirrors/commands/changes.ts';
+import type { MirrorAccessOrders } from '../mirrors/commands/access.ts';
 import type { MirrorSnapshots } from '../mirrors/commands/snapshots.ts';
 import type { MirrorForcing } from '../mirrors/commands/forcing.ts';
 import type { MirrorManagement } from '../mirrors/commands/management.ts';
@@ -43,6 +44,7 @@ export interface ControlHandlersPorts {
   readonly mirrorChanges: MirrorChanges;
   readonly forcing: MirrorForcing;
   readonly mirrorSnapshots: MirrorSnapshots;
+  readonly mirrorAccess: MirrorAccessOrders;
   readonly config: () => RscltConfig;
   readonly configuredMs: () => number;
   readonly namespaces: () => readonly Namespace[];
@@ -138,6 +140,8 @@ function mirrorHandlers(ports: ControlHandlersPorts): Pick<ControlHandlers, keyo
     'mirror-replace': (request) => ports.mirrorChanges.replace(request),
     'mirror-witness': (request) => ports.mirrorChanges.witness(request),
     'mirror-snapshot': (request) => ports.mirrorSnapshots.make(request),
+    'mirror-revoke': (request) => ports.mirrorAccess.revoke(request),
+    'mirror-allow': (request) => ports.mirrorAccess.allow(request),
     'mirror-force': (request) => ports.forcing.force(request),
     'mirror-verify': ({ repair, from, ...named }) => {
       const mirror = mirrors.named(named);

@@ -34,6 +34,12 @@ function holder(node: string): { readonly node: string; readonly address: string
 /** Called before each step of each server, with a text such as `big-9 claim`. Returns how the step fails; null if it succeeds. */
 export type Script = (step: string) => Failure | null;
 
+interface Named {
+  readonly name: string;
+  readonly universe: number;
+  readonly client: string;
+}
+
 export class ScriptedServer implements MirrorServer {
   readonly namespace = 'osl';
   readonly name: string;
@@ -42,6 +48,10 @@ export class ScriptedServer implements MirrorServer {
   /** The client whose session sends the requests. */
   client = { node: 'big-2', instance: 1 };
   mayFound = true;
+  /** If true, the server shows its volumes to other clients only. */
+  hides = false;
+  /** Clients that may not attach the volumes. */
+  readonly revoked = new Set<string>();
   readonly records = new Map<string, ScriptedRecord>();
   readonly stock = new Map<string, ScriptedVolume>();
   /** The snapshots of the server's volume, as in the answer to `volume-show`. */
@@ -95,6 +105,7 @@ export class ScriptedServer implements MirrorServer {
         return { volume: volumeView({ name, universe, sizeBytes }) };
       }
       if (there === undefined) throw new RsError('E_UNKNOWN_VOLUME', `No volume ${key}`);
+      if (method === 'volume-revoke' || method === 'volume-allow') return this.accessChanged(method, params as Named);
       if (there.mark !== null) throw new RsError('E_IN_USE', `Volume ${key} is a replica`);
       const [held] = there.holders ?? [];
       if (held !== undefined) throw new RsError('E_HELD', `Client ${held} holds volume ${key}`);
@@ -112,8 +123,18 @@ export class ScriptedServer implements MirrorServer {
     });
   }
 
+  private accessChanged(method: 'volume-revoke' | 'volume-allow', { name, universe, client }: Named): object {
+    const volume = this.shown(name, universe);
+    if (method === 'volume-allow') {
+      this.revoked.delete(client);
+      return { volume, client };
+    }
+    this.revoked.add(client);
+    return { volume, client, wasHeld: [...this.records.values()].some(({ promise }) => promise?.node === client) };
+  }
+
   private shown(name: string, universe: number): ReturnType<typeof volumeView> {
-    const there = this.stock.get(`${name}@${universe}`);
+    const there = this.hides ? undefined : this.stock.get(`${name}@${universe}`);
     if (there === undefined) throw new RsError('E_UNKNOWN_VOLUME', `No volume ${name}@${universe}`);
     const { sizeBytes, mark, holders = [] } = there;
     return volumeView({ name, universe, sizeBytes, mirror: mark?.mirror ?? null, holders: holders.map(holder) });

@@ -48,6 +48,7 @@ import { haltHandlers } from '../volumes/throttle/halt-handlers.ts';
 import type { Halts } from '../volumes/throttle/halts.ts';
 import type { Ledgers } from '../volumes/holds/ledgers.ts';
 import type { ChangeQueue } from './change-queue.ts';
+import { type AccessPorts, accessHandlers } from './access-handlers.ts';
 import { type ClientPorts, clientHandlers } from './client-handlers.ts';
 import { farmHandlers } from './farm-handlers.ts';
 import { Inventory } from './inventory.ts';
@@ -85,7 +86,7 @@ export interface AdministrationPorts extends ObservedServer {
   check(was: ServerVolumeConfig | null, now: ServerVolumeConfig | null): void;
   /** Serves a volume in its state `now`, or stops serving it if `now` is null, and notifies the clients. */
   apply(was: ServerVolumeConfig | null, now: ServerVolumeConfig | null): Promise<void>;
-  readonly clients: ClientPorts;
+  readonly clients: ClientPorts & AccessPorts;
   readonly voters: Voters;
   readonly halts: Halts;
   /** Reads the configuration again and returns a text for each change. Throws if the file is refused. */
@@ -385,6 +386,7 @@ export class Administration {
       ...snapshotHandlers({ ...this.ports, changes: logged, inventory, snapshots, triggers: this.triggers }, asker),
       ...imageHandlers({ changes: logged, inventory, images, replicas: this.replicas, jobs: this.jobs.images }, asker),
       ...haltHandlers(log, this.ports.halts, (volume) => inventory.show(volume), asker),
+      ...accessHandlers(logged, verbs, clients, asker),
       ...clientHandlers(this.ports, clients, inventory, asker),
       ...observingHandlers(this.ports),
       ...witnessHandlers(log, this.ports.voters, this.ports.config().server.witness, asker),

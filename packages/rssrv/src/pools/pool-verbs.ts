@@ -9,6 +9,7 @@ import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import { allocateLimitMs } from './disk/allocate.ts';
+import { decideAccess, type MeantVolume } from './access.ts';
 import type { Asker } from './asker.ts';
 import {
   type Catalogue,
@@ -206,6 +207,27 @@ export class PoolVerbs {
     const file = await this.confirmedFile(found, settings);
     const manifest = decideSet(found, settings, asker, requestId, file);
     return this.replace(found, manifest);
+  }
+
+  /**
+   * Returns the volume that an order takes away from a client, or null if this request has already done so. Throws if the order would be
+   * refused.
+   */
+  toRevoke(name: VolumeName, node: string, asker: Asker, requestId: string | null): Found | null {
+    if (this.doneBy(requestId) !== null) return null;
+    const found = this.found(name, asker, 'take volumes away from clients');
+    decideAccess(found, node, false, asker, requestId, null);
+    return found;
+  }
+
+  /**
+   * Adds a client to the clients of a volume, or removes it.
+   */
+  async setAccess(name: MeantVolume, node: string, mayAttach: boolean, asker: Asker, requestId: string | null): Promise<Found> {
+    const done = this.doneBy(requestId);
+    if (done !== null) return done;
+    const found = this.found(name, asker, 'change volumes');
+    return this.replace(found, decideAccess(found, node, mayAttach, asker, requestId, name.id));
   }
 
   /**

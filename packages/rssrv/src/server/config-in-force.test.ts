@@ -26,6 +26,7 @@ let directory = '';
 let held = new Set<string>();
 /** Clients that have a snapshot attached. */
 let readers: SnapshotReader[] = [];
+const leaving = new Set<string>();
 let incarnations: string[] = [];
 /** Names of the volumes in the announcements of a changed list. */
 let told: string[] = [];
@@ -79,6 +80,7 @@ async function start(sections: readonly ServerVolumeConfig[], reached?: (step: s
     bandwidth: { refresh: () => undefined },
     halts: { facts: () => null },
     holds: { holdersOf: (id: string) => (held.has(id) ? [HOLDER] : []) },
+    revocations: { isLeaving: (_: string, node: string) => leaving.has(node) },
     snapshots: { readersOf: () => readers },
     admissions: () => ({ sessions: [{ client: HOLDER, uses }] }),
     listChanged: (_: unknown, seenBy: readonly ServerVolumeConfig[]) => void told.push(...seenBy.map(({ name }) => name)),
@@ -182,6 +184,12 @@ test('a volume that a client is just opening is in use: it is not removed, renam
   await expect(scene.verbs.set(DB, { readonly: true }, LOCAL_ASKER, null)).rejects.toMatchObject(inUse);
   await scene.verbs.grow(DB, 2 * MIB, LOCAL_ASKER, null);
   expect(volumes.served[0]?.sizeBytes).toBe(2 * MIB);
+  const others = { clients: ['venus'] };
+  await expect(scene.verbs.set(DB, others, LOCAL_ASKER, null)).rejects.toMatchObject(inUse);
+  // The OPEN of a client that loses the volume is refused after the change.
+  leaving.add('big-2');
+  await scene.verbs.set(DB, others, LOCAL_ASKER, null);
+  leaving.clear();
   uses.opened(manifest.id);
   await scene.verbs.remove(DB, LOCAL_ASKER, null);
   expect(served()).toEqual([]);

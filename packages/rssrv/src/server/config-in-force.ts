@@ -16,6 +16,7 @@ import type { Bandwidth } from '../volumes/throttle/bandwidth.ts';
 import type { Halts } from '../volumes/throttle/halts.ts';
 import type { GrownVolume } from '../storage/io/served-volume.ts';
 import type { Holds } from '../volumes/holds/holds.ts';
+import type { Revocations } from '../volumes/holds/revocations.ts';
 import type { PoolsChange } from '../pools/pools.ts';
 import { type ReloadPlan, reloadPlan } from './reload-plan.ts';
 import type { LoadedConfig } from './reloader.ts';
@@ -45,6 +46,7 @@ export interface ConfigInForcePorts {
   readonly sockets: ListeningSockets;
   readonly volumes: Volumes;
   readonly holds: Holds;
+  readonly revocations: Pick<Revocations, 'isLeaving'>;
   readonly snapshots: Pick<ServedSnapshots, 'readersOf'>;
   readonly shortage: SpaceShortage;
   readonly bandwidth: Pick<Bandwidth, 'refresh'>;
@@ -206,13 +208,17 @@ export class ConfigInForce {
   standingOf(volume: ServerVolumeConfig): VolumeStanding {
     const { id, sizeBytes } = this.ports.volumes.standing(volume);
     if (id === null) return { sizeBytes, users: [] };
+    const { revocations } = this.ports;
     const users = this.ports.holds.holdersOf(id);
     const named = new Set(users.map(({ node }) => node));
     for (const { client, uses } of this.ports.admissions().sessions) {
       const { node, address } = client;
-      if (uses.has(id) && !named.has(node)) users.push({ node, address, sinceMs: this.ports.clock.wallMs() });
+      // An OPEN of a client that loses the volume is refused after the change.
+      const isUser = uses.isGranted(id) || (uses.has(id) && !revocations.isLeaving(id, node));
+      if (isUser && !named.has(node)) users.push({ node, address, sinceMs: this.ports.clock.wallMs() });
     }
-    return { sizeBytes, users, readers: volume.pool === undefined ? [] : this.ports.snapshots.readersOf(volume) };
+    const isLeaving = (node: string): boolean => revocations.isLeaving(id, node);
+    return { sizeBytes, users, readers: volume.pool === undefined ? [] : this.ports.snapshots.readersOf(volume, isLeaving) };
   }
 
   /** Returns the status of a volume for a list. */

@@ -338,7 +338,7 @@ export class Listener {
       ...{ clock, log, configFile: paths.configFile },
       ...{ sockets: this.sockets, volumes: this.volumes, holds: this.holds, snapshots: this.snapshots },
       ...{ shortage: this.shortage, bandwidth: this.bandwidth, halts: this.halts, workers: this.pool, rights: this.rights },
-      bridged: (id) => this.requests.bridges.of(id),
+      ...{ bridged: (id) => this.requests.bridges.of(id), revocations: this.requests.revocations },
       ...{ admissions: () => this.admissions, administration: () => this.administration },
       listChanged: (grown, seenBy) => this.lists.changed(grown, seenBy),
       startIncarnation: (id) => this.incarnations.start(id),
@@ -388,7 +388,7 @@ export class Listener {
       apply: (was, now) => this.inForce.applyVolume(was, now),
       clients: {
         ...{ fences: this.fences, sessions: this.admissions, holds: this.holds, volumes: this.volumes, probes: () => this.probes },
-        incarnation: (volume) => this.incarnationOf(volume),
+        ...{ revocations: this.requests.revocations, incarnation: (volume) => this.incarnationOf(volume) },
         incarnationEnded: ({ id }) => this.incarnations.start(id),
         holdersChanged: () => this.lists.changed([], null),
       },

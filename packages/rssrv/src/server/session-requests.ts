@@ -18,6 +18,7 @@ import { GateRecords } from '../volumes/holds/gate-records.ts';
 import { meantVolume } from '../volumes/holds/hold-rules.ts';
 import type { Holds } from '../volumes/holds/holds.ts';
 import { type OpeningSession, Opens } from '../volumes/holds/opens.ts';
+import { Revocations } from '../volumes/holds/revocations.ts';
 import type { Moments } from '../snapshots/moments.ts';
 import { forceRole, whyNoPlace } from '../pools/asker.ts';
 import type { Grant } from '../volumes/holds/grants.ts';
@@ -74,11 +75,13 @@ export class SessionRequests {
   private readonly ports: SessionRequestPorts;
   private readonly opens: Opens;
   private readonly votes: MirrorVotes;
+  readonly revocations: Revocations;
   readonly bridges: Bridges;
   readonly records: GateRecords;
 
   constructor(ports: SessionRequestPorts) {
     this.ports = ports;
+    this.revocations = this.newRevocations();
     this.opens = this.newOpens();
     this.votes = this.newVotes();
     const { log, limitedLog, holds, fences, volumes } = ports;
@@ -185,7 +188,7 @@ export class SessionRequests {
     const grant = await this.opens.grant(opening, request);
     if (!grant.granted && REFUSALS.includes(grant.status)) {
       // A server that has lost the pool does not know the holders of its volumes. For a grant, the worker looks at the owner of the pool.
-      const pool = meantVolume(offeredTo(client.node, this.ports.volumes.served), request)?.pool;
+      const pool = meantVolume(this.ports.volumes.served, request)?.pool;
       const [poolId = ''] = pool?.ids ?? [];
       if (pool?.ownership !== undefined && !(await this.ports.isMine(poolId, pool.ownership.generation, false)))
         return { granted: false, status: STATUS.MOVED, sentence: statusEntry(STATUS.MOVED).sentence, holders: [] };
@@ -197,12 +200,38 @@ export class SessionRequests {
     return grant;
   }
 
+  private newRevocations(): Revocations {
+    const { ports } = this;
+    const { clock, log, holds, volumes, snapshots, fences } = ports;
+    return new Revocations({
+      ...{ clock, log, holds, isFenced: (node) => fences.has(node) },
+      find: (id) => volumes.served.find((volume) => volume.id === id) ?? snapshots.byId(id),
+      readBy: (...reader) => snapshots.readBy(...reader),
+      incarnation: (volume) => ports.incarnationOf(volume),
+      revoke: (...grants) => ports.admissions().revokeForTakeOver(...grants),
+      sync: ({ id }) => volumes.sync(id),
+      incarnationEnded: (volume) => ports.incarnationEnded(volume),
+      holdersChanged: () => ports.listChanged(null),
+    });
+  }
+
+  /** Returns the volume or snapshot that an OPEN means, if the client may attach it. */
+  private meant(node: string, request: OpenRequest): ServedVolume | null {
+    const { volumes, snapshots } = this.ports;
+    return isSnapshot(request.name) ? snapshots.find(node, request) : meantVolume(offeredTo(node, volumes.served), request);
+  }
+
   private newOpens(): Opens {
+    const { revocations } = this;
     const { holds, volumes, server, snapshots } = this.ports;
     return new Opens(holds, {
-      find: (node, request) =>
-        isSnapshot(request.name) ? snapshots.find(node, request) : meantVolume(offeredTo(node, volumes.served), request),
+      find: (node, request) => {
+        const meant = this.meant(node, request);
+        return meant !== null && revocations.isBarred(meant, node, request) ? null : meant;
+      },
       notServed: (node, request) => {
+        const refusal = revocations.refusalOf(node, request, this.meant(node, request));
+        if (refusal !== null) return refusal;
         const failures = [...volumes.failures, ...this.ports.administration().failures];
         const whyNoSnapshot = isSnapshot(request.name) ? snapshots.whyMissing(node, request) : null;
         return notOffered(node, request, failures, server, whyNoSnapshot);

@@ -31,6 +31,12 @@ export const HOLD_REFUSALS_REMEMBERED_MAX = 1_024;
  */
 export const OPEN_TRIES_MAX = 8;
 /**
+ * REVOCATIONS_MAX is the number of orders in progress that take a volume away from a client. Each order waits at most REVOCATION_WAIT_MS for
+ * the requests of the client. Before this time has passed, the listener kills a worker that does not close the volume.
+ */
+export const REVOCATIONS_MAX = 32;
+export const REVOCATION_WAIT_MS = 30_000;
+/**
  * Maximum number of volumes that a session has closed and that its worker may still name in reports. The listener ends a worker that
  * names any other volume.
  */

@@ -44,6 +44,8 @@ const READS: Readonly<Record<ServerMethodName, boolean>> = {
   'volume-refresh': false,
   'volume-image-restore': false,
   'volume-split': false,
+  'volume-revoke': false,
+  'volume-allow': false,
   'volume-pause': false,
   'volume-resume': false,
   'volume-stop': false,

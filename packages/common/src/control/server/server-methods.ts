@@ -11,7 +11,7 @@ import { JOB_METHODS } from './job-methods.ts';
 import { OBSERVING_METHODS } from './observing-methods.ts';
 import { POOL_METHODS } from './pool-methods.ts';
 import { IMAGE_METHODS, SNAPSHOT_METHODS } from './snapshot-methods.ts';
-import { HALT_METHODS, VOLUME_METHODS } from './volume-methods.ts';
+import { ACCESS_METHODS, HALT_METHODS, VOLUME_METHODS } from './volume-methods.ts';
 import { WITNESS_METHODS } from './witness-methods.ts';
 
 export const SERVER_METHODS = {
@@ -19,6 +19,7 @@ export const SERVER_METHODS = {
   ...POOL_METHODS,
   ...FARM_METHODS,
   ...VOLUME_METHODS,
+  ...ACCESS_METHODS,
   ...SNAPSHOT_METHODS,
   ...IMAGE_METHODS,
   ...HALT_METHODS,

@@ -3,7 +3,7 @@
 
 import { CONTROL_ANSWER_MS, PAUSE_MAX_MS, PAUSE_MIN_MS, PAUSE_MS, SERVER_CHANGE_MS } from '../limits.ts';
 import { flagParam, method, type Param } from '../method-table.ts';
-import { count, list, object, whole } from '../../lib/shape.ts';
+import { count, filledText, flag, list, object, text, whole } from '../../lib/shape.ts';
 import {
   blockSize,
   chunkBytes,
@@ -105,6 +105,34 @@ export const VOLUME_METHODS = {
       purged: list(REMOVED, 'What was deleted'),
       left: count('Number of volumes that match, but were not deleted in this answer; send the request again for them'),
     }),
+    SERVER_CHANGE_MS,
+    'manage',
+  ),
+} as const;
+
+const client: Param<string> = { shape: filledText(), what: 'the name of a client' };
+
+/** Fields of the results of ACCESS_METHODS. */
+export const REVOKED = {
+  volume: VOLUME,
+  client: text(),
+  wasHeld: flag('The client had the volume or a snapshot of it, and this order has ended that'),
+};
+export const ALLOWED = { volume: VOLUME, client: text() };
+
+/** Methods about the clients that may attach a volume. Each method may be executed twice without harm. */
+export const ACCESS_METHODS = {
+  'volume-revoke': method(
+    'Takes a volume away from a client: the answer comes when none of its requests on the volume can run at this server any more, its writes are on disk, and it may not attach the volume again',
+    { name: volumeName, universe, client, request },
+    object(REVOKED),
+    SERVER_CHANGE_MS,
+    'manage',
+  ),
+  'volume-allow': method(
+    'Lets a client attach a volume',
+    { name: volumeName, universe, client, request },
+    object(ALLOWED),
     SERVER_CHANGE_MS,
     'manage',
   ),

@@ -3,6 +3,7 @@
 // here is not removed.
 
 import { type Command, JSON_OPTION, type OptionSpec, type OptionValues, parseWait, printJson, WAIT_OPTION } from '@rsio/common/cli/command';
+import { accessCommands } from '@rsio/common/manage/volumes/access';
 import { text } from '@rsio/common/lib/shape';
 import { RsError } from '@rsio/common/lib/errors';
 import { copyCommand } from '@rsio/common/manage/volumes/copy';
@@ -151,6 +152,10 @@ const IMAGES = imageCommands(PROGRAM, 'volume jobs');
 export const VOLUME_IMAGE = atServer(IMAGES.image);
 export const VOLUME_REFRESH = atServer(IMAGES.refresh);
 export const VOLUME_SPLIT = atServer(IMAGES.split);
+
+const ACCESS = accessCommands(PROGRAM);
+export const VOLUME_REVOKE = atServer(ACCESS.revoke);
+export const VOLUME_ALLOW = atServer(ACCESS.allow);
 
 const HALTS = haltCommands(PROGRAM);
 export const VOLUME_PAUSE = atServer(HALTS.pause);

@@ -99,6 +99,30 @@ test('limits and halts go to all replicas, and what would change one alone is re
   expect(AT).toBe('osl/big-9');
 });
 
+test('a mirror is taken away from a client by rsiod, and the command succeeds only if every server has agreed', async () => {
+  const orders: object[] = [];
+  let left: { server: string; reason: string }[] = [];
+  let isProven = true;
+  const order = (params: { readonly name: string; readonly universe: number; readonly client: string }) => {
+    orders.push(params);
+    return { ...{ namespace: 'osl', mirror: MIRROR, servers: ['big-9'], wasHeld: true, isProven, left }, ...params };
+  };
+  await serve([replica('big-9'), replica('big-8')], { 'mirror-revoke': order, 'mirror-allow': order });
+  expect((await run('volume revoke oracle venus')).out).toBe('osl:oracle@0 was taken away from venus, which may not attach it any more\n');
+  expect((await run('volume allow oracle venus')).out).toBe('venus may attach osl:oracle@0\n');
+  left = [{ server: 'big-8', reason: 'It shows this client no replica of the mirror' }];
+  const proven = await run('volume revoke oracle venus');
+  expect([proven.code, proven.out]).toEqual([1, '']);
+  expect(proven.err).toContain('A majority of the voters of mirror osl:oracle@0 proves that nothing of client venus takes effect');
+  isProven = false;
+  const unproven = await run('volume revoke oracle venus');
+  expect([unproven.code, unproven.err]).toEqual([
+    1,
+    expect.stringContaining('is not executed at all servers of mirror osl:oracle@0 (server big-8'),
+  ]);
+  expect(orders[0]).toEqual({ namespace: 'osl', name: 'oracle', universe: 0, client: 'venus' });
+});
+
 test('a roll back of a mirror that a client has ends before anything is made', async () => {
   const names: string[][] = [];
   await serve([replica('big-9', proven('x', 1)), replica('big-8', proven('x', 1))], {

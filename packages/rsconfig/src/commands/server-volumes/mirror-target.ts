@@ -103,6 +103,11 @@ export function mirrorTarget(context: CommandContext, named: NamedMirror, one: V
       case 'volume-copy':
       case 'volume-diff':
         return await at(context, placeFor(named, label, params), method, params);
+      case 'client-list':
+        return await at(context, replicas[0].place, method, params);
+      case 'volume-revoke':
+      case 'volume-allow':
+        return await accessChanged(context, named, label, method, params as ServerMethods['volume-revoke']['params']);
       default: {
         if (FOR_ALL.includes(method)) return await onAll(context, named, method, params);
         const way = WAYS[method]?.(volumeText(volume)) ?? `with --server S, the command is for the replica on server S alone`;
@@ -237,6 +242,37 @@ async function onAll(
   const answer = await inTurn(context, replicas, method, params);
   for (const why of silent) context.note(`${why}: its replica, if it has one, is as before; give the command again when it is back`);
   return answer;
+}
+
+/** Gives or takes a client's access at all servers with a replica. Throws unless every server has executed the order. */
+async function accessChanged(
+  context: CommandContext,
+  { volume, replicas }: NamedMirror,
+  label: string,
+  method: 'volume-revoke' | 'volume-allow',
+  { client }: ServerMethods['volume-revoke']['params'],
+): Promise<ServerMethods['volume-revoke']['result']> {
+  const [{ place, shown }] = replicas;
+  const { namespace } = place;
+  const order = { ...volume, namespace, client };
+  const done = await context.call(method === 'volume-revoke' ? 'mirror-revoke' : 'mirror-allow', order);
+  const left = done.left.map(({ server, reason }) => `server ${server}: ${reason}`).join('; ');
+  if (left === '') {
+    const clients = shown.volume.clients?.filter((name) => name !== client) ?? null;
+    return {
+      volume: { ...shown.volume, clients: method === 'volume-revoke' ? clients : withClient(clients, client) },
+      client,
+      wasHeld: done.wasHeld,
+    };
+  }
+  const proof = done.isProven
+    ? `A majority of the voters of mirror ${label} proves that nothing of client ${client} takes effect, but it may still attach the mirror`
+    : `The order about client ${client} is not executed at all servers of mirror ${label}`;
+  throw new RsError('E_NO_PATH', `${proof} (${left}): repeat the command when that has ended`, { ...done });
+}
+
+function withClient(clients: readonly string[] | null, client: string): readonly string[] | null {
+  return clients === null ? null : [...clients, client];
 }
 
 /** Returns a server with the proven snapshot that the request reads. For a diff, the server must have both snapshots. */

@@ -206,6 +206,8 @@ test.each(
     'volume grow': ' oracle 40g',
     'volume rename': ' oracle data@1',
     'volume set': ' oracle readonly=yes',
+    'volume allow': ' oracle venus',
+    'volume revoke': ' oracle venus',
     'volume remove': ' oracle --yes',
     'volume purge': ' oracle --yes',
     'volume snapshot': ' oracle@monday',

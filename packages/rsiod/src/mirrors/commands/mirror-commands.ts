@@ -9,6 +9,7 @@ import { labelOf } from '../../attachments/offers.ts';
 import type { Namespace } from '../../network/namespace.ts';
 import type { Volume } from '../../volumes/volume.ts';
 import type { AttachedMirror } from '../attached-mirror.ts';
+import { MirrorAccessOrders } from './access.ts';
 import { MirrorChanges } from './changes.ts';
 import { MirrorForcing } from './forcing.ts';
 import { MirrorManagement } from './management.ts';
@@ -43,6 +44,8 @@ export interface MirrorCommands {
   /** force (force-plan.ts plans, force.ts executes). */
   readonly forcing: MirrorForcing;
   readonly mirrorSnapshots: MirrorSnapshots;
+  /** revoke and allow (access.ts). */
+  readonly mirrorAccess: MirrorAccessOrders;
 }
 
 export function mirrorCommands({ clock, log, attachments, newId, namespaces, elsewhere }: MirrorCommandsPorts): MirrorCommands {
@@ -68,5 +71,6 @@ export function mirrorCommands({ clock, log, attachments, newId, namespaces, els
     mirrorChanges: new MirrorChanges({ ...ports, management }),
     forcing: new MirrorForcing(ports),
     mirrorSnapshots: new MirrorSnapshots({ ...ports, management }),
+    mirrorAccess: new MirrorAccessOrders({ ...ports, management }),
   };
 }

@@ -34,6 +34,8 @@ const MASKS: { readonly [M in keyof ServerMethods]?: Mask<M> } = {
   'volume-rename': one,
   'volume-set': one,
   'volume-restore': one,
+  'volume-revoke': (result, asker) => ({ ...result, ...one(result, asker) }),
+  'volume-allow': (result, asker) => ({ ...result, ...one(result, asker) }),
   'volume-snapshot': ({ snapshots }, asker) => ({ snapshots: visibleSnapshots(snapshots, asker) }),
   'replica-snapshot': oneSnapshot,
   'replica-snapshot-prove': oneSnapshot,

@@ -51,12 +51,12 @@ test('a snapshot that a client has or is opening is not removed, and one that is
     code: 'E_HELD',
     message: expect.stringMatching(/Snapshot db@monday is in use.*node big-2 at 127\.45\.0\.2.*rsconfig -d db@monday/),
   });
-  expect(snapshots.readersOf(config!)).toEqual([{ ...SNAPSHOT_HOLDER, snapshot: 'db@monday' }]);
+  expect(snapshots.readersOf(config!, () => false)).toEqual([{ ...SNAPSHOT_HOLDER, snapshot: 'db@monday' }]);
   expect([snapshots.readerCount(monday!.id), snapshots.readerCount(tuesday!.id)]).toEqual([1, 0]);
   expect(await remove(tuesday!)).toBeNull();
   opening.push({ ...SNAPSHOT_HOLDER, id: tuesday!.id });
   await expect(remove(tuesday!)).rejects.toMatchObject({ code: 'E_HELD' });
-  expect(snapshots.readersOf(config!)).toHaveLength(2);
+  expect(snapshots.readersOf(config!, () => false)).toHaveLength(2);
   held.clear();
   opening.length = 0;
   await expect(snapshots.whileUnread(monday!, 'db@monday', () => Promise.reject(new Error('disk')))).rejects.toThrow('disk');

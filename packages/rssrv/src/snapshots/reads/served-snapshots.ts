@@ -109,11 +109,21 @@ export class ServedSnapshots {
     return `Volume ${volume} has no snapshot ${snapshot ?? ''}`;
   }
 
-  /** Returns the clients that have a snapshot of the volume open, or are opening such a snapshot. */
-  readersOf({ id, name }: ServerVolumeConfig): SnapshotReader[] {
+  /**
+   * Returns the clients that have a snapshot of the volume open, or are opening such a snapshot. An OPEN in progress of a client for which
+   * `isLeaving` returns true does not count, because this OPEN is refused.
+   */
+  readersOf({ id, name }: ServerVolumeConfig, isLeaving: (node: string) => boolean): SnapshotReader[] {
     const records = id === null ? [] : this.recordsOf(id);
-    const opening = records.length === 0 ? [] : this.ports.opening();
+    const opening = records.length === 0 ? [] : this.ports.opening().filter(({ node }) => !isLeaving(node));
     return records.flatMap((record) => this.usersOf(record.id, opening, snapshotName(name, record.name)));
+  }
+
+  /** Returns the ids of the snapshots of a volume that this client has open or is opening. */
+  readBy(volumeId: string, node: string): string[] {
+    const opening = this.ports.opening();
+    const isUser = (user: Holder): boolean => user.node === node;
+    return this.recordsOf(volumeId).flatMap(({ id }) => (this.usersOf(id, opening, '').some(isUser) ? [id] : []));
   }
 
   /** Returns the number of clients that have the snapshot open, or are opening it. */

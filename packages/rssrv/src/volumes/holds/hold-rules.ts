@@ -223,8 +223,13 @@ export function meantVolume<V extends { readonly id: string; readonly name: stri
   served: readonly V[],
   { name, universe, resume }: Pick<OpenRequest, 'name' | 'universe' | 'resume'>,
 ): V | null {
-  const id = resume?.replace(HOLD_OF_IDENTITY, '');
+  const id = resume === null ? null : volumeIdOf(resume);
   return served.find((volume) => volume.id === id) ?? served.find((volume) => volume.name === name && volume.universe === universe) ?? null;
+}
+
+/** Returns the id of the volume or snapshot in an identity. */
+export function volumeIdOf(identity: string): string {
+  return identity.replace(HOLD_OF_IDENTITY, '');
 }
 
 function oldSharedIdentity({ id }: Pick<HeldVolumeFacts, 'id'>): string {

@@ -4,7 +4,7 @@
 
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { ServedVolume } from '../../storage/io/served-volume.ts';
-import type { Hold } from './hold-rules.ts';
+import { isUnsettled } from './hold-rules.ts';
 import type { Holds } from './holds.ts';
 
 export interface ReleasePorts {
@@ -37,11 +37,10 @@ export async function releaseHold(
     if (isForced && !ports.isFenced(node))
       throw new RsError('E_IN_USE', `Client ${node} is not fenced, and may come back: run rsadm client fence ${node} first`, { node });
     const volume = ports.find(id);
-    if (volume === null)
-      throw new RsError('E_VOLUME', `Volume ${name} is not served, so that its last writes cannot be synced: it stays held`);
+    if (volume === null) throw notServed(name);
     if (hold.readonly) return;
-    if (!isSettled(hold, ports.incarnation(volume)) && !isForced) throw mayHaveLost(name, node, ports.isFenced(node));
-    await sync(volume, node, ports);
+    if (isUnsettled(hold, ports.incarnation(volume)) && !isForced) throw mayHaveLost(name, node, ports.isFenced(node));
+    await syncHeld(volume, node, ports);
     // Check again: if the client has reconnected during the sync, it resumes its hold, and the hold must not end.
     checkAbsent(node, ports);
   });
@@ -52,11 +51,12 @@ function checkAbsent(node: string, ports: ReleasePorts): void {
   throw new RsError('E_IN_USE', `Client ${node} has a session: detach the volume there, or run rsadm client fence ${node} first`, { node });
 }
 
-function isSettled({ life }: Hold, incarnation: string): boolean {
-  return life === null || life === incarnation;
+export function notServed(name: string): RsError {
+  return new RsError('E_VOLUME', `Volume ${name} is not served, so that its last writes cannot be synced: it stays held`);
 }
 
-function mayHaveLost(volume: string, node: string, isFenced: boolean): RsError {
+/** Returns the refusal (H3) if the writes of a holder may be lost, and only the holder can send them again. */
+export function mayHaveLost(volume: string, node: string, isFenced: boolean): RsError {
   const first = isFenced ? '' : `run rsadm client fence ${node}, then `;
   return new RsError(
     'E_HELD',
@@ -70,7 +70,7 @@ function mayHaveLost(volume: string, node: string, isFenced: boolean): RsError {
  * Syncs the volume. A time-out loses no writes. After any other failure, writes may be lost: a new incarnation begins, and the holder must
  * recover its writes.
  */
-async function sync(volume: ServedVolume, node: string, ports: ReleasePorts): Promise<void> {
+export async function syncHeld(volume: ServedVolume, node: string, ports: Pick<ReleasePorts, 'sync' | 'incarnationEnded'>): Promise<void> {
   try {
     await ports.sync(volume);
   } catch (thrown) {

@@ -1,0 +1,180 @@
+// Takes a mirror away from a client, and lets a client attach a mirror. Each server with a replica executes the order for its replica. If a
+// server cannot do so, the voters can still prove that nothing of the client takes effect: this client claims a higher term at a majority,
+// and one replica in sync has executed the order. Invariants: a server counts only if its answer names the mirror, so that a server that
+// hides its replica never counts as done. A mirror is not claimed while another client than the revoked one may have it.
+
+import type { ControlMethods } from '@rsio/common/control/methods';
+import type { MirrorAccess } from '@rsio/common/control/mirror-methods';
+import { ALLOWED, REVOKED, VOLUME_METHODS } from '@rsio/common/control/server/volume-methods';
+import { type ErrorCode, RsError, toRsError } from '@rsio/common/lib/errors';
+import { misfit, object, type Of, type Shape } from '@rsio/common/lib/shape';
+import { volumeLabel } from '@rsio/common/lib/volume-name';
+import { type MirrorConfig, VOTED, type VoteAnswer } from '@rsio/protocol/wire/mirror-messages';
+import { ACCESS_CALL_MS, VOTE_ASK_MS, VOTE_CHANGE_MS } from '../limits.ts';
+import type { MirrorServer } from './mirror-server.ts';
+import type { CommandPorts, MirrorNamespace } from './namespaces.ts';
+import { highestConfig, highestPromise, majorityOf, nextNumber } from './verdicts.ts';
+
+type Params = ControlMethods['mirror-revoke']['params'];
+type Member = MirrorConfig['members'][number];
+
+export interface MirrorAccessPorts extends Pick<CommandPorts, 'log' | 'newId'> {
+  readonly management: {
+    chosen(namespace: string | null): readonly MirrorNamespace[];
+    change<T>(label: string, work: () => Promise<T>): Promise<T>;
+  };
+}
+
+/** A mirror, as the servers describe it that show it to this client. */
+interface Shown {
+  readonly namespace: MirrorNamespace;
+  readonly mirror: string;
+  /** The serverids of the servers that show this client a replica. */
+  readonly shows: ReadonlySet<number>;
+  readonly config: MirrorConfig;
+}
+
+interface Outcome {
+  readonly member: Member;
+  readonly server: string;
+  /** Why the server has not executed the order; null if it has. */
+  readonly why: string | null;
+  readonly wasHeld: boolean;
+}
+
+/** The refusals of a server after which the order is given to no further server, because it is wrong or must wait for the client. */
+const FINAL: readonly ErrorCode[] = ['E_USAGE', 'E_RIGHTS', 'E_LIMIT'];
+
+const REVOKED_SHAPE = object(REVOKED);
+const ALLOWED_SHAPE = object(ALLOWED);
+
+export class MirrorAccessOrders {
+  private readonly ports: MirrorAccessPorts;
+
+  constructor(ports: MirrorAccessPorts) {
+    this.ports = ports;
+  }
+
+  /** Throws E_UNKNOWN_VOLUME, E_AMBIGUOUS, E_NO_PATH, E_BUSY, or the error of a server that refuses the order itself. */
+  revoke(params: Params): Promise<MirrorAccess> {
+    return this.give(params, 'volume-revoke');
+  }
+
+  allow(params: Params): Promise<MirrorAccess> {
+    return this.give(params, 'volume-allow');
+  }
+
+  private async give(params: Params, method: 'volume-revoke' | 'volume-allow'): Promise<MirrorAccess> {
+    const { name, universe, client } = params;
+    const shown = await this.shown(params);
+    const label = volumeLabel({ namespace: shown.namespace.name, name, universe });
+    return this.ports.management.change(label, async () => {
+      const outcomes: Outcome[] = [];
+      for (const member of shown.config.members) outcomes.push(await this.at(shown, member, method, params));
+      const done = outcomes.filter(({ why }) => why === null);
+      const left = outcomes.flatMap(({ server, why }) => (why === null ? [] : [{ server, reason: why }]));
+      const isProven =
+        method === 'volume-revoke' && (left.length === 0 || (done.length > 0 && (await provenByVoters(shown, client, done))));
+      const what = method === 'volume-revoke' ? 'was taken away from' : 'may be attached by';
+      this.ports.log.info(`Mirror ${label} ${what} client ${client} on ${done.map(({ server }) => server).join(', ') || 'no server'}`);
+      const wasHeld = done.some((one) => one.wasHeld);
+      const servers = done.map(({ server }) => server);
+      return { namespace: shown.namespace.name, name, universe, mirror: shown.mirror, client, servers, wasHeld, isProven, left };
+    });
+  }
+
+  /** Finds the mirror by asking all servers. The lists of servers name only volumes that this client may attach. */
+  private async shown(params: Params): Promise<Shown> {
+    const text = params.name;
+    const found = (await Promise.all(this.ports.management.chosen(params.namespace).map((namespace) => shownIn(namespace, params)))).flat();
+    const [only, second] = found;
+    if (second !== undefined)
+      throw new RsError('E_AMBIGUOUS', `${text} means more than one mirror: name the namespace, as in NAMESPACE:${text}`);
+    if (only === undefined)
+      throw new RsError(
+        'E_UNKNOWN_VOLUME',
+        `No connected server shows a replica of a mirror ${text}: rsconfig mirror list shows the mirrors`,
+      );
+    const config = highestConfig([...(await recordsOf(only.namespace, only.mirror)).values()])?.config;
+    if (config === undefined)
+      throw new RsError('E_NO_PATH', `No voter of mirror ${text} tells this client which servers have a replica: nothing was changed`);
+    return { ...only, config };
+  }
+
+  /** Gives the order to the server of a replica. Throws the refusals that are the same on every server. */
+  private async at(shown: Shown, member: Member, method: 'volume-revoke' | 'volume-allow', { client }: Params): Promise<Outcome> {
+    const server = shown.namespace.servers.find(({ serverid }) => serverid === member.serverid);
+    const name = server?.name ?? `server ${member.serverid}`;
+    const failed = (why: string): Outcome => ({ member, server: name, why, wasHeld: false });
+    if (server === undefined) return failed('This client never reached it');
+    if (server.trouble !== null) return failed(server.trouble.message);
+    if (!shown.shows.has(server.serverid)) return failed('It shows this client no replica of the mirror');
+    const params = { name: member.volume, universe: member.universe, client, request: this.ports.newId() };
+    try {
+      const answer = await server.callAdmin(method, params, ACCESS_CALL_MS);
+      const { volume } = checked(ALLOWED_SHAPE, answer);
+      const wasHeld = method === 'volume-revoke' && checked(REVOKED_SHAPE, answer).wasHeld;
+      return volume.mirror === shown.mirror
+        ? { member, server: name, why: null, wasHeld }
+        : failed('Its volume is no replica of the mirror');
+    } catch (thrown) {
+      const { code, message, context } = toRsError(thrown);
+      if (FINAL.includes(code)) throw new RsError(code, `Server ${name}: ${message}`, context, thrown);
+      return failed(message);
+    }
+  }
+}
+
+async function shownIn(namespace: MirrorNamespace, { name, universe }: Params): Promise<Pick<Shown, 'namespace' | 'mirror' | 'shows'>[]> {
+  const mirrors = new Map<string, Set<number>>();
+  const ask = async (server: MirrorServer): Promise<void> => {
+    if (server.trouble !== null) return;
+    const answer = await server.callAdmin('volume-show', { name, universe }, VOTE_ASK_MS).catch(() => null);
+    const { mirror } = answer === null ? { mirror: null } : checked(VOLUME_METHODS['volume-show'].result, answer).volume;
+    if (mirror !== null) mirrors.set(mirror, (mirrors.get(mirror) ?? new Set()).add(server.serverid));
+  };
+  await Promise.all(namespace.servers.map(ask));
+  return [...mirrors].map(([mirror, shows]) => ({ namespace, mirror, shows }));
+}
+
+async function recordsOf({ servers }: MirrorNamespace, mirror: string): Promise<Map<number, VoteAnswer>> {
+  const records = new Map<number, VoteAnswer>();
+  const ask = async (server: MirrorServer): Promise<void> => {
+    const answer = server.trouble === null ? await server.vote({ kind: 'record', mirror }, VOTE_ASK_MS).catch(() => null) : null;
+    if (answer?.voted === VOTED.DONE) records.set(server.serverid, answer);
+  };
+  await Promise.all(servers.map(ask));
+  return records;
+}
+
+/**
+ * Claims the mirror, and returns true if the claim proves that nothing of the client takes effect any more. A majority has promised the
+ * higher term, so that no configuration of the client reaches a majority: the replicas in sync stay those of the highest configuration.
+ * One of them has executed the order, so that no write is acknowledged and no read is confirmed. If none of them has, the client goes on
+ * with the others, and nothing is claimed.
+ */
+async function provenByVoters({ namespace, mirror }: Shown, client: string, done: readonly Outcome[]): Promise<boolean> {
+  const isDone = (config: MirrorConfig | undefined): boolean => done.some(({ member }) => config?.inSync.includes(member.identity));
+  const answers = await recordsOf(namespace, mirror);
+  const known = [...answers.values()];
+  if (highestPromise(known)?.node !== client || !isDone(highestConfig(known)?.config)) return false;
+  const order = { kind: 'claim', mirror, number: nextNumber(known), takesOver: true } as const;
+  const claimed = new Map<number, VoteAnswer>();
+  const claim = async (server: MirrorServer): Promise<void> => {
+    const answer = answers.has(server.serverid) ? await server.vote(order, VOTE_CHANGE_MS).catch(() => null) : null;
+    if (answer?.voted === VOTED.DONE) claimed.set(server.serverid, answer);
+  };
+  await Promise.all(namespace.servers.map(claim));
+  const config = highestConfig([...claimed.values()])?.config;
+  if (config === undefined) return false;
+  const hasMajority = (voters: MirrorConfig['voters']): boolean =>
+    voters.filter(({ voter, serverid }) => claimed.get(serverid)?.voter === voter).length >= majorityOf(voters.length);
+  return isDone(config) && hasMajority(config.voters) && hasMajority(config.nextVoters ?? config.voters);
+}
+
+/** Throws E_PROTOCOL if a server answers otherwise than the table of its methods says. */
+function checked<S extends Shape<unknown>>(shape: S, answer: unknown): Of<S> {
+  const wrong = misfit(shape, answer, 'open');
+  if (wrong !== null) throw new RsError('E_PROTOCOL', `The answer of the server is wrong: ${wrong}`);
+  return answer as Of<S>;
+}

@@ -1,0 +1,43 @@
+// Decides how an order changes the clients that may attach a volume. Pure. Invariant: after an order that takes a volume away from a client,
+// the client is not in the volume's list, and a list of all clients is never left as it is.
+
+import { CLIENTS_MAX } from '@rsio/common/config/schema/limits';
+import { RsError } from '@rsio/common/lib/errors';
+import type { Asker } from './asker.ts';
+import { type Found, type VolumeName, volumeText } from './catalogue.ts';
+import type { Manifest } from './disk/manifest.ts';
+
+/** A volume by its name. `id`: its id if only this volume is meant, whatever has the name now; null for any volume with the name. */
+export interface MeantVolume extends VolumeName {
+  readonly id: string | null;
+}
+
+/**
+ * Returns the manifest with or without the client in its list of clients. Throws E_USAGE if the list is `all`, E_LIMIT if it is full, and
+ * E_BUSY if the volume has not the id.
+ */
+export function decideAccess(
+  { manifest }: Found,
+  node: string,
+  mayAttach: boolean,
+  asker: Asker,
+  request: string | null,
+  id: string | null,
+): Manifest {
+  const { clients } = manifest;
+  const text = volumeText(manifest);
+  if (id !== null && manifest.id !== id) throw new RsError('E_BUSY', `Volume ${text} was replaced by another one meanwhile: try again`);
+  if (clients === null && !mayAttach)
+    throw new RsError(
+      'E_USAGE',
+      `All clients may attach volume ${text}, so that ${node} could attach it again: first name the clients that may, ` +
+        `and ${node} if it has the volume (volume set ${text} clients=NAMES)`,
+      { volume: text, node },
+    );
+  const others = clients?.filter((name) => name !== node) ?? null;
+  if (others !== null && mayAttach && others.length >= CLIENTS_MAX)
+    throw new RsError('E_LIMIT', `Volume ${text} lists ${others.length} clients, and no more are allowed: clients=all lists all`);
+  const next = { ...manifest, clients: others === null || !mayAttach ? others : [...others, node], request };
+  asker.checkOwnAccess(manifest.name, next.clients);
+  return next;
+}
