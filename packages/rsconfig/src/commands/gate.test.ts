@@ -190,7 +190,7 @@ test('a gate for AoE is added', async () => {
 
 test('gates for AoE are listed and shown', async () => {
   await serve({ gates: () => ({ gates: [GATE], aoe: [AOE] }) });
-  expect((await run('gate list')).out).toMatch(/^boot {2}AoE shelf 7 at eth1 +1 +2$/m);
+  expect((await run('gate list')).out).toMatch(/^boot {2}aoe +shelf 7 at eth1 +1 +2$/m);
   const lines = [
     'Protocol    ATA over Ethernet',
     'Interface   eth1, 02:00:00:00:00:99, up to 8704 bytes of data in a frame',
@@ -225,7 +225,7 @@ test('a gate for AoE that does not answer is no success, and unsafe writes are n
   };
   await serve({ gates: () => ({ gates: [], aoe: [gate] }) });
   const { code, out } = await run('gate list');
-  expect([code, out.includes('AoE shelf 7 at eth1 (not answering, unsafe writes)')]).toEqual([1, true]);
+  expect([code, out.includes('shelf 7 at eth1 (not answering, unsafe writes)')]).toEqual([1, true]);
   expect((await run('gate show boot')).out).toContain(
     'Interface   eth1\nShelf       7\nTrouble     There is no interface eth1\nWrites      unsafe: a frame that the network delays can revert',
   );
