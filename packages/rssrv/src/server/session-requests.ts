@@ -32,6 +32,7 @@ import type { ListenerAnswer, SessionRequest } from '../session/channel/channel.
 import type { WorkerRights } from './workers/worker-rights.ts';
 import type { Admissions } from './admissions.ts';
 import { askingSession, type ServedSession } from './served-session.ts';
+import type { SharedPools } from './shared/shared-pools.ts';
 import { listFor, notOffered, offeredTo } from './offered-volumes.ts';
 
 /** Refusals that depend on who holds the volume. */
@@ -58,8 +59,7 @@ export interface SessionRequestPorts {
   config(): RssrvConfig;
   interfaces(): readonly ServerInterface[];
   incarnationOf(volume: ServedVolume): string;
-  /** See SharedPools.isMine. */
-  isMine(poolId: string, generation: number, hasFailed: boolean): Promise<boolean>;
+  shared(): Pick<SharedPools, 'disputedMs' | 'isMine' | 'lookAgeMs'>;
   incarnationEnded(volume: ServedVolume): Promise<void>;
   /** Called when writes to a volume may be lost. */
   lost(volumeId: string): void;
@@ -87,7 +87,7 @@ export class SessionRequests {
       served: () => volumes.served,
       onPool: (poolId, work) => ports.administration().onLedger(poolId, work),
       order: (node, work) => fences.order(node, work),
-      isMine: (...all) => ports.isMine(...all),
+      isMine: (...all) => ports.shared().isMine(...all),
     });
     this.bridges = systemBridges({
       ...{ clock: ports.clock, log: ports.log },
@@ -135,7 +135,9 @@ export class SessionRequests {
       case 'record-write':
         return this.records.answer({ client: session.client, isThere: () => askingSession(session).isThere() }, request);
       case 'look':
-        return { isMine: await this.ports.isMine(request.poolId, request.generation, request.hasFailed) };
+        return { isMine: await this.ports.shared().isMine(request.poolId, request.generation, request.hasFailed) };
+      case 'look-age':
+        return { lookAgeMs: this.ports.shared().lookAgeMs(request.poolId, request.generation) };
       case 'settle':
         return { isSettled: await holds.settle(request.volumeId, session.client, request.epoch, request.incarnation) };
     }
@@ -187,7 +189,7 @@ export class SessionRequests {
       // A server that has lost the pool does not know the holders of its volumes. For a grant, the worker looks at the owner of the pool.
       const pool = meantVolume(offeredTo(client.node, this.ports.volumes.served), request)?.pool;
       const [poolId = ''] = pool?.ids ?? [];
-      if (pool?.ownership !== undefined && !(await this.ports.isMine(poolId, pool.ownership.generation, false)))
+      if (pool?.ownership !== undefined && !(await this.ports.shared().isMine(poolId, pool.ownership.generation, false)))
         return { granted: false, status: STATUS.MOVED, sentence: statusEntry(STATUS.MOVED).sentence, holders: [] };
     }
     if (grant.granted) {
@@ -198,7 +200,7 @@ export class SessionRequests {
   }
 
   private newOpens(): Opens {
-    const { holds, volumes, server, snapshots } = this.ports;
+    const { clock, holds, volumes, server, snapshots } = this.ports;
     return new Opens(holds, {
       find: (node, request) =>
         isSnapshot(request.name) ? snapshots.find(node, request) : meantVolume(offeredTo(node, volumes.served), request),
@@ -214,6 +216,8 @@ export class SessionRequests {
       incarnationEnded: (one) => this.ports.incarnationEnded(one),
       promiseOf: (mirror) => this.ports.voters.recordOf(mirror),
       holdersChanged: () => this.ports.listChanged(null),
+      disputedMs: (one) => this.ports.shared().disputedMs(one),
+      pause: (ms) => new Promise((resolve) => clock.after(ms, resolve)),
     });
   }
 }

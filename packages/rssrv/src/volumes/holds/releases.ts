@@ -1,5 +1,5 @@
 // Ends the hold of an absent client by order of an administrator. holds.ts keeps the holds. Invariants: a hold ends only after the writes
-// made under it are durable, and only while its client has no session. A hold whose writes may be lost ends only if the administrator
+// made under it are durable, and only while its client has no session at this server or at an earlier owner of its pool. A hold whose writes may be lost ends only if the administrator
 // forces it and the client of the hold is fenced.
 
 import { RsError, toRsError } from '@rsio/common/lib/errors';
@@ -18,6 +18,10 @@ export interface ReleasePorts {
   sync(volume: ServedVolume): Promise<void>;
   /** Starts a new incarnation of the storage, because writes to the volume may be lost. */
   incarnationEnded(volume: ServedVolume): Promise<void>;
+  /** See GrantPorts.disputedMs. */
+  disputedMs(volume: ServedVolume): number | null;
+  /** Waits, because an earlier owner of the volume's pool may still answer the client for so long. */
+  pause(volume: ServedVolume, ms: number): Promise<void>;
 }
 
 /**
@@ -26,13 +30,20 @@ export interface ReleasePorts {
  * E_TIMEOUT or E_VOLUME if the storage cannot be synced, and E_SYSTEM if the change cannot be saved. The hold stays after any error.
  */
 export async function releaseHold(
-  holds: Pick<Holds, 'endHold'>,
+  holds: Pick<Holds, 'endHold' | 'holdOf'>,
   { id, name }: { readonly id: string; readonly name: string },
   node: string,
   isForced: boolean,
   ports: ReleasePorts,
 ): Promise<boolean> {
+  const seen = holds.holdOf(id, node);
+  const served = seen === undefined || seen.readonly ? null : ports.find(id);
+  const disputedMs = served === null ? 0 : (ports.disputedMs(served) ?? 0);
+  // Other changes of the holds go on meanwhile, because the turn of the volume has not begun.
+  if (served !== null && disputedMs > 0) await ports.pause(served, disputedMs);
   return holds.endHold(id, node, async (hold) => {
+    if (seen?.epoch !== hold.epoch)
+      throw new RsError('E_HELD', `Client ${node} has got volume ${name} anew meanwhile: try again`, { node, volume: name });
     checkAbsent(node, ports);
     if (isForced && !ports.isFenced(node))
       throw new RsError('E_IN_USE', `Client ${node} is not fenced, and may come back: run rsadm client fence ${node} first`, { node });
@@ -40,6 +51,10 @@ export async function releaseHold(
     if (volume === null)
       throw new RsError('E_VOLUME', `Volume ${name} is not served, so that its last writes cannot be synced: it stays held`);
     if (hold.readonly) return;
+    if (ports.disputedMs(volume) !== 0)
+      throw new RsError('E_VOLUME', `The pool of volume ${name} has another owner now, or was taken again: try again there`, {
+        volume: name,
+      });
     if (!isSettled(hold, ports.incarnation(volume)) && !isForced) throw mayHaveLost(name, node, ports.isFenced(node));
     await sync(volume, node, ports);
     // Check again: if the client has reconnected during the sync, it resumes its hold, and the hold must not end.
