@@ -89,6 +89,7 @@ it('what runs in a server process can open no file, trace no process and connect
   const [folder, network] = [hosts.host(), await hosts.network(1)];
   const script = path.join(folder.root, 'attack.mjs');
   const server = hosts.host(['env', `NODE_OPTIONS=--import=${script}`]);
+  server.hasIntruder = true;
   mkdirSync(folder.root, { recursive: true });
   writeFileSync(script, attackScript(server.rssrvPaths.configFile, (elsewhere.address() as AddressInfo).port));
   await startServer(server, network, { server: { user: USER }, volumes: { oracle: { path: server.file('oracle.img'), size: '1m' } } });

@@ -4,6 +4,7 @@
 import '@rsio/protocol/limits';
 
 import { assert } from '@rsio/common/lib/assert';
+import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
 import { CONTROL_TIMEOUT_MS, LIST_WAIT_MS, SERVER_CHANGE_MS } from '@rsio/common/control/limits';
 import { BODY_MAX_BYTES } from '@rsio/common/lib/limits';
 import { CONNECT_TIMEOUT_MS, OUTPUT_HARD_MAX_BYTES, OUTPUT_QUEUED_MAX_BYTES, TAKE_OVER_WAIT_MS } from '@rsio/protocol/link/limits';
@@ -16,6 +17,7 @@ import {
   REMOTE_BURST,
   REMOTE_REQUESTS_MAX,
 } from './admin/limits.ts';
+import { CLOCK_SHARE, DISPUTED_MS, LOOK_VALID_MS, WATCH_MS } from './farm/limits.ts';
 import { HOLD_CHANGES_WAITING_MAX } from './volumes/limits.ts';
 import { TAKE_OVER_REVOKE_MS, WORKER_DRAIN_TIMEOUT_MS } from './server/limits.ts';
 import { IMAGES_AT_ONCE_MAX } from './jobs/limits.ts';
@@ -48,7 +50,7 @@ assert(
 assert(REREAD_MAX_BYTES >= BODY_MAX_BYTES, 'The largest READ must fit in the bound for re-executed READs');
 assert(HOLD_CHANGES_WAITING_MAX >= 2 * SLOTS, 'The OPENs of one session must leave room for others');
 assert(
-  TAKE_OVER_REVOKE_MS + WORKER_DRAIN_TIMEOUT_MS + STORAGE_SYNC_WAIT_MS < TAKE_OVER_WAIT_MS &&
+  DISPUTED_MS + TAKE_OVER_REVOKE_MS + WORKER_DRAIN_TIMEOUT_MS + STORAGE_SYNC_WAIT_MS < TAKE_OVER_WAIT_MS &&
     TAKE_OVER_WAIT_MS + LIST_WAIT_MS < CONTROL_TIMEOUT_MS,
   'A command for a take-over must wait for at least as long as the server may take',
 );
@@ -56,6 +58,8 @@ assert(
   REPLICA_WAIT_MS > TAKE_OVER_REVOKE_MS + WORKER_DRAIN_TIMEOUT_MS && REPLICA_WAIT_MS < TAKE_OVER_WAIT_MS,
   'A CLAIM must wait until a process that does not release its replica is killed, and no longer than clients wait',
 );
+assert(DISPUTED_MS * CLOCK_SHARE > LOOK_VALID_MS, 'An earlier owner must be silent before a later one gives its volumes to other clients');
+assert(LOOK_VALID_MS > 2 * WATCH_MS + HEARTBEAT_INTERVAL_MS, 'The looks of an owner must keep its volumes answered');
 assert(UNLISTED_PATH_MS > CONNECT_TIMEOUT_MS, 'Paths on a new interface must be up before those on the old one are closed');
 assert(2 * REMOTE_REQUESTS_MAX < CHANGES_WAITING_MAX, 'Clients must leave room for the commands of the local administrator');
 assert(2 * ADMIN_PER_SESSION_MAX < REMOTE_REQUESTS_MAX && ADMIN_PER_SESSION_MAX < REMOTE_BURST, 'One client must leave room for others');

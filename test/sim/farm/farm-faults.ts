@@ -32,6 +32,10 @@ const DOWN_MAX_MS = 6_000;
 const FREEZE_MAX_MS = 25_000;
 const CUT_MAX_MS = 20_000;
 const ZOMBIE_MAX_MS = 60_000;
+/** Faults of worlds in which clients that are left with a zombie lose their volume. */
+const ROBBED_KINDS: readonly string[] = ['client left with a zombie', 'connections reset'];
+const ROBBED_LEAST_MS = 15_000;
+const ROB_MS = 50;
 const FENCE_FAILS_MAX_MS = 12_000;
 const CLIENT_DOWN_MAX_MS = 3_000;
 /** The chance that a step of a taker is its last one, after `strike`. */
@@ -42,7 +46,7 @@ const LEDGER_CHANCE = 0.02;
 export class FarmFaults {
   readonly counts: Record<string, number> = {};
   private readonly targets: FarmTargets;
-  private readonly gap: Pick<FarmShape, 'faultGapIos' | 'faultGapMs' | 'takeOverMs'>;
+  private readonly gap: Pick<FarmShape, 'faultGapIos' | 'faultGapMs' | 'robsZombies' | 'takeOverMs'>;
   private readonly healing = new Set<() => void>();
   private isOver = false;
   private isTakerStruck = false;
@@ -74,6 +78,7 @@ export class FarmFaults {
       [3, 'connections reset', () => targets.random.pick(targets.network.routes).reset()],
       [5, 'volume taken over', () => this.takeOver()],
     ];
+    if (gap.robsZombies) this.kinds = this.kinds.filter(([, name]) => ROBBED_KINDS.includes(name));
     this.weight = this.kinds.reduce((sum, [weight]) => sum + weight, 0);
     this.next();
     if (gap.takeOverMs === null)
@@ -147,14 +152,14 @@ export class FarmFaults {
     this.counts[name] = (this.counts[name] ?? 0) + 1;
   }
 
-  /** Calls `end` after up to `maxMs`, or when all faults are healed. */
-  private forAWhile(maxMs: number, end: () => void): void {
+  /** Calls `end` after at least `leastMs` and up to `maxMs` more, or when all faults are healed. */
+  private forAWhile(maxMs: number, end: () => void, leastMs = 1): void {
     const { clock, random } = this.targets;
     const once = (): void => {
       if (this.healing.delete(once)) end();
     };
     this.healing.add(once);
-    clock.after(1 + maxMs * random.unit() * random.unit(), once);
+    clock.after(leastMs + maxMs * random.unit() * random.unit(), once);
   }
 
   private server(): FarmServer {
@@ -196,10 +201,10 @@ export class FarmFaults {
     });
   }
 
-  private pause(process: SimProcess, maxMs: number): void {
+  private pause(process: SimProcess, maxMs: number, leastMs = 1): void {
     if (process.isKilled || process.isPaused) return;
     process.pause();
-    this.forAWhile(maxMs, () => process.resume());
+    this.forAWhile(maxMs, () => process.resume(), leastMs);
   }
 
   private worker(happen: (process: SimProcess) => void): void {
@@ -217,15 +222,16 @@ export class FarmFaults {
     });
   }
 
-  private cutNetwork(routes: SimNetwork['routes'], maxMs = CUT_MAX_MS): void {
+  private cutNetwork(routes: SimNetwork['routes'], maxMs = CUT_MAX_MS, leastMs = 1): void {
     for (const route of routes) {
       route.lose('there');
       route.lose('back');
       route.reach = 'silent';
     }
-    this.forAWhile(maxMs, () => {
+    const open = (): void => {
       for (const route of routes) route.reach = 'open';
-    });
+    };
+    this.forAWhile(maxMs, open, leastMs);
   }
 
   private cutBoth(server: FarmServer): void {
@@ -238,14 +244,37 @@ export class FarmFaults {
     const { random, servers, clock } = this.targets;
     const owner = this.owner();
     if (owner === undefined) return;
-    const client = this.client();
-    this.pause(owner.listener, ZOMBIE_MAX_MS);
+    const isRobbed = this.gap.robsZombies;
+    const client = isRobbed ? this.holderOfFought() : this.client();
+    const leastMs = isRobbed ? ROBBED_LEAST_MS : 1;
+    if (isRobbed) this.rob(client, owner);
+    this.pause(owner.listener, ZOMBIE_MAX_MS, leastMs);
     if (random.chance(0.5)) this.cutStorage(owner);
-    for (const other of servers) if (other !== owner) this.cutNetwork(this.routesOf(other, client), ZOMBIE_MAX_MS);
+    for (const other of servers) if (other !== owner) this.cutNetwork(this.routesOf(other, client), ZOMBIE_MAX_MS, leastMs);
     const kill = (): void => {
       if (!this.isOver) client.kill(random.unit() * CLIENT_DOWN_MAX_MS);
     };
     if (random.chance(0.3)) clock.after(random.unit() * CUT_MAX_MS, kill);
+  }
+
+  /** A client that has the volume for which the clients compete; any client if none has it. */
+  private holderOfFought(): FarmClient {
+    const { clients } = this.targets;
+    return clients.find(({ users }) => users.some(({ judge, volume }) => judge.isFought && volume !== null)) ?? this.client();
+  }
+
+  /** Another client takes the volume by force, again and again, until it has it at another server than the zombie. */
+  private rob(client: FarmClient, zombie: FarmServer): void {
+    const { clients, clock } = this.targets;
+    const robbers = clients.filter((one) => one !== client);
+    clock.repeat(ROB_MS, () => {
+      const fought = robbers.flatMap((robber) => robber.users.filter(({ judge }) => judge.isFought).map((user) => ({ robber, user })));
+      if (this.isOver || fought.some(({ user }) => user.volume !== null)) return null;
+      const [first] = fought;
+      if (first !== undefined && this.targets.servers.some((one) => one !== zombie && one.isServing))
+        first.robber.takeOver(first.user, TAKE.FORCE);
+      return zombie.listener.isPaused ? ROB_MS : null;
+    });
   }
 
   /** The routes to a server: of one client, or most of all. */

@@ -257,7 +257,7 @@ export class FarmServer implements SimHost {
         config: () => ({ rights: [] }),
         interfaces: () => this.interfaces,
         incarnationOf: ({ id, pool: place }: ServedVolume) => `${POOL_ID}.${place?.ownership?.life ?? ''}.${this.counts.get(id) ?? 0}`,
-        isMine: (poolId: string, generation: number, hasFailed: boolean) => this.shared!.isMine(poolId, generation, hasFailed),
+        shared: () => this.shared!,
         incarnationEnded: ({ id }: ServedVolume) => this.ended(id),
         lost: (id: string) => void this.incarnations.lost(id),
         listChanged: () => this.listChanged(),

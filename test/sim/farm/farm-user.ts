@@ -18,6 +18,7 @@ export interface FarmUserShape {
   /** The chance that the end of an I/O is followed by another one at once. */
   readonly goOnChance: number;
   readonly flushChance: number;
+  readonly fuaChance: number;
 }
 
 export interface FarmUserPorts {
@@ -27,7 +28,6 @@ export interface FarmUserPorts {
 }
 
 const SECTORS_MAX = 4;
-const FUA_CHANCE = 0.08;
 
 class FarmIo implements VolumeIo {
   op: VolumeOp = 'read';
@@ -179,7 +179,7 @@ export class FarmUser {
       from = room * clients.indexOf(`node${this.client}`);
     }
     const count = io.op === 'flush' ? 0 : random.int(1, Math.min(SECTORS_MAX, room));
-    io.fua = io.op === 'write' && random.chance(FUA_CHANCE);
+    io.fua = io.op === 'write' && random.chance(shape.fuaChance);
     this.submit(volume, io, io.op === 'flush' ? 0 : from + random.int(0, room - count), count);
   }
 

@@ -158,6 +158,10 @@ export class FarmWorker {
         const answer = await this.ask({ what: 'look', poolId, generation, hasFailed });
         return answer !== null && 'isMine' in answer && answer.isMine;
       },
+      lookAge: async (poolId, generation) => {
+        const answer = await this.ask({ what: 'look-age', poolId, generation });
+        return answer !== null && 'lookAgeMs' in answer ? answer.lookAgeMs : null;
+      },
       admin: () => Promise.resolve({ adminStatus: STATUS.UNSUPPORTED, sentence: 'There is no ADMIN here' }),
       vote: () => Promise.resolve({ voteStatus: STATUS.UNSUPPORTED, sentence: 'There is no VOTE here' }),
       lost: (volumeId) => this.say({ type: 'lost', volumeId }),

@@ -130,10 +130,11 @@ export class FarmWorld {
   }
 
   private volumes(): FarmVolume[] {
-    const { clients, sectors } = this.shape;
+    const { clients, sectors, robsZombies } = this.shape;
     const nodes = Array.from({ length: clients }, (_unused, at) => `node${at}`);
     const volumes: FarmVolume[] = nodes.map((node, at) => ({ id: `solo${at}`, sectors, shared: false, clients: [node] }));
-    volumes.push({ id: 'shared', sectors, shared: true, clients: nodes });
+    // Each write of a shared volume reaches the disk, whose refusal shows a zombie that it has lost the pool.
+    if (!robsZombies) volumes.push({ id: 'shared', sectors, shared: true, clients: nodes });
     if (clients > 1) volumes.push({ id: 'fought', sectors, shared: false, clients: nodes });
     return volumes;
   }

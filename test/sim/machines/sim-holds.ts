@@ -227,6 +227,8 @@ export class SimHolds {
         incarnationEnded: async ({ id }) => machine.incarnationEnded(id),
         promiseOf: (mirror) => machine.votes?.recordOf(mirror) ?? null,
         holdersChanged,
+        disputedMs: () => 0,
+        pause: () => Promise.resolve(),
       },
     );
   }

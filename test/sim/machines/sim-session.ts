@@ -230,7 +230,7 @@ export class SimSession {
       clock: process,
       log: NO_LOG,
       pools,
-      look: () => Promise.resolve(true),
+      ...{ look: () => Promise.resolve(true), lookAge: () => Promise.resolve(0) },
       pathsChanged: (count) => {
         this.silentSinceMs = count > 0 ? null : process.monotonicMs();
       },

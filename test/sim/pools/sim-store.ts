@@ -192,6 +192,7 @@ export class SimStore {
         ...{ clock: this.clock, volumes, sessions: { closeHandles }, inForce: () => this.inForce! },
         listChanged: () => ports.listChanged([], null),
         incarnationOf: ({ id }) => ports.incarnationOf(id),
+        disputedMs: () => 0,
         incarnationEnded: async ({ id }) => ports.startIncarnation(id),
       }),
       exclusive: (change, what) => this.queue.runOwn(change, what),

@@ -208,6 +208,7 @@ const FARMS: readonly (readonly [seed: number, mutants: readonly string[]])[] = 
   [55, ['fence-last-only']],
   [182, ['given-up-ends-hold']],
   [511, ['look-in-memory']],
+  [9001, ['look-for-ever', 'forced-at-once']],
 ];
 
 export const FINDER_SEEDS: readonly number[] = FINDERS.map(([seed]) => seed);

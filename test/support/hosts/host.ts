@@ -27,6 +27,8 @@ const DAEMON_END_MS = 25_000;
 const CONFIG_MODE = 0o600;
 const RUN_TIMEOUT_MS = 90_000;
 const LOGGED_MS = 5_000;
+/** What the listener logs about a message of a server process that worker-guards.ts or session-guard.ts refuses. */
+const REFUSED = 'sent what no server process sends';
 /** A command with this option freezes file systems, and therefore needs the mounts of the host. */
 const FREEZES = '--freeze';
 
@@ -40,6 +42,8 @@ export class Host {
   private readonly command: readonly string[];
   private readonly commands: CommandsRun;
   private isPrefixForAll = true;
+  /** True if the test lets a server process send what rssrv's own code never sends. */
+  hasIntruder = false;
   private readonly reaper: Reaper;
   private readonly logs: Readonly<Record<DaemonProgram, LogMessages>>;
 
@@ -215,7 +219,10 @@ export class Host {
     await waitFor(isUp, deadlineMs, `${count} paths up`);
   }
 
-  /** Ends every process of this host and removes its root and its memory volumes. */
+  /**
+   * Ends every process of this host and removes its root and its memory volumes. Then throws if the listener has refused a message of its own
+   * server process, because such a server seems to work: its clients connect again each time.
+   */
   async clean(): Promise<void> {
     const memoryFiles = this.memoryFiles();
     const none = (): boolean => {
@@ -224,9 +231,15 @@ export class Host {
       return left.length === 0;
     };
     await waitFor(none, DAEMON_END_MS, `No process of ${this.root}`);
+    const refused = this.hasIntruder
+      ? undefined
+      : textOrEmpty(this.rssrvPaths.logFile)
+          .split('\n')
+          .find((line) => line.includes(REFUSED));
     for (const file of memoryFiles) rmSync(file, { force: true });
     rmSync(this.root, { recursive: true, force: true });
     this.reaper.dismiss();
+    if (refused !== undefined) throw new Error(`The listener has refused a message of its own server process: ${refused}`);
   }
 
   /** Starts a daemon in the background as its launcher does, with the same child process and the same lines on stderr. */

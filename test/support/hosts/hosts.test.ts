@@ -1,8 +1,9 @@
 // Tests that Hosts finds every process that it has started, and that cleaning leaves no process, file or mount behind. All other tests with
 // real processes rely on Hosts.
 
-import { existsSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { expect, it } from 'vitest';
 import { startClient, startServer } from './configs.ts';
@@ -30,6 +31,22 @@ it('leaves no process, root or memory volume behind, even after daemons were kil
   } finally {
     await hosts.clean();
   }
+});
+
+it('fails a test whose server has refused a message of its own server process, unless the test lets it send such messages', async () => {
+  const hosts = new Hosts();
+  const refused = (isIntruder: boolean): void => {
+    const host = hosts.host();
+    host.hasIntruder = isIntruder;
+    const msg =
+      'Server process 7 sent what no server process sends (message.what is not known): it is killed, and its clients connect again';
+    const log = host.rssrvPaths.logFile;
+    writeFileSync(host.file(path.relative(host.root, log)), `${JSON.stringify({ msg })}\n`);
+  };
+  refused(true);
+  await hosts.clean();
+  refused(false);
+  await expect(hosts.clean()).rejects.toThrow('refused a message of its own server process');
 });
 
 it('leaves nothing behind when the test process itself is killed', async (context) => {

@@ -66,7 +66,7 @@ export const GATE_RESERVATIONS_WAITING_MAX = 1_024;
 /** Length of the log of the states of all namespaces. */
 export const GATE_ANA_LOG_BYTES = 16 + GATE_VOLUMES_MAX * (32 + 4);
 /** Time (s) that a change of state may take; a host may give up then (ANATT). */
-export const GATE_ANA_S = 80;
+export const GATE_ANA_S = 85;
 /** A host with more commands without a taken answer gets only as much of a log in one answer. Other answers to admin commands are as short. */
 export const GATE_LARGE_LOGS_MAX = 16;
 export const GATE_SMALL_LOG_BYTES = 4 * KIB;

@@ -200,7 +200,10 @@ export class Administration {
       volumeSwitch: new VolumeSwitch({
         ...{ clock, volumes: ports.clients.volumes, sessions: ports.clients.sessions, inForce: () => ports.inForce() },
         ...{ listChanged: () => ports.clients.holdersChanged(), incarnationOf: (volume) => ports.clients.incarnation(volume) },
-        incarnationEnded: (volume) => ports.clients.incarnationEnded(volume),
+        ...{
+          incarnationEnded: (volume) => ports.clients.incarnationEnded(volume),
+          disputedMs: (volume) => ports.clients.disputedMs(volume),
+        },
       }),
       exclusive: (change, what) => ports.changes.runOwn(change, what),
       programUser: () => ports.rights.userIds,

@@ -61,6 +61,7 @@ function ordersOf(asker: Asker): Orders {
     },
     holds: {
       heldBy: (node: string) => [...(holders[node] ?? [])],
+      holdOf: () => undefined,
       endHold: async (_id: string, node: string) => {
         done.push(`hold of ${node}`);
         holders[node] = [];
@@ -70,6 +71,7 @@ function ordersOf(asker: Asker): Orders {
     volumes: { served: [], nameOf: () => 'oracle@0', sync: () => Promise.resolve(), suspend: () => undefined },
     incarnation: () => 'life',
     incarnationEnded: () => Promise.resolve(),
+    disputedMs: () => 0,
     holdersChanged: () => void done.push('announced'),
   };
   return clientHandlers(server, clients as Parameters<typeof clientHandlers>[1], { clients: () => [] }, asker);

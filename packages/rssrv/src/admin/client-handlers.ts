@@ -11,7 +11,7 @@ import type { ServedVolume } from '../storage/io/served-volume.ts';
 import type { Fences } from '../volumes/fences.ts';
 import { Fencing, type FencingPorts } from '../volumes/fencing.ts';
 import type { Holds } from '../volumes/holds/holds.ts';
-import { type ReleasePorts, releaseHold } from '../volumes/holds/releases.ts';
+import { disputePause, type ReleasePorts, releaseHold } from '../volumes/holds/releases.ts';
 import type { Asker } from '../pools/asker.ts';
 import type { ProbeConnections } from '../session/probe-connections.ts';
 import { volumeKey } from '../volumes/volume-ids.ts';
@@ -22,11 +22,11 @@ import type { Inventory } from './inventory.ts';
 import type { ObservedServer } from './observing-handlers.ts';
 
 /** The functions and objects of the listener that the orders need. */
-export interface ClientPorts extends Pick<ReleasePorts, 'incarnation' | 'incarnationEnded'> {
+export interface ClientPorts extends Pick<ReleasePorts, 'disputedMs' | 'incarnation' | 'incarnationEnded'> {
   readonly fences: Fences;
   probes(): Pick<ProbeConnections, 'close'>;
   readonly sessions: Pick<FencingPorts, 'endSession'> & Pick<ReleasePorts, 'isThere'> & HandleCloser;
-  readonly holds: Pick<Holds, 'heldBy' | 'endHold'>;
+  readonly holds: Pick<Holds, 'heldBy' | 'holdOf' | 'endHold'>;
   readonly volumes: Pick<Volumes, 'served' | 'nameOf' | 'sync' | 'suspend'>;
   /** Called when holders have changed. Announces a new list to the clients. */
   holdersChanged(): void;
@@ -85,7 +85,7 @@ export function clientHandlers(
       const ids = volume === null ? clients.holds.heldBy(name) : [heldId(clients, name, volumeKey({ name: volume, universe }))];
       const released: string[] = [];
       try {
-        for (const id of ids) if (await release(clients, id, name, force)) released.push(nameOf(clients, id));
+        for (const id of ids) if (await release(server, clients, id, name, force)) released.push(nameOf(clients, id));
       } finally {
         if (released.length > 0) {
           const what = `${plural(released.length, 'hold')} of client ${name} released: ${released.join(', ')}`;
@@ -118,7 +118,13 @@ function heldId(clients: ClientPorts, name: string, volume: string): string {
   return id;
 }
 
-function release(clients: ClientPorts, id: string, name: string, isForced: boolean): Promise<boolean> {
+function release(
+  { clock, log }: Pick<ObservedServer, 'clock'> & { readonly log: Pick<Log, 'info'> },
+  clients: ClientPorts,
+  id: string,
+  name: string,
+  isForced: boolean,
+): Promise<boolean> {
   return releaseHold(clients.holds, { id, name: nameOf(clients, id) }, name, isForced, {
     find: (volumeId) => volumeOf(clients, volumeId),
     isThere: (node) => clients.sessions.isThere(node),
@@ -126,5 +132,7 @@ function release(clients: ClientPorts, id: string, name: string, isForced: boole
     incarnation: (volume) => clients.incarnation(volume),
     sync: (volume) => clients.volumes.sync(volume.id),
     incarnationEnded: (volume) => clients.incarnationEnded(volume),
+    disputedMs: (volume) => clients.disputedMs(volume),
+    pause: disputePause(clock, log),
   });
 }

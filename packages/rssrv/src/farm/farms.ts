@@ -124,8 +124,18 @@ export class Farms {
    */
   async isMine(name: string | null, generation: number, hasFailed: boolean): Promise<boolean> {
     const pool = name === null ? undefined : this.pools.get(name);
-    if (pool === undefined || !(await pool.isMine(generation))) return false;
+    if (pool === undefined || !(await pool.looks.isMine(generation))) return false;
     return !hasFailed || (await pool.isHealthy(true));
+  }
+
+  /** See OwnLooks.ageMs. */
+  lookAgeMs(name: string | null, generation: number): number | null {
+    return this.pools.get(name ?? '')?.looks.ageMs(generation) ?? null;
+  }
+
+  /** See OwnLooks.disputedMs. */
+  disputedMs(name: string | null, generation: number): number | null {
+    return this.pools.get(name ?? '')?.looks.disputedMs(generation) ?? null;
   }
 
   /** Called when the file system of an owned pool has failed. The pool is taken again, or another server takes it. */

@@ -27,6 +27,14 @@ export const SILENT_STEP_MS = 1_000;
 export const HURRY_MS = 100;
 /** Time after which a look that failed is tried again while answers wait for it. */
 export const LOOK_RETRY_MS = 200;
+/** A request of the only writer of a volume is answered without a look of its own if one has begun in this time. */
+export const LOOK_VALID_MS = 6_000;
+/**
+ * A server takes a volume from a client only DISPUTED_MS after it has begun to serve the pool, because until then an earlier owner may answer
+ * that client without a look. Of two clocks, the slower one may run at CLOCK_SHARE of the speed of the other one.
+ */
+export const DISPUTED_MS = 7_000;
+export const CLOCK_SHARE = 0.95;
 /** Time between two attempts of a fence that is not proven, of an unmount that is refused, or of a take that failed. */
 export const RETRY_MS = 5_000;
 /** Interval and maximum number of the attempts of one unmount. */

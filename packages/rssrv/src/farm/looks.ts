@@ -1,6 +1,9 @@
 // Coalesces looks at a record, because many answers may wait for one. Invariant: a look that answers a call has begun after the call.
 // Rule: F8.
 
+import type { Clock } from '@rsio/common/lib/clock';
+import { LOOK_VALID_MS } from './limits.ts';
+
 export class Looks {
   private readonly look: () => Promise<boolean>;
   /** Settles when no look is running. */
@@ -26,5 +29,45 @@ export class Looks {
     const running = this.look();
     this.last = running.catch(() => undefined);
     return await running;
+  }
+}
+
+/** The looks of a session at the owner of one shared pool. */
+export class PoolLooks {
+  /** Until this monotonic time, requests of the only writer of a volume are answered without a look of their own. */
+  validUntilMs = Number.NEGATIVE_INFINITY;
+  private isAsking = false;
+  private readonly looks: Looks;
+  private readonly askAge: () => Promise<number | null>;
+  private readonly clock: Pick<Clock, 'monotonicMs'>;
+
+  constructor(look: () => Promise<boolean>, askAge: () => Promise<number | null>, clock: Pick<Clock, 'monotonicMs'>) {
+    this.askAge = askAge;
+    this.clock = clock;
+    this.looks = new Looks(async () => {
+      const beganMs = clock.monotonicMs();
+      const isMine = await look();
+      if (isMine) this.began(beganMs);
+      return isMine;
+    });
+  }
+
+  /** See Looks.ask. */
+  ask(): Promise<boolean> {
+    return this.looks.ask();
+  }
+
+  /** Learns the age of the last look of the listener, unless an earlier question has no answer yet. */
+  async learnAge(): Promise<void> {
+    if (this.isAsking) return;
+    this.isAsking = true;
+    // The listener computes the age later than this, so that the look certainly began later than this time minus the age.
+    const askedMs = this.clock.monotonicMs();
+    const ageMs = await this.askAge().finally(() => (this.isAsking = false));
+    if (ageMs !== null) this.began(askedMs - ageMs);
+  }
+
+  private began(atMs: number): void {
+    this.validUntilMs = Math.max(this.validUntilMs, atMs + LOOK_VALID_MS);
   }
 }

@@ -1,5 +1,5 @@
 // Tests taking, serving, giving up and losing a shared pool, with three servers over one storage. Each call is a message that the storage
-// executes late. Rules: F1 to F7, F10, F13, F15, G38, G39.
+// executes late. Rules: F1 to F8, F10, F13, F15, G38, G39, H2.
 
 import { toRsError } from '@rsio/common/lib/errors';
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -7,6 +7,7 @@ import { describe, expect, test } from 'vitest';
 import { FarmServer, settled, SharedStorage } from '../testing/shared-storage.ts';
 import { movePool } from './move-pool.ts';
 import { firstRecord, taken } from './farm-record.ts';
+import { DISPUTED_MS } from './limits.ts';
 
 const OWNERS = ['big-1', 'big-2', 'big-3'];
 const config = { disk: { kind: 'device', path: '/dev/x' }, fence: { kind: 'rbd' }, owners: OWNERS, takeOverMs: 10_000 } as const;
@@ -196,13 +197,26 @@ test('a stopped owner ends its ownership when it goes on, and answers no look wi
   zombie.isStopped = true;
   await pass(world, 20_000);
   expect(world.storage.record).toMatchObject({ generation: 2, owner: { server: 'big-2' } });
-  const answer = zombie.pool.isMine(1);
+  const answer = zombie.pool.looks.isMine(1);
   zombie.isStopped = false;
   await pass(world, 500);
   expect(await answer).toBe(false);
   await pass(world, 3_000);
   expect(serving(world)).toEqual(['big-2']);
   expect(zombie.mounted).toBeNull();
+});
+
+test('the volumes of a pool are disputed until the owner has served it for a while, and after each take anew', async () => {
+  const world = newWorld();
+  while (serving(world).length === 0) await pass(world, 100);
+  const [first, second] = world.servers as [FarmServer, FarmServer];
+  expect(first.pool.looks.disputedMs(1)).toBeGreaterThan(DISPUTED_MS - 1_000);
+  await pass(world, DISPUTED_MS);
+  expect(first.pool.looks.disputedMs(1)).toBe(0);
+  await moved(world, first, 'big-2');
+  expect(first.pool.looks.disputedMs(1)).toBeNull();
+  expect(second.pool.looks.disputedMs(2)).toBeGreaterThan(0);
+  expect(second.pool.looks.disputedMs(1)).toBeNull();
 });
 
 test('an owner that is cut off from the storage ends its ownership, and comes again when the storage is back and nobody has taken it', async () => {

@@ -21,16 +21,15 @@ import type { StorageClient } from './engine.ts';
 import { hasOtherOwners, nextStep, turnsAfter } from './farm-decision.ts';
 import { type FarmRecord, freed, isOwner, served, taken, untaken, type Writer } from './farm-record.ts';
 import { FarmWatch } from './farm-watch.ts';
-import { POOL_CLOSE_MS, HURRY_MS, LOOK_RETRY_MS, PROBE_MS, REFUSAL_MAX_CHARS, RETRY_MS, WATCH_MS } from './limits.ts';
+import { POOL_CLOSE_MS, HURRY_MS, PROBE_MS, REFUSAL_MAX_CHARS, RETRY_MS, WATCH_MS } from './limits.ts';
 import { fenceUntilProven, nameOf } from './fencing.ts';
 import { settlesIn, untilDone } from './in-time.ts';
-import { Looks } from './looks.ts';
+import { type LookedOwnership, OwnLooks } from './own-looks.ts';
 import type { Ownership, SharedPoolPorts, SharedPoolStatus, Standing } from './shared-pool-ports.ts';
 
-interface Owned extends Ownership {
+interface Owned extends LookedOwnership {
   record: FarmRecord;
   readonly client: StorageClient;
-  isLost: boolean;
 }
 
 export class SharedPool {
@@ -60,7 +59,7 @@ export class SharedPool {
   /** True if no take, move or opening begins any more. */
   private isStopping = false;
   private isClosed = false;
-  private readonly looks = new Looks(() => this.lookUntilKnown());
+  readonly looks: OwnLooks;
   private readonly logError = (thrown: unknown): void => this.ports.log.error(`Pool ${this.name}: ${toRsError(thrown).message}`);
 
   constructor(name: string, config: SharedDiskConfig, ports: SharedPoolPorts) {
@@ -69,6 +68,10 @@ export class SharedPool {
     this.ports = ports;
     this.seen = new FarmWatch(ports.clock, ports.server, config.takeOverMs ?? TAKE_OVER_MS, () => ports.random());
     this.patience = ports.random();
+    this.looks = new OwnLooks(this.seen, {
+      ...{ clock: ports.clock, server: ports.server, engine: ports.engine, owned: () => (this.isClosed ? null : this.owned) },
+      ...{ end: (why) => this.end(why), failed: (why) => (this.why = why) },
+    });
   }
 
   /** Ends what an earlier process has left, and begins to watch. Resolves after the first look. */
@@ -110,17 +113,9 @@ export class SharedPool {
     return this.standing === 'owned' && this.owned?.isLost === false ? this.owned : null;
   }
 
-  /**
-   * Resolves with true if this server owned the pool under `generation` at a moment after the call (F8). While the storage does not answer,
-   * the call waits, because nothing may be answered then. Resolves with false when the ownership has ended.
-   */
-  async isMine(generation: number): Promise<boolean> {
-    return (await this.looks.ask()) && this.owned?.generation === generation;
-  }
-
   /** Reads the record now. Throws E_STORAGE. */
   async renew(): Promise<void> {
-    this.seen.saw(await this.ports.engine.look());
+    await this.looks.look();
   }
 
   /**
@@ -234,7 +229,7 @@ export class SharedPool {
   private async observe(): Promise<void> {
     const { engine } = this.ports;
     try {
-      this.seen.saw(await engine.look());
+      await this.looks.look();
       const count = this.seen.nextCount();
       if (count === null) return;
       const { generation } = this.ownership ?? { generation: 0 };
@@ -334,8 +329,17 @@ export class SharedPool {
       await mount.mount(device);
       this.refuseStopping();
       const record = served(own, isClean, clock.wallMs());
+      const lookedMs = clock.monotonicMs();
       await this.store(own, record);
-      this.owned = { generation: record.generation, life: record.life, record, client, isLost: false };
+      this.owned = {
+        generation: record.generation,
+        life: record.life,
+        record,
+        client,
+        isLost: false,
+        lookedMs,
+        sinceMs: clock.monotonicMs(),
+      };
       if (!isClean) this.counts.forcedTakes++;
     } catch (thrown) {
       await mount
@@ -503,24 +507,6 @@ export class SharedPool {
       return this.delay(RETRY_MS);
     };
     await untilDone(work, () => this.isClosed, failed);
-  }
-
-  private async lookUntilKnown(): Promise<boolean> {
-    for (;;) {
-      const { owned } = this;
-      if (owned === null || owned.isLost || this.isClosed) return false;
-      try {
-        const sight = await this.ports.engine.look();
-        // A look that is older than the record of this ownership tells nothing.
-        if (!this.seen.saw(sight)) continue;
-        if (isOwner(sight.record, this.ports.server, owned.generation)) return !(owned as Owned).isLost;
-        this.end(`${sight.record?.owner?.server ?? 'nobody'} owns it now`);
-        return false;
-      } catch (thrown) {
-        this.why = toRsError(thrown).message;
-        await this.delay(LOOK_RETRY_MS);
-      }
-    }
   }
 
   private delay(ms: number): Promise<void> {

@@ -325,7 +325,7 @@ export class Listener {
       ...{ admissions: () => this.admissions, administration: () => this.administration, config: () => this.config },
       interfaces: () => this.interfaces,
       incarnationOf: (one) => this.incarnationOf(one),
-      isMine: (...all) => this.shared.isMine(...all),
+      shared: () => this.shared,
       incarnationEnded: async ({ id }) => this.records?.incarnationsEnded([id]),
       lost: (id) => void this.incarnations.lost(id),
       listChanged: (changed) => this.lists.changed([], changed),
@@ -389,6 +389,7 @@ export class Listener {
       clients: {
         ...{ fences: this.fences, sessions: this.admissions, holds: this.holds, volumes: this.volumes, probes: () => this.probes },
         ...{ revocations: this.requests.revocations, incarnation: (volume) => this.incarnationOf(volume) },
+        ...{ disputedMs: (volume) => this.shared.disputedMs(volume) },
         incarnationEnded: ({ id }) => this.incarnations.start(id),
         holdersChanged: () => this.lists.changed([], null),
       },

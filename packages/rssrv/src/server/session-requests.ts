@@ -18,6 +18,7 @@ import { GateRecords } from '../volumes/holds/gate-records.ts';
 import { meantVolume } from '../volumes/holds/hold-rules.ts';
 import type { Holds } from '../volumes/holds/holds.ts';
 import { type OpeningSession, Opens } from '../volumes/holds/opens.ts';
+import { disputePause } from '../volumes/holds/releases.ts';
 import { Revocations } from '../volumes/holds/revocations.ts';
 import type { Moments } from '../snapshots/moments.ts';
 import { forceRole, whyNoPlace } from '../pools/asker.ts';
@@ -33,6 +34,7 @@ import type { ListenerAnswer, SessionRequest } from '../session/channel/channel.
 import type { WorkerRights } from './workers/worker-rights.ts';
 import type { Admissions } from './admissions.ts';
 import { askingSession, type ServedSession } from './served-session.ts';
+import type { SharedPools } from './shared/shared-pools.ts';
 import { listFor, notOffered, offeredTo } from './offered-volumes.ts';
 
 /** Refusals that depend on who holds the volume. */
@@ -59,8 +61,7 @@ export interface SessionRequestPorts {
   config(): RssrvConfig;
   interfaces(): readonly ServerInterface[];
   incarnationOf(volume: ServedVolume): string;
-  /** See SharedPools.isMine. */
-  isMine(poolId: string, generation: number, hasFailed: boolean): Promise<boolean>;
+  shared(): Pick<SharedPools, 'disputedMs' | 'isMine' | 'lookAgeMs'>;
   incarnationEnded(volume: ServedVolume): Promise<void>;
   /** Called when writes to a volume may be lost. */
   lost(volumeId: string): void;
@@ -90,7 +91,7 @@ export class SessionRequests {
       served: () => volumes.served,
       onPool: (poolId, work) => ports.administration().onLedger(poolId, work),
       order: (node, work) => fences.order(node, work),
-      isMine: (...all) => ports.isMine(...all),
+      isMine: (...all) => ports.shared().isMine(...all),
     });
     this.bridges = systemBridges({
       ...{ clock: ports.clock, log: ports.log },
@@ -138,7 +139,9 @@ export class SessionRequests {
       case 'record-write':
         return this.records.answer({ client: session.client, isThere: () => askingSession(session).isThere() }, request);
       case 'look':
-        return { isMine: await this.ports.isMine(request.poolId, request.generation, request.hasFailed) };
+        return { isMine: await this.ports.shared().isMine(request.poolId, request.generation, request.hasFailed) };
+      case 'look-age':
+        return { lookAgeMs: this.ports.shared().lookAgeMs(request.poolId, request.generation) };
       case 'settle':
         return { isSettled: await holds.settle(request.volumeId, session.client, request.epoch, request.incarnation) };
     }
@@ -190,7 +193,7 @@ export class SessionRequests {
       // A server that has lost the pool does not know the holders of its volumes. For a grant, the worker looks at the owner of the pool.
       const pool = meantVolume(this.ports.volumes.served, request)?.pool;
       const [poolId = ''] = pool?.ids ?? [];
-      if (pool?.ownership !== undefined && !(await this.ports.isMine(poolId, pool.ownership.generation, false)))
+      if (pool?.ownership !== undefined && !(await this.ports.shared().isMine(poolId, pool.ownership.generation, false)))
         return { granted: false, status: STATUS.MOVED, sentence: statusEntry(STATUS.MOVED).sentence, holders: [] };
     }
     if (grant.granted) {
@@ -211,6 +214,8 @@ export class SessionRequests {
       revoke: (...grants) => ports.admissions().revokeForTakeOver(...grants),
       sync: ({ id }) => volumes.sync(id),
       incarnationEnded: (volume) => ports.incarnationEnded(volume),
+      disputedMs: (volume) => ports.shared().disputedMs(volume),
+      pause: disputePause(clock, log),
       holdersChanged: () => ports.listChanged(null),
     });
   }
@@ -223,7 +228,7 @@ export class SessionRequests {
 
   private newOpens(): Opens {
     const { revocations } = this;
-    const { holds, volumes, server, snapshots } = this.ports;
+    const { clock, holds, volumes, server, snapshots } = this.ports;
     return new Opens(holds, {
       find: (node, request) => {
         const meant = this.meant(node, request);
@@ -243,6 +248,8 @@ export class SessionRequests {
       incarnationEnded: (one) => this.ports.incarnationEnded(one),
       promiseOf: (mirror) => this.ports.voters.recordOf(mirror),
       holdersChanged: () => this.ports.listChanged(null),
+      disputedMs: (one) => this.ports.shared().disputedMs(one),
+      pause: (ms) => new Promise((resolve) => clock.after(ms, resolve)),
     });
   }
 }

@@ -8,7 +8,7 @@ import { IO_MAX_SECTORS } from '@rsio/protocol/wire/limits';
 import { ANSWER, FLAG, OP } from '@rsio/protocol/wire/frames';
 import { type Header, sectorsOf } from '@rsio/protocol/wire/header';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
-import type { Looks } from '../farm/looks.ts';
+import type { PoolLooks } from '../farm/looks.ts';
 import type { Backend } from '../storage/io/backend.ts';
 import type { VolumeCounters } from '../volumes/statistics/volume-counters.ts';
 import type { ServedVolume } from '../storage/io/served-volume.ts';
@@ -35,9 +35,10 @@ export interface OpenVolume extends GatedHandle, ThrottledHandle {
   /** True while the free space of a pool of the volume is below the pool's reserve, so that changes that need new space wait. */
   isShort: boolean;
   /** Set for a volume of a shared pool: the looks at the owner of the pool (F8). */
-  readonly looks: Looks | null;
+  readonly looks: PoolLooks | null;
   /**
-   * True if every answer needs a look, because several clients may have the volume, or because a take-over does not wait for this client.
+   * True if every answer needs a look of its own, because several clients may have the volume, or because a take-over does not wait for this
+   * client.
    */
   readonly isLooked: boolean;
   /** True if this server no longer owns the pool of the volume. */

@@ -3,14 +3,16 @@
 
 import { beforeEach, expect, test } from 'vitest';
 import { OP } from '@rsio/protocol/wire/frames';
-import { decodeOpenAnswer, encodeOpenRequest } from '@rsio/protocol/wire/message-codec';
+import { decodeOpenAnswer, encodeHeartbeat, encodeOpenRequest } from '@rsio/protocol/wire/message-codec';
 import { IOCTL } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
+import { LOOK_VALID_MS } from '../farm/limits.ts';
 import { type RawPath, SessionScene } from '../testing/raw-client.ts';
 
 const POOL = { ids: ['pool-id'], isThick: false, ownership: { generation: 7, life: 5 } };
 const EXTENTS = Buffer.from('82a36c626100a7736563746f727301', 'hex');
 const ERROR = STATUS.IO_ERROR;
+const STEP_MS = 500;
 
 let scene: SessionScene;
 let path: RawPath;
@@ -40,10 +42,10 @@ async function finish(status = 0): Promise<void> {
 }
 
 function heard(): string[] {
-  return path.heard.splice(0);
+  return path.heard.splice(0).filter((line) => !line.startsWith('PONG'));
 }
 
-test('the I/O of the only client needs no look while it succeeds', async () => {
+test('the I/O of the only client needs no look of its own while it succeeds', async () => {
   await open();
   scene.storage.isFast = true;
   path.io(OP.READ, { slot: 0, seq: 1 });
@@ -53,6 +55,113 @@ test('the I/O of the only client needs no look while it succeeds', async () => {
   await finish();
   expect(heard()).toEqual(['READ answer 0/1 status 0', 'WRITE answer 1/1 status 0', 'FLUSH answer 2/1 status 0']);
   expect(looks).toEqual([]);
+});
+
+/** Lets time pass in which the listener answers no question. */
+async function standStill(ms: number): Promise<void> {
+  scene.lookAge = () => new Promise(() => undefined);
+  await pass(ms);
+}
+
+/** Lets time pass in which the paths live, and ends the sync that the session makes after a while. */
+async function pass(ms: number): Promise<void> {
+  for (let leftMs = ms; leftMs > 0; leftMs -= STEP_MS) {
+    const { length } = scene.storage.begun;
+    path.message(OP.PING, { slot: 0, seq: 0 }, encodeHeartbeat({ number: 1, clockMs: 0, heard: 0, oldestMs: 0, generation: 0 }));
+    scene.clock.advance(Math.min(leftMs, STEP_MS));
+    await scene.turn();
+    if (scene.storage.begun.length > length) scene.storage.waiting.pop()?.(0);
+  }
+}
+
+test.each([
+  ['READ', OP.READ, true],
+  ['WRITE', OP.WRITE, true],
+  ['READ', OP.READ, false],
+  ['WRITE', OP.WRITE, false],
+  ['FLUSH', OP.FLUSH, false],
+  ['DISCARD', OP.DISCARD, false],
+])('when the last look is too old, a %s of the only client waits for a look (cached: %s)', async (name, op, isFast) => {
+  await open();
+  scene.storage.isFast = isFast;
+  await standStill(LOOK_VALID_MS);
+  path.io(op, { slot: 0, seq: 1 });
+  await scene.turn();
+  await finish();
+  expect([heard(), looks.length]).toEqual([[], 1]);
+  await looked(true);
+  expect(heard()).toEqual([`${name} answer 0/1 status 0`]);
+  // This look is valid for the next requests.
+  path.io(op, { slot: 0, seq: 2 });
+  await scene.turn();
+  await finish();
+  expect([heard(), looks.length]).toEqual([[`${name} answer 0/2 status 0`], 0]);
+});
+
+test('a request that was executed in time and ends late waits for a look, and gets STALE if another server owns the pool', async () => {
+  await open();
+  path.io(OP.READ, { slot: 0, seq: 1 });
+  await scene.turn();
+  await standStill(LOOK_VALID_MS);
+  await finish();
+  expect([heard(), looks.length]).toEqual([[], 1]);
+  await looked(false);
+  expect(heard()).toEqual([`READ answer 0/1 status ${STATUS.STALE}`]);
+});
+
+test('a write that was executed while the process stood still is answered after a look', async () => {
+  await open();
+  scene.storage.isFast = true;
+  const laterMs = scene.clock.monotonicMs() + LOOK_VALID_MS;
+  scene.storage.whenTried = () => {
+    scene.clock.monotonicMs = () => laterMs;
+  };
+  path.io(OP.WRITE, { slot: 0, seq: 1 });
+  await scene.turn();
+  await finish();
+  expect([heard(), looks.length]).toEqual([[], 1]);
+  await looked(false);
+  expect(heard()).toEqual([`WRITE answer 0/1 status ${STATUS.STALE}`]);
+});
+
+test('the session learns the age of the last look once a second, and an old look or none at all does not count', async () => {
+  await open();
+  const ages: (number | null)[] = [];
+  scene.lookAge = () => Promise.resolve(ages.shift() ?? null);
+  const isAnswered = async (seq: number): Promise<boolean> => {
+    path.io(OP.READ, { slot: 0, seq });
+    await scene.turn();
+    await finish();
+    const isSo = looks.length === 0;
+    await looked(true);
+    return isSo;
+  };
+  ages.push(0, 0, 0, 0, 0, 0, 0);
+  await pass(7_000);
+  expect([await isAnswered(1), ages]).toEqual([true, []]);
+  ages.push(5_000);
+  await pass(LOOK_VALID_MS);
+  expect(await isAnswered(2)).toBe(false);
+});
+
+test('an answer that comes late does not make the look younger, and no second question is sent meanwhile', async () => {
+  await open();
+  const answers: ((ageMs: number) => void)[] = [];
+  scene.lookAge = () => new Promise((resolve) => answers.push(resolve));
+  await pass(LOOK_VALID_MS);
+  expect(answers).toHaveLength(1);
+  answers[0]!(0);
+  await scene.turn();
+  path.io(OP.READ, { slot: 0, seq: 1 });
+  await scene.turn();
+  await finish();
+  // The question was sent one second after the handle was opened.
+  expect([heard(), looks.length]).toEqual([['READ answer 0/1 status 0'], 0]);
+  await standStill(1_000);
+  path.io(OP.READ, { slot: 0, seq: 2 });
+  await scene.turn();
+  await finish();
+  expect([heard(), looks.length]).toEqual([[], 1]);
 });
 
 test.each([

@@ -16,7 +16,7 @@ import type { Backend } from '../storage/io/backend.ts';
 import { SessionThrottles } from '../volumes/throttle/session-throttles.ts';
 import type { ThrottleReport } from '../volumes/throttle/throttle-messages.ts';
 import { type ChangeGatePorts, ChangeGates } from '../snapshots/change-gates.ts';
-import { OwnerLooks } from './owner-looks.ts';
+import { type LookPorts, OwnerLooks } from './owner-looks.ts';
 import { HandleNumbers } from './handle-numbers.ts';
 import type { OpenVolume } from './request.ts';
 import type { GrownVolume, ServedVolume } from '../storage/io/served-volume.ts';
@@ -28,7 +28,7 @@ import { SessionCounters, type SessionFigures, type VolumeNow } from '../volumes
 import { VolumeSyncs } from './volume-syncs.ts';
 import type { Grant } from '../volumes/holds/grants.ts';
 
-export interface VolumePorts extends SpaceWaitEvents, IoctlPorts, RecordPorts, Pick<ChangeGatePorts, 'held' | 'clone'> {
+export interface VolumePorts extends SpaceWaitEvents, IoctlPorts, LookPorts, RecordPorts, Pick<ChangeGatePorts, 'held' | 'clone'> {
   readonly clock: Clock;
   list(): Promise<ListAnswer>;
   grant(request: OpenRequest): Promise<Grant>;
@@ -38,11 +38,6 @@ export interface VolumePorts extends SpaceWaitEvents, IoctlPorts, RecordPorts, P
    */
   release(volumeId: string, epoch: number): Promise<void>;
   openBackend(volume: ServedVolume): Promise<Backend>;
-  /**
-   * Resolves with true if this server owned the shared pool with this generation at a moment after the call (F8). `hasFailed`: true if the
-   * storage has refused a request. The result is then also false if the file system of the pool has failed and must be mounted again.
-   */
-  look(poolId: string, generation: number, hasFailed: boolean): Promise<boolean>;
   /** Reports to the listener which shares of the volumes' limits are in force, and how much of each share was used. */
   throttled(report: ThrottleReport): void;
   /**
@@ -112,7 +107,7 @@ export class SessionVolumes {
   constructor(ports: VolumePorts) {
     this.ports = ports;
     this.looks = new OwnerLooks({
-      look: (...all) => ports.look(...all),
+      ...{ clock: ports.clock, look: (...all) => ports.look(...all), lookAge: (...all) => ports.lookAge(...all) },
       outcome: (open, status) => this.outcome(open, status),
       revoke: ({ handle }) => void this.revokeHandle(handle),
     });
@@ -143,6 +138,7 @@ export class SessionVolumes {
   tick(nowMs: number): void {
     for (const open of this.open.values()) this.syncs.tick(open, nowMs);
     this.throttles.tick();
+    this.looks.tick(this.open.values());
   }
 
   whyEnd(oldestMs: number): string | null {

@@ -58,7 +58,6 @@ import {
   execute,
   isFua,
   isSync,
-  mustWait,
   neededSpace,
   type OpenVolume,
   startRead,
@@ -379,7 +378,7 @@ export class Session implements ServerPathEvents {
     }
     const at = encoder.beginIo(lengthBytes);
     const status = open.isLooked ? WOULD_WAIT : open.backend.tryRead(encoder.buffer, at, lengthBytes, header.lba * SECTOR_BYTES);
-    if (status === WOULD_WAIT || mustWait(open, status)) return this.readFromPool(open, path, { ...header }, first);
+    if (!this.volumes.looks.endsAtOnce(open, status)) return this.readFromPool(open, path, { ...header }, first);
     const outcome = status === STATUS.OK ? status : this.volumes.outcome(open, status);
     if (first) {
       this.slots.finishAtOnce(header.slot, outcome);
@@ -434,9 +433,10 @@ export class Session implements ServerPathEvents {
       this.hold(open, throttle, kept, lengthBytes, held, () => this.changeInPool(open, kept, held, lengthBytes));
       return;
     }
-    if (header.op === OP.WRITE && open.gate === null && !open.isShort && !open.isLooked && !isFua(open, header.flags)) {
+    const { looks } = this.volumes;
+    if (header.op === OP.WRITE && open.gate === null && !open.isShort && looks.mayAnswer(open) && !isFua(open, header.flags)) {
       const status = open.backend.tryWrite(body, offset, lengthBytes, header.lba * SECTOR_BYTES);
-      if (status !== WOULD_WAIT && !mustWait(open, status)) {
+      if (looks.endsAtOnce(open, status)) {
         open.hasUnsynced = true;
         const outcome = this.volumes.outcome(open, status);
         this.slots.finishAtOnce(header.slot, outcome);

@@ -41,7 +41,7 @@ export class CopyScene {
           return make();
         },
       },
-      volumeSwitch: { run: unused, settle: unused },
+      volumeSwitch: { run: unused, settle: unused, disputedMs: unused },
       exclusive: (change) => change(WHOLE_TURN),
       askerOf: () => LOCAL_ASKER,
       programUser: () => null,

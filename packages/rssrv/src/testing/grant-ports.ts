@@ -15,5 +15,7 @@ export function unhinderedPorts(volume: ServedVolume): GrantPorts {
     isWanted: () => true,
     promiseOf: () => null,
     holdersChanged: () => undefined,
+    disputedMs: () => 0,
+    pause: () => Promise.resolve(),
   };
 }

@@ -80,6 +80,7 @@ export class MoveScene {
       }),
       listChanged: () => undefined,
       incarnationOf: () => 'one',
+      disputedMs: () => 0,
       incarnationEnded: async () => undefined,
     });
     this.moves = new VolumeMoves({

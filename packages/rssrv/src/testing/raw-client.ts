@@ -33,6 +33,8 @@ export class HeldStorage {
   isClosed = false;
   /** If `isFast` is true, the storage executes READs at once, and also WRITEs without FUA. */
   isFast = false;
+  /** Called when the storage has executed a WRITE at once. */
+  whenTried: () => void = () => undefined;
   fill = 0;
 
   readonly backend: Backend = {
@@ -47,6 +49,7 @@ export class HeldStorage {
     tryWrite: () => {
       if (!this.isFast) return WOULD_WAIT;
       this.begun.push('WRITE');
+      this.whenTried();
       return 0;
     },
     read: (target, offset, lengthBytes, _positionBytes, done) => {
@@ -146,6 +149,8 @@ export class SessionScene {
   readonly clones: { readonly request: CloneRequest; answer(isCloned: boolean): void }[] = [];
   /** Answers the looks of the session at the owner of a shared pool. */
   looked: () => Promise<boolean> = () => Promise.resolve(true);
+  /** Answers the questions of the session for the age of the listener's last look. */
+  lookAge: () => Promise<number | null> = () => Promise.resolve(0);
   readonly session: Session;
   /** The listener's answer to ADMIN. */
   admin: AdminPorts['admin'] = () => Promise.resolve({ answer: 0, totalBytes: 2, part: 'e30=' });
@@ -179,7 +184,7 @@ export class SessionScene {
       pools: this.pools,
       pathsChanged: (count) => this.pathCounts.push(count),
       clientEnds: (sentence) => this.ends.push(sentence),
-      look: () => this.looked(),
+      ...{ look: () => this.looked(), lookAge: () => this.lookAge() },
       list: () => Promise.resolve({ generation: 1, interfaces: [], volumes: [] }),
       grant: () => {
         const granted = { ...volume, ...this.volumeChanges };

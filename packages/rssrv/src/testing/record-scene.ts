@@ -62,6 +62,8 @@ export class RecordScene {
       isWanted: () => true,
       promiseOf: () => null,
       holdersChanged: () => undefined,
+      disputedMs: () => 0,
+      pause: () => Promise.resolve(),
     });
   }
 

@@ -59,7 +59,7 @@ class Scene {
       pools: this.pools,
       pathsChanged: (count) => expectThat(count <= PATHS_PER_TRUNK_MAX, `a session has ${count} paths`),
       clientEnds: (sentence) => this.end(sentence),
-      look: () => Promise.resolve(true),
+      ...{ look: () => Promise.resolve(true), lookAge: () => Promise.resolve(0) },
       list: () => Promise.resolve({ generation: this.generation, interfaces: [AT], volumes: [] }),
       grant: ({ name, readonly }) => Promise.resolve(grantOf(name, readonly, this.epoch)),
       release: () => Promise.resolve(),

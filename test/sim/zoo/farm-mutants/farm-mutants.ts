@@ -11,6 +11,7 @@ import type { OpenAnswer } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { type FarmRecord, freed, type Writer } from '@rsio/rssrv/farm/farm-record';
 import { Farms } from '@rsio/rssrv/farm/farms';
+import { OwnLooks, type OwnLooksPorts } from '@rsio/rssrv/farm/own-looks';
 import { SharedPool } from '@rsio/rssrv/farm/shared-pool';
 import type { StorageClient } from '@rsio/rssrv/farm/engine';
 import type { Ownership, SharedPoolPorts, Standing } from '@rsio/rssrv/farm/shared-pool-ports';
@@ -37,6 +38,10 @@ interface PoolInner {
   owned: PrivateAs<SharedPool['owned'], Owned | null>;
   standing: PrivateAs<SharedPool['standing'], Standing>;
   readonly store: PrivateAs<SharedPool['store'], (before: FarmRecord, next: FarmRecord) => Promise<void>>;
+}
+
+interface LooksInner {
+  readonly ports: PrivateAs<OwnLooks['ports'], OwnLooksPorts>;
 }
 
 interface MountInner {
@@ -264,11 +269,37 @@ export const FARM_MUTANTS: readonly Mutant[] = [
     rule: 'F8',
     breaks: 'a look does not read the record',
     apply: () =>
-      override<PoolInner, [], Promise<boolean>>(
-        SharedPool,
+      override<LooksInner, [], Promise<boolean>>(
+        OwnLooks,
         'lookUntilKnown',
-        () => (self) => Promise.resolve(self.owned !== null && !self.owned.isLost),
+        () => (self) => Promise.resolve(self.ports.owned()?.isLost === false),
       ),
+  },
+  {
+    ...FARMS,
+    name: 'look-for-ever',
+    rule: 'F8',
+    breaks: 'the only writer of a volume is answered however long ago the last look was',
+    apply: () =>
+      override<object, [OpenVolume], boolean>(
+        OwnerLooks,
+        'mayAnswer',
+        () =>
+          (_self, { isLooked, isLost }) =>
+            !isLooked && !isLost,
+      ),
+  },
+  {
+    ...FARMS,
+    name: 'forced-at-once',
+    rule: 'H2',
+    also: ['F8'],
+    breaks: 'a volume is taken over while an earlier owner of its pool may still answer its holder',
+    apply: () =>
+      override<OwnLooks, [number], number | null>(OwnLooks, 'disputedMs', (original) => (self, generation) => {
+        const ms = original(self, generation);
+        return ms === null ? null : 0;
+      }),
   },
   {
     ...FARMS,

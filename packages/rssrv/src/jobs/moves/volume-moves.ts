@@ -31,7 +31,7 @@ export interface VolumeMovesPorts {
   readonly clock: Clock;
   readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
   readonly verbs: PoolVerbs;
-  readonly volumeSwitch: Pick<VolumeSwitch, 'run' | 'settle'>;
+  readonly volumeSwitch: Pick<VolumeSwitch, 'disputedMs' | 'run' | 'settle'>;
   /** Compares the extents of files; null if this machine cannot compare extents. */
   readonly changedData: ChangedData | null;
   readonly punch: (descriptor: number, offsetBytes: number, lengthBytes: number) => Promise<boolean>;
@@ -124,6 +124,7 @@ export class VolumeMoves {
       previousBytes = bytes;
       if (next === 'too-fast') throw this.tooFast(job.record, bytes);
       if (next === 'again') continue;
+      await this.settleDispute(job.record);
       job.check();
       try {
         const waitedMs = await this.ports.exclusive(() => {
@@ -145,6 +146,18 @@ export class VolumeMoves {
         if (number >= ROUNDS_MAX) throw this.tooFast(job.record, bytes);
       }
     }
+  }
+
+  /** Waits until no earlier owner of the pool answers requests for the volume (H2). */
+  private async settleDispute({ volumeId, name }: JobRecord): Promise<void> {
+    const { clock, log, volumeSwitch } = this.ports;
+    const disputedMs = volumeSwitch.disputedMs(volumeId);
+    if (disputedMs === 0) return;
+    const text = printDuration(Math.ceil(disputedMs / 1_000) * 1_000);
+    log.info(`Volume ${name} changes its pool in ${text}: until then, the earlier owner of its pool may still answer requests`, {
+      volume: name,
+    });
+    await new Promise<void>((resolve) => clock.after(disputedMs, resolve));
   }
 
   /** Returns the oldest snapshot that the new pool does not have yet; null if the new pool has all snapshots. */

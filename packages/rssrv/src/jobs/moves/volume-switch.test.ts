@@ -1,6 +1,6 @@
 // Tests errors of the storage while the file of a volume is changed and clients use the volume. The kernel reports an error of a sync only
 // once, so the code that gets the error must start a new incarnation. Without the new incarnation, a later take-over would not learn that
-// writes are lost. move-stops.test.ts tests whole moves. Rules: C5.
+// writes are lost. move-stops.test.ts tests whole moves. Rules: C5, H2.
 
 import { systemClock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
@@ -12,7 +12,7 @@ import { VolumeSwitch } from './volume-switch.ts';
 const ID = 'v';
 
 /** Runs a switch and returns its events, in order. */
-async function switched(sync: (events: string[]) => Promise<void>): Promise<string[]> {
+async function switched(sync: (events: string[]) => Promise<void>, disputedMs: number | null = 0): Promise<string[]> {
   const events: string[] = [];
   const done = new VolumeSwitch({
     clock: systemClock,
@@ -28,6 +28,7 @@ async function switched(sync: (events: string[]) => Promise<void>): Promise<stri
     }),
     listChanged: () => undefined,
     incarnationOf: () => 'one',
+    disputedMs: () => disputedMs,
     incarnationEnded: async ({ id }) => void events.push(`new incarnation of ${id}`),
   }).run(ID, 'why', async () => {
     events.push('work');
@@ -55,6 +56,13 @@ test('a sync that takes too long starts none, because its failure is reported la
   expect(await switched(syncs(well, slow))).toEqual(['not served', 'served', 'E_TIMEOUT']);
   expect(await switched(syncs(slow))).toEqual(['E_TIMEOUT']);
 });
+
+test.each([1, null])(
+  'a volume does not change its pool while an earlier owner may answer for it, or its pool is lost (%s)',
+  async (disputedMs) => {
+    expect(await switched(well, disputedMs)).toEqual(['E_BUSY']);
+  },
+);
 
 test('most is synced before the clients wait, and the rest before the work', async () => {
   expect(await switched(async (events) => void events.push('synced'))).toEqual(['synced', 'not served', 'synced', 'work', 'replaced']);

@@ -40,6 +40,8 @@ export interface VolumeSwitchPorts {
   incarnationOf(volume: ServedVolume): string;
   /** Starts a new incarnation of the storage, because writes to the volume may be lost. */
   incarnationEnded(volume: ServedVolume): Promise<void>;
+  /** See GrantPorts.disputedMs. */
+  disputedMs(volume: ServedVolume): number | null;
 }
 
 /**
@@ -56,6 +58,15 @@ export class VolumeSwitch {
   }
 
   /**
+   * For how long an earlier owner of the volume's pool may still answer requests, in ms. The volume must not change its pool in this time,
+   * because the next holder, in the other pool, would not wait for these answers (H2).
+   */
+  disputedMs(id: string): number {
+    const served = this.servedBy(id);
+    return served === undefined ? 0 : (this.ports.disputedMs(served) ?? 0);
+  }
+
+  /**
    * Executes `work` while the volume is not served, and then serves the volume with the configuration that `work` returns. Returns how long
    * clients had to wait, in ms. If `work` throws, the volume is served from the old file again, unless the error is OutcomeUnknown.
    */
@@ -67,6 +78,8 @@ export class VolumeSwitch {
     const was = ports.inForce().inForceById(id);
     const served = this.servedBy(id);
     if (was === null || served === undefined) throw new RsError('E_BUSY', 'The volume is not served now: see rsadm volume show');
+    if (ports.disputedMs(served) !== 0)
+      throw new RsError('E_BUSY', 'The pool of the volume was taken over a moment ago, or has another owner: try again later');
     const sinceMs = ports.clock.monotonicMs();
     const incarnation = ports.incarnationOf(served);
     this.suspend(id, reason);

@@ -50,7 +50,7 @@ export interface JobServicePorts {
   readonly verbs: PoolVerbs;
   readonly snapshots: SnapshotVerbs;
   readonly triggers: Pick<Triggers, 'around'>;
-  readonly volumeSwitch: Pick<VolumeSwitch, 'run' | 'settle'>;
+  readonly volumeSwitch: Pick<VolumeSwitch, 'disputedMs' | 'run' | 'settle'>;
   readonly exclusive: Exclusive;
   /** Returns the user of programs that jobs start; null if the programs run as the user of this process. */
   readonly programUser: () => ProgramUser | null;

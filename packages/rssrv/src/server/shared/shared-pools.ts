@@ -38,9 +38,23 @@ export class SharedPools {
 
   /** See Farms.isMine. `poolId`: id of the pool, as read from its storage. */
   isMine(poolId: string, generation: number, hasFailed: boolean): Promise<boolean> {
+    return this.farms.isMine(this.nameOf(poolId), generation, hasFailed);
+  }
+
+  /** See OwnLooks.ageMs. */
+  lookAgeMs(poolId: string, generation: number): number | null {
+    return this.farms.lookAgeMs(this.nameOf(poolId), generation);
+  }
+
+  /** See OwnLooks.disputedMs. Returns 0 for a volume that is in no shared pool. */
+  disputedMs({ pool }: Pick<ServedVolume, 'pool'>): number | null {
+    if (pool?.ownership === undefined) return 0;
+    return this.farms.disputedMs(this.nameOf(pool.ids[0] ?? ''), pool.ownership.generation);
+  }
+
+  private nameOf(poolId: string): string | null {
     const states = this.ports.administration().poolStates;
-    const pool = states.find(({ identity, ownership }) => ownership !== null && identity?.id === poolId);
-    return this.farms.isMine(pool?.name ?? null, generation, hasFailed);
+    return states.find(({ identity, ownership }) => ownership !== null && identity?.id === poolId)?.name ?? null;
   }
 
   /** See PoolLoadsPorts.served. */

@@ -90,6 +90,7 @@ export class SessionHost {
       lost: (volumeId) => ports.send({ type: 'lost', volumeId }),
       cut: (volumeId) => ports.send({ type: 'cut', volumeId }),
       look: async (poolId, generation, hasFailed) => isMineFrom(await this.ask({ what: 'look', poolId, generation, hasFailed })),
+      lookAge: async (poolId, generation) => lookAgeFrom(await this.ask({ what: 'look-age', poolId, generation })),
       held: (number) => ports.send({ type: 'held', number }),
       throttled: (report) => ports.send({ type: 'throttled', report }),
       clone: async (request) => clonedFrom(await this.ask(request)),
@@ -300,6 +301,10 @@ function passedFiles(receiver: DescriptorReceiver, tag: number, { name, path }: 
 /** A missing answer means that the listener has exited, and counts as false, because only the listener knows the owner. */
 function isMineFrom(answer: ListenerAnswer): boolean {
   return answer !== null && 'isMine' in answer && answer.isMine;
+}
+
+function lookAgeFrom(answer: ListenerAnswer): number | null {
+  return answer !== null && 'lookAgeMs' in answer ? answer.lookAgeMs : null;
 }
 
 function listFrom(answer: ListenerAnswer): ListAnswer {

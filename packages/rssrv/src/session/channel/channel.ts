@@ -39,12 +39,18 @@ export interface Looked {
   readonly isMine: boolean;
 }
 
+/** The answer to `look-age`: null if this server does not own the pool any more. */
+export interface LookAge {
+  readonly lookAgeMs: number | null;
+}
+
 /** The answer of the listener to a request of a session. */
 export type ListenerAnswer =
   | ListAnswer
   | Grant
   | Settled
   | Looked
+  | LookAge
   | RecordReply
   | AdminReply
   | VoteReply
@@ -118,6 +124,8 @@ export type SessionRequest =
    * storage has refused a request.
    */
   | { readonly what: 'look'; readonly poolId: string; readonly generation: number; readonly hasFailed: boolean }
+  /** Asks how long ago the last look began that has shown this server as the owner. The answer waits for nothing. */
+  | { readonly what: 'look-age'; readonly poolId: string; readonly generation: number }
   | { readonly what: 'settle'; readonly volumeId: string; readonly epoch: number; readonly incarnation: string };
 
 export type FromSession =

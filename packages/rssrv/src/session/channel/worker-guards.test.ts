@@ -23,48 +23,69 @@ const NOW = { outstanding: 1, oldestMs: 1.5, waitingForSpace: 0, heldForSnapshot
 const LATENCIES = { readLatency: NO_LATENCY, writeLatency: NO_LATENCY, flushLatency: NO_LATENCY };
 const TERM = { mirror: ID, number: 7 };
 
-const REQUESTS: readonly SessionRequest[] = [
-  { what: 'list' },
-  { what: 'files', volumeId: 'v' },
-  { what: 'grant', request: { name: 'db@monday', universe: 3, readonly: true, take: 0, resume: 'identity', mirror: null } },
-  { what: 'grant', request: { name: 'db', universe: 0, readonly: false, take: 1, resume: null, mirror: TERM } },
-  { what: 'release', volumeId: 'v', epoch: 4 },
-  { what: 'settle', volumeId: 'v', epoch: 4, incarnation: '' },
-  { what: 'record-read', volumeId: 'v' },
-  { what: 'record-write', volumeId: 'v', epoch: 4, record: Buffer.alloc(GATE_RECORD_MAX_BYTES, 0xff).toString('base64') },
-  { what: 'record-write', volumeId: 'v', epoch: 4, record: '' },
-  { what: 'admin-call', id: 'r1', method: 'volume-list', params: '{\n"a": "\u2028"}', withinMs: 5 },
-  { what: 'admin-rest', answer: 1, offset: 0 },
-  { what: 'vote', vote: 'claim', takesOver: true, ...TERM },
-  { what: 'vote', vote: 'confirm', ...TERM },
-  { what: 'clone', number: 0, volumeId: 'v', from: 0, to: 1 },
-  { what: 'older-snapshots', snapshotId: 's', after: null },
-  { what: 'changes', snapshotId: 's', since: 'r', fromBytes: 0, toBytes: 512 },
-  { what: 'bridge', volumeId: 'v', storage: 'file 2049:17', positionBytes: 0, lengthBytes: 512 },
-  { what: 'bridged', volumeId: 'v' },
-];
-const SAID: readonly FromSession[] = [
-  ...REQUESTS.map((request, number) => ({ type: 'ask' as const, number, request })),
-  { type: 'paths', count: 2 },
-  { type: 'revoked', number: 0, isFlushed: true },
-  { type: 'lost', volumeId: 'v' },
-  { type: 'cut', volumeId: 'v' },
-  { type: 'space', volumeId: 'v', isWaiting: true, poolId: null },
-  { type: 'throttled', report: { what: 'in-force', volumeId: 'v', number: 0 } },
-  { type: 'throttled', report: { what: 'used', overMs: 100, volumes: [{ volumeId: 'v', requests: 1, bytes: 512, isHungry: false }] } },
-  { type: 'throttled', report: { what: 'unused', volumeId: 'v', number: -1 } },
-  { type: 'held', number: 3 },
-  {
-    type: 'figures',
-    figures: {
-      holesOff: false,
-      volumes: [{ volumeId: 'v', ...COUNTS, ...LATENCIES, ...NOW }],
-      paths: [{ interface: 'if0', address: '127.0.0.1', sinceMs: 1, requests: 2, cipher: null }],
-      opens: [{ name: 'db', universe: 0, waitedMs: 12.5 }],
+/** One message at least of each kind: a kind without a message does not compile. */
+type OfEachKind<T, K extends keyof T> = { readonly [W in T[K] & string]: readonly [OfKind<T, K, W>, ...OfKind<T, K, W>[]] };
+type OfKind<T, K extends keyof T, W> = T extends unknown ? (W extends T[K] ? T : never) : never;
+
+const REQUESTS_BY_KIND: OfEachKind<SessionRequest, 'what'> = {
+  list: [{ what: 'list' }],
+  files: [{ what: 'files', volumeId: 'v' }],
+  grant: [
+    { what: 'grant', request: { name: 'db@monday', universe: 3, readonly: true, take: 0, resume: 'identity', mirror: null } },
+    { what: 'grant', request: { name: 'db', universe: 0, readonly: false, take: 1, resume: null, mirror: TERM } },
+  ],
+  release: [{ what: 'release', volumeId: 'v', epoch: 4 }],
+  settle: [{ what: 'settle', volumeId: 'v', epoch: 4, incarnation: '' }],
+  look: [{ what: 'look', poolId: 'p', generation: 7, hasFailed: true }],
+  'look-age': [{ what: 'look-age', poolId: 'p', generation: 7 }],
+  'record-read': [{ what: 'record-read', volumeId: 'v' }],
+  'record-write': [
+    { what: 'record-write', volumeId: 'v', epoch: 4, record: Buffer.alloc(GATE_RECORD_MAX_BYTES, 0xff).toString('base64') },
+    { what: 'record-write', volumeId: 'v', epoch: 4, record: '' },
+  ],
+  'admin-call': [{ what: 'admin-call', id: 'r1', method: 'volume-list', params: '{\n"a": "\u2028"}', withinMs: 5 }],
+  'admin-rest': [{ what: 'admin-rest', answer: 1, offset: 0 }],
+  vote: [
+    { what: 'vote', vote: 'claim', takesOver: true, ...TERM },
+    { what: 'vote', vote: 'confirm', ...TERM },
+  ],
+  clone: [{ what: 'clone', number: 0, volumeId: 'v', from: 0, to: 1 }],
+  'older-snapshots': [{ what: 'older-snapshots', snapshotId: 's', after: null }],
+  changes: [{ what: 'changes', snapshotId: 's', since: 'r', fromBytes: 0, toBytes: 512 }],
+  bridge: [{ what: 'bridge', volumeId: 'v', storage: 'file 2049:17', positionBytes: 0, lengthBytes: 512 }],
+  bridged: [{ what: 'bridged', volumeId: 'v' }],
+};
+const REQUESTS: readonly SessionRequest[] = Object.values(REQUESTS_BY_KIND).flat();
+const SAID_BY_KIND: OfEachKind<FromSession, 'type'> = {
+  ask: [
+    { type: 'ask', number: 0, request: REQUESTS[0]! },
+    ...REQUESTS.slice(1).map((request, at) => ({ type: 'ask' as const, number: at + 1, request })),
+  ],
+  paths: [{ type: 'paths', count: 2 }],
+  revoked: [{ type: 'revoked', number: 0, isFlushed: true }],
+  lost: [{ type: 'lost', volumeId: 'v' }],
+  cut: [{ type: 'cut', volumeId: 'v' }],
+  space: [{ type: 'space', volumeId: 'v', isWaiting: true, poolId: null }],
+  throttled: [
+    { type: 'throttled', report: { what: 'in-force', volumeId: 'v', number: 0 } },
+    { type: 'throttled', report: { what: 'used', overMs: 100, volumes: [{ volumeId: 'v', requests: 1, bytes: 512, isHungry: false }] } },
+    { type: 'throttled', report: { what: 'unused', volumeId: 'v', number: -1 } },
+  ],
+  held: [{ type: 'held', number: 3 }],
+  figures: [
+    {
+      type: 'figures',
+      figures: {
+        holesOff: false,
+        volumes: [{ volumeId: 'v', ...COUNTS, ...LATENCIES, ...NOW }],
+        paths: [{ interface: 'if0', address: '127.0.0.1', sinceMs: 1, requests: 2, cipher: null }],
+        opens: [{ name: 'db', universe: 0, waitedMs: 12.5 }],
+      },
     },
-  },
-  { type: 'ended' },
-];
+  ],
+  ended: [{ type: 'ended' }],
+};
+const SAID: readonly FromSession[] = Object.values(SAID_BY_KIND).flat();
 
 function guardOf(uses: VolumeUses): (message: FromSession) => boolean {
   const guard = new SessionGuard(uses);

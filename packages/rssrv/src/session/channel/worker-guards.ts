@@ -48,16 +48,19 @@ function word<const W extends string>(...words: readonly W[]): Guard<W> {
   return (value, field) => words.find((one) => one === value) ?? wrong(field);
 }
 
-/**
- * Returns a guard for objects of several kinds. `key` is the name of the field that holds the kind, and `guards` has one guard for each
- * kind.
- */
-function byWord<T>(key: string, guards: Readonly<Record<string, Guard<T>>>): Guard<T> {
+/** One guard for each kind of `T`, whose field `K` holds the kind. A kind without a guard does not compile. */
+type GuardsOf<T, K extends keyof T> = { readonly [W in T[K] & string]: Guard<OfKind<T, K, W>> };
+/** The members of the union `T` whose field `K` may be `W`. */
+type OfKind<T, K extends keyof T, W> = T extends unknown ? (W extends T[K] ? T : never) : never;
+
+/** Returns a guard for objects of several kinds. `key` is the name of the field that holds the kind. */
+function byWord<T, K extends keyof T & string>(key: K, guards: GuardsOf<T, K>): Guard<T> {
+  const all: Readonly<Record<string, Guard<T>>> = guards;
   return (value, field) => {
     if (typeof value !== 'object' || value === null) return wrong(field);
     const chosen = (value as Readonly<Record<string, unknown>>)[key];
-    if (typeof chosen !== 'string' || !Object.hasOwn(guards, chosen)) return wrong(`${field}.${key}`);
-    return guards[chosen]!(value, `${field} ${chosen}`);
+    if (typeof chosen !== 'string' || !Object.hasOwn(all, chosen)) return wrong(`${field}.${key}`);
+    return all[chosen]!(value, `${field} ${chosen}`);
   };
 }
 
@@ -101,7 +104,7 @@ const figures = record<SessionFigures>({
   opens: listOf(record<SessionFigures['opens'][number]>({ name: servedName, universe, waitedMs: figure }), 0, SLOTS, 'volumes'),
 });
 
-const report = byWord<ThrottleReport>('what', {
+const report = byWord<ThrottleReport, 'what'>('what', {
   'in-force': record<Extract<ThrottleReport, { what: 'in-force' }>>({ what: word('in-force'), volumeId: token, number: counter }),
   used: record<Extract<ThrottleReport, { what: 'used' }>>({
     what: word('used'),
@@ -120,17 +123,19 @@ const report = byWord<ThrottleReport>('what', {
   }),
 });
 
-function vote<T extends object>(kind: VoteRequest['vote'], guard: Guard<T>): Guard<VoteRequest> {
-  return (value, field) => ({ what: 'vote', vote: kind, ...guard(value, field) }) as unknown as VoteRequest;
+type Vote<K extends VoteRequest['vote']> = OfKind<VoteRequest, 'vote', K>;
+
+function vote<K extends VoteRequest['vote']>(kind: K, guard: Guard<Omit<Vote<K>, 'what' | 'vote'>>): Guard<Vote<K>> {
+  return (value, field) => ({ what: 'vote', vote: kind, ...guard(value, field) }) as unknown as Vote<K>;
 }
 
-const votes = byWord<VoteRequest>('vote', {
+const votes = byWord<VoteRequest, 'vote'>('vote', {
   ...{ found: vote('found', voteFound), claim: vote('claim', voteClaim), config: vote('config', voteConfig) },
   ...{ record: vote('record', voteRecord), place: vote('place', votePlace) },
   ...{ confirm: vote('confirm', voteTerm), dismiss: vote('dismiss', voteTerm), unplace: vote('unplace', voteTerm) },
 });
 
-const request = byWord<SessionRequest>('what', {
+const request = byWord<SessionRequest, 'what'>('what', {
   'admin-call': record<Asked<'admin-call'>>({
     what: word('admin-call'),
     id: adminId,
@@ -154,12 +159,13 @@ const request = byWord<SessionRequest>('what', {
   files: record<Asked<'files'>>({ what: word('files'), volumeId: token }),
   release: record<Asked<'release'>>({ what: word('release'), volumeId: token, epoch: integer(-1, Number.MAX_SAFE_INTEGER) }),
   look: record<Asked<'look'>>({ what: word('look'), poolId: token, generation: counter, hasFailed: flag }),
+  'look-age': record<Asked<'look-age'>>({ what: word('look-age'), poolId: token, generation: counter }),
   'record-read': record<Asked<'record-read'>>({ what: word('record-read'), volumeId: token }),
   'record-write': record<Asked<'record-write'>>({ what: word('record-write'), volumeId: token, epoch: counter, record: recordText }),
   settle: record<Asked<'settle'>>({ what: word('settle'), volumeId: token, epoch: counter, incarnation: maybeToken }),
 });
 
-const fromSession = byWord<FromSession>('type', {
+const fromSession = byWord<FromSession, 'type'>('type', {
   ask: record<Typed<FromSession, 'ask'>>({ type: word('ask'), number: counter, request }),
   paths: record<Typed<FromSession, 'paths'>>({ type: word('paths'), count: counter }),
   revoked: record<Typed<FromSession, 'revoked'>>({ type: word('revoked'), number: counter, isFlushed: flag }),
@@ -172,7 +178,7 @@ const fromSession = byWord<FromSession>('type', {
   ended: record<Typed<FromSession, 'ended'>>({ type: word('ended') }),
 });
 
-const fromWorker = byWord<FromWorker>('type', {
+const fromWorker = byWord<FromWorker, 'type'>('type', {
   ready: record<Typed<FromWorker, 'ready'>>({
     type: word('ready'),
     unprotected: listOf(text(SENTENCE_MAX_CHARS), 0, UNPROTECTED_MAX, 'sentences'),

@@ -140,6 +140,15 @@ export function decideOpen(
 }
 
 /**
+ * Returns true if a client that loses its hold may still have requests at an earlier owner of the shared pool: a writer on another node, or
+ * an earlier instance on another machine. Readers are answered only after a look.
+ */
+export function endsDistantWriter({ client, losers, replaced }: Opening): boolean {
+  const ending = replaced === null || replaced.machine === client.machine ? losers : [...losers, replaced];
+  return ending.some(({ readonly }) => !readonly);
+}
+
+/**
  * Returns the volume's holds after a granted OPEN, or `entry` itself if nothing changes. The caller must read `incarnation` only after the
  * grants of the clients that lose their holds have been revoked.
  */

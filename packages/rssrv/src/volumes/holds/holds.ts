@@ -6,15 +6,17 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { ClientRole } from '@rsio/common/config/schema/types';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { printDuration } from '@rsio/common/lib/units';
 import type { Log } from '@rsio/common/log/log';
 import { eventOf } from '../../events/event-log.ts';
 import { HOLD_CHANGES_WAITING_MAX, HOLD_REFUSALS_REMEMBERED_MAX, OPEN_TRIES_MAX, SESSION_SILENT_MS } from '../limits.ts';
 import { type Holder, type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
-import { STATUS, type Status } from '@rsio/protocol/wire/status';
+import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
 import type { ClientIdentity, Grant } from './grants.ts';
 import {
   type Claimant,
   decideOpen,
+  endsDistantWriter,
   grantFor,
   type Hold,
   holdersOf,
@@ -55,6 +57,23 @@ export interface GrantPorts {
   promiseOf(mirror: string): MirrorPromise | null;
   /** Called when a volume's holders have changed, so that the listener announces a new list to all clients. */
   holdersChanged(): void;
+  /**
+   * For how long an earlier owner of the volume's shared pool may still answer requests, in ms; null if this server does not own the pool
+   * any more, and 0 if the pool is not shared.
+   */
+  disputedMs(volume: ServedVolume): number | null;
+  pause(ms: number): Promise<void>;
+}
+
+/** An OPEN whose decision must be repeated after this time, because of `disputedMs`. */
+interface Disputed {
+  readonly disputedMs: number;
+}
+
+/** An OPEN in its turn. */
+interface OpenPorts extends GrantPorts {
+  /** The ownership of the shared pool under which the OPEN was received. Under another one, the OPEN ends no hold. */
+  readonly ownership: string;
 }
 
 export class Holds extends HoldStore {
@@ -82,6 +101,11 @@ export class Holds extends HoldStore {
    */
   unsettledNode(volumeId: string, incarnation: string): string | null {
     return this.entryOf(volumeId).holds.find((hold) => isUnsettled(hold, incarnation))?.node ?? null;
+  }
+
+  /** The hold of a node on a volume; undefined if it has none. Every change of the hold makes another object. */
+  holdOf(volumeId: string, node: string): Hold | undefined {
+    return this.entryOf(volumeId).holds.find((hold) => hold.node === node);
   }
 
   /** The ids of the volumes that a node holds. */
@@ -138,7 +162,13 @@ export class Holds extends HoldStore {
     if ((turns?.waiting ?? 0) >= HOLD_CHANGES_WAITING_MAX) {
       return this.refuse(volumeId, `More than ${HOLD_CHANGES_WAITING_MAX} requests for volume ${request.name} are waiting: try again`);
     }
-    return this.turns.inTurn(volumeId, (own) => this.grantNow(volumeId, client, request, ports, own));
+    const asked: OpenPorts = { ...ports, ownership: ownershipOf(ports.find()) };
+    for (;;) {
+      const grant = await this.turns.inTurn(volumeId, (own) => this.grantNow(volumeId, client, request, asked, own));
+      if (!('disputedMs' in grant)) return grant;
+      // Other changes of the holds go on meanwhile. The OPEN is then decided anew, because the holder may have settled or left.
+      await ports.pause(grant.disputedMs);
+    }
   }
 
   /**
@@ -165,7 +195,10 @@ export class Holds extends HoldStore {
       const hold = entry.holds.find((one) => one.node === node);
       if (hold === undefined) return false;
       await prepare(hold);
-      await this.change(volumeId, { ...entry, epoch: entry.epoch + 1, holds: entry.holds.filter((one) => one !== hold) }, node);
+      const now = this.entryOf(volumeId);
+      // If the pool was lost and taken again meanwhile, its ledger may name another hold.
+      if (!now.holds.includes(hold)) throw new RsError('E_HELD', `The holders of the volume have changed meanwhile: try again`, { node });
+      await this.change(volumeId, { ...now, epoch: now.epoch + 1, holds: now.holds.filter((one) => one !== hold) }, node);
       return true;
     });
   }
@@ -233,24 +266,31 @@ export class Holds extends HoldStore {
    * Grants the volume with the settings that are in force once the hold has been saved. If the volume or its incarnation changes
    * during the save, the OPEN is decided again. If the OPEN is then refused, its new hold ends.
    */
-  private async grantNow(id: string, client: ClientIdentity, request: OpenRequest, ports: GrantPorts, own: HoldChanges): Promise<Grant> {
+  private async grantNow(
+    id: string,
+    client: ClientIdentity,
+    request: OpenRequest,
+    ports: OpenPorts,
+    own: HoldChanges,
+  ): Promise<Grant | Disputed> {
     const before = this.entryOf(id);
     for (let tries = OPEN_TRIES_MAX; tries > 0; tries--) {
       const grant = await this.decideAndGive(id, client, request, ports, own);
+      if ('disputedMs' in grant) return grant;
       const now = grant.granted ? ports.find() : null;
       if (grant.granted && now !== null && isAsServed(grant, now, ports)) return { ...grant, volume: now };
       if (grant.granted) continue;
-      await this.withdraw(id, client, before);
+      await this.withdraw(id, client, before, ports);
       return grant;
     }
-    await this.withdraw(id, client, before);
+    await this.withdraw(id, client, before, ports);
     return this.refuse(id, `Volume ${request.name} changes again and again: try again`);
   }
 
-  /** Ends the hold that a refused OPEN has begun. Keeps a hold that the client had before this OPEN. */
-  private async withdraw(id: string, client: ClientIdentity, before: VolumeHolds): Promise<void> {
+  /** Ends the hold that a refused OPEN has begun. Keeps a hold that the client had before this OPEN, or has got at another server. */
+  private async withdraw(id: string, client: ClientIdentity, before: VolumeHolds, ports: OpenPorts): Promise<void> {
     const entry = this.entryOf(id);
-    if (entry === before || before.holds.some((hold) => isOf(hold, client))) return;
+    if (entry === before || ownershipOf(ports.find()) !== ports.ownership || before.holds.some((hold) => isOf(hold, client))) return;
     const left = withRelease(entry, client, entry.epoch);
     if (left === entry) return;
     this.put(id, left);
@@ -261,9 +301,9 @@ export class Holds extends HoldStore {
     id: string,
     client: ClientIdentity,
     request: OpenRequest,
-    ports: GrantPorts,
+    ports: OpenPorts,
     own: HoldChanges,
-  ): Promise<Grant> {
+  ): Promise<Grant | Disputed> {
     if (!ports.isWanted()) return this.refuse(id, `The session ended before volume ${request.name} was opened`, STATUS.SHUTTING_DOWN, []);
     const volume = ports.find();
     if (volume?.id !== id) return this.unknownVolume(id, request);
@@ -279,15 +319,29 @@ export class Holds extends HoldStore {
       return this.refuse(id, opening.sentence, opening.status, opening.holders);
     }
     if (opening.losers.length === 0 && !opening.needsSync) return this.give(volume, client, opening, ports);
+    const disputedMs = ownershipOf(volume) === ports.ownership ? ports.disputedMs(volume) : null;
+    if (disputedMs === null) return this.movedPool(id);
+    if (disputedMs > 0 && endsDistantWriter(opening)) return this.disputed(volume, opening, disputedMs);
     if (opening.losers.length > 0) own.takeOver = { taker: client, entry };
     const lost = await this.endOthers(volume, opening, ports);
     if (lost !== null) return this.refuse(id, lost, STATUS.IO_ERROR);
     // During the revocation and the sync, the configuration may have changed, or the client may have left.
     const still = ports.find();
     if (still?.id !== id) return this.unknownVolume(id, request);
+    if (ownershipOf(still) !== ports.ownership) return this.movedPool(id);
     if (!ports.isWanted())
       return this.refuse(id, `The session ended before volume ${volume.name} was taken over`, STATUS.SHUTTING_DOWN, []);
     return this.give(still, client, opening, ports);
+  }
+
+  private disputed({ name }: ServedVolume, { client: { node, address }, losers }: Opening, disputedMs: number): Disputed {
+    const from = losers.length > 0 ? nodesOf(losers) : `an older instance of ${node}`;
+    this.log.info(
+      `Volume ${name} is taken over by ${node} at ${address} from ${from} in ${printDuration(Math.ceil(disputedMs / 1_000) * 1_000)}: ` +
+        'until then, the earlier owner of its pool may still answer requests',
+      { volume: name },
+    );
+    return { disputedMs };
   }
 
   /** Performs steps 1 and 2 of H2: revokes the old grants and syncs the volume. Returns the reason if a step fails, otherwise null. */
@@ -361,6 +415,11 @@ export class Holds extends HoldStore {
     this.log.warn(`Node ${node} at ${address} is refused: ${sentence}`, { volume: name });
   }
 
+  /** Refuses an OPEN that would end holds under a later ownership of the pool than the one under which it was received. */
+  private movedPool(volumeId: string): Grant {
+    return this.refuse(volumeId, statusEntry(STATUS.MOVED).sentence, STATUS.MOVED, []);
+  }
+
   private unknownVolume(volumeId: string, request: OpenRequest): Grant {
     return this.refuse(volumeId, `The server no longer has a volume ${request.name} for this client`, STATUS.UNKNOWN_VOLUME, []);
   }
@@ -379,6 +438,12 @@ export class Holds extends HoldStore {
 function isAsServed({ volume, incarnation }: Extract<Grant, { granted: true }>, now: ServedVolume, ports: GrantPorts): boolean {
   const isSame = now === volume || isDeepStrictEqual({ ...now, sizeBytes: 0 }, { ...volume, sizeBytes: 0 });
   return isSame && ports.incarnation(now) === incarnation;
+}
+
+/** Returns a text that differs for each ownership of the shared pool of the volume. */
+function ownershipOf(volume: ServedVolume | null): string {
+  const { ids: [id = ''] = [], ownership } = volume?.pool ?? {};
+  return ownership === undefined ? '' : `${id} ${ownership.generation}`;
 }
 
 function nodesOf(holds: readonly Hold[]): string {

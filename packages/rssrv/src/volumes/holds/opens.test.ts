@@ -59,6 +59,8 @@ function opensOf(holds: Holds, ports: Partial<OpensPorts> = {}): Opens {
     incarnationEnded: () => Promise.resolve(),
     promiseOf: () => null,
     holdersChanged: () => undefined,
+    disputedMs: () => 0,
+    pause: () => Promise.resolve(),
     ...ports,
   });
 }

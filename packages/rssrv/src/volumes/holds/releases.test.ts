@@ -1,5 +1,5 @@
 // Tests how an administrator ends the holds of absent clients: the order of the steps, and the conditions under which a hold stays.
-// test/integration/fence.test.ts tests the command. Rules: G20.
+// test/integration/fence.test.ts tests the command. Rules: G20, H2.
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -18,7 +18,15 @@ let folder: string;
 let holds: Holds;
 let steps: string[];
 /** The facts that the ports report. The tests change these facts. */
-let facts: { isThere: boolean; isFenced: boolean; life: string; isServed: boolean; sync: () => Promise<void> };
+let facts: {
+  isThere: boolean;
+  isFenced: boolean;
+  life: string;
+  isServed: boolean;
+  sync: () => Promise<void>;
+  disputedMs: number | null;
+  paused: () => void;
+};
 
 const PORTS: ReleasePorts = {
   find: () => (facts.isServed ? VOLUME : null),
@@ -33,13 +41,27 @@ const PORTS: ReleasePorts = {
     steps.push('new incarnation');
     facts.life = 'next';
   },
+  disputedMs: () => facts.disputedMs,
+  pause: async (_volume, ms) => {
+    steps.push(`pause ${ms}`);
+    facts.disputedMs = 0;
+    facts.paused();
+  },
 };
 
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'rsio-releases-'));
   holds = new Holds(join(folder, 'holders.json'), () => 1_284_476_552_000, QUIET, NO_LEDGER);
   steps = [];
-  facts = { isThere: false, isFenced: false, life: 'life', isServed: true, sync: () => Promise.resolve() };
+  facts = {
+    isThere: false,
+    isFenced: false,
+    life: 'life',
+    isServed: true,
+    sync: () => Promise.resolve(),
+    disputedMs: 0,
+    paused: () => undefined,
+  };
   await holds.load();
   await holds.grant('id', BIG2, OPEN, unhinderedPorts(VOLUME));
 });
@@ -67,6 +89,27 @@ test('the writes are durable before the hold ends, and it has ended after a rest
   expect(fresh.holdersOf('id')).toEqual([]);
   expect(await release()).toBe(false);
   expect(await release(false, 'venus')).toBe(false);
+});
+
+test('while an earlier owner of the pool may still answer the client, the release waits, and checks everything afterwards', async () => {
+  facts.disputedMs = 5_200;
+  expect(await release()).toBe(true);
+  expect(steps).toEqual(['pause 5200', 'sync, held by big-2']);
+});
+
+test('after the wait, a hold that the client has got anew stays, and so does one of a pool that was lost meanwhile', async () => {
+  facts.disputedMs = 5_200;
+  facts.paused = () => void (facts.disputedMs = null);
+  await expect(release()).rejects.toThrow('has another owner now, or was taken again');
+  facts.disputedMs = 5_200;
+  let opened = Promise.resolve<unknown>(null);
+  facts.paused = () => {
+    void holds.release('id', BIG2, 9);
+    opened = holds.grant('id', BIG2, OPEN, unhinderedPorts(VOLUME));
+  };
+  await expect(release()).rejects.toThrow('has got volume oracle anew');
+  await opened;
+  expect(holdersNow()).toBe('big-2');
 });
 
 test('a client that comes back cannot resume its hold, and another one can have the volume', async () => {

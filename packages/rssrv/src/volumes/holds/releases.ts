@@ -1,10 +1,13 @@
 // Ends the hold of an absent client by order of an administrator. holds.ts keeps the holds. Invariants: a hold ends only after the writes
-// made under it are durable, and only while its client has no session. A hold whose writes may be lost ends only if the administrator
-// forces it and the client of the hold is fenced.
+// made under it are durable, and only while its client has no session at this server or at an earlier owner of its pool. A hold whose writes
+// may be lost ends only if the administrator forces it and the client of the hold is fenced.
 
+import type { Clock } from '@rsio/common/lib/clock';
+import { printDuration } from '@rsio/common/lib/units';
+import type { Log } from '@rsio/common/log/log';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { ServedVolume } from '../../storage/io/served-volume.ts';
-import { isUnsettled } from './hold-rules.ts';
+import { type Hold, isUnsettled } from './hold-rules.ts';
 import type { Holds } from './holds.ts';
 
 export interface ReleasePorts {
@@ -18,6 +21,10 @@ export interface ReleasePorts {
   sync(volume: ServedVolume): Promise<void>;
   /** Starts a new incarnation of the storage, because writes to the volume may be lost. */
   incarnationEnded(volume: ServedVolume): Promise<void>;
+  /** See GrantPorts.disputedMs. */
+  disputedMs(volume: ServedVolume): number | null;
+  /** Waits, because an earlier owner of the volume's pool may still answer the client for so long. */
+  pause(volume: ServedVolume, ms: number): Promise<void>;
 }
 
 /**
@@ -26,24 +33,60 @@ export interface ReleasePorts {
  * E_TIMEOUT or E_VOLUME if the storage cannot be synced, and E_SYSTEM if the change cannot be saved. The hold stays after any error.
  */
 export async function releaseHold(
-  holds: Pick<Holds, 'endHold'>,
+  holds: Pick<Holds, 'endHold' | 'holdOf'>,
   { id, name }: { readonly id: string; readonly name: string },
   node: string,
   isForced: boolean,
   ports: ReleasePorts,
 ): Promise<boolean> {
+  const seen = await awaitUndisputed(holds, id, node, ports);
   return holds.endHold(id, node, async (hold) => {
+    if (seen?.epoch !== hold.epoch)
+      throw new RsError('E_HELD', `Client ${node} has got volume ${name} anew meanwhile: try again`, { node, volume: name });
     checkAbsent(node, ports);
     if (isForced && !ports.isFenced(node))
       throw new RsError('E_IN_USE', `Client ${node} is not fenced, and may come back: run rsadm client fence ${node} first`, { node });
     const volume = ports.find(id);
     if (volume === null) throw notServed(name);
     if (hold.readonly) return;
+    checkUndisputed(volume, name, ports);
     if (isUnsettled(hold, ports.incarnation(volume)) && !isForced) throw mayHaveLost(name, node, ports.isFenced(node));
     await syncHeld(volume, node, ports);
     // Check again: if the client has reconnected during the sync, it resumes its hold, and the hold must not end.
     checkAbsent(node, ports);
   });
+}
+
+/**
+ * Waits until no earlier owner of the volume's pool may answer the holder, if the node can write. Returns the hold that it saw before. Other
+ * changes of the holds go on meanwhile, because the turn of the volume has not begun.
+ */
+export async function awaitUndisputed(
+  holds: Pick<Holds, 'holdOf'>,
+  id: string,
+  node: string,
+  ports: Pick<ReleasePorts, 'find' | 'disputedMs' | 'pause'>,
+): Promise<Hold | undefined> {
+  const seen = holds.holdOf(id, node);
+  const served = seen === undefined || seen.readonly ? null : ports.find(id);
+  const disputedMs = served === null ? 0 : (ports.disputedMs(served) ?? 0);
+  if (served !== null && disputedMs > 0) await ports.pause(served, disputedMs);
+  return seen;
+}
+
+/** Returns the pause of `awaitUndisputed`, which the log explains. */
+export function disputePause(clock: Pick<Clock, 'after'>, log: Pick<Log, 'info'>): ReleasePorts['pause'] {
+  return async ({ name }, ms) => {
+    const time = printDuration(Math.ceil(ms / 1_000) * 1_000);
+    log.info(`Volume ${name} leaves its holder in ${time}: until then, the earlier owner of its pool may still answer requests`, { volume: name });
+    await new Promise<void>((resolve) => clock.after(ms, resolve));
+  };
+}
+
+/** Throws E_VOLUME if an earlier owner of the volume's pool may still answer the holder, or a later owner has the pool. */
+export function checkUndisputed(volume: ServedVolume, name: string, { disputedMs }: Pick<ReleasePorts, 'disputedMs'>): void {
+  if (disputedMs(volume) === 0) return;
+  throw new RsError('E_VOLUME', `The pool of volume ${name} has another owner now, or was taken again: try again there`, { volume: name });
 }
 
 function checkAbsent(node: string, ports: ReleasePorts): void {

@@ -26,14 +26,25 @@ let holds: Holds;
 let steps: string[];
 let revocations: Revocations;
 /** The facts that the ports report. The tests change these facts. */
-let facts: { life: string; clients: readonly string[] | null; revoke: () => Promise<boolean>; sync: () => Promise<void> };
+let facts: {
+  life: string;
+  clients: readonly string[] | null;
+  revoke: () => Promise<boolean>;
+  sync: () => Promise<void>;
+  /** See GrantPorts.disputedMs; `disputedAfterMs`: after the pause. */
+  disputedMs: number | null;
+  disputedAfterMs: number | null;
+};
 
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'rsio-revocations-'));
   clock = new FakeClock();
   holds = new Holds(join(folder, 'holders.json'), () => 1_284_476_552_000, QUIET, NO_LEDGER);
   steps = [];
-  facts = { life: 'life', clients: ['big-2'], revoke: () => Promise.resolve(true), sync: () => Promise.resolve() };
+  facts = {
+    ...{ life: 'life', clients: ['big-2'], disputedMs: 0, disputedAfterMs: 0 },
+    ...{ revoke: () => Promise.resolve(true), sync: () => Promise.resolve() },
+  };
   revocations = newRevocations();
   await holds.load();
   await holds.grant('id', BIG2, OPEN, unhinderedPorts(VOLUME));
@@ -57,6 +68,11 @@ function newRevocations(): Revocations {
     incarnationEnded: async () => {
       steps.push('new incarnation');
       facts.life = 'next';
+    },
+    disputedMs: () => facts.disputedMs,
+    pause: async (_volume, ms) => {
+      steps.push(`pause of ${ms} ms`);
+      facts.disputedMs = facts.disputedAfterMs;
     },
     holdersChanged: () => void steps.push('new list'),
   });
@@ -83,6 +99,18 @@ test('the requests end, the writes are durable, the hold ends durably, and only 
   const fresh = new Holds(join(folder, 'holders.json'), () => 0, QUIET, NO_LEDGER);
   await fresh.load();
   expect(fresh.holdersOf('id')).toEqual([]);
+});
+
+test('while an earlier owner of the shared pool may still answer the client, its hold does not end', async () => {
+  facts.disputedMs = 6_000;
+  expect(await take()).toEqual({ wasHeld: true, left: 'done' });
+  expect(steps.slice(0, 2)).toEqual(['pause of 6000 ms', 'revoke id of big-2 up to 1']);
+});
+
+test.each([7_000, null])('a pool that was lost and taken again during the pause ends no hold (%s)', async (after) => {
+  Object.assign(facts, { disputedMs: 6_000, disputedAfterMs: after });
+  await expect(take()).rejects.toMatchObject({ code: 'E_VOLUME' });
+  expect([steps, holders()]).toEqual([['pause of 6000 ms'], 'big-2']);
 });
 
 test('a client that does not hold the volume only leaves the list', async () => {

@@ -13,14 +13,14 @@ import { REVOCATION_WAIT_MS, REVOCATIONS_MAX } from '../limits.ts';
 import type { Grant } from './grants.ts';
 import { type Hold, isUnsettled, volumeIdOf } from './hold-rules.ts';
 import type { Holds } from './holds.ts';
-import { mayHaveLost, notServed, type ReleasePorts, syncHeld } from './releases.ts';
+import { awaitUndisputed, checkUndisputed, mayHaveLost, notServed, type ReleasePorts, syncHeld } from './releases.ts';
 
-export interface RevocationPorts extends Pick<ReleasePorts, 'incarnation' | 'isFenced' | 'sync' | 'incarnationEnded'> {
+export interface RevocationPorts extends Pick<ReleasePorts, 'incarnation' | 'isFenced' | 'sync' | 'incarnationEnded' | 'disputedMs' | 'pause'> {
   /** Returns the served volume or snapshot with this id, or null. */
   find(id: string): ServedVolume | null;
   readonly clock: Pick<Clock, 'after'>;
   readonly log: Pick<Log, 'info' | 'warn'>;
-  readonly holds: Pick<Holds, 'endHold' | 'epochOf' | 'holdersOf'>;
+  readonly holds: Pick<Holds, 'endHold' | 'epochOf' | 'holdersOf' | 'holdOf'>;
   /** Returns the ids of the snapshots of the volume that the node has open or is opening. */
   readBy(volumeId: string, node: string): readonly string[];
   /**
@@ -130,8 +130,9 @@ export class Revocations {
   }
 
   /** Performs steps 1 and 2 of H2 in the turn of the volume, and then ends the hold. `id`: the volume or a snapshot of it. */
-  private endHold(volume: LeftVolume, id: string, node: string, check: () => void): Promise<boolean> {
+  private async endHold(volume: LeftVolume, id: string, node: string, check: () => void): Promise<boolean> {
     const { holds } = this.ports;
+    await awaitUndisputed(holds, id, node, this.ports);
     return holds.endHold(id, node, async (hold) => {
       check();
       const served = hold.readonly ? null : this.servedTo(volume, hold);
@@ -147,6 +148,7 @@ export class Revocations {
     const { ports } = this;
     const served = ports.find(id);
     if (served === null) throw notServed(name);
+    checkUndisputed(served, name, ports);
     if (isUnsettled(hold, ports.incarnation(served))) throw mayHaveLost(name, hold.node, ports.isFenced(hold.node));
     return served;
   }

@@ -114,6 +114,8 @@ class World {
       isWanted: () => true,
       promiseOf: () => null,
       holdersChanged: () => undefined,
+      disputedMs: () => 0,
+      pause: () => Promise.resolve(),
     };
   }
 

@@ -10,6 +10,7 @@ import { HOLD_CHANGES_WAITING_MAX } from '../limits.ts';
 import { type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
 import { RsError } from '@rsio/common/lib/errors';
 import { STATUS } from '@rsio/protocol/wire/status';
+import type { ServedVolume } from '../../storage/io/served-volume.ts';
 import type { ClientIdentity, Grant } from './grants.ts';
 import { type GrantPorts, Holds } from './holds.ts';
 import { BIG2, MARS, OPEN, OVER, QUIET, turns, VENUS, VOLUME } from '../../testing/contenders.ts';
@@ -44,14 +45,18 @@ class Scene {
   readonly steps: string[] = [];
   life = 'life';
   isWanted = true;
-  volume: typeof VOLUME | null = VOLUME;
+  volume: ServedVolume | null = VOLUME;
+  /** For how long an earlier owner of the pool may answer; null if the pool is lost. */
+  disputedMs: number | null = 0;
   /** Called at each step, which waits for the returned promise. */
   at: (step: string) => unknown = () => undefined;
   isFlushed = true;
 
   constructor() {
     const say = (line: string): void => void this.lines.push(line);
-    this.holders = new Holds(file(), () => 1_284_476_552_000, { info: say, warn: say, error: say }, NO_LEDGER);
+    // The holds of a volume in a pool are in the ledger of the pool, and these tests read those of the state directory.
+    const ledger = { ...NO_LEDGER, save: () => Promise.resolve() };
+    this.holders = new Holds(file(), () => 1_284_476_552_000, { info: say, warn: say, error: say }, ledger);
   }
 
   open(client: ClientIdentity, request: Partial<OpenRequest> = {}): Promise<Grant> {
@@ -71,6 +76,11 @@ class Scene {
       isWanted: () => this.isWanted,
       promiseOf: () => null,
       holdersChanged: () => void this.steps.push('changed'),
+      disputedMs: () => this.disputedMs,
+      pause: async (ms) => {
+        this.disputedMs = 0;
+        await this.step(`pause ${ms}`);
+      },
     };
     return this.holders.grant('id', client, { ...OPEN, ...request }, ports);
   }
@@ -307,6 +317,72 @@ test("a crash of the loser's process starts a new incarnation, and the new holde
   };
   expect(await scene.open(MARS, OVER)).toMatchObject({ granted: true, incarnation: 'later' });
   expect(await scene.open(VENUS, OVER)).toMatchObject({ granted: true });
+});
+
+describe('while an earlier owner of the shared pool may still answer the holder', () => {
+  const ofPool = (generation: number): ServedVolume => ({
+    ...VOLUME,
+    pool: { ids: ['pool'], isThick: false, ownership: { generation, life: 5 } },
+  });
+  const disputed = async (): Promise<{ scene: Scene; identity: string }> => {
+    const { scene, identity } = await held();
+    Object.assign(scene, { volume: ofPool(7), disputedMs: 5_200 });
+    return { scene, identity };
+  };
+
+  test('a take-over waits, without keeping other changes from the volume, and says for how long', async () => {
+    const { scene, identity } = await disputed();
+    let goOn = (): void => undefined;
+    scene.at = (step) => (step === 'pause' ? new Promise<void>((resolve) => (goOn = resolve)) : undefined);
+    const granting = scene.open(MARS, OVER);
+    await scene.reached('pause');
+    expect(scene.steps).toEqual(['pause 5200 (big-2)']);
+    expect(scene.lines).toEqual([
+      'Volume oracle is taken over by mars at 127.0.0.3 from big-2 in 6s: until then, the earlier owner of its pool may still answer requests',
+    ]);
+    expect(await scene.open(BIG2, { resume: identity })).toMatchObject({ granted: true, identity });
+    goOn();
+    expect(await granting).toMatchObject({ granted: true });
+    expect(scene.steps.slice(1)).toEqual(['end big-2 up to 1 (big-2)', 'sync (big-2)', 'changed']);
+  });
+
+  test('it is decided after the wait whether the holder has settled', async () => {
+    const { scene } = await disputed();
+    scene.at = (step) => {
+      if (step === 'pause') scene.life = 'later';
+    };
+    expect(await scene.open(MARS, OVER)).toMatchObject({ status: STATUS.HELD, sentence: expect.stringContaining('--force') as string });
+    expect(await afterRestart()).toBe('big-2');
+  });
+
+  test.each(['pause', 'end'])('a take-over ends no hold if the pool was lost and taken again meanwhile (%s)', async (when) => {
+    const { scene } = await disputed();
+    scene.at = (step) => {
+      if (step === when) scene.volume = ofPool(9);
+    };
+    expect(await scene.open(MARS, OVER)).toMatchObject({ granted: false, status: STATUS.MOVED, holders: [] });
+    expect([await afterRestart(), scene.steps.includes('changed')]).toEqual(['big-2', false]);
+  });
+
+  test('nor if the pool is lost', async () => {
+    const { scene } = await disputed();
+    scene.disputedMs = null;
+    expect(await scene.open(MARS, OVER)).toMatchObject({ granted: false, status: STATUS.MOVED });
+    expect(scene.steps).toEqual([]);
+  });
+
+  test('an instance on another machine waits, and a later instance on the same machine does not, and neither do readers', async () => {
+    const { scene } = await disputed();
+    expect(await scene.open({ ...BIG2, instance: 4 })).toMatchObject({ granted: true });
+    expect(scene.steps).toEqual(['sync (big-2)']);
+    expect(await scene.open({ ...BIG2, machine: 'elsewhere', instance: 1 })).toMatchObject({ granted: true });
+    expect(scene.steps.slice(1)).toEqual(['pause 5200 (big-2)', 'sync (big-2)']);
+    await scene.holders.release('id', { ...BIG2, machine: 'elsewhere', instance: 1 }, 9);
+    await scene.open(BIG2, { readonly: true });
+    Object.assign(scene, { disputedMs: 5_200, steps: [] });
+    expect(await scene.open(MARS, OVER)).toMatchObject({ granted: true });
+    expect(scene.steps.some((step) => step.startsWith('pause'))).toBe(false);
+  });
 });
 
 describe('another instance of a node', () => {
