@@ -39,7 +39,9 @@ export async function releaseHold(
   isForced: boolean,
   ports: ReleasePorts,
 ): Promise<boolean> {
-  const seen = await awaitUndisputed(holds, id, node, ports);
+  const seen = holds.holdOf(id, node);
+  const pause = pauseOf(seen, id, ports);
+  if (pause !== null) await pause;
   return holds.endHold(id, node, async (hold) => {
     if (seen?.epoch !== hold.epoch)
       throw new RsError('E_HELD', `Client ${node} has got volume ${name} anew meanwhile: try again`, { node, volume: name });
@@ -58,23 +60,20 @@ export async function releaseHold(
 }
 
 /**
- * Waits until no earlier owner of the volume's pool may answer the holder, if the node can write. Returns the hold that it saw before. Other
- * changes of the holds go on meanwhile, because the turn of the volume has not begun.
+ * Returns the wait until no earlier owner of the volume's pool may answer a writer; null if none may. Other changes of the holds go on
+ * meanwhile, because the turn of the volume has not begun.
  */
-export async function awaitUndisputed(
-  holds: Pick<Holds, 'holdOf'>,
+export function pauseOf(
+  hold: Pick<Hold, 'readonly'> | undefined,
   id: string,
-  node: string,
   ports: Pick<ReleasePorts, 'find' | 'disputedMs' | 'pause'>,
-): Promise<Hold | undefined> {
-  const seen = holds.holdOf(id, node);
-  const served = seen === undefined || seen.readonly ? null : ports.find(id);
+): Promise<void> | null {
+  const served = hold === undefined || hold.readonly ? null : ports.find(id);
   const disputedMs = served === null ? 0 : (ports.disputedMs(served) ?? 0);
-  if (served !== null && disputedMs > 0) await ports.pause(served, disputedMs);
-  return seen;
+  return served !== null && disputedMs > 0 ? ports.pause(served, disputedMs) : null;
 }
 
-/** Returns the pause of `awaitUndisputed`, which the log explains. */
+/** Returns the function `pause` of the ports, which the log explains. */
 export function disputePause(clock: Pick<Clock, 'after'>, log: Pick<Log, 'info'>): ReleasePorts['pause'] {
   return async ({ name }, ms) => {
     const time = printDuration(Math.ceil(ms / 1_000) * 1_000);

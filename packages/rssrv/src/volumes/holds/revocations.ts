@@ -13,7 +13,7 @@ import { REVOCATION_WAIT_MS, REVOCATIONS_MAX } from '../limits.ts';
 import type { Grant } from './grants.ts';
 import { type Hold, isUnsettled, volumeIdOf } from './hold-rules.ts';
 import type { Holds } from './holds.ts';
-import { awaitUndisputed, checkUndisputed, mayHaveLost, notServed, type ReleasePorts, syncHeld } from './releases.ts';
+import { checkUndisputed, mayHaveLost, notServed, pauseOf, type ReleasePorts, syncHeld } from './releases.ts';
 
 export interface RevocationPorts extends Pick<ReleasePorts, 'incarnation' | 'isFenced' | 'sync' | 'incarnationEnded' | 'disputedMs' | 'pause'> {
   /** Returns the served volume or snapshot with this id, or null. */
@@ -132,7 +132,8 @@ export class Revocations {
   /** Performs steps 1 and 2 of H2 in the turn of the volume, and then ends the hold. `id`: the volume or a snapshot of it. */
   private async endHold(volume: LeftVolume, id: string, node: string, check: () => void): Promise<boolean> {
     const { holds } = this.ports;
-    await awaitUndisputed(holds, id, node, this.ports);
+    const pause = pauseOf(holds.holdOf(id, node), id, this.ports);
+    if (pause !== null) await pause;
     return holds.endHold(id, node, async (hold) => {
       check();
       const served = hold.readonly ? null : this.servedTo(volume, hold);
