@@ -189,11 +189,8 @@ export class Nexus implements ScsiNexus, CommandUser, TaskEvents, BlockPorts {
       hostId: this.hostId,
       hostNqn: this.options.initiatorName,
       action,
-      isWanted: () => {
-        const isWanted = this.mayContinue(task);
-        if (!isWanted) this.settle(task, BUSY);
-        return isWanted;
-      },
+      isWanted: () => this.mayContinue(task),
+      dropped: () => this.settle(task, BUSY),
       ended: (outcome) => {
         if (action.verb === 'report' && outcome === 'done') task.give(inData(cdb, reservations.state), cdb.readUInt16BE(7));
         this.settle(task, outOutcome(outcome, action));
