@@ -99,7 +99,16 @@ it("QEMU's initiator writes an image and reads it back, with CHAP", async (conte
   if (refused.stderr.includes("Unknown driver 'iscsi'")) return context.skip('the Debian package qemu-block-extra is missing');
   const good = await io(
     `${target},user=${HOST},password-secret=s`,
-    ...['write -P 65 0 1M', 'write -P 66 1M 64k', 'discard 2M 1M', 'write -z 3M 1M', 'flush', 'read -P 65 0 1M', 'read -P 66 1M 64k', 'read -P 0 3M 1M'],
+    ...[
+      'write -P 65 0 1M',
+      'write -P 66 1M 64k',
+      'discard 2M 1M',
+      'write -z 3M 1M',
+      'flush',
+      'read -P 65 0 1M',
+      'read -P 66 1M 64k',
+      'read -P 0 3M 1M',
+    ],
   );
   expect([good.code, good.stdout.includes('failed'), good.stderr]).toEqual([0, false, '']);
   const nbd = await NbdIo.open(client.rsiodPaths.nbdSocket, 'osl/oracle');

@@ -17,6 +17,7 @@ import { iniDocument } from './files/ini-document.ts';
 import { messageGuards } from './network/message-guards.ts';
 import { nbdFrontend } from './local/nbd-frontend.ts';
 import { probeSession } from './network/probe-session.ts';
+import { scsiCommands } from './local/scsi-commands.ts';
 import { serverSession } from './network/server-session.ts';
 import { stateFiles } from './files/state-files.ts';
 import { webSources } from './network/web-sources.ts';
@@ -39,6 +40,7 @@ export const TARGETS: readonly FuzzTarget[] = [
   nbdFrontend,
   gateHosts,
   iscsiHosts,
+  scsiCommands,
   fuseSession,
   iniDocument,
   rssrvcfg,
