@@ -46,6 +46,8 @@ class Host {
   private readonly open = new Map<number, number>();
   private readonly asked: { tag: number; transferTag: number; offset: number; bytes: number; sn: number }[] = [];
   private sent: Buffer = Buffer.alloc(0);
+  /** The digests of what the host sends, which begin behind the last request of its login. */
+  private sentDigests: HostDigests = { header: false, data: false };
   private rest: Buffer = Buffer.alloc(0);
   private readonly scene: Scene;
 
@@ -128,7 +130,7 @@ class Host {
     this.sent = Buffer.concat([this.sent, bytes]);
     while (this.sent.length >= 48) {
       const dataBytes = this.sent.readUIntBE(5, 3);
-      const { header, data } = this.digests;
+      const { header, data } = this.sentDigests;
       const behind = dataBytes === 0 ? 0 : dataBytes + (-dataBytes & 3) + (data ? 4 : 0);
       const length = 48 + 4 * this.sent[4]! + (header ? 4 : 0) + behind;
       if ((this.sent[0]! & 0x3f) === 1) {
@@ -138,6 +140,10 @@ class Host {
       if (this.sent.length < length) {
         // It is counted again with the next bytes, which allows one answer more.
         return;
+      }
+      if ((this.sent[0]! & 0x3f) === 3 && (this.sent[1]! & 0x83) === 0x83) {
+        const { HeaderDigest, DataDigest } = keysOf(this.sent.subarray(48, 48 + dataBytes));
+        this.sentDigests = { header: HeaderDigest === 'CRC32C', data: DataDigest === 'CRC32C' };
       }
       this.sent = this.sent.subarray(length);
     }
