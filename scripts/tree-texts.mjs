@@ -100,6 +100,8 @@ export const FOLDERS = {
   'packages/rsiod/src/gates/nvme': 'NVMe over TCP: controllers, queues, commands',
   'packages/rsiod/src/gates/nvme/auth': 'DH-HMAC-CHAP, with which hosts authenticate',
   'packages/rsiod/src/gates/nvme/wire': "NVMe/TCP's bytes",
+  'packages/rsiod/src/gates/reservations': 'which host may use a volume: rules, what is kept, I/O that must end first',
+  'packages/rsiod/src/gates/scsi': 'SCSI without a transport: commands, units, nexuses, task management',
   'packages/rsiod/src/gates/tls': 'TLS of hosts: keys, identities, handshakes without session tickets',
   'packages/rsiod/src/frontends/nbd': 'NBD on a Unix socket',
   'packages/rsiod/src/frontends/nbd/wire': "NBD's bytes",

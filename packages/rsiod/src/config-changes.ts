@@ -87,7 +87,10 @@ const NAMESPACE: Shown<Omit<ClientNamespaceConfig, 'name' | 'servers' | 'volumes
   mirrorReads: ['mirror-reads', plain],
 };
 
-const GATE: Shown<Pick<ClientGateConfig, 'addresses' | 'hosts' | 'nqn' | 'volumes' | 'secretFile' | 'secrets' | 'tls' | 'tlsKeys'>> = {
+const GATE: Shown<
+  Pick<ClientGateConfig, 'protocol' | 'addresses' | 'hosts' | 'nqn' | 'volumes' | 'secretFile' | 'secrets' | 'tls' | 'tlsKeys'>
+> = {
+  protocol: ['protocol', plain],
   addresses: ['address', (value) => names(value.map(({ address, port }) => printEndpoint(address, port)))],
   hosts: ['hosts', (value) => names(value ?? 'all')],
   nqn: ['nqn', plain],

@@ -8,7 +8,15 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { RsError } from '../lib/errors.ts';
 import { removeFolder } from '../testing/remove-folder.ts';
 import { sampleRscltcfg } from '../testing/sample-rscltcfg.ts';
-import { newGateSecret, newTlsKey, parseGateSecret, parseGateSecrets, parseTlsKey } from './gate-secrets.ts';
+import {
+  newChapSecret,
+  newGateSecret,
+  newTlsKey,
+  parseChapSecret,
+  parseGateSecret,
+  parseGateSecrets,
+  parseTlsKey,
+} from './gate-secrets.ts';
 import { loadRscltConfig } from './load-config.ts';
 import { problemTexts } from './reader/findings.ts';
 
@@ -97,12 +105,25 @@ test('each wrong line is named, and no secret is shown', () => {
   ];
   expect(problemsOf(() => parseGateSecrets(lines.join('\n'), 'f'))).toEqual([
     `f:2: A second secret for ${HOST}: remove one of them`,
-    'f:3: No NQN at the beginning of the line: write NQN SECRET',
+    'f:3: No NQN or IQN at the beginning of the line: write NQN SECRET, or IQN SECRET',
     ...['x', 'y', 'z'].map(
       (one, at) =>
         `f:${at + 4}: No secret for ${HOST}${one}, or a damaged one: rsconfig gate secret ${HOST}${one} prints a line with a new one`,
     ),
   ]);
+});
+
+test('a line with an IQN has a secret for CHAP', () => {
+  const host = 'iqn.2026-01.org.example:Host';
+  const { secrets } = parseGateSecrets(`${host} ${'s'.repeat(12)}\n${HOST} ${SECRET}`, 'f');
+  expect(secrets.get(host.toLowerCase())).toEqual({ hash: 0, key: Buffer.from('ssssssssssss') });
+  expect(parseChapSecret(newChapSecret())?.key).toHaveLength(16);
+  expect(problemsOf(() => parseGateSecrets(`${host} short-one\n${host} ${SECRET}x${'y'.repeat(64)}`, 'f'))).toEqual(
+    [1, 2].map(
+      (line) =>
+        `f:${line}: No secret of 12 to 64 printable characters for ${host.toLowerCase()}: rsconfig gate secret ${host.toLowerCase()} prints a line with a new one`,
+    ),
+  );
 });
 
 test('the configuration has the secrets of its gates; without the file, it is refused', () => {

@@ -1,12 +1,13 @@
-// Secrets with which the hosts of a gate authenticate, their keys for TLS, and the file that has both. A line has the NQN of a host, or of
+// Secrets with which the hosts of a gate authenticate, their keys for TLS, and the file that has both. A line has the name of a host, or of
 // the gate itself, and its secret, as hosts have it: DHHC-1:HASH:BASE64: (NVMe Base 2.0, 8.13.5.8), or NVMeTLSkey-1:HASH:BASE64: (NVMe/TCP
-// 1.0, 3.6.1.5). Invariant: no message shows a secret, and a file with a wrong line yields no secrets at all.
+// 1.0, 3.6.1.5), and for an IQN the secret of CHAP. Invariant: no message shows a secret, and a file with a wrong line yields no secrets.
 
 import { randomBytes } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { type ConfigProblem, throwProblems } from './reader/findings.ts';
 import type { ClientGateConfig, GateSecret } from './schema/types.ts';
-import { isNqn } from './schema/value-types.ts';
+import { CHAP_SECRET_BYTES, CHAP_SECRET_MAX_BYTES, CHAP_SECRET_MIN_BYTES } from './schema/limits.ts';
+import { isIqn, isNqn } from './schema/value-types.ts';
 
 const SECRET = /^DHHC-1:0([0-3]):([A-Za-z0-9+/]+={0,2}):$/;
 const KEY_BYTES: readonly number[] = [32, 48, 64];
@@ -26,6 +27,17 @@ export function parseGateSecret(text: string): GateSecret | null {
 /** Reads one key for TLS (PSK interchange format); null if the text is none for SHA-256, or if its checksum is wrong. */
 export function parseTlsKey(text: string): GateSecret | null {
   return parseKey(text, TLS_KEY, TLS_KEY_BYTES);
+}
+
+/** Reads the secret of CHAP; null if it is too short, too long, or has other characters than hosts take. */
+export function parseChapSecret(text: string): GateSecret | null {
+  const isUsable = text.length >= CHAP_SECRET_MIN_BYTES && text.length <= CHAP_SECRET_MAX_BYTES && /^[\x21-\x7e]+$/.test(text);
+  return isUsable ? { hash: 0, key: Buffer.from(text, 'latin1') } : null;
+}
+
+/** Returns a new random secret for CHAP, of a length that all hosts take. */
+export function newChapSecret(): string {
+  return randomBytes(CHAP_SECRET_BYTES).toString('base64url').slice(0, CHAP_SECRET_BYTES);
 }
 
 function parseKey(text: string, form: RegExp, lengths: readonly number[]): GateSecret | null {
@@ -55,16 +67,18 @@ function newKey(kind: string): string {
   return `${kind}:0${NEW.hash}:${Buffer.concat([key, checksum]).toString('base64')}:`;
 }
 
-/** Returns the secrets and the keys for TLS in the text of a file, by NQN. Throws E_CONFIG with each wrong line. */
+/** Returns the secrets and the keys for TLS in the text of a file, by NQN or IQN. Throws E_CONFIG with each wrong line. */
 export function parseGateSecrets(text: string, file: string): Pick<ClientGateConfig, 'tlsKeys'> & { secrets: Map<string, GateSecret> } {
   const [secrets, tlsKeys] = [new Map<string, GateSecret>(), new Map<string, GateSecret>()];
   const problems: ConfigProblem[] = [];
   for (const [index, content] of text.split('\n').entries()) {
-    const [nqn = '', encoded = '', ...more] = content.trim().split(/\s+/);
-    if (nqn === '' || nqn.startsWith('#')) continue;
-    const isTls = encoded.startsWith('NVMeTLSkey');
+    const [given = '', encoded = '', ...more] = content.trim().split(/\s+/);
+    if (given === '' || given.startsWith('#')) continue;
+    const isChap = isIqn(given.toLowerCase());
+    const nqn = isChap ? given.toLowerCase() : given;
+    const isTls = !isChap && encoded.startsWith('NVMeTLSkey');
     const known = isTls ? tlsKeys : secrets;
-    const secret = isTls ? parseTlsKey(encoded) : parseGateSecret(encoded);
+    const secret = isChap ? parseChapSecret(encoded) : isTls ? parseTlsKey(encoded) : parseGateSecret(encoded);
     const message = problemOf(nqn, encoded, more.length === 0 ? secret : null, known.has(nqn));
     if (message !== null) problems.push({ line: index + 1, message });
     else if (secret !== null) known.set(nqn, secret);
@@ -74,9 +88,12 @@ export function parseGateSecrets(text: string, file: string): Pick<ClientGateCon
 }
 
 function problemOf(nqn: string, encoded: string, secret: GateSecret | null, isKnown: boolean): string | null {
-  const option = encoded.startsWith('NVMeTLSkey') ? ' --tls' : '';
+  const isChap = isIqn(nqn);
+  const option = !isChap && encoded.startsWith('NVMeTLSkey') ? ' --tls' : '';
   const remedy = `rsconfig gate secret ${nqn}${option} prints a line with a new one`;
-  if (!isNqn(nqn)) return 'No NQN at the beginning of the line: write NQN SECRET';
+  if (!isNqn(nqn) && !isChap) return 'No NQN or IQN at the beginning of the line: write NQN SECRET, or IQN SECRET';
+  if (isChap && secret === null)
+    return `No secret of ${CHAP_SECRET_MIN_BYTES} to ${CHAP_SECRET_MAX_BYTES} printable characters for ${nqn}: ${remedy}`;
   if (TLS_KEY_OF_SHA384.test(encoded)) return `A TLS key for SHA-384 for ${nqn}, which gates do not have: ${remedy} for SHA-256`;
   if (secret === null) return `No secret for ${nqn}, or a damaged one: ${remedy}`;
   return isKnown ? `A second secret for ${nqn}: remove one of them` : null;

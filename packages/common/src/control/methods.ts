@@ -51,17 +51,18 @@ export type GateFigures = Of<typeof GATE_FIGURES>;
 
 export const GATE = object({
   name: text(),
-  nqn: text('Name of the subsystem for hosts'),
+  protocol: word(['nvme', 'iscsi'], 'What its hosts speak'),
+  nqn: text('Name for hosts: the NQN of the subsystem, or the IQN of the target'),
   addresses: list(text(), 'As in rscltcfg'),
   listening: list(text(), 'Those of the addresses at which rsiod listens now'),
   trouble: orNull(text('Why no host can log in, whatever the address')),
-  hosts: list(text(), 'NQNs of the hosts that have logged in'),
+  hosts: list(text(), 'NQNs or IQNs of the hosts that have logged in'),
   authenticates: flag('Hosts have to prove that they have a secret'),
   tls: flag('Hosts have to use TLS'),
   member: orNull(count('Number among the gates of the same name on several machines; null if it is the only one')),
   volumes: list(
     object({
-      nsid: count('Namespace id for hosts'),
+      nsid: count('Namespace id for hosts, or the number of the logical unit'),
       label: text('Such as osl:oracle@0'),
       sizeBytes: count(),
       state: word(
@@ -162,7 +163,12 @@ const ATTACHMENT = object({
   rawDevice: orNull(text()),
   blockDevice: text('Path of the block device, or the NBD URI if there is no block device'),
   /** Missing before release 0.3.0. */
-  gates: optional(list(object({ gate: text(), nsid: count('Namespace id for hosts') }), 'Gates at which hosts find it')),
+  gates: optional(
+    list(
+      object({ gate: text(), protocol: word(['nvme', 'iscsi']), nsid: count('Namespace id for hosts, or the number of the logical unit') }),
+      'Gates at which hosts find it',
+    ),
+  ),
 });
 
 const AWAITED = object({

@@ -13,6 +13,7 @@ const DAEMON = { program: 'rsiod', version: '1', control: 1, methods: [], pid: 1
 const HOST = 'nqn.2014-08.org.nvmexpress:uuid:11111111-2222-3333-4444-555555555555';
 const GATE = {
   name: 'esx',
+  protocol: 'nvme' as const,
   nqn: 'nqn.2014-08.org.nvmexpress:uuid:99999999-8888-7777-6666-555555555555',
   addresses: ['127.45.0.20:4420', '127.46.0.20:4420'],
   listening: ['127.45.0.20:4420', '127.46.0.20:4420'],
@@ -74,10 +75,22 @@ test('gates are listed; one that does not listen is no success', async () => {
   await serve({ gates: () => ({ gates: [GATE] }) });
   expect(await run('gate list')).toEqual({
     code: 0,
-    out: 'NAME  ADDRESS                             HOSTS  VOLUMES\nesx   127.45.0.20:4420, 127.46.0.20:4420      1        1\n',
+    out: 'NAME  PROTOCOL  ADDRESS                             HOSTS  VOLUMES\nesx   nvme      127.45.0.20:4420, 127.46.0.20:4420      1        1\n',
     err: '',
   });
   expect(JSON.parse((await run('gate list --json')).out)).toEqual({ gates: [GATE], aoe: [] });
+});
+
+test('a gate for iSCSI is added, and shown with its target and units', async () => {
+  const host = 'iqn.2026-01.org.example:host';
+  expect(await run(`gate add hv 127.45.0.20 --hosts ${host} --iscsi`)).toMatchObject({ code: 0 });
+  expect(readFileSync(file, 'utf8')).toContain(`[gate hv]\nprotocol      = iscsi\naddress       = 127.45.0.20\nhosts         = ${host}\n`);
+  await serve({ gates: () => ({ gates: [{ ...GATE, name: 'hv', protocol: 'iscsi', nqn: 'iqn.2026-01.org.example:g' }] }) });
+  const { out } = await run('gate show hv');
+  expect(out).toContain('Target      iqn.2026-01.org.example:g\n');
+  expect(out).toMatch(/^LUN {2}VOLUME /m);
+  expect((await run(`gate secret ${host}`)).out).toMatch(/^iqn\.2026-01\.org\.example:host [A-Za-z0-9_-]{16}\n$/);
+  expect(await run(`gate secret ${host} --tls`)).toMatchObject({ code: 1, err: expect.stringContaining('iSCSI has no TLS') });
 });
 
 test('a gate that does not listen at each address is no success', async () => {
@@ -156,7 +169,7 @@ const AOE = {
 };
 
 test('a gate for AoE is added', async () => {
-  const line = 'gate add boot eth1 --protocol aoe --shelf 7 --hosts 02:00:00:00:00:01 --offers debian@monday,data';
+  const line = 'gate add boot eth1 --aoe --shelf 7 --hosts 02:00:00:00:00:01 --offers debian@monday,data';
   expect(await run(`${line} --slots debian@monday=0`)).toEqual({ code: 0, out: 'gate boot added\n', err: '' });
   const section = '[gate boot]\nprotocol      = aoe\nhosts         = 02:00:00:00:00:01\nvolumes       = debian@monday,data\n';
   expect(readFileSync(file, 'utf8')).toContain(`${section}interface     = eth1\nshelf         = 7\nslots         = debian@monday=0\n`);
@@ -164,11 +177,11 @@ test('a gate for AoE is added', async () => {
   expect(await run(`${line} --unsafe-writes`)).toMatchObject({ code: 0 });
   expect(readFileSync(file, 'utf8')).toMatch(/^aoe-writes +=? ?= unsafe$/m);
   await run('gate remove boot');
-  expect(await run('gate add boot eth1 --protocol aoe --hosts all')).toMatchObject({
+  expect(await run('gate add boot eth1 --aoe --hosts all')).toMatchObject({
     code: 1,
     err: expect.stringContaining('No shelf in [gate boot]'),
   });
-  expect(await run('gate add boot eth1 --protocol aoe --shelf 1')).toMatchObject({
+  expect(await run('gate add boot eth1 --aoe --shelf 1')).toMatchObject({
     code: 2,
     err: expect.stringContaining('--hosts MAC,...'),
   });
@@ -177,7 +190,7 @@ test('a gate for AoE is added', async () => {
 
 test('gates for AoE are listed and shown', async () => {
   await serve({ gates: () => ({ gates: [GATE], aoe: [AOE] }) });
-  expect((await run('gate list')).out).toMatch(/^boot {2}AoE shelf 7 at eth1 +1 +2$/m);
+  expect((await run('gate list')).out).toMatch(/^boot {2}aoe +shelf 7 at eth1 +1 +2$/m);
   const lines = [
     'Protocol    ATA over Ethernet',
     'Interface   eth1, 02:00:00:00:00:99, up to 8704 bytes of data in a frame',
@@ -212,7 +225,7 @@ test('a gate for AoE that does not answer is no success, and unsafe writes are n
   };
   await serve({ gates: () => ({ gates: [], aoe: [gate] }) });
   const { code, out } = await run('gate list');
-  expect([code, out.includes('AoE shelf 7 at eth1 (not answering, unsafe writes)')]).toEqual([1, true]);
+  expect([code, out.includes('shelf 7 at eth1 (not answering, unsafe writes)')]).toEqual([1, true]);
   expect((await run('gate show boot')).out).toContain(
     'Interface   eth1\nShelf       7\nTrouble     There is no interface eth1\nWrites      unsafe: a frame that the network delays can revert',
   );

@@ -3,9 +3,9 @@
 
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { alignColumns } from '@rsio/common/cli/table';
-import { newGateSecret, newTlsKey } from '@rsio/common/config/gate-secrets';
+import { newChapSecret, newGateSecret, newTlsKey } from '@rsio/common/config/gate-secrets';
 import { addGate, removeConfigSection } from '@rsio/common/config/rscltcfg-edit';
-import { isNqn } from '@rsio/common/config/schema/value-types';
+import { isIqn, isNqn } from '@rsio/common/config/schema/value-types';
 import { AOE_GATE, GATE, type GateView } from '@rsio/common/control/methods';
 import { RsError } from '@rsio/common/lib/errors';
 import { list, object, text } from '@rsio/common/lib/shape';
@@ -19,20 +19,24 @@ const COMPLETES_GATE = '"${ask[@]}" gate list | tail -n +2 | cut -d " " -f 1';
 export const GATE_ADD = defineCommand({
   call: { by: 'words', words: 'gate add' },
   synopsis:
-    'gate add NAME ADDRESS[:PORT][,...]|INTERFACE --hosts HOST[,...]\n[--protocol nvme|aoe] [--offers NAME[,...]]\n[--member N] [--nqn NQN] [--secrets FILE [--tls]]\n[--shelf N] [--slots NAME=N[,...]] [--unsafe-writes]\n[--reload]',
+    'gate add NAME ADDRESS[:PORT][,...]|INTERFACE --hosts HOST[,...]\n[--offers NAME[,...]] [--member N] [--iscsi|--aoe]\n[--nqn NQN] [--iqn IQN] [--secrets FILE [--tls]]\n[--shelf N] [--slots NAME=N[,...]] [--unsafe-writes]\n[--reload]',
   summary: 'adds a gate for hosts without rsiod to rscltcfg',
   details: `Hosts use the volumes of the gate by NVMe/TCP, with the initiator of their own
-kernel. A Linux host shows its NQN with cat /etc/nvme/hostnqn. An NQN is not
-secret: use --secrets, or give the gate an address in a network that only its
-hosts reach. Only --tls encrypts the data. With --protocol aoe, hosts on the
-Ethernet segment of INTERFACE read the volumes by ATA over Ethernet, which
-nothing protects: see docs/HOSTS.md, above all before --unsafe-writes.`,
+kernel. A Linux host shows its NQN with cat /etc/nvme/hostnqn. With --iscsi,
+they use iSCSI, with their IQNs (in /etc/iscsi/initiatorname.iscsi).
+Neither name is secret: use --secrets, or give the gate an address in a network
+that only its hosts reach. Only --tls encrypts the data; iSCSI has no TLS.
+With --aoe, hosts on the Ethernet segment of INTERFACE read the volumes by ATA
+over Ethernet, which nothing protects: read rsio-aoe(7), above all before
+--unsafe-writes.`,
   options: {
-    hosts: { kind: 'text', value: 'HOST[,...]', help: 'hosts that may use the gate, by NQN, or by MAC\naddress for aoe; all: every host' },
-    protocol: { kind: 'text', value: 'NAME', help: 'nvme (the default) or aoe' },
+    hosts: { kind: 'text', value: 'HOST[,...]', help: 'hosts that may log in, by NQN or IQN, or by MAC address\nfor AoE; all: every host' },
+    iscsi: { kind: 'flag', help: 'hosts use iSCSI in place of NVMe/TCP' },
+    aoe: { kind: 'flag', help: 'hosts use ATA over Ethernet in place of NVMe/TCP' },
     offers: { kind: 'text', value: 'NAME[,...]', help: 'attached volumes that the gate offers; default: all' },
     member: { kind: 'text', value: 'N', help: 'number among the gates of this NAME on several machines' },
     nqn: { kind: 'text', value: 'NQN', help: 'name of the subsystem for hosts; default: made from the\nnamespaceid and NAME' },
+    iqn: { kind: 'text', value: 'IQN', help: 'the same for iSCSI: name of the target' },
     secrets: {
       kind: 'text',
       value: 'FILE',
@@ -48,18 +52,17 @@ nothing protects: see docs/HOSTS.md, above all before --unsafe-writes.`,
     reload: RELOAD_OPTION,
   },
   operands: { min: 2, max: 2 },
-  run: async (
-    context,
-    { hosts, protocol, offers, member, nqn, secrets, tls, shelf, slots, 'unsafe-writes': isUnsafe, reload },
-    [name = '', place = ''],
-  ) => {
-    const isAoe = protocol === 'aoe';
+  run: async (context, { iscsi, aoe, hosts, secrets, tls, reload, ...given }, [name = '', place = '']) => {
+    if (iscsi && aoe) throw new RsError('E_USAGE', '--iscsi and --aoe: a gate has one protocol');
     if (hosts === null)
-      throw new RsError('E_USAGE', `No hosts: name them with --hosts ${isAoe ? 'MAC' : 'NQN'},..., or admit every host with --hosts all`);
+      throw new RsError('E_USAGE', `No hosts: name them with --hosts ${aoe ? 'MAC' : 'NQN'},..., or admit every host with --hosts all`);
     if (tls && secrets === null) throw new RsError('E_USAGE', '--tls without keys: name the file that has them with --secrets FILE');
-    const nvme = { nqn, member, 'secret-file': secrets, tls: tls ? 'required' : null };
-    const aoe = { shelf, slots, 'aoe-writes': isUnsafe ? 'unsafe' : null };
-    const keys = givenKeys({ protocol, [isAoe ? 'interface' : 'address']: place, hosts, volumes: offers, ...nvme, ...aoe });
+    const keys = givenKeys({
+      protocol: aoe ? 'aoe' : iscsi ? 'iscsi' : null,
+      ...{ [aoe ? 'interface' : 'address']: place, hosts, volumes: given.offers, member: given.member, nqn: given.nqn, iqn: given.iqn },
+      ...{ 'secret-file': secrets, tls: tls ? 'required' : null },
+      ...{ shelf: given.shelf, slots: given.slots, 'aoe-writes': given['unsafe-writes'] ? 'unsafe' : null },
+    });
     await changeConfig(context, (document) => addGate(document, name, keys), `gate ${name} added`, reload);
     return 0;
   },
@@ -80,18 +83,23 @@ export const GATE_REMOVE = defineCommand({
 
 export const GATE_SECRET = defineCommand({
   call: { by: 'words', words: 'gate secret' },
-  synopsis: 'gate secret NQN [--tls]',
+  synopsis: 'gate secret NQN|IQN [--tls]',
   summary: 'prints a line with a new secret for the secret-file of a gate',
   details: `Append the line to the secret-file, which only root may read. NQN names a host,
 which gets the same secret (dhchap-secret of nvme connect on Linux); or the gate
 itself, so that it can prove itself to hosts (dhchap-ctrl-secret). With --tls,
-the secret is the key of a host for TLS (nvme check-tls-key on Linux).`,
+the secret is the key of a host for TLS (nvme check-tls-key on Linux). For an
+IQN, it is a secret for CHAP (node.session.auth.password of open-iscsi; the
+secret of the gate is node.session.auth.password_in).`,
   options: { tls: { kind: 'flag', help: 'a key for TLS' }, json: JSON_OPTION },
-  json: object({ nqn: text(), secret: text('In the form of NVMe, DHHC-1:HASH:BASE64: or NVMeTLSkey-1:HASH:BASE64:') }),
+  json: object({ nqn: text(), secret: text('In the form of NVMe, DHHC-1:HASH:BASE64: or NVMeTLSkey-1:HASH:BASE64:; of CHAP for an IQN') }),
   operands: { min: 1, max: 1 },
   run: async (context, { tls, json }, [nqn = '']) => {
-    if (!isNqn(nqn)) throw new RsError('E_USAGE', `${quoteText(nqn)} is no NQN: a Linux host shows its own with cat /etc/nvme/hostnqn`);
-    const secret = tls ? newTlsKey() : newGateSecret();
+    const isChap = isIqn(nqn.toLowerCase());
+    if (!isNqn(nqn) && !isChap)
+      throw new RsError('E_USAGE', `${quoteText(nqn)} is no NQN or IQN: a Linux host shows its own with cat /etc/nvme/hostnqn`);
+    if (isChap && tls) throw new RsError('E_USAGE', '--tls is for an NQN: iSCSI has no TLS');
+    const secret = isChap ? newChapSecret() : tls ? newTlsKey() : newGateSecret();
     if (json) return printJson(context, { nqn, secret });
     context.out(`${nqn} ${secret}\n`);
     return 0;
@@ -112,14 +120,15 @@ export const GATE_LIST = defineCommand({
       context.note('rsiod has no gate: add one with rsconfig gate add NAME ADDRESS --hosts NQN --reload');
       return 0;
     }
-    const rows = gates.map(({ name, addresses, hosts, volumes, listening }) => [
+    const rows = gates.map(({ name, protocol, addresses, hosts, volumes, listening }) => [
       name,
+      protocol,
       addresses.map((one) => (listening.includes(one) ? one : `${one} (not listening)`)).join(', '),
       String(hosts.length),
       String(volumes.length),
     ]);
     rows.push(...aoe.map(aoeRow));
-    context.out(`${alignColumns(['NAME', 'ADDRESS', '>HOSTS', '>VOLUMES'], rows).join('\n')}\n`);
+    context.out(`${alignColumns(['NAME', 'PROTOCOL', 'ADDRESS', '>HOSTS', '>VOLUMES'], rows).join('\n')}\n`);
     const areListening = gates.every(({ addresses, listening }) => addresses.length === listening.length);
     return areListening && aoe.every(({ trouble }) => trouble === null) ? 0 : 1;
   },
@@ -153,17 +162,19 @@ export const GATE_SHOW = defineCommand({
 });
 
 function printGate(context: CommandContext, view: GateView): void {
-  const { nqn, member, addresses, listening, trouble, hosts, authenticates, tls, volumes } = view;
+  const { nqn, protocol, member, addresses, listening, trouble, hosts, authenticates, tls, volumes } = view;
   const rows = volumes.map(({ nsid, label, sizeBytes, state }) => [String(nsid), label, printSize(sizeBytes), state]);
   const lines = [
-    `Subsystem   ${nqn}`,
+    `${protocol === 'nvme' ? 'Subsystem  ' : 'Target     '} ${nqn}`,
     ...(member === null ? [] : [`Member      ${member}`]),
     ...addresses.map((one) => `Address     ${one}${listening.includes(one) ? '' : ', where rsiod does not listen: see its log'}`),
     ...(trouble === null ? [] : [`Trouble     ${trouble}`]),
     ...(tls ? ['TLS         required'] : []),
     `Secrets     ${authenticates ? 'hosts authenticate' : 'none: hosts do not authenticate'}`,
     ...(hosts.length === 0 ? ['Hosts       none has logged in'] : hosts.map((host) => `Host        ${host}`)),
-    ...(rows.length === 0 ? ['Volumes     none is attached'] : ['', ...alignColumns(['>NSID', 'VOLUME', '>SIZE', 'STATE'], rows)]),
+    ...(rows.length === 0
+      ? ['Volumes     none is attached']
+      : ['', ...alignColumns([protocol === 'nvme' ? '>NSID' : '>LUN', 'VOLUME', '>SIZE', 'STATE'], rows)]),
     ...volumes.flatMap(({ label, why }) => (why === null ? [] : ['', `${label}: ${why}`])),
   ];
   context.out(`${lines.join('\n')}\n`);

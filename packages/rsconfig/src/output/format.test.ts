@@ -142,8 +142,10 @@ describe('formatLocal', () => {
     c: /dev/av0/roracle          31457280 blocks,  1 server(s)
     b: /dev/av0/oracle
 `);
-    const gates = [{ gate: 'esx', nsid: 3 }];
+    const gates = [{ gate: 'esx', protocol: 'nvme' as const, nsid: 3 }];
     expect(formatLocal([attachment({ gates })], 2)).toContain('    b: /dev/av0/oracle\n    g: esx nsid 3\n');
+    const iscsi = [{ gate: 'hv', protocol: 'iscsi' as const, nsid: 4 }];
+    expect(formatLocal([attachment({ gates: iscsi })], 2)).toContain('    g: hv lun 4\n');
     expect(formatLocal([attachment({ gates })], 1)).not.toContain('esx');
   });
 

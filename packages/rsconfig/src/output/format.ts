@@ -47,7 +47,7 @@ import type { Finding } from '@rsio/protocol/explorer/finding';
 //   osl:oracle@0                             followed by ` read-only` if it cannot be written
 //       c: /dev/av0/roracle          31457280 blocks,  1 server(s)          | vv
 //       b: /dev/av0/oracle                                                  | v
-//       g: esx nsid 1                        one per gate that offers it    | vv
+//       g: esx nsid 1                        one per gate that offers it    | vv (lun 1: a gate for iSCSI)
 //
 // Output of -m status:
 //   0 if0 IP(TCP) 192.168.10.1/5000
@@ -187,7 +187,10 @@ function attachmentLines(attachment: AttachmentView, verbosity: number): string[
   const lines = [`${volumeLabel(attachment)}${attachment.readonly ? ' read-only' : ''}`];
   if (verbosity >= 2) lines.push(rawDeviceLine(attachment));
   if (verbosity >= 1) lines.push(`    b: ${attachment.blockDevice}`);
-  if (verbosity >= 2) lines.push(...(attachment.gates ?? []).map(({ gate, nsid }) => `    g: ${gate} nsid ${nsid}`));
+  if (verbosity >= 2)
+    lines.push(
+      ...(attachment.gates ?? []).map(({ gate, protocol, nsid }) => `    g: ${gate} ${protocol === 'nvme' ? 'nsid' : 'lun'} ${nsid}`),
+    );
   return lines;
 }
 

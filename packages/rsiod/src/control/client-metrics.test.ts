@@ -108,7 +108,17 @@ test('a gate shows its addresses, hosts and counters', async () => {
   const scene = new Scene();
   expect(await scene.lines('rsio_client_gate')).toEqual([]);
   scene.gates.push({
-    ...{ name: 'esx', nqn: 'nqn.a', trouble: null, member: null, authenticates: false, tls: false, hosts: ['nqn.b'], volumes: [] },
+    ...{
+      name: 'esx',
+      protocol: 'nvme' as const,
+      nqn: 'nqn.a',
+      trouble: null,
+      member: null,
+      authenticates: false,
+      tls: false,
+      hosts: ['nqn.b'],
+      volumes: [],
+    },
     ...{ addresses: ['127.0.0.1:4420', '127.0.0.2:4420'], listening: ['127.0.0.2:4420'] },
     figures: { connections: 2, commands: 9, receivedBytes: 800, sentBytes: 700, waiting: 3, waitedMs: 1_500, refused: 4, cut: 5 },
   });

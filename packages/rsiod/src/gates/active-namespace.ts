@@ -3,10 +3,11 @@
 
 import type { FrontendVolume } from '../volumes/frontend-volume.ts';
 import { GATE_PATHLESS_MS } from './limits.ts';
-import type { Reservations } from './nvme/reservations.ts';
-import type { AnaState, GateNamespace } from './nvme/subsystem-view.ts';
+import type { Reservations } from './reservations/reservations.ts';
+import type { AnaState, GateNamespace } from './gate-namespace.ts';
 
 export class ActiveNamespace implements GateNamespace {
+  readonly isElsewhere = false;
   readonly nsid: number;
   readonly volume: FrontendVolume;
   readonly reservations: Reservations | null;

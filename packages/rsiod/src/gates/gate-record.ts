@@ -5,7 +5,7 @@
 import { RsError } from '@rsio/common/lib/errors';
 import { atMost, checked, list, misfit, object, type Of, oneOf, orNull, text, whole } from '@rsio/common/lib/shape';
 import { GATE_NAMESPACE_ID_MAX, GATE_RECORD_IDS_MAX } from './limits.ts';
-import { reservationShape, type ReservationState } from './nvme/reservation-rules.ts';
+import { reservationShape, type ReservationState } from './reservations/reservation-rules.ts';
 
 /** The bytes of a record at the server of a volume that is attached here. */
 export interface RecordPort {

@@ -1,9 +1,10 @@
-// Which hosts a gate lets in, and how they prove who they are. nvme/auth has the proof itself. Pure.
+// Which hosts a gate lets in, and how they prove who they are. nvme/auth and iscsi/login have the proof itself. Pure.
 // Invariant: at a gate with secrets, a host without a secret is refused; at a gate with TLS, a host without a TLS key; and at each, a host that
 // calls itself like the gate.
 
 import type { ClientGateConfig } from '@rsio/common/config/schema/types';
 import { assert } from '@rsio/common/lib/assert';
+import type { ChapFault, ChapParties } from './iscsi/login/chap.ts';
 import type { AuthFault, AuthParties } from './nvme/auth/dh-chap.ts';
 
 /** `nqn`: that of the gate, whose secret all its hosts may know, also those whose own secret was removed. */
@@ -36,5 +37,28 @@ export function refusalText({ secretFile }: ClientGateConfig, nqn: string, hostN
       return `${refused}: it wants the gate to prove itself, give it the secret of ${nqn} in ${secretFile} (dhchap_ctrl_secret on Linux)`;
     case 'message':
       return `${refused}: it has sent a wrong message of DH-HMAC-CHAP, or has ended the authentication; its own log says why`;
+  }
+}
+
+/** Returns how an allowed initiator proves itself at the iSCSI gate with this name; null if it need not. */
+export function chapPartiesOf({ secrets }: ClientGateConfig, name: string, initiatorName: string): ChapParties | null {
+  const secret = secrets?.get(initiatorName);
+  if (secrets === null) return null;
+  assert(secret !== undefined, 'An initiator without a secret was let in');
+  return { secret: secret.key, targetName: name, own: secrets.get(name)?.key ?? null };
+}
+
+/** Returns what happened and what to do. */
+export function chapRefusalText({ secretFile }: ClientGateConfig, name: string, initiatorName: string, fault: ChapFault): string {
+  const refused = `host ${initiatorName} was refused`;
+  switch (fault) {
+    case 'secret':
+      return `${refused}: its secret is not the one in ${secretFile}, give both the same and run rsconfig reload`;
+    case 'own secret':
+      return `${refused}: it wants the gate to prove itself, give ${name} a secret of its own in ${secretFile} (password_in of open-iscsi)`;
+    case 'hash':
+      return `${refused}: it offers neither SHA-256 nor MD5 for CHAP`;
+    case 'message':
+      return `${refused}: it has sent a wrong message of CHAP`;
   }
 }

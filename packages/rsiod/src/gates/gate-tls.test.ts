@@ -12,7 +12,7 @@ import { systemClock } from '@rsio/common/lib/clock';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { StallingClock } from '@rsio/common/testing/stalling-clock';
 import { MemoryVolume } from '../frontends/nbd/testing/memory-volume.ts';
-import { gateNqn } from './gate.ts';
+import { gateNqn } from './nvme-protocol.ts';
 import { Gates } from './gates.ts';
 import { GATE_LOGIN_MS } from './limits.ts';
 import { HOST_NQN } from './nvme/testing/nvme-host.ts';
@@ -37,7 +37,7 @@ const hosts: SocketHost[] = [];
 
 function gate(changes: Partial<ClientGateConfig> = {}): ClientGateConfig {
   return {
-    ...{ name: 'g1', nqn: null, addresses: [{ address: '127.0.0.1', port }], hosts: null, volumes: 'all', member: null },
+    ...{ name: 'g1', protocol: 'nvme', nqn: null, addresses: [{ address: '127.0.0.1', port }], hosts: null, volumes: 'all', member: null },
     ...{ secretFile: '/s', secrets: new Map(), tls: true, tlsKeys: new Map([[HOST_NQN, KEY]]) },
     ...changes,
   };

@@ -1,8 +1,7 @@
-// One gate: its listening sockets, the subsystem with its volumes, the discovery subsystem, and the connections of hosts. Invariants: bytes
+// One gate: its listening sockets, and the connections of hosts. Its protocol has the target with the volumes. Invariants: bytes
 // that arrived before a gap of the event loop are never executed (rule D1), because their hosts may have repeated them elsewhere and written
 // newer data since; all sockets of a gate that has been closed are closed.
 
-import { createHash } from 'node:crypto';
 import { createServer, type Server, type Socket } from 'node:net';
 import type { ClientGateConfig, EndpointConfig } from '@rsio/common/config/schema/types';
 import type { GateFigures } from '@rsio/common/control/methods';
@@ -11,17 +10,14 @@ import { errnoName } from '@rsio/common/lib/errors';
 import { printEndpoint } from '@rsio/common/lib/units';
 import type { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
 import { transportOf, withDataEvents, withReceiveBuffer } from '../frontends/streams/socket.ts';
-import { isAllowed, mustProve, partiesOf, refusalText } from './gate-secrets.ts';
 import type { StreamTransport } from '../frontends/streams/transport.ts';
 import type { GapWatch } from './gap-watch.ts';
 import { GATE_LISTEN_RETRY_MS, GATE_LOGIN_MS, GATE_STOP_MS, GATE_TCP_KEEP_ALIVE_MS } from './limits.ts';
-import type { ConnectRequest } from './nvme/connect-request.ts';
+import type { GateConnection, GateProtocol, GateTarget } from './gate-protocol.ts';
+import { IscsiProtocol } from './iscsi-protocol.ts';
+import { NvmeProtocol } from './nvme-protocol.ts';
 import type { NvmePools } from './nvme/connection-ports.ts';
-import { type DiscoveryEntry, portIdOf } from './nvme/discovery.ts';
-import { NvmeConnection } from './nvme/nvme-connection.ts';
-import { Subsystem } from './nvme/subsystem.ts';
-import type { GateNamespace } from './nvme/subsystem-view.ts';
-import { DISCOVERY_NQN } from './nvme/wire/constants.ts';
+import type { GateNamespace } from './gate-namespace.ts';
 import { GateTls, tlsWarning } from './tls/gate-tls.ts';
 
 export interface GateLog {
@@ -53,25 +49,17 @@ export interface GatePorts {
 
 interface Client {
   readonly socket: Socket;
-  readonly connection: NvmeConnection;
+  readonly connection: GateConnection;
   readonly login: Timer;
   isProven: boolean;
-  /** NQN of the host, once it has logged in to the subsystem. */
-  hostNqn: string | null;
-}
-
-/** Returns the NQN of a gate. Gates of the same name and namespace, on any machine, are one subsystem for hosts. */
-export function gateNqn(namespaceid: number, name: string): string {
-  const hash = createHash('sha256').update(`rsio gate ${namespaceid} ${name}`).digest('hex');
-  const parts = [hash.slice(0, 8), hash.slice(8, 12), `8${hash.slice(13, 16)}`, `8${hash.slice(17, 20)}`, hash.slice(20, 32)];
-  return `nqn.2014-08.org.nvmexpress:uuid:${parts.join('-')}`;
+  /** Name of the host, once it has logged in to the target. */
+  host: string | null;
 }
 
 export class Gate {
   config: ClientGateConfig;
   readonly nqn: string;
-  readonly subsystem: Subsystem;
-  private readonly discovery: Subsystem;
+  readonly protocol: GateProtocol;
   private readonly ports: GatePorts;
   private readonly servers = new Map<string, Server>();
   private readonly retries = new Map<string, Timer>();
@@ -86,18 +74,21 @@ export class Gate {
     this.config = config;
     this.nqn = nqn;
     this.ports = ports;
-    const options = {
-      number: config.member ?? 1,
-      hasPartner: this.hasPartner,
-      serial: createHash('sha256').update(nqn).digest('hex').slice(0, 20),
+    const protocolPorts = {
+      name: nqn,
       version: ports.version,
-      isHostAllowed: (hostNqn: string) => isAllowed(this.config, nqn, hostNqn),
+      config: () => this.config,
       nowMs: () => ports.clock.monotonicMs(),
       note: (sentence: string) =>
         ports.lines.note(`Hosts of gate ${config.name}`, () => ports.log.info(`Gate ${this.config.name}: ${sentence}`)),
     };
-    this.subsystem = new Subsystem({ ...options, nqn, discovery: null });
-    this.discovery = new Subsystem({ ...options, nqn: DISCOVERY_NQN, discovery: () => this.entries() });
+    this.protocol =
+      config.protocol === 'nvme' ? new NvmeProtocol(protocolPorts, ports.pools) : new IscsiProtocol(protocolPorts, ports.pools);
+  }
+
+  /** What hosts see of the volumes. */
+  get subsystem(): GateTarget {
+    return this.protocol.target;
   }
 
   /** Listens at the addresses of the configuration, and tries those again that cannot be used now. */
@@ -123,18 +114,13 @@ export class Gate {
         this.retries.delete(key);
       }
     this.config = config;
-    for (const { controllers } of [this.subsystem, this.discovery])
-      for (const controller of [...controllers.values()])
-        if (!isAllowed(config, this.nqn, controller.hostNqn)) controller.end('the gate allows its host no longer');
-        else if (mustProve(config, controller.hostNqn) && !mustProve(before, controller.hostNqn))
-          controller.end('the gate now has secrets, and its host has to authenticate');
+    this.protocol.changed(before);
     if (config.tls !== before.tls) {
       this.cutAll(`the gate now ${config.tls ? 'requires' : 'has no'} TLS`);
       this.warnOfTls();
     }
     for (const endpoint of this.hasBegun ? config.addresses : [])
       if (!this.servers.has(keyOf(endpoint)) && !this.retries.has(keyOf(endpoint))) this.open(endpoint, true);
-    this.discovery.discoveryChanged();
   }
 
   /** True if gates of the same name on other machines may have its volumes. */
@@ -154,9 +140,9 @@ export class Gate {
     this.subsystem.remove(nsid);
   }
 
-  /** NQNs of the hosts that have logged in, without those that only look for subsystems. */
+  /** Names of the hosts that have logged in, without those that only look for targets. */
   get hosts(): readonly string[] {
-    return [...new Set([...this.clients].flatMap(({ hostNqn }) => hostNqn ?? []))];
+    return [...new Set([...this.clients].flatMap(({ host }) => host ?? []))];
   }
 
   /** Addresses at which the gate listens now. */
@@ -167,15 +153,14 @@ export class Gate {
   tick(): void {
     const nowMs = this.ports.clock.monotonicMs();
     for (const { connection } of this.clients) connection.tick(nowMs);
-    this.subsystem.tick();
-    this.discovery.tick();
+    this.protocol.tick();
   }
 
   /** Counts since the gate was made. */
   figures(): GateFigures {
     const figures = { ...this.counts, connections: this.clients.size, waiting: 0, waitedMs: this.waitedMs };
     for (const { connection } of this.clients) {
-      figures.commands += connection.writer.taken;
+      figures.commands += connection.taken;
       figures.waiting += connection.watch.waits;
     }
     return figures;
@@ -222,15 +207,6 @@ export class Gate {
     if (warning !== null) this.ports.log.warn(`Gate ${this.config.name}: ${warning}`);
   }
 
-  private entries(): DiscoveryEntry[] {
-    return this.config.addresses.map((endpoint, index) => ({
-      ...endpoint,
-      nqn: this.nqn,
-      portId: portIdOf(this.subsystem.options.number, index),
-      tls: this.config.tls,
-    }));
-  }
-
   private open(endpoint: EndpointConfig, isFirst: boolean): void {
     const { clock, log } = this.ports;
     const key = keyOf(endpoint);
@@ -272,7 +248,7 @@ export class Gate {
   }
 
   private serve(accepted: Socket): void {
-    const { clock, log, lines, pools, gaps, receiveBuffer } = this.ports;
+    const { clock, log, lines, gaps, receiveBuffer } = this.ports;
     const from = printEndpoint(accepted.remoteAddress ?? '?', accepted.remotePort ?? null);
     const say = (sentence: string): string => `Gate ${this.config.name}, host at ${from}: ${sentence}`;
     const refused = (sentence: string): void =>
@@ -293,20 +269,19 @@ export class Gate {
         transport.write(bytes, start, lengthBytes, sent);
       },
     };
-    const connection: NvmeConnection = new NvmeConnection(counted, pools, {
-      subsystem: (request) => (tls?.admits(request) === false ? null : this.subsystemOf(request.nqn)),
-      // The discovery subsystem only names the gate.
-      parties: ({ nqn, hostNqn }) => (nqn === this.nqn ? partiesOf(this.config, nqn, hostNqn) : null),
-      unproven: (hostNqn, fault) => refused(refusalText(this.config, this.nqn, hostNqn, fault)),
-      connected: (request) => this.proven(client, request),
+    const events = {
+      proven: (host: string | null) => this.proven(client, host),
+      refused,
       stoodStill: () => gaps.look(),
-      closing: (why) => lines.note(`Connections of gate ${this.config.name}`, () => log.info(say(`the connection was closed: ${why}`))),
-      failed: (error) =>
+      closing: (why: string) =>
+        lines.note(`Connections of gate ${this.config.name}`, () => log.info(say(`the connection was closed: ${why}`))),
+      failed: (error: unknown) =>
         lines.note('Gate connections that failed', () => log.error(say('an error of rsiod itself, please report it'), { error })),
       finished: () => this.finished(client),
-    });
+    };
+    const connection = this.protocol.connect(counted, events, (target, host) => tls?.admits({ nqn: target, hostNqn: host }) !== false);
     const login = clock.after(GATE_LOGIN_MS, () => connection.close(`no login within ${GATE_LOGIN_MS / 1000} s`));
-    const client: Client = { socket, connection, login, isProven: false, hostNqn: null };
+    const client: Client = { socket, connection, login, isProven: false, host: null };
     this.clients.add(client);
     // The event 'close' follows an error, and the end of the input.
     socket.on('error', () => {});
@@ -315,14 +290,9 @@ export class Gate {
     socket.resume();
   }
 
-  private subsystemOf(nqn: string): Subsystem | null {
-    if (nqn === DISCOVERY_NQN) return this.discovery;
-    return nqn === this.nqn ? this.subsystem : null;
-  }
-
-  private proven(client: Client, { nqn, hostNqn }: ConnectRequest): void {
+  private proven(client: Client, host: string | null): void {
     client.login.cancel();
-    if (nqn === this.nqn) client.hostNqn = hostNqn;
+    client.host = host;
     client.isProven = true;
     this.ports.door.proven();
   }
@@ -330,7 +300,7 @@ export class Gate {
   private finished(client: Client): void {
     client.login.cancel();
     this.clients.delete(client);
-    this.counts.commands += client.connection.writer.taken;
+    this.counts.commands += client.connection.taken;
     if (!client.isProven) this.counts.refused++;
     this.ports.door.ended(client.isProven);
     if (this.clients.size === 0) this.whenEmpty?.();

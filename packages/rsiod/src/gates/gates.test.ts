@@ -13,7 +13,7 @@ import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { StallingClock } from '@rsio/common/testing/stalling-clock';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { MemoryVolume } from '../frontends/nbd/testing/memory-volume.ts';
-import { gateNqn } from './gate.ts';
+import { gateNqn } from './nvme-protocol.ts';
 import { Gates } from './gates.ts';
 import { GATE_LOGIN_MS, GATE_RECORD_LOOK_MS, GATE_STOP_MS, GATE_UNPROVEN_MAX } from './limits.ts';
 import { capsule, HOST_NQN } from './nvme/testing/nvme-host.ts';
@@ -43,6 +43,7 @@ async function freePort(): Promise<number> {
 function gate(changes: Partial<ClientGateConfig> = {}): ClientGateConfig {
   return {
     name: 'g1',
+    protocol: 'nvme',
     nqn: null,
     addresses: [{ address: '127.0.0.1', port }],
     hosts: null,
@@ -355,7 +356,7 @@ it('counts what hosts do, and says when one volume holds all memory', async () =
   await gates.start();
   await gates.show(volume);
   await vi.waitFor(() => expect(gates.views()[0]?.listening).toHaveLength(1), UNTIL);
-  expect(gates.placesOf(volume)).toEqual([{ gate: 'g1', nsid: 1 }]);
+  expect(gates.placesOf(volume)).toEqual([{ gate: 'g1', protocol: 'nvme', nsid: 1 }]);
   const pass = (ticks: number): void => {
     for (let at = 0; at < ticks; at++) fake.advance(250);
   };

@@ -17,7 +17,9 @@ import { BatchPool } from '../frontends/streams/transport.ts';
 import type { FrontendVolume } from '../volumes/frontend-volume.ts';
 import { ActiveNamespace } from './active-namespace.ts';
 import { GapWatch } from './gap-watch.ts';
-import { type Door, Gate, type GateLog, gateNqn } from './gate.ts';
+import { type Door, Gate, type GateLog } from './gate.ts';
+import { gateNqn } from './nvme-protocol.ts';
+import { gateIqn } from './iscsi-protocol.ts';
 import {
   GATE_BYTES_MAX,
   GATE_CONNECTIONS_MAX,
@@ -31,7 +33,7 @@ import {
 import { NamespaceNumbers } from './namespace-numbers.ts';
 import { DhTurns } from './nvme/auth/dh-turns.ts';
 import type { NvmePools } from './nvme/connection-ports.ts';
-import type { AnaState, GateNamespace } from './nvme/subsystem-view.ts';
+import type { AnaState, GateNamespace } from './gate-namespace.ts';
 import { Offering } from './offering.ts';
 import { StandbyNamespace, type StandbyServers, Standbys } from './standbys.ts';
 
@@ -160,8 +162,9 @@ export class Gates implements Frontend {
     return Promise.resolve();
   }
 
-  /** Hosts write with a cache: they know by the protocol that an unflushed write may be lost, and the client has sent it again. */
-  incarnationChanged(): void {}
+  incarnationChanged(volume: FrontendVolume): void {
+    this.offering.lostWrites(volume);
+  }
 
   usersOf(volume: FrontendVolume): Promise<readonly string[]> {
     return Promise.resolve(this.offering.usersOf(volume));
@@ -209,6 +212,7 @@ export class Gates implements Frontend {
       const gate = this.gates.get(nqn);
       return {
         name: config.name,
+        protocol: config.protocol,
         nqn,
         addresses: config.addresses.map(({ address, port }) => printEndpoint(address, port)),
         listening: gate?.listening ?? [],
@@ -224,9 +228,11 @@ export class Gates implements Frontend {
   }
 
   /** Where hosts find an attached volume. */
-  placesOf({ id }: Pick<FrontendVolume, 'id'>): { readonly gate: string; readonly nsid: number }[] {
+  placesOf({ id }: Pick<FrontendVolume, 'id'>): { readonly gate: string; readonly protocol: 'nvme' | 'iscsi'; readonly nsid: number }[] {
     return [...this.gates.values()].flatMap(({ config, subsystem }) =>
-      [...subsystem.namespaces.values()].filter(({ volume }) => volume.id === id).map(({ nsid }) => ({ gate: config.name, nsid })),
+      [...subsystem.namespaces.values()]
+        .filter(({ volume }) => volume.id === id)
+        .map(({ nsid }) => ({ gate: config.name, protocol: config.protocol, nsid })),
     );
   }
 
@@ -253,7 +259,7 @@ export class Gates implements Frontend {
   private cutAll(lengthMs: number): void {
     let count = 0;
     for (const gate of this.gates.values()) {
-      count += gate.subsystem.controllers.size;
+      count += gate.protocol.logins;
       gate.cutOff(`this process stood still for ${(lengthMs / 1000).toFixed(1)} s`);
     }
     if (count > 0)
@@ -309,8 +315,8 @@ export class Gates implements Frontend {
     for (const gate of this.gates.values()) gate.listen();
   }
 
-  private nqnOf({ name, nqn }: ClientGateConfig): string {
-    return nqn ?? gateNqn(this.options.namespaceid(), name);
+  private nqnOf({ name, nqn, protocol }: ClientGateConfig): string {
+    return nqn ?? (protocol === 'nvme' ? gateNqn : gateIqn)(this.options.namespaceid(), name);
   }
 
   private newGate(config: ClientGateConfig): Gate {

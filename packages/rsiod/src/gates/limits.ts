@@ -106,6 +106,68 @@ export const GATE_ABSENT_MS = 60_000;
 /** An address that cannot be used now is tried again in this interval. */
 export const GATE_LISTEN_RETRY_MS = 5_000;
 
+/** Most additional headers of one PDU of iSCSI, most keys of one text, and most bytes of all texts of one stage of a login. */
+export const GATE_AHS_MAX_BYTES = 256;
+export const GATE_KEYS_MAX = 64;
+export const GATE_TEXT_MAX_BYTES = 16 * KIB;
+/** Most sessions of one iSCSI gate, and most sessions that only look for targets. */
+export const GATE_SESSIONS_MAX = 64;
+/** Most commands of one session, and most requests that a host may send in addition, because they need no turn. */
+export const GATE_SESSION_COMMANDS = 128;
+export const GATE_IMMEDIATE_MAX = 16;
+/** Most answers of one session that its host has not taken. */
+export const GATE_UNSENT_MAX = 8 * GATE_SESSION_COMMANDS;
+/** Most data of one PDU of a host, that a host may send without being asked, and that it is asked for at once. */
+export const GATE_SEGMENT_BYTES = 256 * KIB;
+export const GATE_FIRST_BURST_BYTES = 256 * KIB;
+export const GATE_BURST_BYTES = MIB;
+/** Most data of one PDU of a login, which the RFC fixes. */
+export const GATE_LOGIN_SEGMENT_BYTES = 8 * KIB;
+/** Most data of a ping that is sent back. */
+export const GATE_PING_BYTES = 8 * KIB;
+/**
+ * A gate asks a host that is silent for the first time whether it is there, and closes the connection unread if it is silent for the second
+ * time (rule D1). Hosts must not give a connection up earlier.
+ */
+export const GATE_PING_MS = 2_000;
+export const GATE_SILENT_MS = 8_000;
+/** Units that each gate of a target numbers. */
+export const GATE_UNITS_EACH = 2_047;
+/** Length of the challenges of a gate, and the longest of a host. */
+export const CHAP_CHALLENGE_BYTES = 32;
+export const CHAP_CHALLENGE_MAX_BYTES = 1_024;
+
+/** Bytes of a SCSI command block; longer ones are refused. And room for sense data. */
+export const SCSI_CDB_BYTES = 16;
+export const SCSI_SENSE_BYTES = 64;
+/** The highest number of a unit, which a host can address in one level with 14 bits. */
+export const SCSI_LUN_MAX = 16_383;
+/** Most data of one SCSI command in either direction, and the pieces in which the engine compares, fills and copies. */
+export const SCSI_TRANSFER_MAX_BYTES = 4 * MIB;
+export const SCSI_PIECE_BYTES = MIB;
+/** Most blocks of one WRITE SAME, and most blocks and ranges of one UNMAP. */
+export const SCSI_WRITE_SAME_BLOCKS = 32_768;
+export const SCSI_UNMAP_BLOCKS = 1_048_576;
+export const SCSI_UNMAP_RANGES = 256;
+/** Most of a volume of which one GET LBA STATUS asks, and most descriptors in its answer. */
+export const SCSI_STATUS_BYTES = 1024 * MIB;
+export const SCSI_STATUS_RANGES = 256;
+/** Most devices and most segments of one EXTENDED COPY, and most copies of one nexus whose results are kept. */
+export const SCSI_COPY_TARGETS = 2;
+export const SCSI_COPY_SEGMENTS = 16;
+export const SCSI_COPY_RESULTS = 16;
+/** Longest parameter list of MODE SELECT. */
+export const SCSI_PARAMETERS_MAX_BYTES = 4 * KIB;
+/** How long a command takes before it is answered (s), as hosts are told. */
+export const SCSI_COMMAND_S = 30;
+/** Most unit attentions that wait for one nexus. */
+export const SCSI_ATTENTIONS_MAX = 16;
+/** Most task management functions that wait for the end of I/O at one target. */
+export const SCSI_FUNCTIONS_MAX = 256;
+
+assert(GATE_MEMBERS_MAX * GATE_UNITS_EACH <= SCSI_LUN_MAX, 'Each gate has numbers of units of its own');
+assert(GATE_FIRST_BURST_BYTES <= GATE_BURST_BYTES, 'RFC 7143, 13.14');
+assert(GATE_PING_MS > GATE_GAP_MS - 1 && GATE_SILENT_MS > GATE_PING_MS + GATE_GAP_MS, 'A host has time to answer');
 assert(GATE_MEMBERS_MAX * GATE_IDS_EACH <= GATE_NAMESPACE_ID_MAX, 'Each gate has namespace ids of its own');
 assert(GATE_MEMBERS_MAX * GATE_CONTROLLER_IDS < 0xfff0, 'The last ids of controllers have meanings of their own');
 assert(

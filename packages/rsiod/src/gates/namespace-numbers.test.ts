@@ -9,7 +9,7 @@ import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { GATE_IDS_EACH, GATE_NUMBERS_MAX } from './limits.ts';
 import { NamespaceNumbers, type NumberWanted } from './namespace-numbers.ts';
 
-const FIRST: NumberWanted = { member: 1, recorded: null, isInUse: () => false, isTaken: () => false };
+const FIRST: NumberWanted = { member: 1, each: GATE_IDS_EACH, recorded: null, isInUse: () => false, isTaken: () => false };
 
 it('a number never means another volume, however many volumes there have been', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'numbers-'));

@@ -6,7 +6,7 @@
 import { StateFile, type StateForm } from '@rsio/common/files/state-file';
 import { RsError } from '@rsio/common/lib/errors';
 import { checked, list, object, type Of, text, whole } from '@rsio/common/lib/shape';
-import { GATE_IDS_EACH, GATE_NAMESPACE_ID_MAX, GATE_NUMBERS_MAX } from './limits.ts';
+import { GATE_NAMESPACE_ID_MAX, GATE_NUMBERS_MAX } from './limits.ts';
 
 const VOLUMES = checked(list(object({ id: text(), nsid: whole(1, GATE_NAMESPACE_ID_MAX) })), (volumes) => {
   const isTwice = [volumes.map(({ id }) => id), volumes.map(({ nsid }) => String(nsid))].some((all) => new Set(all).size < all.length);
@@ -19,6 +19,8 @@ const FORM: StateForm<Content> = { version: 1, shape: CONTENT, remedy: 'remove i
 
 export interface NumberWanted {
   readonly member: number;
+  /** How many numbers each gate of a target gives. */
+  readonly each: number;
   readonly recorded: number | null;
   readonly isInUse: (id: string) => boolean;
   /** True if hosts see another volume under this number, which another gate has. */
@@ -47,7 +49,7 @@ export class NamespaceNumbers {
    * those that gate number `member` of the subsystem gives. `isInUse` says which volumes a host may use now; others are forgotten if there
    * are too many. Throws E_LIMIT if no number is left, E_CONFIG if `recorded` is the number of another volume here, and E_SYSTEM.
    */
-  async numberOf(gate: string, id: string, { member, recorded, isInUse, isTaken }: NumberWanted): Promise<number> {
+  async numberOf(gate: string, id: string, { member, each, recorded, isInUse, isTaken }: NumberWanted): Promise<number> {
     const known = this.gates.get(gate) ?? new Map<string, number>();
     this.gates.set(gate, known);
     const kept = known.get(id);
@@ -55,13 +57,13 @@ export class NamespaceNumbers {
       await this.saved;
       return kept;
     }
-    const last = member * GATE_IDS_EACH;
-    const highest = highestUpTo(last, known);
+    const last = member * each;
+    const highest = highestUpTo(last, each, known);
     let nsid = recorded ?? highest + 1;
     // The file was lost if another gate has a volume under a number of this one.
     while (recorded === null && isTaken(nsid)) nsid++;
     if (recorded === null && nsid > last)
-      throw new RsError('E_LIMIT', `Gate ${gate} has had ${GATE_IDS_EACH} volumes, which is the limit: make another gate`);
+      throw new RsError('E_LIMIT', `Gate ${gate} has had ${each} volumes, which is the limit: make another gate`);
     const [rival] = [...known].find(([other, number]) => number === nsid && other !== id) ?? [];
     if (rival !== undefined)
       throw new RsError(
@@ -92,8 +94,8 @@ export class NamespaceNumbers {
 }
 
 /** Returns the highest number that the gate with the numbers up to `last` has given; the one below its range if it has given none. */
-function highestUpTo(last: number, known: ReadonlyMap<string, number>): number {
-  let highest = last - GATE_IDS_EACH;
+function highestUpTo(last: number, each: number, known: ReadonlyMap<string, number>): number {
+  let highest = last - each;
   for (const nsid of known.values()) if (nsid <= last && nsid > highest) highest = nsid;
   return highest;
 }

@@ -45,6 +45,7 @@ function gate(at: 0 | 1): ClientGateConfig {
   const name = `g${at}`;
   return {
     name,
+    protocol: 'nvme',
     nqn: NQNS[at],
     addresses: [],
     hosts: null,

@@ -10,9 +10,9 @@ import type { FrontendVolume } from '../volumes/frontend-volume.ts';
 import { ActiveNamespace } from './active-namespace.ts';
 import type { Gate, GateLog } from './gate.ts';
 import { GateRecord } from './gate-record.ts';
-import { GATE_LOOK_MS, GATE_RECORD_LOOK_MS, GATE_VOLUMES_MAX } from './limits.ts';
+import { GATE_IDS_EACH, GATE_LOOK_MS, GATE_RECORD_LOOK_MS, GATE_UNITS_EACH, GATE_VOLUMES_MAX } from './limits.ts';
 import type { NamespaceNumbers } from './namespace-numbers.ts';
-import { Reservations } from './nvme/reservations.ts';
+import { Reservations } from './reservations/reservations.ts';
 import { offers, type Standbys } from './standbys.ts';
 
 export interface OfferingPorts {
@@ -82,6 +82,10 @@ export class Offering {
 
   grown(volume: FrontendVolume): void {
     for (const [gate, { nsid }] of this.placesOf(volume)) gate.subsystem.changed(nsid);
+  }
+
+  lostWrites(volume: FrontendVolume): void {
+    for (const [gate, { nsid }] of this.placesOf(volume)) gate.subsystem.lostWrites(nsid);
   }
 
   /** The number of logged-in hosts of each gate that offers the volume. */
@@ -164,7 +168,13 @@ export class Offering {
       const recorded = record?.idAt(nqn) ?? null;
       const isInUse = (id: string): boolean => this.isShown(id);
       const isTaken = (id: number): boolean => (gate.subsystem.namespaces.get(id)?.volume.id ?? volume.id) !== volume.id;
-      const nsid = await this.ports.numbers.numberOf(nqn, volume.id, { member: config.member ?? 1, recorded, isInUse, isTaken });
+      const nsid = await this.ports.numbers.numberOf(nqn, volume.id, {
+        member: config.member ?? 1,
+        each: config.protocol === 'nvme' ? GATE_IDS_EACH : GATE_UNITS_EACH,
+        recorded,
+        isInUse,
+        isTaken,
+      });
       if (isTaken(nsid)) throw new RsError('E_CONFIG', `its namespace id ${nsid} is that of another volume here`);
       if (recorded === null) await record?.keepId(nqn, nsid);
       if (gate.hasPartner) await this.noteActive(volume, shown, record);

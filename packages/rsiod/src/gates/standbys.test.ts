@@ -6,7 +6,7 @@ import type { ClientGateConfig } from '@rsio/common/config/schema/types';
 import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { GATE_ABSENT_MS, GATE_RECORD_LOOK_MS, GATE_SWITCH_MS } from './limits.ts';
-import type { GateNamespace } from './nvme/subsystem-view.ts';
+import type { GateNamespace } from './gate-namespace.ts';
 import { type OfferedVolume, type StandbyGate, StandbyNamespace, Standbys } from './standbys.ts';
 
 const NQN = 'nqn.2026-01.org.example:pair';
@@ -19,6 +19,7 @@ class StubGate implements StandbyGate {
   readonly heard: string[] = [];
   config: ClientGateConfig = {
     name: 'pair',
+    protocol: 'nvme',
     nqn: NQN,
     addresses: [],
     hosts: null,
@@ -146,7 +147,14 @@ it('the first I/O of a host takes the volume over once, by its id; while that la
   expect(gate.heard).toEqual(['shown 3', 'change 3']);
   // The volume is shown, and takes the place of the standby.
   here.add('id-1');
-  const here3 = { nsid: 3, volume: shown().volume, ana: 'optimized', reservations: null, wanted: () => undefined } as const;
+  const here3 = {
+    nsid: 3,
+    volume: shown().volume,
+    ana: 'optimized',
+    isElsewhere: false,
+    reservations: null,
+    wanted: () => undefined,
+  } as const;
   gate.show(here3);
   standbys.forgetId('id-1');
   takes[0]!.end(null);
@@ -224,8 +232,8 @@ it('a volume that no server offers for a moment keeps its devices at hosts; one 
 });
 
 it('an id that means another volume here is refused with the remedy', async () => {
-  const other = { ...ORACLE, id: 'id-2', readonly: false, canDiscard: true, submit: () => undefined };
-  gate.namespaces.set(3, { nsid: 3, volume: other, ana: 'optimized', reservations: null, wanted: () => undefined });
+  const other = { ...ORACLE, id: 'id-2', readonly: false, canDiscard: true, submit: () => undefined, extents: () => undefined };
+  gate.namespaces.set(3, { nsid: 3, volume: other, ana: 'optimized', isElsewhere: false, reservations: null, wanted: () => undefined });
   await look();
   expect([gate.namespaces.get(3)?.volume.id, [...new Set(lines)]]).toEqual([
     'id-2',
@@ -250,7 +258,14 @@ it('records without an id here do not keep the gate from those with one', async 
 it('a volume that is here keeps its place at one gate while another gate cannot show it', async () => {
   await look();
   shown().wanted();
-  const here3 = { nsid: 3, volume: shown().volume, ana: 'optimized', reservations: null, wanted: () => undefined } as const;
+  const here3 = {
+    nsid: 3,
+    volume: shown().volume,
+    ana: 'optimized',
+    isElsewhere: false,
+    reservations: null,
+    wanted: () => undefined,
+  } as const;
   gate.show(here3);
   // The other gate has not shown it yet, so the standby stays.
   await look();

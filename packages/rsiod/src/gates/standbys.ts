@@ -12,9 +12,9 @@ import type { VolumeIdentity, VolumeIo } from '../volumes/frontend-volume.ts';
 import type { Gate, GateLog } from './gate.ts';
 import { recordContent } from './gate-record.ts';
 import { GATE_ABSENT_MS, GATE_RECORD_LOOK_MS, GATE_RECORD_READS_MAX, GATE_SWITCH_MS, GATE_VOLUMES_MAX } from './limits.ts';
-import { Reservations } from './nvme/reservations.ts';
-import type { Subsystem } from './nvme/subsystem.ts';
-import type { AnaState, GateNamespace, GateVolume } from './nvme/subsystem-view.ts';
+import { Reservations } from './reservations/reservations.ts';
+import type { GateTarget } from './gate-protocol.ts';
+import type { AnaState, GateNamespace, GateVolume } from './gate-namespace.ts';
 
 /** A volume that servers offer, with what hosts see of it. */
 export interface OfferedVolume extends VolumeIdentity {
@@ -24,7 +24,7 @@ export interface OfferedVolume extends VolumeIdentity {
 
 /** A gate that has partners. */
 export type StandbyGate = Pick<Gate, 'config' | 'nqn' | 'show' | 'hide'> & {
-  readonly subsystem: Pick<Subsystem, 'namespaces' | 'changed' | 'anaChanged'>;
+  readonly subsystem: Pick<GateTarget, 'namespaces' | 'changed' | 'anaChanged'>;
 };
 
 export interface StandbyPorts {
@@ -90,10 +90,15 @@ export class StandbyVolume implements GateVolume {
   submit(_io: VolumeIo): void {
     assert(false, 'A standby executes nothing');
   }
+
+  extents(): void {
+    assert(false, 'A standby reads nothing');
+  }
 }
 
 /** A namespace of one gate without a volume behind it. */
 export class StandbyNamespace implements GateNamespace {
+  readonly isElsewhere = true;
   readonly nsid: number;
   readonly volume: StandbyVolume;
   readonly wanted: () => void;

@@ -177,7 +177,14 @@ class Scene {
       nowMs: () => this.nowMs,
       note: () => undefined,
     });
-    this.subsystem.add({ ana: 'optimized', wanted: () => undefined, reservations: null, nsid: 1, volume: storage.volume });
+    this.subsystem.add({
+      ana: 'optimized',
+      isElsewhere: false,
+      wanted: () => undefined,
+      reservations: null,
+      nsid: 1,
+      volume: storage.volume,
+    });
     this.hosts = Array.from({ length: HOSTS }, () => new Host(this));
   }
 

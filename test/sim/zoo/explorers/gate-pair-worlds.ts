@@ -12,7 +12,7 @@ import { GapWatch } from '@rsio/rsiod/gates/gap-watch';
 import { GATE_SWITCH_MS } from '@rsio/rsiod/gates/limits';
 import { capsule } from '@rsio/rsiod/gates/nvme/testing/nvme-host';
 import { GateRig, NQN } from '@rsio/rsiod/gates/nvme/testing/nvme-rig';
-import type { GateNamespace } from '@rsio/rsiod/gates/nvme/subsystem-view';
+import type { GateNamespace } from '@rsio/rsiod/gates/gate-namespace';
 import { type OfferedVolume, type StandbyGate, Standbys } from '@rsio/rsiod/gates/standbys';
 import type { VolumeIo } from '@rsio/rsiod/volumes/frontend-volume';
 import { closeLogin, gateLogin, type GateLogin, readOne, sendOver } from './gate-logins.ts';
@@ -63,6 +63,7 @@ class PairGate implements StandbyGate {
   readonly nqn = NQN;
   readonly config = {
     name: 'pair',
+    protocol: 'nvme' as const,
     nqn: NQN,
     addresses: [],
     hosts: null,
@@ -178,8 +179,16 @@ class PairGate implements StandbyGate {
       const arrivesMs = Math.max(this.clock.monotonicMs() + this.random.int(1, 3_000), this.inFlight.at(-1)?.arrivesMs ?? 0);
       this.inFlight.push({ io, handle, arrivesMs, answersMs: arrivesMs + this.random.int(1, 500), status: null });
     };
-    const volume = { id: VOLUME.id, sizeBytes: VOLUME.sizeBytes, blockSizeBytes: BLOCK, readonly: false, canDiscard: true, submit };
-    return { nsid: 1, volume, ana: 'optimized', wanted: () => undefined, reservations: null };
+    const volume = {
+      id: VOLUME.id,
+      sizeBytes: VOLUME.sizeBytes,
+      blockSizeBytes: BLOCK,
+      readonly: false,
+      canDiscard: true,
+      submit,
+      extents: () => undefined,
+    };
+    return { nsid: 1, volume, ana: 'optimized', isElsewhere: false, wanted: () => undefined, reservations: null };
   }
 
   private pause(): void {

@@ -3,10 +3,10 @@
 
 import { addressKey } from '../../lib/subnet.ts';
 import { printEndpoint, quoteText } from '../../lib/units.ts';
-import { GATES_MAX } from '../schema/limits.ts';
+import { GATE_PORT, GATES_MAX, ISCSI_PORT } from '../schema/limits.ts';
 import type { SCHEMA } from '../schema/schema.ts';
 import type { AoeGateConfig, ClientGateConfig } from '../schema/types.ts';
-import { isMac } from '../schema/value-types.ts';
+import { isIqn, isMac, isNqn } from '../schema/value-types.ts';
 import { type Findings, Uniques } from './findings.ts';
 import type { SectionReader } from './section-reader.ts';
 
@@ -17,8 +17,21 @@ type Protocol = NonNullable<ReturnType<Keys['protocol']['type']['parse']>>;
 /** The keys of each protocol, without those that all protocols have; the first ones are needed. */
 const OWN_KEYS: Readonly<Record<Protocol, { readonly needed: readonly (keyof Keys)[]; readonly others: readonly (keyof Keys)[] }>> = {
   nvme: { needed: ['address'], others: ['nqn', 'member', 'secret-file', 'tls'] },
+  iscsi: { needed: ['address'], others: ['iqn', 'member', 'secret-file'] },
   aoe: { needed: ['interface', 'shelf'], others: ['slots', 'aoe-writes'] },
 };
+
+const PROTOCOLS = Object.keys(OWN_KEYS) as Protocol[];
+
+const HOSTS: Readonly<Record<Protocol, { readonly isHost: (text: string) => boolean; readonly called: string }>> = {
+  nvme: { isHost: isNqn, called: 'NQNs' },
+  iscsi: { isHost: isIqn, called: 'IQNs, such as iqn.2026-01.com.example:host' },
+  aoe: { isHost: isMac, called: 'MAC addresses, such as 02:00:00:00:00:01' },
+};
+
+function keysOf(protocol: Protocol): (keyof Keys)[] {
+  return [...OWN_KEYS[protocol].needed, ...OWN_KEYS[protocol].others];
+}
 
 export interface GatesOfFile {
   readonly gates: readonly ClientGateConfig[];
@@ -40,7 +53,7 @@ export function readGates(readers: readonly Reader[], processes: number | 'auto'
     const protocol = reader.value('protocol');
     checkKeys(reader, protocol, findings);
     if (protocol === 'aoe') aoeGates.push(...readAoe(reader, uniques, findings));
-    else gates.push(...readNvme(reader, uniques, findings));
+    else gates.push(...readGate(reader, protocol, uniques, findings));
   }
   checkWriters(readers, findings);
   return { gates, aoeGates };
@@ -50,22 +63,24 @@ function checkKeys(reader: Reader, protocol: Protocol, findings: Findings): void
   for (const key of OWN_KEYS[protocol].needed)
     if (!reader.isSet(key))
       findings.problem(reader.line, `No ${key} in [gate ${reader.name}], which has protocol = ${protocol}: add "${key} = ..."`);
-  for (const [other, { needed, others }] of Object.entries(OWN_KEYS))
-    for (const key of other === protocol ? [] : [...needed, ...others])
-      if (reader.isSet(key))
-        findings.problem(reader.lineOf(key), `Key ${key} of a gate with protocol = ${protocol}: it is for protocol = ${other}, remove it`);
-  const areMacs = reader.value('hosts')?.every(isMac);
-  if (areMacs !== undefined && areMacs !== (protocol === 'aoe'))
-    findings.problem(
-      reader.lineOf('hosts'),
-      `Hosts of a gate with protocol = ${protocol} are ${protocol === 'aoe' ? 'MAC addresses, such as 02:00:00:00:00:01' : 'NQNs'}, or all`,
-    );
+  const own = keysOf(protocol);
+  for (const key of new Set(PROTOCOLS.flatMap(keysOf)))
+    if (reader.isSet(key) && !own.includes(key)) {
+      const others = PROTOCOLS.filter((one) => keysOf(one).includes(key)).join(' or ');
+      findings.problem(reader.lineOf(key), `Key ${key} of a gate with protocol = ${protocol}: it is for protocol = ${others}, remove it`);
+    }
+  const { isHost, called } = HOSTS[protocol];
+  if (reader.value('hosts')?.every(isHost) === false)
+    findings.problem(reader.lineOf('hosts'), `Hosts of a gate with protocol = ${protocol} are ${called}, or all`);
 }
 
-function readNvme(reader: Reader, uniques: Uniques, findings: Findings): ClientGateConfig[] {
-  const nqn = reader.value('nqn');
-  if (nqn !== null) uniques.claim(`nqn ${nqn}`, reader.lineOf('nqn'), `NQN ${quoteText(nqn)}`, 'give each gate an NQN of its own');
-  const [addresses, secretFile, tls] = [reader.value('address'), reader.value('secret-file'), reader.value('tls') === 'required'];
+function readGate(reader: Reader, protocol: 'nvme' | 'iscsi', uniques: Uniques, findings: Findings): ClientGateConfig[] {
+  const key = protocol === 'nvme' ? 'nqn' : 'iqn';
+  const [nqn, called] = [reader.value(key), key.toUpperCase()];
+  if (nqn !== null)
+    uniques.claim(`${key} ${nqn}`, reader.lineOf(key), `${called} ${quoteText(nqn)}`, `give each gate an ${called} of its own`);
+  const [given, secretFile, tls] = [reader.value('address'), reader.value('secret-file'), reader.value('tls') === 'required'];
+  const addresses = given?.map(({ address, port }) => ({ address, port: port ?? (protocol === 'nvme' ? GATE_PORT : ISCSI_PORT) })) ?? null;
   if (tls && secretFile === null)
     findings.problem(reader.lineOf('tls'), 'A gate with tls = required needs the TLS keys of its hosts: add secret-file = PATH');
   for (const { address, port } of addresses ?? []) {
@@ -84,6 +99,7 @@ function readNvme(reader: Reader, uniques: Uniques, findings: Findings): ClientG
   return [
     {
       name: reader.name,
+      protocol,
       nqn,
       addresses,
       hosts: reader.value('hosts'),

@@ -108,6 +108,7 @@ describe('gates', () => {
     expect(parseRscltConfig(GATE, 'f').gates).toEqual([
       {
         name: 'g',
+        protocol: 'nvme',
         nqn: null,
         addresses: [
           { address: '127.0.0.1', port: 4420 },
@@ -143,7 +144,7 @@ describe('gates', () => {
     ['[gate g]\naddress = 127.0.0.1\n', /hosts/],
     ['[gate g]\naddress = 127.0.0.1\nhosts = bob\n', /Wrong value "bob" for hosts: allowed is all, or 1 to 64 NQNs of hosts/],
     ['[gate g]\naddress = 0.0.0.0\nhosts = all\n', /Wrong value "0.0.0.0" for address: allowed is 1 to 8 addresses of this machine/],
-    ['[gate g]\naddress = 127.0.0.1, 127.0.0.1:4420\nhosts = all\n', /Wrong value/],
+    ['[gate g]\naddress = 127.0.0.1, 127.0.0.1:4420\nhosts = all\n', /Duplicate address 127.0.0.1:4420/],
     [`${GATE}${GATE.replace('gate g', 'gate h')}`, /Duplicate address 127.0.0.1:4420/],
     [`${GATE}${GATE.replaceAll('127.0.0.1', '127.0.0.2').replace('::1', '::2')}`, /Duplicate gate name "g"/],
     [
@@ -152,6 +153,37 @@ describe('gates', () => {
     ],
     [`${GATE}nqn = nqn.2014-08.org.nvmexpress.discovery\n`, /Wrong value "nqn.2014-08.org.nvmexpress.discovery" for nqn/],
     [`[defaults]\nprocesses = 2\n${GATE}`, /A gate with several data processes: allowed is processes = 1 in \[defaults\]/],
+  ])('are refused if they are wrong: %s', (text, reason) => {
+    expect(() => parseRscltConfig(text, 'f')).toThrow(reason);
+  });
+});
+
+describe('gates for iSCSI', () => {
+  const GATE = '[gate i]\nprotocol = iscsi\naddress = 127.0.0.1\nhosts = all\n';
+
+  test('have the port of iSCSI, an IQN, and hosts by their IQNs', () => {
+    const base = { name: 'i', protocol: 'iscsi', nqn: null, hosts: null, addresses: [{ address: '127.0.0.1', port: 3260 }], tls: false };
+    expect(parseRscltConfig(GATE, 'f').gates).toMatchObject([base]);
+    const more = `${GATE.replace('all', 'IQN.2026-01.org.example:Host1, eui.0123456789abcdef')}iqn = iqn.2026-01.org.example:g\n`;
+    expect(parseRscltConfig(more, 'f').gates).toMatchObject([
+      { ...base, nqn: 'iqn.2026-01.org.example:g', hosts: ['iqn.2026-01.org.example:host1', 'eui.0123456789abcdef'] },
+    ]);
+  });
+
+  test.each([
+    [GATE.replace('address = 127.0.0.1\n', ''), /No address in \[gate i\], which has protocol = iscsi: add "address = ..."/],
+    [
+      GATE.replace('all', 'nqn.2020-01.a:b'),
+      /f:4: Hosts of a gate with protocol = iscsi are IQNs, such as iqn.2026-01.com.example:host, or all/,
+    ],
+    [`${GATE}tls = required\n`, /Key tls of a gate with protocol = iscsi: it is for protocol = nvme, remove it/],
+    [`${GATE}nqn = nqn.2020-01.a:b\n`, /Key nqn of a gate with protocol = iscsi: it is for protocol = nvme, remove it/],
+    [`${GATE}iqn = iqn.2026-01\n`, /Wrong value "iqn.2026-01" for iqn: allowed is an IQN/],
+    [
+      '[gate g]\naddress = 127.0.0.1\nhosts = all\niqn = iqn.2026-01.a:b\n',
+      /Key iqn of a gate with protocol = nvme: it is for protocol = iscsi/,
+    ],
+    [`${GATE}${GATE.replace('gate i', 'gate j')}`, /Duplicate address 127.0.0.1:3260/],
   ])('are refused if they are wrong: %s', (text, reason) => {
     expect(() => parseRscltConfig(text, 'f')).toThrow(reason);
   });
@@ -179,7 +211,7 @@ describe('gates for AoE', () => {
       /f:5: Hosts of a gate with protocol = aoe are MAC addresses, such as 02:00:00:00:00:01, or all/,
     ],
     [GATE.replace('all', 'ff:ff:ff:ff:ff:ff'), /Wrong value "ff:ff:ff:ff:ff:ff" for hosts/],
-    [`${GATE}address = 127.0.0.1\n`, /Key address of a gate with protocol = aoe: it is for protocol = nvme, remove it/],
+    [`${GATE}address = 127.0.0.1\n`, /Key address of a gate with protocol = aoe: it is for protocol = nvme or iscsi, remove it/],
     ['[gate g]\naddress = 127.0.0.1\nhosts = 02:00:00:00:00:01\n', /Hosts of a gate with protocol = nvme are NQNs, or all/],
     ['[gate g]\naddress = 127.0.0.1\nhosts = all\nslots = a=1\n', /Key slots of a gate with protocol = nvme: it is for protocol = aoe/],
     [`${GATE}${GATE.replace('gate e', 'gate f')}`, /Duplicate shelf 7/],

@@ -100,6 +100,12 @@ export const TRIGGER_MAX_MS = 60_000;
 
 /** Default port of a gate, which IANA has assigned to NVMe over TCP. */
 export const GATE_PORT = 4420;
+/** Default port of a gate for iSCSI, by IANA as well. */
+export const ISCSI_PORT = 3260;
+/** Characters of a secret of CHAP, and of a new one. RFC 7143 wants 12 at least, and Windows takes 16 at most. */
+export const CHAP_SECRET_MIN_BYTES = 12;
+export const CHAP_SECRET_MAX_BYTES = 64;
+export const CHAP_SECRET_BYTES = 16;
 /** Most [gate] sections, and most addresses and hosts of one of them. */
 export const GATES_MAX = 16;
 export const GATE_ADDRESSES_MAX = 8;

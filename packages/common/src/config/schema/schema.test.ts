@@ -68,7 +68,7 @@ test('The keys of the manual', () => {
     'namespace: namespaceid nodename nodekey namespacekey protocol port stall attach device paths heartbeat suspect dead digest tls log-size mirror-patience resync-rate mirror-reads',
     'server: address port protocol serverkey',
     'volume: stall attach device log-size mirror-patience resync-rate mirror-reads readonly path',
-    'gate: protocol address hosts nqn volumes member secret-file tls interface shelf slots aoe-writes',
+    'gate: protocol address hosts nqn iqn volumes member secret-file tls interface shelf slots aoe-writes',
     'trigger: on run timeout',
   ]);
 });

@@ -11,6 +11,7 @@ import {
   AOE_SHELF_MAX,
   GATE_MEMBERS_MAX,
   GATE_PORT,
+  ISCSI_PORT,
   HEARTBEAT_INTERVAL_MS,
   HEARTBEAT_MAX_MS,
   HEARTBEAT_MIN_MS,
@@ -382,22 +383,23 @@ export const SCHEMA = {
     },
     gate: {
       ...anyNumber,
-      help: 'A gate: hosts without rsiod use attached volumes through it by NVMe/TCP. Gates of this NAME and namespaceid are one subsystem for hosts',
+      help: 'A gate: hosts without rsiod use attached volumes through it by NVMe/TCP, iSCSI or AoE. Gates of this NAME and namespaceid are one subsystem, or one target, for hosts',
       keys: {
         protocol: withDefault(
-          types.choice('nvme', 'aoe'),
+          types.choice('nvme', 'iscsi', 'aoe'),
           'nvme',
-          'What the hosts of the gate speak: NVMe/TCP, or ATA over Ethernet (aoe: read-only, without any protection; see docs/HOSTS.md)',
+          'What the hosts of the gate speak: NVMe/TCP, iSCSI, or ATA over Ethernet (aoe: read-only, without any protection; see docs/HOSTS.md)',
         ),
         address: optional(
           types.gateAddresses,
-          `Needed for nvme: addresses at which rsiod listens for hosts; the default port is ${GATE_PORT}`,
+          `Needed for nvme and iscsi: addresses at which rsiod listens for hosts; the default port is ${GATE_PORT}, or ${ISCSI_PORT} for iscsi`,
         ),
         hosts: needed(
           types.gateHosts,
-          'Hosts that may use the gate, by their NQNs, or by their MAC addresses for aoe. None of these is secret: protect the network, or set secret-file',
+          'Hosts that may use the gate, by their NQNs, IQNs (iscsi) or MAC addresses (aoe). None of these is secret: protect the network, or set secret-file',
         ),
         nqn: optional(types.nqn, 'NQN of the subsystem that hosts see. Default: made from the namespaceid and NAME'),
+        iqn: optional(types.iqn, 'IQN of the target that hosts of iscsi see. Default: made from the namespaceid and NAME'),
         volumes: withDefault(types.volumeNames, 'all', 'Attached volumes that the gate offers to its hosts'),
         member: optional(
           types.integer(1, GATE_MEMBERS_MAX),
@@ -405,7 +407,7 @@ export const SCHEMA = {
         ),
         'secret-file': optional(
           types.path,
-          'File with lines NQN SECRET, for hosts and for the NQN of the gate: hosts then authenticate, and hosts without a line are refused',
+          'File with lines NQN SECRET, or IQN SECRET, for hosts and for the gate itself: hosts then authenticate, and hosts without a line are refused',
         ),
         tls: withDefault(
           types.choice('off', 'required'),

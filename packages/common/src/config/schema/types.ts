@@ -302,13 +302,14 @@ export interface ClientNamespaceConfig {
   readonly volumes: readonly VolumeOverride[];
 }
 
-/** One `[gate]` section: attached volumes that hosts without rsiod use by NVMe/TCP. */
+/** One `[gate]` section: attached volumes that hosts without rsiod use by NVMe/TCP or iSCSI. */
 export interface ClientGateConfig {
   readonly name: string;
-  /** NQN of the subsystem; null for the one that is made from the namespaceid and the name. */
+  readonly protocol: 'nvme' | 'iscsi';
+  /** NQN of the subsystem, or IQN of the target; null for the one that is made from the namespaceid and the name. */
   readonly nqn: string | null;
   readonly addresses: readonly EndpointConfig[];
-  /** NQNs of the hosts that may log in; null for all hosts. */
+  /** NQNs of the hosts that may log in, or their IQNs; null for all hosts. */
   readonly hosts: readonly string[] | null;
   /** Names of the volumes, such as `oracle` or `oracle@1`; `all` for all attached volumes. */
   readonly volumes: 'all' | readonly string[];
@@ -317,7 +318,7 @@ export interface ClientGateConfig {
   /** File with the secrets of the hosts; null if hosts do not authenticate. */
   readonly secretFile: string | null;
   /**
-   * The secrets in the file, by NQN; null if hosts do not authenticate. A host without a secret is refused, unless hosts use TLS: then its
+   * The secrets in the file, by NQN or IQN; null if hosts do not authenticate. A host without a secret is refused, unless hosts use TLS: then its
    * TLS key is its proof.
    */
   readonly secrets: ReadonlyMap<string, GateSecret> | null;

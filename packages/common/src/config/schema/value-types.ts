@@ -6,7 +6,6 @@ import {
   AOE_SLOT_MAX,
   GATE_ADDRESSES_MAX,
   GATE_HOSTS_MAX,
-  GATE_PORT,
   KEY_MAX_CHARS,
   NQN_MAX_CHARS,
   PATH_MAX_BYTES,
@@ -246,14 +245,18 @@ export const volumeNames: ValueType<'all' | readonly string[]> = plain(
 
 const GATE_ADDRESSES_ALLOWED = `1 to ${GATE_ADDRESSES_MAX} addresses of this machine, separated by commas, such as 192.168.1.5 or [fd00::5]:4420`;
 
-/** Addresses at which a gate listens; GATE_PORT applies to those without a port. */
-export const gateAddresses: ValueType<readonly EndpointConfig[]> = plain('endpoints', GATE_ADDRESSES_ALLOWED, (text) => {
-  const found = text.split(/\s*,\s*/).map((one) => orElse(() => parseEndpoint(one), text, GATE_ADDRESSES_ALLOWED));
-  const usable = found.length <= GATE_ADDRESSES_MAX && found.every(({ address: one }) => isSingleHost(one));
-  const all = found.map(({ address: one, port: own }) => ({ address: one, port: own ?? GATE_PORT }));
-  const isTwice = new Set(all.map((one) => printEndpoint(one.address, one.port))).size < all.length;
-  return usable && !isTwice ? all : refuse('addresses', text, GATE_ADDRESSES_ALLOWED);
-});
+/** Addresses at which a gate listens. The default port depends on the protocol. */
+export const gateAddresses: ValueType<readonly { readonly address: string; readonly port: number | null }[]> = plain(
+  'endpoints',
+  GATE_ADDRESSES_ALLOWED,
+  (text) => {
+    const found = text.split(/\s*,\s*/).map((one) => orElse(() => parseEndpoint(one), text, GATE_ADDRESSES_ALLOWED));
+    const usable = found.length <= GATE_ADDRESSES_MAX && found.every(({ address: one }) => isSingleHost(one));
+    const all = found.map(({ address: one, port: own }) => ({ address: one, port: own }));
+    const isTwice = new Set(all.map((one) => printEndpoint(one.address, one.port))).size < all.length;
+    return usable && !isTwice ? all : refuse('addresses', text, GATE_ADDRESSES_ALLOWED);
+  },
+);
 
 const NQN = /^nqn\.\d{4}-\d{2}\.[A-Za-z0-9.-]+(?::[\x21-\x2b\x2d-\x7e]+)?$/;
 /** The subsystem with this name, which lists the others, is at each gate. */
@@ -269,7 +272,20 @@ export function isNqn(text: string): boolean {
   return NQN.test(text) && text.length <= NQN_MAX_CHARS;
 }
 
-const HOSTS_ALLOWED = `all, or 1 to ${GATE_HOSTS_MAX} NQNs of hosts (as /etc/nvme/hostnqn has them), or MAC addresses for AoE, separated by commas or spaces`;
+const IQN = /^(?:iqn\.\d{4}-\d{2}\.[a-z0-9][a-z0-9.-]*(?::[a-z0-9.:_-]+)?|eui\.[0-9a-f]{16}|naa\.[0-9a-f]{16}(?:[0-9a-f]{16})?)$/;
+/** Name of an iSCSI target. */
+export const iqn: ValueType<string> = plain(
+  'iqn',
+  `an IQN of at most ${NQN_MAX_CHARS} characters, such as iqn.2026-01.com.example:gate`,
+  (text) => (isIqn(text.toLowerCase()) ? text.toLowerCase() : refuse('IQN', text, iqn.allowed)),
+);
+
+/** True for the name of an iSCSI initiator or target, in lower case. */
+export function isIqn(text: string): boolean {
+  return IQN.test(text) && text.length <= NQN_MAX_CHARS;
+}
+
+const HOSTS_ALLOWED = `all, or 1 to ${GATE_HOSTS_MAX} NQNs of hosts (as /etc/nvme/hostnqn has them), or IQNs for iSCSI, or MAC addresses for AoE, separated by commas or spaces`;
 const MAC = /^[0-9a-f]{2}(?::[0-9a-f]{2}){5}$/;
 
 /** True for the MAC address of one network card, in lower case. */
@@ -282,8 +298,8 @@ export function isMac(text: string): boolean {
 export const gateHosts: ValueType<readonly string[] | null> = plain('names', HOSTS_ALLOWED, (text) => {
   if (text === 'all') return null;
   const given = text.split(/\s*,\s*|\s+/);
-  const names = [...new Set(given.map((one) => (isMac(one.toLowerCase()) ? one.toLowerCase() : one)))];
-  const usable = names.length <= GATE_HOSTS_MAX && (names.every(isNqn) || names.every(isMac));
+  const names = [...new Set(given.map((one) => (isMac(one.toLowerCase()) || isIqn(one.toLowerCase()) ? one.toLowerCase() : one)))];
+  const usable = names.length <= GATE_HOSTS_MAX && (names.every(isNqn) || names.every(isIqn) || names.every(isMac));
   return usable ? names : refuse('list of hosts', text, HOSTS_ALLOWED);
 });
 

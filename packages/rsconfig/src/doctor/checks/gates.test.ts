@@ -12,6 +12,7 @@ const HOST = 'nqn.2014-08.org.nvmexpress:uuid:11111111-2222-3333-4444-5555555555
 const GOOD: GateView = {
   ...{
     name: 'esx',
+    protocol: 'nvme',
     nqn: 'nqn.a',
     trouble: null,
     member: null,

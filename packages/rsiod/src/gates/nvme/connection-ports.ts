@@ -1,20 +1,13 @@
 // What a connection of a host uses, and whom it tells what happens. nvme-connection.ts has the connection.
 // Invariant: all connections of all gates share the pools and the budget.
 
-import type { DataBuffers } from '../../frontends/streams/data-buffers.ts';
-import type { MemoryBudget } from '../../frontends/streams/memory-budget.ts';
-import type { BatchPool } from '../../frontends/streams/transport.ts';
+import type { GatePools } from '../gate-protocol.ts';
 import type { AuthFault, AuthParties } from './auth/dh-chap.ts';
 import type { SharedAuthPorts } from './auth/dh-turns.ts';
 import type { ConnectRequest } from './connect-request.ts';
 import type { Subsystem } from './subsystem.ts';
 
-export interface NvmePools {
-  readonly data: DataBuffers;
-  readonly batches: BatchPool;
-  readonly budget: MemoryBudget;
-  /** Calls `fire` once, at the end of the current event-loop turn. */
-  readonly schedule: (fire: () => void) => void;
+export interface NvmePools extends GatePools {
   readonly auth: SharedAuthPorts;
 }
 

@@ -9,9 +9,9 @@ import { anaCode } from './ana.ts';
 import { codeOf, type IoPlan, isChange, nextRange, planIo } from './io-commands.ts';
 import type { NvmeCommand } from './nvme-command.ts';
 import { reservationAction, reservationCode, reservationReport } from './reservation-commands.ts';
-import type { ReservingHost } from './reservation-rules.ts';
-import type { Reservations } from './reservations.ts';
-import type { GateNamespace } from './subsystem-view.ts';
+import type { ReservingHost } from '../reservations/reservation-rules.ts';
+import type { Reservations } from '../reservations/reservations.ts';
+import type { GateNamespace } from '../gate-namespace.ts';
 import type { Subsystem } from './subsystem.ts';
 import { CODE, type Code, DNR, FUSE, IO } from './wire/constants.ts';
 

@@ -5,7 +5,7 @@ import type { Status } from '@rsio/protocol/wire/status';
 import type { DataBuffer } from '../../frontends/streams/data-buffers.ts';
 import type { LargeReply } from '../../frontends/streams/reply-output.ts';
 import type { VolumeIo, VolumeOp } from '../../volumes/frontend-volume.ts';
-import type { Reservations } from './reservations.ts';
+import type { Reservations } from '../reservations/reservations.ts';
 import { ADMIN, type Code, FABRICS, IO, SGL, SQE_BYTES } from './wire/constants.ts';
 
 const NO_BUFFER = Buffer.alloc(0);

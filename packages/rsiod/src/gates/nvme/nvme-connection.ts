@@ -16,13 +16,13 @@ import type { NvmeConnectionEvents, NvmePools } from './connection-ports.ts';
 import { connectRequest, wrongPlace } from './connect-request.ts';
 import type { Controller } from './controller.ts';
 import { FusedPairs } from './fused.ts';
-import { HostWatch } from './host-watch.ts';
+import { HostWatch } from '../host-watch.ts';
 import { isChange } from './io-commands.ts';
 import { IoExecution, type IoPorts } from './io-execution.ts';
-import { MemoryShare } from './memory-share.ts';
+import { MemoryShare } from '../memory-share.ts';
 import { NvmeCommand, type NvmeCommandEvents } from './nvme-command.ts';
 import type { Queue } from './queue.ts';
-import type { Reservations } from './reservations.ts';
+import type { Reservations } from '../reservations/reservations.ts';
 import { CODE, CONNECT_AUTH_REQUIRED, type Code, DNR, FATAL, HEADER_BYTES, IO, PDU, SGL } from './wire/constants.ts';
 import { PduDecoder, type PduSink } from './wire/pdu-decoder.ts';
 import { icResponse, readIcRequest, termination } from './wire/pdu.ts';
@@ -66,6 +66,10 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
     this.output = new ReplyOutput(transport, pools.batches, this, pools.schedule);
     this.writer = new AnswerWriter(this.output);
     this.memory = new MemoryShare(pools.budget, this);
+  }
+
+  get taken(): number {
+    return this.writer.taken;
   }
 
   receive(bytes: Buffer, start: number, end: number): void {

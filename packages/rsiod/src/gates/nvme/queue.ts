@@ -2,7 +2,7 @@
 // or none if its connection is closed.
 
 import type { NvmeCommand } from './nvme-command.ts';
-import type { Reservations } from './reservations.ts';
+import type { Reservations } from '../reservations/reservations.ts';
 import type { Code } from './wire/constants.ts';
 
 export interface Queue {

@@ -1,15 +1,17 @@
 // The codec of reservations: commands of hosts to actions, and the report. Pure. Offsets follow NVMe Base 2.0, 7.2 to 7.5. Keys are numbers of
 // 64 bits, as text of 16 hexadecimal digits.
 
+import { createHash } from 'node:crypto';
 import type { NvmeCommand } from './nvme-command.ts';
-import { holds, type ReservationAction, type ReservationState, type ReservationType } from './reservation-rules.ts';
-import type { ReservationOutcome } from './reservations.ts';
+import { holds, type ReservationAction, type ReservationState, type ReservationType } from '../reservations/reservation-rules.ts';
+import type { ReservationOutcome } from '../reservations/reservations.ts';
 import { CODE, type Code, DNR, IO } from './wire/constants.ts';
 
 const IGNORES_KEY = 0x8;
 const EXTENDED = 0x1;
 const REPORT_HEADER_BYTES = 64;
 const REGISTRANT_BYTES = 64;
+const HOST_ID_BYTES = 16;
 /** The controller of a registrant is not named, because hosts make controllers as they need them. */
 const DYNAMIC_CONTROLLER = 0xffff;
 
@@ -77,9 +79,15 @@ export function reservationReport(state: ReservationState): Buffer {
     report.writeUInt16LE(DYNAMIC_CONTROLLER, at);
     report[at + 2] = holds(state, hostId) ? 1 : 0;
     report.writeBigUInt64LE(BigInt(`0x${key}`), at + 8);
-    report.write(hostId, at + 16, 16, 'hex');
+    identifierOf(hostId).copy(report, at + 16);
   }
   return report;
+}
+
+/** A nexus of SCSI has no host identifier, and is shown as a hash of its name. */
+function identifierOf(hostId: string): Buffer {
+  const bytes = Buffer.from(hostId, 'hex');
+  return bytes.length === HOST_ID_BYTES ? bytes : createHash('sha256').update(hostId).digest().subarray(0, HOST_ID_BYTES);
 }
 
 export function reservationCode(outcome: ReservationOutcome): Code {

@@ -3,7 +3,7 @@
 // the log shows that older ones were dropped.
 
 import { GATE_RESERVATION_NOTICES_MAX } from '../limits.ts';
-import type { ReservationNotice } from './reservation-rules.ts';
+import type { ReservationNotice } from '../reservations/reservation-rules.ts';
 
 const LOG_BYTES = 64;
 const TYPES: Readonly<Record<ReservationNotice['what'], number>> = {

@@ -5,8 +5,8 @@ import { describe, expect, it } from 'vitest';
 import { GATE_RESERVATIONS_WAITING_MAX } from '../limits.ts';
 import { hostData, type Sqe } from './testing/nvme-host.ts';
 import { GateRig, type RigConnection } from './testing/nvme-rig.ts';
-import { NO_RESERVATIONS, type ReservationState } from './reservation-rules.ts';
-import { Reservations } from './reservations.ts';
+import { NO_RESERVATIONS, type ReservationState } from '../reservations/reservation-rules.ts';
+import { Reservations } from '../reservations/reservations.ts';
 
 const [REGISTER, REPORT, ACQUIRE, RELEASE] = [0x0d, 0x0e, 0x11, 0x15];
 const CONFLICT = '4083';

@@ -1,29 +1,8 @@
 // What controllers see of their subsystem: its settings and its volumes. Invariant: a controller changes nothing of its subsystem, except that
 // it leaves.
 
-import type { FrontendVolume } from '../../volumes/frontend-volume.ts';
+import type { GateNamespace } from '../gate-namespace.ts';
 import type { DiscoveryEntry } from './discovery.ts';
-import type { Reservations } from './reservations.ts';
-
-/**
- * `optimized`: this gate has the volume. `non-optimized`: another gate of the same subsystem has it, and this one takes it over when a host
- * wants it. `change`: it is being taken over. `inaccessible`: it cannot be used here now.
- */
-export type AnaState = 'optimized' | 'non-optimized' | 'inaccessible' | 'change';
-
-/** The parts of a volume that a gate uses. `submit` is called only while its namespace is optimized. */
-export type GateVolume = Pick<FrontendVolume, 'id' | 'sizeBytes' | 'blockSizeBytes' | 'readonly' | 'canDiscard' | 'submit'>;
-
-export interface GateNamespace {
-  readonly nsid: number;
-  readonly volume: GateVolume;
-  /** When it has changed, `anaChanged` of the subsystem is called. */
-  readonly ana: AnaState;
-  /** Called when an I/O command arrives while the namespace is not optimized. The command is answered without the volume. */
-  wanted(): void;
-  /** The reservations of the volume, which all its gates share; null if they cannot be kept. */
-  readonly reservations: Reservations | null;
-}
 
 export interface SubsystemOptions {
   readonly nqn: string;

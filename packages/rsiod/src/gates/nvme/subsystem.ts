@@ -8,9 +8,10 @@ import { GATE_CONTROLLER_IDS, GATE_CONTROLLERS_MAX, GATE_KEEP_ALIVE_MIN_MS, GATE
 import type { ConnectRequest } from './connect-request.ts';
 import { Controller, isKeepAlive } from './controller.ts';
 import type { Queue } from './queue.ts';
-import type { ReservationNotice } from './reservation-rules.ts';
-import type { ReservationGate, Reservations } from './reservations.ts';
-import type { ControllerOwner, GateNamespace, SubsystemOptions } from './subsystem-view.ts';
+import type { ReservationNotice } from '../reservations/reservation-rules.ts';
+import type { ReservationGate, Reservations } from '../reservations/reservations.ts';
+import type { GateNamespace } from '../gate-namespace.ts';
+import type { ControllerOwner, SubsystemOptions } from './subsystem-view.ts';
 import { CNTLID_ANY, CODE, type Code, DNR } from './wire/constants.ts';
 
 export class Subsystem implements ControllerOwner, ReservationGate {
@@ -66,6 +67,9 @@ export class Subsystem implements ControllerOwner, ReservationGate {
     this.anaChangedAt.set(nsid, this.anaChanges);
     for (const controller of this.controllers.values()) controller.notices.raise('ana');
   }
+
+  /** Hosts know by the protocol that an unflushed write may be lost, and the client has sent it again. */
+  lostWrites(): void {}
 
   /** Tells all hosts that the discovery log has changed. */
   discoveryChanged(): void {

@@ -11,8 +11,8 @@ import { GATE_BYTES_MAX, GATE_RESERVE_BYTES } from '../../limits.ts';
 import type { AuthParties } from '../auth/dh-chap.ts';
 import type { SharedAuthPorts } from '../auth/dh-turns.ts';
 import { NvmeConnection } from '../nvme-connection.ts';
-import type { Reservations } from '../reservations.ts';
-import type { AnaState, GateNamespace } from '../subsystem-view.ts';
+import type { Reservations } from '../../reservations/reservations.ts';
+import type { AnaState, GateNamespace } from '../../gate-namespace.ts';
 import { Subsystem } from '../subsystem.ts';
 import { type Answer, answers, capsule, type ConnectOptions, connectCommand, type Digests, icRequest, type Sqe } from './nvme-host.ts';
 
@@ -30,6 +30,7 @@ export class RigNamespace implements GateNamespace {
   readonly nsid: number;
   readonly volume: MemoryVolume;
   ana: AnaState = 'optimized';
+  readonly isElsewhere = false;
   reservations: Reservations | null = null;
   /** How often a host has wanted the volume. */
   asked = 0;

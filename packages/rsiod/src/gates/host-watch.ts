@@ -2,8 +2,14 @@
 // would keep memory from the others for ever. Invariant: a host is stuck only after GATE_TRANSFER_MS in which it owed the same kind of
 // transfer, and none of that kind has moved; the time that a volume takes is not the host's.
 
-import { GATE_TRANSFER_MS } from '../limits.ts';
-import type { NvmeCommand } from './nvme-command.ts';
+import { GATE_TRANSFER_MS } from './limits.ts';
+
+/** A command of a host. `receiving`: its data is to come; `waiting`: it waits for memory; `answered`: its answer is being sent. */
+export interface WatchedCommand {
+  readonly phase: 'idle' | 'receiving' | 'waiting' | 'executing' | 'answered';
+  /** Counts the commands that the object has been. */
+  readonly uses: number;
+}
 
 class Direction {
   hasMoved = true;
@@ -20,7 +26,7 @@ export class HostWatch {
   /** Commands that wait for memory, and for how long the first of them has been the first; by the last call of `stuck`. */
   waits = 0;
   waitedMs = 0;
-  private first: NvmeCommand | undefined;
+  private first: WatchedCommand | undefined;
   private uses = 0;
   private firstMs = 0;
   private readonly arriving = new Direction();
@@ -39,7 +45,7 @@ export class HostWatch {
    * if it is not stuck. `first`: the command that waits for memory before the others. A closed connection (`isOpen` is false) still has to
    * send the reason.
    */
-  stuck(nowMs: number, commands: readonly NvmeCommand[], unanswered: number, isOpen: boolean, first?: NvmeCommand): string | null {
+  stuck(nowMs: number, commands: readonly WatchedCommand[], unanswered: number, isOpen: boolean, first?: WatchedCommand): string | null {
     let [begun, receiving, large, waits] = [0, 0, 0, 0];
     for (const { phase } of commands) {
       if (phase !== 'idle') begun++;
@@ -53,7 +59,7 @@ export class HostWatch {
     if (!owesData && !takesNothing) return null;
     return `its host has ${owesData ? 'sent no data that it owes' : 'taken no answers'} for ${GATE_TRANSFER_MS / 1000} s`;
   }
-  private look(nowMs: number, first: NvmeCommand | undefined, waits: number): void {
+  private look(nowMs: number, first: WatchedCommand | undefined, waits: number): void {
     this.waits = waits;
     if (first !== this.first || first?.uses !== this.uses) this.firstMs = nowMs;
     this.first = first;

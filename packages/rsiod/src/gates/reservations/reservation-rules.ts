@@ -1,6 +1,6 @@
-// The rules of reservations: which I/O a state admits, and what each command changes. Pure. Source: NVMe Base 2.0, 8.19. A host is its host
-// identifier, whichever logins it has. Invariants: in every state, a holder is a registrant, and a reservation for all registrants has
-// one at least; a command that is refused changes nothing.
+// The rules of reservations: which I/O a state admits, and what each command changes. Pure. Sources: NVMe Base 2.0, 8.19; SPC-4, 5.12. A host of
+// NVMe is its host identifier, whichever logins it has; a host of SCSI is its nexus. Both share the reservations of a volume. Invariants: in
+// every state, a holder is a registrant, and a reservation for all registrants has one at least; a command that is refused changes nothing.
 
 import { atMost, checked, flag, list, object, type Of, oneOf, optional, orNull, text, textThat, whole } from '@rsio/common/lib/shape';
 import { GATE_REGISTRANTS_MAX } from '../limits.ts';
@@ -9,7 +9,12 @@ import { GATE_REGISTRANTS_MAX } from '../limits.ts';
 const TYPE = { NONE: 0, REGISTRANTS: 3, ALL: 5 } as const;
 export type ReservationType = 1 | 2 | 3 | 4 | 5 | 6;
 
-const hostIdShape = textThat((value) => /^[0-9a-f]{32}$/.test(value), 'a host identifier of 32 hexadecimal digits');
+/** Longest name of a nexus: that of an iSCSI name of 223 bytes, with its port and the port of the target. */
+const NEXUS_NAME_MAX = 256;
+const hostIdShape = textThat(
+  (value) => /^[0-9a-f]{32}$/.test(value) || (/^scsi [0-9]{1,5} ./.test(value) && value.length <= NEXUS_NAME_MAX),
+  'a host identifier of 32 hexadecimal digits, or the name of a nexus',
+);
 /** The number as 16 hexadecimal digits. */
 const keyShape = textThat((value) => /^[0-9a-f]{16}$/.test(value), 'a key of 16 hexadecimal digits');
 export const NO_KEY = '0'.repeat(16);
@@ -40,6 +45,7 @@ export const NO_RESERVATIONS: ReservationState = { generation: 0, type: TYPE.NON
 /** `current` is the key that the host says it has, or null if that is not to be checked. `ptpl` is null if it stays. */
 export type ReservationAction =
   | { readonly verb: 'register'; readonly key: string; readonly ptpl: boolean | null }
+  | { readonly verb: 'enter'; readonly current: string | null; readonly key: string; readonly ptpl: boolean }
   | { readonly verb: 'replace'; readonly current: string | null; readonly key: string; readonly ptpl: boolean | null }
   | { readonly verb: 'unregister'; readonly current: string | null; readonly ptpl: boolean | null }
   | { readonly verb: 'acquire'; readonly current: string; readonly type: ReservationType }
@@ -86,6 +92,8 @@ export function changed(state: ReservationState, host: ReservingHost, action: Re
       return unchanged(state);
     case 'persist':
       return unchanged(action.ptpl === state.ptpl ? state : { ...state, ptpl: action.ptpl });
+    case 'enter':
+      return entry(state, host, action);
     case 'register':
     case 'replace':
     case 'unregister':
@@ -94,6 +102,18 @@ export function changed(state: ReservationState, host: ReservingHost, action: Re
       if (keyOf(state, host.hostId) !== action.current) return 'conflict';
       return reservation(state, host.hostId, action);
   }
+}
+
+/** REGISTER of SCSI: a host that is not registered has the key 0, and registers the key 0 to leave. */
+function entry(
+  state: ReservationState,
+  host: ReservingHost,
+  { current, key, ptpl }: ReservationAction & { verb: 'enter' },
+): ReservationChange | ReservationRefusal {
+  const known = keyOf(state, host.hostId);
+  if (current !== null && current !== (known ?? NO_KEY)) return 'conflict';
+  if (key !== NO_KEY) return registration(state, host, { verb: 'replace', current: known, key, ptpl });
+  return known === null ? unchanged(state) : registration(state, host, { verb: 'unregister', current: null, ptpl });
 }
 
 function registration(

@@ -1,0 +1,27 @@
+// What hosts see of one volume at a gate, by whatever protocol: its number, its state, its volume.
+// Invariant: a number means the same volume for as long as the gate exists.
+
+import type { FrontendVolume } from '../volumes/frontend-volume.ts';
+import type { Reservations } from './reservations/reservations.ts';
+
+/**
+ * `optimized`: this gate has the volume. `non-optimized`: another gate of the same subsystem has it, and this one takes it over when a host
+ * wants it. `change`: it is being taken over. `inaccessible`: it cannot be used here now.
+ */
+export type AnaState = 'optimized' | 'non-optimized' | 'inaccessible' | 'change';
+
+/** The parts of a volume that a gate uses. `submit` and `extents` are called only while its namespace is optimized. */
+export type GateVolume = Pick<FrontendVolume, 'id' | 'sizeBytes' | 'blockSizeBytes' | 'readonly' | 'canDiscard' | 'submit' | 'extents'>;
+
+export interface GateNamespace {
+  readonly nsid: number;
+  readonly volume: GateVolume;
+  /** When it has changed, `anaChanged` of the target is called. */
+  readonly ana: AnaState;
+  /** True if another gate has the volume, so that it can be taken over. */
+  readonly isElsewhere: boolean;
+  /** Called when a host wants the volume while the namespace is not optimized. Its command is answered without the volume. */
+  wanted(): void;
+  /** The reservations of the volume, which all its gates share; null if they cannot be kept. */
+  readonly reservations: Reservations | null;
+}

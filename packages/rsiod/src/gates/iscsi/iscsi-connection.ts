@@ -1,0 +1,393 @@
+// One connection of an initiator, from its login to its end: PDUs to requests, answers to PDUs. Sans-I/O. A session has one connection.
+// Invariants: the connection never stops reading, so that nothing lies unread while a host repeats it elsewhere (rule D1); after `close`,
+// nothing that arrives is executed; a host that was silent for GATE_SILENT_MS is never read again, because it may have given up.
+
+import { counted } from '@rsio/common/lib/assert';
+import type { StreamTransport } from '../../frontends/streams/transport.ts';
+import type { ConnectionEvents, GateConnection, GatePools } from '../gate-protocol.ts';
+import { HostWatch } from '../host-watch.ts';
+import {
+  GATE_IMMEDIATE_MAX,
+  GATE_LOGIN_SEGMENT_BYTES,
+  GATE_PING_BYTES,
+  GATE_PING_MS,
+  GATE_QUIESCE_MS,
+  GATE_SEGMENT_BYTES,
+  GATE_SILENT_MS,
+  GATE_TEXT_MAX_BYTES,
+  GATE_UNSENT_MAX,
+} from '../limits.ts';
+import { lunNumber } from '../scsi/lun.ts';
+import { AnswerWriter } from './answer-writer.ts';
+import { IscsiSession, type SessionPorts } from './iscsi-session.ts';
+import type { EnteringSession, IscsiTargetView } from './target-view.ts';
+import { LoginPhase } from './login-phase.ts';
+import type { LoginNames } from './login/login.ts';
+import { OrderedOutput, type OutputEvents } from './ordered-output.ts';
+import { SessionNumbers } from './session-numbers.ts';
+import { TargetTexts } from './target-texts.ts';
+import { taskFunction, taskResponse } from './task-functions.ts';
+import {
+  BHS_BYTES,
+  CONTINUED,
+  FINAL,
+  IMMEDIATE,
+  LOGIN_STATUS,
+  LOGOUT,
+  LOGOUT_RESPONSE,
+  NO_TAG,
+  OPCODE_MASK,
+  REJECT,
+  REQUEST,
+  RESPONSE,
+} from './wire/constants.ts';
+import { PduDecoder, type PduSink } from './wire/pdu-decoder.ts';
+
+/** `entering`: the login is done, and waits for the end of an earlier session. `leaving`: the host has logged out, and its I/O ends. */
+type Phase = 'login' | 'entering' | 'serving' | 'leaving' | 'closed' | 'finished';
+
+const NO_DATA = Buffer.alloc(0);
+/** The tag of a ping of the gate, and of the rest of a text. */
+const OWN_TAG = 1;
+
+export class IscsiConnection implements GateConnection, EnteringSession, PduSink, OutputEvents, SessionPorts {
+  dataTargetOffset = 0;
+  names: LoginNames | null = null;
+  readonly watch = new HostWatch();
+  readonly writer: AnswerWriter;
+  private readonly transport: StreamTransport;
+  private readonly pools: GatePools;
+  private readonly events: ConnectionEvents;
+  private readonly target: IscsiTargetView;
+  private readonly decoder = new PduDecoder(this, GATE_LOGIN_SEGMENT_BYTES);
+  private readonly output: OrderedOutput;
+  private readonly numbers = new SessionNumbers(0, 1);
+  private readonly login: LoginPhase;
+  private readonly texts = new TargetTexts();
+  private session: IscsiSession | null = null;
+  private phase: Phase = 'login';
+  /** The request whose data arrives; commands and their data are the session's. */
+  private readonly head = Buffer.alloc(BHS_BYTES);
+  private arriving: 'task' | 'request' | 'nothing' = 'nothing';
+  private body = NO_DATA;
+  /** Task management requests without an answer. */
+  private managing = 0;
+  private heardMs: number;
+  private hasPinged = false;
+  private leavingMs: number | null = null;
+  private hasDied = false;
+  private nexusEnd: 'none' | 'ending' | 'ended' = 'none';
+
+  constructor(transport: StreamTransport, pools: GatePools, events: ConnectionEvents, target: IscsiTargetView) {
+    this.transport = transport;
+    this.pools = pools;
+    this.events = events;
+    this.target = target;
+    this.output = new OrderedOutput(transport, pools.batches, this, pools.schedule);
+    this.writer = new AnswerWriter(this.output, this.numbers);
+    this.heardMs = target.nowMs();
+    const ports = {
+      ...{ writer: this.writer, numbers: this.numbers, login: target.loginPorts(events) },
+      done: (names: LoginNames) => this.enter(names),
+      refused: (why: string) => this.refused(why),
+      fault: (why: string) => this.close(why),
+    };
+    this.login = new LoginPhase(ports, target.portalGroup);
+  }
+
+  get taken(): number {
+    return this.session?.taken ?? 0;
+  }
+
+  get isOpen(): boolean {
+    return this.phase === 'serving' || this.phase === 'login' || this.phase === 'entering';
+  }
+
+  receive(bytes: Buffer, start: number, end: number): void {
+    try {
+      if (!this.isOpen || this.closesSilent()) return;
+      this.heardMs = this.target.nowMs();
+      this.hasPinged = false;
+      this.decoder.feed(bytes, start, end);
+    } catch (thrown) {
+      this.failed(thrown);
+    }
+  }
+
+  /** Ends the connection; its host sees that it was closed. */
+  close(why: string): void {
+    if (this.phase === 'closed' || this.phase === 'finished') return;
+    this.events.closing(why);
+    this.die();
+    this.transport.destroy();
+  }
+
+  /** Called when the socket has been closed. */
+  closed(): void {
+    this.die();
+    this.hasDied = true;
+    this.settle();
+  }
+
+  failed(thrown: unknown): void {
+    this.events.failed(thrown);
+    this.die();
+    this.transport.destroy();
+  }
+
+  /** Pings a silent host, and ends a connection that is stuck. Called now and then. */
+  tick(nowMs: number): void {
+    const { session } = this;
+    if (this.leavingMs !== null && nowMs - this.leavingMs > GATE_QUIESCE_MS) this.close('its I/O did not end after its logout');
+    if (this.closesSilent()) return;
+    if (this.phase === 'serving' && session !== null && !this.hasPinged && nowMs - this.heardMs >= GATE_PING_MS) {
+      this.hasPinged = true;
+      this.writer.short({ opcode: RESPONSE.NOP_IN, tag: NO_TAG, transferTag: OWN_TAG, isAnswer: false });
+    }
+    const tasks = session?.tasks ?? [];
+    const begun = tasks.reduce((sum, { phase }) => sum + (phase === 'idle' ? 0 : 1), 0);
+    const why = this.watch.stuck(nowMs, tasks, begun + this.writer.unsent, this.isOpen, session?.firstWaiting);
+    if (why === null) return;
+    this.close(why);
+    this.transport.destroy();
+  }
+
+  // --- PduSink
+
+  header(head: Buffer, dataBytes: number): Buffer | null {
+    if (this.phase === 'login') return this.login.header(head, dataBytes);
+    if (this.phase !== 'serving') {
+      this.decoder.fail('its host has sent something before the end of its login');
+      return null;
+    }
+    if (this.writer.unsent > GATE_UNSENT_MAX) {
+      this.decoder.fail('its host does not take its answers');
+      return null;
+    }
+    const opcode = head[0]! & OPCODE_MASK;
+    this.arriving = 'nothing';
+    if (opcode === REQUEST.DATA_OUT) return this.task(this.session?.dataOut(head, dataBytes) ?? null);
+    if (!this.hasTurn(head, opcode)) return null;
+    if (opcode === REQUEST.SCSI_COMMAND && this.session !== null) return this.task(this.session.command(head, dataBytes));
+    this.arriving = 'request';
+    head.copy(this.head, 0, 0, BHS_BYTES);
+    const keptBytes = Math.min(dataBytes, opcode === REQUEST.TEXT ? GATE_TEXT_MAX_BYTES : GATE_PING_BYTES);
+    this.body = keptBytes === 0 ? NO_DATA : Buffer.alloc(keptBytes);
+    this.dataTargetOffset = 0;
+    return this.body;
+  }
+
+  data(): void {
+    if (this.phase === 'login') return this.login.data();
+    if (this.arriving === 'task') this.session?.data();
+    else if (this.arriving === 'request') this.request();
+  }
+
+  fault(why: string): void {
+    this.close(why);
+  }
+
+  // --- OutputEvents
+
+  left(pdus: number, budgetBytes: number): void {
+    this.watch.answersLeft();
+    this.writer.unsent = counted(this.writer.unsent - pdus, 'PDUs that are being sent');
+    this.session?.giveBack(budgetBytes);
+    this.settle();
+  }
+
+  // --- SessionPorts
+
+  mayContinue(): boolean {
+    return this.isOpen && !this.events.stoodStill() && !this.closesSilent() && this.isOpen;
+  }
+
+  reject(reason: number, head: Buffer): void {
+    const pdu = { opcode: RESPONSE.REJECT, byte2: reason, tag: NO_TAG, transferTag: NO_TAG };
+    this.writer.short({ ...pdu, data: Buffer.from(head.subarray(0, BHS_BYTES)) });
+  }
+
+  settle(): void {
+    if (this.phase !== 'closed' || !this.hasDied || this.nexusEnd === 'ending') return;
+    if (this.writer.unsent > 0 || this.session?.isIdle === false) return;
+    this.phase = 'finished';
+    this.target.left(this);
+    this.events.finished();
+  }
+
+  // --- Login
+
+  /** The session begins: no earlier session of the same host has any I/O left. */
+  entered(tsih: number): void {
+    const { names } = this;
+    if (this.phase !== 'entering' || names === null) return;
+    const { parameters } = this.login;
+    if (names.targetName !== null) {
+      this.session = new IscsiSession(this, parameters, this.pools);
+      this.session.nexus = this.target.begin(names, this.session);
+      this.session.offer();
+    } else this.numbers.offer(1);
+    this.phase = 'serving';
+    this.login.welcome(tsih);
+    this.writer.digests = { header: parameters.hasHeaderDigest, data: parameters.hasDataDigest };
+    this.decoder.digests = this.writer.digests;
+    this.decoder.dataMaxBytes = GATE_SEGMENT_BYTES;
+  }
+
+  /** There is no room for one more session. */
+  turnedAway(): void {
+    this.login.refuse(LOGIN_STATUS.OUT_OF_RESOURCES, 'so many hosts are logged in that the limit is reached');
+  }
+
+  private enter(names: LoginNames): void {
+    this.phase = 'entering';
+    this.names = names;
+    this.events.proven(names.targetName === null ? null : names.initiatorName);
+    this.target.enter(this, names);
+  }
+
+  private refused(why: string): void {
+    this.events.refused(why);
+    this.endAfterAnswers();
+  }
+
+  // --- Requests
+
+  private task(target: Buffer | null): Buffer | null {
+    this.arriving = 'task';
+    this.dataTargetOffset = this.session?.targetOffset ?? 0;
+    return target;
+  }
+
+  /** False if the request is not executed now. */
+  private hasTurn(head: Buffer, opcode: number): boolean {
+    if ((head[0]! & IMMEDIATE) !== 0 || opcode === REQUEST.SNACK) return true;
+    const turn = this.numbers.take(head.readUInt32BE(24));
+    if (turn === 'missing') this.decoder.fail('its host has left a command out');
+    return turn === 'taken';
+  }
+
+  private request(): void {
+    const { head } = this;
+    // A discovery session has no other window.
+    if (this.session === null) this.numbers.offer(1);
+    else this.session.offer();
+    switch (head[0]! & OPCODE_MASK) {
+      case REQUEST.NOP_OUT:
+        return this.ping();
+      case REQUEST.TEXT:
+        return this.text();
+      case REQUEST.TASK_MANAGEMENT:
+        return this.manage();
+      case REQUEST.LOGOUT:
+        return this.logout();
+      case REQUEST.LOGIN:
+        return this.decoder.fail('its host has sent a login in a session');
+      default:
+        this.reject(REJECT.NOT_SUPPORTED, head);
+    }
+  }
+
+  private ping(): void {
+    const tag = this.head.readUInt32BE(16);
+    // An answer to a ping of the gate.
+    if (tag === NO_TAG) return;
+    const data = this.body.subarray(0, this.login.parameters.segmentBytes);
+    this.writer.short({ opcode: RESPONSE.NOP_IN, tag, transferTag: NO_TAG, data }, (bytes, at) => this.head.copy(bytes, at + 8, 8, 16));
+  }
+
+  private text(): void {
+    const { head, names } = this;
+    const isContinuation = head.readUInt32BE(20) === OWN_TAG;
+    const own = names?.targetName ?? null;
+    const isWhole = (head[1]! & CONTINUED) === 0;
+    const maxBytes = this.login.parameters.segmentBytes;
+    const answer = isWhole ? this.texts.answer(this.body, isContinuation, this.target.entries(names), own, maxBytes) : null;
+    if (answer === null) return this.reject(REJECT.PROTOCOL_ERROR, head);
+    this.writer.short({
+      opcode: RESPONSE.TEXT,
+      flags: answer.hasMore ? CONTINUED : FINAL,
+      tag: head.readUInt32BE(16),
+      transferTag: answer.hasMore ? OWN_TAG : NO_TAG,
+      data: answer.bytes,
+    });
+  }
+
+  private manage(): void {
+    const { head } = this;
+    const nexus = this.session?.nexus ?? null;
+    const tag = head.readUInt32BE(16);
+    const what = taskFunction(head[1]! & 0x7f);
+    if (nexus === null) return this.reject(REJECT.NOT_SUPPORTED, head);
+    if (typeof what === 'number') return this.managed(tag, what);
+    if (this.managing >= GATE_IMMEDIATE_MAX) return this.reject(REJECT.IMMEDIATE, head);
+    this.managing++;
+    const done = (response: number): void => {
+      this.managing--;
+      if (this.isOpen) this.managed(tag, response);
+    };
+    nexus.manage({ what, lun: lunNumber(head, 8), tag: head.readUInt32BE(20), done: (answer) => done(taskResponse(answer)) });
+  }
+
+  private managed(tag: number, response: number): void {
+    this.session?.offer();
+    this.writer.short({ opcode: RESPONSE.TASK_MANAGEMENT, byte2: response, tag });
+  }
+
+  private logout(): void {
+    const reason = this.head[1]! & 0x7f;
+    const tag = this.head.readUInt32BE(16);
+    const say = (response: number): void => this.writer.short({ opcode: RESPONSE.LOGOUT, byte2: response, tag });
+    if (reason !== LOGOUT.SESSION && reason !== LOGOUT.CONNECTION) return say(LOGOUT_RESPONSE.NO_RECOVERY);
+    this.phase = 'leaving';
+    this.leavingMs = this.target.nowMs();
+    this.decoder.stop();
+    this.session?.end();
+    this.endNexus(() => {
+      if (this.phase !== 'leaving') return;
+      say(LOGOUT_RESPONSE.DONE);
+      this.endAfterAnswers();
+    });
+  }
+
+  // --- End
+
+  /** True if the host was silent for so long that it may have given the connection up; the connection is then closed. */
+  private closesSilent(): boolean {
+    const { phase } = this;
+    if (phase !== 'serving' || this.target.nowMs() - this.heardMs < GATE_SILENT_MS) return false;
+    this.close(`its host was silent for ${GATE_SILENT_MS / 1000} s`);
+    return true;
+  }
+
+  /** Sends what is written, and closes. Nothing is read any more. */
+  private endAfterAnswers(): void {
+    if (this.phase === 'closed' || this.phase === 'finished') return;
+    this.decoder.stop();
+    this.output.finish();
+    this.die();
+    this.transport.end();
+  }
+
+  private endNexus(then: () => void): void {
+    const nexus = this.session?.nexus ?? null;
+    if (nexus === null || this.nexusEnd === 'ended') return then();
+    this.nexusEnd = 'ending';
+    nexus.end(() => {
+      this.nexusEnd = 'ended';
+      then();
+      this.settle();
+    });
+  }
+
+  /** Nothing that arrives from now on is executed, and nothing is answered. */
+  private die(): void {
+    if (this.phase === 'closed' || this.phase === 'finished') return;
+    this.phase = 'closed';
+    this.decoder.stop();
+    this.output.close();
+    this.session?.end();
+    if (this.nexusEnd === 'none') this.endNexus(() => undefined);
+    this.settle();
+  }
+}

@@ -1,0 +1,83 @@
+// One SCSI command of a session, with what the transport keeps of it: its data that arrives, its memory, its answer that is being sent. A
+// session re-uses its objects. Invariant: the buffer goes back to the pool when neither the decoder nor the engine nor the output uses it.
+
+import type { DataBuffer } from '../../frontends/streams/data-buffers.ts';
+import type { WatchedCommand } from '../host-watch.ts';
+import { ScsiTask } from '../scsi/scsi-task.ts';
+import { NO_TAG } from './wire/constants.ts';
+
+const NO_BUFFER = Buffer.alloc(0);
+
+export class IscsiTask extends ScsiTask implements WatchedCommand {
+  /** Number of the object in its session, which is the tag of the requests for its data. */
+  readonly index: number;
+  phase: WatchedCommand['phase'] = 'idle';
+  uses = 0;
+  /** True if it needs no turn, so that the window of the session does not count it. */
+  isImmediate = false;
+  /** True from its arrival until its answer is written. */
+  isOpen = false;
+  /** True if it is answered as it is, when the data has arrived that its host sends without being asked. */
+  isRefused = false;
+  /** True if it was given up while a part of its data was arriving. */
+  isDropped = false;
+  /** True while the engine has it. */
+  isExecuting = false;
+  /** True while the output sends its data from its buffer. */
+  isSending = false;
+  /** Bytes of the data that have arrived; where the data ends that its host may send now; the tag of that data. */
+  arrivedBytes = 0;
+  sequenceEnd = 0;
+  transferTag = NO_TAG;
+  /** Numbers of the next Data-Out, and of the next request for data. */
+  dataSn = 0;
+  requestSn = 0;
+  /** Bytes that it has taken from the budget. */
+  budgetBytes = 0;
+  held: DataBuffer | null = null;
+  readonly dataSent: () => void;
+
+  constructor(index: number, dataSent: (task: IscsiTask) => void) {
+    super();
+    this.index = index;
+    this.dataSent = () => dataSent(this);
+  }
+
+  /** The object becomes another command. */
+  begin(): void {
+    this.uses++;
+    this.isOpen = true;
+    this.isRefused = false;
+    this.isDropped = false;
+    this.isExecuting = false;
+    this.isSending = false;
+    this.arrivedBytes = 0;
+    this.transferTag = NO_TAG;
+    this.dataSn = 0;
+    this.requestSn = 0;
+    this.budgetBytes = 0;
+    this.outBytes = 0;
+    this.memoryBytes = 0;
+    this.status = 0;
+    this.senseBytes = 0;
+    this.data = NO_BUFFER;
+    this.dataOffset = 0;
+    this.dataBytes = 0;
+    this.presentedBytes = 0;
+  }
+
+  hold(held: DataBuffer): void {
+    this.held = held;
+    this.buffer = held.data;
+  }
+
+  /** Releases the data buffer and returns it, or null if the task has none. */
+  releaseBuffer(): DataBuffer | null {
+    const { held } = this;
+    this.held = null;
+    this.buffer = NO_BUFFER;
+    this.data = NO_BUFFER;
+    this.received = null;
+    return held;
+  }
+}

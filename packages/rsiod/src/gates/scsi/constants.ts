@@ -1,0 +1,125 @@
+// Numbers of SCSI: operation codes, statuses, sense codes. Sources: SPC-4, SBC-3, SAM-5. Invariant: a sense code is the sense key, the
+// additional sense code and its qualifier in one number, so that 0 is no sense.
+
+export const OP = {
+  TEST_UNIT_READY: 0x00,
+  REQUEST_SENSE: 0x03,
+  READ_6: 0x08,
+  WRITE_6: 0x0a,
+  INQUIRY: 0x12,
+  MODE_SELECT_6: 0x15,
+  RESERVE_6: 0x16,
+  RELEASE_6: 0x17,
+  MODE_SENSE_6: 0x1a,
+  START_STOP_UNIT: 0x1b,
+  READ_CAPACITY_10: 0x25,
+  READ_10: 0x28,
+  WRITE_10: 0x2a,
+  WRITE_AND_VERIFY_10: 0x2e,
+  VERIFY_10: 0x2f,
+  PRE_FETCH_10: 0x34,
+  SYNCHRONIZE_CACHE_10: 0x35,
+  WRITE_SAME_10: 0x41,
+  UNMAP: 0x42,
+  MODE_SELECT_10: 0x55,
+  MODE_SENSE_10: 0x5a,
+  PERSISTENT_RESERVE_IN: 0x5e,
+  PERSISTENT_RESERVE_OUT: 0x5f,
+  EXTENDED_COPY: 0x83,
+  RECEIVE_COPY_RESULTS: 0x84,
+  READ_16: 0x88,
+  COMPARE_AND_WRITE: 0x89,
+  WRITE_16: 0x8a,
+  ORWRITE_16: 0x8b,
+  WRITE_AND_VERIFY_16: 0x8e,
+  VERIFY_16: 0x8f,
+  PRE_FETCH_16: 0x90,
+  SYNCHRONIZE_CACHE_16: 0x91,
+  WRITE_SAME_16: 0x93,
+  SERVICE_ACTION_IN_16: 0x9e,
+  REPORT_LUNS: 0xa0,
+  MAINTENANCE_IN: 0xa3,
+  MAINTENANCE_OUT: 0xa4,
+  READ_12: 0xa8,
+  WRITE_12: 0xaa,
+  WRITE_AND_VERIFY_12: 0xae,
+  VERIFY_12: 0xaf,
+} as const;
+
+export const STATUS_BYTE = {
+  GOOD: 0x00,
+  CHECK_CONDITION: 0x02,
+  BUSY: 0x08,
+  RESERVATION_CONFLICT: 0x18,
+} as const;
+
+const KEY = {
+  NOT_READY: 0x020000,
+  MEDIUM: 0x030000,
+  ILLEGAL: 0x050000,
+  ATTENTION: 0x060000,
+  PROTECT: 0x070000,
+  COPY_ABORTED: 0x0a0000,
+  MISCOMPARE: 0x0e0000,
+} as const;
+
+export const SENSE = {
+  TRANSITION: KEY.NOT_READY | 0x040a,
+  STANDBY: KEY.NOT_READY | 0x040b,
+  WRITE_ERROR: KEY.MEDIUM | 0x0c00,
+  READ_ERROR: KEY.MEDIUM | 0x1100,
+  LIST_LENGTH: KEY.ILLEGAL | 0x1a00,
+  INVALID_OPCODE: KEY.ILLEGAL | 0x2000,
+  OUT_OF_RANGE: KEY.ILLEGAL | 0x2100,
+  INVALID_FIELD: KEY.ILLEGAL | 0x2400,
+  NO_UNIT: KEY.ILLEGAL | 0x2500,
+  INVALID_PARAMETER: KEY.ILLEGAL | 0x2600,
+  INVALID_RELEASE: KEY.ILLEGAL | 0x2604,
+  TOO_MANY_TARGETS: KEY.ILLEGAL | 0x2606,
+  UNSUPPORTED_TARGET: KEY.ILLEGAL | 0x2607,
+  TOO_MANY_SEGMENTS: KEY.ILLEGAL | 0x2608,
+  UNSUPPORTED_SEGMENT: KEY.ILLEGAL | 0x2609,
+  /** The host has announced less data than the command needs. */
+  SHORT_DATA: KEY.ILLEGAL | 0x0e03,
+  NO_REGISTRATION_ROOM: KEY.ILLEGAL | 0x5504,
+  STATE_NOT_CHANGED: KEY.ILLEGAL | 0x670a,
+  WRITE_PROTECTED: KEY.PROTECT | 0x2700,
+  NO_SPACE: KEY.PROTECT | 0x2707,
+  MISCOMPARE: KEY.MISCOMPARE | 0x1d00,
+  COPY_UNREACHABLE: KEY.COPY_ABORTED | 0x0d02,
+  COPY_FAILED: KEY.COPY_ABORTED | 0x0000,
+} as const;
+
+/** Unit attentions. */
+export const ATTENTION = {
+  RESET: KEY.ATTENTION | 0x2900,
+  UNIT_RESET: KEY.ATTENTION | 0x2903,
+  MODE_CHANGED: KEY.ATTENTION | 0x2a01,
+  RESERVATIONS_PREEMPTED: KEY.ATTENTION | 0x2a03,
+  RESERVATIONS_RELEASED: KEY.ATTENTION | 0x2a04,
+  REGISTRATIONS_PREEMPTED: KEY.ATTENTION | 0x2a05,
+  ACCESS_CHANGED: KEY.ATTENTION | 0x2a06,
+  CAPACITY_CHANGED: KEY.ATTENTION | 0x2a09,
+  TASKS_CLEARED: KEY.ATTENTION | 0x2f00,
+  UNITS_CHANGED: KEY.ATTENTION | 0x3f0e,
+} as const;
+
+/**
+ * How a command ends: 0 (GOOD), a sense code (CHECK CONDITION), or a status without sense. An outcome never has both.
+ */
+export type Outcome = number;
+export const GOOD: Outcome = 0;
+const PLAIN_STATUS = 0x100_0000;
+export const BUSY: Outcome = PLAIN_STATUS | STATUS_BYTE.BUSY;
+export const CONFLICT: Outcome = PLAIN_STATUS | STATUS_BYTE.RESERVATION_CONFLICT;
+
+/** True for a status without sense. */
+export function isPlainStatus(outcome: Outcome): boolean {
+  return outcome >= PLAIN_STATUS;
+}
+
+/** The status byte of an outcome. */
+export function statusOf(outcome: Outcome): number {
+  if (outcome === GOOD) return STATUS_BYTE.GOOD;
+  return outcome >= PLAIN_STATUS ? outcome - PLAIN_STATUS : STATUS_BYTE.CHECK_CONDITION;
+}

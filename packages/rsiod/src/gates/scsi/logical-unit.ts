@@ -1,0 +1,103 @@
+// One logical unit of a target: who has reserved it, what its hosts are yet to be told, its modes, and its tasks. Invariants: a unit
+// attention is told once to each nexus, in the order in which they came; a task is in `tasks` from its execution until it is left.
+
+import { RangeLock } from '../../volumes/range-lock.ts';
+import type { Reservations } from '../reservations/reservations.ts';
+import { SCSI_ATTENTIONS_MAX } from '../limits.ts';
+import type { Conflict } from './command-table.ts';
+import { ATTENTION } from './constants.ts';
+import { DEFAULT_MODES, type Modes, type ModeUnit } from './mode-pages.ts';
+import type { UnitPort } from './unit-port.ts';
+
+/** A nexus, as its units see it. */
+export interface UnitUser {
+  /** Name of the nexus among the registrants of reservations. */
+  readonly hostId: string;
+}
+
+export interface UnitTask {
+  readonly user: UnitUser | null;
+  readonly conflict: Conflict;
+  /** The reservations that have admitted it to the volume. */
+  readonly reservations: Reservations | null;
+}
+
+export class LogicalUnit implements ModeUnit {
+  port: UnitPort;
+  modes: Modes = DEFAULT_MODES;
+  /** The nexus that has it by RESERVE (6). */
+  reservedBy: UnitUser | null = null;
+  readonly tasks = new Set<UnitTask>();
+  /** Changes that must not come between each other. */
+  readonly lock = new RangeLock();
+  private readonly attentions = new Map<UnitUser, number[]>();
+
+  constructor(port: UnitPort) {
+    this.port = port;
+  }
+
+  get blockSizeBytes(): number {
+    return this.port.volume.blockSizeBytes;
+  }
+
+  get blocks(): number {
+    const { sizeBytes, blockSizeBytes } = this.port.volume;
+    return Math.floor(sizeBytes / blockSizeBytes);
+  }
+
+  get isReadonly(): boolean {
+    return this.port.volume.readonly;
+  }
+
+  /** A nexus sees the unit from now on, and is told first that its state is new. */
+  enter(user: UnitUser): void {
+    this.attentions.set(user, [ATTENTION.RESET]);
+  }
+
+  leave(user: UnitUser): void {
+    this.attentions.delete(user);
+    if (this.reservedBy === user) this.reservedBy = null;
+  }
+
+  /** Tells all nexuses but one. */
+  raise(code: number, except: UnitUser | null): void {
+    for (const user of this.attentions.keys()) if (user !== except) this.raiseFor(user, code);
+  }
+
+  raiseFor(user: UnitUser, code: number): void {
+    const waiting = this.attentions.get(user);
+    if (waiting === undefined || waiting.includes(code)) return;
+    if (waiting.length < SCSI_ATTENTIONS_MAX) waiting.push(code);
+  }
+
+  /** Returns what the nexus is to be told next, and forgets it; 0 if there is nothing. */
+  takeAttention(user: UnitUser): number {
+    return this.attentions.get(user)?.shift() ?? 0;
+  }
+
+  /** A reset of the unit, after its tasks have been aborted. Persistent reservations stay. */
+  reset(code: number): void {
+    this.modes = DEFAULT_MODES;
+    this.reservedBy = null;
+    this.raise(code, null);
+  }
+
+  /** True if the reservations refuse a command of this kind from the nexus now. */
+  refuses(user: UnitUser, conflict: Conflict): boolean {
+    if (conflict === 'never') return false;
+    if (this.reservedBy !== null && this.reservedBy !== user) return true;
+    const { reservations } = this.port;
+    return conflict !== 'reserved' && reservations !== null && !reservations.admits(user.hostId, conflict === 'change');
+  }
+
+  /** True if a volume has a task that these reservations refuse now. */
+  hasRefusedIo(reservations: Reservations): boolean {
+    for (const { user, conflict, reservations: own } of this.tasks)
+      if (own === reservations && user !== null && isIo(conflict) && !reservations.admits(user.hostId, conflict === 'change')) return true;
+    return false;
+  }
+}
+
+function isIo(conflict: Conflict): boolean {
+  return conflict === 'read' || conflict === 'change';
+}

@@ -1,0 +1,249 @@
+// One nexus of an initiator port and a target port: admits its commands, executes them or gives them to their volumes, and answers. target.ts
+// has the units. Invariants: every request to a volume was admitted in the same turn of the event loop; a task is answered once, and left when
+// no volume has it; after `end`, nothing is answered.
+
+import { assert } from '@rsio/common/lib/assert';
+import { STATUS, type Status } from '@rsio/protocol/wire/status';
+import { GATE_BUSY_MS, GATE_QUIESCE_MS } from '../limits.ts';
+import { BlockExecution, type BlockPorts, outcomeOf } from './block-execution.ts';
+import { planBlocks } from './block-plan.ts';
+import { type Command, commandOf } from './command-table.ts';
+import { BUSY, CONFLICT, GOOD, type Outcome, SENSE } from './constants.ts';
+import { CopyExecution, planCopy } from './copy-execution.ts';
+import type { LogicalUnit } from './logical-unit.ts';
+import type { NexusOptions, ScsiNexus, TaskManagement } from './port.ts';
+import { nexusName, outAction, outOutcome, inData } from './reservation-codec.ts';
+import { type ScsiTask, type TaskEvents, taskOf } from './scsi-task.ts';
+import { type CommandTarget, type CommandUser, executeNow, planParameters } from './unit-commands.ts';
+
+/** The target of a nexus. */
+export interface NexusTarget extends CommandTarget {
+  unitAt(lun: number): LogicalUnit | null;
+  manage(nexus: Nexus, request: TaskManagement): void;
+  /** A task has ended. */
+  left(task: ScsiTask): void;
+  ended(nexus: Nexus): void;
+}
+
+export class Nexus implements ScsiNexus, CommandUser, TaskEvents, BlockPorts {
+  readonly hostId: string;
+  readonly options: NexusOptions;
+  readonly tasks = new Set<ScsiTask>();
+  private readonly target: NexusTarget;
+  private readonly blocks = new BlockExecution(this);
+  private readonly copy = new CopyExecution(this);
+  private whenEmpty: (() => void) | null = null;
+  private hasEnded = false;
+
+  constructor(target: NexusTarget, options: NexusOptions) {
+    this.target = target;
+    this.options = options;
+    this.hostId = nexusName(options.initiatorPort, options.targetPort);
+  }
+
+  get inVolume(): number {
+    return this.tasks.size;
+  }
+
+  get targetPort(): number {
+    return this.options.targetPort;
+  }
+
+  plan(task: ScsiTask): boolean {
+    task.renew();
+    task.user = this;
+    task.events = this;
+    const outcome = this.planned(task);
+    if (outcome !== GOOD) task.settle(outcome);
+    return outcome === GOOD;
+  }
+
+  execute(task: ScsiTask): void {
+    const { command, unit } = task;
+    assert(command !== null && !this.hasEnded, 'A task is planned first, and executed while its nexus is there');
+    this.tasks.add(task);
+    unit?.tasks.add(task);
+    task.begunMs = this.target.options.nowMs();
+    const refused = this.admission(task);
+    if (refused !== GOOD) this.settle(task, refused);
+    else if (command.place === 'blocks') this.enter(task);
+    else if (command.place === 'reservations') this.reserve(task);
+    else this.settle(task, executeNow(task, this, this.target));
+  }
+
+  manage(request: TaskManagement): void {
+    this.target.manage(this, request);
+  }
+
+  end(done: () => void): void {
+    assert(!this.hasEnded, 'A nexus ends once');
+    this.hasEnded = true;
+    this.whenEmpty = done;
+    for (const task of this.tasks) task.isAborted = true;
+    this.target.ended(this);
+    if (this.tasks.size === 0) this.empty();
+  }
+
+  /** Answers what volumes have had for too long, and ends a nexus that is stuck. Called now and then. */
+  tick(nowMs: number): void {
+    for (const task of this.tasks) {
+      const waitedMs = nowMs - task.begunMs;
+      if (task.isAborted || task.isAnswered) continue;
+      if (task.command?.place === 'reservations') {
+        if (waitedMs > GATE_QUIESCE_MS) return this.options.owner.close(`a reservation waited ${GATE_QUIESCE_MS} ms for its end`);
+      } else if (waitedMs > (task.unit?.port.access === 'active' ? GATE_BUSY_MS : 0)) this.answer(task, this.away);
+    }
+  }
+
+  // --- TaskEvents, BlockPorts
+
+  completed(task: ScsiTask, status: Status): void {
+    if (task.isAborted || task.isAnswered) this.leave(task);
+    else if (status !== STATUS.OK) this.settle(task, outcomeOf(status, task.op !== 'read', this.away));
+    else if (task.command?.kind === 'copy') this.copy.completed(task);
+    else this.blocks.completed(task);
+  }
+
+  proceed(task: ScsiTask): void {
+    const refused = this.mayContinue(task) ? this.admission(task) : BUSY;
+    if (refused !== GOOD) this.settle(task, refused);
+    else if (task.command?.kind === 'copy') this.copy.begin(task);
+    else this.blocks.begin(task);
+  }
+
+  submit(task: ScsiTask): void {
+    const refused = this.admission(task);
+    if (refused !== GOOD || task.unit === null) return this.settle(task, refused);
+    task.reservations = task.unit.port.reservations;
+    task.unit.port.volume.submit(task);
+  }
+
+  mayContinue(task: ScsiTask): boolean {
+    return !task.isAborted && !task.isAnswered && !this.hasEnded && this.options.owner.mayContinue();
+  }
+
+  /** Returns whether the copy with this identifier succeeded, and forgets it; null if it is not known. */
+  takeCopyResult(id: number): boolean | null {
+    return this.copy.takeResult(id);
+  }
+
+  get away(): Outcome {
+    return this.target.options.hasPartner ? SENSE.STANDBY : BUSY;
+  }
+
+  // --- Admission
+
+  private planned(task: ScsiTask): Outcome {
+    const unit = this.target.unitAt(task.lun);
+    task.unit = unit;
+    const command = commandOf(task.cdb);
+    if (unit === null && (typeof command === 'string' || command.needs !== 'nothing')) return SENSE.NO_UNIT;
+    if (command === 'opcode') return SENSE.INVALID_OPCODE;
+    if (command === 'action') task.field = 1;
+    if (typeof command === 'string' || hasNaca(task, command)) return SENSE.INVALID_FIELD;
+    task.command = command;
+    const attention = unit === null || tellsNothing(command) ? 0 : unit.takeAttention(this);
+    if (attention !== 0) return attention;
+    const refused = this.admission(task);
+    if (refused !== GOOD || unit === null) return refused;
+    if (command.kind === 'copy') return planCopy(task, unit);
+    return command.place === 'blocks' ? planBlocks(task, unit) : planParameters(task);
+  }
+
+  /** Returns why a unit refuses a command now; GOOD if it admits it. */
+  private admission(task: ScsiTask): Outcome {
+    const { command, unit } = task;
+    if (unit === null || command === null) return GOOD;
+    if (this.target.unitAt(unit.port.lun) !== unit) return SENSE.NO_UNIT;
+    if (unit.refuses(this, command.conflict)) return CONFLICT;
+    const { access } = unit.port;
+    if (command.needs !== 'volume' || access === 'active') return GOOD;
+    return access === 'standby' ? SENSE.STANDBY : SENSE.TRANSITION;
+  }
+
+  // --- Execution
+
+  /** Waits for changes with which the task must not overlap. */
+  private enter(task: ScsiTask): void {
+    const { range, unit, command, attribute } = task;
+    assert(unit !== null && command !== null, 'A task for blocks has a unit');
+    const isWhole = attribute === 'ordered' || command.kind === 'unmap' || command.kind === 'copy' || task.rangeBytes === 0;
+    range.beginBytes = isWhole ? 0 : task.firstBytes;
+    range.endBytes = isWhole ? Infinity : task.firstBytes + task.rangeBytes;
+    range.isExclusive = attribute === 'ordered' || command.kind === 'orwrite' || command.kind === 'write and verify';
+    task.isLocked = true;
+    if (unit.lock.enter(range)) this.proceed(task);
+  }
+
+  private reserve(task: ScsiTask): void {
+    const reservations = task.unit?.port.reservations ?? null;
+    if (reservations === null) return this.settle(task, SENSE.INVALID_OPCODE);
+    const { cdb, buffer, outBytes } = task;
+    const action = task.command?.kind === 'pr in' ? ({ verb: 'report' } as const) : outAction(cdb, buffer.subarray(0, outBytes));
+    if (typeof action === 'number') return this.settle(task, action);
+    reservations.execute({
+      hostId: this.hostId,
+      hostNqn: this.options.initiatorName,
+      action,
+      isWanted: () => {
+        const isWanted = this.mayContinue(task);
+        if (!isWanted) this.settle(task, BUSY);
+        return isWanted;
+      },
+      ended: (outcome) => {
+        if (action.verb === 'report' && outcome === 'done') task.give(inData(cdb, reservations.state), cdb.readUInt16BE(7));
+        this.settle(task, outOutcome(outcome, action));
+      },
+    });
+  }
+
+  // --- Ends
+
+  settle(task: ScsiTask, outcome: Outcome): void {
+    if (!task.isAnswered && !task.isAborted && !this.hasEnded) this.answer(task, outcome);
+    this.leave(task);
+  }
+
+  private answer(task: ScsiTask, outcome: Outcome): void {
+    task.isAnswered = true;
+    task.settle(outcome);
+    if (task.command?.kind === 'copy') this.copy.answered(task, outcome === GOOD);
+    this.options.owner.answer(task);
+  }
+
+  /** The task ends. Others may have waited for it. */
+  private leave(task: ScsiTask): void {
+    const { unit } = task;
+    this.copy.left(task);
+    this.tasks.delete(task);
+    unit?.tasks.delete(task);
+    const free = unit !== null && task.isLocked ? unit.lock.leave(task.range) : NOTHING;
+    task.isLocked = false;
+    this.target.left(task);
+    this.options.owner.left(task);
+    for (const entry of free) {
+      const waiting = taskOf(entry);
+      waiting?.events?.proceed(waiting);
+    }
+    if (task.conflict !== 'never') unit?.port.reservations?.proceed();
+    if (this.hasEnded && this.tasks.size === 0) this.empty();
+  }
+
+  private empty(): void {
+    const { whenEmpty } = this;
+    this.whenEmpty = null;
+    whenEmpty?.();
+  }
+}
+
+const NOTHING: readonly never[] = [];
+
+/** Unit attentions wait for a later command. */
+function tellsNothing({ kind }: Command): boolean {
+  return kind === 'inquiry' || kind === 'luns' || kind === 'sense';
+}
+
+/** Commands that go on after an error of another command are of another kind of queue, which units do not have. */
+function hasNaca({ cdb }: ScsiTask, { usage }: Command): boolean {
+  return (cdb[usage.length - 1]! & 0x04) !== 0;
+}
