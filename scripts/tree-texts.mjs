@@ -186,7 +186,7 @@ export const FOLDERS = {
   'test/fuzz/runner': 'seeds, campaigns, minimising of a finding',
   'test/fuzz/targets': 'the table of targets',
   'test/fuzz/targets/files': 'configuration files, state files, backup chains',
-  'test/fuzz/targets/local': 'control sockets, NBD, gates, FUSE, the channel of a worker',
+  'test/fuzz/targets/local': 'control sockets, NBD, gates, SCSI, FUSE, the channel of a worker',
   'test/fuzz/targets/network': 'handshakes, sessions, trunks, discovery, probes, sources of pages',
   'test/integration': 'daemons as real processes, under faults',
   'test/interop': 'nbdinfo, nbdcopy, qemu and fio as clients of rsiod and rssrv',

@@ -10,6 +10,7 @@ import { controlLines } from './local/control-lines.ts';
 import { fuseSession } from './local/fuse-session.ts';
 import { gateFrames } from './local/gate-frames.ts';
 import { gateHosts } from './local/gate-hosts.ts';
+import { iscsiHosts } from './local/iscsi-hosts.ts';
 import { handshakeClient } from './network/handshake-client.ts';
 import { handshakeTlsClient, handshakeTlsServer } from './network/handshake-tls.ts';
 import { handshakeServer } from './network/handshake-server.ts';
@@ -17,6 +18,7 @@ import { iniDocument } from './files/ini-document.ts';
 import { messageGuards } from './network/message-guards.ts';
 import { nbdFrontend } from './local/nbd-frontend.ts';
 import { probeSession } from './network/probe-session.ts';
+import { scsiCommands } from './local/scsi-commands.ts';
 import { serverSession } from './network/server-session.ts';
 import { stateFiles } from './files/state-files.ts';
 import { webSources } from './network/web-sources.ts';
@@ -39,6 +41,8 @@ export const TARGETS: readonly FuzzTarget[] = [
   nbdFrontend,
   gateFrames,
   gateHosts,
+  iscsiHosts,
+  scsiCommands,
   fuseSession,
   iniDocument,
   rssrvcfg,

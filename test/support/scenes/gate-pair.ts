@@ -32,8 +32,13 @@ export class GatePair {
     this.targets = targets;
   }
 
-  /** `serverAddresses`: where the second gate looks for the server; default: the addresses of the server. */
-  static async begin(hosts: Hosts, network: TestNetwork, serverAddresses?: readonly string[]): Promise<GatePair> {
+  /** `serverAddresses`: where the second gate looks for the server; default: the addresses of the server. `options`: of gate add. */
+  static async begin(
+    hosts: Hosts,
+    network: TestNetwork,
+    serverAddresses?: readonly string[],
+    options: readonly string[] = [],
+  ): Promise<GatePair> {
     const [address = ''] = network.clientAddresses();
     const targets = [
       { address, port: await freePort(address) },
@@ -49,7 +54,7 @@ export class GatePair {
       const relayed = at === 1 && serverAddresses !== undefined ? { serverAddresses } : {};
       await startClient(gate, network, { node: NODES[at]!, client: at, ...relayed });
       const { port } = targets[at]!;
-      const keys = ['--hosts', 'all', '--offers', 'oracle', '--member', String(at + 1), '--reload'];
+      const keys = ['--hosts', 'all', '--offers', 'oracle', '--member', String(at + 1), ...options, '--reload'];
       await gate.rsconfigWell('gate', 'add', 'pair', `${address}:${port}`, ...keys);
     }
     await waitFor(async () => (await gates[0].rsconfig('-q')).stdout.includes('oracle'), WAIT_MS, 'The client sees the volume');

@@ -90,7 +90,7 @@ test('a gate for iSCSI is added, and shown with its target and units', async () 
   expect(out).toContain('Target      iqn.2026-01.org.example:g\n');
   expect(out).toMatch(/^LUN {2}VOLUME /m);
   expect((await run(`gate secret ${host}`)).out).toMatch(/^iqn\.2026-01\.org\.example:host [A-Za-z0-9_-]{16}\n$/);
-  expect(await run(`gate secret ${host} --tls`)).toMatchObject({ code: 1, err: expect.stringContaining('iSCSI has no TLS') });
+  expect(await run(`gate secret ${host} --tls`)).toMatchObject({ code: 2, err: expect.stringContaining('iSCSI has no TLS') });
 });
 
 test('a gate that does not listen at each address is no success', async () => {

@@ -36,7 +36,7 @@ over Ethernet, which nothing protects: read rsio-aoe(7), above all before
     offers: { kind: 'text', value: 'NAME[,...]', help: 'attached volumes that the gate offers; default: all' },
     member: { kind: 'text', value: 'N', help: 'number among the gates of this NAME on several machines' },
     nqn: { kind: 'text', value: 'NQN', help: 'name of the subsystem for hosts; default: made from the\nnamespaceid and NAME' },
-    iqn: { kind: 'text', value: 'IQN', help: 'the same for iSCSI: name of the target' },
+    iqn: { kind: 'text', value: 'IQN', help: 'the same for iSCSI' },
     secrets: {
       kind: 'text',
       value: 'FILE',

@@ -344,6 +344,7 @@ export class Controller {
       hostNqn: this.hostNqn,
       action: { verb: 'persist', ptpl },
       isWanted: () => this.mayContinue(),
+      dropped: () => void this.reserving.delete(wait),
       ended: (outcome) => {
         this.reserving.delete(wait);
         if (!this.hasEnded) this.admin.answer(command, reservationCode(outcome));

@@ -160,6 +160,8 @@ export class IoExecution {
       hostNqn: this.host.hostNqn,
       action,
       isWanted: () => ports.mayContinue() && ports.isOpen,
+      // The connection has ended, and with it the command.
+      dropped: () => undefined,
       ended: (outcome) =>
         ports.resume(() => {
           command.reservingMs = null;

@@ -410,7 +410,8 @@ it('commands that wait for the I/O of a volume that does not end it are bounded 
   const ended: string[] = [];
   const host = { hostId: 'a'.repeat(32), hostNqn: 'nqn.2020-01.org:a' };
   scene.reservations.gates.add({ hasRefusedIo: () => true, notify: () => undefined });
-  const command = { ...host, action: { verb: 'report' }, isWanted: () => true, ended: (outcome: string) => ended.push(outcome) } as const;
+  const [dropped, action] = [() => undefined, { verb: 'report' }] as const;
+  const command = { ...host, action, isWanted: () => true, dropped, ended: (outcome: string) => ended.push(outcome) } as const;
   for (let at = 0; at <= GATE_RESERVATIONS_WAITING_MAX; at++) scene.reservations.execute(command);
   expect(ended).toEqual(['interrupted']);
 });

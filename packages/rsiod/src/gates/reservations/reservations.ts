@@ -22,8 +22,9 @@ export interface Reserving extends ReservingHost {
   readonly action: ReservationAction;
   /** False if the host may have repeated the command meanwhile (rule D1), or gets no answer. It is asked just before the execution. */
   isWanted(): boolean;
-  /** Called at most once. It must not throw. */
+  /** Either of them is called once, unless the process ends. They must not throw. `dropped`: it was not wanted, and was not executed. */
   ended(outcome: ReservationOutcome): void;
+  dropped(): void;
 }
 
 /** A subsystem whose hosts use the volume. */
@@ -75,7 +76,8 @@ export class Reservations {
         const { outcome } = this;
         this.outcome = null;
         this.waiting.shift();
-        if (outcome !== null) first.ended(outcome);
+        if (outcome === null) first.dropped();
+        else first.ended(outcome);
       }
     }
   }

@@ -21,7 +21,7 @@ export interface NexusTarget extends CommandTarget {
   unitAt(lun: number): LogicalUnit | null;
   manage(nexus: Nexus, request: TaskManagement): void;
   /** A task has ended. */
-  left(task: ScsiTask): void;
+  left(task: ScsiTask, unit: LogicalUnit | null): void;
   ended(nexus: Nexus): void;
 }
 
@@ -106,8 +106,12 @@ export class Nexus implements ScsiNexus, CommandUser, TaskEvents, BlockPorts {
 
   proceed(task: ScsiTask): void {
     const refused = this.mayContinue(task) ? this.admission(task) : BUSY;
-    if (refused !== GOOD) this.settle(task, refused);
-    else if (task.command?.kind === 'copy') this.copy.begin(task);
+    if (refused === GOOD) this.begin(task);
+    else this.settle(task, refused);
+  }
+
+  private begin(task: ScsiTask): void {
+    if (task.command?.kind === 'copy') this.copy.begin(task);
     else this.blocks.begin(task);
   }
 
@@ -172,7 +176,7 @@ export class Nexus implements ScsiNexus, CommandUser, TaskEvents, BlockPorts {
     range.endBytes = isWhole ? Infinity : task.firstBytes + task.rangeBytes;
     range.isExclusive = attribute === 'ordered' || command.kind === 'orwrite' || command.kind === 'write and verify';
     task.isLocked = true;
-    if (unit.lock.enter(range)) this.proceed(task);
+    if (unit.lock.enter(range)) this.begin(task);
   }
 
   private reserve(task: ScsiTask): void {
@@ -185,11 +189,8 @@ export class Nexus implements ScsiNexus, CommandUser, TaskEvents, BlockPorts {
       hostId: this.hostId,
       hostNqn: this.options.initiatorName,
       action,
-      isWanted: () => {
-        const isWanted = this.mayContinue(task);
-        if (!isWanted) this.settle(task, BUSY);
-        return isWanted;
-      },
+      isWanted: () => this.mayContinue(task),
+      dropped: () => this.settle(task, BUSY),
       ended: (outcome) => {
         if (action.verb === 'report' && outcome === 'done') task.give(inData(cdb, reservations.state), cdb.readUInt16BE(7));
         this.settle(task, outOutcome(outcome, action));
@@ -219,13 +220,15 @@ export class Nexus implements ScsiNexus, CommandUser, TaskEvents, BlockPorts {
     unit?.tasks.delete(task);
     const free = unit !== null && task.isLocked ? unit.lock.leave(task.range) : NOTHING;
     task.isLocked = false;
-    this.target.left(task);
+    // The transport may use the object for another command at once.
+    const isChange = task.conflict !== 'never';
     this.options.owner.left(task);
+    this.target.left(task, unit);
     for (const entry of free) {
       const waiting = taskOf(entry);
       waiting?.events?.proceed(waiting);
     }
-    if (task.conflict !== 'never') unit?.port.reservations?.proceed();
+    if (isChange) unit?.port.reservations?.proceed();
     if (this.hasEnded && this.tasks.size === 0) this.empty();
   }
 

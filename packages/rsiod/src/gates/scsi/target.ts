@@ -6,6 +6,7 @@ import type { ReservationNotice } from '../reservations/reservation-rules.ts';
 import type { ReservationGate, Reservations } from '../reservations/reservations.ts';
 import { ATTENTION } from './constants.ts';
 import { LogicalUnit } from './logical-unit.ts';
+import { DEFAULT_MODES } from './mode-pages.ts';
 import { Nexus, type NexusTarget } from './nexus.ts';
 import type { NexusOptions, ScsiNexus, ScsiTargetOptions, TaskManagement } from './port.ts';
 import type { ScsiTask } from './scsi-task.ts';
@@ -53,6 +54,8 @@ export class ScsiTarget implements NexusTarget, ReservationGate {
     port.reservations?.gates.add(this);
     if (known !== undefined && known.port.volume.id === port.volume.id) {
       known.port = port;
+      // Another gate, which may have had the volume meanwhile, knows nothing of them.
+      if (known.reservedBy !== null || known.modes !== DEFAULT_MODES) known.reset(ATTENTION.RESET);
       known.raise(ATTENTION.ACCESS_CHANGED, null);
       return;
     }
@@ -114,8 +117,8 @@ export class ScsiTarget implements NexusTarget, ReservationGate {
     return this.units.get(lun) ?? null;
   }
 
-  left(task: ScsiTask): void {
-    if (task.unit?.tasks.size === 0) this.gone.delete(task.unit);
+  left(task: ScsiTask, unit: LogicalUnit | null): void {
+    if (unit?.tasks.size === 0) this.gone.delete(unit);
     for (const nexus of this.ending) if (nexus.inVolume === 0) this.ending.delete(nexus);
     for (const waiting of this.waiting) if (waiting.tasks.delete(task) && waiting.tasks.size === 0) this.answer(waiting);
   }

@@ -1,0 +1,177 @@
+// An iSCSI gate of a real rsiod: the suite of libiscsi, QEMU's initiator, and a raw host that sees the same data as an NBD client, a server that
+// dies, and rsiod that stands still, is killed, or loses the gate by a reload. Rules: D1, G40.
+
+import { writeFileSync } from 'node:fs';
+import { beforeAll, expect, it } from 'vitest';
+import { needPrograms } from '@rsio/common/testing/needs';
+import { GATE_GAP_MS } from '@rsio/rsiod/gates/limits';
+import { HOST } from '@rsio/rsiod/gates/iscsi/testing/iscsi-host';
+import { SocketInitiator } from '@rsio/rsiod/gates/iscsi/testing/socket-initiator';
+import { clientConfig, keyOf, serverConfig } from '../support/hosts/configs.ts';
+import { emptyPool } from '../support/hosts/empty-pool.ts';
+import type { Host } from '../support/hosts/host.ts';
+import { type TestNetwork, useHosts } from '../support/hosts/hosts.ts';
+import { freePort } from '../support/hosts/loopback.ts';
+import { NbdIo } from '../support/io/nbd-io.ts';
+import { run } from '../support/programs/programs.ts';
+import { waitFor } from '../support/programs/wait-for.ts';
+
+const WAIT_MS = 60_000;
+const SUITE_MS = 300_000;
+const BLOCK = 4096;
+/** What libiscsi's suite may skip: commands that a disk of this kind does not have, and what cannot be tried here. */
+const SKIPPED = /allow-sanitize|not removable|WRITEATOMIC16|READDEFECTDATA1[02]|LBPPB < 2|write-protected|SANITIZE|readonly/i;
+
+const hosts = useHosts('file');
+let server: Host;
+let client: Host;
+let network: TestNetwork;
+let port: number;
+let secured: number;
+const secrets = new Map<string, string>();
+
+beforeAll(async () => {
+  [server, client, network] = [hosts.host(), hosts.host(), await hosts.network(2)];
+  const clients = { 'big-2': keyOf('big-2') };
+  server.writeConfig('rssrv', serverConfig(network, { volumes: {}, pools: { fast: { path: await emptyPool(server) } }, clients }));
+  await server.start('rssrv');
+  for (const name of ['oracle', 'suite']) await server.rsadmWell('volume', 'create', name, '--size', '64m');
+  client.writeConfig('rsiod', clientConfig(network, { defaults: { attach: 'all' } }));
+  await client.start('rsiod');
+  port = await freePort('127.0.0.1');
+  secured = await freePort('127.0.0.1');
+  for (const name of [HOST, 'iqn.2026-01.org.example:gate']) {
+    const line = await client.rsconfigWell('gate', 'secret', name);
+    secrets.set(name, line.trim().split(' ')[1] ?? '');
+  }
+  const file = client.file('secrets');
+  writeFileSync(file, [...secrets].map((line) => `${line.join(' ')}\n`).join(''), { mode: 0o600 });
+  await client.rsconfigWell('gate', 'add', 'hv', `127.0.0.1:${port}`, '--hosts', 'all', '--iscsi');
+  const own = ['--iqn', 'iqn.2026-01.org.example:gate', '--secrets', file, '--offers', 'oracle'];
+  await client.rsconfigWell('gate', 'add', 'safe', `127.0.0.1:${secured}`, '--hosts', HOST, '--iscsi', ...own, '--reload');
+  await waitFor(async () => (await lunOf('suite')) > 0 && (await gate()).listening.length === 1, WAIT_MS, 'The gate listens');
+});
+
+async function gate(name = 'hv') {
+  const { gates } = await client.call('gates', {});
+  return gates.find((one) => one.name === name) ?? { nqn: '', hosts: [], listening: [], volumes: [] };
+}
+
+async function lunOf(volume: string): Promise<number> {
+  return (await gate()).volumes.find(({ label }) => label.includes(`:${volume}@`))?.nsid ?? 0;
+}
+
+async function login(isid = '400001370000'): Promise<SocketInitiator> {
+  const { nqn } = await gate();
+  const lun = await lunOf('oracle');
+  const host = await waitFor(() => SocketInitiator.login(port, { target: nqn, lun, isid }).catch(() => null), WAIT_MS, 'The host logs in');
+  hosts.onClean(() => host.close());
+  return host;
+}
+
+function block(text: string): Buffer {
+  return Buffer.alloc(BLOCK, text);
+}
+
+it.for([
+  ['SCSI', '215'],
+  ['iSCSI', '15'],
+] as const)('passes the tests of libiscsi for %s', { timeout: SUITE_MS }, async ([family, count], context) => {
+  needPrograms(context, 'iscsi-test-cu');
+  const url = `iscsi://127.0.0.1:${port}/${(await gate()).nqn}/${await lunOf('suite')}`;
+  const { stdout } = await run('iscsi-test-cu', ['-d', '-n', '-V', '-t', family, url, url], { timeoutMs: SUITE_MS });
+  const [, total, passed, failed] = /^ +tests +(\d+) +\d+ +(\d+) +(\d+)/m.exec(stdout) ?? [];
+  const reports = stdout.match(/had failures:[\s\S]{0,300}/g);
+  expect({ total, passed, failed, reports }).toEqual({ total: count, passed: count, failed: '0', reports: null });
+  const skipped = new Set(stdout.match(/\[SKIPPED\].*/g));
+  expect([...skipped].filter((line) => !SKIPPED.test(line))).toEqual([]);
+});
+
+it("QEMU's initiator writes an image and reads it back, with CHAP", async (context) => {
+  needPrograms(context, 'qemu-img', 'qemu-io');
+  const secret = `secret,id=s,data=${secrets.get(HOST) ?? ''}`;
+  const lun = (await gate('safe')).volumes[0]?.nsid ?? 0;
+  const target = `driver=iscsi,transport=tcp,portal=127.0.0.1:${secured},target=iqn.2026-01.org.example:gate,lun=${lun},initiator-name=${HOST}`;
+  const io = (options: string, ...commands: string[]) =>
+    run('qemu-io', ['--object', secret, '--image-opts', options, ...commands.flatMap((one) => ['-c', one])]);
+  const refused = await io(target, 'read 0 512');
+  expect(refused.stderr).toContain('Failed to log in');
+  if (refused.stderr.includes("Unknown driver 'iscsi'")) return context.skip('the Debian package qemu-block-extra is missing');
+  const good = await io(
+    `${target},user=${HOST},password-secret=s`,
+    ...[
+      'write -P 65 0 1M',
+      'write -P 66 1M 64k',
+      'discard 2M 1M',
+      'write -z 3M 1M',
+      'flush',
+      'read -P 65 0 1M',
+      'read -P 66 1M 64k',
+      'read -P 0 3M 1M',
+    ],
+  );
+  expect([good.code, good.stdout.includes('failed'), good.stderr]).toEqual([0, false, '']);
+  const nbd = await NbdIo.open(client.rsiodPaths.nbdSocket, 'osl/oracle');
+  hosts.onClean(() => nbd.close());
+  expect((await nbd.read(2 ** 20, BLOCK)).equals(block('B'))).toBe(true);
+  nbd.close();
+});
+
+it('a host and an NBD client see the same data, and the host is named as the user of the volume', async () => {
+  const host = await login();
+  expect(await host.writeBlock(8, block('gate'))).toMatchObject({ status: 0 });
+  const nbd = await NbdIo.open(client.rsiodPaths.nbdSocket, 'osl/oracle');
+  hosts.onClean(() => nbd.close());
+  expect((await nbd.read(BLOCK, BLOCK)).equals(block('gate'))).toBe(true);
+  await nbd.write(2 * BLOCK, block('nbd'));
+  expect((await host.readBlock(16, BLOCK)).equals(block('nbd'))).toBe(true);
+  nbd.close();
+  const shown = await client.rsconfigWell('gate', 'show', 'hv');
+  expect(shown).toMatch(/^Target {6}iqn\.2026-01\.internal\.rsio:[0-9a-f]{20}$/m);
+  expect(shown).toMatch(/^ *LUN {2}VOLUME +SIZE {2}STATE$/m);
+  expect(await client.rsconfigWell('-lvv')).toMatch(/^ +g: hv lun \d+$/m);
+  const { code, stderr } = await client.rsconfig('-d', 'oracle');
+  expect([code, stderr.includes('in use by 1 host of gate hv')]).toEqual([1, true]);
+});
+
+it('a host waits for a server that is killed and comes again, and sees no error', async () => {
+  const host = await login();
+  expect(await host.writeBlock(0, block('before'))).toMatchObject({ status: 0 });
+  await server.kill('rssrv');
+  const written = host.writeBlock(0, block('meanwhile'));
+  await server.start('rssrv');
+  expect(await written).toMatchObject({ status: 0 });
+  expect((await host.readBlock(0, BLOCK)).equals(block('meanwhile'))).toBe(true);
+});
+
+it('after rsiod has stood still, what had arrived before is not executed, and a host repeats it (D1)', async () => {
+  const [first, second] = [await login(), await login('400001370001')];
+  for (const host of [first, second]) expect(await host.writeBlock(0, block('A'))).toMatchObject({ status: 0 });
+  const { pid } = await client.call('daemon', {});
+  process.kill(pid, 'SIGSTOP');
+  // B lies in the first path. The host gives the path up, and sends B and then C over the second one.
+  first.write(first.writeCommand(0, block('B')));
+  second.write(Buffer.concat([second.writeCommand(0, block('B')), second.writeCommand(0, block('C'))]));
+  await new Promise((resolve) => setTimeout(resolve, GATE_GAP_MS + 500));
+  process.kill(pid, 'SIGCONT');
+  await waitFor(() => first.isClosed && second.isClosed, WAIT_MS, 'All connections are closed');
+  const again = await login('400001370001');
+  expect((await again.readBlock(0, BLOCK)).equals(block('A'))).toBe(true);
+  expect(await again.writeBlock(0, block('C'))).toMatchObject({ status: 0 });
+  expect(client.log('rsiod')).toMatch(/rsiod stood still for \d+\.\d s: the gates have cut off \d+ logins/);
+});
+
+it('a host finds the volume under its number after rsiod was killed; a reload without the gate cuts it off', async () => {
+  const host = await login();
+  const lun = await lunOf('oracle');
+  expect(await host.writeBlock(0, block('kept'))).toMatchObject({ status: 0 });
+  expect(await host.run([0x35, 0, 0, 0, 0, 0, 0, 0, 0, 0])).toMatchObject({ status: 0 });
+  await client.kill('rsiod');
+  await waitFor(() => host.isClosed, WAIT_MS, 'The connection is closed');
+  await client.start('rsiod');
+  await waitFor(async () => (await lunOf('oracle')) === lun, WAIT_MS, 'The volume is attached again');
+  const again = await login();
+  expect((await again.readBlock(0, BLOCK)).equals(block('kept'))).toBe(true);
+  await client.rsconfigWell('gate', 'remove', 'hv', '--reload');
+  await waitFor(() => again.isClosed, WAIT_MS, 'The connection is closed');
+});
