@@ -55,20 +55,7 @@ export class AoeMachine {
 
   /** Adds the gate, and waits until it answers. */
   async addGate(card: string, ...options: readonly string[]): Promise<void> {
-    await this.host.rsconfigWell(
-      'gate',
-      'add',
-      'boot',
-      card,
-      '--protocol',
-      'aoe',
-      '--shelf',
-      `${SHELF}`,
-      '--hosts',
-      'all',
-      ...options,
-      '--reload',
-    );
+    await this.host.rsconfigWell('gate', 'add', 'boot', card, '--aoe', '--shelf', `${SHELF}`, '--hosts', 'all', ...options, '--reload');
     await this.answers();
   }
 

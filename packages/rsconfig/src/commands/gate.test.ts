@@ -83,7 +83,7 @@ test('gates are listed; one that does not listen is no success', async () => {
 
 test('a gate for iSCSI is added, and shown with its target and units', async () => {
   const host = 'iqn.2026-01.org.example:host';
-  expect(await run(`gate add hv 127.45.0.20 --hosts ${host} --protocol iscsi`)).toMatchObject({ code: 0 });
+  expect(await run(`gate add hv 127.45.0.20 --hosts ${host} --iscsi`)).toMatchObject({ code: 0 });
   expect(readFileSync(file, 'utf8')).toContain(`[gate hv]\nprotocol      = iscsi\naddress       = 127.45.0.20\nhosts         = ${host}\n`);
   await serve({ gates: () => ({ gates: [{ ...GATE, name: 'hv', protocol: 'iscsi', nqn: 'iqn.2026-01.org.example:g' }] }) });
   const { out } = await run('gate show hv');
@@ -169,7 +169,7 @@ const AOE = {
 };
 
 test('a gate for AoE is added', async () => {
-  const line = 'gate add boot eth1 --protocol aoe --shelf 7 --hosts 02:00:00:00:00:01 --offers debian@monday,data';
+  const line = 'gate add boot eth1 --aoe --shelf 7 --hosts 02:00:00:00:00:01 --offers debian@monday,data';
   expect(await run(`${line} --slots debian@monday=0`)).toEqual({ code: 0, out: 'gate boot added\n', err: '' });
   const section = '[gate boot]\nprotocol      = aoe\nhosts         = 02:00:00:00:00:01\nvolumes       = debian@monday,data\n';
   expect(readFileSync(file, 'utf8')).toContain(`${section}interface     = eth1\nshelf         = 7\nslots         = debian@monday=0\n`);
@@ -177,11 +177,11 @@ test('a gate for AoE is added', async () => {
   expect(await run(`${line} --unsafe-writes`)).toMatchObject({ code: 0 });
   expect(readFileSync(file, 'utf8')).toMatch(/^aoe-writes +=? ?= unsafe$/m);
   await run('gate remove boot');
-  expect(await run('gate add boot eth1 --protocol aoe --hosts all')).toMatchObject({
+  expect(await run('gate add boot eth1 --aoe --hosts all')).toMatchObject({
     code: 1,
     err: expect.stringContaining('No shelf in [gate boot]'),
   });
-  expect(await run('gate add boot eth1 --protocol aoe --shelf 1')).toMatchObject({
+  expect(await run('gate add boot eth1 --aoe --shelf 1')).toMatchObject({
     code: 2,
     err: expect.stringContaining('--hosts MAC,...'),
   });

@@ -19,19 +19,20 @@ const COMPLETES_GATE = '"${ask[@]}" gate list | tail -n +2 | cut -d " " -f 1';
 export const GATE_ADD = defineCommand({
   call: { by: 'words', words: 'gate add' },
   synopsis:
-    'gate add NAME ADDRESS[:PORT][,...]|INTERFACE --hosts HOST[,...]\n[--protocol nvme|iscsi|aoe] [--offers NAME[,...]]\n[--member N] [--nqn NQN] [--iqn IQN] [--secrets FILE [--tls]]\n[--shelf N] [--slots NAME=N[,...]] [--unsafe-writes]\n[--reload]',
+    'gate add NAME ADDRESS[:PORT][,...]|INTERFACE --hosts HOST[,...]\n[--offers NAME[,...]] [--member N] [--iscsi|--aoe]\n[--nqn NQN] [--iqn IQN] [--secrets FILE [--tls]]\n[--shelf N] [--slots NAME=N[,...]] [--unsafe-writes]\n[--reload]',
   summary: 'adds a gate for hosts without rsiod to rscltcfg',
   details: `Hosts use the volumes of the gate by NVMe/TCP, with the initiator of their own
-kernel. A Linux host shows its NQN with cat /etc/nvme/hostnqn. With --protocol
-iscsi, they use iSCSI, and are named by their IQNs, which are in
-/etc/iscsi/initiatorname.iscsi. Neither name is secret: use --secrets, or give
-the gate an address in a network that only its hosts reach. Only --tls encrypts
-the data, and iSCSI has no TLS. With --protocol aoe, hosts on the Ethernet
-segment of INTERFACE read the volumes by ATA over Ethernet, which nothing
-protects: see docs/HOSTS.md, above all before --unsafe-writes.`,
+kernel. A Linux host shows its NQN with cat /etc/nvme/hostnqn. With --iscsi,
+they use iSCSI, with their IQNs (in /etc/iscsi/initiatorname.iscsi).
+Neither name is secret: use --secrets, or give the gate an address in a network
+that only its hosts reach. Only --tls encrypts the data; iSCSI has no TLS.
+With --aoe, hosts on the Ethernet segment of INTERFACE read the volumes by ATA
+over Ethernet, which nothing protects: read rsio-aoe(7), above all before
+--unsafe-writes.`,
   options: {
-    hosts: { kind: 'text', value: 'HOST[,...]', help: 'hosts that may use the gate, by NQN, IQN, or MAC\naddress for aoe; all: every host' },
-    protocol: { kind: 'text', value: 'NAME', help: 'nvme (the default), iscsi or aoe' },
+    hosts: { kind: 'text', value: 'HOST[,...]', help: 'hosts that may log in, by NQN or IQN, or by MAC address\nfor AoE; all: every host' },
+    iscsi: { kind: 'flag', help: 'hosts use iSCSI in place of NVMe/TCP' },
+    aoe: { kind: 'flag', help: 'hosts use ATA over Ethernet in place of NVMe/TCP' },
     offers: { kind: 'text', value: 'NAME[,...]', help: 'attached volumes that the gate offers; default: all' },
     member: { kind: 'text', value: 'N', help: 'number among the gates of this NAME on several machines' },
     nqn: { kind: 'text', value: 'NQN', help: 'name of the subsystem for hosts; default: made from the\nnamespaceid and NAME' },
@@ -51,19 +52,17 @@ protects: see docs/HOSTS.md, above all before --unsafe-writes.`,
     reload: RELOAD_OPTION,
   },
   operands: { min: 2, max: 2 },
-  run: async (
-    context,
-    { hosts, protocol, offers, member, nqn, iqn, secrets, tls, shelf, slots, 'unsafe-writes': isUnsafe, reload },
-    [name = '', place = ''],
-  ) => {
-    const isAoe = protocol === 'aoe';
-    const kind = isAoe ? 'MAC' : protocol === 'iscsi' ? 'IQN' : 'NQN';
+  run: async (context, { iscsi, aoe, hosts, secrets, tls, reload, ...given }, [name = '', place = '']) => {
+    if (iscsi && aoe) throw new RsError('E_USAGE', '--iscsi and --aoe: a gate has one protocol');
     if (hosts === null)
-      throw new RsError('E_USAGE', `No hosts: name them with --hosts ${kind},..., or admit every host with --hosts all`);
+      throw new RsError('E_USAGE', `No hosts: name them with --hosts ${aoe ? 'MAC' : 'NQN'},..., or admit every host with --hosts all`);
     if (tls && secrets === null) throw new RsError('E_USAGE', '--tls without keys: name the file that has them with --secrets FILE');
-    const stream = { nqn, iqn, member, 'secret-file': secrets, tls: tls ? 'required' : null };
-    const aoe = { shelf, slots, 'aoe-writes': isUnsafe ? 'unsafe' : null };
-    const keys = givenKeys({ protocol, [isAoe ? 'interface' : 'address']: place, hosts, volumes: offers, ...stream, ...aoe });
+    const keys = givenKeys({
+      protocol: aoe ? 'aoe' : iscsi ? 'iscsi' : null,
+      ...{ [aoe ? 'interface' : 'address']: place, hosts, volumes: given.offers, member: given.member, nqn: given.nqn, iqn: given.iqn },
+      ...{ 'secret-file': secrets, tls: tls ? 'required' : null },
+      ...{ shelf: given.shelf, slots: given.slots, 'aoe-writes': given['unsafe-writes'] ? 'unsafe' : null },
+    });
     await changeConfig(context, (document) => addGate(document, name, keys), `gate ${name} added`, reload);
     return 0;
   },

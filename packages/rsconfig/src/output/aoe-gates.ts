@@ -5,7 +5,7 @@ import { alignColumns } from '@rsio/common/cli/table';
 import type { AoeGateView } from '@rsio/common/control/methods';
 import { printSize } from '@rsio/common/lib/units';
 
-/** Columns: name, place, hosts, volumes. */
+/** Columns: name, protocol, place, hosts, volumes. */
 export function aoeRow({ name, interface: place, shelf, writes, trouble, hosts, volumes }: AoeGateView): string[] {
   const notes = [...(trouble === null ? [] : ['not answering']), ...(writes === 'unsafe' ? ['unsafe writes'] : [])];
   const shown = `shelf ${shelf} at ${place}${notes.length === 0 ? '' : ` (${notes.join(', ')})`}`;
