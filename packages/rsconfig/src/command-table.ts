@@ -15,6 +15,7 @@ import { EVENTS, LOCAL, QUERY, STATS, STATUS } from './commands/daemon-views.ts'
 import { EXPLORE } from './commands/explore.ts';
 import { FARM } from './commands/farm.ts';
 import { POOL_LIST } from './commands/pools.ts';
+import { SERVERS } from './commands/servers.ts';
 import { GATE_ADD, GATE_LIST, GATE_REMOVE, GATE_SECRET, GATE_SHOW } from './commands/gate.ts';
 import { TEST } from './commands/test-path.ts';
 import {
@@ -92,6 +93,7 @@ export const GROUPS: readonly (readonly [heading: string, commands: readonly Con
       VOLUME_JOBS_LIMIT,
       POOL_LIST,
       FARM,
+      SERVERS,
     ],
   ],
   [

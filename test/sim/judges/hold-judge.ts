@@ -22,6 +22,10 @@ export interface Decided {
 interface Grant extends Decided {
   readonly atMs: number;
   released: boolean;
+  /** Time at which an order ended the hold; null: no order has ended it. */
+  takenMs: number | null;
+  /** Whether an order that took the volume away from the node was answered after this grant. */
+  isRevoked: boolean;
   /** The last incarnation of the storage in which the holder has sent its whole log; null: it has not done so in any incarnation. */
   settledIn: string | null;
 }
@@ -56,14 +60,16 @@ export class HoldJudge implements HoldWatch {
     const last = this.grants.at(-1);
     if (last?.epoch === decided.epoch && last.client === decided.client) return false;
     if (last !== undefined) this.judgeChange(last, decided);
-    this.grants.push({ ...decided, atMs: this.nowMs(), released: false, settledIn: null });
+    this.grants.push({ ...decided, atMs: this.nowMs(), released: false, takenMs: null, isRevoked: false, settledIn: null });
     return last !== undefined && !last.released && last.client !== decided.client;
   }
 
   /** A client has been granted the volume. */
   answered(client: number): void {
     const last = this.grants.at(-1);
-    if (last?.client === client) last.released = false;
+    if (last?.client !== client) return;
+    // If the server crashes before the end of a hold is durable, the hold is there again.
+    [last.released, last.takenMs] = [false, null];
   }
 
   /** A client has sent its whole log in this incarnation of the storage. */
@@ -77,6 +83,25 @@ export class HoldJudge implements HoldWatch {
     if (last?.client === client) last.released = true;
   }
 
+  /** An order ends the hold of a node. From now on, the client may be told that it has lost the volume. */
+  taken(node: string): void {
+    const last = this.grants.at(-1);
+    if (last?.node === node && !last.released) [last.released, last.takenMs] = [true, this.nowMs()];
+  }
+
+  /** H6: an order that takes the volume away from a node was answered with OK. No operation runs any more under the node's grants so far. */
+  revoked(node: string, isHeld: boolean): void {
+    if (isHeld) this.breach(`H6: the volume is taken away from ${node}, which still holds it`);
+    for (const grant of this.grants) if (grant.node === node) grant.isRevoked = true;
+  }
+
+  /** A listener starts, and has read the holders. A hold that an answered order has ended must not be there again. */
+  starts(nodes: readonly string[]): void {
+    for (const node of nodes)
+      if (this.grants.findLast((one) => one.node === node)?.isRevoked === true)
+        this.breach(`H6: a start finds the hold of ${node}, from which the volume was taken away`);
+  }
+
   /**
    * The incarnation in which the holder last sent its whole log. Null: the holder has sent its log in the given incarnation, and has
    * nothing to send again.
@@ -88,16 +113,19 @@ export class HoldJudge implements HoldWatch {
 
   /** Judges H2: no request starts or takes effect under a hold after another client was granted the volume. */
   acts(epoch: number): void {
+    const own = this.grants.find((one) => one.epoch === epoch);
+    if (own?.isRevoked === true)
+      this.breach(`H6: something is done under epoch ${epoch} of ${own.node}, from which the volume was taken away`);
     const next = this.nextAfter(epoch);
     if (next !== null) this.breach(`H2: something is done under epoch ${epoch} after ${next.node} was given epoch ${next.epoch}`);
   }
 
   /**
-   * Time at which another client was granted the volume after the hold of this epoch, ms. Null: no other client was granted the volume
-   * since.
+   * Time at which an order ended the hold of this epoch, or at which another client was granted the volume after it, ms. Null: neither has
+   * happened.
    */
   lostMs(epoch: number): number | null {
-    return this.nextAfter(epoch)?.atMs ?? null;
+    return this.grants.find((one) => one.epoch === epoch)?.takenMs ?? this.nextAfter(epoch)?.atMs ?? null;
   }
 
   breach(sentence: string): void {

@@ -9,6 +9,8 @@ export interface VolumeState {
   readonly name: string;
   readonly sizeBytes: number;
   readonly takeOver: string | null;
+  /** The clients that may attach the volume; null: all clients. */
+  readonly clients: string | null;
 }
 
 interface Pending {
@@ -131,17 +133,22 @@ export class PoolJudge {
   }
 }
 
-function stateIn({ place, manifest: { name, sizeBytes, takeOver } }: SimFolder): VolumeState {
-  return { place, name, sizeBytes, takeOver: takeOver?.join() ?? null };
+function stateIn({ place, manifest: { name, sizeBytes, takeOver, clients } }: SimFolder): VolumeState {
+  return { place, name, sizeBytes, takeOver: takeOver?.join() ?? null, clients: clients?.toSorted().join() ?? null };
 }
 
 function isIn(folder: SimFolder, state: VolumeState): boolean {
   const found = stateIn(folder);
   return (
-    found.place === state.place && found.name === state.name && found.sizeBytes === state.sizeBytes && found.takeOver === state.takeOver
+    found.place === state.place &&
+    found.name === state.name &&
+    found.sizeBytes === state.sizeBytes &&
+    found.takeOver === state.takeOver &&
+    found.clients === state.clients
   );
 }
 
-function textOf({ place, name, sizeBytes, takeOver }: VolumeState): string {
-  return `volume ${name} of ${sizeBytes} bytes${takeOver === null ? '' : `, take-over ${takeOver}`}${place === 'removed' ? ', removed,' : ''}`;
+function textOf({ place, name, sizeBytes, takeOver, clients }: VolumeState): string {
+  const settings = `${takeOver === null ? '' : `, take-over ${takeOver}`}${clients === null ? '' : `, clients ${clients}`}`;
+  return `volume ${name} of ${sizeBytes} bytes${settings}${place === 'removed' ? ', removed,' : ''}`;
 }

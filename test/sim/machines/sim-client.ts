@@ -352,6 +352,8 @@ export class SimClient {
     // This attach was in progress when the volume was removed for good: its user has ended, and another client may have a volume with this
     // name.
     if (this.isMirrors(name) && this.users.some(({ hasNoVolume }) => hasNoVolume)) return;
+    // The client may have another volume with the name of the removed volume.
+    if (this.users.some(({ hasNoVolume, target }) => hasNoVolume && target.id === volume?.id)) return;
     const user = this.userNamed(name);
     const isRight = status === STATUS.TAKEN && user.mayLose(epochOf(volume?.identity ?? ''));
     if (!isRight) this.ports.breach(`${this.name}: volume ${name} was lost, status ${status}: ${sentence}`);

@@ -10,7 +10,8 @@ import type { ClientIdentity, Grant } from '@rsio/rssrv/volumes/holds/grants';
 import type { VolumeHolds } from '@rsio/rssrv/volumes/holds/hold-rules';
 import { type GrantPorts, Holds } from '@rsio/rssrv/volumes/holds/holds';
 import { Opens } from '@rsio/rssrv/volumes/holds/opens';
-import type { ServedVolume } from '@rsio/rssrv/storage/io/served-volume';
+import { Revocations } from '@rsio/rssrv/volumes/holds/revocations';
+import { isFor, type ServedVolume } from '@rsio/rssrv/storage/io/served-volume';
 import type { HoldsFileContent } from '@rsio/rssrv/volumes/holds/holds-file';
 import type { NodeNotes } from '@rsio/rssrv/volumes/holds/instances';
 import type { ServedSnapshots } from '@rsio/rssrv/snapshots/reads/served-snapshots';
@@ -55,6 +56,7 @@ export interface HoldsPorts {
 
 export class SimHolds {
   readonly holders: Holds;
+  readonly revocations: Revocations;
   private readonly ports: HoldsPorts;
   private readonly entries: Map<string, VolumeHolds>;
   /** For each change of holds in progress: the time at which it was requested. */
@@ -98,6 +100,7 @@ export class SimHolds {
       this.holders.adopt(poolId, known, new Set(Object.keys(known.volumes)), false);
       this.holders.keptBy(poolId);
     }
+    this.revocations = this.newRevocations();
     machine.starts((volume) => this.holders.holdersOf(volume));
   }
 
@@ -201,8 +204,51 @@ export class SimHolds {
     }
   }
 
+  private newRevocations(): Revocations {
+    const { machine, process, holdersChanged } = this.ports;
+    return new Revocations({
+      ...{ clock: process, log: NO_LOG, isFenced: () => false, readBy: () => [], holdersChanged },
+      holds: {
+        endHold: (id, node, prepare) =>
+          this.during(() =>
+            this.holders.endHold(id, node, async (hold) => {
+              await prepare(hold);
+              machine.volumes.get(id)!.takenAway(node);
+            }),
+          ),
+        epochOf: (id) => this.holders.epochOf(id),
+        holdersOf: (id) => this.holders.holdersOf(id),
+      },
+      find: (id) => {
+        const volume = machine.volumes.get(id);
+        return volume === undefined || volume.config === null || volume.isCut ? null : served(volume);
+      },
+      incarnation: ({ id }) => machine.incarnationOf(id),
+      revoke: (node, id, epoch) => this.revoke(node, id, epoch),
+      sync: ({ id }) => this.sync(machine.volumes.get(id)!),
+      incarnationEnded: async ({ id }) => machine.incarnationEnded(id),
+    });
+  }
+
+  /** Revokes the handles of a volume in the session of the node that uses the volume. */
+  private revoke(node: string, id: string, epoch: number): Promise<boolean> {
+    const { process, stepped, sessionsOf } = this.ports;
+    return new Promise((resolve) => {
+      const all = sessionsOf(node);
+      const loser = all.length > 1 ? all.find(({ uses }) => uses.has(id)) : all[0];
+      if (loser === undefined) {
+        resolve(true);
+        return;
+      }
+      loser.revoke(id, epoch, process, (isFlushed) => {
+        stepped();
+        resolve(isFlushed);
+      });
+    });
+  }
+
   private opensOf(session: SimSession): Opens {
-    const { machine, process, stepped, sessionsOf, holdersChanged } = this.ports;
+    const { machine, holdersChanged } = this.ports;
     return new Opens(
       { grant: (id, client, request, ports) => this.judgedGrant(session, id, client, request, ports) },
       {
@@ -210,19 +256,7 @@ export class SimHolds {
         notServed: (_node, request) => this.notServed(session, request),
         role: () => null,
         incarnation: ({ id, snapshotOf }) => (snapshotOf === undefined ? machine.incarnationOf(id) : 'snapshot'),
-        revokeHold: ({ id }, { node }, epoch) =>
-          new Promise((resolve) => {
-            const all = sessionsOf(node);
-            const loser = all.length > 1 ? all.find(({ uses }) => uses.has(id)) : all[0];
-            if (loser === undefined) {
-              resolve(true);
-              return;
-            }
-            loser.revoke(id, epoch, process, (isFlushed) => {
-              stepped();
-              resolve(isFlushed);
-            });
-          }),
+        revokeHold: ({ id }, { node }, epoch) => this.revoke(node, id, epoch),
         sync: ({ id }) => this.sync(machine.volumes.get(id)!),
         incarnationEnded: async ({ id }) => machine.incarnationEnded(id),
         promiseOf: (mirror) => machine.votes?.recordOf(mirror) ?? null,
@@ -267,7 +301,9 @@ export class SimHolds {
   private find({ claimant }: SimSession, request: OpenRequest): ServedVolume | null {
     if (isSnapshot(request.name)) return this.findSnapshot(claimant, request);
     const volume = this.ports.machine.meant(request);
-    return volume === null || this.whyNotServed(volume, claimant, request) !== null ? null : served(volume);
+    if (volume === null || this.whyNotServed(volume, claimant, request) !== null) return null;
+    const one = served(volume);
+    return isFor(one, claimant.node) && !this.revocations.isBarred(one, claimant.node, request) ? one : null;
   }
 
   private findSnapshot({ node }: SimClaimant, request: OpenRequest): ServedVolume | null {
@@ -283,6 +319,11 @@ export class SimHolds {
       const why = this.ports.snapshots()?.whyMissing(claimant.node, request) ?? 'There is no such snapshot';
       return { granted: false, status: STATUS.UNKNOWN_VOLUME, sentence: why, holders: [] };
     }
+    const meant = this.ports.machine.meant(request);
+    const isHidden = meant !== null && !isFor(served(meant), claimant.node);
+    const refusal = this.revocations.refusalOf(claimant.node, request, meant === null || isHidden ? null : served(meant));
+    if (refusal !== null) return refusal;
+    if (isHidden) return { granted: false, status: STATUS.UNKNOWN_VOLUME, sentence: `No volume ${request.name}`, holders: [] };
     const volume = this.ports.machine.volumes.get(request.name);
     const sentence =
       volume === undefined ? `No volume ${request.name}` : (this.whyNotServed(volume, claimant, request) ?? 'It has changed');

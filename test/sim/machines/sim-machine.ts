@@ -93,6 +93,7 @@ export class SimMachine {
   /** A listener has started; records its volumes. */
   starts(holdersOf: (volume: string) => readonly Holder[]): void {
     this.votes = this.newVotes?.() ?? null;
+    for (const { id, judge } of this.volumes.values()) judge.starts(holdersOf(id).map(({ node }) => node));
     for (const volume of this.volumes.values())
       if (!volume.isPooled && this.whyNotServed(volume, holdersOf(volume.id)) === null) this.facts?.keep(served(volume), volume.stamp);
   }

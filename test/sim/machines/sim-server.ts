@@ -116,10 +116,17 @@ export class SimServer implements SimHost {
     const [there, back] = [1, 2].map(() => (this.machine.pool?.random.unit() ?? 0) * this.ports.sessions.controlMs);
     await new Promise<void>((resolve) => listener.after(there!, resolve));
     try {
-      return (await pool!.execute(order, request)).manifest.id;
+      const { id } = (await pool!.execute(order, request)).manifest;
+      if (order.verb === 'revoke') this.revoked(id, order.client);
+      return id;
     } finally {
       await new Promise<void>((resolve) => listener.after(back!, resolve));
     }
+  }
+
+  private revoked(id: string, node: string): void {
+    const isHeld = this.holds.holders.holdersOf(id).some((holder) => holder.node === node);
+    this.machine.volumes.get(id)!.judge.revoked(node, isHeld);
   }
 
   /** Marks the file of a volume as truncated or as whole again. */
@@ -289,6 +296,7 @@ export class SimServer implements SimHost {
       volumes: machine.volumes,
       process: this.listener,
       holds: () => this.holds.holders,
+      revocations: () => this.holds.revocations,
       sessions: () => this.sessions.values(),
       listChanged: (grown) => this.listChanged(grown),
       startIncarnation: (id) => this.lost(id),

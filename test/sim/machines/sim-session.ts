@@ -7,7 +7,7 @@ import type { OpenRequest, ServerInterface, VolumeEntry } from '@rsio/protocol/w
 import { assert } from '@rsio/common/lib/assert';
 import type { Timer } from '@rsio/common/lib/clock';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
-import type { GrownVolume, ServedVolume } from '@rsio/rssrv/storage/io/served-volume';
+import { type GrownVolume, isFor, type ServedVolume } from '@rsio/rssrv/storage/io/served-volume';
 import { VolumeUses } from '@rsio/rssrv/volumes/holds/volume-uses';
 import type { Admission } from '@rsio/rssrv/session/server-path';
 import { Session } from '@rsio/rssrv/session/session';
@@ -329,7 +329,9 @@ export class SimSession {
   private offers(): VolumeEntry[] {
     const volumes = [...this.host.machine.volumes.values()].filter(
       ({ users, readers, isPooled, config, isSuspended }) =>
-        (users.some(({ node }) => node === this.node) || readers.has(this.node)) && (!isPooled || config !== null) && !isSuspended,
+        (users.some(({ node }) => node === this.node) || readers.has(this.node)) &&
+        (!isPooled || (config !== null && isFor(config, this.node))) &&
+        !isSuspended,
     );
     return volumes.map((volume) => ({ ...entryOf(volume), holders: this.host.holds().holders.holdersOf(volume.id) }));
   }

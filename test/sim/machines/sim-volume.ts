@@ -178,6 +178,17 @@ export class SimVolume implements LossWatch {
     if (this.trace.isOn) this.trace.say(`${this.name}: ${last.node} (process ${last.client}) is given epoch ${last.epoch}, ${last.how}`);
   }
 
+  /** An order is about to end the hold of this node. Everything that was written under the hold must be durable now. */
+  takenAway(node: string): void {
+    if (this.oracle.forgotten > 0)
+      this.judge.breach(`H6: the hold of ${node} ends while the storage has forgotten what the client would send again`);
+    this.oracle.dropped();
+    this.oracle.handedOver();
+    if (this.storage.cache.hasDirty) this.judge.breach(`H6: the hold of ${node} ends while what it has written is not durable`);
+    this.judge.taken(node);
+    if (this.trace.isOn) this.trace.say(`${this.name}: the hold of ${node} ends by order`);
+  }
+
   forgets(sector: number, disk: Buffer, positionBytes: number): void {
     if (this.trace.isOn) this.trace.say(`${this.id}: the storage forgets sector ${sector}`);
     if (this.replica !== null) {
@@ -288,7 +299,7 @@ export function served(volume: SimVolume): ServedVolume {
     shared: false,
     takeOver: config?.takeOver ?? null,
     takeOverForce: true,
-    clients: null,
+    clients: config?.clients ?? null,
     ...form?.says,
   };
   if (volume.isStored) described.set(one, storage);

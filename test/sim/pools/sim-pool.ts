@@ -4,9 +4,12 @@
 import type { RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { accessHandlers } from '@rsio/rssrv/admin/access-handlers';
 import { ChangeQueue } from '@rsio/rssrv/admin/change-queue';
+import type { LoggedChanges } from '@rsio/rssrv/admin/logged-changes';
 import type { GrownVolume } from '@rsio/rssrv/storage/io/served-volume';
 import type { Holds } from '@rsio/rssrv/volumes/holds/holds';
+import type { Revocations } from '@rsio/rssrv/volumes/holds/revocations';
 import type { VolumeUses } from '@rsio/rssrv/volumes/holds/volume-uses';
 import type { ClientIdentity } from '@rsio/rssrv/volumes/holds/grants';
 import { ConfigInForce, type ConfigInForcePorts } from '@rsio/rssrv/server/config-in-force';
@@ -33,6 +36,8 @@ export interface PoolMachine {
   readonly random: SeededRandom;
   /** Longest time of a step on disk, ms. */
   readonly stepMs: number;
+  /** The clients that may attach a new volume; null: all clients. */
+  readonly clients: readonly string[] | null;
   /** Makes the volume for a new data file. */
   made(manifest: Manifest): void;
   /** Called when the turn of an OPEN has come. */
@@ -48,6 +53,7 @@ export interface SimPoolPorts {
   /** Process of the listener. */
   readonly process: SimProcess;
   readonly holds: () => Holds;
+  readonly revocations: () => Revocations;
   readonly sessions: () => Iterable<{ readonly claimant: ClientIdentity; readonly uses: VolumeUses }>;
   readonly listChanged: (grown: readonly GrownVolume[]) => void;
   readonly startIncarnation: (id: string) => void;
@@ -58,7 +64,10 @@ export type Order =
   | { readonly verb: 'grow'; readonly name: string; readonly sizeBytes: number }
   | { readonly verb: 'rename'; readonly name: string; readonly to: string }
   | { readonly verb: 'set'; readonly name: string; readonly takeOver: readonly string[] | null }
-  | { readonly verb: 'remove' | 'restore'; readonly name: string };
+  | { readonly verb: 'remove' | 'restore'; readonly name: string }
+  | { readonly verb: 'revoke' | 'allow'; readonly name: string; readonly client: string };
+
+type AccessOrder = Extract<Order, { verb: 'revoke' | 'allow' }>;
 
 const POOL = { name: 'pool', path: '/pool' };
 const SPACE_BYTES = 2 ** 40;
@@ -140,6 +149,10 @@ export class SimPools extends Pools {
   }
 }
 
+function isAboutAccess(order: Order): order is AccessOrder {
+  return order.verb === 'revoke' || order.verb === 'allow';
+}
+
 export class SimPool {
   private readonly ports: SimPoolPorts;
   private readonly verbs: PoolVerbs;
@@ -169,14 +182,31 @@ export class SimPool {
 
   /** Executes an order when all earlier orders have ended. Throws RsError. */
   execute(order: Order, request: string): Promise<Found> {
+    if (isAboutAccess(order)) return this.changeAccess(order, request);
     return this.queue.run(() => this.run(order, request), 'a change by command');
   }
 
-  private run(order: Order, request: string): Promise<Found> {
+  /** Executes an order by its production handler, which enters the queue itself. */
+  private async changeAccess({ verb, name, client }: AccessOrder, request: string): Promise<Found> {
+    const change = async (_verb: string, _name: object, work: () => Promise<Found>): Promise<object> => ({
+      volume: await this.queue.run(work, 'a change by command'),
+    });
+    const changes = { change, checkWanted: () => undefined } as unknown as LoggedChanges;
+    const ports = { revocations: this.ports.revocations(), fences: { order: <T>(_: string | null, work: () => Promise<T>) => work() } };
+    const handler = accessHandlers(changes, this.verbs, ports, LOCAL_ASKER)[`volume-${verb}`];
+    const { volume } = (await handler({ name, universe: 0, client, request })) as unknown as { readonly volume: Found };
+    return volume;
+  }
+
+  private run(order: Exclude<Order, AccessOrder>, request: string): Promise<Found> {
     const name = { name: order.name, universe: 0 };
     switch (order.verb) {
       case 'create':
-        return this.verbs.create({ ...CREATED, ...name, sizeBytes: order.sizeBytes }, LOCAL_ASKER, request);
+        return this.verbs.create(
+          { ...CREATED, ...name, clients: this.ports.pool.clients, sizeBytes: order.sizeBytes },
+          LOCAL_ASKER,
+          request,
+        );
       case 'grow':
         return this.verbs.grow(name, order.sizeBytes, LOCAL_ASKER, request);
       case 'rename':
@@ -200,6 +230,7 @@ export class SimPool {
       bandwidth: { refresh: () => undefined },
       halts: { facts: () => null },
       holds: { holdersOf: (id: string) => holds().holdersOf(id) },
+      revocations: { isLeaving: (id: string, node: string) => this.ports.revocations().isLeaving(id, node) },
       snapshots: { readersOf: () => [] },
       admissions: () => ({ sessions: [...sessions()].map(({ claimant, uses }) => ({ client: claimant, uses })) }),
       listChanged,
@@ -215,7 +246,6 @@ const CREATED = {
   thick: false,
   readonly: false,
   shared: false,
-  clients: null,
   takeOver: null,
   takeOverForce: true,
 } as const;

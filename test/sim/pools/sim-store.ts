@@ -212,6 +212,7 @@ function newConfigInForce(
     bandwidth: { refresh: () => undefined },
     halts: { facts: () => null },
     holds: { holdersOf: (id: string) => holds().holdersOf(id) },
+    revocations: { isLeaving: () => false },
     snapshots,
     admissions: () => ({ sessions: [...sessions()].map(({ claimant, uses }) => ({ client: claimant, uses })) }),
     listChanged,

@@ -21,6 +21,8 @@ export interface ManagerPorts {
   readonly judge: PoolJudge;
   /** Nodes that may take volumes over. */
   readonly nodes: readonly string[];
+  /** Whether the manager also takes volumes away from clients. */
+  readonly revokes: boolean;
   users(volume: SimVolume): readonly SimUser[];
   /** The user detaches the volume, and attaches it again only after `callBack`. Resolves within AWAY_MAX_MS. */
   sendAway(user: SimUser): Promise<void>;
@@ -48,6 +50,9 @@ const ANSWER_MAX_MS = 4000;
 const RETRY_MAX_MS = 400;
 const REPEAT_CHANCE = 0.3;
 const POLL_MS = 20;
+const REATTACH_MS = 500;
+/** Errors after which the manager repeats its order. */
+const OPEN_OUTCOMES: readonly string[] = ['E_POOL', 'E_BUSY', 'E_TIMEOUT'];
 
 /** Maximum size of a volume in bytes. */
 export const POOLED_MAX_BYTES = STEPS_MAX * STEP_BYTES;
@@ -91,6 +96,7 @@ export class SimManager {
     if (present.length === 0 || (present.length < POOLED_MAX && random.chance(0.25))) return this.create(this.newName());
     const one = random.pick(present);
     if (this.stateOf(one).place === 'removed') return random.chance(0.7) ? this.restore(one) : this.createInPlaceOf(one);
+    if (this.ports.revokes && random.chance(0.4)) return this.takeAway(one);
     const draw = random.unit();
     if (draw < 0.45) return this.grow(one);
     if (draw < 0.55) return this.set(one);
@@ -101,10 +107,34 @@ export class SimManager {
 
   private async create(name: string): Promise<void> {
     const sizeBytes = this.random.int(1, 3) * STEP_BYTES;
-    const id = await this.ask({ verb: 'create', name, sizeBytes }, null, { place: 'volumes', name, sizeBytes, takeOver: null });
+    const id = await this.ask({ verb: 'create', name, sizeBytes }, null, this.newState(name, sizeBytes));
     if (id === null) return;
     const volume = this.ports.server.machine.volumes.get(id)!;
     this.owned.push({ id, volume, users: this.ports.users(volume), isOver: false });
+  }
+
+  private newState(name: string, sizeBytes: number): VolumeState {
+    const clients = this.ports.revokes ? this.ports.nodes.toSorted().join() : null;
+    return { place: 'volumes', name, sizeBytes, takeOver: null, clients };
+  }
+
+  /** Takes the volume away from a client, mostly from its holder, and lets the client have it again later. */
+  private async takeAway(one: Owned): Promise<void> {
+    const { random } = this;
+    const { nodes, callBack } = this.ports;
+    const state = this.stateOf(one);
+    const client = random.chance(0.8) ? (one.volume.holder ?? random.pick(nodes)) : random.pick(nodes);
+    const clients = nodes.filter((node) => node !== client).toSorted();
+    if ((await this.ask({ verb: 'revoke', name: state.name, client }, one.id, { ...state, clients: clients.join() })) === null) return;
+    await this.pause(random.unit() * GAP_MAX_MS);
+    await this.ask({ verb: 'allow', name: state.name, client }, one.id, state);
+    const back = async (user: SimUser): Promise<void> => {
+      while (user.volume === null && !user.isAttaching && user.wants && !user.hasNoVolume && !user.isSentAway) {
+        callBack(user);
+        await this.pause(REATTACH_MS);
+      }
+    };
+    for (const user of one.users) if (user.node === client) void back(user);
   }
 
   /** Creates another volume with the name of a removed volume, so that the removed volume is lost for its users. */
@@ -166,9 +196,10 @@ export class SimManager {
         if (this.random.chance(REPEAT_CHANCE)) await this.repeat(order, request, answer.id);
         return answer.id;
       }
-      if (answer !== null && answer.code !== 'E_POOL') {
+      if (answer !== null && !OPEN_OUTCOMES.includes(answer.code)) {
         judge.refused(request, answer.code);
-        if (answer.code !== 'E_HELD') judge.breach(`C1: ${JSON.stringify(order)} is refused with ${answer.code}`);
+        const isRight = answer.code === 'E_HELD' || (order.verb === 'revoke' && answer.code === 'E_VOLUME');
+        if (!isRight) judge.breach(`C1: ${JSON.stringify(order)} is refused with ${answer.code}`);
         return null;
       }
       await this.pause(this.random.unit() * RETRY_MAX_MS);
@@ -177,7 +208,7 @@ export class SimManager {
 
   private async repeat(order: Order, request: string, id: string): Promise<void> {
     const answer = await this.once(order, request);
-    if (answer === null || ('code' in answer && answer.code === 'E_POOL')) return;
+    if (answer === null || ('code' in answer && OPEN_OUTCOMES.includes(answer.code))) return;
     this.ports.judge.repeated(request, id, 'id' in answer ? answer.id : answer.code);
   }
 

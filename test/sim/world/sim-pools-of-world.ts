@@ -59,6 +59,7 @@ export class SimPoolsOfWorld {
   private newManager(server: SimServer): SimManager {
     const { world, random } = this;
     const { clock, trace } = world;
+    const nodes = world.clients.map(({ names }) => names.node);
     const disk = new SimDisk();
     const judge = new PoolJudge(server.name, disk, () => clock.monotonicMs());
     this.judges.push(judge);
@@ -67,6 +68,7 @@ export class SimPoolsOfWorld {
       judge,
       random,
       stepMs: random.pick([1, 10, 40]),
+      clients: world.shape.hasRevocations ? nodes : null,
       made: ({ id, name, sizeBytes }) => void world.addPooled(server, name, { id, sizeBytes }),
       opening: (id) => this.opening(server, server.machine.volumes.get(id)!),
       stepped: () => this.stepped(server),
@@ -80,7 +82,8 @@ export class SimPoolsOfWorld {
       trace,
       server,
       judge,
-      nodes: world.clients.map(({ names }) => names.node),
+      nodes,
+      revokes: world.shape.hasRevocations,
       users: (volume) => this.users(volume),
       sendAway: async (user) => {
         const client = world.clientOf(user);

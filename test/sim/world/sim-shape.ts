@@ -33,6 +33,8 @@ export interface WorldShape {
   readonly tls: boolean;
   /** Whether servers have pools, in which volumes are created and changed. */
   readonly hasPools: boolean;
+  /** Whether administrators take volumes of the pools away from clients. */
+  readonly hasRevocations: boolean;
   readonly snapshots: boolean;
   /** Whether servers have pools on simulated file systems, with snapshots and moves. */
   readonly hasStores: boolean;
@@ -73,6 +75,10 @@ const TLS_SEEDS = 5;
 /** One in this many successive seeds has a world with pools, because most mutants are found in other worlds. */
 const POOL_SEEDS = 7;
 const POOL_SEED = 4;
+/** In some worlds of later seeds with pools, and with nothing else, volumes are taken away from clients. */
+const REVOCATION_SEEDS_AFTER = 3_000;
+const REVOCATION_SEEDS = 14;
+const REVOCATION_SEED = 4;
 /** In some worlds of later seeds, snapshots are taken; a third of these worlds have pools. */
 const SNAPSHOT_SEEDS_AFTER = 120;
 const SNAPSHOT_SEEDS = 14;
@@ -136,6 +142,10 @@ export function isSpreadSeed(seed: number): boolean {
 
 export function isMirrorSeed(seed: number): boolean {
   return seed > MIRROR_SEEDS_AFTER && MIRROR_SEEDS_TAKEN.includes(seed % MIRROR_SEEDS);
+}
+
+export function isRevocationSeed(seed: number): boolean {
+  return seed > REVOCATION_SEEDS_AFTER && seed % REVOCATION_SEEDS === REVOCATION_SEED;
 }
 
 export function isDataProcessSeed(seed: number): boolean {
@@ -223,6 +233,7 @@ function drawPlainShape(random: SeededRandom, seed: number): WorldShape {
     digest: random.chance(0.2),
     // These flags are computed from the seed and not drawn, so that all other numbers of a seed stay the same.
     hasPools,
+    hasRevocations: isRevocationSeed(seed),
     hasStores,
     hasReaders: isReaderSeed(seed),
     hasSpread: isSpreadSeed(seed),

@@ -100,6 +100,9 @@ const FINDERS: readonly (readonly [seed: number, mutants: readonly string[]])[] 
   [609, ['moved-without-rest']],
   [768, ['fence-late']],
   [875, ['opened-while-removed']],
+  [3028, ['revoke-unsettled', 'revoke-volatile']],
+  [3098, ['revoke-unproven']],
+  [3112, ['revoke-unsynced']],
 ];
 
 /** Mutants that an explorer finds, with the seed of the explorer's world. */

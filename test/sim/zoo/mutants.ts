@@ -13,6 +13,7 @@ import { LOSS_MUTANTS } from './mutants/loss-mutants.ts';
 import type { Mutant } from './mutants/mutant.ts';
 import { POOL_MUTANTS } from './pool-mutants/pool-mutants.ts';
 import { RECOVERY_MUTANTS } from './mutants/recovery-mutants.ts';
+import { REVOCATION_MUTANTS } from './mutants/revocation-mutants.ts';
 import { REVOKE_MUTANTS } from './mutants/revoke-mutants.ts';
 import { READER_MUTANTS } from './reader-mutants/reader-mutants.ts';
 import { SERVER_MUTANTS } from './mutants/server-mutants.ts';
@@ -38,6 +39,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...LISTENER_MUTANTS,
   ...STALL_MUTANTS,
   ...REVOKE_MUTANTS,
+  ...REVOCATION_MUTANTS,
   ...HOLD_MUTANTS,
   ...LOG_MUTANTS,
   ...RECOVERY_MUTANTS,

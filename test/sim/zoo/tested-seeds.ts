@@ -2,13 +2,14 @@
 // begins, and the first worlds with mirrors and with data processes. The list is a separate file, so that zoo.test.ts can skip these seeds.
 // Invariant: the list has each seed in found-at.ts.
 
-import { isDataProcessSeed, isMirrorSeed } from '../world/sim-shape.ts';
+import { isDataProcessSeed, isMirrorSeed, isRevocationSeed } from '../world/sim-shape.ts';
 import { FINDER_SEEDS } from './found-at.ts';
 
 /** Number of first seeds of each kind; `npm run sim` runs more. */
 const FIRST_SEEDS = 24;
 const MIRROR_WORLDS = 8;
 const DATA_PROCESS_WORLDS = 3;
+const REVOCATION_WORLDS = 2;
 
 function firstWorlds(count: number, isWanted: (seed: number) => boolean): number[] {
   const found: number[] = [];
@@ -23,5 +24,6 @@ export const TESTED_SEEDS: ReadonlySet<number> = new Set(
     ...FINDER_SEEDS,
     ...firstWorlds(MIRROR_WORLDS, isMirrorSeed),
     ...firstWorlds(DATA_PROCESS_WORLDS, isDataProcessSeed),
+    ...firstWorlds(REVOCATION_WORLDS, isRevocationSeed),
   ].toSorted((a, b) => a - b),
 );

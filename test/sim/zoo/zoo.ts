@@ -6,7 +6,7 @@
 import { FOUND_AT } from './found-at.ts';
 import { EXPLORED_MAX } from './explorers/explorers.ts';
 import { HuntProcess, type Run } from './hunt-process.ts';
-import { isMirrorSeed, isReaderSeed, isSpreadSeed, isStoreSeed } from '../world/sim-shape.ts';
+import { isMirrorSeed, isReaderSeed, isRevocationSeed, isSpreadSeed, isStoreSeed } from '../world/sim-shape.ts';
 import type { Mutant } from './mutants/mutant.ts';
 import { MUTANTS } from './mutants.ts';
 
@@ -44,8 +44,9 @@ export interface ZooOptions {
 export const UNBROKEN = 'unbroken';
 /** A mutant that passes this many seeds has survived. */
 export const ZOO_SEEDS = 400;
-/** A mutant that needs worlds with mirrors has survived if it passes this many of these worlds. */
+/** A mutant that needs worlds with mirrors, or with volumes that are taken away, has survived if it passes this many of these worlds. */
 const MIRROR_SEEDS_MAX = 90;
+const REVOCATION_SEEDS_MAX = 60;
 /** The unbroken code must pass at least this many seeds. */
 export const UNBROKEN_SEEDS_MIN = 50;
 
@@ -103,20 +104,21 @@ async function inProcess<T>(work: (hunts: HuntProcess) => Promise<T>): Promise<T
 }
 
 /** Returns the seeds in which the mutant is hunted, as runs of consecutive seeds. Seeds whose worlds cannot find the mutant are skipped. */
-function runsFor({ needsStores, needsReaders, needsSpread, needsMirrors, explorer }: Mutant, first: number): Run[] {
+function runsFor({ needsStores, needsReaders, needsSpread, needsMirrors, needsRevocations, explorer }: Mutant, first: number): Run[] {
   if (explorer !== undefined) return [[first, first + EXPLORED_MAX - 1]];
   const seeds = Array.from({ length: ZOO_SEEDS }, (_unused, index) => first + index);
-  if (needsMirrors === true) return mirrorSeeds(first, MIRROR_SEEDS_MAX).map((seed) => [seed, seed]);
+  if (needsMirrors === true) return seedsFrom(first, MIRROR_SEEDS_MAX, isMirrorSeed);
+  if (needsRevocations === true) return seedsFrom(first, REVOCATION_SEEDS_MAX, isRevocationSeed);
   if (needsReaders === true) return seeds.filter((seed) => isReaderSeed(seed)).map((seed) => [seed, seed]);
   if (needsSpread === true) return seeds.filter((seed) => isSpreadSeed(seed)).map((seed) => [seed, seed]);
   if (needsStores === true) return seeds.filter((seed) => isStoreSeed(seed)).map((seed) => [seed, seed]);
   return [[first, first + ZOO_SEEDS - 1]];
 }
 
-function mirrorSeeds(first: number, count: number): number[] {
-  const seeds: number[] = [];
-  for (let seed = first; seeds.length < count; seed++) if (isMirrorSeed(seed)) seeds.push(seed);
-  return seeds;
+function seedsFrom(first: number, count: number, isWanted: (seed: number) => boolean): Run[] {
+  const runs: Run[] = [];
+  for (let seed = first; runs.length < count; seed++) if (isWanted(seed)) runs.push([seed, seed]);
+  return runs;
 }
 
 /** Distributes ascending seeds over the jobs, as runs of consecutive seeds. */

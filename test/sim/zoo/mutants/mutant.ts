@@ -23,6 +23,8 @@ export interface Mutant {
   readonly needsReaders?: true;
   /** Only worlds with volumes over several pools can find the mutant. */
   readonly needsSpread?: true;
+  /** Only worlds in which volumes are taken away from clients can find the mutant. */
+  readonly needsRevocations?: true;
   /** Only worlds with mirrors can find the mutant. */
   readonly needsMirrors?: true;
   /** The mutant is hunted in the worlds of this explorer instead of in seeds of the simulator. */

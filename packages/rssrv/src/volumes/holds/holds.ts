@@ -189,7 +189,7 @@ export class Holds extends HoldStore {
    * Calls `prepare` in the turn of the volume, and then ends the hold of the node, unless `prepare` throws. Resolves with false if the node
    * does not hold the volume. Durable when the promise resolves.
    */
-  async endHold(volumeId: string, node: string, prepare: (hold: Hold) => Promise<void>): Promise<boolean> {
+  endHold(volumeId: string, node: string, prepare: (hold: Hold) => Promise<void>): Promise<boolean> {
     return this.turns.inTurn(volumeId, async () => {
       const entry = this.entryOf(volumeId);
       const hold = entry.holds.find((one) => one.node === node);

@@ -40,8 +40,8 @@ export interface LeftVolume {
 
 export class Revocations {
   private readonly ports: RevocationPorts;
-  /** The pairs of volume id and node with an order in progress. */
-  private readonly leaving = new Set<string>();
+  /** The orders in progress, keyed by the pair of volume id and node, with the ids of the volume and snapshots whose holds have ended. */
+  private readonly leaving = new Map<string, Set<string>>();
 
   constructor(ports: RevocationPorts) {
     this.ports = ports;
@@ -54,10 +54,12 @@ export class Revocations {
 
   /**
    * Returns true if an OPEN of this volume or snapshot is refused because of an order in progress. An OPEN that resumes a hold is not
-   * refused as long as there is a hold: the hold may stay, and its holder must be able to send again what the storage has lost.
+   * refused before the hold has ended durably: the hold may stay, also after a crash, and its holder must then be able to send again what
+   * the storage has lost.
    */
   isBarred({ id, snapshotOf }: Pick<ServedVolume, 'id' | 'snapshotOf'>, node: string, { resume }: Pick<OpenRequest, 'resume'>): boolean {
-    return this.isLeaving(snapshotOf ?? id, node) && (resume === null || !this.hasHold(id, node));
+    const ended = this.leaving.get(keyOf(snapshotOf ?? id, node));
+    return ended !== undefined && (resume === null || ended.has(id));
   }
 
   /**
@@ -87,7 +89,7 @@ export class Revocations {
     if (this.leaving.has(key)) throw new RsError('E_BUSY', `Volume ${volume.name} is just being taken away from ${node}: try again`);
     if (this.leaving.size >= REVOCATIONS_MAX)
       throw new RsError('E_LIMIT', `${REVOCATIONS_MAX} volumes are just being taken away from clients: try again later`);
-    this.leaving.add(key);
+    this.leaving.set(key, new Set());
     try {
       const wasHeld = await this.inTime(volume, node);
       return { wasHeld, left: await unlist() };
@@ -134,7 +136,7 @@ export class Revocations {
     const { holds } = this.ports;
     const pause = pauseOf(holds.holdOf(id, node), id, this.ports);
     if (pause !== null) await pause;
-    return holds.endHold(id, node, async (hold) => {
+    const wasHeld = await holds.endHold(id, node, async (hold) => {
       check();
       const served = hold.readonly ? null : this.servedTo(volume, hold);
       const why = `Volume ${volume.name} is taken away from ${node}`;
@@ -142,6 +144,8 @@ export class Revocations {
       if (served !== null) await this.makeDurable(volume, served, hold, isFlushed);
       check();
     });
+    this.leaving.get(keyOf(volume.id, node))?.add(id);
+    return wasHeld;
   }
 
   /** Returns the volume of a writer. Throws if it is not served, or if the writer must first send again what the storage may have lost. */
