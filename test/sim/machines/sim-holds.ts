@@ -218,6 +218,7 @@ export class SimHolds {
           ),
         epochOf: (id) => this.holders.epochOf(id),
         holdersOf: (id) => this.holders.holdersOf(id),
+        holdOf: (id, node) => this.holders.holdOf(id, node),
       },
       find: (id) => {
         const volume = machine.volumes.get(id);
@@ -227,6 +228,8 @@ export class SimHolds {
       revoke: (node, id, epoch) => this.revoke(node, id, epoch),
       sync: ({ id }) => this.sync(machine.volumes.get(id)!),
       incarnationEnded: async ({ id }) => machine.incarnationEnded(id),
+      // No pool of these worlds is shared.
+      ...{ disputedMs: () => 0, pause: () => Promise.resolve() },
     });
   }
 
