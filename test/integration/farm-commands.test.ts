@@ -109,7 +109,8 @@ it('with the resource agent, Pacemaker decides who serves a pool, and no server 
   await third.kill('rssrv');
   expect(await agent(third, 'monitor')).toEqual([7, '']);
   expect(await agent(first, 'start')).toEqual([0, '']);
-  expect(await first.rsadmWell('volume', 'list')).toContain('db@0');
+  // The server owns the pool from the record on, and opens its volumes afterwards.
+  await waitFor(async () => (await first.rsadmWell('volume', 'list')).includes('db@0'), 10_000, 'The volumes are served');
   await farm.revive(third);
   expect(await codes('monitor')).toEqual([0, 7, 7]);
   // After an orderly stop of the server, no other server takes the pool until Pacemaker decides.
