@@ -61,6 +61,9 @@ function listBytesOf({ cdb, command }: ScsiTask): number | null {
 /** Executes a command, and sets its data. Returns how it ends. */
 export function executeNow(task: ScsiTask, user: CommandUser, target: CommandTarget): Outcome {
   const answer = answerTo(task, user, target);
+  const kind = task.command?.kind;
+  // A host that gets no pointer to the option takes the whole command as not supported.
+  if (answer === SENSE.INVALID_FIELD && (kind === 'codes' || kind === 'inquiry')) task.field = 2;
   if (typeof answer === 'number') return answer;
   task.give(answer, allocatedBy(task.cdb));
   return GOOD;

@@ -116,7 +116,8 @@ describe('capacities and lists', () => {
     expect((all.length - 4) / 8).toBe(COMMANDS.length);
     expect(codes(0x80).data.length).toBe(4 + 20 * COMMANDS.length);
     for (const { opcode, action, usage } of COMMANDS) {
-      expect(codes(action < 0 ? 2 : 1, opcode, Math.max(action, 0)).short).toBe(INVALID_FIELD);
+      const wrong = codes(action < 0 ? 2 : 1, opcode, Math.max(action, 0));
+      expect([wrong.short, wrong.pointer]).toEqual([INVALID_FIELD, 2]);
       const { data } = codes(action < 0 ? 1 : 2, opcode, Math.max(action, 0));
       expect([data[1], data.readUInt16BE(2), data[4]]).toEqual([3, usage.length, opcode]);
       if (action >= 0) expect(data[5]! & 0x1f).toBe(action);

@@ -115,6 +115,8 @@ export interface RigAnswer {
   readonly status: number;
   /** Sense key, additional sense code and qualifier, such as '5/2400'; empty if there is no sense data. */
   readonly sense: string;
+  /** The byte of the command block that is wrong, by sense data in fixed form; -1 if it says none. */
+  readonly pointer: number;
   readonly data: Buffer;
   readonly presented: number;
   /** What the answer is in short: `good`, the name of a status, or the sense. */
@@ -154,6 +156,7 @@ export class RigHost implements TaskOwner {
       tag,
       status,
       sense: code,
+      pointer: senseBytes >= 18 && (sense[15]! & 0xc0) === 0xc0 ? sense.readUInt16BE(16) : -1,
       data: Buffer.from(data.subarray(dataOffset, dataOffset + dataBytes)),
       presented: presentedBytes,
       short: code === '' ? (STATUSES[status] ?? String(status)) : code,
