@@ -2,7 +2,7 @@
 // session re-uses its objects. Invariant: the buffer goes back to the pool when neither the decoder nor the engine nor the output uses it.
 
 import type { DataBuffer } from '../../frontends/streams/data-buffers.ts';
-import type { WatchedCommand } from '../host-watch.ts';
+import type { WatchedCommand } from '../ports/host-watch.ts';
 import { ScsiTask } from '../scsi/scsi-task.ts';
 import { NO_TAG } from './wire/constants.ts';
 

@@ -10,7 +10,7 @@ import { Controller, isKeepAlive } from './controller.ts';
 import type { Queue } from './queue.ts';
 import type { ReservationNotice } from '../reservations/reservation-rules.ts';
 import type { ReservationGate, Reservations } from '../reservations/reservations.ts';
-import type { GateNamespace } from '../gate-namespace.ts';
+import type { GateNamespace } from '../ports/gate-namespace.ts';
 import type { ControllerOwner, SubsystemOptions } from './subsystem-view.ts';
 import { CNTLID_ANY, CODE, type Code, DNR } from './wire/constants.ts';
 
