@@ -32,6 +32,7 @@ import { type BackendShape, FarmBackend } from './farm-backend.ts';
 import type { FarmMachine } from './farm-machine.ts';
 import type { FarmVolume } from './farm-judge.ts';
 import { FarmPool, POOL, POOL_ID } from './farm-pool.ts';
+import { ABSENT, portsOf } from './farm-ports.ts';
 import { asSocket, FarmWorker } from './farm-worker.ts';
 
 export interface FarmServerPorts {
@@ -209,13 +210,15 @@ export class FarmServer implements SimHost {
   }
 
   private newIncarnations(): Incarnations {
-    return new Incarnations({
-      log: NO_LOG,
-      volumes: { nameOf: (id: string) => id, served: [], cut: () => Promise.resolve(null), clearOldError: () => Promise.resolve() },
-      begin: (id: string) => this.ended(id),
-      revoke: (id: string) => this.admissions.revoke(id, this.holds.epochOf(id)),
-      listChanged: () => this.listChanged(),
-    } as unknown as IncarnationsPorts);
+    return new Incarnations(
+      portsOf<IncarnationsPorts>({
+        log: NO_LOG,
+        volumes: { nameOf: (id: string) => id, served: [], cut: () => Promise.resolve(null), clearOldError: () => Promise.resolve() },
+        begin: (id: string) => this.ended(id),
+        revoke: (id: string) => this.admissions.revoke(id, this.holds.epochOf(id)),
+        listChanged: () => this.listChanged(),
+      }),
+    );
   }
 
   private newRequests(): SessionRequests {
@@ -224,36 +227,42 @@ export class FarmServer implements SimHost {
       const { clients } = this.ports.volumes.find((one) => one.id === id)!;
       return { name: id, universe: 0, clients, error: new RsError('E_VOLUME', `Volume ${id}: ${why}`, { hasMoved }) };
     };
-    return new SessionRequests({
-      ...{ clock: this.listener, log: NO_LOG, server: this.name, holds: this.holds },
-      volumes: {
-        get served() {
-          return pool.offered;
+    return new SessionRequests(
+      portsOf<SessionRequestPorts>({
+        ...{ clock: this.listener, log: NO_LOG, server: this.name, holds: this.holds },
+        volumes: {
+          get served() {
+            return pool.offered;
+          },
+          get failures() {
+            return [...pool.suspended].map(([id, why]) => failure(id, why, false));
+          },
+          sync: (id: string) => pool.sync(id),
         },
-        get failures() {
-          return [...pool.suspended].map(([id, why]) => failure(id, why, false));
-        },
-        sync: (id: string) => pool.sync(id),
-      },
-      shortage: { has: () => false },
-      bandwidth: { granted: () => undefined, heldBy: () => null },
-      moments: { granted: () => undefined },
-      snapshots: { byId: () => null, find: () => null, whyMissing: () => null },
-      voters: { recordOf: () => null },
-      fences: { has: () => false },
-      admissions: () => this.admissions,
-      administration: () => ({
-        failures: pool.served.length > 0 ? [] : this.ports.volumes.map(({ id }) => failure(id, 'its pool is not open', true)),
-        poolStates: [],
+        limitedLog: new RateLimitedLog(this.listener, NO_LOG),
+        // Worlds of farms have no rights, and no snapshots.
+        rights: ABSENT,
+        snapshotAnswers: ABSENT,
+        shortage: { has: () => false },
+        bandwidth: { granted: () => undefined, heldBy: () => null },
+        moments: { granted: () => undefined },
+        snapshots: { byId: () => null, find: () => null, whyMissing: () => null },
+        voters: { recordOf: () => null },
+        fences: { has: () => false },
+        admissions: () => this.admissions,
+        administration: () => ({
+          failures: pool.served.length > 0 ? [] : this.ports.volumes.map(({ id }) => failure(id, 'its pool is not open', true)),
+          poolStates: [],
+        }),
+        config: () => ({ rights: [] }),
+        interfaces: () => this.interfaces,
+        incarnationOf: ({ id, pool: place }: ServedVolume) => `${POOL_ID}.${place?.ownership?.life ?? ''}.${this.counts.get(id) ?? 0}`,
+        isMine: (poolId: string, generation: number, hasFailed: boolean) => this.shared!.isMine(poolId, generation, hasFailed),
+        incarnationEnded: ({ id }: ServedVolume) => this.ended(id),
+        lost: (id: string) => void this.incarnations.lost(id),
+        listChanged: () => this.listChanged(),
       }),
-      config: () => ({ rights: [] }),
-      interfaces: () => this.interfaces,
-      incarnationOf: ({ id, pool: place }: ServedVolume) => `${POOL_ID}.${place?.ownership?.life ?? ''}.${this.counts.get(id) ?? 0}`,
-      isMine: (poolId: string, generation: number, hasFailed: boolean) => this.shared!.isMine(poolId, generation, hasFailed),
-      incarnationEnded: ({ id }: ServedVolume) => this.ended(id),
-      lost: (id: string) => void this.incarnations.lost(id),
-      listChanged: () => this.listChanged(),
-    } as unknown as SessionRequestPorts);
+    );
   }
 
   private admissionPorts(): AdmissionPorts {
@@ -264,7 +273,7 @@ export class FarmServer implements SimHost {
       },
       refuse: (socket, _proven, { code, message }) => this.refusals.get(socket)?.({ code, sentence: message }),
     };
-    return {
+    return portsOf<AdmissionPorts>({
       ...{ clock: this.listener, log: NO_LOG, limitedLog: new RateLimitedLog(this.listener, NO_LOG), holds: this.holds },
       takeWorkerSession: (id: string) => this.newWorker(id).workerSession,
       beginMessage: () => ({
@@ -281,7 +290,7 @@ export class FarmServer implements SimHost {
       ...reports,
       // No client of a farm writes gate records.
       recordIdle: () => Promise.resolve(),
-    } as unknown as AdmissionPorts;
+    });
   }
 
   private newWorker(id: string): FarmWorker {
@@ -303,7 +312,7 @@ export class FarmServer implements SimHost {
   private sharedPorts(): SharedPoolsPorts {
     const { listener, machine, pool } = this;
     const said = (sentence: string): void => this.ports.trace.say(`${this.name}: ${sentence}`);
-    return {
+    return portsOf<SharedPoolsPorts>({
       ...{ clock: listener, log: { info: said, warn: said, error: said }, ledgers: this.ledgers },
       volumes: {
         get served() {
@@ -327,7 +336,7 @@ export class FarmServer implements SimHost {
       random: () => this.ports.random.unit(),
       statistics: () => Promise.resolve({ sessions: [] }),
       partsOf: () => ({ engine: machine.engineFor(listener), mount: machine.mountFor(listener) }),
-    } as unknown as SharedPoolsPorts;
+    });
   }
 }
 

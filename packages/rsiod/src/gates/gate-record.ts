@@ -73,17 +73,18 @@ export class GateRecord {
 
   /** Writes which node has the volume as a gate with partners; null: none. */
   async keepActive(active: string | null): Promise<void> {
-    if (this.content.active !== active) await this.change((content) => ({ ...content, active }));
+    await this.change((content) => (content.active === active ? content : { ...content, active }));
   }
 
   async keepReservations(reservations: ReservationState): Promise<void> {
     await this.change((content) => ({ ...content, reservations }));
   }
 
-  /** Changes are made one after another, so that none of them loses another one. */
+  /** Changes are made one after another, so that none of them loses another one. The same content is not written again. */
   private change(made: (content: RecordContent) => RecordContent): Promise<void> {
     const done = this.turn.then(async () => {
       const next = made(this.content);
+      if (next === this.content) return;
       await this.port.write(Buffer.from(JSON.stringify(next)));
       this.content = next;
     });

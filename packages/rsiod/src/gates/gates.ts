@@ -269,8 +269,9 @@ export class Gates implements Frontend {
   }
 
   private async apply(): Promise<void> {
-    const isWanted = this.isRunning && this.config.length > 0 && (await this.hasNumbers());
-    const wanted = isWanted ? this.config : [];
+    // Also without gates: volumes that had numbers may have a note of this client in their records.
+    const hasNumbers = this.isRunning && (await this.hasNumbers());
+    const wanted = hasNumbers ? this.config : [];
     const gone = [...this.gates.values()].filter(
       (gate) => !wanted.some((config) => this.nqnOf(config) === gate.nqn && config.member === gate.config.member),
     );
@@ -298,7 +299,7 @@ export class Gates implements Frontend {
       this.trouble = null;
     } catch (thrown) {
       this.trouble = toRsError(thrown).message;
-      this.options.log.warn(`The gates let no host in: ${toRsError(thrown).message}; then run rsconfig reload`);
+      if (this.config.length > 0) this.options.log.warn(`The gates let no host in: ${toRsError(thrown).message}; then run rsconfig reload`);
     }
     return this.isLoaded;
   }

@@ -85,6 +85,21 @@ export const GATE_KEEP_ALIVE_MIN_MS = 2 * GATE_GAP_MS;
 export const GATE_BUSY_MS = 20_000;
 /** A reset, an abort or a reservation that must wait longer for I/O is not answered: the connection is closed. */
 export const GATE_QUIESCE_MS = 10_000;
+/**
+ * Most resets of lost controllers that one controller waits for (CCRL), that all controllers of a gate wait for, and most entries in a
+ * controller's log of them. The answer waits for the end of the lost controller for this time; after that, the log says what came of it.
+ */
+export const GATE_CROSS_RESET_LIMIT = 4;
+export const GATE_CROSS_RESETS_MAX = 16;
+export const GATE_CROSS_RESET_LOG_MAX = 32;
+export const GATE_CROSS_RESET_ANSWER_MS = 1_000;
+/**
+ * How long hosts wait after the keep-alive time for the commands of a lost controller (CQT). The gate begins no command of a host when the
+ * keep-alive time has run out, and not even the next step of one (`mayContinue` of the controller); after this time at the latest, it has
+ * noticed that, and has closed the connections. What a volume has by then may end much later, because a volume waits for paths; but it can
+ * overtake nothing: newer I/O of this gate waits for it (O1), and a gate that takes the volume over makes it stale (D3, H2).
+ */
+export const GATE_QUIESCE_AFTER_KEEP_ALIVE_MS = 2_000;
 /** A host that moves nothing of what it owes, data or the taking of answers, in this time is cut off. */
 export const GATE_TRANSFER_MS = 30_000;
 /** TCP asks a silent host after this time, so that a dead host without a keep-alive of its own keeps no connection for ever. */
@@ -177,6 +192,12 @@ assert(
 assert(GATE_ADDRESSES_MAX <= GATE_PORT_IDS, 'Each address of a gate has a number');
 assert(GATE_CONTROLLER_IDS > GATE_CONTROLLERS_MAX, 'An id is free');
 assert(GATE_ANA_LOG_BYTES <= GATE_COPY_MAX_BYTES, 'The log of the states of all namespaces fits into one answer');
+assert(
+  GATE_QUIESCE_AFTER_KEEP_ALIVE_MS >= GATE_GAP_MS,
+  'A controller is looked at each tick, and a tick that is later is a gap, which ends it',
+);
+assert(GATE_CROSS_RESET_ANSWER_MS < GATE_QUIESCE_MS, 'A host has its answer before the log says that the reset has failed');
+assert(16 * GATE_CROSS_RESET_LOG_MAX <= GATE_SMALL_LOG_BYTES, 'The log of cross-controller resets fits into one short answer');
 assert(GATE_TICK_MS * 4 <= GATE_GAP_MS, 'A tick that is somewhat late is no gap');
 assert(GATE_IN_CAPSULE_BYTES === 8 * KIB, 'Admin commands have as much data in capsules');
 assert(AUTH_MESSAGE_MAX_BYTES <= GATE_IN_CAPSULE_BYTES, 'A message of an authentication fits into a capsule');

@@ -31,6 +31,8 @@ export class NamespaceNumbers {
   private readonly file: StateFile<Content>;
   /** For each gate: the numbers by the id of the volume. */
   private readonly gates = new Map<string, Map<string, number>>();
+  /** True if no number was on disk at the start: it is the first one, or the file was lost. */
+  isNew = false;
   /** Settles when all numbers that were given so far are on disk. */
   private saved: Promise<void> = Promise.resolve();
 
@@ -41,7 +43,14 @@ export class NamespaceNumbers {
   /** Throws E_SYSTEM and E_CONFIG if the file cannot be used. */
   async load(): Promise<void> {
     const content = await this.file.load();
+    this.isNew = content === null;
     for (const { gate, volumes } of content?.gates ?? []) this.gates.set(gate, new Map(volumes.map(({ id, nsid }) => [id, nsid])));
+  }
+
+  /** True if the volume has, or had, a number at any gate. */
+  knows(id: string): boolean {
+    for (const known of this.gates.values()) if (known.has(id)) return true;
+    return false;
   }
 
   /**

@@ -37,6 +37,7 @@ export class NvmeProtocol implements GateProtocol {
       version: ports.version,
       isHostAllowed: (hostNqn: string) => isAllowed(ports.config(), nqn, hostNqn),
       nowMs: () => ports.nowMs(),
+      random: pools.auth.random,
       note: (sentence: string) => ports.note(sentence),
     };
     this.target = new Subsystem({ ...options, nqn, discovery: null });

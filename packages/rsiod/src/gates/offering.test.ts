@@ -10,7 +10,7 @@ import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { MemoryVolume } from '../frontends/nbd/testing/memory-volume.ts';
 import { Gates } from './gates.ts';
-import { GATE_IDS_EACH, GATE_RECORD_LOOK_MS, GATE_VOLUMES_MAX } from './limits.ts';
+import { GATE_IDS_EACH, GATE_RECORD_LOOK_MS, GATE_SETTLE_MS, GATE_VOLUMES_MAX } from './limits.ts';
 import type { OfferedVolume } from './standbys.ts';
 
 const NQNS = ['nqn.2026-01.org.example:one', 'nqn.2026-01.org.example:two'] as const;
@@ -175,4 +175,64 @@ it('a gate whose file of numbers was lost gives no volume the id of one that ano
   await gates.show(held('v3'));
   expect(states(0).toSorted()).toEqual(['8192 standby osl:v1@0', '8193 standby osl:v2@0', '8194 active osl:v3@0']);
   expect(records.get('v3')?.toString()).toContain('"nsid":8194');
+});
+
+it('the record does not name this client any more if its gate was removed while rsiod was not running', async () => {
+  const active = (): unknown => JSON.parse(records.get('v1')?.toString() ?? '{}').active;
+  await make([gate(0)]);
+  await gates.show(held('v1'));
+  const [ids, noted] = [JSON.parse(records.get('v1')!.toString()).ids, records.get('v1')!];
+  expect(active()).toBe('big-2');
+  await gates.close();
+  records.set('v1', noted);
+  await make([]);
+  await gates.show(held('v1'));
+  await pass(250);
+  expect([active(), JSON.parse(records.get('v1')!.toString()).ids]).toEqual([null, ids]);
+  // A volume that was never at a gate of this client is not asked for its record.
+  const other = Object.assign(held('v2'), { record: { read: () => Promise.reject(new Error('asked')), write: () => Promise.resolve() } });
+  await gates.show(other);
+  await pass(250);
+  expect(lines.filter((line) => line.includes('asked'))).toEqual([]);
+});
+
+it('the record keeps the name of this client while a gate with partners wants the volume and cannot show it yet', async () => {
+  await make([gate(0)]);
+  await gates.show(held('v1'));
+  const noted = records.get('v1')!;
+  await gates.close();
+  records.set('v1', noted);
+  await make([gate(1)]);
+  const volume = held('v1');
+  volume.trouble = new Error('the pool is full');
+  await gates.show(volume);
+  volume.trouble = null;
+  await pass(250);
+  expect(JSON.parse(records.get('v1')!.toString()).active).toBe('big-2');
+});
+
+it('without its file of numbers, a gate gives ids only when it knows those of the other volumes', async () => {
+  offered = [other('v1')];
+  let answer: (record: Buffer) => void = () => undefined;
+  readRecord = () => new Promise((resolve) => (answer = resolve));
+  await make([gate(0)]);
+  await pass(250);
+  await gates.show(held('v3'));
+  await pass(3_000);
+  expect([states(0), records.has('v3')]).toEqual([[], false]);
+  answer(recordOf(NQNS[0], GATE_IDS_EACH + 1));
+  await pass(2_000);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  expect(states(0).toSorted()).toEqual(['8192 standby osl:v1@0', '8193 active osl:v3@0']);
+});
+
+it('a record that is never read does not keep a volume from the hosts for ever', async () => {
+  offered = [other('v1')];
+  readRecord = () => new Promise(() => undefined);
+  await make([gate(0)]);
+  await pass(250);
+  await gates.show(held('v3'));
+  await pass(GATE_SETTLE_MS + 2_000);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  expect(states(0)).toEqual(['8192 active osl:v3@0']);
 });

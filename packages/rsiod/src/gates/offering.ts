@@ -10,7 +10,7 @@ import type { FrontendVolume } from '../volumes/frontend-volume.ts';
 import { ActiveNamespace } from './active-namespace.ts';
 import type { Gate, GateLog } from './gate.ts';
 import { GateRecord } from './gate-record.ts';
-import { GATE_IDS_EACH, GATE_LOOK_MS, GATE_RECORD_LOOK_MS, GATE_UNITS_EACH, GATE_VOLUMES_MAX } from './limits.ts';
+import { GATE_IDS_EACH, GATE_LOOK_MS, GATE_RECORD_LOOK_MS, GATE_SETTLE_MS, GATE_UNITS_EACH, GATE_VOLUMES_MAX } from './limits.ts';
 import type { NamespaceNumbers } from './namespace-numbers.ts';
 import { Reservations } from './reservations/reservations.ts';
 import { offers, type Standbys } from './standbys.ts';
@@ -31,6 +31,7 @@ interface Shown {
   reservations: Reservations | null;
   /** The time (monotonic ms) at which the gates have tried last to offer it. */
   triedMs: number;
+  readonly sinceMs: number;
   /** By the name of a gate: why it does not offer the volume. The log has each reason once. */
   readonly refusals: Map<string, string>;
   isBeingOffered: boolean;
@@ -53,6 +54,7 @@ export class Offering {
       record: null,
       reservations: null,
       triedMs: 0,
+      sinceMs: this.ports.clock.monotonicMs(),
       refusals: new Map(),
       isBeingOffered: false,
       isNoted: false,
@@ -60,6 +62,7 @@ export class Offering {
     };
     this.shown.set(volume, known);
     await this.offerAtAll(volume, known);
+    void this.takeOldNoteBack(volume, known);
   }
 
   /** The volume is being detached. Gates of other machines may take it from nobody then, because another client may attach it. */
@@ -104,10 +107,24 @@ export class Offering {
   /** Called after a change of the gates. A volume that no gate with partners offers here any more is not taken from this client. */
   async takeNotesBack(): Promise<void> {
     for (const [volume, shown] of this.shown) {
+      if (!shown.isNoted) await this.takeOldNoteBack(volume, shown);
       if (!shown.isNoted || this.hasPartners(volume)) continue;
       shown.isNoted = false;
       await this.takeNoteBack(volume, shown.record);
     }
+  }
+
+  /** An earlier process may have noted this client at a gate that its configuration has no longer: other gates would take the volume away. */
+  private async takeOldNoteBack(volume: FrontendVolume, shown: Shown): Promise<void> {
+    const isNeedless = (): boolean => shown.isNoted || this.shown.get(volume) !== shown || this.isWantedByPartners(volume);
+    if (isNeedless() || !this.ports.numbers.knows(volume.id)) return;
+    const record = await this.recordOf(volume, shown).catch(() => null);
+    if (!isNeedless()) await this.takeNoteBack(volume, Promise.resolve(record));
+  }
+
+  private isWantedByPartners(volume: FrontendVolume): boolean {
+    for (const gate of this.ports.gates()) if (gate.hasPartner && offers(gate.config, volume)) return true;
+    return false;
   }
 
   /** Called with each tick. */
@@ -167,6 +184,10 @@ export class Offering {
       const record = await this.recordOf(volume, shown);
       const recorded = record?.idAt(nqn) ?? null;
       const isInUse = (id: string): boolean => this.isShown(id);
+      if (recorded === null && this.mustWaitForRecords(gate, shown)) {
+        shown.triedMs = -GATE_RECORD_LOOK_MS;
+        return;
+      }
       const isTaken = (id: number): boolean => (gate.subsystem.namespaces.get(id)?.volume.id ?? volume.id) !== volume.id;
       const nsid = await this.ports.numbers.numberOf(nqn, volume.id, {
         member: config.member ?? 1,
@@ -188,6 +209,13 @@ export class Offering {
         this.ports.log.warn(`Gate ${config.name} does not offer ${nameInUniverse(volume)}: ${message}`);
       shown.refusals.set(config.name, message);
     }
+  }
+
+  /** Without a file of numbers, only the records of other volumes say which ids this gate has given before. */
+  private mustWaitForRecords({ hasPartner }: Gate, { sinceMs }: Shown): boolean {
+    const { numbers, standbys, clock } = this.ports;
+    const mayWait = hasPartner && numbers.isNew && clock.monotonicMs() - sinceMs < GATE_SETTLE_MS;
+    return mayWait && standbys.hasUnread((id) => this.isShown(id));
   }
 
   /** Without the note, no other gate takes the volume over. A failure keeps no host from it; the gates try again. */

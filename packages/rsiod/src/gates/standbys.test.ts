@@ -5,7 +5,7 @@ import { beforeEach, expect, it, vi } from 'vitest';
 import type { ClientGateConfig } from '@rsio/common/config/schema/types';
 import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { GATE_ABSENT_MS, GATE_RECORD_LOOK_MS, GATE_SWITCH_MS } from './limits.ts';
+import { GATE_ABSENT_MS, GATE_RECORD_LOOK_MS, GATE_RECORD_READS_MAX, GATE_SWITCH_MS } from './limits.ts';
 import type { GateNamespace } from './ports/gate-namespace.ts';
 import { type OfferedVolume, type StandbyGate, StandbyNamespace, Standbys } from './standbys.ts';
 
@@ -300,4 +300,20 @@ it('a volume whose record cannot be read keeps no host waiting', async () => {
   record = () => Promise.reject(new Error('no record'));
   await look();
   expect(standbys.isSettled(() => false)).toBe(true);
+});
+
+it('one look has the records of all volumes read, a few at a time, because hosts wait for them after a start', async () => {
+  gate.config = { ...gate.config, volumes: 'all' };
+  offered = Array.from({ length: 1_000 }, (_, at) => ({ ...ORACLE, name: `v${at}`, id: `id-${at}` }));
+  let [reading, most, reads] = [0, 0, 0];
+  recordOfVolume = async ({ id }) => {
+    reads++;
+    most = Math.max(most, ++reading);
+    await Promise.resolve();
+    reading--;
+    return id === 'id-3' ? Promise.reject(new Error('no path')) : recordOf([{ nqn: NQN, nsid: Number(id.slice(3)) + 1 }]);
+  };
+  standbys.look(() => false);
+  for (let turn = 0; turn < 5_000; turn++) await Promise.resolve();
+  expect([gate.namespaces.size, standbys.isSettled(() => false), most, reads]).toEqual([999, true, GATE_RECORD_READS_MAX, 1_000]);
 });

@@ -154,11 +154,16 @@ export class Standbys {
    * tell them that these volumes are gone. `isHere`: the volume is attached here, and shown.
    */
   isSettled(isHere: (id: string) => boolean): boolean {
+    const hasGates = [...this.gates()].length > 0;
+    return !hasGates || (this.ports.servers.offered().length > 0 && !this.hasUnread(isHere));
+  }
+
+  /** True if the record of a volume in the servers' lists has not been asked for, which a gate names and `isHere` does not have. */
+  hasUnread(isHere: (id: string) => boolean): boolean {
     const gates = [...this.gates()];
-    const offered = this.ports.servers.offered();
     const isKnown = (known: StandbyVolume | undefined): boolean => known !== undefined && (known.ids !== null || known.hasTried);
     const isWanted = (one: OfferedVolume): boolean => gates.some(({ config }) => offers(config, one)) && !isHere(one.id);
-    return gates.length === 0 || (offered.length > 0 && offered.every((one) => !isWanted(one) || isKnown(this.volumes.get(one.id))));
+    return this.ports.servers.offered().some((one) => isWanted(one) && !isKnown(this.volumes.get(one.id)));
   }
 
   /** Another gate has taken a volume from this one, which had it as `ids`. */
@@ -183,10 +188,24 @@ export class Standbys {
   }
 
   private show(volume: StandbyVolume, gates: readonly StandbyGate[], nowMs: number): void {
-    const missing = gates.filter(({ config, nqn }) => offers(config, volume.facts) && volume.ids?.has(nqn) !== true);
-    const mayRead = this.reading < GATE_RECORD_READS_MAX && nowMs - volume.readMs >= GATE_RECORD_LOOK_MS;
-    if (missing.length > 0 && mayRead) void this.read(volume, nowMs);
+    this.readMissing(volume, gates, nowMs);
     for (const gate of gates) this.showAt(gate, volume);
+  }
+
+  private readMissing(volume: StandbyVolume, gates: readonly StandbyGate[], nowMs: number): void {
+    const isMissing = gates.some(({ config, nqn }) => offers(config, volume.facts) && volume.ids?.has(nqn) !== true);
+    const mayRead = this.reading < GATE_RECORD_READS_MAX && nowMs - volume.readMs >= GATE_RECORD_LOOK_MS;
+    if (isMissing && mayRead) void this.read(volume, nowMs);
+  }
+
+  /** Called when a record has been read: the first look at many volumes must not take a tick for each few, because hosts wait for it. */
+  private readOthers(): void {
+    const gates = [...this.gates()];
+    const nowMs = this.ports.clock.monotonicMs();
+    for (const volume of this.volumes.values()) {
+      if (this.reading >= GATE_RECORD_READS_MAX) return;
+      if (!volume.hasTried) this.readMissing(volume, gates, nowMs);
+    }
   }
 
   /** A volume that is here, and that `isGone` does not say to be lost, keeps its place: another gate may not have been able to show it yet. */
@@ -223,6 +242,7 @@ export class Standbys {
     }
     volume.hasTried = true;
     this.reading--;
+    this.readOthers();
   }
 
   /** A host has sent I/O for a volume that is not here. */

@@ -1,6 +1,7 @@
 // Hosts of a gate over connections and a volume in memory: ICReq, Connect, admin and I/O commands, data behind R2T, digests, and arbitrary
 // other bytes. Oracle: no exception. The volume's requests, the lent buffers and the output are bounded. Nothing that arrives after the end
-// of a connection reaches the volume. No command is answered twice. Each connection ends once. After the end, nothing is lent.
+// of a connection reaches the volume. No command is answered twice. Each connection ends once. A lost controller whose reset was successful is
+// gone. After the end, nothing is lent.
 
 import { DataBuffers } from '@rsio/rsiod/frontends/streams/data-buffers';
 import { MemoryBudget } from '@rsio/rsiod/frontends/streams/memory-budget';
@@ -41,6 +42,10 @@ const MIB = 1024 * 1024;
 /** So small that inputs often reach it, and larger than the largest command. */
 const BUDGET = { limitBytes: DataBuffers.memoryBytes(2 * MIB), reserveBytes: DataBuffers.memoryBytes(8192), smallBytes: 4096 };
 const SMALL_ANSWER_BYTES = 256;
+/** The instances of all controllers differ in their uniquifiers alone, so that inputs can name them. */
+const RANDOM_BYTE = 5;
+const NUMBER = Buffer.alloc(8, RANDOM_BYTE);
+const CROSS_RESET = 0x38;
 
 /** One connection with what its host has sent and got, read without the codec of the gate. */
 class Host {
@@ -53,6 +58,8 @@ class Host {
   private digests: Digests = { header: false, data: false };
   /** For each command number, commands sent minus answers. */
   private readonly open = new Map<number, number>();
+  /** For each command number, CDW10 of the cross-controller reset of a controller that is there; null if another command has the number, too. */
+  private readonly resets = new Map<number, number | null>();
   private readonly asked: Extract<Answer, { kind: 'r2t' }>[] = [];
   private sent = Buffer.alloc(0);
   private rest = Buffer.alloc(0);
@@ -129,6 +136,9 @@ class Host {
     const left = (this.open.get(answer.cid) ?? 0) - 1;
     expectThat(left >= 0, `command ${answer.cid} has more answers than it was sent`);
     this.open.set(answer.cid, left);
+    const order = this.resets.get(answer.cid) ?? null;
+    if (answer.kind === 'done' && answer.status === 0 && answer.low === 1 && order !== null) this.scene.judgeReset(order);
+    if (left === 0) this.resets.delete(answer.cid);
   }
 
   private note(bytes: Buffer): void {
@@ -137,7 +147,13 @@ class Host {
       const length = this.sent.readUInt32LE(4);
       if (length < 12) return;
       const cid = this.sent.readUInt16LE(10);
-      if (this.sent[0] === 4 && this.sent.length >= length) this.open.set(cid, (this.open.get(cid) ?? 0) + 1);
+      if (this.sent[0] === 4 && this.sent.length >= length) {
+        const before = this.open.get(cid) ?? 0;
+        const order =
+          this.sent[8] === CROSS_RESET && length >= 72 && this.sent.subarray(56, 64).equals(NUMBER) ? this.sent.readUInt32LE(48) : null;
+        this.open.set(cid, before + 1);
+        this.resets.set(cid, before === 0 && order !== null && this.scene.isThere(order) ? order : null);
+      }
       if (this.sent.length < length) return;
       this.sent = this.sent.subarray(length);
     }
@@ -175,6 +191,7 @@ class Scene {
       version: '1.0',
       isHostAllowed: () => true,
       nowMs: () => this.nowMs,
+      random: (bytes) => Buffer.alloc(bytes, RANDOM_BYTE),
       note: () => undefined,
     });
     this.subsystem.add({
@@ -234,6 +251,15 @@ class Scene {
         if (value % 8 === 0) host.close();
     }
     this.judge();
+  }
+
+  /** A host was told that the controller with this id and uniquifier (CDW10) is gone. */
+  judgeReset(order: number): void {
+    expectThat(!this.isThere(order), 'a host was told that a controller is gone which is not');
+  }
+
+  isThere(order: number): boolean {
+    return this.subsystem.controllers.get(order & 0xffff)?.instance.uniquifier === ((order >>> 16) & 0xff);
   }
 
   /** Lets all commands end, and ends all connections. */
@@ -301,7 +327,7 @@ function adminCommand(random: SeededRandom): Sqe {
   const cid = random.int(0, 40);
   const nsid = random.pick([0, 1, 1, 2, 0xffff_ffff]);
   const dword = (): number => random.pick([0, 1, 4, 0x14, 0xffff, 0xffff_ffff, random.int(0, 2 ** 32 - 1)]);
-  switch (random.int(0, 9)) {
+  switch (random.int(0, 10)) {
     case 0:
       return { opcode: 0x06, cid, nsid, dwords: [random.int(0, 8)], transferBytes: random.pick([4096, 4096, 0, 100]) };
     case 1:
@@ -327,6 +353,10 @@ function adminCommand(random: SeededRandom): Sqe {
       return { opcode: 0x7f, fabricsType: 0, cid, dwords: [0, 0x14, random.pick([0x46_0000, 0x46_0001, 0x46_4001, dword()])] };
     case 8:
       return { opcode: 0x7f, fabricsType: 4, cid, dwords: [random.int(0, 1), random.pick([0, 8, 0x14, 0x1c, 3])] };
+    case 9: {
+      const number = random.chance(0.95) ? RANDOM_BYTE * 0x0101_0101 : dword();
+      return { opcode: CROSS_RESET, cid, dwords: [random.int(0, 3) | (random.int(6, 9) << 16), 0, number, number] };
+    }
     default:
       return { opcode: random.int(0, 255), cid, nsid, dwords: [dword(), dword()], transferBytes: random.pick([0, 4096]) };
   }

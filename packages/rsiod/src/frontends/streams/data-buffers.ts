@@ -55,7 +55,7 @@ export class DataBuffers {
 
   /** Returns the number of bytes that a buffer for `lengthBytes` bytes of data occupies. */
   static memoryBytes(lengthBytes: number): number {
-    return DATA_OFFSET + 2 ** classBits(lengthBytes) + DATA_TAIL_BYTES;
+    return DATA_OFFSET + (1 << classBits(lengthBytes)) + DATA_TAIL_BYTES;
   }
 
   /**

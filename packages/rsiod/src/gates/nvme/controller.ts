@@ -4,6 +4,7 @@
 
 import { GATE_CHANGED_MAX, GATE_KEEP_ALIVE_MIN_MS, GATE_QUEUE_ENTRIES, GATE_QUEUES_MAX, GATE_QUIESCE_MS } from '../limits.ts';
 import { anaCode } from './ana.ts';
+import { ControllerInstance, CrossResets } from './cross-resets.ts';
 import { identify } from './identify.ts';
 import { logPage } from './logs.ts';
 import { Notices } from './notices.ts';
@@ -33,6 +34,8 @@ export class Controller {
   readonly changedIds = new Set<number>();
   readonly notices = new Notices((command, code, event) => this.admin.answer(command, code, event));
   readonly reserved = new ReservationNotices();
+  readonly instance: ControllerInstance;
+  readonly crossResets: CrossResets;
   private readonly subsystem: ControllerOwner;
   private readonly admin: Queue;
   /** All queues whose connections have not finished, with the admin queue. */
@@ -63,6 +66,17 @@ export class Controller {
     this.keepAliveMs = request.keepAliveMs;
     this.heardMs = subsystem.options.nowMs();
     this.queues.add(admin);
+    const { options } = subsystem;
+    this.instance = new ControllerInstance((bytes) => options.random(bytes));
+    this.crossResets = new CrossResets({
+      own: this,
+      gateNumber: options.number,
+      controllers: () => subsystem.controllers.values(),
+      nowMs: () => options.nowMs(),
+      note: (sentence) => options.note(sentence),
+      answer: (command, code, low) => this.admin.answer(command, code, low),
+      changed: () => this.notices.raise('crossResets'),
+    });
   }
 
   get isReady(): boolean {
@@ -92,6 +106,7 @@ export class Controller {
   /** Called when the admin connection has been closed: its commands get no answers any more. */
   adminClosed(): void {
     this.notices.drop();
+    this.crossResets.drop();
     this.aborting.length = 0;
     this.quieting = null;
     this.end('its admin connection was closed');
@@ -118,6 +133,7 @@ export class Controller {
     const nowMs = this.subsystem.options.nowMs();
     if (this.isSilent()) return this.end(this.silence());
     this.settle();
+    this.crossResets.tick();
     for (const { reservations } of this.reserving) reservations.proceed();
     const waits = [...this.aborting, ...this.reserving].map(({ sinceMs }) => sinceMs);
     const oldestMs = Math.min(this.quieting?.sinceMs ?? nowMs, ...waits);
@@ -178,6 +194,8 @@ export class Controller {
         return this.notices.listen(command);
       case ADMIN.ABORT:
         return this.abort(command);
+      case ADMIN.CROSS_RESET:
+        return this.subsystem.options.discovery === null ? this.crossResets.execute(command) : CODE.INVALID_OPCODE | DNR;
       default:
         return CODE.INVALID_OPCODE | DNR;
     }
@@ -235,6 +253,7 @@ export class Controller {
         this.cc = was;
         return CODE.INVALID_FIELD | DNR;
       }
+      this.instance.renew();
       this.csts = CSTS.READY;
       return CODE.OK;
     }
@@ -256,6 +275,7 @@ export class Controller {
       if ((this.cc & CC.ENABLE) === 0) {
         this.notices.reset();
         this.reserved.clear();
+        this.crossResets.reset();
       }
       this.admin.answer(command, CODE.OK);
     }
@@ -281,7 +301,7 @@ export class Controller {
     return null;
   }
 
-  /** Of the admin commands, only events that are waited for take long enough to be aborted. */
+  /** Of the admin commands, only events that are waited for can be aborted. The others end soon. */
   private abortAdmin(command: NvmeCommand, cid: number): null {
     this.admin.answer(command, CODE.OK, this.notices.abort(cid) ? 0 : 1);
     return null;

@@ -3,14 +3,17 @@
 
 import {
   GATE_ANA_S,
+  GATE_CROSS_RESET_LIMIT,
   GATE_EVENTS_MAX,
   GATE_IN_CAPSULE_BYTES,
   GATE_NAMESPACE_ID_MAX,
   GATE_QUEUE_ENTRIES,
+  GATE_QUIESCE_AFTER_KEEP_ALIVE_MS,
   GATE_TRANSFER_BITS,
   GATE_VOLUMES_MAX,
 } from '../limits.ts';
 import { ANA_CAPABILITIES } from './ana.ts';
+import type { ControllerInstance } from './cross-resets.ts';
 import { NOTICES } from './notices.ts';
 import type { NvmeCommand } from './nvme-command.ts';
 import type { GateNamespace, GateVolume } from '../ports/gate-namespace.ts';
@@ -25,6 +28,7 @@ const IDS = { EUI64: 1, NGUID: 2, UUID: 3, COMMAND_SET: 4 } as const;
 /** The parts of a controller that Identify shows. */
 export interface Identified {
   readonly id: number;
+  readonly instance: ControllerInstance;
 }
 
 /** Returns the data of an Identify command, or the code that refuses it. */
@@ -72,7 +76,7 @@ function activeList({ namespaces }: SubsystemView, above: number): Buffer {
   return page;
 }
 
-function controllerPage({ options }: SubsystemView, { id }: Identified): Buffer {
+function controllerPage({ options }: SubsystemView, { id, instance }: Identified): Buffer {
   const page = Buffer.alloc(PAGE_BYTES);
   const isDiscovery = options.discovery !== null;
   text(page, 4, SERIAL_BYTES, options.serial);
@@ -100,6 +104,11 @@ function controllerPage({ options }: SubsystemView, { id }: Identified): Buffer 
     // ANAGRPMAX: the highest group, which is a namespace id. NANAGRPID: how many groups there are at most.
     page.writeUInt32LE(GATE_NAMESPACE_ID_MAX, 344);
     page.writeUInt32LE(GATE_VOLUMES_MAX, 348);
+    // CIU, CIRN, CQT and CCRL: a host may reset a controller that it has lost over another one (cross-resets.ts).
+    page[135] = instance.uniquifier;
+    instance.number.copy(page, 136);
+    page.writeUInt16LE(GATE_QUIESCE_AFTER_KEEP_ALIVE_MS, 386);
+    page[1807] = GATE_CROSS_RESET_LIMIT;
   }
   page[512] = 0x66;
   page[513] = 0x44;

@@ -33,6 +33,8 @@ export interface IoPorts {
 export class IoExecution {
   /** Requests that volumes have. */
   inVolume = 0;
+  /** The time (monotonic ms) of the last tick. Commands are judged by seconds, so that no command needs a look at the clock. */
+  tickMs: number;
   private readonly subsystem: Subsystem;
   private readonly host: ReservingHost;
   private readonly ports: IoPorts;
@@ -41,6 +43,7 @@ export class IoExecution {
     this.subsystem = subsystem;
     this.host = host;
     this.ports = ports;
+    this.tickMs = subsystem.options.nowMs();
   }
 
   /** How long a volume may have a command before its host gets an answer: no longer if the gate has told the host to use another one. */
@@ -61,9 +64,10 @@ export class IoExecution {
     return typeof plan === 'number' ? plan : (this.refusal(namespace, command) ?? plan);
   }
 
-  execute(command: NvmeCommand): void {
+  /** `planned`: what `plan` has just returned in this turn of the event loop; null if it must be asked now. */
+  execute(command: NvmeCommand, planned: IoPlan | null): void {
     if (command.failure !== null) return this.ports.answer(command, command.failure);
-    const plan = this.plan(command);
+    const plan = planned ?? this.plan(command);
     if (plan === 'submit' && command.fuse !== FUSE.NO) this.fuse(command);
     else if (plan === 'submit') this.submit(command);
     else if (plan === 'ranges') this.discardNext(command);
@@ -103,7 +107,7 @@ export class IoExecution {
     command.received = null;
     command.reservations = namespace.reservations;
     namespace.volume.submit(command);
-    command.begunMs = this.subsystem.options.nowMs();
+    command.begunMs = this.tickMs;
     this.inVolume++;
   }
 

@@ -1,8 +1,10 @@
 // The log pages of a controller. Offsets follow NVMe Base 2.0, 5.16.1. Invariant: reading a log changes nothing, except that its events are
-// reported again, that the log of changed namespaces is empty then, and that the next notice about reservations appears.
+// reported again, that the log of changed namespaces is empty then, that the next notice about reservations appears, and that a host may
+// remove the entries of completed cross-controller resets.
 
 import { GATE_CHANGED_MAX, GATE_COPY_MAX_BYTES } from '../limits.ts';
 import { anaLog } from './ana.ts';
+import type { CrossResets } from './cross-resets.ts';
 import { discoveryLog } from './discovery.ts';
 import { PAGE_BYTES } from './identify.ts';
 import type { NvmeCommand } from './nvme-command.ts';
@@ -15,6 +17,7 @@ export interface Logged {
   readonly hostNqn: string;
   readonly changedIds: ReadonlySet<number>;
   readonly reserved: ReservationNotices;
+  readonly crossResets: CrossResets;
   logRead(log: number): void;
 }
 
@@ -31,6 +34,8 @@ export function logPage(command: NvmeCommand, subsystem: SubsystemView, controll
   log.copy(part, 0, offsetBytes);
   // Bit 15, RAE: the host wants to see the same changes again.
   if ((ten & 0x8000) === 0) controller.logRead(ten & 0xff);
+  // Bit 8 of this log, RMC.
+  if ((ten & 0xff) === LOG.CROSS_RESETS && (ten & 0x100) !== 0) controller.crossResets.removeCompleted();
   return part;
 }
 
@@ -51,6 +56,8 @@ function logOf(ten: number, subsystem: SubsystemView, controller: Logged): Buffe
       return changes(controller.changedIds);
     case LOG.ANA:
       return anaLog(subsystem, (ten & 0x100) === 0);
+    case LOG.CROSS_RESETS:
+      return controller.crossResets.log();
     case LOG.RESERVATIONS:
       return controller.reserved.log();
     case LOG.EFFECTS:

@@ -12,13 +12,17 @@ const KINDS = {
   ana: { event: 0x02 | (0x03 << 8) | (LOG.ANA << 16), mask: 1 << 11, log: LOG.ANA },
   /** Its notices can be turned off one by one (reservation-notices.ts). */
   reservations: { event: 0x06 | (0 << 8) | (LOG.RESERVATIONS << 16), mask: 0, log: LOG.RESERVATIONS },
+  crossResets: { event: 0x02 | (0xf4 << 8) | (LOG.CROSS_RESETS << 16), mask: 1 << 20, log: LOG.CROSS_RESETS },
   discovery: { event: 0x02 | (0xf0 << 8) | (LOG.DISCOVERY << 16), mask: 2 ** 31, log: LOG.DISCOVERY },
 } as const;
 export type NoticeKind = keyof typeof KINDS;
 const ALL = Object.keys(KINDS) as NoticeKind[];
 
 /** OAES of a controller with volumes, and of a discovery controller. */
-export const NOTICES = { volumes: KINDS.namespaces.mask | KINDS.ana.mask, discovery: KINDS.discovery.mask } as const;
+export const NOTICES = {
+  volumes: KINDS.namespaces.mask | KINDS.ana.mask | KINDS.crossResets.mask,
+  discovery: KINDS.discovery.mask,
+} as const;
 
 export class Notices {
   /** The kinds that the host has enabled, as it has set them. */

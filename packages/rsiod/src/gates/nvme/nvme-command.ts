@@ -9,6 +9,7 @@ import type { Reservations } from '../reservations/reservations.ts';
 import { ADMIN, type Code, FABRICS, IO, SGL, SQE_BYTES } from './wire/constants.ts';
 
 const NO_BUFFER = Buffer.alloc(0);
+const DIRECTIONS = ['none', 'in', 'out', 'both'] as const;
 
 export interface NvmeCommandEvents {
   completed(command: NvmeCommand, status: Status): void;
@@ -86,10 +87,11 @@ export class NvmeCommand implements VolumeIo, LargeReply {
 
   /** Takes over a submission queue entry from `bytes`, from `at` on. */
   take(bytes: Buffer, at: number): void {
-    bytes.copy(this.sqe, 0, at, at + SQE_BYTES);
-    this.opcode = this.sqe[0]!;
-    this.cid = this.sqe.readUInt16LE(2);
-    this.nsid = this.sqe.readUInt32LE(4);
+    const { sqe } = this;
+    bytes.copy(sqe, 0, at, at + SQE_BYTES);
+    this.opcode = sqe[0]!;
+    this.cid = sqe.readUInt16LE(2);
+    this.nsid = sqe.readUInt32LE(4);
     this.uses++;
     this.dataBytes = 0;
     this.arrivedBytes = 0;
@@ -156,7 +158,7 @@ export class NvmeCommand implements VolumeIo, LargeReply {
   /** `in`: from the host; `out`: to the host. The lowest two bits of an opcode say that. */
   get direction(): 'none' | 'in' | 'out' | 'both' {
     const bits = (this.opcode === ADMIN.FABRICS ? this.fabricsType : this.opcode) & 3;
-    return (['none', 'in', 'out', 'both'] as const)[bits]!;
+    return DIRECTIONS[bits]!;
   }
 
   /** Bytes of its buffer, on the queue `qid`. The buffer of Compare has the host's data and then the volume's. */

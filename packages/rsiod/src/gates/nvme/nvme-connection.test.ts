@@ -228,6 +228,24 @@ describe('a connection ends, with the reason, after', () => {
     expect(rig.inUse).toBe(0);
   });
 
+  it.each(CASES)('%s, and the host gets its header back, in whatever pieces it came', (_, bytes) => {
+    const terminations = [true, false].map((isWhole) => {
+      const rig = new GateRig();
+      const io = rig.queue(rig.login());
+      const sent = bytes(rig);
+      // A PDU before it, so that the header is not at the beginning of what was received.
+      const all = Buffer.concat([capsule({ opcode: FLUSH, cid: 1, nsid: 1 }), sent]);
+      for (let at = 0; at < all.length; at += isWhole ? all.length : 1) io.receive(all.subarray(at, isWhole ? all.length : at + 1));
+      io.transport.deliver();
+      const left = io.transport.takeLeft();
+      expect(left.subarray(24).equals(sent.subarray(0, left.length - 24))).toBe(true);
+      return left;
+    });
+    expect([terminations[0]![0], terminations[0]!.length > 24, terminations[0]!.subarray(0, 24)]).toEqual([
+      ...[3, true, terminations[1]!.subarray(0, 24)],
+    ]);
+  });
+
   it('data out of order', () => {
     const rig = new GateRig();
     const io = rig.queue(rig.login());

@@ -17,7 +17,7 @@ import { connectRequest, wrongPlace } from './connect-request.ts';
 import type { Controller } from './controller.ts';
 import { FusedPairs } from './fused.ts';
 import { HostWatch } from '../ports/host-watch.ts';
-import { isChange } from './io-commands.ts';
+import { type IoPlan, isChange } from './io-commands.ts';
 import { IoExecution, type IoPorts } from './io-execution.ts';
 import { MemoryShare } from '../ports/memory-share.ts';
 import { NvmeCommand, type NvmeCommandEvents } from './nvme-command.ts';
@@ -104,6 +104,7 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
 
   /** Answers what its volumes have had for too long, and ends a connection that is stuck. Called now and then. */
   tick(nowMs: number): void {
+    if (this.io !== null) this.io.tickMs = nowMs;
     for (const command of this.commands) {
       if (command.reservingMs !== null && command.phase === 'executing') this.awaitReservation(command, command.reservingMs, nowMs);
       if (this.isOpen && this.io !== null && command.isOverdue(nowMs, this.io.patienceMs(command))) this.answerLate(command);
@@ -137,7 +138,7 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
     }
     if (!isIntact) return this.answer(command, CODE.TRANSIENT_TRANSPORT);
     if (command.isInCapsule || command.dataBytes === 0 || command.phase === 'idle') return this.begin(command);
-    if (command.arrivedBytes === command.dataBytes) this.execute(command);
+    if (command.arrivedBytes === command.dataBytes) this.execute(command, null);
   }
 
   fault(reason: number, information: number, header: Buffer): void {
@@ -224,7 +225,7 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
       for (let command = this.waiting[0]; command !== undefined && this.isOpen; command = this.waiting[0]) {
         if (!this.takeMemory(command)) return;
         this.waiting.shift();
-        this.proceed(command);
+        this.proceed(command, null);
       }
     } catch (thrown) {
       this.failed(thrown);
@@ -327,22 +328,20 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
     const isIo = this.qid > 0 && !command.isAuth;
     const isVerify = isIo && command.opcode === IO.VERIFY;
     const needsMemory = !command.isInCapsule && command.dataBytes > 0 && (direction === 'in' || isIo);
-    if (!needsMemory && !isVerify) return this.execute(command);
-    if (isIo) {
-      const code = this.io?.plan(command);
-      if (typeof code === 'number') return this.answer(command, code);
-    }
+    if (!needsMemory && !isVerify) return this.execute(command, null);
+    const planned = isIo && this.io !== null ? this.io.plan(command) : null;
+    if (typeof planned === 'number') return this.answer(command, planned);
     if (this.waiting.length > 0 || !this.takeMemory(command)) {
       command.phase = 'waiting';
       this.waiting.push(command);
       return;
     }
-    this.proceed(command);
+    this.proceed(command, planned);
   }
 
   /** Continues a command that has memory. */
-  private proceed(command: NvmeCommand): void {
-    if (command.direction !== 'in') return this.execute(command);
+  private proceed(command: NvmeCommand, planned: IoPlan | null): void {
+    if (command.direction !== 'in') return this.execute(command, planned);
     command.phase = 'receiving';
     // The output counts the request for data, too.
     this.unanswered++;
@@ -358,11 +357,11 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
     return true;
   }
 
-  private execute(command: NvmeCommand): void {
+  private execute(command: NvmeCommand, planned: IoPlan | null): void {
     command.phase = 'executing';
     if (this.auth?.execute(command) === true) return;
     if (this.qid === 0) this.controller?.execute(command);
-    else this.io?.execute(command);
+    else this.io?.execute(command, planned);
   }
 
   mayContinue(): boolean {

@@ -2,6 +2,7 @@
 // it leaves.
 
 import type { GateNamespace } from '../ports/gate-namespace.ts';
+import type { Resettable } from './cross-resets.ts';
 import type { DiscoveryEntry } from './discovery.ts';
 
 export interface SubsystemOptions {
@@ -17,6 +18,7 @@ export interface SubsystemOptions {
   readonly version: string;
   readonly isHostAllowed: (hostNqn: string) => boolean;
   nowMs(): number;
+  random(bytes: number): Buffer;
   /** Called when a host has logged in or has left, with a sentence. */
   note(sentence: string): void;
 }
@@ -34,5 +36,6 @@ export interface SubsystemView {
 
 export interface ControllerOwner extends SubsystemView {
   /** Called when the last connection of a controller has finished. */
-  left(controller: { readonly id: number; readonly hostNqn: string }): void;
+  left(controller: Resettable): void;
+  readonly controllers: ReadonlyMap<number, Resettable>;
 }

@@ -7,6 +7,7 @@ import { assert } from '@rsio/common/lib/assert';
 import { GATE_CONTROLLER_IDS, GATE_CONTROLLERS_MAX, GATE_KEEP_ALIVE_MIN_MS, GATE_NAMESPACE_ID_MAX } from '../limits.ts';
 import type { ConnectRequest } from './connect-request.ts';
 import { Controller, isKeepAlive } from './controller.ts';
+import type { Resettable } from './cross-resets.ts';
 import type { Queue } from './queue.ts';
 import type { ReservationNotice } from '../reservations/reservation-rules.ts';
 import type { ReservationGate, Reservations } from '../reservations/reservations.ts';
@@ -111,8 +112,9 @@ export class Subsystem implements ControllerOwner, ReservationGate {
   }
 
   /** Called when the last connection of a controller has finished. */
-  left(controller: Pick<Controller, 'id' | 'hostNqn'>): void {
+  left(controller: Resettable): void {
     this.controllers.delete(controller.id);
+    for (const { crossResets } of this.controllers.values()) crossResets.left(controller);
     this.options.note(`host ${controller.hostNqn} has left controller ${controller.id}`);
   }
 

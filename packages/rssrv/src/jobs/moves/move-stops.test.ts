@@ -5,8 +5,11 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { GATE_RECORD_MAX_BYTES } from '@rsio/protocol/wire/limits';
 import { LOCAL_ASKER } from '../../pools/asker.ts';
 import { findVolume } from '../../pools/catalogue.ts';
+import { poolPaths } from '../../pools/disk/pool-paths.ts';
+import { GATE_RECORD_HEAD_BYTES } from '../../pools/limits.ts';
 import { type MoveHooks, MoveScene } from '../../testing/move-scene.ts';
 import { directory, NAMES, openMoves, parent, useTwoPools, writeBlock } from '../../testing/two-pools.ts';
 import { eachStop, isBefore, type Stop } from '../../testing/stopped-verbs.ts';
@@ -120,6 +123,19 @@ test('a move carries the gate record, which is in the pool of the volume after a
     { isLeftOut: (step) => isBefore(step) || step.startsWith('record:') || step === 'move: begun' },
   );
   expect(steps).toContain('move: record');
+});
+
+test('a move of a volume whose gate record is no record, and of any length, carries no more of it than a record has', async () => {
+  const moves = await openMoves(directory);
+  const { id } = (await moves.scene.create({ pool: 'fast' })).manifest;
+  const recordIn = (pool: string): string => poolPaths.record(poolPaths.volume(path.join(directory, pool), id));
+  fs.writeFileSync(recordIn('fast'), Buffer.alloc(SIZE_BYTES, 'x'));
+  await moves.begin('slow');
+  await moves.run();
+  expect(fs.statSync(recordIn('slow')).size).toBe(GATE_RECORD_HEAD_BYTES + GATE_RECORD_MAX_BYTES);
+  const [slow] = moves.scene.pools.states.filter(({ volumes }) => volumes.size > 0);
+  await expect(moves.scene.pools.onLedger(slow!.identity!.id, (files) => files.readRecord(id))).rejects.toMatchObject({ code: 'E_VOLUME' });
+  await moves.scene.pools.close();
 });
 
 test('a cancelled move leaves the volume where it is, and nothing in the new pool', async () => {

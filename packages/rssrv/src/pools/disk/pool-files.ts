@@ -174,14 +174,7 @@ export class PoolFiles {
       await stat(folder);
       return null;
     }
-    const handle = await open(file, 'r');
-    try {
-      const bytes = Buffer.alloc(GATE_RECORD_HEAD_BYTES + GATE_RECORD_MAX_BYTES);
-      const { bytesRead } = await handle.read(bytes, 0, bytes.length, 0);
-      return parseRecord(file, id, bytes.subarray(0, bytesRead));
-    } finally {
-      await handle.close();
-    }
+    return parseRecord(file, id, await readRecordFile(file));
   }
 
   /** Replaces the ledger of the pool, even on a full file system. */
@@ -278,6 +271,18 @@ export class PoolFiles {
 export async function deleteContent(folder: string): Promise<void> {
   await rm(poolPaths.data(folder), { force: true });
   await rm(poolPaths.snapshots(folder), { recursive: true, force: true });
+}
+
+/** Returns the bytes of the file of a gate record, as many of them as the longest record has. A longer file is damaged, and stays so. */
+export async function readRecordFile(file: string): Promise<Buffer> {
+  const handle = await open(file, 'r');
+  try {
+    const bytes = Buffer.alloc(GATE_RECORD_HEAD_BYTES + GATE_RECORD_MAX_BYTES);
+    const { bytesRead } = await handle.read(bytes, 0, bytes.length, 0);
+    return bytes.subarray(0, bytesRead);
+  } finally {
+    await handle.close();
+  }
 }
 
 export async function isThere(file: string): Promise<boolean> {

@@ -10,7 +10,7 @@ import { errnoName } from '@rsio/common/lib/errors';
 import { storageStamp } from '../../storage/files/storage-identity.ts';
 import { createData, type Reflink, writeNew } from '../disk/data-file.ts';
 import { type Manifest, printManifest } from '../disk/manifest.ts';
-import { isThere, type PoolFiles } from '../disk/pool-files.ts';
+import { isThere, type PoolFiles, readRecordFile } from '../disk/pool-files.ts';
 import { poolPaths, PURGE_PREFIX } from '../disk/pool-paths.ts';
 import { checkReflink, cloneAll, FileCopy, finishCopy, SNAPSHOT_MODE } from '../snapshots/file-copy.ts';
 import { isWithoutReflink, systemReflink } from '../snapshots/reflink.ts';
@@ -164,7 +164,7 @@ export class MoveFiles {
     const file = poolPaths.record(poolPaths.movingVolume(this.directory, id));
     // The new pool may have the record of an attempt that has failed.
     await rm(file, { force: true });
-    if (await isThere(old)) await replaceFile(file, await readFile(old));
+    if (await isThere(old)) await replaceFile(file, await readRecordFile(old));
     this.reached('move: record');
   }
 

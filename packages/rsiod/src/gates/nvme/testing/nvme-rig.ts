@@ -92,6 +92,7 @@ export class GateRig {
       version: '1.0',
       isHostAllowed: (hostNqn) => allowed === undefined || hostNqn === allowed,
       nowMs: () => this.nowMs,
+      random: (bytes) => randomBytes(bytes),
       note: (sentence) => this.log.push(sentence),
     });
     this.namespace = new RigNamespace(1, this.volume);

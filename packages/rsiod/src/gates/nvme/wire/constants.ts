@@ -1,5 +1,5 @@
-// Numbers of NVMe over TCP: PDU types, opcodes, status codes, offsets of fields. The names follow the specifications: NVMe Base 2.0, NVM
-// Command Set 1.0, NVMe/TCP 1.0. Invariant: a number of the wire is in this file and nowhere else.
+// Numbers of NVMe over TCP: PDU types, opcodes, status codes, offsets of fields. The names follow the specifications: NVMe Base 2.0 (2.3 for
+// cross-controller resets), NVM Command Set 1.0, NVMe/TCP 1.0. Invariant: a number of the wire is in this file and nowhere else.
 
 export const PDU = {
   IC_REQ: 0x00,
@@ -40,6 +40,7 @@ export const ADMIN = {
   GET_FEATURES: 0x0a,
   ASYNC_EVENT: 0x0c,
   KEEP_ALIVE: 0x18,
+  CROSS_RESET: 0x38,
   FABRICS: 0x7f,
 } as const;
 
@@ -85,6 +86,10 @@ export const CODE = {
   TOO_MANY_ASYNC_EVENTS: 0x105,
   FEATURE_NOT_SAVEABLE: 0x10d,
   FEATURE_NOT_CHANGEABLE: 0x10e,
+  INVALID_CONTROLLER: 0x11f,
+  CROSS_RESET_IN_PROGRESS: 0x13f,
+  CROSS_RESET_LOG_FULL: 0x140,
+  CROSS_RESET_LIMIT: 0x141,
   CONNECT_FORMAT: 0x180,
   CONNECT_BUSY: 0x181,
   CONNECT_PARAMETERS: 0x182,
@@ -141,7 +146,17 @@ export const CNS = {
   SET_CONTROLLER: 6,
   SET_LIST: 7,
 } as const;
-export const LOG = { ERRORS: 1, HEALTH: 2, FIRMWARE: 3, CHANGED: 4, EFFECTS: 5, ANA: 0x0c, DISCOVERY: 0x70, RESERVATIONS: 0x80 } as const;
+export const LOG = {
+  ERRORS: 1,
+  HEALTH: 2,
+  FIRMWARE: 3,
+  CHANGED: 4,
+  EFFECTS: 5,
+  ANA: 0x0c,
+  CROSS_RESETS: 0x1e,
+  DISCOVERY: 0x70,
+  RESERVATIONS: 0x80,
+} as const;
 
 export const DISCOVERY_NQN = 'nqn.2014-08.org.nvmexpress.discovery';
 export const VERSION_1_4 = 0x0001_0400;

@@ -38,8 +38,12 @@ export class PduDecoder {
   private readonly sink: PduSink;
   private readonly dataMaxBytes: number;
   private phase: Phase = 'head';
+  /** A header that arrives in parts. */
   private readonly head = Buffer.alloc(HEAD_MAX_BYTES);
   private fill = 0;
+  /** Where the header is that is being checked: in `head`, or in the received bytes if it has arrived whole. */
+  private source: Buffer = this.head;
+  private sourceAt = 0;
   /** Number of bytes before the data; known after the common header. */
   private needBytes: number = HEADER_BYTES.common;
   private dataLeft = 0;
@@ -60,7 +64,8 @@ export class PduDecoder {
   fail(reason: number, information: number): void {
     if (this.phase === 'failed') return;
     this.phase = 'failed';
-    this.sink.fault(reason, information, Buffer.from(this.head.subarray(0, Math.min(this.fill, HEADER_BYTES.ic))));
+    const { source, sourceAt } = this;
+    this.sink.fault(reason, information, Buffer.from(source.subarray(sourceAt, sourceAt + Math.min(this.fill, HEADER_BYTES.ic))));
   }
 
   stop(): void {
@@ -79,6 +84,31 @@ export class PduDecoder {
   }
 
   private takeHead(bytes: Buffer, start: number, end: number): number {
+    return this.fill === 0 && end - start >= HEADER_BYTES.common ? this.passWhole(bytes, start, end) : this.collectHead(bytes, start, end);
+  }
+
+  /** Passes a header on where it was received. A header that is not all here is collected instead. */
+  private passWhole(bytes: Buffer, start: number, end: number): number {
+    this.source = bytes;
+    this.sourceAt = start;
+    this.fill = HEADER_BYTES.common;
+    if (!this.measure()) return start + HEADER_BYTES.common;
+    const behind = start + this.needBytes;
+    if (behind > end) return this.restart(bytes, start, end);
+    this.fill = this.needBytes;
+    this.passHead();
+    return behind;
+  }
+
+  private restart(bytes: Buffer, start: number, end: number): number {
+    this.fill = 0;
+    this.needBytes = HEADER_BYTES.common;
+    return this.collectHead(bytes, start, end);
+  }
+
+  private collectHead(bytes: Buffer, start: number, end: number): number {
+    this.source = this.head;
+    this.sourceAt = 0;
     let at = start;
     for (;;) {
       const taken = Math.min(this.needBytes - this.fill, end - at);
@@ -95,15 +125,15 @@ export class PduDecoder {
 
   /** Checks the common header, and computes the number of bytes before the data. Returns false after a fault. */
   private measure(): boolean {
-    const { head } = this;
-    const type = head[0]!;
-    const headerBytes = head[2]!;
-    const pdo = head[3]!;
-    const plen = head.readUInt32LE(4);
+    const { source, sourceAt: at } = this;
+    const type = source[at]!;
+    const headerBytes = source[at + 2]!;
+    const pdo = source[at + 3]!;
+    const plen = source.readUInt32LE(at + 4);
     if (headerBytes !== EXPECTED_BYTES[type]) return this.wrong(EXPECTED_BYTES[type] === undefined ? 0 : 2);
     const { header, data } = this.digests;
     const hasDigests = type === PDU.CAPSULE_CMD || type === PDU.H2C_DATA;
-    const flags = head[1]!;
+    const flags = source[at + 1]!;
     if (hasDigests && ((flags & PDU_FLAG.HDGST) !== 0) !== header) return this.wrong(1);
     const digestBytes = hasDigests && header ? DIGEST_BYTES : 0;
     const fixedBytes = headerBytes + digestBytes;
@@ -139,14 +169,14 @@ export class PduDecoder {
   }
 
   private passHead(): void {
-    const { head } = this;
-    const headerBytes = head[2]!;
-    if ((head[1]! & PDU_FLAG.HDGST) !== 0 && this.digests.header && head.readUInt32LE(headerBytes) !== crc32c(head, 0, headerBytes)) {
-      this.fail(FATAL.HEADER_DIGEST, head.readUInt32LE(headerBytes));
-      return;
+    const { source, sourceAt: at } = this;
+    if ((source[at + 1]! & PDU_FLAG.HDGST) !== 0 && this.digests.header) {
+      const behind = at + source[at + 2]!;
+      const digest = source.readUInt32LE(behind);
+      if (digest !== crc32c(source, at, behind)) return this.fail(FATAL.HEADER_DIGEST, digest);
     }
     this.crc = CRC32C_BEGIN;
-    this.target = this.sink.header(head, 0, this.dataLeft);
+    this.target = this.sink.header(source, at, this.dataLeft);
     this.targetAt = this.sink.dataTargetOffset;
     if (this.failed()) return;
     this.phase = 'data';

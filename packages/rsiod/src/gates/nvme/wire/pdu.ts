@@ -24,7 +24,20 @@ function writeCommon(bytes: Buffer, at: number, type: number, flags: number, hea
   bytes[at + 1] = flags;
   bytes[at + 2] = headerBytes;
   bytes[at + 3] = pdo;
-  bytes.writeUInt32LE(plen, at + 4);
+  put32(bytes, at + 4, plen);
+}
+
+/** Each answer has about ten of these numbers; the checks of Buffer's functions would cost more than the writes. */
+function put16(bytes: Buffer, at: number, value: number): void {
+  bytes[at] = value;
+  bytes[at + 1] = value >>> 8;
+}
+
+function put32(bytes: Buffer, at: number, value: number): void {
+  bytes[at] = value;
+  bytes[at + 1] = value >>> 8;
+  bytes[at + 2] = value >>> 16;
+  bytes[at + 3] = value >>> 24;
 }
 
 function digestHeader(bytes: Buffer, at: number, headerBytes: number, has: boolean): number {
@@ -75,12 +88,11 @@ export interface Completion {
 export function writeResponse(bytes: Buffer, at: number, answer: Completion, digests: Digests): number {
   const plen = HEADER_BYTES.capsuleResp + (digests.header ? DIGEST_BYTES : 0);
   writeCommon(bytes, at, PDU.CAPSULE_RESP, digests.header ? PDU_FLAG.HDGST : 0, HEADER_BYTES.capsuleResp, 0, plen);
-  bytes.writeUInt32LE(answer.low, at + 8);
-  bytes.writeUInt32LE(answer.high, at + 12);
-  bytes.writeUInt16LE(answer.sqhd, at + 16);
-  bytes.writeUInt16LE(0, at + 18);
-  bytes.writeUInt16LE(answer.cid, at + 20);
-  bytes.writeUInt16LE((answer.status << 1) & 0xffff, at + 22);
+  put32(bytes, at + 8, answer.low);
+  put32(bytes, at + 12, answer.high);
+  put32(bytes, at + 16, answer.sqhd);
+  put16(bytes, at + 20, answer.cid);
+  put16(bytes, at + 22, answer.status << 1);
   return digestHeader(bytes, at, HEADER_BYTES.capsuleResp, digests.header);
 }
 
@@ -104,11 +116,10 @@ export function writeDataHeader(
   const flags =
     PDU_FLAG.LAST | (isSuccess ? PDU_FLAG.SUCCESS : 0) | (digests.header ? PDU_FLAG.HDGST : 0) | (digests.data ? PDU_FLAG.DDGST : 0);
   writeCommon(bytes, at, PDU.C2H_DATA, flags, HEADER_BYTES.data, pdo, pdo + dataBytes + (digests.data ? DIGEST_BYTES : 0));
-  bytes.writeUInt16LE(cid, at + 8);
-  bytes.writeUInt16LE(0, at + 10);
-  bytes.writeUInt32LE(0, at + 12);
-  bytes.writeUInt32LE(dataBytes, at + 16);
-  bytes.writeUInt32LE(0, at + 20);
+  put32(bytes, at + 8, cid);
+  put32(bytes, at + 12, 0);
+  put32(bytes, at + 16, dataBytes);
+  put32(bytes, at + 20, 0);
   return digestHeader(bytes, at, HEADER_BYTES.data, digests.header);
 }
 
