@@ -291,6 +291,19 @@ describe('two gates', () => {
     expect(host.under.size).toBe(0);
   });
 
+  it('the later requests of a command are admitted one by one', () => {
+    const rig = new ScsiRig({ hasPartner: true, sizeBytes: 4 * 1024 * 1024 });
+    const [host, other] = [rig.host('a'), rig.host('b')];
+    const same = host.start(cdb10(0x41, 0, 8000), { out: Buffer.alloc(BLOCK, 1) });
+    rig.unit.access = 'standby';
+    rig.settle();
+    expect([host.answerTo(same)?.short, rig.unit.volume.seen.length]).toEqual(['2/040b', 1]);
+    rig.unit.access = 'active';
+    const again = host.start(cdb10(0x41, 0, 8000), { out: Buffer.alloc(BLOCK, 1) });
+    other.send(cdb6(0x16));
+    expect([host.answerTo(again)?.short, rig.unit.volume.seen.length]).toEqual(['conflict', 2]);
+  });
+
   it('one gate waits 20 s, and then is busy', () => {
     const rig = new ScsiRig();
     const host = rig.host();
