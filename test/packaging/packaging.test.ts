@@ -110,6 +110,26 @@ it('the addition for farms says how it is enabled, lies where errors of rssrv sa
   expect(text).not.toMatch(/^(KillMode|PrivateMounts|MountFlags)=/m);
 });
 
+it('systemd-analyze accepts rsiod.service with the addition for AoE, which adds packet sockets and nothing else', async (context) => {
+  needTool(context, 'systemd-analyze', 'systemd');
+  const units = path.join(folder, 'etc/systemd/system');
+  mkdirSync(path.join(units, 'rsiod.service.d'), { recursive: true });
+  writeFileSync(path.join(units, 'rsiod.service'), packaged('rsiod.service').replace(/^ExecStart=.*$/m, `ExecStart=${launcher('rsiod')}`));
+  writeFileSync(path.join(units, 'rsiod.service.d/aoe.conf'), packaged('rsiod-aoe.conf'));
+  const args = ['security', '--offline=true', `--root=${folder}`, '--threshold=60', '--no-pager', 'rsiod.service'];
+  const { code, stdout, stderr } = await run('systemd-analyze', args);
+  expect({ code, about: `${stdout}${stderr}`.split('\n').filter((line) => /aoe\.conf:/.test(line)) }).toEqual({ code: 0, about: [] });
+  const [, exposure = ''] = /Overall exposure level for rsiod\.service: (\S+)/.exec(stdout) ?? [];
+  expect(packaged('README.md')).toContain(`| rsiod with rsiod-aoe.conf | ${exposure} |`);
+  expect([values('rsiod-aoe.conf', 'CapabilityBoundingSet'), values('rsiod-aoe.conf', 'RestrictAddressFamilies')]).toEqual([
+    ['CAP_NET_RAW'],
+    ['AF_PACKET'],
+  ]);
+  expect(packaged('rsiod-aoe.conf')).toContain(
+    'install -D -m 644 /usr/share/rsio/rsiod-aoe.conf /etc/systemd/system/rsiod.service.d/aoe.conf\n',
+  );
+});
+
 it('no unit gives a daemon a private /tmp, which systemd removes with the volumes in it', () => {
   for (const program of DAEMONS) expect(packaged(`${program}.service`)).not.toMatch(/^(PrivateTmp|DynamicUser|RemoveIPC)=/m);
   // A mount namespace would hide the devices and mounts of rsiod from the machine.

@@ -31,6 +31,7 @@ import { ClientMetrics } from './control/client-metrics.ts';
 import { type ProcessFigures, processFigures } from './control/process-figures.ts';
 import type { Frontends } from './frontends/frontends.ts';
 import type { NbdFrontend } from './frontends/nbd/nbd-frontend.ts';
+import type { AoeGates } from './gates/aoe/aoe-gates.ts';
 import type { Gates } from './gates/gates.ts';
 import { deviceFacts } from './frontends/system/device-choice.ts';
 import { type WithoutKeeper, withoutKeeper } from './keeper/keeper-choice.ts';
@@ -79,6 +80,7 @@ export class ClientDaemon {
   private readonly frontends: Frontends;
   readonly nbd: NbdFrontend;
   private readonly gates: Gates;
+  private readonly aoeGates: AoeGates;
   private readonly notifications: Notifications;
   private readonly triggers: Triggers;
   private readonly snapshots: ClientSnapshots;
@@ -125,7 +127,7 @@ export class ClientDaemon {
     };
     this.config = config;
     this.locals = this.localsOf(config);
-    ({ all: this.frontends, nbd: this.nbd, gates: this.gates } = this.makeFrontends());
+    ({ all: this.frontends, nbd: this.nbd, gates: this.gates, aoeGates: this.aoeGates } = this.makeFrontends());
     this.attachments = new Attachments({
       ...{ clock, log },
       namespaces: () => this.namespaces,
@@ -313,7 +315,7 @@ export class ClientDaemon {
     const { warning } = this.unkept(next);
     if (warning !== null) log.warn(warning);
     this.role.exportsChanged(this.nbd);
-    if (!this.role.isData) void this.gates.follow(next.gates);
+    if (!this.role.isData) void Promise.all([this.gates.follow(next.gates), this.aoeGates.follow(next.aoeGates)]);
     this.attachments.configurationChanged();
     this.role.configure(next);
     void this.attachWanted(true).then(() => this.attached.record());
@@ -364,7 +366,7 @@ export class ClientDaemon {
     const { clock, log, beganMs, keeper } = this.options;
     const { attachments, attached, backups } = this;
     return new ClientMetrics({
-      ...{ clock, log, beganMs, attachments, attached, backups, gates: this.gates },
+      ...{ clock, log, beganMs, attachments, attached, backups, gates: this.gates, aoeGates: this.aoeGates },
       ...{ configuredMs: () => this.configuredMs, namespaces: () => this.namespaces },
       restarts: () => (keeper?.inheritance.life ?? 1) - 1 + (this.role.processes?.restarts ?? 0),
       others: async () => (await this.role.processes?.figures()) ?? [],
@@ -438,6 +440,7 @@ export class ClientDaemon {
       namespaces: () => this.namespaces,
       frontends: this.frontends,
       gates: this.gates,
+      aoeGates: this.aoeGates,
       reload: () => this.reload(),
       restart: () => this.restart(),
       end: (isForced) => this.end(isForced),

@@ -14,6 +14,7 @@ import type { FrontendEvents } from './frontends/frontend.ts';
 import { Frontends } from './frontends/frontends.ts';
 import { NbdFrontend } from './frontends/nbd/nbd-frontend.ts';
 import { deviceFacts } from './frontends/system/device-choice.ts';
+import { AoeGates } from './gates/aoe/aoe-gates.ts';
 import { Gates } from './gates/gates.ts';
 import type { ProcessRole } from './processes/role.ts';
 import type { FrontendVolume } from './volumes/frontend-volume.ts';
@@ -35,6 +36,7 @@ export interface MadeFrontends {
   readonly all: Frontends;
   readonly nbd: NbdFrontend;
   readonly gates: Gates;
+  readonly aoeGates: AoeGates;
 }
 
 export function makeFrontends(ports: FrontendsPorts): MadeFrontends {
@@ -70,5 +72,8 @@ export function makeFrontends(ports: FrontendsPorts): MadeFrontends {
     nodeOf: (namespace) => ports.config().namespaces.find(({ name }) => name === namespace)?.nodename ?? '',
     namespaceid: () => ports.config().namespaces[0]?.namespaceid ?? 0,
   });
-  return { all: new Frontends([devices, nbd, gates]), nbd, gates };
+  const aoeGates = new AoeGates({
+    ...{ clock, log, version: programVersion(), notesFile: paths.aoeFile, gates: role.isData ? [] : config.aoeGates },
+  });
+  return { all: new Frontends([devices, nbd, gates, aoeGates]), nbd, gates, aoeGates };
 }

@@ -8,6 +8,7 @@ import { clientTrunk } from './network/client-trunk.ts';
 import { rscltcfg, rssrvcfg } from './files/config-files.ts';
 import { controlLines } from './local/control-lines.ts';
 import { fuseSession } from './local/fuse-session.ts';
+import { gateFrames } from './local/gate-frames.ts';
 import { gateHosts } from './local/gate-hosts.ts';
 import { iscsiHosts } from './local/iscsi-hosts.ts';
 import { handshakeClient } from './network/handshake-client.ts';
@@ -38,6 +39,7 @@ export const TARGETS: readonly FuzzTarget[] = [
   webSources,
   controlLines,
   nbdFrontend,
+  gateFrames,
   gateHosts,
   iscsiHosts,
   scsiCommands,

@@ -23,7 +23,7 @@ export interface Counters {
 
 export class Machine {
   readonly host: Host;
-  private readonly namespace: string;
+  readonly namespace: string;
   private readonly switchName: string;
 
   constructor(host: Host, namespace: string, switchName: string) {

@@ -18,6 +18,11 @@ export interface SmallMachineOptions {
   readonly modules: readonly string[];
   /** Programs of this machine that the guest gets, with their libraries. */
   readonly programs?: readonly string[];
+  /**
+   * A second network card of the guest, eth1, for frames of up to 9,000 bytes. Its other end is the interface `tap`, which QEMU makes in the
+   * namespace in which the prefix `command` runs it.
+   */
+  readonly card?: { readonly command: readonly string[]; readonly tap: string };
 }
 
 /** Address at which the guest reaches 127.0.0.1 of this machine. */
@@ -57,7 +62,7 @@ export class SmallMachine {
   }
 
   /** Resolves when scripts can run. The machine ends with the programs of the test. */
-  static async boot({ folder, modules, programs = [] }: SmallMachineOptions): Promise<SmallMachine> {
+  static async boot({ folder, modules, programs = [], card }: SmallMachineOptions): Promise<SmallMachine> {
     const kernel = Kernel.found();
     if (kernel === null) throw new Error('There is no kernel for virtual machines: run test/vm/small/get-kernel');
     mkdirSync(folder, { recursive: true });
@@ -71,6 +76,7 @@ export class SmallMachine {
         '--pdeathsig',
         'KILL',
         '--',
+        ...(card?.command ?? []),
         'nice',
         '-n',
         '10',
@@ -87,6 +93,8 @@ export class SmallMachine {
       ...['-chardev', `file,id=console,path=${consoleFile}`, '-serial', 'chardev:console'],
       ...['-chardev', 'stdio,id=scripts,signal=off', '-serial', 'chardev:scripts'],
       ...['-netdev', 'user,id=net', '-device', 'virtio-net-pci,netdev=net,romfile='],
+      ...(card === undefined ? [] : ['-netdev', `tap,id=card,ifname=${card.tap},script=no,downscript=no`]),
+      ...(card === undefined ? [] : ['-device', 'virtio-net-pci,netdev=card,romfile=,host_mtu=9000']),
     ];
     const machine = new SmallMachine(start('setpriv', command, { isWrittenTo: true, timeoutMs: LIFE_MS }), consoleFile);
     await machine.said(/^ready\r?\n/m, BOOT_TIMEOUT_MS, 'The guest boots');

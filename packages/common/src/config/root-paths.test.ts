@@ -46,6 +46,7 @@ test.each(['/tmp/r', '/tmp/r/', '/tmp//x/../r'])('everything of rsiod is below %
     nbdSocket: '/tmp/r/run/rsio/rsiod/nbd',
     attachedFile: '/tmp/r/run/rsio/rsiod/attached.json',
     gatesFile: '/tmp/r/var/lib/rsio/rsiod/gates.json',
+    aoeFile: '/tmp/r/var/lib/rsio/rsiod/aoe.json',
   });
 });
 

@@ -51,6 +51,8 @@ export interface RsiodPaths extends DaemonPaths {
   readonly attachedFile: string;
   /** File with the numbers of the volumes at each gate. */
   readonly gatesFile: string;
+  /** File with the slots of the volumes on each shelf of AoE, and with what hosts have stored about them. */
+  readonly aoeFile: string;
 }
 
 const CONFIG_FILES: Readonly<Record<DaemonProgram | 'rsweb', string>> = {
@@ -108,5 +110,6 @@ export function rsiodPaths(root: string): RsiodPaths {
     nbdSocket: `${paths.runDir}/nbd`,
     attachedFile: `${paths.runDir}/attached.json`,
     gatesFile: `${paths.stateDir}/gates.json`,
+    aoeFile: `${paths.stateDir}/aoe.json`,
   };
 }

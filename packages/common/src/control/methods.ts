@@ -76,6 +76,39 @@ export const GATE = object({
 });
 export type GateView = Of<typeof GATE>;
 
+const AOE_VOLUME = object({
+  slot: count('Second part of its address, SHELF.SLOT'),
+  label: text('Such as osl:oracle@0'),
+  sizeBytes: count(),
+  readonly: flag('Hosts cannot write it'),
+  config: text('Config string that a host has set'),
+  masks: list(text(), 'MAC addresses of the hosts that get answers, as a host has set them; empty: all that the gate admits'),
+  reserved: list(text(), 'MAC addresses of the hosts that have reserved it'),
+});
+
+export const AOE_GATE = object({
+  name: text(),
+  interface: text('Network interface of this machine'),
+  shelf: count('First part of the addresses of its volumes'),
+  writes: word(['off', 'unsafe'], 'unsafe: hosts can write, and a delayed frame can revert a block'),
+  mac: orNull(text('MAC address of the interface; null: the gate does not answer now')),
+  dataBytes: orNull(count('Most data in one frame')),
+  trouble: orNull(text('Why the gate does not answer')),
+  hosts: list(text(), 'MAC addresses of the hosts that have read or written in the last minute'),
+  volumes: list(AOE_VOLUME),
+  figures: object({
+    commands: count('Commands of hosts that have arrived'),
+    answers: count(),
+    late: count('Write frames that were dropped because the kernel had received them too long ago'),
+    dropped: count('Commands without an answer, because bounds were reached'),
+    waiting: count('Commands that volumes have now'),
+    receivedBytes: count(),
+    sentBytes: count(),
+    cut: count('How often everything that had arrived was dropped, because rsiod stood still or the clock was set'),
+  }),
+});
+export type AoeGateView = Of<typeof AOE_GATE>;
+
 const VOLUME = object({
   name: text(),
   universe: count(),
@@ -366,7 +399,11 @@ export const CONTROL_METHODS = {
   ),
   status: method('Interfaces, paths, and stalled volumes', {}, STATUS),
   stats: method('Counters and latencies', {}, STATS),
-  gates: method('The gates, with their hosts and volumes', {}, object({ gates: list(GATE) })),
+  gates: method(
+    'The gates, with their hosts and volumes',
+    {},
+    object({ gates: list(GATE), aoe: optional(list(AOE_GATE, 'Those with protocol = aoe')) }),
+  ),
   events: method(
     'The latest state changes, or those after the event with this number, the oldest first; with waitMs, the answer waits for such an event',
     EVENTS_PARAMS,

@@ -78,7 +78,7 @@ test('gates are listed; one that does not listen is no success', async () => {
     out: 'NAME  PROTOCOL  ADDRESS                             HOSTS  VOLUMES\nesx   nvme      127.45.0.20:4420, 127.46.0.20:4420      1        1\n',
     err: '',
   });
-  expect(JSON.parse((await run('gate list --json')).out)).toEqual({ gates: [GATE] });
+  expect(JSON.parse((await run('gate list --json')).out)).toEqual({ gates: [GATE], aoe: [] });
 });
 
 test('a gate for iSCSI is added, and shown with its target and units', async () => {
@@ -148,6 +148,88 @@ test('a gate with TLS is added, and its keys are checked', async () => {
   expect((await run('check')).out).not.toContain('esx');
   await serve({ gates: () => ({ gates: [{ ...GATE, tls: true }] }) });
   expect((await run('gate show esx')).out).toContain('TLS         required\n');
+});
+
+const AOE = {
+  ...{ name: 'boot', interface: 'eth1', shelf: 7, writes: 'off' as const, mac: '02:00:00:00:00:99', dataBytes: 8704, trouble: null },
+  hosts: ['02:00:00:00:00:01'],
+  volumes: [
+    { slot: 0, label: 'osl:debian@0@monday', sizeBytes: 2 ** 30, readonly: true, config: '', masks: [], reserved: [] },
+    {
+      slot: 3,
+      label: 'osl:data@0',
+      sizeBytes: 2 ** 20,
+      readonly: false,
+      config: 'a"',
+      masks: ['02:00:00:00:00:01'],
+      reserved: ['02:00:00:00:00:02'],
+    },
+  ],
+  figures: { commands: 9, answers: 8, late: 1, dropped: 2, waiting: 0, receivedBytes: 800, sentBytes: 700, cut: 0 },
+};
+
+test('a gate for AoE is added', async () => {
+  const line = 'gate add boot eth1 --aoe --shelf 7 --hosts 02:00:00:00:00:01 --offers debian@monday,data';
+  expect(await run(`${line} --slots debian@monday=0`)).toEqual({ code: 0, out: 'gate boot added\n', err: '' });
+  const section = '[gate boot]\nprotocol      = aoe\nhosts         = 02:00:00:00:00:01\nvolumes       = debian@monday,data\n';
+  expect(readFileSync(file, 'utf8')).toContain(`${section}interface     = eth1\nshelf         = 7\nslots         = debian@monday=0\n`);
+  await run('gate remove boot');
+  expect(await run(`${line} --unsafe-writes`)).toMatchObject({ code: 0 });
+  expect(readFileSync(file, 'utf8')).toMatch(/^aoe-writes +=? ?= unsafe$/m);
+  await run('gate remove boot');
+  expect(await run('gate add boot eth1 --aoe --hosts all')).toMatchObject({
+    code: 1,
+    err: expect.stringContaining('No shelf in [gate boot]'),
+  });
+  expect(await run('gate add boot eth1 --aoe --shelf 1')).toMatchObject({
+    code: 2,
+    err: expect.stringContaining('--hosts MAC,...'),
+  });
+  expect(readFileSync(file, 'utf8')).toBe(SAMPLE);
+});
+
+test('gates for AoE are listed and shown', async () => {
+  await serve({ gates: () => ({ gates: [GATE], aoe: [AOE] }) });
+  expect((await run('gate list')).out).toMatch(/^boot {2}aoe +shelf 7 at eth1 +1 +2$/m);
+  const lines = [
+    'Protocol    ATA over Ethernet',
+    'Interface   eth1, 02:00:00:00:00:99, up to 8704 bytes of data in a frame',
+    'Shelf       7',
+    'Writes      refused',
+    'Host        02:00:00:00:00:01',
+    '',
+    'ADDRESS  VOLUME               SIZE  ACCESS',
+    'e7.0     osl:debian@0@monday    1g  read-only',
+    'e7.3     osl:data@0             1m  UNSAFE WRITES',
+    'e7.3 has the config string "a\\""',
+    'e7.3 answers only 02:00:00:00:00:01, because a host has set this',
+    'e7.3 is reserved for 02:00:00:00:00:02',
+  ];
+  expect((await run('gate show boot')).out).toBe(`${lines.join('\n')}\n`);
+  expect(JSON.parse((await run('gate list --json')).out)).toEqual({ gates: [GATE], aoe: [AOE] });
+  expect(await run('gate show boot --json')).toMatchObject({
+    code: 2,
+    err: expect.stringContaining('rsconfig gate list --json has all about it'),
+  });
+});
+
+test('a gate for AoE that does not answer is no success, and unsafe writes are named', async () => {
+  const gate = {
+    ...AOE,
+    writes: 'unsafe' as const,
+    mac: null,
+    dataBytes: null,
+    trouble: 'There is no interface eth1',
+    hosts: [],
+    volumes: [],
+  };
+  await serve({ gates: () => ({ gates: [], aoe: [gate] }) });
+  const { code, out } = await run('gate list');
+  expect([code, out.includes('shelf 7 at eth1 (not answering, unsafe writes)')]).toEqual([1, true]);
+  expect((await run('gate show boot')).out).toContain(
+    'Interface   eth1\nShelf       7\nTrouble     There is no interface eth1\nWrites      unsafe: a frame that the network delays can revert',
+  );
+  expect((await run('gate show esx')).err).toContain('rsiod has no gate esx: it has boot');
 });
 
 test('without gates, the command that adds one is named', async () => {

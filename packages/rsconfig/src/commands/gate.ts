@@ -6,10 +6,11 @@ import { alignColumns } from '@rsio/common/cli/table';
 import { newChapSecret, newGateSecret, newTlsKey } from '@rsio/common/config/gate-secrets';
 import { addGate, removeConfigSection } from '@rsio/common/config/rscltcfg-edit';
 import { isIqn, isNqn } from '@rsio/common/config/schema/value-types';
-import { GATE, type GateView } from '@rsio/common/control/methods';
+import { AOE_GATE, GATE, type GateView } from '@rsio/common/control/methods';
 import { RsError } from '@rsio/common/lib/errors';
 import { list, object, text } from '@rsio/common/lib/shape';
 import { printSize, quoteText } from '@rsio/common/lib/units';
+import { aoeRow, aoeText } from '../output/aoe-gates.ts';
 import { type CommandContext, defineCommand } from '../cli/context.ts';
 import { changeConfig, givenKeys, RELOAD_OPTION } from '../cli/config-edit.ts';
 
@@ -18,17 +19,20 @@ const COMPLETES_GATE = '"${ask[@]}" gate list | tail -n +2 | cut -d " " -f 1';
 export const GATE_ADD = defineCommand({
   call: { by: 'words', words: 'gate add' },
   synopsis:
-    'gate add NAME ADDRESS[:PORT][,...] --hosts NQN[,...]|all\n[--offers NAME[,...]] [--member N] [--iscsi] [--nqn NQN]\n[--iqn IQN] [--secrets FILE [--tls]] [--reload]',
+    'gate add NAME ADDRESS[:PORT][,...]|INTERFACE --hosts HOST[,...]\n[--offers NAME[,...]] [--member N] [--iscsi|--aoe]\n[--nqn NQN] [--iqn IQN] [--secrets FILE [--tls]]\n[--shelf N] [--slots NAME=N[,...]] [--unsafe-writes]\n[--reload]',
   summary: 'adds a gate for hosts without rsiod to rscltcfg',
   details: `Hosts use the volumes of the gate by NVMe/TCP, with the initiator of their own
 kernel. A Linux host shows its NQN with cat /etc/nvme/hostnqn. With --iscsi,
-they use iSCSI, and are named by their IQNs (/etc/iscsi/initiatorname.iscsi).
-Neither name is secret: use --secrets, or give the gate an address in a
-network that only its hosts reach. Only --tls encrypts the data, and iSCSI has
-no TLS.`,
+they use iSCSI, with their IQNs (in /etc/iscsi/initiatorname.iscsi).
+Neither name is secret: use --secrets, or give the gate an address in a network
+that only its hosts reach. Only --tls encrypts the data; iSCSI has no TLS.
+With --aoe, hosts on the Ethernet segment of INTERFACE read the volumes by ATA
+over Ethernet, which nothing protects: read rsio-aoe(7), above all before
+--unsafe-writes.`,
   options: {
-    hosts: { kind: 'text', value: 'NQN[,...]', help: 'hosts that may log in (NQN or IQN); all: every host' },
+    hosts: { kind: 'text', value: 'HOST[,...]', help: 'hosts that may log in, by NQN or IQN, or by MAC address\nfor AoE; all: every host' },
     iscsi: { kind: 'flag', help: 'hosts use iSCSI in place of NVMe/TCP' },
+    aoe: { kind: 'flag', help: 'hosts use ATA over Ethernet in place of NVMe/TCP' },
     offers: { kind: 'text', value: 'NAME[,...]', help: 'attached volumes that the gate offers; default: all' },
     member: { kind: 'text', value: 'N', help: 'number among the gates of this NAME on several machines' },
     nqn: { kind: 'text', value: 'NQN', help: 'name of the subsystem for hosts; default: made from the\nnamespaceid and NAME' },
@@ -39,14 +43,26 @@ no TLS.`,
       help: 'file with the secrets of hosts: see gate secret;\ndefault: hosts do not authenticate',
     },
     tls: { kind: 'flag', help: 'hosts have to use TLS, with the keys in FILE' },
+    shelf: { kind: 'text', value: 'N', help: 'for aoe: first part of the addresses SHELF.SLOT' },
+    slots: { kind: 'text', value: 'NAME=N[,...]', help: 'for aoe: slots of volumes; the gate gives the others' },
+    'unsafe-writes': {
+      kind: 'flag',
+      help: 'for aoe: hosts may write; a frame that the network\ndelays can then revert an acknowledged block',
+    },
     reload: RELOAD_OPTION,
   },
   operands: { min: 2, max: 2 },
-  run: async (context, { hosts, iscsi, offers, member, nqn, iqn, secrets, tls, reload }, [name = '', address = '']) => {
-    if (hosts === null) throw new RsError('E_USAGE', 'No hosts: name them with --hosts NQN,..., or admit every host with --hosts all');
+  run: async (context, { iscsi, aoe, hosts, secrets, tls, reload, ...given }, [name = '', place = '']) => {
+    if (iscsi && aoe) throw new RsError('E_USAGE', '--iscsi and --aoe: a gate has one protocol');
+    if (hosts === null)
+      throw new RsError('E_USAGE', `No hosts: name them with --hosts ${aoe ? 'MAC' : 'NQN'},..., or admit every host with --hosts all`);
     if (tls && secrets === null) throw new RsError('E_USAGE', '--tls without keys: name the file that has them with --secrets FILE');
-    const given = { address, hosts, volumes: offers, member, nqn, iqn, 'secret-file': secrets, tls: tls ? 'required' : null };
-    const keys = givenKeys({ protocol: iscsi ? 'iscsi' : null, ...given });
+    const keys = givenKeys({
+      protocol: aoe ? 'aoe' : iscsi ? 'iscsi' : null,
+      ...{ [aoe ? 'interface' : 'address']: place, hosts, volumes: given.offers, member: given.member, nqn: given.nqn, iqn: given.iqn },
+      ...{ 'secret-file': secrets, tls: tls ? 'required' : null },
+      ...{ shelf: given.shelf, slots: given.slots, 'aoe-writes': given['unsafe-writes'] ? 'unsafe' : null },
+    });
     await changeConfig(context, (document) => addGate(document, name, keys), `gate ${name} added`, reload);
     return 0;
   },
@@ -95,12 +111,12 @@ export const GATE_LIST = defineCommand({
   synopsis: 'gate list',
   summary: 'lists the gates of rsiod',
   options: { json: JSON_OPTION },
-  json: object({ gates: list(GATE) }),
+  json: object({ gates: list(GATE), aoe: list(AOE_GATE) }),
   operands: { min: 0, max: 0 },
   run: async (context, { json }) => {
-    const { gates } = await context.call('gates', {});
-    if (json) return printJson(context, { gates });
-    if (gates.length === 0) {
+    const { gates, aoe = [] } = await context.call('gates', {});
+    if (json) return printJson(context, { gates, aoe });
+    if (gates.length + aoe.length === 0) {
       context.note('rsiod has no gate: add one with rsconfig gate add NAME ADDRESS --hosts NQN --reload');
       return 0;
     }
@@ -111,8 +127,10 @@ export const GATE_LIST = defineCommand({
       String(hosts.length),
       String(volumes.length),
     ]);
+    rows.push(...aoe.map(aoeRow));
     context.out(`${alignColumns(['NAME', 'PROTOCOL', 'ADDRESS', '>HOSTS', '>VOLUMES'], rows).join('\n')}\n`);
-    return gates.every(({ addresses, listening }) => addresses.length === listening.length) ? 0 : 1;
+    const areListening = gates.every(({ addresses, listening }) => addresses.length === listening.length);
+    return areListening && aoe.every(({ trouble }) => trouble === null) ? 0 : 1;
   },
 });
 
@@ -125,10 +143,16 @@ export const GATE_SHOW = defineCommand({
   operands: { min: 1, max: 1 },
   completes: COMPLETES_GATE,
   run: async (context, { json }, [name = '']) => {
-    const { gates } = await context.call('gates', {});
+    const { gates, aoe = [] } = await context.call('gates', {});
     const gate = gates.find((one) => one.name === name);
+    const other = aoe.find((one) => one.name === name);
+    if (other !== undefined) {
+      if (json) throw new RsError('E_USAGE', `Gate ${name} has protocol = aoe: rsconfig gate list --json has all about it`);
+      context.out(aoeText(other));
+      return 0;
+    }
     if (gate === undefined) {
-      const known = gates.map((one) => one.name).join(', ');
+      const known = [...gates, ...aoe].map((one) => one.name).join(', ');
       throw new RsError('E_USAGE', `rsiod has no gate ${name}: ${known === '' ? 'it has none' : `it has ${known}`}`);
     }
     if (json) return printJson(context, gate);

@@ -124,6 +124,7 @@ export function doctorFacts(changes: Partial<DoctorFacts> = {}): DoctorFacts {
     mirrors: [],
     servers: [],
     gates: [],
+    aoeGates: [],
     backups: [],
     upkeep: { disks: [], certificate: null },
     nowMs: AT_MS,

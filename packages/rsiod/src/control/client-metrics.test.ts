@@ -1,7 +1,7 @@
 // The metrics of rsiod about mirrors, replay logs and backups, with fake parts: the names and values of the metrics, and when a metric is
 // left out. Paths, I/O and the format of the text are tested with real daemons in test/integration/metrics.test.ts.
 
-import type { AttachedMirrorView, BackupView, GateView } from '@rsio/common/control/methods';
+import type { AoeGateView, AttachedMirrorView, BackupView, GateView } from '@rsio/common/control/methods';
 import { quietLog } from '@rsio/common/log/log';
 import { COLLECT_INTERVAL_MS } from '@rsio/common/metrics/limits';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
@@ -16,6 +16,7 @@ class Scene {
   readonly clock = new FakeClock();
   readonly backups: BackupView[] = [];
   readonly gates: GateView[] = [];
+  readonly aoeGates: AoeGateView[] = [];
   mirror: AttachedMirrorView | null = null;
   readonly metrics: ClientMetrics;
 
@@ -48,6 +49,7 @@ class Scene {
         busyPoll: { polledMs: 1_500, rests: 2 },
       } as unknown as ClientMetricsPorts['attachments'],
       gates: { views: () => this.gates, usedBytes: 4_096 },
+      aoeGates: { views: () => this.aoeGates },
       configuredMs: () => 6_000,
       namespaces: () => [],
     });
@@ -135,5 +137,38 @@ test('a gate shows its addresses, hosts and counters', async () => {
     'refused_connections_total{} 4',
     'cut_connections_total{} 5',
     'memory_used_bytes 4096',
+  ]);
+});
+
+test('a gate for AoE shows its interface, its writes and its counters', async () => {
+  const scene = new Scene();
+  scene.aoeGates.push({
+    ...{
+      name: 'boot',
+      interface: 'eth1',
+      shelf: 7,
+      writes: 'unsafe',
+      mac: null,
+      dataBytes: null,
+      trouble: 'gone',
+      hosts: ['a'],
+      volumes: [],
+    },
+    figures: { commands: 9, answers: 8, late: 7, dropped: 6, waiting: 5, receivedBytes: 4, sentBytes: 3, cut: 2 },
+  });
+  const lines = await scene.lines('rsio_client_aoe_gate');
+  expect(lines.map((line) => line.replace('rsio_client_aoe_gate_', '').replace('gate="boot"', ''))).toEqual([
+    'answering{,interface="eth1"} 0',
+    'unsafe_writes{} 1',
+    'volumes{} 0',
+    'hosts{} 1',
+    'waiting_commands{} 5',
+    'commands_total{} 9',
+    'answers_total{} 8',
+    'late_writes_total{} 7',
+    'dropped_commands_total{} 6',
+    'cuts_total{} 2',
+    'received_bytes_total{} 4',
+    'sent_bytes_total{} 3',
   ]);
 });

@@ -3,7 +3,7 @@
 // continues during the collection.
 
 import type { RscltConfig } from '@rsio/common/config/schema/types';
-import type { AttachedMirrorView, BackupView, GateView, PathStats } from '@rsio/common/control/methods';
+import type { AoeGateView, AttachedMirrorView, BackupView, GateView, PathStats } from '@rsio/common/control/methods';
 import { PATH_STATES } from '@rsio/common/lib/path-states';
 import { printEndpoint } from '@rsio/common/lib/units';
 import { programVersion } from '@rsio/common/lib/version';
@@ -27,6 +27,7 @@ export interface ClientMetricsPorts extends FiguresPorts {
   readonly beganMs: number;
   readonly backups: { readonly list: readonly BackupView[] };
   readonly gates: { views(): readonly GateView[]; readonly usedBytes: number };
+  readonly aoeGates: { views(): readonly AoeGateView[] };
   configuredMs(): number;
   /** How often the keeper or the main process has replaced a process of rsiod. */
   readonly restarts: () => number;
@@ -83,6 +84,7 @@ export class ClientMetrics {
     const { gates } = this.ports;
     const views = gates.views();
     for (const gate of views) addGate(out, gate);
+    for (const gate of this.ports.aoeGates.views()) addAoeGate(out, gate);
     if (views.length > 0) out.add('rsio_client_gate_memory_used_bytes', gates.usedBytes);
     const latencies: (() => void)[] = [];
     for (const { route, labels } of routes) {
@@ -140,6 +142,21 @@ export class ClientMetrics {
     out.add('rsio_client_process_resident_memory_bytes', figures.residentBytes);
     out.add('rsio_client_process_cpu_seconds_total', figures.cpuSeconds);
   }
+}
+
+function addAoeGate(out: Out, { name, interface: place, mac, writes, volumes, hosts, figures }: AoeGateView): void {
+  out.add('rsio_client_aoe_gate_answering', mac !== null, name, place);
+  out.add('rsio_client_aoe_gate_unsafe_writes', writes === 'unsafe', name);
+  out.add('rsio_client_aoe_gate_volumes', volumes.length, name);
+  out.add('rsio_client_aoe_gate_hosts', hosts.length, name);
+  out.add('rsio_client_aoe_gate_waiting_commands', figures.waiting, name);
+  out.add('rsio_client_aoe_gate_commands_total', figures.commands, name);
+  out.add('rsio_client_aoe_gate_answers_total', figures.answers, name);
+  out.add('rsio_client_aoe_gate_late_writes_total', figures.late, name);
+  out.add('rsio_client_aoe_gate_dropped_commands_total', figures.dropped, name);
+  out.add('rsio_client_aoe_gate_cuts_total', figures.cut, name);
+  out.add('rsio_client_aoe_gate_received_bytes_total', figures.receivedBytes, name);
+  out.add('rsio_client_aoe_gate_sent_bytes_total', figures.sentBytes, name);
 }
 
 function addGate(out: Out, { name, addresses, listening, volumes, hosts, figures }: GateView): void {

@@ -15,6 +15,7 @@ import type { AttachedList } from '../attachments/attached-list.ts';
 import type { Attachments } from '../attachments/attachments.ts';
 import type { Backups } from './backups.ts';
 import type { Namespace } from '../network/namespace.ts';
+import type { AoeGates } from '../gates/aoe/aoe-gates.ts';
 import type { Gates } from '../gates/gates.ts';
 import type { Frontends } from '../frontends/frontends.ts';
 import type { ClientSnapshots } from './client-snapshots.ts';
@@ -47,6 +48,7 @@ export interface ControlHandlersPorts {
   readonly namespaces: () => readonly Namespace[];
   readonly frontends: Frontends;
   readonly gates: Pick<Gates, 'views' | 'placesOf'>;
+  readonly aoeGates: Pick<AoeGates, 'views'>;
   /**
    * Reloads the configuration and returns one sentence for each change. If the reload fails, `reload` throws an error and leaves the daemon
    * unchanged.
@@ -98,7 +100,7 @@ export function controlHandlers(ports: ControlHandlersPorts): ControlHandlers {
       return { ...statusView(ports.config(), namespaces(), attachments.list, mirrors, clock), awaited: attached.awaited };
     },
     stats: () => statsView(namespaces(), attachments.list),
-    gates: () => ({ gates: ports.gates.views() }),
+    gates: () => ({ gates: ports.gates.views(), aoe: ports.aoeGates.views() }),
     events: (wanted) => notifications.read(wanted),
     reload: async () => ({ applied: await ports.reload() }),
     restart: () => {

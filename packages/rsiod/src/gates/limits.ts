@@ -202,3 +202,40 @@ assert(GATE_TICK_MS * 4 <= GATE_GAP_MS, 'A tick that is somewhat late is no gap'
 assert(GATE_IN_CAPSULE_BYTES === 8 * KIB, 'Admin commands have as much data in capsules');
 assert(AUTH_MESSAGE_MAX_BYTES <= GATE_IN_CAPSULE_BYTES, 'A message of an authentication fits into a capsule');
 assert(GATE_COPY_MAX_BYTES + 128 <= 128 * KIB, 'A copied answer fits into a batch');
+
+/** AoE: the longest frame without its Ethernet header, and with it. Longer ones are dropped. */
+export const AOE_MTU_MAX = 9_000;
+export const AOE_FRAME_MAX_BYTES = 14 + AOE_MTU_MAX;
+/** Most bytes of the config string of a volume, and most MAC addresses in its mask list and in its reserve list. */
+export const AOE_CONFIG_MAX_BYTES = 1_024;
+export const AOE_MACS_MAX = 64;
+/** Commands of all volumes of a gate, and of one volume; frames beyond it get no answer. The second one is what hosts are told. */
+export const AOE_COMMANDS_MAX = 512;
+export const AOE_VOLUME_COMMANDS_MAX = 64;
+/** A write frame that the kernel received longer ago gets no answer: the host may have sent a copy of it meanwhile. */
+export const AOE_WRITE_AGE_MS = 200;
+/** A step of the wall clock by more than this makes the ages of frames wrong: what lies unread is thrown away. */
+export const AOE_CLOCK_STEP_MS = 50;
+/** Within AOE_WINDOW_MS, a gate works on frames for AOE_BUSY_MS; the event loop has the rest. Measured between chunks of frames. */
+export const AOE_WINDOW_MS = 20;
+export const AOE_BUSY_MS = 10;
+/** Queries to all volumes that are answered in AOE_QUERIES_MS. Each one has as many answers as the gate has volumes. */
+export const AOE_QUERIES_MAX = 16;
+export const AOE_QUERIES_MS = 1_000;
+/** Least time between changes of config strings, mask lists and reserve lists that hosts make: each one is written to the disk. */
+export const AOE_CHANGE_MS = 50;
+/** Answers that wait for the helper; answers beyond it are dropped. */
+export const AOE_OUTPUT_BYTES = 640 * KIB;
+/** Bytes that are taken from the helper at once. */
+export const AOE_INPUT_BYTES = 64 * KIB;
+/** A host counts as a user of a volume for this time after its last command; and most hosts of a volume that are remembered. */
+export const AOE_ACTIVE_MS = 60_000;
+export const AOE_HOSTS_MAX = 64;
+/** A helper that has ended is started again after this time. */
+export const AOE_HELPER_RETRY_MS = 1_000;
+/** Shelves whose slots are remembered. */
+export const AOE_SHELVES_MAX = 64;
+
+assert(AOE_OUTPUT_BYTES >= AOE_VOLUME_COMMANDS_MAX * (AOE_FRAME_MAX_BYTES + 4), 'The answers to all that a host has outstanding fit');
+assert(AOE_INPUT_BYTES >= AOE_FRAME_MAX_BYTES + 12, 'A frame fits');
+assert(AOE_WRITE_AGE_MS + AOE_CLOCK_STEP_MS < GATE_GAP_MS, 'A write is too old before a gap is found');

@@ -296,7 +296,7 @@ export class Standbys {
 }
 
 /** True if the configuration of a gate names the volume. */
-export function offers({ volumes }: ClientGateConfig, volume: Pick<VolumeIdentity, 'name' | 'universe'>): boolean {
+export function offers({ volumes }: Pick<ClientGateConfig, 'volumes'>, volume: Pick<VolumeIdentity, 'name' | 'universe'>): boolean {
   if (volumes === 'all') return true;
   return volumes.includes(nameInUniverse(volume)) || (volume.universe === 0 && volumes.includes(volume.name));
 }

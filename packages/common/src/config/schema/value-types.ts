@@ -31,6 +31,7 @@ import {
   SIZE_ALLOWED,
 } from '../../lib/units.ts';
 import { isSingleHost } from '../../lib/subnet.ts';
+import { parseVolumeName } from '../../lib/volume-name.ts';
 import type { AttachChoice, DiskConfig, EndpointConfig, FenceConfig, StallPolicy } from './types.ts';
 
 export interface ValueType<T> {
@@ -235,11 +236,11 @@ export const attachChoice: ValueType<AttachChoice> = plain(
   },
 );
 
-/** Volumes by name, or all volumes. */
+/** Volumes and snapshots by name, or all volumes. */
 export const volumeNames: ValueType<'all' | readonly string[]> = plain(
   'names',
-  'all, or volume names (NAME or NAME@UNIVERSE) separated by commas or spaces',
-  (text) => (text === 'all' ? text : parseNames(text, ['all'], volumeNames.allowed, withoutUniverse)),
+  'all, or names of volumes (NAME or NAME@UNIVERSE) and snapshots (with @SNAPSHOT) separated by commas or spaces',
+  (text) => (text === 'all' ? text : parseNames(text, ['all'], volumeNames.allowed, volumePart)),
 );
 
 const GATE_ADDRESSES_ALLOWED = `1 to ${GATE_ADDRESSES_MAX} addresses of this machine, separated by commas, such as 192.168.1.5 or [fd00::5]:4420`;
@@ -315,7 +316,7 @@ const SLOTS_ALLOWED = `NAME=SLOT,... with names of volumes and different slots f
 export const aoeSlots: ValueType<ReadonlyMap<string, number>> = plain('slots', SLOTS_ALLOWED, (text) => {
   const pairs = text.split(/\s*,\s*|\s+/).map((one): [string, number] => {
     const [, name = '', slot = ''] = /^(.+)=(\d{1,3})$/.exec(one) ?? [];
-    return isName(withoutUniverse(name)) && Number(slot) <= AOE_SLOT_MAX ? [name, Number(slot)] : refuse('slot', text, SLOTS_ALLOWED);
+    return isName(volumePart(name)) && Number(slot) <= AOE_SLOT_MAX ? [name, Number(slot)] : refuse('slot', text, SLOTS_ALLOWED);
   });
   const isTwice = [pairs.map(([name]) => name), pairs.map(([, slot]) => slot)].some((all) => new Set<unknown>(all).size < all.length);
   return isTwice ? refuse('slots', text, SLOTS_ALLOWED) : new Map(pairs);
@@ -323,6 +324,12 @@ export const aoeSlots: ValueType<ReadonlyMap<string, number>> = plain('slots', S
 
 function withoutUniverse(name: string): string {
   return name.replace(/@[0-3]$/, '');
+}
+
+/** The name of the volume in the name of a volume or snapshot without a namespace; the text itself if it is no such name. */
+function volumePart(name: string): string {
+  const parsed = parseVolumeName(name);
+  return parsed === null || parsed.namespace !== null ? name : parsed.volume;
 }
 
 /** `named`: the name in an entry of the list. */

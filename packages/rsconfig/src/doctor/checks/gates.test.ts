@@ -1,7 +1,7 @@
 // Tests the findings about gates: each fault is found and named, and a gate without a fault is ok. The test supplies the facts; rsiod's
 // views of gates are tested in rsiod's gates/.
 
-import type { GateView } from '@rsio/common/control/methods';
+import type { AoeGateView, GateView } from '@rsio/common/control/methods';
 import { expect, test } from 'vitest';
 import { doctorFacts, fileFacts, SAMPLE } from '../../testing/facts.ts';
 import { checkGates } from './gates.ts';
@@ -69,4 +69,31 @@ test('a command that has waited for memory', () => {
   const figures = { ...FIGURES, waiting: 1, waitedMs: 12_000 };
   expect(found({ figures })).toEqual(['warning: gate esx: A command of a host has waited for memory for 12 s']);
   expect(found({ figures: { ...figures, waitedMs: 4_000 } })).toHaveLength(1);
+});
+
+const AOE: AoeGateView = {
+  ...{ name: 'boot', interface: 'eth1', shelf: 7, writes: 'off' as const, mac: '02:00:00:00:00:99', dataBytes: 8704, trouble: null },
+  hosts: [],
+  volumes: [{ slot: 0, label: 'osl:debian@0@monday', sizeBytes: 512, readonly: true, config: '', masks: [], reserved: [] }],
+  figures: { commands: 0, answers: 0, late: 0, dropped: 0, waiting: 0, receivedBytes: 0, sentBytes: 0, cut: 0 },
+};
+
+function foundAoe(changes: Partial<AoeGateView>, keys = ''): string[] {
+  const file = fileFacts(`${SAMPLE}\n[gate boot]\nprotocol = aoe\ninterface = eth1\nshelf = 7\nhosts = all\n${keys}\n`);
+  expect(file.problems).toEqual([]);
+  const findings = checkGates(doctorFacts({ file, aoeGates: [{ ...AOE, ...changes }] }));
+  expect(findings.every(({ severity, remedy }) => severity === 'ok' || remedy !== null)).toBe(true);
+  return findings.map(({ severity, object, what }) => `${severity}: ${object}: ${what}`);
+}
+
+test('a gate for AoE: a good one, one without its interface, one with unsafe writes, one that lacks a volume', () => {
+  expect(foundAoe({}, 'volumes = debian@monday')).toEqual(['ok: gate boot: Answers hosts of AoE at eth1 as shelf 7']);
+  const trouble = 'There is no interface eth1';
+  expect(foundAoe({ trouble, mac: null })).toEqual([`error: gate boot: It answers no host of AoE: ${trouble}`]);
+  expect(foundAoe({ writes: 'unsafe' })).toEqual([
+    'warning: gate boot: Hosts of AoE can write osl:debian@0@monday: a frame that the network delays can revert an acknowledged block',
+  ]);
+  expect(foundAoe({}, 'volumes = debian@monday,data')).toEqual([
+    'warning: gate boot: It does not offer data, because this client has not attached it',
+  ]);
 });

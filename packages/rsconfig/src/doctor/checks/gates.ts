@@ -1,14 +1,14 @@
 // Checks the gates: that hosts reach them, that they offer the volumes that the file names, and that not everyone can write to those.
 // Pure. Invariant: without an answer of rsiod about its gates, nothing is found.
 
-import type { ClientGateConfig } from '@rsio/common/config/schema/types';
-import type { GateView } from '@rsio/common/control/methods';
+import type { AoeGateConfig, ClientGateConfig } from '@rsio/common/config/schema/types';
+import type { AoeGateView, GateView } from '@rsio/common/control/methods';
 import { isLoopback } from '@rsio/common/lib/subnet';
 import { GATE_WAIT_LATE_MS } from '../../limits.ts';
 import type { DoctorFacts } from '../gather/facts.ts';
 import { type Finding, FindingList } from '../gather/finding.ts';
 
-export function checkGates({ gates, file, rootOption }: DoctorFacts): Finding[] {
+export function checkGates({ gates, aoeGates, file, rootOption }: DoctorFacts): Finding[] {
   const findings = new FindingList('gates');
   for (const gate of gates) {
     const before = findings.list.length;
@@ -17,7 +17,42 @@ export function checkGates({ gates, file, rootOption }: DoctorFacts): Finding[] 
     if (config !== undefined) judgeConfig(findings, gate, config);
     if (findings.list.length === before) findings.ok(`gate ${gate.name}`, `Listens at ${gate.listening.join(', ')}`);
   }
+  for (const gate of aoeGates)
+    judgeAoe(
+      findings,
+      gate,
+      file.config?.aoeGates.find(({ name }) => name === gate.name),
+    );
   return findings.list;
+}
+
+function judgeAoe(findings: FindingList, view: AoeGateView, config: AoeGateConfig | undefined): void {
+  const { name, trouble, writes, shelf, volumes } = view;
+  const object = `gate ${name}`;
+  const before = findings.list.length;
+  if (trouble !== null) {
+    const remedy = `see that the interface ${view.interface} is there, that perl is installed, and that rsiod may open packet sockets (docs/HOSTS.md)`;
+    findings.error(object, `It answers no host of AoE: ${trouble}`, null, remedy);
+  }
+  if (writes === 'unsafe') {
+    const what = `Hosts of AoE can write ${volumes.map(({ label }) => label).join(' and ') || 'its volumes'}: a frame that the network delays can revert an acknowledged block`;
+    findings.warning(object, what, null, `remove aoe-writes = unsafe from [gate ${name}], and use NVMe/TCP for writes`);
+  }
+  warnOfMissing(findings, object, { name, offered: config?.volumes ?? 'all' }, volumes);
+  if (findings.list.length === before) findings.ok(object, `Answers hosts of AoE at ${view.interface} as shelf ${shelf}`);
+}
+
+function warnOfMissing(
+  findings: FindingList,
+  object: string,
+  { name, offered }: { readonly name: string; readonly offered: 'all' | readonly string[] },
+  shown: readonly { readonly label: string }[],
+): void {
+  const there = new Set(shown.flatMap(({ label }) => namesIn(label)));
+  const missing = offered === 'all' ? [] : offered.filter((one) => !there.has(one));
+  if (missing.length === 0) return;
+  const what = `It does not offer ${missing.join(' and ')}, because this client has not attached ${missing.length === 1 ? 'it' : 'them'}`;
+  findings.warning(object, what, null, `attach what it is to offer (rsconfig -a NAME), or change volumes in [gate ${name}]`);
 }
 
 function judge(findings: FindingList, { name, trouble, addresses, listening, figures }: GateView, rootOption: string): void {
@@ -45,20 +80,15 @@ function judgeConfig(findings: FindingList, { volumes: shown }: GateView, config
   for (const { label, why } of shown)
     if (why !== null)
       findings.warning(object, `It has not got ${label}: ${why}`, null, 'help the gate that has it, or wait: the gate tries again');
-  const there = new Set(shown.flatMap(({ label }) => namesIn(label)));
-  const missing = volumes === 'all' ? [] : volumes.filter((one) => !there.has(one));
-  if (missing.length > 0) {
-    const what = `It does not offer ${missing.join(' and ')}, because this client has not attached ${missing.length === 1 ? 'it' : 'them'}`;
-    findings.warning(object, what, null, `attach what it is to offer (rsconfig -a NAME), or change volumes in [gate ${name}]`);
-  }
+  warnOfMissing(findings, object, { name, offered: volumes }, shown);
   const open = addresses.filter(({ address }) => !isLoopback(address));
   if (hosts !== null || secrets !== null || open.length === 0) return;
   const what = `Every host that reaches ${open.map(({ address }) => address).join(' or ')} can read and write its volumes (hosts = all)`;
   findings.warning(object, what, null, `name the hosts in [gate ${name}], and use a network that only they reach`);
 }
 
-/** Names of a volume in the file: osl:oracle@0 is oracle and oracle@0. */
+/** Names of a volume in the file: osl:oracle@0 is oracle and oracle@0, osl:oracle@0@monday is oracle@monday, too. */
 function namesIn(label: string): string[] {
   const name = label.slice(label.indexOf(':') + 1);
-  return name.endsWith('@0') ? [name, name.slice(0, -2)] : [name];
+  return [name, name.replace(/@0(?=@|$)/, '')];
 }

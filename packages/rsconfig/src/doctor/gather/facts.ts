@@ -3,7 +3,7 @@
 
 import type { IniDocument } from '@rsio/common/config/reader/ini-document';
 import type { ConfigWarning, RscltConfig } from '@rsio/common/config/schema/types';
-import type { BackupView, DaemonView, GateView, ServerView, StatusView } from '@rsio/common/control/methods';
+import type { AoeGateView, BackupView, DaemonView, GateView, ServerView, StatusView } from '@rsio/common/control/methods';
 import type { MirrorSummary } from '@rsio/common/control/mirror-methods';
 import type { Upkeep } from '@rsio/common/manage/upkeep';
 import type { Finding } from '@rsio/protocol/explorer/finding';
@@ -35,6 +35,7 @@ export interface DoctorFacts {
   /** The newest backup of each volume that rsconfig backup has backed up on this machine. */
   /** Empty if the daemon does not answer. */
   readonly gates: readonly GateView[];
+  readonly aoeGates: readonly AoeGateView[];
   readonly backups: readonly Pick<BackupView, 'namespace' | 'name' | 'universe' | 'atMs'>[];
   readonly upkeep: Upkeep;
   readonly nowMs: number;

@@ -66,12 +66,13 @@ export async function gatherMirrors({ call }: CommandContext, { view }: DaemonFa
   }
 }
 
-export async function gatherGates({ call }: CommandContext, { view }: DaemonFacts): Promise<DoctorFacts['gates']> {
-  if (view === null || !view.methods.includes('gates')) return [];
+export async function gatherGates({ call }: CommandContext, { view }: DaemonFacts): Promise<Pick<DoctorFacts, 'gates' | 'aoeGates'>> {
+  if (view === null || !view.methods.includes('gates')) return { gates: [], aoeGates: [] };
   try {
-    return (await call('gates', {}, DOCTOR_ANSWER_TIMEOUT_MS)).gates;
+    const { gates, aoe = [] } = await call('gates', {}, DOCTOR_ANSWER_TIMEOUT_MS);
+    return { gates, aoeGates: aoe };
   } catch {
-    return [];
+    return { gates: [], aoeGates: [] };
   }
 }
 

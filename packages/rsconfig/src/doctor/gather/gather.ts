@@ -49,7 +49,7 @@ export async function gatherFacts(context: CommandContext): Promise<DoctorFacts>
     mirrors,
     system: gatherSystem(),
     servers: await gatherServers(context, daemon),
-    gates: await gatherGates(context, daemon),
+    ...(await gatherGates(context, daemon)),
     backups: await gatherBackups(context, daemon),
     upkeep: gatherUpkeep(root),
     nowMs: context.clock.wallMs(),
