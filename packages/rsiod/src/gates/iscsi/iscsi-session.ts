@@ -53,7 +53,7 @@ export class IscsiSession implements TaskOwner, BudgetUser {
   private openImmediate = 0;
   /** Tasks that wait for memory, in order. */
   private readonly waiting: IscsiTask[] = [];
-  /** The task whose data the PDU has that arrives, and what of it is data of this PDU. */
+  /** The task whose data arrives, the length of the data in this PDU, and whether it ends a sequence. */
   private receiving: IscsiTask | null = null;
   private arriving = 0;
   private isFinal = false;
