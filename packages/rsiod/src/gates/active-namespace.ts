@@ -4,7 +4,7 @@
 import type { FrontendVolume } from '../volumes/frontend-volume.ts';
 import { GATE_PATHLESS_MS } from './limits.ts';
 import type { Reservations } from './reservations/reservations.ts';
-import type { AnaState, GateNamespace } from './gate-namespace.ts';
+import type { AnaState, GateNamespace } from './ports/gate-namespace.ts';
 
 export class ActiveNamespace implements GateNamespace {
   readonly isElsewhere = false;

@@ -13,11 +13,11 @@ import { transportOf, withDataEvents, withReceiveBuffer } from '../frontends/str
 import type { StreamTransport } from '../frontends/streams/transport.ts';
 import type { GapWatch } from './gap-watch.ts';
 import { GATE_LISTEN_RETRY_MS, GATE_LOGIN_MS, GATE_STOP_MS, GATE_TCP_KEEP_ALIVE_MS } from './limits.ts';
-import type { GateConnection, GateProtocol, GateTarget } from './gate-protocol.ts';
+import type { GateConnection, GateProtocol, GateTarget } from './ports/gate-protocol.ts';
 import { IscsiProtocol } from './iscsi-protocol.ts';
 import { NvmeProtocol } from './nvme-protocol.ts';
 import type { NvmePools } from './nvme/connection-ports.ts';
-import type { GateNamespace } from './gate-namespace.ts';
+import type { GateNamespace } from './ports/gate-namespace.ts';
 import { GateTls, tlsWarning } from './tls/gate-tls.ts';
 
 export interface GateLog {
@@ -79,7 +79,6 @@ export class Gate {
       version: ports.version,
       config: () => this.config,
       nowMs: () => ports.clock.monotonicMs(),
-      random: ports.pools.auth.random,
       note: (sentence: string) =>
         ports.lines.note(`Hosts of gate ${config.name}`, () => ports.log.info(`Gate ${this.config.name}: ${sentence}`)),
     };

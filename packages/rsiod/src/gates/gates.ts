@@ -33,7 +33,7 @@ import {
 import { NamespaceNumbers } from './namespace-numbers.ts';
 import { DhTurns } from './nvme/auth/dh-turns.ts';
 import type { NvmePools } from './nvme/connection-ports.ts';
-import type { AnaState, GateNamespace } from './gate-namespace.ts';
+import type { AnaState, GateNamespace } from './ports/gate-namespace.ts';
 import { Offering } from './offering.ts';
 import { StandbyNamespace, type StandbyServers, Standbys } from './standbys.ts';
 

@@ -7,7 +7,7 @@ import type { ClientGateConfig } from '@rsio/common/config/schema/types';
 import { assert } from '@rsio/common/lib/assert';
 import { printEndpoint } from '@rsio/common/lib/units';
 import type { StreamTransport } from '../frontends/streams/transport.ts';
-import type { ConnectionEvents, GateConnection, GatePools, GateProtocol, ProtocolPorts } from './gate-protocol.ts';
+import type { ConnectionEvents, GateConnection, GatePools, GateProtocol, ProtocolPorts } from './ports/gate-protocol.ts';
 import { chapPartiesOf, chapRefusalText, isAllowed, mustProve } from './gate-secrets.ts';
 import { IscsiConnection } from './iscsi/iscsi-connection.ts';
 import { IscsiTarget } from './iscsi/iscsi-target.ts';
@@ -77,15 +77,16 @@ export class IscsiProtocol implements GateProtocol, IscsiTargetView {
   }
 
   loginPorts(events: ConnectionEvents): LoginPorts {
-    const { name, config } = this.ports;
+    const { ports } = this;
+    const { name } = ports;
     return {
       random: randomBytes,
       admits: (names) => {
-        if (!isAllowed(config(), name, names.initiatorName)) return LOGIN_STATUS.AUTHORIZATION;
+        if (!isAllowed(ports.config(), name, names.initiatorName)) return LOGIN_STATUS.AUTHORIZATION;
         if (names.targetName !== null && names.targetName !== name) return LOGIN_STATUS.NOT_FOUND;
-        return this.sessions.mayEnter(names) ? chapPartiesOf(config(), name, names.initiatorName) : LOGIN_STATUS.OUT_OF_RESOURCES;
+        return this.sessions.mayEnter(names) ? chapPartiesOf(ports.config(), name, names.initiatorName) : LOGIN_STATUS.OUT_OF_RESOURCES;
       },
-      unproven: (initiatorName, fault) => events.refused(chapRefusalText(config(), name, initiatorName, fault)),
+      unproven: (initiatorName, fault) => events.refused(chapRefusalText(ports.config(), name, initiatorName, fault)),
     };
   }
 
@@ -110,6 +111,6 @@ export class IscsiProtocol implements GateProtocol, IscsiTargetView {
   left(session: EnteringSession): void {
     this.sessions.left(session);
     const { names } = session;
-    if (names?.targetName != null) this.ports.note(`host ${names.initiatorName} has left`);
+    if (names !== null && names.targetName !== null) this.ports.note(`host ${names.initiatorName} has left`);
   }
 }

@@ -4,7 +4,7 @@
 import { createHash } from 'node:crypto';
 import type { ClientGateConfig } from '@rsio/common/config/schema/types';
 import type { StreamTransport } from '../frontends/streams/transport.ts';
-import type { ConnectionEvents, GateConnection, GateProtocol, ProtocolPorts } from './gate-protocol.ts';
+import type { ConnectionEvents, GateConnection, GateProtocol, ProtocolPorts } from './ports/gate-protocol.ts';
 import { isAllowed, mustProve, partiesOf, refusalText } from './gate-secrets.ts';
 import type { NvmePools } from './nvme/connection-ports.ts';
 import { type DiscoveryEntry, portIdOf } from './nvme/discovery.ts';
@@ -49,13 +49,14 @@ export class NvmeProtocol implements GateProtocol {
   }
 
   connect(transport: StreamTransport, events: ConnectionEvents, admits: (target: string, host: string) => boolean): GateConnection {
-    const { name: nqn, config } = this.ports;
+    const { ports } = this;
+    const { name: nqn } = ports;
     return new NvmeConnection(transport, this.pools, {
       ...events,
       subsystem: (request) => (admits(request.nqn, request.hostNqn) ? this.subsystemOf(request.nqn) : null),
       // The discovery subsystem only names the gate.
-      parties: (request) => (request.nqn === nqn ? partiesOf(config(), nqn, request.hostNqn) : null),
-      unproven: (hostNqn, fault) => events.refused(refusalText(config(), nqn, hostNqn, fault)),
+      parties: (request) => (request.nqn === nqn ? partiesOf(ports.config(), nqn, request.hostNqn) : null),
+      unproven: (hostNqn, fault) => events.refused(refusalText(ports.config(), nqn, hostNqn, fault)),
       connected: (request) => events.proven(request.nqn === nqn ? request.hostNqn : null),
     });
   }

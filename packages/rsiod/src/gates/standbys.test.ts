@@ -6,7 +6,7 @@ import type { ClientGateConfig } from '@rsio/common/config/schema/types';
 import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { GATE_ABSENT_MS, GATE_RECORD_LOOK_MS, GATE_RECORD_READS_MAX, GATE_SWITCH_MS } from './limits.ts';
-import type { GateNamespace } from './gate-namespace.ts';
+import type { GateNamespace } from './ports/gate-namespace.ts';
 import { type OfferedVolume, type StandbyGate, StandbyNamespace, Standbys } from './standbys.ts';
 
 const NQN = 'nqn.2026-01.org.example:pair';

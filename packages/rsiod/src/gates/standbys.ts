@@ -13,8 +13,8 @@ import type { Gate, GateLog } from './gate.ts';
 import { recordContent } from './gate-record.ts';
 import { GATE_ABSENT_MS, GATE_RECORD_LOOK_MS, GATE_RECORD_READS_MAX, GATE_SWITCH_MS, GATE_VOLUMES_MAX } from './limits.ts';
 import { Reservations } from './reservations/reservations.ts';
-import type { GateTarget } from './gate-protocol.ts';
-import type { AnaState, GateNamespace, GateVolume } from './gate-namespace.ts';
+import type { GateTarget } from './ports/gate-protocol.ts';
+import type { AnaState, GateNamespace, GateVolume } from './ports/gate-namespace.ts';
 
 /** A volume that servers offer, with what hosts see of it. */
 export interface OfferedVolume extends VolumeIdentity {

@@ -8,7 +8,7 @@ import { DataBuffers } from '@rsio/rsiod/frontends/streams/data-buffers';
 import { MemoryBudget } from '@rsio/rsiod/frontends/streams/memory-budget';
 import { BatchPool } from '@rsio/rsiod/frontends/streams/transport';
 import { MemoryTransport } from '@rsio/rsiod/frontends/nbd/testing/memory-transport';
-import type { GateConnection } from '@rsio/rsiod/gates/gate-protocol';
+import type { GateConnection } from '@rsio/rsiod/gates/ports/gate-protocol';
 import { IscsiProtocol } from '@rsio/rsiod/gates/iscsi-protocol';
 import { HOST, type HostDigests, keysOf, loginPdu, pdu, type TargetPdu, targetPdus } from '@rsio/rsiod/gates/iscsi/testing/iscsi-host';
 import { GATE_PING_BYTES, GATE_SESSION_COMMANDS, GATE_UNSENT_MAX } from '@rsio/rsiod/gates/limits';

@@ -12,7 +12,7 @@ import { GapWatch } from '@rsio/rsiod/gates/gap-watch';
 import { GATE_SWITCH_MS } from '@rsio/rsiod/gates/limits';
 import { capsule } from '@rsio/rsiod/gates/nvme/testing/nvme-host';
 import { GateRig, NQN } from '@rsio/rsiod/gates/nvme/testing/nvme-rig';
-import type { GateNamespace } from '@rsio/rsiod/gates/gate-namespace';
+import type { GateNamespace } from '@rsio/rsiod/gates/ports/gate-namespace';
 import { type OfferedVolume, type StandbyGate, Standbys } from '@rsio/rsiod/gates/standbys';
 import type { VolumeIo } from '@rsio/rsiod/volumes/frontend-volume';
 import { closeLogin, gateLogin, type GateLogin, readOne, sendOver } from './gate-logins.ts';

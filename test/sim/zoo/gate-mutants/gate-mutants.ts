@@ -4,7 +4,7 @@
 import { Controller } from '@rsio/rsiod/gates/nvme/controller';
 import { GapWatch } from '@rsio/rsiod/gates/gap-watch';
 import { type StandbyGate, StandbyNamespace, Standbys, StandbyVolume } from '@rsio/rsiod/gates/standbys';
-import type { AnaState } from '@rsio/rsiod/gates/gate-namespace';
+import type { AnaState } from '@rsio/rsiod/gates/ports/gate-namespace';
 import type { VolumeIo } from '@rsio/rsiod/volumes/frontend-volume';
 import { override, overrideGetter } from '../../base/override.ts';
 import { all, type Mutant, type PrivateAs } from '../mutants/mutant.ts';

@@ -5,6 +5,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { Socket } from 'node:net';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
+import { toRsError } from '@rsio/common/lib/errors';
 import { transportOf, withDataEvents, withReceiveBuffer } from '../../frontends/streams/socket.ts';
 import { PRCTL } from '../../keeper/keeper-choice.ts';
 import { helperFile } from '../../sys/helper-files.ts';
@@ -86,8 +87,22 @@ export class FrameHelper {
     this.events.card(null);
   }
 
+  /** Starting a program can throw, for example if this process has no free descriptors. */
   private begin(): void {
-    const { clock } = this;
+    try {
+      this.startProgram();
+    } catch (thrown) {
+      this.end();
+      this.lost(toRsError(thrown).message);
+    }
+  }
+
+  private lost(reason: string): void {
+    this.events.failed(reason);
+    if (this.isWanted) this.retry = this.clock.after(AOE_HELPER_RETRY_MS, () => this.again());
+  }
+
+  private startProgram(): void {
     const args = [this.interface, this.shelf, process.pid, PRCTL[process.arch] ?? 0, AOE_FRAME_MAX_BYTES].map(String);
     const child = spawn(this.command, [helperFile('aoe.pl'), ...args], {
       stdio: ['pipe', 'pipe', 'pipe'],
@@ -102,8 +117,7 @@ export class FrameHelper {
     const lost = (reason: string): void => {
       if (this.run !== run) return;
       this.end();
-      this.events.failed(reason);
-      if (this.isWanted) this.retry = clock.after(AOE_HELPER_RETRY_MS, () => this.again());
+      this.lost(reason);
     };
     child.on('error', (error) => lost(error.message));
     child.on('exit', (code, signal) =>
@@ -149,7 +163,8 @@ export class FrameHelper {
     this.busyMs += nowMs - beganMs;
     if (this.busyMs < AOE_BUSY_MS || input.destroyed) return;
     input.pause();
-    this.clock.after(AOE_WINDOW_MS - (nowMs - this.windowMs), () => (input.destroyed ? undefined : input.resume()));
+    const restMs = Math.max(AOE_WINDOW_MS - AOE_BUSY_MS, AOE_WINDOW_MS - (nowMs - this.windowMs));
+    this.clock.after(restMs, () => (input.destroyed ? undefined : input.resume()));
   }
 
   private record(bytes: Buffer, start: number, end: number, timeUs: number): void {

@@ -4,8 +4,8 @@
 
 import { counted } from '@rsio/common/lib/assert';
 import type { StreamTransport } from '../../frontends/streams/transport.ts';
-import type { ConnectionEvents, GateConnection, GatePools } from '../gate-protocol.ts';
-import { HostWatch } from '../host-watch.ts';
+import type { ConnectionEvents, GateConnection, GatePools } from '../ports/gate-protocol.ts';
+import { HostWatch } from '../ports/host-watch.ts';
 import {
   GATE_IMMEDIATE_MAX,
   GATE_LOGIN_SEGMENT_BYTES,

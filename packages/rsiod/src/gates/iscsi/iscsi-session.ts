@@ -4,9 +4,9 @@
 
 import { counted } from '@rsio/common/lib/assert';
 import type { BudgetUser } from '../../frontends/streams/memory-budget.ts';
-import type { HostWatch } from '../host-watch.ts';
+import type { HostWatch } from '../ports/host-watch.ts';
 import { GATE_IMMEDIATE_MAX, GATE_SESSION_COMMANDS } from '../limits.ts';
-import { MemoryShare } from '../memory-share.ts';
+import { MemoryShare } from '../ports/memory-share.ts';
 import { BUSY, type Outcome } from '../scsi/constants.ts';
 import { lunNumber } from '../scsi/lun.ts';
 import type { ScsiNexus, TaskOwner } from '../scsi/port.ts';
@@ -15,7 +15,7 @@ import { type AnswerWriter, budgetOf } from './answer-writer.ts';
 import { IscsiTask } from './iscsi-task.ts';
 import type { SessionParameters } from './login/negotiation.ts';
 import { COMMAND, FINAL, IMMEDIATE, NO_TAG, REJECT } from './wire/constants.ts';
-import type { GatePools } from '../gate-protocol.ts';
+import type { GatePools } from '../ports/gate-protocol.ts';
 
 /** Tasks of a session with those that were answered late, and that a volume still has. */
 const TASKS_MAX = 2 * GATE_SESSION_COMMANDS + GATE_IMMEDIATE_MAX;
@@ -53,7 +53,7 @@ export class IscsiSession implements TaskOwner, BudgetUser {
   private openImmediate = 0;
   /** Tasks that wait for memory, in order. */
   private readonly waiting: IscsiTask[] = [];
-  /** The task whose data the PDU has that arrives, and what of it is data of this PDU. */
+  /** The task whose data arrives, the length of the data in this PDU, and whether it ends a sequence. */
   private receiving: IscsiTask | null = null;
   private arriving = 0;
   private isFinal = false;

@@ -2,8 +2,8 @@
 // long as the gate exists; the engine hears of each change of a unit in the turn in which it happens.
 
 import { assert } from '@rsio/common/lib/assert';
-import type { GateNamespace } from '../gate-namespace.ts';
-import type { GateTarget } from '../gate-protocol.ts';
+import type { GateNamespace } from '../ports/gate-namespace.ts';
+import type { GateTarget } from '../ports/gate-protocol.ts';
 import type { NexusOptions, ScsiNexus, ScsiTargetOptions } from '../scsi/port.ts';
 import { ScsiTarget } from '../scsi/target.ts';
 import { UnitAccess } from './unit-access.ts';

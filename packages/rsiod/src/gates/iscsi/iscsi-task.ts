@@ -1,8 +1,8 @@
-// One SCSI command of a session, with what the transport keeps of it: its data that arrives, its memory, its answer that is being sent. A
+// One SCSI command of a session, with the state of its transport: data that arrives, memory, an answer that is being sent. A
 // session re-uses its objects. Invariant: the buffer goes back to the pool when neither the decoder nor the engine nor the output uses it.
 
 import type { DataBuffer } from '../../frontends/streams/data-buffers.ts';
-import type { WatchedCommand } from '../host-watch.ts';
+import type { WatchedCommand } from '../ports/host-watch.ts';
 import { ScsiTask } from '../scsi/scsi-task.ts';
 import { NO_TAG } from './wire/constants.ts';
 

@@ -1,4 +1,5 @@
-// Logins of iSCSI: who gets in, what is negotiated, and what is refused. The oracle is a raw initiator.
+// Logins of iSCSI: who gets in, what is negotiated, and what is refused; a login in the place of an earlier session. The oracle is a raw
+// initiator.
 
 import { describe, expect, it } from 'vitest';
 import { GATE_QUIESCE_MS, GATE_SESSIONS_MAX } from '../limits.ts';

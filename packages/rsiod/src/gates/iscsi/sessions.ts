@@ -1,5 +1,5 @@
 // The sessions of one target. A host that logs in again with the same ISID ends its earlier session (RFC 7143, 6.3.5). Invariants: the new
-// session begins when the earlier one has finished, so that no late write of it comes behind newer ones; the numbers of sessions that are
+// session begins when the earlier one has finished, so that none of its late writes comes behind newer ones; the numbers of sessions that are
 // there differ.
 
 import { GATE_QUIESCE_MS, GATE_SESSIONS_MAX } from '../limits.ts';

@@ -1,7 +1,7 @@
 // What a connection of an initiator uses of its target, and the other way round.
 // Invariant: a session begins only when the earlier session of the same host, with the same ISID, has no I/O left.
 
-import type { ConnectionEvents } from '../gate-protocol.ts';
+import type { ConnectionEvents } from '../ports/gate-protocol.ts';
 import type { ScsiNexus, TaskOwner } from '../scsi/port.ts';
 import type { LoginNames, LoginPorts } from './login/login.ts';
 import type { TargetEntry } from './target-texts.ts';

@@ -1,7 +1,7 @@
 // One namespace of a gate as a logical unit: its number, its volume, and its state in the words of SCSI. Invariant: a host's order to move the
 // volume here is kept until the volume is here, or until an attempt to take it over has failed.
 
-import type { GateNamespace } from '../gate-namespace.ts';
+import type { GateNamespace } from '../ports/gate-namespace.ts';
 import type { Reservations } from '../reservations/reservations.ts';
 import type { AccessState, ScsiVolume, UnitPort } from '../scsi/unit-port.ts';
 

@@ -7,7 +7,7 @@ import { MemoryVolume } from '../../frontends/nbd/testing/memory-volume.ts';
 import { discoveryLog, portIdOf } from './discovery.ts';
 import type { Sqe } from './testing/nvme-host.ts';
 import { GateRig, NQN, type RigConnection, RigNamespace } from './testing/nvme-rig.ts';
-import type { AnaState } from '../gate-namespace.ts';
+import type { AnaState } from '../ports/gate-namespace.ts';
 
 const LISTEN: Sqe = { opcode: 0x0c, cid: 100 };
 const ENABLE: Sqe = { opcode: 9, cid: 99, dwords: [0x0b, (1 << 8) | (1 << 11)] };

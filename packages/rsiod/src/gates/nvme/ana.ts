@@ -5,7 +5,7 @@
 //   0-3 group | 4-7 namespaces | 8-15 changes | 16 state | 17-31 reserved | namespace ids, 4 bytes each
 
 import { GATE_ANA_LOG_BYTES } from '../limits.ts';
-import type { AnaState } from '../gate-namespace.ts';
+import type { AnaState } from '../ports/gate-namespace.ts';
 import type { SubsystemView } from './subsystem-view.ts';
 import { CODE, type Code } from './wire/constants.ts';
 

@@ -1,7 +1,7 @@
 // What a connection of a host uses, and whom it tells what happens. nvme-connection.ts has the connection.
 // Invariant: all connections of all gates share the pools and the budget.
 
-import type { GatePools } from '../gate-protocol.ts';
+import type { GatePools } from '../ports/gate-protocol.ts';
 import type { AuthFault, AuthParties } from './auth/dh-chap.ts';
 import type { SharedAuthPorts } from './auth/dh-turns.ts';
 import type { ConnectRequest } from './connect-request.ts';

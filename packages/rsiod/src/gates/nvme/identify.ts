@@ -16,7 +16,7 @@ import { ANA_CAPABILITIES } from './ana.ts';
 import type { ControllerInstance } from './cross-resets.ts';
 import { NOTICES } from './notices.ts';
 import type { NvmeCommand } from './nvme-command.ts';
-import type { GateNamespace, GateVolume } from '../gate-namespace.ts';
+import type { GateNamespace, GateVolume } from '../ports/gate-namespace.ts';
 import type { SubsystemView } from './subsystem-view.ts';
 import { ALL_NAMESPACES, CNS, CODE, type Code, DNR, SQE_BYTES, VERSION_1_4 } from './wire/constants.ts';
 

@@ -11,7 +11,7 @@ import type { NvmeCommand } from './nvme-command.ts';
 import { reservationAction, reservationCode, reservationReport } from './reservation-commands.ts';
 import type { ReservingHost } from '../reservations/reservation-rules.ts';
 import type { Reservations } from '../reservations/reservations.ts';
-import type { GateNamespace } from '../gate-namespace.ts';
+import type { GateNamespace } from '../ports/gate-namespace.ts';
 import type { Subsystem } from './subsystem.ts';
 import { CODE, type Code, DNR, FUSE, IO } from './wire/constants.ts';
 

@@ -1,7 +1,7 @@
 // What controllers see of their subsystem: its settings and its volumes. Invariant: a controller changes nothing of its subsystem, except that
 // it leaves.
 
-import type { GateNamespace } from '../gate-namespace.ts';
+import type { GateNamespace } from '../ports/gate-namespace.ts';
 import type { Resettable } from './cross-resets.ts';
 import type { DiscoveryEntry } from './discovery.ts';
 

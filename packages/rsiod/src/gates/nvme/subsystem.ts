@@ -11,7 +11,7 @@ import type { Resettable } from './cross-resets.ts';
 import type { Queue } from './queue.ts';
 import type { ReservationNotice } from '../reservations/reservation-rules.ts';
 import type { ReservationGate, Reservations } from '../reservations/reservations.ts';
-import type { GateNamespace } from '../gate-namespace.ts';
+import type { GateNamespace } from '../ports/gate-namespace.ts';
 import type { ControllerOwner, SubsystemOptions } from './subsystem-view.ts';
 import { CNTLID_ANY, CODE, type Code, DNR } from './wire/constants.ts';
 

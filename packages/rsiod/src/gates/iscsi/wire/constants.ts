@@ -87,5 +87,3 @@ export const TASK_RESPONSE = { COMPLETE: 0, NO_TASK: 1, NO_UNIT: 2, REASSIGN_NOT
 /** Reasons of a logout request, and its responses. */
 export const LOGOUT = { SESSION: 0, CONNECTION: 1, RECOVERY: 2 } as const;
 export const LOGOUT_RESPONSE = { DONE: 0, NO_CONNECTION: 1, NO_RECOVERY: 2 } as const;
-
-export const ASYNC_EVENT = { LOGOUT_REQUEST: 1 } as const;

@@ -12,7 +12,7 @@ import type { AuthParties } from '../auth/dh-chap.ts';
 import type { SharedAuthPorts } from '../auth/dh-turns.ts';
 import { NvmeConnection } from '../nvme-connection.ts';
 import type { Reservations } from '../../reservations/reservations.ts';
-import type { AnaState, GateNamespace } from '../../gate-namespace.ts';
+import type { AnaState, GateNamespace } from '../../ports/gate-namespace.ts';
 import { Subsystem } from '../subsystem.ts';
 import { type Answer, answers, capsule, type ConnectOptions, connectCommand, type Digests, icRequest, type Sqe } from './nvme-host.ts';
 

@@ -2,7 +2,7 @@
 // Invariant: each byte that is taken is given back once.
 
 import { counted } from '@rsio/common/lib/assert';
-import type { BudgetUser, MemoryBudget } from '../frontends/streams/memory-budget.ts';
+import type { BudgetUser, MemoryBudget } from '../../frontends/streams/memory-budget.ts';
 
 export class MemoryShare {
   private usedBytes = 0;

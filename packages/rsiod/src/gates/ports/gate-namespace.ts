@@ -1,8 +1,8 @@
 // What hosts see of one volume at a gate, by whatever protocol: its number, its state, its volume.
 // Invariant: a number means the same volume for as long as the gate exists.
 
-import type { FrontendVolume } from '../volumes/frontend-volume.ts';
-import type { Reservations } from './reservations/reservations.ts';
+import type { FrontendVolume } from '../../volumes/frontend-volume.ts';
+import type { Reservations } from '../reservations/reservations.ts';
 
 /**
  * `optimized`: this gate has the volume. `non-optimized`: another gate of the same subsystem has it, and this one takes it over when a host

@@ -2,9 +2,9 @@
 // Invariant: the connections of all gates share the pools and the budget.
 
 import type { ClientGateConfig } from '@rsio/common/config/schema/types';
-import type { DataBuffers } from '../frontends/streams/data-buffers.ts';
-import type { MemoryBudget } from '../frontends/streams/memory-budget.ts';
-import type { BatchPool, StreamTransport } from '../frontends/streams/transport.ts';
+import type { DataBuffers } from '../../frontends/streams/data-buffers.ts';
+import type { MemoryBudget } from '../../frontends/streams/memory-budget.ts';
+import type { BatchPool, StreamTransport } from '../../frontends/streams/transport.ts';
 import type { GateNamespace } from './gate-namespace.ts';
 
 export interface GatePools {

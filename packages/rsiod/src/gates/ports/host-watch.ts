@@ -2,7 +2,7 @@
 // would keep memory from the others for ever. Invariant: a host is stuck only after GATE_TRANSFER_MS in which it owed the same kind of
 // transfer, and none of that kind has moved; the time that a volume takes is not the host's.
 
-import { GATE_TRANSFER_MS } from './limits.ts';
+import { GATE_TRANSFER_MS } from '../limits.ts';
 
 /** A command of a host. `receiving`: its data is to come; `waiting`: it waits for memory; `answered`: its answer is being sent. */
 export interface WatchedCommand {
