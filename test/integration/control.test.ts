@@ -125,6 +125,8 @@ const CALLS: Readonly<Record<string, readonly (readonly [args: string, code: num
   'volume-jobs-limit': [],
   // farm-commands.test.ts has a farm.
   farm: [],
+  // rolling-restart.test.ts restarts servers by it.
+  servers: [['servers', -1]],
   'gate-list': [['gate list', 0]],
   // gates.test.ts has a gate.
   'gate-show': [],

@@ -170,6 +170,21 @@ export const OPERATIONS: readonly Operation[] = [
     },
   },
   {
+    title: 'take away from its client',
+    run: async (scene, { name, mark }) => {
+      const [big2, venus] = scene.clients;
+      await scene.command(['volume', 'set', name, 'clients=big-2,venus'], venus);
+      await scene.command(['-a', name]);
+      await scene.command(['volume', 'revoke', name, 'big-2'], venus);
+      const hasLost = async (): Promise<boolean> => (await big2.call('local', {})).attachments.length === 0;
+      await waitFor(hasLost, WAIT_MS, `The client has lost ${name}`);
+      await scene.command(['-a', '--take-over', name], venus);
+      equals('First byte', await scene.withExport(name, async (nbd) => (await nbd.read(0, 512))[0], venus), mark);
+      await scene.command(['-d', name], venus);
+      await scene.command(['volume', 'set', name, 'clients=all'], venus);
+    },
+  },
+  {
     title: 'fence its client',
     before: async (scene, volumes) => {
       for (const { name } of volumes) await scene.command(['-a', name]);

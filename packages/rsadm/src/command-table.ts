@@ -16,7 +16,7 @@ import { INTERFACE_ADD, INTERFACE_LIST, INTERFACE_REMOVE } from './commands/inte
 import { NAMESPACE_SET, NAMESPACE_SHOW } from './commands/namespace.ts';
 import { FARM, FARM_BALANCE, POOL_GROW, POOL_MOVE, POOL_RELEASE } from './commands/farm.ts';
 import { POOL_ADD, POOL_CHECK, POOL_LIST, POOL_REMOVE, POOL_SET } from './commands/pools.ts';
-import { RELOAD } from './commands/server.ts';
+import { READY_TO_RESTART, RELOAD } from './commands/server.ts';
 import { STATS } from './commands/stats.ts';
 import { STATUS } from './commands/status.ts';
 import { WITNESS_LIST, WITNESS_REMOVE } from './commands/witness.ts';
@@ -52,7 +52,7 @@ import {
 } from './commands/volumes.ts';
 
 const GROUPS: readonly (readonly [heading: string, commands: readonly AdmCommand[]])[] = [
-  ['Server', [STATUS, STATS, EVENTS, RELOAD, CHECK, INIT, CONTROL_GROUP_SHOW, CONTROL_GROUP_SET]],
+  ['Server', [STATUS, STATS, EVENTS, RELOAD, READY_TO_RESTART, CHECK, INIT, CONTROL_GROUP_SHOW, CONTROL_GROUP_SET]],
   ['Network', [INTERFACE_LIST, INTERFACE_ADD, INTERFACE_REMOVE, NAMESPACE_SHOW, NAMESPACE_SET]],
   ['Pools', [POOL_LIST, POOL_ADD, POOL_SET, POOL_MOVE, POOL_GROW, POOL_RELEASE, POOL_REMOVE, POOL_CHECK, FARM, FARM_BALANCE]],
   [

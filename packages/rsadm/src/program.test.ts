@@ -320,6 +320,7 @@ describe('each command sends its request and prints the answer', () => {
   test.each<[string[], ServerMethodName]>([
     [['events'], 'events'],
     [['stats'], 'stats'],
+    [['ready-to-restart'], 'readiness'],
     [['interface', 'list'], 'interface-list'],
     [['pool', 'list'], 'pool-list'],
     [['pool', 'check', 'fast'], 'pool-check'],
@@ -437,6 +438,7 @@ describe('each command sends its request and prints the answer', () => {
       'stats',
       'events',
       'reload',
+      'ready-to-restart',
       'check',
       'control-group show',
       'interface list',
@@ -558,7 +560,7 @@ describe('wrong usage', () => {
     [['client', 'list', '--size', '1g'], '--size is valid only with volume create'],
     [
       ['frobnicate'],
-      'Unknown command frobnicate: the commands begin with status, stats, events, reload, check, init, control-group, interface, namespace, pool, farm, volume, jobs, client, witness or completion',
+      'Unknown command frobnicate: the commands begin with status, stats, events, reload, ready-to-restart, check, init, control-group, interface, namespace, pool, farm, volume, jobs, client, witness or completion',
     ],
     [['volum', 'list'], 'Unknown command volum: did you mean volume?'],
     [

@@ -14,6 +14,7 @@ import { RELOAD, RESTART, STOP } from './commands/daemon-lifecycle.ts';
 import { EVENTS, LOCAL, QUERY, STATS, STATUS } from './commands/daemon-views.ts';
 import { EXPLORE } from './commands/explore.ts';
 import { FARM } from './commands/farm.ts';
+import { SERVERS } from './commands/servers.ts';
 import { GATE_ADD, GATE_LIST, GATE_REMOVE, GATE_SECRET, GATE_SHOW } from './commands/gate.ts';
 import { TEST } from './commands/test-path.ts';
 import {
@@ -90,6 +91,7 @@ export const GROUPS: readonly (readonly [heading: string, commands: readonly Con
       VOLUME_JOBS_CANCEL,
       VOLUME_JOBS_LIMIT,
       FARM,
+      SERVERS,
     ],
   ],
   [

@@ -41,6 +41,7 @@ test.for<[string[], string[]]>([
       'jobs',
       'namespace',
       'pool',
+      'ready-to-restart',
       'reload',
       'stats',
       'status',

@@ -5,6 +5,7 @@ import { randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
+import { isSnapshot } from '@rsio/common/lib/volume-name';
 import { LIST_WAIT_MS } from '@rsio/common/control/limits';
 import { END_POINTS_REMEMBERED_MAX, LIST_WAITERS_MAX, VOLUME_LISTED_WAIT_MS, VOLUME_WAITERS_MAX } from './limits.ts';
 import type { Attachment } from '@rsio/protocol/client/attachment';
@@ -16,6 +17,7 @@ import { callSession } from '@rsio/protocol/client/session-call';
 import { Trunk } from '@rsio/protocol/client/trunk';
 import { OP } from '@rsio/protocol/wire/frames';
 import { decodeListAnswer, decodeOpenAnswer, encodeOpenRequest } from '@rsio/protocol/wire/message-codec';
+import { HOLDERS_NAMED_MAX } from '@rsio/protocol/wire/limits';
 import type { Challenge, ListAnswer, ServerInterface, VolumeEntry } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { endPointKey } from './route-plan.ts';
@@ -311,7 +313,7 @@ export class Server {
 
   /**
    * Verifies handles that may have been revoked, because a client without I/O would not notice the revocation. A handle is verified if the
-   * list does not name this client as a holder of the volume. A handle is also verified if the replay log contains writes, because the
+   * list does not name this client as a holder of the volume, or lacks the volume. Lists never have snapshots. A handle is also verified if the replay log contains writes, because the
    * storage may have lost these writes. If the first OPEN of a volume is in flight, its handle is verified after the answer, because the
    * answer may be older than the list. When the client reopens a volume, SETTLED verifies the new handle.
    */
@@ -324,8 +326,14 @@ export class Server {
 
   private verify(attachment: Attachment): void {
     const listed = attachment.volume === null ? undefined : this.listedById.get(attachment.volume.id);
-    const isHeld = listed === undefined || listed.shared || listed.holders.some(({ node }) => node === this.ports.nodename());
+    const isHeld = listed === undefined ? attachment.volume === null || isSnapshot(attachment.name) : this.isHolder(listed);
     if (!isHeld || attachment.log?.isEmpty === false) this.opener.verify(attachment);
+  }
+
+  /** Returns true if this client holds the volume by the list. A list names only the first holders of a shared volume. */
+  private isHolder({ shared, holders }: VolumeEntry): boolean {
+    const isCut = shared && holders.length >= HOLDERS_NAMED_MAX;
+    return isCut || holders.some(({ node }) => node === this.ports.nodename());
   }
 
   /**

@@ -46,15 +46,17 @@ import { eventOf } from '../events/event-log.ts';
 import { StorageWatch } from '../events/storage-watch.ts';
 import { haltHandlers } from '../volumes/throttle/halt-handlers.ts';
 import type { Halts } from '../volumes/throttle/halts.ts';
+import type { Holds } from '../volumes/holds/holds.ts';
 import type { Ledgers } from '../volumes/holds/ledgers.ts';
 import type { ChangeQueue } from './change-queue.ts';
 import { type AccessPorts, accessHandlers } from './access-handlers.ts';
 import { type ClientPorts, clientHandlers } from './client-handlers.ts';
-import { farmHandlers } from './farm-handlers.ts';
+import { farmHandlers, sharedPoolView } from './farm-handlers.ts';
 import { Inventory } from './inventory.ts';
 import { POOL_MEASURE_MS, POOL_MEASURE_NEAR_MS, PURGE_INTERVAL_MS } from './limits.ts';
 import { type ObservedServer, observingHandlers } from './observing-handlers.ts';
 import { poolHandlers } from './pool-handlers.ts';
+import { type ReadinessFacts, readinessHandler } from './readiness.ts';
 import { ReadSocket } from './read-socket.ts';
 import { LoggedChanges } from './logged-changes.ts';
 import { imageHandlers } from './image-handlers.ts';
@@ -86,7 +88,7 @@ export interface AdministrationPorts extends ObservedServer {
   check(was: ServerVolumeConfig | null, now: ServerVolumeConfig | null): void;
   /** Serves a volume in its state `now`, or stops serving it if `now` is null, and notifies the clients. */
   apply(was: ServerVolumeConfig | null, now: ServerVolumeConfig | null): Promise<void>;
-  readonly clients: ClientPorts & AccessPorts;
+  readonly clients: ClientPorts & AccessPorts & { readonly holds: Pick<Holds, 'unsettledNode'> };
   readonly voters: Voters;
   readonly halts: Halts;
   /** Reads the configuration again and returns a text for each change. Throws if the file is refused. */
@@ -389,12 +391,24 @@ export class Administration {
       ...accessHandlers(logged, verbs, clients, asker),
       ...clientHandlers(this.ports, clients, inventory, asker),
       ...observingHandlers(this.ports),
+      ...readinessHandler(() => this.readiness),
       ...witnessHandlers(log, this.ports.voters, this.ports.config().server.witness, asker),
       'change-show': () => {
         const { current, waiting } = this.ports.changes;
         return { change: current === null ? null : { ...current, waiting } };
       },
       reload: async () => ({ applied: await this.ports.reload(asker.by) }),
+    };
+  }
+
+  private get readiness(): ReadinessFacts {
+    const { config, farms, voters, changes, clients, sessions } = this.ports;
+    const { name } = config().server;
+    return {
+      ...{ server: name, startedMs: this.startedMs, pools: this.pools.states, jobs: this.jobs.jobs.list, records: voters.views },
+      ...{ shared: farms.list.map((pool) => sharedPoolView(pool, name)), sessions: sessions(), served: clients.volumes.served },
+      change: changes.current?.what ?? null,
+      unsettled: (volume) => clients.holds.unsettledNode(volume.id, clients.incarnation(volume)),
     };
   }
 

@@ -59,7 +59,7 @@ export function farmHandlers(clock: Clock, farms: Farms, pools: Pools, server: s
   };
 }
 
-function sharedPoolView(pool: SharedPool, server: string): SharedPoolView {
+export function sharedPoolView(pool: SharedPool, server: string): SharedPoolView {
   const { sight, why, ownership, servedBy, standing } = pool.status;
   const { takeOverMs } = pool.settings;
   const record = sight?.record ?? null;

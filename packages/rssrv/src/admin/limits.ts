@@ -33,6 +33,8 @@ export const PURGE_INTERVAL_MS = 10 * 60 * 1_000;
  */
 export const USED_LANES = 2;
 export const USED_SILENT_MS = 1_000;
+/** Maximum number of reasons that stand against a restart, and of clients in a warning, in one answer. */
+export const READINESS_REASONS_MAX = 64;
 
 // --- admin/remote: requests of clients.
 

@@ -34,7 +34,7 @@ export interface ObservedServer {
   checkConfig(text: string): Promise<ServerMethods['config-check']['result']>;
 }
 
-export function observingHandlers(server: ObservedServer): HandlersOf<typeof OBSERVING_METHODS> {
+export function observingHandlers(server: ObservedServer): Omit<HandlersOf<typeof OBSERVING_METHODS>, 'readiness'> {
   return {
     'interface-list': () => ({
       interfaces: server.config().interfaces.map((one) => interfaceView(one, server.isListening(one))),

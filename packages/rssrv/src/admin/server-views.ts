@@ -60,6 +60,8 @@ export interface SessionStatus {
   readonly keys: ReadonlySet<string>;
   readonly beganMs: number;
   readonly isSilent: boolean;
+  /** The smallest number of paths that one of the client's sessions has. */
+  readonly paths: number;
 }
 
 export function interfaceView({ name, address, port }: ServerInterfaceConfig, isListening: boolean): InterfaceView {

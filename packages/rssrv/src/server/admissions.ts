@@ -346,6 +346,7 @@ export class Admissions {
       uses: new VolumeUses(),
       generation: begin.generation,
       silentSinceMs: null,
+      paths: 0,
       linger: null,
     };
     const was = stateOf(this.served.of(node));
@@ -492,6 +493,7 @@ export class Admissions {
     const { node } = session.client;
     const was = stateOf(this.served.of(node));
     const wasSilent = session.silentSinceMs !== null;
+    session.paths = count;
     session.silentSinceMs = count > 0 ? null : this.ports.clock.monotonicMs();
     if (wasSilent !== (count === 0)) this.silenceChanged(session, was);
     if (count === 0) this.linger(session);

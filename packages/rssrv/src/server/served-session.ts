@@ -29,6 +29,8 @@ export interface ServedSession {
   generation: number;
   /** Time at which the session's last path closed; null while the session has paths. */
   silentSinceMs: number | null;
+  /** Number of paths of the session. */
+  paths: number;
   /** Timer that ends the session if it stays without a path. */
   linger: Timer | null;
 }
@@ -53,6 +55,7 @@ export function statusOf(sessions: readonly ServedSession[]): SessionStatus {
     keys: new Set(sessions.flatMap(({ keys }) => [...keys])),
     beganMs: Math.min(...sessions.map(({ beganMs }) => beganMs)),
     isSilent: stateOf(sessions) === 'silent',
+    paths: Math.min(...sessions.map(({ paths }) => paths)),
   };
 }
 

@@ -17,6 +17,7 @@ const READS: Readonly<Record<ServerMethodName, boolean>> = {
   'client-list': true,
   'job-list': true,
   'witness-list': true,
+  readiness: true,
   // The value is false, because the method opens every pool that the caller's text names, with the rights of rssrv, and occupies the queue
   // of changes.
   'config-check': false,

@@ -1,0 +1,65 @@
+// Tests what stands against a restart of a server: each reason alone, and that reasons are bounded. The commands are tested in
+// test/integration/rolling-restart.test.ts.
+
+import { sharedPool } from '@rsio/common/testing/server-views';
+import { expect, test } from 'vitest';
+import type { JobRecord } from '../jobs/job-record.ts';
+import type { VoterView } from '../mirrors/voters.ts';
+import { servedVolume } from '../testing/backend-scene.ts';
+import { READINESS_REASONS_MAX } from './limits.ts';
+import { type ReadinessFacts, readinessOf } from './readiness.ts';
+
+const TERM = { number: 2, node: 'big-2', instance: 1 };
+const REPLICA = servedVolume({ name: 'db', id: 'id', replica: { mirror: 'm', identity: 'here', mapPath: '' } });
+
+function record(inSync: readonly string[], clean = false): VoterView {
+  const config = { k: 1, inSync, clean, members: [], voters: [], nextVoters: null };
+  return { mirror: 'm', trouble: null, record: { mirror: 'm', promise: TERM, stored: { term: TERM, config } } } as unknown as VoterView;
+}
+
+function judged(changes: Partial<ReadinessFacts>) {
+  return readinessOf({
+    ...{ server: 'big-9', startedMs: 0, pools: [], shared: [], sessions: [], served: [], records: [], jobs: [], change: null },
+    unsettled: () => null,
+    ...changes,
+  });
+}
+
+const copying = { id: '7', kind: 'move', name: 'db', from: 'fast', to: 'slow', state: 'running' } as unknown as JobRecord;
+
+test.each<[string, Partial<ReadinessFacts>, RegExp]>([
+  [
+    'a mirror has all writes here alone',
+    { served: [REPLICA], records: [record(['here'])] },
+    /Only this server has all writes of mirror db/,
+  ],
+  [
+    'no other server would take a pool',
+    { shared: [sharedPool({ isHere: true, next: null })] },
+    /No other server would take shared pool fast/,
+  ],
+  ['a pool changes its owner', { shared: [sharedPool({ standing: 'taking', isHere: false })] }, /is changing its owner/],
+  ['a client has to send again', { served: [REPLICA], unsettled: () => 'big-2' }, /Client big-2 has not yet sent again/],
+  ['a job is open', { jobs: [copying] }, /Job 7 is open: move of volume db from pool fast to pool slow/],
+  ['a change is in progress', { change: 'the creation of volume db' }, /busy with the creation of volume db/],
+])('not ready: %s', (_what, facts, reason) => {
+  const { isReady, reasons } = judged(facts);
+  expect([isReady, reasons.map(({ text }) => text)]).toEqual([false, [expect.stringMatching(reason)]]);
+});
+
+test('ready: another replica is in sync, the mirror is detached, this replica is not in sync, another server is next', () => {
+  for (const views of [record(['here', 'there']), record(['here'], true), record(['there'])])
+    expect(judged({ served: [REPLICA], records: [views] })).toMatchObject({ isReady: true, mirrors: 1 });
+  expect(judged({ shared: [sharedPool({ isHere: true, next: 'big-8' }), sharedPool({ isHere: false, next: null })] }).isReady).toBe(true);
+});
+
+test('clients with one path or none are warnings, and many reasons are counted', () => {
+  const session = (node: string, paths: number) => ({ node, address: '', keys: new Set<string>(), beganMs: 0, isSilent: false, paths });
+  const { isReady, warnings } = judged({ sessions: [session('a', 0), session('b', 1), session('c', 2), session('d', 1)] });
+  expect([isReady, warnings]).toEqual([
+    true,
+    ['1 client with no path to this server now: a', '2 clients with a single path to this server: b, d'],
+  ]);
+  const many = judged({ jobs: Array.from({ length: READINESS_REASONS_MAX + 3 }, () => copying) });
+  expect(many.reasons.at(-1)?.text).toBe('3 further reasons');
+});

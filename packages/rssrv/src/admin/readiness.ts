@@ -1,0 +1,105 @@
+// Judges whether the server may be restarted now: nothing may depend on this server alone, or be halfway. Pure, except for the handler,
+// which collects the facts. Invariant: a server without reasons has, for each mirror and each shared pool that it serves, another server that
+// goes on; the volumes of its own pools wait for it, as at each restart.
+
+import type { HandlersOf } from '@rsio/common/control/control-server';
+import type { OBSERVING_METHODS, Readiness } from '@rsio/common/control/server/observing-methods';
+import type { SharedPoolView } from '@rsio/common/control/server/farm-methods';
+import { plural } from '@rsio/common/lib/units';
+import { programVersion } from '@rsio/common/lib/version';
+import { isOpen, jobText } from '../jobs/job-plan.ts';
+import type { JobRecord } from '../jobs/job-record.ts';
+import { hasEnded } from '../mirrors/voter-rules.ts';
+import type { VoterView } from '../mirrors/voters.ts';
+import type { PoolState } from '../pools/catalogue.ts';
+import type { ServedVolume } from '../storage/io/served-volume.ts';
+import { READINESS_REASONS_MAX } from './limits.ts';
+import type { SessionStatus } from './server-views.ts';
+
+type Reason = Readiness['reasons'][number];
+
+export interface ReadinessFacts {
+  readonly server: string;
+  readonly startedMs: number;
+  readonly pools: readonly PoolState[];
+  readonly shared: readonly SharedPoolView[];
+  readonly sessions: readonly SessionStatus[];
+  readonly served: readonly ServedVolume[];
+  readonly records: readonly VoterView[];
+  readonly jobs: readonly JobRecord[];
+  /** The change that the server makes now; null if it makes none. */
+  readonly change: string | null;
+  /** Returns the client that must still send again what the storage of the volume may have lost; null if there is none. */
+  unsettled(volume: ServedVolume): string | null;
+}
+
+export function readinessHandler(facts: () => ReadinessFacts): Pick<HandlersOf<typeof OBSERVING_METHODS>, 'readiness'> {
+  return { readiness: () => readinessOf(facts()) };
+}
+
+export function readinessOf(facts: ReadinessFacts): Readiness {
+  const { server, startedMs, pools, sessions, served } = facts;
+  const all = [...mirrorReasons(facts), ...poolReasons(facts), ...clientReasons(facts), ...workReasons(facts)];
+  const more = all.length - READINESS_REASONS_MAX;
+  const reasons = more <= 0 ? all : [...all.slice(0, READINESS_REASONS_MAX), { kind: 'change' as const, text: `${more} further reasons` }];
+  return {
+    ...{ server, version: programVersion(), startedMs, sessions: sessions.length },
+    pools: { ready: pools.filter(({ isOpen: is, trouble }) => is && trouble === null).length, total: pools.length },
+    mirrors: served.filter(({ replica }) => replica !== undefined).length,
+    ...{ isReady: reasons.length === 0, reasons, warnings: warningsOf(facts) },
+  };
+}
+
+/** The mirrors with a client of which only this server has all writes. */
+function mirrorReasons({ served, records }: ReadinessFacts): Reason[] {
+  return served.flatMap(({ name, replica }) => {
+    const record = replica === undefined ? null : (records.find(({ mirror }) => mirror === replica.mirror)?.record ?? null);
+    const inSync = record?.stored?.config.inSync ?? [];
+    if (replica === undefined || record === null || hasEnded(record) || !inSync.includes(replica.identity) || inSync.length > 1) return [];
+    const text = `Only this server has all writes of mirror ${name}: wait until another replica is in sync (rsconfig mirror list)`;
+    return [{ kind: 'mirror', text }];
+  });
+}
+
+function poolReasons({ shared }: ReadinessFacts): Reason[] {
+  return shared.flatMap(({ name, isHere, next, standing }) => {
+    const isChanging = standing === 'taking' || standing === 'leaving' || standing === 'ending';
+    if (isChanging)
+      return [{ kind: 'pool' as const, text: `Shared pool ${name} is changing its owner: wait until that has ended (rsadm farm)` }];
+    if (!isHere || next !== null) return [];
+    return [
+      {
+        kind: 'pool' as const,
+        text: `No other server would take shared pool ${name}: start another owner, or move the pool (rsadm pool move)`,
+      },
+    ];
+  });
+}
+
+function clientReasons(facts: ReadinessFacts): Reason[] {
+  return facts.served.flatMap((volume) => {
+    const node = facts.unsettled(volume);
+    const text = `Client ${node} has not yet sent again what the storage of volume ${volume.name} may have lost: wait until it has`;
+    return node === null ? [] : [{ kind: 'client', text }];
+  });
+}
+
+function workReasons({ jobs, change }: ReadinessFacts): Reason[] {
+  const open = jobs.filter(isOpen).map((job): Reason => ({ kind: 'job', text: `Job ${job.id} is open: ${jobText(job)} (rsadm jobs)` }));
+  return change === null ? open : [...open, { kind: 'change', text: `The server is busy with ${change}` }];
+}
+
+function warningsOf({ sessions }: ReadinessFacts): string[] {
+  const named = (what: string, nodes: readonly string[]): string[] =>
+    nodes.length === 0 ? [] : [`${plural(nodes.length, 'client')} with ${what}: ${nodes.slice(0, READINESS_REASONS_MAX).join(', ')}`];
+  return [
+    ...named(
+      'no path to this server now',
+      sessions.filter(({ paths }) => paths === 0).map(({ node }) => node),
+    ),
+    ...named(
+      'a single path to this server',
+      sessions.filter(({ paths }) => paths === 1).map(({ node }) => node),
+    ),
+  ];
+}
