@@ -56,7 +56,7 @@ import { Inventory } from './inventory.ts';
 import { POOL_MEASURE_MS, POOL_MEASURE_NEAR_MS, PURGE_INTERVAL_MS } from './limits.ts';
 import { type ObservedServer, observingHandlers } from './observing-handlers.ts';
 import { poolHandlers } from './pool-handlers.ts';
-import { type ReadinessFacts, readinessHandler } from './readiness.ts';
+import { readinessHandler } from './readiness.ts';
 import { ReadSocket } from './read-socket.ts';
 import { LoggedChanges } from './logged-changes.ts';
 import { imageHandlers } from './image-handlers.ts';
@@ -394,7 +394,7 @@ export class Administration {
       ...accessHandlers(logged, verbs, clients, asker),
       ...clientHandlers(this.ports, clients, inventory, asker),
       ...observingHandlers(this.ports),
-      ...readinessHandler(() => this.readiness),
+      ...readinessHandler(this.ports, this.pools, this.jobs.jobs, this.startedMs),
       ...witnessHandlers(log, this.ports.voters, this.ports.config().server.witness, asker),
       'change-show': () => {
         const { current, waiting } = this.ports.changes;
