@@ -121,7 +121,7 @@ export class SimManager {
   /** Takes the volume away from a client, mostly from its holder, and lets the client have it again later. */
   private async takeAway(one: Owned): Promise<void> {
     const { random } = this;
-    const { nodes, callBack } = this.ports;
+    const { nodes } = this.ports;
     const state = this.stateOf(one);
     const client = random.chance(0.8) ? (one.volume.holder ?? random.pick(nodes)) : random.pick(nodes);
     const clients = nodes.filter((node) => node !== client).toSorted();
@@ -130,7 +130,7 @@ export class SimManager {
     await this.ask({ verb: 'allow', name: state.name, client }, one.id, state);
     const back = async (user: SimUser): Promise<void> => {
       while (user.volume === null && !user.isAttaching && user.wants && !user.hasNoVolume && !user.isSentAway) {
-        callBack(user);
+        this.ports.callBack(user);
         await this.pause(REATTACH_MS);
       }
     };

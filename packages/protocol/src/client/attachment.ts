@@ -414,7 +414,7 @@ export class Attachment {
   }
 
   private forget(request: Request): void {
-    this.log?.dropped(request);
+    this.admission.dropped(request);
     this.overlaps.leave(request, () => {});
   }
 

@@ -10,9 +10,14 @@ import { programVersion } from '@rsio/common/lib/version';
 import { isOpen, jobText } from '../jobs/job-plan.ts';
 import type { JobRecord } from '../jobs/job-record.ts';
 import { hasEnded } from '../mirrors/voter-rules.ts';
-import type { VoterView } from '../mirrors/voters.ts';
+import type { Voters, VoterView } from '../mirrors/voters.ts';
 import type { PoolState } from '../pools/catalogue.ts';
 import type { ServedVolume } from '../storage/io/served-volume.ts';
+import type { Farms } from '../farm/farms.ts';
+import type { Holds } from '../volumes/holds/holds.ts';
+import type { Volumes } from '../volumes/volumes.ts';
+import type { ChangeQueue } from './change-queue.ts';
+import { sharedPoolView } from './farm-handlers.ts';
 import { READINESS_REASONS_MAX } from './limits.ts';
 import type { SessionStatus } from './server-views.ts';
 
@@ -33,7 +38,35 @@ export interface ReadinessFacts {
   unsettled(volume: ServedVolume): string | null;
 }
 
-export function readinessHandler(facts: () => ReadinessFacts): Pick<HandlersOf<typeof OBSERVING_METHODS>, 'readiness'> {
+export interface ReadinessPorts {
+  config(): { readonly server: { readonly name: string } };
+  sessions(): readonly SessionStatus[];
+  readonly farms: Pick<Farms, 'list'>;
+  readonly voters: Pick<Voters, 'views'>;
+  readonly changes: Pick<ChangeQueue, 'current'>;
+  readonly clients: {
+    readonly holds: Pick<Holds, 'unsettledNode'>;
+    readonly volumes: Pick<Volumes, 'served'>;
+    incarnation(volume: ServedVolume): string;
+  };
+}
+
+export function readinessHandler(
+  ports: ReadinessPorts,
+  pools: { readonly states: readonly PoolState[] },
+  jobs: { readonly list: readonly JobRecord[] },
+  startedMs: number,
+): Pick<HandlersOf<typeof OBSERVING_METHODS>, 'readiness'> {
+  const facts = (): ReadinessFacts => {
+    const { farms, voters, changes, clients } = ports;
+    const { name } = ports.config().server;
+    return {
+      ...{ server: name, startedMs, pools: pools.states, jobs: jobs.list, records: voters.views, served: clients.volumes.served },
+      ...{ shared: farms.list.map((pool) => sharedPoolView(pool, name)), sessions: ports.sessions() },
+      change: changes.current?.what ?? null,
+      unsettled: (volume) => clients.holds.unsettledNode(volume.id, clients.incarnation(volume)),
+    };
+  };
   return { readiness: () => readinessOf(facts()) };
 }
 

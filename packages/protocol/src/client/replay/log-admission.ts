@@ -51,12 +51,24 @@ export class LogAdmission implements RequestEvents {
   /** Called when a request of the attachment was answered and will not be sent again. */
   answered(request: Request, status: number): void {
     const { log } = this;
-    if (log === null) return;
+    if (log === null) {
+      this.dropped(request);
+      return;
+    }
     if (request.op === OP.FLUSH && status === STATUS.OK) log.flushed(request.logMark, request.submittedMs);
     else if (request.hasLogRoom && status === STATUS.OK) log.answered(request);
     else log.dropped(request);
     if (this.waiting.length > 0) this.retry(log);
     else if (log.isHalfFull && changesContent(request.op)) this.makeRoom(log, request.submittedMs);
+  }
+
+  /**
+   * Called when a request will not be answered OK, or when its answer no longer matters to the log. The owner may use the request again for
+   * another attachment, so it must not keep the room in a log that has ended.
+   */
+  dropped(request: Request): void {
+    this.log?.dropped(request);
+    request.hasLogRoom = false;
   }
 
   /** Called when the FLUSH sent by the client itself was answered or abandoned. If the FLUSH was answered, `answered` was called before. */
