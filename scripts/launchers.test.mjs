@@ -19,7 +19,7 @@ import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ROOT } from './prepare.mjs';
 
-const LAUNCHERS = ['rssrv', 'rsiod', 'rsconfig', 'crsio', 'rsclogcat', 'rsslogcat', 'rsweb'];
+const LAUNCHERS = ['rssrv', 'rsiod', 'rsconfig', 'crsio', 'rsclogcat', 'rsslogcat', 'rsweb', 'rsio-csi'];
 
 let folder = '';
 
@@ -32,7 +32,7 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 function targetOf(launcher) {
-  return /launch\('[a-z]+', '([^']+)'\)/.exec(readFileSync(join(ROOT, 'bin', launcher), 'utf8'))[1];
+  return /launch\('[a-z-]+', '([^']+)'\)/.exec(readFileSync(join(ROOT, 'bin', launcher), 'utf8'))[1];
 }
 
 test.each(LAUNCHERS)('%s is executable and leads to a source', (launcher) => {

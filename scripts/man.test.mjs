@@ -67,7 +67,8 @@ function section(page, name) {
 }
 
 test('there is a page for every program and file', () => {
-  const expected = 'crsio.8 fence_rsio.8 rsadm.8 rsclogcat.8 rsconfig.8 rscltcfg.5 rsio.7 rsiod.8 rssrv.8 rssrvcfg.5 rsweb.8 rswebcfg.5';
+  const expected =
+    'crsio.8 fence_rsio.8 rsadm.8 rsclogcat.8 rsconfig.8 rscltcfg.5 rsio.7 rsio-csi.8 rsiod.8 rssrv.8 rssrvcfg.5 rsweb.8 rswebcfg.5';
   expect(new Set(pages.keys())).toEqual(new Set(expected.split(' ')));
 });
 
@@ -109,6 +110,7 @@ describe.each([
   ['rsclogcat', 'rsclogcat.8', 'rsiod/src/logcat.ts'],
   ['rsslogcat', 'rsclogcat.8', 'rssrv/src/logcat.ts'],
   ['crsio', 'crsio.8', 'crsio/src/main.ts', ['blessed']],
+  ['rsio-csi', 'rsio-csi.8', 'csi/src/main.ts', ['@grpc/grpc-js', '@grpc/proto-loader']],
 ])('%s', (_, page, file, libraries) => {
   const program = useProgram(pathToFileURL(join(ROOT, 'packages', file)), libraries);
 

@@ -35,6 +35,7 @@ export const PROGRAMS = {
   rsadm: ['main'],
   crsio: ['main'],
   rsweb: ['main'],
+  csi: ['main'],
 };
 
 /**

@@ -15,6 +15,7 @@ const PACKAGES = {
   rsadm: ['common'],
   crsio: ['common', 'protocol'],
   rsweb: ['common'],
+  csi: ['common'],
 };
 /**
  * Programs whose folders directly below src/ are floors, from the top: each imports lower floors only. The folders of other programs have

@@ -1,4 +1,4 @@
-// Makes OCI images of the server and of the client, each an archive that podman, docker and skopeo load. No daemon and no registry is
+// Makes OCI images of the server, of the client and of the CSI driver, each an archive that podman, docker and skopeo load. No daemon and no registry is
 // needed: mmdebstrap makes a Debian root with its own Node and the installed packages, and buildah turns the root into an image. Invariant:
 // the storage of buildah is below the working folder, so that the images of this machine are not touched.
 
@@ -11,7 +11,7 @@ const MIRROR = 'http://deb.debian.org/debian';
 /** Dependencies of the packages, and the programs that install them. */
 const INCLUDED = 'nodejs,perl,iproute2,mount,adduser';
 
-/** `runs`: command of the container. `keeps`: folders that outlive the container. `root`: why the container starts as root. */
+/** `needs`: further Debian packages. `runs`: command of the container. `keeps`: folders that outlive the container. `root`: why the container starts as root. */
 export const IMAGES = {
   'rsio-server': {
     what: 'rssrv, which serves volumes over the network',
@@ -26,6 +26,14 @@ export const IMAGES = {
     keeps: ['/var/lib/rsio', '/var/log/rsio'],
     port: null,
     root: 'rsiod makes device nodes and mounts',
+  },
+  'rsio-csi': {
+    what: 'rsio-csi, through which Kubernetes uses volumes of RSIO',
+    needs: ['e2fsprogs', 'xfsprogs'],
+    runs: ['/usr/sbin/rsio-csi'],
+    keeps: [],
+    port: null,
+    root: 'rsio-csi mounts volumes for pods and opens the control socket of rsiod',
   },
 };
 
@@ -73,7 +81,11 @@ export function packImage(name, release, debs, work, folder) {
   // Removes setuid and setgid bits: programs in a container already run as its root, and no other user needs more rights.
   const plain = 'find "$1" -xdev -type f -perm /6000 -exec chmod ug-s {} +';
   const hooks = [install, tidy, plain].map((hook) => `--customize-hook=${hook}`);
-  run('mmdebstrap', ['--quiet', '--variant=minbase', `--include=${INCLUDED}`, ...hooks, SUITE, tree, MIRROR], env);
+  run(
+    'mmdebstrap',
+    ['--quiet', '--variant=minbase', `--include=${[INCLUDED, ...(IMAGES[name].needs ?? [])].join(',')}`, ...hooks, SUITE, tree, MIRROR],
+    env,
+  );
   const storage = ['--storage-driver', 'vfs', '--root', join(work, 'images'), '--runroot', join(work, 'images-run')];
   const buildah = (...args) => run('buildah', [...storage, ...args], env);
   const container = buildah('from', 'scratch').trim();

@@ -1,0 +1,172 @@
+// Mirrors as volumes of an orchestrator. rsiod makes and removes them, and gives and takes access; this file makes the replicas
+// private to the driver. Invariants: access is taken away only with the proof of rsiod. What only the holder of a mirror can do is refused,
+// with the command that does it on the node.
+
+import type { MirrorSummary } from '@rsio/common/control/mirror-methods';
+import { toRsError } from '@rsio/common/lib/errors';
+import { quoteText } from '@rsio/common/lib/units';
+import { outcomesAtOnce } from '@rsio/common/structures/concurrency';
+import { ORDERS_AT_ONCE_MAX, SIZE_DEFAULT_BYTES } from '../limits.ts';
+import { hashOf, volumeNameOf } from '../product/ids.ts';
+import type { Orders, Site } from '../product/orders.ts';
+import type { Volumes } from '../product/volumes.ts';
+import { invalid, isForSeveralWriters, isInRange, sizeIn, type SizeRange, type Use } from '../rpc/fields.ts';
+import type { ContentSource, CsiVolume } from '../rpc/messages.ts';
+import { CsiError } from '../rpc/status.ts';
+import { publishedNodes, volumeMessage } from './answers.ts';
+import type { Parameters } from './parameters.ts';
+
+const BLOCK_BYTES = 512;
+
+export interface WantedMirror {
+  readonly name: string;
+  readonly range: SizeRange;
+  readonly uses: readonly Use[];
+  readonly parameters: Parameters;
+  readonly content: ContentSource | null;
+}
+
+interface Replica {
+  readonly server: string;
+  readonly volume: string;
+  readonly universe: number;
+  readonly clients: readonly string[] | null;
+  readonly owner: string | null;
+  /** Number of its snapshots. */
+  readonly snapshots: number;
+}
+
+export interface MirrorsPorts {
+  readonly orders: Orders;
+  readonly volumes: Volumes;
+  readonly newId: () => string;
+}
+
+export class Mirrors {
+  private readonly ports: MirrorsPorts;
+
+  constructor(ports: MirrorsPorts) {
+    this.ports = ports;
+  }
+
+  async create(site: Site, wanted: WantedMirror, servers: readonly string[]): Promise<CsiVolume> {
+    const { name, range, uses, parameters, content } = wanted;
+    if (content !== null)
+      throw invalid('A mirror cannot begin with the content of a snapshot or volume: use a class without parameter servers');
+    if (uses.some(isForSeveralWriters))
+      throw invalid('Only one node can have a mirror: use another access mode, or a class without parameter servers');
+    const mirrorName = volumeNameOf(name);
+    const found = (await this.ports.volumes.mirrorNamed(mirrorName)) ?? (await this.made(site, mirrorName, wanted, servers));
+    const sizeBytes = found.sizeBytes ?? 0;
+    const have = found.replicas.map(({ server }) => server);
+    if (servers.some((server) => !have.includes(server)) || !isInRange(sizeBytes, range))
+      throw new CsiError(
+        'ALREADY_EXISTS',
+        `Mirror ${mirrorName} exists on ${have.join(', ')} with ${sizeBytes} bytes: ask for these, or choose another name`,
+      );
+    for (const { server, clients, volume, universe } of await this.replicas(found)) {
+      if (clients !== null) continue;
+      const at = { name: volume, universe };
+      await this.ports.orders.at(server, 'volume-set', { ...at, settings: [`clients=${site.nodename}`], request: this.ports.newId() });
+    }
+    return volumeMessage({ kind: 'mirror', uuid: found.mirror, sizeBytes }, site, parameters.fsType, null);
+  }
+
+  async delete(uuid: string): Promise<object> {
+    const found = await this.ports.volumes.mirror(uuid);
+    if (found === null) return {};
+    const site = await this.ports.orders.site();
+    const { namespace, name, universe, holder } = found;
+    const refusal = (why: string): CsiError => new CsiError('FAILED_PRECONDITION', `Mirror ${name} ${why}`);
+    const replicas = await this.replicas(found);
+    const nodes = [...new Set(replicas.flatMap((one) => publishedNodes(one, site)))];
+    if (nodes.length > 0) throw refusal(`is published to ${nodes.join(', ')}: unpublish it first`);
+    const stranger = replicas.find(({ owner }) => owner !== site.nodename);
+    if (stranger !== undefined)
+      throw refusal(`was not created by client ${site.nodename}, the client of this driver: use rsconfig mirror remove`);
+    const kept = replicas.find(({ snapshots }) => snapshots > 0);
+    if (kept !== undefined) throw refusal(`has snapshots on server ${kept.server}, which go with it: delete them first`);
+    if (holder !== null) throw refusal(`is held by ${holder}: rsconfig -d ${name} on that node, or fence the node`);
+    const { left } = await this.ports.orders.own('mirror-remove', { namespace, name, universe, volumes: true, force: false, id: uuid });
+    if (left.length > 0) throw new CsiError('UNAVAILABLE', `Mirror ${name} is removed in part: ${left.join('; ')}`);
+    return {};
+  }
+
+  /**
+   * Lets a node attach the mirror. A server that does not answer is left out, because a mirror is used while a server is down. When the
+   * server is back, ListVolumes does not show the mirror as published, and the orchestrator repeats the call.
+   */
+  async allow({ namespace, name, universe }: MirrorSummary, node: string): Promise<void> {
+    const { servers, left } = await this.ports.orders.own('mirror-allow', { namespace, name, universe, client: node });
+    const [first] = left;
+    if (servers.length === 0)
+      throw new CsiError('UNAVAILABLE', `No server gives mirror ${name} to ${node}: ${first?.reason ?? 'no replica was found'}`);
+  }
+
+  /** Takes the mirror away from a node. Throws FAILED_PRECONDITION unless servers or voters have proven that nothing of the node runs. */
+  async revoke({ namespace, name, universe }: MirrorSummary, node: string): Promise<void> {
+    const { isProven, left } = await this.ports.orders.own('mirror-revoke', { namespace, name, universe, client: node });
+    if (isProven) return;
+    const why = left.map(({ server, reason }) => `${server}: ${reason}`).join('; ');
+    throw new CsiError(
+      'FAILED_PRECONDITION',
+      `It is not proven that node ${node} cannot write to mirror ${name} any more (${why}): repeat the call`,
+    );
+  }
+
+  /** Returns the nodes to which the mirror is published, by the servers that answer. */
+  async nodes(found: MirrorSummary, site: Site): Promise<string[]> {
+    const asked = await outcomesAtOnce(found.replicas, ORDERS_AT_ONCE_MAX, (one) => this.replica(one));
+    const known = asked.flatMap(({ value }) => (value === null ? [] : [value]));
+    const [first] = asked;
+    if (known.length === 0 && first !== undefined) throw toRsError(first.thrown);
+    return [...new Set(known.flatMap((one) => publishedNodes(one, site)))];
+  }
+
+  /** Returns the replicas with what their servers say about the volumes. Throws if one of the servers does not answer. */
+  private replicas({ replicas }: MirrorSummary): Promise<Replica[]> {
+    return Promise.all(replicas.map((one) => this.replica(one)));
+  }
+
+  private async replica({ server, volume: name, universe }: MirrorSummary['replicas'][number]): Promise<Replica> {
+    const { volume } = await this.ports.orders.at(server, 'volume-show', { name, universe });
+    const { clients, owner, snapshots } = volume;
+    return { server, volume: name, universe, clients, owner, snapshots };
+  }
+
+  private async made(site: Site, name: string, { range, parameters }: WantedMirror, servers: readonly string[]): Promise<MirrorSummary> {
+    const unknown = [...servers, ...(parameters.witness === null ? [] : [parameters.witness])].find(
+      (server) => !site.places.some((place) => place.server === server),
+    );
+    if (unknown !== undefined) throw invalid(`Namespace ${site.namespace} has no server ${quoteText(unknown)}: correct servers or witness`);
+    const sizeBytes = sizeIn(range, SIZE_DEFAULT_BYTES);
+    const { witness, pool } = parameters;
+    const whole = {
+      namespace: site.namespace,
+      name,
+      universe: 0,
+      sizeBytes,
+      blockSizeBytes: BLOCK_BYTES,
+      servers,
+      witness,
+      pool,
+      pools: [],
+    };
+    try {
+      const request = hashOf('mirror', name, String(sizeBytes), ...servers);
+      return (await this.ports.orders.own('mirror-create', { ...whole, request })).mirror;
+    } catch (thrown) {
+      const found = toRsError(thrown).code === 'E_EXISTS' ? await this.ports.volumes.mirrorNamed(name) : null;
+      if (found === null) throw thrown;
+      return found;
+    }
+  }
+}
+
+/** The refusal of what only the holder of a mirror can do. */
+export function onlyHolder(name: string, what: string, command: string): CsiError {
+  return new CsiError(
+    'FAILED_PRECONDITION',
+    `Only the node that has mirror ${name} attached can ${what}: ${command} there, with the right manage`,
+  );
+}

@@ -1,0 +1,240 @@
+// Snapshots, and group snapshots at one moment. A snapshot belongs to its volume, so that its id names both. Invariants: a snapshot that
+// exists under the name of a call is returned and not made again. A group has one moment, or there is no group.
+
+import type { SnapshotView } from '@rsio/common/control/server/views';
+import { toRsError } from '@rsio/common/lib/errors';
+import { quoteText } from '@rsio/common/lib/units';
+import { severalAtOnce } from '@rsio/common/structures/concurrency';
+import { GROUP_VOLUMES_MAX, LIST_ENTRIES_MAX, ORDERS_AT_ONCE_MAX, PLACES_REMEMBERED_MAX } from '../limits.ts';
+import { groupNameOf, parseGroupId, parseSnapshotId, parseVolumeId, type SnapshotId, snapshotNameOf } from '../product/ids.ts';
+import type { Orders } from '../product/orders.ts';
+import { type Found, type Listed, uuidOf, type Volumes } from '../product/volumes.ts';
+import { entriesOf, filled, invalid } from '../rpc/fields.ts';
+import type { CsiSnapshot, GroupRequest, GroupSnapshotRequest, ListSnapshotsRequest, Timestamp } from '../rpc/messages.ts';
+import { CsiError } from '../rpc/status.ts';
+import { groupIdOf, snapshotMessage, timestampOf } from './answers.ts';
+import { onlyHolder } from './mirrors.ts';
+import { pageOf } from './pages.ts';
+
+export interface FoundSnapshot {
+  readonly of: Found;
+  readonly snapshot: SnapshotView;
+}
+
+export interface SnapshotsPorts {
+  readonly orders: Orders;
+  readonly volumes: Volumes;
+  readonly newId: () => string;
+}
+
+interface Group {
+  readonly groupSnapshotId: string;
+  readonly snapshots: readonly CsiSnapshot[];
+  readonly creationTime: Timestamp;
+  readonly readyToUse: boolean;
+}
+
+export class SnapshotRules {
+  private readonly ports: SnapshotsPorts;
+  /**
+   * The names of the snapshots of each volume, as they were when the volume had this number of snapshots. A name that is out of date only
+   * makes the check for equal names weaker.
+   */
+  private readonly names = new Map<string, { readonly count: number; readonly names: readonly string[] }>();
+
+  constructor(ports: SnapshotsPorts) {
+    this.ports = ports;
+  }
+
+  async create(request: { readonly sourceVolumeId: string; readonly name: string }): Promise<{ readonly snapshot: CsiSnapshot }> {
+    const name = snapshotNameOf(filled(request.name, 'name'));
+    const source = await this.source(filled(request.sourceVolumeId, 'source_volume_id'));
+    const known = source.snapshots.find(({ snapshot }) => snapshot === name);
+    if (known !== undefined) return { snapshot: snapshotMessage(known, uuidOf(source)) };
+    await this.refuseSameName(name, source);
+    const [made] = await this.taken([source], name);
+    return { snapshot: snapshotMessage(made!, uuidOf(source)) };
+  }
+
+  async delete(snapshotId: string): Promise<object> {
+    const id = parseSnapshotId(filled(snapshotId, 'snapshot_id'));
+    const found = id === null ? null : await this.find(id);
+    if (found === null) return {};
+    const { server, volume } = found.of;
+    const { snapshot } = found.snapshot;
+    try {
+      const named = { name: volume.name, universe: volume.universe, snapshot };
+      await this.ports.orders.at(server, 'volume-snapshot-remove', { ...named, request: this.ports.newId() });
+    } catch (thrown) {
+      if (toRsError(thrown).code !== 'E_UNKNOWN_SNAPSHOT') throw thrown;
+    }
+    return {};
+  }
+
+  /** Returns null if there is no such snapshot. */
+  async find({ volume, snapshot }: SnapshotId): Promise<FoundSnapshot | null> {
+    const of = await this.ports.volumes.byId(volume);
+    const found = of?.snapshots.find(({ id }) => id === snapshot);
+    return of === null || found === undefined ? null : { of, snapshot: found };
+  }
+
+  async get(snapshotId: string): Promise<{ readonly snapshot: CsiSnapshot }> {
+    const text = filled(snapshotId, 'snapshot_id');
+    const id = parseSnapshotId(text);
+    const found = id === null ? null : await this.find(id);
+    if (found === null) throw new CsiError('NOT_FOUND', `Snapshot ${quoteText(text)} does not exist: name one that exists`);
+    return { snapshot: snapshotMessage(found.snapshot, uuidOf(found.of)) };
+  }
+
+  async list(
+    request: ListSnapshotsRequest,
+  ): Promise<{ readonly entries: readonly { readonly snapshot: CsiSnapshot }[]; readonly nextToken: string }> {
+    const max = entriesOf(request.maxEntries, LIST_ENTRIES_MAX);
+    const all = await this.wanted(request);
+    const { page, nextToken } = pageOf(all, ({ snapshotId }) => snapshotId, request.startingToken, max);
+    return { entries: page.map((snapshot) => ({ snapshot })), nextToken };
+  }
+
+  async createGroup({ name, sourceVolumeIds }: GroupRequest): Promise<{ readonly groupSnapshot: Group }> {
+    const snapshotName = groupNameOf(filled(name, 'name'));
+    if (sourceVolumeIds.length === 0) throw invalid('Field source_volume_ids is empty: name at least one volume');
+    if (sourceVolumeIds.length > GROUP_VOLUMES_MAX || new Set(sourceVolumeIds).size !== sourceVolumeIds.length)
+      throw invalid(`Field source_volume_ids names a volume twice or more than ${GROUP_VOLUMES_MAX} volumes: correct it`);
+    const sources = await Promise.all(sourceVolumeIds.map((text) => this.source(filled(text, 'source_volume_ids'))));
+    const servers = new Set(sources.map(({ server }) => server));
+    if (servers.size > 1)
+      throw invalid(`The volumes of a group snapshot are on ${[...servers].join(' and ')}: only volumes of one server can have one moment`);
+    const known = sources.flatMap(({ snapshots }) => snapshots.filter(({ snapshot }) => snapshot === snapshotName));
+    if (known.length > 0 && known.length !== sources.length)
+      throw new CsiError('ALREADY_EXISTS', `Group snapshot ${quoteText(name)} exists with other volumes: choose another name`);
+    return { groupSnapshot: groupOf(sources, known.length > 0 ? known : await this.taken(sources, snapshotName)) };
+  }
+
+  async deleteGroup({ groupSnapshotId, snapshotIds }: GroupSnapshotRequest): Promise<object> {
+    const group = parseGroupId(filled(groupSnapshotId, 'group_snapshot_id'));
+    if (group === null) return {};
+    for (const text of bounded(snapshotIds)) {
+      const id = parseSnapshotId(text);
+      const found = id === null ? null : await this.find(id);
+      if (found === null) continue;
+      if (found.snapshot.group !== group)
+        throw invalid(`Snapshot ${text} does not belong to group snapshot ${groupSnapshotId}: correct the list`);
+      await this.delete(text);
+    }
+    return {};
+  }
+
+  async getGroup({ groupSnapshotId, snapshotIds }: GroupSnapshotRequest): Promise<{ readonly groupSnapshot: Group }> {
+    const text = filled(groupSnapshotId, 'group_snapshot_id');
+    const group = parseGroupId(text);
+    const missing = new CsiError(
+      'NOT_FOUND',
+      `Group snapshot ${quoteText(text)} does not exist with these snapshots: name those that exist`,
+    );
+    if (group === null || snapshotIds.length === 0) throw missing;
+    const found = await Promise.all(
+      bounded(snapshotIds).map(async (one) => {
+        const id = parseSnapshotId(one);
+        return id === null ? null : this.find(id);
+      }),
+    );
+    const whole = found.flatMap((one) => (one === null || one.snapshot.group !== group ? [] : [one]));
+    if (whole.length !== snapshotIds.length) throw missing;
+    return {
+      groupSnapshot: groupOf(
+        whole.map(({ of }) => of),
+        whole.map(({ snapshot }) => snapshot),
+      ),
+    };
+  }
+
+  private async source(text: string): Promise<Found> {
+    const id = parseVolumeId(text);
+    if (id?.kind === 'mirror') {
+      const mirror = await this.ports.volumes.mirror(id.uuid);
+      if (mirror !== null) throw onlyHolder(mirror.name, 'make its snapshots', `rsconfig volume snapshot ${mirror.name}@NAME`);
+    }
+    const found = id?.kind !== 'volume' ? null : await this.ports.volumes.byId(id.uuid);
+    if (found === null) throw new CsiError('NOT_FOUND', `Volume ${quoteText(text)} does not exist: name one that exists`);
+    return found;
+  }
+
+  private async taken(sources: readonly Found[], snapshot: string): Promise<readonly SnapshotView[]> {
+    const [{ server } = { server: '' }] = sources;
+    const snapshots = sources.map(({ volume: { name, universe } }) => ({ name, universe, snapshot }));
+    try {
+      return (await this.ports.orders.at(server, 'volume-snapshot', { snapshots, request: this.ports.newId() })).snapshots;
+    } catch (thrown) {
+      if (toRsError(thrown).code !== 'E_EXISTS') throw thrown;
+      // A driver that was killed has asked for the same snapshots.
+      const again = await Promise.all(sources.map(({ volume }) => this.ports.volumes.named(server, volume.name)));
+      const made = again.flatMap((one) => one?.snapshots.filter((each) => each.snapshot === snapshot) ?? []);
+      if (made.length !== sources.length) throw thrown;
+      return made;
+    }
+  }
+
+  /** Throws ALREADY_EXISTS if another volume has a snapshot with this name, because names of snapshots are unique for orchestrators. */
+  private async refuseSameName(name: string, { volume: { id } }: Found): Promise<void> {
+    const others = (await this.withSnapshots()).filter(({ volume }) => volume.id !== id);
+    const owner = (
+      await severalAtOnce(others, ORDERS_AT_ONCE_MAX, async (one) => ((await this.namesOf(one)).includes(name) ? one : null))
+    ).find((one) => one !== null);
+    if (owner !== undefined)
+      throw new CsiError('ALREADY_EXISTS', `Snapshot ${name} exists, and is of volume ${owner.volume.name}: choose another name`);
+  }
+
+  private async namesOf({ volume: { id, snapshots: count } }: Listed): Promise<readonly string[]> {
+    const uuid = id ?? '';
+    const known = this.names.get(uuid);
+    if (known?.count === count) return known.names;
+    const names = (await this.ports.volumes.byId(uuid))?.snapshots.map(({ snapshot }) => snapshot) ?? [];
+    if (this.names.size >= PLACES_REMEMBERED_MAX) this.names.clear();
+    this.names.set(uuid, { count, names });
+    return names;
+  }
+
+  /** Returns the volumes with snapshots that the driver has created. */
+  private async withSnapshots(): Promise<Listed[]> {
+    const site = await this.ports.orders.site();
+    const listed = await this.ports.volumes.listed(site);
+    return listed.filter(({ volume }) => volume.owner === site.nodename && volume.snapshots > 0 && volume.mirror === null);
+  }
+
+  /** Returns all snapshots of the volumes that the driver has created. */
+  private async all(): Promise<FoundSnapshot[]> {
+    const found = await severalAtOnce(await this.withSnapshots(), ORDERS_AT_ONCE_MAX, ({ volume }) =>
+      this.ports.volumes.byId(volume.id ?? ''),
+    );
+    return found.flatMap((of) => (of === null ? [] : of.snapshots.map((snapshot) => ({ of, snapshot }))));
+  }
+
+  private async wanted({ snapshotId, sourceVolumeId }: ListSnapshotsRequest): Promise<CsiSnapshot[]> {
+    if (snapshotId !== '') {
+      const id = parseSnapshotId(snapshotId);
+      const found = id === null ? null : await this.find(id);
+      return found === null ? [] : [snapshotMessage(found.snapshot, uuidOf(found.of))];
+    }
+    if (sourceVolumeId !== '') {
+      const id = parseVolumeId(sourceVolumeId);
+      const of = id?.kind === 'volume' ? await this.ports.volumes.byId(id.uuid) : null;
+      return of === null ? [] : of.snapshots.map((snapshot) => snapshotMessage(snapshot, uuidOf(of)));
+    }
+    return (await this.all()).map(({ of, snapshot }) => snapshotMessage(snapshot, uuidOf(of)));
+  }
+}
+
+function bounded(snapshotIds: readonly string[]): readonly string[] {
+  if (snapshotIds.length > GROUP_VOLUMES_MAX) throw invalid(`Field snapshot_ids has more than ${GROUP_VOLUMES_MAX} entries: remove some`);
+  return snapshotIds;
+}
+
+function groupOf(sources: readonly Found[], snapshots: readonly SnapshotView[]): Group {
+  const [first] = snapshots;
+  const id = groupIdOf(first!);
+  const messages = snapshots.map((snapshot) => {
+    const of = sources.find(({ volume }) => volume.name === snapshot.name && volume.universe === snapshot.universe) ?? sources[0]!;
+    return snapshotMessage(snapshot, uuidOf(of), id);
+  });
+  return { groupSnapshotId: id, snapshots: messages, creationTime: timestampOf(first!.createdMs), readyToUse: true };
+}

@@ -1,0 +1,253 @@
+// Tests the calls of the node with a client over real gRPC, over an rsiod and a machine in memory. test/integration/csi-node.test.ts uses
+// real devices and mounts. Rules: G45.
+
+import { expect, test } from 'vitest';
+import { NODE_VOLUMES_MAX } from '../limits.ts';
+import { BLOCK_WRITER, hurriedClock, WRITER } from '../testing/csi-scene.ts';
+import type { CsiClient } from '../testing/csi-client.ts';
+import { DEVICE, nodeScene, type NodeWorld, nodeWorld, publishRequest, stageRequest, STAGING, TARGET } from '../testing/node-scene.ts';
+import { GIB } from '../testing/fake-servers.ts';
+
+const SINGLE = { ...WRITER, accessMode: { mode: 'SINGLE_NODE_SINGLE_WRITER' } };
+const READER = { ...WRITER, accessMode: { mode: 'SINGLE_NODE_READER_ONLY' } };
+
+async function started(changes: { readonly shared?: boolean } = {}): Promise<NodeWorld & { readonly client: CsiClient }> {
+  const world = nodeWorld(changes);
+  return { ...world, client: (await nodeScene(world, hurriedClock())).client };
+}
+
+test('the node announces its client, its calls and how many volumes it takes', async () => {
+  const { client } = await started();
+  expect(await client.call('Node', 'NodeGetInfo')).toEqual({
+    nodeId: 'node-1',
+    maxVolumesPerNode: NODE_VOLUMES_MAX,
+    accessibleTopology: { segments: { 'topology.rsio.csi/namespace': 'osl-200' } },
+  });
+  const { capabilities } = await client.call('Node', 'NodeGetCapabilities');
+  expect(capabilities.map((one: { rpc: { type: string } }) => one.rpc.type)).toContain('STAGE_UNSTAGE_VOLUME');
+});
+
+test('one life of a volume: stage, publish, unpublish, unstage, each twice', async () => {
+  const world = await started();
+  const { client, host, rsiod, records } = world;
+  for (let times = 0; times < 2; times++) await client.call('Node', 'NodeStageVolume', stageRequest(world));
+  expect(host.mounted.map(({ mountPoint }) => mountPoint)).toEqual([STAGING]);
+  expect(host.device(DEVICE).made).toBe(1);
+  for (let times = 0; times < 2; times++) await client.call('Node', 'NodePublishVolume', publishRequest(world));
+  expect(host.mounted.map(({ mountPoint }) => mountPoint)).toEqual([STAGING, TARGET]);
+  for (let times = 0; times < 2; times++)
+    await client.call('Node', 'NodeUnpublishVolume', { volumeId: world.volumeId, targetPath: TARGET });
+  expect(host.paths.has(TARGET)).toBe(false);
+  for (let times = 0; times < 2; times++)
+    await client.call('Node', 'NodeUnstageVolume', { volumeId: world.volumeId, stagingTargetPath: STAGING });
+  expect([host.mounted, rsiod.attached, records.all.size]).toEqual([[], [], 0]);
+});
+
+test('a call without volume, path or capability is refused', async () => {
+  const world = await started();
+  const { client, volumeId } = world;
+  const cases: readonly (readonly [method: string, request: object])[] = [
+    ['NodeStageVolume', stageRequest(world, { volumeId: '' })],
+    ['NodeStageVolume', stageRequest(world, { stagingTargetPath: '' })],
+    ['NodeStageVolume', stageRequest(world, { stagingTargetPath: '/var/../etc' })],
+    ['NodeStageVolume', stageRequest(world, { volumeCapability: null })],
+    ['NodeUnstageVolume', { volumeId: '', stagingTargetPath: STAGING }],
+    ['NodeUnstageVolume', { volumeId, stagingTargetPath: '' }],
+    ['NodePublishVolume', publishRequest(world, { volumeId: '' })],
+    ['NodePublishVolume', publishRequest(world, { targetPath: '' })],
+    ['NodePublishVolume', publishRequest(world, { volumeCapability: null })],
+    ['NodeUnpublishVolume', { volumeId: '', targetPath: TARGET }],
+    ['NodeUnpublishVolume', { volumeId, targetPath: '' }],
+    ['NodeGetVolumeStats', { volumeId: '', volumePath: TARGET }],
+    ['NodeGetVolumeStats', { volumeId, volumePath: '' }],
+    ['NodeExpandVolume', { volumeId: '', volumePath: TARGET }],
+    ['NodeExpandVolume', { volumeId, volumePath: '' }],
+  ];
+  for (const [method, request] of cases)
+    expect(await client.refusal('Node', method, request), `${method} ${JSON.stringify(request)}`).toBe('INVALID_ARGUMENT');
+});
+
+test('a volume that is not offered to this client, or not staged, is not found or refused', async () => {
+  const world = await started();
+  const { client, rsiod } = world;
+  expect(await client.refusal('Node', 'NodePublishVolume', publishRequest(world))).toBe('FAILED_PRECONDITION');
+  const stored = rsiod.server.named('one')!;
+  stored.view = { ...stored.view, clients: ['kubernetes'] };
+  expect(await client.refusal('Node', 'NodeStageVolume', stageRequest(world))).toBe('NOT_FOUND');
+  rsiod.server.isConnected = false;
+  expect(await client.refusal('Node', 'NodeStageVolume', stageRequest(world))).toBe('UNAVAILABLE');
+});
+
+test('another volume with the name of the staged one is never taken for it', async () => {
+  const world = await started();
+  const { rsiod, client } = world;
+  const stored = rsiod.server.named('one')!;
+  stored.view = { ...stored.view, name: 'renamed' };
+  rsiod.server.add({ name: 'one', universe: 0, clients: ['node-1'], owner: null });
+  await client.call('Node', 'NodeStageVolume', stageRequest(world));
+  expect(rsiod.attached.map(({ name }) => name)).toEqual(['renamed']);
+});
+
+test('a volume with data is never formatted, and the refusal says why', async () => {
+  for (const [signature, hasBytes, reason] of [
+    ['xfs', true, 'has a file system xfs, and not ext4'],
+    ['LVM2_member', true, 'another signature'],
+    [null, true, 'has data without a known signature'],
+  ] as const) {
+    const world = await started();
+    const device = world.host.device(DEVICE);
+    [device.signature, device.hasBytes] = [signature, hasBytes];
+    await expect(world.client.call('Node', 'NodeStageVolume', stageRequest(world))).rejects.toMatchObject({
+      status: 'FAILED_PRECONDITION',
+      message: expect.stringContaining(reason) as string,
+    });
+    expect(device.made).toBe(0);
+  }
+  const world = await started();
+  world.host.answers.set('blkid', { code: 8, stdout: '', stderr: 'ambivalent result' });
+  expect(await world.client.refusal('Node', 'NodeStageVolume', stageRequest(world))).toBe('FAILED_PRECONDITION');
+  world.host.answers.set('blkid', { code: 1, stdout: '', stderr: 'Input/output error' });
+  expect(await world.client.refusal('Node', 'NodeStageVolume', stageRequest(world))).toBe('UNAVAILABLE');
+});
+
+test('a file system that mkfs may not have completed is used only if a check passes', async () => {
+  const world = await started();
+  const device = world.host.device(DEVICE);
+  [device.signature, device.hasBytes, device.isBroken] = ['ext4', true, true];
+  const begun = {
+    volumeId: world.volumeId,
+    label: 'osl:one@0',
+    kind: 'mount',
+    fsType: 'ext4',
+    phase: 'formatting',
+    isReadonly: false,
+    mode: 'x',
+    stagingPath: STAGING,
+  } as const;
+  world.records.all.set(world.volumeId, begun);
+  await expect(world.client.call('Node', 'NodeStageVolume', stageRequest(world))).rejects.toMatchObject({
+    status: 'FAILED_PRECONDITION',
+    message: expect.stringContaining('wipefs -a on its device removes it, if the volume has no data') as string,
+  });
+  device.isBroken = false;
+  await world.client.call('Node', 'NodeStageVolume', stageRequest(world));
+  expect([device.made, world.records.all.get(world.volumeId)?.phase]).toEqual([0, 'ready']);
+});
+
+test('a read-only publication cannot write, also after a call that was killed before the remount', async () => {
+  const world = await started();
+  const { client, host } = world;
+  await client.call('Node', 'NodeStageVolume', stageRequest(world));
+  host.mounted.push({ ...host.mounted[0]!, mountPoint: TARGET });
+  await client.call('Node', 'NodePublishVolume', publishRequest(world, { readonly: true }));
+  expect(host.mounted.at(-1)).toMatchObject({ mountPoint: TARGET, isReadonly: true });
+  expect(await client.refusal('Node', 'NodePublishVolume', publishRequest(world))).toBe('ALREADY_EXISTS');
+});
+
+test('a volume that is published read-only to the node is attached read-only, and gets no file system', async () => {
+  const world = await started();
+  const { client, host, rsiod } = world;
+  const request = stageRequest(world, { publishContext: { readonly: 'yes' }, volumeCapability: READER });
+  expect(await client.refusal('Node', 'NodeStageVolume', request)).toBe('FAILED_PRECONDITION');
+  expect(rsiod.attached[0]).toMatchObject({ readonly: true });
+  const device = host.device(DEVICE);
+  [device.signature, device.hasBytes] = ['ext4', true];
+  await client.call('Node', 'NodeStageVolume', request);
+  expect(host.mounted[0]).toMatchObject({ isReadonly: true });
+  expect(device.enlarged).toBe(0);
+  expect(await client.refusal('Node', 'NodeStageVolume', stageRequest(world))).toBe('ALREADY_EXISTS');
+});
+
+test('a volume for one pod is not published at a second target', async () => {
+  const world = await started();
+  const { client } = world;
+  await client.call('Node', 'NodeStageVolume', stageRequest(world, { volumeCapability: SINGLE }));
+  const publish = (targetPath: string): object => publishRequest(world, { volumeCapability: SINGLE, targetPath });
+  await client.call('Node', 'NodePublishVolume', publish(TARGET));
+  await client.call('Node', 'NodePublishVolume', publish(TARGET));
+  expect(await client.refusal('Node', 'NodePublishVolume', publish(`${TARGET}-2`))).toBe('FAILED_PRECONDITION');
+  const many = await started();
+  await many.client.call('Node', 'NodeStageVolume', stageRequest(many));
+  for (const targetPath of [TARGET, `${TARGET}-2`])
+    await many.client.call('Node', 'NodePublishVolume', publishRequest(many, { targetPath }));
+});
+
+test('a raw block volume is a device file, is not formatted, and is read-only only if the node has it read-only', async () => {
+  const world = await started();
+  const { client, host } = world;
+  const block = { volumeCapability: BLOCK_WRITER };
+  await client.call('Node', 'NodeStageVolume', stageRequest(world, block));
+  expect(host.device(DEVICE).made).toBe(0);
+  expect(await client.refusal('Node', 'NodePublishVolume', publishRequest(world, { ...block, readonly: true }))).toBe(
+    'FAILED_PRECONDITION',
+  );
+  for (let times = 0; times < 2; times++) await client.call('Node', 'NodePublishVolume', publishRequest(world, block));
+  expect(host.mounted).toMatchObject([{ root: DEVICE, mountPoint: TARGET }]);
+  const single = { ...BLOCK_WRITER, accessMode: { mode: 'SINGLE_NODE_SINGLE_WRITER' } };
+  expect(
+    await client.refusal('Node', 'NodePublishVolume', publishRequest(world, { volumeCapability: single, targetPath: `${TARGET}-2` })),
+  ).toBe('FAILED_PRECONDITION');
+  const { usage } = await client.call('Node', 'NodeGetVolumeStats', { volumeId: world.volumeId, volumePath: TARGET });
+  expect(usage).toMatchObject([{ unit: 'BYTES', total: GIB }]);
+});
+
+test('unpublish removes the target, also if nothing is mounted there', async () => {
+  const world = await started();
+  await world.host.makeFolder(TARGET);
+  await world.client.call('Node', 'NodeUnpublishVolume', { volumeId: world.volumeId, targetPath: TARGET });
+  expect(world.host.paths.has(TARGET)).toBe(false);
+});
+
+test('use and health: figures while all is well, and only the reason while the I/O waits', async () => {
+  const world = await started();
+  const { client, rsiod, volumeId } = world;
+  const stats = (changes: object = {}): Promise<{ usage: object[]; volumeCondition: object }> =>
+    client.call('Node', 'NodeGetVolumeStats', { volumeId, volumePath: TARGET, ...changes });
+  await expect(stats()).rejects.toMatchObject({ status: 'NOT_FOUND' });
+  await client.call('Node', 'NodeStageVolume', stageRequest(world));
+  await client.call('Node', 'NodePublishVolume', publishRequest(world));
+  await expect(stats({ volumePath: '/some/path' })).rejects.toMatchObject({ status: 'NOT_FOUND' });
+  expect(await stats()).toMatchObject({
+    usage: [
+      { unit: 'BYTES', total: 1_000, available: 400, used: 600 },
+      { unit: 'INODES', total: 100, available: 90, used: 10 },
+    ],
+    volumeCondition: { abnormal: false },
+  });
+  rsiod.attached[0] = { ...rsiod.attached[0]!, state: 'waiting' };
+  rsiod.waiting.set('osl:one@0', 'a path to server big-9');
+  expect(await stats()).toEqual({
+    usage: [],
+    volumeCondition: { abnormal: true, message: 'The I/O of the volume waits: a path to server big-9' },
+  });
+});
+
+test('the file system grows to the size of the volume, once the kernel knows it', async () => {
+  const world = await started();
+  const { client, host, rsiod, volumeId } = world;
+  const expand = (requiredBytes: number): Promise<object> =>
+    client.call('Node', 'NodeExpandVolume', { volumeId, volumePath: TARGET, capacityRange: { requiredBytes } });
+  await expect(expand(GIB)).rejects.toMatchObject({ status: 'NOT_FOUND' });
+  await client.call('Node', 'NodeStageVolume', stageRequest(world));
+  await client.call('Node', 'NodePublishVolume', publishRequest(world));
+  const before = host.device(DEVICE).enlarged;
+  await expect(expand(2 * GIB)).rejects.toMatchObject({ status: 'UNAVAILABLE' });
+  rsiod.attached[0] = { ...rsiod.attached[0]!, blocks: (2 * GIB) / 512 };
+  expect(await expand(2 * GIB)).toEqual({ capacityBytes: 2 * GIB });
+  expect(await expand(2 * GIB)).toEqual({ capacityBytes: 2 * GIB });
+  expect(host.device(DEVICE).enlarged).toBe(before + 2);
+  rsiod.attached[0] = { ...rsiod.attached[0]!, blocks: (3 * GIB) / 512 };
+  host.kernelBytes = 2 * GIB;
+  await expect(expand(0)).rejects.toMatchObject({ status: 'UNAVAILABLE' });
+});
+
+test('a program that hangs or fails is named with what it printed', async () => {
+  const world = await started();
+  world.host.answers.set('mkfs.ext4', { code: 1, stdout: '', stderr: 'mkfs.ext4: Device size reported to be zero\n' });
+  await expect(world.client.call('Node', 'NodeStageVolume', stageRequest(world))).rejects.toMatchObject({
+    status: 'INTERNAL',
+    message: expect.stringMatching(/^mkfs\.ext4 .* ended with 1: mkfs\.ext4: Device size reported to be zero$/) as string,
+  });
+  world.host.answers.set('mkfs.ext4', { code: null, stdout: '', stderr: '' });
+  expect(await world.client.refusal('Node', 'NodeStageVolume', stageRequest(world))).toBe('DEADLINE_EXCEEDED');
+});
