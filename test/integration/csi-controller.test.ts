@@ -1,8 +1,10 @@
 // The controller of the CSI driver with real daemons: a life of a volume at a real server, a stopped client beside Unpublish whose late
 // write is refused, and fifty creates during which the driver is killed. packages/csi/src/controller has the tests of all calls. Rules: G45.
 
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { needPrograms } from '@rsio/common/testing/needs';
 import { beforeEach, expect, it } from 'vitest';
 import { reflinkDisk } from '../support/devices/reflink-disk.ts';
@@ -11,6 +13,7 @@ import { emptyPool, makeEmptyPool } from '../support/hosts/empty-pool.ts';
 import type { Host } from '../support/hosts/host.ts';
 import { useHosts } from '../support/hosts/hosts.ts';
 import { StampedFile } from '../support/io/stamped-writes.ts';
+import { runWell } from '../support/programs/programs.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 import { CsiDriver } from '../support/scenes/csi-driver.ts';
 
@@ -20,6 +23,8 @@ const LONG_MS = 180_000;
 const NODES = ['node-1', 'node-2'];
 const BLOCK = { accessType: 'block', block: {}, accessMode: { mode: 'SINGLE_NODE_WRITER' } };
 const VOLUMES = 50;
+/** The Python of the system, which has the packages of Debian. */
+const PYTHON = '/usr/bin/python3';
 
 const hosts = useHosts();
 
@@ -153,6 +158,24 @@ it('fifty creates at once, and a driver that is killed among them, make fifty vo
   const ids = await Promise.all(names.map((name) => create(scene, name)));
   expect(new Set(ids).size).toBe(VOLUMES);
   expect((await listed(server)).toSorted()).toEqual(names.toSorted());
+});
+
+it('a foreign client, made by the tools of gRPC for Python, lives one life of a volume', { timeout: LONG_MS }, async (context) => {
+  const hasTools = spawnSync(PYTHON, ['-c', 'import grpc, grpc_tools'], { stdio: 'ignore' }).status === 0;
+  context.skip(!hasTools, 'needs grpc_tools for Python: install python3-grpc-tools');
+  const server = hosts.host();
+  const { driver } = await begin(server, await emptyPool(server));
+  const code = path.join(server.root, 'code');
+  mkdirSync(code);
+  const [script, protos] = ['../support/peers/csi-life.py', '../../packages/csi/proto'].map((file) =>
+    fileURLToPath(new URL(file, import.meta.url)),
+  );
+  const said = await runWell(PYTHON, [script!, protos!, code, driver.socket, 'node-1'], {});
+  expect(said.trim().split('\n')).toEqual([
+    ...['Probe ok', 'GetPluginInfo ok', 'CreateVolume ok', 'ControllerPublishVolume ok', 'ListVolumes ok'],
+    ...['DeleteVolume FAILED_PRECONDITION', 'ControllerExpandVolume ok', 'ControllerUnpublishVolume ok', 'DeleteVolume ok'],
+    'CreateVolume INVALID_ARGUMENT',
+  ]);
 });
 
 async function listed(server: Host): Promise<string[]> {
