@@ -200,6 +200,15 @@ test('a volume keeps its id when it is renamed', async () => {
   expect((await client.call('Controller', 'ControllerGetVolume', { volumeId: id })).volume.volumeId).toBe(id);
 });
 
+test('a volume that has moved to another server is found there, and its old server need not answer', async () => {
+  const { rsiod, client } = await started(['big-8', 'big-9']);
+  const id = await create(client, 'one', { parameters: { server: 'big-8' } });
+  const [old, next] = ['big-8', 'big-9'].map((name) => rsiod.servers.get(name)!);
+  next!.volumes.push(...old!.volumes.splice(0));
+  old!.isConnected = false;
+  expect((await client.call('Controller', 'ControllerGetVolume', { volumeId: id })).volume.volumeId).toBe(id);
+});
+
 test('the list has the volumes of the driver with their nodes and condition', async () => {
   const { rsiod, client } = await started();
   rsiod.server.add({ name: 'by-hand', owner: null });

@@ -4,8 +4,10 @@
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { StateFile, type StateForm } from '@rsio/common/files/state-file';
+import { assert } from '@rsio/common/lib/assert';
 import { errnoName } from '@rsio/common/lib/errors';
 import { flag, object, type Of, text, word } from '@rsio/common/lib/shape';
+import { parseVolumeId } from '../product/ids.ts';
 
 const RECORD = object({
   volumeId: text(),
@@ -42,8 +44,10 @@ export class RecordFiles implements Records {
     this.folder = folder;
   }
 
-  load(volumeId: string): Promise<StageRecord | null> {
-    const loading = new StateFile(this.fileOf(volumeId), FORM, () => {
+  async load(volumeId: string): Promise<StageRecord | null> {
+    const file = this.fileOf(volumeId);
+    if (file === null) return null;
+    const loading = new StateFile(file, FORM, () => {
       throw new Error('A record is loaded, and not saved');
     });
     return loading.load();
@@ -51,11 +55,14 @@ export class RecordFiles implements Records {
 
   async save(record: StageRecord): Promise<void> {
     await mkdir(this.folder, { recursive: true, mode: 0o700 });
-    await new StateFile(this.fileOf(record.volumeId), FORM, () => record).save();
+    const file = this.fileOf(record.volumeId);
+    assert(file !== null, 'Only a volume that was attached is recorded');
+    await new StateFile(file, FORM, () => record).save();
   }
 
   async remove(volumeId: string): Promise<void> {
-    await rm(this.fileOf(volumeId), { force: true });
+    const file = this.fileOf(volumeId);
+    if (file !== null) await rm(file, { force: true });
   }
 
   async count(): Promise<number> {
@@ -67,8 +74,8 @@ export class RecordFiles implements Records {
     }
   }
 
-  /** The id of a volume has only letters, digits, dots and dashes. */
-  private fileOf(volumeId: string): string {
-    return join(this.folder, `${volumeId}.json`);
+  /** Returns null for a text that is no id of a volume, because such a text could lead out of the folder. */
+  private fileOf(volumeId: string): string | null {
+    return parseVolumeId(volumeId) === null ? null : join(this.folder, `${volumeId}.json`);
   }
 }

@@ -45,8 +45,10 @@ export class Volumes {
   async byId(uuid: string): Promise<Found | null> {
     const place = this.places.get(uuid);
     if (place !== undefined) {
-      const found = await this.shown(place);
+      // The volume may have moved to another server, and this one may not answer: then all servers are asked.
+      const found = await this.shown(place).catch(() => null);
       if (found !== null && found.volume.id === uuid) return found;
+      this.places.delete(uuid);
     }
     const site = await this.orders.site();
     const all = await this.listed(site);

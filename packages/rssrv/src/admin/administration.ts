@@ -51,7 +51,7 @@ import type { Ledgers } from '../volumes/holds/ledgers.ts';
 import type { ChangeQueue } from './change-queue.ts';
 import { type AccessPorts, accessHandlers } from './access-handlers.ts';
 import { type ClientPorts, clientHandlers } from './client-handlers.ts';
-import { farmHandlers, sharedPoolView } from './farm-handlers.ts';
+import { farmHandlers } from './farm-handlers.ts';
 import { Inventory } from './inventory.ts';
 import { POOL_MEASURE_MS, POOL_MEASURE_NEAR_MS, PURGE_INTERVAL_MS } from './limits.ts';
 import { type ObservedServer, observingHandlers } from './observing-handlers.ts';
@@ -401,17 +401,6 @@ export class Administration {
         return { change: current === null ? null : { ...current, waiting } };
       },
       reload: async () => ({ applied: await this.ports.reload(asker.by) }),
-    };
-  }
-
-  private get readiness(): ReadinessFacts {
-    const { config, farms, voters, changes, clients, sessions } = this.ports;
-    const { name } = config().server;
-    return {
-      ...{ server: name, startedMs: this.startedMs, pools: this.pools.states, jobs: this.jobs.jobs.list, records: voters.views },
-      ...{ shared: farms.list.map((pool) => sharedPoolView(pool, name)), sessions: sessions(), served: clients.volumes.served },
-      change: changes.current?.what ?? null,
-      unsettled: (volume) => clients.holds.unsettledNode(volume.id, clients.incarnation(volume)),
     };
   }
 
