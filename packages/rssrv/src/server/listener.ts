@@ -389,8 +389,7 @@ export class Listener {
       clients: {
         ...{ fences: this.fences, sessions: this.admissions, holds: this.holds, volumes: this.volumes, probes: () => this.probes },
         ...{ revocations: this.requests.revocations, incarnation: (volume) => this.incarnationOf(volume) },
-        ...{ disputedMs: (volume) => this.shared.disputedMs(volume) },
-        incarnationEnded: ({ id }) => this.incarnations.start(id),
+        ...{ disputedMs: (volume) => this.shared.disputedMs(volume), incarnationEnded: ({ id }) => this.incarnations.start(id) },
         holdersChanged: () => this.lists.changed([], null),
       },
       ...{ reload: (by) => this.reloader.request(by), reloadLater: (by) => this.reloadLater(by), events: this.events },

@@ -77,7 +77,9 @@ export function pauseOf(
 export function disputePause(clock: Pick<Clock, 'after'>, log: Pick<Log, 'info'>): ReleasePorts['pause'] {
   return async ({ name }, ms) => {
     const time = printDuration(Math.ceil(ms / 1_000) * 1_000);
-    log.info(`Volume ${name} leaves its holder in ${time}: until then, the earlier owner of its pool may still answer requests`, { volume: name });
+    log.info(`Volume ${name} leaves its holder in ${time}: until then, the earlier owner of its pool may still answer requests`, {
+      volume: name,
+    });
     await new Promise<void>((resolve) => clock.after(ms, resolve));
   };
 }

@@ -15,7 +15,8 @@ import { type Hold, isUnsettled, volumeIdOf } from './hold-rules.ts';
 import type { Holds } from './holds.ts';
 import { checkUndisputed, mayHaveLost, notServed, pauseOf, type ReleasePorts, syncHeld } from './releases.ts';
 
-export interface RevocationPorts extends Pick<ReleasePorts, 'incarnation' | 'isFenced' | 'sync' | 'incarnationEnded' | 'disputedMs' | 'pause'> {
+export interface RevocationPorts
+  extends Pick<ReleasePorts, 'incarnation' | 'isFenced' | 'sync' | 'incarnationEnded' | 'disputedMs' | 'pause'> {
   /** Returns the served volume or snapshot with this id, or null. */
   find(id: string): ServedVolume | null;
   readonly clock: Pick<Clock, 'after'>;
