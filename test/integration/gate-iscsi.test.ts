@@ -24,7 +24,7 @@ const BLOCK = 4096;
  * target refuses what it must refuse: WRITE SAME of zero blocks (WSNZ), and REPORT SUPPORTED OPERATION CODES with a wrong option.
  */
 const SKIPPED =
-  /allow-sanitize|not removable|WRITEATOMIC16|READDEFECTDATA1[02]|LBPPB < 2|WRITESAME1[06] does not support 0-blocks|REPORT_SUPPORTED_OPCODES/;
+  /allow-sanitize|not removable|not write-protected|WRITEATOMIC16|READDEFECTDATA1[02]|LBPPB < 2|WRITESAME1[06] does not support 0-blocks|REPORT_SUPPORTED_OPCODES/;
 
 const hosts = useHosts('file');
 let server: Host;
