@@ -205,11 +205,10 @@ const EXPLORED: readonly (readonly [seed: number, mutants: readonly string[]])[]
 const FARMS: readonly (readonly [seed: number, mutants: readonly string[]])[] = [
   [1, ['ledger-unkept', 'notes-unkept', 'unfenced', 'fence-after-mount', 'life-kept', 'moved-unreplayed']],
   [2, ['swap-blind', 'fence-unproven', 'fence-expires', 'cache-kept', 'error-unlooked', 'error-unprobed', 'given-up-in-flight']],
-  [23, ['freed-mounted', 'own-past-unfenced']],
+  [23, ['freed-mounted', 'own-past-unfenced', 'given-up-ends-hold']],
   [29, ['ledger-late']],
   [61, ['fence-last-only']],
-  [182, ['given-up-ends-hold']],
-  [511, ['look-in-memory']],
+  [565, ['look-in-memory']],
   [9001, ['look-for-ever', 'forced-at-once']],
 ];
 
