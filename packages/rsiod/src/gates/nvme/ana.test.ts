@@ -75,7 +75,7 @@ it('Identify announces states, for controllers with volumes only', () => {
   const admin = rig.login();
   const page = dataOf(admin, { opcode: 6, cid: 1, dwords: [1], transferBytes: 4096 });
   expect([page[76], page[342], page[343], page.readUInt32LE(344), page.readUInt32LE(348), page.readUInt32LE(92)]).toEqual([
-    0xb, 80, 0x57, 65_535, 1024, 0x10_0900,
+    0xb, 85, 0x57, 65_535, 1024, 0x10_0900,
   ]);
   rig.subsystem.add(new RigNamespace(77, new MemoryVolume()));
   expect(dataOf(admin, { opcode: 6, cid: 1, nsid: 77, dwords: [0], transferBytes: 4096 }).readUInt32LE(92)).toBe(77);
