@@ -52,6 +52,7 @@ describe('the sample', () => {
     expect(parseRscltConfig(SAMPLE_RSCLTCFG, '/etc/rscltcfg')).toEqual({
       triggers: [],
       gates: [],
+      applications: [],
       file: '/etc/rscltcfg',
       defaultPort: 5000,
       defaultTls: false,
