@@ -78,6 +78,11 @@ export class Namespace {
   /** End points for which the current plan has no route, each with the reason. */
   leftOut: readonly LeftOut[] = [];
   private setup: NamespaceSetup;
+  /** Grows whenever the setup, the routes, their servers or the set of servers change. */
+  private revision = 0;
+  /** The order at a sum of revisions: it is read at each event of each path. */
+  private ordered: { readonly revision: number; readonly servers: readonly Server[] } | null = null;
+  private keys: { readonly setup: NamespaceSetup; readonly bySection: ReadonlyMap<number, readonly string[]> } | null = null;
   private readonly identity: Identity;
   private readonly ports: NamespacePorts;
   private readonly limiter: ConnectionLimiter;
@@ -137,6 +142,7 @@ export class Namespace {
   /** Applies a new configuration or new facts about the client's interfaces. Paths that the new plan still contains stay open. */
   change(setup: NamespaceSetup): void {
     this.setup = setup;
+    this.revision++;
     const { heartbeatMs, suspectMs, deadMs } = setup.config;
     for (const { trunk } of this.servers.values()) trunk.setTimes({ heartbeatMs, suspectMs, deadMs });
     for (const route of this.routes) endReplacement(route);
@@ -158,7 +164,7 @@ export class Namespace {
    * has not proved its identity are absent.
    */
   serversBySection(): ReadonlyMap<number, Server> {
-    const { whole, config, locals } = this.setup;
+    const { config } = this.setup;
     const found = new Map<number, Server>();
     for (const { remote, server } of this.routes)
       if (remote.position !== null && server?.isProved === true) found.set(remote.position, server);
@@ -169,19 +175,45 @@ export class Namespace {
       if (!server.isProved) continue;
       for (const keys of [server.named, server.metAt]) for (const key of keys) known.set(key, server);
     }
-    for (const section of left) {
-      const ports = new Set(locals.map((local) => targetPort(whole, config, section, local)));
-      const server = [...ports].map((port) => known.get(endPointKey(section.address, port))).find((one) => one !== undefined);
-      if (server !== undefined) found.set(section.position, server);
+    if (known.size === 0) return found;
+    const keys = this.sectionKeys();
+    for (const { position } of left) {
+      const server = keys
+        .get(position)
+        ?.map((key) => known.get(key))
+        .find((one) => one !== undefined);
+      if (server !== undefined) found.set(position, server);
     }
     return found;
   }
 
+  /** Maps the position of each `[server]` section to its end points. They are computed once for a setup: this client may have 2,048 sections. */
+  private sectionKeys(): ReadonlyMap<number, readonly string[]> {
+    const { setup } = this;
+    if (this.keys?.setup === setup) return this.keys.bySection;
+    const { whole, config, locals } = setup;
+    const bySection = new Map<number, readonly string[]>();
+    for (const section of config.servers) {
+      const ports = new Set(locals.map((local) => targetPort(whole, config, section, local)));
+      bySection.set(
+        section.position,
+        [...ports].map((port) => endPointKey(section.address, port)),
+      );
+    }
+    this.keys = { setup, bySection };
+    return bySection;
+  }
+
   /** The servers in the order of the configuration; the order in which they answered does not matter. */
   get orderedServers(): Server[] {
-    const found = this.serversBySection();
-    const led = this.config.servers.flatMap(({ position }) => found.get(position) ?? []);
-    return [...new Set([...led, ...this.servers.values()])];
+    let revision = this.revision;
+    for (const { endPointsRevision } of this.servers.values()) revision += endPointsRevision;
+    if (this.ordered?.revision !== revision) {
+      const found = this.serversBySection();
+      const led = this.config.servers.flatMap(({ position }) => found.get(position) ?? []);
+      this.ordered = { revision, servers: [...new Set([...led, ...this.servers.values()])] };
+    }
+    return [...this.ordered.servers];
   }
 
   /**
@@ -214,6 +246,7 @@ export class Namespace {
     const wanted = new Map(plan.wanted.map((ends) => [routeKey(ends), ends]));
     const known = new Map(this.routes.map((route) => [routeKey(route), route]));
     this.leftOut = plan.leftOut;
+    this.revision++;
     this.routes = [...wanted].map(([key, ends]) => this.routeFor(ends, known.get(key)));
     if (this.state === 'running') for (const route of this.routes) if (!known.has(routeKey(route))) route.supervisor.start();
     for (const [key, route] of known) if (!wanted.has(key)) this.retire(route, this.reasonAgainst(route));
@@ -285,6 +318,8 @@ export class Namespace {
   private forgetUnused(server: Server): void {
     if (server.trunk.attachments.length > 0 || this.routes.some((route) => route.server === server)) return;
     this.servers.delete(server.serverid);
+    // The sum of revisions grows, although that of this server is missing from now on.
+    this.revision += server.endPointsRevision + 1;
     server.trunk.end(STATUS.IO_ERROR, 'The client has no path to this server any more');
   }
 
@@ -351,7 +386,7 @@ export class Namespace {
   /** Called when a path is up. The path's end point now belongs only to the server that has proved its identity there. */
   private pathLives({ server, serverName, remote, port }: Route): void {
     const key = endPointKey(remote.address, port);
-    for (const one of this.servers.values()) if (one !== server) one.metAt.delete(key);
+    for (const one of this.servers.values()) if (one !== server && one.metAt.delete(key)) one.endPointsRevision++;
     server?.proved(serverName, key);
   }
 
@@ -381,6 +416,7 @@ export class Namespace {
     const server = this.servers.get(challenge.serverid) ?? this.newServer(challenge);
     server.meet(challenge);
     const before = route.server;
+    if (route.server !== server) this.revision++;
     route.server = server;
     route.serverName = challenge.server;
     // Keep at most one unproven server for each address; otherwise, a hostile peer could add a server with each CHALLENGE.
@@ -408,6 +444,7 @@ export class Namespace {
       interfacesChanged: () => this.wantFollow(),
     });
     this.servers.set(challenge.serverid, server);
+    this.revision++;
     return server;
   }
 }

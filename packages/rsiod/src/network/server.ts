@@ -68,6 +68,8 @@ export class Server {
   readonly named = new Set<string>();
   /** Keys of end points at which the server has proved its identity, at most END_POINTS_REMEMBERED_MAX. */
   readonly metAt = new Set<string>();
+  /** Changes whenever `named`, `metAt` or `isProved` may have changed. */
+  endPointsRevision = 0;
   /** True once the server has proved its identity and therefore its name. */
   isProved = false;
   /** Text with the reason why this client must not connect to the server again; null if it may. */
@@ -184,6 +186,7 @@ export class Server {
   /** Called when the server has proved its identity and its name at an end point. */
   proved(name: string, endPoint: string): void {
     this.name = name;
+    if (!this.isProved || !this.metAt.has(endPoint)) this.endPointsRevision++;
     this.isProved = true;
     remember(this.metAt, endPoint);
   }
@@ -345,7 +348,11 @@ export class Server {
     this.interfacesGeneration = generation;
     const isSame = isDeepStrictEqual(interfaces, this.interfaces);
     this.interfaces = interfaces;
-    for (const { address, port } of interfaces) remember(this.named, endPointKey(address, port));
+    for (const { address, port } of interfaces) {
+      const key = endPointKey(address, port);
+      if (!this.named.has(key)) this.endPointsRevision++;
+      remember(this.named, key);
+    }
     if (!isSame) this.ports.interfacesChanged(this);
   }
 }
