@@ -99,7 +99,6 @@ const FINDERS: readonly (readonly [seed: number, mutants: readonly string[]])[] 
   [493, ['diff-unsynced']],
   [496, ['record-same-id']],
   [623, ['moved-without-rest']],
-  [768, ['fence-late']],
   [875, ['opened-while-removed']],
   [3028, ['revoke-unsettled', 'revoke-volatile']],
   [3098, ['revoke-unproven']],
@@ -210,7 +209,6 @@ const FARMS: readonly (readonly [seed: number, mutants: readonly string[]])[] = 
   [23, ['freed-mounted', 'own-past-unfenced', 'given-up-ends-hold']],
   [30, ['ledger-late']],
   [61, ['fence-last-only']],
-  [565, ['look-in-memory']],
   [9001, ['look-for-ever', 'forced-at-once']],
 ];
 
