@@ -23,6 +23,7 @@ test('exactly these methods read', () => {
     'interface-list',
     'job-list',
     'pool-list',
+    'readiness',
     'stats',
     'volume-diff',
     'volume-list',

@@ -67,6 +67,8 @@ export class SessionHost {
   private readonly failedOpens: RateLimitedLog;
   private askNumber = 0;
   private ended: Promise<void> | null = null;
+  /** True after `ended` was sent. */
+  private isOver = false;
 
   /** `id` is the session id in hex. */
   constructor(id: string, { interfaces, generation, shortPools }: Beginning, ports: SessionHostPorts) {
@@ -78,7 +80,7 @@ export class SessionHost {
       log,
       pools,
       version: programVersion(),
-      pathsChanged: (count) => ports.send({ type: 'paths', count }),
+      pathsChanged: (count) => this.tell({ type: 'paths', count }),
       clientEnds: (sentence) => void this.end('E_NO_SESSION', sentence),
       list: async () => listFrom(await this.ask({ what: 'list' })),
       grant: async (request) => this.grantOr(await this.ask({ what: 'grant', request }), request.name),
@@ -87,18 +89,18 @@ export class SessionHost {
       },
       admin: async (request) => this.adminFrom(await this.ask(request)),
       vote: async (request) => this.voteFrom(await this.ask(request)),
-      lost: (volumeId) => ports.send({ type: 'lost', volumeId }),
-      cut: (volumeId) => ports.send({ type: 'cut', volumeId }),
+      lost: (volumeId) => this.tell({ type: 'lost', volumeId }),
+      cut: (volumeId) => this.tell({ type: 'cut', volumeId }),
       look: async (poolId, generation, hasFailed) => isMineFrom(await this.ask({ what: 'look', poolId, generation, hasFailed })),
       lookAge: async (poolId, generation) => lookAgeFrom(await this.ask({ what: 'look-age', poolId, generation })),
-      held: (number) => ports.send({ type: 'held', number }),
-      throttled: (report) => ports.send({ type: 'throttled', report }),
+      held: (number) => this.tell({ type: 'held', number }),
+      throttled: (report) => this.tell({ type: 'throttled', report }),
       clone: async (request) => clonedFrom(await this.ask(request)),
       askRecord: async (ask) => recordReplyFrom(await this.ask(ask)),
       askSnapshot: async (ask) => snapshotReplyFrom(await this.ask(ask)),
       settle: async (volumeId, epoch, incarnation) => settledFrom(await this.ask({ what: 'settle', volumeId, epoch, incarnation })),
       waitsForSpace: (volumeId, isWaiting) => {
-        ports.send({ type: 'space', volumeId, isWaiting, poolId: this.fullPools.get(volumeId) ?? null });
+        this.tell({ type: 'space', volumeId, isWaiting, poolId: this.fullPools.get(volumeId) ?? null });
         if (!isWaiting) this.fullPools.delete(volumeId);
       },
       openBackend: async (volume) => {
@@ -180,14 +182,15 @@ export class SessionHost {
   end(code: string, sentence: string): Promise<void> {
     this.ended ??= this.session.end(code, sentence).then(() => {
       this.failedOpens.close();
-      this.ports.send({ type: 'ended' });
+      this.tell({ type: 'ended' });
+      this.isOver = true;
     });
     return this.ended;
   }
 
   /** Reports the session's figures. The report includes each volume that is not idle, and each volume whose figures have changed. */
   report(): void {
-    this.ports.send({ type: 'figures', figures: { ...this.session.figures(false), holesOff: this.ports.helper.isOff } });
+    this.tell({ type: 'figures', figures: { ...this.session.figures(false), holesOff: this.ports.helper.isOff } });
   }
 
   /** Ends the session, because the listener has exited. */
@@ -204,18 +207,26 @@ export class SessionHost {
    */
   private async revoke({ number, volumeId, epoch }: Extract<ToSession, { type: 'revoke' }>): Promise<void> {
     try {
-      this.ports.send({ type: 'revoked', number, isFlushed: await this.session.revoke(volumeId, epoch) });
+      this.tell({ type: 'revoked', number, isFlushed: await this.session.revoke(volumeId, epoch) });
     } catch (thrown) {
       this.ports.log.error(`Cannot close volume ${volumeId}: ${toRsError(thrown).message}`);
     }
   }
 
+  /**
+   * Sends a message, and drops it after `ended`. An OPEN or a report may still run when the session ends, and the listener kills a process
+   * that sends a message for an ended session, with the sessions of other clients.
+   */
+  private tell(message: FromSession): void {
+    if (!this.isOver) this.ports.send(message);
+  }
+
   private ask(request: SessionRequest): Promise<ListenerAnswer> {
     const number = this.askNumber++;
-    if (!this.ports.isListenerThere()) return Promise.resolve(null);
+    if (this.isOver || !this.ports.isListenerThere()) return Promise.resolve(null);
     return new Promise((resolve) => {
       this.pending.set(number, resolve);
-      this.ports.send({ type: 'ask', number, request });
+      this.tell({ type: 'ask', number, request });
     });
   }
 
