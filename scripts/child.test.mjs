@@ -11,10 +11,10 @@ import { ROOT } from './prepare.mjs';
 const WAIT = { timeout: 15_000, interval: 20 };
 
 /** Runs a shell script through runGroup. Returns the words of the first output line, and the process that called runGroup. */
-async function begin(script) {
+async function begin(script, options = {}) {
   const code = `
     import { runGroup } from ${JSON.stringify(join(ROOT, 'scripts/child.mjs'))};
-    const { status } = await runGroup('sh', ['-c', ${JSON.stringify(script)}], {});
+    const { status } = await runGroup('sh', ['-c', ${JSON.stringify(script)}], ${JSON.stringify(options)});
     process.exitCode = status;`;
   const runner = spawn(process.execPath, ['--input-type=module', '-e', code], { stdio: ['ignore', 'pipe', 'inherit'] });
   const ended = once(runner, 'close');
@@ -43,4 +43,10 @@ test('without a signal, the exit code is that of the program', async () => {
   const { ended, words } = await begin('echo here; exit 7');
   expect(words).toEqual(['here']);
   expect(await ended).toEqual([7, null]);
+});
+
+test('a program that gives way, and its children, have the least priority', async () => {
+  const { ended, words } = await begin(`nice; true`, { givesWay: true });
+  expect(words).toEqual(['19']);
+  expect(await ended).toEqual([0, null]);
 });

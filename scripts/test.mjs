@@ -1,22 +1,22 @@
-// `npm test`: builds, runs the unit tests, the simulator, the conformance suite and the other tests with real processes, and prints a
-// summary. Arguments are vitest's name filters. check.mjs runs the static checks. The output lists the failures at its end, because often
-// only the end of a long log is kept. A signal ends Vitest and all processes that tests have started (child.mjs). Invariant: the last line
-// is `N passed, N failed`, and the exit code is 0 if and only if something passed and nothing failed. A suite over its time budget causes a
-// warning, not a failure.
+// `npm test`: builds, runs the unit tests, the conformance suite, the simulator and the tests with real processes, and prints a summary.
+// Arguments are vitest's name filters. check.mjs runs the static checks. The output lists the failures at its end, because often only the
+// end of a long log is kept. The simulator only computes, and the tests with real processes mostly wait: both run at the same time, and the
+// simulator gives way. A signal ends Vitest and all processes that tests have started (child.mjs). Invariant: the last line is `N passed, N
+// failed`, and the exit code is 0 if and only if something passed and nothing failed. A suite over its time budget causes a warning only.
 
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runGroup } from './child.mjs';
 import { prepare, ROOT, secondsSince, tool } from './prepare.mjs';
 import { failureLines, SUMMARY_FILE_VARIABLE } from './summary-reporter.mjs';
 
-const SUITES = [
-  { name: 'unit', budgetSeconds: 60 },
-  { name: 'sim', budgetSeconds: 240 },
+const ALONE = [
+  { name: 'unit', budgetSeconds: 180 },
   { name: 'conformance', budgetSeconds: 60 },
-  { name: 'integration', budgetSeconds: 660 },
 ];
+const SIM = { name: 'sim', budgetSeconds: 900 };
+const INTEGRATION = { name: 'integration', budgetSeconds: 900 };
 
 const filters = process.argv.slice(2);
 let ended = false;
@@ -29,10 +29,23 @@ prepare();
 const folder = mkdtempSync(join(tmpdir(), 'rsio-test-'));
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
 const sums = [];
-for (const suite of SUITES) sums.push(await runSuite(suite));
+for (const suite of ALONE) sums.push(await runSuite(suite));
+sums.push(...(await Promise.all([runBeside(SIM), runSuite(INTEGRATION)])));
 report(sums);
 
-async function runSuite({ name, budgetSeconds }) {
+/** Runs a suite that gives way to others, and prints its output at its end. */
+async function runBeside(suite) {
+  const path = join(folder, `${suite.name}.log`);
+  const output = openSync(path, 'w');
+  try {
+    return await runSuite(suite, { output, givesWay: true });
+  } finally {
+    closeSync(output);
+    process.stdout.write(readFileSync(path));
+  }
+}
+
+async function runSuite({ name, budgetSeconds }, options = {}) {
   const startMs = performance.now();
   const file = join(folder, `${name}.json`);
   const result = await runGroup(
@@ -40,7 +53,7 @@ async function runSuite({ name, budgetSeconds }) {
     ['run', '--project', name, '--reporter=default', `--reporter=${join(ROOT, 'scripts/summary-reporter.mjs')}`].concat(
       filters.length > 0 ? ['--passWithNoTests', ...filters] : [],
     ),
-    { cwd: ROOT, env: { ...process.env, [SUMMARY_FILE_VARIABLE]: file } },
+    { ...options, cwd: ROOT, env: { ...process.env, [SUMMARY_FILE_VARIABLE]: file } },
   );
   const summary = readSummary(file) ?? { passed: 0, failures: [], skipped: [] };
   if (result.status !== 0 && summary.failures.length === 0) {

@@ -24,6 +24,8 @@ export interface ManagerPorts {
   /** Whether the manager also takes volumes away from clients. */
   readonly revokes: boolean;
   users(volume: SimVolume): readonly SimUser[];
+  /** The machine of the server crashes. */
+  crash(): void;
   /** The user detaches the volume, and attaches it again only after `callBack`. Resolves within AWAY_MAX_MS. */
   sendAway(user: SimUser): Promise<void>;
   callBack(user: SimUser): void;
@@ -49,6 +51,8 @@ export const AWAY_MAX_MS = 1500;
 const ANSWER_MAX_MS = 4000;
 const RETRY_MAX_MS = 400;
 const REPEAT_CHANCE = 0.3;
+/** Chance of a crash at the answer to an order that takes a volume away. */
+const CRASH_CHANCE = 0.3;
 const POLL_MS = 20;
 const REATTACH_MS = 500;
 /** Errors after which the manager repeats its order. */
@@ -126,6 +130,8 @@ export class SimManager {
     const client = random.chance(0.8) ? (one.volume.holder ?? random.pick(nodes)) : random.pick(nodes);
     const clients = nodes.filter((node) => node !== client).toSorted();
     if ((await this.ask({ verb: 'revoke', name: state.name, client }, one.id, { ...state, clients: clients.join() })) === null) return;
+    // What the client has written must be on disk when its hold has ended.
+    if (random.chance(CRASH_CHANCE)) this.ports.crash();
     await this.pause(random.unit() * GAP_MAX_MS);
     await this.ask({ verb: 'allow', name: state.name, client }, one.id, state);
     const back = async (user: SimUser): Promise<void> => {

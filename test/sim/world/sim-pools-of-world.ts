@@ -84,6 +84,9 @@ export class SimPoolsOfWorld {
       judge,
       nodes,
       revokes: world.shape.hasRevocations,
+      crash: () => {
+        if (!this.isOver) world.faults.crashMachine(server);
+      },
       users: (volume) => this.users(volume),
       sendAway: async (user) => {
         const client = world.clientOf(user);

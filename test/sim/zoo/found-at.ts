@@ -99,10 +99,11 @@ const FINDERS: readonly (readonly [seed: number, mutants: readonly string[]])[] 
   [493, ['diff-unsynced']],
   [496, ['record-same-id']],
   [623, ['moved-without-rest']],
+  [768, ['fence-late']],
   [875, ['opened-while-removed']],
-  [3028, ['revoke-unsettled', 'revoke-volatile']],
-  [3098, ['revoke-unproven']],
-  [3112, ['revoke-unsynced']],
+  [3014, ['revoke-unproven', 'revoke-unsynced']],
+  [3028, ['revoke-volatile']],
+  [3518, ['revoke-unsettled']],
 ];
 
 /** Mutants that an explorer finds, with the seed of the explorer's world. */
@@ -209,6 +210,7 @@ const FARMS: readonly (readonly [seed: number, mutants: readonly string[]])[] = 
   [23, ['freed-mounted', 'own-past-unfenced', 'given-up-ends-hold']],
   [30, ['ledger-late']],
   [61, ['fence-last-only']],
+  [9067, ['look-in-memory']],
   [9001, ['look-for-ever', 'forced-at-once']],
 ];
 

@@ -11,7 +11,7 @@ import type { OpenAnswer } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { type FarmRecord, freed, type Writer } from '@rsio/rssrv/farm/farm-record';
 import { Farms } from '@rsio/rssrv/farm/farms';
-import { OwnLooks } from '@rsio/rssrv/farm/own-looks';
+import { OwnLooks, type OwnLooksPorts } from '@rsio/rssrv/farm/own-looks';
 import { SharedPool } from '@rsio/rssrv/farm/shared-pool';
 import type { StorageClient } from '@rsio/rssrv/farm/engine';
 import type { Ownership, SharedPoolPorts, Standing } from '@rsio/rssrv/farm/shared-pool-ports';
@@ -38,6 +38,10 @@ interface PoolInner {
   owned: PrivateAs<SharedPool['owned'], Owned | null>;
   standing: PrivateAs<SharedPool['standing'], Standing>;
   readonly store: PrivateAs<SharedPool['store'], (before: FarmRecord, next: FarmRecord) => Promise<void>>;
+}
+
+interface LooksInner {
+  readonly ports: PrivateAs<OwnLooks['ports'], OwnLooksPorts>;
 }
 
 interface MountInner {
@@ -257,6 +261,18 @@ export const FARM_MUTANTS: readonly Mutant[] = [
         Farms,
         'isMine',
         (original) => (self, name, generation) => original(self, name, generation, false),
+      ),
+  },
+  {
+    ...FARMS,
+    name: 'look-in-memory',
+    rule: 'F8',
+    breaks: 'a look does not read the record',
+    apply: () =>
+      override<LooksInner, [], Promise<boolean>>(
+        OwnLooks,
+        'lookUntilKnown',
+        () => (self) => Promise.resolve(self.ports.owned()?.isLost === false),
       ),
   },
   {

@@ -6,6 +6,7 @@ import { STATUS } from '@rsio/protocol/wire/status';
 import { ReplicaFence, type ReplicaFencePorts } from '@rsio/rssrv/mirrors/replica-fence';
 import { IntentMap } from '@rsio/rssrv/mirrors/intent-map';
 import { MapWriter } from '@rsio/rssrv/mirrors/map-writer';
+import type { OwnReplica } from '@rsio/rssrv/mirrors/own-replicas';
 import { override } from '../../base/override.ts';
 import type { Mutant, PrivateAs } from '../mutants/mutant.ts';
 
@@ -54,6 +55,16 @@ const CLAIMS: readonly Mutant[] = [
         const ended = original(self, ...given);
         self.ports = ports;
         return ended;
+      }),
+  },
+  {
+    name: 'fence-late',
+    rule: 'M4',
+    breaks: 'A claim is answered before the handles of lower terms are revoked',
+    apply: () =>
+      override<ReplicaFence, [OwnReplica], Promise<void>>(ReplicaFence, 'end', (original) => (self, replica) => {
+        original(self, replica).catch(() => undefined);
+        return Promise.resolve();
       }),
   },
 ];

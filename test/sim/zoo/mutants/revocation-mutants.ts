@@ -1,6 +1,9 @@
 // Mutants of rule H6: an order that takes a volume away from a client. Only worlds in which administrators give such orders can find them.
 // The mutants break the production class Revocations, or the change of the holds at its end. The zoo runs these mutants.
 
+import { STATUS, type Status } from '@rsio/protocol/wire/status';
+import type { OpenVolume } from '@rsio/rssrv/session/request';
+import { VolumeSyncs } from '@rsio/rssrv/session/volume-syncs';
 import { Holds } from '@rsio/rssrv/volumes/holds/holds';
 import type { VolumeHolds } from '@rsio/rssrv/volumes/holds/hold-rules';
 import { type LeftVolume, type RevocationPorts, Revocations } from '@rsio/rssrv/volumes/holds/revocations';
@@ -46,7 +49,26 @@ export const REVOCATION_MUTANTS: readonly Mutant[] = [
     rule: 'H6',
     breaks: 'The hold ends before the writes of the client are durable',
     needsRevocations: true,
-    apply: () => otherSteps(() => ({ sync: async () => undefined })),
+    // The session syncs a handle when it closes it, so both syncs have to go.
+    apply: () => {
+      let underWay = 0;
+      const restoreSteps = otherSteps((ports) => ({
+        sync: async () => undefined,
+        revoke: async (...grants) => {
+          underWay++;
+          return ports.revoke(...grants).finally(() => underWay--);
+        },
+      }));
+      const restoreLast = override<VolumeSyncs, [OpenVolume], Promise<Status>>(
+        VolumeSyncs,
+        'last',
+        (original) => (self, open) => (underWay > 0 ? Promise.resolve(STATUS.OK) : original(self, open)),
+      );
+      return () => {
+        restoreLast();
+        restoreSteps();
+      };
+    },
   },
   {
     name: 'revoke-unsettled',
