@@ -9,6 +9,7 @@ import { momentViolationOf, violationOf } from '@rsio/protocol/testing/mirror-da
 import { repairLife } from '@rsio/protocol/testing/mirror-repair-lives';
 import { walk } from '@rsio/rssrv/testing/intent-scene';
 import { runFarmSeed } from '../../farm/farm-world.ts';
+import { claimWorld } from './claim-worlds.ts';
 import { copiedSourceWorld } from './copied-source-worlds.ts';
 import { dataProcessWorld } from './data-process-worlds.ts';
 import { gatePairWorld } from './gate-pair-worlds.ts';
@@ -25,7 +26,7 @@ import { ANY, type WalkOptions, World } from '../../../mirrors/world.ts';
  * `walks`: the walks of test/mirrors. `data`: the data path. `copies`: the copier. `repairs`: comparisons with repairs. `beyond`: a replica
  * whose volume is larger than the mirror. `maps`: the intent map of a replica. `limits`: seeds with limits. `moments`: the data path with
  * snapshots. `rereads`: a session and late copies of READs. `given-up`: a trunk whose READs are abandoned while they are answered. `syncs`:
- * the syncs that a server makes without a request. `copied-sources`: a piece that is copied from storage that loses content.
+ * the syncs that a server makes without a request. `claims`: votes at a server with a replica whose revocations hang. `copied-sources`: a piece that is copied from storage that loses content.
  * `data-processes`: the listener, with clients that have several data processes. `gates`: a gate whose process stands still at times.
  * `gate-pairs`: two gates of one volume. `records`: the gate record of a volume that changes its holder. `farms`: several servers over a
  * shared disk.
@@ -42,6 +43,7 @@ export type Explorer =
   | 'rereads'
   | 'given-up'
   | 'lost-pages'
+  | 'claims'
   | 'copied-sources'
   | 'syncs'
   | 'data-processes'
@@ -60,6 +62,7 @@ export async function explore(explorer: Explorer, options: Partial<WalkOptions>,
     if (explorer === 'given-up') return givenUpWorld(seed);
     if (explorer === 'lost-pages') return lostPageWorld(seed);
     if (explorer === 'copied-sources') return copiedSourceWorld(seed);
+    if (explorer === 'claims') return await claimWorld(seed);
     if (explorer === 'syncs') return syncWorld(seed);
     if (explorer === 'data-processes') return await dataProcessWorld(seed);
     if (explorer === 'gates') return gateWorld(seed);

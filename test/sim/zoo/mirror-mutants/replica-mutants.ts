@@ -71,5 +71,5 @@ const CLAIMS: readonly Mutant[] = [
 
 export const REPLICA_MUTANTS: readonly Mutant[] = [
   ...MAPS.map((mutant): Mutant => ({ ...mutant, explorer: 'maps' })),
-  ...CLAIMS.map((mutant): Mutant => ({ ...mutant, needsMirrors: true })),
+  ...CLAIMS.map((mutant): Mutant => ({ ...mutant, explorer: 'claims' })),
 ];
