@@ -1,6 +1,6 @@
 // The connections of hosts to all gates, and which of them ends when there is no room for one more: never one whose host has logged in. A
 // flood of logins therefore costs the flood its own connections. Pure. Invariants: the bounds hold after each call; of the connections
-// without a login, one from the address with the most of them ends, and first one from which nothing has come for the longest time.
+// without a login, one from the address with the most of them ends, and first one from which nothing has come for the longest time. Rules: G47.
 
 import { counted } from '@rsio/common/lib/assert';
 import { GATE_CONNECTIONS_MAX, GATE_UNPROVEN_EACH_MAX, GATE_UNPROVEN_MAX } from './limits.ts';

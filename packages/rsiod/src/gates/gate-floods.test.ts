@@ -1,5 +1,6 @@
 // Floods of logins at gates with real sockets: the number of connections is bounded, hosts that have logged in go on, and a new host gets in
 // at its first try. The oracles are raw hosts and the figures of the gate. test/integration/gate-floods.test.ts has the memory of rsiod.
+// Rules: G47.
 
 import { describe, expect, it, vi } from 'vitest';
 import { systemClock } from '@rsio/common/lib/clock';

@@ -55,7 +55,7 @@ export const GATE_TRANSFER_MAX_BYTES = 4 * KIB * 2 ** GATE_TRANSFER_BITS;
 export const GATE_IN_CAPSULE_BYTES = 8 * KIB;
 /** Memory for the data of all commands of all gates until it has been sent, without data in capsules and of admin commands. */
 export const GATE_BYTES_MAX = 64 * MIB;
-/** Most of it for the commands of one host, so that a host that takes no answers leaves the other half to the others. */
+/** Most memory for the commands of one host, so that a host that takes no answers leaves the other half to the others. */
 export const GATE_HOST_BYTES_MAX = GATE_BYTES_MAX / 2;
 /** Additional memory for the first command of a connection, so that a slow host cannot starve the others. */
 export const GATE_RESERVE_BYTES = 64 * MIB;

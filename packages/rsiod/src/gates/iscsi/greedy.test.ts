@@ -1,5 +1,5 @@
 // One host that takes all that it may, in as many sessions as it may have, and reads nothing. The oracle is another host of the same gate: it
-// has all its commands answered in the meantime, and none with BUSY. What the greedy host uses is within its bounds.
+// has all its commands answered in the meantime, and none with BUSY. What the greedy host uses is within its bounds. Rules: G47.
 
 import { expect, it } from 'vitest';
 import { DataBuffers } from '../../frontends/streams/data-buffers.ts';

@@ -24,7 +24,7 @@ export function iscsiFloods(target: string): Readonly<Record<string, Script>> {
       if (step === 0) return chap;
       if (step === 1) return loginPdu({ stage: 0, keys: { CHAP_A: '7' } });
       const { CHAP_I = '', CHAP_C = '' } = keysOf(targetPdus(received).pdus.at(-1)?.data ?? Buffer.alloc(0));
-      const CHAP_R = chapResponse('7', CHAP_I, 'not the secret of it', CHAP_C);
+      const CHAP_R = chapResponse('7', CHAP_I, 'another-secret!!', CHAP_C);
       return step === 2 ? loginPdu({ stage: 0, next: 1, keys: { CHAP_N: HOST, CHAP_R } }) : null;
     },
     'send texts without an end': () => emptyParts,

@@ -72,6 +72,17 @@ export class SocketInitiator {
     return pdu({ opcode: 1, flags: 0xa1, lun: this.lun, tag: this.tag++, words, cdb: write10(block, data.length / 512), data });
   }
 
+  /** The bytes of a read of whole blocks of 512 bytes. */
+  readCommand(block: number, bytes: number): Buffer {
+    const words = { 20: bytes, 24: this.cmdSn++ };
+    return pdu({ opcode: 1, flags: 0xc1, lun: this.lun, tag: this.tag++, words, cdb: read10(block, bytes / 512) });
+  }
+
+  /** From now on, nothing that the gate sends is read. */
+  stopReading(): void {
+    this.socket.pause();
+  }
+
   /** Executes a command; `bytes` is the length of its data to the host. Commands that a unit attention has stopped are repeated. */
   async run(cdb: readonly number[], { bytes = 0, data }: { bytes?: number; data?: Buffer } = {}): Promise<ScsiResult> {
     for (let tries = 0; ; tries++) {
