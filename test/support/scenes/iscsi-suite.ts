@@ -22,7 +22,7 @@ const MIB = 1024 * 1024;
 const SKIPPED =
   /allow-sanitize|not removable|not write-protected|WRITEATOMIC16|READDEFECTDATA1[02]|LBPPB < 2|WRITESAME1[06] does not support 0-blocks|REPORT_SUPPORTED_OPCODES/;
 /** A mirror keeps no gate record, so that its gate announces no reservations. */
-const SKIPPED_AT_MIRROR = /PERSISTENT ?RESERVE|PROUT|PRIN|PERSISTENT_RESERVE|RESERVE/i;
+const SKIPPED_AT_MIRROR = /PERSISTENT RESERVE IN is not implemented|PROUT Not Supported/;
 
 export interface SuiteResult {
   readonly total: number;
@@ -111,5 +111,5 @@ export async function mirrorSite(hosts: Hosts): Promise<SuiteSite> {
   const site = await MirrorSite.start(await loopbackMirrorPlaces(hosts), { poolParent: tmpdir() }, (action) => hosts.onClean(action));
   await site.addMirror('suite', 64 * MIB);
   const url = await gateOf(site.client, 'suite');
-  return { url, mayLackReservations: false, cuts: () => 0, end: () => site.untilInSync() };
+  return { url, mayLackReservations: true, cuts: () => 0, end: () => site.untilInSync() };
 }
