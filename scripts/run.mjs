@@ -41,6 +41,11 @@ export const PROGRAMS = {
   'move-latency': { run: 'source', entry: 'test/figures/move-latency.ts', what: 'measures what an application notices of moves' },
   postgres: { run: 'source', entry: 'test/figures/postgres.ts', what: 'starts PostgreSQL from clones of a group of snapshots' },
   lab: { run: 'source', entry: 'test/figures/netlab/main.ts', what: 'the netlab: faults and throughput of several links' },
+  'iscsi-suite': {
+    run: 'source',
+    entry: 'test/figures/iscsi-suite.ts',
+    what: 'libiscsi at a gate with a mirror or failing paths behind it',
+  },
   'data-centre': { run: 'source', entry: 'test/data-centre/main.ts', what: 'three servers in two namespaces and three clients' },
   'web-load': { run: 'source', entry: 'test/web/load.ts', what: 'measures how fast the pages of rsweb load in Chromium' },
   'web-screens': { run: 'source', entry: 'test/web/screens.ts', what: 'writes screenshots of the pages of rsweb into docs/screens' },

@@ -15,17 +15,11 @@ import { freePort } from '../support/hosts/loopback.ts';
 import { NbdIo } from '../support/io/nbd-io.ts';
 import { run } from '../support/programs/programs.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
+import { runSuite } from '../support/scenes/iscsi-suite.ts';
 
 const WAIT_MS = 60_000;
 const SUITE_MS = 300_000;
 const BLOCK = 4096;
-/**
- * What libiscsi's suite may skip: commands that a disk of this kind does not have, and what cannot be tried here. It says the same when a
- * target refuses what it must refuse: WRITE SAME of zero blocks (WSNZ), and REPORT SUPPORTED OPERATION CODES with a wrong option.
- */
-const SKIPPED =
-  /allow-sanitize|not removable|not write-protected|WRITEATOMIC16|READDEFECTDATA1[02]|LBPPB < 2|WRITESAME1[06] does not support 0-blocks|REPORT_SUPPORTED_OPCODES/;
-
 const hosts = useHosts('file');
 let server: Host;
 let client: Host;
@@ -78,17 +72,13 @@ function block(text: string): Buffer {
 }
 
 it.for([
-  ['SCSI', '215'],
-  ['iSCSI', '15'],
+  ['SCSI', 215],
+  ['iSCSI', 15],
 ] as const)('passes the tests of libiscsi for %s', { timeout: SUITE_MS }, async ([family, count], context) => {
   needPrograms(context, 'iscsi-test-cu');
   const url = `iscsi://127.0.0.1:${port}/${(await gate()).nqn}/${await lunOf('suite')}`;
-  const { stdout } = await run('iscsi-test-cu', ['-d', '-n', '-V', '-t', family, url, url], { timeoutMs: SUITE_MS });
-  const [, total, passed, failed] = /^ +tests +(\d+) +\d+ +(\d+) +(\d+)/m.exec(stdout) ?? [];
-  const reports = stdout.match(/had failures:[\s\S]{0,300}/g);
-  expect({ total, passed, failed, reports }).toEqual({ total: count, passed: count, failed: '0', reports: null });
-  const skipped = new Set(stdout.match(/\[SKIPPED\].*/g));
-  expect([...skipped].filter((line) => !SKIPPED.test(line))).toEqual([]);
+  const { total, passed, failed, reports, skipped } = await runSuite({ url, mayLackReservations: false }, family, SUITE_MS);
+  expect({ total, passed, failed, reports, skipped }).toEqual({ total: count, passed: count, failed: 0, reports: [], skipped: [] });
 });
 
 it("QEMU's initiator writes an image and reads it back, with CHAP", async (context) => {

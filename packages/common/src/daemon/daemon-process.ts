@@ -4,6 +4,7 @@
 
 import { spawn } from 'node:child_process';
 import { resolve } from 'node:path';
+import { killChild } from './kill-child.ts';
 import { BACKGROUND_VARIABLE, STARTER_FD, type StartMessage, startInBackground } from './background-start.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import { RsError, toRsError } from '../lib/errors.ts';
@@ -76,7 +77,7 @@ export async function startDaemon(options: DaemonOptions, clock: Clock = systemC
 async function runBelow(program: string, command: readonly string[]): Promise<void> {
   const [first = '', ...rest] = command;
   const child = spawn(first, rest, { stdio: 'inherit' });
-  const pass = (signal: NodeJS.Signals): void => void child.kill(signal);
+  const pass = (signal: NodeJS.Signals): void => killChild(child, signal);
   const signals = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
   for (const signal of signals) process.on(signal, pass);
   const [code, signal] = await new Promise<[number | null, NodeJS.Signals | null]>((ended, failed) => {

@@ -4,6 +4,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
+import { killChild } from '../daemon/kill-child.ts';
 import { errnoName, RsError } from '../lib/errors.ts';
 import { formatLocalTime, formatLogLine } from './log-line.ts';
 
@@ -59,7 +60,7 @@ export class JournalReader {
 
   stop(): void {
     this.isStopped = true;
-    this.child?.kill();
+    if (this.child !== null) killChild(this.child, 'SIGTERM');
   }
 
   private async print(child: ChildProcess): Promise<void> {

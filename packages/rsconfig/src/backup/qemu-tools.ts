@@ -5,6 +5,7 @@ import { spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
+import { killChild } from '@rsio/common/daemon/kill-child';
 import type { Clock } from '@rsio/common/lib/clock';
 import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
 import { LISTEN_RETRY_MS, LISTEN_WAIT_MS, PROGRAM_TEXT_MAX_CHARS } from '../limits.ts';
@@ -97,5 +98,5 @@ function start(
     );
     child.once('close', (code) => resolve({ code, out, text: text.trim() }));
   });
-  return { ended, kill: () => void child.kill() };
+  return { ended, kill: () => killChild(child, 'SIGTERM') };
 }

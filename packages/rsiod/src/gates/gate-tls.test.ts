@@ -1,75 +1,39 @@
 // TLS of hosts at a gate with real sockets: keys, names, reloads, bounds, gaps. The host is Node's TLS client with the keys of tls-psk.ts,
 // whose own tests have known answers. Rules: D1, G43.
 
-import { createServer, connect } from 'node:net';
-import { mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { connect } from 'node:net';
+import { expect, it, vi } from 'vitest';
 import { parseTlsKey } from '@rsio/common/config/gate-secrets';
 import type { ClientGateConfig, GateSecret } from '@rsio/common/config/schema/types';
 import { type Clock, systemClock } from '@rsio/common/lib/clock';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { StallingClock } from '@rsio/common/testing/stalling-clock';
-import { MemoryVolume } from '../frontends/nbd/testing/memory-volume.ts';
 import { gateNqn } from './nvme-protocol.ts';
-import { Gates } from './gates.ts';
+import type { Gates } from './gates.ts';
 import { GATE_LOGIN_MS } from './limits.ts';
 import { HOST_NQN } from './nvme/testing/nvme-host.ts';
 import { DISCOVERY_NQN } from './nvme/wire/constants.ts';
+import { NAMESPACE_ID, UNTIL, useGates } from './testing/gates-scene.ts';
 import { type HostLogin, SocketHost } from './testing/socket-host.ts';
 import { tlsWarning } from './tls/gate-tls.ts';
 import { tlsPsks } from './tls/tls-psk.ts';
 
-const UNTIL = { timeout: 10_000, interval: 5 };
-const NQN = gateNqn(7, 'g1');
+const NQN = gateNqn(NAMESPACE_ID, 'g1');
 const OTHER = 'nqn.2020-01.org.example:other';
 const KEY = parseTlsKey('NVMeTLSkey-1:01:VRLbtnN9AQb2WXW3c9+wEf/DRLz0QuLdbYvEhwtdWwNf9LrZ:')!;
 const SECRET: GateSecret = { hash: 0, key: Buffer.alloc(32, 's') };
 
-let folder: string;
-let volume: MemoryVolume;
-let port: number;
 let gates: Gates;
 const clock = new StallingClock(systemClock);
-const lines: string[] = [];
-const hosts: SocketHost[] = [];
+const scene = useGates();
+const { lines } = scene;
 
 function gate(changes: Partial<ClientGateConfig> = {}): ClientGateConfig {
-  return {
-    ...{ name: 'g1', protocol: 'nvme', nqn: null, addresses: [{ address: '127.0.0.1', port }], hosts: null, volumes: 'all', member: null },
-    ...{ secretFile: '/s', secrets: new Map(), tls: true, tlsKeys: new Map([[HOST_NQN, KEY]]) },
-    ...changes,
-  };
+  return scene.gate({ secretFile: '/s', secrets: new Map(), tls: true, tlsKeys: new Map([[HOST_NQN, KEY]]), ...changes });
 }
 
-beforeEach(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'gate-tls-'));
-  volume = new MemoryVolume();
-  Object.assign(volume, { id: '12345678-9abc-4def-8123-456789abcdef' });
-  const free = createServer();
-  await new Promise<void>((resolve) => free.listen(0, '127.0.0.1', resolve));
-  const address = free.address();
-  port = typeof address === 'object' && address !== null ? address.port : 0;
-  await new Promise((resolve) => free.close(resolve));
-  lines.length = 0;
-});
-
-afterEach(async () => {
-  for (const host of hosts.splice(0)) host.close();
-  await gates.close();
-  await removeFolder(folder);
-});
-
 async function make(config = gate(), time: Clock = clock): Promise<void> {
-  const say = (message: string): void => void lines.push(message);
-  const servers = { offered: () => [], readRecord: () => Promise.resolve(null), take: () => Promise.resolve('not here') };
-  const options = { clock: time, log: { info: say, warn: say, error: say }, numbersFile: join(folder, 'gates.json'), version: '1.0' };
-  gates = new Gates({ ...options, isSettled: () => true, namespaceid: () => 7, nodeOf: () => 'big-2', servers, gates: [config] });
-  await gates.start();
-  await gates.show(volume);
-  await vi.waitFor(() => expect(lines.some((line) => line.includes('listens at'))).toBe(true), UNTIL);
+  gates = await scene.serving([config], time);
 }
 
 type Tls = NonNullable<HostLogin['tls']>;
@@ -81,8 +45,9 @@ function tlsOf(hostNqn = HOST_NQN, nqn = NQN, key = KEY, version = 'NVMe1'): Tls
 }
 
 async function login(changes: Partial<HostLogin> = {}): Promise<{ admin: SocketHost; io: SocketHost }> {
-  const both = await SocketHost.both(port, { nqn: NQN, hostNqn: HOST_NQN, tls: tlsOf(), ...changes });
-  hosts.push(both.admin, both.io);
+  const both = await SocketHost.both(scene.port, { nqn: NQN, hostNqn: HOST_NQN, tls: tlsOf(), ...changes });
+  scene.closes(both.admin);
+  scene.closes(both.io);
   return both;
 }
 
@@ -95,7 +60,7 @@ it.each([['NVMe0'], ['NVMe1']])('a host writes and reads a volume over TLS with 
   for (let at = 0; at < 4; at++) expect(await io.writeBlock(5, at * 16, data.subarray(at * 8192, (at + 1) * 8192))).toBe(0);
   expect((await io.readBlock(6, 0, 32 * 1024)).equals(data.subarray(0, 32 * 1024))).toBe(true);
   // A large answer is written from pooled memory, and has to be whole.
-  volume.content.set(data, 0);
+  scene.volume.content.set(data, 0);
   expect((await io.readBlock(7, 0, data.length)).equals(data)).toBe(true);
   expect([admin.tickets > 0, io.tickets > 0]).toEqual([tlsWarning() !== null, tlsWarning() !== null]);
   expect(gates.views()).toMatchObject([{ hosts: [HOST_NQN], tls: true }]);
@@ -115,10 +80,12 @@ it('a wrong key, unknown identities, plain hosts and other ciphers do not get in
     await gates.close();
     lines.length = 0;
     await make();
-    await expect(SocketHost.login(port, { nqn: NQN, hostNqn: HOST_NQN, ...(tls === undefined ? {} : { tls }) })).rejects.toThrow('closed');
+    await expect(SocketHost.login(scene.port, { nqn: NQN, hostNqn: HOST_NQN, ...(tls === undefined ? {} : { tls }) })).rejects.toThrow(
+      'closed',
+    );
     await said(why);
   }
-  expect(volume.seen).toEqual([]);
+  expect(scene.volume.seen).toEqual([]);
 });
 
 it('a key is for its host and its subsystem', async () => {
@@ -128,13 +95,15 @@ it('a key is for its host and its subsystem', async () => {
   await expect(login({ tls: tlsOf(HOST_NQN, DISCOVERY_NQN) })).rejects.toThrow('Connect');
   await expect(login({ nqn: DISCOVERY_NQN })).rejects.toThrow('Connect');
   const { admin } = await login();
-  await expect(SocketHost.login(port, { nqn: NQN, hostNqn: OTHER, qid: 1, cntlid: admin.cntlid, tls: tlsOf() })).rejects.toThrow('Connect');
+  await expect(SocketHost.login(scene.port, { nqn: NQN, hostNqn: OTHER, qid: 1, cntlid: admin.cntlid, tls: tlsOf() })).rejects.toThrow(
+    'Connect',
+  );
 });
 
 it('the discovery subsystem has a key of its own, and says that TLS is required', async () => {
   await make();
-  const admin = await SocketHost.login(port, { nqn: DISCOVERY_NQN, hostNqn: HOST_NQN, tls: tlsOf(HOST_NQN, DISCOVERY_NQN) });
-  hosts.push(admin);
+  const admin = await SocketHost.login(scene.port, { nqn: DISCOVERY_NQN, hostNqn: HOST_NQN, tls: tlsOf(HOST_NQN, DISCOVERY_NQN) });
+  scene.closes(admin);
   const log = await admin.run({ opcode: 2, cid: 3, dwords: [0x01ff_0070], transferBytes: 2048 });
   const data = log.kind === 'data' ? log.data : Buffer.alloc(2048);
   expect([data[1024 + 3], data[1024 + 768]]).toEqual([1, 2]);
@@ -142,8 +111,8 @@ it('the discovery subsystem has a key of its own, and says that TLS is required'
 
 it('a host with a secret authenticates inside TLS, and one without need not', async () => {
   await make(gate({ secrets: new Map([[HOST_NQN, SECRET]]), tlsKeys: new Map([HOST_NQN, OTHER].map((one) => [one, KEY])) }));
-  const unproven = await SocketHost.unproven(port, { nqn: NQN, hostNqn: HOST_NQN, tls: tlsOf() });
-  hosts.push(unproven);
+  const unproven = await SocketHost.unproven(scene.port, { nqn: NQN, hostNqn: HOST_NQN, tls: tlsOf() });
+  scene.closes(unproven);
   expect(await unproven.writeBlock(5, 0, Buffer.alloc(512))).toBe(0x4191);
   expect(await (await login({ key: SECRET.key })).io.writeBlock(5, 0, Buffer.alloc(512))).toBe(0);
   const other = await login({ hostNqn: OTHER, tls: tlsOf(OTHER) });
@@ -173,14 +142,14 @@ it('after a gap, nothing that had arrived before is executed (D1)', async () => 
   await expect(io.writeBlock(6, 0, Buffer.alloc(8192, 'b'))).rejects.toThrow('has closed the connection');
   clock.goOn();
   await vi.waitFor(() => expect(admin.isClosed).toBe(true), UNTIL);
-  expect(volume.seen).toEqual(['write 0+512']);
+  expect(scene.volume.seen).toEqual(['write 0+512']);
   expect((await (await login()).io.readBlock(7, 0, 512)).equals(Buffer.alloc(512, 'a'))).toBe(true);
 });
 
 it('a handshake that stops half-way is cut off in time, and holds a place until then', async () => {
   const fake = new FakeClock();
   await make(gate(), fake);
-  const slow = connect({ port, host: '127.0.0.1' });
+  const slow = connect({ port: scene.port, host: '127.0.0.1' });
   let isClosed = false;
   slow.on('error', () => undefined).on('close', () => (isClosed = true));
   slow.write(Buffer.from([0x16, 3, 1, 2, 0, 1, 0, 1]));

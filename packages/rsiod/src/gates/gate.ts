@@ -7,10 +7,12 @@ import type { ClientGateConfig, EndpointConfig } from '@rsio/common/config/schem
 import type { GateFigures } from '@rsio/common/control/methods';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { errnoName } from '@rsio/common/lib/errors';
+import { sourceKey } from '@rsio/common/lib/subnet';
 import { printEndpoint } from '@rsio/common/lib/units';
 import type { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
 import { transportOf, withDataEvents, withReceiveBuffer } from '../frontends/streams/socket.ts';
 import type { StreamTransport } from '../frontends/streams/transport.ts';
+import type { Door, DoorPlace } from './door.ts';
 import type { GapWatch } from './gap-watch.ts';
 import { GATE_LISTEN_RETRY_MS, GATE_LOGIN_MS, GATE_STOP_MS, GATE_TCP_KEEP_ALIVE_MS } from './limits.ts';
 import type { GateConnection, GateProtocol, GateTarget } from './ports/gate-protocol.ts';
@@ -24,15 +26,6 @@ export interface GateLog {
   info(message: string): void;
   warn(message: string): void;
   error(message: string, fields: { readonly error: unknown }): void;
-}
-
-/** The bounds that all gates share. */
-export interface Door {
-  /** True if one more connection may be opened. */
-  mayOpen(): boolean;
-  opened(): void;
-  proven(): void;
-  ended(wasProven: boolean): void;
 }
 
 export interface GatePorts {
@@ -50,6 +43,7 @@ export interface GatePorts {
 interface Client {
   readonly socket: Socket;
   readonly connection: GateConnection;
+  readonly place: DoorPlace;
   readonly login: Timer;
   isProven: boolean;
   /** Name of the host, once it has logged in to the target. */
@@ -238,24 +232,29 @@ export class Gate {
   private accept(socket: Socket): void {
     const { door, log, lines } = this.ports;
     if (this.isClosed) return void socket.destroy();
-    if (!door.mayOpen()) {
+    let end = (_why: string): void => {};
+    const place = door.enter(sourceKey(socket.remoteAddress ?? ''), (why) => end(why));
+    if (place === null) {
       this.counts.refused++;
-      lines.note('Gate connections refused', () => log.warn('A gate refused a connection: so many are open that the limit is reached'));
+      lines.note('Gate connections refused', () =>
+        log.warn('A gate refused a connection: all places belong to hosts that have logged in (rsconfig gate show)'),
+      );
       return void socket.destroy();
     }
-    door.opened();
-    this.serve(socket);
+    const connection = this.serve(socket, place);
+    end = (why) => connection.close(why);
   }
 
-  private serve(accepted: Socket): void {
+  private serve(accepted: Socket, place: DoorPlace): GateConnection {
     const { clock, log, lines, gaps, receiveBuffer } = this.ports;
     const from = printEndpoint(accepted.remoteAddress ?? '?', accepted.remotePort ?? null);
     const say = (sentence: string): string => `Gate ${this.config.name}, host at ${from}: ${sentence}`;
     const refused = (sentence: string): void =>
       lines.note(`Hosts of gate ${this.config.name} that were refused`, () => log.warn(say(sentence)));
-    const tls = this.config.tls ? new GateTls(accepted, { config: () => this.config, refused }) : null;
+    const tls = this.config.tls ? new GateTls(accepted, { config: () => this.config, refused, knows: () => place.heard() }) : null;
     const receive = (bytes: Buffer, end: number): void => {
       this.counts.receivedBytes += end;
+      if (!client.isProven) place.heard();
       // A gap is found here first, if the kernel reports this socket before the timer.
       if (!gaps.look()) connection.receive(bytes, 0, end);
     };
@@ -281,20 +280,21 @@ export class Gate {
     };
     const connection = this.protocol.connect(counted, events, (target, host) => tls?.admits({ nqn: target, hostNqn: host }) !== false);
     const login = clock.after(GATE_LOGIN_MS, () => connection.close(`no login within ${GATE_LOGIN_MS / 1000} s`));
-    const client: Client = { socket, connection, login, isProven: false, host: null };
+    const client: Client = { socket, connection, place, login, isProven: false, host: null };
     this.clients.add(client);
     // The event 'close' follows an error, and the end of the input.
     socket.on('error', () => {});
     socket.on('end', () => connection.close('its host has closed it'));
     socket.on('close', () => connection.closed());
     socket.resume();
+    return connection;
   }
 
   private proven(client: Client, host: string | null): void {
     client.login.cancel();
     client.host = host;
     client.isProven = true;
-    this.ports.door.proven();
+    client.place.proven();
   }
 
   private finished(client: Client): void {
@@ -302,7 +302,7 @@ export class Gate {
     this.clients.delete(client);
     this.counts.commands += client.connection.taken;
     if (!client.isProven) this.counts.refused++;
-    this.ports.door.ended(client.isProven);
+    client.place.left();
     if (this.clients.size === 0) this.whenEmpty?.();
   }
 }

@@ -1,103 +1,41 @@
 // The frontend of gates with real sockets: hosts, volumes that come, grow and go, reloads, bounds. The oracles are a raw host and the volume.
 // test/integration/gates.test.ts has gates of real daemons.
 
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { ClientGateConfig } from '@rsio/common/config/schema/types';
 import type { GateView } from '@rsio/common/control/methods';
 import { type Clock, systemClock } from '@rsio/common/lib/clock';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { StallingClock } from '@rsio/common/testing/stalling-clock';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { MemoryVolume } from '../frontends/nbd/testing/memory-volume.ts';
+import type { Gates, GatesOptions } from './gates.ts';
+import { GATE_LISTEN_RETRY_MS, GATE_LOGIN_MS, GATE_RECORD_LOOK_MS, GATE_STOP_MS } from './limits.ts';
 import { gateNqn } from './nvme-protocol.ts';
-import { Gates } from './gates.ts';
-import { GATE_LISTEN_RETRY_MS, GATE_LOGIN_MS, GATE_RECORD_LOOK_MS, GATE_STOP_MS, GATE_UNPROVEN_MAX } from './limits.ts';
 import { capsule, HOST_NQN } from './nvme/testing/nvme-host.ts';
+import { NAMESPACE_ID, UNTIL, useGates } from './testing/gates-scene.ts';
 import { SocketHost } from './testing/socket-host.ts';
 
-const UNTIL = { timeout: 10_000, interval: 5 };
-const STEP_MS = 50;
-const NQN = gateNqn(7, 'g1');
+const NQN = gateNqn(NAMESPACE_ID, 'g1');
 const OTHER = 'nqn.2020-01.org.example:other';
+const STEP_MS = 50;
 
-let folder: string;
-let volume: MemoryVolume;
-let port: number;
 const clock = new StallingClock(systemClock);
-const servers = { offered: () => [], readRecord: () => Promise.resolve(null), take: () => Promise.resolve('not here') };
-const lines: string[] = [];
-const open: Gates[] = [];
-const hosts: SocketHost[] = [];
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === 'object' && address !== null ? address.port : 0;
-}
+const scene = useGates();
+const { lines } = scene;
 
 function gate(changes: Partial<ClientGateConfig> = {}): ClientGateConfig {
-  return {
-    name: 'g1',
-    protocol: 'nvme',
-    nqn: null,
-    addresses: [{ address: '127.0.0.1', port }],
-    hosts: null,
-    volumes: 'all',
-    member: null,
-    secretFile: null,
-    secrets: null,
-    tls: false,
-    tlsKeys: new Map(),
-    ...changes,
-  };
+  return scene.gate(changes);
 }
 
-beforeEach(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'gates-'));
-  volume = new MemoryVolume();
-  Object.assign(volume, { id: '12345678-9abc-4def-8123-456789abcdef' });
-  port = await freePort();
-  lines.length = 0;
-});
-
-afterEach(async () => {
-  for (const host of hosts.splice(0)) host.close();
-  for (const gates of open.splice(0)) await gates.close();
-  await removeFolder(folder);
-});
-
-function gatesOf(config: readonly ClientGateConfig[], time: Clock = clock): Gates {
-  const say = (message: string): void => void lines.push(message);
-  const log = { info: say, warn: say, error: (message: string, { error }: { error: unknown }) => say(`${message} ${String(error)}`) };
-  const options = {
-    clock: time,
-    log,
-    numbersFile: join(folder, 'gates.json'),
-    version: '1.0',
-    isSettled: () => true,
-    namespaceid: () => 7,
-    nodeOf: () => 'big-2',
-    servers,
-  };
-  const gates = new Gates({ ...options, gates: config });
-  open.push(gates);
-  return gates;
+function gatesOf(config: readonly ClientGateConfig[], time: Clock = clock, changes: Partial<GatesOptions> = {}): Gates {
+  return scene.gatesOf(config, time, changes);
 }
 
-async function make(config: readonly ClientGateConfig[] = [gate()], time: Clock = clock): Promise<Gates> {
-  const gates = gatesOf(config, time);
-  await gates.start();
-  await gates.show(volume);
-  for (const one of config)
-    await vi.waitFor(() => expect(gates.views().find(({ name }) => name === one.name)?.listening).toHaveLength(1), UNTIL);
-  await vi.waitFor(() => expect(lines.filter((line) => line.includes('listens at'))).toHaveLength(config.length), UNTIL);
-  return gates;
+function make(config: readonly ClientGateConfig[] = [gate()], time: Clock = clock): Promise<Gates> {
+  return scene.serving(config, time);
 }
 
 /** Lets time pass until the work is done. Returns the time that has passed in ms. */
@@ -113,8 +51,8 @@ async function passedMs(fake: FakeClock, work: Promise<unknown>): Promise<number
 }
 
 async function login(hostNqn = HOST_NQN): Promise<{ admin: SocketHost; io: SocketHost }> {
-  const both = await SocketHost.both(port, { nqn: NQN, hostNqn });
-  hosts.push(both.admin, both.io);
+  const both = await SocketHost.both(scene.port, { nqn: NQN, hostNqn });
+  for (const one of [both.admin, both.io]) scene.closes(one);
   return both;
 }
 
@@ -124,11 +62,11 @@ it('a host writes and reads a volume, and is a user of it', async () => {
   const data = Buffer.alloc(4096, 'gate');
   expect(await io.writeBlock(5, 8, data)).toBe(0);
   expect((await io.readBlock(6, 8, 4096)).equals(data)).toBe(true);
-  expect(volume.content.subarray(4096, 8192).equals(data)).toBe(true);
-  expect(await gates.usersOf(volume)).toEqual(['1 host of gate g1']);
-  await expect(gates.hide(volume, false)).rejects.toThrow('It is in use by 1 host of gate g1: end that first, or use --force');
+  expect(scene.volume.content.subarray(4096, 8192).equals(data)).toBe(true);
+  expect(await gates.usersOf(scene.volume)).toEqual(['1 host of gate g1']);
+  await expect(gates.hide(scene.volume, false)).rejects.toThrow('It is in use by 1 host of gate g1: end that first, or use --force');
   expect(gates.views()).toMatchObject([{ name: 'g1', nqn: NQN, hosts: [HOST_NQN], volumes: [{ nsid: 1, label: 'osl:oracle@0' }] }]);
-  await gates.hide(volume, true);
+  await gates.hide(scene.volume, true);
   expect(await io.writeBlock(7, 0, data)).toBe(0x302);
   expect(gates.views()[0]?.volumes).toEqual([]);
 });
@@ -157,38 +95,23 @@ it('a volume keeps its number while it is detached, and over a restart', async (
   const gates = await make();
   await gates.show(second);
   expect(gates.views()[0]?.volumes.map(({ nsid, label }) => [nsid, label])).toEqual([[1, 'osl:oracle@0'], [2, 'osl:second@0']]); // biome-ignore format: pairs
-  await gates.hide(volume, true);
+  await gates.hide(scene.volume, true);
   await gates.close();
-  open.splice(0);
   lines.length = 0;
-  const again = new Gates({
-    ...{ clock, log: { info: () => {}, warn: () => {}, error: () => {} }, numbersFile: join(folder, 'gates.json') },
-    ...{ version: '1.0', isSettled: () => true, namespaceid: () => 7, nodeOf: () => 'big-2', servers, gates: [gate()] },
-  });
-  open.push(again);
+  const again = gatesOf([gate()]);
   await again.start();
   await again.show(second);
-  await again.show(volume);
+  await again.show(scene.volume);
   expect(again.views()[0]?.volumes.map(({ nsid, label }) => [nsid, label])).toEqual([[2, 'osl:second@0'], [1, 'osl:oracle@0']]); // biome-ignore format: pairs
 });
 
 it('hosts come only when the volumes of the process before are there, or after a while', async () => {
   let isSettled = false;
   const fake = new FakeClock();
-  const say = (message: string): void => void lines.push(message);
-  const options = {
-    log: { info: say, warn: say, error: say },
-    version: '1.0',
-    namespaceid: () => 7,
-    nodeOf: () => 'big-2',
-    servers,
-    gates: [gate()],
-  };
   for (const waits of [true, false]) {
     isSettled = false;
-    const own = { clock: fake, numbersFile: join(folder, `gates-${waits}.json`), isSettled: () => isSettled };
-    const gates = new Gates({ ...options, ...own });
-    open.push(gates);
+    const own = { numbersFile: join(scene.folder, `gates-${waits}.json`), isSettled: () => isSettled };
+    const gates = gatesOf([gate()], fake, own);
     await gates.start();
     await gates.follow([gate({ hosts: [OTHER] })]);
     fake.advance(30_000);
@@ -208,7 +131,7 @@ it('a volume that several clients may write is not offered, and the log says so 
   await gates.start();
   const snapshot = new MemoryVolume({ name: 'oracle@monday', readonly: true });
   await gates.show(Object.assign(snapshot, { shared: true, id: 'id-1' }));
-  await gates.show(Object.assign(volume, { shared: true }));
+  await gates.show(Object.assign(scene.volume, { shared: true }));
   for (let ms = 0; ms < 3 * GATE_RECORD_LOOK_MS; ms += 250) {
     fake.advance(250);
     await new Promise((resolve) => setImmediate(resolve));
@@ -241,17 +164,20 @@ it('a volume that is no longer named while its number is saved is not offered', 
 it('a damaged file of numbers is no reason to give other numbers', async () => {
   const twice = { version: 1, content: { gates: [{ gate: NQN, volumes: [{ id: 'a', nsid: 1 }, { id: 'b', nsid: 1 }] }] } }; // biome-ignore format: short
   for (const text of ['{"version":1,"content":{"gates":5}}', 'nonsense', JSON.stringify(twice)]) {
-    writeFileSync(join(folder, 'gates.json'), text);
+    writeFileSync(join(scene.folder, 'gates.json'), text);
     const gates = gatesOf([gate()]);
     // rsiod starts, and its volumes have their other frontends.
     await gates.start();
-    await gates.show(volume);
+    await gates.show(scene.volume);
     expect(lines.splice(0)).toEqual([expect.stringMatching(/^The gates let no host in: .*gates\.json/)]);
     expect(gates.views()).toMatchObject([{ name: 'g1', listening: [], volumes: [], trouble: expect.stringContaining('gates.json') }]);
-    expect(readFileSync(join(folder, 'gates.json'), 'utf8')).toBe(text);
-    rmSync(join(folder, 'gates.json'));
+    expect(readFileSync(join(scene.folder, 'gates.json'), 'utf8')).toBe(text);
+    rmSync(join(scene.folder, 'gates.json'));
     await gates.follow([gate()]);
-    await vi.waitFor(() => expect(gates.views()).toMatchObject([{ listening: [`127.0.0.1:${port}`], volumes: [{ nsid: 1 }] }]), UNTIL);
+    await vi.waitFor(
+      () => expect(gates.views()).toMatchObject([{ listening: [`127.0.0.1:${scene.port}`], volumes: [{ nsid: 1 }] }]),
+      UNTIL,
+    );
     await gates.close();
     lines.length = 0;
   }
@@ -272,9 +198,9 @@ it('only volumes and hosts that the gate names get through', async () => {
 it('a reload opens and closes gates and addresses', async () => {
   const gates = await make();
   const { io } = await login();
-  const before = port;
-  port = await freePort();
-  await gates.follow([gate({ addresses: [{ address: '127.0.0.1', port: before }, { address: '127.0.0.1', port }] })]); // biome-ignore format: pairs
+  const before = scene.port;
+  scene.port = await scene.freePort();
+  await gates.follow([gate({ addresses: [{ address: '127.0.0.1', port: before }, { address: '127.0.0.1', port: scene.port }] })]); // biome-ignore format: pairs
   await vi.waitFor(() => expect(lines.filter((line) => line.includes('listens at'))).toHaveLength(2), UNTIL);
   const other = await login();
   expect(await other.io.writeBlock(6, 0, Buffer.alloc(512))).toBe(0);
@@ -286,55 +212,33 @@ it('a reload opens and closes gates and addresses', async () => {
 });
 
 it('gates whose volume has stopped all end in the time of one', async () => {
-  volume = new MemoryVolume({ schedule: () => undefined });
-  const ports = [port, await freePort()];
+  scene.volume = new MemoryVolume({ schedule: () => undefined });
+  const ports = [scene.port, await scene.freePort()];
   const fake = new FakeClock();
   const config = ports.map((one, at) => gate({ name: `g${at + 1}`, addresses: [{ address: '127.0.0.1', port: one }] }));
   const gates = await make(config, fake);
   for (const [at, one] of ports.entries()) {
     const { admin, io } = await SocketHost.both(one, { nqn: gateNqn(7, `g${at + 1}`) });
-    hosts.push(admin, io);
+    for (const one of [admin, io]) scene.closes(one);
     io.writeBlock(5, 0, Buffer.alloc(512)).catch(() => undefined);
   }
-  await vi.waitFor(() => expect(volume.underWay).toBe(2), UNTIL);
+  await vi.waitFor(() => expect(scene.volume.underWay).toBe(2), UNTIL);
   expect(await passedMs(fake, gates.close())).toBeLessThan(1.5 * GATE_STOP_MS);
 });
 
 it('an address that is taken is tried again', async () => {
   const taken = createServer();
-  await new Promise<void>((resolve) => taken.listen(port, '127.0.0.1', resolve));
+  await new Promise<void>((resolve) => taken.listen(scene.port, '127.0.0.1', resolve));
   const fake = new FakeClock();
-  const gates = new Gates({
-    ...{ clock: fake, log: { info: (line) => lines.push(line), warn: (line) => lines.push(line), error: () => {} } },
-    ...{
-      numbersFile: join(folder, 'gates.json'),
-      version: '1.0',
-      isSettled: () => true,
-      namespaceid: () => 7,
-      nodeOf: () => 'big-2',
-      servers,
-      gates: [gate()],
-    },
-  });
-  open.push(gates);
+  const gates = gatesOf([gate()], fake);
   await gates.start();
   await vi.waitFor(
-    () => expect(lines).toEqual([`Gate g1 cannot listen at 127.0.0.1:${port} (EADDRINUSE): rsiod tries again every 5 s`]),
+    () => expect(lines).toEqual([`Gate g1 cannot listen at 127.0.0.1:${scene.port} (EADDRINUSE): rsiod tries again every 5 s`]),
     UNTIL,
   );
   await new Promise((resolve) => taken.close(resolve));
   fake.advance(GATE_LISTEN_RETRY_MS);
-  await vi.waitFor(() => expect(lines).toContain(`Gate g1 listens at 127.0.0.1:${port}`), UNTIL);
-});
-
-it('strangers cannot take all connections', async () => {
-  await make();
-  const { io } = await login();
-  const strangers = Array.from({ length: GATE_UNPROVEN_MAX + 4 }, () => SocketHost.login(port, { nqn: NQN, hostNqn: '' }));
-  const ends = await Promise.allSettled(strangers);
-  expect(ends.every(({ status }) => status === 'rejected')).toBe(true);
-  expect(await io.writeBlock(5, 0, Buffer.alloc(512))).toBe(0);
-  expect(lines).toContain('A gate refused a connection: so many are open that the limit is reached');
+  await vi.waitFor(() => expect(lines).toContain(`Gate g1 listens at 127.0.0.1:${scene.port}`), UNTIL);
 });
 
 it('after a gap, nothing that had arrived before is executed (D1)', async () => {
@@ -346,7 +250,7 @@ it('after a gap, nothing that had arrived before is executed (D1)', async () => 
   await expect(io.writeBlock(6, 0, Buffer.alloc(512, 'b'))).rejects.toThrow('has closed the connection');
   clock.goOn();
   await vi.waitFor(() => expect(admin.isClosed).toBe(true), UNTIL);
-  expect(volume.seen).toEqual(['write 0+512']);
+  expect(scene.volume.seen).toEqual(['write 0+512']);
   expect(gates.views()[0]?.figures).toMatchObject({ cut: 2 });
   const again = await login();
   expect((await again.io.readBlock(7, 0, 512)).equals(Buffer.alloc(512, 'a'))).toBe(true);
@@ -355,38 +259,28 @@ it('after a gap, nothing that had arrived before is executed (D1)', async () => 
 
 it('counts what hosts do, and says when one volume holds all memory', async () => {
   const turns: (() => void)[] = [];
-  volume = new MemoryVolume({ schedule: (fire) => turns.push(fire) });
+  scene.volume = new MemoryVolume({ schedule: (fire) => turns.push(fire) });
   const fake = new FakeClock();
-  const say = (message: string): void => void lines.push(message);
-  const options = {
-    log: { info: say, warn: say, error: say },
-    version: '1.0',
-    namespaceid: () => 7,
-    nodeOf: () => 'big-2',
-    servers,
-    gates: [gate()],
-  };
-  const gates = new Gates({ ...options, clock: fake, numbersFile: join(folder, 'gates.json'), isSettled: () => true });
-  open.push(gates);
+  const gates = gatesOf([gate()], fake);
   await gates.start();
-  await gates.show(volume);
+  await gates.show(scene.volume);
   await vi.waitFor(() => expect(gates.views()[0]?.listening).toHaveLength(1), UNTIL);
-  expect(gates.placesOf(volume)).toEqual([{ gate: 'g1', protocol: 'nvme', nsid: 1 }]);
+  expect(gates.placesOf(scene.volume)).toEqual([{ gate: 'g1', protocol: 'nvme', nsid: 1 }]);
   const pass = (ticks: number): void => {
     for (let at = 0; at < ticks; at++) fake.advance(250);
   };
   const figures = (): GateView['figures'] | undefined => gates.views()[0]?.figures;
-  await expect(SocketHost.login(port, { nqn: NQN, hostNqn: '' })).rejects.toThrow();
+  await expect(SocketHost.login(scene.port, { nqn: NQN, hostNqn: '' })).rejects.toThrow();
   pass(41);
   await vi.waitFor(() => expect(figures()).toMatchObject({ connections: 0, refused: 1 }), UNTIL);
-  const two = [await login(), await login()];
+  const two = [await login(), await login(OTHER)];
   expect(figures()).toMatchObject({ connections: 4, waiting: 0, waitedMs: 0, refused: 1, cut: 0 });
-  // 2 * 40 reads of 1 MiB.
+  // 2 * 40 reads of 1 MiB: each host has a half of the memory.
   const reads = Array.from({ length: 40 }, (_, cid) => ({ opcode: 2, cid, nsid: 1, dwords: [0, 0, 2047], transferBytes: 2 ** 20 }));
   for (const { io } of two) io.write(Buffer.concat(reads.map((read) => capsule(read))));
-  await vi.waitFor(() => expect([volume.underWay, figures()?.commands]).toEqual([63, 1 + 2 * 43]), UNTIL);
+  await vi.waitFor(() => expect([scene.volume.underWay, figures()?.commands]).toEqual([62, 1 + 2 * 43]), UNTIL);
   pass(1);
-  expect(figures()?.waiting).toBe(17);
+  expect(figures()?.waiting).toBe(18);
   pass(19);
   expect(lines.some((line) => line.startsWith('Hosts of gates'))).toBe(false);
   pass(3);
@@ -413,8 +307,8 @@ describe('a gate with secrets', () => {
     secrets: new Map(nqns.map((nqn) => [nqn, { hash: 0, key: KEY }])),
   });
   const proven = async (hostNqn = HOST_NQN, key = KEY): Promise<{ admin: SocketHost; io: SocketHost }> => {
-    const both = await SocketHost.both(port, { nqn: NQN, hostNqn, key });
-    hosts.push(both.admin, both.io);
+    const both = await SocketHost.both(scene.port, { nqn: NQN, hostNqn, key });
+    for (const one of [both.admin, both.io]) scene.closes(one);
     return both;
   };
 
@@ -438,13 +332,13 @@ describe('a gate with secrets', () => {
     const fake = new FakeClock();
     const gates = gatesOf([gate(secrets(HOST_NQN))], fake);
     await gates.start();
-    await gates.show(volume);
+    await gates.show(scene.volume);
     await vi.waitFor(() => expect(gates.views()[0]?.listening).toHaveLength(1), UNTIL);
-    const silent = await SocketHost.unproven(port, { nqn: NQN });
-    hosts.push(silent);
-    expect([gates.views()[0]?.hosts, await gates.usersOf(volume)]).toEqual([[], []]);
+    const silent = await SocketHost.unproven(scene.port, { nqn: NQN });
+    scene.closes(silent);
+    expect([gates.views()[0]?.hosts, await gates.usersOf(scene.volume)]).toEqual([[], []]);
     const write = await silent.run({ opcode: 1, cid: 5, nsid: 1, dwords: [0, 0, 0], data: Buffer.alloc(512) });
-    expect([write, volume.seen]).toMatchObject([{ kind: 'done', status: 0x4191 }, []]);
+    expect([write, scene.volume.seen]).toMatchObject([{ kind: 'done', status: 0x4191 }, []]);
     for (let ms = 0; ms <= GATE_LOGIN_MS; ms += 250) fake.advance(250);
     await vi.waitFor(() => expect(silent.isClosed).toBe(true), UNTIL);
     expect(lines.some((line) => line.includes('no login within 10 s'))).toBe(true);
@@ -465,29 +359,29 @@ describe('a gate with secrets', () => {
 
   it('tells every host where it is, because the discovery subsystem has no data', async () => {
     await make([gate(secrets(HOST_NQN))]);
-    const admin = await SocketHost.login(port, { nqn: 'nqn.2014-08.org.nvmexpress.discovery' });
-    hosts.push(admin);
+    const admin = await SocketHost.login(scene.port, { nqn: 'nqn.2014-08.org.nvmexpress.discovery' });
+    scene.closes(admin);
     expect((await admin.run({ opcode: 2, cid: 3, dwords: [0x01ff_0070], transferBytes: 2048 })).kind).toBe('data');
-    await expect(SocketHost.login(port, { nqn: 'nqn.2014-08.org.nvmexpress.discovery', hostNqn: OTHER })).rejects.toThrow('Connect');
+    await expect(SocketHost.login(scene.port, { nqn: 'nqn.2014-08.org.nvmexpress.discovery', hostNqn: OTHER })).rejects.toThrow('Connect');
   });
 });
 
 it('the discovery subsystem names the gate at each address', async () => {
   await make();
-  const admin = await SocketHost.login(port, { nqn: 'nqn.2014-08.org.nvmexpress.discovery' });
-  hosts.push(admin);
+  const admin = await SocketHost.login(scene.port, { nqn: 'nqn.2014-08.org.nvmexpress.discovery' });
+  scene.closes(admin);
   const log = await admin.run({ opcode: 2, cid: 3, dwords: [0x01ff_0070], transferBytes: 2048 });
   const data = log.kind === 'data' ? log.data : Buffer.alloc(2048);
   expect([data.readBigUInt64LE(8), data.toString('utf8', 1024 + 256, 1024 + 256 + NQN.length)]).toEqual([1n, NQN]);
-  expect(data.toString('latin1', 1024 + 32, 1024 + 38).trim()).toBe(String(port));
+  expect(data.toString('latin1', 1024 + 32, 1024 + 38).trim()).toBe(String(scene.port));
 });
 
 it('a discovery log of more than a page is read in parts, and its generation tells of a change', async () => {
-  const many = Array.from({ length: 6 }, (_, at) => ({ address: `127.0.0.${at + 1}`, port }));
+  const many = Array.from({ length: 6 }, (_, at) => ({ address: `127.0.0.${at + 1}`, port: scene.port }));
   const gates = await make();
   await gates.follow([gate({ addresses: many })]);
-  const admin = await SocketHost.login(port, { nqn: 'nqn.2014-08.org.nvmexpress.discovery' });
-  hosts.push(admin);
+  const admin = await SocketHost.login(scene.port, { nqn: 'nqn.2014-08.org.nvmexpress.discovery' });
+  scene.closes(admin);
   const part = async (cid: number, bytes: number, offset: number): Promise<Buffer> => {
     const dwords = [((bytes / 4 - 1) << 16) | 0x70, 0, offset];
     const data = await admin.run({ opcode: 2, cid, dwords, transferBytes: bytes });

@@ -17,22 +17,23 @@ import { BatchPool } from '../frontends/streams/transport.ts';
 import type { FrontendVolume } from '../volumes/frontend-volume.ts';
 import { ActiveNamespace } from './active-namespace.ts';
 import { GapWatch } from './gap-watch.ts';
-import { type Door, Gate, type GateLog } from './gate.ts';
+import { Door } from './door.ts';
+import { Gate, type GateLog } from './gate.ts';
 import { gateNqn } from './nvme-protocol.ts';
 import { gateIqn } from './iscsi-protocol.ts';
 import {
   GATE_BYTES_MAX,
-  GATE_CONNECTIONS_MAX,
   GATE_MEMORY_WAIT_MS,
   GATE_COPY_MAX_BYTES,
+  GATE_HOST_BYTES_MAX,
   GATE_RECEIVE_BYTES,
   GATE_RESERVE_BYTES,
   GATE_SETTLE_MS,
-  GATE_UNPROVEN_MAX,
 } from './limits.ts';
 import { NamespaceNumbers } from './namespace-numbers.ts';
 import { DhTurns } from './nvme/auth/dh-turns.ts';
 import type { NvmePools } from './nvme/connection-ports.ts';
+import { HostBudgets } from './ports/host-budgets.ts';
 import type { AnaState, GateNamespace } from './ports/gate-namespace.ts';
 import { Offering } from './offering.ts';
 import { StandbyNamespace, type StandbyServers, Standbys } from './standbys.ts';
@@ -52,29 +53,6 @@ export interface GatesOptions {
   readonly servers: StandbyServers;
 }
 
-class GateDoor implements Door {
-  private connections = 0;
-  private unproven = 0;
-
-  mayOpen(): boolean {
-    return this.connections < GATE_CONNECTIONS_MAX && this.unproven < GATE_UNPROVEN_MAX;
-  }
-
-  opened(): void {
-    this.connections++;
-    this.unproven++;
-  }
-
-  proven(): void {
-    this.unproven--;
-  }
-
-  ended(wasProven: boolean): void {
-    this.connections--;
-    if (!wasProven) this.unproven--;
-  }
-}
-
 export class Gates implements Frontend {
   readonly needsUnused = false;
   readonly leftVolumes: readonly FrontendVolume[] = [];
@@ -85,7 +63,7 @@ export class Gates implements Frontend {
   private readonly numbers: NamespaceNumbers;
   private readonly lines: RateLimitedLog;
   private readonly gaps: GapWatch;
-  private readonly door = new GateDoor();
+  private readonly door = new Door();
   private readonly data: DataBuffers;
   private readonly pools: NvmePools;
   private readonly turns: DhTurns;
@@ -118,6 +96,7 @@ export class Gates implements Frontend {
     let sequence = randomBytes(4).readUInt32LE();
     this.pools = {
       ...{ data: this.data, batches: new BatchPool(), budget: new MemoryBudget(bounds, setImmediate), schedule: setImmediate },
+      hosts: new HostBudgets({ ...bounds, limitBytes: GATE_HOST_BYTES_MAX, reserveBytes: 0 }, setImmediate),
       auth: { random: randomBytes, turns: this.turns, sequence: () => (sequence = (sequence % 0xffff_ffff) + 1) },
     };
     this.gaps = new GapWatch(

@@ -10,11 +10,17 @@ import { TAKE_OVER_WAIT_MS } from '@rsio/protocol/link/limits';
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
-/** Most connections of hosts to all gates of an rsiod, and most of them that have not sent Connect, or have not proven themselves, yet. */
+/**
+ * Most connections of hosts to all gates of an rsiod, and most of them that have not logged in, or have not proven themselves, yet: of all
+ * addresses, and of one. If there are more of the latter, one of them ends (door.ts).
+ */
 export const GATE_CONNECTIONS_MAX = 256;
-export const GATE_UNPROVEN_MAX = 16;
-/** A host must send its Connect command, and prove itself if it has to, within this time. */
+export const GATE_UNPROVEN_MAX = 64;
+export const GATE_UNPROVEN_EACH_MAX = 16;
+/** A host must send its Connect command or log in, and prove itself if it has to, within this time. */
 export const GATE_LOGIN_MS = 10_000;
+/** Most login requests of one connection of iSCSI. A login has three to six. */
+export const GATE_LOGIN_REQUESTS_MAX = 64;
 /** Most identities of one handshake of TLS for which a gate looks for a key. A host has one or two. */
 export const GATE_TLS_IDENTITIES_MAX = 8;
 /** Most bytes of a message of an authentication; the longest one has 1,168. */
@@ -22,8 +28,9 @@ export const AUTH_MESSAGE_MAX_BYTES = 4 * KIB;
 /** After a computation of an authentication, the event loop is free for so many times its duration, and for at least this long. */
 export const AUTH_REST = 9;
 export const AUTH_REST_MIN_MS = 10;
-/** Most controllers, that is logins of hosts, at one gate. */
+/** Most controllers, that is logins of hosts, at one gate; and most logins of one host at one gate, by NVMe or iSCSI: one for each path. */
 export const GATE_CONTROLLERS_MAX = 64;
+export const GATE_HOST_LOGINS_MAX = 12;
 /** Each gate of a subsystem has its own ids of controllers and numbers of addresses. */
 export const GATE_CONTROLLER_IDS = 8_188;
 export const GATE_PORT_IDS = 32;
@@ -48,6 +55,8 @@ export const GATE_TRANSFER_MAX_BYTES = 4 * KIB * 2 ** GATE_TRANSFER_BITS;
 export const GATE_IN_CAPSULE_BYTES = 8 * KIB;
 /** Memory for the data of all commands of all gates until it has been sent, without data in capsules and of admin commands. */
 export const GATE_BYTES_MAX = 64 * MIB;
+/** Most memory for the commands of one host, so that a host that takes no answers leaves the other half to the others. */
+export const GATE_HOST_BYTES_MAX = GATE_BYTES_MAX / 2;
 /** Additional memory for the first command of a connection, so that a slow host cannot starve the others. */
 export const GATE_RESERVE_BYTES = 64 * MIB;
 /** The log says that the memory is used up when a command has waited for it this long. */
@@ -138,8 +147,9 @@ export const GATE_FIRST_BURST_BYTES = 256 * KIB;
 export const GATE_BURST_BYTES = MIB;
 /** Most data of one PDU of a login, which the RFC fixes. */
 export const GATE_LOGIN_SEGMENT_BYTES = 8 * KIB;
-/** Most data of a ping that is sent back. */
+/** Most data of a ping that is sent back; and a host with more answers that it has not taken gets no such data, and no text. */
 export const GATE_PING_BYTES = 8 * KIB;
+export const GATE_UNSENT_TEXTS_MAX = 128;
 /**
  * A gate asks a host that is silent for the first time whether it is there, and closes the connection unread if it is silent for the second
  * time (rule D1). Hosts must not give a connection up earlier.
@@ -181,6 +191,9 @@ export const SCSI_ATTENTIONS_MAX = 16;
 export const SCSI_FUNCTIONS_MAX = 256;
 
 assert(GATE_MEMBERS_MAX * GATE_UNITS_EACH <= SCSI_LUN_MAX, 'Each gate has numbers of units of its own');
+assert(GATE_UNPROVEN_EACH_MAX * 2 <= GATE_UNPROVEN_MAX && GATE_UNPROVEN_MAX * 2 <= GATE_CONNECTIONS_MAX, 'Strangers leave places to hosts');
+assert(GATE_HOST_LOGINS_MAX * (1 + GATE_QUEUES_MAX) < GATE_CONNECTIONS_MAX, 'One host leaves places to the others');
+assert(GATE_HOST_BYTES_MAX > SCSI_TRANSFER_MAX_BYTES + KIB, 'The largest command of a host has room');
 assert(GATE_FIRST_BURST_BYTES <= GATE_BURST_BYTES, 'RFC 7143, 13.14');
 assert(GATE_PING_MS > GATE_GAP_MS - 1 && GATE_SILENT_MS > GATE_PING_MS + GATE_GAP_MS, 'A host has time to answer');
 assert(GATE_MEMBERS_MAX * GATE_IDS_EACH <= GATE_NAMESPACE_ID_MAX, 'Each gate has namespace ids of its own');

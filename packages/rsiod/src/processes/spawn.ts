@@ -3,6 +3,7 @@
 
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { killChild } from '@rsio/common/daemon/kill-child';
 import { sendConnection } from '../frontends/streams/socket.ts';
 import { inheritCommand } from '../keeper/inherit-command.ts';
 import { PROCESS_OUTPUT_MAX_CHARS } from './limits.ts';
@@ -44,6 +45,6 @@ export function spawnProcess(number: number, places: readonly number[] | null, e
       if (child.connected) sendConnection(child, message, socket);
       else socket.destroy();
     },
-    kill: () => void child.kill('SIGKILL'),
+    kill: () => killChild(child),
   };
 }

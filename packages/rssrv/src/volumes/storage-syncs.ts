@@ -5,6 +5,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { FileHandle } from 'node:fs/promises';
+import { killChild } from '@rsio/common/daemon/kill-child';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
 import { SPARE_STORAGE_SYNCS_MAX, STORAGE_SYNCS_MAX, STORAGE_SYNC_WAIT_MS } from '../machine/limits.ts';
@@ -81,7 +82,7 @@ export class StorageSyncs {
 
   /** Kills the processes of all syncs in progress. A process that hangs in the kernel might not exit. */
   stop(): void {
-    for (const { child } of this.running.values()) child.kill('SIGKILL');
+    for (const { child } of this.running.values()) killChild(child);
   }
 
   private begin(volumeId: string, files: readonly SyncedFile[]): Promise<void> {

@@ -5,6 +5,7 @@
 
 import { DataBuffers } from '@rsio/rsiod/frontends/streams/data-buffers';
 import { MemoryBudget } from '@rsio/rsiod/frontends/streams/memory-budget';
+import { HostBudgets } from '@rsio/rsiod/gates/ports/host-budgets';
 import { BatchPool } from '@rsio/rsiod/frontends/streams/transport';
 import { MemoryTransport } from '@rsio/rsiod/frontends/nbd/testing/memory-transport';
 import { NvmeConnection } from '@rsio/rsiod/gates/nvme/nvme-connection';
@@ -164,10 +165,14 @@ class Scene {
   readonly data = new DataBuffers();
   readonly batches = new BatchPool();
   readonly budget = new MemoryBudget(BUDGET, (fire) => this.turns.push(fire));
+  readonly shares = new HostBudgets({ ...BUDGET, limitBytes: DataBuffers.memoryBytes(MIB), reserveBytes: 0 }, (fire) =>
+    this.turns.push(fire),
+  );
   readonly pools = {
     data: this.data,
     batches: this.batches,
     budget: this.budget,
+    hosts: this.shares,
     schedule: (fire: () => void) => void this.turns.push(fire),
     // No host has to authenticate.
     auth: { random: () => Buffer.alloc(0), sequence: () => 0, turns: { run: () => undefined, forget: () => undefined } },
@@ -273,6 +278,7 @@ class Scene {
     expectThat(this.subsystem.controllers.size === 0, `${this.subsystem.controllers.size} controllers are left`);
     const { underWay } = this.storage.volume;
     expectThat(underWay === 0, `${underWay} requests are in the volume after the end`);
+    expectThat(this.shares.size === 0, `${this.shares.size} hosts have a share of the memory, and no connection`);
     expectThat(this.budget.usedBytes === 0 && this.budget.waits === 0, `${this.budget.usedBytes} bytes of the budget are not back`);
     expectThat(this.data.inUse === 0 && this.batches.inUse === 0, `${this.data.inUse} buffers and ${this.batches.inUse} batches are lent`);
   }

@@ -6,6 +6,7 @@ import type { ClientGateConfig } from '@rsio/common/config/schema/types';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { DataBuffers } from '@rsio/rsiod/frontends/streams/data-buffers';
 import { MemoryBudget } from '@rsio/rsiod/frontends/streams/memory-budget';
+import { HostBudgets } from '@rsio/rsiod/gates/ports/host-budgets';
 import { BatchPool } from '@rsio/rsiod/frontends/streams/transport';
 import { MemoryTransport } from '@rsio/rsiod/frontends/nbd/testing/memory-transport';
 import type { GateConnection } from '@rsio/rsiod/gates/ports/gate-protocol';
@@ -154,6 +155,9 @@ class Scene {
   readonly data = new DataBuffers();
   readonly batches = new BatchPool();
   readonly budget = new MemoryBudget(BUDGET, (fire) => this.turns.push(fire));
+  readonly shares = new HostBudgets({ ...BUDGET, limitBytes: DataBuffers.memoryBytes(4 * MIB), reserveBytes: 0 }, (fire) =>
+    this.turns.push(fire),
+  );
   readonly storage: ScriptedVolume;
   readonly protocol: IscsiProtocol;
   mistake: unknown = null;
@@ -168,6 +172,7 @@ class Scene {
       data: this.data,
       batches: this.batches,
       budget: this.budget,
+      hosts: this.shares,
       schedule: (fire: () => void) => void this.turns.push(fire),
     };
     const ports = { name: TARGET, version: '1.0', config: () => CONFIG, nowMs: () => this.nowMs, note: () => undefined };
@@ -238,6 +243,7 @@ class Scene {
     expectThat(this.protocol.logins === 0, `${this.protocol.logins} sessions are left`);
     const { underWay } = this.storage.volume;
     expectThat(underWay === 0, `${underWay} requests are in the volume after the end`);
+    expectThat(this.shares.size === 0, `${this.shares.size} hosts have a share of the memory, and no connection`);
     expectThat(this.budget.usedBytes === 0 && this.budget.waits === 0, `${this.budget.usedBytes} bytes of the budget are not back`);
     expectThat(this.data.inUse === 0 && this.batches.inUse === 0, `${this.data.inUse} buffers and ${this.batches.inUse} batches are lent`);
   }

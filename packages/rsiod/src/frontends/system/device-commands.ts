@@ -2,6 +2,7 @@
 // Invariant: each call is bounded in time, even if the program hangs in the kernel.
 
 import { spawn } from 'node:child_process';
+import { killChild } from '@rsio/common/daemon/kill-child';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
 import { DEVICE_COMMAND_OUTPUT_MAX_BYTES, DEVICE_COMMAND_TIMEOUT_MS } from '../limits.ts';
@@ -19,7 +20,7 @@ export function runCommand(clock: Clock, program: string, args: readonly string[
     const output = { out: '', err: '' };
     const fail = (why: string, context = {}): void => reject(new RsError('E_SYSTEM', `${program}: ${why}`, context));
     const timer = clock.after(DEVICE_COMMAND_TIMEOUT_MS, () => {
-      child.kill('SIGKILL');
+      killChild(child);
       fail(`no end within ${DEVICE_COMMAND_TIMEOUT_MS / 1000} s: the machine is busy, try again`, { isLate: true });
     });
     child.on('error', (error) => {

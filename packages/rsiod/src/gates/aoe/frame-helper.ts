@@ -4,6 +4,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { Socket } from 'node:net';
+import { killChild } from '@rsio/common/daemon/kill-child';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
 import { transportOf, withDataEvents, withReceiveBuffer } from '../../frontends/streams/socket.ts';
@@ -81,7 +82,7 @@ export class FrameHelper {
     if (run === null) return;
     this.run = null;
     run.reader.end();
-    run.child.kill('SIGKILL');
+    killChild(run.child);
     run.child.stdout?.destroy();
     this.events.connected(null);
     this.events.card(null);
@@ -110,7 +111,7 @@ export class FrameHelper {
     });
     const reader = new RecordReader({
       record: (bytes, start, end, timeUs) => this.record(bytes, start, end, timeUs),
-      broken: () => child.kill('SIGKILL'),
+      broken: () => killChild(child),
     });
     const run: Run = { child, reader, said: '' };
     this.run = run;

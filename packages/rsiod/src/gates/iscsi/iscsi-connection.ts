@@ -16,6 +16,7 @@ import {
   GATE_SILENT_MS,
   GATE_TEXT_MAX_BYTES,
   GATE_UNSENT_MAX,
+  GATE_UNSENT_TEXTS_MAX,
 } from '../limits.ts';
 import { lunNumber } from '../scsi/lun.ts';
 import { AnswerWriter } from './answer-writer.ts';
@@ -169,6 +170,11 @@ export class IscsiConnection implements GateConnection, EnteringSession, PduSink
     if (opcode === REQUEST.DATA_OUT) return this.task(this.session?.dataOut(head, dataBytes) ?? null);
     if (!this.hasTurn(head, opcode)) return null;
     if (opcode === REQUEST.SCSI_COMMAND && this.session !== null) return this.task(this.session.command(head, dataBytes));
+    // What is sent back with such data would use memory that nothing else bounds.
+    if (dataBytes > 0 && this.writer.unsent > GATE_UNSENT_TEXTS_MAX) {
+      this.reject(REJECT.IMMEDIATE, head);
+      return null;
+    }
     this.arriving = 'request';
     head.copy(this.head, 0, 0, BHS_BYTES);
     const keptBytes = Math.min(dataBytes, opcode === REQUEST.TEXT ? GATE_TEXT_MAX_BYTES : GATE_PING_BYTES);
@@ -211,6 +217,7 @@ export class IscsiConnection implements GateConnection, EnteringSession, PduSink
     if (this.phase !== 'closed' || !this.hasDied || this.nexusEnd === 'ending') return;
     if (this.writer.unsent > 0 || this.session?.isIdle === false) return;
     this.phase = 'finished';
+    this.session?.finished();
     this.target.left(this);
     this.events.finished();
   }
@@ -223,7 +230,7 @@ export class IscsiConnection implements GateConnection, EnteringSession, PduSink
     if (this.phase !== 'entering' || names === null) return;
     const { parameters } = this.login;
     if (names.targetName !== null) {
-      this.session = new IscsiSession(this, parameters, this.pools);
+      this.session = new IscsiSession(this, names.initiatorName, parameters, this.pools);
       this.session.nexus = this.target.begin(names, this.session);
       this.session.offer();
     } else this.numbers.offer(1);

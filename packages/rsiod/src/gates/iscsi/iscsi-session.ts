@@ -58,11 +58,12 @@ export class IscsiSession implements TaskOwner, BudgetUser {
   private arriving = 0;
   private isFinal = false;
 
-  constructor(ports: SessionPorts, parameters: SessionParameters, pools: GatePools) {
+  constructor(ports: SessionPorts, host: string, parameters: SessionParameters, pools: GatePools) {
     this.ports = ports;
     this.parameters = parameters;
     this.pools = pools;
-    this.memory = new MemoryShare(pools.budget, this);
+    this.memory = new MemoryShare(pools, this);
+    this.memory.join(host);
   }
 
   /** The task that waits for memory before the others. */
@@ -216,6 +217,11 @@ export class IscsiSession implements TaskOwner, BudgetUser {
     this.receiving = null;
     if (receiving?.isDropped === true) this.release(receiving);
     this.memory.forget();
+  }
+
+  /** Nothing uses anything of the session any more. */
+  finished(): void {
+    this.memory.leave();
   }
 
   // --- Steps of a task

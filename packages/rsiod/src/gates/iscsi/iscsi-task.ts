@@ -43,7 +43,7 @@ export class IscsiTask extends ScsiTask implements WatchedCommand {
     this.dataSent = () => dataSent(this);
   }
 
-  /** The object becomes another command. */
+  /** The object becomes another command. The engine renews the rest when it plans the command. */
   begin(): void {
     this.uses++;
     this.isOpen = true;
@@ -56,14 +56,6 @@ export class IscsiTask extends ScsiTask implements WatchedCommand {
     this.dataSn = 0;
     this.requestSn = 0;
     this.budgetBytes = 0;
-    this.outBytes = 0;
-    this.memoryBytes = 0;
-    this.status = 0;
-    this.senseBytes = 0;
-    this.data = NO_BUFFER;
-    this.dataOffset = 0;
-    this.dataBytes = 0;
-    this.presentedBytes = 0;
   }
 
   hold(held: DataBuffer): void {

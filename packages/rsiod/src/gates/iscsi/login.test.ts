@@ -2,7 +2,7 @@
 // initiator.
 
 import { describe, expect, it } from 'vitest';
-import { GATE_QUIESCE_MS, GATE_SESSIONS_MAX } from '../limits.ts';
+import { GATE_HOST_LOGINS_MAX, GATE_LOGIN_REQUESTS_MAX, GATE_QUIESCE_MS, GATE_SESSIONS_MAX } from '../limits.ts';
 import { chapResponse, HOST, keysOf, loginPdu, read10 } from './testing/iscsi-host.ts';
 import { IscsiRig, RigHost, TARGET } from './testing/iscsi-rig.ts';
 
@@ -94,7 +94,9 @@ describe('what is refused', () => {
 
   it('more sessions than a gate has', () => {
     const rig = new IscsiRig();
-    for (let at = 0; at < GATE_SESSIONS_MAX; at++) rig.login({}, { isid: at.toString(16).padStart(12, '0') });
+    const hostOf = (at: number): string => `iqn.2026-01.org.example:host-${Math.floor(at / GATE_HOST_LOGINS_MAX)}`;
+    for (let at = 0; at < GATE_SESSIONS_MAX; at++)
+      rig.login({}, { host: at === 0 ? HOST : hostOf(at), isid: at.toString(16).padStart(12, '0') });
     expect(statusOf(new RigHost(rig), NAMES)).toBe(0x302);
     // A host that comes back has a place.
     rig.protocol.tick();
@@ -102,6 +104,35 @@ describe('what is refused', () => {
     again.receive(loginPdu({ stage: 1, next: 3, isid: '0'.repeat(12), keys: NAMES }));
     expect(again.answers()).toEqual([]);
     expect(again.transport.ended).toBe(false);
+  });
+});
+
+describe('a login that does not end', () => {
+  /** Sends login requests until the gate ends the connection, reads nothing, and returns how many it took. */
+  function floods(rig: IscsiRig, keys: (at: number) => Record<string, string>, flags?: number): number {
+    const host = new RigHost(rig);
+    for (let at = 1; at <= 2 * GATE_LOGIN_REQUESTS_MAX; at++) {
+      const bytes = loginPdu({ stage: 1, keys: keys(at) });
+      if (flags !== undefined) bytes[1] = flags;
+      host.receive(bytes);
+      rig.turn();
+      if (host.transport.ended || host.transport.destroyed) {
+        expect(rig.log.filter((line) => line.startsWith('failed'))).toEqual([]);
+        host.vanish();
+        expect([rig.inUse, rig.protocol.logins]).toEqual([0, 0]);
+        return at;
+      }
+    }
+    return Number.POSITIVE_INFINITY;
+  }
+
+  it.each([
+    ['empty parts of a text', () => ({}), 0x44, GATE_LOGIN_REQUESTS_MAX + 1],
+    ['requests without a text', (at: number) => (at === 1 ? NAMES : {}), undefined, GATE_LOGIN_REQUESTS_MAX + 1],
+    ['new keys', (at: number) => ({ ...(at === 1 ? NAMES : {}), [`X-${at}`]: '' }), undefined, GATE_LOGIN_REQUESTS_MAX + 1],
+    ['long keys', (at: number) => ({ ...(at === 1 ? NAMES : {}), [`X-${at}`]: 'x'.repeat(4000) }), undefined, 5],
+  ])('of %s is refused', (_, keys, flags, requests) => {
+    expect(floods(new IscsiRig(), keys, flags)).toBe(requests);
   });
 });
 

@@ -2,7 +2,7 @@
 // session begins when the earlier one has finished, so that none of its late writes comes behind newer ones; the numbers of sessions that are
 // there differ.
 
-import { GATE_QUIESCE_MS, GATE_SESSIONS_MAX } from '../limits.ts';
+import { GATE_HOST_LOGINS_MAX, GATE_QUIESCE_MS, GATE_SESSIONS_MAX } from '../limits.ts';
 import type { LoginNames } from './login/login.ts';
 import type { EnteringSession } from './target-view.ts';
 
@@ -26,7 +26,13 @@ export class Sessions {
 
   /** True if the host may log in: as a new session, or in the place of its earlier one. */
   mayEnter(names: LoginNames): boolean {
-    return this.entries.size < GATE_SESSIONS_MAX || this.entries.has(keyOf(names));
+    return this.hasRoom(names) || this.entries.has(keyOf(names));
+  }
+
+  private hasRoom({ initiatorName }: LoginNames): boolean {
+    let own = 0;
+    for (const { names } of this.entries.values()) if (names.initiatorName === initiatorName) own++;
+    return this.entries.size < GATE_SESSIONS_MAX && own < GATE_HOST_LOGINS_MAX;
   }
 
   /** All sessions, also those whose connection is closed and whose I/O has not ended. */
@@ -62,7 +68,7 @@ export class Sessions {
   }
 
   private begin(key: string, session: EnteringSession, names: LoginNames): void {
-    if (this.entries.size >= GATE_SESSIONS_MAX) return session.turnedAway();
+    if (!this.hasRoom(names)) return session.turnedAway();
     const used = new Set([...this.entries.values()].map(({ tsih }) => tsih));
     do this.lastTsih = (this.lastTsih % TSIH_MAX) + 1;
     while (used.has(this.lastTsih));

@@ -2,6 +2,7 @@
 // nvme-ends.test.ts.
 
 import { describe, expect, it } from 'vitest';
+import { GATE_HOST_LOGINS_MAX } from '../limits.ts';
 import { discoveryLog } from './discovery.ts';
 import { HOST_NQN, type Sqe } from './testing/nvme-host.ts';
 import { GateRig, NQN, type RigConnection, RigNamespace } from './testing/nvme-rig.ts';
@@ -78,9 +79,22 @@ describe('Connect', () => {
 
   it('has a bound for controllers, and numbers are not used twice', () => {
     const rig = new GateRig();
-    const ids = Array.from({ length: 64 }, () => rig.login().cntlid);
+    const hostOf = (at: number): { hostNqn: string } => ({ hostNqn: `nqn.2020-01.org.example:${Math.floor(at / 12)}` });
+    const ids = Array.from({ length: 64 }, (_, at) => rig.login(undefined, hostOf(at)).cntlid);
     expect(new Set(ids).size).toBe(64);
+    expect(() => rig.login(undefined, hostOf(70))).toThrow('"status":385');
+    expect(rig.log.at(-1)).toBe('host nqn.2020-01.org.example:5 was refused: hosts have 64 logins, and more are not allowed');
+  });
+
+  it('has a bound for the controllers of one host, which leaves places to others', () => {
+    const rig = new GateRig();
+    const logins = Array.from({ length: GATE_HOST_LOGINS_MAX }, () => rig.login());
     expect(() => rig.login()).toThrow('"status":385');
+    expect(rig.log.at(-1)).toContain('was refused: it has 12 logins at this gate, and more are not allowed');
+    rig.login(undefined, { hostNqn: 'nqn.2020-01.org.example:other' });
+    logins[0]!.vanish();
+    rig.settle();
+    rig.login();
   });
 });
 

@@ -197,10 +197,11 @@ describe('a reset is refused', () => {
 
   it('while the same one is under way, and beyond the bounds of a controller, of the gate and of the log', () => {
     const rig = new GateRig();
-    const login = (): RigConnection => rig.login(undefined, { keepAliveMs: 0 });
-    const sources = Array.from({ length: 5 }, login);
+    // Two hosts, because one has fewer logins than the gate has resets: the second one orders what is behind the eighth.
+    const login = (at: number): RigConnection => rig.login(undefined, { keepAliveMs: 0, hostNqn: `nqn.2020-01.org.example:${at}` });
+    const sources = Array.from({ length: 5 }, (_, at) => login(at < 2 ? 1 : 2));
     const [first, second] = sources as [RigConnection, RigConnection];
-    const orders = Array.from({ length: 17 }, () => resetOf(login()));
+    const orders = Array.from({ length: 17 }, (_, at) => resetOf(login(at < 8 ? 1 : 2)));
     const codes = (source: RigConnection, order: Sqe): string[] => {
       source.send(order);
       rig.turn();

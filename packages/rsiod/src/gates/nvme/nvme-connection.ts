@@ -65,7 +65,7 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
     this.events = events;
     this.output = new ReplyOutput(transport, pools.batches, this, pools.schedule);
     this.writer = new AnswerWriter(this.output);
-    this.memory = new MemoryShare(pools.budget, this);
+    this.memory = new MemoryShare(pools, this);
   }
 
   get taken(): number {
@@ -378,6 +378,7 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
     const controller = found === null ? CODE.CONNECT_PARAMETERS | DNR : found.connect(this, request);
     if (typeof controller === 'number') return this.answer(command, controller, wrongPlace(controller));
     this.controller = controller;
+    this.memory.join(request.hostNqn);
     if (found !== null) this.io = new IoExecution(found, request, this);
     this.entries = request.entries;
     this.writer.hasFlowControl = request.hasFlowControl;
@@ -475,6 +476,7 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
   private settle(): void {
     if (this.phase !== 'closed' || !this.hasDied || (this.io?.inVolume ?? 0) > 0 || this.unanswered > 0) return;
     this.phase = 'finished';
+    this.memory.leave();
     this.controller?.left(this);
     this.events.finished();
   }

@@ -4,7 +4,13 @@
 
 import { GATE_MEMBERS_MAX } from '@rsio/common/config/schema/limits';
 import { assert } from '@rsio/common/lib/assert';
-import { GATE_CONTROLLER_IDS, GATE_CONTROLLERS_MAX, GATE_KEEP_ALIVE_MIN_MS, GATE_NAMESPACE_ID_MAX } from '../limits.ts';
+import {
+  GATE_CONTROLLER_IDS,
+  GATE_CONTROLLERS_MAX,
+  GATE_HOST_LOGINS_MAX,
+  GATE_KEEP_ALIVE_MIN_MS,
+  GATE_NAMESPACE_ID_MAX,
+} from '../limits.ts';
 import type { ConnectRequest } from './connect-request.ts';
 import { Controller, isKeepAlive } from './controller.ts';
 import type { Resettable } from './cross-resets.ts';
@@ -97,7 +103,13 @@ export class Subsystem implements ControllerOwner, ReservationGate {
       this.options.note(`host ${hostNqn} was refused: its keep-alive time is ${keepAliveMs} ms, and ${allowed}`);
       return CODE.CONNECT_PARAMETERS | DNR;
     }
-    if (this.controllers.size >= GATE_CONTROLLERS_MAX) return CODE.CONNECT_BUSY;
+    let own = 0;
+    for (const one of this.controllers.values()) if (one.hostNqn === hostNqn) own++;
+    if (this.controllers.size >= GATE_CONTROLLERS_MAX || own >= GATE_HOST_LOGINS_MAX) {
+      const limit = own >= GATE_HOST_LOGINS_MAX ? `it has ${own} logins at this gate` : `hosts have ${this.controllers.size} logins`;
+      this.options.note(`host ${hostNqn} was refused: ${limit}, and more are not allowed`);
+      return CODE.CONNECT_BUSY;
+    }
     const controller = new Controller(this, this.newId(), queue, request);
     this.controllers.set(controller.id, controller);
     this.options.note(`host ${hostNqn} has connected, as controller ${controller.id}`);

@@ -6,11 +6,13 @@ import type { DataBuffers } from '../../frontends/streams/data-buffers.ts';
 import type { MemoryBudget } from '../../frontends/streams/memory-budget.ts';
 import type { BatchPool, StreamTransport } from '../../frontends/streams/transport.ts';
 import type { GateNamespace } from './gate-namespace.ts';
+import type { HostBudgets } from './host-budgets.ts';
 
 export interface GatePools {
   readonly data: DataBuffers;
   readonly batches: BatchPool;
   readonly budget: MemoryBudget;
+  readonly hosts: HostBudgets;
   /** Calls `fire` once, at the end of the current event-loop turn. */
   readonly schedule: (fire: () => void) => void;
 }

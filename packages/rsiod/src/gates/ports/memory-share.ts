@@ -1,22 +1,49 @@
-// The memory that one connection has taken from the budget of all gates, for commands and for copied answers that have not been sent yet.
-// Invariant: each byte that is taken is given back once.
+// The memory that one connection has taken from the budget of all gates, for commands and for copied answers that have not been sent yet. It
+// counts for the share of its host, too. Invariants: each byte that is taken is given back once; the connection waits in one queue at most,
+// that of its host or that of all gates.
 
 import { counted } from '@rsio/common/lib/assert';
 import type { BudgetUser, MemoryBudget } from '../../frontends/streams/memory-budget.ts';
+import type { HostBudgets } from './host-budgets.ts';
 
 export class MemoryShare {
   private usedBytes = 0;
   private readonly budget: MemoryBudget;
+  private readonly hosts: HostBudgets;
   private readonly user: BudgetUser;
+  private host: string | null = null;
+  private hostBudget: MemoryBudget | null = null;
 
-  constructor(budget: MemoryBudget, user: BudgetUser) {
-    this.budget = budget;
+  constructor(pools: { readonly budget: MemoryBudget; readonly hosts: HostBudgets }, user: BudgetUser) {
+    this.budget = pools.budget;
+    this.hosts = pools.hosts;
     this.user = user;
+  }
+
+  /** The host has logged in; nothing has been taken before. */
+  join(host: string): void {
+    this.host = host;
+    this.hostBudget = this.hosts.join(host);
+  }
+
+  /** Called once, when all has been given back. */
+  leave(): void {
+    if (this.host !== null) this.hosts.leave(this.host);
+    this.host = null;
+    this.hostBudget = null;
   }
 
   /** Returns false if there is no room; `roomAgain` of the user is called later. */
   take(bytes: number): boolean {
-    if (!this.budget.take(this.user, bytes, this.usedBytes === 0)) return false;
+    const isAlone = this.usedBytes === 0;
+    if (this.hostBudget?.take(this.user, bytes, isAlone) === false) {
+      this.budget.forget(this.user);
+      return false;
+    }
+    if (!this.budget.take(this.user, bytes, isAlone)) {
+      this.hostBudget?.giveBack(bytes);
+      return false;
+    }
     this.usedBytes += bytes;
     return true;
   }
@@ -24,11 +51,13 @@ export class MemoryShare {
   giveBack(bytes: number): void {
     if (bytes === 0) return;
     this.usedBytes = counted(this.usedBytes - bytes, 'bytes of a connection');
+    this.hostBudget?.giveBack(bytes);
     this.budget.giveBack(bytes);
   }
 
   /** The user waits for memory no longer. */
   forget(): void {
+    this.hostBudget?.forget(this.user);
     this.budget.forget(this.user);
   }
 }

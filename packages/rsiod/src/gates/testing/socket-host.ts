@@ -1,13 +1,11 @@
 // A raw NVMe/TCP host on a real socket, for tests. It waits for each answer.
-// Invariant: every wait has a bound, and ends when the gate closes the connection.
 
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import { systemClock } from '@rsio/common/lib/clock';
 import { authReceive, authSend, ChapHost } from '../nvme/testing/chap-host.ts';
 import { type Answer, answers, capsule, connectCommand, icRequest, type Sqe } from '../nvme/testing/nvme-host.ts';
+import { RawSocket } from './raw-socket.ts';
 
-const ANSWER_MS = 20_000;
 const QUIET_MS = 600_000;
 
 export interface HostLogin {
@@ -24,25 +22,15 @@ export interface HostLogin {
   readonly tls?: { readonly identity: string; readonly psk: Buffer };
 }
 
-export class SocketHost {
-  isClosed = false;
+export class SocketHost extends RawSocket<Answer> {
   cntlid = 0;
-  private readonly socket: Socket;
-  private rest = Buffer.alloc(0);
-  private readonly found: Answer[] = [];
-  private wake: (() => void) | null = null;
-
   /** Session tickets that the gate has sent. */
   tickets = 0;
 
   private constructor(port: number, address: string, tls: HostLogin['tls']) {
-    this.socket = tls === undefined ? connect({ port, host: address }) : this.secure(port, address, tls);
-    this.socket.on('data', (bytes: Buffer) => this.take(bytes));
-    this.socket.on('error', () => undefined);
-    this.socket.on('close', () => {
-      this.isClosed = true;
-      this.wake?.();
-    });
+    const socket = tls === undefined ? connect({ port, host: address }) : secure(port, address, tls);
+    super(socket);
+    socket.on('session', () => this.tickets++);
   }
 
   /** Connects, and logs in. Throws with the status of a refused Connect, or with the failure of an authentication. */
@@ -87,15 +75,6 @@ export class SocketHost {
     return data.data;
   }
 
-  private secure(port: number, host: string, psk: { readonly identity: string; readonly psk: Buffer }): Socket {
-    const options = { minVersion: 'TLSv1.3', ciphers: 'TLS_AES_128_GCM_SHA256', checkServerIdentity: () => undefined } as const;
-    return connectTls({ port, host, ...options, pskCallback: () => psk }).on('session', () => this.tickets++);
-  }
-
-  write(bytes: Buffer): void {
-    this.socket.write(bytes);
-  }
-
   /** Sends a command without data to the host, or one with data, and resolves with its first answer. */
   async run(command: Sqe): Promise<Answer> {
     this.write(capsule(command));
@@ -114,33 +93,15 @@ export class SocketHost {
     return data.data;
   }
 
-  close(): void {
-    this.socket.destroy();
-  }
-
-  /** Resolves with the next answer that `isIt` accepts, and drops the answers before it. Rejects if the gate closes the connection. */
-  async next(isIt: (answer: Answer) => boolean): Promise<Answer> {
-    const endMs = systemClock.monotonicMs() + ANSWER_MS;
-    for (;;) {
-      for (let one = this.found.shift(); one !== undefined; one = this.found.shift()) if (isIt(one)) return one;
-      if (this.isClosed) throw new Error('The gate has closed the connection');
-      if (systemClock.monotonicMs() > endMs) throw new Error('No answer of the gate');
-      await new Promise<void>((resolve) => {
-        const timer = systemClock.after(ANSWER_MS, resolve);
-        this.wake = () => {
-          timer.cancel();
-          resolve();
-        };
-      });
-    }
-  }
-
-  private take(bytes: Buffer): void {
-    this.rest = Buffer.concat([this.rest, bytes]);
+  protected override take(bytes: Buffer): Buffer {
     let end = 0;
-    while (this.rest.length - end >= 8 && this.rest.length - end >= this.rest.readUInt32LE(end + 4)) end += this.rest.readUInt32LE(end + 4);
-    this.found.push(...answers(this.rest.subarray(0, end)));
-    this.rest = this.rest.subarray(end);
-    this.wake?.();
+    while (bytes.length - end >= 8 && bytes.length - end >= bytes.readUInt32LE(end + 4)) end += bytes.readUInt32LE(end + 4);
+    this.found.push(...answers(bytes.subarray(0, end)));
+    return bytes.subarray(end);
   }
+}
+
+function secure(port: number, host: string, psk: { readonly identity: string; readonly psk: Buffer }): Socket {
+  const options = { minVersion: 'TLSv1.3', ciphers: 'TLS_AES_128_GCM_SHA256', checkServerIdentity: () => undefined } as const;
+  return connectTls({ port, host, ...options, pskCallback: () => psk });
 }

@@ -52,6 +52,8 @@ export function tlsWarning(): string | null {
 
 export interface GateTlsPorts {
   config(): Pick<ClientGateConfig, 'tlsKeys'>;
+  /** Called when a connection has named a key that the gate has. */
+  knows(): void;
   /** Called when a host does not get in, with the reason. */
   refused(sentence: string): void;
 }
@@ -105,8 +107,10 @@ export class GateTls {
     const names = parseIdentity(identity);
     const key = names === null ? undefined : this.ports.config().tlsKeys.get(names.hostNqn);
     const psk = names === null || key === undefined ? undefined : tlsPsks(key, names).get(identity);
-    if (names !== null && psk !== undefined) this.offered = names;
-    else if (names === null) this.lack = 'it offers a key that is none of NVMe';
+    if (names !== null && psk !== undefined) {
+      this.offered = names;
+      this.ports.knows();
+    } else if (names === null) this.lack = 'it offers a key that is none of NVMe';
     else if (!names.isSha256) this.lack = `host ${names.hostNqn} uses a TLS key for SHA-384: give it a key NVMeTLSkey-1:01:`;
     else if (key === undefined) this.lack = `the secret-file has no TLS key for host ${names.hostNqn}`;
     else this.lack = `host ${names.hostNqn} uses another TLS key than that in the secret-file`;

@@ -2,6 +2,7 @@
 // PROGRAM_MS, even if the program hangs in the kernel.
 
 import { spawn } from 'node:child_process';
+import { killChild } from '@rsio/common/daemon/kill-child';
 import type { Clock } from '@rsio/common/lib/clock';
 import { errnoName, RsError } from '@rsio/common/lib/errors';
 import { withRights } from '../rights.ts';
@@ -19,7 +20,7 @@ export function runProgram(clock: Clock, program: string, args: readonly string[
       reject(new RsError('E_STORAGE', `"${command}" failed (${reason}): run the command as root to see why`, { command, reason }));
     };
     const timer = clock.after(PROGRAM_MS, () => {
-      child.kill('SIGKILL');
+      killChild(child);
       fail(`no end within ${PROGRAM_MS} ms`);
     });
     const kept = (text: string, more: string): string => (text + more).slice(-PROGRAM_OUTPUT_MAX_CHARS);

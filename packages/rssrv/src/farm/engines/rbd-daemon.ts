@@ -6,6 +6,7 @@ import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { readdirSync, readFileSync, rmSync, writeFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
+import { killChild } from '@rsio/common/daemon/kill-child';
 import type { Clock } from '@rsio/common/lib/clock';
 import { processesNamed, startTicksOf } from '@rsio/common/daemon/process-facts';
 import { mountTable } from '@rsio/common/daemon/mount-table';
@@ -139,7 +140,7 @@ class Child {
 
   async kill(clock: Clock): Promise<void> {
     // Node knows that this child has not been waited for, so the pid is still the child's.
-    this.child.kill('SIGKILL');
+    killChild(this.child);
     if ((await awaited(clock, () => (this.hasEnded ? true : null))) === null) throw this.failure('it does not end after SIGKILL');
   }
 

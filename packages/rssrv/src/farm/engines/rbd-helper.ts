@@ -4,6 +4,7 @@
 
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
+import { killChild } from '@rsio/common/daemon/kill-child';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { errnoName, RsError } from '@rsio/common/lib/errors';
 import { isRecord } from '@rsio/common/lib/shape';
@@ -102,7 +103,7 @@ class HelperProcess {
   end(reason: string): void {
     if (this.isOver) return;
     this.isOver = true;
-    this.child.kill('SIGKILL');
+    killChild(this.child);
     for (const { name, timer, failed } of this.calls.values()) {
       timer.cancel();
       failed(this.failure(name, reason));

@@ -5,6 +5,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
+import { killChild } from '@rsio/common/daemon/kill-child';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { errnoName, RsError } from '@rsio/common/lib/errors';
 import { printDuration } from '@rsio/common/lib/units';
@@ -86,7 +87,7 @@ export class Programs {
       let timer: Timer | null = null;
       const kill = (why: Error): void => {
         killed = why;
-        child.kill('SIGKILL');
+        killChild(child);
         timer = clock.after(PROGRAM_KILL_WAIT_MS, () => reject(why));
       };
       const look = (): void => {

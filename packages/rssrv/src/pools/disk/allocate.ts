@@ -2,6 +2,7 @@
 // not change.
 
 import { spawn } from 'node:child_process';
+import { killChild } from '@rsio/common/daemon/kill-child';
 import { systemClock } from '@rsio/common/lib/clock';
 import { errnoName, RsError } from '@rsio/common/lib/errors';
 import { ALLOCATE_MAX_MS, ALLOCATE_MIN_MS, ALLOCATE_MS_PER_GIB } from '../limits.ts';
@@ -18,7 +19,7 @@ export function allocateSpace(file: string, fromBytes: number, toBytes: number, 
       stdio: ['ignore', 'ignore', 'pipe'],
       env: { ...process.env, LC_ALL: 'C' },
     });
-    const timer = systemClock.after(allocateLimitMs(lengthBytes), () => child.kill('SIGKILL'));
+    const timer = systemClock.after(allocateLimitMs(lengthBytes), () => killChild(child));
     child.stderr.setEncoding('utf8');
     child.stderr.on('data', (piece: string) => {
       message = (message + piece).slice(0, MESSAGE_MAX_CHARS);

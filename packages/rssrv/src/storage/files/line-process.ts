@@ -3,6 +3,7 @@
 // therefore answered only after the child has exited.
 
 import { type ChildProcess, spawn } from 'node:child_process';
+import { killChild } from '@rsio/common/daemon/kill-child';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
 
@@ -105,7 +106,7 @@ export class LineProcess {
     this.asked = question;
     this.timer = this.options.clock.after(this.options.timeoutMs, () => {
       this.lose(`it did not answer within ${this.options.timeoutMs} ms`);
-      this.child?.kill('SIGKILL');
+      if (this.child !== null) killChild(this.child);
     });
     question.before();
     this.child?.stdin?.write(`${question.line}\n`);

@@ -6,6 +6,7 @@
 import { spawn } from 'node:child_process';
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
+import { killChild } from '@rsio/common/daemon/kill-child';
 import { systemClock } from '@rsio/common/lib/clock';
 import { LOCKS_PER_HELPER_MAX, LOCK_HELPER_TIMEOUT_MS } from '../../machine/limits.ts';
 import { helperFile } from '../../machine/helper-files.ts';
@@ -92,7 +93,7 @@ function run(command: string, args: readonly string[], descriptors: readonly num
     // Do not use the time-out of `spawn`. If the program is missing, the timer of `spawn` remains, and delays the exit of this process.
     const timer = systemClock.after(LOCK_HELPER_TIMEOUT_MS, () => {
       isLate = true;
-      child.kill('SIGKILL');
+      killChild(child);
       // Do not wait for the exit, because a helper that hangs in a file system exits only when the file system answers.
       end(null);
     });

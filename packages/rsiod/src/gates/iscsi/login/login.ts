@@ -2,7 +2,7 @@
 // initiator gets past the security stage without the proof that the gate demands of it; the stages only go forward; after a refusal, nothing
 // is negotiated any more.
 
-import { GATE_SEGMENT_BYTES, GATE_TEXT_MAX_BYTES } from '../../limits.ts';
+import { GATE_LOGIN_REQUESTS_MAX, GATE_SEGMENT_BYTES, GATE_TEXT_MAX_BYTES } from '../../limits.ts';
 import { LOGIN, LOGIN_STATUS, type LoginStatus, STAGE } from '../wire/constants.ts';
 import { parseText } from '../wire/text.ts';
 import { Chap, type ChapFault, type ChapParties } from './chap.ts';
@@ -47,6 +47,7 @@ export class Login {
   private readonly portalGroup: number;
   private readonly parts: Buffer[] = [];
   private textBytes = 0;
+  private requests = 0;
   private stage = STAGE.SECURITY as number;
   private chap: Chap | null = null;
   private mustProve = false;
@@ -64,6 +65,9 @@ export class Login {
     const [stage, next] = [(request.flags >>> 2) & 3, request.flags & 3];
     const isTransit = (request.flags & LOGIN.TRANSIT) !== 0;
     const isContinued = (request.flags & LOGIN.CONTINUE) !== 0;
+    this.requests++;
+    if (this.requests > GATE_LOGIN_REQUESTS_MAX)
+      return refused(LOGIN_STATUS.INITIATOR_ERROR, `its login has more than ${GATE_LOGIN_REQUESTS_MAX} requests`);
     const wrong = this.judgeFlags(stage, next, isTransit, isContinued);
     if (wrong !== null) return refused(LOGIN_STATUS.INITIATOR_ERROR, wrong);
     this.textBytes += request.text.length;
@@ -155,6 +159,7 @@ function refused(status: LoginStatus, why: string): LoginAnswer {
 
 function refusalOf(status: LoginStatus, { initiatorName, targetName }: LoginNames): string {
   if (status === LOGIN_STATUS.NOT_FOUND) return `host ${initiatorName} wants target ${targetName ?? ''}, which is not here`;
-  if (status === LOGIN_STATUS.OUT_OF_RESOURCES) return `host ${initiatorName} was refused: so many are logged in that the limit is reached`;
+  if (status === LOGIN_STATUS.OUT_OF_RESOURCES)
+    return `host ${initiatorName} was refused: it has, or all hosts have, as many sessions as are allowed`;
   return `host ${initiatorName} was refused: the gate does not allow it (hosts, secret-file)`;
 }

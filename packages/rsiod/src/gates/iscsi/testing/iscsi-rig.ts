@@ -10,7 +10,8 @@ import { MemoryVolume, type MemoryVolumeOptions } from '../../../frontends/nbd/t
 import type { AnaState, GateNamespace } from '../../ports/gate-namespace.ts';
 import type { GateConnection } from '../../ports/gate-protocol.ts';
 import { IscsiProtocol } from '../../iscsi-protocol.ts';
-import { GATE_BYTES_MAX, GATE_RESERVE_BYTES } from '../../limits.ts';
+import { GATE_BYTES_MAX, GATE_HOST_BYTES_MAX, GATE_RESERVE_BYTES } from '../../limits.ts';
+import { HostBudgets } from '../../ports/host-budgets.ts';
 import { Reservations } from '../../reservations/reservations.ts';
 import {
   HOST,
@@ -53,6 +54,7 @@ export class IscsiRig {
   readonly data = new DataBuffers();
   readonly batches = new BatchPool();
   readonly budget: MemoryBudget;
+  readonly hosts: HostBudgets;
   readonly volume: MemoryVolume;
   readonly unit: RigUnit;
   readonly protocol: IscsiProtocol;
@@ -76,6 +78,7 @@ export class IscsiRig {
     Object.assign(this.volume, { id: '12345678-9abc-4def-8123-456789abcdef' });
     const bounds = { limitBytes: memoryBytes, reserveBytes: Math.min(memoryBytes, GATE_RESERVE_BYTES), smallBytes: 8192 };
     this.budget = new MemoryBudget(bounds, (fire) => this.gateTurns.push(fire));
+    this.hosts = new HostBudgets({ ...bounds, limitBytes: GATE_HOST_BYTES_MAX, reserveBytes: 0 }, (fire) => this.gateTurns.push(fire));
     const ports = {
       ...{ name: TARGET, version: '1.0', config: () => this.config, nowMs: () => this.nowMs },
       note: (sentence: string) => void this.log.push(sentence),
@@ -86,7 +89,8 @@ export class IscsiRig {
   }
 
   pools(): ConstructorParameters<typeof IscsiProtocol>[1] {
-    return { data: this.data, batches: this.batches, budget: this.budget, schedule: (fire) => void this.gateTurns.push(fire) };
+    const schedule = (fire: () => void): void => void this.gateTurns.push(fire);
+    return { data: this.data, batches: this.batches, budget: this.budget, hosts: this.hosts, schedule };
   }
 
   /** A host that has logged in with these keys. */

@@ -1,11 +1,9 @@
 // A raw iSCSI initiator on a real socket, for tests. It waits for each answer, answers pings, and repeats what a unit attention has stopped.
-// Invariant: every wait has a bound, and ends when the gate closes the connection.
 
-import { connect, type Socket } from 'node:net';
-import { systemClock } from '@rsio/common/lib/clock';
+import { connect } from 'node:net';
+import { RawSocket } from '../../testing/raw-socket.ts';
 import { chapResponse, HOST, keysOf, loginPdu, pdu, read10, type TargetPdu, targetPdus, write10 } from './iscsi-host.ts';
 
-const ANSWER_MS = 20_000;
 const ATTENTION = 6;
 const NO_TAG = 0xffff_ffff;
 
@@ -25,25 +23,14 @@ export interface ScsiResult {
   readonly data: Buffer;
 }
 
-export class SocketInitiator {
-  isClosed = false;
-  private readonly socket: Socket;
+export class SocketInitiator extends RawSocket<TargetPdu> {
   private readonly lun: number;
-  private rest: Buffer = Buffer.alloc(0);
-  private readonly found: TargetPdu[] = [];
-  private wake: (() => void) | null = null;
   private cmdSn = 1;
   private tag = 1;
 
   private constructor(port: number, address: string, lun: number) {
+    super(connect({ port, host: address }));
     this.lun = lun;
-    this.socket = connect({ port, host: address });
-    this.socket.on('data', (bytes: Buffer) => this.take(bytes));
-    this.socket.on('error', () => undefined);
-    this.socket.on('close', () => {
-      this.isClosed = true;
-      this.wake?.();
-    });
   }
 
   /** Logs in. Throws with the status of a refused login. */
@@ -62,14 +49,16 @@ export class SocketInitiator {
     return one;
   }
 
-  write(bytes: Buffer): void {
-    this.socket.write(bytes);
-  }
-
   /** The bytes of a write of whole blocks of 512 bytes, which has its data in its command. */
   writeCommand(block: number, data: Buffer): Buffer {
     const words = { 20: data.length, 24: this.cmdSn++ };
     return pdu({ opcode: 1, flags: 0xa1, lun: this.lun, tag: this.tag++, words, cdb: write10(block, data.length / 512), data });
+  }
+
+  /** The bytes of a read of whole blocks of 512 bytes. */
+  readCommand(block: number, bytes: number): Buffer {
+    const words = { 20: bytes, 24: this.cmdSn++ };
+    return pdu({ opcode: 1, flags: 0xc1, lun: this.lun, tag: this.tag++, words, cdb: read10(block, bytes / 512) });
   }
 
   /** Executes a command; `bytes` is the length of its data to the host. Commands that a unit attention has stopped are repeated. */
@@ -94,10 +83,6 @@ export class SocketInitiator {
     return data;
   }
 
-  close(): void {
-    this.socket.destroy();
-  }
-
   private async result(tag: number): Promise<ScsiResult> {
     const parts: Buffer[] = [];
     for (;;) {
@@ -118,31 +103,13 @@ export class SocketInitiator {
     return answer;
   }
 
-  /** Resolves with the next PDU that `isIt` accepts, and drops those before it. Rejects if the gate closes the connection. */
-  private async next(isIt: (answer: TargetPdu) => boolean): Promise<TargetPdu> {
-    const endMs = systemClock.monotonicMs() + ANSWER_MS;
-    for (;;) {
-      for (let one = this.found.shift(); one !== undefined; one = this.found.shift()) if (isIt(one)) return one;
-      if (this.isClosed) throw new Error('The gate has closed the connection');
-      if (systemClock.monotonicMs() > endMs) throw new Error('No answer of the gate');
-      await new Promise<void>((resolve) => {
-        const timer = systemClock.after(ANSWER_MS, resolve);
-        this.wake = () => {
-          timer.cancel();
-          resolve();
-        };
-      });
-    }
-  }
-
-  private take(bytes: Buffer): void {
-    const { pdus, rest } = targetPdus(Buffer.concat([this.rest, bytes]));
-    this.rest = rest;
+  protected override take(bytes: Buffer): Buffer {
+    const { pdus, rest } = targetPdus(bytes);
     for (const one of pdus) {
       const isPing = one.opcode === 0x20 && one.tag === NO_TAG;
       if (isPing) this.write(pdu({ opcode: 0, isImmediate: true, tag: NO_TAG, words: { 20: one.head.readUInt32BE(20), 24: this.cmdSn } }));
       else this.found.push(one);
     }
-    this.wake?.();
+    return rest;
   }
 }

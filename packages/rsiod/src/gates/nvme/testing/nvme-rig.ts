@@ -7,7 +7,8 @@ import { MemoryBudget } from '../../../frontends/streams/memory-budget.ts';
 import { BatchPool } from '../../../frontends/streams/transport.ts';
 import { MemoryTransport } from '../../../frontends/nbd/testing/memory-transport.ts';
 import { MemoryVolume, type MemoryVolumeOptions } from '../../../frontends/nbd/testing/memory-volume.ts';
-import { GATE_BYTES_MAX, GATE_RESERVE_BYTES } from '../../limits.ts';
+import { GATE_BYTES_MAX, GATE_HOST_BYTES_MAX, GATE_RESERVE_BYTES } from '../../limits.ts';
+import { HostBudgets } from '../../ports/host-budgets.ts';
 import type { AuthParties } from '../auth/dh-chap.ts';
 import type { SharedAuthPorts } from '../auth/dh-turns.ts';
 import { NvmeConnection } from '../nvme-connection.ts';
@@ -49,6 +50,7 @@ export class GateRig {
   readonly data = new DataBuffers();
   readonly batches = new BatchPool();
   readonly budget: MemoryBudget;
+  readonly hosts: HostBudgets;
   readonly volume: MemoryVolume;
   readonly log: string[] = [];
   readonly subsystem: Subsystem;
@@ -83,6 +85,7 @@ export class GateRig {
     this.volume = new MemoryVolume({ ...options, schedule: (fire) => this.volumeTurns.push(fire) });
     const bounds = { limitBytes: memoryBytes, reserveBytes: Math.min(memoryBytes, GATE_RESERVE_BYTES), smallBytes: 4096 };
     this.budget = new MemoryBudget(bounds, (fire) => this.doorTurns.push(fire));
+    this.hosts = new HostBudgets({ ...bounds, limitBytes: GATE_HOST_BYTES_MAX, reserveBytes: 0 }, (fire) => this.doorTurns.push(fire));
     this.subsystem = new Subsystem({
       nqn: NQN,
       discovery: null,
@@ -159,8 +162,8 @@ export class RigConnection {
   constructor(rig: GateRig, digests: Digests) {
     this.rig = rig;
     this.digests = digests;
-    const { data, batches, budget } = rig;
-    const pools = { data, batches, budget, schedule: (fire: () => void) => rig.schedule(fire), auth: rig.auth };
+    const { data, batches, budget, hosts } = rig;
+    const pools = { data, batches, budget, hosts, schedule: (fire: () => void) => rig.schedule(fire), auth: rig.auth };
     this.connection = new NvmeConnection(this.transport, pools, {
       subsystem: ({ nqn }) => (nqn === NQN ? rig.subsystem : null),
       parties: ({ hostNqn }) => (rig.secrets === null ? null : { hostNqn, nqn: NQN, ...rig.secrets }),
