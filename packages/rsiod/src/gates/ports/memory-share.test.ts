@@ -1,4 +1,5 @@
 // Shares of hosts in the memory of all gates: what one host can take at most, and that nobody waits for ever. The oracle counts bytes.
+// Rules: G47.
 
 import fc from 'fast-check';
 import { expect, it } from 'vitest';

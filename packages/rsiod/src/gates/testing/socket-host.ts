@@ -1,4 +1,5 @@
 // A raw NVMe/TCP host on a real socket, for tests. It waits for each answer.
+// raw-socket.ts has the waiting.
 
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';

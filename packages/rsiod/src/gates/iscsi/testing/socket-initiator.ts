@@ -1,4 +1,5 @@
 // A raw iSCSI initiator on a real socket, for tests. It waits for each answer, answers pings, and repeats what a unit attention has stopped.
+// raw-socket.ts has the waiting.
 
 import { connect } from 'node:net';
 import { RawSocket } from '../../testing/raw-socket.ts';
