@@ -115,6 +115,7 @@ export const FOLDERS = {
   'packages/rsiod/src/keeper': 'the parent process, in Perl, which keeps devices during a crash of rsiod',
   'packages/rsiod/src/mirrors': 'attached mirrors: their drivers, patience, events',
   'packages/rsiod/src/mirrors/commands': 'the commands about mirrors, step by step: create, change, show, dissolve',
+  'packages/rsiod/src/notes': 'notes at volumes, which outlive their holder; what servers say about other nodes',
   'packages/rsiod/src/network': 'namespaces, servers, the plan of routes',
   'packages/rsiod/src/processes':
     'the role of a process: alone, main process or data process; data processes, their messages, and requests to them',
