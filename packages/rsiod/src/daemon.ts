@@ -24,8 +24,7 @@ import { controlHandlers } from './control/control-handlers.ts';
 import { ServerCalls } from './control/server-calls.ts';
 import { RESTART_ANSWER_MS } from './control/limits.ts';
 import { Notifications } from './control/notifications.ts';
-import { mirrorNamespaces } from './mirrors/commands/namespaces.ts';
-import { VolumeNotes } from './notes/volume-notes.ts';
+import { notesOf } from './notes/notes-of.ts';
 import { mirrorCommands } from './mirrors/commands/mirror-commands.ts';
 import type { PathProbes } from './control/path-probes.ts';
 import { systemPathProbes } from './control/system-probes.ts';
@@ -437,7 +436,7 @@ export class ClientDaemon {
       }),
       ...{ snapshots: this.snapshots, backups: this.backups },
       ...mirrorCommands({ clock, log, attachments, namespaces: () => this.namespaces, newId: randomUUID, elsewhere: this.role.processes }),
-      notes: this.newNotes(),
+      notes: notesOf({ clock, attachments, gates: this.gates, namespaces: () => this.namespaces }),
       config: () => this.config,
       configuredMs: () => this.configuredMs,
       namespaces: () => this.namespaces,
@@ -449,18 +448,6 @@ export class ClientDaemon {
       end: (isForced) => this.end(isForced),
     });
     return this.role.handlers(own, attachments, () => this.namespaces);
-  }
-
-  private newNotes(): VolumeNotes {
-    const { attachments, gates } = this;
-    return new VolumeNotes({
-      offers: () => attachments.offers,
-      serversIn: (namespace) => this.namespaces.find(({ config }) => config.name === namespace)?.orderedServers ?? [],
-      mirrorNamespaces: () => mirrorNamespaces(this.namespaces, this.options.clock),
-      attached: () => attachments.list,
-      mirrorOf: ({ target }) => attachments.mirrors.of(target),
-      gatesOf: (volume) => gates.placesOf(volume).map(({ gate }) => gate),
-    });
   }
 
   /** Restarts the daemon after the answer to the request has been sent. Throws E_SHUTTING_DOWN and E_SYSTEM. */
