@@ -67,7 +67,10 @@ function configOf(service: object, more: object = {}): object {
 }
 
 async function step(config: object, name: string): Promise<unknown> {
-  const text = await devices.well(`"$1" "$2" "$3" "$4" "$5" "$6"`, process.execPath, STEP, JSON.stringify(config), groups, device, name);
+  const text = await devices.well(
+    `"$1" "$2" "$3" "$4" "$5" "$6" "$7"`,
+    ...[process.execPath, STEP, JSON.stringify(config), groups, device, name, devices.host.root],
+  );
   return JSON.parse(text) as unknown;
 }
 
@@ -101,10 +104,15 @@ it('a stranger that uses the mount is killed; a foreign mount, errors of the fil
   const config = configOf({ kind: 'programs', start: program('start', 'exec sleep 1000'), stop: null });
   await step(config, 'up');
   await devices.well('cd "$1"; setsid sh -c "exec sleep 1001 9> file" > /dev/null 2>&1 & sleep 0.3', mount);
+  const inContainer = 'mount -t tmpfs none "$1" && cd "$1" && exec sleep 1002';
+  const contained = await devices.well(`unshare --mount sh -c '${inContainer}' sh "$1" > /dev/null 2>&1 & echo $!; sleep 0.3`, mount);
   expect(await step(config, 'down')).toBeNull();
   expect(await step(config, 'state')).toEqual(DOWN);
+  await devices.well('kill "$1"', contained.trim());
   await devices.well('mount -t tmpfs none "$1"', mount);
   expect(await step(config, 'up')).toEqual({ error: expect.stringContaining('Something is mounted') as string });
+  expect(await step(config, 'kill')).toBeNull();
+  expect(await devices.well('grep " $1 " /proc/mounts', mount), 'a mount that rsapp did not make stays').toContain('tmpfs');
   await devices.well('umount "$1"', mount);
   const unwell = configOf(
     { kind: 'programs', start: program('start', 'exec sleep 1000'), stop: null },

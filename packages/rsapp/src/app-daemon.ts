@@ -51,7 +51,12 @@ export class AppDaemon implements Service {
     this.isDrained = existsSync(this.drainFile);
     // Two roots on one machine have groups of their own.
     const root = paths.root === '' ? '' : `-${createHash('sha256').update(paths.root).digest('hex').slice(0, 8)}`;
-    const machine = { clock, run: runProgram, groups: groups === null ? null : join(groups, `rsio-applications${root}`) };
+    const machine = {
+      clock,
+      run: runProgram,
+      groups: groups === null ? null : join(groups, `rsio-applications${root}`),
+      runDir: paths.runDir,
+    };
     this.desk = new Desk(config.applications, {
       ...{ clock, log },
       sight: new RsiodSight(rsiodPaths(paths.root).controlSocket, clock),

@@ -1,5 +1,5 @@
 // Does one step of the machine of an application (rsapp/src/machine) in a process of its own, so that a test can run it with other mounts and
-// networks. Arguments: CONFIGURATION (JSON), FOLDER of the control groups, DEVICE, STEP. Prints the result as JSON.
+// networks. Arguments: CONFIGURATION (JSON), FOLDER of the control groups, DEVICE, STEP, FOLDER for files. Prints the result as JSON.
 
 import type { ApplicationConfig } from '@rsio/common/config/schema/types';
 import { systemClock } from '@rsio/common/lib/clock';
@@ -7,8 +7,8 @@ import { toRsError } from '@rsio/common/lib/errors';
 import { AppMachine } from '@rsio/rsapp/machine/machine';
 import { runProgram } from '@rsio/rsapp/machine/programs';
 
-async function main([config = '', groups = '', device = '', step = '']: readonly string[]): Promise<void> {
-  const machine = new AppMachine(JSON.parse(config) as ApplicationConfig, { clock: systemClock, run: runProgram, groups });
+async function main([config = '', groups = '', device = '', step = '', runDir = '/nonexistent']: readonly string[]): Promise<void> {
+  const machine = new AppMachine(JSON.parse(config) as ApplicationConfig, { clock: systemClock, run: runProgram, groups, runDir });
   const steps: Readonly<Record<string, () => Promise<unknown>>> = {
     state: () => machine.state(),
     check: () => machine.check(),

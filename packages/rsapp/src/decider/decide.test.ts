@@ -151,6 +151,7 @@ describe('scenes', () => {
   it('a lost application is cleaned, even while servers are not in reach', () => {
     expect(ordered(facts('a', { holder: 'b' }, { local: { isUp: true } }))).toEqual({ kind: 'clean', why: 'Node b has taken pg' });
     expect(ordered(facts('a', null, { local: { isUp: true } }))).toMatchObject({ kind: 'clean' });
+    expect(ordered(facts('a', { note: null }, { local: { isUp: true } })), 'it was never started').toMatchObject({ kind: 'none' });
   });
 
   it('a volume that a person has attached stays while the application is stopped', () => {

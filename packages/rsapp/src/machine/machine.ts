@@ -16,6 +16,8 @@ export interface MachinePorts {
   readonly run: RunProgram;
   /** Folder of the control groups of this rsapp; null if the machine has none of version 2. */
   readonly groups: string | null;
+  /** Folder for files that do not outlive a reboot. */
+  readonly runDir: string;
 }
 
 /** `mounted`: how many of the mounts are there. */
@@ -46,10 +48,10 @@ export class AppMachine implements Machine {
   private readonly addresses: Addresses;
   private readonly service: AppService;
 
-  constructor(app: ApplicationConfig, { clock, run, groups }: MachinePorts) {
+  constructor(app: ApplicationConfig, { clock, run, groups, runDir }: MachinePorts) {
     this.app = app;
     this.run = run;
-    this.mounts = new Mounts(run, clock);
+    this.mounts = new Mounts(run, clock, `${runDir}/mounts-${app.name}`);
     this.addresses = new Addresses(run);
     this.service =
       app.service.kind === 'unit'
@@ -78,8 +80,8 @@ export class AppMachine implements Machine {
       const device = deviceOf(volume ?? volumes[0] ?? '');
       if (device === null || !device.startsWith('/'))
         throw new RsError('E_CONFIG', `${volume ?? volumes[0] ?? ''} has no block device here to mount: set device = block in rscltcfg`);
-      if (await this.isMountOf(path, device)) continue;
-      await this.mounts.mount({ device, path, options: mountOptions }, startTimeoutMs);
+      if (await this.isMountOf(path, device)) await this.mounts.adopt(path);
+      else await this.mounts.mount({ device, path, options: mountOptions }, startTimeoutMs);
     }
     const warning = address === null ? null : await this.addresses.add(address);
     if ((await this.service.state()) !== 'running') await this.service.start(startTimeoutMs);
@@ -113,7 +115,9 @@ export class AppMachine implements Machine {
 
   private async isMountOf(path: string, device: string): Promise<boolean> {
     const number = await this.mounts.deviceAt(path);
-    return number !== null && number === numberOf(device);
+    if (number === null) return false;
+    // Some file systems, such as btrfs, have numbers of their own.
+    return number === numberOf(device) || (number.startsWith('0:') && (await this.mounts.isMounted(path)));
   }
 
   /** A service that has just been started may need some time before its check succeeds. */

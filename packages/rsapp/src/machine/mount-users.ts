@@ -1,16 +1,29 @@
-// Finds the processes that use a mounted file system, by the files that they have open, their folders, and their programs. Invariant: only
-// /proc is read, and never the file system itself, which may not answer.
+// Finds the processes that use a mounted file system, by the files that they have open, their folders, and their programs. Invariants: only
+// /proc is read, and never the file system itself, which may not answer; a process in a container, where another file system has the same path,
+// is no user.
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { parseMountTable } from '@rsio/common/daemon/mount-table';
 
 export interface MountUser {
   readonly pid: number;
   readonly name: string;
 }
 
-export function usersOf(mountPoint: string): MountUser[] {
+/** `device`: number of the mounted device, as in mountinfo. */
+export function usersOf(mountPoint: string, device: string): MountUser[] {
   const isBelow = (target: string): boolean => target === mountPoint || target.startsWith(`${mountPoint}/`);
-  return pids().flatMap((pid) => (placesOf(pid).some(isBelow) ? [{ pid, name: nameOf(pid) }] : []));
+  return pids().flatMap((pid) => (placesOf(pid).some(isBelow) && sees(pid, mountPoint, device) ? [{ pid, name: nameOf(pid) }] : []));
+}
+
+/** True if the mount is there in the namespace of the process, too. */
+function sees(pid: number, mountPoint: string, device: string): boolean {
+  try {
+    const mounts = parseMountTable(readFileSync(`/proc/${pid}/mountinfo`, 'utf8'));
+    return mounts.findLast((mount) => mount.mountPoint === mountPoint)?.device === device;
+  } catch {
+    return false;
+  }
 }
 
 function pids(): number[] {

@@ -23,7 +23,13 @@ class Fake {
   readonly clock = new FakeClock();
   readonly did: string[] = [];
   readonly failing = new Set<string>();
+  readonly shared = new Set<string>();
   holder: string | null = null;
+  /** Who holds the second volume. */
+  other: string | null = null;
+  /** Notes that other nodes write just before this node has attached the volume. */
+  meanwhile: string | null = null;
+  isSure = true;
   note: string | null = printNote(startedNote('pg', null));
   attached: string[] = [];
   awaited: string[] = [];
@@ -54,7 +60,7 @@ class Fake {
 
   volumes(): Volumes {
     return {
-      attached: this.attached.map((name) => ({ label: `osl:${name}@0`, device: `/dev/${name}` })),
+      attached: this.attached.map((name) => ({ label: `osl:${name}@0`, device: `/dev/${name}`, isExclusive: !this.shared.has(name) })),
       awaited: this.awaited.map((name) => ({ label: `osl:${name}@0` })),
     };
   }
@@ -62,7 +68,10 @@ class Fake {
   private sight(): Sight {
     return {
       volumes: () => Promise.resolve(this.volumes()),
-      facts: () => Promise.resolve({ node: 'a', isSure: true, holder: this.holder, note: this.note, why: null }),
+      facts: (volume) => {
+        const [holder, note] = volume === 'db' ? [this.holder, this.note] : [this.other, null];
+        return Promise.resolve({ node: 'a', isSure: this.isSure, holder, note, why: null });
+      },
       silentMs: () => Promise.resolve(this.silentMs),
       writeNote: async (_volume, note) => {
         this.do('note');
@@ -71,11 +80,14 @@ class Fake {
       attach: async (volume, take) => {
         this.do(`${take ? 'take' : 'attach'} ${volume}`);
         if (volume === 'db') this.holder = 'a';
+        else this.other = 'a';
+        if (this.meanwhile !== null) [this.note, this.meanwhile] = [this.meanwhile, null];
         this.attached = await Promise.resolve([...this.attached, volume]);
       },
       detach: async (volume) => {
         this.do(`detach ${volume}`);
         if (volume === 'db') this.holder = null;
+        else this.other = null;
         this.attached = await Promise.resolve(this.attached.filter((one) => one !== volume));
       },
     };
@@ -109,15 +121,57 @@ beforeEach(() => {
 });
 
 describe('a start', () => {
-  it('attaches, writes the note if it changes, brings up; a second look does nothing', async () => {
-    expect(await fake.look()).toEqual(['attach db', 'attach wal', 'up /dev/db']);
+  it('attaches, writes a new note, brings up; a second look does nothing', async () => {
+    const before = parseNote(fake.note, 'pg')!.changes;
+    expect(await fake.look()).toEqual(['attach db', 'note', 'attach wal', 'up /dev/db']);
+    expect(parseNote(fake.note, 'pg')?.changes).toBe(before + 1);
     expect(await fake.look()).toEqual([]);
     expect(fake.runner.view).toMatchObject({ state: 'running', on: 'a', next: 'b', why: '' });
   });
 
   it('takes from a silent node all volumes, and from no other one', async () => {
-    Object.assign(fake, { holder: 'b', silentMs: { b: 10_000 } });
-    expect(await fake.look()).toEqual(['take db', 'take wal', 'up /dev/db']);
+    Object.assign(fake, { holder: 'b', other: 'b', silentMs: { b: 10_000 } });
+    expect(await fake.look()).toEqual(['take db', 'note', 'take wal', 'up /dev/db']);
+  });
+
+  it('that was interrupted goes on at the next node, which takes each volume from its own silent holder', async () => {
+    Object.assign(fake, { holder: null, other: 'b', silentMs: { b: 10_000 } });
+    expect(await fake.look()).toEqual(['attach db', 'note', 'take wal', 'up /dev/db']);
+  });
+
+  it('waits while the servers see the holder of another volume, and is not a failure of this node', async () => {
+    Object.assign(fake, { other: 'c', silentMs: { c: 0 } });
+    expect(await fake.look()).toEqual(['attach db', 'note']);
+    expect(fake.runner.view.why).toContain('Node c holds wal');
+    expect(await fake.look(5000)).toEqual(['note']);
+    fake.other = null;
+    expect(await fake.look(5000)).toEqual(['note', 'attach wal', 'up /dev/db']);
+    expect(parseNote(fake.note, 'pg')?.failures).toEqual([]);
+  });
+
+  it('overwrites no note that another node has written meanwhile', async () => {
+    fake.meanwhile = printNote(changed(startedNote('pg', null), { enabled: false }));
+    expect(await fake.look()).toEqual(['attach db', 'detach db']);
+    expect(await fake.look(5000)).toEqual([]);
+    expect(fake.runner.view.state).toBe('disabled');
+  });
+
+  it('does not begin with a volume that other nodes may write to at the same time', async () => {
+    fake.shared.add('db');
+    expect(await fake.look()).toEqual(['attach db', 'note', 'attach wal']);
+    expect(fake.runner.view.why).toContain('db is shared');
+  });
+
+  it('of what this node seems to hold needs a new note, which the servers refuse if it has lost it', async () => {
+    Object.assign(fake, { attached: ['db', 'wal'] });
+    fake.failing.add('note');
+    expect(await fake.look()).toEqual(['note', 'down at once', 'detach wal', 'detach db']);
+  });
+
+  it('leaves alone what is on this machine before the first start', async () => {
+    Object.assign(fake, { note: null, isUp: true, service: 'running' });
+    expect(await fake.look()).toEqual([]);
+    expect(fake.runner.isHere).toBe(false);
   });
 
   it('whose note cannot be written keeps no volumes', async () => {
@@ -182,7 +236,7 @@ describe('while it runs', () => {
   it('an rsiod that hangs ends it after the time of silence, and it starts again when nobody has taken it', async () => {
     expect(await fake.look(1000, false)).toEqual([]);
     expect(await fake.look(10_000, false)).toEqual(['down at once']);
-    expect(await fake.look()).toEqual(['attach wal', 'up /dev/db']);
+    expect(await fake.look()).toEqual(['note', 'up /dev/db']);
   });
 
   it('a stop is an order, and what it leaves is tried again', async () => {
@@ -211,6 +265,17 @@ describe('while it runs', () => {
     await moved;
   });
 
+  it('a move without a node goes to the next one, and is done when that one has it', async () => {
+    fake.silentMs = { b: 0 };
+    let isDone = false;
+    const moved = fake.runner.commands.give('move', null).then(() => (isDone = true));
+    for (let time = 0; time < 3; time++) await fake.look();
+    expect([fake.holder, isDone]).toEqual([null, false]);
+    fake.holder = 'b';
+    await fake.look();
+    await moved;
+  });
+
   it('a drain gives it away', async () => {
     fake.isDrained = true;
     expect(await fake.look()).toEqual(['note', 'down orderly', 'detach wal', 'detach db']);
@@ -232,7 +297,7 @@ describe('orders', () => {
     expect(fake.runner.view.state).toBe('new');
     const started = fake.runner.commands.give('start', null);
     expect(await fake.look()).toEqual(['attach db', 'note']);
-    expect(await fake.look()).toEqual(['attach wal', 'up /dev/db']);
+    expect(await fake.look()).toEqual(['note', 'attach wal', 'up /dev/db']);
     await fake.look();
     await started;
   });

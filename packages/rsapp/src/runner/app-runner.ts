@@ -1,6 +1,7 @@
-// Runs one application on this node: gathers the facts, asks the decider, and carries out its order, one at a time. Invariants: an order whose
-// note could not be written keeps no volumes; volumes are detached only when nothing of the application is left on this machine; what could
-// not be removed is tried again, and named in the view.
+// Runs one application on this node: gathers the facts, asks the decider, and carries out its order, one at a time. holding.ts takes the volumes.
+// Invariants: nothing starts before the servers have stored the note of this start; an order whose note could not be written keeps no volumes;
+// volumes are detached only when nothing of the application is left on this machine; what could not be removed is tried again, and named.
+// Rules: G46.
 
 import type { ApplicationConfig } from '@rsio/common/config/schema/types';
 import type { ApplicationView } from '@rsio/common/control/app-methods';
@@ -9,12 +10,13 @@ import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import { decide, newMemory } from '../decider/decide.ts';
 import type { AppRules, Facts, Local, Memory, Order, Seen } from '../decider/facts.ts';
-import { type Note, parseNote, printNote } from '../decider/note.ts';
+import { type Note, parseNote } from '../decider/note.ts';
 import { RULES } from '../decider/rules.ts';
 import { CLEAN_RETRY_MS } from '../limits.ts';
 import type { Machine, Manner } from '../machine/machine.ts';
 import { isNamed, type Sight, type VolumeFacts, type Volumes } from '../sight/rsiod-sight.ts';
 import { Commands } from './commands.ts';
+import { Holding, isWaiting } from './holding.ts';
 
 export interface RunnerPorts {
   readonly clock: Clock;
@@ -30,6 +32,7 @@ export class AppRunner {
   readonly commands: Commands;
   private readonly ports: RunnerPorts;
   private readonly machine: Machine;
+  private readonly holding: Holding;
   private readonly rules: AppRules;
   private memory: Memory;
   private me = '';
@@ -51,6 +54,7 @@ export class AppRunner {
     this.app = app;
     this.machine = machine;
     this.ports = ports;
+    this.holding = new Holding(app, ports.sight);
     const { name, nodes, silentMs, startDelayMs, restarts, failBack, onIsolation } = app;
     this.rules = { name, nodes, silentMs, startDelayMs, restarts, failBack, stopsInIsolation: onIsolation === 'stop' };
     this.memory = newMemory(ports.clock.monotonicMs());
@@ -120,6 +124,13 @@ export class AppRunner {
     return this.local.isUp;
   }
 
+  /** Something of the application is here, or will be: a drain waits for its end, and its section stays. */
+  get isHere(): boolean {
+    const note = this.seen?.isSure === true ? this.seen.note : 'unreadable';
+    if (note === null) return false;
+    return this.local.isUp || (this.isHeld && note !== 'unreadable' && RULES.isWanted(note));
+  }
+
   get wallMs(): number {
     return this.ports.clock.wallMs();
   }
@@ -135,25 +146,20 @@ export class AppRunner {
 
   /** Writes a note as the holder; attaches the first volume for that if nobody holds it, and detaches it again unless `keeps`. */
   async writeAs(note: Note, keeps: boolean): Promise<void> {
-    const { sight } = this.ports;
-    const volume = this.first;
+    const { holding } = this;
     if (this.isHeld) return await this.write(note);
-    await sight.attach(volume, false);
+    await holding.takeFirst(null, this.note);
     try {
       await this.write(note);
     } catch (thrown) {
-      await sight.detach(volume);
+      await holding.detach([holding.first]);
       throw thrown;
     }
-    if (!keeps) await sight.detach(volume);
+    if (!keeps) await holding.detach([holding.first]);
     this.notBeforeMs = 0;
   }
 
   // --- facts
-
-  private get first(): string {
-    return this.app.volumes[0] ?? '';
-  }
 
   private get state(): ApplicationView['state'] {
     if (this.phase !== null) return this.phase;
@@ -172,7 +178,7 @@ export class AppRunner {
   }
 
   private async gather(volumes: Volumes | null): Promise<void> {
-    const isThere = (list: readonly { readonly label: string }[]): boolean => list.some((one) => isNamed(this.first, one));
+    const isThere = (list: readonly { readonly label: string }[]): boolean => list.some((one) => isNamed(this.holding.first, one));
     const isUnknown = volumes === null || (!isThere(volumes.attached) && isThere(volumes.awaited));
     const holds = isUnknown ? 'unknown' : isThere(volumes.attached);
     this.seen = volumes === null ? null : await this.see(holds === true);
@@ -205,10 +211,12 @@ export class AppRunner {
     const { sight } = this.ports;
     let facts: VolumeFacts;
     try {
-      facts = await sight.facts(this.first, !holds);
+      facts = await sight.facts(this.holding.first, !holds);
       this.me = facts.node;
       const others = this.app.nodes.filter((node) => node !== facts.node);
-      const silentMs = await sight.silentMs(this.first, [...new Set([...others, ...(facts.holder === null ? [] : [facts.holder])])]);
+      const silentMs = await sight.silentMs(this.holding.first, [
+        ...new Set([...others, ...(facts.holder === null ? [] : [facts.holder])]),
+      ]);
       return { isSure: facts.isSure, holder: holds ? facts.node : facts.holder, note: this.noteOf(facts), silentMs };
     } catch (thrown) {
       this.why = toRsError(thrown).message;
@@ -241,8 +249,9 @@ export class AppRunner {
       this.why = order.kind === 'none' || !('why' in order) ? '' : order.why;
     } catch (thrown) {
       const { message } = toRsError(thrown);
+      // What is tried again and again is logged once.
+      if (this.why !== message) log.error(`${name}: ${message}`);
       this.why = message;
-      log.error(`${name}: ${message}`);
       this.notBeforeMs = clock.monotonicMs() + CLEAN_RETRY_MS;
     } finally {
       this.phase = null;
@@ -267,23 +276,16 @@ export class AppRunner {
       case 'clean':
         await this.takeDown('at once', false);
         this.isUnfinished = true;
-        return await this.detachAll(await this.held());
+        return await this.holding.detach(await this.holding.held());
     }
   }
 
   private async start(from: string | null, note: Note): Promise<void> {
-    const { sight, log } = this.ports;
-    const { name, volumes } = this.app;
-    const held = this.isHeld;
-    if (!held) {
-      // The list may have changed since the decision: only the node that was silent is taken from.
-      for (const volume of from === null ? [] : volumes) {
-        const { holder, isSure } = await sight.facts(volume, true);
-        if (!isSure || (holder !== null && holder !== from && holder !== this.me))
-          throw new RsError('E_HELD', `${volume} is held by ${holder ?? 'another node'} now`);
-      }
+    const { log } = this.ports;
+    const { name } = this.app;
+    if (!this.isHeld) {
       if (from !== null) log.warn(`${name}: node ${from} is silent, and its volumes are taken over`);
-      await sight.attach(this.first, from !== null);
+      await this.holding.takeFirst(from, this.note);
     }
     try {
       await this.write(note);
@@ -292,12 +294,12 @@ export class AppRunner {
       throw thrown;
     }
     try {
-      for (const volume of volumes.slice(1)) await sight.attach(volume, from !== null);
-      const { attached } = await sight.volumes();
+      const attached = await this.holding.takeOthers();
       const warnings = await this.machine.up((volume) => attached.find((one) => isNamed(volume, one))?.device ?? null);
       for (const warning of warnings) log.warn(`${name}: ${warning}`);
     } catch (thrown) {
-      this.failure = { why: toRsError(thrown).message, final: true };
+      // What a server refuses for a while says nothing about this node, and another node would meet the same.
+      if (!isWaiting(thrown)) this.failure = { why: toRsError(thrown).message, final: true };
       throw thrown;
     }
     this.began();
@@ -333,26 +335,17 @@ export class AppRunner {
     this.ran = false;
     await this.machine.down(manner);
     if (detaches) {
-      const held = await this.held();
+      const { holding } = this;
+      const held = await holding.held();
       // After a reboot, the hold of the first volume may be all that is left.
       if (held.length === 0 && this.holder === this.me && this.seen?.isSure === true) {
-        await this.ports.sight.attach(this.first, false);
-        held.push(this.first);
+        await this.ports.sight.attach(holding.first, false);
+        held.push(holding.first);
       }
-      await this.detachAll(held);
+      await holding.detach(held);
     }
     this.isUnfinished = false;
     this.failure = null;
-  }
-
-  private async held(): Promise<string[]> {
-    const { attached } = await this.ports.sight.volumes();
-    return this.app.volumes.filter((volume) => attached.some((one) => isNamed(volume, one)));
-  }
-
-  /** The first volume goes last, because the application is free then. */
-  private async detachAll(volumes: readonly string[]): Promise<void> {
-    for (const volume of volumes.toReversed()) await this.ports.sight.detach(volume);
   }
 
   private async tryToWrite(note: Note): Promise<void> {
@@ -362,10 +355,8 @@ export class AppRunner {
   }
 
   private async write(note: Note): Promise<void> {
-    const before = this.seen?.note;
-    if (before !== null && typeof before === 'object' && before.changes === note.changes) return;
-    await this.ports.sight.writeNote(this.first, printNote(note));
-    if (this.seen !== null) this.seen = { ...this.seen, note };
+    const written = await this.holding.write(note, this.note);
+    if (this.seen !== null) this.seen = { ...this.seen, note: written };
   }
 
   private noteShown(): void {

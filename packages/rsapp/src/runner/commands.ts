@@ -27,7 +27,8 @@ export interface CommandTarget {
 
 interface Waiting {
   readonly order: AppOrder;
-  readonly to: string | null;
+  /** A move without a node gets one when it begins. */
+  to: string | null;
   readonly untilMs: number;
   readonly resolve: () => void;
   readonly reject: (error: RsError) => void;
@@ -61,6 +62,7 @@ export class Commands {
     try {
       const note = this.noteFor(one.order, one.to);
       const keeps = one.order === 'start' || this.target.isHeld;
+      if (one.order === 'move') one.to = note?.preferred ?? null;
       if (note !== null) await this.target.writeAs(note, keeps);
       return note !== null;
     } catch (thrown) {

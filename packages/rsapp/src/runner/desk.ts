@@ -8,7 +8,7 @@ import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { quoteText } from '@rsio/common/lib/units';
 import type { Log } from '@rsio/common/log/log';
-import { LOOK_MS } from '../limits.ts';
+import { COMMAND_WAIT_MS, LOOK_MS } from '../limits.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { Sight, Volumes } from '../sight/rsiod-sight.ts';
 import { AppRunner } from './app-runner.ts';
@@ -71,8 +71,14 @@ export class Desk {
   async drain(isDrained: boolean): Promise<void> {
     await this.ports.setDrained(isDrained);
     this.ports.log.info(isDrained ? 'This node is drained' : 'The drain of this node has ended');
-    while (isDrained && !this.isOver && [...this.places.values()].some(({ runner }) => runner.isUp || runner.isHeld))
-      await new Promise<void>((resolve) => this.ports.clock.after(LOOK_MS, resolve));
+    const { clock } = this.ports;
+    const endMs = clock.monotonicMs() + COMMAND_WAIT_MS;
+    for (;;) {
+      const left = [...this.places.values()].find(({ runner }) => runner.isHere);
+      if (!isDrained || left === undefined || this.isOver || !this.ports.isDrained()) return;
+      if (clock.monotonicMs() >= endMs) throw stillHere(left.runner.view);
+      await new Promise<void>((resolve) => clock.after(LOOK_MS, resolve));
+    }
   }
 
   /** Returns a sentence for each change. Throws E_IN_USE if an application that runs here would change. */
@@ -80,7 +86,7 @@ export class Desk {
     const next = new Map(apps.map((app) => [app.name, app]));
     const same = (app: ApplicationConfig): boolean => isDeepStrictEqual({ ...next.get(app.name), line: 0 }, { ...app, line: 0 });
     const touched = [...this.places.values()].filter(({ runner }) => !same(runner.app));
-    const busy = touched.find(({ runner, looking }) => runner.isUp || runner.isHeld || looking !== null);
+    const busy = touched.find(({ runner, looking }) => runner.isHere || looking !== null);
     if (busy !== undefined) {
       const { name } = busy.runner.app;
       throw new RsError(
@@ -131,4 +137,11 @@ export class Desk {
       return null;
     }
   }
+}
+
+function stillHere({ name, why }: ApplicationView): RsError {
+  return new RsError(
+    'E_TIMEOUT',
+    `${name} is still here${why === '' ? '' : ` (${why})`}: this node stays drained, and rsapp goes on trying`,
+  );
 }

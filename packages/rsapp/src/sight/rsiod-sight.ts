@@ -20,6 +20,8 @@ export interface VolumeFacts {
 export interface Attached {
   readonly label: string;
   readonly device: string;
+  /** No other node can write to it while it is attached here. */
+  readonly isExclusive: boolean;
 }
 
 /** `awaited`: labels of volumes that rsiod is about to attach again after a restart, and whose devices may still be there. */
@@ -89,7 +91,7 @@ function firstError(outcomes: readonly { readonly error: { readonly code: string
 }
 
 function attachedOf(attachment: AttachmentView): Attached {
-  return { label: labelOf(attachment), device: attachment.blockDevice };
+  return { label: labelOf(attachment), device: attachment.blockDevice, isExclusive: !attachment.shared && !attachment.readonly };
 }
 
 function labelOf({ namespace, name, universe }: Pick<AttachmentView, 'namespace' | 'name' | 'universe'>): string {
