@@ -56,6 +56,6 @@ export const RULES = {
     nowMs - memory.firstNodeMs >= FAIL_BACK_MS &&
     !RULES.isExhausted(app, note, app.nodes[0] ?? '', wallMs),
 
-  /** The remains of an application that this node does not hold are removed. What is here before its first start is not rsapp's. */
+  /** The remains of an application that this node does not hold are removed. Before the first start, nothing here is rsapp's. */
   mustClean: ({ local, seen }: Facts): boolean => local.holds === false && local.isUp && !(seen?.isSure === true && seen.note === null),
 };

@@ -168,7 +168,7 @@ describe('a start', () => {
     expect(await fake.look()).toEqual(['note', 'down at once', 'detach wal', 'detach db']);
   });
 
-  it('leaves alone what is on this machine before the first start', async () => {
+  it('touches nothing on this machine before the first start', async () => {
     Object.assign(fake, { note: null, isUp: true, service: 'running' });
     expect(await fake.look()).toEqual([]);
     expect(fake.runner.isHere).toBe(false);

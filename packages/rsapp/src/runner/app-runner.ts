@@ -249,7 +249,7 @@ export class AppRunner {
       this.why = order.kind === 'none' || !('why' in order) ? '' : order.why;
     } catch (thrown) {
       const { message } = toRsError(thrown);
-      // What is tried again and again is logged once.
+      // A failure that comes again is logged once.
       if (this.why !== message) log.error(`${name}: ${message}`);
       this.why = message;
       this.notBeforeMs = clock.monotonicMs() + CLEAN_RETRY_MS;
