@@ -10,7 +10,7 @@ export const LOOK_MS = 1_000;
 export const FAILURE_WINDOW_MS = 600_000;
 /** Most failures that a note keeps; the latest stay. */
 export const FAILURES_KEPT_MAX = 24;
-/** A node that a move names has this long to take the application, before the others consider it, too. */
+/** A node that a move names comes before the others for at most this long. */
 export const PREFERRED_MS = 30_000;
 /** The first node must be in reach this long before the application returns to it (fail-back = yes). */
 export const FAIL_BACK_MS = 60_000;

@@ -34,16 +34,15 @@ export class AppSite {
     const network = await hosts.network(1);
     const addresses = SERVERS.map((_, index) => network.subnets[0]!.address(FIRST_HOST + index));
     const servers = await Promise.all(SERVERS.map((_, index) => startServer(hosts, network, addresses[index]!, index, names)));
-    const nodes: Record<string, Host> = {};
-    for (const [client, node] of names.entries()) {
+    const startNode = async (node: string, client: number): Promise<[string, Host]> => {
       const host = options.newNode?.(node) ?? hosts.host();
       const config = clientConfig(network, { node, client, serverAddresses: addresses, defaults: { ...QUICK, ...options.defaults } });
       host.writeConfig('rsiod', `${config}\n${options.text ?? ''}`);
       await host.start('rsiod');
       await host.pathsUp(SERVERS.length);
-      nodes[node] = host;
-    }
-    return new AppSite(servers, nodes);
+      return [node, host];
+    };
+    return new AppSite(servers, Object.fromEntries(await Promise.all(names.map(startNode))));
   }
 
   node(name: string): Host {

@@ -29,7 +29,10 @@ export const RULES = {
     return [...new Set([...first, ...app.nodes])].filter((node) => !RULES.isExhausted(app, note, node, wallMs));
   },
 
-  /** How long this node waits for those before it. At the start of the cluster, a node that is silent may only be booting. */
+  /**
+   * How long this node waits for those before it: twice as long for the node of a move, which may still look at its last orders. At the start of
+   * the cluster, a node that is silent may only be booting.
+   */
   delayMs: (app: AppRules, { me, nowMs, wallMs }: Facts, memory: Memory, seen: Seen, note: Note): number | null => {
     if (seen.holder === me) return 0;
     const isYoung = nowMs - memory.beganMs < app.startDelayMs;
@@ -39,7 +42,7 @@ export const RULES = {
     const rank = others.indexOf(me);
     if (rank < 0) return null;
     const waitsForMove = others[0] !== me && RULES.isPreferred(note, others[0] ?? '', wallMs);
-    return waitsForMove ? Math.max(PREFERRED_MS, rank * app.startDelayMs) : rank * app.startDelayMs;
+    return (waitsForMove ? rank + 1 : rank) * app.startDelayMs;
   },
 
   /** The node to which this one gives the application; null if none is known to be able to take it. */
