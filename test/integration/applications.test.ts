@@ -206,6 +206,7 @@ it('a service that breaks is restarted, then moved, and stopped if it is broken 
   for (const node of NODES) rmSync(broken(node));
   await site.node(second).rsconfigWell('app', 'start', 'log');
   await runs(second);
+  await site.node(second).rsconfigWell('app', 'stop', 'log');
   await site.node(second).rsconfigWell('app', 'disable', 'log');
 });
 

@@ -187,7 +187,7 @@ describe('a start', () => {
   it('that fails is noted, and the application is given away', async () => {
     fake.failing.add('up /dev/db');
     await fake.look();
-    expect(await fake.look(6000)).toEqual(['note', 'down orderly', 'detach wal', 'detach db']);
+    expect(await fake.look(), 'at once').toEqual(['note', 'down orderly', 'detach wal', 'detach db']);
     expect(parseNote(fake.note, 'pg')).toMatchObject({ preferred: 'b', failures: [{ node: 'a', final: true }], why: 'up /dev/db failed' });
   });
 

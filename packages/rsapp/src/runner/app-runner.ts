@@ -252,7 +252,9 @@ export class AppRunner {
       // A failure that comes again is logged once.
       if (this.why !== message) log.error(`${name}: ${message}`);
       this.why = message;
-      this.notBeforeMs = clock.monotonicMs() + CLEAN_RETRY_MS;
+      // After a failure of the service, the next order is another one.
+      const isSameAgain = this.failure === null || (order.kind !== 'start' && order.kind !== 'restart');
+      if (isSameAgain) this.notBeforeMs = clock.monotonicMs() + CLEAN_RETRY_MS;
     } finally {
       this.phase = null;
     }
