@@ -19,6 +19,9 @@ import { waitFor } from '../support/programs/wait-for.ts';
 import { AppSite, kill } from '../support/scenes/app-site.ts';
 
 const NODES = ['a', 'b', 'c'];
+/** The volumes of the two applications. The second one runs only while two nodes fail at once. */
+const VOLUMES = { log: 'db', two: 'dc' } as const;
+type App = keyof typeof VOLUMES;
 const SIZE = 8 * 1024 * 1024;
 const WAIT_MS = 30_000;
 const TEST_MS = 240_000;
@@ -26,27 +29,28 @@ const WRITER = path.join(launcher('..'), 'test/dist/support/io/app-writer.js');
 const CGROUPS = ['/sys/fs/cgroup', '/sys/fs/cgroup/unified'].find((folder) => existsSync(path.join(folder, 'cgroup.procs')));
 const hosts = useHosts('file');
 let site: AppSite;
-let report: string;
 
 beforeAll(async () => {
   if (!canRun()) return;
   site = await AppSite.start(hosts, { nodes: NODES, defaults: { stall: '20s' } });
-  await site.createMirror('db', SIZE);
-  report = site.servers[0]!.file('reported');
-  writeFileSync(report, '');
+  for (const [app, volume] of Object.entries(VOLUMES)) {
+    await site.createMirror(volume, SIZE);
+    writeFileSync(reportOf(app), '');
+  }
   hosts.onClean(() => removeGroups());
   const prepare = async (node: string): Promise<void> => {
     const host = site.node(node);
-    const program = host.file('app/start');
-    const broken = host.file('app/broken');
-    const writer = `exec ${process.execPath} ${WRITER} ${host.rsiodPaths.nbdSocket} osl/db ${report} ${node}`;
-    writeFileSync(program, `#!/bin/sh\ntest -e ${broken} && exit 1\n${writer}\n`, { mode: 0o755 });
     const check = host.file('app/check');
-    writeFileSync(check, `#!/bin/sh\ntest ! -e ${broken}\n`, { mode: 0o755 });
-    await host.rsconfigWell('app', 'add', 'log', '--on', 'db', '--nodes', 'a,b,c', '--program', program, '--check-program', check);
-    const config = readFileSync(host.rsiodPaths.configFile, 'utf8');
-    const times = 'silent = 4s\nstart-delay = 2s\ncheck-interval = 1s\nrestarts = 1\nstop-timeout = 5s\nstart-timeout = 20s\n';
-    writeFileSync(host.rsiodPaths.configFile, `${config.trimEnd()}\n${times}`);
+    writeFileSync(check, `#!/bin/sh\ntest ! -e ${broken(node)}\n`, { mode: 0o755 });
+    for (const [app, volume] of Object.entries(VOLUMES)) {
+      const program = host.file(`app/${app}`);
+      const writer = `exec ${process.execPath} ${WRITER} ${host.rsiodPaths.nbdSocket} osl/${volume} ${reportOf(app)} ${node}`;
+      writeFileSync(program, `#!/bin/sh\ntest -e ${broken(node)} && exit 1\n${writer}\n`, { mode: 0o755 });
+      await host.rsconfigWell('app', 'add', app, '--on', volume, '--nodes', 'a,b,c', '--program', program, '--check-program', check);
+      const config = readFileSync(host.rsiodPaths.configFile, 'utf8');
+      const times = 'silent = 4s\nstart-delay = 2s\ncheck-interval = 1s\nrestarts = 1\nstop-timeout = 5s\nstart-timeout = 20s\n';
+      writeFileSync(host.rsiodPaths.configFile, `${config.trimEnd()}\n${times}`);
+    }
     await startApps(host);
   };
   await Promise.all(NODES.map(prepare));
@@ -58,7 +62,7 @@ function canRun(): boolean {
 
 function removeGroups(): void {
   for (const name of CGROUPS === undefined ? [] : readdirSync(CGROUPS).filter((one) => one.startsWith('rsio-applications-')))
-    for (const inner of ['app-log', '']) {
+    for (const inner of ['app-log', 'app-two', '']) {
       try {
         rmdirSync(path.join(CGROUPS!, name, inner));
       } catch {
@@ -71,30 +75,35 @@ async function startApps(host: Host): Promise<void> {
   wellOf('rsapp', await host.run('rsapp'));
 }
 
-async function viewAt(node: string): Promise<ApplicationView> {
+async function viewAt(node: string, app: App = 'log'): Promise<ApplicationView> {
   const socket = daemonPaths(site.node(node).root, 'rsapp').controlSocket;
   const { applications } = await callMethod(APP_METHODS, socket, 'applications', {}, {});
-  return applications[0]!;
+  return applications.find(({ name }) => name === app)!;
 }
 
 /** Resolves with the node of which the application says that it runs there, when lines of it are reported. */
-async function runs(...nodes: string[]): Promise<string> {
+function runs(...nodes: string[]): Promise<string> {
+  return runsOf('log', nodes);
+}
+
+async function runsOf(app: App, nodes: readonly string[]): Promise<string> {
   const found = await waitFor(
     async () => {
       for (const node of nodes) {
-        const view = await viewAt(node).catch(() => null);
+        const view = await viewAt(node, app).catch(() => null);
         if (view?.state === 'running' && view.on === node) return node;
       }
       return null;
     },
     WAIT_MS,
-    `It runs on ${nodes.join(' or ')}`,
+    `${app} runs on ${nodes.join(' or ')}`,
   ).catch(async (error: Error) => {
-    const views = await Promise.all(NODES.map(async (node) => `${node}: ${JSON.stringify(await viewAt(node).catch(String))}`));
+    const views = await Promise.all(NODES.map(async (node) => `${node}: ${JSON.stringify(await viewAt(node, app).catch(String))}`));
     throw new Error(`${error.message}\n${views.join('\n')}\n${NODES.map((node) => logOf(node)).join('\n')}`);
   });
-  const before = reported().length;
-  await waitFor(() => reported().length > before && reported().at(-1)?.endsWith(found!) === true, WAIT_MS, `${found} reports lines`);
+  const before = reported(app).length;
+  const isReporting = (): boolean => reported(app).length > before && reported(app).at(-1)?.endsWith(found!) === true;
+  await waitFor(isReporting, WAIT_MS, `${found} reports lines`);
   return found!;
 }
 
@@ -106,8 +115,12 @@ function logOf(node: string): string {
   }
 }
 
-function reported(): string[] {
-  return readFileSync(report, 'utf8').split('\n').filter(Boolean);
+function reportOf(app: string): string {
+  return site.servers[0]!.file(`reported-${app}`);
+}
+
+function reported(app: App = 'log'): string[] {
+  return readFileSync(reportOf(app), 'utf8').split('\n').filter(Boolean);
 }
 
 function broken(node: string): string {
@@ -115,15 +128,16 @@ function broken(node: string): string {
 }
 
 /** Stops the application, and compares what it has reported with the volume. */
-async function compared(at: string): Promise<void> {
+async function compared(at: string, app: App = 'log'): Promise<void> {
+  const volume = VOLUMES[app];
   const host = site.node(at);
-  await host.rsconfigWell('app', 'stop', 'log');
-  await host.rsconfigWell('-a', 'db');
-  const nbd = await NbdIo.open(host.rsiodPaths.nbdSocket, 'osl/db');
+  await host.rsconfigWell('app', 'stop', app);
+  await host.rsconfigWell('-a', volume);
+  const nbd = await NbdIo.open(host.rsiodPaths.nbdSocket, `osl/${volume}`);
   const lines = await linesOn(nbd);
   nbd.close();
-  await host.rsconfigWell('-d', 'db');
-  const said = reported();
+  await host.rsconfigWell('-d', volume);
+  const said = reported(app);
   const numbers = said.map((line) => Number(line.split(' ')[0]));
   expect(new Set(numbers).size, 'no line is reported twice').toBe(numbers.length);
   expect(
@@ -161,21 +175,24 @@ it('a node that is killed loses it to the next one, also if a server dies with i
   await waitFor(async () => (await viewAt(first)).on === second, WAIT_MS, 'The killed node sees who has it');
 });
 
-it('a node that is frozen, and one whose rsiod hangs, lose it, and write nothing when they go on', {
+it('a node that is frozen, and one whose rsiod hangs, lose theirs to the third one, and write nothing when they go on', {
   timeout: TEST_MS,
 }, async (context) => {
   context.skip(!canRun(), 'needs root, perl and control groups of version 2');
   const first = await runs(...NODES);
+  const [second = '', third = ''] = NODES.filter((node) => node !== first);
+  await site.node(second).rsconfigWell('app', 'start', 'two');
+  await runsOf('two', [second]);
   kill(site.node(first), 'SIGSTOP');
-  const second = await runs(...NODES.filter((node) => node !== first));
   const rsiod = site.node(second).pid('rsiod');
   process.kill(rsiod, 'SIGSTOP');
-  const third = await runs(...NODES.filter((node) => node !== first && node !== second));
+  await Promise.all([runs(third), runsOf('two', [third])]);
   kill(site.node(first), 'SIGCONT');
   await waitFor(async () => (await viewAt(first)).on === third && !isWriting(first), WAIT_MS, 'The frozen node has cleaned up');
   await waitFor(() => !isWriting(second), WAIT_MS, 'The service of the hanging rsiod is stopped');
   process.kill(rsiod, 'SIGCONT');
-  await waitFor(async () => (await viewAt(second)).on === third, WAIT_MS, 'The node sees who has it');
+  await waitFor(async () => (await viewAt(second, 'two')).on === third, WAIT_MS, 'The node sees who has it');
+  await compared(third, 'two');
 });
 
 function isWriting(node: string): boolean {
