@@ -5,7 +5,7 @@ import { assert } from '@rsio/common/lib/assert';
 import { APPLICATION_START_DELAY_MIN_MS } from '@rsio/common/config/schema/limits';
 
 /** Interval at which rsapp looks at each application. */
-export const LOOK_MS = 1_000;
+export const APPLICATION_LOOK_MS = 1_000;
 /** Failures of a service count for this long. */
 export const FAILURE_WINDOW_MS = 600_000;
 /** Most failures that a note keeps; the latest stay. */
@@ -28,7 +28,7 @@ export const KILLED_WAIT_MS = 5_000;
 /** Longest time that an umount may wait for I/O. rsiod fails the I/O earlier, unless stall = forever. */
 export const UMOUNT_MAX_MS = 86_400_000;
 /** How often rsapp tries to unmount in one stop. Between the attempts it kills the users of the mount. */
-export const UNMOUNT_TRIES_MAX = 20;
+export const APPLICATION_UNMOUNT_TRIES_MAX = 20;
 /** Longest time that a node waits before it cleans up again after a failed attempt. */
 export const CLEAN_RETRY_MS = 5_000;
 /** Processes that a message names. */
@@ -44,4 +44,4 @@ export const COMMANDS_WAITING_MAX = 16;
 /** How many gratuitous ARP packets announce an address. */
 export const ARP_PACKETS = 3;
 
-assert(LOOK_MS < APPLICATION_START_DELAY_MIN_MS, 'A node must look before another one may take its turn');
+assert(APPLICATION_LOOK_MS < APPLICATION_START_DELAY_MIN_MS, 'A node must look before another one may take its turn');

@@ -7,7 +7,7 @@ import type { Clock } from '@rsio/common/lib/clock';
 import { mountTable } from '@rsio/common/daemon/mount-table';
 import { replaceFile } from '@rsio/common/files/durable-write';
 import { RsError } from '@rsio/common/lib/errors';
-import { KILL_LOOK_MS, SYSTEM_CALL_MS, UMOUNT_MAX_MS, UNMOUNT_TRIES_MAX, USERS_NAMED_MAX } from '../limits.ts';
+import { KILL_LOOK_MS, SYSTEM_CALL_MS, UMOUNT_MAX_MS, APPLICATION_UNMOUNT_TRIES_MAX, USERS_NAMED_MAX } from '../limits.ts';
 import { type MountUser, usersOf } from './mount-users.ts';
 import { type Outcome, type RunProgram, runWell } from './programs.ts';
 
@@ -81,7 +81,7 @@ export class Mounts {
   async unmount(path: string): Promise<void> {
     let said = '';
     const device = (await this.deviceAt(path)) ?? '';
-    for (let tries = 0; tries < UNMOUNT_TRIES_MAX && (await this.isMounted(path)); tries++) {
+    for (let tries = 0; tries < APPLICATION_UNMOUNT_TRIES_MAX && (await this.isMounted(path)); tries++) {
       const { code, stderr } = await this.umount(path);
       if (code === 0) continue;
       said = stderr.trim().split('\n').at(-1) ?? '';

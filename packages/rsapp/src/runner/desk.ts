@@ -8,7 +8,7 @@ import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { quoteText } from '@rsio/common/lib/units';
 import type { Log } from '@rsio/common/log/log';
-import { COMMAND_WAIT_MS, LOOK_MS } from '../limits.ts';
+import { COMMAND_WAIT_MS, APPLICATION_LOOK_MS } from '../limits.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { Sight, Volumes } from '../sight/rsiod-sight.ts';
 import { AppRunner } from './app-runner.ts';
@@ -77,7 +77,7 @@ export class Desk {
       const left = [...this.places.values()].find(({ runner }) => runner.isHere);
       if (!isDrained || left === undefined || this.isOver || !this.ports.isDrained()) return;
       if (clock.monotonicMs() >= endMs) throw stillHere(left.runner.view);
-      await new Promise<void>((resolve) => clock.after(LOOK_MS, resolve));
+      await new Promise<void>((resolve) => clock.after(APPLICATION_LOOK_MS, resolve));
     }
   }
 
@@ -122,7 +122,7 @@ export class Desk {
         .catch((thrown: unknown) => this.ports.log.error(`${place.runner.app.name}: ${toRsError(thrown).message}`))
         .finally(() => (place.looking = null));
     }
-    if (!this.isOver) this.timer = this.ports.clock.after(LOOK_MS, () => void this.tick());
+    if (!this.isOver) this.timer = this.ports.clock.after(APPLICATION_LOOK_MS, () => void this.tick());
   }
 
   private async volumes(): Promise<Volumes | null> {
