@@ -1,7 +1,7 @@
 // Limits for starting and stopping daemons. The name of each bound contains its unit. Every dependent package asserts in its src/limits.ts
 // how its bounds relate to the bounds defined here.
 
-export const DAEMON_START_TIMEOUT_MS = 30_000;
+export const DAEMON_START_TIMEOUT_MS = 60_000;
 /** Time between SIGTERM and SIGKILL for a daemon that did not become ready in time. */
 export const DAEMON_END_GRACE_MS = 2_000;
 

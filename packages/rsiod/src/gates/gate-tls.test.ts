@@ -8,7 +8,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { parseTlsKey } from '@rsio/common/config/gate-secrets';
 import type { ClientGateConfig, GateSecret } from '@rsio/common/config/schema/types';
-import { systemClock } from '@rsio/common/lib/clock';
+import { type Clock, systemClock } from '@rsio/common/lib/clock';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { StallingClock } from '@rsio/common/testing/stalling-clock';
 import { MemoryVolume } from '../frontends/nbd/testing/memory-volume.ts';
@@ -61,10 +62,10 @@ afterEach(async () => {
   await removeFolder(folder);
 });
 
-async function make(config = gate()): Promise<void> {
+async function make(config = gate(), time: Clock = clock): Promise<void> {
   const say = (message: string): void => void lines.push(message);
   const servers = { offered: () => [], readRecord: () => Promise.resolve(null), take: () => Promise.resolve('not here') };
-  const options = { clock, log: { info: say, warn: say, error: say }, numbersFile: join(folder, 'gates.json'), version: '1.0' };
+  const options = { clock: time, log: { info: say, warn: say, error: say }, numbersFile: join(folder, 'gates.json'), version: '1.0' };
   gates = new Gates({ ...options, isSettled: () => true, namespaceid: () => 7, nodeOf: () => 'big-2', servers, gates: [config] });
   await gates.start();
   await gates.show(volume);
@@ -177,13 +178,18 @@ it('after a gap, nothing that had arrived before is executed (D1)', async () => 
 });
 
 it('a handshake that stops half-way is cut off in time, and holds a place until then', async () => {
-  await make();
+  const fake = new FakeClock();
+  await make(gate(), fake);
   const slow = connect({ port, host: '127.0.0.1' });
   let isClosed = false;
   slow.on('error', () => undefined).on('close', () => (isClosed = true));
   slow.write(Buffer.from([0x16, 3, 1, 2, 0, 1, 0, 1]));
   await vi.waitFor(() => expect(gates.views()[0]?.figures.connections).toBe(1), UNTIL);
-  await vi.waitFor(() => expect(isClosed).toBe(true), { timeout: GATE_LOGIN_MS + 5_000, interval: 50 });
+  fake.advance(GATE_LOGIN_MS - 1);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  expect(isClosed).toBe(false);
+  fake.advance(1);
+  await vi.waitFor(() => expect(isClosed).toBe(true), UNTIL);
   expect(gates.views()[0]?.figures).toMatchObject({ connections: 0, refused: 1 });
   expect(lines.some((line) => line.includes('no login within 10 s'))).toBe(true);
-}, 20_000);
+});
