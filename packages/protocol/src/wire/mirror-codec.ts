@@ -5,6 +5,7 @@
 import { RsError } from '@rsio/common/lib/errors';
 import { SECTOR_BYTES, SERVERID_MAX, VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
 import {
+  addedLater,
   bytesUpTo,
   clientInstance,
   counter,
@@ -162,6 +163,7 @@ const replica = record<VoteReplica>({
   volume: name,
   universe,
   sizeBytes: integer(0, VOLUME_MAX_BYTES),
+  lacksTerm: addedLater<Term | null | undefined>(orNull(termGuard), undefined),
 });
 
 export const { encode: encodeVoteAnswer, decode: decodeVoteAnswer } = codec<VoteAnswer>('VOTE answer', {

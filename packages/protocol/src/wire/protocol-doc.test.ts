@@ -110,7 +110,7 @@ const mirrorConfig = {
 };
 const term = { number: 1, node: 'big-2', instance: 1 };
 const stored = { term, config: mirrorConfig };
-const replica = { identity: id, incarnation: 'life', volume: 'db', universe: 0, sizeBytes: 512 };
+const replica = { identity: id, incarnation: 'life', volume: 'db', universe: 0, sizeBytes: 512, lacksTerm: term };
 const voteAnswer = mirrors.encodeVoteAnswer({ voted: VOTED.DONE, sentence: '', voter: id, promise: term, stored, replica });
 const openTerm = { mirror: id, number: 1 };
 const openedReplica = codec.encodeOpenRequest({ name: 'oracle', universe: 0, readonly: false, mirror: openTerm });
