@@ -16,6 +16,8 @@ import type { ClientIdentity } from '@rsio/rssrv/volumes/holds/grants';
 
 const [BLOCKS, TERMS, STEPS] = [2, 6, 6];
 const [WRITES, SETTLES, FLUSHES, CRASHES] = [0.4, 0.4, 0.3, 0.5];
+/** Chances of a crash, or otherwise a restart, of each server between two terms. */
+const [CRASHES_BETWEEN, RESTARTS_BETWEEN] = [0.3, 0.3];
 const IDENTITY = '0'.repeat(31);
 
 /** What has happened to a replica since the last answered write of a block: nothing, or a crash under this term or an earlier one. */
@@ -94,8 +96,8 @@ class LostWriteWorld {
       const wrong = await this.serve(client, number);
       if (wrong !== null) return wrong;
       for (const server of this.servers) {
-        if (this.random.chance(0.3)) await server.crash(this.random);
-        else if (this.random.chance(0.3)) await server.restart();
+        if (this.random.chance(CRASHES_BETWEEN)) await server.crash(this.random);
+        else if (this.random.chance(RESTARTS_BETWEEN)) await server.restart();
       }
     }
     return null;
