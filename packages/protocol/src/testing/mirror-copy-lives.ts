@@ -45,7 +45,7 @@ export function live(seed: number, grows = false): string | null {
   const world = new MirrorCopyWorld(random, random.int(1, 3), MIRROR_REGION_BYTES * random.int(1, 2) + BLOCK_BYTES * random.int(0, 7));
   leave(world, random, isClean);
   if (world.replicas.length > 1 && random.chance(0.3)) estrange(world, random);
-  if (losses.chance(0.5)) world.kept.lacking.add(losses.pick(world.replicas).identity);
+  if (seed % 2 === 0) world.kept.lacking.add(losses.pick(world.replicas).identity);
   if (random.chance(0.3)) world.copier.setRate(random.int(1, 64) * 1024 * 1024);
   world.begin(isClean);
   const faults = random.pick([0, 0.01, 0.04]);
