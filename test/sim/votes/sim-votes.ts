@@ -48,6 +48,7 @@ export class SimVotes {
         endHolds: (...given) => ports.holds().endHolds(...given),
         epochOf: (id) => ports.holds().epochOf(id),
         holdersOf: (id) => ports.holds().holdersOf(id),
+        lackedTerm: (...given) => ports.holds().lackedTerm(...given),
       },
       whyNoPlace: () => null,
       incarnationOf: ({ id }) => ports.incarnationOf(id),

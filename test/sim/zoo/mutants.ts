@@ -25,6 +25,7 @@ import { TRUNK_MUTANTS } from './mutants/trunk-mutants.ts';
 import { DECIDER_MUTANTS } from './mirror-mutants/decider-mutants.ts';
 import { COPY_MUTANTS } from './mirror-mutants/copy-mutants.ts';
 import { LACK_MUTANTS } from './mirror-mutants/lack-mutants.ts';
+import { LOST_WRITE_MUTANTS } from './mirror-mutants/lost-write-mutants.ts';
 import { DATA_MUTANTS } from './mirror-mutants/data-mutants.ts';
 import { MOMENT_MUTANTS } from './mirror-mutants/moment-mutants.ts';
 import { REPLICA_MUTANTS } from './mirror-mutants/replica-mutants.ts';
@@ -57,6 +58,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...MOMENT_MUTANTS,
   ...COPY_MUTANTS,
   ...LACK_MUTANTS,
+  ...LOST_WRITE_MUTANTS,
   ...LIMIT_MUTANTS,
   ...DATA_PROCESS_MUTANTS,
   ...GATE_MUTANTS,

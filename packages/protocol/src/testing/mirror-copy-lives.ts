@@ -6,6 +6,9 @@ import { MIRROR_REGION_BYTES } from '../wire/limits.ts';
 import { MirrorCopyWorld } from './mirror-copy-world.ts';
 import { BLOCK_BYTES } from './mirror-replicas.ts';
 
+/** Added to the seed, so that the choice of a replica that may lack writes draws other numbers than the rest. */
+const LOSSES = 1_000_003;
+
 /**
  * Makes the state that an earlier holder has left: replicas whose caches and disks differ, but only in regions that their intent maps
  * contain.
@@ -36,11 +39,13 @@ function estrange(world: MirrorCopyWorld, random: SeededRandom): void {
 /** Runs the simulation with this seed. Returns the violated rule; null if no rule was violated. `grows`: true if the volume also grows. */
 export function live(seed: number, grows = false): string | null {
   const growth = new SeededRandom(seed);
+  const losses = new SeededRandom(seed + LOSSES);
   const random = new SeededRandom(seed);
   const isClean = random.chance(0.3);
   const world = new MirrorCopyWorld(random, random.int(1, 3), MIRROR_REGION_BYTES * random.int(1, 2) + BLOCK_BYTES * random.int(0, 7));
   leave(world, random, isClean);
   if (world.replicas.length > 1 && random.chance(0.3)) estrange(world, random);
+  if (seed % 2 === 0) world.kept.lacking.add(losses.pick(world.replicas).identity);
   if (random.chance(0.3)) world.copier.setRate(random.int(1, 64) * 1024 * 1024);
   world.begin(isClean);
   const faults = random.pick([0, 0.01, 0.04]);

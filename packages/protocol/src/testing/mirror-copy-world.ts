@@ -15,18 +15,10 @@ import type { SumsAnswer, VerifyIo } from '../mirror/verify/verifier.ts';
 import { MIRROR_REGION_BYTES, MIRROR_SUM_BYTES } from '../wire/limits.ts';
 import type { MirrorMapAnswer } from '../wire/mirror-messages.ts';
 import { STATUS } from '../wire/status.ts';
-import { BLOCK_BYTES, SimLocks, SimReplica, type UnderWay } from './mirror-replicas.ts';
+import { KeptWrites } from './mirror-kept-writes.ts';
+import { BLOCK_BYTES, SimLocks, SimReplica, type UnderWay, type UserWrite } from './mirror-replicas.ts';
 
 type Role = 'member' | 'leaving' | 'returning' | 'joining';
-
-interface UserWrite {
-  readonly block: number;
-  readonly value: number;
-  readonly unanswered: Set<string>;
-  isGranted: boolean;
-  isOver: boolean;
-  lock: { release(): void } | null;
-}
 
 const BLOCKS_PER_REGION = MIRROR_REGION_BYTES / BLOCK_BYTES;
 
@@ -42,6 +34,7 @@ export class MirrorCopyWorld {
   blocks: number;
   isPending = false;
   isPaused = false;
+  readonly kept = new KeptWrites();
   private isIdle = false;
   private wrong: string | null = null;
   private sizeBytes: number;
@@ -85,6 +78,7 @@ export class MirrorCopyWorld {
   begin(isClean: boolean): void {
     this.copier.begin(isClean, this.sizeBytes);
     this.hasBegun = true;
+    this.kept.begin(this.inSync(), this.blocks);
     this.tell();
   }
 
@@ -125,6 +119,7 @@ export class MirrorCopyWorld {
     this.writes.push(write);
     const lock = this.locks.take(write.block, write.block + 1, true, () => {
       write.isGranted = true;
+      this.kept.written(write.block);
       this.touched.addRange(write.block * BLOCK_BYTES, (write.block + 1) * BLOCK_BYTES);
       for (const replica of this.replicas) if (replica.isUp) this.send(write, replica);
     });
@@ -162,6 +157,7 @@ export class MirrorCopyWorld {
 
   /** Crashes a replica, most often one that returns or joins. The client may notice the crash late. */
   crash(): void {
+    this.kept.failed();
     const others = this.replicas.filter(({ identity }) => this.roles.get(identity) !== 'member');
     const replica = this.random.pick(others.length > 0 && this.random.chance(0.6) ? others : this.replicas);
     if (replica.isUp) replica.crash(this.random);
@@ -174,6 +170,7 @@ export class MirrorCopyWorld {
   }
 
   remove(): void {
+    this.kept.failed();
     const members = this.inSync().filter(({ identity }) => this.roles.get(identity) === 'member');
     const victim = this.random.pick(this.replicas);
     const role = this.roles.get(victim.identity);
@@ -229,8 +226,7 @@ export class MirrorCopyWorld {
   }
 
   resume(): void {
-    this.isPaused = false;
-    this.isIdle = false;
+    this.isPaused = this.isIdle = false;
     this.copier.resume();
   }
 
@@ -275,9 +271,8 @@ export class MirrorCopyWorld {
     if (first === undefined) return null;
     const region = Math.floor(block / BLOCKS_PER_REGION);
     const isBusy = this.writes.some((one) => one.isGranted && one.block === block);
-    if (!this.unsettled.has(region) && !isBusy && members.some((one) => one.cache[block] !== first.cache[block])) {
+    if (!this.unsettled.has(region) && !isBusy && members.some((one) => one.cache[block] !== first.cache[block]))
       return `block ${block} of replicas in sync differs, and is settled: ${members.map((one) => one.cache[block]).join(' ')}`;
-    }
     if (members.some((one) => one.map.has(region))) return null;
     for (const one of this.replicas) {
       const isEqual = one.cache[block] === first.cache[block] && one.disk[block] === first.cache[block];
@@ -322,7 +317,8 @@ export class MirrorCopyWorld {
     const replicas = this.replicas.map(({ identity, foundBytes }) => {
       const role = this.roles.get(identity)!;
       const mayJoin = role === 'returning' && !isPending;
-      return { identity, role, counts: role !== 'returning', reads: role === 'member', mayJoin, foundBytes };
+      const lacksTerm = this.kept.lacksTerm(identity);
+      return { identity, role, counts: role !== 'returning', reads: role === 'member', mayJoin, foundBytes, lacksTerm };
     });
     const view: CopyView = { isServing: this.hasBegun, isPending, isAllInSync: hasAll && !isPending, sizeBytes: this.sizeBytes, replicas };
     this.copier.setView(view);
@@ -379,15 +375,18 @@ export class MirrorCopyWorld {
 
   private newIo(): VerifyIo {
     const find = (identity: string): SimReplica => this.replicas.find((one) => one.identity === identity)!;
-    const outstanding = (): number => this.writes.length;
+    const { writes } = this;
     return {
       touched: this.touched,
       unsettled: this.unsettled,
       lacks: this.lacks,
       get outstanding() {
-        return outstanding();
+        return writes.length;
       },
-      settled: (region) => this.unsettled.remove(region),
+      settled: (region) => {
+        this.wrong ??= this.kept.settled(this.inSync()[0], region * BLOCKS_PER_REGION, (region + 1) * BLOCKS_PER_REGION);
+        this.unsettled.remove(region);
+      },
       settledMany: () => {},
       lock: (begin, end, granted) => this.locks.take(begin / BLOCK_BYTES, end / BLOCK_BYTES, false, granted),
       tenureOf: (identity) => find(identity).tenure,

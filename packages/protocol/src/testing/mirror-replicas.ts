@@ -17,6 +17,15 @@ export interface UnderWay {
   done(status: number): void;
 }
 
+export interface UserWrite {
+  readonly block: number;
+  readonly value: number;
+  readonly unanswered: Set<string>;
+  isGranted: boolean;
+  isOver: boolean;
+  lock: { release(): void } | null;
+}
+
 export class SimReplica {
   readonly identity: string;
   cache: number[];

@@ -75,6 +75,17 @@ test('an answer names the replica, also one of an empty volume', () => {
   expect(codec.decodeVoteAnswer(body, 0, body.length)).toEqual(answer);
 });
 
+test('a claim is told what the replica may lack: a term, nothing, or, by an earlier release, not known', () => {
+  const replica = { identity: id('a'), incarnation: 'life', volume: 'db', universe: 0, sizeBytes: 0 };
+  const answer = { voted: VOTED.DONE, sentence: '', voter: id('c'), promise: null, stored: null };
+  for (const lacksTerm of [{ number: 3, node: 'mars', instance: 2 }, null, undefined]) {
+    const body = codec.encodeVoteAnswer({ ...answer, replica: { ...replica, lacksTerm } });
+    expect(codec.decodeVoteAnswer(body, 0, body.length).replica?.lacksTerm).toEqual(lacksTerm);
+  }
+  const wrong = plain.pack({ ...answer, replica: { ...replica, lacksTerm: { number: 0, node: 'mars', instance: 2 } } });
+  expect(() => codec.decodeVoteAnswer(wrong, 0, wrong.length)).toThrow(/lacksTerm/);
+});
+
 describe('sums', () => {
   test.each([
     { lba: -1, sectors: 1, pieceSectors: 1 },

@@ -170,6 +170,7 @@ const replica = record<VoteReplica>({
   volume: name,
   universe,
   sizeBytes: integer(0, VOLUME_MAX_BYTES),
+  lacksTerm: addedLater<Term | null | undefined>(orNull(termGuard), undefined),
 });
 
 export const { encode: encodeVoteAnswer, decode: decodeVoteAnswer } = codec<VoteAnswer>('VOTE answer', {

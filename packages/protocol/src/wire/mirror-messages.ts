@@ -125,6 +125,11 @@ export interface VoteReplica {
   readonly volume: string;
   readonly universe: number;
   readonly sizeBytes: number;
+  /**
+   * In the answer to a CLAIM: the highest term of which the replica may lack answered writes (Q10); null if it lacks none. Undefined in
+   * other answers, and in those of servers that do not know it.
+   */
+  readonly lacksTerm?: Term | null | undefined;
 }
 
 /** The configuration that a voter has stored, with the term of the client that sent it. */

@@ -111,7 +111,7 @@ const mirrorConfig = {
 };
 const term = { number: 1, node: 'big-2', instance: 1 };
 const stored = { term, config: mirrorConfig };
-const replica = { identity: id, incarnation: 'life', volume: 'db', universe: 0, sizeBytes: 512 };
+const replica = { identity: id, incarnation: 'life', volume: 'db', universe: 0, sizeBytes: 512, lacksTerm: term };
 const voteAnswer = mirrors.encodeVoteAnswer({
   voted: VOTED.DONE,
   sentence: '',

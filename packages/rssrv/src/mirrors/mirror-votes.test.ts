@@ -1,6 +1,6 @@
 // Tests votes at a server with a replica: PLACE, CLAIM and OPEN in many orders, with restarts, storage that does not answer, and processes
 // that die. The judge of the scene finds requests that run under a lower term than the claimed term. Tests with planted faults prove that
-// the judge finds violations. The conformance suite tests the same rules with real processes. Rules: Q3, Q6 to Q8, M4.
+// the judge finds violations. The conformance suite tests the same rules with real processes. Rules: Q3, Q6 to Q8, Q10, M4.
 
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,7 +9,7 @@ import fc from 'fast-check';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { type VoteAnswer, VOTED } from '@rsio/protocol/wire/mirror-messages';
 import { STATUS } from '@rsio/protocol/wire/status';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { BIG2, MARS, turns } from '../testing/contenders.ts';
 import { MIRROR, ReplicaScene } from '../testing/replica-scene.ts';
 import type { ClientIdentity } from '../volumes/holds/grants.ts';
@@ -204,6 +204,71 @@ test('a flush that fails starts a new incarnation, and the CLAIM names it', asyn
   scene.faults.isFlushed = false;
   expect(await scene.claim(MARS, 2)).toMatchObject({ voted: VOTED.DONE, replica: { incarnation: 'life-1' } });
   expect(scene.logged.join('\n')).toMatch(/writes of its last holder may be lost/);
+});
+
+describe('what the replica may lack (Q10)', () => {
+  const lacked = async (scene: ReplicaScene, number: number, client = MARS): Promise<number | null | undefined> => {
+    const { replica } = await scene.claim(client, number);
+    const lacks = replica?.lacksTerm;
+    return lacks === null || lacks === undefined ? lacks : lacks.number;
+  };
+  /** A machine crash: the storage begins another incarnation, and the server starts again. */
+  const crash = async (scene: ReplicaScene): Promise<void> => {
+    scene.life++;
+    await scene.start();
+  };
+
+  test('nothing if its storage has kept all, also over a restart, and unknown in other answers', async () => {
+    const scene = await placed();
+    await scene.open(BIG2, 1);
+    await scene.start();
+    expect(await lacked(scene, 2)).toBeNull();
+    expect((await scene.vote(MARS, { vote: 'record' } as never)).replica?.lacksTerm).toBeUndefined();
+  });
+
+  test('the term whose holder did not come back after a crash, even if its hold has ended in another way than by the claim', async () => {
+    const scene = await placed();
+    const { identity } = (await scene.open(BIG2, 1)) as { identity: string };
+    await crash(scene);
+    await scene.open(BIG2, 1, identity);
+    await scene.close(BIG2);
+    await scene.start();
+    expect(scene.holds.holdersOf('id')).toEqual([]);
+    expect(await lacked(scene, 2)).toBe(1);
+    expect(await lacked(scene, 2), 'the same claim again').toBe(1);
+  });
+
+  test('nothing if the holder has sent everything again', async () => {
+    const scene = await placed();
+    const { identity } = (await scene.open(BIG2, 1)) as { identity: string };
+    await crash(scene);
+    const { epoch } = (await scene.open(BIG2, 1, identity)) as { epoch: number };
+    await scene.holds.settle('id', BIG2, epoch, scene.incarnation);
+    expect(await lacked(scene, 2)).toBeNull();
+  });
+
+  test('a flush that fails at the claim, and an earlier term after a later one that has lost nothing', async () => {
+    const scene = await placed();
+    await scene.open(BIG2, 1);
+    scene.faults.isFlushed = false;
+    expect(await lacked(scene, 2)).toBe(1);
+    scene.faults.isFlushed = true;
+    await scene.open(MARS, 2);
+    await scene.start();
+    expect(await lacked(scene, 2), 'the holder knows its own writes').toBe(1);
+    expect(await lacked(scene, 3, BIG2)).toBe(1);
+    await crash(scene);
+    expect(await lacked(scene, 4)).toBe(2);
+  });
+
+  test('nothing for data with another identity', async () => {
+    const scene = await placed();
+    await scene.open(BIG2, 1);
+    await crash(scene);
+    expect(await lacked(scene, 2)).toBe(1);
+    await place(scene, 2, MARS);
+    expect(await lacked(scene, 3)).toBeNull();
+  });
 });
 
 test('a CLAIM that a higher one overtakes is answered SUPERSEDED', async () => {

@@ -1,7 +1,7 @@
 // Executes VOTEs at a server that may have a replica of the mirror. The voter's record decides first (voters.ts). After this decision,
 // CLAIM ends the holds of lower terms on the replica, PLACE makes the replica, and UNPLACE removes the replica. Invariants: an answer to
 // CLAIM names the replica only when no request of a lower term is running or can ever run on the replica. Storage that does not answer
-// delays neither the record nor another mirror. Rules: Q7, Q8, M2, M4.
+// delays neither the record nor another mirror. Rules: Q7, Q8, Q10, M2, M4.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
@@ -28,7 +28,7 @@ export interface MirrorVotesPorts extends Omit<ReplicaFencePorts, 'promiseOf' | 
   readonly clock: Pick<Clock, 'after'>;
   readonly log: Pick<Log, 'info' | 'error'>;
   readonly voters: Pick<Voters, 'answer' | 'recordOf'>;
-  readonly holds: Pick<Holds, 'endHolds' | 'epochOf' | 'holdersOf'>;
+  readonly holds: Pick<Holds, 'endHolds' | 'epochOf' | 'holdersOf' | 'lackedTerm'>;
   readonly store: ReplicaStore;
   served(): readonly ServedVolume[];
   /** Returns why the client may not make the volume a replica; null if the client may. */
@@ -90,7 +90,7 @@ export class MirrorVotes {
     } catch (thrown) {
       return { ...reply, sentence: toRsError(thrown).message };
     }
-    return this.superseded(term, mirror, reply) ?? { ...reply, ...this.told(mirror, term.node, replica.id) };
+    return this.superseded(term, mirror, reply) ?? { ...reply, ...this.claimedReplica(term, mirror, replica.id) };
   }
 
   private async place(client: VotingClient, request: PlaceRequest, reply: VoteAnswer, isWanted: () => boolean): Promise<VoteAnswer> {
@@ -208,6 +208,14 @@ export class MirrorVotes {
     const { name: volume, universe, sizeBytes } = found;
     const { identity }: ServedReplica = found.replica;
     return { replica: { identity, incarnation: this.ports.incarnationOf(found), volume, universe, sizeBytes }, sentence: '' };
+  }
+
+  /** Returns the replica of the answer to a claim, with the highest term of which it may lack writes (Q10). */
+  private claimedReplica(term: Term, mirror: string, id: string): ReturnType<MirrorVotes['told']> {
+    const told = this.told(mirror, term.node, id);
+    if (told.replica === null) return told;
+    const { identity, incarnation } = told.replica;
+    return { ...told, replica: { ...told.replica, lacksTerm: this.ports.holds.lackedTerm(id, identity, incarnation, term) } };
   }
 
   /** Waits for the work. Returns false if the work has not ended after REPLICA_WAIT_MS; the work then continues. */

@@ -19,6 +19,7 @@ import { limitedSeed } from './limited-seeds.ts';
 import { recordWorld } from './record-worlds.ts';
 import { rereadWorld } from './reread-worlds.ts';
 import { lostPageWorld } from './lost-page-worlds.ts';
+import { lostWriteWorld } from './lost-write-worlds.ts';
 import { syncWorld } from './sync-worlds.ts';
 import { ANY, type WalkOptions, World } from '../../../mirrors/world.ts';
 
@@ -26,7 +27,8 @@ import { ANY, type WalkOptions, World } from '../../../mirrors/world.ts';
  * `walks`: the walks of test/mirrors. `data`: the data path. `copies`: the copier. `repairs`: comparisons with repairs. `beyond`: a replica
  * whose volume is larger than the mirror. `maps`: the intent map of a replica. `limits`: seeds with limits. `moments`: the data path with
  * snapshots. `rereads`: a session and late copies of READs. `given-up`: a trunk whose READs are abandoned while they are answered. `syncs`:
- * the syncs that a server makes without a request. `claims`: votes at a server with a replica whose revocations hang. `copied-sources`: a piece that is copied from storage that loses content.
+ * the syncs that a server makes without a request. `claims`: votes at a server with a replica whose revocations hang. `lost-writes`:
+ * holders and claims of a mirror whose machines crash. `copied-sources`: a piece that is copied from storage that loses content.
  * `data-processes`: the listener, with clients that have several data processes. `gates`: a gate whose process stands still at times.
  * `gate-pairs`: two gates of one volume. `records`: the gate record of a volume that changes its holder. `farms`: several servers over a
  * shared disk.
@@ -43,6 +45,7 @@ export type Explorer =
   | 'rereads'
   | 'given-up'
   | 'lost-pages'
+  | 'lost-writes'
   | 'claims'
   | 'copied-sources'
   | 'syncs'
@@ -61,6 +64,7 @@ export async function explore(explorer: Explorer, options: Partial<WalkOptions>,
     if (explorer === 'walks') return new World(seed, { ...ANY, ...options }).walk();
     if (explorer === 'given-up') return givenUpWorld(seed);
     if (explorer === 'lost-pages') return lostPageWorld(seed);
+    if (explorer === 'lost-writes') return await lostWriteWorld(seed);
     if (explorer === 'copied-sources') return copiedSourceWorld(seed);
     if (explorer === 'claims') return await claimWorld(seed);
     if (explorer === 'syncs') return syncWorld(seed);

@@ -51,6 +51,7 @@ import { ClearPlan } from './clear-plan.ts';
 import { MapSurvey } from './map-survey.ts';
 import { bytesOf, type Piece } from './region-pieces.ts';
 import { SettlePlan } from './settle-plan.ts';
+import { type CopyKind, sourcesOf } from './sources.ts';
 import { isTenant, type Tenant } from './tenants.ts';
 import { Returning } from './returning.ts';
 import { Unreadable } from './unreadable.ts';
@@ -87,6 +88,8 @@ export class Copier {
   private clearFromMs = 0;
   private rotateAtMs = 0;
   private hasToldSettled = false;
+  /** True if all regions were settled at some time in this term. From then on, no replica in sync lacks writes of lower terms. */
+  private wasSettled = false;
   private isPumpDue = false;
   private isEnded = false;
   private isPaused = false;
@@ -240,6 +243,7 @@ export class Copier {
     this.tellCaughtUp(view, nowMs);
     this.startClearing(view, nowMs);
     if (!this.hasToldSettled && this.isSettled) this.events.allSettled();
+    this.wasSettled ||= this.isSettled;
     this.hasToldSettled = this.isSettled;
   }
 
@@ -370,7 +374,7 @@ export class Copier {
       nextPiece: (maxBytes) => settle.nextPiece(maxBytes, isUrgent),
       isVoid: (piece) => settle.isVoid(piece),
       pieceEnded: (piece, isCopied) => settle.pieceEnded(piece, isCopied),
-      sources: ({ endBytes }) => this.sources(false, endBytes),
+      sources: ({ endBytes }) => this.sources(this.wasSettled ? 'resettle' : 'settle', endBytes),
       targets: (source) => this.members?.flatMap(({ identity }) => (identity === source ? [] : [identity])) ?? [],
       failed: (untilMs) => (this.settleFromMs = untilMs),
     };
@@ -382,22 +386,14 @@ export class Copier {
       nextPiece: (maxBytes) => plan.nextPiece(maxBytes),
       isVoid: (piece) => plan.isVoid(piece) || this.io.tenureOf(identity) !== plan.tenure,
       pieceEnded: (piece, isCopied) => plan.pieceEnded(piece, isCopied && this.io.tenureOf(identity) === plan.tenure),
-      sources: ({ endBytes }) => this.sources(true, endBytes),
+      sources: ({ endBytes }) => this.sources('resync', endBytes),
       targets: () => [identity],
       failed: (untilMs) => (replica.failedUntilMs = untilMs),
     };
   }
 
-  /**
-   * Returns the readable replicas in sync, the best one first. Replicas whose volume reached `endBytes` when it was opened come first
-   * (M21); in both groups, the least loaded replica comes first.
-   */
-  private sources(mustRead: boolean, endBytes: number): string[] {
-    const list = this.view?.replicas.filter((one) => one.role === 'member' && one.counts && (one.reads || !mustRead)) ?? [];
-    const ready = list.filter(({ identity }) => this.io.tenureOf(identity) !== null);
-    const lacks = ({ foundBytes }: { readonly foundBytes: number }): number => (foundBytes < endBytes ? 1 : 0);
-    ready.sort((a, b) => lacks(a) - lacks(b) || this.io.loadOf(a.identity) - this.io.loadOf(b.identity));
-    return ready.map(({ identity }) => identity);
+  private sources(kind: CopyKind, endBytes: number): string[] {
+    return this.view === null ? [] : sourcesOf(this.view, kind, endBytes, this.io);
   }
 
   private startPiece(work: Cutter & SourceAndTargets, isUrgent: boolean, maxBytes: number): boolean {

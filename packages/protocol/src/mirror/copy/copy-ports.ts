@@ -1,7 +1,7 @@
 // The copier's port to the data path (CopyIo), and the events that the copier reports to its owner. mirror-copy-io.ts implements CopyIo
 // over sessions. Positions and lengths are in bytes and multiples of a sector. Each `done` is called once, after its method has returned.
 
-import type { MirrorMapAnswer } from '../../wire/mirror-messages.ts';
+import type { MirrorMapAnswer, Term } from '../../wire/mirror-messages.ts';
 import type { Lacks } from '../lacks/lacks.ts';
 import type { RegionSet } from '../region-set.ts';
 import type { Piece } from './region-pieces.ts';
@@ -58,6 +58,7 @@ export interface CopyView {
     readonly reads: boolean;
     readonly mayJoin: boolean;
     readonly foundBytes: number;
+    readonly lacksTerm: Term | null | undefined;
   }[];
 }
 

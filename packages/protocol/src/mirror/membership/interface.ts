@@ -3,7 +3,7 @@
 // Invariant: the decider has no clock, no I/O and no randomness, so that equal events give equal orders.
 
 import type { ErrorCode } from '@rsio/common/lib/errors';
-import type { MirrorConfig, VoteAnswer } from '../../wire/mirror-messages.ts';
+import type { MirrorConfig, Term, VoteAnswer } from '../../wire/mirror-messages.ts';
 
 export interface MirrorServer {
   readonly serverid: number;
@@ -153,6 +153,8 @@ export interface ReplicaView {
   readonly mayJoin: boolean;
   /** Size of the replica's volume at the last OPEN, before any growth in this session; 0 if the replica was never opened. */
   readonly foundBytes: number;
+  /** See ReplicaState. */
+  readonly lacksTerm: Term | null | undefined;
 }
 
 export interface MirrorView {

@@ -30,6 +30,8 @@ class Voter {
   beside = 0;
   keepsNotes = true;
   promise: Term | null = FORMER;
+  /** What the answers to claims say that the replica may lack. */
+  lacksTerm: Term | null = null;
   stored: StoredConfig | null = { term: FORMER, config: CONFIG };
   identity: string | null;
   readonly voter: string;
@@ -49,8 +51,17 @@ class Voter {
     else if (request.kind === 'place') this.identity = id('9');
     const replica =
       this.identity === null ? null : { identity: this.identity, incarnation: 'x', volume: 'db', universe: 0, sizeBytes: 4096 };
+    const claimed = replica !== null && request.kind === 'claim' ? { ...replica, lacksTerm: this.lacksTerm } : replica;
     const sentence = voted === VOTED.HELD && !this.mayBeTaken ? 'You may not take it over' : '';
-    return { voted, sentence, voter: this.voter, promise: this.promise, stored: this.stored, replica, keepsNotes: this.keepsNotes };
+    return {
+      voted,
+      sentence,
+      voter: this.voter,
+      promise: this.promise,
+      stored: this.stored,
+      replica: claimed,
+      keepsNotes: this.keepsNotes,
+    };
   }
 
   #claim(takesOver: boolean, term: Term | null): number {
@@ -325,6 +336,13 @@ describe('growth', () => {
     const scene = new Scene().start().wish({ kind: 'grow', sizeBytes: LARGER }).send(grown('0')).send(grown('1'));
     scene.send({ kind: 'silent', identity: id('0'), sentence: 'No path' }).send({ kind: 'opened', identity: id('0'), sizeBytes: LARGER });
     expect(scene.membership.view.replicas.map(({ foundBytes }) => foundBytes)).toEqual([4096, 4096]);
+  });
+
+  test('the view has what a replica may lack from the answer to its claim, and not from other answers', () => {
+    const scene = new Scene();
+    scene.voters[0]!.lacksTerm = FORMER;
+    scene.start().send({ kind: 'server-down', server: 0 }).send({ kind: 'server-up', server: 0, name: 'big-1' });
+    expect(scene.membership.view.replicas.map(({ lacksTerm }) => lacksTerm)).toEqual([FORMER, null]);
   });
 
   test('a refusal ends the growth, nothing is told, and it can be repeated', () => {

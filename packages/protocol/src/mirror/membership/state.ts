@@ -41,6 +41,8 @@ export interface ReplicaState {
   joinFlushed: boolean;
   sizeBytes: number;
   foundBytes: number;
+  /** Q10: from the answer to the last claim, the highest term of which the replica may lack writes; undefined if it is not known. */
+  lacksTerm: Term | null | undefined;
   /** Size in bytes to which the replica was ordered to grow. */
   growsTo: number;
   sentence: string;
@@ -141,6 +143,7 @@ export function replicaOf(state: MembershipState, identity: string): ReplicaStat
     joinFlushed: false,
     sizeBytes: 0,
     foundBytes: 0,
+    lacksTerm: undefined,
     growsTo: 0,
     sentence: '',
   };

@@ -37,7 +37,7 @@ function replicaViews(state: MembershipState, rules: MembershipRules): ReplicaVi
   const readers = rules.readers(state);
   const confirming = rules.confirming(state);
   return [...members.values()].map(({ identity, serverid }) => {
-    const { session, joining, isSilent, foundBytes } = replicaOf(state, identity);
+    const { session, joining, isSilent, foundBytes, lacksTerm } = replicaOf(state, identity);
     const isInBase = state.base?.config.inSync.includes(identity) ?? false;
     const outside = joining ? 'joining' : isInBase || state.sentAny.has(identity) ? 'leaving' : 'returning';
     return {
@@ -50,6 +50,7 @@ function replicaViews(state: MembershipState, rules: MembershipRules): ReplicaVi
       session,
       mayJoin: mayJoin(state, rules, identity),
       foundBytes,
+      lacksTerm,
     };
   });
 }

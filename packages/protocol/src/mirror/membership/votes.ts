@@ -133,6 +133,7 @@ function tookClaim(
   server.sentence = answer.sentence;
   if (answer.replica === null) return;
   const replica = replicaOf(state, answer.replica.identity);
+  replica.lacksTerm = answer.replica.lacksTerm;
   if (replica.session === 'none') replica.sizeBytes = answer.replica.sizeBytes;
   if (state.phase !== 'claiming') state.claimed.add(answer.replica.identity);
 }

@@ -47,7 +47,7 @@ function scene(answers: readonly Answer[] = [], roles: readonly ('member' | 'ret
   );
   const replicas = roles.map((role, index) => ({
     ...{ identity: names[index]!, server: index + 1, role, counts: true, reads: role === 'member', confirms: true },
-    ...{ session: 'open' as const, mayJoin: false, foundBytes: 4096 },
+    ...{ session: 'open' as const, mayJoin: false, foundBytes: 4096, lacksTerm: null },
   }));
   const base = { term: 3, isServing: true, replicas, voterSets: [], sizeBytes: 4096, isPending: false, isAllInSync: true, waitsFor: null };
   const mirror: SnapshotMirror & { isSettled: boolean } = {

@@ -6,14 +6,16 @@
 import type { ClientRole } from '@rsio/common/config/schema/types';
 import { formatTime } from '@rsio/common/log/log-line';
 import { type Holder, type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
+import type { Term } from '@rsio/protocol/wire/mirror-messages';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import type { ClientIdentity } from './grants.ts';
+import { type LastTerm, withLife, withWriter } from './last-terms.ts';
 import type { ServedVolume } from '../../storage/io/served-volume.ts';
 
 /** An instance of a node that requests a volume, and the address of the instance. */
 export type Claimant = Pick<ClientIdentity, 'node' | 'instance' | 'machine' | 'process' | 'address'>;
 
-export type HeldVolumeFacts = Pick<ServedVolume, 'id' | 'name' | 'readonly' | 'shared' | 'takeOver' | 'takeOverForce'>;
+export type HeldVolumeFacts = Pick<ServedVolume, 'id' | 'name' | 'readonly' | 'shared' | 'takeOver' | 'takeOverForce' | 'replica'>;
 
 export interface Hold {
   readonly node: string;
@@ -58,6 +60,8 @@ export interface VolumeHolds {
    * make and remove many snapshots.
    */
   readonly isSnapshot?: true;
+  /** For a replica (Q10): the last term under which a client could write, even if its hold has ended. */
+  readonly lastTerm?: LastTerm;
 }
 
 export const NO_HOLDS: VolumeHolds = { epoch: 0, holds: [], taken: null };
@@ -95,6 +99,8 @@ export interface Opening {
   readonly needsSync: boolean;
   /** Number of the term under which a replica is opened; null for other volumes. */
   readonly term: number | null;
+  /** Data identity of the replica; null for other volumes. */
+  readonly data: string | null;
 }
 
 /**
@@ -136,6 +142,7 @@ export function decideOpen(
     isOldIdentity: volume.shared && request.resume === oldSharedIdentity(volume),
     needsSync: ending.some((hold) => !hold.readonly),
     term: request.mirror?.number ?? null,
+    data: volume.replica?.identity ?? null,
   };
 }
 
@@ -162,7 +169,8 @@ export function withOpening(entry: VolumeHolds, opening: Opening, incarnation: s
   if (own === undefined) {
     const hold = { node, machine, instance, process, address, sinceMs: nowMs, readonly: onlyReads, epoch, life: incarnation };
     const { term } = opening;
-    return { ...entry, epoch, holds: [...others, term === null ? hold : { ...hold, term }], taken };
+    const begun = term === null ? hold : { ...hold, term };
+    return withTermOf({ ...entry, epoch, holds: [...others, begun], taken }, begun, opening.data);
   }
   const isSettled = opening.isSettled && own.life !== incarnation;
   const isChanged = own.readonly !== onlyReads || losers.length > 0;
@@ -175,7 +183,24 @@ export function withOpening(entry: VolumeHolds, opening: Opening, incarnation: s
     life: isSettled ? incarnation : own.life,
   };
   const staying = entry.holds.filter((one) => one === own || others.includes(one));
-  return { ...entry, epoch: isChanged ? epoch : entry.epoch, holds: staying.map((one) => (one === own ? hold : one)), taken };
+  const holds = staying.map((one) => (one === own ? hold : one));
+  return withTermOf({ ...entry, epoch: isChanged ? epoch : entry.epoch, holds, taken }, hold, opening.data);
+}
+
+/** Notes the term of a writer of a replica (Q10). A reader has no writes that the storage could lose. */
+function withTermOf(entry: VolumeHolds, hold: Hold, data: string | null): VolumeHolds {
+  const term = termOf(hold);
+  return term === null || hold.readonly ? entry : { ...entry, lastTerm: withWriter(entry.lastTerm, data, term, hold.life ?? '') };
+}
+
+/** Returns the entry with the term of its writer, which earlier releases have kept only in the hold. */
+export function withKnownTerm(entry: VolumeHolds): VolumeHolds {
+  const writer = entry.lastTerm === undefined ? entry.holds.find((hold) => !hold.readonly && hold.term !== undefined) : undefined;
+  return writer === undefined ? entry : withTermOf(entry, writer, null);
+}
+
+function termOf({ term: number, node, instance }: Hold): Term | null {
+  return number === undefined ? null : { number, node, instance };
 }
 
 /** Returns true if the holder may have written, and has not yet recovered its writes in this incarnation of the storage. */
@@ -211,7 +236,10 @@ export function withSettled(entry: VolumeHolds, client: Claimant, epoch: number,
   const own = entry.holds.find((hold) => isOf(hold, client) && hold.epoch <= epoch);
   if (own === undefined) return null;
   if (own.life === incarnation) return entry;
-  return { ...entry, holds: entry.holds.map((hold) => (hold === own ? { ...own, life: incarnation } : hold)) };
+  const settled = { ...entry, holds: entry.holds.map((hold) => (hold === own ? { ...own, life: incarnation } : hold)) };
+  const term = termOf(own);
+  const lastTerm = term === null ? undefined : withLife(entry.lastTerm, term, incarnation);
+  return lastTerm === undefined ? settled : { ...settled, lastTerm };
 }
 
 /** Matches the part of an identity that follows the id of the volume. */

@@ -7,7 +7,7 @@ import { assert } from '@rsio/common/lib/assert';
 import { StateFile } from '@rsio/common/files/state-file';
 import { toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
-import { NO_HOLDS, type VolumeHolds } from './hold-rules.ts';
+import { NO_HOLDS, type VolumeHolds, withKnownTerm } from './hold-rules.ts';
 import { HOLDS_FILE, type HoldsFileContent } from './holds-file.ts';
 import { mergedNotes, type NodeNotes, NO_NOTES } from './instances.ts';
 import type { LedgerContent } from './ledger-file.ts';
@@ -100,7 +100,7 @@ export class HoldStore {
       const known = this.entryOf(id);
       const isElsewhere = home !== undefined && this.present.get(home)?.has(id) === true;
       const isChosen = isThere === isElsewhere ? entry.epoch > known.epoch : isThere;
-      const chosen = home === undefined || isChosen ? entry : known;
+      const chosen = withKnownTerm(home === undefined || isChosen ? entry : known);
       this.volumes.set(id, { ...chosen, epoch: Math.max(entry.epoch, epochs.get(id) ?? 0, chosen.epoch) });
       this.gone.delete(id);
       if (home === undefined || isChosen) this.homes.set(id, [poolId]);

@@ -26,6 +26,7 @@ import { TIME_MAX_MS } from '@rsio/common/log/log-line';
 import { clientInstance, guarded, termNumber, token } from '@rsio/protocol/wire/guards';
 import { INSTANCE_MAX } from '@rsio/protocol/wire/limits';
 import type { Hold, VolumeHolds } from './hold-rules.ts';
+import type { LastTerm } from './last-terms.ts';
 import { NO_NOTES, type NodeNotes } from './instances.ts';
 import { NODE_MACHINES_MAX, NODE_REPLACED_MAX } from '../limits.ts';
 
@@ -52,7 +53,10 @@ const time = whole(0, TIME_MAX_MS);
  */
 const FIRST_HOLD = { node, machine: text(), instance: integer(), address: text(), sinceMs: time, readonly: flag() };
 const SECOND_HOLD = { ...FIRST_HOLD, epoch: count, life: orNull(text()) };
-const HOLD = object({ ...SECOND_HOLD, instance, process, term: optional(guarded(integer(), termNumber, 'the number of a term')) });
+const numberOfTerm = guarded(integer(), termNumber, 'the number of a term');
+const HOLD = object({ ...SECOND_HOLD, instance, process, term: optional(numberOfTerm) });
+const TERM = object({ number: numberOfTerm, node, instance });
+const LAST_TERM: Shape<LastTerm> = object({ data: orNull(tokenText), term: TERM, life: text(), lacks: orNull(TERM) });
 const TAKE_OVER = orNull(object({ node, address: text(), atMs: time }));
 
 /**
@@ -65,7 +69,10 @@ function sound({ epoch, holds }: Pick<VolumeHolds, 'epoch'> & { readonly holds: 
 }
 
 const isTrue = checked(flag(), (value) => (value ? null : 'is not true')) as Shape<true>;
-const VOLUME = checked(object({ epoch: integer(), holds: list(HOLD), taken: TAKE_OVER, isSnapshot: optional(isTrue) }), sound);
+const VOLUME = checked(
+  object({ epoch: integer(), holds: list(HOLD), taken: TAKE_OVER, isSnapshot: optional(isTrue), lastTerm: optional(LAST_TERM) }),
+  sound,
+);
 const SECOND_VOLUME = checked(object({ epoch: integer(), holds: list(object(SECOND_HOLD)), taken: TAKE_OVER }), sound);
 const FIRST_VOLUME = object({ epoch: integer(), holds: list(object(FIRST_HOLD)), taken: optional(TAKE_OVER) });
 

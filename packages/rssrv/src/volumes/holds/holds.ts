@@ -11,6 +11,7 @@ import type { Log } from '@rsio/common/log/log';
 import { eventOf } from '../../events/event-log.ts';
 import { HOLD_CHANGES_WAITING_MAX, HOLD_REFUSALS_REMEMBERED_MAX, OPEN_TRIES_MAX, SESSION_SILENT_MS } from '../limits.ts';
 import { type Holder, type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
+import type { Term } from '@rsio/protocol/wire/mirror-messages';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
 import type { ClientIdentity, Grant } from './grants.ts';
 import {
@@ -31,6 +32,7 @@ import {
 } from './hold-rules.ts';
 import { type HoldChanges, HoldTurns } from './hold-turns.ts';
 import { type HoldLedgers, HoldStore, type NotesChange } from './hold-store.ts';
+import { lackedTerm } from './last-terms.ts';
 import { isCurrent, isSuccessor, withInstance, withReplaced } from './instances.ts';
 import { type MirrorPromise, refusedReplica } from './replica-opens.ts';
 import type { ServedVolume } from '../../storage/io/served-volume.ts';
@@ -106,6 +108,11 @@ export class Holds extends HoldStore {
   /** The hold of a node on a volume; undefined if it has none. Every change of the hold makes another object. */
   holdOf(volumeId: string, node: string): Hold | undefined {
     return this.entryOf(volumeId).holds.find((hold) => hold.node === node);
+  }
+
+  /** Returns the highest term of which a replica with this data may lack writes (Q10); null if it lacks none. `claimed`: see lackedTerm. */
+  lackedTerm(volumeId: string, data: string, incarnation: string, claimed: Term): Term | null {
+    return lackedTerm(this.entryOf(volumeId).lastTerm, data, incarnation, claimed);
   }
 
   /** The ids of the volumes that a node holds. */

@@ -1,0 +1,14 @@
+// Runs the first worlds in which machines of a mirror's servers crash while no holder can send again what they lose, with the unbroken code.
+// zoo.test.ts shows that these worlds find the mutants. Rules: Q10, M7, G33.
+
+import { expect, test } from 'vitest';
+import { lostWriteWorld } from './lost-write-worlds.ts';
+
+const SEEDS = 16;
+
+test.each(Array.from({ length: SEEDS }, (_, at) => at + 1))(
+  'no answered write that a replica has kept is reverted: world %i',
+  async (seed) => {
+    expect(await lostWriteWorld(seed)).toBeNull();
+  },
+);
