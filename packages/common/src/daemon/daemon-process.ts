@@ -4,7 +4,7 @@
 
 import { spawn } from 'node:child_process';
 import { resolve } from 'node:path';
-import { killChild } from './kill-child.ts';
+import { killChild } from '../lib/kill-child.ts';
 import { BACKGROUND_VARIABLE, STARTER_FD, type StartMessage, startInBackground } from './background-start.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import { RsError, toRsError } from '../lib/errors.ts';

@@ -4,7 +4,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import { killChild } from '../daemon/kill-child.ts';
+import { killChild } from '../lib/kill-child.ts';
 import { errnoName, RsError } from '../lib/errors.ts';
 import { formatLocalTime, formatLogLine } from './log-line.ts';
 

@@ -3,7 +3,7 @@
 
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { killChild } from '@rsio/common/daemon/kill-child';
+import { killChild } from '@rsio/common/lib/kill-child';
 import { sendConnection } from '../frontends/streams/socket.ts';
 import { inheritCommand } from '../keeper/inherit-command.ts';
 import { PROCESS_OUTPUT_MAX_CHARS } from './limits.ts';

@@ -2,7 +2,7 @@
 // Invariant: each call is bounded in time, even if the program hangs in the kernel.
 
 import { spawn } from 'node:child_process';
-import { killChild } from '@rsio/common/daemon/kill-child';
+import { killChild } from '@rsio/common/lib/kill-child';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
 import { DEVICE_COMMAND_OUTPUT_MAX_BYTES, DEVICE_COMMAND_TIMEOUT_MS } from '../limits.ts';

@@ -2,7 +2,7 @@
 // PROGRAM_MS, even if the program hangs in the kernel.
 
 import { spawn } from 'node:child_process';
-import { killChild } from '@rsio/common/daemon/kill-child';
+import { killChild } from '@rsio/common/lib/kill-child';
 import type { Clock } from '@rsio/common/lib/clock';
 import { errnoName, RsError } from '@rsio/common/lib/errors';
 import { withRights } from '../rights.ts';

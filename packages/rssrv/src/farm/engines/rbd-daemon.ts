@@ -6,7 +6,7 @@ import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { readdirSync, readFileSync, rmSync, writeFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { killChild } from '@rsio/common/daemon/kill-child';
+import { killChild } from '@rsio/common/lib/kill-child';
 import type { Clock } from '@rsio/common/lib/clock';
 import { processesNamed, startTicksOf } from '@rsio/common/daemon/process-facts';
 import { mountTable } from '@rsio/common/daemon/mount-table';

@@ -4,7 +4,7 @@
 
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
-import { killChild } from '@rsio/common/daemon/kill-child';
+import { killChild } from '@rsio/common/lib/kill-child';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { errnoName, RsError } from '@rsio/common/lib/errors';
 import { isRecord } from '@rsio/common/lib/shape';

@@ -5,7 +5,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
-import { killChild } from '@rsio/common/daemon/kill-child';
+import { killChild } from '@rsio/common/lib/kill-child';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { errnoName, RsError } from '@rsio/common/lib/errors';
 import { printDuration } from '@rsio/common/lib/units';

@@ -5,7 +5,7 @@
 
 import type { ChildProcess } from 'node:child_process';
 import type { Socket } from 'node:net';
-import { killChild } from '@rsio/common/daemon/kill-child';
+import { killChild } from '@rsio/common/lib/kill-child';
 import type { Clock } from '@rsio/common/lib/clock';
 import { errnoName, errnoRemedy, RsError } from '@rsio/common/lib/errors';
 import { programVersion } from '@rsio/common/lib/version';

@@ -3,7 +3,7 @@
 // therefore answered only after the child has exited.
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { killChild } from '@rsio/common/daemon/kill-child';
+import { killChild } from '@rsio/common/lib/kill-child';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
 

@@ -1,4 +1,5 @@
-// Tests that a signal to a child whose program could not be started reaches nobody. With `child.kill`, the process group of the caller gets it.
+// Tests that a signal to a child whose program could not be started reaches nobody. With `child.kill`, the process group of the caller gets
+// it, and the caller with it.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
