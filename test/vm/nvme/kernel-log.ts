@@ -8,6 +8,8 @@ const EXPECTED = [
   /: (?:creating|mapped) 4/,
   /: (?:starting error recovery|Reconnecting in 1 seconds|(?:Failed reconnect|Successfully reconnected) )/,
   /: (?:failed to connect (?:socket|queue)|queue \d: timeout|long keepalive RTT|failed nvme_keep_alive_end_io|failed to send request -(?:32|104)$)/,
+  // A socket that both ends have closed at the same time.
+  /: queue \d socket state 11$/,
   // A scan that was interrupted; and a slow guest that has not connected within the keep-alive time. Both are tried again.
   /: Identify .* failed \(.*(?:-4|0xfffffffc|0x370)\)$/,
   /: Connect Invalid Data Parameter, starting byte offset: 0$/,
