@@ -34,7 +34,6 @@ export const PROGRAMS = {
   rsconfig: ['main'],
   rsadm: ['main'],
   crsio: ['main'],
-  rsapp: ['main'],
   rsweb: ['main'],
   csi: ['main'],
 };

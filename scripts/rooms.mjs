@@ -14,7 +14,6 @@ const PACKAGES = {
   rsconfig: ['common', 'protocol'],
   rsadm: ['common'],
   crsio: ['common', 'protocol'],
-  rsapp: ['common'],
   rsweb: ['common'],
   csi: ['common'],
 };

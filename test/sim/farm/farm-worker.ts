@@ -170,7 +170,6 @@ export class FarmWorker {
       throttled: () => undefined,
       held: () => undefined,
       askRecord: () => Promise.resolve(null),
-      askNodes: () => Promise.resolve(null),
       askSnapshot: () => Promise.resolve(null),
       clone: () => Promise.resolve(null),
       openBackend: (volume) =>

@@ -253,7 +253,6 @@ export class SimSession {
       throttled: () => undefined,
       held: (number) => this.say(() => host.moments()?.held(this.id, number)),
       askRecord: () => Promise.resolve(null),
-      askNodes: () => Promise.resolve(null),
       askSnapshot: (ask) => this.asked(async () => (await host.snapshots()?.answer(this.uses, ask)) ?? null),
       clone: (request) => this.asked(async () => (await host.moments()?.clone(this.id, request)) ?? null),
       openBackend: async (volume) => {

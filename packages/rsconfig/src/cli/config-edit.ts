@@ -16,14 +16,13 @@ export const RELOAD_OPTION = { kind: 'flag', help: 'make a running rsiod apply t
 
 /**
  * Edits and saves the file; if the file is missing or empty, a [defaults] section is added first. Prints the text in `done` after saving.
- * If `isReload` is true and a running daemon cannot reload the file, the function throws the daemon's error. null: rsiod does not use the
- * changed section.
+ * If `isReload` is true and a running daemon cannot reload the file, the function throws the daemon's error.
  */
 export async function changeConfig(
   context: CommandContext,
   edit: (document: IniDocument) => IniDocument,
   done: string,
-  isReload: boolean | null,
+  isReload: boolean,
 ): Promise<void> {
   const { configFile } = context;
   const { kept } = await savedEdit(context, edit);
@@ -31,7 +30,7 @@ export async function changeConfig(
   for (const { line, message } of kept) context.note(`${configFile}${line === 0 ? '' : `:${line}`}: ${message}`);
   if (kept.length > 0)
     context.note(`${configFile} already had these errors: rsiod cannot load it until they are corrected, see rsconfig check`);
-  else if (isReload !== null) await tellOfDaemon(context, isReload);
+  else await tellOfDaemon(context, isReload);
 }
 
 /**

@@ -417,18 +417,6 @@ export class Admissions {
     );
   }
 
-  isClient(node: string): boolean {
-    return this.ports.isClient(node);
-  }
-
-  /** Returns for how long no session of the node has had a path; 0 while one has. Counts from the start of rssrv at most. */
-  silentMs(node: string): number {
-    const nowMs = this.ports.clock.monotonicMs();
-    const since = [this.sinceMs, this.departed.get(node)?.silentSinceMs ?? this.sinceMs];
-    for (const { silentSinceMs } of this.served.of(node)) since.push(silentSinceMs ?? nowMs);
-    return nowMs - Math.max(...since);
-  }
-
   /**
    * Returns the client that may still be active for a node, and how long all its sessions have been silent. Returns null if there is no
    * such client.

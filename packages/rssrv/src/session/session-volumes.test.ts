@@ -69,7 +69,6 @@ class Scene {
     throttled: () => undefined,
     held: () => undefined,
     askRecord: () => Promise.resolve(null),
-    askNodes: () => Promise.resolve(null),
     askSnapshot: () => Promise.resolve(null),
     clone: () => Promise.resolve(null),
     openBackend: () =>

@@ -207,7 +207,6 @@ export class SessionScene {
       throttled: (report) => this.throttled.push(report),
       held: (number) => this.held.push(number),
       askRecord: (ask) => this.record(ask),
-      askNodes: () => Promise.resolve(null),
       askSnapshot: () => Promise.resolve(null),
       clone: (request) => new Promise((resolve) => this.clones.push({ request, answer: (isCloned) => resolve({ isCloned }) })),
       openBackend: () => Promise.resolve(this.storage.backend),

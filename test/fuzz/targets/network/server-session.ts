@@ -72,7 +72,6 @@ class Scene {
       throttled: () => undefined,
       held: () => undefined,
       askRecord: () => Promise.resolve(null),
-      askNodes: () => Promise.resolve(null),
       askSnapshot: () => Promise.resolve(null),
       clone: () => Promise.resolve(null),
       openBackend: ({ name }) => Promise.resolve(this.backends.backend(VOLUMES.find((volume) => volume.name === name)!)),

@@ -53,7 +53,6 @@ describe('the sample', () => {
       triggers: [],
       gates: [],
       aoeGates: [],
-      applications: [],
       file: '/etc/rscltcfg',
       defaultPort: 5000,
       defaultTls: false,

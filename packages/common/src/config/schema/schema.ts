@@ -41,7 +41,6 @@ import {
 } from './limits.ts';
 import { printDuration, printSize } from '../../lib/units.ts';
 import { type FileSchema, needed, optional, type SectionEntry, withDefault } from './entries.ts';
-import { APPLICATION_SECTION } from './application-section.ts';
 import { bandwidthType, burstType, iopsType } from './io-limits.ts';
 import { triggerSection } from './trigger-section.ts';
 import * as types from './value-types.ts';
@@ -428,7 +427,6 @@ export const SCHEMA = {
         ),
       },
     },
-    application: APPLICATION_SECTION,
     trigger: triggerSection(
       'rsiod starts before and after snapshots that rsconfig makes, and at events, with the event as JSON on stdin',
       'at each event of rsiod',

@@ -53,9 +53,7 @@ export type MirrorWish =
    * be given up.
    */
   | { readonly kind: 'stop' }
-  | { readonly kind: 'grow'; readonly sizeBytes: number }
-  /** Stores a note with the voters. It is refused while a voter is not known to keep notes, because that voter would lose the note. */
-  | { readonly kind: 'note'; readonly note: string };
+  | { readonly kind: 'grow'; readonly sizeBytes: number };
 
 export type MembershipEvent =
   /**

@@ -15,7 +15,6 @@ import type { SessionFigures } from '../../volumes/statistics/volume-counters.ts
 import type { VoteReply, VoteRequest } from '../../mirrors/session-votes.ts';
 import type { Settled } from '../ioctls.ts';
 import type { RecordAsk, RecordReply } from '../../volumes/holds/gate-records.ts';
-import type { NodesAsk, NodesReply } from '../../volumes/holds/node-asks.ts';
 import type { Grant } from '../../volumes/holds/grants.ts';
 
 /** Environment variable with the release of the listener. A worker of another release may not understand the listener's messages. */
@@ -53,7 +52,6 @@ export type ListenerAnswer =
   | Looked
   | LookAge
   | RecordReply
-  | NodesReply
   | AdminReply
   | VoteReply
   | FilesAnswer
@@ -115,7 +113,6 @@ export type SessionRequest =
   | SnapshotAsk
   | BridgeAsk
   | RecordAsk
-  | NodesAsk
   | { readonly what: 'list' }
   | { readonly what: 'grant'; readonly request: OpenRequest }
   /** Asks for the files of a granted volume. Only a confined worker asks, because it cannot open files. */

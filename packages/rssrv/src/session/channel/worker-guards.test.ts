@@ -39,7 +39,6 @@ const REQUESTS_BY_KIND: OfEachKind<SessionRequest, 'what'> = {
   look: [{ what: 'look', poolId: 'p', generation: 7, hasFailed: true }],
   'look-age': [{ what: 'look-age', poolId: 'p', generation: 7 }],
   'record-read': [{ what: 'record-read', volumeId: 'v' }],
-  'nodes-seen': [{ what: 'nodes-seen', id: 'v', nodes: ['big-2', 'big-6'] }],
   'record-write': [
     { what: 'record-write', volumeId: 'v', epoch: 4, record: Buffer.alloc(GATE_RECORD_MAX_BYTES, 0xff).toString('base64') },
     { what: 'record-write', volumeId: 'v', epoch: 4, record: '' },
