@@ -26,7 +26,7 @@ export interface PoolMount {
   mount(device: string): Promise<void>;
   /** Unmounts whatever is mounted at the path, also what an earlier process has left. Throws E_BUSY if a program uses it. */
   unmount(): Promise<void>;
-  /** Throws E_BUSY if another mount namespace has a copy of the mount, so that the file system would go on after an unmount. */
+  /** Throws E_BUSY if another mount namespace keeps a copy of the mount, so that the file system would go on after an unmount. */
   refuseCopies(): Promise<void>;
   /** Makes the mounted file system as large as its device. Throws E_POOL. */
   grow(): Promise<void>;
@@ -56,8 +56,14 @@ export function poolMount(path: string, clock: Clock): PoolMount {
         }
     },
     refuseCopies: async () => {
-      const copies = await deviceUsers((await mountTable()).find(({ mountPoint }) => mountPoint === path)?.device ?? null, null);
-      if (copies !== '') throw new RsError('E_BUSY', `${path} cannot be given up${copies}: end the process, or unmount it there`, { path });
+      for (let tries = 1; ; tries++) {
+        const copies = await deviceUsers((await mountTable()).find(({ mountPoint }) => mountPoint === path)?.device ?? null, null);
+        if (copies === '') return;
+        // A program that starts in a mount namespace of its own has copies of all mounts until it has removed them.
+        if (tries >= UNMOUNT_TRIES_MAX)
+          throw new RsError('E_BUSY', `${path} cannot be given up${copies}: end the process, or unmount it there`, { path });
+        await new Promise((resolve) => void clock.after(UNMOUNT_RETRY_MS, () => resolve(null)));
+      }
     },
     grow: () => run('xfs_growfs', [path], `The file system of ${path} cannot be grown`),
     probe: async (isWriting) => {
