@@ -13,10 +13,12 @@ const conditions = ['@rsio/source'];
 /** The default leaves a core free: half of a machine with two. */
 const maxWorkers = '100%';
 /**
- * Of a test with real processes or a simulator. A busy machine takes ten times as long as a quiet one. What is waited for has a bound of its own,
+ * Of one test. A busy machine takes ten times as long as a quiet one. What is waited for has a bound of its own,
  * which says what did not come, so that this one is only for what hangs.
  */
 const HANGS_MS = 300_000;
+/** Of a test that computes, and gives way to those with real processes (scripts/test.mjs). */
+const STARVED_MS = 900_000;
 /**
  * The files that take longest, the longest first. If one of them began last, it would run alone in the end. In a fresh checkout, Vitest
  * knows no durations and begins with the files that have the most bytes.
@@ -79,9 +81,8 @@ export default defineConfig({
           isolate: false,
           globalSetup: ['packages/common/src/testing/unit-programs.ts'],
           setupFiles: ['packages/common/src/testing/unit-setup.ts'],
-          // Only for what hangs: a busy machine may be several times slower.
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
+          testTimeout: HANGS_MS,
+          hookTimeout: HANGS_MS,
         },
       },
       {
@@ -91,7 +92,8 @@ export default defineConfig({
           include: ['test/sim/**/*.test.ts'],
           globalSetup: ['test/sim/runner/build.ts'],
           maxWorkers,
-          testTimeout: HANGS_MS,
+          testTimeout: STARVED_MS,
+          hookTimeout: STARVED_MS,
         },
       },
       {

@@ -24,8 +24,11 @@ export interface CampaignEvents<Result = SeedResult> {
 const REPORT_MS = 10_000;
 const MINUTE_MS = 60_000;
 const MS_PER_SECOND = 1000;
-/** A seed that takes longer than this counts as hanging. A usual seed takes about one second, but a seed with a dense world ten seconds. */
-const SEED_MAX_MS = 120_000;
+/**
+ * A seed that takes longer than this counts as hanging. A usual seed takes about one second, and a seed with a dense world ten seconds, but
+ * a campaign may have to give way to other programs.
+ */
+const SEED_MAX_MS = 600_000;
 
 export interface CampaignOrder {
   readonly from: number;

@@ -8,7 +8,6 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { runSeed } from '../runner/run-seed.ts';
 import { FOUND_AT } from './found-at.ts';
 import { MUTANTS } from './mutants.ts';
-import { TESTED_SEEDS } from './tested-seeds.ts';
 import { huntMutants, type Verdict } from './zoo.ts';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
@@ -36,11 +35,11 @@ describe('quick hunts', () => {
     void huntMutants(availableParallelism(), { names: [], isQuick: true, from: 1 }, (verdict) => tell.get(verdict.name)!(verdict));
   });
 
-  // The unbroken code must pass the same seeds. first-seeds.test.ts runs the seeds of found-at.ts, and this test runs the other seeds.
+  // The unbroken code must pass the same seeds: first-seeds.test.ts runs them.
   test.each(MUTANTS)('$name is found', async ({ name }) => {
-    const { seed, breach, isSimulated } = await verdicts.get(name)!;
-    expect({ seed, breach }).toEqual({ seed: expect.any(Number), breach: expect.stringMatching(/./) });
-    if (isSimulated && !TESTED_SEEDS.has(seed!)) expect((await runSeed(seed!)).breaches).toEqual([]);
+    const { seed, breach } = await verdicts.get(name)!;
+    // A hunt that has to go on to another seed takes minutes where one world takes a second: found-at.ts must name that seed.
+    expect({ seed, breach }).toEqual({ seed: FOUND_AT.get(name), breach: expect.stringMatching(/./) });
   });
 });
 
