@@ -1,4 +1,4 @@
-// Four suites: unit tests beside the sources, in parallel; the simulator's seeds; tests with real processes, three files at a time (they
+// Four suites: unit tests beside the sources, in parallel; the simulator's seeds; tests with real processes, four files at a time (they
 // mostly wait, and each has addresses and roots of its own) with longer time-outs; and the conformance suite, its two sides in parallel.
 // All resolve the packages to their sources; the daemons are started from bin/, that is from the build.
 
@@ -103,7 +103,7 @@ export default defineConfig({
           include: ['test/**/*.test.ts'],
           exclude: ['**/node_modules/**', 'test/dist/**', 'test/sim/**', 'test/conformance/**'],
           // They wait more than they work.
-          maxWorkers: 3,
+          maxWorkers: 4,
           // Each process would load what they share again: file-setup.ts keeps the files apart.
           isolate: false,
           setupFiles: ['test/support/file-setup.ts'],

@@ -1,7 +1,7 @@
 // `npm test`: builds, runs the unit tests, the conformance suite, the simulator and the tests with real processes, and prints a summary.
 // Arguments are vitest's name filters. check.mjs runs the static checks. The output lists the failures at its end, because often only the
-// end of a long log is kept. Unit tests and the simulator only compute, and tests with real processes mostly wait: the former run beside the
-// latter, and give way. A signal ends Vitest and all processes that tests have started (child.mjs). Invariant: the last line is `N passed, N
+// end of a long log is kept. The simulator only computes, and other tests wait at times: it runs beside them from the beginning, and gives
+// way. A signal ends Vitest and all processes that tests have started (child.mjs). Invariant: the last line is `N passed, N
 // failed`, and the exit code is 0 if and only if something passed and nothing failed. A suite over its time budget causes a warning only.
 
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
@@ -11,16 +11,12 @@ import { runGroup } from './child.mjs';
 import { prepare, ROOT, secondsSince, tool } from './prepare.mjs';
 import { failureLines, SUMMARY_FILE_VARIABLE } from './summary-reporter.mjs';
 
-/** They run one after the other. */
 const SUITES = [
-  { name: 'conformance', budgetSeconds: 120 },
-  { name: 'integration', budgetSeconds: 1140 },
+  { name: 'unit', budgetSeconds: 240 },
+  { name: 'conformance', budgetSeconds: 60 },
+  { name: 'integration', budgetSeconds: 1080 },
 ];
-/** They run one after the other, beside SUITES. */
-const BESIDE = [
-  { name: 'unit', budgetSeconds: 540 },
-  { name: 'sim', budgetSeconds: 840 },
-];
+const SIM = { name: 'sim', budgetSeconds: 1320 };
 
 const filters = process.argv.slice(2);
 let ended = false;
@@ -33,25 +29,21 @@ prepare();
 const folder = mkdtempSync(join(tmpdir(), 'rsio-test-'));
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
 const sums = [];
-const beside = runBeside();
+const beside = runBeside(SIM);
 for (const suite of SUITES) sums.push(await runSuite(suite));
-sums.push(...(await beside));
+sums.push(await beside);
 report(sums);
 
-/** Runs the suites that give way to others, and prints the output of each at its end. */
-async function runBeside() {
-  const results = [];
-  for (const suite of BESIDE) {
-    const path = join(folder, `${suite.name}.log`);
-    const output = openSync(path, 'w');
-    try {
-      results.push(await runSuite(suite, { output, givesWay: true }));
-    } finally {
-      closeSync(output);
-      process.stdout.write(readFileSync(path));
-    }
+/** Runs a suite that gives way to others, and prints its output at its end. */
+async function runBeside(suite) {
+  const path = join(folder, `${suite.name}.log`);
+  const output = openSync(path, 'w');
+  try {
+    return await runSuite(suite, { output, givesWay: true });
+  } finally {
+    closeSync(output);
+    process.stdout.write(readFileSync(path));
   }
-  return results;
 }
 
 async function runSuite({ name, budgetSeconds }, options = {}) {

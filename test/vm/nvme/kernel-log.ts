@@ -10,7 +10,9 @@ const EXPECTED = [
   /: (?:failed to connect (?:socket|queue)|queue \d: timeout|long keepalive RTT|failed nvme_keep_alive_end_io|failed to send request -(?:32|104)$)/,
   // A socket that both ends have closed at the same time.
   /: queue \d socket state 11$/,
-  // A scan that was interrupted; and a slow guest that has not connected within the keep-alive time. Both are tried again.
+  // A scan, or the set-up of a path, that was interrupted; and a slow guest that has not connected within the keep-alive time. All are tried
+  // again.
+  /: Failed to configure AEN \(cfg 900\)$/,
   /: Identify .* failed \(.*(?:-4|0xfffffffc|0x370)\)$/,
   /: Connect Invalid Data Parameter, starting byte offset: 0$/,
   /: no usable path - requeuing I\/O$|^nvme_ns_head_submit_bio: \d+ callbacks suppressed$/,

@@ -13,6 +13,8 @@ import { Gates } from './gates.ts';
 import { GATE_IDS_EACH, GATE_RECORD_LOOK_MS, GATE_SETTLE_MS, GATE_VOLUMES_MAX } from './limits.ts';
 import type { OfferedVolume } from './standbys.ts';
 
+/** For what real files have to do first. */
+const POLL = { timeout: 30_000 };
 const NQNS = ['nqn.2026-01.org.example:one', 'nqn.2026-01.org.example:two'] as const;
 
 let folder: string;
@@ -151,8 +153,7 @@ it('a gate that cannot show a volume does not disturb another one that does', as
   }
   volume.trouble = null;
   await pass(GATE_RECORD_LOOK_MS);
-  await new Promise((resolve) => setTimeout(resolve, 100));
-  expect([states(0), states(1).length]).toEqual([['9 active osl:v1@0'], 1]);
+  await expect.poll(() => [states(0), states(1).length], POLL).toEqual([['9 active osl:v1@0'], 1]);
 });
 
 it('after a start, hosts come only when the records of the volumes of other gates have been read', async () => {
@@ -222,8 +223,7 @@ it('without its file of numbers, a gate gives ids only when it knows those of th
   expect([states(0), records.has('v3')]).toEqual([[], false]);
   answer(recordOf(NQNS[0], GATE_IDS_EACH + 1));
   await pass(2_000);
-  await new Promise((resolve) => setTimeout(resolve, 100));
-  expect(states(0).toSorted()).toEqual(['8192 standby osl:v1@0', '8193 active osl:v3@0']);
+  await expect.poll(() => states(0).toSorted(), POLL).toEqual(['8192 standby osl:v1@0', '8193 active osl:v3@0']);
 });
 
 it('a record that is never read does not keep a volume from the hosts for ever', async () => {
@@ -233,6 +233,5 @@ it('a record that is never read does not keep a volume from the hosts for ever',
   await pass(250);
   await gates.show(held('v3'));
   await pass(GATE_SETTLE_MS + 2_000);
-  await new Promise((resolve) => setTimeout(resolve, 100));
-  expect(states(0)).toEqual(['8192 active osl:v3@0']);
+  await expect.poll(() => states(0), POLL).toEqual(['8192 active osl:v3@0']);
 });
