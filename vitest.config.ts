@@ -1,5 +1,6 @@
-// Four suites: unit tests beside the sources, in parallel; the simulator's seeds; tests with real processes, four files at a time (they
-// mostly wait, and each has addresses and roots of its own) with longer time-outs; and the conformance suite, its two sides in parallel.
+// Five suites: unit tests beside the sources, in parallel; the simulator's seeds; tests with real processes, four files at a time (they
+// mostly wait, and each has addresses and roots of its own) with longer time-outs; tests with emulated machines, one file at a time; and the
+// conformance suite, its two sides in parallel.
 // All resolve the packages to their sources; the daemons are started from bin/, that is from the build.
 
 import { existsSync } from 'node:fs';
@@ -28,11 +29,9 @@ const LONGEST = [
   'sim/zoo/zoo',
   'integration/servers-turmoil',
   'integration/durability',
-  'integration/gate-linux',
   'integration/farm-takers',
   'integration/farm-page',
   'fuzz/runner/fixed-seeds',
-  'integration/gate-linux-pair',
   'integration/chaos',
   'table/table',
   'integration/pools',
@@ -101,7 +100,7 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: ['test/**/*.test.ts'],
-          exclude: ['**/node_modules/**', 'test/dist/**', 'test/sim/**', 'test/conformance/**'],
+          exclude: ['**/node_modules/**', 'test/dist/**', 'test/sim/**', 'test/conformance/**', 'test/machines/**'],
           // They wait more than they work.
           maxWorkers: 4,
           // Each process would load what they share again: file-setup.ts keeps the files apart.
@@ -109,6 +108,20 @@ export default defineConfig({
           setupFiles: ['test/support/file-setup.ts'],
           // Projects with other numbers of workers run one after the other.
           sequence: { groupOrder: 1 },
+          testTimeout: HANGS_MS,
+          hookTimeout: HANGS_MS,
+        },
+      },
+      {
+        ...resolution,
+        test: {
+          name: 'machines',
+          include: ['test/machines/**/*.test.ts'],
+          // An emulated machine needs a core for itself, or it gives paths up that answer.
+          maxWorkers: 1,
+          isolate: false,
+          setupFiles: ['test/support/file-setup.ts'],
+          sequence: { groupOrder: 2 },
           testTimeout: HANGS_MS,
           hookTimeout: HANGS_MS,
         },

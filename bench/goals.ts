@@ -65,6 +65,7 @@ const RELAY_LATENCY = { section: 'relay-latency', unit: ' x relay', digits: 2, i
 const MANY = { section: 'many', digits: 2, isLessBetter: true } as const;
 const PROCESSES = { section: 'processes', bound: 1.2, unit: ' x one process', digits: 2, isLessBetter: true } as const;
 const GATES = { section: 'gates', bound: 0.9, unit: ' x NBD', digits: 2, isLessBetter: false } as const;
+const BESIDE_TGT = { section: 'gates', bound: 1, unit: ' x tgtd', digits: 2, isLessBetter: false } as const;
 const UNSHAPED = { section: 'unshaped', bound: 1.5, unit: ' GB/s', digits: 2, isLessBetter: false } as const;
 const ENCRYPTION = { section: 'encryption', digits: 2, isLessBetter: false } as const;
 const MEMORY = { section: 'clients', unit: ' MiB', digits: 1, isLessBetter: true } as const;
@@ -102,6 +103,9 @@ export const FIGURE_GOALS = {
   gateReads: { ...GATES, what: 'gate, NVMe/TCP: 8 KiB reads, depth 32, IOPS per core of rsiod' },
   gateWrites: { ...GATES, what: 'gate, NVMe/TCP: 8 KiB writes, depth 32, IOPS per core of rsiod' },
   gateLargeReads: { ...GATES, what: 'gate, NVMe/TCP: 1 MiB reads, per core of rsiod' },
+  iscsiReads: { ...BESIDE_TGT, what: 'gate, iSCSI: 8 KiB reads, depth 32, IOPS per core of rsiod' },
+  iscsiWrites: { ...BESIDE_TGT, what: 'gate, iSCSI: 8 KiB writes, depth 32, IOPS per core of rsiod' },
+  iscsiLargeReads: { ...BESIDE_TGT, what: 'gate, iSCSI: 1 MiB reads, per core of rsiod' },
   clientCores: {
     section: 'links',
     what: 'rsiod over links, 1 MiB reads, NBD frontend: cores per 110 MB/s',

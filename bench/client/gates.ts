@@ -1,12 +1,15 @@
-// The cost of an I/O through a gate beside the cost of the same I/O through the NBD socket of the same rsiod. A raw NVMe/TCP host and a raw
-// NBD client take turns in each round; both are the load generator. Invariant: only the CPU time of rsiod counts, so that it does not matter
-// that all programs share the machine.
+// The cost of an I/O through gates for NVMe/TCP and iSCSI, beside the cost of the same I/O through the NBD socket of the same rsiod, and of
+// tgtd for the same file. The raw hosts take turns in each round; all are the load generator. Invariant: only the CPU time of rsiod, or of
+// tgtd, counts, so that it does not matter that all programs share the machine.
 
+import { newFolder } from '../data-folder.ts';
 import type { FigureName } from '../goals.ts';
 import { LoadClient } from '../load/load-client.ts';
 import type { Measured, Target } from '../load/orders.ts';
 import { measure, warmUp } from '../measure.ts';
 import { processTree } from '../proc.ts';
+import { TGT_MAKER } from '../servers/tgt.ts';
+import { missingTool } from '../tools.ts';
 import { inScene } from '../scene.ts';
 import type { SectionContext, SectionResult } from '../section-run.ts';
 import type { Line } from '../sheet.ts';
@@ -17,18 +20,34 @@ import { type LocalPair, localPair, NBD_SOCKET } from './local-pair.ts';
 const KIB = 1024;
 const GATE = 'g1';
 const PORT = 4420;
+const ISCSI = { gate: 'g2', port: 3260 } as const;
 const WARM_UP = { cpuMs: 2_000, windowMs: 500, windowsMax: 20 };
 const WINDOW_WARM_UP_MS = 200;
 const SHAPES = [
-  { shape: row('read', 8 * KIB, 32), figure: 'gateReads' },
-  { shape: row('write', 8 * KIB, 32), figure: 'gateWrites' },
-  { shape: row('seqread', KIB * KIB, 8), figure: 'gateLargeReads' },
+  { shape: row('read', 8 * KIB, 32), nvme: 'gateReads', iscsi: 'iscsiReads' },
+  { shape: row('write', 8 * KIB, 32), nvme: 'gateWrites', iscsi: 'iscsiWrites' },
+  { shape: row('seqread', KIB * KIB, 8), nvme: 'gateLargeReads', iscsi: 'iscsiLargeReads' },
+] as const;
+/** What is measured. `beside`: the index of the way with which this one is compared, and the key of the figure in SHAPES. */
+const WAYS = [
+  { what: NBD_SOCKET, beside: null },
+  { what: 'gate, NVMe/TCP', beside: { way: 0, key: 'nvme' } },
+  { what: 'tgtd, iSCSI', beside: null },
+  { what: 'gate, iSCSI', beside: { way: 2, key: 'iscsi' } },
 ] as const;
 
 export function measureGates(context: SectionContext): Promise<SectionResult> {
   return inScene(context, async ({ hosts }) => {
     const pair = await localPair(hosts, context.parent, { wantsDevices: false });
-    const targets = [pair.target, await gateOf(pair)];
+    const noTgt = missingTool('tgtd', 'tgt');
+    const targets: Target[] = [pair.target, await gateOf(pair)];
+    const pids = [processTree(pair.host.pid('rsiod')), processTree(pair.host.pid('rsiod'))];
+    if (noTgt === null) {
+      const tgt = await TGT_MAKER.start({ directory: newFolder(context.parent), file: pair.file, core: context.cores.server });
+      hosts.onClean(() => tgt.stop());
+      targets.push(tgt.target, await iscsiGateOf(pair));
+      pids.push(tgt.processes(), pids[0]!);
+    }
     const cores = [context.cores.server, context.cores.load];
     const loads: LoadClient[] = [];
     for (const target of targets) {
@@ -38,34 +57,46 @@ export function measureGates(context: SectionContext): Promise<SectionResult> {
       await load.sweep('read');
       loads.push(load);
     }
-    const pids = processTree(pair.host.pid('rsiod'));
     const lines: Line[] = [];
     const figures: Partial<Record<FigureName, Spread>> = {};
-    for (const { shape, figure } of SHAPES) {
+    for (const { shape, ...names } of SHAPES) {
       const rounds: Measured[][] = loads.map(() => []);
-      for (const load of loads) await warmUp([load], shape, pids, WARM_UP);
+      for (const [index, load] of loads.entries()) await warmUp([load], shape, pids[index]!, WARM_UP);
       const window = { warmUpMs: WINDOW_WARM_UP_MS, windowMs: context.plan.seconds * 1000 };
       for (let round = 1; round <= context.plan.rounds; round++)
-        for (const [index, load] of loads.entries()) rounds[index]?.push(await measure([load], shape, round, window, pids));
-      const [nbd = [], gate = []] = rounds;
-      const ratio = roundsRatio(gate.map(perCore), nbd.map(perCore));
-      figures[figure] = ratio;
-      const values = (mine: readonly Measured[]): Spread[] => [spreadOf(mine.map(({ iops }) => iops)), spreadOf(mine.map(perRequestUs))];
-      lines.push({ what: `${shape.title}: ${NBD_SOCKET}`, values: [...values(nbd), null] });
-      lines.push({ what: `${shape.title}: gate, NVMe/TCP`, values: [...values(gate), ratio] });
+        for (const [index, load] of loads.entries()) rounds[index]?.push(await measure([load], shape, round, window, pids[index]!));
+      for (const [index, mine] of rounds.entries()) {
+        const { what, beside } = WAYS[index]!;
+        const ratio = beside === null ? null : roundsRatio(mine.map(perCore), rounds[beside.way]!.map(perCore));
+        if (beside !== null && ratio !== null) figures[names[beside.key]] = ratio;
+        const values = [spreadOf(mine.map(({ iops }) => iops)), spreadOf(mine.map(perRequestUs)), ratio];
+        lines.push({ what: `${shape.title}: ${what}`, values });
+      }
     }
     const columns = [
       { heading: 'IOPS', digits: 0 },
-      { heading: 'CPU us of rsiod per request', digits: 2 },
-      { heading: 'per core, x NBD', digits: 2 },
+      { heading: 'CPU us per request', digits: 2 },
+      { heading: 'per core, x NBD or tgtd', digits: 2 },
     ];
-    const notes = ['the NBD socket is a Unix socket, and the gate is reached by TCP over loopback'];
+    const notes = [
+      'the NBD socket is a Unix socket, and the others are reached by TCP over loopback',
+      'tgtd reads and writes the file itself, and behind rsiod rssrv does, whose CPU time does not count',
+    ];
     return {
-      sheets: [{ name: 'gates', title: 'A gate beside the NBD socket of the same rsiod', columns, lines, notes }],
+      sheets: [{ name: 'gates', title: 'Gates beside the NBD socket of the same rsiod, and beside tgtd', columns, lines, notes }],
       figures,
-      absent: [],
+      absent: noTgt === null ? [] : [`gate beside tgtd: ${noTgt}`],
     };
   });
+}
+
+async function iscsiGateOf({ host, network }: LocalPair): Promise<Target> {
+  const address = network.serverAddresses[0] ?? '127.0.0.1';
+  const { gate, port } = ISCSI;
+  await host.rsconfigWell('gate', 'add', gate, `${address}:${port}`, '--hosts', 'all', '--iscsi', '--reload');
+  const shown: unknown = JSON.parse(await host.rsconfigWell('gate', 'show', gate, '--json'));
+  const { nqn } = shown as { readonly nqn: string };
+  return { host: address, port, volume: { kind: 'iscsi', target: nqn, writeBytes: 8 * KIB } };
 }
 
 export async function gateOf({ host, network }: LocalPair): Promise<Target> {

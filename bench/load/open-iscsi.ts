@@ -25,7 +25,7 @@ export async function openIscsi(place: Place, volume: IscsiVolume, count: number
   for (let index = 0; index < count; index++) {
     const stream = await ByteStream.connect(place);
     try {
-      opened.push(await logIn(stream, volume.target));
+      opened.push(await logIn(stream, volume));
     } catch (error) {
       stream.close();
       for (const { socket } of opened) socket.destroy();
@@ -35,7 +35,7 @@ export async function openIscsi(place: Place, volume: IscsiVolume, count: number
   return opened;
 }
 
-async function logIn(stream: ByteStream, target: string): Promise<OpenConnection> {
+async function logIn(stream: ByteStream, { target, writeBytes = IMMEDIATE_BYTES }: IscsiVolume): Promise<OpenConnection> {
   const session = ++sessions;
   const wanted = [
     'InitiatorName=iqn.2026-11.bench:load',
@@ -70,7 +70,7 @@ async function logIn(stream: ByteStream, target: string): Promise<OpenConnection
   }
   for (const key of ['MaxRecvDataSegmentLength', 'FirstBurstLength']) {
     const bytes = Number(agreed.get(key) ?? 0);
-    if (bytes < IMMEDIATE_BYTES) throw new RsError('E_PROTOCOL', `The target accepts only ${bytes} bytes with a command (${key})`);
+    if (bytes < writeBytes) throw new RsError('E_PROTOCOL', `The target accepts only ${bytes} bytes with a command (${key})`);
   }
   return ready(stream, statSn);
 }

@@ -32,6 +32,8 @@ export interface NbdVolume {
 export interface IscsiVolume {
   readonly kind: 'iscsi';
   readonly target: string;
+  /** Largest write of the load in bytes: its data travels with the command. Default: 1 MiB. */
+  readonly writeBytes?: number;
 }
 
 export interface NvmeVolume {

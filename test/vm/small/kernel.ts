@@ -33,7 +33,7 @@ export class Kernel {
   withNeeded(modules: readonly string[]): string[] {
     const files = modules.flatMap((module) => {
       const needed = this.needed.get(nameOf(module));
-      if (needed === undefined) throw new Error(`The kernel has no module ${module}`);
+      if (needed === undefined) throw new Error(`The kernel has no module ${module}: remove dist/kernel, and run test/vm/small/get-kernel`);
       return needed.toReversed();
     });
     return [...new Set(files)].map((file) => path.join(this.folder, file));

@@ -23,6 +23,8 @@ export interface SmallMachineOptions {
    * namespace in which the prefix `command` runs it.
    */
   readonly card?: { readonly command: readonly string[]; readonly tap: string };
+  /** Disk for QEMU, from whose ext4 file system the guest boots: its program `init` is the first one, in place of the initrd's. */
+  readonly root?: string;
 }
 
 /** Address at which the guest reaches 127.0.0.1 of this machine. */
@@ -36,8 +38,9 @@ const MEMORY_MIB = 256;
 /** The kernel makes at most as many I/O queues as it has processors. */
 const CPUS = 4;
 const CONSOLE_TAIL = 3_000;
-/** Modules for the network card. */
+/** Modules for the network card, and those for a disk from which the guest boots. */
 const BASE = ['virtio_pci', 'virtio_net'];
+const DISK = ['virtio_blk', 'crc32c_generic', 'ext4'];
 
 /** Skips the test if this machine has no QEMU, no busybox or no kernel for small machines. */
 export function needSmallMachine(context: TestContext): void {
@@ -66,12 +69,12 @@ export class SmallMachine {
   }
 
   /** Resolves when scripts can run. The machine ends with the programs of the test. */
-  static async boot({ folder, modules, programs = [], card }: SmallMachineOptions): Promise<SmallMachine> {
+  static async boot({ folder, modules, programs = [], card, root }: SmallMachineOptions): Promise<SmallMachine> {
     const kernel = Kernel.found();
     if (kernel === null) throw new Error('There is no kernel for virtual machines: run test/vm/small/get-kernel');
     mkdirSync(folder, { recursive: true });
     const [archive, consoleFile] = [path.join(folder, 'initrd'), path.join(folder, 'console')];
-    writeFileSync(archive, await initrd(kernel, [...BASE, ...modules], programs));
+    writeFileSync(archive, await initrd(kernel, [...BASE, ...(root === undefined ? [] : DISK), ...modules], programs));
     writeFileSync(consoleFile, '');
     // One thread emulates all processors, because emulation with several threads crashes on busy machines.
     const processor = Machine.accelerator() === 'kvm' ? ['kvm', '-cpu', 'host'] : ['tcg,thread=single', '-cpu', 'max'];
@@ -93,7 +96,8 @@ export class SmallMachine {
         `${MEMORY_MIB}`,
       ],
       ...['-display', 'none', '-nodefaults', '-no-reboot', '-kernel', kernel.image, '-initrd', archive],
-      ...['-append', 'console=ttyS0 quiet loglevel=4 panic=-1 mitigations=off'],
+      ...['-append', `console=ttyS0 quiet loglevel=4 panic=-1 mitigations=off${root === undefined ? '' : ' root=/dev/vda'}`],
+      ...(root === undefined ? [] : ['-drive', `if=virtio,format=raw,cache=none,file=${root}`]),
       ...['-chardev', `file,id=console,path=${consoleFile}`, '-serial', 'chardev:console'],
       ...['-chardev', 'stdio,id=scripts,signal=off', '-serial', 'chardev:scripts'],
       ...['-netdev', 'user,id=net', '-device', 'virtio-net-pci,netdev=net,romfile='],

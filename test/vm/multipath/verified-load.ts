@@ -3,8 +3,9 @@
 // lane ends at its first error or wrong byte, and says which it was.
 
 import { waitFor } from '../../support/programs/wait-for.ts';
-import { IO_QUEUES, type LinuxHost } from './linux-host.ts';
+import type { LinuxHost } from './linux-host.ts';
 
+const LANES = 4;
 /** Each lane uses this many places of 64 KiB at the beginning of the namespace. */
 const PLACES = 8;
 const STOP = '/run/load-stop';
@@ -42,7 +43,7 @@ export interface VerifiedLoad {
 }
 
 export function verifiedLoad(host: LinuxHost, nsid: number): VerifiedLoad {
-  const lanes = Array.from({ length: IO_QUEUES }, (_, lane) => `lane ${lane} &`).join('\n');
+  const lanes = Array.from({ length: LANES }, (_, lane) => `lane ${lane} &`).join('\n');
   const ended = host.run(`${LANE}\nfile=$(device ${nsid})\nrm -f ${STOP} /run/round*\n${lanes}\nwait`, LIFE_MS);
   ended.catch(() => undefined);
   const rounds = async (): Promise<number[]> => (await host.run(`sleep 0.2; cat /run/round* || true`)).split('\n').map(Number);
@@ -51,7 +52,7 @@ export function verifiedLoad(host: LinuxHost, nsid: number): VerifiedLoad {
       const before = await rounds();
       const isAhead = async (): Promise<boolean> => {
         const now = await rounds();
-        return now.length === IO_QUEUES && now.every((round, lane) => round >= (before[lane] ?? 0) + 2);
+        return now.length === LANES && now.every((round, lane) => round >= (before[lane] ?? 0) + 2);
       };
       await waitFor(isAhead, GOES_ON_MS, 'Each lane of the load goes on');
     },
@@ -59,7 +60,7 @@ export function verifiedLoad(host: LinuxHost, nsid: number): VerifiedLoad {
       await host.run(`: > ${STOP}`);
       const said = await ended;
       const rounds = [...said.matchAll(/^(\d+) rounds$/gm)].map(([, count]) => Number(count));
-      if (rounds.length !== IO_QUEUES) throw new Error(said);
+      if (rounds.length !== LANES) throw new Error(said);
       return rounds;
     },
   };

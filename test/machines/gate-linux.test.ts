@@ -14,12 +14,12 @@ import { placeSnapshot } from '../support/hosts/placed-snapshot.ts';
 import { needTool } from '../support/programs/programs.ts';
 import { report } from '../support/programs/report.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
-import { type GuestPath, guestPaths } from '../vm/nvme/guest-path.ts';
-import { type HazardPaths, hazardRounds } from '../vm/nvme/hazard.ts';
+import { type GuestPath, guestPaths } from '../vm/multipath/guest-path.ts';
+import { type HazardPaths, hazardRounds } from '../vm/multipath/hazard.ts';
 import { unexpectedLines } from '../vm/nvme/kernel-log.ts';
-import { IO_QUEUES, LinuxHost } from '../vm/nvme/linux-host.ts';
+import { IO_QUEUES, NvmeHost } from '../vm/nvme/nvme-host.ts';
 import { PLAIN_NQN, plainTargets } from '../vm/nvme/plain-targets.ts';
-import { verifiedLoad } from '../vm/nvme/verified-load.ts';
+import { verifiedLoad } from '../vm/multipath/verified-load.ts';
 import { HOST_ADDRESS, needSmallMachine, SmallMachine } from '../vm/small/small-machine.ts';
 
 const RUNS = Number(process.env['RUNS'] ?? 1);
@@ -36,7 +36,7 @@ let server: Host;
 let client: Host;
 let pool: string;
 let machine: SmallMachine;
-let linux: LinuxHost;
+let linux: NvmeHost;
 /** The paths of the guest to both addresses of the gate. */
 let paths: readonly [GuestPath, GuestPath];
 let targets: readonly [ProxyEnd, ProxyEnd];
@@ -53,7 +53,7 @@ beforeEach(async (context) => {
 
 async function startMachine(): Promise<void> {
   machine = await SmallMachine.boot({ folder: hosts.host().file('vm'), modules: ['nvme_tcp'], programs: ['nvme'] });
-  linux = new LinuxHost(machine);
+  linux = new NvmeHost(machine);
   await machine.run('dmesg -c > /dev/null');
 }
 

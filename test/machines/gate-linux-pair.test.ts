@@ -11,11 +11,12 @@ import { needTool } from '../support/programs/programs.ts';
 import { report } from '../support/programs/report.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 import { type GateIndex, GatePair } from '../support/scenes/gate-pair.ts';
-import { type GuestPath, guestPaths } from '../vm/nvme/guest-path.ts';
-import { hazardRounds } from '../vm/nvme/hazard.ts';
+import { type GuestPath, guestPaths } from '../vm/multipath/guest-path.ts';
+import { hazardRounds } from '../vm/multipath/hazard.ts';
+import { BLOCK_BYTES } from '../vm/multipath/linux-host.ts';
 import { unexpectedLines } from '../vm/nvme/kernel-log.ts';
-import { BLOCK_BYTES, LinuxHost } from '../vm/nvme/linux-host.ts';
-import { type VerifiedLoad, verifiedLoad } from '../vm/nvme/verified-load.ts';
+import { NvmeHost } from '../vm/nvme/nvme-host.ts';
+import { type VerifiedLoad, verifiedLoad } from '../vm/multipath/verified-load.ts';
 import { needSmallMachine, SmallMachine } from '../vm/small/small-machine.ts';
 
 const RUNS = Number(process.env['RUNS'] ?? 1);
@@ -32,7 +33,7 @@ const RESERVATION_CONFLICT = 0x4083;
 const hosts = useHosts('file');
 let pair: GatePair;
 let machine: SmallMachine;
-let linux: LinuxHost;
+let linux: NvmeHost;
 /** The path of the guest to each gate. */
 let paths: readonly [GuestPath, GuestPath];
 /** The path of the second gate to its server. */
@@ -49,7 +50,7 @@ beforeEach(async (context) => {
 
 async function startMachine(): Promise<void> {
   machine = await SmallMachine.boot({ folder: hosts.host().file('vm'), modules: ['nvme_tcp'], programs: ['nvme'] });
-  linux = new LinuxHost(machine);
+  linux = new NvmeHost(machine);
   await machine.run('dmesg -c > /dev/null');
 }
 
