@@ -185,6 +185,7 @@ export const FOLDERS = {
   'test/conformance/server': 'cases for servers: frames, I/O, holders, liveness, ADMIN',
   'test/conformance/server/handshake': 'cases of discovery, HELLO, PROOF, joins and TLS',
   'test/conformance/server/mirror': 'cases of VOTEs and replicas',
+  'test/csi-image': 'npm run csi-image: the CSI driver through its image, whose container is replaced under verified I/O',
   'test/data-centre': 'npm run data-centre: several servers, namespaces and clients, their outputs, and changes under I/O',
   'test/demo': 'the demo of npm start',
   'test/demo/devices': 'the step with a file system on a block device',
