@@ -1,7 +1,7 @@
 // `npm run package`: builds the Debian packages, the archive for other systems and, with --images, OCI images into dist/packages.
-// `--version V` builds the packages under another version, for tests of upgrades; `--architecture A` builds them for amd64 or arm64; `--mirror URL` has
-// Debian's packages for images. scripts/packages/contents.mjs says what each package contains. Invariant: the same commit gives the same
-// bytes; files of an earlier build do not remain.
+// `--version V` builds the packages under another version, for tests of upgrades; `--architecture A` builds them for amd64 or arm64;
+// `--mirror URL` has Debian's packages for images. scripts/packages/contents.mjs says what each package contains. Invariant: the same commit
+// gives the same bytes; files of an earlier build do not remain.
 
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';

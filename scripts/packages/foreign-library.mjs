@@ -1,5 +1,5 @@
-// Fetches koffi's compiled library for another architecture, so that the packages can be built on any machine. npm fetches it from the registry of this
-// machine. Invariant: the version and the checksum are those of pnpm-lock.yaml, as with all libraries of the product.
+// Fetches koffi's compiled library for another architecture with npm, so that the packages can be built on any machine. Invariant: the
+// version and the checksum are those of pnpm-lock.yaml, as with all libraries of the product.
 
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, renameSync } from 'node:fs';

@@ -1,5 +1,5 @@
-// Tests the choice of koffi's library for another architecture: version and checksum come from the lock file of this project. The download itself
-// needs a network; `npm run package -- --architecture A` makes it.
+// Tests the choice of koffi's library for another architecture: version and checksum come from the lock file of this project. The download
+// itself needs a network; `npm run package -- --architecture A` makes it.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,7 +1,7 @@
-// Makes OCI images of the server, of the client and of the CSI driver, each an archive that podman, docker and skopeo load. No daemon and no registry is
-// needed: mmdebstrap makes a Debian root with its own Node and the installed packages, and buildah turns the root into an image. Invariants:
-// the storage of buildah is below the working folder, so that the images of this machine are not touched. The same packages of RSIO and of
-// Debian give the same bytes on every machine.
+// Makes OCI images of the server, of the client and of the CSI driver, each an archive that podman, docker and skopeo load. No daemon and no
+// registry is needed: mmdebstrap makes a Debian root with its own Node and the installed packages, and buildah turns the root into an image.
+// Invariants: the storage of buildah is below the working folder, so that the images of this machine are not touched. The same packages of
+// RSIO and of Debian give the same bytes on every machine.
 
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
@@ -52,8 +52,8 @@ export function missingForImages() {
 }
 
 /**
- * Returns the lines of sources.list. `targets`: a line `URL LABEL` for each repository of Debian that the apt of this machine uses. Throws if
- * none of them has packages of Debian.
+ * Returns the lines of sources.list. `targets`: a line `URL LABEL` for each repository of Debian that the apt of this machine uses. Throws
+ * if none of them has packages of Debian.
  */
 export function sourcesOf(targets) {
   const repositories = targets.split('\n').map((line) => line.split(' '));
@@ -91,8 +91,9 @@ export function settingsOf(name, { version, epoch, architecture }) {
 }
 
 /**
- * Hooks of mmdebstrap, in their order. `debs`: the files of the package and of the RSIO packages that it needs. No hook touches /tmp of the root:
- * there, mmdebstrap keeps the configuration by which its last calls of apt clean the root, and not this machine. mmdebstrap empties /tmp itself.
+ * Hooks of mmdebstrap, in their order. `debs`: the files of the package and of the RSIO packages that it needs. No hook touches /tmp of the
+ * root: there, mmdebstrap keeps the configuration by which its last calls of apt clean the root, and not this machine. mmdebstrap empties
+ * /tmp itself.
  */
 function hooksOf(debs) {
   const files = debs.map((deb) => `"${deb}"`).join(' ');
@@ -135,7 +136,10 @@ export function packImage(name, release, debs, { work, folder, mirror }) {
   return file;
 }
 
-/** Makes an archive of the container, and removes the container. buildah's own archives have the times of their making. `layout`: a new folder. */
+/**
+ * Makes an archive of the container, and removes the container. buildah's own archives have the times of their making. `layout`: a new
+ * folder.
+ */
 export function packArchive(buildah, container, name, { version, epoch }, layout, file) {
   buildah('commit', '--timestamp', String(epoch), '--rm', '--format', 'oci', container, `oci:${layout}:${name}:${version}`);
   const order = ['--sort=name', `--mtime=@${epoch}`, '--owner=0', '--group=0', '--numeric-owner', '--mode=u=rwX,go=rX', '--format=gnu'];

@@ -19,8 +19,8 @@ const FFI_BY_NAME = /\(moduleUrl\)\("koffi"\)/g;
 const FFI_BY_PLACE = '(moduleUrl)("../../ffi/koffi/index.cjs")';
 
 /**
- * Returns the names of the libraries that the programs contain. `binaries`: folder with the compiled parts of koffi for another architecture; null:
- * those of this machine.
+ * Returns the names of the libraries that the programs contain. `binaries`: folder with the compiled parts of koffi for another
+ * architecture; null: those of this machine.
  */
 export function stage(name, product, version, folder, binaries) {
   rmSync(folder, { recursive: true, force: true });

@@ -1,6 +1,7 @@
-// The image of rsio-csi as a container, as Kubernetes starts it by the manifests: buildah unpacks the image into a storage of its own, and runc starts it. `buildah
-// run` is not used, because its containers may not open the devices of the machine, and their mounts do not appear on the machine.
-// Invariants: each start is a new container of the image. Containers end with the host, whose mark they have in their environment.
+// The image of rsio-csi as a container, as Kubernetes starts it by the manifests: buildah unpacks the image into a storage of its own, and
+// runc starts it. `buildah run` is not used, because its containers may not open the devices of the machine, and their mounts do not appear
+// on the machine. Invariants: each start is a new container of the image. Containers end with the host, whose mark they have in their
+// environment.
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';

@@ -1,6 +1,6 @@
-// `npm run csi-image`: the driver for Kubernetes through its image. Two containers with the arguments and folders of the manifests, beside a
-// real rssrv and rsiod on the host. A foreign client lives the life of a mounted volume; under verified I/O on it, the container of the node is
-// killed and replaced. Invariants: the exit code is 0 if and only if there was no problem. No process, mount or container is left behind.
+// `npm run csi-image`: the driver for Kubernetes through its image. Two containers have the arguments and folders of the manifests, beside a
+// real rssrv and rsiod on the host. A foreign client lives the life of a mounted volume. Under verified I/O on it, the container of the node
+// is killed and replaced. Invariants: the exit code is 0 if and only if there was no problem. No process, mount or container is left behind.
 
 import { existsSync } from 'node:fs';
 import path from 'node:path';
@@ -111,6 +111,7 @@ async function makeSite(hosts: Hosts, image: string): Promise<Site> {
 /** Replaces the container of the node under fio. Returns the problems. */
 async function replace({ scene, node, kubelet }: Site, times: number): Promise<string[]> {
   const folder = path.join(kubelet, TARGET);
+  if (!scene.devices.mounts().includes(folder)) return ['The mount of the container does not appear on the machine'];
   await scene.devices.well('echo kept > "$1/file" && sync "$1/file"', folder);
   const fio = scene.beside('fio', [`--directory=${folder}`, ...FIO]);
   const isWriting = async (): Promise<boolean> => (await scene.devices.shell('test "$(stat -c %b "$1"/pod*)" -gt 100', folder)).code === 0;
