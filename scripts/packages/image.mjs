@@ -1,7 +1,7 @@
 // Makes OCI images of the server, of the client and of the CSI driver, each an archive that podman, docker and skopeo load. No daemon and no
 // registry is needed: mmdebstrap makes a Debian root with its own Node and the installed packages, and buildah turns the root into an image.
 // Invariants: the storage of buildah is below the working folder, so that the images of this machine are not touched. The same packages of
-// RSIO and of Debian give the same bytes on every machine.
+// RSIO and of Debian, and the same buildah, give the same bytes.
 
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
