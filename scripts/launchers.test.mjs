@@ -19,7 +19,7 @@ import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ROOT } from './prepare.mjs';
 
-const LAUNCHERS = ['rssrv', 'rsiod', 'rsconfig', 'crsio', 'rsclogcat', 'rsslogcat', 'rsweb', 'rsio-csi'];
+const LAUNCHERS = ['rssrv', 'rsiod', 'rsconfig', 'crsio', 'rsclogcat', 'rsslogcat', 'rsapp', 'rsweb', 'rsio-csi'];
 
 let folder = '';
 

@@ -68,7 +68,7 @@ function section(page, name) {
 
 test('there is a page for every program and file', () => {
   const expected =
-    'crsio.8 fence_rsio.8 rsadm.8 rsclogcat.8 rsconfig.8 rscltcfg.5 rsio-aoe.7 rsio.7 rsio-csi.8 rsiod.8 rssrv.8 rssrvcfg.5 rsweb.8 rswebcfg.5';
+    'crsio.8 fence_rsio.8 rsadm.8 rsapp.8 rsclogcat.8 rsconfig.8 rscltcfg.5 rsio-aoe.7 rsio.7 rsio-csi.8 rsiod.8 rssrv.8 rssrvcfg.5 rsweb.8 rswebcfg.5';
   expect(new Set(pages.keys())).toEqual(new Set(expected.split(' ')));
 });
 
@@ -106,6 +106,7 @@ describe.each([...pages.keys()])('%s', (page) => {
 describe.each([
   ['rssrv', 'rssrv.8', 'rssrv/src/main.ts'],
   ['rsiod', 'rsiod.8', 'rsiod/src/main.ts'],
+  ['rsapp', 'rsapp.8', 'rsapp/src/main.ts'],
   ['rsweb', 'rsweb.8', 'rsweb/src/main.ts'],
   ['rsclogcat', 'rsclogcat.8', 'rsiod/src/logcat.ts'],
   ['rsslogcat', 'rsclogcat.8', 'rssrv/src/logcat.ts'],

@@ -34,6 +34,7 @@ export const PROGRAMS = {
   rsconfig: ['main'],
   rsadm: ['main'],
   crsio: ['main'],
+  rsapp: ['main'],
   rsweb: ['main'],
   csi: ['main'],
 };

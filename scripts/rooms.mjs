@@ -14,6 +14,7 @@ const PACKAGES = {
   rsconfig: ['common', 'protocol'],
   rsadm: ['common'],
   crsio: ['common', 'protocol'],
+  rsapp: ['common'],
   rsweb: ['common'],
   csi: ['common'],
 };

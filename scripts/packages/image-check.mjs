@@ -14,12 +14,17 @@ const SECRET_FILE =
   /(^|\/)(\.ssh|\.gnupg|\.git|\.aws)\/|(^|\/)(\.npmrc|\.netrc|id_[a-z0-9]+|ssh_host_\w+_key|[^/]+\.p12)$|^etc\/ssl\/private\/./;
 const CACHE =
   /^var\/(cache\/apt\/(archives\/)?[^/]+\.(deb|bin)|lib\/apt\/lists\/[^/]*_)|^(root|home\/[^/]+)\/\.(npm|cache)\/|^(var\/)?tmp\/./;
+/** Files that mmdebstrap copies from the machine that makes the image, or that name its mirror. */
+const MAKER = /^etc\/(resolv\.conf|hostname|apt\/sources\.list(\.d\/.+)?)$/;
 const SHELLS = new Set(['sh', 'bash', 'dash', 'env']);
 /** Matches a line of tar's list, and captures the type, the nine rights, the time and the name of the file. */
 const ENTRY = /^([-dlhcbp])([-rwxsStT]{9})\S* +\S+ +\d+(?:,\d+)? +(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)\S* +(.+)$/;
 
-/** `image`: the configuration of an OCI image. `port`: TCP port on which the program listens; null: it listens on no port. */
-export function configFaults({ created, config = {}, history = [] }, port) {
+/**
+ * `image`: the configuration of an OCI image. `wanted`: its architecture, and the TCP port on which the program listens; null: it listens on
+ * no port.
+ */
+export function configFaults({ architecture, os, created, config = {}, history = [] }, wanted) {
   const { User = '', Env = [], Entrypoint = [], Cmd = [], Labels = {}, StopSignal, ExposedPorts = {}, Volumes = {} } = config;
   const faults = [];
   const [program = ''] = Entrypoint;
@@ -30,8 +35,11 @@ export function configFaults({ created, config = {}, history = [] }, port) {
     faults.push(`it starts as root, and label ${ROOT_LABEL} does not say why`);
   if (StopSignal !== 'SIGTERM') faults.push('its stop signal is not SIGTERM');
   const ports = Object.keys(ExposedPorts).map((name) => (name.includes('/') ? name : `${name}/tcp`));
-  const wanted = port === null ? [] : [`${port}/tcp`];
-  if (ports.join() !== wanted.join()) faults.push(`it exposes ${ports.join(', ') || 'no port'} instead of ${wanted.join(', ') || 'none'}`);
+  const expected = wanted.port === null ? [] : [`${wanted.port}/tcp`];
+  if (ports.join() !== expected.join())
+    faults.push(`it exposes ${ports.join(', ') || 'no port'} instead of ${expected.join(', ') || 'none'}`);
+  if (os !== 'linux' || architecture !== wanted.architecture)
+    faults.push(`it is for ${os}/${architecture} instead of linux/${wanted.architecture}`);
   for (const name of LABELS) if (!Labels[name]) faults.push(`label ${name} is missing`);
   const names = Env.map((line) => line.split('=', 1)[0]);
   if (!names.includes('PATH')) faults.push('PATH is not set, and runtimes differ in what they set');
@@ -55,14 +63,15 @@ export function fileFaults(list, createdMs) {
     if (type !== 'l' && rights[7] === 'w' && !/[tT]$/.test(rights)) faults.push(`${path} can be written by every user`);
     if (type === 'c' || type === 'b') faults.push(`${path} is a device`);
     if (SECRET_FILE.test(path)) faults.push(`${path} may be a secret`);
+    if (MAKER.test(path)) faults.push(`${path} describes the machine that made the image`);
     if (CACHE.test(path)) faults.push(`${path} is left over from the making of the image`);
     if (Date.parse(`${time.replace(' ', 'T')}Z`) > createdMs) faults.push(`${path} is newer than the image, so that two builds differ`);
     return faults;
   });
 }
 
-/** Returns the faults of an archive that buildah has written, as a list. */
-export function imageFaults(archive, port) {
+/** Returns the faults of an archive that packArchive() has written, as a list. `wanted`: as for configFaults(). */
+export function imageFaults(archive, wanted) {
   const folder = mkdtempSync(join(tmpdir(), 'rsio-image-'));
   const read = (digest) => JSON.parse(readFileSync(join(folder, 'blobs', ...digest.split(':')), 'utf8'));
   try {
@@ -87,7 +96,7 @@ export function imageFaults(archive, port) {
         });
         return list.split('\n').filter((line) => line !== '');
       });
-      return [...configFaults(image, port), ...fileFaults(files, Date.parse(image.created))];
+      return [...configFaults(image, wanted), ...fileFaults(files, Date.parse(image.created))];
     });
   } finally {
     rmSync(folder, { recursive: true, force: true });

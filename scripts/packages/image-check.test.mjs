@@ -3,19 +3,22 @@
 // `npm run package -- --images` checks them.
 
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { configFaults, fileFaults, imageFaults } from './image-check.mjs';
-import { IMAGES, settingsOf } from './image.mjs';
+import { IMAGES, packArchive, settingsOf, sourcesOf } from './image.mjs';
 import { ROOT } from '../prepare.mjs';
 
 const { needPrograms } = await import(join(ROOT, 'packages/common/src/testing/needs.ts'));
 
-const RELEASE = { version: '1.2.3', epoch: 1_700_000_000 };
+const RELEASE = { version: '1.2.3', epoch: 1_700_000_000, architecture: 'arm64' };
+const WANTED = { port: '5000', architecture: 'arm64' };
 const CREATED = '2023-11-14T22:13:20Z';
 const GOOD = {
+  os: 'linux',
+  architecture: 'arm64',
   created: CREATED,
   history: [{ created: CREATED }],
   config: {
@@ -34,7 +37,7 @@ const GOOD = {
 };
 
 test('a good configuration has no fault', () => {
-  expect(configFaults(GOOD, '5000')).toEqual([]);
+  expect(configFaults(GOOD, WANTED)).toEqual([]);
 });
 
 test.each([
@@ -50,15 +53,35 @@ test.each([
   [{ Env: ['PATH=/bin', 'NPM_TOKEN=x'] }, /NPM_TOKEN/],
   [{ Volumes: { data: {} } }, /volume data/],
 ])('a configuration with %j has one fault', (part, fault) => {
-  const faults = configFaults({ ...GOOD, config: { ...GOOD.config, ...part } }, '5000');
+  const faults = configFaults({ ...GOOD, config: { ...GOOD.config, ...part } }, WANTED);
   expect(faults).toHaveLength(1);
   expect(faults[0]).toMatch(fault);
 });
 
 test('an image that starts as another user needs no reason, and one whose history is newer than itself has a fault', () => {
   const config = { ...GOOD.config, User: 'rsio-web', Labels: { ...GOOD.config.Labels, 'rsio.starts-as-root': '' } };
-  expect(configFaults({ ...GOOD, config }, '5000')).toEqual([]);
-  expect(configFaults({ ...GOOD, history: [{ created: '2024-01-01T00:00:00Z' }] }, '5000')).toHaveLength(1);
+  expect(configFaults({ ...GOOD, config }, WANTED)).toEqual([]);
+  expect(configFaults({ ...GOOD, history: [{ created: '2024-01-01T00:00:00Z' }] }, WANTED)).toHaveLength(1);
+});
+
+test('an image for another architecture has a fault', () => {
+  expect(configFaults({ ...GOOD, architecture: 'amd64' }, WANTED)).toEqual(['it is for linux/amd64 instead of linux/arm64']);
+});
+
+test('packages come from the mirrors of apt, with security updates; other repositories are left out', () => {
+  const targets = [
+    'http://near/debian/ Debian',
+    'http://near/debian/ Debian',
+    'http://near/security/ Debian-Security',
+    'http://x/ Extra',
+    '',
+  ];
+  expect(sourcesOf(targets.join('\n'))).toEqual([
+    'deb http://near/debian/ trixie main',
+    'deb http://near/debian/ trixie-updates main',
+    'deb http://near/security/ trixie-security main',
+  ]);
+  expect(() => sourcesOf('http://near/security/ Debian-Security\n')).toThrow(/give --mirror URL/);
 });
 
 test.each([
@@ -72,6 +95,8 @@ test.each([
     'var/cache/apt/pkgcache.bin is left over from the making of the image',
   ],
   ['-rw-r--r-- 0/0 1 2023-11-14 22:13:20 var/tmp/one.deb', 'var/tmp/one.deb is left over from the making of the image'],
+  ['-rw-r--r-- 0/0 1 2023-11-14 22:13:20 etc/resolv.conf', 'etc/resolv.conf describes the machine that made the image'],
+  ['-rw-r--r-- 0/0 1 2023-11-14 22:13:20 ./etc/apt/sources.list.d/x', 'etc/apt/sources.list.d/x describes the machine that made the image'],
   ['-rw-r--r-- 0/0 1 2023-11-14 22:13:21 etc/x', 'etc/x is newer than the image, so that two builds differ'],
   ['what is this', 'tar lists what this check cannot read: what is this'],
 ])('%s', (line, fault) => {
@@ -88,7 +113,7 @@ test.each([
 });
 
 test.for(Object.keys(IMAGES))(
-  'an archive with the settings of %s has no fault, and a setuid program in it is found',
+  'an archive with the settings of %s has no fault and the same bytes at each build, and a setuid program in it is found',
   { timeout: 120_000 },
   (name, context) => {
     context.skip(process.getuid?.() !== 0, 'needs root');
@@ -102,13 +127,15 @@ test.for(Object.keys(IMAGES))(
       const container = buildah('from', 'scratch').trim();
       buildah('add', container, join(work, 'tree'), '/');
       buildah('config', ...settingsOf(name, RELEASE), container);
-      buildah('commit', '--timestamp', String(RELEASE.epoch), '--rm', '--format', 'oci', container, `oci-archive:${file}:${name}:1`);
-      return imageFaults(file, IMAGES[name].port);
+      packArchive(buildah, container, name, RELEASE, `${file}.oci`, file);
+      return imageFaults(file, { ...WANTED, port: IMAGES[name].port });
     };
     try {
       mkdirSync(join(work, 'tree/usr/sbin'), { recursive: true });
       writeFileSync(join(work, 'tree/usr/sbin/program'), '#!/bin/sh\n', { mode: 0o755 });
       expect(pack(join(work, 'good.tar'))).toEqual([]);
+      pack(join(work, 'again.tar'));
+      expect(readFileSync(join(work, 'again.tar')).equals(readFileSync(join(work, 'good.tar')))).toBe(true);
       chmodSync(join(work, 'tree/usr/sbin/program'), 0o4755);
       expect(pack(join(work, 'bad.tar'))).toEqual(['usr/sbin/program is setuid or setgid']);
     } finally {

@@ -18,8 +18,11 @@ const MAIN_THREADS = "process.env.UV_THREADPOOL_SIZE ??= '48';\n";
 const FFI_BY_NAME = /\(moduleUrl\)\("koffi"\)/g;
 const FFI_BY_PLACE = '(moduleUrl)("../../ffi/koffi/index.cjs")';
 
-/** Returns the names of the libraries that the programs contain. */
-export function stage(name, product, version, folder) {
+/**
+ * Returns the names of the libraries that the programs contain. `binaries`: folder with the compiled parts of koffi for another
+ * architecture; null: those of this machine.
+ */
+export function stage(name, product, version, folder, binaries) {
   rmSync(folder, { recursive: true, force: true });
   const put = (place, content, mode = FILE) => {
     const file = join(folder, place);
@@ -44,7 +47,7 @@ export function stage(name, product, version, folder) {
   if (product.settings !== null) putFile(`packaging/${product.settings}`, `usr/share/${name}/${product.settings}`);
   for (const [source, place] of Object.entries(product.files)) putFile(source, place);
   for (const [source, place] of Object.entries(product.scripts)) putFile(source, place, PROGRAM);
-  if (product.isNative) stageFfi(product.packages[0], folder);
+  if (product.isNative) stageFfi(product.packages[0], folder, binaries);
   for (const source of product.folders)
     cpSync(join(ROOT, source), join(folder, LIBRARY, source.replace(/^packages\//, '')), { recursive: true });
   tidyModes(folder);
@@ -98,12 +101,12 @@ function listOf(folder) {
 }
 
 /** `name`: name of the daemon. koffi finds its binary beside its own folder, so that no node_modules is needed. */
-function stageFfi(name, folder) {
+function stageFfi(name, folder, foreign) {
   const from = realpathSync(join(ROOT, 'packages', name, 'node_modules/koffi'));
   const to = join(folder, LIBRARY, name, 'ffi');
   for (const file of ['index.cjs', 'package.json', 'LICENSE.txt', 'src/koffi/index.cjs', 'src/koffi/src/static.cjs'])
     cpSync(join(from, file), join(to, 'koffi', file));
-  const binaries = join(from, '../@koromix');
+  const binaries = foreign ?? join(from, '../@koromix');
   for (const one of listOf(binaries)) {
     const source = realpathSync(join(binaries, one));
     for (const file of ['index.js', 'package.json']) cpSync(join(source, file), join(to, '@koromix', one, file));

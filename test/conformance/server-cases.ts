@@ -17,6 +17,7 @@ import { REPLICA_CASES } from './server/mirror/replicas.ts';
 import { MIRROR_CASES } from './server/mirror/votes.ts';
 import { PROBE_CASES } from './server/probes.ts';
 import { PROOF_CASES } from './server/handshake/proof.ts';
+import { NODES_SEEN_CASES } from './server/nodes-seen.ts';
 import { RECORD_CASES } from './server/records.ts';
 import { REQUEST_CASES } from './server/requests.ts';
 import { RESTART_CASES } from './server/restart.ts';
@@ -40,6 +41,7 @@ export const SERVER_CASES: readonly ServerCase[] = [
   ...LIVENESS_CASES,
   ...REVOKE_CASES,
   ...RECORD_CASES,
+  ...NODES_SEEN_CASES,
   ...ADMIN_CASES,
   ...MIRROR_CASES,
   ...REPLICA_CASES,

@@ -130,6 +130,8 @@ const CALLS: Readonly<Record<string, readonly (readonly [args: string, code: num
   servers: [['servers', -1]],
   'gate-list': [['gate list', 0]],
   // gates.test.ts has a gate.
+  // applications.test.ts has an rsapp.
+  ...{ 'app-list': [], 'app-show': [], 'node-drain': [] },
   'gate-show': [],
   'gate-secret': [['gate secret nqn.2014-08.org.nvmexpress:uuid:11111111-2222-3333-4444-555555555555', 0]],
   'interface-list': [['interface list', 0]],
@@ -205,8 +207,9 @@ const PARAMS: Readonly<Partial<Record<ControlMethodName, object>>> = {
   'await-volume': { namespace: 'osl', server: 'big-9' },
 };
 
-/** Methods whose answers test/integration/keeper.test.ts and the tests of rsiod's mirrors/ check. */
-const isElsewhere = (method: string): boolean => ['restart', 'stop'].includes(method) || method.startsWith('mirror-');
+/** Methods whose answers keeper.test.ts, volume-notes.test.ts and the tests of rsiod's mirrors/ check. */
+const ELSEWHERE = ['restart', 'stop', 'volume-note', 'volume-note-set', 'nodes-seen'];
+const isElsewhere = (method: string): boolean => ELSEWHERE.includes(method) || method.startsWith('mirror-');
 
 it('a daemon without a keeper refuses a restart and continues', async () => {
   const { pid } = await client.call('daemon', {});

@@ -8,18 +8,7 @@ import { DRIVER_NAME } from '@rsio/csi/identity';
 import { CSI_OPTIONS, setupOf } from '@rsio/csi/options';
 import { expect, it } from 'vitest';
 import { programVersion } from '@rsio/common/lib/version';
-
-const FOLDER = fileURLToPath(new URL('../../packaging/kubernetes/', import.meta.url));
-
-function read(name: string): string {
-  return readFileSync(`${FOLDER}${name}.yaml`, 'utf8');
-}
-
-/** Returns the arguments of a container in a manifest. */
-function argsOf(manifest: string, container: string): string[] {
-  const [, text = ''] = new RegExp(`- name: ${container}\\n([^]*?)(?=\\n        - name: |\\n      volumes:)`).exec(manifest) ?? [];
-  return [...text.matchAll(/^ {12}- (--\S+)$/gm)].map(([, arg = '']) => arg);
-}
+import { argsOf, mountsOf, readManifest as read } from '../support/scenes/csi-manifests.ts';
 
 /** Parses arguments of the form `--name` and `--name=value`. */
 function given(args: readonly string[]): Record<string, string | boolean> {
@@ -51,6 +40,8 @@ it('the node uses the rsiod and the state folder of its machine, and the name of
   }
   expect(manifest).toContain(`--kubelet-registration-path=/var/lib/kubelet/plugins/${DRIVER_NAME}/csi.sock`);
   expect(read('driver')).toContain(`kind: CSIDriver\nmetadata:\n  name: ${DRIVER_NAME}\n`);
+  const bidirectional = mountsOf(manifest, 'rsio-csi').filter(({ isBidirectional }) => isBidirectional);
+  expect(bidirectional.map(({ place }) => place)).toEqual(['/var/lib/kubelet']);
   const named = [...read('classes').matchAll(/^(?:provisioner|driver|driverName): (\S+)$/gm)].map(([, name]) => name);
   expect(new Set(named)).toEqual(new Set([DRIVER_NAME]));
 });

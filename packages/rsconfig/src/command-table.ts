@@ -53,6 +53,18 @@ import { MIRROR_FORCE } from './commands/mirrors/force.ts';
 import { MIRROR_CREATE, MIRROR_LIST, MIRROR_REMOVE } from './commands/mirrors/mirrors.ts';
 import { MIRROR_VERIFY } from './commands/mirrors/verify.ts';
 import { ATTACH, DETACH } from './commands/attach.ts';
+import {
+  APP_ADD,
+  APP_DISABLE,
+  APP_ENABLE,
+  APP_LIST,
+  APP_MOVE,
+  APP_REMOVE,
+  APP_SHOW,
+  APP_START,
+  APP_STOP,
+  NODE_DRAIN,
+} from './commands/applications.ts';
 import { BACKUP, RESTORE } from './commands/backups.ts';
 import { WATCH } from './commands/watch/watch.ts';
 import { DOCTOR } from './commands/doctor.ts';
@@ -112,6 +124,7 @@ export const GROUPS: readonly (readonly [heading: string, commands: readonly Con
     ],
   ],
   ['Backups', [BACKUP, RESTORE]],
+  ['Applications that move', [APP_LIST, APP_SHOW, APP_ADD, APP_REMOVE, APP_START, APP_STOP, APP_MOVE, APP_ENABLE, APP_DISABLE, NODE_DRAIN]],
   ['Gates for hosts without rsiod', [GATE_ADD, GATE_REMOVE, GATE_LIST, GATE_SHOW, GATE_SECRET]],
   ['Paths and diagnosis', [STATUS, STATS, TEST, EVENTS, WATCH, DOCTOR]],
   ['Finding servers', [EXPLORE, JOIN]],

@@ -316,6 +316,7 @@ describe('an error', () => {
       'Volumes of the servers:',
       'Mirrors:',
       'Backups:',
+      'Applications that move:',
       'Gates for hosts without rsiod:',
       'Paths and diagnosis:',
       'Finding servers:',

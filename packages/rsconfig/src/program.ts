@@ -2,10 +2,11 @@
 // daemon refuses a request, the command throws the error, and the code that all programs share prints it.
 
 import { randomUUID } from 'node:crypto';
-import { rsiodPaths } from '@rsio/common/config/root-paths';
+import { daemonPaths, rsiodPaths } from '@rsio/common/config/root-paths';
 import { helpOf, overview } from '@rsio/common/cli/help-texts';
 import { personAtTerminal } from '@rsio/common/cli/person';
-import { callControl } from '@rsio/common/control/control-client';
+import { APP_METHODS } from '@rsio/common/control/app-methods';
+import { callControl, callMethod } from '@rsio/common/control/control-client';
 import type { Invocation, ProgramSpec } from '@rsio/common/daemon/arguments';
 import { type Clock, systemClock } from '@rsio/common/lib/clock';
 import type { OptionValues } from '@rsio/common/cli/command';
@@ -57,6 +58,7 @@ export async function rsconfig(
   return command.run(
     {
       call: (method, params, timeoutMs) => callControl(paths.controlSocket, method, params, timeoutMs === undefined ? {} : { timeoutMs }),
+      callApp: (method, params) => callMethod(APP_METHODS, daemonPaths(invocation.root, 'rsapp').controlSocket, method, params, {}),
       ...ports,
       paths,
       configFile: paths.configFile,

@@ -24,6 +24,7 @@ import { controlHandlers } from './control/control-handlers.ts';
 import { ServerCalls } from './control/server-calls.ts';
 import { RESTART_ANSWER_MS } from './control/limits.ts';
 import { Notifications } from './control/notifications.ts';
+import { notesOf } from './notes/notes-of.ts';
 import { mirrorCommands } from './mirrors/commands/mirror-commands.ts';
 import type { PathProbes } from './control/path-probes.ts';
 import { systemPathProbes } from './control/system-probes.ts';
@@ -435,9 +436,8 @@ export class ClientDaemon {
       }),
       ...{ snapshots: this.snapshots, backups: this.backups },
       ...mirrorCommands({ clock, log, attachments, namespaces: () => this.namespaces, newId: randomUUID, elsewhere: this.role.processes }),
-      config: () => this.config,
-      configuredMs: () => this.configuredMs,
-      namespaces: () => this.namespaces,
+      notes: notesOf({ clock, attachments, gates: this.gates, namespaces: () => this.namespaces }),
+      ...{ config: () => this.config, configuredMs: () => this.configuredMs, namespaces: () => this.namespaces },
       frontends: this.frontends,
       gates: this.gates,
       aoeGates: this.aoeGates,

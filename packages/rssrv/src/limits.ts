@@ -37,6 +37,7 @@ import {
   ANSWERS_QUEUED_MAX_BYTES,
   ANSWERS_UNREAD_MAX_BYTES,
   REREAD_MAX_BYTES,
+  CLIENT_QUIET_MS,
   UNLISTED_PATH_MS,
 } from './session/limits.ts';
 import { STORAGE_SYNC_WAIT_MS } from './machine/limits.ts';
@@ -67,6 +68,7 @@ assert(
   2 * ADMIN_ANSWER_MAX_BYTES < LONG_ANSWERS_MAX_BYTES && LONG_ANSWERS_PER_SESSION_MAX >= ADMIN_CALLS_SENT_MAX,
   'The long answers that a client reads at a time must be kept',
 );
+assert(CLIENT_QUIET_MS > 2 * HEARTBEAT_INTERVAL_MS, 'A client must not count as silent for one late heartbeat');
 assert(CHUNKS_MAX <= GUARD_CHUNKS_MAX, 'Every file that is copied in chunks must be guarded');
 assert(SNAPSHOT_GROUP_MAX <= MOMENT_VOLUMES_MAX, 'Snapshots of one request must fit one moment');
 assert(SCHEDULE_KEPT_MAX + SCHEDULE_RULES_MAX < SNAPSHOTS_MAX, 'A schedule must leave room for snapshots by command');

@@ -23,8 +23,10 @@ import {
   GATE_RECORD_MAX_BYTES,
   TERM_NUMBER_MAX,
   MESSAGE_MAX_BYTES,
+  NODES_SEEN_MAX,
   SENTENCE_MAX_CHARS,
   TOKEN_MAX_CHARS,
+  VOLUME_NOTE_MAX_CHARS,
   VERSIONS_OFFERED_MAX,
 } from '@rsio/protocol/wire/limits';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -106,6 +108,7 @@ function aConfig(random: Random) {
       : some(random, MIRROR_MEMBERS_MAX, () => ({ voter: anId(random), serverid: random.int(0, 255) }), 1),
     sizeBytes: 512 * edge(random, 1, VOLUME_MAX_BYTES / 512),
     clients: random.chance(0.5) ? null : [aName(random)],
+    note: random.pick([undefined, '!', '{"a": 1}', ' '.repeat(VOLUME_NOTE_MAX_CHARS)]),
   };
 }
 
@@ -245,6 +248,13 @@ export const MESSAGE_KINDS: readonly MessageKind[] = [
   })),
   kind('RECORD_WRITE', codecs.encodeRecordWriteRequest, codecs.decodeRecordWriteRequest, (random) => ({
     record: Buffer.alloc(random.chance(0.03) ? GATE_RECORD_MAX_BYTES : random.int(0, 40), 7),
+  })),
+  kind('NODES_SEEN', codecs.encodeNodesSeenRequest, codecs.decodeNodesSeenRequest, (random) => ({
+    id: aToken(random),
+    nodes: some(random, NODES_SEEN_MAX, () => aName(random), 1),
+  })),
+  kind('NODES_SEEN answer', codecs.encodeNodesSeenAnswer, codecs.decodeNodesSeenAnswer, (random) => ({
+    silentMs: some(random, NODES_SEEN_MAX, () => random.pick([null, 0, 0.5, Number.MAX_SAFE_INTEGER]), 1),
   })),
   kind('ADMIN CALL', codecs.encodeAdminCall, codecs.decodeAdminCall, (random) => ({
     request: random.pick(['!', 'x'.repeat(ADMIN_ID_MAX_CHARS), '2f1c9a52-7a0e-4c58-9d3b-0b6a1e4f7c21']),

@@ -144,6 +144,7 @@ export class FarmWorker {
     const { process, pools } = this;
     return {
       ...{ clock: process, log: NO_LOG, pools },
+      quietChanged: (quietMs) => this.say({ type: 'quiet', quietMs }),
       pathsChanged: (count) => this.say({ type: 'paths', count }),
       clientEnds: (sentence) => this.end('E_NO_SESSION', sentence),
       list: () => this.ask({ what: 'list' }),
@@ -170,6 +171,7 @@ export class FarmWorker {
       throttled: () => undefined,
       held: () => undefined,
       askRecord: () => Promise.resolve(null),
+      askNodes: () => Promise.resolve(null),
       askSnapshot: () => Promise.resolve(null),
       clone: () => Promise.resolve(null),
       openBackend: (volume) =>

@@ -231,6 +231,7 @@ export class SimSession {
       log: NO_LOG,
       pools,
       ...{ look: () => Promise.resolve(true), lookAge: () => Promise.resolve(0) },
+      quietChanged: () => undefined,
       pathsChanged: (count) => {
         this.silentSinceMs = count > 0 ? null : process.monotonicMs();
       },
@@ -253,6 +254,7 @@ export class SimSession {
       throttled: () => undefined,
       held: (number) => this.say(() => host.moments()?.held(this.id, number)),
       askRecord: () => Promise.resolve(null),
+      askNodes: () => Promise.resolve(null),
       askSnapshot: (ask) => this.asked(async () => (await host.snapshots()?.answer(this.uses, ask)) ?? null),
       clone: (request) => this.asked(async () => (await host.moments()?.clone(this.id, request)) ?? null),
       openBackend: async (volume) => {

@@ -55,9 +55,10 @@ export interface RsiodPaths extends DaemonPaths {
   readonly aoeFile: string;
 }
 
-const CONFIG_FILES: Readonly<Record<DaemonProgram | 'rsweb', string>> = {
+const CONFIG_FILES: Readonly<Record<DaemonProgram | 'rsapp' | 'rsweb', string>> = {
   rssrv: '/etc/dvsc/rssrvcfg',
   rsiod: '/etc/rscltcfg',
+  rsapp: '/etc/rscltcfg',
   rsweb: '/etc/rswebcfg',
 };
 
@@ -67,7 +68,7 @@ export function normalizeRoot(root: string): string {
   return absolute === '/' ? '' : absolute;
 }
 
-export function daemonPaths(root: string, program: DaemonProgram | 'rsweb'): DaemonPaths {
+export function daemonPaths(root: string, program: DaemonProgram | 'rsapp' | 'rsweb'): DaemonPaths {
   const prefix = normalizeRoot(root);
   const runDir = `${prefix}/run/rsio/${program}`;
   const logDir = `${prefix}/var/log/rsio`;

@@ -3,7 +3,7 @@
 // value. The module config-file.ts checks combinations of values before saving.
 
 import { INTERFACES_MAX } from '../lib/limits.ts';
-import { GATES_MAX, NAMESPACES_PER_CLIENT_MAX, PORT_DEFAULT } from './schema/limits.ts';
+import { APPLICATIONS_MAX, GATES_MAX, NAMESPACES_PER_CLIENT_MAX, PORT_DEFAULT } from './schema/limits.ts';
 import { RsError } from '../lib/errors.ts';
 import { isName, NAME_ALLOWED, quoteText } from '../lib/units.ts';
 import { type IniDocument, type IniSection, parseIni } from './reader/ini-document.ts';
@@ -14,7 +14,7 @@ import { SCHEMA } from './schema/schema.ts';
 /** A [server] or [volume] section is identified by its namespace and its own name. */
 export type SectionRef =
   | { readonly type: 'defaults' }
-  | { readonly type: 'interface' | 'namespace' | 'gate'; readonly name: string }
+  | { readonly type: 'interface' | 'namespace' | 'gate' | 'application'; readonly name: string }
   | { readonly type: 'server' | 'volume'; readonly namespace: string; readonly name: string };
 
 type NamedSectionRef = Exclude<SectionRef, { readonly type: 'defaults' }>;
@@ -65,6 +65,12 @@ export function addServer(document: IniDocument, namespace: string, name: string
 export function addGate(document: IniDocument, name: string, keys: KeyValues): IniDocument {
   checkRoom(document.sections, 'gate', GATES_MAX);
   return addSection(document, { type: 'gate', name }, keys, undefined);
+}
+
+/** Adds an application at the end of the file. */
+export function addApplication(document: IniDocument, name: string, keys: KeyValues): IniDocument {
+  checkRoom(document.sections, 'application', APPLICATIONS_MAX);
+  return addSection(document, { type: 'application', name }, keys, undefined);
 }
 
 /** Sets and removes keys in a section. Creates the section [defaults] if a change needs this section. */

@@ -75,7 +75,7 @@ export function keeperLog({ root, logFile }: PlacePaths, choice: LogSettings['lo
 }
 
 interface LogPlaceOptions {
-  readonly program: 'rssrv' | 'rsiod' | 'rsweb';
+  readonly program: 'rssrv' | 'rsiod' | 'rsapp' | 'rsweb';
   readonly paths: PlacePaths;
   readonly clock: Clock;
   readonly isJournal: boolean;

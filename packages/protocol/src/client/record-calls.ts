@@ -1,4 +1,4 @@
-// Reads and writes the gate record of a volume (docs/PROTOCOL.md D2) for its frontends. Invariants: every call ends within
+// Reads and writes the gate record of a volume (docs/PROTOCOL.md D2) for its frontends, and asks about other nodes. Invariants: every call ends within
 // GATE_RECORD_TIMEOUT_MS. A write is sent only when the server can no longer execute an earlier one, so that a late write never reverts a newer
 // record. A write that has failed with E_TIMEOUT may still be executed, and the caller writes again. Rules: D2.
 
@@ -7,7 +7,13 @@ import type { Clock } from '@rsio/common/lib/clock';
 import { type ErrorCode, RsError } from '@rsio/common/lib/errors';
 import { printDuration } from '@rsio/common/lib/units';
 import { GATE_RECORD_MAX_BYTES } from '../wire/limits.ts';
-import { decodeRecordAnswer, encodeRecordReadRequest, encodeRecordWriteRequest } from '../wire/message-codec.ts';
+import {
+  decodeNodesSeenAnswer,
+  decodeRecordAnswer,
+  encodeNodesSeenRequest,
+  encodeRecordReadRequest,
+  encodeRecordWriteRequest,
+} from '../wire/message-codec.ts';
 import { IOCTL } from '../wire/messages.ts';
 import { STATUS } from '../wire/status.ts';
 import { GATE_RECORD_CALLS_MAX, GATE_RECORD_TIMEOUT_MS } from './limits.ts';
@@ -52,6 +58,24 @@ export class RecordCalls {
       this.call(IOCTL.RECORD_READ, encodeRecordReadRequest({ id: volumeId }), (answer) => {
         const [body = Buffer.alloc(0)] = answer.bodies;
         ended(answer, () => decodeRecordAnswer(body, 0, body.length).record);
+      });
+    });
+  }
+
+  /**
+   * Resolves with the times for which the server has had no path of each node (NODES_SEEN). `id`: id of a volume or of a mirror. Rejects like
+   * `read`; a server of an earlier release refuses with UNSUPPORTED or STALE.
+   */
+  nodesSeen(id: string, nodes: readonly string[]): Promise<readonly (number | null)[]> {
+    return this.limited((ended, isOver) => {
+      if (isOver()) return;
+      this.call(IOCTL.NODES_SEEN, encodeNodesSeenRequest({ id, nodes }), (answer) => {
+        const [body = Buffer.alloc(0)] = answer.bodies;
+        ended(answer, () => {
+          const { silentMs } = decodeNodesSeenAnswer(body, 0, body.length);
+          if (silentMs.length !== nodes.length) throw new RsError('E_PROTOCOL', 'NODES_SEEN answer: one time for each node is needed');
+          return silentMs;
+        });
       });
     });
   }

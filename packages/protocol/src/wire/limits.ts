@@ -20,6 +20,9 @@ export const EXTENTS_PER_ANSWER_MAX = 1024;
 /** Largest gate record of a volume (rule D2). */
 export const GATE_RECORD_MAX_BYTES = 60 * KIB;
 
+/** Maximum number of nodes in one ioctl NODES_SEEN. */
+export const NODES_SEEN_MAX = 64;
+
 // --- session
 export const SLOTS = 256;
 /** Slots reserved for LIST, OPEN, CLOSE, FLUSH and ADMIN. */
@@ -99,6 +102,8 @@ export const MIRROR_SUM_PIECE_SECTORS_MAX = (64 * KIB) / SECTOR_BYTES;
 /** MIRROR_SUMS_SECTORS_MAX and MIRROR_SUMS_PIECES_MAX: maximum number of sectors and of pieces in one ioctl MIRROR_SUMS. */
 export const MIRROR_SUMS_SECTORS_MAX = MIB / SECTOR_BYTES;
 export const MIRROR_SUMS_PIECES_MAX = 256;
+/** Longest note of a volume: of the configuration of a mirror, or in the gate record of another volume. */
+export const VOLUME_NOTE_MAX_CHARS = 4096;
 /** Maximum number of unanswered VOTEs of a session. The server refuses further VOTEs. */
 export const VOTES_PER_SESSION_MAX = 32;
 
@@ -123,7 +128,7 @@ assert(
   'An ADMIN must fit into a frame',
 );
 assert(
-  (MIRROR_MEMBERS_MAX * 5 + MIRROR_CLIENTS_MAX) * 2 * TOKEN_MAX_CHARS < MESSAGE_MAX_BYTES,
+  (MIRROR_MEMBERS_MAX * 5 + MIRROR_CLIENTS_MAX) * 2 * TOKEN_MAX_CHARS + VOLUME_NOTE_MAX_CHARS < MESSAGE_MAX_BYTES,
   'The largest configuration of a mirror must fit into a frame',
 );
 assert(MIRROR_MAP_PART_MAX_BYTES + KIB < MESSAGE_MAX_BYTES, 'A part of a map must fit into a frame');

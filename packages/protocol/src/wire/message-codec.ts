@@ -20,6 +20,7 @@ import {
   LBA_MAX,
   MAC_BYTES,
   MESSAGE_MAX_BYTES,
+  NODES_SEEN_MAX,
   NONCE_BYTES,
   GATE_RECORD_MAX_BYTES,
   REVOKE_TAGS_MAX,
@@ -80,6 +81,8 @@ import {
   type Holder,
   type IdentifyAnswer,
   type ListAnswer,
+  type NodesSeenAnswer,
+  type NodesSeenRequest,
   type OpenAnswer,
   type OpenRequest,
   type OpenTerm,
@@ -377,6 +380,16 @@ export const { encode: encodeRecordAnswer, decode: decodeRecordAnswer } = codec<
 
 export const { encode: encodeRecordWriteRequest, decode: decodeRecordWriteRequest } = codec<RecordWriteRequest>('RECORD_WRITE', {
   record: bytesUpTo(GATE_RECORD_MAX_BYTES),
+});
+
+export const {
+  encode: encodeNodesSeenRequest,
+  decode: decodeNodesSeenRequest,
+  guard: nodesSeen,
+} = codec<NodesSeenRequest>('NODES_SEEN', { id: token, nodes: listOf(name, 1, NODES_SEEN_MAX, 'nodes') });
+
+export const { encode: encodeNodesSeenAnswer, decode: decodeNodesSeenAnswer } = codec<NodesSeenAnswer>('NODES_SEEN answer', {
+  silentMs: listOf(orNull(milliseconds), 1, NODES_SEEN_MAX, 'times'),
 });
 
 export const adminId = tokenUpTo(ADMIN_ID_MAX_CHARS);

@@ -217,6 +217,8 @@ export const IOCTL = {
    * request is never executed again.
    */
   RECORD_WRITE: 11,
+  /** For how long the server has had no path of other nodes; no handle is needed. Request: NodesSeenRequest; answer: NodesSeenAnswer. */
+  NODES_SEEN: 12,
 } as const;
 
 export interface IdentifyAnswer {
@@ -282,6 +284,20 @@ export interface RecordAnswer {
 
 export interface RecordWriteRequest {
   readonly record: Buffer;
+}
+
+export interface NodesSeenRequest {
+  /** Id of a volume that the client may use, or of a mirror whose record the client may use. */
+  readonly id: string;
+  readonly nodes: readonly string[];
+}
+
+export interface NodesSeenAnswer {
+  /**
+   * For each node asked about, the time in ms for which the server has had no path of it: 0 while it has one; null if the node may not use
+   * the volume. A server that has started later than that answers the time since its start.
+   */
+  readonly silentMs: readonly (number | null)[];
 }
 
 /** The kinds of ADMIN, in the field aux of the header. */

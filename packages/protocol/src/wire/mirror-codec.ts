@@ -13,10 +13,12 @@ import {
   type Guard,
   integer,
   listOf,
+  matching,
   mirrorId,
   name,
   orNull,
   record,
+  setFlag,
   termNumber,
   text,
   token,
@@ -34,6 +36,7 @@ import {
   MIRROR_SUMS_PIECES_MAX,
   MIRROR_SUMS_SECTORS_MAX,
   SENTENCE_MAX_CHARS,
+  VOLUME_NOTE_MAX_CHARS,
 } from './limits.ts';
 import { codec } from './message-codec.ts';
 import type {
@@ -83,6 +86,9 @@ const voters = distinct(listOf(voter, 1, MIRROR_MEMBERS_MAX, 'voters'), (one) =>
 const sizeBytes = multipleOf(SECTOR_BYTES, SECTOR_BYTES, VOLUME_MAX_BYTES);
 const itself = (item: string): string => item;
 
+/** Printable ASCII, so that a note has as many bytes as characters, and is stored as it was sent. */
+export const volumeNote = matching(/^[ -~]+$/, VOLUME_NOTE_MAX_CHARS, `1 to ${VOLUME_NOTE_MAX_CHARS} printable characters`);
+
 const configFields = record<MirrorConfig>(
   {
     k: integer(1, Number.MAX_SAFE_INTEGER),
@@ -93,6 +99,7 @@ const configFields = record<MirrorConfig>(
     nextVoters: orNull(voters),
     sizeBytes,
     clients: orNull(distinct(listOf(name, 1, MIRROR_CLIENTS_MAX, 'clients'), itself, 'a client')),
+    note: addedLater<string | undefined>(volumeNote, undefined),
   },
   '.',
 );
@@ -173,6 +180,7 @@ export const { encode: encodeVoteAnswer, decode: decodeVoteAnswer } = codec<Vote
   promise: orNull(termGuard),
   stored: orNull(storedConfigGuard),
   replica: orNull(replica),
+  keepsNotes: setFlag,
 });
 
 const region = multipleOf(8, 0, MIRROR_REGIONS_MAX);

@@ -83,6 +83,8 @@ export interface MirrorConfig {
   readonly sizeBytes: number;
   /** Nodes that may claim the mirror; null for all clients of the voter. */
   readonly clients: readonly string[] | null;
+  /** Text of the holder that the voters keep and do not interpret; omitted if there is none. */
+  readonly note?: string | undefined;
 }
 
 export interface VoteFound {
@@ -152,6 +154,8 @@ export interface VoteAnswer {
    * After a CLAIM, the server no longer executes requests of lower terms on the replica. RECORD does not end requests of lower terms.
    */
   readonly replica: VoteReplica | null;
+  /** True if the voter keeps the notes of configurations; a voter of an earlier release omits it, and would lose a note. */
+  readonly keepsNotes?: boolean | undefined;
 }
 
 export interface MirrorMapRequest {

@@ -107,11 +107,20 @@ const mirrorConfig = {
   voters: [{ voter: id, serverid: 1 }],
   nextVoters: null,
   sizeBytes: 512,
+  note: 'n',
 };
 const term = { number: 1, node: 'big-2', instance: 1 };
 const stored = { term, config: mirrorConfig };
 const replica = { identity: id, incarnation: 'life', volume: 'db', universe: 0, sizeBytes: 512, lacksTerm: term };
-const voteAnswer = mirrors.encodeVoteAnswer({ voted: VOTED.DONE, sentence: '', voter: id, promise: term, stored, replica });
+const voteAnswer = mirrors.encodeVoteAnswer({
+  voted: VOTED.DONE,
+  sentence: '',
+  voter: id,
+  promise: term,
+  stored,
+  replica,
+  keepsNotes: true,
+});
 const openTerm = { mirror: id, number: 1 };
 const openedReplica = codec.encodeOpenRequest({ name: 'oracle', universe: 0, readonly: false, mirror: openTerm });
 
@@ -173,6 +182,8 @@ const MESSAGES: readonly (readonly [string, object])[] = [
   ['#### RECORD_READ', part(codec.encodeRecordReadRequest({ id: 'id' }))],
   ['#### RECORD_READ answer', part(codec.encodeRecordAnswer({ record: null }))],
   ['#### RECORD_WRITE', part(codec.encodeRecordWriteRequest({ record: nonce }))],
+  ['#### NODES_SEEN', part(codec.encodeNodesSeenRequest({ id: 'id', nodes: ['big-2'] }))],
+  ['#### NODES_SEEN answer', part(codec.encodeNodesSeenAnswer({ silentMs: [0] }))],
   ['#### MIRROR_MAP', part(mirrors.encodeMirrorMapRequest({ first: 0 }))],
   ['#### MIRROR_MAP answer', part(mirrors.encodeMirrorMapAnswer({ regions: 1, first: 0, bits: nonce }))],
   ['#### MIRROR_CLEAR', part(mirrors.encodeMirrorClearRequest({ ranges: [0, 1] }))],

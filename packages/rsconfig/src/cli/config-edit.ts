@@ -16,13 +16,14 @@ export const RELOAD_OPTION = { kind: 'flag', help: 'make a running rsiod apply t
 
 /**
  * Edits and saves the file; if the file is missing or empty, a [defaults] section is added first. Prints the text in `done` after saving.
- * If `isReload` is true and a running daemon cannot reload the file, the function throws the daemon's error.
+ * If `isReload` is true and a running daemon cannot reload the file, the function throws the daemon's error. null: rsiod does not use the
+ * changed section.
  */
 export async function changeConfig(
   context: CommandContext,
   edit: (document: IniDocument) => IniDocument,
   done: string,
-  isReload: boolean,
+  isReload: boolean | null,
 ): Promise<void> {
   const { configFile } = context;
   const { kept } = await savedEdit(context, edit);
@@ -30,7 +31,7 @@ export async function changeConfig(
   for (const { line, message } of kept) context.note(`${configFile}${line === 0 ? '' : `:${line}`}: ${message}`);
   if (kept.length > 0)
     context.note(`${configFile} already had these errors: rsiod cannot load it until they are corrected, see rsconfig check`);
-  else await tellOfDaemon(context, isReload);
+  else if (isReload !== null) await tellOfDaemon(context, isReload);
 }
 
 /**

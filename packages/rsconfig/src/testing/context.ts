@@ -6,11 +6,13 @@ import { FakeClock } from '@rsio/common/testing/fake-clock';
 import type { CommandContext } from '../cli/context.ts';
 
 /** `call` accepts any method and may return any result, because the test plays the daemon. */
-interface Given extends Partial<Omit<CommandContext, 'call'>> {
+interface Given extends Partial<Omit<CommandContext, 'call' | 'callApp'>> {
   readonly call?: (method: string, params: unknown) => Promise<unknown>;
+  /** As `call`, for rsapp. */
+  readonly callApp?: (method: string, params: unknown) => Promise<unknown>;
 }
 
-export function contextOf({ call, ...given }: Given): CommandContext {
+export function contextOf({ call, callApp, ...given }: Given): CommandContext {
   const paths = rsiodPaths('/tmp/no-such-root');
   return {
     clock: new FakeClock(),
@@ -25,5 +27,6 @@ export function contextOf({ call, ...given }: Given): CommandContext {
     report: () => undefined,
     ...given,
     call: (call ?? (() => Promise.reject(new Error('No daemon')))) as CommandContext['call'],
+    callApp: (callApp ?? (() => Promise.reject(new Error('No daemon')))) as CommandContext['callApp'],
   };
 }

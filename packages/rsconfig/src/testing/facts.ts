@@ -125,6 +125,7 @@ export function doctorFacts(changes: Partial<DoctorFacts> = {}): DoctorFacts {
     servers: [],
     gates: [],
     aoeGates: [],
+    applications: { answer: null, enabledUnits: [] },
     backups: [],
     upkeep: { disks: [], certificate: null },
     nowMs: AT_MS,

@@ -113,7 +113,7 @@ export interface AttachmentsPorts {
   note(object: string, from: string, to: string, sentence: string): void;
   /** The volumes of the data processes; null if this process itself attaches the volumes that the configuration wants. */
   readonly elsewhere: AttachedElsewhere | null;
-  /** Called after volumes went to other servers. */
+  /** Called after volumes went to other servers, or a mirror to another client. */
   moved(): void;
   /** Called when a forced detach of a volume loses data. */
   cut(volume: Volume, sentence: string): void;
@@ -166,7 +166,11 @@ export class Attachments {
       instance: ports.instance,
       newLog: (sizeBytes) => this.replayLogOf(sizeBytes),
       settings: (namespace, name) => effectiveVolumeOf({ namespaces: ports.namespaces().map(({ config }) => config) }, { namespace, name }),
-      ended: (target) => this.drop((volume) => volume.target === target),
+      ended: (target) => {
+        this.drop((volume) => volume.target === target);
+        // Otherwise the next process would attach the mirror again as soon as it is free.
+        ports.moved();
+      },
       grown: (target) => this.volumes.forEach((volume) => void (volume.target === target && ports.frontends.grown(volume))),
       note: (...event) => ports.note(...event),
     });

@@ -24,6 +24,7 @@ import type { MirrorAccessOrders } from '../mirrors/commands/access.ts';
 import type { MirrorSnapshots } from '../mirrors/commands/snapshots.ts';
 import type { MirrorForcing } from '../mirrors/commands/forcing.ts';
 import type { MirrorManagement } from '../mirrors/commands/management.ts';
+import type { VolumeNotes } from '../notes/volume-notes.ts';
 import type { Notifications } from './notifications.ts';
 import type { PathProbes } from './path-probes.ts';
 import type { ServerCalls } from './server-calls.ts';
@@ -45,6 +46,7 @@ export interface ControlHandlersPorts {
   readonly forcing: MirrorForcing;
   readonly mirrorSnapshots: MirrorSnapshots;
   readonly mirrorAccess: MirrorAccessOrders;
+  readonly notes: VolumeNotes;
   readonly config: () => RscltConfig;
   readonly configuredMs: () => number;
   readonly namespaces: () => readonly Namespace[];
@@ -123,6 +125,9 @@ export function controlHandlers(ports: ControlHandlersPorts): ControlHandlers {
       return {};
     },
     'await-volume': (request) => ports.serverCalls.awaitVolume(request),
+    'volume-note': (request) => ports.notes.read(request),
+    'volume-note-set': (request) => ports.notes.write(request),
+    'nodes-seen': (request) => ports.notes.seen(request),
     ...mirrorHandlers(ports),
   };
   return handlers;

@@ -3,7 +3,7 @@
 // until a write succeeds, and every write has the whole content.
 
 import { RsError } from '@rsio/common/lib/errors';
-import { atMost, checked, list, misfit, object, type Of, oneOf, orNull, text, whole } from '@rsio/common/lib/shape';
+import { atMost, checked, list, misfit, object, type Of, oneOf, optional, orNull, text, whole } from '@rsio/common/lib/shape';
 import { GATE_NAMESPACE_ID_MAX, GATE_RECORD_IDS_MAX } from './limits.ts';
 import { reservationShape, type ReservationState } from './reservations/reservation-rules.ts';
 
@@ -18,7 +18,14 @@ const IDS = checked(atMost(GATE_RECORD_IDS_MAX, list(object({ nqn: text(), nsid:
   new Set(ids.map(({ nqn }) => nqn)).size < ids.length ? 'an NQN is in the list twice' : null,
 );
 /** `active`: the node of the gate that has the volume, and whose partners may take it over; null if no gate with partners has it. */
-const CONTENT = object({ version: oneOf(1), ids: IDS, active: orNull(text()), reservations: orNull(reservationShape) });
+const CONTENT = object({
+  version: oneOf(1),
+  ids: IDS,
+  active: orNull(text()),
+  reservations: orNull(reservationShape),
+  /** See notes/volume-notes.ts; missing if there is none. */
+  note: optional(text()),
+});
 export type RecordContent = Of<typeof CONTENT>;
 
 const EMPTY: RecordContent = { version: 1, ids: [], active: null, reservations: null };
@@ -39,6 +46,16 @@ export function recordContent(bytes: Buffer | null, label: string): RecordConten
     'E_VOLUME',
     `The gate record of ${label} cannot be used (${why}): is this rsiod older than another gate of the volume?`,
   );
+}
+
+/** Returns the note in a record; null if it has none. Throws E_VOLUME. */
+export function noteIn(bytes: Buffer | null, label: string): string | null {
+  return recordContent(bytes, label).note ?? null;
+}
+
+/** Returns the record with another note. Throws E_VOLUME. */
+export function withNote(bytes: Buffer | null, label: string, note: string): Buffer {
+  return Buffer.from(JSON.stringify({ ...recordContent(bytes, label), note }));
 }
 
 export class GateRecord {

@@ -214,6 +214,17 @@ export class AttachedMirror {
     });
   }
 
+  /** Stores a note with the voters. Resolves with '' when most of them have it, or with the reason why it may not be stored. */
+  keepNote(note: string, waitMs: number): Promise<string> {
+    return new Promise((resolve) => {
+      const timer = this.ports.clock.after(waitMs, () => resolve(`Most voters did not answer within ${waitMs / 1000} s`));
+      void this.driver.wish({ kind: 'note', note }).then((refusal) => {
+        timer.cancel();
+        resolve(refusal);
+      });
+    });
+  }
+
   /**
    * Starts to compare the replicas. `from`: the server whose replica counts as correct; null for the first replica in sync. Throws E_BUSY
    * during another comparison, E_USAGE if `from` has no replica in sync, and E_VOLUME if fewer than two replicas are in sync.

@@ -270,6 +270,12 @@ export class Server {
     return Promise.reject(new RsError('E_UNREACHABLE', `Server ${this.name} is not connected: try again later`));
   }
 
+  /** Asks for how long the server has had no path of each node. Rejects like readRecord. */
+  nodesSeen(id: string, nodes: readonly string[]): Promise<readonly (number | null)[]> {
+    if (this.isConnected) return this.records.nodesSeen(id, nodes);
+    return Promise.reject(new RsError('E_UNREACHABLE', `Server ${this.name} is not connected: try again later`));
+  }
+
   private requestList(): void {
     if (this.isListRequested) return;
     this.isListRequested = true;

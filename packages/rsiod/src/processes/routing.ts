@@ -3,7 +3,14 @@
 // as with one process, so that a caller sees the number of processes only in the fields about processes.
 
 import type { ControlHandlers } from '@rsio/common/control/control-server';
-import { type AttachOutcome, CONTROL_METHODS, type PathStats, type StatsView, type StatusView } from '@rsio/common/control/methods';
+import {
+  type AttachOutcome,
+  CONTROL_METHODS,
+  type ControlMethods,
+  type PathStats,
+  type StatsView,
+  type StatusView,
+} from '@rsio/common/control/methods';
 import { MIRROR_METHODS } from '@rsio/common/control/mirror-methods';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { misfit } from '@rsio/common/lib/shape';
@@ -95,6 +102,19 @@ export function routed(own: ControlHandlers, { processes, offers, whyMissing }: 
   };
 }
 
+/** The process that has the volume writes its note. The main process refuses a volume that no process has. */
+async function writeNote(
+  own: ControlHandlers,
+  processes: DataProcesses,
+  params: ControlMethods['volume-note-set']['params'],
+): Promise<Result<'volume-note-set'>> {
+  const there = processes.volumes.map((one) => ({ ...one, server: '', isConnected: true }));
+  const { label } = chooseVolume(there, params.volume, null);
+  const process = processes.volumes.find((one) => labelOf(one) === label)?.process;
+  if (process === undefined) return await own['volume-note-set'](params);
+  return checkedAnswer('volume-note-set', await process.call('volume-note-set', params));
+}
+
 /** Volumes of a process that does not answer wait until the process answers or is restarted. */
 function missing({ number, pid, content }: DataProcess): Result<'local'> {
   const reason = `Data process ${number} ${pid === null ? 'is being started again' : 'does not answer'}`;
@@ -104,7 +124,7 @@ function missing({ number, pid, content }: DataProcess): Result<'local'> {
   return { attachments: [], awaited };
 }
 
-/** Methods about one mirror go to the process that has attached it; without such a process, the main process executes or refuses them. */
+/** Methods about one mirror, and notes, go to the process that has attached the volume; without such a process, the main process executes or refuses them. */
 function mirrorRoutes(own: ControlHandlers, processes: DataProcesses): Partial<ControlHandlers> {
   const named = Object.keys(MIRROR_METHODS).filter((method) => method !== 'mirrors' && method !== 'mirror-create') as Method[];
   const route = (method: Method) => async (params: { namespace: string | null; name: string; universe: number }) => {
@@ -112,7 +132,8 @@ function mirrorRoutes(own: ControlHandlers, processes: DataProcesses): Partial<C
     if (process === null) return await (own[method] as (given: unknown) => unknown)(params);
     return checkedAnswer(method, await process.call(method, params));
   };
-  return Object.fromEntries(named.map((method) => [method, route(method)])) as unknown as Partial<ControlHandlers>;
+  const routes = Object.fromEntries(named.map((method) => [method, route(method)])) as unknown as Partial<ControlHandlers>;
+  return { ...routes, 'volume-note-set': (params) => writeNote(own, processes, params) };
 }
 
 /**

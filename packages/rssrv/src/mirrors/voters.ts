@@ -310,7 +310,8 @@ function checkNext({ promise, stored }: VoterRecord, next: VoterRecord): void {
 const UNKNOWN = 'The server has no record of this mirror for this client';
 
 function answer(voted: Voted, sentence: string, record: VoterRecord | null = null): VoteAnswer {
-  return { voted, sentence, voter: record?.voter ?? null, promise: record?.promise ?? null, stored: record?.stored ?? null, replica: null };
+  const { voter = null, promise = null, stored = null } = record ?? {};
+  return { voted, sentence, voter, promise, stored, replica: null, keepsNotes: true };
 }
 
 function answerOf({ voted, sentence, record }: Decision): VoteAnswer {

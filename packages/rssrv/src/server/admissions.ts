@@ -346,6 +346,7 @@ export class Admissions {
       uses: new VolumeUses(),
       generation: begin.generation,
       silentSinceMs: null,
+      quietSinceMs: null,
       paths: 0,
       linger: null,
     };
@@ -417,6 +418,18 @@ export class Admissions {
     );
   }
 
+  isClient(node: string): boolean {
+    return this.ports.isClient(node);
+  }
+
+  /** Returns for how long no session of the node has been heard; 0 while one is. Counts from the start of rssrv at most. */
+  silentMs(node: string): number {
+    const nowMs = this.ports.clock.monotonicMs();
+    const since = [this.sinceMs, this.departed.get(node)?.silentSinceMs ?? this.sinceMs];
+    for (const { quietSinceMs, silentSinceMs } of this.served.of(node)) since.push(quietSinceMs ?? silentSinceMs ?? nowMs);
+    return nowMs - Math.max(...since);
+  }
+
   /**
    * Returns the client that may still be active for a node, and how long all its sessions have been silent. Returns null if there is no
    * such client.
@@ -460,6 +473,7 @@ export class Admissions {
 
   private onMessage(session: ServedSession, message: FromSession, guard: SessionGuard): void {
     if (message.type === 'paths') this.pathsChanged(session, message.count);
+    if (message.type === 'quiet') session.quietSinceMs = message.quietMs === null ? null : this.ports.clock.monotonicMs() - message.quietMs;
     if (message.type === 'figures') {
       this.ports.figures(session.id, message.figures);
       this.ports.bandwidth.figures(session.id, session.client.node, message.figures);

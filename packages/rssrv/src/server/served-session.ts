@@ -29,6 +29,8 @@ export interface ServedSession {
   generation: number;
   /** Time at which the session's last path closed; null while the session has paths. */
   silentSinceMs: number | null;
+  /** Time at which the session last heard its client, which has been quiet since; null: the client is heard. */
+  quietSinceMs: number | null;
   /** Number of paths of the session. */
   paths: number;
   /** Timer that ends the session if it stays without a path. */

@@ -17,6 +17,7 @@ import type { Fences } from '../volumes/fences.ts';
 import { GateRecords } from '../volumes/holds/gate-records.ts';
 import { meantVolume } from '../volumes/holds/hold-rules.ts';
 import type { Holds } from '../volumes/holds/holds.ts';
+import type { NodesAsk, NodesReply } from '../volumes/holds/node-asks.ts';
 import { type OpeningSession, Opens } from '../volumes/holds/opens.ts';
 import { disputePause } from '../volumes/holds/releases.ts';
 import { Revocations } from '../volumes/holds/revocations.ts';
@@ -35,6 +36,7 @@ import type { WorkerRights } from './workers/worker-rights.ts';
 import type { Admissions } from './admissions.ts';
 import { askingSession, type ServedSession } from './served-session.ts';
 import type { SharedPools } from './shared/shared-pools.ts';
+import { nodesSeen, type NodesSeenPorts } from './nodes-seen.ts';
 import { listFor, notOffered, offeredTo } from './offered-volumes.ts';
 
 /** Refusals that depend on who holds the volume. */
@@ -138,6 +140,8 @@ export class SessionRequests {
       case 'record-read':
       case 'record-write':
         return this.records.answer({ client: session.client, isThere: () => askingSession(session).isThere() }, request);
+      case 'nodes-seen':
+        return this.nodesSeen(session.client.node, request);
       case 'look':
         return { isMine: await this.ports.shared().isMine(request.poolId, request.generation, request.hasFailed) };
       case 'look-age':
@@ -151,6 +155,17 @@ export class SessionRequests {
   served(id: string): ServedVolume | null {
     const { volumes, snapshots } = this.ports;
     return volumes.served.find((volume) => volume.id === id) ?? snapshots.byId(id);
+  }
+
+  private nodesSeen(asker: string, ask: NodesAsk): NodesReply {
+    const { ports } = this;
+    const seen: NodesSeenPorts = {
+      served: () => ports.volumes.served,
+      recordOf: (mirror) => ports.voters.recordOf(mirror),
+      isClient: (node) => ports.admissions().isClient(node),
+      silentMs: (node) => ports.admissions().silentMs(node),
+    };
+    return nodesSeen(seen, asker, ask);
   }
 
   private vote({ client, dataProcess, workerSession }: ServedSession, request: VoteRequest): Promise<VoteReply> {

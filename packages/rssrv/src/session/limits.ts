@@ -16,6 +16,8 @@ const MIB = 1024 * KIB;
 export const REREAD_MAX_BYTES = 8 * MIB;
 /** The server ends a session at the next quiet moment if less than 1/HANDLE_NUMBERS_LOW_PART of the session's handle numbers is left. */
 export const HANDLE_NUMBERS_LOW_PART = 20;
+/** A client sends a frame in each heartbeat interval. If it is not heard for this time, it counts as silent from its last frame on. */
+export const CLIENT_QUIET_MS = 2_500;
 /** A session is quiet if all requests in execution are younger than SESSION_QUIET_MS. */
 export const SESSION_QUIET_MS = 100;
 /**

@@ -1,18 +1,34 @@
-// Answers the ioctls about gate records in a worker: asks the listener, which has the pools and the holds (volumes/holds/gate-records.ts).
+// Answers the ioctls about gate records and about other nodes in a worker: asks the listener, which has the pools, the holds and the sessions
+// (volumes/holds/gate-records.ts, server/nodes-seen.ts).
 // Invariant: every ioctl is answered, even if the listener has ended; a session has at most GATE_RECORDS_PER_SESSION_MAX of them in progress.
 // Rules: D2.
 
 import { counted } from '@rsio/common/lib/assert';
 import { toRsError } from '@rsio/common/lib/errors';
-import { decodeRecordReadRequest, decodeRecordWriteRequest, encodeRecordAnswer } from '@rsio/protocol/wire/message-codec';
-import { STATUS, statusEntry } from '@rsio/protocol/wire/status';
+import {
+  decodeNodesSeenRequest,
+  decodeRecordReadRequest,
+  decodeRecordWriteRequest,
+  encodeNodesSeenAnswer,
+  encodeRecordAnswer,
+} from '@rsio/protocol/wire/message-codec';
+import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
 import type { IoctlEvents, IoctlHandle } from './ioctls.ts';
 import type { RecordAsk, RecordReply } from '../volumes/holds/gate-records.ts';
+import type { NodesAsk, NodesReply } from '../volumes/holds/node-asks.ts';
 import { GATE_RECORDS_PER_SESSION_MAX } from './limits.ts';
 
 export interface RecordPorts {
   /** Asks the listener. Resolves with null if the listener has ended, or could not answer. */
   askRecord(ask: RecordAsk): Promise<RecordReply | null>;
+  /** As askRecord. */
+  askNodes(ask: NodesAsk): Promise<NodesReply | null>;
+}
+
+interface Answer {
+  readonly status: Status;
+  readonly sentence: string;
+  body(): Buffer | null;
 }
 
 type RecordEvents = Pick<IoctlEvents, 'done' | 'refused'>;
@@ -41,18 +57,34 @@ export class RecordIoctls {
     await this.ask({ what: 'record-write', volumeId: volume.id, epoch, record: record.toString('base64') }, events, () => null);
   }
 
+  /** Answers NODES_SEEN, which needs no handle. Throws E_PROTOCOL if the request is not well formed. */
+  async nodesSeen(body: Buffer, events: RecordEvents): Promise<void> {
+    const ask: NodesAsk = { what: 'nodes-seen', ...decodeNodesSeenRequest(body, 0, body.length) };
+    await this.within(async () => {
+      const reply = await this.ports.askNodes(ask);
+      return reply === null ? null : { status: reply.nodesStatus, sentence: reply.sentence, body: () => encodeNodesSeenAnswer(reply) };
+    }, events);
+  }
+
   private async ask(ask: RecordAsk, events: RecordEvents, bodyOf: (reply: RecordReply) => Buffer | null): Promise<void> {
+    await this.within(async () => {
+      const reply = await this.ports.askRecord(ask);
+      return reply === null ? null : { status: reply.recordStatus, sentence: reply.sentence, body: () => bodyOf(reply) };
+    }, events);
+  }
+
+  private async within(ask: () => Promise<Answer | null>, events: RecordEvents): Promise<void> {
     if (this.underWay >= GATE_RECORDS_PER_SESSION_MAX)
       return events.refused(
         STATUS.OUT_OF_MEMORY,
         `The session has ${GATE_RECORDS_PER_SESSION_MAX} requests for gate records under way: ask again later`,
       );
     this.underWay++;
-    const lost = (thrown: unknown): RecordReply => ({ recordStatus: STATUS.IO_ERROR, sentence: toRsError(thrown).message, record: null });
-    const reply = await this.ports.askRecord(ask).catch(lost);
+    const lost = (thrown: unknown): Answer => ({ status: STATUS.IO_ERROR, sentence: toRsError(thrown).message, body: () => null });
+    const reply = await ask().catch(lost);
     this.underWay = counted(this.underWay - 1, 'requests for gate records');
     if (reply === null) return events.refused(STATUS.SHUTTING_DOWN, statusEntry(STATUS.SHUTTING_DOWN).sentence);
-    if (reply.recordStatus === STATUS.OK) events.done(bodyOf(reply));
-    else events.refused(reply.recordStatus, reply.sentence);
+    if (reply.status === STATUS.OK) events.done(reply.body());
+    else events.refused(reply.status, reply.sentence);
   }
 }

@@ -134,6 +134,11 @@ export class ServerPath implements ConnectionEvents {
     this.connection = new Connection(transport, pools, this);
   }
 
+  /** Monotonic time at which the path was opened, or last received something. */
+  get lastReceivedMs(): number {
+    return this.heartbeat.lastReceivedMs;
+  }
+
   figures(): PathFigures {
     const { arrivedAt, connection, sinceMs, requests } = this;
     const { remoteAddress: address, cipher } = connection.transport;

@@ -69,6 +69,7 @@ class Scene {
     throttled: () => undefined,
     held: () => undefined,
     askRecord: () => Promise.resolve(null),
+    askNodes: () => Promise.resolve(null),
     askSnapshot: () => Promise.resolve(null),
     clone: () => Promise.resolve(null),
     openBackend: () =>

@@ -472,6 +472,10 @@ export class SessionVolumes {
       const done = (content: Buffer | null): void => answered(STATUS.OK, content === null ? [] : [content], header.aux);
       return this.records.read(body, { done, refused: (status, sentence) => refuse(answered, status, sentence) });
     }
+    if (header.aux === IOCTL.NODES_SEEN) {
+      const done = (content: Buffer | null): void => answered(STATUS.OK, content === null ? [] : [content], header.aux);
+      return this.records.nodesSeen(body, { done, refused: (status, sentence) => refuse(answered, status, sentence) });
+    }
     const open = this.open.get(header.handle);
     if (open === undefined || open.isClosing) return refuse(answered, STATUS.STALE);
     const events: IoctlEvents = {

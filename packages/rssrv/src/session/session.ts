@@ -67,7 +67,7 @@ import { heldRequest, type HeldRequestPorts } from '../volumes/throttle/held-req
 import { ReExecutions, type Run } from './re-executions.ts';
 import { Revokes } from './revokes.ts';
 import type { GrownVolume } from '../storage/io/served-volume.ts';
-import { ANSWERS_UNREAD_MAX_BYTES, REREAD_MAX_BYTES } from './limits.ts';
+import { ANSWERS_UNREAD_MAX_BYTES, CLIENT_QUIET_MS, REREAD_MAX_BYTES } from './limits.ts';
 import { type Admission, PathLog, relieve, ServerPath, type ServerPathEvents } from './server-path.ts';
 import { type ListenerPorts, ListenerRequests } from './session-admin.ts';
 import type { SessionFigures } from '../volumes/statistics/volume-counters.ts';
@@ -83,6 +83,11 @@ export interface SessionPorts extends VolumePorts, ListenerPorts {
   readonly version?: string;
   /** Called with the number of paths when this number has changed. The listener ends a session that has been without paths for too long. */
   pathsChanged(count: number): void;
+  /**
+   * Called when no path has received anything for CLIENT_QUIET_MS, with the time in ms since the last frame, and with null when the client is
+   * heard again. A machine that stands still closes no connection.
+   */
+  quietChanged(quietMs: number | null): void;
   /** Called when the session should end, because the client has sent BYE or the handle numbers are nearly used up. */
   clientEnds(sentence: string): void;
 }
@@ -110,6 +115,7 @@ export class Session implements ServerPathEvents {
   /** True while READs wait because the client has too many unread answers. */
   private isFull = false;
   private isEnding = false;
+  private isQuiet = false;
   /** Monotonic time at which the current request was received, or at which the current held request is started. */
   private nowMs = 0;
   private ended: Promise<void> | null = null;
@@ -163,6 +169,7 @@ export class Session implements ServerPathEvents {
     path.listed(this.interfaces);
     const { id: session, interfaces, listGeneration: generation } = this;
     path.welcome(admission, { session, slots: this.slots.size, windowBytes: WINDOW_BYTES, interfaces, generation }, this.ports.version);
+    this.tellQuiet(this.ports.clock.monotonicMs());
     this.pathLog.report(path, `started path for rep ${transport.remoteAddress}/${transport.remotePort}`);
     this.ports.pathsChanged(this.paths.size);
   }
@@ -513,8 +520,19 @@ export class Session implements ServerPathEvents {
     resolve();
   }
 
+  private tellQuiet(nowMs: number): void {
+    if (this.paths.size === 0) return;
+    let heardMs = 0;
+    for (const { lastReceivedMs } of this.paths.values()) heardMs = Math.max(heardMs, lastReceivedMs);
+    const isQuiet = nowMs - heardMs >= CLIENT_QUIET_MS;
+    if (isQuiet === this.isQuiet) return;
+    this.isQuiet = isQuiet;
+    this.ports.quietChanged(isQuiet ? Math.round(nowMs - heardMs) : null);
+  }
+
   private tick(): void {
     const nowMs = this.ports.clock.monotonicMs();
+    this.tellQuiet(nowMs);
     for (const path of [...this.paths.values()]) path.tick(nowMs);
     this.volumes.tick(nowMs);
     const why = this.volumes.whyEnd(this.oldestMs());

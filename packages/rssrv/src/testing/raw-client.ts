@@ -139,6 +139,7 @@ export class SessionScene {
   readonly logged: string[] = [];
   /** Numbers of paths that the session reported. */
   readonly pathCounts: number[] = [];
+  readonly quiet: (number | null)[] = [];
   /** Reasons with which the session asked to be ended. */
   readonly ends: string[] = [];
   /** Numbers of the moments for which the session reported that it executes no change. */
@@ -183,6 +184,7 @@ export class SessionScene {
       log,
       pools: this.pools,
       pathsChanged: (count) => this.pathCounts.push(count),
+      quietChanged: (quietMs) => this.quiet.push(quietMs),
       clientEnds: (sentence) => this.ends.push(sentence),
       ...{ look: () => this.looked(), lookAge: () => this.lookAge() },
       list: () => Promise.resolve({ generation: 1, interfaces: [], volumes: [] }),
@@ -207,6 +209,7 @@ export class SessionScene {
       throttled: (report) => this.throttled.push(report),
       held: (number) => this.held.push(number),
       askRecord: (ask) => this.record(ask),
+      askNodes: () => Promise.resolve(null),
       askSnapshot: () => Promise.resolve(null),
       clone: (request) => new Promise((resolve) => this.clones.push({ request, answer: (isCloned) => resolve({ isCloned }) })),
       openBackend: () => Promise.resolve(this.storage.backend),

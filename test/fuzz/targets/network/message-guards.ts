@@ -1,7 +1,13 @@
 // The codecs of message bodies and their guards. Oracle: a decoded message is printable and bounded, and stays the same when it is encoded
 // and decoded again. Any other input is refused with E_PROTOCOL, in a sentence that contains no received byte.
 
-import { ADMIN_PARAMS_MAX_BYTES, EXTENTS_PER_ANSWER_MAX, MESSAGE_MAX_BYTES, SENTENCE_MAX_CHARS } from '@rsio/protocol/wire/limits';
+import {
+  ADMIN_PARAMS_MAX_BYTES,
+  EXTENTS_PER_ANSWER_MAX,
+  MESSAGE_MAX_BYTES,
+  SENTENCE_MAX_CHARS,
+  VOLUME_NOTE_MAX_CHARS,
+} from '@rsio/protocol/wire/limits';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { isDeepStrictEqual } from 'node:util';
 import { expectPrintable, expectThat, type FuzzTarget, orRefused } from '../../fixtures/fuzz-target.ts';
@@ -9,6 +15,7 @@ import { MESSAGE_KINDS, messageBytes } from '../../makers/message-maker.ts';
 import { mutated } from '../../makers/mutator.ts';
 
 const LIST_MAX = 2 * EXTENTS_PER_ANSWER_MAX;
+const TEXT_MAX_CHARS = Math.max(SENTENCE_MAX_CHARS, VOLUME_NOTE_MAX_CHARS);
 const MAKERS = 'abcdefgh';
 
 /**
@@ -18,7 +25,7 @@ const MAKERS = 'abcdefgh';
 function judge(value: unknown, field: string): void {
   if (typeof value === 'string') {
     expectPrintable(value, field);
-    expectThat(value.length <= SENTENCE_MAX_CHARS, `${field} has ${value.length} characters`);
+    expectThat(value.length <= TEXT_MAX_CHARS, `${field} has ${value.length} characters`);
   } else if (typeof value === 'number') {
     expectThat(Number.isFinite(value) && value >= 0 && !Object.is(value, -0), `${field} is ${value}`);
   } else if (Array.isArray(value)) {

@@ -53,6 +53,7 @@ describe('the sample', () => {
       triggers: [],
       gates: [],
       aoeGates: [],
+      applications: [],
       file: '/etc/rscltcfg',
       defaultPort: 5000,
       defaultTls: false,

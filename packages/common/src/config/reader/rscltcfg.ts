@@ -7,6 +7,7 @@ import { assert } from '../../lib/assert.ts';
 import { addressKey } from '../../lib/subnet.ts';
 import { INTERFACES_MAX } from '../../lib/limits.ts';
 import { NAMESPACES_PER_CLIENT_MAX, PORT_DEFAULT, SERVER_SECTIONS_MAX } from '../schema/limits.ts';
+import { readApplications } from './applications.ts';
 import { type ConfigProblem, Findings, throwProblems, Uniques } from './findings.ts';
 import { type IniSection, parseIni } from './ini-document.ts';
 import type { KeyDemand } from './short-keys.ts';
@@ -94,6 +95,12 @@ export function examineRscltConfig(text: string, file: string): RscltExamination
     defaults.value('processes'),
     findings,
   );
+  const applications = readApplications(
+    sections
+      .filter(({ type }) => type === 'application')
+      .map((section) => new SectionReader(section, schema.application.keys, schema, findings)),
+    findings,
+  );
   const nbdGroup = defaults.value('nbd-group');
   const logTotalBytes = defaults.value('log-total');
   const processes = defaults.value('processes');
@@ -123,6 +130,7 @@ export function examineRscltConfig(text: string, file: string): RscltExamination
     namespaces,
     gates,
     aoeGates,
+    applications,
     triggers,
     warnings,
   };

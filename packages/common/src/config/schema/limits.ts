@@ -117,3 +117,26 @@ export const AOE_SHELF_MAX = 65_534;
 export const AOE_SLOT_MAX = 254;
 /** Longest NQN, by the NVMe Base specification. */
 export const NQN_MAX_CHARS = 223;
+
+/** Most [application] sections, and most volumes, mounts and nodes of one of them. */
+export const APPLICATIONS_MAX = 32;
+export const APPLICATION_VOLUMES_MAX = 8;
+export const APPLICATION_MOUNTS_MAX = 16;
+export const APPLICATION_NODES_MAX = 16;
+/** For how long the servers must have seen no path of a node, before another one takes its applications over. */
+export const APPLICATION_SILENT_MS = 10_000;
+export const APPLICATION_SILENT_MIN_MS = 2_000;
+export const APPLICATION_SILENT_MAX_MS = 600_000;
+/** How long each node waits for those before it in `nodes`. */
+export const APPLICATION_START_DELAY_MS = 10_000;
+export const APPLICATION_START_DELAY_MIN_MS = 2_000;
+/** Time limits of the start, of the stop and of one check of an application; time between checks. */
+export const APPLICATION_START_MS = 120_000;
+export const APPLICATION_STOP_MS = 60_000;
+export const APPLICATION_CHECK_MS = 10_000;
+export const APPLICATION_CHECK_EVERY_MS = 5_000;
+export const APPLICATION_TIME_MIN_MS = 1_000;
+export const APPLICATION_TIME_MAX_MS = 3_600_000;
+/** Restarts of a service on one node before it is moved. */
+export const APPLICATION_RESTARTS = 3;
+export const APPLICATION_RESTARTS_MAX = 10;

@@ -69,6 +69,7 @@ test('The keys of the manual', () => {
     'server: address port protocol serverkey',
     'volume: stall attach device log-size mirror-patience resync-rate mirror-reads readonly path',
     'gate: protocol address hosts nqn iqn volumes member secret-file tls interface shelf slots aoe-writes',
+    'application: volumes mounts mount-options service start stop check address address-device nodes silent start-delay start-timeout stop-timeout check-interval check-timeout restarts fail-back on-isolation',
     'trigger: on run timeout',
   ]);
 });

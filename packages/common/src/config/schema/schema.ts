@@ -41,6 +41,7 @@ import {
 } from './limits.ts';
 import { printDuration, printSize } from '../../lib/units.ts';
 import { type FileSchema, needed, optional, type SectionEntry, withDefault } from './entries.ts';
+import { APPLICATION_SECTION } from './application-section.ts';
 import { bandwidthType, burstType, iopsType } from './io-limits.ts';
 import { triggerSection } from './trigger-section.ts';
 import * as types from './value-types.ts';
@@ -427,6 +428,7 @@ export const SCHEMA = {
         ),
       },
     },
+    application: APPLICATION_SECTION,
     trigger: triggerSection(
       'rsiod starts before and after snapshots that rsconfig makes, and at events, with the event as JSON on stdin',
       'at each event of rsiod',

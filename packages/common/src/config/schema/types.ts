@@ -343,6 +343,37 @@ export interface AoeGateConfig {
   readonly hasUnsafeWrites: boolean;
 }
 
+/** `volume`: as in `volumes`; null: the first one. */
+export interface ApplicationMount {
+  readonly volume: string | null;
+  readonly path: string;
+}
+
+/** One `[application]` section: what one of several nodes runs at a time. */
+export interface ApplicationConfig {
+  readonly name: string;
+  readonly volumes: readonly string[];
+  readonly mounts: readonly ApplicationMount[];
+  readonly mountOptions: string | null;
+  readonly service:
+    | { readonly kind: 'unit'; readonly unit: string }
+    | { readonly kind: 'programs'; readonly start: string; readonly stop: string | null };
+  readonly check: string | null;
+  readonly address: { readonly address: string; readonly prefix: number; readonly device: string | null } | null;
+  readonly nodes: readonly string[];
+  readonly silentMs: number;
+  readonly startDelayMs: number;
+  readonly startTimeoutMs: number;
+  readonly stopTimeoutMs: number;
+  readonly checkIntervalMs: number;
+  readonly checkTimeoutMs: number;
+  readonly restarts: number;
+  readonly failBack: boolean;
+  readonly onIsolation: 'stop' | 'wait';
+  /** Line of the section. */
+  readonly line: number;
+}
+
 /** A secret of a host or of a gate, or a key for TLS. `hash`: the hash that transforms the key with the NQN before use; 0 for none. */
 export interface GateSecret {
   readonly hash: number;
@@ -368,6 +399,7 @@ export interface RscltConfig {
   readonly namespaces: readonly ClientNamespaceConfig[];
   readonly gates: readonly ClientGateConfig[];
   readonly aoeGates: readonly AoeGateConfig[];
+  readonly applications: readonly ApplicationConfig[];
   readonly triggers: readonly TriggerConfig[];
   readonly warnings: readonly ConfigWarning[];
 }

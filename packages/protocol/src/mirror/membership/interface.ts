@@ -53,7 +53,9 @@ export type MirrorWish =
    * be given up.
    */
   | { readonly kind: 'stop' }
-  | { readonly kind: 'grow'; readonly sizeBytes: number };
+  | { readonly kind: 'grow'; readonly sizeBytes: number }
+  /** Stores a note with the voters. It is refused while a voter is not known to keep notes, because that voter would lose the note. */
+  | { readonly kind: 'note'; readonly note: string };
 
 export type MembershipEvent =
   /**

@@ -28,6 +28,7 @@ class Voter {
   mayBeTaken = true;
   /** Number of the term that another data process of this client has claimed; 0 if there is none. */
   beside = 0;
+  keepsNotes = true;
   promise: Term | null = FORMER;
   /** What the answers to claims say that the replica may lack. */
   lacksTerm: Term | null = null;
@@ -52,7 +53,15 @@ class Voter {
       this.identity === null ? null : { identity: this.identity, incarnation: 'x', volume: 'db', universe: 0, sizeBytes: 4096 };
     const claimed = replica !== null && request.kind === 'claim' ? { ...replica, lacksTerm: this.lacksTerm } : replica;
     const sentence = voted === VOTED.HELD && !this.mayBeTaken ? 'You may not take it over' : '';
-    return { voted, sentence, voter: this.voter, promise: this.promise, stored: this.stored, replica: claimed };
+    return {
+      voted,
+      sentence,
+      voter: this.voter,
+      promise: this.promise,
+      stored: this.stored,
+      replica: claimed,
+      keepsNotes: this.keepsNotes,
+    };
   }
 
   #claim(takesOver: boolean, term: Term | null): number {
@@ -365,5 +374,38 @@ describe('growth', () => {
     expect([scene.membership.view.waitsFor, scene.membership.view.replicas[1]?.mayJoin]).toEqual([`${waits}Server big-2: full`, false]);
     scene.send({ kind: 'retry' }).send(grown('1'));
     expect(scene.membership.view.replicas[1]?.mayJoin).toBe(true);
+  });
+});
+
+describe('notes', () => {
+  const sentences = (scene: Scene): string[] => scene.of('wished').map(({ sentence }) => sentence);
+
+  test('a note is stored by most voters, and the next holder has it', () => {
+    const scene = new Scene().start().wish({ kind: 'note', note: 'one' });
+    expect(sentences(scene)).toEqual(['']);
+    expect(scene.voters.map(({ stored }) => stored?.config.note)).toEqual(['one', 'one', 'one']);
+    scene.wish({ kind: 'note', note: 'one' }).wish({ kind: 'detach' });
+    expect([sentences(scene), scene.config?.note, scene.config?.clean]).toEqual([['', ''], 'one', true]);
+  });
+
+  test('the first note needs all voters, and each must keep notes', () => {
+    const old = new Scene();
+    old.voters[2]!.keepsNotes = false;
+    expect(sentences(old.start().wish({ kind: 'note', note: 'one' }))).toEqual([expect.stringContaining('voter pi-1 keeps notes')]);
+    expect(old.config?.note).toBeUndefined();
+    const away = new Scene();
+    away.down.add(2);
+    expect(sentences(away.start().wish({ kind: 'note', note: 'one' }))).toEqual([expect.stringContaining('voter')]);
+  });
+
+  test('a later note needs most voters, and is not done before they have it', () => {
+    const scene = new Scene().start().wish({ kind: 'note', note: 'one' });
+    scene.down.add(2).add(1);
+    scene.wish({ kind: 'note', note: 'two' });
+    expect(sentences(scene), 'one voter is not enough').toEqual(['']);
+    scene.down.delete(1);
+    scene.send({ kind: 'retry' });
+    expect(sentences(scene)).toEqual(['', '']);
+    expect(scene.voters.map(({ stored }) => stored?.config.note)).toEqual(['two', 'two', 'one']);
   });
 });

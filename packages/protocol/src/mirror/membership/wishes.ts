@@ -71,6 +71,8 @@ function refusalToStop(state: MembershipState): string | null {
       return isMember(latestOf(state), wish.wish.identity) ? null : sent;
     case 'grow':
       return (latestOf(state)?.sizeBytes ?? 0) >= wish.wish.sizeBytes ? sent : null;
+    case 'note':
+      return sent;
     default:
       return 'The mirror is being detached';
   }
@@ -113,7 +115,24 @@ function refusalOfChange(
     }
     case 'grow':
       return wish.sizeBytes > config.sizeBytes ? null : `The mirror has ${config.sizeBytes} bytes already: it can only grow`;
+    case 'note':
+      return refusalOfNote(state, config);
   }
+}
+
+/**
+ * A voter that does not keep notes stores the configuration without its note. Once a configuration has a note, all voters were known to keep
+ * notes, so that a voter may be away later.
+ */
+function refusalOfNote(state: MembershipState, config: MirrorConfig): string | null {
+  if (config.note !== undefined) return null;
+  const unfit = votersOf(config).find(({ voter, serverid }) => {
+    const record = state.servers.get(serverid)?.record ?? null;
+    return record?.voter !== voter || record.keepsNotes !== true;
+  });
+  if (unfit === undefined) return null;
+  const name = nameOf(state, unfit.serverid);
+  return `It is not known whether voter ${name} keeps notes, and the first note needs all voters: start rssrv there, or update it`;
 }
 
 /** Returns the vote that the wish needs from this server; null if it needs no vote. */
@@ -177,6 +196,8 @@ function nextOfWish(state: MembershipState, rules: MembershipRules, config: Mirr
     case 'grow':
       if (config.sizeBytes >= wish.sizeBytes) return 'done';
       return rules.hasGrown(state, rules.counted(state), wish.sizeBytes) ? { ...config, sizeBytes: wish.sizeBytes } : null;
+    case 'note':
+      return config.note === wish.note ? 'done' : { ...config, note: wish.note };
     case 'keep-voters':
     case 'stop':
       return 'done';

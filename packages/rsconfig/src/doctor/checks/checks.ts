@@ -1,6 +1,7 @@
 // All checks of doctor, in the order of repair: file, machine, network, server, daemon. Each file in this folder judges facts that the files
 // in gather/ have collected. Invariant: a check is pure, and a fault of one check hides no finding of another.
 
+import { checkApplications } from './applications.ts';
 import { checkDaemon } from './daemon.ts';
 import { checkEncryption } from './encryption.ts';
 import { checkFile, checkRights } from './file.ts';
@@ -30,6 +31,7 @@ const CHECKS: readonly ((facts: DoctorFacts) => Finding[])[] = [
   checkVolumes,
   checkMirrors,
   checkGates,
+  checkApplications,
   checkUpkeep,
   checkLimits,
   checkFrontends,

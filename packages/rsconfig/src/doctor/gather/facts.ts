@@ -3,6 +3,7 @@
 
 import type { IniDocument } from '@rsio/common/config/reader/ini-document';
 import type { ConfigWarning, RscltConfig } from '@rsio/common/config/schema/types';
+import type { AppMethods } from '@rsio/common/control/app-methods';
 import type { AoeGateView, BackupView, DaemonView, GateView, ServerView, StatusView } from '@rsio/common/control/methods';
 import type { MirrorSummary } from '@rsio/common/control/mirror-methods';
 import type { Upkeep } from '@rsio/common/manage/upkeep';
@@ -36,10 +37,18 @@ export interface DoctorFacts {
   /** Empty if the daemon does not answer. */
   readonly gates: readonly GateView[];
   readonly aoeGates: readonly AoeGateView[];
+  readonly applications: ApplicationFacts;
   readonly backups: readonly Pick<BackupView, 'namespace' | 'name' | 'universe' | 'atMs'>[];
   readonly upkeep: Upkeep;
   readonly nowMs: number;
   readonly version: string;
+}
+
+export interface ApplicationFacts {
+  /** What rsapp says; null if it does not answer. */
+  readonly answer: AppMethods['applications']['result'] | null;
+  /** Units that systemd starts at each boot. */
+  readonly enabledUnits: readonly string[];
 }
 
 export interface FileFacts {

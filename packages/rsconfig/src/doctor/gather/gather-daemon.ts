@@ -2,7 +2,7 @@
 // facts come from the control socket, /proc and /sys; a file system whose device is gone is never accessed. Invariant: no function in this
 // file throws; an unknown fact is null, and an unreadable file counts as missing.
 
-import { accessSync, constants, readFileSync, statSync } from 'node:fs';
+import { accessSync, constants, readdirSync, readFileSync, statSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { EVENTS_KEPT } from '@rsio/common/control/limits';
 import type { EventView } from '@rsio/common/control/method-table';
@@ -11,7 +11,7 @@ import { pidFileHolder } from '@rsio/common/daemon/pid-file';
 import { toRsError } from '@rsio/common/lib/errors';
 import type { CommandContext } from '../../cli/context.ts';
 import { DOCTOR_ANSWER_TIMEOUT_MS, DOCTOR_MIRRORS_TIMEOUT_MS } from '../../limits.ts';
-import type { DaemonFacts, DoctorFacts, SystemFacts, VolumesFacts } from './facts.ts';
+import type { DaemonFacts, DoctorFacts, FileFacts, SystemFacts, VolumesFacts } from './facts.ts';
 
 const NBD_PROGRAMS = ['nbd-client', 'nbdcopy', 'nbdinfo', 'qemu-img', 'qemu-nbd', 'fio'];
 const ELSEWHERE = ['/usr/sbin', '/sbin', '/usr/local/sbin'];
@@ -73,6 +73,27 @@ export async function gatherGates({ call }: CommandContext, { view }: DaemonFact
     return { gates, aoeGates: aoe };
   } catch {
     return { gates: [], aoeGates: [] };
+  }
+}
+
+/** Without a section [application NAME], nothing is asked. */
+export async function gatherApplications({ callApp, paths }: CommandContext, file: FileFacts): Promise<DoctorFacts['applications']> {
+  if ((file.config?.applications ?? []).length === 0) return { answer: null, enabledUnits: [] };
+  const answer = await callApp('applications', {}).catch(() => null);
+  return { answer, enabledUnits: enabledUnits(`${paths.root}/etc/systemd/system`) };
+}
+
+function enabledUnits(folder: string): string[] {
+  return namesIn(folder)
+    .filter((name) => name.endsWith('.wants') || name.endsWith('.requires'))
+    .flatMap((name) => namesIn(join(folder, name)));
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
   }
 }
 

@@ -17,7 +17,16 @@ import { interfaceOf } from '@rsio/protocol/explorer/interfaces';
 import type { CommandContext } from '../../cli/context.ts';
 import { type ThisMachine, thisMachine } from '../../cli/this-machine.ts';
 import type { DoctorFacts, FileFacts } from './facts.ts';
-import { gatherBackups, gatherDaemon, gatherGates, gatherMirrors, gatherServers, gatherSystem, gatherVolumes } from './gather-daemon.ts';
+import {
+  gatherApplications,
+  gatherBackups,
+  gatherDaemon,
+  gatherGates,
+  gatherMirrors,
+  gatherServers,
+  gatherSystem,
+  gatherVolumes,
+} from './gather-daemon.ts';
 import { tryPaths } from './gather-paths.ts';
 import { cardsBelow, routersOfDevices, silentAddresses, tablesInUse } from './network-facts.ts';
 
@@ -50,6 +59,7 @@ export async function gatherFacts(context: CommandContext): Promise<DoctorFacts>
     system: gatherSystem(),
     servers: await gatherServers(context, daemon),
     ...(await gatherGates(context, daemon)),
+    applications: await gatherApplications(context, file),
     backups: await gatherBackups(context, daemon),
     upkeep: gatherUpkeep(root),
     nowMs: context.clock.wallMs(),

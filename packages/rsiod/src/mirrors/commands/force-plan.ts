@@ -27,6 +27,7 @@ export interface ForcePlan {
   readonly replicas: readonly ForcedReplica[];
   readonly sizeBytes: number;
   readonly clients: readonly string[] | null;
+  readonly note: string | undefined;
   /** Names of the servers of the old mirror that the new mirror does not use. */
   readonly missing: readonly string[];
   /** Sentences for the administrator: which data may be lost, and which servers must stay off. */
@@ -67,7 +68,7 @@ export function forcePlan(survey: SurveyedMirror, named: readonly MirrorServer[]
   // stay.
   const sizeBytes = Math.max(...inSync.map((one) => one.sizeBytes));
   return {
-    ...{ survey, label, voters: named, replicas, clients: stored.config.clients },
+    ...{ survey, label, voters: named, replicas, clients: stored.config.clients, note: stored.config.note },
     sizeBytes,
     missing: missingOf(survey, stored.config, named),
     lost: [

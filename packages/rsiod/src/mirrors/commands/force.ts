@@ -112,13 +112,14 @@ async function moveReplica(
  * several replicas are in sync, the configuration reports no clean detach, and the next holder therefore makes these replicas equal.
  */
 function configOf(
-  { replicas, voters, sizeBytes, clients }: ForcePlan,
+  { replicas, voters, sizeBytes, clients, note }: ForcePlan,
   records: readonly VoteAnswer[],
   members: readonly MirrorMember[],
 ): MirrorConfig {
   const inSync = members.filter((_, index) => replicas[index]?.inSync === true).map(({ identity }) => identity);
   return {
     ...{ k: 1, inSync, clean: inSync.length === 1, members, sizeBytes, clients, nextVoters: null },
+    ...(note === undefined ? {} : { note }),
     voters: voters.map(({ serverid }, index) => ({ voter: records[index]?.voter ?? '', serverid })),
   };
 }

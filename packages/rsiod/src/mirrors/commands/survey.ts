@@ -76,6 +76,13 @@ export async function surveyMirrors(namespace: string, servers: readonly MirrorS
   );
 }
 
+/** Asks the voters of one mirror, and no server about another one. */
+export async function surveyMirror(namespace: string, servers: readonly MirrorServer[], mirror: string): Promise<SurveyedMirror> {
+  const byId = new Map(servers.map((server) => [server.serverid, server]));
+  const offers = servers.flatMap((server) => server.volumes.filter((one) => one.mirror === mirror).map((volume) => ({ server, volume })));
+  return surveyed(namespace, mirror, offers, await ask(mirror, offers, byId, new Map()), byId);
+}
+
 /** Asks the servers that list the mirror, then the servers that the returned configurations name, until no new server is named. */
 async function ask(
   mirror: string,

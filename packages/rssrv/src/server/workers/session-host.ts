@@ -38,6 +38,7 @@ import type { AdminReply } from '../../session/session-admin.ts';
 import type { VoteReply } from '../../mirrors/session-votes.ts';
 import type { Settled } from '../../session/ioctls.ts';
 import type { RecordReply } from '../../volumes/holds/gate-records.ts';
+import type { NodesReply } from '../../volumes/holds/node-asks.ts';
 import type { Grant } from '../../volumes/holds/grants.ts';
 
 type Beginning = Extract<ToSession, { type: 'begin' }>;
@@ -81,6 +82,7 @@ export class SessionHost {
       pools,
       version: programVersion(),
       pathsChanged: (count) => this.tell({ type: 'paths', count }),
+      quietChanged: (quietMs) => this.tell({ type: 'quiet', quietMs }),
       clientEnds: (sentence) => void this.end('E_NO_SESSION', sentence),
       list: async () => listFrom(await this.ask({ what: 'list' })),
       grant: async (request) => this.grantOr(await this.ask({ what: 'grant', request }), request.name),
@@ -97,6 +99,7 @@ export class SessionHost {
       throttled: (report) => this.tell({ type: 'throttled', report }),
       clone: async (request) => clonedFrom(await this.ask(request)),
       askRecord: async (ask) => recordReplyFrom(await this.ask(ask)),
+      askNodes: async (ask) => nodesReplyFrom(await this.ask(ask)),
       askSnapshot: async (ask) => snapshotReplyFrom(await this.ask(ask)),
       settle: async (volumeId, epoch, incarnation) => settledFrom(await this.ask({ what: 'settle', volumeId, epoch, incarnation })),
       waitsForSpace: (volumeId, isWaiting) => {
@@ -334,6 +337,10 @@ function snapshotReplyFrom(answer: ListenerAnswer): SnapshotReply | null {
 
 function recordReplyFrom(answer: ListenerAnswer): RecordReply | null {
   return answer !== null && 'recordStatus' in answer ? answer : null;
+}
+
+function nodesReplyFrom(answer: ListenerAnswer): NodesReply | null {
+  return answer !== null && 'nodesStatus' in answer ? answer : null;
 }
 
 function settledFrom(answer: ListenerAnswer): Settled {

@@ -15,6 +15,7 @@ import type { SessionFigures } from '../../volumes/statistics/volume-counters.ts
 import type { VoteReply, VoteRequest } from '../../mirrors/session-votes.ts';
 import type { Settled } from '../ioctls.ts';
 import type { RecordAsk, RecordReply } from '../../volumes/holds/gate-records.ts';
+import type { NodesAsk, NodesReply } from '../../volumes/holds/node-asks.ts';
 import type { Grant } from '../../volumes/holds/grants.ts';
 
 /** Environment variable with the release of the listener. A worker of another release may not understand the listener's messages. */
@@ -52,6 +53,7 @@ export type ListenerAnswer =
   | Looked
   | LookAge
   | RecordReply
+  | NodesReply
   | AdminReply
   | VoteReply
   | FilesAnswer
@@ -113,6 +115,7 @@ export type SessionRequest =
   | SnapshotAsk
   | BridgeAsk
   | RecordAsk
+  | NodesAsk
   | { readonly what: 'list' }
   | { readonly what: 'grant'; readonly request: OpenRequest }
   /** Asks for the files of a granted volume. Only a confined worker asks, because it cannot open files. */
@@ -131,6 +134,8 @@ export type SessionRequest =
 export type FromSession =
   | { readonly type: 'ask'; readonly number: number; readonly request: SessionRequest }
   | { readonly type: 'paths'; readonly count: number }
+  /** `quietMs`: for how long no path has received anything; null: the client is heard again. */
+  | { readonly type: 'quiet'; readonly quietMs: number | null }
   /** Sent when no request under the revoked grants is running. `isFlushed` is false if a flush has reported lost writes. */
   | { readonly type: 'revoked'; readonly number: number; readonly isFlushed: boolean }
   /** Sent when a sync has failed, so that writes to the volume may be lost. */

@@ -17,7 +17,7 @@ const MAXIMA: Readonly<Record<Kind, number>> = {
 
 function kindOf({ what }: SessionRequest): Kind {
   if (what === 'admin-call' || what === 'admin-rest') return 'admin';
-  if (what === 'record-read' || what === 'record-write') return 'record';
+  if (what === 'record-read' || what === 'record-write' || what === 'nodes-seen') return 'record';
   return what === 'vote' ? 'vote' : 'other';
 }
 

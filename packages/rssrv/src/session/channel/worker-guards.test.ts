@@ -39,6 +39,7 @@ const REQUESTS_BY_KIND: OfEachKind<SessionRequest, 'what'> = {
   look: [{ what: 'look', poolId: 'p', generation: 7, hasFailed: true }],
   'look-age': [{ what: 'look-age', poolId: 'p', generation: 7 }],
   'record-read': [{ what: 'record-read', volumeId: 'v' }],
+  'nodes-seen': [{ what: 'nodes-seen', id: 'v', nodes: ['big-2', 'big-6'] }],
   'record-write': [
     { what: 'record-write', volumeId: 'v', epoch: 4, record: Buffer.alloc(GATE_RECORD_MAX_BYTES, 0xff).toString('base64') },
     { what: 'record-write', volumeId: 'v', epoch: 4, record: '' },
@@ -62,6 +63,10 @@ const SAID_BY_KIND: OfEachKind<FromSession, 'type'> = {
     ...REQUESTS.slice(1).map((request, at) => ({ type: 'ask' as const, number: at + 1, request })),
   ],
   paths: [{ type: 'paths', count: 2 }],
+  quiet: [
+    { type: 'quiet', quietMs: 2_600 },
+    { type: 'quiet', quietMs: null },
+  ],
   revoked: [{ type: 'revoked', number: 0, isFlushed: true }],
   lost: [{ type: 'lost', volumeId: 'v' }],
   cut: [{ type: 'cut', volumeId: 'v' }],

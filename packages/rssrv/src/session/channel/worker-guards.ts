@@ -29,7 +29,7 @@ import {
   SLOTS,
   TOKEN_MAX_CHARS,
 } from '@rsio/protocol/wire/limits';
-import { adminId, adminRest, openRequestGuard } from '@rsio/protocol/wire/message-codec';
+import { adminId, adminRest, nodesSeen, openRequestGuard } from '@rsio/protocol/wire/message-codec';
 import { voteClaim, voteConfig, voteFound, votePlace, voteRecord, voteTerm } from '@rsio/protocol/wire/mirror-codec';
 import type { HeldBy, ShareUse, ThrottleReport } from '../../volumes/throttle/throttle-messages.ts';
 import type { SessionFigures, VolumeFigures } from '../../volumes/statistics/volume-counters.ts';
@@ -162,12 +162,14 @@ const request = byWord<SessionRequest, 'what'>('what', {
   'look-age': record<Asked<'look-age'>>({ what: word('look-age'), poolId: token, generation: counter }),
   'record-read': record<Asked<'record-read'>>({ what: word('record-read'), volumeId: token }),
   'record-write': record<Asked<'record-write'>>({ what: word('record-write'), volumeId: token, epoch: counter, record: recordText }),
+  'nodes-seen': (value, field) => ({ what: 'nodes-seen', ...nodesSeen(value, field) }),
   settle: record<Asked<'settle'>>({ what: word('settle'), volumeId: token, epoch: counter, incarnation: maybeToken }),
 });
 
 const fromSession = byWord<FromSession, 'type'>('type', {
   ask: record<Typed<FromSession, 'ask'>>({ type: word('ask'), number: counter, request }),
   paths: record<Typed<FromSession, 'paths'>>({ type: word('paths'), count: counter }),
+  quiet: record<Typed<FromSession, 'quiet'>>({ type: word('quiet'), quietMs: orNull(counter) }),
   revoked: record<Typed<FromSession, 'revoked'>>({ type: word('revoked'), number: counter, isFlushed: flag }),
   lost: record<Typed<FromSession, 'lost'>>({ type: word('lost'), volumeId: token }),
   cut: record<Typed<FromSession, 'cut'>>({ type: word('cut'), volumeId: token }),

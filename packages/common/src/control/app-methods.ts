@@ -1,0 +1,63 @@
+// The table of rsapp's control interface: the applications of this node, and the orders of an administrator. The form of requests and answers is
+// that of methods.ts.
+
+import { CONTROL_ANSWER_MS, CONTROL_TIMEOUT_MS } from './limits.ts';
+import { DAEMON, flagParam, method, type MethodsOf, type Param } from './method-table.ts';
+import { filledText, flag, list, number, object, type Of, orNull, text, word } from '../lib/shape.ts';
+
+/** The longest time that an order may take: a stop, and a start at another node. */
+export const APP_ORDER_MS = 300_000;
+
+export const APPLICATION = object({
+  name: text(),
+  state: word(
+    ['running', 'starting', 'stopping', 'stopped', 'disabled', 'waiting', 'new', 'unknown'],
+    'As this node sees it. waiting: it is wanted, and no node runs it, or this node waits for its turn; new: nobody has started it yet',
+  ),
+  on: orNull(text('Node that holds its first volume'), 'null: none does, or this is not known'),
+  sinceMs: number('When this node has seen a change of the state or of the node'),
+  volumes: list(text()),
+  nodes: list(text()),
+  next: orNull(text('Node that would take it over'), 'null: none is known to be able to'),
+  why: text('Why it does not run, what failed last, or what cannot be removed; empty: nothing'),
+});
+export type ApplicationView = Of<typeof APPLICATION>;
+
+export const APP_ORDERS = ['start', 'stop', 'move', 'enable', 'disable'] as const;
+export type AppOrder = (typeof APP_ORDERS)[number];
+
+const orderWord: Param<AppOrder> = { shape: word(APP_ORDERS), what: APP_ORDERS.join(', ') };
+
+export const APP_METHODS = {
+  daemon: method('The daemon that answers, its version and its methods', {}, DAEMON),
+  applications: method(
+    'The applications of rscltcfg, as this node sees them',
+    {},
+    object({ node: text('Name of this node'), drained: flag('This node gives its applications away'), applications: list(APPLICATION) }),
+    CONTROL_ANSWER_MS,
+  ),
+  'app-order': method(
+    'Executes an order of an administrator; an application that a node runs takes orders there. Answers when the order is done, or says why not',
+    {
+      name: { shape: filledText(), what: 'the name of an application' },
+      order: orderWord,
+      to: { shape: orNull(filledText()), what: 'the name of a node or null', default: null },
+    },
+    object({ application: APPLICATION }),
+    APP_ORDER_MS,
+  ),
+  drain: method(
+    'This node gives its applications away and takes none, until the end of the drain, also after a reboot',
+    { end: flagParam },
+    object({ drained: flag(), applications: list(APPLICATION) }),
+    APP_ORDER_MS,
+  ),
+  reload: method(
+    'Reads the configuration file again; an error says why nothing was changed',
+    {},
+    object({ applied: list(text(), 'A sentence for each change') }),
+    CONTROL_TIMEOUT_MS,
+  ),
+} as const;
+
+export type AppMethods = MethodsOf<typeof APP_METHODS>;

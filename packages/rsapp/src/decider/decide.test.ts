@@ -1,0 +1,184 @@
+// Drives the decider by random histories (testing/world.ts), and replaces its rules by wrong ones: each of them must be noticed within
+// WRONG_SEEDS histories. Single scenes check the words and the order of nodes.
+
+import { afterEach, describe, expect, it } from 'vitest';
+import { World } from '../testing/world.ts';
+import { decide, newMemory, startedNote } from './decide.ts';
+import type { AppRules, Facts, Memory, Seen } from './facts.ts';
+import { changed, newNote, type Note, parseNote, printNote, withFailure } from './note.ts';
+import { RULES } from './rules.ts';
+
+const SEEDS = 1000;
+const WRONG_SEEDS = 300;
+const RIGHT = { ...RULES };
+
+afterEach(() => {
+  Object.assign(RULES, RIGHT);
+});
+
+it(`${SEEDS} random histories have no problem`, { timeout: 300_000 }, () => {
+  for (let seed = 1; seed <= SEEDS; seed++) expect(new World(seed).run(), `seed ${seed}`).toEqual([]);
+});
+
+type Wrong = { [K in keyof typeof RULES]?: (typeof RULES)[K] };
+
+const WRONG: Readonly<Record<string, Wrong>> = {
+  'takes from a node that the servers see': { isSilent: () => true },
+  'takes from a node at the first sign of silence': { isSilent: (_app, seen, node) => (seen.silentMs[node] ?? 0) > 0 },
+  'takes from any holder': { isOpen: () => true },
+  'never takes from a silent node': { isOpen: (_app, { me }, seen) => seen.holder === null || seen.holder === me },
+  'never takes its own hold again': { isOpen: (app, _facts, seen) => seen.holder === null || RIGHT.isSilent(app, seen, seen.holder) },
+  'forgets that it was disabled': { isWanted: ({ started }) => started },
+  'forgets that it was stopped': { isWanted: ({ enabled }) => enabled },
+  'never wants it': { isWanted: () => false },
+  'counts no failures': { isExhausted: () => false },
+  'counts the failures of all nodes together': {
+    isExhausted: ({ restarts }, { failures }) => failures.length > restarts || failures.some(({ final }) => final),
+  },
+  'ignores moves that wait': { isPreferred: () => false },
+  'gives it to a node that has failed': {
+    next: (app, { me }, seen) => app.nodes.find((node) => node !== me && !RIGHT.isSilent(app, seen, node)) ?? null,
+  },
+  'gives it to a node that is silent': { next: (app, { me }) => app.nodes.find((node) => node !== me) ?? null },
+  'all nodes begin at once': { delayMs: () => 0 },
+  'waits for nodes that are gone': {
+    delayMs: (app, facts, memory, seen, note) =>
+      RIGHT.delayMs(app, facts, memory, { ...seen, holder: 'none', silentMs: {} }, note) === 0 ? 0 : null,
+  },
+  'goes on in isolation': { isIsolated: () => false },
+  'returns again and again': { failsBack: (app, { me }) => app.failBack && app.nodes[0] !== me },
+  'never returns': { failsBack: () => false },
+  'keeps what it has lost': { mustClean: () => false },
+  'cleans what it has': { mustClean: ({ local }) => local.isUp },
+};
+
+describe('a wrong decider is noticed: it', () => {
+  it.each(Object.entries(WRONG))('%s', { timeout: 120_000 }, (_name, wrong) => {
+    Object.assign(RULES, wrong);
+    const found = Array.from({ length: WRONG_SEEDS }, (_, index) => index + 1).find((seed) => new World(seed).run().length > 0);
+    expect(found, 'the first seed with a problem').toBeDefined();
+  });
+});
+
+const APP: AppRules = {
+  ...{ name: 'pg', nodes: ['a', 'b', 'c'], silentMs: 10_000, startDelayMs: 10_000, restarts: 3, failBack: false, stopsInIsolation: true },
+};
+const NOTE = startedNote('pg', null);
+
+function facts(
+  me: string,
+  seen: Partial<Seen> | null,
+  more: Partial<Omit<Facts, 'local'>> & { local?: Partial<Facts['local']> } = {},
+): Facts {
+  const { local, ...others } = more;
+  return {
+    ...{ me, nowMs: 100_000, wallMs: 5_000_000, isDrained: false },
+    seen: seen === null ? null : { isSure: true, holder: null, note: NOTE, silentMs: { a: 0, b: 0, c: 0 }, ...seen },
+    ...others,
+    local: { holds: false, isUp: false, isRunning: false, failure: null, ...local },
+  };
+}
+
+function ordered(given: Facts, memory: Memory = newMemory(0)) {
+  return decide(APP, memory, given).order;
+}
+
+describe('scenes', () => {
+  const openSince = (sinceMs: number, holder = ''): Memory => ({ ...newMemory(0), open: { holder, sinceMs } });
+
+  it('the first node begins at once, the second one after the start delay, the third one after two', () => {
+    expect(ordered(facts('a', {}))).toMatchObject({ kind: 'start', from: null });
+    expect(ordered(facts('b', {}))).toMatchObject({ kind: 'none' });
+    expect(ordered(facts('b', {}), openSince(90_000))).toMatchObject({ kind: 'start' });
+    expect(ordered(facts('c', {}), openSince(85_000))).toMatchObject({ kind: 'none' });
+    expect(ordered(facts('c', {}), openSince(80_000))).toMatchObject({ kind: 'start' });
+  });
+
+  it('a silent holder is taken from, and nodes that are gone have no turn', () => {
+    expect(ordered(facts('b', { holder: 'a', silentMs: { a: 9_999 } }))).toMatchObject({ kind: 'none' });
+    expect(ordered(facts('b', { holder: 'a', silentMs: { a: 10_000 } }))).toMatchObject({ kind: 'start', from: 'a' });
+    expect(ordered(facts('c', { holder: 'a', silentMs: { a: 10_000, b: 60_000 } }))).toMatchObject({ kind: 'start', from: 'a' });
+    expect(ordered(facts('c', { holder: 'a', silentMs: { a: 10_000, b: 0 } }))).toMatchObject({ kind: 'none' });
+  });
+
+  it('too few servers, no note and an unreadable note start nothing', () => {
+    for (const seen of [null, { isSure: false }, { note: null }, { note: 'unreadable' as const }])
+      expect(ordered(facts('a', seen))).toMatchObject({ kind: 'none' });
+  });
+
+  it('a service that fails is restarted as often as the configuration says, then moved, then stopped', () => {
+    const failing = (note: Note, silentMs: Record<string, number> = { b: 0, c: 0 }) =>
+      ordered(facts('a', { holder: 'a', note, silentMs }, { local: { holds: true, isUp: true, failure: { why: 'x', final: false } } }));
+    let note = NOTE;
+    for (let time = 0; time < 3; time++) {
+      expect(failing(note)).toMatchObject({ kind: 'restart' });
+      note = withFailure(note, 'a', 5_000_000, false, 'x');
+    }
+    expect(failing(note)).toMatchObject({ kind: 'stop', note: { preferred: 'b', started: true } });
+    expect(failing(note, { b: 20_000, c: 0 })).toMatchObject({ note: { preferred: 'c' } });
+    for (const node of ['b', 'c']) note = withFailure(note, node, 5_000_000, true, 'x');
+    expect(failing(note)).toMatchObject({ kind: 'stop', note: { started: false, why: 'x' } });
+  });
+
+  it('a node that does not take what was moved to it counts as failed', () => {
+    const note = changed(NOTE, { preferred: 'b', preferredMs: 4_960_000 });
+    expect(ordered(facts('a', { note }), openSince(60_000))).toMatchObject({
+      kind: 'start',
+      note: { preferred: null, failures: [{ node: 'b', final: true }] },
+    });
+    const fresh = changed(NOTE, { preferred: 'b', preferredMs: 4_999_000 });
+    expect(ordered(facts('a', { note: fresh }), openSince(99_000))).toMatchObject({ kind: 'none' });
+    expect(ordered(facts('b', { note: fresh }), openSince(99_000))).toMatchObject({
+      kind: 'start',
+      note: { preferred: null, failures: [] },
+    });
+  });
+
+  it('rsiod hangs: the service is stopped after the time of silence, or goes on if the administrator wants that', () => {
+    const hung = facts('a', null, { local: { holds: 'unknown', isUp: true, isRunning: true } });
+    expect(ordered(hung)).toMatchObject({ kind: 'none' });
+    const since = { ...newMemory(0), isolatedMs: 90_000 };
+    expect(ordered(hung, since)).toMatchObject({ kind: 'halt' });
+    expect(decide({ ...APP, stopsInIsolation: false }, since, hung).order).toMatchObject({ kind: 'none' });
+  });
+
+  it('while rsiod is about to attach its volumes again, nothing is done', () => {
+    const awaited = { holds: 'unknown', isUp: true, isRunning: true } as const;
+    expect(ordered(facts('a', { holder: 'a' }, { local: awaited }))).toMatchObject({ kind: 'none' });
+    expect(ordered(facts('a', { holder: 'b' }, { local: awaited }))).toMatchObject({ kind: 'none' });
+  });
+
+  it('a lost application is cleaned, even while servers are not in reach', () => {
+    expect(ordered(facts('a', { holder: 'b' }, { local: { isUp: true } }))).toEqual({ kind: 'clean', why: 'Node b has taken pg' });
+    expect(ordered(facts('a', null, { local: { isUp: true } }))).toMatchObject({ kind: 'clean' });
+    expect(ordered(facts('a', { note: null }, { local: { isUp: true } })), 'it was never started').toMatchObject({ kind: 'none' });
+  });
+
+  it('a volume that a person has attached stays while the application is stopped', () => {
+    const note = changed(NOTE, { started: false });
+    expect(ordered(facts('a', { holder: 'a', note }, { local: { holds: true } }))).toMatchObject({ kind: 'none' });
+    expect(ordered(facts('a', { holder: 'a', note: null }, { local: { holds: true } }))).toMatchObject({ kind: 'none' });
+    expect(ordered(facts('a', { holder: 'a', note }, { local: { holds: true, isUp: true } }))).toMatchObject({ kind: 'stop' });
+  });
+});
+
+describe('notes', () => {
+  it('are read as they were written, in ASCII', () => {
+    const note = withFailure(newNote('pg'), 'a', 7, true, 'über\nall');
+    expect(printNote(note)).toMatch(/^[ -~]+$/);
+    expect(parseNote(printNote(note), 'pg')).toEqual(note);
+    expect(parseNote(null, 'pg')).toBeNull();
+  });
+
+  it('of other applications, and damaged ones, are errors', () => {
+    expect(() => parseNote(printNote(newNote('other')), 'pg')).toThrow('give each application volumes of its own');
+    for (const text of ['', '{}', '{"version":2}']) expect(() => parseNote(text, 'pg')).toThrow('cannot be used');
+  });
+
+  it('keep the latest failures, and fit their bound', () => {
+    let note = newNote('n'.repeat(63));
+    for (let time = 0; time < 100; time++) note = withFailure(note, 'x'.repeat(63), time, false, 'y'.repeat(500));
+    expect(note.failures.at(-1)).toMatchObject({ atMs: 99 });
+    expect(printNote(note).length).toBeLessThan(4096);
+  });
+});

@@ -1,0 +1,128 @@
+// Decides what a node does about one application. Pure: equal facts and an equal memory give an equal decision. Invariants: a node starts an
+// application only if its note, which enough servers have confirmed, wants that; it takes it from another node only if the servers agree
+// that this node is silent; what this node does not hold is removed from this machine before anything else.
+
+import type { AppRules, Decision, Facts, Memory, Order, Seen } from './facts.ts';
+import { changed, newNote, type Note, withFailure } from './note.ts';
+import { RULES } from './rules.ts';
+
+const NEVER_STARTED = 'It was never started: rsconfig app start NAME';
+
+export function newMemory(beganMs: number): Memory {
+  return { beganMs, open: null, isolatedMs: null, firstNodeMs: null };
+}
+
+export function decide(app: AppRules, before: Memory, facts: Facts): Decision {
+  const memory = remembered(app, before, facts);
+  return { memory, order: orderFor(app, memory, facts) };
+}
+
+function remembered(app: AppRules, before: Memory, facts: Facts): Memory {
+  const { nowMs, seen, local, me } = facts;
+  const isCutOff = (seen === null || !seen.isSure) && local.holds !== false && local.isUp;
+  const isFirstThere = seen?.isSure === true && app.nodes[0] !== me && (seen.silentMs[app.nodes[0] ?? ''] ?? Infinity) === 0;
+  const isOpen = seen?.isSure === true && RULES.isOpen(app, facts, seen);
+  const holder = seen?.holder ?? '';
+  return {
+    beganMs: before.beganMs,
+    open: !isOpen ? null : before.open?.holder === holder ? before.open : { holder, sinceMs: nowMs },
+    isolatedMs: isCutOff ? (before.isolatedMs ?? nowMs) : null,
+    firstNodeMs: isFirstThere ? (before.firstNodeMs ?? nowMs) : null,
+  };
+}
+
+function orderFor(app: AppRules, memory: Memory, facts: Facts): Order {
+  const { seen, local } = facts;
+  if (RULES.mustClean(facts)) return { kind: 'clean', why: heldElsewhere(app, facts) };
+  if (seen === null || !seen.isSure) {
+    if (!RULES.isIsolated(app, facts, memory)) return none(seen === null ? 'rsiod or its servers do not answer' : 'Too few servers answer');
+    return local.isUp ? { kind: 'halt', why: 'No server is in reach' } : none('No server is in reach');
+  }
+  if (local.holds === 'unknown') return none('rsiod is about to attach its volumes again');
+  const { note } = seen;
+  if (note === 'unreadable') return none('The note at its first volume cannot be read: see the log');
+  return local.holds === true ? whileHeld(app, memory, facts, seen, note) : whileElsewhere(app, memory, facts, seen, note);
+}
+
+function heldElsewhere({ name }: AppRules, { seen }: Facts): string {
+  return seen?.isSure === true && seen.holder !== null
+    ? `Node ${seen.holder} has taken ${name}`
+    : `This node does not hold ${name} any more`;
+}
+
+function whileHeld(app: AppRules, memory: Memory, facts: Facts, seen: Seen, noted: Note | null): Order {
+  const { me, wallMs, local, isDrained } = facts;
+  // A person has attached the volume, or rsapp has, and could not write the first note.
+  if (noted === null) return local.isRunning ? { kind: 'save', note: newNote(app.name) } : none(NEVER_STARTED);
+  if (!RULES.isWanted(noted)) return local.isUp ? stop(null, noted.enabled ? 'It is stopped' : 'It is disabled') : none('It is stopped');
+  if (isDrained) return stop(moved(noted, RULES.next(app, facts, seen, noted), wallMs), 'This node is drained');
+  const target = app.nodes.find((node) => node !== me && RULES.isPreferred(noted, node, wallMs));
+  if (target !== undefined) return stop(null, `It moves to ${target}`);
+  if (local.failure !== null) return afterFailure(app, facts, seen, withFailure(noted, me, wallMs, local.failure.final, local.failure.why));
+  if (!app.nodes.includes(me)) return stop(null, 'This node is not among its nodes');
+  if (!local.isRunning)
+    return RULES.isExhausted(app, noted, me, wallMs) ? afterFailure(app, facts, seen, noted) : start(null, settled(noted));
+  if (RULES.failsBack(app, facts, memory, noted))
+    return stop(moved(noted, app.nodes[0] ?? null, wallMs), `It returns to ${app.nodes[0] ?? ''}`);
+  return none('');
+}
+
+function afterFailure(app: AppRules, facts: Facts, seen: Seen, note: Note): Order {
+  const { me, wallMs } = facts;
+  if (!RULES.isExhausted(app, note, me, wallMs)) return { kind: 'restart', note, why: note.why };
+  const next = RULES.next(app, facts, seen, note);
+  if (next !== null) return stop(moved(note, next, wallMs), `It failed here, and ${next} is to take it: ${note.why}`);
+  // A node that has not failed, and that is only away, may take it when it is back.
+  const isHopeless = app.nodes.every((node) => RULES.isExhausted(app, note, node, wallMs));
+  return isHopeless
+    ? stop(changed(note, { started: false, preferred: null }), `It failed on all nodes: ${note.why}`)
+    : stop(changed(note, { preferred: null }), `It failed here: ${note.why}`);
+}
+
+function whileElsewhere(app: AppRules, memory: Memory, facts: Facts, seen: Seen, noted: Note | null): Order {
+  const { me, nowMs, wallMs, isDrained } = facts;
+  if (noted === null) return none(NEVER_STARTED);
+  if (!RULES.isWanted(noted)) return none(noted.enabled ? 'It is stopped' : 'It is disabled');
+  // After a reboot, this node may still have the hold, which other nodes do not take from it while servers see it.
+  const refuse = (why: string): Order => (seen.holder === me ? stop(null, why) : none(why));
+  if (!app.nodes.includes(me)) return refuse('This node is not among its nodes');
+  if (isDrained) return refuse('This node is drained');
+  if (memory.open === null) return none('');
+  if (RULES.isExhausted(app, noted, me, wallMs)) return refuse('It has failed here');
+  const delayMs = RULES.delayMs(app, facts, memory, seen, noted);
+  if (delayMs === null || nowMs - memory.open.sinceMs < delayMs) return none('Nodes before this one have their turn');
+  return start(seen.holder === null || seen.holder === me ? null : seen.holder, afterTurns(app, me, seen, noted, wallMs));
+}
+
+/** The node that a move has named has not taken the application, although it is in reach: it is not asked again soon. */
+function afterTurns(app: AppRules, me: string, seen: Seen, note: Note, wallMs: number): Note {
+  const { preferred } = note;
+  if (preferred === null || preferred === me) return settled(note);
+  if (RULES.isSilent(app, seen, preferred)) return settled(note);
+  return settled(withFailure(note, preferred, wallMs, true, `${preferred} has not taken it`));
+}
+
+function settled(note: Note): Note {
+  return note.preferred === null ? note : changed(note, { preferred: null });
+}
+
+function moved(note: Note, preferred: string | null, preferredMs: number): Note {
+  return changed(note, { preferred, preferredMs });
+}
+
+function start(from: string | null, note: Note): Order {
+  return { kind: 'start', from, note };
+}
+
+function stop(note: Note | null, why: string): Order {
+  return { kind: 'stop', note, why };
+}
+
+function none(why: string): Order {
+  return { kind: 'none', why };
+}
+
+/** The note with which a person starts the application for the first time, or again. */
+export function startedNote(name: string, note: Note | null): Note {
+  return changed(note ?? newNote(name), { started: true, failures: [], preferred: null, why: '' });
+}

@@ -1,0 +1,128 @@
+// Mounts and unmounts the file systems of an application. Invariants: a file system is checked before it is mounted; an unmount that finds
+// users kills them, tries again, and at the end names them; a mount that rsapp did not make is never touched. A file below /run, which does not
+// outlive a reboot, keeps which mounts are rsapp's.
+
+import { mkdirSync, readFileSync } from 'node:fs';
+import type { Clock } from '@rsio/common/lib/clock';
+import { mountTable } from '@rsio/common/daemon/mount-table';
+import { replaceFile } from '@rsio/common/files/durable-write';
+import { RsError } from '@rsio/common/lib/errors';
+import { KILL_LOOK_MS, SYSTEM_CALL_MS, UMOUNT_MAX_MS, APPLICATION_UNMOUNT_TRIES_MAX, USERS_NAMED_MAX } from '../limits.ts';
+import { type MountUser, usersOf } from './mount-users.ts';
+import { type Outcome, type RunProgram, runWell } from './programs.ts';
+
+/** fsck ends with 1 if it has repaired the file system. */
+const FSCK_GOOD_MAX = 1;
+
+export interface MountOrder {
+  readonly device: string;
+  readonly path: string;
+  readonly options: string | null;
+}
+
+export class Mounts {
+  private readonly run: RunProgram;
+  private readonly clock: Clock;
+  private readonly ownFile: string;
+  private readonly running = new Map<string, Promise<Outcome>>();
+
+  /** `ownFile`: keeps the mounts of this application. */
+  constructor(run: RunProgram, clock: Clock, ownFile: string) {
+    this.run = run;
+    this.clock = clock;
+    this.ownFile = ownFile;
+  }
+
+  get nowMs(): number {
+    return this.clock.monotonicMs();
+  }
+
+  pause(): Promise<void> {
+    return new Promise((resolve) => this.clock.after(KILL_LOOK_MS, resolve));
+  }
+
+  /** True if a mount that rsapp has made is there, on top of all others. */
+  async isMounted(path: string): Promise<boolean> {
+    const device = await this.deviceAt(path);
+    return device !== null && this.own[path] === device;
+  }
+
+  /** Says that the mount that is there now is rsapp's. */
+  async adopt(path: string): Promise<void> {
+    const device = await this.deviceAt(path);
+    if (device !== null && this.own[path] !== device) await replaceFile(this.ownFile, JSON.stringify({ ...this.own, [path]: device }));
+  }
+
+  /** The number of the device whose file system is mounted there, such as `7:3`; null if none is. */
+  async deviceAt(path: string): Promise<string | null> {
+    return (await mountTable()).findLast(({ mountPoint }) => mountPoint === path)?.device ?? null;
+  }
+
+  async mount({ device, path, options }: MountOrder, timeoutMs: number): Promise<void> {
+    if ((await this.deviceAt(path)) !== null) throw new RsError('E_IN_USE', `Something is mounted at ${path} already: umount ${path}`);
+    mkdirSync(path, { recursive: true });
+    const checked = await this.run('fsck', ['-a', '-T', device], timeoutMs);
+    if (checked.code > FSCK_GOOD_MAX)
+      throw new RsError(
+        'E_SYSTEM',
+        `The file system on ${device} has errors that fsck -a does not repair (${checked.code}): run fsck ${device}`,
+      );
+    await runWell(
+      this.run,
+      `The mount of ${device} at ${path}`,
+      'mount',
+      [...(options === null ? [] : ['-o', options]), device, path],
+      timeoutMs,
+    );
+    await this.adopt(path);
+  }
+
+  /** Throws E_IN_USE with the names of the users if they cannot be killed, and E_TIMEOUT while an umount waits for I/O. */
+  async unmount(path: string): Promise<void> {
+    let said = '';
+    const device = (await this.deviceAt(path)) ?? '';
+    for (let tries = 0; tries < APPLICATION_UNMOUNT_TRIES_MAX && (await this.isMounted(path)); tries++) {
+      const { code, stderr } = await this.umount(path);
+      if (code === 0) continue;
+      said = stderr.trim().split('\n').at(-1) ?? '';
+      for (const { pid } of usersOf(path, device)) kill(pid);
+      await this.pause();
+    }
+    if (await this.isMounted(path)) throw busy(path, usersOf(path, device), said);
+  }
+
+  /** The device numbers of rsapp's mounts, by folder. A file that cannot be read says that there are none. */
+  private get own(): Readonly<Record<string, unknown>> {
+    try {
+      const own: unknown = JSON.parse(readFileSync(this.ownFile, 'utf8'));
+      return typeof own === 'object' && own !== null ? (own as Readonly<Record<string, unknown>>) : {};
+    } catch {
+      return {};
+    }
+  }
+
+  /** An umount that waits for I/O cannot be killed. It is not started a second time while it waits. */
+  private umount(path: string): Promise<Outcome> {
+    const running = this.running.get(path) ?? this.run('umount', [path], UMOUNT_MAX_MS).finally(() => this.running.delete(path));
+    this.running.set(path, running);
+    return new Promise((resolve, reject) => {
+      const late = `umount ${path} waits for the I/O of its volume`;
+      const timer = this.clock.after(SYSTEM_CALL_MS, () => reject(new RsError('E_TIMEOUT', late)));
+      running.then(resolve, reject).finally(() => timer.cancel());
+    });
+  }
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It has ended.
+  }
+}
+
+function busy(path: string, users: readonly MountUser[], said: string): RsError {
+  const named = users.slice(0, USERS_NAMED_MAX).map(({ pid, name }) => `${name} (${pid})`);
+  const who = named.length === 0 ? said : `it is used by ${named.join(', ')}`;
+  return new RsError('E_IN_USE', `${path} cannot be unmounted: ${who}`);
+}

@@ -1,0 +1,76 @@
+// Entry point of rsapp, which runs the applications of this node beside rsiod. This file handles arguments, the configuration and the process;
+// runner/ does the work.
+
+import './limits.ts';
+
+import { mkdirSync, readFileSync } from 'node:fs';
+import { loadRscltConfig, warningSentences } from '@rsio/common/config/load-config';
+import { type DaemonPaths, daemonPaths } from '@rsio/common/config/root-paths';
+import type { RscltConfig } from '@rsio/common/config/schema/types';
+import { runProgram as runMain } from '@rsio/common/daemon/arguments';
+import { type Daemon, startDaemon } from '@rsio/common/daemon/daemon-process';
+import { loggedWork, reportCrash, runService, warner } from '@rsio/common/daemon/daemon-service';
+import { isUnderJournal, LogPlace } from '@rsio/common/daemon/log-place';
+import { nameProcess } from '@rsio/common/daemon/process-facts';
+import { systemClock } from '@rsio/common/lib/clock';
+import { plural } from '@rsio/common/lib/units';
+import { copyToStderr, openLog } from '@rsio/common/log/log';
+import { AppDaemon } from './app-daemon.ts';
+import { ownGroup } from './machine/control-group.ts';
+
+const HELP = `usage: rsapp [--foreground] [--check] [--root DIR]
+
+Runs the applications of /etc/rscltcfg on the volumes of rsiod, each on one node at
+a time. Returns to the prompt once it is up. Applications go on when it ends.
+
+  --foreground      stay in the foreground and also log to stderr
+  --check           check the sections [application NAME], and exit
+`;
+
+interface Setup {
+  readonly config: RscltConfig;
+  readonly paths: DaemonPaths;
+  readonly foreground: boolean;
+  readonly isJournal: boolean;
+}
+
+async function run(daemon: Daemon, { config, paths, foreground, isJournal }: Setup): Promise<void> {
+  nameProcess('rsapp');
+  for (const folder of [paths.runDir, paths.stateDir]) mkdirSync(folder, { recursive: true, mode: 0o755 });
+  const note = (sentence: string): void => daemon.warn(`Warning: ${sentence}`);
+  const place = new LogPlace({ program: 'rsapp', paths, clock: systemClock, isJournal, warn: note });
+  const { way } = place.choose(config);
+  const copy = foreground && !place.isOutput ? copyToStderr : undefined;
+  const node = config.namespaces[0]?.nodename ?? '';
+  const log = openLog({ ...way, node, copy, warn: note, flushed: () => place.flushSync() });
+  await loggedWork(log, async () => {
+    reportCrash(log, 'rsapp', daemon);
+    warningSentences(config.warnings).forEach(warner(daemon, log));
+    const groups = ownGroup(readFileSync('/proc/self/mountinfo', 'utf8'), readFileSync('/proc/self/cgroup', 'utf8'));
+    const service = new AppDaemon(config, { clock: systemClock, log, paths, groups, relog: (next) => place.redirect(log, next) });
+    await runService(daemon, log, service, 'rsapp ends');
+  });
+  place.close();
+}
+
+runMain(
+  { name: 'rsapp', help: HELP, options: { foreground: { type: 'boolean' }, check: { type: 'boolean' } }, takesPositionals: false },
+  async ({ values, root, out, note }) => {
+    const paths = daemonPaths(root, 'rsapp');
+    const config = loadRscltConfig(paths.configFile);
+    if (values.check === true) {
+      for (const warning of warningSentences(config.warnings)) note(`Warning: ${warning}`);
+      out(`${paths.configFile}: ${plural(config.applications.length, 'application')}: good\n`);
+      return;
+    }
+    const foreground = values.foreground === true;
+    const isJournal = isUnderJournal(false);
+    await startDaemon({
+      program: 'rsapp',
+      foreground,
+      pidFile: paths.pidFile,
+      note,
+      main: (daemon) => run(daemon, { config, paths, foreground, isJournal }),
+    });
+  },
+);

@@ -1,0 +1,315 @@
+// Drives the runner of one application with a fake rsiod, a fake machine and a fake clock: what it does in which order, and what it leaves when
+// a step fails. The decisions are tested in decider/.
+
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { ApplicationConfig } from '@rsio/common/config/schema/types';
+import { RsError } from '@rsio/common/lib/errors';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { startedNote } from '../decider/decide.ts';
+import { changed, parseNote, printNote } from '../decider/note.ts';
+import type { Machine, MachineState } from '../machine/machine.ts';
+import type { Sight, Volumes } from '../sight/rsiod-sight.ts';
+import { AppRunner } from './app-runner.ts';
+
+const APP: ApplicationConfig = {
+  ...{ name: 'pg', volumes: ['db', 'wal'], mounts: [{ volume: null, path: '/m' }], mountOptions: null, check: '/c', address: null },
+  service: { kind: 'unit', unit: 'pg.service' },
+  ...{ nodes: ['a', 'b'], silentMs: 10_000, startDelayMs: 10_000, startTimeoutMs: 1000, stopTimeoutMs: 1000 },
+  ...{ checkIntervalMs: 5000, checkTimeoutMs: 1000, restarts: 1, failBack: false, onIsolation: 'stop', line: 1 },
+};
+
+/** rsiod and its servers, with the machine of node a. Steps are noted in `did`; those in `failing` fail. */
+class Fake {
+  readonly clock = new FakeClock();
+  readonly did: string[] = [];
+  readonly failing = new Set<string>();
+  readonly shared = new Set<string>();
+  holder: string | null = null;
+  /** Who holds the second volume. */
+  other: string | null = null;
+  /** Notes that other nodes write just before this node has attached the volume. */
+  meanwhile: string | null = null;
+  isSure = true;
+  note: string | null = printNote(startedNote('pg', null));
+  attached: string[] = [];
+  awaited: string[] = [];
+  silentMs: Record<string, number> = {};
+  isUp = false;
+  service: MachineState['service'] = 'stopped';
+  unwell: string | null = null;
+  isDrained = false;
+  readonly runner: AppRunner;
+
+  constructor() {
+    const log = { info: () => undefined, warn: () => undefined, error: () => undefined };
+    const ports = { clock: this.clock, log, sight: this.sight(), isDrained: () => this.isDrained };
+    this.runner = new AppRunner(APP, this.machine(), ports);
+  }
+
+  do(step: string): void {
+    this.did.push(step);
+    if (this.failing.has(step)) throw new RsError('E_SYSTEM', `${step} failed`);
+  }
+
+  async look(afterMs = 1000, isAnswered = true): Promise<string[]> {
+    this.clock.advance(afterMs);
+    this.did.length = 0;
+    await this.runner.look(isAnswered ? this.volumes() : null);
+    return [...this.did];
+  }
+
+  volumes(): Volumes {
+    return {
+      attached: this.attached.map((name) => ({ label: `osl:${name}@0`, device: `/dev/${name}`, isExclusive: !this.shared.has(name) })),
+      awaited: this.awaited.map((name) => ({ label: `osl:${name}@0` })),
+    };
+  }
+
+  private sight(): Sight {
+    return {
+      volumes: () => Promise.resolve(this.volumes()),
+      facts: (volume) => {
+        const [holder, note] = volume === 'db' ? [this.holder, this.note] : [this.other, null];
+        return Promise.resolve({ node: 'a', isSure: this.isSure, holder, note, why: null });
+      },
+      silentMs: () => Promise.resolve(this.silentMs),
+      writeNote: async (_volume, note) => {
+        this.do('note');
+        this.note = await Promise.resolve(note);
+      },
+      attach: async (volume, take) => {
+        this.do(`${take ? 'take' : 'attach'} ${volume}`);
+        if (volume === 'db') this.holder = 'a';
+        else this.other = 'a';
+        if (this.meanwhile !== null) [this.note, this.meanwhile] = [this.meanwhile, null];
+        this.attached = await Promise.resolve([...this.attached, volume]);
+      },
+      detach: async (volume) => {
+        this.do(`detach ${volume}`);
+        if (volume === 'db') this.holder = null;
+        else this.other = null;
+        this.attached = await Promise.resolve(this.attached.filter((one) => one !== volume));
+      },
+    };
+  }
+
+  private machine(): Machine {
+    return {
+      state: () => Promise.resolve({ mounted: this.isUp ? 1 : 0, hasAddress: false, service: this.service }),
+      check: () => Promise.resolve(this.unwell),
+      up: async (deviceOf) => {
+        this.do(`up ${deviceOf('db') ?? ''}`);
+        [this.isUp, this.service] = await Promise.resolve([true, 'running'] as const);
+        return [];
+      },
+      restart: async () => {
+        this.do('restart');
+        this.service = await Promise.resolve('running' as const);
+      },
+      down: async (manner) => {
+        this.do(`down ${manner}`);
+        [this.isUp, this.service] = await Promise.resolve([false, 'stopped'] as const);
+      },
+    };
+  }
+}
+
+let fake: Fake;
+
+beforeEach(() => {
+  fake = new Fake();
+});
+
+describe('a start', () => {
+  it('attaches, writes a new note, brings up; a second look does nothing', async () => {
+    const before = parseNote(fake.note, 'pg')!.changes;
+    expect(await fake.look()).toEqual(['attach db', 'note', 'attach wal', 'up /dev/db']);
+    expect(parseNote(fake.note, 'pg')?.changes).toBe(before + 1);
+    expect(await fake.look()).toEqual([]);
+    expect(fake.runner.view).toMatchObject({ state: 'running', on: 'a', next: 'b', why: '' });
+  });
+
+  it('takes from a silent node all volumes, and from no other one', async () => {
+    Object.assign(fake, { holder: 'b', other: 'b', silentMs: { b: 10_000 } });
+    expect(await fake.look()).toEqual(['take db', 'note', 'take wal', 'up /dev/db']);
+  });
+
+  it('that was interrupted goes on at the next node, which takes each volume from its own silent holder', async () => {
+    Object.assign(fake, { holder: null, other: 'b', silentMs: { b: 10_000 } });
+    expect(await fake.look()).toEqual(['attach db', 'note', 'take wal', 'up /dev/db']);
+  });
+
+  it('waits while the servers see the holder of another volume, and is not a failure of this node', async () => {
+    Object.assign(fake, { other: 'c', silentMs: { c: 0 } });
+    expect(await fake.look()).toEqual(['attach db', 'note']);
+    expect(fake.runner.view.why).toContain('Node c holds wal');
+    expect(await fake.look(5000)).toEqual(['note']);
+    fake.other = null;
+    expect(await fake.look(5000)).toEqual(['note', 'attach wal', 'up /dev/db']);
+    expect(parseNote(fake.note, 'pg')?.failures).toEqual([]);
+  });
+
+  it('overwrites no note that another node has written meanwhile', async () => {
+    fake.meanwhile = printNote(changed(startedNote('pg', null), { enabled: false }));
+    expect(await fake.look()).toEqual(['attach db', 'detach db']);
+    expect(await fake.look(5000)).toEqual([]);
+    expect(fake.runner.view.state).toBe('disabled');
+  });
+
+  it('does not begin with a volume that other nodes may write to at the same time', async () => {
+    fake.shared.add('db');
+    expect(await fake.look()).toEqual(['attach db', 'note', 'attach wal']);
+    expect(fake.runner.view.why).toContain('db is shared');
+  });
+
+  it('of what this node seems to hold needs a new note, which the servers refuse if it has lost it', async () => {
+    Object.assign(fake, { attached: ['db', 'wal'] });
+    fake.failing.add('note');
+    expect(await fake.look()).toEqual(['note', 'down at once', 'detach wal', 'detach db']);
+  });
+
+  it('touches nothing on this machine before the first start', async () => {
+    Object.assign(fake, { note: null, isUp: true, service: 'running' });
+    expect(await fake.look()).toEqual([]);
+    expect(fake.runner.isHere).toBe(false);
+  });
+
+  it('whose note cannot be written keeps no volumes', async () => {
+    fake.note = printNote(changed(startedNote('pg', null), { preferred: 'a', preferredMs: fake.clock.wallMs() }));
+    fake.failing.add('note');
+    expect(await fake.look()).toEqual(['attach db', 'note', 'down at once', 'detach db']);
+    expect(fake.holder).toBeNull();
+    expect(await fake.look(), 'it waits before it tries again').toEqual([]);
+    fake.failing.clear();
+    expect(await fake.look(5000)).toEqual(['attach db', 'note', 'attach wal', 'up /dev/db']);
+  });
+
+  it('that fails is noted, and the application is given away', async () => {
+    fake.failing.add('up /dev/db');
+    await fake.look();
+    expect(await fake.look(), 'at once').toEqual(['note', 'down orderly', 'detach wal', 'detach db']);
+    expect(parseNote(fake.note, 'pg')).toMatchObject({ preferred: 'b', failures: [{ node: 'a', final: true }], why: 'up /dev/db failed' });
+  });
+
+  it('does not follow an attach that another node was faster with', async () => {
+    fake.failing.add('attach db');
+    expect(await fake.look()).toEqual(['attach db']);
+    expect(parseNote(fake.note, 'pg')?.failures).toEqual([]);
+  });
+});
+
+describe('while it runs', () => {
+  beforeEach(async () => {
+    await fake.look();
+  });
+
+  it('a failed check restarts it, and a check that began before the restart does not count', async () => {
+    fake.unwell = 'bad';
+    expect(await fake.look(5000)).toEqual(['note', 'restart']);
+    expect(await fake.look(1000), 'the next check is not due').toEqual([]);
+    expect(await fake.look(5000)).toEqual(['note', 'down orderly', 'detach wal', 'detach db']);
+    expect(parseNote(fake.note, 'pg')).toMatchObject({ preferred: 'b', why: 'bad' });
+  });
+
+  it('a service that ends by itself is restarted', async () => {
+    fake.service = 'stopped';
+    expect(await fake.look()).toEqual(['note', 'restart']);
+  });
+
+  it('when another node has taken it, all is removed here, and tried again until it is', async () => {
+    Object.assign(fake, { attached: ['wal'], holder: 'b', silentMs: { b: 0 } });
+    fake.failing.add('down at once');
+    expect(await fake.look()).toEqual(['down at once']);
+    expect(fake.runner.view.why).toBe('down at once failed');
+    fake.failing.clear();
+    expect(await fake.look(5000)).toEqual(['down at once', 'detach wal']);
+    expect(fake.runner.view).toMatchObject({ state: 'running', on: 'b' });
+  });
+
+  it('an rsiod that restarts, and whose volumes come back, does not end it', async () => {
+    Object.assign(fake, { attached: [], awaited: ['db', 'wal'] });
+    expect(await fake.look()).toEqual([]);
+    Object.assign(fake, { attached: ['db', 'wal'], awaited: [] });
+    expect(await fake.look()).toEqual([]);
+  });
+
+  it('an rsiod that hangs ends it after the time of silence, and it starts again when nobody has taken it', async () => {
+    expect(await fake.look(1000, false)).toEqual([]);
+    expect(await fake.look(10_000, false)).toEqual(['down at once']);
+    expect(await fake.look()).toEqual(['note', 'up /dev/db']);
+  });
+
+  it('a stop is an order, and what it leaves is tried again', async () => {
+    const stopped = fake.runner.commands.give('stop', null);
+    fake.failing.add('down orderly');
+    expect(await fake.look()).toEqual(['note']);
+    expect(await fake.look()).toEqual(['down orderly']);
+    fake.failing.clear();
+    expect(await fake.look(5000)).toEqual(['down orderly', 'detach wal', 'detach db']);
+    await fake.look();
+    await stopped;
+    expect(fake.runner.view).toMatchObject({ state: 'stopped', on: null });
+  });
+
+  it('a move names the node in the note; a node that is silent is refused', async () => {
+    fake.silentMs = { b: 20_000 };
+    const refused = fake.runner.commands.give('move', 'b');
+    await fake.look();
+    await expect(refused).rejects.toThrow('The servers have no path of node b');
+    fake.silentMs = { b: 0 };
+    const moved = fake.runner.commands.give('move', 'b');
+    await fake.look();
+    expect(await fake.look()).toEqual(['down orderly', 'detach wal', 'detach db']);
+    fake.holder = 'b';
+    await fake.look();
+    await moved;
+  });
+
+  it('a move without a node goes to the next one, and is done when that one has it', async () => {
+    fake.silentMs = { b: 0 };
+    let isDone = false;
+    const moved = fake.runner.commands.give('move', null).then(() => (isDone = true));
+    for (let time = 0; time < 3; time++) await fake.look();
+    expect([fake.holder, isDone]).toEqual([null, false]);
+    fake.holder = 'b';
+    await fake.look();
+    await moved;
+  });
+
+  it('a drain gives it away', async () => {
+    fake.isDrained = true;
+    expect(await fake.look()).toEqual(['note', 'down orderly', 'detach wal', 'detach db']);
+    expect(parseNote(fake.note, 'pg')?.preferred).toBe('b');
+  });
+});
+
+describe('orders', () => {
+  it('for an application of another node are refused with its name', async () => {
+    Object.assign(fake, { holder: 'b', silentMs: { b: 0 } });
+    const refused = fake.runner.commands.give('stop', null);
+    await fake.look();
+    await expect(refused).rejects.toMatchObject({ code: 'E_HELD', message: 'Node b has pg: give the order there' });
+  });
+
+  it('nothing starts before the first order; a start writes the note first', async () => {
+    fake.note = null;
+    expect(await fake.look()).toEqual([]);
+    expect(fake.runner.view.state).toBe('new');
+    const started = fake.runner.commands.give('start', null);
+    expect(await fake.look()).toEqual(['attach db', 'note']);
+    expect(await fake.look()).toEqual(['note', 'attach wal', 'up /dev/db']);
+    await fake.look();
+    await started;
+  });
+
+  it('disable needs the volume for a moment, and leaves it', async () => {
+    const done = fake.runner.commands.give('disable', null);
+    expect(await fake.look()).toEqual(['attach db', 'note', 'detach db']);
+    await fake.look();
+    await done;
+    expect(fake.runner.view.state).toBe('disabled');
+    const refused = fake.runner.commands.give('start', null);
+    await fake.look();
+    await expect(refused).rejects.toThrow('pg is disabled');
+  });
+});

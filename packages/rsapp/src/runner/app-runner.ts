@@ -1,0 +1,372 @@
+// Runs one application on this node: gathers the facts, asks the decider, and carries out its order, one at a time. holding.ts takes the volumes.
+// Invariants: nothing starts before the servers have stored the note of this start; an order whose note could not be written keeps no volumes;
+// volumes are detached only when nothing of the application is left on this machine; what could not be removed is tried again, and named.
+// Rules: G46.
+
+import type { ApplicationConfig } from '@rsio/common/config/schema/types';
+import type { ApplicationView } from '@rsio/common/control/app-methods';
+import type { Clock } from '@rsio/common/lib/clock';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import type { Log } from '@rsio/common/log/log';
+import { decide, newMemory } from '../decider/decide.ts';
+import type { AppRules, Facts, Local, Memory, Order, Seen } from '../decider/facts.ts';
+import { type Note, parseNote } from '../decider/note.ts';
+import { RULES } from '../decider/rules.ts';
+import { CLEAN_RETRY_MS } from '../limits.ts';
+import type { Machine, Manner } from '../machine/machine.ts';
+import { isNamed, type Sight, type VolumeFacts, type Volumes } from '../sight/rsiod-sight.ts';
+import { Commands } from './commands.ts';
+import { Holding, isWaiting } from './holding.ts';
+
+export interface RunnerPorts {
+  readonly clock: Clock;
+  readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
+  readonly sight: Sight;
+  isDrained(): boolean;
+}
+
+type Phase = 'starting' | 'stopping' | null;
+
+export class AppRunner {
+  readonly app: ApplicationConfig;
+  readonly commands: Commands;
+  private readonly ports: RunnerPorts;
+  private readonly machine: Machine;
+  private readonly holding: Holding;
+  private readonly rules: AppRules;
+  private memory: Memory;
+  private me = '';
+  private seen: Seen | null = null;
+  private local: Local = { holds: 'unknown', isUp: false, isRunning: false, failure: null };
+  private failure: Local['failure'] = null;
+  /** The service ran at the last look, so that its end is a failure. */
+  private ran = false;
+  private checkedMs = -Infinity;
+  /** A stop has left something behind. */
+  private isUnfinished = false;
+  private notBeforeMs = 0;
+  private phase: Phase = null;
+  private why = '';
+  private shown = '';
+  private sinceMs: number;
+
+  constructor(app: ApplicationConfig, machine: Machine, ports: RunnerPorts) {
+    this.app = app;
+    this.machine = machine;
+    this.ports = ports;
+    this.holding = new Holding(app, ports.sight);
+    const { name, nodes, silentMs, startDelayMs, restarts, failBack, onIsolation } = app;
+    this.rules = { name, nodes, silentMs, startDelayMs, restarts, failBack, stopsInIsolation: onIsolation === 'stop' };
+    this.memory = newMemory(ports.clock.monotonicMs());
+    this.sinceMs = ports.clock.wallMs();
+    this.commands = new Commands(this);
+  }
+
+  /** `volumes`: null if rsiod does not answer. Must not be called before an earlier call has ended. */
+  async look(volumes: Volumes | null): Promise<void> {
+    const { clock } = this.ports;
+    await this.gather(volumes);
+    const nowMs = clock.monotonicMs();
+    if (this.seen?.isSure === true && (await this.commands.next())) return this.noteShown();
+    const { memory, order } = decide(this.rules, this.memory, this.facts(nowMs));
+    this.memory = memory;
+    if (order.kind === 'none') {
+      if (!this.isUnfinished) this.why = order.why;
+    } else if (nowMs >= this.notBeforeMs) await this.execute(order);
+    this.commands.settle();
+    this.noteShown();
+  }
+
+  get view(): ApplicationView {
+    const { name, volumes, nodes } = this.app;
+    const { seen } = this;
+    const note = seen?.note ?? null;
+    const isKnown = seen !== null && note !== null && note !== 'unreadable';
+    const next = isKnown ? RULES.next(this.rules, { ...this.facts(0), me: seen.holder ?? '' }, seen, note) : null;
+    return {
+      ...{
+        name,
+        state: this.state,
+        on: seen?.isSure === true ? seen.holder : null,
+        sinceMs: this.sinceMs,
+        volumes: [...volumes],
+        nodes: [...nodes],
+      },
+      ...{ next, why: this.why },
+    };
+  }
+
+  get node(): string {
+    return this.me;
+  }
+
+  // --- for commands
+
+  get note(): Note | null {
+    const note = this.seen?.note ?? null;
+    if (note === 'unreadable') throw new RsError('E_VOLUME', `The note of ${this.app.name} cannot be read: see the log of rsapp`);
+    return note;
+  }
+
+  get holder(): string | null {
+    return this.seen?.holder ?? null;
+  }
+
+  get isHeld(): boolean {
+    return this.local.holds === true;
+  }
+
+  get isRunning(): boolean {
+    return this.local.isRunning;
+  }
+
+  get isUp(): boolean {
+    return this.local.isUp;
+  }
+
+  /** Something of the application is here, or will be: a drain waits for its end, and its section stays. */
+  get isHere(): boolean {
+    const note = this.seen?.isSure === true ? this.seen.note : 'unreadable';
+    if (note === null) return false;
+    return this.local.isUp || (this.isHeld && note !== 'unreadable' && RULES.isWanted(note));
+  }
+
+  get wallMs(): number {
+    return this.ports.clock.wallMs();
+  }
+
+  get nowMs(): number {
+    return this.ports.clock.monotonicMs();
+  }
+
+  /** True if the servers do not see the node. */
+  isSilent(node: string): boolean {
+    return this.seen === null || RULES.isSilent(this.rules, this.seen, node);
+  }
+
+  /** Writes a note as the holder; attaches the first volume for that if nobody holds it, and detaches it again unless `keeps`. */
+  async writeAs(note: Note, keeps: boolean): Promise<void> {
+    const { holding } = this;
+    if (this.isHeld) return await this.write(note);
+    await holding.takeFirst(null, this.note);
+    try {
+      await this.write(note);
+    } catch (thrown) {
+      await holding.detach([holding.first]);
+      throw thrown;
+    }
+    if (!keeps) await holding.detach([holding.first]);
+    this.notBeforeMs = 0;
+  }
+
+  // --- facts
+
+  private get state(): ApplicationView['state'] {
+    if (this.phase !== null) return this.phase;
+    const { seen, local } = this;
+    if (local.isRunning && local.holds !== false) return 'running';
+    if (seen === null || !seen.isSure || seen.note === 'unreadable') return 'unknown';
+    if (seen.note === null) return 'new';
+    if (!seen.note.enabled) return 'disabled';
+    if (!seen.note.started) return 'stopped';
+    return seen.holder !== null && seen.holder !== this.me && !RULES.isOpen(this.rules, this.facts(0), seen) ? 'running' : 'waiting';
+  }
+
+  private facts(nowMs: number): Facts {
+    const { me, seen, local } = this;
+    return { ...{ me, nowMs, seen, local }, wallMs: this.ports.clock.wallMs(), isDrained: this.ports.isDrained() };
+  }
+
+  private async gather(volumes: Volumes | null): Promise<void> {
+    const isThere = (list: readonly { readonly label: string }[]): boolean => list.some((one) => isNamed(this.holding.first, one));
+    const isUnknown = volumes === null || (!isThere(volumes.attached) && isThere(volumes.awaited));
+    const holds = isUnknown ? 'unknown' : isThere(volumes.attached);
+    this.seen = volumes === null ? null : await this.see(holds === true);
+    const { mounts, address } = this.app;
+    const { mounted, hasAddress, service } = await this.machine.state();
+    const isComplete = mounted === mounts.length && (address === null || hasAddress);
+    let isRunning = service === 'running' && isComplete;
+    if (isRunning && holds === true) {
+      const why = await this.checked();
+      if (why !== null) {
+        this.failure = { why, final: false };
+        isRunning = false;
+      }
+    } else if (this.ran && holds === true && service !== 'running')
+      this.failure ??= { why: service === 'failed' ? 'The service has failed' : 'The service has ended', final: false };
+    this.ran = isRunning;
+    const isUp = mounted > 0 || hasAddress || service !== 'stopped' || this.isUnfinished;
+    this.local = { holds, isUp, isRunning, failure: holds === true ? this.failure : null };
+  }
+
+  private async checked(): Promise<string | null> {
+    const nowMs = this.ports.clock.monotonicMs();
+    if (nowMs - this.checkedMs < this.app.checkIntervalMs) return null;
+    const why = await this.machine.check();
+    this.checkedMs = this.ports.clock.monotonicMs();
+    return why;
+  }
+
+  private async see(holds: boolean): Promise<Seen | null> {
+    const { sight } = this.ports;
+    let facts: VolumeFacts;
+    try {
+      facts = await sight.facts(this.holding.first, !holds);
+      this.me = facts.node;
+      const others = this.app.nodes.filter((node) => node !== facts.node);
+      const silentMs = await sight.silentMs(this.holding.first, [
+        ...new Set([...others, ...(facts.holder === null ? [] : [facts.holder])]),
+      ]);
+      return { isSure: facts.isSure, holder: holds ? facts.node : facts.holder, note: this.noteOf(facts), silentMs };
+    } catch (thrown) {
+      this.why = toRsError(thrown).message;
+      return null;
+    }
+  }
+
+  private noteOf({ note }: VolumeFacts): Note | null | 'unreadable' {
+    try {
+      return parseNote(note, this.app.name);
+    } catch (thrown) {
+      const { message } = toRsError(thrown);
+      if (this.why !== message) this.ports.log.error(message);
+      this.why = message;
+      return 'unreadable';
+    }
+  }
+
+  // --- orders
+
+  private async execute(order: Order): Promise<void> {
+    const { log, clock } = this.ports;
+    const { name } = this.app;
+    this.phase = order.kind === 'start' || order.kind === 'restart' ? 'starting' : order.kind === 'save' ? null : 'stopping';
+    this.noteShown();
+    try {
+      if ('why' in order && order.why !== '') log.warn(`${name}: ${order.why}`);
+      await this.carryOut(order);
+      this.isUnfinished = false;
+      this.why = order.kind === 'none' || !('why' in order) ? '' : order.why;
+    } catch (thrown) {
+      const { message } = toRsError(thrown);
+      // A failure that comes again is logged once.
+      if (this.why !== message) log.error(`${name}: ${message}`);
+      this.why = message;
+      // After a failure of the service, the next order is another one.
+      const isSameAgain = this.failure === null || (order.kind !== 'start' && order.kind !== 'restart');
+      if (isSameAgain) this.notBeforeMs = clock.monotonicMs() + CLEAN_RETRY_MS;
+    } finally {
+      this.phase = null;
+    }
+  }
+
+  private async carryOut(order: Order): Promise<void> {
+    switch (order.kind) {
+      case 'none':
+        return;
+      case 'save':
+        return await this.write(order.note);
+      case 'start':
+        return await this.start(order.from, order.note);
+      case 'restart':
+        return await this.restart(order.note);
+      case 'stop':
+        if (order.note !== null && this.isHeld) await this.tryToWrite(order.note);
+        return await this.takeDown('orderly', true);
+      case 'halt':
+        return await this.takeDown('at once', false);
+      case 'clean':
+        await this.takeDown('at once', false);
+        this.isUnfinished = true;
+        return await this.holding.detach(await this.holding.held());
+    }
+  }
+
+  private async start(from: string | null, note: Note): Promise<void> {
+    const { log } = this.ports;
+    const { name } = this.app;
+    if (!this.isHeld) {
+      if (from !== null) log.warn(`${name}: node ${from} is silent, and its volumes are taken over`);
+      await this.holding.takeFirst(from, this.note);
+    }
+    try {
+      await this.write(note);
+    } catch (thrown) {
+      await this.takeDown('at once', true).catch(() => undefined);
+      throw thrown;
+    }
+    try {
+      const attached = await this.holding.takeOthers();
+      const warnings = await this.machine.up((volume) => attached.find((one) => isNamed(volume, one))?.device ?? null);
+      for (const warning of warnings) log.warn(`${name}: ${warning}`);
+    } catch (thrown) {
+      // What a server refuses for a while says nothing about this node, and another node would meet the same.
+      if (!isWaiting(thrown)) this.failure = { why: toRsError(thrown).message, final: true };
+      throw thrown;
+    }
+    this.began();
+    log.info(`${name} runs on this node`);
+  }
+
+  private async restart(note: Note): Promise<void> {
+    try {
+      await this.write(note);
+    } catch (thrown) {
+      await this.takeDown('orderly', true);
+      throw thrown;
+    }
+    this.failure = null;
+    try {
+      await this.machine.restart();
+    } catch (thrown) {
+      this.failure = { why: toRsError(thrown).message, final: false };
+      throw thrown;
+    }
+    this.began();
+  }
+
+  /** A check that began before does not count. */
+  private began(): void {
+    this.failure = null;
+    this.ran = true;
+    this.checkedMs = this.ports.clock.monotonicMs();
+  }
+
+  private async takeDown(manner: Manner, detaches: boolean): Promise<void> {
+    this.isUnfinished = true;
+    this.ran = false;
+    await this.machine.down(manner);
+    if (detaches) {
+      const { holding } = this;
+      const held = await holding.held();
+      // After a reboot, the hold of the first volume may be all that is left.
+      if (held.length === 0 && this.holder === this.me && this.seen?.isSure === true) {
+        await this.ports.sight.attach(holding.first, false);
+        held.push(holding.first);
+      }
+      await holding.detach(held);
+    }
+    this.isUnfinished = false;
+    this.failure = null;
+  }
+
+  private async tryToWrite(note: Note): Promise<void> {
+    await this.write(note).catch((thrown: unknown) => {
+      this.ports.log.error(`${this.app.name} is stopped all the same: ${toRsError(thrown).message}`);
+    });
+  }
+
+  private async write(note: Note): Promise<void> {
+    const written = await this.holding.write(note, this.note);
+    if (this.seen !== null) this.seen = { ...this.seen, note: written };
+  }
+
+  private noteShown(): void {
+    const { state, on } = this.view;
+    const shown = `${state} ${on ?? ''}`;
+    if (shown === this.shown) return;
+    if (this.shown !== '') this.ports.log.info(`${this.app.name} is ${state}${on === null ? '' : ` on ${on}`}`);
+    this.shown = shown;
+    this.sinceMs = this.ports.clock.wallMs();
+  }
+}

@@ -1,0 +1,147 @@
+// All applications of this node: looks at each of them at an interval, answers the control socket, and follows the configuration. Invariants: an
+// application that hangs delays no other one; a change of the configuration never touches an application that runs here.
+
+import { isDeepStrictEqual } from 'node:util';
+import type { ApplicationConfig } from '@rsio/common/config/schema/types';
+import type { AppOrder, ApplicationView } from '@rsio/common/control/app-methods';
+import type { Clock, Timer } from '@rsio/common/lib/clock';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { quoteText } from '@rsio/common/lib/units';
+import type { Log } from '@rsio/common/log/log';
+import { COMMAND_WAIT_MS, APPLICATION_LOOK_MS } from '../limits.ts';
+import type { Machine } from '../machine/machine.ts';
+import type { Sight, Volumes } from '../sight/rsiod-sight.ts';
+import { AppRunner } from './app-runner.ts';
+
+export interface DeskPorts {
+  readonly clock: Clock;
+  readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
+  readonly sight: Sight;
+  machineOf(app: ApplicationConfig): Machine;
+  isDrained(): boolean;
+  /** Durable when the promise resolves. */
+  setDrained(isDrained: boolean): Promise<void>;
+}
+
+interface Place {
+  readonly runner: AppRunner;
+  looking: Promise<void> | null;
+}
+
+export class Desk {
+  private readonly ports: DeskPorts;
+  private readonly places = new Map<string, Place>();
+  private timer: Timer | null = null;
+  private isOver = false;
+  private lastTrouble = '';
+
+  constructor(apps: readonly ApplicationConfig[], ports: DeskPorts) {
+    this.ports = ports;
+    for (const app of apps) this.add(app);
+  }
+
+  start(): void {
+    void this.tick();
+  }
+
+  /** Orders under way end first. Applications go on. */
+  async stop(): Promise<void> {
+    this.isOver = true;
+    this.timer?.cancel();
+    for (const { runner } of this.places.values()) runner.commands.stop('rsapp ends; the application goes on');
+    await Promise.all([...this.places.values()].flatMap(({ looking }) => looking ?? []));
+  }
+
+  get views(): ApplicationView[] {
+    return [...this.places.values()].map(({ runner }) => runner.view);
+  }
+
+  get node(): string {
+    return [...this.places.values()].map(({ runner }) => runner.node).find((node) => node !== '') ?? '';
+  }
+
+  async order(name: string, order: AppOrder, to: string | null): Promise<ApplicationView> {
+    const place = this.places.get(name);
+    if (place === undefined)
+      throw new RsError('E_USAGE', `There is no application ${quoteText(name)}: known are ${[...this.places.keys()].join(', ') || 'none'}`);
+    await place.runner.commands.give(order, to);
+    return place.runner.view;
+  }
+
+  async drain(isDrained: boolean): Promise<void> {
+    await this.ports.setDrained(isDrained);
+    this.ports.log.info(isDrained ? 'This node is drained' : 'The drain of this node has ended');
+    const { clock } = this.ports;
+    const endMs = clock.monotonicMs() + COMMAND_WAIT_MS;
+    for (;;) {
+      const left = [...this.places.values()].find(({ runner }) => runner.isHere);
+      if (!isDrained || left === undefined || this.isOver || !this.ports.isDrained()) return;
+      if (clock.monotonicMs() >= endMs) throw stillHere(left.runner.view);
+      await new Promise<void>((resolve) => clock.after(APPLICATION_LOOK_MS, resolve));
+    }
+  }
+
+  /** Returns a sentence for each change. Throws E_IN_USE if an application that runs here would change. */
+  follow(apps: readonly ApplicationConfig[]): string[] {
+    const next = new Map(apps.map((app) => [app.name, app]));
+    const same = (app: ApplicationConfig): boolean => isDeepStrictEqual({ ...next.get(app.name), line: 0 }, { ...app, line: 0 });
+    const touched = [...this.places.values()].filter(({ runner }) => !same(runner.app));
+    const busy = touched.find(({ runner, looking }) => runner.isHere || looking !== null);
+    if (busy !== undefined) {
+      const { name } = busy.runner.app;
+      throw new RsError(
+        'E_IN_USE',
+        `Application ${name} is on this node, so that its section stays: rsconfig app stop ${name}, or try again`,
+      );
+    }
+    const applied = touched.map(({ runner }) => {
+      const { name } = runner.app;
+      runner.commands.stop('Its section in rscltcfg has changed: give the order again');
+      this.places.delete(name);
+      return next.has(name) ? `Application ${name} has changed` : `Application ${name} was removed`;
+    });
+    for (const app of apps) {
+      if (this.places.has(app.name)) continue;
+      if (!touched.some(({ runner }) => runner.app.name === app.name)) applied.push(`Application ${app.name} was added`);
+      this.add(app);
+    }
+    return applied;
+  }
+
+  private add(app: ApplicationConfig): void {
+    const { ports } = this;
+    this.places.set(app.name, { runner: new AppRunner(app, ports.machineOf(app), ports), looking: null });
+  }
+
+  private async tick(): Promise<void> {
+    const volumes = await this.volumes();
+    for (const place of this.places.values()) {
+      if (this.isOver || place.looking !== null) continue;
+      place.looking = place.runner
+        .look(volumes)
+        .catch((thrown: unknown) => this.ports.log.error(`${place.runner.app.name}: ${toRsError(thrown).message}`))
+        .finally(() => (place.looking = null));
+    }
+    if (!this.isOver) this.timer = this.ports.clock.after(APPLICATION_LOOK_MS, () => void this.tick());
+  }
+
+  private async volumes(): Promise<Volumes | null> {
+    try {
+      const volumes = this.places.size === 0 ? null : await this.ports.sight.volumes();
+      this.lastTrouble = '';
+      return volumes;
+    } catch (thrown) {
+      const { message } = toRsError(thrown);
+      if (message !== this.lastTrouble) this.ports.log.warn(`rsiod does not answer: ${message}`);
+      this.lastTrouble = message;
+      return null;
+    }
+  }
+}
+
+function stillHere({ name, why }: ApplicationView): RsError {
+  return new RsError(
+    'E_TIMEOUT',
+    `${name} is still here${why === '' ? '' : ` (${why})`}: this node stays drained, and rsapp goes on trying`,
+  );
+}

@@ -1,0 +1,108 @@
+// The volumes of one application on this node: takes them, proves that this node holds them, writes the note, and gives them back. Invariants: a
+// volume is taken from another node only if the servers of this volume agree that this node is silent; nothing starts before the servers have
+// stored a new note of this node, which they refuse if another node has the volume meanwhile; a note that has changed is never overwritten.
+
+import { isDeepStrictEqual } from 'node:util';
+import type { ApplicationConfig } from '@rsio/common/config/schema/types';
+import { type ErrorCode, RsError, toRsError } from '@rsio/common/lib/errors';
+import { changed, type Note, parseNote, printNote } from '../decider/note.ts';
+import { type Attached, isNamed, type Sight } from '../sight/rsiod-sight.ts';
+
+/** Refusals of a server that end by themselves, so that the node waits and is not said to have failed. */
+const WAITING: readonly ErrorCode[] = ['E_HELD', 'E_TAKEN', 'E_BUSY', 'E_MOVED'];
+
+export class Holding {
+  private readonly app: Pick<ApplicationConfig, 'name' | 'volumes' | 'silentMs'>;
+  private readonly sight: Sight;
+
+  constructor(app: Pick<ApplicationConfig, 'name' | 'volumes' | 'silentMs'>, sight: Sight) {
+    this.app = app;
+    this.sight = sight;
+  }
+
+  get first(): string {
+    return this.app.volumes[0] ?? '';
+  }
+
+  /**
+   * Attaches the first volume. `from`: the silent node that has it; null: none has. `noted`: the note on which the decision rests. Throws
+   * E_HELD or E_BUSY if the decision does not fit any more; the volume is not attached then.
+   */
+  async takeFirst(from: string | null, noted: Note | null): Promise<void> {
+    const { first } = this;
+    if (from !== null) {
+      const holder = await this.silentHolder(first);
+      if (holder !== null && holder !== from) throw new RsError('E_HELD', `${first} is held by ${holder} now`);
+    }
+    await this.sight.attach(first, from !== null);
+    try {
+      // Until the volume was attached, another holder could have written. From now on, only this node writes.
+      const { note, isSure, why } = await this.sight.facts(first, true);
+      if (!isSure) throw new RsError('E_BUSY', `The note of ${this.app.name} cannot be read: ${why ?? 'too few servers answer'}`);
+      if (!isDeepStrictEqual(parseNote(note, this.app.name), noted))
+        throw new RsError('E_BUSY', `The note of ${this.app.name} has changed meanwhile, and is read again`);
+    } catch (thrown) {
+      await this.sight.detach(first);
+      throw thrown;
+    }
+  }
+
+  /** Attaches the other volumes, and returns all. Throws an error for which `isWaiting` tells whether it ends by itself. */
+  async takeOthers(): Promise<readonly Attached[]> {
+    const { sight } = this;
+    const before = await this.attached();
+    for (const volume of this.app.volumes.slice(1)) {
+      if (before.some((one) => isNamed(volume, one))) continue;
+      await sight.attach(volume, (await this.silentHolder(volume)) !== null);
+    }
+    const attached = await this.attached();
+    for (const volume of this.app.volumes) {
+      const one = attached.find((each) => isNamed(volume, each));
+      if (one === undefined) throw new RsError('E_TAKEN', `${volume} was taken by another node meanwhile`);
+      if (!one.isExclusive)
+        throw new RsError(
+          'E_CONFIG',
+          `${volume} is shared or read-only here, so that two nodes could run ${this.app.name}: change its right`,
+        );
+    }
+    return attached;
+  }
+
+  async held(): Promise<string[]> {
+    const attached = await this.attached();
+    return this.app.volumes.filter((volume) => attached.some((one) => isNamed(volume, one)));
+  }
+
+  /** The first volume goes last, because the application is free then. */
+  async detach(volumes: readonly string[]): Promise<void> {
+    for (const volume of volumes.toReversed()) await this.sight.detach(volume);
+  }
+
+  /**
+   * Writes a note that the servers do not have, and returns it. `before`: the note that they have. An equal note would be answered without the
+   * servers, and would prove nothing.
+   */
+  async write(note: Note, before: Note | null): Promise<Note> {
+    const next = before !== null && before.changes >= note.changes ? changed(note, {}) : note;
+    await this.sight.writeNote(this.first, printNote(next));
+    return next;
+  }
+
+  private async attached(): Promise<readonly Attached[]> {
+    return (await this.sight.volumes()).attached;
+  }
+
+  /** The other node that holds the volume and that its servers do not see; null if none holds it. */
+  private async silentHolder(volume: string): Promise<string | null> {
+    const { holder, node, isSure, why } = await this.sight.facts(volume, true);
+    if (!isSure) throw new RsError('E_BUSY', `It is not known who holds ${volume}: ${why ?? 'too few servers answer'}`);
+    if (holder === null || holder === node) return null;
+    const { [holder]: silentMs = 0 } = await this.sight.silentMs(volume, [holder]);
+    if (silentMs >= this.app.silentMs) return holder;
+    throw new RsError('E_HELD', `Node ${holder} holds ${volume}, and the servers see this node: detach it there`);
+  }
+}
+
+export function isWaiting(thrown: unknown): boolean {
+  return WAITING.includes(toRsError(thrown).code);
+}

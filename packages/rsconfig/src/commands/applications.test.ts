@@ -1,0 +1,74 @@
+// The commands about applications: edits of the client's file, tables, and the orders that rsapp gets. applications.test.ts in test/integration has
+// real daemons.
+
+import { describe, expect, test } from 'vitest';
+import type { ApplicationView } from '@rsio/common/control/app-methods';
+import { RsError } from '@rsio/common/lib/errors';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { contextOf } from '../testing/context.ts';
+import { APP_LIST, APP_MOVE, APP_REMOVE, APP_SHOW, APP_START, NODE_DRAIN } from './applications.ts';
+
+const clock = new FakeClock();
+const APP: ApplicationView = {
+  ...{ name: 'postgres', state: 'running', on: 'big-2', sinceMs: clock.wallMs() - 65_000, volumes: ['db', 'wal'] },
+  ...{ nodes: ['big-2', 'big-6'], next: 'big-6', why: '' },
+};
+
+function scene(applications: readonly ApplicationView[] = [APP], drained = false) {
+  const said = { out: '', notes: [] as string[], calls: [] as unknown[] };
+  const context = contextOf({
+    clock,
+    out: (text) => (said.out += text),
+    note: (text) => said.notes.push(text),
+    callApp: (method, params) => {
+      said.calls.push([method, params]);
+      return Promise.resolve({ node: 'big-2', drained, applications, application: applications[0] });
+    },
+  });
+  return { context, said };
+}
+
+describe('app list', () => {
+  test('has a line for each application', async () => {
+    const { context, said } = scene([APP, { ...APP, name: 'x', state: 'waiting', on: null, next: null, why: 'too\u001bfew' }]);
+    await APP_LIST.run(context, {}, []);
+    expect(said.out.split('\n')).toEqual([
+      'APPLICATION  STATE    ON     SINCE  VOLUMES  NEXT   WHY',
+      'postgres     running  big-2  65s    db wal   big-6  -',
+      expect.stringMatching(/^x +waiting +- +65s +db wal +- +too\\x1bfew$/i),
+      '',
+    ]);
+  });
+
+  test('says that the node is drained, and that there is none', async () => {
+    const { context, said } = scene([], true);
+    await APP_LIST.run(context, {}, []);
+    expect([said.out, said.notes]).toEqual(['', [expect.stringContaining('drained'), expect.stringContaining('app add')]]);
+  });
+});
+
+test('app show shows one, or names the command that lists them', async () => {
+  const { context, said } = scene([{ ...APP, why: 'It failed' }]);
+  await APP_SHOW.run(context, {}, ['postgres']);
+  expect(said.out).toContain('State    running, on big-2, since 65s\n');
+  expect(said.out).toContain('Why      It failed\n');
+  await expect(APP_SHOW.run(context, {}, ['other'])).rejects.toThrow('rsconfig app list');
+});
+
+test('orders go to rsapp', async () => {
+  const { context, said } = scene();
+  await APP_START.run(context, {}, ['postgres']);
+  await APP_MOVE.run(context, { to: 'big-6' }, ['postgres']);
+  await NODE_DRAIN.run(context, { end: true }, []);
+  expect(said.calls).toEqual([
+    ['app-order', { name: 'postgres', order: 'start', to: null }],
+    ['app-order', { name: 'postgres', order: 'move', to: 'big-6' }],
+    ['drain', { end: true }],
+  ]);
+  expect(said.out).toBe('postgres runs on big-2\npostgres has moved to big-2 in 0.0 s\nthe drain of this node has ended\n');
+});
+
+test('an application that is here is not removed', async () => {
+  const { context } = scene();
+  await expect(APP_REMOVE.run(context, {}, ['postgres'])).rejects.toBeInstanceOf(RsError);
+});

@@ -1,0 +1,187 @@
+// Implements the `app` commands and `node drain`. `app add` and `app remove` edit the [application] sections of the client's configuration file;
+// the others ask rsapp, which runs the applications.
+
+import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
+import { alignColumns } from '@rsio/common/cli/table';
+import { addApplication, removeConfigSection } from '@rsio/common/config/rscltcfg-edit';
+import { APPLICATION, type AppOrder, type ApplicationView } from '@rsio/common/control/app-methods';
+import { RsError } from '@rsio/common/lib/errors';
+import { escapeControls } from '@rsio/common/lib/printable';
+import { flag, list, object, text } from '@rsio/common/lib/shape';
+import { printDuration, quoteText } from '@rsio/common/lib/units';
+import { type CommandContext, type ConfigCommand, defineCommand } from '../cli/context.ts';
+import { changeConfig, givenKeys } from '../cli/config-edit.ts';
+
+const COMPLETES_APP = '"${ask[@]}" app list | tail -n +2 | cut -d " " -f 1';
+const LIST = object({ node: text('Name of this node'), drained: flag('It gives its applications away'), applications: list(APPLICATION) });
+
+export const APP_LIST = defineCommand({
+  call: { by: 'words', words: 'app list' },
+  synopsis: 'app list',
+  summary: 'lists the applications of this node, and where they run',
+  options: { json: JSON_OPTION },
+  json: LIST,
+  operands: { min: 0, max: 0 },
+  run: async (context, { json }) => {
+    const { node, drained, applications } = await context.callApp('applications', {});
+    if (json) return printJson(context, { node, drained, applications });
+    if (drained) context.note(`Node ${node} is drained: rsconfig node drain --end ends that`);
+    if (applications.length === 0) context.note('rscltcfg has no application: rsconfig app add NAME adds one');
+    else context.out(`${tableOf(context, applications).join('\n')}\n`);
+    return 0;
+  },
+});
+
+export const APP_SHOW = defineCommand({
+  call: { by: 'words', words: 'app show' },
+  synopsis: 'app show NAME',
+  summary: 'shows an application, and why it does not run',
+  options: { json: JSON_OPTION },
+  json: APPLICATION,
+  operands: { min: 1, max: 1 },
+  completes: COMPLETES_APP,
+  run: async (context, { json }, [name = '']) => {
+    const { applications } = await context.callApp('applications', {});
+    const found = applications.find((one) => one.name === name);
+    if (found === undefined) throw new RsError('E_USAGE', `rsapp has no application ${quoteText(name)}: rsconfig app list lists them`);
+    if (json) return printJson(context, found);
+    const { state, on, volumes, nodes, next, why } = found;
+    const lines = [
+      `State    ${state}${on === null ? '' : `, on ${on}`}, since ${sinceOf(context, found)}`,
+      `Volumes  ${volumes.join(' ')}`,
+      `Nodes    ${nodes.join(' ')}`,
+      `Next     ${next ?? 'none is known to be able to take it over'}`,
+      ...(why === '' ? [] : [`Why      ${why}`]),
+    ];
+    context.out(`${lines.map(escapeControls).join('\n')}\n`);
+    return 0;
+  },
+});
+
+function tableOf(context: CommandContext, applications: readonly ApplicationView[]): string[] {
+  const rows = applications.map((one) =>
+    [one.name, one.state, one.on ?? '-', sinceOf(context, one), one.volumes.join(' '), one.next ?? '-', one.why || '-'].map(escapeControls),
+  );
+  return alignColumns(['APPLICATION', 'STATE', 'ON', 'SINCE', 'VOLUMES', 'NEXT', 'WHY'], rows);
+}
+
+function sinceOf({ clock }: CommandContext, { sinceMs }: ApplicationView): string {
+  return printDuration(Math.max(0, Math.round((clock.wallMs() - sinceMs) / 1000) * 1000));
+}
+
+function orderCommand(order: Exclude<AppOrder, 'move'>, summary: string, done: string): ConfigCommand {
+  return defineCommand({
+    call: { by: 'words', words: `app ${order}` },
+    synopsis: `app ${order} NAME`,
+    summary,
+    options: {},
+    operands: { min: 1, max: 1 },
+    completes: COMPLETES_APP,
+    run: async (context, _options, [name = '']) => {
+      const { application } = await context.callApp('app-order', { name, order, to: null });
+      context.out(`${name} ${done}${order === 'start' && application.on !== null ? ` on ${application.on}` : ''}\n`);
+      return 0;
+    },
+  });
+}
+
+export const APP_START = orderCommand('start', 'starts an application on this node', 'runs');
+export const APP_STOP = orderCommand('stop', 'stops an application until app start, also after reboots', 'is stopped');
+export const APP_ENABLE = orderCommand('enable', 'allows the start of an application again', 'is enabled');
+export const APP_DISABLE = orderCommand('disable', 'stops an application, and refuses app start', 'is disabled');
+
+export const APP_MOVE = defineCommand({
+  call: { by: 'words', words: 'app move' },
+  synopsis: 'app move NAME [--to NODE]',
+  summary: 'moves an application from this node to another one',
+  options: { to: { kind: 'text', value: 'NODE', help: 'default: the next node that the servers see' } },
+  operands: { min: 1, max: 1 },
+  completes: COMPLETES_APP,
+  run: async (context, { to }, [name = '']) => {
+    const beganMs = context.clock.monotonicMs();
+    const { application } = await context.callApp('app-order', { name, order: 'move', to });
+    const seconds = ((context.clock.monotonicMs() - beganMs) / 1000).toFixed(1);
+    context.out(`${name} has moved to ${application.on ?? to ?? ''} in ${seconds} s\n`);
+    return 0;
+  },
+});
+
+export const APP_ADD = defineCommand({
+  call: { by: 'words', words: 'app add' },
+  synopsis:
+    'app add NAME --on NAME[,...] --nodes NODE[,...]\n--service UNIT | --program FILE [--stop-program FILE]\n[--mounts PATH[,...]] [--check-program FILE]\n[--moving-address A/LEN]',
+  summary: 'adds an application to rscltcfg',
+  details: `Give the same command on each of the nodes. Other keys, such as silent,
+are in rscltcfg(5). A running rsapp applies the change at once. Then start the
+application once, on one node: rsconfig app start NAME.`,
+  options: {
+    on: { kind: 'text', value: 'NAME[,...]', help: 'volumes; the holder of the first one runs the application' },
+    nodes: { kind: 'text', value: 'NODE[,...]', help: 'nodes that may run it, in order of preference' },
+    service: { kind: 'text', value: 'UNIT', help: 'systemd unit, which must be disabled in systemd' },
+    program: { kind: 'text', value: 'FILE', help: 'program that is the service' },
+    'stop-program': { kind: 'text', value: 'FILE', help: 'program that ends it' },
+    'check-program': { kind: 'text', value: 'FILE', help: 'program that exits with 0 while the service is well' },
+    mounts: { kind: 'text', value: 'PATH[,...]', help: 'mounts; VOLUME=PATH if it is not on the first volume' },
+    'moving-address': { kind: 'text', value: 'A/LEN', help: 'address that moves along' },
+  },
+  operands: { min: 1, max: 1 },
+  run: async (context, options, [name = '']) => {
+    const { on: volumes, nodes, service, program, mounts } = options;
+    if (volumes === null || nodes === null) throw new RsError('E_USAGE', 'Its volumes or nodes are missing: add --on and --nodes');
+    const [stop, check, address] = [options['stop-program'], options['check-program'], options['moving-address']];
+    const keys = givenKeys({ volumes, mounts, service, start: program, stop, check, address, nodes });
+    await changeConfig(context, (document) => addApplication(document, name, keys), `application ${name} added`, null);
+    await reloadApps(context);
+    return 0;
+  },
+});
+
+export const APP_REMOVE = defineCommand({
+  call: { by: 'words', words: 'app remove' },
+  synopsis: 'app remove NAME',
+  summary: 'removes an application that is not here from rscltcfg',
+  options: {},
+  operands: { min: 1, max: 1 },
+  completes: COMPLETES_APP,
+  run: async (context, _options, [name = '']) => {
+    const there = await context.callApp('applications', {}).catch(() => null);
+    const found = there?.applications.find((one) => one.name === name);
+    if (there !== null && found !== undefined && found.on === there.node)
+      throw new RsError('E_IN_USE', `${name} is on this node: rsconfig app stop ${name}, or rsconfig app move ${name}`);
+    await changeConfig(
+      context,
+      (document) => removeConfigSection(document, { type: 'application', name }),
+      `application ${name} removed`,
+      null,
+    );
+    await reloadApps(context);
+    return 0;
+  },
+});
+
+export const NODE_DRAIN = defineCommand({
+  call: { by: 'words', words: 'node drain' },
+  synopsis: 'node drain [--end]',
+  summary: 'moves all applications away from this node',
+  details: `The drain lasts until node drain --end, also over reboots. An application that
+no other node can take is stopped, and waits for one.`,
+  options: { end: { kind: 'flag', help: 'end the drain' }, json: JSON_OPTION },
+  json: object({ drained: flag(), applications: list(APPLICATION) }),
+  operands: { min: 0, max: 0 },
+  run: async (context, { end, json }) => {
+    const answer = await context.callApp('drain', { end });
+    if (json) return printJson(context, answer);
+    context.out(end ? 'the drain of this node has ended\n' : 'this node is drained\n');
+    return 0;
+  },
+});
+
+async function reloadApps(context: CommandContext): Promise<void> {
+  try {
+    const { applied } = await context.callApp('reload', {});
+    for (const sentence of applied) context.out(`${escapeControls(sentence)}\n`);
+  } catch (thrown) {
+    if (!(thrown instanceof RsError) || thrown.code !== 'E_NOT_RUNNING') throw thrown;
+    context.note('rsapp is not running: it reads the file when it starts');
+  }
+}

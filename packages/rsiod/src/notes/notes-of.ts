@@ -1,0 +1,27 @@
+// Makes the notes of the volumes of this rsiod: connects volume-notes.ts with the attachments, the mirrors, the gates and the namespaces. In a
+// process without the volumes, only the questions have answers.
+
+import type { Clock } from '@rsio/common/lib/clock';
+import type { Attachments } from '../attachments/attachments.ts';
+import type { Gates } from '../gates/gates.ts';
+import { mirrorNamespaces } from '../mirrors/commands/namespaces.ts';
+import type { Namespace } from '../network/namespace.ts';
+import { VolumeNotes } from './volume-notes.ts';
+
+export interface NotesParts {
+  readonly clock: Clock;
+  readonly attachments: Pick<Attachments, 'offers' | 'list' | 'mirrors'>;
+  readonly gates: Pick<Gates, 'placesOf'>;
+  readonly namespaces: () => readonly Namespace[];
+}
+
+export function notesOf({ clock, attachments, gates, namespaces }: NotesParts): VolumeNotes {
+  return new VolumeNotes({
+    offers: () => attachments.offers,
+    serversIn: (namespace) => namespaces().find(({ config }) => config.name === namespace)?.orderedServers ?? [],
+    mirrorNamespaces: () => mirrorNamespaces(namespaces(), clock),
+    attached: () => attachments.list,
+    mirrorOf: ({ target }) => attachments.mirrors.of(target),
+    gatesOf: (volume) => gates.placesOf(volume).map(({ gate }) => gate),
+  });
+}

@@ -1,0 +1,140 @@
+// The notes at volumes: text of the holder that outlives its hold and that other clients can read. The note of a mirror is in its
+// configuration, that of another volume in its gate record. Invariants: only the holder writes, and servers check that; a note that was
+// answered is durable; a volume that a gate offers gets no note, because the gate would write its own copy of the record.
+
+import type { ControlMethods } from '@rsio/common/control/methods';
+import { LIST_WAIT_MS } from '@rsio/common/control/limits';
+import { NODES_ASKED_MAX } from '@rsio/common/control/note-methods';
+import { RsError } from '@rsio/common/lib/errors';
+import { VOLUME_NOTE_MAX_CHARS } from '@rsio/protocol/wire/limits';
+import { volumeNote } from '@rsio/protocol/wire/mirror-codec';
+import { type Choice, chooseVolume, labelOf, type ServerOffer } from '../attachments/offers.ts';
+import { ownersOf } from '../attachments/pool-owner.ts';
+import { noteIn, withNote } from '../gates/gate-record.ts';
+import type { AttachedMirror } from '../mirrors/attached-mirror.ts';
+import type { MirrorNamespace } from '../mirrors/commands/namespaces.ts';
+import { records, surveyMirror, type SurveyedMirror } from '../mirrors/commands/survey.ts';
+import { majorityOf } from '../mirrors/commands/verdicts.ts';
+import type { Server } from '../network/server.ts';
+import type { Volume } from '../volumes/volume.ts';
+import { NOTE_WAIT_MS } from './limits.ts';
+import { mirrorVerdict, type NoteVerdict, silentForAll } from './note-verdicts.ts';
+
+type Methods = Pick<ControlMethods, 'volume-note' | 'volume-note-set' | 'nodes-seen'>;
+
+export interface VolumeNotesPorts {
+  offers(): readonly ServerOffer[];
+  mirrorNamespaces(): readonly MirrorNamespace[];
+  /** The servers of a namespace. */
+  serversIn(namespace: string): readonly Server[];
+  attached(): readonly Volume[];
+  mirrorOf(volume: Volume): AttachedMirror | null;
+  /** Names of the gates that offer the volume. */
+  gatesOf(volume: Volume): readonly string[];
+}
+
+export class VolumeNotes {
+  private readonly ports: VolumeNotesPorts;
+  private turn: Promise<unknown> = Promise.resolve();
+
+  constructor(ports: VolumeNotesPorts) {
+    this.ports = ports;
+  }
+
+  async read({ volume, fresh }: Methods['volume-note']['params']): Promise<Methods['volume-note']['result']> {
+    if (fresh === true) await Promise.all(this.chosen(volume).offers.map(({ from }) => from.refresh(LIST_WAIT_MS)));
+    const choice = this.chosen(volume);
+    const { id, mirror, config } = choice.offers[0]!;
+    const verdict = mirror === null ? await this.ofPlain(choice) : mirrorVerdict(records((await this.survey(choice, mirror)).said));
+    return { volume: choice.label, id, node: config.nodename, isMirror: mirror !== null, ...verdict };
+  }
+
+  async write({ volume: name, note }: Methods['volume-note-set']['params']): Promise<Methods['volume-note-set']['result']> {
+    const attached = this.ports.attached();
+    const { label, offers } = chooseVolume(attached.map(asOffer), name, null);
+    const volume = attached.find((one) => labelOf(one) === label && one.id === offers[0]?.id);
+    if (volume === undefined) throw new RsError('E_UNKNOWN_VOLUME', `${label} is not attached here: its holder writes its note`);
+    checkNote(note);
+    const [gate] = this.ports.gatesOf(volume);
+    if (gate !== undefined) throw new RsError('E_IN_USE', `Gate ${gate} offers ${label}, so that it gets no note: remove it from the gate`);
+    const mirror = this.ports.mirrorOf(volume);
+    const refusal = mirror === null ? await this.writePlain(volume, note) : await mirror.keepNote(note, NOTE_WAIT_MS);
+    if (refusal !== '') throw new RsError('E_BUSY', `The note of ${label} was not written: ${refusal}`);
+    return {};
+  }
+
+  async seen({ volume, nodes }: Methods['nodes-seen']['params']): Promise<Methods['nodes-seen']['result']> {
+    if (nodes.length === 0) return { nodes: [], answered: 0 };
+    if (nodes.length > NODES_ASKED_MAX) throw new RsError('E_LIMIT', `${nodes.length} nodes are more than ${NODES_ASKED_MAX}: name fewer`);
+    const choice = this.chosen(volume);
+    const { id, mirror } = choice.offers[0]!;
+    const { servers, atLeast } = await this.judges(choice, mirror);
+    const asked = servers.map((server) => server.nodesSeen(id, nodes).catch(() => null));
+    const answers = (await Promise.all(asked)).filter((answer) => answer !== null);
+    const silent = silentForAll(answers, nodes.length, atLeast);
+    return { nodes: nodes.map((node, index) => ({ node, silentMs: silent[index] ?? 0 })), answered: answers.length };
+  }
+
+  /** The servers whose word counts, and how many must agree: most voters of a mirror; null: all that answer. */
+  private async judges(
+    choice: Choice<ServerOffer>,
+    mirror: string | null,
+  ): Promise<{ readonly servers: readonly Server[]; readonly atLeast: number | null }> {
+    if (mirror === null) return { servers: choice.offers.filter(({ isConnected }) => isConnected).map(({ from }) => from), atLeast: null };
+    const survey = await this.survey(choice, mirror);
+    const voters = survey.stored?.config.voters ?? [];
+    const known = this.ports.serversIn(choice.offers[0]?.namespace ?? '');
+    const servers = voters.flatMap(({ serverid }) => known.find((one) => one.serverid === serverid && one.isConnected) ?? []);
+    return { servers, atLeast: majorityOf(voters.length) };
+  }
+
+  private async ofPlain({ label, offers }: Choice<ServerOffer>): Promise<NoteVerdict> {
+    const connected = offers.filter(({ isConnected }) => isConnected);
+    const [owners = connected] = ownersOf(connected).values();
+    const [owner] = owners;
+    if (owner === undefined) return { isSure: false, holder: null, note: null, why: `No server that offers ${label} is connected` };
+    const note = noteIn(await owner.from.readRecord(owner.id), label);
+    const holder = owner.holders.find(({ node }) => node !== owner.config.nodename) ?? owner.holders[0];
+    return { isSure: true, holder: holder?.node ?? null, note, why: null };
+  }
+
+  /** Notes are written one after another, because each writes the whole record. */
+  private writePlain(volume: Volume, note: string): Promise<string> {
+    const { record } = volume;
+    const written = this.turn.then(async () => {
+      await record.write(withNote(await record.read(), labelOf(volume), note));
+      return '';
+    });
+    this.turn = written.catch(() => undefined);
+    return written;
+  }
+
+  private survey(choice: Choice<ServerOffer>, mirror: string): Promise<SurveyedMirror> {
+    const { namespace } = choice.offers[0]!;
+    const servers = this.ports.mirrorNamespaces().find(({ name }) => name === namespace)?.servers ?? [];
+    return surveyMirror(namespace, servers, mirror);
+  }
+
+  private chosen(name: string): Choice<ServerOffer> {
+    return chooseVolume(this.ports.offers(), name, null);
+  }
+}
+
+function asOffer({ namespace, name, universe, id }: Volume): {
+  namespace: string;
+  name: string;
+  universe: number;
+  id: string;
+  server: string;
+  isConnected: boolean;
+} {
+  return { namespace, name, universe, id, server: '', isConnected: true };
+}
+
+function checkNote(note: string): void {
+  try {
+    volumeNote(note, 'The note');
+  } catch {
+    throw new RsError('E_USAGE', `A note has 1 to ${VOLUME_NOTE_MAX_CHARS} printable ASCII characters, not these ${note.length}`);
+  }
+}
