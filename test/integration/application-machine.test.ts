@@ -93,6 +93,9 @@ it('programs, a file system and an address go up and down, and a second time', {
     expect(await step(config, time === 0 ? 'down' : 'kill')).toBeNull();
     expect(await step(config, 'state')).toEqual(DOWN);
   }
+  await devices.well('mount "$1" "$2"', device, mount);
+  expect([await step(config, 'state'), await step(config, 'kill')], 'the mount of a person, at the same place').toEqual([DOWN, null]);
+  await devices.well('umount "$1"', mount);
 });
 
 it('a stranger that uses the mount is killed; a foreign mount, errors of the file system and a bad check are refused', {

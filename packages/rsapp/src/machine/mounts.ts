@@ -89,6 +89,13 @@ export class Mounts {
       await this.pause();
     }
     if (await this.isMounted(path)) throw busy(path, usersOf(path, device), said);
+    await this.forget(path);
+  }
+
+  /** A person may mount the same volume here later, which often gets the same device number. */
+  private async forget(path: string): Promise<void> {
+    const { [path]: gone, ...others } = this.own;
+    if (gone !== undefined) await replaceFile(this.ownFile, JSON.stringify(others));
   }
 
   /** The device numbers of rsapp's mounts, by folder. A file that cannot be read says that there are none. */
