@@ -28,7 +28,7 @@ const SHAPES = [
   { shape: row('write', 8 * KIB, 32), nvme: 'gateWrites', iscsi: 'iscsiWrites' },
   { shape: row('seqread', KIB * KIB, 8), nvme: 'gateLargeReads', iscsi: 'iscsiLargeReads' },
 ] as const;
-/** What is measured. `beside`: the index of the way with which this one is compared, and the key of the figure in SHAPES. */
+/** The ways that are measured. `beside`: the index of the way with which this one is compared, and the key of the figure in SHAPES. */
 const WAYS = [
   { what: NBD_SOCKET, beside: null },
   { what: 'gate, NVMe/TCP', beside: { way: 0, key: 'nvme' } },

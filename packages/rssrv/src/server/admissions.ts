@@ -418,12 +418,9 @@ export class Admissions {
     );
   }
 
-  isClient(node: string): boolean {
-    return this.ports.isClient(node);
-  }
-
-  /** Returns for how long no session of the node has been heard; 0 while one is. Counts from the start of rssrv at most. */
-  silentMs(node: string): number {
+  /** Returns for how long no session of the node has been heard; 0 while one is; null: no client. Counts from the start of rssrv at most. */
+  silentMs(node: string): number | null {
+    if (!this.ports.isClient(node)) return null;
     const nowMs = this.ports.clock.monotonicMs();
     const since = [this.sinceMs, this.departed.get(node)?.silentSinceMs ?? this.sinceMs];
     for (const { quietSinceMs, silentSinceMs } of this.served.of(node)) since.push(quietSinceMs ?? silentSinceMs ?? nowMs);

@@ -11,8 +11,7 @@ const RECORD = { stored: null, founder: 'mars' } as VoterRecord;
 const PORTS = {
   served: () => [{ id: 'v', clients: ['big-2', 'big-6', 'gone'] }] as unknown as ServedVolume[],
   recordOf: (mirror: string) => (mirror === 'm' ? RECORD : null),
-  isClient: (node: string) => node !== 'gone',
-  silentMs: (node: string) => node.length,
+  silentMs: (node: string) => (node === 'gone' ? null : node.length),
 };
 const ask = (id: string, ...nodes: string[]) => ({ what: 'nodes-seen', id, nodes }) as const;
 

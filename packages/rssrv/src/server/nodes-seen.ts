@@ -10,17 +10,15 @@ import type { NodesAsk, NodesReply } from '../volumes/holds/node-asks.ts';
 export interface NodesSeenPorts {
   served(): readonly ServedVolume[];
   recordOf(mirror: string): VoterRecord | null;
-  /** Returns true if the configuration names the node as a client. */
-  isClient(node: string): boolean;
   /** See Admissions.silentMs. */
-  silentMs(node: string): number;
+  silentMs(node: string): number | null;
 }
 
 export function nodesSeen(ports: NodesSeenPorts, asker: string, { id, nodes }: NodesAsk): NodesReply {
   const mayBeUsedBy = users(ports, id);
   if (mayBeUsedBy === null || !mayBeUsedBy(asker))
     return { nodesStatus: STATUS.UNKNOWN_VOLUME, sentence: statusEntry(STATUS.UNKNOWN_VOLUME).sentence, silentMs: [] };
-  const silentMs = nodes.map((node) => (ports.isClient(node) && mayBeUsedBy(node) ? ports.silentMs(node) : null));
+  const silentMs = nodes.map((node) => (mayBeUsedBy(node) ? ports.silentMs(node) : null));
   return { nodesStatus: STATUS.OK, sentence: '', silentMs };
 }
 

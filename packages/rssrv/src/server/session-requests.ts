@@ -162,7 +162,6 @@ export class SessionRequests {
     const seen: NodesSeenPorts = {
       served: () => ports.volumes.served,
       recordOf: (mirror) => ports.voters.recordOf(mirror),
-      isClient: (node) => ports.admissions().isClient(node),
       silentMs: (node) => ports.admissions().silentMs(node),
     };
     return nodesSeen(seen, asker, ask);

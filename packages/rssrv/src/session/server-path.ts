@@ -9,8 +9,6 @@ import { assert } from '@rsio/common/lib/assert';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
 import { addressKey } from '@rsio/common/lib/subnet';
-import type { Log } from '@rsio/common/log/log';
-import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
 import { FixedQueue } from '@rsio/common/structures/fixed-queue';
 import { Connection, type ConnectionEvents, type ConnectionPools } from '@rsio/protocol/link/connection';
 import { Heartbeat } from '@rsio/protocol/link/heartbeat';
@@ -398,27 +396,4 @@ export function relieve(paths: Iterable<ServerPath>): void {
     if (fullest === null || ownBytes > fullest.connection.encoder.queuedBytes) fullest = path;
   }
   if (queuedBytes > OUTPUT_HARD_MAX_BYTES) fullest?.connection.close('The client does not read its answers', true);
-}
-
-export class PathLog {
-  private readonly log: Log;
-  private readonly lines: RateLimitedLog;
-
-  constructor({ clock, log }: { readonly clock: Clock; readonly log: Log }) {
-    this.log = log;
-    this.lines = new RateLimitedLog(clock, log);
-  }
-
-  report({ number, arrivedAt: { name } }: Pick<ServerPath, 'number' | 'arrivedAt'>, sentence: string): void {
-    this.lines.note(`Paths on ${name}`, () => this.log.child({ path: `${number}-${name}-rx0` }).info(sentence));
-  }
-
-  /** Logs that a connection on an interface did not become a path. */
-  failed({ name }: ServerInterface, sentence: string): void {
-    this.lines.note(`Paths on ${name}`, () => this.log.info(sentence));
-  }
-
-  close(): void {
-    this.lines.close();
-  }
 }

@@ -67,13 +67,14 @@ import { heldRequest, type HeldRequestPorts } from '../volumes/throttle/held-req
 import { ReExecutions, type Run } from './re-executions.ts';
 import { Revokes } from './revokes.ts';
 import type { GrownVolume } from '../storage/io/served-volume.ts';
-import { ANSWERS_UNREAD_MAX_BYTES, CLIENT_QUIET_MS, REREAD_MAX_BYTES } from './limits.ts';
-import { type Admission, PathLog, relieve, ServerPath, type ServerPathEvents } from './server-path.ts';
+import { ANSWERS_UNREAD_MAX_BYTES, REREAD_MAX_BYTES } from './limits.ts';
+import { type PathReportPorts, PathReports } from './path-reports.ts';
+import { type Admission, relieve, ServerPath, type ServerPathEvents } from './server-path.ts';
 import { type ListenerPorts, ListenerRequests } from './session-admin.ts';
 import type { SessionFigures } from '../volumes/statistics/volume-counters.ts';
 import { type Answered, SessionVolumes, type VolumePorts } from './session-volumes.ts';
 
-export interface SessionPorts extends VolumePorts, ListenerPorts {
+export interface SessionPorts extends VolumePorts, ListenerPorts, PathReportPorts {
   readonly log: Log;
   readonly pools: ConnectionPools;
   /**
@@ -81,13 +82,6 @@ export interface SessionPorts extends VolumePorts, ListenerPorts {
    * time, like the WELCOME of older servers.
    */
   readonly version?: string;
-  /** Called with the number of paths when this number has changed. The listener ends a session that has been without paths for too long. */
-  pathsChanged(count: number): void;
-  /**
-   * Called when no path has received anything for CLIENT_QUIET_MS, with the time in ms since the last frame, and with null when the client is
-   * heard again. A machine that stands still closes no connection.
-   */
-  quietChanged(quietMs: number | null): void;
   /** Called when the session should end, because the client has sent BYE or the handle numbers are nearly used up. */
   clientEnds(sentence: string): void;
 }
@@ -115,13 +109,12 @@ export class Session implements ServerPathEvents {
   /** True while READs wait because the client has too many unread answers. */
   private isFull = false;
   private isEnding = false;
-  private isQuiet = false;
   /** Monotonic time at which the current request was received, or at which the current held request is started. */
   private nowMs = 0;
   private ended: Promise<void> | null = null;
   private whenIdle: (() => void) | null = null;
   private ticker: Timer;
-  private readonly pathLog: PathLog;
+  private readonly pathReports: PathReports;
   private readonly holding: HeldRequestPorts;
 
   /** `slotCount` is the number of slots that WELCOME grants. */
@@ -133,7 +126,7 @@ export class Session implements ServerPathEvents {
     this.ports = ports;
     this.volumes = new SessionVolumes(ports);
     this.toListener = new ListenerRequests(ports);
-    this.pathLog = new PathLog(ports);
+    this.pathReports = new PathReports(ports, this.paths);
     this.holding = {
       ...{ clock: ports.clock, slots: this.slots, bodies: ports.pools.bodies, now: () => this.nowMs },
       begins: (nowMs) => void (this.nowMs = nowMs),
@@ -152,9 +145,7 @@ export class Session implements ServerPathEvents {
     for (const number of admission.dead) this.paths.get(number)?.connection.close('The client considers this path dead', true);
     const isFull = this.paths.size + this.tlsStarts.count >= PATHS_PER_TRUNK_MAX;
     const failed = (reason: string): void => {
-      this.pathLog.failed(admission.arrivedAt, `no path for rep ${transport.remoteAddress}/${transport.remotePort}: ${reason}`);
-      // The listener ends a session that stays without a path, even if the session never had a path.
-      this.ports.pathsChanged(this.paths.size);
+      this.pathReports.failed(admission.arrivedAt, `no path for rep ${transport.remoteAddress}/${transport.remotePort}: ${reason}`);
     };
     const tls = this.isEnding || isFull ? null : admission.tls;
     this.tlsStarts.begin(transport, tls, () => this.add(transport, admission, isFull), failed);
@@ -169,9 +160,7 @@ export class Session implements ServerPathEvents {
     path.listed(this.interfaces);
     const { id: session, interfaces, listGeneration: generation } = this;
     path.welcome(admission, { session, slots: this.slots.size, windowBytes: WINDOW_BYTES, interfaces, generation }, this.ports.version);
-    this.tellQuiet(this.ports.clock.monotonicMs());
-    this.pathLog.report(path, `started path for rep ${transport.remoteAddress}/${transport.remotePort}`);
-    this.ports.pathsChanged(this.paths.size);
+    this.pathReports.changed(path, `started path for rep ${transport.remoteAddress}/${transport.remotePort}`);
   }
 
   /** Ends the paths that are not encrypted. The client may connect again. */
@@ -224,7 +213,7 @@ export class Session implements ServerPathEvents {
     });
     await this.volumes.closeAll();
     this.volumes.throttles.close();
-    this.pathLog.close();
+    this.pathReports.close();
     this.ticker.cancel();
     for (const path of [...this.paths.values()]) path.bye(code, sentence);
   }
@@ -296,8 +285,7 @@ export class Session implements ServerPathEvents {
     this.revokes.pathClosed(path.number);
     this.reexecutedReads.forget(path.number);
     this.reexecutedMessages.forget(path.number);
-    this.pathLog.report(path, `ended path for rep ${path.connection.transport.remoteAddress}: ${reason}`);
-    this.ports.pathsChanged(this.paths.size);
+    this.pathReports.changed(path, `ended path for rep ${path.connection.transport.remoteAddress}: ${reason}`);
   }
 
   request(path: ServerPath, header: Header, body: Buffer, offset: number): void {
@@ -520,19 +508,9 @@ export class Session implements ServerPathEvents {
     resolve();
   }
 
-  private tellQuiet(nowMs: number): void {
-    if (this.paths.size === 0) return;
-    let heardMs = 0;
-    for (const { lastReceivedMs } of this.paths.values()) heardMs = Math.max(heardMs, lastReceivedMs);
-    const isQuiet = nowMs - heardMs >= CLIENT_QUIET_MS;
-    if (isQuiet === this.isQuiet) return;
-    this.isQuiet = isQuiet;
-    this.ports.quietChanged(isQuiet ? Math.round(nowMs - heardMs) : null);
-  }
-
   private tick(): void {
     const nowMs = this.ports.clock.monotonicMs();
-    this.tellQuiet(nowMs);
+    this.pathReports.look();
     for (const path of [...this.paths.values()]) path.tick(nowMs);
     this.volumes.tick(nowMs);
     const why = this.volumes.whyEnd(this.oldestMs());
