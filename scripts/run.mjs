@@ -53,6 +53,7 @@ export const PROGRAMS = {
   'vm-lun': { run: 'source', entry: 'test/vm/lun/main.ts', what: 'a farm on a LUN of an iSCSI target in three virtual machines' },
   'farm-drill': { run: 'source', entry: 'test/farm/main.ts', what: 'a farm on Ceph whose servers fail, under verified load' },
   'postgres-mirror': { run: 'source', entry: 'test/postgres-mirror/main.ts', what: 'PostgreSQL on a mirror whose machines fail' },
+  'postgres-app': { run: 'source', entry: 'test/postgres-app/main.ts', what: 'PostgreSQL as an application whose nodes and services fail' },
 };
 
 export function usage() {
