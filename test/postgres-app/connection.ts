@@ -15,6 +15,8 @@ const AGAIN_MS = 100;
 const WRITER = "node text not null default current_setting('cluster_name'), id bigint not null default nextval('writes')";
 /** `beats`: rows that the check of the application inserts on its own node. */
 export const TABLES = `create sequence writes; create table ledger(number int primary key, ${WRITER}); create table beats(${WRITER})`;
+/** By default, PostgreSQL flushes the device once for each file before it recovers. */
+export const SETTINGS = 'recovery_init_sync_method = syncfs';
 export const ACCESS = 'host all all 10.0.0.0/24 trust';
 const WRITERS = 'select id, node from (select id, node from ledger union all select id, node from beats) as both_tables where id > ';
 

@@ -11,7 +11,7 @@ import { killServer } from '../support/faults/machine-crash.ts';
 import { removeAppGroups } from '../support/scenes/app-site.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 import { Application, SILENT_MS } from './application.ts';
-import { ACCESS, Connection, TABLES } from './connection.ts';
+import { ACCESS, Connection, SETTINGS, TABLES } from './connection.ts';
 import { type Fault, FAULTS, type Scene, startAgain } from './faults.ts';
 
 /** Goals for the time without a commit. */
@@ -55,7 +55,7 @@ export class Rounds implements Play {
     await machine.plug(segment, 'eth0', '10.0.0.200/24');
     const database = app.databaseOf(first);
     await createMirror(first.host);
-    await database.make({ tables: TABLES, access: ACCESS });
+    await database.make({ tables: TABLES, access: ACCESS, settings: SETTINGS });
     this.problems.push(...(await database.close()));
     await first.host.rsconfigWell('-d', MIRROR);
     await app.add(segment);
