@@ -54,6 +54,7 @@ export const PROGRAMS = {
   'farm-drill': { run: 'source', entry: 'test/farm/main.ts', what: 'a farm on Ceph whose servers fail, under verified load' },
   'csi-image': { run: 'source', entry: 'test/csi-image/main.ts', what: 'the image of the CSI driver, replaced under verified I/O' },
   'postgres-mirror': { run: 'source', entry: 'test/postgres-mirror/main.ts', what: 'PostgreSQL on a mirror whose machines fail' },
+  'postgres-app': { run: 'source', entry: 'test/postgres-app/main.ts', what: 'PostgreSQL as an application whose nodes and services fail' },
 };
 
 export function usage() {

@@ -219,6 +219,7 @@ export const FOLDERS = {
   'test/netlab': 'joining, routing, cards that come and go, every fault of a link, between machines in network namespaces',
   'test/packaging': 'the packages: their bytes, lintian, their programs',
   'test/packaging/roots': 'npm run package-roots: installation, upgrade and purge in bare roots',
+  'test/postgres-app': 'npm run postgres-app: PostgreSQL as an application that moves, faults of its nodes and services',
   'test/postgres-mirror': 'npm run postgres-mirror: PostgreSQL on a mirror over three servers, faults of every machine, take-overs',
   'test/sim': 'the simulator: production code of both ends, all from one seed',
   'test/sim/base': 'clocks, traces, changed methods',

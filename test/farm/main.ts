@@ -10,7 +10,7 @@ import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { missingForCeph } from '../support/devices/ceph.ts';
 import { whyNoDevices } from '../support/devices/devices.ts';
 import { Hosts } from '../support/hosts/hosts.ts';
-import { Netlab } from '../support/netlab/netlab.ts';
+import { cleanLab, Netlab } from '../support/netlab/netlab.ts';
 import { whyNoNetlab } from '../support/netlab/netns.ts';
 import { runWithOwnMounts } from '../support/programs/own-mounts.ts';
 import { Campaign, table } from './campaign.ts';
@@ -78,11 +78,7 @@ async function play({ rounds, seed, only, takeOver, keep }: Options): Promise<nu
     return campaign.problems.length;
   } finally {
     if (site !== undefined && keep !== undefined) keepLogs(site, keep);
-    try {
-      await hosts.clean();
-    } finally {
-      await netlab.clean();
-    }
+    await cleanLab(hosts, netlab);
   }
 }
 

@@ -3,7 +3,7 @@
 // server dies together with a node. Invariant of all tests together, which the last one compares: the volume has every reported line, and none was
 // reported twice. Rules: G46.
 
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { beforeAll, expect, it } from 'vitest';
 import { daemonPaths } from '@rsio/common/config/root-paths';
@@ -16,7 +16,7 @@ import { NbdIo } from '../support/io/nbd-io.ts';
 import { linesOn } from '../support/io/app-writer.ts';
 import { launcher, wellOf } from '../support/programs/programs.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
-import { AppSite, kill } from '../support/scenes/app-site.ts';
+import { AppSite, CGROUPS, kill, removeAppGroups } from '../support/scenes/app-site.ts';
 
 const NODES = ['a', 'b', 'c'];
 /** The volumes of the two applications. The second one runs only while two nodes fail at once. */
@@ -26,7 +26,6 @@ const SIZE = 8 * 1024 * 1024;
 const WAIT_MS = 30_000;
 const TEST_MS = 240_000;
 const WRITER = path.join(launcher('..'), 'test/dist/support/io/app-writer.js');
-const CGROUPS = ['/sys/fs/cgroup', '/sys/fs/cgroup/unified'].find((folder) => existsSync(path.join(folder, 'cgroup.procs')));
 const hosts = useHosts('file');
 let site: AppSite;
 
@@ -37,7 +36,7 @@ beforeAll(async () => {
     await site.createMirror(volume, SIZE);
     writeFileSync(reportOf(app), '');
   }
-  hosts.onClean(() => removeGroups());
+  hosts.onClean(removeAppGroups);
   const prepare = async (node: string): Promise<void> => {
     const host = site.node(node);
     const check = host.file('app/check');
@@ -58,17 +57,6 @@ beforeAll(async () => {
 
 function canRun(): boolean {
   return isProgramThere('perl') && process.getuid?.() === 0 && CGROUPS !== undefined;
-}
-
-function removeGroups(): void {
-  for (const name of CGROUPS === undefined ? [] : readdirSync(CGROUPS).filter((one) => one.startsWith('rsio-applications-')))
-    for (const inner of ['app-log', 'app-two', '']) {
-      try {
-        rmdirSync(path.join(CGROUPS!, name, inner));
-      } catch {
-        // Another test has processes in it.
-      }
-    }
 }
 
 async function startApps(host: Host): Promise<void> {

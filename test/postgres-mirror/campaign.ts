@@ -2,21 +2,17 @@
 // with the mirror is also lost, and the other client takes the mirror over. The next fault comes when all replicas are in sync again.
 // Invariant: if mirrors break a promise, a problem with a sentence is recorded. A failure that stops the campaign is an error.
 
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { pipeline } from 'node:stream/promises';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
-import { waitFor } from '../support/programs/wait-for.ts';
 import { Database } from './database.ts';
 import { CLIENT_FAULTS, SERVER_FAULTS } from './faults.ts';
 import { Ledger } from './ledger.ts';
-import { type ClientMachine, MIRROR, MIRROR_BYTES, type ServerMachine, type Site } from './machines.ts';
+import { type ClientMachine, MIRROR, type ServerMachine, type Site } from './machines.ts';
+import { createMirror, differences, untilInSync } from './replicas.ts';
+import { type Play, seconds } from './play.ts';
 
 const ROUND_MS = 20_000;
-/** Longest time until all replicas are in sync again. waitFor multiplies it by four. */
-const SYNC_MS = 30_000;
 /**
  * TAKE_OVER_EACH: one round in this many has a take-over. TAKE_OVER_WITHIN_MS: the take-over comes within this time after the beginning of
  * the fault.
@@ -37,7 +33,7 @@ const STILL_SECONDS = 6;
 const OLD_CLIENT_MS = STILL_SECONDS * 1_000;
 const LOSSES = ['is killed', 'is cut off', 'stands still'] as const;
 
-export interface Figures {
+interface Figures {
   rounds: number;
   readonly faults: Map<string, number>;
   takeOvers: number;
@@ -52,9 +48,9 @@ export interface Figures {
   copiedBytes: number;
 }
 
-export class Campaign {
+export class Campaign implements Play {
   readonly problems: string[] = [];
-  readonly figures: Figures = {
+  private readonly figures: Figures = {
     ...{ rounds: 0, faults: new Map<string, number>(), takeOvers: 0, transactions: 0, commits: 0 },
     ...{ gapMs: 0, takeOverGapMs: 0, copiedBytes: 0 },
   };
@@ -63,21 +59,30 @@ export class Campaign {
   private readonly site: Site;
   private readonly random: SeededRandom;
   private readonly say: (line: string) => void;
+  private readonly minutes: number;
   private readonly ledger = new Ledger();
   private holder: ClientMachine;
   private database: Database;
   private serverFaults = 0;
 
-  constructor(site: Site, random: SeededRandom, say: (line: string) => void) {
-    [this.site, this.random, this.say] = [site, random, say];
+  constructor(site: Site, random: SeededRandom, say: (line: string) => void, minutes: number) {
+    [this.site, this.random, this.say, this.minutes] = [site, random, say, minutes];
     this.holder = site.clients[0];
     this.database = new Database(this.holder, this.ledger);
   }
 
-  async run(minutes: number): Promise<void> {
-    const endMs = performance.now() + minutes * 60_000;
-    const words = ['--size', `${MIRROR_BYTES / 1024 ** 2}m`, '--servers', 'pi-1,pi-2', '--witness', 'pi-3', '--attach'];
-    await this.holder.host.rsconfigWell('mirror', 'create', MIRROR, ...words);
+  get summary(): string[] {
+    const { rounds, faults, takeOvers, transactions, commits, gapMs, takeOverGapMs, copiedBytes } = this.figures;
+    return [
+      `${rounds} rounds: ${[...faults].map(([kind, count]) => `${kind} ${count}`).join(', ')}; ${takeOvers} take-overs`,
+      `${transactions} transactions of pgbench and ${commits} of the ledger; at most ${Math.round(copiedBytes / 1024 ** 2)} MiB copied`,
+      `longest gap of commits ${seconds(gapMs)}, in rounds with a take-over ${seconds(takeOverGapMs)}`,
+    ];
+  }
+
+  async run(): Promise<void> {
+    const endMs = performance.now() + this.minutes * 60_000;
+    await createMirror(this.holder.host);
     await this.database.make();
     this.database.startLoad();
     while (performance.now() < endMs && !this.isEnding) {
@@ -104,7 +109,7 @@ export class Campaign {
       takesOver ? sleep(random.int(0, TAKE_OVER_WITHIN_MS)).then(() => this.takeOver(loss)) : undefined,
     ]);
     const faultMs = performance.now() - startMs;
-    await this.inSync();
+    figures.copiedBytes += await untilInSync(this.holder.host);
     const syncMs = performance.now() - startMs - faultMs;
     if (left !== undefined) await this.comeBack(left, loss);
     this.problems.push(...(await this.database.readAll()));
@@ -173,26 +178,6 @@ export class Campaign {
     if (attachments.length > 0) this.problems.push(`${client.name} has the mirror after its start: ${JSON.stringify(attachments)}`);
   }
 
-  /** Waits until all replicas are in sync and all voters answer. */
-  private async inSync(): Promise<void> {
-    let [seenBytes, said] = [0, ''];
-    const isSo = async (): Promise<boolean> => {
-      const { mirrors: attached } = await this.holder.host.call('status', {});
-      const left = attached.flatMap(({ replicas }) => replicas).reduce((sum, { leftBytes }) => sum + (leftBytes ?? 0), 0);
-      seenBytes = Math.max(seenBytes, left);
-      const { mirrors } = await this.holder.host.call('mirrors', { namespace: null });
-      said = JSON.stringify({ attached, mirrors });
-      const [mirror] = mirrors;
-      return mirror?.replicas.every((one) => one.inSync && one.isReachable) === true && mirror.voters.every(({ answers }) => answers);
-    };
-    try {
-      await waitFor(isSo, SYNC_MS, 'All replicas are in sync and all voters answer');
-    } catch (error) {
-      throw new Error(`The mirror: ${said}`, { cause: error });
-    }
-    this.figures.copiedBytes += seenBytes;
-  }
-
   /** Notes the longest gap between commits since the last call, and returns it in ms. */
   private noteGap(isTakeOver: boolean): number {
     const gapMs = this.ledger.takeGap();
@@ -209,13 +194,7 @@ export class Campaign {
     figures.transactions = await database.transactions();
     problems.push(...(await database.compareLedger()), ...(await database.readAll()), ...(await database.amcheck()));
     problems.push(...(await database.complaints()), ...(await database.close()));
-    await this.inSync();
-    const verified = await this.holder.host.rsconfigWell('mirror', 'verify', MIRROR);
-    if (!verified.includes('the replicas are equal')) problems.push(`mirror verify: ${verified}`);
-    await this.holder.host.rsconfigWell('-d', MIRROR);
-    const files = this.site.servers.filter(({ hasReplica }) => hasReplica).map((server) => server.replicaFile());
-    const digests = await Promise.all(files.map(digestOf));
-    if (new Set(digests).size > 1) problems.push(`The replicas differ: ${files.join(', ')}`);
+    problems.push(...(await differences(this.site, this.holder.host)));
   }
 }
 
@@ -229,14 +208,4 @@ interface Struck {
 interface Left {
   readonly client: ClientMachine;
   readonly database: Database;
-}
-
-export function seconds(ms: number): string {
-  return `${(ms / 1000).toFixed(1)} s`;
-}
-
-async function digestOf(file: string): Promise<string> {
-  const hash = createHash('sha256');
-  await pipeline(createReadStream(file), hash);
-  return hash.digest('hex');
 }

@@ -9,7 +9,8 @@ import { BenchLoad } from './bench-load.ts';
 import type { Ledger, LedgerLanes } from './ledger.ts';
 
 const SERVER_DIRECTORY = '/usr/lib/postgresql';
-const PORT = '5501';
+export const PORT = '5501';
+export const DATABASE = 'bench';
 const SCALE = '5';
 const SETTINGS = `
 shared_buffers = 16MB
@@ -31,6 +32,7 @@ folders() {
 }
 `;
 
+const TABLES = 'create table ledger(number int primary key)';
 const BALANCES = `select (select sum(abalance) from pgbench_accounts) = h and (select sum(tbalance) from pgbench_tellers) = h
   and (select sum(bbalance) from pgbench_branches) = h from (select coalesce(sum(delta), 0) as h from pgbench_history) as of_history`;
 /**
@@ -41,6 +43,13 @@ const FILES = `select pg_relation_filepath(oid) from pg_class where oid >= 16384
 /** Pattern for words that PostgreSQL logs only about damage and failed I/O. */
 const DAMAGE = 'PANIC|corrupt|invalid page|checksum|could not (read|write|fsync|open file)|Input/output|unexpected data';
 
+/** What a database has in addition: tables, of which `ledger` has `number` as its first column; settings; lines of pg_hba.conf. */
+export interface DatabaseParts {
+  readonly tables?: string;
+  readonly settings?: string;
+  readonly access?: string;
+}
+
 /** The client machine with the device. */
 export interface DatabaseClient {
   readonly name: string;
@@ -50,8 +59,10 @@ export interface DatabaseClient {
 
 export class Database {
   readonly client: DatabaseClient;
-  private readonly bin: string;
-  private readonly work: string;
+  /** Folder with the programs of PostgreSQL. */
+  readonly bin: string;
+  /** Folder with `mnt`, the mount with the database, and `run` for sockets and logs. */
+  readonly work: string;
   private readonly ledger: Ledger;
   private lanes: LedgerLanes | null = null;
   private bench: BenchLoad | null = null;
@@ -64,15 +75,21 @@ export class Database {
   }
 
   /** Makes the database on an empty device. */
-  async make(): Promise<void> {
+  async make({ tables = TABLES, settings = '', access = '' }: DatabaseParts = {}): Promise<void> {
     await this.well(
       `mkdir -p "$work"; folders; mkfs.ext4 -q -E nodiscard "$device"; mount "$device" "$work/mnt"; chown postgres "$work/mnt"
        as "$bin/initdb" -k -D "$work/mnt/pg" > "$work/run/initdb"; echo "$1" >> "$work/mnt/pg/postgresql.conf"
+       echo "$2" >> "$work/mnt/pg/pg_hba.conf"
        begin; as "$bin/createdb" -h "$work/run" -p ${PORT} bench
        as "$bin/pgbench" -q -i -s ${SCALE} -h "$work/run" -p ${PORT} bench 2> "$work/run/init"
-       sql 'create extension amcheck; create table ledger(number int primary key)'`,
-      SETTINGS,
+       sql "create extension amcheck; $3"`,
+      ...[`${SETTINGS}\n${settings}`, access, tables],
     );
+  }
+
+  /** Makes the folders that a database of another client needs here. */
+  async prepare(): Promise<void> {
+    await this.well('mkdir -p "$work"; folders');
   }
 
   /** Opens the database after the loss of the client that had it open. */
@@ -84,8 +101,8 @@ export class Database {
     const [first = '', ...rest] = this.client.devices.command;
     const as = [first, ...rest, 'setpriv', '--reuid=postgres', '--regid=postgres', '--init-groups'];
     const place = ['-h', path.join(this.work, 'run'), '-p', PORT];
-    this.lanes = this.ledger.begin([...as, `${this.bin}/psql`, '-qtAX', ...place, '-d', 'bench']);
-    this.bench = new BenchLoad([...as, `${this.bin}/pgbench`, ...place, 'bench']);
+    this.lanes = this.ledger.begin([...as, `${this.bin}/psql`, '-qtAX', ...place, '-d', DATABASE]);
+    this.bench = new BenchLoad([...as, `${this.bin}/pgbench`, ...place, DATABASE]);
   }
 
   /** Ends the load cleanly. Returns all failures of the load. */

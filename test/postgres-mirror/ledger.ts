@@ -20,8 +20,8 @@ export class Ledger {
   private longestMs = 0;
 
   /** Starts the lanes. `command` runs psql on the open database. */
-  begin(command: readonly string[]): LedgerLanes {
-    return new LedgerLanes(this, command);
+  begin(command: readonly string[], lanes = LANES): LedgerLanes {
+    return new LedgerLanes(this, command, lanes);
   }
 
   take(): number {
@@ -69,13 +69,14 @@ export class LedgerLanes {
   readonly failures: string[] = [];
   private readonly ledger: Ledger;
   private readonly lanes: readonly ChildProcess[];
-  private readonly closed: readonly Promise<unknown>[];
+  /** Resolves when all lanes have ended. */
+  readonly ended: Promise<unknown>;
   private isEnding = false;
 
-  constructor(ledger: Ledger, [program = '', ...args]: readonly string[]) {
+  constructor(ledger: Ledger, [program = '', ...args]: readonly string[], lanes: number) {
     this.ledger = ledger;
-    this.lanes = Array.from({ length: LANES }, () => spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'] }));
-    this.closed = this.lanes.map((lane) => new Promise((resolve) => lane.once('close', resolve)));
+    this.lanes = Array.from({ length: lanes }, () => spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'] }));
+    this.ended = Promise.all(this.lanes.map((lane) => new Promise((resolve) => lane.once('close', resolve))));
     for (const lane of this.lanes) this.follow(lane);
   }
 
@@ -88,7 +89,7 @@ export class LedgerLanes {
   async stop(): Promise<void> {
     this.isEnding = true;
     for (const lane of this.lanes) lane.stdin?.end();
-    await Promise.all(this.closed);
+    await this.ended;
   }
 
   private follow(lane: ChildProcess): void {

@@ -1,5 +1,5 @@
-// The machines of the campaign, each in its own network namespace with two cards: two servers with a replica, a server that only votes, and
-// two clients. All durable data of a server is on a disk whose power can be cut. faults.ts has the faults.
+// The machines of the drills, each in its own network namespace with two cards: two servers with a replica, a server that only votes, and
+// clients. All durable data of a server is on a disk whose power can be cut. faults.ts has the faults.
 
 import { spawn } from 'node:child_process';
 import { readdirSync, statSync } from 'node:fs';
@@ -20,7 +20,6 @@ export const MIRROR = 'db';
 export const MIRROR_BYTES = 768 * 1024 ** 2;
 const DISK_BYTES = 2 * 1024 ** 3;
 const SERVERS = ['pi-1', 'pi-2', 'pi-3'] as const;
-const CLIENTS = ['big-2', 'venus'] as const;
 const LINKS = 2;
 const CARDS = Array.from({ length: LINKS }, (_, index) => `eth${index}`);
 const NETWORK = subnetsOf(LINKS);
@@ -36,9 +35,10 @@ const UP_MS = 30_000;
 class Cabled {
   readonly name: string;
   readonly machine: Machine;
+  readonly addresses: readonly string[];
 
-  constructor(name: string, machine: Machine) {
-    [this.name, this.machine] = [name, machine];
+  constructor(name: string, machine: Machine, addresses: readonly string[]) {
+    [this.name, this.machine, this.addresses] = [name, machine, addresses];
   }
 
   /** Drops the packets that the machine sends if `isOn`; otherwise lets them pass. */
@@ -46,9 +46,9 @@ class Cabled {
     for (const card of cards) await this.machine.lose(card, isOn ? ALL : 0);
   }
 
-  /** Drops the packets that other machines send to the machine if `isOn`; otherwise lets them pass. */
-  async deaf(isOn: boolean, cards: readonly string[] = CARDS): Promise<void> {
-    for (const card of cards) await this.machine.deafen(card, isOn);
+  /** Drops the packets that other machines send to the machine if `isOn`; otherwise lets them pass. `from`: only those of this machine. */
+  async deaf(isOn: boolean, cards: readonly string[] = CARDS, from: Cabled | null = null): Promise<void> {
+    for (const card of cards) await this.machine.deafen(card, isOn, from?.addresses ?? []);
   }
 
   async silent(isOn: boolean, cards: readonly string[] = CARDS): Promise<void> {
@@ -66,8 +66,8 @@ export class ServerMachine extends Cabled {
   readonly disk: CutDisk;
   readonly hasReplica: boolean;
 
-  constructor(name: string, machine: Machine, host: Host, disk: CutDisk, hasReplica: boolean) {
-    super(name, machine);
+  constructor(name: string, machine: Machine, addresses: readonly string[], host: Host, disk: CutDisk, hasReplica: boolean) {
+    super(name, machine, addresses);
     [this.host, this.disk, this.hasReplica] = [host, disk, hasReplica];
   }
 
@@ -85,7 +85,7 @@ export class ClientMachine extends Cabled {
   private readonly position: number;
 
   constructor(name: string, machine: Machine, devices: DeviceHost, position: number) {
-    super(name, machine);
+    super(name, machine, NETWORK.clientAddresses(position));
     [this.devices, this.position] = [devices, position];
   }
 
@@ -97,10 +97,13 @@ export class ClientMachine extends Cabled {
     return path.join(this.host.root, 'dev/av0', MIRROR);
   }
 
-  async start(): Promise<void> {
+  configure(): void {
     const addresses = SERVERS.flatMap((_, server) => addressesOf(FIRST_SERVER + server));
     const options = { node: this.name, client: this.position, serverAddresses: addresses, defaults: { device: 'block' } };
     this.host.writeConfig('rsiod', clientConfig(NETWORK, options));
+  }
+
+  async start(): Promise<void> {
     await this.host.start('rsiod');
     await this.host.pathsUp(SERVERS.length * LINKS, UP_MS);
   }
@@ -138,29 +141,40 @@ export class ClientMachine extends Cabled {
 
 export interface Site {
   readonly servers: readonly ServerMachine[];
-  readonly clients: readonly [ClientMachine, ClientMachine];
+  readonly clients: readonly [ClientMachine, ...ClientMachine[]];
 }
 
-/** Makes all machines and starts their daemons. */
-export async function makeSite(hosts: Hosts, netlab: Netlab): Promise<Site> {
+/** Makes all machines and starts their daemons. `nodes`: names of the clients. */
+export async function makeSite(hosts: Hosts, netlab: Netlab, nodes: readonly string[]): Promise<Site> {
   const segments: Segment[] = [];
   for (const _ of CARDS) segments.push(await netlab.segment());
   // Makes the clients first. A new mount namespace gets copies of all current mounts, and a copy of a server's mount would keep the disk of
   // this server busy.
   const clients: ClientMachine[] = [];
-  for (const [position, name] of CLIENTS.entries()) {
+  for (const [position, name] of nodes.entries()) {
     const machine = await plugged(netlab, name, segments, NETWORK.clientAddresses(position));
     const devices = new DeviceHost(hosts, machine.command);
     await devices.ready;
     clients.push(new ClientMachine(name, machine, devices, position));
   }
   const servers: ServerMachine[] = [];
-  for (const [index, name] of SERVERS.entries()) servers.push(await makeServer(hosts, netlab, segments, index, name));
-  for (const client of clients) await client.start();
-  return { servers, clients: [clients[0]!, clients[1]!] };
+  for (const [index, name] of SERVERS.entries()) servers.push(await makeServer(hosts, netlab, segments, index, name, nodes));
+  for (const client of clients) {
+    client.configure();
+    await client.start();
+  }
+  const [first, ...others] = clients;
+  return { servers, clients: [first!, ...others] };
 }
 
-async function makeServer(hosts: Hosts, netlab: Netlab, segments: readonly Segment[], index: number, name: string): Promise<ServerMachine> {
+async function makeServer(
+  hosts: Hosts,
+  netlab: Netlab,
+  segments: readonly Segment[],
+  index: number,
+  name: string,
+  nodes: readonly string[],
+): Promise<ServerMachine> {
   const addresses = addressesOf(FIRST_SERVER + index);
   const machine = await plugged(netlab, name, segments, addresses);
   // Uses nsenter, because `ip netns exec` would give each process copies of the mounts of other servers.
@@ -176,13 +190,13 @@ async function makeServer(hosts: Hosts, netlab: Netlab, segments: readonly Segme
       server: { serverid: String(index + 1), ...(hasReplica ? {} : { witness: 'yes' }) },
       volumes: {},
       pools,
-      clients: Object.fromEntries(CLIENTS.map((node) => [node, keyOf(node)])),
-      rights: Object.fromEntries(CLIENTS.map((node) => [node, 'manage'])),
+      clients: Object.fromEntries(nodes.map((node) => [node, keyOf(node)])),
+      rights: Object.fromEntries(nodes.map((node) => [node, 'manage'])),
     },
   );
   host.writeConfig('rssrv', text);
   await host.start('rssrv');
-  return new ServerMachine(name, machine, host, disk, hasReplica);
+  return new ServerMachine(name, machine, addresses, host, disk, hasReplica);
 }
 
 async function plugged(netlab: Netlab, name: string, segments: readonly Segment[], addresses: readonly string[]): Promise<Machine> {

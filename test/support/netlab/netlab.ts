@@ -58,9 +58,10 @@ export class Machine {
     await runWell('ip', ['netns', 'exec', this.switchName, 'nft', rules]);
   }
 
-  /** Drops the packets that other machines send to the card if `isOn`; otherwise lets them pass. */
-  async deafen(device: string, isOn: boolean): Promise<void> {
-    const chain = `chain lost { type filter hook ingress device "${device}" priority 0; drop; }`;
+  /** Drops the packets that other machines send to the card if `isOn`; otherwise lets them pass. `from`: addresses of the senders; empty: all. */
+  async deafen(device: string, isOn: boolean, from: readonly string[] = []): Promise<void> {
+    const which = from.length === 0 ? '' : `ip saddr { ${from.join(', ')} } `;
+    const chain = `chain lost { type filter hook ingress device "${device}" priority 0; ${which}drop; }`;
     const table = `netdev deaf-${device}`;
     await this.shell(`nft '${`table ${table} {}; delete table ${table}; ${isOn ? `table ${table} { ${chain}; }` : ''}`}'`);
   }
@@ -170,6 +171,15 @@ export class Netlab {
     const name = await addNamespace(label);
     this.names.push(name);
     return name;
+  }
+}
+
+/** Ends the hosts of a program, and then removes their machines. */
+export async function cleanLab(hosts: Hosts, netlab: Netlab): Promise<void> {
+  try {
+    await hosts.clean();
+  } finally {
+    await netlab.clean();
   }
 }
 

@@ -1,10 +1,15 @@
 // Several clients of one site: two servers with pools, a third one that only votes, and nodes. All are on loopback, each with a root of its
 // own. Invariant: a server or a node is killed with all of its processes.
 
+import { existsSync, readdirSync, rmdirSync } from 'node:fs';
+import path from 'node:path';
 import { clientConfig, keyOf, serverConfig } from '../hosts/configs.ts';
 import { emptyPool } from '../hosts/empty-pool.ts';
 import type { Host } from '../hosts/host.ts';
 import type { Hosts, TestNetwork } from '../hosts/hosts.ts';
+
+/** Folder of the control groups of version 2; undefined: this machine has none. */
+export const CGROUPS = ['/sys/fs/cgroup', '/sys/fs/cgroup/unified'].find((folder) => existsSync(path.join(folder, 'cgroup.procs')));
 
 const SERVERS = ['pi-1', 'pi-2', 'pi-3'];
 const WITNESS = 2;
@@ -75,6 +80,21 @@ export function kill(host: Host, signal: NodeJS.Signals): void {
       process.kill(pid, signal);
     } catch {
       // It has just ended.
+    }
+  }
+}
+
+/** Removes the empty control groups of all rsapps with a root of their own. */
+export function removeAppGroups(): void {
+  const folders = CGROUPS === undefined ? [] : readdirSync(CGROUPS).filter((one) => one.startsWith('rsio-applications-'));
+  for (const folder of folders.map((name) => path.join(CGROUPS!, name))) {
+    const inner = readdirSync(folder).filter((name) => name.startsWith('app-'));
+    for (const name of [...inner, '']) {
+      try {
+        rmdirSync(path.join(folder, name));
+      } catch {
+        // Another test has processes in it.
+      }
     }
   }
 }

@@ -29,6 +29,8 @@ class Fake {
   other: string | null = null;
   /** Notes that other nodes write just before this node has attached the volume. */
   meanwhile: string | null = null;
+  /** Another node takes the first volume just before the next note. */
+  isTakenAtNote = false;
   isSure = true;
   note: string | null = printNote(startedNote('pg', null));
   attached: string[] = [];
@@ -74,6 +76,10 @@ class Fake {
       },
       silentMs: () => Promise.resolve(this.silentMs),
       writeNote: async (_volume, note) => {
+        if (this.isTakenAtNote) {
+          Object.assign(this, { attached: ['wal'], holder: 'b', silentMs: { b: 0 } });
+          this.failing.add('note');
+        }
         this.do('note');
         this.note = await Promise.resolve(note);
       },
@@ -224,6 +230,16 @@ describe('while it runs', () => {
     fake.failing.clear();
     expect(await fake.look(5000)).toEqual(['down at once', 'detach wal']);
     expect(fake.runner.view).toMatchObject({ state: 'running', on: 'b' });
+  });
+
+  it('when another node takes it before a note of this one, nothing waits for an orderly stop', async () => {
+    Object.assign(fake, { service: 'stopped', isTakenAtNote: true });
+    expect(await fake.look()).toEqual(['note', 'down at once', 'detach wal']);
+    expect(await fake.look(), 'nothing is left').toEqual([]);
+    fake = new Fake();
+    await fake.look();
+    Object.assign(fake, { isDrained: true, isTakenAtNote: true });
+    expect(await fake.look()).toEqual(['note', 'down at once', 'detach wal']);
   });
 
   it('an rsiod that restarts, and whose volumes come back, does not end it', async () => {

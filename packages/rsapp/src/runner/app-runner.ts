@@ -272,14 +272,27 @@ export class AppRunner {
         return await this.restart(order.note);
       case 'stop':
         if (order.note !== null && this.isHeld) await this.tryToWrite(order.note);
-        return await this.takeDown('orderly', true);
+        return await this.giveBack();
       case 'halt':
         return await this.takeDown('at once', false);
       case 'clean':
-        await this.takeDown('at once', false);
-        this.isUnfinished = true;
-        return await this.holding.detach(await this.holding.held());
+        return await this.clean();
     }
+  }
+
+  private async clean(): Promise<void> {
+    await this.takeDown('at once', false);
+    this.isUnfinished = true;
+    await this.holding.detach(await this.holding.held());
+    this.isUnfinished = false;
+  }
+
+  /** Stops it in order. If this node has lost it since the look, the address and the service are another node's already, and go at once. */
+  private async giveBack(): Promise<void> {
+    const { first } = this.holding;
+    const held = await this.holding.held().catch(() => [first]);
+    if (this.isHeld && !held.includes(first)) return await this.clean();
+    await this.takeDown('orderly', true);
   }
 
   private async start(from: string | null, note: Note): Promise<void> {
@@ -312,7 +325,7 @@ export class AppRunner {
     try {
       await this.write(note);
     } catch (thrown) {
-      await this.takeDown('orderly', true);
+      await this.giveBack();
       throw thrown;
     }
     this.failure = null;

@@ -1,0 +1,144 @@
+// The rounds: what happens in each one, and whether the application comes back. A seed chooses. In some rounds a server is killed at the same
+// moment. Invariants: a lost commit, a writer that comes back, and remains on a node are problems. A time over its goal is a figure, and said as
+// such, because times depend on the machine.
+
+import { performance } from 'node:perf_hooks';
+import { Ledger } from '../postgres-mirror/ledger.ts';
+import { MIRROR } from '../postgres-mirror/machines.ts';
+import { type Play, seconds, type Stage } from '../postgres-mirror/play.ts';
+import { createMirror, differences, untilInSync } from '../postgres-mirror/replicas.ts';
+import { killServer } from '../support/faults/machine-crash.ts';
+import { removeAppGroups } from '../support/scenes/app-site.ts';
+import { waitFor } from '../support/programs/wait-for.ts';
+import { Application, SILENT_MS } from './application.ts';
+import { ACCESS, Connection, SETTINGS, TABLES } from './connection.ts';
+import { type Fault, FAULTS, type Scene, startAgain } from './faults.ts';
+
+/** Goals for the time without a commit. */
+const PLANNED_MS = 8_000;
+const FAILED_MS = SILENT_MS + 10_000;
+/** In one round of this many, a server is killed. */
+const SERVER_EACH = 3;
+/** Commits after a fault, until the database counts as open. Before, commits of the fault's moment may still come in. */
+const COMMITS = 5;
+const COMMIT_MS = 30_000;
+
+export class Rounds implements Play {
+  readonly problems: string[] = [];
+  isEnding = false;
+  private readonly stage: Stage;
+  private readonly ledger = new Ledger();
+  private readonly app: Application;
+  private readonly times = new Map<string, number[]>();
+  private faults: Fault[] = [];
+
+  constructor(stage: Stage) {
+    this.stage = stage;
+    this.app = new Application(stage.site, this.ledger);
+    stage.hosts.onClean(removeAppGroups);
+  }
+
+  get summary(): string[] {
+    const lines = [...this.times].map(([kind, times]) => {
+      const sorted = times.toSorted((a, b) => a - b);
+      const median = sorted[Math.floor((sorted.length - 1) / 2)]!;
+      return `${kind}: ${times.length} times, median ${seconds(median)}, longest ${seconds(sorted.at(-1)!)}`;
+    });
+    return [...lines, `${this.ledger.commits} commits acknowledged`];
+  }
+
+  async run(): Promise<void> {
+    const { app, ledger, stage } = this;
+    const [first] = stage.site.clients;
+    const segment = await stage.netlab.segment();
+    const machine = await stage.netlab.machine('app');
+    await machine.plug(segment, 'eth0', '10.0.0.200/24');
+    const database = app.databaseOf(first);
+    await createMirror(first.host);
+    await database.make({ tables: TABLES, access: ACCESS, settings: SETTINGS });
+    this.problems.push(...(await database.close()));
+    await first.host.rsconfigWell('-d', MIRROR);
+    await app.add(segment);
+    await app.order(first, 'start');
+    const connection = new Connection(machine, `${database.bin}/psql`, ledger);
+    connection.start();
+    try {
+      await this.commitsAfter(0);
+      for (let round = 1; round <= stage.amount && !this.isEnding; round++) await this.round(round, connection);
+    } finally {
+      await connection.stop();
+    }
+    await this.finish();
+  }
+
+  private async round(number: number, connection: Connection): Promise<void> {
+    const { app, ledger, stage } = this;
+    const { site, random } = stage;
+    const holder = await app.settled();
+    await untilInSync(holder.host);
+    const fault = this.nextFault();
+    const server = random.pick(site.servers);
+    const scene: Scene = { site, app, holder, others: site.clients.filter((one) => one !== holder), server, random };
+    const killsServer = random.int(1, SERVER_EACH) === 1;
+    ledger.takeGap();
+    const [heal] = await Promise.all([fault.strike(scene), killsServer ? killServer(server.host) : undefined]);
+    const ms = await this.untilCommits(fault, scene);
+    await Promise.all([heal(), killsServer ? server.host.start('rssrv') : undefined]);
+    const next = await app.settled();
+    if (fault.failsService === true) await app.order(next, 'start');
+    this.problems.push(...(await connection.check(next.name)));
+    this.note(
+      fault,
+      killsServer,
+      ms,
+      `${number}. ${holder.name}: ${fault.name}${killsServer ? `, and ${server.name} killed` : ''}; ${next.name} has it`,
+    );
+  }
+
+  /** Each fault comes once before one comes again. */
+  private nextFault(): Fault {
+    if (this.faults.length === 0) this.faults = [...FAULTS];
+    const fault = this.stage.random.pick(this.faults);
+    this.faults = this.faults.filter((one) => one !== fault);
+    return fault;
+  }
+
+  /** Waits for commits, and returns the time in ms without any. */
+  private async untilCommits(fault: Fault, scene: Scene): Promise<number> {
+    const startMs = performance.now();
+    const before = this.ledger.commits;
+    if (fault.endsStopped !== true) {
+      await this.commitsAfter(before);
+      return this.ledger.takeGap();
+    }
+    const first = waitFor(() => this.ledger.commits > before, COMMIT_MS, 'A commit after app start').then(
+      () => performance.now() - startMs,
+    );
+    const [, ms] = await Promise.all([startAgain(scene), first]);
+    await this.commitsAfter(before);
+    return ms;
+  }
+
+  private async commitsAfter(before: number): Promise<void> {
+    await waitFor(() => this.ledger.commits >= before + COMMITS, COMMIT_MS, 'Commits are acknowledged');
+  }
+
+  private note(fault: Fault, killsServer: boolean, ms: number, what: string): void {
+    const kind = `${fault.name}${killsServer ? ' (and a server killed)' : ''}`;
+    this.times.set(kind, [...(this.times.get(kind) ?? []), ms]);
+    const goalMs = fault.isPlanned === true ? PLANNED_MS : FAILED_MS;
+    this.stage.say(`${what}; first commit after ${seconds(ms)}${ms > goalMs ? `, OVER THE GOAL of ${seconds(goalMs)}` : ''}`);
+  }
+
+  /** Stops the application, and compares everything. */
+  private async finish(): Promise<void> {
+    const { app, problems, stage } = this;
+    const holder = await app.settled();
+    await app.order(holder, 'stop');
+    await holder.host.rsconfigWell('-a', MIRROR);
+    const database = app.databaseOf(holder);
+    await database.open();
+    problems.push(...(await database.compareLedger()), ...(await database.amcheck()), ...(await database.complaints()));
+    problems.push(...(await database.close()), ...(await differences(stage.site, holder.host)));
+  }
+}
