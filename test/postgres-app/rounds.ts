@@ -41,7 +41,7 @@ export class Rounds implements Play {
   get summary(): string[] {
     const lines = [...this.times].map(([kind, times]) => {
       const sorted = times.toSorted((a, b) => a - b);
-      const median = sorted[Math.floor((sorted.length - 1) / 2)]!;
+      const median = sorted[Math.floor(sorted.length / 2)]!;
       return `${kind}: ${times.length} times, median ${seconds(median)}, longest ${seconds(sorted.at(-1)!)}`;
     });
     return [...lines, `${this.ledger.commits} commits acknowledged`];
