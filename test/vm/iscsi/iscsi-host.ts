@@ -10,14 +10,14 @@ export const ISCSI_MODULES: readonly string[] = ['crc32c_generic', 'iscsi_tcp', 
 export const ISCSI_PROGRAMS: readonly string[] = ['iscsid', 'iscsiadm', 'dmsetup'];
 
 const DEVICE = 'device() { [ ! -b /dev/dm-0 ] || echo /dev/dm-0; }';
-/** A path that does not answer is given up after about five seconds. */
+/** A path that does not answer is given up after about ten seconds: with shorter times, hosts may not use gates (docs/HOSTS.md). */
 const CONFIG = `node.startup = manual
 node.session.auth.authmethod = None
 node.session.timeo.replacement_timeout = 1
 node.session.initial_login_retry_max = 20
 node.conn[0].timeo.login_timeout = 5
-node.conn[0].timeo.noop_out_interval = 2
-node.conn[0].timeo.noop_out_timeout = 2
+node.conn[0].timeo.noop_out_interval = 5
+node.conn[0].timeo.noop_out_timeout = 5
 `;
 const INITIATOR = 'iqn.1993-08.org.debian:01:guest';
 /** Prints the session folder of a SCSI device. */
