@@ -1,6 +1,6 @@
-// Five suites: unit tests beside the sources, in parallel; the simulator's seeds; tests with real processes, four files at a time (they
-// mostly wait, and each has addresses and roots of its own) with longer time-outs; tests with emulated machines, one file at a time; and the
-// conformance suite, its two sides in parallel.
+// Five suites: unit tests beside the sources, in parallel; the simulator's seeds; tests with real processes, three files at a time (they
+// mostly wait, and each has addresses and roots of its own) with longer time-outs; the conformance suite, its two sides in parallel; and
+// tests with emulated machines, one file at a time, for which `npm test` has no time (`npm run machines`).
 // All resolve the packages to their sources; the daemons are started from bin/, that is from the build.
 
 import { existsSync } from 'node:fs';
@@ -29,9 +29,11 @@ const LONGEST = [
   'sim/zoo/zoo',
   'integration/servers-turmoil',
   'integration/durability',
+  'integration/gate-linux',
   'integration/farm-takers',
   'integration/farm-page',
   'fuzz/runner/fixed-seeds',
+  'integration/gate-linux-pair',
   'integration/chaos',
   'table/table',
   'integration/pools',
@@ -100,9 +102,9 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: ['test/**/*.test.ts'],
-          exclude: ['**/node_modules/**', 'test/dist/**', 'test/sim/**', 'test/conformance/**', 'test/machines/**'],
+          exclude: ['**/node_modules/**', 'test/dist/**', 'test/sim/**', 'test/conformance/**', 'test/vm/**'],
           // They wait more than they work.
-          maxWorkers: 4,
+          maxWorkers: 3,
           // Each process would load what they share again: file-setup.ts keeps the files apart.
           isolate: false,
           setupFiles: ['test/support/file-setup.ts'],
@@ -116,7 +118,7 @@ export default defineConfig({
         ...resolution,
         test: {
           name: 'machines',
-          include: ['test/machines/**/*.test.ts'],
+          include: ['test/vm/**/*.test.ts'],
           // An emulated machine needs a core for itself, or it gives paths up that answer.
           maxWorkers: 1,
           isolate: false,

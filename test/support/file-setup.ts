@@ -1,4 +1,4 @@
-// Runs before each file of the tests with real processes. Only four processes run all these files, because loading the common modules of
+// Runs before each file of the tests with real processes. Only three processes run all these files, because loading the common modules of
 // the files takes each process most of a second. A test file fails if it changes the environment, folder, umask or rights of its process
 // and does not restore them. Other state of the process is not checked, because libraries such as Playwright change it. useHosts cleans up
 // outside of the process.

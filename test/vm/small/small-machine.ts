@@ -9,7 +9,7 @@ import { needTool, type Running, start } from '../../support/programs/programs.t
 import { waitFor } from '../../support/programs/wait-for.ts';
 import { Machine, type Outcome } from '../machine.ts';
 import { initrd } from './initrd.ts';
-import { Kernel } from './kernel.ts';
+import { Kernel, type KernelKind } from './kernel.ts';
 
 export interface SmallMachineOptions {
   /** Folder for the initrd and the console. */
@@ -23,6 +23,8 @@ export interface SmallMachineOptions {
    * namespace in which the prefix `command` runs it.
    */
   readonly card?: { readonly command: readonly string[]; readonly tap: string };
+  /** Default: for clouds. */
+  readonly kernel?: KernelKind;
   /** Disk for QEMU, from whose ext4 file system the guest boots: its program `init` is the first one, in place of the initrd's. */
   readonly root?: string;
 }
@@ -43,10 +45,11 @@ const BASE = ['virtio_pci', 'virtio_net'];
 const DISK = ['virtio_blk', 'crc32c_generic', 'ext4'];
 
 /** Skips the test if this machine has no QEMU, no busybox or no kernel for small machines. */
-export function needSmallMachine(context: TestContext): void {
+export function needSmallMachine(context: TestContext, kind: KernelKind = 'cloud'): void {
   needTool(context, 'qemu-system-x86_64', 'qemu-system-x86');
   needTool(context, 'busybox', 'busybox-static');
-  context.skip(Kernel.found() === null, 'needs a kernel for virtual machines: run test/vm/small/get-kernel');
+  const command = `test/vm/small/get-kernel${kind === 'whole' ? ' whole' : ''}`;
+  context.skip(Kernel.found(kind) === null, `needs a kernel for virtual machines: run ${command}`);
 }
 
 export class SmallMachine {
@@ -69,8 +72,8 @@ export class SmallMachine {
   }
 
   /** Resolves when scripts can run. The machine ends with the programs of the test. */
-  static async boot({ folder, modules, programs = [], card, root }: SmallMachineOptions): Promise<SmallMachine> {
-    const kernel = Kernel.found();
+  static async boot({ folder, modules, programs = [], card, root, kernel: kind = 'cloud' }: SmallMachineOptions): Promise<SmallMachine> {
+    const kernel = Kernel.found(kind);
     if (kernel === null) throw new Error('There is no kernel for virtual machines: run test/vm/small/get-kernel');
     mkdirSync(folder, { recursive: true });
     const [archive, consoleFile] = [path.join(folder, 'initrd'), path.join(folder, 'console')];

@@ -1,16 +1,16 @@
 // Two iSCSI gates of one volume, used by Linux in a virtual machine: iscsi_tcp, and dm-multipath with ALUA. The host moves the volume by its
-// I/O, while gates are killed, lose the host, or stand still. RUNS: rounds of the hazard. Rules: D1, D3, G41.
+// I/O, while gates are killed, lose the host, or stand still. Part of `npm run machines`. RUNS: rounds of the hazard. Rules: D1, D3, G41.
 
 import { beforeEach, expect, it } from 'vitest';
-import { useHosts } from '../support/hosts/hosts.ts';
-import { needTool } from '../support/programs/programs.ts';
-import { report } from '../support/programs/report.ts';
-import { type GateIndex, GatePair } from '../support/scenes/gate-pair.ts';
-import { ISCSI_MODULES, ISCSI_PROGRAMS, IscsiHost } from '../vm/iscsi/iscsi-host.ts';
-import { type GuestPath, guestPaths } from '../vm/multipath/guest-path.ts';
-import { hazardRounds } from '../vm/multipath/hazard.ts';
-import { type VerifiedLoad, verifiedLoad } from '../vm/multipath/verified-load.ts';
-import { needSmallMachine, SmallMachine } from '../vm/small/small-machine.ts';
+import { useHosts } from '../../support/hosts/hosts.ts';
+import { needTool } from '../../support/programs/programs.ts';
+import { report } from '../../support/programs/report.ts';
+import { type GateIndex, GatePair } from '../../support/scenes/gate-pair.ts';
+import { ISCSI_MODULES, ISCSI_PROGRAMS, IscsiHost } from './iscsi-host.ts';
+import { type GuestPath, guestPaths } from '../multipath/guest-path.ts';
+import { hazardRounds } from '../multipath/hazard.ts';
+import { type VerifiedLoad, verifiedLoad } from '../multipath/verified-load.ts';
+import { needSmallMachine, SmallMachine } from '../small/small-machine.ts';
 
 const RUNS = Number(process.env['RUNS'] ?? 1);
 const ROUND_MS = 120_000;
@@ -26,7 +26,7 @@ let paths: readonly [GuestPath, GuestPath];
 let begun: Promise<unknown> | undefined;
 
 beforeEach(async (context) => {
-  needSmallMachine(context);
+  needSmallMachine(context, 'whole');
   needTool(context, 'iscsid', 'open-iscsi');
   needTool(context, 'dmsetup', 'dmsetup');
   needTool(context, 'perl', 'perl-base');
@@ -35,7 +35,7 @@ beforeEach(async (context) => {
 });
 
 async function startMachine(): Promise<void> {
-  machine = await SmallMachine.boot({ folder: hosts.host().file('vm'), modules: ISCSI_MODULES, programs: ISCSI_PROGRAMS });
+  machine = await SmallMachine.boot({ folder: hosts.host().file('vm'), modules: ISCSI_MODULES, programs: ISCSI_PROGRAMS, kernel: 'whole' });
   linux = await IscsiHost.begin(machine);
   await machine.run('dmesg -c > /dev/null');
 }
