@@ -1,6 +1,6 @@
 // Five suites: unit tests beside the sources, in parallel; the simulator's seeds; tests with real processes, three files at a time (they
 // mostly wait, and each has addresses and roots of its own) with longer time-outs; the conformance suite, its two sides in parallel; and
-// tests with emulated machines, one file at a time, for which `npm test` has no time (`npm run machines`).
+// further tests with real processes and machines, one file at a time, for which `npm test` has no time (`npm run drills`).
 // All resolve the packages to their sources; the daemons are started from bin/, that is from the build.
 
 import { existsSync } from 'node:fs';
@@ -20,6 +20,8 @@ const maxWorkers = '100%';
 const HANGS_MS = 300_000;
 /** Of a test that computes, and gives way to those with real processes (scripts/test.mjs). */
 const STARVED_MS = 900_000;
+/** Folders with tests for which `npm test` has no time. */
+const DRILLS = ['test/vm/**', 'test/postgres-app/**'];
 /**
  * The files that take longest, the longest first. If one of them began last, it would run alone in the end. In a fresh checkout, Vitest
  * knows no durations and begins with the files that have the most bytes.
@@ -102,7 +104,7 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: ['test/**/*.test.ts'],
-          exclude: ['**/node_modules/**', 'test/dist/**', 'test/sim/**', 'test/conformance/**', 'test/vm/**'],
+          exclude: ['**/node_modules/**', 'test/dist/**', 'test/sim/**', 'test/conformance/**', ...DRILLS],
           // They wait more than they work.
           maxWorkers: 3,
           // Each process would load what they share again: file-setup.ts keeps the files apart.
@@ -117,8 +119,8 @@ export default defineConfig({
       {
         ...resolution,
         test: {
-          name: 'machines',
-          include: ['test/vm/**/*.test.ts'],
+          name: 'drills',
+          include: DRILLS.map((folder) => folder.replace('**', '**/*.test.ts')),
           // An emulated machine needs a core for itself, or it gives paths up that answer.
           maxWorkers: 1,
           isolate: false,

@@ -97,6 +97,7 @@ it('a client changes its key under load without an error, and its old key is wor
 it('a forced end of the old key ends the session that it has proved, and no other', { timeout: LONG_MS }, async () => {
   const venus = hosts.host();
   await startClient(venus, network, { node: 'venus', client: 1 });
+  await server.logged('rssrv', /^Node venus .*began a session/m);
   const worker = server.worker('venus');
   const ended = (): number => server.log('rssrv').match(/The session of node big-2 has ended/g)?.length ?? 0;
   const before = ended();

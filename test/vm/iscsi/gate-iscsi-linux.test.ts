@@ -1,5 +1,5 @@
 // Two iSCSI gates of one volume, used by Linux in a virtual machine: iscsi_tcp, and dm-multipath with ALUA. The host moves the volume by its
-// I/O, while gates are killed, lose the host, or stand still. Part of `npm run machines`. RUNS: rounds of the hazard. Rules: D1, D3, G41.
+// I/O, while gates are killed, lose the host, or stand still. Part of `npm run drills`. RUNS: rounds of the hazard. Rules: D1, D3, G41.
 
 import { beforeEach, expect, it } from 'vitest';
 import { useHosts } from '../../support/hosts/hosts.ts';

@@ -5,16 +5,16 @@ import { chmodSync, copyFileSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { expect, it } from 'vitest';
 import { programAt } from '@rsio/common/testing/needs';
-import { reflinkDisk } from '../support/devices/reflink-disk.ts';
-import { clientConfig, startServer } from '../support/hosts/configs.ts';
-import { useHosts } from '../support/hosts/hosts.ts';
-import { freePort } from '../support/hosts/loopback.ts';
-import { needTool, run, runWell } from '../support/programs/programs.ts';
-import { waitFor } from '../support/programs/wait-for.ts';
-import { needSmallMachine, SmallMachine } from '../vm/small/small-machine.ts';
+import { reflinkDisk } from '../../support/devices/reflink-disk.ts';
+import { clientConfig, startServer } from '../../support/hosts/configs.ts';
+import { useHosts } from '../../support/hosts/hosts.ts';
+import { freePort } from '../../support/hosts/loopback.ts';
+import { needTool, run, runWell } from '../../support/programs/programs.ts';
+import { waitFor } from '../../support/programs/wait-for.ts';
+import { needSmallMachine, SmallMachine } from '../small/small-machine.ts';
 
 const WAIT_MS = 60_000;
-const INIT = new URL('../vm/small/init', import.meta.url);
+const INIT = new URL('../small/init', import.meta.url);
 const hosts = useHosts('file');
 
 it('a guest boots from a clone, and leaves the volume as it was', { timeout: 300_000 }, async (context) => {
