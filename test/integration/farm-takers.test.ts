@@ -36,9 +36,10 @@ async function takerStops(farm: FarmScene, owner: Host, folder: string, step: Ta
   const said = path.join(folder, stoppedFile(step));
   rmSync(said, { force: true });
   writeFileSync(path.join(folder, step), signal);
-  await owner.kill('rssrv');
+  // On a busy machine, an owner may lose the pool and take it again: then it is the owner that has stopped after the step.
+  if (owner.processes().length > 0) await owner.kill('rssrv');
   const pid = await waitFor(() => Number(readFileSync(said, 'utf8')), STOPPED_MS, `A taker stops after: ${step}`);
-  return farm.servers.find((server) => server !== owner && server.pid('rssrv') === pid)!;
+  return farm.servers.find((server) => server.pid('rssrv') === pid)!;
 }
 
 it('another server takes the pool of a taker that was killed at any step', { timeout: TEST_MS }, async (context) => {
@@ -48,9 +49,9 @@ it('another server takes the pool of a taker that was killed at any step', { tim
     let taker: Host;
     return {
       happens: async (_, owner) => void (taker = await takerStops(farm, owner, folder, step, 'SIGKILL')),
-      after: async (_, owner) => {
+      after: async () => {
         expect(await farm.served('fast')).not.toBe(taker);
-        for (const server of [owner, taker]) await farm.revive(server);
+        for (const server of farm.servers) if (server.processes().length === 0) await farm.revive(server);
       },
     };
   };

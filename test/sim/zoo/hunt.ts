@@ -40,6 +40,18 @@ async function search(mutant: Mutant | undefined, runs: HuntOrder['runs']): Prom
   return { seed: null, breach: '' };
 }
 
+/** By world: what the unbroken code breaks there. Many mutants are found in the same world. */
+const unbrokenBreaches = new Map<string, string | null>();
+
+async function unbrokenBreach(mutant: Mutant, seed: number): Promise<string | null> {
+  const world = JSON.stringify([mutant.explorer, mutant.walk, seed]);
+  const known = unbrokenBreaches.get(world);
+  if (known !== undefined) return known;
+  const breach = await broken(mutant, seed);
+  unbrokenBreaches.set(world, breach);
+  return breach;
+}
+
 async function hunt({ name, runs }: HuntOrder): Promise<Hunted> {
   const mutant = MUTANTS.find((candidate) => candidate.name === name);
   if (mutant === undefined && name !== UNBROKEN) throw new Error(`There is no mutant ${name}`);
@@ -47,7 +59,7 @@ async function hunt({ name, runs }: HuntOrder): Promise<Hunted> {
   const hunted = await search(mutant, runs);
   undo();
   if (hunted.seed === null || mutant?.explorer === undefined) return hunted;
-  const unbroken = await broken(mutant, hunted.seed);
+  const unbroken = await unbrokenBreach(mutant, hunted.seed);
   return unbroken === null ? hunted : { seed: null, breach: `Seed ${hunted.seed} fails without the mutant: ${unbroken}` };
 }
 
