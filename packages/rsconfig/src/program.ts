@@ -5,8 +5,8 @@ import { randomUUID } from 'node:crypto';
 import { daemonPaths, rsiodPaths } from '@rsio/common/config/root-paths';
 import { helpOf, overview } from '@rsio/common/cli/help-texts';
 import { personAtTerminal } from '@rsio/common/cli/person';
-import { APP_METHODS } from '@rsio/common/control/app-methods';
-import { callControl, callMethod } from '@rsio/common/control/control-client';
+import { callApp } from '@rsio/common/control/call-app';
+import { callControl } from '@rsio/common/control/control-client';
 import type { Invocation, ProgramSpec } from '@rsio/common/daemon/arguments';
 import { type Clock, systemClock } from '@rsio/common/lib/clock';
 import type { OptionValues } from '@rsio/common/cli/command';
@@ -54,11 +54,12 @@ export async function rsconfig(
 ): Promise<number | undefined> {
   const { command, words } = COMMAND_LINE.commandOf(invocation.values, invocation.positionals);
   const paths = rsiodPaths(invocation.root);
+  const appSocket = daemonPaths(invocation.root, 'rsapp').controlSocket;
   const { out, note, report } = invocation;
   return command.run(
     {
       call: (method, params, timeoutMs) => callControl(paths.controlSocket, method, params, timeoutMs === undefined ? {} : { timeoutMs }),
-      callApp: (method, params) => callMethod(APP_METHODS, daemonPaths(invocation.root, 'rsapp').controlSocket, method, params, {}),
+      callApp: (method, params) => callApp(appSocket, method, params),
       ...ports,
       paths,
       configFile: paths.configFile,

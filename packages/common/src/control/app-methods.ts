@@ -20,6 +20,7 @@ export const APPLICATION = object({
   nodes: list(text()),
   next: orNull(text('Node that would take it over'), 'null: none is known to be able to'),
   why: text('Why it does not run, what failed last, or what cannot be removed; empty: nothing'),
+  remains: flag('This node could not remove all of it, and goes on trying; why says what is left'),
 });
 export type ApplicationView = Of<typeof APPLICATION>;
 
@@ -61,3 +62,7 @@ export const APP_METHODS = {
 } as const;
 
 export type AppMethods = MethodsOf<typeof APP_METHODS>;
+/** The applications of a node, as its rsapp sees them. */
+export type ApplicationsView = AppMethods['applications']['result'];
+/** Sends one request to rsapp. */
+export type AppCall = <M extends keyof AppMethods>(method: M, params: AppMethods[M]['params']) => Promise<AppMethods[M]['result']>;

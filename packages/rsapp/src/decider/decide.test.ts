@@ -118,6 +118,9 @@ describe('scenes', () => {
     expect(failing(note, { b: 20_000, c: 0 })).toMatchObject({ note: { preferred: 'c' } });
     for (const node of ['b', 'c']) note = withFailure(note, node, 5_000_000, true, 'x');
     expect(failing(note)).toMatchObject({ kind: 'stop', note: { started: false, why: 'x' } });
+    const ended = changed(note, { started: false, why: 'x' });
+    for (const me of ['a', 'b']) expect(ordered(facts(me, { note: ended }))).toEqual({ kind: 'none', why: 'It failed on all nodes: x' });
+    expect(ordered(facts('b', { note: changed(ended, { why: '' }) }))).toEqual({ kind: 'none', why: 'It is stopped' });
   });
 
   it('a node that does not take what was moved to it counts as failed', () => {

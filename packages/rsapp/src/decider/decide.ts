@@ -7,6 +7,7 @@ import { changed, newNote, type Note, withFailure } from './note.ts';
 import { RULES } from './rules.ts';
 
 const NEVER_STARTED = 'It was never started: rsconfig app start NAME';
+const FAILED = 'It failed on all nodes';
 
 export function newMemory(beganMs: number): Memory {
   return { beganMs, open: null, isolatedMs: null, firstNodeMs: null };
@@ -54,7 +55,7 @@ function whileHeld(app: AppRules, memory: Memory, facts: Facts, seen: Seen, note
   const { me, wallMs, local, isDrained } = facts;
   // A person has attached the volume, or rsapp has, and could not write the first note.
   if (noted === null) return local.isRunning ? { kind: 'save', note: newNote(app.name) } : none(NEVER_STARTED);
-  if (!RULES.isWanted(noted)) return local.isUp ? stop(null, noted.enabled ? 'It is stopped' : 'It is disabled') : none('It is stopped');
+  if (!RULES.isWanted(noted)) return local.isUp ? stop(null, whyUnwanted(noted)) : none(whyUnwanted(noted));
   if (isDrained) return stop(moved(noted, RULES.next(app, facts, seen, noted), wallMs), 'This node is drained');
   const target = app.nodes.find((node) => node !== me && RULES.isPreferred(noted, node, wallMs));
   if (target !== undefined) return stop(null, `It moves to ${target}`);
@@ -67,6 +68,12 @@ function whileHeld(app: AppRules, memory: Memory, facts: Facts, seen: Seen, note
   return none('');
 }
 
+/** Only a failure on all nodes leaves its reason in the note of a stopped application: the order of a person removes it. */
+function whyUnwanted({ enabled, why }: Note): string {
+  if (!enabled) return 'It is disabled';
+  return why === '' ? 'It is stopped' : `${FAILED}: ${why}`;
+}
+
 function afterFailure(app: AppRules, facts: Facts, seen: Seen, note: Note): Order {
   const { me, wallMs } = facts;
   if (!RULES.isExhausted(app, note, me, wallMs)) return { kind: 'restart', note, why: note.why };
@@ -75,14 +82,14 @@ function afterFailure(app: AppRules, facts: Facts, seen: Seen, note: Note): Orde
   // A node that has not failed, and that is only away, may take it when it is back.
   const isHopeless = app.nodes.every((node) => RULES.isExhausted(app, note, node, wallMs));
   return isHopeless
-    ? stop(changed(note, { started: false, preferred: null }), `It failed on all nodes: ${note.why}`)
+    ? stop(changed(note, { started: false, preferred: null }), `${FAILED}: ${note.why}`)
     : stop(changed(note, { preferred: null }), `It failed here: ${note.why}`);
 }
 
 function whileElsewhere(app: AppRules, memory: Memory, facts: Facts, seen: Seen, noted: Note | null): Order {
   const { me, nowMs, wallMs, isDrained } = facts;
   if (noted === null) return none(NEVER_STARTED);
-  if (!RULES.isWanted(noted)) return none(noted.enabled ? 'It is stopped' : 'It is disabled');
+  if (!RULES.isWanted(noted)) return none(whyUnwanted(noted));
   // After a reboot, this node may still have the hold, which other nodes do not take from it while servers see it.
   const refuse = (why: string): Order => (seen.holder === me ? stop(null, why) : none(why));
   if (!app.nodes.includes(me)) return refuse('This node is not among its nodes');

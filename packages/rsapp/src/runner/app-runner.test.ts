@@ -132,7 +132,7 @@ describe('a start', () => {
     expect(await fake.look()).toEqual(['attach db', 'note', 'attach wal', 'up /dev/db']);
     expect(parseNote(fake.note, 'pg')?.changes).toBe(before + 1);
     expect(await fake.look()).toEqual([]);
-    expect(fake.runner.view).toMatchObject({ state: 'running', on: 'a', next: 'b', why: '' });
+    expect(fake.runner.view).toMatchObject({ state: 'running', on: 'a', next: 'b', why: '', remains: false });
   });
 
   it('takes from a silent node all volumes, and from no other one', async () => {
@@ -226,7 +226,7 @@ describe('while it runs', () => {
     Object.assign(fake, { attached: ['wal'], holder: 'b', silentMs: { b: 0 } });
     fake.failing.add('down at once');
     expect(await fake.look()).toEqual(['down at once']);
-    expect(fake.runner.view.why).toBe('down at once failed');
+    expect(fake.runner.view).toMatchObject({ why: 'down at once failed', remains: true });
     fake.failing.clear();
     expect(await fake.look(5000)).toEqual(['down at once', 'detach wal']);
     expect(fake.runner.view).toMatchObject({ state: 'running', on: 'b' });

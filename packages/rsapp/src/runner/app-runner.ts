@@ -92,7 +92,7 @@ export class AppRunner {
         volumes: [...volumes],
         nodes: [...nodes],
       },
-      ...{ next, why: this.why },
+      ...{ next, why: this.why, remains: this.isUnfinished && this.phase === null },
     };
   }
 

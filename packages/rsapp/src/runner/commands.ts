@@ -126,7 +126,7 @@ export class Commands {
         if (!nodes.includes(target.node)) throw new RsError('E_USAGE', `This node is not among the nodes of ${name}: ${nodes.join(', ')}`);
         return startedNote(name, note);
       case 'stop':
-        return note?.started === false ? null : changed(note ?? newNote(name), { started: false, preferred: null });
+        return note?.started === false ? null : changed(note ?? newNote(name), { started: false, preferred: null, why: '' });
       case 'enable':
         return note?.enabled === true ? null : changed(note ?? { ...newNote(name), started: false }, { enabled: true });
       case 'disable':

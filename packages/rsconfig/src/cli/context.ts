@@ -3,7 +3,7 @@
 
 import { type Command, type CommandSpec, makeCommand, type OptionSpecs, usageError as usageErrorOf } from '@rsio/common/cli/command';
 import type { RsiodPaths } from '@rsio/common/config/root-paths';
-import type { AppMethods } from '@rsio/common/control/app-methods';
+import type { AppCall } from '@rsio/common/control/app-methods';
 import type { ControlMethodName, ControlMethods } from '@rsio/common/control/methods';
 import type { Clock } from '@rsio/common/lib/clock';
 import type { RsError } from '@rsio/common/lib/errors';
@@ -20,7 +20,7 @@ export interface CommandContext {
     timeoutMs?: number,
   ) => Promise<ControlMethods[M]['result']>;
   /** Calls rsapp, which runs the applications. */
-  readonly callApp: <M extends keyof AppMethods>(method: M, params: AppMethods[M]['params']) => Promise<AppMethods[M]['result']>;
+  readonly callApp: AppCall;
   readonly clock: Clock;
   readonly waiting: WaitingPorts;
   /** Asks the person at the terminal, and returns the answer; null if stdin is not a terminal. */

@@ -8,7 +8,8 @@ import { APPLICATION, type AppOrder, type ApplicationView } from '@rsio/common/c
 import { RsError } from '@rsio/common/lib/errors';
 import { escapeControls } from '@rsio/common/lib/printable';
 import { flag, list, object, text } from '@rsio/common/lib/shape';
-import { printDuration, quoteText } from '@rsio/common/lib/units';
+import { quoteText } from '@rsio/common/lib/units';
+import { applicationLines, checkRemoval, drainDone, orderDone, reloadApps, sinceText } from '@rsio/common/manage/applications';
 import { type CommandContext, type ConfigCommand, defineCommand } from '../cli/context.ts';
 import { changeConfig, givenKeys } from '../cli/config-edit.ts';
 
@@ -45,31 +46,21 @@ export const APP_SHOW = defineCommand({
     const found = applications.find((one) => one.name === name);
     if (found === undefined) throw new RsError('E_USAGE', `rsapp has no application ${quoteText(name)}: rsconfig app list lists them`);
     if (json) return printJson(context, found);
-    const { state, on, volumes, nodes, next, why } = found;
-    const lines = [
-      `State    ${state}${on === null ? '' : `, on ${on}`}, since ${sinceOf(context, found)}`,
-      `Volumes  ${volumes.join(' ')}`,
-      `Nodes    ${nodes.join(' ')}`,
-      `Next     ${next ?? 'none is known to be able to take it over'}`,
-      ...(why === '' ? [] : [`Why      ${why}`]),
-    ];
-    context.out(`${lines.map(escapeControls).join('\n')}\n`);
+    context.out(`${applicationLines(found, context.clock.wallMs()).map(escapeControls).join('\n')}\n`);
     return 0;
   },
 });
 
-function tableOf(context: CommandContext, applications: readonly ApplicationView[]): string[] {
+function tableOf({ clock }: CommandContext, applications: readonly ApplicationView[]): string[] {
   const rows = applications.map((one) =>
-    [one.name, one.state, one.on ?? '-', sinceOf(context, one), one.volumes.join(' '), one.next ?? '-', one.why || '-'].map(escapeControls),
+    [one.name, one.state, one.on ?? '-', sinceText(one, clock.wallMs()), one.volumes.join(' '), one.next ?? '-', one.why || '-'].map(
+      escapeControls,
+    ),
   );
   return alignColumns(['APPLICATION', 'STATE', 'ON', 'SINCE', 'VOLUMES', 'NEXT', 'WHY'], rows);
 }
 
-function sinceOf({ clock }: CommandContext, { sinceMs }: ApplicationView): string {
-  return printDuration(Math.max(0, Math.round((clock.wallMs() - sinceMs) / 1000) * 1000));
-}
-
-function orderCommand(order: Exclude<AppOrder, 'move'>, summary: string, done: string): ConfigCommand {
+function orderCommand(order: Exclude<AppOrder, 'move'>, summary: string): ConfigCommand {
   return defineCommand({
     call: { by: 'words', words: `app ${order}` },
     synopsis: `app ${order} NAME`,
@@ -79,16 +70,16 @@ function orderCommand(order: Exclude<AppOrder, 'move'>, summary: string, done: s
     completes: COMPLETES_APP,
     run: async (context, _options, [name = '']) => {
       const { application } = await context.callApp('app-order', { name, order, to: null });
-      context.out(`${name} ${done}${order === 'start' && application.on !== null ? ` on ${application.on}` : ''}\n`);
+      context.out(`${orderDone(order, application, null)}\n`);
       return 0;
     },
   });
 }
 
-export const APP_START = orderCommand('start', 'starts an application on this node', 'runs');
-export const APP_STOP = orderCommand('stop', 'stops an application until app start, also after reboots', 'is stopped');
-export const APP_ENABLE = orderCommand('enable', 'allows the start of an application again', 'is enabled');
-export const APP_DISABLE = orderCommand('disable', 'stops an application, and refuses app start', 'is disabled');
+export const APP_START = orderCommand('start', 'starts an application on this node');
+export const APP_STOP = orderCommand('stop', 'stops an application until app start, also after reboots');
+export const APP_ENABLE = orderCommand('enable', 'allows the start of an application again');
+export const APP_DISABLE = orderCommand('disable', 'stops an application, and refuses app start');
 
 export const APP_MOVE = defineCommand({
   call: { by: 'words', words: 'app move' },
@@ -101,7 +92,7 @@ export const APP_MOVE = defineCommand({
     const beganMs = context.clock.monotonicMs();
     const { application } = await context.callApp('app-order', { name, order: 'move', to });
     const seconds = ((context.clock.monotonicMs() - beganMs) / 1000).toFixed(1);
-    context.out(`${name} has moved to ${application.on ?? to ?? ''} in ${seconds} s\n`);
+    context.out(`${orderDone('move', application, to)} in ${seconds} s\n`);
     return 0;
   },
 });
@@ -131,7 +122,7 @@ application once, on one node: rsconfig app start NAME.`,
     const [stop, check, address] = [options['stop-program'], options['check-program'], options['moving-address']];
     const keys = givenKeys({ volumes, mounts, service, start: program, stop, check, address, nodes });
     await changeConfig(context, (document) => addApplication(document, name, keys), `application ${name} added`, null);
-    await reloadApps(context);
+    await tellApps(context);
     return 0;
   },
 });
@@ -144,17 +135,14 @@ export const APP_REMOVE = defineCommand({
   operands: { min: 1, max: 1 },
   completes: COMPLETES_APP,
   run: async (context, _options, [name = '']) => {
-    const there = await context.callApp('applications', {}).catch(() => null);
-    const found = there?.applications.find((one) => one.name === name);
-    if (there !== null && found !== undefined && found.on === there.node)
-      throw new RsError('E_IN_USE', `${name} is on this node: rsconfig app stop ${name}, or rsconfig app move ${name}`);
+    checkRemoval(await context.callApp('applications', {}).catch(() => null), name);
     await changeConfig(
       context,
       (document) => removeConfigSection(document, { type: 'application', name }),
       `application ${name} removed`,
       null,
     );
-    await reloadApps(context);
+    await tellApps(context);
     return 0;
   },
 });
@@ -171,17 +159,13 @@ no other node can take is stopped, and waits for one.`,
   run: async (context, { end, json }) => {
     const answer = await context.callApp('drain', { end });
     if (json) return printJson(context, answer);
-    context.out(end ? 'the drain of this node has ended\n' : 'this node is drained\n');
+    context.out(`${drainDone(end)}\n`);
     return 0;
   },
 });
 
-async function reloadApps(context: CommandContext): Promise<void> {
-  try {
-    const { applied } = await context.callApp('reload', {});
-    for (const sentence of applied) context.out(`${escapeControls(sentence)}\n`);
-  } catch (thrown) {
-    if (!(thrown instanceof RsError) || thrown.code !== 'E_NOT_RUNNING') throw thrown;
-    context.note('rsapp is not running: it reads the file when it starts');
-  }
+async function tellApps(context: CommandContext): Promise<void> {
+  const applied = await reloadApps(context.callApp);
+  for (const sentence of applied ?? []) context.out(`${escapeControls(sentence)}\n`);
+  if (applied === null) context.note('rsapp is not running: it reads the file when it starts');
 }

@@ -8,7 +8,17 @@ import type { DoctorFacts } from '../gather/facts.ts';
 import { checkApplications } from './applications.ts';
 
 const VIEW: ApplicationView = {
-  ...{ name: 'pg', state: 'running', on: 'big-2', sinceMs: 0, volumes: ['db'], nodes: ['big-2', 'big-6'], next: 'big-6', why: '' },
+  ...{
+    name: 'pg',
+    state: 'running',
+    on: 'big-2',
+    sinceMs: 0,
+    volumes: ['db'],
+    nodes: ['big-2', 'big-6'],
+    next: 'big-6',
+    why: '',
+    remains: false,
+  },
 };
 
 function found(changes: Partial<DoctorFacts['applications']> = {}, text = SAMPLE, more = ''): string[] {
@@ -45,8 +55,8 @@ test('an application that does not run, or that no other node could take', () =>
   expect(seenAs({ state: 'waiting', on: null, why })).toEqual([`error: application pg: It is wanted, and does not run: ${why}`]);
   expect(seenAs({ state: 'unknown', on: null })).toEqual(['error: application pg: It is not known whether it runs']);
   expect(seenAs({ state: 'stopped', why: 'It failed on all nodes: x' })).toEqual(['error: application pg: It failed on all nodes: x']);
-  expect(seenAs({ state: 'stopping', why: '/m cannot be unmounted' })).toEqual([
-    'warning: application pg: It is being stopped: /m cannot be unmounted',
+  expect(seenAs({ state: 'stopped', why: '/m is in use', remains: true })).toEqual([
+    'error: application pg: It cannot be removed from this node: /m is in use',
   ]);
   expect(seenAs({ next: null })).toEqual(['warning: application pg: No other node could take it over now']);
   expect(seenAs({ state: 'disabled', on: null })).toEqual(['ok: application pg: It is disabled']);

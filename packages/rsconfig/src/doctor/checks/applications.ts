@@ -4,6 +4,7 @@
 import type { ApplicationConfig, RscltConfig } from '@rsio/common/config/schema/types';
 import { effectiveVolume } from '@rsio/common/config/effective-volume';
 import type { ApplicationView } from '@rsio/common/control/app-methods';
+import { appStartCommand } from '@rsio/common/manage/applications';
 import type { DoctorFacts } from '../gather/facts.ts';
 import { type Finding, FindingList } from '../gather/finding.ts';
 
@@ -18,7 +19,7 @@ export function checkApplications({ file, applications, rootOption }: DoctorFact
       'It does not answer: this node takes no application over, and moves none away',
       null,
       'start rsapp, also at each boot',
-      rootOption === '' ? ['systemctl enable --now rsapp'] : [`rsapp${rootOption}`],
+      [appStartCommand(rootOption)],
     );
   else if (answer.drained)
     findings.warning(
@@ -67,17 +68,17 @@ function judgeConfig(
     );
 }
 
-function judge(findings: FindingList, { name, state, why, nodes, next }: ApplicationView, rootOption: string): void {
+function judge(findings: FindingList, { name, state, why, nodes, next, remains }: ApplicationView, rootOption: string): void {
   const object = `application ${name}`;
   const reason = why === '' ? '' : `: ${why}`;
-  if (state === 'waiting' || state === 'unknown')
+  if (remains) findings.error(object, `It cannot be removed from this node${reason}`, null, 'end what uses it; rsapp goes on trying');
+  else if (state === 'waiting' || state === 'unknown')
     findings.error(
       object,
       state === 'waiting' ? `It is wanted, and does not run${reason}` : `It is not known whether it runs${reason}`,
       null,
       'see the log of rsapp on each of its nodes, and rsconfig doctor for the paths to the servers',
     );
-  else if (state === 'stopping' && why !== '') findings.warning(object, `It is being stopped${reason}`, null, 'see the log of rsapp');
   else if (state === 'stopped' && why.startsWith('It failed'))
     findings.error(object, why, null, 'repair the service, then start it again', [`rsconfig${rootOption} app start ${name}`]);
   else if (state === 'running' && next === null && nodes.length > 1)

@@ -3,7 +3,7 @@
 
 import type { IniDocument } from '@rsio/common/config/reader/ini-document';
 import type { ConfigWarning, RscltConfig } from '@rsio/common/config/schema/types';
-import type { AppMethods } from '@rsio/common/control/app-methods';
+import type { ApplicationsView } from '@rsio/common/control/app-methods';
 import type { AoeGateView, BackupView, DaemonView, GateView, ServerView, StatusView } from '@rsio/common/control/methods';
 import type { MirrorSummary } from '@rsio/common/control/mirror-methods';
 import type { Upkeep } from '@rsio/common/manage/upkeep';
@@ -46,7 +46,7 @@ export interface DoctorFacts {
 
 export interface ApplicationFacts {
   /** What rsapp says; null if it does not answer. */
-  readonly answer: AppMethods['applications']['result'] | null;
+  readonly answer: ApplicationsView | null;
   /** Units that systemd starts at each boot. */
   readonly enabledUnits: readonly string[];
 }
