@@ -140,7 +140,7 @@ it('plain ASCII if the locale has no line characters, or on request', async () =
 it('status without rsiod says how to start it; with rsiod it shows paths and volumes that come and go', async () => {
   const [server, network] = [hosts.host(), await hosts.network(1)];
   const terminal = await started();
-  await terminal.press('Down', 'Down', 'Down', 'Down', 'Down', 'Enter');
+  await terminal.press('Down', 'Down', 'Down', 'Down', 'Down', 'Down', 'Enter');
   await terminal.sees('rsiod is not running');
   await expectScreen(terminal, 'status-no-rsiod', mask);
   await startServer(server, network, { volumes: { oracle: { type: 'memory', size: '16m' } } });

@@ -1,7 +1,8 @@
 // Presses random keys. No key may cause an exception, the screen must stay complete, and the configuration reader must accept the file that
-// crsio would save. rsiod is running in half of the runs.
+// crsio would save. rsiod and rsapp are running in half of the runs.
 
 import fc from 'fast-check';
+import type { ApplicationsView } from '@rsio/common/control/app-methods';
 import { printIni } from '@rsio/common/config/reader/ini-document';
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
 import { expect, test } from 'vitest';
@@ -14,6 +15,15 @@ const KEYS: readonly KeyName[] = [
   ...(['up', 'down', 'left', 'right', 'home', 'end', 'pageup', 'pagedown', 'tab', 'backtab', 'backspace', 'delete'] as const),
   ...(['cut-before', 'cut-after', 'cut-word', 'help', 'show', 'save', 'choose', 'action', 'remove', 'leave', 'escape'] as const),
 ];
+const APPLICATIONS: ApplicationsView = {
+  ...{ node: 'big-2', drained: true },
+  applications: [
+    {
+      ...{ name: 'pg', state: 'running', on: 'big-2', sinceMs: 0, volumes: ['db'], nodes: ['big-2', 'big-6'], next: null },
+      ...{ why: 'x'.repeat(99), remains: true },
+    },
+  ],
+};
 /** Keys that open something are pressed more often. */
 const input = fc.oneof(
   { weight: 6, arbitrary: fc.constantFrom<KeyName>('enter', 'down') },
@@ -28,6 +38,7 @@ test('random keys throw nothing, keep the screen complete, and leave a valid doc
       const walker = new Walker({
         servers: [foundServer('192.168.45.10')],
         daemon: isRunning ? { reload: () => ({ applied: [] }) } : null,
+        apps: isRunning ? { reload: () => ({ applied: [] }), applications: () => APPLICATIONS } : null,
       });
       walker.world.examine = () => examination(probeReport('if0', '192.168.45.10'));
       for (const each of inputs) {

@@ -6,6 +6,7 @@ import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
 import type { RsiodPaths } from '@rsio/common/config/root-paths';
 import { startCommand } from '@rsio/common/control/start-daemon';
 import { RsError } from '@rsio/common/lib/errors';
+import { appStartCommand } from '@rsio/common/manage/applications';
 import type { Leaving } from '../machine/machine.ts';
 import type { StoredFile } from './model/ports.ts';
 import { type ClientState, isUnsaved, startClientState } from './model/state.ts';
@@ -28,9 +29,10 @@ export function clientPart(given: Omit<Parameters<typeof startClientState>[0], '
   return startClientState({ ...given, role }, MENU_PAGE);
 }
 
-export function clientOf(paths: RsiodPaths): Pick<ClientState, 'ports' | 'configFile' | 'isWritable' | 'startCommand'> {
-  const { configFile } = paths;
-  return { ports: systemPorts(paths), configFile, isWritable: mayWrite(configFile), startCommand: commandText(paths.root) };
+export function clientOf(paths: RsiodPaths): Pick<ClientState, 'ports' | 'configFile' | 'isWritable' | 'startCommand' | 'appStart'> {
+  const { configFile, root } = paths;
+  const commands = { startCommand: commandText(root), appStart: appStartCommand(root === '' ? '' : ` --root ${root}`) };
+  return { ports: systemPorts(paths), configFile, isWritable: mayWrite(configFile), ...commands };
 }
 
 /** Reads the file. Throws the errors of reading, and E_CONFIG with the first problem if the configuration reader refuses the file. */

@@ -16,6 +16,7 @@ const FORMS: readonly Section[] = [
   { kind: 'interface', name: 'if0' },
   { kind: 'namespace', name: 'osl' },
   { kind: 'server', namespace: 'osl', name: 'big-9-1' },
+  { kind: 'application', name: null },
 ];
 
 test.each(FORMS)('the form of [$kind] has every key of the schema, with its help and its allowed values', (section) => {

@@ -1,4 +1,4 @@
-// Implements the ports of the client's part for the real program: configuration file, interfaces, sockets, and rsiod's control socket.
+// Implements the ports of the client's part for the real program: configuration file, interfaces, sockets, and the control sockets of rsiod and rsapp.
 // Invariant: each port makes one library call; the files in work/ decide the order of the calls.
 
 import { randomBytes, randomUUID } from 'node:crypto';
@@ -6,8 +6,9 @@ import { accessSync, constants, existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { openConfigFile, saveConfigFile } from '@rsio/common/config/config-file';
 import { parseIni, printIni } from '@rsio/common/config/reader/ini-document';
-import type { RsiodPaths } from '@rsio/common/config/root-paths';
+import { daemonPaths, type RsiodPaths } from '@rsio/common/config/root-paths';
 import type { ClientNamespaceConfig, RscltConfig } from '@rsio/common/config/schema/types';
+import { callApp } from '@rsio/common/control/call-app';
 import { callControl } from '@rsio/common/control/control-client';
 import { startDaemon } from '@rsio/common/control/start-daemon';
 import { udpSockets } from '@rsio/protocol/explorer/datagram-sockets';
@@ -47,6 +48,7 @@ export function mayWrite(configFile: string): boolean {
 
 /** Returns the ports of the real program. */
 export function systemPorts({ root, configFile, controlSocket }: RsiodPaths): Ports {
+  const appSocket = daemonPaths(root, 'rsapp').controlSocket;
   return {
     clock: systemClock,
     readFile: () => {
@@ -93,6 +95,7 @@ export function systemPorts({ root, configFile, controlSocket }: RsiodPaths): Po
       });
     },
     call: (method, params) => callControl(controlSocket, method, params),
+    callApp: (method, params) => callApp(appSocket, method, params),
   };
 }
 

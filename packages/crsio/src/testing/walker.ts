@@ -1,6 +1,7 @@
 // Simulates a user of crsio's part for the client. The file is in memory, and the test determines the answers of the servers and of rsiod.
 // Invariant: only the ports are made for tests; all other code is production code.
 
+import type { AppMethods } from '@rsio/common/control/app-methods';
 import type { ControlMethodName, ControlMethods } from '@rsio/common/control/methods';
 import { RsError } from '@rsio/common/lib/errors';
 import type { FoundServer } from '@rsio/protocol/explorer/exploration';
@@ -28,10 +29,14 @@ export interface World {
   startError: RsError | null;
   /** The answers from rsiod, by method; null if rsiod is not running. */
   daemon: { [M in ControlMethodName]?: (params: ControlMethods[M]['params']) => ControlMethods[M]['result'] } | null;
+  /** The answers from rsapp, by method; null if rsapp is not running. */
+  apps: { -readonly [M in keyof AppMethods]?: (params: AppMethods[M]['params']) => AppMethods[M]['result'] } | null;
 }
 
 export class Walker extends Keyboard<ClientState> {
   readonly world: World;
+  /** The requests to rsapp. */
+  readonly appCalls: { readonly method: string; readonly params: unknown }[] = [];
 
   constructor(world: Partial<World> = {}) {
     super();
@@ -46,11 +51,13 @@ export class Walker extends Keyboard<ClientState> {
       hasStart: false,
       startError: null,
       daemon: null,
+      apps: null,
       ...world,
     };
     const { isWritable, hasStart, file } = this.world;
     const size = { columns: 80, rows: 24 };
-    const given = { ports: this.#ports(), configFile: FILE, isWritable, startCommand: 'rsiod', hasStart, stored: storedOf(file), size };
+    const commands = { startCommand: 'rsiod', appStart: 'systemctl enable --now rsapp' };
+    const given = { ports: this.#ports(), configFile: FILE, isWritable, ...commands, hasStart, stored: storedOf(file), size };
     this.begin(clientPart(given, this.leaving), lookAtMachine);
   }
 
@@ -81,6 +88,12 @@ export class Walker extends Keyboard<ClientState> {
         this.calls.push({ method, params });
         if (world.daemon === null) return Promise.reject(new RsError('E_NOT_RUNNING', 'rsiod is not running'));
         const answer = world.daemon[method];
+        return answer === undefined ? Promise.reject(new RsError('E_INTERNAL', `No answer to ${method}`)) : Promise.resolve(answer(params));
+      },
+      callApp: (method, params) => {
+        this.appCalls.push({ method, params });
+        if (world.apps === null) return Promise.reject(new RsError('E_NOT_RUNNING', 'rsapp is not running'));
+        const answer = world.apps[method];
         return answer === undefined ? Promise.reject(new RsError('E_INTERNAL', `No answer to ${method}`)) : Promise.resolve(answer(params));
       },
       newId: () => 'id-1',

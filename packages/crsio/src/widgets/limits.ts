@@ -6,6 +6,8 @@ export const SCREEN_ROWS_MIN = 24;
 export const STATUS_REFRESH_MS = 1_000;
 /** Interval between two samples of mirrors. Each sample asks the voters of all mirrors. */
 export const MIRRORS_REFRESH_MS = 3_000;
+/** Interval between two samples of applications. rsapp looks at them once per second. */
+export const APPLICATIONS_REFRESH_MS = 1_000;
 /** The form of a new mirror offers pairs of at most this many servers. */
 export const PAIRED_SERVERS_MAX = 6;
 export const FIELD_TEXT_MAX_CHARS = 4_096;

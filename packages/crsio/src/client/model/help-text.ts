@@ -44,6 +44,17 @@ them may fail: with two replicas, the third voter is a witness.
 + is well, ! needs attention. Enter on a mirror attaches, detaches or dissolves it. F7 creates a mirror. rsconfig mirror has commands that add, \
 replace and compare replicas.`;
 
+export const APPLICATIONS_HELP = `An application is a service with its volumes, its file systems and perhaps an address. One of several nodes \
+runs it: the one that holds its first volume. rsapp starts and stops it, and moves it when its node or its service fails.
+
+Add it with F7, with the same entries on each of its nodes, and save (F3). Then start it once, on one node. Disable its unit in systemd, \
+because rsapp starts it.
+
+Enter on an application shows it, with what can be ordered here. An application that another node has takes its orders there. A drained node \
+gives its applications away, and takes none until the end of the drain, also after a reboot.
+
+! needs attention. docs/APPLICATIONS.md has a walk with PostgreSQL.`;
+
 export const DIFFERENCE_HELP = `Lines with - are only in the file on disk, lines with + only in your edited version; other lines are in both.
 
 F7 rereads the file, or overwrites it with your version.`;

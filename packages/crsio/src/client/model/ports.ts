@@ -1,8 +1,9 @@
-// The ports through which the client's part of crsio uses the machine: the configuration file, interfaces, the network, and rsiod. Tests
+// The ports through which the client's part of crsio uses the machine: the configuration file, interfaces, the network, rsiod and rsapp. Tests
 // supply their own ports. Invariant: the client's part reaches files and sockets only through these ports.
 
 import type { FileFingerprint } from '@rsio/common/config/config-file';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
+import type { AppCall } from '@rsio/common/control/app-methods';
 import type { ControlMethodName, ControlMethods } from '@rsio/common/control/methods';
 import type { Clock } from '@rsio/common/lib/clock';
 import type { Exploration, FoundServer } from '@rsio/protocol/explorer/exploration';
@@ -43,6 +44,7 @@ export interface Ports {
   identify(config: RscltConfig, namespace: string, address: string): Promise<IdentifiedServer>;
   /** Probes every candidate pair of a client interface and a server interface. */
   examine(config: RscltConfig, namespace: string, server: FoundServer, onReport: OnReport): Promise<Examination>;
+  readonly callApp: AppCall;
   call<M extends ControlMethodName>(method: M, params: ControlMethods[M]['params']): Promise<ControlMethods[M]['result']>;
   /** Returns an id for a request that must not be executed twice. */
   newId(): string;

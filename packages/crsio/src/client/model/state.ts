@@ -6,6 +6,7 @@ import { type IniDocument, parseIni, printIni } from '@rsio/common/config/reader
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
 import { newRscltcfg } from '@rsio/common/config/rscltcfg-edit';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
+import type { ApplicationsView } from '@rsio/common/control/app-methods';
 import type { AttachedMirrorView, AttachmentView, NamespaceView, StatsView, StatusView } from '@rsio/common/control/methods';
 import type { MirrorSummary } from '@rsio/common/control/mirror-methods';
 import type { FoundServer } from '@rsio/protocol/explorer/exploration';
@@ -43,6 +44,11 @@ export interface MirrorsSample {
   readonly attached: readonly AttachedMirrorView[];
   /** Names of the servers that rsiod knows, without duplicates. */
   readonly servers: readonly string[];
+}
+
+/** rsapp's answer about the applications of this node. */
+export interface ApplicationsSample extends ApplicationsView {
+  readonly wallMs: number;
 }
 
 /**
@@ -87,6 +93,8 @@ export interface ClientState extends Machine<ClientState> {
   /** False if the user may not write the file; the document then cannot be changed. */
   readonly isWritable: boolean;
   readonly startCommand: string;
+  /** The command that starts rsapp. */
+  readonly appStart: string;
   readonly document: IniDocument;
   /** Text of the document as last read or saved; for a new file, the initial content. */
   readonly clean: string;
@@ -104,6 +112,7 @@ export interface ClientState extends Machine<ClientState> {
   readonly search: Search;
   readonly status: Run & { readonly before: Sample | null; readonly now: Sample | null; readonly failure: Failure | null };
   readonly mirrors: Run & { readonly now: MirrorsSample | null; readonly failure: Failure | null };
+  readonly applications: Run & { readonly now: ApplicationsSample | null; readonly failure: Failure | null };
   /** The results of a path test as lines of text; null while the test is running. */
   readonly test: Run & { readonly lines: readonly string[] | null };
 }
@@ -120,7 +129,7 @@ export const SUBNETS: ExploreRequest = { address: null, port: null, namespacekey
 
 /** The initial state. The configuration reader must accept `stored`, unless the file does not exist. */
 export function startClientState(
-  given: Pick<ClientState, 'role' | 'size' | 'hasStart' | 'ports' | 'configFile' | 'isWritable' | 'startCommand' | 'stored'>,
+  given: Pick<ClientState, 'role' | 'size' | 'hasStart' | 'ports' | 'configFile' | 'isWritable' | 'startCommand' | 'appStart' | 'stored'>,
   menu: ClientPage,
 ): ClientState {
   const document = documentIn(given.stored);
@@ -137,6 +146,7 @@ export function startClientState(
     search: { run: 0, namespace: '', doing: null, reports: [], outcomes: [], findings: [] },
     status: { run: 0, before: null, now: null, failure: null },
     mirrors: { run: 0, now: null, failure: null },
+    applications: { run: 0, now: null, failure: null },
     test: { run: 0, lines: null },
   };
   return given.isWritable ? state : reportReadOnly(state);

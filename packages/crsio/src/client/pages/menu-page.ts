@@ -8,6 +8,7 @@ import { KEYS_HELP } from '../model/help-text.ts';
 import { type ClientChoice, type ClientContent, type ClientPage, type ClientState, configOf, isUnsaved } from '../model/state.ts';
 import { readAgain, saveAll } from '../work/file.ts';
 import { editSection } from '../work/section-forms.ts';
+import { OPEN_APPLICATIONS } from './applications-page.ts';
 import { ADD_INTERFACE, INTERFACES_PAGE } from './interfaces-page.ts';
 import { OPEN_MIRRORS } from './mirrors-page.ts';
 import { ADD_NAMESPACE, FIND_NAMESPACE, NAMESPACES_PAGE } from './namespaces-page.ts';
@@ -37,8 +38,9 @@ function nextStep(interfaces: number, namespaces: number, servers: number): stri
 }
 
 function linesOf(state: ClientState): readonly (ClientChoice & { readonly detail: string })[] {
-  const { interfaces, namespaces } = configOf(state);
+  const { interfaces, namespaces, applications } = configOf(state);
   const servers = namespaces.reduce((sum, each) => sum + each.servers.length, 0);
+  const moving = applications.length === 0 ? 'services that move' : plural(applications.length, 'application');
   const counted = `${plural(namespaces.length, 'namespace')}, ${plural(servers, 'server interface')}`;
   return [
     { label: 'Interfaces', command: open(INTERFACES_PAGE), detail: plural(interfaces.length, 'interface') },
@@ -46,6 +48,7 @@ function linesOf(state: ClientState): readonly (ClientChoice & { readonly detail
     { label: 'Add NEW Namespace', command: ADD_NAMESPACE, detail: 'log in to a namespace, or find one' },
     { label: 'Defaults', command: EDIT_DEFAULTS, detail: 'values for everything that does not set its own' },
     { label: 'Mirrors', command: OPEN_MIRRORS, detail: 'volumes on two or three servers' },
+    { label: 'Applications', command: OPEN_APPLICATIONS, detail: moving },
     { label: 'Status', command: OPEN_STATUS, detail: 'paths, rates and volumes of the running rsiod' },
     { label: 'Save', command: saveAll(false), detail: 'F3' },
     { label: 'Leave', command: (now) => now.role.leave(now), detail: 'F10' },

@@ -13,7 +13,7 @@ import { choiceRow, columnsOf, commandRow, EMPTY_ROW, headingRow, textRow } from
 import type { ExploreRequest } from '../model/ports.ts';
 import { type ClientChoice, type ClientCommand, type ClientContent, type ClientPage, type ClientRow } from '../model/state.ts';
 import { type ClientState, type ClientStep, configOf, editing, SUBNETS } from '../model/state.ts';
-import { askRemoval, namespaceId } from '../work/edits.ts';
+import { askRemoval, pageId } from '../work/edits.ts';
 import { editSection } from '../work/section-forms.ts';
 import { exploreNamespaces, searchServers } from './found-page.ts';
 import { TEST_PATHS } from './status-page.ts';
@@ -48,7 +48,7 @@ function list(state: ClientState): ClientContent {
 }
 
 function namespacePage(name: string): ClientPage {
-  return pageOf(namespaceId(name), (state) => content(state, name));
+  return pageOf(pageId({ type: 'namespace', name }), (state) => content(state, name));
 }
 
 /** Opens the form with the login data of a namespace. When the form closes, the page of the namespace is on top. */
@@ -60,7 +60,7 @@ export function editNamespace(name: string | null): ClientCommand {
       actions: name === null ? [FIND_NAMESPACE, find] : [find],
       ...(name === null ? { owner: NEW_NAMESPACE } : {}),
       follow: (state, now) => {
-        const page = name === null ? null : onTop(state, namespaceId(name));
+        const page = name === null ? null : onTop(state, pageId({ type: 'namespace', name }));
         return page === null ? pushed(state, namespacePage(now)) : withTop(state, { ...namespacePage(now), focus: page.focus });
       },
     },

@@ -7,6 +7,7 @@ import { addInterface, removeConfigSection } from '@rsio/common/config/rscltcfg-
 import { RsError } from '@rsio/common/lib/errors';
 import { INTERFACES_MAX } from '@rsio/common/lib/limits';
 import { plural } from '@rsio/common/lib/units';
+import { checkRemoval } from '@rsio/common/manage/applications';
 import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';
 import { freeNames, missingIn } from '../../machine/address-offers.ts';
 import { ask, popped, report, request, step, topOf } from '../../machine/machine.ts';
@@ -14,7 +15,7 @@ import { type ClientCommand, type ClientState, type ClientStep, configOf, editin
 import { failed } from './rsiod.ts';
 
 export type Removable =
-  | { readonly type: 'interface' | 'namespace'; readonly name: string }
+  | { readonly type: 'interface' | 'namespace' | 'application'; readonly name: string }
   | { readonly type: 'server'; readonly namespace: string; readonly name: string };
 
 export function askRemoval(what: Removable): ClientCommand {
@@ -24,21 +25,34 @@ export function askRemoval(what: Removable): ClientCommand {
     ['Remove', (state: ClientState) => removed(state, what)],
     ['Keep', null],
   ] as const;
-  return editing((state) =>
-    step(ask(state, `Remove ${type}`, `Remove ${type} ${name}${more}? The file changes only when you save`, answers, 1)),
-  );
+  return editing((state) => {
+    const problem = type === 'application' ? refusalOf(() => checkRemoval(state.applications.now, name)) : null;
+    if (problem !== null) return step(report(state, 'Not removed', problem));
+    return step(ask(state, `Remove ${type}`, `Remove ${type} ${name}${more}? The file changes only when you save`, answers, 1));
+  });
 }
 
 function removed(state: ClientState, what: Removable): ClientStep {
   const outcome = tryEdit(state, (document) => removeConfigSection(document, what));
   if ('problem' in outcome) return step(report(state, 'Not removed', outcome.problem));
   const top = topOf(state);
-  const isGone = what.type === 'namespace' && top.kind === 'list' && top.id === namespaceId(what.name);
+  const isGone = top.kind === 'list' && top.id === pageId(what);
   return step({ ...(isGone ? popped(state) : state), document: outcome.document, note: `Removed ${what.type} ${what.name}` });
 }
 
-export function namespaceId(name: string): string {
-  return `namespace ${name}`;
+function refusalOf(check: () => void): string | null {
+  try {
+    check();
+    return null;
+  } catch (thrown) {
+    if (thrown instanceof RsError) return thrown.message;
+    throw thrown;
+  }
+}
+
+/** Returns the id of the page about a section. */
+export function pageId({ type, name }: Pick<Removable, 'type' | 'name'>): string {
+  return `${type} ${name}`;
 }
 
 /** Returns the edited document if the configuration reader accepts it, otherwise the reader's error message. */

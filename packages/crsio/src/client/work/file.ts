@@ -4,6 +4,7 @@
 import { printIni } from '@rsio/common/config/reader/ini-document';
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
 import { plural } from '@rsio/common/lib/units';
+import { reloadApps } from '@rsio/common/manage/applications';
 import {
   ask,
   back,
@@ -56,7 +57,7 @@ function saved(state: ClientState, stored: StoredFile): ClientStep {
   const effect = request<ClientState, Reload>(
     () => reload(state.ports),
     (outcome) => (now) => reloaded(now, outcome),
-    (failure) => (now) => reloaded(now, { failure }),
+    (failure) => (now) => reloaded(now, { rsiod: { failure }, rsapp: null }),
   );
   return step(next, effect);
 }
@@ -100,28 +101,44 @@ function differencePage(theirs: StoredFile): ClientPage {
   }));
 }
 
-/** The changes that rsiod has applied, or the reason why rsiod has applied none; null if rsiod is not running. */
-type Reload = { readonly changes: readonly string[] } | { readonly failure: Failure } | null;
+/** The changes that a daemon has applied, or the reason why it has applied none; null if it is not running. */
+type Outcome = { readonly changes: readonly string[] } | { readonly failure: Failure } | null;
+
+interface Reload {
+  readonly rsiod: Outcome;
+  readonly rsapp: Outcome;
+}
 
 async function reload(ports: Ports): Promise<Reload> {
+  const rsiod = await outcomeOf(async () => (await ports.call('reload', {})).applied);
+  return { rsiod, rsapp: await outcomeOf(() => reloadApps(ports.callApp)) };
+}
+
+async function outcomeOf(work: () => Promise<readonly string[] | null>): Promise<Outcome> {
   try {
-    return { changes: (await ports.call('reload', {})).applied };
+    const changes = await work();
+    return changes === null ? null : { changes };
   } catch (thrown) {
     const failure = failureOf(thrown);
     return failure.code === 'E_NOT_RUNNING' ? null : { failure };
   }
 }
 
-/** Reports the end of a save. After "Save and leave", crsio also ends, unless rsiod could not reload the file. */
-function reloaded(before: ClientState, outcome: Reload): ClientStep {
+/** Reports the end of a save. After "Save and leave", crsio also ends, unless a daemon could not reload the file. */
+function reloaded(before: ClientState, outcomes: Reload): ClientStep {
   const state: ClientState = { ...before, saving: null, note: `Saved ${before.configFile}` };
   const { note, startCommand } = state;
-  if (outcome !== null && 'failure' in outcome) {
-    const text = `${note}, but rsiod did not apply it: ${failureText(outcome.failure)}`;
-    return step(report(state, 'rsiod keeps its old configuration', text));
+  const { rsiod, rsapp } = outcomes;
+  for (const program of ['rsiod', 'rsapp'] as const) {
+    const outcome = outcomes[program];
+    if (outcome === null || !('failure' in outcome)) continue;
+    const text = `${note}, but ${program} did not apply it: ${failureText(outcome.failure)}`;
+    return step(report(state, `${program} keeps its old configuration`, text));
   }
   if (before.saving?.isLeaving === true && !isUnsaved(state)) return end(state);
-  if (outcome !== null) return step({ ...state, note: `${note}; rsiod has applied it, ${plural(outcome.changes.length, 'change')}` });
+  const count = (outcome: Outcome): string => plural(outcome !== null && 'changes' in outcome ? outcome.changes.length : 0, 'change');
+  const more = rsapp === null ? '' : `; rsapp: ${count(rsapp)}`;
+  if (rsiod !== null) return step({ ...state, note: `${note}; rsiod has applied it, ${count(rsiod)}${more}` });
   if (!isComplete(state)) return step({ ...state, note: `${note}; rsiod is not running; start it with: ${startCommand}` });
   return step(
     ask(state, 'rsiod is not running', `Start it now (${startCommand})?`, [

@@ -1,5 +1,5 @@
 // Sends requests to rsiod: for the samples on the status page and on the page of mirrors, for changes of volumes and mirrors, and for the
-// path test. Invariant: rsiod is asked for samples only while a page shows them.
+// path test. The samples about applications come from rsapp. Invariant: a daemon is asked for samples only while a page shows them.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -7,29 +7,30 @@ import { parseSize } from '@rsio/common/lib/units';
 import { volumeLabel } from '@rsio/common/lib/volume-name';
 import type { MirrorSummary } from '@rsio/common/control/mirror-methods';
 import { ask, type Effect, type Failure, isOpen, onTop, popped, pushed, reportFailure, request, step } from '../../machine/machine.ts';
-import { MIRRORS_REFRESH_MS, STATUS_REFRESH_MS } from '../../widgets/limits.ts';
+import { APPLICATIONS_REFRESH_MS, MIRRORS_REFRESH_MS, STATUS_REFRESH_MS } from '../../widgets/limits.ts';
 import type { Ports } from '../model/ports.ts';
 import { probeSentences } from '../model/report-text.ts';
-import type { ClientCommand, ClientPage, ClientState, ClientStep, MirrorsSample, Sample } from '../model/state.ts';
+import type { ApplicationsSample, ClientCommand, ClientPage, ClientState, ClientStep, MirrorsSample, Sample } from '../model/state.ts';
 
 export const STATUS = 'status';
 export const MIRRORS = 'mirrors';
+export const APPLICATIONS = 'applications';
 export const TEST = 'test';
 
 export function failed(title: string): (failure: Failure) => ClientCommand {
   return (failure) => (state) => step(reportFailure<ClientState>({ ...state, note: null }, title, failure));
 }
 
-interface Refusal {
+export interface Refusal {
   readonly title: string;
   readonly failure: Failure;
 }
 
 /**
- * Asks rsiod for a change. `work` sends the request, and returns a sentence that crsio shows to the user, or a refusal. If `work` throws,
+ * Asks a daemon for a change. `work` sends the request, and returns a sentence that crsio shows to the user, or a refusal. If `work` throws,
  * crsio shows the reason below the heading `title`.
  */
-function change(state: ClientState, note: string, title: string, work: (ports: Ports) => Promise<string | Refusal>): ClientStep {
+export function change(state: ClientState, note: string, title: string, work: (ports: Ports) => Promise<string | Refusal>): ClientStep {
   const effect = request<ClientState, string | Refusal>(
     () => work(state.ports),
     (outcome) => (typeof outcome === 'string' ? (now) => sampleAgain({ ...now, note: outcome }) : failed(outcome.title)(outcome.failure)),
@@ -41,6 +42,7 @@ function change(state: ClientState, note: string, title: string, work: (ports: P
 /** Takes a sample at once after a change, so that an open page shows the change. */
 function sampleAgain(state: ClientState): ClientStep {
   if (isOpen(state, MIRRORS)) return sampleMirrors(state);
+  if (isOpen(state, APPLICATIONS)) return sampleApplications(state);
   return isOpen(state, STATUS) ? sampleStatus(state) : step(state);
 }
 
@@ -59,6 +61,10 @@ export function openMirrors(page: ClientPage): ClientCommand {
   return (state) => sampleMirrors({ ...pushed(state, page), mirrors: { run: 0, now: null, failure: null } });
 }
 
+export function openApplications(page: ClientPage): ClientCommand {
+  return (state) => sampleApplications({ ...pushed(state, page), applications: { run: 0, now: null, failure: null } });
+}
+
 const sampleStatus = sampling(STATUS, STATUS_REFRESH_MS, takeStatus, (state, now, failure) => {
   return { ...state, status: { ...state.status, before: now === null ? null : state.status.now, now, failure } };
 });
@@ -67,9 +73,13 @@ const sampleMirrors = sampling(MIRRORS, MIRRORS_REFRESH_MS, takeMirrors, (state,
   return { ...state, mirrors: { ...state.mirrors, now, failure } };
 });
 
+const sampleApplications = sampling(APPLICATIONS, APPLICATIONS_REFRESH_MS, takeApplications, (state, now, failure) => {
+  return { ...state, applications: { ...state.applications, now, failure } };
+});
+
 /** Returns a command that begins a new series of samples. The series ends when the user leaves the page, or when a newer series begins. */
 function sampling<T>(
-  page: typeof STATUS | typeof MIRRORS,
+  page: typeof STATUS | typeof MIRRORS | typeof APPLICATIONS,
   intervalMs: number,
   take: (ports: Ports) => Promise<T>,
   keep: (state: ClientState, now: T | null, failure: Failure | null) => ClientState,
@@ -112,6 +122,10 @@ async function takeMirrors(ports: Ports): Promise<MirrorsSample> {
   ]);
   const servers = [...new Set(namespaces.flatMap((each) => each.servers.map(({ name }) => name)))];
   return { mirrors, gaps, attached: status.mirrors, servers };
+}
+
+async function takeApplications({ callApp, clock }: Ports): Promise<ApplicationsSample> {
+  return { ...(await callApp('applications', {})), wallMs: clock.wallMs() };
 }
 
 export function attach(volume: string): ClientCommand {

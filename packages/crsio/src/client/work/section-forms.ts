@@ -4,6 +4,7 @@
 
 import type { IniDocument, IniSection } from '@rsio/common/config/reader/ini-document';
 import {
+  addApplication,
   addInterface,
   addNamespace,
   addServer,
@@ -28,7 +29,7 @@ const schema = SCHEMA.rscltcfg;
 /** The section that a form edits. A form whose `name` is null creates a new section. */
 export type Section =
   | { readonly kind: 'defaults' }
-  | { readonly kind: 'interface' | 'namespace'; readonly name: string | null }
+  | { readonly kind: 'interface' | 'namespace' | 'application'; readonly name: string | null }
   | { readonly kind: 'server'; readonly namespace: string; readonly name: string | null };
 
 /** Keys whose fields are always shown. The button "More settings" shows the other fields. */
@@ -36,6 +37,7 @@ const FIRST_KEYS = {
   interface: ['address'],
   namespace: ['namespaceid', 'nodename', 'nodekey', 'namespacekey'],
   server: ['address', 'port'],
+  application: ['volumes', 'nodes', 'mounts', 'service', 'start', 'stop', 'check', 'address'],
 } as const;
 
 interface SectionFormOptions {
@@ -84,7 +86,7 @@ function formFor(state: ClientState, section: Section): Form {
 
 function titleOf(section: Exclude<Section, { readonly kind: 'defaults' }>): string {
   const { kind, name } = section;
-  if (kind !== 'server') return name === null ? `New ${kind}` : `${kind === 'interface' ? 'Interface' : 'Namespace'} ${name}`;
+  if (kind !== 'server') return name === null ? `New ${kind}` : `${kind.charAt(0).toUpperCase()}${kind.slice(1)} ${name}`;
   return name === null ? `New server interface in ${section.namespace}` : `Server interface ${name}`;
 }
 
@@ -125,6 +127,8 @@ function edited(document: IniDocument, section: Section, form: Form): IniDocumen
       return addInterface(document, name, values);
     case 'namespace':
       return addNamespace(document, name, values);
+    case 'application':
+      return addApplication(document, name, values);
     case 'server':
       return addServer(document, section.namespace, name, values);
     case 'defaults':
