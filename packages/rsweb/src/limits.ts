@@ -1,7 +1,7 @@
 // Bounds of rsweb. Units are in the names.
 // Invariant: a bound has one place, and bounds that depend on each other are asserted here.
 
-import { POOLS_MAX, SERVERS_PER_CLIENT_MAX } from '@rsio/common/config/schema/limits';
+import { APPLICATIONS_MAX, POOLS_MAX, SERVERS_PER_CLIENT_MAX } from '@rsio/common/config/schema/limits';
 import { assert } from '@rsio/common/lib/assert';
 
 // --- /etc/rswebcfg, and the files that it names.
@@ -123,10 +123,11 @@ export const FINDINGS_MAX = 500;
 export const CLAIMS_MAX = 4;
 /**
  * Further bounds on the report of another machine. HEARSAY_SERVERS_MAX: maximum number of servers that the client of that machine knows.
- * SOURCE_POOLS_MAX: maximum number of pools that the report may list.
+ * SOURCE_POOLS_MAX and SOURCE_APPLICATIONS_MAX: maximum number of pools and of applications that the report may list.
  */
 export const HEARSAY_SERVERS_MAX = SERVERS_PER_CLIENT_MAX;
 export const SOURCE_POOLS_MAX = CLAIMS_MAX * POOLS_MAX;
+export const SOURCE_APPLICATIONS_MAX = CLAIMS_MAX * APPLICATIONS_MAX;
 export const EVENTS_MAX = 200;
 /** Maximum length of a text from another machine. Longer texts are cut. */
 export const TEXT_MAX_CHARS = 2_048;

@@ -3,7 +3,8 @@
 
 import { hostname } from 'node:os';
 import { warningSentences } from '@rsio/common/config/load-config';
-import { rsiodPaths, rssrvPaths } from '@rsio/common/config/root-paths';
+import { daemonPaths, rsiodPaths, rssrvPaths } from '@rsio/common/config/root-paths';
+import { callApp } from '@rsio/common/control/call-app';
 import { callControl } from '@rsio/common/control/control-client';
 import { callServer } from '@rsio/common/control/server/call-server';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -24,6 +25,7 @@ import { HistoryRings } from './model/history-rings.ts';
 import { Desk } from './orders/desk.ts';
 import { orderTable } from './orders/order-table.ts';
 import { Hub } from './sources/hub.ts';
+import { LocalApps } from './sources/local-apps.ts';
 import { LocalClient } from './sources/local-client.ts';
 import { LocalServer } from './sources/local-server.ts';
 import { Remote } from './sources/remote.ts';
@@ -75,13 +77,18 @@ export class WebService implements Service {
     const orders = orderTable({
       server: (method, params, by) => callServer(rssrvPaths(root).controlSocket, method, params, { by }),
       client: (method, params, by) => callControl(rsiodPaths(root).controlSocket, method, params, { by }),
+      app: (method, params, by) => callApp(daemonPaths(root, 'rsapp').controlSocket, method, params, { by }),
     });
     return new Desk(orders, this.hub, this.ports.clock, this.ports.log);
   }
 
   private sourcesOf(config: WebConfig): Source[] {
     const { clock, root } = this.ports;
-    const own = [new LocalServer(rssrvPaths(root), clock), new LocalClient(rsiodPaths(root), clock)];
+    const own = [
+      new LocalServer(rssrvPaths(root), clock),
+      new LocalClient(rsiodPaths(root), clock),
+      new LocalApps(daemonPaths(root, 'rsapp'), clock),
+    ];
     return [...own, ...config.sources.map((source) => new Remote(source, clock))];
   }
 

@@ -48,6 +48,7 @@ export function clientPart(facts: ClientFacts, machine: string, meters: Meters):
     volumes: distinct(volumes),
     pools: [],
     mirrors: facts.status.mirrors.map((one) => mirrorOf(one, facts, client, ids)),
+    applications: [],
     snapshots: 0,
     events: facts.events.map((event) => eventOf(event, client, machine, ids)),
   };

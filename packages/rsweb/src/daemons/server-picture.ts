@@ -67,6 +67,7 @@ export function serverPart(facts: ServerFacts, machine: string, meters: Meters):
     volumes,
     pools: facts.pools.map((pool) => poolOf(pool, server)),
     mirrors: [],
+    applications: [],
     snapshots: volumes.reduce((sum, { snapshots }) => sum + snapshots, 0),
     events: facts.events.map((event) => eventOf(event, facts, machine, ids)),
   };

@@ -9,7 +9,7 @@ export interface Change {
   readonly value: unknown;
 }
 
-const LISTS: readonly ListName[] = ['machines', 'servers', 'clients', 'paths', 'volumes', 'pools', 'mirrors', 'events'];
+const LISTS: readonly ListName[] = ['machines', 'servers', 'clients', 'paths', 'volumes', 'pools', 'mirrors', 'applications', 'events'];
 
 /** For each list, a map. Key: id of an element. Value: the JSON text of the element, which is compared with the next picture. */
 export type Texts = ReadonlyMap<ListName, ReadonlyMap<string, string>>;

@@ -19,6 +19,11 @@ export function poolId(server: string, name: string): string {
   return `${server}:${name}`;
 }
 
+/** Returns the id of an application as the client `reporter` sees it. */
+export function applicationId(reporter: string, name: string): string {
+  return `${reporter}:${name}`;
+}
+
 /** Returns the id of a volume in a picture. `id`: the volume's own id; null if the server has not assigned an id yet. */
 export function volumeId(id: string | null, server: string, name: string, universe: number): string {
   return id ?? `${server}:${name}@${universe}`;

@@ -34,6 +34,7 @@ export function merged(parts: readonly Picture[], takenMs: number): Picture {
       all((part) => part.mirrors),
       joinMirrors,
     ),
+    applications: unique(all((part) => part.applications)),
     snapshots: volumes.reduce((sum, { snapshots }) => sum + snapshots, 0),
     findings: findingsOf(parts.map(({ findings }) => findings)),
     events: unique(

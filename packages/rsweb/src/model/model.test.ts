@@ -13,7 +13,7 @@ import { finding } from './remedies.ts';
 import { versionFindings } from './versions.ts';
 
 const sample = samplePicture();
-const LISTS = ['machines', 'servers', 'clients', 'paths', 'volumes', 'pools', 'mirrors', 'findings', 'events'] as const;
+const LISTS = ['machines', 'servers', 'clients', 'paths', 'volumes', 'pools', 'mirrors', 'applications', 'findings', 'events'] as const;
 
 /** Returns the picture as it would be if only clients reported the objects. */
 function bySecondHand(picture: Picture): Picture {

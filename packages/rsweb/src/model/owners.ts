@@ -4,8 +4,8 @@
 // with the name of the source.
 
 import { isName } from '@rsio/common/lib/units';
-import { CLAIMS_MAX, HEARSAY_SERVERS_MAX, SOURCE_POOLS_MAX } from '../limits.ts';
-import { hrefOf, pathId, poolId, volumeId } from './ids.ts';
+import { CLAIMS_MAX, HEARSAY_SERVERS_MAX, SOURCE_APPLICATIONS_MAX, SOURCE_POOLS_MAX } from '../limits.ts';
+import { applicationId, hrefOf, pathId, poolId, volumeId } from './ids.ts';
 import type { Client, Finding, Path, Picture, Pool, Server, Volume } from './picture.ts';
 import { finding } from './remedies.ts';
 
@@ -99,6 +99,10 @@ class Hearing {
   heard(picture: Picture): Picture {
     const { source } = this;
     const mirrors = picture.mirrors.filter(({ holder }) => holder !== null && this.ownClients.has(holder));
+    const ownApplications = picture.applications.filter(
+      ({ id, name, reporter }) => this.ownClients.has(reporter) && isName(name) && id === applicationId(reporter, name),
+    );
+    const applications = ownApplications.slice(0, SOURCE_APPLICATIONS_MAX);
     const ownPools = picture.pools.filter(({ id, server, name }) => this.ownServers.has(server) && id === poolId(server, name));
     const pools = ownPools.slice(0, SOURCE_POOLS_MAX);
     const named = picture.servers.filter(isNamed);
@@ -119,6 +123,7 @@ class Hearing {
       volumes: picture.volumes.flatMap((volume) => this.volume(volume)),
       pools: pools.map((pool) => this.pool(pool)),
       mirrors,
+      applications,
       findings: picture.findings.map((one) => {
         const isOwn = links.has(one.href);
         const place = isOwn ? { href: one.href, commands: one.commands } : { href: null, commands: [] };

@@ -38,7 +38,7 @@ const PICTURE = object({
       isLocal: flag(),
       state: word(['answers', 'silent']),
       reason: texts,
-      programs: list(object({ program: word(['rssrv', 'rsiod']), version: text(), startedMs: date })),
+      programs: list(object({ program: word(['rssrv', 'rsiod', 'rsapp']), version: text(), startedMs: date })),
     }),
   ),
   servers: list(
@@ -164,6 +164,13 @@ const PICTURE = object({
       voters: list(object({ serverName: text(), answers: flag(), trouble: texts })),
       majority: figure,
       holder: texts,
+    }),
+  ),
+  applications: list(
+    object({
+      ...{ id: text(), name: text(), reporter: text(), isDrained: flag() },
+      state: word(['running', 'starting', 'stopping', 'stopped', 'disabled', 'waiting', 'new', 'unknown']),
+      ...{ on: texts, sinceMs: date, volumes: list(text()), nodes: list(text()), next: texts, why: text(), remains: flag() },
     }),
   ),
   snapshots: figure,

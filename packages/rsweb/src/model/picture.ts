@@ -13,6 +13,8 @@ export interface Picture {
   readonly volumes: readonly Volume[];
   readonly pools: readonly Pool[];
   readonly mirrors: readonly Mirror[];
+  /** The reports of all nodes: one for each application and each node that knows it. applications.ts chooses the ones that pages show. */
+  readonly applications: readonly Application[];
   readonly snapshots: number;
   /**
    * All errors, then all warnings. Within each of the two groups, the sources alternate, and the oldest finding of a source comes first.
@@ -23,7 +25,9 @@ export interface Picture {
 }
 
 /** The lists of a picture whose elements have an id. */
-export type ListName = 'machines' | 'servers' | 'clients' | 'paths' | 'volumes' | 'pools' | 'mirrors' | 'findings' | 'events';
+export type ListName =
+  | ('machines' | 'servers' | 'clients' | 'paths' | 'volumes' | 'pools' | 'mirrors')
+  | ('applications' | 'findings' | 'events');
 
 /** A machine that is a source: this machine, or another machine with an rsweb. */
 export interface Machine {
@@ -34,7 +38,7 @@ export interface Machine {
   readonly state: 'answers' | 'silent';
   readonly reason: string | null;
   readonly programs: readonly {
-    readonly program: 'rssrv' | 'rsiod';
+    readonly program: 'rssrv' | 'rsiod' | 'rsapp';
     readonly version: string;
     readonly startedMs: number;
   }[];
@@ -195,6 +199,30 @@ export interface Mirror {
   readonly majority: number;
   /** Client that has attached the mirror; null if the mirror is not attached. */
   readonly holder: string | null;
+}
+
+/** An application, as the rsapp of one node sees it. */
+export interface Application {
+  readonly id: string;
+  readonly name: string;
+  /** Client whose rsapp reports it. */
+  readonly reporter: string;
+  /** The reporter gives its applications away. */
+  readonly isDrained: boolean;
+  readonly state: 'running' | 'starting' | 'stopping' | 'stopped' | 'disabled' | 'waiting' | 'new' | 'unknown';
+  /** Client that holds its first volume, and so has the application; null: none, or this is unknown. */
+  readonly on: string | null;
+  /** When the reporter has seen a change of the state or of `on`. */
+  readonly sinceMs: number;
+  readonly volumes: readonly string[];
+  /** Clients that may run it, in order of preference. */
+  readonly nodes: readonly string[];
+  /** Client that would take it over; null: none is known to be able to. */
+  readonly next: string | null;
+  /** Why it does not run, what failed last, or what cannot be removed; empty: nothing. */
+  readonly why: string;
+  /** The reporter could not remove all of it, and goes on trying. */
+  readonly remains: boolean;
 }
 
 /** A fault, with its remedy. */

@@ -93,7 +93,7 @@ describe('an order', () => {
     asked.push(`${method} ${JSON.stringify(params)}`);
     return Promise.resolve((answers[method] ?? { outcomes: [] }) as never);
   };
-  const orders = orderTable({ server: answer, client: answer });
+  const orders = orderTable({ server: answer, client: answer, app: answer });
   const prepare = (name: string, fields: Record<string, string>) => orders[name]?.prepare({ get: (key) => fields[key] ?? '' }, picture);
 
   beforeEach(() => {
@@ -149,7 +149,30 @@ describe('an order', () => {
     expect(halts.filter((name) => orders[name]?.confirm !== null)).toEqual(['volume-stop']);
   });
 
+  test.each([
+    ['app-start', {}, 'is started on this machine', { order: 'start', to: null }],
+    ['app-stop', { to: 'db-02' }, 'is stopped', { order: 'stop', to: null }],
+    ['app-move', { to: 'db-02' }, 'is moved', { order: 'move', to: 'db-02' }],
+    ['app-move', { to: '' }, 'is moved', { order: 'move', to: null }],
+    ['app-disable', {}, 'is disabled', { order: 'disable', to: null }],
+  ])('%s goes to rsapp: %j', async (name, fields, done, order) => {
+    const work = prepare(name, { client: 'db-01', application: 'db-01:ledger', ...fields });
+    expect(work).toMatchObject({ done: `Application ledger ${done}`, href: '/client/db-01' });
+    await work?.run('anna');
+    expect(asked).toEqual([`app-order ${JSON.stringify({ name: 'ledger', ...order })}`]);
+  });
+
+  test('a drain is asked for again, as is all that programs notice; its end is not', async () => {
+    await prepare('node-drain', { client: 'db-01' })?.run('anna');
+    await prepare('node-drain-end', { client: 'db-01' })?.run('anna');
+    expect(asked).toEqual(['drain {"end":false}', 'drain {"end":true}']);
+    const names = ['app-start', 'app-stop', 'app-move', 'app-enable', 'app-disable', 'node-drain', 'node-drain-end'];
+    expect(names.filter((name) => orders[name]?.confirm !== null)).toEqual(['app-stop', 'app-move', 'app-disable', 'node-drain']);
+  });
+
   test.each<[string, Record<string, string>, RegExp]>([
+    ['app-start', { application: 'db-02:ledger' }, /no such application on this machine/],
+    ['node-drain', { client: 'db-02' }, /No rsapp of this node runs on this machine/],
     ['volume-grow', { volume: 'none', size: '1t' }, /no such volume any more/],
     ['volume-grow', { volume: far?.id ?? '', size: '1t' }, /is not on this machine: give the order at the rsweb of its server/],
     ['volume-grow', { volume: here?.id ?? '', size: 'much' }, /size/],

@@ -11,6 +11,7 @@ import { parseDuration, parseName, parseSize } from '@rsio/common/lib/units';
 import { volumeLabel } from '@rsio/common/lib/volume-name';
 import { hrefOf, serverId, volumeId } from '../model/ids.ts';
 import type { Client, Picture, Server, Volume } from '../model/picture.ts';
+import { type AppPort, appOrders } from './app-orders.ts';
 import type { Fields, OrderKind, Work } from './order.ts';
 
 /** Functions that call the daemons of this machine. `by`: the name of the visitor's token, which the daemons log. */
@@ -25,6 +26,7 @@ export interface OrderPorts {
     params: ControlMethods[M]['params'],
     by: string,
   ) => Promise<ControlMethods[M]['result']>;
+  readonly app: AppPort;
 }
 
 const SETTINGS = ['clients', 'readonly', 'shared', 'snapshots', 'iops', 'bandwidth', 'burst'] as const;
@@ -89,6 +91,7 @@ export function orderTable(ports: OrderPorts): Readonly<Record<string, OrderKind
         };
       },
     },
+    ...appOrders(ports.app),
     attach: { confirm: null, prepare: (fields, picture) => attachment(fields, picture, 'attach', ports) },
     detach: {
       confirm: { verb: 'Detach', consequence: 'Its device disappears. rsiod refuses while a program uses it.' },

@@ -1,4 +1,4 @@
-// The page of a client: its paths, volumes and load. Pure.
+// The page of a client: its paths, volumes, applications and load. Pure.
 // The tables are in parts/.
 
 import { factsPart, loadTiles } from '../markup/facts.ts';
@@ -6,6 +6,7 @@ import { sinceText, timeText } from '../markup/figures.ts';
 import { findingsPart } from '../parts/findings.ts';
 import { framed } from '../markup/frame.ts';
 import { type Html, html } from '../markup/html.ts';
+import { applicationsTable } from '../parts/applications-table.ts';
 import { clientState, pathsTable } from '../parts/object-tables.ts';
 import { clientOrders } from '../parts/orders.ts';
 import { loadPlots } from '../parts/plot.ts';
@@ -13,6 +14,7 @@ import { relatedEvents, relatedFindings } from '../parts/related.ts';
 import { stateBadge } from '../markup/state.ts';
 import type { View } from '../markup/view.ts';
 import { volumesTable } from '../parts/volumes-table.ts';
+import { shownApplications } from '../model/applications.ts';
 import { hrefOf } from '../model/ids.ts';
 import type { Picture } from '../model/picture.ts';
 
@@ -20,6 +22,7 @@ export function clientPage(picture: Picture, view: View, id: string): Html | nul
   const client = picture.clients.find((one) => one.id === id);
   if (client === undefined) return null;
   const own = new Set(client.volumes);
+  const applications = shownApplications(picture).filter(({ on, nodes, reporter }) => on === id || reporter === id || nodes.includes(id));
   const href = hrefOf('client', id);
   const body = html`${findingsPart(relatedFindings(picture, href), view.nowMs, null)}
 ${loadTiles(client.load)}
@@ -31,6 +34,7 @@ ${loadTiles(client.load)}
     picture.volumes.filter((volume) => own.has(volume.id)),
     view,
   )}</section>
+${applications.length > 0 && html`<section aria-labelledby="applications-head"><h2 id="applications-head">Applications</h2>${applicationsTable(applications, view)}</section>`}
 ${loadPlots(`client:${id}`, view)}
 <section aria-labelledby="facts-head"><h2 id="facts-head">Connection and rights</h2>${factsPart([
     ['Address', client.address ?? '-'],

@@ -7,25 +7,29 @@ import { numberText, perSecondText, sizeText, speedText, sumOf } from '../markup
 import { findingsPart } from '../parts/findings.ts';
 import { framed } from '../markup/frame.ts';
 import { type Html, html } from '../markup/html.ts';
+import { applicationsTable } from '../parts/applications-table.ts';
 import { diagramPart } from '../parts/diagram.ts';
 import { clientsTable, mirrorState, mirrorsTable, poolsTable, serversTable } from '../parts/object-tables.ts';
 import { loadPlots } from '../parts/plot.ts';
 import type { View } from '../markup/view.ts';
 import { filteredVolumes, stateText } from '../parts/volumes-table.ts';
-import type { Picture } from '../model/picture.ts';
+import { shownApplications } from '../model/applications.ts';
+import type { Application, Picture } from '../model/picture.ts';
 
 export function overviewPage(picture: Picture, view: View): Html {
   const { servers, clients, volumes, pools, mirrors, machines, findings } = picture;
+  const applications = shownApplications(picture);
   const heading = machines.find(({ isLocal }) => isLocal)?.name ?? 'RSIO';
   const body = html`${findingsPart(findings, view.nowMs, 'Nothing is wrong.')}
-<section aria-labelledby="totals-head"><h2 id="totals-head" class="hidden">Totals</h2>${tilesPart(tilesOf(picture), 'totals')}</section>
+<section aria-labelledby="totals-head"><h2 id="totals-head" class="hidden">Totals</h2>${tilesPart(tilesOf(picture, applications), 'totals')}</section>
 ${diagramPart(picture)}
 ${loadPlots('all', view)}
 ${part('servers', 'Servers', serversTable(servers, picture, view))}
 ${part('pools', 'Pools', poolsTable(pools, view))}
 ${mirrors.length > 0 && part('mirrors', 'Mirrors', mirrorsTable(mirrors, view))}
 ${part('volumes', 'Volumes', filteredVolumes(volumes, view))}
-${part('clients', 'Clients', clientsTable(clients, picture, view))}`;
+${part('clients', 'Clients', clientsTable(clients, picture, view))}
+${applications.length > 0 && part('applications', 'Applications', applicationsTable(applications, view))}`;
   return framed({ title: `Overview of ${heading}`, heading: 'Overview', body }, picture, view);
 }
 
@@ -33,12 +37,14 @@ function part(id: string, name: string, table: Html): Html {
   return html`<section aria-labelledby="${id}-head"><h2 id="${id}-head">${name}</h2>${table}</section>`;
 }
 
-function tilesOf({ servers, clients, paths, volumes, pools, mirrors, snapshots }: Picture): Tile[] {
+function tilesOf({ servers, clients, paths, volumes, pools, mirrors, snapshots }: Picture, applications: readonly Application[]): Tile[] {
   const loads = volumes.map(({ load }) => load);
   const up = <T>(list: readonly T[], isUp: (element: T) => boolean): number => list.filter(isUp).length;
   const served = up(volumes, (volume) => stateText(volume) !== 'unavailable');
   const waiting = up(volumes, ({ waits }) => waits.length > 0);
   const inSync = up(mirrors, (mirror) => mirrorState(mirror) === 'in sync');
+  const wanted = applications.filter(({ state }) => !['stopped', 'disabled', 'new'].includes(state));
+  const running = up(wanted, ({ state }) => state === 'running');
   const pathsUp = up(paths, ({ state }) => state === 'up');
   const serversUp = up(servers, ({ state }) => state === 'up');
   return [
@@ -59,6 +65,7 @@ function tilesOf({ servers, clients, paths, volumes, pools, mirrors, snapshots }
       detail: waiting > 0 ? `of ${numberText(volumes.length)}, I/O of ${waiting} waits` : `of ${numberText(volumes.length)}`,
     },
     ...(mirrors.length === 0 ? [] : [{ name: 'Mirrors in sync', ...ofAll(inSync, mirrors.length, 'warn') }]),
+    ...(applications.length === 0 ? [] : [{ name: 'Applications running', ...ofAll(running, wanted.length, 'bad') }]),
     { name: 'Snapshots', value: numberText(snapshots), detail: `${sizeText(freeOf(pools))} free in ${plural(pools.length, 'pool')}` },
   ];
 }

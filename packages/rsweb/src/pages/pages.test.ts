@@ -185,6 +185,19 @@ describe('the page of an object', () => {
     for (const page of [volumePage, clientPage, serverPage, poolPage, mirrorPage]) expect(page(picture, view(), '__proto__')).toBeNull();
   });
 
+  test('of a client has its applications, and orders about them only at its own machine', () => {
+    const page = clientPage(picture, view('', { mayManage: true }), 'db-01')!.text;
+    expect([...page.matchAll(/<tr id="applications-([^"]*)"/g)].map(([, id]) => id)).toEqual(['db-01:ledger', 'db-01:wiki']);
+    expect(clientPage(picture, view(), 'web-07')!.text).not.toContain('id="applications"');
+    expect(page).not.toContain('/orders/app-');
+    const clients = picture.clients.map((client) => (client.id === 'db-01' ? { ...client, machine: 'atlas' } : client));
+    const own = clientPage({ ...picture, clients }, view('', { mayManage: true }), 'db-01')!.text;
+    expect(own).toContain('<option value="db-01:ledger">ledger</option>');
+    for (const order of ['app-start', 'app-stop', 'app-move', 'app-enable', 'app-disable', 'node-drain', 'node-drain-end'])
+      expect(own).toContain(`action="/orders/${order}"`);
+    expect(clientPage({ ...picture, clients }, view(), 'db-01')!.text).not.toContain('/orders/');
+  });
+
   test('offers orders to visitors who may manage, and to no others', () => {
     expect(volumePage(picture, view(), volumeIdAt(4))!.text).not.toContain('/orders/');
     const managing = view('', { mayManage: true });

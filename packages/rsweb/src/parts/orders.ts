@@ -8,7 +8,7 @@ import { printDuration } from '@rsio/common/lib/units';
 import { csrfField } from '../markup/frame.ts';
 import { type Html, html } from '../markup/html.ts';
 import type { View } from '../markup/view.ts';
-import type { Client, Picture, Server, Volume } from '../model/picture.ts';
+import type { Application, Client, Picture, Server, Volume } from '../model/picture.ts';
 
 const SIZE = html`pattern="[0-9]+[kmgtpKMGTP]?" required autocomplete="off" size="10"`;
 const LIMIT = html`pattern="off|[0-9]+[kmgtpKMGTP]?" autocomplete="off" size="10"`;
@@ -67,9 +67,29 @@ export function serverOrders({ id, machine }: Server, picture: Picture, view: Vi
   );
 }
 
-export function clientOrders({ id, state }: Client, picture: Picture, view: View): Html | null {
-  if (!view.mayManage || state === 'absent' || !picture.servers.some(({ machine }) => isLocal(machine, picture))) return null;
-  return ordersPart(form('client-kick', 'client', id, view, html`<button class="danger">End its session \u2026</button>`));
+export function clientOrders({ id, state, machine }: Client, picture: Picture, view: View): Html | null {
+  if (!view.mayManage) return null;
+  const isServer = state !== 'absent' && picture.servers.some((server) => isLocal(server.machine, picture));
+  const applications = isLocal(machine, picture) ? picture.applications.filter(({ reporter }) => reporter === id) : [];
+  if (!isServer && applications.length === 0) return null;
+  const kick = form('client-kick', 'client', id, view, html`<button class="danger">End its session \u2026</button>`);
+  return ordersPart(html`${isServer && kick}${applications.length > 0 && applicationOrders(id, applications, view)}`);
+}
+
+/** `id`: this machine's client, whose rsapp takes the orders. */
+function applicationOrders(id: string, applications: readonly Application[], view: View): Html {
+  const choice = applications.map((one) => html`<option value="${one.id}">${one.name}</option>`);
+  const nodes = [...new Set(applications.flatMap((one) => one.nodes))].filter((node) => node !== id);
+  const others = nodes.map((node) => html`<option value="${node}">${node}</option>`);
+  const order = (name: string, fields: Html): Html =>
+    form(name, 'client', id, view, html`<label>Application <select name="application">${choice}</select></label> ${fields}`);
+  return html`${order('app-start', html`<button>Start on this machine</button>`)}
+${order('app-stop', html`<button class="danger">Stop \u2026</button>`)}
+${order('app-move', html`<label>To <select name="to"><option value="">the next node</option>${others}</select></label> <button class="danger">Move \u2026</button>`)}
+${order('app-enable', html`<button>Enable</button>`)}
+${order('app-disable', html`<button class="danger">Disable \u2026</button>`)}
+${form('node-drain', 'client', id, view, html`<button class="danger">Give all applications away (drain) \u2026</button>`)}
+${form('node-drain-end', 'client', id, view, html`<button>End the drain</button>`)}`;
 }
 
 function isLocal(machine: string | null, { machines }: Picture): boolean {

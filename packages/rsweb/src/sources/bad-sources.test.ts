@@ -13,7 +13,8 @@ import {
   SOURCE_POOLS_MAX,
   SOURCES_MAX,
 } from '../limits.ts';
-import type { Client, Event, Finding, Mirror, Path, Picture, Pool, Server, Volume } from '../model/picture.ts';
+import { shownApplications } from '../model/applications.ts';
+import type { Application, Client, Event, Finding, Mirror, Path, Picture, Pool, Server, Volume } from '../model/picture.ts';
 import { samplePicture } from '../testing/sample-picture.ts';
 import { Hub } from './hub.ts';
 import { NOTHING, type Source } from './source.ts';
@@ -237,6 +238,33 @@ test('paths, mirrors and clients are told by their ends only', async () => {
     ['db', 'source db'],
     ['twice', null],
   ]);
+});
+
+test('applications are told by the clients of their sources, and the own view of this machine stays', async () => {
+  const app = (reporter: string, more: Partial<Application>): Application => ({
+    ...first(sample.applications),
+    ...{ id: `${reporter}:pg`, name: 'pg', reporter, nodes: ['db', 'mars'], ...more },
+  });
+  const waits = app('db', { state: 'waiting', on: null, why: 'x' });
+  const picture = await shown(
+    ['own', { ...own, clients: [client('db', 'big-9')], applications: [waits] }],
+    [
+      'source mars',
+      {
+        ...NOTHING,
+        clients: [client('mars', 'source mars')],
+        applications: [
+          app('mars', { on: 'mars' }),
+          app('db', {}),
+          app('db', { id: 'mars:pg' }),
+          app('mars', { id: 'mars:$x', name: '$x' }),
+        ],
+      },
+    ],
+  );
+  expect(picture.applications.map(({ id, state }) => `${id} ${state}`)).toEqual(['db:pg waiting', 'mars:pg running']);
+  expect(shownApplications(picture).map(({ id }) => id)).toEqual(['mars:pg', 'db:pg']);
+  expect(picture.findings.map(({ what }) => what)).toContain('Application pg is wanted, and runs nowhere (x)');
 });
 
 test('a flood of one source hides no finding, event or object of another one', async () => {

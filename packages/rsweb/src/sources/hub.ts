@@ -3,6 +3,7 @@
 // this machine, so that two rswebs do not repeat each other's data.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
+import { applicationFindings } from '../model/applications.ts';
 import { findingsOf, merged } from '../model/merge.ts';
 import { heard, type Told } from '../model/owners.ts';
 import type { Picture } from '../model/picture.ts';
@@ -113,7 +114,7 @@ export class Hub {
       this.merging = null;
       const { parts, findings } = heard(toldBy(this.entries));
       const picture = merged(parts, this.clock.wallMs());
-      const lists = [...parts.map((part) => part.findings), findings, versionFindings(picture)];
+      const lists = [...parts.map((part) => part.findings), findings, versionFindings(picture), ...applicationFindings(picture)];
       this.latest = { ...picture, findings: findingsOf(lists) };
       this.changed(this.latest);
     });

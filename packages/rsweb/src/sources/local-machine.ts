@@ -7,14 +7,18 @@ import type { Machine, Picture } from '../model/picture.ts';
 import { finding } from '../model/remedies.ts';
 import { withoutAnswer } from './source.ts';
 
-type Program = 'rssrv' | 'rsiod';
+type Program = Machine['programs'][number]['program'];
 
 export function localMachine(program: Program, { version, startedMs }: { readonly version: string; readonly startedMs: number }): Machine {
   const name = hostname();
   return { id: name, name, isLocal: true, state: 'answers', reason: null, programs: [{ program, version, startedMs }] };
 }
 
-const COMMANDS: Readonly<Record<Program, readonly string[]>> = { rssrv: ['rsslogcat -n 20'], rsiod: ['rsclogcat -n 20'] };
+const COMMANDS: Readonly<Record<Program, readonly string[]>> = {
+  rssrv: ['rsslogcat -n 20'],
+  rsiod: ['rsclogcat -n 20'],
+  rsapp: ['systemctl restart rsapp'],
+};
 
 export function localFailure(program: Program, error: RsError, last: Picture | null, nowMs: number): Picture {
   const place = { where: `${program} on ${hostname()}`, href: null, commands: COMMANDS[program] };

@@ -31,6 +31,7 @@ export const NOTHING: Picture = {
   volumes: [],
   pools: [],
   mirrors: [],
+  applications: [],
   snapshots: 0,
   findings: [],
   events: [],
@@ -48,6 +49,7 @@ export function withoutAnswer(last: Picture | null, reason: string, findings: re
     volumes: last.volumes.map((volume) => ({ ...volume, state: 'unavailable', reason, waits: [] })),
     pools: last.pools.map((pool) => ({ ...pool, state: 'unavailable', reason })),
     mirrors: [],
+    applications: [],
     findings,
   };
 }

@@ -1,7 +1,20 @@
 // A picture of a small data centre, for tests of pages: 4 servers, 50 clients, 200 volumes, mirrors, and a few faults. Every value is
 // computed from its index, not random, so that two calls return the same picture.
 
-import type { Client, Finding, Load, Machine, Mirror, Path, Percentiles, Picture, Pool, Server, Volume } from '../model/picture.ts';
+import type {
+  Application,
+  Client,
+  Finding,
+  Load,
+  Machine,
+  Mirror,
+  Path,
+  Percentiles,
+  Picture,
+  Pool,
+  Server,
+  Volume,
+} from '../model/picture.ts';
 import { FINDINGS, sampleEvents } from './sample-faults.ts';
 
 const SERVERS = 4;
@@ -20,6 +33,7 @@ const SERVICES = ['oracle', 'mail', 'web', 'archive', 'build', 'wiki', 'metrics'
 const SERVER_NAMES = ['atlas', 'rhea', 'themis', 'hyperion'];
 const CLIENT_WORDS = ['db', 'app', 'mail', 'web', 'build'];
 const POOL_WORDS = ['fast', 'bulk'];
+const APPLICATIONS = ['ledger', 'wiki'];
 
 export interface SampleOptions {
   readonly takenMs?: number;
@@ -46,6 +60,7 @@ export function samplePicture({ takenMs = SAMPLE_MS, isWell = false, tick = 0 }:
       POOL_WORDS.map((word, which) => poolAt(server, word, index * POOLS_EACH + which, isWell)),
     ),
     mirrors: Array.from({ length: MIRRORS }, (_, index) => mirrorAt(index, isWell)),
+    applications: APPLICATIONS.map((name, index) => applicationAt(index, name, takenMs, isWell)),
     snapshots: volumes.reduce((sum, { snapshots }) => sum + snapshots, 0),
     findings: isWell ? [] : FINDINGS.map((finding) => finding(takenMs)),
     events: sampleEvents(takenMs, isWell),
@@ -282,5 +297,15 @@ function mirrorAt(index: number, isWell: boolean): Mirror {
     voters: [0, 1, 2].map((which) => ({ serverName: serverName(2 * index + which), answers: true, trouble: null })),
     majority: 2,
     holder: clientName((index * 14) % CLIENTS),
+  };
+}
+
+/** The client db-01 reports the applications, and has the first one. */
+function applicationAt(index: number, name: string, takenMs: number, isWell: boolean): Application {
+  const nodes = ['db-01', 'db-02', 'db-03'];
+  return {
+    id: `db-01:${name}`,
+    ...{ name, reporter: 'db-01', isDrained: false, state: 'running', on: nodes[index] ?? null, sinceMs: takenMs - (2 + index) * DAY_MS },
+    ...{ volumes: [`${name}-01`], nodes, next: index === 1 && !isWell ? null : 'db-03', why: '', remains: false },
   };
 }

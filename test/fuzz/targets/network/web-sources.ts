@@ -6,6 +6,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { programVersion } from '@rsio/common/lib/version';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { HistoryRings } from '@rsio/rsweb/model/history-rings';
+import { applicationFindings } from '@rsio/rsweb/model/applications';
 import { findingsOf, merged } from '@rsio/rsweb/model/merge';
 import { heard } from '@rsio/rsweb/model/owners';
 import { PICTURE_FORMAT } from '@rsio/rsweb/model/picture-shape';
@@ -23,7 +24,10 @@ import { samplePicture } from '@rsio/rsweb/testing/sample-picture';
 import { expectThat, type FuzzTarget } from '../../fixtures/fuzz-target.ts';
 import { mutated } from '../../makers/mutator.ts';
 
-const LISTS: readonly ListName[] = ['machines', 'servers', 'clients', 'paths', 'volumes', 'pools', 'mirrors', 'findings', 'events'];
+const LISTS: readonly ListName[] = [
+  ...(['machines', 'servers', 'clients', 'paths', 'volumes', 'pools', 'mirrors'] as const),
+  ...(['applications', 'findings', 'events'] as const),
+];
 const NOW_MS = 1_700_000_000_000;
 const whole = samplePicture();
 
@@ -47,6 +51,7 @@ function pictureOf(at: number, prefix: string): Picture {
     volumes,
     pools: whole.pools.filter(({ server }) => server === name),
     mirrors: whole.mirrors.slice(at, at + 1).map((one) => ({ ...one, holder })),
+    applications: whole.applications.slice(0, 1).map((one) => ({ ...one, id: `${holder}:${one.name}`, reporter: holder })),
     findings,
     events: whole.events.slice(0, 3).map((one) => ({ ...one, id: `${prefix} ${one.id}` })),
   };
@@ -69,7 +74,8 @@ function run(input: Buffer): boolean {
     { source: 'source venus', isOwn: false, picture: GOOD.picture },
   ]);
   const picture = merged(parts, NOW_MS);
-  const all = { ...picture, findings: findingsOf([...parts.map((part) => part.findings), findings, versionFindings(picture)]) };
+  const lists = [...parts.map((part) => part.findings), findings, versionFindings(picture), ...applicationFindings(picture)];
+  const all = { ...picture, findings: findingsOf(lists) };
   for (const list of LISTS) {
     const ids = new Set(all[list].map(({ id }) => id));
     expectThat(ids.size === all[list].length, `an id occurs twice among the ${list}`);
