@@ -256,6 +256,7 @@ test('applications are told by the clients of their sources, and the own view of
         applications: [
           app('mars', { on: 'mars' }),
           app('db', {}),
+          app('venus', { on: 'venus' }),
           app('db', { id: 'mars:pg' }),
           app('mars', { id: 'mars:$x', name: '$x' }),
         ],
