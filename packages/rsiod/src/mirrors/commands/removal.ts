@@ -59,7 +59,10 @@ function check({ survey, nodename }: Removal): void {
   const holder = holderOf(stored, promise);
   const forced = '--force removes it, and the client loses it';
   if (holder !== null && holder.node !== nodename)
-    throw new RsError('E_HELD', `Client ${holder.node} has mirror ${label} attached: detach it there (rsconfig -d ${label}); ${forced}`);
+    throw new RsError(
+      'E_HELD',
+      `Client ${holder.node} has mirror ${label} attached: detach it there (rsconfig -d ${label}). If it has, without the servers having stored that, take it over here (rsconfig -a --take-over ${label}) and detach it; ${forced}`,
+    );
   // This client is the holder. If the last configuration is clean, this client has served no I/O, so the mirror may be removed.
   if (holder !== null && !stored.config.clean)
     throw new RsError(
