@@ -125,6 +125,7 @@ export const FOLDERS = {
   'packages/rsconfig/src/backup': 'backups of snapshots: files, an NBD client, the programs of qemu',
   'packages/rsconfig/src/cli': 'the definition of a command, and its context: waiting, input',
   'packages/rsconfig/src/commands': 'one file for a command; commands about mirrors and about volumes of servers have folders',
+  'packages/rsconfig/src/commands/events': 'events of rsiod and rsapp, messages of other nodes, and waiting for them',
   'packages/rsconfig/src/commands/mirrors': 'mirrors: create, list, change, remove',
   'packages/rsconfig/src/commands/server-volumes': 'the volumes of servers: the inventory, and changes',
   'packages/rsconfig/src/commands/watch': 'rsconfig watch',

@@ -16,6 +16,7 @@ import { replaceFile, syncDirectory } from '@rsio/common/files/durable-write';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { programVersion } from '@rsio/common/lib/version';
+import { EventHistory, type EventStore } from '@rsio/common/events/event-history';
 import type { DaemonLog } from '@rsio/common/log/log';
 import { AppMachine } from './machine/machine.ts';
 import { runProgram } from './machine/programs.ts';
@@ -26,6 +27,8 @@ export interface AppDaemonPorts {
   readonly clock: Clock;
   readonly log: DaemonLog;
   readonly paths: DaemonPaths;
+  /** Keeps the events across restarts. */
+  readonly store: EventStore;
   /** Folder for control groups; null: this machine has none of version 2. */
   readonly groups: string | null;
   readonly relog: (config: RscltConfig) => void;
@@ -35,6 +38,7 @@ export class AppDaemon implements Service {
   private config: RscltConfig;
   private readonly ports: AppDaemonPorts;
   private readonly desk: Desk;
+  private readonly events: EventHistory;
   private readonly beganMs: number;
   private configuredMs: number;
   private readonly drainFile: string;
@@ -57,8 +61,11 @@ export class AppDaemon implements Service {
       groups: groups === null ? null : join(groups, `rsio-applications${root}`),
       runDir: paths.runDir,
     };
+    this.events = new EventHistory(clock, ports.store);
     this.desk = new Desk(config.applications, {
       ...{ clock, log },
+      nodename: () => this.config.namespaces[0]?.nodename ?? '',
+      tell: (change) => this.events.add(change),
       sight: new RsiodSight(rsiodPaths(paths.root).controlSocket, clock),
       machineOf: (app) => new AppMachine(app, machine),
       isDrained: () => this.isDrained,
@@ -111,17 +118,18 @@ export class AppDaemon implements Service {
   private handlers(): HandlersOf<typeof APP_METHODS> {
     const { desk } = this;
     const handlers: HandlersOf<typeof APP_METHODS> = {
+      events: (wanted) => this.events.read(wanted),
       daemon: () => ({
         program: 'rsapp',
         version: programVersion(),
         control: CONTROL_VERSION,
         methods: Object.keys(handlers),
         pid: process.pid,
-        nodename: this.node,
+        nodename: desk.node,
         startedMs: this.beganMs,
         configuredMs: this.configuredMs,
       }),
-      applications: () => ({ node: this.node, drained: this.isDrained, applications: desk.views }),
+      applications: () => ({ node: desk.node, drained: this.isDrained, applications: desk.views }),
       'app-order': async ({ name, order, to }) => {
         if (to !== null && order !== 'move') throw new RsError('E_USAGE', `Only a move has a node: leave ${to} out`);
         return { application: await desk.order(name, order, to) };
@@ -133,9 +141,5 @@ export class AppDaemon implements Service {
       reload: () => ({ applied: this.reloadNow() }),
     };
     return handlers;
-  }
-
-  private get node(): string {
-    return this.desk.node === '' ? (this.config.namespaces[0]?.nodename ?? '') : this.desk.node;
   }
 }

@@ -12,6 +12,7 @@ import { type Daemon, startDaemon } from '@rsio/common/daemon/daemon-process';
 import { loggedWork, reportCrash, runService, warner } from '@rsio/common/daemon/daemon-service';
 import { isUnderJournal, LogPlace } from '@rsio/common/daemon/log-place';
 import { nameProcess } from '@rsio/common/daemon/process-facts';
+import { EventFile } from '@rsio/common/events/event-file';
 import { systemClock } from '@rsio/common/lib/clock';
 import { plural } from '@rsio/common/lib/units';
 import { copyToStderr, openLog } from '@rsio/common/log/log';
@@ -47,7 +48,9 @@ async function run(daemon: Daemon, { config, paths, foreground, isJournal }: Set
     reportCrash(log, 'rsapp', daemon);
     warningSentences(config.warnings).forEach(warner(daemon, log));
     const groups = ownGroup(readFileSync('/proc/self/mountinfo', 'utf8'), readFileSync('/proc/self/cgroup', 'utf8'));
-    const service = new AppDaemon(config, { clock: systemClock, log, paths, groups, relog: (next) => place.redirect(log, next) });
+    const store = new EventFile(paths.eventsFile, systemClock, log);
+    process.once('exit', () => store.close());
+    const service = new AppDaemon(config, { clock: systemClock, log, paths, store, groups, relog: (next) => place.redirect(log, next) });
     await runService(daemon, log, service, 'rsapp ends');
   });
   place.close();

@@ -73,9 +73,8 @@ describe('views', () => {
     [['-qvv', '--json'], query],
     [['-m', 'status', '-v', '--json'], status],
     [['-m', 'stats', '--json'], stats],
-    [['events', '--json'], events],
   ])("%j prints the daemon's answer, and nothing else", async (argv, expected) => {
-    await serve({ local: () => local, query: () => query, status: () => status, stats: () => stats, events: () => events });
+    await serve({ local: () => local, query: () => query, status: () => status, stats: () => stats });
     const { code, out, err } = await run(argv);
     expect({ code, err }).toEqual({ code: 0, err: '' });
     expect(JSON.parse(out)).toEqual(expected);

@@ -2,7 +2,7 @@
 // that of methods.ts.
 
 import { CONTROL_ANSWER_MS, CONTROL_TIMEOUT_MS } from './limits.ts';
-import { DAEMON, flagParam, method, type MethodsOf, type Param } from './method-table.ts';
+import { DAEMON, EVENTS_PARAMS, EVENTS_RESULT, flagParam, method, type MethodsOf, type Param } from './method-table.ts';
 import { filledText, flag, list, number, object, type Of, orNull, text, word } from '../lib/shape.ts';
 
 /** The longest time that an order may take: a stop, and a start at another node. */
@@ -36,6 +36,11 @@ export const APP_METHODS = {
     {},
     object({ node: text('Name of this node'), drained: flag('This node gives its applications away'), applications: list(APPLICATION) }),
     CONTROL_ANSWER_MS,
+  ),
+  events: method(
+    'The latest events of applications and of this node, or those after the event with this number; with waitMs, the answer waits for one',
+    EVENTS_PARAMS,
+    EVENTS_RESULT,
   ),
   'app-order': method(
     'Executes an order of an administrator; an application that a node runs takes orders there. Answers when the order is done, or says why not',

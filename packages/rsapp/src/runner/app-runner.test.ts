@@ -3,6 +3,7 @@
 
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { ApplicationConfig } from '@rsio/common/config/schema/types';
+import type { Change } from '@rsio/common/events/event-history';
 import { RsError } from '@rsio/common/lib/errors';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { startedNote } from '../decider/decide.ts';
@@ -22,6 +23,8 @@ const APP: ApplicationConfig = {
 class Fake {
   readonly clock = new FakeClock();
   readonly did: string[] = [];
+  /** Events. */
+  readonly told: string[] = [];
   readonly failing = new Set<string>();
   readonly shared = new Set<string>();
   holder: string | null = null;
@@ -44,7 +47,8 @@ class Fake {
 
   constructor() {
     const log = { info: () => undefined, warn: () => undefined, error: () => undefined };
-    const ports = { clock: this.clock, log, sight: this.sight(), isDrained: () => this.isDrained };
+    const tell = ({ from, to, reason }: Change): void => void this.told.push(`${from} > ${to}: ${reason}`);
+    const ports = { clock: this.clock, log, sight: this.sight(), isDrained: () => this.isDrained, tell };
     this.runner = new AppRunner(APP, this.machine(), ports);
   }
 
@@ -229,6 +233,7 @@ describe('while it runs', () => {
     expect(fake.runner.view).toMatchObject({ why: 'down at once failed', remains: true });
     fake.failing.clear();
     expect(await fake.look(5000)).toEqual(['down at once', 'detach wal']);
+    await fake.look();
     expect(fake.runner.view).toMatchObject({ state: 'running', on: 'b' });
   });
 
@@ -327,5 +332,50 @@ describe('orders', () => {
     const refused = fake.runner.commands.give('start', null);
     await fake.look();
     await expect(refused).rejects.toThrow('pg is disabled');
+  });
+});
+
+describe('events and figures', () => {
+  it('tell each change once: start, failure, restart, the move of what fails again', async () => {
+    for (let time = 0; time < 2; time++) await fake.look();
+    fake.unwell = 'bad';
+    for (const afterMs of [4000, 1000, 4000]) await fake.look(afterMs);
+    Object.assign(fake, { holder: 'b', unwell: null });
+    await fake.look();
+    expect(fake.told).toEqual([
+      'starting > running on a: ',
+      '- > failed: bad',
+      'running on a > starting on a: bad',
+      '- > restart: bad',
+      'starting on a > running on a: ',
+      '- > failed: bad',
+      'running on a > stopping on a: It failed here, and b is to take it: bad',
+      'stopping on a > running on b: ',
+    ]);
+    expect(fake.runner.figures).toMatchObject({ restarts: 1, failures: 2, moves: 1, failedNodes: 1, isMissing: false });
+  });
+
+  it('say what cannot be removed once, until it is', async () => {
+    await fake.look();
+    Object.assign(fake, { attached: ['wal'], holder: 'b', silentMs: { b: 0 } });
+    fake.failing.add('down at once');
+    for (let time = 0; time < 3; time++) await fake.look(5000);
+    expect(fake.told.filter((told) => told.includes('not removed'))).toEqual(['- > not removed: down at once failed']);
+    expect(fake.runner.figures.hasRemains).toBe(true);
+    fake.failing.clear();
+    await fake.look(5000);
+    expect(fake.runner.figures.hasRemains).toBe(false);
+  });
+
+  it('say that a start has failed, and what is given up is missing', async () => {
+    fake.failing.add('up /dev/db');
+    await fake.look();
+    expect(fake.told).toContain('- > start failed: up /dev/db failed');
+    const failures = ['a', 'b'].map((node) => ({ node, atMs: fake.clock.wallMs(), final: true }));
+    fake = new Fake();
+    fake.note = printNote(changed(startedNote('pg', null), { started: false, failures }));
+    await fake.look(1_000_000);
+    expect(fake.runner.figures).toMatchObject({ failedNodes: 2, isMissing: true });
+    expect(fake.runner.view.state).toBe('stopped');
   });
 });

@@ -5,6 +5,7 @@
 
 import type { ApplicationConfig } from '@rsio/common/config/schema/types';
 import type { ApplicationView } from '@rsio/common/control/app-methods';
+import type { Change } from '@rsio/common/events/event-history';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
@@ -15,6 +16,7 @@ import { RULES } from '../decider/rules.ts';
 import { CLEAN_RETRY_MS } from '../limits.ts';
 import type { Machine, Manner } from '../machine/machine.ts';
 import { isNamed, type Sight, type VolumeFacts, type Volumes } from '../sight/rsiod-sight.ts';
+import { type AppFigures, AppNews, failedNodes } from './app-news.ts';
 import { Commands } from './commands.ts';
 import { Holding, isWaiting } from './holding.ts';
 
@@ -23,6 +25,8 @@ export interface RunnerPorts {
   readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
   readonly sight: Sight;
   isDrained(): boolean;
+  /** Reports an event. */
+  tell(change: Change): void;
 }
 
 type Phase = 'starting' | 'stopping' | null;
@@ -30,6 +34,7 @@ type Phase = 'starting' | 'stopping' | null;
 export class AppRunner {
   readonly app: ApplicationConfig;
   readonly commands: Commands;
+  readonly news: AppNews;
   private readonly ports: RunnerPorts;
   private readonly machine: Machine;
   private readonly holding: Holding;
@@ -45,6 +50,7 @@ export class AppRunner {
   /** A stop has left something behind. */
   private isUnfinished = false;
   private notBeforeMs = 0;
+  /** What the last order was about. The next look sees its result. */
   private phase: Phase = null;
   private why = '';
   private shown = '';
@@ -55,6 +61,7 @@ export class AppRunner {
     this.machine = machine;
     this.ports = ports;
     this.holding = new Holding(app, ports.sight);
+    this.news = new AppNews(app.name, (change) => ports.tell(change));
     const { name, nodes, silentMs, startDelayMs, restarts, failBack, onIsolation } = app;
     this.rules = { name, nodes, silentMs, startDelayMs, restarts, failBack, stopsInIsolation: onIsolation === 'stop' };
     this.memory = newMemory(ports.clock.monotonicMs());
@@ -66,6 +73,7 @@ export class AppRunner {
   async look(volumes: Volumes | null): Promise<void> {
     const { clock } = this.ports;
     await this.gather(volumes);
+    this.phase = null;
     const nowMs = clock.monotonicMs();
     if (this.seen?.isSure === true && (await this.commands.next())) return this.noteShown();
     const { memory, order } = decide(this.rules, this.memory, this.facts(nowMs));
@@ -94,6 +102,15 @@ export class AppRunner {
       },
       ...{ next, why: this.why, remains: this.isUnfinished && this.phase === null },
     };
+  }
+
+  get figures(): AppFigures {
+    const { restarts, failures, moves, hasRemains } = this.news;
+    const note = this.seen?.note ?? null;
+    const failed = note === null || note === 'unreadable' ? 0 : failedNodes(this.rules, note, this.wallMs);
+    const { state } = this;
+    const isMissing = state === 'waiting' || state === 'starting' || (state === 'stopped' && failed === this.app.nodes.length);
+    return { restarts, failures, moves, hasRemains, failedNodes: failed, isMissing };
   }
 
   get node(): string {
@@ -189,14 +206,19 @@ export class AppRunner {
     if (isRunning && holds === true) {
       const why = await this.checked();
       if (why !== null) {
-        this.failure = { why, final: false };
+        this.fails(why);
         isRunning = false;
       }
-    } else if (this.ran && holds === true && service !== 'running')
-      this.failure ??= { why: service === 'failed' ? 'The service has failed' : 'The service has ended', final: false };
+    } else if (this.ran && holds === true && service !== 'running' && this.failure === null)
+      this.fails(service === 'failed' ? 'The service has failed' : 'The service has ended');
     this.ran = isRunning;
     const isUp = mounted > 0 || hasAddress || service !== 'stopped' || this.isUnfinished;
     this.local = { holds, isUp, isRunning, failure: holds === true ? this.failure : null };
+  }
+
+  private fails(why: string): void {
+    if (this.failure?.why !== why) this.news.failed(why);
+    this.failure = { why, final: false };
   }
 
   private async checked(): Promise<string | null> {
@@ -241,22 +263,23 @@ export class AppRunner {
     const { log, clock } = this.ports;
     const { name } = this.app;
     this.phase = order.kind === 'start' || order.kind === 'restart' ? 'starting' : order.kind === 'save' ? null : 'stopping';
-    this.noteShown();
+    this.noteShown('why' in order ? order.why : '');
     try {
       if ('why' in order && order.why !== '') log.warn(`${name}: ${order.why}`);
+      if (order.kind === 'restart') this.news.restarted(order.why);
       await this.carryOut(order);
       this.isUnfinished = false;
+      this.news.removed();
       this.why = order.kind === 'none' || !('why' in order) ? '' : order.why;
     } catch (thrown) {
       const { message } = toRsError(thrown);
       // A failure that comes again is logged once.
       if (this.why !== message) log.error(`${name}: ${message}`);
       this.why = message;
+      if (this.isUnfinished) this.news.notRemoved(message);
       // After a failure of the service, the next order is another one.
       const isSameAgain = this.failure === null || (order.kind !== 'start' && order.kind !== 'restart');
       if (isSameAgain) this.notBeforeMs = clock.monotonicMs() + CLEAN_RETRY_MS;
-    } finally {
-      this.phase = null;
     }
   }
 
@@ -314,7 +337,10 @@ export class AppRunner {
       for (const warning of warnings) log.warn(`${name}: ${warning}`);
     } catch (thrown) {
       // What a server refuses for a while says nothing about this node, and another node would meet the same.
-      if (!isWaiting(thrown)) this.failure = { why: toRsError(thrown).message, final: true };
+      if (!isWaiting(thrown)) {
+        this.failure = { why: toRsError(thrown).message, final: true };
+        this.news.startFailed(this.failure.why);
+      }
       throw thrown;
     }
     this.began();
@@ -332,7 +358,7 @@ export class AppRunner {
     try {
       await this.machine.restart();
     } catch (thrown) {
-      this.failure = { why: toRsError(thrown).message, final: false };
+      this.fails(toRsError(thrown).message);
       throw thrown;
     }
     this.began();
@@ -374,11 +400,12 @@ export class AppRunner {
     if (this.seen !== null) this.seen = { ...this.seen, note: written };
   }
 
-  private noteShown(): void {
+  private noteShown(why = this.why): void {
     const { state, on } = this.view;
-    const shown = `${state} ${on ?? ''}`;
+    const shown = `${state}${on === null ? '' : ` on ${on}`}`;
     if (shown === this.shown) return;
-    if (this.shown !== '') this.ports.log.info(`${this.app.name} is ${state}${on === null ? '' : ` on ${on}`}`);
+    if (this.shown !== '') this.ports.log.info(`${this.app.name} is ${shown}`);
+    this.news.changed(this.shown, shown, on, why);
     this.shown = shown;
     this.sinceMs = this.ports.clock.wallMs();
   }

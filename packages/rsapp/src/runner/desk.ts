@@ -4,6 +4,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { ApplicationConfig } from '@rsio/common/config/schema/types';
 import type { AppOrder, ApplicationView } from '@rsio/common/control/app-methods';
+import type { Change } from '@rsio/common/events/event-history';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { quoteText } from '@rsio/common/lib/units';
@@ -11,12 +12,16 @@ import type { Log } from '@rsio/common/log/log';
 import { COMMAND_WAIT_MS, APPLICATION_LOOK_MS } from '../limits.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { Sight, Volumes } from '../sight/rsiod-sight.ts';
+import type { AppFigures } from './app-news.ts';
 import { AppRunner } from './app-runner.ts';
 
 export interface DeskPorts {
   readonly clock: Clock;
   readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
   readonly sight: Sight;
+  /** Name of this node by its configuration, until the servers have said it. */
+  nodename(): string;
+  tell(change: Change): void;
   machineOf(app: ApplicationConfig): Machine;
   isDrained(): boolean;
   /** Durable when the promise resolves. */
@@ -34,6 +39,7 @@ export class Desk {
   private timer: Timer | null = null;
   private isOver = false;
   private lastTrouble = '';
+  private drainState: 'active' | 'draining' | 'drained' | null = null;
 
   constructor(apps: readonly ApplicationConfig[], ports: DeskPorts) {
     this.ports = ports;
@@ -56,14 +62,19 @@ export class Desk {
     return [...this.places.values()].map(({ runner }) => runner.view);
   }
 
+  get figures(): (ApplicationView & AppFigures)[] {
+    return [...this.places.values()].map(({ runner }) => ({ ...runner.view, ...runner.figures }));
+  }
+
   get node(): string {
-    return [...this.places.values()].map(({ runner }) => runner.node).find((node) => node !== '') ?? '';
+    return [...this.places.values()].map(({ runner }) => runner.node).find((node) => node !== '') ?? this.ports.nodename();
   }
 
   async order(name: string, order: AppOrder, to: string | null): Promise<ApplicationView> {
     const place = this.places.get(name);
     if (place === undefined)
       throw new RsError('E_USAGE', `There is no application ${quoteText(name)}: known are ${[...this.places.keys()].join(', ') || 'none'}`);
+    place.runner.news.ordered(to === null ? order : `${order} to ${to}`);
     await place.runner.commands.give(order, to);
     return place.runner.view;
   }
@@ -122,7 +133,17 @@ export class Desk {
         .catch((thrown: unknown) => this.ports.log.error(`${place.runner.app.name}: ${toRsError(thrown).message}`))
         .finally(() => (place.looking = null));
     }
+    this.lookAtDrain();
     if (!this.isOver) this.timer = this.ports.clock.after(APPLICATION_LOOK_MS, () => void this.tick());
+  }
+
+  /** The state at the first look is no event. */
+  private lookAtDrain(): void {
+    const before = this.drainState;
+    const isHere = [...this.places.values()].some(({ runner }) => runner.isHere);
+    this.drainState = !this.ports.isDrained() ? 'active' : isHere ? 'draining' : 'drained';
+    const { drainState: to } = this;
+    if (before !== null && before !== to) this.ports.tell({ object: `node ${this.node}`, from: before, to, reason: '' });
   }
 
   private async volumes(): Promise<Volumes | null> {

@@ -13,6 +13,7 @@ import { formatStats } from '../output/format-stats.ts';
 import { formatEvents, formatLocal, formatQuery, formatStatus } from '../output/format.ts';
 import { awaitedWarnings, queryWarnings, statusWarnings, waitingWarnings } from '../output/warnings.ts';
 import { pathsUp } from './daemon-lifecycle.ts';
+import { MERGED_EVENTS, mergedEvents } from './events/merged-events.ts';
 
 export const LOCAL = defineCommand({
   call: {
@@ -104,20 +105,20 @@ rsiod was started; of 1000 requests, one takes longer than p99.9.`,
 export const EVENTS = defineCommand({
   call: { by: 'words', words: 'events' },
   synopsis: 'events [--number N] [--since TIME]',
-  summary: 'lists the latest state changes of paths and volumes',
-  details: `rsiod keeps the last ${EVENTS_KEPT} events, even across restarts.`,
+  summary: 'lists the latest changes of paths, volumes and applications',
+  details: `rsiod and rsapp each keep their last ${EVENTS_KEPT} events, even across restarts.`,
   options: {
     number: { kind: 'text', short: 'n', value: 'N', help: 'show the last N events; default: all' },
     since: { kind: 'text', value: 'TIME', help: SINCE_HELP },
     json: JSON_OPTION,
   },
-  json: CONTROL_METHODS.events.result,
+  json: MERGED_EVENTS,
   run: async (context, { number, since, json }) => {
     const sinceMs = parseSince(since, context.clock.wallMs());
     const count = number === null ? EVENTS_KEPT : parseWhole(number);
     if (count === undefined || count < 1 || count > EVENTS_KEPT)
       throw new RsError('E_USAGE', `Wrong -n ${quoteText(number ?? '')}: allowed is 1 to ${EVENTS_KEPT}`);
-    const result = await context.call('events', { count });
+    const result = await mergedEvents(context, count);
     const events = result.events.filter(({ atMs }) => sinceMs === null || atMs >= sinceMs);
     if (json) return printJson(context, { ...result, events });
     context.out(formatEvents(events));
