@@ -5,6 +5,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { MetricTable } from '@rsio/common/metrics/metric-table';
 import { CSI_METRICS } from '@rsio/csi/metric-table';
+import { APP_METRICS } from '@rsio/rsapp/metric-table';
 import { CLIENT_METRICS } from '@rsio/rsiod/control/metric-table';
 import { SERVER_METRICS } from '@rsio/rssrv/admin/metric-table';
 import { expect, it } from 'vitest';
@@ -12,7 +13,7 @@ import { needTool, runWell } from '../support/programs/programs.ts';
 
 const PROJECT = fileURLToPath(new URL('../../', import.meta.url));
 const PAGE = `${PROJECT}docs/METRICS.md`;
-const METRICS: MetricTable = { ...SERVER_METRICS, ...CLIENT_METRICS, ...CSI_METRICS };
+const METRICS: MetricTable = { ...SERVER_METRICS, ...CLIENT_METRICS, ...APP_METRICS, ...CSI_METRICS };
 const HISTOGRAM_SUFFIX = /_(bucket|sum|count)$/;
 /** Labels of Prometheus itself, of its alerts, and of histograms and build_info. */
 const OTHER_LABELS = ['job', 'instance', 'severity', 'alertname', 'alertstate', 'le', '__name__'];
@@ -49,12 +50,14 @@ function tableOf(metrics: MetricTable): string {
 
 it('names and labels follow the rules of Prometheus', () => {
   for (const [name, { type, help, labels }] of Object.entries(METRICS)) {
-    expect(name).toMatch(/^rsio_(server|client|csi)_[a-z]+(_[a-z]+)*$/);
+    expect(name).toMatch(/^rsio_(server|client|app|csi)_[a-z]+(_[a-z]+)*$/);
     expect(name.endsWith('_total'), name).toBe(type === 'counter');
     if (type === 'histogram') expect(name).toMatch(/_seconds$/);
     expect(help, name).toMatch(/^[A-Z0-9].*[^.]$/);
     for (const label of labels)
       expect([
+        'application',
+        'node',
         'volume',
         'client',
         'gate',
@@ -74,11 +77,12 @@ it('names and labels follow the rules of Prometheus', () => {
 
 it('docs/METRICS.md has the table of all metrics', () => {
   const page = read('docs/METRICS.md');
-  const written = [SERVER_METRICS, CLIENT_METRICS, CSI_METRICS].reduce((text, table: MetricTable, index) => {
+  const written = [SERVER_METRICS, CLIENT_METRICS, APP_METRICS, CSI_METRICS].reduce((text, table: MetricTable, index) => {
     const [heading, next] =
       [
         ['## Metrics of rssrv', '## Metrics of rsiod'],
-        ['## Metrics of rsiod', '## Metrics of rsio-csi'],
+        ['## Metrics of rsiod', '## Metrics of rsapp'],
+        ['## Metrics of rsapp', '## Metrics of rsio-csi'],
         ['## Metrics of rsio-csi', '## Stability'],
       ][index] ?? [];
     const [begin, end] = [text.indexOf(`${heading}\n`) + `${heading}\n`.length, text.indexOf(`\n${next}`)];

@@ -18,6 +18,7 @@ import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { programVersion } from '@rsio/common/lib/version';
 import { EventHistory, type EventStore } from '@rsio/common/events/event-history';
 import type { DaemonLog } from '@rsio/common/log/log';
+import { AppMetrics } from './app-metrics.ts';
 import { AppMachine } from './machine/machine.ts';
 import { runProgram } from './machine/programs.ts';
 import { Desk } from './runner/desk.ts';
@@ -39,6 +40,7 @@ export class AppDaemon implements Service {
   private readonly ports: AppDaemonPorts;
   private readonly desk: Desk;
   private readonly events: EventHistory;
+  private readonly metrics: AppMetrics;
   private readonly beganMs: number;
   private configuredMs: number;
   private readonly drainFile: string;
@@ -71,10 +73,14 @@ export class AppDaemon implements Service {
       isDrained: () => this.isDrained,
       setDrained: (isDrained) => this.setDrained(isDrained),
     });
+    const { desk } = this;
+    this.metrics = new AppMetrics({ clock, log, isDrained: () => this.isDrained, node: () => desk.node, figures: () => desk.figures });
+    this.events.heard = ({ object }) => this.metrics.events.note(object);
   }
 
   async start(): Promise<void> {
     const { paths, log } = this.ports;
+    await this.metrics.follow(this.config);
     this.control = await startControlServer(paths.controlSocket, APP_METHODS, this.handlers(), log);
     this.desk.start();
   }
@@ -82,6 +88,7 @@ export class AppDaemon implements Service {
   async stop(): Promise<void> {
     await this.desk.stop();
     await this.control?.close();
+    await this.metrics.close();
   }
 
   reload(): void {
@@ -100,6 +107,7 @@ export class AppDaemon implements Service {
     this.config = next;
     this.configuredMs = clock.wallMs();
     relog(next);
+    void this.metrics.follow(next);
     for (const sentence of applied) log.info(sentence);
     return applied;
   }

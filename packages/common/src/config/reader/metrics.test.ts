@@ -52,3 +52,9 @@ test.each(['on', '9510', '127.0.0.1', '127.0.0.1:0', '127.0.0.1:65536', '::1:951
     expect(onServer(`metrics = ${value}\n`).problems).toEqual([expect.stringContaining('such as 127.0.0.1:9510 or [::1]:9510')]);
   },
 );
+
+test('rsapp has an address of its own, and the same token', () => {
+  const examine = (keys: string) => examineRscltConfig(`[defaults]\napp-metrics = 10.0.0.1:9512\n${keys}`, 'rscltcfg');
+  expect(examine(`metrics-token = ${TOKEN}\n`).config).toMatchObject({ metrics: null, appMetrics: { port: 9512, token: TOKEN } });
+  expect(examine('').problems[0]?.message).toMatch(/^app-metrics = "10\.0\.0\.1:9512" without metrics-token/);
+});

@@ -6,26 +6,27 @@ import { printEndpoint, quoteText } from '../../lib/units.ts';
 import type { EndpointConfig, MetricsConfig } from '../schema/types.ts';
 import type { Findings } from './findings.ts';
 
-interface MetricsReader {
-  lineOf(key: 'metrics' | 'metrics-token'): number;
+interface MetricsReader<K extends string> {
+  lineOf(key: K | 'metrics-token'): number;
 }
 
-/** Returns the settings of the metrics; null if metrics are off. `endpoint` and `token` are the values of the two keys. */
-export function readMetrics(
+/** Returns the settings of the metrics; null if metrics are off. `endpoint` and `token` are the values of `key` and metrics-token. */
+export function readMetrics<const K extends string = 'metrics'>(
   endpoint: EndpointConfig | null,
   token: string | null,
-  reader: MetricsReader,
+  reader: MetricsReader<K>,
   findings: Findings,
+  key: K = 'metrics' as K,
 ): MetricsConfig | null {
   if (endpoint === null) return null;
-  const line = reader.lineOf('metrics');
+  const line = reader.lineOf(key);
   const place = printEndpoint(endpoint.address, endpoint.port);
   if (token === null && !isLoopback(endpoint.address))
     findings.problem(
       line,
-      `metrics = ${quoteText(place)} without metrics-token: other machines can reach this address. Add "metrics-token = TEXT" (rsconfig key new makes one), or use 127.0.0.1`,
+      `${key} = ${quoteText(place)} without metrics-token: other machines can reach this address. Add "metrics-token = TEXT" (rsconfig key new makes one), or use 127.0.0.1`,
     );
-  const demand = { setting: `metrics = ${place}`, line, remedy: 'and Prometheus gets it as credentials_file' };
+  const demand = { setting: `${key} = ${place}`, line, remedy: 'and Prometheus gets it as credentials_file' };
   findings.checkLength(reader.lineOf('metrics-token'), 'metrics-token', token, demand);
   return { ...endpoint, token };
 }

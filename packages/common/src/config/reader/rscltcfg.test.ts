@@ -64,6 +64,7 @@ describe('the sample', () => {
       processes: 1,
       busyPollUs: null,
       metrics: null,
+      appMetrics: null,
       interfaces: [
         { name: 'if0', address: '192.168.45.20', prefixLength: null, port: 5000, portGiven: null },
         { name: 'if1', address: '192.168.46.20', prefixLength: null, port: 5000, portGiven: null },

@@ -108,7 +108,9 @@ export function examineRscltConfig(text: string, file: string): RscltExamination
   const log = defaults.value('log');
   const logTime = defaults.value('log-time');
   const defaultTls = defaults.value('tls');
-  const metrics = readMetrics(defaults.value('metrics'), defaults.value('metrics-token'), defaults, findings);
+  const token = defaults.value('metrics-token');
+  const metrics = readMetrics(defaults.value('metrics'), token, defaults, findings);
+  const appMetrics = readMetrics(defaults.value('app-metrics'), token, defaults, findings, 'app-metrics');
   const triggers = readTriggers(
     sections.filter(({ type }) => type === 'trigger').map((section) => new SectionReader(section, schema.trigger.keys, schema, findings)),
     findings,
@@ -126,6 +128,7 @@ export function examineRscltConfig(text: string, file: string): RscltExamination
     processes,
     busyPollUs,
     metrics,
+    appMetrics,
     interfaces,
     namespaces,
     gates,

@@ -63,7 +63,7 @@ test('The keys of the manual', () => {
     'rights: ',
   ]);
   expect(keysOf('rscltcfg')).toEqual([
-    'defaults: protocol port stall attach device paths heartbeat suspect dead digest tls log-size mirror-patience resync-rate mirror-reads log-total processes busy-poll log log-time nbd-group metrics metrics-token',
+    'defaults: protocol port stall attach device paths heartbeat suspect dead digest tls log-size mirror-patience resync-rate mirror-reads log-total processes busy-poll log log-time nbd-group metrics metrics-token app-metrics',
     'interface: address port protocol',
     'namespace: namespaceid nodename nodekey namespacekey protocol port stall attach device paths heartbeat suspect dead digest tls log-size mirror-patience resync-rate mirror-reads',
     'server: address port protocol serverkey',

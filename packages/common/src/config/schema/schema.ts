@@ -85,6 +85,7 @@ const HELP = {
   log: 'Where the daemon logs (auto: to the journal if systemd starts the daemon with the journal as its output, else to the file in /var/log/rsio)',
   logTime: 'Time zone in which log lines are printed',
   metrics: 'Address and port at which the daemon serves /metrics for Prometheus; an address other than loopback needs a metrics-token',
+  appMetrics: 'Address and port at which rsapp serves /metrics, with the metrics-token of this section; another port than that of metrics',
   metricsToken: 'Token that a reader of the metrics sends as Authorization: Bearer TOKEN; at least 16 characters',
   mirrorReads: 'Reads of a mirror (confirmed: after servers have confirmed the claim; local: at once, but data may be outdated)',
 } as const;
@@ -310,6 +311,7 @@ export const SCHEMA = {
         'nbd-group': optional(types.name, 'User group whose members may open the NBD socket, in addition to the user that runs rsiod'),
         metrics: withDefault(types.endpoint, 'off', HELP.metrics),
         'metrics-token': optional(types.keyText, HELP.metricsToken),
+        'app-metrics': withDefault(types.endpoint, 'off', HELP.appMetrics),
       },
     },
     interface: {

@@ -395,6 +395,8 @@ export interface RscltConfig {
   readonly busyPollUs: number | null;
   /** Where the daemon offers its metrics; null if it offers no metrics. */
   readonly metrics: MetricsConfig | null;
+  /** The same for rsapp. */
+  readonly appMetrics: MetricsConfig | null;
   readonly interfaces: readonly ClientInterfaceConfig[];
   readonly namespaces: readonly ClientNamespaceConfig[];
   readonly gates: readonly ClientGateConfig[];
