@@ -80,6 +80,7 @@ const CALLS: Readonly<Record<string, readonly (readonly [args: string, code: num
   'mirror-list': [['mirror list', 0]],
   test: [['-m test', 0]],
   events: [['events', 0]],
+  send: [['send venus hello', 0]],
   watch: [['watch --count 1', 0]],
   explore: [['explore SERVER', 0]],
   doctor: [['doctor', -1]],
@@ -199,6 +200,7 @@ function raw(request: object): Promise<Record<string, unknown>> {
 
 const PARAMS: Readonly<Partial<Record<ControlMethodName, object>>> = {
   attach: { names: ['nosuch'] },
+  'message-send': { to: 'venus', text: 'hello' },
   'backup-done': { namespace: 'osl', name: 'db', universe: 0, snapshot: 'monday' },
   detach: { names: ['nosuch'] },
   'server-call': { method: 'volume-list' },

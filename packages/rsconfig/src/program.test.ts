@@ -316,6 +316,7 @@ describe('an error', () => {
       'Mirrors:',
       'Backups:',
       'Applications that move:',
+      'Scripts that coordinate:',
       'Gates for hosts without rsiod:',
       'Paths and diagnosis:',
       'Finding servers:',

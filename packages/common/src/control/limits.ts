@@ -50,6 +50,8 @@ export const SESSION_END_MS = 45_000;
 /** Time-out, after the answer to the greeting, for requests that the daemon may not be able to answer at once. */
 export const CONTROL_TIMEOUT_MS = 60_000;
 export const EVENTS_KEPT = 1_000;
+/** Longest text of a message from node to node, in UTF-8. */
+export const MESSAGE_TEXT_MAX_BYTES = 4 * KIB;
 /** Longest time for which rssrv holds back the answer of the method `events` until there is an event. */
 export const EVENTS_WAIT_MAX_MS = 8_000;
 

@@ -7,6 +7,7 @@
 import { DIRECTIONS, PATH_STATES } from '../lib/path-states.ts';
 import { CONTROL_ANSWER_MS, CONTROL_TIMEOUT_MS, LIST_WAIT_MS, SERVER_CALL_MS, SERVER_CHANGE_MS } from './limits.ts';
 import { LATENCY } from './latency-shape.ts';
+import { MESSAGE_METHODS } from './message-methods.ts';
 import { MIRROR_METHODS } from './mirror-methods.ts';
 import { NOTE_METHODS } from './note-methods.ts';
 import { DAEMON, EVENTS_PARAMS, EVENTS_RESULT, flagParam, HOLDER, method, type MethodsOf, type Param } from './method-table.ts';
@@ -486,6 +487,7 @@ export const CONTROL_METHODS = {
   ),
   ...MIRROR_METHODS,
   ...NOTE_METHODS,
+  ...MESSAGE_METHODS,
 } as const;
 
 export type ControlMethods = MethodsOf<typeof CONTROL_METHODS>;

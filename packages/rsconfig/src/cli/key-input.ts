@@ -65,7 +65,7 @@ export async function readStdin(maxBytes: number): Promise<string> {
   let lengthBytes = 0;
   for await (const chunk of stdin as AsyncIterable<Buffer>) {
     lengthBytes += chunk.length;
-    if (lengthBytes > maxBytes) throw new RsError('E_USAGE', `Input is longer than ${maxBytes} bytes: give one key on one line`);
+    if (lengthBytes > maxBytes) throw new RsError('E_USAGE', `Input is longer than ${maxBytes} bytes: shorten it`);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString('utf8');

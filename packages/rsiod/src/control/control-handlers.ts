@@ -1,6 +1,7 @@
 // The methods of rsiod's control socket. Each method passes the request to the module that executes it, or answers with a view from
 // views.ts. Invariant: this file decides nothing; each module decides how its own state changes.
 
+import { randomUUID } from 'node:crypto';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
 import type { ControlHandlers } from '@rsio/common/control/control-server';
 import type { MIRROR_METHODS } from '@rsio/common/control/mirror-methods';
@@ -25,6 +26,7 @@ import type { MirrorSnapshots } from '../mirrors/commands/snapshots.ts';
 import type { MirrorForcing } from '../mirrors/commands/forcing.ts';
 import type { MirrorManagement } from '../mirrors/commands/management.ts';
 import type { VolumeNotes } from '../notes/volume-notes.ts';
+import { Messages } from './messages.ts';
 import type { Notifications } from './notifications.ts';
 import type { PathProbes } from './path-probes.ts';
 import type { ServerCalls } from './server-calls.ts';
@@ -70,6 +72,7 @@ export function controlHandlers(ports: ControlHandlersPorts): ControlHandlers {
   const { clock, attachments, attached, frontends, notifications, probes, namespaces } = ports;
   const lists = (): Promise<unknown> =>
     Promise.all(namespaces().flatMap(({ servers }) => [...servers.values()].map((server) => server.refresh(LIST_WAIT_MS))));
+  const messages = new Messages({ clock, namespaces, newId: randomUUID });
   const handlers: ControlHandlers = {
     daemon: () => ({
       program: 'rsiod',
@@ -128,6 +131,8 @@ export function controlHandlers(ports: ControlHandlersPorts): ControlHandlers {
     'volume-note': (request) => ports.notes.read(request),
     'volume-note-set': (request) => ports.notes.write(request),
     'nodes-seen': (request) => ports.notes.seen(request),
+    'message-send': (request) => messages.send(request),
+    messages: (request) => messages.read(request),
     ...mirrorHandlers(ports),
   };
   return handlers;

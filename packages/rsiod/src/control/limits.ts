@@ -34,3 +34,18 @@ export const SERVER_METHOD_MAX_CHARS = 64;
 
 /** Maximum number of volumes for which rsiod remembers the last backup. */
 export const BACKUPS_KEPT_MAX = 1_024;
+
+/** While a program waits for messages of other nodes, rsiod asks each server for them at this interval. */
+export const MESSAGE_POLL_MS = 500;
+/** Time limit for a server to take a message, or to give those that it has. */
+export const MESSAGE_CALL_MS = 3_000;
+/** A server that has not answered, or that has no messages in its release, is not asked again for this long. */
+export const MESSAGE_REST_MS = 10_000;
+/** How often a server is asked at once for further messages. */
+export const MESSAGE_ROUNDS_MAX = 8;
+/** Programs that may wait for messages at a time. */
+export const MESSAGE_WAITERS_MAX = 16;
+/** Messages that rsiod keeps for local programs; the latest stay. */
+export const MESSAGES_KEPT_MAX = 256;
+/** Messages that rsiod recognizes when another server has them, too. */
+export const MESSAGE_IDS_KEPT_MAX = 4_096;

@@ -27,6 +27,7 @@ import type { SnapshotAnswers } from '../snapshots/reads/snapshot-answers.ts';
 import { Triggers } from '@rsio/common/triggers/triggers';
 import { SnapshotVerbs } from '../snapshots/snapshot-verbs.ts';
 import { Pools, type PoolsChange } from '../pools/pools.ts';
+import { messageHandlers } from './remote/messages.ts';
 import { type AskingSession, type RemoteAsker, RemoteRequests } from './remote/remote-requests.ts';
 import { ImageVerbs } from '../jobs/images/image-verbs.ts';
 import { type ReplacedVolumes, VolumeSwitch } from '../jobs/moves/volume-switch.ts';
@@ -396,10 +397,8 @@ export class Administration {
       ...observingHandlers(this.ports),
       ...readinessHandler(this.ports, this.pools, this.jobs.jobs, this.startedMs),
       ...witnessHandlers(log, this.ports.voters, this.ports.config().server.witness, asker),
-      'change-show': () => {
-        const { current, waiting } = this.ports.changes;
-        return { change: current === null ? null : { ...current, waiting } };
-      },
+      ...messageHandlers(this.remote.mailboxes, clients.volumes, this.ports, asker),
+      'change-show': () => ({ change: this.ports.changes.view }),
       reload: async () => ({ applied: await this.ports.reload(asker.by) }),
     };
   }

@@ -49,6 +49,12 @@ export class ChangeQueue {
     return this.inProgress ?? this.aside[0] ?? null;
   }
 
+  /** The current change, and how many wait for it. */
+  get view(): (ChangeInProgress & { readonly waiting: number }) | null {
+    const { current, waiting } = this;
+    return current === null ? null : { ...current, waiting };
+  }
+
   /** The oldest change that has stepped aside; null if there is none. */
   get workingAside(): string | null {
     return this.aside[0]?.what ?? null;

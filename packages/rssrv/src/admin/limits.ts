@@ -61,3 +61,14 @@ export const LONG_ANSWERS_PER_SESSION_MAX = 4;
 export const LONG_ANSWERS_MAX_BYTES = 96 * 1024 * 1024;
 /** A long answer is dropped if the client does not ask for a part within this time. */
 export const LONG_ANSWER_KEPT_MS = 30_000;
+
+/**
+ * Messages between clients are kept in memory for at most MESSAGE_KEPT_MS: MESSAGES_PER_NODE_MAX to one client, and MESSAGES_MAX in all. If
+ * there are more, the sender that has most of them loses its oldest one.
+ */
+export const MESSAGE_KEPT_MS = 600_000;
+export const MESSAGES_PER_NODE_MAX = 64;
+export const MESSAGES_MAX = 1_024;
+/** Maximum number of messages in one answer. A full answer still fits into two frames. */
+export const MESSAGES_PER_ANSWER_MAX = 16;
+export const MESSAGE_ID_MAX_CHARS = 64;

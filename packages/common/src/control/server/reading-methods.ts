@@ -62,6 +62,8 @@ const READS: Readonly<Record<ServerMethodName, boolean>> = {
   'client-unfence': false,
   'client-release': false,
   'witness-remove': false,
+  'message-send': false,
+  'message-take': false,
   reload: false,
 };
 

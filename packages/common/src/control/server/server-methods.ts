@@ -3,6 +3,7 @@
 // rsiod is in methods.ts, and docs/CONTROL.md has the rules for changing the interface.
 
 import { CONTROL_ANSWER_MS, SERVER_CHANGE_MS } from '../limits.ts';
+import { SERVER_MESSAGE_METHODS } from '../message-methods.ts';
 import { method, type MethodsOf, SERVER_DAEMON } from '../method-table.ts';
 import { count, list, number, object, orNull, text } from '../../lib/shape.ts';
 import { CLIENT_METHODS } from './client-methods.ts';
@@ -27,6 +28,7 @@ export const SERVER_METHODS = {
   ...CLIENT_METHODS,
   ...OBSERVING_METHODS,
   ...WITNESS_METHODS,
+  ...SERVER_MESSAGE_METHODS,
   'change-show': method(
     'The change that the server makes now; later changes wait for it',
     {},

@@ -36,6 +36,8 @@ const PARAMS: Readonly<Record<string, object>> = {
   'job-cancel': { id: '1' },
   'job-limit': { id: '1' },
   'pool-check': { name: 'fast' },
+  'message-send': { to: 'venus', id: '1', text: 'hello' },
+  'message-take': { taken: [] },
 };
 
 class RemoteScene {

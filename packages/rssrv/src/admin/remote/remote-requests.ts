@@ -19,6 +19,7 @@ import { type AdminReply, type AdminRequest, errorText } from '../../session/ses
 import { ClientPace, ReadTurns } from './client-pace.ts';
 import { REMOTE_REQUESTS_MAX } from '../limits.ts';
 import { LongAnswers, type Part } from './long-answers.ts';
+import { Mailboxes } from './messages.ts';
 import { visibleResult } from './visible.ts';
 import { visibleError } from './visible-errors.ts';
 
@@ -75,6 +76,7 @@ export class RemoteAsker extends Asker {
 }
 
 export class RemoteRequests {
+  readonly mailboxes: Mailboxes;
   private readonly ports: RemotePorts;
   private readonly answers: LongAnswers;
   private readonly turns = new ReadTurns();
@@ -86,6 +88,7 @@ export class RemoteRequests {
   constructor(ports: RemotePorts) {
     this.ports = ports;
     this.answers = new LongAnswers(ports.clock);
+    this.mailboxes = new Mailboxes(ports.clock);
   }
 
   /** Number of clients whose pace is known. */

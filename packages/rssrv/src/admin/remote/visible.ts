@@ -68,6 +68,8 @@ const MASKS: { readonly [M in keyof ServerMethods]?: Mask<M> } = {
   'volume-copy': ({ job }) => ({ job: visibleJob(job) }),
   'volume-remove': ({ removed }, asker) => ({ removed: visibleRemoved(removed, asker) }),
   'volume-purge': ({ purged, left }, asker) => ({ purged: purged.map((one) => visibleRemoved(one, asker)), left }),
+  'message-send': (result) => result,
+  'message-take': (result) => result,
   'pool-list': ({ pools }, asker) => ({ pools: pools.filter(({ name }) => asker.mayUsePool(name)).map(visiblePool) }),
 };
 
