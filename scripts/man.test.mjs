@@ -128,7 +128,7 @@ test('every command of rsconfig that a page shows is in its table', async () => 
     call.by === 'words' ? call.words : call.by === 'monitor' ? `-m ${call.word}` : `-${call.short}`,
   );
   const shown = [...pages.values()].flatMap((text) =>
-    [...text.matchAll(/(?:^ {4}|`)rsconfig (-\w(?: [a-z]+)?|[a-z]+)/gm)].map(([, call]) => call),
+    [...text.matchAll(/(?:^ {4}|`)rsconfig (-\w(?: [a-z]+)?|[a-z]+(?:-[a-z]+)?)/gm)].map(([, call]) => call),
   );
   expect(shown).toEqual(expect.arrayContaining(['join', 'doctor', '-m status', '-q']));
   const known = (call) => calls.some((one) => one === call || one.split(' ')[0] === call || call.split(' ')[0] === one);

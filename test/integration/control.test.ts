@@ -80,6 +80,8 @@ const CALLS: Readonly<Record<string, readonly (readonly [args: string, code: num
   'mirror-list': [['mirror list', 0]],
   test: [['-m test', 0]],
   events: [['events', 0]],
+  // node-messages.test.ts waits for events and messages.
+  'wait-event': [['wait-event --position', 0]],
   send: [['send venus hello', 0]],
   watch: [['watch --count 1', 0]],
   explore: [['explore SERVER', 0]],

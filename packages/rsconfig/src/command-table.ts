@@ -7,6 +7,7 @@ import { WHICH_ONE } from '@rsio/common/manage/which-one';
 import type { CommandContext, ConfigCommand } from './cli/context.ts';
 import { CHECK } from './commands/check.ts';
 import { SEND } from './commands/events/send.ts';
+import { WAIT_EVENT } from './commands/events/wait-event.ts';
 import { INTERFACE_ADD, INTERFACE_LIST, INTERFACE_REMOVE } from './commands/interface.ts';
 import { NAMESPACE_ADD, NAMESPACE_REMOVE, NAMESPACE_SET } from './commands/namespace.ts';
 import { SERVER_ADD, SERVER_REMOVE } from './commands/server.ts';
@@ -126,7 +127,7 @@ export const GROUPS: readonly (readonly [heading: string, commands: readonly Con
   ],
   ['Backups', [BACKUP, RESTORE]],
   ['Applications that move', [APP_LIST, APP_SHOW, APP_ADD, APP_REMOVE, APP_START, APP_STOP, APP_MOVE, APP_ENABLE, APP_DISABLE, NODE_DRAIN]],
-  ['Scripts that coordinate', [SEND]],
+  ['Scripts that coordinate', [WAIT_EVENT, SEND]],
   ['Gates for hosts without rsiod', [GATE_ADD, GATE_REMOVE, GATE_LIST, GATE_SHOW, GATE_SECRET]],
   ['Paths and diagnosis', [STATUS, STATS, TEST, EVENTS, WATCH, DOCTOR]],
   ['Finding servers', [EXPLORE, JOIN]],

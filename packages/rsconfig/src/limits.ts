@@ -46,6 +46,10 @@ export const INPUT_MAX_BYTES = 4 * KIB;
  */
 export const STATS_SAMPLE_MS = 1_000;
 export const WATCH_INTERVAL_MS = 1_000;
+/** wait-event asks a daemon that does not answer again after this time. */
+export const EVENT_RETRY_MS = 1_000;
+/** Exit status of wait-event if nothing has come in time. */
+export const WAIT_EVENT_LATE_CODE = 3;
 /** Interval between the polls of --wait. */
 export const WAIT_POLL_MS = 500;
 /** Time limit for a server to list its volumes or shared pools, or to answer whether it has a volume. */

@@ -56,10 +56,13 @@ export async function rsconfig(
   const paths = rsiodPaths(invocation.root);
   const appSocket = daemonPaths(invocation.root, 'rsapp').controlSocket;
   const { out, note, report } = invocation;
-  return command.run(
+  const ended = new AbortController();
+  const { signal } = ended;
+  const running = command.run(
     {
-      call: (method, params, timeoutMs) => callControl(paths.controlSocket, method, params, timeoutMs === undefined ? {} : { timeoutMs }),
-      callApp: (method, params) => callApp(appSocket, method, params),
+      call: (method, params, timeoutMs) =>
+        callControl(paths.controlSocket, method, params, timeoutMs === undefined ? { signal } : { signal, timeoutMs }),
+      callApp: (method, params) => callApp(appSocket, method, params, { signal }),
       ...ports,
       paths,
       configFile: paths.configFile,
@@ -70,6 +73,8 @@ export async function rsconfig(
     invocation.values,
     words,
   );
+  // Calls whose answer nobody wants any more would keep the process.
+  return running.finally(() => ended.abort());
 }
 
 function help(values: OptionValues, positionals: readonly string[]): string {

@@ -16,6 +16,8 @@ export interface CallOptions {
   /** Time-out for the whole request. The default is the method's `waitMs` in CONTROL_METHODS. */
   readonly timeoutMs?: number;
   readonly clock?: Clock;
+  /** Ends the request when it is aborted, which then fails with E_RESET. */
+  readonly signal?: AbortSignal;
   /** Person or program on whose behalf this program asks, for the daemon's log; omitted if this program asks for itself. */
   readonly by?: string;
 }
@@ -48,10 +50,12 @@ export async function callMethod<T extends MethodTable, M extends keyof MethodsO
 ): Promise<MethodsOf<T>[M]['result']> {
   const { waitMs, result } = table[method]!;
   checkSocketPath(socketPath);
-  const { timeoutMs = waitMs, clock = systemClock, by } = options;
+  const { timeoutMs = waitMs, clock = systemClock, by, signal } = options;
   const daemon = daemonOf(socketPath);
   const socket = connect(socketPath);
   const patience = new Patience(clock, timeoutMs, () => socket.destroy());
+  const abort = (): void => void socket.destroy();
+  signal?.addEventListener('abort', abort);
   try {
     const greeting = timeoutMs > CONTROL_ANSWER_MS ? requestLine(GREETING_ID, 'daemon', {}) : '';
     const line = await exchange(socket, greeting + requestLine(REQUEST_ID, method, params, by), daemon, () => patience.heard());
@@ -65,6 +69,7 @@ export async function callMethod<T extends MethodTable, M extends keyof MethodsO
     throw new RsError('E_TIMEOUT', sentence, { socketPath, timeoutMs: patience.endedAfterMs });
   } finally {
     patience.end();
+    signal?.removeEventListener('abort', abort);
     socket.destroy();
   }
 }

@@ -106,7 +106,8 @@ export const EVENTS = defineCommand({
   call: { by: 'words', words: 'events' },
   synopsis: 'events [--number N] [--since TIME]',
   summary: 'lists the latest changes of paths, volumes and applications',
-  details: `rsiod and rsapp each keep their last ${EVENTS_KEPT} events, even across restarts.`,
+  details: `rsiod and rsapp each keep their last ${EVENTS_KEPT} events, even across restarts.
+A script waits for the next one with rsconfig wait-event.`,
   options: {
     number: { kind: 'text', short: 'n', value: 'N', help: 'show the last N events; default: all' },
     since: { kind: 'text', value: 'TIME', help: SINCE_HELP },

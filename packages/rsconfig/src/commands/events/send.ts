@@ -13,7 +13,8 @@ export const SEND = defineCommand({
   summary: 'sends a short text to another node',
   details: `The text has at most ${MESSAGE_TEXT_MAX_BYTES} bytes of UTF-8; - reads it from stdin. NODE must be
 able to attach a volume that this node can attach. The servers keep the text in
-memory for 10 minutes. Nobody promises that it arrives.`,
+memory for 10 minutes. Nobody promises that it arrives. On the other node,
+rsconfig wait-event --from prints it.`,
   options: { namespace: { kind: 'text', value: 'N', help: 'use only servers of namespace N' }, json: JSON_OPTION },
   json: CONTROL_METHODS['message-send'].result,
   operands: { min: 2, max: 2 },
