@@ -26,17 +26,19 @@ export type Found =
   | { readonly source: 'rsiod' | 'rsapp'; readonly event: EventView; readonly message: null }
   | { readonly source: 'message'; readonly event: null; readonly message: MessageView };
 
+/** The part of a source of which nothing was seen. A position that begins with a dash would look like an option. */
+const UNSEEN = 'x';
 /** Kinds of events that only rsapp has. */
 const APP_KINDS: readonly string[] = ['application', 'node'];
 
 export function printPosition(position: Position): string {
-  return SOURCES.map((source) => position[source] ?? '-').join('.');
+  return SOURCES.map((source) => position[source] ?? UNSEEN).join('.');
 }
 
 /** Throws E_USAGE. */
 export function parsePosition(text: string): Position {
   const parts = text.split('.');
-  const numbers = parts.map((part) => (part === '-' ? null : parseWhole(part)));
+  const numbers = parts.map((part) => (part === UNSEEN ? null : parseWhole(part)));
   const [rsiod, rsapp, message] = numbers;
   if (parts.length !== SOURCES.length || rsiod === undefined || rsapp === undefined || message === undefined)
     throw usageError(`Wrong --after ${quoteText(text)}: give a position that wait-event has printed`);
