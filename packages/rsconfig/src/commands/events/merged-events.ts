@@ -31,7 +31,7 @@ function merged({ events, ...client }: EventsResult, apps: EventsResult | null, 
   // The sort is stable, so that events of one daemon stay in the order of their numbers unless the clock was set.
   const sorted = all.sort((a, b) => a.atMs - b.atMs).slice(-count);
   const applications = apps === null ? null : { missed: apps.missed, last: apps.last, beganMs: apps.beganMs };
-  return { ...client, events: sorted, applications };
+  return { events: sorted, ...client, applications };
 }
 
 function ofApps(apps: EventsResult | null): MergedEvents['events'] {
