@@ -9,11 +9,11 @@ test('shows each application, and the events by their kind', async () => {
   const log = { info: () => undefined, error: () => undefined };
   const app = {
     ...{ name: 'pg', on: 'big-2', sinceMs: 7_000, volumes: ['db'], nodes: ['big-2', 'big-6'], next: null, why: '' },
-    ...{ restarts: 3, failures: 4, moves: 1, hasRemains: false, failedNodes: 1, isMissing: false },
+    ...{ restarts: 3, failures: 4, moves: 1, remains: false, failedNodes: 1, isMissing: false },
   };
   const figures = [
     { ...app, state: 'running' as const },
-    { ...app, name: 'web', state: 'waiting' as const, on: null, isMissing: true, hasRemains: true },
+    { ...app, name: 'web', state: 'waiting' as const, on: null, isMissing: true, remains: true },
   ];
   const metrics = new AppMetrics({ clock: new FakeClock(), log, isDrained: () => true, node: () => 'big-2', figures: () => figures });
   metrics.events.note('application pg');

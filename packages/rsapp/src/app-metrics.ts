@@ -76,7 +76,7 @@ function addApplication(out: Exposition<typeof APP_METRICS>, one: ApplicationVie
   const { name, state, on, sinceMs } = one;
   out.add('rsio_app_application_missing', one.isMissing, name);
   out.add('rsio_app_application_failed_nodes', one.failedNodes, name);
-  out.add('rsio_app_application_not_removed', one.hasRemains, name);
+  out.add('rsio_app_application_not_removed', one.remains, name);
   out.add('rsio_app_application_here', on === node, name);
   out.add('rsio_app_application_state', 1, name, state, on ?? '');
   out.add('rsio_app_application_since_timestamp_seconds', sinceMs / MS_PER_SECOND, name);

@@ -11,8 +11,6 @@ export interface AppFigures {
   readonly restarts: number;
   readonly failures: number;
   readonly moves: number;
-  /** Some part cannot be removed from this machine. */
-  readonly hasRemains: boolean;
   /** How many of its nodes have failed too often. */
   readonly failedNodes: number;
   /** It is wanted, or has failed on all nodes, and runs nowhere. */

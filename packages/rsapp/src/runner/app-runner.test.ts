@@ -361,10 +361,10 @@ describe('events and figures', () => {
     fake.failing.add('down at once');
     for (let time = 0; time < 3; time++) await fake.look(5000);
     expect(fake.told.filter((told) => told.includes('not removed'))).toEqual(['- > not removed: down at once failed']);
-    expect(fake.runner.figures.hasRemains).toBe(true);
+    expect(fake.runner.view.remains).toBe(true);
     fake.failing.clear();
     await fake.look(5000);
-    expect(fake.runner.figures.hasRemains).toBe(false);
+    expect(fake.runner.view.remains).toBe(false);
   });
 
   it('say that a start has failed, and what is given up is missing', async () => {

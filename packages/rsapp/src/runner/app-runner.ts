@@ -100,17 +100,17 @@ export class AppRunner {
         volumes: [...volumes],
         nodes: [...nodes],
       },
-      ...{ next, why: this.why, remains: this.isUnfinished && this.phase === null },
+      ...{ next, why: this.why, remains: this.news.hasRemains },
     };
   }
 
   get figures(): AppFigures {
-    const { restarts, failures, moves, hasRemains } = this.news;
+    const { restarts, failures, moves } = this.news;
     const note = this.seen?.note ?? null;
     const failed = note === null || note === 'unreadable' ? 0 : failedNodes(this.rules, note, this.wallMs);
     const { state } = this;
     const isMissing = state === 'waiting' || state === 'starting' || (state === 'stopped' && failed === this.app.nodes.length);
-    return { restarts, failures, moves, hasRemains, failedNodes: failed, isMissing };
+    return { restarts, failures, moves, failedNodes: failed, isMissing };
   }
 
   get node(): string {

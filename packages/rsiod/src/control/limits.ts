@@ -49,3 +49,6 @@ export const MESSAGE_WAITERS_MAX = 16;
 export const MESSAGES_KEPT_MAX = 256;
 /** Messages that rsiod recognizes when another server has them, too. */
 export const MESSAGE_IDS_KEPT_MAX = 4_096;
+/** Messages that a server may send in one answer, and characters of an id or of the name of a sender in it. */
+export const MESSAGES_TAKEN_MAX = 64;
+export const MESSAGE_NAME_MAX_CHARS = 255;

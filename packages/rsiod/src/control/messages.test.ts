@@ -3,14 +3,17 @@
 
 import { expect, test } from 'vitest';
 import { RsError } from '@rsio/common/lib/errors';
+import { MESSAGE_TEXT_MAX_BYTES } from '@rsio/common/control/limits';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { MESSAGE_POLL_MS, MESSAGE_REST_MS, MESSAGES_KEPT_MAX } from './limits.ts';
+import { MESSAGE_NAME_MAX_CHARS, MESSAGE_POLL_MS, MESSAGE_REST_MS, MESSAGES_KEPT_MAX, MESSAGES_TAKEN_MAX } from './limits.ts';
 import { Messages, type MessageServer } from './messages.ts';
 
 class FakeServer implements MessageServer {
   readonly name: string;
   isConnected = true;
   box: { id: string; from: string; text: string }[] = [];
+  /** What a hostile server answers. */
+  answers: typeof this.box | null = null;
   readonly sent: unknown[] = [];
   calls = 0;
   error: RsError | null = null;
@@ -25,7 +28,7 @@ class FakeServer implements MessageServer {
     if (method === 'message-send') return Promise.resolve({ done: this.sent.push(params) });
     const { taken } = params as { readonly taken: readonly string[] };
     this.box = this.box.filter(({ id }) => !taken.includes(id));
-    return Promise.resolve({ messages: this.box.slice(0, 16) });
+    return Promise.resolve({ messages: this.answers ?? this.box.slice(0, 16) });
   }
 }
 
@@ -100,4 +103,20 @@ test('too many messages push out the oldest, and say how many were missed', asyn
     await messages.read({ count: 1, after: null });
   }
   expect(await messages.read({ count: 1, after: last })).toMatchObject({ missed: 64, messages: [{ id: '1 0' }] });
+});
+
+test('a server that sends more or longer messages than it may is left alone, and nothing of it is kept', async () => {
+  const { clock, servers, messages } = scene();
+  const one = { id: 'x', from: 'big-6', text: 'x' };
+  for (const box of [
+    [{ ...one, text: 'x'.repeat(MESSAGE_TEXT_MAX_BYTES + 1) }],
+    [{ ...one, id: 'x'.repeat(MESSAGE_NAME_MAX_CHARS + 1) }],
+    [{ ...one, from: 'x'.repeat(MESSAGE_NAME_MAX_CHARS + 1) }],
+    Array.from({ length: MESSAGES_TAKEN_MAX + 1 }, (_, index) => ({ ...one, id: String(index) })),
+  ]) {
+    servers[0].answers = box;
+    expect((await messages.read({ count: 10, after: null })).messages).toEqual([]);
+    clock.advance(MESSAGE_REST_MS);
+  }
+  expect(servers[0].calls).toBe(4);
 });

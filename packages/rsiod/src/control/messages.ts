@@ -2,6 +2,7 @@
 // program wants them. Invariants: a call never waits at a server, so that it takes no place from others; each message is taken once,
 // although several servers may have it; a server that fails is left alone for MESSAGE_REST_MS.
 
+import { MESSAGE_TEXT_MAX_BYTES } from '@rsio/common/control/limits';
 import type { ControlMethods } from '@rsio/common/control/methods';
 import type { MessageView } from '@rsio/common/control/message-methods';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -12,11 +13,13 @@ import type { Server } from '../network/server.ts';
 import {
   MESSAGE_CALL_MS,
   MESSAGE_IDS_KEPT_MAX,
+  MESSAGE_NAME_MAX_CHARS,
   MESSAGE_POLL_MS,
   MESSAGE_REST_MS,
   MESSAGE_ROUNDS_MAX,
   MESSAGE_WAITERS_MAX,
   MESSAGES_KEPT_MAX,
+  MESSAGES_TAKEN_MAX,
 } from './limits.ts';
 
 type Sending = ControlMethods['message-send'];
@@ -25,6 +28,11 @@ type Taken = readonly { readonly id: string; readonly from: string; readonly tex
 
 const ANSWER = object({ messages: list(object({ id: text(), from: text(), text: text() })) });
 const isAnswer = accepts(ANSWER, 'open');
+
+/** A server checks what clients send. What it sends is checked again, because rsiod keeps it. */
+function isBounded({ id, from, text: sent }: Taken[number]): boolean {
+  return id.length <= MESSAGE_NAME_MAX_CHARS && from.length <= MESSAGE_NAME_MAX_CHARS && Buffer.byteLength(sent) <= MESSAGE_TEXT_MAX_BYTES;
+}
 
 export interface MessagesPorts {
   readonly clock: Clock;
@@ -126,6 +134,8 @@ export class Messages {
       for (let round = 0; round < MESSAGE_ROUNDS_MAX; round++) {
         const answer = await server.callAdmin('message-take', { taken }, MESSAGE_CALL_MS);
         if (!isAnswer(answer)) throw new RsError('E_PROTOCOL', `Server ${server.name} sent no messages`);
+        const tooLong = answer.messages.length > MESSAGES_TAKEN_MAX || answer.messages.some((one) => !isBounded(one));
+        if (tooLong) throw new RsError('E_PROTOCOL', `Server ${server.name} sent more messages, or longer ones, than it may`);
         this.add(namespace, answer.messages);
         taken = answer.messages.map(({ id }) => id);
         // Only the next round says that they have arrived.
