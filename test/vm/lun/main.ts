@@ -3,16 +3,14 @@
 // client writes and remembers what was acknowledged, the owner of the pool moves, is killed, stands still, is cut off and loses its power.
 // Root is not needed. `npm test` does not run this program.
 
-import { execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { isProgramThere } from '@rsio/common/testing/needs';
 import { imageIn } from '../image.ts';
 import { Machine } from '../machine.ts';
-import { Report, seconds } from '../report.ts';
+import { cardsOf, fillShare, ROOT, runPlay } from '../play.ts';
+import { type Report, seconds } from '../report.ts';
 import { DRILLS } from './drills.ts';
 import { installed, LINKS, type LunScene, served } from './scene.ts';
 import { engineSuite } from './suite.ts';
@@ -29,9 +27,6 @@ First, it runs the suite of the engines on another LUN (${SUITE}).
 const PACKAGES = ['nodejs', 'perl', 'adduser', 'iproute2', 'mount', 'xfsprogs', 'open-iscsi', 'sg3-utils', 'nvme-cli'];
 /** Otherwise, the first boot would wait for a network that has no addresses yet. */
 const SETUP = ['chroot "$1" systemctl disable open-iscsi.service iscsid.socket iscsid.service'];
-/** Programs of this machine, and their Debian packages. */
-const NEEDED = { 'qemu-system-x86_64': 'qemu-system-x86', 'qemu-img': 'qemu-utils', mmdebstrap: 'mmdebstrap' };
-const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 
 const { values } = parseArgs({
   options: {
@@ -42,14 +37,6 @@ const { values } = parseArgs({
     help: { type: 'boolean' },
   },
 });
-
-/** Puts the packages and the programs of the guests into the folder that the guests see. */
-function fillShare(share: string): void {
-  rmSync(share, { recursive: true, force: true });
-  mkdirSync(share, { recursive: true });
-  execFileSync(process.execPath, [path.join(ROOT, 'scripts/package.mjs'), '--out', path.join(share, 'packages')], { stdio: 'ignore' });
-  cpSync(path.join(ROOT, 'test/vm/guest'), share, { recursive: true });
-}
 
 /** Returns the median and the maximum of the rounds. */
 function spread(ms: readonly number[]): string {
@@ -66,11 +53,7 @@ async function play(report: Report): Promise<void> {
   fillShare(share);
   const image = await imageIn(folder, values.suite, (text) => report.say(text), { packages: PACKAGES, setup: SETUP });
   const machine = (name: string): Machine => {
-    const cards = LINKS.filter(({ ends }) => ends.includes(name)).map(({ ends, number }) => {
-      const mark = ends.indexOf(name);
-      const socket = (end: number): string => path.join(run, `link${number}-${end}`);
-      return { ours: socket(mark), theirs: socket(1 - mark), mac: `52:54:00:00:0${number}:0${mark}` };
-    });
+    const cards = cardsOf(name, LINKS, run);
     return new Machine({ name, folder: run, image, share, cards, ...(name === 'big-2' ? { checkout: ROOT } : {}) });
   };
   const scene: LunScene = { array: machine('big-2'), servers: [machine('big-9'), machine('big-8')], report };
@@ -95,14 +78,4 @@ async function play(report: Report): Promise<void> {
   }
 }
 
-// On a signal, the process must exit, because the virtual machines end together with this process.
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
-const missing = Object.entries(NEEDED).filter(([program]) => !isProgramThere(program));
-if (values.help === true) process.stdout.write(HELP);
-else if (missing.length > 0)
-  process.stdout.write(`Skipped: this machine has no ${missing.map(([program, name]) => `${program} (package ${name})`).join(', ')}\n`);
-else {
-  const report = new Report();
-  await report.chapter('boot of all machines', () => play(report));
-  process.exitCode = report.end();
-}
+await runPlay(HELP, values.help === true, play);

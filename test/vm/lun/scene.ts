@@ -2,6 +2,7 @@
 // one to the client, which are the same machine, so that a server can lose one of them. drills.ts has the drills.
 
 import { Machine } from '../machine.ts';
+import { type Cable, macOf } from '../play.ts';
 import type { Report } from '../report.ts';
 import { until } from '../scene.ts';
 
@@ -13,9 +14,7 @@ export interface LunScene {
 }
 
 /** `net`: the first three bytes of the addresses. The first end has host 10, the client and array host 20. */
-export interface Link {
-  readonly number: number;
-  readonly ends: readonly [server: string, array: string];
+export interface Link extends Cable {
   readonly net: string;
 }
 
@@ -42,7 +41,7 @@ async function addresses(machine: Machine): Promise<void> {
   for (const { number, ends, net } of LINKS) {
     const end = ends.indexOf(machine.name);
     if (end < 0) continue;
-    const text = `[Match]\\nMACAddress=52:54:00:00:0${number}:0${end}\\n[Network]\\nAddress=${net}${HOSTS[end]}/24\\n`;
+    const text = `[Match]\\nMACAddress=${macOf(number, end)}\\n[Network]\\nAddress=${net}${HOSTS[end]}/24\\n`;
     await machine.run(`printf '${text}' > /etc/systemd/network/10-if${number}.network`);
   }
   const own = LINKS.filter(({ ends }) => ends.includes(machine.name)).map(({ ends, net }) => `${net}${HOSTS[ends.indexOf(machine.name)]}`);

@@ -1,0 +1,207 @@
+// The drills of npm run vm-applications: what happens to the node that has the application. Invariant of each drill: afterwards, one node runs
+// it, the other one has nothing of it, and no two nodes had anything of it at the same time, except for a node that stood still.
+
+import type { Machine } from '../machine.ts';
+import { seconds } from '../report.ts';
+import { diskErrors, until } from '../scene.ts';
+import { compared, longestPauseMs, marked, owners, recordSince, writers } from './record.ts';
+import { ACKS, ADDRESS, APP, type AppScene, LINES, MOUNT } from './scene.ts';
+
+export type Drill = (scene: AppScene) => Promise<void>;
+
+const RUNS_S = 900;
+/** What a node has of the application; empty: nothing. */
+const TRACES = [
+  `findmnt -n ${MOUNT}`,
+  `ip -o address show to ${ADDRESS}`,
+  `systemctl is-active ${APP}.service | grep -vx inactive`,
+  `ls -d /dev/av0/${APP} 2>/dev/null`,
+].join('; ');
+const LIST = 'rsconfig app list | tail -n 1';
+const JOURNAL = 'journalctl --no-pager -o cat -u rsapp -b 0 | tail -n 12';
+/** How long a node stands still after another one has taken over. */
+const FROZEN_S = 20;
+
+/** The node that runs the application, as the last line says, and the other one. */
+async function placesOf({ server, nodes }: AppScene): Promise<readonly [holder: Machine, other: Machine]> {
+  const [first, second] = nodes;
+  const name = await server.run(`tail -n 1 ${ACKS} | cut -d ' ' -f 3`);
+  return name === second.name ? [second, first] : [first, second];
+}
+
+/** Waits until the server gets lines of a node. */
+async function runs({ server, nodes }: AppScene, node: Machine): Promise<void> {
+  const command = `[ "$(tail -n 1 ${ACKS} | cut -d ' ' -f 3)" = ${node.name} ] && [ $(($(date +%s) - $(stat -c %Y ${ACKS}))) -lt 10 ]`;
+  const { code } = await server.try(until(command, RUNS_S));
+  if (code === 0) return;
+  const said = await Promise.all(nodes.map(async (one) => `${one.name}: ${(await one.try(`${LIST}; ${JOURNAL}`)).text}`));
+  throw new Error(`${APP} does not run on ${node.name}\n${said.join('\n')}`);
+}
+
+async function nothingLeft({ report }: AppScene, node: Machine): Promise<void> {
+  const { code } = await node.try(until(`[ -z "$(${TRACES})" ]`, 120));
+  const left = code === 0 ? '' : (await node.try(`${TRACES}; ${JOURNAL}`)).text.trim();
+  report.check(`${node.name} has nothing of it: no mount, no address, no unit, no volume`, code === 0, left);
+}
+
+interface Wanted {
+  /** The nodes that have it in this drill, one after another. */
+  readonly nodes: readonly Machine[];
+  /** Both nodes may have traces for a time, because one of them stands still. */
+  readonly overlaps?: boolean;
+}
+
+/** Plays a drill, and judges it by what the server has recorded meanwhile. */
+async function judged(scene: AppScene, what: string, wanted: Wanted, play: () => Promise<string>): Promise<void> {
+  const { report, nodes } = scene;
+  const mark = await marked(scene);
+  const said = await play();
+  const last = wanted.nodes.at(-1)!;
+  await runs(scene, last);
+  await nothingLeft(scene, nodes.find((node) => node !== last)!);
+  const record = await recordSince(scene, mark);
+  const names = wanted.nodes.map(({ name }) => name);
+  const isRight = writers(record).join() === names.join();
+  const figures = `lines of ${writers(record).join(', ')}; longest pause ${seconds(longestPauseMs(record))}`;
+  report.check(`${what}: it runs on ${last.name}`, isRight, said === '' ? figures : `${figures}\n${said}`);
+  if (wanted.overlaps !== true)
+    report.check('no two nodes had anything of it at the same time', owners(record).join() === names.join(), owners(record).join(', '));
+}
+
+async function started(scene: AppScene): Promise<void> {
+  const [first, second] = scene.nodes;
+  const said = await first.run(`rsconfig app start ${APP}`);
+  scene.report.check('rsconfig app start', said.includes(`runs on ${first.name}`), said);
+  await runs(scene, first);
+  const reached = await first.run(`rsconfig -m status; ip -br address; ${LIST}`);
+  scene.report.check('no path of rsiod uses the moving address', !reached.split('\n').some((line) => /connected/.test(line) && line.includes(`${ADDRESS} `)), reached);
+  const doctor = await first.try('rsconfig doctor');
+  scene.report.check('rsconfig doctor finds nothing about it', !/(?:error|warning).*application/i.test(doctor.text), doctor.text.trim());
+  const refused = await second.try(`rsconfig app stop ${APP}`);
+  scene.report.check('an order on the other node names the right one', refused.text.includes(`Node ${first.name} has ${APP}`), refused.text.trim());
+}
+
+async function moved(scene: AppScene): Promise<void> {
+  for (let time = 0; time < 2; time++) {
+    const [from, to] = await placesOf(scene);
+    await judged(scene, 'a move by command', { nodes: [from, to] }, () => from.run(`rsconfig app move ${APP} --to ${to.name}`));
+  }
+}
+
+async function powerCut(scene: AppScene): Promise<void> {
+  const [lost, next] = await placesOf(scene);
+  await judged(scene, 'the node loses its power, and boots again', { nodes: [lost, next] }, async () => {
+    await lost.cut();
+    await runs(scene, next);
+    await lost.powerOn();
+    await lost.run(until(`${LIST} | grep -q 'running *${next.name}'`, 300));
+    return `${await next.run(`${JOURNAL} | grep silent`)}\n${await lost.run(`${LIST}; ${JOURNAL}`)}`;
+  });
+}
+
+async function frozen(scene: AppScene): Promise<void> {
+  const [still, next] = await placesOf(scene);
+  await judged(scene, 'the node stands still, and goes on when another one has it', { nodes: [still, next], overlaps: true }, async () => {
+    await still.freeze(true);
+    await runs(scene, next);
+    await next.run(`sleep ${FROZEN_S}`);
+    await still.freeze(false);
+    const startMs = performance.now();
+    await still.run(until(`[ -z "$(${TRACES})" ]`, 300));
+    const tookMs = performance.now() - startMs;
+    return `cleaned after ${seconds(tookMs)}\n${await still.run(JOURNAL)}`;
+  });
+}
+
+async function crashed(scene: AppScene): Promise<void> {
+  const [node] = await placesOf(scene);
+  const pid = `systemctl show ${APP} -p MainPID --value`;
+  const main = (unit: string): string => `$(systemctl show ${unit} -p MainPID --value)`;
+  const kills = {
+    'kill -9 of rsapp': `kill -9 ${main('rsapp')}; sleep 5; ${until(`${LIST} | grep -q 'running *${node.name}'`)}`,
+    'kill -9 of the process of rsiod': `kill -9 $(pgrep -P ${main('rsiod')} -f node | head -n 1); sleep 20; ${until('rsconfig -m status | grep -q "connected tx: ok"')}`,
+    'systemctl restart rsapp': `systemctl restart rsapp; ${until(`${LIST} | grep -q 'running *${node.name}'`)}`,
+    'systemctl restart systemd-networkd': `systemctl restart systemd-networkd; sleep 10; ${until(`ip -o address show to ${ADDRESS} | grep -q .`)}`,
+  };
+  for (const [what, command] of Object.entries(kills)) {
+    await judged(scene, what, { nodes: [node] }, async () => {
+      const before = await node.run(pid);
+      await node.run(command);
+      const after = await node.run(pid);
+      scene.report.check(`${what}: the service goes on`, before === after, `process ${before}, then ${after}`);
+      return await node.run(`${JOURNAL} | tail -n 4`);
+    });
+  }
+}
+
+/** What the journal of the last boot says about the end of the application. */
+async function ended(node: Machine): Promise<string> {
+  const lines = `(un|)mount.*${MOUNT}|${APP}|rsapp|rsiod|remote-fs|EIO|I/O`;
+  return await node.run(`journalctl -b -1 --no-pager -o short-monotonic | grep -iE '${lines}' | tail -n 40`);
+}
+
+async function rebooted(scene: AppScene): Promise<void> {
+  const { report } = scene;
+  const [node, other] = await placesOf(scene);
+  await judged(scene, 'the node is rebooted', { nodes: [node, other] }, async () => `${seconds(await node.reboot())}\n${await other.run(JOURNAL)}`);
+  const errors = await diskErrors(node, '-1');
+  report.check('it was stopped in order: no error in the log of the kernel', errors === '', errors);
+  report.check('what the journal of that boot says', true, await ended(node));
+}
+
+async function bothRebooted(scene: AppScene): Promise<void> {
+  const { nodes, report } = scene;
+  const [first] = nodes;
+  const [holder, other] = await placesOf(scene);
+  if (holder !== first) await judged(scene, 'a move to the first node', { nodes: [holder, other] }, () => holder.run(`rsconfig app move ${APP} --to ${first.name}`));
+  await judged(scene, 'both nodes are rebooted', { nodes: [first] }, async () => {
+    await Promise.all(nodes.map((node) => node.reboot()));
+    return await first.run(`${until(`${LIST} | grep -q 'running *${first.name}'`)}; ${JOURNAL}`);
+  });
+  for (const node of nodes) {
+    const errors = await diskErrors(node, '-1');
+    report.check(`no error in the log of the kernel of ${node.name}`, errors === '', errors);
+  }
+}
+
+async function disabled(scene: AppScene): Promise<void> {
+  const { nodes, report } = scene;
+  const [holder, other] = await placesOf(scene);
+  await holder.run(`rsconfig app disable ${APP}`);
+  // Against the advice of rsconfig doctor: systemd starts the unit at the boot, on a node without the volume.
+  await other.run(`systemctl enable ${APP}`);
+  await Promise.all(nodes.map((node) => node.cut()));
+  await Promise.all(nodes.map((node) => node.powerOn()));
+  for (const node of nodes) {
+    const { text } = await node.try(`${until(`${LIST} | grep -q '^${APP} *disabled'`, 300)}; ${LIST}`);
+    report.check(`after a power cut of both nodes, it is disabled on ${node.name}`, text.includes('disabled'), text.trim());
+    await nothingLeft(scene, node);
+  }
+  const [first] = nodes;
+  const doctor = await other.try('rsconfig doctor');
+  report.check('rsconfig doctor names the unit that systemd starts', doctor.text.includes(`systemctl disable ${APP}`), doctor.text.trim());
+  await other.run(`systemctl disable ${APP}`);
+  const refused = await first.try(`rsconfig app start ${APP}`);
+  report.check('rsconfig app start is refused', refused.text.includes('is disabled'), refused.text.trim());
+  const mark = await marked(scene);
+  await first.run(`rsconfig app enable ${APP}`);
+  await runs(scene, first);
+  const record = await recordSince(scene, mark);
+  report.check(`rsconfig app enable: it runs on ${first.name}`, owners(record).join() === first.name, owners(record).join(', '));
+}
+
+async function over(scene: AppScene): Promise<void> {
+  const { nodes, report } = scene;
+  const [holder] = await placesOf(scene);
+  await holder.run(`rsconfig app stop ${APP}`);
+  for (const node of nodes) await nothingLeft(scene, node);
+  const checked = await holder.try(`rsconfig -a ${APP} && e2fsck -fn /dev/av0/${APP}`);
+  report.check('e2fsck finds the file system clean', checked.code === 0, checked.text.trim());
+  const text = await holder.run(`mount -o ro /dev/av0/${APP} /mnt && cat /mnt/${LINES.replace(`${MOUNT}/`, '')} && umount /mnt && rsconfig -d ${APP} >&2`);
+  const { problems, lines } = await compared(scene, text);
+  report.check('every acknowledged line is on the volume, in order, from one writer at a time', problems.length === 0, problems.length === 0 ? `${lines} lines` : problems.slice(0, 5).join('\n'));
+}
+
+export const DRILLS: Readonly<Record<string, Drill>> = {
+  ...{ start: started, move: moved, power: powerCut, frozen, crashes: crashed, reboot: rebooted, 'both-reboot': bothRebooted, disabled, end: over },
+};
