@@ -51,7 +51,11 @@ export const PROGRAMS = {
   'web-screens': { run: 'source', entry: 'test/web/screens.ts', what: 'writes screenshots of the pages of rsweb into docs/screens' },
   'vm-boot': { run: 'source', entry: 'test/vm/main.ts', what: 'the packages under systemd in two virtual machines' },
   'vm-lun': { run: 'source', entry: 'test/vm/lun/main.ts', what: 'a farm on a LUN of an iSCSI target in three virtual machines' },
-  'vm-applications': { run: 'source', entry: 'test/vm/applications/main.ts', what: 'an application that moves, by systemd in virtual machines' },
+  'vm-applications': {
+    run: 'source',
+    entry: 'test/vm/applications/main.ts',
+    what: 'an application that moves, by systemd in virtual machines',
+  },
   'farm-drill': { run: 'source', entry: 'test/farm/main.ts', what: 'a farm on Ceph whose servers fail, under verified load' },
   'csi-image': { run: 'source', entry: 'test/csi-image/main.ts', what: 'the image of the CSI driver, replaced under verified I/O' },
   'postgres-mirror': { run: 'source', entry: 'test/postgres-mirror/main.ts', what: 'PostgreSQL on a mirror whose machines fail' },

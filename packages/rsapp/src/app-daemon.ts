@@ -21,6 +21,7 @@ import type { DaemonLog } from '@rsio/common/log/log';
 import { AppMetrics } from './app-metrics.ts';
 import { AppMachine } from './machine/machine.ts';
 import { runProgram } from './machine/programs.ts';
+import { isMachineEnding } from './machine/service.ts';
 import { Desk } from './runner/desk.ts';
 import { RsiodSight } from './sight/rsiod-sight.ts';
 
@@ -86,7 +87,14 @@ export class AppDaemon implements Service {
   }
 
   async stop(): Promise<void> {
-    await this.desk.stop();
+    const { desk } = this;
+    // systemd may be ending services of applications already, which must not count as failures.
+    desk.pause();
+    if (desk.views.length > 0 && (await isMachineEnding(runProgram))) {
+      this.ports.log.info('This machine goes down: its applications leave it');
+      await desk.leave();
+    }
+    await desk.stop();
     await this.control?.close();
     await this.metrics.close();
   }

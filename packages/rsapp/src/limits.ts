@@ -39,6 +39,8 @@ export const RSIOD_ANSWER_MS = 5_000;
 export const RSIOD_CHANGE_MS = 60_000;
 /** Longest time that a command waits until an application has started, stopped or moved. */
 export const COMMAND_WAIT_MS = 300_000;
+/** Longest time that applications take to leave a machine that goes down. TimeoutStopSec of rsapp.service is longer. */
+export const LEAVE_MAX_MS = 240_000;
 /** Largest number of orders of commands that wait for one application. */
 export const COMMANDS_WAITING_MAX = 16;
 /** How many gratuitous ARP packets announce an address. */

@@ -74,11 +74,19 @@ async function started(scene: AppScene): Promise<void> {
   scene.report.check('rsconfig app start', said.includes(`runs on ${first.name}`), said);
   await runs(scene, first);
   const reached = await first.run(`rsconfig -m status; ip -br address; ${LIST}`);
-  scene.report.check('no path of rsiod uses the moving address', !reached.split('\n').some((line) => /connected/.test(line) && line.includes(`${ADDRESS} `)), reached);
+  scene.report.check(
+    'no path of rsiod uses the moving address',
+    !reached.split('\n').some((line) => /connected/.test(line) && line.includes(`${ADDRESS} `)),
+    reached,
+  );
   const doctor = await first.try('rsconfig doctor');
   scene.report.check('rsconfig doctor finds nothing about it', !/(?:error|warning).*application/i.test(doctor.text), doctor.text.trim());
   const refused = await second.try(`rsconfig app stop ${APP}`);
-  scene.report.check('an order on the other node names the right one', refused.text.includes(`Node ${first.name} has ${APP}`), refused.text.trim());
+  scene.report.check(
+    'an order on the other node names the right one',
+    refused.text.includes(`Node ${first.name} has ${APP}`),
+    refused.text.trim(),
+  );
 }
 
 async function moved(scene: AppScene): Promise<void> {
@@ -143,7 +151,12 @@ async function ended(node: Machine): Promise<string> {
 async function rebooted(scene: AppScene): Promise<void> {
   const { report } = scene;
   const [node, other] = await placesOf(scene);
-  await judged(scene, 'the node is rebooted', { nodes: [node, other] }, async () => `${seconds(await node.reboot())}\n${await other.run(JOURNAL)}`);
+  await judged(
+    scene,
+    'the node is rebooted',
+    { nodes: [node, other] },
+    async () => `${seconds(await node.reboot())}\n${await other.run(JOURNAL)}`,
+  );
   const errors = await diskErrors(node, '-1');
   report.check('it was stopped in order: no error in the log of the kernel', errors === '', errors);
   report.check('what the journal of that boot says', true, await ended(node));
@@ -153,7 +166,10 @@ async function bothRebooted(scene: AppScene): Promise<void> {
   const { nodes, report } = scene;
   const [first] = nodes;
   const [holder, other] = await placesOf(scene);
-  if (holder !== first) await judged(scene, 'a move to the first node', { nodes: [holder, other] }, () => holder.run(`rsconfig app move ${APP} --to ${first.name}`));
+  if (holder !== first)
+    await judged(scene, 'a move to the first node', { nodes: [holder, other] }, () =>
+      holder.run(`rsconfig app move ${APP} --to ${first.name}`),
+    );
   await judged(scene, 'both nodes are rebooted', { nodes: [first] }, async () => {
     await Promise.all(nodes.map((node) => node.reboot()));
     return await first.run(`${until(`${LIST} | grep -q 'running *${first.name}'`)}; ${JOURNAL}`);
@@ -197,11 +213,27 @@ async function over(scene: AppScene): Promise<void> {
   for (const node of nodes) await nothingLeft(scene, node);
   const checked = await holder.try(`rsconfig -a ${APP} && e2fsck -fn /dev/av0/${APP}`);
   report.check('e2fsck finds the file system clean', checked.code === 0, checked.text.trim());
-  const text = await holder.run(`mount -o ro /dev/av0/${APP} /mnt && cat /mnt/${LINES.replace(`${MOUNT}/`, '')} && umount /mnt && rsconfig -d ${APP} >&2`);
+  const text = await holder.run(
+    `mount -o ro /dev/av0/${APP} /mnt && cat /mnt/${LINES.replace(`${MOUNT}/`, '')} && umount /mnt && rsconfig -d ${APP} >&2`,
+  );
   const { problems, lines } = await compared(scene, text);
-  report.check('every acknowledged line is on the volume, in order, from one writer at a time', problems.length === 0, problems.length === 0 ? `${lines} lines` : problems.slice(0, 5).join('\n'));
+  report.check(
+    'every acknowledged line is on the volume, in order, from one writer at a time',
+    problems.length === 0,
+    problems.length === 0 ? `${lines} lines` : problems.slice(0, 5).join('\n'),
+  );
 }
 
 export const DRILLS: Readonly<Record<string, Drill>> = {
-  ...{ start: started, move: moved, power: powerCut, frozen, crashes: crashed, reboot: rebooted, 'both-reboot': bothRebooted, disabled, end: over },
+  ...{
+    start: started,
+    move: moved,
+    power: powerCut,
+    frozen,
+    crashes: crashed,
+    reboot: rebooted,
+    'both-reboot': bothRebooted,
+    disabled,
+    end: over,
+  },
 };

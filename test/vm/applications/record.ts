@@ -73,7 +73,9 @@ export async function compared(scene: AppScene, volume: string): Promise<{ reado
     const before = acks[index - 1];
     if (before !== undefined && before.number >= number)
       return [`line ${number} of ${node} came after line ${before.number} of ${before.node}`];
-    return written[number - 1] === `${number} ${node}` ? [] : [`${LINES} has "${written[number - 1] ?? ''}" instead of "${number} ${node}"`];
+    return written[number - 1] === `${number} ${node}`
+      ? []
+      : [`${LINES} has "${written[number - 1] ?? ''}" instead of "${number} ${node}"`];
   });
   return { problems, lines: acks.length };
 }

@@ -113,7 +113,9 @@ export async function configured({ server, nodes, report }: AppScene): Promise<v
   report.check('a volume has a file system', true, made);
   const words = `--on ${APP} --nodes ${NAMES.nodes.join()} --service ${APP}.service --mounts ${MOUNT} --moving-address ${ADDRESS}/24`;
   const add = async (node: Machine): Promise<void> => {
-    const added = await node.run(`rsconfig app add ${APP} ${words} && printf '%s\\n' ${TIMES.map((line) => `'${line}'`).join(' ')} >> /etc/rscltcfg`);
+    const added = await node.run(
+      `rsconfig app add ${APP} ${words} && printf '%s\\n' ${TIMES.map((line) => `'${line}'`).join(' ')} >> /etc/rscltcfg`,
+    );
     const { code, text } = await node.try('rsapp --check && systemctl enable --now rsapp');
     report.check(`${node.name}: rsconfig app add, systemctl enable --now rsapp`, code === 0, `${added}\n${text.trim()}`);
   };

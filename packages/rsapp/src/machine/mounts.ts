@@ -13,6 +13,8 @@ import { type Outcome, type RunProgram, runWell } from './programs.ts';
 
 /** fsck ends with 1 if it has repaired the file system. */
 const FSCK_GOOD_MAX = 1;
+/** systemd unmounts such file systems after rsapp has ended, and before it stops rsiod. */
+const BEFORE_RSIOD_ENDS = '_netdev';
 
 export interface MountOrder {
   readonly device: string;
@@ -71,7 +73,7 @@ export class Mounts {
       this.run,
       `The mount of ${device} at ${path}`,
       'mount',
-      [...(options === null ? [] : ['-o', options]), device, path],
+      ['-o', [...(options === null ? [] : [options]), BEFORE_RSIOD_ENDS].join(), device, path],
       timeoutMs,
     );
     await this.adopt(path);

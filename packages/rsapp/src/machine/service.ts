@@ -119,6 +119,12 @@ export function checkProgram(program: string): void {
   if (why !== null) throw new RsError('E_CONFIG', `Program ${program} ${why}`);
 }
 
+/** True if systemd is stopping the machine, and not only rsapp. */
+export async function isMachineEnding(run: RunProgram): Promise<boolean> {
+  const { stdout } = await run('systemctl', ['is-system-running']).catch(() => ({ stdout: '' }));
+  return stdout.trim() === 'stopping';
+}
+
 /** Runs the check of an application. Returns why the service is not well; null if it is. */
 export async function failedCheck(check: string, run: RunProgram, timeoutMs: number): Promise<string | null> {
   try {

@@ -1,5 +1,6 @@
 // All applications of this node: looks at each of them at an interval, answers the control socket, and follows the configuration. Invariants: an
-// application that hangs delays no other one; a change of the configuration never touches an application that runs here.
+// application that hangs delays no other one; a change of the configuration never touches an application that runs here; when the machine goes
+// down, applications leave it in order.
 
 import { isDeepStrictEqual } from 'node:util';
 import type { ApplicationConfig } from '@rsio/common/config/schema/types';
@@ -9,7 +10,7 @@ import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { quoteText } from '@rsio/common/lib/units';
 import type { Log } from '@rsio/common/log/log';
-import { COMMAND_WAIT_MS, APPLICATION_LOOK_MS } from '../limits.ts';
+import { COMMAND_WAIT_MS, APPLICATION_LOOK_MS, LEAVE_MAX_MS } from '../limits.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { Sight, Volumes } from '../sight/rsiod-sight.ts';
 import type { AppFigures } from './app-news.ts';
@@ -23,6 +24,7 @@ export interface DeskPorts {
   nodename(): string;
   tell(change: Change): void;
   machineOf(app: ApplicationConfig): Machine;
+  /** Drained by a command. */
   isDrained(): boolean;
   /** Durable when the promise resolves. */
   setDrained(isDrained: boolean): Promise<void>;
@@ -38,6 +40,8 @@ export class Desk {
   private readonly places = new Map<string, Place>();
   private timer: Timer | null = null;
   private isOver = false;
+  private isPaused = false;
+  private isLeaving = false;
   private lastTrouble = '';
   private drainState: 'active' | 'draining' | 'drained' | null = null;
 
@@ -48,6 +52,24 @@ export class Desk {
 
   start(): void {
     void this.tick();
+  }
+
+  /** No application gets an order until `leave`. Orders under way go on. */
+  pause(): void {
+    this.isPaused = true;
+  }
+
+  /**
+   * This machine goes down: its applications leave as in a drain, which no boot remembers. After LEAVE_MAX_MS, the machine goes down all the
+   * same.
+   */
+  async leave(): Promise<void> {
+    const { clock, log } = this.ports;
+    this.isLeaving = true;
+    this.isPaused = false;
+    for (const { runner } of this.places.values()) runner.commands.stop('This machine goes down: give the order on another node');
+    const left = await this.untilEmpty(clock.monotonicMs() + LEAVE_MAX_MS, () => true);
+    if (left !== null) log.error(stillHere(left.view, 'the machine goes down all the same'));
   }
 
   /** Orders under way end first. Applications go on. */
@@ -82,12 +104,18 @@ export class Desk {
   async drain(isDrained: boolean): Promise<void> {
     await this.ports.setDrained(isDrained);
     this.ports.log.info(isDrained ? 'This node is drained' : 'The drain of this node has ended');
+    const goesOn = (): boolean => isDrained && !this.isOver && this.ports.isDrained();
+    const left = await this.untilEmpty(this.ports.clock.monotonicMs() + COMMAND_WAIT_MS, goesOn);
+    if (left !== null) throw new RsError('E_TIMEOUT', stillHere(left.view, 'this node stays drained, and rsapp goes on trying'));
+  }
+
+  /** Waits until no application is here. Returns one that is still here at the end. */
+  private async untilEmpty(endMs: number, goesOn: () => boolean): Promise<AppRunner | null> {
     const { clock } = this.ports;
-    const endMs = clock.monotonicMs() + COMMAND_WAIT_MS;
     for (;;) {
-      const left = [...this.places.values()].find(({ runner }) => runner.isHere);
-      if (!isDrained || left === undefined || this.isOver || !this.ports.isDrained()) return;
-      if (clock.monotonicMs() >= endMs) throw stillHere(left.runner.view);
+      const left = [...this.places.values()].find(({ runner, looking }) => runner.isHere || (this.isLeaving && looking !== null));
+      if (left === undefined || !goesOn()) return null;
+      if (clock.monotonicMs() >= endMs) return left.runner;
       await new Promise<void>((resolve) => clock.after(APPLICATION_LOOK_MS, resolve));
     }
   }
@@ -120,14 +148,15 @@ export class Desk {
   }
 
   private add(app: ApplicationConfig): void {
-    const { ports } = this;
-    this.places.set(app.name, { runner: new AppRunner(app, ports.machineOf(app), ports), looking: null });
+    const { clock, log, sight, ...ports } = this.ports;
+    const isDrained = (): boolean => this.isLeaving || ports.isDrained();
+    this.places.set(app.name, { runner: new AppRunner(app, ports.machineOf(app), { clock, log, sight, isDrained }), looking: null });
   }
 
   private async tick(): Promise<void> {
     const volumes = await this.volumes();
     for (const place of this.places.values()) {
-      if (this.isOver || place.looking !== null) continue;
+      if (this.isOver || this.isPaused || place.looking !== null) continue;
       place.looking = place.runner
         .look(volumes)
         .catch((thrown: unknown) => this.ports.log.error(`${place.runner.app.name}: ${toRsError(thrown).message}`))
@@ -160,9 +189,6 @@ export class Desk {
   }
 }
 
-function stillHere({ name, why }: ApplicationView): RsError {
-  return new RsError(
-    'E_TIMEOUT',
-    `${name} is still here${why === '' ? '' : ` (${why})`}: this node stays drained, and rsapp goes on trying`,
-  );
+function stillHere({ name, why }: ApplicationView, what: string): string {
+  return `${name} is still here${why === '' ? '' : ` (${why})`}: ${what}`;
 }

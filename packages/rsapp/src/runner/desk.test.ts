@@ -1,0 +1,69 @@
+// Drives all applications of a node with a fake rsiod, a fake machine and a fake clock: what happens to them when the machine goes down. The
+// orders for one application are tested in app-runner.test.ts.
+
+import { beforeEach, expect, it } from 'vitest';
+import { parseNote } from '../decider/note.ts';
+import { LEAVE_MAX_MS } from '../limits.ts';
+import { APP, FakeNode } from '../testing/fake-node.ts';
+import { Desk } from './desk.ts';
+
+let fake: FakeNode;
+let desk: Desk;
+let errors: string[];
+
+beforeEach(async () => {
+  fake = new FakeNode();
+  errors = [];
+  const { clock } = fake;
+  desk = new Desk([APP], {
+    clock,
+    log: { info: () => undefined, warn: () => undefined, error: (sentence) => errors.push(sentence) },
+    sight: fake.sight(),
+    machineOf: () => fake.machine(),
+    isDrained: () => false,
+    setDrained: () => Promise.resolve(),
+  });
+  fake.silentMs = { b: 0 };
+  desk.start();
+  await seconds(3);
+  fake.did.length = 0;
+});
+
+/** Lets time pass in seconds, with everything that follows. */
+async function seconds(count: number): Promise<void> {
+  for (let second = 0; second < count; second++) {
+    for (let turn = 0; turn < 50; turn++) await Promise.resolve();
+    fake.clock.advance(1000);
+  }
+  for (let turn = 0; turn < 50; turn++) await Promise.resolve();
+}
+
+it('a service that systemd ends before the machine goes down is no failure', async () => {
+  desk.pause();
+  fake.service = 'stopped';
+  await seconds(3);
+  expect(fake.did).toEqual([]);
+  const left = desk.leave();
+  await seconds(5);
+  await left;
+  expect(fake.did).toEqual(['note', 'down orderly', 'detach wal', 'detach db']);
+  expect(parseNote(fake.note, 'pg')).toMatchObject({ started: true, preferred: 'b', failures: [] });
+});
+
+it('a machine that goes down gives its applications away in order, and takes none', async () => {
+  const left = desk.leave();
+  await seconds(5);
+  await left;
+  expect(fake.did).toEqual(['note', 'down orderly', 'detach wal', 'detach db']);
+  await seconds(60);
+  expect(fake.holder).toBeNull();
+  expect(errors).toEqual([]);
+});
+
+it('what does not leave in time is named', async () => {
+  fake.failing.add('down orderly');
+  const left = desk.leave();
+  await seconds(LEAVE_MAX_MS / 1000 + 10);
+  await left;
+  expect(errors.at(-1)).toBe('pg is still here (down orderly failed): the machine goes down all the same');
+});
