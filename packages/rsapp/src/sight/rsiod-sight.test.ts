@@ -1,0 +1,50 @@
+// Tests what rsapp asks of rsiod: in whose name it asks. Invariant: a question, which comes each second, leaves no line in the log of rsiod.
+
+import { createServer } from 'node:net';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { systemClock } from '@rsio/common/lib/clock';
+import { RsiodSight } from './rsiod-sight.ts';
+
+const folder = mkdtempSync(path.join(tmpdir(), 'rsapp-sight-'));
+const socket = path.join(folder, 'control');
+const asked: (readonly [method: string, by: unknown])[] = [];
+/** Refuses every request, and notes it. */
+const rsiod = createServer((connection) => {
+  connection.on('data', (bytes: Buffer) => {
+    for (const line of bytes.toString('utf8').split('\n').filter(Boolean)) {
+      const { id, method, by } = JSON.parse(line) as { id: number; method: string; by?: string };
+      if (method !== 'daemon') asked.push([method, by]);
+      connection.write(`${JSON.stringify({ version: 1, id, error: { code: 'E_BUSY', message: 'no' } })}\n`);
+    }
+  });
+});
+
+beforeAll(() => new Promise<void>((resolve) => rsiod.listen(socket, resolve)));
+afterAll(() => {
+  rsiod.close();
+  rmSync(folder, { recursive: true });
+});
+
+it('only changes are asked for by name, so that the log of rsiod does not grow each second', async () => {
+  const sight = new RsiodSight(socket, systemClock);
+  const calls = [
+    () => sight.volumes(),
+    () => sight.facts('db', true),
+    () => sight.silentMs('db', ['b']),
+    () => sight.writeNote('db', '{}'),
+    () => sight.attach('db', false),
+    () => sight.detach('db'),
+  ];
+  for (const call of calls) await call().catch(() => undefined);
+  expect(asked).toEqual([
+    ['local', undefined],
+    ['volume-note', undefined],
+    ['nodes-seen', undefined],
+    ['volume-note-set', 'rsapp'],
+    ['attach', 'rsapp'],
+    ['detach', 'rsapp'],
+  ]);
+});
