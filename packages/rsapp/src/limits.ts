@@ -10,8 +10,11 @@ export const APPLICATION_LOOK_MS = 1_000;
 export const FAILURE_WINDOW_MS = 600_000;
 /** Most failures that a note keeps; the latest stay. */
 export const FAILURES_KEPT_MAX = 24;
-/** A node that a move names comes before the others for at most this long. */
+/** A node that a move names comes before the others for this long, or for so many times `start-delay` if that is longer. */
 export const PREFERRED_MS = 30_000;
+export const PREFERRED_DELAYS = 3;
+/** If a stop takes longer, the time of the node that a move names begins again when the volumes are free. */
+export const MOVE_RENEW_MS = 10_000;
 /** The first node must be in reach this long before the application returns to it (fail-back = yes). */
 export const FAIL_BACK_MS = 60_000;
 /** Longest text in a note. */
@@ -46,4 +49,5 @@ export const COMMANDS_WAITING_MAX = 16;
 /** How many gratuitous ARP packets announce an address. */
 export const ARP_PACKETS = 3;
 
+assert(MOVE_RENEW_MS < PREFERRED_MS, 'The node of a move must have time left after a stop');
 assert(APPLICATION_LOOK_MS < APPLICATION_START_DELAY_MIN_MS, 'A node must look before another one may take its turn');

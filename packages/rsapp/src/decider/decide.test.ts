@@ -137,6 +137,14 @@ describe('scenes', () => {
     });
   });
 
+  it('a node of a move has its turn for longer than the others wait for it, also with a long start delay', () => {
+    const slow = { ...APP, startDelayMs: 180_000 };
+    const note = changed(NOTE, { preferred: 'b', preferredMs: 4_900_000 });
+    const order = decide(slow, openSince(0), facts('a', { note }, { nowMs: 350_000 })).order;
+    expect(order).toMatchObject({ kind: 'none', why: 'Nodes before this one have their turn' });
+    expect(decide(slow, openSince(0), facts('a', { note }, { nowMs: 360_000 })).order).toMatchObject({ kind: 'start' });
+  });
+
   it('rsiod hangs: the service is stopped after the time of silence, or goes on if the administrator wants that', () => {
     const hung = facts('a', null, { local: { holds: 'unknown', isUp: true, isRunning: true } });
     expect(ordered(hung)).toMatchObject({ kind: 'none' });

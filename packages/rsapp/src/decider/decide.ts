@@ -57,7 +57,7 @@ function whileHeld(app: AppRules, memory: Memory, facts: Facts, seen: Seen, note
   if (noted === null) return local.isRunning ? { kind: 'save', note: newNote(app.name) } : none(NEVER_STARTED);
   if (!RULES.isWanted(noted)) return local.isUp ? stop(null, whyUnwanted(noted)) : none(whyUnwanted(noted));
   if (isDrained) return stop(moved(noted, RULES.next(app, facts, seen, noted), wallMs), 'This node is drained');
-  const target = app.nodes.find((node) => node !== me && RULES.isPreferred(noted, node, wallMs));
+  const target = app.nodes.find((node) => node !== me && RULES.isPreferred(app, noted, node, wallMs));
   if (target !== undefined) return stop(null, `It moves to ${target}`);
   if (local.failure !== null) return afterFailure(app, facts, seen, withFailure(noted, me, wallMs, local.failure.final, local.failure.why));
   if (!app.nodes.includes(me)) return stop(null, 'This node is not among its nodes');

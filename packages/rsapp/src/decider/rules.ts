@@ -1,7 +1,7 @@
 // The single questions that decisions consist of. Pure; decide.ts asks them. Invariant: no question changes anything. The tests replace one
 // answer at a time by a wrong one, and must notice.
 
-import { FAIL_BACK_MS, PREFERRED_MS } from '../limits.ts';
+import { FAIL_BACK_MS, PREFERRED_DELAYS, PREFERRED_MS } from '../limits.ts';
 import type { AppRules, Facts, Memory, Seen } from './facts.ts';
 import { isRecent, type Note } from './note.ts';
 
@@ -20,12 +20,17 @@ export const RULES = {
     return own.length > restarts || own.some(({ final }) => final);
   },
 
-  isPreferred: ({ preferred, preferredMs }: Note, node: string, wallMs: number): boolean =>
-    preferred === node && Math.abs(wallMs - preferredMs) < PREFERRED_MS,
+  /** A move names the node. The other nodes must not have their turn earlier than `delayMs` says. */
+  isPreferred: (
+    { startDelayMs }: Pick<AppRules, 'startDelayMs'>,
+    { preferred, preferredMs }: Note,
+    node: string,
+    wallMs: number,
+  ): boolean => preferred === node && Math.abs(wallMs - preferredMs) < Math.max(PREFERRED_MS, PREFERRED_DELAYS * startDelayMs),
 
   /** The nodes that may have the application, in order: the one that a move names, then those of the configuration. */
   candidates: (app: AppRules, note: Note, wallMs: number): string[] => {
-    const first = app.nodes.filter((node) => RULES.isPreferred(note, node, wallMs));
+    const first = app.nodes.filter((node) => RULES.isPreferred(app, note, node, wallMs));
     return [...new Set([...first, ...app.nodes])].filter((node) => !RULES.isExhausted(app, note, node, wallMs));
   },
 
@@ -41,7 +46,7 @@ export const RULES = {
     );
     const rank = others.indexOf(me);
     if (rank < 0) return null;
-    const waitsForMove = others[0] !== me && RULES.isPreferred(note, others[0] ?? '', wallMs);
+    const waitsForMove = others[0] !== me && RULES.isPreferred(app, note, others[0] ?? '', wallMs);
     return (waitsForMove ? rank + 1 : rank) * app.startDelayMs;
   },
 

@@ -179,6 +179,25 @@ describe('while it runs', () => {
     await moved;
   });
 
+  it('a service that needs long for its end moves all the same: the next node has its turn from then on', async () => {
+    Object.assign(fake, { silentMs: { b: 0 }, downMs: 50_000 });
+    const moved = fake.runner.commands.give('move', 'b');
+    await fake.look();
+    expect(await fake.look()).toEqual(['down orderly', 'note', 'detach wal', 'detach db']);
+    expect(parseNote(fake.note, 'pg')).toMatchObject({ preferred: 'b', preferredMs: fake.clock.wallMs() });
+    expect(await fake.look(), 'it does not come back').toEqual([]);
+    fake.holder = 'b';
+    await fake.look();
+    await moved;
+  });
+
+  it('its state is right at the end of an order', async () => {
+    expect(fake.runner.view.state).toBe('running');
+    fake.isDrained = true;
+    await fake.look();
+    expect([fake.runner.isHere, fake.runner.isHeld]).toEqual([false, false]);
+  });
+
   it('a drain gives it away', async () => {
     fake.isDrained = true;
     expect(await fake.look()).toEqual(['note', 'down orderly', 'detach wal', 'detach db']);

@@ -11,9 +11,9 @@ import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import { decide, newMemory } from '../decider/decide.ts';
 import type { AppRules, Facts, Local, Memory, Order, Seen } from '../decider/facts.ts';
-import { type Note, parseNote } from '../decider/note.ts';
+import { changed, type Note, parseNote } from '../decider/note.ts';
 import { RULES } from '../decider/rules.ts';
-import { CLEAN_RETRY_MS } from '../limits.ts';
+import { CLEAN_RETRY_MS, MOVE_RENEW_MS } from '../limits.ts';
 import type { Machine, Manner } from '../machine/machine.ts';
 import { isNamed, type Sight, type VolumeFacts, type Volumes } from '../sight/rsiod-sight.ts';
 import { type AppFigures, AppNews, failedNodes } from './app-news.ts';
@@ -368,6 +368,7 @@ export class AppRunner {
   private began(): void {
     this.failure = null;
     this.ran = true;
+    this.local = { holds: true, isUp: true, isRunning: true, failure: null };
     this.checkedMs = this.ports.clock.monotonicMs();
   }
 
@@ -377,6 +378,7 @@ export class AppRunner {
     await this.machine.down(manner);
     if (detaches) {
       const { holding } = this;
+      if (manner === 'orderly') await this.renewMove();
       const held = await holding.held();
       // After a reboot, the hold of the first volume may be all that is left.
       if (held.length === 0 && this.holder === this.me && this.seen?.isSure === true) {
@@ -387,6 +389,14 @@ export class AppRunner {
     }
     this.isUnfinished = false;
     this.failure = null;
+    this.local = { holds: detaches ? false : this.local.holds, isUp: false, isRunning: false, failure: null };
+  }
+
+  /** The node that a move names has its turn as soon as the volumes are free, however long the stop has taken. */
+  private async renewMove(): Promise<void> {
+    const { note } = this;
+    if (!this.isHeld || note === null || note.preferred === null || note.preferred === this.me) return;
+    if (this.wallMs - note.preferredMs >= MOVE_RENEW_MS) await this.tryToWrite(changed(note, { preferredMs: this.wallMs }));
   }
 
   private async tryToWrite(note: Note): Promise<void> {

@@ -41,6 +41,8 @@ export class FakeNode {
   service: MachineState['service'] = 'stopped';
   unwell: string | null = null;
   isDrained = false;
+  /** How long a stop takes. */
+  downMs = 0;
   readonly runner: AppRunner;
 
   constructor() {
@@ -115,6 +117,7 @@ export class FakeNode {
         this.service = await Promise.resolve('running' as const);
       },
       down: async (manner) => {
+        this.clock.advance(this.downMs);
         this.do(`down ${manner}`);
         [this.isUp, this.service] = await Promise.resolve([false, 'stopped'] as const);
       },
