@@ -3,7 +3,7 @@
 // answer in time, the error contains the last lines of its console.
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { accessSync, constants, mkdirSync, readFileSync } from 'node:fs';
+import { accessSync, constants, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import path from 'node:path';
 import { run } from '../support/programs/programs.ts';
@@ -81,6 +81,8 @@ export class Machine {
   async powerOn(): Promise<void> {
     const server = createServer((socket) => this.connected(socket));
     this.server = server;
+    // An earlier run that was interrupted may have left it.
+    rmSync(this.file('agent'), { force: true });
     await new Promise<void>((resolve) => server.listen(this.file('agent'), resolve));
     const ready = this.ready();
     const child = spawn('qemu-system-x86_64', this.arguments(), { stdio: ['ignore', 'ignore', 'pipe'] });

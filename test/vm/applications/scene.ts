@@ -89,6 +89,17 @@ export async function installed({ server, nodes, report }: AppScene): Promise<vo
   await Promise.all([install(server, 'rsio-server', ['rssrv']), ...nodes.map((node) => install(node, 'rsio-client', ['rsiod', 'rsapp']))]);
 }
 
+/** Installs the packages of this checkout over those of the same version, while the application runs. */
+export async function upgraded({ server, nodes, report }: AppScene): Promise<void> {
+  const install = async (machine: Machine, product: string): Promise<void> => {
+    await machine.run(`apt-get install --reinstall --yes /share/packages/rsio-common_*.deb /share/packages/${product}_*.deb`);
+    const failed = await machine.run('systemctl --failed --no-legend --plain');
+    report.check(`${product} is installed again on ${machine.name}`, failed === '', failed);
+  };
+  await Promise.all([install(server, 'rsio-server'), ...nodes.map((node) => install(node, 'rsio-client'))]);
+  await server.run(until(`[ $(($(date +%s) - $(stat -c %Y ${ACKS}))) -lt 10 ]`));
+}
+
 export async function configured({ server, nodes, report }: AppScene): Promise<void> {
   const serverAddress = `${NET}${HOSTS[server.name]}`;
   await server.run(`rsadm init --name ${server.name} --namespace osl --address ${serverAddress}`);

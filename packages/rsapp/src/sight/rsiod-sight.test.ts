@@ -1,4 +1,5 @@
-// Tests what rsapp asks of rsiod: in whose name it asks. Invariant: a question, which comes each second, leaves no line in the log of rsiod.
+// Tests in whose name rsapp asks rsiod. What rsiod answers is tested with real daemons, in test/postgres-app.
+// Invariant: a question, which comes each second, leaves no line in the log of rsiod.
 
 import { createServer } from 'node:net';
 import { mkdtempSync, rmSync } from 'node:fs';
