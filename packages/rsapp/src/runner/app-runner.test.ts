@@ -163,7 +163,7 @@ describe('while it runs', () => {
     const moved = fake.runner.commands.give('move', 'b');
     await fake.look();
     expect(await fake.look()).toEqual(['down orderly', 'detach wal', 'detach db']);
-    fake.holder = 'b';
+    fake.startedAt('b');
     await fake.look();
     await moved;
   });
@@ -176,6 +176,9 @@ describe('while it runs', () => {
     expect([fake.holder, isDone]).toEqual([null, false]);
     fake.holder = 'b';
     await fake.look();
+    expect(isDone, 'that node has not begun the start').toBe(false);
+    fake.startedAt('b');
+    await fake.look();
     await moved;
   });
 
@@ -186,7 +189,7 @@ describe('while it runs', () => {
     expect(await fake.look()).toEqual(['down orderly', 'note', 'detach wal', 'detach db']);
     expect(parseNote(fake.note, 'pg')).toMatchObject({ preferred: 'b', preferredMs: fake.clock.wallMs() });
     expect(await fake.look(), 'it does not come back').toEqual([]);
-    fake.holder = 'b';
+    fake.startedAt('b');
     await fake.look();
     await moved;
   });

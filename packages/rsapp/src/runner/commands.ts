@@ -104,7 +104,8 @@ export class Commands {
       case 'start':
         return target.isRunning || (target.holder !== null && target.holder !== target.node);
       case 'move':
-        return target.holder === to;
+        // With its own note, the node has begun the start. A node that only has the volume may still lose it.
+        return target.holder === to && target.note?.preferred !== to;
       case 'stop':
       case 'disable':
         return !target.isUp && !target.isHeld;

@@ -6,7 +6,7 @@ import type { Change } from '@rsio/common/events/event-history';
 import { RsError } from '@rsio/common/lib/errors';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { startedNote } from '../decider/decide.ts';
-import { printNote } from '../decider/note.ts';
+import { changed, parseNote, printNote } from '../decider/note.ts';
 import type { Machine, MachineState } from '../machine/machine.ts';
 import { AppRunner } from '../runner/app-runner.ts';
 import type { Sight, Volumes } from '../sight/rsiod-sight.ts';
@@ -55,6 +55,12 @@ export class FakeNode {
   do(step: string): void {
     this.did.push(step);
     if (this.failing.has(step)) throw new RsError('E_SYSTEM', `${step} failed`);
+  }
+
+  /** Another node starts the application: it has the volume, and then writes its note. */
+  startedAt(node: string): void {
+    this.holder = node;
+    this.note = printNote(changed(parseNote(this.note, 'pg')!, { preferred: null }));
   }
 
   async look(afterMs = 1000, isAnswered = true): Promise<string[]> {
