@@ -50,7 +50,6 @@ export class AppRunner {
   /** A stop has left something behind. */
   private isUnfinished = false;
   private notBeforeMs = 0;
-  /** What the last order was about. The next look sees its result. */
   private phase: Phase = null;
   private why = '';
   private shown = '';
@@ -73,16 +72,16 @@ export class AppRunner {
   async look(volumes: Volumes | null): Promise<void> {
     const { clock } = this.ports;
     await this.gather(volumes);
-    this.phase = null;
     const nowMs = clock.monotonicMs();
     if (this.seen?.isSure === true && (await this.commands.next())) return this.noteShown();
     const { memory, order } = decide(this.rules, this.memory, this.facts(nowMs));
     this.memory = memory;
-    if (order.kind === 'none') {
-      if (!this.isUnfinished) this.why = order.why;
-    } else if (nowMs >= this.notBeforeMs) await this.execute(order);
+    const isDue = order.kind !== 'none' && nowMs >= this.notBeforeMs;
+    if (isDue) await this.execute(order);
+    else if (order.kind === 'none' && !this.isUnfinished) this.why = order.why;
     this.commands.settle();
-    this.noteShown();
+    // What an order has changed is told when the servers have said it, too.
+    if (!isDue) this.noteShown();
   }
 
   get view(): ApplicationView {
@@ -280,6 +279,8 @@ export class AppRunner {
       // After a failure of the service, the next order is another one.
       const isSameAgain = this.failure === null || (order.kind !== 'start' && order.kind !== 'restart');
       if (isSameAgain) this.notBeforeMs = clock.monotonicMs() + CLEAN_RETRY_MS;
+    } finally {
+      this.phase = null;
     }
   }
 

@@ -22,6 +22,8 @@ beforeEach(async () => {
     machineOf: () => fake.machine(),
     isDrained: () => false,
     setDrained: () => Promise.resolve(),
+    nodename: () => 'a',
+    tell: () => undefined,
   });
   fake.silentMs = { b: 0 };
   desk.start();

@@ -148,9 +148,10 @@ export class Desk {
   }
 
   private add(app: ApplicationConfig): void {
-    const { clock, log, sight, ...ports } = this.ports;
+    const { ports } = this;
     const isDrained = (): boolean => this.isLeaving || ports.isDrained();
-    this.places.set(app.name, { runner: new AppRunner(app, ports.machineOf(app), { clock, log, sight, isDrained }), looking: null });
+    const runnerPorts = { clock: ports.clock, log: ports.log, sight: ports.sight, tell: (change: Change) => ports.tell(change), isDrained };
+    this.places.set(app.name, { runner: new AppRunner(app, ports.machineOf(app), runnerPorts), looking: null });
   }
 
   private async tick(): Promise<void> {
