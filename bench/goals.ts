@@ -103,9 +103,9 @@ export const FIGURE_GOALS = {
   gateReads: { ...GATES, what: 'gate, NVMe/TCP: 8 KiB reads, depth 32, IOPS per core of rsiod' },
   gateWrites: { ...GATES, what: 'gate, NVMe/TCP: 8 KiB writes, depth 32, IOPS per core of rsiod' },
   gateLargeReads: { ...GATES, what: 'gate, NVMe/TCP: 1 MiB reads, per core of rsiod' },
-  iscsiReads: { ...BESIDE_TGT, what: 'gate, iSCSI: 8 KiB reads, depth 32, IOPS per core of rsiod' },
-  iscsiWrites: { ...BESIDE_TGT, what: 'gate, iSCSI: 8 KiB writes, depth 32, IOPS per core of rsiod' },
-  iscsiLargeReads: { ...BESIDE_TGT, what: 'gate, iSCSI: 1 MiB reads, per core of rsiod' },
+  iscsiReads: { ...BESIDE_TGT, what: 'gate, iSCSI: 8 KiB reads, depth 32, IOPS per core with rssrv' },
+  iscsiWrites: { ...BESIDE_TGT, what: 'gate, iSCSI: 8 KiB writes, depth 32, IOPS per core with rssrv' },
+  iscsiLargeReads: { ...BESIDE_TGT, what: 'gate, iSCSI: 1 MiB reads, per core with rssrv' },
   clientCores: {
     section: 'links',
     what: 'rsiod over links, 1 MiB reads, NBD frontend: cores per 110 MB/s',
