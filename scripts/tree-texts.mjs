@@ -269,7 +269,8 @@ export const FOLDERS = {
   'test/tui/screens': 'screens of crsio as text; UPDATE_SCREENS=1 rewrites them',
   'test/vm': 'npm run vm-boot: the packages under systemd, in two virtual machines with bare Debian roots',
   'test/vm/guest': 'programs that run in the virtual machines',
-  'test/vm/applications': 'npm run vm-applications: an application that moves between two nodes, by systemd in three virtual machines',
+  'test/vm/applications':
+    'npm run vm-applications: an application that moves between two nodes, by systemd in three virtual machines or containers',
   'test/vm/lun': 'npm run vm-lun: a farm on a LUN with reservations, in three virtual machines',
   'test/vm/iscsi': 'npm run drills: Linux as an iSCSI host in a small virtual machine, with dm-multipath and ALUA',
   'test/vm/multipath': 'Linux as a host with several paths: paths that are cut, a verified load, the hazard of two paths',

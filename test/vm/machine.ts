@@ -38,6 +38,9 @@ const CPUS = 2;
 const CONSOLE_TAIL = 3_000;
 const MONITOR_TIMEOUT_MS = 30_000;
 
+/** What drills need of a machine, which may also be a container. */
+export type Guest = Pick<Machine, 'name' | 'run' | 'try' | 'powerOn' | 'reboot' | 'cut' | 'freeze'>;
+
 export class Machine {
   readonly name: string;
   private readonly options: MachineOptions;

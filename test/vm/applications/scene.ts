@@ -2,16 +2,18 @@
 // volume of a pool with a file system, a unit of systemd, and an address. The server is the switch between the nodes, and connects to the
 // moving address. drills.ts has the drills.
 
-import { Machine } from '../machine.ts';
+import type { Guest } from '../machine.ts';
 import { type Cable, macOf } from '../play.ts';
 import { type Report, seconds } from '../report.ts';
 import { until } from '../scene.ts';
 
 export interface AppScene {
-  readonly server: Machine;
+  readonly server: Guest;
   /** In the order of the key `nodes`. */
-  readonly nodes: readonly [Machine, Machine];
+  readonly nodes: readonly [Guest, Guest];
   readonly report: Report;
+  /** Further keys of the application. */
+  readonly times: readonly string[];
 }
 
 export const NAMES = { server: 'big-9', nodes: ['big-2', 'big-6'] } as const;
@@ -27,7 +29,7 @@ const NET = '192.168.45.';
 const HOSTS: Readonly<Record<string, number>> = { [NAMES.server]: 10, 'big-2': 20, 'big-6': 60 };
 const PORT = 7000;
 /** Emulated servers hear late, and emulated nodes boot for minutes. */
-const TIMES = Machine.accelerator() === 'kvm' ? ['silent = 10s', 'start-delay = 30s'] : ['silent = 40s', 'start-delay = 3m'];
+export const TIMES = { quick: ['silent = 8s', 'start-delay = 20s'], emulated: ['silent = 40s', 'start-delay = 3m'] };
 const SERVICE = `[Unit]
 Description=Ledger
 [Service]
@@ -50,11 +52,11 @@ WantedBy=sysinit.target
 `;
 
 /** Writes a file of a guest. */
-async function put(machine: Machine, path: string, text: string): Promise<void> {
+async function put(machine: Guest, path: string, text: string): Promise<void> {
   await machine.run(`mkdir -p "$(dirname ${path})" && base64 -d <<< ${Buffer.from(text).toString('base64')} > ${path}`);
 }
 
-async function networked(machine: Machine): Promise<void> {
+async function networked(machine: Guest): Promise<void> {
   const address = `[Network]\nAddress=${NET}${HOSTS[machine.name]}/24\n`;
   const folder = '/etc/systemd/network';
   for (const { number, ends } of CABLES.filter((cable) => cable.ends.includes(machine.name))) {
@@ -70,13 +72,13 @@ async function networked(machine: Machine): Promise<void> {
   await machine.run(`hostnamectl hostname ${machine.name}; networkctl reload; ${isThere}`);
 }
 
-async function unit(machine: Machine, name: string, text: string, program: string): Promise<void> {
+async function unit(machine: Guest, name: string, text: string, program: string): Promise<void> {
   await machine.run(`install -m 755 /share/${program} /usr/local/sbin/`);
   await put(machine, `/etc/systemd/system/${name}.service`, text);
 }
 
 export async function installed({ server, nodes, report }: AppScene): Promise<void> {
-  const install = async (machine: Machine, product: string, daemons: readonly string[]): Promise<void> => {
+  const install = async (machine: Guest, product: string, daemons: readonly string[]): Promise<void> => {
     const startMs = performance.now();
     await networked(machine);
     await machine.run(`apt-get install --yes /share/packages/rsio-common_*.deb /share/packages/${product}_*.deb`);
@@ -91,7 +93,7 @@ export async function installed({ server, nodes, report }: AppScene): Promise<vo
 
 /** Installs the packages of this checkout over those of the same version, while the application runs. */
 export async function upgraded({ server, nodes, report }: AppScene): Promise<void> {
-  const install = async (machine: Machine, product: string): Promise<void> => {
+  const install = async (machine: Guest, product: string): Promise<void> => {
     await machine.run(`apt-get install --reinstall --yes /share/packages/rsio-common_*.deb /share/packages/${product}_*.deb`);
     const failed = await machine.run('systemctl --failed --no-legend --plain');
     report.check(`${product} is installed again on ${machine.name}`, failed === '', failed);
@@ -100,7 +102,7 @@ export async function upgraded({ server, nodes, report }: AppScene): Promise<voi
   await server.run(until(`[ $(($(date +%s) - $(stat -c %Y ${ACKS}))) -lt 10 ]`));
 }
 
-export async function configured({ server, nodes, report }: AppScene): Promise<void> {
+export async function configured({ server, nodes, report, times }: AppScene): Promise<void> {
   const serverAddress = `${NET}${HOSTS[server.name]}`;
   await server.run(`rsadm init --name ${server.name} --namespace osl --address ${serverAddress}`);
   await server.run('systemctl enable rssrv; systemctl restart rssrv; mkdir -p /storage/fast && rsadm pool add fast /storage/fast');
@@ -109,7 +111,7 @@ export async function configured({ server, nodes, report }: AppScene): Promise<v
   const keys: string[] = [];
   for (const { name } of nodes) keys.push(await server.run(`rsadm client add ${name} --rights manage 2>/dev/null`));
   const [first] = nodes;
-  const join = async (node: Machine): Promise<void> => {
+  const join = async (node: Guest): Promise<void> => {
     const key = keys[nodes.indexOf(node)];
     const command = `rsconfig join ${serverAddress} --name ${node.name} --key-file node.key`;
     await node.run(`(umask 077; echo ${key} > node.key); ${until(command, 10)}; systemctl enable rsiod; systemctl start rsiod`);
@@ -123,9 +125,9 @@ export async function configured({ server, nodes, report }: AppScene): Promise<v
   await first.run(`mount /dev/av0/${APP} /mnt && : > /mnt/lines && umount /mnt && rsconfig -d ${APP}`);
   report.check('a volume has a file system', true, made);
   const words = `--on ${APP} --nodes ${NAMES.nodes.join()} --service ${APP}.service --mounts ${MOUNT} --moving-address ${ADDRESS}/24`;
-  const add = async (node: Machine): Promise<void> => {
+  const add = async (node: Guest): Promise<void> => {
     const added = await node.run(
-      `rsconfig app add ${APP} ${words} && printf '%s\\n' ${TIMES.map((line) => `'${line}'`).join(' ')} >> /etc/rscltcfg`,
+      `rsconfig app add ${APP} ${words} && printf '%s\\n' ${times.map((line) => `'${line}'`).join(' ')} >> /etc/rscltcfg`,
     );
     const { code, text } = await node.try('rsapp --check && systemctl enable --now rsapp');
     report.check(`${node.name}: rsconfig app add, systemctl enable --now rsapp`, code === 0, `${added}\n${text.trim()}`);
