@@ -6,6 +6,8 @@ import { APPLICATION_START_DELAY_MIN_MS } from '@rsio/common/config/schema/limit
 
 /** Interval at which rsapp looks at each application. */
 export const APPLICATION_LOOK_MS = 1_000;
+/** A node where the service has failed too often is tried again after this time, if no other node takes the application in its turn. */
+export const FAILED_AGAIN_MS = 60_000;
 /** Failures of a service count for this long. */
 export const FAILURE_WINDOW_MS = 600_000;
 /** Most failures that a note keeps; the latest stay. */
@@ -50,4 +52,5 @@ export const COMMANDS_WAITING_MAX = 16;
 export const ARP_PACKETS = 3;
 
 assert(MOVE_RENEW_MS < PREFERRED_MS, 'The node of a move must have time left after a stop');
+assert(FAILED_AGAIN_MS < FAILURE_WINDOW_MS, 'The end of all bars comes last');
 assert(APPLICATION_LOOK_MS < APPLICATION_START_DELAY_MIN_MS, 'A node must look before another one may take its turn');

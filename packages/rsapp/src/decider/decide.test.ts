@@ -3,9 +3,9 @@
 
 import { afterEach, describe, expect, it } from 'vitest';
 import { World } from '../testing/world.ts';
-import { decide, newMemory, startedNote } from './decide.ts';
+import { decide, newMemory, startedNote, whyAlone } from './decide.ts';
 import type { AppRules, Facts, Memory, Seen } from './facts.ts';
-import { changed, newNote, type Note, parseNote, printNote, withFailure } from './note.ts';
+import { changed, newNote, type Note, parseNote, printNote, withFailure, withPassed } from './note.ts';
 import { RULES } from './rules.ts';
 
 const SEEDS = 1000;
@@ -35,6 +35,10 @@ const WRONG: Readonly<Record<string, Wrong>> = {
   'counts the failures of all nodes together': {
     isExhausted: ({ restarts }, { failures }) => failures.length > restarts || failures.some(({ final }) => final),
   },
+  'never tries again where it has failed': {
+    restsUntilMs: (app, note, node, wallMs) => (RIGHT.isExhausted(app, note, node, wallMs) ? wallMs + 1 : null),
+  },
+  'tries at once again where it has failed': { restsUntilMs: () => null },
   'ignores moves that wait': { isPreferred: () => false },
   'gives it to a node that has failed': {
     next: (app, { me }, seen) => app.nodes.find((node) => node !== me && !RIGHT.isSilent(app, seen, node)) ?? null,
@@ -72,7 +76,7 @@ function facts(
 ): Facts {
   const { local, ...others } = more;
   return {
-    ...{ me, nowMs: 100_000, wallMs: 5_000_000, isDrained: false },
+    ...{ me, nowMs: 100_000, wallMs: 5_000_000, isDrained: false, isOrdered: false },
     seen: seen === null ? null : { isSure: true, holder: null, note: NOTE, silentMs: { a: 0, b: 0, c: 0 }, ...seen },
     ...others,
     local: { holds: false, isUp: false, isRunning: false, failure: null, ...local },
@@ -85,6 +89,9 @@ function ordered(given: Facts, memory: Memory = newMemory(0)) {
 
 describe('scenes', () => {
   const openSince = (sinceMs: number, holder = ''): Memory => ({ ...newMemory(0), open: { holder, sinceMs } });
+
+  const alone = (note: Note, silentMs: Record<string, number>): string =>
+    whyAlone(APP, 5_000_000, { isSure: true, holder: 'a', note, silentMs }, note);
 
   it('the first node begins at once, the second one after the start delay, the third one after two', () => {
     expect(ordered(facts('a', {}))).toMatchObject({ kind: 'start', from: null });
@@ -123,11 +130,72 @@ describe('scenes', () => {
     expect(ordered(facts('b', { note: changed(ended, { why: '' }) }))).toEqual({ kind: 'none', why: 'It is stopped' });
   });
 
-  it('a node that does not take what was moved to it counts as failed', () => {
+  it('a bar counts only while another node takes it: a node that has not taken it is the next one when the others are gone', () => {
+    const note = withPassed(changed(NOTE, {}), 'b', 4_990_000);
+    const gone = { a: 20_000, b: 0, c: 20_000 };
+    expect(ordered(facts('b', { holder: 'a', note, silentMs: gone }))).toMatchObject({ kind: 'start', from: 'a' });
+    const both = { a: 20_000, b: 0, c: 0 };
+    expect(ordered(facts('c', { holder: 'a', note, silentMs: both })), 'c comes first').toMatchObject({ kind: 'start' });
+    expect(ordered(facts('b', { holder: 'a', note, silentMs: both }))).toEqual({
+      kind: 'none',
+      why: 'Nodes before this one have their turn until 01:23:30 UTC',
+    });
+    const older = withPassed(withPassed(NOTE, 'c', 4_980_000), 'b', 4_990_000);
+    expect(ordered(facts('c', { holder: 'a', note: older, silentMs: both })), 'the oldest bar first').toMatchObject({ kind: 'start' });
+    expect(alone(note, { b: 0, c: 20_000 })).toBe('b has not taken it in its turn: is it drained?');
+    expect(alone(NOTE, { b: 0, c: 20_000 })).toBe('');
+  });
+
+  it('where it has failed, it is tried again after FAILED_AGAIN_MS if no other node takes it, and WHY says when', () => {
+    const note = withFailure(NOTE, 'b', 4_950_000, true, 'x');
+    const silentMs = { a: 20_000, c: 20_000 };
+    const why = 'It has failed here, and is tried here again at 01:23:30 UTC if no other node takes it';
+    expect(ordered(facts('b', { note, silentMs }))).toEqual({ kind: 'none', why });
+    const later = { wallMs: 5_010_000 };
+    expect(ordered(facts('b', { note, silentMs }, later))).toMatchObject({ kind: 'start', note: { failures: note.failures } });
+    expect(ordered(facts('b', { note }, later), openSince(85_000)), 'after the others').toMatchObject({ kind: 'none' });
+    expect(ordered(facts('b', { note }, later), openSince(80_000))).toMatchObject({ kind: 'start' });
+    expect(ordered(facts('b', { note, holder: 'b' }, later)), 'the hold of before a reboot').toMatchObject({ kind: 'stop' });
+    expect(alone(note, { b: 0, c: 20_000 })).toBe(
+      'No other node is ready: it has failed on b, which rests until 01:23:30 UTC; the servers do not see c',
+    );
+  });
+
+  it('app start while the holder is silent takes it here, whatever has failed, and never before the servers agree', () => {
+    const note = changed(withFailure(NOTE, 'c', 4_999_000, true, 'x'), { started: false });
+    const order = { holder: 'a', note, silentMs: { a: 10_000, b: 0 } };
+    expect(ordered(facts('c', order))).toMatchObject({ kind: 'none' });
+    expect(ordered(facts('c', order, { isOrdered: true }))).toMatchObject({
+      kind: 'start',
+      from: 'a',
+      note: { started: true, failures: [] },
+    });
+    for (const silentMs of [{ a: 9_999 }, {}])
+      expect(ordered(facts('c', { ...order, silentMs }, { isOrdered: true }))).toMatchObject({ kind: 'none' });
+    expect(ordered(facts('c', { ...order, note: changed(note, { enabled: false }) }, { isOrdered: true })).kind).toBe('none');
+    expect(ordered(facts('c', order, { isOrdered: true, isDrained: true })).kind).toBe('none');
+  });
+
+  it('a node says in the note that it runs there, once it does', () => {
+    const running = { local: { holds: true, isUp: true, isRunning: true } };
+    const note = changed(NOTE, { runs: false });
+    expect(ordered(facts('a', { holder: 'a', note }, running))).toMatchObject({ kind: 'save', note: { runs: true } });
+    expect(ordered(facts('a', { holder: 'a', note: changed(note, { runs: true }) }, running))).toEqual({ kind: 'none', why: '' });
+    expect(ordered(facts('a', { note: changed(note, { runs: true }) }))).toMatchObject({ kind: 'start', note: { runs: false } });
+  });
+
+  it('a person who attaches the volume starts it there, also where it has failed', () => {
+    const note = withFailure(NOTE, 'b', 4_999_000, true, 'The service has ended');
+    const seen = { holder: 'b', note, silentMs: { a: 20_000, c: 20_000 } };
+    expect(ordered(facts('b', seen, { local: { holds: true } }))).toMatchObject({ kind: 'start', from: null });
+    expect(ordered(facts('b', seen, { local: { holds: true, isUp: true } })), 'a start that has failed').toMatchObject({ kind: 'stop' });
+  });
+
+  it('a node that does not take what was moved to it comes after the others, and counts as able', () => {
     const note = changed(NOTE, { preferred: 'b', preferredMs: 4_960_000 });
     expect(ordered(facts('a', { note }), openSince(60_000))).toMatchObject({
       kind: 'start',
-      note: { preferred: null, failures: [{ node: 'b', final: true }] },
+      note: { preferred: null, failures: [{ node: 'b', final: false, passed: true }] },
     });
     const fresh = changed(NOTE, { preferred: 'b', preferredMs: 4_999_000 });
     expect(ordered(facts('a', { note: fresh }), openSince(99_000))).toMatchObject({ kind: 'none' });
@@ -141,7 +209,7 @@ describe('scenes', () => {
     const slow = { ...APP, startDelayMs: 180_000 };
     const note = changed(NOTE, { preferred: 'b', preferredMs: 4_900_000 });
     const order = decide(slow, openSince(0), facts('a', { note }, { nowMs: 350_000 })).order;
-    expect(order).toMatchObject({ kind: 'none', why: 'Nodes before this one have their turn' });
+    expect(order).toMatchObject({ kind: 'none', why: 'Nodes before this one have their turn until 01:23:30 UTC' });
     expect(decide(slow, openSince(0), facts('a', { note }, { nowMs: 360_000 })).order).toMatchObject({ kind: 'start' });
   });
 

@@ -3,7 +3,7 @@
 // that this node is silent; what this node does not hold is removed from this machine before anything else.
 
 import type { AppRules, Decision, Facts, Memory, Order, Seen } from './facts.ts';
-import { changed, newNote, type Note, withFailure } from './note.ts';
+import { changed, newNote, type Note, withFailure, withPassed } from './note.ts';
 import { RULES } from './rules.ts';
 
 const NEVER_STARTED = 'It was never started: rsconfig app start NAME';
@@ -61,10 +61,12 @@ function whileHeld(app: AppRules, memory: Memory, facts: Facts, seen: Seen, note
   if (target !== undefined) return stop(null, `It moves to ${target}`);
   if (local.failure !== null) return afterFailure(app, facts, seen, withFailure(noted, me, wallMs, local.failure.final, local.failure.why));
   if (!app.nodes.includes(me)) return stop(null, 'This node is not among its nodes');
+  // If nothing but the volume is here, a person has attached it, which is an order to start.
   if (!local.isRunning)
-    return RULES.isExhausted(app, noted, me, wallMs) ? afterFailure(app, facts, seen, noted) : start(null, settled(noted));
+    return local.isUp && RULES.isExhausted(app, noted, me, wallMs) ? afterFailure(app, facts, seen, noted) : start(null, settled(noted));
   if (RULES.failsBack(app, facts, memory, noted))
     return stop(moved(noted, app.nodes[0] ?? null, wallMs), `It returns to ${app.nodes[0] ?? ''}`);
+  if (noted.runs === false) return { kind: 'save', note: changed(noted, { runs: true }) };
   return none('');
 }
 
@@ -86,8 +88,9 @@ function afterFailure(app: AppRules, facts: Facts, seen: Seen, note: Note): Orde
     : stop(changed(note, { preferred: null }), `It failed here: ${note.why}`);
 }
 
-function whileElsewhere(app: AppRules, memory: Memory, facts: Facts, seen: Seen, noted: Note | null): Order {
-  const { me, nowMs, wallMs, isDrained } = facts;
+function whileElsewhere(app: AppRules, memory: Memory, facts: Facts, seen: Seen, found: Note | null): Order {
+  const { me, nowMs, wallMs, isDrained, isOrdered } = facts;
+  const noted = isOrdered ? startedNote(app.name, found) : found;
   if (noted === null) return none(NEVER_STARTED);
   if (!RULES.isWanted(noted)) return none(whyUnwanted(noted));
   // After a reboot, this node may still have the hold, which other nodes do not take from it while servers see it.
@@ -95,18 +98,41 @@ function whileElsewhere(app: AppRules, memory: Memory, facts: Facts, seen: Seen,
   if (!app.nodes.includes(me)) return refuse('This node is not among its nodes');
   if (isDrained) return refuse('This node is drained');
   if (memory.open === null) return none('');
-  if (RULES.isExhausted(app, noted, me, wallMs)) return refuse('It has failed here');
+  const untilMs = RULES.restsUntilMs(app, noted, me, wallMs);
+  if (untilMs !== null) return refuse(`It has failed here, and is tried here again at ${utc(untilMs)} if no other node takes it`);
+  const next = RULES.isExhausted(app, noted, me, wallMs) ? RULES.next(app, facts, seen, noted) : null;
+  if (seen.holder === me && next !== null) return refuse(`It has failed here, and ${next} is to take it`);
   const delayMs = RULES.delayMs(app, facts, memory, seen, noted);
-  if (delayMs === null || nowMs - memory.open.sinceMs < delayMs) return none('Nodes before this one have their turn');
+  const waitMs = delayMs === null ? Infinity : delayMs - (nowMs - memory.open.sinceMs);
+  if (waitMs > 0) return none(`Nodes before this one have their turn${waitMs === Infinity ? '' : ` until ${utc(wallMs + waitMs)}`}`);
   return start(seen.holder === null || seen.holder === me ? null : seen.holder, afterTurns(app, me, seen, noted, wallMs));
 }
 
-/** The node that a move has named has not taken the application, although it is in reach: it is not asked again soon. */
+/** The node that a move has named has not taken the application, although it is in reach: the others come first now. */
 function afterTurns(app: AppRules, me: string, seen: Seen, note: Note, wallMs: number): Note {
   const { preferred } = note;
   if (preferred === null || preferred === me) return settled(note);
   if (RULES.isSilent(app, seen, preferred)) return settled(note);
-  return settled(withFailure(note, preferred, wallMs, true, `${preferred} has not taken it`));
+  return settled(withPassed(note, preferred, wallMs));
+}
+
+/** Why no other node than the holder could take it now, or may not do so; empty: one could. */
+export function whyAlone(app: AppRules, wallMs: number, seen: Seen, note: Note): string {
+  const next = RULES.next(app, { me: seen.holder ?? '', wallMs }, seen, note);
+  if (next !== null) return RULES.barredMs(app, note, next, wallMs) === null ? '' : `${next} has not taken it in its turn: is it drained?`;
+  const reasons = app.nodes
+    .filter((node) => node !== seen.holder)
+    .map((node) => {
+      if (RULES.isSilent(app, seen, node)) return `the servers do not see ${node}`;
+      const untilMs = RULES.restsUntilMs(app, note, node, wallMs);
+      return `it has failed on ${node}${untilMs === null ? '' : `, which rests until ${utc(untilMs)}`}`;
+    });
+  return reasons.length === 0 ? '' : `No other node is ready: ${reasons.join('; ')}`;
+}
+
+/** Prints the second, which stays the same from look to look. */
+function utc(wallMs: number): string {
+  return `${new Date(Math.ceil(wallMs / 1000) * 1000).toISOString().slice(11, 19)} UTC`;
 }
 
 function settled(note: Note): Note {
@@ -114,11 +140,11 @@ function settled(note: Note): Note {
 }
 
 function moved(note: Note, preferred: string | null, preferredMs: number): Note {
-  return changed(note, { preferred, preferredMs });
+  return changed(note, { preferred, preferredMs, runs: false });
 }
 
 function start(from: string | null, note: Note): Order {
-  return { kind: 'start', from, note };
+  return { kind: 'start', from, note: changed(note, { runs: false }) };
 }
 
 function stop(note: Note | null, why: string): Order {
@@ -131,5 +157,5 @@ function none(why: string): Order {
 
 /** The note with which a person starts the application for the first time, or again. */
 export function startedNote(name: string, note: Note | null): Note {
-  return changed(note ?? newNote(name), { started: true, failures: [], preferred: null, why: '' });
+  return changed(note ?? newNote(name), { started: true, failures: [], preferred: null, runs: false, why: '' });
 }

@@ -42,6 +42,8 @@ export interface Facts {
   readonly wallMs: number;
   /** This node gives its applications away, and takes none. */
   readonly isDrained: boolean;
+  /** A person has ordered a start here while the holder is silent: nothing but the proof is waited for. */
+  readonly isOrdered: boolean;
   /** null: rsiod does not answer, or knows no server that offers the volume. */
   readonly seen: Seen | null;
   readonly local: Local;

@@ -2,7 +2,21 @@
 // alone writes it; a note fits into VOLUME_NOTE; a note that cannot be read is an error, and never no note.
 
 import { RsError } from '@rsio/common/lib/errors';
-import { atMost, count, filledText, flag, list, misfit, number, object, type Of, oneOf, orNull, text } from '@rsio/common/lib/shape';
+import {
+  atMost,
+  count,
+  filledText,
+  flag,
+  list,
+  misfit,
+  number,
+  object,
+  type Of,
+  oneOf,
+  optional,
+  orNull,
+  text,
+} from '@rsio/common/lib/shape';
 import { FAILURE_WINDOW_MS, FAILURES_KEPT_MAX, NOTE_WHY_MAX_CHARS } from '../limits.ts';
 
 const NOTE = object({
@@ -15,8 +29,10 @@ const NOTE = object({
   /** The node that a move names, and when (wall ms). */
   preferred: orNull(filledText()),
   preferredMs: number(),
-  /** `final`: the node could not start it at all. */
-  failures: atMost(FAILURES_KEPT_MAX, list(object({ node: filledText(), atMs: number(), final: flag() }))),
+  /** `final`: the node could not start it at all. `passed`: nothing failed; the node has not taken it in its turn. */
+  failures: atMost(FAILURES_KEPT_MAX, list(object({ node: filledText(), atMs: number(), final: flag(), passed: optional(flag()) }))),
+  /** False from the start until the service is well. Missing: an earlier release has started it. */
+  runs: optional(flag()),
   why: text(),
   /** Grows with each change. */
   changes: count(),
@@ -66,6 +82,13 @@ export function changed(note: Note, changes: Partial<Omit<Note, 'version' | 'app
 export function withFailure(note: Note, node: string, atMs: number, final: boolean, why: string): Note {
   const counted = note.failures.filter((one) => isRecent(one.atMs, atMs));
   return changed(note, { failures: [...counted, { node, atMs, final }].slice(-FAILURES_KEPT_MAX), why });
+}
+
+/** The node has not taken the application in its turn. */
+export function withPassed(note: Note, node: string, atMs: number): Note {
+  const others = note.failures.filter((one) => isRecent(one.atMs, atMs) && !(one.node === node && one.passed === true));
+  const failures = [...others, { node, atMs, final: false, passed: true }].slice(-FAILURES_KEPT_MAX);
+  return changed(note, { failures, why: `${node} has not taken it` });
 }
 
 /** Clocks of nodes may differ, so that a failure in the future counts, too. */

@@ -1,7 +1,7 @@
 // The single questions that decisions consist of. Pure; decide.ts asks them. Invariant: no question changes anything. The tests replace one
 // answer at a time by a wrong one, and must notice.
 
-import { FAIL_BACK_MS, PREFERRED_DELAYS, PREFERRED_MS } from '../limits.ts';
+import { FAIL_BACK_MS, FAILED_AGAIN_MS, PREFERRED_DELAYS, PREFERRED_MS } from '../limits.ts';
 import type { AppRules, Facts, Memory, Seen } from './facts.ts';
 import { isRecent, type Note } from './note.ts';
 
@@ -16,8 +16,21 @@ export const RULES = {
     seen.holder === null || seen.holder === me || RULES.isSilent(app, seen, seen.holder),
 
   isExhausted: ({ restarts }: Pick<AppRules, 'restarts'>, note: Note, node: string, wallMs: number): boolean => {
-    const own = note.failures.filter((one) => one.node === node && isRecent(one.atMs, wallMs));
+    const own = note.failures.filter((one) => one.node === node && one.passed !== true && isRecent(one.atMs, wallMs));
     return own.length > restarts || own.some(({ final }) => final);
+  },
+
+  /** Since when the node comes after the others (wall ms): it has failed, or has not taken the application; null: it does not. */
+  barredMs: (app: Pick<AppRules, 'restarts'>, note: Note, node: string, wallMs: number): number | null => {
+    const own = note.failures.filter((one) => one.node === node && isRecent(one.atMs, wallMs));
+    return RULES.isExhausted(app, note, node, wallMs) || own.some(({ passed }) => passed) ? (own.at(-1)?.atMs ?? null) : null;
+  },
+
+  /** Until when a node where the service has failed does not try it again (wall ms); null: it may. */
+  restsUntilMs: (app: Pick<AppRules, 'restarts'>, note: Note, node: string, wallMs: number): number | null => {
+    if (!RULES.isExhausted(app, note, node, wallMs)) return null;
+    const atMs = note.failures.findLast((one) => one.node === node && one.passed !== true)?.atMs ?? 0;
+    return Math.abs(wallMs - atMs) < FAILED_AGAIN_MS ? atMs + FAILED_AGAIN_MS : null;
   },
 
   /** A move names the node. The other nodes must not have their turn earlier than `delayMs` says. */
@@ -28,18 +41,22 @@ export const RULES = {
     wallMs: number,
   ): boolean => preferred === node && Math.abs(wallMs - preferredMs) < Math.max(PREFERRED_MS, PREFERRED_DELAYS * startDelayMs),
 
-  /** The nodes that may have the application, in order: the one that a move names, then those of the configuration. */
+  /**
+   * The nodes in the order of their turns: the one that a move names, then those of the configuration, and at last those with a bar, the oldest
+   * bar first. A bar therefore counts only while another node takes the application.
+   */
   candidates: (app: AppRules, note: Note, wallMs: number): string[] => {
-    const first = app.nodes.filter((node) => RULES.isPreferred(app, note, node, wallMs));
-    return [...new Set([...first, ...app.nodes])].filter((node) => !RULES.isExhausted(app, note, node, wallMs));
+    const first = app.nodes.filter((node) => RULES.isPreferred(app, note, node, wallMs) && !RULES.isExhausted(app, note, node, wallMs));
+    const sinceMs = (node: string): number => RULES.barredMs(app, note, node, wallMs) ?? -Number.MAX_VALUE;
+    return [...new Set([...first, ...app.nodes.toSorted((one, other) => sinceMs(one) - sinceMs(other))])];
   },
 
   /**
    * How long this node waits for those before it: twice as long for the node of a move, which may still look at its last orders. At the start of
    * the cluster, a node that is silent may only be booting.
    */
-  delayMs: (app: AppRules, { me, nowMs, wallMs }: Facts, memory: Memory, seen: Seen, note: Note): number | null => {
-    if (seen.holder === me) return 0;
+  delayMs: (app: AppRules, { me, nowMs, wallMs, isOrdered }: Facts, memory: Memory, seen: Seen, note: Note): number | null => {
+    if (seen.holder === me || isOrdered) return 0;
     const isYoung = nowMs - memory.beganMs < app.startDelayMs;
     const others = RULES.candidates(app, note, wallMs).filter(
       (node) => node === me || (node !== seen.holder && (isYoung || !RULES.isSilent(app, seen, node))),
@@ -51,8 +68,10 @@ export const RULES = {
   },
 
   /** The node to which this one gives the application; null if none is known to be able to take it. */
-  next: (app: AppRules, { me, wallMs }: Facts, seen: Seen, note: Note): string | null =>
-    RULES.candidates(app, note, wallMs).find((node) => node !== me && !RULES.isSilent(app, seen, node)) ?? null,
+  next: (app: AppRules, { me, wallMs }: Pick<Facts, 'me' | 'wallMs'>, seen: Seen, note: Note): string | null =>
+    RULES.candidates(app, note, wallMs).find(
+      (node) => node !== me && !RULES.isSilent(app, seen, node) && !RULES.isExhausted(app, note, node, wallMs),
+    ) ?? null,
 
   isIsolated: (app: AppRules, { nowMs }: Facts, memory: Memory): boolean =>
     app.stopsInIsolation && memory.isolatedMs !== null && nowMs - memory.isolatedMs >= app.silentMs,
@@ -62,7 +81,7 @@ export const RULES = {
     app.nodes[0] !== me &&
     memory.firstNodeMs !== null &&
     nowMs - memory.firstNodeMs >= FAIL_BACK_MS &&
-    !RULES.isExhausted(app, note, app.nodes[0] ?? '', wallMs),
+    RULES.barredMs(app, note, app.nodes[0] ?? '', wallMs) === null,
 
   /** The remains of an application that this node does not hold are removed. Before the first start, nothing here is rsapp's. */
   mustClean: ({ local, seen }: Facts): boolean => local.holds === false && local.isUp && !(seen?.isSure === true && seen.note === null),

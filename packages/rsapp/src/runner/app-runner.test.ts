@@ -3,7 +3,7 @@
 
 import { beforeEach, describe, expect, it } from 'vitest';
 import { startedNote } from '../decider/decide.ts';
-import { changed, parseNote, printNote } from '../decider/note.ts';
+import { changed, parseNote, printNote, withFailure } from '../decider/note.ts';
 import { FakeNode } from '../testing/fake-node.ts';
 
 let fake: FakeNode;
@@ -13,10 +13,11 @@ beforeEach(() => {
 });
 
 describe('a start', () => {
-  it('attaches, writes a new note, brings up; a second look does nothing', async () => {
+  it('attaches, writes a new note, brings up, and then says that it runs; a third look does nothing', async () => {
     const before = parseNote(fake.note, 'pg')!.changes;
     expect(await fake.look()).toEqual(['attach db', 'note', 'attach wal', 'up /dev/db']);
     expect(parseNote(fake.note, 'pg')?.changes).toBe(before + 1);
+    expect(await fake.look()).toEqual(['note']);
     expect(await fake.look()).toEqual([]);
     expect(fake.runner.view).toMatchObject({ state: 'running', on: 'a', next: 'b', why: '', remains: false });
   });
@@ -92,7 +93,7 @@ describe('a start', () => {
 
 describe('while it runs', () => {
   beforeEach(async () => {
-    await fake.look();
+    for (let time = 0; time < 2; time++) await fake.look();
   });
 
   it('a failed check restarts it, and a check that began before the restart does not count', async () => {
@@ -216,6 +217,83 @@ describe('orders', () => {
     await expect(refused).rejects.toMatchObject({ code: 'E_HELD', message: 'Node b has pg: give the order there' });
   });
 
+  it('a start is done when it runs somewhere: the hold of another node is not enough', async () => {
+    fake.failing.add('up /dev/db');
+    fake.silentMs = { b: 0 };
+    let isDone = false;
+    const started = fake.runner.commands.give('start', null).then(() => (isDone = true));
+    for (let time = 0; time < 3; time++) await fake.look();
+    fake.startedAt('b', false);
+    await fake.look();
+    expect([fake.runner.view.state, isDone], 'node b has begun').toEqual(['starting', false]);
+    fake.startedAt('b');
+    await fake.look();
+    await started;
+    expect(fake.runner.view).toMatchObject({ state: 'running', on: 'b' });
+  });
+
+  it('a start that fails here while no other node is ready says so', async () => {
+    fake.failing.add('up /dev/db');
+    fake.silentMs = { b: 20_000 };
+    const started = fake.runner.commands.give('start', null);
+    const refused = expect(started).rejects.toThrow('It failed on a, and no other node is ready: up /dev/db failed');
+    for (let time = 0; time < 4; time++) await fake.look();
+    await refused;
+    expect(fake.runner.view.why).toMatch(/^It has failed here, and is tried here again at /);
+  });
+
+  it('a move to a node that does not take it ends when it runs here again', async () => {
+    fake.silentMs = { b: 0 };
+    for (let time = 0; time < 2; time++) await fake.look();
+    const refused = expect(fake.runner.commands.give('move', 'b')).rejects.toThrow(/^b did not take pg; it runs on a$/);
+    for (let time = 0; time < 2; time++) await fake.look();
+    expect(await fake.look(1000), 'node b has its turn').toEqual([]);
+    expect(await fake.look(20_000)).toEqual(['attach db', 'note', 'attach wal', 'up /dev/db']);
+    await refused;
+    for (let time = 0; time < 2; time++) await fake.look();
+    expect(fake.runner.view).toMatchObject({ state: 'running', next: 'b', why: 'b has not taken it in its turn: is it drained?' });
+  });
+
+  it('a move to a node where it fails gives the failure', async () => {
+    fake.silentMs = { b: 0 };
+    for (let time = 0; time < 2; time++) await fake.look();
+    const refused = expect(fake.runner.commands.give('move', 'b')).rejects.toThrow('b did not take pg; it runs on a: no mount');
+    for (let time = 0; time < 2; time++) await fake.look();
+    const failed = withFailure(parseNote(fake.note, 'pg')!, 'b', fake.clock.wallMs(), true, 'no mount');
+    fake.note = printNote(changed(failed, { preferred: 'a' }));
+    for (let time = 0; time < 2; time++) await fake.look();
+    await refused;
+  });
+
+  it('while the servers do not see the holder, a start takes it from there, and other orders name that command', async () => {
+    fake.note = printNote(withFailure(changed(startedNote('pg', null), { runs: true }), 'a', fake.clock.wallMs(), true, 'x'));
+    Object.assign(fake, { holder: 'b', other: 'b', silentMs: { b: 20_000 } });
+    for (const order of ['stop', 'move', 'enable'] as const) {
+      const refused = expect(fake.runner.commands.give(order, null)).rejects.toThrow('rsconfig app start pg takes it over to this node');
+      expect(await fake.look(), 'it has failed here').toEqual([]);
+      await refused;
+    }
+    const started = fake.runner.commands.give('start', null);
+    expect(await fake.look()).toEqual(['take db', 'note', 'take wal', 'up /dev/db']);
+    await started;
+    expect(parseNote(fake.note, 'pg')?.failures).toEqual([]);
+  });
+
+  it('a start on a drained node, and one of what is disabled at a silent holder, name the way out', async () => {
+    fake.isDrained = true;
+    const drained = expect(fake.runner.commands.give('start', null)).rejects.toThrow('This node is drained: rsconfig node drain --end');
+    await fake.look();
+    await drained;
+    fake = new FakeNode();
+    fake.note = printNote(changed(startedNote('pg', null), { enabled: false }));
+    Object.assign(fake, { holder: 'b', silentMs: { b: 20_000 } });
+    const disabled = expect(fake.runner.commands.give('start', null)).rejects.toThrow(
+      'rsconfig -a --take-over db, then rsconfig app enable pg',
+    );
+    await fake.look();
+    await disabled;
+  });
+
   it('nothing starts before the first order; a start writes the note first', async () => {
     fake.note = null;
     expect(await fake.look()).toEqual([]);
@@ -244,7 +322,8 @@ describe('events and figures', () => {
     for (let time = 0; time < 2; time++) await fake.look();
     fake.unwell = 'bad';
     for (const afterMs of [4000, 1000, 4000]) await fake.look(afterMs);
-    Object.assign(fake, { holder: 'b', unwell: null });
+    fake.unwell = null;
+    fake.startedAt('b');
     await fake.look();
     expect(fake.told).toEqual([
       'starting > running on a: ',

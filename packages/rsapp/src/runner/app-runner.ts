@@ -9,7 +9,7 @@ import type { Change } from '@rsio/common/events/event-history';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
-import { decide, newMemory } from '../decider/decide.ts';
+import { decide, newMemory, whyAlone } from '../decider/decide.ts';
 import type { AppRules, Facts, Local, Memory, Order, Seen } from '../decider/facts.ts';
 import { changed, type Note, parseNote } from '../decider/note.ts';
 import { RULES } from '../decider/rules.ts';
@@ -86,10 +86,7 @@ export class AppRunner {
 
   get view(): ApplicationView {
     const { name, volumes, nodes } = this.app;
-    const { seen } = this;
-    const note = seen?.note ?? null;
-    const isKnown = seen !== null && note !== null && note !== 'unreadable';
-    const next = isKnown ? RULES.next(this.rules, { ...this.facts(0), me: seen.holder ?? '' }, seen, note) : null;
+    const { seen, next } = this;
     return {
       ...{
         name,
@@ -99,7 +96,7 @@ export class AppRunner {
         volumes: [...volumes],
         nodes: [...nodes],
       },
-      ...{ next, why: this.why, remains: this.news.hasRemains },
+      ...{ next, why: this.why || this.whyAlone, remains: this.news.hasRemains },
     };
   }
 
@@ -128,6 +125,20 @@ export class AppRunner {
     return this.seen?.holder ?? null;
   }
 
+  get next(): string | null {
+    const { seen } = this;
+    const note = seen?.note ?? null;
+    if (seen === null || note === null || note === 'unreadable') return null;
+    return RULES.next(this.rules, { me: seen.holder ?? '', wallMs: this.wallMs }, seen, note);
+  }
+
+  private get whyAlone(): string {
+    const { seen } = this;
+    const note = seen?.note ?? null;
+    const isOn = this.state === 'running' || this.state === 'starting';
+    return !isOn || seen === null || note === null || note === 'unreadable' ? '' : whyAlone(this.rules, this.wallMs, seen, note);
+  }
+
   get isHeld(): boolean {
     return this.local.holds === true;
   }
@@ -145,6 +156,10 @@ export class AppRunner {
     const note = this.seen?.isSure === true ? this.seen.note : 'unreadable';
     if (note === null) return false;
     return this.local.isUp || (this.isHeld && note !== 'unreadable' && RULES.isWanted(note));
+  }
+
+  get isDrained(): boolean {
+    return this.ports.isDrained();
   }
 
   get wallMs(): number {
@@ -185,12 +200,13 @@ export class AppRunner {
     if (seen.note === null) return 'new';
     if (!seen.note.enabled) return 'disabled';
     if (!seen.note.started) return 'stopped';
-    return seen.holder !== null && seen.holder !== this.me && !RULES.isOpen(this.rules, this.facts(0), seen) ? 'running' : 'waiting';
+    if (seen.holder === null || seen.holder === this.me || RULES.isOpen(this.rules, this.facts(0), seen)) return 'waiting';
+    return seen.note.runs === false ? 'starting' : 'running';
   }
 
   private facts(nowMs: number): Facts {
     const { me, seen, local } = this;
-    return { ...{ me, nowMs, seen, local }, wallMs: this.ports.clock.wallMs(), isDrained: this.ports.isDrained() };
+    return { ...{ me, nowMs, seen, local }, wallMs: this.wallMs, isDrained: this.isDrained, isOrdered: this.commands.takesOver };
   }
 
   private async gather(volumes: Volumes | null): Promise<void> {

@@ -1,6 +1,6 @@
 // The orders of an administrator for one application. Each becomes a change of the note, which the decider then follows; the order is answered
-// when its result is there. Invariants: an application that another node holds takes its orders there; every order is answered within
-// COMMAND_WAIT_MS.
+// when its result is there. Invariants: an application that another node holds takes its orders there, except for a start while the servers do
+// not see this node; every order is answered within COMMAND_WAIT_MS, and says that it was done only of what runs.
 
 import type { AppOrder } from '@rsio/common/control/app-methods';
 import type { ApplicationConfig } from '@rsio/common/config/schema/types';
@@ -12,13 +12,16 @@ import { COMMAND_WAIT_MS, COMMANDS_WAITING_MAX } from '../limits.ts';
 
 /** What an order needs of the runner of its application. */
 export interface CommandTarget {
-  readonly app: Pick<ApplicationConfig, 'name' | 'nodes'>;
+  readonly app: Pick<ApplicationConfig, 'name' | 'nodes' | 'volumes'>;
   readonly node: string;
   readonly note: Note | null;
   readonly holder: string | null;
   readonly isHeld: boolean;
   readonly isRunning: boolean;
   readonly isUp: boolean;
+  readonly isDrained: boolean;
+  /** Node that would take it over. */
+  readonly next: string | null;
   readonly wallMs: number;
   readonly nowMs: number;
   isSilent(node: string): boolean;
@@ -29,6 +32,8 @@ interface Waiting {
   readonly order: AppOrder;
   /** A move without a node gets one when it begins. */
   to: string | null;
+  /** The silent node that a start takes it from. */
+  from: string | null;
   readonly untilMs: number;
   readonly resolve: () => void;
   readonly reject: (error: RsError) => void;
@@ -50,8 +55,14 @@ export class Commands {
         new RsError('E_LIMIT', `${COMMANDS_WAITING_MAX} orders for ${this.target.app.name} wait already: try again later`),
       );
     return new Promise((resolve, reject) => {
-      this.waiting.add({ order, to, untilMs: this.target.nowMs + COMMAND_WAIT_MS, resolve, reject, isGiven: false });
+      this.waiting.add({ order, to, from: null, untilMs: this.target.nowMs + COMMAND_WAIT_MS, resolve, reject, isGiven: false });
     });
+  }
+
+  /** A start waits for the take-over from a silent holder. */
+  get takesOver(): boolean {
+    const { holder } = this.target;
+    return holder !== null && [...this.waiting].some(({ from }) => from === holder);
   }
 
   /** Called with fresh facts: begins the next order. Returns true if it has changed the note. */
@@ -60,6 +71,8 @@ export class Commands {
     if (one === undefined) return false;
     one.isGiven = true;
     try {
+      one.from = this.silentHolderFor(one.order);
+      if (one.from !== null) return false;
       const note = this.noteFor(one.order, one.to);
       const keeps = one.order === 'start' || this.target.isHeld;
       if (one.order === 'move') one.to = note?.preferred ?? null;
@@ -76,9 +89,11 @@ export class Commands {
     for (const one of this.waiting) {
       if (!one.isGiven) this.expire(one, 'rsiod or too few servers answer, so that it was not begun');
       else if (this.hasResult(one)) this.end(one, null);
-      else if (one.order === 'start' && this.target.note?.started === false)
-        this.end(one, new RsError('E_SYSTEM', `It failed: ${this.target.note.why}`));
-      else this.expire(one, 'it goes on: rsconfig app list shows how');
+      else {
+        const why = this.failureOf(one);
+        if (why !== null) this.end(one, new RsError('E_SYSTEM', why));
+        else this.expire(one, 'it goes on: rsconfig app list shows how');
+      }
     }
   }
 
@@ -102,10 +117,10 @@ export class Commands {
     const { target } = this;
     switch (order) {
       case 'start':
-        return target.isRunning || (target.holder !== null && target.holder !== target.node);
+        return this.runsOn !== null;
       case 'move':
-        // With its own note, the node has begun the start. A node that only has the volume may still lose it.
-        return target.holder === to && target.note?.preferred !== to;
+        // Without its own note, a node that has the volume may still lose it.
+        return to !== null && this.runsOn === to && target.note?.preferred !== to;
       case 'stop':
       case 'disable':
         return !target.isUp && !target.isHeld;
@@ -114,17 +129,51 @@ export class Commands {
     }
   }
 
+  /** The node on which it runs. Another node says so in the note; a node that is silent may not do so any more. */
+  private get runsOn(): string | null {
+    const { holder, node, note, isRunning } = this.target;
+    if (isRunning) return node;
+    return holder === null || holder === node || this.target.isSilent(holder) || note?.runs === false ? null : holder;
+  }
+
+  /** Why the order comes to nothing; null: it still may. */
+  private failureOf({ order, to, from }: Waiting): string | null {
+    const { note, holder, node, app } = this.target;
+    if (note === null || (from !== null && from === holder) || (order !== 'start' && order !== 'move')) return null;
+    if (!note.started) return note.why === '' ? 'It was stopped meanwhile' : `It failed: ${note.why}`;
+    const failed = (name: string | null): boolean => note.failures.some((one) => one.node === name && one.passed !== true);
+    const isAway = holder === null && this.target.next === null;
+    if (order === 'start') return isAway && failed(node) ? `It failed on ${node}, and no other node is ready: ${note.why}` : null;
+    const { runsOn } = this;
+    // Until the order is carried out, it still runs here.
+    if (runsOn === null || runsOn === to || note.preferred === to) return null;
+    return `${to ?? ''} did not take ${app.name}; it runs on ${runsOn}${failed(to) ? `: ${note.why}` : ''}`;
+  }
+
+  /** The silent node from which a start takes the application; null: none has it. Throws the refusal if its holder gets the order. */
+  private silentHolderFor(order: AppOrder): string | null {
+    const { holder, node, note, app } = this.target;
+    const { name, volumes, nodes } = app;
+    if (order === 'start' && !nodes.includes(node))
+      throw new RsError('E_USAGE', `This node is not among the nodes of ${name}: ${nodes.join(', ')}`);
+    if (order === 'start' && this.target.isDrained) throw new RsError('E_USAGE', 'This node is drained: rsconfig node drain --end');
+    if (holder === null || holder === node) return null;
+    if (!this.target.isSilent(holder)) throw new RsError('E_HELD', `Node ${holder} has ${name}: give the order there`);
+    const gone = `Node ${holder} has ${name}, and the servers do not see this node`;
+    if (note?.enabled === false)
+      throw new RsError('E_HELD', `${gone}. It is disabled: rsconfig -a --take-over ${volumes[0] ?? ''}, then rsconfig app enable ${name}`);
+    if (order !== 'start') throw new RsError('E_HELD', `${gone}: rsconfig app start ${name} takes it over to this node, with proof`);
+    return holder;
+  }
+
   /** Returns the note after the order; null if it is as the order wants it already. Throws the refusal. */
   private noteFor(order: AppOrder, to: string | null): Note | null {
     const { target } = this;
-    const { name, nodes } = target.app;
+    const { name } = target.app;
     const { note } = target;
-    if (target.holder !== null && target.holder !== target.node)
-      throw new RsError('E_HELD', `Node ${target.holder} has ${name}: give the order there`);
     switch (order) {
       case 'start':
         if (note?.enabled === false) throw new RsError('E_USAGE', `${name} is disabled: rsconfig app enable ${name}`);
-        if (!nodes.includes(target.node)) throw new RsError('E_USAGE', `This node is not among the nodes of ${name}: ${nodes.join(', ')}`);
         return startedNote(name, note);
       case 'stop':
         return note?.started === false ? null : changed(note ?? newNote(name), { started: false, preferred: null, why: '' });
@@ -150,6 +199,6 @@ export class Commands {
       );
     if (target.isSilent(chosen)) throw new RsError('E_UNREACHABLE', `The servers have no path of node ${chosen}: choose another one`);
     const failures = note.failures.filter(({ node }) => node !== chosen);
-    return changed(note, { preferred: chosen, preferredMs: target.wallMs, failures });
+    return changed(note, { preferred: chosen, preferredMs: target.wallMs, runs: false, failures });
   }
 }

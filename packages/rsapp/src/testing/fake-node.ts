@@ -57,10 +57,10 @@ export class FakeNode {
     if (this.failing.has(step)) throw new RsError('E_SYSTEM', `${step} failed`);
   }
 
-  /** Another node starts the application: it has the volume, and then writes its note. */
-  startedAt(node: string): void {
+  /** Another node starts the application: it has the volume, then writes its note, and writes it again when the service is well. */
+  startedAt(node: string, runs = true): void {
     this.holder = node;
-    this.note = printNote(changed(parseNote(this.note, 'pg')!, { preferred: null }));
+    this.note = printNote(changed(parseNote(this.note, 'pg')!, { preferred: null, runs }));
   }
 
   async look(afterMs = 1000, isAnswered = true): Promise<string[]> {

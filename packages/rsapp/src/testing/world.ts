@@ -6,6 +6,7 @@ import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { decide, newMemory, startedNote } from '../decider/decide.ts';
 import type { AppRules, Facts, Memory, Order } from '../decider/facts.ts';
 import { changed, type Note } from '../decider/note.ts';
+import { FAILED_AGAIN_MS } from '../limits.ts';
 
 const STEP_MS = 2000;
 const NODES = ['a', 'b', 'c'];
@@ -18,6 +19,7 @@ const LATE_MS = 30_000;
 /** Each so many causes may make a server refuse a start, because another node was faster. */
 const CAUSES_EACH = 6;
 const RESTARTS_MS = 100_000;
+const REPAIR_MS = 60_000;
 
 interface SimNode {
   readonly name: string;
@@ -25,7 +27,10 @@ interface SimNode {
   /** rsiod hangs, or the node has no path to the servers. */
   isCut: boolean;
   isBroken: boolean;
+  repairedMs: number;
   isDrained: boolean;
+  /** A person has ordered a start here while this node was silent. */
+  orderedFrom: string | null;
   bootedMs: number;
   /** Since when the servers have not seen it; null: they see it. */
   silentSinceMs: number | null;
@@ -86,7 +91,18 @@ export class World {
 
   private newNode(name: string): SimNode {
     return {
-      ...{ name, isOn: true, isCut: false, isBroken: false, isDrained: false, bootedMs: 0, silentSinceMs: null, memory: newMemory(0) },
+      ...{
+        name,
+        isOn: true,
+        isCut: false,
+        isBroken: false,
+        repairedMs: Infinity,
+        isDrained: false,
+        orderedFrom: null,
+        bootedMs: 0,
+        silentSinceMs: null,
+        memory: newMemory(0),
+      },
       ...{ isAttached: false, isUp: false, isRunning: false, failure: null, busy: null, lastWhy: '' },
     };
   }
@@ -98,6 +114,7 @@ export class World {
       const isSeen = node.isOn && !node.isCut;
       if (isSeen) node.silentSinceMs = null;
       else node.silentSinceMs ??= this.nowMs;
+      if (this.nowMs >= node.repairedMs) Object.assign(node, { isBroken: false, repairedMs: Infinity });
       if (node.isOn) this.live(node);
     }
     this.judge();
@@ -129,6 +146,7 @@ export class World {
     );
     return {
       ...{ me: node.name, nowMs: this.nowMs, wallMs: this.nowMs, isDrained: node.isDrained },
+      isOrdered: node.orderedFrom !== null && node.orderedFrom === this.told.holder,
       seen: isReached ? { isSure: true, ...this.told, silentMs } : null,
       local: {
         holds: isReached ? node.isAttached && this.holder === node.name : 'unknown',
@@ -185,7 +203,7 @@ export class World {
   private fault(): void {
     const node = this.random.pick(this.nodes);
     this.causes += 2;
-    switch (this.random.int(0, 9)) {
+    switch (this.random.int(0, 10)) {
       case 0:
         return this.turnOff(node);
       case 1:
@@ -209,6 +227,13 @@ export class World {
         for (const one of this.nodes) this.turnOn(one);
         this.causes += NODES.length;
         return;
+      case 7:
+        // The service fails on the only node that is left, and is repaired there.
+        for (const one of this.nodes) if (one !== node) this.turnOff(one);
+        this.turnOn(node);
+        Object.assign(node, { isCut: false, isDrained: false, isBroken: true, repairedMs: this.nowMs + REPAIR_MS });
+        this.causes += 4;
+        return;
       default:
         return this.administer();
     }
@@ -225,6 +250,7 @@ export class World {
 
   /** A command is given at the node that has the application, or anywhere if none has it. */
   private administer(): void {
+    if (this.random.chance(0.3)) return this.orderTakeOver();
     const at = this.nodes.find(({ name, isOn, isCut }) => isOn && !isCut && (this.holder === null || this.holder === name));
     if (at === undefined || this.note === null) return;
     const { note } = this;
@@ -241,6 +267,15 @@ export class World {
     }
   }
 
+  /** `app start` on a node while the holder is silent. */
+  private orderTakeOver(): void {
+    const gone = this.nodes.find(({ name, silentSinceMs }) => name === this.holder && silentSinceMs !== null);
+    const node = this.nodes.find(({ isOn, isCut, name }) => isOn && !isCut && name !== this.holder);
+    if (gone === undefined || node === undefined) return;
+    node.orderedFrom = gone.name;
+    this.restarts = [];
+  }
+
   private heal(node: SimNode): void {
     this.turnOn(node);
     Object.assign(node, { isCut: false, isDrained: false, isBroken: node.isBroken && this.random.chance(0.5) });
@@ -252,10 +287,13 @@ export class World {
 
   private judgeStart(node: SimNode, { from }: Extract<Order, { kind: 'start' }>): void {
     if (this.note === null) this.report(`${node.name} starts what nobody has started`);
-    else if (!this.note.enabled || !this.note.started) this.report(`${node.name} starts what is disabled or stopped`);
+    else if (!this.note.enabled || !(this.note.started || node.orderedFrom !== null))
+      this.report(`${node.name} starts what is disabled or stopped`);
     if (node.isDrained) this.report(`${node.name} starts although it is drained`);
     if (node.isUp && this.holder !== node.name) this.report(`${node.name} starts before it has removed its remains`);
     if (node.isRunning) this.report(`${node.name} starts what runs already`);
+    if (this.rests(node.name) && this.hasFailed(node.name) && !node.isAttached && node.orderedFrom === null)
+      this.report(`${node.name} starts it where it has just failed`);
     const gone = this.nodes.find(({ name }) => name === from);
     const silentMs = gone?.silentSinceMs === null || gone === undefined ? 0 : this.nowMs - gone.silentSinceMs;
     if (from !== null && silentMs < this.app.silentMs) this.report(`${node.name} takes over from ${from}, which the servers see`);
@@ -267,10 +305,13 @@ export class World {
       const own = this.restarts.filter(({ node }) => node === name).length;
       if (own > this.app.restarts + 1) this.report(`${name} restarts it ${own} times`);
     }
+    const isGivenUp = order.kind === 'stop' && order.note?.started === false;
+    const healthy = isGivenUp ? this.nodes.find((node) => this.failuresOf(node.name, order.note).length === 0) : undefined;
+    if (healthy !== undefined) this.report(`${name} gives it up, and it has not failed on ${healthy.name}`);
     const to = order.kind === 'stop' ? order.note?.preferred : null;
     const target = this.nodes.find((node) => node.name === to);
     if (order.kind !== 'stop' || target === undefined) return;
-    const failures = order.note?.failures.filter(({ node, atMs }) => node === to && this.nowMs - atMs < 500_000) ?? [];
+    const failures = this.failuresOf(target.name, order.note).filter(({ atMs }) => this.nowMs - atMs < 500_000);
     if (failures.length > this.app.restarts) this.report(`${name} gives it to ${target.name}, where it has failed`);
     if (target.silentSinceMs !== null && this.nowMs - target.silentSinceMs > this.app.silentMs)
       this.report(`${name} gives it to ${target.name}, which is silent`);
@@ -304,11 +345,28 @@ export class World {
   }
 
   private isAble({ name, isOn, isCut, isBroken, isDrained }: SimNode): boolean {
-    return isOn && !isCut && !isBroken && !isDrained && this.note?.failures.every(({ node }) => node !== name) === true;
+    return isOn && !isCut && !isBroken && !isDrained && !this.rests(name);
+  }
+
+  private failuresOf(name: string, note = this.note): Note['failures'] {
+    return note?.failures.filter(({ node, passed }) => node === name && passed !== true) ?? [];
+  }
+
+  private rests(name: string): boolean {
+    return this.failuresOf(name).some(({ atMs }) => this.nowMs - atMs < FAILED_AGAIN_MS);
+  }
+
+  private hasFailed(name: string): boolean {
+    const own = this.failuresOf(name).filter(({ atMs }) => this.nowMs - atMs < 500_000);
+    return own.length > this.app.restarts || own.some(({ final }) => final);
+  }
+
+  private hasNotFailed({ name }: SimNode): boolean {
+    return this.note?.failures.every(({ node }) => node !== name) === true;
   }
 
   private moveAtTheEnd(): void {
-    const to = this.nodes.find((node) => this.isAble(node) && node.name !== this.holder);
+    const to = this.nodes.find((node) => this.isAble(node) && node.name !== this.holder && this.hasNotFailed(node));
     const from = this.nodes.find(({ name, isRunning }) => isRunning && this.holder === name);
     if (to === undefined || from === undefined || this.note === null || this.app.failBack) return;
     this.target = to.name;
