@@ -143,8 +143,7 @@ export class ClientDaemon {
     });
     this.configure(config);
     this.attached = new AttachedList({
-      clock,
-      log,
+      ...{ clock, log },
       store: (current) => this.role.store(current),
       boot: identity.boot,
       restoredAtOnce: Math.max(VOLUMES_AT_ONCE, this.role.share(RESTORED_AT_ONCE)),
@@ -152,6 +151,7 @@ export class ClientDaemon {
       serverOf: (volume) => this.attachments.serverOf(volume) ?? null,
       release: async (...volume) => await this.frontends.release(...volume),
       note: (...event) => this.notifications.add(...event),
+      applications: () => this.config.applications,
     });
     this.watcher = new InterfaceWatcher(
       this.locals.map(({ address }) => address),

@@ -86,6 +86,7 @@ class DaemonRun {
         return Promise.resolve();
       },
       note: (_object, _from, to, reason) => this.said.push(`${to}: ${reason}`),
+      applications: () => [{ volumes: ['osl:app', 'x'] }],
     });
   }
 
@@ -328,6 +329,14 @@ test.each(['E_HELD', 'E_TAKEN'])('a volume that another client has taken is repo
   await second.attached.restore();
   expect(second.said).toEqual([`given-up: It cannot (${code}): attach it with rsconfig -a`]);
   expect((await DaemonRun.after(second)).attached.awaited).toEqual([]);
+});
+
+test('a volume of an application that another node has taken is left to rsapp', async () => {
+  const second = await DaemonRun.after(await runWith(volume('app')));
+  second.offer(volume('app'));
+  second.failures.set('osl:app@0', 'E_HELD');
+  await second.attached.restore();
+  expect(second.said).toEqual(['given-up: It cannot (E_HELD): rsapp attaches it when it is to run here']);
 });
 
 test('a volume that another data process of this client still uses is awaited, with its device, until it is free', async () => {

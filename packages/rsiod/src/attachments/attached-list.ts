@@ -11,7 +11,7 @@ import { DETACHED_KEPT_MAX, REACH_LOOK_MS, RESTORE_POLL_MS, RESTORE_RETRY_MS, ST
 import { TAKE } from '@rsio/protocol/wire/messages';
 import type { AttachArguments } from './attach-request.ts';
 import type { AttachedContent, AttachedStore, KeptVolume } from './attached-file.ts';
-import { isLeftHeld, isMeant } from './choices.ts';
+import { isApplied, isLeftHeld, isMeant } from './choices.ts';
 import { chooseVolume, type HeldOffer, isCalledLike, isOffer, labelOf, type Offer } from './offers.ts';
 import { ownersOf } from './pool-owner.ts';
 import { isSnapshot, servedNameParts } from '@rsio/common/lib/volume-name';
@@ -60,6 +60,8 @@ export interface AttachedListPorts<V extends Attached> {
    */
   release(volume: Listed, why: string, force: boolean): Promise<void>;
   note(object: string, from: string, to: string, reason: string): void;
+  /** The applications of rsapp, which attaches their volumes. */
+  applications(): readonly { readonly volumes: readonly string[] }[];
 }
 
 interface Awaited extends KeptVolume {
@@ -219,7 +221,10 @@ export class AttachedList<V extends Attached> {
     if (error === null || (isSure && LOST_CODES.includes(error.code))) {
       this.waiting = this.waiting.filter((other) => other !== one);
       if (error !== null) {
-        this.report(one, 'given-up', `${error.message}: attach it with rsconfig -a`);
+        const remedy = isApplied(one, this.ports.applications())
+          ? 'rsapp attaches it when it is to run here'
+          : 'attach it with rsconfig -a';
+        this.report(one, 'given-up', `${error.message}: ${remedy}`);
         await this.ports.release(one, error.message, true);
       }
       this.hasChanged = true;

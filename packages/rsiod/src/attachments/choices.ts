@@ -67,6 +67,17 @@ export function isMeant(offer: Offer, name: string): boolean {
   return labelOf(offer) === name || (offer.name === name && offer.universe === 0);
 }
 
+/** True if an application of rsapp names the volume: `db`, `osl:db` or `db@1`. */
+export function isApplied(
+  volume: Pick<Offer, 'namespace' | 'name' | 'universe'>,
+  applications: readonly { readonly volumes: readonly string[] }[],
+): boolean {
+  const { name, universe } = volume;
+  const label = labelOf(volume);
+  const names = [label, `${name}@${universe}`, ...(universe === 0 ? [name, label.replace(/@0$/, '')] : [])];
+  return applications.some(({ volumes }) => volumes.some((one) => names.includes(one)));
+}
+
 /**
  * True if the server reports that this node holds the volume. Call this only for a volume that is not attached. Replicas do not count,
  * because a mirror ends the holds of its replicas itself.
