@@ -5,8 +5,8 @@ import { CONTROL_ANSWER_MS, CONTROL_TIMEOUT_MS } from './limits.ts';
 import { DAEMON, EVENTS_PARAMS, EVENTS_RESULT, flagParam, method, type MethodsOf, type Param } from './method-table.ts';
 import { filledText, flag, list, number, object, type Of, orNull, text, word } from '../lib/shape.ts';
 
-/** The longest time that an order may take: a stop, and a start at another node. */
-export const APP_ORDER_MS = 300_000;
+/** The longest time that an order may take: a stop, and a start at another node. rsapp itself gives up earlier, and says why. */
+export const APP_ORDER_MS = 310_000;
 
 export const APPLICATION = object({
   name: text(),

@@ -64,8 +64,8 @@ export async function callMethod<T extends MethodTable, M extends keyof MethodsO
     if (patience.endedAfterMs === null) throw explain(error, socketPath, daemon);
     const seconds = patience.endedAfterMs / 1_000;
     const sentence = patience.isHeard
-      ? `${daemon.name} has not completed ${method} within ${seconds} s and continues: ${daemon.logcat} -n 20 shows its log`
-      : `${daemon.name} did not answer ${method} within ${seconds} s, because it hangs or is stopped: ${daemon.logcat} -n 20 shows its log; kill -CONT continues a stopped process`;
+      ? `${daemon.name} has not completed ${method} within ${seconds} s and continues: ${daemon.log}`
+      : `${daemon.name} did not answer ${method} within ${seconds} s, because it hangs or is stopped: ${daemon.log}; kill -CONT continues a stopped process`;
     throw new RsError('E_TIMEOUT', sentence, { socketPath, timeoutMs: patience.endedAfterMs });
   } finally {
     patience.end();
@@ -109,19 +109,26 @@ function requestLine(id: number, method: string, params: unknown, by?: string): 
 interface Daemon {
   readonly name: string;
   readonly start: string;
-  /** Program that prints the daemon's log. */
-  readonly logcat: string;
+  /** Says where the daemon's log is. */
+  readonly log: string;
 }
 
 // The socket's path contains the root directory and the daemon's name: ROOT/run/rsio/NAME/control, or control-read for readers.
 function daemonOf(socketPath: string): Daemon {
   const [, root = '', name] = /^(.*)\/run\/rsio\/([a-z]+)\/control(?:-read)?$/.exec(socketPath) ?? [];
-  if (name === undefined) return { name: 'The daemon', start: 'start it', logcat: 'rsclogcat' };
+  if (name === undefined) return { name: 'The daemon', start: 'start it', log: 'see its log' };
   return {
     name,
     start: `start it with: ${name}${root === '' ? '' : ` --root ${root}`}`,
-    logcat: name === 'rssrv' ? 'rsslogcat' : 'rsclogcat',
+    log: logOf(root, name),
   };
+}
+
+/** The programs that print logs know only those of rssrv and rsiod. */
+function logOf(root: string, name: string): string {
+  if (name === 'rssrv') return 'rsslogcat -n 20 shows its log';
+  if (name === 'rsiod') return 'rsclogcat -n 20 shows its log';
+  return `its log is ${root}/var/log/rsio/${name}.log, or journalctl -u ${name} shows it`;
 }
 
 /** Sends the requests and returns the answer to the last request. Calls `heard` when the answer to the greeting arrives. */

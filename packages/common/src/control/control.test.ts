@@ -460,6 +460,19 @@ test('a silent daemon is abandoned early, a busy one late', async () => {
   expect(await busy).toMatch(/has not completed detach within 60 s and continues/);
 });
 
+test.each([
+  ['rsiod', 'rsclogcat -n 20 shows its log'],
+  ['rssrv', 'rsslogcat -n 20 shows its log'],
+  ['rsapp', '/var/log/rsio/rsapp.log, or journalctl -u rsapp shows it'],
+])('a %s that does not answer is named with the place of its log', async (name, log) => {
+  path = join(directory, 'run/rsio', name, 'control');
+  await serve({ detach: () => new Promise(() => {}), daemon: () => new Promise(() => {}) });
+  const clock = new FakeClock();
+  const asked = callControl(path, 'detach', { names: [], force: false }, { clock }).then(() => 'answered', String);
+  clock.advance(CONTROL_ANSWER_MS);
+  expect(await asked).toContain(log);
+});
+
 /** Returns an answer line of our own version to the request with id 1. */
 function answered(rest: string): string {
   return `{"id":1,"version":${CONTROL_VERSION},"release":"${programVersion()}",${rest}}\n`;

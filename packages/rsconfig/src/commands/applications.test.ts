@@ -1,12 +1,16 @@
 // The commands about applications: edits of the client's file, tables, and the orders that rsapp gets. applications.test.ts in test/integration has
 // real daemons.
 
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { ApplicationView } from '@rsio/common/control/app-methods';
 import { RsError } from '@rsio/common/lib/errors';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { contextOf } from '../testing/context.ts';
-import { APP_LIST, APP_MOVE, APP_REMOVE, APP_SHOW, APP_START, NODE_DRAIN } from './applications.ts';
+import { APP_ADD, APP_LIST, APP_MOVE, APP_REMOVE, APP_SHOW, APP_START, NODE_DRAIN } from './applications.ts';
 
 const clock = new FakeClock();
 const APP: ApplicationView = {
@@ -71,4 +75,25 @@ test('orders go to rsapp', async () => {
 test('an application that is here is not removed', async () => {
   const { context } = scene();
   await expect(APP_REMOVE.run(context, {}, ['postgres'])).rejects.toBeInstanceOf(RsError);
+});
+
+test.each([
+  ['has the current file, reads the new one, too, so that doctor finds no difference', Date.now() + 60_000, ['daemon', 'reload']],
+  ['has an older file keeps it', 0, ['daemon']],
+])('after app add, an rsiod that %s', async (_name, configuredMs, asked) => {
+  const folder = mkdtempSync(join(tmpdir(), 'rsio-apps-'));
+  const configFile = join(folder, 'rscltcfg');
+  writeFileSync(configFile, '[defaults]\n');
+  const calls: string[] = [];
+  const call = (method: string): Promise<unknown> => {
+    calls.push(method);
+    return Promise.resolve({ configuredMs, applied: [] });
+  };
+  const callApp = (): Promise<never> => Promise.reject(new RsError('E_NOT_RUNNING', 'rsapp does not run'));
+  const context = contextOf({ configFile, call, callApp });
+  const none = { service: null, mounts: null, 'stop-program': null, 'check-program': null, 'moving-address': null };
+  await APP_ADD.run(context, { ...none, on: 'db', nodes: 'a,b', program: '/bin/true' }, ['pg']);
+  expect(calls).toEqual(asked);
+  expect(readFileSync(configFile, 'utf8')).toContain('[application pg]');
+  await removeFolder(folder);
 });

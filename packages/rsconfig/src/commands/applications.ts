@@ -1,9 +1,11 @@
 // Implements the `app` commands and `node drain`. `app add` and `app remove` edit the [application] sections of the client's configuration file;
 // the others ask rsapp, which runs the applications.
 
+import { statSync } from 'node:fs';
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { alignColumns } from '@rsio/common/cli/table';
 import { addApplication, removeConfigSection } from '@rsio/common/config/rscltcfg-edit';
+import type { IniDocument } from '@rsio/common/config/reader/ini-document';
 import { APPLICATION, type AppOrder, type ApplicationView } from '@rsio/common/control/app-methods';
 import { RsError } from '@rsio/common/lib/errors';
 import { escapeControls } from '@rsio/common/lib/printable';
@@ -121,8 +123,7 @@ application once, on one node: rsconfig app start NAME.`,
     if (volumes === null || nodes === null) throw new RsError('E_USAGE', 'Its volumes or nodes are missing: add --on and --nodes');
     const [stop, check, address] = [options['stop-program'], options['check-program'], options['moving-address']];
     const keys = givenKeys({ volumes, mounts, service, start: program, stop, check, address, nodes });
-    await changeConfig(context, (document) => addApplication(document, name, keys), `application ${name} added`, null);
-    await tellApps(context);
+    await changeApps(context, (document) => addApplication(document, name, keys), `application ${name} added`);
     return 0;
   },
 });
@@ -136,13 +137,7 @@ export const APP_REMOVE = defineCommand({
   completes: COMPLETES_APP,
   run: async (context, _options, [name = '']) => {
     checkRemoval(await context.callApp('applications', {}).catch(() => null), name);
-    await changeConfig(
-      context,
-      (document) => removeConfigSection(document, { type: 'application', name }),
-      `application ${name} removed`,
-      null,
-    );
-    await tellApps(context);
+    await changeApps(context, (document) => removeConfigSection(document, { type: 'application', name }), `application ${name} removed`);
     return 0;
   },
 });
@@ -163,6 +158,25 @@ no other node can take is stopped, and waits for one.`,
     return 0;
   },
 });
+
+/**
+ * Changes sections that only rsapp uses. An rsiod that had read the last version of the file reads this one, too, so that doctor finds no
+ * version that rsiod misses; nothing changes in rsiod.
+ */
+async function changeApps(context: CommandContext, edit: (document: IniDocument) => IniDocument, done: string): Promise<void> {
+  const isCurrent = await hasCurrentFile(context);
+  await changeConfig(context, edit, done, null);
+  if (isCurrent) await context.call('reload', {}).catch(() => undefined);
+  await tellApps(context);
+}
+
+async function hasCurrentFile({ call, configFile }: CommandContext): Promise<boolean> {
+  try {
+    return statSync(configFile).mtimeMs <= (await call('daemon', {})).configuredMs;
+  } catch {
+    return false;
+  }
+}
 
 async function tellApps(context: CommandContext): Promise<void> {
   const applied = await reloadApps(context.callApp);
