@@ -19,6 +19,7 @@ import { programVersion } from '@rsio/common/lib/version';
 import { EventHistory, type EventStore } from '@rsio/common/events/event-history';
 import type { DaemonLog } from '@rsio/common/log/log';
 import { AppMetrics } from './app-metrics.ts';
+import { removeIfEmpty } from './machine/control-group.ts';
 import { AppMachine } from './machine/machine.ts';
 import { runProgram } from './machine/programs.ts';
 import { isMachineEnding } from './machine/service.ts';
@@ -45,6 +46,7 @@ export class AppDaemon implements Service {
   private readonly beganMs: number;
   private configuredMs: number;
   private readonly drainFile: string;
+  private readonly groups: string | null;
   private isDrained: boolean;
   private control: ControlServer | null = null;
 
@@ -58,12 +60,8 @@ export class AppDaemon implements Service {
     this.isDrained = existsSync(this.drainFile);
     // Two roots on one machine have groups of their own.
     const root = paths.root === '' ? '' : `-${createHash('sha256').update(paths.root).digest('hex').slice(0, 8)}`;
-    const machine = {
-      clock,
-      run: runProgram,
-      groups: groups === null ? null : join(groups, `rsio-applications${root}`),
-      runDir: paths.runDir,
-    };
+    this.groups = groups === null ? null : join(groups, `rsio-applications${root}`);
+    const machine = { clock, run: runProgram, groups: this.groups, runDir: paths.runDir };
     this.events = new EventHistory(clock, ports.store);
     this.desk = new Desk(config.applications, {
       ...{ clock, log },
@@ -97,6 +95,7 @@ export class AppDaemon implements Service {
     await desk.stop();
     await this.control?.close();
     await this.metrics.close();
+    if (this.groups !== null) removeIfEmpty(this.groups);
   }
 
   reload(): void {

@@ -6,7 +6,7 @@ import './limits.ts';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { loadRscltConfig, warningSentences } from '@rsio/common/config/load-config';
 import { type DaemonPaths, daemonPaths } from '@rsio/common/config/root-paths';
-import type { RscltConfig } from '@rsio/common/config/schema/types';
+import type { ApplicationConfig, RscltConfig } from '@rsio/common/config/schema/types';
 import { runProgram as runMain } from '@rsio/common/daemon/arguments';
 import { type Daemon, startDaemon } from '@rsio/common/daemon/daemon-process';
 import { loggedWork, reportCrash, runService, warner } from '@rsio/common/daemon/daemon-service';
@@ -18,6 +18,9 @@ import { plural } from '@rsio/common/lib/units';
 import { copyToStderr, openLog } from '@rsio/common/log/log';
 import { AppDaemon } from './app-daemon.ts';
 import { ownGroup } from './machine/control-group.ts';
+import { Mounts, mountsFile } from './machine/mounts.ts';
+import { preflight } from './machine/preflight.ts';
+import { runProgram } from './machine/programs.ts';
 
 const HELP = `usage: rsapp [--foreground] [--check] [--root DIR]
 
@@ -25,7 +28,8 @@ Runs the applications of /etc/rscltcfg on the volumes of rsiod, each on one node
 a time. Returns to the prompt once it is up. Applications go on when it ends.
 
   --foreground      stay in the foreground and also log to stderr
-  --check           check the sections [application NAME], and exit
+  --check           check the sections [application NAME] and their programs and
+                    mounts on this machine, and exit
 `;
 
 interface Setup {
@@ -47,7 +51,7 @@ async function run(daemon: Daemon, { config, paths, foreground, isJournal }: Set
   await loggedWork(log, async () => {
     reportCrash(log, 'rsapp', daemon);
     warningSentences(config.warnings).forEach(warner(daemon, log));
-    const groups = ownGroup(readFileSync('/proc/self/mountinfo', 'utf8'), readFileSync('/proc/self/cgroup', 'utf8'));
+    const groups = groupOfThis();
     const store = new EventFile(paths.eventsFile, systemClock, log);
     process.once('exit', () => store.close());
     const service = new AppDaemon(config, { clock: systemClock, log, paths, store, groups, relog: (next) => place.redirect(log, next) });
@@ -56,13 +60,19 @@ async function run(daemon: Daemon, { config, paths, foreground, isJournal }: Set
   place.close();
 }
 
+function groupOfThis(): string | null {
+  return ownGroup(readFileSync('/proc/self/mountinfo', 'utf8'), readFileSync('/proc/self/cgroup', 'utf8'));
+}
+
 runMain(
   { name: 'rsapp', help: HELP, options: { foreground: { type: 'boolean' }, check: { type: 'boolean' } }, takesPositionals: false },
   async ({ values, root, out, note }) => {
     const paths = daemonPaths(root, 'rsapp');
     const config = loadRscltConfig(paths.configFile);
     if (values.check === true) {
-      for (const warning of warningSentences(config.warnings)) note(`Warning: ${warning}`);
+      const mountsOf = ({ name }: ApplicationConfig): Mounts => new Mounts(runProgram, systemClock, mountsFile(paths.runDir, name));
+      const found = await preflight(config.applications, { run: runProgram, groups: groupOfThis(), mountsOf });
+      for (const warning of [...warningSentences(config.warnings), ...found]) note(`Warning: ${warning}`);
       out(`${paths.configFile}: ${plural(config.applications.length, 'application')}: good\n`);
       return;
     }

@@ -62,6 +62,15 @@ export class ControlGroup {
   }
 }
 
+/** Removes the folder of all groups if no application has one. */
+export function removeIfEmpty(folder: string): void {
+  try {
+    rmdirSync(folder);
+  } catch {
+    // An application runs, or there is none with programs.
+  }
+}
+
 /** The folders of the group, the deepest first. */
 function foldersBelow(path: string): string[] {
   try {

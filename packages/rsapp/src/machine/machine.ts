@@ -7,7 +7,7 @@ import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { Addresses } from './address.ts';
 import { ControlGroup } from './control-group.ts';
-import { Mounts } from './mounts.ts';
+import { Mounts, mountsFile } from './mounts.ts';
 import type { RunProgram } from './programs.ts';
 import { type AppService, failedCheck, ProgramService, UnitService } from './service.ts';
 
@@ -51,7 +51,7 @@ export class AppMachine implements Machine {
   constructor(app: ApplicationConfig, { clock, run, groups, runDir }: MachinePorts) {
     this.app = app;
     this.run = run;
-    this.mounts = new Mounts(run, clock, `${runDir}/mounts-${app.name}`);
+    this.mounts = new Mounts(run, clock, mountsFile(runDir, app.name));
     this.addresses = new Addresses(run);
     this.service =
       app.service.kind === 'unit'

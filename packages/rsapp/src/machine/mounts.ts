@@ -22,6 +22,11 @@ export interface MountOrder {
   readonly options: string | null;
 }
 
+/** The file that keeps the mounts of an application. */
+export function mountsFile(runDir: string, application: string): string {
+  return `${runDir}/mounts-${application}`;
+}
+
 export class Mounts {
   private readonly run: RunProgram;
   private readonly clock: Clock;

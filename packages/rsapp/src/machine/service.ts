@@ -4,7 +4,7 @@
 import { spawn } from 'node:child_process';
 import { unsafeProgram } from '@rsio/common/files/safe-program';
 import type { Clock } from '@rsio/common/lib/clock';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { KILL_LOOK_MS, KILLED_WAIT_MS, USERS_NAMED_MAX } from '../limits.ts';
 import { type ControlGroup, ENTER } from './control-group.ts';
 import { type RunProgram, runWell } from './programs.ts';
@@ -17,6 +17,9 @@ export interface AppService {
   stop(timeoutMs: number): Promise<void>;
 }
 
+/** What systemctl says if systemd does not run the machine, as in many containers. */
+const NO_SYSTEMD = /Failed to connect to (?:the )?(?:bus|system scope bus)|not been booted with systemd/;
+
 export class UnitService implements AppService {
   private readonly unit: string;
   private readonly run: RunProgram;
@@ -27,7 +30,7 @@ export class UnitService implements AppService {
   }
 
   async state(): Promise<'stopped' | 'running' | 'failed'> {
-    const text = await runWell(this.run, `The state of ${this.unit}`, 'systemctl', ['show', '--property=ActiveState,LoadState', this.unit]);
+    const text = await shownUnit(this.run, this.unit);
     if (/^LoadState=(?:not-found|masked|bad-setting|error)$/m.test(text)) return 'stopped';
     const [, active = ''] = /^ActiveState=(.*)$/m.exec(text) ?? [];
     if (active === 'failed') return 'failed';
@@ -117,6 +120,23 @@ export class ProgramService implements AppService {
 export function checkProgram(program: string): void {
   const why = unsafeProgram(program);
   if (why !== null) throw new RsError('E_CONFIG', `Program ${program} ${why}`);
+}
+
+/** Returns the states of a unit as lines. Throws E_SYSTEM with a remedy if this machine has no systemd. */
+export async function shownUnit(run: RunProgram, unit: string): Promise<string> {
+  const what = ['show', '--property=ActiveState,LoadState', unit];
+  const { code, stdout, stderr } = await run('systemctl', what).catch((thrown: unknown) => {
+    if (toRsError(thrown).code === 'E_SYSTEM') throw noSystemd();
+    throw thrown;
+  });
+  if (code === 0) return stdout;
+  if (NO_SYSTEMD.test(stderr)) throw noSystemd();
+  const said = stderr.trim().split('\n').at(-1) ?? '';
+  throw new RsError('E_SYSTEM', `The state of ${unit} failed: systemctl ended with ${code}${said === '' ? '' : ` (${said})`}`);
+}
+
+function noSystemd(): RsError {
+  return new RsError('E_SYSTEM', 'systemd does not answer on this machine: use start = PROGRAM instead of service');
 }
 
 /** True if systemd is stopping the machine, and not only rsapp. */

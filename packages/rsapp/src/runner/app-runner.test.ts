@@ -2,6 +2,7 @@
 // a step fails. The decisions are tested in decider/.
 
 import { beforeEach, describe, expect, it } from 'vitest';
+import { RsError } from '@rsio/common/lib/errors';
 import { startedNote } from '../decider/decide.ts';
 import { changed, parseNote, printNote, withFailure } from '../decider/note.ts';
 import { FakeNode } from '../testing/fake-node.ts';
@@ -361,4 +362,49 @@ describe('events and figures', () => {
     expect(fake.runner.figures).toMatchObject({ failedNodes: 2, isMissing: true });
     expect(fake.runner.view.state).toBe('stopped');
   });
+});
+
+describe('what hinders every order', () => {
+  it('a machine without systemd: nothing is decided, the reason is shown, and logged once', async () => {
+    const error = new RsError('E_SYSTEM', 'systemd does not answer on this machine');
+    Object.assign(fake, { note: null, machineError: error });
+    for (let time = 0; time < 3; time++) expect(await fake.look()).toEqual([]);
+    expect(fake.runner.view).toMatchObject({ state: 'unknown', why: error.message });
+    expect(fake.runner.refusal).toBe(error);
+    expect(fake.lines).toEqual([`pg: ${error.message}`]);
+    Object.assign(fake, { holder: 'b', silentMs: { b: 0 }, note: printNote(startedNote('pg', null)) });
+    await fake.look();
+    expect(fake.runner.view).toMatchObject({ state: 'running', on: 'b', why: error.message });
+    fake.machineError = null;
+    await fake.look();
+    expect([fake.runner.refusal, fake.runner.view.why]).toEqual([null, '']);
+  });
+
+  it('a volume that no server has is the reason why its state is not known', async () => {
+    const error = new RsError('E_UNKNOWN_VOLUME', 'No server in reach has volume db');
+    fake.sightError = error;
+    for (let time = 0; time < 2; time++) await fake.look();
+    expect(fake.runner.view).toMatchObject({ state: 'unknown', why: error.message });
+    expect([fake.runner.refusal, fake.lines]).toEqual([error, [`pg: ${error.message}`]]);
+    fake.sightError = new RsError('E_TIMEOUT', 'rsiod did not answer');
+    await fake.look();
+    expect(fake.runner.refusal, 'this ends by itself').toBeNull();
+  });
+
+  it('a note that cannot be read is logged once', async () => {
+    fake.note = '{';
+    for (let time = 0; time < 3; time++) await fake.look();
+    expect(fake.lines).toEqual([expect.stringContaining('The note at the first volume of pg cannot be used')]);
+    expect(fake.runner.view.why).toContain('cannot be used');
+  });
+});
+
+it('a start that fails again and again leaves its lines and events once, with the reason', async () => {
+  fake.failing.add('attach db');
+  for (let time = 0; time < 6; time++) await fake.look(3000);
+  expect(fake.lines).toEqual(['pg: attach db failed', 'pg is waiting: attach db failed']);
+  expect(fake.told).toEqual(['starting > waiting: attach db failed']);
+  fake.failing.clear();
+  for (let time = 0; time < 3; time++) await fake.look(3000);
+  expect(fake.lines.slice(2)).toEqual(['pg runs on this node', 'pg is running on a']);
 });

@@ -50,6 +50,12 @@ export class AppRunner {
   /** A stop has left something behind. */
   private isUnfinished = false;
   private notBeforeMs = 0;
+  /** Why the facts of the last look are not complete. */
+  private trouble: RsError | null = null;
+  /** The machine did not say what of the application is here. */
+  private isBlind = false;
+  /** The order that has failed: it is repeated without lines and events about its states. */
+  private failed: Order['kind'] = 'none';
   private phase: Phase = null;
   private why = '';
   private shown = '';
@@ -71,14 +77,18 @@ export class AppRunner {
   /** `volumes`: null if rsiod does not answer. Must not be called before an earlier call has ended. */
   async look(volumes: Volumes | null): Promise<void> {
     const { clock } = this.ports;
-    await this.gather(volumes);
+    await this.gatherAll(volumes);
+    if (this.isBlind) {
+      this.commands.settle();
+      return this.noteShown();
+    }
     const nowMs = clock.monotonicMs();
     if (this.seen?.isSure === true && (await this.commands.next())) return this.noteShown();
     const { memory, order } = decide(this.rules, this.memory, this.facts(nowMs));
     this.memory = memory;
     const isDue = order.kind !== 'none' && nowMs >= this.notBeforeMs;
     if (isDue) await this.execute(order);
-    else if (order.kind === 'none' && !this.isUnfinished) this.why = order.why;
+    else if (order.kind === 'none' && !this.isUnfinished) this.why = this.trouble?.message ?? order.why;
     this.commands.settle();
     // What an order has changed is told when the servers have said it, too.
     if (!isDue) this.noteShown();
@@ -111,6 +121,11 @@ export class AppRunner {
 
   get node(): string {
     return this.me;
+  }
+
+  /** Why no order can be carried out until an administrator has changed something; null: nothing is known. */
+  get refusal(): RsError | null {
+    return this.isBlind || this.trouble?.code === 'E_UNKNOWN_VOLUME' ? this.trouble : null;
   }
 
   // --- for commands
@@ -197,16 +212,33 @@ export class AppRunner {
     const { seen, local } = this;
     if (local.isRunning && local.holds !== false) return 'running';
     if (seen === null || !seen.isSure || seen.note === 'unreadable') return 'unknown';
+    const isElsewhere = seen.holder !== null && seen.holder !== this.me && !RULES.isOpen(this.rules, this.facts(0), seen);
+    if (this.isBlind && !isElsewhere) return 'unknown';
     if (seen.note === null) return 'new';
     if (!seen.note.enabled) return 'disabled';
     if (!seen.note.started) return 'stopped';
-    if (seen.holder === null || seen.holder === this.me || RULES.isOpen(this.rules, this.facts(0), seen)) return 'waiting';
+    if (!isElsewhere) return 'waiting';
     return seen.note.runs === false ? 'starting' : 'running';
   }
 
   private facts(nowMs: number): Facts {
     const { me, seen, local } = this;
     return { ...{ me, nowMs, seen, local }, wallMs: this.wallMs, isDrained: this.isDrained, isOrdered: this.commands.takesOver };
+  }
+
+  /** A trouble that lasts is logged once. */
+  private async gatherAll(volumes: Volumes | null): Promise<void> {
+    const before = this.trouble?.message;
+    [this.trouble, this.isBlind] = [null, false];
+    try {
+      await this.gather(volumes);
+    } catch (thrown) {
+      // The state of this machine is not known, so that nothing is decided.
+      this.isBlind = true;
+      this.trouble = toRsError(thrown);
+      this.why = this.trouble.message;
+    }
+    if (this.trouble !== null && this.trouble.message !== before) this.ports.log.error(`${this.app.name}: ${this.trouble.message}`);
   }
 
   private async gather(volumes: Volumes | null): Promise<void> {
@@ -256,7 +288,7 @@ export class AppRunner {
       ]);
       return { isSure: facts.isSure, holder: holds ? facts.node : facts.holder, note: this.noteOf(facts), silentMs };
     } catch (thrown) {
-      this.why = toRsError(thrown).message;
+      this.trouble = toRsError(thrown);
       return null;
     }
   }
@@ -265,9 +297,7 @@ export class AppRunner {
     try {
       return parseNote(note, this.app.name);
     } catch (thrown) {
-      const { message } = toRsError(thrown);
-      if (this.why !== message) this.ports.log.error(message);
-      this.why = message;
+      this.trouble = toRsError(thrown);
       return 'unreadable';
     }
   }
@@ -278,12 +308,14 @@ export class AppRunner {
     const { log, clock } = this.ports;
     const { name } = this.app;
     this.phase = order.kind === 'start' || order.kind === 'restart' ? 'starting' : order.kind === 'save' ? null : 'stopping';
-    this.noteShown('why' in order ? order.why : '');
+    const isAgain = this.failed === order.kind;
+    if (!isAgain) this.noteShown('why' in order ? order.why : '');
     try {
-      if ('why' in order && order.why !== '') log.warn(`${name}: ${order.why}`);
+      if (!isAgain && 'why' in order && order.why !== '') log.warn(`${name}: ${order.why}`);
       if (order.kind === 'restart') this.news.restarted(order.why);
       await this.carryOut(order);
       this.isUnfinished = false;
+      this.failed = 'none';
       this.news.removed();
       this.why = order.kind === 'none' || !('why' in order) ? '' : order.why;
     } catch (thrown) {
@@ -295,6 +327,7 @@ export class AppRunner {
       // After a failure of the service, the next order is another one.
       const isSameAgain = this.failure === null || (order.kind !== 'start' && order.kind !== 'restart');
       if (isSameAgain) this.notBeforeMs = clock.monotonicMs() + CLEAN_RETRY_MS;
+      this.failed = isSameAgain ? order.kind : 'none';
     } finally {
       this.phase = null;
     }
@@ -431,7 +464,7 @@ export class AppRunner {
     const { state, on } = this.view;
     const shown = `${state}${on === null ? '' : ` on ${on}`}`;
     if (shown === this.shown) return;
-    if (this.shown !== '') this.ports.log.info(`${this.app.name} is ${shown}`);
+    if (this.shown !== '') this.ports.log.info(`${this.app.name} is ${shown}${why === '' ? '' : `: ${why}`}`);
     this.news.changed(this.shown, shown, on, why);
     this.shown = shown;
     this.sinceMs = this.ports.clock.wallMs();

@@ -1,24 +1,28 @@
-// Drives all applications of a node with a fake rsiod, a fake machine and a fake clock: what happens to them when the machine goes down. The
-// orders for one application are tested in app-runner.test.ts.
+// Drives all applications of a node with a fake rsiod, a fake machine and a fake clock: what happens to them when the machine goes down, and
+// which orders are refused at once. The orders for one application are tested in app-runner.test.ts.
 
 import { beforeEach, expect, it } from 'vitest';
+import { RsError } from '@rsio/common/lib/errors';
 import { parseNote } from '../decider/note.ts';
 import { LEAVE_MAX_MS } from '../limits.ts';
 import { APP, FakeNode } from '../testing/fake-node.ts';
+import type { Sight } from '../sight/rsiod-sight.ts';
 import { Desk } from './desk.ts';
 
 let fake: FakeNode;
 let desk: Desk;
 let errors: string[];
+let sight: Sight;
 
 beforeEach(async () => {
   fake = new FakeNode();
   errors = [];
   const { clock } = fake;
+  sight = fake.sight();
   desk = new Desk([APP], {
     clock,
     log: { info: () => undefined, warn: () => undefined, error: (sentence) => errors.push(sentence) },
-    sight: fake.sight(),
+    sight,
     machineOf: () => fake.machine(),
     isDrained: () => false,
     setDrained: () => Promise.resolve(),
@@ -68,4 +72,31 @@ it('what does not leave in time is named', async () => {
   await seconds(LEAVE_MAX_MS / 1000 + 10);
   await left;
   expect(errors.at(-1)).toBe('pg is still here (down orderly failed): the machine goes down all the same');
+});
+
+it('an order that cannot be carried out here is refused at once, also before the first look', async () => {
+  const message = 'systemd does not answer on this machine';
+  fake.machineError = new RsError('E_SYSTEM', message);
+  desk.follow([APP, { ...APP, name: 'new' }]);
+  const refused = expect(desk.order('new', 'start', null)).rejects.toMatchObject({ code: 'E_SYSTEM', message });
+  await seconds(3);
+  await refused;
+});
+
+it('what rsiod said before an order ended says nothing about the time after it', async () => {
+  let release: () => void = () => undefined;
+  let answer: () => void = () => undefined;
+  Object.assign(fake, { service: 'stopped', restarting: new Promise<void>((resolve) => (release = resolve)) });
+  await seconds(1);
+  sight.volumes = async () => {
+    await new Promise<void>((resolve) => (answer = resolve));
+    return { attached: [], awaited: [] };
+  };
+  await seconds(1);
+  release();
+  await seconds(0);
+  sight.volumes = () => Promise.resolve(fake.volumes());
+  answer();
+  await seconds(2);
+  expect(fake.did).toEqual(['note', 'restart']);
 });

@@ -33,6 +33,8 @@ export interface DeskPorts {
 interface Place {
   readonly runner: AppRunner;
   looking: Promise<void> | null;
+  /** The first look has ended, so that a reason to refuse orders is known. */
+  hasLooked: boolean;
 }
 
 export class Desk {
@@ -97,6 +99,9 @@ export class Desk {
     if (place === undefined)
       throw new RsError('E_USAGE', `There is no application ${quoteText(name)}: known are ${[...this.places.keys()].join(', ') || 'none'}`);
     place.runner.news.ordered(to === null ? order : `${order} to ${to}`);
+    while (!place.hasLooked && !this.isOver) await new Promise<void>((resolve) => this.ports.clock.after(APPLICATION_LOOK_MS, resolve));
+    const { refusal } = place.runner;
+    if (refusal !== null) throw new RsError(refusal.code, refusal.message);
     await place.runner.commands.give(order, to);
     return place.runner.view;
   }
@@ -151,17 +156,19 @@ export class Desk {
     const { ports } = this;
     const isDrained = (): boolean => this.isLeaving || ports.isDrained();
     const runnerPorts = { clock: ports.clock, log: ports.log, sight: ports.sight, tell: (change: Change) => ports.tell(change), isDrained };
-    this.places.set(app.name, { runner: new AppRunner(app, ports.machineOf(app), runnerPorts), looking: null });
+    this.places.set(app.name, { runner: new AppRunner(app, ports.machineOf(app), runnerPorts), looking: null, hasLooked: false });
   }
 
   private async tick(): Promise<void> {
+    // An order that ends meanwhile changes what rsiod has answered.
+    const idle = [...this.places.values()].filter(({ looking }) => looking === null);
     const volumes = await this.volumes();
-    for (const place of this.places.values()) {
-      if (this.isOver || this.isPaused || place.looking !== null) continue;
+    for (const place of idle) {
+      if (this.isOver || this.isPaused || this.places.get(place.runner.app.name) !== place) continue;
       place.looking = place.runner
         .look(volumes)
         .catch((thrown: unknown) => this.ports.log.error(`${place.runner.app.name}: ${toRsError(thrown).message}`))
-        .finally(() => (place.looking = null));
+        .finally(() => Object.assign(place, { looking: null, hasLooked: true }));
     }
     this.lookAtDrain();
     if (!this.isOver) this.timer = this.ports.clock.after(APPLICATION_LOOK_MS, () => void this.tick());

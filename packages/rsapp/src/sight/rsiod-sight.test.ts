@@ -12,13 +12,14 @@ import { RsiodSight } from './rsiod-sight.ts';
 const folder = mkdtempSync(path.join(tmpdir(), 'rsapp-sight-'));
 const socket = path.join(folder, 'control');
 const asked: (readonly [method: string, by: unknown])[] = [];
+let code = 'E_BUSY';
 /** Refuses every request, and notes it. */
 const rsiod = createServer((connection) => {
   connection.on('data', (bytes: Buffer) => {
     for (const line of bytes.toString('utf8').split('\n').filter(Boolean)) {
       const { id, method, by } = JSON.parse(line) as { id: number; method: string; by?: string };
       if (method !== 'daemon') asked.push([method, by]);
-      connection.write(`${JSON.stringify({ version: 1, id, error: { code: 'E_BUSY', message: 'no' } })}\n`);
+      connection.write(`${JSON.stringify({ version: 1, id, error: { code, message: 'no' } })}\n`);
     }
   });
 });
@@ -48,4 +49,10 @@ it('only changes are asked for by name, so that the log of rsiod does not grow e
     ['attach', 'rsapp'],
     ['detach', 'rsapp'],
   ]);
+});
+
+it('a volume that no server has is named, with the command that lists volumes', async () => {
+  code = 'E_UNKNOWN_VOLUME';
+  const asked = new RsiodSight(socket, systemClock).facts('db2', true);
+  await expect(asked).rejects.toMatchObject({ code, message: 'No server in reach has volume db2: see rsconfig volume list' });
 });

@@ -57,7 +57,10 @@ export class RsiodSight implements Sight {
   }
 
   async facts(volume: string, fresh: boolean): Promise<VolumeFacts> {
-    return await callControl(this.socket, 'volume-note', { volume, fresh }, this.within(RSIOD_ANSWER_MS));
+    return await callControl(this.socket, 'volume-note', { volume, fresh }, this.within(RSIOD_ANSWER_MS)).catch((thrown: unknown) => {
+      if (toRsError(thrown).code !== 'E_UNKNOWN_VOLUME') throw thrown;
+      throw new RsError('E_UNKNOWN_VOLUME', `No server in reach has volume ${volume}: see rsconfig volume list`, {}, thrown);
+    });
   }
 
   async silentMs(volume: string, nodes: readonly string[]): Promise<Readonly<Record<string, number>>> {

@@ -41,12 +41,20 @@ export class FakeNode {
   service: MachineState['service'] = 'stopped';
   unwell: string | null = null;
   isDrained = false;
+  /** Lines of the log. */
+  readonly lines: string[] = [];
+  /** Errors of the machine and of rsiod at each look. */
+  machineError: RsError | null = null;
+  sightError: RsError | null = null;
+  /** A restart ends after this. */
+  restarting: Promise<void> = Promise.resolve();
   /** How long a stop takes. */
   downMs = 0;
   readonly runner: AppRunner;
 
   constructor() {
-    const log = { info: () => undefined, warn: () => undefined, error: () => undefined };
+    const note = (line: string): void => void this.lines.push(line);
+    const log = { info: note, warn: note, error: note };
     const tell = ({ from, to, reason }: Change): void => void this.told.push(`${from} > ${to}: ${reason}`);
     const ports = { clock: this.clock, log, sight: this.sight(), isDrained: () => this.isDrained, tell };
     this.runner = new AppRunner(APP, this.machine(), ports);
@@ -81,6 +89,7 @@ export class FakeNode {
     return {
       volumes: () => Promise.resolve(this.volumes()),
       facts: (volume) => {
+        if (this.sightError !== null) return Promise.reject(this.sightError);
         const [holder, note] = volume === 'db' ? [this.holder, this.note] : [this.other, null];
         return Promise.resolve({ node: 'a', isSure: this.isSure, holder, note, why: null });
       },
@@ -111,7 +120,10 @@ export class FakeNode {
 
   machine(): Machine {
     return {
-      state: () => Promise.resolve({ mounted: this.isUp ? 1 : 0, hasAddress: false, service: this.service }),
+      state: () => {
+        if (this.machineError !== null) return Promise.reject(this.machineError);
+        return Promise.resolve({ mounted: this.isUp ? 1 : 0, hasAddress: false, service: this.service });
+      },
       check: () => Promise.resolve(this.unwell),
       up: async (deviceOf) => {
         this.do(`up ${deviceOf('db') ?? ''}`);
@@ -120,6 +132,7 @@ export class FakeNode {
       },
       restart: async () => {
         this.do('restart');
+        await this.restarting;
         this.service = await Promise.resolve('running' as const);
       },
       down: async (manner) => {
