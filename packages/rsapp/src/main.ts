@@ -14,6 +14,7 @@ import { isUnderJournal, LogPlace } from '@rsio/common/daemon/log-place';
 import { nameProcess } from '@rsio/common/daemon/process-facts';
 import { EventFile } from '@rsio/common/events/event-file';
 import { systemClock } from '@rsio/common/lib/clock';
+import { RsError } from '@rsio/common/lib/errors';
 import { plural } from '@rsio/common/lib/units';
 import { copyToStderr, openLog } from '@rsio/common/log/log';
 import { AppDaemon } from './app-daemon.ts';
@@ -72,7 +73,10 @@ runMain(
     if (values.check === true) {
       const mountsOf = ({ name }: ApplicationConfig): Mounts => new Mounts(runProgram, systemClock, mountsFile(paths.runDir, name));
       const found = await preflight(config.applications, { run: runProgram, groups: groupOfThis(), mountsOf });
-      for (const warning of [...warningSentences(config.warnings), ...found]) note(`Warning: ${warning}`);
+      for (const warning of [...warningSentences(config.warnings), ...found.warnings]) note(`Warning: ${warning}`);
+      for (const error of found.errors) note(`Error: ${error}`);
+      if (found.errors.length > 0)
+        throw new RsError('E_CONFIG', 'This machine cannot run all of its applications: correct the errors above');
       out(`${paths.configFile}: ${plural(config.applications.length, 'application')}: good\n`);
       return;
     }

@@ -25,12 +25,13 @@ const loaded: RunProgram = () => Promise.resolve({ code: 0, stdout: 'LoadState=l
 async function found(changes: Partial<ApplicationConfig>, run = loaded, groups: string | null = '/groups', device: string | null = null) {
   const app = { ...APP, check: null, mounts: [{ volume: null, path: folder }], ...changes };
   const mountsOf = () => ({ deviceAt: () => Promise.resolve(device), isMounted: () => Promise.resolve(false) });
-  return await preflight([app], { run, groups, mountsOf }).catch((error: Error) => error.message);
+  const { errors, warnings } = await preflight([app], { run, groups, mountsOf });
+  return [...errors.map((one) => `error: ${one}`), ...warnings.map((one) => `warning: ${one}`)].join('\n');
 }
 
 it('a unit that systemd knows, and a program that exists, are good', async () => {
-  expect(await found({})).toEqual([]);
-  expect(await found({ service: { kind: 'programs', start: good, stop: null }, check: good })).toEqual([]);
+  expect(await found({})).toBe('');
+  expect(await found({ service: { kind: 'programs', start: good, stop: null }, check: good })).toBe('');
 });
 
 it('a program that does not exist or is not executable is named with its key', async () => {
@@ -44,14 +45,16 @@ it('a program that does not exist or is not executable is named with its key', a
 
 it('a missing systemd is an error, an unknown unit a warning', async () => {
   const bus: RunProgram = () => Promise.resolve({ code: 1, stdout: '', stderr: 'Failed to connect to bus: No such file or directory\n' });
-  expect(await found({}, bus)).toBe('Application pg: systemd does not answer on this machine: use start = PROGRAM instead of service');
+  expect(await found({}, bus)).toBe(
+    'error: Application pg: systemd does not answer on this machine: use start = PROGRAM instead of service',
+  );
   const unknown: RunProgram = () => Promise.resolve({ code: 0, stdout: 'LoadState=not-found\n', stderr: '' });
-  expect(await found({}, unknown)).toEqual(['Application pg: systemd does not know pg.service: install it before the first start']);
+  expect(await found({}, unknown)).toBe('warning: Application pg: systemd does not know pg.service: install it before the first start');
 });
 
 it('folders for mounts are made, and must be folders with nothing mounted', async () => {
   const path = join(folder, 'none');
-  expect(await found({ mounts: [{ volume: null, path }] })).toEqual([`Application pg: folder ${path} does not exist: rsapp makes it`]);
+  expect(await found({ mounts: [{ volume: null, path }] })).toBe(`warning: Application pg: folder ${path} does not exist: rsapp makes it`);
   expect(await found({ mounts: [{ volume: null, path: good }] })).toContain('is no folder');
-  expect(await found({}, loaded, null, '7:3')).toEqual([`Application pg: something is mounted at ${folder} already: umount ${folder}`]);
+  expect(await found({}, loaded, null, '7:3')).toBe(`warning: Application pg: something is mounted at ${folder} already: umount ${folder}`);
 });

@@ -4,7 +4,7 @@
 import { statSync } from 'node:fs';
 import type { ApplicationConfig } from '@rsio/common/config/schema/types';
 import { unsafeProgram } from '@rsio/common/files/safe-program';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { toRsError } from '@rsio/common/lib/errors';
 import type { Mounts } from './mounts.ts';
 import type { RunProgram } from './programs.ts';
 import { shownUnit } from './service.ts';
@@ -16,10 +16,14 @@ export interface PreflightPorts {
   mountsOf(app: ApplicationConfig): Pick<Mounts, 'deviceAt' | 'isMounted'>;
 }
 
-/** Returns warnings. Throws E_CONFIG with all reasons for which an application cannot start here. */
-export async function preflight(apps: readonly ApplicationConfig[], ports: PreflightPorts): Promise<string[]> {
-  const errors: string[] = [];
-  const warnings: string[] = [];
+export interface Found {
+  /** For these reasons, an application cannot start here. */
+  readonly errors: string[];
+  readonly warnings: string[];
+}
+
+export async function preflight(apps: readonly ApplicationConfig[], ports: PreflightPorts): Promise<Found> {
+  const [errors, warnings]: [string[], string[]] = [[], []];
   for (const app of apps) {
     const found = { errors: programErrors(app, ports.groups), warnings: [] as string[] };
     await lookAtUnit(app, ports.run, found);
@@ -27,13 +31,7 @@ export async function preflight(apps: readonly ApplicationConfig[], ports: Prefl
     errors.push(...found.errors.map((sentence) => `Application ${app.name}: ${sentence}`));
     warnings.push(...found.warnings.map((sentence) => `Application ${app.name}: ${sentence}`));
   }
-  if (errors.length > 0) throw new RsError('E_CONFIG', [...errors, ...warnings].join('\n'));
-  return warnings;
-}
-
-interface Found {
-  readonly errors: string[];
-  readonly warnings: string[];
+  return { errors, warnings };
 }
 
 function programErrors({ service, check }: ApplicationConfig, groups: string | null): string[] {

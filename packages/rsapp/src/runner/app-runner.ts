@@ -83,7 +83,7 @@ export class AppRunner {
       return this.noteShown();
     }
     const nowMs = clock.monotonicMs();
-    if (this.seen?.isSure === true && (await this.commands.next())) return this.noteShown();
+    if (this.seen?.isSure === true && (await this.commands.next())) return this.noteShown('');
     const { memory, order } = decide(this.rules, this.memory, this.facts(nowMs));
     this.memory = memory;
     const isDue = order.kind !== 'none' && nowMs >= this.notBeforeMs;
@@ -464,7 +464,7 @@ export class AppRunner {
     const { state, on } = this.view;
     const shown = `${state}${on === null ? '' : ` on ${on}`}`;
     if (shown === this.shown) return;
-    if (this.shown !== '') this.ports.log.info(`${this.app.name} is ${shown}${why === '' ? '' : `: ${why}`}`);
+    if (this.shown !== '') this.ports.log.info(`${this.app.name} is ${shown}${why === '' || this.phase !== null ? '' : `: ${why}`}`);
     this.news.changed(this.shown, shown, on, why);
     this.shown = shown;
     this.sinceMs = this.ports.clock.wallMs();
