@@ -10,7 +10,9 @@ const TIMEOUT_MS = 10_000;
 /** The Perl programs below the folder `root`: files `*.pl` in a folder `helpers`, and those of a test. */
 export function perlFiles(root) {
   const packages = readdirSync(join(root, 'packages')).map((name) => join('packages', name, 'helpers'));
-  return [...packages, 'test/figures/netlab/helpers', 'test/support/proxmox', 'test/vm/guest'].flatMap((folder) => filesOf(root, folder)).sort();
+  return [...packages, 'test/figures/netlab/helpers', 'test/support/proxmox', 'test/vm/guest']
+    .flatMap((folder) => filesOf(root, folder))
+    .sort();
 }
 
 /** Returns the messages of perl about errors and warnings in the files; '': there are none; null: perl is not installed. */
