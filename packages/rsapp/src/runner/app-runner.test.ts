@@ -372,7 +372,7 @@ describe('what hinders every order', () => {
     expect(fake.runner.view).toMatchObject({ state: 'unknown', why: error.message });
     expect(fake.runner.refusal).toBe(error);
     expect(fake.lines).toEqual([`pg: ${error.message}`]);
-    Object.assign(fake, { holder: 'b', silentMs: { b: 0 }, note: printNote(startedNote('pg', null)) });
+    Object.assign(fake, { holder: 'b', silentMs: { b: 0 }, note: printNote(changed(startedNote('pg', null), { runs: true })) });
     await fake.look();
     expect(fake.runner.view).toMatchObject({ state: 'running', on: 'b', why: error.message });
     fake.machineError = null;
