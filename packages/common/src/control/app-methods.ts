@@ -20,6 +20,7 @@ export const APPLICATION = object({
   nodes: list(text()),
   next: orNull(text('Node that would take it over'), 'null: none is known to be able to'),
   why: text('Why it does not run, what failed last, or what cannot be removed; empty: nothing'),
+  failed: flag('It is stopped because it failed on all nodes; why says how it failed last'),
   remains: flag('This node could not remove all of it, and goes on trying; why says what is left'),
 });
 export type ApplicationView = Of<typeof APPLICATION>;

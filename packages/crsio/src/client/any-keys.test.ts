@@ -20,7 +20,7 @@ const APPLICATIONS: ApplicationsView = {
   applications: [
     {
       ...{ name: 'pg', state: 'running', on: 'big-2', sinceMs: 0, volumes: ['db'], nodes: ['big-2', 'big-6'], next: null },
-      ...{ why: 'x'.repeat(99), remains: true },
+      ...{ why: 'x'.repeat(99), failed: true, remains: true },
     },
   ],
 };

@@ -12,7 +12,7 @@ const SECTION = '\n[application pg]\nvolumes       = db\nservice       = pg.serv
 function view(change: Partial<ApplicationView> = {}): ApplicationView {
   return {
     ...{ name: 'pg', state: 'running', on: 'big-2', sinceMs: 0, volumes: ['db', 'wal'], nodes: ['big-2', 'big-6', 'big-7'], next: 'big-6' },
-    ...{ why: '', remains: false, ...change },
+    ...{ why: '', failed: false, remains: false, ...change },
   };
 }
 
@@ -35,7 +35,9 @@ test('each application has a line, and one that needs attention a sign and its r
   expect(screen).toMatch(/> \+ {2}pg +running +big-2 +\S+ +big-6/);
   expect(screen).toMatch(/! {2}mail +waiting +- +\S+ +-\s*\|\n\| +Nodes before this one have their turn/);
   expect(screen).toMatch(/\+ {2}web +stopped +-/);
-  expect((await opened([view({ state: 'stopped', on: null, why: 'It failed on all nodes: x' })])).screen()).toMatch(/! {2}pg +stopped/);
+  expect((await opened([view({ state: 'stopped', on: null, failed: true, why: 'It failed on all nodes: x' })])).screen()).toMatch(
+    /! {2}pg +stopped/,
+  );
 });
 
 test('without rsapp the page says how to start it, and lists the sections of the file', async () => {

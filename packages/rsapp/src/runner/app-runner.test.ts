@@ -357,10 +357,14 @@ describe('events and figures', () => {
     expect(fake.told).toContain('- > start failed: up /dev/db failed');
     const failures = ['a', 'b'].map((node) => ({ node, atMs: fake.clock.wallMs(), final: true }));
     fake = new FakeNode();
-    fake.note = printNote(changed(startedNote('pg', null), { started: false, failures }));
+    fake.note = printNote(changed(startedNote('pg', null), { started: false, failures, why: 'x' }));
     await fake.look(1_000_000);
     expect(fake.runner.figures).toMatchObject({ failedNodes: 2, isMissing: true });
-    expect(fake.runner.view.state).toBe('stopped');
+    expect(fake.runner.view).toMatchObject({ state: 'stopped', failed: true, why: 'It failed on all nodes: x' });
+    const stopped = fake.runner.commands.give('stop', null);
+    for (let time = 0; time < 3; time++) await fake.look();
+    await stopped;
+    expect(fake.runner.view, 'an order of a person ends that').toMatchObject({ state: 'stopped', failed: false, why: 'It is stopped' });
   });
 });
 

@@ -106,16 +106,14 @@ export class AppRunner {
         volumes: [...volumes],
         nodes: [...nodes],
       },
-      ...{ next, why: this.why || this.whyAlone, remains: this.news.hasRemains },
+      ...{ next, why: this.why || this.whyAlone, failed: this.hasFailed, remains: this.news.hasRemains },
     };
   }
 
   get figures(): AppFigures {
     const { restarts, failures, moves } = this.news;
-    const note = this.seen?.note ?? null;
-    const failed = note === null || note === 'unreadable' ? 0 : failedNodes(this.rules, note, this.wallMs);
-    const { state } = this;
-    const isMissing = state === 'waiting' || state === 'starting' || (state === 'stopped' && failed === this.app.nodes.length);
+    const failed = this.readNote === null ? 0 : failedNodes(this.rules, this.readNote, this.wallMs);
+    const isMissing = ['waiting', 'starting'].includes(this.state) || this.hasFailed;
     return { restarts, failures, moves, failedNodes: failed, isMissing };
   }
 
@@ -140,18 +138,25 @@ export class AppRunner {
     return this.seen?.holder ?? null;
   }
 
+  /** Null also for a note that cannot be read. */
+  private get readNote(): Note | null {
+    const note = this.seen?.note ?? null;
+    return note === 'unreadable' ? null : note;
+  }
+
+  private get hasFailed(): boolean {
+    return this.state === 'stopped' && (this.readNote?.why ?? '') !== '';
+  }
+
   get next(): string | null {
-    const { seen } = this;
-    const note = seen?.note ?? null;
-    if (seen === null || note === null || note === 'unreadable') return null;
-    return RULES.next(this.rules, { me: seen.holder ?? '', wallMs: this.wallMs }, seen, note);
+    const { seen, readNote: note } = this;
+    return seen === null || note === null ? null : RULES.next(this.rules, { me: seen.holder ?? '', wallMs: this.wallMs }, seen, note);
   }
 
   private get whyAlone(): string {
-    const { seen } = this;
-    const note = seen?.note ?? null;
+    const { seen, readNote: note } = this;
     const isOn = this.state === 'running' || this.state === 'starting';
-    return !isOn || seen === null || note === null || note === 'unreadable' ? '' : whyAlone(this.rules, this.wallMs, seen, note);
+    return !isOn || seen === null || note === null ? '' : whyAlone(this.rules, this.wallMs, seen, note);
   }
 
   get isHeld(): boolean {

@@ -176,7 +176,9 @@ export class Commands {
         if (note?.enabled === false) throw new RsError('E_USAGE', `${name} is disabled: rsconfig app enable ${name}`);
         return startedNote(name, note);
       case 'stop':
-        return note?.started === false ? null : changed(note ?? newNote(name), { started: false, preferred: null, why: '' });
+        return note?.started === false && note.why === ''
+          ? null
+          : changed(note ?? newNote(name), { started: false, preferred: null, why: '' });
       case 'enable':
         return note?.enabled === true ? null : changed(note ?? { ...newNote(name), started: false }, { enabled: true });
       case 'disable':

@@ -83,6 +83,16 @@ it('an order that cannot be carried out here is refused at once, also before the
   await refused;
 });
 
+it('an order for a section that is removed before its first look is answered', async () => {
+  sight.volumes = () => new Promise(() => undefined);
+  await seconds(1);
+  desk.follow([APP, { ...APP, name: 'new' }]);
+  const refused = expect(desk.order('new', 'start', null)).rejects.toMatchObject({ code: 'E_USAGE' });
+  desk.follow([APP]);
+  await seconds(2);
+  await refused;
+});
+
 it('what rsiod said before an order ended says nothing about the time after it', async () => {
   let release: () => void = () => undefined;
   let answer: () => void = () => undefined;

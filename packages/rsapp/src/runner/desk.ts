@@ -99,11 +99,24 @@ export class Desk {
     if (place === undefined)
       throw new RsError('E_USAGE', `There is no application ${quoteText(name)}: known are ${[...this.places.keys()].join(', ') || 'none'}`);
     place.runner.news.ordered(to === null ? order : `${order} to ${to}`);
-    while (!place.hasLooked && !this.isOver) await new Promise<void>((resolve) => this.ports.clock.after(APPLICATION_LOOK_MS, resolve));
+    await this.untilLooked(name, place);
     const { refusal } = place.runner;
     if (refusal !== null) throw new RsError(refusal.code, refusal.message);
     await place.runner.commands.give(order, to);
     return place.runner.view;
+  }
+
+  /** Waits for the first look at an application. A section that is removed meanwhile is not looked at any more. */
+  private async untilLooked(name: string, place: Place): Promise<void> {
+    const { clock } = this.ports;
+    const endMs = clock.monotonicMs() + COMMAND_WAIT_MS;
+    while (!place.hasLooked && !this.isOver) {
+      if (this.places.get(name) !== place)
+        throw new RsError('E_USAGE', `The section of ${name} in rscltcfg has changed: give the order again`);
+      if (clock.monotonicMs() >= endMs)
+        throw new RsError('E_TIMEOUT', `This machine did not say what of ${name} is here: see the log of rsapp`);
+      await new Promise<void>((resolve) => clock.after(APPLICATION_LOOK_MS, resolve));
+    }
   }
 
   async drain(isDrained: boolean): Promise<void> {

@@ -15,7 +15,7 @@ import { APP_ADD, APP_LIST, APP_MOVE, APP_REMOVE, APP_SHOW, APP_START, NODE_DRAI
 const clock = new FakeClock();
 const APP: ApplicationView = {
   ...{ name: 'postgres', state: 'running', on: 'big-2', sinceMs: clock.wallMs() - 65_000, volumes: ['db', 'wal'] },
-  ...{ nodes: ['big-2', 'big-6'], next: 'big-6', why: '', remains: false },
+  ...{ nodes: ['big-2', 'big-6'], next: 'big-6', why: '', failed: false, remains: false },
 };
 
 function scene(applications: readonly ApplicationView[] = [APP], drained = false) {

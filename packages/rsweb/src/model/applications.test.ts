@@ -11,7 +11,7 @@ const sample = samplePicture();
 function app(reporter: string, more: Partial<Application> = {}): Application {
   return {
     ...{ id: `${reporter}:pg`, name: 'pg', reporter, isDrained: false, state: 'running', on: 'a', sinceMs: SAMPLE_MS, volumes: ['db'] },
-    ...{ nodes: ['a', 'b', 'c'], next: 'b', why: '', remains: false, ...more },
+    ...{ nodes: ['a', 'b', 'c'], next: 'b', why: '', failed: false, remains: false, ...more },
   };
 }
 
@@ -62,7 +62,10 @@ describe('findings', () => {
   test.each<[Partial<Application>, string]>([
     [{ state: 'waiting', on: null, why: 'x: y' }, 'error: Application pg is wanted, and runs nowhere (x: y)'],
     [{ state: 'unknown', on: null }, 'error: It is not known whether application pg runs'],
-    [{ state: 'stopped', on: null, why: 'It failed on all nodes: x' }, 'error: Application pg is stopped (It failed on all nodes: x)'],
+    [
+      { state: 'stopped', on: null, failed: true, why: 'It failed on all nodes: x' },
+      'error: Application pg is stopped (It failed on all nodes: x)',
+    ],
     [{ next: null }, 'warning: No other node could take application pg over now'],
     [{ isDrained: true }, 'warning: Node a is drained, and takes no application'],
   ])('%j', (more, what) => {

@@ -74,7 +74,7 @@ function stateFindings(application: Application): Finding[] {
     );
   if (state === 'unknown')
     return told('error', 'unknown', `It is not known whether application ${name} runs${why}: ${look}`, 'rsconfig doctor');
-  if (state === 'stopped' && application.why.startsWith('It failed'))
+  if (application.failed)
     return told(
       'error',
       'failed',

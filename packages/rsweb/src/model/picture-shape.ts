@@ -170,7 +170,8 @@ const PICTURE = object({
     object({
       ...{ id: text(), name: text(), reporter: text(), isDrained: flag() },
       state: word(['running', 'starting', 'stopping', 'stopped', 'disabled', 'waiting', 'new', 'unknown']),
-      ...{ on: texts, sinceMs: date, volumes: list(text()), nodes: list(text()), next: texts, why: text(), remains: flag() },
+      ...{ on: texts, sinceMs: date, volumes: list(text()), nodes: list(text()), next: texts, why: text() },
+      ...{ failed: flag(), remains: flag() },
     }),
   ),
   snapshots: figure,

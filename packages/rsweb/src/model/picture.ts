@@ -222,6 +222,7 @@ export interface Application {
   /** Why it does not run, what failed last, or what cannot be removed; empty: nothing. */
   readonly why: string;
   /** The reporter could not remove all of it, and goes on trying. */
+  readonly failed: boolean;
   readonly remains: boolean;
 }
 

@@ -22,6 +22,7 @@ const view = {
   nodes: ['big-2'],
   next: null,
   why: '',
+  failed: false,
   remains: false,
 } as const;
 const daemon = { program: 'rsapp', version: '0.2.0', control: 1, methods: [], pid: 1, nodename: 'big-2', startedMs: 1, configuredMs: 1 };

@@ -306,6 +306,6 @@ function applicationAt(index: number, name: string, takenMs: number, isWell: boo
   return {
     id: `db-01:${name}`,
     ...{ name, reporter: 'db-01', isDrained: false, state: 'running', on: nodes[index] ?? null, sinceMs: takenMs - (2 + index) * DAY_MS },
-    ...{ volumes: [`${name}-01`], nodes, next: index === 1 && !isWell ? null : 'db-03', why: '', remains: false },
+    ...{ volumes: [`${name}-01`], nodes, next: index === 1 && !isWell ? null : 'db-03', why: '', failed: false, remains: false },
   };
 }

@@ -24,6 +24,12 @@ function onClient(keys: string): Found {
   return { metrics: config?.metrics, problems: problems.map(({ message }) => message) };
 }
 
+test('rsiod and rsapp cannot have the same address', () => {
+  const both = (port: number): readonly string[] => onClient(`metrics = 127.0.0.1:9510\napp-metrics = 127.0.0.1:${port}\n`).problems;
+  expect(both(9510)).toEqual(['app-metrics has the address and port of metrics: use another port']);
+  expect(both(9511)).toEqual([]);
+});
+
 test.each([
   ['the server', onServer],
   ['the client', onClient],

@@ -111,6 +111,8 @@ export function examineRscltConfig(text: string, file: string): RscltExamination
   const token = defaults.value('metrics-token');
   const metrics = readMetrics(defaults.value('metrics'), token, defaults, findings);
   const appMetrics = readMetrics(defaults.value('app-metrics'), token, defaults, findings, 'app-metrics');
+  if (metrics !== null && appMetrics !== null && metrics.port === appMetrics.port && metrics.address === appMetrics.address)
+    findings.problem(defaults.lineOf('app-metrics'), 'app-metrics has the address and port of metrics: use another port');
   const triggers = readTriggers(
     sections.filter(({ type }) => type === 'trigger').map((section) => new SectionReader(section, schema.trigger.keys, schema, findings)),
     findings,

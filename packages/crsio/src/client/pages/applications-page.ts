@@ -70,8 +70,8 @@ function cellsOf(name: string, view: ApplicationView | null, now: ApplicationsSa
 }
 
 /** An application that a person has ended is well. One that has failed on all nodes is stopped, too, and not well. */
-function isWell({ state, why, remains }: ApplicationView): boolean {
-  return !remains && state !== 'waiting' && state !== 'unknown' && !(state === 'stopped' && why.startsWith('It failed'));
+function isWell({ state, failed, remains }: ApplicationView): boolean {
+  return !remains && state !== 'waiting' && state !== 'unknown' && !failed;
 }
 
 function viewOf({ applications: { now } }: ClientState, name: string): ApplicationView | null {

@@ -17,6 +17,7 @@ const VIEW: ApplicationView = {
     nodes: ['big-2', 'big-6'],
     next: 'big-6',
     why: '',
+    failed: false,
     remains: false,
   },
 };
@@ -54,7 +55,9 @@ test('an application that does not run, or that no other node could take', () =>
   const why = 'db is held by big-7 now';
   expect(seenAs({ state: 'waiting', on: null, why })).toEqual([`error: application pg: It is wanted, and does not run: ${why}`]);
   expect(seenAs({ state: 'unknown', on: null })).toEqual(['error: application pg: It is not known whether it runs']);
-  expect(seenAs({ state: 'stopped', why: 'It failed on all nodes: x' })).toEqual(['error: application pg: It failed on all nodes: x']);
+  expect(seenAs({ state: 'stopped', failed: true, why: 'It failed on all nodes: x' })).toEqual([
+    'error: application pg: It failed on all nodes: x',
+  ]);
   expect(seenAs({ state: 'stopped', why: '/m is in use', remains: true })).toEqual([
     'error: application pg: It cannot be removed from this node: /m is in use',
   ]);

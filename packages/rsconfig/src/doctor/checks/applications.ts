@@ -68,7 +68,7 @@ function judgeConfig(
     );
 }
 
-function judge(findings: FindingList, { name, state, why, nodes, next, remains }: ApplicationView, rootOption: string): void {
+function judge(findings: FindingList, { name, state, why, nodes, next, failed, remains }: ApplicationView, rootOption: string): void {
   const object = `application ${name}`;
   const reason = why === '' ? '' : `: ${why}`;
   if (remains) findings.error(object, `It cannot be removed from this node${reason}`, null, 'end what uses it; rsapp goes on trying');
@@ -79,7 +79,7 @@ function judge(findings: FindingList, { name, state, why, nodes, next, remains }
       null,
       'see the log of rsapp on each of its nodes, and rsconfig doctor for the paths to the servers',
     );
-  else if (state === 'stopped' && why.startsWith('It failed'))
+  else if (failed)
     findings.error(object, why, null, 'repair the service, then start it again', [`rsconfig${rootOption} app start ${name}`]);
   else if (state === 'running' && next === null && nodes.length > 1)
     findings.warning(object, 'No other node could take it over now', null, 'see that rsiod and rsapp run on its other nodes');
