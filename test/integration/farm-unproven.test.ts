@@ -108,6 +108,7 @@ it('a fence that is not proven shows in every view, and the pool is served when 
   const reason = why(generation);
   const unserved = `rsio_server_shared_pool_served{pool="fast"} 0`;
   const unfenced = `rsio_server_shared_pool_unfenced_owners{pool="fast"} 1`;
+  const fenced = `rsio_server_shared_pool_unfenced_owners{pool="fast"} 0`;
   const atTaker = await shows(looks.get(taker)!, {
     farm: `rsadm: Pool fast: ${reason}`,
     'pool list': `unavailable: ${reason}`,
@@ -156,11 +157,12 @@ it('a fence that is not proven shows in every view, and the pool is served when 
       },
       noFault,
     ),
-    await shows(looks.get(third)!, { 'pool list': `served by ${next}`, metrics: unserved }, noFault),
+    await shows(looks.get(third)!, { 'pool list': `served by ${next}`, metrics: fenced }, noFault),
   ];
+  expect(inOrder[1]?.['metrics']).toContain(unserved);
   for (const views of inOrder) {
     expect(views['farm']).toMatch(/^0\n(.*\n)+fast .* serving\n$/);
-    expect(views['metrics']).toContain('rsio_server_shared_pool_unfenced_owners{pool="fast"} 0');
+    expect(views['metrics']).toContain(fenced);
   }
   const moved = { log: `osl:oracle@0: moved from server ${dead} to ${next}`, doctor: 'No I/O is waiting' };
   await shows(looks.get(holder)!, moved, { status: 'waits for', findings: 'waits for' });

@@ -41,6 +41,9 @@ export function needResend(context: TestContext): void {
   needTool(context, 'perl', 'perl-base');
 }
 
+/** Removes the copies of mounts of shared pools that other tests have: a pool with copies cannot move to another server. */
+const OWN_ONLY = `while read -r _ at _; do case "$at" in */rsio-*/srv-*) umount -lc "$at";; esac; done < /proc/self/mounts`;
+
 export class DeviceHost {
   readonly host: Host;
   /** The prefix that runs a program with the mounts of this host. */
@@ -52,7 +55,7 @@ export class DeviceHost {
    * process with the program (exec).
    */
   constructor(hosts: Hosts, within: readonly string[] = []) {
-    const [first, ...rest] = [...within, 'unshare', '--mount', '--propagation', 'private', 'sh', '-c', 'echo; read -r _'];
+    const [first, ...rest] = [...within, 'unshare', '--mount', '--propagation', 'private', 'sh', '-c', `${OWN_ONLY}; echo; read -r _`];
     const keeper = spawn(first, rest, { stdio: ['pipe', 'pipe', 'ignore'] });
     this.holder = keeper.pid ?? 0;
     this.command = ['nsenter', '--target', String(this.holder), '--mount', '--net'];
