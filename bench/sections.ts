@@ -21,7 +21,7 @@ export const SECTIONS = [
   { name: 'busy-poll', part: 'client', title: 'single requests with and without busy polling' },
   { name: 'many', part: 'client', title: 'what 8 paths, 100 volumes or 64 connections cost rsiod for each I/O' },
   { name: 'processes', part: 'client', title: 'what 2 and 4 data processes of rsiod cost and give, plain and with TLS' },
-  { name: 'gates', part: 'client', title: 'gates beside the NBD socket of the same rsiod, and beside tgtd, per core' },
+  { name: 'gates', part: 'client', title: 'gates beside the NBD frontend of the same rsiod, and beside tgtd, per core' },
   { name: 'map', part: 'client', title: 'what one I/O costs the client: calls, copies, wake-ups, CPU time, functions' },
   { name: 'clients', part: 'scale', title: 'memory, IOPS and cost of up to 1,000 clients' },
   { name: 'restart', part: 'scale', title: '1,000 clients come back to a server that was killed' },

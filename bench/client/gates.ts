@@ -1,6 +1,6 @@
-// The cost of an I/O through gates for NVMe/TCP and iSCSI, beside the cost of the same I/O through the NBD socket of the same rsiod, and of
-// tgtd for the same file. The raw hosts take turns in each round; all are the load generator. Invariant: only the CPU time of rsiod (and rssrv)
-// or of tgtd counts, so that it does not matter that all programs share the machine.
+// The cost of an I/O through gates for NVMe/TCP and iSCSI, beside the cost of the same I/O through the NBD frontend of the same rsiod, and of
+// tgtd for the same file. Gates are compared with NBD over TCP; the Unix socket is shown, too. The raw hosts take turns in each round; all are
+// the load generator. Invariant: only the CPU time of rsiod (and rssrv) or of tgtd counts, so that it does not matter that they share cores.
 
 import { newFolder } from '../data-folder.ts';
 import type { FigureName } from '../goals.ts';
@@ -15,8 +15,10 @@ import type { SectionContext, SectionResult } from '../section-run.ts';
 import type { Line } from '../sheet.ts';
 import { perCore, perRequestUs, roundsRatio, type Spread, spreadOf } from '../summary.ts';
 import { row } from '../workload.ts';
+import { NBD_BY_TCP } from './nbd-by-tcp.ts';
 import { type LocalPair, localPair, NBD_SOCKET } from './local-pair.ts';
 
+const PRELOAD = new URL('./nbd-by-tcp.js', import.meta.url).href;
 const KIB = 1024;
 const GATE = 'g1';
 const PORT = 4420;
@@ -30,25 +32,27 @@ const SHAPES = [
 ] as const;
 /** The ways that are measured. `beside`: the index of the way with which this one is compared, and the key of its figure in SHAPES, if any. */
 const WAYS = [
-  { what: NBD_SOCKET, beside: null },
+  { what: 'NBD over TCP', beside: null },
+  { what: NBD_SOCKET, beside: { way: 0, key: null } },
   { what: 'gate, NVMe/TCP', beside: { way: 0, key: 'nvme' } },
   { what: 'tgtd, iSCSI', beside: null },
-  { what: 'gate, iSCSI', beside: { way: 2, key: null } },
+  { what: 'gate, iSCSI', beside: { way: 3, key: null } },
   // The whole of what tgtd does.
-  { what: 'gate, iSCSI, with rssrv', beside: { way: 2, key: 'iscsi' } },
+  { what: 'gate, iSCSI, with rssrv', beside: { way: 3, key: 'iscsi' } },
 ] as const;
 
 export function measureGates(context: SectionContext): Promise<SectionResult> {
   return inScene(context, async ({ hosts }) => {
-    const pair = await localPair(hosts, context.parent, { wantsDevices: false });
+    const command = ['env', `NODE_OPTIONS=--import=${PRELOAD}`];
+    const pair = await localPair(hosts, context.parent, { wantsDevices: false, command });
     const noTgt = missingTool('tgtd', 'tgt');
-    const targets: Target[] = [pair.target, await gateOf(pair)];
-    const pids = [processTree(pair.host.pid('rsiod')), processTree(pair.host.pid('rsiod'))];
+    const rsiod = processTree(pair.host.pid('rsiod'));
+    const targets: Target[] = [{ ...NBD_BY_TCP, volume: pair.target.volume }, pair.target, await gateOf(pair)];
+    const pids = targets.map(() => rsiod);
     if (noTgt === null) {
       const tgt = await TGT_MAKER.start({ directory: newFolder(context.parent), file: pair.file, core: context.cores.server });
       hosts.onClean(() => tgt.stop());
       const iscsi = await iscsiGateOf(pair);
-      const rsiod = processTree(pair.host.pid('rsiod'));
       targets.push(tgt.target, iscsi, iscsi);
       pids.push(tgt.processes(), rsiod, [...rsiod, ...processTree(pair.host.pid('rssrv'))]);
     }
@@ -83,11 +87,11 @@ export function measureGates(context: SectionContext): Promise<SectionResult> {
       { heading: 'per core, x NBD or tgtd', digits: 2 },
     ];
     const notes = [
-      'the NBD socket is a Unix socket, and the others are reached by TCP over loopback',
+      'NBD over TCP is the NBD frontend of the same rsiod, reached by a socket that only the bench makes; all but the NBD socket are TCP',
       'tgtd reads and writes the file itself, and behind rsiod rssrv does, whose CPU time counts only where it is named',
     ];
     return {
-      sheets: [{ name: 'gates', title: 'Gates beside the NBD socket of the same rsiod, and beside tgtd', columns, lines, notes }],
+      sheets: [{ name: 'gates', title: 'Gates beside the NBD frontend of the same rsiod, and beside tgtd', columns, lines, notes }],
       figures,
       absent: noTgt === null ? [] : [`gate beside tgtd: ${noTgt}`],
     };
