@@ -1,4 +1,4 @@
-// Loaded into rsiod before it starts (`NODE_OPTIONS=--import`): whoever connects to 127.0.0.1:10809 reaches the NBD frontend as if by its
+// Loaded into rsiod before it starts (`NODE_OPTIONS=--import`): a client that connects to 127.0.0.1:10809 reaches the NBD frontend, as by its
 // Unix socket, and everything else is unchanged. Only the bench does this, because a gate is reached by TCP, and a Unix socket costs less
 // for each byte. Invariant: the NBD frontend's own code serves both kinds of connections.
 
@@ -8,12 +8,13 @@ import { createServer, Server } from 'node:net';
 const NBD_SOCKET_FILE = 'nbd';
 export const NBD_BY_TCP = { host: '127.0.0.1', port: 10_809 } as const;
 
-const listen = Server.prototype.listen as (this: Server, ...args: unknown[]) => Server;
+const listen: unknown = Reflect.get(Server.prototype, 'listen');
 
 Server.prototype.listen = function (this: Server, ...args: unknown[]): Server {
   const [path] = args;
-  if (typeof path === 'string' && basename(path) === NBD_SOCKET_FILE) listen.call(besides(this), NBD_BY_TCP);
-  return listen.apply(this, args);
+  if (typeof path === 'string' && basename(path) === NBD_SOCKET_FILE) besides(this).listen(NBD_BY_TCP);
+  if (typeof listen === 'function') Reflect.apply(listen, this, args);
+  return this;
 };
 
 function besides(server: Server): Server {
