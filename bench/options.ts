@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util';
 import { RsError } from '@rsio/common/lib/errors';
 import { cachedParent } from './data-folder.ts';
 import { findSections, FULL_SECTIONS, type Part, PARTS, QUICK_SECTIONS, type Section, type SectionPlan } from './sections.ts';
-import { findRows, FULL_PLAN, type Plan, QUICK_PLAN } from './workload.ts';
+import { findRows, FULL_PLAN, OLDER_ROUNDS, type Plan, QUICK_PLAN } from './workload.ts';
 
 export const HELP = `Usage: npm run bench -- [--quick] [--server] [--encryption] [--client] [--scale]
                         [--mirrors] [--farm] [--garbage] [--only NAME]
@@ -33,7 +33,8 @@ Needs a C compiler. Links, devices and shared pools need root.
   --rows            print the names of rows and sections, then exit
   --log             measure the cost of a client's replay log, and its memory
   --older DIR       measure rssrv beside rssrv of the checkout in DIR, whose
-                    programs are built; only rows, and both in turn
+                    programs are built; only rows, and both in turn, in many short
+                    rounds
   --dir DIR         folder of the cached file; default: /dev/shm
   --table FILE      print the figures in FILE as markdown tables, then exit
   --json FILE       write the figures to FILE; default: bench/results/last.json
@@ -109,7 +110,7 @@ export function optionsOf(args: readonly string[]): Options | null {
 function besideOlder(plan: Plan, older: string | null): Plan {
   if (older === null) return plan;
   const rows = plan.rows.filter(({ isCached }) => isCached);
-  return { ...plan, rows: rows.map((row) => ({ ...row, servers: ['rssrv', 'rssrv-older'] })) };
+  return { ...OLDER_ROUNDS, rows: rows.map((row) => ({ ...row, servers: ['rssrv', 'rssrv-older'] })) };
 }
 
 interface Found {

@@ -6,7 +6,7 @@ import type { LogCost } from './log-cost.ts';
 import type { ServerMemory } from './memory.ts';
 import type { Absent } from './servers/makers.ts';
 import { spreadText } from './sheet.ts';
-import { type Figures, type RowFigures, type Spread, spreadOf } from './summary.ts';
+import { type Figures, pairsRatio, perCore, type RowFigures, type Spread, spreadOf } from './summary.ts';
 import type { Plan } from './workload.ts';
 
 export interface Environment {
@@ -57,8 +57,17 @@ export function absentText(absent: readonly Absent[]): string {
 }
 
 export function rowText({ row, servers }: RowFigures): string {
-  const notes = [...servers.flatMap(notesOn), ...(row.isCached ? [] : servers.map(diskNote))];
+  const notes = [...servers.flatMap(notesOn), ...(row.isCached ? [] : servers.map(diskNote)), ...besideOlder(servers)];
   return [`${row.title}  [${row.name}]`, ...tableOf(servers), ...notes.map((note) => `  Note: ${note}`), ''].join('\n');
+}
+
+/** Compares rssrv with rssrv of an older checkout, if that was measured. */
+function besideOlder(servers: readonly Figures[]): string[] {
+  const [ours, theirs] = ['rssrv', 'rssrv-older'].map((name) => servers.find(({ id }) => id === name));
+  if (ours === undefined || theirs === undefined) return [];
+  const { median, min, max } = pairsRatio(ours.rounds.map(perCore), theirs.rounds.map(perCore));
+  const interval = `${min.toFixed(3)} to ${max.toFixed(3)} 95 times of 100`;
+  return [`IOPS per server core, ${ours.title} beside ${theirs.title}: ${median.toFixed(3)} (${interval}, ${ours.rounds.length} pairs)`];
 }
 
 /** Says which percentage of the answered bytes was read from the disk, in an uncached row. */

@@ -4,7 +4,7 @@
 import { expect, test } from 'vitest';
 import { FIGURE_GOALS, type Goal, judge, judgeFigures } from './goals.ts';
 import type { Measured } from './load/orders.ts';
-import { figuresOf, leastOf, once, perCore, perRequestUs, ratioOf, roundsRatio, spreadOf, worstOf } from './summary.ts';
+import { figuresOf, leastOf, once, pairsRatio, perCore, perRequestUs, ratioOf, roundsRatio, spreadOf, worstOf } from './summary.ts';
 import { row } from './workload.ts';
 
 function measured(iops: number, serverCores: number, p50Us = 10): Measured {
@@ -73,6 +73,17 @@ test('of several figures with one bound the worst counts', () => {
 
 test('rounds are divided one by one, and then the median is taken', () => {
   expect(roundsRatio([10, 30, 20], [20, 20, 20])).toEqual({ median: 1, min: 0.5, max: 1.5 });
+});
+
+test('many pairs show a difference that is smaller than the changes of speed', () => {
+  // The machine becomes twice as fast during the rounds, and every tenth round is disturbed.
+  const theirs = Array.from({ length: 80 }, (_, index) => 100 + (index * 100) / 79);
+  const ours = theirs.map((one, index) => one * (index % 10 === 0 ? 0.5 : 0.97 + (index % 3) * 0.01));
+  const { median, min, max } = pairsRatio(ours, theirs);
+  expect(median).toBeCloseTo(0.98);
+  expect(min).toBeCloseTo(0.97);
+  expect(max).toBeLessThanOrEqual(0.99);
+  expect(pairsRatio([3], [2])).toEqual({ median: 1.5, min: 1.5, max: 1.5 });
 });
 
 test('the cost of a request uses the time that the server really used', () => {

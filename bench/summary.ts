@@ -94,3 +94,20 @@ export function roundsRatio(ours: readonly number[], theirs: readonly number[]):
   const { min, max } = spreadOf(ours.map((one, index) => one / (theirs[index] ?? one)));
   return { median: spreadOf(ours).median / spreadOf(theirs).median, min, max };
 }
+
+/** Normal quantile of an interval that holds the true value 95 times of 100. */
+const QUANTILE = 1.96;
+
+/**
+ * The ratio of `ours` to `theirs` over many short rounds: `median` is the median of the ratios of single rounds, and `min` and `max` are
+ * the interval that holds the true median 95 times of 100 (by ranks, so that rounds with a disturbance do not widen it). The speed of a
+ * machine changes more slowly than short rounds, so that this shows differences that ratios of medians do not.
+ */
+export function pairsRatio(ours: readonly number[], theirs: readonly number[]): Spread {
+  const ratios = ours.map((one, index) => one / (theirs[index] ?? one)).toSorted((a, b) => a - b);
+  const { median } = spreadOf(ratios);
+  const half = (QUANTILE * Math.sqrt(ratios.length)) / 2;
+  const first = Math.max(0, Math.floor(ratios.length / 2 - half));
+  const last = Math.min(ratios.length - 1, Math.ceil(ratios.length / 2 + half) - 1);
+  return { median, min: ratios[first] ?? 0, max: ratios[last] ?? 0 };
+}

@@ -119,6 +119,9 @@ export const FULL_PLAN: Plan = {
 export const LOG_ROW = row('write', 8 * KIB, 128, { servers: [] });
 export const LOG_PLAN: Plan = { rounds: 7, warmUpMs: 500, windowMs: 2_000, rows: [LOG_ROW] };
 
+/** Rounds beside an older build: many short ones, so that pairs of rounds show a difference of 2 % (pairsRatio). */
+export const OLDER_ROUNDS = { rounds: 80, warmUpMs: 50, windowMs: 250 } as const;
+
 /** Returns the row whose name is `part`, or all rows whose name contains `part`. */
 export function findRows(plan: Plan, part: string): Row[] {
   const named = plan.rows.filter(({ name }) => name === part);
