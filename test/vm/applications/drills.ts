@@ -153,16 +153,22 @@ async function ended(node: Guest): Promise<string> {
   return await node.run(`journalctl -b -1 --no-pager -o short-monotonic | grep -iE '${lines}' | tail -n 40`);
 }
 
+/** The time on a node, for `journalctl --since`: an earlier drill of the same boot may have failed I/O on purpose. */
+async function timeOn(node: Guest): Promise<string> {
+  return (await node.run("date '+%F %T'")).trim();
+}
+
 async function rebooted(scene: AppScene): Promise<void> {
   const { report } = scene;
   const [node, other] = await placesOf(scene);
+  const since = await timeOn(node);
   await judged(
     scene,
     'the node is rebooted',
     { nodes: [node, other] },
     async () => `${seconds(await node.reboot())}\n${await other.run(JOURNAL)}`,
   );
-  const errors = await diskErrors(node, '-1');
+  const errors = await diskErrors(node, '-1', since);
   report.check('it was stopped in order: no error in the log of the kernel', errors === '', errors);
   report.check('what the journal of that boot says', true, await ended(node));
 }
@@ -172,6 +178,7 @@ async function bothRebooted(scene: AppScene): Promise<void> {
   const [holder] = await placesOf(scene);
   // The holder has given it to the other node, if that was still there.
   const wanted = [holder];
+  const since = await Promise.all(nodes.map(timeOn));
   await judged(scene, 'both nodes are rebooted', { nodes: wanted }, async () => {
     await Promise.all(nodes.map((node) => node.reboot()));
     const [before] = await marked(scene);
@@ -180,8 +187,8 @@ async function bothRebooted(scene: AppScene): Promise<void> {
     if (now !== holder) wanted.push(now);
     return await now.run(JOURNAL);
   });
-  for (const node of nodes) {
-    const errors = await diskErrors(node, '-1');
+  for (const [index, node] of nodes.entries()) {
+    const errors = await diskErrors(node, '-1', since[index]);
     report.check(`no error in the log of the kernel of ${node.name}`, errors === '', errors);
   }
 }
@@ -191,7 +198,7 @@ async function disabled(scene: AppScene): Promise<void> {
   const [holder, other] = await placesOf(scene);
   await holder.run(`rsconfig app disable ${APP}`);
   // Against the advice of rsconfig doctor: systemd starts the unit at the boot, on a node without the volume.
-  await other.run(`systemctl enable ${APP}`);
+  await other.run(`systemctl enable ${APP} && sync`);
   await Promise.all(nodes.map((node) => node.cut()));
   await Promise.all(nodes.map((node) => node.powerOn()));
   for (const node of nodes) {
