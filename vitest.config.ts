@@ -1,29 +1,29 @@
 // Five suites: unit tests beside the sources, in parallel; the simulator's seeds; tests with real processes, three files at a time (they
 // mostly wait, and each has addresses and roots of its own) with longer time-outs; the conformance suite, its two sides in parallel; and
 // further tests with real processes and machines, one file at a time, for which `npm test` has no time (`npm run drills`).
-// All resolve the packages to their sources; the daemons are started from bin/, that is from the build.
+// All suites resolve the packages to their sources; the daemons are started from bin/, that is from the build.
 
 import { existsSync } from 'node:fs';
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
-// Node reads and parses the certificates of that file whenever it starts, which doubles the start of every program. No test needs them.
+// Node reads and parses the certificates of NODE_EXTRA_CA_CERTS at each start, which then takes twice as long. No test needs them.
 delete process.env['NODE_EXTRA_CA_CERTS'];
 
 const conditions = ['@rsio/source'];
-/** The default leaves a core free: half of a machine with two. */
+/** Vitest's default leaves one core free, which is half of a machine with two cores. */
 const maxWorkers = '100%';
 /**
- * Of one test. A busy machine takes ten times as long as a quiet one. What is waited for has a bound of its own,
- * which says what did not come, so that this one is only for what hangs.
+ * Time limit of one test. A busy machine takes ten times as long as a quiet one. Each wait has its own bound, whose error says what did not
+ * come, so that this limit is only for tests that hang.
  */
 const HANGS_MS = 300_000;
-/** Of a test that computes, and gives way to those with real processes (scripts/test.mjs). */
+/** Time limit of a test that only computes, and gives way to the tests with real processes (scripts/test.mjs). */
 const STARVED_MS = 900_000;
 /** Folders with tests for which `npm test` has no time. */
 const DRILLS = ['test/vm/**', 'test/postgres-app/**'];
 /**
- * The files that take longest, the longest first. If one of them began last, it would run alone in the end. In a fresh checkout, Vitest
+ * The files that take longest, the longest first. If one of them began last, it would run alone at the end. In a fresh checkout, Vitest
  * knows no durations and begins with the files that have the most bytes.
  */
 const LONGEST = [
@@ -80,11 +80,11 @@ export default defineConfig({
           name: 'unit',
           include: ['packages/*/src/**/*.test.ts', 'bench/**/*.test.ts', 'scripts/**/*.test.mjs'],
           maxWorkers,
-          // A process for each file costs as much again as their tests: unit-setup.ts keeps them apart.
+          // A separate process for each file would double the cost of the tests. unit-setup.ts keeps the files apart.
           isolate: false,
           globalSetup: ['packages/common/src/testing/unit-programs.ts'],
           setupFiles: ['packages/common/src/testing/unit-setup.ts'],
-          // Only for what hangs: a busy machine may be several times slower.
+          // This limit is only for tests that hang: a busy machine may be several times slower.
           testTimeout: 60_000,
           hookTimeout: 60_000,
         },
@@ -106,12 +106,12 @@ export default defineConfig({
           name: 'integration',
           include: ['test/**/*.test.ts'],
           exclude: ['**/node_modules/**', 'test/dist/**', 'test/sim/**', 'test/conformance/**', ...DRILLS],
-          // They wait more than they work.
+          // These tests wait more than they compute.
           maxWorkers: 3,
-          // Each process would load what they share again: file-setup.ts keeps the files apart.
+          // A separate process for each file would load the common modules again. file-setup.ts keeps the files apart.
           isolate: false,
           setupFiles: ['test/support/file-setup.ts'],
-          // Projects with other numbers of workers run one after the other.
+          // Vitest runs projects with different numbers of workers one after the other.
           sequence: { groupOrder: 1 },
           testTimeout: HANGS_MS,
           hookTimeout: HANGS_MS,
@@ -122,7 +122,7 @@ export default defineConfig({
         test: {
           name: 'drills',
           include: DRILLS.map((folder) => folder.replace('**', '**/*.test.ts')),
-          // An emulated machine needs a core for itself, or it gives paths up that answer.
+          // An emulated machine needs a core for itself; otherwise it gives up paths that still answer.
           maxWorkers: 1,
           isolate: false,
           setupFiles: ['test/support/file-setup.ts'],

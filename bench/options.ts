@@ -51,7 +51,7 @@ export interface Options {
   readonly tableFile: string | null;
   /** Folder of the cached file. */
   readonly parent: string;
-  /** Folder of an older checkout, with whose rssrv alone the rows compare; null: the rows compare with other servers. */
+  /** Folder of an older checkout, whose rssrv then is the only server that the rows compare with; null: they compare with other servers. */
   readonly older: string | null;
   readonly jsonFile: string | null;
 }
@@ -106,7 +106,10 @@ export function optionsOf(args: readonly string[]): Options | null {
   };
 }
 
-/** If an older checkout is given, removes all other servers from the rows, and the rows whose file is dropped from the cache. */
+/**
+ * If an older checkout is given, omits the rows whose file is dropped from the cache, and leaves only the two versions of rssrv in all
+ * other rows.
+ */
 function besideOlder(plan: Plan, older: string | null): Plan {
   if (older === null) return plan;
   const rows = plan.rows.filter(({ isCached }) => isCached);

@@ -74,12 +74,12 @@ export function diskBytesOf(pids: readonly number[]): number {
   return pids.reduce((sum, pid) => sum + Number(/^read_bytes: (\d+)$/m.exec(readOrEmpty(`/proc/${pid}/io`))?.[1] ?? 0), 0);
 }
 
-/** Bytes that these processes have written to disks so far, or will, because the bytes are in the cache. */
+/** Bytes that these processes have written to disks so far, including bytes that are still in the cache. */
 export function writtenBytesOf(pids: readonly number[]): number {
   return pids.reduce((sum, pid) => sum + Number(/^write_bytes: (\d+)$/m.exec(readOrEmpty(`/proc/${pid}/io`))?.[1] ?? 0), 0);
 }
 
-/** Calls of read and write that these processes have made so far, also for sockets, and without the calls for messages. */
+/** Calls of read and write that these processes have made so far, including calls on sockets, but not the calls for messages. */
 export function callsOf(pids: readonly number[]): number {
   const texts = pids.map((pid) => readOrEmpty(`/proc/${pid}/io`));
   return texts.reduce(

@@ -1,5 +1,5 @@
-// The part that compares servers: one stage for cached rows and one for uncached rows, each with its own data file and all servers started
-// on it. Prints each row when it has been measured.
+// The part that compares servers: one stage for cached rows and one for uncached rows. Each stage has its own data file, and starts all
+// servers on this file. Prints each row when it has been measured.
 
 import { rmSync } from 'node:fs';
 import os from 'node:os';

@@ -1,6 +1,6 @@
 // Computes figures from rounds: the median, the least and the greatest value, and the ratio of two servers. Pure. Rounds are numbered, and
-// all servers ran rounds of the same number one after another. Other work of the machine therefore disturbs the ratio of rounds with the
-// same number least.
+// all servers ran rounds of the same number one after another. Therefore, the ratio of rounds with the same number suffers least from other
+// work of the machine.
 
 import type { Measured } from './load/orders.ts';
 import type { Row } from './workload.ts';
@@ -51,7 +51,7 @@ export function worstOf(spreads: readonly Spread[]): Spread {
   return spreads.reduce((worst, one) => (one.median > worst.median ? one : worst));
 }
 
-/** Returns the spread with the lowest median, which decides if a goal is a lower bound. */
+/** Returns the spread with the lowest median. If a goal is a lower bound for all spreads, this spread decides whether the goal is met. */
 export function leastOf(spreads: readonly Spread[]): Spread {
   return spreads.reduce((least, one) => (one.median < least.median ? one : least));
 }
@@ -95,13 +95,13 @@ export function roundsRatio(ours: readonly number[], theirs: readonly number[]):
   return { median: spreadOf(ours).median / spreadOf(theirs).median, min, max };
 }
 
-/** Normal quantile of an interval that holds the true value 95 times of 100. */
+/** Normal quantile of an interval that holds the true value in 95 of 100 cases. */
 const QUANTILE = 1.96;
 
 /**
  * The ratio of `ours` to `theirs` over many short rounds: `median` is the median of the ratios of single rounds, and `min` and `max` are
- * the interval that holds the true median 95 times of 100 (by ranks, so that rounds with a disturbance do not widen it). The speed of a
- * machine changes more slowly than short rounds, so that this shows differences that ratios of medians do not.
+ * the interval that holds the true median in 95 of 100 cases (by ranks, so that rounds with a disturbance do not widen it). The machine
+ * hardly changes its speed between two short rounds, so this function shows differences that ratios of medians do not show.
  */
 export function pairsRatio(ours: readonly number[], theirs: readonly number[]): Spread {
   const ratios = ours.map((one, index) => one / (theirs[index] ?? one)).toSorted((a, b) => a - b);

@@ -1,6 +1,6 @@
 // The cost of a client's trunk per request, without the sockets: `node bench/dist/trunk-cost.js [PATHS]...`. READs of one sector go through
-// a trunk over paths in memory whose other end answers at once. The program prints the least processor time of several rounds. To compare
-// two checkouts, run the program alternately in both.
+// a trunk over paths in memory; the other end of each path answers at once. The program prints the least processor time of several rounds.
+// To compare two checkouts, run the program alternately in both.
 
 import { BufferPool } from '@rsio/common/structures/buffer-pool';
 import { Histogram } from '@rsio/common/structures/histogram';

@@ -50,7 +50,7 @@ export function runGroup(command, args, { output = 'inherit', givesWay = false, 
   });
 }
 
-/** Where the kernel divides the time between sessions, a nice value counts only inside of one. */
+/** Where the kernel divides the time between sessions, a nice value counts only within one session. */
 function lowerSession(pid) {
   try {
     writeFileSync(`/proc/${pid}/autogroup`, String(LEAST_NICE));

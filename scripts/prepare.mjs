@@ -55,8 +55,8 @@ export const COMMANDS = join(ROOT, 'test/dist/support/programs/commands.cjs');
 export const FAULTY_SERVER = join(ROOT, 'test/dist/faulty-server');
 
 /**
- * Returns the path of a program's file, which is two folders below its package, like the modules, because the program finds its version by
- * that path.
+ * Returns the path of a program's file. Like the modules, this file is two folders below its package, because the program finds its version
+ * by that path.
  */
 export function programFile(name, entry) {
   return join(ROOT, 'packages', name, 'dist/program', `${entry}.js`);

@@ -20,7 +20,7 @@ const SIMULATOR = 'test/sim/runner/first-seeds.test.ts';
 const LIMIT = /\bN\d+ in docs\/GUARANTEES\.md/g;
 /**
  * Rules that no mutant breaks; only unit tests and the conformance suite test these rules. The models (test/models) also break F10, F13 and
- * F15, because the simulator has no reservations, and judges no needless move.
+ * F15, because the simulator has no reservations, and does not judge whether a move was needless.
  */
 const WITHOUT_MUTANT = [
   ...['F10', 'F13', 'F15'],

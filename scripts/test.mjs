@@ -1,8 +1,8 @@
 // `npm test`: builds, runs the unit tests, the conformance suite, the simulator and the tests with real processes, and prints a summary.
 // Arguments are vitest's name filters. The output lists the failures at its end, because often only the end of a long log is kept. The
-// simulator only computes: it runs beside the others, and gives way. A signal ends Vitest and all processes that tests have started
-// (child.mjs). Invariant: the last line is `N passed, N failed`, and the exit code is 0 if and only if something passed and nothing failed.
-// A suite over its time budget causes a warning only.
+// simulator only computes: it runs beside the other suites with a lower priority. A signal ends Vitest and all processes that tests have
+// started (child.mjs). Invariant: the last line is `N passed, N failed`, and the exit code is 0 if and only if something passed and nothing
+// failed. A suite over its time budget causes a warning only.
 
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,4 @@
-// A text about the content of each folder. tree.mjs makes docs/TREE.md of these texts. Invariant: every folder with files has a text, and
+// A text about the content of each folder. tree.mjs makes docs/TREE.md from these texts. Invariant: every folder with files has a text, and
 // every text has a folder; `npm run check` compares both.
 
 /** Maps a folder to its text. */

@@ -37,7 +37,7 @@ const WAYS = [
   { what: 'gate, NVMe/TCP', beside: { way: 0, key: 'nvme' } },
   { what: 'tgtd, iSCSI', beside: null },
   { what: 'gate, iSCSI', beside: { way: 3, key: null } },
-  // The whole of what tgtd does.
+  // rsiod and rssrv together do the whole work of tgtd.
   { what: 'gate, iSCSI, with rssrv', beside: { way: 3, key: 'iscsi' } },
 ] as const;
 

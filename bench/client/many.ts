@@ -82,7 +82,7 @@ function growth(cost: readonly number[], single: readonly number[]): number[] {
   return cost.map((one, round) => one / (single[round] ?? Number.NaN));
 }
 
-/** Each further connection costs the relay a receive and a send as well, so that its growth is the least that a client can have. */
+/** Each further connection also costs the relay a receive and a send. Therefore no client's cost can grow less than that of the relay. */
 function growthOfRelay(costs: ReadonlyMap<string, readonly number[]>): number[] {
   return growth(costs.get(RELAY_MANY) ?? [], costs.get(RELAY_SINGLE) ?? []);
 }

@@ -1,6 +1,6 @@
-// Loaded into rsiod before it starts (`NODE_OPTIONS=--import`): a client that connects to 127.0.0.1:10809 reaches the NBD frontend, as by its
-// Unix socket, and everything else is unchanged. Only the bench does this, because a gate is reached by TCP, and a Unix socket costs less
-// for each byte. Invariant: the NBD frontend's own code serves both kinds of connections.
+// Loaded into rsiod before it starts (`NODE_OPTIONS=--import`): a client that connects to 127.0.0.1:10809 reaches the NBD frontend, as if
+// it had connected to the Unix socket. Everything else is unchanged. Only the bench does this, because a gate is reached by TCP, and a Unix
+// socket costs less for each byte. Invariant: the NBD frontend's own code serves both kinds of connections.
 
 import { basename } from 'node:path';
 import { createServer, Server } from 'node:net';

@@ -1,6 +1,5 @@
-// The relay (native/relay.c) forwards NBD to one connection of a server, and does nothing else. The cost of the relay is therefore the
-// least that a client can cost. This file opens the connection with the handshake of the server's protocol. Invariant: the relay ends with
-// the bench.
+// The relay (native/relay.c) forwards NBD to one connection of a server, and does nothing else. Therefore no client can cost less than the
+// relay. This file opens the connection with the handshake of the server's protocol. Invariant: the relay ends with the bench.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';

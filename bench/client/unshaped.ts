@@ -1,5 +1,5 @@
-// The throughput of 1 MiB requests through the NBD socket of rsiod without a shaped link: with the bench's own load generator, which needs
-// the least CPU time, with fio and with nbdcopy. rssrv, rsiod and the load share the machine's cores.
+// The throughput of 1 MiB requests through the NBD socket of rsiod without a shaped link. The load comes from the bench's own generator,
+// which needs the least CPU time, from fio, and from nbdcopy. rssrv, rsiod and the load share the machine's cores.
 
 import { runWell } from '@rsio/test/support/programs/programs';
 import { LoadClient } from '../load/load-client.ts';

@@ -32,12 +32,12 @@ const WINDOW = { warmUpMs: 50, windowMs: 250 };
 interface Load {
   readonly title: string;
   readonly shape: Row;
-  /** Read-only handles need a look at the owner before each answer. */
+  /** True if the handle is read-only. The server then looks at the owner of the pool before each answer. */
   readonly isReadonly: boolean;
 }
 
 const [READS, READS_1] = [row('read', 8 * KIB, 32), row('read', 8 * KIB, 1)];
-/** The goal applies to these. The loads at depth 32 come first, so that the server has compiled its code. */
+/** The goal applies to these loads. The loads at depth 32 come first, so that the server has compiled its code. */
 const GOAL_LOADS: readonly Load[] = [READS, READS_1, row('write', 8 * KIB, 32), row('write', 8 * KIB, 1)].map((shape) => ({
   title: shape.title,
   shape,
@@ -61,7 +61,7 @@ interface Side {
   readonly host: Host;
 }
 
-/** A client that has opened the volume, and the processes of the server, which has made one for this client. */
+/** A client that has opened the volume, and all processes of the server, including the one that serves this client. */
 interface Opened extends Side {
   readonly client: LoadClient;
   readonly pids: readonly number[];
@@ -145,7 +145,7 @@ async function roundsOf({ shape }: Load, opened: ReadonlyMap<Kind, Opened>): Pro
   };
   for (const kind of KINDS) await window(kind, 0, WARM);
   for (let turn = 1; turn <= TURNS; turn++) {
-    // No server always follows the same server.
+    // The order alternates, so that no server always follows the same server.
     for (const kind of turn % 2 === 1 ? KINDS : KINDS.toReversed()) rounds[kind].push(await window(kind, turn, WINDOW));
   }
   return rounds;
@@ -162,7 +162,7 @@ function dropCache(file: string): void {
 
 function lineOf(load: Load, starts: readonly Start[]): Line {
   const rounds = (kind: Kind, some: readonly Start[]): readonly Measured[] => some.flatMap((start) => start.get(load)![kind]);
-  /** The median of the ratios of all rounds, with the least and the greatest such median of one start. */
+  /** The median of the ratios of all rounds; as bounds, the least and the greatest median of the rounds of a single start. */
   const ratio = (ours: Kind, value: (round: Measured) => number): Spread => {
     const of = (some: readonly Start[]): number => {
       const theirs = rounds('local', some).map(value);

@@ -46,7 +46,7 @@ export class FarmDisks {
     });
   }
 
-  /** Bytes that were read from all devices so far, and written to them. */
+  /** Bytes that were read from all devices, and bytes that were written to them, so far. */
   transferred(): { readonly read: number; readonly written: number } {
     const stats = this.devices.map((device) =>
       readFileSync(`/sys/block/${basename(device)}/stat`, 'utf8')
@@ -63,7 +63,7 @@ export class FarmDisks {
     await waitFor(() => processes().length === 0, ENDED_MS, 'The servers have ended');
     const over = losetup().filter(({ back }) => this.devices.includes(back));
     const ours = new Set([...this.devices, ...over.map(({ name }) => name)].map(deviceNumber));
-    // The kernel closes the last files of a process that has ended a little later.
+    // The kernel closes the last files of a process a little after the process has ended.
     const isUnmounted = async (): Promise<boolean> => {
       const mounts = (await mountTable()).filter(({ device }) => ours.has(device));
       return mounts.every(({ mountPoint }) => spawnSync('umount', [mountPoint]).status === 0);

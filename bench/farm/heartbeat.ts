@@ -1,5 +1,5 @@
 // What the heartbeats of shared pools cost two servers at rest, the owner of the pools and another owner: each looks at the record of each
-// pool, and posts its note, once a second. No client is there, and no pool has a volume. Invariant: both servers are measured at the same
+// pool, and posts its note, once a second. There are no clients, and no pool has a volume. Invariant: both servers are measured at the same
 // time, and reach each disk by a device of their own, as on two machines.
 
 import { rmSync } from 'node:fs';

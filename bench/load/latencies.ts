@@ -30,7 +30,7 @@ export class Latencies {
     }
   }
 
-  /** Upper end, in us, of the first step up to which at least the share `share` of all counts lies; 0 without counts. */
+  /** Upper end, in us, of the first step that, with all lower steps, has at least `share` of all counts; 0: there are no counts. */
   quantileUs(share: number): number {
     let left = share * this.total;
     if (left === 0) return 0;

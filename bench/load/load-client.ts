@@ -83,7 +83,7 @@ export class LoadClient {
     return LoadClient.adopt(await open(target, plan), kind, plan.cores, fileBytes, volumes, plan.dropped);
   }
 
-  /** Makes a client of open connections; each connection has opened all `volumes` volumes. */
+  /** Makes a client from open connections; each connection has opened all `volumes` volumes. */
   static async adopt(
     connections: readonly OpenConnection[],
     kind: Kind,
@@ -132,7 +132,7 @@ export class LoadClient {
     const begun = requests > 0 ? Promise.resolve() : this.event('begin', withinMs).then(() => undefined);
     const ended = this.event('end', withinMs).then(() => undefined);
     const done = this.event('done', withinMs).then((event) => event as LoadFigures & Event);
-    // A caller sees the failure in the promise that it awaits; the other promises must not end the bench as unhandled.
+    // A caller sees the failure in the promise that it awaits; rejections of the other promises must not end the bench as unhandled.
     for (const promise of [begun, ended, done]) promise.catch(() => undefined);
     this.child.stdin?.write(
       `${readPercent} ${order} ${blockBytes} ${depth} ${seed} ${warmUpMs} ${windowMs} ${requests} ${isChecked ? 1 : 0}\n`,

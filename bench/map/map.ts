@@ -1,7 +1,7 @@
-// The map of one I/O: what a READ and a WRITE cost the client beside the relay in C, through the NBD socket and the block device, at depth
-// 1 and 32: system calls, wake-ups, turns of the event loop, CPU time in the kernel and outside, bytes copied, and the functions that take
-// the time. All figures are of the client's processes alone. Each kind of figure has its own window, so that counting does not affect the
-// times.
+// The map of one I/O lists what a READ and a WRITE cost the client beside the relay in C, through the NBD socket and the block device, at
+// depth 1 and 32: system calls, wake-ups, turns of the event loop, CPU time in the kernel and outside, bytes copied, and the functions that
+// take the time. All figures cover the client's processes only. Each kind of figure has its own window, so that counting does not affect
+// the times.
 
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
@@ -118,7 +118,7 @@ export async function measureMap(context: SectionContext): Promise<SectionResult
   });
 }
 
-/** Calls `start`. The programs that `start` starts load the probe. */
+/** Calls `start`. Each program that `start` runs loads the probe. */
 async function withProbe<T>(folder: string, start: () => Promise<T>): Promise<T> {
   const before = process.env['NODE_OPTIONS'];
   const file = pathToFileURL(join(benchFolder(), 'dist/map/map-probe.js')).href;

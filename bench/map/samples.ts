@@ -1,6 +1,6 @@
 // Where the CPU time of processes goes while something runs: samples of `perf record`, sorted into a few kinds by symbol and file. The
-// kernel's own split of a process's time is useless here, because it attributes the receiving side of loopback, which runs inside a send,
-// to neither part.
+// kernel's own split of a process's time is useless here: on loopback, a send also runs the receiving side, and the kernel attributes this
+// time to neither part.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';

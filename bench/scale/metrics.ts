@@ -170,7 +170,7 @@ async function cpuOfAnswer(address: string, pids: readonly number[]): Promise<nu
   return Math.max(0, withAnswer - without);
 }
 
-/** CPU time in ms of the processes for one turn. */
+/** CPU time in ms that the processes use during one call of `turn`. */
 async function cpuMsOf(turns: number, turn: () => Promise<void>, pids: readonly number[]): Promise<number> {
   const before = cpuTimeOf(pids);
   for (let count = 0; count < turns; count++) await turn();

@@ -1,5 +1,6 @@
-// How long a thousand clients lose their server when it is killed and restarted: from the kill until the last client has a session again
-// with its volume open. The clients run in this process, each with its own address, and consist of rsiod's parts (returning-client.ts).
+// How long a thousand clients are without their server when it is killed and restarted: from the kill until the last client has a session
+// again with its volume open. The clients run in this process, each with its own address, and consist of rsiod's parts
+// (returning-client.ts).
 
 import { setTimeout as after } from 'node:timers/promises';
 import { RsError } from '@rsio/common/lib/errors';

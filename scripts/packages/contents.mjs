@@ -74,7 +74,7 @@ export const PRODUCTS = {
     formerly: [],
     recommends: ['logrotate', 'qemu-utils'],
     suggests: [
-      // The first two lines are for shared pools, the second one for shared pools in Ceph.
+      // The first line is for all shared pools, and the second line only for shared pools in Ceph.
       ...['mount', 'xfsprogs'],
       ...['ceph-common', 'python3-rados', 'python3-rbd', 'qemu-system-common', 'qemu-block-extra'],
       'rsio-client',

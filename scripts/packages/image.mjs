@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { imageFaults, ROOT_LABEL } from './image-check.mjs';
 
 const SUITE = 'trixie';
-/** Debian's keys. The apt of another system, or of a newer Debian, does not trust them by itself. */
+/** File with Debian's keys. The apt of another system, or of a newer Debian, does not trust these keys by itself. */
 const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
 /** Suites in each kind of Debian's repositories, by the label of the repository. */
 const SUITES = { Debian: [SUITE, `${SUITE}-updates`], 'Debian-Security': [`${SUITE}-security`] };
@@ -92,8 +92,8 @@ export function settingsOf(name, { version, epoch, architecture }) {
 
 /**
  * Hooks of mmdebstrap, in their order. `debs`: the files of the package and of the RSIO packages that it needs. No hook touches /tmp of the
- * root: there, mmdebstrap keeps the configuration by which its last calls of apt clean the root, and not this machine. mmdebstrap empties
- * /tmp itself.
+ * root, because mmdebstrap keeps a configuration there: with it, the last calls of apt clean the root, and not this machine. mmdebstrap
+ * empties /tmp itself.
  */
 function hooksOf(debs) {
   const files = debs.map((deb) => `"${deb}"`).join(' ');
@@ -137,8 +137,8 @@ export function packImage(name, release, debs, { work, folder, mirror }) {
 }
 
 /**
- * Makes an archive of the container, and removes the container. buildah's own archives have the times of their making. `layout`: a new
- * folder.
+ * Makes an archive of the container, and removes the container. buildah's own archives contain the times at which they were made.
+ * `layout`: a new folder.
  */
 export function packArchive(buildah, container, name, { version, epoch }, layout, file) {
   buildah('commit', '--timestamp', String(epoch), '--rm', '--format', 'oci', container, `oci:${layout}:${name}:${version}`);

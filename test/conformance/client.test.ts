@@ -22,8 +22,8 @@ const VERIFY_BYTES = 64 * 1024;
 const RESIDENT_MAX_BYTES = 512 * 1024 * 1024;
 const SHOWN_DEADLINE_MS = 20_000;
 /**
- * The dead times of the sections. Only cases about silence use the short time `usual`, because all scripted servers share this process and
- * may be slow. `well` is for the real server.
+ * Values of `dead` in the sections. Only cases about silence use the short time `usual`, because all scripted servers share this process
+ * and may be slow. `well` is for the real server.
  */
 const DEAD = { long: 'dead = 30s\n', usual: 'dead = 3s\n', well: '12s' };
 const FIRST_HOST = 30;

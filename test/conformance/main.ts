@@ -115,7 +115,7 @@ async function optionsOf(values: Values): Promise<TargetOptions> {
   };
 }
 
-/** Asks the server for the number of its namespace by discovery. Throws E_TIMEOUT if the server does not answer. */
+/** Asks the server by discovery for the number of its namespace. Throws E_TIMEOUT if the server does not answer. */
 async function askNamespaceid({ address, port }: { address: string; port: number }): Promise<number> {
   const socket = dgram.createSocket(isIP(address) === 6 ? 'udp6' : 'udp4');
   try {

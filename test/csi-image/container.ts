@@ -13,7 +13,7 @@ import { argsOf, mountsOf, readManifest } from '../support/scenes/csi-manifests.
 const START_MS = 30_000;
 const CONTAINER_MS = 1_800_000;
 const BUILDAH_MS = 300_000;
-/** What the node uses of the rights of a privileged container. Root of the machine of the test may not have all rights. */
+/** The rights that the node uses. A privileged container has all rights, but even root may lack some rights on the machine of the test. */
 const NODE_RIGHTS = ['CAP_SYS_ADMIN', 'CAP_DAC_OVERRIDE', 'CAP_MKNOD'];
 const NAMESPACES = ['pid', 'mount', 'network', 'ipc', 'uts'];
 
@@ -50,7 +50,7 @@ export class ImageStore {
 
 export interface ContainerPlace {
   readonly store: ImageStore;
-  /** Prefix of the command line of runc: the container gets the mounts of this place. */
+  /** Prefix of runc's command line. With this prefix, the container gets the mounts of this place. */
   readonly command: readonly string[];
   /** Folder for the state of the containers. */
   readonly folder: string;
@@ -89,7 +89,7 @@ export class CsiContainer {
     const running = start(first, rest, { timeoutMs: CONTAINER_MS });
     this.running = running;
     const died = running.ended.then(({ stdout, stderr }) => Promise.reject(new Error(`The container ended: ${stdout}${stderr}`)));
-    // After the start, end() looks at the result.
+    // Ignores a rejection after the start, because end() then looks at the result.
     died.catch(() => undefined);
     await Promise.race([waitFor(() => this.isReady(), START_MS, `The ${this.role} in the container is ready`), died]);
   }

@@ -1,6 +1,7 @@
 // `npm run csi-image`: the driver for Kubernetes through its image. Two containers have the arguments and folders of the manifests, beside a
-// real rssrv and rsiod on the host. A foreign client lives the life of a mounted volume. Under verified I/O on it, the container of the node
-// is killed and replaced. Invariants: the exit code is 0 if and only if there was no problem. No process, mount or container is left behind.
+// real rssrv and rsiod on the host. A foreign client takes a mounted volume from its creation to its removal. Under verified I/O on this
+// volume, the container of the node is killed and replaced. Invariants: the exit code is 0 if and only if there was no problem. No process,
+// mount or container is left behind.
 
 import { existsSync } from 'node:fs';
 import path from 'node:path';

@@ -1,5 +1,5 @@
 // The daemons of the drill: two servers with two pools each on file systems with reflink, a witness, and a client. Invariant: a fault is
-// over only when all daemons that the fault has ended run again.
+// over only when every daemon that it has ended is running again.
 
 import path from 'node:path';
 import { mkdirSync } from 'node:fs';

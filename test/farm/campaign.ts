@@ -1,6 +1,6 @@
 // The rounds of the farm drill: an event disturbs the owner of a pool, the loads must continue at another server, and the machine returns.
-// Invariant: a broken promise is a problem with a sentence. A pause that is longer than its goal is only reported, because times depend on
-// the machine.
+// Invariant: the problems have a sentence about each broken promise. A pause that is longer than its goal is only reported, because times
+// depend on the machine.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';

@@ -1,6 +1,6 @@
-// `npm run farm-drill`: a farm of three servers with two pools on Ceph, and four clients under verified load. In each round, the owner of a
-// pool is moved, killed, frozen, cut off or loses its power; campaign.ts has the expected behaviour. Invariants: the exit code is 0 if and
-// only if there was no problem. No process, mount, loop device or namespace is left behind.
+// `npm run farm-drill`: a farm of three servers with two pools on Ceph, and four clients under verified load. In each round, a pool is
+// moved, or its owner is killed, frozen or cut off, or loses its power; campaign.ts has the expected behaviour. Invariants: the exit code
+// is 0 if and only if there was no problem. No process, mount, loop device or namespace is left behind.
 
 import { randomInt } from 'node:crypto';
 import { cpSync, mkdirSync } from 'node:fs';

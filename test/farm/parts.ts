@@ -12,7 +12,7 @@ export interface Message {
 
 /** The parts of a pause, in ms. */
 export interface Parts {
-  /** The time until the last take-over began: the silence, and earlier takes that failed. */
+  /** The time until the last take-over began: the silence, and earlier take-overs that failed. */
   readonly silence: number;
   readonly fence: number;
   readonly mount: number;

@@ -54,8 +54,8 @@ interface Pause {
   readonly longestGapMs: number;
   readonly slowestReadMs: number;
   /**
-   * Longest time for which this process did not run. Load and proxies run in this process. The figures of pauses may therefore be too long
-   * by this time.
+   * Longest time for which this process did not run. Load and proxies run in this process. The reported pauses may therefore be too long
+   * by as much as this time.
    */
   readonly ownStallMs: number;
   readonly reads: number;

@@ -1,6 +1,6 @@
-// `npm run iscsi-suite`: runs the whole suite of libiscsi at an iSCSI gate with a mirror behind it, and at one whose paths to the server are
-// reset each second. gate-iscsi-suite.test.ts runs parts of it. Invariant: the exit code is 0 if and only if no test failed, and none was
-// skipped without being allowed to.
+// `npm run iscsi-suite`: runs the whole suite of libiscsi against an iSCSI gate with a mirror behind it, and against one whose paths to the
+// server are reset each second. gate-iscsi-suite.test.ts runs parts of the suite. Invariant: the exit code is 0 if and only if no test
+// failed, and only tests that may be skipped were skipped.
 
 import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';

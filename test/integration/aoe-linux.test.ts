@@ -17,7 +17,7 @@ const MIB = 1024 * 1024;
 const TAP = 'tap0';
 /** Rounds of the load that are expected after rsiod was killed. */
 const ROUNDS = 5;
-/** Writes 64 KiB with new content, and reads and compares it and the block before; all I/O bypasses the page cache. */
+/** Writes new content to a block of 64 KiB, then reads and compares this block and the previous one; all I/O bypasses the page cache. */
 const LOAD = `
 pattern() { yes "round $1" | head -c 65536; }
 holds() {

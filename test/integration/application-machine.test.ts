@@ -1,5 +1,6 @@
-// What an application has on a machine, for real: fsck and a file system on a loop device, an address, programs in a control group with children
-// that have left their session, and a stand-in of systemctl. What goes up comes down again, also when a stranger uses the mount.
+// The real parts of an application on a machine: a file system on a loop device with fsck, an address, programs in a control group whose
+// children have left their session, and a stand-in for systemctl. Every part that comes up goes down again, even if a stranger uses the
+// mount.
 
 import { existsSync, mkdirSync, readdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -81,7 +82,7 @@ it('programs, a file system and an address go up and down, and a second time', {
   needDevices(context);
   needPrograms(context, 'perl');
   context.skip(CGROUPS === undefined, 'needs control groups of version 2');
-  // The service leaves a child in a session of its own, which ignores SIGTERM.
+  // The service leaves a child that ignores SIGTERM and has its own session.
   const start = program('start', `setsid sh -c 'trap "" TERM; cd ${mount}; while :; do sleep 1; done' &\nexec sleep 1000`);
   const config = configOf({ kind: 'programs', start, stop: null }, { check: program('check', `test -d ${mount}/lost+found`) });
   expect(await step(config, 'state')).toEqual(DOWN);

@@ -12,7 +12,7 @@ import { waitFor } from '../support/programs/wait-for.ts';
 
 const WAIT_MS = 20_000;
 const BLOCK = 4096;
-/** Number of writes. With a limit of 10 IOPS, some of them wait for two minutes, even on a slow machine. */
+/** Number of writes. With a limit of 10 IOPS, some of these writes wait for two minutes, even on a slow machine. */
 const HELD = 1200;
 const hosts = useHosts();
 let host: Host;

@@ -363,7 +363,7 @@ it(
     });
     await host.rsconfigWell('-a', ...systems.map(({ name }) => name));
     for (const { name, block, mount } of systems) await devices.well('mkfs."$1" -q "$2"; mount "$2" "$3"', name, block, mount);
-    // Makes remains that another rsiod could have left behind: a loop device, and a mount whose process has ended.
+    // Makes leftovers like those of another rsiod: a loop device, and a mount whose process has ended.
     const [image, foreign] = [host.file('foreign.img'), scene.place('rforeign')];
     const foreignLoop = await devices.well(
       'truncate -s 1M "$1"; losetup --find --show "$1"; exec 3<>/dev/fuse; : > "$2"; mount -i -t fuse.rsio -o "$3" rsio:/elsewhere:a:b@0 "$2"',

@@ -211,7 +211,7 @@ const PARAMS: Readonly<Partial<Record<ControlMethodName, object>>> = {
   'await-volume': { namespace: 'osl', server: 'big-9' },
 };
 
-/** Methods whose answers keeper.test.ts, volume-notes.test.ts and the tests of rsiod's mirrors/ check. */
+/** Methods whose answers are checked by keeper.test.ts, volume-notes.test.ts and the tests of rsiod's mirrors/. */
 const ELSEWHERE = ['restart', 'stop', 'volume-note', 'volume-note-set', 'nodes-seen'];
 const isElsewhere = (method: string): boolean => ELSEWHERE.includes(method) || method.startsWith('mirror-');
 

@@ -1,5 +1,6 @@
-// The controller of the CSI driver with real daemons: a life of a volume at a real server, a stopped client beside Unpublish whose late
-// write is refused, and fifty creates during which the driver is killed. packages/csi/src/controller has the tests of all calls. Rules: G45.
+// The controller of the CSI driver with real daemons: the whole life of a volume at a real server, Unpublish for a stopped client, whose
+// late write is refused, and fifty creates during which the driver is killed. packages/csi/src/controller has the tests of all calls.
+// Rules: G45.
 
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs';

@@ -19,7 +19,7 @@ const MIB = 1 << 20;
 const SOON_MS = 30_000;
 const LONG_MS = 240_000;
 const SIZE = '320m';
-/** fio in the folder of the pod, which verifies what it reads. */
+/** Options of fio in the folder of the pod. fio verifies the data that it reads. */
 const FIO = [
   ...['--name=pod', '--rw=randwrite', '--bs=8k', '--direct=1', '--ioengine=libaio', '--iodepth=4', '--size=16m'],
   ...[
@@ -134,7 +134,7 @@ it('a driver that is killed with its mkfs leaves a volume that the next call com
   for (const fsType of ['ext4', 'xfs']) {
     const request = requestFor(scene, await volume(scene, fsType), fsType);
     const staged = driver.client.call('Node', 'NodeStageVolume', request).catch(() => 'failed');
-    // The kill finds mkfs at work, or, if mkfs is quick, completed or not begun. Each of these must be continued.
+    // The kill comes while mkfs works or, if mkfs is quick, before it begins or after it ends. The next call must continue in each case.
     const hunt = 'for try in $(seq 200); do pkill -KILL -f "^mkfs.$2 .*$1/dev/av0" && exit; sleep 0.02; done';
     await devices.devices.shell(hunt, devices.host.root, fsType);
     await driver.end('SIGKILL');

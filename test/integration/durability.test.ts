@@ -1,6 +1,6 @@
-// No acknowledged write is lost, with real processes: if the server is killed, replaced by another build or crashes with its machine, or if
-// its storage fails. fio verifies the data, and at the end the test checks every sector. Each case runs twice; `npm run restarts` runs many
-// more. Rules: G4, G5.
+// With real processes, no acknowledged write is lost if the server is killed, is replaced by another build or crashes with its machine, or
+// if its storage fails. fio verifies the data, and at the end the test checks every sector. Each case runs twice; `npm run restarts` runs
+// many more. Rules: G4, G5.
 
 import { expect, it } from 'vitest';
 import { OtherBuild } from '../support/drills/other-build.ts';

@@ -102,14 +102,14 @@ it('with the resource agent, Pacemaker decides who serves a pool, and no server 
   expect(await agent(second, 'start')).toEqual([0, '']);
   expect(await codes('monitor')).toEqual([7, 0, 7]);
   expect(await agent(second, 'start')).toEqual([0, '']);
-  // A start on another server while the pool is served is a move.
+  // If a server serves the pool, a start on another server moves the pool.
   expect(await agent(third, 'start')).toEqual([0, '']);
   expect(await codes('monitor')).toEqual([7, 7, 0]);
   await third.rsadmWell('volume', 'create', 'db', '--size', '1m', '--pool', 'fast');
   await third.kill('rssrv');
   expect(await agent(third, 'monitor')).toEqual([7, '']);
   expect(await agent(first, 'start')).toEqual([0, '']);
-  // The server owns the pool from the record on, and opens its volumes afterwards.
+  // The server owns the pool as soon as the record says so, and opens the volumes of the pool afterwards.
   await waitFor(async () => (await first.rsadmWell('volume', 'list')).includes('db@0'), 10_000, 'The volumes are served');
   await farm.revive(third);
   expect(await codes('monitor')).toEqual([0, 7, 7]);

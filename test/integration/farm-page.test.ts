@@ -31,9 +31,9 @@ const [DISK, WRONG_DISK] = ['/dev/disk/by-id/wwn-0x5000c500a1b2c3d4', '/dev/disk
 const POWER_OFF = '/usr/local/sbin/power-off';
 const DRILL_MS = 300_000;
 const JUDGED_IOS = 100;
-/** Commands that can be given again: those that only show something, and moves, because a slow server may not be seen for a moment. */
+/** Commands that can be repeated: those that only show something, and moves, because a slow server may be unseen for a moment. */
 const REPEATABLE = /^(?:rsadm (?:farm|pool move|volume list)|rsconfig events|rsslogcat)\b/;
-/** How systemd and apt are played: rssrv runs under the root of its host. */
+/** Stand-ins for systemd, apt and the editor; rssrv runs under the root of its host. */
 const STUBS = {
   systemctl: `PID=$RSIO_ROOT/run/rsio/rssrv/pid
     case $1 in
@@ -55,7 +55,7 @@ interface Failure {
 const big = (farm: FarmScene, name: string): Host => farm.servers[farm.names.indexOf(name)]!;
 const dies = (farm: FarmScene, name: string): void => farm.signal(big(farm, name), 'SIGKILL');
 
-/** What happens to big-9, which serves the pool; with a fence command. */
+/** Failures of a farm on a disk, with a fence command; big-9 serves the pool. */
 const ON_FILES: Readonly<Record<string, Failure>> = {
   'A server dies, and comes back': { happens: (farm) => dies(farm, 'big-9') },
   'A server stands still': { happens: (farm) => farm.signal(big(farm, 'big-9'), 'SIGSTOP') },
@@ -89,7 +89,7 @@ const ON_FILES: Readonly<Record<string, Failure>> = {
       expect(spawnSync('mkfs.ext4', ['-q', disk]).status).toBe(0);
     },
   },
-  // Afterwards, the pool is no shared pool any more.
+  // Afterwards, the pool is no longer a shared pool.
   'The header of the disk is damaged': {
     happens: (farm) => {
       const disk = openSync(diskOf(farm), 'r+');
@@ -115,7 +115,7 @@ function addressOf(farm: FarmScene, name: string): string {
   return /^address *= *(\S+)/m.exec(readFileSync(big(farm, name).rssrvPaths.configFile, 'utf8'))?.[1] ?? '';
 }
 
-/** Makes the kernel refuse everything that is sent to an address, and removes that again. */
+/** `add`: makes the kernel refuse all packets to this address; `del`: ends this refusal. */
 function isolate(what: 'add' | 'del', address: string): void {
   expect(spawnSync('ip', ['route', what, 'prohibit', `${address}/32`, 'table', 'local'], { encoding: 'utf8' }).stderr).toBe('');
 }
@@ -143,7 +143,7 @@ class Page {
 
   static async open(farm: FarmScene): Promise<Page> {
     const { holder } = farm;
-    // No server is as silent as that, even on a busy machine.
+    // No server is silent for that long, even on a busy machine.
     for (const server of farm.servers) await server.rsadmWell('pool', 'set', 'fast', `take-over-after=${TAKE_OVER_AFTER}`);
     await (await farm.served('fast')).rsadmWell('volume', 'create', 'oracle', '--size', '16m');
     await waitFor(async () => (await holder.rsconfig('-q')).stdout.includes('oracle'), SHOWN_MS, 'The client sees the volume');
@@ -158,7 +158,7 @@ class Page {
     const { farm, judge } = this;
     for (const server of farm.servers) if (server.processes().length === 0) await farm.revive(server);
     if ((await farm.served('fast')) !== big(farm, 'big-9')) {
-      // A server that has just started is not seen by the others yet.
+      // The other servers do not yet see a server that has just started.
       const moves = async (): Promise<boolean> => (await big(farm, 'big-8').rsadm('pool', 'move', 'fast', '--to', 'big-9')).code === 0;
       await waitFor(moves, SHOWN_MS, 'The pool moves to big-9');
     }
@@ -193,7 +193,7 @@ class Page {
     const name = prompt.slice(0, -1);
     const shell = this.shells.get(name);
     expect(shell, `${prompt} ${command}`).toBeDefined();
-    // A line that is too long for the page goes on in the next one, after two spaces.
+    // A line that is too long for the page continues in the next line, after two spaces.
     const wanted = this.masked((output ?? '').replaceAll(/\n {2}(?=\S)/g, ' '));
     let printed = '';
     const isPrinted = async (): Promise<boolean> => {

@@ -1,4 +1,4 @@
-// A server that takes a shared pool is killed right after each of its steps, on files, or is frozen there and resumed later, on Ceph RBD.
+// On files, a server that takes a shared pool is killed right after each of its steps. On Ceph RBD, it is frozen there and resumed later.
 // Another server must then take the pool, and fence both earlier servers. test/support/drills/farm-drill.ts has the invariants of the data.
 // Rules: F4.
 
@@ -22,7 +22,7 @@ const NOTICES = /^Pool fast(: (?!.* is fenced$)| is no longer owned by this serv
 
 const hosts = useHosts('file');
 
-/** Makes every server that starts from now on stop after each step for which the folder has a file. */
+/** Makes a folder. Every server that starts afterwards stops after each step for which this folder has a file. */
 function stopsFolder(): string {
   const folder = path.join(hosts.host().root, 'stops');
   mkdirSync(folder);

@@ -1,5 +1,5 @@
 // A fence that cannot be proven: the pool waits, and every view shows this wait, its reason (or the command that shows the reason) and its
-// remedy. When the fence succeeds, the pool is served, I/O continues, and all views are without complaint again. Rules: F4.
+// remedy. When the fence succeeds, the pool is served, I/O continues, and no view complains any longer. Rules: F4.
 
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
@@ -150,7 +150,7 @@ it('a fence that is not proven shows in every view, and the pool is served when 
     await shows(
       looks.get(taker)!,
       {
-        // Between the fence and the mount, the pool may have been seen as not here.
+        // Between the fence and the mount, the server may have seen the pool as `not here`.
         events: ' -> ready',
         metrics: 'rsio_server_shared_pool_served{pool="fast"} 1',
         log: `Pool fast: ${dead}, generation ${generation}, is fenced`,

@@ -79,7 +79,7 @@ it('a pool whose mount has a copy in another mount namespace does not move, and 
     stderr: expect.stringMatching(`; process ${copy.pid} \\(sleep\\) has a copy of its mount: end`),
   });
   expect(await farm.served('fast')).toBe(owner);
-  // A copy that is gone soon does not hinder the move: a program that starts in its own mount namespace has one for a moment.
+  // A short-lived copy does not hinder the move. A program that starts in its own mount namespace has such a copy for a moment.
   setTimeout(() => copy.kill('SIGKILL'), GONE_SOON_MS);
   expect(await owner.rsadmWell('pool', 'move', 'fast', '--to', to)).toContain(`fast is served by ${to}`);
   await ended;

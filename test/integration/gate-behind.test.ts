@@ -1,5 +1,5 @@
 // What lies behind a gate: a mirror that loses a server, and a shared pool that moves to another server, while a raw host writes and reads. The
-// host sees neither an error nor an old block, and the record of the gate goes along with the pool. Rules: D2, G33, G39, G40.
+// host sees neither an error nor an old block, and the record of the gate moves with the pool. Rules: D2, G33, G39, G40.
 
 import { tmpdir } from 'node:os';
 import { needPrograms } from '@rsio/common/testing/needs';
@@ -42,7 +42,7 @@ async function login(port: number, nqn: string): Promise<{ readonly admin: Socke
   return both;
 }
 
-/** Writes block after block, as a host does that repeats what was interrupted, and reads each back. */
+/** Writes one block after the other and reads each block back. Repeats interrupted commands, as a host does. */
 class Writer {
   rounds = 0;
   private isOver = false;

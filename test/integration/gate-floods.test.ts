@@ -1,5 +1,5 @@
-// A real rsiod under floods of logins, and with a host that takes all that it may and reads nothing: its hosts write and read on, a new host
-// gets in at its first attempt, and neither connections nor memory grow without a bound. Rules: G47.
+// A real rsiod under floods of logins, and with a host that uses all that it may use and reads no answers: the other hosts continue to
+// write and read, a new host gets in at its first attempt, and neither connections nor memory grow without a bound. Rules: G47.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { beforeAll, expect, it } from 'vitest';
@@ -19,7 +19,7 @@ const BLOCK = 4096;
 const [FLOOD, COUNT, ROUNDS] = ['127.0.0.7', 100, 2];
 const GREEDY = 'iqn.2026-01.org.example:greedy';
 const READ_BYTES = 256 * 1024;
-/** What rsiod may have in addition to what it had before: data and answers of a greedy host, pooled memory, and what Node has not freed. */
+/** Permitted growth of rsiod's memory: data and answers of a greedy host, pooled memory, and memory that Node has not freed. */
 const GROWTH_MAX_KIB = 300 * 1024;
 
 const hosts = useHosts('file');

@@ -36,7 +36,7 @@ function block(text: string): Buffer {
   return Buffer.alloc(BLOCK, text);
 }
 
-/** Orders the volume to the gate, as a host does when it uses another path, and waits until it is there. */
+/** Orders the volume to move to the gate, as a host does when it uses another path, and waits until the volume is there. */
 async function moved(host: SocketInitiator, to: GateIndex): Promise<void> {
   await waitFor(
     async () => {

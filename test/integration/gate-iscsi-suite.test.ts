@@ -1,5 +1,5 @@
-// Parts of the suite of libiscsi at gates with something unsteady behind them: a mirror, and paths that are reset each second. Initiators see
-// no error. `npm run iscsi-suite` runs all of the suite. Rules: G40.
+// Runs parts of the suite of libiscsi against gates with something unsteady behind them: a mirror, and paths that are reset each second.
+// Initiators see no error. `npm run iscsi-suite` runs the whole suite. Rules: G40.
 
 import { expect, it } from 'vitest';
 import { needPrograms } from '@rsio/common/testing/needs';
@@ -7,7 +7,7 @@ import { useHosts } from '../support/hosts/hosts.ts';
 import { cutSite, mirrorSite, runSuite } from '../support/scenes/iscsi-suite.ts';
 
 const SUITE_MS = 240_000;
-/** Those that take little time: writes of all sizes, copies that the gate makes, data in parts, and commands that are aborted. */
+/** Tests that take little time: writes of all sizes, copies that the gate makes, data in parts, and commands that are aborted. */
 const TESTS = ['SCSI.Write16', 'SCSI.ExtendedCopy', 'iSCSI.iSCSIResiduals', 'iSCSI.iSCSITMF'];
 
 const hosts = useHosts();

@@ -1,5 +1,5 @@
-// An iSCSI gate of a real rsiod: the suite of libiscsi, QEMU's initiator, and a raw host that sees the same data as an NBD client, a server that
-// dies, and rsiod that stands still, is killed, or loses the gate by a reload. Rules: D1, G40.
+// An iSCSI gate of a real rsiod, used by the suite of libiscsi, by QEMU's initiator, and by a raw host that sees the same data as an NBD
+// client. A server dies, and rsiod stands still, is killed, or loses the gate by a reload. Rules: D1, G40.
 
 import { writeFileSync } from 'node:fs';
 import { beforeAll, expect, it } from 'vitest';
@@ -143,7 +143,7 @@ it('after rsiod has stood still, what had arrived before is not executed, and a 
   for (const host of [first, second]) expect(await host.writeBlock(0, block('A'))).toMatchObject({ status: 0 });
   const { pid } = await client.call('daemon', {});
   process.kill(pid, 'SIGSTOP');
-  // B lies in the first path. The host gives the path up, and sends B and then C over the second one.
+  // B waits unread in the first path. The host gives this path up, and sends B and then C over the second path.
   first.write(first.writeCommand(0, block('B')));
   second.write(Buffer.concat([second.writeCommand(0, block('B')), second.writeCommand(0, block('C'))]));
   await new Promise((resolve) => setTimeout(resolve, GATE_GAP_MS + 500));

@@ -24,10 +24,10 @@ const WAIT_MS = 30_000;
 /** A round waits until the host gives the path up, and until ten seconds have passed since the last switch. */
 const ROUND_MS = 90_000;
 const KEEP_ALIVE_SECONDS = GATE_KEEP_ALIVE_MIN_MS / 1000;
-/** Block of the volume behind the places of the load. */
+/** Number of a block of the volume beyond the blocks that the load uses. */
 const MARK = 2048;
 const SECTORS = BLOCK_BYTES / 512;
-/** Status of a host that another one's reservation locks out, with Do Not Retry. */
+/** Status for a host that the reservation of another host locks out, with Do Not Retry. */
 const RESERVATION_CONFLICT = 0x4083;
 
 const hosts = useHosts('file');
@@ -80,7 +80,7 @@ function refuse(proxy: ChaosProxy): void {
   proxy.cut();
 }
 
-/** Takes the volume from a gate by what `action` does, and waits until the load goes on at the other one. */
+/** Takes the volume from a gate by a call of `action`, and waits until the load continues at the other gate. */
 async function moves(load: VerifiedLoad, to: GateIndex, what: string, action: () => Promise<void> | void): Promise<void> {
   const startMs = performance.now();
   await action();
@@ -101,7 +101,7 @@ it('a host that reaches the standby alone reads its partitions there, so that th
   await pair.isIn(1, 'active');
   await connect(0);
   await linux.pathsLive(2);
-  // The host then uses each path that it takes for optimized, also one of which it has not heard lately.
+  // The host then uses each path that it regards as optimized, even a path about which it has heard nothing lately.
   await linux.run('echo round-robin > /sys/class/nvme-subsystem/nvme-subsys0/iopolicy');
   await hostSees('non-optimized', 'optimized');
 });

@@ -28,7 +28,7 @@ const ROUND_MS = 60_000;
 const MIB = 1024 * 1024;
 const KEEP_ALIVE_SECONDS = GATE_KEEP_ALIVE_MIN_MS / 1000;
 const HOST_NQN = 'nqn.2014-08.org.nvmexpress:uuid:11111111-2222-3333-4444-555555555555';
-/** Block of the volume behind the places of the load. */
+/** Number of a block of the volume beyond the blocks that the load uses. */
 const MARK = (8 * MIB) / 4096;
 
 const hosts = useHosts('file');

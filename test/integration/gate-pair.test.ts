@@ -1,5 +1,5 @@
 // Two gates on two machines for one volume, with a raw host that has a path to each: the host sees one namespace, and the states of both paths.
-// One gate stands still, is killed, loses its paths to the server, or another client of the volume is in the way. Rules: D1, D2, D3, G41.
+// One gate stands still, is killed or loses its paths to the server, or another client of the volume is in the way. Rules: D1, D2, D3, G41.
 
 import { beforeAll, expect, it } from 'vitest';
 import { needPrograms } from '@rsio/common/testing/needs';
@@ -51,7 +51,7 @@ function block(text: string): Buffer {
   return Buffer.alloc(BLOCK, text);
 }
 
-/** Writes as a host does: a command that must use another path is repeated until it is answered well. */
+/** Writes as a host does: it repeats a command that must use another path until the command succeeds. */
 async function written(path: { readonly io: SocketHost }, text: string): Promise<void> {
   const endMs = Date.now() + WAIT_MS;
   for (let cid = 100; ; cid++) {
@@ -124,7 +124,7 @@ it('the machine of the active gate dies, and the other gate goes on; then it com
   await pair.gates[1].kill('rsiod');
   await written(first, 'F');
   await pair.gates[1].start('rsiod');
-  // A host that comes back removes the namespaces that it does not find, and fails what is refused for good.
+  // A host that comes back removes each namespace that it does not find, and fails each command that is refused for good.
   expect(await stateAt((await login(1)).admin)).toBe(NON_OPTIMIZED);
   await pair.isIn(1, 'standby');
   expect((await first.io.readBlock(60, 0, BLOCK)).equals(block('F'))).toBe(true);

@@ -1,5 +1,5 @@
-// A gate of a real rsiod that requires TLS: a host with a key made by rsconfig, openssl as another TLS implementation, plain hosts, and rsiod
-// that stands still with a write unread. Rules: D1, G43.
+// A gate of a real rsiod that requires TLS: a host with a key made by rsconfig, openssl as another TLS implementation, plain hosts, and an
+// rsiod that stands still before it has read a write. Rules: D1, G43.
 
 import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';

@@ -1,5 +1,5 @@
-// A gate of a real rsiod, used by a raw NVMe/TCP host: the same data as over NBD, paths that fail, a server that dies, rsiod that stands
-// still, is killed, or loses the gate by a reload. Rules: D1, G40.
+// A gate of a real rsiod, used by a raw NVMe/TCP host: the same data as over NBD, paths that fail, a server that dies, and an rsiod that
+// stands still, is killed, or loses the gate by a reload. Rules: D1, G40.
 
 import { appendFileSync } from 'node:fs';
 import { beforeAll, expect, it } from 'vitest';
@@ -112,7 +112,7 @@ it('after rsiod has stood still, what had arrived before is not executed, and a 
   expect(await first.io.writeBlock(5, 0, block('A'))).toBe(0);
   const { pid } = await client.call('daemon', {});
   process.kill(pid, 'SIGSTOP');
-  // B lies in the first path. The host gives the path up, and sends B and then C over the second one.
+  // B waits unread in the first path. The host gives this path up, and sends B and then C over the second path.
   first.io.write(write(6, block('B')));
   second.io.write(Buffer.concat([write(6, block('B')), write(7, block('C'))]));
   await new Promise((resolve) => setTimeout(resolve, GATE_GAP_MS + 500));

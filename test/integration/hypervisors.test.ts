@@ -1,6 +1,6 @@
-// The commands of docs/HYPERVISORS.md, against a real server and client: qemu over the NBD socket while rsiod is killed and started, the XML of
-// libvirt against libvirt's schema, and the playbook of Ansible. Tests that lack a program are skipped. The plugin for Proxmox VE has
-// proxmox.test.ts.
+// The commands of docs/HYPERVISORS.md, against a real server and client: qemu over the NBD socket while rsiod is killed and started, the
+// XML of libvirt against libvirt's schema, and the playbook of Ansible. Tests that lack a program are skipped. proxmox.test.ts tests the
+// plugin for Proxmox VE.
 
 import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -44,7 +44,7 @@ async function begin(context: Parameters<typeof reflinkDisk>[2]): Promise<readon
   return [itsServer, itsClient];
 }
 
-/** The lines of the page that begin with a program, whole, with the socket of this host. */
+/** The commands of the page that begin with this program, each joined to one line, with the socket of this host. */
 function linesOf(program: string): string[] {
   const joined = PAGE.replaceAll(/ \\\n\s+/g, ' ');
   return joined
@@ -77,7 +77,7 @@ it('qemu with reconnect-delay waits while rsiod is killed and started', { timeou
   const [line = ''] = linesOf('qemu-io');
   const options = /--image-opts (\S+)/.exec(line)?.[1] ?? '';
   await client.rsconfigWell('-a', 'guest1');
-  // rsiod is away while qemu-io sleeps, and still when it goes on to write.
+  // rsiod is down while qemu-io sleeps, and is still down when qemu-io begins to write again.
   const commands = ['write -P 1 0 1M', 'flush', 'sleep 2000', 'write -P 2 1M 1M', 'flush', 'read -P 1 0 1M', 'read -P 2 1M 1M'];
   const given = commands.flatMap((command) => ['-c', command]);
   const io = start('stdbuf', ['-oL', 'qemu-io', '--image-opts', options, ...given], { timeoutMs: WAIT_MS });

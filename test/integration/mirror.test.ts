@@ -48,7 +48,7 @@ beforeEach(async (context) => {
   await client.pathsUp(3, SOON_MS);
   await client.rsconfig('-d', '--force');
   const isGone = async (): Promise<boolean> => (await client.call('mirrors', { namespace: null })).mirrors.length === 0;
-  // Both are by force: the detach does not wait for servers that have just come back, and the last test may have left a holder.
+  // Both commands have --force: the detach does not wait for servers that have just come back, and the last test may have left a holder.
   await waitFor(
     async () => {
       if (!(await isGone())) await client.rsconfigWell('mirror', 'remove', 'db', '--volumes', '--force');
@@ -239,7 +239,7 @@ it('a client that ends or is killed attaches its mirror again, and another one n
   await client.rsconfigWell('-a', 'db');
 });
 
-// Regression: the next client settled the replicas from the first one, although it had lost the write.
+// Regression: the next client settled the replicas from the first replica, although this replica had lost the write.
 it('a write that one server has lost with its page cache is not reverted on the other one by the next client', {
   timeout: 300_000,
 }, async () => {

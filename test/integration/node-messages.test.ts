@@ -1,5 +1,5 @@
-// Two nodes that coordinate through their servers, with real daemons: a message arrives once, also through one server alone; a node drain of
-// rsapp is an event, and both are heard by wait-event, which misses nothing between two calls.
+// Two nodes that coordinate through their servers, with real daemons: a message arrives once, even through one server alone, and a node
+// drain of rsapp is an event. wait-event reports messages and events, and misses nothing between two calls.
 
 import { beforeAll, expect, it } from 'vitest';
 import { isProgramThere, needPrograms } from '@rsio/common/testing/needs';

@@ -156,7 +156,7 @@ it('a template and its linked clones, which need the template no longer', { time
   await nbd.flush();
   nbd.close();
   expect(await first.call('create_base', STORAGE, BASIC, 'vm-200-disk-1')).toBe('base-200-disk-1');
-  // The call is repeated by an administrator whose node crashed within it.
+  // An administrator whose node crashed during the call repeats the call.
   expect(await first.call('create_base', STORAGE, BASIC, 'vm-200-disk-1')).toBe('base-200-disk-1');
   expect(await second.call('clone_image', BASIC, STORAGE, 'base-200-disk-1', 201, null)).toBe('vm-201-disk-0');
   await first.call('free_image', STORAGE, BASIC, 'base-200-disk-1', 1, 'raw');

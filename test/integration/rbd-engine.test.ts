@@ -43,7 +43,7 @@ describe('a pool on Ceph RBD', () => {
   beforeAll(async () => {
     if (missing !== null) return;
     cluster = await CephCluster.start();
-    // A section of the Ceph user, whose settings the settings of the daemon must override.
+    // A section of the Ceph user. The settings of the daemon must override the settings of this section.
     appendFileSync(cluster.conf, '[client.admin]\nrbd_skip_partial_discard = true\ndebug_ms = 0/0\n');
     await create(cluster, IMAGE);
   }, LIMIT_MS);
@@ -262,7 +262,7 @@ describe('a pool on Ceph RBD', () => {
     const [ended = '', alive = ''] = devices;
     const use = useOf(ended);
     await engine('big-9').clear();
-    // The kernel may give the loop device to another program at once, so that nothing is written to it.
+    // The test writes nothing to the ended loop device, because the kernel may give it to another program at once.
     expect(useOf(ended)).not.toBe(use);
     expect(await write(alive, 0, 'alive')).toBe(true);
     const folder = path.join(cluster.folder, 'big-8', 'client');

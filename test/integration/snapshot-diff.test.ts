@@ -116,7 +116,7 @@ it.for(['xfs', 'btrfs'] as const)('a fragmented file on %s', { timeout: TEST_MS 
   closeSync(second);
   expect(missed(readFileSync(before), readFileSync(after), ranges)).toEqual([]);
   expect(parts).toBeGreaterThan(1);
-  // btrfs only reports whole extents as shared or not.
+  // btrfs only reports for whole extents whether they are shared.
   expect(bytesIn(ranges)).toBeLessThan((kind === 'xfs' ? 1 : 20) * (written.size + 16) * BLOCK);
 });
 

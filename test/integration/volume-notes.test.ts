@@ -1,5 +1,5 @@
-// Notes at volumes with real daemons, for a volume of a pool and for a mirror: the holder alone writes, others read, the note outlives its
-// hold and kills; and servers say for how long they have seen no path of a node. A mirror that another client has taken is not attached
+// Notes at volumes with real daemons, for a volume of a pool and for a mirror: only the holder writes, others read, and the note outlives
+// its hold and kills. Servers say for how long they have seen no path of a node. A mirror that another client has taken is not attached
 // again after a kill of rsiod.
 
 import { beforeAll, expect, it } from 'vitest';

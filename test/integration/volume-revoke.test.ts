@@ -78,7 +78,7 @@ function signal(host: Host, name: 'SIGSTOP' | 'SIGCONT'): void {
   for (const pid of host.processes()) process.kill(pid, name);
 }
 
-/** Waits until the client has no volume any more, and its I/O has failed. */
+/** Waits until the client no longer has the volume, and its I/O has failed. */
 async function loses(host: Host, writer: StampedWriter): Promise<void> {
   expect(await writer.ended).not.toEqual([]);
   await waitFor(async () => (await host.call('local', {})).attachments.length === 0, SOON_MS, 'The client has lost the volume');

@@ -25,7 +25,7 @@ beforeEach(() => {
 
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-/** Writes the program in place of rsadm. `farm` and `other` are shell commands: for the command farm, and for all other commands. */
+/** Writes the program in place of rsadm. `farm`: shell command that runs for the command farm. `other`: for all other commands. */
 function program(farm: string, other: string): void {
   const rsadm = path.join(folder, 'rsadm');
   writeFileSync(rsadm, `#!/bin/sh\ncase $1 in farm) ${farm} ;; *) echo "$*" >>'${folder}/calls'; ${other} ;; esac\n`);

@@ -22,7 +22,7 @@ function read(name: string): string {
   return readFileSync(`${PROJECT}${name}`, 'utf8');
 }
 
-/** Returns the metrics that an expression uses and the daemons do not have. */
+/** Returns the metrics in an expression that no daemon has. */
 function unknownIn(expression: string): string[] {
   const names = expression.match(/\brsio_[a-z_]+/g) ?? [];
   return names.filter((name) => {
@@ -31,7 +31,7 @@ function unknownIn(expression: string): string[] {
   });
 }
 
-/** Returns the labels that an expression or a legend uses and no metric of the expression has. */
+/** Returns the labels in an expression or a legend that no metric of the expression has. */
 function strangeLabelsIn(expression: string, legend = ''): string[] {
   const names = (expression.match(/\brsio_[a-z_]+/g) ?? []).map((name) =>
     Object.hasOwn(METRICS, name) ? name : name.replace(HISTOGRAM_SUFFIX, ''),

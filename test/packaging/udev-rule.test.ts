@@ -19,7 +19,7 @@ beforeEach(() => {
 
 afterEach(() => removeFolder(folder));
 
-/** Returns the name that the rule gives to a loop device; an empty text: the rule gives it no name. */
+/** Returns the name that the rule gives to a loop device, or an empty text if the rule gives it no name. */
 function aliasOf(backingFile: string, device: string): string {
   const [, quoted = ''] = /^PROGRAM=="\/bin\/sh -c '(.*)' sh \$attr\{loop\/backing_file\} \$devnode"/m.exec(RULE) ?? [];
   expect(quoted).not.toBe('');

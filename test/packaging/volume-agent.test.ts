@@ -20,7 +20,7 @@ beforeEach(() => {
 
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-/** Writes the program in place of rsconfig. `other`: a shell command for all commands but -l. */
+/** Writes the program in place of rsconfig. `other`: shell command that runs for every option except -l. */
 function program(other: string): void {
   const file = path.join(folder, 'rsconfig');
   writeFileSync(file, `#!/bin/sh\ncase $1 in -l) cat '${folder}/answer' ;; *) echo "$*" >>'${folder}/calls'; ${other} ;; esac\n`);

@@ -1,6 +1,6 @@
-// PostgreSQL as an application of three nodes: its programs, its section in rscltcfg, and what rsapp says about it. The moving address is in a
-// network of its own, so that a node without servers can still be reached by the clients of the database. Invariant: while a node has the
-// application, no other machine has its mount or its address, or it gets rid of them within a time limit.
+// PostgreSQL as an application of three nodes: its programs, its section in rscltcfg, and what rsapp says about it. The moving address is
+// in a network of its own, so that a node without servers can still be reached by the clients of the database. Invariant: while a node has
+// the application, every other machine lacks the mount and the address of the application, or drops them within a time limit.
 
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -88,7 +88,7 @@ export class Application {
     return applications.find(({ name }) => name === APPLICATION)!;
   }
 
-  /** Waits until all nodes agree that one node runs it, and only this node has its mount and its address. Returns this node. */
+  /** Waits until all nodes agree which node runs the application, and only this node has the mount and the address. Returns this node. */
   async settled(): Promise<ClientMachine> {
     let said = '';
     const only = async (): Promise<ClientMachine | null> => {
@@ -132,7 +132,7 @@ function programs(client: ClientMachine, { bin, work }: Database): Readonly<Reco
   const [data, run, broken] = [`${work}/mnt/pg`, `${work}/run`, brokenFile(client)];
   const options = `-p ${PORT} -k ${run} -c listen_addresses='*' -c cluster_name=${client.name}`;
   return {
-    // Another machine has left the file with its process id, which can be that of a living process here.
+    // Another machine has left the file with a process id, which may belong to a living process here.
     start: `test -e ${broken} && exit 1\nrm -f ${data}/postmaster.pid\nexec ${PREFIX} ${bin}/postgres -D ${data} ${options} >> ${run}/service-log 2>&1`,
     stop: `exec ${PREFIX} ${bin}/pg_ctl -s -w -m fast -D ${data} stop`,
     check: `test -e ${broken} && exit 1\nexec ${PREFIX} ${bin}/psql -qtAX -h ${run} -p ${PORT} -d bench -c 'insert into beats default values'`,
@@ -147,7 +147,7 @@ function mountOf({ work }: Database): string {
   return path.join(work, 'mnt');
 }
 
-/** What the machine has of the application; empty: nothing. */
+/** Returns the mount and the address of the application that this machine has; empty: it has neither. */
 async function tracesOf({ client, database }: Place): Promise<string> {
   const mounts = client.devices.mounts().filter((place) => place === mountOf(database));
   const isHere = (await client.machine.ip('-o', 'address', 'show', 'dev', CARD)).includes(` ${ADDRESS}/`);

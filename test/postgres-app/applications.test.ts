@@ -1,7 +1,7 @@
 // An application that moves between three nodes with real daemons, on a mirror with a witness. Its service appends lines to the volume and
 // reports each one (app-writer.ts). It is moved; its node is killed, frozen and thawed; it breaks on one node and on all; rsiod hangs; and a
-// server dies together with a node. Invariant of all tests together, which the last one compares: the volume has every reported line, and none was
-// reported twice. Rules: G46.
+// server dies together with a node. Invariant of all tests together, which the last test checks: the volume has every reported line, and
+// no line was reported twice. Rules: G46.
 
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -19,7 +19,7 @@ import { waitFor } from '../support/programs/wait-for.ts';
 import { AppSite, CGROUPS, kill, removeAppGroups } from '../support/scenes/app-site.ts';
 
 const NODES = ['a', 'b', 'c'];
-/** The volumes of the two applications. The second one runs only while two nodes fail at once. */
+/** The volumes of the two applications. The second application runs only in the test in which two nodes fail at once. */
 const VOLUMES = { log: 'db', two: 'dc' } as const;
 type App = keyof typeof VOLUMES;
 const SIZE = 8 * 1024 * 1024;
@@ -69,7 +69,7 @@ async function viewAt(node: string, app: App = 'log'): Promise<ApplicationView> 
   return applications.find(({ name }) => name === app)!;
 }
 
-/** Resolves with the node of which the application says that it runs there, when lines of it are reported. */
+/** Resolves with the node that says that it runs the application, once this node reports lines. */
 function runs(...nodes: string[]): Promise<string> {
   return runsOf('log', nodes);
 }
@@ -115,7 +115,7 @@ function broken(node: string): string {
   return site.node(node).file('app/broken');
 }
 
-/** Stops the application, and compares what it has reported with the volume. */
+/** Stops the application, and compares the lines that it has reported with the volume. */
 async function compared(at: string, app: App = 'log'): Promise<void> {
   const volume = VOLUMES[app];
   const host = site.node(at);
@@ -202,7 +202,7 @@ it('a service that breaks is restarted, then moved, and stopped if it is broken 
   writeFileSync(broken(first), '');
   const second = await runs(...NODES.filter((node) => node !== first));
   for (const node of NODES) writeFileSync(broken(node), '');
-  // The node that gives it up notes that first, and has it until it is down.
+  // A node that gives the application up records this first, and still has the application until its service has ended.
   const isStopped = async (): Promise<boolean> => {
     const { state, on } = await viewAt(second);
     return state === 'stopped' && on === null;

@@ -1,6 +1,7 @@
 // The client of the database, on a machine of its own: connects to the moving address, inserts numbers, notes each acknowledged commit in the
 // ledger, and connects again after a loss. Each row has the name of the node that wrote it, and a number from one sequence, so that the table
-// shows the order of the writers. Invariant: a loss of the connection is no problem; only what the table lacks is.
+// shows the order of the writers. Invariant: a lost connection is no problem, but an acknowledged number that the table lacks
+// is one.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DATABASE, PORT } from '../postgres-mirror/database.ts';
@@ -47,8 +48,8 @@ export class Connection {
   }
 
   /**
-   * Compares the table with the ledger, and looks at the writers since the last call: a node that has written after another one must not have
-   * written before that one. Returns problems.
+   * Compares the table with the ledger, and looks at the writers since the last call: once another node has written, an earlier writer must
+   * not write again. Returns problems.
    */
   async check(holder: string): Promise<string[]> {
     const { present } = this.ledger;

@@ -19,7 +19,7 @@ export interface Scene {
   /** The node that has the application. */
   readonly holder: ClientMachine;
   readonly others: readonly ClientMachine[];
-  /** A server that is killed at the same moment, or that a fault of one server concerns. */
+  /** A server that is killed at the same moment, or that a fault cuts off. */
   readonly server: ServerMachine;
   readonly random: SeededRandom;
 }
@@ -28,9 +28,9 @@ export interface Fault {
   readonly name: string;
   /** It is an order, and no failure. */
   readonly isPlanned?: boolean;
-  /** The service is stopped at its end, and only then starts by an order: the time of this order counts. */
+  /** The fault ends with the service stopped, and an order then starts it. The measured time begins with this order. */
   readonly endsStopped?: boolean;
-  /** Failures of the service are noted, which an administrator clears. */
+  /** The fault leaves a record of failures of the service, which an administrator clears. */
   readonly failsService?: boolean;
   /** Resolves when the old node cannot commit any more, or when the fault is over. Returns what heals it. */
   strike(scene: Scene): Promise<() => Promise<void>>;

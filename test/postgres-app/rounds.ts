@@ -1,6 +1,6 @@
 // The rounds: what happens in each one, and whether the application comes back. A seed chooses. In some rounds a server is killed at the same
-// moment. Invariants: a lost commit, a writer that comes back, and remains on a node are problems. A time over its goal is a figure, and said as
-// such, because times depend on the machine.
+// moment. Invariants: it is a problem if a commit is lost, if an earlier writer writes again, or if a node keeps a part of the application.
+// The report names a time over its goal, but this is no problem, because times depend on the machine.
 
 import { performance } from 'node:perf_hooks';
 import { Ledger } from '../postgres-mirror/ledger.ts';
@@ -17,9 +17,9 @@ import { type Fault, FAULTS, type Scene, startAgain } from './faults.ts';
 /** Goals for the time without a commit. */
 const PLANNED_MS = 8_000;
 const FAILED_MS = SILENT_MS + 10_000;
-/** In one round of this many, a server is killed. */
+/** One round in this many kills a server. */
 const SERVER_EACH = 3;
-/** Commits after a fault, until the database counts as open. Before, commits of the fault's moment may still come in. */
+/** The database counts as open after this many commits, because the first ones may date from the moment of the fault. */
 const COMMITS = 5;
 const COMMIT_MS = 30_000;
 
@@ -95,7 +95,7 @@ export class Rounds implements Play {
     );
   }
 
-  /** Each fault comes once before one comes again. */
+  /** Each fault comes once before any fault comes again. */
   private nextFault(): Fault {
     if (this.faults.length === 0) this.faults = [...FAULTS];
     const fault = this.stage.random.pick(this.faults);
@@ -103,7 +103,7 @@ export class Rounds implements Play {
     return fault;
   }
 
-  /** Waits for commits, and returns the time in ms without any. */
+  /** Waits for commits, and returns for how many ms there was none. */
   private async untilCommits(fault: Fault, scene: Scene): Promise<number> {
     const startMs = performance.now();
     const before = this.ledger.commits;

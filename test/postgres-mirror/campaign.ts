@@ -1,6 +1,6 @@
 // The campaign: one machine at a time gets a fault, which a seed chooses, while PostgreSQL works on the mirror. In some rounds, the client
 // with the mirror is also lost, and the other client takes the mirror over. The next fault comes when all replicas are in sync again.
-// Invariant: if mirrors break a promise, a problem with a sentence is recorded. A failure that stops the campaign is an error.
+// Invariant: each promise that a mirror breaks is recorded as a problem, in a sentence. A failure that stops the campaign is an error.
 
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -161,7 +161,7 @@ export class Campaign implements Play {
     return { client, database };
   }
 
-  /** Lets the lost machine come back. Expects that the lost machine does not change the mirror, and then restarts it. */
+  /** Lets the lost machine come back. Expects that the lost machine does not change the mirror, and restarts the machine. */
   private async comeBack({ client, database }: Left, loss: (typeof LOSSES)[number]): Promise<void> {
     if (loss === 'is cut off') await client.silent(false);
     if (loss !== 'is killed') {

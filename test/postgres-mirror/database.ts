@@ -1,6 +1,6 @@
-// PostgreSQL on ext4 on the device of a mirror or volume, on the client machine that has it. This file creates the database, opens it after
-// the loss of another client, checks it and closes it. The load is pgbench and the ledger. Invariant: damage and failed transactions are
-// reported as problems; a failure that prevents the next step is an error.
+// PostgreSQL on ext4 on the device of a mirror or volume, at the client machine with this device. This file creates the database, opens it
+// after the loss of another client, checks it and closes it. The load is pgbench and the ledger. Invariant: damage and failed transactions
+// are reported as problems; a failure that prevents the next step is an error.
 
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
@@ -43,7 +43,7 @@ const FILES = `select pg_relation_filepath(oid) from pg_class where oid >= 16384
 /** Pattern for words that PostgreSQL logs only about damage and failed I/O. */
 const DAMAGE = 'PANIC|corrupt|invalid page|checksum|could not (read|write|fsync|open file)|Input/output|unexpected data';
 
-/** What a database has in addition: tables, of which `ledger` has `number` as its first column; settings; lines of pg_hba.conf. */
+/** Additions to a database. `tables`: `ledger` has `number` as its first column. `access`: lines of pg_hba.conf. */
 export interface DatabaseParts {
   readonly tables?: string;
   readonly settings?: string;

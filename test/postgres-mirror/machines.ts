@@ -46,7 +46,7 @@ class Cabled {
     for (const card of cards) await this.machine.lose(card, isOn ? ALL : 0);
   }
 
-  /** Drops the packets that other machines send to the machine if `isOn`; otherwise lets them pass. `from`: only those of this machine. */
+  /** Drops the packets that other machines send to the machine if `isOn`; otherwise lets them pass. `from`: only its packets. */
   async deaf(isOn: boolean, cards: readonly string[] = CARDS, from: Cabled | null = null): Promise<void> {
     for (const card of cards) await this.machine.deafen(card, isOn, from?.addresses ?? []);
   }

@@ -37,7 +37,7 @@ export interface Stage {
 
 export interface Drill {
   readonly help: string;
-  /** Name of the option that says how long, and its default. */
+  /** Name of the option for the number of minutes or rounds, and the default of this number. */
   readonly amount: readonly ['minutes' | 'rounds', string];
   /** Names of the clients. */
   readonly nodes: readonly string[];

@@ -1,5 +1,5 @@
 // The mirror of the drills as a whole: makes it, waits until its replicas are in sync, and compares them. Invariant: a difference between
-// replicas is a problem with a sentence; a mirror that does not come in sync is an error with its state.
+// replicas is reported as a problem, in a sentence. If the mirror does not come in sync, the error contains the state of the mirror.
 
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';

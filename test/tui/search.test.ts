@@ -16,8 +16,8 @@ let near: readonly string[];
 let far: readonly string[];
 
 /**
- * Starts a server with three interfaces that does not answer discovery, and a client with two interfaces whose file has one interface of
- * the server.
+ * Starts a server and a client. The server has three interfaces, and does not answer discovery. The client has two interfaces, and its file
+ * has one interface of the server.
  */
 beforeEach(async (context) => {
   needTool(context, 'tmux', 'tmux');

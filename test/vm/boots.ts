@@ -7,7 +7,7 @@ import { seconds } from './report.ts';
 
 const INTACT = 'cd /data && sha256sum --quiet --check /root/sums && wc -l < /root/sums';
 
-/** Returns the position of each line in the journal of the last boot; -1: the line is missing. */
+/** Returns the position of each line in the journal of the previous boot; -1: the line is missing. */
 async function order({ client }: Scene, patterns: readonly string[]): Promise<number[]> {
   const journal = (await client.run('journalctl -b -1 --no-pager -o cat')).split('\n');
   return patterns.map((pattern) => journal.findLastIndex((line) => line.includes(pattern)));

@@ -38,7 +38,7 @@ const CPUS = 2;
 const CONSOLE_TAIL = 3_000;
 const MONITOR_TIMEOUT_MS = 30_000;
 
-/** What drills need of a machine, which may also be a container. */
+/** The members of a machine that drills use. A container also has them. */
 export type Guest = Pick<Machine, 'name' | 'run' | 'try' | 'powerOn' | 'reboot' | 'cut' | 'freeze'>;
 
 export class Machine {
@@ -84,7 +84,7 @@ export class Machine {
   async powerOn(): Promise<void> {
     const server = createServer((socket) => this.connected(socket));
     this.server = server;
-    // An earlier run that was interrupted may have left it.
+    // An interrupted earlier run may have left this socket.
     rmSync(this.file('agent'), { force: true });
     await new Promise<void>((resolve) => server.listen(this.file('agent'), resolve));
     const ready = this.ready();

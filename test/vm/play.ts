@@ -1,5 +1,5 @@
-// What the programs with three virtual machines share: links between two machines each, the folder that the guests see, and the frame of a run.
-// Invariant: if a program of this machine is missing, nothing is done, and the missing one is named.
+// What the programs with three virtual machines share: links, each between two machines, the folder that the guests see, and the frame of a
+// run. Invariant: if a program of this machine is missing, nothing is done, and the missing one is named.
 
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, rmSync } from 'node:fs';
@@ -13,7 +13,7 @@ export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 /** Programs of this machine, and their Debian packages. */
 const NEEDED = { 'qemu-system-x86_64': 'qemu-system-x86', 'qemu-img': 'qemu-utils', mmdebstrap: 'mmdebstrap' };
 
-/** A cable between two machines, which are named. */
+/** A cable between two machines. `ends`: the names of the machines. */
 export interface Cable {
   readonly number: number;
   readonly ends: readonly [string, string];
@@ -42,7 +42,7 @@ export function fillShare(share: string): void {
   cpSync(path.join(ROOT, 'test/vm/guest'), share, { recursive: true });
 }
 
-/** Runs `play` and sets the exit code; or prints the help, or what is missing. */
+/** Runs `play` and sets the exit code. If the help is requested or a program is missing, prints the help or the missing programs. */
 export async function runPlay(help: string, isHelp: boolean, play: (report: Report) => Promise<void>): Promise<void> {
   // On a signal, the process must exit, because the virtual machines end together with this process.
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));

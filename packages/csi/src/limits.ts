@@ -20,7 +20,7 @@ export const CSI_PATH_MAX_BYTES = 4_096;
 export const CSI_ENTRIES_MAX = 256;
 /** When the program ends, calls in progress get this time. */
 export const CSI_DRAIN_MS = 5_000;
-/** Longest error text in an answer, because gRPC sends it as a header. */
+/** Longest error text in an answer. It is bounded, because gRPC sends it as a header. */
 export const CSI_SENTENCE_MAX_CHARS = 1_500;
 
 // --- Requests to the servers, through rsiod.
@@ -31,7 +31,7 @@ export const ORDERS_AT_ONCE_MAX = 8;
 export const ORDERS_WAITING_MAX = 4_096;
 /** Maximum number of volumes whose server and name the controller remembers. */
 export const PLACES_REMEMBERED_MAX = 16_384;
-/** How often a change with a known request id is tried under another id, because its object has been removed since. */
+/** Maximum number of attempts at a change. If the object of the first request has been removed since, the next request has a new id. */
 export const ANSWER_TRIES_MAX = 3;
 /** A call that copies a volume waits this long, and is then answered with ABORTED, so that the orchestrator repeats it. */
 export const COPY_WAIT_MS = 20_000;
@@ -45,7 +45,7 @@ export const SIZE_DEFAULT_BYTES = 1024 * MIB;
 export const NODE_VOLUMES_MAX = 64;
 /** Maximum number of publications whose capability the controller remembers. */
 export const PUBLICATIONS_MAX = 65_536;
-/** Most entries of one answer to ListVolumes, ListSnapshots or to a call of SnapshotMetadata. */
+/** Maximum number of entries in one answer to ListVolumes, to ListSnapshots or to a call of SnapshotMetadata. */
 export const LIST_ENTRIES_MAX = 1_000;
 /** Maximum number of volumes in a group snapshot. */
 export const GROUP_VOLUMES_MAX = 64;
@@ -63,7 +63,7 @@ export const PROGRAM_OUTPUT_MAX_BYTES = 64 * 1024;
 /** How long the node waits until rsiod knows the new size of a volume. */
 export const GROWN_WAIT_MS = 10_000;
 export const GROWN_LOOK_MS = 200;
-/** Most mounts on top of each other that one call removes. */
+/** Maximum number of mounts on top of each other that one call removes. */
 export const STACKED_MOUNTS_MAX = 16;
 export const STATFS_MAX_MS = 5_000;
 

@@ -22,7 +22,7 @@ function ended(): Promise<string> {
 runProgram({ name: 'rsio-csi', help: CSI_HELP, options: CSI_OPTIONS, takesPositionals: false }, async ({ values, root }) => {
   const setup = setupOf(values, root);
   const signal = ended();
-  // The log has no file, because the container keeps what the program writes to stderr. A null device cannot be synced, and needs not be.
+  // The log has no file, because the container keeps what the program writes to stderr. A null device cannot be synced, and need not be.
   const noFile = { file: '/dev/null', open: () => openSync('/dev/null', 'a'), warn: () => undefined };
   const log = openLog({ ...noFile, node: hostname(), copy: copyToStderr });
   await loggedWork(log, async () => {

@@ -1,5 +1,5 @@
-// Counts calls, and shows the counts to Prometheus. Invariant: only names of calls and statuses become labels, so that no name of a volume
-// or text of a peer does.
+// Counts calls, and shows the counts to Prometheus. Invariant: only names of calls and statuses become labels, never the name of a volume
+// or a text of a peer.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { programVersion } from '@rsio/common/lib/version';

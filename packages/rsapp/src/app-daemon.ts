@@ -32,7 +32,7 @@ export interface AppDaemonPorts {
   readonly paths: DaemonPaths;
   /** Keeps the events across restarts. */
   readonly store: EventStore;
-  /** Folder for control groups; null: this machine has none of version 2. */
+  /** Folder for control groups; null if this machine has no control groups of version 2. */
   readonly groups: string | null;
   readonly relog: (config: RscltConfig) => void;
 }
@@ -86,7 +86,7 @@ export class AppDaemon implements Service {
 
   async stop(): Promise<void> {
     const { desk } = this;
-    // systemd may be ending services of applications already, which must not count as failures.
+    // systemd may already be stopping the services of applications, and these stops must not count as failures.
     desk.pause();
     if (desk.views.length > 0 && (await isMachineEnding(runProgram))) {
       this.ports.log.info('This machine goes down: its applications leave it');

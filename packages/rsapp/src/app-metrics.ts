@@ -1,5 +1,5 @@
-// Shows the applications of this node to Prometheus. Invariants: a collection asks nobody, and shows what the last looks have found; only
-// names of the configuration become labels.
+// Shows the applications of this node to Prometheus. Invariants: a collection sends no requests, and shows what the last looks have found;
+// only names of the configuration become labels.
 
 import type { RscltConfig } from '@rsio/common/config/schema/types';
 import type { ApplicationView } from '@rsio/common/control/app-methods';

@@ -10,12 +10,12 @@ export const APPLICATION_LOOK_MS = 1_000;
 export const FAILED_AGAIN_MS = 60_000;
 /** Failures of a service count for this long. */
 export const FAILURE_WINDOW_MS = 600_000;
-/** Most failures that a note keeps; the latest stay. */
+/** Maximum number of failures that a note keeps; the oldest are dropped. */
 export const FAILURES_KEPT_MAX = 24;
-/** A node that a move names comes before the others for this long, or for so many times `start-delay` if that is longer. */
+/** A node that a move names comes before the others for PREFERRED_MS, or for PREFERRED_DELAYS times `start-delay` if that is longer. */
 export const PREFERRED_MS = 30_000;
 export const PREFERRED_DELAYS = 3;
-/** If a stop takes longer, the time of the node that a move names begins again when the volumes are free. */
+/** If a stop takes longer than this, the turn of the node that a move names begins again when the volumes are free. */
 export const MOVE_RENEW_MS = 10_000;
 /** The first node must be in reach this long before the application returns to it (fail-back = yes). */
 export const FAIL_BACK_MS = 60_000;
@@ -28,7 +28,7 @@ export const SYSTEM_CALL_MS = 30_000;
 export const SYSTEM_OUTPUT_MAX_BYTES = 64 * 1024;
 /** Interval at which rsapp looks again whether killed processes have ended, and whether a busy mount can be removed. */
 export const KILL_LOOK_MS = 100;
-/** How long rsapp waits for killed processes to end, before it reports them. Processes in uninterruptible I/O end when rsiod ends it. */
+/** How long rsapp waits for killed processes before it reports them. Processes in uninterruptible I/O end when rsiod ends the I/O. */
 export const KILLED_WAIT_MS = 5_000;
 /** Longest time that an umount may wait for I/O. rsiod fails the I/O earlier, unless stall = forever. */
 export const UMOUNT_MAX_MS = 86_400_000;
@@ -36,7 +36,7 @@ export const UMOUNT_MAX_MS = 86_400_000;
 export const APPLICATION_UNMOUNT_TRIES_MAX = 20;
 /** Longest time that a node waits before it cleans up again after a failed attempt. */
 export const CLEAN_RETRY_MS = 5_000;
-/** Processes that a message names. */
+/** Maximum number of processes that a message names. */
 export const USERS_NAMED_MAX = 5;
 /** A request to rsiod must be answered within this time; otherwise rsapp takes rsiod for hung. */
 export const RSIOD_ANSWER_MS = 5_000;
@@ -46,7 +46,7 @@ export const RSIOD_CHANGE_MS = 60_000;
 export const COMMAND_WAIT_MS = 300_000;
 /** Longest time that applications take to leave a machine that goes down. TimeoutStopSec of rsapp.service is longer. */
 export const LEAVE_MAX_MS = 240_000;
-/** Largest number of orders of commands that wait for one application. */
+/** Maximum number of commands whose orders wait for one application. */
 export const COMMANDS_WAITING_MAX = 16;
 /** How many gratuitous ARP packets announce an address. */
 export const ARP_PACKETS = 3;

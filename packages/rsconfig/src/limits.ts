@@ -46,7 +46,7 @@ export const INPUT_MAX_BYTES = 4 * KIB;
  */
 export const STATS_SAMPLE_MS = 1_000;
 export const WATCH_INTERVAL_MS = 1_000;
-/** wait-event asks a daemon that does not answer again after this time. */
+/** If a daemon does not answer, wait-event asks it again after this time. */
 export const EVENT_RETRY_MS = 1_000;
 /** Exit status of wait-event if nothing has come in time. */
 export const WAIT_EVENT_LATE_CODE = 3;

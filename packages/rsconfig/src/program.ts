@@ -73,7 +73,7 @@ export async function rsconfig(
     invocation.values,
     words,
   );
-  // Calls whose answer nobody wants any more would keep the process.
+  // Calls whose answers are no longer needed would keep the process alive.
   return running.finally(() => ended.abort());
 }
 

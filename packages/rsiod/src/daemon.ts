@@ -95,7 +95,7 @@ export class ClientDaemon {
   private control: ControlServer | null = null;
   private state: 'starting' | 'running' | 'restarting' | 'ending' = 'starting';
   private isReloadRequested = false;
-  /** True when the volumes of the previous process and those of the configuration have been tried. */
+  /** True after an attempt to attach each volume of the previous process and of the configuration. */
   private hasAttached = false;
   /** True if the daemon must stop even while its devices are in use. */
   private isForced = false;
@@ -396,7 +396,7 @@ export class ClientDaemon {
       attached: () => this.attachments.list,
       gateOffers: new GateOffers({
         offers: () => this.attachments.offers,
-        // The next process attaches it again, before it lets hosts in.
+        // Record the volume, so that the next process attaches it again before that process lets hosts in.
         takeOver: (...volume) => this.attachments.takeOver(...volume).finally(() => void this.attached.record()),
       }),
       isSettled: () => this.hasAttached && this.attached.awaited.length === 0,

@@ -123,8 +123,8 @@ export class Target {
   }
 
   /**
-   * Returns the addresses for an unproven connection. On loopback, each connection gets its own source address. The server counts failures
-   * by address, so that the failures of one case then affect no other case.
+   * Returns the addresses for an unproven connection. On loopback, each connection gets its own source address. Because the server
+   * counts failures by address, the failures of one case then affect no other case.
    */
   place(): RawAddress {
     const { address, port } = this.options;
@@ -141,7 +141,7 @@ export class Target {
     return { ...node, namespaceid, serverkey, hello: { instance, machine: `conformance-${node.node}`, ...hello } };
   }
 
-  /** Gives the node at `index` the next instance number. The server takes the new number for a restart of the node. */
+  /** Gives the node at `index` the next instance number. The server regards the new number as a restart of the node. */
   newInstance(index: number): void {
     this.instances[index] = (this.instances[index] ?? 0) + 1;
   }

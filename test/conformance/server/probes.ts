@@ -1,5 +1,5 @@
 // Probe connections: the listener serves them itself, and each frame that is not part of a measurement makes it reset the connection.
-// Invariant: no case affects the session of the node as which the probes log in.
+// Invariant: the probes log in as a node that also has a session, and no case affects this session.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { PROBE_SLOTS, PROBE_TIME_MAX_MS, PROBE_WINDOW_BYTES } from '@rsio/protocol/explorer/limits';

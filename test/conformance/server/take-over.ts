@@ -1,4 +1,4 @@
-// Take-overs as clients see them: the effect on the handle and the requests of the client that loses the volume, which client may resume a
+// Take-overs as clients see them: the effect on the handle and the requests of the losing client, the question which client may resume a
 // hold (H2, Verifier), and replaced instances (H4). holders.ts has the cases without take-overs. Invariant: at the end of each case, the
 // second node holds nothing.
 

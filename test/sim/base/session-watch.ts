@@ -1,5 +1,5 @@
-// Reports each session that a client abandons because of the I/O of one volume, although the server could have revoked only the handle of
-// that volume (E1). Abandoning the whole session is a fault, because all other volumes of the trunk then wait for a new session. The world
+// Reports each session that a client abandons because of the I/O of one volume, although revoking the handle of that volume would have been
+// enough (E1). Abandoning the whole session is a fault, because all other volumes of the trunk then wait for a new session. The world
 // decides the consequence. Only one world at a time runs in a program.
 
 import { REVOKES_MAX } from '@rsio/protocol/client/limits';

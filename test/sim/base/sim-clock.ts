@@ -56,7 +56,7 @@ export class SimClock implements Clock {
     this.soonIn(null, fire);
   }
 
-  /** Like `after`, but repeated: `fire` returns the ms until its next call; null: never. One entry serves all calls. */
+  /** Like `after`, but repeated: `fire` returns the ms until its next call, or null to end. One entry serves all calls. */
   repeat(firstMs: number, fire: () => number | null): void {
     const entry = new Entry(this.nowMs + firstMs, this.order++, null, null);
     const fireAndPush = (): void => {
@@ -119,7 +119,7 @@ export class SimClock implements Clock {
     }
   }
 
-  /** Makes events due now that fell due while their process was stopped. These events run before all events that are due later. */
+  /** Makes these events due now: they fell due while their process was stopped. They run before all events that are due later. */
   again(entries: readonly Entry[]): void {
     for (const entry of entries) {
       entry.dueMs = this.nowMs;

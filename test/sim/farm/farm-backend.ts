@@ -14,7 +14,7 @@ import type { FarmFile, FarmMount } from './farm-mount.ts';
 export interface BackendShape {
   /** Share of the operations that run at once. */
   readonly fast: number;
-  /** Longest time until an operation takes effect, and from then on until its end, ms. */
+  /** Longest time in ms until an operation takes effect, and also longest time from its effect until its end. */
   readonly effectMs: number;
   readonly lateMs: number;
   readonly lateChance: number;
@@ -65,7 +65,7 @@ export class FarmBackend implements Backend {
 
   read(target: Buffer, offset: number, lengthBytes: number, positionBytes: number, done: IoDone): void {
     const [from, to] = pagesOf(positionBytes, lengthBytes);
-    // A killed process frees its memory, so that nothing may be read into it afterwards.
+    // A killed process frees its memory, so that no read may write into this memory afterwards.
     const found = Buffer.alloc(lengthBytes);
     this.later(() =>
       this.mount.read(this.file.id, from, to, found, 0, (isFine) =>

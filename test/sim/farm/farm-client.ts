@@ -1,5 +1,5 @@
 // A client of a simulated farm: the production namespace and attachments of rsiod, with a trunk to each server, and its users. The process
-// can be killed; the next one is the next instance on the same machine. Volumes are attached, and taken over, as by rsconfig. Invariant: a
+// can be killed; the next one is the next instance on the same machine. Volumes are attached and taken over as rsconfig does. Invariant: a
 // user gets a volume only from an attach that has succeeded.
 
 import { LIST_WAIT_MS } from '@rsio/common/control/limits';
@@ -141,7 +141,7 @@ export class FarmClient {
     const user = this.users.find(({ judge }) => judge.volume.id === name);
     if (user === undefined) return;
     if (this.ports.trace.isOn) this.ports.trace.say(`${user.name}: lost, ${statusEntry(status).name}: ${sentence}`);
-    // The client that has taken the volume may not know yet that it has it.
+    // The client that has taken the volume over may not know this yet.
     if (status !== STATUS.TAKEN || !user.judge.isFought)
       this.ports.breach(`${user.name} has lost its volume, ${statusEntry(status).name}: ${sentence}`);
     if (user.volume !== null) user.lost();

@@ -26,7 +26,7 @@ export interface FarmTargets {
 }
 
 const LOOK_MS = 10;
-/** Mean time after which a pool without an owner that nobody takes by itself is moved by command. */
+/** In worlds in which no server takes a pool by itself: a command moves a pool without an owner after this time, on average. */
 const COMMAND_MS = 4_000;
 const DOWN_MAX_MS = 6_000;
 const FREEZE_MAX_MS = 25_000;
@@ -38,7 +38,7 @@ const ROBBED_LEAST_MS = 15_000;
 const ROB_MS = 50;
 const FENCE_FAILS_MAX_MS = 12_000;
 const CLIENT_DOWN_MAX_MS = 3_000;
-/** The chance that a step of a taker is its last one, after `strike`. */
+/** While a taker is to be struck: the chance, at each of its steps, that the fault follows this step. */
 const STEP_CHANCE = 0.25;
 /** The chance that a machine dies when its server replaces the ledger. */
 const LEDGER_CHANCE = 0.02;
@@ -103,7 +103,7 @@ export class FarmFaults {
     });
   }
 
-  /** The server is about to replace its ledger, and so far another server would not know the change. */
+  /** The server is about to replace its ledger. Until it has done so, no other server can learn of the change. */
   private ledgerWritten(server: FarmServer): void {
     const { random, clock } = this.targets;
     if (this.isOver || !random.chance(LEDGER_CHANCE)) return;
@@ -239,7 +239,7 @@ export class FarmFaults {
     this.cutNetwork(this.routesOf(server));
   }
 
-  /** The listener of the owner stands still, and another server takes the pool, which one client, perhaps a new instance, cannot reach. */
+  /** The listener of the owner stands still, and another server takes the pool. One client, perhaps restarted, reaches only the owner. */
   private leaveWithZombie(): void {
     const { random, servers, clock } = this.targets;
     const owner = this.owner();
@@ -263,7 +263,7 @@ export class FarmFaults {
     return clients.find(({ users }) => users.some(({ judge, volume }) => judge.isFought && volume !== null)) ?? this.client();
   }
 
-  /** Another client takes the volume by force, again and again, until it has it at another server than the zombie. */
+  /** Another client repeats a take-over of the volume by force, until it has the volume from a server other than the zombie. */
   private rob(client: FarmClient, zombie: FarmServer): void {
     const { clients, clock } = this.targets;
     const robbers = clients.filter((one) => one !== client);
@@ -277,7 +277,7 @@ export class FarmFaults {
     });
   }
 
-  /** The routes to a server: of one client, or most of all. */
+  /** Returns the routes to a server: all routes of one client, or most of the routes of all clients. */
   private routesOf({ addresses }: FarmServer, client: FarmClient | null = null): SimNetwork['routes'] {
     const { network, random } = this.targets;
     return network.routes.filter(

@@ -1,8 +1,8 @@
 // Judges what the clients of one volume of a simulated farm see. Each sector of a write has a number, and the numbers of the volume grow in
 // the order of submission. The client executes overlapping changes in this order, so that the numbers of a sector grow. Invariants: a read
-// returns no number below the last one that was acknowledged before its submission, also after any change of the owner. If the only client
-// of the volume has died, this holds only for what was flushed. A number is never seen before it was submitted, nor, after a take-over, one
-// that its client has submitted later.
+// returns no number below the last one that was acknowledged before its submission, even after a change of the owner. If the only client of
+// the volume has died, this holds only for flushed writes. No read returns a number before it was submitted. After a take-over, no read
+// returns a number that the former client has submitted since.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import type { Trace } from '../base/trace.ts';
@@ -25,17 +25,20 @@ export class FarmJudge {
   private readonly number: number;
   /** The time at which each number was submitted. */
   private readonly submittedMs: number[] = [0];
-  /** By sector: the last number that was submitted; the numbers below which no read may fall; acknowledged; and on disk for certain. */
+  /**
+   * For each sector: `issued` is the last submitted number, `least` the lowest number that a read may return, `acknowledged` the last
+   * acknowledged number, and `flushed` the last number that is certainly on disk.
+   */
   private readonly issued: Uint32Array;
   private readonly least: Uint32Array;
   private readonly acknowledged: Uint32Array;
   private readonly flushed: Uint32Array;
-  /** The grant that counts: its epoch, its client, and the time at which the client had it. */
+  /** The grant that counts: its epoch, its client, and the time since which this client has the volume. */
   private holder: { readonly epoch: number; readonly client: number; readonly sinceMs: number; readonly isThere: boolean } | null = null;
 
-  /** The client that lost the volume last to a take-over; null if one has attached the volume since. */
+  /** The client that last lost the volume to a take-over; null if a client has attached the volume since. */
   private lostBy: number | null = null;
-  /** The clients that have asked for a take-over, whose outcome they may not know; true: by force. */
+  /** The clients that have asked for a take-over, and may not know its outcome; true: by force. */
   private readonly asked = new Map<number, boolean>();
   private readonly trace: Trace;
 
@@ -84,7 +87,7 @@ export class FarmJudge {
     }
   }
 
-  /** Copies what a read of these sectors may return at least. */
+  /** Copies the lowest numbers that a read of these sectors may return. */
   readBegins(sector: number, count: number, least: Uint32Array): void {
     for (let at = 0; at < count; at++) least[at] = this.least[sector + at]!;
   }
@@ -120,7 +123,7 @@ export class FarmJudge {
   private seen(sector: number, number: number, writer: number, reader: number, attachedMs: number, isSure: boolean): void {
     if (this.volume.shared) return;
     if (!this.isFought) {
-      // The only client brings back what it has read, so that no later read shows less.
+      // The only client restores what it has read, so that no later read shows an older number.
       if (isSure && this.least[sector]! < number) this.least[sector] = number;
       return;
     }
@@ -158,7 +161,7 @@ export class FarmJudge {
     if (holder !== null && epoch < holder.epoch) return;
     const sinceMs = holder?.client === client ? holder.sinceMs : this.trace.now;
     this.holder = { epoch, client, sinceMs, isThere: true };
-    // The client may have lost the volume meanwhile to one that took it by force, and never learned that it had it.
+    // Another client may have taken the volume by force in the meantime, without ever learning that it had the volume.
     const isAgain = this.lostBy === client && [...asked].some(([other, isForced]) => isForced && other !== client);
     this.lostBy = null;
     if (holder?.client === client && !isAgain) return;

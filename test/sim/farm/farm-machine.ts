@@ -27,7 +27,7 @@ export interface MachinePorts {
   readonly random: SeededRandom;
   readonly disk: SharedDisk;
   readonly writeBackMs: number;
-  /** Called before each call of the engine, each unmount, and each change of the ledger, with its name. */
+  /** Called, with the name of the step, before each call of the engine, each unmount, and each change of the ledger. */
   reached(step: string): void;
 }
 

@@ -1,14 +1,14 @@
 // The file system of a pool, mounted by the kernel of a simulated machine: a page cache over the shared disk. Changes are dirty until they
 // are written back, at random times or by a sync. The mount outlives the processes of its server, and dies with the machine. A write-back
-// that the storage refuses loses its pages, although reads still show them; each descriptor gets the error once. Invariant: of one page, at
-// most one write is under way.
+// that the storage refuses loses its pages, although reads still show them; each descriptor gets the error once. Invariant: at most one
+// write of each page is under way.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import type { SimProcess } from '../base/sim-clock.ts';
 import type { DiskClient, LinkedMachine, SharedDisk } from './shared-disk.ts';
 
-/** An open file, with the number of the last error that it was told. */
+/** An open file, with the number of the last error that was reported to it. */
 export interface FarmFile {
   readonly id: string;
   told: number;
@@ -25,12 +25,15 @@ interface Sync {
 class Pages {
   readonly content: Buffer;
   readonly cached: Uint8Array;
-  /** By page: the number of changes, of changes whose write has ended, and of changes that the write under way includes (0: none). */
+  /**
+   * For each page: `changed` counts its changes, `written` the changes whose write has ended, and `underWay` the changes that the current
+   * write includes; 0: there is no current write.
+   */
   readonly changed: Uint32Array;
   readonly written: Uint32Array;
   readonly underWay: Uint32Array;
   errors = 0;
-  /** Number of reads of the disk under way, during which no page is evicted. */
+  /** Number of reads of the disk that are under way. During a read, no page is evicted. */
   reads = 0;
   readonly syncs = new Set<Sync>();
 
@@ -73,7 +76,7 @@ export class FarmMount {
   ledger: string;
   private readonly ports: MountPorts;
   private readonly volumes = new Map<string, Pages>();
-  /** What is called when all I/O of the device fails: the operations that are under way. */
+  /** One function for each operation under way; all are called when all I/O of the device fails. */
   private readonly cuts = new Set<() => void>();
   private isCut = false;
   private isOver = false;
@@ -248,7 +251,7 @@ export class FarmMount {
     });
   }
 
-  /** Begins to write dirty pages, each run of them with the given chance. */
+  /** Begins to write runs of dirty pages, each run with the given chance. */
   private writeDirty(id: string, pages: Pages, from: number, to: number, chance: number): void {
     if (this.hasFailed) return;
     for (let page = from; page < to; page++) {

@@ -1,6 +1,6 @@
 // The pool at one process of a simulated server, in place of Pools, Volumes and ConfigInForce: opens and closes its volumes, reads and
-// replaces its ledger on the mount of the machine. Invariants: nothing of the pool is in progress once `closed` has resolved; a dead process
-// begins nothing.
+// replaces its ledger on the mount of the machine. Invariants: no work on the pool is in progress once `closed` has resolved; a dead
+// process begins nothing.
 
 import { StateFile } from '@rsio/common/files/state-file';
 import { RsError } from '@rsio/common/lib/errors';
@@ -50,7 +50,7 @@ export class FarmPool {
   /** The mount on which the pool is open. */
   mount: FarmMount | null = null;
   served: readonly ServedVolume[] = [];
-  /** Maps the volumes that are served but not offered to the reasons. */
+  /** For each volume that is served but not offered: the reason. */
   readonly suspended = new Map<string, string>();
   private files: PoolFiles | null = null;
   private readonly descriptors = new Map<string, FarmFile>();
@@ -135,7 +135,7 @@ export class FarmPool {
     this.leaving = this.work.idle(files).then(() => this.ports.ledgers().left(files));
   }
 
-  /** Resolves when nothing of the pool that was left is in progress. */
+  /** After `leave`: resolves when no work on the pool is in progress. */
   closed(): Promise<void> {
     return this.leaving;
   }

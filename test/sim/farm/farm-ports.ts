@@ -1,5 +1,5 @@
-// Ports of production objects in the worlds of farms, which have only a part of a server. Invariant: each port of the product is named here or
-// in the world, so that a new one is an error of the compiler, and not of a world in which it is used.
+// Ports of production objects in the worlds of farms, which have only a part of a server. Invariant: each port of the product is named here
+// or in the world, so that the compiler reports a new port, and not only a world that uses it.
 
 /** A part of a server that no world of a farm has. Each use of it is an error. */
 export const ABSENT: unknown = null;

@@ -1,5 +1,5 @@
-// The shape of the world of a seed of a farm: numbers of machines and I/Os, speeds, and the rate of faults. Invariant: everything is drawn
-// here, from one source of randomness. In a dense world, there is much I/O between two faults.
+// The shape of the world of a farm, drawn from its seed: numbers of machines and I/Os, speeds, and the rate of faults. Invariant:
+// everything is drawn here, from one source of randomness. In a dense world, there is much I/O between two faults.
 
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import type { LivenessTimes } from '@rsio/protocol/client/paths/path-verdict';
@@ -24,7 +24,7 @@ export interface FarmShape {
   /** A fault comes after this many I/Os, or after this time, on average. */
   readonly faultGapIos: number;
   readonly faultGapMs: number;
-  /** A client that is left with a zombie loses its volume by force, as soon as another server has the pool. */
+  /** A client that is left with a zombie loses its volume to another client, by force, as soon as another server has the pool. */
   readonly robsZombies: boolean;
   readonly logSizeBytes: number;
   readonly times: LivenessTimes;
@@ -39,7 +39,7 @@ const TIMES: readonly LivenessTimes[] = [
   { heartbeatMs: 500, suspectMs: 100, deadMs: 1500 },
 ];
 
-/** After this seed, users are in a hurry, so that more is under way at a time. Worlds after the last one are dense. */
+/** After PATIENT_SEEDS, users are in a hurry, so that more I/O is under way at a time. After SMALL_SEEDS, worlds are dense. */
 const PATIENT_SEEDS = 5_000;
 const UNROBBED_SEEDS = 9_000;
 const SMALL_SEEDS = 10_000;

@@ -15,7 +15,7 @@ export interface FarmUserShape {
   readonly depth: number;
   /** Mean time between two submissions, each of up to a quarter of the depth. */
   readonly thinkMs: number;
-  /** The chance that the end of an I/O is followed by another one at once. */
+  /** The chance that the user submits another I/O as soon as one has ended. */
   readonly goOnChance: number;
   readonly flushChance: number;
   readonly fuaChance: number;
@@ -68,7 +68,7 @@ export class FarmUser {
   private left: number;
   private attachedMs = 0;
   private deaths = 0;
-  /** The next sector to read at the end; negative: not yet. */
+  /** The next sector of the final read of the volume; negative: the final read has not begun. */
   private verifyAt = -1;
   private readonly out = new Set<FarmIo>();
   private readonly free: FarmIo[] = [];
@@ -138,7 +138,7 @@ export class FarmUser {
     this.left = 0;
   }
 
-  /** Whether the user takes the volume from any client. */
+  /** Whether the user takes the volume by force, whichever client has it. */
   get insists(): boolean {
     return this.verifyAt >= 0;
   }

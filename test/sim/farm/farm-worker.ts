@@ -1,6 +1,6 @@
 // A worker of a simulated server of a farm: one process with the production session, connected to the production listener by messages that
 // take time and keep their order. It stands in for session-host.ts and worker-pool.ts. Invariant: a message of the listener reaches the
-// session when its process runs, and a message of the session reaches the listener when that runs.
+// session only while the worker runs, and a message of the session reaches the listener only while the listener runs.
 
 import type { Socket } from 'node:net';
 import { RsError } from '@rsio/common/lib/errors';

@@ -1,6 +1,7 @@
 // A world of two to four servers over one shared disk, and their clients, on one simulated clock. One seed determines the whole world. The
-// users do I/O during faults of all kinds; then all faults end, and every volume must go on and show what was acknowledged. Judges: the
-// content (farm-judge.ts), no I/O error, no broken rule of the protocol, the storage (shared-disk.ts), and that all goes on at the end.
+// users do I/O during faults of all kinds; then all faults end, and every volume must go on and show what was acknowledged. The
+// world judges the content (farm-judge.ts) and the storage (shared-disk.ts), and reports I/O errors, broken rules of the protocol, and I/O
+// that does not go on at the end.
 
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { TAKE } from '@rsio/protocol/wire/messages';
@@ -24,7 +25,7 @@ import { SharedDisk } from './shared-disk.ts';
 
 const NODEKEY = '0123456789abcdef';
 const LOOK_MS = 50;
-/** Longest simulated time with faults; after it until all users have ended their I/O; and until all volumes were read. */
+/** Longest simulated times: with faults; then until all users have ended their I/O; then until all volumes were read. */
 const TROUBLED_MAX_MS = 1_200_000;
 const CALM_MAX_MS = 240_000;
 const VERIFY_MAX_MS = 120_000;
@@ -133,7 +134,7 @@ export class FarmWorld {
     const { clients, sectors, robsZombies } = this.shape;
     const nodes = Array.from({ length: clients }, (_unused, at) => `node${at}`);
     const volumes: FarmVolume[] = nodes.map((node, at) => ({ id: `solo${at}`, sectors, shared: false, clients: [node] }));
-    // Each write of a shared volume reaches the disk, whose refusal shows a zombie that it has lost the pool.
+    // Each write of a shared volume reaches the disk. If the disk refuses it, the zombie learns that it has lost the pool.
     if (!robsZombies) volumes.push({ id: 'shared', sectors, shared: true, clients: nodes });
     if (clients > 1) volumes.push({ id: 'fought', sectors, shared: false, clients: nodes });
     return volumes;

@@ -1,7 +1,7 @@
 // The shared storage of a simulated farm: the record with the notes, the clients with their fences, and the disk with the blocks of all
-// volumes and the ledger. Each call is a message, which the storage executes later, or after its machine has lost or regained its link.
-// Invariant: the storage executes no write of a fenced client, not even one that was under way. Judges: no write of an earlier owner after
-// a later one has mounted the file system, and no two mounts.
+// volumes and the ledger. Each call is a message, which the storage executes later, perhaps only after the machine has lost and regained
+// its link. Invariant: the storage executes no write of a fenced client, not even one that was under way. It is a breach if an
+// earlier owner writes after a later one has mounted the file system, or if two clients have it mounted.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -24,20 +24,20 @@ export interface LinkedMachine {
 }
 
 export interface DiskShape {
-  /** Longest time of a message in one direction, ms, and of a late one. */
+  /** Longest time in ms of a message in one direction, and of a late message. */
   readonly wayMs: number;
   readonly lateMs: number;
   readonly lateChance: number;
 }
 
-/** Share of the messages that are still on their way to the storage when their machine is cut off and then dies. */
+/** Chance that the storage still gets a message that a cut has held back, although the process of its sender was killed. */
 const STRAY_CHANCE = 0.5;
 
 export class SharedDisk {
   record: FarmRecord | null;
   readonly notes = new Map<string, Note>();
   readonly fenced = new Set<string>();
-  /** While the time is earlier than this, no fence is proven. */
+  /** Until this time, no fence is proven. */
   fencesFailUntilMs = 0;
   ledger: string;
   readonly breaches: string[] = [];
@@ -139,7 +139,7 @@ export class SharedDisk {
     return true;
   }
 
-  /** Replaces the ledger, or, with null, only writes to the log of the file system. Returns false if the client is fenced. */
+  /** Replaces the ledger. If `text` is null, only writes to the log of the file system. Returns false if the client is fenced. */
   writeLedger(client: DiskClient, text: string | null): boolean {
     if (!this.mayWrite(client)) return false;
     if (text !== null) this.ledger = text;

@@ -85,7 +85,7 @@ export class SimFaults {
     for (const end of [...this.healing]) end();
     const nowMs = this.targets.clock.monotonicMs();
     for (const route of this.targets.network.routes) {
-      // The bytes that these connections lost silently stay lost. Both ends must notice the loss and close the connections.
+      // The bytes that these connections have silently lost stay lost. Both ends must notice the loss and close the connections.
       route.stand('there', false);
       route.stand('back', false);
       if (this.deadMs < DEAD_AFTER_MS) route.loseAtMost(HEALED_LOSS_MAX);

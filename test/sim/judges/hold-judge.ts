@@ -89,7 +89,10 @@ export class HoldJudge implements HoldWatch {
     if (last?.node === node && !last.released) [last.released, last.takenMs] = [true, this.nowMs()];
   }
 
-  /** H6: an order that takes the volume away from a node was answered with OK. No operation runs any more under the node's grants so far. */
+  /**
+   * H6: an order that takes the volume away from a node was answered with OK. From now on, no operation may run under the grants that the
+   * node got so far.
+   */
   revoked(node: string, isHeld: boolean): void {
     if (isHeld) this.breach(`H6: the volume is taken away from ${node}, which still holds it`);
     for (const grant of this.grants) if (grant.node === node) grant.isRevoked = true;
@@ -121,8 +124,8 @@ export class HoldJudge implements HoldWatch {
   }
 
   /**
-   * Time at which an order ended the hold of this epoch, or at which another client was granted the volume after it, ms. Null: neither has
-   * happened.
+   * Time in ms at which an order ended the hold of this epoch, or at which a later grant gave the volume to another client. Null: neither
+   * has happened.
    */
   lostMs(epoch: number): number | null {
     return this.grants.find((one) => one.epoch === epoch)?.takenMs ?? this.nextAfter(epoch)?.atMs ?? null;

@@ -34,7 +34,7 @@ export class Losses {
     this.count--;
   }
 
-  /** The oldest change that a read issued now may return in a sector whose required change is `floor`. */
+  /** The oldest change that a read may return if it is submitted now; `floor` is the required change of the sector. */
   floor(sector: number, floor: number): number {
     return this.incarnations[sector]! >= 0 ? Math.min(floor, this.levels[sector]!) : floor;
   }

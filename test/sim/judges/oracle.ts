@@ -128,7 +128,7 @@ export class Oracle {
     this.sectors = Math.max(this.sectors, sectors);
   }
 
-  /** A change is submitted: returns its number; `fill` gets its content at `offset`, unless it makes zeros. */
+  /** A change is submitted: returns the number of the change. `fill` gets the content at `offset`; null: the change makes zeros. */
   change(lba: number, count: number, fill: Buffer | null, offset: number, user = 0): number {
     const number = this.nextNumber++;
     this.authors.push(user);
@@ -175,7 +175,7 @@ export class Oracle {
     return this.acked.slice();
   }
 
-  /** The storage has lost the content that it still shows of a sector. `isAttached`: a client has a log of the volume. */
+  /** The storage has lost the content of a sector, but still shows this content. `isAttached`: a client has a log of the volume. */
   forgets(sector: number, disk: Buffer, positionBytes: number, isAttached: boolean): void {
     const onDisk = this.numberOf(disk, positionBytes, sector) ?? 0;
     const level = Math.max(onDisk, this.durable[sector]!);
@@ -203,8 +203,8 @@ export class Oracle {
   }
 
   /**
-   * Whether required content is missing on disk. The level alone is not enough, because zeros on disk do not show which change has made
-   * them.
+   * Whether required content is missing on disk. The number of the change on disk is not enough, because zeros do not show which change
+   * has made them.
    */
   private isMissing(disk: Buffer, sector: number): boolean {
     const floor = this.floors[sector]!;

@@ -16,8 +16,8 @@ export const MOVED_WITHIN_MS = 800;
  */
 const DELIVERS_MS = 500;
 /**
- * An idle path counts as forgotten after this many times RATE_PROBE_SHARE requests per path. One request in RATE_PROBE_SHARE may test an
- * idle path, idle paths take turns, and requests without data test no path.
+ * An idle path counts as forgotten after this number of requests, multiplied by RATE_PROBE_SHARE and by the number of paths. One request in
+ * RATE_PROBE_SHARE may test an idle path, idle paths take turns, and requests without data test no path.
  */
 const PROBES_PER_PATH = 4;
 

@@ -1,8 +1,8 @@
 // Volumes that return with other properties when their server restarts: read-only, shared, or with another block size. A later start
 // restores the properties. In some worlds, servers compare no properties, and the clients must notice the change. In other worlds, servers
-// compare as rssrv does (sim-facts.ts). Only in these worlds may a volume also return from another file or shorter, because no client could
-// detect this. Until the volume is restored, no new client gets the volume, and the holder waits. The random draws of this file have their
-// own source, so that they change nothing else in a world.
+// compare as rssrv does (sim-facts.ts). Only in these worlds, a volume may also return shorter or from another file, because no client
+// could detect this. Until the volume is restored, no new client gets the volume, and the holder waits. The random draws of this file have
+// their own source, so that they change nothing else in a world.
 
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import type { ServedVolume } from '@rsio/rssrv/storage/io/served-volume';

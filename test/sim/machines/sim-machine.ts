@@ -73,7 +73,7 @@ export class SimMachine {
     }
   }
 
-  /** The notes about the instances of a node that outlive the listener. */
+  /** The notes about the instances of a node. The notes outlive the listener. */
   notesOf(node: string): readonly NodeNotes[] {
     return [this.file, ...this.ledgers.values()].flatMap(({ kept }) => kept?.nodes[node] ?? []);
   }

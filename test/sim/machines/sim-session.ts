@@ -1,5 +1,5 @@
 // The simulated process of one session at a server: the production Session, its ports, and the storage. Each call of a port takes time. The
-// process can be killed at any moment, or told to end. This file counts work of the control plane in progress, so that the world can wait
+// process can be killed at any moment, or told to end. This file counts the running work of the control plane, so that the world can wait
 // for its promises.
 
 import { TAKE_OVER_REVOKE_MS, WORKER_DRAIN_TIMEOUT_MS, WORKER_FAREWELL_MS } from '@rsio/rssrv/server/limits';

@@ -90,7 +90,7 @@ export class SimUser {
   endedMs = 0;
   private readonly id: number;
   private readonly out = new Set<UserIo>();
-  /** Time since which at least one I/O is always in flight. */
+  /** Time since which at least one I/O has always been in flight. */
   private busySinceMs = 0;
   private readonly free: UserIo[] = [];
   private readonly shape: UserShape;

@@ -48,7 +48,7 @@ export class SimVolume implements LossWatch {
   isSuspended = false;
   /** Nodes that read snapshots of the volume. These nodes therefore also see the volume. */
   readonly readers = new Set<string>();
-  /** The replica of a mirror that the volume is or may become. The oracle of the mirror then judges the content. Null: a plain volume. */
+  /** The replica, if the volume is one or may become one. The oracle of the mirror then judges the content. Null: a plain volume. */
   readonly replica: SimReplica | null;
   /** Called when the volume gets another file. */
   whenReplaced: () => void = () => undefined;

@@ -83,7 +83,7 @@ export class MirrorOracle {
     this.lose();
   }
 
-  /** A change is submitted: returns its number; `fill` gets its content at `offset`, unless it makes zeros. */
+  /** A change is submitted: returns the number of the change. `fill` gets the content at `offset`; null: the change makes zeros. */
   change(term: number, lba: number, count: number, fill: Buffer | null, offset: number): number {
     const number = this.terms.length;
     this.terms.push(term);

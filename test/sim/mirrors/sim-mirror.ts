@@ -116,8 +116,8 @@ export class SimMirror {
   }
 
   /**
-   * Number of times that users got the mirror. The getter `takeOvers` counts how many times by force, and `losses` how many losses the
-   * users noticed.
+   * Number of times that users got the mirror. The getter `takeOvers` counts the times by force, and `losses` counts the losses that users
+   * have noticed.
    */
   get attaches(): number {
     return this.sum(({ attaches }) => attaches);

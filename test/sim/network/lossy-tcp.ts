@@ -7,7 +7,7 @@ import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 export const PACKET_BYTES = 1460;
 /**
  * WINDOW_FIRST: packets in flight with which a sender starts. FOLLOWERS: a packet counts as lost if this many later packets were
- * acknowledged. WINDOW_LEAST: the fewest packets in flight to which losses reduce a sender.
+ * acknowledged. WINDOW_LEAST: losses never reduce a sender below this number of packets in flight.
  */
 const WINDOW_FIRST = 10;
 const FOLLOWERS = 3;

@@ -1,5 +1,5 @@
-// A worker process of a campaign: runs the seeds that its parent hands out, one after the other, and sends each result back; with the
-// argument `farms`, worlds of farms. The worker ends when its parent disconnects or ends.
+// A worker process of a campaign: runs the seeds that its parent hands out, one after the other, and sends each result back. With the
+// argument `farms`, it runs worlds of farms. The worker ends when its parent disconnects or ends.
 
 import { type FarmResult, runFarmSeed } from '../farm/farm-world.ts';
 import type { WorkerResult } from './campaign.ts';

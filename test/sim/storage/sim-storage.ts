@@ -54,7 +54,7 @@ export interface Opener {
   readonly node: string;
   /** Number of the process; later processes have larger numbers. */
   readonly processNumber: number;
-  /** Orders the sessions of a node that have had the storage open, one after another. */
+  /** Number that orders the successive sessions of a node that have had the storage open. */
   readonly period: number;
   readonly epoch: number;
   /** Incarnation of the storage when the handle was granted. */
@@ -144,8 +144,8 @@ export class SimStorage {
   }
 
   /**
-   * Writes the sectors that were just changed through to the disk. Returns an error of write-back that this descriptor has not got yet; the
-   * error may concern other sectors.
+   * Writes these sectors, which were just changed, through to the disk. Returns an error of write-back that this descriptor has not got
+   * yet; the error may concern other sectors.
    */
   writesThrough(descriptor: Descriptor, { from, to }: SectorRange): WriteBackError | null {
     if (this.strikes('flush') || this.strikes('write')) this.lost(this.cache.writeBackFails(from, to - from));

@@ -1,6 +1,6 @@
-// Judges a simulated world. While the world runs, the judge looks for an I/O that hangs although it could be served. At the end: whether
-// everything was answered and nothing is left (slots, window, handles, buffers, timers). The oracle judges the contents of volumes.
-// Invariant: the judge observes and changes nothing.
+// Judges a simulated world. While the world runs, the judge looks for an I/O that hangs although it could be served. At the end, the judge
+// checks that everything was answered and that nothing is left (slots, window, handles, buffers, timers). The oracle judges the contents
+// of volumes. Invariant: the judge observes and changes nothing.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { PROOF_TIMEOUT_MS } from '@rsio/protocol/auth/limits';

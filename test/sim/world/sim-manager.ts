@@ -62,7 +62,7 @@ const OPEN_OUTCOMES: readonly string[] = ['E_POOL', 'E_BUSY', 'E_TIMEOUT'];
 export const POOLED_MAX_BYTES = STEPS_MAX * STEP_BYTES;
 
 export class SimManager {
-  /** Whether all orders are done, and every volume for which users wait exists. */
+  /** Whether all orders are done, and no user waits for a volume that does not exist. */
   isDone = false;
   private readonly ports: ManagerPorts;
   private readonly random: SeededRandom;

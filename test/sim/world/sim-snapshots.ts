@@ -14,7 +14,7 @@ import type { SimWorld } from './sim-world.ts';
 /** Added to the seed, so that these draws differ from those of the world and its pools. */
 const SALT = 1_000_117;
 const GAP_MAX_MS = 200;
-/** Longest wait for the answer to a snapshot, because its listener may be dead. */
+/** Longest wait for the answer to a request for a snapshot. The wait is bounded because the listener may be dead. */
 const ANSWER_MAX_MS = 5_000;
 /**
  * Chance that the snapshot leaves out volumes that may lack answered writes. With a volume that lacks answered writes, the server refuses

@@ -40,7 +40,7 @@ async function search(mutant: Mutant | undefined, runs: HuntOrder['runs']): Prom
   return { seed: null, breach: '' };
 }
 
-/** By world: what the unbroken code breaks there. Many mutants are found in the same world. */
+/** For each world: what the unbroken code breaks there; null: nothing. Many mutants are found in the same world. */
 const unbrokenBreaches = new Map<string, string | null>();
 
 async function unbrokenBreach(mutant: Mutant, seed: number): Promise<string | null> {

@@ -6,7 +6,7 @@ import { replyIn, type Reply } from '@rsio/rsiod/gates/aoe/testing/raw-initiator
 import { waitFor } from '../programs/wait-for.ts';
 
 const ANSWER_MS = 20_000;
-/** Reads and writes frames with their lengths in front. In a flood, it repeats the frame that it gets, until its input ends. */
+/** Program that reads and writes frames, each after its length. In a flood, it repeats the last frame that it got until its input ends. */
 const PROGRAM = `
 use strict; use warnings;
 my ($name, $flood) = @ARGV;
@@ -80,7 +80,7 @@ export class FrameCard {
     return await waitFor(found, ANSWER_MS, 'An answer arrives');
   }
 
-  /** Sends a frame until it is answered, as a host does. The tag must be of this frame alone. */
+  /** Sends a frame until it is answered, as a host does. No other frame may have the same tag. */
   async ask(frame: Buffer, repeatMs = 500): Promise<Reply> {
     const tag = frame.readUInt32BE(20);
     let sentMs = 0;
@@ -95,7 +95,7 @@ export class FrameCard {
     return await waitFor(found, ANSWER_MS, 'The frame is answered');
   }
 
-  /** Takes away, and returns, all answers that have arrived. */
+  /** Removes and returns all answers that have arrived. */
   all(): Reply[] {
     return this.received.splice(0).map(replyIn);
   }

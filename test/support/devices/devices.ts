@@ -41,7 +41,7 @@ export function needResend(context: TestContext): void {
   needTool(context, 'perl', 'perl-base');
 }
 
-/** Removes the copies of mounts of shared pools that other tests have: a pool with copies cannot move to another server. */
+/** Removes this namespace's copies of the mounts of other tests' shared pools: a pool with copies cannot move to another server. */
 const OWN_ONLY = `while read -r _ at _; do case "$at" in */rsio-*/srv-*) umount -lc "$at";; esac; done < /proc/self/mounts`;
 
 export class DeviceHost {

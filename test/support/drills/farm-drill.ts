@@ -32,7 +32,7 @@ export const MOVE: FarmEvent = {
   },
 };
 
-/** Grows the disk by half and then, at its owner, the pool; another server refuses and names the owner. */
+/** Grows the disk by half, and then the pool by a command at its owner. Another server refuses this command, and names the owner. */
 export const GROW: FarmEvent = {
   mayReturn: true,
   happens: async (farm, owner) => {

@@ -34,7 +34,7 @@ export const FORGETFUL: NonNullable<StageOptions['faults']> = (server) => ({
  */
 const NOTICED_MS = 45_000;
 /**
- * The drill crashes the machine at most this many times until a crash finds unflushed data. In one of some hundred crashes, all data is
+ * The drill crashes the machine at most this many times until a crash finds unflushed data. In one of several hundred crashes, all data is
  * already flushed.
  */
 const CRASHES_MAX = 4;

@@ -1,5 +1,5 @@
 // The crash of a server's machine, for volumes that lose unsynced data. Every process of rssrv ends. The storage keeps all flushed data,
-// and of the unsynced data the part that a seed chooses. RUN is empty, as after a boot. The test starts rssrv again.
+// and a part of the unsynced data, which a seed chooses. RUN is empty, as after a boot. The test starts rssrv again.
 
 import { closeSync, fsyncSync, openSync, readdirSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import path from 'node:path';

@@ -44,7 +44,7 @@ const MOVED_BYTES = 16 * MIB;
 /** Share of moves among the changes, in drills with moves. */
 const MOVE_SHARE = 0.4;
 const COLD_WRITES = 8;
-/** Maximum number of changes of a round before the change at which the fault comes. */
+/** Maximum number of changes that a round makes before the change at which the fault comes. */
 const CHANGES_MAX = 3;
 /** The drill requests the fault within this part of the usual time of a change, because the fault happens a little after its request. */
 const STRIKE_SPARE = 0.7;

@@ -5,8 +5,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 
 /**
- * Shell script that removes the loop devices and mounts of a host; `$1`: root of the host. The path of the file of a loop device is visible
- * only while the file system of the file is mounted, and only in the namespace in which it is mounted.
+ * Shell script that removes the loop devices and mounts of a host; `$1`: root of the host. The kernel shows the path of a loop device's
+ * file only while the file system with this file is mounted, and only in the namespace of this mount.
  */
 export const RELEASE = `
 for file in /sys/block/loop*/loop/backing_file; do

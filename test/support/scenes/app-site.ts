@@ -1,5 +1,5 @@
-// Several clients of one site: two servers with pools, a third one that only votes, and nodes. All are on loopback, each with a root of its
-// own. Invariant: a server or a node is killed with all of its processes.
+// A site with several clients: two servers with pools, a third server that only votes, and nodes. All are on loopback, each with a root of
+// its own. Invariant: a server or a node is killed with all of its processes.
 
 import { existsSync, readdirSync, rmdirSync } from 'node:fs';
 import path from 'node:path';
@@ -84,7 +84,7 @@ export function kill(host: Host, signal: NodeJS.Signals): void {
   }
 }
 
-/** Removes the empty control groups of all rsapps with a root of their own. */
+/** Removes the empty control groups of each rsapp that has its own root. */
 export function removeAppGroups(): void {
   const folders = CGROUPS === undefined ? [] : readdirSync(CGROUPS).filter((one) => one.startsWith('rsio-applications-'));
   for (const folder of folders.map((name) => path.join(CGROUPS!, name))) {
@@ -93,7 +93,7 @@ export function removeAppGroups(): void {
       try {
         rmdirSync(path.join(folder, name));
       } catch {
-        // Another test has processes in it.
+        // Processes of another test are in this group.
       }
     }
   }

@@ -14,7 +14,7 @@ const WAIT_MS = 60_000;
 /** `mars` is no gate. */
 const clients = Object.fromEntries([...NODES, 'mars'].map((node) => [node, keyOf(node)]));
 
-/** The number of a gate in this scene, from 0 on. Its `member` is one more. */
+/** The number of a gate in this scene, counted from 0. The `member` of the gate is this number plus 1. */
 export type GateIndex = 0 | 1;
 
 export class GatePair {
@@ -32,7 +32,10 @@ export class GatePair {
     this.targets = targets;
   }
 
-  /** `serverAddresses`: where the second gate looks for the server; default: the addresses of the server. `options`: of gate add. */
+  /**
+   * `serverAddresses`: where the second gate looks for the server; default: the addresses of the server. `options`: further options of
+   * gate add.
+   */
   static async begin(
     hosts: Hosts,
     network: TestNetwork,

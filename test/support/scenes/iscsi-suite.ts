@@ -1,5 +1,5 @@
-// The suite of libiscsi (iscsi-test-cu) at an iSCSI gate of a real rsiod: behind the gate a volume of a pool whose paths may be reset all the
-// time, or a mirror. The caller removes the hosts. Invariant: a result names what failed, and what was skipped without being allowed to.
+// The suite of libiscsi (iscsi-test-cu) at an iSCSI gate of a real rsiod. Behind the gate is a volume of a pool, whose paths may be reset
+// all the time, or a mirror. The caller removes the hosts. Invariant: a result names all failures, and all skips that are not allowed.
 
 import { tmpdir } from 'node:os';
 import { clientConfig, keyOf, serverConfig } from '../hosts/configs.ts';
@@ -16,8 +16,9 @@ const WAIT_MS = 60_000;
 const CUT_MS = 1_000;
 const MIB = 1024 * 1024;
 /**
- * What libiscsi's suite may skip: commands that a disk of this kind does not have, and what cannot be tried here. It says the same when a
- * target refuses what it must refuse: WRITE SAME of zero blocks (WSNZ), and REPORT SUPPORTED OPERATION CODES with a wrong option.
+ * Skips of libiscsi's suite that are allowed: of commands that a disk of this kind does not have, and of cases that cannot be tried here.
+ * The suite also reports a skip when a target correctly refuses WRITE SAME of zero blocks (WSNZ), or REPORT SUPPORTED OPERATION CODES with
+ * a wrong option.
  */
 const SKIPPED =
   /allow-sanitize|not removable|not write-protected|WRITEATOMIC16|READDEFECTDATA1[02]|LBPPB < 2|WRITESAME1[06] does not support 0-blocks|REPORT_SUPPORTED_OPCODES/;
@@ -29,7 +30,7 @@ export interface SuiteResult {
   readonly passed: number;
   readonly failed: number;
   readonly reports: readonly string[];
-  /** Lines about what was skipped without being allowed to. */
+  /** Lines about skips that are not allowed. */
   readonly skipped: readonly string[];
 }
 
@@ -39,11 +40,11 @@ export interface SuiteSite {
   readonly mayLackReservations: boolean;
   /** How often a path was reset. */
   readonly cuts: () => number;
-  /** Throws what went wrong beside the suite. */
+  /** Throws an error that happened outside of the suite. */
   readonly end: () => Promise<void>;
 }
 
-/** Runs a family, a suite or a test, such as `SCSI.Read10`, by two logins. */
+/** Runs a family, a suite or a test, such as `SCSI.Read10`, over two logins. */
 export async function runSuite(
   { url, mayLackReservations }: Pick<SuiteSite, 'url' | 'mayLackReservations'>,
   tests: string,
@@ -76,7 +77,7 @@ async function gateOf(client: Host, volume: string): Promise<string> {
   return await waitFor(found, WAIT_MS, 'The gate offers the volume');
 }
 
-/** A volume of a pool with two paths, of which one after the other is reset each second. */
+/** A volume of a pool with two paths, which are reset alternately, one each second. */
 export async function cutSite(hosts: Hosts): Promise<SuiteSite> {
   const [server, client, network] = [hosts.host(), hosts.host(), await hosts.network(2)];
   const cutter = await pathCutter(hosts, network);

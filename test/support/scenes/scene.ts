@@ -77,7 +77,7 @@ export class Scene {
       // The first node has the right `manage`, because it makes the volume a replica. The other nodes have the right `use`.
       ...(hasPool ? { rights: { [RAW_NODES[0]]: 'manage pool=fast' } } : {}),
     });
-    // Only at the level `debug` does rssrv log why it dropped a connection before the proof.
+    // At the level `debug`, rssrv also logs why it dropped a connection before the proof.
     const text = config
       .replace('serverid = 1', 'serverid = 1\nlog-level = debug\nwitness = yes')
       .replace('protocol = tcp', `protocol = tcp\n${namespaceKeys}`);

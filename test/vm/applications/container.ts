@@ -1,6 +1,6 @@
-// Machines that are containers of this kernel with a systemd of their own: they boot in seconds, also without virtualization. They need root and
-// control groups of version 2. A power cut kills all of their processes, but loses no cached data. Invariant: at the end of this process, no
-// container runs, and no network namespace, mount or loop device of them is left.
+// Machines that are containers of this kernel with a systemd of their own: they boot in seconds, even without virtualization. They need
+// root and control groups of version 2. A power cut kills all of their processes, but loses no cached data. Invariant: when this process
+// ends, no container runs, and no network namespace, mount or loop device of a container is left.
 
 import { execFile, execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -36,7 +36,7 @@ function quietly(work: () => void): void {
   }
 }
 
-/** Removes what a run in `folder` has left, or one that was killed. */
+/** Removes what a run in `folder` has left, even if that run was killed. */
 export function removed(folder: string, cables: readonly Cable[]): void {
   for (const name of new Set(cables.flatMap(({ ends }) => ends))) quietly(() => ip('netns', 'del', `rsio-${name}`));
   quietly(() => execFileSync('umount', ['-l', path.join(folder, 'root')], { stdio: 'ignore' }));
@@ -77,7 +77,7 @@ export class Container implements Guest {
     symlinkSync('/dev/null', path.join(own, 'up/etc/systemd/system/agent.service'));
   }
 
-  /** The process that is the first one of the container. */
+  /** Pid of the first process of the container; empty: the container does not run. */
   private get pid(): string {
     try {
       return readFileSync(path.join(this.group, 'init.scope/cgroup.procs'), 'utf8').split('\n')[0] ?? '';

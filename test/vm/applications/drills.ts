@@ -1,5 +1,6 @@
 // The drills of npm run vm-applications: what happens to the node that has the application. Invariant of each drill: afterwards, one node runs
-// it, the other one has nothing of it, and no two nodes had anything of it at the same time, except for a node that stood still.
+// the application, and the other node has no part of the application. Two nodes never had parts at the same time, except for a node that
+// stood still.
 
 import type { Guest } from '../machine.ts';
 import { seconds } from '../report.ts';
@@ -10,7 +11,7 @@ import { ACKS, ADDRESS, APP, type AppScene, LINES, MOUNT } from './scene.ts';
 export type Drill = (scene: AppScene) => Promise<void>;
 
 const RUNS_S = 600;
-/** What a node has of the application; empty: nothing. */
+/** Prints the parts of the application that a node has: mount, address, unit and volume; empty: none. */
 const TRACES = [
   `findmnt -n ${MOUNT}`,
   `ip -o address show to ${ADDRESS}`,
@@ -24,7 +25,7 @@ const JOURNAL = 'journalctl --no-pager -o cat -u rsapp -b 0 | tail -n 12';
 /** How long a node stands still after another one has taken over. */
 const FROZEN_S = 20;
 
-/** The node that runs the application, as the last line says, and the other one. */
+/** Returns the node that runs the application, by the last line that the server got, and the other node. */
 async function placesOf({ server, nodes }: AppScene): Promise<readonly [holder: Guest, other: Guest]> {
   const [first, second] = nodes;
   const name = await server.run(`tail -n 1 ${ACKS} | cut -d ' ' -f 3`);
@@ -47,7 +48,7 @@ async function nothingLeft({ report }: AppScene, node: Guest): Promise<void> {
 }
 
 interface Wanted {
-  /** The nodes that have it in this drill, one after another. */
+  /** The nodes that have the application in this drill, one after another. */
   readonly nodes: readonly Guest[];
   /** Both nodes may have traces for a time, because one of them stands still. */
   readonly overlaps?: boolean;
@@ -67,7 +68,7 @@ async function judged(scene: AppScene, what: string, wanted: Wanted, play: () =>
   const figures = `lines of ${writers(record).join(', ')}; longest pause ${seconds(longestPauseMs(record))}`;
   report.check(`${what}: it runs on ${last.name}`, isRight, said === '' ? figures : `${figures}\n${said}`);
   if (wanted.overlaps === true) return;
-  // The first node may end at once, before it has said anything.
+  // The first node may lose the application before it has sent a report.
   const had = owners(record);
   const isAlone = had.join() === names.join() || had.join() === names.slice(1).join();
   report.check('no two nodes had anything of it at the same time', isAlone, had.join(', '));
@@ -147,7 +148,7 @@ async function crashed(scene: AppScene): Promise<void> {
   }
 }
 
-/** What the journal of the last boot says about the end of the application. */
+/** Returns what the journal of the previous boot says about the end of the application. */
 async function ended(node: Guest): Promise<string> {
   const lines = `(un|)mount.*${MOUNT}|${APP}|rsapp|rsiod|remote-fs|EIO|I/O`;
   return await node.run(`journalctl -b -1 --no-pager -o short-monotonic | grep -iE '${lines}' | tail -n 40`);
@@ -176,7 +177,7 @@ async function rebooted(scene: AppScene): Promise<void> {
 async function bothRebooted(scene: AppScene): Promise<void> {
   const { nodes, report, server } = scene;
   const [holder] = await placesOf(scene);
-  // The holder has given it to the other node, if that was still there.
+  // The holder gives the application to the other node if that node still runs.
   const wanted = [holder];
   const since = await Promise.all(nodes.map(timeOn));
   await judged(scene, 'both nodes are rebooted', { nodes: wanted }, async () => {
@@ -197,7 +198,7 @@ async function disabled(scene: AppScene): Promise<void> {
   const { nodes, report } = scene;
   const [holder, other] = await placesOf(scene);
   await holder.run(`rsconfig app disable ${APP}`);
-  // Against the advice of rsconfig doctor: systemd starts the unit at the boot, on a node without the volume.
+  // Against the advice of rsconfig doctor, systemd starts the unit at the boot, on a node without the volume.
   await other.run(`systemctl enable ${APP} && sync`);
   await Promise.all(nodes.map((node) => node.cut()));
   await Promise.all(nodes.map((node) => node.powerOn()));

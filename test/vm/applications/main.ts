@@ -1,6 +1,6 @@
-// `npm run vm-applications`: an application that moves between two nodes, by systemd, in three virtual machines: a server, and the nodes big-2
-// and big-6. The packages are installed, and the application is added as APPLICATIONS.md says. Its node is told to move it, loses its power,
-// stands still, and reboots; both nodes reboot. Root is not needed. `npm test` does not run this program.
+// `npm run vm-applications`: an application that moves between two nodes, by systemd, in three virtual machines: a server, and the nodes
+// big-2 and big-6. The packages are installed, and the application is added as APPLICATIONS.md says. Its node moves it by command, loses
+// its power, stands still, and reboots; then both nodes reboot. Root is not needed. `npm test` does not run this program.
 
 import { rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,5 +1,6 @@
-// What the server has recorded since a moment: the lines of the service that it got from the moving address, and the reports of the nodes about
-// their traces of the application. Pure, except for reading the files. Invariant: a node that has anything of the application counts.
+// What the server has recorded since a given moment: the lines that it got from the service at the moving address, and the reports of the
+// nodes about their traces of the application. Pure, except for reading the files. Invariant: a node with any trace of the application
+// counts.
 
 import { ACKS, type AppScene, LINES, TRACES } from './scene.ts';
 
@@ -17,7 +18,7 @@ export interface Trace {
 }
 
 export interface Record {
-  /** The first one is the last line before the moment. */
+  /** The first entry is the last line before the moment. */
   readonly acks: readonly Ack[];
   readonly traces: readonly Trace[];
 }
@@ -63,7 +64,7 @@ export function longestPauseMs({ acks }: Record): number {
 }
 
 /**
- * Stops the application, and compares the volume with what the server has got: each line is there, in order, and none came twice.
+ * Compares the volume with the lines that the server has got: each line must be on the volume, in order, and none may have come twice.
  * Returns the problems.
  */
 export async function compared(scene: AppScene, volume: string): Promise<{ readonly problems: string[]; readonly lines: number }> {

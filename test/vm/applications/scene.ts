@@ -28,7 +28,7 @@ export const TRACES = '/root/traces';
 const NET = '192.168.45.';
 const HOSTS: Readonly<Record<string, number>> = { [NAMES.server]: 10, 'big-2': 20, 'big-6': 60 };
 const PORT = 7000;
-/** Emulated servers hear late, and emulated nodes boot for minutes. */
+/** Messages reach emulated servers late, and emulated nodes take minutes to boot. */
 export const TIMES = { quick: ['silent = 8s', 'start-delay = 20s'], emulated: ['silent = 40s', 'start-delay = 3m'] };
 const SERVICE = `[Unit]
 Description=Ledger

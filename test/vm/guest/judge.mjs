@@ -1,6 +1,6 @@
 // Writes and reads a device without end, with four lanes, and remembers each acknowledged write. Invariant: each read returns the last
-// acknowledged write of its lane, or the write whose answer the lane has not got. Usage: judge.mjs DEVICE STATE. Each second, the file STATE
-// gets what happened so far; at SIGTERM the judge reads everything back, and ends.
+// acknowledged write of its lane, or the write that has no answer yet. Usage: judge.mjs DEVICE STATE. Each second, the judge
+// writes its results so far to the file STATE. At SIGTERM, the judge reads everything back, and ends.
 
 import { open } from 'node:fs/promises';
 import { renameSync, writeFileSync } from 'node:fs';

@@ -53,7 +53,7 @@ function swallow(path: GateIndex): void {
   paths[path].proxy.set({ newConnections: 'swallow' });
 }
 
-/** Takes the volume from a gate by what `action` does, and waits until the load goes on at the other one. */
+/** Lets `action` take the volume from its gate, and waits until the load goes on at the other gate. */
 async function moves(load: VerifiedLoad, to: GateIndex, what: string, action: () => Promise<void> | void): Promise<void> {
   const startMs = performance.now();
   await action();

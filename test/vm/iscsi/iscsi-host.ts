@@ -1,6 +1,6 @@
-// A Linux host of iSCSI targets: iscsid connects a session for each path, and dm-multipath makes one device of them, which asks ALUA for
-// the states of its paths. The guest has no multipathd; a script does its part, and puts a path back into use when its session is there
-// again. Invariant: the device queues I/O while it has no path, so that the user of the device sees no error of a path.
+// A Linux host of iSCSI targets: iscsid connects a session for each path, and dm-multipath makes one device of all paths, and asks ALUA for
+// their states. The guest has no multipathd; a script instead puts a path back into use when its session is up again. Invariant: the device
+// queues I/O while it has no path, so that the user of the device sees no error of a path.
 
 import { IO_TIMEOUT_MS, LinuxHost } from '../multipath/linux-host.ts';
 import { HOST_ADDRESS, type SmallMachine } from '../small/small-machine.ts';

@@ -1,5 +1,5 @@
-// The drills of npm run vm-lun: what happens to the owner of the pool while the client writes. Invariant of each drill: no error, no lost or
-// older block, also while the earlier owner comes back, and in the end the earlier owner stands by.
+// The drills of npm run vm-lun: what happens to the owner of the pool while the client writes. Invariant of each drill: no I/O fails, and
+// no block is lost or reverts, even while the earlier owner comes back. At the end, the earlier owner stands by.
 
 import type { Machine } from '../machine.ts';
 import { seconds } from '../report.ts';
@@ -29,7 +29,7 @@ async function seenSoFar({ array }: LunScene): Promise<Seen> {
   return JSON.parse(await array.run(`${until(`[ -s ${STATE} ]`, 60)}; cat ${STATE}`)) as Seen;
 }
 
-/** Waits until the client's I/O goes on: fifty writes more than now. */
+/** Waits until the client's I/O goes on: until it has made more than fifty further writes. */
 async function goesOn(scene: LunScene): Promise<void> {
   const { writes } = await seenSoFar(scene);
   const count = `[ $(grep -o '"writes":[0-9]*' ${STATE} | cut -d: -f2) -gt ${writes + 50} ]`;

@@ -1,5 +1,6 @@
-// The machines of npm run vm-lun, their links and addresses, and the commands that make the farm. Each server has one link to the array and
-// one to the client, which are the same machine, so that a server can lose one of them. drills.ts has the drills.
+// The machines of npm run vm-lun, their links and addresses, and the commands that make the farm. The array and the client are the same
+// machine, but each server has one link to the array and one to the client, so that it can lose one of these links. drills.ts has the
+// drills.
 
 import { Machine } from '../machine.ts';
 import { type Cable, macOf } from '../play.ts';
@@ -7,13 +8,13 @@ import type { Report } from '../report.ts';
 import { until } from '../scene.ts';
 
 export interface LunScene {
-  /** The machine that is the array, and the client big-2. */
+  /** The machine that is both the array and the client, big-2. */
   readonly array: Machine;
   readonly servers: readonly Machine[];
   readonly report: Report;
 }
 
-/** `net`: the first three bytes of the addresses. The first end has host 10, the client and array host 20. */
+/** `net`: the first three bytes of the addresses. The last byte is 10 at the server, and 20 at the client and array. */
 export interface Link extends Cable {
   readonly net: string;
 }
@@ -29,12 +30,12 @@ export const STORAGE_CARD = 1;
 const HOSTS = [10, 20];
 const SERVED_MS = 600_000;
 const IQN = 'iqn.2026-01.net.example';
-/** An emulated machine may be slow for seconds, and its session must not end for that. */
+/** An emulated machine may be slow for seconds, and its session must outlast this. */
 const SLOW = [
   ['noop_out_interval', 30],
   ['noop_out_timeout', 60],
 ] as const;
-/** Emulated servers are heard late. */
+/** Messages of emulated servers arrive late. */
 const TAKE_OVER_AFTER = Machine.accelerator() === 'kvm' ? '10s' : '60s';
 
 async function addresses(machine: Machine): Promise<void> {
@@ -101,8 +102,8 @@ export async function installed({ array, servers, report }: LunScene): Promise<v
 }
 
 /**
- * Resolves with the server that serves the pool. Throws if none does for SERVED_MS. A machine runs one command after another, so that each
- * question is short: a server that waits for the pool could not be told anything else.
+ * Resolves with the server that serves the pool. Throws if none does for SERVED_MS. Each question is short: a machine runs one command
+ * after another, and during a long wait for the pool it could run no other command.
  */
 export async function served({ servers }: Pick<LunScene, 'servers'>): Promise<Machine> {
   const endMs = performance.now() + SERVED_MS;

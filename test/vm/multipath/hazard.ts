@@ -58,7 +58,7 @@ async function hazardRound(host: LinuxHost, paths: HazardPaths, block: number): 
     await repeated;
     await host.write(NSID, block, 'C');
     goOn(path);
-    // A target that accepts the host again has read what the first connection had left.
+    // When a target accepts the host again, it has read all that was left in the first connection.
     await host.pathsLive(2);
     return { ...round, read: await host.read(NSID, block) };
   } finally {

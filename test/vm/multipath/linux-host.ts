@@ -1,5 +1,5 @@
-// A Linux host in a small virtual machine, with one device over several paths: writes and reads it. Each protocol has a host of its own, which
-// connects the paths. Invariant: all I/O bypasses the page cache of the guest, so that what is read comes from the target.
+// A Linux host in a small virtual machine, with one device over several paths: writes and reads the device. Each protocol has a host of its
+// own, which connects the paths. Invariant: all I/O bypasses the page cache of the guest, so that what is read comes from the target.
 
 import { waitFor } from '../../support/programs/wait-for.ts';
 import type { SmallMachine } from '../small/small-machine.ts';
@@ -53,7 +53,7 @@ export abstract class LinuxHost {
     );
   }
 
-  /** For what is awaited: a pause, because the guest is slow, and many scripts would slow it down further. */
+  /** Runs a script that a test repeats. Pauses first, because the guest is slow, and many scripts would slow it down further. */
   protected look(script: string): Promise<string> {
     return this.run(`sleep 0.2; ${script}`);
   }

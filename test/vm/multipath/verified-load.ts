@@ -1,6 +1,6 @@
 // A load in the guest that verifies all that it reads: lanes write blocks with patterns that are used once, in capsules and by R2T, and
 // read each block at once and again after the next write. Lanes pause, because an emulated host also needs time for its paths. Invariant: a
-// lane ends at its first error or wrong byte, and says which it was.
+// lane ends at its first error or wrong byte, and reports it.
 
 import { waitFor } from '../../support/programs/wait-for.ts';
 import type { LinuxHost } from './linux-host.ts';

@@ -10,19 +10,19 @@ const EXPECTED = [
   /: (?:failed to connect (?:socket|queue)|queue \d: timeout|long keepalive RTT|failed nvme_keep_alive_end_io|failed to send request -(?:32|104)$)/,
   // A socket that both ends have closed at the same time.
   /: queue \d socket state 11$/,
-  // A scan, or the set-up of a path, that was interrupted; and a slow guest that has not connected within the keep-alive time. All are tried
-  // again.
+  // A scan or the set-up of a path was interrupted, or a slow guest has not connected within the keep-alive time. The guest tries all of
+  // these again.
   /: Failed to configure AEN \(cfg 900\)$/,
   /: Identify .* failed \(.*(?:-4|0xfffffffc|0x370)\)$/,
   /: Connect Invalid Data Parameter, starting byte offset: 0$/,
   /: no usable path - requeuing I\/O$|^nvme_ns_head_submit_bio: \d+ callbacks suppressed$/,
   /: rescanning namespaces|: detected capacity change from 32768 to 49152$/,
-  // The network card, and an emulated machine on a busy one.
+  // Lines about the network card, and about an emulated machine that runs on a busy machine.
   /^IPv6: ADDRCONF|^hrtimer: interrupt took|^clocksource: |^perf: interrupt took/,
   /^nvme_fabrics: ctrl_loss_tmo < 0 will reconnect forever$/,
 ];
 
-/** Returns the lines of the kernel that lost paths and changed states of paths do not explain. */
+/** Returns the lines of the kernel's log whose cause is neither a lost path nor a changed state of a path. */
 export async function unexpectedLines(machine: SmallMachine): Promise<string[]> {
   const lines = (await machine.run('dmesg')).split('\n').map((line) => line.replace(/^\[ *[\d.]+\] /, ''));
   return lines.filter((line) => !EXPECTED.some((one) => one.test(line)));

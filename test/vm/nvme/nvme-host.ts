@@ -1,5 +1,5 @@
-// A Linux host of NVMe/TCP subsystems: connects paths, of which native multipath makes one device for each namespace. Invariant: a path that
-// fails is connected again until it is deleted.
+// A Linux host of NVMe/TCP subsystems: connects paths. Native multipath makes one device for each namespace, over all paths. Invariant: a
+// path that fails is connected again until it is deleted.
 
 import { IO_TIMEOUT_MS, LinuxHost } from '../multipath/linux-host.ts';
 import { HOST_ADDRESS, type SmallMachine } from '../small/small-machine.ts';
@@ -25,7 +25,7 @@ export class NvmeHost extends LinuxHost {
     super(machine, DEVICE);
   }
 
-  /** Connects one path. If it fails later, the host connects it again every second, and does not give up. */
+  /** Connects one path. If the path fails later, the host tries every second to connect it again, and does not give up. */
   async connect({ nqn, port, keepAliveSeconds }: ConnectOptions): Promise<void> {
     const options = [
       `transport=tcp,traddr=${HOST_ADDRESS},trsvcid=${port},nqn=${nqn}`,
@@ -42,7 +42,7 @@ export class NvmeHost extends LinuxHost {
     return Number(await this.look('cat /sys/class/nvme/nvme*/state | grep -cx live || true'));
   }
 
-  /** Returns the ANA state of a namespace by the port of each path. */
+  /** Returns the ANA state of a namespace on each path, keyed by the port of the path. */
   async anaStates(nsid: number): Promise<Readonly<Record<string, string>>> {
     const said = await this.look(`for path in /sys/class/nvme/nvme*/nvme*c*n*; do
       [ "$(cat "$path/nsid" 2> /run/nothing)" = ${nsid} ] && echo "$(cat "\${path%/*}/address") $(cat "$path/ana_state")"

@@ -1,6 +1,6 @@
 // A plain NVMe/TCP target on one file, as a program: it executes what it reads, and knows nothing of other targets of the file. Two of them
-// show what rule D1 prevents. Arguments: ADDRESS, PORT, FILE, the controller's id, the NQN. Invariant: its codec is not that of the gate, and
-// a write is in its capsule.
+// show what rule D1 prevents. Arguments: ADDRESS, PORT, FILE, the controller's id, the NQN. Invariant: the target does not use the codec of
+// the gate, and each write has its data in its capsule.
 
 import { fstatSync, openSync, readSync, writeSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';

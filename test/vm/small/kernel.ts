@@ -16,7 +16,7 @@ const PLACES: Readonly<Record<KernelKind, string>> = {
 export class Kernel {
   readonly image: string;
   private readonly folder: string;
-  /** The file of each module below `folder`, and the files that it needs, each before those that it needs itself. */
+  /** For each module: its file below `folder`, then the files that it needs; each file comes before the files that it needs itself. */
   private readonly needed = new Map<string, readonly string[]>();
 
   /** Modules that are a part of the image. */

@@ -19,13 +19,13 @@ export interface SmallMachineOptions {
   /** Programs of this machine that the guest gets, with their libraries. */
   readonly programs?: readonly string[];
   /**
-   * A second network card of the guest, eth1, for frames of up to 9,000 bytes. Its other end is the interface `tap`, which QEMU makes in the
-   * namespace in which the prefix `command` runs it.
+   * A second network card of the guest, eth1, for frames of up to 9,000 bytes. Its other end is the interface `tap`. QEMU makes this
+   * interface in its own network namespace, in which the prefix `command` runs QEMU.
    */
   readonly card?: { readonly command: readonly string[]; readonly tap: string };
   /** Default: for clouds. */
   readonly kernel?: KernelKind;
-  /** Disk for QEMU, from whose ext4 file system the guest boots: its program `init` is the first one, in place of the initrd's. */
+  /** Disk for QEMU. The guest boots from its ext4 file system, and first runs the program `init` of this file system, not the initrd's. */
   readonly root?: string;
 }
 

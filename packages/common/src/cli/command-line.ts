@@ -12,7 +12,7 @@ export interface CommandTable<C> {
   readonly groups: readonly (readonly [heading: string, commands: readonly Command<C>[]])[];
   /** First lines of `--help`, after the usage. */
   readonly introduction: readonly string[];
-  /** Key: first word of several commands. Value: last lines of the help of all commands with this first word. */
+  /** Key: first word of several commands. Value: the last lines of the help for every command that begins with this word. */
   readonly guides: Readonly<Record<string, readonly string[]>>;
   /** Command that an empty command line calls. */
   readonly first: Command<C>;

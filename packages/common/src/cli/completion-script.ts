@@ -80,7 +80,9 @@ function namesFrom(completes: string | undefined): string {
   return completes === 'files' ? ' files=yes' : `; next=$({ ${completes}; } 2>/dev/null | ${SAFE_WORDS})`;
 }
 
-/** Returns a shell pattern for the command's name. The pattern for a name of words also matches operands after the name. */
+/**
+ * Returns a shell pattern for the command's name. The pattern for a name that consists of words also matches the operands after the name.
+ */
 function pattern(call: CommandCall): string {
   return call.by === 'words' ? `'${call.words}'|'${call.words} '*` : `'${shownCall(call)}'`;
 }
@@ -95,7 +97,9 @@ function branch(options: readonly (readonly [string, OptionSpec])[], action: str
   return names === '' ? '' : `${' '.repeat(indent)}${names}) ${action} ;;\n`;
 }
 
-/** Returns the options that may come first on the command line: options that call a command, and the options of the default command, -l. */
+/**
+ * Returns the options that may come first on the command line: options that call a command, and the options of the default command (-l).
+ */
 function firstOptions<C>(commands: readonly Command<C>[]): string[] {
   const calls = commands.flatMap(({ call }) => (call.by === 'option' ? [`-${call.short}`, `--${call.option}`] : []));
   const monitor = monitorWords(commands).length > 0 ? ['-m', '--monitor'] : [];

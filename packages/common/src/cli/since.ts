@@ -1,5 +1,5 @@
-// Parses the value of --since, an option of commands that list events: a duration before now, or a time in the form in which commands print
-// times, in GMT. Pure: the commands filter their lists themselves.
+// Parses the value of --since, an option of commands that list events: a duration before now, or a time in GMT in the form that commands
+// print. Pure: the commands filter their lists themselves.
 
 import { parseDuration, quoteText } from '../lib/units.ts';
 import { RsError } from '../lib/errors.ts';

@@ -1,6 +1,6 @@
 // Checks whether the group and the user in rssrvcfg (control-group, user) exist on this machine, and whether the programs of the triggers
-// in rssrvcfg are safe. The parser does not check them, because it reads only the configuration file. Invariant: rssrv checks every
-// configuration before applying it: at start, on reload and for a command.
+// in rssrvcfg are safe. The parser does not check them, because it reads only the configuration file. Invariant: at start, on reload and
+// for a command, rssrv checks every configuration before applying it.
 
 import { GROUP_FILE, groupId, groupMissingText } from '../files/groups.ts';
 import { USER_FILE, userNamed } from '../files/users.ts';

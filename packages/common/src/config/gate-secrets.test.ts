@@ -1,5 +1,5 @@
 // Secrets of hosts: their form, the file that has them, and the configuration that names the file.
-// The secrets of the first test are the specification's, and nvme-cli's.
+// The first test uses secrets from the specification and from nvme-cli.
 
 import { chmodSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

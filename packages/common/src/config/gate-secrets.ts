@@ -1,6 +1,6 @@
-// Secrets with which the hosts of a gate authenticate, their keys for TLS, and the file that has both. A line has the name of a host, or of
-// the gate itself, and its secret, as hosts have it: DHHC-1:HASH:BASE64: (NVMe Base 2.0, 8.13.5.8), or NVMeTLSkey-1:HASH:BASE64: (NVMe/TCP
-// 1.0, 3.6.1.5), and for an IQN the secret of CHAP. Invariant: no message shows a secret, and a file with a wrong line yields no secrets.
+// Secrets with which the hosts of a gate authenticate, their keys for TLS, and the file that has both. Each line names a host, or the gate
+// itself, and has its secret in the form that hosts use: DHHC-1:HASH:BASE64: (NVMe Base 2.0, 8.13.5.8), NVMeTLSkey-1:HASH:BASE64: (NVMe/TCP
+// 1.0, 3.6.1.5) or, for an IQN, the secret of CHAP. Invariant: no message shows a secret, and a file with a wrong line yields no secrets.
 
 import { randomBytes } from 'node:crypto';
 import { crc32 } from 'node:zlib';
@@ -16,20 +16,20 @@ const TLS_KEY = /^NVMeTLSkey-1:0([01]):([A-Za-z0-9+/]+={0,2}):$/;
 const TLS_KEY_BYTES: readonly number[] = [32];
 const TLS_KEY_OF_SHA384 = /^NVMeTLSkey-1:0(2:|0:[A-Za-z0-9+/]{70}==:)/;
 const CHECKSUM_BYTES = 4;
-/** The hash that new secrets name, and the length of its keys. Hosts of all ages take a key of the length of its hash. */
+/** The hash that new secrets name, and the length of its keys. Old and new hosts accept a key that is as long as its hash. */
 const NEW = { hash: 1, keyBytes: 32 } as const;
 
-/** Reads one secret; null if the text is none, or if its checksum is wrong. */
+/** Reads one secret; null if the text is not a secret, or if its checksum is wrong. */
 export function parseGateSecret(text: string): GateSecret | null {
   return parseKey(text, SECRET, KEY_BYTES);
 }
 
-/** Reads one key for TLS (PSK interchange format); null if the text is none for SHA-256, or if its checksum is wrong. */
+/** Reads one key for TLS (PSK interchange format); null if the text is not a key for SHA-256, or if its checksum is wrong. */
 export function parseTlsKey(text: string): GateSecret | null {
   return parseKey(text, TLS_KEY, TLS_KEY_BYTES);
 }
 
-/** Reads the secret of CHAP; null if it is too short, too long, or has other characters than hosts take. */
+/** Reads the secret of CHAP; null if it is too short or too long, or has characters that hosts do not accept. */
 export function parseChapSecret(text: string): GateSecret | null {
   const isUsable = text.length >= CHAP_SECRET_MIN_BYTES && text.length <= CHAP_SECRET_MAX_BYTES && /^[\x21-\x7e]+$/.test(text);
   return isUsable ? { hash: 0, key: Buffer.from(text, 'latin1') } : null;

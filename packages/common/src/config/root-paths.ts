@@ -51,7 +51,7 @@ export interface RsiodPaths extends DaemonPaths {
   readonly attachedFile: string;
   /** File with the numbers of the volumes at each gate. */
   readonly gatesFile: string;
-  /** File with the slots of the volumes on each shelf of AoE, and with what hosts have stored about them. */
+  /** File with the slots of the volumes on each shelf of AoE, and with the data that hosts have stored for these slots. */
   readonly aoeFile: string;
 }
 

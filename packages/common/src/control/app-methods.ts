@@ -1,5 +1,5 @@
-// The table of rsapp's control interface: the applications of this node, and the orders of an administrator. The form of requests and answers is
-// that of methods.ts.
+// The table of rsapp's control interface: the applications of this node, and the orders of an administrator. Requests and answers have the
+// form that methods.ts describes.
 
 import { CONTROL_ANSWER_MS, CONTROL_TIMEOUT_MS } from './limits.ts';
 import { DAEMON, EVENTS_PARAMS, EVENTS_RESULT, flagParam, method, type MethodsOf, type Param } from './method-table.ts';

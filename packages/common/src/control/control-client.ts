@@ -16,7 +16,7 @@ export interface CallOptions {
   /** Time-out for the whole request. The default is the method's `waitMs` in CONTROL_METHODS. */
   readonly timeoutMs?: number;
   readonly clock?: Clock;
-  /** Ends the request when it is aborted, which then fails with E_RESET. */
+  /** When this signal is aborted, the request ends and fails with E_RESET. */
   readonly signal?: AbortSignal;
   /** Person or program on whose behalf this program asks, for the daemon's log; omitted if this program asks for itself. */
   readonly by?: string;
@@ -124,7 +124,7 @@ function daemonOf(socketPath: string): Daemon {
   };
 }
 
-/** The programs that print logs know only those of rssrv and rsiod. */
+/** The programs that print logs know only the logs of rssrv and rsiod. */
 function logOf(root: string, name: string): string {
   if (name === 'rssrv') return 'rsslogcat -n 20 shows its log';
   if (name === 'rsiod') return 'rsclogcat -n 20 shows its log';

@@ -56,7 +56,7 @@ export interface ControlBounds {
    * the most unread bytes.
    */
   readonly unreadBytes: number;
-  /** True if only administrators can connect, so that the audit trail has the field `by` of each request. */
+  /** True if only administrators can connect; the audit trail then records the field `by` of each request. */
   readonly isTrusted: boolean;
 }
 
@@ -206,7 +206,7 @@ async function handleLine(service: Service, line: string, log: Log, { isTrusted 
     id = request.id;
     checkVersion(request);
     const execute = checkedCall(service, request.method, request.params);
-    // A program such as rsweb asks on behalf of people that this daemon does not know.
+    // A program such as rsweb sends requests for people whom this daemon does not know.
     if (request.by !== null && isTrusted) log.info(`${request.by} asks for ${request.method}`, { audit: true, by: request.by });
     const answer = answerLine(id, { result: await execute() });
     const bytes = Buffer.byteLength(answer);

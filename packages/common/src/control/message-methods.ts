@@ -1,5 +1,5 @@
-// The methods about messages between nodes: those of rsiod, and below those of rssrv, which rsiod calls. rsiod/src/control/messages.ts and
-// rssrv/src/admin/remote/messages.ts execute them. Invariant: nobody promises that a message arrives.
+// The methods about messages between nodes: first the methods of rsiod, then the methods of rssrv, which rsiod calls.
+// rsiod/src/control/messages.ts and rssrv/src/admin/remote/messages.ts execute them. Invariant: no method promises that a message arrives.
 
 import { CONTROL_ANSWER_MS, CONTROL_TIMEOUT_MS, MESSAGE_TEXT_MAX_BYTES } from './limits.ts';
 import { EVENTS_PARAMS, EVENTS_RESULT, method, type Param } from './method-table.ts';

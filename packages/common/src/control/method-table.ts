@@ -29,8 +29,7 @@ export interface ControlMethod<P extends Readonly<Record<string, Param>> = Reado
   readonly waitMs: number;
   /**
    * In the table of rssrv: the right that a client needs to call the method from its own machine; null if only programs on the server may
-   * call it. A method that clients may call and that changes something takes the parameter `request`, or may be executed twice without
-   * harm.
+   * call it. A method for clients takes the parameter `request` if it changes something, unless it may be executed twice without harm.
    */
   readonly remote: RemoteRight | null;
 }

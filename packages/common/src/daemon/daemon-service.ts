@@ -11,8 +11,8 @@ export interface Service {
   /** Stops the service. The connected peers get the sentence `reason`. */
   stop(reason: string): Promise<void>;
   /**
-   * Returns a sentence that says why the service must not stop now, or null. If the service does not have this method, it can be stopped at
-   * any time.
+   * Returns a sentence that says why the service must not stop now; null if it may stop. If the service does not have this method, it can
+   * be stopped at any time.
    */
   refusal?(): Promise<string | null>;
   /** Called on SIGHUP. Reopens the logs, rereads the configuration, and logs the result. */

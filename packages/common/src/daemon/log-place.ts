@@ -1,6 +1,6 @@
 // Decides where a daemon logs, according to the keys `log` and `log-time`. For the journal or syslog, starts the sender. A small file in
-// the state folder says where the log is, for the commands that read the log. Invariant: a missing journal or syslog never stops a daemon:
-// the log goes to the file, with a warning.
+// the state folder says where the log is, for the commands that read the log. Invariant: a missing journal or syslog never stops a daemon;
+// the log then goes to the file, with a warning.
 
 import { existsSync, fstatSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { BACKGROUND_VARIABLE } from './background-start.ts';
@@ -29,8 +29,8 @@ interface PlacePaths {
 }
 
 /**
- * Returns true if systemd has connected the output of this process, or of the process that has started it in the background, to the
- * journal. `isStarted`: true in a process that another process of the daemon has started.
+ * Returns true if systemd has connected the journal to the output of this process, or to the output of the process that started this
+ * process in the background. `isStarted`: true in a process that another process of the daemon has started.
  */
 export function isUnderJournal(isStarted: boolean, environment: NodeJS.ProcessEnv = process.env): boolean {
   const stream = environment['JOURNAL_STREAM'];

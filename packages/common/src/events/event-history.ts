@@ -11,7 +11,7 @@ import { EVENT_NAME_MAX_CHARS, EVENT_REASON_MAX_CHARS, EVENT_WAITERS_MAX } from 
 
 /** Storage that keeps events across restarts. */
 export interface EventStore {
-  /** Returns the stored events, oldest first, the number of the next event, and the time at which the numbering began. */
+  /** Returns the stored events (oldest first), the number of the next event, and the time at which the numbering began. */
   load(): { readonly events: readonly EventView[]; readonly next: number; readonly beganMs: number };
   add(event: EventView): void;
 }

@@ -46,7 +46,7 @@ function runDue(): void {
   isDueSoon = false;
 }
 
-/** Node defines the global name with a getter, which would run for each reading of the clock. */
+/** Node defines the global `performance` with a getter, which would otherwise run at each reading of the clock. */
 const { performance } = globalThis;
 
 export const systemClock: Clock = {

@@ -1,5 +1,5 @@
-// Tests that a signal to a child whose program could not be started is not sent: Node.js would send it to the process group of the caller.
-// A real call would end the tests, so the child is a stand-in.
+// Tests that no signal is sent to a child whose program could not be started, because Node.js would send the signal to the process group of
+// the caller. A real call would end the tests, so the child is a stand-in.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -1,5 +1,5 @@
-// Signals a child process. Invariant: no other process gets the signal. Node.js gives a child whose program could not be started the pid 0
-// until it reports the error, and a signal to 0 reaches the whole process group of this process.
+// Signals a child process. Invariant: no other process gets the signal. If the program of a child could not be started, the child has the
+// pid 0 until Node.js reports the error, and a signal to 0 reaches the whole process group of this process.
 
 import type { ChildProcess } from 'node:child_process';
 

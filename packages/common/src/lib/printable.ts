@@ -1,7 +1,8 @@
 // Makes text from peers, files and people safe to print on one line of a terminal.
 // Invariant: the result contains no control characters, so that no text can forge a line or control the terminal.
 
-// Matches control characters (also DEL and those from U+0080), line and paragraph separators, and the marks that change the direction of text.
+// Matches control characters (including DEL and U+0080 to U+009F), line and paragraph separators, and the marks that change the direction
+// of text.
 const CONTROL = /[\p{Cc}\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
 
 const SHORT: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };

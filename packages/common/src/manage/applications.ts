@@ -1,5 +1,5 @@
-// What rsconfig and crsio have in common about applications: texts, the check before a removal, and the reload of rsapp. Pure, except for
-// the reload. Invariant: both programs say the same about an application, and refuse the same.
+// Code about applications that rsconfig and crsio share: texts, the check before a removal, and the reload of rsapp. Pure, except for
+// the reload. Invariant: both programs describe an application in the same way and refuse the same removals.
 
 import type { AppCall, AppOrder, ApplicationsView, ApplicationView } from '../control/app-methods.ts';
 import { RsError } from '../lib/errors.ts';
@@ -21,7 +21,7 @@ export function applicationLines(view: ApplicationView, wallMs: number): string[
   ];
 }
 
-/** Returns the sentence after an order. `view`: rsapp's answer. */
+/** Returns the sentence that says that an order was executed. `view`: rsapp's answer. */
 export function orderDone(order: AppOrder, { name, on }: ApplicationView, to: string | null): string {
   switch (order) {
     case 'start':
@@ -41,14 +41,17 @@ export function drainDone(end: boolean): string {
   return end ? 'the drain of this node has ended' : 'this node is drained';
 }
 
-/** Throws E_IN_USE if the application is on this node, so that its section must stay. `there`: null if rsapp does not answer. */
+/** Throws E_IN_USE if the application is on this node, because its section must then stay. `there`: null if rsapp does not answer. */
 export function checkRemoval(there: ApplicationsView | null, name: string): void {
   const found = there?.applications.find((one) => one.name === name);
   if (there === null || found === undefined || found.on !== there.node) return;
   throw new RsError('E_IN_USE', `${name} is on this node: rsconfig app stop ${name}, or rsconfig app move ${name}`);
 }
 
-/** Makes rsapp read the file. Returns a sentence for each change; null if rsapp does not run, and reads the file when it starts. */
+/**
+ * Makes rsapp read the file. Returns a sentence for each change; null if rsapp is not running and will therefore read the file when it
+ * starts.
+ */
 export async function reloadApps(callApp: AppCall): Promise<readonly string[] | null> {
   try {
     return (await callApp('reload', {})).applied;

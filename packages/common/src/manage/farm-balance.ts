@@ -31,8 +31,8 @@ export function serverLoads(pools: readonly BalancedPool[], moves: readonly Pool
 }
 
 /**
- * Returns the proposed moves. A pool stays if its load is unknown, if its owner is not running, or if only commands move it, because
- * another program may give these commands.
+ * Returns the proposed moves. A pool stays if its load is unknown or its owner is not running. A pool that only commands move also stays,
+ * because another program may give these commands.
  */
 export function balancingMoves(pools: readonly BalancedPool[]): readonly PoolMove[] {
   let placed = placedPools(pools);

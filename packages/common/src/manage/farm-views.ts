@@ -32,7 +32,7 @@ export interface Balance {
   readonly moves: readonly (PoolMove & { readonly command: string })[];
 }
 
-/** Returns the loads of the servers before and after the moves that are proposed. */
+/** Returns the loads of the servers before and after the proposed moves. */
 export function balanceOf(pools: readonly SharedPoolView[]): Balance {
   const moves = balancingMoves(pools);
   const after = serverLoads(pools, moves);

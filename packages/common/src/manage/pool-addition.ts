@@ -1,5 +1,5 @@
 // Adds a pool to a server: rssrv prepares its directory, and a section is added to rssrvcfg. rsadm and crsio use this module. Invariant: a
-// pool is added as a whole or not at all, except that a prepared directory may remain, which a second attempt uses.
+// pool is added as a whole or not at all, except that a prepared directory may remain for a second attempt.
 
 import type { IniDocument } from '../config/reader/ini-document.ts';
 import { addPool } from '../config/rssrvcfg-edit.ts';
@@ -15,7 +15,8 @@ export interface NewPool {
   /** The shared disk; null for a pool on a disk of the server. */
   readonly shared?: SharedDiskTexts | null;
   /**
-   * True if the administrator confirms that no client holds a volume of this pool, which another server has used with an earlier release.
+   * For a pool that another server has used with an earlier release: true if the administrator confirms that no client holds a volume of
+   * the pool.
    */
   readonly noHolders?: boolean;
 }

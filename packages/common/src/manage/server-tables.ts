@@ -224,7 +224,7 @@ export function standingText({ state, reason }: PoolView): string {
   return state === 'elsewhere' ? (reason ?? 'served by another server') : `unavailable: ${reason ?? '-'}`;
 }
 
-/** Returns the time since the owner was heard, such as `0.4 s`; `-` without an owner. */
+/** Returns the time since the owner was last heard, such as `0.4 s`; `-` without an owner. */
 export function heartbeatText({ heartbeatMs }: SharedPoolView): string {
   return heartbeatMs === null ? '-' : `${(heartbeatMs / 1_000).toFixed(1)} s`;
 }

@@ -1,5 +1,5 @@
-// Tests that every change that a test file might leave in its process is detected by name, and that an entry that has not changed is not
-// reported. The test undoes each change before it checks the result, because this process runs further test files.
+// Tests that each change that a test file might leave in its process is detected and named, and that unchanged entries are not reported.
+// The test undoes each change before it checks the result, because this process runs further test files.
 
 import fs from 'node:fs';
 import net from 'node:net';

@@ -1,6 +1,7 @@
 // Makes the syncs of a test quick. The effect of a sync shows only after a power cut, which no unit test can cause. A disk takes
-// milliseconds for each sync, and the suite makes tens of thousands. Invariant: as with Node, a sync ends in a later event-loop turn, and
-// fails if the descriptor is not open. Writes to a descriptor with O_DSYNC and the syncs of other processes still wait for the disk.
+// milliseconds for each sync, and the suite makes tens of thousands of syncs. Invariant: as with Node, a sync ends in a later event-loop
+// turn, and fails if the descriptor is not open. Writes to a descriptor with O_DSYNC and the syncs of other processes still wait for the
+// disk.
 
 import fs from 'node:fs';
 import { open } from 'node:fs/promises';

@@ -65,7 +65,7 @@ export class Canvas {
   }
 }
 
-/** Blanks the remaining half of each wide grapheme that the columns from `start` to below `end` overwrite in part. */
+/** Columns `start` to `end - 1` are overwritten. Blanks the remaining half of each wide grapheme that is only partly within them. */
 function blankCut(cells: Cell[], start: number, end: number): void {
   let first = start;
   while (first > 0 && cells[first]?.text === '') first -= 1;

@@ -45,7 +45,7 @@ function aligned(cell: string, width: number, isRight: boolean): string {
 
 const BAR_COLUMNS = 20;
 
-/** Draws a share from 0 to 1 as `[####....]  42%`; rows-view.ts replaces # and . with symbols of the character set in use. */
+/** Draws a share from 0 to 1 as `[####....]  42%`; rows-view.ts replaces `#` and `.` by symbols of the character set in use. */
 export function shareBar(share: number | null, columns = BAR_COLUMNS): string {
   if (share === null) return `[${'.'.repeat(columns)}]   -`;
   const inside = Math.max(0, Math.min(1, share));

@@ -43,7 +43,7 @@ export interface CreationPorts {
   readonly volumes: Volumes;
   readonly mirrors: Mirrors;
   readonly snapshots: Pick<SnapshotRules, 'find'>;
-  /** Makes the id of a request whose answer is not remembered. */
+  /** Makes a new id for a request, so that the request does not get the remembered answer of an earlier one. */
   readonly newId: () => string;
 }
 

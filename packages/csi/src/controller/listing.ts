@@ -116,8 +116,8 @@ function roomOf({ state, usableBytes, limitBytes, promisedBytes }: PoolView): nu
 }
 
 /**
- * Returns the entries of the volumes that the driver has created. A mirror is one entry. It is published to the nodes that all its replicas
- * name, so that the orchestrator publishes it again if a server was away.
+ * Returns the entries of the volumes that the driver has created. A mirror is one entry, and counts as published only to nodes that all its
+ * replicas name. If a server was away, the orchestrator therefore publishes the mirror again.
  */
 function entriesFrom(listed: readonly Listed[], site: Site): Entry[] {
   const entries = new Map<string, Entry>();

@@ -1,6 +1,6 @@
 // SnapshotMetadata: which bytes of a snapshot an incremental backup must read. The ranges that differ come from `volume-diff`, which the
-// file system of the server answers. A server does not list the allocated ranges of a snapshot, so that GetMetadataAllocated names the
-// whole snapshot, which is more than needed and never less. Invariant: a byte that differs is always in a range.
+// server answers from its file system. A server does not list the allocated ranges of a snapshot, so GetMetadataAllocated names the whole
+// snapshot, which is more than needed and never less. Invariant: a byte that differs is always in a range.
 
 import type { SnapshotId } from '../product/ids.ts';
 import { parseSnapshotId } from '../product/ids.ts';

@@ -1,6 +1,6 @@
 // Mirrors as volumes of an orchestrator. rsiod makes and removes them, and gives and takes access; this file makes the replicas
-// private to the driver. Invariants: access is taken away only with the proof of rsiod. What only the holder of a mirror can do is refused,
-// with the command that does it on the node.
+// private to the driver. Invariants: access is taken away only with the proof of rsiod. An order that only the holder of a mirror can
+// execute is refused, and the error names the command to run on the holder.
 
 import type { MirrorSummary } from '@rsio/common/control/mirror-methods';
 import { toRsError } from '@rsio/common/lib/errors';
@@ -103,7 +103,7 @@ export class Mirrors {
       throw new CsiError('UNAVAILABLE', `No server gives mirror ${name} to ${node}: ${first?.reason ?? 'no replica was found'}`);
   }
 
-  /** Takes the mirror away from a node. Throws FAILED_PRECONDITION unless servers or voters have proven that nothing of the node runs. */
+  /** Takes the mirror away from a node. Throws FAILED_PRECONDITION unless servers or voters have proven that its requests ended. */
   async revoke({ namespace, name, universe }: MirrorSummary, node: string): Promise<void> {
     const { isProven, left } = await this.ports.orders.own('mirror-revoke', { namespace, name, universe, client: node });
     if (isProven) return;
@@ -114,7 +114,7 @@ export class Mirrors {
     );
   }
 
-  /** Returns the nodes to which the mirror is published, by the servers that answer. */
+  /** Returns the nodes to which the mirror is published, according to the servers that answer. */
   async nodes(found: MirrorSummary, site: Site): Promise<string[]> {
     const asked = await outcomesAtOnce(found.replicas, ORDERS_AT_ONCE_MAX, (one) => this.replica(one));
     const known = asked.flatMap(({ value }) => (value === null ? [] : [value]));
@@ -163,7 +163,7 @@ export class Mirrors {
   }
 }
 
-/** The refusal of what only the holder of a mirror can do. */
+/** Makes the refusal of an order that only the holder of a mirror can execute. */
 export function onlyHolder(name: string, what: string, command: string): CsiError {
   return new CsiError(
     'FAILED_PRECONDITION',

@@ -12,10 +12,10 @@ const KNOWN = ['server', 'pool', 'servers', 'witness', 'thick', 'fsType', ...LIM
 const MIRROR_SERVERS_MIN = 2;
 
 export interface Parameters {
-  /** Server of a volume that is no mirror; null for the only server. */
+  /** Server of a volume that is not a mirror; null for the only server. */
   readonly server: string | null;
   readonly pool: string | null;
-  /** Servers of the replicas of a mirror; null for a volume that is no mirror. */
+  /** Servers of the replicas of a mirror; null for a volume that is not a mirror. */
   readonly servers: readonly string[] | null;
   readonly witness: string | null;
   readonly thick: boolean;
@@ -57,7 +57,7 @@ export function mutableSettingsOf(given: Texts): string[] {
   return LIMITS.flatMap((key) => (given[key] === undefined ? [] : [`${key}=${given[key]}`]));
 }
 
-/** Returns `before` with `after`, which replaces settings of the same key. */
+/** Returns the settings of both lists. A setting in `after` replaces the setting in `before` that has the same key. */
 export function mergedSettings(before: readonly string[], after: readonly string[]): string[] {
   const keyOf = (setting: string): string => setting.replace(/=.*$/s, '');
   const replaced = new Set(after.map(keyOf));

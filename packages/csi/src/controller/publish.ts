@@ -38,8 +38,8 @@ interface Subject {
 export class Publishing {
   private readonly ports: PublishingPorts;
   /**
-   * How each volume was published to each node, to refuse the same publication with another capability. A driver that starts knows
-   * nothing of earlier publications, and then permits another capability; the servers keep the rules of holders in any case.
+   * The capability with which each volume was published to each node. The same publication with another capability is refused. A restarted
+   * driver knows of no earlier publications, and permits another capability; the servers enforce the rules of holders in any case.
    */
   private readonly known = new Map<string, string>();
 

@@ -109,7 +109,7 @@ test('a volume from a volume is a copy, and a call during the copy is repeated u
   expect((await client.call('Controller', 'CreateVolume', request)).volume.capacityBytes).toBe(GIB);
   expect(rsiod.server.count('volume-copy')).toBe(1);
   expect(rsiod.server.named('copy')?.view).toMatchObject({ clients: [CONTROLLER], owner: CONTROLLER });
-  // The volume is removed, and the server would answer the same request with the old job.
+  // After the volume has been removed, the server would answer the same request with the old job.
   await client.call('Controller', 'DeleteVolume', { volumeId: `volume.${rsiod.server.named('copy')?.view.id}` });
   await client.call('Controller', 'CreateVolume', request);
   expect(rsiod.server.named('copy')).not.toBe(null);

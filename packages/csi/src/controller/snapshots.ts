@@ -1,5 +1,5 @@
-// Snapshots, and group snapshots at one moment. A snapshot belongs to its volume, so that its id names both. Invariants: a snapshot that
-// exists under the name of a call is returned and not made again. A group has one moment, or there is no group.
+// Snapshots, and group snapshots at one moment. A snapshot belongs to its volume, so its id names both. Invariants: a snapshot that exists
+// under the name of a call is returned and not made again. All snapshots of a group have the same moment, or the group is not made.
 
 import type { SnapshotView } from '@rsio/common/control/server/views';
 import { toRsError } from '@rsio/common/lib/errors';
@@ -37,8 +37,8 @@ interface Group {
 export class SnapshotRules {
   private readonly ports: SnapshotsPorts;
   /**
-   * The names of the snapshots of each volume, as they were when the volume had this number of snapshots. A name that is out of date only
-   * makes the check for equal names weaker.
+   * For each volume, the names of its snapshots, and how many snapshots it had when the names were read. Names that are out of date only
+   * make the check for equal names weaker.
    */
   private readonly names = new Map<string, { readonly count: number; readonly names: readonly string[] }>();
 
@@ -166,7 +166,7 @@ export class SnapshotRules {
       return (await this.ports.orders.at(server, 'volume-snapshot', { snapshots, request: this.ports.newId() })).snapshots;
     } catch (thrown) {
       if (toRsError(thrown).code !== 'E_EXISTS') throw thrown;
-      // A driver that was killed has asked for the same snapshots.
+      // A driver that was killed may already have made the same snapshots.
       const again = await Promise.all(sources.map(({ volume }) => this.ports.volumes.named(server, volume.name)));
       const made = again.flatMap((one) => one?.snapshots.filter((each) => each.snapshot === snapshot) ?? []);
       if (made.length !== sources.length) throw thrown;
@@ -194,7 +194,7 @@ export class SnapshotRules {
     return names;
   }
 
-  /** Returns the volumes with snapshots that the driver has created. */
+  /** Returns the volumes that the driver has created and that have snapshots. */
   private async withSnapshots(): Promise<Listed[]> {
     const site = await this.ports.orders.site();
     const listed = await this.ports.volumes.listed(site);

@@ -244,7 +244,7 @@ test('pages continue after the last entry, even if it is removed and others are 
     all.push(...next.ids);
     ({ token } = next);
   }
-  // The ids are random: the added volume is on a later page, or its place was on the first one.
+  // The ids are random, so the added volume is on a later page, or its place in the order is on the first page.
   expect(new Set(all).size).toBe(all.length);
   expect(all).toEqual(expect.arrayContaining(created));
   expect(rsiod.server.volumes).toHaveLength(4);

@@ -7,7 +7,7 @@ import { CsiError } from '../rpc/status.ts';
 import type { DeviceEnds } from './host.ts';
 
 export interface DeviceLook extends DeviceEnds {
-  /** What blkid finds: the type of a file system, `?` for anything else that has a signature; null: nothing. */
+  /** The type of the file system that blkid finds; `?` for anything else that has a signature; null if blkid finds nothing. */
   readonly signature: string | null;
 }
 

@@ -128,8 +128,8 @@ class Care {
   }
 
   /**
-   * Waits until the kernel knows the new size of the volume, and returns this size. rsiod knows the size a moment before, and a file system
-   * that grew in this moment would stay as it is.
+   * Waits until the kernel knows the new size of the volume, and returns this size. rsiod knows the size a moment earlier, and a file
+   * system that is enlarged in that moment would keep its old size.
    */
   private async grown({ label, device, sizeBytes }: Attached, requiredBytes: number): Promise<number> {
     const { clock, host } = this.ports;

@@ -1,4 +1,4 @@
-// Tests the calls of the node with a client over real gRPC, over an rsiod and a machine in memory. test/integration/csi-node.test.ts uses
+// Tests the calls of the node with a client over real gRPC. The rsiod and the machine are in memory; test/integration/csi-node.test.ts uses
 // real devices and mounts. Rules: G45.
 
 import { expect, test } from 'vitest';

@@ -74,7 +74,7 @@ export class RecordFiles implements Records {
     }
   }
 
-  /** Returns null for a text that is no id of a volume, because such a text could lead out of the folder. */
+  /** Returns null for a text that is not the id of a volume, because such a text could lead out of the folder. */
   private fileOf(volumeId: string): string | null {
     return parseVolumeId(volumeId) === null ? null : join(this.folder, `${volumeId}.json`);
   }

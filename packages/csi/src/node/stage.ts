@@ -1,4 +1,4 @@
-// NodeStageVolume and NodeUnstageVolume: attach by id, make a file system if there is nothing, mount; and back. Invariants: each call may be
+// NodeStageVolume and NodeUnstageVolume: attach by id, make a file system if none exists, mount; and back. Invariants: each call may be
 // repeated after it was killed at any step. Only format-rules.ts decides whether a device is formatted. A volume whose unmount fails stays attached.
 // Rules: G45.
 
@@ -16,7 +16,7 @@ import type { Records, StageRecord } from './records.ts';
 const PROGRAMS: Readonly<
   Record<FsType, { readonly make: readonly string[]; readonly check: readonly string[]; readonly mountFlags: readonly string[] }>
 > = {
-  // The volume is new, so that there is nothing to discard.
+  // The volume is new, so there is nothing to discard.
   ext4: { make: ['mkfs.ext4', '-q', '-F', '-m', '0', '-E', 'nodiscard'], check: ['e2fsck', '-f', '-n'], mountFlags: [] },
   // A clone has the UUID of its source, which may be mounted on the same node.
   xfs: { make: ['mkfs.xfs', '-q', '-f', '-K'], check: ['xfs_repair', '-n'], mountFlags: ['nouuid'] },

@@ -1,5 +1,6 @@
 // NodePublishVolume and NodeUnpublishVolume: a bind mount from the staged volume to the folder or device file of a pod. Invariants: a
-// read-only publication cannot write, also if the volume is attached read-write. The bind mount and the check of its options may be repeated.
+// read-only publication cannot write, even if the volume is attached read-write. The bind mount and the check of its options may be
+// repeated.
 
 import { MOUNT_MAX_MS } from '../limits.ts';
 import { filled, isReader, pathOf, useOf } from '../rpc/fields.ts';

@@ -1,6 +1,6 @@
-// The ids that orchestrators get, and the names that volumes and snapshots have on servers. Pure. An id consists of the kind and the UUID
-// of the server, so that it stays valid if the volume is renamed or moves. Invariants: two names of CSI have two names on the servers, and
-// a name that this program makes for its own use is never the name of a volume.
+// The ids that orchestrators get, and the names that volumes and snapshots have on servers. Pure. An id consists of the kind and of
+// UUIDs from the servers, so that it stays valid if the volume is renamed or moves. Invariants: different names of CSI have different names
+// on the servers, and a name that this program makes for its own use is never the name of a volume.
 
 import { createHash } from 'node:crypto';
 import { isName, isSnapshotName } from '@rsio/common/lib/units';
@@ -12,7 +12,7 @@ const HASHED = 'csi-';
 const UNFINISHED = 'csi-new-';
 const HASH_CHARS = 32;
 
-/** A volume is one on a server, or a mirror. */
+/** The id of a volume on a server, or of a mirror. */
 export interface VolumeId {
   readonly kind: 'volume' | 'mirror';
   readonly uuid: string;

@@ -1,6 +1,6 @@
 // Sends requests to the servers of one namespace, through the rsiod of the controller. rsiod has the paths and the login; the servers
 // check the rights. Invariants: at most ORDERS_AT_ONCE_MAX requests are in progress. An answer has the shape that the table of rssrv
-// gives. Nothing that a server says is taken as the absence of an object while another server does not answer.
+// gives. No answer counts as proof that an object is absent while another server does not answer.
 
 import type { ControlMethodName, ControlMethods, NamespaceView } from '@rsio/common/control/methods';
 import { SERVER_METHODS, type ServerMethodName, type ServerMethods } from '@rsio/common/control/server/server-methods';

@@ -45,7 +45,7 @@ export class Volumes {
   async byId(uuid: string): Promise<Found | null> {
     const place = this.places.get(uuid);
     if (place !== undefined) {
-      // The volume may have moved to another server, and this one may not answer: then all servers are asked.
+      // The volume may have moved to another server, or this server may not answer. In both cases, all servers are asked.
       const found = await this.shown(place).catch(() => null);
       if (found !== null && found.volume.id === uuid) return found;
       this.places.delete(uuid);
@@ -135,7 +135,7 @@ export class Volumes {
   }
 }
 
-/** Returns the id of a volume. A server gives every volume that it serves an id. Throws UNAVAILABLE. */
+/** Returns the id of a volume. A server gives an id to every volume that it serves. Throws UNAVAILABLE. */
 export function uuidOf({ volume, server }: Pick<Found, 'volume' | 'server'>): string {
   if (volume.id !== null) return volume.id;
   throw new CsiError('UNAVAILABLE', `Server ${server} does not serve volume ${quoteText(volume.name)}: ${volume.reason ?? 'see its log'}`);

@@ -11,7 +11,7 @@ import { type Code, CsiError, sentenceOf, toCsiError } from './status.ts';
 export interface CallsPorts {
   readonly clock: Clock;
   readonly log: Pick<Log, 'info' | 'warn' | 'debug'>;
-  /** Is told about each call that has ended. */
+  /** Called when a call has ended. */
   readonly ended: (method: string, status: Code, tookMs: number) => void;
 }
 

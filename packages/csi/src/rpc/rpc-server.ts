@@ -18,7 +18,7 @@ import type { Calls } from './calls.ts';
 import { serviceOf, type ServiceName } from './proto.ts';
 import { CODE, type CsiError, sentenceOf } from './status.ts';
 
-/** The calls of a service by name. The library has decoded the request, so that it has the type of its message. */
+/** The calls of a service by name. The library has decoded the request, so the request has the type of its message. */
 export type Handlers = Readonly<Record<string, (request: never) => Promise<object>>>;
 /** Calls whose answer is a stream of messages. */
 export type Streams = Readonly<Record<string, (request: never) => AsyncIterable<object>>>;

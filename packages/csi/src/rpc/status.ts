@@ -1,5 +1,5 @@
-// The statuses of gRPC, and the status for each error of RSIO. Pure. Invariant: an error after which a change may still be made gets a
-// status that orchestrators repeat.
+// The statuses of gRPC, and the status for each error of RSIO. Pure. Invariant: if a change may still be made after an error, the
+// error gets a status after which orchestrators repeat the call.
 
 import type { ErrorCode } from '@rsio/common/lib/errors';
 import { toRsError } from '@rsio/common/lib/errors';

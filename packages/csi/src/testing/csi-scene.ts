@@ -20,7 +20,7 @@ import { GIB } from './fake-servers.ts';
 export const WRITER = { accessType: 'mount', mount: { fsType: 'ext4', mountFlags: [] }, accessMode: { mode: 'SINGLE_NODE_WRITER' } };
 export const BLOCK_WRITER = { accessType: 'block', block: {}, accessMode: { mode: 'SINGLE_NODE_WRITER' } };
 export const BLOCK_SHARED = { accessType: 'block', block: {}, accessMode: { mode: 'MULTI_NODE_MULTI_WRITER' } };
-/** Most steps of one call. A call with more steps would make a test of all kills endless. */
+/** Maximum number of steps of one call. A call with more steps would make a test of all kills endless. */
 const STEPS_MAX = 200;
 
 type Services = Readonly<Partial<Record<ServiceName, Service>>>;
@@ -64,7 +64,7 @@ export function controllerOver(rsiod: FakeRsiod): Pick<CsiClient, 'call'> {
   return direct((calls) => controllerOf(rsiod, calls, systemClock));
 }
 
-/** A clock on which every wait is over at once, and takes its time. */
+/** A clock on which every wait ends at once, and which then shows a time as if the wait had lasted. */
 export function hurriedClock(): Clock {
   let nowMs = 0;
   return {

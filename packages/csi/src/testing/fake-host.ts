@@ -1,5 +1,5 @@
-// The machine of a node in memory: devices with their content, mounts, and files. Programs take effect as on Linux, as far as the node
-// service relies on them. A driver can be killed before, during and after mkfs. Invariant: the state outlives a killed driver.
+// The machine of a node in memory: devices with their content, mounts, and files. Programs have those effects of Linux on which the
+// node service relies. A driver can be killed before, during and after mkfs. Invariant: the state outlives a killed driver.
 
 import type { DeviceEnds, HostMount, NodeHost, PathKind, ProgramResult, Usage } from '../node/host.ts';
 import type { Records, StageRecord } from '../node/records.ts';
@@ -7,7 +7,7 @@ import type { FakeRsiod } from './fake-rsiod.ts';
 
 interface FakeDevice {
   readonly number: string;
-  /** What blkid finds; null: nothing. */
+  /** What blkid finds; null if it finds nothing. */
   signature: string | null;
   /** True if bytes at one of the ends are not zero. */
   hasBytes: boolean;
@@ -28,9 +28,9 @@ export class FakeHost implements NodeHost {
   readonly paths = new Map<string, 'folder' | 'file'>();
   /** Command lines that were run. */
   readonly ran: string[] = [];
-  /** What a program answers instead of its work, by its name. */
+  /** Fixed results by the name of the program; a program with a fixed result does nothing else. */
   readonly answers = new Map<string, ProgramResult>();
-  /** Size that the kernel knows; null: as rsiod. */
+  /** Size that the kernel knows; null if the kernel knows the same size as rsiod. */
   kernelBytes: number | null = null;
   private readonly devices = new Map<string, FakeDevice>();
   private readonly rsiod: FakeRsiod;

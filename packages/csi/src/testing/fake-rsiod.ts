@@ -1,5 +1,5 @@
 // An rsiod in memory for tests of the driver: it passes orders on to fake servers, and attaches volumes. A test can kill the driver before
-// or after any of its requests. Invariant: a killed driver gets no answer any more, and what its last request has done stays done.
+// or after any of its requests. Invariant: a killed driver gets no further answer, and the effect of its last request remains.
 
 import type { AttachmentView, ControlMethodName, ControlMethods } from '@rsio/common/control/methods';
 import { RsError } from '@rsio/common/lib/errors';

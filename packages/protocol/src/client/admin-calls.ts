@@ -138,7 +138,7 @@ export class AdminCalls {
     call.isSent = true;
     const isLost = status === STATUS.SHUTTING_DOWN || status === STATUS.STALE;
     // The server keeps a long answer only briefly. If the answer is gone, the client sends the call again. The server then executes a
-    // read-only method again, but only repeats the answer of a change.
+    // read-only method again; for a change, it only repeats its answer.
     const isForgotten = kind === ADMIN.REST && status === STATUS.STALE && call.session === this.trunk.session;
     if (this.trunk.isEnded) this.end(call, unreachable(call));
     else if (isForgotten && ++call.rereads > ADMIN_REREADS_MAX)

@@ -214,7 +214,7 @@ export class Attachment {
   peek(): Request {
     if (this.phase === 'replaying') return this.replays.peek();
     const request = this.phase === 'resending' ? this.resends[this.resends.length - 1] : this.sendable.peek();
-    // The text is made only on failure, because it would be made for each request.
+    // The text is made only on failure, because it would otherwise be made for each request.
     if (request === undefined) assert(false, `Attachment ${this.name} has nothing to send`);
     return request;
   }

@@ -12,7 +12,7 @@ import type { Path } from './paths/path.ts';
 
 interface Fenced {
   readonly attachment: Attachment;
-  /** False if the attachment has left this server, and must no longer be told about the handle. */
+  /** False if the attachment has left this server; it must then no longer be notified about the handle. */
   isHere: boolean;
   readonly tags: readonly number[];
   readonly waiting: (() => void)[];

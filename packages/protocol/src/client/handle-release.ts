@@ -22,7 +22,7 @@ export class HandleRelease {
   private readonly trunk: Trunk;
   private readonly clock: Clock;
   private readonly handlesUsedUp: () => void;
-  /** Closed attachments whose hold stays, because the client has it through another server now. */
+  /** Closed attachments whose hold stays, because the client now has that hold through another server. */
   private readonly kept = new WeakSet<Attachment>();
 
   constructor(trunk: Trunk, clock: Clock, usedUp: () => void) {
@@ -31,7 +31,7 @@ export class HandleRelease {
     this.handlesUsedUp = usedUp;
   }
 
-  /** From now on, nothing is sent that could end the attachment's hold. */
+  /** From now on, the client sends nothing that could end the attachment's hold. */
   keep(attachment: Attachment): void {
     this.kept.add(attachment);
   }
@@ -58,7 +58,7 @@ export class HandleRelease {
     });
   }
 
-  /** Closes a handle that is not needed any more, and ignores the answer. */
+  /** Closes a handle that is no longer needed, and ignores the answer. */
   drop(handle: number): void {
     callSession(this.trunk, { op: OP.CLOSE, attachment: null, handle }, () => undefined);
   }

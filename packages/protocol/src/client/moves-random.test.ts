@@ -1,8 +1,8 @@
 // Tests an attachment that follows the pool of its volume among three servers, under load. The servers model a farm: one owns the pool, and
-// a server that has lost the pool may not know that it has (a zombie). A pool moves cleanly (all handles are revoked, everything is synced,
-// the incarnation stays) or by force (the old owner's cache is lost, a new incarnation begins). As soon as the client has left a server,
-// the late answers of that server are poisoned: they contain wrong data, or report OK for requests that were not executed. Each sector is a
-// register as in recovery-random.test.ts. Rules: F9, S11, O1, R2, L2.
+// a server that has lost the pool may not know about the loss (a zombie). A pool moves cleanly (all handles are revoked, everything is
+// synced, the incarnation stays) or by force (the old owner's cache is lost, a new incarnation begins). As soon as the client has left a
+// server, the late answers of that server are poisoned: they contain wrong data, or report OK for requests that were not executed. Each
+// sector is a register as in recovery-random.test.ts. Rules: F9, S11, O1, R2, L2.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
@@ -63,7 +63,7 @@ const STEP: fc.Arbitrary<Step> = fc.oneof(
 interface Job {
   readonly path: ScriptedPath;
   readonly frame: HeardFrame;
-  /** Null if the request was not executed yet. */
+  /** Null if the request has not been executed yet. */
   status: number | null;
   readonly shown: number[];
   /** True if the client left this server while the request was in flight. */
@@ -397,7 +397,7 @@ class World {
       return;
     }
     const isOwner = host === this.hosts[this.owner] && handle.generation === this.generation;
-    // The fence refuses the writes of a server that does not own the pool, so that server sends no answer.
+    // The fence refuses the writes of a server that does not own the pool. Such a server therefore sends no answer.
     if (!isOwner && (op === OP.FLUSH || (flags & FLAG.FUA) !== 0)) return;
     job.status = STATUS.OK;
     if (op === OP.CLOSE) {

@@ -76,7 +76,7 @@ class Opening {
 
 type VolumeName = Pick<Attachment, 'name' | 'universe'>;
 
-/** `id`: the id of the volume, if only its hold must stay. */
+/** `id`: if it is set, the client revokes the handle of the volume with this id, and closes the handle of any other volume. */
 type Left = VolumeName & { readonly id?: string | undefined };
 
 export class Opener {
@@ -88,7 +88,10 @@ export class Opener {
   private readonly leaving = new Map<Attachment, Released>();
   /** The OPEN of each attachment that is not answered yet. */
   private readonly asked = new Map<Attachment, Request>();
-  /** Volumes that went to another server while this one may still have a handle of theirs. They are not opened here until it has ended. */
+  /**
+   * Volumes that moved to another server while this server may still have handles of them. They are not opened here until these handles
+   * have ended.
+   */
   private readonly givenUp = new Set<VolumeName>();
   /** OPENs that were in flight when their attachments went to another server. */
   private readonly strays = new Map<Request, Left>();
@@ -107,9 +110,9 @@ export class Opener {
   }
 
   /**
-   * Gives an attachment up at this server and opens it at the server of `next`, which claims this ownership (F9). The attachment must have
-   * been open. Everything happens before the method returns: no OPEN is sent there while this server can still answer a request.
-   * Returns false if the attachment has failed or is closed, or if one of the trunks has ended.
+   * Gives up an attachment at this server and opens it at the server of `next`, which claims the ownership `claim` (F9). The attachment
+   * must have been open. Everything happens before the method returns, so that no OPEN is sent to the other server while this server can
+   * still answer a request. Returns false if the attachment has failed or is closed, or if one of the trunks has ended.
    */
   moveTo(next: Opener, attachment: Attachment, claim: Ownership, reason: string): boolean {
     const opening = this.openings.get(attachment);
@@ -119,7 +122,7 @@ export class Opener {
     this.openings.delete(attachment);
     const stray = this.takeAsked(attachment);
     const isIdle = this.trunk.giveUp(attachment, reason);
-    // If the pool has another owner by now, a CLOSE ends no hold here, because an owner that gives a pool up has revoked all handles before.
+    // If the pool has another owner by now, a CLOSE ends no hold here, because an owner revokes all handles before it gives up a pool.
     // Otherwise this server may still be the owner, and the attachment may come back under the same hold.
     const end = (left: number): void => {
       if (attachment.isSurpassedBy(claim)) this.handles.drop(left);
@@ -211,7 +214,7 @@ export class Opener {
       this.openings.get(attachment)?.retry?.cancel();
       if (attachment.volume === null && attachment.phase === 'opening') this.fail(attachment, status, sentence);
     }
-    // Attachments that are being closed have nothing in flight any more, because the trunk answered all requests when it ended.
+    // Attachments that are being closed no longer have anything in flight, because the trunk answered all requests when it ended.
     for (const attachment of this.leaving.keys()) attachment.forgetInFlight();
   }
 
@@ -257,8 +260,8 @@ export class Opener {
   }
 
   /**
-   * Called when an OPEN is answered whose attachment went to another server meanwhile. If this server owns the pool again, a CLOSE would
-   * end the hold, so the handle is revoked.
+   * Called when the server answers an OPEN after the attachment has moved to another server. If this server owns the pool again, a CLOSE
+   * would end the hold, so the handle is revoked.
    */
   private strayAnswered(attachment: Attachment, left: Left, isCurrent: boolean, { status, bodies: [body] }: SessionAnswer): void {
     if (!isCurrent || status !== STATUS.OK || body === undefined) return;
@@ -266,7 +269,7 @@ export class Opener {
     try {
       ({ handle, id } = decodeOpenAnswer(body, 0, body.length));
     } catch {
-      // Nobody knows which handle the server has granted. It ends with the session.
+      // The client does not know which handle the server has granted, so it ends the session, and the handle ends with the session.
       this.trunk.renewSession('The server sent an invalid answer to OPEN');
       return;
     }
@@ -275,8 +278,8 @@ export class Opener {
   }
 
   /**
-   * Called when another server has granted `granted`. What is left here of a closed attachment of the same volume, for example an OPEN that
-   * was given up, then ends without CLOSE: if this server owns the pool later, a CLOSE would end the hold that the other attachment has
+   * Called when another server has granted `granted`. A closed attachment of the same volume may have left a handle or an OPEN in flight
+   * here, which then ends without CLOSE. If this server owned the pool later, a CLOSE would end the hold that the other attachment has
    * (F9). A different volume of the same name has a hold of its own, which must end.
    */
   keepHold(granted: Attachment): void {
@@ -302,7 +305,7 @@ export class Opener {
     return asked === null || this.trunk.withdraw(asked) ? null : asked;
   }
 
-  /** Called when this server has no handle any more of a volume that went to another server. */
+  /** Called when this server no longer has a handle of a volume that moved to another server. */
   private ended(left: VolumeName): void {
     this.givenUp.delete(left);
     for (const next of this.trunk.attachments) if (isSameVolume(next, left)) this.open(next);

@@ -182,8 +182,8 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
   }
 
   /**
-   * Called when an attempt is likely to succeed or is urgent. Connects at once. If the last connections ended soon, only
-   * ends the probation of the path.
+   * Called when an attempt is likely to succeed or is urgent. Connects at once. If the last connections were short, this call only ends the
+   * probation of the path.
    */
   retrySoon(): void {
     if (this.shortConnections === 0) this.start();

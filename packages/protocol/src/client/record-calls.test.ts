@@ -111,7 +111,7 @@ test('a write that has timed out may still be executed: the next one waits for i
   await scene.turn();
   expect([scene.waiting, scene.results.length]).toEqual([['write one'], 2]);
   await scene.answer(STATUS.OK);
-  // What has timed out without being sent is never sent.
+  // A call that timed out before it was sent is never sent.
   expect(scene.waiting).toEqual(['write three']);
   await scene.answer(STATUS.OK);
   expect(scene.results.at(-1)).toBe('done');

@@ -50,7 +50,7 @@ export class RecordCalls {
 
   /**
    * Resolves with the record of the volume, or with null if it has none. Rejects with E_TIMEOUT after GATE_RECORD_TIMEOUT_MS, with E_LIMIT if too
-   * many calls wait, and with the refusal of the server: its status is in the context (UNSUPPORTED if the volume cannot have a record).
+   * many calls wait, and with the server's refusal, whose status is in the context (UNSUPPORTED if the volume cannot have a record).
    */
   read(volumeId: string): Promise<Buffer | null> {
     return this.limited((ended, isOver) => {

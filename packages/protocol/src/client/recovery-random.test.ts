@@ -57,7 +57,7 @@ const STEP: fc.Arbitrary<Step> = fc.oneof(
 interface Job {
   readonly path: ScriptedPath;
   readonly frame: HeardFrame;
-  /** Status with which the server has executed the request; null if the request was not executed yet. */
+  /** Status with which the server has executed the request; null if the request has not been executed yet. */
   status: number | null;
   readonly shown: number[];
   isSaid: boolean;

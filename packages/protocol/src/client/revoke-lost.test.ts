@@ -1,6 +1,6 @@
 // Tests an attachment whose volume another client has taken, and an attachment that is detached while its handle is revoked. Every loss is
-// reported, no hold is left behind, and no request is sent that the server cannot execute. The server is a script. revoke.test.ts tests
-// which requests are sent again. Rules: R4.
+// reported, no hold is left behind, and the client sends no request that the server cannot execute. The server is a script. revoke.test.ts
+// tests which requests are sent again. Rules: R4.
 
 import { describe, expect, test } from 'vitest';
 import { CLOSE_TRIES_MAX, REOPEN_RETRY_MS } from './limits.ts';

@@ -30,8 +30,8 @@
 // Never done here:
 // - A closed path frees no slot; only FENCED or a new session does (S5). A reset or a time-out does not prove that the server executes
 //   nothing more.
-// - I/O does not fail because a path or session is lost. I/O waits then, for at most the volume's `stall` time. Only I/O of a volume that
-//   was closed in the meantime ends, with OUTCOME_UNKNOWN. OPEN, CLOSE and ADMIN of the old session end with STALE.
+// - I/O does not fail because a path or session is lost. Instead, I/O waits for at most the volume's `stall` time. Only I/O of a volume
+//   that was closed in the meantime ends, with OUTCOME_UNKNOWN. OPEN, CLOSE and ADMIN of the old session end with STALE.
 // - Two sessions never exist side by side. One connection at a time proves itself as `first`, and `begin` closes all paths of the old
 //   session.
 // - The trunk opens no connections. path-supervisor.ts opens them, and asks `present` how each connection proves itself.

@@ -46,7 +46,7 @@ export const SERVER_DEAD_AFTER_MS = 15_000;
 /** The server syncs writes after this time even without a FLUSH, so that write-back errors of the kernel are noticed. */
 export const SELF_SYNC_MS = 5_000;
 /**
- * Time limit for an attach that takes over the volume. The server may have to wait for an earlier owner of the pool, and to end the process of
- * the previous holder, and syncs the volume.
+ * Time limit for an attach that takes over the volume. Before it answers, the server syncs the volume, and may have to wait for an earlier
+ * owner of the pool and to end the process of the previous holder.
  */
 export const TAKE_OVER_WAIT_MS = 48_000;

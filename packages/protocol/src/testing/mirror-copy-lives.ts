@@ -6,7 +6,10 @@ import { MIRROR_REGION_BYTES } from '../wire/limits.ts';
 import { MirrorCopyWorld } from './mirror-copy-world.ts';
 import { BLOCK_BYTES } from './mirror-replicas.ts';
 
-/** Added to the seed, so that the choice of a replica that may lack writes draws other numbers than the rest. */
+/**
+ * Added to the seed for the choice of a replica that may lack writes, so that this choice does not draw the same random numbers as the
+ * others.
+ */
 const LOSSES = 1_000_003;
 
 /**
@@ -29,7 +32,7 @@ function leave(world: MirrorCopyWorld, random: SeededRandom, isClean: boolean): 
   }
 }
 
-/** Makes one replica out of sync, and gives it different content in regions that only its own intent map contains. */
+/** Puts one replica out of sync, and gives it different content in regions that only its own intent map contains. */
 function estrange(world: MirrorCopyWorld, random: SeededRandom): void {
   const replica = world.replicas.at(-1)!;
   world.setReturning(replica);

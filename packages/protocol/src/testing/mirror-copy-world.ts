@@ -234,7 +234,7 @@ export class MirrorCopyWorld {
     this.copier.hurry(this.random.int(0, regionsOf(this.sizeBytes) - 1));
   }
 
-  /** Ends all faults. Returns true if all replicas get in sync afterwards, and all regions are settled and cleared in all maps. */
+  /** Ends all faults. Returns true if all replicas are in sync afterwards, and all regions are settled and cleared in all maps. */
   quiesce(): boolean {
     if (this.isPaused) this.resume();
     this.setPending(false);

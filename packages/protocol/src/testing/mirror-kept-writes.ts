@@ -13,7 +13,7 @@ export class KeptWrites {
   /** For each block: the contents of the replicas that lack nothing. */
   private readonly kept = new Map<number, ReadonlySet<number>>();
 
-  /** What the server of a replica says that the replica may lack. */
+  /** What a replica may lack, according to its server. */
   lacksTerm(identity: string): typeof LACKED | null {
     return this.lacking.has(identity) ? LACKED : null;
   }

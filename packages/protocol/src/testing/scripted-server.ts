@@ -92,7 +92,7 @@ export class ScriptedPath {
     }
   }
 
-  /** `behind`: clear bytes that follow START_TLS. */
+  /** `behind`: unencrypted bytes that follow START_TLS. */
   startTls(psk: string, secured: () => void, behind: Buffer = Buffer.alloc(0)): void {
     this.raw(Buffer.concat([handshakeFrame(OP.START_TLS), behind]));
     const { node } = this.proven!.hello;
@@ -143,7 +143,7 @@ export class ScriptedServer {
   /** `tls`: the server supports TLS. `startsTls`: the server begins TLS after a valid PROOF. */
   tls = false;
   startsTls = true;
-  /** Clear bytes that follow START_TLS. */
+  /** Unencrypted bytes that follow START_TLS. */
   behindStartTls: Buffer = Buffer.alloc(0);
   requiresTls = false;
   interfaces: readonly ServerInterface[] = [];

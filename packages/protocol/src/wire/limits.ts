@@ -102,7 +102,7 @@ export const MIRROR_SUM_PIECE_SECTORS_MAX = (64 * KIB) / SECTOR_BYTES;
 /** MIRROR_SUMS_SECTORS_MAX and MIRROR_SUMS_PIECES_MAX: maximum number of sectors and of pieces in one ioctl MIRROR_SUMS. */
 export const MIRROR_SUMS_SECTORS_MAX = MIB / SECTOR_BYTES;
 export const MIRROR_SUMS_PIECES_MAX = 256;
-/** Longest note of a volume: of the configuration of a mirror, or in the gate record of another volume. */
+/** Longest note of a volume. It is in the configuration of a mirror, or in the gate record of any other volume. */
 export const VOLUME_NOTE_MAX_CHARS = 4096;
 /** Maximum number of unanswered VOTEs of a session. The server refuses further VOTEs. */
 export const VOTES_PER_SESSION_MAX = 32;

@@ -119,7 +119,7 @@ export interface VolumeEntry {
    * the volume in one pool, the one with the higher generation is the owner. The generations of different pools cannot be compared.
    */
   readonly poolGeneration?: number | undefined;
-  /** Id of the shared pool. A server that is too old to send it, or a volume in no shared pool, omits it. */
+  /** Id of the shared pool. Omitted if the server is too old to send it, or if the volume is in no shared pool. */
   readonly poolId?: string | undefined;
 }
 
@@ -217,7 +217,10 @@ export const IOCTL = {
    * request is never executed again.
    */
   RECORD_WRITE: 11,
-  /** For how long the server has had no path of other nodes; no handle is needed. Request: NodesSeenRequest; answer: NodesSeenAnswer. */
+  /**
+   * For how long the server has had no path of the nodes in the request; no handle is needed. Request: NodesSeenRequest; answer:
+   * NodesSeenAnswer.
+   */
   NODES_SEEN: 12,
 } as const;
 
@@ -294,8 +297,8 @@ export interface NodesSeenRequest {
 
 export interface NodesSeenAnswer {
   /**
-   * For each node asked about, the time in ms for which the server has had no path of it: 0 while it has one; null if the node may not use
-   * the volume. A server that has started later than that answers the time since its start.
+   * For each node in the request, the time in ms for which the server has had no path of the node. 0 while the server has a path; null if
+   * the node may not use the volume. If the server was started more recently than that, it answers the time since its start.
    */
   readonly silentMs: readonly (number | null)[];
 }

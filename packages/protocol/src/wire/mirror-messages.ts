@@ -127,7 +127,7 @@ export interface VoteReplica {
   readonly sizeBytes: number;
   /**
    * In the answer to a CLAIM: the highest term of which the replica may lack answered writes (Q10); null if it lacks none. Undefined in
-   * other answers, and in those of servers that do not know it.
+   * other answers, and in answers of servers that do not know this term.
    */
   readonly lacksTerm?: Term | null | undefined;
 }

@@ -53,7 +53,7 @@ function heldElsewhere({ name }: AppRules, { seen }: Facts): string {
 
 function whileHeld(app: AppRules, memory: Memory, facts: Facts, seen: Seen, noted: Note | null): Order {
   const { me, wallMs, local, isDrained } = facts;
-  // A person has attached the volume, or rsapp has, and could not write the first note.
+  // Either a person has attached the volume, or rsapp has attached it and then could not write the first note.
   if (noted === null) return local.isRunning ? { kind: 'save', note: newNote(app.name) } : none(NEVER_STARTED);
   if (!RULES.isWanted(noted)) return local.isUp ? stop(null, whyUnwanted(noted)) : none(whyUnwanted(noted));
   if (isDrained) return stop(moved(noted, RULES.next(app, facts, seen, noted), wallMs), 'This node is drained');
@@ -70,7 +70,7 @@ function whileHeld(app: AppRules, memory: Memory, facts: Facts, seen: Seen, note
   return none('');
 }
 
-/** Only a failure on all nodes leaves its reason in the note of a stopped application: the order of a person removes it. */
+/** The note of a stopped application has a reason only after a failure on all nodes, because the order of a person clears the reason. */
 function whyUnwanted({ enabled, why }: Note): string {
   if (!enabled) return 'It is disabled';
   return why === '' ? 'It is stopped' : `${FAILED}: ${why}`;
@@ -81,7 +81,7 @@ function afterFailure(app: AppRules, facts: Facts, seen: Seen, note: Note): Orde
   if (!RULES.isExhausted(app, note, me, wallMs)) return { kind: 'restart', note, why: note.why };
   const next = RULES.next(app, facts, seen, note);
   if (next !== null) return stop(moved(note, next, wallMs), `It failed here, and ${next} is to take it: ${note.why}`);
-  // A node that has not failed, and that is only away, may take it when it is back.
+  // A node that is only away, and that has not failed, may take the application when it returns.
   const isHopeless = app.nodes.every((node) => RULES.isExhausted(app, note, node, wallMs));
   return isHopeless
     ? stop(changed(note, { started: false, preferred: null }), `${FAILED}: ${note.why}`)
@@ -93,7 +93,7 @@ function whileElsewhere(app: AppRules, memory: Memory, facts: Facts, seen: Seen,
   const noted = isOrdered ? startedNote(app.name, found) : found;
   if (noted === null) return none(NEVER_STARTED);
   if (!RULES.isWanted(noted)) return none(whyUnwanted(noted));
-  // After a reboot, this node may still have the hold, which other nodes do not take from it while servers see it.
+  // After a reboot, this node may still have the hold. Other nodes do not take the hold while servers see this node.
   const refuse = (why: string): Order => (seen.holder === me ? stop(null, why) : none(why));
   if (!app.nodes.includes(me)) return refuse('This node is not among its nodes');
   if (isDrained) return refuse('This node is drained');
@@ -116,7 +116,7 @@ function afterTurns(app: AppRules, me: string, seen: Seen, note: Note, wallMs: n
   return settled(withPassed(note, preferred, wallMs));
 }
 
-/** Why no other node than the holder could take it now, or may not do so; empty: one could. */
+/** Returns why no node but the holder could take the application now, or why the next node might not take it; '' if one could. */
 export function whyAlone(app: AppRules, wallMs: number, seen: Seen, note: Note): string {
   const next = RULES.next(app, { me: seen.holder ?? '', wallMs }, seen, note);
   if (next !== null) return RULES.barredMs(app, note, next, wallMs) === null ? '' : `${next} has not taken it in its turn: is it drained?`;
@@ -130,7 +130,7 @@ export function whyAlone(app: AppRules, wallMs: number, seen: Seen, note: Note):
   return reasons.length === 0 ? '' : `No other node is ready: ${reasons.join('; ')}`;
 }
 
-/** Prints the second, which stays the same from look to look. */
+/** Prints the time in whole seconds, so that the text stays the same from look to look. */
 function utc(wallMs: number): string {
   return `${new Date(Math.ceil(wallMs / 1000) * 1000).toISOString().slice(11, 19)} UTC`;
 }

@@ -1,5 +1,5 @@
 // What the decider knows at one moment, what it remembers, and what it orders. The shell (runner/) gathers the facts and carries the orders
-// out, one at a time. Times are monotonic ms of this node, if their name does not say wall.
+// out, one at a time. Times are monotonic ms of this node, unless their name says wall.
 
 import type { Note } from './note.ts';
 
@@ -21,7 +21,7 @@ export interface Seen {
   readonly holder: string | null;
   /** `unreadable`: another rsapp has written it. */
   readonly note: Note | null | 'unreadable';
-  /** For each other node: for how long the servers agree to have no path of this node. A missing node is not known to be silent. */
+  /** Maps each other node to how long the servers have agreed that its paths are gone. A missing node is not known to be silent. */
   readonly silentMs: Readonly<Record<string, number>>;
 }
 
@@ -29,7 +29,7 @@ export interface Seen {
 export interface Local {
   /** This node has the first volume attached. `unknown`: rsiod does not answer, or is about to attach it again. */
   readonly holds: boolean | 'unknown';
-  /** A mount, the address or the service of the application is here, or a stop is not complete. Volumes alone may be a person's. */
+  /** A mount, the address or the service of the application is here, or a stop is not complete. Volumes alone do not count. */
   readonly isUp: boolean;
   readonly isRunning: boolean;
   /** The service failed, or could not be started, since the last order. `final`: it could not be started at all. */
@@ -42,7 +42,7 @@ export interface Facts {
   readonly wallMs: number;
   /** This node gives its applications away, and takes none. */
   readonly isDrained: boolean;
-  /** A person has ordered a start here while the holder is silent: nothing but the proof is waited for. */
+  /** A person has ordered a start here while the holder is silent, so that this node waits for nothing but the proof. */
   readonly isOrdered: boolean;
   /** null: rsiod does not answer, or knows no server that offers the volume. */
   readonly seen: Seen | null;
@@ -52,9 +52,9 @@ export interface Facts {
 export interface Memory {
   /** When rsapp began to look at the application. */
   readonly beganMs: number;
-  /** The holder that is to be replaced ('' for none), and since when it could be. */
+  /** The holder that is to be replaced ('' for none), and the time since which this is possible. */
   readonly open: { readonly holder: string; readonly sinceMs: number } | null;
-  /** Since when no server was in reach, while this node had the application. */
+  /** Since when no server has been in reach, if this node has the application. */
   readonly isolatedMs: number | null;
   /** Since when the first node has been in reach. */
   readonly firstNodeMs: number | null;
@@ -62,7 +62,7 @@ export interface Memory {
 
 export type Order =
   | { readonly kind: 'none'; readonly why: string }
-  /** Attaches the volumes, writes the note, mounts, starts. `from`: the silent holder that is taken over; null: nobody is. */
+  /** Attaches the volumes, writes the note, mounts, starts. `from`: the silent holder that is taken over, or null. */
   | { readonly kind: 'start'; readonly from: string | null; readonly note: Note }
   /** Only writes the note. */
   | { readonly kind: 'save'; readonly note: Note }

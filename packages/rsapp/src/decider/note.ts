@@ -1,5 +1,5 @@
 // The note of an application at its first volume: what the administrator wants, and which nodes have failed. Pure. Invariants: the holder
-// alone writes it; a note fits into VOLUME_NOTE; a note that cannot be read is an error, and never no note.
+// alone writes it; a note fits into VOLUME_NOTE; an unreadable note is an error, and never counts as a missing note.
 
 import { RsError } from '@rsio/common/lib/errors';
 import {
@@ -31,7 +31,7 @@ const NOTE = object({
   preferredMs: number(),
   /** `final`: the node could not start it at all. `passed`: nothing failed; the node has not taken it in its turn. */
   failures: atMost(FAILURES_KEPT_MAX, list(object({ node: filledText(), atMs: number(), final: flag(), passed: optional(flag()) }))),
-  /** False from the start until the service is well. Missing: an earlier release has started it. */
+  /** False from the start until the service is well; missing if an earlier release has started the application. */
   runs: optional(flag()),
   why: text(),
   /** Grows with each change. */
@@ -46,7 +46,7 @@ export function newNote(application: string): Note {
   };
 }
 
-/** Returns the note; null if there is none. Throws E_VOLUME if the text is no note, or that of another application. */
+/** Returns the note; null if there is none. Throws E_VOLUME if the text is not a note of this application. */
 export function parseNote(text: string | null, application: string): Note | null {
   if (text === null) return null;
   let parsed: unknown;
@@ -91,7 +91,7 @@ export function withPassed(note: Note, node: string, atMs: number): Note {
   return changed(note, { failures, why: `${node} has not taken it` });
 }
 
-/** Clocks of nodes may differ, so that a failure in the future counts, too. */
+/** Clocks of nodes may differ, so a failure in the future also counts. */
 export function isRecent(atMs: number, wallMs: number): boolean {
   return Math.abs(wallMs - atMs) < FAILURE_WINDOW_MS;
 }

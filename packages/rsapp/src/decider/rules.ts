@@ -20,13 +20,13 @@ export const RULES = {
     return own.length > restarts || own.some(({ final }) => final);
   },
 
-  /** Since when the node comes after the others (wall ms): it has failed, or has not taken the application; null: it does not. */
+  /** Time (wall ms) since which the node comes last, because it has failed or has not taken the application; null if it does not. */
   barredMs: (app: Pick<AppRules, 'restarts'>, note: Note, node: string, wallMs: number): number | null => {
     const own = note.failures.filter((one) => one.node === node && isRecent(one.atMs, wallMs));
     return RULES.isExhausted(app, note, node, wallMs) || own.some(({ passed }) => passed) ? (own.at(-1)?.atMs ?? null) : null;
   },
 
-  /** Until when a node where the service has failed does not try it again (wall ms); null: it may. */
+  /** Time (wall ms) before which a node where the service has failed does not try again; null if the node may try now. */
   restsUntilMs: (app: Pick<AppRules, 'restarts'>, note: Note, node: string, wallMs: number): number | null => {
     if (!RULES.isExhausted(app, note, node, wallMs)) return null;
     const atMs = note.failures.findLast((one) => one.node === node && one.passed !== true)?.atMs ?? 0;
@@ -42,8 +42,8 @@ export const RULES = {
   ): boolean => preferred === node && Math.abs(wallMs - preferredMs) < Math.max(PREFERRED_MS, PREFERRED_DELAYS * startDelayMs),
 
   /**
-   * The nodes in the order of their turns: the one that a move names, then those of the configuration, and at last those with a bar, the oldest
-   * bar first. A bar therefore counts only while another node takes the application.
+   * The nodes in the order of their turns: first the node that a move names, then the others as configured, and last the barred nodes
+   * (`barredMs`), the longest barred first. A bar therefore counts only while another node takes the application.
    */
   candidates: (app: AppRules, note: Note, wallMs: number): string[] => {
     const first = app.nodes.filter((node) => RULES.isPreferred(app, note, node, wallMs) && !RULES.isExhausted(app, note, node, wallMs));
@@ -52,8 +52,8 @@ export const RULES = {
   },
 
   /**
-   * How long this node waits for those before it: twice as long for the node of a move, which may still look at its last orders. At the start of
-   * the cluster, a node that is silent may only be booting.
+   * How long this node waits for the nodes before it. The wait for the node that a move names is twice as long, because that node may still
+   * be busy with its last orders. At the start of the cluster, a node that is silent may only be booting.
    */
   delayMs: (app: AppRules, { me, nowMs, wallMs, isOrdered }: Facts, memory: Memory, seen: Seen, note: Note): number | null => {
     if (seen.holder === me || isOrdered) return 0;

@@ -1,4 +1,4 @@
-// Tests that no empty folder of control groups stays when rsapp ends, with plain folders. Processes in groups are tested in
+// Tests with plain folders that no empty folder of control groups stays when rsapp ends. Processes in groups are tested in
 // application-machine.test.ts.
 
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';

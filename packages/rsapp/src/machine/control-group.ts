@@ -67,7 +67,7 @@ export function removeIfEmpty(folder: string): void {
   try {
     rmdirSync(folder);
   } catch {
-    // An application runs, or there is none with programs.
+    // An application still runs, or the folder does not exist because no application has programs.
   }
 }
 

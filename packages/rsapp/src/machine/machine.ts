@@ -1,5 +1,6 @@
 // What one application has on this machine: file systems, address and service, brought up and taken down in order. Invariants: bringing up
-// skips steps that are done already, so that it can be repeated after a crash of rsapp; taking down goes on after a failure, and reports every one.
+// skips steps that are done already, and can be repeated after a crash of rsapp; taking down goes on after a failure, and reports all
+// failures.
 
 import { statSync } from 'node:fs';
 import type { ApplicationConfig } from '@rsio/common/config/schema/types';
@@ -32,7 +33,7 @@ export type Manner = 'orderly' | 'at once';
 
 export interface Machine {
   state(): Promise<MachineState>;
-  /** Why the service is not well by its check; null if it is, or if there is no check. */
+  /** Why the service is not well according to its check; null if it is well, or if there is no check. */
   check(): Promise<string | null>;
   /** `deviceOf`: the device of an attached volume. Returns warnings. */
   up(deviceOf: (volume: string) => string | null): Promise<string[]>;
@@ -105,7 +106,7 @@ export class AppMachine implements Machine {
       await work().catch((thrown: unknown) => failures.push(toRsError(thrown).message));
     };
     const removeAddress = (): Promise<void> => (address === null ? Promise.resolve() : this.addresses.remove(address));
-    // Another node may have the address already, so that it goes first if there is a hurry.
+    // Another node may already have the address, so an immediate stop removes the address first.
     if (manner === 'at once') await step(removeAddress);
     await step(() => this.service.stop(manner === 'at once' ? 0 : stopTimeoutMs));
     if (manner === 'orderly') await step(removeAddress);
@@ -116,7 +117,7 @@ export class AppMachine implements Machine {
   private async isMountOf(path: string, device: string): Promise<boolean> {
     const number = await this.mounts.deviceAt(path);
     if (number === null) return false;
-    // Some file systems, such as btrfs, have numbers of their own.
+    // Some file systems, such as btrfs, have device numbers of their own.
     return number === numberOf(device) || (number.startsWith('0:') && (await this.mounts.isMounted(path)));
   }
 

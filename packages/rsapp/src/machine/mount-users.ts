@@ -1,6 +1,6 @@
 // Finds the processes that use a mounted file system, by the files that they have open, their folders, and their programs. Invariants: only
 // /proc is read, and never the file system itself, which may not answer; a process in a container, where another file system has the same path,
-// is no user.
+// does not count as a user.
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { parseMountTable } from '@rsio/common/daemon/mount-table';

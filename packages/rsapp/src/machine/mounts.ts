@@ -1,6 +1,6 @@
 // Mounts and unmounts the file systems of an application. Invariants: a file system is checked before it is mounted; an unmount that finds
 // users kills them, tries again, and at the end names them; a mount that rsapp did not make is never touched. A file below /run, which does not
-// outlive a reboot, keeps which mounts are rsapp's.
+// outlive a reboot, lists the mounts that rsapp has made.
 
 import { mkdirSync, readFileSync } from 'node:fs';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -54,7 +54,7 @@ export class Mounts {
     return device !== null && this.own[path] === device;
   }
 
-  /** Says that the mount that is there now is rsapp's. */
+  /** Records that the present mount at this path is rsapp's. */
   async adopt(path: string): Promise<void> {
     const device = await this.deviceAt(path);
     if (device !== null && this.own[path] !== device) await replaceFile(this.ownFile, JSON.stringify({ ...this.own, [path]: device }));
@@ -99,13 +99,13 @@ export class Mounts {
     await this.forget(path);
   }
 
-  /** A person may mount the same volume here later, which often gets the same device number. */
+  /** Removes the record, because a person may mount the same volume here later, often with the same device number. */
   private async forget(path: string): Promise<void> {
     const { [path]: gone, ...others } = this.own;
     if (gone !== undefined) await replaceFile(this.ownFile, JSON.stringify(others));
   }
 
-  /** The device numbers of rsapp's mounts, by folder. A file that cannot be read says that there are none. */
+  /** The device numbers of rsapp's mounts, by folder. An unreadable file counts as an empty list. */
   private get own(): Readonly<Record<string, unknown>> {
     try {
       const own: unknown = JSON.parse(readFileSync(this.ownFile, 'utf8'));

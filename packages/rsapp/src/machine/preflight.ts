@@ -11,13 +11,13 @@ import { shownUnit } from './service.ts';
 
 export interface PreflightPorts {
   readonly run: RunProgram;
-  /** Folder of control groups; null: this machine has none of version 2. */
+  /** Folder of control groups; null if this machine has no control groups of version 2. */
   readonly groups: string | null;
   mountsOf(app: ApplicationConfig): Pick<Mounts, 'deviceAt' | 'isMounted'>;
 }
 
 export interface Found {
-  /** For these reasons, an application cannot start here. */
+  /** Reasons why an application cannot start here. */
   readonly errors: string[];
   readonly warnings: string[];
 }

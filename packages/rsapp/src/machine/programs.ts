@@ -1,5 +1,5 @@
-// Runs programs of the system, such as mount, with a time limit and a bound of their output. Invariant: no program runs in a shell, and none
-// outlives its time limit; a program that hangs in uninterruptible I/O is given up and reported.
+// Runs programs of the system, such as mount, with a time limit and a bound on their output. Invariant: no program runs in a shell, and
+// none outlives its time limit; a program that hangs in uninterruptible I/O is given up and reported.
 
 import { execFile } from 'node:child_process';
 import { systemClock } from '@rsio/common/lib/clock';

@@ -1,5 +1,5 @@
-// What one application has to tell: its events, and the counts of its metrics. Invariants: a failure to remove something is told once, until
-// it is removed or fails in another way; a move is counted when the node has changed, whatever was between.
+// The events of one application, and the counts for its metrics. Invariants: a failure to remove something is reported once, until the
+// removal succeeds or fails in another way; a move is counted when the node has changed, whatever happened in between.
 
 import type { Change } from '@rsio/common/events/event-history';
 import type { AppRules } from '../decider/facts.ts';
@@ -13,7 +13,7 @@ export interface AppFigures {
   readonly moves: number;
   /** How many of its nodes have failed too often. */
   readonly failedNodes: number;
-  /** It is wanted, or has failed on all nodes, and runs nowhere. */
+  /** True if the application runs nowhere, and is either wanted or has failed on all nodes. */
   readonly isMissing: boolean;
 }
 
@@ -35,7 +35,7 @@ export class AppNews {
     return this.remains !== null;
   }
 
-  /** The state or the node has changed. `from`: empty at the first look, which is no event. */
+  /** The state or the node has changed. `from`: empty at the first look, which is not an event. */
   changed(from: string, to: string, node: string | null, why: string): void {
     if (node !== null) {
       if (this.lastNode !== null && this.lastNode !== node) this.moves++;
@@ -78,7 +78,7 @@ export class AppNews {
   }
 }
 
-/** How many nodes have failed too often: now, or when the application was given up. */
+/** Returns how many nodes have failed too often: now, or at the last failure if the application is stopped. */
 export function failedNodes({ nodes, restarts }: Pick<AppRules, 'nodes' | 'restarts'>, note: Note, wallMs: number): number {
   const atMs = note.started ? wallMs : (note.failures.at(-1)?.atMs ?? wallMs);
   return nodes.filter((node) => RULES.isExhausted({ restarts }, note, node, atMs)).length;

@@ -44,7 +44,7 @@ export class AppRunner {
   private seen: Seen | null = null;
   private local: Local = { holds: 'unknown', isUp: false, isRunning: false, failure: null };
   private failure: Local['failure'] = null;
-  /** The service ran at the last look, so that its end is a failure. */
+  /** The service ran at the last look. If it has ended since then, this is a failure. */
   private ran = false;
   private checkedMs = -Infinity;
   /** A stop has left something behind. */
@@ -52,9 +52,9 @@ export class AppRunner {
   private notBeforeMs = 0;
   /** Why the facts of the last look are not complete. */
   private trouble: RsError | null = null;
-  /** The machine did not say what of the application is here. */
+  /** The machine did not say which parts of the application are here. */
   private isBlind = false;
-  /** The order that has failed: it is repeated without lines and events about its states. */
+  /** The kind of order that failed last; its repetitions cause no log lines and no events about states. */
   private failed: Order['kind'] = 'none';
   private phase: Phase = null;
   private why = '';
@@ -90,7 +90,7 @@ export class AppRunner {
     if (isDue) await this.execute(order);
     else if (order.kind === 'none' && !this.isUnfinished) this.why = this.trouble?.message ?? order.why;
     this.commands.settle();
-    // What an order has changed is told when the servers have said it, too.
+    // The effect of an order is reported at a later look, when the servers have confirmed it.
     if (!isDue) this.noteShown();
   }
 
@@ -121,7 +121,7 @@ export class AppRunner {
     return this.me;
   }
 
-  /** Why no order can be carried out until an administrator has changed something; null: nothing is known. */
+  /** Why no order can be carried out until an administrator has changed something; null if no such reason is known. */
   get refusal(): RsError | null {
     return this.isBlind || this.trouble?.code === 'E_UNKNOWN_VOLUME' ? this.trouble : null;
   }
@@ -171,7 +171,7 @@ export class AppRunner {
     return this.local.isUp;
   }
 
-  /** Something of the application is here, or will be: a drain waits for its end, and its section stays. */
+  /** True if a part of the application is here or will be. Until that ends, a drain waits, and the section of the application stays. */
   get isHere(): boolean {
     const note = this.seen?.isSure === true ? this.seen.note : 'unreadable';
     if (note === null) return false;
@@ -195,7 +195,7 @@ export class AppRunner {
     return this.seen === null || RULES.isSilent(this.rules, this.seen, node);
   }
 
-  /** Writes a note as the holder; attaches the first volume for that if nobody holds it, and detaches it again unless `keeps`. */
+  /** Writes a note as the holder. If no node holds the first volume, attaches it for this, and detaches it again unless `keeps`. */
   async writeAs(note: Note, keeps: boolean): Promise<void> {
     const { holding } = this;
     if (this.isHeld) return await this.write(note);
@@ -238,7 +238,7 @@ export class AppRunner {
     try {
       await this.gather(volumes);
     } catch (thrown) {
-      // The state of this machine is not known, so that nothing is decided.
+      // The state of this machine is not known, so nothing is decided.
       this.isBlind = true;
       this.trouble = toRsError(thrown);
       this.why = this.trouble.message;
@@ -329,7 +329,7 @@ export class AppRunner {
       if (this.why !== message) log.error(`${name}: ${message}`);
       this.why = message;
       if (this.isUnfinished) this.news.notRemoved(message);
-      // After a failure of the service, the next order is another one.
+      // After a failed start or restart of the service, the next order is a different one and needs no pause.
       const isSameAgain = this.failure === null || (order.kind !== 'start' && order.kind !== 'restart');
       if (isSameAgain) this.notBeforeMs = clock.monotonicMs() + CLEAN_RETRY_MS;
       this.failed = isSameAgain ? order.kind : 'none';
@@ -365,7 +365,10 @@ export class AppRunner {
     this.isUnfinished = false;
   }
 
-  /** Stops it in order. If this node has lost it since the look, the address and the service are another node's already, and go at once. */
+  /**
+   * Stops the application in order. If this node has lost it since the look, the address and the service already belong to another node,
+   * and are removed here at once.
+   */
   private async giveBack(): Promise<void> {
     const { first } = this.holding;
     const held = await this.holding.held().catch(() => [first]);
@@ -391,7 +394,7 @@ export class AppRunner {
       const warnings = await this.machine.up((volume) => attached.find((one) => isNamed(volume, one))?.device ?? null);
       for (const warning of warnings) log.warn(`${name}: ${warning}`);
     } catch (thrown) {
-      // What a server refuses for a while says nothing about this node, and another node would meet the same.
+      // A temporary refusal of a server says nothing about this node, and another node would meet the same refusal.
       if (!isWaiting(thrown)) {
         this.failure = { why: toRsError(thrown).message, final: true };
         this.news.startFailed(this.failure.why);
@@ -419,7 +422,7 @@ export class AppRunner {
     this.began();
   }
 
-  /** A check that began before does not count. */
+  /** A check that began before the start does not count. */
   private began(): void {
     this.failure = null;
     this.ran = true;

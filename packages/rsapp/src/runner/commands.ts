@@ -1,6 +1,6 @@
 // The orders of an administrator for one application. Each becomes a change of the note, which the decider then follows; the order is answered
-// when its result is there. Invariants: an application that another node holds takes its orders there, except for a start while the servers do
-// not see this node; every order is answered within COMMAND_WAIT_MS, and says that it was done only of what runs.
+// when its result is there. Invariants: orders for an application are given at the node that holds it, except a start while the servers do
+// not see the holder; every order is answered within COMMAND_WAIT_MS; a start or a move is reported as done only if the application runs.
 
 import type { AppOrder } from '@rsio/common/control/app-methods';
 import type { ApplicationConfig } from '@rsio/common/config/schema/types';
@@ -10,7 +10,7 @@ import { startedNote } from '../decider/decide.ts';
 import { changed, newNote, type Note } from '../decider/note.ts';
 import { COMMAND_WAIT_MS, COMMANDS_WAITING_MAX } from '../limits.ts';
 
-/** What an order needs of the runner of its application. */
+/** The part of an application's runner that an order needs. */
 export interface CommandTarget {
   readonly app: Pick<ApplicationConfig, 'name' | 'nodes' | 'volumes'>;
   readonly node: string;
@@ -119,7 +119,7 @@ export class Commands {
       case 'start':
         return this.runsOn !== null;
       case 'move':
-        // Without its own note, a node that has the volume may still lose it.
+        // Until a node has written its own note, it may still lose the volume that it has.
         return to !== null && this.runsOn === to && target.note?.preferred !== to;
       case 'stop':
       case 'disable':
@@ -129,14 +129,14 @@ export class Commands {
     }
   }
 
-  /** The node on which it runs. Another node says so in the note; a node that is silent may not do so any more. */
+  /** The node on which the application runs. Another node says so in the note; a silent node may no longer run it. */
   private get runsOn(): string | null {
     const { holder, node, note, isRunning } = this.target;
     if (isRunning) return node;
     return holder === null || holder === node || this.target.isSilent(holder) || note?.runs === false ? null : holder;
   }
 
-  /** Why the order comes to nothing; null: it still may. */
+  /** Why the order cannot succeed any more; null if it still may. */
   private failureOf({ order, to, from }: Waiting): string | null {
     const { note, holder, node, app } = this.target;
     if (note === null || (from !== null && from === holder) || (order !== 'start' && order !== 'move')) return null;
@@ -150,7 +150,7 @@ export class Commands {
     return `${to ?? ''} did not take ${app.name}; it runs on ${runsOn}${failed(to) ? `: ${note.why}` : ''}`;
   }
 
-  /** The silent node from which a start takes the application; null: none has it. Throws the refusal if its holder gets the order. */
+  /** The silent node from which a start takes the application; null: none has it. Throws if the order cannot be given here. */
   private silentHolderFor(order: AppOrder): string | null {
     const { holder, node, note, app } = this.target;
     const { name, volumes, nodes } = app;
@@ -166,7 +166,7 @@ export class Commands {
     return holder;
   }
 
-  /** Returns the note after the order; null if it is as the order wants it already. Throws the refusal. */
+  /** Returns the note after the order; null if the note already is as the order wants it. Throws the refusal. */
   private noteFor(order: AppOrder, to: string | null): Note | null {
     const { target } = this;
     const { name } = target.app;

@@ -20,7 +20,7 @@ export interface DeskPorts {
   readonly clock: Clock;
   readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
   readonly sight: Sight;
-  /** Name of this node by its configuration, until the servers have said it. */
+  /** Name of this node in its configuration, which is used until the servers have reported the name. */
   nodename(): string;
   tell(change: Change): void;
   machineOf(app: ApplicationConfig): Machine;
@@ -33,7 +33,7 @@ export interface DeskPorts {
 interface Place {
   readonly runner: AppRunner;
   looking: Promise<void> | null;
-  /** The first look has ended, so that a reason to refuse orders is known. */
+  /** The first look has ended, so any reason to refuse orders is known. */
   hasLooked: boolean;
 }
 
@@ -62,8 +62,8 @@ export class Desk {
   }
 
   /**
-   * This machine goes down: its applications leave as in a drain, which no boot remembers. After LEAVE_MAX_MS, the machine goes down all the
-   * same.
+   * This machine goes down: its applications leave as in a drain, but the drain ends with the next boot. After LEAVE_MAX_MS, the machine
+   * goes down all the same.
    */
   async leave(): Promise<void> {
     const { clock, log } = this.ports;
@@ -106,7 +106,7 @@ export class Desk {
     return place.runner.view;
   }
 
-  /** Waits for the first look at an application. A section that is removed meanwhile is not looked at any more. */
+  /** Waits for the first look at an application. Throws if its section changes meanwhile, because then no look follows. */
   private async untilLooked(name: string, place: Place): Promise<void> {
     const { clock } = this.ports;
     const endMs = clock.monotonicMs() + COMMAND_WAIT_MS;
@@ -173,7 +173,7 @@ export class Desk {
   }
 
   private async tick(): Promise<void> {
-    // An order that ends meanwhile changes what rsiod has answered.
+    // The idle places are chosen before rsiod is asked, because an order that ends meanwhile makes the answer out of date.
     const idle = [...this.places.values()].filter(({ looking }) => looking === null);
     const volumes = await this.volumes();
     for (const place of idle) {
@@ -187,7 +187,7 @@ export class Desk {
     if (!this.isOver) this.timer = this.ports.clock.after(APPLICATION_LOOK_MS, () => void this.tick());
   }
 
-  /** The state at the first look is no event. */
+  /** The state at the first look is not an event. */
   private lookAtDrain(): void {
     const before = this.drainState;
     const isHere = [...this.places.values()].some(({ runner }) => runner.isHere);

@@ -8,7 +8,7 @@ import { type ErrorCode, RsError, toRsError } from '@rsio/common/lib/errors';
 import { changed, type Note, parseNote, printNote } from '../decider/note.ts';
 import { type Attached, isNamed, type Sight } from '../sight/rsiod-sight.ts';
 
-/** Refusals of a server that end by themselves, so that the node waits and is not said to have failed. */
+/** Refusals of a server that end by themselves: the node waits, and they do not count as failures of the node. */
 const WAITING: readonly ErrorCode[] = ['E_HELD', 'E_TAKEN', 'E_BUSY', 'E_MOVED'];
 
 export class Holding {
@@ -47,7 +47,7 @@ export class Holding {
     }
   }
 
-  /** Attaches the other volumes, and returns all. Throws an error for which `isWaiting` tells whether it ends by itself. */
+  /** Attaches the other volumes, and returns all. After an error, `isWaiting` tells whether its cause ends by itself. */
   async takeOthers(): Promise<readonly Attached[]> {
     const { sight } = this;
     const before = await this.attached();
@@ -73,7 +73,7 @@ export class Holding {
     return this.app.volumes.filter((volume) => attached.some((one) => isNamed(volume, one)));
   }
 
-  /** The first volume goes last, because the application is free then. */
+  /** The first volume is detached last, because another node may take the application after that. */
   async detach(volumes: readonly string[]): Promise<void> {
     for (const volume of volumes.toReversed()) await this.sight.detach(volume);
   }
@@ -92,7 +92,7 @@ export class Holding {
     return (await this.sight.volumes()).attached;
   }
 
-  /** The other node that holds the volume and that its servers do not see; null if none holds it. */
+  /** Returns the silent node that holds the volume; null if no other node holds it. Throws E_HELD if the servers see the holder. */
   private async silentHolder(volume: string): Promise<string | null> {
     const { holder, node, isSure, why } = await this.sight.facts(volume, true);
     if (!isSure) throw new RsError('E_BUSY', `It is not known who holds ${volume}: ${why ?? 'too few servers answer'}`);

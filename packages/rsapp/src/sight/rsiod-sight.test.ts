@@ -1,4 +1,4 @@
-// Tests in whose name rsapp asks rsiod. What rsiod answers is tested with real daemons, in test/postgres-app.
+// Tests which requests to rsiod carry the name of rsapp. What rsiod answers is tested with real daemons, in test/postgres-app.
 // Invariant: a question, which comes each second, leaves no line in the log of rsiod.
 
 import { createServer } from 'node:net';

@@ -37,7 +37,7 @@ export interface Sight {
   /** For how long the servers have not seen each node. */
   silentMs(volume: string, nodes: readonly string[]): Promise<Readonly<Record<string, number>>>;
   writeNote(volume: string, note: string): Promise<void>;
-  /** Attaches one volume; `take`: it is taken from its holder, as far as that is proven to have ended. */
+  /** Attaches one volume. `take`: takes the volume from its holder, if the holder is proven to have ended. */
   attach(volume: string, take: boolean): Promise<void>;
   detach(volume: string): Promise<void>;
 }
@@ -87,7 +87,7 @@ export class RsiodSight implements Sight {
     return { timeoutMs, clock: this.clock };
   }
 
-  /** rsiod logs who asks for a change. Questions come each second, and would fill the log. */
+  /** With `by`, rsiod logs that rsapp asks for a change. Queries omit it, because they come each second and would fill the log. */
   private get change(): { readonly timeoutMs: number; readonly clock: Clock; readonly by: string } {
     return { ...this.within(RSIOD_CHANGE_MS), by: 'rsapp' };
   }

@@ -46,7 +46,7 @@ export class FakeNode {
   /** Errors of the machine and of rsiod at each look. */
   machineError: RsError | null = null;
   sightError: RsError | null = null;
-  /** A restart ends after this. */
+  /** A restart ends when this promise resolves. */
   restarting: Promise<void> = Promise.resolve();
   /** How long a stop takes. */
   downMs = 0;

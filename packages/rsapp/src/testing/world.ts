@@ -1,6 +1,6 @@
 // A world of nodes and one application, in steps of two seconds, for the decider: nodes crash, hang, are cut off and return, the service breaks,
-// and an administrator gives orders. Orders take some steps and may fail. Judges look at each step. The servers are one voice here, which
-// grants a hold to one node, ends it only by a detach or a take-over, and keeps the note. Everything follows from the seed.
+// and an administrator gives orders. Orders take some steps and may fail. Judges check each step. The servers act as one here: they
+// grant a hold to one node, end it only by a detach or a take-over, and keep the note. Everything follows from the seed.
 
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { decide, newMemory, startedNote } from '../decider/decide.ts';
@@ -13,10 +13,10 @@ const NODES = ['a', 'b', 'c'];
 const FAULT_STEPS = 250;
 /** Steps after the last fault; in the middle of them, the administrator moves the application. */
 const CALM_STEPS = 150;
-/** For how long the application may not run although a node could run it, and remains may stay. */
+/** How long the application may be down although a node could run it, and how long remains may stay. */
 const DOWN_MAX_MS = 160_000;
 const LATE_MS = 30_000;
-/** Each so many causes may make a server refuse a start, because another node was faster. */
+/** Once for this many causes, a server may refuse a start because another node was faster. */
 const CAUSES_EACH = 6;
 const RESTARTS_MS = 100_000;
 const REPAIR_MS = 60_000;

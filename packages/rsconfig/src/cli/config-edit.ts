@@ -16,8 +16,8 @@ export const RELOAD_OPTION = { kind: 'flag', help: 'make a running rsiod apply t
 
 /**
  * Edits and saves the file; if the file is missing or empty, a [defaults] section is added first. Prints the text in `done` after saving.
- * If `isReload` is true and a running daemon cannot reload the file, the function throws the daemon's error. null: rsiod does not use the
- * changed section.
+ * If `isReload` is true and a running daemon cannot reload the file, the function throws the daemon's error. If rsiod does not use the
+ * changed section, `isReload` is null.
  */
 export async function changeConfig(
   context: CommandContext,

@@ -160,8 +160,8 @@ no other node can take is stopped, and waits for one.`,
 });
 
 /**
- * Changes sections that only rsapp uses. An rsiod that had read the last version of the file reads this one, too, so that doctor finds no
- * version that rsiod misses; nothing changes in rsiod.
+ * Changes sections that only rsapp uses. If rsiod had read the last version of the file, it also reads the new version, so that doctor does
+ * not report that rsiod uses an older one. Nothing changes in rsiod.
  */
 async function changeApps(context: CommandContext, edit: (document: IniDocument) => IniDocument, done: string): Promise<void> {
   const isCurrent = await hasCurrentFile(context);

@@ -49,8 +49,8 @@ function placeOf({ namespace, server }: Omit<Told, 'pool'>): Omit<Told, 'pool'> 
 }
 
 /**
- * Returns the newest answer about each pool, in the order in which the servers first name the pools. Of equally new answers, the owner's
- * counts.
+ * Returns the newest answer about each pool, in the order in which the servers first name the pools. If several answers are equally
+ * new, the answer of the owner counts.
  */
 function newest(told: readonly Told[]): Told[] {
   const byPool = new Map<string, Told>();

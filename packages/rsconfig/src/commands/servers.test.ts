@@ -1,5 +1,5 @@
-// Tests `rsconfig servers`: one line for each server, and that a server which does not answer or tell is never ready.
-// test/integration/rolling-restart.test.ts restarts real servers by it.
+// Tests `rsconfig servers`: one line for each server, and that a server that does not answer, or does not tell, is never ready.
+// test/integration/rolling-restart.test.ts uses it to restart real servers.
 
 import type { Readiness } from '@rsio/common/control/server/observing-methods';
 import { RsError } from '@rsio/common/lib/errors';

@@ -1,5 +1,5 @@
-// Implements `rsconfig servers`: one view of all servers, and whether each may be restarted now. The servers judge themselves
-// (rsadm ready-to-restart). Invariant: a server that does not answer, or that does not tell this client, is never shown as ready.
+// Implements `rsconfig servers`: one view of all servers, and whether each may be restarted now. Each server judges for itself whether it
+// is ready (rsadm ready-to-restart). Invariant: a server that does not answer, or does not tell this client, is never shown as ready.
 
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { alignColumns, toText } from '@rsio/common/cli/table';

@@ -1,5 +1,5 @@
-// Prints the gates for hosts of AoE: a row of `gate list`, and the lines of `gate show`. Pure. Invariant: a volume that hosts can write is
-// named as unsafe in both.
+// Prints the gates for hosts of AoE: a row of `gate list`, and the lines of `gate show`. Pure. Invariant: a volume that hosts can write to
+// is shown as unsafe in both.
 
 import { alignColumns } from '@rsio/common/cli/table';
 import type { AoeGateView } from '@rsio/common/control/methods';

@@ -1,4 +1,4 @@
-// What gates may take over. The oracle is the list of offers that it is given.
+// Tests which volumes gates may take over. The oracle is the list of offers that the test supplies.
 // Rules: D3.
 
 import { expect, it } from 'vitest';
@@ -47,6 +47,6 @@ it('a volume is taken over from the gate that has it, and from no other client',
   expect(taken.splice(0)).toEqual(['osl:oracle@0 1', 'osl:oracle@0 1', 'osl:oracle@0 1']);
   const refused = 'Client mars at 127.45.0.9 has it, which is no gate of it: detach it there';
   expect([await take(holder('mars'), 'venus'), taken.length]).toEqual([refused, 0]);
-  // If no gate has it, the server decides whether it is free.
+  // If no gate has the volume, the server decides whether the volume is free.
   expect([await take(holder('mars'), null), taken]).toEqual([null, ['osl:oracle@0 0']]);
 });

@@ -1,5 +1,5 @@
-// What gates may take over: volumes that have one holder at a time, and whose servers keep a gate record. Invariant: every question and every
-// order is bound to the id of the volume, not to its name.
+// Lists the volumes that gates may take over: those that have one holder at a time and whose servers keep a gate record. Invariant: every
+// question and every order is bound to the id of the volume, not to its name.
 
 import { effectiveVolume } from '@rsio/common/config/effective-volume';
 import { LIST_WAIT_MS } from '@rsio/common/control/limits';
@@ -11,7 +11,7 @@ import type { Server } from '../network/server.ts';
 import { labelOf, type ServerOffer } from './offers.ts';
 
 export interface GateOffersPorts {
-  /** The same list until an offer changes. */
+  /** Returns the same list until an offer changes. */
   offers(): readonly ServerOffer[];
   takeOver(label: string, id: string, take: Take): Promise<AttachOutcome>;
 }
@@ -25,7 +25,7 @@ export class GateOffers {
     this.ports = ports;
   }
 
-  /** The same list until an offer changes. */
+  /** Returns the same list until an offer changes. */
   offered(): readonly OfferedVolume[] {
     const offers = this.ports.offers();
     if (offers !== this.seen) {
@@ -35,7 +35,9 @@ export class GateOffers {
     return this.volumes;
   }
 
-  /** Asks the servers that offer the volume, those with the latest claim to its pool first. Throws the error of the last one. */
+  /**
+   * Asks the servers that offer the volume, beginning with the latest claim to its pool. If all fail, throws the error of the last server.
+   */
   async readRecord({ id }: OfferedVolume): Promise<Buffer | null> {
     let failed: unknown = new RsError('E_NO_PATH', 'no server that offers it is connected');
     for (const from of this.serversOf(id)) {
@@ -48,10 +50,10 @@ export class GateOffers {
     throw toRsError(failed);
   }
 
-  /** A client that is no gate of the volume keeps it: only an administrator takes a volume from such a client. */
+  /** Does not take the volume from a client that is not a gate of the volume, because only an administrator may do that. */
   async take(volume: OfferedVolume, from: string | null): Promise<string | null> {
     if (from !== null) {
-      // Lists do not follow each new holder. The first answer may have been on its way.
+      // Servers do not send a new list for each new holder. Ask twice, because the first list may have been sent earlier.
       for (let time = 0; time < 2; time++) await Promise.all(this.serversOf(volume.id).map((server) => server.refresh(LIST_WAIT_MS)));
       const offers = this.ports.offers().filter(({ id, isConnected }) => isConnected && id === volume.id);
       const other = offers.flatMap(({ holders, config }) => holders.filter(({ node }) => node !== from && node !== config.nodename))[0];
@@ -69,7 +71,8 @@ export class GateOffers {
 function offeredVolume(offer: ServerOffer): OfferedVolume | null {
   const { namespace, name, universe, id, readonly, mirror, from } = offer;
   const listed = from.volumes.find((one) => one.id === id && one.name === name && one.universe === universe);
-  // Volumes that this client attaches read-only, too, because it would take them from the gate that writes them, and not show them.
+  // A volume that this client attaches read-only is excluded, too, because it would be taken from the gate that writes it, and then not be
+  // shown.
   const isReadonly = readonly || effectiveVolume(offer.config, name).readonly;
   if (listed === undefined || listed.shared || isReadonly || mirror !== null) return null;
   return { namespace, name, universe, id, sizeBytes: listed.sizeBytes, blockSizeBytes: listed.blockSizeBytes };

@@ -20,7 +20,7 @@ export const STOP_VOLUME_MS = 50;
 export const RESTORE_POLL_MS = 1_000;
 /**
  * Maximum number of volumes that all processes of a client together reattach at a time, after their start and again after each new session.
- * The server makes the holds of all OPENs that wait durable with one write, so that more OPENs at a time need fewer writes. The number may
+ * With one write, the server makes the holds of all waiting OPENs durable, so that more OPENs at a time need fewer writes. The number may
  * be larger than VOLUMES_AT_ONCE, because the keeper has the devices of most of these volumes, so that no programs are run for them.
  */
 export const RESTORED_AT_ONCE = 64;

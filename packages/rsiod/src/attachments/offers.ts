@@ -236,7 +236,7 @@ function heldSentence(label: string, { server, name, universe, namespace, holder
   return `${what} is held by ${holder?.node ?? '?'} at ${holder?.address ?? '?'} since ${formatTime(holder?.sinceMs ?? 0)} through server ${server}`;
 }
 
-/** Returns the choice if no other one of `all` has its name. Throws E_AMBIGUOUS. */
+/** Returns the choice if no other choice in `all` has the same label. Throws E_AMBIGUOUS. */
 export function unambiguous<O extends Offer>(choice: Choice<O>, all: readonly Choice<O>[]): Choice<O> {
   const rivals = all.filter((other) => other.label === choice.label);
   if (rivals.length === 1) return choice;
@@ -247,7 +247,7 @@ export function unambiguous<O extends Offer>(choice: Choice<O>, all: readonly Ch
   );
 }
 
-/** Like chooseToAttach, but only the volume with this id. */
+/** Like chooseToAttach, but considers only the volume with this id. */
 export function chooseById<O extends HeldOffer>(offers: readonly O[], name: string, id: string): Choice<O> {
   return chooseToAttach(
     offers.filter((offer) => offer.id === id),

@@ -17,7 +17,10 @@ export function serverWith(namespaces: readonly Namespace[], { trunks }: VolumeT
   return serversOf(namespaces).find(({ trunk }) => trunks.includes(trunk));
 }
 
-/** Keeps what an earlier attachment has left at the other servers from ending the hold of one that was granted in a shared pool (F9). */
+/**
+ * Protects the hold of an attachment that was granted in a shared pool: an earlier attachment's remains at other servers must not end it
+ * (F9).
+ */
 export function keepHold(namespaces: readonly Namespace[], attachment: Attachment): void {
   if (attachment.ownership === null) return;
   const all = namespaces.map(({ servers }) => [...servers.values()]);

@@ -37,18 +37,18 @@ export const BACKUPS_KEPT_MAX = 1_024;
 
 /** While a program waits for messages of other nodes, rsiod asks each server for them at this interval. */
 export const MESSAGE_POLL_MS = 500;
-/** Time limit for a server to take a message, or to give those that it has. */
+/** Time limit for a server to accept a message, or to return its messages. */
 export const MESSAGE_CALL_MS = 3_000;
-/** A server that has not answered, or that has no messages in its release, is not asked again for this long. */
+/** A server that has not answered, or whose release does not support messages, is not asked again for this long. */
 export const MESSAGE_REST_MS = 10_000;
-/** How often a server is asked at once for further messages. */
+/** Maximum number of successive requests to one server for further messages. */
 export const MESSAGE_ROUNDS_MAX = 8;
-/** Programs that may wait for messages at a time. */
+/** Maximum number of programs that may wait for messages at the same time. */
 export const MESSAGE_WAITERS_MAX = 16;
-/** Messages that rsiod keeps for local programs; the latest stay. */
+/** Maximum number of messages that rsiod keeps for local programs; the oldest are dropped first. */
 export const MESSAGES_KEPT_MAX = 256;
-/** Messages that rsiod recognizes when another server has them, too. */
+/** Maximum number of received messages whose ids rsiod remembers, to recognize copies from other servers. */
 export const MESSAGE_IDS_KEPT_MAX = 4_096;
-/** Messages that a server may send in one answer, and characters of an id or of the name of a sender in it. */
+/** Maximum number of messages in one answer of a server, and maximum length of an id or a sender's name in it. */
 export const MESSAGES_TAKEN_MAX = 64;
 export const MESSAGE_NAME_MAX_CHARS = 255;

@@ -12,7 +12,7 @@ class FakeServer implements MessageServer {
   readonly name: string;
   isConnected = true;
   box: { id: string; from: string; text: string }[] = [];
-  /** What a hostile server answers. */
+  /** The answer of a hostile server; null for a normal server. */
   answers: typeof this.box | null = null;
   readonly sent: unknown[] = [];
   calls = 0;

@@ -1,6 +1,6 @@
-// Messages from node to node through the servers (message-methods.ts). Servers keep them for minutes; rsiod asks for them while a local
-// program wants them. Invariants: a call never waits at a server, so that it takes no place from others; each message is taken once,
-// although several servers may have it; a server that fails is left alone for MESSAGE_REST_MS.
+// Messages from node to node through the servers (message-methods.ts). Servers keep messages for minutes; rsiod asks for them only while a
+// local program waits for messages. Invariants: a call never waits at a server, so that it does not occupy the place of another call; each
+// message is taken once, although several servers may have it; a server that fails is left alone for MESSAGE_REST_MS.
 
 import { MESSAGE_TEXT_MAX_BYTES } from '@rsio/common/control/limits';
 import type { ControlMethods } from '@rsio/common/control/methods';
@@ -29,7 +29,7 @@ type Taken = readonly { readonly id: string; readonly from: string; readonly tex
 const ANSWER = object({ messages: list(object({ id: text(), from: text(), text: text() })) });
 const isAnswer = accepts(ANSWER, 'open');
 
-/** A server checks what clients send. What it sends is checked again, because rsiod keeps it. */
+/** A server checks the messages of clients. rsiod checks the server's messages again, because rsiod keeps them. */
 function isBounded({ id, from, text: sent }: Taken[number]): boolean {
   return id.length <= MESSAGE_NAME_MAX_CHARS && from.length <= MESSAGE_NAME_MAX_CHARS && Buffer.byteLength(sent) <= MESSAGE_TEXT_MAX_BYTES;
 }
@@ -51,7 +51,7 @@ export class Messages {
   private readonly ports: MessagesPorts;
   private readonly beganMs: number;
   private kept: MessageView[] = [];
-  /** Messages that were taken, also those that are not kept any more; the oldest first. */
+  /** Keys of the received messages, including messages that are no longer kept, oldest first. */
   private readonly known = new Set<string>();
   private readonly restUntilMs = new WeakMap<MessageServer, number>();
   private last: number;
@@ -61,13 +61,13 @@ export class Messages {
 
   constructor(ports: MessagesPorts) {
     this.ports = ports;
-    // Numbers of an earlier process are smaller, because it had less than one message in each millisecond.
+    // The numbers of an earlier process are smaller, because it received less than one message per millisecond.
     this.beganMs = ports.clock.wallMs();
     this.last = this.beganMs;
     this.dropped = this.beganMs;
   }
 
-  /** Throws E_NO_PATH, or the error of a server if none has taken the message. */
+  /** Throws E_NO_PATH, or the error of a server if no server has accepted the message. */
   async send({ to, text: sent, namespace }: Sending['params']): Promise<Sending['result']> {
     const places = this.places().filter((one) => namespace === null || one.namespace === namespace);
     if (places.length === 0)
@@ -120,7 +120,7 @@ export class Messages {
     return { messages, missed, last: messages.at(-1)?.number ?? this.last, beganMs };
   }
 
-  /** Asks all connected servers. Requests that come meanwhile share the answers. */
+  /** Asks all connected servers. Calls that arrive in the meantime share the answers. */
   private ask(): Promise<unknown> {
     const nowMs = this.ports.clock.monotonicMs();
     const places = this.places().filter(({ server }) => (this.restUntilMs.get(server) ?? 0) <= nowMs);
@@ -138,11 +138,11 @@ export class Messages {
         if (tooLong) throw new RsError('E_PROTOCOL', `Server ${server.name} sent more messages, or longer ones, than it may`);
         this.add(namespace, answer.messages);
         taken = answer.messages.map(({ id }) => id);
-        // Only the next round says that they have arrived.
+        // Only the next request confirms to the server that these messages have arrived.
         if (taken.length === 0) return;
       }
     } catch {
-      // An earlier release has no messages; a server that does not answer may still have the call.
+      // An earlier release does not support messages; a server that does not answer may still be executing the call.
       this.restUntilMs.set(server, this.ports.clock.monotonicMs() + MESSAGE_REST_MS);
     }
   }

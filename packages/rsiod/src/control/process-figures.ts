@@ -86,7 +86,7 @@ function volumeFigures(volume: Volume, mirror: VolumeFigures['mirror'], clock: C
   };
 }
 
-/** What remains of the figures of a process that has ended: its counters. */
+/** Returns the counters of a process that has ended, without its other figures. */
 export function pastFigures({ paths, polledMs, pollRests, cpuSeconds }: ProcessFigures): ProcessFigures {
   return { ...NO_FIGURES, paths: paths.map(pastPath), polledMs, pollRests, cpuSeconds };
 }

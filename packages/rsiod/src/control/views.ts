@@ -161,7 +161,7 @@ function waitsFor(volume: Volume): string | null {
   const { target, stall } = volume;
   if (target.pathCount === 0) {
     const message = stall.serverMessage;
-    // Only the other servers that can own the pool know what it waits for.
+    // In a shared pool, the I/O also waits for any other server that can own the pool.
     const orOwner = target.attachments.some(({ ownership }) => ownership !== null) ? OR_OWNER : '';
     const path =
       message === null ? `a path to ${volume.serverText}${orOwner}` : `${volume.serverText}, which is there and slow: ${message}`;

@@ -25,7 +25,7 @@ export const DEVICE_USERS_AGAIN_MS = 150;
 /** Interval at which rsiod checks whether there is swap space on its devices. */
 export const SWAP_LOOK_MS = 10_000;
 
-/** Pause before the growth of a device is retried after a program that grows devices has failed. */
+/** Pause after a program that grows devices has failed, before it is started again. */
 export const DEVICE_GROW_AGAIN_MS = 5_000;
 
 // --- frontends/fuse
@@ -139,8 +139,8 @@ export const NBD_POOLED_LOOK_MS = 5_000;
 export const NBD_BATCHES_SENDING_MAX = 2;
 export const NBD_BATCHES_POOLED_MAX = 16;
 /**
- * Maximum number of bytes that are passed to another process together with a connection. They follow the choice of an export: the rest of
- * one read, and the bytes that Node's socket has buffered.
+ * Maximum number of bytes that are passed to another process together with a connection. The client has sent these bytes after its choice
+ * of an export: the rest of one read, and the bytes that Node's socket has buffered.
  */
 export const NBD_PASSED_BYTES_MAX = 3 * NBD_RECEIVE_BYTES;
 /** The frontend closes the connection of an NBD client that has not chosen an export within this time. */

@@ -1,5 +1,6 @@
 // A namespace whose volume is attached here. Invariant: it is optimized while its volume has a path; without a path for GATE_PATHLESS_MS, a
-// gate that has partners tells its hosts to use another one. A volume that nobody takes over meanwhile is optimized again with its first path.
+// gate that has partners tells its hosts to use another one. If no other gate takes the volume over meanwhile, the namespace is optimized
+// again when the volume gets a path.
 
 import type { FrontendVolume } from '../volumes/frontend-volume.ts';
 import { GATE_PATHLESS_MS } from './limits.ts';
@@ -20,7 +21,7 @@ export class ActiveNamespace implements GateNamespace {
     this.reservations = reservations;
   }
 
-  /** Nobody has to be asked for a volume that is here. */
+  /** The volume is here already, so that no other gate has to be asked for it. */
   wanted(): void {}
 
   /** Called now and then. Returns true if the state has changed. */

@@ -1,6 +1,7 @@
 // The connections of hosts to all gates, and which of them ends when there is no room for one more: never one whose host has logged in. A
 // flood of logins therefore costs the flood its own connections. Pure. Invariants: the bounds hold after each call; of the connections
-// without a login, one from the address with the most of them ends, and first one from which nothing has come for the longest time. Rules: G47.
+// without a login, one from the address with the most of them ends, preferably one that has sent nothing, otherwise the one that has been
+// silent for longest. Rules: G47.
 
 import { counted } from '@rsio/common/lib/assert';
 import { GATE_CONNECTIONS_MAX, GATE_UNPROVEN_EACH_MAX, GATE_UNPROVEN_MAX } from './limits.ts';
@@ -35,20 +36,23 @@ export class DoorPlace {
   }
 }
 
-/** Connections without a login of one address: those that have sent nothing, and the others. Those that were silent for longest are first. */
+/**
+ * Connections without a login of one address: those that have sent nothing, and the others. In both sets, connections that were silent for
+ * longest come first.
+ */
 interface Source {
   readonly silent: Set<DoorPlace>;
   readonly heard: Set<DoorPlace>;
 }
 
 export class Door {
-  /** All connections, also those that are being closed. */
+  /** Number of all connections, including those that are being closed. */
   connections = 0;
   unproven = 0;
-  /** Connections that were ended so that others have their places. */
+  /** Number of connections that were ended to make room for others. */
   evicted = 0;
   private readonly sources = new Map<string, Source>();
-  /** Connections that were ended, and whose owner has not said that nothing uses them. */
+  /** Number of ended connections for which `left` has not been called yet. */
   private ending = 0;
 
   /** Lets a connection in, if need be in the place of another one. Returns null if all places belong to hosts that have logged in. */
@@ -90,7 +94,7 @@ export class Door {
     if (wasEvicted) this.ending = counted(this.ending - 1, 'connections that end');
   }
 
-  /** Connections whose sockets are open: that of an evicted one is closed at once. */
+  /** Number of connections with open sockets; the socket of an evicted connection is closed at once. */
   private get open(): number {
     return this.connections - this.ending;
   }

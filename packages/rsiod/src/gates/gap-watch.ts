@@ -1,6 +1,6 @@
-// Rule D1: finds gaps of the event loop, in which this process did not run. While it stood still, hosts may have given connections up, and
-// may have repeated over others what still lies unread in a socket here. Invariant: after a gap of GATE_GAP_MS or more, `gap` is called
-// before any byte of a connection is executed.
+// Rule D1: finds gaps of the event loop, in which this process did not run. Meanwhile, hosts may have given connections up, and may have
+// repeated over other connections the commands that still lie unread in a socket here. Invariant: after a gap of GATE_GAP_MS or more, `gap`
+// is called before any byte of a connection is executed.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { GATE_GAP_MS, GATE_TICK_MS } from './limits.ts';
@@ -14,7 +14,7 @@ export class GapWatch {
   private lastMs = 0;
   private lastWallMs = 0;
 
-  /** Calls `tick` each GATE_TICK_MS while it is started, and `gap` before anything else after a gap. */
+  /** While started, calls `tick` every GATE_TICK_MS, and after a gap calls `gap` before anything else. */
   constructor(clock: Clock, gap: (lengthMs: number) => void, tick: () => void) {
     this.clock = clock;
     this.gap = gap;

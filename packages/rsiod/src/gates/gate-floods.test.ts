@@ -23,7 +23,7 @@ const DATA = Buffer.alloc(512, 'x');
 
 const scene: GatesScene = useGates();
 
-/** A gate with secrets, at which iSCSI hosts prove themselves. */
+/** A gate with secrets, so that iSCSI hosts must authenticate. */
 function secured() {
   return scene.gate({ protocol: 'iscsi', secretFile: '/s', secrets: new Map([[HOST, { hash: 0, key: Buffer.from(SECRET) }]]) });
 }

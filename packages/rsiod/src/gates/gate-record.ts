@@ -1,23 +1,23 @@
-// What all gates of a volume must know: its namespace ids, and the reservations of hosts. The server keeps it with the volume, and only the
-// holder writes it (rule D2). Invariant: what this file returns is durable at the server; after a failed write, the earlier content counts
-// until a write succeeds, and every write has the whole content.
+// The record that all gates of a volume share: its namespace ids, and the reservations of hosts. The server keeps the record with the
+// volume, and only the holder writes it (rule D2). Invariant: what this file returns is durable at the server; after a failed write, the
+// earlier content is valid until a write succeeds, and every write has the whole content.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { atMost, checked, list, misfit, object, type Of, oneOf, optional, orNull, text, whole } from '@rsio/common/lib/shape';
 import { GATE_NAMESPACE_ID_MAX, GATE_RECORD_IDS_MAX } from './limits.ts';
 import { reservationShape, type ReservationState } from './reservations/reservation-rules.ts';
 
-/** The bytes of a record at the server of a volume that is attached here. */
+/** Reads and writes the record of an attached volume at its server. */
 export interface RecordPort {
   read(): Promise<Buffer | null>;
-  /** Resolves when the bytes are durable. Throws if they may not be. */
+  /** Resolves when the bytes are durable. Throws if they may not be durable. */
   write(bytes: Buffer): Promise<void>;
 }
 
 const IDS = checked(atMost(GATE_RECORD_IDS_MAX, list(object({ nqn: text(), nsid: whole(1, GATE_NAMESPACE_ID_MAX) }))), (ids) =>
   new Set(ids.map(({ nqn }) => nqn)).size < ids.length ? 'an NQN is in the list twice' : null,
 );
-/** `active`: the node of the gate that has the volume, and whose partners may take it over; null if no gate with partners has it. */
+/** `active`: the node of the gate that offers the volume and whose partners may take it over; null if no gate with partners offers it. */
 const CONTENT = object({
   version: oneOf(1),
   ids: IDS,
@@ -48,12 +48,12 @@ export function recordContent(bytes: Buffer | null, label: string): RecordConten
   );
 }
 
-/** Returns the note in a record; null if it has none. Throws E_VOLUME. */
+/** Returns the note in a record, or null if there is none. Throws E_VOLUME. */
 export function noteIn(bytes: Buffer | null, label: string): string | null {
   return recordContent(bytes, label).note ?? null;
 }
 
-/** Returns the record with another note. Throws E_VOLUME. */
+/** Returns the record with its note replaced. Throws E_VOLUME. */
 export function withNote(bytes: Buffer | null, label: string, note: string): Buffer {
   return Buffer.from(JSON.stringify({ ...recordContent(bytes, label), note }));
 }
@@ -88,7 +88,7 @@ export class GateRecord {
     await this.change((content) => ({ ...content, ids: [...content.ids.filter((one) => one.nqn !== nqn), { nqn, nsid }] }));
   }
 
-  /** Writes which node has the volume as a gate with partners; null: none. */
+  /** Records the node whose gate, which has partners, offers the volume; null if there is none. */
   async keepActive(active: string | null): Promise<void> {
     await this.change((content) => (content.active === active ? content : { ...content, active }));
   }
@@ -97,7 +97,7 @@ export class GateRecord {
     await this.change((content) => ({ ...content, reservations }));
   }
 
-  /** Changes are made one after another, so that none of them loses another one. The same content is not written again. */
+  /** Makes changes one after another, so that no change overwrites another. The same content is not written again. */
   private change(made: (content: RecordContent) => RecordContent): Promise<void> {
     const done = this.turn.then(async () => {
       const next = made(this.content);

@@ -1,19 +1,19 @@
-// Which hosts a gate lets in, and how they prove who they are. nvme/auth and iscsi/login have the proof itself. Pure.
-// Invariant: at a gate with secrets, a host without a secret is refused; at a gate with TLS, a host without a TLS key; and at each, a host that
-// calls itself like the gate.
+// Which hosts a gate lets in, and how they prove who they are. The proof itself is in nvme/auth and iscsi/login. Pure.
+// Invariant: at a gate with secrets, a host without a secret is refused; at a gate with TLS, a host without a TLS key; and at every gate, a
+// host that uses the gate's own name.
 
 import type { ClientGateConfig } from '@rsio/common/config/schema/types';
 import { assert } from '@rsio/common/lib/assert';
 import type { ChapFault, ChapParties } from './iscsi/login/chap.ts';
 import type { AuthFault, AuthParties } from './nvme/auth/dh-chap.ts';
 
-/** `nqn`: that of the gate, whose secret all its hosts may know, also those whose own secret was removed. */
+/** `nqn`: the NQN of the gate. All its hosts may know the gate's secret, even hosts whose own secret was removed. */
 export function isAllowed({ hosts, secrets, tls, tlsKeys }: ClientGateConfig, nqn: string, hostNqn: string): boolean {
   if (hostNqn === nqn || hosts?.includes(hostNqn) === false) return false;
   return tls ? tlsKeys.has(hostNqn) : secrets?.has(hostNqn) !== false;
 }
 
-/** True if an allowed host has to authenticate. With TLS, only a host with a secret has to, because the TLS key has proven the others. */
+/** True if an allowed host has to authenticate. With TLS, only a host with a secret has to authenticate; the TLS key proves the others. */
 export function mustProve({ secrets, tls }: ClientGateConfig, hostNqn: string): boolean {
   return secrets !== null && (!tls || secrets.has(hostNqn));
 }

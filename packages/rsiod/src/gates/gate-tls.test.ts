@@ -38,7 +38,7 @@ async function make(config = gate(), time: Clock = clock): Promise<void> {
 
 type Tls = NonNullable<HostLogin['tls']>;
 
-/** The key of a host, under its identity with the digest, or under another one. */
+/** The key of a host with its TLS identity, which is the one with the digest unless `version` selects another one. */
 function tlsOf(hostNqn = HOST_NQN, nqn = NQN, key = KEY, version = 'NVMe1'): Tls {
   const [identity, psk] = [...tlsPsks(key, { hostNqn, nqn })].findLast(([one]) => one.startsWith(version))!;
   return { identity, psk };

@@ -58,7 +58,7 @@ export class Gate {
   private readonly servers = new Map<string, Server>();
   private readonly retries = new Map<string, Timer>();
   private readonly clients = new Set<Client>();
-  /** Counters, without the commands of connections that are open. */
+  /** Counters, without the commands of open connections. */
   private readonly counts = { commands: 0, receivedBytes: 0, sentBytes: 0, refused: 0, cut: 0 };
   private hasBegun = false;
   private isClosed = false;
@@ -80,12 +80,12 @@ export class Gate {
       config.protocol === 'nvme' ? new NvmeProtocol(protocolPorts, ports.pools) : new IscsiProtocol(protocolPorts, ports.pools);
   }
 
-  /** What hosts see of the volumes. */
+  /** The target at which hosts see the volumes. */
   get subsystem(): GateTarget {
     return this.protocol.target;
   }
 
-  /** Listens at the addresses of the configuration, and tries those again that cannot be used now. */
+  /** Listens at the configured addresses, and later tries again any address that cannot be used now. */
   listen(): void {
     if (this.hasBegun) return;
     this.hasBegun = true;
@@ -134,7 +134,7 @@ export class Gate {
     this.subsystem.remove(nsid);
   }
 
-  /** Names of the hosts that have logged in, without those that only look for targets. */
+  /** Names of the hosts that have logged in, without hosts that have only discovery logins. */
   get hosts(): readonly string[] {
     return [...new Set([...this.clients].flatMap(({ host }) => host ?? []))];
   }
@@ -177,7 +177,9 @@ export class Gate {
     for (const { connection } of [...this.clients]) connection.close(why);
   }
 
-  /** Ends all connections, and waits up to GATE_STOP_MS until no volume has anything of them. Hosts repeat what got no answer. */
+  /**
+   * Ends all connections, and waits up to GATE_STOP_MS until no volume executes their commands. Hosts repeat commands that got no answer.
+   */
   async close(): Promise<void> {
     if (this.isClosed) return;
     this.isClosed = true;
@@ -212,7 +214,7 @@ export class Gate {
     server.on('error', (error) => {
       if (this.servers.get(key) !== server) return;
       this.servers.delete(key);
-      // It may listen still, if it could not accept a connection.
+      // The server may still be listening, if the error is that it could not accept a connection.
       server.close();
       if (isFirst)
         log.warn(
@@ -255,7 +257,7 @@ export class Gate {
     const receive = (bytes: Buffer, end: number): void => {
       this.counts.receivedBytes += end;
       if (!client.isProven) place.heard();
-      // A gap is found here first, if the kernel reports this socket before the timer.
+      // If the kernel reports this socket before the timer, the gap is first noticed here.
       if (!gaps.look()) connection.receive(bytes, 0, end);
     };
     const plain = tls === null ? withReceiveBuffer(accepted, receiveBuffer, receive) : undefined;

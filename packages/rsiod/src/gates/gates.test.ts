@@ -166,7 +166,7 @@ it('a damaged file of numbers is no reason to give other numbers', async () => {
   for (const text of ['{"version":1,"content":{"gates":5}}', 'nonsense', JSON.stringify(twice)]) {
     writeFileSync(join(scene.folder, 'gates.json'), text);
     const gates = gatesOf([gate()]);
-    // rsiod starts, and its volumes have their other frontends.
+    // rsiod starts, and its volumes still have their other frontends.
     await gates.start();
     await gates.show(scene.volume);
     expect(lines.splice(0)).toEqual([expect.stringMatching(/^The gates let no host in: .*gates\.json/)]);

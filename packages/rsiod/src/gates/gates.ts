@@ -1,6 +1,7 @@
-// The frontend of gates: shows attached volumes to hosts that have no rsiod. Each [gate] section is a gate. offering.ts has the volumes that
-// are attached here, and standbys.ts those that another gate may have. Invariant: after a start, no gate lets hosts in before the volumes are
-// there that rsiod had before, and the standbys: a host that comes back removes the devices of volumes that it does not find.
+// The frontend of gates: shows attached volumes to hosts that have no rsiod. Each [gate] section is a gate. offering.ts handles the volumes
+// that are attached here, and standbys.ts the volumes that another gate may offer. Invariant: after a start, gates let hosts in only when
+// the earlier volumes and the standbys are there, or after GATE_SETTLE_MS, because a returning host removes the devices of volumes that it
+// does not find.
 
 import { randomBytes } from 'node:crypto';
 import type { ClientGateConfig } from '@rsio/common/config/schema/types';
@@ -77,7 +78,7 @@ export class Gates implements Frontend {
   /** True when hosts may come. */
   private isOpen = false;
   private startedMs = 0;
-  /** Settles when all changes that were requested so far are made. Changes are made one after another. */
+  /** Settles when all changes requested so far have been made. Changes are made one after another. */
   private turn: Promise<void> = Promise.resolve();
 
   constructor(options: GatesOptions) {
@@ -220,7 +221,7 @@ export class Gates implements Frontend {
     return this.pools.budget.usedBytes;
   }
 
-  /** One volume that does not answer can hold the memory of all gates: the log says so. */
+  /** Logs when commands wait for memory, because one volume that does not answer can hold the memory of all gates. */
   private watchMemory(): void {
     let waitedMs = 0;
     for (const gate of this.gates.values()) waitedMs = Math.max(waitedMs, gate.waitedMs);
@@ -248,7 +249,7 @@ export class Gates implements Frontend {
   }
 
   private async apply(): Promise<void> {
-    // Also without gates: volumes that had numbers may have a note of this client in their records.
+    // The numbers are needed even without gates, because volumes that had numbers may have a note of this client in their records.
     const hasNumbers = this.isRunning && (await this.hasNumbers());
     const wanted = hasNumbers ? this.config : [];
     const gone = [...this.gates.values()].filter(
@@ -265,12 +266,14 @@ export class Gates implements Frontend {
       await this.offering.follow(gate);
       if (this.isOpen) gate.listen();
     }
-    // The process that replaces this one has the volumes as their gate again.
+    // After a restart, the new process is again the gate of its volumes.
     if (this.isRunning) await this.offering.takeNotesBack();
     this.openLater();
   }
 
-  /** Without the numbers, no host gets in, because it could write to another volume. The volumes' other frontends do not depend on them. */
+  /**
+   * Without the numbers, no host gets in, because it could write to the wrong volume. The volumes' other frontends do not depend on them.
+   */
   private async hasNumbers(): Promise<boolean> {
     try {
       if (!this.isLoaded) await this.numbers.load();
@@ -283,7 +286,7 @@ export class Gates implements Frontend {
     return this.isLoaded;
   }
 
-  /** Opens all gates when the volumes of an earlier process are there, and the standbys, or after GATE_SETTLE_MS. */
+  /** Opens all gates when the standbys and the volumes of an earlier process are there, or after GATE_SETTLE_MS. */
   private openLater(): void {
     if (this.isOpen || !this.isRunning) return;
     const { isSettled, log, clock } = this.options;

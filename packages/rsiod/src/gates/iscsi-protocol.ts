@@ -1,6 +1,6 @@
 // iSCSI as the protocol of a gate: the target with its volumes, its sessions, and which initiators may have them. Invariants: an initiator
-// that the configuration does not allow any more, or that now has to prove itself, has no session; a list of targets has none that the
-// initiator may not have.
+// that the configuration no longer allows, or that now has to prove itself, has no session; a list of targets contains only targets that
+// the initiator may use.
 
 import { createHash, randomBytes } from 'node:crypto';
 import type { ClientGateConfig } from '@rsio/common/config/schema/types';
@@ -90,7 +90,7 @@ export class IscsiProtocol implements GateProtocol, IscsiTargetView {
     };
   }
 
-  /** One gate has one target, so that only a host that this gate admits gets so far. */
+  /** A gate has only one target, so that the list depends only on whether this gate allows the host. */
   entries(names: LoginNames | null): readonly TargetEntry[] {
     const { name } = this.ports;
     const { addresses } = this.ports.config();

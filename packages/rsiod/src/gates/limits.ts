@@ -11,8 +11,8 @@ const KIB = 1024;
 const MIB = 1024 * KIB;
 
 /**
- * Most connections of hosts to all gates of an rsiod, and most of them that have not logged in, or have not proven themselves, yet: of all
- * addresses, and of one. If there are more of the latter, one of them ends (door.ts).
+ * Most connections of hosts to all gates of an rsiod; most connections that have not logged in or authenticated yet, from all addresses;
+ * and most of these from one address. If there are more without a login, one of them ends (door.ts).
  */
 export const GATE_CONNECTIONS_MAX = 256;
 export const GATE_UNPROVEN_MAX = 64;
@@ -21,29 +21,32 @@ export const GATE_UNPROVEN_EACH_MAX = 16;
 export const GATE_LOGIN_MS = 10_000;
 /** Most login requests of one connection of iSCSI. A login has three to six. */
 export const GATE_LOGIN_REQUESTS_MAX = 64;
-/** Most identities of one handshake of TLS for which a gate looks for a key. A host has one or two. */
+/** Most identities in one TLS handshake for which a gate looks up a key. A host has one or two. */
 export const GATE_TLS_IDENTITIES_MAX = 8;
 /** Most bytes of a message of an authentication; the longest one has 1,168. */
 export const AUTH_MESSAGE_MAX_BYTES = 4 * KIB;
-/** After a computation of an authentication, the event loop is free for so many times its duration, and for at least this long. */
+/** After each authentication computation, the event loop is free for AUTH_REST times its duration, but at least for AUTH_REST_MIN_MS. */
 export const AUTH_REST = 9;
 export const AUTH_REST_MIN_MS = 10;
 /** Most controllers, that is logins of hosts, at one gate; and most logins of one host at one gate, by NVMe or iSCSI: one for each path. */
 export const GATE_CONTROLLERS_MAX = 64;
 export const GATE_HOST_LOGINS_MAX = 12;
-/** Each gate of a subsystem has its own ids of controllers and numbers of addresses. */
+/** Number of controller ids, and of address numbers, that each gate of a subsystem has for itself. */
 export const GATE_CONTROLLER_IDS = 8_188;
 export const GATE_PORT_IDS = 32;
 /** Most volumes of one gate. */
 export const GATE_VOLUMES_MAX = 1_024;
-/** Most volumes whose namespace ids a gate remembers, the ids that each gate of a subsystem gives, and the highest id. No id is used twice. */
+/**
+ * Most volumes whose namespace ids a gate remembers, the number of ids that each gate of a subsystem can give, and the highest id. No id is
+ * used twice.
+ */
 export const GATE_NUMBERS_MAX = 4 * GATE_VOLUMES_MAX;
 export const GATE_IDS_EACH = 8_191;
 export const GATE_NAMESPACE_ID_MAX = 65_535;
-/** Most subsystems in which a volume has a namespace id; its gate record has them all. */
+/** Most subsystems in which a volume has a namespace id; its gate record contains them all. */
 export const GATE_RECORD_IDS_MAX = 64;
 
-/** Entries of an I/O queue and of an admin queue. A host may have one command less outstanding. */
+/** Entries of an I/O queue and of an admin queue. The number of commands that a host may have outstanding is one less. */
 export const GATE_QUEUE_ENTRIES = 128;
 export const GATE_ADMIN_ENTRIES = 32;
 /** Most I/O queues of one host. */
@@ -53,9 +56,11 @@ export const GATE_TRANSFER_BITS = 8;
 export const GATE_TRANSFER_MAX_BYTES = 4 * KIB * 2 ** GATE_TRANSFER_BITS;
 /** Most data in the capsule of an I/O command; the specification fixes it for admin commands. */
 export const GATE_IN_CAPSULE_BYTES = 8 * KIB;
-/** Memory for the data of all commands of all gates until it has been sent, without data in capsules and of admin commands. */
+/**
+ * Memory for the data of all commands of all gates, until the data has been sent; data in capsules and data of admin commands do not count.
+ */
 export const GATE_BYTES_MAX = 64 * MIB;
-/** Most memory for the commands of one host, so that a host that takes no answers leaves the other half to the others. */
+/** Most memory for the commands of one host, so that a host that takes no answers leaves half of the memory to the others. */
 export const GATE_HOST_BYTES_MAX = GATE_BYTES_MAX / 2;
 /** Additional memory for the first command of a connection, so that a slow host cannot starve the others. */
 export const GATE_RESERVE_BYTES = 64 * MIB;
@@ -65,21 +70,24 @@ export const GATE_MEMORY_WAIT_MS = 5_000;
 export const GATE_COPY_MAX_BYTES = 64 * KIB;
 export const GATE_RECEIVE_BYTES = 256 * KIB;
 
-/** Events that a host may wait for at the same time (AERL plus 1), and most events that wait for it. */
+/** Most Asynchronous Event Requests that a host may have outstanding (AERL plus 1). */
 export const GATE_EVENTS_MAX = 4;
 /** Most hosts that are registrants of one volume, and most notices about reservations that a host has not read. */
 export const GATE_REGISTRANTS_MAX = 64;
 export const GATE_RESERVATION_NOTICES_MAX = 64;
-/** Most commands that wait for the reservations of one volume, also those of hosts that have left meanwhile. */
+/** Most commands that wait for the reservations of one volume, including commands of hosts that have left meanwhile. */
 export const GATE_RESERVATIONS_WAITING_MAX = 1_024;
 /** Length of the log of the states of all namespaces. */
 export const GATE_ANA_LOG_BYTES = 16 + GATE_VOLUMES_MAX * (32 + 4);
-/** Time (s) that a change of state may take; a host may give up then (ANATT). */
+/** Time (s) that a change of state may take; a host may give up after it (ANATT). */
 export const GATE_ANA_S = 85;
-/** A host with more commands without a taken answer gets only as much of a log in one answer. Other answers to admin commands are as short. */
+/**
+ * While more than GATE_LARGE_LOGS_MAX answers of a connection wait for the host, one answer contains at most GATE_SMALL_LOG_BYTES of a log.
+ * Other answers to admin commands are never longer.
+ */
 export const GATE_LARGE_LOGS_MAX = 16;
 export const GATE_SMALL_LOG_BYTES = 4 * KIB;
-/** Most changed namespaces in a log; more count as all. */
+/** Most changed namespaces in a log; if there are more, the log says that all have changed. */
 export const GATE_CHANGED_MAX = 1_024;
 
 /**
@@ -88,84 +96,95 @@ export const GATE_CHANGED_MAX = 1_024;
  */
 export const GATE_GAP_MS = 2_000;
 export const GATE_TICK_MS = 250;
-/** Shortest keep-alive time of a host; a shorter one is refused. It is longer than the gap, so that no host gives up before the gate would. */
+/**
+ * Shortest keep-alive time of a host; a shorter one is refused. It is longer than the gap, so that no host gives up before the gate notices
+ * a gap.
+ */
 export const GATE_KEEP_ALIVE_MIN_MS = 2 * GATE_GAP_MS;
-/** A command that its volume has not completed in this time is answered with Command Interrupted; the host repeats it. */
+/** If a volume has not completed a command in this time, the command is answered with Command Interrupted, and the host repeats it. */
 export const GATE_BUSY_MS = 20_000;
-/** A reset, an abort or a reservation that must wait longer for I/O is not answered: the connection is closed. */
+/** If a reset, an abort or a reservation has to wait longer than this for I/O, it gets no answer, and the connection is closed. */
 export const GATE_QUIESCE_MS = 10_000;
 /**
- * Most resets of lost controllers that one controller waits for (CCRL), that all controllers of a gate wait for, and most entries in a
- * controller's log of them. The answer waits for the end of the lost controller for this time; after that, the log says what came of it.
+ * Most resets of lost controllers that one controller waits for (CCRL), most that all controllers of a gate wait for, and most entries in a
+ * controller's log of such resets. The answer waits this long for the end of the lost controller; later, the host learns the result from
+ * the log.
  */
 export const GATE_CROSS_RESET_LIMIT = 4;
 export const GATE_CROSS_RESETS_MAX = 16;
 export const GATE_CROSS_RESET_LOG_MAX = 32;
 export const GATE_CROSS_RESET_ANSWER_MS = 1_000;
 /**
- * How long hosts wait after the keep-alive time for the commands of a lost controller (CQT). The gate begins no command of a host when the
- * keep-alive time has run out, and not even the next step of one (`mayContinue` of the controller); after this time at the latest, it has
- * noticed that, and has closed the connections. What a volume has by then may end much later, because a volume waits for paths; but it can
- * overtake nothing: newer I/O of this gate waits for it (O1), and a gate that takes the volume over makes it stale (D3, H2).
+ * How long hosts wait after the keep-alive time for the commands of a lost controller (CQT). Once the keep-alive time has run out, the gate
+ * begins no command of the host, and not even the next step of one (`mayContinue` of the controller). Within this time, the gate notices
+ * the expiry and closes the connections. I/O that a volume is executing by then may end much later, because a volume waits for paths. It
+ * cannot overtake newer I/O, however: newer I/O of this gate waits for it (O1), and a gate that takes the volume over makes it stale (D3,
+ * H2).
  */
 export const GATE_QUIESCE_AFTER_KEEP_ALIVE_MS = 2_000;
-/** A host that moves nothing of what it owes, data or the taking of answers, in this time is cut off. */
+/** If a host owes data or does not take its answers, and nothing of that kind moves in this time, it is cut off. */
 export const GATE_TRANSFER_MS = 30_000;
-/** TCP asks a silent host after this time, so that a dead host without a keep-alive of its own keeps no connection for ever. */
+/** TCP probes a silent host after this time, so that a dead host without a keep-alive of its own does not keep its connection for ever. */
 export const GATE_TCP_KEEP_ALIVE_MS = 30_000;
 export const GATE_STOP_MS = 5_000;
-/** After its start, rsiod waits this long for the volumes that it had before, and then opens its gates without those that are not there. */
+/** After its start, rsiod waits at most this long for the volumes that it had before, and then opens its gates without the missing ones. */
 export const GATE_SETTLE_MS = 60_000;
-/** A gate takes a volume over at most once in this time, and at the earliest this time after it lost the volume to another gate. */
+/** A gate takes a volume over at most once in this time, and not within this time after it lost the volume to another gate. */
 export const GATE_SWITCH_MS = 10_000;
 /** An active gate whose volume has had no path for this time tells its hosts to use another gate. */
 export const GATE_PATHLESS_MS = 3_000;
-/** A standby looks at the servers' lists in this interval, and asks again in the other one for the record of a volume without an id. */
+/**
+ * A standby looks at the servers' lists every GATE_LOOK_MS. For a volume without an id, it asks for the gate record every
+ * GATE_RECORD_LOOK_MS.
+ */
 export const GATE_LOOK_MS = 1_000;
 export const GATE_RECORD_LOOK_MS = 5_000;
-/** Most gate records that are being read. */
+/** Most gate records that are being read at the same time. */
 export const GATE_RECORD_READS_MAX = 8;
 /** A standby that no server has offered for this time is withdrawn from the hosts. */
 export const GATE_ABSENT_MS = 60_000;
 /** An address that cannot be used now is tried again in this interval. */
 export const GATE_LISTEN_RETRY_MS = 5_000;
 
-/** Most additional headers of one PDU of iSCSI, most keys of one text, and most bytes of all texts of one stage of a login. */
+/** Most bytes of additional headers in one iSCSI PDU, most keys in one text, and most bytes of all texts in one stage of a login. */
 export const GATE_AHS_MAX_BYTES = 256;
 export const GATE_KEYS_MAX = 64;
 export const GATE_TEXT_MAX_BYTES = 16 * KIB;
-/** Most sessions of one iSCSI gate, and most sessions that only look for targets. */
+/** Most sessions of one iSCSI gate, including discovery sessions. */
 export const GATE_SESSIONS_MAX = 64;
-/** Most commands of one session, and most requests that a host may send in addition, because they need no turn. */
+/** Most commands of one session, and most immediate requests that a host may send in addition, because they need no turn. */
 export const GATE_SESSION_COMMANDS = 128;
 export const GATE_IMMEDIATE_MAX = 16;
 /** Most answers of one session that its host has not taken. */
 export const GATE_UNSENT_MAX = 8 * GATE_SESSION_COMMANDS;
-/** Most data of one PDU of a host, that a host may send without being asked, and that it is asked for at once. */
+/** Most data in one PDU of a host, most data that a host may send without being asked, and most data that one request asks for. */
 export const GATE_SEGMENT_BYTES = 256 * KIB;
 export const GATE_FIRST_BURST_BYTES = 256 * KIB;
 export const GATE_BURST_BYTES = MIB;
 /** Most data of one PDU of a login, which the RFC fixes. */
 export const GATE_LOGIN_SEGMENT_BYTES = 8 * KIB;
-/** Most data of a ping that is sent back; and a host with more answers that it has not taken gets no such data, and no text. */
+/**
+ * Most data of a ping that is sent back. A host with more than GATE_UNSENT_TEXTS_MAX answers that it has not taken gets neither such data
+ * nor a text.
+ */
 export const GATE_PING_BYTES = 8 * KIB;
 export const GATE_UNSENT_TEXTS_MAX = 128;
 /**
- * A gate asks a host that is silent for the first time whether it is there, and closes the connection unread if it is silent for the second
- * time (rule D1). Hosts must not give a connection up earlier.
+ * A gate pings a host that has been silent for GATE_PING_MS, and closes the connection unread when the host has been silent for
+ * GATE_SILENT_MS (rule D1). Hosts must not give up a connection earlier.
  */
 export const GATE_PING_MS = 2_000;
 export const GATE_SILENT_MS = 8_000;
-/** Units that each gate of a target numbers. */
+/** Number of unit numbers that each gate of a target can give. */
 export const GATE_UNITS_EACH = 2_047;
-/** Length of the challenges of a gate, and the longest of a host. */
+/** Length of a gate's challenges, and the most bytes of a host's challenge. */
 export const CHAP_CHALLENGE_BYTES = 32;
 export const CHAP_CHALLENGE_MAX_BYTES = 1_024;
 
-/** Bytes of a SCSI command block; longer ones are refused. And room for sense data. */
+/** Bytes of a SCSI command block (longer ones are refused), and of sense data. */
 export const SCSI_CDB_BYTES = 16;
 export const SCSI_SENSE_BYTES = 64;
-/** The highest number of a unit, which a host can address in one level with 14 bits. */
+/** The highest unit number; hosts address units in one level with 14 bits. */
 export const SCSI_LUN_MAX = 16_383;
 /** Most data of one SCSI command in either direction, and the pieces in which the engine compares, fills and copies. */
 export const SCSI_TRANSFER_MAX_BYTES = 4 * MIB;
@@ -174,7 +193,7 @@ export const SCSI_PIECE_BYTES = MIB;
 export const SCSI_WRITE_SAME_BLOCKS = 32_768;
 export const SCSI_UNMAP_BLOCKS = 1_048_576;
 export const SCSI_UNMAP_RANGES = 256;
-/** Most of a volume of which one GET LBA STATUS asks, and most descriptors in its answer. */
+/** Most bytes of a volume that one GET LBA STATUS covers, and most descriptors in its answer. */
 export const SCSI_STATUS_BYTES = 1024 * MIB;
 export const SCSI_STATUS_RANGES = 256;
 /** Most devices and most segments of one EXTENDED COPY, and most copies of one nexus whose results are kept. */
@@ -183,7 +202,7 @@ export const SCSI_COPY_SEGMENTS = 16;
 export const SCSI_COPY_RESULTS = 16;
 /** Longest parameter list of MODE SELECT. */
 export const SCSI_PARAMETERS_MAX_BYTES = 4 * KIB;
-/** How long a command takes before it is answered (s), as hosts are told. */
+/** The time (s) that a command may take, as hosts are told. */
 export const SCSI_COMMAND_S = 30;
 /** Most unit attentions that wait for one nexus. */
 export const SCSI_ATTENTIONS_MAX = 16;
@@ -222,31 +241,37 @@ export const AOE_FRAME_MAX_BYTES = 14 + AOE_MTU_MAX;
 /** Most bytes of the config string of a volume, and most MAC addresses in its mask list and in its reserve list. */
 export const AOE_CONFIG_MAX_BYTES = 1_024;
 export const AOE_MACS_MAX = 64;
-/** Commands of all volumes of a gate, and of one volume; frames beyond it get no answer. The second one is what hosts are told. */
+/**
+ * Most commands that all volumes of a gate execute, and most that one volume executes; further frames get no answer. Hosts are told the
+ * second limit.
+ */
 export const AOE_COMMANDS_MAX = 512;
 export const AOE_VOLUME_COMMANDS_MAX = 64;
-/** A write frame that the kernel received longer ago gets no answer: the host may have sent a copy of it meanwhile. */
+/** A write frame that the kernel received longer ago gets no answer, because the host may have sent the write again meanwhile. */
 export const AOE_WRITE_AGE_MS = 200;
-/** A step of the wall clock by more than this makes the ages of frames wrong: what lies unread is thrown away. */
+/** If the wall clock steps by more than this, the ages of frames are wrong, and all unread frames are thrown away. */
 export const AOE_CLOCK_STEP_MS = 50;
 /** Within AOE_WINDOW_MS, a gate works on frames for AOE_BUSY_MS; the event loop has the rest. Measured between chunks of frames. */
 export const AOE_WINDOW_MS = 20;
 export const AOE_BUSY_MS = 10;
-/** Queries to all volumes that are answered in AOE_QUERIES_MS. Each one has as many answers as the gate has volumes. */
+/** Most queries to several volumes that are answered in AOE_QUERIES_MS. Each query can have as many answers as the gate has volumes. */
 export const AOE_QUERIES_MAX = 16;
 export const AOE_QUERIES_MS = 1_000;
-/** Least time between changes of config strings, mask lists and reserve lists that hosts make: each one is written to the disk. */
+/**
+ * Least time between two changes that hosts make to config strings, mask lists or reserve lists, because each change is written to the
+ * disk.
+ */
 export const AOE_CHANGE_MS = 50;
-/** Answers that wait for the helper; answers beyond it are dropped. */
+/** Most bytes of answers that wait for the helper; further answers are dropped. */
 export const AOE_OUTPUT_BYTES = 640 * KIB;
-/** Bytes that are taken from the helper at once. */
+/** Most bytes that are read from the helper at once. */
 export const AOE_INPUT_BYTES = 64 * KIB;
-/** A host counts as a user of a volume for this time after its last command; and most hosts of a volume that are remembered. */
+/** How long a host counts as a user of a volume after its last command, and the most hosts of a volume that are remembered. */
 export const AOE_ACTIVE_MS = 60_000;
 export const AOE_HOSTS_MAX = 64;
 /** A helper that has ended is started again after this time. */
 export const AOE_HELPER_RETRY_MS = 1_000;
-/** Shelves whose slots are remembered. */
+/** Most shelves whose slots are remembered. */
 export const AOE_SHELVES_MAX = 64;
 
 assert(AOE_OUTPUT_BYTES >= AOE_VOLUME_COMMANDS_MAX * (AOE_FRAME_MAX_BYTES + 4), 'The answers to all that a host has outstanding fit');

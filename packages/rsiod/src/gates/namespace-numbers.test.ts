@@ -20,7 +20,7 @@ it('a number never means another volume, however many volumes there have been', 
   );
   const given = await Promise.all(asked);
   expect(new Set(given).size).toBe(given.length);
-  // Those that are in use keep theirs, also over a restart; one that was forgotten gets a new number.
+  // Volumes in use keep their numbers, even over a restart; a volume that was forgotten gets a new number.
   const again = new NamespaceNumbers(join(folder, 'gates.json'));
   await again.load();
   expect(await again.numberOf('g', 'v1', FIRST)).toBe(given[1]);

@@ -1,7 +1,7 @@
-// The namespace ids of the volumes of each gate, kept in a file. A gate is known by its NQN, as for hosts. Invariants: an id never means
-// another volume for as long as the file exists, also over restarts, so that a host that comes back never writes to another volume; a volume
-// keeps its id while it is detached, for the last GATE_NUMBERS_MAX volumes; an id is on disk before a host can see it. The gates of one
-// subsystem give ids of different ranges; an id that another gate has given comes from the gate record of the volume.
+// The namespace ids of the volumes of each gate, kept in a file. The file names each gate by its NQN, as hosts do. Invariants: as long as
+// the file exists, an id never means another volume, even after a restart, so that a returning host never writes to the wrong volume; the
+// last GATE_NUMBERS_MAX volumes keep their ids even while they are detached; an id is on disk before a host can see it. Each gate of a
+// subsystem gives ids from its own range; the volume's gate record has an id that another gate has given.
 
 import { StateFile, type StateForm } from '@rsio/common/files/state-file';
 import { RsError } from '@rsio/common/lib/errors';
@@ -19,11 +19,11 @@ const FORM: StateForm<Content> = { version: 1, shape: CONTENT, remedy: 'remove i
 
 export interface NumberWanted {
   readonly member: number;
-  /** How many numbers each gate of a target gives. */
+  /** How many numbers each gate of a target can give. */
   readonly each: number;
   readonly recorded: number | null;
   readonly isInUse: (id: string) => boolean;
-  /** True if hosts see another volume under this number, which another gate has. */
+  /** True if hosts already see another volume under this number, which another gate offers. */
   readonly isTaken: (nsid: number) => boolean;
 }
 
@@ -31,7 +31,7 @@ export class NamespaceNumbers {
   private readonly file: StateFile<Content>;
   /** For each gate: the numbers by the id of the volume. */
   private readonly gates = new Map<string, Map<string, number>>();
-  /** True if no number was on disk at the start: it is the first one, or the file was lost. */
+  /** True if there was no file at the start, because this is the first start or because the file was lost. */
   isNew = false;
   /** Settles when all numbers that were given so far are on disk. */
   private saved: Promise<void> = Promise.resolve();
@@ -54,9 +54,10 @@ export class NamespaceNumbers {
   }
 
   /**
-   * Resolves with the number of a volume when it is on disk: `recorded` if another gate has given one (null: none has), else a number of
-   * those that gate number `member` of the subsystem gives. `isInUse` says which volumes a host may use now; others are forgotten if there
-   * are too many. Throws E_LIMIT if no number is left, E_CONFIG if `recorded` is the number of another volume here, and E_SYSTEM.
+   * Resolves with the number of a volume when the number is on disk. The number is `recorded` if another gate has given one (null: none
+   * has), else one from the range of gate number `member` of the subsystem. `isInUse` tells which volumes a host may use now; others are
+   * forgotten if there are too many. Throws E_LIMIT if no number is left, E_CONFIG if `recorded` is the number of another volume here, and
+   * E_SYSTEM.
    */
   async numberOf(gate: string, id: string, { member, each, recorded, isInUse, isTaken }: NumberWanted): Promise<number> {
     const known = this.gates.get(gate) ?? new Map<string, number>();
@@ -69,7 +70,7 @@ export class NamespaceNumbers {
     const last = member * each;
     const highest = highestUpTo(last, each, known);
     let nsid = recorded ?? highest + 1;
-    // The file was lost if another gate has a volume under a number of this one.
+    // If another gate has a volume under a number from this gate's range, the file was lost.
     while (recorded === null && isTaken(nsid)) nsid++;
     if (recorded === null && nsid > last)
       throw new RsError('E_LIMIT', `Gate ${gate} has had ${each} volumes, which is the limit: make another gate`);
@@ -80,7 +81,7 @@ export class NamespaceNumbers {
         `its namespace id ${nsid} is that of volume ${rival} here: give each gate of this name its own number (key member)`,
       );
     forgetUnused(known, highest, isInUse);
-    // The number that hosts have seen until now never means another volume, either.
+    // The volume's earlier number, which hosts have seen, must never mean another volume.
     if (kept !== undefined) known.set(`earlier ${id}`, kept);
     known.set(id, nsid);
     this.saved = this.file.save();
@@ -102,7 +103,7 @@ export class NamespaceNumbers {
   }
 }
 
-/** Returns the highest number that the gate with the numbers up to `last` has given; the one below its range if it has given none. */
+/** Returns the highest number that the gate whose range ends at `last` has given, or the number below that range if it has given none. */
 function highestUpTo(last: number, each: number, known: ReadonlyMap<string, number>): number {
   let highest = last - each;
   for (const nsid of known.values()) if (nsid <= last && nsid > highest) highest = nsid;
@@ -110,8 +111,8 @@ function highestUpTo(last: number, each: number, known: ReadonlyMap<string, numb
 }
 
 /**
- * Forgets the volumes that got their numbers first among those that no host can use, while there are GATE_NUMBERS_MAX or more. The highest
- * number of this gate stays, because the next one follows it.
+ * While there are GATE_NUMBERS_MAX volumes or more, forgets volumes that no host can use, beginning with the oldest numbers. The highest
+ * number of this gate stays, because the next number is one higher.
  */
 function forgetUnused(known: Map<string, number>, highest: number, isInUse: (id: string) => boolean): void {
   for (const [id, nsid] of known) {

@@ -1,5 +1,5 @@
 // NVMe/TCP as the protocol of a gate: the subsystem with its volumes, the discovery subsystem that names it, and the connections of both.
-// Invariant: a host that the configuration does not allow any more, or that now has to prove itself, has no login.
+// Invariant: a host that the configuration no longer allows, or that now has to prove itself, has no login.
 
 import { createHash } from 'node:crypto';
 import type { ClientGateConfig } from '@rsio/common/config/schema/types';
@@ -54,7 +54,7 @@ export class NvmeProtocol implements GateProtocol {
     return new NvmeConnection(transport, this.pools, {
       ...events,
       subsystem: (request) => (admits(request.nqn, request.hostNqn) ? this.subsystemOf(request.nqn) : null),
-      // The discovery subsystem only names the gate.
+      // The discovery subsystem only tells hosts about the gate.
       parties: (request) => (request.nqn === nqn ? partiesOf(ports.config(), nqn, request.hostNqn) : null),
       unproven: (hostNqn, fault) => events.refused(refusalText(ports.config(), nqn, hostNqn, fault)),
       connected: (request) => events.proven(request.nqn === nqn ? request.hostNqn : null),

@@ -190,7 +190,7 @@ it('the record does not name this client any more if its gate was removed while 
   await gates.show(held('v1'));
   await pass(250);
   expect([active(), JSON.parse(records.get('v1')!.toString()).ids]).toEqual([null, ids]);
-  // A volume that was never at a gate of this client is not asked for its record.
+  // The record of a volume that was never at a gate of this client is not read.
   const other = Object.assign(held('v2'), { record: { read: () => Promise.reject(new Error('asked')), write: () => Promise.resolve() } });
   await gates.show(other);
   await pass(250);

@@ -1,6 +1,6 @@
 // Offers the attached volumes at the gates that want them. Invariants: a gate executes commands for a volume only while the volume is shown;
 // its namespace id is on disk and in the gate record before a host can see it, and so are the reservations that other gates have granted;
-// no gate offers a volume that several clients may write, and a gate with partners offers none of which two gates can be active.
+// no gate offers a volume that several clients may write, and a gate with partners offers no volume for which two gates could be active.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
@@ -26,16 +26,16 @@ export interface OfferingPorts {
 }
 
 interface Shown {
-  /** The gate record; null if the server of the volume keeps none. */
+  /** The gate record; null if the volume's server keeps none. */
   record: Promise<GateRecord | null> | null;
   reservations: Reservations | null;
-  /** The time (monotonic ms) at which the gates have tried last to offer it. */
+  /** The time (monotonic ms) at which the gates last tried to offer the volume. */
   triedMs: number;
   readonly sinceMs: number;
-  /** By the name of a gate: why it does not offer the volume. The log has each reason once. */
+  /** By the name of the gate: the reason why the gate does not offer the volume. Each reason is logged once. */
   readonly refusals: Map<string, string>;
   isBeingOffered: boolean;
-  /** True if the record says that this client has the volume as a gate; and the time (monotonic ms) of the last attempt to say so. */
+  /** True if the record names this client as the active gate; and the time (monotonic ms) of the last attempt to write that. */
   isNoted: boolean;
   notedMs: number;
 }
@@ -65,7 +65,10 @@ export class Offering {
     void this.takeOldNoteBack(volume, known);
   }
 
-  /** The volume is being detached. Gates of other machines may take it from nobody then, because another client may attach it. */
+  /**
+   * The volume is being detached. Removes the note of this client, so that gates of other machines do not take the volume over from the
+   * next client that attaches it.
+   */
   async hide(volume: FrontendVolume): Promise<void> {
     const { record } = this.shown.get(volume) ?? { record: null };
     this.shown.delete(volume);
@@ -74,7 +77,7 @@ export class Offering {
     await this.takeNoteBack(volume, record);
   }
 
-  /** Another client has the volume now, perhaps as another gate of the same hosts: these keep their devices. */
+  /** Another client has the volume now, perhaps as another gate for the same hosts. The hosts then keep their devices. */
   drop(volume: FrontendVolume): void {
     const ids = [...this.placesOf(volume)].flatMap(([gate, { nsid }]) => (gate.hasPartner ? [[gate.nqn, nsid] as const] : []));
     this.shown.delete(volume);
@@ -98,13 +101,16 @@ export class Offering {
     );
   }
 
-  /** Makes the gate offer what its configuration names, and nothing else. */
+  /** Makes the gate offer the volumes that its configuration names, and no others. */
   async follow(gate: Gate): Promise<void> {
     for (const { volume, nsid } of [...this.activeAt(gate)]) if (!offers(gate.config, volume)) gate.hide(nsid);
     for (const [volume, shown] of this.shown) await this.offerAt(gate, volume, shown);
   }
 
-  /** Called after a change of the gates. A volume that no gate with partners offers here any more is not taken from this client. */
+  /**
+   * Called after a change of the gates. If no gate with partners offers a volume here any more, the note is removed, so that other gates do
+   * not take the volume from this client.
+   */
   async takeNotesBack(): Promise<void> {
     for (const [volume, shown] of this.shown) {
       if (!shown.isNoted) await this.takeOldNoteBack(volume, shown);
@@ -114,7 +120,10 @@ export class Offering {
     }
   }
 
-  /** An earlier process may have noted this client at a gate that its configuration has no longer: other gates would take the volume away. */
+  /**
+   * Removes a note of this client that an earlier process made for a gate no longer configured, because other gates would take the volume
+   * away.
+   */
   private async takeOldNoteBack(volume: FrontendVolume, shown: Shown): Promise<void> {
     const isNeedless = (): boolean => shown.isNoted || this.shown.get(volume) !== shown || this.isWantedByPartners(volume);
     if (isNeedless() || !this.ports.numbers.knows(volume.id)) return;
@@ -148,7 +157,7 @@ export class Offering {
     return false;
   }
 
-  /** True if no volume of the servers is on its way to the gates that want it. */
+  /** True if no volume of the servers still has to be offered at the gates that want it. */
   get isSettled(): boolean {
     const { standbys } = this.ports;
     const isShown = (id: string): boolean => this.isShown(id);
@@ -199,7 +208,7 @@ export class Offering {
       if (isTaken(nsid)) throw new RsError('E_CONFIG', `its namespace id ${nsid} is that of another volume here`);
       if (recorded === null) await record?.keepId(nqn, nsid);
       if (gate.hasPartner) await this.noteActive(volume, shown, record);
-      // Others may have come meanwhile.
+      // Other volumes may have been added meanwhile.
       this.refuse(gate, volume);
       const isWanted = this.shown.get(volume) === shown && gate.isServing && offers(gate.config, volume);
       if (isWanted && this.placeIn(gate, volume) === null) gate.show(new ActiveNamespace(nsid, volume, shown.reservations));
@@ -211,14 +220,14 @@ export class Offering {
     }
   }
 
-  /** Without a file of numbers, only the records of other volumes say which ids this gate has given before. */
+  /** If the file of numbers is new, only the records of other volumes tell which ids this gate has given before. */
   private mustWaitForRecords({ hasPartner }: Gate, { sinceMs }: Shown): boolean {
     const { numbers, standbys, clock } = this.ports;
     const mayWait = hasPartner && numbers.isNew && clock.monotonicMs() - sinceMs < GATE_SETTLE_MS;
     return mayWait && standbys.hasUnread((id) => this.isShown(id));
   }
 
-  /** Without the note, no other gate takes the volume over. A failure keeps no host from it; the gates try again. */
+  /** Without the note, no other gate takes the volume over. After a failure, hosts can still use the volume, and the gates try again. */
   private async noteActive(volume: FrontendVolume, shown: Shown, record: GateRecord | null): Promise<void> {
     if (record === null || shown.isNoted) return;
     shown.notedMs = this.ports.clock.monotonicMs();
@@ -247,7 +256,7 @@ export class Offering {
     const others = [...subsystem.namespaces.values()].filter((one) => one.volume.id !== volume.id);
     if (others.length >= GATE_VOLUMES_MAX)
       throw new RsError('E_LIMIT', `it has ${GATE_VOLUMES_MAX} volumes, which is the limit: detach one of them`);
-    // Servers let several clients read a snapshot, which nobody can write.
+    // Several clients may read a snapshot, because no client can write to it.
     if (volume.shared && !isSnapshot(volume.name))
       throw new RsError('E_VOLUME', 'several clients may write it at the same time: remove "shared" from rssrvcfg of its server');
     if (hasPartner && (volume.readonly || isSnapshot(volume.name)))
@@ -267,7 +276,10 @@ export class Offering {
     }
   }
 
-  /** Returns null if the server cannot keep a record of this volume: then hosts get no reservations, and no other gate can have it. */
+  /**
+   * Returns null if the server cannot keep a record of this volume; hosts then get no reservations, and no other gate can take the volume
+   * over.
+   */
   private async readRecord(volume: FrontendVolume, shown: Shown): Promise<GateRecord | null> {
     const label = volumeLabel(volume);
     if (volume.record === undefined || volume.readonly) return null;

@@ -1,4 +1,4 @@
-// Standbys with stand-in gates, servers and a clock: what hosts are shown, when a volume is taken over, and when not. Rule D3.
+// Standbys with stand-in gates, servers and a clock: which volumes hosts see, when a volume is taken over, and when it is not. Rule D3.
 // Invariant: each take-over is counted, and ends only when the test ends it.
 
 import { beforeEach, expect, it, vi } from 'vitest';

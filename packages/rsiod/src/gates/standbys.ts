@@ -1,6 +1,6 @@
-// The volumes of gates that another gate may have: this gate shows them to hosts before it has them. Rule D3. Invariants: a standby executes
-// nothing and keeps no I/O; a volume is taken over only because a host asked for it here, only as far as its holder's I/O is proven to have
-// ended (H2), and at most once in GATE_SWITCH_MS; an order is bound to the id of the volume that hosts see.
+// Standbys: volumes that another gate may have, and that this gate shows to hosts before it has them. Rule D3. Invariants: a standby
+// executes nothing and keeps no I/O; a volume is taken over only because a host asked for it here, only if its holder's I/O is proven to
+// have ended (H2), and at most once in GATE_SWITCH_MS; an order is bound to the id of the volume that hosts see.
 
 import type { ClientGateConfig } from '@rsio/common/config/schema/types';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -16,7 +16,7 @@ import { Reservations } from './reservations/reservations.ts';
 import type { GateTarget } from './ports/gate-protocol.ts';
 import type { AnaState, GateNamespace, GateVolume } from './ports/gate-namespace.ts';
 
-/** A volume that servers offer, with what hosts see of it. */
+/** A volume that servers offer, with the properties that hosts see. */
 export interface OfferedVolume extends VolumeIdentity {
   readonly sizeBytes: number;
   readonly blockSizeBytes: number;
@@ -36,35 +36,35 @@ export interface StandbyPorts {
 
 /** The servers of all namespaces, for volumes that are not attached here. */
 export interface StandbyServers {
-  /** Volumes that one holder at a time may write; the same list until an offer changes. */
+  /** Volumes that only one holder at a time may write; returns the same list until an offer changes. */
   offered(): readonly OfferedVolume[];
   /** Reads the gate record of an offered volume at its server. */
   readRecord(volume: OfferedVolume): Promise<Buffer | null>;
   /**
-   * Attaches the volume with this id. It is taken over, as far as H2 permits, from the node `from` alone; null: from nobody. Resolves with
-   * null, or with the reason why not.
+   * Attaches the volume with this id. The volume is taken over, as far as H2 permits, only from the node `from`; null: from no node.
+   * Resolves with null, or with the reason for the failure.
    */
   take(volume: OfferedVolume, from: string | null): Promise<string | null>;
 }
 
-/** One volume that this rsiod does not have, for all its gates. */
+/** A volume that is not attached by this rsiod; all its gates share this object. */
 export class StandbyVolume implements GateVolume {
   facts: OfferedVolume;
   readonly label: string;
   readonly readonly = false;
   readonly canDiscard = true;
   ana: AnaState;
-  /** Why it could not be taken over the last time. */
+  /** Why the last take-over failed. */
   why: string | null = null;
-  /** The earliest time (monotonic ms) of the next take-over. */
+  /** The earliest time (monotonic ms) at which the volume may be taken over. */
   nextMs: number;
   /** The namespace ids by the NQNs of gates; null until the record has been read. */
   ids: ReadonlyMap<string, number> | null = null;
-  /** The time (monotonic ms) at which its record was asked for last. */
+  /** The time (monotonic ms) of the last request for its record. */
   readMs = -GATE_RECORD_LOOK_MS;
-  /** True if its record has been read, or could not be read. */
+  /** True if an attempt to read its record has ended, with or without success. */
   hasTried = false;
-  /** The time (monotonic ms) at which a server offered it last. */
+  /** The time (monotonic ms) at which a server last offered the volume. */
   offeredMs: number;
 
   constructor(facts: OfferedVolume, ana: AnaState, nowMs: number) {
@@ -102,7 +102,10 @@ export class StandbyNamespace implements GateNamespace {
   readonly nsid: number;
   readonly volume: StandbyVolume;
   readonly wanted: () => void;
-  /** Hosts see the same ability at each path. Their commands do not come this far, because a standby answers them with its state. */
+  /**
+   * Present so that hosts see support for reservations at each path. Reservation commands do not get this far, because a standby answers
+   * them with its state.
+   */
   readonly reservations = new Reservations(null, () => Promise.reject(new Error('A standby keeps no reservations')));
 
   constructor(nsid: number, volume: StandbyVolume, wanted: () => void) {
@@ -129,8 +132,8 @@ export class Standbys {
   }
 
   /**
-   * Called now and then: shows the volumes that servers offer, and that `isHere` does not have, and ends the waits after a switch. A volume
-   * that no server offers stays for GATE_ABSENT_MS, because its hosts would remove its devices, while its pool may only be on its way.
+   * Called now and then: shows volumes that servers offer and for which `isHere` is false, and ends the waits after a switch. A volume that
+   * no server offers stays for GATE_ABSENT_MS, because hosts would otherwise remove its devices although its pool may only be moving.
    */
   look(isHere: (id: string) => boolean): void {
     const gates = [...this.gates()];
@@ -141,7 +144,7 @@ export class Standbys {
       else if (!isHere(offered.id) && gates.some(({ config }) => offers(config, offered)))
         this.volumes.set(offered.id, new StandbyVolume(offered, 'non-optimized', nowMs));
     }
-    // Those whose records have waited longest come first, because only some are read at a time.
+    // The volume whose record was requested longest ago comes first, because only some records are read at a time.
     for (const volume of [...this.volumes.values()].toSorted((one, other) => one.readMs - other.readMs)) {
       if (nowMs - volume.offeredMs >= GATE_ABSENT_MS || gates.length === 0) this.forget(volume);
       else this.show(volume, gates, nowMs);
@@ -150,15 +153,17 @@ export class Standbys {
   }
 
   /**
-   * True if all volumes of the servers' lists are shown that have an id here, and there is a list. A gate that lets hosts in earlier would
-   * tell them that these volumes are gone. `isHere`: the volume is attached here, and shown.
+   * True if a server's list has arrived, and all listed volumes that have an id here are shown. A gate that lets hosts in earlier would
+   * tell them that these volumes are gone. `isHere` returns true if the volume is attached here and shown.
    */
   isSettled(isHere: (id: string) => boolean): boolean {
     const hasGates = [...this.gates()].length > 0;
     return !hasGates || (this.ports.servers.offered().length > 0 && !this.hasUnread(isHere));
   }
 
-  /** True if the record of a volume in the servers' lists has not been asked for, which a gate names and `isHere` does not have. */
+  /**
+   * True if, among the listed volumes that a gate names and that are not here (`isHere`), one has a record that still has to be read.
+   */
   hasUnread(isHere: (id: string) => boolean): boolean {
     const gates = [...this.gates()];
     const isKnown = (known: StandbyVolume | undefined): boolean => known !== undefined && (known.ids !== null || known.hasTried);
@@ -166,7 +171,7 @@ export class Standbys {
     return this.ports.servers.offered().some((one) => isWanted(one) && !isKnown(this.volumes.get(one.id)));
   }
 
-  /** Another gate has taken a volume from this one, which had it as `ids`. */
+  /** Another gate has taken a volume from this rsiod; `ids` are the namespace ids that the volume had at its gates. */
   lost(facts: OfferedVolume, ids: ReadonlyMap<string, number>): void {
     const volume = new StandbyVolume(facts, 'inaccessible', this.ports.clock.monotonicMs());
     volume.ids = ids;
@@ -174,7 +179,7 @@ export class Standbys {
     for (const gate of this.gates()) this.showAt(gate, volume, true);
   }
 
-  /** The volume is here, and all gates show it, or it is not to be offered any more. */
+  /** Removes a standby, because the volume is here and all gates show it, or because it is not to be offered any more. */
   forgetId(id: string): void {
     const volume = this.volumes.get(id);
     if (volume !== undefined) this.forget(volume);
@@ -198,7 +203,10 @@ export class Standbys {
     if (isMissing && mayRead) void this.read(volume, nowMs);
   }
 
-  /** Called when a record has been read: the first look at many volumes must not take a tick for each few, because hosts wait for it. */
+  /**
+   * Called when a record has been read. Reads further records at once rather than at the next tick, because hosts wait until all records
+   * have been read for the first time.
+   */
   private readOthers(): void {
     const gates = [...this.gates()];
     const nowMs = this.ports.clock.monotonicMs();
@@ -208,7 +216,9 @@ export class Standbys {
     }
   }
 
-  /** A volume that is here, and that `isGone` does not say to be lost, keeps its place: another gate may not have been able to show it yet. */
+  /**
+   * A volume that is shown as attached keeps its place unless `isGone` is true, because another gate may not have been able to show it yet.
+   */
   private showAt(gate: StandbyGate, volume: StandbyVolume, isGone = false): void {
     const { namespaces } = gate.subsystem;
     const nsid = volume.ids?.get(gate.nqn);
@@ -260,7 +270,7 @@ export class Standbys {
     this.become(volume, 'change');
     log.info(`A host asks for ${label} at this gate, which takes it over`);
     volume.why = await this.taken(volume);
-    // After a success, the volume has been shown already, and has replaced this one.
+    // After a success, the attached volume has already replaced this standby.
     if (this.volumes.get(id) !== volume) return;
     volume.nextMs = clock.monotonicMs() + GATE_SWITCH_MS;
     this.become(volume, 'inaccessible');
@@ -268,7 +278,7 @@ export class Standbys {
     log.warn(`This gate has not taken ${label} over: ${volume.why ?? 'it cannot be shown to hosts'}; ${again}`);
   }
 
-  /** The record is read again, because another gate, or none, may have the volume meanwhile. */
+  /** Reads the record again, because another gate, or no gate, may have the volume meanwhile. */
   private async taken({ facts, label }: StandbyVolume): Promise<string | null> {
     const { servers } = this.ports;
     try {

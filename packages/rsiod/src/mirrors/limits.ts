@@ -41,7 +41,7 @@ export const VOTE_SENT_MAX = 8;
 export const REPLICA_VOLUME_MS = 60_000;
 /** Maximum number of mirrors whose voters are asked at the same time. */
 export const MIRRORS_ASKED_AT_ONCE_MAX = 4;
-/** Time limit for an order at one server that takes a replica away from a client, or lets a client have it. */
+/** Time limit for one server to execute an order that takes a replica away from a client, or lets a client have the replica. */
 export const ACCESS_CALL_MS = 60_000;
 /** Maximum number of rounds of a survey. Each further round asks the servers that configurations of the previous round have named. */
 export const SURVEY_ROUNDS_MAX = 4;

@@ -80,7 +80,7 @@ export class Namespace {
   private setup: NamespaceSetup;
   /** Grows whenever the setup, the routes, their servers or the set of servers change. */
   private revision = 0;
-  /** The order at a sum of revisions: it is read at each event of each path. */
+  /** The servers in order, cached for one sum of revisions, because each event of each path needs the order. */
   private ordered: { readonly revision: number; readonly servers: readonly Server[] } | null = null;
   private keys: { readonly setup: NamespaceSetup; readonly bySection: ReadonlyMap<number, readonly string[]> } | null = null;
   private readonly identity: Identity;
@@ -187,7 +187,10 @@ export class Namespace {
     return found;
   }
 
-  /** Maps the position of each `[server]` section to its end points. They are computed once for a setup: this client may have 2,048 sections. */
+  /**
+   * Maps the position of each `[server]` section to its end points. Computed only once for each setup, because this client may have 2,048
+   * sections.
+   */
   private sectionKeys(): ReadonlyMap<number, readonly string[]> {
     const { setup } = this;
     if (this.keys?.setup === setup) return this.keys.bySection;
@@ -318,7 +321,7 @@ export class Namespace {
   private forgetUnused(server: Server): void {
     if (server.trunk.attachments.length > 0 || this.routes.some((route) => route.server === server)) return;
     this.servers.delete(server.serverid);
-    // The sum of revisions grows, although that of this server is missing from now on.
+    // The sum of revisions must grow, although the revision of this server is no longer part of the sum.
     this.revision += server.endPointsRevision + 1;
     server.trunk.end(STATUS.IO_ERROR, 'The client has no path to this server any more');
   }

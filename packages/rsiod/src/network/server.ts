@@ -270,7 +270,7 @@ export class Server {
     return Promise.reject(new RsError('E_UNREACHABLE', `Server ${this.name} is not connected: try again later`));
   }
 
-  /** Asks for how long the server has had no path of each node. Rejects like readRecord. */
+  /** Asks the server, for each node, how long it has had no path from this node. Rejects like readRecord. */
   nodesSeen(id: string, nodes: readonly string[]): Promise<readonly (number | null)[]> {
     if (this.isConnected) return this.records.nodesSeen(id, nodes);
     return Promise.reject(new RsError('E_UNREACHABLE', `Server ${this.name} is not connected: try again later`));
@@ -339,7 +339,7 @@ export class Server {
     if (!isHeld || attachment.log?.isEmpty === false) this.opener.verify(attachment);
   }
 
-  /** Returns true if this client holds the volume by the list. A list names only the first holders of a shared volume. */
+  /** Returns true if this client holds the volume according to the list. A list names only the first holders of a shared volume. */
   private isHolder({ shared, holders }: VolumeEntry): boolean {
     const isCut = shared && holders.length >= HOLDERS_NAMED_MAX;
     return isCut || holders.some(({ node }) => node === this.ports.nodename());

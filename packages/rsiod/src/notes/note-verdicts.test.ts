@@ -1,4 +1,4 @@
-// Tests what the answers of several servers say together: who holds a mirror, its note, and which nodes are silent.
+// Tests the conclusions from the answers of several servers: which client holds a mirror, its note, and which nodes are silent.
 // test/integration/volume-notes.test.ts asks real servers.
 
 import { describe, expect, it } from 'vitest';

@@ -1,5 +1,5 @@
-// What the answers of several servers say together about a volume: its holder, its note, and nodes that are silent. Pure. Invariant: one
-// server alone never makes a node silent while another server of the volume sees it, unless most voters of a mirror agree.
+// Draws conclusions about a volume from the answers of several servers: its holder, its note, and which nodes are silent. Pure. Invariant:
+// while a server of the volume sees a node, other servers cannot make the node count as silent, unless they are most voters of a mirror.
 
 import type { VoteAnswer } from '@rsio/protocol/wire/mirror-messages';
 import { highestConfig, highestPromise, holderOf, majorityOf } from '../mirrors/commands/verdicts.ts';
@@ -11,7 +11,7 @@ export interface NoteVerdict {
   readonly why: string | null;
 }
 
-/** `answers`: by voter id, those of the servers that have a record of the mirror. */
+/** `answers`: the answers of the servers that have a record of the mirror; each names its voter. */
 export function mirrorVerdict(answers: readonly VoteAnswer[]): NoteVerdict {
   const stored = highestConfig(answers);
   if (stored === null) return { isSure: false, holder: null, note: null, why: 'No server that answers has a configuration of the mirror' };
@@ -26,7 +26,10 @@ function hasMajority(set: readonly { readonly voter: string }[], answers: readon
   return set.filter((one) => answers.some(({ voter }) => voter === one.voter)).length >= majorityOf(set.length);
 }
 
-/** `answers`: the times that each server has answered for the nodes; `atLeast`: how many servers must agree; null: all that have answered. */
+/**
+ * `answers`: for each server, the times that it has answered for the nodes. `atLeast`: how many servers must agree; null means all that
+ * answered.
+ */
 export function silentForAll(answers: readonly (readonly (number | null)[])[], nodes: number, atLeast: number | null): number[] {
   const needed = atLeast ?? answers.length;
   return Array.from({ length: nodes }, (_, index) => {

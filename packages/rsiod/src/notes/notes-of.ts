@@ -1,5 +1,5 @@
-// Makes the notes of the volumes of this rsiod: connects volume-notes.ts with the attachments, the mirrors, the gates and the namespaces. In a
-// process without the volumes, only the questions have answers.
+// Makes the notes of the volumes of this rsiod: connects volume-notes.ts with the attachments, the mirrors, the gates and the namespaces.
+// In a process that does not have the volumes, notes can only be read.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import type { Attachments } from '../attachments/attachments.ts';

@@ -1,6 +1,6 @@
-// The notes at volumes: text of the holder that outlives its hold and that other clients can read. The note of a mirror is in its
-// configuration, that of another volume in its gate record. Invariants: only the holder writes, and servers check that; a note that was
-// answered is durable; a volume that a gate offers gets no note, because the gate would write its own copy of the record.
+// The notes of volumes: texts of a volume's holder, which outlive the hold and which other clients can read. The note of a mirror is in its
+// configuration; the note of any other volume is in its gate record. Invariants: only the holder writes a note, and servers check that; an
+// acknowledged note is durable; a volume that a gate offers gets no note, because the gate would write its own copy of the record.
 
 import type { ControlMethods } from '@rsio/common/control/methods';
 import { LIST_WAIT_MS } from '@rsio/common/control/limits';
@@ -75,7 +75,7 @@ export class VolumeNotes {
     return { nodes: nodes.map((node, index) => ({ node, silentMs: silent[index] ?? 0 })), answered: answers.length };
   }
 
-  /** The servers whose word counts, and how many must agree: most voters of a mirror; null: all that answer. */
+  /** Returns the servers to ask, and how many of them must agree: for a mirror, most of its voters; null means all that answer. */
   private async judges(
     choice: Choice<ServerOffer>,
     mirror: string | null,
@@ -98,7 +98,7 @@ export class VolumeNotes {
     return { isSure: true, holder: holder?.node ?? null, note, why: null };
   }
 
-  /** Notes are written one after another, because each writes the whole record. */
+  /** Writes notes one after another, because each write replaces the whole record. */
   private writePlain(volume: Volume, note: string): Promise<string> {
     const { record } = volume;
     const written = this.turn.then(async () => {

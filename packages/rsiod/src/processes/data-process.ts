@@ -1,6 +1,6 @@
 // One data process as the main process sees it: starts it, calls it, watches it, ends it, and restarts it after a crash. Invariants: each
-// number has at most one live operating-system process; its successor starts only after that process has exited, and gets the volumes that
-// it last reported. Each call is answered, or fails when the process ends.
+// number has at most one live operating-system process; the next process with the number starts only after the previous one has exited, and
+// gets the volumes that the previous one last reported. Each call is answered, or fails when the process ends.
 
 import type { Socket } from 'node:net';
 import { AssertionError } from '@rsio/common/lib/assert';

@@ -125,7 +125,7 @@ export class DataProcesses implements NbdElsewhere {
   /** Labels and ids of volumes that the administrator has detached, or that another client has taken. */
   get detached(): ReadonlySet<string> {
     const attached = new Set(this.volumes.map((volume) => `${labelOf(volume)} ${volume.id}`));
-    // A process may still list a volume as detached that another process has attached since.
+    // A process may still list a volume as detached although another process has attached it since.
     return new Set(this.list.flatMap(({ content }) => content.detached).filter((key) => !attached.has(key)));
   }
 

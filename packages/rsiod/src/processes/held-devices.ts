@@ -24,7 +24,7 @@ export class HeldDevices {
     this.link = link;
   }
 
-  /** Notes that a device of an earlier process belongs to this data process. */
+  /** Assigns a device of an earlier process to this data process. */
   give(process: number, device: HeldDevice): void {
     this.held.set(device.id, { ...device, process });
   }

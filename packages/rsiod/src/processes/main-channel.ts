@@ -1,4 +1,4 @@
-// A data process's end of the channel to the main process. Invariant: a data process never outlives the main process: without the channel,
+// A data process's end of the channel to the main process. Invariant: a data process never outlives the main process. Without the channel,
 // it exits at once and leaves its devices to the keeper, because the next main process starts new data processes.
 
 import type { Socket } from 'node:net';

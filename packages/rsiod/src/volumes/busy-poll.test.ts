@@ -90,7 +90,7 @@ test('it rests while others want the core, and then tries again', () => {
   touch();
   expect(loop.next).toBeNull();
   clock.advance(2 * BUSY_POLL_LOOK_MS);
-  // Processor time that the process uses while polling rests must not count towards the share of the core.
+  // Processor time that the process uses while polling is paused must not count towards the share of the core.
   loop.cpuMs += 1_000;
   loop.core = 1;
   busyFor(10 * BUSY_POLL_LOOK_MS);

@@ -36,7 +36,8 @@ export interface VolumeIo {
   readonly anyRange?: boolean;
   /**
    * For a write of exactly one block: the block is written only if it has this content; otherwise, nothing is written, `differs` is set, and
-   * the status is OK. No other change of this client to the block comes between. Null or undefined for other requests.
+   * the status is OK. No other change of this client to the block is executed between the comparison and the write. Null or undefined for
+   * other requests.
    */
   readonly expected?: Buffer | null;
   differs?: boolean;

@@ -382,7 +382,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
   private validate(io: VolumeIo): Status {
     if (io.op === 'flush') return STATUS.OK;
     if (io.op !== 'read' && this.readonly) return STATUS.READ_ONLY;
-    // On a shared volume, the write of another client could come between.
+    // On a shared volume, another client could write between the comparison and the write.
     if ((io.expected ?? null) !== null && (this.opened.shared || io.lengthBytes !== this.blockSizeBytes)) return STATUS.UNSUPPORTED;
     if (io.anyRange !== true) return this.validateRange(io.positionBytes, io.lengthBytes);
     // On a shared volume, refuse changes that cover a block only partly, because another client's write between this client's read and

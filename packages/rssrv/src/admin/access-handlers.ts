@@ -1,6 +1,6 @@
-// Executes the methods that take a volume away from a client, or let a client attach it. revocations.ts ends the holds, and PoolVerbs changes
-// the list of clients. Invariant: the wait for the requests of the client does not occupy the queue of changes, so that other changes
-// continue.
+// Executes the methods that take a volume away from a client, or let a client attach it. revocations.ts ends the holds, and PoolVerbs
+// changes the list of clients. Invariant: the wait for the requests of the client does not occupy the queue of changes, so that other
+// changes continue.
 
 import type { HandlersOf } from '@rsio/common/control/control-server';
 import type { ACCESS_METHODS } from '@rsio/common/control/server/volume-methods';

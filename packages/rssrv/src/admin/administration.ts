@@ -434,7 +434,7 @@ export class Administration {
   }
 
   /**
-   * Reports how full the pools are. Tells the sessions the set of pools in which writes have to wait for space, if this set has changed.
+   * Reports how full the pools are. If the set of pools in which writes have to wait for space has changed, tells the sessions the new set.
    */
   private judgeSpace(): void {
     const { space, states } = this.pools;

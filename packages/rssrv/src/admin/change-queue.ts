@@ -1,7 +1,7 @@
-// Executes the changes of a server one after another: reloads, and changes of volumes and clients by command. Invariants: changes do not
-// overlap, except that a change may step aside and work while other changes run. Other changes do not see the results of work aside. A
+// Executes the changes of a server one after another: reloads, and commands that change volumes or clients. Invariants: changes do not
+// overlap, except that a change may step aside and work while other changes run. Other changes do not see the results of this work. A
 // failed change does not stop later changes. At most CHANGES_WAITING_MAX commands wait, each for at most CHANGE_WAIT_MS; a refused command
-// gets the name of the change in progress. At most CHANGES_ASIDE_MAX changes work aside.
+// gets the name of the change in progress. At most CHANGES_ASIDE_MAX of the changes that have stepped aside work at a time.
 
 import { assert, counted } from '@rsio/common/lib/assert';
 import { type Clock, systemClock, type Timer } from '@rsio/common/lib/clock';
@@ -28,12 +28,12 @@ export class ChangeQueue {
   private readonly next: (() => void)[] = [];
   /** True while a change has the turn. */
   private isTaken = false;
-  /** All changes that have not ended: the change in progress, changes aside and waiting changes. */
+  /** All changes that have not ended: the change in progress, the changes that have stepped aside, and the waiting changes. */
   private readonly unfinished = new Set<Promise<unknown>>();
   private readonly aside: ChangeInProgress[] = [];
   /**
-   * Number of changes that work aside. Further changes that have stepped aside wait in `waitingAside`. When a change that works aside ends,
-   * the oldest change in `waitingAside` begins to work.
+   * Number of the changes that have stepped aside and are working. Further changes that have stepped aside wait in `waitingAside`. When one
+   * of the working changes ends its work, the oldest change in `waitingAside` begins to work.
    */
   private working = 0;
   private readonly waitingAside: (() => void)[] = [];
@@ -150,8 +150,8 @@ export class ChangeQueue {
   }
 
   /**
-   * Waits until fewer than CHANGES_ASIDE_MAX changes work aside. Throws E_TIMEOUT after ASIDE_WAIT_MS; the error names the oldest change
-   * aside.
+   * Waits until fewer than CHANGES_ASIDE_MAX of the changes that have stepped aside are working. Throws E_TIMEOUT after ASIDE_WAIT_MS; the
+   * error names the oldest change that has stepped aside.
    */
   private beginAside(): Promise<void> {
     return new Promise((resolve, reject) => {
@@ -195,8 +195,8 @@ export class ChangeQueue {
   }
 
   /**
-   * Resolves when no change is in progress, aside or waiting. Resolves after `limitMs` in any case, because a change may hang in a file
-   * system.
+   * Resolves when no change is in progress or waiting, and none has stepped aside. Resolves after `limitMs` in any case, because a change
+   * may hang in a file system.
    */
   async idle(clock: Clock, limitMs: number): Promise<void> {
     let isOver = false;

@@ -11,11 +11,11 @@ export const CHANGES_WAITING_MAX = 256;
  */
 export const CHANGE_WAIT_MS = 60_000;
 /**
- * Maximum number of changes that work aside. A change that works aside may occupy one of the listener's four threads for as long as a file
- * system hangs. One thread therefore stays free for other work.
+ * Maximum number of changes that have stepped aside and are working. Such a change may occupy one of the listener's four threads for as
+ * long as a file system hangs. One thread therefore stays free for other work.
  */
 export const CHANGES_ASIDE_MAX = 3;
-/** Maximum time for which a change waits until it may work aside: twice the time to clone a very fragmented volume. */
+/** Maximum time for which a change that has stepped aside waits until it may work: twice the time to clone a very fragmented volume. */
 export const ASIDE_WAIT_MS = 180_000;
 /** A server that stops waits at most this long for the change in progress. The next start finishes or undoes an interrupted change. */
 export const CHANGE_STOP_WAIT_MS = 10_000;
@@ -33,7 +33,7 @@ export const PURGE_INTERVAL_MS = 10 * 60 * 1_000;
  */
 export const USED_LANES = 2;
 export const USED_SILENT_MS = 1_000;
-/** Maximum number of reasons that stand against a restart, and of clients in a warning, in one answer. */
+/** Maximum number of reasons against a restart, and of clients in one warning, that one answer names. */
 export const READINESS_REASONS_MAX = 64;
 
 // --- admin/remote: requests of clients.
@@ -64,7 +64,7 @@ export const LONG_ANSWER_KEPT_MS = 30_000;
 
 /**
  * Messages between clients are kept in memory for at most MESSAGE_KEPT_MS: MESSAGES_PER_NODE_MAX to one client, and MESSAGES_MAX in all. If
- * there are more, the sender that has most of them loses its oldest one.
+ * there are more, the sender with the most messages loses its oldest message.
  */
 export const MESSAGE_KEPT_MS = 600_000;
 export const MESSAGES_PER_NODE_MAX = 64;

@@ -1,4 +1,4 @@
-// Tests what stands against a restart of a server: each reason alone, and that reasons are bounded. The commands are tested in
+// Tests the reasons against a restart of a server: each reason alone, and the bound on their number. The commands are tested in
 // test/integration/rolling-restart.test.ts.
 
 import { sharedPool } from '@rsio/common/testing/server-views';

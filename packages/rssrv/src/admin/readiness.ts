@@ -1,6 +1,7 @@
-// Judges whether the server may be restarted now: nothing may depend on this server alone, or be halfway. Pure, except for the handler,
-// which collects the facts. Invariant: a server without reasons has, for each mirror and each shared pool that it serves, another server that
-// goes on; the volumes of its own pools wait for it, as at each restart.
+// Judges whether the server may be restarted now: no mirror, shared pool or client may depend on this server alone, and no change or job
+// may be unfinished. Pure, except for the handler, which collects the facts. Invariant: if there is no reason against a restart, another
+// server can go on with each mirror and each shared pool that this server serves; the volumes of its other pools wait until it is back, as
+// at each restart.
 
 import type { HandlersOf } from '@rsio/common/control/control-server';
 import type { OBSERVING_METHODS, Readiness } from '@rsio/common/control/server/observing-methods';
@@ -32,9 +33,9 @@ export interface ReadinessFacts {
   readonly served: readonly ServedVolume[];
   readonly records: readonly VoterView[];
   readonly jobs: readonly JobRecord[];
-  /** The change that the server makes now; null if it makes none. */
+  /** The change that the server is making; null if it is making none. */
   readonly change: string | null;
-  /** Returns the client that must still send again what the storage of the volume may have lost; null if there is none. */
+  /** Returns the client that has not yet sent again all writes that the storage of the volume may have lost; null if there is none. */
   unsettled(volume: ServedVolume): string | null;
 }
 
@@ -83,7 +84,7 @@ export function readinessOf(facts: ReadinessFacts): Readiness {
   };
 }
 
-/** The mirrors with a client of which only this server has all writes. */
+/** Returns a reason for each mirror that a client uses and of which only this server has all writes. */
 function mirrorReasons({ served, records }: ReadinessFacts): Reason[] {
   return served.flatMap(({ name, replica }) => {
     const record = replica === undefined ? null : (records.find(({ mirror }) => mirror === replica.mirror)?.record ?? null);

@@ -1,5 +1,5 @@
-// Tests that a shared pool that leaves the server, and the volumes of the pool, never count as a fault during the move. Other volumes that
-// are not served do. events/storage-watch.test.ts tests the reports themselves.
+// Tests that a shared pool that leaves the server, and the volumes of the pool, never count as a fault during the move. Every other volume
+// that is not served counts as a fault. events/storage-watch.test.ts tests the reports themselves.
 
 import type { PoolConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';

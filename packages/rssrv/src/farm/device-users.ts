@@ -1,6 +1,6 @@
 // Names the processes that keep the device or the mount of a shared pool busy, for error messages. A copy of a mount in another mount
-// namespace keeps the file system alive after an unmount, and no other list shows it. Invariant: only /proc is read, because an access to the
-// files themselves may hang with their storage.
+// namespace keeps the file system alive after an unmount, and no other list shows it. Invariant: only /proc is read, because an access to
+// the files themselves may hang with their storage.
 
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { mountTable } from '@rsio/common/daemon/mount-table';
@@ -31,7 +31,10 @@ async function hasCopy(pid: string, own: string, device: string | null): Promise
   return (await mountTable(pid).catch(() => [])).some((mount) => mount.device === device);
 }
 
-/** Returns what a process has open or works in; null if that is nothing of `path`. */
+/**
+ * Returns a text about a file or folder at or below `path` that the process has open, or that is its working directory; null if there is
+ * none.
+ */
 async function opened(pid: string, path: string | null): Promise<string | null> {
   if (path === null) return null;
   const descriptors = await readdir(`/proc/${pid}/fd`).catch(() => []);

@@ -16,11 +16,11 @@ export interface Sight {
 export interface Engine {
   readonly kind: string;
   /**
-   * Makes the disk able to store a record. Does nothing if it is. Throws E_EXISTS if the disk has other content. `owners`: the servers that
-   * may own the pool.
+   * Makes the disk able to store a record. Does nothing if the disk already is. Throws E_EXISTS if the disk has other content. `owners`:
+   * the servers that may own the pool.
    */
   prepare(owners: readonly string[]): Promise<void>;
-  /** Reads past all caches. Throws E_STORAGE if what is stored is damaged. */
+  /** Reads past all caches. Throws E_STORAGE if the stored data is damaged. */
   look(): Promise<Sight>;
   /**
    * Stores `next` if the stored record still has the version of `seen` (null: there is none), and resolves with true when it is durable.
@@ -30,13 +30,13 @@ export interface Engine {
   /** Stores the note of this server in place of its last one. */
   post(note: Note): Promise<void>;
   /**
-   * Connects a client of the storage under a new name, which no other process, boot or machine has or will have. It writes nothing to the
-   * disk of the pool and caches nothing of it before `open`.
+   * Connects a client of the storage under a new name, which no other process, boot or machine has or will have. Before `open`, the client
+   * writes nothing to the disk of the pool, and caches nothing from the disk.
    */
   connect(generation: number): Promise<StorageClient>;
   /**
-   * Fences a client for as long as a process with its name could write, and confirms it. Throws E_FENCE if the fence is not proven; the
-   * text says what was tried and how an administrator ends the wait.
+   * Fences a client for as long as a process with its name could write, and confirms the fence. Throws E_FENCE if the fence is not proven;
+   * the text says what was tried and how an administrator ends the wait.
    */
   fence(writer: Writer): Promise<void>;
   /**
@@ -53,11 +53,14 @@ export interface StorageClient {
   readonly name: string;
   /** True if the client has ended by itself, so that I/O of its device fails. */
   readonly hasEnded: boolean;
-  /** Opens the disk, and returns the path of a block device that has nothing cached. Called once, after all earlier writers are fenced. */
+  /** Opens the disk, and returns the path of a block device with an empty cache. Called once, after all earlier writers are fenced. */
   open(): Promise<string>;
-  /** Returns the size of the device in bytes after the disk has grown, or the size as before. */
+  /** Makes the device as large as the disk, if the disk has grown. Returns the size of the device in bytes. */
   grow(): Promise<number>;
-  /** Makes all I/O of the device fail at once, and resolves when it does. Used when the ownership has ended. Never waits for the storage. */
+  /**
+   * Makes all I/O of the device fail from now on, and resolves when it fails. Used when the ownership has ended. Never waits for the
+   * storage.
+   */
   cut(): Promise<void>;
   /** Ends the client. The file system must be unmounted. */
   close(): Promise<void>;

@@ -1,5 +1,6 @@
-// Decides what a server does next about a shared pool, from what it has seen. Pure; shared-pool.ts makes the steps. Invariant: no decision is
-// needed for safety, which the record and the fence give. Decisions only say who goes first, and when an owner counts as silent.
+// Decides what a server does next about a shared pool, from what it has seen. Pure; shared-pool.ts makes the steps. Invariant: safety does
+// not depend on these decisions, because the record and the fence guarantee it. Decisions only determine which server goes first, and when
+// an owner counts as silent.
 
 import { TAKE_OVER_MS } from '@rsio/common/config/schema/limits';
 import type { SharedDiskConfig } from '@rsio/common/config/schema/types';
@@ -20,9 +21,9 @@ export interface Seen {
   readonly record: FarmRecord | null;
   /** Generation under which this server owns the pool; null if it does not. */
   readonly owned: number | null;
-  /** Returns for how long the note of a server was not seen to change, in ms of this server's clock. */
+  /** Returns the time since this server last saw the note of `server` change, in ms of this server's clock. */
   silentMs(server: string): number;
-  /** Returns true if the note of the server was seen to change lately. */
+  /** Returns true if this server has lately seen the note of `server` change. */
   isThere(server: string): boolean;
   /** For how long the record has not changed, in ms of this server's clock. */
   readonly unchangedMs: number;
@@ -48,8 +49,9 @@ export function nextStep(seen: Seen): Step {
   if (record.state === 'making' || record.state === 'claimed')
     return wait(`server ${record.owner?.server ?? '?'} makes it: if that was interrupted, run rsadm pool add again`);
   if (record.owner === null) return whenFree(seen, record);
-  // The own past of this server has ended: a process that owned the pool is gone, and this one resumes nothing (F3). While this server is
-  // heard, no other one takes the pool, so it also takes a pool that is to go elsewhere, and gives it up then.
+  // An earlier ownership of this server has ended: the process that owned the pool is gone, and this process resumes no ownership (F3).
+  // While this server posts notes, no other server takes the pool. So this server takes the pool even if it is to go to another server, and
+  // then gives it up.
   if (record.owner.server === server)
     return mayTake(seen) || seen.wanted !== null
       ? { kind: 'take' }
@@ -64,12 +66,12 @@ function mayTake({ config, wanted, server }: Seen): boolean {
   return config.takeOverMs !== null || wanted === server;
 }
 
-/** True if the owner `server` has another list of owners in rssrvcfg than the record has. A list without this server counts as a mistake. */
+/** True if rssrvcfg of the owner `server` has another list of owners than the record. A list without this server counts as a mistake. */
 export function hasOtherOwners(record: FarmRecord, { owners }: Seen['config'], server: string): boolean {
   return owners.join() !== record.owners.join() && owners.includes(server);
 }
 
-/** Returns the owners in the order in which they get a turn after a take by `server` that has failed. */
+/** Returns the owners in the order in which they get a turn after `server` has failed to take the pool. */
 export function turnsAfter(owners: readonly string[], server: string): readonly string[] {
   const at = owners.indexOf(server) + 1;
   return [...owners.slice(at), ...owners.slice(0, at)];
@@ -97,13 +99,16 @@ function whenSilent(seen: Seen, owner: string, does: string): Step {
   return silentMs >= waitMs ? { kind: 'take' } : wait(`${silence}: an owner takes it`);
 }
 
-/** Says whose end the taker `owner` has not proven yet; '' if there is nobody. */
+/** Names the servers that the taker `owner` has not fenced yet; '' if there are none. */
 function unfencedText(record: FarmRecord | null, owner: string): string {
   const servers = [...new Set((record?.writers ?? []).map(({ server }) => server))];
   return servers.length === 0 ? '' : `, and ${servers.join(', ')} is not fenced yet: see rsadm farm on ${owner}`;
 }
 
-/** Returns how many owners that are preferred to this server, without `except`, are there and may take the pool first. */
+/**
+ * Returns how many owners may take the pool before this server: they precede it in the order of preference, they are running, and they are
+ * not `except`.
+ */
 function rankOf(seen: Seen, owners: readonly string[], except: string | null): number {
   return owners.slice(0, owners.indexOf(seen.server)).filter((one) => one !== except && seen.isThere(one)).length;
 }

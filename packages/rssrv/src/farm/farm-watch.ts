@@ -1,5 +1,5 @@
-// What a server has seen of a shared pool: its record, and the notes of the servers with the times at which they changed. Invariants: a sight
-// never replaces a newer one; a server posts no note while another process posts with its name.
+// What a server has seen of a shared pool: its record, and the notes of the servers with the times at which they changed. Invariants: a
+// sight never replaces a newer sight; a server posts no notes while another process posts notes under the same name.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import type { Sight } from './engine.ts';
@@ -9,7 +9,7 @@ import { OLD_SIGHTS_MAX, OWN_LOOKS_MIN } from './limits.ts';
 interface SeenNote {
   readonly count: number;
   readonly sinceMs: number;
-  /** True if the note was seen to change. A note that never changes may come from a server that ended long ago. */
+  /** True if this process has seen the note change. A note that never changes may come from a server that ended long ago. */
   readonly hasChanged: boolean;
 }
 
@@ -25,7 +25,7 @@ export class FarmWatch {
   private looks = 0;
   private firstMs: number | null = null;
   private lastMs: number;
-  /** Counts of the notes that this process has posted last, and is posting. */
+  /** The counts of the last notes that this process has posted or is posting. */
   private ownCounts: readonly number[] = [];
   private rivalUntilMs = 0;
   private readonly random: () => number;
@@ -39,8 +39,8 @@ export class FarmWatch {
   }
 
   /**
-   * Notes what a look has found. Returns false if a newer record is known: the look then tells nothing about the present. After
-   * OLD_SIGHTS_MAX such looks, the storage itself has gone back, and this record counts.
+   * Records the result of a look. Returns false if a newer record is known, because the look then says nothing about the present. After
+   * OLD_SIGHTS_MAX such looks, the storage itself has returned to an older state, and the record of the look counts.
    */
   saw(sight: Sight): boolean {
     const nowMs = this.clock.monotonicMs();
@@ -82,7 +82,7 @@ export class FarmWatch {
     return this.clock.monotonicMs() < this.rivalUntilMs;
   }
 
-  /** True once this server may take a pool: it has made sure that no other process has its name. */
+  /** True once this server has made sure that no other process has its name, so that it may take a pool. */
   get isReady(): boolean {
     return this.ownCounts.length > 0 && !this.hasRival;
   }
@@ -97,27 +97,27 @@ export class FarmWatch {
     return this.clock.monotonicMs() - this.versionMs;
   }
 
-  /** Name of the other server that serves the pool by its record and was heard lately; null if there is none. */
+  /** Name of the other server that serves the pool according to the record, if its note has changed lately; null if there is none. */
   get servedBy(): string | null {
     const { record = null } = this.sight ?? {};
     const owner = record?.state === 'serving' ? (record.owner?.server ?? null) : null;
     return owner === null || owner === this.server || this.silentMs(owner) >= this.takeOverMs ? null : owner;
   }
 
-  /** For how long the note of a server was not seen to change, in ms. */
+  /** Time since this process last saw the note of the server change, in ms. */
   silentMs(server: string): number {
     const nowMs = this.clock.monotonicMs();
     return nowMs - (this.notes.get(server)?.sinceMs ?? this.firstMs ?? nowMs);
   }
 
-  /** True if the note of the server was seen to change lately. */
+  /** True if this process has lately seen the note of the server change, or if the server is this one. */
   isThere(server: string): boolean {
     return server === this.server || (this.notes.get(server)?.hasChanged === true && this.silentMs(server) < this.takeOverMs);
   }
 
   /**
-   * Returns the server to which a note, or `own`, asks the owner of the present generation to give the pool up; null if none does, or that
-   * server is not there (F10).
+   * Returns the server to which the owner of the present generation is to give the pool up, according to a note or to `own`. Returns null
+   * if no note asks for that, or if that server is not running (F10).
    */
   wanted(own: Note['wants']): string | null {
     const { record = null, notes = new Map<string, Note>() } = this.sight ?? {};

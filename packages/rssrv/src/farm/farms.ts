@@ -1,5 +1,5 @@
-// The shared pools of a server. Invariant: each shared pool of the configuration in force has one SharedPool, which lives until the pool is no
-// longer configured.
+// The shared pools of a server. Invariant: each shared pool of the configuration in force has one SharedPool, which lives until the pool is
+// no longer configured.
 
 import type { PoolConfig, PoolOwnership, SharedDiskConfig } from '@rsio/common/config/schema/types';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
@@ -9,7 +9,7 @@ import type { SharedPoolPorts } from './shared-pool-ports.ts';
 
 export interface FarmsPorts extends Omit<SharedPoolPorts, 'came' | 'engine' | 'leave' | 'load' | 'mount' | 'server'> {
   server(): string;
-  /** Makes the parts that reach the storage of the pool and its mount. */
+  /** Makes the engine and the mount of the pool. */
   partsOf(config: PoolConfig): Pick<SharedPoolPorts, 'engine' | 'mount'>;
   /** See SharedPoolPorts.load. */
   loadOf(name: string): number;
@@ -33,7 +33,7 @@ export class Farms {
   private readonly pools = new Map<string, SharedPool>();
   /** Reasons why shared pools of the configuration cannot even be watched. */
   private readonly broken = new Map<string, string>();
-  /** Pools that are being closed. A pool with the same name begins after them. */
+  /** Pools that are being closed. A new pool with the same name begins only after the old pool is closed. */
   private readonly closing = new Map<string, Promise<void>>();
   private isStopping = false;
 
@@ -41,7 +41,7 @@ export class Farms {
     this.ports = ports;
   }
 
-  /** Makes the parts that reach the storage of a pool that is not configured yet. */
+  /** Makes the engine and the mount of a pool that is not configured yet. */
   partsOf(config: PoolConfig): Pick<SharedPoolPorts, 'engine' | 'mount'> {
     return this.ports.partsOf(config);
   }
@@ -51,8 +51,8 @@ export class Farms {
   }
 
   /**
-   * Watches the shared pools of a configuration that is in force, and no others. A pool that left is given up later, because its last step
-   * may wait for the change that calls this.
+   * Watches the shared pools of a configuration that is in force, and no others. If a pool is no longer configured, this server gives it up
+   * in the background: the pool may still be in a step that waits for the change of the configuration that has called this method.
    */
   follow(configs: readonly PoolConfig[]): void {
     const shared = configs.flatMap((config) => (config.shared === null ? [] : [{ config, disk: config.shared }]));
@@ -95,7 +95,7 @@ export class Farms {
     }
   }
 
-  /** Returns where a pool stands that this server does not own; null for a pool that is not shared, or that this server owns. */
+  /** Returns the state of a shared pool that this server does not own; null for a pool that is not shared, or that this server owns. */
   away({ name, isShared }: { readonly name: string; readonly isShared: boolean }): PoolAway | null {
     if (!isShared) return null;
     const pool = this.pools.get(name);
@@ -104,7 +104,10 @@ export class Farms {
     return ownership === null ? { servedBy, why } : null;
   }
 
-  /** Returns what a pool waits for whose fence is not proven, so that no server can serve it; null if this server is not taking such a pool. */
+  /**
+   * Returns the reason why this server, which is taking the pool, still waits for a fence, so that no server can serve the pool. Returns
+   * null if this server does not wait for a fence of the pool.
+   */
   unproven(name: string): string | null {
     return this.pools.get(name)?.unproven ?? null;
   }
@@ -119,8 +122,8 @@ export class Farms {
   }
 
   /**
-   * Resolves with true if this server owned the pool under the generation at a moment after the call. `hasFailed`: a request has failed; if
-   * the whole file system has, the ownership ends, and the result is false.
+   * Resolves with true if, at a moment after the call, this server owned the pool under the generation. `hasFailed`: a request has failed;
+   * if the whole file system has failed, the ownership ends, and the result is false.
    */
   async isMine(name: string | null, generation: number, hasFailed: boolean): Promise<boolean> {
     const pool = name === null ? undefined : this.pools.get(name);
@@ -155,15 +158,15 @@ export class Farms {
     throw new RsError('E_UNKNOWN_POOL', `No shared pool ${name}: rsadm farm lists the shared pools`, { pool: name });
   }
 
-  /** From now on, no pool comes or is moved. */
+  /** From now on, this server takes no pool, and moves none. */
   stop(): void {
     this.isStopping = true;
     for (const pool of this.list) pool.stop();
   }
 
   /**
-   * Ends all watches; nothing of the pools may be open. `clean`: names of the pools of which everything is durable. The other pools are left
-   * to the next owner as if this server had died.
+   * Ends all watches. No volume or file of the pools may be open. `clean`: names of the pools in which every write is durable. This server
+   * leaves the other pools to the next owner as if this server had died.
    */
   async close(clean: ReadonlySet<string>): Promise<void> {
     await Promise.allSettled([...this.closing.values(), ...this.list.map((pool) => pool.close(clean.has(pool.name)))]);

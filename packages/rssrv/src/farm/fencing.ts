@@ -1,5 +1,5 @@
-// Fences an earlier owner of a shared pool, for the server that takes the pool: tries until the fence is proven. Invariant: this resolves only
-// with a proven fence. Rules: F4.
+// Fences an earlier owner of a shared pool, for the server that takes the pool, and tries again until the fence is proven. Invariant:
+// fenceUntilProven resolves only when the fence is proven. Rules: F4.
 
 import { toRsError } from '@rsio/common/lib/errors';
 import type { Engine } from './engine.ts';

@@ -16,7 +16,10 @@ export function settlesIn(clock: Clock, limitMs: number, step: Promise<unknown>)
   });
 }
 
-/** Runs `work` until it succeeds, or `isOver` returns true. `failed` gets the reason after each attempt, and waits before the next one. */
+/**
+ * Runs `work` until it succeeds, or `isOver` returns true. After each failed attempt, `failed` gets the reason, and waits before the next
+ * attempt.
+ */
 export async function untilDone(work: () => Promise<void>, isOver: () => boolean, failed: (why: string) => Promise<void>): Promise<void> {
   while (!isOver()) {
     const why = await work().then(

@@ -1,10 +1,10 @@
-// Tests which calls share a look at a record, without a storage. owner-looks.ts and shared-pool.ts have the looks. Invariant: a look that
+// Tests, without a storage, which calls share a look at a record. owner-looks.ts and shared-pool.ts use the looks. Invariant: a look that
 // answers a call has begun after the call. Rule: F8.
 
 import { expect, test } from 'vitest';
 import { Looks } from './looks.ts';
 
-/** Looks whose ends a test decides. */
+/** Looks that end when the test decides. */
 class Scene {
   readonly events: string[] = [];
   readonly ends: ((isMine: boolean) => void)[] = [];
@@ -13,7 +13,7 @@ class Scene {
     return new Promise((resolve, reject) => this.ends.push((isMine) => (isMine ? resolve(true) : reject(new Error(`look ${number}`)))));
   });
 
-  /** Notes that a request was executed, and asks for a look. */
+  /** Records that a request was executed, and asks for a look. */
   ask(name: string): void {
     this.events.push(`${name} executed`);
     this.looks.ask().then(

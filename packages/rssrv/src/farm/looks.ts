@@ -34,7 +34,7 @@ export class Looks {
 
 /** The looks of a session at the owner of one shared pool. */
 export class PoolLooks {
-  /** Until this monotonic time, requests of the only writer of a volume are answered without a look of their own. */
+  /** Until this monotonic time, each request of the only writer of a volume is answered without a look of its own. */
   validUntilMs = Number.NEGATIVE_INFINITY;
   private isAsking = false;
   private readonly looks: Looks;
@@ -61,7 +61,7 @@ export class PoolLooks {
   async learnAge(): Promise<void> {
     if (this.isAsking) return;
     this.isAsking = true;
-    // The listener computes the age later than this, so that the look certainly began later than this time minus the age.
+    // The listener computes the age after this moment, so the look certainly began at or after this moment minus the age.
     const askedMs = this.clock.monotonicMs();
     const ageMs = await this.askAge().finally(() => (this.isAsking = false));
     if (ageMs !== null) this.began(askedMs - ageMs);

@@ -1,5 +1,6 @@
-// Moves a shared pool to another owner, for a command at any of its owners: asks the owner in the note of this server, and watches the record.
-// Invariant: the command ends when the pool is served there, is refused by the owner, or after MOVE_MS.
+// Moves a shared pool to another owner, for a command that may be given at any of the owners: asks the present owner through the note of
+// this server, and watches the record. Invariant: the command ends when the new owner serves the pool, when the present owner refuses, or
+// after MOVE_MS.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
@@ -18,13 +19,14 @@ export async function movePool(pool: SharedPool, server: string, to: string, clo
   if (!record.owners.includes(to))
     throw new RsError('E_USAGE', `Server ${to} is not an owner of pool ${pool.name}: ${record.owners.join(', ')} are`);
   const { generation: firstGeneration, owner: firstOwner } = record;
-  // The record may name a server that has started again since, and waits for a command.
+  // The record may name `to` as the owner although `to` has restarted since then, and waits for a command.
   const isServed = (): boolean => {
     const now = recordOf(pool);
     if (now?.state !== 'serving' || now.owner?.server !== to) return false;
     return now.generation !== firstGeneration || servedBy(pool, server, to) === now.generation;
   };
-  // A request is void after its generation. The owner may have started again, or `to` may have failed to mount the pool.
+  // A request is void once the pool has a new generation, because the owner may have restarted, or `to` may have failed to mount the pool.
+  // The request is then made again.
   const renewed = (asked: FarmRecord): FarmRecord => {
     const now = recordOf(pool);
     if (now === null || now.generation <= asked.generation || ![firstOwner?.server, to].includes(now.owner?.server)) return asked;
@@ -35,13 +37,13 @@ export async function movePool(pool: SharedPool, server: string, to: string, clo
   if (!pool.isThere(to)) throw failure(`server ${to} does not watch it: start rssrv there, and see that its rssrvcfg has the pool`);
   pool.ask({ generation: record.generation, to });
   const beganMs = clock.monotonicMs();
-  // The answer to an earlier request stays in the note of the owner for a moment.
+  // The note of the owner may still have the answer to an earlier request for a moment.
   const earlier = refusalOf(pool, server, record);
   try {
     while (!isServed()) {
       if (hasFailed(record, recordOf(pool), to)) throw failure(notTaken(pool, server, to));
       record = renewed(record);
-      // No answer to this request can follow any more.
+      // Another server serves the pool under a new generation, so no answer to this request will follow.
       const taker = recordOf(pool);
       if (taker?.state === 'serving' && taker.generation > record.generation)
         throw failure(`server ${taker.owner?.server ?? '?'} has taken it meanwhile, perhaps by another command: see rsadm farm`);
@@ -61,7 +63,7 @@ export async function movePool(pool: SharedPool, server: string, to: string, clo
   }
 }
 
-/** True if `to` has begun to take the pool, and has freed it. `asked`: the record with the generation of the last request. */
+/** True if `to` has begun to take the pool, but no longer owns it. `asked`: the record with the generation of the last request. */
 function hasFailed(asked: FarmRecord, now: FarmRecord | null, to: string): boolean {
   if (now === null || now.owner?.server === to) return false;
   return (asked.state === 'taking' && asked.owner?.server === to) || (now.owner === null && now.generation > asked.generation);
@@ -71,7 +73,7 @@ function notTaken({ status: { refusal } }: SharedPool, server: string, to: strin
   return to === server && refusal !== null ? refusal : `server ${to} has not succeeded in taking it: its log says why`;
 }
 
-/** Returns the generation that the server `to` says to serve; 0 for none. */
+/** Returns the generation that the server `to` serves according to its own note; 0 for none. */
 function servedBy(pool: SharedPool, server: string, to: string): number {
   const { sight, ownership } = pool.status;
   return (to === server ? ownership?.generation : sight?.notes.get(to)?.generation) ?? 0;
@@ -81,7 +83,7 @@ function recordOf(pool: SharedPool): FarmRecord | null {
   return pool.status.sight?.record ?? null;
 }
 
-/** Returns why the owner of this record does not give the pool up; null if it has not said so since it was asked. */
+/** Returns the reason why the owner of this record does not give the pool up; null if the owner has given none since it was asked. */
 function refusalOf(pool: SharedPool, server: string, { owner, generation }: FarmRecord): string | null {
   const { sight, refusal } = pool.status;
   if (sight?.record?.generation !== generation) return null;

@@ -1,5 +1,5 @@
-// Tests what a server knows of its own looks at the record of a shared pool: their age, and for how long an earlier owner may still answer.
-// shared-pool.test.ts has whole servers. Rules: F8, H2.
+// Tests what a server knows about its own looks at the record of a shared pool: the age of the last look, and for how long an earlier owner
+// may still answer. shared-pool.test.ts has whole servers. Rules: F8, H2.
 
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { beforeEach, expect, test } from 'vitest';

@@ -1,6 +1,6 @@
-// The looks of a server at the record of a shared pool that it owns, and the time of the last one. Invariants: a look counts only if it shows
-// this server under the generation of its ownership, and it is as old as its beginning. For DISPUTED_MS after a server has begun to serve a
-// pool, answers of an earlier owner may still be valid. Rules: F8, H2.
+// The looks of a server at the record of a shared pool that it owns, and the time of the last one. Invariants: a look counts only if it
+// shows that this server owns the pool under the generation of its ownership; the age of a look counts from its beginning. For DISPUTED_MS
+// after a server has begun to serve a pool, answers of an earlier owner may still be valid. Rules: F8, H2.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
@@ -14,7 +14,7 @@ import type { Ownership } from './shared-pool-ports.ts';
 export interface LookedOwnership extends Ownership {
   /** Monotonic time at which this server began to serve the pool. */
   readonly sinceMs: number;
-  /** Monotonic time at which the last look began that has shown this server as the owner. */
+  /** When the last look that has shown this server as the owner began (monotonic time). */
   lookedMs: number;
   isLost: boolean;
 }
@@ -24,7 +24,7 @@ export interface OwnLooksPorts {
   /** Name of this server. */
   readonly server: string;
   readonly engine: Pick<Engine, 'look'>;
-  /** Returns the ownership of this server; null if it has none, or ends. */
+  /** Returns the ownership of this server; null if it has none, or has begun to close the pool. */
   owned(): LookedOwnership | null;
   /** Called when a look shows that the ownership has ended. */
   end(why: string): void;
@@ -43,14 +43,17 @@ export class OwnLooks {
   }
 
   /**
-   * Resolves with true if this server owned the pool under `generation` at a moment after the call (F8). While the storage does not answer,
-   * the call waits, because nothing may be answered then. Resolves with false when the ownership has ended.
+   * Resolves with true if, at a moment after the call, this server owned the pool under `generation` (F8). While the storage does not
+   * answer, the call waits, because nothing may be answered then. Resolves with false when the ownership has ended.
    */
   async isMine(generation: number): Promise<boolean> {
     return (await this.looks.ask()) && this.ports.owned()?.generation === generation;
   }
 
-  /** For how long no look has shown that this server owns the pool under `generation`, in ms; null if it does not own it any more. */
+  /**
+   * Age in ms of the last look that has shown that this server owns the pool under `generation`; null if this server no longer owns the
+   * pool under it.
+   */
   ageMs(generation: number): number | null {
     const owned = this.under(generation);
     return owned === null ? null : this.ports.clock.monotonicMs() - owned.lookedMs;
@@ -65,7 +68,10 @@ export class OwnLooks {
     return owned === null ? null : Math.max(0, owned.sinceMs + DISPUTED_MS - this.ports.clock.monotonicMs());
   }
 
-  /** Reads the record once. Resolves with false if a newer record is known, so that the look tells nothing. Throws E_STORAGE. */
+  /**
+   * Reads the record once. Resolves with false if a newer record is known, because the look then says nothing about the present. Throws
+   * E_STORAGE.
+   */
   async look(): Promise<boolean> {
     const { clock, engine, server } = this.ports;
     const beganMs = clock.monotonicMs();
@@ -87,7 +93,7 @@ export class OwnLooks {
       const owned = this.ports.owned();
       if (owned === null || owned.isLost) return false;
       try {
-        // A look that is older than the record of this ownership tells nothing.
+        // A look that shows a record older than that of this ownership says nothing.
         if (!(await this.look())) continue;
         const record = this.seen.sight?.record ?? null;
         if (isOwner(record, server, owned.generation)) return !(owned as LookedOwnership).isLost;

@@ -1,5 +1,5 @@
 // Mounts and unmounts the file system of a shared pool. Invariants: a file system counts as mounted only if this process has mounted it; an
-// unmount has ended when no write of it can follow (never a lazy unmount).
+// unmount has ended only when no write of the file system can follow (never a lazy unmount).
 
 import { execFile } from 'node:child_process';
 import { mkdir, open, realpath, utimes } from 'node:fs/promises';
@@ -24,7 +24,10 @@ const POOL_FILE = 'pool.json';
 export interface PoolMount {
   /** Mounts the file system on `device` at the path of the pool. Throws E_POOL. */
   mount(device: string): Promise<void>;
-  /** Unmounts whatever is mounted at the path, also what an earlier process has left. Throws E_BUSY if a program uses it. */
+  /**
+   * Unmounts every file system that is mounted at the path, including one that an earlier process has left mounted. Throws E_BUSY if a
+   * program uses it.
+   */
   unmount(): Promise<void>;
   /** Throws E_BUSY if another mount namespace keeps a copy of the mount, so that the file system would go on after an unmount. */
   refuseCopies(): Promise<void>;
@@ -49,7 +52,7 @@ export function poolMount(path: string, clock: Clock): PoolMount {
         try {
           await run('umount', [path], `${path} cannot be unmounted`);
         } catch (thrown) {
-          // The kernel closes the last files of a process that has ended a little later.
+          // After a process has ended, the kernel closes its last files a little later.
           if (tries >= UNMOUNT_TRIES_MAX)
             throw new RsError('E_BUSY', `${toRsError(thrown).message}${await deviceUsers(null, path)}`, { path }, thrown);
           await new Promise((resolve) => void clock.after(UNMOUNT_RETRY_MS, () => resolve(null)));
@@ -59,7 +62,7 @@ export function poolMount(path: string, clock: Clock): PoolMount {
       for (let tries = 1; ; tries++) {
         const copies = await deviceUsers((await mountTable()).find(({ mountPoint }) => mountPoint === path)?.device ?? null, null);
         if (copies === '') return;
-        // A program that starts in a mount namespace of its own has copies of all mounts until it has removed them.
+        // A program that starts in its own mount namespace has copies of all mounts until it removes these copies.
         if (tries >= UNMOUNT_TRIES_MAX)
           throw new RsError('E_BUSY', `${path} cannot be given up${copies}: end the process, or unmount it there`, { path });
         await new Promise((resolve) => void clock.after(UNMOUNT_RETRY_MS, () => resolve(null)));
@@ -74,7 +77,7 @@ export function poolMount(path: string, clock: Clock): PoolMount {
         try {
           const now = new Date();
           if (isWriting) await utimes(path, now, now);
-          // A file system that has shut down refuses this for a file, although there is nothing to write.
+          // A file system that has shut down refuses a sync, even if the file has nothing to write.
           await file.sync();
         } finally {
           await file.close();
@@ -92,7 +95,7 @@ export function makeFileSystem(device: string, isOverwritten: boolean): Promise<
   return run('mkfs.xfs', args, `${device} cannot get a file system`);
 }
 
-/** Runs a program. Throws an error with its output after `what`. */
+/** Runs a program. If the program fails, throws an error with the text `what`, followed by the output of the program. */
 export function run(program: string, args: readonly string[], what: string, code: 'E_POOL' | 'E_FENCE' = 'E_POOL'): Promise<void> {
   return new Promise((resolve, reject) => {
     execFile(

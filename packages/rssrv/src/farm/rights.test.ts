@@ -1,5 +1,5 @@
-// Tests that an error names the missing right and the drop-in if the machine has refused something, and only then. The drop-in itself is
-// tested in test/packaging/packaging.test.ts.
+// Tests that an error names the missing right and the drop-in if, and only if, the machine has refused a call. The drop-in itself is tested
+// in test/packaging/packaging.test.ts.
 
 import { systemClock } from '@rsio/common/lib/clock';
 import { expect, test } from 'vitest';

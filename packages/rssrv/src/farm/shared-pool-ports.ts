@@ -1,5 +1,5 @@
-// What a shared pool needs of the server, and what it shows (shared-pool.ts). Invariant: `leave` and `came` are called in turn, and never while
-// a step of the pool runs beside them.
+// The functions of the server that a shared pool needs, and the status that a shared pool shows (shared-pool.ts). Invariant: `leave` and
+// `came` are called in turn, and never while another step of the pool runs.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import type { Log } from '@rsio/common/log/log';
@@ -20,9 +20,9 @@ export interface SharedPoolPorts {
   /** Called when the pool is owned and mounted: serves its volumes. */
   came(): Promise<void>;
   /**
-   * Stops serving the volumes of the pool, and closes everything of it that this server has open. `isLost`: the ownership has ended, so that
-   * no request is answered any more. Otherwise, everything that has begun is answered and durable; throws if that is not possible, and
-   * then the volumes are served as before.
+   * Stops serving the volumes of the pool, and closes all files of the pool that this server has open. `isLost`: the ownership has ended,
+   * so that no request is answered any more. Otherwise, every request that has begun is answered, and its writes are durable; if that is
+   * not possible, throws, and the volumes are served as before.
    */
   leave(isLost: boolean): Promise<void>;
 }
@@ -37,7 +37,7 @@ export interface Ownership {
 /** What a server does about a shared pool. */
 export type Standing = 'watching' | 'taking' | 'owned' | 'leaving' | 'ending';
 
-/** `sight`: what the storage had at the last look; null if it has not answered yet. */
+/** `sight`: the result of the last look; null if the storage has not answered yet. */
 export interface SharedPoolStatus extends Readonly<Pick<FarmWatch, 'sight' | 'servedBy'>> {
   readonly standing: Standing;
   /** Why this server does not serve the pool, or what it waits for. */

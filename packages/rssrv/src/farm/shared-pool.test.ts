@@ -24,7 +24,7 @@ function newWorld(seed = 1, fence: 'rbd' | 'none' = 'rbd'): World {
   return { storage, servers };
 }
 
-/** Lets time pass for all servers that run, and the storage execute what it was asked. */
+/** Lets time pass for all running servers, and lets the storage execute its pending calls. */
 async function pass({ storage, servers }: World, ms: number, stepMs = 100): Promise<void> {
   for (let left = ms; left > 0; left -= stepMs) {
     for (const server of servers) if (server.isAlive && !server.isStopped) server.clock.advance(stepMs);
@@ -262,7 +262,7 @@ test('a clean move follows a change of owners, also one whose outcome the owner 
   first.clock.advance(1_000);
   for (let turn = 0; turn < 200 && world.storage.record?.owners.join() !== owners.join(); turn++) await world.storage.stir();
   expect(world.storage.record).toMatchObject({ owners, generation: 1 });
-  // The answers to the owner are lost.
+  // The storage's answers to the owner are lost.
   const answers = world.storage.answers.splice(0);
   expect(answers.some(({ to }) => to === first)).toBe(true);
   await pass(world, 8_000);
@@ -307,7 +307,7 @@ test('two servers with one name are noticed', async () => {
   expect(world.servers[0]!.pool.status.why).toContain('another process posts notes with the name big-1');
 });
 
-/** Resolves with the result of `work`, for which at most this time must pass. */
+/** Lets at most this time pass, and resolves with the result of `work`. */
 async function after<T>(world: World, work: Promise<T>, mostMs = 150_000): Promise<T> {
   let isOver = false;
   const done = work.finally(() => {
@@ -339,7 +339,7 @@ test('a taker that is overtaken frees nothing', async () => {
   const world = newWorld();
   const { storage } = world;
   await pass(world, 8_000);
-  // The record of the other taker has the version that this one was about to store.
+  // The record of the other taker has the version that this taker was about to store.
   const add = storage.fenced.add.bind(storage.fenced);
   storage.fenced.add = (client) => {
     if (storage.record?.generation === 2) storage.record = taken(storage.record, 'big-3', 'client-x', 0);
@@ -668,7 +668,7 @@ describe('random worlds', () => {
               ),
             ).toEqual([]);
       }
-      // A life is that of the last generation, or the generation itself.
+      // The life is either the life of the last generation, or the generation itself.
       for (const [generation, life] of lives)
         expect(life === generation || life === lives.get(generation - 1) || generation === 1).toBe(true);
       for (const one of servers) {

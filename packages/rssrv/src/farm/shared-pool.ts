@@ -34,9 +34,12 @@ interface Owned extends LookedOwnership {
 
 export class SharedPool {
   readonly name: string;
-  /** How often this server has taken the pool although it was not given up, and how often it has given it up by command. */
+  /**
+   * How often this server has taken the pool although the earlier owner had not given it up, and how often this server has given it up by
+   * command.
+   */
   readonly counts = { forcedTakes: 0, movesAway: 0 };
-  /** Why this server, which is taking the pool, waits for a fence; null if it does not. */
+  /** Why this server, which is taking the pool, waits for a fence; null if it does not wait for a fence. */
   unproven: string | null = null;
   private config: SharedDiskConfig;
   private readonly ports: SharedPoolPorts;
@@ -56,7 +59,7 @@ export class SharedPool {
   private restUntilMs = 0;
   private timer: Timer | null = null;
   private step: Promise<void> | null = null;
-  /** True if no take, move or opening begins any more. */
+  /** True if this server no longer begins to take, move or open the pool. */
   private isStopping = false;
   private isClosed = false;
   readonly looks: OwnLooks;
@@ -98,12 +101,12 @@ export class SharedPool {
     return { standing, sight: seen.sight, servedBy: seen.servedBy, why, ownership, refusal };
   }
 
-  /** For how long the note of a server was not seen to change, in ms. */
+  /** Time since this server last saw the note of `server` change, in ms. */
   silentMs(server: string): number {
     return this.seen.silentMs(server);
   }
 
-  /** True if the note of the server was seen to change lately. */
+  /** True if this server has lately seen the note of `server` change. */
   isThere(server: string): boolean {
     return this.seen.isThere(server);
   }
@@ -119,8 +122,8 @@ export class SharedPool {
   }
 
   /**
-   * Asks the owner with this generation, perhaps this server, to give the pool up to `to`; null ends the request (F10). A request that
-   * replaces another one shortens no rest.
+   * Asks the owner with this generation, which may be this server, to give the pool up to `to`; null ends the request (F10). Only a first
+   * request ends the rest of a failed step; a request that replaces another one does not.
    */
   ask(wants: { readonly generation: number; readonly to: string } | null): void {
     const isNew = this.wants === null;
@@ -132,8 +135,8 @@ export class SharedPool {
   }
 
   /**
-   * Makes the file system as large as the disk, which has grown, and returns the size of the device in bytes. Throws E_POOL, which names the
-   * owner if this server does not serve the pool, or E_STORAGE.
+   * Makes the file system as large as the disk, which has grown, and returns the size of the device in bytes. Throws E_STORAGE, or E_POOL
+   * if this server does not serve the pool; E_POOL then names the owner.
    */
   async grow(): Promise<number> {
     return await this.whenIdle(({ client }) => {
@@ -144,8 +147,8 @@ export class SharedPool {
   }
 
   /**
-   * Gives the pool up, so that no server has it until a command moves it (F6). Throws E_USAGE if the servers would take it by themselves,
-   * and otherwise like `grow`, or E_BUSY.
+   * Gives the pool up, so that no server has it until a command moves it (F6). Throws E_USAGE if the servers would take the pool by
+   * themselves, E_BUSY, and the errors of `grow`.
    */
   async giveUpToNone(): Promise<void> {
     if (this.config.takeOverMs !== null)
@@ -157,25 +160,27 @@ export class SharedPool {
     });
   }
 
-  /** Calls `begin`, which begins a step, at a moment when no step runs. Throws E_POOL if this server does not serve the pool then. */
+  /**
+   * Waits until no step is running, and then calls `begin`, which begins a step. Throws E_POOL if this server does not serve the pool then.
+   */
   private async whenIdle<T>(begin: (owned: Owned) => Promise<T>): Promise<T> {
     while (this.ownership !== null && this.step !== null) await this.step;
     const { owned, ownership, why, isStopping } = this;
-    // Two commands may wait for the same step, so nothing is waited for between this look and `begin`.
+    // Two commands may wait for the same step, so there is no `await` between this check and `begin`.
     if (owned !== null && ownership !== null && !isStopping) return await begin(owned);
     const owner = this.seen.sight?.record?.owner?.server ?? this.ports.server;
     throw this.failure(owner === this.ports.server ? `this server does not serve it: ${why}` : `give this command at its owner, ${owner}`);
   }
 
-  /** From now on, no take, move or opening begins. */
+  /** From now on, this server does not begin to take, move or open the pool. */
   stop(): void {
     this.isStopping = true;
   }
 
   /**
    * Ends the watch, after `stop`, when the volumes and files of the pool are closed. If this server owns the pool, unmounts it and, if
-   * `isClean`, gives it up to another owner that is there. Otherwise its writes or the counts of its incarnations may be incomplete, so that
-   * the record stays, and the next owner begins a new life. Bounded by POOL_CLOSE_MS if a step hangs.
+   * `isClean`, gives it up to another owner that is running. Without `isClean`, the writes of the pool or the counts of its incarnations
+   * may be incomplete. The record then stays, and the next owner begins a new life. Bounded by POOL_CLOSE_MS if a step hangs.
    */
   async close(isClean: boolean): Promise<void> {
     const { log, mount, engine, clock } = this.ports;
@@ -212,7 +217,7 @@ export class SharedPool {
     this.timer = this.ports.clock.after(isHurried ? HURRY_MS : WATCH_MS, () => void this.watch());
   }
 
-  /** Looks at the file system of the pool that is served, at most once in PROBE_MS. A probe that hangs is waited for. */
+  /** While the pool is served, looks at its file system at most once in PROBE_MS. While a probe hangs, no other probe begins. */
   private probe(): void {
     const nowMs = this.ports.clock.monotonicMs();
     if (this.ownership === null || !this.isOpen || nowMs < this.nextProbeMs) return;
@@ -259,7 +264,7 @@ export class SharedPool {
       wanted,
     });
     if (step.kind === 'end') return this.end(step.why);
-    // A change of the owners whose outcome was not known has been stored.
+    // A newer record means that a change of the owners was stored although its outcome was not known.
     if (owned !== null && record !== null && record.version > owned.record.version) owned.record = record;
     if (this.step !== null || this.isStopping) return;
     if (seen.hasRival) this.why = `another process posts notes with the name ${server}: give each server a name of its own`;
@@ -311,7 +316,7 @@ export class SharedPool {
     await engine.clear();
     const client = await engine.connect(before.generation + 1);
     const isClean = before.state === 'free' && before.owner === null && before.writers.length === 0;
-    /** The record of this take as it is stored, when nothing but this server may still write. */
+    /** The stored record of this take, from the moment when only this server may still write; null before. */
     let alone: FarmRecord | null = null;
     try {
       const taking = taken(before, server, client.name, clock.wallMs());
@@ -319,12 +324,12 @@ export class SharedPool {
       await this.store(before, taking);
       log.info(`Pool ${this.name} is being taken, generation ${taking.generation}`);
       for (const writer of taking.writers) await this.fence(writer, taking.generation);
-      // What is fenced stays fenced, even if this take fails.
+      // The fenced writers stay fenced, even if this take fails.
       const own = taking.writers.length > 0 ? { ...taking, version: taking.version + 1, writers: [] } : taking;
       if (own !== taking) await this.store(taking, own);
       alone = own;
       const device = await client.open();
-      // With reservations, this server may have registered after a later taker had fenced it (F13).
+      // With reservations, this server may have registered its key after a later taker had fenced this server (F13).
       await this.refuseEnded(taking.generation);
       await mount.mount(device);
       this.refuseStopping();
@@ -357,15 +362,16 @@ export class SharedPool {
   }
 
   /**
-   * Frees the record of a take that has failed, so that the reason, which may lie in this server, keeps no other one from the pool. Nothing of
-   * the take may be left. Unless the pool was free before, the next owner begins a new life. Throws like `store`.
+   * Frees the record of a failed take. The cause of the failure may lie in this server, and must not keep other servers from the pool. The
+   * mount and the client of the take must have ended. Unless the pool was free before, the next owner begins a new life. Throws like
+   * `store`.
    */
   private async leaveUntaken(own: FarmRecord, isClean: boolean): Promise<void> {
     const next = this.successor(turnsAfter(this.config.owners, this.ports.server));
     await this.store(own, untaken(own, isClean, next, this.ports.clock.wallMs()));
   }
 
-  /** Removes the earlier owners, which are fenced first, from a record that has no room for another one. */
+  /** Called if the record has no room for another owner. Fences the earlier owners, and removes them from the record. */
   private async thinOut(full: FarmRecord, client: StorageClient): Promise<void> {
     await client.close();
     for (const writer of full.writers) await this.ports.engine.fence(writer);
@@ -390,7 +396,7 @@ export class SharedPool {
     this.ports.log.info(`Pool ${this.name} has the owners ${next.owners.join(', ')} now`);
   }
 
-  /** Serves the volumes of the pool that is mounted. If this fails, it is tried again. */
+  /** Serves the volumes of the mounted pool. If this fails, the next step tries again. */
   private async openUp(): Promise<void> {
     this.isOpen = false;
     if (this.isStopping || !(await this.isHealthy(false))) return;
@@ -426,7 +432,7 @@ export class SharedPool {
   /** F6. */
   private async giveUp(owned: Owned, to: string | null): Promise<void> {
     await this.ports.mount.refuseCopies();
-    // If this fails, the volumes are served again, whatever became of them.
+    // If `leave` fails, `openUp` serves the volumes again, whatever `leave` has done to them.
     this.isOpen = false;
     await this.ports.leave(false);
     if (owned.isLost) return;
@@ -443,13 +449,13 @@ export class SharedPool {
     }
   }
 
-  /** Ends the mount and the client, and frees the record. Everything of the pool must be closed. */
+  /** Ends the mount and the client, and frees the record. All files of the pool must be closed. */
   private async release(owned: Owned, next: string | null): Promise<void> {
     const { mount, clock } = this.ports;
     await mount.unmount();
-    // `clean` goes on if the ownership has ended meanwhile.
+    // If the ownership has ended meanwhile, `clean` does the rest.
     if (owned.isLost) return;
-    // From here on, this server has nothing of the pool, whatever becomes of the record.
+    // From here on, this server no longer owns the pool, even if the record cannot be changed.
     this.owned = null;
     this.standing = 'watching';
     await owned.client.close();
@@ -458,8 +464,8 @@ export class SharedPool {
   }
 
   /**
-   * Ends the ownership if the file system of the owned pool has failed or is not mounted, so that it is mounted again, here or elsewhere.
-   * Resolves with false then. `isWriting`: a request has failed, and only a write shows whether the device works.
+   * If the file system of the owned pool has failed or is not mounted, ends the ownership, so that the pool is mounted again, here or
+   * elsewhere, and resolves with false. `isWriting`: a request has failed, and only a write shows whether the device works.
    */
   async isHealthy(isWriting: boolean): Promise<boolean> {
     const { owned } = this;
@@ -484,7 +490,7 @@ export class SharedPool {
     this.standing = 'ending';
     this.why = why;
     this.ports.log.error(`Pool ${this.name} is no longer owned by this server: ${why}`);
-    // Nothing of the device may hang, so that what is open can be closed.
+    // Cut the device first: no I/O of the device may hang, because all open files must be closed.
     const cut = owned.client.cut().catch((thrown: unknown) => this.ports.log.error(toRsError(thrown).message));
     this.runs(Promise.all([this.step, cut]).then(() => this.clean(owned)));
   }

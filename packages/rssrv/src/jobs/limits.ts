@@ -103,7 +103,9 @@ export const BRIDGE_IMAGES_MAX = 4;
 export const BRIDGE_REPORT_MS = 600_000;
 /** Maximum number of volumes for which answers of images are remembered. */
 export const BRIDGED_VOLUMES_MAX = 10_000;
-/** When an image has answered a READ of a volume, the state of the server shows this fact for this time after the last such READ. */
+/**
+ * If an image has answered READs of a volume, the state of the server shows this until this much time has passed since the last such READ.
+ */
 export const BRIDGED_SHOWN_MS = 86_400_000;
 
 // --- moves of volumes between pools: what is copied at a time, how often, and for how long clients wait.

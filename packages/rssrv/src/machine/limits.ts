@@ -27,8 +27,8 @@ export const OPENED_AT_ONCE_MAX = 16;
 export const LOCKS_PER_HELPER_MAX = 500;
 export const LOCK_HELPER_TIMEOUT_MS = 5_000;
 /**
- * MARK_LOOK_MS is the interval at which the listener checks whether the workers that have files of its volumes open have ended. After a
- * slow check, the listener waits MARK_LOOK_REST times as long as the check took.
+ * MARK_LOOK_MS is the interval at which the listener checks whether workers with open files of its volumes have ended. After a slow check,
+ * the listener waits MARK_LOOK_REST times as long as the check took.
  */
 export const MARK_LOOK_MS = 1_000;
 export const MARK_LOOK_REST = 10;

@@ -4,8 +4,8 @@
 import { assert } from '@rsio/common/lib/assert';
 
 /**
- * Longest time for which the answer to a CLAIM, PLACE or UNPLACE waits for the end of requests of lower terms, or for the change of the
- * replica. After this time, the server sends an answer that does not name the replica, and the work continues.
+ * Longest time for which the answer to a CLAIM, PLACE or UNPLACE waits until the requests of lower terms have ended, or until the replica
+ * has changed. After this time, the server sends an answer that does not name the replica, and the work continues.
  */
 export const REPLICA_WAIT_MS = 30_000;
 

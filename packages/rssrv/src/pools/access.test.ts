@@ -1,5 +1,5 @@
-// Tests which clients a volume lists after it was taken away from a client or given to one, on pools on disk. revocations.test.ts tests how
-// its hold ends. Rules: H6, C1.
+// Tests which clients a volume lists after an order has taken it away from a client or given it to a client. The pools are on disk.
+// revocations.test.ts tests how the client's hold ends. Rules: H6, C1.
 
 import { CLIENTS_MAX } from '@rsio/common/config/schema/limits';
 import { expect, test } from 'vitest';

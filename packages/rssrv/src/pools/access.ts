@@ -1,5 +1,5 @@
-// Decides how an order changes the clients that may attach a volume. Pure. Invariant: after an order that takes a volume away from a client,
-// the client is not in the volume's list, and a list of all clients is never left as it is.
+// Decides how an order changes the clients that may attach a volume. Pure. Invariant: after an order that takes a volume away from a
+// client, the volume's list does not contain the client. If all clients may attach the volume, such an order is refused.
 
 import { CLIENTS_MAX } from '@rsio/common/config/schema/limits';
 import { RsError } from '@rsio/common/lib/errors';
@@ -7,14 +7,14 @@ import type { Asker } from './asker.ts';
 import { type Found, type VolumeName, volumeText } from './catalogue.ts';
 import type { Manifest } from './disk/manifest.ts';
 
-/** A volume by its name. `id`: its id if only this volume is meant, whatever has the name now; null for any volume with the name. */
+/** The name of a volume. `id`: the id that the volume must have; null if any volume with this name is meant. */
 export interface MeantVolume extends VolumeName {
   readonly id: string | null;
 }
 
 /**
- * Returns the manifest with or without the client in its list of clients. Throws E_USAGE if the list is `all`, E_LIMIT if it is full, and
- * E_BUSY if the volume has not the id.
+ * Returns the manifest with or without the client in its list of clients. Throws E_USAGE if the client would be removed from the list
+ * `all`, E_LIMIT if the list is full, and E_BUSY if the volume has another id.
  */
 export function decideAccess(
   { manifest }: Found,

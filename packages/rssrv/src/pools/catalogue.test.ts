@@ -112,7 +112,7 @@ describe('a shared pool', () => {
     expect(create(where, { pool: 'fast' }).pool.name).toBe('fast');
   });
 
-  // The looks at the owner, and the closing of a pool that leaves, consider only the home of a volume.
+  // The code that looks at a shared pool's record, and the code that closes such a pool, consider only the home of a volume.
   test.each([[['fast', 'slow']], [['slow', 'fast']]])('is refused for a volume over %j', (pools) => {
     expect(refusal(() => create(where, { pools }))).toBe(REFUSAL);
     expect(refusal(() => create(where, { pools, chunkBytes: 65_536 }))).toBe(REFUSAL);

@@ -232,8 +232,8 @@ function poolsNamed(catalogue: Catalogue, pool: string | null, names: readonly s
 }
 
 /**
- * Throws E_USAGE if one of the pools of a volume of several files is shared, because the next owner of the pool would have only a part of
- * the volume.
+ * Throws E_USAGE if a volume of several files would have a file in a shared pool, because the next owner of the pool would have only a part
+ * of the volume.
  */
 export function checkNoShared(pools: readonly Pick<PoolState, 'name' | 'isShared'>[]): void {
   const shared = pools.find(({ isShared }) => isShared);

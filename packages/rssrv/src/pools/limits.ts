@@ -44,7 +44,7 @@ export const STRIPE_CHUNK_MAX_BYTES = 64 * 1024 * 1024;
 export const REQUEST_ID_MAX_CHARS = 64;
 /** A larger manifest is refused before it is parsed. A manifest with 4096 client names of 63 bytes has less than 600 KiB. */
 export const MANIFEST_MAX_BYTES = 1024 * 1024;
-/** Maximum length of the first line of the file of a gate record. */
+/** Maximum length of the first line in a gate record's file. */
 export const GATE_RECORD_HEAD_BYTES = 256;
 /** Number of manifests that are read at a time when a pool is opened. */
 export const MANIFEST_READS_MAX = 32;

@@ -81,7 +81,7 @@ export class Pools {
   private readonly work = new PoolWork();
   /** Open shared pools whose file system has failed. */
   private readonly untrusted = new WeakSet<PoolFiles>();
-  /** Maps each shared pool that was left to a promise that resolves when the pool is closed here. */
+  /** For each shared pool that this server has left: a promise that resolves when this process has closed the pool. */
   private readonly leaving = new Map<string, Promise<void>>();
   /** Open pools whose file system has not answered yet. */
   private readonly silent = new Set<PoolFiles>();

@@ -91,7 +91,7 @@ export interface AdmissionPorts {
    */
   held(session: ServedSession, number: number): void;
   answer(session: ServedSession, request: SessionRequest): Promise<ListenerAnswer>;
-  /** Resolves when the gate record of a volume that is not served is not being replaced any more. */
+  /** Called for a volume that is no longer served. Resolves when no replacement of its gate record is in progress. */
   recordIdle(volumeId: string): Promise<void>;
   /** Called when the session has ended and none of its requests is running. */
   sessionEnded(session: ServedSession, isClean: boolean): Promise<void>;
@@ -151,8 +151,8 @@ export class Admissions {
   }
 
   /**
-   * Returns the session of another data process of the same client that has the volume open or is opening it; null if there is no such
-   * session.
+   * If another data process of the same client has the volume open or is opening it, returns the session of that data process; otherwise
+   * null.
    */
   usedBeside(session: ServedSession, volumeId: string): ServedSession | null {
     return this.served.of(session.client.node).find((one) => one !== session && one.uses.has(volumeId)) ?? null;
@@ -255,8 +255,8 @@ export class Admissions {
   }
 
   /**
-   * Called when this server no longer owns the pool of the volume. From then on, no request is answered with its result. Resolves when no
-   * request is running. `why`: the reason given to each session that is told to end because it does not close the volume in time.
+   * Called when this server no longer owns the pool of the volume. From then on, no answer to a request contains its result. Resolves when
+   * no request is running. `why`: the reason given to each session that is told to end because it does not close the volume in time.
    */
   async loseHandles(volumeId: string, why: string): Promise<void> {
     const using = this.sessions.filter(({ uses }) => uses.has(volumeId));
@@ -418,7 +418,10 @@ export class Admissions {
     );
   }
 
-  /** Returns for how long no session of the node has been heard; 0 while one is; null: no client. Counts from the start of rssrv at most. */
+  /**
+   * Returns the time in ms since a session of the node was last heard, but no more than the time since the start of rssrv; 0 while a
+   * session is heard. Returns null if the node is not a configured client.
+   */
   silentMs(node: string): number | null {
     if (!this.ports.isClient(node)) return null;
     const nowMs = this.ports.clock.monotonicMs();

@@ -17,7 +17,7 @@ export interface HolderState {
   readonly ledgers: Ledgers;
 }
 
-/** The parts are functions, because they are made later; `records` is null until the server starts. */
+/** Each part is a function, because the parts are made later; `records` returns null until the server starts. */
 export interface HolderStateParts {
   readonly records: () => RunRecords | null;
   readonly administration: () => Administration;

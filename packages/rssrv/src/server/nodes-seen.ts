@@ -1,6 +1,6 @@
-// Answers a client for how long this server has not heard other nodes (the ioctl NODES_SEEN). Pure. Invariants: a client learns this only
-// about nodes that may use the same volume or mirror. A node that this server has not seen since its start counts as silent from the start,
-// so that a server that restarts never makes a node silent for longer than it has watched.
+// Tells a client for how long this server has not heard other nodes (the ioctl NODES_SEEN). Pure. Invariants: a client learns this only
+// about nodes that may use the same volume or mirror. A node that this server has not seen since the server's start counts as silent from
+// that start, so that the server never reports a silence longer than the time for which it has watched.
 
 import { STATUS, statusEntry } from '@rsio/protocol/wire/status';
 import { mayUse, type VoterRecord } from '../mirrors/voter-rules.ts';

@@ -1,4 +1,4 @@
-// Tests a client of a slow server that gives up a login and logs in over another path: the later login gets the session that was begun for
+// Tests a client that gives up a login to a slow server and logs in over another path: the later login gets the session that was begun for
 // the first login. Regression: the server refused both logins (E_DRAINING), and each attempt began a session that no client used.
 // admissions.test.ts tests other logins.
 

@@ -14,7 +14,7 @@ export interface ServedSession {
   readonly id: string;
   readonly secret: Buffer;
   readonly client: ClientIdentity;
-  /** The data process of the client that has the session; 0 for the main process. */
+  /** Number of the client's data process that has the session; 0 for the main process. */
   readonly dataProcess: number;
   /**
    * The keys that the session's paths have proved: the key of the first path, and further keys if the node's key was changed during the
@@ -29,7 +29,7 @@ export interface ServedSession {
   generation: number;
   /** Time at which the session's last path closed; null while the session has paths. */
   silentSinceMs: number | null;
-  /** Time at which the session last heard its client, which has been quiet since; null: the client is heard. */
+  /** Time at which the session last heard its client if the client has been quiet since then; null while the client is heard. */
   quietSinceMs: number | null;
   /** Number of paths of the session. */
   paths: number;

@@ -204,7 +204,8 @@ export class SessionRequests {
     };
     const grant = await this.opens.grant(opening, request);
     if (!grant.granted && REFUSALS.includes(grant.status)) {
-      // A server that has lost the pool does not know the holders of its volumes. For a grant, the worker looks at the owner of the pool.
+      // A server that has lost the pool does not know the holders of its volumes, and must not name them in a refusal. A grant needs no
+      // check here, because the worker looks at the owner of the pool.
       const pool = meantVolume(this.ports.volumes.served, request)?.pool;
       const [poolId = ''] = pool?.ids ?? [];
       if (pool?.ownership !== undefined && !(await this.ports.shared().isMine(poolId, pool.ownership.generation, false)))

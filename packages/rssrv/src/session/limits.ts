@@ -16,7 +16,7 @@ const MIB = 1024 * KIB;
 export const REREAD_MAX_BYTES = 8 * MIB;
 /** The server ends a session at the next quiet moment if less than 1/HANDLE_NUMBERS_LOW_PART of the session's handle numbers is left. */
 export const HANDLE_NUMBERS_LOW_PART = 20;
-/** A client sends a frame in each heartbeat interval. If it is not heard for this time, it counts as silent from its last frame on. */
+/** A client sends a frame in each heartbeat interval. A client that is not heard for this time counts as silent from its last frame on. */
 export const CLIENT_QUIET_MS = 2_500;
 /** A session is quiet if all requests in execution are younger than SESSION_QUIET_MS. */
 export const SESSION_QUIET_MS = 100;
@@ -53,7 +53,7 @@ export const SPACE_RETRY_MS = 500;
  * refused.
  */
 export const SUMS_PER_HANDLE_MAX = 4;
-/** Maximum number of RECORD_READs and RECORD_WRITEs of a session in progress. The listener holds their bytes. */
+/** Maximum number of a session's RECORD_READs and RECORD_WRITEs in progress. The listener holds their bytes. */
 export const GATE_RECORDS_PER_SESSION_MAX = 16;
 
 // Probe connections. PROBE_CONNECTIONS_MAX is the maximum number of probe connections in total.

@@ -15,7 +15,9 @@ export interface LookPorts {
    * storage has refused a request. The result is then also false if the file system of the pool has failed and must be mounted again.
    */
   look(poolId: string, generation: number, hasFailed: boolean): Promise<boolean>;
-  /** Resolves with the age of the last look of the listener, in ms; null if it knows none. Reads nothing from the storage. */
+  /**
+   * Resolves with the age in ms of the listener's last look, or with null if the listener knows no look. Reads nothing from the storage.
+   */
   lookAge(poolId: string, generation: number): Promise<number | null>;
 }
 
@@ -62,14 +64,17 @@ export class OwnerLooks {
     for (const { looks, isLooked, isLost } of handles) if (looks !== null && !isLooked && !isLost) void looks.learnAge();
   }
 
-  /** Whether requests that succeed are answered now without a look of their own. To be asked after a request was executed. */
+  /**
+   * Returns true if a request that has succeeded may be answered now, without a look of its own. Must be called after the request was
+   * executed.
+   */
   mayAnswer({ looks, isLooked, isLost }: OpenVolume): boolean {
     return looks === null || (!isLooked && !isLost && this.ports.clock.monotonicMs() < looks.validUntilMs);
   }
 
   /**
-   * Returns true if a request that was tried on the event loop has this result. Otherwise it must be executed where it can wait for the
-   * storage, for space or for a look.
+   * Returns true if `status` is the result of a request that was tried on the event loop. Otherwise, the request must be executed where it
+   * can wait for the storage, for space or for a look.
    */
   endsAtOnce(open: OpenVolume, status: Status | typeof WOULD_WAIT): status is Status {
     return status !== WOULD_WAIT && !mustWait(open, status) && this.mayAnswer(open);

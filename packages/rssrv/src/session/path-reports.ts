@@ -1,6 +1,6 @@
-// Reports the paths of one session: in the log, and to the listener, which ends a session that stays without a path and knows for how long it
-// has not heard a client. Invariants: a client is quiet from its last frame on, whatever became of the path, until it is heard again; time in
-// which this process itself stood still, or had just gone on, does not count.
+// Reports the paths of one session in the log and to the listener. The listener ends a session that stays without a path, and learns for
+// how long the session has not heard its client. Invariants: a client is quiet from its last frame on, whatever becomes of its paths, until
+// it is heard again. If this process itself was stopped, quiet time counts only from the first check after the stop.
 
 import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -16,8 +16,8 @@ export interface PathReportPorts {
   /** Called with the number of paths when this number has changed. The listener ends a session that has been without paths for too long. */
   pathsChanged(count: number): void;
   /**
-   * Called when no path has received anything for CLIENT_QUIET_MS, with the time in ms since the last frame, and with null when the client is
-   * heard again. A machine that stands still closes no connection.
+   * Called with the time in ms since the last frame when no path has received anything for CLIENT_QUIET_MS, and with null when the client
+   * is heard again. A machine that stands still closes no connection.
    */
   quietChanged(quietMs: number | null): void;
 }
@@ -29,11 +29,11 @@ export class PathReports {
   private readonly paths: ReadonlyMap<number, Named>;
   private readonly lines: RateLimitedLog;
   private isQuiet = false;
-  /** Time of the last frame on any path, or at which this process went on. */
+  /** Time of the last frame on any path; if this process was stopped since then, the time of the first check after the stop. */
   private heardMs: number;
   private lookedMs: number;
 
-  /** `paths`: the paths of the session by their numbers, which change. */
+  /** `paths`: the paths of the session, keyed by their numbers. The owner of the map adds and removes paths. */
   constructor(ports: PathReportPorts, paths: ReadonlyMap<number, Named>) {
     this.ports = ports;
     this.paths = paths;
@@ -50,16 +50,19 @@ export class PathReports {
     this.ports.pathsChanged(this.paths.size);
   }
 
-  /** Called when a connection on an interface did not become a path: the session may never have had one. */
+  /**
+   * Called when a connection on an interface did not become a path. Reports the number of paths, because the session may never have had
+   * one.
+   */
   failed({ name }: ServerInterface, sentence: string): void {
     this.lines.note(`Paths on ${name}`, () => this.ports.log.info(sentence));
     this.ports.pathsChanged(this.paths.size);
   }
 
-  /** Looks whether the client is heard. Called at least once in every heartbeat interval. */
+  /** Checks whether the client is heard. Called at least once in every heartbeat interval. */
   look(): void {
     const nowMs = this.ports.clock.monotonicMs();
-    // A process that stood still has heard nobody, and finds what was sent meanwhile only after this look.
+    // While this process was stopped, it heard no client, and it reads the frames that arrived during the stop only after this check.
     const stoodStill = nowMs - this.lookedMs > 2 * HEARTBEAT_INTERVAL_MS;
     this.lookedMs = nowMs;
     if (stoodStill) this.heardMs = nowMs;

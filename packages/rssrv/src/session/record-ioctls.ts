@@ -1,4 +1,4 @@
-// Answers the ioctls about gate records and about other nodes in a worker: asks the listener, which has the pools, the holds and the sessions
+// Answers, in a worker, the ioctls about gate records and other nodes: asks the listener, which has the pools, the holds and the sessions
 // (volumes/holds/gate-records.ts, server/nodes-seen.ts).
 // Invariant: every ioctl is answered, even if the listener has ended; a session has at most GATE_RECORDS_PER_SESSION_MAX of them in progress.
 // Rules: D2.

@@ -32,7 +32,7 @@ export interface OpenVolume extends GatedHandle, ThrottledHandle {
   sizeBytes: number;
   /** True if the handle is being closed or has been revoked. A closing handle starts no new request. */
   isClosing: boolean;
-  /** True while the free space of a pool of the volume is below the pool's reserve, so that changes that need new space wait. */
+  /** True while the free space of a pool of the volume is below the pool's reserve. Changes that need new space then wait. */
   isShort: boolean;
   /** Set for a volume of a shared pool: the looks at the owner of the pool (F8). */
   readonly looks: PoolLooks | null;
@@ -106,7 +106,8 @@ export function execute(open: OpenVolume, header: Header, body: Buffer, done: (s
 
 /**
  * Starts a validated READ into `buffer`, which belongs to the backend until `done` is called. If the answer needs a look, the data may be
- * read at once, because only the answer waits. A lost handle needs no look, and `done` would then end the request within this call.
+ * read at once, because only the answer waits. A READ on a lost handle is not executed at once, because its answer needs no look, and
+ * `done` would end the request within this call.
  */
 export function startRead(open: OpenVolume, header: Header, buffer: Buffer, lengthBytes: number, done: (status: Status) => void): void {
   const positionBytes = header.lba * SECTOR_BYTES;

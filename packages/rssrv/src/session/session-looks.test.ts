@@ -57,13 +57,13 @@ test('the I/O of the only client needs no look of its own while it succeeds', as
   expect(looks).toEqual([]);
 });
 
-/** Lets time pass in which the listener answers no question. */
+/** Lets time pass, during which the listener answers no question. */
 async function standStill(ms: number): Promise<void> {
   scene.lookAge = () => new Promise(() => undefined);
   await pass(ms);
 }
 
-/** Lets time pass in which the paths live, and ends the sync that the session makes after a while. */
+/** Lets time pass, keeps the path alive, and ends the syncs that the session starts during this time. */
 async function pass(ms: number): Promise<void> {
   for (let leftMs = ms; leftMs > 0; leftMs -= STEP_MS) {
     const { length } = scene.storage.begun;

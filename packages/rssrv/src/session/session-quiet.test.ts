@@ -1,5 +1,5 @@
-// A client that keeps its connections open and sends nothing, as a machine that stands still does, is reported to the listener with the time
-// since its last frame; and again when it is heard.
+// Tests a client that keeps its connections open but sends nothing, as a machine that stands still does. The session reports this client to
+// the listener with the time since its last frame, and reports it again when it is heard.
 
 import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
 import { OP } from '@rsio/protocol/wire/frames';
@@ -46,7 +46,7 @@ test('when the paths of a quiet client are closed, it stays quiet until it has a
   expect(scene.quiet.slice(1)).toEqual([null]);
 });
 
-/** Reports of paths with the given times of their last frames, at a clock that the test sets. */
+/** Makes reports about two paths. The test sets the clock, and the time of the last frame on each path. */
 function reports() {
   let nowMs = 0;
   const log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {}, child: () => log };

@@ -75,7 +75,7 @@ test('RECORD_WRITE names the volume and the epoch of its handle', async () => {
   expect([heard(), asked.length]).toEqual([[`IOCTL answer 1/1 status ${STATUS.STALE}`], 1]);
 });
 
-// Regression: the copy of an earlier write over a slow path would have reverted the later one.
+// Regression: the copy of an earlier write over a slow path would have reverted the later write.
 test('a late copy of a completed RECORD_WRITE is answered and not executed; that of a RECORD_READ is executed again', async () => {
   await scene.open(path);
   const slow = scene.path();

@@ -16,7 +16,7 @@ vi.mock('@rsio/protocol/link/limits', async (original) => ({ ...(await original<
 
 const RUNS_MAX = REREAD_MAX_BYTES / BODY_MAX_BYTES;
 
-/** Returns a scene in which the READs in slots 0 to `count - 1`, of the largest size, are done and were answered on the first path. */
+/** Returns a scene in which READs of the largest size in slots 0 to `count - 1` are done and were answered on the first path. */
 async function sceneWithDoneReads(paths: number, count: number): Promise<{ scene: SessionScene; paths: RawPath[] }> {
   const scene = new SessionScene();
   const list = Array.from({ length: paths }, () => scene.path());

@@ -85,7 +85,7 @@ export class SessionVolumes {
   private readonly opening = new Set<Opening>();
   /** Maps each handle that is being closed to a promise of the status of the handle's last flush. */
   private readonly closings = new Map<OpenVolume, Promise<Status>>();
-  /** Maps volume ids to releases of holds that wait until an OPEN of the volume has ended. */
+  /** Maps the id of a volume to the release of its hold, if this release waits until an OPEN of the volume has ended. */
   private readonly postponed = new Map<string, PostponedRelease>();
   /**
    * Ids of the volumes for which a handle has been revoked. The client is expected to open the volumes again, so the holds stay until an

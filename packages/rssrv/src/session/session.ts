@@ -3,8 +3,8 @@
 // it is a READ, LIST or IOCTL. Every copy is answered on the path that delivered it. Once `end` has been called, no new request is started.
 // Once `end` has resolved, no request is running. See docs/PROTOCOL.md, Limits.
 
-// Design. Paths come and go while the session stays. The slot table of the session makes a request execute at most once, whichever paths
-// its copies arrive on. A path only decodes frames and holds READs back. The session decides how each request is handled.
+// Design. Paths come and go while the session stays. The slot table of the session ensures that a request is executed at most once,
+// whichever paths its copies arrive on. A path only decodes frames and holds READs back. The session decides how each request is handled.
 //
 //   server-path.ts   server-path.ts  ...    frames; READs are held back while answers pile up
 //          \           /
@@ -334,7 +334,7 @@ export class Session implements ServerPathEvents {
 
   /**
    * Answers a copy of a finished request. The answer comes from the slot, except that a successful READ, LIST or IOCTL is executed again.
-   * A RECORD_WRITE is not, because it would revert a later one.
+   * A RECORD_WRITE is not executed again, because it would revert a later RECORD_WRITE.
    */
   private answerDone(path: ServerPath, header: Header, body: Buffer, offset: number): void {
     const { status, result, resultAux } = this.slots.outcome(header.slot);

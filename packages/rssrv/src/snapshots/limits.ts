@@ -36,7 +36,7 @@ export const HOLD_MAX_MS = 500;
 /** Longest time for cloning one chunk while chunks are guarded. The time is bounded because changes may wait for the chunk. */
 export const CLONE_MAX_MS = 5_000;
 /**
- * After a chunk is cloned in the background, no further chunk is cloned there for as long as the clone took, but at most for REST_MAX_MS.
+ * After a chunk is cloned in the background, the background cloning rests for as long as the clone took, but at most for REST_MAX_MS.
  * During this rest, the file system and the processor are free for changes. After a clone of less than REST_MIN_MS, there is no rest.
  */
 export const REST_MIN_MS = 1;

@@ -1,7 +1,7 @@
-// Executes each step of a change of snapshots on all files of a volume: on the first file, beside the manifest, and on the parts in other
-// pools. The caller commits the change in the home of the volume, and must then call `settleParts`, even after a failure. Invariant: a part
-// is marked as new (NEW_PREFIX) before the commit, and stays marked until after the commit. A stop therefore leaves either the whole change
-// or no change.
+// Executes each step of a change of snapshots on all files of a volume: on the first file, which is beside the manifest, and on the parts
+// in other pools. The caller commits the change in the home of the volume, and must then call `settleParts`, even after a failure.
+// Invariant: a part is marked as new (NEW_PREFIX) before the commit, and stays marked until after the commit. A stop therefore leaves
+// either the whole change or no change.
 
 import { open, stat } from 'node:fs/promises';
 import type { Found, PlacedPart, PoolState } from '../pools/catalogue.ts';
@@ -76,7 +76,7 @@ export class PartSteps {
     return { copy: copyOfVolume(filesOf(record).layout, record.sizeBytes, all), files };
   }
 
-  /** Writes dirty data of the files back again, so that little is left to write while changes are held. */
+  /** Writes back the dirty data of the files a second time, so that little is left to write while changes are held. */
   async sync({ files }: OpenCopy): Promise<void> {
     for (const { pool, copy } of files) await this.pools.onDisk(pool.name, limitMs(copy), () => copy.sync());
   }
@@ -100,7 +100,10 @@ export class PartSteps {
     ];
   }
 
-  /** Syncs the cloned copies. The caller calls `flush` aside, because a sync may be slow and `prepare` runs in the turn of the change. */
+  /**
+   * Syncs the cloned copies. The caller calls `flush` in `turn.aside`, because a sync may be slow and `prepare` runs in the turn of the
+   * change.
+   */
   async flush({ pool: home, record }: FoundSnapshot): Promise<void> {
     const { pools } = this;
     for (const { pool, record: part } of snapshotParts(this.verbs.catalogue, record))

@@ -52,7 +52,7 @@ interface Memory {
   retryMs: number;
   waitMs: number;
   /**
-   * True after the snapshot of a group with this volume has failed. The next snapshot is of this volume alone, so that one volume cannot
+   * True after the snapshot of a group with this volume has failed. The next snapshot covers this volume alone, so that one volume cannot
    * make the snapshots of other volumes fail.
    */
   isAlone: boolean;

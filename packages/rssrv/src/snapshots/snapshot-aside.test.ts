@@ -107,7 +107,7 @@ function slowMoment(gate: Gate): Moments {
   };
 }
 
-/** Makes a volume, and begins a snapshot of the volume that ends only when the test opens the gate. */
+/** Makes a volume, and begins a snapshot of this volume. The snapshot ends only when the test opens the gate. */
 async function making(request: object, gate: Gate, options: Partial<SceneOptions> = {}) {
   const isSlow = { now: false };
   const moments: Moments = { take: (copies) => (isSlow.now ? slowMoment(gate) : NO_HOLD).take(copies) };

@@ -1,8 +1,8 @@
 // Makes and removes snapshots of the volumes of the pools, clones them as new volumes, and rolls volumes back to them. snapshot-rules.ts
 // decides, snapshot-files.ts changes the disk, and Moments holds the changes of clients. The caller makes one change at a time, except
-// during long steps aside. Invariants: a request for a snapshot is answered only when every chunk is cloned and the snapshot is durable
-// (P2). Of the snapshots of one request, either all exist or none. While a snapshot is being made, `settleParts` does not change it, and
-// the files of its volume are neither replaced nor extended. A request that is repeated after a crash is not executed again (A2).
+// during the long steps in `turn.aside`. Invariants: a request for a snapshot is answered only when every chunk is cloned and the snapshot
+// is durable (P2). Of the snapshots of one request, either all exist or none. While a snapshot is being made, `settleParts` does not change
+// it, and the files of its volume are neither replaced nor extended. A request that is repeated after a crash is not executed again (A2).
 
 // Design.
 // A snapshot takes a long time, and other changes to pools must not wait for it. The steps of a snapshot therefore alternate between its
@@ -238,7 +238,9 @@ export class SnapshotVerbs {
     return this.cloneAside({ wanted, source, to, asker, stamp, planned }, turn);
   }
 
-  /** Makes the files of the new volume aside. Before the commit, checks again that the name is free and that the pools have room. */
+  /**
+   * Makes the files of the new volume in `turn.aside`. Before the commit, checks again that the name is free and that the pools have room.
+   */
   private async cloneAside({ wanted, source, to, asker, stamp, planned }: WantedClone, turn: Turn): Promise<Found> {
     const { pools, verbs } = this;
     const { id } = planned;
@@ -326,7 +328,7 @@ export class SnapshotVerbs {
     payer.checkLimit(ownedBytes(this.verbs.catalogue, creator), await this.steps.usedBytes(found));
   }
 
-  /** Returns the snapshot of the previous content that the request has made; null if this snapshot has been removed since then. */
+  /** Returns the snapshot that the request has made of the previous content; null if this snapshot has been removed since then. */
   keptBy(requestId: string | null): SnapshotRecord | null {
     return this.madeBy(requestId)[0]?.record ?? null;
   }

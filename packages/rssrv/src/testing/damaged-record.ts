@@ -1,5 +1,5 @@
-// Stores a text in place of the record of a disk, past all engines, for the suite of the engines. Invariant: a text that is too long for the
-// header leaves a header that no engine accepts, too.
+// Stores a text in place of the record of a disk, bypassing all engines, for the engine suite (engine-suite.ts). Invariant: even a text
+// that is too long for the header leaves a header that no engine accepts.
 
 import fs from 'node:fs';
 import { encodeFrame, KIND, SLOT_BYTES, slotAt } from '../farm/engines/header-format.ts';

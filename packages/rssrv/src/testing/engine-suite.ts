@@ -9,7 +9,7 @@ import type { Engine, StorageClient } from '../farm/engine.ts';
 import { type FarmRecord, firstRecord, type Note, taken } from '../farm/farm-record.ts';
 import { FARM_RECORD_MAX_BYTES } from '../farm/limits.ts';
 
-/** A shared disk for tests. All engines of a scene are those of one pool. */
+/** A shared disk for tests. All engines of a scene belong to one pool. */
 export interface EngineScene {
   /** What the scene cannot test. `hang`: its storage cannot hang. `fence`: its fence does not separate two servers on one machine. */
   readonly lacks?: readonly ('fence' | 'hang')[];

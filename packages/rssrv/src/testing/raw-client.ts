@@ -148,9 +148,9 @@ export class SessionScene {
   readonly throttled: ThrottleReport[] = [];
   /** Requests of the session to clone chunks. */
   readonly clones: { readonly request: CloneRequest; answer(isCloned: boolean): void }[] = [];
-  /** Answers the looks of the session at the owner of a shared pool. */
+  /** Answers the session's looks at the owner of a shared pool. */
   looked: () => Promise<boolean> = () => Promise.resolve(true);
-  /** Answers the questions of the session for the age of the listener's last look. */
+  /** Answers the session's questions about the age of the listener's last look. */
   lookAge: () => Promise<number | null> = () => Promise.resolve(0);
   readonly session: Session;
   /** The listener's answer to ADMIN. */

@@ -1,5 +1,6 @@
-// The gate record of one volume, in memory: the production holds and gate records, and a pool that answers when the test lets it. Two clients
-// open the volume, take it over and write. Invariant: no file is written, because the volume is in a pool, whose ledger is a stand-in.
+// The gate record of one volume, in memory. The scene uses the production code of holds and gate records, and a pool that answers when the
+// test lets it. Two clients open the volume, take it over and write. Invariant: no file is written, because the volume is in a pool, whose
+// ledger is a stand-in.
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { OpenRequest } from '@rsio/protocol/wire/messages';
@@ -26,7 +27,7 @@ export class RecordScene {
   readonly logged: string[] = [];
   /** Replacements wait for this promise. */
   storage: Promise<unknown> = Promise.resolve();
-  /** The pool gives a change up when this promise resolves. */
+  /** When this promise resolves, the pool stops waiting for a change, which then fails with E_TIMEOUT. */
   limit: Promise<unknown> = new Promise(() => undefined);
   /** The change of the pool begins when this promise resolves. */
   place: Promise<unknown> = Promise.resolve();

@@ -65,7 +65,7 @@ export class SharedStorage {
   }
 }
 
-/** Lets all promises settle that do not wait for an event of the test. */
+/** Lets all promises settle, except those that wait for an event of the test. */
 export async function settled(): Promise<void> {
   for (let turn = 0; turn < 12; turn++) await Promise.resolve();
 }

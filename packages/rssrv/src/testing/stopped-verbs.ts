@@ -11,7 +11,7 @@ import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { PoolScene, type SceneOptions } from './pool-scene.ts';
 
 const ZEROS = Buffer.alloc(65_536);
-/** Matches the names of files that only a change that has not ended leaves on disk. */
+/** Matches the names of files that only an unfinished change leaves on disk. */
 const REST = /\.new|\.purge|volumes.*removed\.json/;
 
 /** Works on the pools in a directory, and calls `reached` after each step on disk. */
@@ -37,8 +37,8 @@ export interface StopOptions<V> {
 }
 
 /**
- * Executes `run` once to its end, to learn its steps. For each step, then executes `run` again from the beginning, stops the run after this
- * step, and calls `check`. Returns the steps.
+ * Executes `run` once to its end, to learn its steps. Then, for each step, executes `run` again from the beginning, stops the run after
+ * this step, and calls `check`. Returns the steps.
  */
 export async function eachStop<V = null>(
   run: Run,

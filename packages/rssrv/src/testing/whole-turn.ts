@@ -1,5 +1,5 @@
-// The turn of a change in tests that have no queue of changes: if the change steps aside, its work is executed at once. Invariant: no other
-// change runs during the work.
+// The turn of a change in tests that have no queue of changes: the work that a change passes to `aside` is executed at once. Invariant: no
+// other change runs during the work.
 
 import type { Changes } from '../pools/requests/requests.ts';
 import type { Turn } from '../pools/requests/turn.ts';

@@ -21,9 +21,12 @@ export const SESSION_SILENT_MS = 3_000;
  */
 export const NODE_MACHINES_MAX = 16;
 export const NODE_REPLACED_MAX = 16;
-/** Maximum number of OPENs that wait for a change of one volume's holds. The server tells the client of any further OPEN to try again. */
+/**
+ * Maximum number of OPENs that wait for a change of one volume's holds. The server refuses further OPENs, and tells their clients to try
+ * again.
+ */
 export const HOLD_CHANGES_WAITING_MAX = 1_024;
-/** Maximum number of logged refusals that the listener remembers, in order not to log a repeated refusal again. */
+/** Maximum number of logged refusals that the listener remembers, so that it does not log a repeated refusal again. */
 export const HOLD_REFUSALS_REMEMBERED_MAX = 1_024;
 /**
  * Maximum number of times that one OPEN is decided. An OPEN is decided again if the volume has changed while the hold was saved. After

@@ -1,5 +1,5 @@
-// Tests volumes of pools with a file that a worker of another listener has open. rssrv does not serve these volumes, names the file and the
-// remedy, and tries again when that worker has ended. The lock helper is a fake; test/integration/outlived-listener.test.ts has real
+// Tests pool volumes that have a file which a worker of another listener has open. rssrv does not serve these volumes, names the file and
+// the remedy, and tries again when that worker has ended. The lock helper is a fake; test/integration/outlived-listener.test.ts has real
 // processes. Rules: N11 in docs/GUARANTEES.md.
 
 import fs from 'node:fs';

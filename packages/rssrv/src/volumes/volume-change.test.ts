@@ -1,5 +1,5 @@
-// Changes the set of volumes on real files. Tests which locks and descriptors are kept and released, sizes, truncated files, and files that
-// belong to pools. The oracles are the file system and flock(1). volume-change-undone.test.ts tests changes that fail, volume-ids.test.ts
+// Changes the set of volumes on real files. Tests sizes, truncated files, files that belong to pools, and which locks and descriptors are
+// kept and released. The oracles are the file system and flock(1). volume-change-undone.test.ts tests changes that fail, volume-ids.test.ts
 // tests ids, and volume-plan.test.ts tests the decisions. Rules: H5, N5 in docs/GUARANTEES.md.
 
 import { spawnSync } from 'node:child_process';

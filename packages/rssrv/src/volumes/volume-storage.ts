@@ -148,7 +148,7 @@ export async function inspectLocation(volume: ServerVolumeConfig, fileSystemOf: 
   return { path: location, kind: 'missing', stats };
 }
 
-/** Returns the directory of the pool in which the file is the data file of a volume, or null. */
+/** Returns the directory of the pool that contains the file as the data file of a volume; null if there is no such pool. */
 async function poolOf(file: string): Promise<string | null> {
   const real = await realpath(file).catch(() => file);
   if (path.basename(real) !== 'data') return null;

@@ -157,8 +157,7 @@ export class Volumes {
   }
 
   /**
-   * Returns `state`, in which a volume that keeps its storage is marked as truncated if its truncation was found while the change was
-   * being prepared.
+   * Returns `state` with a mark for each volume that keeps its storage and that was found truncated while the change was being prepared.
    */
   private withNewCuts(before: VolumeState, state: VolumeState): VolumeState {
     const held = new Map(state.held);

@@ -1,5 +1,5 @@
-// Tests which of several reports of an application pages show, and the findings about applications with their remedies.
-// sources/bad-sources.test.ts tests what a hostile source can tell of applications.
+// Tests which of several reports of an application are shown on pages, and the findings about applications with their remedies.
+// sources/bad-sources.test.ts tests which reports of applications count if the source is hostile.
 
 import { describe, expect, test } from 'vitest';
 import { SAMPLE_MS, samplePicture } from '../testing/sample-picture.ts';

@@ -1,6 +1,6 @@
-// Which reports of an application pages show, and the findings about applications. Each node reports the application as it sees it. Pure.
-// Invariants: an application is shown once, as its holder sees it, unless several nodes say that they hold it; what this machine's own node
-// says is never hidden by the report of another machine that contradicts it.
+// Chooses the reports of an application that are shown on pages, and makes the findings about applications. Each node reports the
+// application as it sees it. Pure. Invariants: an application is shown once, as its holder sees it, unless several nodes say that they hold
+// it; a report of another machine never hides a contradicting report of this machine's own node.
 
 import { hrefOf } from './ids.ts';
 import type { Application, Finding, Picture } from './picture.ts';
@@ -11,7 +11,7 @@ type Given = Pick<Picture, 'applications' | 'clients' | 'machines'>;
 export function shownApplications({ applications, clients, machines }: Given): Application[] {
   const local = machines.find(({ isLocal }) => isLocal)?.id ?? null;
   const own = new Set(clients.flatMap(({ id, machine }) => (machine !== null && machine === local ? id : [])));
-  // Applications with one name on other nodes are others. Nodes of one application have the same list of nodes.
+  // Applications with the same name on other nodes are different ones. All nodes of one application have the same list of nodes.
   const groups = grouped(applications, ({ name, nodes }) => `${nodes.toSorted()[0] ?? ''} ${name}`);
   return groups.flatMap((reports) => {
     const holders = reports.filter(({ on, reporter }) => on === reporter);

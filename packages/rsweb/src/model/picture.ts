@@ -212,7 +212,7 @@ export interface Application {
   readonly state: 'running' | 'starting' | 'stopping' | 'stopped' | 'disabled' | 'waiting' | 'new' | 'unknown';
   /** Client that holds its first volume, and so has the application; null: none, or this is unknown. */
   readonly on: string | null;
-  /** When the reporter has seen a change of the state or of `on`. */
+  /** When the reporter last saw a change of `state` or of `on`. */
   readonly sinceMs: number;
   readonly volumes: readonly string[];
   /** Clients that may run it, in order of preference. */
@@ -221,8 +221,8 @@ export interface Application {
   readonly next: string | null;
   /** Why it does not run, what failed last, or what cannot be removed; empty: nothing. */
   readonly why: string;
-  /** The reporter could not remove all of it, and goes on trying. */
   readonly failed: boolean;
+  /** The reporter could not remove the whole application, and goes on trying. */
   readonly remains: boolean;
 }
 

@@ -1,5 +1,5 @@
 // The orders about applications of this machine's node, which rsapp executes. order-table.ts has all orders.
-// Invariant: an order that programs notice is asked for again.
+// Invariant: an order whose effect programs notice needs a confirmation.
 
 import type { AppMethods, AppOrder } from '@rsio/common/control/app-methods';
 import { RsError } from '@rsio/common/lib/errors';

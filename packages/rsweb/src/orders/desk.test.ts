@@ -86,7 +86,7 @@ describe('the desk', () => {
 });
 
 describe('an order', () => {
-  /** Key: a method. Value: the daemons' answer to the query with this method before an order. */
+  /** Key: a method with which a daemon is queried before an order. Value: the daemon's answer. */
   let answers: Readonly<Record<string, unknown>> = {};
   let asked: string[] = [];
   const answer = (method: string, params: object): Promise<never> => {

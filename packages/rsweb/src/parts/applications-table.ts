@@ -1,5 +1,5 @@
 // The table of applications. Pure.
-// Invariant: the reason why an application does not run stands in its row.
+// Invariant: if an application does not run, its row shows the reason.
 
 import { sinceText } from '../markup/figures.ts';
 import { type Html, html } from '../markup/html.ts';

@@ -1,5 +1,5 @@
-// The rsapp of this machine as a source, through its control socket. Invariant: a machine whose rsapp has ended in order, or that has none,
-// has no picture of this source, and no fault.
+// The rsapp of this machine as a source, through its control socket. Invariant: if rsapp was stopped in order, or this machine has none,
+// this source has no picture and reports no fault.
 
 import { existsSync } from 'node:fs';
 import type { DaemonPaths } from '@rsio/common/config/root-paths';

@@ -1,6 +1,6 @@
 // The readers of the two configuration files, and edits of the client's file. Oracle: each text gives a configuration, or E_CONFIG with
 // numbers of existing lines. No message contains a key or a control character. An edit of a valid file is refused with E_CONFIG, or gives a
-// document that is equal to its own text parsed again.
+// document that equals the result of parsing its own text.
 
 import { isDeepStrictEqual } from 'node:util';
 import { checkEdit } from '@rsio/common/config/config-file';

@@ -1,5 +1,5 @@
 // The model of an ini file and its edits. Oracle: a parsed text prints unchanged, byte for byte. An edit is refused with E_CONFIG, or it
-// changes only the lines that it must change, and the document stays equal to its own text parsed again.
+// changes only the lines that it must change, and the document stays equal to the result of parsing its own text.
 
 import { isDeepStrictEqual } from 'node:util';
 import { type IniDocument, parseIni, printIni } from '@rsio/common/config/reader/ini-document';

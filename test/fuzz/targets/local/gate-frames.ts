@@ -1,7 +1,7 @@
 // Frames of hosts to a gate for AoE, over a volume in memory: ATA commands, config strings, mask lists, reservations, queries to all, old
 // frames, and arbitrary other bytes, in records of the helper that are cut anywhere. Oracle: no exception. Each frame has at most one answer
-// for each volume, to its sender. No write is executed unless the gate permits writes, and the frame is young and for one volume. What hosts
-// store stays within its bounds. The commands of a volume are bounded, and none is left at the end.
+// for each volume, to its sender. A write is executed only if the gate permits writes, the frame is young, and the frame is for one volume.
+// The data that hosts store stays within its bounds. The commands of a volume are bounded, and none is left at the end.
 
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -41,7 +41,7 @@ const AGES_MS = [0, 0, 0, 1, AOE_WRITE_AGE_MS, AOE_WRITE_AGE_MS + 1, 100_000, -1
 const TIMES_MS = [1, AOE_CHANGE_MS, 1_000, 60_000];
 const TURNS = 4;
 
-/** The clock of the scene that runs. All scenes share the memory of the output, because making it takes longer than an input. */
+/** The clock of the current scene. All scenes share the memory of the output, because making this memory takes longer than an input. */
 let current: FakeClock;
 const output = new OutputBatch({ soon: (fire) => current.soon(fire) });
 
@@ -54,7 +54,7 @@ class Scene {
   private readonly reader: RecordReader;
   private isBroken = false;
   private answers: Buffer[] = [];
-  /** Frames by sender, minus answers to it. */
+  /** For each sender: the number of its frames, minus the number of answers to them. */
   private readonly open = new Map<string, number>();
 
   constructor(options: number) {

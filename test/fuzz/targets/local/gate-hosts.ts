@@ -1,7 +1,7 @@
 // Hosts of a gate over connections and a volume in memory: ICReq, Connect, admin and I/O commands, data behind R2T, digests, and arbitrary
 // other bytes. Oracle: no exception. The volume's requests, the lent buffers and the output are bounded. Nothing that arrives after the end
-// of a connection reaches the volume. No command is answered twice. Each connection ends once. A lost controller whose reset was successful is
-// gone. After the end, nothing is lent.
+// of a connection reaches the volume. No command is answered twice. Each connection ends once. A lost controller is gone after a successful
+// reset. After the end, nothing is lent.
 
 import { DataBuffers } from '@rsio/rsiod/frontends/streams/data-buffers';
 import { MemoryBudget } from '@rsio/rsiod/frontends/streams/memory-budget';
@@ -54,12 +54,12 @@ class Host {
   readonly connection: NvmeConnection;
   finished = 0;
   isClosed = false;
-  /** Requests that the volume had got when the gate ended the connection. */
+  /** Number of requests that the volume had got when the gate ended the connection. */
   private executedAtEnd: number | null = null;
   private digests: Digests = { header: false, data: false };
   /** For each command number, commands sent minus answers. */
   private readonly open = new Map<number, number>();
-  /** For each command number, CDW10 of the cross-controller reset of a controller that is there; null if another command has the number, too. */
+  /** For each command number, CDW10 of a cross-controller reset of an existing controller; null if another command has the same number. */
   private readonly resets = new Map<number, number | null>();
   private readonly asked: Extract<Answer, { kind: 'r2t' }>[] = [];
   private sent = Buffer.alloc(0);
@@ -118,7 +118,7 @@ class Host {
     this.rest = this.rest.subarray(end);
   }
 
-  /** The socket ends when the gate has asked for its end. */
+  /** Closes the socket if the gate has asked for its end. */
   follow(): void {
     if (this.transport.destroyed || (this.transport.ended && this.transport.waitingBytes === 0)) this.close();
   }
@@ -237,7 +237,7 @@ class Scene {
         break;
       case KIND.SENT:
         for (const one of this.hosts) one.deliver(1 + (value % 8));
-        // The end of a socket comes later than the gate's wish, so that bytes arrive meanwhile.
+        // A socket ends some time after the gate has asked for its end, so that bytes arrive meanwhile.
         for (const one of this.hosts) one.follow();
         break;
       case KIND.FAIL:
@@ -425,7 +425,7 @@ function make(random: SeededRandom): Buffer {
       );
     const command = (): Sqe => (host === 0 || host === 3 ? adminCommand(random) : ioCommand(random));
     if (random.chance(0.5)) {
-      // Sometimes more than the entries of the queue.
+      // Sometimes, there are more commands than the queue has entries.
       const count = random.chance(0.99) ? random.int(1, 5) : random.int(100, 900);
       return step(KIND.BYTES, host, Buffer.concat(Array.from({ length: count }, () => capsule(command(), digests))));
     }
@@ -433,7 +433,7 @@ function make(random: SeededRandom): Buffer {
     const kind = random.pick([VOLUME, VOLUME, FRONTEND, FRONTEND, SENT, SENT, OWED, OWED, OWED, FAIL, CLOSE, TIME, GAP]);
     return step(kind, random.int(0, 255));
   };
-  // The first step chooses the volume, and says nothing to host `options`.
+  // The first step chooses the volume. It sends no bytes to the host with the number `options`.
   const steps = [step(KIND.SENT, options), ...opening(random, digests), ...Array.from({ length: random.int(1, 24) }, one)];
   return mutatedScript(random, steps, one);
 }

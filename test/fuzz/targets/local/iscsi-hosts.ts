@@ -1,6 +1,6 @@
-// Initiators of an iSCSI gate over connections and a volume in memory: logins, commands with data in all its ways, task management, and
-// arbitrary other bytes. Oracle: no exception. The volume's requests, the lent buffers and the output are bounded. Nothing that arrives after
-// the end of a connection reaches the volume. No task is answered twice. Each connection ends once. After the end, nothing is lent.
+// Initiators of an iSCSI gate over connections and a volume in memory: logins, commands whose data travels in every way, task management,
+// and arbitrary other bytes. Oracle: no exception. The volume's requests, the lent buffers and the output are bounded. Nothing that arrives
+// after the end of a connection reaches the volume. No task is answered twice. Each connection ends once. After the end, nothing is lent.
 
 import type { ClientGateConfig } from '@rsio/common/config/schema/types';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -21,7 +21,7 @@ import { mutatedScript, scriptPieces, type Step, step } from '../../makers/scrip
 const TARGET = 'iqn.2026-01.org.example:gate';
 const KIND = { BYTES: 0, VOLUME: 1, GATE: 2, SENT: 3, FAIL: 4, OWED: 5, CLOSE: 6, TIME: 7, GAP: 8 } as const;
 const KINDS = 9;
-/** Two sessions, one that logs in again in the place of the first, and one that looks for targets. */
+/** Two sessions, a session that replaces the first one by logging in again, and a session that looks for targets. */
 const HOSTS = 4;
 const LUN = 1;
 const NO_TAG = 0xffff_ffff;
@@ -40,14 +40,14 @@ class Host {
   readonly connection: GateConnection;
   finished = 0;
   isClosed = false;
-  /** Requests that the volume had got when the gate ended the connection. */
+  /** Number of requests that the volume had got when the gate ended the connection. */
   private executedAtEnd: number | null = null;
   private digests: HostDigests = { header: false, data: false };
   /** For each tag, commands sent minus answers. */
   private readonly open = new Map<number, number>();
   private readonly asked: { tag: number; transferTag: number; offset: number; bytes: number; sn: number }[] = [];
   private sent: Buffer = Buffer.alloc(0);
-  /** The digests of what the host sends, which begin behind the last request of its login. */
+  /** The digests in the data that the host sends. They begin after the last request of its login. */
   private sentDigests: HostDigests = { header: false, data: false };
   private rest: Buffer = Buffer.alloc(0);
   private readonly scene: Scene;
@@ -95,12 +95,12 @@ class Host {
   deliver(most: number): void {
     this.transport.deliver(most);
     const { pdus, rest } = targetPdus(Buffer.concat([this.rest, this.transport.takeLeft()]), this.digests);
-    // The digests of a login's last answer are those of the login, so the bytes behind it are read again.
+    // The last answer of a login still has the digests of the login; the digests that it announces apply from the next call on.
     this.rest = rest;
     for (const one of pdus) this.judge(one);
   }
 
-  /** The socket ends when the gate has asked for its end. */
+  /** Closes the socket if the gate has asked for its end. */
   follow(): void {
     if (this.transport.destroyed || (this.transport.ended && this.transport.waitingBytes === 0)) this.close();
   }
@@ -126,7 +126,7 @@ class Host {
     this.open.set(tag, left);
   }
 
-  /** Counts commands in all cuts of the bytes; wrong framing counts nothing more. */
+  /** Counts commands wherever the bytes are cut. After wrong framing, it counts no further commands. */
   private note(bytes: Buffer): void {
     this.sent = Buffer.concat([this.sent, bytes]);
     while (this.sent.length >= 48) {
@@ -139,7 +139,7 @@ class Host {
         this.open.set(tag, (this.open.get(tag) ?? 0) + 1);
       }
       if (this.sent.length < length) {
-        // It is counted again with the next bytes, which allows one answer more.
+        // The command is counted again when the next bytes arrive, and may then get one more answer.
         return;
       }
       if ((this.sent[0]! & 0x3f) === 3 && (this.sent[1]! & 0x83) === 0x83) {
@@ -211,7 +211,7 @@ class Scene {
         break;
       case KIND.SENT:
         for (const one of this.hosts) one.deliver(1 + (value % 8));
-        // The end of a socket comes later than the gate's wish, so that bytes arrive meanwhile.
+        // A socket ends some time after the gate has asked for its end, so that bytes arrive meanwhile.
         for (const one of this.hosts) one.follow();
         break;
       case KIND.FAIL:
@@ -398,7 +398,7 @@ function make(random: SeededRandom): Buffer {
     return step(kind, random.int(0, 255));
   };
   const opening = [0, 1, 3].flatMap((host) => [step(KIND.BYTES, host, login(host)), step(KIND.GATE), step(KIND.SENT, 28)]);
-  // The unit tells each host first that it is new.
+  // The unit first tells each host that the unit is new.
   const ready = [0, 1].map((host) => {
     const own = numbers[host]!;
     return step(KIND.BYTES, host, pdu({ opcode: 1, lun: LUN, tag: own.tag++, words: { 24: own.cmdSn++ } }, digests));

@@ -1,6 +1,7 @@
 // Hosts of a SCSI target over volumes in memory: arbitrary command blocks and parameter lists, task management, reservations, ends of nexuses,
-// lost volumes. Oracle: no exception. Each task is answered once at most and left exactly once; its data fits into what the host has announced;
-// its buffer is bounded. No task is left after a reset that was answered, nor answered after its nexus has ended. In the end, nothing is left.
+// lost volumes. Oracle: no exception. The engine answers each task at most once and leaves it exactly once; the data fits into the length
+// that the host has announced; the buffer is bounded. No task remains after the answer to a reset, and no task is answered after its nexus
+// has ended. In the end, no task remains.
 
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { COMMANDS } from '@rsio/rsiod/gates/scsi/command-table';
@@ -136,7 +137,7 @@ class Scene {
 
   private readonly gone: RigHost[] = [];
 
-  /** Closes what the engine wants closed. */
+  /** Ends each host that the engine wants to end. */
   follow(): void {
     for (const [index, { closedFor }] of this.hosts.entries()) if (closedFor !== null) this.end(index);
   }
@@ -211,7 +212,7 @@ function commandBlock(random: SeededRandom): Buffer {
 function parameterData(random: SeededRandom): Buffer {
   switch (random.int(0, 4)) {
     case 0: {
-      // Keys of few values, so that reservations meet.
+      // The keys have only a few values, so that reservations often have the same key.
       const list = Buffer.alloc(24);
       list[7] = random.int(0, 2);
       list[15] = random.int(0, 2);

@@ -1,6 +1,6 @@
 // The production code of the votes at a server with a replica (M4): two clients claim ever higher terms and open the replica, and some
-// revocations of handles hang until a claim has been answered or waits for them. Restarts of the server and crashes of a client come
-// between. Invariant: the judge of the scene sees no handle of a lower term after a claim whose answer has the replica.
+// revocations of handles hang until a claim has been answered or waits for them. Between claims, the server may restart and a client may
+// crash. Invariant: once the answer to a claim includes the replica, the judge of the scene sees no handle of a lower term.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

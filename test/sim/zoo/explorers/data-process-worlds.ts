@@ -50,7 +50,7 @@ class Process {
   readonly handles = new Map<string, number>();
   /** OPENs in progress: the volume, and the epoch up to which its grant has been revoked. */
   readonly opening = new Set<{ readonly volume: string; revoked: number }>();
-  /** Holds that the process has still to release, by volume: a release waits for the OPENs of its volume. */
+  /** Holds that the process still has to release, by volume: a release waits for the OPENs of its volume. */
   readonly releases = new Map<string, number>();
   private readonly world: World;
   private resolveEnded: (isClean: boolean) => void = () => undefined;

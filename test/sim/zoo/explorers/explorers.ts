@@ -27,11 +27,11 @@ import { ANY, type WalkOptions, World } from '../../../mirrors/world.ts';
  * `walks`: the walks of test/mirrors. `data`: the data path. `copies`: the copier. `repairs`: comparisons with repairs. `beyond`: a replica
  * whose volume is larger than the mirror. `maps`: the intent map of a replica. `limits`: seeds with limits. `moments`: the data path with
  * snapshots. `rereads`: a session and late copies of READs. `given-up`: a trunk whose READs are abandoned while they are answered. `syncs`:
- * the syncs that a server makes without a request. `claims`: votes at a server with a replica whose revocations hang. `lost-writes`:
- * holders and claims of a mirror whose machines crash. `copied-sources`: a piece that is copied from storage that loses content.
- * `data-processes`: the listener, with clients that have several data processes. `gates`: a gate whose process stands still at times.
- * `gate-pairs`: two gates of one volume. `records`: the gate record of a volume that changes its holder. `farms`: several servers over a
- * shared disk.
+ * the syncs that a server makes without a request. `claims`: votes at a server with a replica, while revocations hang.
+ * `lost-writes`: holders and claims of a mirror, while machines crash. `copied-sources`: a piece that is copied from storage that loses
+ * content. `data-processes`: the listener, with clients that have several data processes. `gates`: a gate whose process stands still at
+ * times. `gate-pairs`: two gates of one volume. `records`: the gate record of a volume that changes its holder. `farms`: several servers
+ * over a shared disk.
  */
 export type Explorer =
   | 'walks'

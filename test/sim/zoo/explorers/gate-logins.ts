@@ -21,14 +21,14 @@ export function gateLogin(rig: GateRig, nowMs: number, keepAliveMs: number): Gat
   return { admin, io: rig.queue(admin), sent: [], isOpen: true, keptAliveMs: nowMs };
 }
 
-/** The host sends something, which arrives at `untilMs` at the earliest, and after what it has sent before. */
+/** The host sends something, which arrives at `untilMs` at the earliest, and after everything that it has sent earlier. */
 export function sendOver({ sent }: GateLogin, nowMs: number, untilMs: number, isAdmin: boolean, bytes: Buffer): void {
   sent.push({ arrivesMs: Math.max(nowMs, untilMs, sent.at(-1)?.arrivesMs ?? 0), isAdmin, bytes });
 }
 
 /**
- * The process of the gate reads one message, of any login, if one has arrived. `hasGap` is the look for a gap of the process. Returns false if
- * it has read nothing.
+ * The process of the gate reads one message, of any login, if one has arrived. `hasGap` looks whether the process has stood still. Returns
+ * false if it has read nothing.
  */
 export function readOne(rig: GateRig, logins: readonly GateLogin[], nowMs: number, random: SeededRandom, hasGap: () => boolean): boolean {
   const ready = logins.filter(({ isOpen, sent: [first] }) => isOpen && first !== undefined && first.arrivesMs <= nowMs);

@@ -1,7 +1,7 @@
-// A host with a path to each of two gates on two machines, and a server with one volume. The processes of the gates stand still at times, what
-// they send to the server is delayed, and the host gives up a gate that does not answer within its keep-alive time, and repeats its write at
-// the other one. The host does not heed the states of its paths, so that gates are asked more often than by real hosts. Invariant (D1, D3): the
-// volume has the last write that the host got an answer for, or the next one, and no read shows an older one.
+// A host with a path to each of two gates on two machines, and a server with one volume. The processes of the gates stand still at times,
+// and their messages to the server are delayed. The host gives up a gate that does not answer within the keep-alive time, and repeats its
+// write at the other gate. The host does not heed the states of its paths, so that gates are asked more often than by real hosts. Invariant
+// (D1, D3): the volume has the last write that the host got an answer for, or the next one, and no read shows an older one.
 
 import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
@@ -24,7 +24,7 @@ const VOLUME: OfferedVolume = { namespace: 'osl', name: 'oracle', universe: 0, i
 const RECORD = Buffer.from(JSON.stringify({ version: 1, ids: [{ nqn: NQN, nsid: 1 }], active: 'other', reservations: null }));
 const LOG = { info: () => undefined, warn: () => undefined, error: () => undefined };
 
-/** The server: it executes what comes on the handle of its holder, and nothing of an earlier one (H2). */
+/** The server. It executes what comes on the handle of the holder, and nothing that comes on an earlier handle (H2). */
 class Server {
   readonly content = Buffer.alloc(BLOCK);
   /** Number of the last grant, which is the handle of the holder. */
@@ -33,9 +33,9 @@ class Server {
   hasHurried = false;
   private grantedMs = 0;
 
-  /** Returns the handle of the new holder. Whatever comes on an earlier one is stale. */
+  /** Returns the handle of the new holder. I/O on an earlier handle is then stale. */
   grant(nowMs: number): number {
-    // The first two grants are those of a volume that nobody had, and of the other gate, which has not lost it.
+    // The first two grants may follow each other at once: no gate had the volume before the first, and the second gate has not lost it yet.
     if (this.handle > 1 && nowMs - this.grantedMs < GATE_SWITCH_MS) this.hasHurried = true;
     this.grantedMs = nowMs;
     return ++this.handle;
@@ -278,7 +278,7 @@ class PairWorld {
       this.command = null;
       if (answer.status === 0 && !isRead) this.acknowledged = this.write++;
       else if (answer.status !== 0) {
-        // A path error: the host repeats the command there or elsewhere.
+        // A path error: the host repeats the command at this gate or at the other one.
         this.nextMs = this.now + this.random.int(50, 1_000);
         if (this.random.chance(0.5)) this.at = 1 - this.at;
       }

@@ -1,6 +1,7 @@
 // A host with two paths to one gate. The network delays what the host has sent over a path, and the process of the gate stands still at
-// times. The host gives up a path that does not answer within its keep-alive time, and repeats its write over the other path; what it had
-// sent still arrives some time. Invariant (D1): the volume has the last write that the host got an answer for, or the next one.
+// times. The host gives up a path that does not answer within its keep-alive time, and repeats its write over the other path. The
+// messages on the first path still arrive later. Invariant (D1): the volume has the last write that the host got an answer for, or the next
+// one.
 
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { SeededRandom } from '@rsio/common/testing/seeded-random';

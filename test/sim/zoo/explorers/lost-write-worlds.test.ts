@@ -1,5 +1,5 @@
-// Runs the first worlds in which machines of a mirror's servers crash while no holder can send again what they lose, with the unbroken code.
-// zoo.test.ts shows that these worlds find the mutants. Rules: Q10, M7, G33.
+// Runs the first worlds with the unbroken code: machines of a mirror's servers crash, and no holder can send again the writes that they
+// lose. zoo.test.ts shows that these worlds find the mutants. Rules: Q10, M7, G33.
 
 import { expect, test } from 'vitest';
 import { lostWriteWorld } from './lost-write-worlds.ts';

@@ -1,7 +1,7 @@
-// The production code of holds, OPENs, claims and of the choice of a source, at servers with the replicas of one mirror. Clients claim
-// ever higher terms, write, flush, settle some blocks (M7), and stop. Machines crash and lose what is not on their disks. A holder may
-// replay its log after a crash, or may have stopped. Invariant: a block is settled with the last answered write, as long as one replica has
-// not begun a new incarnation since this write that no holder has recovered (Q10). Other blocks, readers and the network are missing.
+// The production code of holds, OPENs, claims and of the choice of a source, at servers with the replicas of one mirror. Clients claim ever
+// higher terms, write, flush, settle some blocks (M7), and stop. Machines crash and lose what is not on their disks. A holder may replay
+// its log after a crash, or may have stopped. Invariant: a block is settled with its last answered write, as long as, at one replica, a
+// holder has recovered each incarnation that began since this write (Q10). Other blocks, readers and the network are missing.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -16,7 +16,7 @@ import type { ClientIdentity } from '@rsio/rssrv/volumes/holds/grants';
 
 const [BLOCKS, TERMS, STEPS] = [2, 6, 6];
 const [WRITES, SETTLES, FLUSHES, CRASHES] = [0.4, 0.4, 0.3, 0.5];
-/** Chances of a crash, or otherwise a restart, of each server between two terms. */
+/** Chance that a server crashes between two terms, and chance that it restarts if it has not crashed. */
 const [CRASHES_BETWEEN, RESTARTS_BETWEEN] = [0.3, 0.3];
 const IDENTITY = '0'.repeat(31);
 
@@ -108,7 +108,7 @@ class LostWriteWorld {
     const { random, servers } = this;
     this.log = this.answered.map(() => 0);
     for (const server of servers) {
-      // The fence of the claim flushes what runs, and a process that ended earlier has flushed.
+      // The fence of the claim makes running processes flush, and a process that ended earlier has already flushed.
       server.flush();
       const { voted, replica } = await server.scene.claim(client, number);
       if (voted !== VOTED.DONE || replica === null) return `the claim of term ${number} has the outcome ${voted}`;
@@ -150,7 +150,7 @@ class LostWriteWorld {
     return null;
   }
 
-  /** A write goes to all replicas. It does not reach all of them only if the holder stops, and is then not answered. */
+  /** A write goes to all replicas. If the holder stops, the write may miss some of them, and is not answered. */
   private write(block: number, number: number): void {
     const value = ++this.last;
     this.hasStopped = this.random.chance(0.1);

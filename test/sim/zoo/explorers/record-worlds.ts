@@ -1,6 +1,6 @@
-// Two clients take a volume from each other and write its gate record, also under grants that they have lost. The storage of the pool
-// answers late, and the pool gives changes up meanwhile. Invariant (D2): no record is written after a later grant to the other client, and
-// none after a later one of the same grant.
+// Two clients take a volume from each other and write its gate record, even under grants that they have lost. The storage of the pool
+// answers late, and the pool gives changes up meanwhile. Invariant (D2): no record is written after the other client got a later grant, or
+// after a later record of the same grant.
 
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { BIG2, MARS, OVER, turns } from '@rsio/rssrv/testing/contenders';

@@ -1,5 +1,5 @@
-// Mutants of the rule of gate records (D2). The zoo runs them against explorers/record-worlds.ts. Invariant: each leaves out one of the
-// steps that keep the records of a former holder out.
+// Mutants of the rule of gate records (D2). The zoo runs them against explorers/record-worlds.ts. Invariant: each mutant lacks
+// one of the steps that keep the records of a former holder out.
 
 import { GateRecords } from '@rsio/rssrv/volumes/holds/gate-records';
 import { type Hold, isOf } from '@rsio/rssrv/volumes/holds/hold-rules';

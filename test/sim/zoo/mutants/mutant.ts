@@ -66,7 +66,7 @@ export function all(...undos: (() => void)[]): () => void {
   };
 }
 
-/** Makes the client accept an answer on a path that does not owe it. Mutants whose damage rule S3 would limit call this function. */
+/** Makes the client accept an answer on a path that does not owe it. Called by mutants whose damage would be limited by rule S3. */
 export function lettingStrayAnswersPass(): () => void {
   return override<DispatcherInner, [Path, Header], Request | null>(
     Dispatcher,

@@ -78,7 +78,7 @@ function early(phase: string, may: (request: Request) => boolean): () => void {
       self.phase = 'ready';
       const request = original(self);
       self.phase = phase;
-      // Counts the request among the requests that were sent again, because its answer will reduce this number by one.
+      // Counts the request among the requests that were sent again, because its answer will reduce their number by one.
       if (phase === 'resending' && request !== null && isChange(request)) self.resendsInFlight++;
       return request;
     }),
@@ -136,7 +136,7 @@ function resendInReplay(): () => void {
   );
 }
 
-/** Gives a client that returns after a loss a new hold if the volume is free. */
+/** Gives a new hold to a client that returns after a loss, if the volume is free. */
 function grantingAnew(): () => void {
   return override<Holds, GrantArguments, Promise<Grant>>(
     Holds,

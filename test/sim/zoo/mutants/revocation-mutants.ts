@@ -49,7 +49,7 @@ export const REVOCATION_MUTANTS: readonly Mutant[] = [
     rule: 'H6',
     breaks: 'The hold ends before the writes of the client are durable',
     needsRevocations: true,
-    // The session syncs a handle when it closes it, so both syncs have to go.
+    // The session also syncs a handle when it closes the handle, so the mutant must remove both syncs.
     apply: () => {
       let underWay = 0;
       const restoreSteps = otherSteps((ports) => ({

@@ -1,5 +1,5 @@
 // Reads the sections [gate NAME] of rscltcfg. The key `protocol` decides which other keys apply. Invariant: a volume that hosts of AoE may
-// write is at no other gate, because the reservations of the other gate's hosts would not bind them.
+// write is at no other gate, because reservations by hosts of another gate would not stop writes by AoE.
 
 import { addressKey } from '../../lib/subnet.ts';
 import { printEndpoint, quoteText } from '../../lib/units.ts';
@@ -14,7 +14,7 @@ type Keys = (typeof SCHEMA)['rscltcfg']['gate']['keys'];
 type Reader = SectionReader<Keys>;
 type Protocol = NonNullable<ReturnType<Keys['protocol']['type']['parse']>>;
 
-/** The keys of each protocol, without those that all protocols have; the first ones are needed. */
+/** The keys of each protocol, without the keys that all protocols have. The keys in `needed` must be set. */
 const OWN_KEYS: Readonly<Record<Protocol, { readonly needed: readonly (keyof Keys)[]; readonly others: readonly (keyof Keys)[] }>> = {
   nvme: { needed: ['address'], others: ['nqn', 'member', 'secret-file', 'tls'] },
   iscsi: { needed: ['address'], others: ['iqn', 'member', 'secret-file'] },
@@ -106,7 +106,7 @@ function readGate(reader: Reader, protocol: 'nvme' | 'iscsi', uniques: Uniques, 
       volumes: reader.value('volumes'),
       member,
       secretFile,
-      // load-config.ts reads the file. Without it, no host gets in.
+      // load-config.ts reads the file. Until then, no host has a secret, so no host can log in.
       secrets: secretFile === null ? null : new Map(),
       tls,
       tlsKeys: new Map(),

@@ -185,7 +185,7 @@ const DIFFERENCES: readonly Difference[] = [
   },
 ];
 
-/** Mostly usual words. The other words cause a difference, or resemble such a word. */
+/** Mostly usual words. The others cause a difference between our parser and `ini`, or resemble a word that does. */
 const plainWord = fc.constantFrom(
   'a',
   'port',

@@ -56,8 +56,8 @@ export function appendLine(document: IniDocument, sectionIndex: number, text: st
 }
 
 /**
- * Removes the content lines of the section for which `isDoomed` returns true. If `isDoomed` returns false for all lines, returns `document`
- * itself.
+ * Removes from the section all content lines for which `isDoomed` returns true. If `isDoomed` returns false for all lines, returns
+ * `document` itself.
  */
 export function removeLines(document: IniDocument, sectionIndex: number, isDoomed: (text: string) => boolean): IniDocument {
   const contents = sectionAt(document, sectionIndex).contents.filter(({ text }) => isDoomed(text));
@@ -65,7 +65,7 @@ export function removeLines(document: IniDocument, sectionIndex: number, isDoome
   return doomed.size === 0 ? document : withoutLines(document, (index) => doomed.has(index));
 }
 
-/** Changes the content lines of the section for which `change` returns another text. Keeps indents and line ends. */
+/** Changes all content lines in the section for which `change` returns another text. Keeps indents and line ends. */
 export function changeLines(document: IniDocument, sectionIndex: number, change: (text: string) => string): IniDocument {
   let changed = document;
   for (const { text, line } of sectionAt(document, sectionIndex).contents) {

@@ -100,34 +100,34 @@ export const TRIGGER_MAX_MS = 60_000;
 
 /** Default port of a gate, which IANA has assigned to NVMe over TCP. */
 export const GATE_PORT = 4420;
-/** Default port of a gate for iSCSI, by IANA as well. */
+/** Default port of a gate for iSCSI, which IANA has also assigned. */
 export const ISCSI_PORT = 3260;
-/** Characters of a secret of CHAP, and of a new one. RFC 7143 wants 12 at least, and Windows takes 16 at most. */
+/** Length of a CHAP secret: minimum, maximum, and length of a new secret. RFC 7143 requires at least 12, and Windows accepts at most 16. */
 export const CHAP_SECRET_MIN_BYTES = 12;
 export const CHAP_SECRET_MAX_BYTES = 64;
 export const CHAP_SECRET_BYTES = 16;
-/** Most [gate] sections, and most addresses and hosts of one of them. */
+/** Maximum numbers of [gate] sections, and of addresses and hosts in one section. */
 export const GATES_MAX = 16;
 export const GATE_ADDRESSES_MAX = 8;
-/** Most gates of one subsystem, on as many machines. */
+/** Maximum number of gates of one subsystem, each on a machine of its own. */
 export const GATE_MEMBERS_MAX = 8;
 export const GATE_HOSTS_MAX = 64;
-/** Highest numbers in an address of AoE, SHELF.SLOT. The next number of each means all of them. */
+/** Highest numbers in an address of AoE, SHELF.SLOT. The next higher number means all shelves or all slots. */
 export const AOE_SHELF_MAX = 65_534;
 export const AOE_SLOT_MAX = 254;
 /** Longest NQN, by the NVMe Base specification. */
 export const NQN_MAX_CHARS = 223;
 
-/** Most [application] sections, and most volumes, mounts and nodes of one of them. */
+/** Maximum numbers of [application] sections, and of volumes, mounts and nodes in one section. */
 export const APPLICATIONS_MAX = 32;
 export const APPLICATION_VOLUMES_MAX = 8;
 export const APPLICATION_MOUNTS_MAX = 16;
 export const APPLICATION_NODES_MAX = 16;
-/** For how long the servers must have seen no path of a node, before another one takes its applications over. */
+/** How long the servers must have seen no path of a node before another node takes over its applications. */
 export const APPLICATION_SILENT_MS = 10_000;
 export const APPLICATION_SILENT_MIN_MS = 2_000;
 export const APPLICATION_SILENT_MAX_MS = 600_000;
-/** How long each node waits for those before it in `nodes`. */
+/** How long each node waits for the nodes that precede it in `nodes`. */
 export const APPLICATION_START_DELAY_MS = 10_000;
 export const APPLICATION_START_DELAY_MIN_MS = 2_000;
 /** Time limits of the start, of the stop and of one check of an application; time between checks. */

@@ -1,4 +1,4 @@
-// Tests the types of the keys of a shared pool, and that what shared-disk-text.ts prints is read back as the same value. The reader of the
+// Tests the types of the keys of a shared pool, and that a value that shared-disk-text.ts prints is read back unchanged. The reader of the
 // section is tested in reader/storage-sections.test.ts.
 
 import { describe, expect, test } from 'vitest';

@@ -66,7 +66,7 @@ export interface ServerVolumeConfig {
   readonly limits?: IoLimits;
   /** Set for a volume of a pool. A manifest describes this volume, instead of a section of the file. */
   readonly pool?: PoolMembership;
-  /** Set for a volume of a pool that consists of several files. `path` and `pool` describe the first file. */
+  /** Set for a volume that lies in pools and consists of several files. `path` and `pool` describe the first file. */
   readonly layout?: VolumeLayout;
   /** Line of the section; 0 for a volume of a pool. */
   readonly line: number;
@@ -96,7 +96,7 @@ export interface PoolOwnership {
 }
 
 export interface VolumeLayout {
-  /** Size of the chunks of a striped volume, which are distributed over its files round robin; null if the files are concatenated. */
+  /** For a striped volume, the size of its chunks, which are distributed over the files round robin; null if the files are concatenated. */
   readonly chunkBytes: number | null;
   readonly parts: readonly PartConfig[];
 }
@@ -131,8 +131,7 @@ export interface SharedDiskConfig {
   /** Names of the servers that may own the pool, in order of preference. */
   readonly owners: readonly string[];
   /**
-   * Time for which the owner must be silent before another server takes the pool by force; null: no server takes the pool by force on its
-   * own; only a command moves it.
+   * Time for which the owner must be silent before another server takes the pool by force; null if only a command moves the pool.
    */
   readonly takeOverMs: number | null;
 }
@@ -306,7 +305,7 @@ export interface ClientNamespaceConfig {
 export interface ClientGateConfig {
   readonly name: string;
   readonly protocol: 'nvme' | 'iscsi';
-  /** NQN of the subsystem, or IQN of the target; null for the one that is made from the namespaceid and the name. */
+  /** NQN of the subsystem, or IQN of the target; null for the NQN or IQN that is made from the namespaceid and the gate's name. */
   readonly nqn: string | null;
   readonly addresses: readonly EndpointConfig[];
   /** NQNs of the hosts that may log in, or their IQNs; null for all hosts. */
@@ -337,7 +336,7 @@ export interface AoeGateConfig {
   /** MAC addresses of the hosts that get answers, such as 02:00:00:00:00:01; null for all hosts. */
   readonly hosts: readonly string[] | null;
   readonly volumes: 'all' | readonly string[];
-  /** The slots of some of the volumes, by their names in `volumes`. The gate gives a slot to each other volume. */
+  /** The configured slots, by the names of the volumes in `volumes`. The gate chooses the slots of all other volumes. */
   readonly slots: ReadonlyMap<string, number>;
   /** True if hosts may write, although a frame that the network delays can revert a block. */
   readonly hasUnsafeWrites: boolean;
@@ -349,7 +348,7 @@ export interface ApplicationMount {
   readonly path: string;
 }
 
-/** One `[application]` section: what one of several nodes runs at a time. */
+/** One `[application]` section: an application, which only one of several nodes runs at a time. */
 export interface ApplicationConfig {
   readonly name: string;
   readonly volumes: readonly string[];

@@ -259,7 +259,7 @@ export const gateAddresses: ValueType<readonly { readonly address: string; reado
 );
 
 const NQN = /^nqn\.\d{4}-\d{2}\.[A-Za-z0-9.-]+(?::[\x21-\x2b\x2d-\x7e]+)?$/;
-/** The subsystem with this name, which lists the others, is at each gate. */
+/** Every gate has a subsystem with this name, which lists the other subsystems. */
 const DISCOVERY_NQN = 'nqn.2014-08.org.nvmexpress.discovery';
 /** Name of an NVMe subsystem. */
 export const nqn: ValueType<string> = plain(
@@ -290,7 +290,7 @@ const MAC = /^[0-9a-f]{2}(?::[0-9a-f]{2}){5}$/;
 
 /** True for the MAC address of one network card, in lower case. */
 export function isMac(text: string): boolean {
-  // In the first octet, 1 means a group of cards.
+  // The lowest bit of the first octet is 1 in the address of a group of cards.
   return MAC.test(text) && (Number.parseInt(text.slice(0, 2), 16) & 1) === 0;
 }
 
@@ -326,7 +326,7 @@ function withoutUniverse(name: string): string {
   return name.replace(/@[0-3]$/, '');
 }
 
-/** The name of the volume in the name of a volume or snapshot without a namespace; the text itself if it is no such name. */
+/** Returns the volume's part of a name of a volume or snapshot; the text itself if it is not such a name or has a namespace. */
 function volumePart(name: string): string {
   const parsed = parseVolumeName(name);
   return parsed === null || parsed.namespace !== null ? name : parsed.volume;

@@ -5,7 +5,7 @@ import { errnoName, RsError, toRsError } from '../../lib/errors.ts';
 import { callMethod, type CallOptions } from '../control-client.ts';
 import { SERVER_METHODS, type ServerMethodName, type ServerMethods } from './server-methods.ts';
 
-/** Suffix of the path of the socket for readers, after the path of the main socket (RssrvPaths.readSocket). */
+/** The socket for readers has the path of the main socket, followed by this suffix (RssrvPaths.readSocket). */
 const READERS = '-read';
 
 /** Sends a request to one rssrv, and returns its answer. */

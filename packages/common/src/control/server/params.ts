@@ -15,7 +15,7 @@ export const poolsOrNull: Param<readonly string[] | null | undefined> = {
   what: 'a list of pool names or null',
   default: null,
 };
-/** Size of the chunks of a striped volume, which are distributed over its files round robin; null if the files are concatenated. */
+/** For a striped volume, the size of its chunks, which are distributed over the files round robin; null if the files are concatenated. */
 export const chunkBytes: Param<number | null | undefined> = {
   shape: orNull(whole(1, VOLUME_MAX_BYTES)),
   what: 'a size in bytes or null',

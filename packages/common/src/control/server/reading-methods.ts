@@ -1,5 +1,6 @@
-// Lists which methods of rssrv members of the control group may call (control-group in rssrvcfg). Invariant: a method with the value true
-// changes nothing, delays no change, and its answer contains no keys. If a new method has no value here, the program does not compile.
+// Lists the methods of rssrv that members of the control group (control-group in rssrvcfg) may call. Invariant: a method with the value
+// true changes nothing and delays no change, and its answer contains no keys. If a new method has no value here, the program does not
+// compile.
 
 import type { ServerMethodName } from './server-methods.ts';
 

@@ -1,5 +1,5 @@
 // The commands of rsadm and rsconfig that take a volume away from a client, and that let a client attach a volume. rssrv executes the orders.
-// Invariant: `volume revoke` succeeds only if no request of the client on the volume can run any more; every other outcome is an error.
+// Invariant: `volume revoke` succeeds only if the client's requests on the volume can no longer run; every other outcome is an error.
 
 import { type Command, JSON_OPTION, makeCommand, printJson } from '../../cli/command.ts';
 import { toText } from '../../cli/table.ts';

@@ -85,7 +85,7 @@ export async function createVolume(door: VolumeDoor, options: CreateOptions, nam
   return created;
 }
 
-/** Executes `make`. If a volume with this name exists, returns it; throws E_EXISTS if it is not as `settings` describe it. */
+/** Executes `make`. If a volume with this name exists, returns it; throws E_EXISTS if the volume does not match `settings`. */
 async function createIfAbsent(
   door: VolumeDoor,
   name: string,

@@ -34,8 +34,8 @@ export function universeOf(what: string, text: string, program: string): number 
 }
 
 /**
- * Splits `oracle@monday` or `oracle@1@monday` into the volume and the name of the snapshot; a last part of digits is a universe. The volume
- * part may contain more than `volumeName` accepts, such as a namespace. Throws E_USAGE for a wrong name of a snapshot.
+ * Splits `oracle@monday` or `oracle@1@monday` into the volume and the name of the snapshot. If the last part consists of digits, it is a
+ * universe. The volume part may contain more than `volumeName` accepts, such as a namespace. Throws E_USAGE for a wrong name of a snapshot.
  */
 export function splitSnapshot(text: string, program: string): { readonly volume: string; readonly snapshot: string | null } {
   const [, volume = text, snapshot] = /^(.*)@([^@]*)$/s.exec(text) ?? [];

@@ -1,4 +1,4 @@
-// Tests the difference of two texts: shared, removed and added lines, and that both texts can be rebuilt from any result. If secret keys
+// Tests which lines of two texts are shared, removed and added, and that both texts can be rebuilt from any result. If secret keys
 // differ, the difference shows only that fact, not the keys.
 
 import fc from 'fast-check';

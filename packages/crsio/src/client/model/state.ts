@@ -39,7 +39,7 @@ export interface Sample {
 /** rsiod's answers about mirrors. rsiod asks the voters for each answer. */
 export interface MirrorsSample {
   readonly mirrors: readonly MirrorSummary[];
-  /** Sentences about servers that could not be asked, and whose mirrors may be missing. */
+  /** A sentence for each server that could not be asked. Mirrors of these servers may be missing. */
   readonly gaps: readonly string[];
   readonly attached: readonly AttachedMirrorView[];
   /** Names of the servers that rsiod knows, without duplicates. */

@@ -1,5 +1,5 @@
-// The page of applications, and the page of one of them: where it runs, why it does not, and the orders that rsapp takes here. Sections of
-// the file that rsapp does not know yet are listed, too. Pure. Invariant: an application that needs attention is marked with `!`.
+// The page of applications, and the page of one of them: where it runs, why it does not, and the orders that rsapp takes here. Sections in
+// the file are listed even if rsapp does not know them yet. Pure. Invariant: an application that needs attention is marked with `!`.
 
 import type { ApplicationView } from '@rsio/common/control/app-methods';
 import { applicationLines, sinceText } from '@rsio/common/manage/applications';
@@ -69,7 +69,7 @@ function cellsOf(name: string, view: ApplicationView | null, now: ApplicationsSa
   return [isWell(view) ? '+' : '!', name, view.state, view.on ?? '-', sinceText(view, now.wallMs), view.next ?? '-'];
 }
 
-/** An application that a person has ended is well. One that has failed on all nodes is stopped, too, and not well. */
+/** An application that a person has ended is well. An application that has failed on all nodes is also stopped, but it is not well. */
 function isWell({ state, failed, remains }: ApplicationView): boolean {
   return !remains && state !== 'waiting' && state !== 'unknown' && !failed;
 }
@@ -131,7 +131,7 @@ function ordersFor({ name, state, on, nodes, next }: ApplicationView, node: stri
 
 function editsFor(state: ClientState, name: string): ClientChoice[] {
   if (!isInFile(state, name)) return [];
-  // The page of a section that has another name now is closed.
+  // If the section now has another name, the page under the old name is closed.
   const follow = (after: ClientState, now: string): ClientState => (now === name ? after : popped(after));
   return [
     { label: 'Change its section', command: editSection({ kind: 'application', name }, { follow }) },

@@ -103,7 +103,7 @@ function ratesOf(path: PathStats, earlier: PathStats | undefined, now: Sample, b
   return { received: rate(path.receivedBytes, earlier.receivedBytes), sent: rate(path.sentBytes, earlier.sentBytes) };
 }
 
-/** Draws a rate as `[####....]`; rows-view.ts replaces # and . with symbols of the character set in use. */
+/** Draws a rate as `[####....]`; rows-view.ts replaces `#` and `.` by symbols of the character set in use. */
 function bar(rate: number, scale: number): string {
   const filled = Math.round((rate / scale) * BAR_COLUMNS);
   return `[${'#'.repeat(filled)}${'.'.repeat(BAR_COLUMNS - filled)}]`;
@@ -119,7 +119,7 @@ interface VolumeLine {
   readonly isAttached: boolean;
 }
 
-/** Cuts off the end of an NBD URI, which is the same for all volumes and would take room from the part that differs. */
+/** Cuts off the end of an NBD URI, because the end is the same for all volumes and would take room from the part that differs. */
 function withoutSocket(device: string): string {
   return device.replace(SOCKET, '');
 }

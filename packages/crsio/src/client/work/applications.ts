@@ -7,7 +7,7 @@ import { ask, step } from '../../machine/machine.ts';
 import type { ClientCommand } from '../model/state.ts';
 import { change } from './rsiod.ts';
 
-/** What crsio says while it waits for an order, and above the reason of a refusal. */
+/** For each order, the text while crsio waits for the result, and the heading above the reason of a refusal. */
 const WORDS: Readonly<Record<AppOrder, readonly [doing: string, not: string]>> = {
   start: ['Starting', 'Not started'],
   stop: ['Stopping', 'Not stopped'],

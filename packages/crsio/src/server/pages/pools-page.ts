@@ -20,7 +20,7 @@ import { type List, listPage, objectPage } from './list-page.ts';
 
 const BAR_COLUMNS = 14;
 /**
- * A pool whose used share is at least WARNING_SHARE is shown as a warning, at least PROBLEM_SHARE as a problem, as in
+ * A pool is shown as a warning if its used share is at least WARNING_SHARE, and as a problem if the share is at least PROBLEM_SHARE, as in
  * manage/server-warnings.ts.
  */
 const WARNING_SHARE = 0.8;

@@ -36,7 +36,7 @@ export const VOLUMES_PAGE = listPage<ManagedVolumeView>({
     stateText(volume),
   ],
   tone: toneOf,
-  // A list can have 10,000 rows, so the page and the question of a row are made only when they are needed.
+  // A list can have 10,000 rows, so the page of a volume and the question before its removal are made only when they are needed.
   row: ({ name, universe }) => ({
     id: volumeText({ name, universe }),
     command: (state) => open(volumePage({ name, universe }))(state),

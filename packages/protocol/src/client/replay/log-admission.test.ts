@@ -29,8 +29,8 @@ test('a WRITE that waits for room goes without a log when logging ends, and is d
   expect([admitted, last.flags & FLAG.FUA, room.takeWaiting()]).toEqual([[last], FLAG.FUA, []]);
 });
 
-// Regression: the copy request of a mirror was used again for a new attachment, and still had the room in the log of the failed one. Its
-// answer then freed room that the new log had never reserved: "reserved bytes of the replay log is negative".
+// Regression: the copy request of a mirror was used again for a new attachment, and still had its room in the log of the failed one. The
+// answer to the request then freed room that the new log had never reserved: "reserved bytes of the replay log is negative".
 test.each(['answered', 'dropped'] as const)('a request that is %s after the log has ended has no room in another log', (how) => {
   const ports = { admitted: () => undefined, flush: () => undefined, refused: () => undefined };
   const newRoom = () => new LogAdmission(new ReplayLog(LOG_BYTES, new SlabPool(1), null), ports);

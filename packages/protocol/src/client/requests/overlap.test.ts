@@ -16,7 +16,7 @@ function overlap(a: Request, b: Request): boolean {
   return a.lba < b.lba + b.count && b.lba < a.lba + a.count;
 }
 
-/** All requests that arrived and did not leave, in order of arrival. The requests in flight follow from this list. */
+/** All requests that have arrived and not yet left, in order of arrival. The requests in flight follow from this list. */
 class NaiveTracker {
   readonly present: Request[] = [];
 

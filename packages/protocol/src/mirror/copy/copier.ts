@@ -286,7 +286,7 @@ export class Copier {
       this.settle.diverged(region);
       for (const replica of this.returning.values()) {
         replica.plan.diverged(region);
-        // Report only replicas that are still returning, because settling makes all replicas that count equal.
+        // Report only replicas that are still returning, because settling also copies the region to the replicas that count.
         if (this.roleOf(replica.identity) === 'returning') replica.fellBack('A change was executed by some of the replicas only');
       }
     }

@@ -62,7 +62,7 @@ export interface CopyView {
   }[];
 }
 
-/** A handler of these events may call `setView` and `changed`, which only record, and no other method of the copier. */
+/** A handler of these events may call only the methods `setView` and `changed` of the copier, because these two only record. */
 export interface CopierEvents {
   /** Called when the replica has a copy of all data. Called again after each view in which the replica may join. */
   caughtUp(identity: string): void;

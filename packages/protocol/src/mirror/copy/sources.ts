@@ -1,6 +1,6 @@
 // Chooses the replicas from which a piece may be copied (rules M7, M12 and M21). Pure. Invariant: until all regions were settled once in
-// this term, a piece is settled only from a replica that lacks no more than any other replica in sync (Q10), even if this replica cannot be
-// read. Otherwise, an answered write that one replica still has could be reverted on this replica. Rules: M7.
+// this term, a piece is settled only from a replica that lacks no more than any other replica in sync (Q10), even if no such replica can be
+// read now. Otherwise, an answered write that only one replica still has could be reverted there. Rules: M7.
 
 import type { Term } from '../../wire/mirror-messages.ts';
 import { compareTerms } from '../../wire/mirror-terms.ts';
@@ -8,7 +8,10 @@ import type { CopyIo, CopyView } from './copy-ports.ts';
 
 type ReplicaView = CopyView['replicas'][number];
 
-/** `settle`: all replicas in sync are made equal for the first time in this term; `resettle`: they were equal before; `resync`: a return. */
+/**
+ * `settle`: all replicas in sync are made equal for the first time in this term; `resettle`: they were equal before; `resync`: a replica
+ * returns.
+ */
 export type CopyKind = 'settle' | 'resettle' | 'resync';
 
 /**
@@ -26,8 +29,8 @@ export function sourcesOf(view: CopyView, kind: CopyKind, endBytes: number, io: 
 }
 
 /**
- * Returns the replicas in sync that lack the writes of the lowest terms only. A replica without a session is compared, too, because it may
- * return before it is removed. Replicas that did not reach `endBytes` are compared only if no other replica has this part.
+ * Returns the replicas in sync that lack no more than any other replica in sync. A replica without a session is compared, too, because it
+ * may return before it is removed. Replicas that did not reach `endBytes` are compared only if no other replica has this part.
  */
 export function leastLacking(replicas: readonly ReplicaView[], endBytes: number): ReplicaView[] {
   const counting = replicas.filter(({ role, counts }) => counts && (role === 'member' || role === 'leaving'));
@@ -37,8 +40,8 @@ export function leastLacking(replicas: readonly ReplicaView[], endBytes: number)
 }
 
 /**
- * Compares what two replicas may lack: nothing, then the unknown, then what is known to be lacking, in the order of the terms. A server of
- * an earlier release does not say what its replica lacks.
+ * Orders two replicas by the writes that they may lack. A replica that lacks none comes first, then a replica whose server, of an earlier
+ * release, does not report a term, then all others, ordered by the term.
  */
 function compareLacks(a: Term | null | undefined, b: Term | null | undefined): number {
   if (a !== null && a !== undefined && b !== null && b !== undefined) return compareTerms(a, b);

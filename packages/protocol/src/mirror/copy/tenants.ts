@@ -1,5 +1,5 @@
 // Replicas and their tenures. A tenure is a text that changes with each session, each handle and each incarnation of a replica, and never
-// has an earlier value again. As long as the tenure is the same, the replica has lost no request that it has answered.
+// returns to an earlier value. As long as the tenure is the same, the replica has lost no request that it has answered.
 
 export interface Tenant {
   readonly identity: string;

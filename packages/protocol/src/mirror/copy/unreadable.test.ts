@@ -1,4 +1,4 @@
-// Tests pieces that no replica in sync can read. While nothing else is left to copy, the copier waits for growing times between attempts.
+// Tests pieces that no replica in sync can read. While nothing else is left to copy, the copier waits longer after each attempt.
 // The copier forgets an unreadable piece only when the whole piece is copied. piece-run.ts finds out that a piece is unreadable.
 
 import { expect, test } from 'vitest';

@@ -476,7 +476,7 @@ export class DataPath implements RequestEvents {
   }
 }
 
-/** Takes back all requests of a session, including the replay log's own FLUSH and ioctls, and tells their owners. */
+/** Takes back all requests of a session, including the replay log's own FLUSH and ioctls, and notifies their owners. */
 function abandonAll(replica: Replica): void {
   for (const request of replica.trunk.abandon(replica.attachment)) request.events?.requestDone(request, STATUS.OUTCOME_UNKNOWN);
 }

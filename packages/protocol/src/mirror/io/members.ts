@@ -153,7 +153,7 @@ export class Members {
     }
   }
 
-  /** Returns the mask of the members that count and are not in `okMask`, the mask of the members that have answered OK. */
+  /** Returns the mask of the members that count and are not in `okMask`. `okMask`: the members that have answered OK. */
   missing(okMask: number): number {
     return this.countsMask & ~(okMask & this.recoveredMask);
   }

@@ -203,8 +203,8 @@ export class MirrorIo extends DataPath implements VolumeTarget {
   }
 
   /**
-   * Notes a copy to a replica that counts (settling, repair) as a change that other replicas may lack. A copy to a returning replica is not
-   * noted.
+   * If the target of a copy counts (settling, repair), notes the copy as a change that other replicas may lack. A copy to a returning
+   * replica is not noted.
    */
   private noted(identity: string, positionBytes: number, lengthBytes: number, done: CopyDone): CopyDone {
     if (this.members.find(identity)?.counts !== true) return done;

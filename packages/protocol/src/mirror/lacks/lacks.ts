@@ -1,6 +1,6 @@
 // Keeps, in the holder's memory, which blocks each replica out of sync may lack (rule M12). A replica that was out of sync when this client
-// became the holder may lack every region that an intent map contains. Invariant: the replica has stored each block that `of` does not
-// return, durably or in the incarnation `life`. Each later change of the block was answered by the replica, is still being sent to the
+// became the holder may lack every region that an intent map contains. Invariant: each block that `of` does not return is stored on the
+// replica, durably or in the incarnation `life`. Each later change of the block was answered by the replica, is still being sent to the
 // replica, or was noted here.
 
 import { MIRROR_REGION_BYTES } from '../../wire/limits.ts';
@@ -57,7 +57,7 @@ export class Lacks {
   }
 
   /**
-   * Called when a replica that has all data loses its session, and before the requests in flight to this replica end. `flushed`: tick at
+   * Called when a replica that has all data loses its session, before the requests in flight to this replica end. `flushed`: tick at
    * which the last FLUSH that the replica answered was submitted; 0 if it answered no FLUSH. `life`: incarnation of the replica's storage
    * in which all requests that the replica answered were executed; null if this is not known.
    */

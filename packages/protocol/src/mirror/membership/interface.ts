@@ -138,8 +138,8 @@ export interface ReplicaView {
   readonly identity: string;
   readonly server: number;
   /**
-   * `leaving`: the removal of the replica is pending. `returning`: the replica is a member out of sync. `joining`: the replica is copied,
-   * but no configuration lists it as in sync yet.
+   * `leaving`: the removal of the replica is pending. `returning`: the replica is a member out of sync. `joining`: the replica has a
+   * complete copy, but no configuration lists it as in sync yet.
    */
   readonly role: 'member' | 'leaving' | 'returning' | 'joining';
   /** True if acknowledgements and flushes wait for this replica (M8, M10). */

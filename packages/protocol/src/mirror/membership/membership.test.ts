@@ -30,7 +30,7 @@ class Voter {
   beside = 0;
   keepsNotes = true;
   promise: Term | null = FORMER;
-  /** What the answers to claims say that the replica may lack. */
+  /** What the replica may lack, according to the answers to claims. */
   lacksTerm: Term | null = null;
   stored: StoredConfig | null = { term: FORMER, config: CONFIG };
   identity: string | null;
@@ -192,7 +192,7 @@ test('a client whose term another data process has claimed claims the next one, 
   next.voters[0]!.beside = 5;
   next.voters[0]!.promise = { ...MINE, number: 4 };
   const send = next.voters[0]!.answer.bind(next.voters[0]);
-  // The other data process claims the number after this one has read the record.
+  // The other data process claims the number after this data process has read the record.
   next.voters[0]!.answer = (request) => {
     if (request.kind === 'claim' && request.number === 5) next.voters[0]!.promise = { ...MINE, number: 5 };
     return send(request);

@@ -27,9 +27,9 @@
 //       '---- a configuration without it is at a majority (M11) <-- leaving <--'        silent, lost, removed, or its record is lost (M18)
 //
 // A configuration that was sent and is not yet at a majority is `pending`. I is the set of replicas in sync of a configuration. While a
-// configuration is pending, acknowledgements wait for I of the last configuration at a majority and of each later configuration (M8). Only
-// replicas in all these sets execute READs (M15). While a configuration is pending, the client sends another configuration only for a
-// removal or for the end of a change of voters.
+// configuration is pending, acknowledgements wait for the replicas in the I of the last configuration at a majority and in the I of each
+// later configuration (M8). Only replicas in all these sets execute READs (M15). While a configuration is pending, the client sends another
+// configuration only for a removal or for the end of a change of voters.
 //
 // Never done here:
 // - It reads no clock and draws no random number. Time comes in as the event `retry`.

@@ -49,7 +49,7 @@ function ownConfig(base: MirrorConfig): MirrorConfig {
   return { ...base, clean: false };
 }
 
-/** M6: false, because the client serves only after its configuration is at a majority. */
+/** M6: returns false, because the client serves only after its configuration is at a majority. */
 function servesAtOnce(): boolean {
   return false;
 }

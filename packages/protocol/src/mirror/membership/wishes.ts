@@ -121,8 +121,8 @@ function refusalOfChange(
 }
 
 /**
- * A voter that does not keep notes stores the configuration without its note. Once a configuration has a note, all voters were known to keep
- * notes, so that a voter may be away later.
+ * A voter that does not keep notes stores the configuration without its note. If the configuration already has a note, all voters were
+ * known to keep notes when it was stored, so a voter may be away now.
  */
 function refusalOfNote(state: MembershipState, config: MirrorConfig): string | null {
   if (config.note !== undefined) return null;

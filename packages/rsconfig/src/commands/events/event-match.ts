@@ -26,7 +26,7 @@ export type Found =
   | { readonly source: 'rsiod' | 'rsapp'; readonly event: EventView; readonly message: null }
   | { readonly source: 'message'; readonly event: null; readonly message: MessageView };
 
-/** The part of a source of which nothing was seen. A position that begins with a dash would look like an option. */
+/** Printed for a source of which nothing was seen. It is no dash, because a position that begins with a dash would look like an option. */
 const UNSEEN = 'x';
 /** Kinds of events that only rsapp has. */
 const APP_KINDS: readonly string[] = ['application', 'node'];

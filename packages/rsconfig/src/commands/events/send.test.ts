@@ -1,4 +1,4 @@
-// The texts that `send` takes and refuses, and what it says about servers that did not take them.
+// Tests which texts `send` takes and refuses, and its notes about servers that did not take a text.
 // test/integration/node-messages.test.ts has real daemons.
 
 import { expect, test } from 'vitest';

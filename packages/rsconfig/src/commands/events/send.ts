@@ -1,5 +1,5 @@
-// Implements `send`: a short text to another node, for scripts that coordinate. rsiod sends it through each connected server. Invariant: what
-// no server has taken is an error; whether a message arrives is not known.
+// Implements `send`, which sends a short text to another node, for scripts that coordinate. rsiod sends it through each connected server.
+// Invariant: if no server takes the message, `send` fails; whether a message arrives is not known.
 
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { MESSAGE_TEXT_MAX_BYTES } from '@rsio/common/control/limits';

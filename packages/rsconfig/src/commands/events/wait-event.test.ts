@@ -1,4 +1,4 @@
-// Waiting for events and messages: what matches, and positions that lead from one command to the next. The daemons are fakes;
+// Tests waiting for events and messages: which of them match, and how one command goes on where another ended. The daemons are fakes;
 // test/integration/node-messages.test.ts has real ones.
 
 import { describe, expect, test } from 'vitest';

@@ -1,6 +1,6 @@
 // Implements `wait-event`: waits for an event of rsiod or rsapp, or a message of another node, for scripts. Invariants: with the position
-// that the command before has printed, nothing is missed between two commands, and nothing is reported twice; only what is printed, and
-// what came before it from the same source, is passed by.
+// that the previous command has printed, nothing is missed between two commands, and nothing is reported twice; the position passes only
+// the printed event and what came before it from the same source.
 
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { EVENTS_KEPT, EVENTS_WAIT_MAX_MS } from '@rsio/common/control/limits';
@@ -117,7 +117,7 @@ async function firstOf(
   const timers = new Set<Timer>();
   const pause = (ms: number): Promise<null> => new Promise((resolve) => void timers.add(context.clock.after(ms, () => resolve(null))));
   const follows = sources.map((source) => follow(context, source, wanted, position, beganMs, pause));
-  // The losers go on until the program ends their calls.
+  // The other sources are still followed until the program ends their calls.
   for (const one of follows) one.catch(() => undefined);
   try {
     const found = await Promise.race([...follows, ...(limitMs === null ? [] : [pause(limitMs)])]);
@@ -129,7 +129,7 @@ async function firstOf(
   }
 }
 
-/** Resolves with the first wanted event of one source. Moves its part of the position over the others before it. */
+/** Resolves with the first wanted event of one source. Moves the source's part of `position` past the unwanted events before it. */
 async function follow(
   context: CommandContext,
   source: Source,
@@ -138,7 +138,7 @@ async function follow(
   beganMs: number,
   pause: (ms: number) => Promise<null>,
 ): Promise<Found> {
-  // Numbers that have begun anew are noticed at once.
+  // The first query does not wait, so that numbers that have started over are noticed at once.
   for (let waitMs = 0; ; waitMs = EVENTS_WAIT_MAX_MS) {
     const after = position[source];
     const answer = await read(context, source, after, waitMs).catch(passing);
@@ -152,7 +152,7 @@ async function follow(
       continue;
     }
     if (answer.missed > 0) context.note(`${answer.missed} were missed, because they are no longer kept (${source})`);
-    // Of a daemon that was started meanwhile, what was before this command does not count.
+    // If the daemon was started meanwhile, its events from before this command do not count.
     const found = answer.found.filter(({ event, message }) => after !== null || (event ?? message)!.atMs >= beganMs);
     for (const one of found) {
       if (isWanted(wanted, one)) return one;

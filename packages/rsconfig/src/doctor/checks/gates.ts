@@ -1,4 +1,4 @@
-// Checks the gates: that hosts reach them, that they offer the volumes that the file names, and that not everyone can write to those.
+// Checks the gates: that hosts reach them, that they offer the volumes that the file names, and that not every host can write to them.
 // Pure. Invariant: without an answer of rsiod about its gates, nothing is found.
 
 import type { AoeGateConfig, ClientGateConfig } from '@rsio/common/config/schema/types';
@@ -87,7 +87,7 @@ function judgeConfig(findings: FindingList, { volumes: shown }: GateView, config
   findings.warning(object, what, null, `name the hosts in [gate ${name}], and use a network that only they reach`);
 }
 
-/** Names of a volume in the file: osl:oracle@0 is oracle and oracle@0, osl:oracle@0@monday is oracle@monday, too. */
+/** Returns the names that the file may use: oracle@0 or oracle for osl:oracle@0, and also oracle@monday for osl:oracle@0@monday. */
 function namesIn(label: string): string[] {
   const name = label.slice(label.indexOf(':') + 1);
   return [name, name.replace(/@0(?=@|$)/, '')];

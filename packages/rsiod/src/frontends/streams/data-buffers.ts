@@ -11,7 +11,7 @@ import type { Clock, Timer } from '@rsio/common/lib/clock';
  * line.
  */
 export const DATA_OFFSET = 64;
-/** Bytes behind the data for what a reply of a gate has there: a digest and a completion. */
+/** Number of bytes after the data, for the digest and the completion in a gate's reply. */
 export const DATA_TAIL_BYTES = 64;
 const SMALLEST_BITS = 12;
 const LARGEST_BITS = classBits(NBD_REQUEST_MAX_BYTES);

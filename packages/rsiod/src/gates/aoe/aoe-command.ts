@@ -1,5 +1,5 @@
-// One ATA command that a volume has. A gate pools the objects. Invariant: the memory of a command belongs to its volume from `submit` until
-// `done`, and the header of the request stays until the answer has been written.
+// One ATA command that a volume is executing. A gate pools the objects. Invariant: the memory of a command belongs to its volume from
+// `submit` until `done`, and the header of the request stays until the answer has been written.
 
 import type { Status } from '@rsio/protocol/wire/status';
 import type { VolumeIo, VolumeOp } from '../../volumes/frontend-volume.ts';

@@ -1,4 +1,4 @@
-// The engine of AoE gates, by a host that shares no code with it: discovery, ATA commands, what is refused, ages of writes, bounds.
+// Tests the engine of AoE gates with a host that shares no code with it: discovery, ATA commands, what is refused, ages of writes, bounds.
 // Rules: D1, N15.
 
 import { STATUS } from '@rsio/protocol/wire/status';

@@ -1,7 +1,7 @@
 // Answers the frames of one AoE gate: discovery, ATA commands, config strings, mask lists, reservations. It has no sockets. Rule D1.
 // Invariants: a frame that is not for this gate, or that is not allowed, gets no answer and costs no memory; only a command that names one
-// volume changes anything; a write is executed only if the gate permits writes, and only AOE_WRITE_AGE_MS after the kernel received it at
-// the latest; an answer is given only for what a volume has completed.
+// volume changes anything; a write is executed only if the gate permits writes, and at most AOE_WRITE_AGE_MS after the kernel received it;
+// an answer is given only for what a volume has completed.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
@@ -42,7 +42,7 @@ import {
 
 /** Where answers are written. */
 export interface FrameOutput {
-  /** Returns the place of a frame of this length in `bytes`; -1 if there is no room: then the frame is dropped. */
+  /** Returns the place in `bytes` for a frame of this length; -1 if there is no room, and the frame is dropped. */
   place(lengthBytes: number): number;
   readonly bytes: Buffer;
 }
@@ -58,7 +58,7 @@ export interface EngineOptions {
   readonly version: string;
   readonly clock: Clock;
   readonly output: FrameOutput;
-  /** True, after everything that lies unread has been thrown away, if this process has stood still (rule D1). */
+  /** Returns true if this process has stood still (rule D1); everything that was unread has then been thrown away. */
   readonly stoodStill: () => boolean;
   readonly warn: (sentence: string) => void;
 }
@@ -70,7 +70,7 @@ export class AoeEngine {
   hosts: ReadonlySet<number> | null = new Set();
   hasUnsafeWrites = false;
   card: Card | null = null;
-  /** Called when no volume has a command any more. */
+  /** Called when no volume is executing a command any more. */
   whenIdle: (() => void) | null = null;
   private readonly options: EngineOptions;
   private readonly idle: AoeCommand[] = [];
@@ -84,7 +84,7 @@ export class AoeEngine {
     this.options = options;
   }
 
-  /** Commands that volumes have. */
+  /** Commands that volumes are executing. */
   get inVolumes(): number {
     return this.running;
   }
@@ -120,7 +120,7 @@ export class AoeEngine {
     if (this.card !== null && target.notes.masks.length === 0 && this.hosts === null) this.answerConfig(target, request);
   }
 
-  /** A query to several volumes. It changes nothing, and its answers are bounded, because the sender may be forged. */
+  /** Answers a query to several volumes. The query changes nothing, and its answers are bounded, because the sender may be forged. */
   private query(bytes: Buffer, start: number, end: number, slot: number, from: number): void {
     const command = bytes.readUInt8(start + 19);
     if (command !== COMMAND.CONFIG || bytes.readUInt8(start + 14) >> 4 !== VERSION) return;
@@ -149,7 +149,7 @@ export class AoeEngine {
     else if (plan === 'identify') this.identify(target, command);
     else if (plan === 'abort' || (isWrite && !this.mayWrite(target))) this.answerAta(target, command, ATA_ERROR.ABORTED);
     else if (plan === 'range') this.answerAta(target, command, ATA_ERROR.NOT_FOUND);
-    // A flush of a volume that nobody here writes has nothing to do.
+    // If hosts of this gate may not write to the volume, there is nothing to flush.
     else if (command.op === 'flush' && !this.mayWrite(target)) this.answerAta(target, command, ATA_ERROR.NONE);
     else if (isWrite && !this.isYoung(receivedUs)) this.counts.late++;
     else {
@@ -161,7 +161,7 @@ export class AoeEngine {
 
   private submit(target: AoeTarget, command: AoeCommand, from: number): void {
     target.used(from, this.options.clock.monotonicMs());
-    // Hosts of AoE have no cache to flush: what is answered is on the disk.
+    // Hosts of AoE send no flushes, so that each answered write must be on the disk.
     command.fua = command.op === 'write';
     command.received = null;
     command.target = target;
@@ -222,7 +222,7 @@ export class AoeEngine {
       );
   }
 
-  /** Commands about what hosts store with a volume. */
+  /** Executes a command that reads or changes the notes that hosts store with a volume. */
   private note(
     target: AoeTarget,
     bytes: Buffer,
@@ -242,7 +242,7 @@ export class AoeEngine {
     this.change(target, Buffer.from(bytes.subarray(start, Math.min(end, start + CONFIG_BYTES))), wish);
   }
 
-  /** One change at a time. A host that gets no answer sends its command again. */
+  /** Makes one change at a time. A host that gets no answer sends its command again. */
   private change(
     target: AoeTarget,
     request: Buffer,

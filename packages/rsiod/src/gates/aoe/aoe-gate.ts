@@ -1,6 +1,6 @@
 // One gate for hosts of AoE: the engine, the helper with the packet socket, and the volumes by slot. Rule D1. Invariants: after a gap of the
-// event loop, or a step of the clock, nothing that arrived before is executed; nothing of a volume that the gate has ceased to offer is
-// answered.
+// event loop, or a step of the clock, nothing that arrived before is executed; the gate answers no command for a volume that it no longer
+// offers.
 
 import type { AoeGateConfig } from '@rsio/common/config/schema/types';
 import type { AoeGateView } from '@rsio/common/control/methods';
@@ -95,13 +95,13 @@ export class AoeGate {
     if (this.engine.targets.get(target.slot) === target) this.engine.targets.delete(target.slot);
   }
 
-  /** What has arrived and is not executed yet is thrown away, because this process stood still. */
+  /** Throws away what has arrived and is not executed yet, because this process stood still. */
   cutOff(): void {
     this.cuts++;
     this.helper.restart();
   }
 
-  /** Takes no more frames, and waits up to GATE_STOP_MS until no volume has anything of them. Hosts repeat what got no answer. */
+  /** Takes no more frames, and waits up to GATE_STOP_MS until no volume executes a command. Hosts repeat commands that got no answer. */
   async close(): Promise<void> {
     if (this.isClosed) return;
     this.isClosed = true;

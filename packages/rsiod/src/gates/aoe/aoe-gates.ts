@@ -1,5 +1,5 @@
 // The frontend of gates for AoE: shows attached volumes to hosts on an Ethernet segment. Invariants: a gate answers for a volume only while
-// it is attached here, and its slot is on disk before; no gate offers a volume that several clients may write.
+// the volume is attached here, and only after its slot is on disk; no gate offers a volume that several clients may write.
 
 import type { AoeGateConfig } from '@rsio/common/config/schema/types';
 import type { AoeGateView } from '@rsio/common/control/methods';
@@ -34,14 +34,14 @@ export class AoeGates implements Frontend {
   private config: readonly AoeGateConfig[];
   /** By name. */
   private readonly gates = new Map<string, AoeGate>();
-  /** By volume and name of a gate: why the gate does not offer the volume. The log has each reason once. */
+  /** By volume and name of the gate: the reason why this gate does not offer the volume. Each reason is logged once. */
   private readonly shown = new Map<FrontendVolume, Map<string, string>>();
   private isRunning = false;
   private isLoaded = false;
   /** Why the slots are not known. */
   private trouble: string | null = null;
   private triedMs = 0;
-  /** Settles when all changes that were requested so far are made. Changes are made one after another. */
+  /** Settles when all changes requested so far have been made. Changes are made one after another. */
   private turn: Promise<void> = Promise.resolve();
 
   constructor(options: AoeGatesOptions) {
@@ -85,7 +85,7 @@ export class AoeGates implements Frontend {
     return Promise.resolve();
   }
 
-  /** Each acknowledged write is on the disk of the server already. */
+  /** Each acknowledged write is already on the server's disk. */
   incarnationChanged(): void {}
 
   usersOf(volume: FrontendVolume): Promise<readonly string[]> {
@@ -182,7 +182,7 @@ export class AoeGates implements Frontend {
     await this.offerAll();
   }
 
-  /** Without the slots, no volume is offered, because a host could get another one than before. */
+  /** Without the slots, no volume is offered, because a host could get a different volume than before. */
   private async hasNotes(): Promise<boolean> {
     try {
       if (!this.isLoaded) await this.notes.load();
@@ -245,7 +245,7 @@ function slotIn({ slots }: AoeGateConfig, volume: Pick<FrontendVolume, 'name' | 
   return slots.get(nameInUniverse(volume)) ?? (volume.universe === 0 ? (slots.get(volume.name) ?? null) : null);
 }
 
-/** Servers let several clients read a snapshot, which nobody can write. */
+/** Several clients may read a snapshot, because no client can write to it. */
 function refuse(volume: FrontendVolume): void {
   if (volume.shared && !isSnapshot(volume.name))
     throw new RsError('E_VOLUME', 'several clients may write it at the same time: remove "shared" from rssrvcfg of its server');

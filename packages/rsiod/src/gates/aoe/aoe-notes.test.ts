@@ -1,4 +1,5 @@
-// The file with slots and notes: a slot never means another volume, over restarts, too, and what hosts stored is there again.
+// The file with slots and notes: a slot never means another volume, not even after a restart, and a restart keeps the notes that hosts have
+// stored.
 // The commands of hosts are tested in aoe-target.test.ts.
 
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';

@@ -83,7 +83,7 @@ export class AoeNotes {
     return kept;
   }
 
-  /** Resolves when the notes of a volume are on disk. Throws E_SYSTEM; then the earlier ones count. */
+  /** Resolves when the notes of a volume are on disk. Throws E_SYSTEM if they cannot be saved; the earlier notes then stay valid. */
   async change(shelf: number, id: string, notes: Notes): Promise<void> {
     const before = this.shelves.get(shelf)?.get(id);
     if (before === undefined) throw new RsError('E_INTERNAL', `Volume ${id} has no slot on shelf ${shelf}`);

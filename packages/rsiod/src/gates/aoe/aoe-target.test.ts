@@ -1,5 +1,5 @@
-// What hosts store with a volume: the config string, the mask list, reservations; by a host that shares no code with the gate.
-// aoe-engine.test.ts has what the gate executes.
+// Tests what hosts store with a volume (the config string, the mask list, reservations), with a host that shares no code with the gate.
+// aoe-engine.test.ts tests the commands that the gate executes.
 
 import { beforeEach, describe, expect, it } from 'vitest';
 import { AOE_CHANGE_MS, AOE_MACS_MAX } from '../limits.ts';

@@ -1,5 +1,5 @@
 // One volume of an AoE gate under its address, and what hosts have stored about it: the config string, the MAC addresses that get answers,
-// and those that have reserved it. Invariant: a host learns of a change only when it is on disk.
+// and those that have reserved it. Invariant: a host learns of a change only when the change is on disk.
 
 import type { FrontendVolume } from '../../volumes/frontend-volume.ts';
 import { AOE_ACTIVE_MS, AOE_CONFIG_MAX_BYTES, AOE_HOSTS_MAX, AOE_MACS_MAX } from '../limits.ts';
@@ -32,9 +32,9 @@ export class AoeTarget {
   readonly slot: number;
   readonly volume: FrontendVolume;
   notes: Notes;
-  /** Commands that the volume has. */
+  /** Number of commands that the volume is executing. */
   inVolume = 0;
-  /** True when the gate does not offer the volume any more: then nothing of it is answered. */
+  /** True when the gate does not offer the volume any more; its commands then get no answers. */
   isGone = false;
   private readonly keep: (notes: Notes) => Promise<void>;
   /** By MAC address: the time (monotonic ms) of the last command. */
@@ -77,7 +77,7 @@ export class AoeTarget {
   }
 }
 
-/** What a config command wants of a volume with these notes. `isAlone`: the command names one volume. */
+/** Returns what a config command asks of a volume with these notes. `isAlone`: the command names one volume. */
 export function configWish(notes: Notes, bytes: Buffer, start: number, end: number, isAlone: boolean): Wish {
   const lengthBytes = end - start < CONFIG_BYTES ? Number.POSITIVE_INFINITY : bytes.readUInt16BE(start + 30);
   if (lengthBytes > AOE_CONFIG_MAX_BYTES || end - start < CONFIG_BYTES + lengthBytes) return isAlone ? { fault: FAULT.ARGUMENT } : null;
@@ -102,7 +102,7 @@ export function configWish(notes: Notes, bytes: Buffer, start: number, end: numb
   }
 }
 
-/** If a directive is wrong, those before it count. */
+/** If a directive is wrong, the directives before it still take effect. */
 export function maskWish(notes: Notes, bytes: Buffer, start: number, end: number): Wish {
   const count = end - start < MASK_BYTES ? Number.POSITIVE_INFINITY : bytes.readUInt8(start + 27);
   const verb = end - start < MASK_BYTES ? MASK.READ : bytes.readUInt8(start + 25);

@@ -6,8 +6,8 @@ import type { VolumeOp } from '../../volumes/frontend-volume.ts';
 import { ATA, ATA_BYTES, ATA_ERROR, ATA_FLAG, type AtaError, SECTOR_BYTES } from './wire.ts';
 
 /**
- * What a gate does with a command. `argument`: the frame contradicts itself. `abort`: the device does not have the command. `range`: no
- * volume is so large.
+ * What a gate does with a command. `argument`: the fields of the frame contradict each other. `abort`: the device does not have the
+ * command. `range`: no volume is so large.
  */
 export type AtaPlan = 'submit' | 'identify' | 'argument' | 'abort' | 'range';
 
@@ -17,7 +17,7 @@ export interface AtaRequest {
   lengthBytes: number;
 }
 
-/** Sets the fields of the request by the frame. `sectorsMax`: sectors that fit into one frame. */
+/** Sets the fields of the request from the frame. `sectorsMax`: sectors that fit into one frame. */
 export function planAta(request: AtaRequest, bytes: Buffer, start: number, end: number, sectorsMax: number): AtaPlan {
   const flags = bytes.readUInt8(start + 24);
   const sectors = bytes.readUInt8(start + 26);
@@ -43,12 +43,12 @@ export function planAta(request: AtaRequest, bytes: Buffer, start: number, end: 
       return 'abort';
   }
   const isWrite = command === ATA.WRITE || command === ATA.WRITE_EXT;
-  // 0 means 256 sectors, or 65,536, which fit into no frame.
+  // A count of 0 means 256 or 65,536 sectors, which do not fit into a frame.
   if (isExtended !== (command === ATA.READ_EXT || command === ATA.WRITE_EXT) || sectors === 0 || sectors > sectorsMax) return 'argument';
   request.op = isWrite ? 'write' : 'read';
   request.positionBytes = lbaAt(bytes, start + 28, isExtended) * SECTOR_BYTES;
   request.lengthBytes = sectors * SECTOR_BYTES;
-  // A short frame is filled up to 60 bytes, so that a longer one is no contradiction.
+  // Short frames are padded to 60 bytes, so that a frame may be longer than its contents.
   if (isWrite && ((flags & ATA_FLAG.WRITE) === 0 || end - start < ATA_BYTES + request.lengthBytes)) return 'argument';
   return Number.isSafeInteger(request.positionBytes + request.lengthBytes) ? 'submit' : 'range';
 }
@@ -59,7 +59,7 @@ function lbaAt(bytes: Buffer, at: number, isExtended: boolean): number {
 
 /**
  * Returns the error of the ATA device for the status with which a volume has completed a command; null if the host gets no answer, because
- * nothing definite has happened: it sends the command again.
+ * the outcome is not certain. The host then sends the command again.
  */
 export function ataErrorOf(status: Status, op: VolumeOp): AtaError | null {
   switch (status) {

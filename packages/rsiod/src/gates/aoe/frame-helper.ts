@@ -1,5 +1,5 @@
 // Runs the Perl program that has the packet socket of one AoE gate (helpers/aoe.pl), and starts it again when it has ended. Rule D1.
-// Invariants: what an earlier program has received is never passed on after `restart`; reading rests while frames have used up their share
+// Invariants: what an earlier program has received is never passed on after `restart`; reading pauses when frames have used up their share
 // of the event loop; the program ends with this process.
 
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -20,7 +20,7 @@ const REASON_MAX_CHARS = 200;
 const CARD_BYTES = MAC_BYTES + 4;
 
 export interface FrameHelperEvents {
-  /** False if the frames that have arrived must not be executed: then `restart` has been called. */
+  /** Returns false if the frames that have arrived must not be executed; `restart` has then been called. */
   mayRead(): boolean;
   card(card: Card | null): void;
   frame(bytes: Buffer, start: number, end: number, receivedUs: number): void;
@@ -68,7 +68,7 @@ export class FrameHelper {
     this.end();
   }
 
-  /** Throws away everything that has arrived and not been passed on, in the socket of the helper, too. */
+  /** Throws away everything that has arrived and has not been passed on, including what is in the helper's socket. */
   restart(): void {
     if (!this.isWanted) return;
     this.end();
@@ -154,7 +154,7 @@ export class FrameHelper {
     this.events.connected((bytes, lengthBytes, sent) => transport.write(bytes, 0, lengthBytes, sent));
   }
 
-  /** A flood of frames leaves time for everything else. */
+  /** Pauses reading, so that a flood of frames leaves time for other work. */
   private rest(beganMs: number, input: Socket): void {
     const nowMs = this.clock.monotonicMs();
     if (nowMs - this.windowMs >= AOE_WINDOW_MS) {

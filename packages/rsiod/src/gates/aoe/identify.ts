@@ -1,5 +1,5 @@
-// What IDENTIFY DEVICE says about a volume. Pure. Invariant: what is announced is what ata.ts executes. The device has no write cache,
-// because hosts of AoE do not flush one.
+// What IDENTIFY DEVICE says about a volume. Pure. Invariant: the device announces exactly the commands that ata.ts executes. The device has
+// no write cache, because hosts of AoE do not flush one.
 
 import { createHash } from 'node:crypto';
 import { SECTOR_BYTES } from './wire.ts';
@@ -52,9 +52,9 @@ export function writeIdentity(out: Buffer, at: number, { id, sizeBytes, blockSiz
   put(WORD.ENABLED + 2, VALID | WORLD_WIDE_NAME);
   words.writeUInt32LE(sectors % 2 ** 32, 2 * WORD_MORE.SECTORS48);
   words.writeUInt32LE(Math.floor(sectors / 2 ** 32), 2 * WORD_MORE.SECTORS48 + 4);
-  // So many sectors are a block, as a power of 2.
+  // The number of sectors in a block, as a power of 2.
   put(WORD_MORE.SECTOR_SIZES, VALID | 0x2000 | Math.log2(Math.max(1, blockSizeBytes / SECTOR_BYTES)));
-  // A name that a machine has given to itself (NAA 3).
+  // A locally assigned name (NAA 3).
   for (let word = 0; word < 4; word++) put(WORD_MORE.NAME + word, hash.readUInt16BE(2 * word));
   put(WORD_MORE.NAME, 0x3000 | (hash.readUInt16BE(0) & 0x0fff));
   words[2 * WORD_MORE.CHECKSUM] = 0xa5;

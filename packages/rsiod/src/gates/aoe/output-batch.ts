@@ -1,5 +1,5 @@
-// Gathers the frames of one event, and gives them to the helper in one write. Invariant: the memory is fixed; a frame for which there is no
-// room, because the helper takes none, is dropped.
+// Gathers the frames of one event, and gives them to the helper in one write. Invariant: the memory is fixed; if there is no room for a
+// frame, because the helper takes none, the frame is dropped.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { AOE_OUTPUT_BYTES } from '../limits.ts';
@@ -24,11 +24,11 @@ export class OutputBatch implements FrameOutput {
     this.clock = clock;
   }
 
-  /** Null: there is no helper. What waits for the earlier helper is dropped. */
+  /** Null: there is no helper. Frames that wait for the earlier helper are dropped. */
   connect(write: WriteFrames | null): void {
     this.write = write;
     this.fill = 0;
-    // The earlier helper may have this memory still.
+    // The write to the earlier helper may still use this memory.
     if (this.sending !== null) this.other = Buffer.allocUnsafeSlow(AOE_OUTPUT_BYTES);
     this.sending = null;
   }

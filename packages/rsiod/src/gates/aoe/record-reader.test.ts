@@ -1,5 +1,5 @@
 // Records of the helper, cut anywhere: each arrives whole, once and in order; a wrong length ends the reading.
-// aoe-engine.test.ts has what becomes of the frames.
+// aoe-engine.test.ts tests what happens to the frames.
 
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { expect, it } from 'vitest';

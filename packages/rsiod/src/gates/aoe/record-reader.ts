@@ -1,5 +1,5 @@
-// Finds the records of the helper in the bytes that arrive (helpers/aoe.pl). Pure. Invariant: a record is passed on whole, where it was
-// received if it arrived in one piece; a length that no record has ends the reading.
+// Finds the records of the helper in the bytes that arrive (helpers/aoe.pl). Pure. Invariant: a record is passed on whole, and without a
+// copy if it arrived in one piece; an impossible length ends the reading.
 
 import { AOE_FRAME_MAX_BYTES } from '../limits.ts';
 
@@ -24,7 +24,7 @@ export class RecordReader {
     this.events = events;
   }
 
-  /** No record is passed on any more, not even the rest of those that are being read. */
+  /** From now on, no record is passed on, not even the remaining records of the current input. */
   end(): void {
     this.isEnded = true;
   }
@@ -38,7 +38,7 @@ export class RecordReader {
     }
   }
 
-  /** Appends to the part what belongs to it. Returns where the next record begins. */
+  /** Appends to `part` the bytes that belong to the same record. Returns where the next record begins. */
   private gather(bytes: Buffer, start: number, end: number): number {
     let at = start;
     for (let wanted = LENGTH_BYTES; ; wanted = LENGTH_BYTES + this.part.readUInt32BE(0)) {

@@ -1,5 +1,5 @@
 // The bytes of frames of ATA over Ethernet (AoEr11). All numbers are in network byte order.
-// Invariant: no function reads behind `end` of a frame; the callers check the length of the argument that they read.
+// Invariant: no function reads past the `end` of a frame; the callers check the length of the argument that they read.
 
 //    0 destination   6 source   12 type 88a2   14 version | flags   15 error   16 shelf   18 slot   19 command   20 tag   24 argument
 //   ATA      24 flags   25 feature, error   26 sectors   27 command, status   28 LBA, 6 bytes, lowest first   36 data

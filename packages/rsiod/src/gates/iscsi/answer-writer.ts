@@ -18,7 +18,7 @@ const OVERHEAD_BYTES = BHS_BYTES + DIGEST_BYTES + 3 + DIGEST_BYTES;
 const NO_SENSE = Buffer.alloc(0);
 const ZEROS = Buffer.alloc(4);
 
-/** What the fields of a short PDU are. */
+/** The fields of a short PDU. */
 export interface ShortPdu {
   readonly opcode: number;
   /** Bytes 1 to 3 of the header. */
@@ -27,7 +27,7 @@ export interface ShortPdu {
   readonly byte3?: number;
   readonly tag: number;
   readonly transferTag?: number;
-  /** False if the PDU answers nothing, so that it has the number of the next answer. */
+  /** False if the PDU is not an answer. It then carries the number of the next answer without using it up. */
   readonly isAnswer?: boolean;
   readonly data?: Buffer;
 }
@@ -44,7 +44,7 @@ export class AnswerWriter {
     this.numbers = numbers;
   }
 
-  /** Writes a PDU of which the header has no other fields; `more` sets them. */
+  /** Writes a PDU with these header fields; `more` sets any others. */
   short(pdu: ShortPdu, more?: (bytes: Buffer, at: number) => void): void {
     const data = pdu.data ?? NO_SENSE;
     const { bytes, fill } = this.output.room(OVERHEAD_BYTES + data.length);
@@ -59,7 +59,7 @@ export class AnswerWriter {
     this.commit(this.endData(bytes, start, data.length), 0);
   }
 
-  /** Asks for data from what has arrived to the end of the sequence. */
+  /** Asks for the data that is still missing in the sequence. */
   readyToTransfer(task: IscsiTask): void {
     const { bytes, fill } = this.output.room(BHS_BYTES + DIGEST_BYTES);
     this.begin(bytes, fill, RESPONSE.R2T, FINAL, 0, task.tag);
@@ -116,7 +116,7 @@ export class AnswerWriter {
     }
   }
 
-  /** The padding and the digest behind data that is sent from its own memory. */
+  /** Writes the padding and the digest that follow data sent from its own memory. */
   private tail(data: Buffer, start: number, lengthBytes: number): void {
     const padBytes = padOf(lengthBytes);
     if (padBytes === 0 && !this.digests.data) return;
@@ -204,7 +204,7 @@ export function budgetOf(bytes: number): number {
   return bytes === 0 ? 0 : DataBuffers.memoryBytes(bytes);
 }
 
-/** Returns the residual count, and the flag that says of which kind it is. */
+/** Returns the residual count, and the flag that says which kind it is. */
 function residualOf({ expectedBytes, presentedBytes }: IscsiTask): readonly [number, number] {
   if (presentedBytes === expectedBytes) return [0, 0];
   return presentedBytes > expectedBytes

@@ -1,5 +1,5 @@
-// One host that takes all that it may, in as many sessions as it may have, and reads nothing. The oracle is another host of the same gate: it
-// has all its commands answered in the meantime, and none with BUSY. What the greedy host uses is within its bounds. Rules: G47.
+// A host opens as many sessions as it may, uses all that each allows, and reads no answers. The oracle is another host of the same gate:
+// all its commands are answered in the meantime, and none with BUSY. The greedy host stays within its bounds. Rules: G47.
 
 import { expect, it } from 'vitest';
 import { DataBuffers } from '../../frontends/streams/data-buffers.ts';
@@ -29,11 +29,11 @@ function ping(host: RigHost, tag: number, data?: Buffer): Buffer {
   return host.bytes({ opcode: 0, isImmediate: true, tag, words: { 20: NO_TAG }, ...(data === undefined ? {} : { data }) });
 }
 
-/** Sends all that the windows allow: reads, writes with data that nobody asked for, and pings with data. */
+/** Sends all that the windows allow: reads, writes with unsolicited data, or pings with data. */
 function takesAll(hosts: readonly RigHost[], kind: 'reads' | 'writes' | 'pings'): void {
   const data = Buffer.alloc(GATE_FIRST_BURST_BYTES, 'g');
   for (const [index, host] of hosts.entries()) {
-    // The first session sends whole bursts. The others send the beginnings of bursts, which take as much memory.
+    // The first session sends whole bursts. The others send only the beginnings of bursts, which take just as much memory.
     const burst = index === 0 ? data : data.subarray(0, 32 * KIB);
     for (let at = 0; at < GATE_SESSION_COMMANDS && !host.transport.destroyed; at++) {
       if (kind === 'reads') host.receive(host.command(read10(0, 2048), { bytes: 1024 * KIB }));
@@ -73,11 +73,12 @@ it.each(['reads', 'writes', 'pings'] as const)('a host that fills everything wit
   const keptBytes = greedy.reduce((sum, { transport }) => sum + transport.waitingBytes, 0);
   expect(keptBytes).toBeLessThanOrEqual((kind === 'reads' ? GATE_HOST_BYTES_MAX : 0) + greedy.length * 1280 * KIB);
   for (let round = 0; round < 3; round++) expect(statusesOf(good)).toEqual(Array.from({ length: DEPTH }, () => 0));
-  // A host that was not there before.
+  // A new host can log in and is served.
   const later = rig.ready(KEYS, { host: 'iqn.2026-01.org.example:later' });
   expect(statusesOf(later)).toEqual(Array.from({ length: DEPTH }, () => 0));
 
-  // It answers pings, but takes nothing. Its sessions are cut off, those that waited for the memory of the others after them.
+  // The greedy host answers pings, but takes no answers. Its sessions are cut off; sessions that waited for the memory of others follow
+  // later.
   const STEP_MS = 4000;
   for (let atMs = 0; greedy.some(({ transport }) => !transport.destroyed); atMs += STEP_MS) {
     expect(atMs).toBeLessThanOrEqual((GATE_HOST_LOGINS_MAX + 1) * (GATE_TRANSFER_MS + STEP_MS));

@@ -1,4 +1,4 @@
-// One connection of an initiator, from its login to its end: PDUs to requests, answers to PDUs. Sans-I/O. A session has one connection.
+// One connection of an initiator, from its login to its end: decodes requests, and encodes answers. Sans-I/O. A session has one connection.
 // Invariants: the connection never stops reading, so that nothing lies unread while a host repeats it elsewhere (rule D1); after `close`,
 // nothing that arrives is executed; a host that was silent for GATE_SILENT_MS is never read again, because it may have given up.
 
@@ -44,11 +44,14 @@ import {
 } from './wire/constants.ts';
 import { PduDecoder, type PduSink } from './wire/pdu-decoder.ts';
 
-/** `entering`: the login is done, and waits for the end of an earlier session. `leaving`: the host has logged out, and its I/O ends. */
+/**
+ * `entering`: the host has logged in, and its session waits for the end of an earlier session. `leaving`: the host has logged out, and its
+ * I/O is ending.
+ */
 type Phase = 'login' | 'entering' | 'serving' | 'leaving' | 'closed' | 'finished';
 
 const NO_DATA = Buffer.alloc(0);
-/** The tag of a ping of the gate, and of the rest of a text. */
+/** The tag of a ping that the gate sends, and of a request for the rest of a text. */
 const OWN_TAG = 1;
 
 export class IscsiConnection implements GateConnection, EnteringSession, PduSink, OutputEvents, SessionPorts {
@@ -67,7 +70,7 @@ export class IscsiConnection implements GateConnection, EnteringSession, PduSink
   private readonly texts = new TargetTexts();
   private session: IscsiSession | null = null;
   private phase: Phase = 'login';
-  /** The request whose data arrives; commands and their data are the session's. */
+  /** The request whose data is arriving; the session handles commands and their data. */
   private readonly head = Buffer.alloc(BHS_BYTES);
   private arriving: 'task' | 'request' | 'nothing' = 'nothing';
   private body = NO_DATA;
@@ -170,7 +173,7 @@ export class IscsiConnection implements GateConnection, EnteringSession, PduSink
     if (opcode === REQUEST.DATA_OUT) return this.task(this.session?.dataOut(head, dataBytes) ?? null);
     if (!this.hasTurn(head, opcode)) return null;
     if (opcode === REQUEST.SCSI_COMMAND && this.session !== null) return this.task(this.session.command(head, dataBytes));
-    // What is sent back with such data would use memory that nothing else bounds.
+    // The answer may send such data back, and nothing else bounds the memory of such answers.
     if (dataBytes > 0 && this.writer.unsent > GATE_UNSENT_TEXTS_MAX) {
       this.reject(REJECT.IMMEDIATE, head);
       return null;
@@ -276,7 +279,7 @@ export class IscsiConnection implements GateConnection, EnteringSession, PduSink
 
   private request(): void {
     const { head } = this;
-    // A discovery session has no other window.
+    // A discovery session has a window of one request.
     if (this.session === null) this.numbers.offer(1);
     else this.session.offer();
     switch (head[0]! & OPCODE_MASK) {
@@ -297,7 +300,7 @@ export class IscsiConnection implements GateConnection, EnteringSession, PduSink
 
   private ping(): void {
     const tag = this.head.readUInt32BE(16);
-    // An answer to a ping of the gate.
+    // This answers a ping of the gate.
     if (tag === NO_TAG) return;
     const data = this.body.subarray(0, this.login.parameters.segmentBytes);
     this.writer.short({ opcode: RESPONSE.NOP_IN, tag, transferTag: NO_TAG, data }, (bytes, at) => this.head.copy(bytes, at + 8, 8, 16));
@@ -359,7 +362,7 @@ export class IscsiConnection implements GateConnection, EnteringSession, PduSink
 
   // --- End
 
-  /** True if the host was silent for so long that it may have given the connection up; the connection is then closed. */
+  /** Closes the connection and returns true if the host was silent for so long that it may have given the connection up. */
   private closesSilent(): boolean {
     const { phase } = this;
     if (phase !== 'serving' || this.target.nowMs() - this.heardMs < GATE_SILENT_MS) return false;
@@ -367,7 +370,7 @@ export class IscsiConnection implements GateConnection, EnteringSession, PduSink
     return true;
   }
 
-  /** Sends what is written, and closes. Nothing is read any more. */
+  /** Sends the answers that are already written, and closes the connection. Nothing is read any more. */
   private endAfterAnswers(): void {
     if (this.phase === 'closed' || this.phase === 'finished') return;
     this.decoder.stop();
@@ -387,7 +390,7 @@ export class IscsiConnection implements GateConnection, EnteringSession, PduSink
     });
   }
 
-  /** Nothing that arrives from now on is executed, and nothing is answered. */
+  /** From now on, nothing that arrives is executed or answered. */
   private die(): void {
     if (this.phase === 'closed' || this.phase === 'finished') return;
     this.phase = 'closed';

@@ -17,7 +17,7 @@ import type { SessionParameters } from './login/negotiation.ts';
 import { COMMAND, FINAL, IMMEDIATE, NO_TAG, REJECT } from './wire/constants.ts';
 import type { GatePools } from '../ports/gate-protocol.ts';
 
-/** Tasks of a session with those that were answered late, and that a volume still has. */
+/** Tasks of a session, including tasks that were answered late and that a volume still executes. */
 const TASKS_MAX = 2 * GATE_SESSION_COMMANDS + GATE_IMMEDIATE_MAX;
 /** ABORTED COMMAND, data phase error. */
 const DATA_PHASE_ERROR = 0x0b_4b00;
@@ -30,9 +30,9 @@ export interface SessionPorts {
   mayContinue(): boolean;
   close(why: string): void;
   failed(thrown: unknown): void;
-  /** Refuses a request of which `head` is the header. */
+  /** Refuses the request that has the header `head`. */
   reject(reason: number, head: Buffer): void;
-  /** Something has ended, so that the connection may have finished. */
+  /** Called when something has ended, because the connection may then be finished. */
   settle(): void;
 }
 
@@ -40,7 +40,7 @@ export class IscsiSession implements TaskOwner, BudgetUser {
   /** Commands that have arrived. */
   taken = 0;
   readonly tasks: IscsiTask[] = [];
-  /** Where the data of the PDU goes that arrives. */
+  /** The offset in the buffer at which the data of the arriving PDU is stored. */
   targetOffset = 0;
   nexus: ScsiNexus | null = null;
   private readonly ports: SessionPorts;
@@ -53,7 +53,7 @@ export class IscsiSession implements TaskOwner, BudgetUser {
   private openImmediate = 0;
   /** Tasks that wait for memory, in order. */
   private readonly waiting: IscsiTask[] = [];
-  /** The task whose data arrives, the length of the data in this PDU, and whether it ends a sequence. */
+  /** The task whose data is arriving, the length of the data in this PDU, and whether this PDU ends a sequence. */
   private receiving: IscsiTask | null = null;
   private arriving = 0;
   private isFinal = false;
@@ -66,7 +66,7 @@ export class IscsiSession implements TaskOwner, BudgetUser {
     this.memory.join(host);
   }
 
-  /** The task that waits for memory before the others. */
+  /** The first task that waits for memory. */
   get firstWaiting(): IscsiTask | undefined {
     return this.waiting[0];
   }
@@ -82,7 +82,7 @@ export class IscsiSession implements TaskOwner, BudgetUser {
     this.ports.writer.numbers.offer(Math.max(0, Math.min(free, freeTasks)));
   }
 
-  // --- Arrival. Each returns where the data of the PDU is to be stored; null to drop it.
+  // --- Arrival. Each method returns the buffer for the data of the PDU, or null to drop the data.
 
   command(head: Buffer, dataBytes: number): Buffer | null {
     const isImmediate = (head[0]! & IMMEDIATE) !== 0;
@@ -109,7 +109,7 @@ export class IscsiSession implements TaskOwner, BudgetUser {
 
   dataOut(head: Buffer, dataBytes: number): Buffer | null {
     const task = this.open.get(head.readUInt32BE(16));
-    // The host may not know yet that it was given up.
+    // The host may not know yet that the task was given up.
     if (task === undefined) return null;
     const isAsked = task.phase === 'receiving' && head.readUInt32BE(20) === task.transferTag;
     if (!isAsked) return this.fault('has sent data without being asked');
@@ -131,7 +131,7 @@ export class IscsiSession implements TaskOwner, BudgetUser {
     if (task.isDropped) return this.release(task);
     task.arrivedBytes += this.arriving;
     const isEnd = task.arrivedBytes === task.sequenceEnd;
-    // Data that is sent without being asked may end early.
+    // Unsolicited data may end early.
     const isWrong = task.transferTag === NO_TAG ? isEnd && !this.isFinal : isEnd !== this.isFinal;
     if (isWrong) this.fault('has marked the end of its data wrongly');
     else if (this.isFinal) this.proceed(task);
@@ -210,7 +210,7 @@ export class IscsiSession implements TaskOwner, BudgetUser {
     this.ports.settle();
   }
 
-  /** The connection is closed: what the engine does not have is given up. */
+  /** The connection is closed; gives up the tasks that the engine is not executing. */
   end(): void {
     for (const task of this.open.values()) if (!task.isExecuting) this.giveUp(task);
     const { receiving } = this;
@@ -219,7 +219,7 @@ export class IscsiSession implements TaskOwner, BudgetUser {
     this.memory.forget();
   }
 
-  /** Nothing uses anything of the session any more. */
+  /** Called when nothing uses the session's memory any more. */
   finished(): void {
     this.memory.leave();
   }
@@ -236,7 +236,7 @@ export class IscsiSession implements TaskOwner, BudgetUser {
     return task;
   }
 
-  /** Decides about a command that has arrived with `dataBytes` of data, and with no more to come unasked if `isFinal` is true. */
+  /** Decides about a command that has arrived with `dataBytes` of data; if `isFinal` is true, no more unsolicited data follows. */
   private admit(task: IscsiTask, isFinal: boolean, dataBytes: number): Buffer | null {
     const { parameters } = this;
     const unasked = task.hasDataOut ? Math.min(parameters.firstBurstBytes, task.expectedBytes) : 0;

@@ -1,5 +1,5 @@
 // The target of one gate: its volumes as logical units. iscsi-protocol.ts has the logins. Invariants: a number means the same volume for as
-// long as the gate exists; the engine hears of each change of a unit in the turn in which it happens.
+// long as the gate exists; the engine is notified of each change of a unit in the same turn of the event loop.
 
 import { assert } from '@rsio/common/lib/assert';
 import type { GateNamespace } from '../ports/gate-namespace.ts';

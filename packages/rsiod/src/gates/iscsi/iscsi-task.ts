@@ -13,19 +13,19 @@ export class IscsiTask extends ScsiTask implements WatchedCommand {
   readonly index: number;
   phase: WatchedCommand['phase'] = 'idle';
   uses = 0;
-  /** True if it needs no turn, so that the window of the session does not count it. */
+  /** True for an immediate command, which does not wait for its turn; the session's window does not count it. */
   isImmediate = false;
   /** True from its arrival until its answer is written. */
   isOpen = false;
-  /** True if it is answered as it is, when the data has arrived that its host sends without being asked. */
+  /** True if the task is answered without being executed, as soon as the data that its host is already sending has arrived. */
   isRefused = false;
   /** True if it was given up while a part of its data was arriving. */
   isDropped = false;
-  /** True while the engine has it. */
+  /** True while the engine is executing the task. */
   isExecuting = false;
   /** True while the output sends its data from its buffer. */
   isSending = false;
-  /** Bytes of the data that have arrived; where the data ends that its host may send now; the tag of that data. */
+  /** The bytes of data that have arrived; the end of the data that the host may send now; the tag of that data. */
   arrivedBytes = 0;
   sequenceEnd = 0;
   transferTag = NO_TAG;
@@ -43,7 +43,7 @@ export class IscsiTask extends ScsiTask implements WatchedCommand {
     this.dataSent = () => dataSent(this);
   }
 
-  /** The object becomes another command. The engine renews the rest when it plans the command. */
+  /** Re-uses the object for another command. The engine sets the other fields when it plans the command. */
   begin(): void {
     this.uses++;
     this.isOpen = true;

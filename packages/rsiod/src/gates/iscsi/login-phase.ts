@@ -1,4 +1,4 @@
-// The login PDUs of one connection: requests to login/login.ts, its answers to PDUs. Sans-I/O. Source: RFC 7143, 11.12, 11.13.
+// The login PDUs of one connection: passes requests to login/login.ts, and encodes its answers. Sans-I/O. Source: RFC 7143, 11.12, 11.13.
 // Invariant: the answer that ends the login is written only by `welcome`, when the session has begun.
 
 import type { AnswerWriter } from './answer-writer.ts';
@@ -18,7 +18,7 @@ export interface LoginPhasePorts {
   done(names: LoginNames): void;
   /** The initiator does not get in. The answer has been written. */
   refused(why: string): void;
-  /** What arrives is no login. */
+  /** The host has sent something other than a login. */
   fault(why: string): void;
 }
 
@@ -57,7 +57,7 @@ export class LoginPhase {
       ports.numbers.maxCmdSn = first;
     }
     this.isFirst = false;
-    // The initiator's lowest version; there is no other version than 0.
+    // The initiator's lowest version; 0 is the only version.
     if (head[3] !== 0) return this.refuse(LOGIN_STATUS.VERSION, 'it speaks another version of iSCSI');
     const answer = this.login.take({
       flags: head[1]!,

@@ -98,7 +98,7 @@ describe('what is refused', () => {
     for (let at = 0; at < GATE_SESSIONS_MAX; at++)
       rig.login({}, { host: at === 0 ? HOST : hostOf(at), isid: at.toString(16).padStart(12, '0') });
     expect(statusOf(new RigHost(rig), NAMES)).toBe(0x302);
-    // A host that comes back has a place.
+    // A host that logs in again takes the place of its earlier session.
     rig.protocol.tick();
     const again = new RigHost(rig);
     again.receive(loginPdu({ stage: 1, next: 3, isid: '0'.repeat(12), keys: NAMES }));
@@ -108,7 +108,7 @@ describe('what is refused', () => {
 });
 
 describe('a login that does not end', () => {
-  /** Sends login requests until the gate ends the connection, reads nothing, and returns how many it took. */
+  /** Sends login requests and reads no answers until the gate ends the connection; returns how many requests that took. */
   function floods(rig: IscsiRig, keys: (at: number) => Record<string, string>, flags?: number): number {
     const host = new RigHost(rig);
     for (let at = 1; at <= 2 * GATE_LOGIN_REQUESTS_MAX; at++) {

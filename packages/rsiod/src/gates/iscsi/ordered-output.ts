@@ -1,13 +1,13 @@
-// The output of one connection, in order: small PDUs are copied into batches, and large data is sent from its own memory between them. What
-// an event-loop turn yields is sent in one system call. Invariants: bytes leave in the order of the calls, because the numbers of answers
-// (StatSN) must rise; each PDU is counted exactly once as left, when it has been sent or can no longer be sent.
+// The output of one connection, in order: small PDUs are copied into batches, and large data is sent from its own memory between them. All
+// output of one event-loop turn is sent in one system call. Invariants: bytes leave in the order of the calls, because the numbers of
+// answers (StatSN) must rise; each PDU is counted exactly once as left, when it has been sent or can no longer be sent.
 
 import { counted } from '@rsio/common/lib/assert';
 import { NBD_BATCH_BYTES } from '../../frontends/limits.ts';
 import type { BatchPool, ReplyBatch, StreamTransport } from '../../frontends/streams/transport.ts';
 
 export interface OutputEvents {
-  /** Called when PDUs have been sent, or can no longer be sent. `budgetBytes`: what they have kept of the budget. */
+  /** Called when PDUs have been sent, or can no longer be sent. `budgetBytes`: the part of the budget that they occupied. */
   left(pdus: number, budgetBytes: number): void;
   failed(thrown: unknown): void;
 }
@@ -19,7 +19,7 @@ interface Piece {
   readonly sent: () => void;
 }
 
-/** Small PDUs go out in turns only while fewer writes than this are under way, so that a slow host gets fuller batches. */
+/** While this many writes are under way, small PDUs wait, so that a slow host gets fuller batches. */
 const WRITES_MAX = 2;
 
 export class OrderedOutput {
@@ -32,7 +32,7 @@ export class OrderedOutput {
     this.guarded(() => this.flush());
   };
   private open: ReplyBatch | null = null;
-  /** Where the part of the open batch begins that is not in the queue yet, and how many writes use the batch. */
+  /** The start of the part of the open batch that is not queued yet, and how many writes use each batch. */
   private begun = 0;
   private readonly writesOf = new Map<ReplyBatch, number>();
   private readonly queue: Piece[] = [];
@@ -60,7 +60,7 @@ export class OrderedOutput {
     return this.open;
   }
 
-  /** Completes a PDU: the open batch now ends at `fill`. */
+  /** Completes a PDU; the open batch now ends at `fill`. */
   commit(fill: number, budgetBytes: number): void {
     const batch = this.open;
     if (batch === null) return;
@@ -70,7 +70,7 @@ export class OrderedOutput {
     this.wake();
   }
 
-  /** Sends bytes behind what was committed. They belong to the output until `sent` is called, and count as no PDU. */
+  /** Sends bytes after everything that was committed. They belong to the output until `sent` is called, and do not count as a PDU. */
   piece(bytes: Buffer, start: number, lengthBytes: number, sent: () => void): void {
     this.cut();
     this.queue.push({ bytes, start, lengthBytes, sent });
@@ -83,7 +83,7 @@ export class OrderedOutput {
     this.flush();
   }
 
-  /** Called when the connection is gone. What was not passed to the transport counts as left. */
+  /** Called when the connection is gone. PDUs that were not passed to the transport count as left. */
   close(): void {
     this.isClosed = true;
     this.cut();
@@ -93,7 +93,7 @@ export class OrderedOutput {
     if (batch !== null && !this.writesOf.has(batch)) this.batches.giveBack(batch);
   }
 
-  /** Moves what the open batch has got into the queue. */
+  /** Moves the new content of the open batch into the queue. */
   private cut(): void {
     const batch = this.open;
     if (batch === null || batch.fill === this.begun) return;

@@ -1,7 +1,8 @@
 // The numbers of a session: which command is next (ExpCmdSN), how many may come (MaxCmdSN), and the number of the next answer (StatSN). Pure.
-// Source: RFC 7143, 4.2.2. Invariant: what a host has been told that it may send is never taken back, and it fits into the session's tasks.
+// Source: RFC 7143, 4.2.2. Invariant: permission to send commands, once given to a host, is never taken back, and the session has tasks for
+// all of them.
 
-/** Order of numbers of 32 bits that wrap: negative if `one` is before `other`. */
+/** Compares 32-bit numbers that wrap: negative if `one` comes before `other`. */
 function compare(one: number, other: number): number {
   return (one - other) | 0;
 }
@@ -30,8 +31,8 @@ export class SessionNumbers {
   }
 
   /**
-   * Called with the number of a request that needs its turn. `ignored`: it is outside of the window. `missing`: another one should have come
-   * before, which never comes, because a session has one connection.
+   * Called with the number of a request that needs its turn. `ignored`: it is outside of the window. `missing`: an earlier request is
+   * missing, and it will never come, because a session has only one connection.
    */
   take(cmdSn: number): 'taken' | 'ignored' | 'missing' {
     if (compare(cmdSn, this.expCmdSn) < 0 || compare(cmdSn, this.maxCmdSn) > 0) return 'ignored';

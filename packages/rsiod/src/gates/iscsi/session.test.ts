@@ -1,5 +1,5 @@
-// Commands of one session: their data in all its ways, their order, their bounds, their end. The oracles are a raw initiator and the volume.
-// Rules: D1.
+// Commands of one session: all ways in which their data is sent, their order, their bounds, their end. The oracles are a raw initiator and
+// the volume. Rules: D1.
 
 import { describe, expect, it } from 'vitest';
 import {
@@ -315,7 +315,7 @@ describe('requests', () => {
     expect(host.take()).toEqual([]);
     const answers = host.answers();
     expect(answers.map(({ opcode, head }) => [opcode, head[2]])).toEqual([[0x22, 0]]);
-    // A task that waits for its data is taken back at once; its data is dropped.
+    // A task that waits for its data is aborted at once, and its data is dropped.
     const { tag } = r2tOf(host.send(host.command(write10(4, 1), { bytes: 512, tag: 78 }))[0]);
     const [taken] = host.send(host.bytes({ opcode: 2, flags: 0x81, isImmediate: true, lun: LUN, tag: 6, words: { 20: 78 } }));
     expect([taken!.opcode, taken!.head[2]]).toEqual([0x22, 0]);

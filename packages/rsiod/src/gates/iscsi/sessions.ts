@@ -1,6 +1,6 @@
 // The sessions of one target. A host that logs in again with the same ISID ends its earlier session (RFC 7143, 6.3.5). Invariants: the new
-// session begins when the earlier one has finished, so that none of its late writes comes behind newer ones; the numbers of sessions that are
-// there differ.
+// session begins when the earlier one has finished, so that no late write of the earlier session is executed after newer writes; no two
+// sessions that exist at the same time have the same number.
 
 import { GATE_HOST_LOGINS_MAX, GATE_QUIESCE_MS, GATE_SESSIONS_MAX } from '../limits.ts';
 import type { LoginNames } from './login/login.ts';
@@ -16,7 +16,7 @@ const TSIH_MAX = 65_535;
 
 export class Sessions {
   private readonly entries = new Map<string, Entry>();
-  /** Sessions that wait for the end of the one with the same key. */
+  /** Sessions that wait for the end of the session with the same key. */
   private readonly waiting = new Map<string, { readonly session: EnteringSession; readonly names: LoginNames; readonly sinceMs: number }>();
   private lastTsih = 0;
 
@@ -35,7 +35,7 @@ export class Sessions {
     return this.entries.size < GATE_SESSIONS_MAX && own < GATE_HOST_LOGINS_MAX;
   }
 
-  /** All sessions, also those whose connection is closed and whose I/O has not ended. */
+  /** All sessions, including those whose connection is closed but whose I/O has not ended. */
   all(): { readonly session: EnteringSession; readonly names: LoginNames }[] {
     return [...this.entries.values()];
   }
@@ -61,7 +61,7 @@ export class Sessions {
     }
   }
 
-  /** Closes without an answer what has waited too long for the I/O of an earlier session. */
+  /** Closes, without an answer, each new session that has waited too long for the I/O of its earlier session. */
   tick(nowMs: number): void {
     for (const { session, sinceMs } of [...this.waiting.values()])
       if (nowMs - sinceMs > GATE_QUIESCE_MS) session.close(`the I/O of its earlier session has not ended in ${GATE_QUIESCE_MS / 1000} s`);
@@ -77,7 +77,7 @@ export class Sessions {
   }
 }
 
-/** Sessions that only look for targets are sessions of another target. */
+/** Discovery sessions count as sessions of another target. */
 function keyOf({ initiatorName, isid, targetName }: LoginNames): string {
   return `${initiatorName} ${isid} ${targetName === null ? 'discovery' : ''}`;
 }

@@ -1,5 +1,5 @@
 // Text requests: SendTargets, which lists the targets that this initiator may have. Pure. Source: RFC 7143, appendix C. Invariant: an answer
-// fits into the PDUs that the initiator takes; the rest of an answer is kept until the initiator asks for it, and no longer than the next one.
+// fits into the PDUs that the initiator takes; the rest of an answer is kept until the initiator asks for it or sends another text request.
 
 import { parseText, printText } from './wire/text.ts';
 import type { KeyValues } from './login/negotiation.ts';
@@ -12,14 +12,14 @@ export interface TargetEntry {
 
 export interface TextAnswer {
   readonly bytes: Buffer;
-  /** True if there is more, for which the initiator asks with the tag of the answer. */
+  /** True if there is more; the initiator asks for the rest with the tag of this answer. */
   readonly hasMore: boolean;
 }
 
 export class TargetTexts {
   private rest: Buffer = Buffer.alloc(0);
 
-  /** Answers a request. Returns null if it is to be rejected. `own`: the target of the session; null if it has none. */
+  /** Answers a request. Returns null if the request is to be rejected. `own`: the target of the session; null if it has none. */
   answer(text: Buffer, isContinuation: boolean, targets: readonly TargetEntry[], own: string | null, maxBytes: number): TextAnswer | null {
     if (!isContinuation) {
       const keys = parseText(text);
@@ -39,7 +39,7 @@ function answersTo(keys: ReadonlyMap<string, string>, targets: readonly TargetEn
       answers.push([key, 'NotUnderstood']);
       continue;
     }
-    // All targets are for sessions that only look for them; an empty value is the target of the session.
+    // Only discovery sessions may ask for All; an empty value means the session's own target.
     const isWanted = ({ name }: TargetEntry): boolean =>
       value === 'All' ? own === null : name === (value === '' ? own : value.toLowerCase());
     if (value === 'All' && own !== null) answers.push([key, 'Reject']);

@@ -1,4 +1,4 @@
-// What a connection of an initiator uses of its target, and the other way round.
+// The interface between an initiator's connection and its target, in both directions.
 // Invariant: a session begins only when the earlier session of the same host, with the same ISID, has no I/O left.
 
 import type { ConnectionEvents } from '../ports/gate-protocol.ts';
@@ -21,11 +21,13 @@ export interface IscsiTargetView {
   readonly portalGroup: number;
   nowMs(): number;
   loginPorts(events: ConnectionEvents): LoginPorts;
-  /** Lists what the initiator with these names may have. */
+  /** Lists the targets that the initiator with these names may use. */
   entries(names: LoginNames | null): readonly TargetEntry[];
-  /** `entered` or `turnedAway` of the session is called when it may begin; neither, if it is closed earlier. */
+  /**
+   * Calls `entered` of the session when it may begin, or `turnedAway` if there is no room; calls neither if the session is closed earlier.
+   */
   enter(session: EnteringSession, names: LoginNames): void;
   begin(names: LoginNames, owner: TaskOwner): ScsiNexus;
-  /** The connection has finished: nothing uses anything of its session. */
+  /** The connection has finished, and nothing uses its session any more. */
   left(session: EnteringSession): void;
 }

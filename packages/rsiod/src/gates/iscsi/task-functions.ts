@@ -1,5 +1,5 @@
 // Task management requests of iSCSI, and their responses. Pure. Source: RFC 7143, 11.5, 11.6.
-// Invariant: a function that the engine does not have is answered, and changes nothing.
+// Invariant: a function that the engine does not support is answered, and changes nothing.
 
 import type { TaskFunction, TaskManagement } from '../scsi/port.ts';
 import { TASK, TASK_RESPONSE } from './wire/constants.ts';
@@ -13,7 +13,7 @@ const FUNCTIONS: Readonly<Record<number, TaskFunction>> = {
   [TASK.TARGET_COLD_RESET]: 'target cold reset',
 };
 
-/** Returns the function with a number, or the response if the gate does not have it. */
+/** Returns the function with this number, or the response that refuses it if the gate does not support it. */
 export function taskFunction(number: number): TaskFunction | number {
   if (number === TASK.TASK_REASSIGN) return TASK_RESPONSE.REASSIGN_NOT_SUPPORTED;
   return FUNCTIONS[number] ?? TASK_RESPONSE.NOT_SUPPORTED;

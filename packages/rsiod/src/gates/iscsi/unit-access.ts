@@ -34,7 +34,7 @@ export class UnitAccess implements UnitPort {
 
   order(): boolean {
     if (this.namespace.ana === 'optimized') return true;
-    // A volume that is here has no path. Its hosts do better with another gate.
+    // The volume is here but has no path, so that its hosts should use another gate.
     if (!this.namespace.isElsewhere) return false;
     if (this.ordered === 'no') this.ordered = 'asked';
     this.follow();

@@ -133,7 +133,7 @@ describe('I/O', () => {
     const code = status.toString(16);
     expect(io.codes(READ, write, ranges, { opcode: 0, cid: 4, nsid: 1 })).toEqual([1, 2, 3, 4].map((cid) => `#${cid} ${code}`));
     expect([rig.namespace.asked, rig.volume.seen, rig.inUse]).toEqual([4, [], 0]);
-    // A command that is wrong anyway moves no volume.
+    // An invalid command never makes a volume move to this gate.
     expect(io.codes({ opcode: 0x7a, cid: 5, nsid: 1 })).toEqual(['#5 4001']);
     expect(rig.namespace.asked).toBe(4);
     expect(dataOf(admin, { opcode: 6, cid: 1, nsid: 1, dwords: [0], transferBytes: 4096 }).readBigUInt64LE(0)).toBe(2048n);

@@ -17,8 +17,8 @@ const STATES: Readonly<Record<AnaState, number>> = { optimized: 0x1, 'non-optimi
 export const ANA_CAPABILITIES = 0x1 | 0x2 | 0x4 | 0x10 | 0x40;
 
 /**
- * The log of states. Without `hasIds` (the host has set RGO), the groups do not name their namespaces. Zeros follow the groups, because hosts
- * read as much as all groups would need, in parts.
+ * The log of states. Without `hasIds` (the host has set RGO), the groups do not name their namespaces. Zeros follow the groups, because
+ * hosts read in parts, and as much as all groups would need.
  */
 export function anaLog({ namespaces, anaChanges, anaChangedAt }: SubsystemView, hasIds: boolean): Buffer {
   const groupBytes = GROUP_BYTES + (hasIds ? 4 : 0);

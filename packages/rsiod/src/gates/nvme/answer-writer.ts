@@ -19,14 +19,14 @@ import {
 } from './wire/pdu.ts';
 
 const DIGEST_BYTES = 4;
-/** The position in the submission queue if the host has turned its flow control off. */
+/** The value that stands for the position in the submission queue if the host has turned flow control off. */
 const NO_POSITION = 0xffff;
 
 export class AnswerWriter {
   digests: Digests = NO_DIGESTS;
-  /** False if the host does not want to know how much of its queue was taken; data then needs no completion of its own. */
+  /** False if the host does not want to know how far its submission queue was read; data then needs no separate completion. */
   hasFlowControl = true;
-  /** The position up to which the submission queue was taken. */
+  /** The position up to which the submission queue was read. */
   sqhd = 0;
   /** Commands that have arrived. */
   taken = 0;
@@ -42,7 +42,7 @@ export class AnswerWriter {
     this.sqhd = (this.sqhd + 1) % entries;
   }
 
-  /** False if so many answers wait for their host that data of an admin command would keep too much memory. */
+  /** False if so many answers wait for the host that the data of one more admin command would use too much memory. */
   hasRoom(dataBytes: number, unanswered: number): boolean {
     return dataBytes <= GATE_SMALL_LOG_BYTES || unanswered <= GATE_LARGE_LOGS_MAX;
   }

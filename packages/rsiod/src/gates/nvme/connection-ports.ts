@@ -1,4 +1,4 @@
-// What a connection of a host uses, and whom it tells what happens. nvme-connection.ts has the connection.
+// What a connection of a host uses, and where it reports events. nvme-connection.ts contains the connection.
 // Invariant: all connections of all gates share the pools and the budget.
 
 import type { GatePools } from '../ports/gate-protocol.ts';
@@ -12,19 +12,19 @@ export interface NvmePools extends GatePools {
 }
 
 export interface NvmeConnectionEvents {
-  /** Finds the subsystem that a host names; null if it is not here, or not for this connection. */
+  /** Finds the subsystem that a host names; null if it is not at this gate, or not for this connection. */
   subsystem(request: ConnectRequest): Subsystem | null;
   /** Returns how an allowed host proves itself at a subsystem; null if it need not. */
   parties(request: ConnectRequest): AuthParties | null;
   /** Called when a host has failed to prove itself. */
   unproven(hostNqn: string, fault: AuthFault): void;
-  /** Called once, when the host has logged in, and has proven itself if it has to. */
+  /** Called once, when the host has logged in and, if it has to, has proven itself. */
   connected(request: ConnectRequest): void;
   /** Returns true if the process has just stood still; all connections are then closed (rule D1). */
   stoodStill(): boolean;
   /** Called when the connection is closed, with the reason. */
   closing(why: string): void;
   failed(thrown: unknown): void;
-  /** Called once, when the connection is closed and neither a volume nor the socket uses anything of it. */
+  /** Called once, when the connection is closed and neither a volume nor the socket uses its memory any more. */
   finished(): void;
 }

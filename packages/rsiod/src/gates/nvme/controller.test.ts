@@ -69,7 +69,7 @@ describe('Connect', () => {
     const rig = new GateRig();
     const admin = rig.login();
     rig.queue(admin, 1).send({ opcode: 2, cid: 1, nsid: 1, dwords: [0, 0, 7], transferBytes: 4096 });
-    // The keep-alive time runs out, and a volume still has a command of the controller.
+    // The keep-alive time runs out while a volume is still executing a command of the controller.
     rig.nowMs += 5000;
     rig.subsystem.tick();
     expect(() => rig.queue(admin, 2)).toThrow('"status":386,');
@@ -175,7 +175,7 @@ describe('logs', () => {
     expect(list.equals(kept)).toBe(true);
     expect([list.readUInt32LE(0), list.readUInt32LE(4), list.readUInt32LE(8)]).toEqual([1, 7, 0]);
     expect(pageOf(admin, log(4, 4, 4096)).readUInt32LE(0)).toBe(0);
-    // The second change came while no event was waited for.
+    // The second change came while the host waited for no event.
     expect(admin.run({ opcode: 0x0c, cid: 101 })).toMatchObject([{ cid: 101, low: 0x04_0002 }]);
     rig.subsystem.remove(7);
     admin.send({ opcode: 0x0c, cid: 102 });

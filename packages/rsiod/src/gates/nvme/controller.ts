@@ -1,6 +1,6 @@
 // A controller: one login of a host with its admin queue and its I/O queues. It executes admin commands. Invariants: a reset or a shutdown
-// is answered only when no volume has a command of the controller any more, and an abort only when its command has ended. If that takes
-// longer than GATE_QUIESCE_MS, the host gets no answer, because its connections are closed.
+// is answered only when no volume is executing a command of the controller any more, and an abort only when the command that it aborts has
+// ended. If that takes longer than GATE_QUIESCE_MS, the host gets no answer, because its connections are closed.
 
 import { GATE_CHANGED_MAX, GATE_KEEP_ALIVE_MIN_MS, GATE_QUEUE_ENTRIES, GATE_QUEUES_MAX, GATE_QUIESCE_MS } from '../limits.ts';
 import { anaCode } from './ana.ts';
@@ -30,7 +30,7 @@ export class Controller {
   readonly hostNqn: string;
   readonly hostId: string;
   keepAliveMs: number;
-  /** Namespaces that have changed since the host has read the log of changes. */
+  /** Namespaces that have changed since the host last read the log of changes. */
   readonly changedIds = new Set<number>();
   readonly notices = new Notices((command, code, event) => this.admin.answer(command, code, event));
   readonly reserved = new ReservationNotices();
@@ -38,7 +38,7 @@ export class Controller {
   readonly crossResets: CrossResets;
   private readonly subsystem: ControllerOwner;
   private readonly admin: Queue;
-  /** All queues whose connections have not finished, with the admin queue. */
+  /** All queues whose connections have not finished, including the admin queue. */
   private readonly queues = new Set<Queue>();
   private cc = 0;
   private csts = 0;
@@ -46,7 +46,7 @@ export class Controller {
   private hasEnded = false;
   /** The command that waits until all I/O queues have finished. */
   private quieting: { readonly command: NvmeCommand; readonly sinceMs: number } | null = null;
-  /** Aborts that wait for the end of a command, `of`. Its object may be another command by now, and its number, too. */
+  /** Aborts that wait for the end of the command `of`. The object and the number of that command may belong to another command by now. */
   private readonly aborting: {
     readonly command: NvmeCommand;
     readonly of: NvmeCommand;
@@ -86,7 +86,7 @@ export class Controller {
   /** Admits an I/O queue. Returns null, or the code that refuses it. */
   admit(queue: Queue, { qid, hostNqn, hostId }: ConnectRequest): Code | null {
     if (hostNqn !== this.hostNqn || hostId !== this.hostId) return CODE.CONNECT_PARAMETERS | DNR;
-    // Without DNR, because its host has done nothing wrong and logs in again (subsystem.ts).
+    // Without DNR, because the host has done nothing wrong and will log in again (subsystem.ts).
     if (this.hasEnded) return CODE.CONNECT_PARAMETERS;
     if (this.quieting !== null || this.csts !== CSTS.READY) return CODE.SEQUENCE_ERROR | DNR;
     if (qid > GATE_QUEUES_MAX) return CODE.CONNECT_PARAMETERS | DNR;
@@ -95,7 +95,7 @@ export class Controller {
     return null;
   }
 
-  /** Called when a connection has finished: no volume and no socket uses anything of it. */
+  /** Called when a connection has finished, so that no volume and no socket uses its memory any more. */
   left(queue: Queue): void {
     this.queues.delete(queue);
     if (queue === this.admin) this.end('its admin connection has ended');
@@ -122,7 +122,7 @@ export class Controller {
   /**
    * Called before a command, its data or its next step is executed. Returns false if the keep-alive time has run out: the host may have given
    * the controller up, and may have repeated the command elsewhere (rule D1). The controller then ends. Only Keep Alive counts as a sign of
-   * the host, because a host gives up by the answers to Keep Alive alone, whatever it receives over other connections.
+   * the host, because only missing answers to Keep Alive make a host give up, whatever it receives over other connections.
    */
   mayContinue(): boolean {
     if (this.isSilent()) this.end(this.silence());
@@ -162,7 +162,7 @@ export class Controller {
     return false;
   }
 
-  /** The host has read a log, and does not want to see the same again. */
+  /** The host has read a log, and the content may be dropped. */
   logRead(log: number): void {
     if (log === LOG.CHANGED) this.changedIds.clear();
     this.notices.read(log);
@@ -243,7 +243,7 @@ export class Controller {
   }
 
   private configure(command: NvmeCommand, value: number): Code | null {
-    // What the controller waits for belongs to the values before.
+    // A reset or a shutdown with the earlier value is still under way.
     if (this.quieting !== null) return CODE.SEQUENCE_ERROR | DNR;
     const was = this.cc;
     this.cc = value;
@@ -266,7 +266,7 @@ export class Controller {
     return null;
   }
 
-  /** Answers what has waited for I/O to end. */
+  /** Answers the commands that have waited for the end of I/O. */
   private settle(): void {
     if (this.quieting !== null && this.queues.size === 1 && this.queues.has(this.admin)) {
       const { command } = this.quieting;
@@ -301,7 +301,7 @@ export class Controller {
     return null;
   }
 
-  /** Of the admin commands, only events that are waited for can be aborted. The others end soon. */
+  /** Of the admin commands, only Asynchronous Event Requests can be aborted. The others end soon. */
   private abortAdmin(command: NvmeCommand, cid: number): null {
     this.admin.answer(command, CODE.OK, this.notices.abort(cid) ? 0 : 1);
     return null;
@@ -317,7 +317,7 @@ export class Controller {
     if (command.dword(10) >= 2 ** 31) return CODE.FEATURE_NOT_SAVEABLE | DNR;
     switch (command.dword(10) & 0xff) {
       case FEATURE.QUEUES: {
-        // The count has 0 for the first queue. The same number of submission and completion queues is granted.
+        // The count is 0-based: 0 means one queue. The same number of submission and completion queues is granted.
         const asked = Math.min(value & 0xffff, value >>> 16);
         if (asked === 0xffff) return CODE.INVALID_FIELD | DNR;
         const granted = Math.min(asked, GATE_QUEUES_MAX - 1);
@@ -343,7 +343,7 @@ export class Controller {
     }
   }
 
-  /** The namespaces that a feature is about. */
+  /** The namespaces that a feature applies to. */
   private idsOf(nsid: number): number[] {
     return [...this.subsystem.namespaces.keys()].filter((one) => one === nsid || nsid === ALL_NAMESPACES);
   }
@@ -405,7 +405,7 @@ export class Controller {
   }
 }
 
-/** True if the gate notices a gap before a host with this keep-alive time gives it up; 0 turns the keep-alive off. */
+/** True if the gate notices a gap before a host with this keep-alive time gives the controller up; 0 turns the keep-alive off. */
 export function isKeepAlive(askedMs: number): boolean {
   return askedMs === 0 || askedMs >= GATE_KEEP_ALIVE_MIN_MS;
 }

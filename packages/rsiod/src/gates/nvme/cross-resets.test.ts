@@ -25,7 +25,7 @@ function resetOf(lost: RigConnection, cid = 5): Sqe {
   return { opcode: 0x38, cid, dwords };
 }
 
-/** Log 1Eh: id, CIU, id that was asked, status and flags of each entry. */
+/** Log 1Eh: for each entry, the id, the CIU, the id of the controller that got the order, the status and the flags. */
 function logOf(admin: RigConnection, flags = 0): number[][] {
   const log = page(admin, { opcode: 2, cid: 71, dwords: [(127 << 16) | flags | 0x1e, 0], transferBytes: 512 });
   return Array.from({ length: log.readUInt16LE(0) }, (_, index) => {
@@ -34,7 +34,7 @@ function logOf(admin: RigConnection, flags = 0): number[][] {
   });
 }
 
-/** A host with two controllers. The write of the lost one is in the volume, and a second write lies unread in its socket. */
+/** A host with two controllers. The volume is executing a write of the lost controller, and a second write lies unread in its socket. */
 class Scene {
   readonly rig = new GateRig();
   readonly lost = this.rig.login(undefined, { keepAliveMs: 0 });
@@ -51,7 +51,7 @@ class Scene {
     this.io.send({ opcode: 1, cid, nsid: 1, dwords: [0, 0, 0], data: Buffer.alloc(512, letter) });
   }
 
-  /** What the gate answers to commands while the volume completes nothing. */
+  /** Returns the gate's answers to commands while the volume completes nothing. */
   answered(...commands: readonly Sqe[]): string[] {
     this.admin.send(...commands);
     this.rig.turn();
@@ -104,7 +104,7 @@ describe('a reset of a lost controller', () => {
     io.transport.failWrites();
     expect(admin.answers()).toMatchObject([{ kind: 'done', cid: 5, status: 0, low: 1 }]);
     expect([rig.volume.seen, logOf(admin), rig.subsystem.controllers.size]).toEqual([['write 0+512'], [], 1]);
-    // The controller that was asked goes on, and an instance that is gone needs no reset.
+    // The controller that got the order goes on, and an instance that has ended needs no reset.
     expect(admin.run(order)).toMatchObject([{ status: 0, low: 1 }]);
     expect(rig.queue(admin).codes({ opcode: 0, cid: 1, nsid: 1 })).toEqual(['#1 0']);
     expect(rig.log.filter((line) => line.startsWith('failed'))).toEqual([]);
@@ -121,7 +121,7 @@ describe('a reset of a lost controller', () => {
     scene.pass(1);
     expect(scene.answered()).toEqual(['0 0']);
     const entry = [lost.cntlid, uniquifier, admin.cntlid];
-    // A host that only reads the log does not let the volume go on, so the log is read here without `run`.
+    // Reading the log must not let the volume go on, so the log is read here without `run`.
     admin.send({ opcode: 2, cid: 71, dwords: [(3 << 16) | 0x1e, 0], transferBytes: 16 });
     rig.turn();
     expect(admin.take().flatMap((one) => (one.kind === 'data' ? [[...one.data]] : []))).toEqual([
@@ -143,7 +143,7 @@ describe('a reset of a lost controller', () => {
     expect(scene.answered()).toEqual(['0 0']);
     expect(rig.log.at(-1)).toContain('controller 1 of host');
     expect(rig.log.at(-1)).toContain('still has I/O 10 s after');
-    // It may be ordered again, and waits again.
+    // The host may order the reset again, and the order waits again.
     expect(scene.answered({ ...order, cid: 6 })).toEqual([]);
     expect([admin.transport.destroyed, rig.volume.underWay]).toEqual([false, 1]);
     rig.complete();
@@ -197,7 +197,7 @@ describe('a reset is refused', () => {
 
   it('while the same one is under way, and beyond the bounds of a controller, of the gate and of the log', () => {
     const rig = new GateRig();
-    // Two hosts, because one has fewer logins than the gate has resets: the second one orders what is behind the eighth.
+    // Two hosts, because one host may have fewer logins than the gate has resets. The second host orders the resets after the eighth.
     const login = (at: number): RigConnection => rig.login(undefined, { keepAliveMs: 0, hostNqn: `nqn.2020-01.org.example:${at}` });
     const sources = Array.from({ length: 5 }, (_, at) => login(at < 2 ? 1 : 2));
     const [first, second] = sources as [RigConnection, RigConnection];

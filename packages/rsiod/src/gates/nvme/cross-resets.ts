@@ -1,7 +1,8 @@
-// Cross-controller resets: a host that has lost a controller orders its end over another controller of the same subsystem, and learns when it
-// may repeat its commands. Offsets and codes follow public descriptions of NVMe Base 2.3, 5.2.12.3.1 and 5.4.3. Invariants: success is told
-// only when no volume and no socket has anything of the lost controller; a host ends its own controllers only, and only the instance that it
-// names; what may wait, and how long, is bounded for a controller and for the gate.
+// Cross-controller resets: a host that has lost a controller orders the end of this controller over another controller of the same
+// subsystem, and learns when it may repeat its commands. Offsets and codes follow public descriptions of NVMe Base 2.3, 5.2.12.3.1 and
+// 5.4.3. Invariants: success is reported only when no volume executes a command of the lost controller and its sockets have closed; a host
+// ends its own controllers only, and only the instance that it names; the number of waiting resets, and their time, are bounded for a
+// controller and for the gate.
 
 import {
   GATE_CONTROLLER_IDS,
@@ -25,7 +26,7 @@ const STATUS = { IN_PROGRESS: 0, SUCCESS: 1, FAILED: 2 } as const;
 /** Flags of an entry: the command was validated, and the reset was begun. */
 const VALIDATED_AND_BEGUN = 0x1 | 0x2;
 
-/** Tells the lives of a controller id apart: a host cannot end a controller that another login has got under the same id. */
+/** Distinguishes the successive controllers that have the same id, so that a host cannot end a controller of another login. */
 export class ControllerInstance {
   /** CIU: it is never 0. */
   uniquifier: number;
@@ -46,7 +47,7 @@ export class ControllerInstance {
   }
 }
 
-/** A controller, for others that may reset it. */
+/** A controller, as seen by the controllers that may reset it. */
 export interface Resettable {
   readonly id: number;
   readonly hostNqn: string;
@@ -59,12 +60,12 @@ export interface Resettable {
 export interface CrossResetPorts {
   /** The controller that executes the commands. */
   readonly own: Resettable;
-  /** Number of this gate among the gates of the subsystem; the others have ids of their own. */
+  /** Number of this gate among the gates of the subsystem; the other gates give other controller ids. */
   readonly gateNumber: number;
   controllers(): Iterable<Resettable>;
   nowMs(): number;
   answer(command: NvmeCommand, code: Code, low: number): void;
-  /** The log says how a reset has ended. */
+  /** The log now has the result of a reset. */
   changed(): void;
   note(sentence: string): void;
 }
@@ -73,7 +74,7 @@ interface Entry {
   readonly lost: Resettable;
   readonly uniquifier: number;
   readonly sinceMs: number;
-  /** The command without an answer; null if it has one, and the log has the entry. */
+  /** The command, if it has no answer yet; null if it is answered and the entry is in the log. */
   command: NvmeCommand | null;
   status: number;
 }
@@ -86,7 +87,7 @@ export class CrossResets {
     this.ports = ports;
   }
 
-  /** The controllers whose end is waited for. */
+  /** The lost controllers whose resets are still in progress. */
   get underWay(): Set<Resettable> {
     return new Set(this.entries.flatMap(({ lost, status }) => (status === STATUS.IN_PROGRESS ? lost : [])));
   }
@@ -102,8 +103,8 @@ export class CrossResets {
     if (Math.ceil(id / GATE_CONTROLLER_IDS) !== ports.gateNumber) return CODE.INVALID_CONTROLLER | DNR;
     const lost = this.find(id, uniquifier, command.sqe.subarray(CIRN_AT, CIRN_AT + CIRN_BYTES));
     if (lost === null) {
-      // Such an instance has ended. An id is given again, and an instance is renewed, only after all connections have finished. An earlier process
-      // has no connections, and its session has ended at each server that this process uses (S9).
+      // There is no such instance, so it has ended: an id is re-used, and an instance renewed, only after all connections have finished. An
+      // earlier process has no connections, and its session has ended at each server that this process uses (S9).
       ports.answer(command, CODE.OK, IMMEDIATE);
       return null;
     }
@@ -111,12 +112,13 @@ export class CrossResets {
     const refused = this.refusal(lost);
     if (refused !== null) return refused;
     this.entries.push({ lost, uniquifier, sinceMs: ports.nowMs(), command, status: STATUS.IN_PROGRESS });
-    // Its sockets are closed with what lies unread in them (rule D1). `left` is called when all of it has ended.
+    // The lost controller's sockets are closed together with the data that lies unread in them (rule D1). `left` is called when the
+    // controller has ended.
     lost.end(`its host has reset it over controller ${own.id}`);
     return null;
   }
 
-  /** A controller of the subsystem has left: no volume and no socket has anything of it. */
+  /** A controller of the subsystem has left, so that no volume and no socket uses its memory any more. */
   left(lost: Resettable): void {
     this.finish((entry) => entry.lost === lost, STATUS.SUCCESS);
   }
@@ -128,7 +130,7 @@ export class CrossResets {
       this.ports.answer(entry.command, CODE.OK, 0);
       entry.command = null;
     }
-    // The controller has ended, but its I/O has not. Its host then waits as long as without such a reset.
+    // The controller has ended, but its I/O has not. The host then waits as long as if it had not ordered the reset.
     this.finish(({ sinceMs }) => nowMs - sinceMs > GATE_QUIESCE_MS, STATUS.FAILED);
   }
 
@@ -147,12 +149,12 @@ export class CrossResets {
     return log;
   }
 
-  /** The host has read the log, and needs the entries of completed resets no longer. */
+  /** The host has read the log, and no longer needs the entries of completed resets. */
   removeCompleted(): void {
     this.keep(({ status }) => status === STATUS.IN_PROGRESS);
   }
 
-  /** The controller is reset: what waits is answered, and the log is empty. The resets that it has begun go on. */
+  /** The controller is reset. Answers the waiting commands, and empties the log. The resets that the controller has ordered go on. */
   reset(): void {
     for (const { command } of this.entries.splice(0)) if (command !== null) this.ports.answer(command, CODE.ABORT_REQUESTED, 0);
   }

@@ -9,7 +9,7 @@ export interface DiscoveryEntry {
   readonly nqn: string;
   readonly address: string;
   readonly port: number;
-  /** Number of the address, which is a port of the subsystem. */
+  /** Number of the address; each address is a port of the subsystem. */
   readonly portId: number;
   readonly tls: boolean;
 }
@@ -24,7 +24,7 @@ const SECURITY = { REQUIRED: 1, NOT_REQUIRED: 2 } as const;
 const TSAS_AT = 768;
 const SECTYPE_TLS_1_3 = 2;
 
-/** Number of an address of a gate: no other gate of the same subsystem has it. */
+/** Returns the number of a gate's address, which no other gate of the same subsystem uses. */
 export function portIdOf(gateNumber: number, address: number): number {
   return (gateNumber - 1) * GATE_PORT_IDS + address;
 }

@@ -1,12 +1,12 @@
 // Fused commands: a Compare and the Write that follows it in the same queue, executed as one. Source: NVMe Base 2.0, 3.4.2 (fused operations).
-// Invariants: two commands are a pair only if no other command came between them; if one of a pair is answered on its own, the other is
-// never executed.
+// Invariants: two commands are a pair only if no other command came between them; if one command of a pair is answered on its own, the
+// other is never executed.
 
 import type { NvmeCommand } from './nvme-command.ts';
 import { CODE, type Code, FUSE } from './wire/constants.ts';
 
 export class FusedPairs {
-  /** The first command of a pair, if it was the last one that arrived; `failed` if it has been answered already. */
+  /** The first command of a pair, if it was the latest command to arrive; `failed` if it has been answered already. */
   private first: NvmeCommand | 'failed' | null = null;
   private readonly answer: (command: NvmeCommand, code: Code) => void;
 
@@ -39,7 +39,10 @@ export class FusedPairs {
     this.fail(partner, CODE.FAILED_FUSED);
   }
 
-  /** A command whose data is still on its way is answered when the data has arrived, because the host sends what it was asked for. */
+  /**
+   * If the command's data is still on its way, the command is answered when the data has arrived, because the host sends the data that it
+   * was asked for.
+   */
   private fail(command: NvmeCommand, code: Code): void {
     if (command.phase === 'executing') this.answer(command, code);
     else command.failure = code;

@@ -1,5 +1,6 @@
-// The data structures of the Identify command. Pure: each is made of the subsystem, the controller and the volume. Offsets follow NVMe Base
-// 2.0, figures 275 to 284, and NVM Command Set 1.0, figure 97; version 1.4 is announced, so that hosts ask for nothing newer.
+// The data structures of the Identify command. Pure: each structure depends only on the subsystem, the controller and the volume. Offsets
+// follow NVMe Base 2.0, figures 275 to 284, and NVM Command Set 1.0, figure 97; version 1.4 is announced, so that hosts ask for nothing
+// newer.
 
 import {
   GATE_ANA_S,
@@ -56,7 +57,7 @@ export function identify(command: NvmeCommand, subsystem: SubsystemView, control
   }
 }
 
-/** A namespace that is not there is a page of zeros if `isInactive` permits it, as the specification wants for CNS 0. */
+/** For a namespace that does not exist, the data is a page of zeros if `isInactive` permits it, as the specification requires for CNS 0. */
 function ofNamespace(
   subsystem: SubsystemView,
   nsid: number,
@@ -104,7 +105,7 @@ function controllerPage({ options }: SubsystemView, { id, instance }: Identified
     // ANAGRPMAX: the highest group, which is a namespace id. NANAGRPID: how many groups there are at most.
     page.writeUInt32LE(GATE_NAMESPACE_ID_MAX, 344);
     page.writeUInt32LE(GATE_VOLUMES_MAX, 348);
-    // CIU, CIRN, CQT and CCRL: a host may reset a controller that it has lost over another one (cross-resets.ts).
+    // CIU, CIRN, CQT and CCRL: a host that has lost a controller may reset it over another controller (cross-resets.ts).
     page[135] = instance.uniquifier;
     instance.number.copy(page, 136);
     page.writeUInt16LE(GATE_QUIESCE_AFTER_KEEP_ALIVE_MS, 386);
@@ -135,8 +136,8 @@ function namespacePage({ nsid, volume, reservations }: GateNamespace): Buffer {
   const blocks = BigInt(Math.floor(volume.sizeBytes / volume.blockSizeBytes));
   for (const at of [0, 8, 16]) page.writeBigUInt64LE(blocks, at);
   page[24] = volume.canDiscard ? 0x1 : 0;
-  // NMIC: several controllers may use it. RESCAP: all types of reservations, which can be kept; keys are ignored as by version 1.3. DLFEAT:
-  // discarded blocks read as zeros, and Write Zeroes may deallocate.
+  // NMIC: several controllers may use the namespace. RESCAP: all types of reservations, which can be kept; keys are ignored as in version
+  // 1.3. DLFEAT: discarded blocks read as zeros, and Write Zeroes may deallocate.
   page[30] = 0x1;
   page[31] = reservations === null ? 0 : 0xff;
   page[33] = volume.canDiscard ? 0x1 | 0x8 : 0;

@@ -1,5 +1,5 @@
-// Decides what an I/O command of a host means for its volume. Pure. Invariant: a command that this file admits lies within the fields that
-// the namespace has announced; the volume alone checks the range and the access rights.
+// Decides what an I/O command of a host means for its volume. Pure. Invariant: a command that this file admits stays within the limits that
+// the namespace has announced; only the volume checks the range and the access rights.
 
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { GATE_TRANSFER_MAX_BYTES } from '../limits.ts';
@@ -7,18 +7,20 @@ import { CODE, type Code, DNR, FUSE, IO } from './wire/constants.ts';
 import type { NvmeCommand } from './nvme-command.ts';
 import { reservationBytes } from './reservation-commands.ts';
 
-/** Length of a range of Dataset Management. */
+/** Length of one range in the data of Dataset Management. */
 const RANGE_BYTES = 16;
 
-/** By the number of FUSE. */
+/** By the value of the field FUSE. */
 const FUSED_OPCODES = [null, IO.COMPARE, IO.WRITE, null] as const;
 const DEALLOCATE = 0x04;
 const CDW12 = { FUA: 2 ** 30, DEALLOCATE: 2 ** 25 } as const;
 
-/** What a controller does with an admitted command. `ranges`: each range of its data is discarded. `reserve`: it is about reservations. */
+/**
+ * What a controller does with an admitted command. `ranges`: discards each range in the command's data. `reserve`: a reservation command.
+ */
 export type IoPlan = 'submit' | 'ranges' | 'nothing' | 'reserve';
 
-/** Sets the fields of VolumeIo by the command. Returns a code with the reason if the command is refused. */
+/** Sets the fields of VolumeIo from the command. Returns a code with the reason if the command is refused. */
 export function planIo(command: NvmeCommand, blockSizeBytes: number): IoPlan | Code {
   if (command.fuse !== FUSE.NO && command.opcode !== FUSED_OPCODES[command.fuse]) return CODE.INVALID_FIELD | DNR;
   command.fua = false;
@@ -89,7 +91,7 @@ function planRanges(command: NvmeCommand): IoPlan | Code {
 }
 
 /**
- * Makes the command the discard of range number `step` of its data. Returns false if it has no more ranges, and a code if the range is
+ * Turns the command into a discard of range number `step` in its data. Returns false if it has no more ranges, and a code if the range is
  * wrong. Empty ranges are passed over.
  */
 export function nextRange(command: NvmeCommand, blockSizeBytes: number): boolean | Code {
@@ -117,7 +119,7 @@ function firstBlock(low: number, high: number, blockSizeBytes: number): number |
   return Number.isSafeInteger((block + 2 ** 32) * blockSizeBytes) ? block : null;
 }
 
-/** Returns the code for the status with which a volume has completed a command. `hasPartner`: the host may get the volume elsewhere. */
+/** Returns the NVMe code for the volume's status of a completed command. `hasPartner`: another gate may offer the volume to the host. */
 export function codeOf(status: Status, isWrite: boolean, hasPartner: boolean): Code {
   switch (status) {
     case STATUS.OK:
@@ -140,7 +142,7 @@ export function codeOf(status: Status, isWrite: boolean, hasPartner: boolean): C
     case STATUS.OUT_OF_MEMORY:
       return CODE.COMMAND_INTERRUPTED;
     default:
-      // The volume is elsewhere, stopped or gone. Hosts try another path after this code, and do not count the failure.
+      // The volume is elsewhere, stopped or gone. After this code, hosts try another path, and do not count the failure.
       return CODE.ANA_INACCESSIBLE;
   }
 }

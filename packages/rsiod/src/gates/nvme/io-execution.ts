@@ -1,6 +1,6 @@
 // Executes the I/O commands of one queue: admits them to their namespace, submits them to its volume, and decides the answers.
-// nvme-connection.ts moves bytes and owns the memory. Invariant: every request to a volume was admitted in the same turn of the event loop,
-// also the later requests of a command with several.
+// nvme-connection.ts moves bytes and owns the memory. Invariant: every request is admitted in the same turn of the event loop in which the
+// volume gets it, even the later requests of a command.
 
 import { counted } from '@rsio/common/lib/assert';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
@@ -26,14 +26,17 @@ export interface IoPorts {
   /** False if the host may have repeated its command meanwhile (rule D1); the connection is then closed, and the command has ended. */
   mayContinue(): boolean;
   answerData(command: NvmeCommand, content: Buffer): void;
-  /** Does `then`, which answers a command that waited; nothing if the connection has been closed meanwhile. */
+  /** Calls `then`, which answers a command that waited, unless the connection has been closed meanwhile. */
   resume(then: () => void): void;
 }
 
 export class IoExecution {
-  /** Requests that volumes have. */
+  /** Number of commands that volumes are executing. */
   inVolume = 0;
-  /** The time (monotonic ms) of the last tick. Commands are judged by seconds, so that no command needs a look at the clock. */
+  /**
+   * The time (monotonic ms) of the last tick. Its accuracy is sufficient for the time limits of commands, and no command has to read the
+   * clock.
+   */
   tickMs: number;
   private readonly subsystem: Subsystem;
   private readonly host: ReservingHost;
@@ -46,17 +49,17 @@ export class IoExecution {
     this.tickMs = subsystem.options.nowMs();
   }
 
-  /** How long a volume may have a command before its host gets an answer: no longer if the gate has told the host to use another one. */
+  /** How long a volume may execute a command before the host gets an answer; 0 if the gate has told the host to use another gate. */
   patienceMs({ nsid }: NvmeCommand): number {
     return this.subsystem.namespaces.get(nsid)?.ana === 'inaccessible' ? 0 : GATE_BUSY_MS;
   }
 
-  /** The answer to a command that its volume has had for longer. */
+  /** The answer to a command that its volume has not completed in that time. */
   get lateCode(): Code {
     return this.subsystem.options.hasPartner ? CODE.ANA_INACCESSIBLE : CODE.COMMAND_INTERRUPTED;
   }
 
-  /** Sets the fields of VolumeIo by the command. Returns a code with the reason if the command is refused now. */
+  /** Sets the fields of VolumeIo from the command. Returns a code with the reason if the command is refused now. */
   plan(command: NvmeCommand): IoPlan | Code {
     const namespace = this.namespaceOf(command);
     if (typeof namespace === 'number') return namespace;
@@ -64,7 +67,7 @@ export class IoExecution {
     return typeof plan === 'number' ? plan : (this.refusal(namespace, command) ?? plan);
   }
 
-  /** `planned`: what `plan` has just returned in this turn of the event loop; null if it must be asked now. */
+  /** `planned`: the result of `plan` in this turn of the event loop; null if `plan` must be called now. */
   execute(command: NvmeCommand, planned: IoPlan | null): void {
     if (command.failure !== null) return this.ports.answer(command, command.failure);
     const plan = planned ?? this.plan(command);
@@ -75,7 +78,7 @@ export class IoExecution {
     else this.ports.answer(command, plan === 'nothing' ? CODE.OK : plan);
   }
 
-  /** A volume does not have the command any more. */
+  /** A volume has finished with the command. */
   left(command: NvmeCommand): void {
     this.inVolume = counted(this.inVolume - 1, 'commands in volumes');
     command.begunMs = null;
@@ -111,7 +114,7 @@ export class IoExecution {
     this.inVolume++;
   }
 
-  /** Executes a pair when the data of both commands is there, and when both are admitted at that time. */
+  /** Executes a pair as soon as the data of both commands is there, if both are admitted at that time. */
   private fuse(command: NvmeCommand): void {
     const { partner } = command;
     if (partner?.phase !== 'executing') return;
@@ -122,7 +125,7 @@ export class IoExecution {
     second.expected = first.buffer;
     second.differs = false;
     this.submit(second);
-    // The volume reads the memory of the first command, too.
+    // The volume uses the memory of the first command, too.
     first.begunMs = second.begunMs;
     this.inVolume++;
   }
@@ -130,7 +133,7 @@ export class IoExecution {
   private answerFused(first: NvmeCommand, second: NvmeCommand, status: Status): void {
     if (status !== STATUS.OK) {
       this.ports.answer(first, CODE.FAILED_FUSED);
-      // The write may have been executed, so that it must not be called aborted.
+      // The write may have been executed, so that its code must not say that it was aborted.
       this.ports.answer(second, codeOf(status, true, this.subsystem.options.hasPartner));
     } else {
       this.ports.answer(first, second.differs ? CODE.COMPARE_FAILURE | DNR : CODE.OK);
@@ -164,7 +167,7 @@ export class IoExecution {
       hostNqn: this.host.hostNqn,
       action,
       isWanted: () => ports.mayContinue() && ports.isOpen,
-      // The connection has ended, and with it the command.
+      // The connection has ended, and the command has ended with it.
       dropped: () => undefined,
       ended: (outcome) =>
         ports.resume(() => {
@@ -187,7 +190,7 @@ export class IoExecution {
   }
 }
 
-/** The report with as many zeros behind it as the host wants. */
+/** Returns the report, padded with zeros to the length that the host asks for. */
 function wholeReport(command: NvmeCommand, { state }: Reservations): Buffer {
   const askedBytes = Math.min(4 * (command.dword(10) + 1), command.dataBytes, GATE_COPY_MAX_BYTES);
   const report = Buffer.alloc(askedBytes);

@@ -1,6 +1,6 @@
-// The log pages of a controller. Offsets follow NVMe Base 2.0, 5.16.1. Invariant: reading a log changes nothing, except that its events are
-// reported again, that the log of changed namespaces is empty then, that the next notice about reservations appears, and that a host may
-// remove the entries of completed cross-controller resets.
+// The log pages of a controller. Offsets follow NVMe Base 2.0, 5.16.1. Invariant: reading a log changes nothing, with four exceptions.
+// Later events of its kind are reported again, the log of changed namespaces is emptied, the next notice about reservations appears, and a
+// host may remove the entries of completed cross-controller resets.
 
 import { GATE_CHANGED_MAX, GATE_COPY_MAX_BYTES } from '../limits.ts';
 import { anaLog } from './ana.ts';
@@ -12,7 +12,7 @@ import type { ReservationNotices } from './reservation-notices.ts';
 import type { SubsystemView } from './subsystem-view.ts';
 import { ADMIN, ALL_NAMESPACES, CODE, type Code, DNR, IO, LOG } from './wire/constants.ts';
 
-/** The parts of a controller that have to do with its logs. */
+/** The parts of a controller that its logs use. */
 export interface Logged {
   readonly hostNqn: string;
   readonly changedIds: ReadonlySet<number>;
@@ -32,7 +32,7 @@ export function logPage(command: NvmeCommand, subsystem: SubsystemView, controll
   if (offsetBytes > log.length) return CODE.INVALID_FIELD | DNR;
   const part = Buffer.alloc(lengthBytes);
   log.copy(part, 0, offsetBytes);
-  // Bit 15, RAE: the host wants to see the same changes again.
+  // Bit 15, RAE: the host wants to keep the content of the log.
   if ((ten & 0x8000) === 0) controller.logRead(ten & 0xff);
   // Bit 8 of this log, RMC.
   if ((ten & 0xff) === LOG.CROSS_RESETS && (ten & 0x100) !== 0) controller.crossResets.removeCompleted();
@@ -67,7 +67,7 @@ function logOf(ten: number, subsystem: SubsystemView, controller: Logged): Buffe
   }
 }
 
-/** A gate wears out nothing: 27 degrees Celsius, all spare capacity, no warnings. */
+/** A gate has no medium that wears out: 27 degrees Celsius, all spare capacity, no warnings. */
 function health(): Buffer {
   const log = Buffer.alloc(512);
   log.writeUInt16LE(300, 1);
@@ -90,7 +90,7 @@ function changes(ids: ReadonlySet<number>): Buffer {
   return log;
 }
 
-/** Bit 0: the command is supported. Bit 1: it changes the content of a namespace. */
+/** Bit 0: the command is supported. Bit 1: the command changes the content of a namespace. */
 function effects(): Buffer {
   const log = Buffer.alloc(PAGE_BYTES);
   const { FABRICS: _, ...admin } = ADMIN;

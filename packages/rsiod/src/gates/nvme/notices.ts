@@ -1,6 +1,6 @@
 // The asynchronous events of a controller: what happened, and the commands of the host that wait for it. Sources: NVMe Base 2.0, 5.2 and
-// 5.27.1.8. Invariant: an event of a kind is reported once, and again only after the host has read the log of that kind; what
-// happened before that is not lost.
+// 5.27.1.8. Invariant: an event of a kind is reported once, and again only after the host has read the log of that kind; events that happen
+// before that are not lost.
 
 import { GATE_EVENTS_MAX } from '../limits.ts';
 import type { NvmeCommand } from './nvme-command.ts';
@@ -25,10 +25,10 @@ export const NOTICES = {
 } as const;
 
 export class Notices {
-  /** The kinds that the host has enabled, as it has set them. */
+  /** The kinds that the host has enabled, as a mask. */
   enabled = 0;
   private readonly due = new Set<NoticeKind>();
-  /** Kinds whose event the host has, and whose log it has not read since. */
+  /** Kinds whose event the host has received, and whose log it has not read since. */
   private readonly told = new Set<NoticeKind>();
   private readonly listeners: NvmeCommand[] = [];
   private readonly answer: (command: NvmeCommand, code: Code, event: number) => void;

@@ -18,8 +18,8 @@ export interface NvmeCommandEvents {
 }
 
 /**
- * `receiving`: its data arrives. `waiting`: it waits for memory. `executing`: a controller or a volume has it. `answered`: its answer is
- * being sent.
+ * `receiving`: its data arrives. `waiting`: it waits for memory. `executing`: a controller or a volume is executing it. `answered`: its
+ * answer is being sent.
  */
 export type CommandPhase = 'idle' | 'receiving' | 'waiting' | 'executing' | 'answered';
 
@@ -46,22 +46,22 @@ export class NvmeCommand implements VolumeIo, LargeReply {
   phase: CommandPhase = 'idle';
   /** Number of the command object in its connection, which is the tag of its data. */
   readonly tag: number;
-  /** Bytes of data by its descriptor, in the capsule or behind an R2T; 0 if it has no data. */
+  /** Bytes of data according to the command's descriptor, either in the capsule or requested by R2T; 0 if it has no data. */
   dataBytes = 0;
   isInCapsule = false;
   /** Bytes of the data that have arrived. */
   arrivedBytes = 0;
   /** Bytes that it has taken from the budget. */
   budgetBytes = 0;
-  /** Time (monotonic ms) at which a volume got it; null if no volume has it. */
+  /** Time (monotonic ms) at which a volume got the command; null if no volume has it. */
   begunMs: number | null = null;
   /** The reservations that have admitted it to its volume, or that execute it. */
   reservations: Reservations | null = null;
   /** Time (monotonic ms) since which reservations execute it; null if they do not. */
   reservingMs: number | null = null;
-  /** Counts the commands that the object has been. */
+  /** Number of commands for which the object has been used. */
   uses = 0;
-  /** True if the host has its answer already, while a volume still has the command. */
+  /** True if the host already has the answer while a volume is still executing the command. */
   isLate = false;
   /** The other command of a fused pair; null if it has not arrived, or if the pair has been separated. */
   partner: NvmeCommand | null = null;
@@ -85,7 +85,7 @@ export class NvmeCommand implements VolumeIo, LargeReply {
     this.events.completed(this, status);
   }
 
-  /** Takes over a submission queue entry from `bytes`, from `at` on. */
+  /** Copies a submission queue entry from `bytes`, starting at `at`. */
   take(bytes: Buffer, at: number): void {
     const { sqe } = this;
     bytes.copy(sqe, 0, at, at + SQE_BYTES);
@@ -116,7 +116,7 @@ export class NvmeCommand implements VolumeIo, LargeReply {
     return this.begunMs !== null && !this.isLate && this.phase === 'executing' && nowMs - this.begunMs > patienceMs;
   }
 
-  /** A number of 32 bits of the command: `dword(10)` is CDW10. */
+  /** Returns a 32-bit word of the command: `dword(10)` is CDW10. */
   dword(number: number): number {
     return this.sqe.readUInt32LE(4 * number);
   }
@@ -129,7 +129,7 @@ export class NvmeCommand implements VolumeIo, LargeReply {
     return this.sqe.readUInt32LE(SGL.LENGTH_AT);
   }
 
-  /** True if its descriptor is that of `dataBytes` bytes at the beginning of the data in its capsule. */
+  /** True if the descriptor describes exactly `dataBytes` bytes at the beginning of the capsule's data. */
   isInCapsuleData(dataBytes: number): boolean {
     const { sqe } = this;
     const hasOffset = sqe.readUInt32LE(SGL.OFFSET_AT) !== 0 || sqe.readUInt32LE(SGL.OFFSET_AT + 4) !== 0;
@@ -155,20 +155,23 @@ export class NvmeCommand implements VolumeIo, LargeReply {
     return opcode === ADMIN.FABRICS && (fabricsType === FABRICS.AUTH_SEND || fabricsType === FABRICS.AUTH_RECEIVE);
   }
 
-  /** `in`: from the host; `out`: to the host. The lowest two bits of an opcode say that. */
+  /** `in`: from the host; `out`: to the host. The lowest two bits of the opcode encode the direction. */
   get direction(): 'none' | 'in' | 'out' | 'both' {
     const bits = (this.opcode === ADMIN.FABRICS ? this.fabricsType : this.opcode) & 3;
     return DIRECTIONS[bits]!;
   }
 
-  /** Bytes of its buffer, on the queue `qid`. The buffer of Compare has the host's data and then the volume's. */
+  /**
+   * Returns the bytes of the buffer that the command needs on the queue `qid`. The buffer of Compare has the host's data and then the
+   * volume's.
+   */
   memoryBytes(qid: number): number {
     if (qid === 0) return this.dataBytes;
     if (this.opcode === IO.VERIFY) return this.lengthBytes;
     return this.opcode === IO.COMPARE ? 2 * this.dataBytes : this.dataBytes;
   }
 
-  /** After the read of a Compare: true if the volume has the host's data. */
+  /** After the read of a Compare: true if the data in the volume equals the host's data. */
   isEqual(): boolean {
     const { buffer, received, lengthBytes } = this;
     const [read, at] = received === null ? [buffer, this.bufferOffset] : [received, this.receivedOffset];

@@ -233,7 +233,7 @@ describe('a connection ends, with the reason, after', () => {
       const rig = new GateRig();
       const io = rig.queue(rig.login());
       const sent = bytes(rig);
-      // A PDU before it, so that the header is not at the beginning of what was received.
+      // Another PDU comes first, so that the header is not at the beginning of the received bytes.
       const all = Buffer.concat([capsule({ opcode: FLUSH, cid: 1, nsid: 1 }), sent]);
       for (let at = 0; at < all.length; at += isWhole ? all.length : 1) io.receive(all.subarray(at, isWhole ? all.length : at + 1));
       io.transport.deliver();

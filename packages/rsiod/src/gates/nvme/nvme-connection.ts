@@ -1,5 +1,6 @@
-// One connection of a host, from ICReq to its end: PDUs to commands, commands to their controller or volume, results to PDUs. Sans-I/O.
-// Invariants: the connection never stops reading, so that nothing lies unread while a host repeats it elsewhere (rule D1); a command
+// One connection of a host, from ICReq to its end: decodes commands, passes them to their controller or volume, and encodes results.
+// Sans-I/O. Invariants: the connection never stops reading, so that nothing lies unread while a host repeats it elsewhere (rule D1); a
+// command
 // counts until its answer has been sent and its volume has completed it; a data buffer goes back to the pool once, and never while the
 // volume or the socket uses it; after `close`, nothing that arrives is executed.
 
@@ -102,7 +103,7 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
     this.transport.destroy();
   }
 
-  /** Answers what its volumes have had for too long, and ends a connection that is stuck. Called now and then. */
+  /** Answers commands that volumes have not completed in time, and ends a connection that is stuck. Called now and then. */
   tick(nowMs: number): void {
     if (this.io !== null) this.io.tickMs = nowMs;
     for (const command of this.commands) {
@@ -144,7 +145,7 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
   fault(reason: number, information: number, header: Buffer): void {
     const bytes = termination(reason, information, header);
     this.events.closing(`the host has sent a PDU with a fault (reason ${reason})`);
-    // The host reads the reason before it sees the end.
+    // Send the reason first, so that the host reads it before it sees the end.
     this.transport.write(bytes, 0, bytes.length, () => undefined);
     this.die();
     this.transport.end();
@@ -169,7 +170,7 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
   abort(cid: number): 'ended' | 'taken' | NvmeCommand {
     for (const command of this.commands) {
       if (command.cid !== cid || !command.isUnderWay) continue;
-      // A host that was asked for data sends it, so only a command that waits for memory can be taken back.
+      // A host sends the data that it was asked for, so only a command that waits for memory can be aborted at once.
       if (command.phase !== 'waiting') return command;
       this.waiting.splice(this.waiting.indexOf(command), 1);
       if (this.waiting.length === 0) this.memory.forget();
@@ -260,14 +261,14 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
     this.unanswered++;
     this.writer.took(this.entries);
     this.receiving = command;
-    // The end of the controller has closed this connection, with the command.
+    // The controller has ended, which has closed this connection and ended the command.
     if (this.controller?.mayContinue() === false || dataBytes === 0) return null;
     const isRight = command.isInCapsuleData(dataBytes) && dataBytes <= GATE_IN_CAPSULE_BYTES;
     if (!isRight) {
       this.decoder.fail(FATAL.INVALID_HEADER, HEADER_BYTES.common + SGL.LENGTH_AT);
       return null;
     }
-    // Data that no command of this kind has is dropped, and the command is refused.
+    // If this kind of command has no data, the data is dropped and the command is refused.
     if (command.direction !== 'in') return null;
     command.dataBytes = dataBytes;
     command.hold(this.pools.data.take(command.memoryBytes(this.qid)));
@@ -277,11 +278,11 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
 
   /** Returns null if the host has more commands outstanding than the queue has entries, or does not take its answers. */
   private newCommand(): NvmeCommand | null {
-    // A command has at most a request for data and an answer, twice if it was answered late.
+    // A command has at most two unsent PDUs, a request for data and an answer, and twice as many if it was answered late.
     if (this.unanswered >= 4 * this.entries) return null;
     const idle = this.idle.pop();
     if (idle !== undefined) return idle;
-    // A command that was answered late stays until its volume has completed it, in addition to those that the host counts.
+    // A command that was answered late stays until its volume has completed it; the host no longer counts it.
     if (this.commands.length >= 2 * this.entries) return null;
     const made = new NvmeCommand(this, this.commands.length);
     this.commands.push(made);
@@ -339,11 +340,11 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
     this.proceed(command, planned);
   }
 
-  /** Continues a command that has memory. */
+  /** Continues a command that has got its memory. */
   private proceed(command: NvmeCommand, planned: IoPlan | null): void {
     if (command.direction !== 'in') return this.execute(command, planned);
     command.phase = 'receiving';
-    // The output counts the request for data, too.
+    // The request for data counts as an unsent PDU, too.
     this.unanswered++;
     this.writer.readyToTransfer(command);
   }
@@ -390,7 +391,7 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
 
   // --- Answers
 
-  /** False if its host cannot get an answer any more; the command then ends. */
+  /** Returns false, and ends the command, if the host can no longer get an answer. */
   private isAnswerable(command: NvmeCommand): boolean {
     assert(command.phase !== 'answered' && command.phase !== 'idle', 'A command is answered once');
     if (this.isOpen) return true;
@@ -427,7 +428,7 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
   private answerCopied(command: NvmeCommand, source: Buffer, sourceAt: number, lengthBytes: number): void {
     if (!this.isAnswerable(command)) return;
     this.writer.data(command, source, sourceAt, lengthBytes);
-    // The output has it until the answer has left.
+    // The output gives the memory back to the budget when the answer has left.
     command.budgetBytes = 0;
     this.release(command);
   }
@@ -435,7 +436,7 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
   private answerLate(command: NvmeCommand): void {
     this.writer.completion(command, this.io?.lateCode ?? CODE.COMMAND_INTERRUPTED, 0, 0);
     command.isLate = true;
-    // The object ends when the volume has completed it, and is then counted without an answer.
+    // The command ends when the volume has completed it; `end` then decrements the count without an answer.
     this.unanswered++;
   }
 
@@ -456,7 +457,7 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
 
   // --- End
 
-  /** Nothing that arrives from now on is executed, and nothing is answered. */
+  /** From now on, nothing that arrives is executed or answered. */
   private die(): void {
     if (!this.isOpen) return;
     this.phase = 'closed';
@@ -467,7 +468,7 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
     this.output.close();
     this.auth?.close();
     if (this.qid === 0) this.controller?.adminClosed();
-    // What a volume has ends when the volume has completed it; all else ends now.
+    // Commands that a volume is executing end when the volume has completed them; all others end now.
     for (const command of this.commands)
       if (command.phase !== 'idle' && command.phase !== 'answered' && command.begunMs === null) this.end(command);
     this.settle();

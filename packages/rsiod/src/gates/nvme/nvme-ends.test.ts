@@ -18,7 +18,7 @@ const RESET: Sqe = { opcode: 0x7f, fabricsType: 0, cid: 9, dwords: [0, 0x14, 0x4
 const SHUTDOWN: Sqe = { opcode: 0x7f, fabricsType: 0, cid: 9, dwords: [0, 0x14, 0x46_4001] };
 const STATUS_READ: Sqe = { opcode: 0x7f, fabricsType: 4, cid: 10, dwords: [0, 0x1c] };
 
-/** A host whose write is in the volume, which has not completed it. */
+/** A host with a write that the volume has not completed yet. */
 function withWrite(): { rig: GateRig; admin: RigConnection; io: RigConnection } {
   const rig = new GateRig();
   const admin = rig.login();
@@ -52,7 +52,7 @@ describe('an abort', () => {
     expect(asked.map(({ kind }) => kind)).toEqual(['r2t']);
     expect(admin.codes(abort(4, 3))).toEqual(['#4 0']);
     expect(io.answers()).toMatchObject([{ cid: 3, status: 7 }]);
-    // The data of the first was asked for, so it goes on.
+    // The gate has already asked for the data of the first command, so this command goes on.
     expect(admin.codes(abort(5, 1))).toEqual([]);
     const tag = asked[0]?.kind === 'r2t' ? asked[0].tag : 0;
     io.receive(hostData(1, tag, 0, Buffer.alloc(32 * 1024)));
@@ -79,7 +79,7 @@ describe('an abort', () => {
     admin.send(abort(1, 5));
     rig.nowMs += 4_000;
     admin.run({ opcode: 0x18, cid: 2 });
-    // `run` lets the volume complete, so the write is sent again.
+    // `run` lets the volume complete its commands, so the write is sent again.
     io.send(write(6, Buffer.alloc(512, 'c')));
     admin.send(abort(3, 6));
     for (let step = 0; step < 11; step++) {
@@ -330,7 +330,7 @@ it('a host that takes no answers cannot make a gate keep more than a few large l
   expect(rig.batches.inUse).toBeLessThanOrEqual(GATE_LARGE_LOGS_MAX + 1);
   const answers = admin.answers();
   expect(answers.filter((one) => one.kind === 'data')).toHaveLength(GATE_LARGE_LOGS_MAX);
-  // The host may repeat the others.
+  // The host may repeat the other commands.
   expect(answers.flatMap((one) => (one.kind === 'done' && one.status !== 0 ? [one.status] : []))).toEqual(Array(84).fill(0x21));
   expect(admin.codes({ opcode: 2, cid: 3, dwords: [(16_383 << 16) | 1, 0], transferBytes: 65_536 })).toEqual(['#3 0']);
   expect(rig.inUse).toBe(0);
@@ -374,7 +374,7 @@ describe('a host that stops in the middle', () => {
     const io = rig.queue(admin);
     io.run({ opcode: 1, cid: 1, nsid: 1, dwords: [0, 0, 63], transferBytes: 32 * 1024 });
     pass(rig, admin, io, 20_000);
-    // Other commands are no data.
+    // Other commands do not count as the data that the host owes.
     io.run({ opcode: 0, cid: 2, nsid: 1 });
     expect(io.transport.destroyed).toBe(false);
     pass(rig, admin, io, 20_000);

@@ -52,7 +52,7 @@ function fetch(connection: RigConnection): Buffer {
   return data.data;
 }
 
-/** What the gate says in the end: `success`, or its failure. */
+/** The final message of the gate: `success`, or its failure. */
 function prove(connection: RigConnection, host: ChapHost, options: ReplyOptions = {}, offer = host.negotiate()): string {
   expect(statusOf(connection, authSend(8, offer))).toBe(0);
   const challenge = fetch(connection);

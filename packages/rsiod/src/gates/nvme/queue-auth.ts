@@ -1,5 +1,6 @@
-// Authentication Send and Receive on one connection: takes the messages of the host to dh-chap.ts and its answers back. Invariants: until the
-// host is proven, the connection executes nothing else; at most one message is being judged; a host that was proven and then fails is cut off.
+// Authentication Send and Receive on one connection: passes the host's messages to dh-chap.ts and the answers back to the host. Invariants:
+// until the host is proven, the connection executes nothing else; at most one message is being judged; a host that was proven and then
+// fails is cut off.
 
 import type { NvmeConnectionEvents } from './connection-ports.ts';
 import type { ConnectRequest } from './connect-request.ts';
@@ -30,7 +31,7 @@ export class QueueAuth implements TurnOwner {
     );
   }
 
-  /** Begins the login of a queue. Returns null if its host need not authenticate, and has logged in. */
+  /** Begins the login of a queue. Returns null if the host need not authenticate; it is then logged in. */
   static of(queue: Queue, request: ConnectRequest, ports: SharedAuthPorts, events: NvmeConnectionEvents): QueueAuth | null {
     const parties = events.parties(request);
     if (parties !== null) return new QueueAuth(queue, request, parties, ports, events);
@@ -67,7 +68,7 @@ export class QueueAuth implements TurnOwner {
     if (this.exchange.hasFailed) return this.queue.answer(command, CODE.AUTH_REQUIRED | DNR);
     const message = Buffer.from(command.buffer.subarray(0, command.dataBytes));
     this.exchange.take(message, () => {
-      // A host that fails to prove itself again has been cut off.
+      // If a host that was proven has failed to prove itself again, it has been cut off.
       if (command.isUnderWay) this.queue.answer(command, CODE.OK);
     });
   }
@@ -80,7 +81,7 @@ export class QueueAuth implements TurnOwner {
     this.queue.failed(thrown);
   }
 
-  /** The host gets as many bytes as it asks for, with zeros behind the message. */
+  /** The host gets as many bytes as it asks for: the message, followed by zeros. */
   private receive(command: NvmeCommand): void {
     const { due } = this.exchange;
     if (due === null) return this.queue.answer(command, CODE.SEQUENCE_ERROR | DNR);

@@ -1,5 +1,5 @@
-// The codec of reservations: commands of hosts to actions, and the report. Pure. Offsets follow NVMe Base 2.0, 7.2 to 7.5. Keys are numbers of
-// 64 bits, as text of 16 hexadecimal digits.
+// The codec of reservations: translates commands of hosts into actions, and builds the report. Pure. Offsets follow NVMe Base 2.0, 7.2 to
+// 7.5. Keys are 64-bit numbers, written as 16 hexadecimal digits.
 
 import { createHash } from 'node:crypto';
 import type { NvmeCommand } from './nvme-command.ts';
@@ -12,23 +12,23 @@ const EXTENDED = 0x1;
 const REPORT_HEADER_BYTES = 64;
 const REGISTRANT_BYTES = 64;
 const HOST_ID_BYTES = 16;
-/** The controller of a registrant is not named, because hosts make controllers as they need them. */
+/** The report does not name the registrant's controller, because hosts create controllers dynamically. */
 const DYNAMIC_CONTROLLER = 0xffff;
 
-/** Bytes of data that a reservation command must have; 0 for another command, and for a report. */
+/** Returns the bytes of data that a reservation command must have; 0 for other commands and for a report. */
 export function reservationBytes(opcode: number): number {
   if (opcode === IO.RESERVATION_RELEASE) return 8;
   return opcode === IO.RESERVATION_REGISTER || opcode === IO.RESERVATION_ACQUIRE ? 16 : 0;
 }
 
-/** Returns what a reservation command does; the code that refuses it if it is wrong in itself. */
+/** Returns the action of a reservation command, or a code if the command is invalid in itself. */
 export function reservationAction(command: NvmeCommand): ReservationAction | Code {
   const ten = command.dword(10);
   switch (command.opcode) {
     case IO.RESERVATION_REGISTER:
       return registerAction(command, ten);
     case IO.RESERVATION_REPORT:
-      // Host identifiers have 128 bits, and fit into the extended report only.
+      // Host identifiers have 128 bits, which fit only into the extended report.
       return (command.dword(11) & EXTENDED) === 0 ? CODE.HOST_ID_FORMAT | DNR : { verb: 'report' };
     default:
       return heldAction(command, ten);
@@ -56,17 +56,17 @@ function heldAction({ opcode, buffer }: NvmeCommand, ten: number): ReservationAc
   const type = (ten >>> 8) & 0xff;
   const isAcquire = opcode === IO.RESERVATION_ACQUIRE;
   const what = ten & 7;
-  // By version 1.3, these commands cannot ignore keys.
+  // As in version 1.3, these commands cannot ignore keys.
   if ((ten & IGNORES_KEY) !== 0 || what > (isAcquire ? 2 : 1)) return CODE.INVALID_FIELD | DNR;
   const current = keyAt(buffer, 0);
   if (!isAcquire && what === 1) return { verb: 'clear', current };
   if (!isType(type)) return CODE.INVALID_FIELD | DNR;
   if (!isAcquire) return { verb: 'release', current, type };
-  // Preempt and Preempt and Abort are the same: both wait for the end of I/O that is refused.
+  // Preempt and Preempt and Abort are the same: both wait for the end of I/O that the new state refuses.
   return what === 0 ? { verb: 'acquire', current, type } : { verb: 'preempt', current, victim: keyAt(buffer, 8), type };
 }
 
-/** The extended report. A host that asks for more gets zeros, and for less, the beginning. */
+/** The extended report. A host that asks for more gets additional zeros; a host that asks for less gets the beginning. */
 export function reservationReport(state: ReservationState): Buffer {
   const { generation, type, ptpl, registrants } = state;
   const report = Buffer.alloc(REPORT_HEADER_BYTES + registrants.length * REGISTRANT_BYTES);
@@ -84,7 +84,7 @@ export function reservationReport(state: ReservationState): Buffer {
   return report;
 }
 
-/** A nexus of SCSI has no host identifier, and is shown as a hash of its name. */
+/** A SCSI nexus has no host identifier, so the report shows a hash of its name. */
 function identifierOf(hostId: string): Buffer {
   const bytes = Buffer.from(hostId, 'hex');
   return bytes.length === HOST_ID_BYTES ? bytes : createHash('sha256').update(hostId).digest().subarray(0, HOST_ID_BYTES);

@@ -1,5 +1,6 @@
-// What a controller tells its host about reservations of other hosts: the notices that it wants, and log 80h with the oldest unread one.
-// Offsets follow NVMe Base 2.0, 5.16.1.24 and 5.27.1.22. Invariant: at most GATE_RESERVATION_NOTICES_MAX notices are kept; the count in
+// What a controller tells its host about reservations of other hosts: the notices that the host has not masked, and log 80h with the oldest
+// unread notice. Offsets follow NVMe Base 2.0, 5.16.1.24 and 5.27.1.22. Invariant: at most GATE_RESERVATION_NOTICES_MAX notices are kept;
+// the count in
 // the log shows that older ones were dropped.
 
 import { GATE_RESERVATION_NOTICES_MAX } from '../limits.ts';
@@ -11,7 +12,7 @@ const TYPES: Readonly<Record<ReservationNotice['what'], number>> = {
   'reservation released': 2,
   'reservation preempted': 3,
 };
-/** The bits with which a host turns the types off. */
+/** The bits with which a host masks the types of notices. */
 const MASKS = 0x2 | 0x4 | 0x8;
 
 export class ReservationNotices {
@@ -30,7 +31,7 @@ export class ReservationNotices {
     return true;
   }
 
-  /** Returns false if the host does not want to know it. */
+  /** Returns false if the host has masked this type of notice. */
   add(nsid: number, what: ReservationNotice['what']): boolean {
     const type = TYPES[what];
     if ((this.maskOf(nsid) & (1 << type)) !== 0) return false;

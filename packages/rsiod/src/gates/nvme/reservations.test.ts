@@ -39,7 +39,7 @@ class Scene {
     return { admin, io: this.rig.queue(admin, 1, who) };
   }
 
-  /** Sends commands, and returns the codes of what was answered then, without the names of the commands if all is well. */
+  /** Sends commands, and returns the codes of the answers that arrive. */
   async codes({ io }: Host, ...commands: readonly Sqe[]): Promise<string[]> {
     io.send(...commands);
     return this.answered(io);
@@ -175,7 +175,7 @@ describe('the commands', () => {
     expect(admin.codes(set(0x82, 0x0e), set(0x82, 0x10), set(0x83, 1, 5))).toEqual(['#1 0', '#1 4002', '#1 400b']);
     expect(admin.run(get(0x82))).toMatchObject([{ status: 0, low: 0x0e }]);
     expect(admin.codes(get(0x82, 5), get(0x83, 5))).toEqual(['#2 4002', '#2 4002']);
-    // The gate that has the volume keeps them.
+    // The gate that offers the volume keeps the reservations.
     scene.rig.namespace.ana = 'non-optimized';
     expect(admin.codes(set(0x83, 1))).toEqual(['#1 303']);
     expect(await scene.codes({ admin, io }, register(7), report(64))).toEqual(['303', '303']);
@@ -251,7 +251,7 @@ describe('a change', () => {
     scene.open[0]?.reject(new Error('STALE'));
     expect(await scene.answered(a.io)).toEqual(['21']);
     expect(await scene.codes(b, WRITE)).toEqual([CONFLICT]);
-    // The record may have the release.
+    // The record may already contain the release.
     expect(await scene.codes(a, acquire(1, 1))).toEqual([]);
     expect(scene.saved.at(-1)).toMatchObject({ type: 1 });
     scene.open[1]?.resolve();
@@ -281,7 +281,7 @@ describe('a change', () => {
     b.io.send(acquire(2, 1, 1, 2), report(64));
     await settle();
     expect([b.io.take(), rig.volume.underWay, scene.saved.at(-1)?.holder]).toEqual([[], 1, 'b'.repeat(32)]);
-    // It is refused at once, and after the end of its login, the write still counts.
+    // A new write is refused at once. The earlier write still counts, even after the end of its login.
     a.io.send({ ...WRITE, cid: 12 });
     rig.turn();
     expect(a.io.take()).toMatchObject([{ cid: 12, status: 0x4083 }]);
@@ -305,7 +305,7 @@ describe('a change', () => {
     expect(await scene.codes(b, acquire(2, 1, 1, 1))).toEqual([]);
     other.rig.complete();
     expect(await scene.answered(b.io)).toEqual(['0']);
-    // The write from before, and one that is refused.
+    // The status of the earlier write, and of a new one, which is refused.
     expect(await other.codes(there, WRITE)).toEqual(['0', CONFLICT]);
   });
 

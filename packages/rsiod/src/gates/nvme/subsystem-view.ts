@@ -1,5 +1,5 @@
-// What controllers see of their subsystem: its settings and its volumes. Invariant: a controller changes nothing of its subsystem, except that
-// it leaves.
+// What controllers see of their subsystem: its settings and its volumes. Invariant: a controller changes nothing in its subsystem, except
+// when it leaves.
 
 import type { GateNamespace } from '../ports/gate-namespace.ts';
 import type { Resettable } from './cross-resets.ts';
@@ -7,11 +7,11 @@ import type { DiscoveryEntry } from './discovery.ts';
 
 export interface SubsystemOptions {
   readonly nqn: string;
-  /** What the discovery log has for a host; null for a subsystem with volumes. */
+  /** Returns the entries of the discovery log for a host; null for a subsystem with volumes. */
   readonly discovery: ((hostNqn: string) => readonly DiscoveryEntry[]) | null;
   /** Number of this gate among the gates of the subsystem, 1 to GATE_MEMBERS_MAX. */
   readonly number: number;
-  /** True if another gate can give the same volumes to hosts. */
+  /** True if another gate can offer the same volumes to hosts. */
   readonly hasPartner: boolean;
   /** 20 printable characters at most; the same at all gates of the subsystem. */
   readonly serial: string;
@@ -19,7 +19,7 @@ export interface SubsystemOptions {
   readonly isHostAllowed: (hostNqn: string) => boolean;
   nowMs(): number;
   random(bytes: number): Buffer;
-  /** Called when a host has logged in or has left, with a sentence. */
+  /** Called with a sentence for the log when a host has logged in or has left. */
   note(sentence: string): void;
 }
 

@@ -37,7 +37,7 @@ export class Subsystem implements ControllerOwner, ReservationGate {
     this.options = options;
   }
 
-  /** Adds a namespace, or replaces that of the same id, which must be of the same volume. */
+  /** Adds a namespace, or replaces the namespace with the same id, which must belong to the same volume. */
   add(namespace: GateNamespace): void {
     const { nsid, volume } = namespace;
     const before = this.namespaces.get(nsid);
@@ -49,7 +49,7 @@ export class Subsystem implements ControllerOwner, ReservationGate {
   }
 
   /**
-   * True if a namespace that is not here has been here, or may be at another gate: after a restart, hosts may send I/O for a standby that
+   * True if a namespace is not here but was here earlier, or may be at another gate. After a restart, hosts may send I/O for a standby that
    * this gate does not know yet.
    */
   isElsewhere(nsid: number): boolean {
@@ -63,7 +63,7 @@ export class Subsystem implements ControllerOwner, ReservationGate {
     this.anaChanged(nsid);
   }
 
-  /** Tells all hosts that a namespace has come, has gone, or has another size. */
+  /** Tells all hosts that a namespace has appeared, has disappeared, or has another size. */
   changed(nsid: number): void {
     for (const controller of this.controllers.values()) controller.namespaceChanged(nsid);
   }
@@ -75,7 +75,7 @@ export class Subsystem implements ControllerOwner, ReservationGate {
     for (const controller of this.controllers.values()) controller.notices.raise('ana');
   }
 
-  /** Hosts know by the protocol that an unflushed write may be lost, and the client has sent it again. */
+  /** There is nothing to tell: by the protocol, hosts know that an unflushed write may be lost, and the client has sent it again. */
   lostWrites(): void {}
 
   /** Tells all hosts that the discovery log has changed. */
@@ -84,13 +84,17 @@ export class Subsystem implements ControllerOwner, ReservationGate {
     for (const controller of this.controllers.values()) controller.notices.raise('discovery');
   }
 
-  /** Admits a queue to a controller, a new one for an admin queue. Returns the controller, or the code that refuses the command. */
+  /**
+   * Admits a queue to a controller; for an admin queue, the controller is new. Returns the controller, or the code that refuses the
+   * command.
+   */
   connect(queue: Queue, request: ConnectRequest): Controller | Code {
     if (!this.options.isHostAllowed(request.hostNqn)) return CODE.CONNECT_HOST | DNR;
     if (request.qid === 0) return this.newController(queue, request);
     const controller = this.controllers.get(request.cntlid);
     if (this.options.discovery !== null) return CODE.CONNECT_PARAMETERS | DNR;
-    // The controller has ended while its host was logging in. Newer hosts remove a path for ever when the answer has DNR.
+    // The controller has ended while its host was logging in. The answer has no DNR, because newer hosts would then remove the path for
+    // ever.
     if (controller === undefined) return CODE.CONNECT_PARAMETERS;
     return controller.admit(queue, request) ?? controller;
   }

@@ -1,12 +1,12 @@
-// What hosts see of one volume at a gate, by whatever protocol: its number, its state, its volume.
+// One volume at a gate as hosts see it in any protocol: its number, its state, its size and abilities.
 // Invariant: a number means the same volume for as long as the gate exists.
 
 import type { FrontendVolume } from '../../volumes/frontend-volume.ts';
 import type { Reservations } from '../reservations/reservations.ts';
 
 /**
- * `optimized`: this gate has the volume. `non-optimized`: another gate of the same subsystem has it, and this one takes it over when a host
- * wants it. `change`: it is being taken over. `inaccessible`: it cannot be used here now.
+ * `optimized`: this gate has the volume. `non-optimized`: another gate of the same subsystem has the volume, and this gate takes it over
+ * when a host asks for it. `change`: the volume is being taken over. `inaccessible`: it cannot be used here now.
  */
 export type AnaState = 'optimized' | 'non-optimized' | 'inaccessible' | 'change';
 
@@ -16,11 +16,11 @@ export type GateVolume = Pick<FrontendVolume, 'id' | 'sizeBytes' | 'blockSizeByt
 export interface GateNamespace {
   readonly nsid: number;
   readonly volume: GateVolume;
-  /** When it has changed, `anaChanged` of the target is called. */
+  /** After each change, `anaChanged` of the target is called. */
   readonly ana: AnaState;
   /** True if another gate has the volume, so that it can be taken over. */
   readonly isElsewhere: boolean;
-  /** Called when a host wants the volume while the namespace is not optimized. Its command is answered without the volume. */
+  /** Called when a host asks for the volume while the namespace is not optimized. The host's command is answered without the volume. */
   wanted(): void;
   /** The reservations of the volume, which all its gates share; null if they cannot be kept. */
   readonly reservations: Reservations | null;

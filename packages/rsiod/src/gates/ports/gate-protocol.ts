@@ -1,4 +1,5 @@
-// What makes a protocol one of a gate: the target that hosts see, and the connections that serve them. gate.ts has the sockets.
+// The interface that each protocol of gates implements: the target that hosts see, and the connections that serve hosts. gate.ts has the
+// sockets.
 // Invariant: the connections of all gates share the pools and the budget.
 
 import type { ClientGateConfig } from '@rsio/common/config/schema/types';
@@ -20,18 +21,18 @@ export interface GatePools {
 /** The volumes of a gate as hosts see them: a subsystem of NVMe, or a target of iSCSI. */
 export interface GateTarget {
   readonly namespaces: ReadonlyMap<number, GateNamespace>;
-  /** Adds a namespace, or replaces that of the same id, which must be of the same volume. */
+  /** Adds a namespace, or replaces the namespace with the same id, which must belong to the same volume. */
   add(namespace: GateNamespace): void;
   remove(nsid: number): void;
   /** Tells all hosts that a namespace has another size. */
   changed(nsid: number): void;
   /** Tells all hosts that the state of a namespace has changed. */
   anaChanged(nsid: number): void;
-  /** Tells all hosts that writes of a namespace may be lost that were not synced. */
+  /** Tells all hosts that writes to a namespace that were not synced may be lost. */
   lostWrites(nsid: number): void;
 }
 
-/** What the protocol of a gate uses of it. */
+/** The parts of a gate that its protocol uses. */
 export interface ProtocolPorts {
   /** Name of the target for hosts. */
   readonly name: string;
@@ -39,29 +40,29 @@ export interface ProtocolPorts {
   /** The configuration in force. */
   config(): ClientGateConfig;
   nowMs(): number;
-  /** Called when a host has logged in or has left, with a sentence. */
+  /** Called with a sentence for the log when a host has logged in or has left. */
   note(sentence: string): void;
 }
 
-/** What a connection tells the gate. */
+/** Events that a connection reports to the gate. */
 export interface ConnectionEvents {
-  /** The host has logged in, and has proven itself if it has to. `host`: its name; null if it only looks for targets. */
+  /** The host has logged in and, if it has to, has proven itself. `host`: its name; null for a discovery login. */
   proven(host: string | null): void;
-  /** A host was not let in, with a sentence. */
+  /** Called with a sentence when a host was not let in. */
   refused(sentence: string): void;
   /** Returns true if the process has just stood still; all connections are then closed (rule D1). */
   stoodStill(): boolean;
   /** Called when the connection is closed, with the reason. */
   closing(why: string): void;
   failed(thrown: unknown): void;
-  /** Called once, when the connection is closed and neither a volume nor the socket uses anything of it. */
+  /** Called once, when the connection is closed and neither a volume nor the socket uses its memory any more. */
   finished(): void;
 }
 
 export interface GateConnection {
   /** Commands that have arrived. */
   readonly taken: number;
-  /** Commands that wait for memory, and for how long the first of them has been the first. */
+  /** The number of commands that wait for memory, and the time for which the first of them has been the first. */
   readonly watch: { readonly waits: number; readonly waitedMs: number };
   receive(bytes: Buffer, start: number, end: number): void;
   close(why: string): void;
@@ -72,11 +73,11 @@ export interface GateConnection {
 
 export interface GateProtocol {
   readonly target: GateTarget;
-  /** Logins of hosts that are there. */
+  /** Number of current logins. */
   readonly logins: number;
-  /** `admits`: whether TLS has proven the host with this name for the target with this name. */
+  /** `admits` returns whether TLS has proven that this host may log in to this target. */
   connect(transport: StreamTransport, events: ConnectionEvents, admits: (target: string, host: string) => boolean): GateConnection;
-  /** The configuration has changed: logins that it does not allow any more are ended. */
+  /** The configuration has changed; ends logins that it no longer allows. */
   changed(before: ClientGateConfig): void;
   tick(): void;
 }

@@ -9,7 +9,7 @@ export class HostBudgets {
   private readonly bounds: BudgetBounds;
   private readonly schedule: (fire: () => void) => void;
 
-  /** `bounds`: those of one host. `schedule` must call `fire` once, in a later event. */
+  /** `bounds`: the bounds of one host. `schedule` must call `fire` once, in a later event. */
   constructor(bounds: BudgetBounds, schedule: (fire: () => void) => void) {
     this.bounds = bounds;
     this.schedule = schedule;

@@ -1,13 +1,13 @@
-// Notices that the host of a connection does not move what it owes: data that it was asked for, or answers that it has to take. Such a host
-// would keep memory from the others for ever. Invariant: a host is stuck only after GATE_TRANSFER_MS in which it owed the same kind of
-// transfer, and none of that kind has moved; the time that a volume takes is not the host's.
+// Notices that the host of a connection neither sends data that it was asked for nor takes its answers. Such a host would withhold memory
+// from the others for ever. Invariant: a host is stuck only if it has owed the same kind of transfer for GATE_TRANSFER_MS, and nothing of
+// that kind has moved; the time that a volume takes does not count.
 
 import { GATE_TRANSFER_MS } from '../limits.ts';
 
-/** A command of a host. `receiving`: its data is to come; `waiting`: it waits for memory; `answered`: its answer is being sent. */
+/** A command of a host. `receiving`: its data is still expected; `waiting`: it waits for memory; `answered`: its answer is being sent. */
 export interface WatchedCommand {
   readonly phase: 'idle' | 'receiving' | 'waiting' | 'executing' | 'answered';
-  /** Counts the commands that the object has been. */
+  /** Number of commands for which the object has been used. */
   readonly uses: number;
 }
 
@@ -23,7 +23,10 @@ class Direction {
 }
 
 export class HostWatch {
-  /** Commands that wait for memory, and for how long the first of them has been the first; by the last call of `stuck`. */
+  /**
+   * The number of commands that wait for memory, and the time for which the first of them has been the first, as of the last call of
+   * `stuck`.
+   */
   waits = 0;
   waitedMs = 0;
   private first: WatchedCommand | undefined;
@@ -41,9 +44,9 @@ export class HostWatch {
   }
 
   /**
-   * Called now and then with all commands and the number of those without a sent answer. Returns why the connection is to be destroyed; null
-   * if it is not stuck. `first`: the command that waits for memory before the others. A closed connection (`isOpen` is false) still has to
-   * send the reason.
+   * Called now and then with all commands and the number of answers that have not been sent. Returns why the connection is to be destroyed;
+   * null if it is not stuck. `first`: the first command that waits for memory. A closed connection (`isOpen` is false) still has to send
+   * the reason.
    */
   stuck(nowMs: number, commands: readonly WatchedCommand[], unanswered: number, isOpen: boolean, first?: WatchedCommand): string | null {
     let [begun, receiving, large, waits] = [0, 0, 0, 0];

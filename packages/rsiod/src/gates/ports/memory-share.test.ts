@@ -1,5 +1,5 @@
-// Shares of hosts in the memory of all gates: what one host can take at most, and that nobody waits for ever. The oracle counts bytes.
-// Rules: G47.
+// Shares of hosts in the memory of all gates: how much one host can take at most, and that no connection waits for ever. The oracle counts
+// bytes. Rules: G47.
 
 import fc from 'fast-check';
 import { expect, it } from 'vitest';

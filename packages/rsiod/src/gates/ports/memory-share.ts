@@ -1,6 +1,6 @@
-// The memory that one connection has taken from the budget of all gates, for commands and for copied answers that have not been sent yet. It
-// counts for the share of its host, too. Invariants: each byte that is taken is given back once; the connection waits in one queue at most,
-// that of its host or that of all gates.
+// The memory that one connection has taken from the budget of all gates, for commands and for copied answers that have not been sent yet.
+// The memory counts towards the share of the connection's host, too. Invariants: each byte that is taken is given back once; the connection
+// waits in at most one queue, either its host's or the one of all gates.
 
 import { counted } from '@rsio/common/lib/assert';
 import type { BudgetUser, MemoryBudget } from '../../frontends/streams/memory-budget.ts';
@@ -55,7 +55,7 @@ export class MemoryShare {
     this.budget.giveBack(bytes);
   }
 
-  /** The user waits for memory no longer. */
+  /** The user no longer waits for memory. */
   forget(): void {
     this.hostBudget?.forget(this.user);
     this.budget.forget(this.user);

@@ -1,5 +1,5 @@
-// The rules of reservations: every cell of the table of conflicts, each command, and random sequences. The oracle of the sequences is a list
-// of invariants of the specification, and not a second implementation.
+// The rules of reservations: every cell of the table of conflicts, each command, and random sequences. The oracle of the sequences is a
+// list of invariants from the specification, not a second implementation.
 
 import { misfit } from '@rsio/common/lib/shape';
 import fc from 'fast-check';
@@ -145,7 +145,7 @@ describe('a reservation', () => {
     expect(tell(changed(held, ...preempt(B, 2, key(7), 2)))).toBe('conflict');
     expect(tell(changed(held, ...preempt(B, 3, key(1), 2)))).toBe('conflict');
     expect(tell(changed(held, ...preempt(B, 2, NO_KEY, 2)))).toBe('invalid');
-    // The holder changes the type, and a registrant that is no holder names its own key.
+    // The holder changes the type, and a registrant that is not a holder names its own key.
     expect(tell(changed(held, ...preempt(A, 1, key(1), 2)))).toBe(
       '2 a abd c: registration preempted b: reservation released d: reservation released',
     );
@@ -241,7 +241,7 @@ describe('any sequence of commands', () => {
           let state = NO_RESERVATIONS;
           for (const [host, action, isRight] of steps) {
             const known = state.registrants.find((one) => one.hostId === host.hostId)?.key;
-            // Half of the commands give the right key, or else most would be refused.
+            // Half of the commands give the right key, because most would otherwise be refused.
             const given =
               isRight && known !== undefined && 'current' in action && action.current !== null ? { ...action, current: known } : action;
             const change = changed(state, host, given);

@@ -1,6 +1,7 @@
-// The rules of reservations: which I/O a state admits, and what each command changes. Pure. Sources: NVMe Base 2.0, 8.19; SPC-4, 5.12. A host of
-// NVMe is its host identifier, whichever logins it has; a host of SCSI is its nexus. Both share the reservations of a volume. Invariants: in
-// every state, a holder is a registrant, and a reservation for all registrants has one at least; a command that is refused changes nothing.
+// The rules of reservations: which I/O a state admits, and what each command changes. Pure. Sources: NVMe Base 2.0, 8.19; SPC-4, 5.12. An
+// NVMe host is identified by its host identifier, whatever its logins; a SCSI host is identified by its nexus. Both share the reservations
+// of a volume. Invariants: in every state, each holder is a registrant, and a reservation for all registrants has at least one registrant;
+// a command that is refused changes nothing.
 
 import { atMost, checked, flag, list, object, type Of, oneOf, optional, orNull, text, textThat, whole } from '@rsio/common/lib/shape';
 import { GATE_REGISTRANTS_MAX } from '../limits.ts';
@@ -9,7 +10,7 @@ import { GATE_REGISTRANTS_MAX } from '../limits.ts';
 const TYPE = { NONE: 0, REGISTRANTS: 3, ALL: 5 } as const;
 export type ReservationType = 1 | 2 | 3 | 4 | 5 | 6;
 
-/** Longest name of a nexus: that of an iSCSI name of 223 bytes, with its port and the port of the target. */
+/** Longest name of a nexus: an iSCSI name of 223 bytes, with its port and the target's port. */
 const NEXUS_NAME_MAX = 256;
 const hostIdShape = textThat(
   (value) => /^[0-9a-f]{32}$/.test(value) || (/^scsi [0-9]{1,5} ./.test(value) && value.length <= NEXUS_NAME_MAX),
@@ -21,7 +22,7 @@ export const NO_KEY = '0'.repeat(16);
 
 const registrantShape = object({ hostId: hostIdShape, hostNqn: optional(text()), key: keyShape });
 
-/** What is kept of a volume's reservations. `holder` is null if there is none, and if all registrants are holders. */
+/** The stored state of a volume's reservations. `holder` is null if there is none, and if all registrants are holders. */
 export const reservationShape = checked(
   object({
     generation: whole(0, 2 ** 32 - 1),
@@ -42,7 +43,10 @@ export type ReservationState = Of<typeof reservationShape>;
 
 export const NO_RESERVATIONS: ReservationState = { generation: 0, type: TYPE.NONE, holder: null, ptpl: false, registrants: [] };
 
-/** `current` is the key that the host says it has, or null if that is not to be checked. `ptpl` is null if it stays. */
+/**
+ * `current` is the key that the host claims to have, or null if the key is not to be checked. `ptpl` is null if the setting does not
+ * change.
+ */
 export type ReservationAction =
   | { readonly verb: 'register'; readonly key: string; readonly ptpl: boolean | null }
   | { readonly verb: 'enter'; readonly current: string | null; readonly key: string; readonly ptpl: boolean }
@@ -60,7 +64,7 @@ export interface ReservingHost {
   readonly hostNqn: string;
 }
 
-/** What other hosts are to be told. */
+/** An event that other hosts are notified of. */
 export interface ReservationNotice {
   readonly hostId: string;
   readonly what: 'registration preempted' | 'reservation released' | 'reservation preempted';
@@ -104,7 +108,7 @@ export function changed(state: ReservationState, host: ReservingHost, action: Re
   }
 }
 
-/** REGISTER of SCSI: a host that is not registered has the key 0, and registers the key 0 to leave. */
+/** REGISTER of SCSI: a host that is not registered has the key 0, and a host unregisters by registering the key 0. */
 function entry(
   state: ReservationState,
   host: ReservingHost,
@@ -129,7 +133,7 @@ function registration(
     const isReleased = state.type >= TYPE.REGISTRANTS && left.type === TYPE.NONE;
     return { state: left, notices: isReleased ? told(left, host.hostId, 'reservation released') : [] };
   }
-  // A host that ignores existing keys may replace a key that it does not have.
+  // A host that ignores existing keys may replace a key even if it has none.
   const isAllowed =
     action.verb === 'register' ? known === null || known === action.key : action.current === null || known === action.current;
   if (!isAllowed) return 'conflict';
@@ -207,14 +211,14 @@ function heldBy(state: ReservationState, hostId: string, type: ReservationType):
   return { ...state, type, holder: type >= TYPE.ALL ? null : hostId };
 }
 
-/** Removes registrants. A reservation ends with its holder, or with the last of all registrants. */
+/** Removes registrants. A reservation ends with its holder or, if all registrants hold it, with the last registrant. */
 function without(state: ReservationState, gone: ReadonlySet<string>): ReservationState {
   const registrants = state.registrants.filter(({ hostId }) => !gone.has(hostId));
   const stays = state.type >= TYPE.ALL ? registrants.length > 0 : state.holder !== null && !gone.has(state.holder);
   return stays ? { ...state, registrants } : { ...state, registrants, type: TYPE.NONE, holder: null };
 }
 
-/** The same notice for all registrants but one. */
+/** Returns the same notice for all registrants but one. */
 function told({ registrants }: ReservationState, hostId: string, what: ReservationNotice['what']): ReservationNotice[] {
   return registrants.filter((one) => one.hostId !== hostId).map((one) => ({ hostId: one.hostId, what }));
 }

@@ -1,6 +1,7 @@
-// The reservations of one volume: commands of hosts in turn, the state that is kept, and the I/O that must end first. reservation-rules.ts
-// decides. Invariants: one command is executed at a time; while a state is saved, I/O needs the permission of the old and of the new one;
-// a command is answered when its state is saved, and when no volume has I/O any more that the state refuses.
+// The reservations of one volume: executes commands of hosts in turn, saves the state, and waits for I/O that must end first. The rules are
+// in reservation-rules.ts. Invariants: one command is executed at a time; while a state is being saved, I/O needs the permission of both
+// the old and the new state;
+// a command is answered only when its state is saved and no volume executes I/O that the state refuses.
 
 import {
   changed,
@@ -20,16 +21,19 @@ export type ReservationOutcome = 'done' | 'interrupted' | ReservationRefusal;
 /** A command of a host. */
 export interface Reserving extends ReservingHost {
   readonly action: ReservationAction;
-  /** False if the host may have repeated the command meanwhile (rule D1), or gets no answer. It is asked just before the execution. */
+  /** Returns false if the host may have repeated the command meanwhile (rule D1), or gets no answer. Called just before the execution. */
   isWanted(): boolean;
-  /** Either of them is called once, unless the process ends. They must not throw. `dropped`: it was not wanted, and was not executed. */
+  /**
+   * Exactly one of `ended` and `dropped` is called, once, unless the process ends. They must not throw. `dropped`: the command was no
+   * longer wanted, and was not executed.
+   */
   ended(outcome: ReservationOutcome): void;
   dropped(): void;
 }
 
 /** A subsystem whose hosts use the volume. */
 export interface ReservationGate {
-  /** True if a volume has I/O of a host that the reservations refuse now. */
+  /** True if a volume still executes I/O of a host that the reservations would now refuse. */
   hasRefusedIo(reservations: Reservations): boolean;
   notify(reservations: Reservations, notices: readonly ReservationNotice[]): void;
 }
@@ -60,16 +64,17 @@ export class Reservations {
   }
 
   execute(command: Reserving): void {
-    // While a volume does not end its I/O, hosts log in again and again, and repeat their commands.
+    // While a volume's I/O does not end, hosts log in again and again and repeat their commands, so the queue needs a bound.
     if (this.waiting.length >= GATE_RESERVATIONS_WAITING_MAX) return command.ended('interrupted');
     this.waiting.push(command);
     this.proceed();
   }
 
-  /** Executes and answers what can be executed and answered now. Called also now and then, because I/O may have ended. */
+  /** Executes and answers the commands that can be executed and answered now. Also called now and then, because I/O may have ended. */
   proceed(): void {
     for (let first = this.waiting[0]; first !== undefined && this.next === null; first = this.waiting[0]) {
-      // Nothing is executed either: a host may repeat a command to learn whether I/O that it has locked out has ended.
+      // Until then, no further command is executed either, because a host may repeat a command to learn whether the I/O that it has locked
+      // out has ended.
       for (const gate of this.gates) if (gate.hasRefusedIo(this)) return;
       if (this.outcome === null && first.isWanted()) this.perform(first);
       else {
@@ -87,7 +92,8 @@ export class Reservations {
     if (typeof change === 'string') this.outcome = change;
     else if (command.action.verb === 'report') this.outcome = 'done';
     else {
-      // A state that does not change is saved, too: only the server knows whether another gate has the volume, and has changed it.
+      // Save the state even if it does not change, because only the server knows whether another gate has the volume and has changed the
+      // state.
       this.next = change.state;
       this.save(change.state).then(
         () => this.saved(change.state, change.notices),

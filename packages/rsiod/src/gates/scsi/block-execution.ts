@@ -1,6 +1,6 @@
-// Executes commands for blocks when their data is there: one request to the volume after another until the range is done. Invariants: the
-// volume has one request of a task at a time; nothing more of a task is executed when its nexus must not go on (rule D1); what one command
-// compares and changes, no other change of this target comes between.
+// Executes block commands whose data has arrived: one request to the volume after another until the range is done. Invariants: the volume
+// executes one request of a task at a time; if its nexus must not go on (rule D1), nothing more of a task is executed; between the compare
+// and the change of one command, no other change of this target is executed.
 
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { SCSI_PIECE_BYTES, SCSI_STATUS_BYTES, SCSI_STATUS_RANGES, SCSI_UNMAP_BLOCKS } from '../limits.ts';
@@ -14,9 +14,9 @@ export interface BlockPorts {
   /** Gives the request of a task to the volume of its unit. */
   submit(task: ScsiTask): void;
   settle(task: ScsiTask, outcome: Outcome): void;
-  /** False if nothing more may be executed for the task. */
+  /** Returns false if nothing more may be executed for the task. */
   mayContinue(task: ScsiTask): boolean;
-  /** How a command ends whose volume is not here. */
+  /** The outcome of a command whose volume is not here. */
   readonly away: Outcome;
 }
 
@@ -32,7 +32,7 @@ export class BlockExecution {
     this.ports = ports;
   }
 
-  /** Executes a task that has its data, and that its unit admits. */
+  /** Executes a task that has its data and that its unit admits. */
   begin(task: ScsiTask): void {
     const kind = task.command?.kind;
     if (kind === 'start stop' && !isStop(task)) return this.ports.settle(task, GOOD);
@@ -217,7 +217,7 @@ export class BlockExecution {
   }
 }
 
-/** Returns the data of GET LBA STATUS. A block that is partly in a hole is mapped. */
+/** Returns the data of GET LBA STATUS. A block that is only partly in a hole counts as mapped. */
 function blockStatus(firstBytes: number, { blockSizeBytes }: LogicalUnit, extents: readonly Extent[], allocated: number): Buffer {
   const room = Math.floor((allocated - STATUS_HEADER_BYTES) / STATUS_RANGE_BYTES);
   const most = Math.min(Math.max(room, 1), SCSI_STATUS_RANGES);
@@ -249,8 +249,8 @@ function blockStatus(firstBytes: number, { blockSizeBytes }: LogicalUnit, extent
 }
 
 /**
- * Returns how a command ends whose volume has completed it with a status. A lost path is never an error of the medium: the command ends as
- * `away` says.
+ * Returns the outcome of a command for the status with which its volume has completed it. A lost path is never an error of the medium; the
+ * outcome is then `away`.
  */
 export function outcomeOf(status: Status, isWrite: boolean, away: Outcome): Outcome {
   switch (status) {
@@ -276,7 +276,7 @@ export function outcomeOf(status: Status, isWrite: boolean, away: Outcome): Outc
   }
 }
 
-/** A unit that is stopped writes its cache. It goes on serving its hosts, because others may use it. */
+/** Stopping a unit writes its cache. The unit goes on serving its hosts, because other hosts may use it. */
 function isStop({ cdb }: ScsiTask): boolean {
   const hasPowerCondition = cdb[4]! >>> 4 !== 0;
   const [isStart, isNoFlush] = [(cdb[4]! & 0x01) !== 0, (cdb[4]! & 0x04) !== 0];

@@ -1,5 +1,5 @@
-// Decides what a command for blocks means before its data arrives: its range, its data, its memory. Pure. Source: SBC-3, 5. Invariant: a
-// command that is admitted lies within the unit, and within the limits that the Block Limits page announces.
+// Plans a block command before its data arrives: its range, its data, its memory. Pure. Source: SBC-3, 5. Invariant: a command that is
+// admitted lies within the unit, and within the limits that the Block Limits page announces.
 
 import { SCSI_PIECE_BYTES, SCSI_TRANSFER_MAX_BYTES, SCSI_UNMAP_RANGES, SCSI_WRITE_SAME_BLOCKS } from '../limits.ts';
 import { GOOD, OP, type Outcome, SENSE } from './constants.ts';
@@ -13,7 +13,7 @@ const UNMAP_HEADER_BYTES = 8;
 const UNMAP_RANGE_BYTES = 16;
 const CHECK = { NOTHING: 0, DATA: 1, BLOCK: 3 } as const;
 
-/** Sets the range of the task, in bytes. `blocks` is the field of the command, of which 0 may mean another number. */
+/** Sets the range of the task, in bytes. `blocks` is the number of blocks. */
 function setRange(task: ScsiTask, unit: LogicalUnit, first: number, blocks: number): Outcome {
   if (first > unit.blocks || blocks > unit.blocks - first) return SENSE.OUT_OF_RANGE;
   task.firstBytes = first * unit.blockSizeBytes;
@@ -21,7 +21,7 @@ function setRange(task: ScsiTask, unit: LogicalUnit, first: number, blocks: numb
   return GOOD;
 }
 
-/** The first block of a command block; exact as far as a volume can be large. */
+/** Returns the first block that a command block names; exact up to the largest possible size of a volume. */
 function firstOf(cdb: Buffer): number {
   switch (cdb[0]! >>> 5) {
     case 0:
@@ -46,7 +46,7 @@ function blocksOf(cdb: Buffer): number {
   }
 }
 
-/** Wants exactly `bytes` of data-out, which the host may follow with more. */
+/** Makes the task take exactly `bytes` of data-out; the host may send more. */
 function wantOut(task: ScsiTask, bytes: number, memoryBytes: number): Outcome {
   task.presentedBytes = Math.max(bytes, task.presentedBytes);
   if (task.announcedOutBytes < bytes) return SENSE.SHORT_DATA;
@@ -60,7 +60,7 @@ export function planBlocks(task: ScsiTask, unit: LogicalUnit): Outcome {
   const { cdb, command } = task;
   const isShort = cdb[0]! >>> 5 === 0;
   const kind = command?.kind;
-  // The tray of a medium, which no unit has.
+  // EJECT moves the tray of a medium, which no unit has.
   if (kind === 'start stop') return (cdb[4]! & FLAG.EJECT) === 0 ? GOOD : refuse(task, 4);
   const isChange = command?.conflict === 'change' && kind !== 'flush';
   if (isChange && (unit.isReadonly || unit.modes.isWriteProtected)) return SENSE.WRITE_PROTECTED;
@@ -114,7 +114,9 @@ function planRead(task: ScsiTask, { blockSizeBytes }: LogicalUnit): Outcome {
   return GOOD;
 }
 
-/** A host that has announced fewer blocks than its command has writes these, and is told that it was too few. A part of a block is refused. */
+/**
+ * If the host has announced fewer blocks than the command has, only these are written, and the host is told so. A partial block is refused.
+ */
 function planWrite(task: ScsiTask, { blockSizeBytes }: LogicalUnit): Outcome {
   task.presentedBytes = task.rangeBytes;
   task.rangeBytes = Math.min(task.rangeBytes, task.announcedOutBytes);
@@ -133,17 +135,17 @@ function planVerify(task: ScsiTask, unit: LogicalUnit, isVerify: boolean): Outco
   return wantOut(task, outBytes, withPiece(outBytes, rangeBytes));
 }
 
-/** The volume compares one block with the host's data while no other change comes between. */
+/** The volume compares one block with the host's data and writes it, with no other change in between. */
 function planCompare(task: ScsiTask, unit: LogicalUnit, first: number, blocks: number): Outcome {
   task.fua = (task.cdb[1]! & FLAG.FUA) !== 0;
   const outcome = setRange(task, unit, first, blocks);
   if (outcome !== GOOD || (blocks === 0 && task.announcedOutBytes === 0)) return outcome;
-  // A host that counts 256 blocks sends their data with the number 0.
+  // A host that takes the number 0 for 256 blocks announces data with it.
   if (blocks !== 1) return refuse(task, 13);
   return wantExactly(task, 2 * task.rangeBytes, 2 * task.rangeBytes);
 }
 
-/** More data than the command has is a mistake of the host about the command. */
+/** Wants exactly `outBytes` of data-out; refuses the command if the host announces more, because it has then misunderstood the command. */
 function wantExactly(task: ScsiTask, outBytes: number, memoryBytes: number): Outcome {
   const outcome = wantOut(task, outBytes, memoryBytes);
   return outcome === GOOD && task.announcedOutBytes > outBytes ? SENSE.SHORT_DATA : outcome;

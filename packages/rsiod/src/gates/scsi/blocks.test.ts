@@ -1,5 +1,5 @@
-// Commands for blocks: what is refused before data arrives, what reaches the volume, what comes back. The oracle is the content of a volume in
-// memory, and what it has seen.
+// Commands for blocks: what is refused before data arrives, what reaches the volume, what comes back. The oracle is a volume in memory: its
+// content, and the requests that it has seen.
 
 import { describe, expect, it } from 'vitest';
 import { STATUS } from '@rsio/protocol/wire/status';
@@ -32,7 +32,7 @@ describe('reads and writes', () => {
     const out = pattern(3);
     expect(host.send(write, { out }).short).toBe('good');
     expect(rig.unit.volume.content.subarray(5 * BLOCK, 8 * BLOCK).equals(out)).toBe(true);
-    // Every second read of this volume is completed with data in a receive buffer.
+    // This volume completes every second read with data in a receive buffer.
     for (let round = 0; round < 2; round++) expect(host.send(read).data.equals(out)).toBe(true);
   });
 
@@ -190,7 +190,7 @@ describe('WRITE SAME', () => {
     expect(host.send(same(0, 4), { out: Buffer.alloc(BLOCK) }).short).toBe('good');
     expect(host.send(same(0, 4, 0x08), { out: Buffer.alloc(BLOCK) }).short).toBe('good');
     expect(rig.unit.volume.seen).toEqual(['zero 0+2048 keep', 'zero 0+2048']);
-    // Data that unmapped blocks would not have is written.
+    // Data other than zeros is written, because unmapped blocks read as zeros.
     expect(host.send(same(0, 4, 0x08), { out }).short).toBe('good');
     expect(rig.unit.volume.content.subarray(0, BLOCK).equals(out)).toBe(true);
   });

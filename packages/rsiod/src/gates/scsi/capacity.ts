@@ -1,5 +1,5 @@
-// READ CAPACITY and REPORT LUNS. Pure. Sources: SBC-3, 5.15 and 5.16; SPC-4, 6.33. Invariant: a host that must ask with the longer command
-// learns that from the shorter one.
+// READ CAPACITY and REPORT LUNS. Pure. Sources: SBC-3, 5.15 and 5.16; SPC-4, 6.33. Invariant: if a host needs the longer command, the
+// answer to the shorter command tells it so.
 
 import { type Outcome, SENSE } from './constants.ts';
 import type { LogicalUnit } from './logical-unit.ts';
@@ -10,7 +10,7 @@ const LONG_BYTES = 32;
 /** Blocks may be unmapped, and unmapped blocks read as zeros. */
 const THIN = 0xc0;
 
-/** READ CAPACITY (10). PMI and a block are of old disks. */
+/** READ CAPACITY (10). PMI and a block address are for old disks. */
 export function shortCapacity(cdb: Buffer, { blocks, blockSizeBytes }: LogicalUnit): Buffer | Outcome {
   if ((cdb[8]! & 1) === 0 && cdb.readUInt32BE(2) !== 0) return SENSE.INVALID_FIELD;
   const bytes = Buffer.alloc(SHORT_BYTES);

@@ -1,18 +1,18 @@
-// The commands of the engine: what each is, what it needs, and which bits of its command block mean something. Pure. Source: SPC-4, SBC-3.
-// Invariant: a command is supported exactly if it is in this table; REPORT SUPPORTED OPERATION CODES is made of it.
+// The commands of the engine: what each does, what it needs, and which bits of its command block have a meaning. Pure. Source: SPC-4,
+// SBC-3. Invariant: a command is supported if and only if it is in this table; REPORT SUPPORTED OPERATION CODES reports this table.
 
 import { OP } from './constants.ts';
 
 /**
- * What reservations refuse. `never`: nothing. `reserved`: the command while another host has the unit by RESERVE. `read` and `change`: also
- * as a persistent reservation says.
+ * When reservations refuse the command. `never`: never. `reserved`: while another host has reserved the unit with RESERVE. `read` and
+ * `change`: also if a persistent reservation refuses reads or changes.
  */
 export type Conflict = 'never' | 'reserved' | 'read' | 'change';
 
-/** `nothing`: the command is answered also where no unit is. `unit`: also by a standby. `volume`: only while the unit is active. */
+/** `nothing`: the command is answered even if there is no unit. `unit`: even by a standby. `volume`: only while the unit is active. */
 export type Needs = 'nothing' | 'unit' | 'volume';
 
-/** Which part of the engine executes it. */
+/** The command's kind, which selects the code that executes it. */
 export type Kind =
   | 'ready'
   | 'sense'
@@ -45,7 +45,7 @@ export type Kind =
   | 'copy status'
   | 'copy parameters';
 
-/** `blocks`: a volume executes it. `reservations`: the reservations of a volume do. `now`: the engine answers it at once. */
+/** `blocks`: a volume executes the command. `reservations`: the volume's reservations execute it. `now`: the engine answers it at once. */
 export type Place = 'blocks' | 'reservations' | 'now';
 
 const OF_BLOCKS: ReadonlySet<Kind> = new Set([
@@ -77,16 +77,16 @@ export interface Command {
   readonly conflict: Conflict;
   readonly needs: Needs;
   readonly place: Place;
-  /** The command block with each bit set that means something; its length is that of the command. */
+  /** A command block in which every bit that has a meaning is set; its length is the length of the command block. */
   readonly usage: Buffer;
 }
 
-/** Byte 1, bits 4 to 0, is the service action of these; the others have none. PERSISTENT RESERVE OUT and IN, too. */
+/** Bits 4 to 0 of byte 1: the service action, for opcodes that have service actions, including PERSISTENT RESERVE OUT and IN. */
 const ACTION_BITS = 0x1f;
 
 type Row = readonly [opcode: number, action: number, kind: Kind, conflict: Conflict, needs: Needs, usage: string];
 
-// The usage is in hexadecimal digits, from byte 1 on. Byte 0 is the opcode. The last byte is the control byte, of which nothing is used.
+// The usage is in hexadecimal digits, from byte 1 on. Byte 0 is the opcode. The last byte is the control byte, which is not used.
 const ROWS: readonly Row[] = [
   [OP.TEST_UNIT_READY, -1, 'ready', 'reserved', 'volume', '0000000000'],
   [OP.REQUEST_SENSE, -1, 'sense', 'never', 'nothing', '010000ff00'],
@@ -164,12 +164,12 @@ export function commandsWith(opcode: number): readonly Command[] {
   return BY_OPCODE[opcode] ?? [];
 }
 
-/** The service action of a command block of an opcode that has service actions. */
+/** Returns the service action in a command block whose opcode has service actions. */
 export function actionIn(cdb: Buffer): number {
   return cdb[1]! & ACTION_BITS;
 }
 
-/** Returns the command of a command block; `opcode` or `action` says what of it is not supported. */
+/** Returns the command in a command block, or `opcode` or `action` if that part is not supported. */
 export function commandOf(cdb: Buffer): Command | 'opcode' | 'action' {
   const known = commandsWith(cdb[0]!);
   const [first] = known;

@@ -1,5 +1,5 @@
 // Numbers of SCSI: operation codes, statuses, sense codes. Sources: SPC-4, SBC-3, SAM-5. Invariant: a sense code is the sense key, the
-// additional sense code and its qualifier in one number, so that 0 is no sense.
+// additional sense code and its qualifier in one number, so that 0 means that there is no sense.
 
 export const OP = {
   TEST_UNIT_READY: 0x00,

@@ -71,7 +71,7 @@ export class CopyExecution {
     return result;
   }
 
-  /** Reads the next piece. `step` counts segments, and `rangeBytes` what of the segment has been copied. */
+  /** Reads the next piece. `step` counts segments, and `rangeBytes` counts the copied bytes of the segment. */
   private next(task: ScsiTask): void {
     const segments = this.segments.get(task) ?? [];
     const blockSizeBytes = task.unit?.blockSizeBytes ?? 0;

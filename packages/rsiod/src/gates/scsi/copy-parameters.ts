@@ -1,5 +1,5 @@
-// The codec of EXTENDED COPY (LID1) and RECEIVE COPY RESULTS: lists to segments, and what is supported. Pure. Source: SPC-4, 6.4, 6.17 and
-// 7.8.17. Invariant: segments that are returned lie within the unit, and name this unit alone.
+// The codec of EXTENDED COPY (LID1) and RECEIVE COPY RESULTS: translates lists into segments, and reports the supported parameters. Pure.
+// Source: SPC-4, 6.4, 6.17 and 7.8.17. Invariant: segments that are returned lie within the unit, and name this unit alone.
 
 import { SCSI_COPY_SEGMENTS, SCSI_COPY_TARGETS, SCSI_PIECE_BYTES } from '../limits.ts';
 import { GOOD, OP, type Outcome, SENSE } from './constants.ts';
@@ -9,19 +9,19 @@ const TARGET_BYTES = 32;
 const SEGMENT_BYTES = 28;
 const TYPE = { TARGET: 0xe4, SEGMENT: 0x02 } as const;
 const LISTS_MAX_BYTES = SCSI_COPY_TARGETS * TARGET_BYTES + SCSI_COPY_SEGMENTS * SEGMENT_BYTES;
-/** Most bytes of a parameter list that is read, so that a host learns what of it is too much. */
+/** Most bytes of a parameter list that are read, so that a host learns which part of its list is too long. */
 export const COPY_LIST_MAX_BYTES = 4 * LISTS_MAX_BYTES;
 const SEGMENT_MAX_BLOCKS = 0xffff;
 const CODE_SET_BINARY = 1;
 const NAA = 3;
-/** The list has no identifier, and no result of it is kept. */
+/** The list has no identifier, and the result of the copy is not kept. */
 const DISCARDS_RESULT = 0x18;
 
 /** The unit that executes a copy. */
 export interface CopyUnit {
   readonly blocks: number;
   readonly blockSizeBytes: number;
-  /** Its designator of type NAA. */
+  /** The unit's designator of type NAA. */
   readonly name: Buffer;
 }
 
@@ -36,7 +36,7 @@ export function copyListBytes(cdb: Buffer): number {
   return cdb.readUInt32BE(10);
 }
 
-/** The identifier of a list whose result is to be kept; null if it is not. */
+/** Returns the identifier of the list; null if the result of the copy is not to be kept. */
 export function copyListId(list: Buffer): number | null {
   return list.length === 0 || (list[1]! & DISCARDS_RESULT) === DISCARDS_RESULT ? null : list[0]!;
 }
@@ -86,7 +86,7 @@ function blockAt(bytes: Buffer, at: number): number {
   return bytes.readUInt32BE(at) * 2 ** 32 + bytes.readUInt32BE(at + 4);
 }
 
-/** Data of RECEIVE COPY RESULTS with the operating parameters. */
+/** Returns the data of RECEIVE COPY RESULTS for the operating parameters. */
 export function copyParameters(blockSizeBytes: number): Buffer {
   const bytes = Buffer.alloc(46);
   bytes.writeUInt32BE(bytes.length - 4, 0);
@@ -103,7 +103,7 @@ export function copyParameters(blockSizeBytes: number): Buffer {
   return bytes;
 }
 
-/** Data of RECEIVE COPY RESULTS with the status of a copy that has ended. */
+/** Returns the data of RECEIVE COPY RESULTS for the status of a copy that has ended. */
 export function copyStatus(isGood: boolean): Buffer {
   const bytes = Buffer.alloc(12);
   bytes.writeUInt32BE(8, 0);
@@ -111,7 +111,7 @@ export function copyStatus(isGood: boolean): Buffer {
   return bytes;
 }
 
-/** The content of the page of vital product data about copies: commands, descriptors. */
+/** Returns the content of the vital product data page about copies: commands, descriptors. */
 export function copyPage(): Buffer {
   const commands = [OP.EXTENDED_COPY, 1, 0, OP.RECEIVE_COPY_RESULTS, 2, 0, 3];
   return Buffer.concat([pageDescriptor(0x0001, commands), pageDescriptor(0x0008, [TYPE.SEGMENT, TYPE.TARGET])]);

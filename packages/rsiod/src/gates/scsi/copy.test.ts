@@ -1,5 +1,5 @@
-// EXTENDED COPY within a unit, and what hosts ask about copies. The oracle is the content of the volume, and what it has seen: a copy whose
-// list is wrong must not reach it.
+// EXTENDED COPY within a unit, and what hosts ask about copies. The oracle is the volume: its content, and the requests that it has seen. A
+// copy whose list is wrong must not reach the volume.
 
 import { describe, expect, it } from 'vitest';
 import { cdb16, cdb6, type RigHost, ScsiRig } from './testing/scsi-rig.ts';
@@ -8,7 +8,7 @@ const BLOCK = 512;
 const MIB = 1024 * 1024;
 type Segment = readonly [from: number, to: number, blocks: number, target?: number];
 
-/** The parameter list of a copy, from the unit that `host` sees, to itself. */
+/** The parameter list of a copy within the unit that `host` sees. */
 function copyList(host: RigHost, segments: readonly Segment[], { targets = 1, id = 1, discards = false, type = 0xe4 } = {}): Buffer {
   const name = host.send(cdb6(0x12, 1, 0x83, 4, 0)).data.subarray(8, 16);
   const target = Buffer.alloc(32);

@@ -1,5 +1,5 @@
-// INQUIRY: what a unit is, and its pages of vital product data. Pure. Sources: SPC-4, 6.6 and 7.8; SBC-3, 6.6. Invariant: the names of a unit
-// are made of the id of its volume alone, so that all gates of the volume, on any machine, show the same device.
+// INQUIRY: what a unit is, and its pages of vital product data. Pure. Sources: SPC-4, 6.6 and 7.8; SBC-3, 6.6. Invariant: the names of a
+// unit depend only on the id of its volume, so that all gates of the volume, on any machine, show the same device.
 
 import { createHash } from 'node:crypto';
 import { SCSI_TRANSFER_MAX_BYTES, SCSI_UNMAP_BLOCKS, SCSI_UNMAP_RANGES, SCSI_WRITE_SAME_BLOCKS } from '../limits.ts';
@@ -9,7 +9,7 @@ import type { LogicalUnit } from './logical-unit.ts';
 
 const VENDOR = 'RSIO';
 const PRODUCT = 'RSIO volume';
-/** Peripheral qualifier and type: a disk; and no unit where a target could have one. */
+/** Peripheral qualifier and type: a disk, or no unit although the target could have one there. */
 const DISK = 0x00;
 const NO_UNIT = 0x7f;
 const SPC_4 = 0x06;
@@ -22,7 +22,7 @@ const TPGS = 0x30;
 const THIRD_PARTY_COPY = 0x08;
 const LIMITS_BYTES = 60;
 
-/** What of a target its units show. */
+/** The parts of a target that its units show. */
 export interface InquiryTarget {
   readonly hasPartner: boolean;
   readonly member: number;
@@ -99,7 +99,7 @@ export function shortName(unit: LogicalUnit): Buffer {
 }
 
 const CODE_SET = { BINARY: 1, ASCII: 2, UTF_8: 3 } as const;
-/** Types of designators, with the bit for those of the target port or of the target instead of the unit. */
+/** Types of designators, with the bits that say that the designator belongs to the target port or to the target instead of the unit. */
 const NAME = { T10: 0x01, NAA: 0x03, UUID: 0x0a, PORT: 0x14, GROUP: 0x15, PORT_NAME: 0x18, TARGET_NAME: 0x28 } as const;
 const ISCSI = 0x50;
 
@@ -131,7 +131,7 @@ function inFourBytes(value: number): Buffer {
   return bytes;
 }
 
-/** A name with zeros behind it, at least one, to a multiple of four bytes. */
+/** Returns a name followed by at least one zero byte, padded to a multiple of four bytes. */
 function padded(name: string): Buffer {
   const bytes = Buffer.alloc((Math.floor(Buffer.byteLength(name) / 4) + 1) * 4);
   bytes.write(name);
@@ -142,7 +142,7 @@ function limits(unit: LogicalUnit): Buffer {
   const bytes = Buffer.alloc(LIMITS_BYTES);
   const inBlocks = (lengthBytes: number): number => Math.max(1, Math.floor(lengthBytes / unit.blockSizeBytes));
   const { canDiscard } = unit.port.volume;
-  // Offsets follow the page, whose first four bytes are its header.
+  // Offsets are those in the whole page; `bytes` does not contain its header of four bytes.
   const at = (offset: number): number => offset - 4;
   bytes[at(4)] = 0x01;
   bytes[at(5)] = 1;

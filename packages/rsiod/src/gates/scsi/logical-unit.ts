@@ -1,5 +1,5 @@
-// One logical unit of a target: who has reserved it, what its hosts are yet to be told, its modes, and its tasks. Invariants: a unit
-// attention is told once to each nexus, in the order in which they came; a task is in `tasks` from its execution until it is left.
+// One logical unit of a target: the nexus that has reserved it, its pending unit attentions, its modes, and its tasks. Invariants: each
+// nexus gets each unit attention once, in the order in which they arose; a task is in `tasks` from its execution until its end.
 
 import { RangeLock } from '../../volumes/range-lock.ts';
 import type { Reservations } from '../reservations/reservations.ts';
@@ -18,17 +18,17 @@ export interface UnitUser {
 export interface UnitTask {
   readonly user: UnitUser | null;
   readonly conflict: Conflict;
-  /** The reservations that have admitted it to the volume. */
+  /** The reservations that have admitted the task to the volume. */
   readonly reservations: Reservations | null;
 }
 
 export class LogicalUnit implements ModeUnit {
   port: UnitPort;
   modes: Modes = DEFAULT_MODES;
-  /** The nexus that has it by RESERVE (6). */
+  /** The nexus that has reserved the unit with RESERVE (6). */
   reservedBy: UnitUser | null = null;
   readonly tasks = new Set<UnitTask>();
-  /** Changes that must not come between each other. */
+  /** Changes that must not overlap each other. */
   readonly lock = new RangeLock();
   private readonly attentions = new Map<UnitUser, number[]>();
 
@@ -49,7 +49,7 @@ export class LogicalUnit implements ModeUnit {
     return this.port.volume.readonly;
   }
 
-  /** A nexus sees the unit from now on, and is told first that its state is new. */
+  /** From now on, the nexus sees the unit; its first unit attention says that the unit was reset. */
   enter(user: UnitUser): void {
     this.attentions.set(user, [ATTENTION.RESET]);
   }
@@ -59,7 +59,7 @@ export class LogicalUnit implements ModeUnit {
     if (this.reservedBy === user) this.reservedBy = null;
   }
 
-  /** Tells all nexuses but one. */
+  /** Adds a unit attention for all nexuses but one. */
   raise(code: number, except: UnitUser | null): void {
     for (const user of this.attentions.keys()) if (user !== except) this.raiseFor(user, code);
   }
@@ -70,19 +70,19 @@ export class LogicalUnit implements ModeUnit {
     if (waiting.length < SCSI_ATTENTIONS_MAX) waiting.push(code);
   }
 
-  /** Returns what the nexus is to be told next, and forgets it; 0 if there is nothing. */
+  /** Removes and returns the next unit attention of the nexus; 0 if there is none. */
   takeAttention(user: UnitUser): number {
     return this.attentions.get(user)?.shift() ?? 0;
   }
 
-  /** A reset of the unit, after its tasks have been aborted. Persistent reservations stay. */
+  /** Resets the unit after its tasks have been aborted. Persistent reservations stay. */
   reset(code: number): void {
     this.modes = DEFAULT_MODES;
     this.reservedBy = null;
     this.raise(code, null);
   }
 
-  /** True if the reservations refuse a command of this kind from the nexus now. */
+  /** True if the reservations now refuse a command of this kind from the nexus. */
   refuses(user: UnitUser, conflict: Conflict): boolean {
     if (conflict === 'never') return false;
     if (this.reservedBy !== null && this.reservedBy !== user) return true;
@@ -90,7 +90,7 @@ export class LogicalUnit implements ModeUnit {
     return conflict !== 'reserved' && reservations !== null && !reservations.admits(user.hostId, conflict === 'change');
   }
 
-  /** True if a volume has a task that these reservations refuse now. */
+  /** True if a volume still executes a task that these reservations would now refuse. */
   hasRefusedIo(reservations: Reservations): boolean {
     for (const { user, conflict, reservations: own } of this.tasks)
       if (own === reservations && user !== null && isIo(conflict) && !reservations.admits(user.hostId, conflict === 'change')) return true;

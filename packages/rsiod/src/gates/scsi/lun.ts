@@ -1,13 +1,13 @@
-// The eight bytes with which a host names a logical unit. Source: SAM-5, 4.7. Invariant: a number that `writeLun` has written is the one that
-// `lunNumber` returns.
+// The eight bytes with which a host names a logical unit. Source: SAM-5, 4.7. Invariant: `lunNumber` returns the number that `writeLun` has
+// written.
 
 import { SCSI_LUN_MAX } from '../limits.ts';
 
-/** Peripheral addressing has numbers below this one, flat space addressing has all. */
+/** The highest number for peripheral device addressing; flat space addressing can express all numbers. */
 const PERIPHERAL_MAX = 255;
 const FLAT = 0x4000;
 
-/** Returns the number of the unit that 8 bytes at `at` name; -1 if no unit of a gate has such a name. */
+/** Returns the number of the unit that the 8 bytes at `at` name; -1 if no unit of a gate can have that name. */
 export function lunNumber(bytes: Buffer, at: number): number {
   const first = bytes.readUInt16BE(at);
   const hasMore = bytes.readUInt16BE(at + 2) !== 0 || bytes.readUInt32BE(at + 4) !== 0;

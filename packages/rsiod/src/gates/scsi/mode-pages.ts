@@ -1,5 +1,5 @@
-// The mode pages of a unit, and the two bits of them that hosts may change. Pure. Source: SPC-4, 7.5; SBC-3, 6.5. Invariant: a list of
-// parameters that is refused changes nothing.
+// The mode pages of a unit, and the two bits in them that hosts may change. Pure. Source: SPC-4, 7.5; SBC-3, 6.5. Invariant: a refused
+// parameter list changes nothing.
 
 import { type Outcome, SENSE } from './constants.ts';
 
@@ -110,7 +110,7 @@ function exceptionsPage(): Buffer {
 
 /** Returns the modes after MODE SELECT with the parameters in `list`, or why it is refused. */
 export function modeSelect(cdb: Buffer, isLong: boolean, list: Buffer, unit: ModeUnit): Modes | Outcome {
-  // Only pages of the standard's format, and nothing that is to be kept over a reset.
+  // Accept only pages in the standard's format, and no values that must survive a reset.
   if ((cdb[1]! & 0x11) !== 0x10) return SENSE.INVALID_FIELD;
   if (list.length === 0) return unit.modes;
   const headerBytes = isLong ? 8 : 4;
@@ -144,7 +144,7 @@ function checkDescriptor(bytes: Buffer, isLong: boolean, { blocks, blockSizeByte
   return isCount && (sizeBytes === 0 || sizeBytes === blockSizeBytes) ? 0 : SENSE.INVALID_PARAMETER;
 }
 
-/** Returns the modes after one page, which must have the unit's values where nothing may be changed. */
+/** Returns the modes after one page. Where nothing may be changed, the page must contain the unit's values. */
 function changedBy(given: Buffer, modes: Modes): Modes | Outcome {
   const code = given[0]! & 0x7f;
   if (code === PAGE.ALL) return SENSE.INVALID_PARAMETER;

@@ -1,6 +1,6 @@
-// One nexus of an initiator port and a target port: admits its commands, executes them or gives them to their volumes, and answers. target.ts
-// has the units. Invariants: every request to a volume was admitted in the same turn of the event loop; a task is answered once, and left when
-// no volume has it; after `end`, nothing is answered.
+// One nexus of an initiator port and a target port: admits its commands, executes them or passes them to their volumes, and answers them.
+// target.ts has the units. Invariants: every request is admitted in the same turn of the event loop in which the volume gets it; a task is
+// answered once, and `left` is called when no volume executes it any more; after `end`, nothing is answered.
 
 import { assert } from '@rsio/common/lib/assert';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
@@ -84,7 +84,7 @@ export class Nexus implements ScsiNexus, CommandUser, TaskEvents, BlockPorts {
     if (this.tasks.size === 0) this.empty();
   }
 
-  /** Answers what volumes have had for too long, and ends a nexus that is stuck. Called now and then. */
+  /** Answers commands that volumes have not completed in time, and ends a nexus that is stuck. Called now and then. */
   tick(nowMs: number): void {
     for (const task of this.tasks) {
       const waitedMs = nowMs - task.begunMs;
@@ -154,7 +154,7 @@ export class Nexus implements ScsiNexus, CommandUser, TaskEvents, BlockPorts {
     return command.place === 'blocks' ? planBlocks(task, unit) : planParameters(task);
   }
 
-  /** Returns why a unit refuses a command now; GOOD if it admits it. */
+  /** Returns why a unit refuses a command now; GOOD if the unit admits the command. */
   private admission(task: ScsiTask): Outcome {
     const { command, unit } = task;
     if (unit === null || command === null) return GOOD;
@@ -167,7 +167,7 @@ export class Nexus implements ScsiNexus, CommandUser, TaskEvents, BlockPorts {
 
   // --- Execution
 
-  /** Waits for changes with which the task must not overlap. */
+  /** Starts the task, or makes it wait for changes that it must not overlap. */
   private enter(task: ScsiTask): void {
     const { range, unit, command, attribute } = task;
     assert(unit !== null && command !== null, 'A task for blocks has a unit');
@@ -212,7 +212,7 @@ export class Nexus implements ScsiNexus, CommandUser, TaskEvents, BlockPorts {
     this.options.owner.answer(task);
   }
 
-  /** The task ends. Others may have waited for it. */
+  /** The task ends. Starts tasks that have waited for it. */
   private leave(task: ScsiTask): void {
     const { unit } = task;
     this.copy.left(task);
@@ -220,7 +220,7 @@ export class Nexus implements ScsiNexus, CommandUser, TaskEvents, BlockPorts {
     unit?.tasks.delete(task);
     const free = unit !== null && task.isLocked ? unit.lock.leave(task.range) : NOTHING;
     task.isLocked = false;
-    // The transport may use the object for another command at once.
+    // The transport may immediately re-use the object for another command.
     const isChange = task.conflict !== 'never';
     this.options.owner.left(task);
     this.target.left(task, unit);
@@ -241,12 +241,12 @@ export class Nexus implements ScsiNexus, CommandUser, TaskEvents, BlockPorts {
 
 const NOTHING: readonly never[] = [];
 
-/** Unit attentions wait for a later command. */
+/** True for commands that do not report unit attentions; these then wait for a later command. */
 function tellsNothing({ kind }: Command): boolean {
   return kind === 'inquiry' || kind === 'luns' || kind === 'sense';
 }
 
-/** Commands that go on after an error of another command are of another kind of queue, which units do not have. */
+/** True if the command sets NACA, which asks for another kind of error handling in the queue, which units do not support. */
 function hasNaca({ cdb }: ScsiTask, { usage }: Command): boolean {
   return (cdb[usage.length - 1]! & 0x04) !== 0;
 }

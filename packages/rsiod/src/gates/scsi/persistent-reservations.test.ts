@@ -1,5 +1,5 @@
-// Persistent reservations of SCSI: random histories of four nexuses against a small model of SPC-4, 5.12; then durability, I/O that must end
-// first, and hosts of NVMe beside hosts of SCSI. The model is written from the standard's tables, without the code of the engine.
+// Persistent reservations of SCSI: random histories of four nexuses against a small model of SPC-4, 5.12; then durability, I/O that must
+// end first, and NVMe hosts beside SCSI hosts. The model is written from the standard's tables, without the code of the engine.
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -18,7 +18,7 @@ interface Step {
   readonly serviceKey: number;
 }
 
-/** The state of a unit by SPC-4. `holder`: the number of a nexus, or -1 if all registrants are holders. */
+/** The state of a unit according to SPC-4. `holder`: the number of a nexus, or -1 if all registrants are holders. */
 class Model {
   readonly keys = new Map<number, number>();
   type = 0;
@@ -105,7 +105,7 @@ function inOrder(keys: readonly number[]): number[] {
   return keys.toSorted((one, other) => one - other);
 }
 
-/** Forgets what a host is to be told. */
+/** Discards a host's pending unit attentions. */
 function quiet(host: RigHost): void {
   while (host.send(cdb6(0x03, 0, 0, 0, 18)).data[2] !== 0);
 }

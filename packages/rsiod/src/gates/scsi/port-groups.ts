@@ -1,12 +1,12 @@
-// REPORT TARGET PORT GROUPS and SET TARGET PORT GROUPS: which gate has a volume, and a host's order to move it. Pure. Source: SPC-4, 6.37 and
-// 6.45. Invariant: a gate reports its own group only, because it does not know the state of another gate.
+// REPORT TARGET PORT GROUPS and SET TARGET PORT GROUPS: report which gate has a volume, and let a host order its move. Pure. Source: SPC-4,
+// 6.37 and 6.45. Invariant: a gate reports its own group only, because it does not know the state of another gate.
 
 import { GATE_ANA_S } from '../limits.ts';
 import { type Outcome, SENSE } from './constants.ts';
 import type { AccessState } from './unit-port.ts';
 
 const STATE = { OPTIMIZED: 0x0, NON_OPTIMIZED: 0x1, STANDBY: 0x2, UNAVAILABLE: 0x3, TRANSITIONING: 0xf } as const;
-/** Transitioning, standby, optimized; and that the state may be any of these. */
+/** The supported states: transitioning, standby, optimized. */
 const SUPPORTED = 0x80 | 0x04 | 0x01;
 const EXTENDED = 0x01;
 const DESCRIPTOR_BYTES = 4;
@@ -30,7 +30,7 @@ export function portGroups(cdb: Buffer, access: AccessState, group: number, port
   bytes[headerBytes] = stateOf(access);
   bytes[headerBytes + 1] = SUPPORTED;
   bytes.writeUInt16BE(group, headerBytes + 2);
-  // The state was changed last by a command, or by the gates.
+  // The last change of the state was made by a command, or by the gates themselves.
   bytes[headerBytes + 5] = access === 'transitioning' ? 0x01 : 0x02;
   bytes[headerBytes + 7] = ports.length;
   for (const [index, port] of ports.entries()) bytes.writeUInt16BE(port, headerBytes + 10 + 4 * index);
@@ -46,7 +46,7 @@ export function ordersHere(list: Buffer, group: number): boolean | Outcome {
     const isHere = list.readUInt16BE(at + 2) === group;
     const isActive = state === STATE.OPTIMIZED || state === STATE.NON_OPTIMIZED;
     if (!isActive && state !== STATE.STANDBY && state !== STATE.UNAVAILABLE) return SENSE.INVALID_PARAMETER;
-    // A gate loses its volume only when another one takes it, and orders no other gate to take it.
+    // A gate loses its volume only when another gate takes it over, and it cannot order another gate to do so.
     if (isActive && !isHere) return SENSE.INVALID_PARAMETER;
     if (!isActive && isHere) return SENSE.STATE_NOT_CHANGED;
     if (isActive) isOrdered = true;
@@ -54,7 +54,7 @@ export function ordersHere(list: Buffer, group: number): boolean | Outcome {
   return isOrdered;
 }
 
-/** Bytes of the list of SET TARGET PORT GROUPS; more groups than gates can be are a mistake. */
+/** Returns the length of the list of SET TARGET PORT GROUPS; null if it has more groups than there can be gates. */
 export function checkedListBytes(cdb: Buffer, most: number): number | null {
   const lengthBytes = cdb.readUInt32BE(6);
   return lengthBytes <= DESCRIPTOR_BYTES * (1 + most) ? lengthBytes : null;

@@ -1,11 +1,11 @@
-// The interface between the SCSI engine and what carries it (iSCSI): what a transport gives for each nexus and each task; unit-port.ts has what
-// a gate gives for each logical unit. Invariants: the engine keeps no task that it has not been given by `execute`; each executed task is answered at most
-// once and left exactly once; a task that was aborted, or whose nexus has ended, is left without an answer.
+// The interface between the SCSI engine and its transport (iSCSI), for each nexus and each task; unit-port.ts has the interface to the
+// gate, for each logical unit. Invariants: the engine keeps only tasks that were passed to `execute`; each executed task is answered at
+// most once and left exactly once; a task that was aborted, or whose nexus has ended, is left without an answer.
 
 import type { ScsiTask } from './scsi-task.ts';
 
 export interface ScsiTargetOptions {
-  /** True if another gate can give the same volumes to hosts: then units have target port groups. */
+  /** True if another gate can offer the same volumes to hosts; units then have target port groups. */
   readonly hasPartner: boolean;
   /** Number of this gate among the gates of its target (1 to GATE_MEMBERS_MAX), which is the number of its target port group. */
   readonly member: number;
@@ -17,7 +17,7 @@ export interface ScsiTargetOptions {
   nowMs(): number;
 }
 
-/** What a transport does for the tasks of a nexus. None of these throws. */
+/** Functions of the transport for the tasks of a nexus. None of these throws. */
 export interface TaskOwner {
   /**
    * Sends the status of the task, with its sense data or its data (see ScsiTask). The data of a task in `received` is valid only during the
@@ -26,14 +26,17 @@ export interface TaskOwner {
   answer(task: ScsiTask): void;
   /** Neither the engine nor a volume uses the task and its buffer any more. */
   left(task: ScsiTask): void;
-  /** False if the host may have repeated its tasks meanwhile (rule D1), or if the connection is closed: then nothing more is executed. */
+  /**
+   * Returns false if the host may have repeated its tasks meanwhile (rule D1), or if the connection is closed; nothing more is then
+   * executed.
+   */
   mayContinue(): boolean;
   /**
-   * Gives up the tasks that have not been given to `execute` yet, and gives no answer to them: the one with this tag, or all if it is null,
-   * of the unit with this number, or of all if it is null. Returns true if there were any.
+   * Drops, without an answer, tasks that have not been passed to `execute` yet: those of unit `lun` (null: of all units) with the tag `tag`
+   * (null: with any tag). Returns true if there were any.
    */
   drop(lun: number | null, tag: number | null): boolean;
-  /** I/O has not ended in GATE_QUIESCE_MS, or this initiator must not go on: closes the connection without an answer. */
+  /** Closes the connection without an answer, because I/O has not ended in GATE_QUIESCE_MS, or because this initiator must not go on. */
   close(why: string): void;
 }
 
@@ -41,7 +44,7 @@ export interface TaskOwner {
 export interface NexusOptions {
   /** Name of the initiator. */
   readonly initiatorName: string;
-  /** The name, and `,i,0x` with the 12 hexadecimal digits of the ISID: the name of the initiator port. */
+  /** The name of the initiator port: the initiator's name, `,i,0x`, and the 12 hexadecimal digits of the ISID. */
   readonly initiatorPort: string;
   /** The relative target port identifier (portal group tag), 1 to 65535. */
   readonly targetPort: number;
@@ -65,8 +68,8 @@ export interface TaskManagement {
   /** The tag of the task; only for ABORT TASK and QUERY TASK. */
   readonly tag: number;
   /**
-   * Called when the I/O behind the function has ended, or is proved unsent. If that takes longer than GATE_QUIESCE_MS, it is never called:
-   * the owner of the nexus is asked to close.
+   * Called when the I/O that the function applies to has ended, or is proved unsent. If that takes longer than GATE_QUIESCE_MS, `done` is
+   * never called; instead, the owner of the nexus is asked to close the connection.
    */
   done(answer: 'complete' | 'succeeded' | 'no task' | 'no unit'): void;
 }
@@ -75,18 +78,20 @@ export interface TaskManagement {
 export interface ScsiNexus {
   /**
    * Called when a command has arrived, before its data. Sets `outBytes` and `memoryBytes` of the task. Returns false if the command is
-   * refused: status and sense are set, the transport sends them, and the task is not executed. A write whose data has arrived with the
+   * refused. Status and sense are then set; the transport sends them and does not execute the task. A write whose data has arrived with the
    * command may be planned and executed at once.
    */
   plan(task: ScsiTask): boolean;
-  /** Called when the buffer of `memoryBytes` is there, and `outBytes` of data are in it. The task is then the engine's until `left`. */
+  /**
+   * Called when the task has its buffer of `memoryBytes`, with `outBytes` of data in it. The task then belongs to the engine until `left`.
+   */
   execute(task: ScsiTask): void;
   manage(request: TaskManagement): void;
   /**
-   * The session has ended. Its tasks are not answered any more. Calls `done` when no volume has anything of them. A session that replaces
+   * The session has ended. Its tasks are not answered any more. Calls `done` when no volume executes any of them. A session that replaces
    * it must not be let in earlier.
    */
   end(done: () => void): void;
-  /** Tasks that were executed and not left yet. */
+  /** Number of tasks that have been passed to `execute` and have not ended. */
   readonly inVolume: number;
 }

@@ -1,5 +1,6 @@
-// The codec of persistent reservations of SCSI: command blocks and parameter lists to actions, and the answers of PERSISTENT RESERVE IN. Pure.
-// Source: SPC-4, 6.15 and 6.16. Invariant: the types of SCSI and of NVMe stand for the same reservations under different numbers.
+// The codec of persistent reservations of SCSI: translates command blocks and parameter lists into actions, and builds the answers to
+// PERSISTENT RESERVE IN. Pure. Source: SPC-4, 6.15 and 6.16. Invariant: the types of SCSI and of NVMe stand for the same reservations under
+// different numbers.
 
 import type { ReservationAction, ReservationState, ReservationType } from '../reservations/reservation-rules.ts';
 import { holds } from '../reservations/reservation-rules.ts';
@@ -9,9 +10,9 @@ import { BUSY, CONFLICT, GOOD, type Outcome, SENSE } from './constants.ts';
 const OUT = { REGISTER: 0, RESERVE: 1, RELEASE: 2, CLEAR: 3, PREEMPT: 4, PREEMPT_AND_ABORT: 5, REGISTER_AND_IGNORE: 6 } as const;
 const IN = { KEYS: 0, RESERVATION: 1, CAPABILITIES: 2, FULL_STATUS: 3 } as const;
 export const PR_LIST_BYTES = 24;
-/** Flags of byte 20 of the list: initiator ports named in it, all target ports, keeping over a loss of power. */
+/** Flags in byte 20 of the list: the list names initiator ports, all target ports, keep over a loss of power. */
 const FLAG = { PORTS: 0x08, ALL_TARGET_PORTS: 0x04, KEEP: 0x01 } as const;
-/** By the type of NVMe: the type of SCSI. */
+/** The SCSI types, indexed by NVMe type. */
 const TYPES = [0, 1, 3, 5, 6, 7, 8] as const;
 /** The types, as bits of REPORT CAPABILITIES. */
 const TYPE_MASK = 0xea01;
@@ -22,7 +23,7 @@ export function nexusName(initiatorPort: string, targetPort: number): string {
   return `scsi ${targetPort} ${initiatorPort}`;
 }
 
-/** Returns the bytes of data-out that PERSISTENT RESERVE OUT has; null if its list has another length. */
+/** Returns the length of the data-out of PERSISTENT RESERVE OUT; null if the list has a wrong length. */
 export function outListBytes(cdb: Buffer): number | null {
   return cdb.readUInt32BE(5) === PR_LIST_BYTES ? PR_LIST_BYTES : null;
 }
@@ -39,10 +40,10 @@ export function outAction(cdb: Buffer, list: Buffer): ReservationAction | Outcom
   }
   if (action === OUT.CLEAR) return { verb: 'clear', current };
   const type = typeOf(cdb[2]! & 0x0f);
-  // Reservations are of the whole unit.
+  // Reservations always apply to the whole unit.
   if (type === null || cdb[2]! >>> 4 !== 0) return SENSE.INVALID_FIELD;
   if (action === OUT.RESERVE) return { verb: 'acquire', current, type };
-  // Both wait for the end of I/O that the reservation refuses.
+  // PREEMPT and PREEMPT AND ABORT are the same: both wait for the end of I/O that the reservation refuses.
   return action === OUT.RELEASE ? { verb: 'release', current, type } : { verb: 'preempt', current, victim, type };
 }
 
@@ -108,14 +109,14 @@ function reservationOf({ type, holder, registrants }: ReservationState): Buffer 
 function capabilities({ ptpl }: ReservationState): Buffer {
   const bytes = Buffer.alloc(8);
   bytes.writeUInt16BE(8, 0);
-  // Reservations are kept over a loss of power; the types are valid.
+  // Reservations can be kept over a loss of power; the mask of types is valid.
   bytes[2] = 0x01;
   bytes[3] = 0x80 | (ptpl ? 0x01 : 0x00);
   bytes.writeUInt16BE(TYPE_MASK, 4);
   return bytes;
 }
 
-/** A registrant of NVMe has no port of SCSI. Its name is shown as that of a port without one. */
+/** An NVMe registrant has no SCSI port. It is shown with its name and the port number 0. */
 function fullStatus(state: ReservationState, { hostId, key }: ReservationState['registrants'][number]): Buffer {
   const [, port = '0', name = hostId] = NAME_OF_NEXUS.exec(hostId) ?? [];
   const isHolder = holds(state, hostId);
@@ -129,7 +130,7 @@ function fullStatus(state: ReservationState, { hostId, key }: ReservationState['
   return Buffer.concat([bytes, transportId]);
 }
 
-/** The name of an initiator port of iSCSI as a TransportID. */
+/** Returns the name of an iSCSI initiator port as a TransportID. */
 function transportIdOf(name: string): Buffer {
   const nameBytes = Math.max(20, (Math.floor(Buffer.byteLength(name) / 4) + 1) * 4);
   const bytes = Buffer.alloc(4 + nameBytes);

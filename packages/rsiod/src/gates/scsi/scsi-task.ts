@@ -16,7 +16,7 @@ const NO_BUFFER = Buffer.alloc(0);
 /** Who gets the completion of a request to a volume. The engine sets it. */
 export interface TaskEvents {
   completed(task: ScsiTask, status: Status): void;
-  /** The task has waited for other changes of its unit, which have ended. */
+  /** The other changes of the unit, for which the task has waited, have ended. */
   proceed(task: ScsiTask): void;
 }
 
@@ -78,8 +78,8 @@ export class ScsiTask implements VolumeIo, UnitTask, SenseExtras {
   dataOffset = 0;
   dataBytes = 0;
   /**
-   * Bytes that the command as such transfers. The residual count is its difference to `expectedBytes`: an overflow if it is larger, an
-   * underflow if it is smaller.
+   * Bytes that the command itself would transfer. The residual count is the difference to `expectedBytes`: an overflow if `presentedBytes`
+   * is larger, an underflow if it is smaller.
    */
   presentedBytes = 0;
 
@@ -88,7 +88,7 @@ export class ScsiTask implements VolumeIo, UnitTask, SenseExtras {
   unit: LogicalUnit | null = null;
   user: UnitUser | null = null;
   events: TaskEvents | null = null;
-  /** The reservations that have admitted it. */
+  /** The reservations that have admitted the task. */
   reservations: Reservations | null = null;
   readonly range: RangeEntry = new TaskRange(this);
   /** Time (monotonic ms) at which it was executed. */
@@ -101,7 +101,7 @@ export class ScsiTask implements VolumeIo, UnitTask, SenseExtras {
   firstBytes = 0;
   rangeBytes = 0;
   step = 0;
-  /** The field BYTCHK: 0: nothing is compared; 1: all data; 3: one block with each block. */
+  /** The field BYTCHK: 0 compares nothing, 1 compares all data, 3 compares one block with each block. */
   check = 0;
   isUnmap = false;
   information = -1;
@@ -116,7 +116,7 @@ export class ScsiTask implements VolumeIo, UnitTask, SenseExtras {
     this.events?.completed(this, status);
   }
 
-  /** Forgets the command that the object has been before. */
+  /** Clears the fields of the object's previous command. */
   renew(): void {
     this.outBytes = 0;
     this.memoryBytes = 0;
@@ -164,7 +164,7 @@ export class ScsiTask implements VolumeIo, UnitTask, SenseExtras {
     if (outcome !== GOOD) this.dataBytes = 0;
   }
 
-  /** Sets data for the host, at most `allocated` bytes and as much as it has announced. */
+  /** Sets data for the host, at most `allocated` bytes and at most as much as the host has announced. */
   give(data: Buffer, allocated: number): void {
     this.data = data;
     this.dataOffset = 0;

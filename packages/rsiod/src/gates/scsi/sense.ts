@@ -1,5 +1,5 @@
-// Sense data, in fixed and in descriptor form. Pure. Source: SPC-4, 4.5. Invariant: the length that is returned is the length that the data
-// says it has.
+// Sense data, in fixed and in descriptor form. Pure. Source: SPC-4, 4.5. Invariant: the returned length equals the length that the sense
+// data itself states.
 
 const FIXED = 0x70;
 const DESCRIPTOR = 0x72;
@@ -8,7 +8,7 @@ const DESCRIPTOR_HEADER_BYTES = 8;
 const INFORMATION_BYTES = 12;
 const POINTER_BYTES = 8;
 
-/** What sense data has besides its code; -1 if it has none. */
+/** The parts of sense data besides its code; -1 for a part that it does not have. */
 export interface SenseExtras {
   /** The offset of the first byte that differs, or the number of the first block that is wrong. */
   readonly information: number;

@@ -1,5 +1,5 @@
-// REPORT SUPPORTED OPERATION CODES and REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS. Pure. Source: SPC-4, 6.35 and 6.36. Invariant: what is
-// reported is the table of commands.
+// REPORT SUPPORTED OPERATION CODES and REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS. Pure. Source: SPC-4, 6.35 and 6.36. Invariant: the
+// report lists exactly the table of commands.
 
 import { SCSI_COMMAND_S } from '../limits.ts';
 import { COMMANDS, type Command, commandsWith, lengthOf } from './command-table.ts';
@@ -50,7 +50,7 @@ function descriptor(command: Command, hasTimeouts: boolean): Buffer {
   return bytes;
 }
 
-/** How long a command takes at most before it is answered. */
+/** The longest time after which a command is answered. */
 function timeouts(): Buffer {
   const bytes = Buffer.alloc(TIMEOUTS_BYTES);
   bytes.writeUInt16BE(TIMEOUTS_BYTES - 2, 0);
@@ -61,7 +61,7 @@ function timeouts(): Buffer {
 function oneCode(command: Command | undefined, hasTimeouts: boolean): Buffer {
   if (command === undefined) return Buffer.from([0, SUPPORT.NO, 0, 0]);
   const usage = Buffer.from(command.usage);
-  // The service action itself is what the field must have.
+  // In the usage data, the field of the service action contains the action itself.
   if (command.action >= 0) usage[1] = (usage[1]! & 0xe0) | command.action;
   const head = Buffer.from([0, SUPPORT.AS_STANDARD | (hasTimeouts ? 0x80 : 0), 0, usage.length]);
   return Buffer.concat(hasTimeouts ? [head, usage, timeouts()] : [head, usage]);

@@ -1,5 +1,5 @@
-// One target: its units, its nexuses, and task management. Invariants: a nexus sees each unit from its beginning; a function is answered when
-// the I/O behind it has ended, or never; no I/O that was aborted is answered.
+// One target: its units, its nexuses, and task management. Invariants: a nexus sees each unit from the beginning; a task management
+// function is answered only when the I/O that it applies to has ended, or never; aborted I/O is never answered.
 
 import { GATE_QUIESCE_MS, SCSI_FUNCTIONS_MAX } from '../limits.ts';
 import type { ReservationNotice } from '../reservations/reservation-rules.ts';
@@ -29,10 +29,10 @@ interface Waiting {
 export class ScsiTarget implements NexusTarget, ReservationGate {
   readonly options: ScsiTargetOptions;
   private readonly units = new Map<number, LogicalUnit>();
-  /** Units that are not shown any more, while volumes have tasks of them. */
+  /** Units that are no longer shown, while volumes still execute their tasks. */
   private readonly gone = new Set<LogicalUnit>();
   private readonly nexuses = new Set<Nexus>();
-  /** Nexuses that have ended, while volumes have tasks of them. */
+  /** Nexuses that have ended, while volumes still execute their tasks. */
   private readonly ending = new Set<Nexus>();
   private readonly waiting = new Set<Waiting>();
 
@@ -48,13 +48,13 @@ export class ScsiTarget implements NexusTarget, ReservationGate {
     return [...this.units.keys()].toSorted((one, other) => one - other);
   }
 
-  /** Shows a unit to hosts. A unit with the same number and volume goes on with another port, such as that of a volume that is here now. */
+  /** Shows a unit to hosts. A known unit with the same number and volume gets this port, for example because the volume is now here. */
   show(port: UnitPort): void {
     const known = this.units.get(port.lun);
     port.reservations?.gates.add(this);
     if (known !== undefined && known.port.volume.id === port.volume.id) {
       known.port = port;
-      // Another gate, which may have had the volume meanwhile, knows nothing of them.
+      // Another gate may have had the volume meanwhile, and does not know this reservation and these modes.
       if (known.reservedBy !== null || known.modes !== DEFAULT_MODES) known.reset(ATTENTION.RESET);
       known.raise(ATTENTION.ACCESS_CHANGED, null);
       return;
@@ -87,7 +87,7 @@ export class ScsiTarget implements NexusTarget, ReservationGate {
     this.units.get(lun)?.raise(ATTENTION.ACCESS_CHANGED, null);
   }
 
-  /** The storage of the volume has started anew, and may have lost writes that were not synced. */
+  /** The volume's storage has restarted, and may have lost writes that were not synced. */
   lostWrites(lun: number): void {
     this.units.get(lun)?.raise(ATTENTION.RESET, null);
   }
@@ -162,7 +162,7 @@ export class ScsiTarget implements NexusTarget, ReservationGate {
     return null;
   }
 
-  /** Aborts all tasks that `isMeant`, and answers when no volume has any of them. `unit`: null stands for all units. */
+  /** Aborts all tasks for which `isMeant` is true, and answers when no volume executes any of them. `unit`: null stands for all units. */
   private abort(nexus: Nexus, request: TaskManagement, isMeant: (task: ScsiTask) => boolean, unit: LogicalUnit | null): void {
     if (this.waiting.size >= SCSI_FUNCTIONS_MAX) return nexus.options.owner.close('too many task management functions wait');
     const isOfOne = request.what === 'abort task' || request.what === 'abort task set';

@@ -1,5 +1,5 @@
-// Task management: what is aborted, what is answered, and when. The oracle is the volume: no function is answered while it has a task that the
-// function meant.
+// Task management: what is aborted, what is answered, and when. The oracle is the volume: no function is answered while the volume is
+// executing a task to which the function applies.
 
 import { describe, expect, it } from 'vitest';
 import { cdb10, cdb6, ScsiRig } from './testing/scsi-rig.ts';

@@ -58,11 +58,11 @@ function listBytesOf({ cdb, command }: ScsiTask): number | null {
   }
 }
 
-/** Executes a command, and sets its data. Returns how it ends. */
+/** Executes a command, and sets its data. Returns its outcome. */
 export function executeNow(task: ScsiTask, user: CommandUser, target: CommandTarget): Outcome {
   const answer = answerTo(task, user, target);
   const kind = task.command?.kind;
-  // A host that gets no pointer to the option takes the whole command as not supported.
+  // Point to the wrong field, because a host would otherwise treat the whole command as not supported.
   if (answer === SENSE.INVALID_FIELD && (kind === 'codes' || kind === 'inquiry')) task.field = 2;
   if (typeof answer === 'number') return answer;
   task.give(answer, allocatedBy(task.cdb));
@@ -136,7 +136,7 @@ function answerOf(task: ScsiTask, unit: LogicalUnit, user: CommandUser, { option
   }
 }
 
-/** REQUEST SENSE: what the nexus is to be told, or that there is nothing. */
+/** REQUEST SENSE: returns the next unit attention of the nexus, or sense data that reports nothing. */
 function senseOf(cdb: Buffer, unit: LogicalUnit | null, user: UnitUser): Buffer {
   const bytes = Buffer.alloc(SENSE_BYTES);
   const code = unit === null ? SENSE.NO_UNIT : unit.takeAttention(user);
@@ -153,7 +153,7 @@ function selectModes({ cdb, buffer, outBytes }: ScsiTask, unit: LogicalUnit, use
   return GOOD;
 }
 
-/** RESERVE for another host, or of a part, is of old disks. A unit has either these reservations or persistent ones. */
+/** Only old disks support RESERVE for another host or for a part of the unit. A unit has either these reservations or persistent ones. */
 function reserve(cdb: Buffer, unit: LogicalUnit, user: UnitUser): Outcome {
   if ((cdb[1]! & 0x11) !== 0) return SENSE.INVALID_FIELD;
   if ((unit.port.reservations?.state.registrants.length ?? 0) > 0) return CONFLICT;

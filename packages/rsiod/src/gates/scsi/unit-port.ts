@@ -1,12 +1,12 @@
-// What a gate gives for one logical unit; port.ts has what a transport gives. Invariant: the engine calls `submit` and `extents` of a volume
-// only while its unit is active.
+// The interface of the SCSI engine to the gate for one logical unit; port.ts has the interface to the transport. Invariant: the engine
+// calls `submit` and `extents` of a volume only while its unit is active.
 
 import type { FrontendVolume } from '../../volumes/frontend-volume.ts';
 import type { Reservations } from '../reservations/reservations.ts';
 
 /**
- * `active`: this gate has the volume. `standby`: another gate has it, or this one has no path to it; SET TARGET PORT GROUPS moves it here.
- * `transitioning`: it is being moved here, or an order to move it is kept until it may be carried out.
+ * `active`: this gate has the volume. `standby`: another gate has the volume, or this gate has no path to it; SET TARGET PORT GROUPS moves
+ * it here. `transitioning`: the volume is being moved here, or an order to move it waits until it may be carried out.
  */
 export type AccessState = 'active' | 'standby' | 'transitioning';
 
@@ -18,11 +18,11 @@ export interface UnitPort {
   /** 0 to SCSI_LUN_MAX. */
   readonly lun: number;
   readonly volume: ScsiVolume;
-  /** When it has changed, `accessChanged` of the target is called. */
+  /** After each change, `accessChanged` of the target is called. */
   readonly access: AccessState;
   /**
-   * A host has ordered the volume to this gate. Returns false if that can never be (then the command is refused). After true, the unit is
-   * active, or it is transitioning until the volume is here or the take-over has failed.
+   * A host has ordered the volume to this gate. Returns false if the volume cannot be moved here; the command is then refused. Otherwise,
+   * the unit is active, or transitioning until the volume is here or the take-over has failed.
    */
   order(): boolean;
   /** The reservations of the volume, which all its gates share; null if they cannot be kept. */

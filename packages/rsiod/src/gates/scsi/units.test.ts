@@ -1,5 +1,5 @@
-// Commands about units: what hosts see of them, modes, sense data, unit attentions, access states, RESERVE. The oracle is the standard's layout,
-// read byte by byte.
+// Commands about units: how hosts see units, modes, sense data, unit attentions, access states, RESERVE. The oracle is the standard's
+// layout, read byte by byte.
 
 import { describe, expect, it } from 'vitest';
 import { COMMANDS } from './command-table.ts';

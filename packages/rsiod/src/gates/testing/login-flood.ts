@@ -1,5 +1,5 @@
-// Connections that never log in, for tests: each one sends a script, a step at once and each further step when the gate has answered.
-// Invariant: `close` ends all of them.
+// Connections that never log in, for tests. Each sends a script of steps: the first step at once, and each further step when the gate has
+// answered. Invariant: `close` ends all of them.
 
 import { connect, type Socket } from 'node:net';
 import { chapResponse, HOST, keysOf, loginPdu, targetPdus } from '../iscsi/testing/iscsi-host.ts';
@@ -8,7 +8,7 @@ import { icRequest } from '../nvme/testing/nvme-host.ts';
 /** Bytes for the step with this number, after the bytes that the gate has sent before; null if there are no more. */
 type Script = (step: number, received: Buffer) => Buffer | null;
 
-/** What a flood of an iSCSI gate does, by its name. `target`: the name of the target. */
+/** Scripts for floods of an iSCSI gate, by name. `target`: the name of the target. */
 export function iscsiFloods(target: string): Readonly<Record<string, Script>> {
   const names = { InitiatorName: HOST, SessionType: 'Normal', TargetName: target };
   const chap = loginPdu({ stage: 0, keys: { ...names, AuthMethod: 'CHAP,None' } });
@@ -33,7 +33,7 @@ export function iscsiFloods(target: string): Readonly<Record<string, Script>> {
   };
 }
 
-/** What a flood of an NVMe gate does, by its name. */
+/** Scripts for floods of an NVMe gate, by name. */
 export const NVME_FLOODS: Readonly<Record<string, Script>> = {
   'say nothing': () => null,
   'send half a greeting': (step) => (step === 0 ? icRequest().subarray(0, 60) : null),
@@ -60,7 +60,7 @@ export class LoginFlood {
     return this.sockets.size;
   }
 
-  /** Opens more connections. Resolves when the kernel has accepted each of them. */
+  /** Opens more connections. Resolves when the kernel has accepted all connections. */
   async grow(count: number): Promise<void> {
     await Promise.all(Array.from({ length: count }, () => this.connect()));
   }

@@ -42,7 +42,7 @@ export abstract class RawSocket<Answer> {
     this.socket.destroy();
   }
 
-  /** Resolves with the next answer that `isIt` accepts, and drops the answers before it. Rejects if the gate closes the connection. */
+  /** Resolves with the next answer for which `isIt` returns true, and drops earlier answers. Rejects if the gate closes the connection. */
   async next(isIt: (answer: Answer) => boolean): Promise<Answer> {
     const endMs = systemClock.monotonicMs() + ANSWER_MS;
     for (;;) {

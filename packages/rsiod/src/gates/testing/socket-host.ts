@@ -1,5 +1,5 @@
 // A raw NVMe/TCP host on a real socket, for tests. It waits for each answer.
-// raw-socket.ts has the waiting.
+// raw-socket.ts implements the waiting.
 
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
@@ -17,7 +17,7 @@ export interface HostLogin {
   readonly keepAliveMs?: number;
   /** Secret with which the host proves itself. */
   readonly key?: Buffer;
-  /** Secret that the gate has to prove. */
+  /** Secret that the gate has to prove to have. */
   readonly gateKey?: Buffer;
   /** Key with which the host uses TLS. */
   readonly tls?: { readonly identity: string; readonly psk: Buffer };
@@ -42,7 +42,7 @@ export class SocketHost extends RawSocket<Answer> {
     return host;
   }
 
-  /** Sends no more than Connect. */
+  /** Sends only Connect. */
   static async unproven(port: number, login: HostLogin, address = '127.0.0.1'): Promise<SocketHost> {
     const host = new SocketHost(port, address, login.tls);
     host.write(icRequest());
@@ -76,7 +76,7 @@ export class SocketHost extends RawSocket<Answer> {
     return data.data;
   }
 
-  /** Sends a command without data to the host, or one with data, and resolves with its first answer. */
+  /** Sends a command, with or without data for the host, and resolves with its first answer. */
   async run(command: Sqe): Promise<Answer> {
     this.write(capsule(command));
     return await this.next((answer) => 'cid' in answer && answer.cid === command.cid);

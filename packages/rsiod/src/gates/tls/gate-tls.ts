@@ -1,6 +1,6 @@
-// TLS 1.3 for the connections of hosts: a pre-shared key proves the host and the gate to each other, and encrypts. tls-psk.ts makes the keys.
-// Invariants: data arrives only after the host has proven that it has a key, and only for its names; a connection is not resumed, so that each one
-// is proven; decrypted data is never kept, so that a gap of the event loop is found before it is executed (rule D1).
+// TLS 1.3 for the connections of hosts: a pre-shared key authenticates host and gate to each other and encrypts the data. tls-psk.ts makes
+// the keys. Invariants: data arrives only after the host has proven that it has a key, and only for its names; connections are never
+// resumed, so that each is proven; decrypted data is never kept, so that a gap of the event loop is found before it is executed (rule D1).
 
 import { constants } from 'node:crypto';
 import type { Socket } from 'node:net';
@@ -14,10 +14,10 @@ import { parseIdentity, type TlsIdentity, tlsPsks } from './tls-psk.ts';
 
 /** A suite with SHA-256, because Node's callbacks for pre-shared keys allow no other hash. */
 const SUITE = 'TLS_AES_128_GCM_SHA256';
-/** ffdhe3072 is mandatory (3.6.1.2) and takes some milliseconds, but not before a host has proven that it has its key. */
+/** ffdhe3072 is mandatory (3.6.1.2). It takes some milliseconds, but is computed only after a host has proven that it has its key. */
 const CURVES = 'X25519:P-256:P-384:ffdhe3072';
 
-/** Why TLS has failed, by the codes of Node. */
+/** Why TLS has failed, by Node's error codes. */
 const REASONS: Readonly<Record<string, string>> = {
   ERR_SSL_WRONG_VERSION_NUMBER: 'it does not use TLS, which the gate requires (nvme connect --tls on Linux)',
   ERR_SSL_NO_SHARED_CIPHER: 'it offers no cipher with SHA-256: give it a key NVMeTLSkey-1:01:',
@@ -43,7 +43,7 @@ function sharedContext(): Shared {
   return shared;
 }
 
-/** Returns what an administrator has to know about TLS on this machine; null if nothing. */
+/** Returns a warning about TLS on this machine for the administrator; null if there is none. */
 export function tlsWarning(): string | null {
   return sharedContext().hasTickets
     ? 'Linux hosts cannot use TLS here, because Node sends session tickets: install the package koffi for this Node'
@@ -69,7 +69,7 @@ export class GateTls {
   /** Begins the handshake on an accepted connection. */
   constructor(accepted: Socket, ports: GateTlsPorts) {
     this.ports = ports;
-    // Node's types lack the key callback of sockets of a server.
+    // Node's types lack the key callback of server sockets.
     const options: TLSSocketOptions & { readonly pskCallback: (socket: TLSSocket, identity: string) => Buffer | null } = {
       ...{ isServer: true, secureContext: sharedContext().context },
       pskCallback: (_, identity) => this.pskOf(identity),
@@ -80,7 +80,7 @@ export class GateTls {
     this.socket.on('error', (error: NodeJS.ErrnoException) => this.failed(error.code ?? ''));
   }
 
-  /** True if a Connect command, which arrives after the handshake, is for the names for which the host has proven that it has the key. */
+  /** True if the names in a Connect command, which arrives after the handshake, are the names whose key the host has proven to have. */
   admits({ nqn, hostNqn }: TlsIdentity): boolean {
     const { offered } = this;
     const isSame = offered !== null && offered.nqn === nqn && offered.hostNqn === hostNqn;
@@ -90,8 +90,8 @@ export class GateTls {
   }
 
   /**
-   * Node calls `sent` when the kernel has taken the encrypted bytes. Until then, it may hold a copy of all answers that wait, so that TLS
-   * uses up to twice their memory in addition. The descriptor of the socket would carry plain bytes.
+   * Node calls `sent` when the kernel has taken the encrypted bytes. Until then, Node may hold a copy of all waiting answers, so that TLS
+   * uses up to twice their memory in addition. The socket's descriptor is not used, because bytes written to it would not be encrypted.
    */
   get transport(): StreamTransport {
     const { socket } = this;
@@ -117,7 +117,7 @@ export class GateTls {
     return psk ?? null;
   }
 
-  /** A connection that breaks is no failure of TLS. */
+  /** A broken connection does not count as a failure of TLS. */
   private failed(code: string): void {
     if (!code.startsWith('ERR_SSL_')) return;
     const by = this.offered === null ? '' : `host ${this.offered.hostNqn}: `;

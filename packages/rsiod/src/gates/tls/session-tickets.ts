@@ -1,16 +1,16 @@
-// Turns session tickets off. The kernel of a Linux host takes a connection over after the handshake, and ends it when a ticket arrives. Node
-// has no function for this, so it is called in Node's own OpenSSL through koffi, an optional package. Invariant: nothing is changed without
-// koffi, with a Node that was not tested, or if the context does not have the number of tickets with which OpenSSL begins.
+// Turns session tickets off. The kernel of a Linux host takes a connection over after the handshake, and ends it when a ticket arrives.
+// Node cannot turn tickets off, so this file calls Node's own OpenSSL through koffi, an optional package. Invariant: nothing is changed
+// without koffi, with an untested version of Node, or if the context does not have OpenSSL's default number of tickets.
 
 import { createRequire } from 'node:module';
 import { inspect } from 'node:util';
 import type { SecureContext } from 'node:tls';
 import type * as Koffi from 'koffi';
 
-/** Node shows the address of the OpenSSL context so, and koffi does not take the value itself. */
+/** The form in which Node shows the address of the OpenSSL context; koffi does not accept the value itself. */
 const ADDRESS = /^\[External: ([0-9a-f]{6,16})\]$/;
 const TESTED_NODES = [20, 22, 24];
-/** OpenSSL sends as many tickets after each handshake, unless it is told otherwise. */
+/** OpenSSL's default number of tickets after each handshake. */
 const TICKETS = 2;
 
 /** Returns false if tickets could not be turned off. */

@@ -1,5 +1,5 @@
-// Keys and identities of TLS. The identities of the first test are those of the tests of libnvme, whose digests come from the retained key;
-// the keys are compared with an HKDF of the test's own.
+// Keys and identities of TLS. The identities of the first test come from the tests of libnvme, which computes the digests from the retained
+// key; the keys are compared with an HKDF written for this test.
 
 import { createHmac } from 'node:crypto';
 import { describe, expect, it } from 'vitest';

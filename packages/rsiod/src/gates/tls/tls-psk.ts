@@ -1,6 +1,6 @@
 // Makes the pre-shared key of a TLS connection from the configured key of a host, and the identities under which hosts offer it. Pure.
-// Source: NVMe/TCP 1.0, 3.6.1, with the digest in the identity of TP 8018. Invariant: an identity yields a key only if it is, byte by byte,
-// one that this file makes for a host with a configured key.
+// Source: NVMe/TCP 1.0, 3.6.1, with the digest in the identity of TP 8018. Invariant: an identity yields a key only if it equals, byte by
+// byte, an identity that this file makes for a host with a configured key.
 //
 //   NVMe0R01 HOSTNQN SUBNQN           NVMe1R01 HOSTNQN SUBNQN DIGEST
 //   configured key -> retained key (HKDF, label HostNQN) -> TLS key (HKDF, label nvme-tls-psk)
@@ -8,20 +8,20 @@
 import { createHmac, hkdfSync } from 'node:crypto';
 import type { GateSecret } from '@rsio/common/config/schema/types';
 
-/** A host that offers to prove that it has a key. */
+/** The names of a host and a subsystem in the identity that the host offers. */
 export interface TlsIdentity {
   readonly hostNqn: string;
   readonly nqn: string;
 }
 
-/** How fields of HKDF-Expand-Label are written: as RFC 8446, 7.1 says, or without their lengths, as libnvme did until 2025. */
+/** How the fields of HKDF-Expand-Label are written: as in RFC 8446, 7.1, or without their lengths, as libnvme did until 2025. */
 type Form = 'standard' | 'old';
 
 const HASH = 'sha256';
 const KEY_BYTES = 32;
 const IDENTITY = /^NVMe([01])R0([12]) (\S+) (\S+)(?: (\S+))?$/;
 
-/** Reads the names in an identity; null if it is none. `isSha256`: whether its key is for a cipher with SHA-256. */
+/** Returns the names in an identity; null if the text is not an identity. `isSha256`: whether its key is for a cipher with SHA-256. */
 export function parseIdentity(identity: string): (TlsIdentity & { readonly isSha256: boolean }) | null {
   const [, version, hash, hostNqn, nqn, digest] = IDENTITY.exec(identity) ?? [];
   if (hostNqn === undefined || nqn === undefined || (version === '1') !== (digest !== undefined)) return null;
@@ -31,7 +31,7 @@ export function parseIdentity(identity: string): (TlsIdentity & { readonly isSha
 /** Returns all keys that a host with this configured key may use for a subsystem, by their identities. */
 export function tlsPsks(configured: GateSecret, { hostNqn, nqn }: TlsIdentity): ReadonlyMap<string, Buffer> {
   const psks = new Map<string, Buffer>();
-  // The identity of version 0 does not say which form its host uses.
+  // An identity of version 0 does not say which form the host uses.
   for (const form of ['old', 'standard'] as const) {
     const retained = configured.hash === 0 ? configured.key : expand(configured.key, 'HostNQN', hostNqn, form);
     const digest = createHmac(HASH, retained).update(`${hostNqn} ${nqn} NVMe-over-Fabrics`).digest('base64');

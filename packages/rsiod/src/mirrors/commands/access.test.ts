@@ -1,5 +1,5 @@
-// Tests how a mirror is taken away from a client, and given to one, on scripted servers: what counts as done and as proven.
-// test/integration/volume-revoke.test.ts tests real servers. Rules: H6, M15, G44.
+// Tests, on scripted servers, how a mirror is taken away from a client or a client is allowed to attach it: what counts as done and as
+// proven. test/integration/volume-revoke.test.ts tests real servers. Rules: H6, M15, G44.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { beforeEach, expect, test } from 'vitest';

@@ -1,7 +1,8 @@
-// Takes a mirror away from a client, and lets a client attach a mirror. Each server with a replica executes the order for its replica. If a
-// server cannot do so, the voters can still prove that nothing of the client takes effect: this client claims a higher term at a majority,
-// and one replica in sync has executed the order. Invariants: a server counts only if its answer names the mirror, so that a server that
-// hides its replica never counts as done. A mirror is not claimed while another client than the revoked one may have it.
+// Takes a mirror away from a client, or lets a client attach a mirror. Each server with a replica executes the order for its replica. If a
+// server cannot do so, the voters can still prove that no request of the revoked client takes effect. For this proof, this client claims a
+// higher term at a majority, and one server with a replica in sync must have executed the order. Invariants: a server counts only if its
+// answer names the mirror, so that a server that hides its replica never counts as done. A mirror is not claimed while a client other than
+// the revoked one may have it.
 
 import type { ControlMethods } from '@rsio/common/control/methods';
 import type { MirrorAccess } from '@rsio/common/control/mirror-methods';
@@ -25,7 +26,7 @@ export interface MirrorAccessPorts extends Pick<CommandPorts, 'log' | 'newId'> {
   };
 }
 
-/** A mirror, as the servers describe it that show it to this client. */
+/** A mirror, as described by the servers that show it to this client. */
 interface Shown {
   readonly namespace: MirrorNamespace;
   readonly mirror: string;
@@ -37,12 +38,12 @@ interface Shown {
 interface Outcome {
   readonly member: Member;
   readonly server: string;
-  /** Why the server has not executed the order; null if it has. */
+  /** Why the server has not executed the order; null if it has executed it. */
   readonly why: string | null;
   readonly wasHeld: boolean;
 }
 
-/** The refusals of a server after which the order is given to no further server, because it is wrong or must wait for the client. */
+/** After these errors of a server, no further server gets the order, because the order is wrong or must wait for the client. */
 const FINAL: readonly ErrorCode[] = ['E_USAGE', 'E_RIGHTS', 'E_LIMIT'];
 
 const REVOKED_SHAPE = object(REVOKED);
@@ -101,7 +102,7 @@ export class MirrorAccessOrders {
     return { ...only, config };
   }
 
-  /** Gives the order to the server of a replica. Throws the refusals that are the same on every server. */
+  /** Gives the order to the server of a replica. Throws errors that would be the same on every server. */
   private async at(shown: Shown, member: Member, method: 'volume-revoke' | 'volume-allow', { client }: Params): Promise<Outcome> {
     const server = shown.namespace.servers.find(({ serverid }) => serverid === member.serverid);
     const name = server?.name ?? `server ${member.serverid}`;
@@ -148,10 +149,10 @@ async function recordsOf({ servers }: MirrorNamespace, mirror: string): Promise<
 }
 
 /**
- * Claims the mirror, and returns true if the claim proves that nothing of the client takes effect any more. A majority has promised the
- * higher term, so that no configuration of the client reaches a majority: the replicas in sync stay those of the highest configuration.
- * One of them has executed the order, so that no write is acknowledged and no read is confirmed. If none of them has, the client goes on
- * with the others, and nothing is claimed.
+ * Claims the mirror, and returns true if the claim proves that no request of the client takes effect any more. A majority has promised the
+ * higher term, so no configuration of the client can reach a majority, and the replicas in sync stay those of the highest configuration.
+ * One of these replicas has executed the order, so no write is acknowledged and no read is confirmed. If no replica in sync has executed
+ * the order, the client could continue with these replicas, so nothing is claimed.
  */
 async function provenByVoters({ namespace, mirror }: Shown, client: string, done: readonly Outcome[]): Promise<boolean> {
   const isDone = (config: MirrorConfig | undefined): boolean => done.some(({ member }) => config?.inSync.includes(member.identity));
@@ -172,7 +173,7 @@ async function provenByVoters({ namespace, mirror }: Shown, client: string, done
   return isDone(config) && hasMajority(config.voters) && hasMajority(config.nextVoters ?? config.voters);
 }
 
-/** Throws E_PROTOCOL if a server answers otherwise than the table of its methods says. */
+/** Throws E_PROTOCOL if a server's answer does not match the table of its methods. */
 function checked<S extends Shape<unknown>>(shape: S, answer: unknown): Of<S> {
   const wrong = misfit(shape, answer, 'open');
   if (wrong !== null) throw new RsError('E_PROTOCOL', `The answer of the server is wrong: ${wrong}`);

@@ -1,5 +1,5 @@
-// Messages between clients: who gets them, how long they stay, and what a flood pushes out. test/integration/node-messages.test.ts sends them
-// over sessions.
+// Tests messages between clients: which client gets them, how long the server keeps them, and which messages a flood pushes out.
+// test/integration/node-messages.test.ts sends them over sessions.
 
 import { expect, test } from 'vitest';
 import { FakeClock } from '@rsio/common/testing/fake-clock';

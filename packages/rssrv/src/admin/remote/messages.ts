@@ -1,6 +1,6 @@
 // Messages from client to client, in memory. Invariants: the sender is the client of the session that asks; a client can send only to
-// clients that may attach one of its volumes, and learns nothing about others; a flood by one sender pushes out only its own messages. What
-// a restart of the server loses is lost.
+// clients that may attach one of its volumes, and learns nothing about others; a flood by one sender pushes out only its own messages. A
+// restart of the server loses all messages.
 
 import type { HandlersOf } from '@rsio/common/control/control-server';
 import { MESSAGE_TEXT_MAX_BYTES } from '@rsio/common/control/limits';
@@ -43,7 +43,7 @@ export class Mailboxes {
     this.kept.push({ ...message, atMs: this.clock.monotonicMs() });
   }
 
-  /** Returns the oldest messages to a node, after it has received those with the ids `taken`. */
+  /** Returns the oldest messages to a node. Removes the messages with the ids `taken` first, because the node has received them. */
   take(to: string, taken: readonly string[]): Omit<Message, 'to'>[] {
     this.expire();
     const ids = new Set(taken);
@@ -58,7 +58,11 @@ export class Mailboxes {
     this.kept.splice(0, fresh < 0 ? this.kept.length : fresh);
   }
 
-  /** Removes the oldest message of the sender that has most of `those`, or of `from` if it would have as many with its next one. */
+  /**
+   * Makes room for a new message of `from` among the messages that `isOne` selects. If `from` has some of them, and no sender would have
+   * more than `from` with its new message, removes the oldest message of `from`. Otherwise, removes the oldest message of the sender with
+   * the most.
+   */
   private makeRoom(from: string, isOne: (one: Message) => boolean, max: number): void {
     const those = this.kept.filter(isOne);
     if (those.length < max) return;

@@ -1,5 +1,5 @@
-// The engine of plain disks with a command as its fence, on a file, a loop device and an XFS of this machine. header-disk.test.ts tests
-// the header, header-paxos.test.ts the consensus.
+// Tests the engine for plain disks with a command as the fence, on a file, a loop device and an XFS of this machine. header-disk.test.ts
+// tests the header, header-paxos.test.ts the consensus.
 
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -189,7 +189,7 @@ it('a cut shuts the mounted file system down, also what is cached', async (conte
     spawnSync('umount', [mountPoint]);
   }
   await client.close();
-  // The device itself is not written any more, because another process may have it by now.
+  // The engine no longer writes to the device itself, because another process may have it by now.
   await expect(client.open()).rejects.toThrow('was cut off');
 }, 60_000);
 

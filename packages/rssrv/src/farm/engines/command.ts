@@ -1,6 +1,6 @@
-// Engine for any disk that several servers reach: a command of the administrator is the fence. Rule: F15. The command must end the machine
-// of the writer (power off, a reset that has happened, a port of the fabric that is closed), and may exit with 0 only if the storage
-// then executes nothing more that this machine has sent. A command that only asks a server to stop is no fence.
+// Engine for any disk that several servers reach: a command of the administrator is the fence. Rule: F15. The command must cut off the
+// machine of the writer: power it off, reset it, or close its port of the fabric. The command may exit with 0 only after this has happened,
+// and only if the storage then executes no more requests of this machine. A command that only asks a server to stop is no fence.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { programRunner, type RunProgram } from '@rsio/common/triggers/run-program';
@@ -19,7 +19,10 @@ import {
 
 export interface CommandOptions extends SharedDiskOptions {
   readonly pool: string;
-  /** The program and its first arguments. The engine adds `SERVER GENERATION CLIENT`, and the same in the environment as RSIO_... */
+  /**
+   * The program and its first arguments. The engine adds the arguments `SERVER GENERATION CLIENT`, and passes the same values in the
+   * environment as RSIO_...
+   */
   readonly command: readonly [program: string, ...args: string[]];
 }
 
@@ -64,8 +67,8 @@ export class CommandEngine implements Engine {
   }
 
   /**
-   * Runs the command. Nothing needs to be run for the past of this server on this machine, because an ended loop device has no I/O, and
-   * an earlier boot has none: the storage drops what a boot has sent when the next one logs in.
+   * Runs the command. For an earlier generation of this server on this machine, no command is needed: an ended loop device has no I/O, and
+   * an earlier boot has none either, because the storage drops the requests of a boot when the next boot logs in.
    */
   async fence(writer: Writer): Promise<void> {
     const { pool, server, command } = this.options;

@@ -1,5 +1,5 @@
-// Runs losetup and umount beside the server, because they may hang on a storage that hangs. Invariant: each run and each wait settles within
-// PROGRAM_MS, even if the program hangs in the kernel.
+// Runs losetup and umount as separate processes, because they may hang if the storage hangs. Invariant: each run and each wait settles
+// within PROGRAM_MS, even if the program hangs in the kernel.
 
 import { spawn } from 'node:child_process';
 import { killChild } from '@rsio/common/lib/kill-child';
@@ -8,7 +8,7 @@ import { errnoName, RsError } from '@rsio/common/lib/errors';
 import { withRights } from '../rights.ts';
 import { POLL_MS, PROGRAM_MS, PROGRAM_OUTPUT_MAX_CHARS } from '../limits.ts';
 
-/** Runs a program, and returns its output without the last line end. Throws E_STORAGE with what the program said. */
+/** Runs a program, and returns its output without the last line end. Throws E_STORAGE with the output of the program. */
 export function runProgram(clock: Clock, program: string, args: readonly string[]): Promise<string> {
   const command = [program, ...args].join(' ');
   return new Promise((resolve, reject) => {

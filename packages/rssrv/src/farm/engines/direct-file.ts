@@ -1,5 +1,5 @@
-// A disk or file that is read and written past all caches. Invariants: a write that has ended is durable, and a read returns what the
-// disk has. A disk is opened exclusively, so that nothing else of this machine mounts it, and no two processes write one register: the
+// A disk or file that is read and written past all caches. Invariants: a write that has ended is durable, and a read returns the content of
+// the disk. A disk is opened exclusively, so that no other program of this machine mounts it, and no two processes write one register. The
 // kernel keeps the disk busy until the last I/O of an earlier process has ended.
 
 import { constants } from 'node:fs';

@@ -1,6 +1,6 @@
-// A loop device over the file that a storage client exports. Invariants: direct I/O, so that the device caches nothing twice; no partitions,
-// whose devices would outlive an unmount; a device is found by its file or by the number of its use (diskseq), so that no device of another
-// owner is ever detached.
+// A loop device over the file that a storage client exports. Invariants: direct I/O, so that the device caches nothing twice; no
+// partitions, whose devices would outlive an unmount; a device is identified by its file, or by the number that the kernel gives to its
+// present use (diskseq), so that no device of another owner is ever detached.
 
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -20,7 +20,7 @@ export async function attachLoop(clock: Clock, file: string): Promise<string> {
     await detachLoops(clock, file);
     throw new RsError('E_STORAGE', `Loop device ${device} has no direct I/O for ${file}: use a kernel from 5.15 on`, { device, file });
   }
-  // The kernel forgets the path of the file if the daemon that exports it unmounts it.
+  // If the daemon that exports the file unmounts it, the kernel forgets the path of the file.
   writeFileSync(noteOf(file), useOf(device));
   return device;
 }
@@ -59,7 +59,7 @@ function loopsOver(file: string): string[] {
     });
 }
 
-/** The file with the use of the device, which is beside the file of the device. */
+/** The path of a note beside the exported file, which says which use of which device is over the file. */
 function noteOf(file: string): string {
   return `${file}.loop`;
 }

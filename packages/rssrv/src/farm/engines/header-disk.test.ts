@@ -1,5 +1,5 @@
-// The header of a shared disk in memory: torn slots, damage, a disk that hangs or fails, two servers with one name. header-paxos.test.ts
-// tests the consensus, command.test.ts real disks.
+// Tests the header of a shared disk in memory: torn slots, damage, a disk that hangs or fails, two servers with one name.
+// header-paxos.test.ts tests the consensus, command.test.ts real disks.
 
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { beforeEach, expect, it } from 'vitest';
@@ -20,7 +20,7 @@ class MemoryDisk implements HeaderFile {
 
   async read(positionBytes: number, lengthBytes: number, spare?: Buffer | null): Promise<Buffer> {
     const target = spare?.length === lengthBytes ? spare : Buffer.alloc(lengthBytes);
-    // The disk has the memory until the read ends.
+    // The disk owns the buffer until the read ends.
     target.fill(0xff);
     await this.before('read', positionBytes);
     this.bytes.copy(target, 0, positionBytes, positionBytes + lengthBytes);
@@ -61,7 +61,7 @@ function sequenceOf(server: number, slot: number): number | string {
   return typeof frame === 'string' ? frame : frame.sequence;
 }
 
-/** Resolves with the outcome of a call after the clock was advanced. */
+/** Advances the clock, and resolves with the outcome of a call. */
 async function late<T>(call: Promise<T>): Promise<unknown> {
   const outcome = call.catch((thrown: unknown) => thrown);
   await new Promise((resolve) => setImmediate(resolve));
@@ -109,7 +109,7 @@ it('a torn slot counts as a write that did not happen, and is the next one to be
   const second = next(FIRST);
   expect(await one.swap(FIRST, second)).toBe(true);
   expect([sequenceOf(0, 0), sequenceOf(0, 1)]).toEqual([2, 3]);
-  // The decided record was in the last write, which is torn now: the accepted value has survived, and is decided again.
+  // The last write, which contained the decided record, is torn now. The accepted value has survived, and is decided again.
   disk.bytes.fill(1, slotAt(0, 1) + 100, slotAt(0, 1) + 200);
   expect((await header('big-8').look()).record).toEqual(FIRST);
   expect((await header().look()).record).toEqual(second);
@@ -149,7 +149,7 @@ it('a look takes one read once the table is known, and reads again what was bein
   disk.before = (_, position) => void reads.push(position);
   expect((await one.look()).record).toEqual(next(FIRST));
   expect(reads).toEqual([0]);
-  // The sixth write, which has the decided record, is in slot 0.
+  // The sixth write, which contains the decided record, is in slot 0.
   await header().swap(next(FIRST), next(next(FIRST)));
   const at = slotAt(0, 0);
   const last = Buffer.from(disk.bytes.subarray(at, at + SLOT_BYTES));
@@ -267,7 +267,7 @@ it('a call on a disk that hangs ends in time, later calls wait for it, and calls
   await Promise.all(many);
   disk.before = () => undefined;
   await new Promise((resolve) => setImmediate(resolve));
-  // The swap stopped after its first write, which promised a ballot only.
+  // The swap stopped after its first write, which only promised a ballot.
   expect((await one.look()).record).toEqual(FIRST);
   expect(sequenceOf(0, 1)).toBe(1);
 });

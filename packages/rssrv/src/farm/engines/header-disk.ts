@@ -1,6 +1,6 @@
 // The header of a shared disk as one server uses it: the registers of header-paxos.ts, and the notes. Each register has two slots, which
-// are written in turn, so that a torn write counts as one that did not happen. Invariants: no call writes after it has thrown, except for
-// the one write that is under way, and the next call waits for it; a server whose register another process writes stops.
+// are written in turn, so that a torn write counts as a write that did not happen. Invariants: no call begins a write after it has thrown;
+// the next call waits for a write that was under way; if another process writes to the register of a server, the calls of this server fail.
 
 import { randomUUID } from 'node:crypto';
 import { assert } from '@rsio/common/lib/assert';
@@ -17,7 +17,7 @@ import { HeaderPaxos, type Register } from './header-paxos.ts';
 /** The disk, past all caches. */
 export interface HeaderFile {
   /**
-   * Reads whole blocks. `spare`: the buffer of an earlier read, which is used again if its length fits. The file has this buffer until the
+   * Reads whole blocks. `spare`: the buffer of an earlier read, which is used again if its length fits. The file owns this buffer until the
    * read ends. Throws system errors, and E_STORAGE at the end of the disk.
    */
   read(positionBytes: number, lengthBytes: number, spare?: Buffer | null): Promise<Buffer>;
@@ -47,10 +47,10 @@ interface Slot {
   readonly register: StoredRegister;
 }
 
-/** All tables, registers and notes in one read, because each read costs a thread and two wake-ups. */
+/** The table, the registers and the notes from a single read, because each read costs a thread and two wake-ups. */
 interface Ahead {
   readonly bytes: Buffer;
-  /** Number of posts of this process that had ended when the read began. */
+  /** Number of posts by this process that had ended when the read began. */
   readonly posts: number;
 }
 
@@ -59,7 +59,7 @@ interface Call {
   isOver: boolean;
 }
 
-/** The kernel's answer if a reservation forbids a write (reservation conflict). Node has no name for it. */
+/** The kernel's answer if a reservation forbids a write (reservation conflict). Node has no name for this errno. */
 const EBADE = 52;
 const NOTHING: Sight = { record: null, notes: new Map() };
 
@@ -68,7 +68,7 @@ export class DiskHeader {
   private file: HeaderFile | null = null;
   private readonly server: string;
   private readonly ports: HeaderPorts;
-  /** Names this process in what it writes. */
+  /** Name of this process in the registers and notes that it writes. */
   private readonly writer = randomUUID();
   private prepared: Prepared | null = null;
   private readonly lanes = { register: new OneByOne(), note: new OneByOne() };
@@ -76,14 +76,14 @@ export class DiskHeader {
   private calls = 0;
   /** The call that runs in the lane of the registers. */
   private current: Call = { isOver: false };
-  /** Sequence number of the own register as it was read last; -1 if it must be read before the next write. */
+  /** Sequence number of this server's register at its last read; -1 if the register must be read before the next write. */
   private sequence = -1;
   /** Sequence number of the last write of this process; null if there was none, or its outcome is not known. */
   private written: number | null = null;
   private posts = 0;
-  /** What the present look has read of the whole header; null if it must read again, because it has written. */
+  /** The content of the whole header that the present look has read; null if the look must read again, because it has written. */
   private ahead: Ahead | null = null;
-  /** What the last look has read, for the next one. New memory would cost the kernel as much as the read itself. */
+  /** The buffer of the last look, which the next look uses again. New memory would cost the kernel as much as the read itself. */
   private spare: Buffer | null = null;
 
   /** `server`: the name of this server in the table of the disk. The disk is opened by the first call. */
@@ -119,7 +119,7 @@ export class DiskHeader {
     });
   }
 
-  /** As Engine.swap. What a caller must do after an error is written at HeaderPaxos.swap. */
+  /** As Engine.swap. HeaderPaxos.swap says what a caller must do after an error. */
   swap(seen: FarmRecord | null, next: FarmRecord): Promise<boolean> {
     assert(next.version > (seen?.version ?? 0), 'A record without a new version');
     const bytes = Buffer.byteLength(JSON.stringify(next));
@@ -154,8 +154,8 @@ export class DiskHeader {
   }
 
   /**
-   * Waits for the I/O that is under way, and closes the disk, which the next call opens again. Throws E_STORAGE if that takes longer than
-   * ENGINE_CALL_MS.
+   * Waits for the I/O that is under way, and closes the disk. The next call opens the disk again. Throws E_STORAGE if the I/O does not end
+   * within ENGINE_CALL_MS.
    */
   async close(): Promise<void> {
     await this.call('register', async () => undefined);
@@ -197,20 +197,20 @@ export class DiskHeader {
     if (call.isOver) throw this.late();
   }
 
-  /** Null before the table is known, which says how many servers there are. */
+  /** Returns null until the table is known, because only the table shows how many servers there are. */
   private async readAhead(): Promise<Ahead | null> {
     if (this.prepared === null) return null;
     const { posts } = this;
     const file = await this.opened();
     const { spare } = this;
-    // A read that fails may leave its buffer to a disk that still answers later.
+    // After a failed read, the disk may still write to the buffer later.
     this.spare = null;
     const bytes = await file.read(0, slotAt(this.prepared.table.servers.length, 0), spare);
     this.spare = bytes;
     return { bytes, posts };
   }
 
-  /** Reads the table, unless it is given; null if the disk has none. Throws if the table is another one than before. */
+  /** Reads the table, unless `read` contains it; null if the disk has none. Throws if the table belongs to another disk id than before. */
   private async find(read?: Buffer): Promise<Prepared | null> {
     const known = this.prepared;
     const bytes = read ?? (await (await this.opened()).read(0, TABLE_BYTES));
@@ -239,8 +239,8 @@ export class DiskHeader {
   }
 
   /**
-   * Reads a register. A torn slot is being written, or its writer has ended; the second read tells: every write that had ended when this
-   * call began is in a slot that is whole in the second read.
+   * Reads a register. If a slot is torn, its writer is writing it, or has ended during the write. The second read is then sufficient,
+   * because it finds in a whole slot every write that had ended when this call began.
    */
   private async readRegister(disk: string, index: number, isOwn: boolean): Promise<Register | null> {
     const place: Place = { disk, kind: KIND.register, server: index };
@@ -259,7 +259,7 @@ export class DiskHeader {
     throw this.error(`has a damaged register of server ${index + 1}: end this server everywhere, and restore the header from a copy`);
   }
 
-  /** Only the first of several reads may come from what the look has read already. */
+  /** Only the first of several reads may use the bytes that the look has already read. */
   private async readPlace(positionBytes: number, lengthBytes: number, reads: number): Promise<Buffer> {
     if (reads === 1 && this.ahead !== null) return this.ahead.bytes.subarray(positionBytes, positionBytes + lengthBytes);
     return await (await this.opened()).read(positionBytes, lengthBytes);

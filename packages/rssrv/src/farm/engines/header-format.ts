@@ -1,5 +1,5 @@
 // The bytes of the header of a shared disk: its first MiB, outside of the file system. Pure. Each structure is one frame with a checksum.
-// Invariants: a frame that was written partly is never taken for a whole one; each server writes only its own slots and its own note.
+// Invariants: a partly written frame never counts as a whole frame; each server writes only its own slots and its own note.
 
 import { createHash } from 'node:crypto';
 import { accepts, checked, list, object, type Of, orNull, text, whole } from '@rsio/common/lib/shape';

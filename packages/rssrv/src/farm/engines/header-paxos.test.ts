@@ -1,6 +1,6 @@
-// Random orders of events of HeaderPaxos: each read and each write of a register is a step of its own, writes fail after or before they
-// have happened, and processes end in the middle of a write and begin again with their registers only. A chronicle checks what the header
-// of header-paxos.ts promises.
+// Tests HeaderPaxos with events in random order: each read and each write of a register is a separate step, writes fail before or after
+// they have happened, and processes end in the middle of a write and begin again with only their registers. A chronicle checks the
+// invariants in the header of header-paxos.ts.
 
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { expect, it } from 'vitest';
@@ -10,7 +10,7 @@ import { HeaderPaxos, type Register } from './header-paxos.ts';
 const RUNS = 600;
 const STEPS = 400;
 const FIRST = firstRecord(['a', 'b', 'c', 'd'], 0);
-/** Steps within which a server that runs alone ends a swap. */
+/** Maximum number of steps of a swap while only one server runs. */
 const LONE_STEPS = 100;
 /** Microtasks that a process needs at most between two of its steps. */
 const TURNS = 24;
@@ -22,7 +22,7 @@ interface Step {
   readonly fail: (isDone: boolean) => void;
 }
 
-/** What was decided, and what may not be decided any more. */
+/** The records that were decided, and the proposals that must no longer be decided. */
 class Chronicle {
   readonly decided = new Map<number, string>([[FIRST.version, JSON.stringify(FIRST)]]);
   readonly refused = new Set<string>();
@@ -43,7 +43,7 @@ class Chronicle {
     this.newest = Math.max(this.newest, record!.version);
   }
 
-  /** A proposal is over: unless it is decided by now, it never is. */
+  /** A proposal is over: if it is not decided by now, it must never be decided. */
   ended(record: FarmRecord): void {
     const text = JSON.stringify(record);
     if (this.decided.get(record.version) !== text) this.refused.add(text);
@@ -57,9 +57,9 @@ class World {
   steps: Step[] = [];
   swaps = 0;
   made = 0;
-  /** Grows when the process of the server ends, so that what it still does has no effect. */
+  /** Grows when the process of the server ends, so that later steps of this process have no effect. */
   readonly lives: number[];
-  /** Proposals of each server whose outcome it has not learned. */
+  /** For each server, the proposals whose outcome it has not learned. */
   readonly open: FarmRecord[][];
   failure: unknown = null;
 

@@ -1,7 +1,7 @@
 // Consensus about the record of a pool on a disk without compare-and-swap: Disk Paxos with one disk. Each server has one register, which
 // only this server writes and all servers read. Each version of the record has one instance, named by the version before it. Invariants:
 // no two servers decide different records in one instance; a record is decided only after the accepted value is durable; a register that
-// begins the next instance has the decided record of the last one; look returns decided records only.
+// begins the next instance contains the decided record of the previous instance; look returns only decided records.
 
 import { OWNERS_MAX } from '@rsio/common/config/schema/limits';
 import type { FarmRecord } from '../farm-record.ts';
@@ -13,8 +13,9 @@ export interface Proposed {
 }
 
 /**
- * The content of a register. `base`, `promised`, `accepted` and `value` are about the instance that replaces version `base`: the ballot
- * that the server has begun (mbal), the ballot in which it has accepted `value` (bal), and this value (inp). Ballots begin at 1.
+ * The content of a register. The other fields concern the instance that replaces version `base`: `promised` is the ballot that the server
+ * has begun (mbal), `accepted` is the ballot in which it has accepted `value` (bal), and `value` is the accepted value (inp). Ballots begin
+ * at 1.
  */
 export interface Register {
   readonly decided: Proposed | null;
@@ -26,13 +27,17 @@ export interface Register {
 
 export interface PaxosPorts {
   /**
-   * Returns what the register of the server `index` had when the call began, or has got since; null if it was never written. A write that
-   * was under way when its process ended has happened completely or not at all, and remains so. Throws if the storage does not answer.
+   * Returns the content that the register of the server `index` had when the call began, or has got since; null if the register was never
+   * written. If a process has ended during a write, this write has happened completely or not at all, and that does not change later.
+   * Throws if the storage does not answer.
    */
   read(index: number): Promise<Register | null>;
-  /** Resolves when the register of this server is durable. If it throws, the write has happened or not, and does not happen later. */
+  /** Resolves when the register of this server is durable. If `write` throws, the write has either happened already, or never happens. */
   write(register: Register): Promise<void>;
-  /** Waits for a random time before the next ballot, so that two servers do not stop each other for ever. Throws if the time is over. */
+  /**
+   * Waits for a random time before the next ballot, so that two servers do not stop each other forever. Throws if the time of the call is
+   * over.
+   */
   pause(tries: number): Promise<void>;
 }
 
@@ -54,8 +59,9 @@ export class HeaderPaxos {
   }
 
   /**
-   * Returns the newest decided record. If an earlier swap of this server has ended without an outcome, or its process has ended in a swap,
-   * look first brings that instance to its end. So a swap that was called before `look` cannot later replace the record that `look` returns.
+   * Returns the newest decided record. If an earlier swap of this server has thrown, or the server's process has ended during a swap,
+   * `look` first brings the instance of that swap to its end. A swap that was called before `look` can therefore not replace the record
+   * that `look` returns.
    */
   async look(): Promise<FarmRecord | null> {
     const registers = await this.readAll();
@@ -66,9 +72,10 @@ export class HeaderPaxos {
 
   /**
    * Proposes `next` as the record that follows `seen`. True: `next` is decided and durable. False: another record has replaced `seen`, or
-   * `next` has replaced it and was replaced since; `next` never becomes the record after this. Throws what a port throws: the outcome is
-   * then unknown. The other servers can still decide for `next` until this server has looked, because its register may have `next` as
-   * accepted; the caller must look before it relies on `seen` again. One call at a time, looks included.
+   * `next` has replaced it and was replaced since then; `next` never becomes the record after this. Throws the errors of the ports, and the
+   * outcome is then unknown. The register of this server may then contain `next` as accepted, so the other servers can still decide for
+   * `next` until this server has looked. The caller must therefore look before it relies on `seen` again. Only one call, of `swap` or
+   * `look`, may run at a time.
    */
   async swap(seen: FarmRecord | null, next: FarmRecord): Promise<boolean> {
     const base = seen?.version ?? 0;
@@ -110,7 +117,7 @@ export class HeaderPaxos {
 
   private async readAll(): Promise<readonly Register[]> {
     const registers: Register[] = [];
-    // One after the other, so that hanging storage occupies one thread, and nothing is under way after an error.
+    // Read the registers one after the other, so that hanging storage occupies one thread, and no read is under way after an error.
     for (let index = 0; index < this.servers; index++) {
       const register = (await this.ports.read(index)) ?? BLANK;
       if (register.decided !== null && register.decided.record.version > this.version()) this.known = register.decided;
@@ -123,7 +130,7 @@ export class HeaderPaxos {
     return this.known?.record.version ?? 0;
   }
 
-  /** Returns a ballot that is above all ballots of the instance, and that no other server uses. */
+  /** Returns a ballot that is higher than all ballots of the instance, and that no other server uses. */
   private ballotAbove(registers: readonly Register[], base: number): number {
     const highest = Math.max(...registers.map((register) => inInstance(register, base).promised));
     return (Math.floor(highest / OWNERS_MAX) + 1) * OWNERS_MAX + this.own;

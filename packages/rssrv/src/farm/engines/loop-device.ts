@@ -1,6 +1,6 @@
-// The block device of a pool on a shared disk: a loop device with direct I/O over the part of the disk behind its header. The name in the
-// loop device says which server has made it. Invariants: a device is made for one ownership, and has nothing cached then, because the
-// kernel drops the cache of a loop device when it ends; this process changes a loop device only while it is its own.
+// The block device of a pool on a shared disk: a loop device with direct I/O over the part of the disk behind its header. The name field of
+// the loop device says which server has made it. Invariants: a device is made for one ownership, and its cache is empty at first, because
+// the kernel drops the cache of a loop device when the device ends; this process changes a loop device only while the device is its own.
 
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
@@ -19,7 +19,7 @@ import { deviceCalls } from './ioctl.ts';
 /** Request numbers of ioctl(2) for loop devices. */
 const [LOOP_CLR_FD, LOOP_GET_STATUS64, LOOP_SET_CAPACITY, LOOP_CONFIGURE] = [0x4c01, 0x4c05, 0x4c07, 0x4c0a];
 const LOOP_CTL_GET_FREE = 0x4c82;
-/** Ends all I/O of a file system of the kernel's XFS (and ext4), without another write to the log. */
+/** The request shuts down an XFS (or ext4) file system: all its I/O ends, without another write to the log. */
 const [FS_SHUTDOWN, SHUTDOWN_NO_LOG_FLUSH] = [0x8004587d, 2];
 /** Offsets of the fields in loop_info64; in loop_config, the information follows the descriptor and the block size. */
 const [INFO_DEVICE, INFO_INODE, INFO_RDEVICE, INFO_OFFSET, INFO_FLAGS, INFO_NAME] = [0, 8, 16, 24, 52, 56];
@@ -31,7 +31,7 @@ export class LoopDevice {
   /** Path of the device, such as /dev/loop3. */
   readonly path: string;
   private readonly clock: Clock;
-  /** The number that the kernel has given to this use of the device; null before Linux 5.15. */
+  /** The number that the kernel gives to this use of the device (diskseq); null before Linux 5.15. */
   private readonly sequence: string | null;
 
   private constructor(clock: Clock, path: string, sequence: string | null) {
@@ -87,9 +87,9 @@ export class LoopDevice {
   }
 
   /**
-   * Ends all I/O: shuts down the file system that is mounted from the device, which then answers everything with EIO, cached reads too. If
-   * none is mounted, the device ends, which waits for its I/O. A loop device itself cannot be made to fail: what a program writes to it
-   * without a file system, and what the disk has got already, only a fence ends.
+   * Ends all I/O. Shuts down the file system that is mounted from the device; the file system then answers every request with EIO, even
+   * cached reads. If no file system is mounted, ends the device, and waits for its I/O. A loop device itself cannot be made to fail, so
+   * only a fence ends the writes of a program that uses it without a file system, and the requests that the disk has already received.
    */
   async cut(): Promise<void> {
     await within(
@@ -99,7 +99,7 @@ export class LoopDevice {
       async () => {
         const number = await ofBlock(this.path, 'dev');
         const mounts = (await mountTable()).filter(({ device }) => device === number);
-        // An ended device may already be another program's, so nothing of it is touched.
+        // An ended device may already belong to another program, so this code must not touch it or its mounts.
         if (!(await this.isOurs())) return true;
         for (const { mountPoint } of mounts) await shutDown(mountPoint, number);
         await this.detach();
@@ -134,7 +134,7 @@ export class LoopDevice {
   }
 }
 
-/** Returns true if a process of `server` has made a loop device over `disk` on this machine that is still there. */
+/** Returns true if this machine still has a loop device over `disk` that a process of `server` has made. */
 export async function hasLoopDevice(disk: string, server: string): Promise<boolean> {
   return (await forLoopDevices(disk, server, async () => undefined)) > 0;
 }
@@ -150,17 +150,20 @@ export async function endLoopDevices(clock: Clock, disk: string, server: string)
   await within(clock, `A loop device of an earlier process is still over ${disk}`, () => last, isDone);
 }
 
-/** Calls `use` with each loop device of `server` over `disk`, which stays this device meanwhile, and returns their number. */
+/**
+ * Calls `use` with each loop device of `server` over `disk`, and returns their number. During the call, the kernel gives the device to no
+ * other program.
+ */
 async function forLoopDevices(disk: string, server: string, use: (descriptor: number, path: string) => Promise<void>): Promise<number> {
   const facts = await stat(disk);
   let count = 0;
   for (const name of (await readdir(SYS_BLOCK)).filter((one) => one.startsWith('loop'))) {
     const path = `/dev/${name}`;
-    // Other devices are not asked, because the kernel then asks their backing files, whose file systems may hang.
+    // Do not query other devices, because the kernel would then query their backing files, whose file systems may hang.
     if ((await ofBlock(path, 'loop/offset')) !== String(HEADER_BYTES)) continue;
     await withDevice(path, async (descriptor) => {
       const info = await statusOf(descriptor);
-      // A device that does not tell may be one that is ending.
+      // A device that does not answer may be ending.
       if (info === null) throw new RsError('E_STORAGE', `${path} does not say what it is over: see losetup --list`);
       if (nameIn(info) !== markOf(server)) return;
       const [dev, ino, rdev] = [INFO_DEVICE, INFO_INODE, INFO_RDEVICE].map((at) => Number(info.readBigUInt64LE(at)));
@@ -172,7 +175,9 @@ async function forLoopDevices(disk: string, server: string, use: (descriptor: nu
   return count;
 }
 
-/** Calls `isDone` until it returns true. Throws E_STORAGE after LOOP_CALL_MS, even if a call hangs, with the users of the device. */
+/**
+ * Calls `isDone` until it returns true. After LOOP_CALL_MS, even if a call hangs, throws E_STORAGE, which names the users of the device.
+ */
 async function within(clock: Clock, what: string, device: () => string, isDone: () => Promise<boolean>): Promise<void> {
   let isOver = false;
   const late = async (): Promise<RsError> => {
@@ -195,7 +200,7 @@ async function within(clock: Clock, what: string, device: () => string, isDone: 
   });
 }
 
-/** Shuts a file system down. Does nothing if that has happened already, because the mount point then cannot be opened. */
+/** Shuts a file system down. Does nothing if it is already shut down, because the mount point then cannot be opened. */
 async function shutDown(mountPoint: string, device: string | null): Promise<void> {
   const handle = await open(mountPoint, constants.O_RDONLY | constants.O_DIRECTORY).catch((thrown: unknown) => {
     if (errnoName(thrown) === 'EIO') return null;
@@ -240,7 +245,7 @@ function nameIn(info: Buffer): string {
   return info.toString('latin1', INFO_NAME, INFO_NAME + NAME_BYTES).replace(/\0.*$/s, '');
 }
 
-/** Returns the information of the kernel about a loop device; null if it has ended, or its backing file answers with an error. */
+/** Returns the kernel's information about a loop device; null if the device has ended, or its backing file answers with an error. */
 async function statusOf(descriptor: number): Promise<Buffer | null> {
   const info = Buffer.alloc(INFO_BYTES);
   const asked = deviceCalls().call(descriptor, LOOP_GET_STATUS64, info, 'ioctl(LOOP_GET_STATUS64)');
@@ -268,7 +273,7 @@ async function clear(descriptor: number): Promise<void> {
   await deviceCalls().call(descriptor, LOOP_CLR_FD, null, 'ioctl(LOOP_CLR_FD)');
 }
 
-/** Runs `use` with the open device. A device that ends meanwhile, or has ended, is no error. */
+/** Runs `use` with the open device. It is no error if the device has ended, or ends meanwhile. */
 async function withDevice(path: string, use: (descriptor: number) => Promise<void>): Promise<void> {
   try {
     const handle = await open(path, constants.O_RDONLY);
@@ -283,7 +288,10 @@ async function withDevice(path: string, use: (descriptor: number) => Promise<voi
   }
 }
 
-/** Returns the logical sector size of a disk; 512 for a file. Direct I/O needs a loop device with sectors that are not smaller. */
+/**
+ * Returns the logical sector size of a disk; 512 for a file. Direct I/O needs a loop device whose sectors are not smaller than those of the
+ * disk.
+ */
 async function sectorBytes(disk: string): Promise<number> {
   const facts = await stat(disk);
   if (!facts.isBlockDevice()) return SECTOR_BYTES;

@@ -1,5 +1,5 @@
 // Prepares a disk for a shared pool: writes its header. Invariants: a disk with a signature or a header is refused and not changed; the
-// table, which makes the header count, is written last.
+// table, without which a header does not count, is written last.
 
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '@rsio/common/lib/clock';

@@ -1,5 +1,5 @@
-// Tests how the environment of ceph(8) is understood: CEPH_CONF and CEPH_ARGS name the user, the configuration and other options. That Ceph
-// accepts the result is tested in test/integration/rbd-engine.test.ts.
+// Tests how the environment of ceph(8) is understood: CEPH_CONF and CEPH_ARGS name the user, the configuration and other options.
+// test/integration/rbd-engine.test.ts tests that Ceph accepts the result.
 
 import { expect, it } from 'vitest';
 import { cephAccess, confWith } from './rbd-access.ts';

@@ -1,5 +1,5 @@
-// How the programs beside the server reach Ceph: the user and the configuration of ceph(8), which CEPH_CONF and CEPH_ARGS override. Invariant:
-// all clients of a pool use the same user, the same configuration and the same options.
+// Determines how the programs that the server starts reach Ceph: with the user and the configuration of ceph(8), which CEPH_CONF and
+// CEPH_ARGS override. Invariant: all clients of a pool use the same user, the same configuration and the same options.
 
 import { basename } from 'node:path';
 
@@ -16,7 +16,7 @@ export interface CephAccess {
 
 const DEFAULT_CONF = '/etc/ceph/ceph.conf';
 
-/** Reads the access from the environment of rssrv. Options that ceph(8) has only for itself, such as `--format`, do no harm. */
+/** Reads the access from the environment of rssrv. Options that only ceph(8) itself uses, such as `--format`, do no harm. */
 export function cephAccess(environment: Readonly<Record<string, string | undefined>>): CephAccess {
   const words = (environment['CEPH_ARGS'] ?? '').split(/\s+/).filter((word) => word !== '');
   let [user, conf] = ['admin', environment['CEPH_CONF'] ?? DEFAULT_CONF];
@@ -37,14 +37,14 @@ export function cephAccess(environment: Readonly<Record<string, string | undefin
 }
 
 /**
- * Returns the name of a configuration file beside `conf`. librados takes the name of the cluster, which is part of the default paths of
- * keyrings, from the name of its configuration file.
+ * Returns the file name of `conf`. The file with the text of `confWith` must have the same name, because librados derives the name of the
+ * cluster from it, and the default paths of keyrings contain this name.
  */
 export function confName({ conf }: CephAccess): string {
   return basename(conf);
 }
 
-/** Returns a configuration with other values for this user. The last section of a user overrides all others. */
+/** Returns the configuration with an additional section for this user. The last section of a user overrides all earlier ones. */
 export function confWith(text: string, { user, options }: CephAccess, lines: readonly string[]): string {
   return `${text}\n[client.${user}]\n${[...options, ...lines].join('\n')}\n`;
 }

@@ -1,5 +1,5 @@
-// The storage client of one generation of a pool on Ceph: a daemon that has the image open, and from `open` on a loop device over the file
-// that the daemon exports. Invariant: the device appears only when the daemon's client knows all fences that came before.
+// The storage client of one generation of a pool on Ceph: a daemon that has the image open, and, after `open`, a loop device over the file
+// that the daemon exports. Invariant: the device appears only when the daemon's client knows all earlier fences.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
@@ -37,12 +37,13 @@ export class RbdClient implements StorageClient {
 
   async open(): Promise<string> {
     const { clock, daemon, facts } = this.ports;
-    // An OSD refuses a fenced client from the map on that has the fence. I/O of this daemon carries the version of its own map, and an OSD
-    // first gets that map. So with this map here, nothing that the daemon has read or written can change by a fenced client afterwards.
+    // An OSD refuses a fenced client once the OSD has a map with the fence. Each I/O of this daemon carries the version of the daemon's
+    // map, and an OSD gets that map before it executes the I/O. Once the daemon has this map, a fenced client can therefore no longer
+    // change anything that the daemon has read or written.
     const { epoch, bytes } = await facts();
     if ((await awaited(clock, async () => ((await daemon.epoch()) >= epoch ? true : null))) === null)
       throw new RsError('E_STORAGE', `Storage client ${this.name} does not get map ${epoch} of the cluster: check "ceph -s"`, { epoch });
-    // An earlier owner may have grown the image since.
+    // An earlier owner may have grown the image since the daemon opened it.
     if (bytes !== this.ports.bytes) await daemon.grow(bytes);
     this.device = await attachLoop(clock, await daemon.export());
     return this.device;
@@ -55,7 +56,7 @@ export class RbdClient implements StorageClient {
     const { bytes } = await facts();
     if (bytes <= loopBytes(device)) return loopBytes(device);
     await daemon.grow(bytes);
-    // The kernel keeps the size of the exported file for a second.
+    // The kernel caches the size of the exported file for a second.
     await awaited(clock, async () => ((await refreshLoop(clock, device)) >= bytes ? true : null));
     return loopBytes(device);
   }

@@ -1,6 +1,6 @@
 // One qemu-storage-daemon, which is the storage client of one generation of a pool: it has the image open, and exports it as a file. Its
 // files lie in the folder of the pool. Invariants: all I/O of the pool comes from this one librados client, so a fence of its address ends
-// all of it; no cache of librbd; a killed daemon of an earlier process is found by the arguments that only this folder gives.
+// all I/O; librbd caches nothing; a daemon that an earlier process has left is found by its arguments, which name this folder.
 
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { readdirSync, readFileSync, rmSync, writeFileSync, mkdirSync } from 'node:fs';
@@ -24,7 +24,10 @@ const PROGRAM = 'qemu-storage-daemon';
 /** The name of the process: the kernel keeps 15 bytes. */
 const PROCESS_NAME = PROGRAM.slice(0, 15);
 const NODE = 'disk';
-/** librados logs each message with the address of its client. The one with the map of the cluster is that of the client with the image. */
+/**
+ * librados logs each message with the address of its client. The client that gets the map of the cluster is the client that has the image
+ * open.
+ */
 const FIRST_MAP = / -- (\S+) <== mon\.\S+ .*\bosd_map\(\d+\.\.(\d+)/g;
 
 export class RbdDaemon {
@@ -33,7 +36,7 @@ export class RbdDaemon {
   private readonly clock: Clock;
   private readonly folder: string;
   private readonly child: Child;
-  /** The version of the map of the cluster that the client has had at its start. */
+  /** The version of the cluster map that the client had at its start. */
   private readonly firstEpoch: number;
 
   private constructor(clock: Clock, folder: string, child: Child, first: { readonly address: string; readonly epoch: number }) {
@@ -65,7 +68,7 @@ export class RbdDaemon {
     }
   }
 
-  /** Returns a version of the map of the cluster that the client has, or an older one. */
+  /** Returns the version of the client's cluster map, or an older version. */
   async epoch(): Promise<number> {
     const counters = await adminCommand(this.clock, join(this.folder, 'rados'), 'perf dump', { logger: 'objecter', counter: 'map_epoch' });
     const objecter = isRecord(counters) ? counters['objecter'] : null;
@@ -83,7 +86,10 @@ export class RbdDaemon {
     return file;
   }
 
-  /** Makes the daemon use the whole image. `sizeBytes`: the present size of the image, because a smaller one would cut the image. */
+  /**
+   * Makes the daemon use the whole image. `sizeBytes` must be the present size of the image, because a smaller size would truncate the
+   * image.
+   */
   async grow(sizeBytes: number): Promise<void> {
     await qmp(this.clock, join(this.folder, 'qmp'), 'block_resize', { 'node-name': NODE, size: sizeBytes });
   }
@@ -114,7 +120,7 @@ class Child {
   constructor(folder: string, of: RbdImage) {
     this.of = of;
     const { CEPH_ARGS: _, ...env } = of.access.environment;
-    // A process group of its own: a signal from a terminal to rssrv must not end the storage below a mounted file system.
+    // The daemon has its own process group, because a signal from a terminal to rssrv must not end the storage below a mounted file system.
     this.child = spawn(PROGRAM, argumentsIn(folder, of), { stdio: ['ignore', 'ignore', 'pipe'], detached: true, cwd: '/', env });
     this.child.on('error', (error) => this.ended(errnoName(error) === 'ENOENT' ? `${PROGRAM} is not installed` : error.message));
     this.child.on('close', () => this.ended(''));
@@ -139,7 +145,7 @@ class Child {
   }
 
   async kill(clock: Clock): Promise<void> {
-    // Node knows that this child has not been waited for, so the pid is still the child's.
+    // Node has not yet waited for this child, so the pid still belongs to the child.
     killChild(this.child);
     if ((await awaited(clock, () => (this.hasEnded ? true : null))) === null) throw this.failure('it does not end after SIGKILL');
   }
@@ -150,9 +156,12 @@ class Child {
   }
 }
 
-/** Ends all that clients in this folder have left: daemons, loop devices and mounts. Throws E_STORAGE if something is left. */
+/**
+ * Ends the daemons, loop devices and mounts that storage clients in this folder have left. Throws E_STORAGE if one of them cannot be ended.
+ */
 export async function clearFolder(clock: Clock, folder: string): Promise<void> {
-  // After the daemon, I/O of the device fails and cannot hang. The mount is last, because it names the file of the device.
+  // End the daemon first, because I/O of the device then fails and cannot hang. Unmount last, because the kernel finds the file of the
+  // device through the mount.
   await endDaemons(clock, folder);
   const file = exportedIn(folder);
   await detachLoops(clock, file);
@@ -181,7 +190,7 @@ function argumentsOf(pid: number): string[] {
   }
 }
 
-/** The file that the image is mounted over. */
+/** The file over which the image is mounted. */
 export function exportedIn(folder: string): string {
   return join(folder, 'disk');
 }
@@ -242,7 +251,7 @@ function logOf(folder: string): string {
   }
 }
 
-/** Removes the version of the protocol, such as `v2:`, which the list of fenced clients does not have. */
+/** Removes the version of the protocol, such as `v2:`, which addresses in the list of fenced clients lack. */
 function plain(address: string): string {
   return address.replace(/^(?:v1|v2|any):/, '');
 }

@@ -1,23 +1,23 @@
-// Facts about an image, and which images a pool may lie on. Pure. Invariant: an image is refused if a feature or a setting of it could end
-// a fence, keep data in a cache, or leave data where zeros were written.
+// Facts about an image, and the decision whether a pool may lie on the image. Pure. Invariant: an image is refused if one of its features
+// or settings could end a fence, keep data in a cache, or leave data where zeros were written.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { list, map, misfit, object, type Of, text, whole } from '@rsio/common/lib/shape';
 
 const number = whole(0, Number.MAX_SAFE_INTEGER);
 const FACTS = object({
-  /** Version of the map of the cluster, which the OSD of the image's header has. */
+  /** Version of the cluster map of the OSD that has the image's header. */
   epoch: number,
   bytes: number,
   features: number,
   /** Addresses of the clients that have the image open for writing. */
   watchers: list(text()),
-  /** Settings of the pool or of the image. They override those of a client. */
+  /** Settings of the pool or of the image. They override the settings of a client. */
   settings: map(text()),
 });
 export type ImageFacts = Of<typeof FACTS>;
 
-/** Features that tools of Ceph use to keep one writer, each with its bit. The ones that need others stand first. */
+/** Features by which Ceph's tools ensure a single writer, each with its bit. A feature precedes the features that it depends on. */
 const LOCKS: readonly (readonly [string, number])[] = [
   ['journaling', 64],
   ['fast-diff', 16],
@@ -32,8 +32,8 @@ export function usable(name: string, value: unknown): ImageFacts {
   if (wrong !== null)
     throw new RsError('E_STORAGE', `Facts about image ${name} have no form (${wrong}): check the version of Ceph`, { name });
   const facts = value as ImageFacts;
-  // With an exclusive lock, each tool that waits for a hanging owner (rbd config, rbd resize) fences it for an hour, and Ceph then adds no
-  // longer fence.
+  // If the image has an exclusive lock, each tool that waits for a hanging owner (rbd config, rbd resize) fences this owner for an hour.
+  // Ceph then cannot replace this fence by a longer fence.
   const locks = LOCKS.filter(([, bit]) => (Math.floor(facts.features / bit) & 1) === 1).map(([feature]) => feature);
   if (locks.length > 0) {
     const command = `rbd feature disable ${name} ${locks.join(' ')}`;

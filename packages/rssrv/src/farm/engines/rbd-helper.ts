@@ -1,6 +1,6 @@
-// The helper process of a pool (helpers/farm-rbd.py), which makes the calls to librados and librbd. The first call starts it. Invariants: each
-// call settles within ENGINE_CALL_MS; after a failure of the helper, all its calls fail, the next call starts another helper, and no answer
-// of the old one is used.
+// The helper process of a pool (helpers/farm-rbd.py), which makes the calls to librados and librbd. The first call starts it. Invariants:
+// each call settles within ENGINE_CALL_MS; after a failure of the helper, all its calls fail, the next call starts another helper, and no
+// answer of the old helper is used.
 
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
@@ -34,7 +34,10 @@ interface Call {
   readonly failed: (error: RsError) => void;
 }
 
-/** The interpreter of the distribution, for which its packages of librados are built. Another one in PATH does not have them. */
+/**
+ * The Python interpreter of the distribution, for which the distribution builds its librados packages. Another interpreter in PATH lacks
+ * them.
+ */
 const PYTHON = '/usr/bin/python3';
 
 export class RbdHelper {
@@ -53,7 +56,7 @@ export class RbdHelper {
     return this.process.ask(name, fields);
   }
 
-  /** Ends the helper process. The calls that wait fail. */
+  /** Ends the helper process. Calls that wait for an answer fail. */
   end(): void {
     this.process?.end('it was told to end');
     this.process = null;

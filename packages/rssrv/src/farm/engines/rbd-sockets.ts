@@ -1,5 +1,5 @@
-// Commands to a storage client: to qemu-storage-daemon by QMP, and to its librados by the admin socket. Each command has its own connection.
-// Invariant: a command settles within PROGRAM_MS, also if the daemon is stopped.
+// Commands to a storage client: to qemu-storage-daemon by QMP, and to its librados by the admin socket. Each command has its own
+// connection. Invariant: a command settles within PROGRAM_MS, even if the daemon is stopped.
 
 import { connect, type Socket } from 'node:net';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -10,7 +10,7 @@ import { PROGRAM_MS, RBD_SOCKET_ANSWER_MAX_BYTES } from '../limits.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** Executes a command of qemu-storage-daemon. Throws E_STORAGE with the text of the daemon. */
+/** Executes a command of qemu-storage-daemon. Throws E_STORAGE with the daemon's error text. */
 export function qmp(clock: Clock, path: string, execute: string, args: Fields = {}): Promise<unknown> {
   let answers = 0;
   let received = '';

@@ -1,5 +1,6 @@
-// The engine for a pool on a Ceph RBD image. The record lies in an object beside the image, and changes by a comparison and a write that the
-// storage executes as one. A fence is an entry in the list of refused clients (blocklist). Rules: F1, F4, F7 in test/models/README.md.
+// The engine for a pool on a Ceph RBD image. The record is in an object beside the image. The storage compares the record and writes the
+// next one in a single atomic step. A fence is an entry in the list of refused clients (blocklist). Rules: F1, F4, F7 in
+// test/models/README.md.
 
 import { isIP } from 'node:net';
 import { join } from 'node:path';
@@ -48,11 +49,11 @@ export class RbdEngine implements Engine {
   private readonly ports: RbdEnginePorts;
   private readonly of: RbdImage;
   private readonly records: RbdHelper;
-  /** Has a process of its own, because the monitors may take long, and a look must not wait for them. */
+  /** Has its own process, because the monitors may take long to answer, and a look must not wait for them. */
   private readonly monitors: RbdHelper;
   /** The servers whose notes the last look has found. */
   private noted: readonly string[] = [];
-  /** A version of the map of the cluster that has all fences of this engine. */
+  /** A version of the cluster map that contains all fences of this engine. */
   private fencedEpoch = 0;
 
   constructor(ports: RbdEnginePorts) {
@@ -79,7 +80,7 @@ export class RbdEngine implements Engine {
     if (typeof stored === 'string') throw this.damaged(stored);
     if (stored !== null && String(stored.version) !== version) throw this.damaged(`its version is not ${version}`);
     const entries = new Map<string, Note>();
-    // A note without a form is none: no server may keep the others from reading the record.
+    // A malformed note does not count, because a bad note of one server must not keep the other servers from reading the record.
     for (const [server, text] of Object.entries(notes)) {
       const note = parsed(text, NOTE);
       if (isName(server) && typeof note !== 'string') entries.set(server, note);
@@ -108,7 +109,7 @@ export class RbdEngine implements Engine {
 
   async connect(generation: number): Promise<RbdClient> {
     const { clock, folder } = this.ports;
-    // Fails early, with a better reason than that of the daemon.
+    // Fail early, with a better reason than the daemon would give.
     const { bytes } = await this.facts();
     const own = join(folder, 'client');
     const daemon = await RbdDaemon.start(clock, own, this.of);
@@ -134,7 +135,7 @@ export class RbdEngine implements Engine {
         'E_FENCE',
         `"${writer.client.slice(0, CLIENT_MAX_CHARS)}" of server ${writer.server} is no client of Ceph: ${BY_HAND}`,
       );
-    // The last attempt has three calls.
+    // Leave time for the last attempt, which makes three calls.
     const endMs = clock.monotonicMs() + FENCE_MS - 3 * ENGINE_CALL_MS - RBD_FENCE_RETRY_MS;
     for (;;) {
       try {
@@ -142,7 +143,7 @@ export class RbdEngine implements Engine {
       } catch (thrown) {
         const { code, message, context } = toRsError(thrown);
         if (code !== 'E_STORAGE') throw thrown;
-        // Other failures may end: the monitors may just be electing a leader.
+        // Other failures may be temporary, for example because the monitors are electing a leader.
         if (REFUSALS.includes(context['errno']) || clock.monotonicMs() > endMs) throw this.unproven(writer, message);
       }
       await pause(clock, RBD_FENCE_RETRY_MS);
@@ -165,13 +166,13 @@ export class RbdEngine implements Engine {
 
   private async facts(): Promise<ImageFacts> {
     const facts = usable(this.name, await this.monitors.ask('facts'));
-    // Another monitor may be a moment behind the one that confirmed a fence.
+    // Another monitor may be a moment behind the monitor that confirmed a fence.
     return { ...facts, epoch: Math.max(facts.epoch, this.fencedEpoch) };
   }
 
   /**
-   * An OSD that does not know the fence yet may still execute a write of the client. This is not visible: open() of the next client makes
-   * every OSD that it uses know the fence first.
+   * An OSD that does not know the fence yet may still execute a write of the client. This does no harm, because `open` of the next client
+   * makes sure that every OSD knows the fence before it executes I/O of that client.
    */
   private async fenceOnce(writer: Writer): Promise<void> {
     const { client } = writer;
@@ -184,8 +185,9 @@ export class RbdEngine implements Engine {
       return;
     }
     if (until === null) throw this.unproven(writer, 'the entry is missing');
-    // Ceph cannot change the end of an entry. An entry that is removed and added lets a client through, perhaps when another server has
-    // already confirmed its fence. After the end of the entry, another attempt adds a lasting one, and nothing has been opened by then.
+    // Ceph cannot change the time at which an entry ends. If the entry were removed and added again, the client could write in between,
+    // perhaps when another server has already confirmed the fence. When the entry has ended, another attempt adds a lasting entry, and the
+    // taker has opened nothing by then.
     throw new RsError(
       'E_FENCE',
       `Client ${client} of server ${writer.server} is fenced until ${until} only, by another program: the pool waits for that time; ` +
@@ -217,7 +219,7 @@ export class RbdEngine implements Engine {
   }
 }
 
-/** Returns the value, or what is wrong with the text. */
+/** Returns the value, or a text that says why the JSON text is wrong. */
 function parsed<T extends object>(json: string, shape: Shape<T>): T | string {
   let value: unknown;
   try {
@@ -230,7 +232,7 @@ function parsed<T extends object>(json: string, shape: Shape<T>): T | string {
 
 const BY_HAND = 'switch that server off, and remove its entry from the record';
 
-/** Returns true for an address as the list of refused clients has it: `IP:0/NONCE`. */
+/** Returns true for an address in the form of the list of refused clients, `IP:0/NONCE`. */
 function isClient(client: string): boolean {
   const [, v4, v6, nonce] = CLIENT.exec(client) ?? [];
   return (v4 === undefined ? isIP(v6 ?? '') === 6 : isIP(v4) === 4) && Number(nonce) <= NONCE_MAX;

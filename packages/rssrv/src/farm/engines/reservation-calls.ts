@@ -20,19 +20,25 @@ export interface Holder {
 }
 
 export interface ReservationCalls {
-  /** Registers `key` for this machine in place of the one that it has, or of none. Key 0 ends the registration. */
+  /** Registers `key` for this machine, whether or not this machine already has a key. Key 0 ends the registration. */
   register(key: bigint): Promise<Outcome>;
-  /** Replaces the own key `before`. Conflict: this machine has another key, or none. */
+  /** Replaces this machine's key `before` by `key`. Conflict: this machine has another key, or none. */
   change(before: bigint, key: bigint): Promise<Outcome>;
-  /** Reserves the disk. Done also if this machine holds the reservation. Conflict: another one holds it, or `key` is not registered. */
+  /**
+   * Reserves the disk. Done: this machine holds the reservation, perhaps from before. Conflict: another machine holds it, or `key` is not
+   * registered.
+   */
   reserve(key: bigint): Promise<Outcome>;
-  /** Ends the registrations with the key `other`, and aborts their commands. Conflict: nobody has `other`, or `key` is not registered. */
+  /**
+   * Ends the registrations with the key `other`, and aborts their commands. Conflict: no machine has the key `other`, or `key` is not
+   * registered.
+   */
   preempt(key: bigint, other: bigint): Promise<Outcome>;
   /** Aborts all commands of all machines for this disk; registrations stay. False: the kernel cannot do that with this kind of disk. */
   abortAll(): Promise<boolean>;
   /** Returns the registered keys; null if they cannot be read. */
   keys(): Promise<readonly bigint[] | null>;
-  /** Returns who holds the reservation; null if nobody does, `unknown` if it cannot be read. */
+  /** Returns the holder of the reservation; null if there is no reservation, `unknown` if it cannot be read. */
   holder(): Promise<Holder | null | 'unknown'>;
 }
 
@@ -40,9 +46,9 @@ export interface ReservationCalls {
 const [PR_REGISTER, PR_RESERVE, PR_PREEMPT_ABORT, SG_IO] = [0x401870c8, 0x401070c9, 0x401870cc, 0x2285];
 const [SG_SCSI_RESET, RESET_DEVICE_ONLY] = [0x2284, 0x101];
 const PR_FL_IGNORE_KEY = 1;
-/** Write Exclusive, Registrants Only: as the kernel and as SCSI number it. */
+/** The numbers of the type Write Exclusive, Registrants Only, in the kernel and in SCSI. */
 const [PR_WRITE_EXCLUSIVE_REG_ONLY, SCSI_WRITE_EXCLUSIVE_REG_ONLY] = [3, 5];
-/** The lowest byte of a result is the status of SCSI. That of NVMe has 11 bits, and others that say whether a retry makes sense. */
+/** The lowest byte of a result is the SCSI status. The NVMe status has 11 bits; further bits say whether a retry makes sense. */
 const [SCSI_STATUS_MASK, CHECK_CONDITION, RESERVATION_CONFLICT] = [0xff, 0x02, 0x18];
 const [NVME_STATUS_MASK, NVME_RESERVATION_CONFLICT] = [0x7ff, 0x83];
 /** Offsets in sg_io_hdr, and the command PERSISTENT RESERVE IN with its two service actions. */
@@ -79,7 +85,8 @@ export class DiskReservations implements ReservationCalls {
 
   preempt(key: bigint, other: bigint): Promise<Outcome> {
     const structure = Buffer.alloc(24);
-    // In the field `old_key`, the drivers of SCSI and NVMe expect the own key, although the kernel's documentation says otherwise.
+    // In the field `old_key`, the drivers of SCSI and NVMe expect the key of this machine, although the kernel's documentation says
+    // otherwise.
     structure.writeBigUInt64LE(key, 0);
     structure.writeBigUInt64LE(other, 8);
     structure.writeUInt32LE(PR_WRITE_EXCLUSIVE_REG_ONLY, 16);
@@ -116,7 +123,7 @@ export class DiskReservations implements ReservationCalls {
     return { key: bytes.readBigUInt64BE(IN_HEADER_BYTES), isOurType: (bytes[IN_TYPE]! & 0xf) === SCSI_WRITE_EXCLUSIVE_REG_ONLY };
   }
 
-  /** Sends a command, again if the disk first reports something else that has happened. */
+  /** Sends a command. Sends it again if the disk first reports another event. */
   private async send(what: string, request: number, structure: Buffer, limitMs = RESERVATION_CALL_MS): Promise<Outcome> {
     return await this.withDisk(what, limitMs, async ({ fd }) => {
       let result = 0;
@@ -133,7 +140,7 @@ export class DiskReservations implements ReservationCalls {
     });
   }
 
-  /** Sends PERSISTENT RESERVE IN. Returns null if the disk is no SCSI disk, or refuses. */
+  /** Sends PERSISTENT RESERVE IN. Returns null if the disk is not a SCSI disk, or refuses the command. */
   private async readIn(action: number): Promise<Buffer | null> {
     return await this.withDisk('PERSISTENT RESERVE IN', RESERVATION_CALL_MS, async ({ fd }) => {
       const calls = deviceCalls();
@@ -159,18 +166,18 @@ export class DiskReservations implements ReservationCalls {
     });
   }
 
-  /** Opens the disk for one command; the header of the disk has it open exclusively. Throws E_STORAGE if that takes too long. */
+  /** Opens the disk for one command, although DiskHeader has the disk open exclusively. Throws E_STORAGE if the command takes too long. */
   private async withDisk<T>(what: string, limitMs: number, use: (handle: FileHandle) => Promise<T>): Promise<T> {
     const { clock, disk } = this;
     const late = new RsError(
       'E_STORAGE',
       `Disk ${disk} has not answered ${what} within ${limitMs / 1_000} s: check the disk and its paths`,
     );
-    // Each command occupies a thread until the kernel gives it up.
+    // Each command occupies a thread until the kernel gives the command up.
     if (this.underWay >= RESERVATION_CALLS_MAX) throw late;
     this.underWay++;
     const run = async (): Promise<T> => {
-      // After the end of a write access, udev would look for file systems and partitions.
+      // Open the disk for reading only: when a descriptor for writing is closed, udev looks for file systems and partitions.
       const handle = await open(disk, constants.O_RDONLY | constants.O_NONBLOCK);
       try {
         return await use(handle);

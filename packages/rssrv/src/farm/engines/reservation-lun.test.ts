@@ -1,5 +1,5 @@
-// The engine with persistent reservations passes the suite of all engines on a LUN of LIO, the target of Linux. npm run vm-lun has such a LUN
-// in a virtual machine; elsewhere, this suite is skipped. Rule: F13.
+// The engine with persistent reservations passes the suite of all engines on a LUN of LIO, the target of Linux. npm run vm-lun has such a
+// LUN in a virtual machine; elsewhere, this suite is skipped. Rule: F13.
 
 import { spawnSync } from 'node:child_process';
 import { systemClock } from '@rsio/common/lib/clock';
@@ -11,7 +11,7 @@ import { prepareDisk } from './prepare-disk.ts';
 import { ReservationEngine } from './reservation.ts';
 
 const OWNERS = ['big-9', 'big-8'];
-/** Two devices that are one LUN for two initiators, one for each server; all that the LUN has is lost. */
+/** The paths of two devices that are the same LUN, one for each of two initiators (servers). The tests destroy the content of the LUN. */
 const LUN = process.env['RSIO_TEST_LUN']?.split(' ') ?? [];
 
 engineSuite('reservation engine', LUN.length === OWNERS.length ? null : 'needs a LUN with two initiators: npm run vm-lun', async () => {

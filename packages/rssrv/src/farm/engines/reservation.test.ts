@@ -1,5 +1,5 @@
-// The engine with persistent reservations, on a target in memory that answers as SPC-4 says. Its writes go to a file that refuses nothing,
-// so these tests are about keys and reservations. reservation-lun.test.ts has a real target. Rule: F13.
+// Tests the engine with persistent reservations, on a target in memory that answers as SPC-4 says. Its writes go to a file that refuses
+// nothing, so these tests are about keys and reservations. reservation-lun.test.ts has a real target. Rule: F13.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -109,7 +109,8 @@ it.each([true, false])(
     expect(target.holder).toBe('big-8');
     await other.fence(writer('big-9', 1, old));
     await taker.open();
-    // The file executes this note, as no reserved disk would; the engine notices the loss at the first refusal.
+    // Unlike a reserved disk, the file refuses no write, so the engine notices the loss of its key only at the first refused reservation
+    // command.
     target.registered.delete('big-9');
     await expect(one.fence(writer('big-8', 2, taker))).rejects.toMatchObject({ code: 'E_FENCE', message: /another server has fenced it/ });
     await expect(one.post(NOTE)).rejects.toThrow('another server has fenced it');

@@ -1,7 +1,7 @@
 // Engine for disks with persistent reservations, of the type Write Exclusive, Registrants Only. Rule: F13. A server has one of two keys:
-// the standby key of its name, with which it writes only its own part of the header, or the key of one client. Invariants: a key is
-// registered only when nothing of this server is cached or under way; the reservation, once made, is never released, because a fenced
-// writer is refused only as long as there is one; a client registers before the record names it.
+// its standby key, which is derived from its name and with which it writes only to its own part of the header, or the key of its client.
+// Invariants: a server registers a key only while it has no cached data and no I/O under way; the reservation is never released, because
+// the disk refuses a fenced writer only while there is a reservation; a client registers its key before the record names the client.
 
 import { createHash, randomBytes } from 'node:crypto';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
@@ -21,7 +21,7 @@ export class ReservationEngine implements Engine {
   private readonly options: SharedDiskOptions;
   private readonly disk: SharedDisk;
   private readonly calls: ReservationCalls;
-  /** Changes of the key, one after the other. */
+  /** Executes the changes of the key one after the other. */
   private readonly turns = new OneByOne();
   /** The key that this process has registered; null if it has registered none, or has lost it. */
   private key: bigint | null = null;
@@ -48,7 +48,7 @@ export class ReservationEngine implements Engine {
       this.owners = sight.record?.owners ?? [];
       return sight;
     } catch (thrown) {
-      // A look that ends an earlier swap writes, so it needs a key, too.
+      // A look that ends an earlier swap writes to the header, so it also needs a key.
       await this.recheck();
       await this.turns.run(() => this.standByIfLost()).catch(() => undefined);
       throw thrown;
@@ -63,11 +63,14 @@ export class ReservationEngine implements Engine {
     return this.write(() => this.disk.post(note));
   }
 
-  /** The key of an earlier process ends; if that one held the reservation, this server goes on holding it with its standby key. */
+  /**
+   * Replaces the key of an earlier process by the standby key. If the earlier process held the reservation, this server continues to hold
+   * it.
+   */
   async clear(): Promise<void> {
     await this.disk.clear();
     await this.turns.run(async () => {
-      // Nothing of the client is left, even if it could not be closed.
+      // The client has no device any more, even if it could not be closed.
       this.client = null;
       await this.standBy();
     });
@@ -90,9 +93,10 @@ export class ReservationEngine implements Engine {
   }
 
   /**
-   * Ends the registration of the client, and aborts its commands. If nobody has its key, the client was fenced before or has ended, because
-   * it registered before the record named it, and it never registers again. The taker that fenced it may have ended before the disk had
-   * aborted everything, so the disk is reset then. Only NVMe has no such command; there, nothing more can be done.
+   * Ends the registration of the client, and aborts its commands. If no machine has the client's key, the client was fenced before or has
+   * ended, because it registered the key before the record named it, and it never registers the key again. The taker that fenced it may
+   * have ended before the disk had aborted all commands, so the disk is reset then. NVMe has no such command, so nothing more can be done
+   * there.
    */
   async fence(writer: Writer): Promise<void> {
     const { server, generation, client } = writer;
@@ -109,7 +113,8 @@ export class ReservationEngine implements Engine {
       const keys = await this.calls.keys();
       if (keys === null) await this.preempt(own, other);
       else if (keys.includes(other)) throw this.error(`still has the key 0x${key}`);
-      // Without a reservation, the disk would execute writes without a key. If another server holds it, this is a conflict.
+      // Without a reservation, the disk would execute writes of machines without a key. If another server holds the reservation, `reserve`
+      // returns `conflict`, which is fine.
       await this.calls.reserve(own);
       if ((await this.calls.holder()) === null) throw this.error('has no reservation');
       if (this.proven.size >= WRITERS_MAX) this.proven.clear();
@@ -160,14 +165,14 @@ export class ReservationEngine implements Engine {
     this.key = key;
   }
 
-  /** Makes sure that this machine holds the reservation with this key. All writers are fenced, so another holder is no owner. */
+  /** Makes sure that this machine holds the reservation with this key. All writers are fenced, so another holder cannot be the owner. */
   private async hold(name: string, key: bigint): Promise<void> {
     if ((await this.calls.reserve(key)) === 'conflict') {
       if ((await this.calls.change(key, key)) === 'conflict') {
         if (this.key === key) this.key = null;
         throw this.error('refuses this server: another server has fenced it');
       }
-      // The holder is a server that has ended its ownership, unless this server is too slow and it has taken the pool.
+      // The holder is a server that has ended its ownership, unless this server was too slow and the holder has taken the pool.
       const owner = (await this.look()).record?.owner ?? null;
       if (owner !== null && owner.client !== name) throw this.error(`is for server ${owner.server}, which has taken the pool meanwhile`);
       const holder = await this.calls.holder();
@@ -181,7 +186,7 @@ export class ReservationEngine implements Engine {
     if (holder === null || holder.key !== key || !holder.isOurType) throw this.error('has another reservation than this server has made');
   }
 
-  /** The client has ended. The reservation goes on with the standby key. */
+  /** Called when the client has ended. The standby key keeps the reservation. */
   private async leave(name: string, key: bigint): Promise<void> {
     if (this.client?.name !== name) return;
     this.client = null;
@@ -191,7 +196,10 @@ export class ReservationEngine implements Engine {
     if ((await this.calls.change(key, standby)) === 'done') this.key = standby;
   }
 
-  /** Preempts `other`. Returns false if nobody has it. Throws if the own key is no longer registered, because the conflict then says nothing about `other`. */
+  /**
+   * Preempts the key `other`. Returns false if no machine has this key. Throws if the key `own` is no longer registered, because the
+   * conflict then says nothing about `other`.
+   */
   private async preempt(own: bigint, other: bigint): Promise<boolean> {
     if ((await this.calls.preempt(own, other)) === 'done') return true;
     if ((await this.calls.change(own, own)) === 'done') return false;

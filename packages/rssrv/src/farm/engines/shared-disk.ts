@@ -1,5 +1,5 @@
-// What the engines for plain disks share: the record and the notes in the header of the disk, and the loop device over the rest. How the
-// storage is fenced is the job of command.ts. Invariant: nothing of the file system is read before `open` of a client.
+// The common part of the engines for plain disks: the record and the notes in the header of the disk, and the loop device over the rest.
+// command.ts and reservation.ts fence the storage. Invariant: no part of the file system is read before `open` of a client.
 
 import { readFile } from 'node:fs/promises';
 import { randomUUID } from 'node:crypto';
@@ -21,7 +21,7 @@ export interface SharedDiskOptions {
   readonly random: () => number;
   /** Path of the disk. */
   readonly disk: string;
-  /** Name of this server, which the header of the disk has. */
+  /** Name of this server, as in the header of the disk. */
   readonly server: string;
 }
 
@@ -60,7 +60,7 @@ export class SharedDisk {
     await endLoopDevices(clock, disk, server);
   }
 
-  /** Returns true if no loop device of this server is over the disk on this machine. */
+  /** Returns true if this machine has no loop device of this server over the disk. */
   async isClear(): Promise<boolean> {
     return !(await hasLoopDevice(this.options.disk, this.options.server));
   }
@@ -76,9 +76,9 @@ export class SharedDisk {
   }
 }
 
-/** What the fence of an engine needs of its clients. */
+/** The functions of an engine that a client calls before it makes its device, and after the device has ended. */
 export interface ClientFence {
-  /** Called before the device is made. Throws if this client is fenced already. */
+  /** Called before the device is made. Throws if this client is already fenced. */
   open(): Promise<void>;
   /** Called after the device has ended. */
   close(): Promise<void>;
@@ -86,7 +86,7 @@ export interface ClientFence {
 
 export class DiskClient implements StorageClient {
   readonly name: string;
-  /** The kernel itself reaches the disk. */
+  /** No program is between the kernel and the disk, so none can end. */
   readonly hasEnded = false;
   private readonly disk: SharedDisk;
   private readonly fence: ClientFence;
@@ -140,13 +140,13 @@ export interface ClientName {
 const NAME_FORM = /^(?<machine>[0-9a-f]{32})\/(?<boot>[0-9a-f-]{36})\/(?<key>[0-9a-f]*)\/[0-9a-f-]{36}$/;
 const MACHINE_ID_FILE = '/etc/machine-id';
 
-/** Returns a name for a client of this machine and boot, which no other client has. Throws E_STORAGE if the machine has no id. */
+/** Returns a new name, which no other client has, for a client of this machine and boot. Throws E_STORAGE if the machine has no id. */
 export async function newClientName(key: string): Promise<string> {
   const { machine, boot } = await thisMachine();
   return [machine, boot, key, randomUUID()].join('/');
 }
 
-/** Throws E_FENCE if the name is not one of `newClientName`. */
+/** Throws E_FENCE if the name does not have the form of `newClientName`. */
 export function parseClientName(name: string): ClientName {
   const { machine, boot, key } = NAME_FORM.exec(name)?.groups ?? {};
   if (machine === undefined || boot === undefined || key === undefined || name.length > CLIENT_MAX_CHARS)

@@ -1,5 +1,5 @@
-// Tests commands about images: the content of images, refusals, what happens when the volume is renamed, grown, removed or copied, repeated
-// requests, and failures of a step or of the moment. image-stops.test.ts tests stops of the server. Rules: G31.
+// Tests commands about images: the content of images; refusals; the renaming, growth, removal and copying of the volume; repeated requests;
+// and failures of a step or of the moment. image-stops.test.ts tests stops of the server. Rules: G31.
 
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,5 +1,5 @@
-// Tests the gate record of a volume in its pool: it shares the fate of the volume through all commands, is never read if it is damaged, and
-// is explained to a scan of the pool. move-stops.test.ts tests moves. Rules: D2.
+// Tests the gate record of a volume in its pool: every command treats the record like its volume, a damaged record is never read, and a
+// scan of the pool does not report the record as unexplained. move-stops.test.ts tests moves. Rules: D2.
 
 import fs from 'node:fs';
 import path from 'node:path';

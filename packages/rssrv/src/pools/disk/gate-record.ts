@@ -1,6 +1,6 @@
-// The file of a volume's gate record (docs/PROTOCOL.md D2), which lies in the volume's folder and therefore shares the fate of the volume: a
-// line with the version, the id of the volume and a checksum, and then the bytes. Pure. Invariant: damaged bytes, or those of another
-// volume, are never read as a record.
+// The file of a volume's gate record (docs/PROTOCOL.md D2), which lies in the volume's folder and therefore shares the fate of the volume:
+// a line with the version, the id of the volume and a checksum, and then the bytes. Pure. Invariant: damaged bytes, or the bytes of another
+// volume, never count as a record.
 
 import { createHash } from 'node:crypto';
 import { RsError } from '@rsio/common/lib/errors';

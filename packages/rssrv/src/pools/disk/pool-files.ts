@@ -158,7 +158,7 @@ export class PoolFiles {
     // `replaceFile` would make a folder that has vanished again.
     await stat(folder);
     const replace = (): Promise<void> => replaceFile(poolPaths.record(folder), printRecord(id, record));
-    // Hosts need their reservations also when a pool is full: a cluster fences by them.
+    // Hosts need their reservations even when a pool is full, because a cluster uses them to fence its members.
     await replace().catch(async (thrown: unknown) => {
       if (!(await this.spare.give(thrown))) throw thrown;
       await replace();
@@ -273,7 +273,10 @@ export async function deleteContent(folder: string): Promise<void> {
   await rm(poolPaths.snapshots(folder), { recursive: true, force: true });
 }
 
-/** Returns the bytes of the file of a gate record, as many of them as the longest record has. A longer file is damaged, and stays so. */
+/**
+ * Reads the file of a gate record, but no more bytes than the longest record has. A longer file is damaged, and its first part is not valid
+ * either.
+ */
 export async function readRecordFile(file: string): Promise<Buffer> {
   const handle = await open(file, 'r');
   try {

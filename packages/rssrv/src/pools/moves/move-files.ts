@@ -158,7 +158,10 @@ export class MoveFiles {
     this.reached('move: discarded');
   }
 
-  /** Copies the gate record, if there is one, from the old pool at `from`. No client may be able to replace the record meanwhile. */
+  /**
+   * Copies the gate record, if there is one, from the old pool, whose directory is `from`. No client may be able to replace the record
+   * meanwhile.
+   */
   async carryRecord(id: string, from: string): Promise<void> {
     const old = poolPaths.record(poolPaths.volume(from, id));
     const file = poolPaths.record(poolPaths.movingVolume(this.directory, id));

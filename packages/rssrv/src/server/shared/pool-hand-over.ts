@@ -56,8 +56,8 @@ export class PoolHandOver {
   }
 
   /**
-   * Stops serving the pool, for the reason `why`. `isLost`: true if the ownership has ended, so that nothing can be saved. If it is false
-   * and the pool cannot be left cleanly, throws E_BUSY, and the volumes of the pool are served as before.
+   * Stops serving the pool, for the reason `why`. `isLost`: true if the ownership has ended, so that nothing can be saved. If `isLost` is
+   * false and the pool cannot be left cleanly, throws E_BUSY, and the volumes of the pool are served as before.
    */
   async leave(name: string, isLost: boolean, why: string): Promise<void> {
     const { ports } = this;

@@ -1,5 +1,5 @@
-// Tests the loads of shared pools: what counts, how often it is measured, and that nothing waits for a measurement.
-// farm/shared-pool.test.ts tests that the note of the owner has the load.
+// Tests the loads of shared pools: what counts as load, how often the load is measured, and that nothing waits for a measurement.
+// farm/shared-pool.test.ts tests that the owner's note contains the load.
 
 import { sessionStats, volumeStats } from '@rsio/common/testing/server-views';
 import { FakeClock } from '@rsio/common/testing/fake-clock';

@@ -1,6 +1,6 @@
-// Measures the load of the shared pools that this server serves, for its notes to the other owners. Invariants: nothing waits for a load;
-// while a server process hangs, or no load can be measured, the loads only get older; a load fits into a note, because the others would
-// count a server whose note has no form as silent.
+// Measures the load of the shared pools that this server serves, for its notes to the other owners. Invariants: nothing waits for a load.
+// While a server process hangs, or no load can be measured, the loads keep their old values. A load always fits into a note, because the
+// other owners would count a server with a malformed note as silent.
 
 import type { ServerMethods } from '@rsio/common/control/server/server-methods';
 import type { Clock } from '@rsio/common/lib/clock';

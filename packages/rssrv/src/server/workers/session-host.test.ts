@@ -1,5 +1,5 @@
 // Tests that `ended` is the last message of a session, whatever its operations report afterwards. The listener kills a process that sends
-// a message for an ended session, and with it the sessions of other clients. Rules: S9.
+// a message for an ended session, and thereby ends the sessions of other clients in this process. Rules: S9.
 
 import { systemClock } from '@rsio/common/lib/clock';
 import { quietLog } from '@rsio/common/log/log';

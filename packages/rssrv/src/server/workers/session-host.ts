@@ -63,7 +63,7 @@ export class SessionHost {
   private readonly session: Session;
   private readonly ports: SessionHostPorts;
   private readonly pending = new Map<number, (answer: ListenerAnswer) => void>();
-  /** Maps the id of each volume over several pools to the pool in which an operation of the volume last found no space. */
+  /** Maps the id of each volume with files in several pools to the pool in which an operation of the volume last found no space. */
   private readonly fullPools = new Map<string, string>();
   private readonly failedOpens: RateLimitedLog;
   private askNumber = 0;
@@ -217,8 +217,8 @@ export class SessionHost {
   }
 
   /**
-   * Sends a message, and drops it after `ended`. An OPEN or a report may still run when the session ends, and the listener kills a process
-   * that sends a message for an ended session, with the sessions of other clients.
+   * Sends a message, or drops it after `ended`. An OPEN or a report may still run when the session ends. The listener kills a process that
+   * sends a message for an ended session, and this process may have sessions of other clients.
    */
   private tell(message: FromSession): void {
     if (!this.isOver) this.ports.send(message);

@@ -91,8 +91,8 @@ export class WorkerSession {
   }
 
   /**
-   * Revokes a volume's grants up to `epoch`. Resolves when no request under these grants is running or the session has ended; the result is
-   * false if a flush has reported lost writes.
+   * Revokes a volume's grants up to `epoch`. Resolves when no request under these grants is running, or when the session has ended; the
+   * result is false if a flush has reported lost writes.
    */
   async revoke(volumeId: string, epoch: number): Promise<boolean> {
     if (this.isOver) return true;

@@ -75,7 +75,7 @@ export type ToSession =
       /** The same ids as in the message `short-pools`. */
       readonly shortPools: readonly string[];
     }
-  /** `ids` are the ids of the pools whose free space is below their reserve, so that changes that need new space wait. */
+  /** `ids` are the ids of the pools whose free space is below their reserve. Changes that need new space in these pools wait. */
   | { readonly type: 'short-pools'; readonly ids: readonly string[] }
   | { readonly type: 'path'; readonly admission: Admission }
   /** Sent when the server begins to accept encrypted paths only. */
@@ -123,18 +123,21 @@ export type SessionRequest =
   /** In `release` and `settle`, `epoch` is the epoch of the grant that opened the handle. */
   | { readonly what: 'release'; readonly volumeId: string; readonly epoch: number }
   /**
-   * Asks whether this server owns the shared pool with this generation, at a moment after this message (F8). `hasFailed`: true if the
-   * storage has refused a request.
+   * Asks whether this server owned the shared pool with this generation at a moment after this message was sent (F8). `hasFailed`: true if
+   * the storage has refused a request.
    */
   | { readonly what: 'look'; readonly poolId: string; readonly generation: number; readonly hasFailed: boolean }
-  /** Asks how long ago the last look began that has shown this server as the owner. The answer waits for nothing. */
+  /**
+   * Asks for the age of the last look that has shown this server as the owner, measured from the beginning of the look. The answer waits
+   * for nothing.
+   */
   | { readonly what: 'look-age'; readonly poolId: string; readonly generation: number }
   | { readonly what: 'settle'; readonly volumeId: string; readonly epoch: number; readonly incarnation: string };
 
 export type FromSession =
   | { readonly type: 'ask'; readonly number: number; readonly request: SessionRequest }
   | { readonly type: 'paths'; readonly count: number }
-  /** `quietMs`: for how long no path has received anything; null: the client is heard again. */
+  /** `quietMs`: the time for which no path has received anything; null if the client is heard again. */
   | { readonly type: 'quiet'; readonly quietMs: number | null }
   /** Sent when no request under the revoked grants is running. `isFlushed` is false if a flush has reported lost writes. */
   | { readonly type: 'revoked'; readonly number: number; readonly isFlushed: boolean }

@@ -23,7 +23,7 @@ const NOW = { outstanding: 1, oldestMs: 1.5, waitingForSpace: 0, heldForSnapshot
 const LATENCIES = { readLatency: NO_LATENCY, writeLatency: NO_LATENCY, flushLatency: NO_LATENCY };
 const TERM = { mirror: ID, number: 7 };
 
-/** One message at least of each kind: a kind without a message does not compile. */
+/** At least one message of each kind: a kind without a message does not compile. */
 type OfEachKind<T, K extends keyof T> = { readonly [W in T[K] & string]: readonly [OfKind<T, K, W>, ...OfKind<T, K, W>[]] };
 type OfKind<T, K extends keyof T, W> = T extends unknown ? (W extends T[K] ? T : never) : never;
 

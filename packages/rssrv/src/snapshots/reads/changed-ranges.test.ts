@@ -1,6 +1,6 @@
-// Compares the differences of two files, found by their extents, with a model in which files consist of blocks. The division into extents
-// and the start of the comparison are random. test/integration/snapshot-diff.test.ts compares real files on XFS with their contents. Rules:
-// N5, G27.
+// Compares the differences between two files, as found from their extents, with a model in which files consist of blocks. The division into
+// extents and the start of the comparison are random. test/integration/snapshot-diff.test.ts compares real files on XFS with their
+// contents. Rules: N5, G27.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';

@@ -110,8 +110,8 @@ export class ServedSnapshots {
   }
 
   /**
-   * Returns the clients that have a snapshot of the volume open, or are opening such a snapshot. An OPEN in progress of a client for which
-   * `isLeaving` returns true does not count, because this OPEN is refused.
+   * Returns the clients that have a snapshot of the volume open, or are opening such a snapshot. If `isLeaving` returns true for a client,
+   * the OPENs of this client in progress do not count, because they are refused.
    */
   readersOf({ id, name }: ServerVolumeConfig, isLeaving: (node: string) => boolean): SnapshotReader[] {
     const records = id === null ? [] : this.recordsOf(id);

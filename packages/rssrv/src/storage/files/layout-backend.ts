@@ -161,8 +161,8 @@ export class LayoutBackend implements Backend {
   }
 
   /**
-   * Syncs the changed files. For unchanged files, checks only the size, because a flush must also detect truncation. Syncs few files at a
-   * time, so that a volume whose storage hangs leaves threads to other volumes.
+   * Syncs the changed files. Does not sync unchanged files, but checks their sizes, because a flush must also detect truncation. Syncs few
+   * files at a time, so that a volume whose storage hangs leaves threads to other volumes.
    */
   private syncAll(end: IoEnd): void {
     let next = 0;

@@ -1,5 +1,5 @@
-// Compares the map from an offset in the volume to a file and the offset in the file with a flat model that distributes the bytes one by
-// one. layout-backend.test.ts tests requests on real files.
+// Tests the map from an offset in the volume to a file and an offset in this file: compares the map with a flat model that distributes the
+// bytes one by one. layout-backend.test.ts tests requests on real files.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { EXTENT } from '@rsio/protocol/wire/messages';

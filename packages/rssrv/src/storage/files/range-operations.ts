@@ -10,7 +10,7 @@ import { STEP_FAST_MS, STEP_MAX_BYTES, STEP_MIN_BYTES, STEP_SLOW_MS, ZERO_STEP_B
 import { type IoEnd, writeWhole } from '../io/positioned-io.ts';
 import { LOST, type RangeFile } from './range-helper.ts';
 
-/** Errors from storage that does not support the operation. An operation that fails with an error in the list NEVER is not tried again. */
+/** Errors from storage that does not support the operation. After an error in the list NEVER, the operation is not tried again. */
 const NEVER: readonly string[] = ['ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'ENODEV', 'ENOTTY'];
 /**
  * Failures that leave the range unchanged. A DISCARD is only a hint, and therefore succeeds even if the storage returns an error in the

@@ -144,7 +144,7 @@ function movePieces(
   });
 }
 
-/** Returns what is left of the pieces after the first `moved` bytes. */
+/** Returns the pieces that remain after the first `moved` bytes. */
 export function piecesAfter(pieces: readonly Buffer[], moved: number): Buffer[] {
   const rest: Buffer[] = [];
   let skipped = 0;

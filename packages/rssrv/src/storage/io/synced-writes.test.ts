@@ -1,4 +1,5 @@
-// A write through a synced descriptor fails if the error of a write beside it may have been its own, whichever of the two ends first.
+// Tests that a write through a synced descriptor fails if a concurrent write has got an error that may belong to this write, whichever of
+// the two writes ends first.
 // Rules: O2.
 
 import { SeededRandom } from '@rsio/common/testing/seeded-random';

@@ -1,15 +1,16 @@
 // Ends the writes through one descriptor that was opened with O_DSYNC. The kernel reports a failed write-back once for each descriptor, to
-// the first write that looks, although another write under way has lost its data. Invariant: a write ends with success only if no write
-// that was under way at the same time has failed. A write therefore waits for those that are under way when it ends. Rules: O2.
+// the first write that checks, although the lost data may belong to another write in progress. Invariant: a write ends with success only if
+// no write that was in progress at the same time has failed. A write therefore waits for the writes that are in progress when its own
+// system call ends. Rules: O2.
 
 import type { IoEnd } from './positioned-io.ts';
 
 interface SyncedWrite {
   readonly number: number;
   readonly end: IoEnd;
-  /** The error of a write beside this one. */
+  /** The error of a write that was in progress at the same time as this write; null if there is none. */
   errno: string | null;
-  /** Once the system call has ended: the number of the last write that had begun then. */
+  /** The number of the last write that had begun when the system call of this write ended; 0 before that. */
   until: number;
 }
 
@@ -17,10 +18,10 @@ export class SyncedWrites {
   private lastNumber = 0;
   /** The oldest first. */
   private readonly underWay = new Set<SyncedWrite>();
-  /** Writes that have succeeded, in the order of their ends, and therefore of `until`. */
+  /** Writes whose system calls have succeeded, in the order in which these calls ended, which is also the order of `until`. */
   private waiting: SyncedWrite[] = [];
 
-  /** Must be called when a write begins. Returns the function to call when it ends; `end` is called then or later. */
+  /** Must be called when a write begins. Returns the function to call when its system call has ended; `end` is called then or later. */
   begin(end: IoEnd): IoEnd {
     const write: SyncedWrite = { number: ++this.lastNumber, end, errno: null, until: 0 };
     this.underWay.add(write);
@@ -37,7 +38,7 @@ export class SyncedWrites {
     if (this.waiting.length > 0) this.release();
   }
 
-  /** Fails the writes that were under way together with the write that has failed. */
+  /** Fails the writes that were in progress at the same time as the failed write. */
   private failBeside({ number }: SyncedWrite, errno: string): void {
     for (const other of this.underWay) other.errno ??= errno;
     const first = this.waiting.findIndex(({ until }) => until >= number);
@@ -45,7 +46,7 @@ export class SyncedWrites {
     for (const { end } of this.waiting.splice(first)) end(errno);
   }
 
-  /** Ends the writes beside which none is under way any more. */
+  /** Ends the waiting writes that need to wait for no other write any more. */
   private release(): void {
     const [oldest] = this.underWay;
     const count = this.waiting.findIndex(({ until }) => oldest !== undefined && until >= oldest.number);

@@ -1,4 +1,4 @@
-// Tests who may read and write a gate record, and the order of writes and changes of the holder: nothing that a former holder wrote lands
+// Tests who may read and write a gate record, and the order of writes and changes of the holder: no write of a former holder is stored
 // after a take-over was granted, even if the storage answers late. The pool is simulated; gate-record.test.ts tests the files. Rules: D2.
 
 import { RsError } from '@rsio/common/lib/errors';

@@ -1,7 +1,7 @@
 // Writes and reads the gate records of volumes for the sessions of clients (docs/PROTOCOL.md D2). A record is a file in the folder of its
 // volume in the pool (pools/disk/gate-record.ts). Invariants: a record is replaced only in the turn of its volume's holds, right after a
-// look at the holder, and the turn lasts until the storage has answered. So nothing that a former holder wrote lands after another client
-// was granted the volume. A record that cannot be read is an error, and never no record. Rules: D2.
+// check of the holder, and the turn lasts until the storage has answered. No write of a former holder is therefore stored after another
+// client was granted the volume. A record that cannot be read is an error, and never counts as a missing record. Rules: D2.
 
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
@@ -19,7 +19,7 @@ export type RecordAsk =
   /** `epoch`: the epoch of the grant that opened the handle. */
   | { readonly what: 'record-write'; readonly volumeId: string; readonly epoch: number; readonly record: string };
 
-/** `record`: the record that was read; null if there is none, and in all other answers. */
+/** `record`: the record that was read; null if there is no record, and in all other answers. */
 export interface RecordReply {
   readonly recordStatus: Status;
   readonly sentence: string;
@@ -47,7 +47,7 @@ export interface GateRecordPorts {
 
 export class GateRecords {
   private readonly ports: GateRecordPorts;
-  /** Maps the ids of volumes to the replacement of the record that is in progress. */
+  /** Maps the id of each volume whose record is being replaced to this replacement. */
   private readonly replacing = new Map<string, Promise<unknown>>();
 
   constructor(ports: GateRecordPorts) {
@@ -63,7 +63,7 @@ export class GateRecords {
     }
   }
 
-  /** Resolves when no replacement of the volume's record is in progress that had begun before the call. */
+  /** Resolves when each replacement of the volume's record that began before the call has ended. */
   async idle(volumeId: string): Promise<void> {
     await this.replacing.get(volumeId);
   }
@@ -75,7 +75,7 @@ export class GateRecords {
     if (why !== null) return refusal(STATUS.UNSUPPORTED, why);
     const { ids: [poolId = ''] = [], ownership } = volume.pool ?? {};
     const record = await this.ports.onPool(poolId, (files) => files.readRecord(volumeId));
-    // A server that has lost the pool reads an old record.
+    // A server that has lost the pool may have read an old record.
     if (ownership !== undefined && !(await this.ports.isMine(poolId, ownership.generation, false))) return refusal(STATUS.MOVED);
     return { recordStatus: STATUS.OK, sentence: '', record: record?.toString('base64') ?? null };
   }
@@ -101,7 +101,10 @@ export class GateRecords {
     return reply ?? refusal(STATUS.STALE);
   }
 
-  /** Replaces the record durably. Ends only when the storage has answered, even if the pool has given the change up before (E_TIMEOUT). */
+  /**
+   * Replaces the record durably. Ends only when the storage has answered, even if the pool has already stopped waiting for the change
+   * (E_TIMEOUT).
+   */
   private async replace(poolId: string, volumeId: string, record: Buffer): Promise<void> {
     let begun: Promise<void> | null = null;
     let isGivenUp = false;
@@ -131,7 +134,7 @@ export class GateRecords {
   }
 }
 
-/** Returns why a volume has no gate record, for the client; null if it can have one. */
+/** Returns the reason, as a text for the client, why the volume has no gate record; null if the volume can have one. */
 function whyNone({ name, pool, replica, shared }: ServedVolume): string | null {
   if (replica !== undefined) return `Volume ${name} is a replica of a mirror, and a mirror has no gate record`;
   if (shared) return `Volume ${name} is shared, and a gate record has one holder`;

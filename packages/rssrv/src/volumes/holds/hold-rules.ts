@@ -193,7 +193,7 @@ function withTermOf(entry: VolumeHolds, hold: Hold, data: string | null): Volume
   return term === null || hold.readonly ? entry : { ...entry, lastTerm: withWriter(entry.lastTerm, data, term, hold.life ?? '') };
 }
 
-/** Returns the entry with the term of its writer, which earlier releases have kept only in the hold. */
+/** Returns the entry with its writer's term, which earlier releases have kept only in the hold. */
 export function withKnownTerm(entry: VolumeHolds): VolumeHolds {
   const writer = entry.lastTerm === undefined ? entry.holds.find((hold) => !hold.readonly && hold.term !== undefined) : undefined;
   return writer === undefined ? entry : withTermOf(entry, writer, null);
@@ -253,8 +253,8 @@ export function identityOf({ id, shared }: Pick<HeldVolumeFacts, 'id' | 'shared'
 }
 
 /**
- * Returns the volume that an OPEN names, or null. An OPEN that resumes names the volume by its id, even if the volume has been renamed,
- * because the client must learn the state of its hold.
+ * Returns the volume that an OPEN names, or null. An OPEN that resumes a hold names the volume by its id, even if the volume has been
+ * renamed, because the client must learn the state of its hold.
  */
 export function meantVolume<V extends { readonly id: string; readonly name: string; readonly universe: number }>(
   served: readonly V[],

@@ -1,7 +1,7 @@
 // The holds and the notes about nodes in memory, and the files in which they are durable. The ledger of a pool (ledgers.ts) has the holds
 // of the pool's volumes and snapshots. The file holders.json in the state directory has the holds of all other volumes, and the notes.
-// holds.ts decides about changes. Invariants: a change is durable when its promise resolves, in every pool that may have the volume; the
-// epoch of a volume never falls, not even when another server has owned its pool.
+// holds.ts decides about changes. Invariants: when the promise of a change resolves, the change is durable in every pool that may have the
+// volume; the epoch of a volume never falls, not even when another server has owned its pool.
 
 import { assert } from '@rsio/common/lib/assert';
 import { StateFile } from '@rsio/common/files/state-file';
@@ -73,7 +73,7 @@ export class HoldStore {
   }
 
   /**
-   * Replaces the holds of the volumes of a pool by the content of its ledger, and adds the notes about nodes. `present`: ids of the volumes
+   * Replaces the holds of a pool's volumes by the holds in the pool's ledger, and adds the notes about nodes. `present`: ids of the volumes
    * and snapshots that the pool has. `isForeign`: true if another server has owned the pool since this server last did. If an interrupted
    * move has left a volume in two ledgers, the ledger of the pool that has the volume is used, because it contains every answered change.
    * If both pools have the volume, the ledger with the higher epoch is used. An epoch never falls.

@@ -41,7 +41,7 @@ import type { ServedVolume } from '../../storage/io/served-volume.ts';
 export interface GrantPorts {
   /** Returns the requested volume, or null if the server does not serve the volume to the client. */
   find(): ServedVolume | null;
-  /** The right of the client by the configuration in force; null if the file has no section [rights]. */
+  /** The right of the client according to the configuration in force; null if the file has no section [rights]. */
   role(): ClientRole | null;
   incarnation(volume: ServedVolume): string;
   /**
@@ -74,7 +74,7 @@ interface Disputed {
 
 /** An OPEN in its turn. */
 interface OpenPorts extends GrantPorts {
-  /** The ownership of the shared pool under which the OPEN was received. Under another one, the OPEN ends no hold. */
+  /** The ownership of the shared pool under which the OPEN was received. Under another ownership, the OPEN ends no hold. */
   readonly ownership: string;
 }
 
@@ -105,12 +105,15 @@ export class Holds extends HoldStore {
     return this.entryOf(volumeId).holds.find((hold) => isUnsettled(hold, incarnation))?.node ?? null;
   }
 
-  /** The hold of a node on a volume; undefined if it has none. Every change of the hold makes another object. */
+  /** The hold of a node on a volume; undefined if the node has none. Every change of the hold creates a new object. */
   holdOf(volumeId: string, node: string): Hold | undefined {
     return this.entryOf(volumeId).holds.find((hold) => hold.node === node);
   }
 
-  /** Returns the highest term of which a replica with this data may lack writes (Q10); null if it lacks none. `claimed`: see lackedTerm. */
+  /**
+   * Returns the highest term with a write that a replica with this data may lack (Q10); null if the replica lacks no write. `claimed`: see
+   * lackedTerm.
+   */
   lackedTerm(volumeId: string, data: string, incarnation: string, claimed: Term): Term | null {
     return lackedTerm(this.entryOf(volumeId).lastTerm, data, incarnation, claimed);
   }
@@ -173,7 +176,7 @@ export class Holds extends HoldStore {
     for (;;) {
       const grant = await this.turns.inTurn(volumeId, (own) => this.grantNow(volumeId, client, request, asked, own));
       if (!('disputedMs' in grant)) return grant;
-      // Other changes of the holds go on meanwhile. The OPEN is then decided anew, because the holder may have settled or left.
+      // Other changes of the holds go on meanwhile. The OPEN is then decided again, because the holder may have settled or left.
       await ports.pause(grant.disputedMs);
     }
   }

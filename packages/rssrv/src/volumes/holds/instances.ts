@@ -56,9 +56,9 @@ export function withReplaced(notes: NodeNotes, client: Claim, replaced: Claim): 
 }
 
 /**
- * Returns the notes of a node from this server (`own`) and from the ledger of a pool. An instance that either server refuses permanently is
- * refused. `isHolding`: true if the node holds a volume according to the ledger. A copy of its machine must then not replace the last
- * instance in the ledger.
+ * Merges this server's notes about a node (`own`) with the notes in the ledger of a pool. An instance that either server refuses
+ * permanently is refused. `isHolding`: true if the node holds a volume according to the ledger. A copy of the node's machine must then not
+ * replace the last instance in the ledger.
  */
 export function mergedNotes(own: NodeNotes, other: NodeNotes, isHolding: boolean): NodeNotes {
   const machines = other.machines.reduce(withMachine, own.machines);

@@ -1,7 +1,8 @@
 // Remembers the last term under which a client could write to a replica of a mirror, and the last incarnation in which the storage had
-// all writes of this term (docs/PROTOCOL.md Q10). Pure. hold-rules.ts changes this memory together with the holds, and it stays when the
-// hold ends, however it ends. Invariant: if the storage may lack a write that was answered under a lower term, `lackedTerm` names this
-// term or a higher one. The fence of a claim flushes the writes of lower terms, so that only an incarnation that began earlier lacks them.
+// all writes of this term (docs/PROTOCOL.md Q10). Pure. hold-rules.ts changes this memory together with the holds. The memory stays when
+// the hold ends, for whatever reason. Invariant: if the storage may lack a write that was answered under a lower term, `lackedTerm` names
+// this term or a higher one. The fence of a claim flushes the writes of lower terms, so that only an incarnation that began earlier can
+// lack them.
 // Rules: Q10.
 
 import type { Term } from '@rsio/protocol/wire/mirror-messages';
@@ -13,11 +14,14 @@ export interface LastTerm {
   readonly term: Term;
   /** The last incarnation in which the storage had every write that was answered under the term. */
   readonly life: string;
-  /** The highest lower term of which the storage may lack writes; null if there is none. */
+  /** The highest lower term with writes that the storage may lack; null if there is none. */
   readonly lacks: Term | null;
 }
 
-/** Returns the memory after a client may write under this term. `life`: the incarnation in which the client has nothing to send again. */
+/**
+ * Returns the memory after a client has got the right to write under this term. `life`: the incarnation in which the client has nothing to
+ * send again.
+ */
 export function withWriter(before: LastTerm | undefined, data: string | null, term: Term, life: string): LastTerm {
   // Data with another identity was copied as a whole, so that earlier terms do not matter.
   const known = before !== undefined && isOf(before, data) ? before : null;
@@ -26,14 +30,14 @@ export function withWriter(before: LastTerm | undefined, data: string | null, te
   return { data, term, life, lacks: known.life === life ? known.lacks : known.term };
 }
 
-/** Returns the memory after the client of this term has sent again, in the incarnation `life`, what the storage may have lost. */
+/** Returns the memory after the client of this term has resent, in the incarnation `life`, the writes that the storage may have lost. */
 export function withLife(before: LastTerm | undefined, term: Term, life: string): LastTerm | undefined {
   return before === undefined || compareTerms(before.term, term) !== 0 ? before : { ...before, life };
 }
 
 /**
- * Returns the highest term of whose writes the replica may lack one; null if it lacks none. `claimed`: the term of the asker, which knows
- * its own writes.
+ * Returns the highest term with a write that the replica may lack; null if the replica lacks no write. `claimed`: the term of the asker,
+ * which knows its own writes.
  */
 export function lackedTerm(last: LastTerm | undefined, data: string, incarnation: string, claimed: Term): Term | null {
   if (last === undefined || !isOf(last, data)) return null;

@@ -1,4 +1,5 @@
-// The question of a session for how long the server has had no path of other nodes, and the listener's answer (server/nodes-seen.ts).
+// The question with which a session asks for how long the server has had no path of other nodes, and the listener's answer
+// (server/nodes-seen.ts).
 // Plain data, checked by session/channel/worker-guards.ts.
 
 import type { NodesSeenRequest } from '@rsio/protocol/wire/messages';

@@ -33,7 +33,7 @@ export interface OpeningSession {
 export interface OpensPorts extends Omit<GrantPorts, 'find' | 'isWanted' | 'role'> {
   /** Returns the volume of this name that the server serves to the node now, or null. */
   find(node: string, request: OpenRequest): ServedVolume | null;
-  /** Returns the right of the node by the configuration in force, or null if the file has no section [rights]. */
+  /** Returns the right of the node according to the configuration in force, or null if the file has no section [rights]. */
   role(node: string): ClientRole | null;
   /** Returns the answer to an OPEN for which `find` returns null. */
   notServed(node: string, request: OpenRequest): Grant;

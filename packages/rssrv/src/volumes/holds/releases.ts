@@ -23,7 +23,7 @@ export interface ReleasePorts {
   incarnationEnded(volume: ServedVolume): Promise<void>;
   /** See GrantPorts.disputedMs. */
   disputedMs(volume: ServedVolume): number | null;
-  /** Waits, because an earlier owner of the volume's pool may still answer the client for so long. */
+  /** Waits for `ms`, because an earlier owner of the volume's pool may still answer the client during this time. */
   pause(volume: ServedVolume, ms: number): Promise<void>;
 }
 
@@ -60,8 +60,8 @@ export async function releaseHold(
 }
 
 /**
- * Returns the wait until no earlier owner of the volume's pool may answer a writer; null if none may. Other changes of the holds go on
- * meanwhile, because the turn of the volume has not begun.
+ * Returns a promise that resolves once no earlier owner of the volume's pool may still answer a writer; null if no wait is needed. Other
+ * changes of the holds go on meanwhile, because the turn of the volume has not begun.
  */
 export function pauseOf(
   hold: Pick<Hold, 'readonly'> | undefined,
@@ -73,7 +73,7 @@ export function pauseOf(
   return served !== null && disputedMs > 0 ? ports.pause(served, disputedMs) : null;
 }
 
-/** Returns the function `pause` of the ports, which the log explains. */
+/** Returns the function `pause` of the ports. The function logs why the volume does not leave its holder at once. */
 export function disputePause(clock: Pick<Clock, 'after'>, log: Pick<Log, 'info'>): ReleasePorts['pause'] {
   return async ({ name }, ms) => {
     const time = printDuration(Math.ceil(ms / 1_000) * 1_000);

@@ -31,7 +31,7 @@ let facts: {
   clients: readonly string[] | null;
   revoke: () => Promise<boolean>;
   sync: () => Promise<void>;
-  /** See GrantPorts.disputedMs; `disputedAfterMs`: after the pause. */
+  /** See GrantPorts.disputedMs. `disputedAfterMs` is the value after the pause. */
   disputedMs: number | null;
   disputedAfterMs: number | null;
 };
@@ -138,7 +138,7 @@ test.each<[string, () => void, string, RegExp]>([
   prepare();
   await expect(take()).rejects.toMatchObject({ code, message: expect.stringMatching(message) as string });
   expect([holders(), steps.some((step) => step.startsWith('unlist'))]).toEqual(['big-2', false]);
-  // The client opens the volume again, and may send again what was lost.
+  // The client opens the volume again, and may resend the lost writes.
   const again = { ...OPEN, resume: 'id.1' };
   expect(await holds.grant('id', BIG2, again, unhinderedPorts(VOLUME))).toMatchObject({ granted: true, identity: 'id.1' });
 });

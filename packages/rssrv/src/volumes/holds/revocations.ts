@@ -1,7 +1,8 @@
 // Takes a volume away from one client by order of an administrator (docs/PROTOCOL.md H6). The hold ends with the proof of H2, without a
 // new holder; then the client leaves the volume's list of clients. Invariants: while the order runs, the client begins no hold of the
-// volume or of its snapshots. The list changes only after the hold has ended, because a holder that is not in the list could not come back
-// to send again what the storage has lost. A hold whose writes may be lost (H3) stays, and the order is refused. Rules: H6.
+// volume or of its snapshots. The list changes only after the hold has ended, because a holder that is not in the list could not open the
+// volume again to resend the writes that the storage has lost. A hold whose writes may be lost (H3) stays, and the order is refused.
+// Rules: H6.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
@@ -55,8 +56,8 @@ export class Revocations {
 
   /**
    * Returns true if an OPEN of this volume or snapshot is refused because of an order in progress. An OPEN that resumes a hold is not
-   * refused before the hold has ended durably: the hold may stay, also after a crash, and its holder must then be able to send again what
-   * the storage has lost.
+   * refused before the hold has ended durably. Until then, the hold may stay, even after a crash, and its holder must be able to resend the
+   * writes that the storage has lost.
    */
   isBarred({ id, snapshotOf }: Pick<ServedVolume, 'id' | 'snapshotOf'>, node: string, { resume }: Pick<OpenRequest, 'resume'>): boolean {
     const ended = this.leaving.get(keyOf(snapshotOf ?? id, node));
@@ -82,8 +83,8 @@ export class Revocations {
 
   /**
    * Ends the holds of the node on the volume and its snapshots, and then executes `unlist`, which removes the node from the list of clients.
-   * `wasHeld`: true if the node held the volume or a snapshot. Throws E_HELD if the node must first send again what the storage may have
-   * lost, E_TIMEOUT if its requests do not end in time, E_BUSY, E_LIMIT, E_VOLUME, E_SYSTEM, and the errors of `unlist`.
+   * `wasHeld`: true if the node held the volume or a snapshot. Throws E_HELD if the node must first resend the writes that the storage may
+   * have lost, E_TIMEOUT if its requests do not end in time, E_BUSY, E_LIMIT, E_VOLUME, E_SYSTEM, and the errors of `unlist`.
    */
   async take<T>(volume: LeftVolume, node: string, unlist: () => Promise<T>): Promise<{ readonly wasHeld: boolean; readonly left: T }> {
     const key = keyOf(volume.id, node);
@@ -100,8 +101,8 @@ export class Revocations {
   }
 
   /**
-   * Ends the holds, but none after REVOCATION_WAIT_MS: the asker was then told that the order has failed. A revoked handle is no loss,
-   * because the client opens the volume again.
+   * Ends the holds, but ends no hold after REVOCATION_WAIT_MS, because the asker was then told that the order has failed. If a handle was
+   * already revoked, nothing is lost, because the client opens the volume again.
    */
   private inTime(volume: LeftVolume, node: string): Promise<boolean> {
     return new Promise((resolve, reject) => {
@@ -132,7 +133,9 @@ export class Revocations {
     return wasHeld;
   }
 
-  /** Performs steps 1 and 2 of H2 in the turn of the volume, and then ends the hold. `id`: the volume or a snapshot of it. */
+  /**
+   * Performs steps 1 and 2 of H2 in the turn of the volume, and then ends the hold. `id`: the id of the volume or of one of its snapshots.
+   */
   private async endHold(volume: LeftVolume, id: string, node: string, check: () => void): Promise<boolean> {
     const { holds } = this.ports;
     const pause = pauseOf(holds.holdOf(id, node), id, this.ports);
@@ -149,7 +152,10 @@ export class Revocations {
     return wasHeld;
   }
 
-  /** Returns the volume of a writer. Throws if it is not served, or if the writer must first send again what the storage may have lost. */
+  /**
+   * Returns the volume of a writer. Throws if the volume is not served, or if the writer must first resend the writes that the storage may
+   * have lost.
+   */
   private servedTo({ id, name }: LeftVolume, hold: Hold): ServedVolume {
     const { ports } = this;
     const served = ports.find(id);

@@ -54,7 +54,7 @@ class Scene {
 
   constructor() {
     const say = (line: string): void => void this.lines.push(line);
-    // The holds of a volume in a pool are in the ledger of the pool, and these tests read those of the state directory.
+    // The ledger of a pool has the holds of the pool's volumes, but these tests read the holds in the state directory.
     const ledger = { ...NO_LEDGER, save: () => Promise.resolve() };
     this.holders = new Holds(file(), () => 1_284_476_552_000, { info: say, warn: say, error: say }, ledger);
   }
@@ -216,7 +216,7 @@ describe('a take-over fails and the holder goes on', () => {
   test('when the requesting client has disconnected', async () => {
     const { scene, identity } = await held();
     scene.at = () => void (scene.isWanted = false);
-    // The status is not HELD, because HELD would make a client that attaches its volumes again after a restart give up the volume.
+    // The status is not HELD, because a client that attaches its volumes again after a restart would give up the volume after HELD.
     expect(await scene.open(MARS, OVER)).toMatchObject({ granted: false, status: STATUS.SHUTTING_DOWN, holders: [] });
     scene.at = () => undefined;
     scene.isWanted = true;

@@ -81,7 +81,7 @@ function ofClients(views: readonly SessionStats[]): SessionStats[] {
   return [...byClient.values()];
 }
 
-/** Shows the waits of a client's sessions with the same object and reason as one wait. */
+/** Combines into one wait all waits of a client's sessions that have the same object and reason. */
 function waitsOfClients(waits: readonly WaitView[]): WaitView[] {
   const byKey = new Map<string, WaitView>();
   for (const wait of waits) {

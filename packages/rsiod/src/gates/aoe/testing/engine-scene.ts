@@ -1,4 +1,4 @@
-// An engine with volumes in memory and a host of the tests. Volumes complete what they have when the test says so.
+// An engine with volumes in memory and a host of the tests. Volumes complete their commands when the test says so.
 // Invariant: the memory of a frame is overwritten as soon as the engine has taken the frame.
 
 import { FakeClock } from '@rsio/common/testing/fake-clock';
@@ -61,7 +61,7 @@ export class EngineScene {
     bytes.fill(0xdb);
   }
 
-  /** Lets volumes complete what they have. */
+  /** Lets the volumes complete their commands. */
   complete(): void {
     for (let all = this.waiting; all.length > 0; all = this.waiting) {
       this.waiting = [];

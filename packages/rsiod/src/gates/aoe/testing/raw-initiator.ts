@@ -1,4 +1,4 @@
-// A host of AoE for tests: builds requests and reads answers byte by byte, by the text of AoEr11.
+// A host of AoE for tests: builds requests and reads answers byte by byte, according to AoEr11.
 // Invariant: it shares no code with the gate.
 
 export const HOST = '02:00:00:00:00:01';

@@ -1,6 +1,6 @@
 // CHAP, with which an initiator and a gate prove that they have a secret. Sans-I/O. Source: RFC 7143, 12.1.3; RFC 1994. Invariants: an
 // initiator that cannot compute the response is never proven; a challenge is random and used once; the gate answers no challenge before the
-// initiator is proven, and none that is its own, so that nobody can have it compute a response to its own question.
+// initiator is proven, and never its own challenge, so that no peer can make it compute the response to its own challenge.
 
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { CHAP_CHALLENGE_BYTES, CHAP_CHALLENGE_MAX_BYTES } from '../../limits.ts';
@@ -12,7 +12,7 @@ interface Hash {
   readonly bytes: number;
 }
 
-/** The hashes that gates have, by their numbers (IANA, PPP authentication algorithms). */
+/** The hashes that gates support, by their numbers (IANA, PPP authentication algorithms). */
 const HASHES: Readonly<Record<string, Hash>> = { '5': { name: 'md5', bytes: 16 }, '7': { name: 'sha256', bytes: 32 } };
 
 /** Who proves what at an iSCSI gate. `own`: the secret of the gate; null if it has none. */
@@ -22,7 +22,10 @@ export interface ChapParties {
   readonly own: Buffer | null;
 }
 
-/** `secret`: the initiator has another one. `own secret`: it wants the gate to prove itself, which has no secret, or has the initiator's. */
+/**
+ * `secret`: the initiator has a different secret. `own secret`: the initiator asks the gate to prove itself, but the gate has no secret, or
+ * has the same secret as the initiator.
+ */
 export type ChapFault = 'secret' | 'own secret' | 'message' | 'hash';
 
 export type ChapStep =

@@ -8,7 +8,7 @@ import { parseText } from '../wire/text.ts';
 import { Chap, type ChapFault, type ChapParties } from './chap.ts';
 import { defaultParameters, type KeyValues, negotiate, type SessionParameters } from './negotiation.ts';
 
-/** What an initiator says of itself. Names are in lower case. */
+/** What an initiator declares about itself. Names are in lower case. */
 export interface LoginNames {
   readonly initiatorName: string;
   /** Null for a session that only looks for targets. */
@@ -20,7 +20,7 @@ export interface LoginNames {
 }
 
 export interface LoginPorts {
-  /** Says whether the initiator may log in there, and how it has to prove itself: null if it need not. */
+  /** Decides whether the initiator may log in to the target, and how it has to prove itself; null if it need not. */
   admits(names: LoginNames): LoginStatus | ChapParties | null;
   unproven(initiatorName: string, fault: ChapFault): void;
   random(bytes: number): Buffer;
@@ -90,7 +90,7 @@ export class Login {
     this.stage = stage;
     const refusal = stage === STAGE.SECURITY ? this.secure(keys, answers) : this.operate(keys, answers);
     if (refusal !== null) return refusal;
-    // Until the initiator is proven, it stays where it is.
+    // Until the initiator is proven, the login stays in this stage.
     if (!isTransit || this.mustProve) return { kind: 'answer', flags: stage << 2, keys: answers };
     this.stage = next;
     return { kind: next === STAGE.FULL_FEATURE ? 'done' : 'answer', flags: LOGIN.TRANSIT | (stage << 2) | next, keys: answers };

@@ -12,7 +12,7 @@ export interface SessionParameters {
   segmentBytes: number;
   burstBytes: number;
   firstBurstBytes: number;
-  /** True if the initiator waits to be asked for all data that is not in its command. */
+  /** True if the initiator sends data outside of its command only after the target has asked for it. */
   waitsForR2t: boolean;
   hasImmediateData: boolean;
 }
@@ -34,11 +34,11 @@ export type KeyValues = (readonly [string, string])[];
 
 const SEGMENT_MIN_BYTES = 512;
 const BYTES_MAX = 2 ** 24 - 1;
-/** Keys that only say something, or that the login itself uses. */
+/** Keys that are only declarations, or that the login itself uses. */
 const NO_ANSWER: ReadonlySet<string> = new Set(['InitiatorName', 'InitiatorAlias', 'SessionType', 'TargetName', 'AuthMethod']);
 const IRRELEVANT: ReadonlySet<string> = new Set(['IFMarkInt', 'OFMarkInt']);
 
-/** Sets `parameters` by one key. Returns the value of the answer; null if the key has none; undefined if the value is invalid. */
+/** Applies one key to `parameters`. Returns the value of the answer; null if the key has none; undefined if the value is invalid. */
 type Rule = (value: string, parameters: SessionParameters) => string | null | undefined;
 
 function smallest(min: number, max: number, own: number, set?: (parameters: SessionParameters, value: number) => void): Rule {
@@ -51,7 +51,7 @@ function smallest(min: number, max: number, own: number, set?: (parameters: Sess
   };
 }
 
-/** `yes` decides: what the result is if the initiator says Yes, and if it says No. */
+/** `yes` returns the result for an initiator that says Yes (true) or No (false). */
 function decided(yes: (offered: boolean) => boolean, set?: (parameters: SessionParameters, value: boolean) => void): Rule {
   return (value, parameters) => {
     if (value !== 'Yes' && value !== 'No') return undefined;

@@ -100,7 +100,7 @@ export class IscsiRig {
     return host;
   }
 
-  /** The same, and the host has taken the unit attention that tells it that the unit is new. */
+  /** The same, after the host has taken the unit attention that reports the new unit. */
   ready(keys: Readonly<Record<string, string>> = {}, fields: Partial<LoginFields> & { readonly host?: string } = {}): RigHost {
     const host = this.login(keys, fields);
     host.send(host.command([0, 0, 0, 0, 0, 0]));
@@ -177,7 +177,7 @@ export class RigHost {
     return found;
   }
 
-  /** Returns what has left, without letting anything complete. */
+  /** Returns what the gate has sent, without letting anything complete. */
   take(): TargetPdu[] {
     this.transport.deliver();
     const { pdus, rest } = targetPdus(Buffer.concat([this.rest, this.transport.takeLeft()]), this.digests);
@@ -189,7 +189,7 @@ export class RigHost {
     return pdu(fields, this.digests);
   }
 
-  /** A SCSI command that has its turn. */
+  /** A SCSI command with the next command number. */
   command(cdb: readonly number[], options: Partial<PduFields> & { readonly bytes?: number } = {}): Buffer {
     const direction = options.bytes === undefined ? 0 : cdb[0] === 0x2a ? 0x20 : 0x40;
     const sn = options.isImmediate === true ? this.cmdSn : this.cmdSn++;

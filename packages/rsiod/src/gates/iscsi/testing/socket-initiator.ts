@@ -1,5 +1,5 @@
-// A raw iSCSI initiator on a real socket, for tests. It waits for each answer, answers pings, and repeats what a unit attention has stopped.
-// raw-socket.ts has the waiting.
+// A raw iSCSI initiator on a real socket, for tests. It waits for each answer, answers pings, and repeats commands that a unit attention
+// has stopped. raw-socket.ts implements the waiting.
 
 import { connect } from 'node:net';
 import { RawSocket } from '../../testing/raw-socket.ts';
@@ -50,7 +50,7 @@ export class SocketInitiator extends RawSocket<TargetPdu> {
     return one;
   }
 
-  /** The bytes of a write of whole blocks of 512 bytes, which has its data in its command. */
+  /** The bytes of a write of whole 512-byte blocks, with its data in the command. */
   writeCommand(block: number, data: Buffer): Buffer {
     const words = { 20: data.length, 24: this.cmdSn++ };
     return pdu({ opcode: 1, flags: 0xa1, lun: this.lun, tag: this.tag++, words, cdb: write10(block, data.length / 512), data });

@@ -53,7 +53,7 @@ export class PduDecoder {
     this.dataMaxBytes = dataMaxBytes;
   }
 
-  /** The sink calls this with a fault of a header that it was given. */
+  /** The sink calls this if it finds a fault in a header that it was given. */
   fail(why: string): void {
     if (this.phase === 'failed') return;
     this.phase = 'failed';
@@ -66,7 +66,7 @@ export class PduDecoder {
 
   feed(bytes: Buffer, start: number, end: number): void {
     let at = start;
-    // A PDU without data is complete at the end of its header, so the loop ends with the bytes only.
+    // A PDU without data is complete at the end of its header, so the loop need not continue when all bytes are taken.
     while (at < end) {
       if (this.phase === 'failed') return;
       if (this.phase === 'head') at = this.takeHead(bytes, at, end);
@@ -92,7 +92,7 @@ export class PduDecoder {
   /** Called with the basic header. Returns true if more of the header has to arrive. */
   private needsMore(): boolean {
     const headBytes = BHS_BYTES + 4 * this.head[4]!;
-    // The sink refuses it, before any of these bytes is kept.
+    // The sink can refuse the PDU before any of these bytes is kept.
     if (headBytes - BHS_BYTES > GATE_AHS_MAX_BYTES) return false;
     this.needBytes = headBytes + (this.digests.header ? DIGEST_BYTES : 0);
     return this.needBytes > BHS_BYTES;
@@ -116,13 +116,13 @@ export class PduDecoder {
     this.dataLeft = dataBytes;
     this.crc = CRC32C_BEGIN;
     this.padBytes = padOf(dataBytes);
-    // The digests may have been negotiated meanwhile; both sides use them after the login only.
+    // The login may just have negotiated digests, which both sides use only after the login.
     this.tailBytes = this.padBytes + (digests.data ? DIGEST_BYTES : 0);
     this.tailFill = 0;
     this.phase = 'data';
   }
 
-  /** A sink may fail during its call, which the compiler does not see. */
+  /** A sink may call `fail` from within its own callback, which the compiler cannot see. */
   private isFailed(): boolean {
     return this.phase === 'failed';
   }

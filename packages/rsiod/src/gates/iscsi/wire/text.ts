@@ -1,16 +1,16 @@
-// The text of login and text requests: lines KEY=VALUE, each with a zero byte behind it (RFC 7143, 6.1). Pure.
+// The text of login and text requests: lines KEY=VALUE, each followed by a zero byte (RFC 7143, 6.1). Pure.
 // Invariant: a text with more than GATE_KEYS_MAX keys, or with a key twice, is refused as a whole.
 
 import { GATE_KEYS_MAX } from '../../limits.ts';
 
 const KEY = /^[A-Za-z0-9.\-+@_#/]{1,63}$/;
 
-/** Returns the pairs in their order; a sentence if the bytes are no such text. */
+/** Returns the pairs in order, or a sentence with the error if the bytes are not such a text. */
 export function parseText(bytes: Buffer): ReadonlyMap<string, string> | string {
   const pairs = new Map<string, string>();
   if (bytes.length === 0) return pairs;
   const lines = bytes.toString('latin1').split('\0');
-  // The last line has a zero behind it, which several initiators leave out.
+  // The last line should also end with a zero byte, which several initiators leave out.
   while (lines.at(-1) === '') lines.pop();
   if (lines.length > GATE_KEYS_MAX) return `it has sent ${lines.length} keys: allowed are ${GATE_KEYS_MAX}`;
   for (const line of lines) {
@@ -29,7 +29,9 @@ export function printText(pairs: Iterable<readonly [string, string]>): Buffer {
   return Buffer.from(text, 'latin1');
 }
 
-/** Returns the bytes of a number in hexadecimal or Base64 form; null if it is none, or has more than `maxBytes` bytes. */
+/**
+ * Returns the bytes of a number in hexadecimal or Base64 form; null if the text is no such number, or if it has more than `maxBytes` bytes.
+ */
 export function parseBinary(text: string, maxBytes: number): Buffer | null {
   if (/^0[xX][0-9A-Fa-f]+$/.test(text)) {
     const digits = text.slice(2);
@@ -41,7 +43,7 @@ export function parseBinary(text: string, maxBytes: number): Buffer | null {
   return bytes.length <= maxBytes ? bytes : null;
 }
 
-/** Returns a number of the range; null if the text is none. */
+/** Returns the number in the text; null if the text is not a number in the range. */
 export function parseNumber(text: string, min: number, max: number): number | null {
   if (!/^(?:0[xX][0-9A-Fa-f]{1,8}|[0-9]{1,10})$/.test(text)) return null;
   const value = Number(text);

@@ -1,5 +1,5 @@
-// The messages of DH-HMAC-CHAP: reads those of hosts and builds those of gates. Pure. Source: NVMe Base 2.0, 8.13.5. Invariant: a message that
-// this file has read lies within its bytes, and all lengths in it are those of the message.
+// The messages of DH-HMAC-CHAP: reads those of hosts and builds those of gates. Pure. Source: NVMe Base 2.0, 8.13.5. Invariant: in a
+// message that this file has accepted, no length points beyond the end of the message.
 
 import { AUTH_FAILURE, AUTH_MESSAGE, type AuthFailure } from '../wire/constants.ts';
 
@@ -18,7 +18,7 @@ const IDS_MAX = 30;
 const DH_HMAC_CHAP = 1;
 const FAILED = 1;
 
-/** Type and id of a message, as one number, and its transaction; null if it is too short. */
+/** Returns type and id of a message, as one number, and its transaction; null if the message is too short. */
 export function readHead(message: Buffer): { readonly kind: number; readonly transaction: number } | null {
   if (message.length < FAILURE_BYTES) return null;
   const kind = message.readUInt16BE(0);
@@ -26,7 +26,7 @@ export function readHead(message: Buffer): { readonly kind: number; readonly tra
   return isLong ? { kind, transaction: message.readUInt16LE(4) } : null;
 }
 
-/** Hashes and groups that the host offers, in its order; a failure if there are none. */
+/** Returns the hashes and groups that the host offers, in the host's order, or a failure if there are none. */
 export function readNegotiate(message: Buffer): { readonly hashes: Buffer; readonly groups: Buffer } | AuthFailure {
   if (message[6] !== 0) return AUTH_FAILURE.SECURE_CHANNEL;
   const count = message[7]!;
@@ -62,7 +62,7 @@ export function challengeMessage({ transaction, hash, group, sequence, challenge
 
 export interface Reply {
   readonly response: Buffer;
-  /** The challenge for the gate; null if the host does not ask the gate to prove itself. */
+  /** The host's challenge to the gate; null if the host does not ask the gate to prove itself. */
   readonly challenge: Buffer | null;
   readonly sequence: number;
   readonly publicValue: Buffer;
@@ -74,7 +74,7 @@ export function readReply(message: Buffer, hashBytes: number, publicBytes: numbe
   if (message[6] !== hashBytes || message.readUInt16LE(10) !== publicBytes || message.length < publicAt + publicBytes) return null;
   const sequence = message.readUInt32LE(12);
   const hasChallenge = (message[8]! & 1) !== 0;
-  // The number 0 says that the challenge makes a key for TLS, which gates do not do.
+  // The number 0 means that the challenge derives a key for TLS, which gates do not support.
   if (hasChallenge && sequence === 0) return null;
   return {
     response: message.subarray(HEAD_BYTES, HEAD_BYTES + hashBytes),

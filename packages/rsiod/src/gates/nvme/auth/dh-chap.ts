@@ -1,6 +1,6 @@
 // The gate's side of DH-HMAC-CHAP on one connection: a host proves that it has its secret, and the gate proves that it has its own if the host
-// asks for it. Sans-I/O; random bytes and the turns of long computations are ports. Source: NVMe Base 2.0, 8.13.5. Invariants: a challenge is
-// used for one reply; after a failure, nothing proves the host any more; no message and no log shows a secret.
+// asks for it. Sans-I/O; random bytes and the scheduling of long computations are ports. Source: NVMe Base 2.0, 8.13.5. Invariants: a
+// challenge is used for one reply; after a failure, nothing proves the host any more; no message and no log shows a secret.
 //
 //   host: Negotiate    gate: Challenge    host: Reply    gate: Success1    host, if the gate had to prove itself: Success2
 //   Each message may instead be a failure: Failure1 of the gate, Failure2 of the host. A host that is proven may negotiate again.
@@ -12,7 +12,7 @@ import { AUTH_FAILURE, AUTH_MESSAGE, type AuthFailure } from '../wire/constants.
 import { challengeMessage, failureMessage, readHead, readNegotiate, readReply, type Reply, successMessage } from './auth-messages.ts';
 import { type DhPair, dhBytes, newDhPair } from './dh-groups.ts';
 
-/** Who proves itself to whom. */
+/** The two sides, and the secrets with which they prove themselves. */
 export interface AuthParties {
   readonly hostNqn: string;
   readonly host: GateSecret;
@@ -25,17 +25,17 @@ export interface AuthPorts {
   random(lengthBytes: number): Buffer;
   /** The number of the next challenge, which is never 0. */
   sequence(): number;
-  /** Calls `work`, which takes some milliseconds, in a later turn of the event loop, unless the connection ends before. */
+  /** Calls `work`, which takes some milliseconds, in a later turn of the event loop, unless the connection ends earlier. */
   compute(work: () => void): void;
 }
 
-/** What a host did wrong: its secret, the secret that it expects of the gate, or anything else. */
+/** Why a host has failed: its secret is wrong, it expects another secret of the gate, or its messages are wrong. */
 export type AuthFault = 'secret' | 'own secret' | 'message';
 
 export interface AuthEvents {
-  /** The host is proven, perhaps not for the first time. */
+  /** The host has proven itself, perhaps again. */
   proven(): void;
-  /** The host is not proven, and can no longer be. */
+  /** The host has failed to prove itself, and cannot try again. */
   failed(fault: AuthFault): void;
 }
 
@@ -50,7 +50,7 @@ const HASHES: readonly (Hash | null)[] = [
   { name: 'sha384', bytes: 48 },
   { name: 'sha512', bytes: 64 },
 ];
-/** The group that costs least, among those that hide the challenges; the null group comes last. */
+/** Groups in order of cost; the null group comes last, because it does not hide the challenges. */
 const GROUP_ORDER = [1, 2, 3, 4, 5, 0] as const;
 const PURPOSE = 'NVMe-over-Fabrics';
 const NO_BYTES = Buffer.alloc(0);
@@ -69,7 +69,7 @@ interface Transaction {
 type Step = 'negotiate' | 'computing' | 'challenge' | 'reply' | 'success 1' | 'success 2' | 'failure 1' | 'failed';
 
 export class DhChap {
-  /** The message that the host can fetch; null if it has to send one. */
+  /** The message that the host can fetch; null if it is the host's turn to send one. */
   due: Buffer | null = null;
   private readonly parties: AuthParties;
   private readonly ports: AuthPorts;
@@ -95,13 +95,13 @@ export class DhChap {
     return this.step === 'failure 1' || this.step === 'failed';
   }
 
-  /** A host may begin again until it has replied. */
+  /** A host may start the negotiation again until it has replied. */
   private get mayNegotiate(): boolean {
     return this.step === 'negotiate' || this.step === 'challenge' || this.step === 'reply';
   }
 
   /**
-   * Takes a message of the host, and keeps it. Calls `done` when the host may send or fetch the next message. Nothing is taken during a
+   * Takes a message of the host, and keeps it. Calls `done` when the host may send or fetch the next message. Must not be called during a
    * computation or after a failure.
    */
   take(message: Buffer, done: () => void): void {
@@ -164,7 +164,7 @@ export class DhChap {
     });
   }
 
-  /** The null group has nothing to compute. */
+  /** With the null group, there is nothing to compute. */
   private compute(group: number, work: () => void): void {
     if (group === 0) work();
     else this.ports.compute(work);
@@ -205,7 +205,7 @@ export class DhChap {
     done?.();
   }
 
-  /** The host has ended it. */
+  /** The host has ended the authentication. */
   private end(): void {
     const fault = this.step === 'success 2' ? 'own secret' : 'message';
     this.step = 'failed';

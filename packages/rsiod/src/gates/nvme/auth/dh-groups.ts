@@ -3,7 +3,7 @@
 
 import { createDiffieHellman } from 'node:crypto';
 
-/** Bits of the prime, and the number that makes it a safe prime (RFC 7919, appendix A), by the number of the group. */
+/** By the number of the group: the bits of its prime, and the addend that makes it a safe prime (RFC 7919, appendix A). */
 const GROUPS: ReadonlyMap<number, { readonly bits: number; readonly addend: bigint }> = new Map([
   [1, { bits: 2048, addend: 560_316n }],
   [2, { bits: 3072, addend: 2_625_351n }],
@@ -12,17 +12,17 @@ const GROUPS: ReadonlyMap<number, { readonly bits: number; readonly addend: bigi
   [5, { bits: 8192, addend: 10_965_728n }],
 ]);
 const GENERATOR = 2;
-/** Bits behind the binary point, so that the sum for e is exact in those before it. */
+/** Bits after the binary point, so that the bits before it are exact in the sum for e. */
 const GUARD_BITS = 64;
 
 /** One side of an exchange. */
 export interface DhPair {
   readonly publicValue: Buffer;
-  /** Returns the shared secret, in the length of the prime; null if the value of the other side is out of range. Takes milliseconds. */
+  /** Returns the shared secret, in the length of the prime; null if the other side's value is out of range. Takes milliseconds. */
   secretWith(publicValue: Buffer): Buffer | null;
 }
 
-/** Bytes of a public value of the group; 0 for the null group; null if there is no such group. */
+/** Length of the group's public values in bytes; 0 for the null group; null if there is no such group. */
 export function dhBytes(group: number): number | null {
   if (group === 0) return 0;
   const found = GROUPS.get(group);
@@ -38,7 +38,7 @@ export function newDhPair(group: number): DhPair | null {
   return {
     publicValue: Buffer.concat([Buffer.alloc(prime.length - made.length), made]),
     secretWith: (publicValue) => {
-      // The library refuses 0, 1 and the last value, but reduces values beyond the prime.
+      // The library refuses 0, 1 and the prime minus 1, but reduces values beyond the prime.
       if (publicValue.compare(prime) >= 0) return null;
       try {
         return pair.computeSecret(publicValue);

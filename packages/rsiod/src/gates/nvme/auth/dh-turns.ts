@@ -1,6 +1,6 @@
-// Gives the computations of authentications their turns. One of them takes up to some ten milliseconds of the event loop, and a stranger who
-// knows an NQN can cause it. Invariant: between two computations, the loop is free for AUTH_REST times as long as the first one took, so that
-// any number of logins leaves most of the time to I/O.
+// Schedules the computations of authentications. A computation blocks the event loop for up to some ten milliseconds, and a stranger who
+// knows an NQN can cause one. Invariant: between two computations, the loop is free for AUTH_REST times as long as the first one took, so
+// that most of the time is left for I/O, whatever the number of logins.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import type { AuthPorts } from './dh-chap.ts';
@@ -12,7 +12,7 @@ export interface TurnOwner {
 }
 
 export interface Turns {
-  /** Calls `work` later. An owner has at most one computation, and takes it back with `forget` when it ends. */
+  /** Calls `work` later. An owner has at most one computation, and cancels it with `forget` when the owner ends. */
   run(owner: TurnOwner, work: () => void): void;
   forget(owner: TurnOwner): void;
 }

@@ -1,5 +1,5 @@
 // The host's side of DH-HMAC-CHAP for tests: builds its messages by hand and reads those of the gate. Invariant: it shares no code with the
-// gate except the primes, which OpenSSL has checked, so that both cannot share a mistake.
+// gate except the primes, which OpenSSL has checked, so that gate and host cannot share a mistake.
 
 import { createDiffieHellman, createHash, createHmac, randomBytes } from 'node:crypto';
 import { primeOf } from '../auth/dh-groups.ts';
@@ -8,7 +8,7 @@ import { HOST_NQN, type Sqe } from './nvme-host.ts';
 const HASH_NAMES = ['', 'sha256', 'sha384', 'sha512'];
 
 export interface ReplyOptions {
-  /** Secret that the gate has to have, if it has to prove itself. */
+  /** Secret that the host expects of the gate, if the gate has to prove itself. */
   readonly gateKey?: Buffer;
   readonly hostNqn?: string;
   readonly patch?: (reply: Buffer) => void;
@@ -98,7 +98,7 @@ export function authReceive(cid: number, bytes = 4096, patch?: (sqe: Buffer) => 
   return authCommand(cid, 6, { transferBytes: bytes }, bytes, patch);
 }
 
-/** A Send whose data is to be asked for. */
+/** An Authentication Send whose data the gate has to ask for. */
 export function authSendLater(cid: number, bytes: number): Sqe {
   return authCommand(cid, 5, { transferBytes: bytes }, bytes);
 }

@@ -1,5 +1,5 @@
-// A raw NVMe/TCP host for tests: builds PDUs by hand and reads answers. Invariant: it does not use the codec of the gate, and its numbers
-// are its own, so that both cannot share a mistake.
+// A raw NVMe/TCP host for tests: builds PDUs by hand and reads answers. Invariant: it uses neither the codec nor the constants of the gate,
+// so that gate and host cannot share a mistake.
 
 export const HOST_NQN = 'nqn.2014-08.org.nvmexpress:uuid:11111111-2222-3333-4444-555555555555';
 const HOST_ID = Buffer.from('0123456789abcdef0123456789abcdef', 'hex');
@@ -13,7 +13,7 @@ export interface Sqe {
   readonly dwords?: readonly number[];
   /** Data in the capsule. */
   readonly data?: Buffer;
-  /** Length of the data that is transferred otherwise. */
+  /** Length of the data that is not sent in the capsule. */
   readonly transferBytes?: number;
   readonly fabricsType?: number;
   /** Further bytes of the entry, such as those of Connect. */

@@ -33,7 +33,7 @@ export class RigNamespace implements GateNamespace {
   ana: AnaState = 'optimized';
   readonly isElsewhere = false;
   reservations: Reservations | null = null;
-  /** How often a host has wanted the volume. */
+  /** How often a host has asked for the volume. */
   asked = 0;
 
   constructor(nsid: number, volume: MemoryVolume) {
@@ -56,13 +56,13 @@ export class GateRig {
   readonly subsystem: Subsystem;
   readonly namespace: RigNamespace;
   nowMs = 1000;
-  /** Closes all connections, as a gate does after a gap; null if the process did not stand still. */
+  /** Closes all connections, as a gate does after a gap; null if there was no gap. */
   afterGap: (() => void) | null = null;
   /** Secrets with which hosts have to authenticate. */
   secrets: Pick<AuthParties, 'host' | 'own'> | null = null;
   /** Number of connections that are logged in. */
   connected = 0;
-  /** Computations of authentications that have no turn yet. */
+  /** Authentication computations that have not run yet. */
   readonly computations: { readonly owner: object; readonly work: () => void }[] = [];
   readonly auth: SharedAuthPorts = {
     random: (bytes) => randomBytes(bytes),
@@ -106,7 +106,7 @@ export class GateRig {
     return new RigConnection(this, digests);
   }
 
-  /** A host with its admin queue, which is ready. */
+  /** A host with a ready admin queue. */
   login(digests: Digests = NONE, options: Partial<ConnectOptions> = {}): RigConnection {
     const admin = this.connection(digests);
     admin.greet();
@@ -210,7 +210,7 @@ export class RigConnection {
     return found;
   }
 
-  /** Returns what has left, without letting anything complete. */
+  /** Returns what the gate has sent, without letting anything complete. */
   take(): Answer[] {
     this.transport.deliver();
     return answers(this.transport.takeLeft());

@@ -19,7 +19,7 @@ export const PDU_FLAG = { HDGST: 0x01, DDGST: 0x02, LAST: 0x04, SUCCESS: 0x08 } 
 export const HEADER_BYTES = { common: 8, ic: 128, term: 24, capsuleCmd: 72, capsuleResp: 24, data: 24, r2t: 24 } as const;
 export const DIGEST_BYTES = 4;
 export const SQE_BYTES = 64;
-/** A termination PDU has at most this much of the header that caused it. */
+/** A termination PDU contains at most this many bytes of the header that caused it. */
 export const TERM_DATA_MAX_BYTES = 128;
 
 /** FES: why a connection is terminated. */
@@ -95,7 +95,7 @@ export const CODE = {
   CONNECT_PARAMETERS: 0x182,
   CONNECT_HOST: 0x184,
   AUTH_REQUIRED: 0x191,
-  // Of the path: the host may use another one.
+  // Codes of the path; the host may use another path.
   ANA_INACCESSIBLE: 0x302,
   ANA_TRANSITION: 0x303,
   // Media errors.
@@ -113,7 +113,7 @@ export const SGL = { TYPE_AT: 39, LENGTH_AT: 32, OFFSET_AT: 24, IN_CAPSULE: 0x01
 export const FUSE = { NO: 0, FIRST: 1, SECOND: 2 } as const;
 /** ATR in the answer to Connect: the host has to authenticate. */
 export const CONNECT_AUTH_REQUIRED = 1 << 17;
-/** CDW10 of the commands with messages of an authentication, without its lowest byte: SECP, SPSP1, SPSP0. */
+/** CDW10 of commands with authentication messages, without its lowest byte: SECP, SPSP1, SPSP0. */
 export const AUTH_PROTOCOL = 0xe9_0101;
 /** Type and id of a message. */
 export const AUTH_MESSAGE = {

@@ -21,7 +21,7 @@ function tables(): Int32Array {
 /** Returns the state of the checksum before the first byte. */
 export const CRC32C_BEGIN = -1;
 
-/** Returns the state of the checksum after the bytes from `start` to `end`. `crc32cValue` makes a checksum of the state. */
+/** Returns the state of the checksum after the bytes from `start` to `end`. `crc32cValue` turns the state into a checksum. */
 export function crc32cUpdate(state: number, bytes: Uint8Array, start: number, end: number): number {
   let crc = state;
   let at = start;

@@ -15,7 +15,7 @@ export interface PduSink {
   readonly dataTargetOffset: number;
   /** Called when all data of the PDU has been stored or dropped, also if there is none. `isIntact` is false if its digest is wrong. */
   data(isIntact: boolean): void;
-  /** Called once: the connection must be terminated. `information` is an offset in the header for some reasons, else 0. */
+  /** Called once, when the connection must be terminated. `information` is an offset in the header for some reasons, else 0. */
   fault(reason: number, information: number, header: Buffer): void;
 }
 
@@ -41,7 +41,7 @@ export class PduDecoder {
   /** A header that arrives in parts. */
   private readonly head = Buffer.alloc(HEAD_MAX_BYTES);
   private fill = 0;
-  /** Where the header is that is being checked: in `head`, or in the received bytes if it has arrived whole. */
+  /** The bytes that contain the header being checked: `head`, or the received bytes if the header has arrived whole. */
   private source: Buffer = this.head;
   private sourceAt = 0;
   /** Number of bytes before the data; known after the common header. */
@@ -60,7 +60,7 @@ export class PduDecoder {
     this.dataMaxBytes = dataMaxBytes;
   }
 
-  /** The sink calls this with a fault of a header that it was given. */
+  /** The sink calls this if it finds a fault in a header that it was given. */
   fail(reason: number, information: number): void {
     if (this.phase === 'failed') return;
     this.phase = 'failed';
@@ -74,7 +74,7 @@ export class PduDecoder {
 
   feed(bytes: Buffer, start: number, end: number): void {
     let at = start;
-    // A PDU without data is complete at the end of its header, so the loop ends with the bytes only.
+    // A PDU without data is complete at the end of its header, so the loop need not continue when all bytes are taken.
     while (at < end) {
       if (this.phase === 'failed') return;
       if (this.phase === 'head') at = this.takeHead(bytes, at, end);
@@ -87,7 +87,7 @@ export class PduDecoder {
     return this.fill === 0 && end - start >= HEADER_BYTES.common ? this.passWhole(bytes, start, end) : this.collectHead(bytes, start, end);
   }
 
-  /** Passes a header on where it was received. A header that is not all here is collected instead. */
+  /** Passes a header on in the received bytes, without a copy. If the header is not complete, its bytes are collected instead. */
   private passWhole(bytes: Buffer, start: number, end: number): number {
     this.source = bytes;
     this.sourceAt = start;

@@ -1,5 +1,5 @@
-// Builds the PDUs that a controller sends, and reads ICReq. Each function writes into a given buffer at a given position and returns the position behind.
-// Pure. Source: NVMe/TCP transport specification 1.0, 3.6.
+// Builds the PDUs that a controller sends, and reads ICReq. Each function writes into a given buffer at a given position and returns the
+// position after the PDU. Pure. Source: NVMe/TCP transport specification 1.0, 3.6.
 //
 //   0 type | 1 flags | 2 hlen | 3 pdo | 4-7 plen       common header, 8 bytes; then the rest of the header, a digest of the header if
 //                                                     agreed, padding up to pdo, the data, a digest of the data if agreed
@@ -27,7 +27,7 @@ function writeCommon(bytes: Buffer, at: number, type: number, flags: number, hea
   put32(bytes, at + 4, plen);
 }
 
-/** Each answer has about ten of these numbers; the checks of Buffer's functions would cost more than the writes. */
+/** Each answer contains about ten of these numbers; the checks in Buffer's own functions would cost more than the writes. */
 function put16(bytes: Buffer, at: number, value: number): void {
   bytes[at] = value;
   bytes[at + 1] = value >>> 8;
@@ -45,7 +45,7 @@ function digestHeader(bytes: Buffer, at: number, headerBytes: number, has: boole
   return has ? bytes.writeUInt32LE(crc32c(bytes, at, behind), behind) : behind;
 }
 
-/** Returns the digests that a host asks for in ICReq, or the offset of a field that has a value for which a gate has no support. */
+/** Returns the digests that a host asks for in ICReq, or the offset of a field with a value that gates do not support. */
 export function readIcRequest(bytes: Buffer, at: number): Digests | number {
   // The version of the format, and HPDA: the alignment that the host wants for data, in dwords minus 1.
   if (bytes.readUInt16LE(at + 8) !== 0) return 8;
@@ -63,7 +63,7 @@ export function icResponse(digests: Digests, dataMaxBytes: number): Buffer {
   return bytes;
 }
 
-/** C2HTermReq. `information` is the offset of the wrong field; `cause` begins with the header that has it. */
+/** C2HTermReq. `information` is the offset of the wrong field; `cause` begins with the header that contains this field. */
 export function termination(reason: number, information: number, cause: Buffer): Buffer {
   const copied = cause.subarray(0, TERM_DATA_MAX_BYTES);
   const bytes = Buffer.alloc(HEADER_BYTES.term + copied.length);
@@ -96,7 +96,7 @@ export function writeResponse(bytes: Buffer, at: number, answer: Completion, dig
   return digestHeader(bytes, at, HEADER_BYTES.capsuleResp, digests.header);
 }
 
-/** Length of the header of C2HData, with its digest; the data follows at once. */
+/** Length of the header of C2HData with its digest; the data follows without a gap. */
 export function dataHeaderBytes(digests: Digests): number {
   return HEADER_BYTES.data + (digests.header ? DIGEST_BYTES : 0);
 }
@@ -123,12 +123,12 @@ export function writeDataHeader(
   return digestHeader(bytes, at, HEADER_BYTES.data, digests.header);
 }
 
-/** Writes the digest of the data from `start` to `end` behind the data, if digests of data are agreed. */
+/** If data digests are agreed, writes the digest of the data from `start` to `end` after the data. */
 export function writeDataDigest(bytes: Buffer, start: number, end: number, digests: Digests): number {
   return digests.data ? bytes.writeUInt32LE(crc32cValue(crc32cUpdate(CRC32C_BEGIN, bytes, start, end)), end) : end;
 }
 
-/** R2T: asks for `lengthBytes` bytes of a command's data, from its first byte on. `tag` comes back with the data. */
+/** R2T: asks for `lengthBytes` bytes of a command's data, from its first byte on. The host returns `tag` with the data. */
 export function writeR2t(bytes: Buffer, at: number, cid: number, tag: number, lengthBytes: number, digests: Digests): number {
   const plen = HEADER_BYTES.r2t + (digests.header ? DIGEST_BYTES : 0);
   writeCommon(bytes, at, PDU.R2T, digests.header ? PDU_FLAG.HDGST : 0, HEADER_BYTES.r2t, 0, plen);

@@ -50,7 +50,7 @@ export class ScsiRig {
   readonly target: ScsiTarget;
   readonly unit: RigUnit;
   readonly saved: ReservationState[] = [];
-  /** Saves that the test ends; used while `isAuto` is false. */
+  /** Pending saves, which the test completes; used while `isAuto` is false. */
   readonly saves: { resolve: () => void; reject: (error: Error) => void }[] = [];
   isAuto = true;
   nowMs = 1000;
@@ -81,7 +81,7 @@ export class ScsiRig {
     return unit;
   }
 
-  /** A host that has been told of its beginning already. */
+  /** A host that has already received its first unit attention. */
   host(name = 'a', targetPort = 1): RigHost {
     const host = new RigHost(this, name, targetPort);
     for (const lun of this.target.luns) host.start(cdb6(0), { lun });
@@ -104,7 +104,7 @@ export class ScsiRig {
 
 export interface SendOptions {
   readonly out?: Buffer;
-  /** Bytes that the host announces; by default those of `out`, or many. */
+  /** Bytes that the host announces; by default the length of `out`, or a large number. */
   readonly expected?: number;
   readonly lun?: number;
   readonly attribute?: ScsiTask['attribute'];
@@ -115,11 +115,11 @@ export interface RigAnswer {
   readonly status: number;
   /** Sense key, additional sense code and qualifier, such as '5/2400'; empty if there is no sense data. */
   readonly sense: string;
-  /** The byte of the command block that is wrong, by sense data in fixed form; -1 if it says none. */
+  /** The wrong byte of the command block according to sense data in fixed form; -1 if the data names none. */
   readonly pointer: number;
   readonly data: Buffer;
   readonly presented: number;
-  /** What the answer is in short: `good`, the name of a status, or the sense. */
+  /** The answer in short form: `good`, the name of a status, or the sense. */
   readonly short: string;
 }
 
@@ -128,7 +128,7 @@ const STATUSES: Readonly<Record<number, string>> = { 0: 'good', 2: 'check', 8: '
 export class RigHost implements TaskOwner {
   readonly nexus: ScsiNexus;
   readonly answers: RigAnswer[] = [];
-  /** Tasks that were given to the engine, and are not left. */
+  /** Tasks that were passed to the engine and have not ended. */
   readonly under = new Set<ScsiTask>();
   /** Tasks whose data the test sends later. */
   readonly planned = new Map<number, ScsiTask>();
@@ -240,7 +240,7 @@ export class RigHost implements TaskOwner {
     return answer;
   }
 
-  /** Returns what the function was answered, or null if it waits. */
+  /** Returns the answer to the function, or null if the function is still waiting. */
   manage(what: TaskFunction, tag = 0, lun = 0): { answer: string | null } {
     const found: { answer: string | null } = { answer: null };
     this.nexus.manage({ what, lun, tag, done: (answer) => void (found.answer = answer) });
