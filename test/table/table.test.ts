@@ -29,6 +29,8 @@ it('every operation works on every kind of volume, or is refused with the reason
   const cells: Cell[] = [];
   const broken: string[] = [];
   for (const { title, before, run, after } of OPERATIONS) {
+    // What broke before may be the reason if the next preparation fails.
+    if (before !== undefined) expect(broken).toEqual([]);
     await before?.(scene, all);
     for (const { kind, volume } of volumes) {
       const refusal = await run(scene, volume).then(
