@@ -7,7 +7,7 @@ import { expect, test } from 'vitest';
 import { FIGURE_GOALS } from './goals.ts';
 import { HELP, optionsOf } from './options.ts';
 import { FULL_SECTIONS, PARTS, QUICK_SECTIONS, SECTIONS } from './sections.ts';
-import { FILE_BYTES, FULL_PLAN, QUICK_PLAN } from './workload.ts';
+import { FILE_BYTES, FULL_PLAN, OLDER_ROUNDS, QUICK_PLAN } from './workload.ts';
 
 function names(...args: string[]): string[] {
   const options = optionsOf(args);
@@ -16,6 +16,13 @@ function names(...args: string[]): string[] {
 
 test('without options all rows and all sections are measured', () => {
   expect(names()).toEqual([...FULL_PLAN.rows, ...SECTIONS].map(({ name }) => name));
+});
+
+test('an older build is measured in turn with this one, in many short rounds, and without files that leave the cache', () => {
+  const plan = optionsOf(['--older', '/x'])?.plan;
+  expect(plan).toMatchObject(OLDER_ROUNDS);
+  expect(plan?.rows.map(({ name }) => name)).toEqual(FULL_PLAN.rows.filter(({ isCached }) => isCached).map(({ name }) => name));
+  expect(new Set(plan?.rows.map(({ servers }) => servers.join()))).toEqual(new Set(['rssrv,rssrv-older']));
 });
 
 test('each part can be chosen alone, and is in the help', () => {

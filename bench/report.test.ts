@@ -38,6 +38,23 @@ test('disturbances of a server, and a load that was the limit, are reported', ()
   expect(text).toMatch(/Note: the load was the limit for nbdkit file/);
 });
 
+test('rssrv beside an older build has the ratio of the pairs of rounds, with three digits', () => {
+  const ours = figuresOf(
+    'rssrv',
+    'rssrv',
+    [98, 196, 147].map((iops) => measured({ iops })),
+  );
+  const older = figuresOf(
+    'rssrv-older',
+    'rssrv of abc',
+    [100, 200, 150].map((iops) => measured({ iops })),
+  );
+  expect(rowText({ row: ROW, servers: [ours, older] })).toContain(
+    'Note: IOPS per server core, rssrv beside rssrv of abc: 0.980 (0.980 to 0.980 95 times of 100, 3 pairs)',
+  );
+  expect(rowText({ row: ROW, servers: [ours] })).not.toContain('pairs');
+});
+
 test('a row that is not cached says how much came from the disk, and other rows do not', () => {
   const ours = figuresOf(
     'rssrv',

@@ -57,12 +57,12 @@ export function absentText(absent: readonly Absent[]): string {
 }
 
 export function rowText({ row, servers }: RowFigures): string {
-  const notes = [...servers.flatMap(notesOn), ...(row.isCached ? [] : servers.map(diskNote)), ...besideOlder(servers)];
+  const notes = [...servers.flatMap(notesOn), ...(row.isCached ? [] : servers.map(diskNote)), ...olderNotes(servers)];
   return [`${row.title}  [${row.name}]`, ...tableOf(servers), ...notes.map((note) => `  Note: ${note}`), ''].join('\n');
 }
 
 /** Compares rssrv with rssrv of an older checkout, if that was measured. */
-function besideOlder(servers: readonly Figures[]): string[] {
+function olderNotes(servers: readonly Figures[]): string[] {
   const [ours, theirs] = ['rssrv', 'rssrv-older'].map((name) => servers.find(({ id }) => id === name));
   if (ours === undefined || theirs === undefined) return [];
   const { median, min, max } = pairsRatio(ours.rounds.map(perCore), theirs.rounds.map(perCore));

@@ -29,8 +29,7 @@ it('a pool grows with its disk while a client writes, and goes on at the next ow
 it('balance knows the load at every server, and proposes a move that relieves the owner', { timeout: 200_000 }, async (context) => {
   const farm = await FarmScene.onFiles(context, hosts, NAMES, ['fast', 'slow']);
   const [owner, other] = farm.servers as [Host, Host, Host];
-  for (const pool of ['fast', 'slow'])
-    if ((await farm.served(pool)) !== owner) await owner.rsadmWell('pool', 'move', pool, '--to', farm.nameOf(owner));
+  for (const pool of ['fast', 'slow']) if ((await farm.served(pool)) !== owner) await farm.movePool(owner, pool, farm.nameOf(owner));
   const isKnown = async (): Promise<boolean> => !(await other.rsadm('farm', 'balance')).stderr.includes('not known');
   await waitFor(isKnown, KNOWN_MS, 'The loads are known');
   expect(await other.rsadm('farm', 'balance')).toMatchObject({

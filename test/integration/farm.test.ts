@@ -58,7 +58,7 @@ it('a pool that another server serves is no fault, and leaves no event that tell
     expect(await server.rsadmWell('events')).not.toContain('unavailable');
   };
   await away(next, owner);
-  await next.rsadmWell('pool', 'move', 'fast', '--to', farm.nameOf(next));
+  await farm.movePool(next, 'fast', farm.nameOf(next));
   await away(owner, next);
   expect(await next.rsadmWell('volume', 'list')).toContain('db@0');
   expect(await owner.rsadmWell('events')).toMatch(/pool fast: ready -> not here/);

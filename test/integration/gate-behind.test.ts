@@ -123,9 +123,7 @@ it('a host goes on when the shared pool of its volume moves and is taken by forc
   const writer = new Writer(io);
   await writer.goesOn('The host writes');
   const next = farm.servers.find((server) => server !== owner)!;
-  // A program of another test may have copied all mounts into a namespace of its own: a move is refused until it has ended.
-  const moves = async (): Promise<boolean> => (await next.rsadmWell('pool', 'move', 'fast', '--to', farm.nameOf(next))) !== '';
-  await waitFor(moves, WAIT_MS, 'The pool moves');
+  await farm.movePool(next, 'fast', farm.nameOf(next));
   await writer.goesOn('The host goes on after a move');
   farm.signal(next, 'SIGKILL');
   await writer.goesOn('The host goes on after a take-over by force');

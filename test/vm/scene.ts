@@ -19,8 +19,10 @@ export function until(command: string, seconds = 600): string {
 
 /**
  * Returns the errors of disks and file systems in the kernel's log of a boot. `boot`: `0` is the current boot, and `-1` the previous one.
+ * `since`: a time of the machine before which errors do not count.
  */
-export async function diskErrors(machine: Pick<Machine, 'try'>, boot: string, since = 'yesterday'): Promise<string> {
+export async function diskErrors(machine: Pick<Machine, 'try'>, boot: string, since?: string): Promise<string> {
   const grep = 'grep -E "I/O error|EXT4-fs error|EXT4-fs warning|lost (sync|async) page|Aborting journal|Remounting filesystem read-only"';
-  return (await machine.try(`journalctl -k -b ${boot} --since '${since}' --no-pager | ${grep}`)).text.trim();
+  const from = since === undefined ? '' : ` --since '${since}'`;
+  return (await machine.try(`journalctl -k -b ${boot}${from} --no-pager | ${grep}`)).text.trim();
 }

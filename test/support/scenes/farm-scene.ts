@@ -25,12 +25,15 @@ import { endMounts } from '../devices/end-mounts.ts';
 import { serverConfig, startClient } from '../hosts/configs.ts';
 import type { Host } from '../hosts/host.ts';
 import type { useHosts } from '../hosts/hosts.ts';
+import { type RunResult, wellOf } from '../programs/programs.ts';
 import { waitFor } from '../programs/wait-for.ts';
 
 export const DISK_BYTES = 512 * 1024 * 1024;
 const KNOWN_MS = 60_000;
 const FENCE_LOOK_MS = 50;
 const STOPS_MS = 5_000;
+const COPIES_END_MS = 30_000;
+const COPIED = /has a copy of its mount/;
 const STORAGE_PROGRAMS = { daemon: /qemu-storage-daemon/, storage: /qemu-storage-daemon|farm-rbd/ };
 
 /** Name of a file. While this file is in the folder of the farm, the fence command fails. */
@@ -146,6 +149,19 @@ export class FarmScene {
 
   nameOf(server: Host): string {
     return this.names[this.servers.indexOf(server)]!;
+  }
+
+  /**
+   * Moves a pool by a command at `asked`, and returns its output. While programs of other tests have copies of the mount, the move is
+   * refused, and is tried again. Throws at once if it is refused for another reason.
+   */
+  async movePool(asked: Host, pool: string, to: string): Promise<string> {
+    const command = ['pool', 'move', pool, '--to', to];
+    const move = async (): Promise<RunResult | null> => {
+      const result = await asked.rsadm(...command);
+      return result.code !== 0 && COPIED.test(result.stderr) ? null : result;
+    };
+    return wellOf(`rsadm ${command.join(' ')}`, await waitFor(move, COPIES_END_MS, 'Copies of the mount end'));
   }
 
   mountOf(server: Host, pool: string): string {
