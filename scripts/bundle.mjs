@@ -90,7 +90,7 @@ const replacing = {
 /** Writes the server for tests. The libraries of this server are symbolic links to the libraries of rssrv. */
 async function writeFaultyServer() {
   const [from, to] = [join(ROOT, 'packages/rssrv'), join(FAULTY_SERVER, 'packages/rssrv')];
-  const entries = ['main', 'worker'];
+  const entries = ['main', 'worker', 'peer'];
   const files = await bundled({
     ...COMMON_JS,
     plugins: [replacing, builtinsOnUse],

@@ -177,6 +177,7 @@ function schemaOf({ form, help }) {
     case 'list':
       return { ...described, type: 'array', items: schemaOf(form.of) };
     case 'optional':
+    case 'checked':
       return schemaOf(form.of);
     case 'record':
       return { ...described, type: 'object' };

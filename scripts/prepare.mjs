@@ -29,7 +29,7 @@ export const MANUAL_STAMP = join(MANUAL, '.made');
 
 /** Entry modules that are bundled (scripts/bundle.mjs), by package. */
 export const PROGRAMS = {
-  rssrv: ['main', 'worker', 'logcat'],
+  rssrv: ['main', 'worker', 'peer', 'logcat'],
   rsiod: ['main', 'logcat', 'data-process'],
   rsconfig: ['main'],
   rsadm: ['main'],

@@ -23,7 +23,21 @@ const PACKAGES = {
  * no fixed order.
  */
 const FLOORS = {
-  rssrv: ['server', 'admin', 'session', 'jobs', 'mirrors', 'snapshots', 'volumes', 'pools', 'farm', 'storage', 'machine', 'events'],
+  rssrv: [
+    'server',
+    'admin',
+    'session',
+    'replication',
+    'jobs',
+    'mirrors',
+    'snapshots',
+    'volumes',
+    'pools',
+    'farm',
+    'storage',
+    'machine',
+    'events',
+  ],
 };
 /** Layers: the folders directly below src/, and the layers that each may import. */
 const LAYERS = {

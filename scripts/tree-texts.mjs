@@ -71,6 +71,12 @@ export const FOLDERS = {
   'packages/rssrv/src/pools/requests': 'repeated requests, whose change is made once: stamps, the journal',
   'packages/rssrv/src/pools/schedules': 'schedules of snapshots: their text, the snapshots that are due and those that are removed',
   'packages/rssrv/src/pools/snapshots': 'files of snapshots: clones in chunks, descriptions',
+  'packages/rssrv/src/replication': 'replication of volumes to servers of other sites',
+  'packages/rssrv/src/replication/followers': 'followers, which get the moments of volumes of other servers; promotion and drills',
+  'packages/rssrv/src/replication/sources': 'volumes that are replicated to other servers: orders, moments, reports',
+  'packages/rssrv/src/replication/peers':
+    'connections to other servers as a client, each in a process of its own: messages, calls, pulls of snapshots',
+  'packages/rssrv/src/replication/peers/child': 'in the process of a peer: its paths, and what a pull reads, writes and syncs',
   'packages/rssrv/src/server': 'listening sockets, unproven connections, admission, discovery, start and end; reloads, new incarnations',
   'packages/rssrv/src/server/shared':
     'the shared pools of the server: their parts, serving them, and leaving them while clients hold volumes',

@@ -15,6 +15,7 @@ import { CHECK, INIT } from './commands/file.ts';
 import { INTERFACE_ADD, INTERFACE_LIST, INTERFACE_REMOVE } from './commands/interfaces.ts';
 import { NAMESPACE_SET, NAMESPACE_SHOW } from './commands/namespace.ts';
 import { FARM, FARM_BALANCE, POOL_GROW, POOL_MOVE, POOL_RELEASE } from './commands/farm.ts';
+import { PEER_ADD, PEER_LIST, PEER_REMOVE } from './commands/peers.ts';
 import { POOL_ADD, POOL_CHECK, POOL_LIST, POOL_REMOVE, POOL_SET } from './commands/pools.ts';
 import { READY_TO_RESTART, RELOAD } from './commands/server.ts';
 import { STATS } from './commands/stats.ts';
@@ -30,6 +31,9 @@ import {
   VOLUME_IMAGE,
   VOLUME_IMPORT,
   VOLUME_REFRESH,
+  VOLUME_REPLICATE,
+  VOLUME_REPLICATIONS,
+  VOLUME_PROMOTE,
   VOLUME_SPLIT,
   VOLUME_LIST,
   VOLUME_MOVE,
@@ -83,6 +87,9 @@ const GROUPS: readonly (readonly [heading: string, commands: readonly AdmCommand
       VOLUME_MOVE,
       VOLUME_COPY,
       VOLUME_IMPORT,
+      VOLUME_REPLICATE,
+      VOLUME_REPLICATIONS,
+      VOLUME_PROMOTE,
       JOBS,
       JOBS_CANCEL,
       JOBS_LIMIT,
@@ -96,6 +103,7 @@ const GROUPS: readonly (readonly [heading: string, commands: readonly AdmCommand
     ],
   ],
   ['Mirrors', [WITNESS_LIST, WITNESS_REMOVE]],
+  ['Peers', [PEER_LIST, PEER_ADD, PEER_REMOVE]],
   ['Shell', [completionCommand('rsadm', '/etc/dvsc/rssrvcfg', () => COMMANDS)]],
 ];
 

@@ -345,6 +345,9 @@ describe('each command sends its request and prints the answer', () => {
     [['volume', 'image', 'oracle', '--universe', '1'], 'volume-image'],
     [['volume', 'refresh', 'oracle@1'], 'volume-refresh'],
     [['volume', 'split', 'oracle@1'], 'volume-split'],
+    [['volume', 'replicate', 'oracle', '--to', 'big-8', '--every', '5m'], 'volume-replicate'],
+    [['volume', 'replicate', 'oracle', '--end'], 'volume-replicate-end'],
+    [['volume', 'replications'], 'replication-list'],
     [['volume', 'move', 'oracle', '--pool', 'slow', '--background'], 'volume-move'],
     [['volume', 'copy', 'oracle', 'test', '--background'], 'volume-copy'],
     [['volume', 'import', '/srv/oracle.img', 'oracle', '--background'], 'volume-import'],
@@ -476,6 +479,8 @@ describe('each command sends its request and prints the answer', () => {
       'volume move',
       'volume copy',
       'volume import',
+      'volume replicate',
+      'volume replications',
       'jobs',
       'jobs cancel',
       'jobs limit',
@@ -488,6 +493,7 @@ describe('each command sends its request and prints the answer', () => {
       'client release',
       'witness list',
       'witness remove',
+      'peer list',
     ]);
   });
 
@@ -562,7 +568,7 @@ describe('wrong usage', () => {
     [['client', 'list', '--size', '1g'], '--size is valid only with volume create'],
     [
       ['frobnicate'],
-      'Unknown command frobnicate: the commands begin with status, stats, events, reload, ready-to-restart, check, init, control-group, interface, namespace, pool, farm, volume, jobs, client, witness or completion',
+      'Unknown command frobnicate: the commands begin with status, stats, events, reload, ready-to-restart, check, init, control-group, interface, namespace, pool, farm, volume, jobs, client, witness, peer or completion',
     ],
     [['volum', 'list'], 'Unknown command volum: did you mean volume?'],
     [
@@ -593,7 +599,17 @@ test('without rssrv one line says how to start it', async () => {
 describe('--help', () => {
   test('has every command once, in groups, in at most 80 columns', async () => {
     const { out } = await scene.run(['--help']);
-    expect(out.match(/^[A-Z].*:$/gm)).toEqual(['Server:', 'Network:', 'Pools:', 'Volumes:', 'Clients:', 'Mirrors:', 'Shell:', 'Options:']);
+    expect(out.match(/^[A-Z].*:$/gm)).toEqual([
+      'Server:',
+      'Network:',
+      'Pools:',
+      'Volumes:',
+      'Clients:',
+      'Mirrors:',
+      'Peers:',
+      'Shell:',
+      'Options:',
+    ]);
     for (const { synopsis, summary } of COMMANDS) {
       const at = out.indexOf(`\n  ${synopsis.split('\n')[0]}`);
       expect(at, synopsis).toBeGreaterThan(0);

@@ -24,7 +24,7 @@ import { ClientDaemon } from './daemon.ts';
 import { deviceFacts } from './frontends/system/device-choice.ts';
 import { type KeeperAbove, keeperAbove, keeperFor, wantsKeeper } from './keeper/keeper-choice.ts';
 import { KEEPER_VARIABLE, KeeperLink } from './keeper/keeper-link.ts';
-import { nextIdentity } from './network/identity.ts';
+import { nextIdentity } from '@rsio/protocol/client-identity';
 import { CORES_PER_PROCESS } from './processes/limits.ts';
 import { processCount } from './processes/placement.ts';
 import { spawnProcess } from './processes/spawn.ts';

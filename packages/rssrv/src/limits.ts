@@ -21,6 +21,7 @@ import { CLOCK_SHARE, DISPUTED_MS, LOOK_VALID_MS, WATCH_MS } from './farm/limits
 import { HOLD_CHANGES_WAITING_MAX } from './volumes/limits.ts';
 import { TAKE_OVER_REVOKE_MS, WORKER_DRAIN_TIMEOUT_MS } from './server/limits.ts';
 import { IMAGES_AT_ONCE_MAX } from './jobs/limits.ts';
+import './replication/limits.ts';
 import { REPLICA_WAIT_MS } from './mirrors/limits.ts';
 import { GUARD_CHUNKS_MAX, MOMENT_VOLUMES_MAX, SNAPSHOT_CHANGE_MAX_MS } from './snapshots/limits.ts';
 import {

@@ -16,7 +16,7 @@ import { INSTANCE_MAX } from '@rsio/protocol/wire/limits';
 import { TAKE, type Take } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { Attachments } from '@rsio/rsiod/attachments/attachments';
-import type { Identity } from '@rsio/rsiod/network/identity';
+import type { Identity } from '@rsio/protocol/client-identity';
 import { Namespace, type NamespacePorts } from '@rsio/rsiod/network/namespace';
 import type { LocalInterface } from '@rsio/rsiod/network/route-plan';
 import type { InterfaceChange } from '@rsio/rsiod/sys/interface-table';

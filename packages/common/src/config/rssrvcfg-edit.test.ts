@@ -4,7 +4,18 @@
 import { expect, test } from 'vitest';
 import { parseIni, printIni } from './reader/ini-document.ts';
 import { examineRssrvConfig } from './reader/rssrvcfg.ts';
-import { addClient, addPool, addSecondKey, changeRights, dropFirstKey, dropSecondKey, removeClient, setRights } from './rssrvcfg-edit.ts';
+import {
+  addClient,
+  addPeer,
+  addPool,
+  addSecondKey,
+  changeRights,
+  dropFirstKey,
+  dropSecondKey,
+  removeClient,
+  removeServerSection,
+  setRights,
+} from './rssrvcfg-edit.ts';
 
 const FILE = `# Our server.
 [namespace osl]
@@ -53,6 +64,22 @@ test('a pool, a client and rights are added, and nothing else changes', () => {
   expect(problems).toEqual([]);
   expect(config?.pools).toMatchObject([{ name: 'fast', path: '/storage/fast' }]);
   expect(config?.rights).toMatchObject([{ name: 'mars', role: 'manage', pools: ['fast'] }]);
+});
+
+test('a peer is added and removed, and no message shows its key', () => {
+  const document = addPeer(parseIni(FILE), 'oslo-1', [
+    ['address', '10.0.0.5'],
+    ['nodekey', KEY],
+  ]);
+  expect(diff(printIni(document))).toEqual(['+[peer oslo-1]', '+address     = 10.0.0.5', `+nodekey     = ${KEY}`]);
+  expect(examineRssrvConfig(printIni(document), 'f')).toMatchObject({
+    problems: [],
+    config: { peers: [{ name: 'oslo-1', nodekey: KEY }] },
+  });
+  expect(() => addPeer(document, 'oslo-1', [])).toThrow('Peer oslo-1 exists, in line 11: remove it first');
+  expect(() => addPeer(document, 'a b', [])).toThrow('Wrong peer name "a b"');
+  expect(() => addPeer(document, 'x', [['nodekey', 'zu kurz']])).toThrow(/^Wrong nodekey of peer x: allowed is 1 to 256 printable/);
+  expect(printIni(removeServerSection(document, 'peer', 'oslo-1'))).toBe(FILE);
 });
 
 test('a removed client keeps neither key nor rights, and comments stay', () => {

@@ -49,7 +49,7 @@ export function addServerInterface(
  * Removes a section with its comments. Throws E_CONFIG if several sections have this name. Throws E_CONFIG, with the names of the existing
  * sections, if no section has this name.
  */
-export function removeServerSection(document: IniDocument, type: 'interface' | 'pool', name: string): IniDocument {
+export function removeServerSection(document: IniDocument, type: 'interface' | 'pool' | 'peer', name: string): IniDocument {
   return removeSection(document, indexOf(document, type, name));
 }
 
@@ -97,6 +97,19 @@ export function addPool(document: IniDocument, name: string, entries: readonly (
     );
   const last = document.sections.findLastIndex(({ type }) => ['pool', 'volume', 'interface'].includes(type));
   return appendSection(document, 'pool', name, entries, { ...(last < 0 ? {} : { after: last }), keyColumns: KEY_COLUMNS });
+}
+
+/** Adds a section [peer] below the pools. Throws E_CONFIG, never with a key, if the peer exists or a key is wrong. */
+export function addPeer(document: IniDocument, name: string, entries: readonly (readonly [key: string, value: string])[]): IniDocument {
+  if (!isName(name)) throw new RsError('E_CONFIG', `Wrong peer name ${quoteText(name)}: allowed is ${NAME_ALLOWED}`);
+  const same = document.sections.find((section) => section.type === 'peer' && section.name === name);
+  if (same !== undefined)
+    throw new RsError('E_CONFIG', `Peer ${name} exists, in line ${same.line}: remove it first (rsadm peer remove ${name})`);
+  for (const [key, value] of entries)
+    if (key.endsWith('key') && !isKeyText(value))
+      throw new RsError('E_CONFIG', `Wrong ${key} of peer ${name}: allowed is ${keyText.allowed}`);
+  const last = document.sections.findLastIndex(({ type }) => ['peer', 'pool', 'volume', 'interface'].includes(type));
+  return appendSection(document, 'peer', name, entries, { ...(last < 0 ? {} : { after: last }), keyColumns: KEY_COLUMNS });
 }
 
 /** Adds a client with its key. Throws E_CONFIG if the client exists. Messages never show the key. */

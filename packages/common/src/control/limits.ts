@@ -55,6 +55,14 @@ export const MESSAGE_TEXT_MAX_BYTES = 4 * KIB;
 /** Longest time for which rssrv holds back the answer of the method `events` until there is an event. */
 export const EVENTS_WAIT_MAX_MS = 8_000;
 
+/** Shortest and longest time from one moment of a replication to the next. */
+export const REPLICATION_EVERY_MIN_MS = 1_000;
+export const REPLICATION_EVERY_MAX_MS = 30 * 24 * 3_600_000;
+/** Maximum number of moments of a replication that both servers keep. */
+export const REPLICATION_KEEP_MAX = 500;
+/** Maximum number of replications from one server to one other server, which reports them in one request. */
+export const REPLICATION_REPORTS_MAX = 256;
+
 /** Default duration of a pause of a volume. */
 export const PAUSE_MS = 30_000;
 export const PAUSE_MIN_MS = 1_000;

@@ -51,17 +51,28 @@ export function volumesTable(volumes: readonly ManagedVolumeView[], nowMs: numbe
   return toText(alignColumns(['VOLUME', '>SIZE', '>USED', 'POOL', '>SNAPSHOTS', 'HELD BY', ...imageHeading(volumes)], rows));
 }
 
-/** Returns the heading of the column that names the volume of each image. Returns an empty list if no volume is an image. */
+/** Returns the heading of the column that names the volume of each image or follower. Returns an empty list if no volume is one. */
 export function imageHeading(volumes: readonly ManagedVolumeView[]): string[] {
+  if (volumes.some(isFollower)) return ['COPY'];
   return volumes.some(({ image }) => image !== null) ? ['IMAGE'] : [];
+}
+
+/** Returns true for a follower that is not promoted. */
+function isFollower({ follows }: ManagedVolumeView): boolean {
+  return follows !== null && follows.promotedMs === null;
 }
 
 export function imageCells(volume: ManagedVolumeView, volumes: readonly ManagedVolumeView[], nowMs: number): string[] {
   return imageHeading(volumes).map(() => imageText(volume, nowMs));
 }
 
-/** Returns a text such as `image of oracle@0, 2h 10m old`; empty if the volume is not an image. */
-function imageText({ image }: ManagedVolumeView, nowMs: number): string {
+/** Returns a text such as `image of oracle@0, 2h 10m old`; empty if the volume is neither an image nor a follower. */
+function imageText(volume: ManagedVolumeView, nowMs: number): string {
+  const { image, follows } = volume;
+  if (follows !== null && isFollower(volume)) {
+    const age = follows.momentMs === null ? 'no moment yet' : `${ageText(nowMs - follows.momentMs)} old`;
+    return `follows ${volumeText(follows)} of ${follows.server}, ${age}`;
+  }
   return image === null ? '' : `image of ${imageOf(image)}, ${ageText(nowMs - image.momentMs)} old`;
 }
 
@@ -69,6 +80,14 @@ function imageDetails({ image }: ManagedVolumeView, nowMs: number | null): strin
   if (image === null) return '-';
   const age = nowMs === null ? '' : `${ageText(nowMs - image.momentMs)} old, `;
   return `of ${imageOf(image)}, ${age}as of ${formatTime(image.momentMs)}`;
+}
+
+function followerDetails({ follows }: ManagedVolumeView): string {
+  if (follows === null) return '-';
+  const { server, momentMs, promotedMs } = follows;
+  const moment = momentMs === null ? 'no moment yet' : `newest moment ${formatTime(momentMs)}`;
+  const text = `${volumeText(follows)} of server ${server}, ${moment}`;
+  return promotedMs === null ? text : `${text}, promoted ${formatTime(promotedMs)}`;
 }
 
 function imageOf({ name, universe, state }: NonNullable<ManagedVolumeView['image']>): string {
@@ -83,6 +102,12 @@ function ageText(ms: number): string {
   const [days, hours] = [Math.floor(minutes / 1_440), Math.floor(minutes / 60)];
   if (days > 0) return `${days}d ${hours % 24}h`;
   return hours > 0 ? `${hours}h ${minutes % 60}m` : `${minutes}m`;
+}
+
+/** Returns the age of the moment of a replication, such as `12s` or `2h 10m`; `-` if it has none. */
+export function momentAge(ms: number | null): string {
+  if (ms === null) return '-';
+  return ms < 60_000 ? `${Math.floor(Math.max(0, ms) / 1_000)}s` : ageText(ms);
 }
 
 /** Returns the pools of the volume, in the order of its files. */
@@ -173,6 +198,7 @@ export function volumeDetails(
   ];
   if (volume.mirror !== null) lines.push(['replica', `of mirror ${volume.mirror}`]);
   if (volume.image !== null) lines.push(['image', imageDetails(volume, nowMs)]);
+  if (volume.follows !== null) lines.push([volume.follows.promotedMs === null ? 'follows' : 'followed', followerDetails(volume)]);
   lines.push(...bridgedLines(volume), ...scheduleLines(volume));
   lines.push(...snapshots.map((one) => ['snapshot', snapshotDetails(one)] as const));
   return toText([title, ...lines.map(([name, value]) => `    ${`${name}:`.padEnd(11)}${value}`)]);

@@ -4,6 +4,7 @@
 
 import type { SharedPoolView } from '../control/server/farm-methods.ts';
 import type { SessionStatsView, VolumeStatsView } from '../control/server/stats-views.ts';
+import type { ReplicationView } from '../control/server/replication-methods.ts';
 import type { ServerMethods } from '../control/server/server-methods.ts';
 import type {
   ClientView,
@@ -130,6 +131,7 @@ export function volume(changes: Partial<ManagedVolumeView> = {}): ManagedVolumeV
     schedule: null,
     image: null,
     mirror: null,
+    follows: null,
     reflink: true,
     ...changes,
   };
@@ -224,6 +226,27 @@ export function sessionStats(changes: Partial<SessionStatsView> = {}): SessionSt
     holesOff: false,
     paths: [{ interface: 'if1', address: '192.168.10.2', sinceMs: 0, requests: 1_200, cipher: null }],
     volumes: [volumeStats()],
+    ...changes,
+  };
+}
+
+export function replication(changes: Partial<ReplicationView> = {}): ReplicationView {
+  return {
+    id: 'r',
+    direction: 'out',
+    peer: 'big-8',
+    pool: null,
+    volumes: [{ name: 'oracle', universe: 0 }],
+    everyMs: 300_000,
+    keep: 3,
+    limitBytes: null,
+    state: 'waiting',
+    text: '',
+    momentMs: 0,
+    ageMs: 12_000,
+    doneBytes: 0,
+    totalBytes: 0,
+    nextMs: 300_000,
     ...changes,
   };
 }

@@ -254,3 +254,21 @@ export const SEGMENT_MIN_BYTES = 128 * KIB;
 export const GATE_RECORD_TIMEOUT_MS = 10_000;
 /** Maximum number of calls about the gate record of a volume, or about the gate records at a server, that wait at the client. */
 export const GATE_RECORD_CALLS_MAX = 8;
+
+// --- replacement of encrypted connections (path-renewals.ts)
+
+/**
+ * An encrypted connection that has carried this many bytes in one direction is replaced by a connection with new keys. RFC 8446, section
+ * 5.5, advises at most TLS_KEY_MAX_BYTES under one key of AES-GCM: 2^24.5 records of 16 KiB.
+ */
+export const TLS_CONNECTION_MAX_BYTES = 2 ** 38;
+const TLS_KEY_MAX_BYTES = 2 ** 38.5;
+/** Interval at which a client checks how many bytes its encrypted connections have carried. */
+export const RENEWAL_LOOK_MS = 10_000;
+/** Upper bound of the throughput of one TLS connection. */
+const TLS_BYTES_PER_SECOND = 10 ** 10;
+
+assert(
+  TLS_CONNECTION_MAX_BYTES + (RENEWAL_LOOK_MS / 1_000) * TLS_BYTES_PER_SECOND < TLS_KEY_MAX_BYTES,
+  'A connection must be replaced before its key has carried too much',
+);

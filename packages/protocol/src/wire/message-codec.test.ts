@@ -52,6 +52,7 @@ const volume = fc.record({
   mirror: hex32,
   poolGeneration: fc.nat(),
   poolId: token,
+  follows: name,
 });
 const extents = fc
   .array(fc.tuple(fc.integer({ min: 1, max: LBA_MAX }), fc.constantFrom(0, 1)), { minLength: 1, maxLength: 40 })
@@ -69,6 +70,7 @@ const ADDED_LATER = new Set([
   'mirror',
   'poolGeneration',
   'poolId',
+  'follows',
 ]);
 
 interface Case {

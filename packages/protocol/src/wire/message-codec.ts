@@ -245,6 +245,7 @@ const volume = record<VolumeEntry>({
   mirror: addedLater<string | undefined>(mirrorId, undefined),
   poolGeneration,
   poolId,
+  follows: addedLater<string | undefined>(name, undefined),
 });
 
 const listAnswer = codec<ListAnswer>('LIST answer', {

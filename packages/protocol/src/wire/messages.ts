@@ -121,6 +121,8 @@ export interface VolumeEntry {
   readonly poolGeneration?: number | undefined;
   /** Id of the shared pool. Omitted if the server is too old to send it, or if the volume is in no shared pool. */
   readonly poolId?: string | undefined;
+  /** Name of the server with the source if the volume is a follower, which no client can open; otherwise omitted. */
+  readonly follows?: string | undefined;
 }
 
 export interface ListAnswer {

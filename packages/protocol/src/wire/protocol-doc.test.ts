@@ -86,6 +86,7 @@ const volume = {
   mirror: '0'.repeat(32),
   poolGeneration: 1,
   poolId: 'pool',
+  follows: 'big-2',
 };
 const list = codec.encodeListAnswers({ generation: 1, interfaces: [port], volumes: [volume] })[0]!;
 const older = codec.encodeSnapshotsAnswer({ snapshots: [{ name: 'monday', id: 'id' }], hasMore: false });

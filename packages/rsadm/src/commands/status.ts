@@ -4,6 +4,7 @@
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { alignColumns, toText } from '@rsio/common/cli/table';
 import { SERVER_DAEMON } from '@rsio/common/control/method-table';
+import { REPLICATION } from '@rsio/common/control/server/replication-methods';
 import { STATS } from '@rsio/common/control/server/stats-views';
 import { CLIENT, INTERFACE, type InterfaceView, type ManagedVolumeView, POOL, VOLUME } from '@rsio/common/control/server/views';
 import { count, list, number, object, orNull, text } from '@rsio/common/lib/shape';
@@ -11,7 +12,7 @@ import { plural } from '@rsio/common/lib/units';
 import { formatTime } from '@rsio/common/log/log-line';
 import { waitWarnings } from '@rsio/common/manage/server-stats';
 import { clientsTable, NO_CLIENT, NO_POOL, NO_VOLUME, poolsTable, shownSize, volumesTable } from '@rsio/common/manage/server-tables';
-import { changeWarnings, warningsOf, witnessWarnings } from '@rsio/common/manage/server-warnings';
+import { changeWarnings, replicationWarnings, warningsOf, witnessWarnings } from '@rsio/common/manage/server-warnings';
 import { gatherUpkeep, upkeepFaults } from '@rsio/common/manage/upkeep';
 import { type AdmContext, defineCommand } from '../cli/context.ts';
 
@@ -25,6 +26,7 @@ const PAGE = object({
   volumes: list(VOLUME),
   clients: list(CLIENT),
   stats: STATS,
+  replications: list(REPLICATION),
   change: orNull(object({ what: text(), sinceMs: number(), waiting: count() }), 'The change in progress'),
   warnings: list(text()),
 });
@@ -37,11 +39,12 @@ export const STATUS = defineCommand({
   options: { json: JSON_OPTION },
   json: PAGE,
   run: async (context, { json }) => {
-    const { daemon, interfaces, pools, volumes, clients, stats, change, records } = await stateOf(context);
+    const { daemon, interfaces, pools, volumes, clients, stats, replications, change, records } = await stateOf(context);
     const warnings = [
       ...interfaces.flatMap(({ name, reason }) => (reason === null ? [] : [`Interface ${name} does not listen: ${reason}`])),
       ...warningsOf(pools, volumes),
       ...witnessWarnings(records),
+      ...replicationWarnings(replications),
       ...waitWarnings(stats.waits, context.clock.wallMs()),
       ...changeWarnings(change, context.clock.wallMs()),
       ...upkeepFaults(gatherUpkeep(context.root), context.clock.wallMs()).map(
@@ -49,7 +52,7 @@ export const STATUS = defineCommand({
       ),
     ];
     const code = warnings.length === 0 ? 0 : 1;
-    if (json) return printJson(context, { daemon, interfaces, pools, volumes, clients, stats, change, warnings }) ?? code;
+    if (json) return printJson(context, { daemon, interfaces, pools, volumes, clients, stats, replications, change, warnings }) ?? code;
     const parts = [
       toText([
         `server ${daemon.nodename}, release ${daemon.version}, pid ${daemon.pid}`,
@@ -57,6 +60,7 @@ export const STATUS = defineCommand({
         ...(daemon.processUser === null ? [] : [`server processes run as user ${daemon.processUser}`]),
         ...(daemon.processNote === null ? [] : [daemon.processNote]),
         ...(records.length === 0 ? [] : [`votes for ${plural(records.length, 'mirror')}`]),
+        ...(replications.length === 0 ? [] : [`${plural(replications.length, 'replication')} (rsadm volume replications)`]),
         ...(change === null
           ? []
           : [`change in progress: ${change.what}, since ${formatTime(change.sinceMs)}, ${change.waiting} wait behind it`]),
@@ -74,17 +78,18 @@ export const STATUS = defineCommand({
 
 async function stateOf({ call }: AdmContext) {
   const daemon = await call('daemon', {});
-  const [{ interfaces }, { pools }, { volumes }, { clients }, stats, { change }, { records }] = await Promise.all([
+  const [{ interfaces }, { pools }, { volumes }, { clients }, stats, { change }, { records }, { replications }] = await Promise.all([
     call('interface-list', {}),
     call('pool-list', {}),
     call('volume-list', { pool: null }),
     call('client-list', {}),
     call('stats', {}),
     call('change-show', {}),
-    // An rssrv of an older release does not have the method `witness-list`.
+    // An rssrv of an older release does not have the following methods.
     daemon.methods.includes('witness-list') ? call('witness-list', {}) : { records: [] },
+    daemon.methods.includes('replication-list') ? call('replication-list', {}) : { replications: [] },
   ]);
-  return { daemon, interfaces, pools, volumes, clients, stats, change, records };
+  return { daemon, interfaces, pools, volumes, clients, stats, replications, change, records };
 }
 
 /** Returns the output of `interface list`. */

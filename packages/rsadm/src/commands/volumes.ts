@@ -14,6 +14,8 @@ import { haltCommands } from '@rsio/common/manage/volumes/halts';
 import { imageCommands } from '@rsio/common/manage/volumes/images';
 import { purgeCommand } from '@rsio/common/manage/volumes/purge';
 import { jobCommands } from '@rsio/common/manage/volumes/jobs';
+import { promoteCommand } from '@rsio/common/manage/volumes/promotion';
+import { replicationCommands } from '@rsio/common/manage/volumes/replication';
 import { snapshotCommands } from '@rsio/common/manage/volumes/snapshots';
 import { volumeCommands } from '@rsio/common/manage/volumes/commands';
 import { type AdmCommand, type AdmContext, defineCommand } from '../cli/context.ts';
@@ -58,6 +60,11 @@ const IMAGES = imageCommands(PROGRAM, 'jobs');
 export const VOLUME_IMAGE = onThisServer(IMAGES.image);
 export const VOLUME_REFRESH = onThisServer(IMAGES.refresh);
 export const VOLUME_SPLIT = onThisServer(IMAGES.split);
+
+const REPLICATIONS = replicationCommands(PROGRAM);
+export const VOLUME_REPLICATE = onThisServer(REPLICATIONS.replicate);
+export const VOLUME_REPLICATIONS = onThisServer(REPLICATIONS.replications);
+export const VOLUME_PROMOTE = onThisServer(promoteCommand(PROGRAM));
 
 const ACCESS = accessCommands(PROGRAM);
 export const VOLUME_REVOKE = onThisServer(ACCESS.revoke);

@@ -84,6 +84,8 @@ test.for<[string[], string[]]>([
       'refresh',
       'remove',
       'rename',
+      'replicate',
+      'replications',
       'restore',
       'resume',
       'revoke',

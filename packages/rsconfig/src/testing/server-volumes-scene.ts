@@ -5,7 +5,7 @@ import type { ControlHandlers } from '@rsio/common/control/control-server';
 import type { ServerView } from '@rsio/common/control/methods';
 import { RsError } from '@rsio/common/lib/errors';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { IMAGE, client, job, pool, removedVolume, snapshot, volume } from '@rsio/common/testing/server-views';
+import { IMAGE, client, job, pool, removedVolume, replication, snapshot, volume } from '@rsio/common/testing/server-views';
 import { beforeEach } from 'vitest';
 import { serveControl, useRsconfig } from './rsconfig-run.ts';
 import { namespace, path, server as serverView } from './views.ts';
@@ -55,6 +55,8 @@ export const ORDERS: Orders = {
     jobs: [],
   }),
   'volume-image-restore': () => ({ volume: volume(), kept: snapshot({ snapshot: 'before-restore-1' }), job: null }),
+  'volume-replicate': () => ({ replication: replication() }),
+  'replication-list': () => ({ replications: [replication()] }),
   'volume-split': (name: { name: string; universe: number }) => ({ volume: volume({ name: name.name, universe: name.universe }) }),
   'volume-diff': ({ offsetBytes }: { offsetBytes: number }) => ({
     sizeBytes: 12_288,

@@ -94,6 +94,7 @@ import {
   nameTaken,
   type Offer,
   OfferList,
+  openable,
   type ServerOffer,
   unambiguous,
   volumesOf,
@@ -228,7 +229,7 @@ export class Attachments {
   async attachWanted(isVerbose: boolean): Promise<void> {
     const { elsewhere } = this.ports;
     const isThere = (choice: Choice<ServerOffer>): boolean => this.find(choice) !== undefined || elsewhere?.has(choice.label) === true;
-    const missing = distinctVolumes(this.offers).filter((choice) => isWanted(choice) && !isThere(choice));
+    const missing = distinctVolumes(openable(this.offers)).filter((choice) => isWanted(choice) && !isThere(choice));
     this.missing.look(
       this.ports.namespaces().map(({ config }) => config),
       this.offers,

@@ -62,6 +62,16 @@ describe('a name', () => {
     expect(chooseVolume(two, 'oracle', 'big-5').offers).toEqual([two[1]]);
   });
 
+  test('that a follower has too means the volume that can be opened, and a follower alone is named', () => {
+    const follower = offer('big-5', { id: 'two', follows: 'big-9' });
+    expect(chooseVolume([follower, offer('big-9')], 'oracle', null).offers[0]?.server).toBe('big-9');
+    expect(chooseToAttach([offer('big-9'), follower], 'oracle@monday', 'big-5').offers[0]?.server).toBe('big-5');
+    expect(chooseVolume([follower], 'oracle', null).offers).toEqual([follower]);
+    expect(volumesOf([follower, offer('big-9')], null).map(({ offers: [first] }) => first?.server)).toEqual(['big-9']);
+    const third = offer('big-7', { id: 'three' });
+    expect(() => chooseVolume([follower, offer('big-9'), third], 'oracle', null)).toThrow('more than one volume');
+  });
+
   test('without a universe means the volume in universe 0, and never another one, also while it is missing', () => {
     const image = offer('big-9', { universe: 1, id: 'image' });
     const other = offer('big-9', { universe: 2, id: 'other' });

@@ -30,6 +30,8 @@ export interface HeldOffer extends Offer {
   readonly holders: readonly Holder[];
   /** If the volume is a replica: the id of its mirror, which is also the `id` of the offer. Otherwise null. */
   readonly mirror: string | null;
+  /** If the volume is a follower: name of the server with its source. No client can open it, but only its snapshots. Otherwise absent. */
+  readonly follows?: string;
   /** If the volume lies in a shared pool: the generation under which the server owns the pool. Otherwise null, and null for a replica. */
   readonly poolGeneration: number | null;
   /** Id of this pool; null also if the server is too old to name it. */
@@ -95,11 +97,11 @@ export function distinctVolumes<O extends Offer>(offers: readonly O[]): Choice<O
 }
 
 /**
- * Returns all volumes that `server` offers; if `server` is null, all volumes that any server offers. Each volume appears once. Throws
+ * Returns all volumes that `server` offers and that can be opened; if `server` is null, all volumes that any server offers. Each volume appears once. Throws
  * E_UNKNOWN_VOLUME if `server` is not null and offers no volume.
  */
 export function volumesOf<O extends Offer>(offers: readonly O[], server: string | null): Choice<O>[] {
-  const volumes = distinctVolumes(server === null ? offers : offers.filter((offer) => offer.server === server));
+  const volumes = distinctVolumes(openable(offers).filter((offer) => server === null || offer.server === server));
   if (server !== null && volumes.length === 0) {
     throw new RsError('E_UNKNOWN_VOLUME', `No connected server ${server} offers a volume: rsconfig -q lists servers and volumes`);
   }
@@ -129,10 +131,22 @@ export function chooseVolume<O extends Offer>(offers: readonly O[], name: string
     throw new RsError('E_UNKNOWN_VOLUME', `${what}: ${namesakes(named)}rsconfig -q lists the volumes`);
   }
   if (found.length === 1) return only;
+  // A follower has the name of its source, and cannot be opened: the name means the source, or what was promoted.
+  const [own, ...others] = found.filter(({ offers: [first] }) => !isFollower(first));
+  if (own !== undefined && others.length === 0) return own;
   const remedy = found.some(({ offers: [first] }) => first?.server !== '')
     ? 'name one of them, or choose with --server'
     : 'name one of them';
   throw new RsError('E_AMBIGUOUS', `${name} means more than one volume: ${listOf(found)}: ${remedy}`);
+}
+
+/** Returns the offers of volumes that can be opened, which followers cannot. */
+export function openable<O extends Offer>(offers: readonly O[]): readonly O[] {
+  return offers.filter((offer) => !isFollower(offer));
+}
+
+function isFollower(offer: object | undefined): boolean {
+  return offer !== undefined && 'follows' in offer;
 }
 
 /** Returns a text such as `osl:oracle@1 (server big-9), osl:oracle@2`. */
@@ -277,7 +291,7 @@ export class OfferList {
     this.seen = seen;
     this.list = withOneName(
       servers.flatMap(({ from, config }) =>
-        from.volumes.map(({ name, universe, id, readonly, holders, mirror, poolGeneration, poolId }) => ({
+        from.volumes.map(({ name, universe, id, readonly, holders, mirror, follows, poolGeneration, poolId }) => ({
           namespace: config.name,
           server: from.name,
           serverid: from.serverid,
@@ -290,6 +304,7 @@ export class OfferList {
           readonly,
           holders: mirror === undefined ? holders : [],
           mirror: mirror ?? null,
+          ...(follows === undefined ? {} : { follows }),
           // The replicas of a mirror do not move.
           poolGeneration: mirror === undefined ? (poolGeneration ?? null) : null,
           poolId: mirror === undefined ? (poolId ?? null) : null,

@@ -1,7 +1,6 @@
 // Bounds for the code in rsiod's network/ folder. Names include the units. The file src/limits.ts asserts the relations between these
 // bounds and the bounds of other folders.
 
-import { assert } from '@rsio/common/lib/assert';
 import { INTERFACES_NAMED_MAX } from '@rsio/protocol/wire/limits';
 
 /**
@@ -33,19 +32,3 @@ export const VOLUME_WAITERS_MAX = 64;
 
 /** Maximum number of end points that the client remembers for one server. A further end point replaces the oldest. */
 export const END_POINTS_REMEMBERED_MAX = 4 * INTERFACES_NAMED_MAX;
-
-/**
- * An encrypted connection that has carried this many bytes in one direction is replaced by a connection with new keys. RFC 8446, section
- * 5.5, advises at most TLS_KEY_MAX_BYTES under one key of AES-GCM: 2^24.5 records of 16 KiB.
- */
-export const TLS_CONNECTION_MAX_BYTES = 2 ** 38;
-const TLS_KEY_MAX_BYTES = 2 ** 38.5;
-/** Interval at which rsiod checks how many bytes its encrypted connections have carried. */
-export const RENEWAL_LOOK_MS = 10_000;
-/** Upper bound of the throughput of one TLS connection. */
-const TLS_BYTES_PER_SECOND = 10 ** 10;
-
-assert(
-  TLS_CONNECTION_MAX_BYTES + (RENEWAL_LOOK_MS / 1_000) * TLS_BYTES_PER_SECOND < TLS_KEY_MAX_BYTES,
-  'A connection must be replaced before its key has carried too much',
-);

@@ -12,7 +12,8 @@ import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
 import type { Log } from '@rsio/common/log/log';
 import type { PathState } from '@rsio/common/lib/path-states';
 import { SERVERS_PER_CLIENT_MAX } from '@rsio/common/config/schema/limits';
-import { RENEWAL_LOOK_MS, ROUTES_FOLLOW_MS } from './limits.ts';
+import { RENEWAL_LOOK_MS } from '@rsio/protocol/client/limits';
+import { ROUTES_FOLLOW_MS } from './limits.ts';
 import type { ConnectionPools } from '@rsio/protocol/link/connection';
 import type { Connector } from '@rsio/protocol/link/path-transport';
 import { PathSupervisor, type SupervisorPorts } from '@rsio/protocol/client/path-supervisor';
@@ -20,7 +21,7 @@ import type { Trunk } from '@rsio/protocol/client/trunk';
 import { FEATURE, PROTOCOL_VERSIONS } from '@rsio/protocol/wire/features';
 import type { Challenge } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
-import type { Identity } from './identity.ts';
+import type { Identity } from '@rsio/protocol/client-identity';
 import type { TriedPath } from './unreachable-servers.ts';
 import {
   endPointKey,
@@ -35,7 +36,7 @@ import {
   sectionOf,
   sectionsByEndPoint,
 } from './route-plan.ts';
-import { endReplacement, renewPaths, type RenewedRoute } from './path-renewals.ts';
+import { endReplacement, renewPaths, type RenewedRoute } from '@rsio/protocol/client/path-renewals';
 import { Server, type ServerEvents } from './server.ts';
 import type { InterfaceEvent } from '../sys/interface-table.ts';
 import { ConnectionLimiter } from './connection-limiter.ts';

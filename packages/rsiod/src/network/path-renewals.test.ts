@@ -9,7 +9,7 @@ import { STATUS } from '@rsio/protocol/wire/status';
 import { describe, expect, test } from 'vitest';
 import { pathView } from '../control/views.ts';
 import { LOCALS, NamespaceScene } from '../testing/namespace-scene.ts';
-import { RENEWAL_LOOK_MS, TLS_CONNECTION_MAX_BYTES } from './limits.ts';
+import { RENEWAL_LOOK_MS, TLS_CONNECTION_MAX_BYTES } from '@rsio/protocol/client/limits';
 
 const LONG_MS = 2_000;
 

@@ -25,7 +25,7 @@ import { DETACHED_KEPT_MAX } from '../attachments/limits.ts';
 import type { PassedConnection } from '../frontends/nbd/passed-connection.ts';
 import { EXPORT_FACTS } from '../frontends/nbd/wire/nbd-export.ts';
 import type { Kept } from '../keeper/keeper-link.ts';
-import type { Identity } from '../network/identity.ts';
+import type { Identity } from '@rsio/protocol/client-identity';
 import { PROCESS_TEXT_MAX_CHARS, PROCESS_VOLUMES_MAX } from './limits.ts';
 
 /** What a data process gets before it begins. */

@@ -19,7 +19,7 @@ import { NBD_FRONTEND_BYTES_MAX, NBD_FRONTEND_RESERVE_BYTES } from '../frontends
 import type { NbdFrontend, NbdFrontendOptions } from '../frontends/nbd/nbd-frontend.ts';
 import type { Inheritance, KeeperLink } from '../keeper/keeper-link.ts';
 import { KeptDevices } from '../keeper/kept-devices.ts';
-import type { Identity } from '../network/identity.ts';
+import type { Identity } from '@rsio/protocol/client-identity';
 import type { Namespace } from '../network/namespace.ts';
 import type { Spawned, SpawnEvents } from './data-process.ts';
 import { DataProcesses } from './data-processes.ts';

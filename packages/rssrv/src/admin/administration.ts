@@ -3,13 +3,11 @@
 // Invariant: a request is executed with the rights of its asker, and a local program has all rights.
 
 import { randomBytes, randomUUID } from 'node:crypto';
-import { isDeepStrictEqual } from 'node:util';
 import type { RssrvPaths } from '@rsio/common/config/root-paths';
 import type { PoolConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { type ControlServer, type HandlersOf, startControlServer } from '@rsio/common/control/control-server';
 import { CONTROL_VERSION, type EventView } from '@rsio/common/control/method-table';
 import { SERVER_METHODS, type ServerMethodName } from '@rsio/common/control/server/server-methods';
-import type { Timer } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { programVersion } from '@rsio/common/lib/version';
 import { allocateSpace } from '../pools/disk/allocate.ts';
@@ -33,6 +31,7 @@ import { ImageVerbs } from '../jobs/images/image-verbs.ts';
 import { type ReplacedVolumes, VolumeSwitch } from '../jobs/moves/volume-switch.ts';
 import { JobService } from '../jobs/service/job-service.ts';
 import { ReplicaStore } from '../mirrors/replica-verbs.ts';
+import { Replications } from '../replication/replications.ts';
 import { Journal } from '../pools/requests/journal.ts';
 import { type Changes, gated, LOCAL_WAITER, Requests, type Waiter } from '../pools/requests/requests.ts';
 import type { AdminReply, AdminRequest } from '../session/session-admin.ts';
@@ -54,9 +53,10 @@ import { type AccessPorts, accessHandlers } from './access-handlers.ts';
 import { type ClientPorts, clientHandlers } from './client-handlers.ts';
 import { farmHandlers } from './farm-handlers.ts';
 import { Inventory } from './inventory.ts';
-import { POOL_MEASURE_MS, POOL_MEASURE_NEAR_MS, PURGE_INTERVAL_MS } from './limits.ts';
 import { type ObservedServer, observingHandlers } from './observing-handlers.ts';
+import type { Peers } from '../replication/peers/peers.ts';
 import { poolHandlers } from './pool-handlers.ts';
+import { PoolUpkeep } from './pool-upkeep.ts';
 import { readinessHandler } from './readiness.ts';
 import { ReadSocket } from './read-socket.ts';
 import { LoggedChanges } from './logged-changes.ts';
@@ -79,6 +79,7 @@ export interface AdministrationPorts extends ObservedServer {
   readonly changes: ChangeQueue;
   readonly ledgers: Ledgers;
   readonly farms: Farms;
+  readonly peers: Peers;
   readonly moments: Moments;
   readonly differences: Pick<SnapshotAnswers, 'difference'>;
   readonly rights: ServerProcesses;
@@ -119,6 +120,8 @@ export class Administration {
   /** Makes volumes of the pools replicas of mirrors. */
   readonly replicas: ReplicaStore;
   private readonly schedules: ScheduleRunner;
+  private readonly upkeep: PoolUpkeep;
+  readonly replications: Replications;
   private readonly triggers: Triggers;
   private readonly jobs: JobService;
   private readonly inventory: Inventory;
@@ -132,8 +135,6 @@ export class Administration {
   private control: ControlServer | null = null;
   private readonly storageWatch = new StorageWatch();
   private isLookWanted = false;
-  private measureTimer: Timer | null = null;
-  private purgeTimer: Timer | null = null;
 
   constructor(ports: AdministrationPorts) {
     this.ports = ports;
@@ -142,7 +143,7 @@ export class Administration {
     this.memory = new PoolMemory(ports.paths.poolsFile, clock, log);
     this.pools = new Pools({
       changed: () => this.memory.update(this.pools.states),
-      measured: () => this.judgeSpace(),
+      measured: () => this.upkeep.judgeSpace(),
       ...{ clock, log, takeLocks, ledgers: ports.ledgers, ownershipOf: (pool) => ports.farms.ownershipOf(pool) },
       allocate: allocateSpace,
       reached: stepReached,
@@ -190,9 +191,14 @@ export class Administration {
       around: (wanted, make) => this.triggers.around(wanted, () => undefined, make),
       change: (work, what) => ports.changes.runOwn(work, what),
     });
+    this.upkeep = new PoolUpkeep({ ...ports, pools, verbs: this.verbs, measured: () => this.look() });
+    this.replications = new Replications(ports, this.verbs, this.snapshots, this.triggers);
     this.inventory = new Inventory(ports, this.verbs, this.schedules, ports.clients.fences);
     this.jobs = this.newJobs();
-    this.metrics = new ServerMetrics(ports, pools, this.inventory, ports.clients.fences, this.jobs.jobs, this.startedMs);
+    this.metrics = new ServerMetrics({
+      ...{ server: ports, pools, inventory: this.inventory, fences: ports.clients.fences, jobs: this.jobs.jobs, startedMs: this.startedMs },
+      replications: () => this.replications.views(),
+    });
   }
 
   private newJobs(): JobService {
@@ -287,22 +293,22 @@ export class Administration {
   /** Opens the control sockets. Throws E_CONFIG, E_ALREADY_RUNNING, E_SOCKET_PATH, E_RIGHTS or E_SYSTEM. */
   async start(): Promise<void> {
     const { paths, log } = this.ports;
-    this.judgeSpace();
+    this.upkeep.judgeSpace();
     this.control = await startControlServer(paths.controlSocket, SERVER_METHODS, this.localHandlers(), log);
     await (await this.readSocket.prepare(this.ports.config().server.controlGroup)).commit();
     void this.jobs.start();
     this.look();
-    this.measureLater();
-    this.purgeLater();
+    this.upkeep.start();
     void this.schedules.look();
+    this.replications.followers.start();
     await this.metrics.follow(this.ports.config());
   }
 
   /** Closes the control sockets. No further change begins. */
   async stop(): Promise<void> {
-    this.measureTimer?.cancel();
-    this.purgeTimer?.cancel();
+    this.upkeep.stop();
     this.schedules.close();
+    await this.replications.followers.stop();
     await this.metrics.close();
     await this.readSocket.close();
     await this.control?.close();
@@ -391,6 +397,7 @@ export class Administration {
       ...this.jobs.handlers(asker, logged),
       ...snapshotHandlers({ ...this.ports, changes: logged, inventory, snapshots, triggers: this.triggers }, asker),
       ...imageHandlers({ changes: logged, inventory, images, replicas: this.replicas, jobs: this.jobs.images }, asker),
+      ...this.replications.handlers(logged, (pool, manifest) => inventory.viewOf(pool, manifest), asker),
       ...haltHandlers(log, this.ports.halts, (volume) => inventory.show(volume), asker),
       ...accessHandlers(logged, verbs, clients, asker),
       ...clientHandlers(this.ports, clients, inventory, asker),
@@ -425,24 +432,6 @@ export class Administration {
       );
   }
 
-  private measureLater(): void {
-    const { pools } = this;
-    this.measureTimer = this.ports.clock.after(pools.space.isNear(pools.states) ? POOL_MEASURE_NEAR_MS : POOL_MEASURE_MS, () => {
-      void pools.measure().then(() => this.look());
-      this.measureLater();
-    });
-  }
-
-  /**
-   * Reports how full the pools are. If the set of pools in which writes have to wait for space has changed, tells the sessions the new set.
-   */
-  private judgeSpace(): void {
-    const { space, states } = this.pools;
-    const before = space.shortIds;
-    for (const { pool, state, level, text } of space.look(states)) this.ports.log[level](text, eventOf(`pool ${pool}`, '-', state));
-    if (!isDeepStrictEqual(before, space.shortIds)) this.ports.shortPoolsChanged(space.shortIds);
-  }
-
   /** See `Pools.leave`. */
   leavePool(name: string, why: string): void {
     this.pools.leave(name, why);
@@ -471,12 +460,5 @@ export class Administration {
   /** True while a volume is being created. No worker has opened the file of the volume yet. */
   isNew(volumeId: string): boolean {
     return this.pools.created.has(volumeId);
-  }
-
-  private purgeLater(): void {
-    this.purgeTimer = this.ports.clock.after(PURGE_INTERVAL_MS, () => {
-      void this.ports.changes.runOwn(() => this.verbs.purgeExpired(), 'deleting removed volumes').catch(() => undefined);
-      this.purgeLater();
-    });
   }
 }

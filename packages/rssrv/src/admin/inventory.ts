@@ -15,7 +15,7 @@ import type { ScheduleRunner, ScheduleState } from '../snapshots/schedule-runner
 import { type FoundSnapshot, snapshotsOf } from '../snapshots/snapshot-rules.ts';
 import { volumeKey } from '../volumes/volume-ids.ts';
 import type { ObservedServer } from './observing-handlers.ts';
-import { clientViews, imageView, removedView, snapshotView, volumeView } from './server-views.ts';
+import { clientViews, followsView, imageView, removedView, snapshotView, volumeView } from './server-views.ts';
 import { UsedBytes, type UsedFile } from './used-bytes.ts';
 
 export class Inventory {
@@ -123,10 +123,13 @@ export class Inventory {
 
   private volumeView(volume: ServerVolumeConfig, manifest: Manifest | null, usedBytes: number | null): ManagedVolumeView {
     const pool = this.verbs.pools.states.find(({ name }) => name === volume.pool?.name);
-    const snapshots = pool === undefined || manifest === null ? 0 : snapshotsOf({ pool, manifest }).list.length;
+    const snapshots = pool === undefined || manifest === null ? [] : snapshotsOf({ pool, manifest }).list;
     const schedule = pool === undefined || manifest === null ? null : this.schedules.stateOf({ pool, manifest });
     const image = manifest === null ? null : imageView(this.catalogue, manifest);
-    return volumeView(volume, manifest, this.server.statusOf(volume), usedBytes, snapshots, schedule, image, pool?.hasReflink ?? null);
+    const follows = manifest === null ? null : followsView(manifest, snapshots.at(-1)?.createdMs ?? null);
+    const status = this.server.statusOf(volume);
+    const relations = { image, follows };
+    return volumeView(volume, manifest, status, usedBytes, snapshots.length, schedule, relations, pool?.hasReflink ?? null);
   }
 
   private async usedBytesOf(volumes: readonly ServerVolumeConfig[]): Promise<readonly (number | null)[]> {

@@ -4,6 +4,9 @@
 
 import { counter, gauge, histogram } from '@rsio/common/metrics/metric-table';
 
+/** `direction`: out for volumes that this server replicates, in for followers on this server. */
+const REPLICATION_LABELS = ['replication', 'volume', 'peer', 'direction'] as const;
+
 /**
  * The metrics, in the order in which an answer lists them. The most important metrics are at the beginning, because an answer that reaches
  * its maximum length leaves out the last metrics.
@@ -32,6 +35,8 @@ export const SERVER_METRICS = {
     'pool',
   ),
   rsio_server_shared_pool_moves_away_total: counter('Times that this server gave the shared pool up by command', 'pool'),
+  rsio_server_peer_connected: gauge('1 if this server is connected to the peer, from which it copies volumes', 'peer'),
+  rsio_server_peer_paths: gauge('Paths to the peer that are up', 'peer'),
   rsio_server_pool_ready: gauge('1 if the pool can be used. For a shared pool, only the owner shows rsio_server_pool_*', 'pool'),
   rsio_server_pool_size_bytes: gauge('Size of the file system of the pool', 'pool'),
   rsio_server_pool_used_bytes: gauge('Space of the file system of the pool that is in use', 'pool'),
@@ -56,6 +61,13 @@ export const SERVER_METRICS = {
     'volume',
   ),
   rsio_server_volume_schedule_failed: gauge('1 if the last snapshot of the schedule of the volume could not be made', 'volume'),
+  rsio_server_replication_age_seconds: gauge(
+    'Age of the last moment of the volume that the other server has; absent until it has one',
+    ...REPLICATION_LABELS,
+  ),
+  rsio_server_replication_interval_seconds: gauge('Wanted time from one moment of the replication to the next', ...REPLICATION_LABELS),
+  rsio_server_replication_backlog_bytes: gauge('Bytes of the moment in progress that are not copied yet', ...REPLICATION_LABELS),
+  rsio_server_replication_failing: gauge('1 if the replication fails or the other server is absent', ...REPLICATION_LABELS),
   rsio_server_volume_bridged_reads_total: counter('READs of the volume that its storage failed and an image answered', 'volume'),
   rsio_server_process_resident_memory_bytes: gauge('Memory of the listener process'),
   rsio_server_process_cpu_seconds_total: counter('CPU time of the listener process'),

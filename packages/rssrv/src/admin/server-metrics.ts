@@ -2,6 +2,7 @@
 // worker that hangs delays an answer by at most FIGURES_WAIT_MS, and another metric shows how old the figures of that process are.
 
 import type { RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
+import type { ReplicationView } from '@rsio/common/control/server/replication-methods';
 import type { PoolView } from '@rsio/common/control/server/views';
 import type { ServerMethods } from '@rsio/common/control/server/server-methods';
 import { usageOf } from '@rsio/common/daemon/process-facts';
@@ -14,6 +15,7 @@ import type { JobRecord } from '../jobs/job-record.ts';
 import type { Farms } from '../farm/farms.ts';
 import type { SharedPool } from '../farm/shared-pool.ts';
 import type { Jobs } from '../jobs/jobs.ts';
+import type { Peers } from '../replication/peers/peers.ts';
 import type { Pools } from '../pools/pools.ts';
 import type { Fences } from '../volumes/fences.ts';
 import { EventCounts } from './event-counts.ts';
@@ -32,25 +34,27 @@ const JOB_STATES = ['waiting', 'running', 'cancelling', 'done', 'failed', 'cance
 const MS_PER_SECOND = 1_000;
 const US_PER_SECOND = 1e6;
 
+export interface ServerMetricsPorts {
+  readonly server: ObservedServer & { readonly farms: Farms; readonly peers: Pick<Peers, 'states'> };
+  readonly pools: Pools;
+  readonly inventory: Inventory;
+  readonly fences: Fences;
+  readonly jobs: Jobs;
+  readonly startedMs: number;
+  /** The replications from this server and to it. */
+  replications(): readonly ReplicationView[];
+}
+
 export class ServerMetrics {
-  private readonly server: ObservedServer & { readonly farms: Farms };
-  private readonly pools: Pools;
-  private readonly inventory: Inventory;
-  private readonly fences: Fences;
-  private readonly jobs: Jobs;
-  private readonly startedMs: number;
+  private readonly ports: ServerMetricsPorts;
   private readonly collection: Collection<typeof SERVER_METRICS>;
   private readonly endpoint: MetricsEndpoint;
   readonly events = new EventCounts();
   private readonly workers = new WorkerUsage(usageOf);
 
-  constructor(server: ServerMetrics['server'], pools: Pools, inventory: Inventory, fences: Fences, jobs: Jobs, startedMs: number) {
-    this.server = server;
-    this.pools = pools;
-    this.inventory = inventory;
-    this.fences = fences;
-    this.jobs = jobs;
-    this.startedMs = startedMs;
+  constructor(ports: ServerMetricsPorts) {
+    const { server } = ports;
+    this.ports = ports;
     this.collection = new Collection({
       clock: server.clock,
       table: SERVER_METRICS,
@@ -77,7 +81,7 @@ export class ServerMetrics {
   }
 
   private async collect(out: Out, pause: Pause): Promise<void> {
-    const { server, pools } = this;
+    const { server, pools } = this.ports;
     const stats = await server.statistics();
     this.addServer(out);
     this.addClients(out, stats);
@@ -87,6 +91,7 @@ export class ServerMetrics {
     for (const pool of pools.states)
       if (server.farms.away(pool) === null) addPool(out, poolView(pool, pools.states, pools.space.of(pool), null));
     this.addCounts(out);
+    for (const one of this.ports.replications()) addReplication(out, one);
     this.addProcesses(out);
     for (const volume of server.config().volumes) {
       this.addVolume(out, volume);
@@ -110,20 +115,24 @@ export class ServerMetrics {
   }
 
   private addServer(out: Out): void {
-    const { server } = this;
+    const { server, startedMs } = this.ports;
     out.add('rsio_server_build_info', 1, programVersion());
-    out.add('rsio_server_start_time_seconds', this.startedMs / MS_PER_SECOND);
+    out.add('rsio_server_start_time_seconds', startedMs / MS_PER_SECOND);
     out.add('rsio_server_configuration_timestamp_seconds', server.configuredMs() / MS_PER_SECOND);
     for (const one of server.config().interfaces) out.add('rsio_server_interface_listening', server.isListening(one), one.name);
+    for (const { name, isConnected, pathsUp } of server.peers.states) {
+      out.add('rsio_server_peer_connected', isConnected, name);
+      out.add('rsio_server_peer_paths', pathsUp, name);
+    }
   }
 
   private addClients(out: Out, { sessions }: Stats): void {
-    const { server } = this;
+    const { server, fences } = this.ports;
     const alive = new Set(server.sessions().flatMap(({ node, isSilent }) => (isSilent ? [] : [node])));
     out.add('rsio_server_sessions', sessions.length);
     for (const { name } of server.config().clients) {
       out.add('rsio_server_client_connected', alive.has(name), name);
-      out.add('rsio_server_client_fenced', this.fences.get(name) !== null, name);
+      out.add('rsio_server_client_fenced', fences.get(name) !== null, name);
     }
     for (const { client, ageMs, isBlocked, holesOff, paths } of sessions) {
       out.add('rsio_server_client_report_age_seconds', ageMs === null ? null : ageMs / MS_PER_SECOND, client);
@@ -135,7 +144,7 @@ export class ServerMetrics {
 
   private addCounts(out: Out): void {
     const { events } = this;
-    const jobs = this.jobs.list;
+    const jobs = this.ports.jobs.list;
     for (const state of JOB_STATES) out.add('rsio_server_jobs', jobs.filter((job) => job.state === state).length, state);
     for (const [kind, count] of events.byKind) out.add('rsio_server_events_total', count, kind);
     out.add('rsio_server_take_overs_total', events.takeOvers);
@@ -144,8 +153,8 @@ export class ServerMetrics {
 
   private addVolume(out: Out, volume: ServerVolumeConfig): void {
     const name = nameInUniverse(volume);
-    const { sizeBytes, holders, waitsForSpace, bridged } = this.server.statusOf(volume);
-    const snapshots = this.inventory.snapshotTimes(volume);
+    const { sizeBytes, holders, waitsForSpace, bridged } = this.ports.server.statusOf(volume);
+    const snapshots = this.ports.inventory.snapshotTimes(volume);
     out.add('rsio_server_volume_served', sizeBytes !== null, name);
     out.add('rsio_server_volume_size_bytes', sizeBytes, name);
     out.add('rsio_server_volume_holders', holders.length, name);
@@ -159,7 +168,7 @@ export class ServerMetrics {
   }
 
   private addProcesses(out: Out): void {
-    const { pids } = this.server.workers;
+    const { pids } = this.ports.server.workers;
     const { cpuSeconds, memoryBytes } = this.workers.look(pids);
     const { user, system } = process.cpuUsage();
     out.add('rsio_server_process_resident_memory_bytes', process.memoryUsage.rss());
@@ -181,6 +190,17 @@ function addSharedPool(out: Out, pool: SharedPool): void {
   out.add('rsio_server_shared_pool_unfenced_owners', record?.writers.length ?? null, name);
   out.add('rsio_server_shared_pool_forced_takes_total', counts.forcedTakes, name);
   out.add('rsio_server_shared_pool_moves_away_total', counts.movesAway, name);
+}
+
+function addReplication(out: Out, view: ReplicationView): void {
+  const { id, direction, peer, volumes, state, ageMs, everyMs, doneBytes, totalBytes } = view;
+  for (const volume of volumes) {
+    const labels = [id, nameInUniverse(volume), peer, direction] as const;
+    out.add('rsio_server_replication_age_seconds', ageMs === null ? null : ageMs / MS_PER_SECOND, ...labels);
+    out.add('rsio_server_replication_interval_seconds', everyMs === 0 ? null : everyMs / MS_PER_SECOND, ...labels);
+    out.add('rsio_server_replication_backlog_bytes', Math.max(0, totalBytes - doneBytes), ...labels);
+    out.add('rsio_server_replication_failing', state === 'failing' || state === 'absent', ...labels);
+  }
 }
 
 function addPool(out: Out, view: PoolView): void {

@@ -114,7 +114,7 @@ export function volumeView(
   usedBytes: number | null,
   snapshots: number,
   schedule: ScheduleState | null,
-  image: ManagedVolumeView['image'],
+  { image, follows }: Pick<ManagedVolumeView, 'image' | 'follows'>,
   reflink: boolean | null,
 ): ManagedVolumeView {
   const { name, universe, blockSizeBytes, readonly, shared, pool, path, layout, clients, takeOver, takeOverForce } = volume;
@@ -148,6 +148,7 @@ export function volumeView(
     schedule,
     image,
     mirror: manifest?.replica?.mirror ?? null,
+    follows,
     reflink,
   };
 }
@@ -162,6 +163,14 @@ export function imageView(catalogue: Catalogue, { image, clients }: Manifest): M
       ? [source.found.manifest.name, source.found.manifest.universe, source.found.manifest.clients]
       : [image.ofName, image.ofUniverse, clients];
   return { name, universe, state, momentMs: image.momentMs, clients: allowed };
+}
+
+/** Returns what a follower follows, or has followed; null if the volume never was a follower. `newestMs`: time of its newest moment. */
+export function followsView({ follower }: Manifest, newestMs: number | null): ManagedVolumeView['follows'] {
+  if (follower === undefined) return null;
+  const { peer, sourceName, sourceUniverse, promoted } = follower;
+  const momentMs = promoted?.momentMs ?? newestMs;
+  return { server: peer, name: sourceName, universe: sourceUniverse, momentMs, promotedMs: promoted?.atMs ?? null };
 }
 
 function layoutView({ chunkBytes, parts }: VolumeLayout): NonNullable<ManagedVolumeView['layout']> {

@@ -10,13 +10,12 @@ import { expect, test } from 'vitest';
 import type { FarmRecord } from '../farm/farm-record.ts';
 import { Farms, type PoolAway } from '../farm/farms.ts';
 import type { SharedPool } from '../farm/shared-pool.ts';
-import type { Jobs } from '../jobs/jobs.ts';
 import type { PoolState } from '../pools/catalogue.ts';
 import { emptyState } from '../pools/pool-content.ts';
 import type { Pools } from '../pools/pools.ts';
 import type { Fences } from '../volumes/fences.ts';
 import type { Inventory } from './inventory.ts';
-import { ServerMetrics } from './server-metrics.ts';
+import { ServerMetrics, type ServerMetricsPorts } from './server-metrics.ts';
 import { poolView } from './server-views.ts';
 
 const CONFIG = { name: 'fast', path: '/srv/fast', limitBytes: null, reserve: 0, line: 0 };
@@ -42,7 +41,12 @@ function shown(pool: PoolState, away: PoolAway | null): Pick<PoolView, 'state' |
 /** Returns the metrics of a server with the given shared pool and with a pool of its own, keyed by name and labels. */
 async function metricsWith(away: PoolAway | null, pool: Partial<SharedPool>): Promise<Record<string, number>> {
   const server = {
-    ...{ clock: new FakeClock(), log: { info: () => undefined }, farms: { list: [{ name: 'fast', ...pool }] as unknown, away: awayOf } },
+    ...{
+      clock: new FakeClock(),
+      log: { info: () => undefined },
+      farms: { list: [{ name: 'fast', ...pool }] as unknown, away: awayOf },
+      peers: { states: [] },
+    },
     ...{ statistics: () => Promise.resolve({ sessions: [], waits: [] }), sessions: () => [], configuredMs: () => 0 },
     ...{ config: () => ({ interfaces: [], clients: [], volumes: [] }), workers: { pids: [] } },
   };
@@ -50,11 +54,16 @@ async function metricsWith(away: PoolAway | null, pool: Partial<SharedPool>): Pr
     return isShared ? away : null;
   }
   const pools = { states: [SHARED, PRIVATE], space: { of: () => FULL } } as unknown as Pools;
-  const metrics = new ServerMetrics(
-    ...([server, pools, {} as Inventory, {} as Fences, { list: [] } as unknown as Jobs, 0] as unknown as ConstructorParameters<
-      typeof ServerMetrics
-    >),
-  );
+  const ports = {
+    server,
+    pools,
+    inventory: {} as Inventory,
+    fences: {} as Fences,
+    jobs: { list: [] },
+    startedMs: 0,
+    replications: () => [],
+  };
+  const metrics = new ServerMetrics(ports as unknown as ServerMetricsPorts);
   const lines = (await metrics.text()).toString().split('\n');
   return Object.fromEntries(
     lines.flatMap((line) => {

@@ -7,7 +7,7 @@ import { rm, stat } from 'node:fs/promises';
 import { RsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import { storageStamp } from '../storage/files/storage-identity.ts';
-import type { Asker } from '../pools/asker.ts';
+import { type Asker, LOCAL_ASKER } from '../pools/asker.ts';
 import { type Found, unusable, type VolumeName, volumeText } from '../pools/catalogue.ts';
 import type { Manifest } from '../pools/disk/manifest.ts';
 import { poolPaths } from '../pools/disk/pool-paths.ts';
@@ -15,6 +15,7 @@ import { checkSettled } from '../pools/repair/image-repair.ts';
 import { POOL_CHANGE_MS } from '../pools/limits.ts';
 import type { PoolVerbs } from '../pools/pool-verbs.ts';
 import { checkPlace } from '../pools/replica-rules.ts';
+import { checkNoSource } from '../pools/source-marks.ts';
 import { makeMap, regionsOf } from './map-file.ts';
 
 /** Executes a change of pools in its turn in the queue of changes. `what`: see ChangeInProgress. */
@@ -45,6 +46,7 @@ export class ReplicaStore {
       const { pool, manifest: was } = found;
       checkPlace(was, mirror, pool.isShared);
       checkSettled(was);
+      checkNoSource(verbs.pools.states, was, LOCAL_ASKER, 'become a replica of a mirror');
       const identity = newIdentity();
       await verbs.whileUnserved(found, async () => {
         const manifest = await verbs.onDisk(pool, POOL_CHANGE_MS, async (files) => {

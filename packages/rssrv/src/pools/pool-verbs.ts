@@ -38,6 +38,8 @@ import { mayBeLeft } from './repair/move-repair.ts';
 import { stampedFile } from './disk/stamped-file.ts';
 import type { Pools } from './pools.ts';
 import { checkGrower, checkNoReplica } from './replica-rules.ts';
+import { checkNoFollower } from './follower-rules.ts';
+import { checkNoSource } from './source-marks.ts';
 import type { Settings } from './settings.ts';
 import { decidePurge, decideRestore, type FoundRemoved, type Purge, removalMs } from './removed-volumes.ts';
 import { POOL_CHANGE_MS, PURGE_SNAPSHOT_MS, REMOVED_KEPT_MS, REQUEST_ID_MAX_CHARS } from './limits.ts';
@@ -156,6 +158,7 @@ export class PoolVerbs {
     const found = this.found(name, asker, 'grow volumes');
     const { manifest: was } = found;
     checkGrower(was, mirror);
+    checkNoFollower(was, 'grow by a command');
     if (mirror !== null && was.sizeBytes >= sizeBytes) return found;
     const { newId } = this.ports;
     const manifest = decideGrow(this.catalogue, found, sizeBytes, asker, requestId, onto === null ? null : { pool: onto, newId });
@@ -253,6 +256,8 @@ export class PoolVerbs {
     const { pool, manifest } = found;
     checkNotBusy(found);
     checkNoReplica(manifest, 'be removed');
+    checkNoFollower(manifest, 'be removed');
+    checkNoSource(this.pools.states, manifest, asker, 'be removed');
     const was = this.configOf(pool, manifest);
     this.ports.check(was, null);
     const removedMs = removalMs(this.catalogue, manifest, this.ports.clock.wallMs());

@@ -5,6 +5,7 @@ import type { PartConfig, ServerVolumeConfig, VolumeLayout } from '@rsio/common/
 import type { PoolState } from './catalogue.ts';
 import { type Manifest, otherParts, partSizes } from './disk/manifest.ts';
 import { poolPaths } from './disk/pool-paths.ts';
+import { following } from './follower-rules.ts';
 import { REFRESH_TEXT } from './repair/image-repair.ts';
 
 /** Returns the configuration of a volume. `pools`: all pools of the server, because the volume may have files outside its home. */
@@ -40,10 +41,16 @@ export function volumeConfigOf(
       ...(manifest.replica === undefined
         ? {}
         : { replica: { ...manifest.replica, mapPath: poolPaths.map(poolPaths.volume(pool.path, id)) } }),
+      ...followsOf(manifest),
       ...(manifest.image?.next === undefined ? {} : { trouble: REFRESH_TEXT }),
     },
     ...layoutOf(pool, manifest, pools),
   };
+}
+
+function followsOf(manifest: Manifest): { readonly follows?: string } {
+  const mark = following(manifest);
+  return mark === null ? {} : { follows: mark.peer };
 }
 
 function poolIds({ identity }: Pick<PoolState, 'identity'>, { layout }: Manifest): string[] {

@@ -3,6 +3,7 @@
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { Manifest } from './disk/manifest.ts';
+import { checkNoFollower } from './follower-rules.ts';
 
 interface Settings {
   readonly shared?: boolean | undefined;
@@ -46,6 +47,9 @@ export function checkGrower(manifest: Pick<Manifest, 'name' | 'universe' | 'repl
 
 /** Throws E_USAGE if a replica cannot have these settings. */
 export function checkReplicaSettings(manifest: Manifest, { shared, readonly, sameContent, schedule }: Settings): void {
+  if (typeof schedule === 'string') checkNoFollower(manifest, 'have a schedule');
+  if (shared === true || readonly === true) checkNoFollower(manifest, 'be shared or read-only');
+  if (sameContent !== undefined) checkNoFollower(manifest, 'get another file');
   // Only the holder of a mirror makes its snapshots, because only the holder knows whether a replica has all writes (M22).
   if (typeof schedule === 'string')
     checkNoReplica(manifest, 'have a schedule: a timer on the client that has the mirror runs rsconfig volume snapshot');
@@ -62,6 +66,7 @@ export function checkPlace(manifest: Manifest, mirror: string, isInSharedPool: b
   const refusal = (what: string, remedy: string): RsError =>
     new RsError('E_USAGE', `Volume ${text} cannot become a replica of a mirror, because it ${what}: ${remedy}`, { volume: text });
   const { replica, shared, readonly, image, layout } = manifest;
+  checkNoFollower(manifest, 'become a replica of a mirror');
   if (replica !== undefined && replica.mirror !== mirror) throw refusal(`is one of mirror ${replica.mirror}`, 'use another volume');
   // The voter's record is in the state directory of one server, and would not move with the pool.
   if (isInSharedPool) throw refusal('is in a shared pool', 'use a volume of a pool on a disk of this server');

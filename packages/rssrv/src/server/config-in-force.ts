@@ -5,7 +5,7 @@
 import { withControlGroup } from '@rsio/common/config/control-group';
 import { loadRssrvConfig } from '@rsio/common/config/load-config';
 import { parseRssrvConfig } from '@rsio/common/config/reader/rssrvcfg';
-import type { PoolConfig, RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
+import type { PeerConfig, PoolConfig, RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
@@ -67,6 +67,8 @@ export interface ConfigInForcePorts {
   startIncarnation(volumeId: string): Promise<void>;
   /** Watches the shared pools of the configuration. */
   sharedPools(configs: readonly PoolConfig[]): void;
+  /** Connects to the peers of the configuration. */
+  peers(configs: readonly PeerConfig[]): void;
   /** Answers discovery datagrams according to the configuration. */
   explore(config: RssrvConfig): Promise<void>;
 }
@@ -183,6 +185,7 @@ export class ConfigInForce {
     await this.afterReload('closing what was removed', () => change.finish());
     await this.afterReload('closing pools', () => pools.commit());
     this.ports.sharedPools(next.pools);
+    this.ports.peers(next.peers);
     await this.afterReload('exploration', () => this.ports.explore(next));
   }
 

@@ -8,8 +8,8 @@ import { toRsError } from '@rsio/common/lib/errors';
 import { printEndpoint } from '@rsio/common/lib/units';
 import type { Log } from '@rsio/common/log/log';
 import { type DiscoveryIdentity, type DiscoveryOutcome, DiscoveryResponder } from '@rsio/protocol/explorer/discovery-responder';
-import type { DatagramPeer, DatagramSocket, DatagramSockets } from '@rsio/protocol/explorer/datagram-sockets';
-import { interfaceOf, type MachineInterface } from '@rsio/protocol/explorer/interfaces';
+import { type DatagramPeer, type DatagramSocket, type DatagramSockets, udpSockets } from '@rsio/protocol/explorer/datagram-sockets';
+import { interfaceOf, type MachineInterface, machineInterfaces, systemFacts } from '@rsio/protocol/explorer/interfaces';
 import { addressKeyOf, answeringAddresses, type DiscoveryAddress, discoveryAddresses, KnownAddresses } from './discovery-addresses.ts';
 import { DISCOVERY_DROPS_LOG_MS, DISCOVERY_FACTS_MS } from './limits.ts';
 
@@ -170,4 +170,9 @@ export class DiscoveryService {
     }
     if (parts.length > 0) this.ports.log.warn(`Discovery datagrams without an answer: ${parts.join(', ')}`);
   }
+}
+
+/** Answers on the sockets of this machine. `instance`: id of this run of the listener. */
+export function systemDiscovery(clock: Clock, log: Log, instance: string): DiscoveryService {
+  return new DiscoveryService({ clock, log, sockets: udpSockets, machine: () => machineInterfaces(systemFacts), instance });
 }

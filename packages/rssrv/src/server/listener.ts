@@ -7,8 +7,6 @@ import type { ServerIdentity } from '@rsio/protocol/auth/handshake-server';
 import { keysOf } from '@rsio/common/config/schema/client-keys';
 import type { RssrvPaths } from '@rsio/common/config/root-paths';
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
-import { udpSockets } from '@rsio/protocol/explorer/datagram-sockets';
-import { machineInterfaces, systemFacts } from '@rsio/protocol/explorer/interfaces';
 import { assert } from '@rsio/common/lib/assert';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
@@ -26,7 +24,7 @@ import { Admissions } from './admissions.ts';
 import type { ServedSession } from './served-session.ts';
 import { SessionRequests } from './session-requests.ts';
 import type { ToSession } from '../session/channel/channel.ts';
-import { DiscoveryService } from './discovery-service.ts';
+import { type DiscoveryService, systemDiscovery } from './discovery-service.ts';
 import { fileSystemOf } from '../machine/file-system.ts';
 import { ListeningSockets, addressMissingText, toInterface } from './listening-sockets.ts';
 import { ServerLogs } from './server-logs.ts';
@@ -43,10 +41,12 @@ import { Statistics } from '../volumes/statistics/statistics.ts';
 import { EventLog } from '../events/event-log.ts';
 import { EventHistory, type EventStore } from '@rsio/common/events/event-history';
 import type { Fences } from '../volumes/fences.ts';
+import { newPeers } from '../replication/peers/own-peers.ts';
+import type { Peers } from '../replication/peers/peers.ts';
 import { Reloader } from './reloader.ts';
 import { type SnapshotAnswers, systemAnswers } from '../snapshots/reads/snapshot-answers.ts';
 import { ServedSnapshots } from '../snapshots/reads/served-snapshots.ts';
-import { RunRecords } from './run-records.ts';
+import { incarnationOf, RunRecords } from './run-records.ts';
 import type { GrownVolume, ServedVolume } from '../storage/io/served-volume.ts';
 import { SpaceShortage } from '../volumes/space-shortage.ts';
 import { Incarnations } from './incarnations.ts';
@@ -101,6 +101,7 @@ export class Listener {
   private readonly incarnations: Incarnations;
   private readonly administration: Administration;
   private readonly shared: SharedPools;
+  private readonly peers: Peers;
   private readonly shortage: SpaceShortage;
   private readonly halts: Halts;
   private readonly bandwidth: Bandwidth;
@@ -112,6 +113,8 @@ export class Listener {
    * until the server is up. Null if no reload was requested.
    */
   private reloadWantedBy: string | null = null;
+
+  private readonly incarnationOf = (volume: ServedVolume | null): string => incarnationOf(volume, this.records, this.identity.instance);
 
   constructor(given: ListenerOptions) {
     this.events = new EventHistory(given.clock, given.store);
@@ -178,10 +181,10 @@ export class Listener {
     this.incarnations = this.newIncarnations();
     this.inForce = this.newConfigInForce();
     this.shared = this.newShared();
+    this.peers = newPeers({ ...options, limitedLog: this.limitedLog, instance: this.identity.instance, records: parts.records });
     this.administration = this.newAdministration();
     this.probes = new ProbeConnections(clock, log, this.limitedLog);
-    const machine = { sockets: udpSockets, machine: () => machineInterfaces(systemFacts), instance: this.identity.instance };
-    this.discovery = new DiscoveryService({ clock, log, ...machine });
+    this.discovery = systemDiscovery(clock, log, this.identity.instance);
   }
 
   /**
@@ -213,6 +216,7 @@ export class Listener {
     if (this.reloadWantedBy !== null) this.reloader.ask(this.reloadWantedBy);
     const listening = this.sockets.listening(config.interfaces).map(({ address, port }) => `${address}/${port}`);
     this.shared.farms.follow(config.pools);
+    this.peers.follow(this.config.peers);
     log.info(`Server ${config.server.name} serves ${plural(this.volumes.served.length, 'volume')} on ${listening.join(', ')}`);
   }
 
@@ -221,6 +225,7 @@ export class Listener {
     const { clock } = this.options;
     this.isServing = false;
     this.shared.farms.stop();
+    await this.peers.stop();
     this.sockets.closeAll();
     this.unproven.close({ code: 'E_SHUTTING_DOWN', sentence });
     this.moments.stop();
@@ -344,6 +349,7 @@ export class Listener {
       startIncarnation: (id) => this.incarnations.start(id),
       explore: (next) => this.explore(next),
       sharedPools: (pools) => this.shared.farms.follow(pools),
+      peers: (peers) => this.peers.follow(peers),
     });
   }
 
@@ -378,6 +384,7 @@ export class Listener {
       ...{
         ledgers: this.ledgers,
         farms: this.shared.farms,
+        peers: this.peers,
         readers: this.snapshots,
         differences: this.snapshotAnswers,
         inForce: () => this.inForce,
@@ -427,16 +434,6 @@ export class Listener {
       log: { node: name, level: logLevel },
       shortPools: this.administration.shortPools,
     };
-  }
-
-  private incarnationOf(volume: ServedVolume | null): string {
-    const { id = '', type, snapshotOf, pool } = volume ?? {};
-    // A snapshot always has the same incarnation, because a snapshot gets no writes that could be lost.
-    if (snapshotOf !== undefined) return 'snapshot';
-    const ownership = pool?.ownership;
-    // The incarnation contains the id of the pool, so that a move between two shared pools changes the incarnation of a volume.
-    if (ownership !== undefined) return `${pool?.ids[0] ?? ''}.${ownership.life}.${this.records?.countOf(id) ?? 0}`;
-    return type === 'memory' ? this.identity.instance : (this.records?.incarnationOf(id) ?? '');
   }
 
   private async sessionEnded(session: ServedSession, isClean: boolean): Promise<void> {

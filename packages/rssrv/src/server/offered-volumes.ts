@@ -47,10 +47,11 @@ export function announceList(
 function volumeEntry(volume: ServedVolume, facts: Pick<VolumeEntry, 'holders' | 'waitsForSpace' | 'heldBy'>): VolumeEntry {
   const { name, id, universe, sizeBytes, blockSizeBytes, readonly, shared } = volume;
   const mirror = volume.replica?.mirror;
-  const { pool } = volume;
+  const { pool, follows } = volume;
   return {
     ...{ name, id, universe, sizeBytes, blockSizeBytes, readonly, shared, ...facts },
     ...(mirror === undefined ? {} : { mirror }),
+    ...(follows === undefined ? {} : { follows }),
     ...(pool?.ownership === undefined ? {} : { poolGeneration: pool.ownership.generation, poolId: pool.ids[0] }),
   };
 }

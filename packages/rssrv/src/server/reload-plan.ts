@@ -4,6 +4,7 @@
 
 import type {
   MetricsConfig,
+  PeerConfig,
   PoolConfig,
   RssrvConfig,
   ServerInterfaceConfig,
@@ -42,7 +43,7 @@ export interface ReloadPlan {
   /** Log texts that describe the changes. */
   readonly changes: readonly string[];
   /**
-   * True if keys, rights, users, clients or the encryption of paths change, so that the log line about the reload belongs to the audit
+   * True if keys, rights, users, clients, peers or the encryption of paths change, so that the log line about the reload belongs to the audit
    * trail.
    */
   readonly isAudited: boolean;
@@ -75,6 +76,7 @@ export function reloadPlan(
   const opened = next.interfaces.filter((one) => !before.has(endpointKey(one)));
   const closed = old.interfaces.filter((one) => !after.has(endpointKey(one)));
   const isListChanged = listText(old) !== listText(next);
+  const peers = peerChanges(old, next);
   const admission = [...clientChanges(old, next), ...rightsChanges(old, next)];
   const warned = new Set(old.warnings.map(({ message }) => message));
   return {
@@ -92,12 +94,13 @@ export function reloadPlan(
       ...(isListChanged && opened.length + closed.length === 0 ? ['names or order of the interfaces changed'] : []),
       ...admission,
       ...poolChanges(old, next),
+      ...peers,
       ...triggerChanges(old, next),
       ...settingChanges(old, next),
       ...volumes.changes,
     ],
     isAudited:
-      admission.length > 0 ||
+      admission.length + peers.length > 0 ||
       (['namespacekey', 'tls'] as const).some((key) => old.namespace[key] !== next.namespace[key]) ||
       (['controlGroup', 'user'] as const).some((key) => old.server[key]?.name !== next.server[key]?.name),
     newWarnings: next.warnings.filter(({ message }) => !warned.has(message)),
@@ -155,6 +158,18 @@ function poolChanges(old: RssrvConfig, next: RssrvConfig): string[] {
     ...namesMissingIn(old.pools, next.pools).map((name) => `pool ${name} is closed`),
     ...namesMissingIn(next.pools, old.pools).map((name) => `pool ${name} is added`),
     ...next.pools.filter(isOther).map(({ name }) => `pool ${name} has other settings`),
+  ];
+}
+
+function peerChanges(old: RssrvConfig, next: RssrvConfig): string[] {
+  const settingsOf = (peer: PeerConfig): string => JSON.stringify({ ...peer, line: 0 });
+  const before = new Map(old.peers.map((peer) => [peer.name, settingsOf(peer)]));
+  return [
+    ...namesMissingIn(old.peers, next.peers).map((name) => `peer ${name} is removed: copies from it stop`),
+    ...namesMissingIn(next.peers, old.peers).map((name) => `peer ${name} is added`),
+    ...next.peers
+      .filter((peer) => (before.get(peer.name) ?? settingsOf(peer)) !== settingsOf(peer))
+      .map(({ name }) => `peer ${name} has other settings`),
   ];
 }
 

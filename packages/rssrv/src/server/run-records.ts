@@ -10,6 +10,7 @@ import type { Clock } from '@rsio/common/lib/clock';
 import { errnoName, RsError } from '@rsio/common/lib/errors';
 import { integer, list, map, object, type Of, optional, text } from '@rsio/common/lib/shape';
 import type { Log } from '@rsio/common/log/log';
+import type { ServedVolume } from '../storage/io/served-volume.ts';
 import { OLD_WORKER_POLL_MS, WORKER_DRAIN_TIMEOUT_MS } from './limits.ts';
 
 const WORKER = object({ pid: integer(), startTime: text() });
@@ -142,6 +143,17 @@ export class RunRecords {
   adoptCounts(counts: Readonly<Record<string, number>>): void {
     for (const [id, count] of Object.entries(counts)) this.incarnations.set(id, count);
   }
+}
+
+/** Returns the incarnation of the storage of a volume or snapshot. `instance`: of this start of the server. */
+export function incarnationOf(volume: ServedVolume | null, records: RunRecords | null, instance: string): string {
+  const { id = '', type, snapshotOf, pool } = volume ?? {};
+  // A snapshot always has the same incarnation, because a snapshot gets no writes that could be lost.
+  if (snapshotOf !== undefined) return 'snapshot';
+  const ownership = pool?.ownership;
+  // The incarnation contains the id of the pool, so that a move between two shared pools changes the incarnation of a volume.
+  if (ownership !== undefined) return `${pool?.ids[0] ?? ''}.${ownership.life}.${records?.countOf(id) ?? 0}`;
+  return type === 'memory' ? instance : (records?.incarnationOf(id) ?? '');
 }
 
 /**

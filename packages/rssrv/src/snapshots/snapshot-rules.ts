@@ -26,8 +26,9 @@ import {
 import { isUuid } from '../pools/disk/description-shapes.ts';
 import { type Layout, type Manifest, partSizes } from '../pools/disk/manifest.ts';
 import { SNAPSHOT_GROUP_MAX, SNAPSHOTS_ALL_MAX, SNAPSHOTS_MAX, SNAPSHOTS_PER_CLIENT_MAX } from '../pools/limits.ts';
-import { countSnapshots } from '../pools/snapshots/owned-bytes.ts';
+import { countSnapshots, isForOwner } from '../pools/snapshots/owned-bytes.ts';
 import { poolPaths } from '../pools/disk/pool-paths.ts';
+import { checkNoFollower } from '../pools/follower-rules.ts';
 import { checkNoReplica } from '../pools/replica-rules.ts';
 import {
   filesOf,
@@ -46,6 +47,8 @@ export interface SnapshotName extends VolumeName {
 export interface NewSnapshot extends SnapshotName {
   /** The label of the schedule's rule that makes the snapshot; absent if a command makes the snapshot. */
   readonly schedule?: string;
+  /** Id of the replication whose moment the snapshot belongs to; absent if it belongs to none. */
+  readonly replication?: string;
   /**
    * The moment of the mirror, and the id of the snapshot; absent if the volume is not a replica. The holder of the mirror chooses the same
    * id for all replicas.
@@ -99,10 +102,14 @@ export function decideSnapshots(
   const [home] = found;
   const group = { id: newId(), poolId: home?.pool.identity?.id ?? '', volumeId: home?.manifest.id ?? '' };
   const createdMs = Math.max(...found.map((one) => timeAfter(snapshotsOf(one), nowMs)));
-  return found.map(({ name: { snapshot, schedule, moment }, pool, manifest }) => {
+  return found.map(({ name: { snapshot, schedule, moment, replication }, pool, manifest }) => {
     const { id: volumeId, sizeBytes, blockSizeBytes } = manifest;
     const base = { volumeId, sizeBytes, blockSizeBytes, createdMs, creator: asker.node, group, rollback: null, request };
-    const made = { ...(schedule === undefined ? {} : { schedule }), ...(moment === undefined ? {} : { moment: unproven(moment) }) };
+    const made = {
+      ...(schedule === undefined ? {} : { schedule }),
+      ...(moment === undefined ? {} : { moment: unproven(moment) }),
+      ...(replication === undefined ? {} : { replication }),
+    };
     const id = moment?.id ?? newId();
     return { pool, manifest, record: { ...base, ...ownFiles(manifest, id, newId), ...made, id, name: snapshot } };
   });
@@ -147,7 +154,7 @@ function checkLimits(
 ): void {
   const asked = new Map<string, { readonly bytes: number; readonly count: number }>();
   for (const { name, manifest } of found) {
-    const node = name.schedule === undefined ? asker.node : manifest.owner;
+    const node = isForOwner(name) ? manifest.owner : asker.node;
     if (node === null) continue;
     const { bytes, count } = asked.get(node) ?? { bytes: 0, count: 0 };
     asked.set(node, { bytes: bytes + (usedBytes.get(manifest.id) ?? 0), count: count + 1 });
@@ -167,6 +174,7 @@ function checkNew(catalogue: Catalogue, found: Found, name: NewSnapshot): void {
   if (!isSnapshotName(name.snapshot))
     throw new RsError('E_USAGE', `Wrong snapshot name ${quoteText(name.snapshot)}: allowed is ${SNAPSHOT_NAME_ALLOWED}`);
   checkMoment(catalogue, found.manifest, name.moment);
+  checkNoFollower(found.manifest, 'have snapshots other than its moments');
   snapshotSources(catalogue, found.manifest);
   const { list, pending } = snapshotsOf(found);
   if ([...list, ...pending].some((one) => one.name === name.snapshot))
@@ -275,6 +283,7 @@ export function decideOtherContent(
 ): PlannedRollback {
   snapshotSources(catalogue, manifest);
   checkNoReplica(manifest, 'get other content');
+  checkNoFollower(manifest, 'get other content');
   checkNotBusy({ pool, manifest });
   const snapshots = snapshotsOf({ pool, manifest });
   checkRoom(manifest, snapshots.list);
@@ -320,7 +329,7 @@ export function snapshotFiles(catalogue: Catalogue, { pool: home, manifest, reco
 }
 
 /** Returns a text such as 20261122-114501, in UTC. */
-function timeText(ms: number): string {
+export function timeText(ms: number): string {
   const digits = new Date(ms).toISOString().replaceAll(/\D/g, '');
   return `${digits.slice(0, 8)}-${digits.slice(8, 14)}`;
 }

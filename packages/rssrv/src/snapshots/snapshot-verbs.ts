@@ -43,6 +43,8 @@ import type { PoolFiles } from '../pools/disk/pool-files.ts';
 import { checkStamp, type PoolVerbs } from '../pools/pool-verbs.ts';
 import type { Pools } from '../pools/pools.ts';
 import type { Moments } from '../pools/snapshots/moment.ts';
+import { isForOwner } from '../pools/snapshots/owned-bytes.ts';
+import { checkUnneeded } from '../pools/source-moments.ts';
 import { SnapshotFiles } from '../pools/snapshots/snapshot-files.ts';
 import type { SnapshotRecord } from '../pools/snapshots/snapshot-record.ts';
 import { withMaking, withoutMaking, withoutSnapshot, withPending, withSnapshot } from '../pools/repair/snapshot-repair.ts';
@@ -210,7 +212,9 @@ export class SnapshotVerbs {
     asker.needs('manage', 'remove snapshots');
     const done = this.removedBy(requestId);
     if (done !== null) return done;
-    const { pool, manifest, record } = this.found(wanted, asker, 'remove snapshots');
+    const found = this.found(wanted, asker, 'remove snapshots');
+    const { pool, manifest, record } = found;
+    checkUnneeded(this.pools.states, found, asker);
     const parts = snapshotParts(this.verbs.catalogue, record);
     await this.ports.whileUnread(record, snapshotText(wanted), async () => {
       try {
@@ -382,8 +386,7 @@ export class SnapshotVerbs {
     for (const { pool, manifest } of this.volumes) {
       const one = wanted.find(({ name, universe }) => name === manifest.name && universe === manifest.universe);
       if (one === undefined || pool.trouble !== null) continue;
-      const limitBytes =
-        one.schedule === undefined ? asker.rights.limitBytes : manifest.owner === null ? null : this.ports.limitOf(manifest.owner);
+      const limitBytes = !isForOwner(one) ? asker.rights.limitBytes : manifest.owner === null ? null : this.ports.limitOf(manifest.owner);
       if (limitBytes !== null) used.set(manifest.id, await this.steps.usedBytes({ pool, manifest }));
     }
     return used;

@@ -363,9 +363,10 @@ export class VolumeChange {
     const rights = { readonly, shared, takeOver, takeOverForce, clients };
     const pool = volume.pool === undefined ? {} : { pool: poolsOf(volume.pool) };
     const replica = volume.pool?.replica === undefined ? {} : { replica: volume.pool.replica };
+    const follows = volume.pool?.follows === undefined ? {} : { follows: volume.pool.follows };
     const layout = await servedLayout(storage);
     const files = layout === undefined ? {} : { layout };
-    return { name, universe, id, type, path, ...content, sizeBytes, blockSizeBytes, ...rights, ...pool, ...replica, ...files };
+    return { name, universe, id, type, path, ...content, sizeBytes, blockSizeBytes, ...rights, ...pool, ...replica, ...follows, ...files };
   }
 
   private checkLock(storage: Storage, lock: StorageLock | undefined): void {

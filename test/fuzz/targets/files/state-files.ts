@@ -8,7 +8,7 @@ import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { encodeFailureAnswer } from '@rsio/protocol/wire/message-codec';
 import { TAKE } from '@rsio/protocol/wire/messages';
 import { INSTANCE_MAX } from '@rsio/protocol/wire/limits';
-import { nextIdentity } from '@rsio/rsiod/network/identity';
+import { nextIdentity } from '@rsio/protocol/client-identity';
 import { Holds } from '@rsio/rssrv/volumes/holds/holds';
 import { LEDGER_FILE, type LedgerContent } from '@rsio/rssrv/volumes/holds/ledger-file';
 import { StateFile } from '@rsio/common/files/state-file';

@@ -82,6 +82,7 @@ describe('the sample', () => {
         { name: 'venus', key: '0xvenus', newKey: null },
         { name: 'big-6', key: '0xbig6', newKey: null },
       ],
+      peers: [],
       rights: [],
       triggers: [],
       hasRights: false,
@@ -177,7 +178,10 @@ describe('wrong keys and values', () => {
       '[interface x]\naddress = 10.0.0.2\nprot = 1',
       '9 Unknown key "prot" in [interface x]: did you mean port? Allowed are address, port, protocol',
     ],
-    ['[interface x]\naddress = 10.0.0.2\nserverkey = x', '9 Key serverkey does not belong in [interface x]: it is allowed in [server]'],
+    [
+      '[interface x]\naddress = 10.0.0.2\nserverkey = x',
+      '9 Key serverkey does not belong in [interface x]: it is allowed in [server], [peer]',
+    ],
     ['[interface x]\naddress = 10.0.0.2\nport = 70000', '9 Wrong value "70000" for port: allowed is a whole number from 1 to 65535'],
     ['[interface x]\naddress = 10.0.0.2\nport =', '9 Wrong value "" for port: allowed is a whole number from 1 to 65535'],
     [

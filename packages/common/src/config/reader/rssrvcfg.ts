@@ -14,11 +14,19 @@ import { type ConfigProblem, Findings, throwProblems, Uniques } from './findings
 import { type IniContent, type IniSection, parseIni } from './ini-document.ts';
 import { SCHEMA } from '../schema/schema.ts';
 import { SectionReader } from './section-reader.ts';
+import { readPeers } from './peers.ts';
 import { readMetrics } from './metrics.ts';
 import { readPools, readRights } from './storage-sections.ts';
 import { readTriggers } from './triggers.ts';
 import { knownSections } from './sections.ts';
-import type { ConfigWarning, RssrvConfig, ServerClientConfig, ServerInterfaceConfig, ServerVolumeConfig } from '../schema/types.ts';
+import type {
+  ConfigWarning,
+  PeerConfig,
+  RssrvConfig,
+  ServerClientConfig,
+  ServerInterfaceConfig,
+  ServerVolumeConfig,
+} from '../schema/types.ts';
 import { isKeyText, keyText } from '../schema/value-types.ts';
 
 const schema = SCHEMA.rssrvcfg;
@@ -56,6 +64,7 @@ export function examineRssrvConfig(text: string, file: string): RssrvExamination
     findings,
   );
   const pools = readPools(poolReaders, findings);
+  const peers = peersOf(sections, namespaces[0], servers[0], findings);
   const triggers = readTriggers(readersOf(sections, 'trigger', findings), findings);
   const rightsSection = sections.find(({ type }) => type === 'rights');
   const rights = readRights(
@@ -103,11 +112,27 @@ export function examineRssrvConfig(text: string, file: string): RssrvExamination
     pools,
     triggers,
     clients,
+    peers,
     rights,
     hasRights: rightsSection !== undefined,
     warnings,
   };
   return { config, problems, warnings };
+}
+
+function peersOf(
+  sections: readonly IniSection[],
+  namespace: Reader<'namespace'> | undefined,
+  server: Reader<'server'> | undefined,
+  findings: Findings,
+): readonly PeerConfig[] {
+  const defaults = {
+    name: server?.name ?? '',
+    port: namespace?.value('port') ?? Number(schema.namespace.keys.port.default),
+    namespaceid: namespace?.value('namespaceid') ?? 0,
+    pools: sections.flatMap(({ type, name }) => (type === 'pool' && name !== null ? [name] : [])),
+  };
+  return readPeers(readersOf(sections, 'peer', findings), defaults, findings);
 }
 
 function nameOf(server: Reader<'server'>, key: 'control-group' | 'user'): { readonly name: string; readonly line: number } | null {

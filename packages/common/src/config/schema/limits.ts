@@ -10,6 +10,9 @@ export const SERVERS_PER_CLIENT_MAX = 256;
 export const CLIENTS_MAX = 4096;
 export const VOLUMES_MAX = 16384;
 export const POOLS_MAX = 16;
+/** Maximum number of [peer] sections. rssrv has a process for each peer. */
+export const PEERS_MAX = 8;
+export const PEER_ADDRESSES_MAX = 16;
 
 export const KEY_RECOMMENDED_MIN_CHARS = 16;
 

@@ -58,6 +58,7 @@ test('The keys of the manual', () => {
     'interface: address port protocol',
     'volume: path size type blocksize readonly universe clients shared unlocked id take-over take-over-force same-content iops bandwidth burst',
     'pool: path limit reserve disk fence owners take-over-after',
+    'peer: address port nodename nodekey serverkey namespaceid tls digest pools',
     'trigger: on run timeout',
     'clients: ',
     'rights: ',

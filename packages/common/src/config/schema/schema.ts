@@ -43,6 +43,7 @@ import { printDuration, printSize } from '../../lib/units.ts';
 import { type FileSchema, needed, optional, type SectionEntry, withDefault } from './entries.ts';
 import { APPLICATION_SECTION } from './application-section.ts';
 import { bandwidthType, burstType, iopsType } from './io-limits.ts';
+import { PEER_SECTION } from './peer-section.ts';
 import { triggerSection } from './trigger-section.ts';
 import * as types from './value-types.ts';
 
@@ -249,6 +250,7 @@ export const SCHEMA = {
         ),
       },
     },
+    peer: PEER_SECTION,
     trigger: triggerSection('rssrv starts at an event, with the event as JSON on stdin', 'at each event of the server'),
     clients: {
       hasName: false,

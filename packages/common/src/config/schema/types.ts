@@ -82,6 +82,8 @@ export interface PoolMembership {
   readonly isThick: boolean;
   /** Set if the volume is a replica of a mirror. `mapPath`: path of the replica's intent map. */
   readonly replica?: { readonly mirror: string; readonly identity: string; readonly mapPath: string };
+  /** Set if the volume is a follower that is not promoted: the name of the server with its source. No client opens it. */
+  readonly follows?: string;
   /** Reason why the volume cannot be served although its pool is open. */
   readonly trouble?: string;
   /** Set for a volume of a shared pool. */
@@ -177,6 +179,24 @@ export interface ClientRights {
   readonly line: number;
 }
 
+/** One `[peer]` section: a server that this server connects to as a client, to copy volumes. */
+export interface PeerConfig {
+  /** Name that the peer must prove. */
+  readonly name: string;
+  readonly addresses: readonly EndpointConfig[];
+  readonly namespaceid: number;
+  /** Name and key of this server in [clients] of the peer. */
+  readonly nodename: string;
+  readonly nodekey: string;
+  /** Key with which the peer must prove its identity; null if the nodekey suffices. */
+  readonly serverkey: string | null;
+  readonly tls: boolean;
+  readonly digest: boolean;
+  /** Pools in which orders of the peer may make followers; null for all pools. */
+  readonly pools: readonly string[] | null;
+  readonly line: number;
+}
+
 export interface ServerClientConfig {
   readonly name: string;
   readonly key: string;
@@ -235,6 +255,7 @@ export interface RssrvConfig {
   readonly pools: readonly PoolConfig[];
   readonly triggers: readonly TriggerConfig[];
   readonly clients: readonly ServerClientConfig[];
+  readonly peers: readonly PeerConfig[];
   readonly rights: readonly ClientRights[];
   /** True if the file has a section [rights], even an empty one; otherwise, a forced take-over does not need the role `admin`. */
   readonly hasRights: boolean;

@@ -9,10 +9,12 @@ import {
   KEY_MAX_CHARS,
   NQN_MAX_CHARS,
   PATH_MAX_BYTES,
+  PEER_ADDRESSES_MAX,
   STORAGE_STAMP_MAX_CHARS,
 } from './limits.ts';
 import {
   DURATION_ALLOWED,
+  type Endpoint,
   isName,
   NAME_ALLOWED,
   PREFIX_ALLOWED,
@@ -222,6 +224,15 @@ export const clientNames: ValueType<readonly string[] | null> = plain('names', '
   return text === 'all' ? null : parseNames(text, ['all'], clientNames.allowed);
 });
 
+/** Names of pools; null means all pools. */
+export const poolNames: ValueType<readonly string[] | null> = plain(
+  'names',
+  'all, or names of pools, separated by commas or spaces',
+  (text) => {
+    return text === 'all' ? null : parseNames(text, ['all'], poolNames.allowed);
+  },
+);
+
 /** Clients that have a permission; null means all clients, and an empty list means none. */
 export const mayChoice: ValueType<readonly string[] | null> = plain('names', 'yes, no, or names separated by commas or spaces', (text) => {
   if (text === 'yes') return null;
@@ -243,20 +254,28 @@ export const volumeNames: ValueType<'all' | readonly string[]> = plain(
   (text) => (text === 'all' ? text : parseNames(text, ['all'], volumeNames.allowed, volumePart)),
 );
 
-const GATE_ADDRESSES_ALLOWED = `1 to ${GATE_ADDRESSES_MAX} addresses of this machine, separated by commas, such as 192.168.1.5 or [fd00::5]:4420`;
-
 /** Addresses at which a gate listens. The default port depends on the protocol. */
-export const gateAddresses: ValueType<readonly { readonly address: string; readonly port: number | null }[]> = plain(
-  'endpoints',
-  GATE_ADDRESSES_ALLOWED,
-  (text) => {
-    const found = text.split(/\s*,\s*/).map((one) => orElse(() => parseEndpoint(one), text, GATE_ADDRESSES_ALLOWED));
-    const usable = found.length <= GATE_ADDRESSES_MAX && found.every(({ address: one }) => isSingleHost(one));
+export const gateAddresses = endpoints(
+  GATE_ADDRESSES_MAX,
+  `1 to ${GATE_ADDRESSES_MAX} addresses of this machine, separated by commas, such as 192.168.1.5 or [fd00::5]:4420`,
+);
+
+/** Addresses of another server. */
+export const peerAddresses = endpoints(
+  PEER_ADDRESSES_MAX,
+  `1 to ${PEER_ADDRESSES_MAX} addresses of one server, separated by commas, such as 192.168.1.5 or [fd00::5]:5000`,
+);
+
+/** Different addresses of single hosts, each with a port or null. */
+function endpoints(max: number, allowed: string): ValueType<readonly Endpoint[]> {
+  return plain('endpoints', allowed, (text) => {
+    const found = text.split(/\s*,\s*/).map((one) => orElse(() => parseEndpoint(one), text, allowed));
+    const usable = found.length <= max && found.every(({ address: one }) => isSingleHost(one));
     const all = found.map(({ address: one, port: own }) => ({ address: one, port: own }));
     const isTwice = new Set(all.map((one) => printEndpoint(one.address, one.port))).size < all.length;
-    return usable && !isTwice ? all : refuse('addresses', text, GATE_ADDRESSES_ALLOWED);
-  },
-);
+    return usable && !isTwice ? all : refuse('addresses', text, allowed);
+  });
+}
 
 const NQN = /^nqn\.\d{4}-\d{2}\.[A-Za-z0-9.-]+(?::[\x21-\x2b\x2d-\x7e]+)?$/;
 /** Every gate has a subsystem with this name, which lists the other subsystems. */

@@ -18,6 +18,8 @@ const READS: Readonly<Record<ServerMethodName, boolean>> = {
   'client-list': true,
   'job-list': true,
   'witness-list': true,
+  'replication-list': true,
+  'peer-list': true,
   readiness: true,
   // The value is false, because the method opens every pool that the caller's text names, with the rights of rssrv, and occupies the queue
   // of changes.
@@ -46,6 +48,14 @@ const READS: Readonly<Record<ServerMethodName, boolean>> = {
   'volume-refresh': false,
   'volume-image-restore': false,
   'volume-split': false,
+  'volume-replicate': false,
+  'volume-replicate-end': false,
+  // The value is false, because the answer depends on the client that asks.
+  'replication-poll': false,
+  'replication-moment': false,
+  'replication-confirm': false,
+  'volume-promote': false,
+  'volume-drill': false,
   'volume-revoke': false,
   'volume-allow': false,
   'volume-pause': false,

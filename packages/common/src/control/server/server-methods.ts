@@ -10,7 +10,9 @@ import { CLIENT_METHODS } from './client-methods.ts';
 import { FARM_METHODS } from './farm-methods.ts';
 import { JOB_METHODS } from './job-methods.ts';
 import { OBSERVING_METHODS } from './observing-methods.ts';
+import { PEER_METHODS } from './peer-methods.ts';
 import { POOL_METHODS } from './pool-methods.ts';
+import { FOLLOWER_METHODS, SOURCE_METHODS } from './replication-methods.ts';
 import { IMAGE_METHODS, SNAPSHOT_METHODS } from './snapshot-methods.ts';
 import { ACCESS_METHODS, HALT_METHODS, VOLUME_METHODS } from './volume-methods.ts';
 import { WITNESS_METHODS } from './witness-methods.ts';
@@ -19,10 +21,13 @@ export const SERVER_METHODS = {
   daemon: method('The daemon that answers, its version and its methods', {}, SERVER_DAEMON, CONTROL_ANSWER_MS, 'use'),
   ...POOL_METHODS,
   ...FARM_METHODS,
+  ...PEER_METHODS,
   ...VOLUME_METHODS,
   ...ACCESS_METHODS,
   ...SNAPSHOT_METHODS,
   ...IMAGE_METHODS,
+  ...SOURCE_METHODS,
+  ...FOLLOWER_METHODS,
   ...HALT_METHODS,
   ...JOB_METHODS,
   ...CLIENT_METHODS,

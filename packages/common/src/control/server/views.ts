@@ -55,6 +55,14 @@ const IMAGE = object({
   clients: orNull(list(text()), 'Clients that may attach that volume; null: all'),
 });
 
+const FOLLOWS = object({
+  server: text('Server with the source'),
+  name: text('Name of the source at the last moment'),
+  universe: count(),
+  momentMs: orNull(number('Newest moment, by the clock of that server; null: none yet')),
+  promotedMs: orNull(number('When it became an ordinary volume; null: clients can open only its moments')),
+});
+
 const BRIDGED = object({
   reads: count('Such READs since rssrv was started, and since the volume is in its pool'),
   lastMs: number('When the last such READ was answered'),
@@ -103,6 +111,7 @@ export const VOLUME = object({
   schedule: orNull(SCHEDULE, 'Schedule by which the server makes and removes snapshots; null: none'),
   image: orNull(IMAGE, 'Volume of which it is an image; null: it is no image'),
   mirror: orNull(text('Id of the mirror of which it is a replica; null: it is no replica')),
+  follows: orNull(FOLLOWS, 'Source whose moments it gets; null: it never followed one'),
   reflink: orNull(flag(REFLINK), 'null: unknown, or the volume is in no pool'),
 });
 

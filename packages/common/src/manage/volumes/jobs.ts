@@ -224,8 +224,8 @@ function limitCommand(given: VolumeProgram, words: string): JobCommand {
   });
 }
 
-/** Throws E_USAGE if there are several servers, because each server has its own jobs. */
-async function onlyServer(door: VolumeDoor, program: string): Promise<VolumeTarget> {
+/** Throws E_USAGE if there are several servers, because each server has its own jobs and replications. */
+export async function onlyServer(door: VolumeDoor, program: string): Promise<VolumeTarget> {
   const [target, ...others] = await door.choose('jobs', { pools: [] });
   if (others.length === 0) return target;
   throw usageError('There are several servers: name one with --server', program);

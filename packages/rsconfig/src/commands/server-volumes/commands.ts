@@ -13,6 +13,8 @@ import { haltCommands } from '@rsio/common/manage/volumes/halts';
 import { imageCommands } from '@rsio/common/manage/volumes/images';
 import { purgeCommand } from '@rsio/common/manage/volumes/purge';
 import { jobCommands } from '@rsio/common/manage/volumes/jobs';
+import { promoteCommand } from '@rsio/common/manage/volumes/promotion';
+import { replicationCommands } from '@rsio/common/manage/volumes/replication';
 import { snapshotCommands } from '@rsio/common/manage/volumes/snapshots';
 import { volumeCommands } from '@rsio/common/manage/volumes/commands';
 import { type CommandContext, type ConfigCommand, defineCommand, usageError } from '../../cli/context.ts';
@@ -152,6 +154,11 @@ const IMAGES = imageCommands(PROGRAM, 'volume jobs');
 export const VOLUME_IMAGE = atServer(IMAGES.image);
 export const VOLUME_REFRESH = atServer(IMAGES.refresh);
 export const VOLUME_SPLIT = atServer(IMAGES.split);
+
+const REPLICATIONS = replicationCommands(PROGRAM);
+export const VOLUME_REPLICATE = atServer(REPLICATIONS.replicate);
+export const VOLUME_REPLICATIONS = atServer(REPLICATIONS.replications);
+export const VOLUME_PROMOTE = atServer(promoteCommand(PROGRAM));
 
 const ACCESS = accessCommands(PROGRAM);
 export const VOLUME_REVOKE = atServer(ACCESS.revoke);

@@ -84,6 +84,7 @@ function listedVolume({ name, universe, id, blocks, blockSizeBytes, readonly, sh
     schedule: null,
     image: null,
     mirror,
+    follows: null,
     reflink: null,
   };
 }

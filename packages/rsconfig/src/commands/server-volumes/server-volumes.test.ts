@@ -218,6 +218,8 @@ test.each(
     'volume refresh': ' oracle@0',
     'volume move': ' oracle --pool slow --background',
     'volume copy': ' oracle@monday test --background',
+    'volume replicate': ' oracle --to big-8 --every 5m',
+    'volume replications': '',
     'volume jobs': '',
     'volume jobs cancel': ' 7',
     'volume jobs limit': ' 7 1m',

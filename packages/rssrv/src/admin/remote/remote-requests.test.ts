@@ -5,7 +5,7 @@
 import { SERVER_METHODS, type ServerMethodName } from '@rsio/common/control/server/server-methods';
 import type { ClientRights, ClientRole } from '@rsio/common/config/schema/types';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { job, volume as managedVolume, pool, removedVolume, snapshot } from '@rsio/common/testing/server-views';
+import { job, volume as managedVolume, pool, removedVolume, replication, snapshot } from '@rsio/common/testing/server-views';
 import { ADMIN_PART_MAX_BYTES } from '@rsio/protocol/wire/limits';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { expect, test } from 'vitest';
@@ -38,6 +38,11 @@ const PARAMS: Readonly<Record<string, object>> = {
   'pool-check': { name: 'fast' },
   'message-send': { to: 'venus', id: '1', text: 'hello' },
   'message-take': { taken: [] },
+  'volume-replicate': { volumes: [{ name: 'db', universe: 0 }], to: 'venus', everyMs: 60_000, keep: 3 },
+  'volume-replicate-end': { volumes: [{ name: 'db', universe: 0 }] },
+  'replication-poll': { reports: [] },
+  'replication-moment': { replication: 'r' },
+  'replication-confirm': { replication: 'r', group: 'g' },
 };
 
 class RemoteScene {
@@ -67,6 +72,7 @@ class RemoteScene {
           this.results[method] ?? {
             ...{ volume: managedVolume(), removed: removedVolume(), volumes: [], pools: [], methods: [], jobs: [job()], job: job() },
             ...{ snapshots: [snapshot({ by: 'venus' })], kept: snapshot({ by: 'big-2' }) },
+            ...{ replication: replication(), replications: [replication()] },
           }
         );
       },
@@ -192,6 +198,23 @@ test('a client sees the volumes that it may attach, without paths and without th
   expect(await scene.call('volume-list')).toEqual({ result: { volumes: seen, removed: [{ ...gone[0], by: null }] } });
   scene.setRole('admin');
   expect(await scene.call('volume-list')).toEqual({ result: scene.results['volume-list'] });
+});
+
+test('a client does not see why a replication fails, because the reason may name files', async () => {
+  const scene = new RemoteScene('manage');
+  const failing = replication({ state: 'failing', text: 'Pool fast cannot be used: /srv/fast is not mounted' });
+  const copying = replication({ state: 'copying', text: 'copies volume db' });
+  scene.results = {
+    'replication-list': { replications: [failing, copying] },
+    'volume-replicate': { replication: failing },
+    'volume-replicate-end': { replication: failing },
+  };
+  const hidden = { ...failing, text: 'The administrator of the server sees why' };
+  expect(await scene.call('replication-list')).toEqual({ result: { replications: [hidden, copying] } });
+  expect(await scene.call('volume-replicate')).toEqual({ result: { replication: hidden } });
+  expect(await scene.call('volume-replicate-end')).toEqual({ result: { replication: hidden } });
+  scene.setRole('admin');
+  expect(await scene.call('replication-list')).toEqual({ result: { replications: [failing, copying] } });
 });
 
 test('a client with manage sees its pools, without paths', async () => {

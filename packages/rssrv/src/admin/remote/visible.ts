@@ -1,9 +1,10 @@
 // Removes from the results of methods what a client may not see. This module is pure. Invariants: a volume that a client may not attach
 // does not exist for the client. Only a client with the right `admin` sees file paths of the server. Without this right, a client sees
-// names of other clients only as holders of volumes that it may attach. Only a client with the right `admin` may call a method that this
+// names of other clients only as holders of volumes that it may attach, or as the clients to which these are replicated. Only a client with the right `admin` may call a method that this
 // file does not name. Rules: A1.
 
 import type { ServerMethods } from '@rsio/common/control/server/server-methods';
+import type { ReplicationView } from '@rsio/common/control/server/replication-methods';
 import type { JobView, ManagedVolumeView, PoolView, RemovedVolumeView, SnapshotView } from '@rsio/common/control/server/views';
 import { SERVER_METHODS } from '@rsio/common/control/server/server-methods';
 import { CLIENT_ROLES } from '@rsio/common/config/schema/types';
@@ -59,6 +60,16 @@ const MASKS: { readonly [M in keyof ServerMethods]?: Mask<M> } = {
     kept: kept === null ? null : (visibleSnapshots([kept], asker)[0] ?? null),
   }),
   'volume-split': one,
+  'volume-replicate': ({ replication }) => ({ replication: visibleReplication(replication) }),
+  'volume-replicate-end': ({ replication }) => ({ replication: replication === null ? null : visibleReplication(replication) }),
+  // The list has only replications whose volumes the client may attach.
+  'replication-list': ({ replications }) => ({ replications: replications.map(visibleReplication) }),
+  // The orders are only those to the client itself, with texts for it.
+  'replication-poll': (orders) => orders,
+  'replication-moment': (moment) => moment,
+  'replication-confirm': (result) => result,
+  'volume-promote': ({ volumes, ...moment }, asker) => ({ ...moment, volumes: volumes.map((volume) => one({ volume }, asker).volume) }),
+  'volume-drill': ({ volumes, ...moment }, asker) => ({ ...moment, volumes: volumes.map((volume) => one({ volume }, asker).volume) }),
   // Nothing is removed from this result, because the method is refused if the client may not attach the volume.
   'volume-diff': (difference) => difference,
   'job-list': ({ jobs }) => ({ jobs: jobs.map(visibleJob) }),
@@ -130,6 +141,11 @@ function visibleSnapshots(snapshots: readonly SnapshotView[], { node }: Asker): 
 /** Removes the reason why a job waits or has failed, because the reason may name file paths of the server. */
 function visibleJob(job: JobView): JobView {
   return { ...job, reason: job.reason === null ? null : 'The administrator of the server sees why' };
+}
+
+/** Removes the reason why a replication fails, because the reason may name file paths of either server. */
+function visibleReplication(replication: ReplicationView): ReplicationView {
+  return replication.state === 'failing' ? { ...replication, text: 'The administrator of the server sees why' } : replication;
 }
 
 function visibleRemoved(volume: RemovedVolumeView, { node }: Asker): RemovedVolumeView {

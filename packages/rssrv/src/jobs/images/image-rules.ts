@@ -22,6 +22,7 @@ import {
   volumeText,
 } from '../../pools/catalogue.ts';
 import type { ImageRelation, Manifest, PreparedRefresh } from '../../pools/disk/manifest.ts';
+import { checkNoFollower } from '../../pools/follower-rules.ts';
 import { refreshed } from '../../pools/repair/image-repair.ts';
 import { decideOtherContent, type PlannedRollback } from '../../snapshots/snapshot-rules.ts';
 import { IMAGES_AT_ONCE_MAX } from '../limits.ts';
@@ -77,6 +78,7 @@ export function decideCopiedImage(
   asker.checkPool(pool.name);
   if (pool.trouble !== null || pool.identity === null) throw unusable(pool);
   checkOneFile(was);
+  checkNoFollower(was, 'have images');
   if (universe === was.universe)
     throw new RsError('E_USAGE', `Volume ${volumeText(was)} is in universe ${universe} itself: give the image another one`, {
       volume: volumeText(was),

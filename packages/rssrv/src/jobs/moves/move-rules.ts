@@ -15,7 +15,9 @@ import {
   volumeText,
 } from '../../pools/catalogue.ts';
 import { checkNotRefreshing } from '../../pools/repair/image-repair.ts';
+import { checkNoFollower } from '../../pools/follower-rules.ts';
 import { checkNoReplica } from '../../pools/replica-rules.ts';
+import { checkSourceMove } from '../../pools/source-marks.ts';
 import { mayBeLeft } from '../../pools/repair/move-repair.ts';
 import { NO_SNAPSHOTS, type VolumeSnapshots } from '../../pools/snapshots/snapshot-scan.ts';
 
@@ -23,6 +25,7 @@ import { NO_SNAPSHOTS, type VolumeSnapshots } from '../../pools/snapshots/snapsh
 export function decideMove(catalogue: Catalogue, { pool, manifest }: Found, to: string, asker: Asker): PoolState {
   checkChange(catalogue, asker, pool, manifest, 'move volumes');
   checkNoReplica(manifest, 'move');
+  checkNoFollower(manifest, 'move');
   checkNotRefreshing(manifest);
   asker.checkPool(to);
   const target = poolNamed(catalogue, to);
@@ -30,6 +33,7 @@ export function decideMove(catalogue: Catalogue, { pool, manifest }: Found, to: 
   if (target.name === pool.name)
     throw new RsError('E_USAGE', `Volume ${text} is already in pool ${to}: name another pool`, { volume: text });
   if (target.trouble !== null || target.identity === null) throw unusable(target);
+  checkSourceMove(catalogue.pools, { pool, manifest }, target, asker);
   if (manifest.layout.kind !== 'simple')
     throw new RsError(
       'E_USAGE',

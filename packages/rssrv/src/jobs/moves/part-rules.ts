@@ -18,6 +18,7 @@ import {
 } from '../../pools/catalogue.ts';
 import { type Manifest, otherParts, type Part } from '../../pools/disk/manifest.ts';
 import type { SnapshotRecord } from '../../pools/snapshots/snapshot-record.ts';
+import { checkSourceMove } from '../../pools/source-marks.ts';
 
 /** A file of a volume that is to be moved. */
 export interface PlannedPartMove {
@@ -39,6 +40,7 @@ export function decidePartMove(catalogue: Catalogue, home: Found, from: string, 
     throw new RsError('E_USAGE', `Files of volume ${text} cannot move from pool ${from} to the same pool: name another one`);
   for (const one of [source, target]) if (one.trouble !== null || one.identity === null) throw unusable(one);
   checkNoShared([target]);
+  checkSourceMove(catalogue.pools, home, target, asker);
   const found = partIn(manifest, source.identity?.id ?? '');
   if (found === null) throw notThere(catalogue, home, source, target);
   checkNotBusy(home);

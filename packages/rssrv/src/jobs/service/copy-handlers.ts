@@ -11,6 +11,7 @@ import type { CopyTarget, ImageFormat, JobRecord } from '../job-record.ts';
 import type { Asker } from '../../pools/asker.ts';
 import { findVolume, type VolumeName, volumeText } from '../../pools/catalogue.ts';
 import type { PoolVerbs } from '../../pools/pool-verbs.ts';
+import { checkNoFollower } from '../../pools/follower-rules.ts';
 import { findSnapshot } from '../../snapshots/snapshot-rules.ts';
 import { type FoundSource, inPool, type InPool, isInPool, type NewJobs } from './new-jobs.ts';
 
@@ -80,6 +81,7 @@ export class CopyHandlers {
         ? findVolume(catalogue, { name, universe }, asker)
         : findSnapshot(catalogue, { name, universe, snapshot }, asker, 'copy snapshots');
     checkSource(catalogue, found, asker);
+    if (snapshot === null) checkNoFollower(found.manifest, 'be copied without the name of a moment (NAME@MOMENT)');
     return found;
   }
 }

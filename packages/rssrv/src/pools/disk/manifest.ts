@@ -11,6 +11,7 @@ import {
   IOPS_MAX,
   IOPS_MIN,
 } from '@rsio/common/config/schema/limits';
+import { REPLICATION_EVERY_MAX_MS, REPLICATION_EVERY_MIN_MS, REPLICATION_KEEP_MAX } from '@rsio/common/control/limits';
 import { atMost, flag, integer, list, object, type Of, optional, orNull, textThat, whole } from '@rsio/common/lib/shape';
 import { isScheduleText } from '../schedules/schedule.ts';
 import { stripePartBytes } from '../../storage/files/layout-map.ts';
@@ -34,8 +35,10 @@ import {
   universe,
   uuid,
 } from './description-shapes.ts';
-import { PARTS_MAX } from '../limits.ts';
+import { PARTS_MAX, SNAPSHOT_GROUP_MAX } from '../limits.ts';
 
+/** Replicated volumes and followers have format 6, because an older rssrv would serve a follower as an ordinary volume. */
+const REPLICATION_VERSION = 6;
 /**
  * Volumes of one file have format 1, so that an older rssrv can serve them. Volumes of several files, and their parts, have format 2.
  * Volumes in the last step of a move have format 3, because an older rssrv would serve them in both pools. Parts of snapshots also
@@ -132,6 +135,49 @@ const REPLICA_MARK = object({
   identity: mirrorId,
 });
 
+/** The last moment that the server with the followers has confirmed. */
+const CONFIRMED = object({ group: uuid, momentMs: time });
+
+/** The order of a replication. `to`: name of the client that copies. `pool`: pool of the followers; null if the client chooses it. */
+const REPLICATION_ORDER = object({
+  to: nameText,
+  pool: nameOrNull,
+  everyMs: whole(REPLICATION_EVERY_MIN_MS, REPLICATION_EVERY_MAX_MS),
+  keep: whole(1, REPLICATION_KEEP_MAX),
+  limitBytes: orNull(whole(1, null)),
+  createdMs: time,
+  confirmed: orNull(CONFIRMED),
+});
+export type ManifestOrder = Of<typeof REPLICATION_ORDER>;
+
+/**
+ * The mark of a volume that is replicated to another server. The replication exists while the manifest of its home, which is the first
+ * member, has the order.
+ */
+const REPLICATION_MARK = object({
+  id: uuid,
+  /** Ids of the volumes that share their moments, the home first. */
+  members: atMost(SNAPSHOT_GROUP_MAX, list(uuid)),
+  order: orNull(REPLICATION_ORDER),
+});
+
+/** The mark of a follower, which gets the moments of a volume of another server. The moments are its snapshots. */
+const FOLLOWER_MARK = object({
+  /** Id of the replication. */
+  replication: uuid,
+  /** Name of the server with the source. */
+  peer: nameText,
+  /** The source: its id, and its name and universe at the last moment. */
+  sourceId: uuid,
+  sourceName: nameText,
+  sourceUniverse: universe,
+  /** Ids of the sources that share their moments. */
+  members: atMost(SNAPSHOT_GROUP_MAX, list(uuid)),
+  /** The moment with which the follower became an ordinary volume; null while it follows. */
+  promoted: orNull(object({ group: uuid, momentMs: time, atMs: time })),
+});
+export type FollowerMark = Of<typeof FOLLOWER_MARK>;
+
 const LIMITS = object({
   iops: orNull(whole(IOPS_MIN, IOPS_MAX)),
   bytesPerSecond: orNull(whole(BANDWIDTH_MIN_BYTES, BANDWIDTH_MAX_BYTES)),
@@ -183,6 +229,10 @@ const MANIFEST = object({
   image: optional(IMAGE),
   /** The mark of a replica; absent if the volume is not a replica of a mirror. */
   replica: optional(REPLICA_MARK),
+  /** The mark of a volume that is replicated to another server. */
+  replication: optional(REPLICATION_MARK),
+  /** The mark of a follower; absent if the volume never was a follower. */
+  follower: optional(FOLLOWER_MARK),
 });
 export type Manifest = Of<typeof MANIFEST>;
 
@@ -210,7 +260,8 @@ export function printManifest(manifest: Manifest): string {
   return readable(printContent(manifest, versionOf(manifest)), parseManifest);
 }
 
-function versionOf({ layout, movedTo, movedFrom, image, replica }: Manifest): number {
+function versionOf({ layout, movedTo, movedFrom, image, replica, replication, follower }: Manifest): number {
+  if (replication !== undefined || follower !== undefined) return REPLICATION_VERSION;
   if (replica !== undefined) return REPLICA_VERSION;
   if (image !== undefined) return IMAGE_VERSION;
   if (movedTo !== undefined || movedFrom !== undefined) return MOVED_VERSION;
@@ -219,7 +270,7 @@ function versionOf({ layout, movedTo, movedFrom, image, replica }: Manifest): nu
 
 /** Throws E_VOLUME naming `file` and the field. */
 export function parseManifest(file: string, text: string): Manifest {
-  const { version, fields } = parseContent(file, text, MANIFEST, REPLICA_VERSION);
+  const { version, fields } = parseContent(file, text, MANIFEST, REPLICATION_VERSION);
   const { sizeBytes, blockSizeBytes, layout, stamps } = fields;
   if (!isSize(sizeBytes, blockSizeBytes)) throw damagedFile(file, 'sizeBytes is not a whole number of blocks');
   const mismatch = layoutMismatch(fields, version);

@@ -36,6 +36,9 @@ export const poolPaths = {
   nextData: (folder: string): string => join(folder, 'data.new'),
   /** The base of an image that is not in the pool of its volume: the content of the image's last refresh. */
   baseData: (folder: string): string => join(folder, 'base'),
+  /** The content of a follower's next moment while it arrives, and what has arrived (moves/incoming-files.ts). */
+  incoming: (folder: string): string => join(folder, 'incoming'),
+  incomingState: (folder: string): string => join(folder, 'incoming.json'),
   /** The intent map of a replica of a mirror. */
   map: (folder: string): string => join(folder, 'mirror.map'),
 } as const;

@@ -35,6 +35,8 @@ const POOL_NAMES: readonly string[] = ['pool.json', ...LEDGER_NAMES, 'volumes', 
 const MAP_NAMES = ['mirror.map', 'mirror.map.new'];
 /** Names of the gate record, and of a gate record whose writing was interrupted; the next writing replaces the latter. */
 const RECORD_NAMES = ['gate.record', 'gate.record.new'];
+/** Names of the next moment of a follower. */
+const INCOMING_NAMES = ['incoming', 'incoming.json', 'incoming.json.new'];
 
 export interface RemovedVolume {
   readonly manifest: Manifest;
@@ -163,7 +165,7 @@ async function scanVolumes(
     const manifest = await readManifest(folder, id, pool);
     const names = await checkContent(
       folder,
-      ['volume.json', 'data', 'data.new', 'base', 'snapshots', ...MAP_NAMES, ...RECORD_NAMES],
+      ['volume.json', 'data', 'data.new', 'base', 'snapshots', ...MAP_NAMES, ...RECORD_NAMES, ...INCOMING_NAMES],
       findings,
     );
     if (names.includes('snapshots')) findings.withSnapshots.add(id);
@@ -192,7 +194,11 @@ async function scanRemoved(
   const readable = await readAll(rest, findings, removed, async (folder, id) => {
     const manifest = await readManifest(folder, id, pool);
     const file = poolPaths.removal(folder);
-    const names = await checkContent(folder, ['volume.json', 'data', 'removed.json', 'base', 'snapshots', ...RECORD_NAMES], findings);
+    const names = await checkContent(
+      folder,
+      ['volume.json', 'data', 'removed.json', 'base', 'snapshots', ...RECORD_NAMES, ...INCOMING_NAMES],
+      findings,
+    );
     if (names.includes('snapshots')) findings.withSnapshots.add(id);
     if (mayRepair) {
       await rm(`${poolPaths.manifest(folder)}.new`, { force: true });

@@ -28,12 +28,17 @@ export function ownedByNode(pools: readonly OwnedPool[]): ReadonlyMap<string, nu
   return owned;
 }
 
+/** Returns the client towards whose limit a snapshot counts. */
+function chargedTo(snapshot: SnapshotRecord, owner: string | null): string | null {
+  return isForOwner(snapshot) ? owner : snapshot.creator;
+}
+
 /**
- * Returns the client towards whose limit a snapshot counts. The snapshot counts for the client that made it. A scheduled snapshot counts
- * for the owner of the volume, because a client could otherwise exceed its limit with a schedule.
+ * Returns true if a snapshot counts for the owner of the volume, and false if it counts for the client that made it. Snapshots of schedules
+ * and replications count for the owner, because a client could otherwise exceed its limit with them.
  */
-function chargedTo({ creator, schedule }: SnapshotRecord, owner: string | null): string | null {
-  return schedule === undefined ? creator : owner;
+export function isForOwner({ schedule, replication }: { readonly schedule?: string; readonly replication?: string }): boolean {
+  return schedule !== undefined || replication !== undefined;
 }
 
 /**

@@ -35,8 +35,22 @@ export class SnapshotFiles {
 
   /** Prepares the copy of a volume for a snapshot. Clones nothing yet. Throws E_NO_REFLINK, E_EXISTS, E_VOLUME or a system error. */
   async begin(record: SnapshotRecord): Promise<FileCopy> {
-    const { name, volumeId } = record;
     const [sizeBytes = 0] = partSizes(filesOf(record));
+    return this.beginCopy({ id: record.volumeId, sizeBytes }, await this.roomFor(record));
+  }
+
+  /**
+   * Prepares a snapshot with the content of the file `from`, which nothing writes to. The snapshot exists only once `commit` has been
+   * called. Throws like `begin`.
+   */
+  async prepareFrom(record: SnapshotRecord, from: string): Promise<SnapshotRecord> {
+    const to = await this.roomFor(record);
+    await cloneAsData(this.reflink, from, to, partSizes(filesOf(record))[0] ?? 0, this.directory);
+    return this.prepare(record);
+  }
+
+  /** Returns the path for the data of a new snapshot, at which no file exists. */
+  private async roomFor({ name, volumeId }: SnapshotRecord): Promise<string> {
     const folder = this.folderOf(volumeId);
     await makeFolder(folder);
     this.reached('snapshot: folder');
@@ -44,7 +58,7 @@ export class SnapshotFiles {
       if (await exists(file)) throw new RsError('E_EXISTS', `${file} exists, and belongs to no snapshot: move it elsewhere`, { file });
     }
     await this.undo(folder, name);
-    return this.beginCopy({ id: volumeId, sizeBytes }, snapshotPaths.newData(folder, name));
+    return snapshotPaths.newData(folder, name);
   }
 
   /** Prepares a copy of the first file of a volume in the new file `to`. Clones nothing yet. Throws like `begin`, except E_EXISTS. */

@@ -94,6 +94,10 @@ const SNAPSHOT = object({
   schedule: optional(nameText),
   /** The moment of the mirror, if the volume was a replica when the snapshot was made; else absent. */
   moment: optional(REPLICA_MOMENT),
+  /** Id of the replication whose moment the snapshot belongs to; absent if it belongs to none. */
+  replication: optional(uuid),
+  /** Only of a follower: the snapshot of the source whose content this is, and the group of that snapshot. */
+  origin: optional(object({ snapshot: uuid, group: uuid })),
   /** Stamp of the request that made the snapshot. If the request is repeated, it is not executed again. */
   request: requestOrNull,
 });

@@ -32,7 +32,7 @@ export interface PoolHandOverPorts {
   readonly volumes: Pick<Volumes, 'served' | 'suspend' | 'sync'>;
   readonly ledgers: Pick<Ledgers, 'save'>;
   admissions(): ClosedSessions;
-  administration(): Pick<Administration, 'poolStates' | 'leavePool' | 'poolClosed' | 'jobsIn'>;
+  administration(): Pick<Administration, 'poolStates' | 'leavePool' | 'poolClosed' | 'jobsIn' | 'replications'>;
   inForce(): PoolsInForce;
   readonly changes: Pick<ChangeQueue, 'runOwn' | 'workingAside'>;
   /** Starts a new incarnation of the storage, because writes to the volume may have been lost. */
@@ -65,9 +65,13 @@ export class PoolHandOver {
     if (isLost) {
       // From this event-loop turn on, no request is answered, even if another change of the server is in progress.
       this.suspend(name, why);
+      ports.administration().replications.followers.poolLost(name);
       await Promise.all(this.idsIn(name).map((id) => ports.admissions().loseHandles(id, `Pool ${name}: ${why}`)));
       await ports.changes.runOwn(() => this.remove(name, why), what);
-    } else await ports.changes.runOwn(() => this.leaveClean(name, why), what);
+    } else {
+      const leave = (): Promise<void> => ports.changes.runOwn(() => this.leaveClean(name, why), what);
+      await ports.administration().replications.followers.whilePoolQuiet(name, leave);
+    }
     // Other changes need not wait for the file system of this pool.
     await ports.administration().poolClosed(name);
   }

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { INSTANCE_MAX } from '@rsio/protocol/wire/limits';
-import { nextIdentity } from './identity.ts';
+import { nextIdentity } from './client-identity.ts';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;

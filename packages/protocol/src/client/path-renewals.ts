@@ -3,9 +3,8 @@
 // does not wait, and no path is lost if a server refuses the new setting. Invariant: each server has at most one replacement at a time. A
 // replacement is closed if its route is no longer wanted, or if the route no longer needs a replacement.
 
-import type { PathSupervisor } from '@rsio/protocol/client/path-supervisor';
-
 import { TLS_CONNECTION_MAX_BYTES } from './limits.ts';
+import type { PathSupervisor } from './path-supervisor.ts';
 
 export interface RenewedRoute {
   supervisor: PathSupervisor;

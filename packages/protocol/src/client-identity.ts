@@ -1,11 +1,11 @@
-// The identity that rsiod presents to servers: a stored machine id, the boot id, an instance number and a UUID for this run
+// The identity that a client presents to servers: a stored machine id, the boot id, an instance number and a UUID for this run
 // (docs/PROTOCOL.md H4). Invariant: every start of the daemon increases the instance number; nothing ever decreases it.
 
 import { randomUUID } from 'node:crypto';
 import { bootId } from '@rsio/common/daemon/process-facts';
 import { StateFile, type StateForm } from '@rsio/common/files/state-file';
 import { integer, object, type Of, text } from '@rsio/common/lib/shape';
-import { clientInstance, guarded, token } from '@rsio/protocol/wire/guards';
+import { clientInstance, guarded, token } from './wire/guards.ts';
 import path from 'node:path';
 
 export interface Identity {

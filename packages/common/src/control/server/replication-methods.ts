@@ -1,0 +1,161 @@
+// The methods of rssrv about replication to servers of other sites. The rules for changing a table are in docs/CONTROL.md. Invariant: rssrv
+// has a handler for each method (replication/replication-handlers.ts). A server that copies volumes calls replication-poll,
+// replication-moment and replication-confirm at their source; all other methods are for administrators.
+
+import {
+  REPLICATION_EVERY_MAX_MS,
+  REPLICATION_EVERY_MIN_MS,
+  REPLICATION_KEEP_MAX,
+  REPLICATION_REPORTS_MAX,
+  SERVER_CHANGE_MS,
+} from '../limits.ts';
+import { method, type Param } from '../method-table.ts';
+import { atMost, count, filledText, list, number, object, type Of, orNull, text, whole, word } from '../../lib/shape.ts';
+import { bytesPerSecond, poolOrNull, request, volumeNames } from './params.ts';
+import { VOLUME } from './views.ts';
+
+const volume = object({ name: text(), universe: count() });
+
+/** A replication as a source (`out`) or as the server that copies (`in`) shows it. */
+export const REPLICATION = object({
+  id: text(),
+  direction: word(['out', 'in'], 'out: this server has the source; in: this server has the followers'),
+  peer: text('Client name of the server that copies (out), or name of the server with the source (in)'),
+  pool: orNull(text('Pool of the followers; null: the server that copies chooses it')),
+  volumes: list(volume, 'All get the same moment'),
+  everyMs: number('Time from one moment to the next'),
+  keep: count('Moments that both servers keep'),
+  limitBytes: orNull(count('Most bytes in a second; null: no limit')),
+  state: word(
+    ['waiting', 'copying', 'failing', 'absent', 'ended', 'promoted'],
+    'waiting: for the next moment; failing: the text says why, and it is tried again; absent: the other server is not connected; ended: its source has ended it',
+  ),
+  text: text('What happens now, or what prevents it'),
+  momentMs: orNull(number('Moment of the followers, by the clock of the source; null: they have none yet')),
+  ageMs: orNull(number('Age of that moment; null: none yet')),
+  doneBytes: count('Bytes of the moment in progress that are copied'),
+  totalBytes: count('Bytes of the moment in progress that differ from the moment before, as far as known'),
+  nextMs: orNull(number('When the next moment is due; null: not known')),
+});
+export type ReplicationView = Of<typeof REPLICATION>;
+
+/** A moment of a source: one snapshot of each volume of a replication. */
+export const SOURCE_MOMENT = object({
+  group: text('Id that the snapshots of the moment have in common'),
+  momentMs: number(),
+  snapshots: list(
+    object({
+      volumeId: text(),
+      id: text(),
+      snapshot: text('Name of the snapshot'),
+      sizeBytes: count(),
+      blockSizeBytes: count(),
+      origin: orNull(text('Id of the snapshot that it is a copy of; null: it is no copy')),
+    }),
+  ),
+});
+export type SourceMoment = Of<typeof SOURCE_MOMENT>;
+
+/** The order of a source to the server that copies. */
+export const REPLICATION_ORDER = object({
+  replication: text('Id of the replication'),
+  pool: orNull(text()),
+  everyMs: number(),
+  keep: count(),
+  limitBytes: orNull(count()),
+  confirmed: orNull(text('Group of the last moment that was confirmed; null: none')),
+  members: list(object({ id: text(), name: text(), universe: count(), sizeBytes: count(), blockSizeBytes: count() })),
+  moments: list(SOURCE_MOMENT, 'The complete moments that the source has, the oldest first'),
+  problem: orNull(text('Why the source can make no moment now; null: it can')),
+});
+export type ReplicationOrder = Of<typeof REPLICATION_ORDER>;
+
+/** What the server that copies tells its source about a replication. */
+export const REPLICATION_REPORT = object({
+  replication: filledText(),
+  state: word(['waiting', 'copying', 'failing', 'promoted']),
+  text: text(),
+  doneBytes: whole(0, null),
+  totalBytes: whole(0, null),
+});
+export type ReplicationReport = Of<typeof REPLICATION_REPORT>;
+
+const id: Param<string> = { shape: filledText(), what: 'the id of a replication' };
+const every: Param<number> = {
+  shape: whole(REPLICATION_EVERY_MIN_MS, REPLICATION_EVERY_MAX_MS),
+  what: `a time in ms from ${REPLICATION_EVERY_MIN_MS} to ${REPLICATION_EVERY_MAX_MS}`,
+};
+const keep: Param<number> = { shape: whole(1, REPLICATION_KEEP_MAX), what: `a whole number from 1 to ${REPLICATION_KEEP_MAX}` };
+const one = object({ replication: REPLICATION });
+
+/** Methods of a source. */
+export const SOURCE_METHODS = {
+  'volume-replicate': method(
+    'Begins a replication of volumes to another server, or changes it. The other server copies from this one, as its client',
+    {
+      volumes: volumeNames,
+      to: { shape: filledText(), what: 'the name of a client' },
+      pool: poolOrNull,
+      everyMs: every,
+      keep,
+      limitBytes: bytesPerSecond,
+      request,
+    },
+    one,
+    SERVER_CHANGE_MS,
+    'manage',
+  ),
+  'volume-replicate-end': method(
+    'Ends the replication of volumes. The other server keeps the followers',
+    { volumes: volumeNames, request },
+    object({ replication: orNull(REPLICATION, 'As it was; null: a repeated request, or only marks of a replication were left') }),
+    SERVER_CHANGE_MS,
+    'manage',
+  ),
+  'replication-list': method(
+    'The replications from this server and to this server',
+    {},
+    object({ replications: list(REPLICATION) }),
+    SERVER_CHANGE_MS,
+    'manage',
+  ),
+  'replication-poll': method(
+    'For a server that copies: its orders, and the moments that there are. It reports its state',
+    { reports: { shape: atMost(REPLICATION_REPORTS_MAX, list(REPLICATION_REPORT)), what: 'a list of reports', default: [] } },
+    object({ nowMs: number('Time of the clock of the source'), orders: list(REPLICATION_ORDER) }),
+    SERVER_CHANGE_MS,
+    'use',
+  ),
+  'replication-moment': method(
+    'For a server that copies: makes the next moment',
+    { replication: id, request },
+    object({ nowMs: number(), moment: SOURCE_MOMENT }),
+    SERVER_CHANGE_MS,
+    'use',
+  ),
+  'replication-confirm': method(
+    'For a server that copies: it has the moment for good. The source then removes older moments beyond those that it keeps',
+    { replication: id, group: { shape: filledText(), what: 'the group of a moment' }, request },
+    object({ removed: count('Snapshots that were removed') }),
+    SERVER_CHANGE_MS,
+    'use',
+  ),
+} as const;
+
+/** Methods of a server with followers. */
+export const FOLLOWER_METHODS = {
+  'volume-promote': method(
+    'Makes followers ordinary volumes with the content of their newest common moment',
+    { volumes: volumeNames, request },
+    object({ volumes: list(VOLUME), momentMs: number('By the clock of the source'), ageMs: number('Age of that moment') }),
+    SERVER_CHANGE_MS,
+    'manage',
+  ),
+  'volume-drill': method(
+    'Makes clones of followers at their newest common moment, for a drill. The followers go on',
+    { volumes: volumeNames, suffix: { shape: filledText(), what: 'the end of the names of the clones' }, request },
+    object({ volumes: list(VOLUME), momentMs: number('By the clock of the source') }),
+    SERVER_CHANGE_MS,
+    'manage',
+  ),
+} as const;

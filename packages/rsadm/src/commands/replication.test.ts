@@ -1,0 +1,130 @@
+// Tests the commands about replications with a fake rssrv: requests, output, warnings, and values that are refused before anything is sent.
+// The rules are tested in packages/rssrv/src/replication.
+
+import { volume, replication as view } from '@rsio/common/testing/server-views';
+import { DAEMON_ANSWER } from '@rsio/common/testing/server-views';
+import { describe, expect, test } from 'vitest';
+import { useAdmScene } from '../testing/adm-scene.ts';
+
+const scene = useAdmScene();
+
+const volumes = [
+  { name: 'db', universe: 0 },
+  { name: 'log', universe: 1 },
+];
+
+describe('volume replicate', () => {
+  test('sends the settings, with the defaults of those that are not given', async () => {
+    await scene.serve({ 'volume-replicate': () => ({ replication: view({ volumes }) }) });
+    expect(await scene.run(['volume', 'replicate', 'db', 'log@1', '--to', 'big-8', '--every', '5m'])).toEqual({
+      code: 0,
+      out: 'db@0, log@1: replicated to big-8 every 5m, 3 moments are kept\n',
+      err: '',
+    });
+    await scene.run(['volume', 'replicate', 'db', '--to', 'fast@big-8', '--every', '1h', '--keep', '12', '--limit', '50m']);
+    const request = expect.any(String) as string;
+    const first = { to: 'big-8', pool: null, everyMs: 300_000, keep: 3, limitBytes: null, request };
+    const second = { to: 'big-8', pool: 'fast', everyMs: 3_600_000, keep: 12, limitBytes: 50 * 1024 ** 2, request };
+    expect(scene.asked).toEqual([
+      ['volume-replicate', { volumes, ...first }],
+      ['volume-replicate', { volumes: volumes.slice(0, 1), ...second }],
+    ]);
+  });
+
+  test('--end names the other server, and says that moments stay', async () => {
+    await scene.serve();
+    const run = () => scene.run(['volume', 'replicate', 'db', '--end']);
+    expect((await run()).out).toBe('db@0: no longer replicated to big-8; the last moments stay as snapshots\n');
+    await scene.daemon?.close();
+    await scene.serve({ 'volume-replicate-end': () => ({ replication: view({ momentMs: null }) }) });
+    expect((await run()).out).toBe('db@0: no longer replicated to big-8\n');
+    await scene.daemon?.close();
+    await scene.serve({ 'volume-replicate-end': () => ({ replication: null }) });
+    expect((await run()).out).toBe('db@0: no longer replicated\n');
+    expect(scene.asked.map(([method]) => method)).toEqual(Array.from({ length: 3 }, () => 'volume-replicate-end'));
+  });
+
+  test.each<[string, string]>([
+    ['--every 5m', 'No server: give --to [POOL@]CLIENT'],
+    ['--to big-8', 'No time: give --every TIME, such as --every 5m'],
+    ['--to big-8 --every 4s', 'Wrong --every "4s": allowed is '],
+    ['--to big-8 --every 31d', 'Wrong --every "31d": allowed is '],
+    ['--to big-8 --every 5m --keep 0', 'Wrong --keep "0": allowed is 1 to 500'],
+    ['--to big-8 --every 5m --keep x', 'Wrong --keep "x": allowed is 1 to 500'],
+    ['--to big-8 --every 5m --keep 501', 'Wrong --keep "501": allowed is 1 to 500'],
+    ['--to big-8 --every 5m --limit fast', 'Wrong --limit "fast": allowed is '],
+    ['--to @big-8 --every 5m', 'Wrong --to "@big-8": give CLIENT or POOL@CLIENT'],
+    ['--to fast@ --every 5m', 'Wrong --to "fast@": give CLIENT or POOL@CLIENT'],
+    ['--to a@b@c --every 5m', 'Wrong --to "a@b@c": give CLIENT or POOL@CLIENT'],
+    ['--end --keep 3', 'Both --end and --keep are given: give one of them'],
+  ])('db %s is refused before anything is sent', async (options, sentence) => {
+    await scene.serve();
+    const { code, err } = await scene.run(['volume', 'replicate', 'db', ...options.split(' ')]);
+    expect([code, err]).toEqual([2, expect.stringContaining(sentence)]);
+    expect(scene.asked).toEqual([]);
+  });
+});
+
+describe('volume replications', () => {
+  const all = [
+    view({ volumes }),
+    view({ peer: 'big-7', state: 'copying', ageMs: 7_800_000, everyMs: 3_600_000 * 2, doneBytes: 3, totalBytes: 4 }),
+    view({ direction: 'in', peer: 'big-1', state: 'waiting', ageMs: null }),
+    view({ direction: 'in', peer: 'big-1', state: 'ended', ageMs: 900_000_000, everyMs: 0, volumes: [] }),
+  ];
+
+  test('prints a table, and nothing else if all is well', async () => {
+    await scene.serve({ 'replication-list': () => ({ replications: all }) });
+    expect(await scene.run(['volume', 'replications'])).toEqual({
+      code: 0,
+      out: `DIR  VOLUMES     PEER   MOMENT AGE  EVERY  STATE
+out  db@0,log@1  big-8         12s     5m  waiting
+out  oracle@0    big-7      2h 10m     2h  copying (75 %)
+in   oracle@0    big-1           -     5m  waiting
+in   -           big-1      10d 10h      -  ended
+`.replace('    10d 10h', '   10d 10h'),
+      err: '',
+    });
+  });
+
+  test('names what fails or is late with the remedy, and exits with 1', async () => {
+    const replications = [
+      view({ state: 'failing', text: 'Pool fast cannot be used: it is not mounted' }),
+      view({ direction: 'in', state: 'absent', text: 'server big-8 is not connected' }),
+      view({ ageMs: 600_001 }),
+      view({ ageMs: 600_000 }),
+      view({ ageMs: 600_001, state: 'promoted' }),
+    ];
+    await scene.serve({ 'replication-list': () => ({ replications }) });
+    const { code, err } = await scene.run(['volume', 'replications']);
+    expect([code, err]).toEqual([
+      1,
+      `rsadm: The replication of oracle@0 to big-8 fails: Pool fast cannot be used: it is not mounted
+rsadm: The replication of oracle@0 from big-8 stands still: server big-8 is not connected
+rsadm: The replication of oracle@0 to big-8 is late, its last moment is 10m old, and a moment is wanted every 5m: check the network and the pools of both servers, or choose a longer time (volume replicate --every)
+`,
+    ]);
+    expect((await scene.run(['volume', 'replications', '--json'])).code).toBe(1);
+  });
+
+  test('of a server without replications says how one begins', async () => {
+    await scene.serve({ 'replication-list': () => ({ replications: [] }) });
+    const err = 'rsadm: No replication: volume replicate NAME --to CLIENT --every TIME begins one\n';
+    expect(await scene.run(['volume', 'replications'])).toEqual({ code: 0, out: '', err });
+  });
+});
+
+test('status counts the replications, and warns of those that fail', async () => {
+  const daemon = () => ({ ...DAEMON_ANSWER, methods: ['replication-list'] });
+  const failing = view({ state: 'failing', text: 'it is not mounted: mount it' });
+  await scene.serve({
+    daemon,
+    'volume-list': () => ({ volumes: [volume()], removed: [] }),
+    'replication-list': () => ({ replications: [failing] }),
+  });
+  const { code, out } = await scene.run(['status']);
+  expect(code).toBe(1);
+  expect(out).toContain('\n1 replication (rsadm volume replications)\n');
+  expect(out).toContain('\nWarning: The replication of oracle@0 to big-8 fails: it is not mounted: mount it\n');
+  expect(JSON.parse((await scene.run(['status', '--json'])).out)).toMatchObject({ replications: [failing] });
+});

@@ -1,0 +1,78 @@
+// The moments of a replication: groups of snapshots, one of each member. Pure. Invariants: a moment is complete, so that it has a snapshot of
+// every member that is known. A moment that the other server has confirmed, and each later one, is needed for its next copy.
+
+import { RsError } from '@rsio/common/lib/errors';
+import type { Asker } from './asker.ts';
+import { type Found, type PoolState, volumeText } from './catalogue.ts';
+import { isReadable, type SnapshotRecord } from './snapshots/snapshot-record.ts';
+import { endText, homeAway, type Replication, replicationOf } from './source-marks.ts';
+
+export interface Moment {
+  readonly group: string;
+  readonly momentMs: number;
+  /** In the order of the members. */
+  readonly snapshots: readonly SnapshotRecord[];
+}
+
+export interface MemberSnapshot extends Found {
+  readonly record: SnapshotRecord;
+}
+
+/**
+ * Returns the moments of the members in open pools, the oldest first. If a member was a follower, the moments that it got then count too,
+ * because the other server may still have their originals.
+ */
+export function momentsOf({ id, members }: Pick<Replication, 'id' | 'members'>): readonly Moment[] {
+  const [home, ...others] = members.map((member) => {
+    const list = snapshotsOf(member).filter((one) => isReadable(one) && (one.replication === id || one.origin !== undefined));
+    return new Map(list.map((one) => [groupOf(one), one]));
+  });
+  return [...(home ?? [])].flatMap(([group, first]) => {
+    const rest = others.flatMap((its) => its.get(group) ?? []);
+    return rest.length < others.length ? [] : { group, momentMs: first.createdMs, snapshots: [first, ...rest] };
+  });
+}
+
+/** A follower has moments of its source, whose group is that of the source. */
+function groupOf({ group, origin }: SnapshotRecord): string {
+  return origin?.group ?? group.id;
+}
+
+/**
+ * Returns the snapshots of earlier moments that are not kept any more, the oldest first. Snapshots that belong to no complete moment count
+ * too. Snapshots that the replication has not made are never returned.
+ */
+export function excessOf(replication: Replication): readonly MemberSnapshot[] {
+  const { id, order, members, memberIds } = replication;
+  const { confirmed, keep } = order;
+  if (confirmed === null || members.length < memberIds.length) return [];
+  const moments = momentsOf(replication);
+  const at = moments.findIndex(({ group }) => group === confirmed.group);
+  if (at < 0) return [];
+  const kept = new Set(moments.slice(Math.max(0, at + 1 - keep)).map(({ group }) => group));
+  return members
+    .flatMap((member) => snapshotsOf(member).map((record) => ({ ...member, record })))
+    .filter(({ record }) => record.replication === id && record.origin === undefined)
+    .filter(({ record }) => record.createdMs < confirmed.momentMs && !kept.has(record.group.id))
+    .toSorted((a, b) => a.record.createdMs - b.record.createdMs);
+}
+
+/** Throws E_USAGE if the other server needs the snapshot: it belongs to the moment that was confirmed, or to a later one. */
+export function checkUnneeded(pools: readonly PoolState[], { manifest, record }: MemberSnapshot, asker: Asker): void {
+  const replication = replicationOf(pools, manifest);
+  if (replication === 'unknown' && record.replication === manifest.replication?.id) throw homeAway(pools, manifest);
+  if (replication === null || replication === 'unknown') return;
+  const { confirmed, to } = replication.order;
+  const moment = momentsOf(replication).find(({ snapshots }) => snapshots.some(({ id }) => id === record.id));
+  if (moment === undefined || (confirmed !== null && moment.momentMs < confirmed.momentMs)) return;
+  const text = `${volumeText(manifest)}@${record.name}`;
+  throw new RsError(
+    'E_USAGE',
+    `Snapshot ${text} is a moment that client ${to} needs for its next copy: remove it when ${to} has a later one, or ${endText(replication, asker)}`,
+    { snapshot: text },
+  );
+}
+
+function snapshotsOf({ pool, manifest: { id } }: Found): readonly SnapshotRecord[] {
+  return pool.snapshots.get(id)?.list ?? [];
+}

@@ -1,0 +1,253 @@
+// Carries out one replication at the server with the followers, one step after the other. nextStep decides. Invariants: at most one step
+// runs. A failed step is tried again after growing delays, and its error is what the replication shows until a step succeeds. After `end`
+// has resolved, the lane changes nothing.
+
+import { type ReplicationOrder, type ReplicationReport, SOURCE_METHODS } from '@rsio/common/control/server/replication-methods';
+import type { Clock, Timer } from '@rsio/common/lib/clock';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { type Shape, misfit } from '@rsio/common/lib/shape';
+import type { Log } from '@rsio/common/log/log';
+import { eventOf } from '../../events/event-log.ts';
+import { LOCAL_ASKER } from '../../pools/asker.ts';
+import { volumeText } from '../../pools/catalogue.ts';
+import { following } from '../../pools/follower-rules.ts';
+import { snapshotsOf } from '../../snapshots/snapshot-rules.ts';
+import type { SnapshotVerbs } from '../../snapshots/snapshot-verbs.ts';
+import {
+  REPLICATION_CALL_MS,
+  REPLICATION_LOOK_MS,
+  REPLICATION_RETRY_MAX_MS,
+  REPLICATION_RETRY_MS,
+  REPORT_TEXT_MAX_CHARS,
+} from '../limits.ts';
+import type { Peers, PullProgress } from '../peers/peers.ts';
+import { ArrivalNotes } from './arrival-notes.ts';
+import { type FollowerFacts, type FollowerStep, nextStep } from './follower-plan.ts';
+import type { FollowerVerbs, OrderingPeer } from './follower-verbs.ts';
+import type { PullTurns } from './pull-turns.ts';
+
+export interface LanePorts {
+  readonly clock: Clock;
+  readonly log: Pick<Log, 'info' | 'warn' | 'debug'>;
+  readonly peers: Pick<Peers, 'call' | 'pull'>;
+  readonly verbs: FollowerVerbs;
+  readonly snapshots: Pick<SnapshotVerbs, 'remove'>;
+  readonly turns: PullTurns;
+  /** Returns true if a client has the snapshot with this id open. */
+  isRead(snapshotId: string): boolean;
+  /** Executes a change in its turn in the queue of changes. */
+  change<T>(work: () => Promise<T>, what: string): Promise<T>;
+}
+
+export type LaneState = ReplicationReport['state'];
+
+export class FollowerLane {
+  readonly peer: string;
+  order: ReplicationOrder;
+  state: LaneState = 'waiting';
+  text = '';
+  doneBytes = 0;
+  totalBytes = 0;
+  private readonly ports: LanePorts;
+  private peerConfig: OrderingPeer;
+  /** Time by which the clock of the source is ahead of the clock of this server. */
+  private offsetMs = 0;
+  /** Monotonic time at which the source made the last moment for this lane. */
+  private momentGotMs: number | null = null;
+  private failures = 0;
+  private hasEnded = false;
+  private working: Promise<void> | null = null;
+  private timer: Timer | null = null;
+  private readonly stopping = new AbortController();
+  /** Rejects when the lane is told to end. */
+  private readonly stopped: Promise<never>;
+
+  constructor(ports: LanePorts, peer: OrderingPeer, order: ReplicationOrder) {
+    this.ports = ports;
+    this.peer = peer.name;
+    this.peerConfig = peer;
+    this.order = order;
+    this.stopped = new Promise((_, reject) => {
+      this.stopping.signal.addEventListener('abort', () => reject(new RsError('E_BUSY', `${this.name} ends`)));
+    });
+    this.stopped.catch(() => undefined);
+  }
+
+  /** Takes the order as the source has it now. `nowMs`: time of the clock of the source. */
+  update(peer: OrderingPeer, order: ReplicationOrder, nowMs: number): void {
+    this.peerConfig = peer;
+    // While a step is in progress, the answer of the source may be older than that of the step.
+    if (this.working === null) this.order = order;
+    this.offsetMs = nowMs - this.ports.clock.wallMs();
+    if (this.state !== 'failing' || this.timer === null) void this.look();
+  }
+
+  get report(): ReplicationReport {
+    const { state, text, doneBytes, totalBytes } = this;
+    return { replication: this.order.replication, state, text: text.slice(0, REPORT_TEXT_MAX_CHARS), doneBytes, totalBytes };
+  }
+
+  /** Ends the lane. Resolves when no step runs any more. */
+  async end(): Promise<void> {
+    this.hasEnded = true;
+    this.timer?.cancel();
+    this.stopping.abort();
+    await this.working;
+  }
+
+  /** Carries steps out until there is nothing to do now, or until a step has failed. */
+  look(): Promise<void> {
+    if (this.hasEnded) return Promise.resolve();
+    this.timer?.cancel();
+    this.timer = null;
+    this.working ??= this.steps().finally(() => {
+      this.working = null;
+    });
+    return this.working;
+  }
+
+  private async steps(): Promise<void> {
+    for (let waitMs = 0; !this.hasEnded && waitMs === 0; ) {
+      const { log } = this.ports;
+      try {
+        waitMs = await this.step(nextStep(this.order, this.facts(), this.now));
+        this.failures = 0;
+      } catch (thrown) {
+        if (this.hasEnded) return;
+        const { message } = toRsError(thrown);
+        const isNew = this.state !== 'failing' || this.text !== message;
+        [this.state, this.text] = ['failing', message];
+        if (isNew) log.warn(`${this.name} fails: ${message}`, eventOf(`replication ${this.order.replication}`, '-', 'failing', message));
+        waitMs = Math.min(REPLICATION_RETRY_MAX_MS, REPLICATION_RETRY_MS * 2 ** Math.min(this.failures++, 10));
+      }
+      if (waitMs > 0 && !this.hasEnded) this.lookAfter(Math.min(waitMs, REPLICATION_LOOK_MS));
+    }
+  }
+
+  private lookAfter(ms: number): void {
+    this.timer = this.ports.clock.after(ms, () => {
+      this.timer = null;
+      void this.look();
+    });
+  }
+
+  private get now(): { readonly nowMs: number; readonly sinceMomentMs: number | null } {
+    const { clock } = this.ports;
+    const sinceMomentMs = this.momentGotMs === null ? null : clock.monotonicMs() - this.momentGotMs;
+    return { nowMs: clock.wallMs() + this.offsetMs, sinceMomentMs };
+  }
+
+  private get name(): string {
+    return `Replication of ${this.order.members.map(volumeText).join(', ')} from ${this.peer}`;
+  }
+
+  /** Executes a step. Returns the time in ms after which to look again; 0 for at once. */
+  private async step(step: FollowerStep): Promise<number> {
+    const { ports, order } = this;
+    switch (step.kind) {
+      case 'promoted':
+        [this.state, this.text] = ['promoted', 'its followers were promoted'];
+        return REPLICATION_LOOK_MS;
+      case 'problem':
+        throw new RsError('E_BUSY', step.text);
+      case 'wait':
+        [this.state, this.text] = ['waiting', ''];
+        return Math.max(1, step.ms);
+      case 'create':
+        await ports.change(() => ports.verbs.create(order, step.member, this.peerConfig), `the follower of volume ${step.member.name}`);
+        return 0;
+      case 'ask': {
+        const { moment, nowMs } = await this.call('replication-moment', { replication: order.replication });
+        this.order = { ...order, moments: [...order.moments.filter(({ group }) => group !== moment.group), moment] };
+        this.offsetMs = nowMs - ports.clock.wallMs();
+        this.momentGotMs = ports.clock.monotonicMs();
+        return 0;
+      }
+      case 'confirm':
+        await this.call('replication-confirm', { replication: order.replication, group: step.group });
+        this.order = { ...order, confirmed: step.group };
+        ports.log.debug(`${this.name} has its moment of ${new Date(order.moments.at(-1)?.momentMs ?? 0).toISOString()}`);
+        return 0;
+      case 'remove':
+        await this.remove(step);
+        return 0;
+      case 'pull':
+        await this.pull(step);
+        return 0;
+    }
+  }
+
+  private remove({ follower, snapshot }: FollowerStep & { kind: 'remove' }): Promise<unknown> {
+    const { ports } = this;
+    return ports.change(async () => {
+      const { name, universe } = ports.verbs.find(follower.volumeId).manifest;
+      await ports.snapshots.remove({ name, universe, snapshot: snapshot.name }, LOCAL_ASKER, null);
+    }, `moment ${snapshot.name}, which is not kept any more`);
+  }
+
+  private async pull({ member, follower, moment, snapshot, base }: FollowerStep & { kind: 'pull' }): Promise<void> {
+    const { ports, order, peer } = this;
+    const { verbs } = ports;
+    const { volumeId } = follower;
+    [this.state, this.text] = ['copying', `waits for other volumes before it copies volume ${volumeText(member)}`];
+    await ports.turns.run(this.stopping.signal, async () => {
+      const { file, state } = await verbs.prepare(volumeId, snapshot, base);
+      this.text = `copies volume ${volumeText(member)}`;
+      const notes = new ArrivalNotes(
+        (positionBytes, leftBytes) => verbs.arrived(volumeId, { ...state, positionBytes }, leftBytes),
+        this.stopping.signal,
+      );
+      const wanted = { name: snapshot.snapshot, id: snapshot.id };
+      const volume = { name: member.name, universe: member.universe };
+      const range = { sizeBytes: snapshot.sizeBytes, fromBytes: state.positionBytes };
+      const pull = { volume, snapshot: wanted, since: base?.since ?? null, file, ...range, limitBytes: order.limitBytes };
+      const heard = ({ positionBytes, doneBytes, totalBytes }: PullProgress): void => {
+        [this.doneBytes, this.totalBytes] = [doneBytes, totalBytes];
+        notes.add(positionBytes, totalBytes - doneBytes);
+      };
+      await notes.around(async (cancel) => {
+        await ports.peers.pull(peer, pull, heard, cancel);
+        notes.add(snapshot.sizeBytes, 0);
+      });
+    });
+    if (this.hasEnded) return;
+    await ports.change(() => verbs.commit(volumeId, moment, snapshot), `moment ${snapshot.snapshot} of volume ${volumeText(member)}`);
+  }
+
+  /**
+   * Calls a method at the source, and checks the answer like a frame of the network. The end of the lane does not wait for a source that
+   * does not answer: a promotion is most urgent when the source is gone.
+   */
+  private async call<M extends keyof typeof RESULTS>(method: M, params: object): Promise<ResultOf<M>> {
+    const asked = this.ports.peers.call(this.peer, method, params, REPLICATION_CALL_MS);
+    const answer = await Promise.race([asked, this.stopped]);
+    return checkedAnswer(this.peer, method, RESULTS[method] as Shape<ResultOf<M>>, answer);
+  }
+
+  private facts(): readonly FollowerFacts[] {
+    const { ports } = this;
+    return ports.verbs.of(this.order.replication).map((found) => {
+      const { list } = snapshotsOf(found);
+      return {
+        sourceId: found.manifest.follower?.sourceId ?? '',
+        volumeId: found.manifest.id,
+        isPromoted: following(found.manifest) === null,
+        snapshots: list,
+        inUse: new Set(list.filter(({ id }) => ports.isRead(id)).map(({ id }) => id)),
+      };
+    });
+  }
+}
+
+const RESULTS = {
+  'replication-moment': SOURCE_METHODS['replication-moment'].result,
+  'replication-confirm': SOURCE_METHODS['replication-confirm'].result,
+} as const;
+type ResultOf<M extends keyof typeof RESULTS> = (typeof RESULTS)[M] extends Shape<infer R> ? R : never;
+
+/** Returns the answer of a peer if it has the right shape. Throws E_PROTOCOL. */
+export function checkedAnswer<T>(peer: string, method: string, shape: Shape<T>, answer: unknown): T {
+  const found = misfit(shape, answer);
+  if (found === null) return answer as T;
+  throw new RsError('E_PROTOCOL', `Server ${peer} answered ${method} wrongly (${found}): check that it runs the same release of RSIO`);
+}

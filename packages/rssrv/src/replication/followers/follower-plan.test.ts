@@ -1,0 +1,145 @@
+// Tests the decisions about a replication: which step follows, with which base, and which moments are kept. replication-lives.test.ts tests
+// the steps themselves.
+
+import type { ReplicationOrder, SourceMoment } from '@rsio/common/control/server/replication-methods';
+import { expect, test } from 'vitest';
+import { commonGroups, type FollowerFacts, type FollowerStep, nextStep as decide, type OwnSnapshot } from './follower-plan.ts';
+
+const EVERY_MS = 60_000;
+const MEMBERS = ['db', 'log'];
+
+/** Moment `number` is at 1,000 * number ms. */
+function moment(number: number, origin: (volume: string) => string | null = () => null): SourceMoment {
+  const snapshots = MEMBERS.map((volume) => ({
+    volumeId: volume,
+    id: `${volume}-${number}`,
+    snapshot: `m${number}`,
+    sizeBytes: 4096,
+    blockSizeBytes: 512,
+    origin: origin(volume),
+  }));
+  return { group: `g${number}`, momentMs: 1_000 * number, snapshots };
+}
+
+function order(moments: readonly number[], changes: Partial<ReplicationOrder> = {}): ReplicationOrder {
+  const members = MEMBERS.map((id) => ({ id, name: id, universe: 0, sizeBytes: 4096, blockSizeBytes: 512 }));
+  const fixed = { replication: 'r', pool: null, everyMs: EVERY_MS, keep: 2, limitBytes: null, confirmed: null, members, problem: null };
+  return { ...fixed, moments: moments.map((one) => moment(one)), ...changes };
+}
+
+function own(volume: string, number: number, changes: Partial<OwnSnapshot> = {}): OwnSnapshot {
+  const origin = { snapshot: `${volume}-${number}`, group: `g${number}` };
+  const group = { id: `g${number}`, poolId: 'p', volumeId: volume };
+  return { id: `own-${volume}-${number}`, name: `m${number}`, origin, group, createdMs: 1_000 * number, replication: 'r', ...changes };
+}
+
+function follower(volume: string, numbers: readonly number[], changes: Partial<FollowerFacts> = {}): FollowerFacts {
+  const snapshots = numbers.map((one) => own(volume, one));
+  return { sourceId: volume, volumeId: `f-${volume}`, isPromoted: false, snapshots, inUse: new Set(), ...changes };
+}
+
+function nextStep(
+  all: ReplicationOrder,
+  followers: readonly FollowerFacts[],
+  nowMs: number,
+  sinceMomentMs: number | null = null,
+): FollowerStep {
+  return decide(all, followers, { nowMs, sinceMomentMs });
+}
+
+/** Returns a snapshot that was made at this server. */
+function withoutOrigin({ origin: _none, ...snapshot }: OwnSnapshot): OwnSnapshot {
+  return snapshot;
+}
+
+const both = (numbers: readonly number[]): FollowerFacts[] => MEMBERS.map((volume) => follower(volume, numbers));
+
+test('followers are made before anything is asked of the source', () => {
+  expect(nextStep(order([]), [], 0)).toMatchObject({ kind: 'create', member: { id: 'db' } });
+  expect(nextStep(order([]), [follower('db', [])], 0)).toMatchObject({ kind: 'create', member: { id: 'log' } });
+  expect(nextStep(order([]), both([]), 0)).toEqual({ kind: 'ask' });
+});
+
+test('a problem of the source prevents only the next moment, and nothing follows a promotion', () => {
+  expect(nextStep(order([], { problem: 'gone' }), both([]), 0)).toEqual({ kind: 'problem', text: 'gone' });
+  expect(nextStep(order([1], { problem: 'gone' }), both([]), 0)).toMatchObject({ kind: 'pull', base: null });
+  expect(nextStep(order([1], { problem: 'gone', confirmed: 'g1' }), both([1]), EVERY_MS + 1_000).kind).toBe('problem');
+  const promoted = [follower('db', [1], { isPromoted: true }), follower('log', [])];
+  expect(nextStep(order([1], { problem: 'gone' }), promoted, 0)).toEqual({ kind: 'promoted' });
+});
+
+test('each follower pulls the newest moment, on the newest content that both servers have', () => {
+  expect(nextStep(order([1]), both([]), 0)).toMatchObject({ kind: 'pull', snapshot: { id: 'db-1' }, base: null });
+  expect(nextStep(order([1, 2, 3]), both([1, 2]), 0)).toMatchObject({
+    kind: 'pull',
+    snapshot: { id: 'db-3' },
+    base: { own: 'm2', since: 'db-2' },
+  });
+  // The source has removed moment 2.
+  expect(nextStep(order([1, 3]), both([1, 2]), 0)).toMatchObject({ base: { own: 'm1', since: 'db-1' } });
+  // The source has only a moment that this follower never had.
+  expect(nextStep(order([3]), both([1, 2]), 0)).toMatchObject({ kind: 'pull', base: null });
+  expect(nextStep(order([1, 2]), [follower('db', [1, 2]), follower('log', [1])], 0)).toMatchObject({
+    member: { id: 'log' },
+    base: { own: 'm1', since: 'log-1' },
+  });
+});
+
+test('a snapshot of another volume is no base', () => {
+  const [db, log] = both([1]);
+  expect(nextStep(order([1, 2]), [{ ...db!, snapshots: log!.snapshots }, log!], 0)).toMatchObject({ member: { id: 'db' }, base: null });
+});
+
+test('after a change of the roles, the content that the other server got from here is the base', () => {
+  const back = moment(1, (volume) => `own-${volume}-1`);
+  const mine = MEMBERS.map((volume) => {
+    return follower(volume, [], { snapshots: [withoutOrigin(own(volume, 1))] });
+  });
+  expect(nextStep(order([], { moments: [back, moment(2)] }), mine, 0)).toMatchObject({
+    kind: 'pull',
+    snapshot: { id: 'db-2' },
+    base: { own: 'm1', since: 'db-1' },
+  });
+});
+
+test('a moment is confirmed when all followers have it, and the next one is asked for when it is due', () => {
+  expect(nextStep(order([1, 2], { confirmed: 'g1' }), both([1, 2]), 2_000)).toEqual({ kind: 'confirm', group: 'g2' });
+  const idle = order([1, 2], { confirmed: 'g2' });
+  expect(nextStep(idle, both([1, 2]), 2_000)).toEqual({ kind: 'wait', ms: EVERY_MS });
+  expect(nextStep(idle, both([1, 2]), 2_000 + EVERY_MS - 1)).toEqual({ kind: 'wait', ms: 1 });
+  expect(nextStep(idle, both([1, 2]), 2_000 + EVERY_MS)).toEqual({ kind: 'ask' });
+});
+
+test('a clock of the source that was set back delays no moment, and makes no flood of moments', () => {
+  const idle = order([1, 2], { confirmed: 'g2' });
+  expect(nextStep(idle, both([1, 2]), 1_999)).toEqual({ kind: 'ask' });
+  expect(nextStep(idle, both([1, 2]), 1_999, 1)).toEqual({ kind: 'wait', ms: EVERY_MS - 1 });
+  expect(nextStep(idle, both([1, 2]), 1_999, EVERY_MS)).toEqual({ kind: 'ask' });
+});
+
+test('moments beyond those that are kept are removed, but neither the newest nor one in use', () => {
+  const idle = order([3], { confirmed: 'g3' });
+  expect(nextStep(idle, both([1, 2, 3]), 3_000)).toMatchObject({ kind: 'remove', snapshot: { name: 'm1' }, follower: { sourceId: 'db' } });
+  expect(nextStep({ ...idle, keep: 1 }, both([2, 3]), 3_000)).toMatchObject({ kind: 'remove', snapshot: { name: 'm2' } });
+  expect(nextStep({ ...idle, keep: 1 }, both([3]), 3_000).kind).toBe('wait');
+  const read = MEMBERS.map((volume) => follower(volume, [1, 2, 3], { inUse: new Set([`own-${volume}-1`]) }));
+  expect(nextStep(idle, read, 3_000).kind).toBe('wait');
+});
+
+test('a moment that one follower lacks is not kept, and snapshots of others are never removed', () => {
+  const idle = order([4], { confirmed: 'g4' });
+  const uneven = [follower('db', [1, 3, 4]), follower('log', [1, 2, 4])];
+  expect(nextStep(idle, uneven, 4_000)).toMatchObject({ kind: 'remove', snapshot: { name: 'm3' }, follower: { sourceId: 'db' } });
+  const foreign = MEMBERS.map((volume) =>
+    follower(volume, [], {
+      snapshots: [own(volume, 1, { replication: 'other' }), withoutOrigin(own(volume, 2)), own(volume, 4)],
+    }),
+  );
+  expect(nextStep({ ...idle, keep: 1 }, foreign, 4_000).kind).toBe('wait');
+});
+
+test('the common moments are those that all followers have', () => {
+  expect(commonGroups([follower('db', [1, 2, 3]), follower('log', [1, 3])])).toEqual(['g1', 'g3']);
+  expect(commonGroups([follower('db', [1]), follower('log', [])])).toEqual([]);
+  expect(commonGroups([])).toEqual([]);
+});

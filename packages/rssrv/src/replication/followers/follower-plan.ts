@@ -1,0 +1,120 @@
+// Decides what a replication does next at the server with the followers. Pure: follower-lane.ts carries the step out. Invariants: a pull
+// names the snapshot of the source by its id, and begins with content that both servers have. A moment is confirmed only when every
+// follower has it. The newest moment that all followers have is never removed. No step is planned for a promoted follower.
+
+import type { ReplicationOrder, SourceMoment } from '@rsio/common/control/server/replication-methods';
+import type { SnapshotRecord } from '../../pools/snapshots/snapshot-record.ts';
+
+type OrderMember = ReplicationOrder['members'][number];
+type SourceSnapshot = SourceMoment['snapshots'][number];
+/** The part of a snapshot of a follower that the plan needs. */
+export type OwnSnapshot = Pick<SnapshotRecord, 'id' | 'name' | 'origin' | 'group' | 'createdMs' | 'replication'>;
+
+/** A follower as it is now. */
+export interface FollowerFacts {
+  readonly sourceId: string;
+  /** Id of the follower. */
+  readonly volumeId: string;
+  readonly isPromoted: boolean;
+  /** Its snapshots, the oldest first. */
+  readonly snapshots: readonly OwnSnapshot[];
+  /** Ids of snapshots that clients have open. */
+  readonly inUse: ReadonlySet<string>;
+}
+
+/** Content that the source and the follower have in common. `own`: name of the follower's snapshot; `since`: id of the source's snapshot. */
+export interface CommonBase {
+  readonly own: string;
+  readonly since: string;
+}
+
+export type FollowerStep =
+  | { readonly kind: 'promoted' }
+  | { readonly kind: 'problem'; readonly text: string }
+  | { readonly kind: 'create'; readonly member: OrderMember }
+  | {
+      readonly kind: 'pull';
+      readonly member: OrderMember;
+      readonly follower: FollowerFacts;
+      readonly moment: SourceMoment;
+      readonly snapshot: SourceSnapshot;
+      readonly base: CommonBase | null;
+    }
+  | { readonly kind: 'confirm'; readonly group: string }
+  | { readonly kind: 'remove'; readonly follower: FollowerFacts; readonly snapshot: OwnSnapshot }
+  | { readonly kind: 'ask' }
+  | { readonly kind: 'wait'; readonly ms: number };
+
+/** `nowMs`: time by the clock of the source. `sinceMomentMs`: time since this server got the last moment; null if it has got none since its start. */
+export function nextStep(
+  order: ReplicationOrder,
+  followers: readonly FollowerFacts[],
+  { nowMs, sinceMomentMs }: { readonly nowMs: number; readonly sinceMomentMs: number | null },
+): FollowerStep {
+  const mine = order.members.map((member) => ({ member, follower: followers.find(({ sourceId }) => sourceId === member.id) }));
+  if (mine.some(({ follower }) => follower?.isPromoted === true)) return { kind: 'promoted' };
+  const newest = order.moments.at(-1);
+  for (const { member, follower } of mine) if (follower === undefined) return { kind: 'create', member };
+  const all = mine.flatMap(({ follower }) => follower ?? []);
+  const ask: FollowerStep = order.problem === null ? { kind: 'ask' } : { kind: 'problem', text: order.problem };
+  if (newest === undefined) return ask;
+  for (const { member, follower } of mine) {
+    const snapshot = newest.snapshots.find(({ volumeId }) => volumeId === member.id);
+    if (snapshot === undefined || follower === undefined || hasCopy(follower, snapshot)) continue;
+    return { kind: 'pull', member, follower, moment: newest, snapshot, base: commonBase(order, follower) };
+  }
+  if (order.confirmed !== newest.group) return { kind: 'confirm', group: newest.group };
+  const excess = excessOf(order, all, newest.group);
+  if (excess !== null) return { kind: 'remove', ...excess };
+  // If the clock of the source was set back, the moments are in its future, and only the time here says when the next one is due.
+  const isBack = nowMs < newest.momentMs;
+  const waitMs = isBack ? order.everyMs - (sinceMomentMs ?? order.everyMs) : newest.momentMs + order.everyMs - nowMs;
+  return waitMs <= 0 ? ask : { kind: 'wait', ms: waitMs };
+}
+
+/** Returns true if the follower has the content of this snapshot of the source. */
+function hasCopy({ snapshots }: FollowerFacts, wanted: Pick<SourceSnapshot, 'id' | 'origin'>): boolean {
+  return snapshots.some((own) => isSame(own, wanted));
+}
+
+/** A copy names its original. After a change of the roles, the original is at the follower. */
+function isSame({ id, origin }: OwnSnapshot, wanted: Pick<SourceSnapshot, 'id' | 'origin'>): boolean {
+  return origin?.snapshot === wanted.id || (wanted.origin !== null && wanted.origin === id);
+}
+
+/** Returns the newest content that both have; null if they have none in common. */
+export function commonBase({ moments }: Pick<ReplicationOrder, 'moments'>, { sourceId, snapshots }: FollowerFacts): CommonBase | null {
+  for (const { snapshots: theirs } of moments.toReversed()) {
+    const wanted = theirs.find(({ volumeId }) => volumeId === sourceId);
+    const own = wanted === undefined ? undefined : snapshots.find((one) => isSame(one, wanted));
+    if (wanted !== undefined && own !== undefined) return { own: own.name, since: wanted.id };
+  }
+  return null;
+}
+
+/** Returns the groups of the moments that all followers have, the oldest first. */
+export function commonGroups(followers: readonly Pick<FollowerFacts, 'snapshots'>[]): readonly string[] {
+  const [first, ...others] = followers;
+  if (first === undefined) return [];
+  const groups = first.snapshots.filter(({ origin }) => origin !== undefined).map(({ origin }) => origin?.group ?? '');
+  return groups.filter((group) => others.every(({ snapshots }) => snapshots.some(({ origin }) => origin?.group === group)));
+}
+
+/**
+ * Returns a snapshot of the replication that is not kept any more; null if there is none. `newest`: group of the newest moment, which all
+ * followers have.
+ */
+function excessOf(
+  order: Pick<ReplicationOrder, 'replication' | 'keep'>,
+  followers: readonly FollowerFacts[],
+  newest: string,
+): { readonly follower: FollowerFacts; readonly snapshot: OwnSnapshot } | null {
+  const kept = new Set([...commonGroups(followers).slice(-order.keep), newest]);
+  for (const follower of followers)
+    for (const snapshot of follower.snapshots) {
+      const { origin, replication, id } = snapshot;
+      if (origin === undefined || replication !== order.replication || kept.has(origin.group) || follower.inUse.has(id)) continue;
+      return { follower, snapshot };
+    }
+  return null;
+}

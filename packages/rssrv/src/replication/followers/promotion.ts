@@ -1,0 +1,153 @@
+// Makes followers ordinary volumes (promotion), or clones of them (drill), at the newest moment that all volumes of their replication have.
+// Invariants: a promoted volume has exactly the content of that moment, and its commit point is its manifest. A promotion that was
+// interrupted goes on with the moment with which it began.
+
+import { RsError } from '@rsio/common/lib/errors';
+import type { Asker } from '../../pools/asker.ts';
+import { checkName, checkNotBusy, findToChange, type Found, type VolumeName, volumeText } from '../../pools/catalogue.ts';
+import type { Manifest } from '../../pools/disk/manifest.ts';
+import { following } from '../../pools/follower-rules.ts';
+import { IncomingFiles } from '../../pools/moves/incoming-files.ts';
+import type { PoolVerbs } from '../../pools/pool-verbs.ts';
+import { keyOf, stampOf } from '../../pools/requests/request-stamp.ts';
+import type { Turn } from '../../pools/requests/turn.ts';
+import { SnapshotFiles } from '../../pools/snapshots/snapshot-files.ts';
+import type { SnapshotRecord } from '../../pools/snapshots/snapshot-record.ts';
+import { snapshotsOf } from '../../snapshots/snapshot-rules.ts';
+import type { SnapshotVerbs } from '../../snapshots/snapshot-verbs.ts';
+import { FOLLOWER_STEP_MS } from '../limits.ts';
+import { commonGroups } from './follower-plan.ts';
+
+export interface Promoted {
+  readonly volumes: readonly Found[];
+  readonly momentMs: number;
+}
+
+interface Planned {
+  readonly found: Found;
+  readonly record: SnapshotRecord;
+}
+
+export class Promotion {
+  private readonly verbs: PoolVerbs;
+  private readonly snapshots: Pick<SnapshotVerbs, 'clone'>;
+
+  constructor(verbs: PoolVerbs, snapshots: Pick<SnapshotVerbs, 'clone'>) {
+    this.verbs = verbs;
+    this.snapshots = snapshots;
+  }
+
+  /** Returns the id of the replication of these followers. Throws unless they are all its followers. */
+  replicationOf(wanted: readonly VolumeName[], asker: Asker): string {
+    return this.wholeGroup(wanted, asker).replication;
+  }
+
+  /** Promotes all followers of a replication. Nothing else may change them meanwhile. */
+  async promote(wanted: readonly VolumeName[], asker: Asker, request: string | null): Promise<Promoted> {
+    asker.needs('manage', 'promote volumes');
+    const { plan, group } = this.plan(wanted, asker);
+    for (const one of plan) await this.promoteOne(one, group, request);
+    return this.result(plan);
+  }
+
+  /** Makes a clone of each follower. The clones get the names of the followers with the suffix. */
+  async drill(wanted: readonly VolumeName[], suffix: string, asker: Asker, request: string | null, turn: Turn): Promise<Promoted> {
+    asker.needs('manage', 'clone volumes');
+    const { plan } = this.plan(wanted, asker);
+    const made: Found[] = [];
+    const clones = plan.map(({ found: { manifest }, record }, index) => {
+      const { name, universe } = manifest;
+      // Each clone has its own stamp, so that a repeated request finds each of them.
+      const stamp =
+        request === null
+          ? null
+          : stampOf({ node: asker.node, id: `${keyOf(request)}.${index}`, method: 'volume-drill', params: { request } });
+      return { from: { name, universe, snapshot: record.name }, to: { name: `${name}${suffix}`, universe }, stamp };
+    });
+    // A clone that cannot be made must not leave the clones before it.
+    for (const { to, stamp } of clones)
+      if (this.verbs.doneBy(stamp) === null) checkName(this.verbs.catalogue, to, null, 'give another --suffix');
+    for (const { from, to, stamp } of clones) made.push(await this.snapshots.clone(from, to, asker, stamp, turn));
+    return { volumes: made, momentMs: plan[0]?.record.createdMs ?? 0 };
+  }
+
+  private wholeGroup(wanted: readonly VolumeName[], asker: Asker): { readonly all: readonly Found[]; readonly replication: string } {
+    const all = wanted.map((name) => findToChange(this.verbs.catalogue, name, asker, 'promote volumes'));
+    const [first] = all;
+    const mark = first?.manifest.follower;
+    if (first === undefined) throw new RsError('E_USAGE', 'No volume is given: name the followers');
+    for (const { manifest } of all)
+      if (manifest.follower === undefined)
+        throw new RsError('E_USAGE', `Volume ${volumeText(manifest)} is no follower: rsadm volume replications shows them`);
+    if (mark === undefined || all.some(({ manifest }) => manifest.follower?.replication !== mark.replication))
+      throw new RsError('E_USAGE', 'These followers belong to several replications: promote them one replication after the other');
+    const sources = new Set(all.map(({ manifest }) => manifest.follower?.sourceId));
+    const others = this.verbs.pools.states
+      .flatMap(({ volumes }) => [...volumes.values()])
+      .filter(({ follower }) => follower?.replication === mark.replication && !sources.has(follower.sourceId));
+    if (others.length > 0)
+      throw new RsError(
+        'E_USAGE',
+        `Volume ${others.map(volumeText).join(', ')} has the same moments as ${volumeText(first.manifest)}, and belongs to it: name all of them`,
+      );
+    const lacking = mark.members.filter((id) => !sources.has(id)).length;
+    if (lacking > 0)
+      throw new RsError('E_POOL', `${lacking} of the ${mark.members.length} followers are not there yet, or their pools are not open`);
+    return { all, replication: mark.replication };
+  }
+
+  /** Returns the snapshots of the newest common moment. A promotion that was interrupted names the moment. */
+  private plan(wanted: readonly VolumeName[], asker: Asker): { readonly plan: readonly Planned[]; readonly group: string } {
+    const { all } = this.wholeGroup(wanted, asker);
+    if (all.every(({ manifest }) => following(manifest) === null))
+      throw new RsError('E_USAGE', `Volume ${all.map(({ manifest }) => volumeText(manifest)).join(', ')} is promoted already`);
+    const begun = all.find(({ manifest }) => manifest.follower?.promoted !== null)?.manifest.follower?.promoted ?? null;
+    const group = begun?.group ?? commonGroups(all.map((found) => ({ snapshots: snapshotsOf(found).list }))).at(-1);
+    const [first] = all;
+    if (group === undefined)
+      throw new RsError(
+        'E_VOLUME',
+        `Volume ${volumeText(first!.manifest)} has no complete moment yet: wait for the first one (rsadm volume replications)`,
+      );
+    const plan = all.map((found) => {
+      const record = snapshotsOf(found).list.find(({ origin }) => origin?.group === group);
+      if (record !== undefined) return { found, record };
+      throw new RsError(
+        'E_VOLUME',
+        `Volume ${volumeText(found.manifest)} does not have the moment with which the promotion began: it was removed`,
+      );
+    });
+    return { plan, group };
+  }
+
+  /** Gives a follower the content of the snapshot. Writing the manifest is the commit point. */
+  private async promoteOne({ found: { pool, manifest: was }, record }: Planned, group: string, request: string | null): Promise<void> {
+    const { verbs } = this;
+    const { follower } = was;
+    if (follower === undefined || follower.promoted !== null) return;
+    checkNotBusy({ pool, manifest: was });
+    const promoted = { group, momentMs: record.createdMs, atMs: verbs.stamp(null).nowMs };
+    await verbs.whileUnserved({ pool, manifest: was }, async () => {
+      const stamp = await verbs.onDisk(pool, FOLLOWER_STEP_MS, async (files) => {
+        const snapshots = new SnapshotFiles(files);
+        const file = await snapshots.roomForNext(was);
+        return snapshots.nextIsMade('promotion', file, await snapshots.cloneData(record, file, record.sizeBytes));
+      });
+      const manifest: Manifest = { ...was, sizeBytes: record.sizeBytes, stamps: [stamp], follower: { ...follower, promoted }, request };
+      await verbs.onDisk(pool, FOLLOWER_STEP_MS, (files) => files.replaceManifest(manifest));
+      verbs.pools.put(pool.name, manifest);
+      await verbs.onDisk(pool, FOLLOWER_STEP_MS, async (files) => {
+        await new SnapshotFiles(files).putNext(was.id, 'promotion');
+        await new IncomingFiles(files, was.id).discard();
+      });
+    });
+  }
+
+  private result(plan: readonly Planned[]): Promoted {
+    const volumes = plan.map(({ found }) => {
+      const pool = this.verbs.pools.states.find(({ name }) => name === found.pool.name) ?? found.pool;
+      return { pool, manifest: pool.volumes.get(found.manifest.id) ?? found.manifest };
+    });
+    return { volumes, momentMs: plan[0]?.record.createdMs ?? 0 };
+  }
+}

@@ -1,0 +1,85 @@
+// Bounds of replication, for all folders in this one. Units are in the names. Invariant: each bound is defined once, and relations between
+// bounds are asserted here.
+
+import { assert } from '@rsio/common/lib/assert';
+import { SEGMENT_BYTES, WINDOW_BYTES } from '@rsio/protocol/link/limits';
+
+const MIB = 1024 * 1024;
+
+// --- peers: the processes with the connections to other servers, and pulls of snapshots from there.
+
+/** Maximum number of pulls and of calls of one peer that have not ended. Further ones are refused. */
+export const PULLS_PER_PEER_MAX = 4;
+export const CALLS_PER_PEER_MAX = 16;
+/** Longest answer of a peer to a call, as JSON text. */
+export const PEER_ANSWER_MAX_CHARS = 8 * MIB;
+/** Longest text about a peer that its process sends. Longer texts are cut off. */
+export const PEER_TEXT_MAX_CHARS = 2_000;
+/** If the process of a peer does not answer a call within its time plus this time, the call fails. */
+export const PEER_ANSWER_GRACE_MS = 5_000;
+/**
+ * Back-off after the process of a peer has ended. If the process ran for at least PEER_SETTLED_MS, the back-off begins again at its minimum.
+ */
+export const PEER_RESTART_MIN_MS = 200;
+export const PEER_RESTART_MAX_MS = 30_000;
+export const PEER_SETTLED_MS = 60_000;
+/** Time within which the process of a peer must end by itself when it is told to. Then it is killed. */
+export const PEER_STOP_MS = 3_000;
+/** Time within which a cancelled pull must have stopped to write. Then the process of the peer is killed. */
+export const PULL_CANCEL_MS = 10_000;
+/** Last characters of the output of a process that are kept for the log. */
+export const PEER_OUTPUT_MAX_CHARS = 1_000;
+/** Changes of the state of a connection within this time are reported together. */
+export const PEER_REPORT_MS = 50;
+
+/** A pull fails if it can send nothing for this time, because the peer has no path or does not open the snapshot. */
+export const PULL_PATIENCE_MS = 30_000;
+/** A pull fails if requests are in flight, and none of them ends within this time. */
+export const PULL_SILENT_MS = 120_000;
+export const PULL_LOOK_MS = 500;
+/** A pull with a limit of bandwidth may catch up on this time, so that late timers do not make it slower than its limit. */
+export const PULL_CREDIT_MS = 100;
+/** Maximum number of bytes of one pull that are requested from the peer and not written yet. */
+export const PULL_WINDOW_BYTES = 16 * MIB;
+export const PULL_PIECE_BYTES = SEGMENT_BYTES;
+/** Maximum length of one hole that is made at a time, and maximum number of these steps in progress. */
+export const PULL_HOLE_BYTES = 256 * MIB;
+export const PULL_HOLES_AT_ONCE = 2;
+/** While a pull knows at least this number of ranges that it has not begun, it asks the peer for no more ranges. */
+export const PULL_RANGES_AHEAD = 4_096;
+/** Longest range for which a pull asks at a time what has changed, and what has data. */
+export const PULL_ASK_BYTES = 64 * 1024 * MIB;
+
+assert(PULL_WINDOW_BYTES <= WINDOW_BYTES, 'The window of a pull must fit in the window of its session');
+assert(PULL_WINDOW_BYTES % PULL_PIECE_BYTES === 0, 'Whole pieces must fill the window');
+
+// --- followers and sources.
+
+/** Interval between two polls of a peer for its orders. */
+export const REPLICATION_POLL_MS = 5_000;
+/** Longest time for which a poll, a new moment, or the confirmation of a moment may take. */
+export const REPLICATION_CALL_MS = 120_000;
+/** Delay before a failed step is tried again; each further failure doubles the delay, up to the longest one. */
+export const REPLICATION_RETRY_MS = 2_000;
+export const REPLICATION_RETRY_MAX_MS = 60_000;
+/** Longest pause between two looks at a replication, because clocks may be set. */
+export const REPLICATION_LOOK_MS = 30_000;
+/** Maximum number of volumes that are pulled at the same time, from all peers together. */
+export const PULLS_AT_ONCE_MAX = 4;
+/** Time limit of a step in a pool of followers. */
+export const FOLLOWER_STEP_MS = 60_000;
+/** Longest text of a report to the source. A longer text is cut off. */
+export const REPORT_TEXT_MAX_CHARS = 300;
+
+/** Maximum number of replications from this server. */
+export const REPLICATIONS_MAX = 256;
+/** A replication counts as absent if the server that copies has not polled for this time. */
+export const REPLICATION_SILENT_MS = 30_000;
+/** Shortest time from one moment to the next one. It is less than the shortest interval, because clocks differ. */
+export const MOMENT_INTERVAL_MS = 500;
+/** Maximum number of moments that are not confirmed. Further moments are refused, so that the other server cannot fill the pools. */
+export const MOMENTS_UNCONFIRMED_MAX = 4;
+/** Maximum number of snapshots that one confirmation removes, because other changes wait for it. The next confirmation removes more. */
+export const MOMENT_REMOVALS_MAX = 64;
+/** Maximum number of snapshots in the answer to a poll, of all replications together. Each replication has the same share. */
+export const POLL_SNAPSHOTS_MAX = 16_384;

@@ -1,0 +1,26 @@
+// Executes the methods about the peers of this server. The states come from the processes of the peers (peers/peer-process.ts). Invariant: no
+// answer has a key.
+
+import type { PEER_METHODS } from '@rsio/common/control/server/peer-methods';
+import type { PeerConfig } from '@rsio/common/config/schema/types';
+import type { HandlersOf } from '@rsio/common/control/control-server';
+import { printEndpoint } from '@rsio/common/lib/units';
+import type { Peers } from './peers/peers.ts';
+
+export function peerHandlers(peers: Pick<Peers, 'state'>, configs: readonly PeerConfig[]): HandlersOf<typeof PEER_METHODS> {
+  return {
+    'peer-list': () => ({
+      peers: configs.map(({ name, addresses }) => {
+        const { isConnected = false, pathsUp = 0, sinceMs = 0, trouble = null } = peers.state(name) ?? {};
+        return {
+          name,
+          addresses: addresses.map(({ address, port }) => printEndpoint(address, port)),
+          isConnected,
+          pathsUp,
+          sinceMs,
+          trouble,
+        };
+      }),
+    }),
+  };
+}

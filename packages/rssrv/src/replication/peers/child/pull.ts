@@ -1,0 +1,253 @@
+// One pull: carries out the steps of its plan (pull-plan.ts), with the bandwidth limit of the order. Invariant: after `ended`, the pull
+// writes nothing more, and no buffer of a request that is still in flight is used again.
+
+import type { Clock, Timer } from '@rsio/common/lib/clock';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { printDuration } from '@rsio/common/lib/units';
+import { SAVE_EVERY_BYTES } from '../../../jobs/limits.ts';
+import {
+  PULL_ASK_BYTES,
+  PULL_CREDIT_MS,
+  PULL_HOLE_BYTES,
+  PULL_HOLES_AT_ONCE,
+  PULL_LOOK_MS,
+  PULL_PATIENCE_MS,
+  PULL_PIECE_BYTES,
+  PULL_RANGES_AHEAD,
+  PULL_SILENT_MS,
+  PULL_WINDOW_BYTES,
+} from '../../limits.ts';
+import type { PullOrder } from '../messages.ts';
+import type { PullProgress } from '../peers.ts';
+import type { PulledFile } from './pulled-file.ts';
+import { type Piece, PullPlan, type PullStep } from './pull-plan.ts';
+
+const BOUNDS = {
+  windowBytes: PULL_WINDOW_BYTES,
+  pieceBytes: PULL_PIECE_BYTES,
+  holeBytes: PULL_HOLE_BYTES,
+  holesAtOnce: PULL_HOLES_AT_ONCE,
+  rangesAhead: PULL_RANGES_AHEAD,
+  askBytes: PULL_ASK_BYTES,
+  saveEveryBytes: SAVE_EVERY_BYTES,
+};
+
+export interface SourceEvents {
+  /** Called when the snapshot is open, for the first time or again. */
+  opened(blockBytes: number): void;
+  failed(error: RsError): void;
+}
+
+/** The snapshot at the peer. No callback is called during the call that takes it. */
+export interface PullSource {
+  /** True while nothing can be sent; `reason` says why. */
+  readonly isHalted: boolean;
+  readonly reason: string;
+  open(events: SourceEvents): void;
+  read(buffer: Buffer, offsetBytes: number, lengthBytes: number, done: (error: RsError | null) => void): void;
+  changes(since: string, offsetBytes: number, lengthBytes: number, done: (pairs: readonly number[] | RsError) => void): void;
+  /** Null: the peer cannot tell data from holes. */
+  extents(offsetBytes: number, lengthBytes: number, done: (pairs: readonly number[] | null | RsError) => void): void;
+  close(): void;
+}
+
+export interface PullEvents {
+  progress(progress: PullProgress): void;
+  /** Called once. Null: the whole content is durable in the file. */
+  ended(error: RsError | null): void;
+}
+
+export class SnapshotPull {
+  private readonly order: PullOrder;
+  private readonly source: PullSource;
+  private readonly file: Pick<PulledFile, 'write' | 'zero' | 'sync' | 'close'>;
+  private readonly clock: Clock;
+  private readonly events: PullEvents;
+  /** Null until the snapshot is open. */
+  private plan: PullPlan | null = null;
+  private readonly freeBuffers: Buffer[] = [];
+  /** Steps on the file that have not ended. */
+  private fileSteps = 0;
+  private error: RsError | null = null;
+  private isOver = false;
+  private hasEnded = false;
+  /** Time from which the limit of bandwidth allows the next read. */
+  private freeMs = Number.NEGATIVE_INFINITY;
+  private paceTimer: Timer | null = null;
+  private lookTimer: Timer | null = null;
+  /** Last time at which anything has ended, and at which the source was not halted. */
+  private aliveMs: number;
+  private sendingMs: number;
+  private reported = '';
+
+  constructor(order: PullOrder, source: PullSource, file: SnapshotPull['file'], clock: Clock, events: PullEvents) {
+    this.order = order;
+    this.source = source;
+    this.file = file;
+    this.clock = clock;
+    this.events = events;
+    this.aliveMs = clock.monotonicMs();
+    this.sendingMs = this.aliveMs;
+  }
+
+  start(): void {
+    this.lookLater();
+    this.source.open({ opened: (blockBytes) => this.opened(blockBytes), failed: (error) => this.end(error) });
+  }
+
+  /** Ends the pull. `ended` is called with this error when no step on the file is in progress. */
+  end(error: RsError | null): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    this.error = error;
+    this.paceTimer?.cancel();
+    this.lookTimer?.cancel();
+    this.source.close();
+    this.leave();
+  }
+
+  private opened(blockBytes: number): void {
+    const { sizeBytes, fromBytes, since } = this.order;
+    this.alive();
+    this.plan ??= new PullPlan({ sizeBytes, fromBytes, blockBytes, isWhole: since === null }, BOUNDS);
+    this.pump();
+  }
+
+  private pump(): void {
+    const { plan, order } = this;
+    while (!this.isOver && plan !== null) {
+      const waitMs = order.limitBytes === null ? 0 : this.freeMs - this.clock.monotonicMs();
+      const step = plan.next(waitMs <= 0);
+      if (step === null) {
+        if (waitMs > 0) this.pumpAfter(waitMs);
+        return;
+      }
+      this.begin(plan, step);
+    }
+  }
+
+  private pumpAfter(waitMs: number): void {
+    this.paceTimer ??= this.clock.after(waitMs, () => {
+      this.paceTimer = null;
+      this.pump();
+    });
+  }
+
+  private begin(plan: PullPlan, step: PullStep): void {
+    switch (step.kind) {
+      case 'read':
+        this.read(plan, step);
+        return;
+      case 'hole':
+        this.onFile(this.file.zero(step.offsetBytes, step.lengthBytes), () => plan.completed(step));
+        return;
+      case 'sync':
+        this.onFile(this.file.sync(), () => {
+          plan.synced();
+          this.report();
+        });
+        return;
+      case 'changes':
+        this.source.changes(this.order.since ?? '', step.offsetBytes, step.lengthBytes, (pairs) =>
+          this.answered(pairs, (all) => plan.changesAnswered(all)),
+        );
+        return;
+      case 'extents':
+        this.source.extents(step.offsetBytes, step.lengthBytes, (pairs) => this.answered(pairs, (all) => plan.extentsAnswered(all)));
+        return;
+      case 'done':
+        this.report();
+        this.end(null);
+    }
+  }
+
+  private read(plan: PullPlan, piece: Piece): void {
+    const { limitBytes } = this.order;
+    const { offsetBytes, lengthBytes } = piece;
+    const buffer = this.freeBuffers.pop() ?? Buffer.allocUnsafeSlow(PULL_PIECE_BYTES);
+    if (limitBytes !== null) {
+      const sinceMs = Math.max(this.clock.monotonicMs() - PULL_CREDIT_MS, this.freeMs);
+      this.freeMs = sinceMs + (lengthBytes / limitBytes) * 1_000;
+    }
+    this.source.read(buffer, offsetBytes, lengthBytes, (error) => {
+      this.alive();
+      if (this.isOver) return;
+      if (error !== null) return this.end(error);
+      this.onFile(this.file.write(buffer, lengthBytes, offsetBytes), () => {
+        this.freeBuffers.push(buffer);
+        plan.completed(piece);
+      });
+    });
+  }
+
+  private answered<T>(answer: T | RsError, take: (answer: T) => void): void {
+    this.alive();
+    if (this.isOver) return;
+    if (answer instanceof RsError) return this.end(answer);
+    take(answer);
+    this.pump();
+  }
+
+  /** Counts a step on the file, which must have ended before the pull ends. */
+  private onFile(work: Promise<void>, then: () => void): void {
+    this.fileSteps++;
+    const ended = (after: () => void): void => {
+      this.fileSteps--;
+      this.alive();
+      if (this.isOver) this.leave();
+      else after();
+    };
+    work.then(
+      () =>
+        ended(() => {
+          then();
+          this.pump();
+        }),
+      (thrown: unknown) => ended(() => this.end(toRsError(thrown))),
+    );
+  }
+
+  private leave(): void {
+    if (this.fileSteps > 0 || this.hasEnded) return;
+    this.hasEnded = true;
+    void this.file.close().then(() => this.events.ended(this.error));
+  }
+
+  private alive(): void {
+    this.aliveMs = this.clock.monotonicMs();
+  }
+
+  private lookLater(): void {
+    this.lookTimer = this.clock.after(PULL_LOOK_MS, () => {
+      this.lookLater();
+      this.report();
+      this.look();
+    });
+  }
+
+  /** Ends a pull that does not go on. While the limit of bandwidth alone delays it, nothing is in flight. */
+  private look(): void {
+    const nowMs = this.clock.monotonicMs();
+    const { source } = this;
+    if (!source.isHalted) this.sendingMs = nowMs;
+    if (this.paceTimer !== null && this.plan?.begunCount === 0) this.alive();
+    if (nowMs - this.sendingMs >= PULL_PATIENCE_MS)
+      this.end(
+        new RsError(
+          'E_UNREACHABLE',
+          `${source.reason}; waited ${printDuration(PULL_PATIENCE_MS)}: the copy goes on later from its position`,
+        ),
+      );
+    else if (!source.isHalted && nowMs - this.aliveMs >= PULL_SILENT_MS)
+      this.end(new RsError('E_TIMEOUT', `Nothing was copied for ${printDuration(PULL_SILENT_MS)}: find out which storage does not answer`));
+  }
+
+  private report(): void {
+    if (this.plan === null || this.isOver) return;
+    const { positionBytes, doneBytes, totalBytes } = this.plan;
+    const text = `${positionBytes} ${doneBytes} ${totalBytes}`;
+    if (text === this.reported) return;
+    this.reported = text;
+    this.events.progress({ positionBytes, doneBytes, totalBytes });
+  }
+}

@@ -1,0 +1,126 @@
+// A snapshot at the peer, open read-only: READs, and the questions what has changed and what has data. The trunk sends requests again over
+// other paths and in later sessions. Invariant: data counts only while the id and the size of the open snapshot are those of the order.
+
+import type { Clock } from '@rsio/common/lib/clock';
+import { type ErrorCode, RsError } from '@rsio/common/lib/errors';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { snapshotName } from '@rsio/common/lib/volume-name';
+import { Attachment } from '@rsio/protocol/client/attachment';
+import type { Opener } from '@rsio/protocol/client/opener';
+import { Request } from '@rsio/protocol/client/requests/request';
+import type { SessionAnswer } from '@rsio/protocol/client/session-call';
+import { SingleTarget } from '@rsio/protocol/client/single-target';
+import type { Trunk } from '@rsio/protocol/client/trunk';
+import { OP } from '@rsio/protocol/wire/frames';
+import { decodeExtentsAnswer, encodeChangesRequest, encodeExtentsRequest } from '@rsio/protocol/wire/message-codec';
+import { IOCTL, TAKE } from '@rsio/protocol/wire/messages';
+import { STATUS, statusEntry } from '@rsio/protocol/wire/status';
+import type { PullOrder } from '../messages.ts';
+import type { PullSource, SourceEvents } from './pull.ts';
+
+const CODES: Readonly<Record<number, ErrorCode>> = {
+  [STATUS.UNKNOWN_VOLUME]: 'E_UNKNOWN_SNAPSHOT',
+  [STATUS.NO_RIGHTS]: 'E_RIGHTS',
+  [STATUS.UNSUPPORTED]: 'E_NO_REFLINK',
+  [STATUS.TAKEN]: 'E_REPLACED',
+};
+
+export class RemoteSnapshot implements PullSource {
+  readonly attachment: Attachment;
+  private readonly order: PullOrder;
+  private readonly peer: string;
+  private readonly clock: Clock;
+  private readonly opener: Opener;
+  private readonly target: SingleTarget;
+  private readonly closed: () => void;
+  private events: SourceEvents | null = null;
+
+  /** `closed` is called when the peer has confirmed the end, or cannot. */
+  constructor(order: PullOrder, peer: string, clock: Clock, { trunk, opener }: { trunk: Trunk; opener: Opener }, closed: () => void) {
+    this.order = order;
+    this.peer = peer;
+    this.clock = clock;
+    this.opener = opener;
+    this.closed = closed;
+    const { volume, snapshot } = order;
+    this.attachment = new Attachment(snapshotName(volume.name, snapshot.name), volume.universe, true, TAKE.NO, null);
+    this.target = new SingleTarget(this.attachment, trunk);
+  }
+
+  get isHalted(): boolean {
+    return this.target.standing === 'halted' || this.target.standing === 'over';
+  }
+
+  get reason(): string {
+    return this.target.pathCount === 0 ? `Peer ${this.peer} is not connected` : `Peer ${this.peer}: ${this.target.reason}`;
+  }
+
+  open(events: SourceEvents): void {
+    this.events = events;
+    this.opener.add(this.attachment);
+  }
+
+  /** Called when the peer has granted OPEN, for the first time or again. */
+  opened(): void {
+    const { volume } = this.target;
+    const { snapshot, sizeBytes } = this.order;
+    if (volume === null) return;
+    if (volume.id !== snapshot.id)
+      this.failed(STATUS.UNKNOWN_VOLUME, `Snapshot ${this.target.name} is another one now: the one with id ${snapshot.id} was removed`);
+    else if (volume.sizeBytes !== sizeBytes)
+      this.events?.failed(
+        new RsError(
+          'E_PROTOCOL',
+          `Snapshot ${this.target.name} has ${volume.sizeBytes} bytes, and not ${sizeBytes}: ask again for the moments`,
+        ),
+      );
+    else this.events?.opened(volume.blockSizeBytes);
+  }
+
+  /** Called when the peer has refused OPEN for good. */
+  failed(status: number, sentence: string): void {
+    this.events?.failed(this.errorOf(status, sentence));
+  }
+
+  read(buffer: Buffer, offsetBytes: number, lengthBytes: number, done: (error: RsError | null) => void): void {
+    const request = new Request();
+    request.op = OP.READ;
+    request.lba = offsetBytes / SECTOR_BYTES;
+    request.count = lengthBytes / SECTOR_BYTES;
+    request.bodyBytes = lengthBytes;
+    request.buffer = buffer;
+    request.events = {
+      requestDone: (_, status) => done(status === STATUS.OK ? null : this.errorOf(status, statusEntry(status).sentence)),
+    };
+    this.target.submit(request, this.clock.monotonicMs());
+  }
+
+  changes(since: string, offsetBytes: number, lengthBytes: number, done: (pairs: readonly number[] | RsError) => void): void {
+    const body = encodeChangesRequest({ since, lba: offsetBytes / SECTOR_BYTES, sectors: lengthBytes / SECTOR_BYTES });
+    this.target.ioctl(IOCTL.CHANGES, body, (answer) => done(this.pairsOf(answer)));
+  }
+
+  extents(offsetBytes: number, lengthBytes: number, done: (pairs: readonly number[] | null | RsError) => void): void {
+    const body = encodeExtentsRequest({ lba: offsetBytes / SECTOR_BYTES, sectors: lengthBytes / SECTOR_BYTES });
+    this.target.ioctl(IOCTL.EXTENTS, body, (answer) => done(answer.status === STATUS.UNSUPPORTED ? null : this.pairsOf(answer)));
+  }
+
+  close(): void {
+    this.events = null;
+    this.opener.close(this.attachment, this.closed);
+  }
+
+  private pairsOf({ status, bodies, sentence }: SessionAnswer): readonly number[] | RsError {
+    if (status !== STATUS.OK) return this.errorOf(status, sentence);
+    const [body] = bodies;
+    try {
+      return decodeExtentsAnswer(body ?? Buffer.alloc(0), 0, body?.length ?? 0).extents;
+    } catch (thrown) {
+      return new RsError('E_PROTOCOL', `Peer ${this.peer} sent a wrong answer about ranges: update its rssrv`, {}, thrown);
+    }
+  }
+
+  private errorOf(status: number, sentence: string): RsError {
+    return new RsError(CODES[status] ?? 'E_VOLUME', `Snapshot ${this.target.name} of peer ${this.peer}: ${sentence}`, { status });
+  }
+}

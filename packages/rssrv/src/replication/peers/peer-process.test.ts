@@ -1,0 +1,270 @@
+// Tests the processes of peers, as the listener sees them, with a fake process: states, calls, pulls, restarts, wrong messages and reloads.
+// A real process is tested in test/integration/peers.test.ts.
+
+import type { PeerConfig } from '@rsio/common/config/schema/types';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { quietLog } from '@rsio/common/log/log';
+import { beforeEach, describe, expect, test } from 'vitest';
+import {
+  CALLS_PER_PEER_MAX,
+  PEER_ANSWER_GRACE_MS,
+  PEER_RESTART_MAX_MS,
+  PEER_RESTART_MIN_MS,
+  PEER_STOP_MS,
+  PULL_CANCEL_MS,
+  PULLS_PER_PEER_MAX,
+} from '../limits.ts';
+import { type FromPeer, messageToPeer, type ToPeer } from './messages.ts';
+import { peerHandlers } from '../peer-handlers.ts';
+import { PeerProcesses } from './peer-processes.ts';
+import type { Pull, PullProgress } from './peers.ts';
+import type { SpawnEvents } from './spawn-peer.ts';
+
+const PEER: PeerConfig = {
+  ...{ name: 'oslo-1', addresses: [{ address: '10.0.0.5', port: 5000 }], namespaceid: 200, nodename: 'big-9', nodekey: 'k'.repeat(20) },
+  ...{ serverkey: null, tls: false, digest: false, pools: null, line: 3 },
+};
+const PULL: Pull = {
+  ...{
+    volume: { name: 'db', universe: 0 },
+    snapshot: { name: 's1', id: 'i1' },
+    since: null,
+    file: '/pool/f',
+    sizeBytes: 4096,
+    fromBytes: 512,
+  },
+  limitBytes: null,
+};
+const UP = { type: 'state', pathsUp: 1, isConnected: true, trouble: null } as const;
+
+class FakeChild {
+  readonly pid: number;
+  readonly sent: ToPeer[] = [];
+  killed = 0;
+  private readonly events: SpawnEvents;
+
+  constructor(pid: number, events: SpawnEvents) {
+    this.pid = pid;
+    this.events = events;
+  }
+
+  send(message: ToPeer): void {
+    // As the channel does it.
+    this.sent.push(messageToPeer(JSON.parse(JSON.stringify(message))));
+  }
+
+  kill(): void {
+    this.killed++;
+  }
+
+  says(message: FromPeer): void {
+    this.events.message(message);
+  }
+
+  saysAnything(message: unknown): void {
+    this.events.message(message);
+  }
+
+  exits(how = 'exit code 1'): void {
+    this.events.exited(how);
+  }
+
+  last<T extends ToPeer['type']>(type: T): Extract<ToPeer, { type: T }> {
+    return this.sent.findLast((one): one is Extract<ToPeer, { type: T }> => one.type === type)!;
+  }
+}
+
+let clock: FakeClock;
+let children: FakeChild[] = [];
+let recorded: string[] = [];
+let peers: PeerProcesses;
+
+beforeEach(() => {
+  clock = new FakeClock();
+  [children, recorded] = [[], []];
+  let instance = 0;
+  peers = new PeerProcesses({
+    ...{ clock, log: quietLog, instance: 'own', unit: () => 0.5, note: (_, write) => write() },
+    identity: async () => ({ machine: 'm', boot: 'b', process: 'p', instance: ++instance, dataProcess: 0 }),
+    spawn: (events) => {
+      const child = new FakeChild(100 + children.length, events);
+      children.push(child);
+      return child;
+    },
+    started: async (pid) => void recorded.push(`+${pid}`),
+    ended: async (pid) => void recorded.push(`-${pid}`),
+  });
+});
+
+/** Waits for promises. */
+async function until(condition: () => boolean): Promise<void> {
+  for (let turn = 0; turn < 100 && !condition(); turn++) await new Promise((resolve) => setImmediate(resolve));
+  expect(condition()).toBe(true);
+}
+
+async function started(count = 1): Promise<FakeChild> {
+  await until(() => (children[count - 1]?.sent.length ?? 0) > 0);
+  return children[count - 1]!;
+}
+
+async function connected(): Promise<FakeChild> {
+  peers.follow([PEER]);
+  const child = await started();
+  child.says(UP);
+  return child;
+}
+
+const codeOf = (promise: Promise<unknown>): Promise<string> =>
+  promise.then(
+    () => 'none',
+    (error: { code: string }) => error.code,
+  );
+const never = new AbortController().signal;
+
+describe('the process of a peer', () => {
+  test('gets its connection with an identity that grows, and is shown', async () => {
+    const child = await connected();
+    expect(child.last('begin')).toMatchObject({
+      connection: { name: 'oslo-1', nodekey: PEER.nodekey },
+      identity: { instance: 1 },
+      instance: 'own',
+    });
+    expect(recorded).toEqual(['+100']);
+    expect(peers.states).toEqual([{ name: 'oslo-1', isConnected: true, pathsUp: 1, sinceMs: clock.wallMs(), trouble: null }]);
+    const answer = await peerHandlers(peers, [PEER])['peer-list']({});
+    expect(answer).toEqual({ peers: [{ ...peers.states[0], addresses: ['10.0.0.5:5000'] }] });
+    expect(JSON.stringify(answer)).not.toContain(PEER.nodekey);
+  });
+
+  test('is started again after growing waits, with another identity', async () => {
+    const child = await connected();
+    const call = codeOf(peers.call('oslo-1', 'daemon', {}, 1_000));
+    const pull = codeOf(peers.pull('oslo-1', PULL, () => undefined, never));
+    child.exits('signal SIGKILL');
+    expect([await call, await pull]).toEqual(['E_UNREACHABLE', 'E_UNREACHABLE']);
+    await until(() => peers.state('oslo-1')?.trouble !== null);
+    expect(peers.state('oslo-1')).toMatchObject({ isConnected: false, pathsUp: 0, trouble: expect.stringContaining('signal SIGKILL') });
+    expect(await codeOf(peers.pull('oslo-1', PULL, () => undefined, never))).toBe('E_UNREACHABLE');
+    clock.advance(PEER_RESTART_MIN_MS);
+    const second = await started(2);
+    expect(second.last('begin').identity.instance).toBe(2);
+    for (let exits = 0; exits < 20; exits++) {
+      const before = children.length;
+      children.at(-1)!.exits();
+      await until(() => clock.timersPending === 1);
+      clock.advance(PEER_RESTART_MAX_MS);
+      await started(before + 1);
+    }
+    const last = children.length;
+    children.at(-1)!.exits();
+    await until(() => clock.timersPending === 1);
+    clock.advance(PEER_RESTART_MAX_MS / 2);
+    expect(children).toHaveLength(last);
+    expect(recorded.slice(0, 3)).toEqual(['+100', '-100', '+101']);
+  });
+
+  test('answers calls, within bounds', async () => {
+    const child = await connected();
+    const call = peers.call('oslo-1', 'daemon', { a: 1 }, 1_000);
+    const { number } = child.last('call');
+    expect(child.last('call')).toEqual({ type: 'call', number, method: 'daemon', params: { a: 1 }, withinMs: 1_000 });
+    child.says({ type: 'answer', number, result: '{"b":2}', error: null });
+    expect(await call).toEqual({ b: 2 });
+    child.says({ type: 'answer', number, result: '{}', error: null });
+    const refused = peers.call('oslo-1', 'x', {}, 1_000);
+    child.says({
+      ...{ type: 'answer', number: child.last('call').number, result: null },
+      error: { code: 'E_TIMEOUT', message: 'm', isOutcomeUnknown: true },
+    });
+    await expect(refused).rejects.toMatchObject({ code: 'E_TIMEOUT', message: 'm', context: { isOutcomeUnknown: true } });
+    const many = Array.from({ length: CALLS_PER_PEER_MAX }, () => codeOf(peers.call('oslo-1', 'x', {}, 1_000)));
+    expect(await codeOf(peers.call('oslo-1', 'x', {}, 1_000))).toBe('E_LIMIT');
+    clock.advance(1_000 + PEER_ANSWER_GRACE_MS);
+    expect(new Set(await Promise.all(many))).toEqual(new Set(['E_TIMEOUT']));
+    child.says({ ...UP, pathsUp: 0, isConnected: false, trouble: 'no route' });
+    await expect(peers.call('oslo-1', 'x', {}, 1_000)).rejects.toMatchObject({
+      code: 'E_UNREACHABLE',
+      message: expect.stringMatching(/no route$/),
+    });
+    expect(await codeOf(peers.call('nobody', 'x', {}, 1_000))).toBe('E_UNREACHABLE');
+  });
+
+  test('pulls, and reports positions', async () => {
+    const child = await connected();
+    const progress: PullProgress[] = [];
+    const pull = peers.pull('oslo-1', PULL, (one) => progress.push(one), never);
+    const { number } = child.last('pull');
+    child.says({ type: 'progress', number, positionBytes: 1024, doneBytes: 5, totalBytes: 9 });
+    child.says({ type: 'ended', number, error: null });
+    await pull;
+    expect(progress).toEqual([{ positionBytes: 1024, doneBytes: 5, totalBytes: 9 }]);
+    const many = Array.from({ length: PULLS_PER_PEER_MAX }, () => codeOf(peers.pull('oslo-1', PULL, () => undefined, never)));
+    expect(await codeOf(peers.pull('oslo-1', PULL, () => undefined, never))).toBe('E_LIMIT');
+    expect(await codeOf(peers.pull('oslo-1', { ...PULL, file: 'f' }, () => undefined, never))).toBe('E_INTERNAL');
+    child.exits();
+    expect(new Set(await Promise.all(many))).toEqual(new Set(['E_UNREACHABLE']));
+  });
+
+  test('is killed if a cancelled pull does not stop, and the pull ends only then', async () => {
+    const child = await connected();
+    const [cancel, aborted] = [new AbortController(), new AbortController()];
+    aborted.abort();
+    expect(await codeOf(peers.pull('oslo-1', PULL, () => undefined, aborted.signal))).toBe('E_RESET');
+    let code = '';
+    const pull = codeOf(peers.pull('oslo-1', PULL, () => undefined, cancel.signal)).then((one) => (code = one));
+    cancel.abort();
+    expect(child.last('cancel').number).toBe(child.last('pull').number);
+    clock.advance(PULL_CANCEL_MS);
+    await until(() => child.killed === 1);
+    expect(code).toBe('');
+    child.exits('signal SIGKILL');
+    expect(await pull).toBe('E_UNREACHABLE');
+  });
+
+  test.each<[string, unknown]>([
+    ['another form', { type: 'state', pathsUp: 'many' }],
+    ['an unknown field', { ...UP, more: 1 }],
+    ['a position that goes back', { type: 'progress', number: 1, positionBytes: 0, doneBytes: 0, totalBytes: 0 }],
+    ['a position beyond the end', { type: 'progress', number: 1, positionBytes: 8192, doneBytes: 0, totalBytes: 0 }],
+    ['more done than there is', { type: 'progress', number: 1, positionBytes: 512, doneBytes: 2, totalBytes: 1 }],
+    ['an answer that is no JSON', { type: 'answer', number: 9, result: '{', error: null }],
+    ['an unknown code', { type: 'ended', number: 1, error: { code: 'E_X', message: '', isOutcomeUnknown: null } }],
+  ])('is killed for %s', async (_, message) => {
+    const child = await connected();
+    void codeOf(peers.pull('oslo-1', PULL, () => undefined, never));
+    child.saysAnything(message);
+    expect(child.killed).toBe(1);
+  });
+});
+
+describe('a reload', () => {
+  test('keeps the process of a peer whose connection is the same', async () => {
+    const child = await connected();
+    peers.follow([{ ...PEER, pools: ['fast'], line: 9 }]);
+    expect(child.sent.map(({ type }) => type)).toEqual(['begin']);
+  });
+
+  test('ends the process of a changed peer before the next one starts', async () => {
+    const child = await connected();
+    peers.follow([{ ...PEER, nodekey: 'other-key-of-20-chars' }]);
+    expect(child.sent.at(-1)).toEqual({ type: 'end' });
+    await until(() => peers.states.length === 1);
+    expect(children).toHaveLength(1);
+    child.exits('exit code 0');
+    expect((await started(2)).last('begin').connection.nodekey).toBe('other-key-of-20-chars');
+  });
+
+  test('removes a peer, and kills a process that does not end', async () => {
+    const child = await connected();
+    peers.follow([]);
+    expect([peers.states, peers.state('oslo-1')]).toEqual([[], null]);
+    clock.advance(PEER_STOP_MS);
+    expect(child.killed).toBe(1);
+    child.exits('signal SIGKILL');
+    await peers.stop();
+    expect(recorded).toEqual(['+100', '-100']);
+    expect(clock.timersPending).toBe(0);
+    peers.follow([PEER]);
+    expect(peers.states).toEqual([]);
+  });
+});

@@ -1,0 +1,158 @@
+// The orders of a source as the client that copies gets them, its next moment, and the confirmation of a moment. Pure. Invariants: a client
+// learns only of replications to itself, and of their volumes only while it may attach all of them. An order lists complete moments only.
+// The moment that was confirmed last is never replaced by an earlier one.
+
+import type { ReplicationOrder, SourceMoment } from '@rsio/common/control/server/replication-methods';
+import { RsError } from '@rsio/common/lib/errors';
+import { quoteText } from '@rsio/common/lib/units';
+import type { Asker } from '../../pools/asker.ts';
+import { type Catalogue, type Found, volumeText } from '../../pools/catalogue.ts';
+import type { Manifest, ManifestOrder } from '../../pools/disk/manifest.ts';
+import { ADMINISTRATOR_SEES } from '../../pools/requests/client-text.ts';
+import { isDoneBy } from '../../pools/requests/request-stamp.ts';
+import { type Replication, replicationsIn } from '../../pools/source-marks.ts';
+import { type Moment, momentsOf } from '../../pools/source-moments.ts';
+import { type NewSnapshot, timeText } from '../../snapshots/snapshot-rules.ts';
+import { MOMENT_INTERVAL_MS, MOMENTS_UNCONFIRMED_MAX } from '../limits.ts';
+
+/** Returns true if the server has a client with this name. */
+export type IsClient = (name: string) => boolean;
+
+/** What prevents moments. `forClient`: the text for the client that copies, which learns nothing else of the server. */
+export interface SourceProblem {
+  readonly text: string;
+  readonly forClient: string;
+}
+
+/** Returns true if the client can open the volume, whatever its rights to administer. */
+export function isFor({ clients }: Pick<Manifest, 'clients'>, client: string): boolean {
+  return clients === null || clients.includes(client);
+}
+
+/** Returns why no moment of the replication can be made now; null if one can. */
+export function problemOf({ order, members, memberIds }: Replication, isClient: IsClient): SourceProblem | null {
+  const { to } = order;
+  const barred = members.find(({ manifest }) => !isFor(manifest, to));
+  const forClient = `Client ${to} may no longer attach all volumes of the replication: ${ADMINISTRATOR_SEES}`;
+  if (!isClient(to)) return { text: `Client ${to} is no longer in [clients] of rssrvcfg: add it again, or end the replication`, forClient };
+  if (barred !== undefined) {
+    const text = volumeText(barred.manifest);
+    return { text: `Client ${to} may no longer attach volume ${text}: volume allow ${text} ${to} lets it`, forClient };
+  }
+  const closed = `A pool of the source cannot be used: ${ADMINISTRATOR_SEES}`;
+  if (members.length < memberIds.length) {
+    const what = `Of the ${memberIds.length} volumes of the replication, ${memberIds.length - members.length} are in no open pool, or were replaced`;
+    return { text: `${what}: mount the other pools, then run rsadm reload, or end the replication`, forClient: closed };
+  }
+  const stuck = members.find(({ pool }) => pool.trouble !== null)?.pool;
+  return stuck === undefined
+    ? null
+    : { text: `Pool ${stuck.name} cannot be used: ${stuck.trouble ?? 'it is not open'}`, forClient: closed };
+}
+
+/** Returns the replications to this client. Local programs have none. */
+export function replicationsTo({ pools }: Catalogue, client: string | null): readonly Replication[] {
+  return client === null ? [] : replicationsIn(pools).filter(({ order }) => order.to === client);
+}
+
+/** Returns the replication to this client. The refusal is the same whether another client has such a replication or none. */
+export function replicationTo(catalogue: Catalogue, id: string, asker: Asker): Replication {
+  const found = replicationsTo(catalogue, asker.node).find((one) => one.id === id);
+  if (found !== undefined) return found;
+  throw new RsError('E_UNKNOWN_VOLUME', `${asker.text} has no replication ${quoteText(id)} on this server: its source may have ended it`);
+}
+
+/** Returns the order as the client that copies gets it. `momentsMax`: maximum number of moments. */
+export function orderOf(replication: Replication, isClient: IsClient, momentsMax: number): ReplicationOrder {
+  const { id, order, members } = replication;
+  const { to, pool, everyMs, keep, limitBytes, confirmed } = order;
+  const isVisible = members.every(({ manifest }) => isFor(manifest, to));
+  const problem = problemOf(replication, isClient);
+  const base = {
+    replication: id,
+    pool,
+    everyMs,
+    keep,
+    limitBytes,
+    confirmed: confirmed?.group ?? null,
+    problem: problem?.forClient ?? null,
+  };
+  if (!isVisible) return { ...base, members: [], moments: [] };
+  const moments = problem === null ? newestOf(momentsOf(replication), confirmed?.group ?? null, momentsMax) : [];
+  return { ...base, members: members.map(memberOf), moments: moments.map(momentView) };
+}
+
+function memberOf({ manifest: { id, name, universe, sizeBytes, blockSizeBytes } }: Found): ReplicationOrder['members'][number] {
+  return { id, name, universe, sizeBytes, blockSizeBytes };
+}
+
+/** Returns the newest moments, and always the one that was confirmed, because the next copy begins with it. */
+function newestOf(moments: readonly Moment[], confirmed: string | null, max: number): readonly Moment[] {
+  const from = moments.length - max;
+  return moments.filter(({ group }, index) => index >= from || group === confirmed);
+}
+
+export function momentView({ group, momentMs, snapshots }: Moment): SourceMoment {
+  return {
+    group,
+    momentMs,
+    snapshots: snapshots.map(({ volumeId, id, name, sizeBytes, blockSizeBytes, origin }) => {
+      return { volumeId, id, snapshot: name, sizeBytes, blockSizeBytes, origin: origin?.snapshot ?? null };
+    }),
+  };
+}
+
+/** Returns the moment that this request has made; null if it has made none. */
+export function momentBy(replication: Replication, requestId: string | null): Moment | null {
+  if (requestId === null) return null;
+  return momentsOf(replication).find(({ snapshots }) => snapshots.every(({ request }) => isDoneBy(requestId, request))) ?? null;
+}
+
+/** Returns the snapshots of the next moment. Throws E_BUSY if none may be made now. */
+export function nextMoment(replication: Replication, isClient: IsClient, nowMs: number): readonly NewSnapshot[] {
+  const problem = problemOf(replication, isClient);
+  if (problem !== null) throw new RsError('E_BUSY', problem.forClient);
+  const { id, order, members } = replication;
+  const moments = momentsOf(replication);
+  const { confirmed } = order;
+  const unconfirmed = moments.filter(({ momentMs, snapshots }) => {
+    return snapshots.every((one) => one.replication === id) && (confirmed === null || momentMs > confirmed.momentMs);
+  });
+  if (unconfirmed.length >= MOMENTS_UNCONFIRMED_MAX)
+    throw new RsError('E_BUSY', `The last ${unconfirmed.length} moments are not confirmed: copy and confirm the newest one first`);
+  const agoMs = nowMs - (moments.at(-1)?.momentMs ?? 0);
+  if (agoMs >= 0 && agoMs < MOMENT_INTERVAL_MS)
+    throw new RsError(
+      'E_BUSY',
+      `The newest moment was made ${agoMs} ms ago, and the next one can be made ${MOMENT_INTERVAL_MS} ms after it`,
+    );
+  const taken = new Set(members.flatMap(({ pool, manifest }) => namesIn(pool.snapshots.get(manifest.id))));
+  const base = `replica-${timeText(nowMs)}`;
+  let snapshot = base;
+  for (let number = 2; taken.has(snapshot); number++) snapshot = `${base}-${number}`;
+  return members.map(({ manifest: { name, universe } }) => ({ name, universe, snapshot, replication: id }));
+}
+
+interface Named {
+  readonly name: string;
+}
+
+function namesIn(
+  snapshots: { readonly list: readonly Named[]; readonly pending: readonly Named[]; readonly making: readonly Named[] } | undefined,
+): readonly string[] {
+  return snapshots === undefined ? [] : [...snapshots.list, ...snapshots.pending, ...snapshots.making].map(({ name }) => name);
+}
+
+/** Returns the order after the confirmation of a moment; the same order if the moment was confirmed before. Throws E_USAGE. */
+export function confirmedOrder(replication: Replication, group: string): ManifestOrder {
+  const { order } = replication;
+  const { confirmed } = order;
+  if (confirmed?.group === group) return order;
+  const moment = momentsOf(replication).find((one) => one.group === group);
+  if (moment === undefined || replication.members.length < replication.memberIds.length)
+    throw new RsError('E_UNKNOWN_SNAPSHOT', `The replication has no complete moment ${quoteText(group)}: copy the newest one`);
+  const { momentMs } = moment;
+  if (confirmed !== null && momentMs < confirmed.momentMs)
+    throw new RsError('E_USAGE', `Moment ${quoteText(group)} is older than the moment that was confirmed last: confirm the newest one`);
+  return { ...order, confirmed: { group, momentMs } };
+}

@@ -1,0 +1,73 @@
+// What this server shows of the replications of which it is the source. The servers that copy report their state with each poll. Invariants:
+// reports are kept in memory, at most one for each replication that exists. A replication that nobody copies is shown as absent, and after a
+// start of this server only once its silence has lasted REPLICATION_SILENT_MS.
+
+import type { ReplicationReport, ReplicationView } from '@rsio/common/control/server/replication-methods';
+import type { Clock } from '@rsio/common/lib/clock';
+import { printDuration } from '@rsio/common/lib/units';
+import type { Replication } from '../../pools/source-marks.ts';
+import { REPLICATION_SILENT_MS, REPORT_TEXT_MAX_CHARS } from '../limits.ts';
+import type { SourceProblem } from './source-orders.ts';
+
+/** What is known of the client of a replication. */
+interface Heard {
+  /** Monotonic time of the last poll; null if there was none since `sinceMs`, when this server began to wait for polls. */
+  pollMs: number | null;
+  readonly sinceMs: number;
+  report: ReplicationReport | null;
+}
+
+export class SourceReports {
+  private readonly clock: Pick<Clock, 'monotonicMs' | 'wallMs'>;
+  private readonly heard = new Map<string, Heard>();
+
+  constructor(clock: Pick<Clock, 'monotonicMs' | 'wallMs'>) {
+    this.clock = clock;
+  }
+
+  /** Forgets replications that have ended, and begins to wait for the clients of new ones. */
+  follow(ids: ReadonlySet<string>): void {
+    for (const id of this.heard.keys()) if (!ids.has(id)) this.heard.delete(id);
+    for (const id of ids) if (!this.heard.has(id)) this.heard.set(id, { pollMs: null, sinceMs: this.clock.monotonicMs(), report: null });
+  }
+
+  /** Notes a poll for these replications. A report about any other replication is ignored. */
+  polled(ids: readonly string[], reports: readonly ReplicationReport[]): void {
+    for (const id of ids) {
+      const heard = this.heard.get(id);
+      if (heard === undefined) continue;
+      heard.pollMs = this.clock.monotonicMs();
+      const report = reports.find(({ replication }) => replication === id);
+      if (report !== undefined) heard.report = { ...report, text: report.text.slice(0, REPORT_TEXT_MAX_CHARS) };
+    }
+  }
+
+  /** `problem`: what prevents moments; null: nothing. */
+  view({ id, order, members }: Replication, problem: SourceProblem | null): ReplicationView {
+    const { to, pool, everyMs, keep, limitBytes, confirmed } = order;
+    const { report = null } = this.heard.get(id) ?? {};
+    const momentMs = confirmed?.momentMs ?? null;
+    return {
+      ...{ id, direction: 'out', peer: to, pool, everyMs, keep, limitBytes, momentMs },
+      volumes: members.map(({ manifest: { name, universe } }) => ({ name, universe })),
+      ...this.stateOf(id, to, problem),
+      ageMs: momentMs === null ? null : Math.max(0, this.clock.wallMs() - momentMs),
+      doneBytes: report?.doneBytes ?? 0,
+      totalBytes: report?.totalBytes ?? 0,
+      nextMs: momentMs === null ? null : momentMs + everyMs,
+    };
+  }
+
+  private stateOf(id: string, to: string, problem: SourceProblem | null): Pick<ReplicationView, 'state' | 'text'> {
+    if (problem !== null) return { state: 'failing', text: problem.text };
+    const nowMs = this.clock.monotonicMs();
+    const { pollMs, sinceMs, report } = this.heard.get(id) ?? { pollMs: null, sinceMs: nowMs, report: null };
+    const silentMs = nowMs - (pollMs ?? sinceMs);
+    if (silentMs >= REPLICATION_SILENT_MS) {
+      const lasts = printDuration(Math.floor(silentMs / 1_000) * 1_000);
+      const remedy = `check that rssrv runs on ${to}, and that its rssrvcfg has a section [peer] of this server`;
+      return { state: 'absent', text: `Client ${to} has not asked for its orders for ${lasts}: ${remedy}` };
+    }
+    return report === null ? { state: 'waiting', text: `waits for the first report of ${to}` } : { state: report.state, text: report.text };
+  }
+}

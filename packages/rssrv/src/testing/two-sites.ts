@@ -1,0 +1,274 @@
+// Two servers with pools in temporary directories, one of which replicates volumes to the other. Pulls are stand-ins that read the files of
+// the source: they write what differs in any order, and may be cut at any block. After a crash, every further step on disk fails until the
+// server is restarted. Invariant: the model has the content of each volume at each moment that the source has made.
+
+import fs from 'node:fs';
+import path from 'node:path';
+import type { ReplicationOrder } from '@rsio/common/control/server/replication-methods';
+import { RsError } from '@rsio/common/lib/errors';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { clientAsker, LOCAL_ASKER } from '../pools/asker.ts';
+import type { Found } from '../pools/catalogue.ts';
+import { type Replication, replicationsIn } from '../pools/source-marks.ts';
+import { momentsOf } from '../pools/source-moments.ts';
+import { FollowerLane } from '../replication/followers/follower-lane.ts';
+import { FollowerVerbs } from '../replication/followers/follower-verbs.ts';
+import { Promotion } from '../replication/followers/promotion.ts';
+import { PullTurns } from '../replication/followers/pull-turns.ts';
+import type { Peers, Pull, PullProgress } from '../replication/peers/peers.ts';
+import { momentView, orderOf } from '../replication/sources/source-orders.ts';
+import { SourceVerbs } from '../replication/sources/source-verbs.ts';
+import { snapshotsOf } from '../snapshots/snapshot-rules.ts';
+import { PoolScene } from './pool-scene.ts';
+import { snapshotContent, volumeContent, volumeIn } from './volume-content.ts';
+import { WHOLE_TURN } from './whole-turn.ts';
+
+export const SITE_BLOCK_BYTES = 4096;
+const SITE_BLOCKS = 4;
+export const SITE_VOLUMES = ['db', 'log'];
+const EVERY_MS = 60_000;
+const KEEP = 2;
+const PEER = { name: 'source', pools: null };
+const TARGET_NAME = 'target';
+const TARGET = clientAsker(TARGET_NAME, []);
+const ORDER_MOMENTS_MAX = 10;
+
+/** What a replication must never do. */
+export class Violation extends Error {}
+
+/** One of the two servers. */
+export class Site {
+  private opened: PoolScene | null = null;
+  /** Number of steps on disk after which the server crashes; 0: it does not. */
+  stepsLeft = 0;
+  private isDead = false;
+  private readonly directory: string;
+  private readonly clock: FakeClock;
+
+  constructor(directory: string, clock: FakeClock) {
+    this.directory = directory;
+    this.clock = clock;
+  }
+
+  get scene(): PoolScene {
+    if (this.opened === null) throw new Error('The site is not open');
+    return this.opened;
+  }
+
+  get hasCrashed(): boolean {
+    return this.isDead || this.scene.pools.states.some(({ trouble }) => trouble !== null);
+  }
+
+  async close(): Promise<void> {
+    await this.opened?.pools.close();
+    this.opened = null;
+    [this.isDead, this.stepsLeft] = [false, 0];
+  }
+
+  async restart(): Promise<void> {
+    await this.close();
+    this.opened = await PoolScene.open(this.directory, { clock: this.clock, reached: () => this.reached(), names: ['fast'] });
+  }
+
+  private reached(): void {
+    if (this.stepsLeft > 0 && --this.stepsLeft === 0) this.isDead = true;
+    if (this.isDead) throw Object.assign(new Error('EIO'), { code: 'EIO' });
+  }
+}
+
+export class TwoSites {
+  readonly clock = new FakeClock();
+  readonly source: Site;
+  readonly target: Site;
+  /** Content of each volume at each moment, by group and name of the volume. */
+  readonly model = new Map<string, ReadonlyMap<string, Buffer>>();
+  /** Number of blocks after which the next pull is cut; null: it is not cut. */
+  cutAfter: number | null = null;
+  /** Number of blocks that pulls have written. */
+  pulledBlocks = 0;
+  readonly random: (below: number) => number;
+  /** Content of the volumes when the source last began to make a moment. */
+  private making: ReadonlyMap<string, Buffer> = new Map();
+  /** A violation within a step of the replication, which would treat an error like any other. */
+  private breach: string | null = null;
+  private lane: FollowerLane | null = null;
+
+  constructor(directory: string, random: (below: number) => number) {
+    this.source = new Site(path.join(directory, 'a'), this.clock);
+    this.target = new Site(path.join(directory, 'b'), this.clock);
+    this.random = random;
+  }
+
+  async open(): Promise<void> {
+    await this.source.restart();
+    await this.target.restart();
+    for (const name of SITE_VOLUMES) await this.source.scene.create({ name, sizeBytes: SITE_BLOCKS * SITE_BLOCK_BYTES });
+    const volumes = SITE_VOLUMES.map((name) => ({ name, universe: 0 }));
+    const settings = { to: TARGET_NAME, pool: 'fast', everyMs: EVERY_MS, keep: KEEP, limitBytes: null };
+    await this.sources.replicate({ volumes, ...settings }, LOCAL_ASKER, null);
+  }
+
+  async close(): Promise<void> {
+    await this.lane?.end();
+    await this.source.close();
+    await this.target.close();
+  }
+
+  /** Lets the replication work until it waits or a step has failed. Returns the error, or null. */
+  async work(): Promise<string | null> {
+    this.lane ??= this.newLane();
+    this.lane.update(PEER, this.order(), this.clock.wallMs());
+    await this.lane.look();
+    return this.lane.state === 'failing' ? this.lane.text : null;
+  }
+
+  /** Lets time pass. The replication may work meanwhile. */
+  async later(ms: number): Promise<void> {
+    this.clock.advance(ms);
+    await this.lane?.look();
+  }
+
+  async restartTarget(): Promise<void> {
+    await this.lane?.end();
+    this.lane = null;
+    await this.target.restart();
+  }
+
+  get promotion(): Promotion {
+    const { verbs, snapshots } = this.target.scene;
+    return new Promotion(verbs, snapshots);
+  }
+
+  /** Ends what changes the followers. */
+  async quiet(): Promise<void> {
+    await this.lane?.end();
+    this.lane = null;
+  }
+
+  /** Throws a violation if a snapshot of a follower differs from the moment of the source that it names. */
+  checkMoments(): void {
+    const { scene } = this.target;
+    if (this.breach !== null) throw new Violation(this.breach);
+    for (const { pool, manifest } of this.followers())
+      for (const one of snapshotsOf({ pool, manifest }).list) {
+        const wanted = this.model.get(one.origin?.group ?? '')?.get(manifest.name);
+        if (wanted === undefined || !snapshotContent(scene, manifest.name, one).equals(wanted))
+          throw new Violation(`${manifest.name}@${one.name} is no moment of the source`);
+      }
+  }
+
+  /** Content of the volumes at the newest moment that all followers have; undefined if they have none. */
+  newest(): ReadonlyMap<string, Buffer> | undefined {
+    return this.model.get(this.commonGroups().at(-1) ?? '');
+  }
+
+  /** Time of that moment; 0 if there is none. */
+  newestCommonMs(): number {
+    const group = this.commonGroups().at(-1);
+    const [first] = this.followers();
+    if (group === undefined || first === undefined) return 0;
+    return snapshotsOf(first).list.find(({ origin }) => origin?.group === group)?.createdMs ?? 0;
+  }
+
+  /** Groups of the moments that all followers have, the oldest first. This does not share code with the product. */
+  private commonGroups(): readonly string[] {
+    const groups = this.followers().map((found) => snapshotsOf(found).list.map(({ origin }) => origin?.group ?? ''));
+    return groups.length < SITE_VOLUMES.length ? [] : (groups[0] ?? []).filter((group) => groups.every((all) => all.includes(group)));
+  }
+
+  private followers(): readonly Found[] {
+    return this.target.scene.pools.states.flatMap((pool) =>
+      [...pool.volumes.values()].flatMap((manifest) => (manifest.follower === undefined ? [] : { pool, manifest })),
+    );
+  }
+
+  private newLane(): FollowerLane {
+    const peers: Pick<Peers, 'call' | 'pull'> = {
+      call: (_peer, method, params) => this.call(method, params as { readonly group?: string }),
+      pull: (_peer, pull, progress, cancel) => this.pull(pull, progress, cancel),
+    };
+    const { verbs, snapshots } = this.target.scene;
+    const log = { info: () => undefined, warn: () => undefined, debug: () => undefined };
+    const ports = { clock: this.clock, log, peers, verbs: new FollowerVerbs(verbs), snapshots, turns: new PullTurns() };
+    return new FollowerLane({ ...ports, isRead: () => false, change: (work) => work() }, PEER, this.order());
+  }
+
+  private async call(method: string, { group = '' }: { readonly group?: string }): Promise<unknown> {
+    const { sources } = this;
+    if (method === 'replication-moment') {
+      this.clock.advance(1_000);
+      const { scene } = this.source;
+      this.making = new Map(SITE_VOLUMES.map((name) => [name, volumeContent(scene, name)]));
+      const next = sources.next(this.replication.id, TARGET, null);
+      const snapshot = next.made === null ? (next.wanted[0]?.snapshot ?? '') : '';
+      const moment = momentView(await sources.moment(this.replication.id, snapshot, TARGET, null, WHOLE_TURN));
+      this.learn();
+      return { moment, nowMs: this.clock.wallMs() };
+    }
+    if (!this.commonGroups().includes(group)) this.breach ??= 'A moment is confirmed that a follower lacks';
+    return { removed: await sources.confirm(this.replication.id, group, TARGET) };
+  }
+
+  private get sources(): SourceVerbs {
+    const { verbs, snapshots } = this.source.scene;
+    return new SourceVerbs({ verbs, snapshots, log: { warn: () => undefined }, isClient: () => true });
+  }
+
+  private get replication(): Replication {
+    const [first] = replicationsIn(this.source.scene.pools.states);
+    if (first === undefined) throw new RsError('E_POOL', 'The pool of the source is not open');
+    return first;
+  }
+
+  private order(): ReplicationOrder {
+    // A moment may exist although the source has crashed while it made it.
+    this.learn();
+    return orderOf(this.replication, () => true, ORDER_MOMENTS_MAX);
+  }
+
+  private learn(): void {
+    for (const { group } of momentsOf(this.replication)) if (!this.model.has(group)) this.model.set(group, this.making);
+  }
+
+  /** Writes the blocks that differ, in any order; everything before the reported position is written. */
+  private async pull(pull: Pull, progress: (progress: PullProgress) => void, cancel: AbortSignal): Promise<void> {
+    const wanted = this.contentAt(pull.snapshot.id);
+    const base = pull.since === null ? Buffer.alloc(wanted.length) : this.contentAt(pull.since);
+    const blocks = Array.from({ length: pull.sizeBytes / SITE_BLOCK_BYTES }, (_, index) => index);
+    const differ = blocks.filter(
+      (index) => index * SITE_BLOCK_BYTES >= pull.fromBytes && !blockOf(base, index).equals(blockOf(wanted, index)),
+    );
+    const left = new Set(differ);
+    const file = fs.openSync(pull.file, 'r+');
+    try {
+      for (let done = 0; left.size > 0; done++) {
+        if (cancel.aborted || done === this.cutAfter) throw new RsError('E_UNREACHABLE', 'Server source has no path');
+        const index = [...left][this.random(left.size)]!;
+        fs.writeSync(file, blockOf(wanted, index), 0, SITE_BLOCK_BYTES, index * SITE_BLOCK_BYTES);
+        left.delete(index);
+        this.pulledBlocks++;
+        const positionBytes = (left.size === 0 ? blocks.length : Math.min(...left)) * SITE_BLOCK_BYTES;
+        progress({ positionBytes, doneBytes: done, totalBytes: differ.length });
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    } finally {
+      fs.closeSync(file);
+      this.cutAfter = null;
+    }
+  }
+
+  private contentAt(id: string): Buffer {
+    const { scene } = this.source;
+    for (const name of SITE_VOLUMES) {
+      const record = snapshotsOf(volumeIn(scene, name)).list.find((one) => one.id === id);
+      if (record !== undefined) return snapshotContent(scene, name, record);
+    }
+    throw new RsError('E_UNKNOWN_SNAPSHOT', `Snapshot ${id} is gone`);
+  }
+}
+
+function blockOf(content: Buffer, index: number): Buffer {
+  const block = Buffer.alloc(SITE_BLOCK_BYTES);
+  content.subarray(index * SITE_BLOCK_BYTES, (index + 1) * SITE_BLOCK_BYTES).copy(block);
+  return block;
+}
