@@ -112,6 +112,13 @@ const CALLS: Readonly<Record<string, readonly (readonly [args: string, code: num
   'volume-image': [['volume image data --universe 3', 0]],
   'volume-refresh': [['volume refresh data@3', 0]],
   'volume-split': [['volume split data@3', 0]],
+  // Tests of replication with two servers have followers.
+  'volume-promote': [],
+  'volume-replicate': [['volume replicate data --to big-2 --every 1h', 0]],
+  'volume-replications': [
+    ['volume replications', 0],
+    ['volume replicate data --end', 0],
+  ],
   'volume-remove': [
     ['volume remove data@monday --yes', 0],
     ['volume remove data --yes', 0],
@@ -155,6 +162,7 @@ const ON_REFLINK: readonly string[] = [
   'volume-image',
   'volume-refresh',
   'volume-split',
+  'volume-replicate',
 ];
 
 it.for(Object.entries(CALLS))('rsconfig --json: %s', async ([name, calls], context) => {

@@ -13,6 +13,7 @@ import { needPrograms } from '@rsio/common/testing/needs';
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { nextIdentity } from '@rsio/protocol/client-identity';
 import { systemReflink } from '@rsio/rssrv/pools/snapshots/reflink';
+import { OpenSnapshots } from '@rsio/rssrv/replication/peers/open-snapshots';
 import { PeerProcesses } from '@rsio/rssrv/replication/peers/peer-processes';
 import type { Pull, PullProgress } from '@rsio/rssrv/replication/peers/peers';
 import { spawnPeerFrom } from '@rsio/rssrv/replication/peers/spawn-peer';
@@ -52,6 +53,7 @@ class Scene {
       ...{
         clock: systemClock,
         log: quietLog,
+        opens: new OpenSnapshots(source.file('oslo-1/open-snapshots.json')),
         identity: () => nextIdentity(path.dirname(source.file('oslo-1/state'))),
         instance: 'f'.repeat(32),
         unit: Math.random,
@@ -221,6 +223,16 @@ it('a killed process and a killed source do not end with another content', { tim
   await slow;
   expect(scene.isEqual(first, file)).toBe(true);
   expect(scene.pids).toHaveLength(2);
+  // The killed process has left nothing open, so that the source can remove the snapshot.
+  await waitFor(async () => (await source.rsadm('volume', 'remove', 'db@s1', '--yes')).code === 0, LONG_MS, 'The snapshot is not held');
+
+  progress.length = 0;
+  const second = await scene.snapshot('s2');
+  const left = codeOf(scene.pull(second, file, null, 16 * MIB));
+  await begun();
+  process.kill(scene.pids.at(-1)!, 'SIGKILL');
+  expect(await left).toBe('E_UNREACHABLE');
+  await waitFor(async () => (await source.rsadm('volume', 'remove', 'db@s2', '--yes')).code === 0, LONG_MS, 'The next process closes it');
 });
 
 it('rssrv follows its section, and refuses a server of another name', { timeout: 3 * LONG_MS }, async () => {
@@ -237,6 +249,9 @@ it('rssrv follows its section, and refuses a server of another name', { timeout:
   await server.rsadmWell('peer', 'add', 'big-1', '--address', address, '--key-file', key, '--tls');
   const list = async (): Promise<string> => await server.rsadmWell('peer', 'list', '--json');
   await waitFor(async () => (await list()).includes(`Server ${SOURCE} answers at`), LONG_MS, 'A server of another name is refused');
+  await server.rsadmWell('peer', 'remove', 'big-1');
+  await server.rsadmWell('peer', 'add', 'big-1', '--address', `${own.serverAddresses[0]}:${own.port}`, '--key-file', key);
+  await waitFor(async () => (await list()).includes('This server itself answers at'), LONG_MS, 'The server itself is refused');
   await server.rsadmWell('peer', 'remove', 'big-1');
   await server.rsadmWell('peer', 'add', SOURCE, '--address', address, '--key-file', key, '--tls');
   const isUp = async (): Promise<boolean> => /connected\s+2 of 2/.test(await server.rsadmWell('peer', 'list'));

@@ -6,7 +6,6 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { callServer } from '@rsio/common/control/server/call-server';
-import type { ReplicationView } from '@rsio/common/control/server/replication-methods';
 import type { SnapshotView } from '@rsio/common/control/server/views';
 import { needPrograms } from '@rsio/common/testing/needs';
 import { systemReflink } from '@rsio/rssrv/pools/snapshots/reflink';
@@ -67,6 +66,11 @@ class Sites {
     writeFileSync(key, keyOf(TARGET));
     const address = network.serverAddresses.map((one) => `${one}:${network.port}`).join(',');
     await target.rsadmWell('peer', 'add', SOURCE, '--address', address, '--key-file', key, '--tls');
+    // For an exchange of the roles, the source can become a client of the other server.
+    const back = source.file('key');
+    writeFileSync(back, keyOf(SOURCE));
+    await target.rsadmWell('client', 'add', SOURCE, '--key-file', back);
+    await source.rsadmWell('peer', 'add', TARGET, '--address', `${own.serverAddresses[0]}:${own.port}`, '--key-file', back);
     return new Sites(source, target, folders);
   }
 
@@ -85,6 +89,27 @@ class Sites {
     })();
   }
 
+  /** Writes a block with this number to each volume. */
+  async write(number: number): Promise<void> {
+    for (const name of NAMES) {
+      const nbd = await this.nbd(name);
+      const block = Buffer.alloc(BLOCK_BYTES);
+      block.writeUInt32LE(number);
+      await nbd.write(0, block);
+      await nbd.flush();
+      nbd.close();
+    }
+  }
+
+  async detach(): Promise<void> {
+    await waitFor(async () => (await this.source.rsconfig('-d', ...NAMES)).code === 0, WAIT_MS, 'The volumes are detached');
+  }
+
+  /** Numbers that were written last to the volumes of a server. */
+  numbersAt(at: 0 | 1): Promise<readonly number[]> {
+    return Promise.all(NAMES.map(async (name) => (await this.content(at, name, null)).readUInt32LE(0)));
+  }
+
   async endWriting(): Promise<void> {
     this.isOver = true;
     await this.writing;
@@ -96,15 +121,13 @@ class Sites {
     return nbd;
   }
 
-  async view(host: Host): Promise<ReplicationView | undefined> {
-    const { replications } = await callServer(host.rssrvPaths.controlSocket, 'replication-list', {});
-    return replications[0];
-  }
-
-  /** Resolves when the followers have a moment that began after this call. */
-  async nextMoment(): Promise<void> {
+  /** Resolves when the followers of this server have a moment that began after this call. */
+  async nextMoment(at: Host = this.target): Promise<void> {
     const nowMs = Date.now();
-    const isNewer = async (): Promise<boolean> => ((await this.view(this.target).catch(() => undefined))?.momentMs ?? 0) > nowMs;
+    const isNewer = async (): Promise<boolean> => {
+      const { replications } = await callServer(at.rssrvPaths.controlSocket, 'replication-list', {}).catch(() => ({ replications: [] }));
+      return replications.some(({ direction, momentMs, state }) => direction === 'in' && state !== 'promoted' && (momentMs ?? 0) > nowMs);
+    };
     await waitFor(isNewer, WAIT_MS, 'The followers have a newer moment');
   }
 
@@ -186,4 +209,43 @@ it('followers have only moments of their source, through every kill, and are pro
   await target.rsadmWell('volume', 'grow', 'db', '64m');
   const { pools } = await callServer(target.rssrvPaths.controlSocket, 'pool-list', {});
   expect(pools).toMatchObject([{ state: 'ready', findings: [] }]);
+});
+
+it('two servers exchange their roles without loss, and after a disaster what would be lost is kept', {
+  timeout: 5 * WAIT_MS,
+}, async (context) => {
+  const sites = await Sites.start(context);
+  const { source, target } = sites;
+  await source.rsadmWell('volume', 'replicate', ...NAMES, '--to', `safe@${TARGET}`, '--every', '1s', '--keep', '2');
+  await sites.nextMoment();
+  await sites.write(1);
+  const held = await target.rsadm('volume', 'reverse', ...NAMES);
+  expect(held.stderr).toContain('big-2');
+  await sites.write(2);
+  await sites.detach();
+  await target.rsadmWell('volume', 'reverse', ...NAMES);
+  expect((await source.rsconfig('-a', 'db')).stderr).toMatch(/handed over|follows a volume of server oslo-1/);
+  await sites.nextMoment(source);
+  expect(await sites.numbersAt(1)).toEqual([2, 2]);
+  expect(await target.rsadmWell('volume', 'replications')).toMatch(/out +db@0,log@0 +big-9/);
+  expect(await source.rsadmWell('volume', 'list')).toMatch(/db@0 .*follows db@0 of oslo-1/);
+
+  // The other site is lost, and this one goes on.
+  await target.kill('rssrv');
+  expect(await source.rsadmWell('volume', 'promote', ...NAMES)).toMatch(/promoted, with the content of/);
+  expect(await sites.numbersAt(0)).toEqual([2, 2]);
+  await source.rsadmWell('volume', 'allow', 'db', 'big-2');
+  await source.rsadmWell('volume', 'allow', 'log', 'big-2');
+  await source.rsconfigWell('-a', ...NAMES);
+  await sites.write(3);
+  await target.start('rssrv');
+  for (const name of NAMES) await source.rsadmWell('volume', 'allow', name, TARGET);
+  await source.rsadmWell('volume', 'replicate', ...NAMES, '--to', TARGET, '--every', '1s', '--keep', '2');
+  const why = async (): Promise<string> => (await target.rsadm('volume', 'replications')).stderr;
+  await waitFor(async () => (await why()).includes('rsadm volume demote db log --for'), WAIT_MS, 'The old source says what to do');
+  const demoted = await target.rsadmWell('volume', 'demote', ...NAMES, '--for', SOURCE, '--yes');
+  expect(demoted).toMatch(/^db@0, log@0 follow server big-9; snapshot before-demotion-\S+ has the content, unchanged since/);
+  await sites.nextMoment(target);
+  expect(await sites.newestNumbers()).toEqual([3, 3]);
+  expect((await sites.snapshots(target, 'db')).some(({ snapshot }) => snapshot.startsWith('before-demotion-'))).toBe(true);
 });

@@ -64,6 +64,7 @@ it('names and labels follow the rules of Prometheus', () => {
         'address',
         'pool',
         'path',
+        'peer',
         'interface',
         'server',
         'namespace',

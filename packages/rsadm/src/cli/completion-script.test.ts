@@ -69,6 +69,7 @@ test.for<[string[], string[]]>([
       'list',
       'move',
       'pause',
+      'promote',
       'purge',
       'refresh',
       'remove',

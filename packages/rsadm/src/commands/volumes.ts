@@ -16,6 +16,7 @@ import { purgeCommand } from '@rsio/common/manage/volumes/purge';
 import { jobCommands } from '@rsio/common/manage/volumes/jobs';
 import { promoteCommand } from '@rsio/common/manage/volumes/promotion';
 import { replicationCommands } from '@rsio/common/manage/volumes/replication';
+import { demoteCommand, reverseCommand } from '@rsio/common/manage/volumes/roles';
 import { snapshotCommands } from '@rsio/common/manage/volumes/snapshots';
 import { volumeCommands } from '@rsio/common/manage/volumes/commands';
 import { type AdmCommand, type AdmContext, defineCommand } from '../cli/context.ts';
@@ -65,6 +66,8 @@ const REPLICATIONS = replicationCommands(PROGRAM);
 export const VOLUME_REPLICATE = onThisServer(REPLICATIONS.replicate);
 export const VOLUME_REPLICATIONS = onThisServer(REPLICATIONS.replications);
 export const VOLUME_PROMOTE = onThisServer(promoteCommand(PROGRAM));
+export const VOLUME_REVERSE = onThisServer(reverseCommand(PROGRAM));
+export const VOLUME_DEMOTE = onThisServer(demoteCommand(PROGRAM));
 
 const ACCESS = accessCommands(PROGRAM);
 export const VOLUME_REVOKE = onThisServer(ACCESS.revoke);

@@ -83,6 +83,7 @@ export const ANSWERS: Handlers = {
   'volume-image-restore': () => ({ volume: volume(), kept: snapshot({ snapshot: 'before-restore-1' }), job: null }),
   'volume-replicate': () => ({ replication: replication() }),
   'volume-replicate-end': () => ({ replication: replication({ state: 'ended', nextMs: null }) }),
+  'volume-promote': () => ({ volumes: [volume()], momentMs: 0, ageMs: 12_000 }),
   'replication-list': () => ({ replications: [replication()] }),
   'volume-split': () => ({ volume: volume({ universe: 1 }) }),
   'volume-diff': ({ offsetBytes }) => ({

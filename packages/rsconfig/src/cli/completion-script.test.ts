@@ -80,6 +80,7 @@ test.for<[string[], string[]]>([
       'list',
       'move',
       'pause',
+      'promote',
       'purge',
       'refresh',
       'remove',

@@ -57,6 +57,7 @@ export const ORDERS: Orders = {
   'volume-image-restore': () => ({ volume: volume(), kept: snapshot({ snapshot: 'before-restore-1' }), job: null }),
   'volume-replicate': () => ({ replication: replication() }),
   'replication-list': () => ({ replications: [replication()] }),
+  'volume-promote': () => ({ volumes: [volume()], momentMs: 0, ageMs: 12_000 }),
   'volume-split': (name: { name: string; universe: number }) => ({ volume: volume({ name: name.name, universe: name.universe }) }),
   'volume-diff': ({ offsetBytes }: { offsetBytes: number }) => ({
     sizeBytes: 12_288,

@@ -8,12 +8,12 @@ import type { PoolConfig, ServerVolumeConfig } from '@rsio/common/config/schema/
 import { type ControlServer, type HandlersOf, startControlServer } from '@rsio/common/control/control-server';
 import { CONTROL_VERSION, type EventView } from '@rsio/common/control/method-table';
 import { SERVER_METHODS, type ServerMethodName } from '@rsio/common/control/server/server-methods';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { toRsError } from '@rsio/common/lib/errors';
 import { programVersion } from '@rsio/common/lib/version';
 import { allocateSpace } from '../pools/disk/allocate.ts';
 import { stepReached } from '../pools/disk/kill-step.ts';
 import { type Asker, clientAsker, limitOf, LOCAL_ASKER } from '../pools/asker.ts';
-import { type PoolState, volumeText } from '../pools/catalogue.ts';
+import type { PoolState } from '../pools/catalogue.ts';
 import type { PoolFiles } from '../pools/disk/pool-files.ts';
 import { PoolMemory } from '../pools/pool-memory.ts';
 import { PoolVerbs } from '../pools/pool-verbs.ts';
@@ -37,7 +37,7 @@ import { type Changes, gated, LOCAL_WAITER, Requests, type Waiter } from '../poo
 import type { AdminReply, AdminRequest } from '../session/session-admin.ts';
 import { takeLocks } from '../storage/locks/file-locks.ts';
 import { ServerMetrics } from './server-metrics.ts';
-import { storagePicture } from './storage-picture.ts';
+import { failuresOf, storagePicture } from './storage-picture.ts';
 import type { Voters } from '../mirrors/voters.ts';
 import { witnessHandlers } from '../mirrors/witness-handlers.ts';
 import type { VolumeFailure } from '../volumes/volume-failures.ts';
@@ -279,15 +279,7 @@ export class Administration {
 
   /** The volumes of pools that cannot be used, each with the reason why it is not served. */
   get failures(): VolumeFailure[] {
-    return this.pools.states
-      .filter(({ isOpen }) => !isOpen)
-      .flatMap(({ name, path, trouble, isShared }) =>
-        this.memory.volumesOf(path).map((volume) => {
-          const reason = `pool ${name} cannot be used: ${trouble ?? 'it is not open'}`;
-          const context = isShared ? { pool: name, hasMoved: true } : { pool: name };
-          return { ...volume, error: new RsError('E_VOLUME', `Volume ${volumeText(volume)}: ${reason}`, context) };
-        }),
-      );
+    return failuresOf(this.pools.states, this.memory);
   }
 
   /** Opens the control sockets. Throws E_CONFIG, E_ALREADY_RUNNING, E_SOCKET_PATH, E_RIGHTS or E_SYSTEM. */

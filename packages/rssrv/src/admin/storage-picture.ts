@@ -3,8 +3,10 @@
 // fault.
 
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
+import { RsError } from '@rsio/common/lib/errors';
 import type { PoolStanding, StoragePicture } from '../events/storage-watch.ts';
-import type { PoolState } from '../pools/catalogue.ts';
+import { type PoolState, volumeText } from '../pools/catalogue.ts';
+import type { PoolMemory } from '../pools/pool-memory.ts';
 import type { VolumeFailure } from '../volumes/volume-failures.ts';
 import { volumeKey } from '../volumes/volume-ids.ts';
 
@@ -33,4 +35,17 @@ export function storagePicture(
 
 function standingOf({ trouble, isShared, isOpen }: PoolState, unproven: string | null): PoolStanding {
   return unproven === null ? { reason: trouble, isAway: isShared && !isOpen } : { reason: unproven, isAway: false };
+}
+
+/** Returns the remembered volumes of pools that are not open, each with the reason why it is not served. */
+export function failuresOf(states: readonly PoolState[], memory: Pick<PoolMemory, 'volumesOf'>): VolumeFailure[] {
+  return states
+    .filter(({ isOpen }) => !isOpen)
+    .flatMap(({ name, path, trouble, isShared }) =>
+      memory.volumesOf(path).map((volume) => {
+        const reason = `pool ${name} cannot be used: ${trouble ?? 'it is not open'}`;
+        const context = isShared ? { pool: name, hasMoved: true } : { pool: name };
+        return { ...volume, error: new RsError('E_VOLUME', `Volume ${volumeText(volume)}: ${reason}`, context) };
+      }),
+    );
 }

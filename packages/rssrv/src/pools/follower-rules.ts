@@ -4,18 +4,31 @@
 import { RsError } from '@rsio/common/lib/errors';
 import type { FollowerMark, Manifest } from './disk/manifest.ts';
 
-type Marked = Pick<Manifest, 'name' | 'universe' | 'follower'>;
+type Marked = Pick<Manifest, 'name' | 'universe' | 'follower' | 'replication'>;
 
 /** Returns the mark of a follower that is not promoted; null for any other volume. */
 export function following({ follower }: Pick<Manifest, 'follower'>): FollowerMark | null {
   return follower === undefined || follower.promoted !== null ? null : follower;
 }
 
-/** Throws E_USAGE, naming the source, if the volume is a follower. `what`: the refused change, such as `be removed`. */
+/**
+ * Throws E_USAGE, naming the source, if the volume is a follower, and E_BUSY if it is being handed over to another server. `what`: the refused change, such as
+ * `be removed`.
+ */
 export function checkNoFollower(manifest: Marked, what: string): void {
   const mark = following(manifest);
-  if (mark === null) return;
   const text = textOf(manifest);
+  const server = manifest.replication?.handOver?.server;
+  if (server !== undefined)
+    throw new RsError(
+      'E_BUSY',
+      `Volume ${text} is being handed over to server ${server}, and cannot ${what}: wait for its end (volume replications)`,
+      {
+        volume: text,
+        peer: server,
+      },
+    );
+  if (mark === null) return;
   throw new RsError(
     'E_USAGE',
     `Volume ${text} follows volume ${mark.sourceName} of server ${mark.peer}, and cannot ${what}: rsadm volume promote ${text} makes it an ordinary volume`,
@@ -23,9 +36,19 @@ export function checkNoFollower(manifest: Marked, what: string): void {
   );
 }
 
-/** Returns why a client cannot open a follower. */
-export function followsText(volume: string, peer: string): string {
-  return `Volume ${volume} follows a volume of server ${peer}: attach one of its moments, ${volume}@MOMENT (volume show ${volume} lists them), or promote it`;
+/** Returns why no client can open the volume, and the server from which its content comes or to which it goes; null if clients can. */
+export function closedFor(manifest: Marked): { readonly server: string; readonly why: string } | null {
+  const text = textOf(manifest);
+  const mark = following(manifest);
+  if (mark !== null) {
+    const why = `Volume ${text} follows a volume of server ${mark.peer}: attach one of its moments, ${text}@MOMENT (volume show ${text} lists them), or promote it`;
+    return { server: mark.peer, why };
+  }
+  const handOver = manifest.replication?.handOver;
+  if (handOver === undefined) return null;
+  const { server } = handOver;
+  const why = `Volume ${text} is being handed over to server ${server}, where it can be attached when that is done; if ${server} is lost for ever, rsadm volume replicate ${text} --end --force keeps it here`;
+  return { server, why };
 }
 
 function textOf({ name, universe }: Pick<Manifest, 'name' | 'universe'>): string {

@@ -5,7 +5,7 @@ import type { PartConfig, ServerVolumeConfig, VolumeLayout } from '@rsio/common/
 import type { PoolState } from './catalogue.ts';
 import { type Manifest, otherParts, partSizes } from './disk/manifest.ts';
 import { poolPaths } from './disk/pool-paths.ts';
-import { following } from './follower-rules.ts';
+import { closedFor } from './follower-rules.ts';
 import { REFRESH_TEXT } from './repair/image-repair.ts';
 
 /** Returns the configuration of a volume. `pools`: all pools of the server, because the volume may have files outside its home. */
@@ -48,9 +48,9 @@ export function volumeConfigOf(
   };
 }
 
-function followsOf(manifest: Manifest): { readonly follows?: string } {
-  const mark = following(manifest);
-  return mark === null ? {} : { follows: mark.peer };
+function followsOf(manifest: Manifest): { readonly follows?: { readonly server: string; readonly why: string } } {
+  const closed = closedFor(manifest);
+  return closed === null ? {} : { follows: closed };
 }
 
 function poolIds({ identity }: Pick<PoolState, 'identity'>, { layout }: Manifest): string[] {

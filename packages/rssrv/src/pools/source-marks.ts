@@ -5,7 +5,7 @@
 import { RsError } from '@rsio/common/lib/errors';
 import type { Asker } from './asker.ts';
 import { type Found, type PoolState, volumeText } from './catalogue.ts';
-import type { Manifest, ManifestOrder } from './disk/manifest.ts';
+import type { HandOverMark, Manifest, ManifestOrder } from './disk/manifest.ts';
 
 type Marked = Pick<Manifest, 'name' | 'universe' | 'replication'>;
 
@@ -50,6 +50,13 @@ function replicationOfHome(pools: readonly PoolState[], home: Found): Replicatio
     return found !== null && found.manifest.replication?.id === id ? found : [];
   });
   return { id, order, home, memberIds, members };
+}
+
+/** Returns the hand-over, once all members are closed; null before. */
+export function handOverOf({ members, memberIds, home }: Replication): HandOverMark | null {
+  const mark = home.manifest.replication?.handOver;
+  const isClosed = members.length === memberIds.length && members.every(({ manifest }) => manifest.replication?.handOver !== undefined);
+  return mark !== undefined && isClosed ? mark : null;
 }
 
 function volumeById(pools: readonly PoolState[], id: string): Found | null {

@@ -27,6 +27,12 @@ export const PEER_SETTLED_MS = 60_000;
 export const PEER_STOP_MS = 3_000;
 /** Time within which a cancelled pull must have stopped to write. Then the process of the peer is killed. */
 export const PULL_CANCEL_MS = 10_000;
+/** Maximum number of snapshots that are remembered as open at peers. */
+export const OPEN_SNAPSHOTS_MAX = 256;
+/** Snapshots that an earlier process has left open are closed this long after the connection began, unless a pull has opened them again. */
+export const PEER_RELEASE_AFTER_MS = 5_000;
+/** When the process of a peer is told to end, it waits at most this long until the peer has confirmed that its snapshots are closed. */
+export const PEER_CLOSE_MS = 1_500;
 /** Last characters of the output of a process that are kept for the log. */
 export const PEER_OUTPUT_MAX_CHARS = 1_000;
 /** Changes of the state of a connection within this time are reported together. */
@@ -50,6 +56,7 @@ export const PULL_RANGES_AHEAD = 4_096;
 /** Longest range for which a pull asks at a time what has changed, and what has data. */
 export const PULL_ASK_BYTES = 64 * 1024 * MIB;
 
+assert(PEER_CLOSE_MS < PEER_STOP_MS, 'A process must have time to close its snapshots before it is killed');
 assert(PULL_WINDOW_BYTES <= WINDOW_BYTES, 'The window of a pull must fit in the window of its session');
 assert(PULL_WINDOW_BYTES % PULL_PIECE_BYTES === 0, 'Whole pieces must fill the window');
 
@@ -83,3 +90,6 @@ export const MOMENTS_UNCONFIRMED_MAX = 4;
 export const MOMENT_REMOVALS_MAX = 64;
 /** Maximum number of snapshots in the answer to a poll, of all replications together. Each replication has the same share. */
 export const POLL_SNAPSHOTS_MAX = 16_384;
+/** Time for which a hand-over waits for a moment in the making, and interval at which it tries again. */
+export const HAND_OVER_PATIENCE_MS = 30_000;
+export const HAND_OVER_RETRY_MS = 200;

@@ -11,6 +11,7 @@ import { named, openSources, order, OTHER_PEER, PEER, type SourceScene, SourceTi
 import { WHOLE_CHANGES } from '../testing/whole-turn.ts';
 import { replicationHandlers, type ReplicationPorts } from './replication-handlers.ts';
 import { orderOf } from './sources/source-orders.ts';
+import { HandOver } from './sources/hand-over.ts';
 import { SourceReports } from './sources/source-views.ts';
 
 usePoolDirectory();
@@ -31,6 +32,7 @@ beforeEach(async () => {
   ports = {
     ...{ clock: time.clock, catalogue: () => s.scene.verbs.catalogue, isClient: (name) => s.clients.has(name), sources: s.sources },
     reports: new SourceReports(time.clock),
+    handOver: new HandOver({ verbs: s.scene.verbs, peers: () => [], peerState: () => null }),
     followers: { views: () => [] },
     triggers: {
       around: (wanted, _checkWanted, make) => {
@@ -91,7 +93,16 @@ test('a poll has the members, and the complete moments, the oldest first', async
     const { id: volumeId, universe, sizeBytes, blockSizeBytes } = s.volume(name).manifest;
     return { id: volumeId, name, universe, sizeBytes, blockSizeBytes };
   });
-  const settings = { replication: id, pool: null, everyMs: 60_000, keep: 2, limitBytes: null, confirmed: null, problem: null };
+  const settings = {
+    replication: id,
+    pool: null,
+    everyMs: 60_000,
+    keep: 2,
+    limitBytes: null,
+    confirmed: null,
+    problem: null,
+    handOver: null,
+  };
   expect(answer.orders).toEqual([{ ...settings, members, moments: made }]);
   const group = made[0]!.group;
   await as(PEER)['replication-confirm']({ replication: id, group, request: null });
@@ -199,9 +210,11 @@ test('a moment keeps the name that the triggers got, although the clock goes on'
 
 test('orders are noted for each volume, and the end shows the replication as it was', async () => {
   const id = await begin(['db', 'log']);
-  const { replication } = await as(LOCAL_ASKER)['volume-replicate-end']({ volumes: named('db', 'log'), request: 'r' });
+  const { replication } = await as(LOCAL_ASKER)['volume-replicate-end']({ volumes: named('db', 'log'), force: false, request: 'r' });
   expect(replication).toMatchObject({ id, peer: 'big-8', state: 'ended', volumes: named('db', 'log') });
-  expect(await as(LOCAL_ASKER)['volume-replicate-end']({ volumes: named('db', 'log'), request: 'r' })).toEqual({ replication: null });
+  expect(await as(LOCAL_ASKER)['volume-replicate-end']({ volumes: named('db', 'log'), force: false, request: 'r' })).toEqual({
+    replication: null,
+  });
   const verbs = ['replicated to client big-8', 'no longer replicated to client big-8'];
   expect(noted).toEqual(verbs.flatMap((verb) => [`db ${verb}`, `log ${verb}`]));
 });

@@ -5,6 +5,7 @@
 import type { HandlersOf } from '@rsio/common/control/control-server';
 import type { REPLICATION_ORDER, ReplicationView, SOURCE_METHODS } from '@rsio/common/control/server/replication-methods';
 import type { Clock } from '@rsio/common/lib/clock';
+import { toRsError } from '@rsio/common/lib/errors';
 import type { Of } from '@rsio/common/lib/shape';
 import type { Triggers } from '@rsio/common/triggers/triggers';
 import type { Asker } from '../pools/asker.ts';
@@ -12,8 +13,9 @@ import { type Catalogue, type Found, volumeText } from '../pools/catalogue.ts';
 import type { Changes } from '../pools/requests/requests.ts';
 import { type Replication, replicationsIn } from '../pools/source-marks.ts';
 import type { Moment } from '../pools/source-moments.ts';
-import { POLL_SNAPSHOTS_MAX } from './limits.ts';
+import { HAND_OVER_PATIENCE_MS, HAND_OVER_RETRY_MS, POLL_SNAPSHOTS_MAX } from './limits.ts';
 import { type IsClient, momentView, orderOf, problemOf, replicationsTo } from './sources/source-orders.ts';
+import type { HandOver } from './sources/hand-over.ts';
 import type { SourceVerbs } from './sources/source-verbs.ts';
 import type { SourceReports } from './sources/source-views.ts';
 
@@ -23,10 +25,11 @@ export interface FollowerViews {
 }
 
 export interface ReplicationPorts {
-  readonly clock: Pick<Clock, 'wallMs'>;
+  readonly clock: Clock;
   readonly catalogue: () => Catalogue;
   readonly isClient: IsClient;
   readonly sources: SourceVerbs;
+  readonly handOver: HandOver;
   readonly reports: SourceReports;
   readonly followers: FollowerViews;
   readonly triggers: Pick<Triggers, 'around'>;
@@ -41,20 +44,29 @@ export function replicationViews({
   isClient,
   reports,
   followers,
-}: Omit<ReplicationPorts, 'sources'>): readonly ReplicationView[] {
+}: Omit<ReplicationPorts, 'sources' | 'handOver'>): readonly ReplicationView[] {
   const all = replicationsIn(catalogue().pools);
   reports.follow(new Set(all.map(({ id }) => id)));
   return [...all.map((one) => reports.view(one, problemOf(one, isClient))), ...followers.views()];
 }
 
 export function replicationHandlers(ports: ReplicationPorts, changes: NotedChanges, asker: Asker): HandlersOf<typeof SOURCE_METHODS> {
-  const { clock, catalogue, isClient, sources, reports, triggers } = ports;
+  const { clock, catalogue, isClient, sources, handOver, reports, triggers } = ports;
   const view = (replication: Replication): ReplicationView => {
     reports.follow(new Set(replicationsIn(catalogue().pools).map(({ id }) => id)));
     return reports.view(replication, problemOf(replication, isClient));
   };
   const noted = (verb: string, { members }: Replication): void => {
     for (const one of members) changes.note(verb, one);
+  };
+  const moment = async (id: string, request: string | null): Promise<Moment> => {
+    const next = sources.next(id, asker, request);
+    if (next.made !== null) return next.made;
+    const snapshot = next.wanted[0]?.snapshot ?? '';
+    const what = `moment ${snapshot} of a replication to ${asker.by}`;
+    const make = (): Promise<Moment> => changes.run((turn) => sources.moment(id, snapshot, asker, request, turn), what);
+    const facts = { snapshots: next.wanted, by: asker.node, isScheduled: true };
+    return triggers.around(facts, () => changes.checkWanted(), make);
   };
   return {
     'volume-replicate': async ({ request, ...wanted }) => {
@@ -63,9 +75,9 @@ export function replicationHandlers(ports: ReplicationPorts, changes: NotedChang
       noted(`replicated to client ${wanted.to}`, replication);
       return { replication: view(replication) };
     },
-    'volume-replicate-end': async ({ volumes, request }) => {
+    'volume-replicate-end': async ({ volumes, force, request }) => {
       const what = `the replication of ${volumes.map(volumeText).join(', ')}, which is being ended by ${changes.by}`;
-      const ended = await changes.run(() => sources.end(volumes, asker, request), what);
+      const ended = await changes.run(() => sources.end(volumes, asker, request, force), what);
       if (ended === null) return { replication: null };
       noted(`no longer replicated to client ${ended.order.to}`, ended);
       const text = 'The server that copies keeps its followers, and this server keeps the moments as snapshots';
@@ -82,21 +94,44 @@ export function replicationHandlers(ports: ReplicationPorts, changes: NotedChang
       );
       return { nowMs: clock.wallMs(), orders: ordersOf(mine, isClient) };
     },
-    'replication-moment': async ({ replication, request }) => {
-      const next = sources.next(replication, asker, request);
-      if (next.made !== null) return { nowMs: clock.wallMs(), moment: momentView(next.made) };
-      const snapshot = next.wanted[0]?.snapshot ?? '';
-      const what = `moment ${snapshot} of a replication to ${asker.by}`;
-      const make = (): Promise<Moment> => changes.run((turn) => sources.moment(replication, snapshot, asker, request, turn), what);
-      const facts = { snapshots: next.wanted, by: asker.node, isScheduled: true };
-      const made = await triggers.around(facts, () => changes.checkWanted(), make);
-      return { nowMs: clock.wallMs(), moment: momentView(made) };
-    },
+    'replication-moment': async ({ replication, request }) => ({
+      moment: momentView(await moment(replication, request)),
+      nowMs: clock.wallMs(),
+    }),
     'replication-confirm': async ({ replication, group }) => {
       const confirm = (): Promise<number> => sources.confirm(replication, group, asker);
       return { removed: await changes.run(confirm, `a moment of a replication that ${asker.by} confirms`) };
     },
+    'replication-hand-over': async ({ replication, server, reverse, checkOnly, request }) => {
+      const node = handOver.check(replication, server, asker);
+      if (checkOnly) return { node };
+      const what = `volumes that are being handed over to server ${server}`;
+      // A moment that the client has asked for before may still be in the making.
+      await patiently(clock, () => changes.run(() => handOver.close(replication, server, reverse, asker), what));
+      if (handOver.lastOf(replication, asker) === null) {
+        const { group } = await patiently(clock, () => moment(replication, request));
+        await changes.run(() => handOver.last(replication, group, asker), what);
+      }
+      return { node };
+    },
+    'replication-handed-over': async ({ replication, volumes }) => {
+      await changes.run(() => handOver.done(replication, volumes, asker), `volumes that ${asker.by} has taken over`);
+      return {};
+    },
   };
+}
+
+/** Tries the work again while it is refused with E_BUSY, for at most HAND_OVER_PATIENCE_MS. */
+async function patiently<T>(clock: Clock, work: () => Promise<T>): Promise<T> {
+  const untilMs = clock.monotonicMs() + HAND_OVER_PATIENCE_MS;
+  for (;;) {
+    try {
+      return await work();
+    } catch (thrown) {
+      if (toRsError(thrown).code !== 'E_BUSY' || clock.monotonicMs() >= untilMs) throw thrown;
+    }
+    await new Promise<void>((resolve) => clock.after(HAND_OVER_RETRY_MS, resolve));
+  }
 }
 
 /** All orders together list at most about POLL_SNAPSHOTS_MAX snapshots. */

@@ -15,12 +15,14 @@ import type { PoolVerbs } from '../pools/pool-verbs.ts';
 import type { Changes } from '../pools/requests/requests.ts';
 import type { Manifest } from '../pools/disk/manifest.ts';
 import type { ServedSnapshots } from '../snapshots/reads/served-snapshots.ts';
+import type { SnapshotAnswers } from '../snapshots/reads/snapshot-answers.ts';
 import type { SnapshotVerbs } from '../snapshots/snapshot-verbs.ts';
 import { FollowerService } from './followers/follower-service.ts';
 import type { Followers } from './followers/followers.ts';
 import { peerHandlers } from './peer-handlers.ts';
 import type { Peers } from './peers/peers.ts';
 import { replicationHandlers, type ReplicationPorts, replicationViews } from './replication-handlers.ts';
+import { HandOver } from './sources/hand-over.ts';
 import { SourceVerbs } from './sources/source-verbs.ts';
 import { SourceReports } from './sources/source-views.ts';
 
@@ -31,7 +33,8 @@ export interface ReplicatingServer {
   readonly peers: Peers;
   readonly readers: Pick<ServedSnapshots, 'readerCount'>;
   readonly changes: { runOwn<T>(work: () => Promise<T>, what: string): Promise<T> };
-  config(): Pick<RssrvConfig, 'clients' | 'peers'>;
+  readonly differences: Pick<SnapshotAnswers, 'difference'>;
+  config(): Pick<RssrvConfig, 'clients' | 'peers' | 'server'>;
 }
 
 /** The queue of changes, and the log of changes. */
@@ -46,17 +49,20 @@ export class Replications {
   constructor(server: ReplicatingServer, verbs: PoolVerbs, snapshots: SnapshotVerbs, triggers: Pick<Triggers, 'around'>) {
     const { clock, log, peers, readers, changes } = server;
     this.server = server;
+    const isClient = (name: string): boolean => server.config().clients.some((client) => client.name === name);
     this.service = new FollowerService({
-      ...{ clock, log, peers, verbs, snapshots },
+      ...{ clock, log, peers, verbs, snapshots, isClient },
+      differences: server.differences,
+      serverName: () => server.config().server.name,
       configured: () => server.config().peers,
       isRead: (id) => readers.readerCount(id) > 0,
       change: (work, what) => changes.runOwn(work, what),
     });
-    const isClient = (name: string): boolean => server.config().clients.some((client) => client.name === name);
+    const handOver = new HandOver({ verbs, peers: () => server.config().peers, peerState: (name) => peers.state(name) });
     this.ports = {
-      ...{ clock, isClient, triggers, followers: this.followers, reports: new SourceReports(clock) },
+      ...{ clock, isClient, triggers, handOver, followers: this.followers, reports: new SourceReports(clock) },
       catalogue: () => verbs.catalogue,
-      sources: new SourceVerbs({ verbs, snapshots, log, isClient }),
+      sources: new SourceVerbs({ verbs, snapshots, log, isClient, opened: (members) => handOver.cancel(members) }),
     };
   }
 

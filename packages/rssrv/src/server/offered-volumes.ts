@@ -51,7 +51,7 @@ function volumeEntry(volume: ServedVolume, facts: Pick<VolumeEntry, 'holders' | 
   return {
     ...{ name, id, universe, sizeBytes, blockSizeBytes, readonly, shared, ...facts },
     ...(mirror === undefined ? {} : { mirror }),
-    ...(follows === undefined ? {} : { follows }),
+    ...(follows === undefined ? {} : { follows: follows.server }),
     ...(pool?.ownership === undefined ? {} : { poolGeneration: pool.ownership.generation, poolId: pool.ids[0] }),
   };
 }

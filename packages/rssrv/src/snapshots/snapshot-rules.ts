@@ -174,7 +174,7 @@ function checkNew(catalogue: Catalogue, found: Found, name: NewSnapshot): void {
   if (!isSnapshotName(name.snapshot))
     throw new RsError('E_USAGE', `Wrong snapshot name ${quoteText(name.snapshot)}: allowed is ${SNAPSHOT_NAME_ALLOWED}`);
   checkMoment(catalogue, found.manifest, name.moment);
-  checkNoFollower(found.manifest, 'have snapshots other than its moments');
+  if (name.replication === undefined) checkNoFollower(found.manifest, 'have snapshots other than its moments');
   snapshotSources(catalogue, found.manifest);
   const { list, pending } = snapshotsOf(found);
   if ([...list, ...pending].some((one) => one.name === name.snapshot))

@@ -74,7 +74,13 @@ export class SourceScene {
 
 export function sourceVerbs(scene: PoolScene, clients: ReadonlySet<string>, warned: string[] = []): SourceVerbs {
   const log = { warn: (text: string): void => void warned.push(text) };
-  return new SourceVerbs({ verbs: scene.verbs, snapshots: scene.snapshots, log, isClient: (name) => clients.has(name) });
+  return new SourceVerbs({
+    verbs: scene.verbs,
+    snapshots: scene.snapshots,
+    log,
+    isClient: (name) => clients.has(name),
+    opened: () => Promise.resolve(),
+  });
 }
 
 /** The wall clock of scenes. */

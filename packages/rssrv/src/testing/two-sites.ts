@@ -15,6 +15,7 @@ import { FollowerLane } from '../replication/followers/follower-lane.ts';
 import { FollowerVerbs } from '../replication/followers/follower-verbs.ts';
 import { Promotion } from '../replication/followers/promotion.ts';
 import { PullTurns } from '../replication/followers/pull-turns.ts';
+import { TakeOver } from '../replication/followers/take-over.ts';
 import type { Peers, Pull, PullProgress } from '../replication/peers/peers.ts';
 import { momentView, orderOf } from '../replication/sources/source-orders.ts';
 import { SourceVerbs } from '../replication/sources/source-verbs.ts';
@@ -117,7 +118,7 @@ export class TwoSites {
   /** Lets the replication work until it waits or a step has failed. Returns the error, or null. */
   async work(): Promise<string | null> {
     this.lane ??= this.newLane();
-    this.lane.update(PEER, this.order(), this.clock.wallMs());
+    this.lane.update(PEER, this.order(), this.clock.wallMs(), this.lane.revision);
     await this.lane.look();
     return this.lane.state === 'failing' ? this.lane.text : null;
   }
@@ -132,6 +133,11 @@ export class TwoSites {
     await this.lane?.end();
     this.lane = null;
     await this.target.restart();
+  }
+
+  private get takeOver(): TakeOver {
+    const { verbs } = this.target.scene;
+    return new TakeOver(verbs, new FollowerVerbs(verbs), this.promotion);
   }
 
   get promotion(): Promotion {
@@ -190,7 +196,11 @@ export class TwoSites {
     const { verbs, snapshots } = this.target.scene;
     const log = { info: () => undefined, warn: () => undefined, debug: () => undefined };
     const ports = { clock: this.clock, log, peers, verbs: new FollowerVerbs(verbs), snapshots, turns: new PullTurns() };
-    return new FollowerLane({ ...ports, isRead: () => false, change: (work) => work() }, PEER, this.order());
+    return new FollowerLane(
+      { ...ports, isRead: () => false, takeOver: (order, handOver) => this.takeOver.run(order, handOver), change: (work) => work() },
+      PEER,
+      this.order(),
+    );
   }
 
   private async call(method: string, { group = '' }: { readonly group?: string }): Promise<unknown> {
@@ -211,7 +221,7 @@ export class TwoSites {
 
   private get sources(): SourceVerbs {
     const { verbs, snapshots } = this.source.scene;
-    return new SourceVerbs({ verbs, snapshots, log: { warn: () => undefined }, isClient: () => true });
+    return new SourceVerbs({ verbs, snapshots, log: { warn: () => undefined }, isClient: () => true, opened: () => Promise.resolve() });
   }
 
   private get replication(): Replication {

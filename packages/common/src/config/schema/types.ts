@@ -82,8 +82,8 @@ export interface PoolMembership {
   readonly isThick: boolean;
   /** Set if the volume is a replica of a mirror. `mapPath`: path of the replica's intent map. */
   readonly replica?: { readonly mirror: string; readonly identity: string; readonly mapPath: string };
-  /** Set if the volume is a follower that is not promoted: the name of the server with its source. No client opens it. */
-  readonly follows?: string;
+  /** Set if no client can open the volume, because it follows a volume of another server, or is being handed over to that server. */
+  readonly follows?: { readonly server: string; readonly why: string };
   /** Reason why the volume cannot be served although its pool is open. */
   readonly trouble?: string;
   /** Set for a volume of a shared pool. */

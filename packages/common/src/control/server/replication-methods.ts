@@ -9,7 +9,8 @@ import {
   REPLICATION_REPORTS_MAX,
   SERVER_CHANGE_MS,
 } from '../limits.ts';
-import { method, type Param } from '../method-table.ts';
+import { UNIVERSE_MAX } from '../../lib/limits.ts';
+import { flagParam, method, type Param } from '../method-table.ts';
 import { atMost, count, filledText, list, number, object, type Of, orNull, text, whole, word } from '../../lib/shape.ts';
 import { bytesPerSecond, poolOrNull, request, volumeNames } from './params.ts';
 import { VOLUME } from './views.ts';
@@ -19,23 +20,23 @@ const volume = object({ name: text(), universe: count() });
 /** A replication as a source (`out`) or as the server that copies (`in`) shows it. */
 export const REPLICATION = object({
   id: text(),
-  direction: word(['out', 'in'], 'out: this server has the source; in: this server has the followers'),
-  peer: text('Client name of the server that copies (out), or name of the server with the source (in)'),
-  pool: orNull(text('Pool of the followers; null: the server that copies chooses it')),
+  direction: word(['out', 'in'], 'out: this server has the source'),
+  peer: text('The other server; out: its name as a client'),
+  pool: orNull(text('Pool of the followers; null: any')),
   volumes: list(volume, 'All get the same moment'),
-  everyMs: number('Time from one moment to the next'),
+  everyMs: number(),
   keep: count('Moments that both servers keep'),
   limitBytes: orNull(count('Most bytes in a second; null: no limit')),
   state: word(
     ['waiting', 'copying', 'failing', 'absent', 'ended', 'promoted'],
-    'waiting: for the next moment; failing: the text says why, and it is tried again; absent: the other server is not connected; ended: its source has ended it',
+    'failing: it is tried again; absent: the other server is not connected; ended: by its source',
   ),
-  text: text('What happens now, or what prevents it'),
-  momentMs: orNull(number('Moment of the followers, by the clock of the source; null: they have none yet')),
-  ageMs: orNull(number('Age of that moment; null: none yet')),
-  doneBytes: count('Bytes of the moment in progress that are copied'),
-  totalBytes: count('Bytes of the moment in progress that differ from the moment before, as far as known'),
-  nextMs: orNull(number('When the next moment is due; null: not known')),
+  text: text(),
+  momentMs: orNull(number('Moment of the followers, by the clock of the source')),
+  ageMs: orNull(number()),
+  doneBytes: count(),
+  totalBytes: count('Bytes of the moment in progress that differ, as far as known'),
+  nextMs: orNull(number('When the next moment is due')),
 });
 export type ReplicationView = Of<typeof REPLICATION>;
 
@@ -50,7 +51,7 @@ export const SOURCE_MOMENT = object({
       snapshot: text('Name of the snapshot'),
       sizeBytes: count(),
       blockSizeBytes: count(),
-      origin: orNull(text('Id of the snapshot that it is a copy of; null: it is no copy')),
+      origin: orNull(text('Id of the snapshot of which it is a copy')),
     }),
   ),
 });
@@ -63,12 +64,24 @@ export const REPLICATION_ORDER = object({
   everyMs: number(),
   keep: count(),
   limitBytes: orNull(count()),
-  confirmed: orNull(text('Group of the last moment that was confirmed; null: none')),
+  confirmed: orNull(text('Group of the last moment that was confirmed')),
   members: list(object({ id: text(), name: text(), universe: count(), sizeBytes: count(), blockSizeBytes: count() })),
-  moments: list(SOURCE_MOMENT, 'The complete moments that the source has, the oldest first'),
-  problem: orNull(text('Why the source can make no moment now; null: it can')),
+  moments: list(SOURCE_MOMENT, 'Complete ones, the oldest first'),
+  problem: orNull(text('Why the source can make no moment now')),
+  handOver: orNull(
+    object({
+      replication: text('Id of the replication in the other direction'),
+      group: text('Group of the last moment'),
+      node: text('Name of the source as a client of the server that copies'),
+    }),
+    'The source is closed, and the server that copies becomes the source; null: not',
+  ),
 });
 export type ReplicationOrder = Of<typeof REPLICATION_ORDER>;
+
+/** A volume after a change of the roles: `sourceId` was the source, and `id` is the source now. */
+const REVERSED = object({ sourceId: filledText(), id: filledText(), name: filledText(), universe: whole(0, UNIVERSE_MAX) });
+export type ReversedVolume = Of<typeof REVERSED>;
 
 /** What the server that copies tells its source about a replication. */
 export const REPLICATION_REPORT = object({
@@ -91,7 +104,7 @@ const one = object({ replication: REPLICATION });
 /** Methods of a source. */
 export const SOURCE_METHODS = {
   'volume-replicate': method(
-    'Begins a replication of volumes to another server, or changes it. The other server copies from this one, as its client',
+    'Begins a replication of volumes to another server, which is a client of this one, or changes it',
     {
       volumes: volumeNames,
       to: { shape: filledText(), what: 'the name of a client' },
@@ -107,8 +120,8 @@ export const SOURCE_METHODS = {
   ),
   'volume-replicate-end': method(
     'Ends the replication of volumes. The other server keeps the followers',
-    { volumes: volumeNames, request },
-    object({ replication: orNull(REPLICATION, 'As it was; null: a repeated request, or only marks of a replication were left') }),
+    { volumes: volumeNames, force: flagParam, request },
+    object({ replication: orNull(REPLICATION, 'As it was; null: only marks were left') }),
     SERVER_CHANGE_MS,
     'manage',
   ),
@@ -120,7 +133,7 @@ export const SOURCE_METHODS = {
     'manage',
   ),
   'replication-poll': method(
-    'For a server that copies: its orders, and the moments that there are. It reports its state',
+    'For a server that copies: reports its state, and gets its orders',
     { reports: { shape: atMost(REPLICATION_REPORTS_MAX, list(REPLICATION_REPORT)), what: 'a list of reports', default: [] } },
     object({ nowMs: number('Time of the clock of the source'), orders: list(REPLICATION_ORDER) }),
     SERVER_CHANGE_MS,
@@ -134,9 +147,29 @@ export const SOURCE_METHODS = {
     'use',
   ),
   'replication-confirm': method(
-    'For a server that copies: it has the moment for good. The source then removes older moments beyond those that it keeps',
+    'For a server that copies: it has the moment, so that the source may remove earlier ones',
     { replication: id, group: { shape: filledText(), what: 'the group of a moment' }, request },
     object({ removed: count('Snapshots that were removed') }),
+    SERVER_CHANGE_MS,
+    'use',
+  ),
+  'replication-hand-over': method(
+    'For a server that copies: closes the volumes for clients, and makes a last moment, so that the two servers can exchange their roles',
+    {
+      replication: id,
+      server: { shape: filledText(), what: 'the name of the server that asks' },
+      reverse: { shape: filledText(), what: 'the id of the replication in the other direction' },
+      checkOnly: flagParam,
+      request,
+    },
+    object({ node: text('Name of this server as a client of the server that asks') }),
+    SERVER_CHANGE_MS,
+    'use',
+  ),
+  'replication-handed-over': method(
+    'For a server that copies: it has promoted its followers, and replicates them to this server, whose volumes become followers',
+    { replication: id, volumes: { shape: list(REVERSED), what: 'a list of objects with sourceId, id, name and universe' }, request },
+    object({}),
     SERVER_CHANGE_MS,
     'use',
   ),
@@ -148,6 +181,25 @@ export const FOLLOWER_METHODS = {
     'Makes followers ordinary volumes with the content of their newest common moment',
     { volumes: volumeNames, request },
     object({ volumes: list(VOLUME), momentMs: number('By the clock of the source'), ageMs: number('Age of that moment') }),
+    SERVER_CHANGE_MS,
+    'manage',
+  ),
+  'volume-reverse': method(
+    'Exchanges the roles of two servers without loss: the source is closed, its last moment is copied, and the followers are promoted',
+    { volumes: volumeNames, request },
+    object({ replication: text('Id of the replication that is being reversed') }),
+    SERVER_CHANGE_MS,
+    'manage',
+  ),
+  'volume-demote': method(
+    'Makes volumes, which were the source, followers of the volumes that were promoted. Their present content is kept as a snapshot',
+    { volumes: volumeNames, peer: { shape: filledText(), what: 'the name of a peer' }, checkOnly: flagParam, request },
+    object({
+      volumes: list(VOLUME),
+      kept: orNull(text('Name of the snapshots with the present content; null: only checked')),
+      lostBytes: count('Bytes that differ from the last moment that both servers have, and are only in those snapshots'),
+      momentMs: number('That moment'),
+    }),
     SERVER_CHANGE_MS,
     'manage',
   ),

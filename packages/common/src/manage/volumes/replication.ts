@@ -40,7 +40,8 @@ function replicateCommand(given: VolumeProgram): ReplicationCommand {
   const { program } = given;
   return makeCommand(program, {
     call: { by: 'words', words: 'volume replicate' },
-    synopsis: 'volume replicate NAME... --to [POOL@]CLIENT --every TIME\n[--keep N] [--limit RATE]\nvolume replicate NAME... --end',
+    synopsis:
+      'volume replicate NAME... --to [POOL@]CLIENT --every TIME\n[--keep N] [--limit RATE]\nvolume replicate NAME... --end [--force]',
     summary: 'keeps copies of volumes on another server',
     details: `The other server is a client of this one: CLIENT is its name in [clients], and
 it may attach the volumes. Its rssrvcfg has a section [peer] of this server. It
@@ -54,7 +55,9 @@ reflink.
 The same command with other values of --every, --keep or --limit changes them.
 A volume has at most one replication. With --end, the command ends the
 replication of the volumes, which must all be named. The other server keeps the
-followers, and the last moments stay as snapshots of the volumes.`,
+followers, and the last moments stay as snapshots of the volumes. While the
+volumes are being handed over (volume reverse), --end needs --force, which keeps
+them here: the other server may then have promoted its followers already.`,
     options: {
       to: { kind: 'text', value: '[POOL@]CLIENT', help: 'server that copies, by its name as a client,\nand the pool for its followers' },
       every: {
@@ -65,12 +68,14 @@ followers, and the last moments stay as snapshots of the volumes.`,
       keep: { kind: 'text', value: 'N', help: `moments that both servers keep; default: ${KEEP_DEFAULT}` },
       limit: { kind: 'text', value: 'RATE', help: 'copy at most RATE bytes per second, such as 50m' },
       end: { kind: 'flag', help: 'end the replication' },
+      force: { kind: 'flag', help: 'with --end: also while the volumes are being handed over' },
       json: JSON_OPTION,
     },
-    json: object({ ...given.place, replication: orNull(REPLICATION, 'null: with --end, only marks of a replication were left') }),
+    json: object({ ...given.place, replication: orNull(REPLICATION, 'null: only marks were left') }),
     operands: { min: 1, max: Number.POSITIVE_INFINITY },
     completes: given.completesVolumes,
-    run: async (door: VolumeDoor, { end, json, ...settings }, names) => {
+    run: async (door: VolumeDoor, { end, force, json, ...settings }, names) => {
+      if (force && !end) throw usageError('--force is given without --end', program);
       const wanted = end ? noSettings(settings, program) : settingsOf(settings, program);
       const found: VolumeTarget[] = [];
       for (const name of names) found.push(await door.find(name, 'change'));
@@ -79,7 +84,7 @@ followers, and the last moments stay as snapshots of the volumes.`,
       const request = door.newId();
       const answer =
         wanted === null
-          ? await target.call('volume-replicate-end', { volumes, request })
+          ? await target.call('volume-replicate-end', { volumes, force, request })
           : await target.call('volume-replicate', { volumes, ...wanted, request });
       if (json) return printJson(door, { ...target.place, ...answer });
       const labels = volumes.map((volume) => target.label(volume)).join(', ');

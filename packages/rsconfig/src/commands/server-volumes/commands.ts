@@ -15,6 +15,7 @@ import { purgeCommand } from '@rsio/common/manage/volumes/purge';
 import { jobCommands } from '@rsio/common/manage/volumes/jobs';
 import { promoteCommand } from '@rsio/common/manage/volumes/promotion';
 import { replicationCommands } from '@rsio/common/manage/volumes/replication';
+import { demoteCommand, reverseCommand } from '@rsio/common/manage/volumes/roles';
 import { snapshotCommands } from '@rsio/common/manage/volumes/snapshots';
 import { volumeCommands } from '@rsio/common/manage/volumes/commands';
 import { type CommandContext, type ConfigCommand, defineCommand, usageError } from '../../cli/context.ts';
@@ -159,6 +160,8 @@ const REPLICATIONS = replicationCommands(PROGRAM);
 export const VOLUME_REPLICATE = atServer(REPLICATIONS.replicate);
 export const VOLUME_REPLICATIONS = atServer(REPLICATIONS.replications);
 export const VOLUME_PROMOTE = atServer(promoteCommand(PROGRAM));
+export const VOLUME_REVERSE = atServer(reverseCommand(PROGRAM));
+export const VOLUME_DEMOTE = atServer(demoteCommand(PROGRAM));
 
 const ACCESS = accessCommands(PROGRAM);
 export const VOLUME_REVOKE = atServer(ACCESS.revoke);

@@ -68,6 +68,10 @@ const MASKS: { readonly [M in keyof ServerMethods]?: Mask<M> } = {
   'replication-poll': (orders) => orders,
   'replication-moment': (moment) => moment,
   'replication-confirm': (result) => result,
+  'replication-hand-over': (node) => node,
+  'replication-handed-over': (result) => result,
+  'volume-reverse': (result) => result,
+  'volume-demote': ({ volumes, ...kept }, asker) => ({ ...kept, volumes: volumes.map((volume) => one({ volume }, asker).volume) }),
   'volume-promote': ({ volumes, ...moment }, asker) => ({ ...moment, volumes: volumes.map((volume) => one({ volume }, asker).volume) }),
   'volume-drill': ({ volumes, ...moment }, asker) => ({ ...moment, volumes: volumes.map((volume) => one({ volume }, asker).volume) }),
   // Nothing is removed from this result, because the method is refused if the client may not attach the volume.

@@ -151,6 +151,21 @@ const REPLICATION_ORDER = object({
 export type ManifestOrder = Of<typeof REPLICATION_ORDER>;
 
 /**
+ * The roles of two servers are being exchanged: no client can open the volume, and the other server gets a last moment. All members have
+ * this mark.
+ */
+const HAND_OVER = object({
+  /** Id of the replication in the other direction. */
+  replication: uuid,
+  /** Name of the server that gets the volumes, and name of this server as its client. */
+  server: nameText,
+  node: nameText,
+  /** Group of the last moment, which was made after all members were closed; null until it is made, and in members other than the home. */
+  group: orNull(uuid),
+});
+export type HandOverMark = Of<typeof HAND_OVER>;
+
+/**
  * The mark of a volume that is replicated to another server. The replication exists while the manifest of its home, which is the first
  * member, has the order.
  */
@@ -159,7 +174,9 @@ const REPLICATION_MARK = object({
   /** Ids of the volumes that share their moments, the home first. */
   members: atMost(SNAPSHOT_GROUP_MAX, list(uuid)),
   order: orNull(REPLICATION_ORDER),
+  handOver: optional(HAND_OVER),
 });
+export type ReplicationMark = Of<typeof REPLICATION_MARK>;
 
 /** The mark of a follower, which gets the moments of a volume of another server. The moments are its snapshots. */
 const FOLLOWER_MARK = object({

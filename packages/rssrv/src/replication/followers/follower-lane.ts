@@ -2,7 +2,12 @@
 // runs. A failed step is tried again after growing delays, and its error is what the replication shows until a step succeeds. After `end`
 // has resolved, the lane changes nothing.
 
-import { type ReplicationOrder, type ReplicationReport, SOURCE_METHODS } from '@rsio/common/control/server/replication-methods';
+import {
+  type ReplicationOrder,
+  type ReplicationReport,
+  type ReversedVolume,
+  SOURCE_METHODS,
+} from '@rsio/common/control/server/replication-methods';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { type Shape, misfit } from '@rsio/common/lib/shape';
@@ -22,7 +27,7 @@ import {
 } from '../limits.ts';
 import type { Peers, PullProgress } from '../peers/peers.ts';
 import { ArrivalNotes } from './arrival-notes.ts';
-import { type FollowerFacts, type FollowerStep, nextStep } from './follower-plan.ts';
+import { type FollowerFacts, type FollowerStep, type HandOverOrder, nextStep } from './follower-plan.ts';
 import type { FollowerVerbs, OrderingPeer } from './follower-verbs.ts';
 import type { PullTurns } from './pull-turns.ts';
 
@@ -35,6 +40,8 @@ export interface LanePorts {
   readonly turns: PullTurns;
   /** Returns true if a client has the snapshot with this id open. */
   isRead(snapshotId: string): boolean;
+  /** Makes the followers the source of a replication in the other direction. */
+  takeOver(order: ReplicationOrder, handOver: HandOverOrder): Promise<readonly ReversedVolume[]>;
   /** Executes a change in its turn in the queue of changes. */
   change<T>(work: () => Promise<T>, what: string): Promise<T>;
 }
@@ -54,6 +61,10 @@ export class FollowerLane {
   private offsetMs = 0;
   /** Monotonic time at which the source made the last moment for this lane. */
   private momentGotMs: number | null = null;
+  /** Grows with each answer of the source to a step. */
+  revision = 0;
+  /** The order for the next step; null if it has not changed. */
+  private newest: ReplicationOrder | null = null;
   private failures = 0;
   private hasEnded = false;
   private working: Promise<void> | null = null;
@@ -73,11 +84,14 @@ export class FollowerLane {
     this.stopped.catch(() => undefined);
   }
 
-  /** Takes the order as the source has it now. `nowMs`: time of the clock of the source. */
-  update(peer: OrderingPeer, order: ReplicationOrder, nowMs: number): void {
+  /**
+   * Takes the order as the source has it now. `nowMs`: time of the clock of the source. `revision`: revision of this lane when the source was
+   * asked; if the lane knows more by now, it ignores the order, and gets the next one.
+   */
+  update(peer: OrderingPeer, order: ReplicationOrder, nowMs: number, revision: number): void {
     this.peerConfig = peer;
-    // While a step is in progress, the answer of the source may be older than that of the step.
-    if (this.working === null) this.order = order;
+    if (revision !== this.revision) return;
+    this.newest = order;
     this.offsetMs = nowMs - this.ports.clock.wallMs();
     if (this.state !== 'failing' || this.timer === null) void this.look();
   }
@@ -109,6 +123,8 @@ export class FollowerLane {
   private async steps(): Promise<void> {
     for (let waitMs = 0; !this.hasEnded && waitMs === 0; ) {
       const { log } = this.ports;
+      this.order = this.newest ?? this.order;
+      this.newest = null;
       try {
         waitMs = await this.step(nextStep(this.order, this.facts(), this.now));
         this.failures = 0;
@@ -148,6 +164,12 @@ export class FollowerLane {
       case 'promoted':
         [this.state, this.text] = ['promoted', 'its followers were promoted'];
         return REPLICATION_LOOK_MS;
+      case 'take-over': {
+        const what = `followers that become the source, because server ${this.peer} hands its volumes over`;
+        const volumes = await ports.change(() => ports.takeOver(order, step.handOver), what);
+        await this.call('replication-handed-over', { replication: order.replication, volumes });
+        return REPLICATION_LOOK_MS;
+      }
       case 'problem':
         throw new RsError('E_BUSY', step.text);
       case 'wait':
@@ -221,6 +243,7 @@ export class FollowerLane {
   private async call<M extends keyof typeof RESULTS>(method: M, params: object): Promise<ResultOf<M>> {
     const asked = this.ports.peers.call(this.peer, method, params, REPLICATION_CALL_MS);
     const answer = await Promise.race([asked, this.stopped]);
+    this.revision++;
     return checkedAnswer(this.peer, method, RESULTS[method] as Shape<ResultOf<M>>, answer);
   }
 
@@ -242,6 +265,7 @@ export class FollowerLane {
 const RESULTS = {
   'replication-moment': SOURCE_METHODS['replication-moment'].result,
   'replication-confirm': SOURCE_METHODS['replication-confirm'].result,
+  'replication-handed-over': SOURCE_METHODS['replication-handed-over'].result,
 } as const;
 type ResultOf<M extends keyof typeof RESULTS> = (typeof RESULTS)[M] extends Shape<infer R> ? R : never;
 

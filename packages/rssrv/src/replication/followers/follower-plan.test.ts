@@ -23,7 +23,17 @@ function moment(number: number, origin: (volume: string) => string | null = () =
 
 function order(moments: readonly number[], changes: Partial<ReplicationOrder> = {}): ReplicationOrder {
   const members = MEMBERS.map((id) => ({ id, name: id, universe: 0, sizeBytes: 4096, blockSizeBytes: 512 }));
-  const fixed = { replication: 'r', pool: null, everyMs: EVERY_MS, keep: 2, limitBytes: null, confirmed: null, members, problem: null };
+  const fixed = {
+    replication: 'r',
+    pool: null,
+    everyMs: EVERY_MS,
+    keep: 2,
+    limitBytes: null,
+    confirmed: null,
+    members,
+    problem: null,
+    handOver: null,
+  };
   return { ...fixed, moments: moments.map((one) => moment(one)), ...changes };
 }
 

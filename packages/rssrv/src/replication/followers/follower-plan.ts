@@ -5,6 +5,7 @@
 import type { ReplicationOrder, SourceMoment } from '@rsio/common/control/server/replication-methods';
 import type { SnapshotRecord } from '../../pools/snapshots/snapshot-record.ts';
 
+export type HandOverOrder = NonNullable<ReplicationOrder['handOver']>;
 type OrderMember = ReplicationOrder['members'][number];
 type SourceSnapshot = SourceMoment['snapshots'][number];
 /** The part of a snapshot of a follower that the plan needs. */
@@ -30,6 +31,8 @@ export interface CommonBase {
 
 export type FollowerStep =
   | { readonly kind: 'promoted' }
+  /** The source is closed, and the followers have its last moment: they become the source. */
+  | { readonly kind: 'take-over'; readonly handOver: HandOverOrder }
   | { readonly kind: 'problem'; readonly text: string }
   | { readonly kind: 'create'; readonly member: OrderMember }
   | {
@@ -52,7 +55,11 @@ export function nextStep(
   { nowMs, sinceMomentMs }: { readonly nowMs: number; readonly sinceMomentMs: number | null },
 ): FollowerStep {
   const mine = order.members.map((member) => ({ member, follower: followers.find(({ sourceId }) => sourceId === member.id) }));
-  if (mine.some(({ follower }) => follower?.isPromoted === true)) return { kind: 'promoted' };
+  const { handOver } = order;
+  if (mine.some(({ follower }) => follower?.isPromoted === true))
+    return handOver === null || mine.some(({ follower }) => follower === undefined)
+      ? { kind: 'promoted' }
+      : { kind: 'take-over', handOver };
   const newest = order.moments.at(-1);
   for (const { member, follower } of mine) if (follower === undefined) return { kind: 'create', member };
   const all = mine.flatMap(({ follower }) => follower ?? []);
@@ -63,6 +70,7 @@ export function nextStep(
     if (snapshot === undefined || follower === undefined || hasCopy(follower, snapshot)) continue;
     return { kind: 'pull', member, follower, moment: newest, snapshot, base: commonBase(order, follower) };
   }
+  if (handOver !== null && commonGroups(all).includes(handOver.group)) return { kind: 'take-over', handOver };
   if (order.confirmed !== newest.group) return { kind: 'confirm', group: newest.group };
   const excess = excessOf(order, all, newest.group);
   if (excess !== null) return { kind: 'remove', ...excess };
@@ -83,7 +91,10 @@ function isSame({ id, origin }: OwnSnapshot, wanted: Pick<SourceSnapshot, 'id' |
 }
 
 /** Returns the newest content that both have; null if they have none in common. */
-export function commonBase({ moments }: Pick<ReplicationOrder, 'moments'>, { sourceId, snapshots }: FollowerFacts): CommonBase | null {
+export function commonBase(
+  { moments }: Pick<ReplicationOrder, 'moments'>,
+  { sourceId, snapshots }: Pick<FollowerFacts, 'sourceId' | 'snapshots'>,
+): CommonBase | null {
   for (const { snapshots: theirs } of moments.toReversed()) {
     const wanted = theirs.find(({ volumeId }) => volumeId === sourceId);
     const own = wanted === undefined ? undefined : snapshots.find((one) => isSame(one, wanted));

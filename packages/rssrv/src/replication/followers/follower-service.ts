@@ -1,23 +1,34 @@
 // The followers of this server, and the methods about them. followers.ts carries the replications out, and promotion.ts the promotions.
 // Invariant: no step of a replication runs while its followers are promoted.
 
+import { randomUUID } from 'node:crypto';
 import type { HandlersOf } from '@rsio/common/control/control-server';
-import type { FOLLOWER_METHODS } from '@rsio/common/control/server/replication-methods';
+import { type FOLLOWER_METHODS, SOURCE_METHODS } from '@rsio/common/control/server/replication-methods';
 import type { ManagedVolumeView } from '@rsio/common/control/server/views';
 import { RsError } from '@rsio/common/lib/errors';
 import { isName, NAME_ALLOWED, quoteText } from '@rsio/common/lib/units';
 import type { Asker } from '../../pools/asker.ts';
-import { type Found, volumeText } from '../../pools/catalogue.ts';
+import { type Found, type VolumeName, volumeText } from '../../pools/catalogue.ts';
 import type { PoolVerbs } from '../../pools/pool-verbs.ts';
 import type { Changes } from '../../pools/requests/requests.ts';
 import type { SnapshotVerbs } from '../../snapshots/snapshot-verbs.ts';
+import { REPLICATION_CALL_MS } from '../limits.ts';
+import { checkedAnswer } from './follower-lane.ts';
 import { FollowerVerbs } from './follower-verbs.ts';
+import { Demotion, type DemotionPorts } from './demotion.ts';
 import { Followers, type FollowersPorts } from './followers.ts';
 import { Promotion } from './promotion.ts';
+import { TakeOver } from './take-over.ts';
 
-export interface FollowerServicePorts extends Omit<FollowersPorts, 'verbs' | 'marked' | 'snapshots'> {
+export interface FollowerServicePorts
+  extends Omit<FollowersPorts, 'verbs' | 'marked' | 'snapshots' | 'takeOver'>,
+    Pick<DemotionPorts, 'differences'> {
   readonly verbs: PoolVerbs;
   readonly snapshots: SnapshotVerbs;
+  /** Name of this server. */
+  serverName(): string;
+  /** Returns true if this server has a client with this name. */
+  isClient(name: string): boolean;
 }
 
 /** The queue of changes, and the log of changes. */
@@ -26,6 +37,7 @@ type NotedChanges = Changes & { readonly by: string; note(verb: string, found: F
 export class FollowerService {
   readonly followers: Followers;
   private readonly promotion: Promotion;
+  private readonly demotion: Demotion;
   private readonly ports: FollowerServicePorts;
 
   constructor(ports: FollowerServicePorts) {
@@ -36,15 +48,21 @@ export class FollowerService {
       verbs.pools.states.flatMap((pool) =>
         [...pool.volumes.values()].flatMap((manifest) => (manifest.follower === undefined ? [] : { pool, manifest })),
       );
-    this.followers = new Followers({ ...ports, verbs: new FollowerVerbs(verbs), snapshots, marked });
+    const followerVerbs = new FollowerVerbs(verbs);
+    const takeOver = new TakeOver(verbs, followerVerbs, this.promotion);
+    this.followers = new Followers({
+      ...{ ...ports, verbs: followerVerbs, snapshots, marked },
+      takeOver: (order, handOver) => takeOver.run(order, handOver),
+    });
+    this.demotion = new Demotion({ ...ports, ordersOf: (peer) => this.followers.ordersOf(peer) });
   }
 
   handlers(changes: NotedChanges, viewOf: (found: Found) => Promise<ManagedVolumeView>, asker: Asker): HandlersOf<typeof FOLLOWER_METHODS> {
     const { promotion, followers } = this;
-    const noted = async (verb: string, found: readonly Found[]): Promise<ManagedVolumeView[]> => {
+    const noted = async (verb: string | null, found: readonly Found[]): Promise<ManagedVolumeView[]> => {
       const views: ManagedVolumeView[] = [];
       for (const one of found) {
-        changes.note(verb, one);
+        if (verb !== null) changes.note(verb, one);
         views.push(await viewOf(one));
       }
       return views;
@@ -58,6 +76,28 @@ export class FollowerService {
         const ageMs = Math.max(0, this.ports.clock.wallMs() - made.momentMs);
         return { volumes: await noted('promoted', made.volumes), momentMs: made.momentMs, ageMs };
       },
+      'volume-reverse': async ({ volumes }) => ({ replication: await this.reverse(volumes, asker) }),
+      'volume-demote': async ({ volumes, peer, checkOnly }) => {
+        const { demotion } = this;
+        const planned = demotion.plan(volumes, peer, asker);
+        const lostBytes = await demotion.lostBytes(planned);
+        const momentMs = planned.pairs[0]?.base.createdMs ?? 0;
+        if (checkOnly)
+          return {
+            volumes: await noted(
+              null,
+              planned.pairs.map(({ found }) => found),
+            ),
+            kept: null,
+            lostBytes,
+            momentMs,
+          };
+        const what = `volumes ${volumes.map(volumeText).join(', ')}, which are being demoted by ${changes.by}`;
+        const kept = await changes.run((turn) => demotion.demote(volumes, peer, asker, turn), what);
+        followers.soon();
+        const now = planned.pairs.map(({ found }) => this.now(found));
+        return { volumes: await noted(`demoted; its content before is ${kept}`, now), kept, lostBytes, momentMs };
+      },
       'volume-drill': async ({ volumes, suffix, request }) => {
         if (!isName(`x${suffix}`)) throw new RsError('E_USAGE', `Wrong suffix ${quoteText(suffix)}: in a name, allowed is ${NAME_ALLOWED}`);
         const what = `clones of ${volumes.map(volumeText).join(', ')} for a drill, which are being made by ${changes.by}`;
@@ -65,5 +105,37 @@ export class FollowerService {
         return { volumes: await noted('cloned for a drill', made.volumes), momentMs: made.momentMs };
       },
     };
+  }
+
+  /** Closes the source, whose last moment the followers then get. The lane of the replication does the rest. Returns the id of the replication. */
+  private async reverse(volumes: readonly VolumeName[], asker: Asker): Promise<string> {
+    const { promotion, followers, ports } = this;
+    asker.needs('manage', 'exchange the roles of servers');
+    const replication = promotion.replicationOf(volumes, asker);
+    const peer = followers.peerOf(replication);
+    if (peer === null || ports.peers.state(peer)?.isConnected !== true)
+      throw new RsError(
+        'E_UNREACHABLE',
+        'The source is not connected: if it is lost, volume promote makes the followers usable without it',
+      );
+    const handOver = async (checkOnly: boolean): Promise<string> => {
+      const params = { replication, server: ports.serverName(), reverse: randomUUID(), checkOnly };
+      const answer = await ports.peers.call(peer, 'replication-hand-over', params, REPLICATION_CALL_MS);
+      return checkedAnswer(peer, 'replication-hand-over', SOURCE_METHODS['replication-hand-over'].result, answer).node;
+    };
+    const node = await handOver(true);
+    if (!ports.isClient(node))
+      throw new RsError(
+        'E_USAGE',
+        `Server ${peer} would have no followers, because this server has no client ${node}: rsadm client add ${node} adds it`,
+      );
+    await handOver(false);
+    followers.soon();
+    return replication;
+  }
+
+  private now(found: Found): Found {
+    const pool = this.ports.verbs.pools.states.find(({ name }) => name === found.pool.name) ?? found.pool;
+    return { pool, manifest: pool.volumes.get(found.manifest.id) ?? found.manifest };
   }
 }

@@ -17,7 +17,7 @@ import { SnapshotFiles } from '../../pools/snapshots/snapshot-files.ts';
 import type { SnapshotRecord } from '../../pools/snapshots/snapshot-record.ts';
 import { snapshotsOf } from '../../snapshots/snapshot-rules.ts';
 import { FOLLOWER_STEP_MS } from '../limits.ts';
-import type { CommonBase } from './follower-plan.ts';
+import { type CommonBase, commonBase } from './follower-plan.ts';
 
 export type OrderMember = ReplicationOrder['members'][number];
 export type SourceSnapshot = SourceMoment['snapshots'][number];
@@ -52,6 +52,7 @@ export class FollowerVerbs {
     const { catalogue } = verbs;
     const pool = poolFor(catalogue.pools, order, peer);
     const { name, universe, sizeBytes } = member;
+    checkNotOld(catalogue.pools, order, member);
     const blockSizeBytes = member.blockSizeBytes === 4096 ? 4096 : 512;
     const flags = { thick: false, readonly: false, shared: false, takeOver: null, takeOverForce: false };
     // No client may read the content before an administrator has said which clients may.
@@ -196,6 +197,21 @@ function poolFor(
   const closed = places.find(({ isOpen, trouble }) => !isOpen || trouble !== null);
   if (closed !== undefined) throw unusable(closed);
   return wanted;
+}
+
+/** Throws E_EXISTS if the volume with the name was the source earlier, so that it can become the follower. */
+function checkNotOld(pools: readonly PoolState[], order: ReplicationOrder, member: OrderMember): void {
+  for (const pool of pools)
+    for (const manifest of pool.volumes.values()) {
+      if (manifest.name !== member.name || manifest.universe !== member.universe) continue;
+      if (commonBase(order, { sourceId: member.id, snapshots: snapshotsOf({ pool, manifest }).list }) === null) continue;
+      const names = order.members.map(volumeText).join(' ');
+      throw new RsError(
+        'E_EXISTS',
+        `Volume ${volumeText(manifest)} exists, and has a moment of its source: rsadm volume demote ${names} --for PEER makes it the follower`,
+        { volume: volumeText(manifest) },
+      );
+    }
 }
 
 function freeName(taken: readonly Pick<SnapshotRecord, 'name'>[], name: string): string {

@@ -54,6 +54,21 @@ export class Followers {
     await Promise.all([...this.lanes.values()].map((lane) => lane.end()));
   }
 
+  /** Returns the orders that the peer has now; none if it was not reached yet. */
+  ordersOf(peer: string): readonly ReplicationOrder[] {
+    return [...this.lanes.values()].filter((lane) => lane.peer === peer).map(({ order }) => order);
+  }
+
+  /** Returns the peer whose order this server carries out; null if it is not known. */
+  peerOf(replication: string): string | null {
+    return this.lanes.get(replication)?.peer ?? null;
+  }
+
+  /** Polls the peers soon. */
+  soon(): void {
+    this.ports.clock.soon(() => this.start());
+  }
+
   /** Executes `work` while nothing changes the followers of the replication. */
   async whileQuiet<T>(replication: string, work: () => Promise<T>): Promise<T> {
     this.quieted.set(replication, (this.quieted.get(replication) ?? 0) + 1);
@@ -92,9 +107,10 @@ export class Followers {
     try {
       const mine = [...this.lanes.values()].filter((lane) => lane.peer === peer.name);
       const reports = mine.slice(0, REPLICATION_REPORTS_MAX).map((lane) => lane.report);
+      const revisions = new Map(mine.map((lane) => [lane, lane.revision]));
       const answer = await ports.peers.call(peer.name, 'replication-poll', { reports }, REPLICATION_CALL_MS);
       const { orders, nowMs } = checkedAnswer(peer.name, 'replication-poll', SOURCE_METHODS['replication-poll'].result, answer);
-      if (!this.hasStopped) this.take(peer, orders.slice(0, REPLICATION_REPORTS_MAX), nowMs);
+      if (!this.hasStopped) this.take(peer, orders.slice(0, REPLICATION_REPORTS_MAX), nowMs, revisions);
     } catch (thrown) {
       ports.log.debug(`Orders of peer ${peer.name} are not known: ${toRsError(thrown).message}`);
     } finally {
@@ -102,7 +118,7 @@ export class Followers {
     }
   }
 
-  private take(peer: PeerConfig, orders: readonly ReplicationOrder[], nowMs: number): void {
+  private take(peer: PeerConfig, orders: readonly ReplicationOrder[], nowMs: number, revisions: ReadonlyMap<FollowerLane, number>): void {
     const wanted = new Set(orders.map(({ replication }) => replication));
     for (const lane of this.lanes.values()) if (lane.peer === peer.name && !wanted.has(lane.order.replication)) this.drop(lane);
     for (const order of orders) {
@@ -115,7 +131,7 @@ export class Followers {
         lane = new FollowerLane({ ...this.ports, turns: this.turns }, peer, order);
         this.lanes.set(replication, lane);
       }
-      lane.update(peer, order, nowMs);
+      lane.update(peer, order, nowMs, revisions.get(lane) ?? lane.revision);
     }
   }
 

@@ -42,11 +42,19 @@ export class Promotion {
     return this.wholeGroup(wanted, asker).replication;
   }
 
-  /** Promotes all followers of a replication. Nothing else may change them meanwhile. */
-  async promote(wanted: readonly VolumeName[], asker: Asker, request: string | null): Promise<Promoted> {
+  /**
+   * Promotes all followers of a replication. Nothing else may change them meanwhile. `also` adds to the manifest of a promoted volume, in
+   * the same step.
+   */
+  async promote(
+    wanted: readonly VolumeName[],
+    asker: Asker,
+    request: string | null,
+    also: (manifest: Manifest) => Manifest = (manifest) => manifest,
+  ): Promise<Promoted> {
     asker.needs('manage', 'promote volumes');
     const { plan, group } = this.plan(wanted, asker);
-    for (const one of plan) await this.promoteOne(one, group, request);
+    for (const one of plan) await this.promoteOne(one, group, request, also);
     return this.result(plan);
   }
 
@@ -121,7 +129,12 @@ export class Promotion {
   }
 
   /** Gives a follower the content of the snapshot. Writing the manifest is the commit point. */
-  private async promoteOne({ found: { pool, manifest: was }, record }: Planned, group: string, request: string | null): Promise<void> {
+  private async promoteOne(
+    { found: { pool, manifest: was }, record }: Planned,
+    group: string,
+    request: string | null,
+    also: (manifest: Manifest) => Manifest,
+  ): Promise<void> {
     const { verbs } = this;
     const { follower } = was;
     if (follower === undefined || follower.promoted !== null) return;
@@ -133,7 +146,7 @@ export class Promotion {
         const file = await snapshots.roomForNext(was);
         return snapshots.nextIsMade('promotion', file, await snapshots.cloneData(record, file, record.sizeBytes));
       });
-      const manifest: Manifest = { ...was, sizeBytes: record.sizeBytes, stamps: [stamp], follower: { ...follower, promoted }, request };
+      const manifest = also({ ...was, sizeBytes: record.sizeBytes, stamps: [stamp], follower: { ...follower, promoted }, request });
       await verbs.onDisk(pool, FOLLOWER_STEP_MS, (files) => files.replaceManifest(manifest));
       verbs.pools.put(pool.name, manifest);
       await verbs.onDisk(pool, FOLLOWER_STEP_MS, async (files) => {

@@ -61,6 +61,8 @@ const TO = variants('type', {
   call: { number, method: filledText(), params: record(), withinMs: number },
   pull: { number, pull: PULL },
   cancel: { number },
+  /** Opens and closes a snapshot (NAME@SNAPSHOT) that an earlier process may have left open. */
+  release: { number, name: filledText(), universe: whole(0, 3) },
   end: {},
 });
 export type ToPeer = Of<typeof TO>;
@@ -76,6 +78,8 @@ const FROM = variants('type', {
   },
   progress: { number, positionBytes: bytes, doneBytes: bytes, totalBytes: bytes },
   ended: { number, error: orNull(ERROR) },
+  /** The snapshot of the pull or `release` with this number is closed. `isReleased`: the peer has confirmed that it is not held. */
+  released: { number, isReleased: flag() },
 });
 export type FromPeer = Of<typeof FROM>;
 

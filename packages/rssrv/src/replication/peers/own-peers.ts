@@ -2,11 +2,13 @@
 // records while it runs, so that the next listener waits until it writes no file any more.
 
 import { randomInt } from 'node:crypto';
+import path from 'node:path';
 import type { RssrvPaths } from '@rsio/common/config/root-paths';
 import type { Clock } from '@rsio/common/lib/clock';
 import type { Log } from '@rsio/common/log/log';
 import { nextIdentity } from '@rsio/protocol/client-identity';
 import type { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
+import { OpenSnapshots } from './open-snapshots.ts';
 import { PeerProcesses } from './peer-processes.ts';
 import { spawnPeer } from './spawn-peer.ts';
 
@@ -30,6 +32,7 @@ export interface OwnPeersParts {
 
 export function newPeers({ clock, log, limitedLog, paths, instance, records }: OwnPeersParts): PeerProcesses {
   return new PeerProcesses({
+    opens: new OpenSnapshots(path.join(paths.stateDir, 'open-snapshots.json')),
     ...{ clock, log, instance, spawn: spawnPeer, unit: () => randomInt(UNIT) / UNIT, identity: () => nextIdentity(paths.stateDir) },
     started: async (pid) => records()?.workerStarted(pid),
     ended: async (pid) => records()?.workerEnded(pid, []),

@@ -8,6 +8,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import {
   CALLS_PER_PEER_MAX,
   PEER_ANSWER_GRACE_MS,
+  PEER_RELEASE_AFTER_MS,
   PEER_RESTART_MAX_MS,
   PEER_RESTART_MIN_MS,
   PEER_STOP_MS,
@@ -15,6 +16,7 @@ import {
   PULLS_PER_PEER_MAX,
 } from '../limits.ts';
 import { type FromPeer, messageToPeer, type ToPeer } from './messages.ts';
+import { isSameSnapshot, type OpenSnapshot } from './open-snapshots.ts';
 import { peerHandlers } from '../peer-handlers.ts';
 import { PeerProcesses } from './peer-processes.ts';
 import type { Pull, PullProgress } from './peers.ts';
@@ -77,14 +79,21 @@ class FakeChild {
 let clock: FakeClock;
 let children: FakeChild[] = [];
 let recorded: string[] = [];
+/** The snapshots that may be open, as the file has them. */
+let open: OpenSnapshot[] = [];
 let peers: PeerProcesses;
 
 beforeEach(() => {
   clock = new FakeClock();
-  [children, recorded] = [[], []];
+  [children, recorded, open] = [[], [], []];
   let instance = 0;
   peers = new PeerProcesses({
     ...{ clock, log: quietLog, instance: 'own', unit: () => 0.5, note: (_, write) => write() },
+    opens: {
+      add: async (one) => void open.push(one),
+      remove: async (one) => void (open = open.filter((other) => !isSameSnapshot(one, other))),
+      of: async (peer) => open.filter((one) => one.peer === peer),
+    },
     identity: async () => ({ machine: 'm', boot: 'b', process: 'p', instance: ++instance, dataProcess: 0 }),
     spawn: (events) => {
       const child = new FakeChild(100 + children.length, events);
@@ -112,6 +121,12 @@ async function connected(): Promise<FakeChild> {
   const child = await started();
   child.says(UP);
   return child;
+}
+
+/** Waits for a message to the process. */
+async function sent<T extends ToPeer['type']>(child: FakeChild, type: T): Promise<Extract<ToPeer, { type: T }>> {
+  await until(() => child.last(type) !== undefined);
+  return child.last(type);
 }
 
 const codeOf = (promise: Promise<unknown>): Promise<string> =>
@@ -193,7 +208,7 @@ describe('the process of a peer', () => {
     const child = await connected();
     const progress: PullProgress[] = [];
     const pull = peers.pull('oslo-1', PULL, (one) => progress.push(one), never);
-    const { number } = child.last('pull');
+    const { number } = await sent(child, 'pull');
     child.says({ type: 'progress', number, positionBytes: 1024, doneBytes: 5, totalBytes: 9 });
     child.says({ type: 'ended', number, error: null });
     await pull;
@@ -212,8 +227,9 @@ describe('the process of a peer', () => {
     expect(await codeOf(peers.pull('oslo-1', PULL, () => undefined, aborted.signal))).toBe('E_RESET');
     let code = '';
     const pull = codeOf(peers.pull('oslo-1', PULL, () => undefined, cancel.signal)).then((one) => (code = one));
+    const { number } = await sent(child, 'pull');
     cancel.abort();
-    expect(child.last('cancel').number).toBe(child.last('pull').number);
+    expect(child.last('cancel').number).toBe(number);
     clock.advance(PULL_CANCEL_MS);
     await until(() => child.killed === 1);
     expect(code).toBe('');
@@ -232,8 +248,57 @@ describe('the process of a peer', () => {
   ])('is killed for %s', async (_, message) => {
     const child = await connected();
     void codeOf(peers.pull('oslo-1', PULL, () => undefined, never));
+    await sent(child, 'pull');
     child.saysAnything(message);
     expect(child.killed).toBe(1);
+  });
+});
+
+describe('snapshots that may be open', () => {
+  const place = { peer: 'oslo-1', name: 'db@s1', universe: 0 };
+  const pullOf = async (child: FakeChild): Promise<number> => {
+    void codeOf(peers.pull('oslo-1', PULL, () => undefined, never));
+    await until(() => child.sent.at(-1)?.type === 'pull');
+    return child.last('pull').number;
+  };
+
+  test('are in the file before the pull begins, until they are released', async () => {
+    const child = await connected();
+    const number = await pullOf(child);
+    expect(open).toEqual([place]);
+    child.says({ type: 'ended', number, error: null });
+    expect(open).toEqual([place]);
+    // A later pull of the same snapshot keeps it there.
+    const second = await pullOf(child);
+    child.says({ type: 'released', number, isReleased: true });
+    await until(() => open.length > 0);
+    child.says({ type: 'released', number: second, isReleased: true });
+    await until(() => open.length === 0);
+  });
+
+  test('are closed by the next process, unless a pull has opened them again', async () => {
+    const child = await connected();
+    await pullOf(child);
+    open.push({ ...place, name: 'db@s2' }, { ...place, peer: 'oslo-2' });
+    child.exits();
+    await until(() => peers.state('oslo-1')?.trouble !== null);
+    clock.advance(PEER_RESTART_MIN_MS);
+    const next = await started(2);
+    next.says(UP);
+    await pullOf(next);
+    clock.advance(PEER_RELEASE_AFTER_MS);
+    expect(await sent(next, 'release')).toMatchObject({ name: 'db@s2', universe: 0 });
+    expect(next.sent.filter(({ type }) => type === 'release')).toHaveLength(1);
+    const { number } = next.last('release');
+    next.says({ type: 'released', number, isReleased: false });
+    expect(open.map(({ name }) => name)).toContain('db@s2');
+    // It is tried again after the next connection.
+    next.says({ ...UP, isConnected: false });
+    next.says(UP);
+    clock.advance(PEER_RELEASE_AFTER_MS);
+    await until(() => next.last('release').number !== number);
+    next.says({ type: 'released', number: next.last('release').number, isReleased: true });
+    await until(() => !open.some(({ name }) => name === 'db@s2'));
   });
 });
 
@@ -248,7 +313,7 @@ describe('a reload', () => {
     const child = await connected();
     peers.follow([{ ...PEER, nodekey: 'other-key-of-20-chars' }]);
     expect(child.sent.at(-1)).toEqual({ type: 'end' });
-    await until(() => peers.states.length === 1);
+    for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
     expect(children).toHaveLength(1);
     child.exits('exit code 0');
     expect((await started(2)).last('begin').connection.nodekey).toBe('other-key-of-20-chars');

@@ -1,10 +1,12 @@
 // The process of one peer, as the listener sees it: starts it again after a back-off, and keeps its calls and pulls. Invariant: each call
-// and each pull ends once. A pull ends only when its process has stopped to write, or has exited.
+// and each pull ends once. A pull ends only when its process has stopped to write, or has exited. Snapshots that a process has left open at
+// the peer are closed by a later one.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { Backoff } from '@rsio/common/lib/backoff';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { fieldsOf } from '@rsio/common/lib/shape';
+import { snapshotName } from '@rsio/common/lib/volume-name';
 import { plural, printDuration } from '@rsio/common/lib/units';
 import { programVersion } from '@rsio/common/lib/version';
 import type { Log } from '@rsio/common/log/log';
@@ -13,6 +15,7 @@ import type { Identity } from '@rsio/protocol/client-identity';
 import {
   CALLS_PER_PEER_MAX,
   PEER_ANSWER_GRACE_MS,
+  PEER_RELEASE_AFTER_MS,
   PEER_RESTART_MAX_MS,
   PEER_RESTART_MIN_MS,
   PEER_SETTLED_MS,
@@ -21,6 +24,7 @@ import {
   PULLS_PER_PEER_MAX,
 } from '../limits.ts';
 import { CONNECTION, type FromPeer, messageFromPeer, receivedError } from './messages.ts';
+import { isSameSnapshot, type OpenSnapshot, type OpenSnapshots } from './open-snapshots.ts';
 import type { PeerState, Pull, PullProgress } from './peers.ts';
 import type { SpawnedPeer, SpawnPeer } from './spawn-peer.ts';
 
@@ -35,6 +39,8 @@ export interface PeerProcessPorts {
   /** Records the process, so that the next listener waits until it has exited. */
   started(pid: number): Promise<void>;
   ended(pid: number): Promise<void>;
+  /** Snapshots that may be open at peers. */
+  readonly opens: Pick<OpenSnapshots, 'add' | 'remove' | 'of'>;
   /** Returns random numbers in [0, 1). */
   unit(): number;
   /** Logs a line of this kind, unless there were too many of this kind. */
@@ -67,6 +73,9 @@ export class PeerProcess {
   private lastNumber = 0;
   private readonly calls = new Map<number, WaitingCall>();
   private readonly pulls = new Map<number, RunningPull>();
+  /** Snapshots that the present process opens or has open, by the numbers of pulls and releases. */
+  private readonly opened = new Map<number, OpenSnapshot>();
+  private releaseTimer: Timer | null = null;
   private current: PeerState;
 
   constructor(config: PeerConfig, ports: PeerProcessPorts) {
@@ -88,6 +97,7 @@ export class PeerProcess {
   async end(): Promise<void> {
     this.isEnding = true;
     this.timer?.cancel();
+    this.releaseTimer?.cancel();
     this.child?.send({ type: 'end' });
     const killing = this.ports.clock.after(PEER_STOP_MS, () => this.spawned?.kill());
     await this.exit;
@@ -129,10 +139,52 @@ export class PeerProcess {
         if (error === null) resolve();
         else reject(error);
       };
-      cancel.addEventListener('abort', stop, { once: true });
       this.pulls.set(number, { order, progress, finish, positionBytes: order.fromBytes });
-      child.send({ type: 'pull', number, pull: order });
+      const { volume, snapshot } = order;
+      const place = { peer: current.name, name: snapshotName(volume.name, snapshot.name), universe: volume.universe };
+      const send = (): void => {
+        // The process may have exited in the meantime, which has ended the pull.
+        if (!this.pulls.has(number)) return;
+        if (cancel.aborted) return finish(new RsError('E_RESET', 'The copy was cancelled before it began'));
+        cancel.addEventListener('abort', stop, { once: true });
+        this.opened.set(number, place);
+        child.send({ type: 'pull', number, pull: order });
+      };
+      this.ports.opens.add(place).then(send, (thrown: unknown) => finish(toRsError(thrown)));
     });
+  }
+
+  /** Closes snapshots that an earlier process has left open, unless a pull has opened them again. */
+  private releaseLater(): void {
+    this.releaseTimer?.cancel();
+    this.releaseTimer = this.ports.clock.after(
+      PEER_RELEASE_AFTER_MS,
+      () => void this.release().catch((thrown: unknown) => this.complain(thrown)),
+    );
+  }
+
+  private async release(): Promise<void> {
+    const { child } = this;
+    const left = await this.ports.opens.of(this.config.name);
+    if (child === null || child !== this.child) return;
+    const used = [...this.opened.values()];
+    for (const one of left.filter((place) => !used.some((other) => isSameSnapshot(other, place)))) {
+      const number = ++this.lastNumber;
+      this.opened.set(number, one);
+      child.send({ type: 'release', number, name: one.name, universe: one.universe });
+    }
+  }
+
+  /** If `isReleased` is false, the snapshot stays in the file, and is closed after the next connection. */
+  private released({ number, isReleased }: Extract<FromPeer, { type: 'released' }>): void {
+    const place = this.opened.get(number);
+    this.opened.delete(number);
+    if (place === undefined || !isReleased || [...this.opened.values()].some((other) => isSameSnapshot(other, place))) return;
+    this.ports.opens.remove(place).catch((thrown: unknown) => this.complain(thrown));
+  }
+
+  private complain(thrown: unknown): void {
+    this.ports.log.warn(`Peer ${this.config.name}: ${toRsError(thrown).message}`);
   }
 
   private async run(): Promise<void> {
@@ -195,6 +247,8 @@ export class PeerProcess {
       call.reject(error);
     }
     this.calls.clear();
+    this.opened.clear();
+    this.releaseTimer?.cancel();
     for (const { finish } of [...this.pulls.values()]) finish(error);
     this.setState({ isConnected: false, pathsUp: 0, trouble: null });
   }
@@ -234,6 +288,9 @@ export class PeerProcess {
         pull.progress({ positionBytes, doneBytes, totalBytes });
         return;
       }
+      case 'released':
+        this.released(message);
+        return;
       case 'ended':
         this.pulls.get(message.number)?.finish(message.error === null ? null : receivedError(message.error));
     }
@@ -243,6 +300,7 @@ export class PeerProcess {
     const { current, ports } = this;
     const isChanged = current.isConnected !== next.isConnected;
     this.current = { name: current.name, ...next, sinceMs: isChanged ? ports.clock.wallMs() : current.sinceMs };
+    if (isChanged && next.isConnected) this.releaseLater();
     const { name } = current;
     const isNews = isChanged || (!next.isConnected && next.trouble !== null && next.trouble !== current.trouble);
     if (!isNews || this.isEnding) return;

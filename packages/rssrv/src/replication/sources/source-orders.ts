@@ -10,7 +10,7 @@ import { type Catalogue, type Found, volumeText } from '../../pools/catalogue.ts
 import type { Manifest, ManifestOrder } from '../../pools/disk/manifest.ts';
 import { ADMINISTRATOR_SEES } from '../../pools/requests/client-text.ts';
 import { isDoneBy } from '../../pools/requests/request-stamp.ts';
-import { type Replication, replicationsIn } from '../../pools/source-marks.ts';
+import { handOverOf, type Replication, replicationsIn } from '../../pools/source-marks.ts';
 import { type Moment, momentsOf } from '../../pools/source-moments.ts';
 import { type NewSnapshot, timeText } from '../../snapshots/snapshot-rules.ts';
 import { MOMENT_INTERVAL_MS, MOMENTS_UNCONFIRMED_MAX } from '../limits.ts';
@@ -68,6 +68,7 @@ export function orderOf(replication: Replication, isClient: IsClient, momentsMax
   const { to, pool, everyMs, keep, limitBytes, confirmed } = order;
   const isVisible = members.every(({ manifest }) => isFor(manifest, to));
   const problem = problemOf(replication, isClient);
+  const handOver = handOverOf(replication);
   const base = {
     replication: id,
     pool,
@@ -76,6 +77,7 @@ export function orderOf(replication: Replication, isClient: IsClient, momentsMax
     limitBytes,
     confirmed: confirmed?.group ?? null,
     problem: problem?.forClient ?? null,
+    handOver: handOver?.group == null ? null : { replication: handOver.replication, group: handOver.group, node: handOver.node },
   };
   if (!isVisible) return { ...base, members: [], moments: [] };
   const moments = problem === null ? newestOf(momentsOf(replication), confirmed?.group ?? null, momentsMax) : [];
@@ -121,7 +123,8 @@ export function nextMoment(replication: Replication, isClient: IsClient, nowMs: 
   if (unconfirmed.length >= MOMENTS_UNCONFIRMED_MAX)
     throw new RsError('E_BUSY', `The last ${unconfirmed.length} moments are not confirmed: copy and confirm the newest one first`);
   const agoMs = nowMs - (moments.at(-1)?.momentMs ?? 0);
-  if (agoMs >= 0 && agoMs < MOMENT_INTERVAL_MS)
+  // The last moment before a hand-over does not wait.
+  if (agoMs >= 0 && agoMs < MOMENT_INTERVAL_MS && handOverOf(replication) === null)
     throw new RsError(
       'E_BUSY',
       `The newest moment was made ${agoMs} ms ago, and the next one can be made ${MOMENT_INTERVAL_MS} ms after it`,

@@ -49,6 +49,7 @@ export function decideReplicate(
   const settings = { to, everyMs, keep, limitBytes };
   const existing = found.flatMap(({ manifest }) => known(catalogue, manifest) ?? []);
   const [same] = existing;
+  if (same !== undefined) checkNotHandedOver(same);
   if (same !== undefined && same.order.to === to && isSameSet(same, found)) {
     const order: ManifestOrder = { ...same.order, ...settings, pool: pool ?? same.order.pool };
     return { home: withMark(same.home, { id: same.id, members: same.memberIds, order }, request), others: [] };
@@ -75,12 +76,14 @@ export function decideEnd(
   volumes: readonly VolumeName[],
   asker: Asker,
   request: string | null,
+  force: boolean,
 ): { readonly replication: Replication | null; readonly home: Found | null; readonly others: readonly Found[] } {
   const found = findMembers(catalogue, volumes, asker, 'end replications');
   const [first] = found.flatMap(({ manifest }) => known(catalogue, manifest) ?? []);
   const unmarked = found.find(({ manifest }) => manifest.replication === undefined);
   if (unmarked !== undefined) throw notReplicated(unmarked.manifest);
   if (first === undefined) return { replication: null, home: null, others: found.map(withoutMark) };
+  if (!force) checkNotHandedOver(first);
   const { members, home } = first;
   const ids = new Set(members.map(({ manifest }) => manifest.id));
   const stranger = found.find(({ manifest }) => !ids.has(manifest.id));
@@ -94,6 +97,19 @@ export function decideEnd(
   const others = members.filter(({ manifest }) => manifest.id !== home.manifest.id).map(withoutMark);
   const ended = withoutMark(home);
   return { replication: first, home: { ...ended, manifest: { ...ended.manifest, request } }, others };
+}
+
+/** Throws E_BUSY if the volumes are being handed over, because the other server may already have promoted its followers. */
+function checkNotHandedOver({ members }: Replication): void {
+  const handed = members.find(({ manifest }) => manifest.replication?.handOver !== undefined)?.manifest;
+  const server = handed?.replication?.handOver?.server;
+  if (handed === undefined || server === undefined) return;
+  const text = volumeText(handed);
+  throw new RsError(
+    'E_BUSY',
+    `Volume ${text} is being handed over to server ${server}: wait for its end (volume replications); if ${server} is lost for ever, volume replicate ${text} --end --force keeps the volumes here`,
+    { volume: text, server },
+  );
 }
 
 function findMembers(catalogue: Catalogue, volumes: readonly VolumeName[], asker: Asker, what: string): readonly Found[] {

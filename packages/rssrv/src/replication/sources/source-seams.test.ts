@@ -1,4 +1,4 @@
-// Tests what other commands do with replicated volumes, row by row as in the table of ADR 0107: the command works and the replication goes
+// Tests what other commands do with replicated volumes, row by row as in the table of docs/OPERATING.md: the command works and the replication goes
 // on, or the command is refused at once.
 
 import fs from 'node:fs';

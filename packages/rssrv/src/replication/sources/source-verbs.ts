@@ -25,6 +25,8 @@ export interface SourceVerbsPorts {
   readonly log: Pick<Log, 'warn'>;
   /** Returns true if the server has a client with this name. */
   readonly isClient: IsClient;
+  /** Opens members for clients that a hand-over has closed. */
+  opened(members: readonly Found[]): Promise<void>;
 }
 
 export class SourceVerbs {
@@ -55,11 +57,13 @@ export class SourceVerbs {
    * Ends the replication of exactly these volumes, and returns it as it was. Returns null if this request has ended it before, or if it only
    * had marks.
    */
-  async end(volumes: readonly VolumeName[], asker: Asker, requestId: string | null): Promise<Replication | null> {
+  async end(volumes: readonly VolumeName[], asker: Asker, requestId: string | null, force = false): Promise<Replication | null> {
     asker.needs('manage', 'end replications');
     const { verbs } = this;
     if (verbs.doneBy(requestId) !== null) return null;
-    const { replication, home, others } = decideEnd(verbs.catalogue, volumes, asker, requestId);
+    const { replication, home, others } = decideEnd(verbs.catalogue, volumes, asker, requestId, force);
+    if (replication !== null)
+      await this.ports.opened(replication.members.filter(({ manifest }) => manifest.replication?.handOver !== undefined));
     if (home !== null) await this.write(home);
     // Without the order in the home, these marks do not count, so that a failure does no harm.
     for (const one of others)
@@ -151,5 +155,5 @@ export class SourceVerbs {
 }
 
 function withOrder({ id, memberIds, home: { pool, manifest } }: Replication, order: ManifestOrder): Found {
-  return { pool, manifest: { ...manifest, replication: { id, members: [...memberIds], order } } };
+  return { pool, manifest: { ...manifest, replication: { ...manifest.replication, id, members: [...memberIds], order } } };
 }

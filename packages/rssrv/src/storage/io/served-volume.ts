@@ -81,8 +81,8 @@ export interface ServedVolume {
   readonly layout?: ServedLayout;
   /** The replica's mirror, identity and intent map; undefined unless the volume is a replica of a mirror. */
   readonly replica?: ServedReplica;
-  /** For a follower that is not promoted: the name of the server with its source. No client opens the follower. */
-  readonly follows?: string;
+  /** Set if no client can open the volume, because its content comes from this server, or is being handed over to it. */
+  readonly follows?: { readonly server: string; readonly why: string };
   /** For a snapshot: id of its volume. The field `name` of a snapshot is NAME@SNAPSHOT. */
   readonly snapshotOf?: string;
 }

@@ -5,7 +5,6 @@
 import type { ClientRole } from '@rsio/common/config/schema/types';
 import { type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
-import { followsText } from '../../pools/follower-rules.ts';
 import type { ServedVolume } from '../../storage/io/served-volume.ts';
 import type { Grant, ClientIdentity } from './grants.ts';
 import type { GrantPorts, Holds } from './holds.ts';
@@ -56,7 +55,7 @@ export class Opens {
       const volume = this.ports.find(node, request);
       if (volume === null) return this.ports.notServed(node, request);
       if (volume.follows !== undefined)
-        return { granted: false, status: STATUS.VOLUME_UNAVAILABLE, sentence: followsText(volume.name, volume.follows), holders: [] };
+        return { granted: false, status: STATUS.VOLUME_UNAVAILABLE, sentence: volume.follows.why, holders: [] };
       // The check and the start of the OPEN happen in one event-loop turn, so that at most one of two OPENs of a client is granted.
       const other = session.usedBeside(volume.id);
       if (other !== null) return { granted: false, status: STATUS.BESIDE, sentence: openBeside(request.name, other), holders: [] };

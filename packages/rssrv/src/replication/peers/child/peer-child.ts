@@ -3,6 +3,7 @@
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { snapshotName } from '@rsio/common/lib/volume-name';
 import type { Connector } from '@rsio/protocol/link/path-transport';
 import { CALLS_PER_PEER_MAX, PEER_ANSWER_MAX_CHARS, PULLS_PER_PEER_MAX } from '../../limits.ts';
 import { type FromPeer, sentError, type ToPeer } from '../messages.ts';
@@ -49,9 +50,12 @@ export class PeerChild {
       case 'cancel':
         this.cancel(message.number);
         return;
+      case 'release':
+        this.release(connection, message);
+        return;
       case 'end':
-        connection.end('This server ends the connection');
-        this.ports.leave();
+        for (const number of [...this.pulls.keys()]) this.cancel(number);
+        connection.end('This server ends the connection', () => this.ports.leave());
     }
   }
 
@@ -79,6 +83,7 @@ export class PeerChild {
       this.pulls.delete(number);
       this.ports.send({ type: 'ended', number, error: error === null ? null : sentError(error) });
     };
+    const released = (isReleased: boolean): void => this.ports.send({ type: 'released', number, isReleased });
     let file: PulledFile | null = null;
     try {
       if (this.pulls.size >= PULLS_PER_PEER_MAX)
@@ -86,7 +91,10 @@ export class PeerChild {
       this.pulls.set(number, null);
       file = await PulledFile.open(order.file, order.sizeBytes, this.ports.punch);
       if (!this.pulls.has(number)) throw cancelled();
-      const pull = new SnapshotPull(order, connection.snapshotFor(order), file, this.ports.clock, {
+      const { volume, snapshot } = order;
+      const place = { name: snapshotName(volume.name, snapshot.name), universe: volume.universe };
+      const source = connection.snapshot(place, { id: snapshot.id, sizeBytes: order.sizeBytes }, released);
+      const pull = new SnapshotPull(order, source, file, this.ports.clock, {
         progress: (progress) => this.ports.send({ type: 'progress', number, ...progress }),
         ended,
       });
@@ -95,6 +103,19 @@ export class PeerChild {
     } catch (thrown) {
       await file?.close();
       ended(toRsError(thrown));
+      // Nothing was opened by this pull.
+      released(true);
+    }
+  }
+
+  private release(connection: PeerConnection, { number, name, universe }: Extract<ToPeer, { type: 'release' }>): void {
+    const released = (isReleased: boolean): void => this.ports.send({ type: 'released', number, isReleased });
+    try {
+      const snapshot = connection.snapshot({ name, universe }, null, released);
+      snapshot.open({ opened: () => snapshot.close(), failed: () => snapshot.close() });
+    } catch {
+      // A pull uses the snapshot, and closes it.
+      released(false);
     }
   }
 

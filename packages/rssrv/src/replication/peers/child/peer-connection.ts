@@ -21,9 +21,9 @@ import { OutputPool } from '@rsio/protocol/wire/encoder';
 import { FEATURE, PROTOCOL_VERSIONS } from '@rsio/protocol/wire/features';
 import type { Challenge } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
-import { PEER_REPORT_MS } from '../../limits.ts';
-import { type Begin, cutText, type FromPeer, type PullOrder } from '../messages.ts';
-import { RemoteSnapshot } from './remote-snapshot.ts';
+import { PEER_CLOSE_MS, PEER_REPORT_MS } from '../../limits.ts';
+import { type Begin, cutText, type FromPeer } from '../messages.ts';
+import { RemoteSnapshot, type SnapshotFacts, type SnapshotPlace } from './remote-snapshot.ts';
 
 const TIMES = { heartbeatMs: HEARTBEAT_INTERVAL_MS, suspectMs: SUSPECT_AFTER_MS, deadMs: DEAD_AFTER_MS };
 
@@ -51,6 +51,8 @@ export class PeerConnection {
   /** Reason why this process must not connect to the peer again; null if it may. */
   private replacedBy: string | null = null;
   private reportTimer: Timer | null = null;
+  /** Called when no snapshot is open any more, while the connection ends. */
+  private whenClosed: (() => void) | null = null;
 
   constructor(begin: Begin, ports: PeerConnectionPorts) {
     this.begin = begin;
@@ -87,10 +89,21 @@ export class PeerConnection {
     if (this.begin.connection.tls) this.renewLater();
   }
 
-  /** Says BYE to the peer. The process ends afterwards. */
-  end(reason: string): void {
-    this.trunk.end(STATUS.SHUTTING_DOWN, reason);
-    this.retireAll(reason);
+  /** Waits until the peer has confirmed that all snapshots are closed, at most PEER_CLOSE_MS, and says BYE. The process ends afterwards. */
+  end(reason: string, ended: () => void): void {
+    const { clock } = this.ports;
+    let timer: Timer | null = null;
+    const leave = (): void => {
+      timer?.cancel();
+      this.whenClosed = null;
+      this.trunk.end(STATUS.SHUTTING_DOWN, reason);
+      this.retireAll(reason);
+      ended();
+    };
+    // The messages about the last snapshots leave first.
+    this.whenClosed = () => clock.soon(leave);
+    if (this.snapshots.size === 0 || this.trunk.paths.length === 0) leave();
+    else timer = clock.after(PEER_CLOSE_MS, leave);
   }
 
   /** Rejects with E_UNREACHABLE at once if the peer is not connected; otherwise like AdminCalls. */
@@ -102,19 +115,22 @@ export class PeerConnection {
     );
   }
 
-  /** Returns the source of a pull. Throws E_BUSY if a pull of the same snapshot has not ended. */
-  snapshotFor(order: PullOrder): RemoteSnapshot {
+  /**
+   * Returns a snapshot at the peer, which is not open yet. Throws E_BUSY if it is open already. `closed`: as in RemoteSnapshot; it is not
+   * called if this method throws.
+   */
+  snapshot(place: SnapshotPlace, facts: SnapshotFacts | null, closed: (isReleased: boolean) => void): RemoteSnapshot {
     const { name } = this.begin.connection;
-    const forget = (): void => void this.snapshots.delete(snapshot.attachment);
-    const snapshot = new RemoteSnapshot(order, name, this.ports.clock, { trunk: this.trunk, opener: this.opener }, forget);
-    const { attachment } = snapshot;
     for (const other of this.snapshots.keys())
-      if (other.name === attachment.name && other.universe === attachment.universe && other.phase !== 'closed')
-        throw new RsError(
-          'E_BUSY',
-          `Snapshot ${attachment.name} of peer ${name} is being copied already: wait for that copy, or cancel it`,
-        );
-    this.snapshots.set(attachment, snapshot);
+      if (other.name === place.name && other.universe === place.universe && other.phase !== 'closed')
+        throw new RsError('E_BUSY', `Snapshot ${place.name} of peer ${name} is in use by another copy: try again later`);
+    const parts = { peer: name, clock: this.ports.clock, trunk: this.trunk, opener: this.opener };
+    const snapshot = new RemoteSnapshot(place, facts, parts, (isReleased) => {
+      this.snapshots.delete(snapshot.attachment);
+      closed(isReleased);
+      if (this.snapshots.size === 0) this.whenClosed?.();
+    });
+    this.snapshots.set(snapshot.attachment, snapshot);
     return snapshot;
   }
 

@@ -4,7 +4,6 @@
 import type { Clock } from '@rsio/common/lib/clock';
 import { type ErrorCode, RsError } from '@rsio/common/lib/errors';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
-import { snapshotName } from '@rsio/common/lib/volume-name';
 import { Attachment } from '@rsio/protocol/client/attachment';
 import type { Opener } from '@rsio/protocol/client/opener';
 import { Request } from '@rsio/protocol/client/requests/request';
@@ -15,8 +14,10 @@ import { OP } from '@rsio/protocol/wire/frames';
 import { decodeExtentsAnswer, encodeChangesRequest, encodeExtentsRequest } from '@rsio/protocol/wire/message-codec';
 import { IOCTL, TAKE } from '@rsio/protocol/wire/messages';
 import { STATUS, statusEntry } from '@rsio/protocol/wire/status';
-import type { PullOrder } from '../messages.ts';
 import type { PullSource, SourceEvents } from './pull.ts';
+
+/** Statuses of an OPEN that prove that this client does not hold the snapshot. */
+const NOT_HELD: ReadonlySet<number> = new Set([STATUS.UNKNOWN_VOLUME, STATUS.NO_RIGHTS]);
 
 const CODES: Readonly<Record<number, ErrorCode>> = {
   [STATUS.UNKNOWN_VOLUME]: 'E_UNKNOWN_SNAPSHOT',
@@ -25,25 +26,47 @@ const CODES: Readonly<Record<number, ErrorCode>> = {
   [STATUS.TAKEN]: 'E_REPLACED',
 };
 
+/** `name`: NAME@SNAPSHOT. */
+export interface SnapshotPlace {
+  readonly name: string;
+  readonly universe: number;
+}
+
+/** What an open snapshot must be. */
+export interface SnapshotFacts {
+  readonly id: string;
+  readonly sizeBytes: number;
+}
+
 export class RemoteSnapshot implements PullSource {
   readonly attachment: Attachment;
-  private readonly order: PullOrder;
+  private readonly facts: SnapshotFacts | null;
   private readonly peer: string;
   private readonly clock: Clock;
   private readonly opener: Opener;
   private readonly target: SingleTarget;
-  private readonly closed: () => void;
+  private readonly closed: (isReleased: boolean) => void;
   private events: SourceEvents | null = null;
+  /** True if the last OPEN was refused; `isGone`: by an answer that proves that this client does not hold the snapshot. */
+  private isRefused = false;
+  private isGone = false;
 
-  /** `closed` is called when the peer has confirmed the end, or cannot. */
-  constructor(order: PullOrder, peer: string, clock: Clock, { trunk, opener }: { trunk: Trunk; opener: Opener }, closed: () => void) {
-    this.order = order;
+  /**
+   * `facts`: null if the snapshot is only closed, whichever it is. `closed` is called once, with true when the peer has confirmed that this
+   * client does not hold the snapshot.
+   */
+  constructor(
+    { name, universe }: SnapshotPlace,
+    facts: SnapshotFacts | null,
+    { peer, clock, trunk, opener }: { readonly peer: string; readonly clock: Clock; readonly trunk: Trunk; readonly opener: Opener },
+    closed: (isReleased: boolean) => void,
+  ) {
+    this.facts = facts;
     this.peer = peer;
     this.clock = clock;
     this.opener = opener;
     this.closed = closed;
-    const { volume, snapshot } = order;
-    this.attachment = new Attachment(snapshotName(volume.name, snapshot.name), volume.universe, true, TAKE.NO, null);
+    this.attachment = new Attachment(name, universe, true, TAKE.NO, null);
     this.target = new SingleTarget(this.attachment, trunk);
   }
 
@@ -63,15 +86,15 @@ export class RemoteSnapshot implements PullSource {
   /** Called when the peer has granted OPEN, for the first time or again. */
   opened(): void {
     const { volume } = this.target;
-    const { snapshot, sizeBytes } = this.order;
+    const { facts } = this;
     if (volume === null) return;
-    if (volume.id !== snapshot.id)
-      this.failed(STATUS.UNKNOWN_VOLUME, `Snapshot ${this.target.name} is another one now: the one with id ${snapshot.id} was removed`);
-    else if (volume.sizeBytes !== sizeBytes)
+    if (facts !== null && volume.id !== facts.id)
+      this.events?.failed(this.errorOf(STATUS.UNKNOWN_VOLUME, `it is another one now, and the one with id ${facts.id} was removed`));
+    else if (facts !== null && volume.sizeBytes !== facts.sizeBytes)
       this.events?.failed(
         new RsError(
           'E_PROTOCOL',
-          `Snapshot ${this.target.name} has ${volume.sizeBytes} bytes, and not ${sizeBytes}: ask again for the moments`,
+          `Snapshot ${this.target.name} has ${volume.sizeBytes} bytes, and not ${facts.sizeBytes}: ask again for the moments`,
         ),
       );
     else this.events?.opened(volume.blockSizeBytes);
@@ -79,6 +102,8 @@ export class RemoteSnapshot implements PullSource {
 
   /** Called when the peer has refused OPEN for good. */
   failed(status: number, sentence: string): void {
+    this.isRefused = true;
+    this.isGone = NOT_HELD.has(status);
     this.events?.failed(this.errorOf(status, sentence));
   }
 
@@ -107,7 +132,8 @@ export class RemoteSnapshot implements PullSource {
 
   close(): void {
     this.events = null;
-    this.opener.close(this.attachment, this.closed);
+    const { isRefused, isGone } = this;
+    this.opener.close(this.attachment, (problem) => this.closed(isRefused ? isGone : problem === null));
   }
 
   private pairsOf({ status, bodies, sentence }: SessionAnswer): readonly number[] | RsError {

@@ -1,0 +1,132 @@
+// Makes volumes, which were the source, followers of the volumes that another server has promoted from them. Invariants: a volume follows
+// only a volume with which it has a moment in common, found by the ids of snapshots. Its present content is a snapshot before it follows.
+
+import type { ReplicationOrder } from '@rsio/common/control/server/replication-methods';
+import { RsError } from '@rsio/common/lib/errors';
+import { type Asker, LOCAL_ASKER } from '../../pools/asker.ts';
+import { findToChange, type Found, type VolumeName, volumeText } from '../../pools/catalogue.ts';
+import { checkNoFollower } from '../../pools/follower-rules.ts';
+import type { PoolVerbs } from '../../pools/pool-verbs.ts';
+import { volumeConfigOf } from '../../pools/pool-volume.ts';
+import { checkNoReplica } from '../../pools/replica-rules.ts';
+import { replicationOf } from '../../pools/source-marks.ts';
+import type { Turn } from '../../pools/requests/turn.ts';
+import type { SnapshotRecord } from '../../pools/snapshots/snapshot-record.ts';
+import type { SnapshotAnswers } from '../../snapshots/reads/snapshot-answers.ts';
+import { snapshotsOf, timeText } from '../../snapshots/snapshot-rules.ts';
+import type { SnapshotVerbs } from '../../snapshots/snapshot-verbs.ts';
+import { FOLLOWER_STEP_MS } from '../limits.ts';
+import { commonBase } from './follower-plan.ts';
+
+export interface DemotionPorts {
+  readonly verbs: PoolVerbs;
+  readonly snapshots: Pick<SnapshotVerbs, 'snapshot'>;
+  readonly differences: Pick<SnapshotAnswers, 'difference'>;
+  /** The orders that the peer has now. */
+  ordersOf(peer: string): readonly ReplicationOrder[];
+}
+
+interface Pair {
+  readonly found: Found;
+  readonly member: ReplicationOrder['members'][number];
+  readonly base: SnapshotRecord;
+}
+
+export interface PlannedDemotion {
+  readonly order: ReplicationOrder;
+  readonly pairs: readonly Pair[];
+}
+
+export class Demotion {
+  private readonly ports: DemotionPorts;
+
+  constructor(ports: DemotionPorts) {
+    this.ports = ports;
+  }
+
+  /** Throws unless the volumes are all those that one order of the peer can make its followers. */
+  plan(wanted: readonly VolumeName[], peer: string, asker: Asker): PlannedDemotion {
+    asker.needs('manage', 'demote volumes');
+    const { verbs } = this.ports;
+    const found = wanted.map((name) => findToChange(verbs.catalogue, name, asker, 'demote volumes'));
+    for (const one of found) {
+      checkNoFollower(one.manifest, 'be demoted');
+      checkNoReplica(one.manifest, 'be demoted');
+      if (one.manifest.layout.kind !== 'simple')
+        throw new RsError(
+          'E_USAGE',
+          `Volume ${volumeText(one.manifest)} has several files, and a follower has one: volume copy first makes a volume of one file`,
+        );
+      verbs.checkUnheld(one);
+      const own = replicationOf(verbs.pools.states, one.manifest);
+      const isWhole =
+        own === null ||
+        (own !== 'unknown' && own.members.every(({ manifest }) => found.some((other) => other.manifest.id === manifest.id)));
+      if (!isWhole)
+        throw new RsError('E_USAGE', `Volume ${volumeText(one.manifest)} shares its moments with other volumes: name all of them`);
+    }
+    for (const order of this.ports.ordersOf(peer)) {
+      const pairs = order.members.flatMap((member) => pairOf(order, member, found) ?? []);
+      if (pairs.length === order.members.length && pairs.length === found.length) return { order, pairs };
+    }
+    const texts = found.map(({ manifest }) => volumeText(manifest)).join(', ');
+    throw new RsError(
+      'E_USAGE',
+      `Server ${peer} replicates no volumes to this server that have a moment of ${texts}: first give volume replicate there, with the volumes that were promoted from these`,
+    );
+  }
+
+  /** Returns how many bytes differ between the base and the present content of all volumes together. */
+  async lostBytes({ pairs }: PlannedDemotion): Promise<number> {
+    const { differences, verbs } = this.ports;
+    let sum = 0;
+    for (const { found, base } of pairs) {
+      const { sizeBytes } = found.manifest;
+      const volume = volumeConfigOf(found.pool, found.manifest, verbs.pools.states);
+      for (let from = 0; from < sizeBytes; ) {
+        const { ranges, endBytes } = await differences.difference(volume, base, null, from, sizeBytes);
+        for (const { lengthBytes } of ranges) sum += lengthBytes;
+        if (endBytes <= from) throw new RsError('E_BUSY', `The pool of volume ${volume.name} does not say what has changed: try again`);
+        from = endBytes;
+      }
+    }
+    return sum;
+  }
+
+  /** Returns the name of the snapshots that keep the present content. */
+  async demote(wanted: readonly VolumeName[], peer: string, asker: Asker, turn: Turn): Promise<string> {
+    const { verbs, snapshots } = this.ports;
+    const { pairs } = this.plan(wanted, peer, asker);
+    const kept = `before-demotion-${timeText(verbs.stamp(null).nowMs)}`;
+    await snapshots.snapshot(
+      pairs.map(({ found: { manifest } }) => ({ name: manifest.name, universe: manifest.universe, snapshot: kept })),
+      LOCAL_ASKER,
+      null,
+      turn,
+    );
+    // The snapshots were made while other changes ran.
+    const { order, pairs: now } = this.plan(wanted, peer, asker);
+    const members = order.members.map(({ id }) => id);
+    for (const { found, member } of now) {
+      const { pool, manifest } = found;
+      const { replication: _order, schedule: _schedule, ...own } = manifest;
+      const source = { sourceId: member.id, sourceName: member.name, sourceUniverse: member.universe };
+      const follower = { replication: order.replication, peer, ...source, members, promoted: null };
+      await verbs.whileUnserved(found, async () => {
+        await verbs.onDisk(pool, FOLLOWER_STEP_MS, (files) => files.replaceManifest({ ...own, follower }));
+        verbs.pools.put(pool.name, { ...own, follower });
+      });
+    }
+    return kept;
+  }
+}
+
+function pairOf(order: ReplicationOrder, member: ReplicationOrder['members'][number], all: readonly Found[]): Pair | null {
+  for (const found of all) {
+    const { list } = snapshotsOf(found);
+    const common = commonBase(order, { sourceId: member.id, snapshots: list });
+    const base = list.find(({ name }) => name === common?.own);
+    if (base !== undefined) return { found, member, base };
+  }
+  return null;
+}

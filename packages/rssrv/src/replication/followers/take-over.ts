@@ -1,0 +1,59 @@
+// Makes the followers of a replication the source of a replication in the other direction, when their source has handed its volumes over.
+// Invariants: a volume becomes an ordinary one only with the last moment of its closed source. The replication in the other direction
+// exists when that is done for all volumes; a take-over that was interrupted goes on.
+
+import type { ReplicationOrder, ReversedVolume } from '@rsio/common/control/server/replication-methods';
+import { RsError } from '@rsio/common/lib/errors';
+import { LOCAL_ASKER } from '../../pools/asker.ts';
+import type { Found } from '../../pools/catalogue.ts';
+import { type Manifest } from '../../pools/disk/manifest.ts';
+import { following } from '../../pools/follower-rules.ts';
+import type { PoolVerbs } from '../../pools/pool-verbs.ts';
+import { snapshotsOf } from '../../snapshots/snapshot-rules.ts';
+import { FOLLOWER_STEP_MS } from '../limits.ts';
+import { commonGroups, type HandOverOrder } from './follower-plan.ts';
+import type { FollowerVerbs } from './follower-verbs.ts';
+import type { Promotion } from './promotion.ts';
+
+export class TakeOver {
+  private readonly verbs: PoolVerbs;
+  private readonly followers: Pick<FollowerVerbs, 'of'>;
+  private readonly promotion: Promotion;
+
+  constructor(verbs: PoolVerbs, followers: Pick<FollowerVerbs, 'of'>, promotion: Promotion) {
+    this.verbs = verbs;
+    this.followers = followers;
+    this.promotion = promotion;
+  }
+
+  /** Returns the volumes that are the source now. The caller makes no other change meanwhile. */
+  async run(order: ReplicationOrder, handOver: HandOverOrder): Promise<readonly ReversedVolume[]> {
+    const found = this.followers.of(order.replication);
+    if (found.some(({ manifest }) => following(manifest) !== null)) {
+      const list = found.map((one) => ({ snapshots: snapshotsOf(one).list }));
+      if (!commonGroups(list).includes(handOver.group)) throw new RsError('E_BUSY', 'The followers do not have the last moment yet');
+      const names = found.map(({ manifest: { name, universe } }) => ({ name, universe }));
+      await this.promotion.promote(names, LOCAL_ASKER, null, (manifest) => marked(manifest, found, order, handOver));
+    }
+    // A follower that was promoted by a command lacks the mark.
+    for (const one of this.followers.of(order.replication))
+      if (one.manifest.replication?.id !== handOver.replication) await this.mark(one, marked(one.manifest, found, order, handOver));
+    return found.map(({ manifest: { id, name, universe, follower } }) => ({ sourceId: follower?.sourceId ?? '', id, name, universe }));
+  }
+
+  private async mark({ pool, manifest: was }: Found, manifest: Manifest): Promise<void> {
+    await this.verbs.onDisk(pool, FOLLOWER_STEP_MS, (files) => files.replaceManifest(manifest));
+    this.verbs.pools.put(pool.name, manifest);
+    await this.verbs.serve(pool, was, manifest);
+  }
+}
+
+/** Returns the manifest with the mark of the replication in the other direction. The other server may attach the volume. */
+function marked(manifest: Manifest, all: readonly Found[], order: ReplicationOrder, { replication, node, group }: HandOverOrder): Manifest {
+  const { everyMs, keep, limitBytes } = order;
+  const members = all.map((one) => one.manifest.id);
+  const momentMs = order.moments.find((one) => one.group === group)?.momentMs ?? 0;
+  const settings = { to: node, pool: null, everyMs, keep, limitBytes, createdMs: momentMs, confirmed: { group, momentMs } };
+  const clients = manifest.clients === null || manifest.clients.includes(node) ? manifest.clients : [...manifest.clients, node];
+  return { ...manifest, clients, replication: { id: replication, members, order: members[0] === manifest.id ? settings : null } };
+}
