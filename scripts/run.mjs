@@ -36,6 +36,7 @@ export const PROGRAMS = {
     what: 'cuts the power and kills rssrv at changes of snapshots and moves',
   },
   drill: { run: 'source', entry: 'test/drill/main.ts', what: 'random I/O, orders and kills; every content is compared' },
+  sites: { run: 'source', entry: 'test/sites/main.ts', what: 'replication to another server under faults; every clone is compared' },
   'snapshot-holds': { run: 'source', entry: 'test/figures/snapshot-holds.ts', what: 'measures how long writes wait for a snapshot' },
   'backup-bytes': { run: 'source', entry: 'test/figures/backup-bytes.ts', what: 'measures what an incremental backup reads and writes' },
   'move-latency': { run: 'source', entry: 'test/figures/move-latency.ts', what: 'measures what an application notices of moves' },

@@ -252,6 +252,7 @@ export const FOLDERS = {
   'test/sim/zoo/mutants': 'mutants of sessions, handles, holds, losses and recovery',
   'test/sim/zoo/pool-mutants': 'mutants of pools',
   'test/sim/zoo/reader-mutants': 'mutants of clients that read snapshots',
+  'test/sim/zoo/replication-mutants': 'mutants of replications: moments, pulls, confirmations, promotions',
   'test/sim/zoo/snapshot-mutants': 'mutants of snapshots',
   'test/sim/zoo/spread-mutants': 'mutants of volumes over several pools',
   'test/sim/zoo/store-mutants': 'mutants of storage',

@@ -82,7 +82,7 @@ export class Database {
        echo "$2" >> "$work/mnt/pg/pg_hba.conf"
        begin; as "$bin/createdb" -h "$work/run" -p ${PORT} bench
        as "$bin/pgbench" -q -i -s ${SCALE} -h "$work/run" -p ${PORT} bench 2> "$work/run/init"
-       sql "create extension amcheck; $3"`,
+       sql "create extension amcheck; $3"; sync -f "$work/mnt"`,
       ...[`${SETTINGS}\n${settings}`, access, tables],
     );
   }
@@ -94,7 +94,9 @@ export class Database {
 
   /** Opens the database after the loss of the client that had it open. */
   async open(): Promise<void> {
-    await this.well(`mkdir -p "$work"; folders; mount "$device" "$work/mnt"; rm -f "$work/mnt/pg/postmaster.pid" "$work/run/log"; begin`);
+    await this.well(
+      `mkdir -p "$work"; folders; mount "$device" "$work/mnt"; rm -f "$work/mnt/pg/postmaster.pid" "$work/run/log"; begin || { cat "$work/run/log"; exit 1; }`,
+    );
   }
 
   startLoad(): void {
@@ -137,8 +139,8 @@ export class Database {
     return said === 't\n' ? [] : [`The balances of pgbench do not agree: ${said}`];
   }
 
-  async compareLedger(): Promise<string[]> {
-    const { present } = this.ledger;
+  /** `present`: numbers that must be in the table. */
+  async compareLedger(present = this.ledger.present): Promise<string[]> {
     const found = await this.well('sql "select number from ledger"');
     const numbers = found
       .split('\n')

@@ -10,7 +10,8 @@ const LANES = 3;
 const PACE_MS = 15;
 
 export class Ledger {
-  private readonly acknowledged = new Set<number>();
+  /** Time of each acknowledged commit, by the wall clock. */
+  private readonly acknowledged = new Map<number, number>();
   private next = 1;
   /**
    * Time of the last acknowledged commit. The time is infinity before the first commit, so that the time before this commit does not count
@@ -29,7 +30,7 @@ export class Ledger {
   }
 
   acknowledge(number: number): void {
-    this.acknowledged.add(number);
+    this.acknowledged.set(number, Date.now());
     const nowMs = performance.now();
     this.longestMs = Math.max(this.longestMs, nowMs - this.lastMs);
     this.lastMs = nowMs;
@@ -37,7 +38,12 @@ export class Ledger {
 
   /** Returns a copy of the set of acknowledged numbers. */
   get present(): ReadonlySet<number> {
-    return new Set(this.acknowledged);
+    return new Set(this.acknowledged.keys());
+  }
+
+  /** Returns the numbers that were acknowledged before this time of the wall clock. */
+  before(wallMs: number): ReadonlySet<number> {
+    return new Set([...this.acknowledged].flatMap(([number, ms]) => (ms < wallMs ? [number] : [])));
   }
 
   get commits(): number {

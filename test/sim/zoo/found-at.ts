@@ -233,8 +233,24 @@ const FARMS: readonly (readonly [seed: number, mutants: readonly string[]])[] = 
   [9072, ['look-in-memory']],
 ];
 
+/** Mutants of replications, with the seed of the life. */
+const REPLICATIONS: readonly (readonly [seed: number, mutants: readonly string[]])[] = [
+  [
+    1,
+    ['moment-apart', 'cut-is-whole', 'begun-with-zeros', 'begun-with-oldest', 'confirmed-early', 'confirmed-removed', 'promoted-goes-on'],
+  ],
+  [2, ['any-incoming', 'sources-by-name']],
+  [5, ['noted-ahead']],
+  [7, ['newest-removed', 'confirmed-unprotected']],
+  [9, ['home-first']],
+  [11, ['commit-unchecked', 'other-file-continued']],
+  [12, ['promotion-begins-again']],
+  [24, ['confirmed-back']],
+  [37, ['own-newest-promoted']],
+];
+
 export const FINDER_SEEDS: readonly number[] = FINDERS.map(([seed]) => seed);
 
 export const FOUND_AT: ReadonlyMap<string, number> = new Map(
-  [...FINDERS, ...EXPLORED, ...FARMS].flatMap(([seed, mutants]) => mutants.map((name) => [name, seed])),
+  [...FINDERS, ...EXPLORED, ...FARMS, ...REPLICATIONS].flatMap(([seed, mutants]) => mutants.map((name) => [name, seed])),
 );

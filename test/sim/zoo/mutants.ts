@@ -13,6 +13,7 @@ import { LOSS_MUTANTS } from './mutants/loss-mutants.ts';
 import type { Mutant } from './mutants/mutant.ts';
 import { POOL_MUTANTS } from './pool-mutants/pool-mutants.ts';
 import { RECOVERY_MUTANTS } from './mutants/recovery-mutants.ts';
+import { REPLICATION_MUTANTS } from './replication-mutants/replication-mutants.ts';
 import { REVOCATION_MUTANTS } from './mutants/revocation-mutants.ts';
 import { REVOKE_MUTANTS } from './mutants/revoke-mutants.ts';
 import { READER_MUTANTS } from './reader-mutants/reader-mutants.ts';
@@ -64,4 +65,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...GATE_MUTANTS,
   ...RECORD_MUTANTS,
   ...FARM_MUTANTS,
+  ...REPLICATION_MUTANTS,
 ];

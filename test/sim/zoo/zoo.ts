@@ -4,7 +4,7 @@
 // found only if a seed reports a violation, never because its process died or was ended, or because of another mutant.
 
 import { FOUND_AT } from './found-at.ts';
-import { EXPLORED_MAX } from './explorers/explorers.ts';
+import { exploredMax } from './explorers/explorers.ts';
 import { HuntProcess, type Run } from './hunt-process.ts';
 import { isMirrorSeed, isReaderSeed, isRevocationSeed, isSpreadSeed, isStoreSeed } from '../world/sim-shape.ts';
 import type { Mutant } from './mutants/mutant.ts';
@@ -105,7 +105,7 @@ async function inProcess<T>(work: (hunts: HuntProcess) => Promise<T>): Promise<T
 
 /** Returns the seeds in which the mutant is hunted, as runs of consecutive seeds. Seeds whose worlds cannot find the mutant are skipped. */
 function runsFor({ needsStores, needsReaders, needsSpread, needsMirrors, needsRevocations, explorer }: Mutant, first: number): Run[] {
-  if (explorer !== undefined) return [[first, first + EXPLORED_MAX - 1]];
+  if (explorer !== undefined) return [[first, first + exploredMax(explorer) - 1]];
   const seeds = Array.from({ length: ZOO_SEEDS }, (_unused, index) => first + index);
   if (needsMirrors === true) return seedsFrom(first, MIRROR_SEEDS_MAX, isMirrorSeed);
   if (needsRevocations === true) return seedsFrom(first, REVOCATION_SEEDS_MAX, isRevocationSeed);

@@ -1,5 +1,5 @@
 // Refuses changes to a volume that follows a volume of another server. Pure. Invariant: only its replication changes the content and the
-// snapshots of a follower. Once it is promoted, it is an ordinary volume.
+// snapshots of a follower. Once it is promoted, it is an ordinary volume. Rules: T8.
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { FollowerMark, Manifest } from './disk/manifest.ts';

@@ -1,6 +1,6 @@
 // Finds the replications of the volumes of pools, and refuses changes that a replication forbids. Pure. Invariants: a replication exists if
 // and only if the manifest of its home, the first member, has the order. Marks of other members without such a home are ignored. If the home
-// may be in a pool that is not open, a member counts as replicated.
+// may be in a pool that is not open, a member counts as replicated. Rules: T1.
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { Asker } from './asker.ts';

@@ -1,5 +1,5 @@
 // The moments of a replication: groups of snapshots, one of each member. Pure. Invariants: a moment is complete, so that it has a snapshot of
-// every member that is known. A moment that the other server has confirmed, and each later one, is needed for its next copy.
+// every member that is known. A moment that the other server has confirmed, and each later one, is needed for its next copy. Rules: T1, T6.
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { Asker } from './asker.ts';

@@ -1,6 +1,7 @@
 // Two servers with pools in temporary directories, one of which replicates volumes to the other. Pulls are stand-ins that read the files of
-// the source: they write what differs in any order, and may be cut at any block. After a crash, every further step on disk fails until the
-// server is restarted. Invariant: the model has the content of each volume at each moment that the source has made.
+// the source: they write what differs in any order, and may be cut at any block. Clients write to the source right before and after each
+// moment. After a crash, every further step on disk fails until the server is restarted. Invariant: the model has the content of each volume
+// at each moment that the source has made. Rules: T1 to T6.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -8,7 +9,7 @@ import type { ReplicationOrder } from '@rsio/common/control/server/replication-m
 import { RsError } from '@rsio/common/lib/errors';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { clientAsker, LOCAL_ASKER } from '../pools/asker.ts';
-import type { Found } from '../pools/catalogue.ts';
+import type { Found, VolumeName } from '../pools/catalogue.ts';
 import { type Replication, replicationsIn } from '../pools/source-marks.ts';
 import { momentsOf } from '../pools/source-moments.ts';
 import { FollowerLane } from '../replication/followers/follower-lane.ts';
@@ -19,9 +20,12 @@ import { TakeOver } from '../replication/followers/take-over.ts';
 import type { Peers, Pull, PullProgress } from '../replication/peers/peers.ts';
 import { momentView, orderOf } from '../replication/sources/source-orders.ts';
 import { SourceVerbs } from '../replication/sources/source-verbs.ts';
+import { poolPaths } from '../pools/disk/pool-paths.ts';
+import type { ChunkedCopy, Moments } from '../pools/snapshots/moment.ts';
 import { snapshotsOf } from '../snapshots/snapshot-rules.ts';
+import { NO_HOLD } from './plain-clones.ts';
 import { PoolScene } from './pool-scene.ts';
-import { snapshotContent, volumeContent, volumeIn } from './volume-content.ts';
+import { snapshotContent, volumeContent, volumeIn, writeVolume } from './volume-content.ts';
 import { WHOLE_TURN } from './whole-turn.ts';
 
 export const SITE_BLOCK_BYTES = 4096;
@@ -33,6 +37,20 @@ const PEER = { name: 'source', pools: null };
 const TARGET_NAME = 'target';
 const TARGET = clientAsker(TARGET_NAME, []);
 const ORDER_MOMENTS_MAX = 10;
+/** The source crashes at a step below this number while the replication begins, which takes two steps for each volume. */
+const BEGIN_STEPS = 6;
+
+/** Returns a number below a bound. */
+export type Random = (below: number) => number;
+
+/** Returns a generator of numbers. */
+export function randomFrom(seed: number): Random {
+  let state = (seed * 2_654_435_761) % 2_147_483_647 || 1;
+  return (below) => {
+    state = (state * 48_271) % 2_147_483_647;
+    return state % below;
+  };
+}
 
 /** What a replication must never do. */
 export class Violation extends Error {}
@@ -45,10 +63,12 @@ export class Site {
   private isDead = false;
   private readonly directory: string;
   private readonly clock: FakeClock;
+  private readonly moments: Moments;
 
-  constructor(directory: string, clock: FakeClock) {
+  constructor(directory: string, clock: FakeClock, moments: Moments = NO_HOLD) {
     this.directory = directory;
     this.clock = clock;
+    this.moments = moments;
   }
 
   get scene(): PoolScene {
@@ -68,7 +88,8 @@ export class Site {
 
   async restart(): Promise<void> {
     await this.close();
-    this.opened = await PoolScene.open(this.directory, { clock: this.clock, reached: () => this.reached(), names: ['fast'] });
+    const { clock, moments } = this;
+    this.opened = await PoolScene.open(this.directory, { clock, moments, reached: () => this.reached(), names: ['fast'] });
   }
 
   private reached(): void {
@@ -81,21 +102,26 @@ export class TwoSites {
   readonly clock = new FakeClock();
   readonly source: Site;
   readonly target: Site;
-  /** Content of each volume at each moment, by group and name of the volume. */
+  /** Content of each volume at each moment, by group and id of the source. */
   readonly model = new Map<string, ReadonlyMap<string, Buffer>>();
   /** Number of blocks after which the next pull is cut; null: it is not cut. */
   cutAfter: number | null = null;
-  /** Number of blocks that pulls have written. */
-  pulledBlocks = 0;
-  readonly random: (below: number) => number;
-  /** Content of the volumes when the source last began to make a moment. */
+  /** Whether another file takes the place of the file of the next pull when the pull has written everything. */
+  swapsFile = false;
+  /** Whether clients write to the source around each moment. */
+  hasClients = true;
+  readonly random: Random;
+  /** Content of the volumes when the source last took a moment. */
   private making: ReadonlyMap<string, Buffer> = new Map();
+  private written = 0;
   /** A violation within a step of the replication, which would treat an error like any other. */
   private breach: string | null = null;
   private lane: FollowerLane | null = null;
+  /** The last call of the source. */
+  private calling: Promise<unknown> = Promise.resolve();
 
-  constructor(directory: string, random: (below: number) => number) {
-    this.source = new Site(path.join(directory, 'a'), this.clock);
+  constructor(directory: string, random: Random) {
+    this.source = new Site(path.join(directory, 'a'), this.clock, { take: (copies) => this.take(copies) });
     this.target = new Site(path.join(directory, 'b'), this.clock);
     this.random = random;
   }
@@ -106,7 +132,13 @@ export class TwoSites {
     for (const name of SITE_VOLUMES) await this.source.scene.create({ name, sizeBytes: SITE_BLOCKS * SITE_BLOCK_BYTES });
     const volumes = SITE_VOLUMES.map((name) => ({ name, universe: 0 }));
     const settings = { to: TARGET_NAME, pool: 'fast', everyMs: EVERY_MS, keep: KEEP, limitBytes: null };
-    await this.sources.replicate({ volumes, ...settings }, LOCAL_ASKER, null);
+    this.source.stepsLeft = this.random(BEGIN_STEPS);
+    const replicate = (): Promise<unknown> => this.sources.replicate({ volumes, ...settings }, LOCAL_ASKER, null);
+    await replicate().catch(() => undefined);
+    await this.source.restart();
+    for (const { members, memberIds } of replicationsIn(this.source.scene.pools.states))
+      if (members.length < memberIds.length) throw new Violation('A replication has begun without all of its members');
+    await replicate();
   }
 
   async close(): Promise<void> {
@@ -145,10 +177,68 @@ export class TwoSites {
     return new Promotion(verbs, snapshots);
   }
 
-  /** Ends what changes the followers. */
+  /** Ends what changes the followers, and waits for the source, which the end of the replication does not. */
   async quiet(): Promise<void> {
     await this.lane?.end();
     this.lane = null;
+    await this.calling;
+  }
+
+  /** A client of the source writes a block of one of its volumes. */
+  write(): void {
+    const { scene } = this.source;
+    const name = SITE_VOLUMES[this.random(SITE_VOLUMES.length)]!;
+    const content = volumeContent(scene, name);
+    const from = this.random(content.length / SITE_BLOCK_BYTES) * SITE_BLOCK_BYTES;
+    content.fill(++this.written % 250, from, from + SITE_BLOCK_BYTES);
+    writeVolume(scene, name, content);
+  }
+
+  /** Executes a request of the target long after the target has given it up: for a moment, or for the confirmation of one. */
+  async late(): Promise<void> {
+    await this.quiet();
+    const groups = this.commonGroups();
+    const group = groups[this.random(groups.length + 1)];
+    const method = group === undefined ? 'replication-moment' : 'replication-confirm';
+    // The source refuses moments that are not due, and confirmations of moments that it has removed or that are older than the last one.
+    await this.call(method, group === undefined ? {} : { group }).catch(() => undefined);
+  }
+
+  /** Exchanges the names of the volumes of the source. */
+  async exchangeNames(): Promise<void> {
+    const [first, second] = SITE_VOLUMES.map((name) => ({ name, universe: 0 })) as [VolumeName, VolumeName];
+    // A follower that does not exist yet will have the name that its source has then.
+    if (this.followers().length === 1) return;
+    const between = { name: 'between', universe: 0 };
+    const moves = [
+      [first, between],
+      [second, first],
+      [between, second],
+    ] as const;
+    for (const [from, to] of moves) await this.source.scene.verbs.rename(from, to, LOCAL_ASKER, null);
+  }
+
+  /** Puts other files in the place of `incoming`, as a backup does that is restored file by file. */
+  replaceIncoming(): void {
+    for (const { pool, manifest } of this.followers()) {
+      const file = poolPaths.incoming(poolPaths.volume(pool.path, manifest.id));
+      if (fs.existsSync(file)) replaceFile(file);
+    }
+  }
+
+  /** Throws a violation if the source lacks the moment that was confirmed last, or if it has changed. Returns the time of that moment. */
+  checkSource(): number {
+    const { scene } = this.source;
+    const { order, members } = this.replication;
+    if (order.confirmed === null) return 0;
+    const { group, momentMs } = order.confirmed;
+    for (const { pool, manifest } of members) {
+      const record = snapshotsOf({ pool, manifest }).list.find((one) => one.group.id === group);
+      const wanted = this.model.get(group)?.get(manifest.id);
+      if (record === undefined || wanted?.equals(snapshotContent(scene, manifest.name, record)) !== true)
+        throw new Violation(`The source lacks its volume ${manifest.name} at the moment that was confirmed`);
+    }
+    return momentMs;
   }
 
   /** Throws a violation if a snapshot of a follower differs from the moment of the source that it names. */
@@ -157,7 +247,7 @@ export class TwoSites {
     if (this.breach !== null) throw new Violation(this.breach);
     for (const { pool, manifest } of this.followers())
       for (const one of snapshotsOf({ pool, manifest }).list) {
-        const wanted = this.model.get(one.origin?.group ?? '')?.get(manifest.name);
+        const wanted = this.model.get(one.origin?.group ?? '')?.get(manifest.follower?.sourceId ?? '');
         if (wanted === undefined || !snapshotContent(scene, manifest.name, one).equals(wanted))
           throw new Violation(`${manifest.name}@${one.name} is no moment of the source`);
       }
@@ -182,7 +272,8 @@ export class TwoSites {
     return groups.length < SITE_VOLUMES.length ? [] : (groups[0] ?? []).filter((group) => groups.every((all) => all.includes(group)));
   }
 
-  private followers(): readonly Found[] {
+  /** The followers, promoted ones included. */
+  followers(): readonly Found[] {
     return this.target.scene.pools.states.flatMap((pool) =>
       [...pool.volumes.values()].flatMap((manifest) => (manifest.follower === undefined ? [] : { pool, manifest })),
     );
@@ -190,7 +281,11 @@ export class TwoSites {
 
   private newLane(): FollowerLane {
     const peers: Pick<Peers, 'call' | 'pull'> = {
-      call: (_peer, method, params) => this.call(method, params as { readonly group?: string }),
+      call: (_peer, method, params) => {
+        const called = this.call(method, params as { readonly group?: string });
+        this.calling = called.catch(() => undefined);
+        return called;
+      },
       pull: (_peer, pull, progress, cancel) => this.pull(pull, progress, cancel),
     };
     const { verbs, snapshots } = this.target.scene;
@@ -207,8 +302,7 @@ export class TwoSites {
     const { sources } = this;
     if (method === 'replication-moment') {
       this.clock.advance(1_000);
-      const { scene } = this.source;
-      this.making = new Map(SITE_VOLUMES.map((name) => [name, volumeContent(scene, name)]));
+      if (this.hasClients) this.write();
       const next = sources.next(this.replication.id, TARGET, null);
       const snapshot = next.made === null ? (next.wanted[0]?.snapshot ?? '') : '';
       const moment = momentView(await sources.moment(this.replication.id, snapshot, TARGET, null, WHOLE_TURN));
@@ -217,6 +311,20 @@ export class TwoSites {
     }
     if (!this.commonGroups().includes(group)) this.breach ??= 'A moment is confirmed that a follower lacks';
     return { removed: await sources.confirm(this.replication.id, group, TARGET) };
+  }
+
+  /** Takes a moment of the source. Clients write at once afterwards. */
+  private async take(copies: readonly ChunkedCopy[]): Promise<void> {
+    this.learn();
+    this.making = this.contents();
+    await NO_HOLD.take(copies);
+    if (this.hasClients) this.write();
+  }
+
+  /** Content of the volumes of the source now, by id. */
+  contents(): ReadonlyMap<string, Buffer> {
+    const { scene } = this.source;
+    return new Map(SITE_VOLUMES.map((name) => [volumeIn(scene, name).manifest.id, volumeContent(scene, name)]));
   }
 
   private get sources(): SourceVerbs {
@@ -249,21 +357,23 @@ export class TwoSites {
       (index) => index * SITE_BLOCK_BYTES >= pull.fromBytes && !blockOf(base, index).equals(blockOf(wanted, index)),
     );
     const left = new Set(differ);
+    // A pull that is stopped by the failure of a note ends after any number of blocks, which must not change the rest of the life.
+    const random = randomFrom(this.random(1 << 30));
     const file = fs.openSync(pull.file, 'r+');
     try {
       for (let done = 0; left.size > 0; done++) {
         if (cancel.aborted || done === this.cutAfter) throw new RsError('E_UNREACHABLE', 'Server source has no path');
-        const index = [...left][this.random(left.size)]!;
+        const index = [...left][random(left.size)]!;
         fs.writeSync(file, blockOf(wanted, index), 0, SITE_BLOCK_BYTES, index * SITE_BLOCK_BYTES);
         left.delete(index);
-        this.pulledBlocks++;
         const positionBytes = (left.size === 0 ? blocks.length : Math.min(...left)) * SITE_BLOCK_BYTES;
         progress({ positionBytes, doneBytes: done, totalBytes: differ.length });
         await new Promise((resolve) => setImmediate(resolve));
       }
+      if (this.swapsFile) replaceFile(pull.file);
     } finally {
       fs.closeSync(file);
-      this.cutAfter = null;
+      [this.cutAfter, this.swapsFile] = [null, false];
     }
   }
 
@@ -275,6 +385,13 @@ export class TwoSites {
     }
     throw new RsError('E_UNKNOWN_SNAPSHOT', `Snapshot ${id} is gone`);
   }
+}
+
+/** Puts a file of zeros in the place of a file. */
+function replaceFile(file: string): void {
+  const other = `${file}.restored`;
+  fs.writeFileSync(other, Buffer.alloc(fs.statSync(file).size));
+  fs.renameSync(other, file);
 }
 
 function blockOf(content: Buffer, index: number): Buffer {

@@ -1,12 +1,13 @@
 // Small worlds for the zoo. Most explorers run one part of a mirror alone (the decider of memberships, the data path, the copier, the
 // intent map), with replicas and users in memory. Other explorers run a session with late copies, a trunk whose READs are abandoned, the
-// syncs of a volume, or a farm. A mutant names one of these explorers if the simulator finds it late or not at all. The seed and the options determine
+// syncs of a volume, a farm, or a replication. A mutant names one of these explorers if the simulator finds it late or not at all. The seed and the options determine
 // a world. Invariant: all worlds run production code, so that a mutant has the same effect as in the simulator.
 
 import { beyondLife } from '@rsio/protocol/testing/mirror-beyond-lives';
 import { live } from '@rsio/protocol/testing/mirror-copy-lives';
 import { momentViolationOf, violationOf } from '@rsio/protocol/testing/mirror-data-worlds';
 import { repairLife } from '@rsio/protocol/testing/mirror-repair-lives';
+import { replicationLife } from '@rsio/rssrv/testing/replication-lives';
 import { walk } from '@rsio/rssrv/testing/intent-scene';
 import { runFarmSeed } from '../../farm/farm-world.ts';
 import { claimWorld } from './claim-worlds.ts';
@@ -31,7 +32,7 @@ import { ANY, type WalkOptions, World } from '../../../mirrors/world.ts';
  * `lost-writes`: holders and claims of a mirror, while machines crash. `copied-sources`: a piece that is copied from storage that loses
  * content. `data-processes`: the listener, with clients that have several data processes. `gates`: a gate whose process stands still at
  * times. `gate-pairs`: two gates of one volume. `records`: the gate record of a volume that changes its holder. `farms`: several servers
- * over a shared disk.
+ * over a shared disk. `replications`: two servers, one of which has followers of volumes of the other.
  */
 export type Explorer =
   | 'walks'
@@ -53,10 +54,18 @@ export type Explorer =
   | 'gates'
   | 'gate-pairs'
   | 'records'
-  | 'farms';
+  | 'farms'
+  | 'replications';
 
 /** A mutant that passes this many worlds has survived. A world of an explorer takes milliseconds. */
-export const EXPLORED_MAX = 3000;
+const EXPLORED_MAX = 3000;
+/** As above, for lives of replications. A life takes up to a second, because it has real folders. */
+const REPLICATIONS_MAX = 300;
+
+/** Returns the number of worlds in which a mutant is hunted. */
+export function exploredMax(explorer: Explorer): number {
+  return explorer === 'replications' ? REPLICATIONS_MAX : EXPLORED_MAX;
+}
 
 /** Runs the world of this seed. Returns the fault as a sentence; null: no fault. */
 export async function explore(explorer: Explorer, options: Partial<WalkOptions>, seed: number): Promise<string | null> {
@@ -73,6 +82,7 @@ export async function explore(explorer: Explorer, options: Partial<WalkOptions>,
     if (explorer === 'records') return await recordWorld(seed);
     if (explorer === 'gate-pairs') return await gatePairWorld(seed);
     if (explorer === 'farms') return (await runFarmSeed(seed, { isHunt: true })).breaches[0] ?? null;
+    if (explorer === 'replications') return await replicationLife(seed);
     if (explorer === 'rereads') return await rereadWorld(seed);
     if (explorer === 'limits') return await limitedSeed(seed);
     if (explorer === 'moments') return await momentViolationOf(seed, () => undefined);

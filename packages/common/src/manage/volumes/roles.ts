@@ -41,7 +41,7 @@ source is lost, use volume promote.`,
       const answer = await target.call('volume-reverse', { volumes: target.volumes, request: door.newId() });
       if (json) return printJson(door, { ...target.place, ...answer });
       const labels = target.volumes.map((volume) => target.label(volume)).join(', ');
-      door.out(toText([`${labels}: the source is closed, and hands them over; volume replications shows when it is done`]));
+      door.out(toText([`${labels}: the source is closed, and hands over; volume replications shows when that is done`]));
       return undefined;
     },
   });

@@ -176,7 +176,6 @@ const REPLICATION_MARK = object({
   order: orNull(REPLICATION_ORDER),
   handOver: optional(HAND_OVER),
 });
-export type ReplicationMark = Of<typeof REPLICATION_MARK>;
 
 /** The mark of a follower, which gets the moments of a volume of another server. The moments are its snapshots. */
 const FOLLOWER_MARK = object({

@@ -1,6 +1,7 @@
 // The files of a follower's next moment while its content arrives: `incoming`, and `incoming.json`, which says what `incoming` has.
 // Invariants: `incoming` has the whole content of the base that incoming.json names, and up to its position the whole content of the
-// snapshot that it names. Without a readable incoming.json, `incoming` counts as absent. No client ever sees either file.
+// snapshot that it names. Without a readable incoming.json, `incoming` counts as absent. No client ever sees either file. Rules: T2,
+// T3.
 
 import { readFile, rm, stat } from 'node:fs/promises';
 import { replaceFile, syncDirectory } from '@rsio/common/files/durable-write';

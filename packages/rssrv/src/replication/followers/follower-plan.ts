@@ -1,6 +1,7 @@
 // Decides what a replication does next at the server with the followers. Pure: follower-lane.ts carries the step out. Invariants: a pull
 // names the snapshot of the source by its id, and begins with content that both servers have. A moment is confirmed only when every
-// follower has it. The newest moment that all followers have is never removed. No step is planned for a promoted follower.
+// follower has it. The newest moment that all followers have is never removed. No step is planned for a promoted follower. Rules: T4 to T6,
+// T8.
 
 import type { ReplicationOrder, SourceMoment } from '@rsio/common/control/server/replication-methods';
 import type { SnapshotRecord } from '../../pools/snapshots/snapshot-record.ts';

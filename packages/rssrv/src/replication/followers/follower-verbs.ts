@@ -1,6 +1,6 @@
 // Changes followers on disk: makes them, begins and commits their moments. The caller makes one change at a time, except for `incoming`.
 // Invariants: a moment exists once the description of its snapshot is committed, which happens only when its content has arrived whole and
-// durably. An order is bound to the ids that it names; a follower that was promoted meanwhile is not changed.
+// durably. An order is bound to the ids that it names; a follower that was promoted meanwhile is not changed. Rules: T2, T3, T8.
 
 import type { ReplicationOrder, SourceMoment } from '@rsio/common/control/server/replication-methods';
 import { RsError } from '@rsio/common/lib/errors';

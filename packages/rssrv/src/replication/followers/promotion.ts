@@ -1,6 +1,6 @@
 // Makes followers ordinary volumes (promotion), or clones of them (drill), at the newest moment that all volumes of their replication have.
 // Invariants: a promoted volume has exactly the content of that moment, and its commit point is its manifest. A promotion that was
-// interrupted goes on with the moment with which it began.
+// interrupted goes on with the moment with which it began. Rules: T7.
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { Asker } from '../../pools/asker.ts';

@@ -1,5 +1,5 @@
 // Tests random lives of a replication, which testing/replication-lives.ts makes and judges. RUNS sets the number of lives, and SEED sets the
-// first seed.
+// first seed. Rules: T1 to T8, G48.
 
 import { expect, test } from 'vitest';
 import { replicationLife } from '../../testing/replication-lives.ts';

@@ -7,7 +7,7 @@ import { RsError } from '@rsio/common/lib/errors';
 import { quoteText } from '@rsio/common/lib/units';
 import type { Asker } from '../../pools/asker.ts';
 import { type Catalogue, type Found, volumeText } from '../../pools/catalogue.ts';
-import type { Manifest, ManifestOrder } from '../../pools/disk/manifest.ts';
+import type { HandOverMark, Manifest, ManifestOrder } from '../../pools/disk/manifest.ts';
 import { ADMINISTRATOR_SEES } from '../../pools/requests/client-text.ts';
 import { isDoneBy } from '../../pools/requests/request-stamp.ts';
 import { handOverOf, type Replication, replicationsIn } from '../../pools/source-marks.ts';
@@ -77,11 +77,15 @@ export function orderOf(replication: Replication, isClient: IsClient, momentsMax
     limitBytes,
     confirmed: confirmed?.group ?? null,
     problem: problem?.forClient ?? null,
-    handOver: handOver?.group == null ? null : { replication: handOver.replication, group: handOver.group, node: handOver.node },
+    handOver: handOver === null ? null : handOverView(handOver),
   };
   if (!isVisible) return { ...base, members: [], moments: [] };
   const moments = problem === null ? newestOf(momentsOf(replication), confirmed?.group ?? null, momentsMax) : [];
   return { ...base, members: members.map(memberOf), moments: moments.map(momentView) };
+}
+
+function handOverView({ replication, group, node }: HandOverMark): ReplicationOrder['handOver'] {
+  return group === null ? null : { replication, group, node };
 }
 
 function memberOf({ manifest: { id, name, universe, sizeBytes, blockSizeBytes } }: Found): ReplicationOrder['members'][number] {

@@ -147,7 +147,7 @@ describe('a command that is refused', () => {
       expect(await refusal(() => s.scene.verbs.remove({ name, universe: 0 }, LOCAL_ASKER, null))).toBe(
         `E_USAGE: Volume ${name} is replicated to client big-8, and cannot be removed: ${END}`,
       );
-    await s.sources.end(named('db', 'log'), LOCAL_ASKER, null);
+    await s.sources.end(named('db', 'log'), LOCAL_ASKER, null, false);
     await s.scene.verbs.remove(DB, LOCAL_ASKER, null);
     // A removed volume that comes back has no replication, because its replication was ended before.
     await s.scene.verbs.restore(DB, LOCAL_ASKER, null);
@@ -183,7 +183,7 @@ describe('a command that is refused', () => {
 
   test('volume remove of each moment before the first confirmation, because any may be the first base', async () => {
     await s.scene.create({ name: 'x', sizeBytes: 65_536 });
-    await s.sources.end(named('db', 'log'), LOCAL_ASKER, null);
+    await s.sources.end(named('db', 'log'), LOCAL_ASKER, null, false);
     await s.begin(['x']);
     await s.moment();
     const [snapshot = ''] = s.snapshotsOf('x');
@@ -201,7 +201,7 @@ describe('a command that is refused', () => {
       `E_USAGE: Volume db is replicated to client big-8, and cannot move to pool slow, whose file system has no reflink: ${END}`,
     );
     expect(await to({ isShared: true })).toMatch(/cannot leave the volumes that share its moments, because pool slow is shared: /);
-    await s.sources.end(named('db', 'log'), LOCAL_ASKER, null);
+    await s.sources.end(named('db', 'log'), LOCAL_ASKER, null, false);
     await s.begin(['db']);
     expect(await to({ isShared: true })).toBe('not refused');
   });
@@ -233,7 +233,7 @@ describe('a command that is refused', () => {
 describe('while the pool of the home is not open', () => {
   async function withoutFast(isConfigured: boolean): Promise<SourceScene> {
     await s.scene.create({ name: 'far', pool: 'slow', sizeBytes: 65_536 });
-    await s.sources.end(named('db', 'log'), LOCAL_ASKER, null);
+    await s.sources.end(named('db', 'log'), LOCAL_ASKER, null, false);
     await s.begin(['db', 'far']);
     await s.confirm(await s.moment());
     await s.scene.pools.close();
@@ -253,12 +253,12 @@ describe('while the pool of the home is not open', () => {
     expect(await refusal(() => half.scene.verbs.remove(FAR, LOCAL_ASKER, null))).toMatch(away);
     expect(await refusal(() => half.scene.snapshots.remove({ ...FAR, snapshot }, LOCAL_ASKER, null))).toMatch(away);
     expect(await refusal(() => half.begin(['far']))).toMatch(away);
-    expect(await refusal(() => half.sources.end([FAR], LOCAL_ASKER, null))).toMatch(away);
+    expect(await refusal(() => half.sources.end([FAR], LOCAL_ASKER, null, false))).toMatch(away);
   });
 
   test('a member is free once the pool is no longer configured, and the order that comes back does not have it', async () => {
     const half = await withoutFast(false);
-    expect(await half.sources.end([FAR], LOCAL_ASKER, null)).toBeNull();
+    expect(await half.sources.end([FAR], LOCAL_ASKER, null, false)).toBeNull();
     await half.scene.pools.close();
     fs.renameSync(`${directory}/away`, `${directory}/fast`);
     const whole = await openSources(directory, time, { names: ['fast', 'slow'] });
@@ -267,7 +267,7 @@ describe('while the pool of the home is not open', () => {
     expect(problemOf(whole.only, () => true)?.text).toMatch(
       /^Of the 2 volumes of the replication, 1 are in no open pool, or were replaced: /,
     );
-    expect(await whole.sources.end([DB], LOCAL_ASKER, null)).not.toBeNull();
+    expect(await whole.sources.end([DB], LOCAL_ASKER, null, false)).not.toBeNull();
     await whole.begin(['db', 'far']);
   });
 });

@@ -21,7 +21,7 @@ async function create(scene: PoolScene): Promise<void> {
 
 const begin = (scene: PoolScene, everyMs = 60_000): Promise<unknown> =>
   sourceVerbs(scene, CLIENTS).replicate(order(VOLUMES, { everyMs }), LOCAL_ASKER, `every ${everyMs}`.replace(' ', '-'));
-const end = (scene: PoolScene): Promise<unknown> => sourceVerbs(scene, CLIENTS).end(named(...VOLUMES), LOCAL_ASKER, 'end');
+const end = (scene: PoolScene): Promise<unknown> => sourceVerbs(scene, CLIENTS).end(named(...VOLUMES), LOCAL_ASKER, 'end', false);
 
 /** Returns the replications with their members and moments; equal for equal states of different runs. */
 function shown(scene: PoolScene): string {

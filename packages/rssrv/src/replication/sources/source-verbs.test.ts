@@ -179,12 +179,12 @@ describe('the end', () => {
   test('removes the marks of all volumes, and keeps their snapshots', async () => {
     const { id } = await s.begin(['db', 'log']);
     await s.confirm(await s.moment());
-    const ended = await s.sources.end(named('log', 'db'), LOCAL_ASKER, 'r');
+    const ended = await s.sources.end(named('log', 'db'), LOCAL_ASKER, 'r', false);
     expect(ended?.id).toBe(id);
     expect(s.scene.picture()).not.toContain('"order"');
     expect(s.snapshotsOf('db')).toEqual(['replica-20261128-100000']);
-    expect(await s.sources.end(named('log', 'db'), LOCAL_ASKER, 'r')).toBeNull();
-    expect(await refusal(s.sources.end(named('db'), LOCAL_ASKER, null))).toBe(
+    expect(await s.sources.end(named('log', 'db'), LOCAL_ASKER, 'r', false)).toBeNull();
+    expect(await refusal(s.sources.end(named('db'), LOCAL_ASKER, null, false))).toBe(
       'E_USAGE: Volume db is not replicated: volume replications lists the replications',
     );
     await s.scene.snapshots.remove({ name: 'db', universe: 0, snapshot: 'replica-20261128-100000' }, LOCAL_ASKER, null);
@@ -192,12 +192,12 @@ describe('the end', () => {
 
   test('names all volumes, so that none is forgotten', async () => {
     await s.begin(['db', 'log']);
-    expect(await refusal(s.sources.end(named('log'), LOCAL_ASKER, null))).toMatch(
+    expect(await refusal(s.sources.end(named('log'), LOCAL_ASKER, null, false))).toMatch(
       /^E_USAGE: .* together with others: rsadm volume replicate db log --end ends the replication of all$/,
     );
     await s.scene.create({ name: 'x' });
     await s.begin(['x']);
-    expect(await refusal(s.sources.end(named('db', 'log', 'x'), LOCAL_ASKER, null))).toMatch(
+    expect(await refusal(s.sources.end(named('db', 'log', 'x'), LOCAL_ASKER, null, false))).toMatch(
       /^E_USAGE: Volumes db and x are not replicated together/,
     );
     expect(s.all).toHaveLength(2);
@@ -207,7 +207,7 @@ describe('the end', () => {
     await s.begin(['db', 'log']);
     put('db', { replication: undefined } as unknown as Partial<Manifest>);
     expect(s.all).toEqual([]);
-    expect(await s.sources.end(named('log'), LOCAL_ASKER, null)).toBeNull();
+    expect(await s.sources.end(named('log'), LOCAL_ASKER, null, false)).toBeNull();
     expect(s.volume('log').manifest.replication).toBeUndefined();
   });
 });

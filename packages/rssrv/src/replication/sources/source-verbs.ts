@@ -1,7 +1,7 @@
 // Begins, changes and ends replications, and makes, confirms and removes their moments. source-rules.ts and source-orders.ts decide. The
 // caller makes one change at a time. Invariants: the manifest of the home is the commit point. It is written last when a replication begins,
 // and first when it ends, so that a stop at any step leaves either the old replication or the new one. A confirmation never removes the
-// moment that it confirms, nor a later one.
+// moment that it confirms, nor a later one. Rules: T1, T5, T6.
 
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
@@ -57,7 +57,7 @@ export class SourceVerbs {
    * Ends the replication of exactly these volumes, and returns it as it was. Returns null if this request has ended it before, or if it only
    * had marks.
    */
-  async end(volumes: readonly VolumeName[], asker: Asker, requestId: string | null, force = false): Promise<Replication | null> {
+  async end(volumes: readonly VolumeName[], asker: Asker, requestId: string | null, force: boolean): Promise<Replication | null> {
     asker.needs('manage', 'end replications');
     const { verbs } = this;
     if (verbs.doneBy(requestId) !== null) return null;

@@ -1,0 +1,167 @@
+// Tests what becomes of followers when their source hands its volumes over, and of an old source that is demoted. The moments of the two
+// servers are paired by the ids of snapshots, never by names. sources/hand-over.test.ts tests the source's part.
+
+import { beforeEach, expect, test } from 'vitest';
+import type { ReplicationOrder } from '@rsio/common/control/server/replication-methods';
+import { LOCAL_ASKER } from '../../pools/asker.ts';
+import { following } from '../../pools/follower-rules.ts';
+import { directory, scenes, usePoolDirectory } from '../../testing/pool-directory.ts';
+import { named, openSources, type SourceScene, SourceTime } from '../../testing/source-scene.ts';
+import { WHOLE_TURN } from '../../testing/whole-turn.ts';
+import { orderOf } from '../sources/source-orders.ts';
+import { Demotion } from './demotion.ts';
+import { nextStep } from './follower-plan.ts';
+import { FollowerVerbs } from './follower-verbs.ts';
+import { Promotion } from './promotion.ts';
+import { TakeOver } from './take-over.ts';
+
+usePoolDirectory();
+
+const REVERSE = '00000000-0000-4000-8000-0000000000aa';
+const GROUP = '00000000-0000-4000-8000-0000000000bb';
+const uuid = (digit: string): string => `00000000-0000-4000-8000-00000000000${digit}`;
+const NAMES = ['db', 'log'];
+let s: SourceScene;
+let followers: FollowerVerbs;
+
+/** The order of a source whose volumes have the ids 1 and 2, and whose snapshots of the last moment have the ids 3 and 4. */
+function sourceOrder(changes: Partial<ReplicationOrder> = {}): ReplicationOrder {
+  const members = NAMES.map((name, index) => ({ id: uuid(String(index + 1)), name, universe: 0, sizeBytes: 4096, blockSizeBytes: 512 }));
+  const snapshots = members.map(({ id, sizeBytes, blockSizeBytes }, index) => ({
+    ...{ volumeId: id, id: uuid(String(index + 3)), snapshot: 'last', sizeBytes, blockSizeBytes, origin: null },
+  }));
+  const settings = { replication: uuid('9'), pool: 'fast', everyMs: 60_000, keep: 3, limitBytes: null, confirmed: null, problem: null };
+  return { ...settings, handOver: null, members, moments: [{ group: GROUP, momentMs: 1_000, snapshots }], ...changes };
+}
+
+const HAND_OVER = { replication: REVERSE, group: GROUP, node: 'oslo' };
+
+/** Makes followers with the last moment. `count`: number of followers that get it. */
+async function follow(count: number): Promise<void> {
+  const order = sourceOrder();
+  for (const member of order.members) await followers.create(order, member, { name: 'oslo', pools: null });
+  const [moment] = order.moments;
+  for (const snapshot of moment!.snapshots.slice(0, count)) {
+    const found = followers.of(order.replication).find(({ manifest }) => manifest.follower?.sourceId === snapshot.volumeId)!;
+    const { state } = await followers.prepare(found.manifest.id, snapshot, null);
+    await followers.arrived(found.manifest.id, { ...state, positionBytes: snapshot.sizeBytes }, 0);
+    await followers.commit(found.manifest.id, moment!, snapshot);
+  }
+}
+
+beforeEach(async () => {
+  s = await openSources(directory, new SourceTime());
+  scenes.push(s.scene);
+  followers = new FollowerVerbs(s.scene.verbs);
+});
+
+const takeOver = () => new TakeOver(s.scene.verbs, followers, new Promotion(s.scene.verbs, s.scene.snapshots));
+const manifests = () => NAMES.map((name) => s.volume(name).manifest);
+
+test('a source that is closed is taken over when all followers have its last moment, and the order is the other way round', async () => {
+  await follow(1);
+  const order = sourceOrder({ handOver: HAND_OVER });
+  await expect(takeOver().run(order, HAND_OVER)).rejects.toMatchObject({ code: 'E_BUSY' });
+  expect(manifests().every((one) => following(one) !== null)).toBe(true);
+});
+
+test('after a take-over, the volumes are ordinary, and are replicated to the old source, which may attach them', async () => {
+  await follow(2);
+  const order = sourceOrder({ handOver: HAND_OVER });
+  const volumes = await takeOver().run(order, HAND_OVER);
+  expect(volumes.map(({ sourceId, name }) => [sourceId, name])).toEqual(order.members.map(({ id, name }) => [id, name]));
+  expect(manifests().map((one) => [following(one), one.clients])).toEqual([
+    [null, ['oslo']],
+    [null, ['oslo']],
+  ]);
+  expect(s.only).toMatchObject({ id: REVERSE, order: { to: 'oslo', everyMs: 60_000, keep: 3, confirmed: { group: GROUP } } });
+  // The old source finds its own snapshots in the order, so that only differences go back.
+  expect(orderOf(s.only, () => true, 9).moments.map((one) => one.snapshots.map(({ origin }) => origin))).toEqual([[uuid('3'), uuid('4')]]);
+  const before = manifests();
+  await takeOver().run(order, HAND_OVER);
+  expect(manifests()).toEqual(before);
+});
+
+test('followers that a command has promoted meanwhile are replicated to the old source too', async () => {
+  await follow(2);
+  await new Promotion(s.scene.verbs, s.scene.snapshots).promote(named(...NAMES), LOCAL_ASKER, null);
+  await takeOver().run(sourceOrder({ handOver: HAND_OVER }), HAND_OVER);
+  expect(s.only.members).toHaveLength(2);
+});
+
+test('the plan takes over only with the last moment, and again after an interruption', async () => {
+  const order = sourceOrder({ handOver: HAND_OVER });
+  const at = { nowMs: 2_000, sinceMomentMs: null };
+  const facts = (numbers: readonly number[], isPromoted = false) =>
+    order.members.map(({ id }, index) => ({
+      ...{ sourceId: id, volumeId: `f${index}`, isPromoted, inUse: new Set<string>() },
+      snapshots: numbers.includes(index)
+        ? [
+            {
+              ...{ id: `own${index}`, name: 'last', createdMs: 1_000, replication: order.replication },
+              ...{ origin: { snapshot: uuid(String(index + 3)), group: GROUP }, group: { id: GROUP, poolId: '', volumeId: '' } },
+            },
+          ]
+        : [],
+    }));
+  expect(nextStep(order, facts([0]), at).kind).toBe('pull');
+  expect(nextStep(order, facts([0, 1]), at)).toEqual({ kind: 'take-over', handOver: HAND_OVER });
+  expect(nextStep(order, facts([0, 1], true), at).kind).toBe('take-over');
+  expect(nextStep({ ...order, handOver: null }, facts([0, 1], true), at).kind).toBe('promoted');
+});
+
+/** Demotes volumes in favour of a peer with these orders. */
+function demotion(orders: readonly ReplicationOrder[]): Demotion {
+  const { verbs, snapshots } = s.scene;
+  const ranges = [{ offsetBytes: 0, lengthBytes: 4096 }];
+  const differences = {
+    difference: (_volume: unknown, _before: unknown, _after: unknown, _from: number, to: number) =>
+      Promise.resolve({ ranges, endBytes: to }),
+  };
+  return new Demotion({ verbs, snapshots, differences, ordersOf: (peer) => (peer === 'oslo' ? orders : []) });
+}
+
+/** Returns the order of a peer whose volumes were promoted from these: its snapshots are copies of those of this server. */
+async function promotedOrder(): Promise<ReplicationOrder> {
+  for (const name of NAMES) await s.scene.create({ name });
+  await s.begin(NAMES);
+  const { snapshots } = await s.moment();
+  const order = sourceOrder();
+  const copies = order.moments[0]!.snapshots.map((one, index) => ({ ...one, origin: snapshots[index]?.id ?? '' }));
+  return { ...order, moments: [{ group: GROUP, momentMs: 1_000, snapshots: copies }] };
+}
+
+test('an old source follows the volumes with which it has a moment in common, and keeps its content', async () => {
+  const order = await promotedOrder();
+  const made = demotion([order]);
+  expect(await made.lostBytes(made.plan(named(...NAMES), 'oslo', LOCAL_ASKER))).toBe(2 * 4096);
+  const kept = await made.demote(named(...NAMES), 'oslo', LOCAL_ASKER, WHOLE_TURN);
+  expect(manifests().map((one) => following(one)?.sourceId)).toEqual([uuid('1'), uuid('2')]);
+  expect(NAMES.map((name) => s.snapshotsOf(name).includes(kept))).toEqual([true, true]);
+  expect([s.all, manifests().map((one) => one.replication)]).toEqual([[], [undefined, undefined]]);
+});
+
+test('volumes are refused that are held, are not all of the order, or only have the names of its volumes', async () => {
+  const order = await promotedOrder();
+  const plan =
+    (names: readonly string[], orders = [order], peer = 'oslo') =>
+    () =>
+      demotion(orders).plan(named(...names), peer, LOCAL_ASKER);
+  expect(plan(['db'])).toThrow('name all of them');
+  expect(plan(NAMES, [order], 'bergen')).toThrow('replicates no volumes to this server');
+  const unrelated = {
+    ...order,
+    moments: order.moments.map((one) => ({ ...one, snapshots: one.snapshots.map((each) => ({ ...each, origin: null })) })),
+  };
+  expect(plan(NAMES, [unrelated])).toThrow('have a moment of db, log');
+  s.scene.used.add(s.volume('log').manifest.id);
+  expect(plan(NAMES)).toThrow('is in use');
+});
+
+test('a follower with the name of an old source says which command makes that one the follower', async () => {
+  const order = await promotedOrder();
+  await expect(followers.create(order, order.members[0]!, { name: 'oslo', pools: null })).rejects.toMatchObject({
+    code: 'E_EXISTS',
+    message: expect.stringContaining('rsadm volume demote db log --for'),
+  });
+});

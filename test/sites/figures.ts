@@ -1,0 +1,179 @@
+// `npm run sites -- --figures`: what a moment costs on the wire and on the disk of the target, eight volumes at one moment, and the speed of
+// a first copy over slow and long lines. The servers are in network namespaces. Invariant: only ratios are printed; each figure is of a copy
+// that equals its moment.
+
+import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseSize, printSize } from '@rsio/common/lib/units';
+import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { clientConfig } from '../support/hosts/configs.ts';
+import { Hosts } from '../support/hosts/hosts.ts';
+import { NbdIo } from '../support/io/nbd-io.ts';
+import { Netlab } from '../support/netlab/netlab.ts';
+import { type TwoMachines, twoMachines } from '../support/netlab/two-machines.ts';
+import { runWell } from '../support/programs/programs.ts';
+import { Numbers, spreadOf } from './numbers.ts';
+import { type Clones, Sites } from './site.ts';
+
+const MIB = 1024 ** 2;
+const [FILL_BYTES, CHANGE_BYTES] = [4 * MIB, 64 * 1024];
+const FIRST_MS = 300_000;
+/** A buffer of a router: as much as is under way in both directions. */
+const QUEUE_SECONDS = 0.075;
+const [FRAME_BYTES, DELAY] = [1514, '25ms'] as const;
+const [LONG_SIZE, VOLUMES, GOAL] = ['512m', 8, 0.8] as const;
+
+interface Stage extends TwoMachines {
+  readonly sites: Sites;
+  readonly cards: readonly string[];
+}
+
+/** Returns the number of figures that missed their goals. */
+export async function figures(say: (line: string) => void, size: string): Promise<number> {
+  let missed = 0;
+  const judge = (isGood: boolean, line: string): void => {
+    if (!isGood) missed++;
+    say(`${line}${isGood ? '' : '  MISSED'}`);
+  };
+  await staged(1, 3 * parseSize(size), (stage) => changed(stage, size, judge));
+  await staged(1, 4 * parseSize('1g'), (stage) => together(stage, judge));
+  await staged(1, 3 * parseSize(LONG_SIZE), (stage) => longLine(stage, 200e6, judge));
+  await staged(2, 3 * parseSize(LONG_SIZE), (stage) => longLine(stage, 100e6, judge));
+  return missed;
+}
+
+type Judge = (isGood: boolean, line: string) => void;
+
+async function staged(paths: number, diskBytes: number, work: (stage: Stage) => Promise<void>): Promise<void> {
+  const [hosts, netlab] = [new Hosts(), new Netlab()];
+  try {
+    const machines = await twoMachines(netlab, paths);
+    const { server, client, network } = machines;
+    const ownNetwork = { port: network.port, serverAddresses: network.clientAddresses() };
+    const parts = { source: server.host, target: client.host, network, ownNetwork, peerAddresses: network.serverAddresses, tls: false };
+    const sites = await Sites.start(hosts, { ...parts, diskBytes });
+    await work({ ...machines, sites, cards: network.serverAddresses.map((_, index) => `eth${index}`) });
+  } finally {
+    await hosts.clean();
+    await netlab.clean();
+  }
+}
+
+/** Bytes that the target has received, with all headers. */
+async function wireBytes({ client, cards }: Stage): Promise<number> {
+  const all = await Promise.all(cards.map((card) => client.counters(card)));
+  return all.reduce((sum, { receivedBytes }) => sum + receivedBytes, 0);
+}
+
+/** Creates volumes and fills them with data, without the network. */
+async function fill({ sites }: Stage, names: readonly string[], size: string): Promise<void> {
+  await sites.create(names, size);
+  const files = await Promise.all(names.map((name) => sites.file('source', name)));
+  await sites.source.stop('rssrv');
+  for (const file of files) {
+    const opened = openSync(file, 'r+');
+    for (let at = 0; at < parseSize(size); at += FILL_BYTES)
+      writeSync(opened, Buffer.alloc(FILL_BYTES, 1 + ((at / FILL_BYTES) % 251)), 0, FILL_BYTES, at);
+    fsyncSync(opened);
+    closeSync(opened);
+  }
+  await sites.source.start('rssrv');
+}
+
+/** Starts a client beside the source, and opens the volumes. */
+async function opened({ sites, network }: Stage): Promise<NbdIo[]> {
+  const { source, names } = sites;
+  source.writeConfig('rsiod', clientConfig({ ...network, clientAddresses: () => [...network.serverAddresses] }));
+  await source.start('rsiod');
+  await source.pathsUp(network.serverAddresses.length);
+  await source.rsconfigWell('-a', ...names);
+  const nbds: NbdIo[] = [];
+  for (const name of names) nbds.push(await NbdIo.open(source.rsiodPaths.nbdSocket, `osl/${name}`));
+  return nbds;
+}
+
+async function equal({ sites }: Stage): Promise<Clones> {
+  const clones = await sites.drill();
+  if (typeof clones === 'string') throw new Error(clones);
+  const problems = await sites.compare(clones.group);
+  if (problems.length > 0) throw new Error(problems.join('\n'));
+  return clones;
+}
+
+async function changed(stage: Stage, size: string, judge: Judge): Promise<void> {
+  const { sites } = stage;
+  await fill(stage, ['db'], size);
+  const [nbd] = await opened(stage);
+  await sites.replicate('--every', '1h');
+  const first = await sites.newerMoment(0, FIRST_MS);
+  const [pieces, random] = [parseSize(size) / CHANGE_BYTES, new SeededRandom(1)];
+  const places = new Set<number>();
+  while (places.size < pieces / 100) places.add(random.int(0, pieces - 1));
+  for (const place of places) await nbd!.write(place * CHANGE_BYTES, Buffer.alloc(CHANGE_BYTES, 253 + (place % 2)));
+  await nbd!.flush();
+  nbd!.close();
+  const [wire, disk] = [await wireBytes(stage), await sites.usedBytes()];
+  await sites.replicate('--every', '1s');
+  await sites.newerMoment(first);
+  await sites.replicate('--every', '1h');
+  const bytes = places.size * CHANGE_BYTES;
+  const [onWire, onDisk] = [(await wireBytes(stage)) - wire, (await sites.usedBytes()) - disk];
+  await equal(stage);
+  const part = (of: number): string =>
+    `${((100 * of) / parseSize(size)).toFixed(2)} % of the volume (${(of / bytes).toFixed(3)} of what has changed)`;
+  const isGood = onWire < 1.1 * bytes && onDisk < 1.1 * bytes;
+  judge(
+    isGood,
+    `${printSize(parseSize(size))} of data, 1 % changed in pieces of 64 KiB: on the wire ${part(onWire)}, on disk ${part(onDisk)}`,
+  );
+}
+
+/** Writes numbers to eight volumes in turn. The clones of a moment must have eight consecutive numbers. */
+async function together(stage: Stage, judge: Judge): Promise<void> {
+  const { sites } = stage;
+  await fill(
+    stage,
+    Array.from({ length: VOLUMES }, (_, index) => `v${index}`),
+    '64m',
+  );
+  const nbds = await opened(stage);
+  const numbers = new Numbers(nbds);
+  await sites.replicate('--every', '1s', '--keep', '30');
+  const spreads: number[] = [];
+  for (let moment = await sites.newerMoment(0); spreads.length < 10; moment = await sites.newerMoment(moment)) {
+    const wasAnswered = numbers.answered;
+    await equal(stage);
+    spreads.push(await spreadOf(sites));
+    await sites.removeClones();
+    if (numbers.answered === wasAnswered) throw new Error('The writes have stopped');
+  }
+  await numbers.end();
+  for (const nbd of nbds) nbd.close();
+  const most = Math.max(...spreads);
+  judge(
+    most < VOLUMES,
+    `${VOLUMES} volumes at one moment under writes: ${spreads.length} moments compared; the last writes are ${most + 1} consecutive ones`,
+  );
+}
+
+async function longLine(stage: Stage, bitsPerSecond: number, judge: Judge): Promise<void> {
+  const { sites, server, client, cards } = stage;
+  await fill(stage, ['db'], LONG_SIZE);
+  const frames = Math.round((bitsPerSecond / 8 / FRAME_BYTES) * QUEUE_SECONDS);
+  for (const machine of [server, client])
+    for (const card of cards) {
+      await machine.sendSingleFrames(card);
+      const words = ['netem', 'delay', DELAY, 'rate', `${bitsPerSecond}bit`, 'limit', String(frames)];
+      await runWell('tc', ['-n', machine.namespace, 'qdisc', 'replace', 'dev', card, 'root', ...words]);
+    }
+  const before = await wireBytes(stage);
+  await sites.replicate('--every', '1h');
+  while ((await wireBytes(stage)) - before < MIB) await sleep(20);
+  const beganMs = performance.now();
+  await sites.newerMoment(0, FIRST_MS);
+  const tookSeconds = (performance.now() - beganMs) / 1000;
+  await equal(stage);
+  const ratio = (parseSize(LONG_SIZE) * 8) / tookSeconds / (bitsPerSecond * cards.length);
+  const what = `${cards.length} ${cards.length === 1 ? 'path' : 'paths'} of ${bitsPerSecond / 1e6} Mbit/s with 50 ms`;
+  judge(ratio >= GOAL, `first copy over ${what}: ${ratio.toFixed(2)} of the rate (goal ${GOAL})`);
+}
