@@ -14,13 +14,16 @@ const FOLDER = join(ROOT, 'docs/json');
 const { CONTROL_VERSION } = await source('common/src/control/method-table.ts');
 const { CONTROL_METHODS } = await source('common/src/control/methods.ts');
 const { SERVER_METHODS } = await source('common/src/control/server/server-methods.ts');
+const { COPYING_METHODS } = await source('common/src/control/server/replication-methods.ts');
+// No schema describes what only servers ask of each other.
+const ADM_METHODS = Object.fromEntries(Object.entries(SERVER_METHODS).filter(([name]) => !Object.hasOwn(COPYING_METHODS, name)));
 const { misfit } = await source('common/src/lib/shape.ts');
 const { expectSame } = await source('common/src/testing/quick-expect.ts');
 const rsconfig = await source('rsconfig/src/command-table.ts');
 const rsadm = await source('rsadm/src/command-table.ts');
 const programs = [
   { program: 'rsconfig', daemon: 'rsiod', commands: rsconfig.COMMANDS, methods: CONTROL_METHODS },
-  { program: 'rsadm', daemon: 'rssrv', commands: rsadm.COMMANDS, methods: SERVER_METHODS },
+  { program: 'rsadm', daemon: 'rssrv', commands: rsadm.COMMANDS, methods: ADM_METHODS },
 ];
 const complete = allSchemas(programs, CONTROL_VERSION);
 const schemas = withDefinitions(complete);

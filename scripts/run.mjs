@@ -57,6 +57,7 @@ export const PROGRAMS = {
     entry: 'test/vm/applications/main.ts',
     what: 'an application that moves, by systemd in virtual machines',
   },
+  'vm-appliance': { run: 'source', entry: 'test/vm/appliance/main.ts', what: 'the appliance by its keyboard in a virtual machine' },
   'farm-drill': { run: 'source', entry: 'test/farm/main.ts', what: 'a farm on Ceph whose servers fail, under verified load' },
   'csi-image': { run: 'source', entry: 'test/csi-image/main.ts', what: 'the image of the CSI driver, replaced under verified I/O' },
   'postgres-mirror': { run: 'source', entry: 'test/postgres-mirror/main.ts', what: 'PostgreSQL on a mirror whose machines fail' },

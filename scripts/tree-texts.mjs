@@ -4,6 +4,8 @@
 /** Maps a folder to its text. */
 export const FOLDERS = {
   'packages/common/src': 'code that all programs share and that does not need the protocol',
+  'packages/common/src/appliance':
+    'the appliance: its settings and their files, disks and arrays, slots and upgrades, the configuration as one file',
   'packages/common/src/cli': 'the command line of rsconfig and rsadm: commands, help, completion, tables',
   'packages/common/src/config':
     'loading and saving both configuration files, with the edits of commands; the effective settings of a volume',
@@ -145,6 +147,10 @@ export const FOLDERS = {
   'packages/rsadm/src/cli': 'the context of a command',
   'packages/rsadm/src/commands': 'one file for a subject: volumes, pools, clients, server. The tables are in common/manage',
   'packages/crsio/src': 'the curses tool: which parts this machine has, and their sessions',
+  'packages/crsio/src/appliance': 'the part for an appliance: its role and its ports',
+  'packages/crsio/src/appliance/model': 'the state of the part, as values; its help',
+  'packages/crsio/src/appliance/pages': 'its pages: rows, and what each row does',
+  'packages/crsio/src/appliance/work': 'looking at the appliance, its forms, and its changes (orders)',
   'packages/crsio/src/client': 'the part for a client: its role and its ports',
   'packages/crsio/src/client/model': 'the state of the part, as values; its ports to the machine',
   'packages/crsio/src/client/pages': 'its pages: rows, and what each row does',
@@ -155,7 +161,7 @@ export const FOLDERS = {
   'packages/crsio/src/server/model': 'the state of the part, as values; its ports to the machine',
   'packages/crsio/src/server/pages': 'its pages: rows, and what each row does',
   'packages/crsio/src/server/work': 'looking at rssrv, and its changes (orders)',
-  'packages/crsio/src/start': 'the start page of a machine that is server and client',
+  'packages/crsio/src/start': 'the start page of a machine that has several parts',
   'packages/crsio/src/terminal': 'keys and display: the only files that use the library blessed',
   'packages/crsio/src/widgets': 'canvas, borders, text that fits, the line editor',
   'packages/csi/proto': 'the interface of CSI, as its authors publish it',
@@ -227,6 +233,7 @@ export const FOLDERS = {
   'test/packaging/roots': 'npm run package-roots: installation, upgrade and purge in bare roots',
   'test/postgres-app': 'npm run postgres-app: PostgreSQL as an application that moves, faults of its nodes and services',
   'test/postgres-mirror': 'npm run postgres-mirror: PostgreSQL on a mirror over three servers, faults of every machine, take-overs',
+  'test/sites': 'npm run sites: replication between two servers under kills and cuts, PostgreSQL on clones, and the bytes that it costs',
   'test/sim': 'the simulator: production code of both ends, all from one seed',
   'test/sim/base': 'clocks, traces, changed methods',
   'test/sim/farm': 'worlds of farms: servers over one shared disk, their clients, faults and judges',
@@ -276,6 +283,7 @@ export const FOLDERS = {
   'test/tui/screens': 'screens of crsio as text; UPDATE_SCREENS=1 rewrites them',
   'test/vm': 'npm run vm-boot: the packages under systemd, in two virtual machines with bare Debian roots',
   'test/vm/guest': 'programs that run in the virtual machines',
+  'test/vm/appliance': 'npm run vm-appliance: the appliance by the keyboard of its serial console, with a client beside it',
   'test/vm/applications':
     'npm run vm-applications: an application that moves between two nodes, by systemd in three virtual machines or containers',
   'test/vm/lun': 'npm run vm-lun: a farm on a LUN with reservations, in three virtual machines',
@@ -298,6 +306,7 @@ export const FOLDERS = {
   'bench/scale': 'many clients, volumes and paths; a restart',
   'bench/servers': 'the servers that are compared',
   scripts: 'the programs that npm start, test, check and build run; run.mjs has the table of all other programs',
+  'scripts/appliance': 'npm run appliance: the root of the appliance, the layout of its disk',
   'scripts/packages': 'npm run package: contents, staged trees, Debian packages, archive, images',
   bin: 'launchers, run in place after the build',
   docs: 'these pages',
@@ -306,6 +315,7 @@ export const FOLDERS = {
   'docs/man': 'the manual in markdown; `npm run man` and the build make dist/man',
   'docs/screens': 'pictures of the pages of rsweb',
   packaging: 'what packages install: units, log rotation, first configurations',
+  'packaging/appliance': 'files of the appliance: boot loader, initrd, console, units',
   'packaging/deb': 'maintainer scripts',
   'packaging/deb/rsio-client': 'maintainer scripts of rsio-client',
   'packaging/deb/rsio-csi': 'maintainer scripts of the CSI driver: compiles its program',

@@ -13,7 +13,7 @@ import { needTool } from '../support/programs/programs.ts';
 
 const PAGE = fileURLToPath(new URL('../../docs/SITES.md', import.meta.url));
 const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
-const WALK_TIMEOUT_MS = 170_000;
+const WALK_TIMEOUT_MS = 300_000;
 const STEPS_MIN = 35;
 
 const hosts = useHosts('test', 'programs');

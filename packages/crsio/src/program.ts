@@ -3,12 +3,16 @@
 // the terminal has been restored.
 
 import { existsSync } from 'node:fs';
+import { isAppliance } from '@rsio/common/appliance/machine';
 import { rsiodPaths, rssrvPaths } from '@rsio/common/config/root-paths';
 import type { Invocation, ProgramSpec } from '@rsio/common/daemon/arguments';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { systemClock } from '@rsio/common/lib/clock';
 import { clientOf, clientPart, furtherProblems, readClientFile } from './client/client-part.ts';
 import { lookAtMachine } from './client/work/edits.ts';
+import { appliancePart } from './appliance/appliance-part.ts';
+import { systemAppliancePorts } from './appliance/system-ports.ts';
+import { tick as lookAtAppliance } from './appliance/work/ordering.ts';
 import { draw } from './machine/draw.ts';
 import type { Command, Machine } from './machine/machine.ts';
 import { Session } from './machine/session.ts';
@@ -26,7 +30,8 @@ const HELP = `usage: crsio [--ascii] [--root DIR]
 
 On a server (with /etc/dvsc/rssrvcfg): administers rssrv, its volumes, pools and
 clients. On a client: edits /etc/rscltcfg, and finds namespaces and servers for
-it. On a machine that is both, a start page offers both. rsadm init makes this
+it. On a machine that is both, a start page offers both. On an appliance: its
+network, time, password, disks and system. rsadm init makes this
 machine a server, rsconfig join makes it a client.
 All functions are on the keyboard; F1 shows help for the screen.
 
@@ -42,8 +47,11 @@ export async function crsio({ values, root, note, report }: Invocation<typeof OP
   const { stdin, stdout, env } = process;
   const terminal = checkTerminal({ isInputTerminal: stdin.isTTY === true, isOutputTerminal: stdout.isTTY === true, env });
   const [client, server] = [rsiodPaths(root), rssrvPaths(root)];
-  const isServer = existsSync(server.configFile);
+  // An appliance becomes a server in its own part.
+  const hasAppliance = isAppliance(server.root);
+  const isServer = hasAppliance || existsSync(server.configFile);
   const isClient = !isServer || existsSync(client.configFile);
+  const hasStart = isServer && (isClient || hasAppliance);
   let leave: (code: number) => void = () => {};
   const left = new Promise<number>((resolve) => {
     leave = resolve;
@@ -67,7 +75,7 @@ export async function crsio({ values, root, note, report }: Invocation<typeof OP
     for (const command of first) session.dispatch(command);
     return session;
   };
-  const place = () => ({ hasStart: isServer && isClient, size: display.size });
+  const place = () => ({ hasStart, size: display.size });
   const parts: Parts = new Parts(
     {
       server: () => open('server', serverPart({ ...serverOf(server), ...place() }, parts.leavingFrom('server')), tick),
@@ -75,9 +83,16 @@ export async function crsio({ values, root, note, report }: Invocation<typeof OP
         const given = { ...clientOf(client), stored: stored ?? readClientFile(client), ...place() };
         return open('client', clientPart(given, parts.leavingFrom('client')), lookAtMachine);
       },
-      start: () => open('start', startState(display.size, { server: server.configFile, client: client.configFile }, parts)),
+      appliance: () => {
+        const given = { ports: systemAppliancePorts(server), ...place() };
+        return open('appliance', appliancePart(given, parts.leavingFrom('appliance')), lookAtAppliance);
+      },
+      start: () => {
+        const files = { server: server.configFile, ...(isClient ? { client: client.configFile } : {}) };
+        return open('start', startState(display.size, { ...(hasAppliance ? { appliance: null } : {}), ...files }, parts));
+      },
     },
-    isServer && isClient ? 'start' : isServer ? 'server' : 'client',
+    hasAppliance ? 'appliance' : hasStart ? 'start' : isServer ? 'server' : 'client',
     () => leave(0),
   );
   const finalMessages: (() => void)[] = [];

@@ -6,6 +6,8 @@ import { listed, shownCall } from '@rsio/common/cli/command';
 import { CommandLine, type CommandTable } from '@rsio/common/cli/command-line';
 import { WHICH_ONE } from '@rsio/common/manage/which-one';
 import type { AdmCommand, AdmContext } from './cli/context.ts';
+import { APPLIANCE_APPLY, APPLIANCE_BACK, APPLIANCE_CONFIRM, APPLIANCE_RESTORE } from './commands/appliance.ts';
+import { APPLIANCE_SAVE, APPLIANCE_SHOW, APPLIANCE_UPGRADE } from './commands/appliance.ts';
 import { CLIENT_ADD, CLIENT_LIST, CLIENT_REMOVE, CLIENT_RIGHTS, CLIENT_SET } from './commands/clients.ts';
 import { CLIENT_FENCE, CLIENT_KICK, CLIENT_RELEASE, CLIENT_UNFENCE } from './commands/client-fences.ts';
 import { CLIENT_REKEY } from './commands/client-keys.ts';
@@ -108,6 +110,10 @@ const GROUPS: readonly (readonly [heading: string, commands: readonly AdmCommand
   ],
   ['Mirrors', [WITNESS_LIST, WITNESS_REMOVE]],
   ['Peers', [PEER_LIST, PEER_ADD, PEER_REMOVE]],
+  [
+    'Appliance',
+    [...[APPLIANCE_SHOW, APPLIANCE_UPGRADE, APPLIANCE_BACK, APPLIANCE_SAVE, APPLIANCE_RESTORE], ...[APPLIANCE_APPLY, APPLIANCE_CONFIRM]],
+  ],
   ['Shell', [completionCommand('rsadm', '/etc/dvsc/rssrvcfg', () => COMMANDS)]],
 ];
 

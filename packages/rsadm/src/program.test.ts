@@ -349,6 +349,8 @@ describe('each command sends its request and prints the answer', () => {
     [['volume', 'replicate', 'oracle', '--end'], 'volume-replicate-end'],
     [['volume', 'replications'], 'replication-list'],
     [['volume', 'promote', 'oracle'], 'volume-promote'],
+    [['volume', 'reverse', 'oracle'], 'volume-reverse'],
+    [['volume', 'demote', 'oracle', '--for', 'big-8', '--yes'], 'volume-demote'],
     [['volume', 'move', 'oracle', '--pool', 'slow', '--background'], 'volume-move'],
     [['volume', 'copy', 'oracle', 'test', '--background'], 'volume-copy'],
     [['volume', 'import', '/srv/oracle.img', 'oracle', '--background'], 'volume-import'],
@@ -483,6 +485,8 @@ describe('each command sends its request and prints the answer', () => {
       'volume replicate',
       'volume replications',
       'volume promote',
+      'volume reverse',
+      'volume demote',
       'jobs',
       'jobs cancel',
       'jobs limit',
@@ -570,7 +574,7 @@ describe('wrong usage', () => {
     [['client', 'list', '--size', '1g'], '--size is valid only with volume create'],
     [
       ['frobnicate'],
-      'Unknown command frobnicate: the commands begin with status, stats, events, reload, ready-to-restart, check, init, control-group, interface, namespace, pool, farm, volume, jobs, client, witness, peer or completion',
+      'Unknown command frobnicate: the commands begin with status, stats, events, reload, ready-to-restart, check, init, control-group, interface, namespace, pool, farm, volume, jobs, client, witness, peer, appliance or completion',
     ],
     [['volum', 'list'], 'Unknown command volum: did you mean volume?'],
     [
@@ -609,6 +613,7 @@ describe('--help', () => {
       'Clients:',
       'Mirrors:',
       'Peers:',
+      'Appliance:',
       'Shell:',
       'Options:',
     ]);

@@ -3,6 +3,7 @@
 
 import { randomUUID } from 'node:crypto';
 import { hostname, networkInterfaces } from 'node:os';
+import { type RunOnMachine, runOnMachine } from '@rsio/common/appliance/machine';
 import { helpOf, overview } from '@rsio/common/cli/help-texts';
 import { personAtTerminal } from '@rsio/common/cli/person';
 import { rssrvPaths } from '@rsio/common/config/root-paths';
@@ -30,6 +31,7 @@ export interface Ports {
   readonly ask: ((question: string) => Promise<string>) | null;
   readonly newId: () => string;
   readonly machine: Machine;
+  readonly run: RunOnMachine;
 }
 
 /** Returns the ports of this process. */
@@ -38,6 +40,7 @@ export function processPorts(): Ports {
     clock: systemClock,
     ask: personAtTerminal(),
     newId: randomUUID,
+    run: runOnMachine,
     get machine() {
       return { hostName: hostname(), addresses: outerAddresses() };
     },
@@ -52,12 +55,13 @@ export async function rsadm(
   const { command, words } = COMMAND_LINE.commandOf(invocation.values, invocation.positionals);
   const { controlSocket, configFile, root } = rssrvPaths(invocation.root);
   const { out, note } = invocation;
-  const { clock, ask, newId, machine } = ports;
+  const { clock, ask, newId, machine, run } = ports;
   const context = {
     clock,
     ask,
     newId,
     machine,
+    run,
     call: (method, params) => callServer(controlSocket, method, params),
     configFile,
     root,

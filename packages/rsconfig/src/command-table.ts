@@ -59,7 +59,7 @@ import { MIRROR_ADD, MIRROR_DETACH, MIRROR_REPLACE, MIRROR_WITNESS } from './com
 import { MIRROR_FORCE } from './commands/mirrors/force.ts';
 import { MIRROR_CREATE, MIRROR_LIST, MIRROR_REMOVE } from './commands/mirrors/mirrors.ts';
 import { MIRROR_VERIFY } from './commands/mirrors/verify.ts';
-import { ATTACH, DETACH, VOLUME_SWITCH } from './commands/attach.ts';
+import { ATTACH, DETACH, SWITCH } from './commands/attach.ts';
 import {
   APP_ADD,
   APP_DISABLE,
@@ -79,7 +79,7 @@ import { JOIN } from './commands/join.ts';
 
 /** Groups of commands, each with its heading, as `rsconfig --help` lists them. */
 export const GROUPS: readonly (readonly [heading: string, commands: readonly ConfigCommand[]])[] = [
-  ['Volumes', [LOCAL, QUERY, ATTACH, DETACH, VOLUME_SWITCH]],
+  ['Volumes', [LOCAL, QUERY, ATTACH, DETACH, SWITCH]],
   [
     'Volumes of the servers',
     [

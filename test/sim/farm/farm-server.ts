@@ -327,6 +327,8 @@ export class FarmServer implements SimHost {
         leavePool: () => pool.leave(),
         poolClosed: () => pool.closed(),
         jobsIn: () => [],
+        // The pools of these worlds have no followers.
+        replications: { followers: { poolLost: () => undefined, whilePoolQuiet: (_pool: string, work: () => Promise<unknown>) => work() } },
       }),
       inForce: () => ({ openSharedPools: () => pool.open(), removePool: () => pool.remove() }),
       changes: { runOwn: (work: () => Promise<void>) => this.runOwn(work), workingAside: null },

@@ -2,7 +2,9 @@
 // changes only the lines that it must change, and keeps comments and order (ini-edit.ts). config-file.ts saves the result and refuses an
 // edit that adds a problem. Pure. Invariant: a client that is removed keeps no line in [clients] or [rights].
 
+import { createHash } from 'node:crypto';
 import { RsError } from '../lib/errors.ts';
+import { NAMESPACEID_MAX } from '../lib/limits.ts';
 import { isName, NAME_ALLOWED, quoteText } from '../lib/units.ts';
 import { type IniDocument, parseIni } from './reader/ini-document.ts';
 import { appendLine, appendSection, changeLines, removeEntry, removeLines, removeSection, setValue } from './reader/ini-edit.ts';
@@ -30,6 +32,11 @@ export function newRssrvcfg({ name, namespace, namespaceid, serverid, addresses 
   const head = appendSection(parseIni(''), 'namespace', namespace, [['namespaceid', String(namespaceid)]], style);
   const named = appendSection(head, 'server', name, [['serverid', String(serverid)]], style);
   return addresses.reduce((document, address, index) => appendSection(document, 'interface', `if${index}`, [['address', address]]), named);
+}
+
+/** Derives the namespaceid from the name, so that every server gets the same number. The number 0 is never chosen. */
+export function namespaceidOf(namespace: string): number {
+  return 1 + (createHash('sha256').update(namespace).digest().readUInt32BE(0) % NAMESPACEID_MAX);
 }
 
 /** Adds a section [interface] below the other interfaces. Throws E_CONFIG if the interface exists. */

@@ -17,7 +17,7 @@ interface Part {
   reportFailure(title: string, failure: Failure): void;
 }
 
-export type PartKind = 'server' | 'client' | 'start';
+export type PartKind = 'appliance' | 'server' | 'client' | 'start';
 
 export class Parts {
   readonly #makers: Readonly<Record<PartKind, () => Part>>;

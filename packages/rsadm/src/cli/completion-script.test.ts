@@ -30,6 +30,7 @@ test.for<[string[], string[]]>([
   [
     [''],
     [
+      'appliance',
       'check',
       'client',
       'completion',
@@ -62,6 +63,7 @@ test.for<[string[], string[]]>([
       'clone',
       'copy',
       'create',
+      'demote',
       'diff',
       'grow',
       'image',
@@ -78,6 +80,7 @@ test.for<[string[], string[]]>([
       'replications',
       'restore',
       'resume',
+      'reverse',
       'revoke',
       'rollback',
       'set',

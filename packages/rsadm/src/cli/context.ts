@@ -2,6 +2,7 @@
 // context. Invariant: an rsadm command uses rssrv, files and the terminal only through its context.
 
 import { type Command, type CommandSpec, makeCommand, type OptionSpecs, usageError as usageErrorOf } from '@rsio/common/cli/command';
+import type { RunOnMachine } from '@rsio/common/appliance/machine';
 import type { ServerMethodName, ServerMethods } from '@rsio/common/control/server/server-methods';
 import type { Clock } from '@rsio/common/lib/clock';
 import type { RsError } from '@rsio/common/lib/errors';
@@ -18,6 +19,8 @@ export interface AdmContext {
   readonly configFile: string;
   /** Root directory that is put in front of every path; '' for the root of the machine. */
   readonly root: string;
+  /** Runs programs of an appliance. */
+  readonly run: RunOnMachine;
   readonly out: (text: string) => void;
   readonly note: (sentence: string) => void;
 }

@@ -2,16 +2,14 @@
 // rssrv, but `check` asks a running rssrv whether it would accept the file. Invariants: `init` never changes a file that has sections; a
 // new file can be read only by the owner of that file.
 
-import { createHash } from 'node:crypto';
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { controlGroupProblems } from '@rsio/common/config/control-group';
 import { openConfigFile, saveConfigFile } from '@rsio/common/config/config-file';
 import { readConfigFile } from '@rsio/common/config/load-config';
 import { examineRssrvConfig } from '@rsio/common/config/reader/rssrvcfg';
-import { newRssrvcfg } from '@rsio/common/config/rssrvcfg-edit';
+import { namespaceidOf, newRssrvcfg } from '@rsio/common/config/rssrvcfg-edit';
 import { count, list, object, orNull, text, word } from '@rsio/common/lib/shape';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
-import { NAMESPACEID_MAX } from '@rsio/common/lib/limits';
 import { escapeControls } from '@rsio/common/lib/printable';
 import { isName, NAME_ALLOWED, parseWhole, quoteText } from '@rsio/common/lib/units';
 import { type AdmContext, defineCommand, usageError } from '../cli/context.ts';
@@ -147,11 +145,6 @@ function wholeOf(option: string, value: string): number {
   const number = parseWhole(value);
   if (number !== undefined) return number;
   throw usageError(`Wrong ${option} ${quoteText(value)}: allowed is a whole number`);
-}
-
-/** Derives the namespaceid from the name, so that every server gets the same number. The number 0 is never chosen. */
-function namespaceidOf(namespace: string): number {
-  return 1 + (createHash('sha256').update(namespace).digest().readUInt32BE(0) % NAMESPACEID_MAX);
 }
 
 function nextSteps(configFile: string): string {

@@ -4,6 +4,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { RunOnMachine } from '@rsio/common/appliance/machine';
 import { type ControlServer, type HandlersOf, startControlServer } from '@rsio/common/control/control-server';
 import { SERVER_METHODS } from '@rsio/common/control/server/server-methods';
 import { executeProgram } from '@rsio/common/daemon/arguments';
@@ -83,6 +84,8 @@ export const ANSWERS: Handlers = {
   'volume-image-restore': () => ({ volume: volume(), kept: snapshot({ snapshot: 'before-restore-1' }), job: null }),
   'volume-replicate': () => ({ replication: replication() }),
   'volume-replicate-end': () => ({ replication: replication({ state: 'ended', nextMs: null }) }),
+  'volume-reverse': () => ({ replication: 'r' }),
+  'volume-demote': () => ({ volumes: [volume()], kept: 'before', lostBytes: 4096, momentMs: 0 }),
   'volume-promote': () => ({ volumes: [volume()], momentMs: 0, ageMs: 12_000 }),
   'replication-list': () => ({ replications: [replication()] }),
   'volume-split': () => ({ volume: volume({ universe: 1 }) }),
@@ -182,11 +185,14 @@ export class AdmScene {
     this.daemon = await startControlServer(join(this.root, 'run/rsio/rssrv/control'), SERVER_METHODS, noted, quietLog);
   }
 
+  /** The programs of an appliance. */
+  programs: RunOnMachine = () => Promise.reject(new RsError('E_SYSTEM', 'No program in this test'));
+
   async run(argv: readonly string[], ask: Ask = null, clock = new FakeClock()): Promise<Outcome> {
     let out = '';
     let err = '';
     const machine = { hostName: 'big-9.example.com', addresses: ['192.168.10.9', '192.168.11.9'] };
-    const ports = { clock, ask, newId: () => 'id-1', machine };
+    const ports = { clock, ask, newId: () => 'id-1', machine, run: this.programs };
     const code = await executeProgram(rsadmSpec, (invocation) => rsadm(invocation, ports), {
       argv,
       env: { RSIO_ROOT: this.root },

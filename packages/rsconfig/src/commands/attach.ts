@@ -73,9 +73,9 @@ unreachable, no server offers the volume, or another client holds it. With
   },
 });
 
-export const VOLUME_SWITCH = defineCommand({
-  call: { by: 'words', words: 'volume switch' },
-  synopsis: 'volume switch NAME... --server S [--force]',
+export const SWITCH = defineCommand({
+  call: { by: 'words', words: 'switch' },
+  synopsis: 'switch NAME... --server S [--force]',
   summary: 'detaches volumes, and attaches those of another server',
   details: `After the followers of a replication were promoted on server S, or have become
 the source there, this client uses them in place of the volumes of the same

@@ -1,7 +1,7 @@
 // Tests the methods about replications: what each asker learns, which moments a poll lists, and when the programs of triggers start. The
 // verbs have their own tests in sources.
 
-import { SOURCE_METHODS } from '@rsio/common/control/server/replication-methods';
+import { COPYING_METHODS } from '@rsio/common/control/server/replication-methods';
 import { misfit } from '@rsio/common/lib/shape';
 import type { SnapshotsToMake } from '@rsio/common/triggers/triggers';
 import { beforeEach, expect, test } from 'vitest';
@@ -9,7 +9,7 @@ import { Asker, LOCAL_ASKER } from '../pools/asker.ts';
 import { directory, scenes, usePoolDirectory } from '../testing/pool-directory.ts';
 import { named, openSources, order, OTHER_PEER, PEER, type SourceScene, SourceTime } from '../testing/source-scene.ts';
 import { WHOLE_CHANGES } from '../testing/whole-turn.ts';
-import { replicationHandlers, type ReplicationPorts } from './replication-handlers.ts';
+import { copyingHandlers, replicationHandlers, type ReplicationPorts } from './replication-handlers.ts';
 import { orderOf } from './sources/source-orders.ts';
 import { HandOver } from './sources/hand-over.ts';
 import { SourceReports } from './sources/source-views.ts';
@@ -46,7 +46,8 @@ beforeEach(async () => {
 const as = (asker: Asker) => {
   const note = (verb: string, { manifest: { name } }: { readonly manifest: { readonly name: string } }): void =>
     void noted.push(`${name} ${verb}`);
-  return replicationHandlers(ports, { ...WHOLE_CHANGES, by: asker.by, note }, asker);
+  const changes = { ...WHOLE_CHANGES, by: asker.by, note };
+  return { ...replicationHandlers(ports, changes, asker), ...copyingHandlers(ports, changes, asker) };
 };
 const poll = (asker: Asker, reports: Parameters<ReturnType<typeof as>['replication-poll']>[0]['reports'] = []) =>
   as(asker)['replication-poll']({ reports });
@@ -87,7 +88,7 @@ test('a poll has the members, and the complete moments, the oldest first', async
   time.later(5_000);
   made.push((await moment(id)).moment);
   const answer = await poll(PEER);
-  expect(misfit(SOURCE_METHODS['replication-poll'].result, answer, 'exactly')).toBeNull();
+  expect(misfit(COPYING_METHODS['replication-poll'].result, answer, 'exactly')).toBeNull();
   expect(answer.nowMs).toBe(time.nowMs);
   const members = ['db', 'log'].map((name) => {
     const { id: volumeId, universe, sizeBytes, blockSizeBytes } = s.volume(name).manifest;

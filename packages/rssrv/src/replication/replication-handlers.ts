@@ -3,7 +3,7 @@
 // may attach. The programs of triggers start only for a moment that may be made and that was not made before.
 
 import type { HandlersOf } from '@rsio/common/control/control-server';
-import type { REPLICATION_ORDER, ReplicationView, SOURCE_METHODS } from '@rsio/common/control/server/replication-methods';
+import type { COPYING_METHODS, REPLICATION_ORDER, ReplicationView, SOURCE_METHODS } from '@rsio/common/control/server/replication-methods';
 import type { Clock } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
 import type { Of } from '@rsio/common/lib/shape';
@@ -51,22 +51,13 @@ export function replicationViews({
 }
 
 export function replicationHandlers(ports: ReplicationPorts, changes: NotedChanges, asker: Asker): HandlersOf<typeof SOURCE_METHODS> {
-  const { clock, catalogue, isClient, sources, handOver, reports, triggers } = ports;
+  const { catalogue, isClient, sources, reports } = ports;
   const view = (replication: Replication): ReplicationView => {
     reports.follow(new Set(replicationsIn(catalogue().pools).map(({ id }) => id)));
     return reports.view(replication, problemOf(replication, isClient));
   };
   const noted = (verb: string, { members }: Replication): void => {
     for (const one of members) changes.note(verb, one);
-  };
-  const moment = async (id: string, request: string | null): Promise<Moment> => {
-    const next = sources.next(id, asker, request);
-    if (next.made !== null) return next.made;
-    const snapshot = next.wanted[0]?.snapshot ?? '';
-    const what = `moment ${snapshot} of a replication to ${asker.by}`;
-    const make = (): Promise<Moment> => changes.run((turn) => sources.moment(id, snapshot, asker, request, turn), what);
-    const facts = { snapshots: next.wanted, by: asker.node, isScheduled: true };
-    return triggers.around(facts, () => changes.checkWanted(), make);
   };
   return {
     'volume-replicate': async ({ request, ...wanted }) => {
@@ -84,6 +75,22 @@ export function replicationHandlers(ports: ReplicationPorts, changes: NotedChang
       return { replication: { ...view(ended), state: 'ended', text, nextMs: null } };
     },
     'replication-list': () => ({ replications: visibleTo(replicationViews(ports), catalogue(), asker) }),
+  };
+}
+
+/** The methods that the client which copies calls. */
+export function copyingHandlers(ports: ReplicationPorts, changes: Changes, asker: Asker): HandlersOf<typeof COPYING_METHODS> {
+  const { clock, catalogue, isClient, sources, handOver, reports, triggers } = ports;
+  const moment = async (id: string, request: string | null): Promise<Moment> => {
+    const next = sources.next(id, asker, request);
+    if (next.made !== null) return next.made;
+    const snapshot = next.wanted[0]?.snapshot ?? '';
+    const what = `moment ${snapshot} of a replication to ${asker.by}`;
+    const make = (): Promise<Moment> => changes.run((turn) => sources.moment(id, snapshot, asker, request, turn), what);
+    const facts = { snapshots: next.wanted, by: asker.node, isScheduled: true };
+    return triggers.around(facts, () => changes.checkWanted(), make);
+  };
+  return {
     'replication-poll': ({ reports: told }) => {
       const all = replicationsIn(catalogue().pools);
       const mine = replicationsTo(catalogue(), asker.node);

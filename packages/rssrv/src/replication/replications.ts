@@ -4,7 +4,7 @@
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
 import type { HandlersOf } from '@rsio/common/control/control-server';
 import type { PEER_METHODS } from '@rsio/common/control/server/peer-methods';
-import type { FOLLOWER_METHODS, ReplicationView, SOURCE_METHODS } from '@rsio/common/control/server/replication-methods';
+import type { COPYING_METHODS, FOLLOWER_METHODS, ReplicationView, SOURCE_METHODS } from '@rsio/common/control/server/replication-methods';
 import type { ManagedVolumeView } from '@rsio/common/control/server/views';
 import type { Clock } from '@rsio/common/lib/clock';
 import type { Log } from '@rsio/common/log/log';
@@ -21,7 +21,7 @@ import { FollowerService } from './followers/follower-service.ts';
 import type { Followers } from './followers/followers.ts';
 import { peerHandlers } from './peer-handlers.ts';
 import type { Peers } from './peers/peers.ts';
-import { replicationHandlers, type ReplicationPorts, replicationViews } from './replication-handlers.ts';
+import { copyingHandlers, replicationHandlers, type ReplicationPorts, replicationViews } from './replication-handlers.ts';
 import { HandOver } from './sources/hand-over.ts';
 import { SourceVerbs } from './sources/source-verbs.ts';
 import { SourceReports } from './sources/source-views.ts';
@@ -39,7 +39,7 @@ export interface ReplicatingServer {
 
 /** The queue of changes, and the log of changes. */
 type NotedChanges = Changes & { readonly by: string; note(verb: string, found: Found): void };
-type Methods = typeof SOURCE_METHODS & typeof FOLLOWER_METHODS & typeof PEER_METHODS;
+type Methods = typeof SOURCE_METHODS & typeof COPYING_METHODS & typeof FOLLOWER_METHODS & typeof PEER_METHODS;
 
 export class Replications {
   private readonly server: ReplicatingServer;
@@ -83,6 +83,7 @@ export class Replications {
     const { peers } = this.server;
     return {
       ...replicationHandlers(this.ports, changes, asker),
+      ...copyingHandlers(this.ports, changes, asker),
       ...this.service.handlers(changes, ({ pool, manifest }) => viewOf(pool, manifest), asker),
       ...peerHandlers(peers, this.server.config().peers),
     };

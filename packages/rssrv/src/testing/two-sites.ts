@@ -149,10 +149,10 @@ export class TwoSites {
 
   /** Lets the replication work until it waits or a step has failed. Returns the error, or null. */
   async work(): Promise<string | null> {
-    this.lane ??= this.newLane();
-    this.lane.update(PEER, this.order(), this.clock.wallMs(), this.lane.revision);
-    await this.lane.look();
-    return this.lane.state === 'failing' ? this.lane.text : null;
+    const lane = (this.lane ??= this.newLane());
+    lane.update(PEER, this.order(), this.clock.wallMs(), lane.revision);
+    await lane.look();
+    return lane.state === 'failing' ? lane.text : null;
   }
 
   /** Lets time pass. The replication may work meanwhile. */

@@ -132,6 +132,10 @@ export const SOURCE_METHODS = {
     SERVER_CHANGE_MS,
     'manage',
   ),
+} as const;
+
+/** Methods that a server with followers calls at their source. They are not for other programs, and may change with each release. */
+export const COPYING_METHODS = {
   'replication-poll': method(
     'For a server that copies: reports its state, and gets its orders',
     { reports: { shape: atMost(REPLICATION_REPORTS_MAX, list(REPLICATION_REPORT)), what: 'a list of reports', default: [] } },

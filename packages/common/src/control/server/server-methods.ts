@@ -12,7 +12,7 @@ import { JOB_METHODS } from './job-methods.ts';
 import { OBSERVING_METHODS } from './observing-methods.ts';
 import { PEER_METHODS } from './peer-methods.ts';
 import { POOL_METHODS } from './pool-methods.ts';
-import { FOLLOWER_METHODS, SOURCE_METHODS } from './replication-methods.ts';
+import { COPYING_METHODS, FOLLOWER_METHODS, SOURCE_METHODS } from './replication-methods.ts';
 import { IMAGE_METHODS, SNAPSHOT_METHODS } from './snapshot-methods.ts';
 import { ACCESS_METHODS, HALT_METHODS, VOLUME_METHODS } from './volume-methods.ts';
 import { WITNESS_METHODS } from './witness-methods.ts';
@@ -27,6 +27,7 @@ export const SERVER_METHODS = {
   ...SNAPSHOT_METHODS,
   ...IMAGE_METHODS,
   ...SOURCE_METHODS,
+  ...COPYING_METHODS,
   ...FOLLOWER_METHODS,
   ...HALT_METHODS,
   ...JOB_METHODS,

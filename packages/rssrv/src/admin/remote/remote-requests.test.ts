@@ -43,6 +43,8 @@ const PARAMS: Readonly<Record<string, object>> = {
   'replication-poll': { reports: [] },
   'replication-moment': { replication: 'r' },
   'replication-confirm': { replication: 'r', group: 'g' },
+  'replication-hand-over': { replication: 'r', server: 's', reverse: 'i' },
+  'replication-handed-over': { replication: 'r', volumes: [] },
 };
 
 class RemoteScene {

@@ -6,7 +6,7 @@ import {
   type ReplicationOrder,
   type ReplicationReport,
   type ReversedVolume,
-  SOURCE_METHODS,
+  COPYING_METHODS,
 } from '@rsio/common/control/server/replication-methods';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
@@ -263,9 +263,9 @@ export class FollowerLane {
 }
 
 const RESULTS = {
-  'replication-moment': SOURCE_METHODS['replication-moment'].result,
-  'replication-confirm': SOURCE_METHODS['replication-confirm'].result,
-  'replication-handed-over': SOURCE_METHODS['replication-handed-over'].result,
+  'replication-moment': COPYING_METHODS['replication-moment'].result,
+  'replication-confirm': COPYING_METHODS['replication-confirm'].result,
+  'replication-handed-over': COPYING_METHODS['replication-handed-over'].result,
 } as const;
 type ResultOf<M extends keyof typeof RESULTS> = (typeof RESULTS)[M] extends Shape<infer R> ? R : never;
 

@@ -3,7 +3,7 @@
 
 import { randomUUID } from 'node:crypto';
 import type { HandlersOf } from '@rsio/common/control/control-server';
-import { type FOLLOWER_METHODS, SOURCE_METHODS } from '@rsio/common/control/server/replication-methods';
+import { COPYING_METHODS, type FOLLOWER_METHODS } from '@rsio/common/control/server/replication-methods';
 import type { ManagedVolumeView } from '@rsio/common/control/server/views';
 import { RsError } from '@rsio/common/lib/errors';
 import { isName, NAME_ALLOWED, quoteText } from '@rsio/common/lib/units';
@@ -121,7 +121,7 @@ export class FollowerService {
     const handOver = async (checkOnly: boolean): Promise<string> => {
       const params = { replication, server: ports.serverName(), reverse: randomUUID(), checkOnly };
       const answer = await ports.peers.call(peer, 'replication-hand-over', params, REPLICATION_CALL_MS);
-      return checkedAnswer(peer, 'replication-hand-over', SOURCE_METHODS['replication-hand-over'].result, answer).node;
+      return checkedAnswer(peer, 'replication-hand-over', COPYING_METHODS['replication-hand-over'].result, answer).node;
     };
     const node = await handOver(true);
     if (!ports.isClient(node))

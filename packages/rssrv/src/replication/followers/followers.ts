@@ -3,7 +3,7 @@
 // Followers never vanish with their order: they stay until they are promoted.
 
 import { REPLICATION_REPORTS_MAX } from '@rsio/common/control/limits';
-import { type ReplicationOrder, type ReplicationView, SOURCE_METHODS } from '@rsio/common/control/server/replication-methods';
+import { type ReplicationOrder, type ReplicationView, COPYING_METHODS } from '@rsio/common/control/server/replication-methods';
 import type { PeerConfig } from '@rsio/common/config/schema/types';
 import type { Timer } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
@@ -109,7 +109,7 @@ export class Followers {
       const reports = mine.slice(0, REPLICATION_REPORTS_MAX).map((lane) => lane.report);
       const revisions = new Map(mine.map((lane) => [lane, lane.revision]));
       const answer = await ports.peers.call(peer.name, 'replication-poll', { reports }, REPLICATION_CALL_MS);
-      const { orders, nowMs } = checkedAnswer(peer.name, 'replication-poll', SOURCE_METHODS['replication-poll'].result, answer);
+      const { orders, nowMs } = checkedAnswer(peer.name, 'replication-poll', COPYING_METHODS['replication-poll'].result, answer);
       if (!this.hasStopped) this.take(peer, orders.slice(0, REPLICATION_REPORTS_MAX), nowMs, revisions);
     } catch (thrown) {
       ports.log.debug(`Orders of peer ${peer.name} are not known: ${toRsError(thrown).message}`);

@@ -1,0 +1,48 @@
+// The changes of settings that crsio offers, and power; apply.ts makes the settings effective. Invariant: a password is never in a command
+// line, a file or an error in plain text.
+
+import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { RsError } from '../lib/errors.ts';
+import { changeSettings } from './apply.ts';
+import { type ApplianceMachine, appliancePaths } from './machine.ts';
+import type { Settings } from './settings.ts';
+
+export type InterfaceSettings = Settings['interfaces'][number];
+
+export function setInterface(
+  machine: ApplianceMachine,
+  wanted: InterfaceSettings,
+  dns: readonly string[],
+  hostname: string,
+): Promise<void> {
+  return changeSettings(machine, (now) => ({
+    ...now,
+    hostname,
+    dns,
+    interfaces: [...now.interfaces.filter(({ mac }) => mac !== wanted.mac), wanted],
+  }));
+}
+
+export async function setTime(machine: ApplianceMachine, zone: string, ntp: readonly string[]): Promise<void> {
+  if (!existsSync(`${machine.root}/usr/share/zoneinfo/${zone}`) || zone.includes('..'))
+    throw new RsError('E_CONFIG', `No time zone ${JSON.stringify(zone)}: give a zone such as Europe/Oslo`);
+  await changeSettings(machine, (now) => ({ ...now, zone, ntp }));
+}
+
+/** The empty password removes the password and with it the login over the network. */
+export async function setPassword(machine: ApplianceMachine, password: string): Promise<void> {
+  const passwordHash = password === '' ? null : await hashOf(machine, password);
+  await changeSettings(machine, (now) => ({ ...now, passwordHash }));
+}
+
+async function hashOf({ root, run }: ApplianceMachine, password: string): Promise<string> {
+  const salt = `$6$${randomBytes(12)
+    .toString('base64')
+    .replaceAll(/[^A-Za-z0-9]/g, '.')}`;
+  return (await run(appliancePaths(root).hashPassword, [salt], { input: password })).trim();
+}
+
+export async function power({ run }: ApplianceMachine, what: 'reboot' | 'poweroff'): Promise<void> {
+  await run('systemctl', [what, '--no-block']);
+}

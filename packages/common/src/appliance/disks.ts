@@ -1,0 +1,218 @@
+// The disks and arrays of the machine, from the output of lsblk and from /proc/mdstat, and what may be done with them. Pure. Invariant: a disk
+// that is part of anything is never free; a disk with content is used only if its name was typed.
+
+import { RsError } from '../lib/errors.ts';
+import { isRecord } from '../lib/shape.ts';
+import { plural } from '../lib/units.ts';
+import { shownSize } from '../manage/server-tables.ts';
+import { isPoolName, type Settings } from './settings.ts';
+
+export const LSBLK = ['--json', '--bytes', '--output', 'NAME,TYPE,SIZE,MODEL,SERIAL,FSTYPE,LABEL,UUID,PARTLABEL,MOUNTPOINTS,RO,RM'];
+/** Begins the labels of the partitions of the appliance itself. */
+const OWN_PARTITIONS = 'rsio-';
+
+/** `content`: the disk has a file system, partitions or an array that does not run. */
+export type DiskUse =
+  | { readonly kind: 'free' | 'system'; readonly what?: undefined }
+  | { readonly kind: 'array' | 'mounted' | 'content'; readonly what: string };
+
+export interface Disk {
+  readonly name: string;
+  readonly sizeBytes: number;
+  readonly model: string;
+  readonly serial: string;
+  readonly use: DiskUse;
+}
+
+export interface ArrayMember {
+  readonly disk: string;
+  readonly isFaulty: boolean;
+}
+
+export interface DiskArray {
+  /** Name of the kernel, such as `md127`. */
+  readonly device: string;
+  /** Name of the pool that it was made for. */
+  readonly name: string;
+  readonly level: string;
+  readonly isRunning: boolean;
+  readonly sizeBytes: number;
+  readonly fileSystem: string | null;
+  readonly members: readonly ArrayMember[];
+  /** Number of disks that the array should have. */
+  readonly wanted: number;
+  readonly working: number;
+  /** Such as `recovery = 12.6%`; null if the array does nothing. */
+  readonly activity: string | null;
+}
+
+export interface Storage {
+  readonly disks: readonly Disk[];
+  readonly arrays: readonly DiskArray[];
+  /** Partitions and whole disks with a file system that may hold files for upgrades and configurations. */
+  readonly media: readonly string[];
+}
+
+interface Block {
+  readonly name: string;
+  readonly type: string;
+  readonly sizeBytes: number;
+  readonly fields: Readonly<Record<'model' | 'serial' | 'fstype' | 'label' | 'uuid' | 'partlabel', string>>;
+  readonly mounts: readonly string[];
+  readonly isReadOnly: boolean;
+  readonly children: readonly Block[];
+}
+
+function blockOf(value: unknown): Block {
+  const given = isRecord(value) ? value : {};
+  const texts = (key: string): readonly unknown[] => (Array.isArray(given[key]) ? (given[key] as unknown[]) : []);
+  const field = (key: string): string => (typeof given[key] === 'string' ? given[key].trim() : '');
+  return {
+    name: field('name'),
+    type: field('type'),
+    sizeBytes: Number(given['size'] ?? 0),
+    fields: {
+      ...{ model: field('model'), serial: field('serial'), fstype: field('fstype') },
+      ...{ label: field('label'), uuid: field('uuid'), partlabel: field('partlabel') },
+    },
+    mounts: texts('mountpoints').filter((one) => typeof one === 'string'),
+    isReadOnly: given['ro'] === true,
+    children: texts('children').map(blockOf),
+  };
+}
+
+function* below(block: Block): Generator<Block> {
+  yield block;
+  for (const child of block.children) yield* below(child);
+}
+
+/** Parses the output of `lsblk` with the arguments LSBLK, and the text of /proc/mdstat. Throws E_SYSTEM if lsblk's output is not JSON. */
+export function storageOf(lsblk: string, mdstat: string): Storage {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(lsblk);
+  } catch (thrown) {
+    throw new RsError('E_SYSTEM', 'The output of lsblk is not JSON: run lsblk --json to see it', {}, thrown);
+  }
+  const roots = isRecord(parsed) && Array.isArray(parsed['blockdevices']) ? parsed['blockdevices'].map(blockOf) : [];
+  const disks = roots.filter(({ type, sizeBytes, name }) => type === 'disk' && sizeBytes > 0 && !/^(?:zram|fd|ram|nbd)/.test(name));
+  const arrays = arraysOf(
+    mdstat,
+    roots.flatMap((root) => [...below(root)]),
+  );
+  const media = disks
+    .filter((disk) => useOf(disk, arrays).kind === 'content')
+    .flatMap((disk) => [...below(disk)])
+    .filter(({ fields }) => /^(?:vfat|exfat|ext[234]|xfs|iso9660)$/.test(fields.fstype));
+  return {
+    disks: disks.map((block) => {
+      const { name, sizeBytes, fields } = block;
+      return { name, sizeBytes, model: fields.model, serial: fields.serial, use: useOf(block, arrays) };
+    }),
+    arrays,
+    media: media.map(({ name }) => name),
+  };
+}
+
+function useOf(disk: Block, arrays: readonly DiskArray[]): DiskUse {
+  const all = [...below(disk)];
+  const array = arrays.find(
+    ({ isRunning, members }) => isRunning && members.some((member) => all.some(({ name }) => name === member.disk)),
+  );
+  if (all.some(({ fields }) => fields.partlabel.startsWith(OWN_PARTITIONS))) return { kind: 'system' };
+  if (array !== undefined) return { kind: 'array', what: `array ${array.name}` };
+  const mounted = all.find(({ mounts }) => mounts.length > 0);
+  if (mounted !== undefined) return { kind: 'mounted', what: `mounted at ${mounted.mounts[0]}` };
+  if (disk.isReadOnly) return { kind: 'mounted', what: 'read-only' };
+  const { fstype } = disk.fields;
+  if (fstype === 'linux_raid_member') return { kind: 'content', what: `part of array ${arrayName(disk.fields.label)}` };
+  if (fstype !== '') return { kind: 'content', what: `file system ${fstype}` };
+  return disk.children.length > 0 ? { kind: 'content', what: plural(disk.children.length, 'partition') } : { kind: 'free' };
+}
+
+/** The label of a member is `HOST:NAME` or `NAME`. */
+function arrayName(label: string): string {
+  return label.replace(/^[^:]*:/, '') || '-';
+}
+
+function arraysOf(mdstat: string, blocks: readonly Block[]): DiskArray[] {
+  return mdstat.split(/\n(?=\S)/).flatMap((paragraph) => {
+    const head = /^(md\w+) : (active|inactive)(?: \([\w-]+\))*( raid\d+| linear)? (.*)/.exec(paragraph);
+    if (head === null) return [];
+    const [, device = '', state, level = '', list = ''] = head;
+    const members = [...list.matchAll(/([\w!-]+)\[\d+\]((?:\(\w\))*)/g)].map(([, disk = '', marks = '']) => ({
+      disk,
+      isFaulty: marks.includes('(F)'),
+    }));
+    const [, wanted = members.length, working = 0] = /\[(\d+)\/(\d+)\] \[[U_]+\]/.exec(paragraph) ?? [];
+    const label = blocks.find(({ name }) => members.some(({ disk }) => disk === name))?.fields.label ?? '';
+    const block = blocks.find(({ name }) => name === device);
+    return [
+      {
+        ...{ device, name: arrayName(label), level: level.trim(), isRunning: state === 'active', members },
+        ...{ sizeBytes: block?.sizeBytes ?? 0, fileSystem: block?.fields.uuid || null },
+        ...{ wanted: Number(wanted), working: Number(working), activity: activityOf(paragraph) },
+      },
+    ];
+  });
+}
+
+function activityOf(paragraph: string): string | null {
+  const running = /(resync|recovery|check|reshape) *= *([\d.]+%)/.exec(paragraph);
+  if (running !== null) return `${running[1]} ${running[2]}`;
+  return /(?:resync|recovery)=(?:PENDING|DELAYED)/.exec(paragraph) === null ? null : 'waits for its resync';
+}
+
+export const LEVELS = { raid1: 2, raid5: 3, raid6: 4, raid10: 4 } as const;
+export type Level = keyof typeof LEVELS;
+
+/** Such as `sdb, WDC WD40EFRX, serial WD-123, 3.6T`. */
+export function diskText({ name, model, serial, sizeBytes }: Disk): string {
+  return `${name}, ${model || 'unknown model'}, serial ${serial || 'unknown'}, ${shownSize(sizeBytes)}`;
+}
+
+/** Returns the disk if it may be overwritten. `typed`: names that the administrator has typed as consent. Throws E_IN_USE or E_USAGE. */
+export function usableDisk({ disks }: Storage, name: string, typed: readonly string[]): Disk {
+  const disk = disks.find((one) => one.name === name);
+  if (disk === undefined)
+    throw new RsError('E_USAGE', `No disk ${JSON.stringify(name)}: the disks are ${disks.map((one) => one.name).join(', ')}`);
+  const { use } = disk;
+  if (use.kind === 'free') return disk;
+  if (use.kind === 'system') throw new RsError('E_IN_USE', `${diskText(disk)} is the disk of the appliance itself: choose another disk`);
+  if (use.kind !== 'content') throw new RsError('E_IN_USE', `${diskText(disk)} is in use (${use.what}): choose another disk`);
+  if (typed.includes(name)) return disk;
+  throw new RsError('E_IN_USE', `${diskText(disk)} has content (${use.what}), which would be lost: type its name to erase it`);
+}
+
+export interface NewArray {
+  readonly name: string;
+  readonly level: Level;
+  readonly disks: readonly string[];
+  readonly typed: readonly string[];
+}
+
+/** Returns the disks of a new array. Throws E_USAGE, E_EXISTS or E_IN_USE. */
+export function arrayDisks(storage: Storage, { pools }: Pick<Settings, 'pools'>, { name, level, disks, typed }: NewArray): Disk[] {
+  if (!isPoolName(name)) throw new RsError('E_USAGE', `Wrong name ${JSON.stringify(name)}: at most 32 letters, digits, _, . and -`);
+  if (pools.some((pool) => pool.name === name) || storage.arrays.some((array) => array.name === name))
+    throw new RsError('E_EXISTS', `There already is an array or a pool ${name}: choose another name`);
+  if (new Set(disks).size < disks.length) throw new RsError('E_USAGE', 'A disk is named twice: name each disk once');
+  const least = LEVELS[level];
+  if (disks.length < least) throw new RsError('E_USAGE', `${level} needs at least ${least} disks, not ${disks.length}: name more disks`);
+  return disks.map((one) => usableDisk(storage, one, typed));
+}
+
+export function arrayIn({ arrays }: Storage, name: string): DiskArray {
+  const found = arrays.find((one) => one.name === name || one.device === name);
+  if (found !== undefined) return found;
+  throw new RsError('E_USAGE', `No array ${JSON.stringify(name)}: the arrays are ${arrays.map((one) => one.name).join(', ') || '-'}`);
+}
+
+/** Returns why an array needs attention; null if it is well. */
+export function arrayTrouble({ isRunning, members, wanted, working }: DiskArray): string | null {
+  const faulty = members.filter((one) => one.isFaulty).map((one) => one.disk);
+  if (!isRunning) return 'it does not run: too many of its disks are missing';
+  if (faulty.length > 0 && working >= wanted) return `${faulty.join(', ')} is out of the array`;
+  if (working >= wanted) return null;
+  return `${working} of ${wanted} disks work${faulty.length === 0 ? '' : `; failed: ${faulty.join(', ')}`}`;
+}

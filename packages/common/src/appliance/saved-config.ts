@@ -1,0 +1,97 @@
+// The configuration of the appliance as one file: settings, the files of rssrv and the key of the SSH server. Invariants: nothing is replaced
+// before the whole file has been checked. The accepted file is stored first, and then replaces the present configuration step by step; after
+// a power cut, the next boot repeats all steps.
+
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { examineRssrvConfig } from '../config/reader/rssrvcfg.ts';
+import { replaceFile, syncDirectory } from '../files/durable-write.ts';
+import { RsError } from '../lib/errors.ts';
+import { map, misfit, object, type Of, orNull, text, textThat, word } from '../lib/shape.ts';
+import { SAVED_CONFIG_MAX_BYTES } from './limits.ts';
+import { appliancePaths } from './machine.ts';
+import { readSettings, SETTINGS, writeSettings } from './settings.ts';
+
+const CONTENT = object({
+  settings: SETTINGS,
+  /** Files of /etc/dvsc, by name. */
+  server: map(text()),
+  hostKey: orNull(textThat((key) => key.startsWith('-----BEGIN OPENSSH PRIVATE KEY-----\n'), 'a private key of OpenSSH')),
+});
+const SAVED = object({ kind: word(['rsio-appliance-configuration']), sha256: text(), content: CONTENT });
+type SavedContent = Of<typeof CONTENT>;
+
+export function savedText(content: SavedContent): string {
+  return `${JSON.stringify({ kind: 'rsio-appliance-configuration', sha256: sumOf(content), content }, null, 1)}\n`;
+}
+
+function sumOf(content: unknown): string {
+  return createHash('sha256').update(JSON.stringify(content)).digest('hex');
+}
+
+/** Returns the checked content. Throws E_CONFIG, which names the first fault. */
+export function savedContent(file: string, given: string): SavedContent {
+  const refuse = (why: string): never => {
+    throw new RsError('E_CONFIG', `${file} is not a usable configuration: ${why}: give a file that rsadm appliance save has written`);
+  };
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(given);
+  } catch {
+    return refuse('it is not JSON');
+  }
+  const found = misfit(SAVED, parsed, 'exactly');
+  if (found !== null) return refuse(found);
+  const { sha256, content } = parsed as Of<typeof SAVED>;
+  if (sha256 !== sumOf(content)) return refuse('its checksum is wrong');
+  const strange = Object.keys(content.server).find((name) => !/^[A-Za-z0-9][\w.-]{0,63}$/.test(name));
+  if (strange !== undefined) return refuse(`the name of file ${JSON.stringify(strange)} is not allowed`);
+  const [problem] = hasSections(content) ? examineRssrvConfig(content.server['rssrvcfg'] ?? '', 'rssrvcfg').problems : [];
+  return problem === undefined ? content : refuse(`rssrvcfg:${problem.line}: ${problem.message}`);
+}
+
+/** False for the first rssrvcfg, which has only comments. */
+function hasSections({ server }: SavedContent): boolean {
+  return /^\s*\[/m.test(server['rssrvcfg'] ?? '');
+}
+
+export async function presentConfig(root: string): Promise<string> {
+  const { dvsc, hostKey } = appliancePaths(root);
+  const names = existsSync(dvsc) ? readdirSync(dvsc).filter((name) => statSync(join(dvsc, name)).isFile() && !name.endsWith('.new')) : [];
+  const server = Object.fromEntries(names.toSorted().map((name) => [name, readFileSync(join(dvsc, name), 'utf8')]));
+  return savedText({ settings: await readSettings(root), server, hostKey: existsSync(hostKey) ? readFileSync(hostKey, 'utf8') : null });
+}
+
+/** Where a configuration is that was accepted, and could not be used at the boot. */
+export function refusedConfig(root: string): string {
+  return `${appliancePaths(root).restored}.refused`;
+}
+
+/** Accepts a saved configuration, which the next boot makes effective. Throws E_CONFIG or E_SYSTEM. */
+export async function acceptConfig(root: string, file: string): Promise<void> {
+  if (statSync(file).size > SAVED_CONFIG_MAX_BYTES)
+    throw new RsError(
+      'E_CONFIG',
+      `${file} is longer than ${SAVED_CONFIG_MAX_BYTES} bytes: give a file that rsadm appliance save has written`,
+    );
+  const given = readFileSync(file, 'utf8');
+  savedContent(file, given);
+  rmSync(refusedConfig(root), { force: true });
+  await replaceFile(appliancePaths(root).restored, given);
+}
+
+/** Replaces the configuration by an accepted one. Does nothing if there is none. */
+export async function finishRestore(root: string): Promise<void> {
+  const { restored, dvsc, hostKey } = appliancePaths(root);
+  if (!existsSync(restored)) return;
+  const { settings, server, hostKey: key } = savedContent(restored, readFileSync(restored, 'utf8'));
+  await writeSettings(root, settings);
+  for (const [name, content] of Object.entries(server)) await replaceFile(join(dvsc, name), content);
+  for (const name of readdirSync(dvsc)) if (!Object.hasOwn(server, name)) rmSync(join(dvsc, name), { recursive: true });
+  await syncDirectory(dvsc);
+  for (const one of [hostKey, `${hostKey}.pub`]) rmSync(one, { force: true });
+  if (key !== null) await replaceFile(hostKey, key);
+  rmSync(restored);
+  await syncDirectory(join(restored, '..'));
+}

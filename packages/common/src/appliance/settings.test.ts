@@ -1,0 +1,160 @@
+// Settings, their files, and the configuration as one file: wrong content is refused before anything changes, and an interrupted restore is
+// completed.
+
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { beforeEach, expect, onTestFinished, test } from 'vitest';
+import { RsError } from '../lib/errors.ts';
+import { SERVER_FILE_HEAD } from '../testing/server-views.ts';
+import { removeFolder } from '../testing/remove-folder.ts';
+import { applySettings, changeSettings } from './apply.ts';
+import { makePool, removeArray } from './arrays.ts';
+import { appliancePaths, exclusively } from './machine.ts';
+import { acceptConfig, finishRestore, presentConfig, savedContent } from './saved-config.ts';
+import { FIRST_SETTINGS, readSettings, type Settings, writeSettings } from './settings.ts';
+import { mountUnitOf, systemFiles } from './system-files.ts';
+
+const SETTINGS: Settings = {
+  ...{ hostname: 'big-9', dns: ['192.168.45.1'], zone: 'Europe/Oslo', ntp: ['ntp.example.com'], passwordHash: '$6$salt$hashhashhash' },
+  interfaces: [
+    { mac: '52:54:00:00:00:06', addresses: ['192.168.45.10/24', 'fd00::9/64'], gateway: '192.168.45.1' },
+    { mac: '52:54:00:00:00:07', addresses: [], gateway: null },
+  ],
+  pools: [{ name: 'fast-1', fileSystem: '2f1c9a52-7a0e-4c58-9d3b-0b6a1e4f7c21' }],
+};
+let root: string;
+let programs: string[];
+/** Part of the command line of a program that fails. */
+let failing: string | null;
+const run = (program: string, args: readonly string[]): Promise<string> => {
+  const line = [program, ...args].join(' ');
+  programs.push(line);
+  if (failing !== null && line.includes(failing)) return Promise.reject(new RsError('E_SYSTEM', `${program} failed`));
+  if (program === 'blkid') return Promise.resolve('2f1c9a52-7a0e-4c58-9d3b-0b6a1e4f7c21\n');
+  if (program !== 'lsblk') return Promise.resolve('');
+  const blockdevices = ['sdb', 'sdc'].map((name) => ({ name, type: 'disk', size: 1e9, mountpoints: [] }));
+  return Promise.resolve(JSON.stringify({ blockdevices }));
+};
+
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), 'rsio-set-'));
+  const made = root;
+  onTestFinished(() => removeFolder(made));
+  for (const folder of ['etc', 'proc', 'sys/class/net', 'config/dvsc', 'config/ssh']) mkdirSync(`${root}/${folder}`, { recursive: true });
+  programs = [];
+  failing = null;
+});
+
+test('settings become files of the system', () => {
+  const files = systemFiles(SETTINGS);
+  const networks = ['525400000006', '525400000007'].map(
+    (one) => files.get(`/run/systemd/network/10-rsio-${one}.network`)?.split('[Network]\n')[1],
+  );
+  expect(networks).toEqual(['Address=192.168.45.10/24\nAddress=fd00::9/64\nGateway=192.168.45.1\n', 'DHCP=yes\n']);
+  expect(mountUnitOf('fast-1')).toBe('srv-fast\\x2d1.mount');
+  expect(files.get('/run/systemd/system/srv-fast\\x2d1.mount')).toContain(
+    'What=/dev/disk/by-uuid/2f1c9a52-7a0e-4c58-9d3b-0b6a1e4f7c21\nWhere=/srv/fast-1\n',
+  );
+  expect(files.get('/run/systemd/system/rssrv.service.d/pools.conf')).toContain('After=srv-fast\\x2d1.mount');
+  expect(systemFiles(FIRST_SETTINGS).get('/run/systemd/system/rssrv.service.d/pools.conf')).toBe('');
+});
+
+test('there is a login over the network only with a password', async () => {
+  await applySettings({ root, run }, true);
+  expect(programs).toContain('usermod --password ! root');
+  expect(programs).toContain('systemctl stop --no-block ssh.service');
+  await changeSettings({ root, run }, () => SETTINGS);
+  expect(programs).toContain('usermod --password $6$salt$hashhashhash root');
+  expect(programs).toContain('networkctl reload');
+  expect(programs.findIndex((line) => line.startsWith('ssh-keygen'))).toBeLessThan(
+    programs.indexOf('systemctl start --no-block ssh.service'),
+  );
+  expect(readdirSync(`${root}/run/systemd/network`)).toEqual(['10-rsio-525400000006.network', '10-rsio-525400000007.network']);
+  await changeSettings({ root, run }, (now) => ({ ...now, interfaces: [] }));
+  expect(readdirSync(`${root}/run/systemd/network`)).toEqual([]);
+  programs = [];
+  await changeSettings({ root, run }, (now) => ({ ...now, zone: 'Etc/UTC', ntp: [] }));
+  expect(programs.filter((line) => /networkctl|try-restart/.test(line))).toEqual(['systemctl try-restart systemd-timesyncd.service']);
+});
+
+test('settings that are wrong or cannot be made effective change nothing', async () => {
+  await writeSettings(root, SETTINGS);
+  const wrong: readonly Partial<Settings>[] = [
+    { hostname: 'a\nb' },
+    { interfaces: [{ mac: '../x', addresses: [], gateway: null }] },
+    { interfaces: [{ mac: '52:54:00:00:00:06', addresses: ['1.2.3.4'], gateway: null }] },
+    { zone: '../../etc/passwd' },
+    { passwordHash: '' },
+    { pools: [...SETTINGS.pools, ...SETTINGS.pools] },
+  ];
+  for (const one of wrong)
+    await expect(changeSettings({ root, run }, (now) => ({ ...now, ...one }))).rejects.toThrow('The settings were not changed');
+  failing = 'hostname venus';
+  await expect(changeSettings({ root, run }, (now) => ({ ...now, hostname: 'venus' }))).rejects.toThrow('hostname failed');
+  expect(await readSettings(root)).toEqual(SETTINGS);
+  expect(readFileSync(`${root}/etc/hostname`, 'utf8')).toBe('big-9\n');
+  const second = exclusively({ root }, () => changeSettings({ root, run }, (now) => now));
+  await expect(second).rejects.toThrow('Another command changes the appliance');
+});
+
+test('a configuration is saved and restored as one file, also after a power cut between its steps', async () => {
+  await writeSettings(root, SETTINGS);
+  writeFileSync(`${root}/config/dvsc/rssrvcfg`, SERVER_FILE_HEAD);
+  const saved = await presentConfig(root);
+  await writeSettings(root, FIRST_SETTINGS);
+  writeFileSync(`${root}/config/dvsc/rssrvcfg`, '# other\n');
+  writeFileSync(`${root}/config/dvsc/stray`, 'x');
+  for (const [text, why] of [
+    ['x', 'it is not JSON'],
+    [saved.replace('big-9', 'big-8'), 'its checksum is wrong'],
+    [saved.replace('"kind"', '"sort"'), 'kind is missing'],
+  ] as const) {
+    writeFileSync(`${root}/file`, text);
+    await expect(acceptConfig(root, `${root}/file`)).rejects.toThrow(why);
+  }
+  expect(existsSync(appliancePaths(root).restored)).toBe(false);
+  writeFileSync(`${root}/file`, saved);
+  await acceptConfig(root, `${root}/file`);
+  expect(await readSettings(root)).toEqual(FIRST_SETTINGS);
+  // The power fails after the first step.
+  await writeSettings(root, SETTINGS);
+  await finishRestore(root);
+  expect(readFileSync(`${root}/config/dvsc/rssrvcfg`, 'utf8')).toBe(SERVER_FILE_HEAD);
+  expect(readdirSync(`${root}/config/dvsc`)).toEqual(['rssrvcfg']);
+  expect(await presentConfig(root)).toBe(saved);
+  expect(existsSync(appliancePaths(root).restored)).toBe(false);
+});
+
+test('a saved configuration with a wrong rssrvcfg is refused', async () => {
+  writeFileSync(`${root}/config/dvsc/rssrvcfg`, '[server big-9]\nserverid = many\n');
+  const saved = await presentConfig(root);
+  expect(() => savedContent('saved.json', saved)).toThrow(/^saved\.json is not a usable configuration: rssrvcfg:\d+: /);
+});
+
+test('a pool is made from free disks, and a step that fails leaves them free', async () => {
+  const wanted = { name: 'fast', level: 'raid1', disks: ['sdb', 'sdc'], typed: [] } as const;
+  const added: string[] = [];
+  await makePool({ root, run }, wanted, (name, folder) => Promise.resolve(void added.push(name, folder)));
+  expect(added).toEqual(['fast', '/srv/fast/volumes']);
+  expect((await readSettings(root)).pools.map(({ name }) => name)).toEqual(['fast']);
+  await writeSettings(root, FIRST_SETTINGS);
+  programs = [];
+  const refused = makePool({ root, run }, wanted, () => Promise.reject(new RsError('E_POOL', 'rssrv refuses')));
+  await expect(refused).rejects.toThrow('rssrv refuses');
+  expect((await readSettings(root)).pools).toEqual([]);
+  const undone = ['systemctl stop -- srv-fast.mount', 'mdadm --stop /dev/md/fast', 'mdadm --zero-superblock /dev/sdb /dev/sdc'];
+  expect(programs.filter((line) => undone.includes(line))).toEqual(undone);
+  mkdirSync(`${root}/proc`, { recursive: true });
+  writeFileSync(`${root}/proc/mdstat`, 'md127 : active raid1 sdc[1] sdb[0]\n      614336 blocks super 1.2 [2/2] [UU]\n');
+  const remove = (typed: string, isServed: boolean) => removeArray({ root, run }, 'md127', typed, () => isServed);
+  await expect(remove('slow', false)).rejects.toThrow('type its name to remove it');
+  await expect(remove('-', true)).rejects.toThrow('is a pool of rssrv');
+  await remove('-', false);
+  expect(programs.slice(-2)).toEqual(['mdadm --zero-superblock /dev/sdc /dev/sdb', 'udevadm settle']);
+  writeFileSync(`${root}/proc/mdstat`, '');
+  programs = [];
+  failing = 'mdadm --create';
+  await expect(makePool({ root, run }, wanted, () => Promise.resolve())).rejects.toThrow('mdadm failed');
+  expect(programs.some((line) => line.startsWith('mkfs'))).toBe(false);
+});

@@ -1,0 +1,115 @@
+// Upgrades on a disk of files: the new system is tried only if it is complete in its slot, and the running slot is never written. The texts on
+// the disk are those that scripts/appliance writes and that GRUB reads.
+
+import { createHash } from 'node:crypto';
+import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { beforeEach, expect, onTestFinished, test } from 'vitest';
+import { removeFolder } from '../testing/remove-folder.ts';
+import { bootBlock, bootChoiceOf, bootedSlot, factsOf, PAGE_BYTES, pageOffset } from './system-image.ts';
+import { confirmSlot, goBack, slotsNow, upgrade } from './upgrade.ts';
+
+let root: string;
+let programs: string[];
+const run = (program: string, args: readonly string[]): Promise<string> => {
+  programs.push(`${program} ${args[0]}`);
+  return Promise.resolve('');
+};
+const slotFile = (slot: string): string => `${root}/dev/disk/by-partlabel/rsio-${slot}`;
+const env = (): string => readFileSync(`${root}/run/rsio-appliance/boot/grub/grubenv`, 'latin1');
+
+function systemOf(version: string, bytes: number): Buffer {
+  const squashfs = Buffer.alloc(Math.ceil(bytes / PAGE_BYTES) * PAGE_BYTES, version);
+  squashfs.write('hsqs');
+  squashfs.writeBigUInt64LE(BigInt(bytes), 40);
+  const sha256 = createHash('sha256').update(squashfs).digest('hex');
+  const page = Buffer.alloc(PAGE_BYTES);
+  page.write(`RSIO appliance 1\nversion=${version}\nsize=${squashfs.length}\nsha256=${sha256}\n`);
+  return Buffer.concat([squashfs, page]);
+}
+
+function booted(slot: string, more = ''): void {
+  writeFileSync(`${root}/proc/cmdline`, `boot=rsio rsio.slot=${slot} ${more}\n`);
+}
+
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), 'rsio-up-'));
+  const made = root;
+  onTestFinished(() => removeFolder(made));
+  for (const folder of ['proc', 'dev/disk/by-partlabel', 'run/rsio-appliance/boot/grub'])
+    mkdirSync(`${root}/${folder}`, { recursive: true });
+  programs = [];
+  booted('a');
+  writeFileSync(slotFile('a'), systemOf('1.0', 9_000));
+  writeFileSync(slotFile('b'), Buffer.alloc(100_000));
+  writeFileSync(`${root}/run/rsio-appliance/boot/grub/grubenv`, bootBlock({ good: 'a', once: null }));
+  writeFileSync(`${root}/new`, systemOf('2.0', 50_001));
+});
+
+test('a system is written to the idle slot, read back, and tried once', async () => {
+  const before = readFileSync(slotFile('a'));
+  expect(await upgrade({ root, run }, `${root}/new`, () => {})).toMatchObject({ version: '2.0' });
+  expect(readFileSync(slotFile('b')).subarray(0, systemOf('2.0', 50_001).length).equals(systemOf('2.0', 50_001))).toBe(true);
+  expect(readFileSync(slotFile('a')).equals(before)).toBe(true);
+  expect(env()).toMatch(/^# GRUB Environment Block\ngood=a\ntry=b\n#+$/);
+  expect(env()).toHaveLength(1024);
+  expect(programs).toContain('blockdev --flushbufs');
+  booted('b', 'rsio.trial');
+  await expect(upgrade({ root, run }, `${root}/new`, () => {})).rejects.toThrow('still on trial');
+  expect(await confirmSlot({ root, run })).toBe('b');
+  expect(await slotsNow({ root, run })).toMatchObject({
+    running: 'b',
+    choice: { good: 'b', once: null },
+    systems: { a: { version: '1.0' } },
+  });
+  expect(await goBack({ root, run })).toMatchObject({ version: '1.0' });
+  expect(bootChoiceOf(env())).toEqual({ good: 'a', once: null });
+});
+
+test('a damaged or cut file changes nothing', async () => {
+  const whole = systemOf('2.0', 50_001);
+  const damaged = Buffer.from(whole);
+  damaged[30_000] = 1;
+  for (const [content, why] of [
+    [damaged, 'its checksum is wrong'],
+    [whole.subarray(0, 40_000), 'it has no page'],
+    [Buffer.from('text'), 'it has no page'],
+  ] as const) {
+    writeFileSync(`${root}/new`, content);
+    await expect(upgrade({ root, run }, `${root}/new`, () => {})).rejects.toThrow(why);
+  }
+  expect(readFileSync(slotFile('b')).every((byte) => byte === 0)).toBe(true);
+  expect(bootChoiceOf(env())).toEqual({ good: 'a', once: null });
+});
+
+test('an upgrade that ends early leaves no system in the idle slot, and the running slot boots', async () => {
+  booted('b');
+  writeFileSync(slotFile('b'), systemOf('1.0', 9_000));
+  // The earlier trial of slot A must not come back.
+  writeFileSync(`${root}/run/rsio-appliance/boot/grub/grubenv`, bootBlock({ good: 'a', once: 'a' }));
+  const failing = (program: string, args: readonly string[]): Promise<string> => {
+    if (program !== 'blockdev') return run(program, args);
+    const cut = readFileSync(slotFile('a'));
+    cut[40_000] = 1;
+    writeFileSync(slotFile('a'), cut);
+    return Promise.resolve('');
+  };
+  await expect(upgrade({ root, run: failing }, `${root}/new`, () => {})).rejects.toThrow('Slot A is not a usable system');
+  expect(bootChoiceOf(env())).toEqual({ good: 'b', once: null });
+  await expect(goBack({ root, run })).rejects.toThrow('its checksum is wrong');
+  expect(bootChoiceOf(env())).toEqual({ good: 'b', once: null });
+});
+
+test('texts on the disk that are damaged mean slot A, or no system', () => {
+  for (const block of ['', '####', 'good=b\n', '# GRUB Environment Block\ngood=c\ntry=d\n'])
+    expect(bootChoiceOf(block)).toEqual({ good: 'a', once: null });
+  expect(pageOffset(Buffer.alloc(PAGE_BYTES))).toBeNull();
+  expect(pageOffset(systemOf('1', 4_096))).toBe(4_096);
+  expect(pageOffset(systemOf('1', 4_097))).toBe(8_192);
+  const page = systemOf('1.0', 9_000).subarray(-PAGE_BYTES);
+  expect(factsOf(page, 12_288)?.version).toBe('1.0');
+  expect(factsOf(page, 8_192)).toBeNull();
+  expect(() => bootedSlot('root=/dev/sda1')).toThrow('not started from a slot');
+  expect(bootedSlot('x rsio.slot=b rsio.trial')).toEqual({ slot: 'b', isTrial: true });
+});

@@ -1,0 +1,74 @@
+// Implements the ports of the appliance's part for the real machine. Invariant: each port makes the calls of one change; the functions in
+// common/appliance decide their order.
+
+import { readFileSync } from 'node:fs';
+import { type AddPool, adoptArray, eraseDisk, makePool, removeArray, removeFailed, replaceDisk } from '@rsio/common/appliance/arrays';
+import { power, setInterface, setPassword, setTime } from '@rsio/common/appliance/changes';
+import { lookAtAppliance } from '@rsio/common/appliance/look';
+import { type ApplianceMachine, exclusively, runOnMachine } from '@rsio/common/appliance/machine';
+import { onMedia } from '@rsio/common/appliance/media';
+import { acceptConfig, presentConfig } from '@rsio/common/appliance/saved-config';
+import { goBack, upgrade } from '@rsio/common/appliance/upgrade';
+import { openConfigFile, saveConfigFile } from '@rsio/common/config/config-file';
+import { examineRssrvConfig } from '@rsio/common/config/reader/rssrvcfg';
+import type { RssrvPaths } from '@rsio/common/config/root-paths';
+import { namespaceidOf, newRssrvcfg } from '@rsio/common/config/rssrvcfg-edit';
+import { callServer, type ServerCall } from '@rsio/common/control/server/call-server';
+import { replaceFile } from '@rsio/common/files/durable-write';
+import { systemClock } from '@rsio/common/lib/clock';
+import { RsError } from '@rsio/common/lib/errors';
+import { addPoolToServer } from '@rsio/common/manage/pool-addition';
+import type { AppliancePorts, FirstServer } from './model/state.ts';
+
+export function systemAppliancePorts({ root, configFile, controlSocket }: RssrvPaths): AppliancePorts {
+  const machine: ApplianceMachine = { root, run: runOnMachine };
+  const nameOfServer = (): string | null =>
+    openConfigFile(configFile).document.sections.find(({ type }) => type === 'server')?.name ?? null;
+  const addPool: AddPool = async (name, path) => {
+    const quiet = (): void => {};
+    const call: ServerCall = (method, params) => callServer(controlSocket, method, params);
+    const { reason } = await addPoolToServer({ configFile, call, out: quiet, note: quiet }, { name, path, limit: null, reserve: null });
+    if (reason !== null) throw new RsError('E_POOL', `rssrv cannot use pool ${name}: ${reason}`);
+  };
+  const isServed = (folder: string): boolean => {
+    const pools = openConfigFile(configFile).document.sections.filter(({ type }) => type === 'pool');
+    return pools.some(({ contents }) => contents.some(({ key, value }) => key === 'path' && value === folder));
+  };
+  return {
+    clock: systemClock,
+    zones: () => zonesOf(root),
+    look: async (slots) => ({ ...(await lookAtAppliance(machine, slots)), server: nameOfServer() }),
+    setInterface: (wanted, dns, hostname) => setInterface(machine, wanted, dns, hostname),
+    setTime: (zone, ntp) => setTime(machine, zone, ntp),
+    setPassword: (password) => setPassword(machine, password),
+    makeServer: (server) => makeServer(machine, configFile, server),
+    makePool: (wanted) => makePool(machine, wanted, addPool),
+    adoptArray: (array) => adoptArray(machine, array, addPool),
+    removeArray: (array, typed) => removeArray(machine, array, typed, isServed),
+    replaceDisk: (array, old, by, typed) => replaceDisk(machine, array, old, by, typed),
+    removeFailed: (device) => exclusively(machine, () => removeFailed(machine, device)),
+    eraseDisk: (name, typed) => eraseDisk(machine, name, typed),
+    save: async (to) => {
+      const text = await presentConfig(root);
+      await onMedia(machine, { ...to, isWritten: true }, (path) => replaceFile(path, text));
+    },
+    restore: (from) => onMedia(machine, { ...from, isWritten: false }, (path) => acceptConfig(root, path)),
+    upgrade: async (from) => (await onMedia(machine, { ...from, isWritten: false }, (path) => upgrade(machine, path, () => {}))).version,
+    goBack: async () => (await goBack(machine)).version,
+    power: (what) => power(machine, what),
+  };
+}
+
+function zonesOf(root: string): string[] {
+  const lines = readFileSync(`${root}/usr/share/zoneinfo/tzdata.zi`, 'utf8').split('\n');
+  return lines.flatMap((line) => /^Z (\w+\/\S+)/.exec(line)?.[1] ?? []).toSorted();
+}
+
+async function makeServer(machine: ApplianceMachine, configFile: string, { name, namespace, addresses }: FirstServer): Promise<void> {
+  const { document, fingerprint } = openConfigFile(configFile);
+  if (document.sections.length > 0)
+    throw new RsError('E_EXISTS', 'The server is set up already: its part of crsio changes it (Esc, then Server)');
+  const first = newRssrvcfg({ name, namespace, namespaceid: namespaceidOf(namespace), serverid: 1, addresses });
+  saveConfigFile(configFile, first, fingerprint, undefined, examineRssrvConfig);
+  await machine.run('systemctl', ['start', 'rssrv.service']);
+}

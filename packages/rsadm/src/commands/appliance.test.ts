@@ -1,0 +1,60 @@
+// Tests the commands of an appliance. On other machines they are refused, and a new system is confirmed only if rssrv answers. The
+// functions behind the commands have tests in common/appliance.
+
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { bootBlock } from '@rsio/common/appliance/system-image';
+import { expect, test } from 'vitest';
+import { ANSWERS, useAdmScene } from '../testing/adm-scene.ts';
+
+const scene = useAdmScene();
+
+function makeAppliance(): void {
+  for (const folder of [
+    'usr/lib/rsio-appliance',
+    'proc',
+    'dev/disk/by-partlabel',
+    'run/rsio-appliance/boot/grub',
+    'config/dvsc',
+    'config/ssh',
+  ])
+    mkdirSync(`${scene.root}/${folder}`, { recursive: true });
+  const files = {
+    ...{ 'usr/lib/rsio-appliance/release.json': '{"version":"1.2"}', 'proc/cmdline': 'rsio.slot=b rsio.trial', 'proc/mounts': '' },
+    ...{ 'dev/disk/by-partlabel/rsio-a': '', 'dev/disk/by-partlabel/rsio-b': '' },
+    'run/rsio-appliance/boot/grub/grubenv': bootBlock({ good: 'a', once: null }),
+  };
+  for (const [name, text] of Object.entries(files)) writeFileSync(`${scene.root}/${name}`, text);
+  scene.programs = (program) => Promise.resolve(program === 'lsblk' ? '{"blockdevices":[]}' : program === 'ip' ? '[]' : '');
+}
+
+test.each(['show', 'upgrade x', 'back', 'save x', 'restore x', 'apply', 'confirm'])(
+  'appliance %s is refused on another machine',
+  async (words) => {
+    const { code, err } = await scene.run(['appliance', ...words.split(' ')]);
+    expect([code, err]).toEqual([2, 'rsadm: This machine is not an RSIO appliance: run the command on an appliance [E_USAGE]\n']);
+  },
+);
+
+test('a slot is confirmed only if rssrv answers', async () => {
+  makeAppliance();
+  const env = (): string => readFileSync(`${scene.root}/run/rsio-appliance/boot/grub/grubenv`, 'utf8');
+  expect(await scene.run(['appliance', 'confirm'])).toMatchObject({ code: 1 });
+  expect(env()).toContain('good=a\n');
+  await scene.serve(ANSWERS);
+  expect(await scene.run(['appliance', 'confirm'])).toMatchObject({ code: 0, out: 'Slot b is confirmed\n' });
+  expect(env()).toContain('good=b\ntry=\n');
+  writeFileSync(`${scene.root}/proc/mounts`, `rsio-no-config ${scene.root}/config tmpfs rw 0 0\n`);
+  expect((await scene.run(['appliance', 'confirm'])).err).toContain('The configuration partition is not mounted');
+});
+
+test('the state is shown, and a configuration is saved and accepted', async () => {
+  makeAppliance();
+  const shown = await scene.run(['appliance', 'show']);
+  expect(shown.out).toBe('version 1.2, slot b on trial\nslot a: -, slot b: -; the next boot takes a\n');
+  expect(await scene.run(['appliance', 'save', `${scene.root}/saved`])).toMatchObject({ code: 0 });
+  expect(await scene.run(['appliance', 'restore', `${scene.root}/saved`])).toMatchObject({ code: 0 });
+  expect((await scene.run(['appliance', 'show'])).out).toContain('a restored configuration waits for the next boot');
+  expect((await scene.run(['appliance', 'save', 'saved', '--disk', 'sdb1'])).err).toContain(
+    'No removable file system "sdb1": there are none',
+  );
+});

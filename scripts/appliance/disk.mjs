@@ -1,0 +1,103 @@
+// Lays out the disk of the appliance: GRUB for BIOS and UEFI, a boot partition, two slots and the configuration partition. No root and no loop
+// device is needed. Invariant: slot B is empty, so that the boot menu has one system until the first upgrade.
+
+import { execFileSync } from 'node:child_process';
+import { closeSync, ftruncateSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+
+const MIB = 1024 * 1024;
+const SECTOR_BYTES = 512;
+/** Sizes in MiB. A slot has room for later systems. */
+const PARTITIONS = [
+  { name: 'rsio-bios', mib: 1, type: '21686148-6449-6E6F-744E-656564454649' },
+  { name: 'rsio-boot', mib: 64, type: 'C12A7328-F81F-11D2-BA4B-00A0C93EC93B' },
+  { name: 'rsio-a', mib: 640, type: '0FC63DAF-8483-4772-8E79-3D69D8477DE4' },
+  { name: 'rsio-b', mib: 640, type: '0FC63DAF-8483-4772-8E79-3D69D8477DE4' },
+  { name: 'rsio-config', mib: 256, type: '0FC63DAF-8483-4772-8E79-3D69D8477DE4' },
+];
+const MODULES = 'part_gpt fat squash4 gzio normal configfile linux loadenv serial terminal echo test regexp reboot minicmd'.split(' ');
+const GRUB = '/usr/lib/grub';
+/** Offsets in GRUB's boot.img and in the first sector of its core image (the list of blocks that follow). */
+const BOOT = { coreSector: 0x5c, driveCheck: 0x66, codeBytes: 440 };
+const CORE_LIST = SECTOR_BYTES - 12;
+
+/** Writes the image. `system`: a sealed squashfs. `work`: a folder for intermediate files. */
+export function makeDisk(file, { system, grubConfig, work }) {
+  let start = 1;
+  const places = PARTITIONS.map((one) => ({ ...one, start: (start += one.mib) - one.mib }));
+  const disk = openSync(file, 'w+');
+  try {
+    ftruncateSync(disk, (start + 1) * MIB);
+    const table = places.map(({ name, mib, type, start: at }) => `start=${at}MiB, size=${mib}MiB, type=${type}, name=${name}`);
+    execFileSync('sfdisk', ['--quiet', '--no-reread', '--no-tell-kernel', file], { input: `label: gpt\n${table.join('\n')}\n` });
+    const write = (name, content) => {
+      const place = places.find((one) => one.name === name);
+      if (content.length > place.mib * MIB)
+        throw new Error(`Partition ${name} has ${place.mib} MiB, too little for ${content.length} bytes`);
+      writeSync(disk, content, 0, content.length, place.start * MIB);
+    };
+    const core = biosCore(work);
+    write('rsio-bios', placedCore(core, (places[0].start * MIB) / SECTOR_BYTES));
+    writeSync(disk, bootSector(disk, (places[0].start * MIB) / SECTOR_BYTES), 0, BOOT.codeBytes, 0);
+    write('rsio-boot', bootPartition(PARTITIONS[1].mib, grubConfig, work));
+    write('rsio-a', readFileSync(system));
+    write('rsio-config', configPartition(PARTITIONS[4].mib, work));
+  } finally {
+    closeSync(disk);
+  }
+}
+
+function mkimage(format, prefix, work, out, ...more) {
+  const early = join(work, 'early.cfg');
+  // Without `configfile`, GRUB would search its prefix for modules, which are all in the image.
+  writeFileSync(
+    early,
+    'regexp --set=1:disk "^(hd[0-9]+)" "$root"\nset root="$disk,gpt2"\nset prefix="($root)/grub"\nconfigfile /grub/grub.cfg\n',
+  );
+  execFileSync('grub-mkimage', ['-O', format, '-o', out, '-p', prefix, '-c', early, ...MODULES, ...more]);
+}
+
+function biosCore(work) {
+  const out = join(work, 'core.img');
+  mkimage('i386-pc', '(,gpt2)/grub', work, out, 'biosdisk', 'vga_text');
+  return readFileSync(out);
+}
+
+function placedCore(core, sector) {
+  const placed = Buffer.from(core);
+  placed.writeBigUInt64LE(BigInt(sector + 1), CORE_LIST);
+  placed.writeUInt16LE(Math.ceil(core.length / SECTOR_BYTES) - 1, CORE_LIST + 8);
+  return placed;
+}
+
+/** The boot sector without the table of partitions, which sfdisk has written. */
+function bootSector(disk, coreSector) {
+  const boot = readFileSync(join(GRUB, 'i386-pc/boot.img'));
+  boot.writeBigUInt64LE(BigInt(coreSector), BOOT.coreSector);
+  // The BIOS says from which drive it booted; GRUB's own check mistrusts it for floppy disks.
+  boot.writeUInt16LE(0x9090, BOOT.driveCheck);
+  return boot.subarray(0, BOOT.codeBytes);
+}
+
+function bootPartition(mib, grubConfig, work) {
+  const [fat, efi, env] = ['boot.fat', 'bootx64.efi', 'grubenv'].map((name) => join(work, name));
+  mkimage('x86_64-efi', '/grub', work, efi, 'efi_gop', 'all_video');
+  writeFileSync(env, `# GRUB Environment Block\ngood=a\n`.padEnd(1024, '#'));
+  closeSync(openSync(fat, 'w'));
+  execFileSync('truncate', ['-s', `${mib}M`, fat]);
+  execFileSync('mkfs.vfat', ['-F', '32', '-n', 'RSIO-BOOT', fat], { stdio: 'ignore' });
+  execFileSync('mmd', ['-i', fat, '::/EFI', '::/EFI/BOOT', '::/grub']);
+  for (const [from, to] of [
+    [efi, '::/EFI/BOOT/BOOTX64.EFI'],
+    [grubConfig, '::/grub/grub.cfg'],
+    [env, '::/grub/grubenv'],
+  ])
+    execFileSync('mcopy', ['-i', fat, from, to]);
+  return readFileSync(fat);
+}
+
+function configPartition(mib, work) {
+  const file = join(work, 'config.ext4');
+  execFileSync('mke2fs', ['-q', '-t', 'ext4', '-L', 'rsio-config', file, `${mib}M`]);
+  return readFileSync(file);
+}

@@ -1,0 +1,154 @@
+// A virtual machine that boots from its first disk, with its serial console in a terminal of 80x24 (tmux): the drill presses keys and reads
+// the screen, as an administrator does. Nothing else of the machine is reachable. Invariant: every wait has a bound, and an error contains
+// the screen.
+
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { run } from '../../support/programs/programs.ts';
+import { Machine, type MachineOptions } from '../machine.ts';
+
+const LOOK_AGAIN_MS = 500;
+const ESCAPE_MS = 2_000;
+/** Emulated processors are ten to thirty times slower than real ones. */
+const SEES_MS = 120_000;
+const BOOT_MS = 600_000;
+const MEMORY_MIB = 1_024;
+
+export interface ConsoleDisk {
+  readonly file: string;
+  readonly serial: string;
+}
+
+export class ConsoleMachine {
+  private readonly name: string;
+  private readonly folder: string;
+  private readonly cards: MachineOptions['cards'];
+  disks: readonly ConsoleDisk[];
+
+  constructor(name: string, folder: string, disks: readonly ConsoleDisk[], cards: MachineOptions['cards']) {
+    this.name = name;
+    this.folder = folder;
+    this.disks = disks;
+    this.cards = cards;
+  }
+
+  private file(ending: string): string {
+    return path.join(this.folder, `${this.name}.${ending}`);
+  }
+
+  /** Starts the machine, and waits for `text` on its screen. */
+  async powerOn(text: string | RegExp = 'RSIO appliance'): Promise<void> {
+    writeFileSync(
+      this.file('tmux.conf'),
+      'set -g status off\nset -s escape-time 0\nset -g default-terminal screen\nset -g remain-on-exit on\n',
+    );
+    const processor = Machine.accelerator() === 'kvm' ? ['-accel', 'kvm', '-cpu', 'host'] : ['-accel', 'tcg,thread=multi', '-cpu', 'max'];
+    const disks = this.disks.flatMap(({ file, serial }, number) => [
+      ...[
+        '-drive',
+        `file=${file},id=d${number},if=none,format=raw,cache=unsafe`,
+        '-device',
+        `virtio-blk-pci,drive=d${number},serial=${serial}`,
+      ],
+    ]);
+    const cards = this.cards.flatMap(({ ours, theirs, mac }, number) => [
+      ...['-netdev', `dgram,id=n${number},local.type=unix,local.path=${ours},remote.type=unix,remote.path=${theirs}`],
+      ...['-device', `virtio-net-pci,netdev=n${number},mac=${mac}`],
+    ]);
+    const qemu = [
+      ...['qemu-system-x86_64', ...processor, '-smp', '2', '-m', `${MEMORY_MIB}`, '-display', 'none', '-nodefaults'],
+      ...['-chardev', `stdio,id=console,signal=off,logfile=${this.file('console')},logappend=on`, '-serial', 'chardev:console'],
+      ...['-pidfile', this.file('pid'), '-device', 'virtio-rng-pci', ...disks, ...cards],
+    ];
+    rmSync(this.file('pid'), { force: true });
+    // The terminal outlives this process, and its machine must not.
+    process.once('exit', this.kill);
+    await this.tmux('-f', this.file('tmux.conf'), 'new-session', '-d', '-x', '80', '-y', '24', ...qemu);
+    await this.sees(text, BOOT_MS);
+  }
+
+  private readonly kill = (): void => {
+    try {
+      process.kill(Number(readFileSync(this.file('pid'), 'utf8')), 'SIGKILL');
+    } catch {
+      // The machine is off already.
+    }
+    rmSync(this.file('pid'), { force: true });
+  };
+
+  /** Cuts the power. */
+  async cut(): Promise<void> {
+    this.kill();
+    process.off('exit', this.kill);
+    await this.tmux('kill-server').catch(() => undefined);
+  }
+
+  /** Presses keys by tmux's names, such as Enter and Down. */
+  async press(...keys: readonly string[]): Promise<void> {
+    for (const key of keys) {
+      await this.tmux('send-keys', key);
+      // Together with the next key, Esc would be another key.
+      if (key === 'Escape') await sleep(ESCAPE_MS);
+    }
+  }
+
+  async type(text: string): Promise<void> {
+    await this.tmux('send-keys', '-l', '--', text);
+  }
+
+  /** Moves to the line that contains `label`, and presses Enter. */
+  async choose(label: string): Promise<void> {
+    let before = '';
+    for (let screen = await this.sees(label); ; ) {
+      const marked = markedLine(screen);
+      if (marked.includes(label)) break;
+      if (marked === before) throw new Error(`${this.name}: no line with ${label} can be chosen:\n${screen}`);
+      before = marked;
+      await this.press('Down');
+      screen = await this.sees((now) => markedLine(now) !== before);
+    }
+    await this.press('Enter');
+  }
+
+  /** Fills the fields of the open form from the first one, and applies the form. The empty text leaves a field as it is. */
+  async fill(...texts: readonly string[]): Promise<void> {
+    await this.press('PageUp');
+    for (const text of texts) {
+      if (text !== '') {
+        await this.press('C-u', 'C-k');
+        await this.type(text);
+      }
+      await this.press('Tab');
+    }
+    await this.press('F3');
+  }
+
+  screen(): Promise<string> {
+    return this.tmux('capture-pane', '-p');
+  }
+
+  /** Waits until the screen shows `text`; returns the screen. */
+  async sees(text: string | RegExp | ((screen: string) => boolean), timeoutMs = SEES_MS): Promise<string> {
+    const endMs = performance.now() + timeoutMs;
+    for (;;) {
+      const screen = await this.screen();
+      const words = screen.replaceAll(/[|\s]+/g, ' ');
+      if (typeof text === 'function' ? text(screen) : typeof text === 'string' ? words.includes(text) : text.test(words)) return screen;
+      if (performance.now() > endMs) throw new Error(`${this.name}: the screen does not show ${String(text)}:\n${screen}`);
+      await sleep(LOOK_AGAIN_MS);
+    }
+  }
+
+  private async tmux(...args: readonly string[]): Promise<string> {
+    const result = await run('tmux', ['-S', this.file('tmux'), ...args], { env: { LC_ALL: 'C.UTF-8', TMUX: '', TERM: 'xterm' } });
+    if (result.code !== 0) throw new Error(`tmux ${args[0]}: ${result.stderr}`);
+    return result.stdout;
+  }
+}
+
+/** Returns the marked line: that of a popup, or else that of the page. */
+function markedLine(screen: string): string {
+  const marked = screen.split('\n').filter((line) => line.includes('| > '));
+  return marked.find((line) => line.indexOf('| > ') > 0) ?? marked[0] ?? '';
+}

@@ -1,0 +1,106 @@
+// `npm run vm-appliance`: the appliance in a virtual machine, from the bare image to a replaced disk, by the keyboard of its serial console,
+// with another machine as its client. Without usable virtualization, the machines are emulated, and the run takes about half an hour.
+// `npm test` does not run this program.
+
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { isProgramThere } from '@rsio/common/testing/needs';
+import { imageIn } from '../image.ts';
+import { Machine, type MachineOptions } from '../machine.ts';
+import { fillShare, ROOT, runPlay } from '../play.ts';
+import type { Report } from '../report.ts';
+import { ConsoleMachine } from './console-machine.ts';
+import { type ApplianceScene, clientAttached, connected, disk, diskReplaced, firstHour, mediaDisk } from './drills.ts';
+import { password, powerCut, restored, upgrades, writes } from './drills.ts';
+
+const HELP = `usage: npm run vm-appliance -- [--folder FOLDER] [--images FOLDER] [--from DRILL] [--until DRILL]
+
+Makes the image of the appliance in two versions (npm run appliance; --images takes them from an earlier run), boots it, and plays with the
+keyboard of its serial console: first-hour, client, power-cut, password, upgrade, disk, restore. Another virtual machine is the client.
+--from goes on with the disks of an interrupted run, and --until ends after a drill.
+--folder keeps disks, images and consoles (default: below ${tmpdir()}). Needs what vm-boot and appliance need, and tmux.
+`;
+const VERSIONS = ['0.0.1', '0.0.2'] as const;
+const DRILLS: readonly (readonly [string, (scene: ApplianceScene) => Promise<void>])[] = [
+  ['first-hour', firstHour],
+  ['client', clientAttached],
+  ['power-cut', powerCut],
+  ['password', password],
+  ['upgrade', upgrades],
+  ['disk', diskReplaced],
+  ['restore', restored],
+];
+
+const { values } = parseArgs({
+  options: {
+    folder: { type: 'string', default: path.join(tmpdir(), 'rsio-vm-boot') },
+    images: { type: 'string' },
+    from: { type: 'string' },
+    until: { type: 'string' },
+    help: { type: 'boolean' },
+  },
+});
+
+async function play(report: Report): Promise<void> {
+  if (!isProgramThere('tmux')) return report.say('Skipped: this machine has no tmux (package tmux)');
+  const { folder } = values;
+  const [run, share, images] = [
+    path.join(folder, 'appliance-run'),
+    path.join(folder, 'appliance-share'),
+    values.images ?? path.join(folder, 'appliance'),
+  ];
+  const first = values.from === undefined ? 0 : DRILLS.findIndex(([name]) => name === values.from);
+  if (first < 0) return report.say(`There is no drill ${values.from}: see --help`);
+  if (first === 0) rmSync(run, { recursive: true, force: true });
+  mkdirSync(run, { recursive: true });
+  fillShare(share);
+  if (values.images === undefined)
+    for (const version of VERSIONS) {
+      report.say(`making the appliance, version ${version}`);
+      execFileSync(process.execPath, [path.join(ROOT, 'scripts/appliance.mjs'), '--version', version, '--out', images], {
+        stdio: 'ignore',
+      });
+    }
+  const [older, newer] = VERSIONS.map((version) => path.join(images, `rsio-appliance_${version}_amd64`));
+  const system = path.join(run, 'system.disk');
+  if (first === 0) execFileSync('cp', ['--sparse=always', `${older}.img`, system]);
+  const disks = [
+    { file: system, serial: 'system' },
+    disk(run, 'data-1', 600),
+    disk(run, 'data-2', 600),
+    mediaDisk(run, `${newer}.upgrade`),
+  ];
+  const card = (own: number): MachineOptions['cards'][number] => ({
+    ...{ ours: path.join(run, `link${own}`), theirs: path.join(run, `link${1 - own}`), mac: `52:54:00:00:00:0${own}` },
+  });
+  const appliance = new ConsoleMachine('big-9', run, disks, [card(0)]);
+  const image = await imageIn(folder, 'trixie', (text) => report.say(text), {
+    packages: ['nodejs', 'perl', 'adduser', 'iproute2', 'mount'],
+    setup: [],
+  });
+  const client = new Machine({ name: 'big-2', folder: run, image, share, cards: [card(1)] });
+  const scene: ApplianceScene = { appliance, client, report, folder: run, image: `${older}.img`, versions: VERSIONS };
+  try {
+    report.say(`booting the client, ${Machine.accelerator()}, consoles in ${run}`);
+    await (first > 1 ? client.powerOn() : client.boot());
+    await connected(client);
+    if (first > 0) await appliance.powerOn();
+    if (first > 1) await writes(client);
+    for (const [name, drill] of DRILLS.slice(first)) {
+      let isOver = false;
+      await report.chapter(name, async () => {
+        await drill(scene);
+        isOver = true;
+      });
+      // The next drill goes on where this one should have ended.
+      if (!isOver || name === values.until) break;
+    }
+  } finally {
+    await Promise.all([appliance.cut(), client.cut()]);
+  }
+}
+
+await runPlay(HELP, values.help === true, play);
