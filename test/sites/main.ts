@@ -11,7 +11,7 @@ import { figures } from './figures.ts';
 import { PostgresRounds } from './postgres.ts';
 import { Rounds, seconds } from './rounds.ts';
 
-const HELP = `usage: npm run sites -- [--postgres | --figures [--size SIZE]] [--rounds N] [--seed S]
+const HELP = `usage: npm run sites -- [--postgres | --figures [--size SIZE] [--only TEXT]] [--rounds N] [--seed S]
 
 Replicates volumes from one server to another one. Each round has a fault (a kill of a process of either server, or cuts of the paths between
 them) and a drill at the target under load. Each clone must equal the snapshot of the source with the same moment, byte for byte. At the end,
@@ -20,7 +20,8 @@ the followers are promoted without the source. Needs root, xfsprogs and fio.
   --postgres    PostgreSQL on a volume of the source; it starts on each clone, and must have every row that was acknowledged before the moment.
                 Needs postgresql with pg_amcheck, too
   --figures     measure bytes on the wire and on disk, eight volumes at one moment, and lines of 50 ms. Needs iproute2, too
-  --size SIZE   with --figures: the volume of which 1 % changes (default 10g); the temporary folder needs three times as much
+  --size SIZE   with --figures: the volume of which 1 % changes (default 10g); the temporary folder needs twice as much
+  --only TEXT   with --figures: only figures whose name has this text: changed, together, line
   --rounds N    how many rounds (default 20)
   --seed S      make the same choices again; what processes do meanwhile is never the same (default: a new one)
   --help        print this help and exit
@@ -85,6 +86,7 @@ const options = {
   postgres: { type: 'boolean' },
   figures: { type: 'boolean' },
   size: { type: 'string', default: '10g' },
+  only: { type: 'string', default: '' },
   rounds: { type: 'string', default: '20' },
   seed: { type: 'string', default: String(randomInt(1, SEED_MAX)) },
   help: { type: 'boolean' },
@@ -94,7 +96,7 @@ const [count, seed] = [Number(values.rounds), Number(values.seed)];
 const isSensible = Number.isInteger(count) && count >= 1 && Number.isInteger(seed);
 
 async function main(): Promise<number> {
-  if (values.figures === true) return (await figures(say, values.size)) === 0 ? 0 : 1;
+  if (values.figures === true) return (await figures(say, values.size, values.only)) === 0 ? 0 : 1;
   return values.postgres === true ? postgres(count, seed) : drill(count, seed);
 }
 

@@ -83,13 +83,16 @@ export class Rounds {
     const clones = await this.drilled(fault, () => endMs !== Infinity);
     const ageMs = Date.now() - clones.momentMs;
     await faulted;
+    const next = sites.newerMoment(Math.max(endMs, clones.momentMs)).then(() => Math.max(0, Date.now() - endMs));
+    // A rejection is seen after the comparison.
+    next.catch(() => undefined);
     const problems = [...(await this.problemsOf(clones)), ...(await this.loadErrors())];
     await sites.removeClones();
-    const nextMs = Math.max(0, (await sites.newerMoment(Math.max(endMs, clones.momentMs))) && Date.now() - endMs);
+    const nextMs = await next;
     tally.agesMs.push(ageMs);
     tally.nextMs.push(nextMs);
     this.say(
-      `round ${String(number).padEnd(4)} ${fault.name.padEnd(28)} moment ${seconds(ageMs)} old, ${sites.names.length - problems.length} of ${sites.names.length} equal, next moment after ${seconds(nextMs)}`,
+      `round ${String(number).padEnd(4)} ${fault.name.padEnd(28)} moment ${seconds(ageMs)} old, ${problems.length === 0 ? `${sites.names.length} equal` : 'PROBLEMS'}, next moment after ${seconds(nextMs)}`,
     );
     this.note(number, problems);
   }
