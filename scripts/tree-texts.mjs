@@ -263,7 +263,6 @@ export const FOLDERS = {
   'test/sim/zoo/snapshot-mutants': 'mutants of snapshots',
   'test/sim/zoo/spread-mutants': 'mutants of volumes over several pools',
   'test/sim/zoo/store-mutants': 'mutants of storage',
-  'test/sites': 'npm run sites: replication to another server under kills and cuts, PostgreSQL on its clones, and its figures',
   'test/support': 'code that tests share',
   'test/support/devices': 'hosts with device nodes',
   'test/support/drills': 'kills, crashes and replacements of a server',

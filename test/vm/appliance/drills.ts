@@ -191,7 +191,14 @@ async function openForm({ appliance }: ApplianceScene, label: string, file: stri
   await appliance.fill('', file);
 }
 
-/** Installs the upgrade, and restarts. */
+/** Leaves a form whose change was refused, and its page. */
+async function discarded({ appliance }: ApplianceScene): Promise<void> {
+  await appliance.press('Escape');
+  await appliance.choose('Discard');
+  await appliance.press('Escape');
+}
+
+/** Installs the upgrade. */
 async function upgraded(scene: ApplianceScene): Promise<void> {
   const { appliance, versions } = scene;
   await openForm(scene, 'Upgrade', 'new.upgrade');
@@ -220,7 +227,7 @@ export async function upgrades(scene: ApplianceScene): Promise<void> {
   const [older, newer] = versions;
   await openForm(scene, 'Upgrade', 'bad.upgrade');
   report.check('a damaged upgrade is refused', (await outcome(scene, 'Not done')).includes('is not a usable system'));
-  await appliance.press('Escape', 'Escape');
+  await discarded(scene);
   await openForm(scene, 'Upgrade', 'new.upgrade');
   await appliance.sees(/Upgrading \.\.\. (?:[5-9]|\d\d) s/, LONG_MS);
   await cutAndBoot(scene);
@@ -305,7 +312,7 @@ export async function restored(scene: ApplianceScene): Promise<void> {
   await openForm(scene, 'Restore configuration', 'bad.upgrade');
   await appliance.choose('Yes, do it');
   report.check('another file is refused', (await outcome(scene, 'Not done')).includes('bad.upgrade'));
-  await appliance.press('Escape', 'Escape');
+  await discarded(scene);
   await openForm(scene, 'Restore configuration', 'saved.json');
   await confirmed(scene);
   await appliance.press('Escape');

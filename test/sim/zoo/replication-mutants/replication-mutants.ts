@@ -54,8 +54,10 @@ interface PromotionInner {
   >;
 }
 
-interface Plan {
-  readonly plan: readonly { readonly found: Found; readonly record: SnapshotRecord }[];
+type Plan = readonly { readonly found: Found; readonly record: SnapshotRecord }[];
+
+interface Moment {
+  readonly all: readonly Found[];
   readonly group: string;
 }
 
@@ -346,10 +348,13 @@ const PROMOTIONS: readonly Mutant[] = [
     rule: 'T7',
     breaks: 'each follower gets its own newest moment',
     apply: () =>
-      override<object, [readonly VolumeName[], Asker], Plan>(Promotion, 'plan', (original) => (self, ...wanted) => {
-        const { plan, group } = original(self, ...wanted);
-        return { plan: plan.map(({ found }) => ({ found, record: snapshotsOf(found).list.at(-1)! })), group };
-      }),
+      override<object, [readonly Found[], string], Plan>(
+        Promotion,
+        'plan',
+        (original) =>
+          (self, ...asked) =>
+            original(self, ...asked).map(({ found }) => ({ found, record: snapshotsOf(found).list.at(-1)! })),
+      ),
   },
   {
     ...LIVES,
@@ -357,15 +362,11 @@ const PROMOTIONS: readonly Mutant[] = [
     rule: 'T7',
     breaks: 'a promotion that was interrupted goes on with the newest moment that all followers have now',
     apply: () =>
-      override<PromotionInner, [readonly VolumeName[], Asker], Plan>(Promotion, 'plan', (original) => (self, ...wanted) => {
+      override<PromotionInner, [readonly VolumeName[], Asker], Moment>(Promotion, 'moment', (original) => (self, ...wanted) => {
         const { all: found } = self.wholeGroup(...wanted);
         const group = commonGroups(found.map((one) => ({ snapshots: snapshotsOf(one).list }))).at(-1);
         if (group === undefined || found.every(({ manifest }) => manifest.follower?.promoted !== null)) return original(self, ...wanted);
-        const plan = found.map((one) => ({
-          found: one,
-          record: snapshotsOf(one).list.find(({ origin }) => origin?.group === group)!,
-        }));
-        return { plan, group };
+        return { all: found, group };
       }),
   },
   {

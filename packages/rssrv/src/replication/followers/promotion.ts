@@ -53,15 +53,21 @@ export class Promotion {
     also: (manifest: Manifest) => Manifest = (manifest) => manifest,
   ): Promise<Promoted> {
     asker.needs('manage', 'promote volumes');
-    const { plan, group } = this.plan(wanted, asker);
+    const { all, group } = this.moment(wanted, asker);
+    // A volume that an interrupted promotion has finished needs no moment any more.
+    const plan = this.plan(
+      all.filter(({ manifest }) => following(manifest) !== null),
+      group,
+    );
     for (const one of plan) await this.promoteOne(one, group, request, also);
-    return this.result(plan);
+    return this.result(all);
   }
 
   /** Makes a clone of each follower. The clones get the names of the followers with the suffix. */
   async drill(wanted: readonly VolumeName[], suffix: string, asker: Asker, request: string | null, turn: Turn): Promise<Promoted> {
     asker.needs('manage', 'clone volumes');
-    const { plan } = this.plan(wanted, asker);
+    const { all, group } = this.moment(wanted, asker);
+    const plan = this.plan(all, group);
     const made: Found[] = [];
     const clones = plan.map(({ found: { manifest }, record }, index) => {
       const { name, universe } = manifest;
@@ -104,8 +110,8 @@ export class Promotion {
     return { all, replication: mark.replication };
   }
 
-  /** Returns the snapshots of the newest common moment. A promotion that was interrupted names the moment. */
-  private plan(wanted: readonly VolumeName[], asker: Asker): { readonly plan: readonly Planned[]; readonly group: string } {
+  /** Returns the followers and the group of their newest common moment. A promotion that was interrupted names the moment. */
+  private moment(wanted: readonly VolumeName[], asker: Asker): { readonly all: readonly Found[]; readonly group: string } {
     const { all } = this.wholeGroup(wanted, asker);
     if (all.every(({ manifest }) => following(manifest) === null))
       throw new RsError('E_USAGE', `Volume ${all.map(({ manifest }) => volumeText(manifest)).join(', ')} is promoted already`);
@@ -117,7 +123,12 @@ export class Promotion {
         'E_VOLUME',
         `Volume ${volumeText(first!.manifest)} has no complete moment yet: wait for the first one (rsadm volume replications)`,
       );
-    const plan = all.map((found) => {
+    return { all, group };
+  }
+
+  /** Returns the snapshot of the moment for each of these followers. Throws E_VOLUME, naming the follower that does not have it. */
+  private plan(followers: readonly Found[], group: string): readonly Planned[] {
+    return followers.map((found) => {
       const record = snapshotsOf(found).list.find(({ origin }) => origin?.group === group);
       if (record !== undefined) return { found, record };
       throw new RsError(
@@ -125,7 +136,6 @@ export class Promotion {
         `Volume ${volumeText(found.manifest)} does not have the moment with which the promotion began: it was removed`,
       );
     });
-    return { plan, group };
   }
 
   /** Gives a follower the content of the snapshot. Writing the manifest is the commit point. */
@@ -156,11 +166,11 @@ export class Promotion {
     });
   }
 
-  private result(plan: readonly Planned[]): Promoted {
-    const volumes = plan.map(({ found }) => {
+  private result(all: readonly Found[]): Promoted {
+    const volumes = all.map((found) => {
       const pool = this.verbs.pools.states.find(({ name }) => name === found.pool.name) ?? found.pool;
       return { pool, manifest: pool.volumes.get(found.manifest.id) ?? found.manifest };
     });
-    return { volumes, momentMs: plan[0]?.record.createdMs ?? 0 };
+    return { volumes, momentMs: volumes[0]?.manifest.follower?.promoted?.momentMs ?? 0 };
   }
 }

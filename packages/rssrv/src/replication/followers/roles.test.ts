@@ -89,6 +89,20 @@ test('followers that a command has promoted meanwhile are replicated to the old 
   expect(s.only.members).toHaveLength(2);
 });
 
+test('a promotion that was interrupted ends although the moment of a promoted volume was removed', async () => {
+  await follow(2);
+  const promotion = new Promotion(s.scene.verbs, s.scene.snapshots);
+  const interrupted = promotion.promote(named(...NAMES), LOCAL_ASKER, null, (manifest) => {
+    if (manifest.name === 'log') throw new Error('interrupted');
+    return manifest;
+  });
+  await expect(interrupted).rejects.toThrow('interrupted');
+  await s.scene.snapshots.remove({ name: 'db', universe: 0, snapshot: s.snapshotsOf('db')[0]! }, LOCAL_ASKER, null);
+  const { volumes, momentMs } = await promotion.promote(named(...NAMES), LOCAL_ASKER, null);
+  expect(volumes.map(({ manifest }) => [manifest.name, following(manifest)])).toEqual(NAMES.map((name) => [name, null]));
+  expect(momentMs).toBe(1_000);
+});
+
 test('the plan takes over only with the last moment, and again after an interruption', async () => {
   const order = sourceOrder({ handOver: HAND_OVER });
   const at = { nowMs: 2_000, sinceMomentMs: null };
