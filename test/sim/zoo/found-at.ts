@@ -244,9 +244,9 @@ const REPLICATIONS: readonly (readonly [seed: number, mutants: readonly string[]
   [7, ['newest-removed', 'confirmed-unprotected']],
   [9, ['home-first']],
   [11, ['commit-unchecked', 'other-file-continued']],
+  [21, ['ended-goes-on']],
   [24, ['confirmed-back']],
   [37, ['own-newest-promoted']],
-  [75, ['ended-goes-on']],
   [108, ['promotion-begins-again']],
 ];
 
