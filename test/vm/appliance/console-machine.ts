@@ -2,7 +2,7 @@
 // the screen, as an administrator does. Nothing else of the machine is reachable. Invariant: every wait has a bound, and an error contains
 // the screen.
 
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { run } from '../../support/programs/programs.ts';
@@ -68,18 +68,24 @@ export class ConsoleMachine {
     await this.sees(text, BOOT_MS);
   }
 
-  private readonly kill = (): void => {
+  /** Returns the process of the machine; null if the machine is off. */
+  private readonly kill = (): number | null => {
     try {
-      process.kill(Number(readFileSync(this.file('pid'), 'utf8')), 'SIGKILL');
+      const pid = Number(readFileSync(this.file('pid'), 'utf8'));
+      rmSync(this.file('pid'), { force: true });
+      process.kill(pid, 'SIGKILL');
+      return pid;
     } catch {
-      // The machine is off already.
+      return null;
     }
-    rmSync(this.file('pid'), { force: true });
   };
 
   /** Cuts the power. */
   async cut(): Promise<void> {
-    this.kill();
+    const pid = this.kill();
+    // Until its process has ended, the disks are locked.
+    for (let waitedMs = 0; pid !== null && existsSync(`/proc/${pid}/exe`) && waitedMs < SEES_MS; waitedMs += LOOK_AGAIN_MS)
+      await sleep(LOOK_AGAIN_MS);
     process.off('exit', this.kill);
     await this.tmux('kill-server').catch(() => undefined);
   }
