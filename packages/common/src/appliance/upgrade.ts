@@ -22,9 +22,11 @@ const partition = (root: string, name: string): string => `${root}/dev/disk/by-p
 
 export async function slotsNow(machine: ApplianceMachine): Promise<Slots> {
   const { root } = machine;
-  const { slot: running, isTrial } = bootedSlot(readFileSync(`${root}/proc/cmdline`, 'utf8'));
+  const { slot: running, isTrial: wasTried } = bootedSlot(readFileSync(`${root}/proc/cmdline`, 'utf8'));
   const [a, b] = await Promise.all((['a', 'b'] as const).map((slot) => systemIn(partition(root, slot))));
-  return { running, isTrial, choice: await atBoot(machine, null), systems: { a: a ?? null, b: b ?? null } };
+  const choice = await atBoot(machine, null);
+  // The trial ends with the confirmation, and the command line of the kernel stays.
+  return { running, isTrial: wasTried && choice.good !== running, choice, systems: { a: a ?? null, b: b ?? null } };
 }
 
 /** Returns the facts of the system in a slot or file; null if there is none. */
