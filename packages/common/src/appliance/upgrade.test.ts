@@ -60,6 +60,7 @@ test('a system is written to the idle slot, read back, and tried once', async ()
   expect(await confirmSlot({ root, run })).toBe('b');
   expect(await slotsNow({ root, run })).toMatchObject({
     running: 'b',
+    isTrial: false,
     choice: { good: 'b', once: null },
     systems: { a: { version: '1.0' } },
   });
