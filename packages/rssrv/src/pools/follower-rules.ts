@@ -12,8 +12,8 @@ export function following({ follower }: Pick<Manifest, 'follower'>): FollowerMar
 }
 
 /**
- * Throws E_USAGE, naming the source, if the volume is a follower, and E_BUSY if it is being handed over to another server. `what`: the refused change, such as
- * `be removed`.
+ * Throws E_USAGE, naming the source, if the volume is a follower, and E_BUSY if it is being handed over to another server. `what`: the
+ * refused change, such as `be removed`.
  */
 export function checkNoFollower(manifest: Marked, what: string): void {
   const mark = following(manifest);

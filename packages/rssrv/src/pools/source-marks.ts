@@ -52,11 +52,12 @@ function replicationOfHome(pools: readonly PoolState[], home: Found): Replicatio
   return { id, order, home, memberIds, members };
 }
 
-/** Returns the hand-over, once all members are closed; null before. */
+/** Returns the hand-over, once all members are closed; null before. After its last moment, members become followers one after the other. */
 export function handOverOf({ members, memberIds, home }: Replication): HandOverMark | null {
   const mark = home.manifest.replication?.handOver;
+  if (mark === undefined || mark.group !== null) return mark ?? null;
   const isClosed = members.length === memberIds.length && members.every(({ manifest }) => manifest.replication?.handOver !== undefined);
-  return mark !== undefined && isClosed ? mark : null;
+  return isClosed ? mark : null;
 }
 
 function volumeById(pools: readonly PoolState[], id: string): Found | null {

@@ -106,6 +106,21 @@ test('a schedule makes its first snapshots at once, then one in each period, and
   expect(one.state()).toBeNull();
 });
 
+test('the schedule of a volume rests while it follows a volume of another server', async () => {
+  const one = await bench();
+  await one.scene.create();
+  await schedule(one, 'hourly keep 2');
+  const [pool] = one.scene.pools.states;
+  const [manifest] = [...pool!.volumes.values()];
+  const source = { sourceId: manifest!.id, sourceName: 'db', sourceUniverse: 0, members: [manifest!.id], promoted: null };
+  one.scene.pools.put('fast', { ...manifest!, follower: { replication: manifest!.id, peer: 'oslo', ...source } });
+  for (let hour = 0; hour < 3; hour++) await one.pass(HOUR_MS);
+  expect([one.names(), one.logged.length, one.state()?.failure]).toEqual([['hourly-20261122T1005Z'], 1, null]);
+  one.scene.pools.put('fast', manifest!);
+  await one.pass(HOUR_MS);
+  expect(one.names()).toContain('hourly-20261122T1405Z');
+});
+
 test('the timer of the runner finds the next period, also after the clock was set', async () => {
   const one = await bench();
   await one.scene.create();

@@ -9,6 +9,7 @@ import type { Log } from '@rsio/common/log/log';
 import { eventOf } from '../events/event-log.ts';
 import { LOCAL_ASKER } from '../pools/asker.ts';
 import { type Found, type PoolState, volumeText } from '../pools/catalogue.ts';
+import { closedFor } from '../pools/follower-rules.ts';
 import { SNAPSHOT_GROUP_MAX } from '../pools/limits.ts';
 import { planSchedule, type SchedulePlan } from '../pools/schedules/plan.ts';
 import { parseSchedule } from '../pools/schedules/schedule.ts';
@@ -123,11 +124,15 @@ export class ScheduleRunner {
     return isChanged && !this.isClosed;
   }
 
-  /** Returns the volumes with a schedule. Forgets what the runner remembers about volumes without a schedule. */
+  /** Returns the volumes with a schedule that clients can open: the schedules of followers rest. Forgets what the runner remembers about volumes without a schedule. */
   private scheduled(): Found[] {
     const found = this.ports
       .pools()
-      .flatMap((pool) => [...pool.volumes.values()].flatMap((manifest) => (manifest.schedule === undefined ? [] : { pool, manifest })));
+      .flatMap((pool) =>
+        [...pool.volumes.values()].flatMap((manifest) =>
+          manifest.schedule === undefined || closedFor(manifest) !== null ? [] : { pool, manifest },
+        ),
+      );
     if (this.memories.size > found.length) {
       const ids = new Set(found.map(({ manifest }) => manifest.id));
       for (const id of this.memories.keys()) if (!ids.has(id)) this.memories.delete(id);

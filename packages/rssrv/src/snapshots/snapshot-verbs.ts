@@ -35,7 +35,7 @@
 
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
-import { Asker } from '../pools/asker.ts';
+import { Asker, LOCAL_ASKER } from '../pools/asker.ts';
 import { type Found, ownedBytes, partsOf, type PlacedPart, type PoolState, type Stamp, type VolumeName } from '../pools/catalogue.ts';
 import type { Manifest } from '../pools/disk/manifest.ts';
 import { poolPaths } from '../pools/disk/pool-paths.ts';
@@ -147,6 +147,22 @@ export class SnapshotVerbs {
       // Do not wait for the close, because running clones may hang in a file system.
       for (const { copy } of opened) copy.close().catch((thrown: unknown) => this.ports.log.error(toRsError(thrown).message));
       for (const one of plan) this.endMaking(one, isBegun);
+      await this.pools.settleParts();
+    }
+    return plan.map((one) => this.made(one));
+  }
+
+  /** Makes snapshots of volumes that are not served, so that no client changes them. Either all snapshots exist afterwards, or none. */
+  async snapshotUnserved(wanted: readonly NewSnapshot[]): Promise<readonly FoundSnapshot[]> {
+    const plan = decideSnapshots(this.verbs.catalogue, wanted, LOCAL_ASKER, this.verbs.stamp(null), this.costs(new Map()));
+    const prepared: FoundSnapshot[] = [];
+    try {
+      for (const one of plan) {
+        this.note(one.pool, one.record);
+        prepared.push(await this.steps.makePrepared(one));
+      }
+      await this.commitHome(prepared[0]!);
+    } finally {
       await this.pools.settleParts();
     }
     return plan.map((one) => this.made(one));

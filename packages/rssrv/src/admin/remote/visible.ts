@@ -1,7 +1,7 @@
 // Removes from the results of methods what a client may not see. This module is pure. Invariants: a volume that a client may not attach
 // does not exist for the client. Only a client with the right `admin` sees file paths of the server. Without this right, a client sees
-// names of other clients only as holders of volumes that it may attach, or as the clients to which these are replicated. Only a client with the right `admin` may call a method that this
-// file does not name. Rules: A1.
+// names of other clients only as holders of volumes that it may attach, or as the clients to which these are replicated. Only a client with
+// the right `admin` may call a method that this file does not name. Rules: A1.
 
 import type { ServerMethods } from '@rsio/common/control/server/server-methods';
 import type { ReplicationView } from '@rsio/common/control/server/replication-methods';

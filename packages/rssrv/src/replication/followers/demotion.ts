@@ -1,16 +1,17 @@
 // Makes volumes, which were the source, followers of the volumes that another server has promoted from them. Invariants: a volume follows
-// only a volume with which it has a moment in common, found by the ids of snapshots. Its present content is a snapshot before it follows.
+// only a volume with which it has a moment in common, found by the ids of snapshots. Its present content is a snapshot before it follows,
+// and no client can write between the two. A demotion that was interrupted goes on when it is ordered again.
 
 import type { ReplicationOrder } from '@rsio/common/control/server/replication-methods';
 import { RsError } from '@rsio/common/lib/errors';
-import { type Asker, LOCAL_ASKER } from '../../pools/asker.ts';
+import type { Asker } from '../../pools/asker.ts';
 import { findToChange, type Found, type VolumeName, volumeText } from '../../pools/catalogue.ts';
-import { checkNoFollower } from '../../pools/follower-rules.ts';
+import { checkNoFollower, following } from '../../pools/follower-rules.ts';
+import type { Manifest } from '../../pools/disk/manifest.ts';
 import type { PoolVerbs } from '../../pools/pool-verbs.ts';
 import { volumeConfigOf } from '../../pools/pool-volume.ts';
 import { checkNoReplica } from '../../pools/replica-rules.ts';
 import { replicationOf } from '../../pools/source-marks.ts';
-import type { Turn } from '../../pools/requests/turn.ts';
 import type { SnapshotRecord } from '../../pools/snapshots/snapshot-record.ts';
 import type { SnapshotAnswers } from '../../snapshots/reads/snapshot-answers.ts';
 import { snapshotsOf, timeText } from '../../snapshots/snapshot-rules.ts';
@@ -20,7 +21,7 @@ import { commonBase } from './follower-plan.ts';
 
 export interface DemotionPorts {
   readonly verbs: PoolVerbs;
-  readonly snapshots: Pick<SnapshotVerbs, 'snapshot'>;
+  readonly snapshots: Pick<SnapshotVerbs, 'snapshotUnserved'>;
   readonly differences: Pick<SnapshotAnswers, 'difference'>;
   /** The orders that the peer has now. */
   ordersOf(peer: string): readonly ReplicationOrder[];
@@ -29,7 +30,8 @@ export interface DemotionPorts {
 interface Pair {
   readonly found: Found;
   readonly member: ReplicationOrder['members'][number];
-  readonly base: SnapshotRecord;
+  /** The snapshot of the moment in common; null if the volume follows already. */
+  readonly base: SnapshotRecord | null;
 }
 
 export interface PlannedDemotion {
@@ -49,25 +51,14 @@ export class Demotion {
     asker.needs('manage', 'demote volumes');
     const { verbs } = this.ports;
     const found = wanted.map((name) => findToChange(verbs.catalogue, name, asker, 'demote volumes'));
-    for (const one of found) {
-      checkNoFollower(one.manifest, 'be demoted');
-      checkNoReplica(one.manifest, 'be demoted');
-      if (one.manifest.layout.kind !== 'simple')
-        throw new RsError(
-          'E_USAGE',
-          `Volume ${volumeText(one.manifest)} has several files, and a follower has one: volume copy first makes a volume of one file`,
-        );
-      verbs.checkUnheld(one);
-      const own = replicationOf(verbs.pools.states, one.manifest);
-      const isWhole =
-        own === null ||
-        (own !== 'unknown' && own.members.every(({ manifest }) => found.some((other) => other.manifest.id === manifest.id)));
-      if (!isWhole)
-        throw new RsError('E_USAGE', `Volume ${volumeText(one.manifest)} shares its moments with other volumes: name all of them`);
-    }
-    for (const order of this.ports.ordersOf(peer)) {
+    const orders = this.ports.ordersOf(peer);
+    const left = found.filter(({ manifest }) => !orders.some((order) => follows(manifest, order)));
+    for (const one of left) this.check(one, found);
+    for (const order of orders) {
       const pairs = order.members.flatMap((member) => pairOf(order, member, found) ?? []);
-      if (pairs.length === order.members.length && pairs.length === found.length) return { order, pairs };
+      if (pairs.length !== order.members.length || pairs.length !== found.length) continue;
+      if (left.length > 0) return { order, pairs };
+      throw new RsError('E_USAGE', `These volumes follow server ${peer} already: rsadm volume replications shows their state`);
     }
     const texts = found.map(({ manifest }) => volumeText(manifest)).join(', ');
     throw new RsError(
@@ -76,11 +67,30 @@ export class Demotion {
     );
   }
 
+  /** Throws unless the volume can be demoted together with the others. */
+  private check(one: Found, all: readonly Found[]): void {
+    const { verbs } = this.ports;
+    checkNoFollower(one.manifest, 'be demoted');
+    checkNoReplica(one.manifest, 'be demoted');
+    if (one.manifest.layout.kind !== 'simple')
+      throw new RsError(
+        'E_USAGE',
+        `Volume ${volumeText(one.manifest)} has several files, and a follower has one: volume copy first makes a volume of one file`,
+      );
+    verbs.checkUnheld(one);
+    const own = replicationOf(verbs.pools.states, one.manifest);
+    const isWhole =
+      own === null || (own !== 'unknown' && own.members.every(({ manifest }) => all.some((other) => other.manifest.id === manifest.id)));
+    if (!isWhole)
+      throw new RsError('E_USAGE', `Volume ${volumeText(one.manifest)} shares its moments with other volumes: name all of them`);
+  }
+
   /** Returns how many bytes differ between the base and the present content of all volumes together. */
   async lostBytes({ pairs }: PlannedDemotion): Promise<number> {
     const { differences, verbs } = this.ports;
     let sum = 0;
     for (const { found, base } of pairs) {
+      if (base === null) continue;
       const { sizeBytes } = found.manifest;
       const volume = volumeConfigOf(found.pool, found.manifest, verbs.pools.states);
       for (let from = 0; from < sizeBytes; ) {
@@ -93,36 +103,46 @@ export class Demotion {
     return sum;
   }
 
-  /** Returns the name of the snapshots that keep the present content. */
-  async demote(wanted: readonly VolumeName[], peer: string, asker: Asker, turn: Turn): Promise<string> {
+  /** Returns the name of the snapshots that keep the present content. Nothing else may change the volumes meanwhile. */
+  async demote(wanted: readonly VolumeName[], peer: string, asker: Asker): Promise<string> {
     const { verbs, snapshots } = this.ports;
-    const { pairs } = this.plan(wanted, peer, asker);
+    const { order, pairs } = this.plan(wanted, peer, asker);
+    const left = pairs.filter(({ base }) => base !== null);
     const kept = `before-demotion-${timeText(verbs.stamp(null).nowMs)}`;
-    await snapshots.snapshot(
-      pairs.map(({ found: { manifest } }) => ({ name: manifest.name, universe: manifest.universe, snapshot: kept })),
-      LOCAL_ASKER,
-      null,
-      turn,
+    const named = left.map(({ found: { manifest } }) => ({ name: manifest.name, universe: manifest.universe, snapshot: kept }));
+    const work = async (): Promise<void> => {
+      await snapshots.snapshotUnserved(named);
+      for (const pair of left) await this.follow(pair, order, peer);
+    };
+    await verbs.whileAllUnserved(
+      left.map(({ found }) => found),
+      work,
     );
-    // The snapshots were made while other changes ran.
-    const { order, pairs: now } = this.plan(wanted, peer, asker);
-    const members = order.members.map(({ id }) => id);
-    for (const { found, member } of now) {
-      const { pool, manifest } = found;
-      const { replication: _order, schedule: _schedule, ...own } = manifest;
-      const source = { sourceId: member.id, sourceName: member.name, sourceUniverse: member.universe };
-      const follower = { replication: order.replication, peer, ...source, members, promoted: null };
-      await verbs.whileUnserved(found, async () => {
-        await verbs.onDisk(pool, FOLLOWER_STEP_MS, (files) => files.replaceManifest({ ...own, follower }));
-        verbs.pools.put(pool.name, { ...own, follower });
-      });
-    }
     return kept;
   }
+
+  private async follow({ found: { pool, manifest }, member }: Pair, order: ReplicationOrder, peer: string): Promise<void> {
+    const { verbs } = this.ports;
+    const { replication: _order, ...own } = manifest;
+    const source = { sourceId: member.id, sourceName: member.name, sourceUniverse: member.universe };
+    const members = order.members.map(({ id }) => id);
+    const follower = { replication: order.replication, peer, ...source, members, promoted: null };
+    await verbs.onDisk(pool, FOLLOWER_STEP_MS, (files) => files.replaceManifest({ ...own, follower }));
+    verbs.pools.put(pool.name, { ...own, follower });
+  }
+}
+
+function follows(manifest: Manifest, { replication, members }: ReplicationOrder): boolean {
+  const mark = following(manifest);
+  return mark !== null && mark.replication === replication && members.some(({ id }) => id === mark.sourceId);
 }
 
 function pairOf(order: ReplicationOrder, member: ReplicationOrder['members'][number], all: readonly Found[]): Pair | null {
   for (const found of all) {
+    if (follows(found.manifest, order)) {
+      if (found.manifest.follower?.sourceId === member.id) return { found, member, base: null };
+      continue;
+    }
     const { list } = snapshotsOf(found);
     const common = commonBase(order, { sourceId: member.id, snapshots: list });
     const base = list.find(({ name }) => name === common?.own);

@@ -81,7 +81,7 @@ export class FollowerService {
         const { demotion } = this;
         const planned = demotion.plan(volumes, peer, asker);
         const lostBytes = await demotion.lostBytes(planned);
-        const momentMs = planned.pairs[0]?.base.createdMs ?? 0;
+        const momentMs = planned.pairs.find(({ base }) => base !== null)?.base?.createdMs ?? 0;
         if (checkOnly)
           return {
             volumes: await noted(
@@ -93,7 +93,7 @@ export class FollowerService {
             momentMs,
           };
         const what = `volumes ${volumes.map(volumeText).join(', ')}, which are being demoted by ${changes.by}`;
-        const kept = await changes.run((turn) => demotion.demote(volumes, peer, asker, turn), what);
+        const kept = await changes.run(() => demotion.demote(volumes, peer, asker), what);
         followers.soon();
         const now = planned.pairs.map(({ found }) => this.now(found));
         return { volumes: await noted(`demoted; its content before is ${kept}`, now), kept, lostBytes, momentMs };

@@ -7,7 +7,7 @@ import { LOCAL_ASKER } from '../../pools/asker.ts';
 import { following } from '../../pools/follower-rules.ts';
 import { directory, scenes, usePoolDirectory } from '../../testing/pool-directory.ts';
 import { named, openSources, type SourceScene, SourceTime } from '../../testing/source-scene.ts';
-import { WHOLE_TURN } from '../../testing/whole-turn.ts';
+import { FailingStep } from '../../testing/stopped-verbs.ts';
 import { orderOf } from '../sources/source-orders.ts';
 import { Demotion } from './demotion.ts';
 import { nextStep } from './follower-plan.ts';
@@ -22,7 +22,9 @@ const GROUP = '00000000-0000-4000-8000-0000000000bb';
 const uuid = (digit: string): string => `00000000-0000-4000-8000-00000000000${digit}`;
 const NAMES = ['db', 'log'];
 let s: SourceScene;
+let time: SourceTime;
 let followers: FollowerVerbs;
+let failing: FailingStep;
 
 /** The order of a source whose volumes have the ids 1 and 2, and whose snapshots of the last moment have the ids 3 and 4. */
 function sourceOrder(changes: Partial<ReplicationOrder> = {}): ReplicationOrder {
@@ -50,7 +52,9 @@ async function follow(count: number): Promise<void> {
 }
 
 beforeEach(async () => {
-  s = await openSources(directory, new SourceTime());
+  time = new SourceTime();
+  failing = new FailingStep('change: commit');
+  s = await openSources(directory, time, { reached: failing.reached });
   scenes.push(s.scene);
   followers = new FollowerVerbs(s.scene.verbs);
 });
@@ -132,7 +136,12 @@ function demotion(orders: readonly ReplicationOrder[]): Demotion {
     difference: (_volume: unknown, _before: unknown, _after: unknown, _from: number, to: number) =>
       Promise.resolve({ ranges, endBytes: to }),
   };
-  return new Demotion({ verbs, snapshots, differences, ordersOf: (peer) => (peer === 'oslo' ? orders : []) });
+  // A client that could open a volume now would write what no snapshot has.
+  const snapshotUnserved: typeof snapshots.snapshotUnserved = (wanted) => {
+    for (const name of NAMES) if (s.scene.served.has(s.volume(name).manifest.id)) throw new Error(`${name} is served`);
+    return snapshots.snapshotUnserved(wanted);
+  };
+  return new Demotion({ verbs, snapshots: { snapshotUnserved }, differences, ordersOf: (peer) => (peer === 'oslo' ? orders : []) });
 }
 
 /** Returns the order of a peer whose volumes were promoted from these: its snapshots are copies of those of this server. */
@@ -149,10 +158,26 @@ test('an old source follows the volumes with which it has a moment in common, an
   const order = await promotedOrder();
   const made = demotion([order]);
   expect(await made.lostBytes(made.plan(named(...NAMES), 'oslo', LOCAL_ASKER))).toBe(2 * 4096);
-  const kept = await made.demote(named(...NAMES), 'oslo', LOCAL_ASKER, WHOLE_TURN);
+  const kept = await made.demote(named(...NAMES), 'oslo', LOCAL_ASKER);
   expect(manifests().map((one) => following(one)?.sourceId)).toEqual([uuid('1'), uuid('2')]);
   expect(NAMES.map((name) => s.snapshotsOf(name).includes(kept))).toEqual([true, true]);
   expect([s.all, manifests().map((one) => one.replication)]).toEqual([[], [undefined, undefined]]);
+});
+
+test('a demotion that was interrupted goes on with the volumes that do not follow yet', async () => {
+  const order = await promotedOrder();
+  failing.isOn = true;
+  await expect(demotion([order]).demote(named(...NAMES), 'oslo', LOCAL_ASKER)).rejects.toThrow('EIO');
+  expect(manifests().map((one) => following(one) !== null)).toEqual([true, false]);
+  expect([...s.scene.served.keys()].length).toBe(2);
+  const [kept] = s.snapshotsOf('log').filter((name) => name.startsWith('before-demotion-'));
+  time.later(1_000);
+  const made = demotion([order]);
+  expect(await made.lostBytes(made.plan(named(...NAMES), 'oslo', LOCAL_ASKER))).toBe(4096);
+  await made.demote(named(...NAMES), 'oslo', LOCAL_ASKER);
+  expect(manifests().map((one) => following(one)?.sourceId)).toEqual([uuid('1'), uuid('2')]);
+  expect(NAMES.map((name) => s.snapshotsOf(name).includes(kept ?? ''))).toEqual([true, true]);
+  expect(() => made.plan(named(...NAMES), 'oslo', LOCAL_ASKER)).toThrow('follow server oslo already');
 });
 
 test('volumes are refused that are held, are not all of the order, or only have the names of its volumes', async () => {

@@ -7,6 +7,7 @@ import { LOCAL_ASKER } from '../../pools/asker.ts';
 import { closedFor, following } from '../../pools/follower-rules.ts';
 import { directory, scenes, usePoolDirectory } from '../../testing/pool-directory.ts';
 import { named, openSources, order, OTHER_PEER, PEER, type SourceScene, SourceTime } from '../../testing/source-scene.ts';
+import { FailingStep } from '../../testing/stopped-verbs.ts';
 import { WHOLE_TURN } from '../../testing/whole-turn.ts';
 import { HandOver } from './hand-over.ts';
 import { orderOf } from './source-orders.ts';
@@ -20,11 +21,13 @@ let time: SourceTime;
 let s: SourceScene;
 let isConnected: boolean;
 let handOver: HandOver;
+let failing: FailingStep;
 let id: string;
 
 beforeEach(async () => {
   [time, isConnected] = [new SourceTime(), true];
-  s = await openSources(directory, time);
+  failing = new FailingStep('change: commit');
+  s = await openSources(directory, time, { reached: failing.reached });
   scenes.push(s.scene);
   for (const name of ['db', 'log']) await s.scene.create({ name });
   ({ id } = await s.begin(['db', 'log']));
@@ -36,6 +39,11 @@ beforeEach(async () => {
 });
 
 const close = (): Promise<void> => handOver.close(id, SERVER, REVERSE, PEER);
+/** Closes the volumes, and makes the last moment. */
+async function closeWithLast(): Promise<void> {
+  await close();
+  await handOver.last(id, (await s.moment()).group, PEER);
+}
 const closed = (name: string): string | undefined => closedFor(s.volume(name).manifest)?.server;
 const handed = (momentsMax = 9) => orderOf(s.only, () => true, momentsMax).handOver;
 const reversed = () =>
@@ -93,6 +101,9 @@ test('what would change the content is refused meanwhile, and so are other setti
 test('makes the members followers of the volumes that have taken over, the home last', async () => {
   await expect(handOver.done(id, reversed(), PEER)).rejects.toMatchObject({ code: 'E_USAGE' });
   await close();
+  // Without the last moment, the other server cannot have the content.
+  await expect(handOver.done(id, reversed(), PEER)).rejects.toMatchObject({ code: 'E_USAGE' });
+  await closeWithLast();
   await expect(handOver.done(id, reversed().slice(0, 1), PEER)).rejects.toMatchObject({ code: 'E_USAGE' });
   expect(s.all).toHaveLength(1);
   await handOver.done(id, reversed(), PEER);
@@ -100,4 +111,29 @@ test('makes the members followers of the volumes that have taken over, the home 
   expect(marks).toMatchObject(NEW_IDS.map((sourceId) => ({ replication: REVERSE, peer: SERVER, sourceId, members: NEW_IDS })));
   expect(s.all).toEqual([]);
   expect(['db', 'log'].map((name) => s.volume(name).manifest.replication)).toEqual([undefined, undefined]);
+});
+
+test('goes on after an interruption, also after a restart, when one volume follows already', async () => {
+  await closeWithLast();
+  failing.isOn = true;
+  await expect(handOver.done(id, reversed(), PEER)).rejects.toThrow('EIO');
+  expect(['db', 'log'].map((name) => following(s.volume(name).manifest) === null)).toEqual([true, false]);
+  expect(handed()?.replication).toBe(REVERSE);
+  await s.scene.pools.readAgain('fast');
+  await handOver.done(id, reversed(), PEER);
+  expect(['db', 'log'].map((name) => following(s.volume(name).manifest)?.sourceId)).toEqual(NEW_IDS);
+  expect(s.all).toEqual([]);
+});
+
+test('waits for a member whose pool is not open', async () => {
+  await closeWithLast();
+  const { pool, manifest } = s.volume('log');
+  const volumes = new Map([...pool.volumes].filter(([key]) => key !== manifest.id));
+  const verbs = Object.create(s.scene.verbs, {
+    pools: { value: Object.create(s.scene.pools, { states: { value: [{ ...pool, volumes }] } }) },
+    catalogue: { value: { ...s.scene.verbs.catalogue, pools: [{ ...pool, volumes }] } },
+  });
+  const away = new HandOver({ verbs, peers: () => [], peerState: () => null });
+  await expect(away.done(id, reversed(), PEER)).rejects.toMatchObject({ code: 'E_BUSY' });
+  expect(s.all).toHaveLength(1);
 });

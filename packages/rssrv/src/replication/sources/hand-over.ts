@@ -82,11 +82,16 @@ export class HandOver {
     return handOverOf(replicationTo(this.ports.verbs.catalogue, id, asker))?.group ?? null;
   }
 
-  /** Makes the members followers of the volumes of the other server. The home, whose manifest has the order, changes last. */
+  /**
+   * Makes the members followers of the volumes of the other server. The home, whose manifest has the order, changes last, so that a repeated
+   * request goes on after an interruption.
+   */
   async done(id: string, volumes: readonly ReversedVolume[], asker: Asker): Promise<void> {
     const replication = replicationTo(this.ports.verbs.catalogue, id, asker);
     const handOver = handOverOf(replication);
-    if (handOver === null) throw new RsError('E_USAGE', 'The volumes are not being handed over: volume reverse begins that');
+    if (handOver === null || handOver.group === null)
+      throw new RsError('E_USAGE', 'The volumes are not being handed over: volume reverse begins that');
+    if (this.missingMembers(replication, handOver).length > 0) throw poolAway();
     const [home, ...others] = replication.members;
     const members = volumes.map((one) => one.id);
     for (const member of [...others, home!]) {
@@ -106,8 +111,16 @@ export class HandOver {
     for (const member of members) await this.mark(member, null);
   }
 
+  /** Returns the ids of the members that are neither in open pools nor followers already. */
+  private missingMembers({ members, memberIds }: Replication, handOver: HandOverMark): readonly string[] {
+    const there = new Set(members.map(({ manifest }) => manifest.id));
+    for (const { volumes } of this.ports.verbs.pools.states)
+      for (const { id, follower } of volumes.values()) if (follower?.replication === handOver.replication) there.add(id);
+    return memberIds.filter((id) => !there.has(id));
+  }
+
   private checkMembers({ members, memberIds }: Replication): void {
-    if (members.length < memberIds.length) throw new RsError('E_BUSY', 'A pool with a volume of the replication is not open at its source');
+    if (members.length < memberIds.length) throw poolAway();
     for (const member of members) {
       checkNoReplica(member.manifest, 'be handed over');
       this.ports.verbs.checkUnheld(member);
@@ -129,6 +142,10 @@ export class HandOver {
     await this.ports.verbs.onDisk(pool, POOL_CHANGE_MS, (files) => files.replaceManifest(manifest));
     this.ports.verbs.pools.put(pool.name, manifest);
   }
+}
+
+function poolAway(): RsError {
+  return new RsError('E_BUSY', 'A pool with a volume of the replication is not open at its source');
 }
 
 function withHandOver(manifest: Manifest, handOver: HandOverMark | null): Manifest {
