@@ -138,7 +138,7 @@ function demotion(orders: readonly ReplicationOrder[]): Demotion {
   };
   // A client that could open a volume now would write what no snapshot has.
   const snapshotUnserved: typeof snapshots.snapshotUnserved = (wanted) => {
-    for (const name of NAMES) if (s.scene.served.has(s.volume(name).manifest.id)) throw new Error(`${name} is served`);
+    for (const { name } of wanted) if (s.scene.served.has(`${name}@0`)) throw new Error(`${name} is served`);
     return snapshots.snapshotUnserved(wanted);
   };
   return new Demotion({ verbs, snapshots: { snapshotUnserved }, differences, ordersOf: (peer) => (peer === 'oslo' ? orders : []) });
