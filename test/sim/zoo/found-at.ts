@@ -250,8 +250,16 @@ const REPLICATIONS: readonly (readonly [seed: number, mutants: readonly string[]
   [108, ['promotion-begins-again']],
 ];
 
+/** Mutants of role changes, with the seed of the life. */
+const ROLES: readonly (readonly [seed: number, mutants: readonly string[]])[] = [
+  [1, ['taken-over-early']],
+  [2, ['half-closed']],
+  [5, ['home-follows-first']],
+  [9, ['demoted-while-served', 'kept-in-part']],
+];
+
 export const FINDER_SEEDS: readonly number[] = FINDERS.map(([seed]) => seed);
 
 export const FOUND_AT: ReadonlyMap<string, number> = new Map(
-  [...FINDERS, ...EXPLORED, ...FARMS, ...REPLICATIONS].flatMap(([seed, mutants]) => mutants.map((name) => [name, seed])),
+  [...FINDERS, ...EXPLORED, ...FARMS, ...REPLICATIONS, ...ROLES].flatMap(([seed, mutants]) => mutants.map((name) => [name, seed])),
 );

@@ -12,32 +12,33 @@ import { toRsError } from '@rsio/common/lib/errors';
 import { LOCAL_ASKER } from '../pools/asker.ts';
 import type { Manifest } from '../pools/disk/manifest.ts';
 import { snapshotsOf } from '../snapshots/snapshot-rules.ts';
-import { randomFrom, SITE_BLOCK_BYTES, SITE_VOLUMES, TwoSites, Violation } from './two-sites.ts';
+import { MINUTE_MS, randomFrom, SITE_BLOCK_BYTES, SITE_VOLUMES, TwoSites, Violation } from './two-sites.ts';
 import { volumeContent, volumeIn } from './volume-content.ts';
 
-const MINUTE_MS = 60_000;
 const EVENTS_MIN = 10;
 const EVENTS_MAX = 30;
-/** A site crashes at a step below this number. A whole round has about 60 steps at the target. */
-const CRASH_STEPS = 50;
-/** The same for a promotion of both followers, which has about 12 steps. */
+/** The target crashes at a step below this number during a promotion of both followers, which has about 12 steps. */
 const PROMOTION_STEPS = 20;
 const EVENTS = 17;
-const FINAL_TRIES = 6;
 const WANTED = SITE_VOLUMES.map((name) => ({ name, universe: 0 }));
 
 /** Returns a violation, or null. */
-export async function replicationLife(seed: number): Promise<string | null> {
+export function replicationLife(seed: number): Promise<string | null> {
+  return lived(seed, (sites) => new ReplicationLife(sites).run());
+}
+
+/** Runs a life of two servers. Returns its violation, or null. */
+export async function lived(seed: number, run: (sites: TwoSites) => Promise<void>): Promise<string | null> {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rssrv-sites-'));
-  const life = new ReplicationLife(new TwoSites(directory, randomFrom(seed)));
+  const sites = new TwoSites(directory, randomFrom(seed));
   try {
-    await life.run();
+    await run(sites);
     return null;
   } catch (thrown) {
     if (thrown instanceof Violation) return thrown.message;
     throw thrown;
   } finally {
-    await life.sites.close();
+    await sites.close();
     await removeFolder(directory);
   }
 }
@@ -59,7 +60,10 @@ class ReplicationLife {
       this.check();
     }
     // Without this, the source is lost in the middle of a step.
-    if (sites.random(2) === 0) await this.heal();
+    if (sites.random(2) === 0) {
+      await sites.settle();
+      this.check();
+    }
     await this.promote();
     await this.checkPromoted();
   }
@@ -68,7 +72,7 @@ class ReplicationLife {
     const { sites } = this;
     const name = SITE_VOLUMES[sites.random(SITE_VOLUMES.length)] ?? '';
     if (number < 4) return sites.write();
-    if (number < 9) return this.work();
+    if (number < 9) return sites.workThroughCrashes();
     if (number === 9) return this.grow(name);
     if (number === 10) return this.snapshot(name);
     if (number === 11) return sites.later(MINUTE_MS);
@@ -96,20 +100,6 @@ class ReplicationLife {
     else await source.scene.snapshots.remove(wanted, LOCAL_ASKER, null).catch(() => undefined);
   }
 
-  private async work(): Promise<void> {
-    const { sites } = this;
-    const { source, target, random } = sites;
-    source.stepsLeft = random(3) === 0 ? 1 + random(CRASH_STEPS) : 0;
-    target.stepsLeft = random(2) === 0 ? 1 + random(CRASH_STEPS) : 0;
-    sites.cutAfter = random(3) === 0 ? random(4) : null;
-    sites.swapsFile = random(10) === 0;
-    await sites.work();
-    [sites.cutAfter, sites.swapsFile] = [null, false];
-    if (source.hasCrashed) await source.restart();
-    if (target.hasCrashed) await sites.restartTarget();
-    [source.stepsLeft, target.stepsLeft] = [0, 0];
-  }
-
   private check(): void {
     this.sites.checkMoments();
     const newestMs = this.sites.newestCommonMs();
@@ -118,23 +108,6 @@ class ReplicationLife {
     const confirmedMs = this.sites.checkSource();
     if (confirmedMs < this.confirmedMs) throw new Violation(`The confirmed moment was ${this.confirmedMs}, and is ${confirmedMs}`);
     this.confirmedMs = confirmedMs;
-  }
-
-  /** Nothing fails any more: the followers get a moment that is newer than all writes. */
-  private async heal(): Promise<void> {
-    const { sites } = this;
-    let error: string | null = '';
-    sites.hasClients = false;
-    for (let tries = 0; tries < FINAL_TRIES && (tries < 3 || error !== null); tries++) {
-      await sites.later(MINUTE_MS);
-      error = await sites.work();
-    }
-    if (error !== null) throw new Violation(`The replication does not go on: ${error}`);
-    this.check();
-    for (const [id, content] of sites.contents()) {
-      const { name } = this.follower(id);
-      if (sites.newest()?.get(id)?.equals(content) !== true) throw new Violation(`The follower ${name} lacks the last writes`);
-    }
   }
 
   /** Promotes the followers, again after a crash. All of them get one moment, or stay followers. */
@@ -203,12 +176,6 @@ class ReplicationLife {
       .followers()
       .map(({ manifest }) => volumeContent(scene, manifest.name).toString('base64'))
       .join(' ');
-  }
-
-  private follower(sourceId: string): Manifest {
-    const found = this.sites.followers().find(({ manifest }) => manifest.follower?.sourceId === sourceId);
-    if (found === undefined) throw new Violation(`Volume ${sourceId} has no follower`);
-    return found.manifest;
   }
 
   private hasContent({ name, follower }: Manifest, wanted: ReadonlyMap<string, Buffer> | undefined): boolean {

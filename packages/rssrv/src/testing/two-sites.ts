@@ -5,10 +5,12 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
-import type { ReplicationOrder } from '@rsio/common/control/server/replication-methods';
+import type { ReplicationOrder, ReversedVolume, SourceMoment } from '@rsio/common/control/server/replication-methods';
 import { RsError } from '@rsio/common/lib/errors';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { clientAsker, LOCAL_ASKER } from '../pools/asker.ts';
+import type { PeerConfig } from '@rsio/common/config/schema/types';
+import { type Asker, clientAsker, LOCAL_ASKER } from '../pools/asker.ts';
+import { closedFor } from '../pools/follower-rules.ts';
 import type { Found, VolumeName } from '../pools/catalogue.ts';
 import { type Replication, replicationsIn } from '../pools/source-marks.ts';
 import { momentsOf } from '../pools/source-moments.ts';
@@ -17,7 +19,8 @@ import { FollowerVerbs } from '../replication/followers/follower-verbs.ts';
 import { Promotion } from '../replication/followers/promotion.ts';
 import { PullTurns } from '../replication/followers/pull-turns.ts';
 import { TakeOver } from '../replication/followers/take-over.ts';
-import type { Peers, Pull, PullProgress } from '../replication/peers/peers.ts';
+import type { Peers, PeerState, Pull, PullProgress } from '../replication/peers/peers.ts';
+import { HandOver } from '../replication/sources/hand-over.ts';
 import { momentView, orderOf } from '../replication/sources/source-orders.ts';
 import { SourceVerbs } from '../replication/sources/source-verbs.ts';
 import { poolPaths } from '../pools/disk/pool-paths.ts';
@@ -33,12 +36,15 @@ const SITE_BLOCKS = 4;
 export const SITE_VOLUMES = ['db', 'log'];
 const EVERY_MS = 60_000;
 const KEEP = 2;
-const PEER = { name: 'source', pools: null };
-const TARGET_NAME = 'target';
-const TARGET = clientAsker(TARGET_NAME, []);
+/** Id of the replication in the other direction, after the roles were exchanged. */
+const REVERSE = '00000000-0000-4000-8000-0000000000aa';
 const ORDER_MOMENTS_MAX = 10;
 /** The source crashes at a step below this number while the replication begins, which takes two steps for each volume. */
 const BEGIN_STEPS = 6;
+/** A site crashes at a step below this number. A whole round has about 60 steps at the target. */
+const CRASH_STEPS = 50;
+const FINAL_TRIES = 6;
+export const MINUTE_MS = 60_000;
 
 /** Returns a number below a bound. */
 export type Random = (below: number) => number;
@@ -52,6 +58,11 @@ export function randomFrom(seed: number): Random {
   };
 }
 
+interface CallParams {
+  readonly group?: string;
+  readonly volumes?: readonly ReversedVolume[];
+}
+
 /** What a replication must never do. */
 export class Violation extends Error {}
 
@@ -61,14 +72,23 @@ export class Site {
   /** Number of steps on disk after which the server crashes; 0: it does not. */
   stepsLeft = 0;
   private isDead = false;
+  /** Takes the moments of this server. */
+  take: Moments['take'] = (copies) => NO_HOLD.take(copies);
+  /** Called before each step on disk. */
+  onStep: () => void = () => undefined;
+  readonly name: string;
   private readonly directory: string;
   private readonly clock: FakeClock;
-  private readonly moments: Moments;
 
-  constructor(directory: string, clock: FakeClock, moments: Moments = NO_HOLD) {
-    this.directory = directory;
+  constructor(name: string, directory: string, clock: FakeClock) {
+    this.name = name;
+    this.directory = path.join(directory, name);
     this.clock = clock;
-    this.moments = moments;
+  }
+
+  /** Returns true if a client could open the volume now. */
+  canOpen(name: string): boolean {
+    return this.scene.served.has(`${name}@0`) && closedFor(volumeIn(this.scene, name).manifest) === null;
   }
 
   get scene(): PoolScene {
@@ -88,22 +108,26 @@ export class Site {
 
   async restart(): Promise<void> {
     await this.close();
-    const { clock, moments } = this;
+    const { clock } = this;
+    const moments: Moments = { take: (copies) => this.take(copies) };
     this.opened = await PoolScene.open(this.directory, { clock, moments, reached: () => this.reached(), names: ['fast'] });
   }
 
   private reached(): void {
+    if (!this.isDead) this.onStep();
     if (this.stepsLeft > 0 && --this.stepsLeft === 0) this.isDead = true;
     if (this.isDead) throw Object.assign(new Error('EIO'), { code: 'EIO' });
   }
 }
 
 export class TwoSites {
-  readonly clock = new FakeClock();
+  readonly clock: FakeClock;
   readonly source: Site;
   readonly target: Site;
   /** Content of each volume at each moment, by group and id of the source. */
   readonly model = new Map<string, ReadonlyMap<string, Buffer>>();
+  /** True if the followers were the source before, so that they have snapshots of their own. */
+  private readonly isBack: boolean;
   /** Number of blocks after which the next pull is cut; null: it is not cut. */
   cutAfter: number | null = null;
   /** Whether another file takes the place of the file of the next pull when the pull has written everything. */
@@ -120,25 +144,44 @@ export class TwoSites {
   /** The last call of the source. */
   private calling: Promise<unknown> = Promise.resolve();
 
-  constructor(directory: string, random: Random) {
-    this.source = new Site(path.join(directory, 'a'), this.clock, { take: (copies) => this.take(copies) });
-    this.target = new Site(path.join(directory, 'b'), this.clock);
+  constructor(directory: string, random: Random, before: TwoSites | null = null) {
+    this.clock = before?.clock ?? new FakeClock();
+    this.source = before?.target ?? new Site('source', directory, this.clock);
+    this.target = before?.source ?? new Site('target', directory, this.clock);
+    this.source.take = (copies) => this.take(copies);
+    this.isBack = before !== null;
     this.random = random;
+  }
+
+  /** Returns the same servers with exchanged roles. */
+  reversed(): TwoSites {
+    return new TwoSites('', this.random, this);
+  }
+
+  private get peer(): { readonly name: string; readonly pools: null } {
+    return { name: this.source.name, pools: null };
+  }
+
+  private get asker(): Asker {
+    return clientAsker(this.target.name, []);
   }
 
   async open(): Promise<void> {
     await this.source.restart();
     await this.target.restart();
     for (const name of SITE_VOLUMES) await this.source.scene.create({ name, sizeBytes: SITE_BLOCKS * SITE_BLOCK_BYTES });
-    const volumes = SITE_VOLUMES.map((name) => ({ name, universe: 0 }));
-    const settings = { to: TARGET_NAME, pool: 'fast', everyMs: EVERY_MS, keep: KEEP, limitBytes: null };
     this.source.stepsLeft = this.random(BEGIN_STEPS);
-    const replicate = (): Promise<unknown> => this.sources.replicate({ volumes, ...settings }, LOCAL_ASKER, null);
-    await replicate().catch(() => undefined);
+    await this.replicate().catch(() => undefined);
     await this.source.restart();
     for (const { members, memberIds } of replicationsIn(this.source.scene.pools.states))
       if (members.length < memberIds.length) throw new Violation('A replication has begun without all of its members');
-    await replicate();
+    await this.replicate();
+  }
+
+  replicate(): Promise<unknown> {
+    const volumes = SITE_VOLUMES.map((name) => ({ name, universe: 0 }));
+    const settings = { to: this.target.name, pool: 'fast', everyMs: EVERY_MS, keep: KEEP, limitBytes: null };
+    return this.sources.replicate({ volumes, ...settings }, LOCAL_ASKER, null);
   }
 
   async close(): Promise<void> {
@@ -150,9 +193,58 @@ export class TwoSites {
   /** Lets the replication work until it waits or a step has failed. Returns the error, or null. */
   async work(): Promise<string | null> {
     const lane = (this.lane ??= this.newLane());
-    lane.update(PEER, this.order(), this.clock.wallMs(), lane.revision);
+    lane.update(this.peer, this.order(), this.clock.wallMs(), lane.revision);
     await lane.look();
     return lane.state === 'failing' ? lane.text : null;
+  }
+
+  /** Lets the replication work while both servers may crash, and the pull may be cut. */
+  async workThroughCrashes(): Promise<void> {
+    const { source, target, random } = this;
+    source.stepsLeft = random(3) === 0 ? 1 + random(CRASH_STEPS) : 0;
+    target.stepsLeft = random(2) === 0 ? 1 + random(CRASH_STEPS) : 0;
+    this.cutAfter = random(3) === 0 ? random(4) : null;
+    this.swapsFile = random(10) === 0;
+    await this.work();
+    [this.cutAfter, this.swapsFile] = [null, false];
+    await this.restartCrashed();
+  }
+
+  async restartCrashed(): Promise<void> {
+    if (this.source.hasCrashed) await this.source.restart();
+    if (this.target.hasCrashed) await this.restartTarget();
+    [this.source.stepsLeft, this.target.stepsLeft] = [0, 0];
+  }
+
+  /** Nothing fails any more: the followers get a moment that is newer than all writes. */
+  async settle(): Promise<void> {
+    let error: string | null = '';
+    this.hasClients = false;
+    for (let tries = 0; tries < FINAL_TRIES && (tries < 3 || error !== null); tries++) {
+      await this.later(MINUTE_MS);
+      error = await this.work();
+    }
+    if (error !== null) throw new Violation(`The replication does not go on: ${error}`);
+    this.checkMoments();
+    for (const [id, content] of this.contents())
+      if (this.newest()?.get(id)?.equals(content) !== true) throw new Violation(`The follower of volume ${id} lacks the last writes`);
+  }
+
+  /** Asks the source to hand its volumes over, and to make the last moment. */
+  async handOver(): Promise<void> {
+    const { id } = this.replication;
+    const { handOvers, asker } = this;
+    await handOvers.close(id, this.target.name, REVERSE, asker);
+    if (handOvers.lastOf(id, asker) !== null) return;
+    const { moment } = await this.moment();
+    await handOvers.last(id, moment.group, asker);
+  }
+
+  private get handOvers(): HandOver {
+    const { source, target } = this;
+    const peers = (): readonly PeerConfig[] => [{ name: target.name, nodename: source.name } as PeerConfig];
+    const peerState = (name: string): PeerState => ({ name, isConnected: true, pathsUp: 1, sinceMs: 0, trouble: null });
+    return new HandOver({ verbs: source.scene.verbs, peers, peerState });
   }
 
   /** Lets time pass. The replication may work meanwhile. */
@@ -184,12 +276,13 @@ export class TwoSites {
     await this.calling;
   }
 
-  /** A client of the source writes a block of one of its volumes. */
+  /** A client of the source writes a block of one of its volumes, if it can open the volume. */
   write(): void {
     const { scene } = this.source;
     const name = SITE_VOLUMES[this.random(SITE_VOLUMES.length)]!;
     const content = volumeContent(scene, name);
     const from = this.random(content.length / SITE_BLOCK_BYTES) * SITE_BLOCK_BYTES;
+    if (!this.source.canOpen(name)) return;
     content.fill(++this.written % 250, from, from + SITE_BLOCK_BYTES);
     writeVolume(scene, name, content);
   }
@@ -247,6 +340,7 @@ export class TwoSites {
     if (this.breach !== null) throw new Violation(this.breach);
     for (const { pool, manifest } of this.followers())
       for (const one of snapshotsOf({ pool, manifest }).list) {
+        if (this.isBack && one.origin === undefined) continue;
         const wanted = this.model.get(one.origin?.group ?? '')?.get(manifest.follower?.sourceId ?? '');
         if (wanted === undefined || !snapshotContent(scene, manifest.name, one).equals(wanted))
           throw new Violation(`${manifest.name}@${one.name} is no moment of the source`);
@@ -268,8 +362,14 @@ export class TwoSites {
 
   /** Groups of the moments that all followers have, the oldest first. This does not share code with the product. */
   private commonGroups(): readonly string[] {
-    const groups = this.followers().map((found) => snapshotsOf(found).list.map(({ origin }) => origin?.group ?? ''));
+    const groups = this.followers().map((found) => snapshotsOf(found).list.flatMap(({ origin }) => origin?.group ?? []));
     return groups.length < SITE_VOLUMES.length ? [] : (groups[0] ?? []).filter((group) => groups.every((all) => all.includes(group)));
+  }
+
+  /** Returns true if the moment was made by the followers, when they were the source. */
+  private isOwn(group: string): boolean {
+    const own = this.followers().map((found) => snapshotsOf(found).list.filter(({ origin }) => origin === undefined));
+    return this.isBack && own.every((list) => list.some((one) => one.group.id === group));
   }
 
   /** The followers, promoted ones included. */
@@ -282,7 +382,7 @@ export class TwoSites {
   private newLane(): FollowerLane {
     const peers: Pick<Peers, 'call' | 'pull'> = {
       call: (_peer, method, params) => {
-        const called = this.call(method, params as { readonly group?: string });
+        const called = this.call(method, params as CallParams);
         this.calling = called.catch(() => undefined);
         return called;
       },
@@ -293,24 +393,27 @@ export class TwoSites {
     const ports = { clock: this.clock, log, peers, verbs: new FollowerVerbs(verbs), snapshots, turns: new PullTurns() };
     return new FollowerLane(
       { ...ports, isRead: () => false, takeOver: (order, handOver) => this.takeOver.run(order, handOver), change: (work) => work() },
-      PEER,
+      this.peer,
       this.order(),
     );
   }
 
-  private async call(method: string, { group = '' }: { readonly group?: string }): Promise<unknown> {
-    const { sources } = this;
-    if (method === 'replication-moment') {
-      this.clock.advance(1_000);
-      if (this.hasClients) this.write();
-      const next = sources.next(this.replication.id, TARGET, null);
-      const snapshot = next.made === null ? (next.wanted[0]?.snapshot ?? '') : '';
-      const moment = momentView(await sources.moment(this.replication.id, snapshot, TARGET, null, WHOLE_TURN));
-      this.learn();
-      return { moment, nowMs: this.clock.wallMs() };
-    }
-    if (!this.commonGroups().includes(group)) this.breach ??= 'A moment is confirmed that a follower lacks';
-    return { removed: await sources.confirm(this.replication.id, group, TARGET) };
+  private async call(method: string, { group = '', volumes = [] }: CallParams): Promise<unknown> {
+    if (method === 'replication-moment') return this.moment();
+    if (method === 'replication-handed-over') return this.handOvers.done(this.replication.id, volumes, this.asker);
+    if (!this.commonGroups().includes(group) && !this.isOwn(group)) this.breach ??= 'A moment is confirmed that a follower lacks';
+    return { removed: await this.sources.confirm(this.replication.id, group, this.asker) };
+  }
+
+  private async moment(): Promise<{ readonly moment: SourceMoment; readonly nowMs: number }> {
+    const { sources, asker } = this;
+    this.clock.advance(1_000);
+    if (this.hasClients) this.write();
+    const next = sources.next(this.replication.id, asker, null);
+    const snapshot = next.made === null ? (next.wanted[0]?.snapshot ?? '') : '';
+    const moment = momentView(await sources.moment(this.replication.id, snapshot, asker, null, WHOLE_TURN));
+    this.learn();
+    return { moment, nowMs: this.clock.wallMs() };
   }
 
   /** Takes a moment of the source. Clients write at once afterwards. */
@@ -338,7 +441,7 @@ export class TwoSites {
     return first;
   }
 
-  private order(): ReplicationOrder {
+  order(): ReplicationOrder {
     // A moment may exist although the source has crashed while it made it.
     this.learn();
     return orderOf(this.replication, () => true, ORDER_MOMENTS_MAX);

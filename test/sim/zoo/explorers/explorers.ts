@@ -8,6 +8,7 @@ import { live } from '@rsio/protocol/testing/mirror-copy-lives';
 import { momentViolationOf, violationOf } from '@rsio/protocol/testing/mirror-data-worlds';
 import { repairLife } from '@rsio/protocol/testing/mirror-repair-lives';
 import { replicationLife } from '@rsio/rssrv/testing/replication-lives';
+import { roleLife } from '@rsio/rssrv/testing/role-lives';
 import { walk } from '@rsio/rssrv/testing/intent-scene';
 import { runFarmSeed } from '../../farm/farm-world.ts';
 import { claimWorld } from './claim-worlds.ts';
@@ -32,7 +33,8 @@ import { ANY, type WalkOptions, World } from '../../../mirrors/world.ts';
  * `lost-writes`: holders and claims of a mirror, while machines crash. `copied-sources`: a piece that is copied from storage that loses
  * content. `data-processes`: the listener, with clients that have several data processes. `gates`: a gate whose process stands still at
  * times. `gate-pairs`: two gates of one volume. `records`: the gate record of a volume that changes its holder. `farms`: several servers
- * over a shared disk. `replications`: two servers, one of which has followers of volumes of the other.
+ * over a shared disk. `replications`: two servers, one of which has followers of volumes of the other. `roles`: the same servers, which
+ * change their roles.
  */
 export type Explorer =
   | 'walks'
@@ -55,7 +57,8 @@ export type Explorer =
   | 'gate-pairs'
   | 'records'
   | 'farms'
-  | 'replications';
+  | 'replications'
+  | 'roles';
 
 /** A mutant that passes this many worlds has survived. A world of an explorer takes milliseconds. */
 const EXPLORED_MAX = 3000;
@@ -64,7 +67,7 @@ const REPLICATIONS_MAX = 300;
 
 /** Returns the number of worlds in which a mutant is hunted. */
 export function exploredMax(explorer: Explorer): number {
-  return explorer === 'replications' ? REPLICATIONS_MAX : EXPLORED_MAX;
+  return explorer === 'replications' || explorer === 'roles' ? REPLICATIONS_MAX : EXPLORED_MAX;
 }
 
 /** Runs the world of this seed. Returns the fault as a sentence; null: no fault. */
@@ -83,6 +86,7 @@ export async function explore(explorer: Explorer, options: Partial<WalkOptions>,
     if (explorer === 'gate-pairs') return await gatePairWorld(seed);
     if (explorer === 'farms') return (await runFarmSeed(seed, { isHunt: true })).breaches[0] ?? null;
     if (explorer === 'replications') return await replicationLife(seed);
+    if (explorer === 'roles') return await roleLife(seed);
     if (explorer === 'rereads') return await rereadWorld(seed);
     if (explorer === 'limits') return await limitedSeed(seed);
     if (explorer === 'moments') return await momentViolationOf(seed, () => undefined);

@@ -23,6 +23,7 @@ import { snapshotsOf } from '@rsio/rssrv/snapshots/snapshot-rules';
 import { SnapshotVerbs } from '@rsio/rssrv/snapshots/snapshot-verbs';
 import { override } from '../../base/override.ts';
 import { all, type Mutant, type PrivateAs } from '../mutants/mutant.ts';
+import { ROLE_MUTANTS } from './role-mutants.ts';
 
 type Removal = FollowerStep & { readonly kind: 'remove' };
 
@@ -397,4 +398,4 @@ const PROMOTIONS: readonly Mutant[] = [
   },
 ];
 
-export const REPLICATION_MUTANTS: readonly Mutant[] = [...MOMENTS, ...ARRIVALS, ...KEPT, ...PROMOTIONS];
+export const REPLICATION_MUTANTS: readonly Mutant[] = [...MOMENTS, ...ARRIVALS, ...KEPT, ...PROMOTIONS, ...ROLE_MUTANTS];

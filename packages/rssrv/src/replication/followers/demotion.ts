@@ -1,6 +1,6 @@
 // Makes volumes, which were the source, followers of the volumes that another server has promoted from them. Invariants: a volume follows
 // only a volume with which it has a moment in common, found by the ids of snapshots. Its present content is a snapshot before it follows,
-// and no client can write between the two. A demotion that was interrupted goes on when it is ordered again.
+// and no client can write between the two. A demotion that was interrupted goes on when it is ordered again. Rules: T10.
 
 import type { ReplicationOrder } from '@rsio/common/control/server/replication-methods';
 import { RsError } from '@rsio/common/lib/errors';

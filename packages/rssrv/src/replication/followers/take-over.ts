@@ -1,6 +1,6 @@
 // Makes the followers of a replication the source of a replication in the other direction, when their source has handed its volumes over.
 // Invariants: a volume becomes an ordinary one only with the last moment of its closed source. The replication in the other direction
-// exists when that is done for all volumes; a take-over that was interrupted goes on.
+// exists when that is done for all volumes; a take-over that was interrupted goes on. Rules: T9.
 
 import type { ReplicationOrder, ReversedVolume } from '@rsio/common/control/server/replication-methods';
 import { RsError } from '@rsio/common/lib/errors';

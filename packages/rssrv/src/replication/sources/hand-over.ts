@@ -1,6 +1,6 @@
 // Exchanges the roles of two servers at the source: closes the volumes for clients, makes a last moment, and makes the volumes followers when
 // the other server has promoted its own. Invariants: the last moment is made only when no client can write to any member. The volumes become
-// followers only when the other server has taken them over. Until then, they stay closed, after a restart as well.
+// followers only when the other server has taken them over. Until then, they stay closed, after a restart as well. Rules: T9.
 
 import type { PeerConfig } from '@rsio/common/config/schema/types';
 import type { ReversedVolume } from '@rsio/common/control/server/replication-methods';
