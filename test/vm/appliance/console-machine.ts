@@ -83,8 +83,8 @@ export class ConsoleMachine {
   /** Cuts the power. */
   async cut(): Promise<void> {
     const pid = this.kill();
-    // Until its process has ended, the disks are locked.
-    for (let waitedMs = 0; pid !== null && existsSync(`/proc/${pid}/exe`) && waitedMs < SEES_MS; waitedMs += LOOK_AGAIN_MS)
+    // The disks are locked until all threads of its process have ended, and only then does the terminal take the process away.
+    for (let waitedMs = 0; pid !== null && existsSync(`/proc/${pid}`) && waitedMs < SEES_MS; waitedMs += LOOK_AGAIN_MS)
       await sleep(LOOK_AGAIN_MS);
     process.off('exit', this.kill);
     await this.tmux('kill-server').catch(() => undefined);
