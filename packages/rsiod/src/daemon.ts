@@ -5,7 +5,6 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
 import { type ControlHandlers, type ControlServer, startControlServer } from '@rsio/common/control/control-server';
-import { FIRST_CONTACT_WAIT_MS } from '@rsio/common/control/limits';
 import { CONTROL_METHODS, CUT_STATE } from '@rsio/common/control/methods';
 import type { EventStore } from '@rsio/common/events/event-history';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
@@ -25,6 +24,7 @@ import { ServerCalls } from './control/server-calls.ts';
 import { RESTART_ANSWER_MS } from './control/limits.ts';
 import { Notifications } from './control/notifications.ts';
 import { notesOf } from './notes/notes-of.ts';
+import type { MirrorMoments } from './mirrors/commands/mirror-moments.ts';
 import { mirrorCommands } from './mirrors/commands/mirror-commands.ts';
 import type { PathProbes } from './control/path-probes.ts';
 import { systemPathProbes } from './control/system-probes.ts';
@@ -36,7 +36,7 @@ import type { AoeGates } from './gates/aoe/aoe-gates.ts';
 import type { Gates } from './gates/gates.ts';
 import { deviceFacts } from './frontends/system/device-choice.ts';
 import { type WithoutKeeper, withoutKeeper } from './keeper/keeper-choice.ts';
-import { FIRST_CONTACT_POLL_MS } from './network/limits.ts';
+import { firstContact } from './network/first-contact.ts';
 import { localInterfaces } from './network/local-interfaces.ts';
 import { Namespace, type NamespacePorts, type NamespaceSetup } from './network/namespace.ts';
 import type { LocalInterface } from './network/route-plan.ts';
@@ -97,6 +97,7 @@ export class ClientDaemon {
   private isReloadRequested = false;
   /** True after an attempt to attach each volume of the previous process and of the configuration. */
   private hasAttached = false;
+  private mirrorMoments: MirrorMoments | null = null;
   /** True if the daemon must stop even while its devices are in use. */
   private isForced = false;
 
@@ -191,7 +192,7 @@ export class ClientDaemon {
     this.state = 'running';
     if (this.isReloadRequested) this.hangUp();
     if (!this.role.isData) this.namespaces.flatMap(unreachedSections).forEach(warn);
-    await this.firstContact();
+    await firstContact(this.options.clock, () => this.namespaces);
     await started;
     await this.attachAgain(true);
     this.hasAttached = true;
@@ -210,6 +211,7 @@ export class ClientDaemon {
     const { clock, log } = this.options;
     await this.snapshots.stop();
     await this.role.processes?.end(OWN_METHODS.handOver, '');
+    this.mirrorMoments?.stop();
     this.attached.stop();
     this.watcher.stop();
     await this.frontends.handOver();
@@ -228,6 +230,7 @@ export class ClientDaemon {
     this.state = 'ending';
     await this.snapshots.stop();
     await this.role.processes?.end(OWN_METHODS.end, reason);
+    this.mirrorMoments?.stop();
     this.attached.stop();
     this.watcher.stop();
     await this.frontends.close();
@@ -404,15 +407,6 @@ export class ClientDaemon {
     });
   }
 
-  /** Waits at most FIRST_CONTACT_WAIT_MS until every path has been tried and every connected server has sent its list. */
-  private async firstContact(): Promise<void> {
-    const { clock } = this.options;
-    const endMs = clock.monotonicMs() + FIRST_CONTACT_WAIT_MS;
-    while (clock.monotonicMs() < endMs && !this.namespaces.every((namespace) => namespace.isSettled)) {
-      await new Promise<void>((resolve) => clock.after(FIRST_CONTACT_POLL_MS, resolve));
-    }
-  }
-
   private interfaceChanged(event: InterfaceEvent): void {
     if (!this.role.isData) this.notifications.interfaceChanged(event);
     // An interface may have moved to a different subnet, which changes the possible paths.
@@ -427,6 +421,10 @@ export class ClientDaemon {
   handlers(): ControlHandlers {
     const { clock, beganMs, log } = this.options;
     const { attachments, attached, notifications, probes } = this;
+    const ports = { clock, log, attachments, namespaces: () => this.namespaces, newId: randomUUID, elsewhere: this.role.processes };
+    const mirrors = mirrorCommands(ports);
+    this.mirrorMoments = mirrors.mirrorMoments;
+    this.mirrorMoments.start();
     const own = controlHandlers({
       ...{ clock, beganMs, attachments, attached, notifications, probes },
       serverCalls: new ServerCalls({
@@ -435,7 +433,7 @@ export class ClientDaemon {
         callAdmin: (server, ...call) => server.callAdmin(...call),
       }),
       ...{ snapshots: this.snapshots, backups: this.backups },
-      ...mirrorCommands({ clock, log, attachments, namespaces: () => this.namespaces, newId: randomUUID, elsewhere: this.role.processes }),
+      ...mirrors,
       notes: notesOf({ clock, attachments, gates: this.gates, namespaces: () => this.namespaces }),
       ...{ config: () => this.config, configuredMs: () => this.configuredMs, namespaces: () => this.namespaces },
       frontends: this.frontends,

@@ -12,7 +12,7 @@ import { readChain } from '../backup/backup-chain.ts';
 import { backUp, writeBack } from '../backup/backup.ts';
 import { type CommandContext, defineCommand, usageError } from '../cli/context.ts';
 import { withTriggers } from '../freeze/client-triggers.ts';
-import { timeName } from '../output/time-name.ts';
+import { timeName } from '@rsio/common/lib/time-name';
 import { findMirror, findVolume } from './server-volumes/find.ts';
 import { placesWith } from './server-volumes/mirror-target.ts';
 import { whileAttached } from './server-volumes/while-attached.ts';

@@ -149,7 +149,7 @@ function mirrorHandlers(ports: ControlHandlersPorts): Pick<ControlHandlers, keyo
     'mirror-detach': (request) => ports.mirrorChanges.detach(request),
     'mirror-replace': (request) => ports.mirrorChanges.replace(request),
     'mirror-witness': (request) => ports.mirrorChanges.witness(request),
-    'mirror-snapshot': (request) => ports.mirrorSnapshots.make(request),
+    'mirror-snapshot': (request) => ports.mirrorSnapshots.make(request, false),
     'mirror-revoke': (request) => ports.mirrorAccess.revoke(request),
     'mirror-allow': (request) => ports.mirrorAccess.allow(request),
     'mirror-force': (request) => ports.forcing.force(request),

@@ -29,6 +29,12 @@ export const GROW_RETRY_MS = 1_000;
 
 // --- mirrors/commands
 
+/** Longest interval at which the client asks the servers of its mirrors whether a moment of a replication is due, and the shortest one. */
+export const MOMENTS_LOOK_MAX_MS = 10_000;
+export const MOMENTS_LOOK_MIN_MS = 1_000;
+/** Time limit for a server to list its replications. */
+export const MOMENTS_LIST_MS = 10_000;
+
 /** Maximum number of replicas that commands give a mirror. */
 export const MIRROR_REPLICAS_MAX = 3;
 /** Time limit for a VOTE that changes something. A CLAIM takes long, because it waits for the former holder's requests. */

@@ -47,6 +47,11 @@ export class Mirrors {
     this.ports = ports;
   }
 
+  /** The attached mirrors, in the order in which they were attached. */
+  get all(): readonly AttachedMirror[] {
+    return [...this.attached.values()];
+  }
+
   of(target: VolumeTarget): AttachedMirror | null {
     return this.attached.get(target) ?? null;
   }

@@ -8,6 +8,8 @@ import { RsError } from '@rsio/common/lib/errors';
 import type { Asker } from '../pools/asker.ts';
 import { type Catalogue, findVolume, type Found, volumeText } from '../pools/catalogue.ts';
 import { isReadable, type MirrorMoment } from '../pools/snapshots/snapshot-record.ts';
+import { replicationsIn } from '../pools/source-marks.ts';
+import { checkUnconfirmed } from '../pools/source-moments.ts';
 import { snapshotIdOf } from '@rsio/protocol/mirror/moments/snapshot-id';
 import type { Changes } from '../pools/requests/requests.ts';
 import { whyNoSnapshot } from './voter-rules.ts';
@@ -53,6 +55,13 @@ export function replicaSnapshotHandlers(
       await snapshots.remove({ ...name, snapshot: old.name }, asker, null);
     }
   };
+  /** Returns the id of the replication of the mirror. Throws E_USAGE if there is none, and E_BUSY if it has too many moments. */
+  const replicationOf = (held: Found): string => {
+    const replication = replicationsIn(inventory.catalogue.pools).find(({ home }) => home.manifest.id === held.manifest.id);
+    if (replication === undefined) throw new RsError('E_USAGE', `The mirror of volume ${volumeText(held.manifest)} is not replicated`);
+    checkUnconfirmed(replication);
+    return replication.id;
+  };
   const made = async (found: FoundSnapshot, verb: string): Promise<{ snapshot: SnapshotView }> => {
     changes.note(verb, found);
     const [snapshot] = await inventory.snapshotViews([found]);
@@ -62,12 +71,14 @@ export function replicaSnapshotHandlers(
   return {
     // The snapshot of a replica runs no triggers, because the writes of the mirror wait until the snapshot is made, and the programs of
     // triggers may take minutes.
-    'replica-snapshot': async ({ request, mirror, term, number, id, ...name }) => {
+    'replica-snapshot': async ({ request, mirror, term, number, id, isMoment, ...name }) => {
       const own = snapshotIdOf(mirror, id);
       const [found] = await changes.run(async (turn) => {
         const held = heldReplica(name, mirror, term);
         await dropUnproven(held, name, own, { mirror, term, number });
-        return snapshots.snapshot([{ ...name, moment: { mirror, term, number, id: own } }], asker, request, turn);
+        const moment = { mirror, term, number, id: own };
+        const wanted = isMoment ? { ...name, moment, replication: replicationOf(held) } : { ...name, moment };
+        return snapshots.snapshot([wanted], asker, request, turn);
       }, what(name));
       return made(found!, `snapshot ${name.snapshot} made, not yet proven`);
     },

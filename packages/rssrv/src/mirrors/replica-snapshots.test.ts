@@ -5,10 +5,15 @@ import { expect, test } from 'vitest';
 import { systemClock } from '@rsio/common/lib/clock';
 import { snapshotIdOf } from '@rsio/protocol/mirror/moments/snapshot-id';
 import { Asker, LOCAL_ASKER } from '../pools/asker.ts';
+import { mirrorReplicationId } from '../pools/mirror-sources.ts';
+import { replicationsIn } from '../pools/source-marks.ts';
+import { MOMENTS_UNCONFIRMED_MAX } from '../pools/limits.ts';
+import { orderOf } from '../replication/sources/source-orders.ts';
 import { isUuid } from '../pools/disk/description-shapes.ts';
 import { ReplicaStore } from './replica-verbs.ts';
 import { DB, directory, MIB, open, usePoolDirectory } from '../testing/pool-directory.ts';
 import { PoolScene } from '../testing/pool-scene.ts';
+import { order, sourceVerbs } from '../testing/source-scene.ts';
 import { WHOLE_CHANGES, WHOLE_TURN } from '../testing/whole-turn.ts';
 import type { SnapshotView } from '@rsio/common/control/server/views';
 import type { VoterRecord } from './voter-rules.ts';
@@ -40,6 +45,20 @@ function storeOf({ verbs }: PoolScene): ReplicaStore {
     (work) => work(),
     log,
   );
+}
+
+/** The methods for the holder of the mirror, whose term is 3. */
+function ordersAt(scene: PoolScene) {
+  const term = { number: 3, node: 'big-2', instance: 1 };
+  const stored = { term, config: { clean: false, inSync: ['b'.repeat(32)] } };
+  const inventory = {
+    get catalogue() {
+      return { pools: scene.pools.states, configured: [] };
+    },
+    snapshotViews: async (found: readonly FoundSnapshot[]) => found.map(({ record }) => record as unknown as SnapshotView),
+  };
+  const voters = { recordOf: () => ({ promise: term, stored }) as unknown as VoterRecord };
+  return replicaSnapshotHandlers(scene.snapshots, { ...WHOLE_CHANGES, note: () => undefined }, voters, inventory, HOLDER);
 }
 
 function served(scene: PoolScene) {
@@ -99,18 +118,9 @@ test('an order that is repeated at another moment gets a snapshot of that moment
   await snapshots.snapshot([{ ...X, moment: former }], HOLDER, null, WHOLE_TURN);
   await store.split(DB, LOCAL_ASKER, null);
   await store.place(manifest.id, MIRROR);
-  const term = { number: 3, node: 'big-2', instance: 1 };
-  const stored = { term, config: { clean: false, inSync: ['b'.repeat(32)] } };
-  const inventory = {
-    get catalogue() {
-      return { pools: scene.pools.states, configured: [] };
-    },
-    snapshotViews: async (found: readonly FoundSnapshot[]) => found.map(({ record }) => record as unknown as SnapshotView),
-  };
-  const voters = { recordOf: () => ({ promise: term, stored }) as unknown as VoterRecord };
-  const orders = replicaSnapshotHandlers(snapshots, { ...WHOLE_CHANGES, note: () => undefined }, voters, inventory, HOLDER);
+  const orders = ordersAt(scene);
   const make = (number: number, snapshot = 'x', id = ID) =>
-    orders['replica-snapshot']({ ...DB, snapshot, mirror: MIRROR, term: 3, number, id, request: null });
+    orders['replica-snapshot']({ ...DB, snapshot, mirror: MIRROR, term: 3, number, id, isMoment: false, request: null });
   const names = () =>
     scene.pools.states.flatMap((pool) => [...pool.snapshots.values()].flatMap(({ list }) => list.map(({ name }) => name)));
   // A failed snapshot is never proven. The next order removes the failed snapshot, even if the order is for a snapshot with another name.
@@ -128,4 +138,61 @@ test('the id of a snapshot of a mirror is a UUID that depends on both ids, so th
   const id = snapshotIdOf(MIRROR, ID);
   expect(isUuid(id)).toBe(true);
   expect(new Set([id, snapshotIdOf(MIRROR, ID), snapshotIdOf('b'.repeat(32), ID), snapshotIdOf(MIRROR, 'x'), ID]).size).toBe(4);
+});
+
+test('the moments of a replicated mirror are those that its holder makes, and all servers give them alike', async () => {
+  const scene = await replicaScene();
+  const { id: volumeId } = [...scene.pools.states[0]!.volumes.values()][0]!;
+  const sources = sourceVerbs(scene, new Set(['oslo']));
+  const begin = () => sources.replicate(order(['db'], { to: 'oslo', keep: 1 }), LOCAL_ASKER, null);
+  const orders = ordersAt(scene);
+  const moment = (number: number, isMoment = true) =>
+    orders['replica-snapshot']({
+      ...{ ...DB, snapshot: `x${number}`, mirror: MIRROR, term: 3, number, id: `id-${number}`, isMoment, request: null },
+    });
+  const prove = (number: number) =>
+    orders['replica-snapshot-prove']({ ...DB, snapshot: `x${number}`, mirror: MIRROR, term: 3, id: `id-${number}`, request: null });
+  await expect(moment(1)).rejects.toThrow('is not replicated');
+  const { id } = await begin();
+  // Another server of the mirror computes the same ids.
+  expect(id).toBe(mirrorReplicationId(MIRROR, 'oslo'));
+  expect(id).not.toBe(mirrorReplicationId(MIRROR, 'bergen'));
+  const shown = () => orderOf(replicationsIn(scene.pools.states)[0]!, () => true, 9);
+  expect(shown()).toMatchObject({ isMirror: true, members: [{ id: MIRROR, name: 'db' }], moments: [] });
+  const oslo = new Asker('oslo', { role: 'use', pools: null, limitBytes: null });
+  expect(() => sources.next(id, oslo, null)).toThrow('The client that has the mirror attached makes its moments');
+  await moment(2);
+  expect(shown().moments).toEqual([]);
+  await prove(2);
+  // Other snapshots of the mirror are no moments.
+  await moment(3, false);
+  await prove(3);
+  await moment(4);
+  await prove(4);
+  const known = (number: number) => snapshotIdOf(MIRROR, `id-${number}`);
+  expect(shown().moments).toMatchObject([
+    { group: known(2), snapshots: [{ volumeId: MIRROR, id: known(2) }] },
+    { group: known(4), snapshots: [{ volumeId: MIRROR, id: known(4) }] },
+  ]);
+  expect(await sources.confirm(id, known(4), oslo)).toBe(1);
+  const names = () => [...scene.pools.states[0]!.snapshots.values()].flatMap(({ list }) => list.map(({ name }) => name));
+  expect(names()).toEqual(['x3', 'x4']);
+  await expect(scene.snapshots.remove({ ...DB, snapshot: 'x4' }, LOCAL_ASKER, null)).rejects.toMatchObject({ code: 'E_USAGE' });
+  for (let number = 5; number < 5 + MOMENTS_UNCONFIRMED_MAX; number++) {
+    await moment(number);
+    await prove(number);
+  }
+  await expect(moment(9)).rejects.toMatchObject({ code: 'E_BUSY' });
+  // A replica that leaves its mirror is an ordinary volume without the replication of the mirror.
+  await storeOf(scene).unplace(volumeId);
+  expect(replicationsIn(scene.pools.states)).toEqual([]);
+  await scene.pools.close();
+});
+
+test('a mirror is replicated alone', async () => {
+  const scene = await replicaScene();
+  await scene.create({ name: 'log', sizeBytes: MIB });
+  const sources = sourceVerbs(scene, new Set(['oslo']));
+  await expect(sources.replicate(order(['db', 'log'], { to: 'oslo' }), LOCAL_ASKER, null)).rejects.toThrow('replicate it alone');
+  await scene.pools.close();
 });

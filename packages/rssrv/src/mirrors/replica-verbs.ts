@@ -46,7 +46,8 @@ export class ReplicaStore {
       const { pool, manifest: was } = found;
       checkPlace(was, mirror, pool.isShared);
       checkSettled(was);
-      checkNoSource(verbs.pools.states, was, LOCAL_ASKER, 'become a replica of a mirror');
+      // The replication of a mirror is that of each of its replicas.
+      if (was.replica === undefined) checkNoSource(verbs.pools.states, was, LOCAL_ASKER, 'become a replica of a mirror');
       const identity = newIdentity();
       await verbs.whileUnserved(found, async () => {
         const manifest = await verbs.onDisk(pool, POOL_CHANGE_MS, async (files) => {
@@ -96,7 +97,8 @@ export class ReplicaStore {
   private async unmark(found: Found, request: string | null): Promise<Manifest> {
     const { verbs, log } = this;
     const { pool, manifest } = found;
-    const { replica, ...others } = manifest;
+    // The other servers of the mirror go on with its replication.
+    const { replica, replication: _order, ...others } = manifest;
     const plain = { ...others, request };
     await verbs.whileUnserved(found, async () => {
       await verbs.onDisk(pool, POOL_CHANGE_MS, async (files) => {

@@ -140,3 +140,5 @@ export const COUNT_EXTENTS_MAX = 500;
  * for each of these volumes.
  */
 export const SNAPSHOT_READS_MAX = 8;
+/** Maximum number of moments that are not confirmed. Further moments are refused, so that the other server cannot fill the pools. */
+export const MOMENTS_UNCONFIRMED_MAX = 4;

@@ -4,6 +4,8 @@
 import { RsError } from '@rsio/common/lib/errors';
 import type { Asker } from './asker.ts';
 import { type Found, type PoolState, volumeText } from './catalogue.ts';
+import { MOMENTS_UNCONFIRMED_MAX } from './limits.ts';
+import { momentIdOf } from './mirror-sources.ts';
 import { isReadable, type SnapshotRecord } from './snapshots/snapshot-record.ts';
 import { endText, homeAway, type Replication, replicationOf } from './source-marks.ts';
 
@@ -25,17 +27,12 @@ export interface MemberSnapshot extends Found {
 export function momentsOf({ id, members }: Pick<Replication, 'id' | 'members'>): readonly Moment[] {
   const [home, ...others] = members.map((member) => {
     const list = snapshotsOf(member).filter((one) => isReadable(one) && (one.replication === id || one.origin !== undefined));
-    return new Map(list.map((one) => [groupOf(one), one]));
+    return new Map(list.map((one) => [momentIdOf(one), one]));
   });
   return [...(home ?? [])].flatMap(([group, first]) => {
     const rest = others.flatMap((its) => its.get(group) ?? []);
     return rest.length < others.length ? [] : { group, momentMs: first.createdMs, snapshots: [first, ...rest] };
   });
-}
-
-/** A follower has moments of its source, whose group is that of the source. */
-function groupOf({ group, origin }: SnapshotRecord): string {
-  return origin?.group ?? group.id;
 }
 
 /**
@@ -53,8 +50,18 @@ export function excessOf(replication: Replication): readonly MemberSnapshot[] {
   return members
     .flatMap((member) => snapshotsOf(member).map((record) => ({ ...member, record })))
     .filter(({ record }) => record.replication === id && record.origin === undefined)
-    .filter(({ record }) => record.createdMs < confirmed.momentMs && !kept.has(record.group.id))
+    .filter(({ record }) => record.createdMs < confirmed.momentMs && !kept.has(momentIdOf(record)))
     .toSorted((a, b) => a.record.createdMs - b.record.createdMs);
+}
+
+/** Throws E_BUSY if as many moments as allowed are not confirmed. */
+export function checkUnconfirmed(replication: Replication): void {
+  const { confirmed } = replication.order;
+  const unconfirmed = momentsOf(replication).filter(({ momentMs, snapshots }) => {
+    return snapshots.every((one) => one.replication === replication.id) && (confirmed === null || momentMs > confirmed.momentMs);
+  });
+  if (unconfirmed.length >= MOMENTS_UNCONFIRMED_MAX)
+    throw new RsError('E_BUSY', `The last ${unconfirmed.length} moments are not confirmed: copy and confirm the newest one first`);
 }
 
 /** Throws E_USAGE if the other server needs the snapshot: it belongs to the moment that was confirmed, or to a later one. */

@@ -71,6 +71,8 @@ export const REPLICATION_RETRY_MS = 2_000;
 export const REPLICATION_RETRY_MAX_MS = 60_000;
 /** Longest pause between two looks at a replication, because clocks may be set. */
 export const REPLICATION_LOOK_MS = 30_000;
+/** Time beyond two intervals after which a mirror without a new moment is a problem. */
+export const HOLDER_LATE_MS = 60_000;
 /** Maximum number of volumes that are pulled at the same time, from all peers together. */
 export const PULLS_AT_ONCE_MAX = 4;
 /** Time limit of a step in a pool of followers. */
@@ -84,8 +86,6 @@ export const REPLICATIONS_MAX = 256;
 export const REPLICATION_SILENT_MS = 30_000;
 /** Shortest time from one moment to the next one. It is less than the shortest interval, because clocks differ. */
 export const MOMENT_INTERVAL_MS = 500;
-/** Maximum number of moments that are not confirmed. Further moments are refused, so that the other server cannot fill the pools. */
-export const MOMENTS_UNCONFIRMED_MAX = 4;
 /** Maximum number of snapshots that one confirmation removes, because other changes wait for it. The next confirmation removes more. */
 export const MOMENT_REMOVALS_MAX = 64;
 /** Maximum number of snapshots in the answer to a poll, of all replications together. Each replication has the same share. */

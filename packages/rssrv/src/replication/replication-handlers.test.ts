@@ -103,6 +103,7 @@ test('a poll has the members, and the complete moments, the oldest first', async
     confirmed: null,
     problem: null,
     handOver: null,
+    isMirror: false,
   };
   expect(answer.orders).toEqual([{ ...settings, members, moments: made }]);
   const group = made[0]!.group;

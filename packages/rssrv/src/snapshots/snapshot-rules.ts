@@ -3,6 +3,7 @@
 // that the volume is unknown.
 
 import { RsError } from '@rsio/common/lib/errors';
+import { timeName } from '@rsio/common/lib/time-name';
 import { isSnapshotName, quoteText, SNAPSHOT_NAME_ALLOWED } from '@rsio/common/lib/units';
 import { Asker } from '../pools/asker.ts';
 import {
@@ -289,7 +290,7 @@ export function decideOtherContent(
   checkRoom(manifest, snapshots.list);
   const { id: volumeId, sizeBytes, blockSizeBytes } = manifest;
   const createdMs = timeAfter(snapshots, nowMs);
-  const name = freeName(snapshots, `before-${verb}-${timeText(createdMs)}`);
+  const name = freeName(snapshots, `before-${verb}-${timeName(createdMs)}`);
   const group = { id: newId(), poolId: pool.identity?.id ?? '', volumeId };
   const base = { volumeId, sizeBytes, blockSizeBytes, createdMs, creator, group, rollback: null, request };
   const id = newId();
@@ -326,12 +327,6 @@ export function snapshotFiles(catalogue: Catalogue, { pool: home, manifest, reco
   const first = snapshotPaths.data(poolPaths.volume(home.path, manifest.id), record.name);
   const others = snapshotParts(catalogue, record).map(({ pool, record: part }) => poolPaths.data(poolPaths.part(pool.path, part.fileId)));
   return [first, ...others];
-}
-
-/** Returns a text such as 20261122-114501, in UTC. */
-export function timeText(ms: number): string {
-  const digits = new Date(ms).toISOString().replaceAll(/\D/g, '');
-  return `${digits.slice(0, 8)}-${digits.slice(8, 14)}`;
 }
 
 function freeName({ list, pending }: VolumeSnapshots, name: string): string {

@@ -11,7 +11,7 @@ import {
 } from '../limits.ts';
 import { UNIVERSE_MAX } from '../../lib/limits.ts';
 import { flagParam, method, type Param } from '../method-table.ts';
-import { atMost, count, filledText, list, number, object, type Of, orNull, text, whole, word } from '../../lib/shape.ts';
+import { atMost, count, filledText, flag, list, number, object, type Of, orNull, text, whole, word } from '../../lib/shape.ts';
 import { bytesPerSecond, poolOrNull, request, volumeNames } from './params.ts';
 import { VOLUME } from './views.ts';
 
@@ -76,6 +76,7 @@ export const REPLICATION_ORDER = object({
     }),
     'The source is closed, and the server that copies becomes the source; null: not',
   ),
+  isMirror: flag('The client that has the mirror attached makes the moments'),
 });
 export type ReplicationOrder = Of<typeof REPLICATION_ORDER>;
 

@@ -2,7 +2,7 @@
 // handler for each method (admin/volume-handlers.ts), and each method that changes something takes the id of the request.
 
 import { SERVER_CHANGE_MS } from '../limits.ts';
-import { method } from '../method-table.ts';
+import { flagParam, method, type Param } from '../method-table.ts';
 import { count, list, object, orNull, text } from '../../lib/shape.ts';
 import {
   bytesPerSecond,
@@ -21,6 +21,7 @@ import {
 } from './params.ts';
 import { JOB, SNAPSHOT, VOLUME } from './views.ts';
 
+const isMoment: Param<boolean> = { ...flagParam, what: 'true if the snapshot is a moment of the replication of the mirror' };
 const snapshot = { name: volumeName, universe, snapshot: snapshotName } as const;
 
 export const SNAPSHOT_METHODS = {
@@ -40,7 +41,7 @@ export const SNAPSHOT_METHODS = {
   ),
   'replica-snapshot': method(
     'Makes a snapshot of a replica for the holder of its mirror, which has no change in flight. Before replica-snapshot-prove, it can only be removed',
-    { ...snapshot, id: snapshotId, mirror, term: momentNumber, number: momentNumber, request },
+    { ...snapshot, id: snapshotId, mirror, term: momentNumber, number: momentNumber, isMoment, request },
     object({ snapshot: SNAPSHOT }),
     SERVER_CHANGE_MS,
     'manage',

@@ -12,7 +12,7 @@ import type { VolumeName } from '@rsio/common/manage/volumes/values';
 import { copyChanges } from '../../backup/copy-changes.ts';
 import { NbdClient } from '../../backup/nbd-client.ts';
 import type { CommandContext } from '../../cli/context.ts';
-import { timeName } from '../../output/time-name.ts';
+import { timeName } from '@rsio/common/lib/time-name';
 import { whileAttached } from './while-attached.ts';
 
 export interface Rollback {

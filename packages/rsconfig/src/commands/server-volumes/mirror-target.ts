@@ -82,7 +82,10 @@ const WAYS: Partial<Readonly<Record<ServerMethodName, (text: string) => string>>
 };
 
 /** Methods that are sent to all servers with a replica. These methods do not change the content of a replica. */
-const FOR_ALL: readonly ServerMethodName[] = ['volume-set', 'volume-pause', 'volume-resume', 'volume-stop', 'volume-start'];
+const FOR_ALL: readonly ServerMethodName[] = [
+  ...(['volume-set', 'volume-pause', 'volume-resume', 'volume-stop', 'volume-start'] as const),
+  ...(['volume-replicate', 'volume-replicate-end'] as const),
+];
 
 export function mirrorTarget(context: CommandContext, named: NamedMirror, one: VolumeTarget): VolumeTarget {
   const { volume, replicas } = named;

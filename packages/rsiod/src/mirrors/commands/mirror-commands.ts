@@ -14,6 +14,7 @@ import { MirrorChanges } from './changes.ts';
 import { MirrorForcing } from './forcing.ts';
 import { MirrorManagement } from './management.ts';
 import { mirrorNamespaces } from './namespaces.ts';
+import { MirrorMoments } from './mirror-moments.ts';
 import { MirrorSnapshots } from './snapshots.ts';
 
 export interface MirrorCommandsPorts {
@@ -44,6 +45,8 @@ export interface MirrorCommands {
   /** force (force-plan.ts plans, force.ts executes). */
   readonly forcing: MirrorForcing;
   readonly mirrorSnapshots: MirrorSnapshots;
+  /** The moments of replications, without a command (mirror-moments.ts). */
+  readonly mirrorMoments: MirrorMoments;
   /** revoke and allow (access.ts). */
   readonly mirrorAccess: MirrorAccessOrders;
 }
@@ -66,11 +69,13 @@ export function mirrorCommands({ clock, log, attachments, newId, namespaces, els
   const statusAt = (label: string): AttachedMirrorView | null =>
     ports.mirrorAt(label)?.status ?? elsewhere?.mirrors.find(({ volume }) => volume === label) ?? null;
   const management = new MirrorManagement({ ...ports, statusAt });
+  const mirrorSnapshots = new MirrorSnapshots({ ...ports, management });
   return {
     mirrors: management,
     mirrorChanges: new MirrorChanges({ ...ports, management }),
     forcing: new MirrorForcing(ports),
-    mirrorSnapshots: new MirrorSnapshots({ ...ports, management }),
+    mirrorSnapshots,
+    mirrorMoments: new MirrorMoments({ ...ports, snapshots: mirrorSnapshots }),
     mirrorAccess: new MirrorAccessOrders({ ...ports, management }),
   };
 }

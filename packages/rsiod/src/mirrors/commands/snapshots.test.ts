@@ -74,7 +74,7 @@ function scene(answers: readonly Answer[] = [], roles: readonly ('member' | 'ret
       chosen: () => [{ name: 'osl', nodename: 'big-2', servers, unreached: [] }],
     },
   });
-  return { asked, requests, clock, mirror, make: () => snapshots.make(PARAMS) };
+  return { asked, requests, clock, mirror, make: () => snapshots.make(PARAMS, false) };
 }
 
 test('the servers in sync are flushed, asked at one moment, and then asked to prove what they made', async () => {

@@ -53,8 +53,8 @@ export class MirrorSnapshots {
     this.ports = ports;
   }
 
-  /** Throws E_EXISTS or E_BUSY. If no server has made the snapshot, throws the servers' common error, or E_VOLUME with all reasons. */
-  async make(params: Params): Promise<Result> {
+  /** `isMoment`: the snapshot is a moment of the replication of the mirror. Throws E_EXISTS or E_BUSY. If no server has made the snapshot, throws the servers' common error, or E_VOLUME with all reasons. */
+  async make(params: Params, isMoment: boolean): Promise<Result> {
     const mirror = this.ports.mirrors.named(params);
     return await this.ports.management.change(mirror.label, async () => {
       await this.settled(mirror);
@@ -62,7 +62,7 @@ export class MirrorSnapshots {
       const before = await this.before(mirror, places, params);
       if (before !== null) return before;
       await this.flush(mirror, places);
-      return await this.take(mirror, places, params);
+      return await this.take(mirror, places, params, isMoment);
     });
   }
 
@@ -132,7 +132,7 @@ export class MirrorSnapshots {
     });
   }
 
-  private async take(mirror: SnapshotMirror, places: readonly Place[], params: Params): Promise<Result> {
+  private async take(mirror: SnapshotMirror, places: readonly Place[], params: Params, isMoment: boolean): Promise<Result> {
     const { snapshot, id } = params;
     const { mirror: mirrorId } = mirror.driver;
     const term = mirror.view?.term ?? 0;
@@ -162,7 +162,7 @@ export class MirrorSnapshots {
       clock: this.ports.clock,
       snapshot: (identity) =>
         at(identity, async (server, volume) => {
-          const wanted = { ...volume, snapshot, id, mirror: mirrorId, term, number, request };
+          const wanted = { ...volume, snapshot, id, mirror: mirrorId, term, number, isMoment, request };
           return (await call(server, 'replica-snapshot', wanted)).snapshot;
         }),
       confirmByVoters: () => mirror.driver.confirmByVoters(),

@@ -4,6 +4,7 @@
 
 import type { ReplicationOrder } from '@rsio/common/control/server/replication-methods';
 import { RsError } from '@rsio/common/lib/errors';
+import { timeName } from '@rsio/common/lib/time-name';
 import type { Asker } from '../../pools/asker.ts';
 import { findToChange, type Found, type VolumeName, volumeText } from '../../pools/catalogue.ts';
 import { checkNoFollower, following } from '../../pools/follower-rules.ts';
@@ -14,7 +15,7 @@ import { checkNoReplica } from '../../pools/replica-rules.ts';
 import { replicationOf } from '../../pools/source-marks.ts';
 import type { SnapshotRecord } from '../../pools/snapshots/snapshot-record.ts';
 import type { SnapshotAnswers } from '../../snapshots/reads/snapshot-answers.ts';
-import { snapshotsOf, timeText } from '../../snapshots/snapshot-rules.ts';
+import { snapshotsOf } from '../../snapshots/snapshot-rules.ts';
 import type { SnapshotVerbs } from '../../snapshots/snapshot-verbs.ts';
 import { FOLLOWER_STEP_MS } from '../limits.ts';
 import { commonBase } from './follower-plan.ts';
@@ -108,7 +109,7 @@ export class Demotion {
     const { verbs, snapshots } = this.ports;
     const { order, pairs } = this.plan(wanted, peer, asker);
     const left = pairs.filter(({ base }) => base !== null);
-    const kept = `before-demotion-${timeText(verbs.stamp(null).nowMs)}`;
+    const kept = `before-demotion-${timeName(verbs.stamp(null).nowMs)}`;
     const named = left.map(({ found: { manifest } }) => ({ name: manifest.name, universe: manifest.universe, snapshot: kept }));
     const work = async (): Promise<void> => {
       await snapshots.snapshotUnserved(named);

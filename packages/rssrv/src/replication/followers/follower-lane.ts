@@ -173,7 +173,7 @@ export class FollowerLane {
       case 'problem':
         throw new RsError('E_BUSY', step.text);
       case 'wait':
-        [this.state, this.text] = ['waiting', ''];
+        [this.state, this.text] = ['waiting', step.text];
         return Math.max(1, step.ms);
       case 'create':
         await ports.change(() => ports.verbs.create(order, step.member, this.peerConfig), `the follower of volume ${step.member.name}`);

@@ -3,6 +3,7 @@
 
 import type { ReplicationOrder, SourceMoment } from '@rsio/common/control/server/replication-methods';
 import { expect, test } from 'vitest';
+import { HOLDER_LATE_MS } from '../limits.ts';
 import { commonGroups, type FollowerFacts, type FollowerStep, nextStep as decide, type OwnSnapshot } from './follower-plan.ts';
 
 const EVERY_MS = 60_000;
@@ -33,6 +34,7 @@ function order(moments: readonly number[], changes: Partial<ReplicationOrder> = 
     members,
     problem: null,
     handOver: null,
+    isMirror: false,
   };
   return { ...fixed, moments: moments.map((one) => moment(one)), ...changes };
 }
@@ -115,15 +117,15 @@ test('after a change of the roles, the content that the other server got from he
 test('a moment is confirmed when all followers have it, and the next one is asked for when it is due', () => {
   expect(nextStep(order([1, 2], { confirmed: 'g1' }), both([1, 2]), 2_000)).toEqual({ kind: 'confirm', group: 'g2' });
   const idle = order([1, 2], { confirmed: 'g2' });
-  expect(nextStep(idle, both([1, 2]), 2_000)).toEqual({ kind: 'wait', ms: EVERY_MS });
-  expect(nextStep(idle, both([1, 2]), 2_000 + EVERY_MS - 1)).toEqual({ kind: 'wait', ms: 1 });
+  expect(nextStep(idle, both([1, 2]), 2_000)).toEqual({ kind: 'wait', ms: EVERY_MS, text: '' });
+  expect(nextStep(idle, both([1, 2]), 2_000 + EVERY_MS - 1)).toEqual({ kind: 'wait', ms: 1, text: '' });
   expect(nextStep(idle, both([1, 2]), 2_000 + EVERY_MS)).toEqual({ kind: 'ask' });
 });
 
 test('a clock of the source that was set back delays no moment, and makes no flood of moments', () => {
   const idle = order([1, 2], { confirmed: 'g2' });
   expect(nextStep(idle, both([1, 2]), 1_999)).toEqual({ kind: 'ask' });
-  expect(nextStep(idle, both([1, 2]), 1_999, 1)).toEqual({ kind: 'wait', ms: EVERY_MS - 1 });
+  expect(nextStep(idle, both([1, 2]), 1_999, 1)).toEqual({ kind: 'wait', ms: EVERY_MS - 1, text: '' });
   expect(nextStep(idle, both([1, 2]), 1_999, EVERY_MS)).toEqual({ kind: 'ask' });
 });
 
@@ -152,4 +154,14 @@ test('the common moments are those that all followers have', () => {
   expect(commonGroups([follower('db', [1, 2, 3]), follower('log', [1, 3])])).toEqual(['g1', 'g3']);
   expect(commonGroups([follower('db', [1]), follower('log', [])])).toEqual([]);
   expect(commonGroups([])).toEqual([]);
+});
+
+test('the moments of a mirror are waited for, and it is a problem only when they stay away', () => {
+  const turn = { kind: 'wait', text: 'waits for the client that has the mirror attached, which makes the next moment' };
+  expect(nextStep(order([], { isMirror: true }), both([]), 1)).toMatchObject(turn);
+  const idle = order([1], { confirmed: 'g1', isMirror: true });
+  expect(nextStep(idle, both([1]), 1_000 + EVERY_MS - 1)).toMatchObject({ kind: 'wait', ms: 1 });
+  expect(nextStep(idle, both([1]), 1_000 + EVERY_MS)).toMatchObject(turn);
+  expect(nextStep(idle, both([1]), 1_000 + 2 * EVERY_MS + HOLDER_LATE_MS)).toMatchObject(turn);
+  expect(nextStep(idle, both([1]), 1_001 + 2 * EVERY_MS + HOLDER_LATE_MS).kind).toBe('problem');
 });

@@ -5,6 +5,7 @@
 
 import type { ReplicationOrder, SourceMoment } from '@rsio/common/control/server/replication-methods';
 import type { SnapshotRecord } from '../../pools/snapshots/snapshot-record.ts';
+import { HOLDER_LATE_MS, REPLICATION_LOOK_MS } from '../limits.ts';
 
 export type HandOverOrder = NonNullable<ReplicationOrder['handOver']>;
 type OrderMember = ReplicationOrder['members'][number];
@@ -47,7 +48,7 @@ export type FollowerStep =
   | { readonly kind: 'confirm'; readonly group: string }
   | { readonly kind: 'remove'; readonly follower: FollowerFacts; readonly snapshot: OwnSnapshot }
   | { readonly kind: 'ask' }
-  | { readonly kind: 'wait'; readonly ms: number };
+  | { readonly kind: 'wait'; readonly ms: number; readonly text: string };
 
 /** `nowMs`: time by the clock of the source. `sinceMomentMs`: time since this server got the last moment; null if it has got none since its start. */
 export function nextStep(
@@ -64,7 +65,8 @@ export function nextStep(
   const newest = order.moments.at(-1);
   for (const { member, follower } of mine) if (follower === undefined) return { kind: 'create', member };
   const all = mine.flatMap(({ follower }) => follower ?? []);
-  const ask: FollowerStep = order.problem === null ? { kind: 'ask' } : { kind: 'problem', text: order.problem };
+  const ask: FollowerStep =
+    order.problem !== null ? { kind: 'problem', text: order.problem } : order.isMirror ? HOLDERS_TURN : { kind: 'ask' };
   if (newest === undefined) return ask;
   for (const { member, follower } of mine) {
     const snapshot = newest.snapshots.find(({ volumeId }) => volumeId === member.id);
@@ -78,8 +80,16 @@ export function nextStep(
   // If the clock of the source was set back, the moments are in its future, and only the time here says when the next one is due.
   const isBack = nowMs < newest.momentMs;
   const waitMs = isBack ? order.everyMs - (sinceMomentMs ?? order.everyMs) : newest.momentMs + order.everyMs - nowMs;
-  return waitMs <= 0 ? ask : { kind: 'wait', ms: waitMs };
+  if (order.isMirror && waitMs < -order.everyMs - HOLDER_LATE_MS) return { kind: 'problem', text: HOLDER_LATE };
+  return waitMs <= 0 ? ask : { kind: 'wait', ms: waitMs, text: '' };
 }
+
+const HOLDER_LATE =
+  'The client that has the mirror attached makes its moments, and has made none for more than two intervals: attach the mirror with a right to manage it';
+const HOLDERS_TURN: FollowerStep = {
+  ...{ kind: 'wait', ms: REPLICATION_LOOK_MS },
+  text: 'waits for the client that has the mirror attached, which makes the next moment',
+};
 
 /** Returns true if the follower has the content of this snapshot of the source. */
 function hasCopy({ snapshots }: FollowerFacts, wanted: Pick<SourceSnapshot, 'id' | 'origin'>): boolean {

@@ -32,7 +32,16 @@ function sourceOrder(changes: Partial<ReplicationOrder> = {}): ReplicationOrder 
   const snapshots = members.map(({ id, sizeBytes, blockSizeBytes }, index) => ({
     ...{ volumeId: id, id: uuid(String(index + 3)), snapshot: 'last', sizeBytes, blockSizeBytes, origin: null },
   }));
-  const settings = { replication: uuid('9'), pool: 'fast', everyMs: 60_000, keep: 3, limitBytes: null, confirmed: null, problem: null };
+  const settings = {
+    replication: uuid('9'),
+    pool: 'fast',
+    everyMs: 60_000,
+    keep: 3,
+    limitBytes: null,
+    confirmed: null,
+    problem: null,
+    isMirror: false,
+  };
   return { ...settings, handOver: null, members, moments: [{ group: GROUP, momentMs: 1_000, snapshots }], ...changes };
 }
 

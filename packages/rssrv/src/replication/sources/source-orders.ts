@@ -4,16 +4,18 @@
 
 import type { ReplicationOrder, SourceMoment } from '@rsio/common/control/server/replication-methods';
 import { RsError } from '@rsio/common/lib/errors';
+import { timeName } from '@rsio/common/lib/time-name';
 import { quoteText } from '@rsio/common/lib/units';
 import type { Asker } from '../../pools/asker.ts';
 import { type Catalogue, type Found, volumeText } from '../../pools/catalogue.ts';
 import type { HandOverMark, Manifest, ManifestOrder } from '../../pools/disk/manifest.ts';
+import { sourceIdOf } from '../../pools/mirror-sources.ts';
 import { ADMINISTRATOR_SEES } from '../../pools/requests/client-text.ts';
 import { isDoneBy } from '../../pools/requests/request-stamp.ts';
 import { handOverOf, type Replication, replicationsIn } from '../../pools/source-marks.ts';
-import { type Moment, momentsOf } from '../../pools/source-moments.ts';
-import { type NewSnapshot, timeText } from '../../snapshots/snapshot-rules.ts';
-import { MOMENT_INTERVAL_MS, MOMENTS_UNCONFIRMED_MAX } from '../limits.ts';
+import { checkUnconfirmed, type Moment, momentsOf } from '../../pools/source-moments.ts';
+import { type NewSnapshot } from '../../snapshots/snapshot-rules.ts';
+import { MOMENT_INTERVAL_MS } from '../limits.ts';
 
 /** Returns true if the server has a client with this name. */
 export type IsClient = (name: string) => boolean;
@@ -78,24 +80,33 @@ export function orderOf(replication: Replication, isClient: IsClient, momentsMax
     confirmed: confirmed?.group ?? null,
     problem: problem?.forClient ?? null,
     handOver: handOver === null ? null : handOverView(handOver),
+    isMirror: replication.home.manifest.replica !== undefined,
   };
   if (!isVisible) return { ...base, members: [], moments: [] };
   const moments = problem === null ? newestOf(momentsOf(replication), confirmed?.group ?? null, momentsMax) : [];
-  return { ...base, members: members.map(memberOf), moments: moments.map(momentView) };
+  return { ...base, members: members.map(memberOf), moments: moments.map((one) => ofMirror(replication.home, momentView(one))) };
 }
 
 function handOverView({ replication, group, node }: HandOverMark): ReplicationOrder['handOver'] {
   return group === null ? null : { replication, group, node };
 }
 
-function memberOf({ manifest: { id, name, universe, sizeBytes, blockSizeBytes } }: Found): ReplicationOrder['members'][number] {
-  return { id, name, universe, sizeBytes, blockSizeBytes };
+function memberOf({ manifest }: Found): ReplicationOrder['members'][number] {
+  const { name, universe, sizeBytes, blockSizeBytes } = manifest;
+  return { id: sourceIdOf(manifest), name, universe, sizeBytes, blockSizeBytes };
 }
 
 /** Returns the newest moments, and always the one that was confirmed, because the next copy begins with it. */
 function newestOf(moments: readonly Moment[], confirmed: string | null, max: number): readonly Moment[] {
   const from = moments.length - max;
   return moments.filter(({ group }, index) => index >= from || group === confirmed);
+}
+
+/** The only member of the replication of a mirror is the mirror. */
+function ofMirror({ manifest }: Found, moment: SourceMoment): SourceMoment {
+  if (manifest.replica === undefined) return moment;
+  const volumeId = sourceIdOf(manifest);
+  return { ...moment, snapshots: moment.snapshots.map((one) => ({ ...one, volumeId })) };
 }
 
 export function momentView({ group, momentMs, snapshots }: Moment): SourceMoment {
@@ -118,14 +129,11 @@ export function momentBy(replication: Replication, requestId: string | null): Mo
 export function nextMoment(replication: Replication, isClient: IsClient, nowMs: number): readonly NewSnapshot[] {
   const problem = problemOf(replication, isClient);
   if (problem !== null) throw new RsError('E_BUSY', problem.forClient);
-  const { id, order, members } = replication;
+  const { id, members } = replication;
+  if (replication.home.manifest.replica !== undefined)
+    throw new RsError('E_BUSY', 'The client that has the mirror attached makes its moments');
   const moments = momentsOf(replication);
-  const { confirmed } = order;
-  const unconfirmed = moments.filter(({ momentMs, snapshots }) => {
-    return snapshots.every((one) => one.replication === id) && (confirmed === null || momentMs > confirmed.momentMs);
-  });
-  if (unconfirmed.length >= MOMENTS_UNCONFIRMED_MAX)
-    throw new RsError('E_BUSY', `The last ${unconfirmed.length} moments are not confirmed: copy and confirm the newest one first`);
+  checkUnconfirmed(replication);
   const agoMs = nowMs - (moments.at(-1)?.momentMs ?? 0);
   // The last moment before a hand-over does not wait.
   if (agoMs >= 0 && agoMs < MOMENT_INTERVAL_MS && handOverOf(replication) === null)
@@ -134,7 +142,7 @@ export function nextMoment(replication: Replication, isClient: IsClient, nowMs: 
       `The newest moment was made ${agoMs} ms ago, and the next one can be made ${MOMENT_INTERVAL_MS} ms after it`,
     );
   const taken = new Set(members.flatMap(({ pool, manifest }) => namesIn(pool.snapshots.get(manifest.id))));
-  const base = `replica-${timeText(nowMs)}`;
+  const base = `replica-${timeName(nowMs)}`;
   let snapshot = base;
   for (let number = 2; taken.has(snapshot); number++) snapshot = `${base}-${number}`;
   return members.map(({ manifest: { name, universe } }) => ({ name, universe, snapshot, replication: id }));

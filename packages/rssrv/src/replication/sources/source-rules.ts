@@ -9,6 +9,7 @@ import { type Catalogue, findToChange, type Found, partsOf, type Stamp, type Vol
 import type { Manifest, ManifestOrder } from '../../pools/disk/manifest.ts';
 import { checkNoFollower } from '../../pools/follower-rules.ts';
 import { SNAPSHOT_GROUP_MAX } from '../../pools/limits.ts';
+import { mirrorReplicationId } from '../../pools/mirror-sources.ts';
 import { endText, homeAway, type Replication, replicationOf, replicationsIn } from '../../pools/source-marks.ts';
 import { REPLICATIONS_MAX } from '../limits.ts';
 import { type IsClient, isFor } from './source-orders.ts';
@@ -43,7 +44,7 @@ export function decideReplicate(
   const { to, pool, everyMs, keep, limitBytes } = wanted;
   const found = findMembers(catalogue, wanted.volumes, asker, 'replicate volumes');
   if (pool !== null && !isName(pool)) throw new RsError('E_USAGE', `Wrong pool name ${quoteText(pool)}: allowed is ${NAME_ALLOWED}`);
-  for (const one of found) checkSource(catalogue, one);
+  for (const one of found) checkSource(catalogue, one, found.length === 1);
   checkOneOwner(found);
   checkClient(found, to, asker, isClient);
   const settings = { to, everyMs, keep, limitBytes };
@@ -60,6 +61,9 @@ export function decideReplicate(
   const members = found.map(({ manifest }) => manifest.id);
   const order: ManifestOrder = { ...settings, pool, createdMs: nowMs, confirmed: null };
   const [home, ...others] = found;
+  const { replica } = home!.manifest;
+  if (replica !== undefined)
+    return { home: withMark(home!, { id: mirrorReplicationId(replica.mirror, to), members, order }, request), others: [] };
   return {
     home: withMark(home!, { id, members, order }, request),
     // The others keep the stamps of their last requests, because this request is executed only once its order is in the home.
@@ -129,15 +133,18 @@ function known({ pools }: Catalogue, manifest: Manifest): Replication | null {
 }
 
 /** Throws if the volume cannot be a source. */
-function checkSource(catalogue: Catalogue, { pool, manifest }: Found): void {
+function checkSource(catalogue: Catalogue, { pool, manifest }: Found, isAlone: boolean): void {
   const text = volumeText(manifest);
   const { replica, movedTo } = manifest;
   checkNoFollower(manifest, 'be replicated');
-  if (replica !== undefined)
+  // The client that has the mirror makes its moments, and the servers of two mirrors, or of a mirror and a volume, cannot make one together.
+  if (replica !== undefined && !isAlone)
     throw new RsError(
       'E_USAGE',
-      `Volume ${text} is a replica of mirror ${replica.mirror}, and cannot be replicated: only the client that has the mirror can make its moments`,
-      { volume: text, mirror: replica.mirror },
+      `Volume ${text} is a replica of mirror ${replica.mirror}, and shares no moment with other volumes: replicate it alone`,
+      {
+        ...{ volume: text, mirror: replica.mirror },
+      },
     );
   if (movedTo !== undefined)
     throw new RsError('E_BUSY', `Volume ${text} is in the last step of its move to another pool: try again when it has moved`, {

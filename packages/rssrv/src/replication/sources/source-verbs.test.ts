@@ -7,10 +7,9 @@ import { named, openSources, order, OTHER_PEER, PEER, type SourceScene, SourceTi
 import { WHOLE_TURN } from '../../testing/whole-turn.ts';
 import { Asker, LOCAL_ASKER } from '../../pools/asker.ts';
 import type { Manifest } from '../../pools/disk/manifest.ts';
-import { SNAPSHOT_GROUP_MAX } from '../../pools/limits.ts';
+import { MOMENTS_UNCONFIRMED_MAX, SNAPSHOT_GROUP_MAX } from '../../pools/limits.ts';
 import { countSnapshots } from '../../pools/snapshots/owned-bytes.ts';
 import { momentsOf } from '../../pools/source-moments.ts';
-import { MOMENTS_UNCONFIRMED_MAX } from '../limits.ts';
 
 usePoolDirectory();
 
@@ -103,11 +102,11 @@ describe('an order', () => {
       /^E_RIGHTS: Client "big-8" may not attach volume log: volume allow log big-8 lets it$/,
     ],
     [
-      'a replica',
-      ['db'],
+      'a replica together with another volume',
+      ['db', 'log'],
       {},
       () => put('db', { replica }),
-      /^E_USAGE: Volume db is a replica of mirror a+, .*only the client that has the mirror/,
+      /^E_USAGE: Volume db is a replica of mirror a+, and shares no moment with other volumes: replicate it alone$/,
     ],
     [
       'a follower',

@@ -1,0 +1,127 @@
+// Makes the moments of the replications of attached mirrors: only the client that has a mirror attached can make its snapshots (M22). The
+// servers of the mirror have the order, and keep count of the moments. Invariants: a mirror has at most one moment in the making, and one
+// mirror does not wait for another. A moment that fails is tried again when the next one is due, and its error is logged once.
+
+import { type ReplicationView, SOURCE_METHODS } from '@rsio/common/control/server/replication-methods';
+import type { Clock, Timer } from '@rsio/common/lib/clock';
+import { toRsError } from '@rsio/common/lib/errors';
+import { misfit } from '@rsio/common/lib/shape';
+import { timeName } from '@rsio/common/lib/time-name';
+import type { Log } from '@rsio/common/log/log';
+import { MOMENTS_LIST_MS, MOMENTS_LOOK_MAX_MS, MOMENTS_LOOK_MIN_MS } from '../limits.ts';
+import type { MirrorServer } from './mirror-server.ts';
+import type { MirrorNamespace } from './namespaces.ts';
+import type { MirrorSnapshots } from './snapshots.ts';
+
+export interface MomentMirror {
+  readonly label: string;
+  readonly driver: { readonly mirror: string };
+}
+
+export interface MirrorMomentsPorts {
+  readonly clock: Clock;
+  readonly log: Pick<Log, 'warn'>;
+  readonly newId: () => string;
+  readonly mirrors: { readonly all: readonly MomentMirror[] };
+  namespaces(): readonly MirrorNamespace[];
+  readonly snapshots: Pick<MirrorSnapshots, 'make'>;
+}
+
+/** What is remembered of a mirror while it is attached. */
+interface Memory {
+  isMaking: boolean;
+  /** Monotonic time of the last moment that was tried; null if there was none. */
+  triedMs: number | null;
+  /** The error of the last moment; null if it was made. */
+  trouble: string | null;
+}
+
+export class MirrorMoments {
+  private readonly ports: MirrorMomentsPorts;
+  private readonly memories = new Map<MomentMirror, Memory>();
+  private timer: Timer | null = null;
+  private hasStopped = false;
+
+  constructor(ports: MirrorMomentsPorts) {
+    this.ports = ports;
+  }
+
+  start(): void {
+    if (this.hasStopped) return;
+    void this.look().then((lookMs) => {
+      if (!this.hasStopped) this.timer = this.ports.clock.after(lookMs, () => this.start());
+    });
+  }
+
+  stop(): void {
+    this.hasStopped = true;
+    this.timer?.cancel();
+  }
+
+  /** Begins the moments that are due. Returns the time until the next look. */
+  async look(): Promise<number> {
+    const { all } = this.ports.mirrors;
+    for (const mirror of this.memories.keys()) if (!all.includes(mirror)) this.memories.delete(mirror);
+    const intervals = await Promise.all(all.map((mirror) => this.lookAt(mirror)));
+    return Math.max(MOMENTS_LOOK_MIN_MS, Math.min(MOMENTS_LOOK_MAX_MS, ...intervals));
+  }
+
+  /** Returns the interval of the moments of the mirror; Infinity if it is not replicated. */
+  private async lookAt(mirror: MomentMirror): Promise<number> {
+    const { ports } = this;
+    const memory = this.memories.get(mirror) ?? { isMaking: false, triedMs: null, trouble: null };
+    this.memories.set(mirror, memory);
+    const views = await this.viewsOf(mirror);
+    const everyMs = Math.min(...views.map((view) => view.everyMs));
+    const sinceMs = memory.triedMs === null ? null : ports.clock.monotonicMs() - memory.triedMs;
+    if (!this.hasStopped && !memory.isMaking && isDue(views, sinceMs)) void this.make(mirror, memory);
+    return everyMs;
+  }
+
+  /** Returns the replications of the mirror that its servers have. A server that cannot be asked, or is older, has none. */
+  private async viewsOf({ driver, label }: MomentMirror): Promise<readonly ReplicationView[]> {
+    const servers = this.ports.namespaces().filter(({ name }) => label.startsWith(`${name}:`));
+    const asked = servers
+      .flatMap((namespace) => namespace.servers)
+      .map(async (server) => {
+        const entry = server.volumes.find(({ mirror }) => mirror === driver.mirror);
+        return entry === undefined || server.trouble !== null ? [] : (await listed(server)).filter((view) => isOf(view, entry));
+      });
+    return (await Promise.all(asked)).flat();
+  }
+
+  private async make(mirror: MomentMirror, memory: Memory): Promise<void> {
+    const { clock, log, newId, snapshots } = this.ports;
+    [memory.isMaking, memory.triedMs] = [true, clock.monotonicMs()];
+    const [, namespace = '', name = '', universe = '0'] = /^([^:]*):(.*)@(\d)$/s.exec(mirror.label) ?? [];
+    const snapshot = `replica-${timeName(clock.wallMs())}`;
+    try {
+      await snapshots.make({ namespace, name, universe: Number(universe), snapshot, id: newId() }, true);
+      memory.trouble = null;
+    } catch (thrown) {
+      const { message } = toRsError(thrown);
+      if (message !== memory.trouble) log.warn(`The next moment of the replication of mirror ${mirror.label} was not made: ${message}`);
+      memory.trouble = message;
+    } finally {
+      memory.isMaking = false;
+    }
+  }
+}
+
+/**
+ * Returns true if one of the servers needs a moment now. `sinceMs`: time since this client last tried to make one; null if it has not. After
+ * a restart of the client, the age of the last moment that was copied decides.
+ */
+export function isDue(views: readonly Pick<ReplicationView, 'everyMs' | 'ageMs'>[], sinceMs: number | null): boolean {
+  return views.some(({ everyMs, ageMs }) => (sinceMs === null || sinceMs >= everyMs) && (ageMs === null || ageMs >= everyMs));
+}
+
+function isOf({ direction, volumes }: ReplicationView, entry: { readonly name: string; readonly universe: number }): boolean {
+  return direction === 'out' && volumes.some(({ name, universe }) => name === entry.name && universe === entry.universe);
+}
+
+async function listed(server: MirrorServer): Promise<readonly ReplicationView[]> {
+  const { result } = SOURCE_METHODS['replication-list'];
+  const answer = await server.callAdmin('replication-list', {}, MOMENTS_LIST_MS).catch(() => null);
+  return misfit(result, answer) === null ? (answer as { readonly replications: readonly ReplicationView[] }).replications : [];
+}
