@@ -32,6 +32,8 @@ export const GROW_RETRY_MS = 1_000;
 /** Longest interval at which the client asks the servers of its mirrors whether a moment of a replication is due, and the shortest one. */
 export const MOMENTS_LOOK_MAX_MS = 10_000;
 export const MOMENTS_LOOK_MIN_MS = 1_000;
+/** This number of moments in succession that are refused because a server is busy is logged. */
+export const BUSY_MOMENTS_MAX = 4;
 /** Time limit for a server to list its replications. */
 export const MOMENTS_LIST_MS = 10_000;
 

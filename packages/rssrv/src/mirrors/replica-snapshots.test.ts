@@ -157,8 +157,10 @@ test('the moments of a replicated mirror are those that its holder makes, and al
   // Another server of the mirror computes the same ids.
   expect(id).toBe(mirrorReplicationId(MIRROR, 'oslo'));
   expect(id).not.toBe(mirrorReplicationId(MIRROR, 'bergen'));
+  const source = 'aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa';
+  expect([isUuid(source), isUuid(id)]).toEqual([true, true]);
   const shown = () => orderOf(replicationsIn(scene.pools.states)[0]!, () => true, 9);
-  expect(shown()).toMatchObject({ isMirror: true, members: [{ id: MIRROR, name: 'db' }], moments: [] });
+  expect(shown()).toMatchObject({ isMirror: true, members: [{ id: source, name: 'db' }], moments: [] });
   const oslo = new Asker('oslo', { role: 'use', pools: null, limitBytes: null });
   expect(() => sources.next(id, oslo, null)).toThrow('The client that has the mirror attached makes its moments');
   await moment(2);
@@ -171,8 +173,8 @@ test('the moments of a replicated mirror are those that its holder makes, and al
   await prove(4);
   const known = (number: number) => snapshotIdOf(MIRROR, `id-${number}`);
   expect(shown().moments).toMatchObject([
-    { group: known(2), snapshots: [{ volumeId: MIRROR, id: known(2) }] },
-    { group: known(4), snapshots: [{ volumeId: MIRROR, id: known(4) }] },
+    { group: known(2), snapshots: [{ volumeId: source, id: known(2) }] },
+    { group: known(4), snapshots: [{ volumeId: source, id: known(4) }] },
   ]);
   expect(await sources.confirm(id, known(4), oslo)).toBe(1);
   const names = () => [...scene.pools.states[0]!.snapshots.values()].flatMap(({ list }) => list.map(({ name }) => name));

@@ -10,12 +10,16 @@ export function mirrorReplicationId(mirror: string, to: string): string {
   const hex = createHash('sha256')
     .update(JSON.stringify(['replication of a mirror', mirror, to]))
     .digest('hex');
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
+  return uuidOf(`${hex.slice(0, 12)}8${hex.slice(13, 16)}a${hex.slice(17, 32)}`);
 }
 
-/** Returns the id by which followers know the volume. */
+/** Returns the id by which followers know the volume: for a replica, the 32 digits of its mirror as a UUID. */
 export function sourceIdOf({ id, replica }: Pick<Manifest, 'id' | 'replica'>): string {
-  return replica?.mirror ?? id;
+  return replica === undefined ? id : uuidOf(replica.mirror);
+}
+
+function uuidOf(hex: string): string {
+  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-');
 }
 
 /** Returns the id of a moment. A follower has moments of its source. The snapshots of a mirror have one id on all servers (M22). */

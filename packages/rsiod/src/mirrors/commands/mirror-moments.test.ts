@@ -2,7 +2,7 @@
 // error is logged once.
 
 import type { ReplicationView } from '@rsio/common/control/server/replication-methods';
-import { RsError } from '@rsio/common/lib/errors';
+import { type ErrorCode, RsError } from '@rsio/common/lib/errors';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { expect, test } from 'vitest';
 import { isDue, MirrorMoments, type MomentMirror } from './mirror-moments.ts';
@@ -26,14 +26,14 @@ function scene(listed: () => Promise<unknown>, attached: readonly MomentMirror[]
     ...{ name: 'big-9', trouble: null, volumes: [{ name: 'db', universe: 0, mirror: MIRROR }] },
     callAdmin: () => listed(),
   } as unknown as MirrorServer;
-  const result = { failure: null as string | null };
+  const result = { failure: null as string | null, code: 'E_POOL' as ErrorCode };
   const moments = new MirrorMoments({
     ...{ clock, log: { warn: (text: string) => void warned.push(text) }, newId: () => 'id', mirrors: { all: attached } },
     namespaces: () => [{ name: 'osl', nodename: 'big-2', servers: [server], unreached: [] }],
     snapshots: {
       make: async ({ namespace, name, universe, snapshot }, isMoment) => {
         made.push(`${namespace}:${name}@${universe} ${snapshot.slice(0, 8)} ${isMoment}`);
-        if (result.failure !== null) throw new RsError('E_BUSY', result.failure);
+        if (result.failure !== null) throw new RsError(result.code, result.failure);
         return undefined as never;
       },
     },
@@ -96,4 +96,20 @@ test('an error is logged once, and the next moment is tried when it is due', asy
   moments.stop();
   await moments.look();
   expect(made).toHaveLength(3);
+});
+
+test('a server that is busy is tried again, and only one that stays busy is logged', async () => {
+  const { clock, warned, moments, result } = scene(list(view()));
+  result.code = 'E_BUSY';
+  const next = async (failure: string | null): Promise<void> => {
+    result.failure = failure;
+    await moments.look();
+    await Promise.resolve();
+    clock.advance(5_000);
+  };
+  for (const failure of ['busy', 'busy', null, 'busy', 'busy', 'busy']) await next(failure);
+  expect(warned).toEqual([]);
+  await next('busy');
+  await next('busy');
+  expect(warned).toHaveLength(1);
 });

@@ -1,6 +1,7 @@
 // Makes the moments of the replications of attached mirrors: only the client that has a mirror attached can make its snapshots (M22). The
 // servers of the mirror have the order, and keep count of the moments. Invariants: a mirror has at most one moment in the making, and one
-// mirror does not wait for another. A moment that fails is tried again when the next one is due, and its error is logged once.
+// mirror does not wait for another. A moment that fails is tried again when the next one is due, and its error is logged once. A server that
+// is busy, for example with a moment that is still being copied, is no error unless it stays busy.
 
 import { type ReplicationView, SOURCE_METHODS } from '@rsio/common/control/server/replication-methods';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -8,7 +9,7 @@ import { toRsError } from '@rsio/common/lib/errors';
 import { misfit } from '@rsio/common/lib/shape';
 import { timeName } from '@rsio/common/lib/time-name';
 import type { Log } from '@rsio/common/log/log';
-import { MOMENTS_LIST_MS, MOMENTS_LOOK_MAX_MS, MOMENTS_LOOK_MIN_MS } from '../limits.ts';
+import { BUSY_MOMENTS_MAX, MOMENTS_LIST_MS, MOMENTS_LOOK_MAX_MS, MOMENTS_LOOK_MIN_MS } from '../limits.ts';
 import type { MirrorServer } from './mirror-server.ts';
 import type { MirrorNamespace } from './namespaces.ts';
 import type { MirrorSnapshots } from './snapshots.ts';
@@ -32,7 +33,8 @@ interface Memory {
   isMaking: boolean;
   /** Monotonic time of the last moment that was tried; null if there was none. */
   triedMs: number | null;
-  /** The error of the last moment; null if it was made. */
+  /** Number of moments since the last one that was made, and the last error that was logged. */
+  failures: number;
   trouble: string | null;
 }
 
@@ -69,7 +71,7 @@ export class MirrorMoments {
   /** Returns the interval of the moments of the mirror; Infinity if it is not replicated. */
   private async lookAt(mirror: MomentMirror): Promise<number> {
     const { ports } = this;
-    const memory = this.memories.get(mirror) ?? { isMaking: false, triedMs: null, trouble: null };
+    const memory = this.memories.get(mirror) ?? { isMaking: false, triedMs: null, failures: 0, trouble: null };
     this.memories.set(mirror, memory);
     const views = await this.viewsOf(mirror);
     const everyMs = Math.min(...views.map((view) => view.everyMs));
@@ -97,9 +99,12 @@ export class MirrorMoments {
     const snapshot = `replica-${timeName(clock.wallMs())}`;
     try {
       await snapshots.make({ namespace, name, universe: Number(universe), snapshot, id: newId() }, true);
-      memory.trouble = null;
+      [memory.failures, memory.trouble] = [0, null];
     } catch (thrown) {
-      const { message } = toRsError(thrown);
+      const error = toRsError(thrown);
+      if (++memory.failures < BUSY_MOMENTS_MAX && error.code === 'E_BUSY') return;
+      // The name differs with each attempt.
+      const message = error.message.replaceAll(snapshot, 'of a moment');
       if (message !== memory.trouble) log.warn(`The next moment of the replication of mirror ${mirror.label} was not made: ${message}`);
       memory.trouble = message;
     } finally {
