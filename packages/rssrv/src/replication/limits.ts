@@ -1,7 +1,9 @@
 // Bounds of replication, for all folders in this one. Units are in the names. Invariant: each bound is defined once, and relations between
 // bounds are asserted here.
 
+import { PEERS_MAX } from '@rsio/common/config/schema/limits';
 import { assert } from '@rsio/common/lib/assert';
+import { ADMIN_CALLS_SENT_MAX } from '@rsio/protocol/client/limits';
 import { SEGMENT_BYTES, WINDOW_BYTES } from '@rsio/protocol/link/limits';
 
 const MIB = 1024 * 1024;
@@ -11,6 +13,10 @@ const MIB = 1024 * 1024;
 /** Maximum number of pulls and of calls of one peer that have not ended. Further ones are refused. */
 export const PULLS_PER_PEER_MAX = 4;
 export const CALLS_PER_PEER_MAX = 16;
+/** Maximum number of pulls of one peer without a base at the same time. They take long, and the others get the other turns. */
+export const WHOLE_PULLS_PER_PEER_MAX = 2;
+/** Maximum number of calls of one peer at the same time for replications. Each further call waits for its turn. */
+export const LANE_CALLS_PER_PEER_MAX = 3;
 /** Longest answer of a peer to a call, as JSON text. */
 export const PEER_ANSWER_MAX_CHARS = 8 * MIB;
 /** Longest text about a peer that its process sends. Longer texts are cut off. */
@@ -47,6 +53,8 @@ export const PULL_LOOK_MS = 500;
 export const PULL_CREDIT_MS = 100;
 /** Maximum number of bytes of one pull that are requested from the peer and not written yet. */
 export const PULL_WINDOW_BYTES = 16 * MIB;
+/** Maximum number of such bytes of all pulls from all peers together. */
+export const PULLED_MAX_BYTES = 512 * MIB;
 export const PULL_PIECE_BYTES = SEGMENT_BYTES;
 /** Maximum length of one hole that is made at a time, and maximum number of these steps in progress. */
 export const PULL_HOLE_BYTES = 256 * MIB;
@@ -58,6 +66,10 @@ export const PULL_ASK_BYTES = 64 * 1024 * MIB;
 
 assert(PEER_CLOSE_MS < PEER_STOP_MS, 'A process must have time to close its snapshots before it is killed');
 assert(PULL_WINDOW_BYTES <= WINDOW_BYTES, 'The window of a pull must fit in the window of its session');
+assert(PEERS_MAX * PULLS_PER_PEER_MAX * PULL_WINDOW_BYTES <= PULLED_MAX_BYTES, 'All pulls together must fit in their memory');
+assert(WHOLE_PULLS_PER_PEER_MAX < PULLS_PER_PEER_MAX, 'Pulls without a base must leave turns to the others');
+assert(LANE_CALLS_PER_PEER_MAX < ADMIN_CALLS_SENT_MAX, 'A poll must not wait for calls of replications');
+assert(ADMIN_CALLS_SENT_MAX < CALLS_PER_PEER_MAX, 'A command must not be refused because of replications');
 assert(PULL_WINDOW_BYTES % PULL_PIECE_BYTES === 0, 'Whole pieces must fill the window');
 
 // --- followers and sources.
@@ -73,8 +85,6 @@ export const REPLICATION_RETRY_MAX_MS = 60_000;
 export const REPLICATION_LOOK_MS = 30_000;
 /** Time beyond two intervals after which a mirror without a new moment is a problem. */
 export const HOLDER_LATE_MS = 60_000;
-/** Maximum number of volumes that are pulled at the same time, from all peers together. */
-export const PULLS_AT_ONCE_MAX = 4;
 /** Time limit of a step in a pool of followers. */
 export const FOLLOWER_STEP_MS = 60_000;
 /** Longest text of a report to the source. A longer text is cut off. */

@@ -17,7 +17,7 @@ import { momentsOf } from '../pools/source-moments.ts';
 import { FollowerLane } from '../replication/followers/follower-lane.ts';
 import { FollowerVerbs } from '../replication/followers/follower-verbs.ts';
 import { Promotion } from '../replication/followers/promotion.ts';
-import { PullTurns } from '../replication/followers/pull-turns.ts';
+import { PeerTurns } from '../replication/followers/peer-turns.ts';
 import { TakeOver } from '../replication/followers/take-over.ts';
 import type { Peers, PeerState, Pull, PullProgress } from '../replication/peers/peers.ts';
 import { HandOver } from '../replication/sources/hand-over.ts';
@@ -390,7 +390,8 @@ export class TwoSites {
     };
     const { verbs, snapshots } = this.target.scene;
     const log = { info: () => undefined, warn: () => undefined, debug: () => undefined };
-    const ports = { clock: this.clock, log, peers, verbs: new FollowerVerbs(verbs), snapshots, turns: new PullTurns() };
+    const turns = { pullTurns: new PeerTurns(1), callTurns: new PeerTurns(1) };
+    const ports = { clock: this.clock, log, peers, verbs: new FollowerVerbs(verbs), snapshots, ...turns };
     return new FollowerLane(
       { ...ports, isRead: () => false, takeOver: (order, handOver) => this.takeOver.run(order, handOver), change: (work) => work() },
       this.peer,

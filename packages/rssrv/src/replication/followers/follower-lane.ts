@@ -29,7 +29,7 @@ import type { Peers, PullProgress } from '../peers/peers.ts';
 import { ArrivalNotes } from './arrival-notes.ts';
 import { type FollowerFacts, type FollowerStep, type HandOverOrder, nextStep } from './follower-plan.ts';
 import type { FollowerVerbs, OrderingPeer } from './follower-verbs.ts';
-import type { PullTurns } from './pull-turns.ts';
+import type { PeerTurns } from './peer-turns.ts';
 
 export interface LanePorts {
   readonly clock: Clock;
@@ -37,7 +37,9 @@ export interface LanePorts {
   readonly peers: Pick<Peers, 'call' | 'pull'>;
   readonly verbs: FollowerVerbs;
   readonly snapshots: Pick<SnapshotVerbs, 'remove'>;
-  readonly turns: PullTurns;
+  /** Turns of pulls, of which those without a base are long, and turns of calls. */
+  readonly pullTurns: PeerTurns;
+  readonly callTurns: PeerTurns;
   /** Returns true if a client has the snapshot with this id open. */
   isRead(snapshotId: string): boolean;
   /** Makes the followers the source of a replication in the other direction. */
@@ -212,7 +214,7 @@ export class FollowerLane {
     const { verbs } = ports;
     const { volumeId } = follower;
     [this.state, this.text] = ['copying', `waits for other volumes before it copies volume ${volumeText(member)}`];
-    await ports.turns.run(this.stopping.signal, async () => {
+    await ports.pullTurns.run({ peer, isLong: base === null, cancel: this.stopping.signal }, async () => {
       const { file, state } = await verbs.prepare(volumeId, snapshot, base);
       this.text = `copies volume ${volumeText(member)}`;
       const notes = new ArrivalNotes(
@@ -241,7 +243,10 @@ export class FollowerLane {
    * does not answer: a promotion is most urgent when the source is gone.
    */
   private async call<M extends keyof typeof RESULTS>(method: M, params: object): Promise<ResultOf<M>> {
-    const asked = this.ports.peers.call(this.peer, method, params, REPLICATION_CALL_MS);
+    const { peers, callTurns } = this.ports;
+    const turn = { peer: this.peer, isLong: false, cancel: this.stopping.signal };
+    // The turn lasts until the peer has answered, even if the lane ends before.
+    const asked = callTurns.run(turn, () => peers.call(this.peer, method, params, REPLICATION_CALL_MS));
     const answer = await Promise.race([asked, this.stopped]);
     this.revision++;
     return checkedAnswer(this.peer, method, RESULTS[method] as Shape<ResultOf<M>>, answer);

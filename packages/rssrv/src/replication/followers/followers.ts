@@ -10,13 +10,19 @@ import { toRsError } from '@rsio/common/lib/errors';
 import type { Found } from '../../pools/catalogue.ts';
 import { following } from '../../pools/follower-rules.ts';
 import { snapshotsOf } from '../../snapshots/snapshot-rules.ts';
-import { REPLICATION_CALL_MS, REPLICATION_POLL_MS } from '../limits.ts';
+import {
+  LANE_CALLS_PER_PEER_MAX,
+  PULLS_PER_PEER_MAX,
+  REPLICATION_CALL_MS,
+  REPLICATION_POLL_MS,
+  WHOLE_PULLS_PER_PEER_MAX,
+} from '../limits.ts';
 import type { Peers } from '../peers/peers.ts';
 import { commonGroups } from './follower-plan.ts';
 import { checkedAnswer, FollowerLane, type LanePorts } from './follower-lane.ts';
-import { PullTurns } from './pull-turns.ts';
+import { PeerTurns } from './peer-turns.ts';
 
-export interface FollowersPorts extends Omit<LanePorts, 'turns' | 'peers'> {
+export interface FollowersPorts extends Omit<LanePorts, 'pullTurns' | 'callTurns' | 'peers'> {
   readonly peers: Pick<Peers, 'call' | 'pull' | 'state'>;
   /** The peers of the configuration in force. */
   configured(): readonly PeerConfig[];
@@ -26,7 +32,8 @@ export interface FollowersPorts extends Omit<LanePorts, 'turns' | 'peers'> {
 
 export class Followers {
   private readonly ports: FollowersPorts;
-  private readonly turns = new PullTurns();
+  private readonly pullTurns = new PeerTurns(PULLS_PER_PEER_MAX, WHOLE_PULLS_PER_PEER_MAX);
+  private readonly callTurns = new PeerTurns(LANE_CALLS_PER_PEER_MAX);
   private readonly lanes = new Map<string, FollowerLane>();
   /** Replications that a promotion keeps from getting a lane. */
   private readonly quieted = new Map<string, number>();
@@ -128,7 +135,7 @@ export class Followers {
       // Two peers with one id of a replication: the pool of one of them was copied. The first one keeps the followers.
       if (lane !== undefined && lane.peer !== peer.name) continue;
       if (lane === undefined) {
-        lane = new FollowerLane({ ...this.ports, turns: this.turns }, peer, order);
+        lane = new FollowerLane({ ...this.ports, pullTurns: this.pullTurns, callTurns: this.callTurns }, peer, order);
         this.lanes.set(replication, lane);
       }
       lane.update(peer, order, nowMs, revisions.get(lane) ?? lane.revision);
