@@ -235,19 +235,17 @@ const FARMS: readonly (readonly [seed: number, mutants: readonly string[]])[] = 
 
 /** Mutants of replications, with the seed of the life. */
 const REPLICATIONS: readonly (readonly [seed: number, mutants: readonly string[]])[] = [
-  [
-    1,
-    ['moment-apart', 'cut-is-whole', 'begun-with-zeros', 'begun-with-oldest', 'confirmed-early', 'confirmed-removed', 'promoted-goes-on'],
-  ],
-  [2, ['any-incoming', 'sources-by-name']],
-  [5, ['noted-ahead']],
-  [7, ['newest-removed', 'confirmed-unprotected']],
+  [1, ['moment-apart', 'confirmed-early', 'confirmed-removed', 'promoted-goes-on']],
+  [2, ['any-incoming', 'sources-by-name', 'begun-with-zeros', 'begun-with-oldest']],
+  [5, ['cut-is-whole']],
+  [7, ['newest-removed', 'noted-ahead']],
   [9, ['home-first']],
   [11, ['commit-unchecked', 'other-file-continued']],
+  [16, ['confirmed-unprotected']],
   [21, ['ended-goes-on']],
   [24, ['confirmed-back']],
-  [37, ['own-newest-promoted']],
-  [108, ['promotion-begins-again']],
+  [146, ['promotion-begins-again']],
+  [218, ['own-newest-promoted']],
 ];
 
 /** Mutants of role changes, with the seed of the life. */

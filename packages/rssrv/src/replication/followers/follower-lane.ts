@@ -25,10 +25,10 @@ import {
   REPLICATION_RETRY_MS,
   REPORT_TEXT_MAX_CHARS,
 } from '../limits.ts';
-import type { Peers, PullProgress } from '../peers/peers.ts';
-import { ArrivalNotes } from './arrival-notes.ts';
+import type { Peers } from '../peers/peers.ts';
 import { type FollowerFacts, type FollowerStep, type HandOverOrder, nextStep } from './follower-plan.ts';
 import type { FollowerVerbs, OrderingPeer } from './follower-verbs.ts';
+import { MomentPull } from './moment-pull.ts';
 import type { PeerTurns } from './peer-turns.ts';
 
 export interface LanePorts {
@@ -209,33 +209,17 @@ export class FollowerLane {
     }, `moment ${snapshot.name}, which is not kept any more`);
   }
 
-  private async pull({ member, follower, moment, snapshot, base }: FollowerStep & { kind: 'pull' }): Promise<void> {
+  private async pull({ moment, pulls }: FollowerStep & { kind: 'pull' }): Promise<void> {
     const { ports, order, peer } = this;
-    const { verbs } = ports;
-    const { volumeId } = follower;
-    [this.state, this.text] = ['copying', `waits for other volumes before it copies volume ${volumeText(member)}`];
-    await ports.pullTurns.run({ peer, isLong: base === null, cancel: this.stopping.signal }, async () => {
-      const { file, state } = await verbs.prepare(volumeId, snapshot, base);
-      this.text = `copies volume ${volumeText(member)}`;
-      const notes = new ArrivalNotes(
-        (positionBytes, leftBytes) => verbs.arrived(volumeId, { ...state, positionBytes }, leftBytes),
-        this.stopping.signal,
-      );
-      const wanted = { name: snapshot.snapshot, id: snapshot.id };
-      const volume = { name: member.name, universe: member.universe };
-      const range = { sizeBytes: snapshot.sizeBytes, fromBytes: state.positionBytes };
-      const pull = { volume, snapshot: wanted, since: base?.since ?? null, file, ...range, limitBytes: order.limitBytes };
-      const heard = ({ positionBytes, doneBytes, totalBytes }: PullProgress): void => {
-        [this.doneBytes, this.totalBytes] = [doneBytes, totalBytes];
-        notes.add(positionBytes, totalBytes - doneBytes);
-      };
-      await notes.around(async (cancel) => {
-        await ports.peers.pull(peer, pull, heard, cancel);
-        notes.add(snapshot.sizeBytes, 0);
-      });
-    });
-    if (this.hasEnded) return;
-    await ports.change(() => verbs.commit(volumeId, moment, snapshot), `moment ${snapshot.snapshot} of volume ${volumeText(member)}`);
+    this.state = 'copying';
+    const work = new MomentPull(ports, { peer, order, pulls }, this.stopping.signal, (shown) => Object.assign(this, shown));
+    const { arrived, error } = await work.run();
+    for (const { member, follower, snapshot } of arrived) {
+      if (this.hasEnded) return;
+      const what = `moment ${snapshot.snapshot} of volume ${volumeText(member)}`;
+      await ports.change(() => ports.verbs.commit(follower.volumeId, moment, snapshot), what);
+    }
+    if (error !== null) throw error;
   }
 
   /**

@@ -74,32 +74,41 @@ test('followers are made before anything is asked of the source', () => {
 
 test('a problem of the source prevents only the next moment, and nothing follows a promotion', () => {
   expect(nextStep(order([], { problem: 'gone' }), both([]), 0)).toEqual({ kind: 'problem', text: 'gone' });
-  expect(nextStep(order([1], { problem: 'gone' }), both([]), 0)).toMatchObject({ kind: 'pull', base: null });
+  expect(nextStep(order([1], { problem: 'gone' }), both([]), 0)).toMatchObject({ kind: 'pull', pulls: [{ base: null }, { base: null }] });
   expect(nextStep(order([1], { problem: 'gone', confirmed: 'g1' }), both([1]), EVERY_MS + 1_000).kind).toBe('problem');
   const promoted = [follower('db', [1], { isPromoted: true }), follower('log', [])];
   expect(nextStep(order([1], { problem: 'gone' }), promoted, 0)).toEqual({ kind: 'promoted' });
 });
 
+/** Returns the snapshot and the base of each pull. */
+function pullsOf(step: FollowerStep): readonly unknown[] {
+  return step.kind === 'pull' ? step.pulls.map(({ snapshot, base }) => [snapshot.id, base?.own ?? null, base?.since ?? null]) : [step.kind];
+}
+
 test('each follower pulls the newest moment, on the newest content that both servers have', () => {
-  expect(nextStep(order([1]), both([]), 0)).toMatchObject({ kind: 'pull', snapshot: { id: 'db-1' }, base: null });
-  expect(nextStep(order([1, 2, 3]), both([1, 2]), 0)).toMatchObject({
-    kind: 'pull',
-    snapshot: { id: 'db-3' },
-    base: { own: 'm2', since: 'db-2' },
-  });
+  expect(pullsOf(nextStep(order([1]), both([]), 0))).toEqual(MEMBERS.map((volume) => [`${volume}-1`, null, null]));
+  expect(pullsOf(nextStep(order([1, 2, 3]), both([1, 2]), 0))).toEqual(MEMBERS.map((volume) => [`${volume}-3`, 'm2', `${volume}-2`]));
   // The source has removed moment 2.
-  expect(nextStep(order([1, 3]), both([1, 2]), 0)).toMatchObject({ base: { own: 'm1', since: 'db-1' } });
+  expect(pullsOf(nextStep(order([1, 3]), both([1, 2]), 0))).toEqual(MEMBERS.map((volume) => [`${volume}-3`, 'm1', `${volume}-1`]));
   // The source has only a moment that this follower never had.
-  expect(nextStep(order([3]), both([1, 2]), 0)).toMatchObject({ kind: 'pull', base: null });
-  expect(nextStep(order([1, 2]), [follower('db', [1, 2]), follower('log', [1])], 0)).toMatchObject({
-    member: { id: 'log' },
-    base: { own: 'm1', since: 'log-1' },
-  });
+  expect(pullsOf(nextStep(order([3]), both([1, 2]), 0))).toEqual(MEMBERS.map((volume) => [`${volume}-3`, null, null]));
+  const uneven = [follower('db', [1, 2]), follower('log', [1])];
+  expect(pullsOf(nextStep(order([1, 2]), uneven, 0))).toEqual([['log-2', 'm1', 'log-1']]);
+});
+
+test('with a limit of bandwidth, one volume is pulled after the other', () => {
+  const limited = order([1], { limitBytes: 1_000 });
+  expect(pullsOf(nextStep(limited, both([]), 0))).toEqual([['db-1', null, null]]);
+  expect(pullsOf(nextStep(limited, [follower('db', [1]), follower('log', [])], 0))).toEqual([['log-1', null, null]]);
 });
 
 test('a snapshot of another volume is no base', () => {
   const [db, log] = both([1]);
-  expect(nextStep(order([1, 2]), [{ ...db!, snapshots: log!.snapshots }, log!], 0)).toMatchObject({ member: { id: 'db' }, base: null });
+  const mixed = [{ ...db!, snapshots: log!.snapshots }, log!];
+  expect(pullsOf(nextStep(order([1, 2]), mixed, 0))).toEqual([
+    ['db-2', null, null],
+    ['log-2', 'm1', 'log-1'],
+  ]);
 });
 
 test('after a change of the roles, the content that the other server got from here is the base', () => {
@@ -107,11 +116,8 @@ test('after a change of the roles, the content that the other server got from he
   const mine = MEMBERS.map((volume) => {
     return follower(volume, [], { snapshots: [withoutOrigin(own(volume, 1))] });
   });
-  expect(nextStep(order([], { moments: [back, moment(2)] }), mine, 0)).toMatchObject({
-    kind: 'pull',
-    snapshot: { id: 'db-2' },
-    base: { own: 'm1', since: 'db-1' },
-  });
+  const step = nextStep(order([], { moments: [back, moment(2)] }), mine, 0);
+  expect(pullsOf(step)).toEqual(MEMBERS.map((volume) => [`${volume}-2`, 'm1', `${volume}-1`]));
 });
 
 test('a moment is confirmed when all followers have it, and the next one is asked for when it is due', () => {

@@ -31,20 +31,21 @@ export interface CommonBase {
   readonly since: string;
 }
 
+/** The pull of one volume of a moment. */
+export interface MemberPull {
+  readonly member: OrderMember;
+  readonly follower: FollowerFacts;
+  readonly snapshot: SourceSnapshot;
+  readonly base: CommonBase | null;
+}
+
 export type FollowerStep =
   | { readonly kind: 'promoted' }
   /** The source is closed, and the followers have its last moment: they become the source. */
   | { readonly kind: 'take-over'; readonly handOver: HandOverOrder }
   | { readonly kind: 'problem'; readonly text: string }
   | { readonly kind: 'create'; readonly member: OrderMember }
-  | {
-      readonly kind: 'pull';
-      readonly member: OrderMember;
-      readonly follower: FollowerFacts;
-      readonly moment: SourceMoment;
-      readonly snapshot: SourceSnapshot;
-      readonly base: CommonBase | null;
-    }
+  | { readonly kind: 'pull'; readonly moment: SourceMoment; readonly pulls: readonly MemberPull[] }
   | { readonly kind: 'confirm'; readonly group: string }
   | { readonly kind: 'remove'; readonly follower: FollowerFacts; readonly snapshot: OwnSnapshot }
   | { readonly kind: 'ask' }
@@ -68,11 +69,14 @@ export function nextStep(
   const ask: FollowerStep =
     order.problem !== null ? { kind: 'problem', text: order.problem } : order.isMirror ? HOLDERS_TURN : { kind: 'ask' };
   if (newest === undefined) return ask;
-  for (const { member, follower } of mine) {
+  const pulls = mine.flatMap(({ member, follower }): MemberPull | readonly MemberPull[] => {
     const snapshot = newest.snapshots.find(({ volumeId }) => volumeId === member.id);
-    if (snapshot === undefined || follower === undefined || hasCopy(follower, snapshot)) continue;
-    return { kind: 'pull', member, follower, moment: newest, snapshot, base: commonBase(order, follower) };
-  }
+    if (snapshot === undefined || follower === undefined || hasCopy(follower, snapshot)) return [];
+    return { member, follower, snapshot, base: commonBase(order, follower) };
+  });
+  // Each pull may use the whole limit of the order.
+  const pullsMax = order.limitBytes === null ? pulls.length : 1;
+  if (pulls.length > 0) return { kind: 'pull', moment: newest, pulls: pulls.slice(0, pullsMax) };
   if (handOver !== null && commonGroups(all).includes(handOver.group)) return { kind: 'take-over', handOver };
   if (order.confirmed !== newest.group) return { kind: 'confirm', group: newest.group };
   const excess = excessOf(order, all, newest.group);
