@@ -24,11 +24,12 @@ export const PEER_TEXT_MAX_CHARS = 2_000;
 /** If the process of a peer does not answer a call within its time plus this time, the call fails. */
 export const PEER_ANSWER_GRACE_MS = 5_000;
 /**
- * Back-off after the process of a peer has ended. If the process ran for at least PEER_SETTLED_MS, the back-off begins again at its minimum.
+ * Back-off after the process of a peer has ended. If the process was connected at least PEER_SETTLED_MS before, the back-off begins again at
+ * its minimum. A peer whose answers end the process soon after each connection costs no more than the longest back-off allows.
  */
 export const PEER_RESTART_MIN_MS = 200;
 export const PEER_RESTART_MAX_MS = 30_000;
-export const PEER_SETTLED_MS = 60_000;
+export const PEER_SETTLED_MS = 3_000;
 /** Time within which the process of a peer must end by itself when it is told to. Then it is killed. */
 export const PEER_STOP_MS = 3_000;
 /** Time within which a cancelled pull must have stopped to write. Then the process of the peer is killed. */

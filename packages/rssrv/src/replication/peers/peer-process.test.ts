@@ -11,6 +11,7 @@ import {
   PEER_RELEASE_AFTER_MS,
   PEER_RESTART_MAX_MS,
   PEER_RESTART_MIN_MS,
+  PEER_SETTLED_MS,
   PEER_STOP_MS,
   PULL_CANCEL_MS,
   PULLS_PER_PEER_MAX,
@@ -176,6 +177,26 @@ describe('the process of a peer', () => {
     clock.advance(PEER_RESTART_MAX_MS / 2);
     expect(children).toHaveLength(last);
     expect(recorded.slice(0, 3)).toEqual(['+100', '-100', '+101']);
+  });
+
+  test.each([
+    ['after a connection that has lasted, the waits begin again', true, PEER_SETTLED_MS, '175ms'],
+    ['after a short connection, the waits go on growing', true, PEER_SETTLED_MS - 1, '26250ms'],
+    ['without a connection, the waits go on growing', false, 2 * PEER_RESTART_MAX_MS, '26250ms'],
+  ])('%s', async (_, isConnected, lastsMs, wait) => {
+    peers.follow([PEER]);
+    await started();
+    for (let exits = 0; exits < 12; exits++) {
+      children.at(-1)!.exits();
+      await until(() => clock.timersPending === 1);
+      clock.advance(PEER_RESTART_MAX_MS);
+      await started(exits + 2);
+    }
+    if (isConnected) children.at(-1)!.says(UP);
+    clock.advance(lastsMs);
+    children.at(-1)!.exits('signal SIGKILL');
+    await until(() => peers.state('oslo-1')?.trouble?.includes('SIGKILL') === true);
+    expect(peers.state('oslo-1')?.trouble).toContain(`begins again in ${wait}:`);
   });
 
   test('answers calls, within bounds', async () => {

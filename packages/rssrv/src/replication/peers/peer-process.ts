@@ -76,6 +76,8 @@ export class PeerProcess {
   /** Snapshots that the present process opens or has open, by the numbers of pulls and releases. */
   private readonly opened = new Map<number, OpenSnapshot>();
   private releaseTimer: Timer | null = null;
+  /** Monotonic time at which the present process was connected for the first time; null before. */
+  private connectedMs: number | null = null;
   private current: PeerState;
 
   constructor(config: PeerConfig, ports: PeerProcessPorts) {
@@ -191,7 +193,7 @@ export class PeerProcess {
     const { ports } = this;
     const identity = await ports.identity();
     if (this.isEnding) return;
-    const startMs = ports.clock.monotonicMs();
+    this.connectedMs = null;
     let exited: (how: string) => void = () => undefined;
     const exit = new Promise<string>((resolve) => (exited = resolve));
     const child = ports.spawn({ message: (value) => this.received(child, value), exited: (how) => exited(how) });
@@ -208,7 +210,8 @@ export class PeerProcess {
     [this.child, this.spawned] = [null, null];
     this.lost(how);
     if (child.pid !== 0) await ports.ended(child.pid);
-    if (ports.clock.monotonicMs() - startMs >= PEER_SETTLED_MS) this.backoff.reset();
+    const { connectedMs } = this;
+    if (connectedMs !== null && ports.clock.monotonicMs() - connectedMs >= PEER_SETTLED_MS) this.backoff.reset();
     this.endedEarly(`its process ended (${how})`);
   }
 
@@ -301,6 +304,7 @@ export class PeerProcess {
     const isChanged = current.isConnected !== next.isConnected;
     this.current = { name: current.name, ...next, sinceMs: isChanged ? ports.clock.wallMs() : current.sinceMs };
     if (isChanged && next.isConnected) this.releaseLater();
+    if (next.isConnected) this.connectedMs ??= ports.clock.monotonicMs();
     const { name } = current;
     const isNews = isChanged || (!next.isConnected && next.trouble !== null && next.trouble !== current.trouble);
     if (!isNews || this.isEnding) return;
