@@ -102,6 +102,7 @@ test('a poll has the members, and the complete moments, the oldest first', async
     limitBytes: null,
     confirmed: null,
     problem: null,
+    shared: null,
     handOver: null,
     isMirror: false,
   };
@@ -156,6 +157,14 @@ test('a poll lists a bounded number of moments, and always the confirmed one', a
     [1, 2, 3],
     [0, 1, 2, 3],
   ]);
+});
+
+test('an order names the shared pool of its volumes, and how many owners the pool has had', async () => {
+  await begin(['db']);
+  const { home, ...others } = s.only;
+  const pool = { ...home.pool, isShared: true, ownership: { generation: 17, life: 1 } };
+  const shared = { poolId: home.pool.identity?.id, generation: 17 };
+  expect(orderOf({ ...others, home: { ...home, pool } }, () => true, 9).shared).toEqual(shared);
 });
 
 test('a client that may no longer attach a volume learns nothing about the volumes', async () => {

@@ -380,7 +380,8 @@ export class TwoSites {
   }
 
   private newLane(): FollowerLane {
-    const peers: Pick<Peers, 'call' | 'pull'> = {
+    const peers: Pick<Peers, 'call' | 'pull' | 'closeLeft'> = {
+      closeLeft: () => Promise.resolve(),
       call: (_peer, method, params) => {
         const called = this.call(method, params as CallParams);
         this.calling = called.catch(() => undefined);

@@ -68,6 +68,10 @@ export const REPLICATION_ORDER = object({
   members: list(object({ id: text(), name: text(), universe: count(), sizeBytes: count(), blockSizeBytes: count() })),
   moments: list(SOURCE_MOMENT, 'Complete ones, the oldest first'),
   problem: orNull(text('Why the source can make no moment now')),
+  shared: orNull(
+    object({ poolId: text(), generation: count('It grows with each owner') }),
+    'The shared pool with the volumes; null: the pool is not shared',
+  ),
   handOver: orNull(
     object({
       replication: text('Id of the replication in the other direction'),

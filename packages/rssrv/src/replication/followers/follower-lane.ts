@@ -26,7 +26,7 @@ import {
   REPORT_TEXT_MAX_CHARS,
 } from '../limits.ts';
 import type { Peers } from '../peers/peers.ts';
-import { type FollowerFacts, type FollowerStep, type HandOverOrder, nextStep } from './follower-plan.ts';
+import { type FollowerFacts, type FollowerStep, type HandOverOrder, type LaneNow, nextStep } from './follower-plan.ts';
 import type { FollowerVerbs, OrderingPeer } from './follower-verbs.ts';
 import { MomentPull } from './moment-pull.ts';
 import type { PeerTurns } from './peer-turns.ts';
@@ -34,7 +34,7 @@ import type { PeerTurns } from './peer-turns.ts';
 export interface LanePorts {
   readonly clock: Clock;
   readonly log: Pick<Log, 'info' | 'warn' | 'debug'>;
-  readonly peers: Pick<Peers, 'call' | 'pull'>;
+  readonly peers: Pick<Peers, 'call' | 'pull' | 'closeLeft'>;
   readonly verbs: FollowerVerbs;
   readonly snapshots: Pick<SnapshotVerbs, 'remove'>;
   /** Turns of pulls, of which those without a base are long, and turns of calls. */
@@ -98,6 +98,11 @@ export class FollowerLane {
     if (this.state !== 'failing' || this.timer === null) void this.look();
   }
 
+  /** The order as the source had it at the last poll. */
+  get lastOrder(): ReplicationOrder {
+    return this.newest ?? this.order;
+  }
+
   get report(): ReplicationReport {
     const { state, text, doneBytes, totalBytes } = this;
     return { replication: this.order.replication, state, text: text.slice(0, REPORT_TEXT_MAX_CHARS), doneBytes, totalBytes };
@@ -149,10 +154,11 @@ export class FollowerLane {
     });
   }
 
-  private get now(): { readonly nowMs: number; readonly sinceMomentMs: number | null } {
+  private get now(): LaneNow {
+    const { peer } = this;
     const { clock } = this.ports;
     const sinceMomentMs = this.momentGotMs === null ? null : clock.monotonicMs() - this.momentGotMs;
-    return { nowMs: clock.wallMs() + this.offsetMs, sinceMomentMs };
+    return { peer, nowMs: clock.wallMs() + this.offsetMs, sinceMomentMs };
   }
 
   private get name(): string {
@@ -177,6 +183,14 @@ export class FollowerLane {
       case 'wait':
         [this.state, this.text] = ['waiting', step.text];
         return Math.max(1, step.ms);
+      case 'adopt': {
+        const { follower, from } = step;
+        await ports.peers.closeLeft(this.peer, from);
+        const what = `a follower whose source has moved from server ${from} to ${this.peer}`;
+        await ports.change(() => ports.verbs.adopt(follower.volumeId, this.peer), what);
+        ports.log.info(`${this.name} goes on: its source has moved there from ${from}`);
+        return 0;
+      }
       case 'create':
         await ports.change(() => ports.verbs.create(order, step.member, this.peerConfig), `the follower of volume ${step.member.name}`);
         return 0;
@@ -244,6 +258,7 @@ export class FollowerLane {
         sourceId: found.manifest.follower?.sourceId ?? '',
         volumeId: found.manifest.id,
         isPromoted: following(found.manifest) === null,
+        peer: found.manifest.follower?.peer ?? '',
         snapshots: list,
         inUse: new Set(list.filter(({ id }) => ports.isRead(id)).map(({ id }) => id)),
       };

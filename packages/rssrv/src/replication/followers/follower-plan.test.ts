@@ -4,7 +4,14 @@
 import type { ReplicationOrder, SourceMoment } from '@rsio/common/control/server/replication-methods';
 import { expect, test } from 'vitest';
 import { HOLDER_LATE_MS } from '../limits.ts';
-import { commonGroups, type FollowerFacts, type FollowerStep, nextStep as decide, type OwnSnapshot } from './follower-plan.ts';
+import {
+  commonGroups,
+  type FollowerFacts,
+  type FollowerStep,
+  isLaterOwner,
+  nextStep as decide,
+  type OwnSnapshot,
+} from './follower-plan.ts';
 
 const EVERY_MS = 60_000;
 const MEMBERS = ['db', 'log'];
@@ -33,6 +40,7 @@ function order(moments: readonly number[], changes: Partial<ReplicationOrder> = 
     confirmed: null,
     members,
     problem: null,
+    shared: null,
     handOver: null,
     isMirror: false,
   };
@@ -47,7 +55,7 @@ function own(volume: string, number: number, changes: Partial<OwnSnapshot> = {})
 
 function follower(volume: string, numbers: readonly number[], changes: Partial<FollowerFacts> = {}): FollowerFacts {
   const snapshots = numbers.map((one) => own(volume, one));
-  return { sourceId: volume, volumeId: `f-${volume}`, isPromoted: false, snapshots, inUse: new Set(), ...changes };
+  return { sourceId: volume, volumeId: `f-${volume}`, isPromoted: false, peer: 'oslo', snapshots, inUse: new Set(), ...changes };
 }
 
 function nextStep(
@@ -56,7 +64,7 @@ function nextStep(
   nowMs: number,
   sinceMomentMs: number | null = null,
 ): FollowerStep {
-  return decide(all, followers, { nowMs, sinceMomentMs });
+  return decide(all, followers, { peer: 'oslo', nowMs, sinceMomentMs });
 }
 
 /** Returns a snapshot that was made at this server. */
@@ -170,4 +178,19 @@ test('the moments of a mirror are waited for, and it is a problem only when they
   expect(nextStep(idle, both([1]), 1_000 + EVERY_MS)).toMatchObject(turn);
   expect(nextStep(idle, both([1]), 1_000 + 2 * EVERY_MS + HOLDER_LATE_MS)).toMatchObject(turn);
   expect(nextStep(idle, both([1]), 1_001 + 2 * EVERY_MS + HOLDER_LATE_MS).kind).toBe('problem');
+});
+
+test('a peer is a later owner only of the same shared pool', () => {
+  const shared = (poolId: string, generation: number): Pick<ReplicationOrder, 'shared'> => ({ shared: { poolId, generation } });
+  expect(isLaterOwner(shared('p', 3), shared('p', 2))).toBe(true);
+  expect(isLaterOwner(shared('p', 2), shared('p', 2))).toBe(false);
+  expect(isLaterOwner(shared('q', 3), shared('p', 2))).toBe(false);
+  expect(isLaterOwner(shared('p', 3), { shared: null })).toBe(false);
+  expect(isLaterOwner({ shared: null }, shared('p', 2))).toBe(false);
+});
+
+test('followers get the name of the peer to which their source has moved, before the next moment', () => {
+  const [db, log] = both([1]);
+  const moved = { ...log!, peer: 'bergen' };
+  expect(nextStep(order([1, 2]), [db!, moved], 0)).toEqual({ kind: 'adopt', follower: moved, from: 'bergen' });
 });

@@ -19,6 +19,8 @@ export interface FollowerFacts {
   /** Id of the follower. */
   readonly volumeId: string;
   readonly isPromoted: boolean;
+  /** Peer that its manifest names. */
+  readonly peer: string;
   /** Its snapshots, the oldest first. */
   readonly snapshots: readonly OwnSnapshot[];
   /** Ids of snapshots that clients have open. */
@@ -44,6 +46,8 @@ export type FollowerStep =
   /** The source is closed, and the followers have its last moment: they become the source. */
   | { readonly kind: 'take-over'; readonly handOver: HandOverOrder }
   | { readonly kind: 'problem'; readonly text: string }
+  /** The pool of the source has moved to the peer, whose name the followers do not have yet. `from`: the peer that they have. */
+  | { readonly kind: 'adopt'; readonly follower: FollowerFacts; readonly from: string }
   | { readonly kind: 'create'; readonly member: OrderMember }
   | { readonly kind: 'pull'; readonly moment: SourceMoment; readonly pulls: readonly MemberPull[] }
   | { readonly kind: 'confirm'; readonly group: string }
@@ -51,11 +55,19 @@ export type FollowerStep =
   | { readonly kind: 'ask' }
   | { readonly kind: 'wait'; readonly ms: number; readonly text: string };
 
-/** `nowMs`: time by the clock of the source. `sinceMomentMs`: time since this server got the last moment; null if it has got none since its start. */
+/** What a lane knows besides its order. */
+export interface LaneNow {
+  readonly peer: string;
+  /** Time by the clock of the source. */
+  readonly nowMs: number;
+  /** Time since this server got the last moment; null if it has got none since its start. */
+  readonly sinceMomentMs: number | null;
+}
+
 export function nextStep(
   order: ReplicationOrder,
   followers: readonly FollowerFacts[],
-  { nowMs, sinceMomentMs }: { readonly nowMs: number; readonly sinceMomentMs: number | null },
+  { peer, nowMs, sinceMomentMs }: LaneNow,
 ): FollowerStep {
   const mine = order.members.map((member) => ({ member, follower: followers.find(({ sourceId }) => sourceId === member.id) }));
   const { handOver } = order;
@@ -63,6 +75,8 @@ export function nextStep(
     return handOver === null || mine.some(({ follower }) => follower === undefined)
       ? { kind: 'promoted' }
       : { kind: 'take-over', handOver };
+  for (const { follower } of mine)
+    if (follower !== undefined && follower.peer !== peer) return { kind: 'adopt', follower, from: follower.peer };
   const newest = order.moments.at(-1);
   for (const { member, follower } of mine) if (follower === undefined) return { kind: 'create', member };
   const all = mine.flatMap(({ follower }) => follower ?? []);
@@ -94,6 +108,14 @@ const HOLDERS_TURN: FollowerStep = {
   ...{ kind: 'wait', ms: REPLICATION_LOOK_MS },
   text: 'waits for the client that has the mirror attached, which makes the next moment',
 };
+
+/** Returns true if an order comes from a later owner of the same shared pool. A copy of a pool that is not shared has no generation. */
+export function isLaterOwner(
+  { shared: offered }: Pick<ReplicationOrder, 'shared'>,
+  { shared: known }: Pick<ReplicationOrder, 'shared'>,
+): boolean {
+  return offered !== null && known !== null && offered.poolId === known.poolId && offered.generation > known.generation;
+}
 
 /** Returns true if the follower has the content of this snapshot of the source. */
 function hasCopy({ snapshots }: FollowerFacts, wanted: Pick<SourceSnapshot, 'id' | 'origin'>): boolean {

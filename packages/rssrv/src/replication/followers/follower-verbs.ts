@@ -77,6 +77,17 @@ export class FollowerVerbs {
     }
   }
 
+  /** Notes that the source of the follower is at this peer now. */
+  async adopt(volumeId: string, peer: string): Promise<void> {
+    const { verbs } = this;
+    const { pool, manifest: was } = this.find(volumeId);
+    if (was.follower === undefined) return;
+    const manifest: Manifest = { ...was, follower: { ...was.follower, peer } };
+    await verbs.onDisk(pool, FOLLOWER_STEP_MS, (files) => files.replaceManifest(manifest));
+    verbs.pools.put(pool.name, manifest);
+    await verbs.serve(pool, was, manifest);
+  }
+
   /** Makes `incoming` ready for this snapshot, and returns what it has. Continues what an earlier run has left, if it fits. */
   async prepare(
     volumeId: string,

@@ -1,6 +1,7 @@
 // The replications to this server: polls each peer for its orders, and has a lane for each order. Invariants: one lane for each
-// replication. A lane ends when its source has ended the replication, when the peer is no longer configured, and before a promotion.
-// Followers never vanish with their order: they stay until they are promoted.
+// replication; the next one begins only when no step of the one before runs. A lane ends when its source has ended the replication, when
+// the peer is no longer configured, when another peer owns the pool of the source, and before a promotion. Followers never vanish with
+// their order: they stay until they are promoted. Rules: T8.
 
 import { REPLICATION_REPORTS_MAX } from '@rsio/common/control/limits';
 import { type ReplicationOrder, type ReplicationView, COPYING_METHODS } from '@rsio/common/control/server/replication-methods';
@@ -18,12 +19,12 @@ import {
   WHOLE_PULLS_PER_PEER_MAX,
 } from '../limits.ts';
 import type { Peers } from '../peers/peers.ts';
-import { commonGroups } from './follower-plan.ts';
+import { commonGroups, isLaterOwner } from './follower-plan.ts';
 import { checkedAnswer, FollowerLane, type LanePorts } from './follower-lane.ts';
 import { PeerTurns } from './peer-turns.ts';
 
 export interface FollowersPorts extends Omit<LanePorts, 'pullTurns' | 'callTurns' | 'peers'> {
-  readonly peers: Pick<Peers, 'call' | 'pull' | 'state'>;
+  readonly peers: Pick<Peers, 'call' | 'pull' | 'closeLeft' | 'state'>;
   /** The peers of the configuration in force. */
   configured(): readonly PeerConfig[];
   /** All volumes of open pools that are or were followers. */
@@ -35,11 +36,17 @@ export class Followers {
   private readonly pullTurns = new PeerTurns(PULLS_PER_PEER_MAX, WHOLE_PULLS_PER_PEER_MAX);
   private readonly callTurns = new PeerTurns(LANE_CALLS_PER_PEER_MAX);
   private readonly lanes = new Map<string, FollowerLane>();
+  /** Lanes that were told to end, and may still execute a step. */
+  private readonly leaving = new Map<string, FollowerLane>();
   /** Replications that a promotion keeps from getting a lane. */
   private readonly quieted = new Map<string, number>();
   private timer: Timer | null = null;
   private hasStopped = false;
   private readonly polling = new Set<string>();
+  /** Maps a peer to the replications in its last answer to a poll. */
+  private readonly offers = new Map<string, ReadonlySet<string>>();
+  /** Maps a replication to the last peer whose order was refused because another peer has it. */
+  private readonly refused = new Map<string, string>();
 
   constructor(ports: FollowersPorts) {
     this.ports = ports;
@@ -50,7 +57,8 @@ export class Followers {
     if (this.hasStopped) return;
     this.timer?.cancel();
     const configured = this.ports.configured();
-    for (const lane of this.lanes.values()) if (!configured.some(({ name }) => name === lane.peer)) this.drop(lane);
+    for (const peer of this.offers.keys()) if (!configured.some(({ name }) => name === peer)) this.offers.delete(peer);
+    for (const lane of this.lanes.values()) if (!configured.some(({ name }) => name === lane.peer)) void this.drop(lane);
     for (const peer of configured) void this.poll(peer);
     this.timer = this.ports.clock.after(REPLICATION_POLL_MS, () => this.start());
   }
@@ -58,7 +66,7 @@ export class Followers {
   async stop(): Promise<void> {
     this.hasStopped = true;
     this.timer?.cancel();
-    await Promise.all([...this.lanes.values()].map((lane) => lane.end()));
+    await Promise.all(this.all.map((lane) => lane.end()));
   }
 
   /** Returns the orders that the peer has now; none if it was not reached yet. */
@@ -81,8 +89,8 @@ export class Followers {
     this.quieted.set(replication, (this.quieted.get(replication) ?? 0) + 1);
     try {
       const lane = this.lanes.get(replication);
-      this.lanes.delete(replication);
-      await lane?.end();
+      if (lane !== undefined) void this.drop(lane);
+      await this.leaving.get(replication)?.end();
       return await work();
     } finally {
       const left = (this.quieted.get(replication) ?? 1) - 1;
@@ -100,16 +108,20 @@ export class Followers {
 
   /** Stops pulls into a pool that this server has lost, without waiting for their end. */
   poolLost(pool: string): void {
-    for (const lane of this.lanesIn(pool)) this.drop(lane);
+    for (const lane of this.lanesIn(pool)) void this.drop(lane);
   }
 
   private lanesIn(pool: string): readonly FollowerLane[] {
-    return [...this.lanes.values()].filter(({ order }) => this.ports.verbs.of(order.replication).some((one) => one.pool.name === pool));
+    return this.all.filter(({ order }) => this.ports.verbs.of(order.replication).some((one) => one.pool.name === pool));
+  }
+
+  private get all(): readonly FollowerLane[] {
+    return [...this.lanes.values(), ...this.leaving.values()];
   }
 
   private async poll(peer: PeerConfig): Promise<void> {
     const { ports } = this;
-    if (this.polling.has(peer.name) || ports.peers.state(peer.name)?.isConnected !== true) return;
+    if (this.polling.has(peer.name) || !this.isConnected(peer.name)) return;
     this.polling.add(peer.name);
     try {
       const mine = [...this.lanes.values()].filter((lane) => lane.peer === peer.name);
@@ -127,13 +139,21 @@ export class Followers {
 
   private take(peer: PeerConfig, orders: readonly ReplicationOrder[], nowMs: number, revisions: ReadonlyMap<FollowerLane, number>): void {
     const wanted = new Set(orders.map(({ replication }) => replication));
-    for (const lane of this.lanes.values()) if (lane.peer === peer.name && !wanted.has(lane.order.replication)) this.drop(lane);
+    this.offers.set(peer.name, wanted);
+    for (const lane of this.lanes.values()) if (lane.peer === peer.name && !wanted.has(lane.order.replication)) void this.drop(lane);
     for (const order of orders) {
       const { replication } = order;
-      if (this.quieted.has(replication)) continue;
       let lane = this.lanes.get(replication);
-      // Two peers with one id of a replication: the pool of one of them was copied. The first one keeps the followers.
-      if (lane !== undefined && lane.peer !== peer.name) continue;
+      if (lane !== undefined && lane.peer !== peer.name) {
+        this.takeFrom(lane, peer, order);
+        continue;
+      }
+      if (this.quieted.has(replication) || this.leaving.has(replication)) continue;
+      const keeper = lane === undefined ? this.keeperOf(order, peer) : null;
+      if (keeper !== null) {
+        this.refuse(order, peer.name, keeper);
+        continue;
+      }
       if (lane === undefined) {
         lane = new FollowerLane({ ...this.ports, pullTurns: this.pullTurns, callTurns: this.callTurns }, peer, order);
         this.lanes.set(replication, lane);
@@ -142,9 +162,52 @@ export class Followers {
     }
   }
 
-  private drop(lane: FollowerLane): void {
-    this.lanes.delete(lane.order.replication);
-    void lane.end();
+  /**
+   * Ends the lane of an order that another peer has as well, if that one has the shared pool of the source now. A peer that is connected and
+   * offers the order keeps it: the pool of the other peer may be a copy.
+   */
+  private takeFrom(lane: FollowerLane, { name }: PeerConfig, order: ReplicationOrder): void {
+    const { shared } = lane.lastOrder;
+    const isLater = isLaterOwner(order, lane.lastOrder);
+    if (isLater && !this.isConnected(lane.peer)) void this.drop(lane).then(() => this.soon());
+    // While a shared pool moves, both owners may offer the order for a moment.
+    else if (shared === null || order.shared?.poolId !== shared.poolId) this.refuse(order, name, lane.peer);
+  }
+
+  /**
+   * Returns the peer that the followers name, if it keeps an order that has no lane now: it offers the order, or it has not said yet whether
+   * it does. Null: another peer may have a lane.
+   */
+  private keeperOf({ replication, shared }: ReplicationOrder, { name }: PeerConfig): string | null {
+    const known = this.ports.verbs.of(replication).flatMap(({ manifest }) => following(manifest)?.peer ?? []);
+    const isKeeper = (peer: string): boolean => {
+      if (!this.ports.configured().some((one) => one.name === peer)) return false;
+      const isOffered = this.offers.get(peer)?.has(replication);
+      return shared === null ? isOffered !== false : isOffered === true && this.isConnected(peer);
+    };
+    return known.includes(name) ? null : (known.find(isKeeper) ?? null);
+  }
+
+  private refuse({ replication }: ReplicationOrder, name: string, keeper: string): void {
+    if (this.refused.get(replication) === name) return;
+    this.refused.set(replication, name);
+    this.ports.log.warn(
+      `Server ${name} has the replication that this server follows at ${keeper}, and is ignored: if ${keeper} has lost the volumes for ever, ` +
+        `rsadm peer remove ${keeper} lets ${name} go on; if the volumes at ${name} are copies, end the replication there`,
+    );
+  }
+
+  private isConnected(peer: string): boolean {
+    return this.ports.peers.state(peer)?.isConnected === true;
+  }
+
+  private async drop(lane: FollowerLane): Promise<void> {
+    const { replication } = lane.order;
+    this.lanes.delete(replication);
+    this.leaving.set(replication, lane);
+    this.refused.delete(replication);
+    await lane.end();
+    if (this.leaving.get(replication) === lane) this.leaving.delete(replication);
   }
 
   /** Returns what this server shows of its replications: those with an order, and those whose followers are left. */
@@ -162,7 +225,7 @@ export class Followers {
     const { clock, peers } = this.ports;
     const lane = this.lanes.get(id);
     const peer = lane?.peer ?? found[0]?.manifest.follower?.peer ?? '';
-    const isConnected = peers.state(peer)?.isConnected === true;
+    const isConnected = this.isConnected(peer);
     const isPromoted = found.some(({ manifest }) => following(manifest) === null);
     const state = isPromoted ? 'promoted' : !isConnected ? 'absent' : (lane?.state ?? 'ended');
     const trouble = peers.state(peer)?.trouble ?? `server ${peer} is not connected: see rsadm peer list`;

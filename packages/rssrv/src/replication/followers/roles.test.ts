@@ -42,7 +42,7 @@ function sourceOrder(changes: Partial<ReplicationOrder> = {}): ReplicationOrder 
     problem: null,
     isMirror: false,
   };
-  return { ...settings, handOver: null, members, moments: [{ group: GROUP, momentMs: 1_000, snapshots }], ...changes };
+  return { ...settings, shared: null, handOver: null, members, moments: [{ group: GROUP, momentMs: 1_000, snapshots }], ...changes };
 }
 
 const HAND_OVER = { replication: REVERSE, group: GROUP, node: 'oslo' };
@@ -118,10 +118,10 @@ test('a promotion that was interrupted ends although the moment of a promoted vo
 
 test('the plan takes over only with the last moment, and again after an interruption', async () => {
   const order = sourceOrder({ handOver: HAND_OVER });
-  const at = { nowMs: 2_000, sinceMomentMs: null };
+  const at = { peer: 'oslo', nowMs: 2_000, sinceMomentMs: null };
   const facts = (numbers: readonly number[], isPromoted = false) =>
     order.members.map(({ id }, index) => ({
-      ...{ sourceId: id, volumeId: `f${index}`, isPromoted, inUse: new Set<string>() },
+      ...{ sourceId: id, volumeId: `f${index}`, isPromoted, peer: 'oslo', inUse: new Set<string>() },
       snapshots: numbers.includes(index)
         ? [
             {

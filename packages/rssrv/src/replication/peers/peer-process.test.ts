@@ -323,6 +323,18 @@ describe('snapshots that may be open', () => {
   });
 });
 
+test('what is left open at another peer is closed at the peer that has its pool now', async () => {
+  const child = await connected();
+  clock.advance(PEER_RELEASE_AFTER_MS);
+  open.push({ peer: 'oslo-2', name: 'db@s1', universe: 0 });
+  await peers.closeLeft('oslo-1', 'oslo-2');
+  clock.advance(PEER_RELEASE_AFTER_MS);
+  expect(await sent(child, 'release')).toMatchObject({ name: 'db@s1', universe: 0 });
+  child.says({ type: 'released', number: child.last('release').number, isReleased: true });
+  // The other peer may have the snapshot as well, if its pool comes back.
+  await until(() => open.length === 1 && open[0]?.peer === 'oslo-2');
+});
+
 describe('a reload', () => {
   test('keeps the process of a peer whose connection is the same', async () => {
     const child = await connected();

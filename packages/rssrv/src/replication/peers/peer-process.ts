@@ -156,8 +156,8 @@ export class PeerProcess {
     });
   }
 
-  /** Closes snapshots that an earlier process has left open, unless a pull has opened them again. */
-  private releaseLater(): void {
+  /** Closes soon what an earlier process has left open, or this server at another peer, unless a pull has opened them again. */
+  releaseLater(): void {
     this.releaseTimer?.cancel();
     this.releaseTimer = this.ports.clock.after(
       PEER_RELEASE_AFTER_MS,

@@ -58,6 +58,11 @@ export class PeerProcesses implements Peers {
     return this.of(name, (process) => process.pull(pull, progress, cancel));
   }
 
+  async closeLeft(name: string, at: string): Promise<void> {
+    for (const one of await this.ports.opens.of(at)) await this.ports.opens.add({ ...one, peer: name });
+    this.processes.get(name)?.releaseLater();
+  }
+
   async stop(): Promise<void> {
     this.isStopped = true;
     this.follow([]);

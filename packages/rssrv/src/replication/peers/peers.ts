@@ -45,6 +45,8 @@ export interface Peers {
   readonly states: readonly PeerState[];
   /** Calls an ADMIN method of the peer. Rejects with E_UNREACHABLE at once if the peer is not connected. */
   call(name: string, method: string, params: object, withinMs: number): Promise<unknown>;
+  /** Closes snapshots at the peer that this server may have left open at another peer, whose pool the peer has now. */
+  closeLeft(name: string, at: string): Promise<void>;
   /** Resolves when the whole content is durable in the file. Rejects with E_UNREACHABLE, E_UNKNOWN_SNAPSHOT or an error of the file. */
   pull(name: string, pull: Pull, progress: (progress: PullProgress) => void, cancel: AbortSignal): Promise<void>;
   stop(): Promise<void>;

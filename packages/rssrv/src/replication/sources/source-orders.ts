@@ -66,7 +66,7 @@ export function replicationTo(catalogue: Catalogue, id: string, asker: Asker): R
 
 /** Returns the order as the client that copies gets it. `momentsMax`: maximum number of moments. */
 export function orderOf(replication: Replication, isClient: IsClient, momentsMax: number): ReplicationOrder {
-  const { id, order, members } = replication;
+  const { id, order, members, home } = replication;
   const { to, pool, everyMs, keep, limitBytes, confirmed } = order;
   const isVisible = members.every(({ manifest }) => isFor(manifest, to));
   const problem = problemOf(replication, isClient);
@@ -79,12 +79,17 @@ export function orderOf(replication: Replication, isClient: IsClient, momentsMax
     limitBytes,
     confirmed: confirmed?.group ?? null,
     problem: problem?.forClient ?? null,
+    shared: sharedOf(home),
     handOver: handOver === null ? null : handOverView(handOver),
     isMirror: replication.home.manifest.replica !== undefined,
   };
   if (!isVisible) return { ...base, members: [], moments: [] };
   const moments = problem === null ? newestOf(momentsOf(replication), confirmed?.group ?? null, momentsMax) : [];
   return { ...base, members: members.map(memberOf), moments: moments.map((one) => ofMirror(replication.home, momentView(one))) };
+}
+
+function sharedOf({ pool: { identity, ownership } }: Found): ReplicationOrder['shared'] {
+  return identity === null || ownership === null ? null : { poolId: identity.id, generation: ownership.generation };
 }
 
 function handOverView({ replication, group, node }: HandOverMark): ReplicationOrder['handOver'] {
