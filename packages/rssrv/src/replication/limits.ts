@@ -84,6 +84,8 @@ export const REPLICATION_RETRY_MS = 2_000;
 export const REPLICATION_RETRY_MAX_MS = 60_000;
 /** Longest pause between two looks at a replication, because clocks may be set. */
 export const REPLICATION_LOOK_MS = 30_000;
+/** A server of a mirror that lacks moments for less than this time may have them at the next poll. */
+export const AHEAD_MIN_MS = 15_000;
 /** Time beyond two intervals after which a mirror without a new moment is a problem. */
 export const HOLDER_LATE_MS = 60_000;
 /** Time limit of a step in a pool of followers. */
@@ -104,3 +106,5 @@ export const POLL_SNAPSHOTS_MAX = 16_384;
 /** Time for which a hand-over waits for a moment in the making, and interval at which it tries again. */
 export const HAND_OVER_PATIENCE_MS = 30_000;
 export const HAND_OVER_RETRY_MS = 200;
+
+assert(AHEAD_MIN_MS > 2 * REPLICATION_POLL_MS, 'A server that was polled before another one is not behind it');

@@ -50,7 +50,7 @@ at once, and copies what differs from its last moment. Its copies, the
 followers, have the names of the volumes. They are in POOL; without POOL, the
 other server chooses the pool. Both servers keep the last N moments, by default
 ${KEEP_DEFAULT}. Clients may write all the time. The pools need a file system with
-reflink.
+reflink. A mirror is replicated alone, by rsconfig on its client.
 
 The same command with other values of --every, --keep or --limit changes them.
 A volume has at most one replication. With --end, the command ends the

@@ -5,7 +5,7 @@
 
 import type { ReplicationOrder, SourceMoment } from '@rsio/common/control/server/replication-methods';
 import type { SnapshotRecord } from '../../pools/snapshots/snapshot-record.ts';
-import { HOLDER_LATE_MS, REPLICATION_LOOK_MS } from '../limits.ts';
+import { AHEAD_MIN_MS, HOLDER_LATE_MS, REPLICATION_LOOK_MS } from '../limits.ts';
 
 export type HandOverOrder = NonNullable<ReplicationOrder['handOver']>;
 type OrderMember = ReplicationOrder['members'][number];
@@ -115,6 +115,22 @@ export function isLaterOwner(
   { shared: known }: Pick<ReplicationOrder, 'shared'>,
 ): boolean {
   return offered !== null && known !== null && offered.poolId === known.poolId && offered.generation > known.generation;
+}
+
+/**
+ * Returns true if a server of a mirror has moments that another one lacks, and has had them for more than two intervals: the other one has
+ * the replica that is out of sync.
+ */
+export function isAhead(
+  offered: Pick<ReplicationOrder, 'moments' | 'everyMs'>,
+  { moments: known }: Pick<ReplicationOrder, 'moments'>,
+): boolean {
+  const newest = offered.moments.at(-1);
+  if (newest === undefined || known.some(({ group }) => group === newest.group)) return false;
+  const groups = new Set(known.map(({ group }) => group));
+  // Both times are by the clock of the server that is ahead.
+  const lackedMs = offered.moments.find(({ group }) => !groups.has(group))?.momentMs ?? newest.momentMs;
+  return newest.momentMs - lackedMs >= Math.max(2 * offered.everyMs, AHEAD_MIN_MS);
 }
 
 /** Returns true if the follower has the content of this snapshot of the source. */

@@ -5,7 +5,7 @@ import type { PeerConfig } from '@rsio/common/config/schema/types';
 import type { ReplicationOrder } from '@rsio/common/control/server/replication-methods';
 import { RsError } from '@rsio/common/lib/errors';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { beforeEach, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { directory, scenes, usePoolDirectory } from '../../testing/pool-directory.ts';
 import { PoolScene } from '../../testing/pool-scene.ts';
 import { LANE_CALLS_PER_PEER_MAX, REPLICATION_POLL_MS } from '../limits.ts';
@@ -28,7 +28,9 @@ class Source {
   readonly id: string;
   readonly names: readonly string[];
   readonly moments: ReplicationOrder['moments'][number][] = [];
-  private confirmed: string | null = null;
+  /** True if the peers are the servers of a mirror, whose client makes the moments. */
+  isMirror = false;
+  confirmed: string | null = null;
   private lastId: number;
 
   constructor(number: number, names: readonly string[]) {
@@ -48,7 +50,7 @@ class Source {
       limitBytes: null,
       problem: null,
       handOver: null,
-      isMirror: false,
+      isMirror: this.isMirror,
     };
     const shared = generation === null ? null : { poolId: POOL_ID, generation };
     return { ...settings, shared, members, moments: [...this.moments], confirmed: this.confirmed };
@@ -74,7 +76,16 @@ class Source {
 class Peer {
   isConnected = true;
   polls = 0;
+  /** Number of the newest moments that this server of a mirror lacks, and the moments that were confirmed at it. */
+  behind = 0;
+  readonly confirmed: string[] = [];
   readonly offers = new Map<Source, number | null>();
+
+  orderOf(source: Source, generation: number | null): ReplicationOrder {
+    const order = source.order(generation);
+    if (!source.isMirror) return order;
+    return { ...order, moments: order.moments.slice(0, order.moments.length - this.behind), confirmed: this.confirmed.at(-1) ?? null };
+  }
 
   offer(source: Source, generation: number | null = null): void {
     this.offers.set(source, generation);
@@ -147,7 +158,7 @@ class Scene {
     const nowMs = this.clock.wallMs();
     if (method === 'replication-poll') {
       peer.polls++;
-      return { nowMs, orders: [...peer.offers].map(([source, generation]) => source.order(generation)) };
+      return { nowMs, orders: [...peer.offers].map(([source, generation]) => peer.orderOf(source, generation)) };
     }
     this.callsMost = Math.max(this.callsMost, ++this.callsNow);
     if (this.holdsCalls) await this.gate(`${replication} ${method}`);
@@ -156,6 +167,7 @@ class Scene {
     if (source === undefined) throw new RsError('E_UNKNOWN_VOLUME', 'no such replication');
     if (method === 'replication-moment') return { moment: source.moment(nowMs), nowMs };
     source.confirm(group);
+    peer.confirmed.push(group);
     return { removed: 0 };
   }
 
@@ -323,7 +335,7 @@ test('the next lane begins, and a promotion goes on, only when the pull of the l
   const quiet = s.followers.whileQuiet(source.id, async () => void (isQuiet = true));
   await s.poll();
   expect([isQuiet, s.lanes, s.pulls.slice(2)]).toEqual([false, [], []]);
-  for (const { open } of s.gates.values()) open();
+  for (const gate of s.gates.values()) gate.open();
   s.holdsPulls = false;
   await quiet;
   await s.poll();
@@ -344,7 +356,7 @@ test('calls of many replications wait for each other, and the poll does not wait
   // A replication that ends while it waits or while the source does not answer is no longer in the way of its promotion.
   for (const { id } of sources) await s.followers.whileQuiet(id, () => Promise.resolve());
   s.holdsCalls = false;
-  for (const { open } of s.gates.values()) open();
+  for (const gate of s.gates.values()) gate.open();
   await s.poll();
   await seen(() => s.state).toEqual(sources.map((_, index) => `v${index} oslo 1`));
   await seen(() => s.warned).toEqual([]);
@@ -364,7 +376,7 @@ test('the volumes of a moment are pulled at the same time, and an error of one d
   await expect
     .poll(() => s.followers.views())
     .toMatchObject([{ state: 'copying', text: 'copies volume log, index; volume db fails: a bad block' }]);
-  for (const { open } of s.gates.values()) open();
+  for (const gate of s.gates.values()) gate.open();
   await settled();
   await seen(() => s.state.toSorted()).toEqual(['db oslo 0', 'index oslo 1', 'log oslo 1']);
   await seen(() => s.followers.views()).toMatchObject([{ state: 'failing', text: 'a bad block' }]);
@@ -373,4 +385,58 @@ test('the volumes of a moment are pulled at the same time, and an error of one d
   await seen(() => s.state.toSorted()).toEqual(['db oslo 1', 'index oslo 1', 'log oslo 1']);
   await s.nextMoment();
   await seen(() => s.pulls.slice(4).toSorted()).toEqual(['oslo db difference', 'oslo index difference', 'oslo log difference']);
+});
+
+describe('a mirror', () => {
+  let source: Source;
+  beforeEach(async () => {
+    source = db();
+    source.isMirror = true;
+    source.moment(s.clock.wallMs());
+    s.peers.bergen.offer(source);
+    await following(source, null);
+  });
+
+  async function nextMoment(): Promise<void> {
+    source.moment(s.clock.wallMs());
+    await s.nextMoment();
+  }
+
+  test('is followed at one of its servers, and the other one learns what is confirmed', async () => {
+    await nextMoment();
+    await seen(() => [s.lanes, s.state, s.pulls.slice(1)]).toEqual([['oslo'], ['db oslo 2'], ['oslo db difference']]);
+    await s.poll();
+    const groups = source.moments.map(({ group }) => group);
+    await seen(() => [s.peers.oslo.confirmed, s.peers.bergen.confirmed.at(-1), s.warned]).toEqual([groups, groups[1], []]);
+  });
+
+  test('is followed at the other server with what differs when the first one is gone, and also after a restart', async () => {
+    s.peers.oslo.isConnected = false;
+    await nextMoment();
+    await s.poll();
+    await seen(() => [s.lanes, s.state, s.pulls.slice(1)]).toEqual([['bergen'], ['db bergen 2'], ['bergen db difference']]);
+    await s.followers.stop();
+    s.restart();
+    s.peers.oslo.isConnected = true;
+    s.peers.bergen.isConnected = false;
+    s.followers.start();
+    await settled();
+    await nextMoment();
+    await seen(() => [s.lanes, s.state, s.warned]).toEqual([['oslo'], ['db oslo 3'], []]);
+  });
+
+  test('is followed at the server that has newer moments, because the replica of the other one is out of sync', async () => {
+    s.peers.oslo.behind = 1;
+    await nextMoment();
+    await s.poll();
+    // One moment may be on its way.
+    await seen(() => [s.lanes, s.state]).toEqual([['oslo'], ['db oslo 1']]);
+    for (let moments = 2; moments <= 3; moments++) {
+      s.peers.oslo.behind = moments;
+      await nextMoment();
+    }
+    await s.poll();
+    await s.poll();
+    await seen(() => [s.lanes, s.state]).toEqual([['bergen'], ['db bergen 2']]);
+  });
 });

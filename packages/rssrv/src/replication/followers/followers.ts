@@ -19,7 +19,7 @@ import {
   WHOLE_PULLS_PER_PEER_MAX,
 } from '../limits.ts';
 import type { Peers } from '../peers/peers.ts';
-import { commonGroups, isLaterOwner } from './follower-plan.ts';
+import { commonGroups, isAhead, isLaterOwner } from './follower-plan.ts';
 import { checkedAnswer, FollowerLane, type LanePorts } from './follower-lane.ts';
 import { PeerTurns } from './peer-turns.ts';
 
@@ -43,8 +43,8 @@ export class Followers {
   private timer: Timer | null = null;
   private hasStopped = false;
   private readonly polling = new Set<string>();
-  /** Maps a peer to the replications in its last answer to a poll. */
-  private readonly offers = new Map<string, ReadonlySet<string>>();
+  /** Maps a peer to the replications in its last answer to a poll, with the orders of mirrors. */
+  private readonly offers = new Map<string, ReadonlyMap<string, ReplicationOrder | null>>();
   /** Maps a replication to the last peer whose order was refused because another peer has it. */
   private readonly refused = new Map<string, string>();
 
@@ -139,7 +139,7 @@ export class Followers {
 
   private take(peer: PeerConfig, orders: readonly ReplicationOrder[], nowMs: number, revisions: ReadonlyMap<FollowerLane, number>): void {
     const wanted = new Set(orders.map(({ replication }) => replication));
-    this.offers.set(peer.name, wanted);
+    this.offers.set(peer.name, new Map(orders.map((order) => [order.replication, order.isMirror ? order : null])));
     for (const lane of this.lanes.values()) if (lane.peer === peer.name && !wanted.has(lane.order.replication)) void this.drop(lane);
     for (const order of orders) {
       const { replication } = order;
@@ -151,7 +151,7 @@ export class Followers {
       if (this.quieted.has(replication) || this.leaving.has(replication)) continue;
       const keeper = lane === undefined ? this.keeperOf(order, peer) : null;
       if (keeper !== null) {
-        this.refuse(order, peer.name, keeper);
+        if (!order.isMirror) this.refuse(order, peer.name, keeper);
         continue;
       }
       if (lane === undefined) {
@@ -167,25 +167,53 @@ export class Followers {
    * offers the order keeps it: the pool of the other peer may be a copy.
    */
   private takeFrom(lane: FollowerLane, { name }: PeerConfig, order: ReplicationOrder): void {
-    const { shared } = lane.lastOrder;
+    const { shared, isMirror } = lane.lastOrder;
+    if (isMirror && order.isMirror) {
+      if (!this.isConnected(lane.peer) || isAhead(order, lane.lastOrder)) void this.drop(lane).then(() => this.soon());
+      else this.confirmAt(name, order, lane.lastOrder);
+      return;
+    }
     const isLater = isLaterOwner(order, lane.lastOrder);
     if (isLater && !this.isConnected(lane.peer)) void this.drop(lane).then(() => this.soon());
     // While a shared pool moves, both owners may offer the order for a moment.
     else if (shared === null || order.shared?.poolId !== shared.poolId) this.refuse(order, name, lane.peer);
   }
 
+  /** Tells another server of a mirror which moment the followers have, so that it does not keep earlier ones. */
+  private confirmAt(name: string, { replication, confirmed, moments }: ReplicationOrder, { confirmed: group }: ReplicationOrder): void {
+    if (group === null || group === confirmed || !moments.some((one) => one.group === group)) return;
+    const { peers, log } = this.ports;
+    peers.call(name, 'replication-confirm', { replication, group }, REPLICATION_CALL_MS).catch((thrown: unknown) => {
+      log.debug(`Server ${name} does not know which moment of a mirror is copied: ${toRsError(thrown).message}`);
+    });
+  }
+
   /**
    * Returns the peer that the followers name, if it keeps an order that has no lane now: it offers the order, or it has not said yet whether
    * it does. Null: another peer may have a lane.
    */
-  private keeperOf({ replication, shared }: ReplicationOrder, { name }: PeerConfig): string | null {
+  private keeperOf(order: ReplicationOrder, { name }: PeerConfig): string | null {
+    const { replication, shared, isMirror } = order;
     const known = this.ports.verbs.of(replication).flatMap(({ manifest }) => following(manifest)?.peer ?? []);
+    if (isMirror) return this.mirrorKeeperOf(order, name, known);
     const isKeeper = (peer: string): boolean => {
       if (!this.ports.configured().some((one) => one.name === peer)) return false;
       const isOffered = this.offers.get(peer)?.has(replication);
       return shared === null ? isOffered !== false : isOffered === true && this.isConnected(peer);
     };
     return known.includes(name) ? null : (known.find(isKeeper) ?? null);
+  }
+
+  /** As above, for a server of a mirror. A server that has moments which this one lacks keeps the order, too. */
+  private mirrorKeeperOf(order: ReplicationOrder, name: string, known: readonly string[]): string | null {
+    const others = this.ports.configured().flatMap((one) => {
+      const theirs = this.isConnected(one.name) ? this.offers.get(one.name)?.get(order.replication) : null;
+      return theirs === undefined || theirs === null ? [] : { peer: one.name, theirs };
+    });
+    const ahead = others.find(({ theirs }) => isAhead(theirs, order));
+    if (ahead !== undefined) return ahead.peer;
+    const before = others.find(({ peer, theirs }) => known.includes(peer) && !isAhead(order, theirs));
+    return known.includes(name) ? null : (before?.peer ?? null);
   }
 
   private refuse({ replication }: ReplicationOrder, name: string, keeper: string): void {
