@@ -220,7 +220,10 @@ async function runs({ appliance, report }: ApplianceScene, what: string, slot: s
     () => false,
   );
   await appliance.choose('System');
-  const screen = (await appliance.sees(new RegExp(`Slot ${slot} runs: version [^ ]+ Slot . waits`))).replaceAll(/[|\s]+/g, ' ');
+  const screen = (await appliance.sees(new RegExp(`Slot ${slot} runs: version [^ ]+(?: on trial)? Slot . waits`))).replaceAll(
+    /[|\s]+/g,
+    ' ',
+  );
   report.check(
     `${what}: slot ${slot}, version ${version}`,
     isThere,
@@ -260,6 +263,10 @@ export async function upgrades(scene: ApplianceScene): Promise<void> {
   await appliance.press('Escape');
   await restart(scene);
   await runs(scene, 'after the way back', 'A', older);
+  await appliance.choose('System');
+  await appliance.sees('Next boot: slot A', LONG_MS);
+  report.check('the earlier system is confirmed', true);
+  await appliance.press('Escape');
   await intact(scene, 'after the way back');
 }
 

@@ -70,7 +70,7 @@ async function applyLogin({ root, run }: ApplianceMachine, { passwordHash }: Set
  * thrown. Throws E_CONFIG if the new settings are not valid.
  */
 export function changeSettings(machine: ApplianceMachine, change: (settings: Settings) => Settings): Promise<void> {
-  return exclusively(machine, () => changeLockedSettings(machine, change));
+  return exclusively(machine, 'settings', () => changeLockedSettings(machine, change));
 }
 
 export async function changeLockedSettings(machine: ApplianceMachine, change: (settings: Settings) => Settings): Promise<void> {

@@ -25,7 +25,7 @@ type Undo = (() => Promise<unknown>)[];
 
 /** Does the steps of `work`. If one fails, undoes those before it, and throws its error. */
 function undoable(machine: ApplianceMachine, work: (undo: Undo) => Promise<void>): Promise<void> {
-  return exclusively(machine, async () => {
+  return exclusively(machine, 'settings', async () => {
     const undo: Undo = [];
     try {
       await work(undo);
@@ -82,7 +82,7 @@ async function servePool(machine: ApplianceMachine, name: string, array: string,
 
 /** Removes an array that is no pool of rssrv any more, with all data. `typed`: the name that the administrator has typed. */
 export function removeArray(machine: ApplianceMachine, name: string, typed: string, isServed: (folder: string) => boolean): Promise<void> {
-  return exclusively(machine, async () => {
+  return exclusively(machine, 'settings', async () => {
     const { run } = machine;
     const array = arrayIn(await storageNow(machine), name);
     if (typed !== array.name) throw new RsError('E_USAGE', `All data of array ${array.name} would be lost: type its name to remove it`);
@@ -107,7 +107,7 @@ async function erase({ run }: ApplianceMachine, name: string): Promise<void> {
 
 /** Erases a disk with content whose name was typed. An array that does not run is stopped first. */
 export function eraseDisk(machine: ApplianceMachine, name: string, typed: readonly string[]): Promise<void> {
-  return exclusively(machine, async () => {
+  return exclusively(machine, 'settings', async () => {
     const storage = await storageNow(machine);
     usableDisk(storage, name, typed);
     const idle = storage.arrays.find(({ isRunning, members }) => !isRunning && members.some((member) => member.disk === name));
@@ -127,7 +127,7 @@ export function replaceDisk(
   by: string,
   typed: readonly string[],
 ): Promise<void> {
-  return exclusively(machine, async () => {
+  return exclusively(machine, 'settings', async () => {
     const { run } = machine;
     const storage = await storageNow(machine);
     const { device: md, members } = arrayIn(storage, array);

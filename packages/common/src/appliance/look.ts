@@ -57,7 +57,7 @@ export async function lookAtAppliance(machine: ApplianceMachine, slots: Slots | 
     settings,
     devices: await orElse('Network', async () => devicesOf(await run('ip', ['-json', 'link', 'show'])), []),
     storage,
-    slots: slots ?? (await orElse('Slots', () => exclusively(machine, () => slotsNow(machine)), null)),
+    slots: slots ?? (await orElse('Slots', () => exclusively(machine, 'slots', () => slotsNow(machine)), null)),
     isRestoreWaiting: existsSync(paths.restored),
     problems,
   };

@@ -1,9 +1,9 @@
 // What the functions of the appliance need of the machine: programs, and paths below a root. Invariants: every program has a bounded time and
-// output; a program that fails becomes an error with its name and its own words; two commands never change the appliance at the same time.
+// output, also one that hangs in the kernel; a program that fails becomes an error with its name and its own words; two commands never use the
+// same part of the appliance at the same time.
 
 import { execFile } from 'node:child_process';
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
-import { dirname } from 'node:path';
 import { errnoName, RsError } from '../lib/errors.ts';
 import { APPLIANCE_OUTPUT_MAX_BYTES, APPLIANCE_PROGRAM_MAX_MS } from './limits.ts';
 
@@ -26,7 +26,8 @@ export interface AppliancePaths {
   readonly restored: string;
   /** The program that hashes passwords. */
   readonly hashPassword: string;
-  readonly lock: string;
+  /** Folder of what lives until the next boot, such as locks. */
+  readonly volatile: string;
   readonly media: string;
   readonly boot: string;
 }
@@ -39,7 +40,7 @@ export function appliancePaths(root: string): AppliancePaths {
     hostKey: `${root}/config/ssh/ssh_host_ed25519_key`,
     restored: `${root}/config/restore.json`,
     hashPassword: `${root}/usr/lib/rsio-appliance/hash-password`,
-    lock: `${root}/run/rsio-appliance/lock`,
+    volatile: `${root}/run/rsio-appliance`,
     media: `${root}/run/rsio-appliance/media`,
     boot: `${root}/run/rsio-appliance/boot`,
   };
@@ -51,11 +52,14 @@ export function isAppliance(root: string): boolean {
 
 export const runOnMachine: RunOnMachine = (program, args, { input, timeoutMs = APPLIANCE_PROGRAM_MAX_MS } = {}) =>
   new Promise((resolve, reject) => {
-    const bounds = { timeout: timeoutMs, maxBuffer: APPLIANCE_OUTPUT_MAX_BYTES, killSignal: 'SIGKILL' as const };
-    const child = execFile(program, args, bounds, (error, stdout, stderr) => {
+    // With `timeout` instead of the signal, Node would wait for the end of a program that hangs in the kernel, and cannot be killed.
+    const signal = AbortSignal.timeout(timeoutMs);
+    const child = execFile(program, args, { signal, maxBuffer: APPLIANCE_OUTPUT_MAX_BYTES }, (error, stdout, stderr) => {
       if (error === null) return resolve(stdout);
+      child.kill('SIGKILL');
+      child.unref();
       const said = stderr.trim().split('\n').slice(-2).join('; ');
-      const why = error.killed === true ? `it did not end within ${timeoutMs / 1000} s` : said || error.message;
+      const why = signal.aborted ? `it did not end within ${timeoutMs / 1000} s` : said || error.message;
       reject(new RsError('E_SYSTEM', `${program} failed: ${why}`, { program, args: args.join(' ') }, error));
     });
     // A program may end before it has read its input.
@@ -63,10 +67,14 @@ export const runOnMachine: RunOnMachine = (program, args, { input, timeoutMs = A
     child.stdin?.end(input ?? '');
   });
 
-/** Does `work` while no other command changes the appliance. Throws E_BUSY. */
-export async function exclusively<T>({ root }: Pick<ApplianceMachine, 'root'>, work: () => Promise<T>): Promise<T> {
-  const { lock } = appliancePaths(root);
-  mkdirSync(dirname(lock), { recursive: true });
+/** What one command uses at a time: the settings and the disks, the slots with the variables of the boot loader, or a removable disk. */
+export type Part = 'settings' | 'slots' | 'media';
+
+/** Does `work` while no other command uses the same part of the appliance. Throws E_BUSY. */
+export async function exclusively<T>({ root }: Pick<ApplianceMachine, 'root'>, part: Part, work: () => Promise<T>): Promise<T> {
+  const { volatile } = appliancePaths(root);
+  mkdirSync(volatile, { recursive: true });
+  const lock = `${volatile}/${part}.lock`;
   const descriptor = claimed(lock);
   try {
     return await work();
@@ -93,4 +101,29 @@ function claimed(lock: string): number {
       rmSync(lock, { force: true });
     }
   }
+}
+
+/** Unmounts what a command that was killed has left at `folder`. */
+export async function unmountLeft({ root, run }: ApplianceMachine, folder: string): Promise<void> {
+  if (readFileSync(`${root}/proc/mounts`, 'utf8').includes(` ${folder} `)) await run('umount', [folder]);
+}
+
+/** Does `work` while a device is mounted at `folder`. `args`: those of mount(8), without the folder. */
+export async function whileMounted<T>(
+  machine: ApplianceMachine,
+  args: readonly string[],
+  folder: string,
+  work: () => Promise<T>,
+): Promise<T> {
+  const { run } = machine;
+  mkdirSync(folder, { recursive: true });
+  await unmountLeft(machine, folder);
+  await run('mount', [...args, folder]);
+  const done = await work().catch(async (thrown: unknown) => {
+    // The first error is the one that counts.
+    await run('umount', [folder]).catch(() => undefined);
+    throw thrown;
+  });
+  await run('umount', [folder]);
+  return done;
 }

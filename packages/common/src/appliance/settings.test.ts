@@ -94,7 +94,7 @@ test('settings that are wrong or cannot be made effective change nothing', async
   await expect(changeSettings({ root, run }, (now) => ({ ...now, hostname: 'venus' }))).rejects.toThrow('hostname failed');
   expect(await readSettings(root)).toEqual(SETTINGS);
   expect(readFileSync(`${root}/etc/hostname`, 'utf8')).toBe('big-9\n');
-  const second = exclusively({ root }, () => changeSettings({ root, run }, (now) => now));
+  const second = exclusively({ root }, 'settings', () => changeSettings({ root, run }, (now) => now));
   await expect(second).rejects.toThrow('Another command changes the appliance');
 });
 

@@ -6,7 +6,9 @@ import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, expect, onTestFinished, test } from 'vitest';
+import { systemClock } from '../lib/clock.ts';
 import { removeFolder } from '../testing/remove-folder.ts';
+import { exclusively } from './machine.ts';
 import { bootBlock, bootChoiceOf, bootedSlot, factsOf, PAGE_BYTES, pageOffset } from './system-image.ts';
 import { confirmSlot, goBack, slotsNow, upgrade } from './upgrade.ts';
 
@@ -41,6 +43,7 @@ beforeEach(() => {
     mkdirSync(`${root}/${folder}`, { recursive: true });
   programs = [];
   booted('a');
+  writeFileSync(`${root}/proc/mounts`, '');
   writeFileSync(slotFile('a'), systemOf('1.0', 9_000));
   writeFileSync(slotFile('b'), Buffer.alloc(100_000));
   writeFileSync(`${root}/run/rsio-appliance/boot/grub/grubenv`, bootBlock({ good: 'a', once: null }));
@@ -57,7 +60,8 @@ test('a system is written to the idle slot, read back, and tried once', async ()
   expect(programs).toContain('blockdev --flushbufs');
   booted('b', 'rsio.trial');
   await expect(upgrade({ root, run }, `${root}/new`, () => {})).rejects.toThrow('still on trial');
-  expect(await confirmSlot({ root, run })).toBe('b');
+  await expect(goBack({ root, run })).rejects.toThrow('still on trial');
+  expect(await confirmSlot({ root, run }, systemClock)).toBe('b');
   expect(await slotsNow({ root, run })).toMatchObject({
     running: 'b',
     isTrial: false,
@@ -65,7 +69,34 @@ test('a system is written to the idle slot, read back, and tried once', async ()
     systems: { a: { version: '1.0' } },
   });
   expect(await goBack({ root, run })).toMatchObject({ version: '1.0' });
-  expect(bootChoiceOf(env())).toEqual({ good: 'a', once: null });
+  // The earlier system is tried too, because it may not come up either.
+  expect(bootChoiceOf(env())).toEqual({ good: 'b', once: 'a' });
+  expect((await slotsNow({ root, run })).isTrial).toBe(false);
+});
+
+test('a confirmation waits while another command looks at the slots', async () => {
+  booted('b', 'rsio.trial');
+  let confirming: Promise<string> | null = null;
+  await exclusively({ root }, 'slots', async () => {
+    confirming = confirmSlot({ root, run }, systemClock);
+    await new Promise<void>((resolve) => void systemClock.after(20, resolve));
+  });
+  expect(await confirming).toBe('b');
+  // A pool that is being made does not end the trial either.
+  expect(await exclusively({ root }, 'settings', () => confirmSlot({ root, run }, systemClock))).toBe('b');
+});
+
+test('what a command that was killed has mounted is unmounted first', async () => {
+  writeFileSync(`${root}/proc/mounts`, `/dev/sda2 ${root}/run/rsio-appliance/boot vfat ro 0 0\n`);
+  await slotsNow({ root, run });
+  expect(programs.map((line) => line.split(' ')[0])).toEqual(['umount', 'mount', 'umount']);
+});
+
+test('a system that is larger than its slot changes nothing', async () => {
+  writeFileSync(`${root}/run/rsio-appliance/boot/grub/grubenv`, bootBlock({ good: 'a', once: 'b' }));
+  writeFileSync(`${root}/new`, systemOf('2.0', 100_001));
+  await expect(upgrade({ root, run }, `${root}/new`, () => {})).rejects.toThrow('a slot only 100000');
+  expect(bootChoiceOf(env())).toEqual({ good: 'a', once: 'b' });
 });
 
 test('a damaged or cut file changes nothing', async () => {
@@ -86,6 +117,7 @@ test('a damaged or cut file changes nothing', async () => {
 
 test('an upgrade that ends early leaves no system in the idle slot, and the running slot boots', async () => {
   booted('b');
+  writeFileSync(slotFile('a'), Buffer.alloc(100_000));
   writeFileSync(slotFile('b'), systemOf('1.0', 9_000));
   // The earlier trial of slot A must not come back.
   writeFileSync(`${root}/run/rsio-appliance/boot/grub/grubenv`, bootBlock({ good: 'a', once: 'a' }));

@@ -1,13 +1,15 @@
 // Upgrades: a new system is written to the idle slot and boots once; if it does not come up, the boot loader takes the earlier slot. Invariants:
 // the boot loader tries a slot only after its whole system was read back with the right checksum; the first page of a slot is written last, so
-// that a slot that was not completely written has no system; the running slot is never written.
+// that a slot that was not completely written has no system; the running slot is never written; the `good` slot is one that has come up, so that
+// a slot is only ever tried.
 
 import { createHash } from 'node:crypto';
-import { type FileHandle, open } from 'node:fs/promises';
-import { mkdirSync, readFileSync, realpathSync } from 'node:fs';
-import { RsError } from '../lib/errors.ts';
-import { SYSTEM_PART_BYTES } from './limits.ts';
-import { type ApplianceMachine, appliancePaths, exclusively } from './machine.ts';
+import { type FileHandle, open, stat } from 'node:fs/promises';
+import { readFileSync, realpathSync } from 'node:fs';
+import type { Clock } from '../lib/clock.ts';
+import { RsError, toRsError } from '../lib/errors.ts';
+import { CONFIRM_RETRY_MS, CONFIRM_WAIT_MAX_MS, SYSTEM_PART_BYTES } from './limits.ts';
+import { type ApplianceMachine, appliancePaths, exclusively, whileMounted } from './machine.ts';
 import { BOOT_BLOCK_BYTES, bootBlock, type BootChoice, bootChoiceOf, bootedSlot, factsOf, otherSlot } from './system-image.ts';
 import { PAGE_BYTES, pageOffset, type Slot, type SystemFacts } from './system-image.ts';
 
@@ -46,11 +48,11 @@ async function part(file: FileHandle, at: number, length: number): Promise<Buffe
 }
 
 /** Returns the choice of the boot loader, after it was replaced by `next` (if that is not null). */
-async function atBoot({ root, run }: ApplianceMachine, next: BootChoice | null): Promise<BootChoice> {
+function atBoot(machine: ApplianceMachine, next: BootChoice | null): Promise<BootChoice> {
+  const { root } = machine;
   const { boot } = appliancePaths(root);
-  mkdirSync(boot, { recursive: true });
-  await run('mount', ['-t', 'vfat', '-o', next === null ? 'ro' : 'rw,sync', partition(root, 'boot'), boot]);
-  try {
+  const args = ['-t', 'vfat', '-o', next === null ? 'ro' : 'rw,sync', partition(root, 'boot')];
+  return whileMounted(machine, args, boot, async () => {
     const file = await open(`${boot}/grub/grubenv`, next === null ? 'r' : 'r+');
     try {
       // The boot loader knows the place of the block, so the file is written in place.
@@ -60,18 +62,18 @@ async function atBoot({ root, run }: ApplianceMachine, next: BootChoice | null):
     } finally {
       await file.close();
     }
-  } finally {
-    await run('umount', [boot]);
-  }
+  });
 }
 
-/** Throws E_CONFIG if the system is not complete. */
-async function verify(path: string, what: string): Promise<SystemFacts> {
-  const facts = await systemIn(path);
+/** Throws E_CONFIG if the system is not complete, or E_SPACE if it does not fit `target`. */
+async function verify(path: string, what: string, target: string): Promise<SystemFacts> {
+  const [facts, room] = [await systemIn(path), await sizeOf(target)];
   const refuse = (why: string): never => {
     throw new RsError('E_CONFIG', `${what} is not a usable system: ${why}: give a complete file .upgrade of an RSIO appliance`);
   };
   if (facts === null) return refuse('it has no page with version and checksum');
+  const length = facts.sizeBytes + PAGE_BYTES;
+  if (length > room) throw new RsError('E_SPACE', `${what} has ${length} bytes, and a slot only ${room}: use a smaller system`);
   const file = await open(path, 'r');
   try {
     const hash = createHash('sha256');
@@ -85,21 +87,17 @@ async function verify(path: string, what: string): Promise<SystemFacts> {
 
 /** Writes the system in `source` to the idle slot, which the next boot tries. Throws E_CONFIG, E_SPACE or E_SYSTEM. */
 export function upgrade(machine: ApplianceMachine, source: string, tell: (sentence: string) => void): Promise<SystemFacts> {
-  return exclusively(machine, async () => {
-    const { root, run } = machine;
-    const { running, isTrial } = await slotsNow(machine);
-    if (isTrial)
-      throw new RsError('E_BUSY', 'The running system is still on trial: wait until it is confirmed, some minutes after the boot');
-    const facts = await verify(source, source);
-    const idle = otherSlot(running);
-    const target = partition(root, idle);
+  return exclusively(machine, 'slots', async () => {
+    const { run } = machine;
+    const { running, idle, target } = await confirmedSlots(machine);
+    const facts = await verify(source, source, target);
     tell(`Version ${facts.version} is complete; it is written to slot ${idle.toUpperCase()}`);
     // From here, a boot takes the running slot, whatever happens.
     await atBoot(machine, { good: running, once: null });
     await copySystem(source, target, facts.sizeBytes + PAGE_BYTES);
     // The check must read the disk and not the memory.
     await run('blockdev', ['--flushbufs', target]);
-    await verify(target, `Slot ${idle.toUpperCase()}`);
+    await verify(target, `Slot ${idle.toUpperCase()}`, target);
     await atBoot(machine, { good: running, once: idle });
     return facts;
   });
@@ -108,8 +106,6 @@ export function upgrade(machine: ApplianceMachine, source: string, tell: (senten
 async function copySystem(source: string, target: string, length: number): Promise<void> {
   const [from, to] = [await open(source, 'r'), await open(target, 'r+')];
   try {
-    const room = (await to.stat()).isBlockDevice() ? await sizeOf(target) : length;
-    if (room < length) throw new RsError('E_SPACE', `The system has ${length} bytes, and its slot only ${room}: use a smaller system`);
     const head = await part(from, 0, PAGE_BYTES);
     await to.write(Buffer.alloc(PAGE_BYTES), 0, PAGE_BYTES, 0);
     await to.sync();
@@ -126,27 +122,48 @@ async function copySystem(source: string, target: string, length: number): Promi
   }
 }
 
-/** Size of a block device, which `stat` does not say. */
 async function sizeOf(path: string): Promise<number> {
+  const stats = await stat(path);
+  if (!stats.isBlockDevice()) return stats.size;
   const sectors = readFileSync(`/sys/class/block/${realpathSync(path).replace(/.*\//, '')}/size`, 'utf8');
   return Number(sectors) * 512;
 }
 
-/** Makes the other slot the one that boots. Throws E_CONFIG if it has no complete system. */
+/** The next boot tries the other slot. Throws E_CONFIG if it has no complete system. */
 export function goBack(machine: ApplianceMachine): Promise<SystemFacts> {
-  return exclusively(machine, async () => {
-    const other = otherSlot((await slotsNow(machine)).running);
-    const facts = await verify(partition(machine.root, other), `Slot ${other.toUpperCase()}`);
-    await atBoot(machine, { good: other, once: null });
+  return exclusively(machine, 'slots', async () => {
+    const { running, idle, target } = await confirmedSlots(machine);
+    const facts = await verify(target, `Slot ${idle.toUpperCase()}`, target);
+    await atBoot(machine, { good: running, once: idle });
     return facts;
   });
 }
 
-/** Makes the running slot the one that boots, after it has come up. */
-export function confirmSlot(machine: ApplianceMachine): Promise<Slot> {
-  return exclusively(machine, async () => {
-    const { running } = await slotsNow(machine);
-    await atBoot(machine, { good: running, once: null });
-    return running;
-  });
+/** Throws E_BUSY while the running system is on trial: its confirmation would undo another choice. */
+async function confirmedSlots(machine: ApplianceMachine): Promise<{ running: Slot; idle: Slot; target: string }> {
+  const { running, isTrial } = await slotsNow(machine);
+  if (isTrial)
+    throw new RsError(
+      'E_BUSY',
+      'The running system is still on trial: wait until it is confirmed, some minutes after the boot, or restart to have the earlier one',
+    );
+  const idle = otherSlot(running);
+  return { running, idle, target: partition(machine.root, idle) };
+}
+
+/** Makes the running slot the one that boots, after it has come up. Waits while crsio looks at the slots. */
+export async function confirmSlot(machine: ApplianceMachine, clock: Clock): Promise<Slot> {
+  const endMs = clock.monotonicMs() + CONFIRM_WAIT_MAX_MS;
+  for (;;) {
+    try {
+      return await exclusively(machine, 'slots', async () => {
+        const { running } = await slotsNow(machine);
+        await atBoot(machine, { good: running, once: null });
+        return running;
+      });
+    } catch (thrown) {
+      if (toRsError(thrown).code !== 'E_BUSY' || clock.monotonicMs() >= endMs) throw thrown;
+      await new Promise<void>((resolve) => void clock.after(CONFIRM_RETRY_MS, resolve));
+    }
+  }
 }

@@ -46,7 +46,7 @@ export function systemAppliancePorts({ root, configFile, controlSocket }: RssrvP
     adoptArray: (array) => adoptArray(machine, array, addPool),
     removeArray: (array, typed) => removeArray(machine, array, typed, isServed),
     replaceDisk: (array, old, by, typed) => replaceDisk(machine, array, old, by, typed),
-    removeFailed: (device) => exclusively(machine, () => removeFailed(machine, device)),
+    removeFailed: (device) => exclusively(machine, 'settings', () => removeFailed(machine, device)),
     eraseDisk: (name, typed) => eraseDisk(machine, name, typed),
     save: async (to) => {
       const text = await presentConfig(root);

@@ -67,7 +67,7 @@ takes the present system again. A power cut leaves the present system bootable.`
 export const APPLIANCE_BACK = defineCommand({
   call: { by: 'words', words: 'appliance back' },
   synopsis: 'appliance back',
-  summary: 'makes the other slot of an appliance the one that boots',
+  summary: 'lets the next boot of an appliance try the other slot',
   options: {},
   operands: NONE,
   run: async (context) => {
@@ -139,7 +139,7 @@ boot loader takes the earlier slot.`,
     await readSettings(context.root);
     const isServer = existsSync(context.configFile) && /^\s*\[/m.test(readFileSync(context.configFile, 'utf8'));
     if (isServer) await context.call('daemon', {});
-    context.out(`Slot ${await confirmSlot(machine)} is confirmed\n`);
+    context.out(`Slot ${await confirmSlot(machine, context.clock)} is confirmed\n`);
     return undefined;
   },
 });

@@ -19,6 +19,6 @@ raid1: copies on all disks. raid5: one disk may fail. raid6: two may fail. raid1
 
 To replace a disk, open its array. A disk that still works stays in the array until its content is on the new disk. A disk that is in use is refused. A disk that has content is erased only if you type its name.`;
 
-export const SYSTEM_HELP = `The appliance has two slots. An upgrade is written to the slot that is not running, and boots once on trial. If it does not come up, the boot after that takes the earlier slot. "Go back" makes the other slot boot again.
+export const SYSTEM_HELP = `The appliance has two slots. An upgrade is written to the slot that is not running, and boots once on trial. If it does not come up, the boot after that takes the earlier slot. "Go back" tries the other slot in the same way.
 
 Files come from a removable disk with a file system, such as a USB stick. A saved configuration has keys: keep it secret.`;

@@ -30,10 +30,14 @@ const NETWORK_PAGE: AppliancePage = pageOf<ApplianceState>('network', ({ view })
   help: { title: 'Network', text: APPLIANCE_HELP },
 }));
 
-const GO_BACK = asking('Go back', 'The next boot takes the system in the other slot. The present one stays, and can be chosen again', {
-  doing: 'Going back',
-  make: async (ports) => `Version ${await ports.goBack()} boots next. The restart makes it effective`,
-});
+const GO_BACK = asking(
+  'Go back',
+  'The next boot takes the system in the other slot. If it does not come up, the boot after that takes the present one',
+  {
+    doing: 'Going back',
+    make: async (ports) => `Version ${await ports.goBack()} boots next. The restart makes it effective`,
+  },
+);
 const RESTART = asking('Restart', 'Clients wait until the server is back', {
   doing: 'Restarting',
   make: async (ports) => {

@@ -25,7 +25,8 @@ function look(state: ApplianceState, isWhole: boolean): ApplianceStep {
     return (now) => step({ ...now, ...change, isLooking: false, nextLookMs: ports.clock.monotonicMs() + LOOK_INTERVAL_MS });
   };
   const effect = request<ApplianceState, ApplianceLook>(
-    () => ports.look(isWhole ? null : (view?.slots ?? null)),
+    // A trial ends while crsio looks on.
+    () => ports.look(isWhole || view?.slots?.isTrial !== false ? null : view.slots),
     (found) => looked({ view: found, failure: null }),
     (failure) => looked({ failure }),
   );
