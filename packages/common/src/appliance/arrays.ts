@@ -1,24 +1,38 @@
-// Makes arrays with a file system and a pool, replaces disks of arrays, and erases disks. Invariant: if a step of a new pool fails, the earlier
-// steps are undone, so that the disks are free again.
+// Makes arrays with a file system and a pool, replaces disks of arrays, and erases disks. Invariants: if a step of a new pool fails, the earlier
+// steps are undone, so that the disks are free again; nothing is erased before all disks were found to be unused, large enough, and those of
+// the question.
 
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
-import { RsError, toRsError } from '../lib/errors.ts';
+import { constants, existsSync, mkdirSync, readFileSync, realpathSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { basename } from 'node:path';
+import { errnoName, RsError, toRsError } from '../lib/errors.ts';
+import { shownSize } from '../manage/server-tables.ts';
 import { changeLockedSettings } from './apply.ts';
-import { arrayDisks, arrayIn, LSBLK, type NewArray, type Storage, storageOf, usableDisk } from './disks.ts';
+import { arrayDisks, arrayIn, assertShown, type Disk, diskText, LSBLK, type NewArray, type Replacement } from './disks.ts';
+import { replacementIn, type Storage, storageOf, usableDisk } from './disks.ts';
 import { APPLIANCE_LONG_MAX_MS } from './limits.ts';
-import { type ApplianceMachine, exclusively } from './machine.ts';
+import { type ApplianceMachine, appliancePaths, exclusively } from './machine.ts';
 import { isPoolName, readSettings } from './settings.ts';
 import { mountUnitOf, poolFolderOf } from './system-files.ts';
 
 const LONG = { timeoutMs: APPLIANCE_LONG_MAX_MS };
-const device = (name: string): string => `/dev/${name}`;
+const pathOf = (name: string): string => `/dev/${name}`;
 
 export async function storageNow({ root, run }: ApplianceMachine): Promise<Storage> {
   const mdstat = `${root}/proc/mdstat`;
   // The file is missing until the kernel has loaded its module for arrays.
-  return storageOf(await run('lsblk', LSBLK), existsSync(mdstat) ? readFileSync(mdstat, 'utf8') : '');
+  return storageOf(await run('lsblk', LSBLK), existsSync(mdstat) ? readFileSync(mdstat, 'utf8') : '', servedDevices(root));
 }
 
+/** Names of the devices that rssrvcfg names: the device of a volume is free for lsblk while no client uses the volume. */
+function servedDevices(root: string): ReadonlySet<string> {
+  const file = `${appliancePaths(root).dvsc}/rssrvcfg`;
+  const values = existsSync(file) ? readFileSync(file, 'utf8').matchAll(/^[^#;=\n]*=\s*(\/dev\/\S+)/gm) : [];
+  return new Set([...values].map(([, path = '']) => basename(existsSync(root + path) ? realpathSync(root + path) : path)));
+}
+
+/** True if a folder is a pool in rssrvcfg. */
+export type IsServed = (folder: string) => boolean;
 /** Makes a folder a pool of rssrv. Throws the reason why rssrv cannot use it. */
 export type AddPool = (name: string, folder: string) => Promise<void>;
 type Undo = (() => Promise<unknown>)[];
@@ -37,13 +51,15 @@ function undoable(machine: ApplianceMachine, work: (undo: Undo) => Promise<void>
   });
 }
 
-export function makePool(machine: ApplianceMachine, wanted: NewArray, addPool: AddPool): Promise<void> {
+/** `shown`: the question about the disks. */
+export function makePool(machine: ApplianceMachine, wanted: NewArray, shown: string, addPool: AddPool): Promise<void> {
   return undoable(machine, async (undo) => {
     const { root, run } = machine;
     const { name, level } = wanted;
-    const disks = arrayDisks(await storageNow(machine), await readSettings(root), wanted);
-    const paths = disks.map((disk) => device(disk.name));
-    for (const disk of disks) if (disk.use.kind === 'content') await erase(machine, disk.name);
+    const storage = await storageNow(machine);
+    const disks = arrayDisks(storage, await readSettings(root), wanted);
+    const paths = disks.map((disk) => pathOf(disk.name));
+    await emptied(machine, storage, disks, shown);
     const array = `/dev/md/${name}`;
     undo.push(() => run('mdadm', ['--zero-superblock', ...paths]));
     const options = ['--run', '--metadata=1.2', '--homehost=any', `--name=${name}`, '--bitmap=internal'];
@@ -56,14 +72,13 @@ export function makePool(machine: ApplianceMachine, wanted: NewArray, addPool: A
 }
 
 /** Makes an array with a file system, which another appliance or an earlier configuration has left, a pool again. */
-export function adoptArray(machine: ApplianceMachine, name: string, addPool: AddPool): Promise<void> {
+export function adoptArray(machine: ApplianceMachine, array: string, isServed: IsServed, addPool: AddPool): Promise<void> {
   return undoable(machine, async (undo) => {
-    const { device: md, fileSystem, name: found } = arrayIn(await storageNow(machine), name);
+    const { device: md, fileSystem, name: found } = arrayIn(await storageNow(machine), array);
     if (fileSystem === null || !isPoolName(found))
       throw new RsError('E_USAGE', `Array ${found} has no file system of a pool: erase its disks, and make a new pool`);
-    const { pools } = await readSettings(machine.root);
-    if (pools.some((pool) => pool.name === found)) throw new RsError('E_EXISTS', `Array ${found} is a pool of this appliance already`);
-    await servePool(machine, found, device(md), addPool, undo);
+    if (isServed(poolFolderOf(found))) throw new RsError('E_EXISTS', `Array ${found} is a pool of rssrv already`);
+    await servePool(machine, found, pathOf(md), addPool, undo);
   });
 }
 
@@ -73,7 +88,11 @@ async function servePool(machine: ApplianceMachine, name: string, array: string,
   // The link below /dev/disk/by-uuid, by which the unit mounts the file system, exists after this event.
   await run('udevadm', ['trigger', '--settle', '--name-match', array]);
   undo.push(() => changeLockedSettings(machine, (now) => ({ ...now, pools: now.pools.filter((pool) => pool.name !== name) })));
-  await changeLockedSettings(machine, (now) => ({ ...now, pools: [...now.pools, { name, fileSystem }] }));
+  // A power cut before the last step leaves the entry.
+  await changeLockedSettings(machine, (now) => ({
+    ...now,
+    pools: [...now.pools.filter((pool) => pool.name !== name), { name, fileSystem }],
+  }));
   undo.push(() => run('systemctl', ['stop', '--', mountUnitOf(name)]));
   await run('systemctl', ['start', '--', mountUnitOf(name)]);
   mkdirSync(root + poolFolderOf(name), { recursive: true, mode: 0o700 });
@@ -81,62 +100,83 @@ async function servePool(machine: ApplianceMachine, name: string, array: string,
 }
 
 /** Removes an array that is no pool of rssrv any more, with all data. `typed`: the name that the administrator has typed. */
-export function removeArray(machine: ApplianceMachine, name: string, typed: string, isServed: (folder: string) => boolean): Promise<void> {
+export function removeArray(machine: ApplianceMachine, device: string, typed: string, isServed: IsServed): Promise<void> {
   return exclusively(machine, 'settings', async () => {
     const { run } = machine;
-    const array = arrayIn(await storageNow(machine), name);
+    const array = arrayIn(await storageNow(machine), device);
     if (typed !== array.name) throw new RsError('E_USAGE', `All data of array ${array.name} would be lost: type its name to remove it`);
     if (isServed(poolFolderOf(array.name)))
       throw new RsError('E_IN_USE', `Array ${array.name} is a pool of rssrv: remove the pool in the server's part first`);
     if ((await readSettings(machine.root)).pools.some((pool) => pool.name === array.name))
       await run('systemctl', ['stop', '--', mountUnitOf(array.name)]);
-    await run('mdadm', ['--stop', device(array.device)]);
+    await run('mdadm', ['--stop', pathOf(array.device)]);
     await changeLockedSettings(machine, (now) => ({ ...now, pools: now.pools.filter((pool) => pool.name !== array.name) }));
-    await run('mdadm', ['--zero-superblock', ...array.members.map(({ disk }) => device(disk))]);
+    await run('mdadm', ['--zero-superblock', ...array.members.map(({ disk }) => pathOf(disk))]);
     await run('udevadm', ['settle']);
   });
 }
 
-async function erase({ run }: ApplianceMachine, name: string): Promise<void> {
-  const parts = (await run('lsblk', ['--noheadings', '--list', '--paths', '--output', 'NAME,TYPE', device(name)])).trim().split('\n');
-  const all = parts.map((line) => line.trim().split(/\s+/)).filter(([, type]) => type === 'disk' || type === 'part');
-  for (const [path = ''] of all.toReversed()) await run('wipefs', ['--all', '--force', path]);
-  await run('blockdev', ['--rereadpt', device(name)]);
+/** Erases the disks that have content. Throws E_CHANGED or E_IN_USE before it erases anything. */
+async function emptied(machine: ApplianceMachine, { arrays }: Storage, disks: readonly Disk[], shown: string): Promise<void> {
+  const { root, run } = machine;
+  assertShown(disks, shown);
+  const blocks = new Map<string, string[]>();
+  for (const { name } of disks) {
+    const parts = (await run('lsblk', ['--noheadings', '--list', '--output', 'NAME,TYPE', pathOf(name)])).trim().split('\n');
+    const all = parts.map((line) => line.trim().split(/\s+/)).filter(([, type]) => type === 'disk' || type === 'part');
+    blocks.set(
+      name,
+      all.map(([block = '']) => block),
+    );
+  }
+  const all = [...blocks.values()].flat();
+  for (const { device, isRunning, members } of arrays)
+    if (!isRunning && members.some(({ disk }) => all.includes(disk))) await run('mdadm', ['--stop', pathOf(device)]);
+  for (const { name } of disks) await assertUnused(root + pathOf(name));
+  for (const { name, use } of disks) {
+    if (use.kind !== 'content') continue;
+    // Without --force, wipefs refuses what is in use.
+    for (const block of blocks.get(name)?.toReversed() ?? []) await run('wipefs', ['--all', pathOf(block)]);
+    await run('blockdev', ['--rereadpt', pathOf(name)]);
+  }
   await run('udevadm', ['settle']);
 }
 
-/** Erases a disk with content whose name was typed. An array that does not run is stopped first. */
-export function eraseDisk(machine: ApplianceMachine, name: string, typed: readonly string[]): Promise<void> {
+/** Throws E_IN_USE if the kernel, or a program such as rssrv, has claimed the disk or a partition of it. */
+async function assertUnused(path: string): Promise<void> {
+  try {
+    await (await open(path, constants.O_RDONLY | constants.O_EXCL)).close();
+  } catch (thrown) {
+    if (errnoName(thrown) !== 'EBUSY') throw thrown;
+    throw new RsError('E_IN_USE', `Disk ${path} is in use, and nothing was overwritten: end the program that uses it`, {}, thrown);
+  }
+}
+
+/** Erases a disk with content whose name was typed. An array that does not run is stopped first. `shown`: the question about the disk. */
+export function eraseDisk(machine: ApplianceMachine, name: string, typed: readonly string[], shown: string): Promise<void> {
   return exclusively(machine, 'settings', async () => {
     const storage = await storageNow(machine);
-    usableDisk(storage, name, typed);
-    const idle = storage.arrays.find(({ isRunning, members }) => !isRunning && members.some((member) => member.disk === name));
-    if (idle !== undefined) await machine.run('mdadm', ['--stop', device(idle.device)]);
-    await erase(machine, name);
+    await emptied(machine, storage, [usableDisk(storage, name, typed)], shown);
   });
 }
 
-/**
- * Puts the disk `by` into an array. `old`: the disk that it replaces; null: a disk that is missing or has failed. A disk that still works stays
- * in the array until its content is on the new one.
- */
-export function replaceDisk(
-  machine: ApplianceMachine,
-  array: string,
-  old: string | null,
-  by: string,
-  typed: readonly string[],
-): Promise<void> {
+/** `shown`: the question about the new disk. */
+export function replaceDisk(machine: ApplianceMachine, wanted: Replacement, shown: string): Promise<void> {
   return exclusively(machine, 'settings', async () => {
-    const { run } = machine;
+    const { root, run } = machine;
+    const { old } = wanted;
     const storage = await storageNow(machine);
-    const { device: md, members } = arrayIn(storage, array);
-    const disk = usableDisk(storage, by, typed);
-    await removeFailed(machine, md);
-    if (disk.use.kind === 'content') await erase(machine, by);
-    await run('mdadm', ['--manage', device(md), '--add', device(by)]);
-    const isThere = members.some((member) => member.disk === old && !member.isFaulty);
-    if (old !== null && isThere) await run('mdadm', ['--manage', device(md), '--replace', device(old), '--with', device(by)]);
+    const { into, disk } = replacementIn(storage, wanted);
+    const partOf = `${root}/sys/block/${into.device}/md/component_size`;
+    const least = existsSync(partOf) ? Number(readFileSync(partOf, 'utf8')) * 1024 : 0;
+    if (disk.sizeBytes <= least)
+      throw new RsError('E_USAGE', `${diskText(disk)} is too small: array ${into.name} has ${shownSize(least)} on each disk`);
+    await emptied(machine, storage, [disk], shown);
+    await removeFailed(machine, into.device);
+    await run('mdadm', ['--manage', pathOf(into.device), '--add', pathOf(disk.name)]);
+    const isThere = into.members.some((member) => member.disk === old && !member.isFaulty);
+    if (old !== null && isThere)
+      await run('mdadm', ['--manage', pathOf(into.device), '--replace', pathOf(old), '--with', pathOf(disk.name)]);
   });
 }
 
@@ -144,7 +184,7 @@ export function replaceDisk(
 export async function removeFailed({ run }: ApplianceMachine, md: string): Promise<void> {
   for (const which of ['failed', 'detached']) {
     try {
-      await run('mdadm', ['--manage', device(md), '--remove', which]);
+      await run('mdadm', ['--manage', pathOf(md), '--remove', which]);
     } catch (thrown) {
       // mdadm fails if there is nothing to remove.
       if (!/No such|not found|no .*device/i.test(toRsError(thrown).message)) throw thrown;

@@ -7,7 +7,7 @@ import { plural } from '../lib/units.ts';
 import { shownSize } from '../manage/server-tables.ts';
 import { isPoolName, type Settings } from './settings.ts';
 
-export const LSBLK = ['--json', '--bytes', '--output', 'NAME,TYPE,SIZE,MODEL,SERIAL,FSTYPE,LABEL,UUID,PARTLABEL,MOUNTPOINTS,RO,RM'];
+export const LSBLK = ['--json', '--bytes', '--output', 'NAME,TYPE,SIZE,MODEL,SERIAL,FSTYPE,LABEL,UUID,PARTLABEL,MOUNTPOINTS,RO'];
 /** Begins the labels of the partitions of the appliance itself. */
 const OWN_PARTITIONS = 'rsio-';
 
@@ -37,6 +37,7 @@ export interface DiskArray {
   readonly level: string;
   readonly isRunning: boolean;
   readonly sizeBytes: number;
+  /** UUID of the file system of a pool; null if there is none. */
   readonly fileSystem: string | null;
   readonly members: readonly ArrayMember[];
   /** Number of disks that the array should have. */
@@ -86,8 +87,11 @@ function* below(block: Block): Generator<Block> {
   for (const child of block.children) yield* below(child);
 }
 
-/** Parses the output of `lsblk` with the arguments LSBLK, and the text of /proc/mdstat. Throws E_SYSTEM if lsblk's output is not JSON. */
-export function storageOf(lsblk: string, mdstat: string): Storage {
+/**
+ * Parses the output of `lsblk` with the arguments LSBLK, and the text of /proc/mdstat. `served`: names of the devices in rssrvcfg. Throws
+ * E_SYSTEM if lsblk's output is not JSON.
+ */
+export function storageOf(lsblk: string, mdstat: string, served: ReadonlySet<string> = new Set()): Storage {
   let parsed: unknown;
   try {
     parsed = JSON.parse(lsblk);
@@ -101,26 +105,27 @@ export function storageOf(lsblk: string, mdstat: string): Storage {
     roots.flatMap((root) => [...below(root)]),
   );
   const media = disks
-    .filter((disk) => useOf(disk, arrays).kind === 'content')
+    .filter((disk) => useOf(disk, arrays, served).kind === 'content')
     .flatMap((disk) => [...below(disk)])
     .filter(({ fields }) => /^(?:vfat|exfat|ext[234]|xfs|iso9660)$/.test(fields.fstype));
   return {
     disks: disks.map((block) => {
       const { name, sizeBytes, fields } = block;
-      return { name, sizeBytes, model: fields.model, serial: fields.serial, use: useOf(block, arrays) };
+      return { name, sizeBytes, model: fields.model, serial: fields.serial, use: useOf(block, arrays, served) };
     }),
     arrays,
     media: media.map(({ name }) => name),
   };
 }
 
-function useOf(disk: Block, arrays: readonly DiskArray[]): DiskUse {
+function useOf(disk: Block, arrays: readonly DiskArray[], served: ReadonlySet<string>): DiskUse {
   const all = [...below(disk)];
   const array = arrays.find(
     ({ isRunning, members }) => isRunning && members.some((member) => all.some(({ name }) => name === member.disk)),
   );
   if (all.some(({ fields }) => fields.partlabel.startsWith(OWN_PARTITIONS))) return { kind: 'system' };
   if (array !== undefined) return { kind: 'array', what: `array ${array.name}` };
+  if (all.some(({ name }) => served.has(name))) return { kind: 'mounted', what: 'a volume in rssrvcfg' };
   const mounted = all.find(({ mounts }) => mounts.length > 0);
   if (mounted !== undefined) return { kind: 'mounted', what: `mounted at ${mounted.mounts[0]}` };
   if (disk.isReadOnly) return { kind: 'mounted', what: 'read-only' };
@@ -150,7 +155,7 @@ function arraysOf(mdstat: string, blocks: readonly Block[]): DiskArray[] {
     return [
       {
         ...{ device, name: arrayName(label), level: level.trim(), isRunning: state === 'active', members },
-        ...{ sizeBytes: block?.sizeBytes ?? 0, fileSystem: block?.fields.uuid || null },
+        ...{ sizeBytes: block?.sizeBytes ?? 0, fileSystem: (block?.fields.fstype === 'xfs' && block.fields.uuid) || null },
         ...{ wanted: Number(wanted), working: Number(working), activity: activityOf(paragraph) },
       },
     ];
@@ -184,6 +189,17 @@ export function usableDisk({ disks }: Storage, name: string, typed: readonly str
   throw new RsError('E_IN_USE', `${diskText(disk)} has content (${use.what}), which would be lost: type its name to erase it`);
 }
 
+/** The question before disks are overwritten. */
+export function overwriteText(disks: readonly Disk[]): string {
+  return `These disks are overwritten:\n${disks.map((disk) => `  ${diskText(disk)}${disk.use.what === undefined ? '' : ` - ${disk.use.what}`}`).join('\n')}`;
+}
+
+/** Throws E_CHANGED if the names belong to other disks than those in the question `shown`, or if a disk is used in another way now. */
+export function assertShown(disks: readonly Disk[], shown: string): void {
+  if (overwriteText(disks) !== shown)
+    throw new RsError('E_CHANGED', `The disks have changed since the question, and nothing was overwritten: look at them, and try again`);
+}
+
 export interface NewArray {
   readonly name: string;
   readonly level: Level;
@@ -202,10 +218,29 @@ export function arrayDisks(storage: Storage, { pools }: Pick<Settings, 'pools'>,
   return disks.map((one) => usableDisk(storage, one, typed));
 }
 
-export function arrayIn({ arrays }: Storage, name: string): DiskArray {
-  const found = arrays.find((one) => one.name === name || one.device === name);
+/** Arrays of different machines may have the same name. */
+export function arrayIn({ arrays }: Storage, device: string): DiskArray {
+  const found = arrays.find((one) => one.device === device);
   if (found !== undefined) return found;
-  throw new RsError('E_USAGE', `No array ${JSON.stringify(name)}: the arrays are ${arrays.map((one) => one.name).join(', ') || '-'}`);
+  throw new RsError('E_USAGE', `No array ${device}: the arrays are ${arrays.map((one) => one.device).join(', ') || '-'}`);
+}
+
+export interface Replacement {
+  /** Name of the kernel. */
+  readonly array: string;
+  /** The disk that is replaced; null: a disk that is missing or has failed. A disk that works stays until its content is on the new one. */
+  readonly old: string | null;
+  readonly by: string;
+  /** Names that the administrator has typed as consent. */
+  readonly typed: readonly string[];
+}
+
+/** Returns the array and the new disk. Throws E_USAGE or E_IN_USE. */
+export function replacementIn(storage: Storage, { array, old, by, typed }: Replacement): { readonly into: DiskArray; readonly disk: Disk } {
+  const into = arrayIn(storage, array);
+  if (old !== null && !into.members.some((member) => member.disk === old))
+    throw new RsError('E_USAGE', `${old} is not in array ${into.name}: F4 lists its disks`);
+  return { into, disk: usableDisk(storage, by, typed) };
 }
 
 /** Returns why an array needs attention; null if it is well. */

@@ -9,7 +9,6 @@ import { RsError } from '../lib/errors.ts';
 import { SERVER_FILE_HEAD } from '../testing/server-views.ts';
 import { removeFolder } from '../testing/remove-folder.ts';
 import { applySettings, changeSettings } from './apply.ts';
-import { makePool, removeArray } from './arrays.ts';
 import { appliancePaths, exclusively } from './machine.ts';
 import { acceptConfig, finishRestore, presentConfig, savedContent } from './saved-config.ts';
 import { FIRST_SETTINGS, readSettings, type Settings, writeSettings } from './settings.ts';
@@ -31,10 +30,7 @@ const run = (program: string, args: readonly string[]): Promise<string> => {
   const line = [program, ...args].join(' ');
   programs.push(line);
   if (failing !== null && line.includes(failing)) return Promise.reject(new RsError('E_SYSTEM', `${program} failed`));
-  if (program === 'blkid') return Promise.resolve('2f1c9a52-7a0e-4c58-9d3b-0b6a1e4f7c21\n');
-  if (program !== 'lsblk') return Promise.resolve('');
-  const blockdevices = ['sdb', 'sdc'].map((name) => ({ name, type: 'disk', size: 1e9, mountpoints: [] }));
-  return Promise.resolve(JSON.stringify({ blockdevices }));
+  return Promise.resolve('');
 };
 
 beforeEach(() => {
@@ -130,31 +126,4 @@ test('a saved configuration with a wrong rssrvcfg is refused', async () => {
   writeFileSync(`${root}/config/dvsc/rssrvcfg`, '[server big-9]\nserverid = many\n');
   const saved = await presentConfig(root);
   expect(() => savedContent('saved.json', saved)).toThrow(/^saved\.json is not a usable configuration: rssrvcfg:\d+: /);
-});
-
-test('a pool is made from free disks, and a step that fails leaves them free', async () => {
-  const wanted = { name: 'fast', level: 'raid1', disks: ['sdb', 'sdc'], typed: [] } as const;
-  const added: string[] = [];
-  await makePool({ root, run }, wanted, (name, folder) => Promise.resolve(void added.push(name, folder)));
-  expect(added).toEqual(['fast', '/srv/fast/volumes']);
-  expect((await readSettings(root)).pools.map(({ name }) => name)).toEqual(['fast']);
-  await writeSettings(root, FIRST_SETTINGS);
-  programs = [];
-  const refused = makePool({ root, run }, wanted, () => Promise.reject(new RsError('E_POOL', 'rssrv refuses')));
-  await expect(refused).rejects.toThrow('rssrv refuses');
-  expect((await readSettings(root)).pools).toEqual([]);
-  const undone = ['systemctl stop -- srv-fast.mount', 'mdadm --stop /dev/md/fast', 'mdadm --zero-superblock /dev/sdb /dev/sdc'];
-  expect(programs.filter((line) => undone.includes(line))).toEqual(undone);
-  mkdirSync(`${root}/proc`, { recursive: true });
-  writeFileSync(`${root}/proc/mdstat`, 'md127 : active raid1 sdc[1] sdb[0]\n      614336 blocks super 1.2 [2/2] [UU]\n');
-  const remove = (typed: string, isServed: boolean) => removeArray({ root, run }, 'md127', typed, () => isServed);
-  await expect(remove('slow', false)).rejects.toThrow('type its name to remove it');
-  await expect(remove('-', true)).rejects.toThrow('is a pool of rssrv');
-  await remove('-', false);
-  expect(programs.slice(-2)).toEqual(['mdadm --zero-superblock /dev/sdc /dev/sdb', 'udevadm settle']);
-  writeFileSync(`${root}/proc/mdstat`, '');
-  programs = [];
-  failing = 'mdadm --create';
-  await expect(makePool({ root, run }, wanted, () => Promise.resolve())).rejects.toThrow('mdadm failed');
-  expect(programs.some((line) => line.startsWith('mkfs'))).toBe(false);
 });

@@ -42,12 +42,12 @@ export function systemAppliancePorts({ root, configFile, controlSocket }: RssrvP
     setTime: (zone, ntp) => setTime(machine, zone, ntp),
     setPassword: (password) => setPassword(machine, password),
     makeServer: (server) => makeServer(machine, configFile, server),
-    makePool: (wanted) => makePool(machine, wanted, addPool),
-    adoptArray: (array) => adoptArray(machine, array, addPool),
+    makePool: (wanted, shown) => makePool(machine, wanted, shown, addPool),
+    adoptArray: (array) => adoptArray(machine, array, isServed, addPool),
     removeArray: (array, typed) => removeArray(machine, array, typed, isServed),
-    replaceDisk: (array, old, by, typed) => replaceDisk(machine, array, old, by, typed),
+    replaceDisk: (wanted, shown) => replaceDisk(machine, wanted, shown),
     removeFailed: (device) => exclusively(machine, 'settings', () => removeFailed(machine, device)),
-    eraseDisk: (name, typed) => eraseDisk(machine, name, typed),
+    eraseDisk: (name, typed, shown) => eraseDisk(machine, name, typed, shown),
     save: async (to) => {
       const text = await presentConfig(root);
       await onMedia(machine, { ...to, isWritten: true }, (path) => replaceFile(path, text));

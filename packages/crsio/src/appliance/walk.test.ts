@@ -64,7 +64,12 @@ test('a pool is made after a question that names its disks, and content needs a 
   expect(walker.marked()).toBe('Cancel');
   walker.outcome = () => Promise.reject(new RsError('E_SYSTEM', 'mdadm failed: no'));
   await walker.choose('Yes, do it');
-  expect(walker.calls).toEqual([{ method: 'makePool', params: [{ name: 'fast', level: 'raid1', disks: ['sdb', 'sdc'], typed: ['sdc'] }] }]);
+  expect(walker.calls).toEqual([
+    {
+      method: 'makePool',
+      params: [{ name: 'fast', level: 'raid1', disks: ['sdb', 'sdc'], typed: ['sdc'] }, expect.stringContaining('WD-sdc')],
+    },
+  ]);
   expect(walker.question()).toBe('Making pool fast: mdadm failed: no [E_SYSTEM]');
   await walker.press('enter');
   expect(walker.screen()).toContain('New pool');
@@ -86,7 +91,10 @@ test('a failed disk is seen, replaced and taken out', async () => {
   await walker.press({ text: 'sdd' }, 'save');
   expect(walker.question()).toBe('These disks are overwritten:\n  sdd, WDC WD40EFRX, serial WD-sdd, 3.6T');
   await walker.choose('Yes, do it');
-  expect(walker.calls.at(-1)).toEqual({ method: 'replaceDisk', params: ['fast', null, 'sdd', []] });
+  expect(walker.calls.at(-1)).toEqual({
+    method: 'replaceDisk',
+    params: [{ array: 'md127', old: null, by: 'sdd', typed: [] }, expect.stringContaining('WD-sdd')],
+  });
   await walker.press('enter');
   await walker.choose('Take sdb out');
   await walker.choose('Take the failed disks out');
@@ -99,13 +107,13 @@ test('an array that is left over becomes a pool again, or is removed if its name
   await walker.choose('+ fast: raid1');
   await walker.choose('Use as a pool');
   await walker.choose('Use as a pool');
-  expect(walker.calls.at(-1)).toEqual({ method: 'adoptArray', params: ['fast'] });
+  expect(walker.calls.at(-1)).toEqual({ method: 'adoptArray', params: ['md127'] });
   await walker.press('enter');
   await walker.choose('Remove');
   await walker.press({ text: 'fast' }, 'save');
   expect(walker.question()).toContain('All data of array fast is lost');
   await walker.choose('Yes, do it');
-  expect(walker.calls.at(-1)).toEqual({ method: 'removeArray', params: ['fast', 'fast'] });
+  expect(walker.calls.at(-1)).toEqual({ method: 'removeArray', params: ['md127', 'fast'] });
 });
 
 test('upgrade, way back, configuration and restart', async () => {

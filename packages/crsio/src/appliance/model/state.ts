@@ -2,7 +2,7 @@
 // a time, because two changes of disks or settings could contradict each other; the screen shows the last view while a change is in progress.
 
 import type { InterfaceSettings } from '@rsio/common/appliance/changes';
-import type { NewArray } from '@rsio/common/appliance/disks';
+import type { NewArray, Replacement } from '@rsio/common/appliance/disks';
 import type { ApplianceView } from '@rsio/common/appliance/look';
 import type { Slots } from '@rsio/common/appliance/upgrade';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -32,12 +32,13 @@ export interface AppliancePorts {
   setTime(zone: string, ntp: readonly string[]): Promise<void>;
   setPassword(password: string): Promise<void>;
   makeServer(server: FirstServer): Promise<void>;
-  makePool(wanted: NewArray): Promise<void>;
-  replaceDisk(array: string, old: string | null, by: string, typed: readonly string[]): Promise<void>;
+  /** `shown`, here and below: the question about the disks that are overwritten. An array is given by the kernel's name. */
+  makePool(wanted: NewArray, shown: string): Promise<void>;
+  replaceDisk(wanted: Replacement, shown: string): Promise<void>;
   removeFailed(device: string): Promise<void>;
   adoptArray(array: string): Promise<void>;
   removeArray(array: string, typed: string): Promise<void>;
-  eraseDisk(name: string, typed: readonly string[]): Promise<void>;
+  eraseDisk(name: string, typed: readonly string[], shown: string): Promise<void>;
   save(to: MediaFile): Promise<void>;
   restore(from: MediaFile): Promise<void>;
   /** Returns the version of the new system. */

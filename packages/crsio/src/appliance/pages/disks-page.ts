@@ -30,7 +30,7 @@ export const DISKS_PAGE: AppliancePage = pageOf<ApplianceState>('disks', (state)
       ...(arrays.length === 0 ? [textRow('No array yet')] : [headingRow('  ARRAY')]),
       ...arrays.map(
         (array): ApplianceRow => ({
-          ...{ id: `array ${array.name}`, lines: [arrayText(array)], command: open(arrayPage(array.name)), remove: null },
+          ...{ id: `array ${array.device}`, lines: [arrayText(array)], command: open(arrayPage(array)), remove: null },
           tone: arrayTrouble(array) === null ? 'ok' : 'problem',
         }),
       ),
@@ -79,7 +79,8 @@ function arrayText(array: DiskArray): string {
   return `${trouble === null ? '+' : '!'} ${name}: ${facts.join(', ')}`;
 }
 
-function changesOf({ name, device, members, fileSystem }: DiskArray, isPool: boolean): readonly ApplianceChoice[] {
+function changesOf(array: DiskArray): readonly ApplianceChoice[] {
+  const { name, device, members, fileSystem } = array;
   const failed = members.filter((one) => one.isFaulty).map((one) => one.disk);
   const out: ApplianceChoice = {
     label: `Take ${failed.join(', ')} out`,
@@ -96,29 +97,23 @@ function changesOf({ name, device, members, fileSystem }: DiskArray, isPool: boo
     command: asking('Use as a pool', 'The array is mounted, and its volumes are served', {
       doing: `Adding pool ${name}`,
       make: async (ports) => {
-        await ports.adoptArray(name);
+        await ports.adoptArray(device);
         return `Pool ${name} is served, with the volumes that it has`;
       },
     }),
   };
   return [
-    { label: 'Replace a disk', command: replaceMember(name) },
+    { label: 'Replace a disk', command: replaceMember(array) },
     ...(failed.length === 0 ? [] : [out]),
-    ...(isPool || fileSystem === null ? [] : [adopt]),
-    { label: 'Remove', command: removeForm(name) },
+    ...(fileSystem === null ? [] : [adopt]),
+    { label: 'Remove', command: removeForm(array) },
   ];
 }
 
-function arrayPage(name: string): AppliancePage {
-  return pageOf<ApplianceState>(`array ${name}`, ({ view }) => {
-    const array = view?.storage.arrays.find((one) => one.name === name);
-    const changes =
-      array === undefined || view === null
-        ? []
-        : changesOf(
-            array,
-            view.settings.pools.some((pool) => pool.name === name),
-          );
+function arrayPage({ name, device }: DiskArray): AppliancePage {
+  return pageOf<ApplianceState>(`array ${device}`, ({ view }) => {
+    const array = view?.storage.arrays.find((one) => one.device === device && one.name === name);
+    const changes = array === undefined ? [] : changesOf(array);
     return {
       title: `Array ${name}`,
       rows: [

@@ -1,7 +1,8 @@
 // The forms of the appliance, and the changes that they become. Pure. Invariant: before a disk is overwritten, a question names it by model,
 // serial and size.
 
-import { type Disk, arrayDisks, arrayIn, diskText, LEVELS, type Level, usableDisk } from '@rsio/common/appliance/disks';
+import { arrayDisks, type DiskArray, diskText, LEVELS, type Level, overwriteText } from '@rsio/common/appliance/disks';
+import { replacementIn, usableDisk } from '@rsio/common/appliance/disks';
 import type { NetworkDevice } from '@rsio/common/appliance/look';
 import { isAddress, isCidr, isHostName, isPoolName, isZone } from '@rsio/common/appliance/settings';
 import { choice, name, type ValueType } from '@rsio/common/config/schema/value-types';
@@ -161,10 +162,6 @@ function toggled(marked: ReadonlySet<string>, name: string): ReadonlySet<string>
   return marked.has(name) ? new Set([...marked].filter((one) => one !== name)) : new Set([...marked, name]);
 }
 
-function erasedText(disks: readonly Disk[]): string {
-  return `These disks are overwritten:\n${disks.map((disk) => `  ${diskText(disk)}${disk.use.what === undefined ? '' : ` - ${disk.use.what}`}`).join('\n')}`;
-}
-
 function viewOf({ view }: ApplianceState): NonNullable<ApplianceState['view']> {
   if (view === null) throw new RsError('E_BUSY', 'The disks are not known yet: try again');
   return view;
@@ -183,12 +180,12 @@ export const ADD_POOL = orderForm(
     const wanted = { name: text('name'), level, disks: listOf(text('disks')), typed: listOf(text('erase')) };
     const view = viewOf(state);
     if (view.server === null) throw new RsError('E_NOT_RUNNING', 'rssrv is not set up yet: do Server in the menu first');
-    const disks = arrayDisks(view.storage, view.settings, wanted);
+    const question = overwriteText(arrayDisks(view.storage, view.settings, wanted));
     return {
-      question: erasedText(disks),
+      question,
       doing: `Making pool ${wanted.name}`,
       make: async (ports) => {
-        await ports.makePool(wanted);
+        await ports.makePool(wanted, question);
         return `Pool ${wanted.name} is ready. Its array copies in the background. Next: Esc, Server, and add clients`;
       },
     };
@@ -196,10 +193,9 @@ export const ADD_POOL = orderForm(
   { disks: chooseDisks },
 );
 
-export function replaceMember(array: string): ApplianceCommand {
+export function replaceMember({ name: array, device, members }: DiskArray): ApplianceCommand {
   return orderForm(
     (state) => {
-      const members = state.view?.storage.arrays.find((one) => one.name === array)?.members ?? [];
       const offers = members.map(({ disk, isFaulty }) => ({ text: disk, detail: isFaulty ? 'failed' : 'works' }));
       return formOf(`Replace a disk of ${array}`, [
         { key: 'old', entry: entryOf(DISK, 'The disk to replace', false, 'the failed or missing one'), offers },
@@ -208,24 +204,21 @@ export function replaceMember(array: string): ApplianceCommand {
       ]);
     },
     (text, state) => {
-      const [old, by, typed] = [text('old') || null, text('new'), listOf(text('erase'))];
-      const { storage } = viewOf(state);
-      const { members } = arrayIn(storage, array);
-      if (old !== null && !members.some(({ disk }) => disk === old))
-        throw new RsError('E_USAGE', `${old} is not in array ${array}: F4 lists its disks`);
+      const wanted = { array: device, old: text('old') || null, by: text('new'), typed: listOf(text('erase')) };
+      const question = overwriteText([replacementIn(viewOf(state).storage, wanted).disk]);
       return {
-        question: erasedText([usableDisk(storage, by, typed)]),
+        question,
         doing: `Replacing a disk of ${array}`,
         make: async (ports) => {
-          await ports.replaceDisk(array, old, by, typed);
-          return `${by} is in array ${array}, and gets the data in the background`;
+          await ports.replaceDisk(wanted, question);
+          return `${wanted.by} is in array ${array}, and gets the data in the background`;
         },
       };
     },
   );
 }
 
-export function removeForm(array: string): ApplianceCommand {
+export function removeForm({ name: array, device }: DiskArray): ApplianceCommand {
   return orderForm(
     () =>
       formOf(`Remove array ${array}`, [
@@ -235,7 +228,7 @@ export function removeForm(array: string): ApplianceCommand {
       question: `All data of array ${array} is lost. Its disks are free then`,
       doing: `Removing array ${array}`,
       make: async (ports) => {
-        await ports.removeArray(array, text('array'));
+        await ports.removeArray(device, text('array'));
         return `Array ${array} is removed, and its disks are free`;
       },
     }),
@@ -246,14 +239,18 @@ export function eraseForm(disk: string): ApplianceCommand {
   return orderForm(
     () =>
       formOf(`Erase disk ${disk}`, [{ key: 'erase', entry: entryOf(DISK, 'Type the name of the disk; everything on it is lost', true) }]),
-    (text, state) => ({
-      question: erasedText([usableDisk(viewOf(state).storage, disk, listOf(text('erase')))]),
-      doing: `Erasing ${disk}`,
-      make: async (ports) => {
-        await ports.eraseDisk(disk, listOf(text('erase')));
-        return `${disk} is empty`;
-      },
-    }),
+    (text, state) => {
+      const typed = listOf(text('erase'));
+      const question = overwriteText([usableDisk(viewOf(state).storage, disk, typed)]);
+      return {
+        question,
+        doing: `Erasing ${disk}`,
+        make: async (ports) => {
+          await ports.eraseDisk(disk, typed, question);
+          return `${disk} is empty`;
+        },
+      };
+    },
   );
 }
 
