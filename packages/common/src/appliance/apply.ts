@@ -1,9 +1,11 @@
 // Makes the settings effective: at each boot, and after each change. Invariants: a restored configuration is completed before the settings
-// are read; the network login is started only if there is a password.
+// are read; the password comes first, so that nothing that fails later leaves a console without it; the network login is started only if there
+// is a password.
 
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
-import { RsError } from '../lib/errors.ts';
+import { replaceFile } from '../files/durable-write.ts';
+import { RsError, toRsError } from '../lib/errors.ts';
 import { type ApplianceMachine, appliancePaths, exclusively } from './machine.ts';
 import { finishRestore, refusedConfig } from './saved-config.ts';
 import { readSettings, SETTINGS, type Settings, writeSettings } from './settings.ts';
@@ -17,26 +19,24 @@ export async function applySettings(machine: ApplianceMachine, isBoot: boolean):
   const { root, run } = machine;
   try {
     await finishRestore(root);
-  } catch {
-    // The present configuration is better than none. crsio says that the other one was refused.
-    renameSync(appliancePaths(root).restored, refusedConfig(root));
+  } catch (thrown) {
+    // The present configuration is better than none. crsio says that the other one was refused, or waits: after an error of the disk, the
+    // next boot completes it.
+    if (toRsError(thrown).code === 'E_CONFIG') renameSync(appliancePaths(root).restored, refusedConfig(root));
   }
   const settings = await readSettings(root);
+  await run('usermod', ['--password', settings.passwordHash ?? '!', 'root']);
   const changed = writeFiles(root, systemFiles(settings));
   rmSync(`${root}/etc/localtime`, { force: true });
   symlinkSync(`/usr/share/zoneinfo/${settings.zone}`, `${root}/etc/localtime`);
   await run('hostname', [settings.hostname]);
-  await run('usermod', ['--password', settings.passwordHash ?? '!', 'root']);
   await run('systemctl', ['daemon-reload']);
   for (const { name } of settings.pools) await run('systemctl', ['start', '--no-block', '--', mountUnitOf(name)]);
   await applyLogin(machine, settings);
   if (isBoot) return;
   const isChanged = (folder: string): boolean => changed.some((path) => path.startsWith(folder));
-  if (isChanged(NETWORK_FOLDER)) {
-    await run('networkctl', ['reload']);
-    for (const one of readdirSync(`${root}/sys/class/net`).filter((name) => name.startsWith('e')))
-      await run('networkctl', ['reconfigure', one]);
-  }
+  // Only the interfaces whose files have changed are configured again.
+  if (isChanged(NETWORK_FOLDER)) await run('networkctl', ['reload']);
   for (const one of ['resolved', 'timesyncd'])
     if (isChanged(`/run/systemd/${one}.conf.d`)) await run('systemctl', ['try-restart', `systemd-${one}.service`]);
 }
@@ -57,10 +57,15 @@ function writeFiles(root: string, files: ReadonlyMap<string, string>): readonly 
 
 async function applyLogin({ root, run }: ApplianceMachine, { passwordHash }: Settings): Promise<void> {
   if (passwordHash === null) return void (await run('systemctl', ['stop', '--no-block', 'ssh.service']));
-  const { hostKey } = appliancePaths(root);
+  const { hostKey, volatile } = appliancePaths(root);
   if (!existsSync(hostKey)) {
-    mkdirSync(dirname(hostKey), { recursive: true, mode: 0o700 });
-    await run('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', basename(hostKey), '-f', hostKey]);
+    // ssh-keygen does not sync: after a power cut, the key could be empty, and sshd would never start again.
+    const made = `${volatile}/${basename(hostKey)}`;
+    mkdirSync(volatile, { recursive: true });
+    rmSync(made, { force: true });
+    await run('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', basename(hostKey), '-f', made]);
+    await replaceFile(hostKey, readFileSync(made));
+    for (const one of [made, `${made}.pub`]) rmSync(one, { force: true });
   }
   await run('systemctl', ['start', '--no-block', 'ssh.service']);
 }

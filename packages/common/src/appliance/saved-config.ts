@@ -1,7 +1,8 @@
 // The configuration of the appliance as one file: settings, the files of rssrv and the key of the SSH server. Invariants: nothing is replaced
-// before the whole file has been checked. The accepted file is stored first, and then replaces the present configuration step by step; after
+// before the whole file has been checked; what is saved can be restored. The accepted file is stored first, and then replaces the present configuration step by step; after
 // a power cut, the next boot repeats all steps.
 
+import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -41,26 +42,42 @@ export function savedContent(file: string, given: string): SavedContent {
   } catch {
     return refuse('it is not JSON');
   }
-  const found = misfit(SAVED, parsed, 'exactly');
+  const found = misfit(SAVED, parsed, 'stored');
   if (found !== null) return refuse(found);
   const { sha256, content } = parsed as Of<typeof SAVED>;
   if (sha256 !== sumOf(content)) return refuse('its checksum is wrong');
-  const strange = Object.keys(content.server).find((name) => !/^[A-Za-z0-9][\w.-]{0,63}$/.test(name));
-  if (strange !== undefined) return refuse(`the name of file ${JSON.stringify(strange)} is not allowed`);
-  const [problem] = hasSections(content) ? examineRssrvConfig(content.server['rssrvcfg'] ?? '', 'rssrvcfg').problems : [];
-  return problem === undefined ? content : refuse(`rssrvcfg:${problem.line}: ${problem.message}`);
+  const fault = faultOf(content);
+  return fault === null ? content : refuse(fault);
 }
 
-/** False for the first rssrvcfg, which has only comments. */
-function hasSections({ server }: SavedContent): boolean {
-  return /^\s*\[/m.test(server['rssrvcfg'] ?? '');
+/** Returns the first fault of the files of rssrv. */
+function faultOf({ server }: SavedContent): string | null {
+  const strange = Object.keys(server).find((name) => !/^[A-Za-z0-9][\w.-]{0,63}$/.test(name));
+  if (strange !== undefined) return `the name of file ${JSON.stringify(strange)} is not allowed`;
+  const text = server['rssrvcfg'] ?? '';
+  // The first rssrvcfg has only comments.
+  const [problem] = /^\s*\[/m.test(text) ? examineRssrvConfig(text, 'rssrvcfg').problems : [];
+  return problem === undefined ? null : `rssrvcfg:${problem.line}: ${problem.message}`;
 }
 
+/** Throws E_CONFIG if a file could not be restored. */
 export async function presentConfig(root: string): Promise<string> {
   const { dvsc, hostKey } = appliancePaths(root);
-  const names = existsSync(dvsc) ? readdirSync(dvsc).filter((name) => statSync(join(dvsc, name)).isFile() && !name.endsWith('.new')) : [];
-  const server = Object.fromEntries(names.toSorted().map((name) => [name, readFileSync(join(dvsc, name), 'utf8')]));
-  return savedText({ settings: await readSettings(root), server, hostKey: existsSync(hostKey) ? readFileSync(hostKey, 'utf8') : null });
+  const files = (existsSync(dvsc) ? filesIn(dvsc) : []).filter((name) => !name.endsWith('.new')).toSorted();
+  const read = files.map((name) => [name, readFileSync(join(dvsc, name))] as const);
+  const server = Object.fromEntries(read.map(([name, bytes]) => [name, bytes.toString()]));
+  const content = { settings: await readSettings(root), server, hostKey: existsSync(hostKey) ? readFileSync(hostKey, 'utf8') : null };
+  const given = savedText(content);
+  const binary = read.find(([, bytes]) => !isUtf8(bytes))?.[0];
+  const fault = binary === undefined ? faultOf(content) : `${binary} is no text`;
+  if (fault !== null) throw new RsError('E_CONFIG', `The files in ${dvsc} cannot be saved: ${fault}: correct or remove the file`);
+  if (Buffer.byteLength(given) > SAVED_CONFIG_MAX_BYTES)
+    throw new RsError('E_CONFIG', `The files in ${dvsc} cannot be saved: they have more than ${SAVED_CONFIG_MAX_BYTES} bytes: remove some`);
+  return given;
+}
+
+function filesIn(folder: string): string[] {
+  return readdirSync(folder).filter((name) => statSync(join(folder, name)).isFile());
 }
 
 /** Where a configuration is that was accepted, and could not be used at the boot. */
@@ -88,7 +105,7 @@ export async function finishRestore(root: string): Promise<void> {
   const { settings, server, hostKey: key } = savedContent(restored, readFileSync(restored, 'utf8'));
   await writeSettings(root, settings);
   for (const [name, content] of Object.entries(server)) await replaceFile(join(dvsc, name), content);
-  for (const name of readdirSync(dvsc)) if (!Object.hasOwn(server, name)) rmSync(join(dvsc, name), { recursive: true });
+  for (const name of filesIn(dvsc)) if (!Object.hasOwn(server, name)) rmSync(join(dvsc, name));
   await syncDirectory(dvsc);
   for (const one of [hostKey, `${hostKey}.pub`]) rmSync(one, { force: true });
   if (key !== null) await replaceFile(hostKey, key);

@@ -1,7 +1,7 @@
 // Settings, their files, and the configuration as one file: wrong content is refused before anything changes, and an interrupted restore is
 // completed.
 
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, expect, onTestFinished, test } from 'vitest';
@@ -10,7 +10,7 @@ import { SERVER_FILE_HEAD } from '../testing/server-views.ts';
 import { removeFolder } from '../testing/remove-folder.ts';
 import { applySettings, changeSettings } from './apply.ts';
 import { appliancePaths, exclusively } from './machine.ts';
-import { acceptConfig, finishRestore, presentConfig, savedContent } from './saved-config.ts';
+import { acceptConfig, finishRestore, presentConfig, savedContent, savedText } from './saved-config.ts';
 import { FIRST_SETTINGS, readSettings, type Settings, writeSettings } from './settings.ts';
 import { mountUnitOf, systemFiles } from './system-files.ts';
 
@@ -29,6 +29,7 @@ let failing: string | null;
 const run = (program: string, args: readonly string[]): Promise<string> => {
   const line = [program, ...args].join(' ');
   programs.push(line);
+  if (program === 'ssh-keygen') writeFileSync(String(args.at(-1)), 'key');
   if (failing !== null && line.includes(failing)) return Promise.reject(new RsError('E_SYSTEM', `${program} failed`));
   return Promise.resolve('');
 };
@@ -37,7 +38,7 @@ beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), 'rsio-set-'));
   const made = root;
   onTestFinished(() => removeFolder(made));
-  for (const folder of ['etc', 'proc', 'sys/class/net', 'config/dvsc', 'config/ssh']) mkdirSync(`${root}/${folder}`, { recursive: true });
+  for (const folder of ['etc', 'proc', 'config/dvsc', 'config/ssh']) mkdirSync(`${root}/${folder}`, { recursive: true });
   programs = [];
   failing = null;
 });
@@ -62,7 +63,9 @@ test('there is a login over the network only with a password', async () => {
   expect(programs).toContain('systemctl stop --no-block ssh.service');
   await changeSettings({ root, run }, () => SETTINGS);
   expect(programs).toContain('usermod --password $6$salt$hashhashhash root');
-  expect(programs).toContain('networkctl reload');
+  expect(programs.filter((line) => line.startsWith('networkctl'))).toEqual(['networkctl reload']);
+  expect(readFileSync(appliancePaths(root).hostKey, 'utf8')).toBe('key');
+  expect(readdirSync(`${root}/run/rsio-appliance`)).toEqual([]);
   expect(programs.findIndex((line) => line.startsWith('ssh-keygen'))).toBeLessThan(
     programs.indexOf('systemctl start --no-block ssh.service'),
   );
@@ -87,7 +90,9 @@ test('settings that are wrong or cannot be made effective change nothing', async
   for (const one of wrong)
     await expect(changeSettings({ root, run }, (now) => ({ ...now, ...one }))).rejects.toThrow('The settings were not changed');
   failing = 'hostname venus';
+  programs = [];
   await expect(changeSettings({ root, run }, (now) => ({ ...now, hostname: 'venus' }))).rejects.toThrow('hostname failed');
+  expect(programs[0]).toMatch(/^usermod/);
   expect(await readSettings(root)).toEqual(SETTINGS);
   expect(readFileSync(`${root}/etc/hostname`, 'utf8')).toBe('big-9\n');
   const second = exclusively({ root }, 'settings', () => changeSettings({ root, run }, (now) => now));
@@ -123,7 +128,35 @@ test('a configuration is saved and restored as one file, also after a power cut 
 });
 
 test('a saved configuration with a wrong rssrvcfg is refused', async () => {
-  writeFileSync(`${root}/config/dvsc/rssrvcfg`, '[server big-9]\nserverid = many\n');
-  const saved = await presentConfig(root);
+  const server = { rssrvcfg: '[server big-9]\nserverid = many\n' };
+  const saved = savedText({ settings: SETTINGS, server, hostKey: null });
   expect(() => savedContent('saved.json', saved)).toThrow(/^saved\.json is not a usable configuration: rssrvcfg:\d+: /);
+});
+
+test('what could not be restored is not saved, and what a later release has added is restored', async () => {
+  for (const [name, content, why] of [
+    ['rssrvcfg', '[server big-9]\nserverid = many\n', 'rssrvcfg:'],
+    ['rssrvcfg~', '', 'the name of file "rssrvcfg~" is not allowed'],
+    ['secret', Buffer.from([0xff]), 'secret is no text'],
+    ['big', 'x'.repeat(8 * 1024 * 1024), 'they have more than'],
+  ] as const) {
+    writeFileSync(`${root}/config/dvsc/${name}`, content);
+    await expect(presentConfig(root)).rejects.toThrow(`cannot be saved: ${why}`);
+    rmSync(`${root}/config/dvsc/${name}`);
+  }
+  const later = { ...SETTINGS, colour: 'red' };
+  expect(savedContent('saved.json', savedText({ settings: later, server: {}, hostKey: null })).settings).toEqual(later);
+});
+
+test('a restored configuration that the disk does not take is completed at a later boot', async () => {
+  await writeSettings(root, FIRST_SETTINGS);
+  writeFileSync(`${root}/file`, savedText({ settings: SETTINGS, server: { extra: 'x' }, hostKey: null }));
+  await acceptConfig(root, `${root}/file`);
+  mkdirSync(`${root}/config/dvsc/extra/full`, { recursive: true });
+  await applySettings({ root, run }, true);
+  expect(existsSync(appliancePaths(root).restored)).toBe(true);
+  rmSync(`${root}/config/dvsc/extra`, { recursive: true });
+  await applySettings({ root, run }, true);
+  expect(readdirSync(`${root}/config/dvsc`)).toEqual(['extra']);
+  expect(existsSync(appliancePaths(root).restored)).toBe(false);
 });
