@@ -9,6 +9,7 @@ import { RsError } from '../lib/errors.ts';
 import { SERVER_FILE_HEAD } from '../testing/server-views.ts';
 import { removeFolder } from '../testing/remove-folder.ts';
 import { applySettings, changeSettings } from './apply.ts';
+import { setTime } from './changes.ts';
 import { appliancePaths, exclusively } from './machine.ts';
 import { acceptConfig, finishRestore, presentConfig, savedContent, savedText } from './saved-config.ts';
 import { FIRST_SETTINGS, readSettings, type Settings, writeSettings } from './settings.ts';
@@ -83,12 +84,28 @@ test('settings that are wrong or cannot be made effective change nothing', async
     { hostname: 'a\nb' },
     { interfaces: [{ mac: '../x', addresses: [], gateway: null }] },
     { interfaces: [{ mac: '52:54:00:00:00:06', addresses: ['1.2.3.4'], gateway: null }] },
+    { interfaces: [{ mac: '52:54:00:00:00:06', addresses: ['[fd00::9]/64'], gateway: null }] },
+    { interfaces: [{ mac: '52:54:00:00:00:06', addresses: ['1.2.3.4/33'], gateway: null }] },
+    { interfaces: [{ mac: '52:54:00:00:00:06', addresses: [], gateway: '1.2.3.4' }] },
+    { interfaces: [{ mac: '52:54:00:00:00:06', addresses: ['192.168.45.10/24', 'fd00::9/64'], gateway: '192.168.46.1' }] },
+    { dns: ['[fd00::1]'] },
     { zone: '../../etc/passwd' },
     { passwordHash: '' },
     { pools: [...SETTINGS.pools, ...SETTINGS.pools] },
   ];
   for (const one of wrong)
     await expect(changeSettings({ root, run }, (now) => ({ ...now, ...one }))).rejects.toThrow('The settings were not changed');
+  mkdirSync(`${root}/usr/share/zoneinfo/Europe`, { recursive: true });
+  writeFileSync(`${root}/usr/share/zoneinfo/leapseconds`, '#');
+  writeFileSync(`${root}/usr/share/zoneinfo/Europe/Oslo`, 'TZif2');
+  for (const zone of ['Europe', 'leapseconds', 'Europe/Osl', '../x'])
+    await expect(setTime({ root, run }, zone, [])).rejects.toThrow('No time zone');
+  await setTime({ root, run }, SETTINGS.zone, SETTINGS.ntp);
+  await changeSettings({ root, run }, (now) => ({
+    ...now,
+    interfaces: now.interfaces.map((one) => ({ ...one, addresses: ['fd00::9/64'], gateway: 'fe80::1' })),
+  }));
+  await writeSettings(root, SETTINGS);
   failing = 'hostname venus';
   programs = [];
   await expect(changeSettings({ root, run }, (now) => ({ ...now, hostname: 'venus' }))).rejects.toThrow('hostname failed');

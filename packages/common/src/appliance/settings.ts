@@ -1,30 +1,24 @@
 // The settings of the appliance: network, time, password and pools, in one file on the configuration partition. Invariant: text that could
 // leave its line in a file of the system, or a name that could leave its folder, does not fit the shape.
 
+import { BlockList, isIP, isIPv6 } from 'node:net';
 import { StateFile, type StateForm } from '../files/state-file.ts';
 import { atMost, checked, list, object, type Of, orNull, textThat } from '../lib/shape.ts';
-import { isName, parseAddress, parsePrefixedAddress } from '../lib/units.ts';
+import { isName } from '../lib/units.ts';
 import { APPLIANCE_LIST_MAX_ENTRIES } from './limits.ts';
 import { appliancePaths } from './machine.ts';
 
 const HOST_NAME = /^(?=.{1,64}$)[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*$/;
 const HOST_NAME_ALLOWED = 'a host name: letters, digits, - and dots';
 
-function passes(parse: (text: string) => unknown): (text: string) => boolean {
-  return (text) => {
-    try {
-      parse(text);
-      return true;
-    } catch {
-      return false;
-    }
-  };
-}
-
 export const isHostName = (text: string): boolean => HOST_NAME.test(text);
-export const isAddress = passes(parseAddress);
+/** True for an address as systemd reads it: without brackets and zone. */
+export const isAddress = (text: string): boolean => isIP(text) !== 0 && !text.includes('%');
 /** True for an address with the length of its network, such as `192.168.45.10/24`. */
-export const isCidr = (text: string): boolean => text.includes('/') && passes(parsePrefixedAddress)(text);
+export function isCidr(text: string): boolean {
+  const [address = '', length = '', ...more] = text.split('/');
+  return isAddress(address) && /^\d{1,3}$/.test(length) && Number(length) <= (isIPv6(address) ? 128 : 32) && more.length === 0;
+}
 export const isZone = (text: string): boolean => /^[A-Za-z][\w+-]*(?:\/[\w+-]+){0,2}$/.test(text);
 /** True for a name that can be a folder, a unit and an array: the name of a pool that begins with a letter or digit. */
 export const isPoolName = (text: string): boolean => isName(text) && /^[A-Za-z0-9][\w.-]{0,31}$/.test(text);
@@ -38,17 +32,31 @@ function some<T>(of: Parameters<typeof list<T>>[0]): ReturnType<typeof list<T>> 
 
 const POOLS = some(object({ name: textThat(isPoolName, 'the name of a pool'), fileSystem: textThat(isUuid, 'the UUID of a file system') }));
 
+const INTERFACE = object({
+  /** The kernel may rename an interface when a disk is put into the machine, but the card keeps its MAC address. */
+  mac: textThat(isCard, 'the MAC address of a network card'),
+  addresses: some(textThat(isCidr, 'an address with the length of its network')),
+  gateway: orNull(textThat(isAddress, 'an address')),
+});
+
+/** networkd does not configure an interface whose gateway it cannot reach. */
+function gatewayFault({ addresses, gateway }: Of<typeof INTERFACE>): string | null {
+  if (gateway === null) return null;
+  if (addresses.length === 0) return 'has a gateway and no address: without addresses, DHCP gives the gateway';
+  const family = (text: string): 'ipv4' | 'ipv6' => (isIPv6(text) ? 'ipv6' : 'ipv4');
+  const near = new BlockList();
+  near.addSubnet('fe80::', 10, 'ipv6');
+  for (const one of addresses) {
+    const [address = '', length] = one.split('/');
+    near.addSubnet(address, Number(length), family(address));
+  }
+  return near.check(gateway, family(gateway)) ? null : `has the gateway ${gateway}, which is not in the network of an address`;
+}
+
 export const SETTINGS = object({
   hostname: textThat(isHostName, HOST_NAME_ALLOWED),
   /** Interfaces without an entry use DHCP. An entry without addresses also uses DHCP. */
-  interfaces: some(
-    object({
-      /** The kernel may rename an interface when a disk is put into the machine, but the card keeps its MAC address. */
-      mac: textThat(isCard, 'the MAC address of a network card'),
-      addresses: some(textThat(isCidr, 'an address with the length of its network')),
-      gateway: orNull(textThat(isAddress, 'an address')),
-    }),
-  ),
+  interfaces: some(checked(INTERFACE, gatewayFault)),
   dns: some(textThat(isAddress, 'an address')),
   zone: textThat(isZone, 'a time zone'),
   ntp: some(textThat((text) => isHostName(text) || isAddress(text), 'a host name or an address')),
