@@ -1,5 +1,5 @@
-// Implements the ports of the appliance's part for the real machine. Invariant: each port makes the calls of one change; the functions in
-// common/appliance decide their order.
+// Implements the ports of the appliance's part for the real machine. Invariants: each port makes the calls of one change; the functions in
+// common/appliance decide their order; a change of rssrvcfg that rssrv cannot use is taken back.
 
 import { readFileSync } from 'node:fs';
 import { type AddPool, adoptArray, eraseDisk, makePool, removeArray, removeFailed, replaceDisk } from '@rsio/common/appliance/arrays';
@@ -12,24 +12,20 @@ import { goBack, upgrade } from '@rsio/common/appliance/upgrade';
 import { openConfigFile, saveConfigFile } from '@rsio/common/config/config-file';
 import { examineRssrvConfig } from '@rsio/common/config/reader/rssrvcfg';
 import type { RssrvPaths } from '@rsio/common/config/root-paths';
-import { namespaceidOf, newRssrvcfg } from '@rsio/common/config/rssrvcfg-edit';
+import { namespaceidOf, newRssrvcfg, removeServerSection } from '@rsio/common/config/rssrvcfg-edit';
 import { callServer, type ServerCall } from '@rsio/common/control/server/call-server';
 import { replaceFile } from '@rsio/common/files/durable-write';
 import { systemClock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
 import { addPoolToServer } from '@rsio/common/manage/pool-addition';
+import { changeServerFile } from '@rsio/common/manage/server-file';
 import type { AppliancePorts, FirstServer } from './model/state.ts';
 
 export function systemAppliancePorts({ root, configFile, controlSocket }: RssrvPaths): AppliancePorts {
   const machine: ApplianceMachine = { root, run: runOnMachine };
   const nameOfServer = (): string | null =>
     openConfigFile(configFile).document.sections.find(({ type }) => type === 'server')?.name ?? null;
-  const addPool: AddPool = async (name, path) => {
-    const quiet = (): void => {};
-    const call: ServerCall = (method, params) => callServer(controlSocket, method, params);
-    const { reason } = await addPoolToServer({ configFile, call, out: quiet, note: quiet }, { name, path, limit: null, reserve: null });
-    if (reason !== null) throw new RsError('E_POOL', `rssrv cannot use pool ${name}: ${reason}`);
-  };
+  const addPool = addingPool(configFile, (method, params) => callServer(controlSocket, method, params));
   const isServed = (folder: string): boolean => {
     const pools = openConfigFile(configFile).document.sections.filter(({ type }) => type === 'pool');
     return pools.some(({ contents }) => contents.some(({ key, value }) => key === 'path' && value === folder));
@@ -64,11 +60,31 @@ function zonesOf(root: string): string[] {
   return lines.flatMap((line) => /^Z (\w+\/\S+)/.exec(line)?.[1] ?? []).toSorted();
 }
 
-async function makeServer(machine: ApplianceMachine, configFile: string, { name, namespace, addresses }: FirstServer): Promise<void> {
-  const { document, fingerprint } = openConfigFile(configFile);
-  if (document.sections.length > 0)
-    throw new RsError('E_EXISTS', 'The server is set up already: its part of crsio changes it (Esc, then Server)');
-  const first = newRssrvcfg({ name, namespace, namespaceid: namespaceidOf(namespace), serverid: 1, addresses });
-  saveConfigFile(configFile, first, fingerprint, undefined, examineRssrvConfig);
-  await machine.run('systemctl', ['start', 'rssrv.service']);
+export function addingPool(configFile: string, call: ServerCall): AddPool {
+  return async (name, path) => {
+    const quiet = (): void => {};
+    const context = { configFile, call, out: quiet, note: quiet };
+    const { reason } = await addPoolToServer(context, { name, path, limit: null, reserve: null });
+    if (reason === null) return;
+    // The array goes too, and with the section in the file, the name could not be used again.
+    await changeServerFile(context, (document) => removeServerSection(document, 'pool', name));
+    throw new RsError('E_POOL', `rssrv cannot use pool ${name}: ${reason}`);
+  };
+}
+
+export function makeServer(machine: ApplianceMachine, configFile: string, { name, namespace, addresses }: FirstServer): Promise<void> {
+  return exclusively(machine, 'settings', async () => {
+    const { document, fingerprint } = openConfigFile(configFile);
+    if (document.sections.length > 0)
+      throw new RsError('E_EXISTS', 'The server is set up already: its part of crsio changes it (Esc, then Server)');
+    const first = newRssrvcfg({ name, namespace, namespaceid: namespaceidOf(namespace), serverid: 1, addresses });
+    const saved = saveConfigFile(configFile, first, fingerprint, undefined, examineRssrvConfig);
+    try {
+      await machine.run('systemctl', ['start', 'rssrv.service']);
+    } catch (thrown) {
+      // The file without a section has problems of its own.
+      saveConfigFile(configFile, document, saved.fingerprint, undefined, () => ({ problems: [], warnings: [] }));
+      throw thrown;
+    }
+  });
 }
