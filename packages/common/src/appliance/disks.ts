@@ -189,8 +189,9 @@ export function usableDisk({ disks }: Storage, name: string, typed: readonly str
   throw new RsError('E_IN_USE', `${diskText(disk)} has content (${use.what}), which would be lost: type its name to erase it`);
 }
 
-/** The question before disks are overwritten. */
-export function overwriteText(disks: readonly Disk[]): string {
+/** The question before disks are overwritten. Those that lose content come first, because a small screen does not show many disks. */
+export function overwriteText(given: readonly Disk[]): string {
+  const disks = given.toSorted((a, b) => Number(a.use.kind === 'free') - Number(b.use.kind === 'free'));
   return `These disks are overwritten:\n${disks.map((disk) => `  ${diskText(disk)}${disk.use.what === undefined ? '' : ` - ${disk.use.what}`}`).join('\n')}`;
 }
 

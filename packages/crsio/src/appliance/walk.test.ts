@@ -3,7 +3,7 @@
 
 import { RsError } from '@rsio/common/lib/errors';
 import { expect, test } from 'vitest';
-import { ApplianceWalker, ARRAY, VIEW } from '../testing/appliance-walker.ts';
+import { ApplianceWalker, ARRAY, diskOf, VIEW } from '../testing/appliance-walker.ts';
 import { LOOK_INTERVAL_MS } from '../widgets/limits.ts';
 
 test('the hint leads from the network to the pool', async () => {
@@ -59,7 +59,7 @@ test('a pool is made after a question that names its disks, and content needs a 
   expect(walker.calls).toEqual([]);
   await walker.press('tab', { text: 'sdc' }, 'save');
   expect(walker.question()).toBe(
-    'These disks are overwritten:\n  sdb, WDC WD40EFRX, serial WD-sdb, 3.6T\n  sdc, WDC WD40EFRX, serial WD-sdc, 3.6T - file system ext4',
+    'These disks are overwritten:\n  sdc, WDC WD40EFRX, serial WD-sdc, 3.6T - file system ext4\n  sdb, WDC WD40EFRX, serial WD-sdb, 3.6T',
   );
   expect(walker.marked()).toBe('Cancel');
   walker.outcome = () => Promise.reject(new RsError('E_SYSTEM', 'mdadm failed: no'));
@@ -73,6 +73,25 @@ test('a pool is made after a question that names its disks, and content needs a 
   expect(walker.question()).toBe('Making pool fast: mdadm failed: no [E_SYSTEM]');
   await walker.press('enter');
   expect(walker.screen()).toContain('New pool');
+});
+
+test('a question about many disks shows those with content, and its answers', async () => {
+  const disks = Array.from({ length: 24 }, (_, index) => diskOf(`sd${String.fromCharCode(97 + index)}`));
+  const all = [...disks.slice(0, 23), { ...disks[23]!, use: { kind: 'content', what: 'file system ext4' } as const }];
+  const walker = await ApplianceWalker.start({ storage: { ...VIEW.storage, disks: all } });
+  await walker.choose('Disks');
+  await walker.press(
+    'action',
+    'enter',
+    { text: 'fast' },
+    'tab',
+    'tab',
+    { text: all.map(({ name }) => name).join(',') },
+    'tab',
+    { text: 'sdx' },
+    'save',
+  );
+  expect(walker.screen()).toMatch(/sdx, .* - file system ext4[^]*\.\.\. and \d+ more lines[^]*Yes, do it[^]*> Cancel/);
 });
 
 test('a failed disk is seen, replaced and taken out', async () => {

@@ -1,6 +1,7 @@
 // Draws a question, a list of actions or a text over the screen, framed and centred. Invariant: the marked choice is always visible, and
 // a popup is never larger than the terminal.
 
+import { plural } from '@rsio/common/lib/units';
 import { drawBorder, pageSize, type Signs } from '../widgets/border.ts';
 import type { Canvas, Size } from '../widgets/canvas.ts';
 import { moved, scrolled } from '../widgets/focus.ts';
@@ -12,13 +13,17 @@ const WIDTH_MAX = 66;
 /** Number of columns for the frame and one space, on both sides together. */
 const SIDES = 4;
 const FIRST_ROW = 1;
+/** Number of choices for which a long text leaves room. */
+const CHOICES_SHOWN = 3;
 
 export function drawPopup(canvas: Canvas, popup: Popup<unknown>, signs: Signs): void {
   const { columns } = canvas.size;
   const width = innerWidth(popup);
-  const text = popup.text === '' ? [] : wrap(popup.text, width);
+  const whole = popup.text === '' ? [] : wrap(popup.text, width);
   const isText = popup.choices.length === 0;
-  const gap = text.length > 0 && !isText ? 1 : 0;
+  const gap = whole.length > 0 && !isText ? 1 : 0;
+  const room = isText ? whole.length : bodyRows(canvas.size) - gap - Math.min(popup.choices.length, CHOICES_SHOWN);
+  const text = whole.length <= room ? whole : [...whole.slice(0, room - 1), `... and ${plural(whole.length - room + 1, 'more line')}`];
   const height = Math.min(text.length + gap + popup.choices.length, bodyRows(canvas.size));
   const top = FIRST_ROW + Math.floor((bodyRows(canvas.size) - height) / 2);
   const left = Math.floor((columns - width - SIDES) / 2);
@@ -30,9 +35,9 @@ export function drawPopup(canvas: Canvas, popup: Popup<unknown>, signs: Signs): 
     if (first + height < text.length) canvas.put(top + height, left + width + 2, signs.more.below);
     return;
   }
-  const room = height - text.length - gap;
-  const scroll = Math.max(0, popup.focus - room + 1);
-  for (const [index, { label }] of popup.choices.slice(scroll, scroll + room).entries()) {
+  const shown = height - text.length - gap;
+  const scroll = Math.max(0, popup.focus - shown + 1);
+  for (const [index, { label }] of popup.choices.slice(scroll, scroll + shown).entries()) {
     const isMarked = index + scroll === popup.focus;
     const line = fit(`${isMarked ? '> ' : '  '}${label}`, width);
     canvas.put(top + 1 + text.length + gap + index, left + 2, line, isMarked ? 'selected' : 'plain');
