@@ -22,6 +22,15 @@ export function openForm<S extends Machine<S>>(state: S, page: Omit<FormPage<S>,
   return pushed(state, { kind: 'form', ...page });
 }
 
+/** Opens a form whose entries become one change at once. */
+export function openOrder<S extends Machine<S>>(
+  state: S,
+  page: Pick<FormPage<S>, 'owner' | 'form' | 'take' | 'help' | 'fieldHelp' | 'choosers'>,
+): S {
+  const question = 'The form has entries that are not applied';
+  return openForm(state, { ...page, actions: [], applyLabel: 'Apply', isKept: true, question });
+}
+
 export function formContent<S extends Machine<S>>({ form, actions, applyLabel, help, fieldHelp }: FormPage<S>): Content<Command<S>> {
   const here = focused(form);
   return {

@@ -1,8 +1,8 @@
 // Looks at the appliance at intervals, and starts changes. Invariants: one look and one change are in progress at a time; a form closes only
 // after the change that it requested has been made.
 
-import { fieldText, type Form } from '../../machine/form.ts';
-import { openForm, withForm } from '../../machine/form-page.ts';
+import { type Form, formText } from '../../machine/form.ts';
+import { openOrder, withForm } from '../../machine/form-page.ts';
 import { ask, type Effect, failureOf, failureText, popped, report, request, type Step, step, topOf } from '../../machine/machine.ts';
 import { LOOK_INTERVAL_MS, TICK_MS } from '../../widgets/limits.ts';
 import type { ApplianceCommand, ApplianceLook, ApplianceState, Order } from '../model/state.ts';
@@ -85,31 +85,14 @@ export function orderForm(
 ): ApplianceCommand {
   const owner = {};
   const take = (state: ApplianceState, form: Form): ApplianceStep => {
-    const textOf = (key: string): string => {
-      const field = form.fields.find((one) => one.key === key);
-      return field === undefined ? '' : fieldText(field);
-    };
     try {
-      const order = toOrder(textOf, state);
+      const order = toOrder((key) => formText(form, key), state);
       if (order.question === null) return started(state, order, owner);
       return step(question(state, 'Yes, do it', order.question, (now) => started(now, order, owner)));
     } catch (thrown) {
       return step(withForm(state, () => ({ ...form, problem: failureOf(thrown).message })));
     }
   };
-  return (state) =>
-    step(
-      openForm(state, {
-        owner,
-        form: make(state),
-        actions: [],
-        applyLabel: 'Apply',
-        take,
-        help: APPLIANCE_HELP,
-        fieldHelp: () => 'Enter moves to the next field, F3 applies the form',
-        choosers,
-        isKept: true,
-        question: 'The form has entries that are not applied',
-      }),
-    );
+  const page = { owner, take, help: APPLIANCE_HELP, fieldHelp: () => 'Enter moves to the next field, F3 applies the form', choosers };
+  return (state) => step(openOrder(state, { ...page, form: make(state) }));
 }

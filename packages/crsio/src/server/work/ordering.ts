@@ -3,7 +3,7 @@
 
 import { plural } from '@rsio/common/lib/units';
 import { fillField, type Form, formText } from '../../machine/form.ts';
-import { openForm, withForm } from '../../machine/form-page.ts';
+import { openOrder, withForm } from '../../machine/form-page.ts';
 import {
   ask,
   type Failure,
@@ -96,21 +96,8 @@ export function orderForm(
     });
     return step(ask(state, wanted.title, wanted.text, answers));
   };
-  return (state) =>
-    step(
-      openForm(state, {
-        owner,
-        form: make(state),
-        actions: [],
-        applyLabel: 'Apply',
-        take,
-        help,
-        fieldHelp: () => help,
-        choosers: { clients: markFieldClients },
-        isKept: true,
-        question: 'The form has entries that are not applied',
-      }),
-    );
+  const page = { owner, take, help, fieldHelp: () => help, choosers: { clients: markFieldClients } };
+  return (state) => step(openOrder(state, { ...page, form: make(state) }));
 }
 
 /** Opens the list of clients for the field `clients` of the form on top. */
