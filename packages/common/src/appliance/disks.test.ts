@@ -27,8 +27,10 @@ const WELL = `${HEAD}md127 : active raid1 sdc[1] sdb[0]\n      614336 blocks sup
 const REBUILT = `${HEAD}md127 : active raid1 sdh[2] sdc[1](F) sdb[0]\n      614336 blocks super 1.2 [2/1] [U_]\n      [==>..................]  recovery = 12.6% (13/61) finish=0.2min speed=65K/sec\n\nunused devices: <none>\n`;
 const IDLE = `${HEAD}md126 : inactive sdg[0](S)\n      614336 blocks super 1.2\n\nunused devices: <none>\n`;
 
+const seen = (mdstat: string) => storageOf(LSBLK, mdstat, new Set());
+
 test('each disk is free, in use, or has content', () => {
-  const { disks, media } = storageOf(LSBLK, WELL);
+  const { disks, media } = seen(WELL);
   expect(disks.map(({ name, use }) => [name, use.kind, use.what])).toEqual([
     ['sda', 'system', undefined],
     ['sdb', 'array', 'array fast'],
@@ -43,20 +45,20 @@ test('each disk is free, in use, or has content', () => {
 });
 
 test('an array is shown with its members, its missing disks and its recovery', () => {
-  const [well] = storageOf(LSBLK, WELL).arrays;
+  const [well] = seen(WELL).arrays;
   expect(well).toMatchObject({ device: 'md127', name: 'fast', level: 'raid1', fileSystem: 'f5', wanted: 2, working: 2, activity: null });
   expect(arrayTrouble(well!)).toBeNull();
-  const [rebuilt] = storageOf(LSBLK, REBUILT).arrays;
+  const [rebuilt] = seen(REBUILT).arrays;
   expect(rebuilt?.activity).toBe('recovery 12.6%');
   expect(arrayTrouble(rebuilt!)).toBe('1 of 2 disks work; failed: sdc');
-  const [idle] = storageOf(LSBLK, IDLE).arrays;
+  const [idle] = seen(IDLE).arrays;
   expect(arrayTrouble(idle!)).toBe('it does not run: too many of its disks are missing');
-  expect(storageOf(LSBLK, WELL.replace('active raid1', 'active (auto-read-only) raid1')).arrays[0]?.level).toBe('raid1');
-  expect(storageOf(LSBLK, '').arrays).toEqual([]);
+  expect(seen(WELL.replace('active raid1', 'active (auto-read-only) raid1')).arrays[0]?.level).toBe('raid1');
+  expect(seen('').arrays).toEqual([]);
 });
 
 test('only a free disk, or one whose name was typed, may be overwritten', () => {
-  const storage = storageOf(LSBLK, WELL);
+  const storage = seen(WELL);
   expect(usableDisk(storage, 'sdd', []).name).toBe('sdd');
   expect(() => usableDisk(storage, 'sde', [])).toThrow('has content (1 partition), which would be lost: type its name to erase it');
   expect(usableDisk(storage, 'sde', ['sde']).name).toBe('sde');
@@ -70,7 +72,7 @@ test('only a free disk, or one whose name was typed, may be overwritten', () => 
 });
 
 test('a new array needs a free name and enough different disks', () => {
-  const storage = storageOf(LSBLK, WELL);
+  const storage = seen(WELL);
   const made = (change: object) =>
     arrayDisks(
       storage,

@@ -91,7 +91,7 @@ function* below(block: Block): Generator<Block> {
  * Parses the output of `lsblk` with the arguments LSBLK, and the text of /proc/mdstat. `served`: names of the devices in rssrvcfg. Throws
  * E_SYSTEM if lsblk's output is not JSON.
  */
-export function storageOf(lsblk: string, mdstat: string, served: ReadonlySet<string> = new Set()): Storage {
+export function storageOf(lsblk: string, mdstat: string, served: ReadonlySet<string>): Storage {
   let parsed: unknown;
   try {
     parsed = JSON.parse(lsblk);

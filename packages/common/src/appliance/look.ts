@@ -48,6 +48,9 @@ export async function lookAtAppliance(machine: ApplianceMachine, slots: Slots | 
   if (existsSync(refusedConfig(root))) problems.push('The restored configuration could not be used: restore another one');
   const settings = await orElse('Settings', () => readSettings(root), FIRST_SETTINGS);
   const storage = await orElse('Disks', () => storageNow(machine), { disks: [], arrays: [], media: [] });
+  const own = storage.disks.filter(({ use }) => use.kind === 'system').map(({ name }) => name);
+  if (own.length > 1)
+    problems.push(`The disks ${own.join(', ')} all have an appliance: take all out but its own, or the boot may take a wrong one`);
   for (const array of storage.arrays) {
     const trouble = arrayTrouble(array);
     if (trouble !== null) problems.push(`Array ${array.name}: ${trouble}`);

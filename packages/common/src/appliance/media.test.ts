@@ -1,10 +1,10 @@
-// Programs that hang, and files on removable disks that would lead elsewhere.
+// Programs that hang, and files on removable disks that would lead elsewhere. Invariant: no disk is mounted; the programs of a test only note
+// their command lines.
 
 import { mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { RsError } from '../lib/errors.ts';
 import { removeFolder } from '../testing/remove-folder.ts';
 import { runOnMachine } from './machine.ts';
 import { onMedia } from './media.ts';
@@ -35,10 +35,9 @@ test('a file on a removable disk is used below its mount, and links and pipes ar
   const gone = (program: string, args: readonly string[]) =>
     program === 'umount' ? Promise.reject(new Error('umount')) : run(program, args);
   writeFileSync(`${root}/proc/mounts`, '');
-  const work = onMedia({ root, run: gone }, { disk: 'sdb', file: 'new', isWritten: true }, () =>
-    Promise.reject(new RsError('E_SYSTEM', 'EIO')),
-  );
-  await expect(work).rejects.toThrow('EIO');
+  const pulled = Object.assign(new Error('EIO: i/o error, read'), { code: 'EIO' });
+  const work = onMedia({ root, run: gone }, { disk: 'sdb', file: 'new', isWritten: true }, () => Promise.reject(pulled));
+  await expect(work).rejects.toThrow('new on sdb cannot be used (EIO): put the disk in again');
 });
 
 test('a program has a bounded time, and its own words are in the error', async () => {

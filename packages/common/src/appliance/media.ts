@@ -3,7 +3,7 @@
 
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
-import { RsError } from '../lib/errors.ts';
+import { errnoName, errnoRemedy, RsError } from '../lib/errors.ts';
 import { storageNow } from './arrays.ts';
 import { type ApplianceMachine, appliancePaths, exclusively, unmountLeft, whileMounted } from './machine.ts';
 
@@ -32,7 +32,12 @@ export async function onMedia<T>(
       // A named pipe would never end.
       if (!isWritten && statSync(path, { throwIfNoEntry: false })?.isFile() !== true)
         throw new RsError('E_USAGE', `There is no file ${JSON.stringify(file)} on ${disk}: give the name of a file on it`);
-      return work(path);
+      return work(path).catch((thrown: unknown) => {
+        const errno = errnoName(thrown);
+        if (errno === undefined || thrown instanceof RsError) throw thrown;
+        const remedy = errnoRemedy(errno) ?? 'put the disk in again, or use another one';
+        throw new RsError('E_SYSTEM', `${file} on ${disk} cannot be used (${errno}): ${remedy}`, { errno }, thrown);
+      });
     });
   });
 }

@@ -76,12 +76,12 @@ test('a system is written to the idle slot, read back, and tried once', async ()
 
 test('a confirmation waits while another command looks at the slots', async () => {
   booted('b', 'rsio.trial');
-  let confirming: Promise<string> | null = null;
+  let confirming: Promise<string> | undefined;
   await exclusively({ root }, 'slots', async () => {
     confirming = confirmSlot({ root, run }, systemClock);
     await new Promise<void>((resolve) => void systemClock.after(20, resolve));
   });
-  expect(await confirming).toBe('b');
+  await expect(confirming).resolves.toBe('b');
   // A pool that is being made does not end the trial either.
   expect(await exclusively({ root }, 'settings', () => confirmSlot({ root, run }, systemClock))).toBe('b');
 });

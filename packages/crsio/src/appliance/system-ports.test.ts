@@ -1,4 +1,5 @@
-// What rssrv cannot use is taken back, so that the administrator can correct the entries and try again.
+// What rssrv cannot use is taken back, so that the administrator can correct the entries and try again. Invariant: the answers of rssrv and
+// systemd are those of the test.
 
 import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

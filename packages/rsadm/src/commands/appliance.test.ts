@@ -51,6 +51,12 @@ test('the state is shown, and a configuration is saved and accepted', async () =
   makeAppliance();
   const shown = await scene.run(['appliance', 'show']);
   expect(shown.out).toBe('version 1.2, slot b on trial\nslot a: -, slot b: -; the next boot takes a\n');
+  const disk = (name: string) => ({ name, type: 'disk', size: 1e9, partlabel: 'rsio-a', mountpoints: [] });
+  const { programs } = scene;
+  scene.programs = (program, args) =>
+    program === 'lsblk' ? Promise.resolve(JSON.stringify({ blockdevices: ['sda', 'sdb'].map(disk) })) : programs(program, args);
+  expect((await scene.run(['appliance', 'show'])).out).toContain('! The disks sda, sdb all have an appliance');
+  scene.programs = programs;
   expect(await scene.run(['appliance', 'save', `${scene.root}/saved`])).toMatchObject({ code: 0 });
   expect(await scene.run(['appliance', 'restore', `${scene.root}/saved`])).toMatchObject({ code: 0 });
   expect((await scene.run(['appliance', 'show'])).out).toContain('a restored configuration waits for the next boot');
