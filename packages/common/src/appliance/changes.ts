@@ -2,11 +2,14 @@
 // line, a file or an error in plain text.
 
 import { randomBytes } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { readFile, readlink } from 'node:fs/promises';
 import { RsError } from '../lib/errors.ts';
 import { changeSettings } from './apply.ts';
 import { type ApplianceMachine, appliancePaths } from './machine.ts';
 import { isZone, type Settings } from './settings.ts';
+
+/** Terminals with crsio, as scripts/appliance/root.mjs enables them. */
+const CONSOLES = ['tty1', 'ttyS0'];
 
 export type InterfaceSettings = Settings['interfaces'][number];
 
@@ -35,6 +38,11 @@ export async function setTime(machine: ApplianceMachine, zone: string, ntp: read
 export async function setPassword(machine: ApplianceMachine, password: string): Promise<void> {
   const passwordHash = password === '' ? null : await hashOf(machine, password);
   await changeSettings(machine, (now) => ({ ...now, passwordHash }));
+  if (passwordHash === null) return;
+  // The other consoles may have been opened without a password.
+  const own = await readlink('/proc/self/fd/0');
+  for (const tty of CONSOLES.filter((one) => own !== `/dev/${one}`))
+    await machine.run('systemctl', ['try-restart', '--no-block', `rsio-console@${tty}.service`]);
 }
 
 async function hashOf({ root, run }: ApplianceMachine, password: string): Promise<string> {

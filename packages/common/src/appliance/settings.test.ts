@@ -9,7 +9,7 @@ import { RsError } from '../lib/errors.ts';
 import { SERVER_FILE_HEAD } from '../testing/server-views.ts';
 import { removeFolder } from '../testing/remove-folder.ts';
 import { applySettings, changeSettings } from './apply.ts';
-import { setTime } from './changes.ts';
+import { setPassword, setTime } from './changes.ts';
 import { appliancePaths, exclusively } from './machine.ts';
 import { acceptConfig, finishRestore, presentConfig, savedContent, savedText } from './saved-config.ts';
 import { FIRST_SETTINGS, readSettings, type Settings, writeSettings } from './settings.ts';
@@ -30,6 +30,7 @@ let failing: string | null;
 const run = (program: string, args: readonly string[]): Promise<string> => {
   const line = [program, ...args].join(' ');
   programs.push(line);
+  if (program.endsWith('hash-password')) return Promise.resolve('$6$salt$hashhashhash\n');
   if (program === 'ssh-keygen') writeFileSync(String(args.at(-1)), 'key');
   if (failing !== null && line.includes(failing)) return Promise.reject(new RsError('E_SYSTEM', `${program} failed`));
   return Promise.resolve('');
@@ -76,6 +77,17 @@ test('there is a login over the network only with a password', async () => {
   programs = [];
   await changeSettings({ root, run }, (now) => ({ ...now, zone: 'Etc/UTC', ntp: [] }));
   expect(programs.filter((line) => /networkctl|try-restart/.test(line))).toEqual(['systemctl try-restart systemd-timesyncd.service']);
+});
+
+test('consoles that were opened without a password end when there is one', async () => {
+  const restarted = () => programs.filter((line) => line.includes('rsio-console@'));
+  await setPassword({ root, run }, 'correct horse');
+  expect(restarted()).toEqual(['tty1', 'ttyS0'].map((tty) => `systemctl try-restart --no-block rsio-console@${tty}.service`));
+  expect(programs.join('\n')).not.toContain('horse');
+  expect((await readSettings(root)).passwordHash).toBe('$6$salt$hashhashhash');
+  programs = [];
+  await setPassword({ root, run }, '');
+  expect(restarted()).toEqual([]);
 });
 
 test('settings that are wrong or cannot be made effective change nothing', async () => {
