@@ -55,19 +55,49 @@ beforeEach(() => {
 test('a pool is made from free disks, and a step that fails leaves them free', async () => {
   const added: string[] = [];
   const question = await shown('sdb', 'sdc');
-  await makePool({ root, run }, WANTED, question, (name, folder) => Promise.resolve(void added.push(name, folder)));
+  await makePool(
+    { root, run },
+    WANTED,
+    question,
+    () => false,
+    (name, folder) => Promise.resolve(void added.push(name, folder)),
+  );
   expect(added).toEqual(['fast', '/srv/fast/volumes']);
   expect((await readSettings(root)).pools.map(({ name }) => name)).toEqual(['fast']);
-  await writeSettings(root, FIRST_SETTINGS);
   programs = [];
-  const refused = makePool({ root, run }, WANTED, question, () => Promise.reject(new RsError('E_POOL', 'rssrv refuses')));
+  await expect(
+    makePool(
+      { root, run },
+      WANTED,
+      question,
+      () => true,
+      () => Promise.resolve(),
+    ),
+  ).rejects.toThrow('rssrv has a pool fast already');
+  expect(changes()).toEqual([]);
+  // The entry in the settings alone is no obstacle: the first array may be lost.
+  const refused = makePool(
+    { root, run },
+    WANTED,
+    question,
+    () => false,
+    () => Promise.reject(new RsError('E_POOL', 'rssrv refuses')),
+  );
   await expect(refused).rejects.toThrow('rssrv refuses');
   expect((await readSettings(root)).pools).toEqual([]);
   const undone = ['systemctl stop -- srv-fast.mount', 'mdadm --stop /dev/md/fast', 'mdadm --zero-superblock /dev/sdb /dev/sdc'];
   expect(programs.filter((line) => undone.includes(line))).toEqual(undone);
   programs = [];
   failing = 'mdadm --create';
-  await expect(makePool({ root, run }, WANTED, question, () => Promise.resolve())).rejects.toThrow('mdadm failed');
+  await expect(
+    makePool(
+      { root, run },
+      WANTED,
+      question,
+      () => false,
+      () => Promise.resolve(),
+    ),
+  ).rejects.toThrow('mdadm failed');
   expect(programs.some((line) => line.startsWith('mkfs'))).toBe(false);
 });
 
@@ -75,9 +105,25 @@ test('nothing is overwritten if a name has got another disk since the question',
   const question = await shown('sdb', 'sdc');
   disks = [diskOf('sdb', { serial: 'S-other' }), diskOf('sdc')];
   const refused = 'The disks have changed since the question';
-  await expect(makePool({ root, run }, WANTED, question, () => Promise.resolve())).rejects.toThrow(refused);
+  await expect(
+    makePool(
+      { root, run },
+      WANTED,
+      question,
+      () => false,
+      () => Promise.resolve(),
+    ),
+  ).rejects.toThrow(refused);
   disks = [diskOf('sdb'), diskOf('sdc', { fstype: 'ext4' })];
-  await expect(makePool({ root, run }, WANTED, question, () => Promise.resolve())).rejects.toThrow(refused);
+  await expect(
+    makePool(
+      { root, run },
+      WANTED,
+      question,
+      () => false,
+      () => Promise.resolve(),
+    ),
+  ).rejects.toThrow(refused);
   await expect(eraseDisk({ root, run }, 'sdc', ['sdc'], question)).rejects.toThrow(refused);
   expect(changes()).toEqual([]);
 });
@@ -91,7 +137,13 @@ test('the device of a volume of rssrv is in use', async () => {
 test('content is erased without force, after an array that does not run was stopped', async () => {
   mdstat('md126 : inactive sdb[0](S)\n      614336 blocks super 1.2\n');
   disks = [diskOf('sdb', { fstype: 'linux_raid_member' }), diskOf('sdc')];
-  await makePool({ root, run }, WANTED, await shown('sdb', 'sdc'), () => Promise.resolve());
+  await makePool(
+    { root, run },
+    WANTED,
+    await shown('sdb', 'sdc'),
+    () => false,
+    () => Promise.resolve(),
+  );
   expect(changes().slice(0, 2)).toEqual(['mdadm --stop /dev/md126', 'wipefs --all /dev/sdb']);
 });
 
@@ -119,7 +171,7 @@ test('an array is the one with its kernel name, also if another one has the same
   const remove = (typed: string, isServed: boolean) => removeArray({ root, run }, 'md126', typed, () => isServed);
   await expect(remove('slow', false)).rejects.toThrow('type its name to remove it');
   await expect(remove('fast', true)).rejects.toThrow('is a pool of rssrv');
-  await remove('fast', false);
+  await remove('md126', false);
   expect(changes()).toEqual(['mdadm --stop /dev/md126', 'mdadm --zero-superblock /dev/sdc']);
 });
 
@@ -139,7 +191,7 @@ test('an array becomes a pool of rssrv also if the power was cut after it got it
   disks = member('ext4');
   await expect(adopt(false)).rejects.toThrow('has no file system of a pool');
   disks = member('xfs');
-  await expect(adopt(true)).rejects.toThrow('is a pool of rssrv already');
+  await expect(adopt(true)).rejects.toThrow('rssrv has a pool fast already');
   await adopt(false);
   expect(added).toEqual(['fast']);
   expect((await readSettings(root)).pools).toEqual([{ name: 'fast', fileSystem: UUID }]);

@@ -31,8 +31,8 @@ function servedDevices(root: string): ReadonlySet<string> {
   return new Set([...values].map(([, path = '']) => basename(existsSync(root + path) ? realpathSync(root + path) : path)));
 }
 
-/** True if a folder is a pool in rssrvcfg. */
-export type IsServed = (folder: string) => boolean;
+/** True if rssrvcfg has the pool, or another one with its folder. */
+export type IsServed = (pool: string) => boolean;
 /** Makes a folder a pool of rssrv. Throws the reason why rssrv cannot use it. */
 export type AddPool = (name: string, folder: string) => Promise<void>;
 type Undo = (() => Promise<unknown>)[];
@@ -52,12 +52,13 @@ function undoable(machine: ApplianceMachine, work: (undo: Undo) => Promise<void>
 }
 
 /** `shown`: the question about the disks. */
-export function makePool(machine: ApplianceMachine, wanted: NewArray, shown: string, addPool: AddPool): Promise<void> {
+export function makePool(machine: ApplianceMachine, wanted: NewArray, shown: string, isServed: IsServed, addPool: AddPool): Promise<void> {
   return undoable(machine, async (undo) => {
-    const { root, run } = machine;
+    const { run } = machine;
     const { name, level } = wanted;
+    assertFree(name, isServed);
     const storage = await storageNow(machine);
-    const disks = arrayDisks(storage, await readSettings(root), wanted);
+    const disks = arrayDisks(storage, wanted);
     const paths = disks.map((disk) => pathOf(disk.name));
     await emptied(machine, storage, disks, shown);
     const array = `/dev/md/${name}`;
@@ -77,9 +78,15 @@ export function adoptArray(machine: ApplianceMachine, array: string, isServed: I
     const { device: md, fileSystem, name: found } = arrayIn(await storageNow(machine), array);
     if (fileSystem === null || !isPoolName(found))
       throw new RsError('E_USAGE', `Array ${found} has no file system of a pool: erase its disks, and make a new pool`);
-    if (isServed(poolFolderOf(found))) throw new RsError('E_EXISTS', `Array ${found} is a pool of rssrv already`);
+    assertFree(found, isServed);
     await servePool(machine, found, pathOf(md), addPool, undo);
   });
+}
+
+/** Throws E_EXISTS if rssrv has the pool. An entry in the settings alone is left from an array that is lost, or from a power cut. */
+function assertFree(name: string, isServed: IsServed): void {
+  if (isServed(name))
+    throw new RsError('E_EXISTS', `rssrv has a pool ${name} already: remove it in the server's part first, or choose another name`);
 }
 
 async function servePool(machine: ApplianceMachine, name: string, array: string, addPool: AddPool, undo: Undo): Promise<void> {
@@ -88,13 +95,13 @@ async function servePool(machine: ApplianceMachine, name: string, array: string,
   // The link below /dev/disk/by-uuid, by which the unit mounts the file system, exists after this event.
   await run('udevadm', ['trigger', '--settle', '--name-match', array]);
   undo.push(() => changeLockedSettings(machine, (now) => ({ ...now, pools: now.pools.filter((pool) => pool.name !== name) })));
-  // A power cut before the last step leaves the entry.
   await changeLockedSettings(machine, (now) => ({
     ...now,
     pools: [...now.pools.filter((pool) => pool.name !== name), { name, fileSystem }],
   }));
   undo.push(() => run('systemctl', ['stop', '--', mountUnitOf(name)]));
-  await run('systemctl', ['start', '--', mountUnitOf(name)]);
+  // Not start: an array that is lost may still be mounted there.
+  await run('systemctl', ['restart', '--', mountUnitOf(name)]);
   mkdirSync(root + poolFolderOf(name), { recursive: true, mode: 0o700 });
   await addPool(name, poolFolderOf(name));
 }
@@ -104,8 +111,10 @@ export function removeArray(machine: ApplianceMachine, device: string, typed: st
   return exclusively(machine, 'settings', async () => {
     const { run } = machine;
     const array = arrayIn(await storageNow(machine), device);
-    if (typed !== array.name) throw new RsError('E_USAGE', `All data of array ${array.name} would be lost: type its name to remove it`);
-    if (isServed(poolFolderOf(array.name)))
+    // An array may have no name, or one that nobody can type.
+    if (typed !== array.name && typed !== array.device)
+      throw new RsError('E_USAGE', `All data of array ${array.name} (${array.device}) would be lost: type its name to remove it`);
+    if (isServed(array.name))
       throw new RsError('E_IN_USE', `Array ${array.name} is a pool of rssrv: remove the pool in the server's part first`);
     if ((await readSettings(machine.root)).pools.some((pool) => pool.name === array.name))
       await run('systemctl', ['stop', '--', mountUnitOf(array.name)]);

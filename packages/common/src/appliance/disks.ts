@@ -5,7 +5,7 @@ import { RsError } from '../lib/errors.ts';
 import { isRecord } from '../lib/shape.ts';
 import { plural } from '../lib/units.ts';
 import { shownSize } from '../manage/server-tables.ts';
-import { isPoolName, type Settings } from './settings.ts';
+import { isPoolName } from './settings.ts';
 
 export const LSBLK = ['--json', '--bytes', '--output', 'NAME,TYPE,SIZE,MODEL,SERIAL,FSTYPE,LABEL,UUID,PARTLABEL,MOUNTPOINTS,RO'];
 /** Begins the labels of the partitions of the appliance itself. */
@@ -209,10 +209,10 @@ export interface NewArray {
 }
 
 /** Returns the disks of a new array. Throws E_USAGE, E_EXISTS or E_IN_USE. */
-export function arrayDisks(storage: Storage, { pools }: Pick<Settings, 'pools'>, { name, level, disks, typed }: NewArray): Disk[] {
+export function arrayDisks(storage: Storage, { name, level, disks, typed }: NewArray): Disk[] {
   if (!isPoolName(name)) throw new RsError('E_USAGE', `Wrong name ${JSON.stringify(name)}: at most 32 letters, digits, _, . and -`);
-  if (pools.some((pool) => pool.name === name) || storage.arrays.some((array) => array.name === name))
-    throw new RsError('E_EXISTS', `There already is an array or a pool ${name}: choose another name`);
+  if (storage.arrays.some((array) => array.name === name))
+    throw new RsError('E_EXISTS', `There already is an array ${name}: choose another name`);
   if (new Set(disks).size < disks.length) throw new RsError('E_USAGE', 'A disk is named twice: name each disk once');
   const least = LEVELS[level];
   if (disks.length < least) throw new RsError('E_USAGE', `${level} needs at least ${least} disks, not ${disks.length}: name more disks`);

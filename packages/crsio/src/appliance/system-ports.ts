@@ -2,12 +2,22 @@
 // common/appliance decide their order; a change of rssrvcfg that rssrv cannot use is taken back.
 
 import { readFileSync } from 'node:fs';
-import { type AddPool, adoptArray, eraseDisk, makePool, removeArray, removeFailed, replaceDisk } from '@rsio/common/appliance/arrays';
+import {
+  type AddPool,
+  adoptArray,
+  eraseDisk,
+  type IsServed,
+  makePool,
+  removeArray,
+  removeFailed,
+  replaceDisk,
+} from '@rsio/common/appliance/arrays';
 import { power, setInterface, setPassword, setTime } from '@rsio/common/appliance/changes';
 import { lookAtAppliance } from '@rsio/common/appliance/look';
 import { type ApplianceMachine, exclusively, runOnMachine } from '@rsio/common/appliance/machine';
 import { onMedia } from '@rsio/common/appliance/media';
 import { acceptConfig, presentConfig } from '@rsio/common/appliance/saved-config';
+import { poolFolderOf } from '@rsio/common/appliance/system-files';
 import { goBack, upgrade } from '@rsio/common/appliance/upgrade';
 import { openConfigFile, saveConfigFile } from '@rsio/common/config/config-file';
 import { examineRssrvConfig } from '@rsio/common/config/reader/rssrvcfg';
@@ -26,9 +36,10 @@ export function systemAppliancePorts({ root, configFile, controlSocket }: RssrvP
   const nameOfServer = (): string | null =>
     openConfigFile(configFile).document.sections.find(({ type }) => type === 'server')?.name ?? null;
   const addPool = addingPool(configFile, (method, params) => callServer(controlSocket, method, params));
-  const isServed = (folder: string): boolean => {
+  const isServed: IsServed = (pool) => {
     const pools = openConfigFile(configFile).document.sections.filter(({ type }) => type === 'pool');
-    return pools.some(({ contents }) => contents.some(({ key, value }) => key === 'path' && value === folder));
+    const folder = poolFolderOf(pool);
+    return pools.some(({ name, contents }) => name === pool || contents.some(({ key, value }) => key === 'path' && value === folder));
   };
   return {
     clock: systemClock,
@@ -38,7 +49,7 @@ export function systemAppliancePorts({ root, configFile, controlSocket }: RssrvP
     setTime: (zone, ntp) => setTime(machine, zone, ntp),
     setPassword: (password) => setPassword(machine, password),
     makeServer: (server) => makeServer(machine, configFile, server),
-    makePool: (wanted, shown) => makePool(machine, wanted, shown, addPool),
+    makePool: (wanted, shown) => makePool(machine, wanted, shown, isServed, addPool),
     adoptArray: (array) => adoptArray(machine, array, isServed, addPool),
     removeArray: (array, typed) => removeArray(machine, array, typed, isServed),
     replaceDisk: (wanted, shown) => replaceDisk(machine, wanted, shown),

@@ -37,6 +37,7 @@ const PASSWORD = kindOf('password', 'at least 8 characters', (text) => text.leng
 const POOL = kindOf('pool', 'at most 32 letters, digits, _ . -', isPoolName);
 const DISKS = kindOf('disks', 'names of disks, separated by commas', (text) => listOf(text).length > 0);
 const DISK = kindOf('disk', 'the name of a disk', (text) => listOf(text).length === 1);
+const ARRAY = kindOf('array', 'the name of the array', (text) => text !== '');
 const FILE = kindOf('file', 'the name of a file on the disk', (text) => !text.split('/').includes('..'));
 const ERASE_HELP = 'To overwrite disks that have content, type their names here; everything on them is lost';
 
@@ -180,7 +181,7 @@ export const ADD_POOL = orderForm(
     const wanted = { name: text('name'), level, disks: listOf(text('disks')), typed: listOf(text('erase')) };
     const view = viewOf(state);
     if (view.server === null) throw new RsError('E_NOT_RUNNING', 'rssrv is not set up yet: do Server in the menu first');
-    const question = overwriteText(arrayDisks(view.storage, view.settings, wanted));
+    const question = overwriteText(arrayDisks(view.storage, wanted));
     return {
       question,
       doing: `Making pool ${wanted.name}`,
@@ -222,7 +223,7 @@ export function removeForm({ name: array, device }: DiskArray): ApplianceCommand
   return orderForm(
     () =>
       formOf(`Remove array ${array}`, [
-        { key: 'array', entry: entryOf(POOL, 'Type the name of the array; all its volumes are lost', true) },
+        { key: 'array', entry: entryOf(ARRAY, `Type the name of the array, or ${device}; all its volumes are lost`, true) },
       ]),
     (text) => ({
       question: `All data of array ${array} is lost. Its disks are free then`,
