@@ -1,6 +1,6 @@
-// The configuration of the appliance as one file: settings, the files of rssrv and the key of the SSH server. Invariants: nothing is replaced
-// before the whole file has been checked; what is saved can be restored. The accepted file is stored first, and then replaces the present configuration step by step; after
-// a power cut, the next boot repeats all steps.
+// The configuration of the appliance as one file: settings, the files of rssrv and the key of the SSH server. Invariants: nothing is
+// replaced before the whole file has been checked; what is saved can be restored. The accepted file is stored first, and then replaces the
+// present configuration step by step; after a power cut, the next boot repeats all steps.
 
 import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';

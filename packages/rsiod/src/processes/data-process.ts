@@ -2,6 +2,7 @@
 // number has at most one live operating-system process; the next process with the number starts only after the previous one has exited, and
 // gets the volumes that the previous one last reported. Each call is answered, or fails when the process ends.
 
+import type { ChildEvents } from '@rsio/common/lib/watched-child';
 import type { Socket } from 'node:net';
 import { AssertionError } from '@rsio/common/lib/assert';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
@@ -35,12 +36,6 @@ export interface Spawned {
   kill(): void;
 }
 
-export interface SpawnEvents {
-  message(value: unknown): void;
-  /** Called once, when the process has exited. `how`: for example `signal SIGKILL` or `exit code 1`, with its last output. */
-  exited(how: string): void;
-}
-
 export interface DataProcessPorts {
   readonly clock: Clock;
   readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
@@ -48,7 +43,7 @@ export interface DataProcessPorts {
    * `places`: the keeper's numbers for the descriptors of the process's devices; null if there is no keeper. In the process, the numbers of
    * the descriptors begin with INHERITED_FD.
    */
-  spawn(number: number, places: readonly number[] | null, events: SpawnEvents): Spawned;
+  spawn(number: number, places: readonly number[] | null, events: ChildEvents): Spawned;
   begin(number: number, attached: AttachedContent, kept: readonly Kept[] | null): Begin;
   /** The devices that the keeper holds for data processes; null if there is no keeper. */
   readonly devices: HeldDevices | null;

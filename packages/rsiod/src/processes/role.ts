@@ -21,7 +21,8 @@ import type { Inheritance, KeeperLink } from '../keeper/keeper-link.ts';
 import { KeptDevices } from '../keeper/kept-devices.ts';
 import type { Identity } from '@rsio/protocol/client-identity';
 import type { Namespace } from '../network/namespace.ts';
-import type { Spawned, SpawnEvents } from './data-process.ts';
+import type { ChildEvents } from '@rsio/common/lib/watched-child';
+import type { Spawned } from './data-process.ts';
 import { DataProcesses } from './data-processes.ts';
 import { HeldDevices } from './held-devices.ts';
 import type { MainChannel } from './main-channel.ts';
@@ -42,7 +43,7 @@ export interface RoleOptions {
   /** The data processes, which have the volumes; null if this process itself has them. */
   readonly processes: {
     readonly count: number;
-    readonly spawn: (number: number, places: readonly number[] | null, events: SpawnEvents) => Spawned;
+    readonly spawn: (number: number, places: readonly number[] | null, events: ChildEvents) => Spawned;
   } | null;
   /** Set in a data process: the channel to the main process, and the number of data processes. */
   readonly part: { readonly channel: MainChannel; readonly processes: number } | null;

@@ -8,7 +8,7 @@ import { FakeClock } from '@rsio/common/testing/fake-clock';
 import type { AttachedContent, KeptVolume } from '../attachments/attached-file.ts';
 import { failure } from '../attachments/choices.ts';
 import { DataProcesses } from '../processes/data-processes.ts';
-import type { SpawnEvents } from '../processes/data-process.ts';
+import type { ChildEvents } from '@rsio/common/lib/watched-child';
 import { type Begin, OWN_METHODS, type ToProcess } from '../processes/messages.ts';
 
 export function kept(name: string): KeptVolume {
@@ -19,7 +19,7 @@ export class FakeProcess {
   readonly received: ToProcess[] = [];
   readonly number: number;
   readonly pid: number;
-  readonly events: SpawnEvents;
+  readonly events: ChildEvents;
   /** If false, the process answers no call. */
   answers = true;
   /** Answers of other methods by name. */
@@ -34,7 +34,7 @@ export class FakeProcess {
   private attached: readonly KeptVolume[] = [];
   private saves = 0;
 
-  constructor(number: number, pid: number, events: SpawnEvents) {
+  constructor(number: number, pid: number, events: ChildEvents) {
     this.number = number;
     this.pid = pid;
     this.events = events;

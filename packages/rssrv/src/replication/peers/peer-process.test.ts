@@ -2,6 +2,7 @@
 // A real process is tested in test/integration/peers.test.ts.
 
 import type { PeerConfig } from '@rsio/common/config/schema/types';
+import type { ChildEvents } from '@rsio/common/lib/watched-child';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { quietLog } from '@rsio/common/log/log';
 import { beforeEach, describe, expect, test } from 'vitest';
@@ -21,7 +22,6 @@ import { isSameSnapshot, type OpenSnapshot } from './open-snapshots.ts';
 import { peerHandlers } from '../peer-handlers.ts';
 import { PeerProcesses } from './peer-processes.ts';
 import type { Pull, PullProgress } from './peers.ts';
-import type { SpawnEvents } from './spawn-peer.ts';
 
 const PEER: PeerConfig = {
   ...{ name: 'oslo-1', addresses: [{ address: '10.0.0.5', port: 5000 }], namespaceid: 200, nodename: 'big-9', nodekey: 'k'.repeat(20) },
@@ -44,9 +44,9 @@ class FakeChild {
   readonly pid: number;
   readonly sent: ToPeer[] = [];
   killed = 0;
-  private readonly events: SpawnEvents;
+  private readonly events: ChildEvents;
 
-  constructor(pid: number, events: SpawnEvents) {
+  constructor(pid: number, events: ChildEvents) {
     this.pid = pid;
     this.events = events;
   }
