@@ -53,6 +53,7 @@ class Scene {
       ...{
         clock: systemClock,
         log: quietLog,
+        connected: () => undefined,
         opens: new OpenSnapshots(source.file('oslo-1/open-snapshots.json')),
         identity: () => nextIdentity(path.dirname(source.file('oslo-1/state'))),
         instance: 'f'.repeat(32),

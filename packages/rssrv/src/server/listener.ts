@@ -181,7 +181,10 @@ export class Listener {
     this.incarnations = this.newIncarnations();
     this.inForce = this.newConfigInForce();
     this.shared = this.newShared();
-    this.peers = newPeers({ ...options, limitedLog: this.limitedLog, instance: this.identity.instance, records: parts.records });
+    this.peers = newPeers({
+      ...{ ...options, limitedLog: this.limitedLog, instance: this.identity.instance, records: parts.records },
+      connected: () => this.administration.replications.followers.soon(),
+    });
     this.administration = this.newAdministration();
     this.probes = new ProbeConnections(clock, log, this.limitedLog);
     this.discovery = systemDiscovery(clock, log, this.identity.instance);

@@ -140,7 +140,9 @@ export class Followers {
   private take(peer: PeerConfig, orders: readonly ReplicationOrder[], nowMs: number, revisions: ReadonlyMap<FollowerLane, number>): void {
     const wanted = new Set(orders.map(({ replication }) => replication));
     this.offers.set(peer.name, new Map(orders.map((order) => [order.replication, order.isMirror ? order : null])));
-    for (const lane of this.lanes.values()) if (lane.peer === peer.name && !wanted.has(lane.order.replication)) void this.drop(lane);
+    // Another peer may have the order now.
+    for (const lane of this.lanes.values())
+      if (lane.peer === peer.name && !wanted.has(lane.order.replication)) void this.drop(lane).then(() => this.soon());
     for (const order of orders) {
       const { replication } = order;
       let lane = this.lanes.get(replication);

@@ -28,12 +28,21 @@ export interface OwnPeersParts {
   /** Instance of this start of the server. */
   readonly instance: string;
   readonly records: () => ProcessRecords | null;
+  connected(): void;
 }
 
-export function newPeers({ clock, log, limitedLog, paths, instance, records }: OwnPeersParts): PeerProcesses {
+export function newPeers({ clock, log, limitedLog, paths, instance, records, connected }: OwnPeersParts): PeerProcesses {
   return new PeerProcesses({
     opens: new OpenSnapshots(path.join(paths.stateDir, 'open-snapshots.json')),
-    ...{ clock, log, instance, spawn: spawnPeer, unit: () => randomInt(UNIT) / UNIT, identity: () => nextIdentity(paths.stateDir) },
+    ...{
+      clock,
+      log,
+      instance,
+      connected,
+      spawn: spawnPeer,
+      unit: () => randomInt(UNIT) / UNIT,
+      identity: () => nextIdentity(paths.stateDir),
+    },
     started: async (pid) => records()?.workerStarted(pid),
     ended: async (pid) => records()?.workerEnded(pid, []),
     note: (kind, write) => limitedLog.note(kind, write),

@@ -83,13 +83,15 @@ let recorded: string[] = [];
 /** The snapshots that may be open, as the file has them. */
 let open: OpenSnapshot[] = [];
 let peers: PeerProcesses;
+let connections = 0;
 
 beforeEach(() => {
   clock = new FakeClock();
-  [children, recorded, open] = [[], [], []];
+  [children, recorded, open, connections] = [[], [], [], 0];
   let instance = 0;
   peers = new PeerProcesses({
     ...{ clock, log: quietLog, instance: 'own', unit: () => 0.5, note: (_, write) => write() },
+    connected: () => void connections++,
     opens: {
       add: async (one) => void open.push(one),
       remove: async (one) => void (open = open.filter((other) => !isSameSnapshot(one, other))),
@@ -146,13 +148,16 @@ describe('the process of a peer', () => {
       instance: 'own',
     });
     expect(recorded).toEqual(['+100']);
+    child.says({ ...UP, pathsUp: 2 });
+    child.says(UP);
+    expect(connections).toBe(1);
     expect(peers.states).toEqual([{ name: 'oslo-1', isConnected: true, pathsUp: 1, sinceMs: clock.wallMs(), trouble: null }]);
     const answer = await peerHandlers(peers, [PEER])['peer-list']({});
     expect(answer).toEqual({ peers: [{ ...peers.states[0], addresses: ['10.0.0.5:5000'] }] });
     expect(JSON.stringify(answer)).not.toContain(PEER.nodekey);
   });
 
-  test('is started again after growing waits, with another identity', async () => {
+  test('is started again after growing waits, as the same instance', async () => {
     const child = await connected();
     const call = codeOf(peers.call('oslo-1', 'daemon', {}, 1_000));
     const pull = codeOf(peers.pull('oslo-1', PULL, () => undefined, never));
@@ -163,7 +168,7 @@ describe('the process of a peer', () => {
     expect(await codeOf(peers.pull('oslo-1', PULL, () => undefined, never))).toBe('E_UNREACHABLE');
     clock.advance(PEER_RESTART_MIN_MS);
     const second = await started(2);
-    expect(second.last('begin').identity.instance).toBe(2);
+    expect(second.last('begin').identity).toEqual(child.last('begin').identity);
     for (let exits = 0; exits < 20; exits++) {
       const before = children.length;
       children.at(-1)!.exits();
@@ -350,6 +355,37 @@ describe('a reload', () => {
     expect(children).toHaveLength(1);
     child.exits('exit code 0');
     expect((await started(2)).last('begin').connection.nodekey).toBe('other-key-of-20-chars');
+  });
+
+  const instances = (): readonly string[] =>
+    children.map(({ sent: [begin] }) => {
+      if (begin?.type !== 'begin') throw new Error('A process got no identity');
+      return `${begin.connection.name} ${begin.identity.instance}`;
+    });
+
+  test('keeps one instance for all peers with one name of this server, and makes another one when a connection begins again', async () => {
+    const second = { ...PEER, name: 'oslo-2' };
+    const other = { ...PEER, name: 'bergen', nodename: 'other' };
+    peers.follow([PEER, other]);
+    await started(2);
+    // A new peer gets the instance that the others have.
+    peers.follow([PEER, other, second]);
+    await started(3);
+    expect(instances()).toEqual(['oslo-1 1', 'bergen 2', 'oslo-2 1']);
+    // The peers with this name begin again, because servers of a farm refuse an earlier instance when they exchange a pool.
+    peers.follow([{ ...PEER, addresses: [{ address: '10.0.0.6', port: 5000 }] }, other, second]);
+    children[0]!.exits();
+    children[2]!.exits();
+    await started(5);
+    expect(instances().slice(3).toSorted()).toEqual(['oslo-1 3', 'oslo-2 3']);
+    // A peer that was not followed for a time may know another program with the name.
+    peers.follow([other, second]);
+    const index = children.findIndex(({ sent: [begin] }, at) => at >= 3 && begin?.type === 'begin' && begin.connection.name === 'oslo-1');
+    children[index]!.exits();
+    peers.follow([PEER, other, second]);
+    for (const child of children.slice(3)) if (child !== children[index]) child.exits();
+    await started(7);
+    expect(instances().slice(5).toSorted()).toEqual(['oslo-1 4', 'oslo-2 4']);
   });
 
   test('removes a peer, and kills a process that does not end', async () => {

@@ -34,13 +34,15 @@ export interface PeerProcessPorts {
   readonly spawn: SpawnPeer;
   /** Instance of this server in its CHALLENGE. */
   readonly instance: string;
-  /** Returns the identity of the next process; the instance number is greater than all earlier ones. */
-  identity(): Promise<Identity>;
+  /** Returns the identity of this server as the client with this name. */
+  identity(node: string): Promise<Identity>;
   /** Records the process, so that the next listener waits until it has exited. */
   started(pid: number): Promise<void>;
   ended(pid: number): Promise<void>;
   /** Snapshots that may be open at peers. */
   readonly opens: Pick<OpenSnapshots, 'add' | 'remove' | 'of'>;
+  /** Called when the peer is connected, so that its orders are asked for at once. */
+  connected(): void;
   /** Returns random numbers in [0, 1). */
   unit(): number;
   /** Logs a line of this kind, unless there were too many of this kind. */
@@ -191,7 +193,7 @@ export class PeerProcess {
 
   private async run(): Promise<void> {
     const { ports } = this;
-    const identity = await ports.identity();
+    const identity = await ports.identity(this.config.nodename);
     if (this.isEnding) return;
     this.connectedMs = null;
     let exited: (how: string) => void = () => undefined;
@@ -303,7 +305,10 @@ export class PeerProcess {
     const { current, ports } = this;
     const isChanged = current.isConnected !== next.isConnected;
     this.current = { name: current.name, ...next, sinceMs: isChanged ? ports.clock.wallMs() : current.sinceMs };
-    if (isChanged && next.isConnected) this.releaseLater();
+    if (isChanged && next.isConnected) {
+      this.releaseLater();
+      ports.connected();
+    }
     if (next.isConnected) this.connectedMs ??= ports.clock.monotonicMs();
     const { name } = current;
     const isNews = isChanged || (!next.isConnected && next.trouble !== null && next.trouble !== current.trouble);

@@ -1,5 +1,6 @@
 // All peers of the configuration in force, each with its process. Invariants: a process runs only while its peer is configured, and never
-// beside an earlier process of the same peer. A reload that changes only the pools of a peer keeps its process.
+// beside an earlier process of the same peer. A reload that changes only the pools of a peer keeps its process. At all peers for which this
+// server has one name, it is one instance of that client (H4), because servers of a farm that exchange a pool know each other's clients.
 
 import path from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
@@ -11,16 +12,27 @@ import { CONNECTION } from './messages.ts';
 import { PeerProcess, type PeerProcessPorts } from './peer-process.ts';
 import type { Peers, PeerState, Pull, PullProgress } from './peers.ts';
 
+export interface PeerProcessesPorts extends Omit<PeerProcessPorts, 'identity'> {
+  /** Returns an identity whose instance number is greater than all earlier ones. */
+  identity(): Promise<Identity>;
+}
+
 export class PeerProcesses implements Peers {
   private readonly ports: PeerProcessPorts;
+  private readonly newIdentity: () => Promise<Identity>;
   private readonly processes = new Map<string, PeerProcess>();
   /** Processes that were told to end, by peer. */
   private readonly leaving = new Map<string, Promise<void>>();
-  private identities: Promise<unknown> = Promise.resolve();
+  /** Names of peers that had a process since the start. */
+  private readonly earlier = new Set<string>();
+  /** Maps a name of this server as a client to its identity. */
+  private readonly identities = new Map<string, Promise<Identity>>();
+  private lastIdentity: Promise<unknown> = Promise.resolve();
   private isStopped = false;
 
-  constructor(ports: PeerProcessPorts) {
-    this.ports = { ...ports, identity: () => this.nextIdentity(ports) };
+  constructor(ports: PeerProcessesPorts) {
+    this.ports = { ...ports, identity: (node) => this.identityOf(node) };
+    this.newIdentity = () => ports.identity();
   }
 
   get states(): readonly PeerState[] {
@@ -33,14 +45,17 @@ export class PeerProcesses implements Peers {
 
   follow(peers: readonly PeerConfig[]): void {
     const wanted = new Map(peers.map((peer) => [peer.name, peer]));
+    // The peer may have replaced the identity by that of another program with the name.
+    const renewed = new Set(peers.filter((peer) => this.beginsAgain(peer)).map(({ nodename }) => nodename));
+    for (const node of renewed) this.identities.delete(node);
     for (const [name, process] of this.processes) {
       const next = wanted.get(name);
-      if (next === undefined || !isDeepStrictEqual(fieldsOf(CONNECTION, next), fieldsOf(CONNECTION, process.config)))
-        this.end(name, process);
+      if (next === undefined || this.beginsAgain(next) || renewed.has(process.config.nodename)) this.end(name, process);
     }
     if (this.isStopped) return;
     for (const peer of peers) {
       if (this.processes.has(peer.name)) continue;
+      this.earlier.add(peer.name);
       const process = new PeerProcess(peer, this.ports);
       this.processes.set(peer.name, process);
       void (this.leaving.get(peer.name) ?? Promise.resolve()).then(() => {
@@ -83,10 +98,22 @@ export class PeerProcesses implements Peers {
     this.leaving.set(name, ended);
   }
 
-  /** One at a time, so that no instance number is used twice. */
-  private nextIdentity(ports: PeerProcessPorts): Promise<Identity> {
-    const next = this.identities.then(() => ports.identity());
-    this.identities = next.catch(() => undefined);
+  /** Returns true if the peer gets another process than the one that it has or had. */
+  private beginsAgain(peer: PeerConfig): boolean {
+    const process = this.processes.get(peer.name);
+    if (process === undefined) return this.earlier.has(peer.name);
+    return !isDeepStrictEqual(fieldsOf(CONNECTION, peer), fieldsOf(CONNECTION, process.config));
+  }
+
+  private identityOf(node: string): Promise<Identity> {
+    const known = this.identities.get(node);
+    if (known !== undefined) return known;
+    // One at a time, so that no instance number is used twice.
+    const next = this.lastIdentity.then(() => this.newIdentity());
+    this.identities.set(node, next);
+    this.lastIdentity = next.catch(() => {
+      if (this.identities.get(node) === next) this.identities.delete(node);
+    });
     return next;
   }
 }
