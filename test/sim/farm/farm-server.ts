@@ -334,6 +334,7 @@ export class FarmServer implements SimHost {
       changes: { runOwn: (work: () => Promise<void>) => this.runOwn(work), workingAside: null },
       incarnations: () => this.incarnations,
       listChanged: () => this.listChanged(),
+      ownerChanged: () => undefined,
       server: () => this.name,
       random: () => this.ports.random.unit(),
       statistics: () => Promise.resolve({ sessions: [] }),

@@ -57,6 +57,7 @@ export class FarmScene {
   private readonly pools: readonly string[];
   private readonly program: ServerProgram;
   private storage: Storage | null = null;
+  private addresses: readonly string[] = [];
 
   private constructor(names: readonly string[], pools: readonly string[], hosts: Hosts, program: ServerProgram) {
     this.names = names;
@@ -147,6 +148,11 @@ export class FarmScene {
     await this.storage?.grow(pool, sizeBytes);
   }
 
+  /** Address of the server with its port. */
+  addressOf(server: Host): string {
+    return this.addresses[this.servers.indexOf(server)]!;
+  }
+
   nameOf(server: Host): string {
     return this.names[this.servers.indexOf(server)]!;
   }
@@ -215,6 +221,7 @@ export class FarmScene {
   private async start(hosts: Hosts, storage: Storage): Promise<void> {
     this.storage = storage;
     const network = await hosts.network(this.names.length);
+    this.addresses = network.serverAddresses.map((address) => `${address}:${network.port}`);
     for (const [index, server] of this.servers.entries()) {
       const own = { ...network, serverAddresses: [network.serverAddresses[index]!] };
       const numbered = { name: this.names[index]!, server: { serverid: String(index + 1) } };

@@ -77,7 +77,8 @@ export const PEER_REMOVE = defineCommand({
 
 function peersTable(peers: readonly PeerView[]): string {
   const rows = peers.map(({ name, isConnected, pathsUp, addresses, sinceMs }) => {
-    return [name, isConnected ? 'connected' : 'absent', `${pathsUp} of ${addresses.length}`, formatTime(sinceMs), addresses.join(' ')];
+    const since = sinceMs === 0 ? '-' : formatTime(sinceMs);
+    return [name, isConnected ? 'connected' : 'absent', `${pathsUp} of ${addresses.length}`, since, addresses.join(' ')];
   });
   return toText(alignColumns(['PEER', 'STATE', '>PATHS', '>SINCE', 'ADDRESSES'], rows));
 }

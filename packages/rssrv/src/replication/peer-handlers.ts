@@ -5,13 +5,20 @@ import type { PEER_METHODS } from '@rsio/common/control/server/peer-methods';
 import type { PeerConfig } from '@rsio/common/config/schema/types';
 import type { HandlersOf } from '@rsio/common/control/control-server';
 import { printEndpoint } from '@rsio/common/lib/units';
+import type { PoolState } from '../pools/catalogue.ts';
 import type { Peers } from './peers/peers.ts';
+import { awayFrom } from './peers/peers-here.ts';
 
-export function peerHandlers(peers: Pick<Peers, 'state'>, configs: readonly PeerConfig[]): HandlersOf<typeof PEER_METHODS> {
+export function peerHandlers(
+  peers: Pick<Peers, 'state'>,
+  configs: readonly PeerConfig[],
+  pools: readonly PoolState[],
+): HandlersOf<typeof PEER_METHODS> {
   return {
     'peer-list': () => ({
-      peers: configs.map(({ name, addresses }) => {
-        const { isConnected = false, pathsUp = 0, sinceMs = 0, trouble = null } = peers.state(name) ?? {};
+      peers: configs.map((config) => {
+        const { name, addresses } = config;
+        const { isConnected = false, pathsUp = 0, sinceMs = 0, trouble = awayFrom(config, pools) } = peers.state(name) ?? {};
         return {
           name,
           addresses: addresses.map(({ address, port }) => printEndpoint(address, port)),

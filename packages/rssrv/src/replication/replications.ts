@@ -21,6 +21,7 @@ import { FollowerService } from './followers/follower-service.ts';
 import type { Followers } from './followers/followers.ts';
 import { peerHandlers } from './peer-handlers.ts';
 import type { Peers } from './peers/peers.ts';
+import { peersHere } from './peers/peers-here.ts';
 import { copyingHandlers, replicationHandlers, type ReplicationPorts, replicationViews } from './replication-handlers.ts';
 import { HandOver } from './sources/hand-over.ts';
 import { SourceVerbs } from './sources/source-verbs.ts';
@@ -54,7 +55,7 @@ export class Replications {
       ...{ clock, log, peers, verbs, snapshots, isClient },
       differences: server.differences,
       serverName: () => server.config().server.name,
-      configured: () => server.config().peers,
+      configured: () => peersHere(server.config().peers, verbs.pools.states),
       isRead: (id) => readers.readerCount(id) > 0,
       change: (work, what) => changes.runOwn(work, what),
     });
@@ -85,7 +86,7 @@ export class Replications {
       ...replicationHandlers(this.ports, changes, asker),
       ...copyingHandlers(this.ports, changes, asker),
       ...this.service.handlers(changes, ({ pool, manifest }) => viewOf(pool, manifest), asker),
-      ...peerHandlers(peers, this.server.config().peers),
+      ...peerHandlers(peers, this.server.config().peers, this.ports.catalogue().pools),
     };
   }
 }

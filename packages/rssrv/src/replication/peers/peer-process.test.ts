@@ -152,7 +152,7 @@ describe('the process of a peer', () => {
     child.says(UP);
     expect(connections).toBe(1);
     expect(peers.states).toEqual([{ name: 'oslo-1', isConnected: true, pathsUp: 1, sinceMs: clock.wallMs(), trouble: null }]);
-    const answer = await peerHandlers(peers, [PEER])['peer-list']({});
+    const answer = await peerHandlers(peers, [PEER], [])['peer-list']({});
     expect(answer).toEqual({ peers: [{ ...peers.states[0], addresses: ['10.0.0.5:5000'] }] });
     expect(JSON.stringify(answer)).not.toContain(PEER.nodekey);
   });

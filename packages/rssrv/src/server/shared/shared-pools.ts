@@ -18,6 +18,8 @@ export interface SharedPoolsPorts extends Omit<PoolHandOverPorts, 'incarnationEn
   partsOf(config: PoolConfig): Pick<SharedPoolPorts, 'engine' | 'mount'>;
   incarnations(): { start(volumeId: string): Promise<void> };
   readonly statistics: PoolLoadsPorts['statistics'];
+  /** Called when this server has taken or left a pool. */
+  ownerChanged(): void;
 }
 
 export class SharedPools {
@@ -31,8 +33,8 @@ export class SharedPools {
     this.farms = new Farms({
       ...ports,
       loadOf: (name) => loads.of(name),
-      came: (name) => handOver.came(name),
-      leave: (name, isLost, why) => handOver.leave(name, isLost, why),
+      came: (name) => handOver.came(name).then(() => ports.ownerChanged()),
+      leave: (name, isLost, why) => handOver.leave(name, isLost, why).then(() => ports.ownerChanged()),
     });
   }
 
