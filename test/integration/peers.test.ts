@@ -64,6 +64,7 @@ class Scene {
         this.pids.push(child.pid);
         return child;
       },
+      here: (all) => all,
       started: () => Promise.resolve(),
       ended: () => Promise.resolve(),
       note: (_, write) => write(),

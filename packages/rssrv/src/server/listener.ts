@@ -6,7 +6,7 @@
 import type { ServerIdentity } from '@rsio/protocol/auth/handshake-server';
 import { keysOf } from '@rsio/common/config/schema/client-keys';
 import type { RssrvPaths } from '@rsio/common/config/root-paths';
-import type { PeerConfig, RssrvConfig } from '@rsio/common/config/schema/types';
+import type { RssrvConfig } from '@rsio/common/config/schema/types';
 import { assert } from '@rsio/common/lib/assert';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
@@ -43,7 +43,6 @@ import { EventHistory, type EventStore } from '@rsio/common/events/event-history
 import type { Fences } from '../volumes/fences.ts';
 import { newPeers } from '../replication/peers/own-peers.ts';
 import type { Peers } from '../replication/peers/peers.ts';
-import { peersHere } from '../replication/peers/peers-here.ts';
 import { Reloader } from './reloader.ts';
 import { type SnapshotAnswers, systemAnswers } from '../snapshots/reads/snapshot-answers.ts';
 import { ServedSnapshots } from '../snapshots/reads/served-snapshots.ts';
@@ -182,10 +181,7 @@ export class Listener {
     this.incarnations = this.newIncarnations();
     this.inForce = this.newConfigInForce();
     this.shared = this.newShared();
-    this.peers = newPeers({
-      ...{ ...options, limitedLog: this.limitedLog, instance: this.identity.instance, records: parts.records },
-      connected: () => this.administration.replications.followers.soon(),
-    });
+    this.peers = newPeers({ ...options, ...parts, limitedLog: this.limitedLog, instance: this.identity.instance });
     this.administration = this.newAdministration();
     this.probes = new ProbeConnections(clock, log, this.limitedLog);
     this.discovery = systemDiscovery(clock, log, this.identity.instance);
@@ -220,7 +216,7 @@ export class Listener {
     if (this.reloadWantedBy !== null) this.reloader.ask(this.reloadWantedBy);
     const listening = this.sockets.listening(config.interfaces).map(({ address, port }) => `${address}/${port}`);
     this.shared.farms.follow(config.pools);
-    this.followPeers(this.config.peers);
+    this.peers.follow(this.config.peers);
     log.info(`Server ${config.server.name} serves ${plural(this.volumes.served.length, 'volume')} on ${listening.join(', ')}`);
   }
 
@@ -353,7 +349,7 @@ export class Listener {
       startIncarnation: (id) => this.incarnations.start(id),
       explore: (next) => this.explore(next),
       sharedPools: (pools) => this.shared.farms.follow(pools),
-      peers: (peers) => this.followPeers(peers),
+      peers: (peers) => this.peers.follow(peers),
     });
   }
 
@@ -365,12 +361,8 @@ export class Listener {
       ...{ admissions: () => this.admissions, administration: () => this.administration, inForce: () => this.inForce },
       ...{ changes: this.changes, incarnations: () => this.incarnations, statistics: () => this.stats.view() },
       listChanged: () => this.lists.changed([], null),
-      ownerChanged: () => this.followPeers(this.config.peers),
+      ownerChanged: () => this.peers.follow(this.config.peers),
     });
-  }
-
-  private followPeers(peers: readonly PeerConfig[]): void {
-    this.peers.follow(peersHere(peers, this.administration.poolStates));
   }
 
   private newReloader(): Reloader<LoadedListenerConfig> {

@@ -93,7 +93,7 @@ class Peer {
 }
 
 interface Gate {
-  open(error?: Error): void;
+  readonly open: (error?: Error) => void;
 }
 
 class Scene {

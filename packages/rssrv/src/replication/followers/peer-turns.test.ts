@@ -1,5 +1,5 @@
 // Tests the turns of works for peers: their bounds, their order, works that are long, and works that are cancelled. followers.test.ts tests
-// what the lanes do in their turns.
+// them with the pulls and calls of replications.
 
 import { expect, test } from 'vitest';
 import { PeerTurns } from './peer-turns.ts';

@@ -8,8 +8,10 @@ import type { Clock } from '@rsio/common/lib/clock';
 import type { Log } from '@rsio/common/log/log';
 import { nextIdentity } from '@rsio/protocol/client-identity';
 import type { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
+import type { PoolState } from '../../pools/catalogue.ts';
 import { OpenSnapshots } from './open-snapshots.ts';
 import { PeerProcesses } from './peer-processes.ts';
+import { peersHere } from './peers-here.ts';
 import { spawnPeer } from './spawn-peer.ts';
 
 const UNIT = 2 ** 32;
@@ -20,6 +22,12 @@ interface ProcessRecords {
   workerEnded(pid: number, volumeIds: readonly string[]): Promise<void>;
 }
 
+/** The part of Administration that peers need. */
+interface Administered {
+  readonly poolStates: readonly PoolState[];
+  readonly replications: { readonly followers: { soon(): void } };
+}
+
 export interface OwnPeersParts {
   readonly clock: Clock;
   readonly log: Log;
@@ -28,21 +36,22 @@ export interface OwnPeersParts {
   /** Instance of this start of the server. */
   readonly instance: string;
   readonly records: () => ProcessRecords | null;
-  connected(): void;
+  readonly administration: () => Administered;
 }
 
-export function newPeers({ clock, log, limitedLog, paths, instance, records, connected }: OwnPeersParts): PeerProcesses {
+export function newPeers({ clock, log, limitedLog, paths, instance, records, administration }: OwnPeersParts): PeerProcesses {
   return new PeerProcesses({
     opens: new OpenSnapshots(path.join(paths.stateDir, 'open-snapshots.json')),
     ...{
       clock,
       log,
       instance,
-      connected,
       spawn: spawnPeer,
       unit: () => randomInt(UNIT) / UNIT,
       identity: () => nextIdentity(paths.stateDir),
     },
+    here: (peers) => peersHere(peers, administration().poolStates),
+    connected: () => administration().replications.followers.soon(),
     started: async (pid) => records()?.workerStarted(pid),
     ended: async (pid) => records()?.workerEnded(pid, []),
     note: (kind, write) => limitedLog.note(kind, write),

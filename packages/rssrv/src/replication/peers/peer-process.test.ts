@@ -84,14 +84,17 @@ let recorded: string[] = [];
 let open: OpenSnapshot[] = [];
 let peers: PeerProcesses;
 let connections = 0;
+/** Names of peers that are for another owner of a shared pool. */
+let away: readonly string[] = [];
 
 beforeEach(() => {
   clock = new FakeClock();
-  [children, recorded, open, connections] = [[], [], [], 0];
+  [children, recorded, open, connections, away] = [[], [], [], 0, []];
   let instance = 0;
   peers = new PeerProcesses({
     ...{ clock, log: quietLog, instance: 'own', unit: () => 0.5, note: (_, write) => write() },
     connected: () => void connections++,
+    here: (all) => all.filter(({ name }) => !away.includes(name)),
     opens: {
       add: async (one) => void open.push(one),
       remove: async (one) => void (open = open.filter((other) => !isSameSnapshot(one, other))),
@@ -378,10 +381,12 @@ describe('a reload', () => {
     children[2]!.exits();
     await started(5);
     expect(instances().slice(3).toSorted()).toEqual(['oslo-1 3', 'oslo-2 3']);
-    // A peer that was not followed for a time may know another program with the name.
-    peers.follow([other, second]);
+    // A peer that was for another owner of a pool for a time knows that one by the name.
+    away = ['oslo-1'];
+    peers.follow([PEER, other, second]);
     const index = children.findIndex(({ sent: [begin] }, at) => at >= 3 && begin?.type === 'begin' && begin.connection.name === 'oslo-1');
     children[index]!.exits();
+    away = [];
     peers.follow([PEER, other, second]);
     for (const child of children.slice(3)) if (child !== children[index]) child.exits();
     await started(7);

@@ -15,11 +15,13 @@ import type { Peers, PeerState, Pull, PullProgress } from './peers.ts';
 export interface PeerProcessesPorts extends Omit<PeerProcessPorts, 'identity'> {
   /** Returns an identity whose instance number is greater than all earlier ones. */
   identity(): Promise<Identity>;
+  /** Returns those of the peers to which this server connects now. */
+  here(peers: readonly PeerConfig[]): readonly PeerConfig[];
 }
 
 export class PeerProcesses implements Peers {
   private readonly ports: PeerProcessPorts;
-  private readonly newIdentity: () => Promise<Identity>;
+  private readonly own: Pick<PeerProcessesPorts, 'identity' | 'here'>;
   private readonly processes = new Map<string, PeerProcess>();
   /** Processes that were told to end, by peer. */
   private readonly leaving = new Map<string, Promise<void>>();
@@ -32,7 +34,7 @@ export class PeerProcesses implements Peers {
 
   constructor(ports: PeerProcessesPorts) {
     this.ports = { ...ports, identity: (node) => this.identityOf(node) };
-    this.newIdentity = () => ports.identity();
+    this.own = ports;
   }
 
   get states(): readonly PeerState[] {
@@ -43,7 +45,8 @@ export class PeerProcesses implements Peers {
     return this.processes.get(name)?.state ?? null;
   }
 
-  follow(peers: readonly PeerConfig[]): void {
+  follow(configured: readonly PeerConfig[]): void {
+    const peers = this.own.here(configured);
     const wanted = new Map(peers.map((peer) => [peer.name, peer]));
     // The peer may have replaced the identity by that of another program with the name.
     const renewed = new Set(peers.filter((peer) => this.beginsAgain(peer)).map(({ nodename }) => nodename));
@@ -109,7 +112,7 @@ export class PeerProcesses implements Peers {
     const known = this.identities.get(node);
     if (known !== undefined) return known;
     // One at a time, so that no instance number is used twice.
-    const next = this.lastIdentity.then(() => this.newIdentity());
+    const next = this.lastIdentity.then(() => this.own.identity());
     this.identities.set(node, next);
     this.lastIdentity = next.catch(() => {
       if (this.identities.get(node) === next) this.identities.delete(node);

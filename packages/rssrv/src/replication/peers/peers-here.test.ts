@@ -1,4 +1,5 @@
-// Tests which peers a server connects to: those that are for shared pools only while it owns one of them.
+// Tests which peers a server connects to: those that are for shared pools only while it owns one of them. test/integration/farm-sites.test.ts
+// tests the connections.
 
 import type { PeerConfig } from '@rsio/common/config/schema/types';
 import { expect, test } from 'vitest';

@@ -38,7 +38,7 @@ export interface PeerState {
 }
 
 export interface Peers {
-  /** Called after start and reload: connects to new peers, and ends the connections to removed ones. */
+  /** Called after start and reload, and when this server has taken or left a shared pool: begins and ends the connections that differ. */
   follow(peers: readonly PeerConfig[]): void;
   /** Null for a server that is not a peer. */
   state(name: string): PeerState | null;
