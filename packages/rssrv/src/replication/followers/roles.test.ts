@@ -102,6 +102,16 @@ test('followers that a command has promoted meanwhile are replicated to the old 
   expect(s.only.members).toHaveLength(2);
 });
 
+test('followers that were promoted before they had the last moment do not take over, because the source has what they lack', async () => {
+  await follow(2);
+  await new Promotion(s.scene.verbs, s.scene.snapshots).promote(named(...NAMES), LOCAL_ASKER, null);
+  const later = { ...HAND_OVER, group: uuid('8') };
+  await expect(takeOver().run(sourceOrder({ handOver: later }), later)).rejects.toThrow(
+    'rsadm volume replicate db log --end --force there',
+  );
+  expect(s.all).toEqual([]);
+});
+
 test('a promotion that was interrupted ends although the moment of a promoted volume was removed', async () => {
   await follow(2);
   const promotion = new Promotion(s.scene.verbs, s.scene.snapshots);

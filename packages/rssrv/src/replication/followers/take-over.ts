@@ -5,7 +5,7 @@
 import type { ReplicationOrder, ReversedVolume } from '@rsio/common/control/server/replication-methods';
 import { RsError } from '@rsio/common/lib/errors';
 import { LOCAL_ASKER } from '../../pools/asker.ts';
-import type { Found } from '../../pools/catalogue.ts';
+import { type Found, volumeText } from '../../pools/catalogue.ts';
 import { type Manifest } from '../../pools/disk/manifest.ts';
 import { following } from '../../pools/follower-rules.ts';
 import type { PoolVerbs } from '../../pools/pool-verbs.ts';
@@ -29,6 +29,7 @@ export class TakeOver {
   /** Returns the volumes that are the source now. The caller makes no other change meanwhile. */
   async run(order: ReplicationOrder, handOver: HandOverOrder): Promise<readonly ReversedVolume[]> {
     const found = this.followers.of(order.replication);
+    checkLast(found, handOver);
     if (found.some(({ manifest }) => following(manifest) !== null)) {
       const list = found.map((one) => ({ snapshots: snapshotsOf(one).list }));
       if (!commonGroups(list).includes(handOver.group)) throw new RsError('E_BUSY', 'The followers do not have the last moment yet');
@@ -46,6 +47,18 @@ export class TakeOver {
     this.verbs.pools.put(pool.name, manifest);
     await this.verbs.serve(pool, was, manifest);
   }
+}
+
+/** Throws E_USAGE if a command has promoted a follower before it had the last moment. Its source has content that would be lost. */
+function checkLast(found: readonly Found[], { group }: HandOverOrder): void {
+  const early = found.find(({ manifest: { follower } }) => (follower?.promoted ?? null) !== null && follower?.promoted?.group !== group);
+  if (early === undefined) return;
+  const names = found.map(({ manifest: { follower, name } }) => follower?.sourceName ?? name).join(' ');
+  throw new RsError(
+    'E_USAGE',
+    `Volume ${volumeText(early.manifest)} was promoted before it had the last moment of its source, which is closed for clients: ` +
+      `rsadm volume replicate ${names} --end --force there opens it again`,
+  );
 }
 
 /** Returns the manifest with the mark of the replication in the other direction. The other server may attach the volume. */
