@@ -34,7 +34,8 @@ export const PEER_ADD = defineCommand({
   details: `NAME is the name of the other server, as in its [server] section. First make a
 client for this server there, as with rsadm client add N, which prints the key.
 With two or more addresses, the connection has as many paths. An address is
-192.168.1.5, 192.168.1.5:5000 or [fd00::5]:5000.`,
+192.168.1.5, 192.168.1.5:5000 or [fd00::5]:5000. If all pools of --pools are
+shared, the connection exists only while this server owns one of them.`,
   options: {
     address: { kind: 'text', value: 'A', help: 'addresses of the other server, separated by commas' },
     'key-file': { kind: 'text', value: 'F', help: 'file with the key of this server there, or - for stdin' },
