@@ -48,8 +48,8 @@ export function snapshotHandlers(
       return { snapshots: await inventory.snapshotViews(made) };
     },
     ...replicaSnapshotHandlers(snapshots, changes, voters, inventory, asker),
-    'volume-snapshot-remove': async ({ request, ...name }) => {
-      return changes.change(`rid of snapshot ${name.snapshot}`, name, () => snapshots.remove(name, asker, request));
+    'volume-snapshot-remove': async ({ request, onlyId = null, ...name }) => {
+      return changes.change(`rid of snapshot ${name.snapshot}`, name, () => snapshots.remove(name, asker, request, onlyId));
     },
     'volume-clone': async ({ newName, newUniverse, request, ...name }) => {
       const to = { name: newName, universe: newUniverse };

@@ -351,6 +351,17 @@ describe('a repeated request (P5)', () => {
   });
 });
 
+test('a removal that names an id removes no other snapshot of that name', async () => {
+  const scene = await withMonday();
+  const [first] = await scene.snapshots.snapshot([{ ...DB, snapshot: 'tuesday' }], LOCAL_ASKER, null, WHOLE_TURN);
+  const seen = first!.record.id;
+  await scene.snapshots.remove({ ...DB, snapshot: 'tuesday' }, LOCAL_ASKER, null);
+  await scene.snapshots.snapshot([{ ...DB, snapshot: 'tuesday' }], LOCAL_ASKER, null, WHOLE_TURN);
+  const again = scene.snapshots.remove({ ...DB, snapshot: 'tuesday' }, LOCAL_ASKER, 'gone', seen);
+  await expect(again).rejects.toMatchObject({ code: 'E_UNKNOWN_SNAPSHOT', message: expect.stringContaining('a later one of that name') });
+  expect(namesOf(scene)).toEqual(['monday', 'tuesday']);
+});
+
 describe('what fails', () => {
   async function withMoments(moments: Moments): Promise<PoolScene> {
     const scene = await PoolScene.open(directory, { clock: systemClock, names: ['fast', 'slow'], moments });

@@ -224,12 +224,18 @@ export class SnapshotVerbs {
     return { pool: this.poolNow(pool), manifest, record: proven };
   }
 
-  async remove(wanted: SnapshotName, asker: Asker, requestId: string | null): Promise<Found> {
+  /** `onlyId`: the id that the snapshot must have; null: any. Throws E_UNKNOWN_SNAPSHOT if the snapshot has another id. */
+  async remove(wanted: SnapshotName, asker: Asker, requestId: string | null, onlyId: string | null = null): Promise<Found> {
     asker.needs('manage', 'remove snapshots');
     const done = this.removedBy(requestId);
     if (done !== null) return done;
     const found = this.found(wanted, asker, 'remove snapshots');
     const { pool, manifest, record } = found;
+    if (onlyId !== null && record.id !== onlyId)
+      throw new RsError(
+        'E_UNKNOWN_SNAPSHOT',
+        `Snapshot ${snapshotText(wanted)} is not the one with id ${onlyId}, but a later one of that name: it stays`,
+      );
     checkUnneeded(this.pools.states, found, asker);
     const parts = snapshotParts(this.verbs.catalogue, record);
     await this.ports.whileUnread(record, snapshotText(wanted), async () => {

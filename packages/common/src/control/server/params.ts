@@ -62,6 +62,12 @@ export const olderMs: Param<number> = { shape: whole(0, OLDER_MAX_MS), what: `a 
 export const snapshotName: Param<string> = { shape: filledText(), what: `the name of a snapshot, at most ${NAME_MAX_BYTES} characters` };
 /** A UUID. Each server derives the id of the snapshot from this UUID and the id of the mirror, so that all servers get the same id. */
 export const snapshotId: Param<string> = { shape: filledText(), what: 'a UUID of the request' };
+/** The id of the only snapshot that a request may remove. A name is not enough, because a later snapshot may have the same name. */
+export const onlyId: Param<string | null | undefined> = {
+  shape: orNull(filledText()),
+  what: 'the id of a snapshot or null',
+  default: null,
+};
 export const mirrorId: Param<string> = { shape: filledText(), what: 'the id of a mirror' };
 /** Number of a term, or of a moment within a term. */
 export const momentNumber: Param<number> = { shape: whole(1, Number.MAX_SAFE_INTEGER), what: 'a whole number above 0' };

@@ -10,6 +10,7 @@ import {
   momentNumber,
   newSnapshots,
   offsetBytes,
+  onlyId,
   poolOrNull,
   request,
   snapshotId,
@@ -33,8 +34,8 @@ export const SNAPSHOT_METHODS = {
     'manage',
   ),
   'volume-snapshot-remove': method(
-    'Removes a snapshot for good',
-    { ...snapshot, request },
+    'Removes a snapshot for good. With onlyId, the snapshot is removed only if it has this id',
+    { ...snapshot, onlyId, request },
     object({ volume: VOLUME }),
     SERVER_CHANGE_MS,
     'manage',

@@ -187,8 +187,8 @@ async function rolledBack(
 }
 
 /**
- * Removes a snapshot of a mirror from all servers with a replica, whether or not the snapshot is proven (M22). Fails if a server does not answer, because the
- * snapshot would reappear when that server returns.
+ * Removes a snapshot of a mirror from all servers with a replica, whether or not the snapshot is proven (M22). With `onlyId`, another
+ * snapshot of that name stays. Fails if a server does not answer, because the snapshot would reappear when that server returns.
  */
 async function everywhere(
   context: CommandContext,
@@ -196,7 +196,9 @@ async function everywhere(
   label: string,
   params: ServerMethods['volume-snapshot-remove']['params'],
 ): Promise<unknown> {
-  const having = replicas.filter(({ shown }) => shown.snapshots.some(({ snapshot }) => snapshot === params.snapshot));
+  const { onlyId = null } = params;
+  const isMeant = ({ snapshot, id }: SnapshotView): boolean => snapshot === params.snapshot && (onlyId === null || id === onlyId);
+  const having = replicas.filter(({ shown }) => shown.snapshots.some(isMeant));
   if (having.length === 0)
     throw new RsError(
       'E_UNKNOWN_SNAPSHOT',
