@@ -72,7 +72,10 @@ import {
   APP_STOP,
   NODE_DRAIN,
 } from './commands/applications.ts';
-import { BACKUP, RESTORE } from './commands/backups.ts';
+import { BACKUP } from './commands/backups/backup.ts';
+import { RESTORE } from './commands/backups/restore.ts';
+import { BACKUP_RUN } from './commands/backups/run.ts';
+import { BACKUP_VERIFY } from './commands/backups/verify.ts';
 import { WATCH } from './commands/watch/watch.ts';
 import { DOCTOR } from './commands/doctor.ts';
 import { JOIN } from './commands/join.ts';
@@ -135,7 +138,7 @@ export const GROUPS: readonly (readonly [heading: string, commands: readonly Con
       MIRROR_FORCE,
     ],
   ],
-  ['Backups', [BACKUP, RESTORE]],
+  ['Backups', [BACKUP, BACKUP_RUN, BACKUP_VERIFY, RESTORE]],
   ['Applications that move', [APP_LIST, APP_SHOW, APP_ADD, APP_REMOVE, APP_START, APP_STOP, APP_MOVE, APP_ENABLE, APP_DISABLE, NODE_DRAIN]],
   ['Scripts that coordinate', [WAIT_EVENT, SEND]],
   ['Gates for hosts without rsiod', [GATE_ADD, GATE_REMOVE, GATE_LIST, GATE_SHOW, GATE_SECRET]],

@@ -27,6 +27,15 @@ export const RECORD_MAX_BYTES = 64 * 1024;
 export const CHAIN_FILES_MAX = 500;
 /** The qcow2 header must lie within the first QCOW2_HEADER_BYTES bytes of a backup file. */
 export const QCOW2_HEADER_BYTES = 64 * 1024;
+/**
+ * A full backup is due a little early, by the FULL_EARLY_SHARE-th part of its period: the runs of a timer begin a few minutes earlier or
+ * later, and a weekly full backup must not become one of every eighth day.
+ */
+export const FULL_EARLY_SHARE = 24;
+/** Range of --full-every, and maximum of --keep. */
+export const FULL_EVERY_MIN_MS = 1_000;
+export const FULL_EVERY_MAX_MS = 10 * 365 * 86_400_000;
+export const CHAINS_KEPT_MAX = 1_000;
 
 // --- rsconfig.
 

@@ -7,12 +7,16 @@ import { RsError } from '../lib/errors.ts';
 const DAY_MS = 86_400_000;
 export const SINCE_HELP = 'only events of the last 30m, 2h or 3d, or since a date (GMT)';
 
+/** Parses a duration that may also be in days, such as `7d` or `12h`; returns ms. Throws E_USAGE. */
+export function parseAge(text: string): number {
+  const [, days] = /^(\d{1,5})d$/.exec(text) ?? [];
+  return days === undefined ? parseDuration(text) : Number(days) * DAY_MS;
+}
+
 /** Returns the time in ms since 1970; null if `text` is null. Throws E_USAGE. */
 export function parseSince(text: string | null, nowMs: number): number | null {
   if (text === null) return null;
-  const [, days] = /^(\d{1,5})d$/.exec(text) ?? [];
-  if (days !== undefined) return nowMs - Number(days) * DAY_MS;
-  if (/^\d+(ms|s|m|h)$/.test(text)) return nowMs - parseDuration(text);
+  if (/^(\d+(ms|s|m|h)|\d{1,5}d)$/.test(text)) return nowMs - parseAge(text);
   const [, year, month, day, time = '00:00:00'] =
     /^(\d{4})[-_](\d\d)[-_](\d\d)(?:[-_ T](\d\d:\d\d(?::\d\d)?))?(?: \(GMT\)|Z)?$/.exec(text) ?? [];
   const sinceMs = year === undefined ? Number.NaN : Date.parse(`${year}-${month}-${day}T${time}Z`);

@@ -15,8 +15,8 @@ export interface BackupChain {
   /** Names of the files in the folder: the backup, then its base, and so on. */
   readonly names: readonly [string, ...string[]];
   readonly sizeBytes: number;
-  /** Null if the file has no record. */
-  readonly snapshotId: string | null;
+  /** The record of the first file, or null. */
+  readonly record: BackupRecord | null;
 }
 
 /**
@@ -51,7 +51,7 @@ export async function readChain(file: string, isUnproven: boolean): Promise<Back
     names.push(base);
     link = below;
   }
-  return { folder, names, sizeBytes: newest.header.sizeBytes, snapshotId: newest.record?.snapshotId ?? null };
+  return { folder, names, sizeBytes: newest.header.sizeBytes, record: newest.record };
 }
 
 /** Returns the name under which qemu's programs open the chain. The programs must run in the folder of the chain. */
@@ -119,7 +119,7 @@ async function readLink(folder: string, name: string, isUnproven: boolean): Prom
 }
 
 /** Returns the header, or a text with the reason why the header is refused. Throws E_USAGE if there is no regular file with this name. */
-async function readHeader(file: string): Promise<Qcow2Header | string> {
+export async function readHeader(file: string): Promise<Qcow2Header | string> {
   // A symbolic link is refused, because it could lead out of the folder.
   if (!(await lstat(file).catch(() => null))?.isFile())
     throw new RsError('E_USAGE', `There is no backup ${file}: bring the file back, the backups of a chain must be in one directory`);

@@ -1,18 +1,38 @@
 // Creates the files of a backup in a directory: NAME@SNAPSHOT.qcow2, and the record NAME@SNAPSHOT.qcow2.json. Invariants: a file with its
 // final name is complete and durable; a backup is never replaced.
 
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { replaceFile, syncDirectory } from '@rsio/common/files/durable-write';
-import { snapshotName } from '@rsio/common/lib/volume-name';
+import { syncDirectory } from '@rsio/common/files/durable-write';
+import { nameInUniverse, snapshotName } from '@rsio/common/lib/volume-name';
 import { checkFree } from './backup-chain.ts';
-import { type BackupRecord, recordFile } from './backup-record.ts';
+import { type BackupRecord, writeRecord } from './backup-record.ts';
+import { PIECE_BYTES } from '../limits.ts';
 
 const BACKUP_MODE = 0o600;
+
+/** Returns the name of a volume in file names: `oracle`, or `oracle@1` in universe 1. */
+export function fileVolume({ name, universe }: { readonly name: string; readonly universe: number }): string {
+  return universe === 0 ? name : nameInUniverse({ name, universe });
+}
+
+/** Returns the SHA-256 of a file in hexadecimal. */
+export async function sha256Of(file: string): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const bytes of createReadStream(file, { highWaterMark: PIECE_BYTES })) hash.update(bytes as Buffer);
+  return hash.digest('hex');
+}
 
 /** Returns the path of a backup. `volume`: a text such as `oracle`, or `oracle@1` for a volume in universe 1. */
 export function backupFile(directory: string, volume: string, snapshot: string): string {
   return path.join(directory, `${snapshotName(volume, snapshot)}.qcow2`);
+}
+
+/** Returns the path of the unfinished file of a backup. */
+export function partFile(file: string): string {
+  return `${file}.part`;
 }
 
 /** Creates an empty temporary file for the backup, which only this user can read. Throws E_EXISTS as `checkFree` does. */
@@ -20,7 +40,7 @@ export async function beginBackup(file: string, snapshotId: string, note: (sente
   const made = await mkdir(path.dirname(file), { recursive: true });
   if (made !== undefined) note(`Directory ${made} did not exist and was made: mount the disk for backups first if it belongs there`);
   await checkFree(file, snapshotId);
-  const part = `${file}.part`;
+  const part = partFile(file);
   // An interrupted backup may have left this file.
   await rm(part, { force: true });
   await (await open(part, 'wx', BACKUP_MODE)).close();
@@ -36,7 +56,7 @@ export async function endBackup(part: string, file: string, record: BackupRecord
     await handle.close();
   }
   await checkFree(file, record.snapshotId);
-  await replaceFile(recordFile(file), `${JSON.stringify(record, null, 2)}\n`);
+  await writeRecord(file, record);
   await rename(part, file);
   await syncDirectory(path.dirname(file));
 }

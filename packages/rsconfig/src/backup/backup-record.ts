@@ -4,10 +4,23 @@
 
 import { lstat, readFile } from 'node:fs/promises';
 import path from 'node:path';
+import { replaceFile } from '@rsio/common/files/durable-write';
 import { errnoName, RsError } from '@rsio/common/lib/errors';
 import { escapeControls } from '@rsio/common/lib/printable';
-import { integer, misfit, object, type Of, optional, orNull, text, textThat } from '@rsio/common/lib/shape';
+import { count, integer, misfit, number, object, type Of, optional, orNull, text, textThat, word } from '@rsio/common/lib/shape';
 import { RECORD_MAX_BYTES } from '../limits.ts';
+
+/** What the record of a backup says that `backup-run` makes. Only such backups, and their snapshots, may a later run remove. */
+export interface RunMark {
+  /** Id of the volume or mirror. */
+  readonly volumeId: string;
+  /** A later run of the same volume has a higher number. */
+  readonly number: number;
+  /** Time at which the snapshot was made. */
+  readonly madeMs: number;
+  /** `making`: the record was written before the file; `removing`: the file and the snapshot are being removed. */
+  readonly state: (typeof STATES)[number];
+}
 
 export interface BackupRecord {
   /** Label of the snapshot, such as `osl:oracle@0@monday`. */
@@ -18,10 +31,21 @@ export interface BackupRecord {
   readonly base: string | null;
   /** Id of the snapshot in the base; null for a full backup, and in records of older releases. */
   readonly baseId: string | null;
+  /** SHA-256 of the file, in hexadecimal; null if it was not computed. */
+  readonly sha256: string | null;
+  /** Null if `rsconfig backup` made the file. */
+  readonly run: RunMark | null;
 }
+
+const STATES = ['making', 'made', 'removing'] as const;
 
 export function recordFile(file: string): string {
   return `${file}.json`;
+}
+
+/** Replaces the record of the backup durably. */
+export async function writeRecord(file: string, record: BackupRecord): Promise<void> {
+  await replaceFile(recordFile(file), `${JSON.stringify(record, null, 2)}\n`);
 }
 
 /** Resolves with null if the backup has no record. Throws E_USAGE if the record is unusable. */
@@ -50,10 +74,12 @@ const RECORD = object({
   sizeBytes: integer(),
   base: orNull(textThat(isPlainName, 'a plain name')),
   baseId: optional(orNull(text())),
+  sha256: optional(orNull(text())),
+  run: optional(orNull(object({ volumeId: text(), number: count(), madeMs: number(), state: word(STATES) }))),
 });
 
 function recordOf(value: unknown): BackupRecord | null {
   if (misfit(RECORD, value) !== null) return null;
-  const { snapshot, snapshotId, sizeBytes, base, baseId = null } = value as Of<typeof RECORD>;
-  return base === null && baseId !== null ? null : { snapshot, snapshotId, sizeBytes, base, baseId };
+  const { snapshot, snapshotId, sizeBytes, base, baseId = null, sha256 = null, run = null } = value as Of<typeof RECORD>;
+  return base === null && baseId !== null ? null : { snapshot, snapshotId, sizeBytes, base, baseId, sha256, run };
 }

@@ -5,10 +5,11 @@
 import path from 'node:path';
 import type { AttachmentView } from '@rsio/common/control/methods';
 import { RsError } from '@rsio/common/lib/errors';
-import { exportName, nameInUniverse, servedNameParts, volumeLabel } from '@rsio/common/lib/volume-name';
+import { exportName, servedNameParts, volumeLabel } from '@rsio/common/lib/volume-name';
 import type { CommandContext } from '../cli/context.ts';
 import { type BackupChain, chainUri, readChain } from './backup-chain.ts';
-import { backupFile, beginBackup, dropBackup, endBackup } from './backup-files.ts';
+import { backupFile, beginBackup, dropBackup, endBackup, fileVolume, sha256Of } from './backup-files.ts';
+import type { RunMark } from './backup-record.ts';
 import { copyChanges } from './copy-changes.ts';
 import { PIECE_BYTES } from '../limits.ts';
 import { NbdClient } from './nbd-client.ts';
@@ -20,6 +21,8 @@ export interface BackupRequest {
   readonly since: string | null;
   /** True if the finished backup must be compared with the snapshot. */
   readonly verifies: boolean;
+  /** Null unless `backup-run` makes the backup. */
+  readonly run: RunMark | null;
 }
 
 export interface Backup {
@@ -36,11 +39,11 @@ type Context = Pick<CommandContext, 'call' | 'clock' | 'paths' | 'note'>;
 export async function backUp(context: Context, snapshot: AttachmentView, request: BackupRequest): Promise<Backup> {
   const { volume, snapshot: ownName } = servedNameParts(snapshot.name);
   if (ownName === null) throw new RsError('E_USAGE', `${volumeLabel(snapshot)} is a volume, not a snapshot`);
-  const named = snapshot.universe === 0 ? volume : nameInUniverse({ name: volume, universe: snapshot.universe });
+  const named = fileVolume({ name: volume, universe: snapshot.universe });
   const file = backupFile(request.directory, named, ownName);
   const sizeBytes = snapshot.blocks * snapshot.blockSizeBytes;
   const baseFile = request.since === null ? null : backupFile(request.directory, named, request.since);
-  const baseId = baseFile === null ? null : (await readChain(baseFile, false)).snapshotId;
+  const baseId = baseFile === null ? null : ((await readChain(baseFile, false)).record?.snapshotId ?? null);
   const base = baseFile === null ? null : path.basename(baseFile);
   const uri = exportUri(context.paths.nbdSocket, exportName(snapshot));
   const part = await beginBackup(file, snapshot.id, context.note);
@@ -55,7 +58,9 @@ export async function backUp(context: Context, snapshot: AttachmentView, request
     }
     await qemuImg('check', '-q', '-f', 'qcow2', part);
     if (request.verifies) await qemuImg('compare', '-q', '-f', 'qcow2', '-F', 'raw', part, uri);
-    await endBackup(part, file, { snapshot: volumeLabel(snapshot), snapshotId: snapshot.id, sizeBytes, base, baseId });
+    const sha256 = request.verifies || request.run !== null ? await sha256Of(part) : null;
+    const about = { snapshot: volumeLabel(snapshot), snapshotId: snapshot.id, sizeBytes, base, baseId };
+    await endBackup(part, file, { ...about, sha256, run: request.run });
     return { file, sizeBytes, readBytes, base };
   } catch (thrown) {
     await dropBackup(part);
@@ -71,6 +76,11 @@ async function addChanges({ clock, paths }: Context, snapshot: AttachmentView, s
   } finally {
     source.close();
   }
+}
+
+/** Compares a backup, read through its chain as a restore reads it, with the attached snapshot. Throws E_SYSTEM if they differ. */
+export async function compareWith({ paths }: Pick<Context, 'paths'>, chain: BackupChain, snapshot: AttachmentView): Promise<void> {
+  await qemuImgIn(chain.folder, 'compare', '-q', '-F', 'raw', chainUri(chain), exportUri(paths.nbdSocket, exportName(snapshot)));
 }
 
 /** Writes a backup to an attached volume. Throws E_USAGE if the volume is too small, and E_SYSTEM. */

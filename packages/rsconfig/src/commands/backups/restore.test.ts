@@ -6,10 +6,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { expect, test } from 'vitest';
-import { writeBackup } from '../testing/backup-folder.ts';
-import { contextOf } from '../testing/context.ts';
-import { attachment } from '../testing/views.ts';
-import { RESTORE } from './backups.ts';
+import { writeBackup } from '../../testing/backup-folder.ts';
+import { contextOf } from '../../testing/context.ts';
+import { attachment } from '../../testing/views.ts';
+import { RESTORE } from './restore.ts';
 
 // Regression: a shared volume was restored while another client had attached it, and that client then read blocks that it had not written.
 test('a shared volume is not restored, because other clients may have it, and is detached again', async () => {

@@ -1,0 +1,130 @@
+// Reads and changes the folder in which `backup-run` keeps the backups of a volume. generations.ts decides what is made and removed.
+// Invariants: a description is there before the file that it describes and before the next step after the snapshot, and it is removed last,
+// so that an interrupted run leaves nothing that the next run does not know. A file without a description of a run is never removed.
+
+import { existsSync } from 'node:fs';
+import { readdir, rm, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { syncDirectory } from '@rsio/common/files/durable-write';
+import { acquirePidFile } from '@rsio/common/daemon/pid-file';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { readChain, readHeader } from './backup-chain.ts';
+import { partFile } from './backup-files.ts';
+import { type BackupRecord, readRecord, recordFile, writeRecord } from './backup-record.ts';
+import type { OtherFile, RunBackup } from './generations.ts';
+
+export interface RunFolder {
+  readonly backups: readonly RunBackup[];
+  readonly others: readonly OtherFile[];
+}
+
+const END = '.qcow2';
+
+/**
+ * Does `work` while no other command of this machine works with the backups of the volume in this directory. `volume`: as in file names.
+ * Throws E_BUSY if one does. Unless `isNeeded`, a directory that does not exist, or in which this user cannot make the lock, is
+ * used without it.
+ */
+export async function withBackups<T>(directory: string, volume: string, isNeeded: boolean, work: () => Promise<T>): Promise<T> {
+  const release = locked(path.join(directory, `${volume}.run`), isNeeded);
+  try {
+    return await work();
+  } finally {
+    release();
+  }
+}
+
+function locked(file: string, isNeeded: boolean): () => void {
+  if (!isNeeded && !existsSync(path.dirname(file))) return () => undefined;
+  try {
+    const lock = acquirePidFile(file, 'rsconfig', process.pid);
+    return () => lock.release();
+  } catch (thrown) {
+    const { code, context, message } = toRsError(thrown);
+    if (code === 'E_ALREADY_RUNNING')
+      throw new RsError(
+        'E_BUSY',
+        `Another backup, restore or verification uses these backups (process ${String(context['pid'])}, ${file}): wait for its end, and try again`,
+      );
+    if (!isNeeded) return () => undefined;
+    throw new RsError('E_SYSTEM', `${message}; the file system must permit hard links`, {}, thrown);
+  }
+}
+
+/** Reads the folder. `label`: of the volume, such as `osl:oracle@0`; `volume`: as in file names. Throws E_USAGE and system errors. */
+export async function readRunFolder(
+  directory: string,
+  label: string,
+  volume: string,
+  note: (sentence: string) => void,
+): Promise<RunFolder> {
+  const files = new Set(await readdir(directory));
+  const backups: RunBackup[] = [];
+  for (const name of describedIn(files, volume)) {
+    const file = path.join(directory, name);
+    const record = await readRecord(file).catch((thrown: unknown) => note(`${toRsError(thrown).message}; no run uses or removes it`));
+    const snapshot = snapshotIn(record ?? null, label);
+    if (record === null || record === undefined || record.run === null || snapshot === null) continue;
+    const [isThere, hasPart] = [files.has(name), files.has(partFile(name))];
+    const problem = record.run.state === 'made' && isThere ? await problemOf(file) : null;
+    const { snapshotId, base, run } = record;
+    backups.push({ name, snapshot, snapshotId, base, ...run, isThere, hasPart, problem: isThere ? problem : `file ${name} is missing` });
+  }
+  const named = new Set(backups.map(({ name }) => name));
+  const others: OtherFile[] = [];
+  for (const name of files) {
+    if (!name.endsWith(END) || named.has(name)) continue;
+    const header = await readHeader(path.join(directory, name)).catch(() => null);
+    others.push({ name, base: header === null || typeof header === 'string' ? null : header.backing });
+  }
+  return { backups, others };
+}
+
+/** Returns the names of the files with a description that backups of the volume have. */
+export async function describedFiles(directory: string, volume: string): Promise<readonly string[]> {
+  const files = await readdir(directory);
+  return describedIn(files, volume).filter((name) => files.includes(name));
+}
+
+/** The snapshot of a file name has no @, so that `oracle@1@monday` is not of volume `oracle` in universe 0. */
+function describedIn(files: Iterable<string>, volume: string): readonly string[] {
+  const names = [...files].filter((one) => one.endsWith(`${END}.json`)).map((one) => one.slice(0, -'.json'.length));
+  return names.filter((name) => name.startsWith(`${volume}@`) && !name.slice(volume.length + 1).includes('@')).toSorted();
+}
+
+/** Returns the name of the snapshot if the record is of this volume, else null. */
+function snapshotIn(record: BackupRecord | null, label: string): string | null {
+  return record?.snapshot.startsWith(`${label}@`) === true ? record.snapshot.slice(label.length + 1) : null;
+}
+
+async function problemOf(file: string): Promise<string | null> {
+  try {
+    await readChain(file, false);
+    return null;
+  } catch (thrown) {
+    return toRsError(thrown).message;
+  }
+}
+
+/**
+ * Removes the files of a backup, and then its description if `removeSnapshot` resolves. If `removeSnapshot` rejects, the description stays,
+ * so that the next run tries again.
+ */
+export async function removeBackup(directory: string, { name, state }: RunBackup, removeSnapshot: () => Promise<void>): Promise<void> {
+  const file = path.join(directory, name);
+  const record = await readRecord(file);
+  // A backup by hand has taken the name, with its snapshot.
+  if (record !== null && record.run === null) return;
+  if (record !== null && state === 'made') await writeRecord(file, { ...record, run: { ...record.run!, state: 'removing' } });
+  if (record !== null) for (const one of [file, partFile(file)]) await rm(one, { force: true });
+  await syncDirectory(directory);
+  await removeSnapshot();
+  await rm(recordFile(file), { force: true });
+  await syncDirectory(directory);
+}
+
+/** Throws E_USAGE unless the directory exists. A run never makes it, because the disk for backups may not be mounted. */
+export async function checkDirectory(directory: string): Promise<void> {
+  if ((await stat(directory).catch(() => null))?.isDirectory() === true) return;
+  throw new RsError('E_USAGE', `There is no directory ${directory}: mount the disk for backups, or make the directory`);
+}

@@ -1,0 +1,70 @@
+// Makes, names and attaches the snapshots that the commands for backups read. Invariant: the snapshot of a backup is the one that the
+// command has seen or made, by its id.
+
+import type { AttachmentView } from '@rsio/common/control/methods';
+import type { SnapshotView } from '@rsio/common/control/server/views';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { parseVolumeName, servedNameParts } from '@rsio/common/lib/volume-name';
+import type { VolumeTarget } from '@rsio/common/manage/volumes/door';
+import { type Backup, type BackupRequest, backUp } from '../../backup/backup.ts';
+import type { CommandContext } from '../../cli/context.ts';
+import { withTriggers } from '../../freeze/client-triggers.ts';
+import { findMirror } from '../server-volumes/find.ts';
+import { placesWith } from '../server-volumes/mirror-target.ts';
+import { whileAttached } from '../server-volumes/while-attached.ts';
+
+/** Makes a snapshot of the volume; rsiod runs the triggers of this client. */
+export async function makeSnapshot(
+  context: CommandContext,
+  { place, call, volume }: VolumeTarget,
+  snapshot: string,
+): Promise<SnapshotView> {
+  const triggered = withTriggers(context, String(place['namespace']), call);
+  const { snapshots } = await triggered('volume-snapshot', { snapshots: [{ ...volume, snapshot }], request: context.newId() });
+  const [made] = snapshots;
+  if (made === undefined)
+    throw new RsError('E_UNKNOWN_SNAPSHOT', `Snapshot ${snapshot} was made, and cannot be seen: back it up by its name`);
+  return made;
+}
+
+/** Attaches the snapshot, backs it up, and reports this to rsiod. `id`: that of the snapshot; null if any snapshot of the name is meant. */
+export async function backUpSnapshot(context: CommandContext, label: string, id: string | null, request: BackupRequest): Promise<Backup> {
+  const server = request.since === null ? null : await serverWithBoth(context, label, request.since);
+  return await whileAttached(context, label, { isReadonly: true, server }, async (view) => {
+    checkId(view, id, label);
+    const made = await backUp(context, view, request);
+    await note(context, view);
+    return made;
+  });
+}
+
+/** Throws E_UNKNOWN_SNAPSHOT if the attached snapshot is not the one with this id. */
+export function checkId(view: AttachmentView, id: string | null, label: string): void {
+  if (id !== null && view.id !== id)
+    throw new RsError('E_UNKNOWN_SNAPSHOT', `Snapshot ${label} was replaced by another one meanwhile: try again`);
+}
+
+/**
+ * Returns a server of a mirror that has both snapshots; null if the volume is not a mirror. Throws E_UNKNOWN_SNAPSHOT if no server has
+ * both.
+ */
+async function serverWithBoth(context: CommandContext, label: string, since: string): Promise<string | null> {
+  const { namespace, volume, universe, snapshot } = parseVolumeName(label) ?? {};
+  if (volume === undefined || snapshot === undefined || snapshot === null) return null;
+  const name = `${namespace === null || namespace === undefined ? '' : `${namespace}:`}${volume}@${universe ?? 0}`;
+  const mirror = await findMirror(context, name);
+  return mirror === null ? null : placesWith(mirror, name, [since, snapshot])[0].server;
+}
+
+/**
+ * Reports the backup to rsiod, which remembers the time of each volume's last backup. Ignores an error, because the backup is already
+ * complete.
+ */
+async function note(context: CommandContext, { namespace, name, universe }: AttachmentView): Promise<void> {
+  const { volume, snapshot } = servedNameParts(name);
+  try {
+    if (snapshot !== null) await context.call('backup-done', { namespace, name: volume, universe, snapshot });
+  } catch (thrown) {
+    context.note(`rsiod does not know of the backup: ${toRsError(thrown).message}`);
+  }
+}

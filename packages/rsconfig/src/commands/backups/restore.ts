@@ -1,0 +1,85 @@
+// Implements `restore`, which attaches a volume and writes a backup to it. Invariants: `restore` writes to a volume only after the user has
+// confirmed, and only if the volume was not attached here before. No run of `backup-run` removes the backup meanwhile.
+
+import { realpath } from 'node:fs/promises';
+import path from 'node:path';
+import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
+import { count, object, text } from '@rsio/common/lib/shape';
+import { RsError } from '@rsio/common/lib/errors';
+import { isSnapshot, parseVolumeName, volumeLabel } from '@rsio/common/lib/volume-name';
+import { shownSize } from '@rsio/common/manage/server-tables';
+import { readChain } from '../../backup/backup-chain.ts';
+import { writeBack } from '../../backup/backup.ts';
+import { withBackups } from '../../backup/run-folder.ts';
+import { type CommandContext, defineCommand, usageError } from '../../cli/context.ts';
+import { whileAttached } from '../server-volumes/while-attached.ts';
+import { VERIFY_OPTION } from './backup.ts';
+
+export const RESTORE = defineCommand({
+  call: { by: 'words', words: 'restore' },
+  synopsis: 'restore FILE NAME [--yes] [--verify] [--unproven]',
+  summary: 'writes a backup to a volume',
+  details: `FILE is a file that rsconfig backup has made; its backing files must be in the
+same directory. The description of each file names its snapshot and its backing
+file. A file that does not agree with its description is refused. The old
+content of the volume is lost. The volume must not be attached here, no client
+may hold it, and it must not be shared. The volume may be larger than the
+backup; the rest of the volume becomes zeros. The command attaches the volume,
+and detaches it at the end. rsconfig volume restore is another command: it
+brings back a removed volume, or gives a volume the content of its image.`,
+  options: {
+    yes: { kind: 'flag', help: 'do not ask' },
+    unproven: {
+      kind: 'flag',
+      help: 'accept a description without the id of the backing\nfile, and a single file without a description',
+    },
+    verify: VERIFY_OPTION,
+    json: JSON_OPTION,
+  },
+  json: object({ volume: text(), file: text(), sizeBytes: count('Size of the backup') }),
+  operands: { min: 2, max: 2 },
+  run: async (context, { yes, verify, unproven, json }, [file = '', name = '']) => {
+    const parts = parseVolumeName(name);
+    if (parts === null || parts.snapshot !== null)
+      throw usageError(`${name} is not the name of a volume: give NAME, such as oracle or osl:oracle@0`);
+    const result = await whileKept(file, async () => {
+      const chain = await readChain(file, unproven);
+      if (!yes) await confirm(context, file, name);
+      return await whileAttached(context, name, { isReadonly: false, server: null }, async (view) => {
+        if (isSnapshot(view.name) || view.readonly) throw readonlyVolume(volumeLabel(view));
+        if (view.shared) throw sharedVolume(volumeLabel(view));
+        return { volume: volumeLabel(view), file, sizeBytes: await writeBack(context, chain, view, verify) };
+      });
+    });
+    if (json) return printJson(context, result);
+    context.out(`${result.volume} is restored from ${file}: ${shownSize(result.sizeBytes)}\n`);
+    return undefined;
+  },
+});
+
+/** Does `work` while no run of `backup-run` removes the file. */
+export async function whileKept<T>(file: string, work: () => Promise<T>): Promise<T> {
+  const real = await realpath(file).catch(() => file);
+  const [, volume] = /^(.+)@[^@]+\.qcow2$/.exec(path.basename(real)) ?? [];
+  return volume === undefined ? await work() : await withBackups(path.dirname(real), volume, false, work);
+}
+
+function readonlyVolume(label: string): RsError {
+  const remedy = `rsconfig volume set ${label} readonly=no, or remove readonly = yes from its section in rscltcfg`;
+  return new RsError('E_USAGE', `${label} is read-only: ${remedy}, and restore it then`);
+}
+
+/**
+ * Makes the error for a restore to a shared volume. During the restore, other clients could write to the volume, or read a mixture of old
+ * and new data.
+ */
+function sharedVolume(label: string): RsError {
+  const remedy = `rsconfig volume set ${label} shared=no, restore it, and set shared=yes again`;
+  return new RsError('E_USAGE', `${label} is shared, so that other clients may use it meanwhile: ${remedy}`);
+}
+
+async function confirm(context: CommandContext, file: string, name: string): Promise<void> {
+  if (context.ask === null) throw usageError(`Restoring ${file} overwrites ${name}: add --yes`);
+  const answer = await context.ask(`Overwrite all of ${name} with ${file}? [y/N] `);
+  if (!/^y(?:es)?$/i.test(answer.trim())) throw new RsError('E_USAGE', 'Nothing was changed');
+}

@@ -1,0 +1,284 @@
+// Implements `backup-run`: makes the next backup of a volume, full or incremental, and removes old chains and the snapshots that no later
+// run needs. generations.ts decides, and run-folder.ts changes the files. Invariants: nothing is removed before the new backup is complete,
+// except leftovers of interrupted runs. A snapshot is removed only by the id that a description names. Each failure is reported, and ends
+// the command with an error.
+
+import path from 'node:path';
+import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
+import { parseAge } from '@rsio/common/cli/since';
+import type { SnapshotView } from '@rsio/common/control/server/views';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { count, list, object, orNull, text } from '@rsio/common/lib/shape';
+import { parseWhole } from '@rsio/common/lib/units';
+import { parseVolumeName, volumeLabel } from '@rsio/common/lib/volume-name';
+import { shownSize } from '@rsio/common/manage/server-tables';
+import type { VolumeTarget } from '@rsio/common/manage/volumes/door';
+import { backupFile, fileVolume } from '../../backup/backup-files.ts';
+import type { Backup } from '../../backup/backup.ts';
+import { type BackupRecord, type RunMark, writeRecord } from '../../backup/backup-record.ts';
+import {
+  decideKind,
+  decideRemovals,
+  freeName,
+  isLeftover,
+  isSnapshotOf,
+  type Kind,
+  nextNumber,
+  type Removals,
+  type RunBackup,
+} from '../../backup/generations.ts';
+import { checkDirectory, readRunFolder, removeBackup, withBackups } from '../../backup/run-folder.ts';
+import { type CommandContext, defineCommand, usageError } from '../../cli/context.ts';
+import { CHAINS_KEPT_MAX, FULL_EVERY_MAX_MS, FULL_EVERY_MIN_MS } from '../../limits.ts';
+import { timeName } from '@rsio/common/lib/time-name';
+import { findVolume } from '../server-volumes/find.ts';
+import { backUpSnapshot, makeSnapshot } from './attached-snapshot.ts';
+
+export const BACKUP_RUN = defineCommand({
+  call: { by: 'words', words: 'backup-run' },
+  synopsis: 'backup-run NAME DIRECTORY --full-every T --keep N\n[--begin] [--verify]',
+  summary: 'makes the next scheduled backup and removes old ones',
+  details: `The command makes a snapshot backup-DATE-TIME of the volume, and backs it up as
+rsconfig backup does. The backup is incremental, based on the newest backup that
+a run has made. It is full if the newest full backup is as old as --full-every,
+or if no increment is possible, for example because the snapshot of the newest
+backup is gone from the server. The output has the reason.
+
+A chain is a full backup and the increments on it. After a successful backup,
+the command keeps the newest N chains that can be restored. It removes older
+chains as a whole, newest increment first, and all snapshots of earlier runs,
+because only the snapshot of the newest backup is needed. It never removes a
+backup, file or snapshot that no run has made, nor a chain on which such a file
+stands. It removes what an interrupted run has left. The directory needs space
+for N + 1 chains.
+
+The first run in a directory needs --begin. Without it, a directory that has no
+backup of the volume is refused, because its disk may not be mounted.
+
+If another command uses the backups of the volume, the command fails. Only one
+machine may back up a volume to a directory. If the backup is made, but
+something old cannot be removed, the command says so and ends with status 1.`,
+  options: {
+    'full-every': { kind: 'text', value: 'T', help: 'make a full backup when the newest one is this old,\nsuch as 7d or 12h' },
+    keep: { kind: 'text', value: 'N', help: 'number of chains to keep, including the new one' },
+    begin: { kind: 'flag', help: 'begin in a directory without backups of the volume' },
+    verify: { kind: 'flag', help: 'read the new backup through its chain, and compare it\nwith the snapshot' },
+    json: JSON_OPTION,
+  },
+  json: object({
+    snapshot: text(),
+    file: text(),
+    full: orNull(text(), 'Why it is a full backup; null: it is an increment'),
+    sizeBytes: count('Size of the volume in the snapshot'),
+    readBytes: orNull(count('Bytes that have changed and were read; null: all of it was copied')),
+    base: orNull(text(), 'Name of the file on which it stands; null: none'),
+    removedBackups: list(text(), 'Names of the files'),
+    removedSnapshots: list(text(), 'Names of the snapshots'),
+    problems: list(text(), 'What could not be removed; the next run tries again'),
+  }),
+  operands: { min: 2, max: 2 },
+  run: async (context, { 'full-every': fullEvery, keep, begin, verify, json }, [name = '', directory = '']) => {
+    const rules = { fullEveryMs: fullEveryOf(fullEvery), keep: keepOf(keep), begins: begin, verifies: verify };
+    const parts = parseVolumeName(name);
+    if (parts === null || parts.snapshot !== null)
+      throw usageError(`${name} is not the name of a volume: give NAME, such as oracle or osl:oracle@1`);
+    await checkDirectory(directory);
+    const named = fileVolume({ name: parts.volume, universe: parts.universe ?? 0 });
+    const done = await withBackups(directory, named, true, () => new Run(context, name, directory, named, rules).run());
+    for (const problem of done.problems) context.report('E_SYSTEM', problem);
+    if (json) printJson(context, done);
+    else context.out(textOf(done));
+    return done.problems.length === 0 ? undefined : 1;
+  },
+});
+
+interface Rules {
+  readonly fullEveryMs: number;
+  readonly keep: number;
+  readonly begins: boolean;
+  readonly verifies: boolean;
+}
+
+interface Done extends Backup {
+  readonly snapshot: string;
+  readonly full: string | null;
+  readonly removedBackups: readonly string[];
+  readonly removedSnapshots: readonly string[];
+  readonly problems: readonly string[];
+}
+
+class Run {
+  private readonly context: CommandContext;
+  private readonly name: string;
+  private readonly directory: string;
+  private readonly named: string;
+  private readonly rules: Rules;
+  private readonly removedBackups: string[] = [];
+  private readonly removedSnapshots: string[] = [];
+  private readonly problems: string[] = [];
+
+  /** `name`: of the volume, as the person wrote it; `named`: as in file names. */
+  constructor(context: CommandContext, name: string, directory: string, named: string, rules: Rules) {
+    this.context = context;
+    this.name = name;
+    this.directory = directory;
+    this.named = named;
+    this.rules = rules;
+  }
+
+  async run(): Promise<Done> {
+    const { context, directory, named, rules } = this;
+    const target = await this.find();
+    const { volume, snapshots } = await target.call('volume-show', target.volume);
+    const label = target.label(target.volume);
+    const { backups, others } = await readRunFolder(directory, label, named, context.note);
+    this.checkBegin(label, backups);
+    for (const left of backups.filter(isLeftover)) {
+      context.note(`An interrupted run has left ${left.name}: it is removed`);
+      await this.remove(target, left, snapshots);
+    }
+    const volumeId = volume.mirror ?? volume.id ?? '';
+    const nowMs = Math.floor(context.clock.wallMs());
+    const kind = decideKind(backups, { volumeId, nowMs, fullEveryMs: rules.fullEveryMs, snapshots });
+    const mark: RunMark = { volumeId, number: nextNumber(backups), madeMs: nowMs, state: 'making' };
+    const taken = [...snapshots.map(({ snapshot }) => snapshot), ...backups.map(({ snapshot }) => snapshot)];
+    const files = others.map((other) => other.name);
+    const free = freeName(
+      `backup-${timeName(nowMs)}`,
+      (one) => taken.includes(one) || files.includes(path.basename(backupFile('', named, one))),
+    );
+    const made = await makeSnapshot(context, target, free);
+    const { done, full } = await this.backUp(target, made, kind, mark);
+    await this.removeOld(path.basename(done.file));
+    const { removedBackups, removedSnapshots, problems } = this;
+    return { snapshot: `${label}@${made.snapshot}`, ...done, full, removedBackups, removedSnapshots, problems };
+  }
+
+  /** Finds the volume. The target of a mirror knows only the snapshots that existed when it was found. */
+  private async find(): Promise<VolumeTarget> {
+    return await findVolume(this.context, this.name, { server: null, namespace: null }, 'change');
+  }
+
+  private checkBegin(label: string, backups: readonly RunBackup[]): void {
+    const { directory, rules } = this;
+    const isEmpty = !backups.some(({ state }) => state === 'made');
+    if (isEmpty && !rules.begins)
+      throw usageError(
+        `${directory} has no backup of ${label} by backup-run: mount the disk for backups, or give --begin if this is the first run`,
+      );
+    if (!isEmpty && rules.begins)
+      throw usageError(`${directory} has backups of ${label}: leave out --begin, which would accept an empty directory, too`);
+  }
+
+  /** Backs up the snapshot. If an increment turns out to be impossible, makes a full backup. After an error, nothing is left. */
+  private async backUp(
+    target: VolumeTarget,
+    made: SnapshotView,
+    kind: Kind,
+    mark: RunMark,
+  ): Promise<{ done: Backup; full: string | null }> {
+    const { context, directory, named, rules } = this;
+    const label = `${target.label(target.volume)}@${made.snapshot}`;
+    const file = backupFile(directory, named, made.snapshot);
+    const request = { directory, verifies: rules.verifies, run: { ...mark, state: 'made' as const } };
+    const about = { snapshot: label, snapshotId: made.id, sizeBytes: made.sizeBytes, base: null, baseId: null, sha256: null };
+    try {
+      const begun: BackupRecord = { ...about, run: mark };
+      await writeRecord(file, begun);
+      if (kind.base === null) return { done: await backUpSnapshot(context, label, made.id, { ...request, since: null }), full: kind.why };
+      try {
+        return { done: await backUpSnapshot(context, label, made.id, { ...request, since: kind.base.snapshot }), full: null };
+      } catch (thrown) {
+        const { code, message } = toRsError(thrown);
+        if (code !== 'E_UNKNOWN_SNAPSHOT') throw thrown;
+        return { done: await backUpSnapshot(context, label, made.id, { ...request, since: null }), full: message };
+      }
+    } catch (thrown) {
+      // The backup and its snapshot are what an interrupted run would leave.
+      const left = { name: path.basename(file), snapshot: made.snapshot, snapshotId: made.id, base: null, ...mark };
+      await this.tried(`Snapshot ${label} was made`, async () => {
+        await this.remove(await this.find(), { ...left, isThere: false, hasPart: true, problem: null }, [made]);
+      });
+      const { code, message } = toRsError(thrown);
+      throw new RsError(code, [message, ...this.problems].join('; '), {}, thrown);
+    }
+  }
+
+  /** Removes what is not needed after the backup `name`. */
+  private async removeOld(name: string): Promise<void> {
+    await this.tried(`${name} is made, and nothing old could be removed`, async () => {
+      const target = await this.find();
+      const { snapshots } = await target.call('volume-show', target.volume);
+      const { backups, others } = await readRunFolder(this.directory, target.label(target.volume), this.named, () => undefined);
+      const newest = backups.find((one) => one.name === name);
+      if (newest === undefined) throw new RsError('E_SYSTEM', `${this.directory} does not have it any more: look at the disk for backups`);
+      await this.removeAll(target, snapshots, decideRemovals(backups, others, { newest, keep: this.rules.keep, snapshots }));
+    });
+  }
+
+  private async removeAll(target: VolumeTarget, snapshots: readonly SnapshotView[], removals: Removals): Promise<void> {
+    for (const sentence of removals.notes) this.context.note(sentence);
+    for (const one of removals.backups) if (!(await this.remove(target, one, snapshots))) break;
+    for (const seen of removals.snapshots) {
+      if (this.removedSnapshots.includes(seen.snapshot)) continue;
+      await this.tried(`Snapshot ${seen.snapshot} is no longer needed, and could not be removed`, () =>
+        this.removeSnapshot(target, seen.snapshot, seen.id),
+      );
+    }
+  }
+
+  /** Removes a backup and its snapshot. Returns false if this failed. */
+  private async remove(target: VolumeTarget, backup: RunBackup, snapshots: readonly SnapshotView[]): Promise<boolean> {
+    const { name, snapshot, snapshotId, state } = backup;
+    const isSeen = snapshots.some((seen) => isSnapshotOf(backup, seen)) && !this.removedSnapshots.includes(snapshot);
+    return await this.tried(`${name} could not be removed`, async () => {
+      await removeBackup(this.directory, backup, async () => {
+        if (isSeen && state === 'making') await this.detach(`${target.label(target.volume)}@${snapshot}`);
+        if (isSeen) await this.removeSnapshot(target, snapshot, snapshotId);
+      });
+      this.removedBackups.push(name);
+    });
+  }
+
+  /** An interrupted run may have left its snapshot attached. */
+  private async detach(label: string): Promise<void> {
+    const { attachments } = await this.context.call('local', {});
+    if (attachments.some((one) => volumeLabel(one) === label)) await this.context.call('detach', { names: [label], force: false });
+  }
+
+  private async removeSnapshot({ call, volume }: VolumeTarget, snapshot: string, onlyId: string): Promise<void> {
+    await call('volume-snapshot-remove', { ...volume, snapshot, onlyId, request: this.context.newId() });
+    this.removedSnapshots.push(snapshot);
+  }
+
+  private async tried(what: string, work: () => Promise<void>): Promise<boolean> {
+    try {
+      await work();
+      return true;
+    } catch (thrown) {
+      this.problems.push(`${what}: ${toRsError(thrown).message}`);
+      return false;
+    }
+  }
+}
+
+function fullEveryOf(given: string | null): number {
+  if (given === null) throw usageError('--full-every is missing: give it a time such as 7d');
+  const ms = parseAge(given);
+  if (ms < FULL_EVERY_MIN_MS || ms > FULL_EVERY_MAX_MS) throw usageError(`Wrong --full-every ${given}: allowed is 1s to 3650d`);
+  return ms;
+}
+
+function keepOf(given: string | null): number {
+  const keep = parseWhole(given ?? '');
+  if (keep === undefined || keep < 1 || keep > CHAINS_KEPT_MAX)
+    throw usageError(`--keep is ${given === null ? 'missing' : 'wrong'}: give it a number of chains from 1 to ${CHAINS_KEPT_MAX}`);
+  return keep;
+}
+
+function textOf({ snapshot, file, full, sizeBytes, readBytes, base, removedBackups, removedSnapshots }: Done): string {
+  const what =
+    full === null ? `${shownSize(readBytes ?? 0)} changed since ${base ?? ''}` : `${shownSize(sizeBytes)}, a full backup: ${full}`;
+  const removed = [...removedBackups, ...removedSnapshots.map((one) => `snapshot ${one}`)];
+  return [`${snapshot} is backed up as ${file}: ${what}`, ...removed.map((one) => `Removed: ${one}`), ''].join('\n');
+}

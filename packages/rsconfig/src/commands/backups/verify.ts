@@ -1,0 +1,157 @@
+// Implements `backup-verify`: reads backups through their chains, as a restore reads them, and compares them with their snapshots. If the
+// snapshot of a backup is gone, the files of its chain are compared with the checksums in their descriptions. Invariant: a backup of which
+// neither can be said is an error.
+
+import path from 'node:path';
+import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
+import type { SnapshotView } from '@rsio/common/control/server/views';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { list, object, orNull, text, word } from '@rsio/common/lib/shape';
+import { parseVolumeName, volumeLabel } from '@rsio/common/lib/volume-name';
+import { type BackupChain, chainUri, readChain } from '../../backup/backup-chain.ts';
+import { fileVolume, sha256Of } from '../../backup/backup-files.ts';
+import { readRecord } from '../../backup/backup-record.ts';
+import { compareWith } from '../../backup/backup.ts';
+import { qemuImgIn } from '../../backup/qemu-tools.ts';
+import { checkDirectory, describedFiles, withBackups } from '../../backup/run-folder.ts';
+import { type CommandContext, defineCommand, usageError } from '../../cli/context.ts';
+import { findVolume } from '../server-volumes/find.ts';
+import { whileAttached } from '../server-volumes/while-attached.ts';
+import { checkId } from './attached-snapshot.ts';
+import { whileKept } from './restore.ts';
+
+interface Verified {
+  readonly file: string;
+  readonly by: 'snapshot' | 'checksums' | null;
+  readonly problem: string | null;
+}
+
+export const BACKUP_VERIFY = defineCommand({
+  call: { by: 'words', words: 'backup-verify' },
+  synopsis: 'backup-verify FILE\nbackup-verify NAME DIRECTORY',
+  summary: 'reads backups back and compares them',
+  details: `With FILE, the command verifies one backup. With NAME and DIRECTORY, it verifies
+all backups of the volume there. If the snapshot of a backup still exists at the
+server, the command reads the backup through its chain, as rsconfig restore
+does, and compares all of it with the snapshot. The snapshot of the newest
+backup of rsconfig backup-run always exists. If the snapshot is gone, the
+command reads each file of the chain, and compares it with the SHA-256 in its
+description. rsconfig backup-run, and rsconfig backup with --verify, compute
+this checksum when the backup is made. qemu-img also checks each chain. If a
+backup differs, is damaged or cannot be verified, the command names it and ends
+with status 1.`,
+  options: { json: JSON_OPTION },
+  json: object({
+    backups: list(
+      object({
+        file: text(),
+        by: orNull(word(['snapshot', 'checksums']), 'What it was compared with; null: nothing'),
+        problem: orNull(text(), 'null: it has the content of its snapshot'),
+      }),
+    ),
+  }),
+  operands: { min: 1, max: 2 },
+  run: async (context, { json }, [first = '', directory]) => {
+    const backups = directory === undefined ? await verifyFile(context, first) : await verifyAll(context, first, directory);
+    for (const { file, problem } of backups) if (problem !== null) context.report('E_SYSTEM', `${file}: ${problem}`);
+    if (json) printJson(context, { backups });
+    else for (const { file, by, problem } of backups) if (problem === null) context.out(`${file} is whole: ${SAID[by ?? 'checksums']}\n`);
+    return backups.every(({ problem }) => problem === null) ? undefined : 1;
+  },
+});
+
+const SAID = { snapshot: 'it has the content of its snapshot', checksums: 'its files have their checksums, and its snapshot is gone' };
+
+async function verifyFile(context: CommandContext, file: string): Promise<Verified[]> {
+  return await whileKept(file, async () => {
+    const { record } = await readChain(file, false);
+    const [, label = ''] = /^(.*)@[^@]+$/.exec(record?.snapshot ?? '') ?? [];
+    return [await new Verification(context, label).verify(file)];
+  });
+}
+
+async function verifyAll(context: CommandContext, name: string, directory: string): Promise<Verified[]> {
+  const parts = parseVolumeName(name);
+  if (parts === null || parts.snapshot !== null) throw usageError(`${name} is not the name of a volume: give NAME and DIRECTORY, or FILE`);
+  await checkDirectory(directory);
+  const named = fileVolume({ name: parts.volume, universe: parts.universe ?? 0 });
+  return await withBackups(directory, named, false, async () => {
+    const files = await describedFiles(directory, named);
+    if (files.length === 0) throw usageError(`${directory} has no backup of ${name}: mount the disk for backups`);
+    const verification = new Verification(context, name);
+    const verified: Verified[] = [];
+    for (const file of files) verified.push(await verification.verify(path.join(directory, file)));
+    return verified;
+  });
+}
+
+class Verification {
+  private readonly context: CommandContext;
+  private readonly volume: string;
+  private seen: { readonly label: string; readonly snapshots: readonly SnapshotView[] } | null = null;
+  /** For each file whose checksum was compared: what is wrong with the file, or null. */
+  private readonly compared = new Map<string, string | null>();
+
+  /** `volume`: the name of the volume of all backups. */
+  constructor(context: CommandContext, volume: string) {
+    this.context = context;
+    this.volume = volume;
+  }
+
+  async verify(file: string): Promise<Verified> {
+    let by: Verified['by'] = null;
+    try {
+      const chain = await readChain(file, false);
+      await qemuImgIn(chain.folder, 'check', '-q', chainUri(chain));
+      by = (await this.compareSnapshot(chain)) ? 'snapshot' : 'checksums';
+      const problem = by === 'snapshot' ? null : await this.compareChecksums(chain);
+      return { file, by, problem };
+    } catch (thrown) {
+      return { file, by, problem: toRsError(thrown).message };
+    }
+  }
+
+  /** Returns false if the snapshot of the backup is gone. Throws E_SYSTEM if the backup has another content. */
+  private async compareSnapshot(chain: BackupChain): Promise<boolean> {
+    const { context } = this;
+    const { label, snapshots } = (this.seen ??= await this.snapshots());
+    const seen = snapshots.find(({ id, snapshot }) => id === chain.record?.snapshotId && chain.record.snapshot === `${label}@${snapshot}`);
+    if (seen === undefined) return false;
+    await whileAttached(context, `${label}@${seen.snapshot}`, { isReadonly: true, server: null }, async (view) => {
+      checkId(view, seen.id, volumeLabel(view));
+      await compareWith(context, chain, view);
+    });
+    return true;
+  }
+
+  private async snapshots(): Promise<{ readonly label: string; readonly snapshots: readonly SnapshotView[] }> {
+    try {
+      const target = await findVolume(this.context, this.volume, { server: null, namespace: null }, 'show');
+      const { snapshots } = await target.call('volume-show', target.volume);
+      return { label: target.label(target.volume), snapshots };
+    } catch (thrown) {
+      // The volume may have been removed, and its backups are then verified by their checksums.
+      if (thrown instanceof RsError && thrown.code === 'E_UNKNOWN_VOLUME') return { label: '', snapshots: [] };
+      throw thrown;
+    }
+  }
+
+  private async compareChecksums({ folder, names }: BackupChain): Promise<string | null> {
+    for (const name of names) {
+      const file = path.join(folder, name);
+      const problem = this.compared.get(file) ?? (this.compared.has(file) ? null : await checksumProblem(file));
+      this.compared.set(file, problem);
+      if (problem !== null) return problem;
+    }
+    return null;
+  }
+}
+
+async function checksumProblem(file: string): Promise<string | null> {
+  const sha256 = (await readRecord(file))?.sha256 ?? null;
+  const name = path.basename(file);
+  if (sha256 === null) return `its snapshot is gone, and the description of ${name} has no checksum: only a new backup can be verified`;
+  return (await sha256Of(file)) === sha256
+    ? null
+    : `${name} has another content than when it was made: the backups on it are lost, make a full one`;
+}

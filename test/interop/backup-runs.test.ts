@@ -1,0 +1,232 @@
+// Scheduled backups: runs that make full backups and increments, remove old chains and snapshots, and verify. Each backup that is left is
+// restored and compared with what the volume had at that moment. Further tests cut a run with SIGKILL, fill the disk for backups, and mix
+// runs with backups by hand. Needs XFS and root; otherwise skipped with a reason. Rules: G29, G49.
+
+import { spawnSync } from 'node:child_process';
+import { appendFileSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { needPrograms } from '@rsio/common/testing/needs';
+import { systemReflink } from '@rsio/rssrv/pools/snapshots/reflink';
+import { beforeEach, expect, it, type TestContext } from 'vitest';
+import { reflinkDisk } from '../support/devices/reflink-disk.ts';
+import { startClient, startServer } from '../support/hosts/configs.ts';
+import type { Host } from '../support/hosts/host.ts';
+import { useHosts } from '../support/hosts/hosts.ts';
+import { NbdIo } from '../support/io/nbd-io.ts';
+import { needTool, runWell } from '../support/programs/programs.ts';
+import { waitFor } from '../support/programs/wait-for.ts';
+
+const MIB = 1024 * 1024;
+const BLOCK = 4096;
+const TEST_MS = 240_000;
+const SIZE_MIB = 4;
+const BEGIN_MS = 30_000;
+const DAILY = ['--full-every', '7d', '--keep', '2'];
+
+interface Ran {
+  readonly snapshot: string;
+  readonly file: string;
+  readonly full: string | null;
+  readonly readBytes: number | null;
+  readonly removedBackups: readonly string[];
+  readonly removedSnapshots: readonly string[];
+  readonly problems: readonly string[];
+}
+
+const hosts = useHosts('file');
+let begun: Promise<void> | undefined;
+let server: Host;
+let client: Host;
+
+/** Starts the scene that all tests share. Each test has its own volume and its own directory. */
+beforeEach(async (context) => {
+  needPrograms(context, 'perl');
+  needTool(context, 'qemu-img', 'qemu-utils');
+  needTool(context, 'qemu-nbd', 'qemu-utils');
+  context.skip(systemReflink().ranges === null, 'needs koffi');
+  begun ??= start(context);
+  await begun;
+}, TEST_MS);
+
+async function start(context: TestContext): Promise<void> {
+  [server, client] = [hosts.host(), hosts.host()];
+  const network = await hosts.network(2);
+  const pool = path.join(reflinkDisk(hosts, server, context), 'pool');
+  mkdirSync(pool);
+  await startServer(server, network, { volumes: {}, rights: { 'big-2': 'manage' } });
+  await server.rsadmWell('pool', 'add', 'fast', pool, '--reserve', '0%');
+  await startClient(client, network);
+}
+
+/** Creates and attaches a volume, and returns its NBD export and an empty directory for its backups. */
+async function volumeOf(name: string): Promise<{ readonly nbd: NbdIo; readonly backups: string }> {
+  await server.rsadmWell('volume', 'create', name, '--size', `${SIZE_MIB}m`);
+  await client.rsconfigWell('-a', name);
+  const nbd = await NbdIo.open(client.rsiodPaths.nbdSocket, `osl/${name}`);
+  hosts.onClean(() => nbd.close());
+  const backups = client.file(`backups-${name}/x`).slice(0, -2);
+  return { nbd, backups };
+}
+
+async function ran(name: string, backups: string, ...args: readonly string[]): Promise<Ran> {
+  return JSON.parse(await client.rsconfigWell('backup-run', name, backups, ...args, '--json')) as Ran;
+}
+
+async function refused(...args: readonly string[]): Promise<string> {
+  const { code, stderr } = await client.rsconfig(...args);
+  expect(code, stderr).not.toBe(0);
+  return stderr;
+}
+
+async function snapshotsOf(name: string): Promise<string[]> {
+  const { snapshots } = JSON.parse(await server.rsadmWell('volume', 'show', name, '--json')) as { snapshots: { snapshot: string }[] };
+  return snapshots.map(({ snapshot }) => snapshot);
+}
+
+/** Changes the time in the description of a backup, as if it had been made so many days earlier. */
+function makeOlder({ file }: Ran, days: number): void {
+  const record = JSON.parse(readFileSync(`${file}.json`, 'utf8')) as { run: { madeMs: number } };
+  record.run.madeMs -= days * 86_400_000;
+  writeFileSync(`${file}.json`, JSON.stringify(record));
+}
+
+const filesIn = (folder: string): string[] => readdirSync(folder).toSorted();
+const nameOf = (one: Ran): string => path.basename(one.file);
+const filesOf = (...runs: readonly Ran[]): string[] => runs.flatMap((one) => [nameOf(one), `${nameOf(one)}.json`]).toSorted();
+
+/** Writes one block at each MiB, and returns the whole content. */
+async function change(nbd: NbdIo, text: string, sizeMib = SIZE_MIB): Promise<Buffer> {
+  for (let at = 0; at < sizeMib; at++) await nbd.write(at * MIB + BLOCK, Buffer.alloc(BLOCK, `${text} ${at} `));
+  await nbd.flush();
+  const pieces: Buffer[] = [];
+  for (let at = 0; at < sizeMib; at++) pieces.push(await nbd.read(at * MIB, MIB));
+  return Buffer.concat(pieces);
+}
+
+it('full, increments, a new full: old chains and snapshots go, and all that is left can be restored', { timeout: TEST_MS }, async () => {
+  const { nbd, backups } = await volumeOf('db');
+  expect(await refused('backup-run', 'db', backups, ...DAILY)).toMatch(/has no backup of osl:db@0 by backup-run: mount the disk.*--begin/);
+  expect(await refused('backup-run', 'db', `${backups}-not`, ...DAILY, '--begin')).toMatch(/There is no directory .*: mount the disk/);
+  expect(filesIn(backups)).toEqual([]);
+  await server.rsadmWell('volume', 'snapshot', 'db@monday');
+  const runs: Ran[] = [];
+  const contents: Buffer[] = [];
+  const next = async (...args: readonly string[]): Promise<Ran> => {
+    contents.push(await change(nbd, `run ${runs.length}`));
+    runs.push(await ran('db', backups, ...args));
+    return runs.at(-1)!;
+  };
+  expect(await next(...DAILY, '--begin')).toMatchObject({ full: 'there is none yet', readBytes: null, removedSnapshots: [] });
+  expect(await refused('backup-run', 'db', backups, ...DAILY, '--begin')).toMatch(/has backups of osl:db@0: leave out --begin/);
+  const [first] = runs;
+  // Two runs may begin in one second.
+  expect(await next(...DAILY, '--verify')).toMatchObject({ full: null, readBytes: SIZE_MIB * BLOCK, base: nameOf(first!) });
+  expect(await next(...DAILY)).toMatchObject({ full: null, removedBackups: [], removedSnapshots: [runs[1]!.snapshot.split('@')[2]] });
+  expect(await snapshotsOf('db')).toEqual(['monday', runs[2]!.snapshot.split('@')[2]]);
+  // A file that no description names, and backups of another volume, stay.
+  writeFileSync(path.join(backups, 'db@other.qcow2'), 'other');
+  makeOlder(first!, 8);
+  expect(await next(...DAILY)).toMatchObject({ full: 'the newest full backup is 8 days old', removedBackups: [] });
+  expect(await next(...DAILY)).toMatchObject({ full: null, removedBackups: [] });
+  makeOlder(runs[3]!, 8);
+  const last = await next(...DAILY);
+  // The first chain is gone, and the second one with its increment is left.
+  expect(last.removedBackups).toEqual(runs.slice(0, 3).map(nameOf).toReversed());
+  expect(filesIn(backups)).toEqual([...filesOf(...runs.slice(3)), 'db@other.qcow2'].toSorted());
+  expect(await snapshotsOf('db')).toEqual(['monday', last.snapshot.split('@')[2]]);
+  await server.rsadmWell('volume', 'create', 'copy', '--size', `${SIZE_MIB}m`);
+  const out = client.file('out');
+  for (const [index, run] of runs.entries()) {
+    if (index < 3) continue;
+    await client.rsconfigWell('restore', run.file, 'copy', '--yes', '--verify');
+    await client.rsconfigWell('-a', 'copy');
+    await runWell('qemu-img', ['convert', '-f', 'raw', '-O', 'raw', client.nbdUri('osl/copy'), out], {
+      cwd: client.root,
+      timeoutMs: 60_000,
+    });
+    await client.rsconfigWell('-d', 'copy');
+    expect(readFileSync(out).equals(contents[index]!), `run ${index}`).toBe(true);
+  }
+  const said = await client.rsconfigWell('backup-verify', 'db', backups);
+  expect(said.match(/is whole: it has the content of its snapshot/g)).toHaveLength(1);
+  expect(said.match(/is whole: its files have their checksums, and its snapshot is gone/g)).toHaveLength(2);
+  // One changed byte in the middle of a file is found, although the tables of the file are right.
+  const bytes = readFileSync(runs[3]!.file);
+  const at = bytes.indexOf('run 3 2 ');
+  bytes[at] = bytes[at]! ^ 1;
+  writeFileSync(runs[3]!.file, bytes);
+  for (const index of [3, 4])
+    expect(await refused('backup-verify', runs[index]!.file)).toMatch(/has another content than when it was made/);
+  expect(await refused('backup-verify', 'db', backups)).toMatch(
+    new RegExp(`${nameOf(runs[4]!)}: .*${nameOf(runs[3]!)} has another content`),
+  );
+  expect(await client.rsconfigWell('backup-verify', last.file)).toMatch(/has the content of its snapshot/);
+});
+
+it('a run that is killed leaves nothing that the next run does not remove, and the next run goes on', { timeout: TEST_MS }, async () => {
+  const { nbd, backups } = await volumeOf('cut');
+  await change(nbd, 'first');
+  const first = await ran('cut', backups, ...DAILY, '--begin');
+  await change(nbd, 'second');
+  const running = client.beside('rsconfig', ['backup-run', 'cut', backups, ...DAILY]);
+  const begins = (): boolean => filesIn(backups).some((name) => name.endsWith('.json') && !name.startsWith(nameOf(first)));
+  await waitFor(begins, BEGIN_MS, 'The run has begun');
+  // The process is stopped, so that it cannot end before it is killed.
+  process.kill(running.pid, 'SIGSTOP');
+  expect(await refused('backup', 'cut', backups)).toMatch(/Another backup, restore or verification uses these backups \(process \d+/);
+  process.kill(running.pid, 'SIGKILL');
+  await running.ended;
+  expect(filesIn(backups).filter((name) => name.endsWith('.qcow2'))).toEqual([nameOf(first)]);
+  expect(await snapshotsOf('cut')).toHaveLength(2);
+  const content = await change(nbd, 'third');
+  const { code, stdout, stderr } = await client.rsconfig('backup-run', 'cut', backups, ...DAILY, '--json');
+  expect([code, stderr]).toEqual([0, expect.stringMatching(/An interrupted run has left cut@backup-.*: it is removed/)]);
+  const next = JSON.parse(stdout) as Ran;
+  expect(next).toMatchObject({ full: null, readBytes: SIZE_MIB * BLOCK, problems: [] });
+  expect(filesIn(backups)).toEqual(filesOf(first, next));
+  expect(await snapshotsOf('cut')).toEqual([next.snapshot.split('@')[2]]);
+  expect(await client.rsconfigWell('-l')).not.toMatch(/cut@0@/);
+  const out = client.file('cut-out');
+  await runWell('qemu-img', ['convert', '-O', 'raw', next.file, out], { cwd: client.root, timeoutMs: 60_000 });
+  expect(readFileSync(out).equals(content)).toBe(true);
+});
+
+it('a full disk, a grown volume, backups by hand and another snapshot of a name', { timeout: TEST_MS }, async (context) => {
+  const { nbd, backups } = await volumeOf('mixed');
+  await change(nbd, 'first');
+  context.skip(spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=700k', 'none', backups]).status !== 0, 'needs the right to mount a tmpfs');
+  hosts.onClean(() => spawnSync('umount', ['--lazy', backups], { stdio: 'ignore' }));
+  await nbd.write(0, Buffer.alloc(MIB, 'much '));
+  expect(await refused('backup-run', 'mixed', backups, ...DAILY, '--begin')).toMatch(/No space left/);
+  expect([filesIn(backups), await snapshotsOf('mixed')]).toEqual([[], []]);
+  spawnSync('mount', ['-o', 'remount,size=64m', backups]);
+  const first = await ran('mixed', backups, ...DAILY, '--begin');
+  // A backup by hand stands on the chain, and its snapshot is the administrator's.
+  await client.rsconfigWell('volume', 'snapshot', 'mixed@hand');
+  await client.rsconfigWell('backup', 'mixed@hand', backups, '--since', first.snapshot.split('@')[2]!);
+  await client.rsconfigWell('volume', 'grow', 'mixed', `${SIZE_MIB + 2}m`);
+  const grown = await NbdIo.open(client.rsiodPaths.nbdSocket, 'osl/mixed');
+  const content = await change(grown, 'grown', SIZE_MIB + 2);
+  grown.close();
+  const second = await ran('mixed', backups, ...DAILY, '--verify');
+  expect(second).toMatchObject({ full: null, sizeBytes: (SIZE_MIB + 2) * MIB });
+  const out = client.file('mixed-out');
+  await runWell('qemu-img', ['convert', '-O', 'raw', second.file, out], { cwd: client.root, timeoutMs: 60_000 });
+  expect(readFileSync(out).equals(content)).toBe(true);
+  // The snapshot of the newest backup is replaced by another one of that name, which must stay.
+  const name = second.snapshot.split('@')[2]!;
+  await server.rsadmWell('volume', 'remove', `mixed@${name}`, '--yes');
+  await server.rsadmWell('volume', 'snapshot', `mixed@${name}`);
+  const third = await client.rsconfigWell('backup-run', 'mixed', backups, '--full-every', '7d', '--keep', '1');
+  expect(third).toMatch(new RegExp(`a full backup: snapshot ${name} of the newest backup was replaced by another one of that name`));
+  expect(third).not.toContain('Removed');
+  expect((await snapshotsOf('mixed')).slice(0, 2)).toEqual(['hand', name]);
+  // Without its file, the backup by hand no longer protects the chain.
+  rmSync(path.join(backups, 'mixed@hand.qcow2'));
+  const fourth = await ran('mixed', backups, '--full-every', '7d', '--keep', '1');
+  expect(fourth.removedBackups).toEqual([nameOf(second), nameOf(first)]);
+  // A damaged chain is not continued.
+  truncateSync(fourth.file, 100);
+  appendFileSync(fourth.file, 'x');
+  expect((await ran('mixed', backups, ...DAILY)).full).toMatch(/the newest backup cannot be restored: .* is not a qcow2 file/);
+});
