@@ -97,6 +97,10 @@ export const PRODUCTS = {
     settings: 'rscltcfg',
     files: {
       'packaging/rsiod-aoe.conf': 'usr/share/rsio/rsiod-aoe.conf',
+      'packaging/rsio-backup@.service': 'usr/lib/systemd/system/rsio-backup@.service',
+      'packaging/rsio-backup@.timer': 'usr/lib/systemd/system/rsio-backup@.timer',
+      'packaging/rsio-backup-verify@.service': 'usr/lib/systemd/system/rsio-backup-verify@.service',
+      'packaging/rsio-backup-verify@.timer': 'usr/lib/systemd/system/rsio-backup-verify@.timer',
       'packaging/rsio.rules': 'usr/lib/udev/rules.d/60-rsio.rules',
       'packaging/RSIOPlugin.pm': 'usr/share/rsio/proxmox/RSIOPlugin.pm',
     },

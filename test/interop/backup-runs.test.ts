@@ -14,6 +14,7 @@ import type { Host } from '../support/hosts/host.ts';
 import { useHosts } from '../support/hosts/hosts.ts';
 import { NbdIo } from '../support/io/nbd-io.ts';
 import { needTool, runWell } from '../support/programs/programs.ts';
+import { loopbackMirrorPlaces, MirrorSite } from '../support/scenes/mirror-site.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 
 const MIB = 1024 * 1024;
@@ -78,8 +79,8 @@ async function refused(...args: readonly string[]): Promise<string> {
   return stderr;
 }
 
-async function snapshotsOf(name: string): Promise<string[]> {
-  const { snapshots } = JSON.parse(await server.rsadmWell('volume', 'show', name, '--json')) as { snapshots: { snapshot: string }[] };
+async function snapshotsOf(name: string, host = server): Promise<string[]> {
+  const { snapshots } = JSON.parse(await host.rsadmWell('volume', 'show', name, '--json')) as { snapshots: { snapshot: string }[] };
   return snapshots.map(({ snapshot }) => snapshot);
 }
 
@@ -88,6 +89,14 @@ function makeOlder({ file }: Ran, days: number): void {
   const record = JSON.parse(readFileSync(`${file}.json`, 'utf8')) as { run: { madeMs: number } };
   record.run.madeMs -= days * 86_400_000;
   writeFileSync(`${file}.json`, JSON.stringify(record));
+}
+
+/** Changes one bit of a file, at the first place of the text. */
+function flip(file: string, text: string): void {
+  const bytes = readFileSync(file);
+  const at = bytes.indexOf(text);
+  bytes[at] = bytes[at]! ^ 1;
+  writeFileSync(file, bytes);
 }
 
 const filesIn = (folder: string): string[] => readdirSync(folder).toSorted();
@@ -151,16 +160,15 @@ it('full, increments, a new full: old chains and snapshots go, and all that is l
   expect(said.match(/is whole: it has the content of its snapshot/g)).toHaveLength(1);
   expect(said.match(/is whole: its files have their checksums, and its snapshot is gone/g)).toHaveLength(2);
   // One changed byte in the middle of a file is found, although the tables of the file are right.
-  const bytes = readFileSync(runs[3]!.file);
-  const at = bytes.indexOf('run 3 2 ');
-  bytes[at] = bytes[at]! ^ 1;
-  writeFileSync(runs[3]!.file, bytes);
+  flip(runs[3]!.file, 'run 3 2 ');
   for (const index of [3, 4])
     expect(await refused('backup-verify', runs[index]!.file)).toMatch(/has another content than when it was made/);
   expect(await refused('backup-verify', 'db', backups)).toMatch(
     new RegExp(`${nameOf(runs[4]!)}: .*${nameOf(runs[3]!)} has another content`),
   );
   expect(await client.rsconfigWell('backup-verify', last.file)).toMatch(/has the content of its snapshot/);
+  flip(last.file, 'run 5 2 ');
+  expect(await refused('backup-verify', last.file)).toMatch(/Content mismatch at offset \d+/);
 });
 
 it('a run that is killed leaves nothing that the next run does not remove, and the next run goes on', { timeout: TEST_MS }, async () => {
@@ -229,4 +237,29 @@ it('a full disk, a grown volume, backups by hand and another snapshot of a name'
   truncateSync(fourth.file, 100);
   appendFileSync(fourth.file, 'x');
   expect((await ran('mixed', backups, ...DAILY)).full).toMatch(/the newest backup cannot be restored: .* is not a qcow2 file/);
+});
+
+it('a mirror has one snapshot on both servers for its newest backup', { timeout: TEST_MS }, async (context) => {
+  const places = await loopbackMirrorPlaces(hosts);
+  const [first, second] = places.servers as [Host, Host];
+  const parent = path.join(reflinkDisk(hosts, first, context), 'pools');
+  mkdirSync(parent);
+  const site = await MirrorSite.start(places, { poolParent: parent, defaults: { stall: 'forever' } }, (action) => hosts.onClean(action));
+  await site.addMirror('twin', SIZE_MIB * MIB);
+  const nbd = await NbdIo.open(site.client.rsiodPaths.nbdSocket, 'osl/twin');
+  hosts.onClean(() => nbd.close());
+  const backups = site.client.file('backups/x').slice(0, -2);
+  const next = async (...args: readonly string[]): Promise<Ran & { readonly content: Buffer }> => {
+    const content = await change(nbd, `${args.length} `);
+    const said = await site.client.rsconfigWell('backup-run', 'twin', backups, ...DAILY, '--verify', '--json', ...args);
+    return { ...(JSON.parse(said) as Ran), content };
+  };
+  expect(await next('--begin')).toMatchObject({ problems: [] });
+  const both = await next();
+  expect(both).toMatchObject({ full: null, problems: [], readBytes: SIZE_MIB * BLOCK });
+  expect(both.removedSnapshots).toHaveLength(1);
+  for (const host of [first, second]) expect(await snapshotsOf('twin', host)).toEqual([both.snapshot.split('@')[2]]);
+  const out = site.client.file('out');
+  await runWell('qemu-img', ['convert', '-O', 'raw', both.file, out], { cwd: site.client.root, timeoutMs: 60_000 });
+  expect(readFileSync(out).equals(both.content)).toBe(true);
 });

@@ -65,6 +65,25 @@ it.for(DAEMONS)('systemd understands %s.service', async (program, context) => {
   expect({ code, about }).toEqual({ code: 0, about: [] });
 });
 
+it.for(['rsio-backup', 'rsio-backup-verify'])(
+  'systemd-analyze accepts %s@.service, which fails and skips nothing',
+  async (unit, context) => {
+    needTool(context, 'systemd-analyze', 'systemd');
+    const units = path.join(folder, `units-${unit}`);
+    mkdirSync(units);
+    const service = packaged(`${unit}@.service`);
+    writeFileSync(path.join(units, `${unit}@.service`), service.replace(/^ExecStart=\S*\/rsconfig/m, `ExecStart=${launcher('rsconfig')}`));
+    writeFileSync(path.join(units, `${unit}@.timer`), packaged(`${unit}@.timer`));
+    const { code, stdout, stderr } = await run('systemd-analyze', ['verify', '--man=no', path.join(units, `${unit}@db.timer`)]);
+    const about = `${stdout}${stderr}`.split('\n').filter((line) => line.includes(unit));
+    expect({ code, about }).toEqual({ code: 0, about: [] });
+    // A leading minus or a condition would hide a missing file.
+    expect(service).not.toMatch(/^(Condition|Exec\w+=-|EnvironmentFile=-|SuccessExitStatus)/m);
+    const [, command = ''] = /^ExecStart=\/usr\/sbin\/rsconfig (\S+)/m.exec(service) ?? [];
+    expect((await run(launcher('rsconfig'), [command, '--help'])).code).toBe(0);
+  },
+);
+
 /** For each daemon: highest permitted result of `systemd-analyze security`, in tenths. packaging/README.md says why it cannot be lower. */
 const EXPOSURE: Readonly<Record<DaemonProgram, number>> = { rssrv: 33, rsiod: 54 };
 

@@ -57,7 +57,7 @@ export async function backUp(context: Context, snapshot: AttachmentView, request
       readBytes = await addChanges(context, snapshot, baseId, part);
     }
     await qemuImg('check', '-q', '-f', 'qcow2', part);
-    if (request.verifies) await qemuImg('compare', '-q', '-f', 'qcow2', '-F', 'raw', part, uri);
+    if (request.verifies) await qemuImg('compare', '-f', 'qcow2', '-F', 'raw', part, uri);
     const sha256 = request.verifies || request.run !== null ? await sha256Of(part) : null;
     const about = { snapshot: volumeLabel(snapshot), snapshotId: snapshot.id, sizeBytes, base, baseId };
     await endBackup(part, file, { ...about, sha256, run: request.run });
@@ -80,7 +80,7 @@ async function addChanges({ clock, paths }: Context, snapshot: AttachmentView, s
 
 /** Compares a backup, read through its chain as a restore reads it, with the attached snapshot. Throws E_SYSTEM if they differ. */
 export async function compareWith({ paths }: Pick<Context, 'paths'>, chain: BackupChain, snapshot: AttachmentView): Promise<void> {
-  await qemuImgIn(chain.folder, 'compare', '-q', '-F', 'raw', chainUri(chain), exportUri(paths.nbdSocket, exportName(snapshot)));
+  await qemuImgIn(chain.folder, 'compare', '-F', 'raw', chainUri(chain), exportUri(paths.nbdSocket, exportName(snapshot)));
 }
 
 /** Writes a backup to an attached volume. Throws E_USAGE if the volume is too small, and E_SYSTEM. */
@@ -101,6 +101,6 @@ export async function writeBack(context: Context, chain: BackupChain, volume: At
   } finally {
     target.close();
   }
-  if (verifies) await qemuImgIn(folder, 'compare', '-q', '-F', 'raw', source, uri);
+  if (verifies) await qemuImgIn(folder, 'compare', '-F', 'raw', source, uri);
   return imageBytes;
 }

@@ -26,6 +26,14 @@ function chains(count: number): RunBackup[] {
 const seen = (...numbers: readonly number[]) => numbers.map((number) => ({ snapshot: `b${number}`, id: `id-${number}` }));
 const numbersOf = (backups: readonly RunBackup[]): number[] => backups.map(({ number }) => number);
 
+type Case = readonly [
+  what: string,
+  backups: readonly RunBackup[],
+  why: string,
+  nowMs?: number | undefined,
+  snapshots?: ReturnType<typeof seen> | undefined,
+];
+
 describe('a run makes', () => {
   const kind = (backups: readonly RunBackup[], nowMs = 3.5 * DAY_MS, snapshots = seen(3), fullEveryMs = 7 * DAY_MS) => {
     const { base, why } = decideKind(backups, { volumeId: VOLUME, nowMs, fullEveryMs, snapshots });
@@ -36,7 +44,7 @@ describe('a run makes', () => {
   test('an increment on the newest backup', () => expect(kind(three)).toBe(3));
   test('an increment until the full backup is due', () => expect(kind(three, 7.7 * DAY_MS)).toBe(3));
   test('an increment by the number, whatever the order of the folder', () => expect(kind(three.toReversed())).toBe(3));
-  test.each<readonly [string, readonly RunBackup[], string, (number | undefined)?, (ReturnType<typeof seen> | undefined)?]>([
+  const cases: readonly Case[] = [
     ['there is none', [], 'there is none yet'],
     ['there is only an interrupted one', [backup(1, null, { state: 'making' })], 'there is none yet'],
     ['all are of an earlier volume', chains(1).map((one) => ({ ...one, volumeId: 'former' })), 'the backups here are of an earlier volume'],
@@ -51,7 +59,9 @@ describe('a run makes', () => {
       [...three.slice(0, 2), backup(3, 2, { isThere: false, problem: 'file db@b3.qcow2 is missing' })],
       'is missing',
     ],
-  ])('a full backup if %s', (_, backups, why, nowMs, snapshots) => expect(kind(backups, nowMs, snapshots)).toContain(why));
+  ];
+  for (const [what, backups, why, nowMs, snapshots] of cases)
+    test(`a full backup if ${what}`, () => expect(kind(backups, nowMs, snapshots)).toContain(why));
 
   test('a full backup if the chain has as many files as are read', () => {
     const long = Array.from({ length: CHAIN_FILES_MAX }, (_, index) => backup(index + 1, index === 0 ? null : index, { madeMs: 0 }));

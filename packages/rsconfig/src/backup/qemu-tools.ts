@@ -20,7 +20,9 @@ export function qemuImg(...args: readonly string[]): Promise<string> {
 export async function qemuImgIn(folder: string | null, ...args: readonly string[]): Promise<string> {
   const { ended } = start('qemu-img', args, folder);
   const { code, out, text } = await ended;
-  if (code !== 0) throw new RsError('E_SYSTEM', `qemu-img ${args[0] ?? ''} failed: ${text === '' ? `exit code ${code ?? '?'}` : text}`);
+  // qemu-img compare says on stdout where the contents differ.
+  const why = text || out.trim().slice(-PROGRAM_TEXT_MAX_CHARS) || `exit code ${code ?? '?'}`;
+  if (code !== 0) throw new RsError('E_SYSTEM', `qemu-img ${args[0] ?? ''} failed: ${why}`);
   return out;
 }
 
