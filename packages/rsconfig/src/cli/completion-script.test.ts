@@ -107,6 +107,12 @@ test.for<[string[], string[]]>([
   ],
   [['volume', 'remove', 'd'], ['db@1']],
   [['volume', 'restore', ''], ['old@0']],
+  [['backup'], ['backup', 'backup-run', 'backup-verify']],
+  [['backup-run', 'o'], ['oracle@0']],
+  [
+    ['backup-run', 'oracle', 'D', '--'],
+    ['--full-every', '--keep', '--begin', '--verify', '--json', '--root', '--help', '--version'],
+  ],
   [['volume', 'create', 'x', '--att'], ['--attach']],
   [['volume', 'create', 'x', '--size', ''], []],
   [['--qu'], ['--query']],

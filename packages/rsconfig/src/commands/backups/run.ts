@@ -31,6 +31,7 @@ import { checkDirectory, readRunFolder, removeBackup, withBackups } from '../../
 import { type CommandContext, defineCommand, usageError } from '../../cli/context.ts';
 import { CHAINS_KEPT_MAX, FULL_EVERY_MAX_MS, FULL_EVERY_MIN_MS } from '../../limits.ts';
 import { timeName } from '@rsio/common/lib/time-name';
+import { PROGRAM } from '../server-volumes/commands.ts';
 import { findVolume } from '../server-volumes/find.ts';
 import { backUpSnapshot, makeSnapshot } from './attached-snapshot.ts';
 
@@ -77,6 +78,7 @@ something old cannot be removed, the command says so and ends with status 1.`,
     problems: list(text(), 'What could not be removed; the next run tries again'),
   }),
   operands: { min: 2, max: 2 },
+  completes: PROGRAM.completesVolumes,
   run: async (context, { 'full-every': fullEvery, keep, begin, verify, json }, [name = '', directory = '']) => {
     const rules = { fullEveryMs: fullEveryOf(fullEvery), keep: keepOf(keep), begins: begin, verifies: verify };
     const parts = parseVolumeName(name);
