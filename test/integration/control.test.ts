@@ -187,10 +187,10 @@ it.for(Object.entries(CALLS))('rsconfig --json: %s', async ([name, calls], conte
 });
 
 it('every command with --json is covered above', () => {
-  // Other tests check these commands, because they have the volumes and servers: test/interop/backup.test.ts checks the output of backup
-  // and restore, and mirror-commands.test.ts the output of changes of mirrors.
+  // Other tests check these commands, because they have the volumes and servers: test/interop/backup.test.ts and
+  // backup-runs.test.ts check the output of commands for backups, and mirror-commands.test.ts the output of changes of mirrors.
   const changes = ['create', 'remove', 'force', 'grow', 'add', 'detach', 'replace', 'witness', 'verify'];
-  const elsewhere = ['backup', 'restore', ...changes.map((name) => `mirror-${name}`)];
+  const elsewhere = ['backup', 'backup-run', 'backup-verify', 'restore', ...changes.map((name) => `mirror-${name}`)];
   expect(COMMANDS.filter(({ json }) => json !== undefined)).toHaveLength(Object.keys(CALLS).length + elsewhere.length);
 });
 

@@ -5,7 +5,10 @@
 import { spawnSync } from 'node:child_process';
 import { appendFileSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { misfit } from '@rsio/common/lib/shape';
 import { needPrograms } from '@rsio/common/testing/needs';
+import { BACKUP_RUN } from '@rsio/rsconfig/commands/backups/run';
+import { BACKUP_VERIFY } from '@rsio/rsconfig/commands/backups/verify';
 import { systemReflink } from '@rsio/rssrv/pools/snapshots/reflink';
 import { beforeEach, expect, it, type TestContext } from 'vitest';
 import { reflinkDisk } from '../support/devices/reflink-disk.ts';
@@ -70,7 +73,9 @@ async function volumeOf(name: string): Promise<{ readonly nbd: NbdIo; readonly b
 }
 
 async function ran(name: string, backups: string, ...args: readonly string[]): Promise<Ran> {
-  return JSON.parse(await client.rsconfigWell('backup-run', name, backups, ...args, '--json')) as Ran;
+  const said: unknown = JSON.parse(await client.rsconfigWell('backup-run', name, backups, ...args, '--json'));
+  expect(misfit(BACKUP_RUN.json!, said, 'exactly')).toBeNull();
+  return said as Ran;
 }
 
 async function refused(...args: readonly string[]): Promise<string> {
@@ -159,6 +164,8 @@ it('full, increments, a new full: old chains and snapshots go, and all that is l
   const said = await client.rsconfigWell('backup-verify', 'db', backups);
   expect(said.match(/is whole: it has the content of its snapshot/g)).toHaveLength(1);
   expect(said.match(/is whole: its files have their checksums, and its snapshot is gone/g)).toHaveLength(2);
+  const verified: unknown = JSON.parse(await client.rsconfigWell('backup-verify', 'db', backups, '--json'));
+  expect(misfit(BACKUP_VERIFY.json!, verified, 'exactly')).toBeNull();
   // One changed byte in the middle of a file is found, although the tables of the file are right.
   flip(runs[3]!.file, 'run 3 2 ');
   for (const index of [3, 4])
