@@ -18,13 +18,19 @@ export interface RunMark {
   readonly number: number;
   /** Time at which the snapshot was made. */
   readonly madeMs: number;
-  /** `making`: the record was written before the file; `removing`: the file and the snapshot are being removed. */
+  /** Id of the request for the snapshot. The server answers a repeated request with the snapshot that it has made. */
+  readonly request: string;
+  /**
+   * `asking`: the snapshot is being made, and its id is not known yet; `making`: the snapshot exists, and the file is being made;
+   * `removing`: the file and the snapshot are being removed.
+   */
   readonly state: (typeof STATES)[number];
 }
 
 export interface BackupRecord {
   /** Label of the snapshot, such as `osl:oracle@0@monday`. */
   readonly snapshot: string;
+  /** Empty in the state `asking`. */
   readonly snapshotId: string;
   readonly sizeBytes: number;
   /** File name of the earlier backup on which this incremental backup is based; null for a full backup. */
@@ -37,7 +43,7 @@ export interface BackupRecord {
   readonly run: RunMark | null;
 }
 
-const STATES = ['making', 'made', 'removing'] as const;
+const STATES = ['asking', 'making', 'made', 'removing'] as const;
 
 export function recordFile(file: string): string {
   return `${file}.json`;
@@ -75,7 +81,7 @@ const RECORD = object({
   base: orNull(textThat(isPlainName, 'a plain name')),
   baseId: optional(orNull(text())),
   sha256: optional(orNull(text())),
-  run: optional(orNull(object({ volumeId: text(), number: count(), madeMs: number(), state: word(STATES) }))),
+  run: optional(orNull(object({ volumeId: text(), number: count(), madeMs: number(), request: text(), state: word(STATES) }))),
 });
 
 function recordOf(value: unknown): BackupRecord | null {

@@ -11,7 +11,7 @@ const VOLUME = 'volume-1';
 /** A backup of the run with this number, one run a day. `base`: number of the backup on which it stands; null for a full backup. */
 function backup(number: number, base: number | null, given: Partial<RunBackup> = {}): RunBackup {
   const [snapshot, below] = [`b${number}`, base === null ? null : `db@b${base}.qcow2`];
-  const made = { volumeId: VOLUME, number, madeMs: number * DAY_MS, state: 'made' } as const;
+  const made = { volumeId: VOLUME, number, madeMs: number * DAY_MS, request: `r${number}`, state: 'made' } as const;
   return {
     ...{ name: `db@${snapshot}.qcow2`, snapshot, snapshotId: `id-${number}`, base: below, ...made },
     ...{ isThere: true, hasPart: false, problem: null, ...given },
@@ -180,6 +180,7 @@ describe('a run removes', () => {
 });
 
 test.each([
+  ['a run that was cut before its snapshot was made', { state: 'asking', isThere: false }, true],
   ['a run that was cut before the file', { state: 'making', isThere: false }, true],
   ['a run that was cut before the last rename', { isThere: false, hasPart: true }, true],
   ['a removal that was cut', { state: 'removing' }, true],

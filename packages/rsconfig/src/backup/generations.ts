@@ -18,7 +18,8 @@ export interface RunBackup {
   /** A later run has a higher number, whatever the clock says. */
   readonly number: number;
   readonly madeMs: number;
-  readonly state: 'making' | 'made' | 'removing';
+  readonly request: string;
+  readonly state: 'asking' | 'making' | 'made' | 'removing';
   readonly isThere: boolean;
   /** True if an unfinished file of this backup exists. */
   readonly hasPart: boolean;

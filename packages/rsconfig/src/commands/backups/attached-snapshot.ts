@@ -13,14 +13,15 @@ import { findMirror } from '../server-volumes/find.ts';
 import { placesWith } from '../server-volumes/mirror-target.ts';
 import { whileAttached } from '../server-volumes/while-attached.ts';
 
-/** Makes a snapshot of the volume; rsiod runs the triggers of this client. */
+/** Makes a snapshot of the volume; rsiod runs the triggers of this client. `request`: the id of the request. */
 export async function makeSnapshot(
   context: CommandContext,
   { place, call, volume }: VolumeTarget,
   snapshot: string,
+  request: string,
 ): Promise<SnapshotView> {
   const triggered = withTriggers(context, String(place['namespace']), call);
-  const { snapshots } = await triggered('volume-snapshot', { snapshots: [{ ...volume, snapshot }], request: context.newId() });
+  const { snapshots } = await triggered('volume-snapshot', { snapshots: [{ ...volume, snapshot }], request });
   const [made] = snapshots;
   if (made === undefined)
     throw new RsError('E_UNKNOWN_SNAPSHOT', `Snapshot ${snapshot} was made, and cannot be seen: back it up by its name`);

@@ -60,6 +60,6 @@ full and incremental backups in turn, and removes old ones.`,
 /** Makes a snapshot of the volume, and returns its name. */
 async function newSnapshot(context: CommandContext, name: string): Promise<string> {
   const target = await findVolume(context, name, { server: null, namespace: null }, 'change');
-  const { snapshot } = await makeSnapshot(context, target, `backup-${timeName(context.clock.wallMs())}`);
+  const { snapshot } = await makeSnapshot(context, target, `backup-${timeName(context.clock.wallMs())}`, context.newId());
   return `${volumeLabel({ namespace: String(target.place['namespace']), ...target.volume })}@${snapshot}`;
 }

@@ -8,6 +8,7 @@ import { snapshot, volume } from '@rsio/common/testing/server-views';
 import { beforeEach, expect, test } from 'vitest';
 import { writeBackup } from '../../testing/backup-folder.ts';
 import { root, run } from '../../testing/rsconfig-run.ts';
+import { attachment } from '../../testing/views.ts';
 import { asked, type Machine, machine, serve, useServerVolumes } from '../../testing/server-volumes-scene.ts';
 
 useServerVolumes();
@@ -16,18 +17,19 @@ const MADE = 'backup-20100914-150232';
 let folder: string;
 /** The servers from which rsiod was asked to attach the new snapshot. */
 let attached: (string | null)[];
+let detached: string[];
 
 beforeEach(() => {
   folder = join(root, 'backups');
   mkdirSync(folder);
-  attached = [];
+  [attached, detached] = [[], []];
 });
 
 /** Writes a backup of the volume `oracle` that a run has made, or its description alone. */
-function write(name: string, id: string, state: 'made' | 'making' | 'removing', isThere: boolean): string {
+function write(name: string, id: string, state: 'asking' | 'made' | 'making' | 'removing', isThere: boolean): string {
   const file = writeBackup(folder, `oracle@${name}.qcow2`, id, null, null);
   const record = JSON.parse(readFileSync(`${file}.json`, 'utf8')) as object;
-  const mark = { volumeId: volume().id, number: 1, madeMs: Date.UTC(2010, 8, 14), state };
+  const mark = { volumeId: volume().id, number: 1, madeMs: Date.UTC(2010, 8, 14), request: `request-${name}`, state };
   writeFileSync(`${file}.json`, JSON.stringify({ ...record, snapshot: `osl:oracle@0@${name}`, run: mark }));
   if (!isThere) writeFileSync(file, '');
   return file;
@@ -37,10 +39,17 @@ function write(name: string, id: string, state: 'made' | 'making' | 'removing', 
 async function begin(snapshots: readonly { snapshot: string; id: string }[], orders: Machine['orders'] = {}): Promise<void> {
   const all = snapshots.map((one) => snapshot(one));
   const make = ({ snapshots: [wanted] }: { snapshots: readonly { snapshot: string }[] }) => {
+    const known = all.find((one) => one.snapshot === wanted!.snapshot);
+    if (known !== undefined) return { snapshots: [known] };
     all.push(snapshot({ snapshot: wanted!.snapshot, id: 'new-id' }));
     return { snapshots: [all.at(-1)!] };
   };
   await serve([machine('big-9', { 'volume-show': () => ({ volume: volume(), snapshots: all }), 'volume-snapshot': make, ...orders })], {
+    local: () => ({ attachments: [attachment({ name: 'oracle@cut', id: 'id-cut' }), attachment({ name: 'oracle@one' })], awaited: [] }),
+    detach: ({ names }) => {
+      detached.push(...names);
+      return { outcomes: names.map((name) => ({ volume: name, done: true, already: false, device: null, error: null })) };
+    },
     attach: ({ names: [name = ''], server }) => {
       attached.push(server);
       const error = { code: 'E_UNKNOWN_SNAPSHOT', message: `No snapshot ${name}` };
@@ -94,8 +103,31 @@ test('what interrupted runs have left is removed, with the snapshots whose ids t
   ]);
   const { err } = await again();
   expect(err).toContain('An interrupted run has left oracle@cut.qcow2: it is removed');
+  expect(detached).toEqual(['osl:oracle@0@cut']);
   expect(removals()).toEqual([removal('cut', 'id-cut', 1), removal('half-removed', 'id-half', 2), removal(MADE, 'new-id', 4)]);
   expect(readdirSync(folder).toSorted()).toEqual(['oracle@one.qcow2', 'oracle@one.qcow2.json']);
+});
+
+test.each([
+  ['which the server has made meanwhile', null, [removal('asked', 'id-asked', 1)]],
+  ['which the server refuses', 'E_EXISTS', []],
+] as const)('a run that was cut while it asked for its snapshot, %s', async (_, refusal, expected) => {
+  write('one', 'id-one', 'made', true);
+  write('asked', '', 'asking', false);
+  const orders: Machine['orders'] = {
+    'volume-snapshot': ({ snapshots: [wanted], request }: { snapshots: readonly { snapshot: string }[]; request: string }) => {
+      if (request !== 'request-asked') throw new RsError('E_LIMIT', 'No more snapshots');
+      if (refusal !== null) throw new RsError(refusal, 'There is another one');
+      return { snapshots: [snapshot({ snapshot: wanted!.snapshot, id: 'id-asked' })] };
+    },
+  };
+  await begin([{ snapshot: 'asked', id: 'other' }], orders);
+  const { code, err } = await again();
+  expect([code, err]).toEqual([1, expect.stringContaining('No more snapshots [E_LIMIT]')]);
+  expect(removals()).toEqual(expected);
+  expect(readdirSync(folder).filter((name) => name.includes('asked'))).toEqual([]);
+  // Whether the server has made the snapshot of this run is not known, so that its description stays.
+  expect(readdirSync(folder)).toContain(`oracle@${MADE}.qcow2.json`);
 });
 
 test('a description stays until its snapshot is removed, and the error says why it was not', async () => {

@@ -6,7 +6,6 @@
 import path from 'node:path';
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { parseAge } from '@rsio/common/cli/since';
-import type { SnapshotView } from '@rsio/common/control/server/views';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { count, list, object, orNull, text } from '@rsio/common/lib/shape';
 import { parseWhole } from '@rsio/common/lib/units';
@@ -26,6 +25,7 @@ import {
   nextNumber,
   type Removals,
   type RunBackup,
+  type SeenSnapshot,
 } from '../../backup/generations.ts';
 import { checkDirectory, readRunFolder, removeBackup, withBackups } from '../../backup/run-folder.ts';
 import { type CommandContext, defineCommand, usageError } from '../../cli/context.ts';
@@ -101,6 +101,17 @@ interface Rules {
   readonly verifies: boolean;
 }
 
+/** What a run makes. */
+interface Planned {
+  readonly snapshot: string;
+  readonly kind: Kind;
+  readonly mark: RunMark;
+  readonly sizeBytes: number;
+}
+
+/** Errors with which a server refuses a request that it has not executed before. */
+const NOT_MADE: readonly string[] = ['E_EXISTS', 'E_USAGE', 'E_RIGHTS', 'E_SPACE', 'E_NO_REFLINK', 'E_UNKNOWN_VOLUME'];
+
 interface Done extends Backup {
   readonly snapshot: string;
   readonly full: string | null;
@@ -142,18 +153,15 @@ class Run {
     const volumeId = volume.mirror ?? volume.id ?? '';
     const nowMs = Math.floor(context.clock.wallMs());
     const kind = decideKind(backups, { volumeId, nowMs, fullEveryMs: rules.fullEveryMs, snapshots });
-    const mark: RunMark = { volumeId, number: nextNumber(backups), madeMs: nowMs, state: 'making' };
-    const taken = [...snapshots.map(({ snapshot }) => snapshot), ...backups.map(({ snapshot }) => snapshot)];
+    const mark: RunMark = { volumeId, number: nextNumber(backups), madeMs: nowMs, request: context.newId(), state: 'asking' };
+    const taken = [...snapshots.map((one) => one.snapshot), ...backups.map((one) => one.snapshot)];
     const files = others.map((other) => other.name);
-    const free = freeName(
-      `backup-${timeName(nowMs)}`,
-      (one) => taken.includes(one) || files.includes(path.basename(backupFile('', named, one))),
-    );
-    const made = await makeSnapshot(context, target, free);
-    const { done, full } = await this.backUp(target, made, kind, mark);
+    const isTaken = (one: string): boolean => taken.includes(one) || files.includes(path.basename(backupFile('', named, one)));
+    const snapshot = freeName(`backup-${timeName(nowMs)}`, isTaken);
+    const { done, full } = await this.backUp(target, { snapshot, kind, mark, sizeBytes: volume.sizeBytes ?? 0 });
     await this.removeOld(path.basename(done.file));
     const { removedBackups, removedSnapshots, problems } = this;
-    return { snapshot: `${label}@${made.snapshot}`, ...done, full, removedBackups, removedSnapshots, problems };
+    return { snapshot: `${label}@${snapshot}`, ...done, full, removedBackups, removedSnapshots, problems };
   }
 
   /** Finds the volume. The target of a mirror knows only the snapshots that existed when it was found. */
@@ -172,35 +180,36 @@ class Run {
       throw usageError(`${directory} has backups of ${label}: leave out --begin, which would accept an empty directory, too`);
   }
 
-  /** Backs up the snapshot. If an increment turns out to be impossible, makes a full backup. After an error, nothing is left. */
-  private async backUp(
-    target: VolumeTarget,
-    made: SnapshotView,
-    kind: Kind,
-    mark: RunMark,
-  ): Promise<{ done: Backup; full: string | null }> {
+  /** Makes the snapshot and backs it up. If an increment turns out to be impossible, makes a full backup. After an error, nothing is left. */
+  private async backUp(target: VolumeTarget, { snapshot, kind, mark, sizeBytes }: Planned): Promise<{ done: Backup; full: string | null }> {
     const { context, directory, named, rules } = this;
-    const label = `${target.label(target.volume)}@${made.snapshot}`;
-    const file = backupFile(directory, named, made.snapshot);
-    const request = { directory, verifies: rules.verifies, run: { ...mark, state: 'made' as const } };
-    const about = { snapshot: label, snapshotId: made.id, sizeBytes: made.sizeBytes, base: null, baseId: null, sha256: null };
+    const label = `${target.label(target.volume)}@${snapshot}`;
+    const file = backupFile(directory, named, snapshot);
+    const record: BackupRecord = { snapshot: label, snapshotId: '', sizeBytes, base: null, baseId: null, sha256: null, run: mark };
+    let left: RunBackup | null = null;
     try {
-      const begun: BackupRecord = { ...about, run: mark };
-      await writeRecord(file, begun);
-      if (kind.base === null) return { done: await backUpSnapshot(context, label, made.id, { ...request, since: null }), full: kind.why };
+      // Both records are written before the next step, so that an interrupted run leaves nothing unknown.
+      await writeRecord(file, record);
+      left = { name: path.basename(file), snapshot, snapshotId: '', base: null, ...mark, isThere: false, hasPart: true, problem: null };
+      const { id: snapshotId } = await makeSnapshot(context, target, snapshot, mark.request);
+      await writeRecord(file, { ...record, snapshotId, run: { ...mark, state: 'making' } });
+      left = { ...left, snapshotId, state: 'making' };
+      const request = { directory, verifies: rules.verifies, run: { ...mark, state: 'made' as const } };
+      const make = (since: string | null): Promise<Backup> => backUpSnapshot(context, label, snapshotId, { ...request, since });
+      if (kind.base === null) return { done: await make(null), full: kind.why };
       try {
-        return { done: await backUpSnapshot(context, label, made.id, { ...request, since: kind.base.snapshot }), full: null };
+        return { done: await make(kind.base.snapshot), full: null };
       } catch (thrown) {
         const { code, message } = toRsError(thrown);
         if (code !== 'E_UNKNOWN_SNAPSHOT') throw thrown;
-        return { done: await backUpSnapshot(context, label, made.id, { ...request, since: null }), full: message };
+        return { done: await make(null), full: message };
       }
     } catch (thrown) {
-      // The backup and its snapshot are what an interrupted run would leave.
-      const left = { name: path.basename(file), snapshot: made.snapshot, snapshotId: made.id, base: null, ...mark };
-      await this.tried(`Snapshot ${label} was made`, async () => {
-        await this.remove(await this.find(), { ...left, isThere: false, hasPart: true, problem: null }, [made]);
-      });
+      const undone = left;
+      if (undone !== null)
+        await this.tried(`Snapshot ${label} may be left`, async () => {
+          await this.remove(await this.find(), undone, [{ snapshot, id: undone.snapshotId }]);
+        });
       const { code, message } = toRsError(thrown);
       throw new RsError(code, [message, ...this.problems].join('; '), {}, thrown);
     }
@@ -218,7 +227,7 @@ class Run {
     });
   }
 
-  private async removeAll(target: VolumeTarget, snapshots: readonly SnapshotView[], removals: Removals): Promise<void> {
+  private async removeAll(target: VolumeTarget, snapshots: readonly SeenSnapshot[], removals: Removals): Promise<void> {
     for (const sentence of removals.notes) this.context.note(sentence);
     for (const one of removals.backups) if (!(await this.remove(target, one, snapshots))) break;
     for (const seen of removals.snapshots) {
@@ -230,26 +239,36 @@ class Run {
   }
 
   /** Removes a backup and its snapshot. Returns false if this failed. */
-  private async remove(target: VolumeTarget, backup: RunBackup, snapshots: readonly SnapshotView[]): Promise<boolean> {
+  private async remove(target: VolumeTarget, backup: RunBackup, snapshots: readonly SeenSnapshot[]): Promise<boolean> {
     const { name, snapshot, snapshotId, state } = backup;
     const isSeen = snapshots.some((seen) => isSnapshotOf(backup, seen)) && !this.removedSnapshots.includes(snapshot);
     return await this.tried(`${name} could not be removed`, async () => {
       await removeBackup(this.directory, backup, async () => {
-        if (isSeen && state === 'making') await this.detach(`${target.label(target.volume)}@${snapshot}`);
+        if (state === 'asking') return await this.removeAsked(target, backup);
         if (isSeen) await this.removeSnapshot(target, snapshot, snapshotId);
       });
       this.removedBackups.push(name);
     });
   }
 
-  /** An interrupted run may have left its snapshot attached. */
-  private async detach(label: string): Promise<void> {
-    const { attachments } = await this.context.call('local', {});
-    if (attachments.some((one) => volumeLabel(one) === label)) await this.context.call('detach', { names: [label], force: false });
+  /**
+   * Removes a snapshot whose id is not known. The request is repeated: the server answers with the snapshot that it has made then, or makes
+   * it now. If the server refuses the request, that snapshot does not exist.
+   */
+  private async removeAsked({ call, volume }: VolumeTarget, { snapshot, request }: RunBackup): Promise<void> {
+    const answer = await call('volume-snapshot', { snapshots: [{ ...volume, snapshot }], request }).catch((thrown: unknown) => {
+      if (NOT_MADE.includes(toRsError(thrown).code)) return null;
+      throw thrown;
+    });
+    for (const { id } of answer?.snapshots ?? []) await this.removeSnapshot(await this.find(), snapshot, id);
   }
 
   private async removeSnapshot({ call, volume }: VolumeTarget, snapshot: string, onlyId: string): Promise<void> {
-    await call('volume-snapshot-remove', { ...volume, snapshot, onlyId, request: this.context.newId() });
+    const { context } = this;
+    // A run that was killed after its backup, but before the detach, has left the snapshot attached.
+    const attached = (await context.call('local', {})).attachments.find(({ id }) => id === onlyId);
+    if (attached !== undefined) await context.call('detach', { names: [volumeLabel(attached)], force: false });
+    await call('volume-snapshot-remove', { ...volume, snapshot, onlyId, request: context.newId() });
     this.removedSnapshots.push(snapshot);
   }
 
