@@ -7,7 +7,7 @@ import { basename, dirname } from 'node:path';
 import { replaceFile } from '../files/durable-write.ts';
 import { RsError, toRsError } from '../lib/errors.ts';
 import { type ApplianceMachine, appliancePaths, exclusively } from './machine.ts';
-import { finishRestore, refusedConfig } from './saved-config.ts';
+import { finishRestore, presentHostKey, refusedConfig } from './saved-config.ts';
 import { readSettings, SETTINGS, type Settings, writeSettings } from './settings.ts';
 import { misfit } from '../lib/shape.ts';
 import { mountUnitOf, NETWORK_PREFIX, systemFiles } from './system-files.ts';
@@ -58,7 +58,7 @@ function writeFiles(root: string, files: ReadonlyMap<string, string>): readonly 
 async function applyLogin({ root, run }: ApplianceMachine, { passwordHash }: Settings): Promise<void> {
   if (passwordHash === null) return void (await run('systemctl', ['stop', '--no-block', 'ssh.service']));
   const { hostKey, volatile } = appliancePaths(root);
-  if (!existsSync(hostKey)) {
+  if (presentHostKey(root) === null) {
     // ssh-keygen does not sync: after a power cut, the key could be empty, and sshd would never start again.
     const made = `${volatile}/${basename(hostKey)}`;
     mkdirSync(volatile, { recursive: true });

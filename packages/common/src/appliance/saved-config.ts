@@ -14,11 +14,13 @@ import { SAVED_CONFIG_MAX_BYTES } from './limits.ts';
 import { appliancePaths } from './machine.ts';
 import { readSettings, SETTINGS, writeSettings } from './settings.ts';
 
+const isHostKey = (text: string): boolean => text.startsWith('-----BEGIN OPENSSH PRIVATE KEY-----\n');
+
 const CONTENT = object({
   settings: SETTINGS,
   /** Files of /etc/dvsc, by name. */
   server: map(text()),
-  hostKey: orNull(textThat((key) => key.startsWith('-----BEGIN OPENSSH PRIVATE KEY-----\n'), 'a private key of OpenSSH')),
+  hostKey: orNull(textThat(isHostKey, 'a private key of OpenSSH')),
 });
 const SAVED = object({ kind: word(['rsio-appliance-configuration']), sha256: text(), content: CONTENT });
 type SavedContent = Of<typeof CONTENT>;
@@ -60,13 +62,20 @@ function faultOf({ server }: SavedContent): string | null {
   return problem === undefined ? null : `rssrvcfg:${problem.line}: ${problem.message}`;
 }
 
+/** Returns the key of the SSH server; null if there is none, or if a power cut has left a part of one. */
+export function presentHostKey(root: string): string | null {
+  const { hostKey } = appliancePaths(root);
+  const key = existsSync(hostKey) ? readFileSync(hostKey, 'utf8') : '';
+  return isHostKey(key) ? key : null;
+}
+
 /** Throws E_CONFIG if a file could not be restored. */
 export async function presentConfig(root: string): Promise<string> {
-  const { dvsc, hostKey } = appliancePaths(root);
+  const { dvsc } = appliancePaths(root);
   const files = (existsSync(dvsc) ? filesIn(dvsc) : []).filter((name) => !name.endsWith('.new')).toSorted();
   const read = files.map((name) => [name, readFileSync(join(dvsc, name))] as const);
   const server = Object.fromEntries(read.map(([name, bytes]) => [name, bytes.toString()]));
-  const content = { settings: await readSettings(root), server, hostKey: existsSync(hostKey) ? readFileSync(hostKey, 'utf8') : null };
+  const content = { settings: await readSettings(root), server, hostKey: presentHostKey(root) };
   const given = savedText(content);
   const binary = read.find(([, bytes]) => !isUtf8(bytes))?.[0];
   const fault = binary === undefined ? faultOf(content) : `${binary} is no text`;

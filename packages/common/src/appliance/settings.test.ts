@@ -23,6 +23,7 @@ const SETTINGS: Settings = {
   ],
   pools: [{ name: 'fast-1', fileSystem: '2f1c9a52-7a0e-4c58-9d3b-0b6a1e4f7c21' }],
 };
+const HOST_KEY = '-----BEGIN OPENSSH PRIVATE KEY-----\nx\n';
 let root: string;
 let programs: string[];
 /** Part of the command line of a program that fails. */
@@ -31,7 +32,7 @@ const run = (program: string, args: readonly string[]): Promise<string> => {
   const line = [program, ...args].join(' ');
   programs.push(line);
   if (program.endsWith('hash-password')) return Promise.resolve('$6$salt$hashhashhash\n');
-  if (program === 'ssh-keygen') writeFileSync(String(args.at(-1)), 'key');
+  if (program === 'ssh-keygen') writeFileSync(String(args.at(-1)), HOST_KEY);
   if (failing !== null && line.includes(failing)) return Promise.reject(new RsError('E_SYSTEM', `${program} failed`));
   return Promise.resolve('');
 };
@@ -66,7 +67,7 @@ test('there is a login over the network only with a password', async () => {
   await changeSettings({ root, run }, () => SETTINGS);
   expect(programs).toContain('usermod --password $6$salt$hashhashhash root');
   expect(programs.filter((line) => line.startsWith('networkctl'))).toEqual(['networkctl reload']);
-  expect(readFileSync(appliancePaths(root).hostKey, 'utf8')).toBe('key');
+  expect(readFileSync(appliancePaths(root).hostKey, 'utf8')).toBe(HOST_KEY);
   expect(readdirSync(`${root}/run/rsio-appliance`)).toEqual([]);
   expect(programs.findIndex((line) => line.startsWith('ssh-keygen'))).toBeLessThan(
     programs.indexOf('systemctl start --no-block ssh.service'),
@@ -160,6 +161,17 @@ test('a saved configuration with a wrong rssrvcfg is refused', async () => {
   const server = { rssrvcfg: '[server big-9]\nserverid = many\n' };
   const saved = savedText({ settings: SETTINGS, server, hostKey: null });
   expect(() => savedContent('saved.json', saved)).toThrow(/^saved\.json is not a usable configuration: rssrvcfg:\d+: /);
+});
+
+test('a key of the SSH server that a power cut has left empty is not saved, and is made again', async () => {
+  await changeSettings({ root, run }, () => SETTINGS);
+  const { hostKey } = appliancePaths(root);
+  for (const left of ['', '-----BEGIN']) {
+    writeFileSync(hostKey, left);
+    expect(savedContent('saved.json', await presentConfig(root)).hostKey).toBe(null);
+    await applySettings({ root, run }, true);
+    expect(savedContent('saved.json', await presentConfig(root)).hostKey).toBe(HOST_KEY);
+  }
 });
 
 test('what could not be restored is not saved, and what a later release has added is restored', async () => {
