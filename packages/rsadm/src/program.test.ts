@@ -157,7 +157,7 @@ describe('each command sends its request and prints the answer', () => {
     [
       ['volume', 'remove', 'oracle@monday', '--yes'],
       'volume-snapshot-remove',
-      { ...name, snapshot: 'monday', request },
+      { ...name, snapshot: 'monday', onlyId: null, request },
       'oracle@0@monday removed\n',
     ],
     [
