@@ -59,7 +59,8 @@ import { MIRROR_ADD, MIRROR_DETACH, MIRROR_REPLACE, MIRROR_WITNESS } from './com
 import { MIRROR_FORCE } from './commands/mirrors/force.ts';
 import { MIRROR_CREATE, MIRROR_LIST, MIRROR_REMOVE } from './commands/mirrors/mirrors.ts';
 import { MIRROR_VERIFY } from './commands/mirrors/verify.ts';
-import { ATTACH, DETACH, SWITCH } from './commands/attach.ts';
+import { ATTACH, DETACH } from './commands/attach.ts';
+import { SWITCH } from './commands/switch.ts';
 import {
   APP_ADD,
   APP_DISABLE,

@@ -73,47 +73,6 @@ unreachable, no server offers the volume, or another client holds it. With
   },
 });
 
-export const SWITCH = defineCommand({
-  call: { by: 'words', words: 'switch' },
-  synopsis: 'switch NAME... --server S [--force]',
-  summary: 'detaches volumes, and attaches those of another server',
-  details: `After the followers of a replication were promoted on server S, or have become
-the source there, this client uses them in place of the volumes of the same
-names. The command detaches each volume, and attaches the volume with its name
-of server S. Unmount file systems and end programs first: a volume in use is not
-detached. With --force, a volume is detached even if it is in use, or if its
-server is lost: what its programs have written and the server has not stored is
-lost then.`,
-  options: {
-    server: { kind: 'text', value: 'S', help: 'server with the other volumes' },
-    force: { kind: 'flag', help: 'also if a volume is in use or its server is lost' },
-    json: JSON_OPTION,
-  },
-  json: CONTROL_METHODS.attach.result,
-  operands: { min: 1, max: Number.POSITIVE_INFINITY },
-  completes: `"\${ask[@]}" -l | sed 's/^[^:]*://; s/ .*//; s/@[0-3]$//'`,
-  run: async (context, { server, force, json }, names) => {
-    if (server === null || server === '') throw usageError('No server: give --server S');
-    checkNames(names);
-    const { outcomes: left } = await reportLosses(context, force, async () => ({
-      outcomes: await withProgress(
-        context,
-        'detaching',
-        context.call('detach', { names, force }).then(({ outcomes }) => outcomes),
-      ),
-    }));
-    const stuck = left.filter(({ error }) => error !== null);
-    if (stuck.length > 0) {
-      if (json) printJson(context, { outcomes: left });
-      return printOutcomes(context, stuck, json ? null : 'detached');
-    }
-    const attach = context.call('attach', { names, readOnly: false, server, take: 'no' }).then(({ outcomes }) => outcomes);
-    const outcomes = await withProgress(context, 'attaching', attach);
-    if (json) printJson(context, { outcomes });
-    return printOutcomes(context, outcomes, json ? null : 'attached');
-  },
-});
-
 export const DETACH = defineCommand({
   call: { by: 'option', option: 'detach', short: 'd', help: 'detach volumes and remove their devices' },
   synopsis: '-d [NAME...] [--force] [--wait[=T]]',
@@ -159,12 +118,12 @@ async function checkServers(
   return unreachable.length === 0;
 }
 
-function checkNames(names: readonly string[]): void {
+export function checkNames(names: readonly string[]): void {
   if (names.includes('')) throw usageError('A name is empty: give oracle, osl:oracle or osl:oracle@0');
 }
 
 /** Returns the exit code: 1 if a volume was refused. */
-function printOutcomes(context: CommandContext, outcomes: readonly AttachOutcome[], done: 'attached' | 'detached' | null): number {
+export function printOutcomes(context: CommandContext, outcomes: readonly AttachOutcome[], done: 'attached' | 'detached' | null): number {
   for (const outcome of outcomes) {
     if (outcome.done) {
       if (done !== null) context.out(formatOutcome(outcome, done));
