@@ -2,6 +2,7 @@
 // verbs have their own tests in sources.
 
 import { COPYING_METHODS } from '@rsio/common/control/server/replication-methods';
+import { RsError } from '@rsio/common/lib/errors';
 import { misfit } from '@rsio/common/lib/shape';
 import type { SnapshotsToMake } from '@rsio/common/triggers/triggers';
 import { beforeEach, expect, test } from 'vitest';
@@ -228,4 +229,17 @@ test('orders are noted for each volume, and the end shows the replication as it 
   });
   const verbs = ['replicated to client big-8', 'no longer replicated to client big-8'];
   expect(noted).toEqual(verbs.flatMap((verb) => [`db ${verb}`, `log ${verb}`]));
+});
+
+test('a hand-over waits for a moment in the making before it records the last one', async () => {
+  const id = await begin(['db']);
+  const recorded: string[] = [];
+  const last = async (_id: string, group: string): Promise<void> => {
+    recorded.push(group);
+    if (recorded.length === 1) throw new RsError('E_BUSY', 'A snapshot is being made');
+  };
+  const handOver = { check: () => 'bergen', close: () => Promise.resolve(), lastOf: () => null, last } as unknown as HandOver;
+  ports = { ...ports, handOver };
+  const asked = as(PEER)['replication-hand-over']({ ...{ replication: id, server: 'oslo', reverse: id }, checkOnly: false, request: null });
+  expect([await asked, recorded.length, new Set(recorded).size]).toEqual([{ node: 'bergen' }, 2, 1]);
 });

@@ -117,7 +117,8 @@ export function copyingHandlers(ports: ReplicationPorts, changes: Changes, asker
       await patiently(clock, () => changes.run(() => handOver.close(replication, server, reverse, asker), what));
       if (handOver.lastOf(replication, asker) === null) {
         const { group } = await patiently(clock, () => moment(replication, request));
-        await changes.run(() => handOver.last(replication, group, asker), what);
+        // The copying server may ask for another moment now.
+        await patiently(clock, () => changes.run(() => handOver.last(replication, group, asker), what));
       }
       return { node };
     },

@@ -63,6 +63,15 @@ test('closes all members, makes a last moment, and the order names it only then'
   expect(handed()?.group).toBe(last.group);
 });
 
+test('the last moment is the newest one, and none is made after it, because only the newest one is copied', async () => {
+  await close();
+  const asked = await s.moment();
+  const newest = await s.moment();
+  await handOver.last(id, asked.group, PEER);
+  expect(handed()?.group).toBe(newest.group);
+  await expect(s.moment()).rejects.toMatchObject({ code: 'E_BUSY', message: expect.stringContaining('handed over to server oslo') });
+});
+
 test('refuses while a client has a member, and leaves none closed', async () => {
   s.scene.used.add(s.volume('log').manifest.id);
   await expect(close()).rejects.toMatchObject({ code: 'E_HELD' });

@@ -67,14 +67,18 @@ export class HandOver {
     }
   }
 
-  /** Records the last moment, which was made after `close`. */
+  /**
+   * Records the last moment. `group`: a moment that was made after `close`. The copying server asks for moments meanwhile, and copies only
+   * the newest one, which has the same content.
+   */
   async last(id: string, group: string, asker: Asker): Promise<void> {
     const replication = replicationTo(this.ports.verbs.catalogue, id, asker);
     const { home } = replication;
     const handOver = home.manifest.replication?.handOver;
     if (handOver === undefined || handOver.group === group) return;
-    if (!momentsOf(replication).some((one) => one.group === group)) throw new RsError('E_UNKNOWN_SNAPSHOT', 'The last moment was removed');
-    await this.write(home, withHandOver(home.manifest, { ...handOver, group }));
+    const moments = momentsOf(replication);
+    if (!moments.some((one) => one.group === group)) throw new RsError('E_UNKNOWN_SNAPSHOT', 'The last moment was removed');
+    await this.write(home, withHandOver(home.manifest, { ...handOver, group: moments.at(-1)?.group ?? group }));
   }
 
   /** Returns the group of the last moment; null if it is not made yet. */

@@ -137,11 +137,15 @@ export function nextMoment(replication: Replication, isClient: IsClient, nowMs: 
   const { id, members } = replication;
   if (replication.home.manifest.replica !== undefined)
     throw new RsError('E_BUSY', 'The client that has the mirror attached makes its moments');
+  const handOver = handOverOf(replication);
+  // The copying server copies only the newest moment, and takes over with the last one.
+  if (handOver !== null && handOver.group !== null)
+    throw new RsError('E_BUSY', `The volumes are being handed over to server ${handOver.server}, and their last moment is made`);
   const moments = momentsOf(replication);
   checkUnconfirmed(replication);
   const agoMs = nowMs - (moments.at(-1)?.momentMs ?? 0);
   // The last moment before a hand-over does not wait.
-  if (agoMs >= 0 && agoMs < MOMENT_INTERVAL_MS && handOverOf(replication) === null)
+  if (agoMs >= 0 && agoMs < MOMENT_INTERVAL_MS && handOver === null)
     throw new RsError(
       'E_BUSY',
       `The newest moment was made ${agoMs} ms ago, and the next one can be made ${MOMENT_INTERVAL_MS} ms after it`,

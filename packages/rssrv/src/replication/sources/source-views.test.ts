@@ -66,6 +66,23 @@ test('what prevents moments at the source counts before all reports', () => {
   expect(reports.view(replication(clock), problem)).toMatchObject({ state: 'failing', text: 'Pool fast cannot be used' });
 });
 
+test('an interrupted hand-over is shown with both ways out, and one that goes on by itself is no failure', () => {
+  const { clock, reports } = scene();
+  reports.polled(['r'], [report({ state: 'waiting', text: '' })]);
+  const handed = (group: string | null) => {
+    const one = replication(clock);
+    const handOver = { replication: 'x', server: 'big-8', node: 'n', group };
+    const found = {
+      manifest: { ...one.home.manifest, replication: { id: 'r', members: ['v'], order: null, handOver } },
+    } as unknown as Replication['home'];
+    return reports.view({ ...one, home: found, members: [found] }, null);
+  };
+  const { state, text } = handed(null);
+  expect(state).toBe('failing');
+  expect(text).toContain('repeat volume reverse at big-8, or keep the volumes here (rsadm volume replicate db --end --force)');
+  expect(handed('g')).toMatchObject({ state: 'waiting', text: '' });
+});
+
 test('reports about other replications are not kept, and those of ended ones are forgotten', () => {
   const { reports, state } = scene();
   reports.polled(['other'], [report({ replication: 'other' }), report()]);

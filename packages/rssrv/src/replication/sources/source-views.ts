@@ -5,6 +5,7 @@
 import type { ReplicationReport, ReplicationView } from '@rsio/common/control/server/replication-methods';
 import type { Clock } from '@rsio/common/lib/clock';
 import { printDuration } from '@rsio/common/lib/units';
+import { type Found, volumeText } from '../../pools/catalogue.ts';
 import type { Replication } from '../../pools/source-marks.ts';
 import { REPLICATION_SILENT_MS, REPORT_TEXT_MAX_CHARS } from '../limits.ts';
 import type { SourceProblem } from './source-orders.ts';
@@ -50,7 +51,7 @@ export class SourceReports {
     return {
       ...{ id, direction: 'out', peer: to, pool, everyMs, keep, limitBytes, momentMs },
       volumes: members.map(({ manifest: { name, universe } }) => ({ name, universe })),
-      ...this.stateOf(id, to, problem),
+      ...this.stateOf(id, to, problem?.text ?? interrupted(members)),
       ageMs: momentMs === null ? null : Math.max(0, this.clock.wallMs() - momentMs),
       doneBytes: report?.doneBytes ?? 0,
       totalBytes: report?.totalBytes ?? 0,
@@ -58,8 +59,8 @@ export class SourceReports {
     };
   }
 
-  private stateOf(id: string, to: string, problem: SourceProblem | null): Pick<ReplicationView, 'state' | 'text'> {
-    if (problem !== null) return { state: 'failing', text: problem.text };
+  private stateOf(id: string, to: string, problem: string | null): Pick<ReplicationView, 'state' | 'text'> {
+    if (problem !== null) return { state: 'failing', text: problem };
     const nowMs = this.clock.monotonicMs();
     const { pollMs, sinceMs, report } = this.heard.get(id) ?? { pollMs: null, sinceMs: nowMs, report: null };
     const silentMs = nowMs - (pollMs ?? sinceMs);
@@ -70,4 +71,14 @@ export class SourceReports {
     }
     return report === null ? { state: 'waiting', text: `waits for the first report of ${to}` } : { state: report.state, text: report.text };
   }
+}
+
+/** Returns what to do if the volumes are closed for a hand-over that does not go on by itself, because its last moment is not recorded. */
+function interrupted(members: readonly Found[]): string | null {
+  const server = members.flatMap(({ manifest }) => manifest.replication?.handOver ?? []).find(({ group }) => group === null)?.server;
+  const isClosing = members.every(({ manifest }) => (manifest.replication?.handOver?.group ?? null) === null);
+  if (server === undefined || !isClosing) return null;
+  const names = members.map(({ manifest }) => volumeText(manifest)).join(' ');
+  const ways = `repeat volume reverse at ${server}, or keep the volumes here (rsadm volume replicate ${names} --end --force)`;
+  return `Volumes are closed for clients, because they were to be handed over to server ${server}, and this was interrupted: ${ways}`;
 }
