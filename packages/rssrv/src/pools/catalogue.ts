@@ -482,6 +482,13 @@ function noSpace(pool: PoolState, askedBytes: number, remedy: string): RsError {
   );
 }
 
+/** Throws E_USAGE if a volume is named twice. */
+export function checkOnce(names: readonly VolumeName[]): void {
+  const texts = names.map(volumeText);
+  const twice = texts.find((text, index) => texts.indexOf(text) !== index);
+  if (twice !== undefined) throw new RsError('E_USAGE', `Volume ${twice} is given twice: give each volume once`);
+}
+
 /** Prints whole MiB, because the exact number of bytes is hard to read. */
 function roundedSize(bytes: number): string {
   return printSize(bytes < MIB ? bytes : bytes - (bytes % MIB));

@@ -36,6 +36,11 @@ export function checkNoFollower(manifest: Marked, what: string): void {
   );
 }
 
+/** As above, for the removal. A follower without snapshots has no moment, cannot be promoted, and nobody needs its content. */
+export function checkRemovable(manifest: Marked, snapshots: number): void {
+  if (following(manifest) === null || snapshots > 0) checkNoFollower(manifest, 'be removed');
+}
+
 /** Returns why no client can open the volume, and the server from which its content comes or to which it goes; null if clients can. */
 export function closedFor(manifest: Marked): { readonly server: string; readonly why: string } | null {
   const text = textOf(manifest);

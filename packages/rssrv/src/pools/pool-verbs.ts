@@ -38,7 +38,7 @@ import { mayBeLeft } from './repair/move-repair.ts';
 import { stampedFile } from './disk/stamped-file.ts';
 import type { Pools } from './pools.ts';
 import { checkGrower, checkNoReplica } from './replica-rules.ts';
-import { checkNoFollower } from './follower-rules.ts';
+import { checkNoFollower, checkRemovable } from './follower-rules.ts';
 import { checkNoSource } from './source-marks.ts';
 import type { Settings } from './settings.ts';
 import { decidePurge, decideRestore, type FoundRemoved, type Purge, removalMs } from './removed-volumes.ts';
@@ -256,7 +256,7 @@ export class PoolVerbs {
     const { pool, manifest } = found;
     checkNotBusy(found);
     checkNoReplica(manifest, 'be removed');
-    checkNoFollower(manifest, 'be removed');
+    checkRemovable(manifest, pool.snapshots.get(manifest.id)?.list.length ?? 0);
     checkNoSource(this.pools.states, manifest, asker, 'be removed');
     const was = this.configOf(pool, manifest);
     this.ports.check(was, null);

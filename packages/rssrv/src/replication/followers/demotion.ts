@@ -6,7 +6,7 @@ import type { ReplicationOrder } from '@rsio/common/control/server/replication-m
 import { RsError } from '@rsio/common/lib/errors';
 import { timeName } from '@rsio/common/lib/time-name';
 import type { Asker } from '../../pools/asker.ts';
-import { findToChange, type Found, type VolumeName, volumeText } from '../../pools/catalogue.ts';
+import { checkOnce, findToChange, type Found, type VolumeName, volumeText } from '../../pools/catalogue.ts';
 import { checkNoFollower, following } from '../../pools/follower-rules.ts';
 import type { Manifest } from '../../pools/disk/manifest.ts';
 import type { PoolVerbs } from '../../pools/pool-verbs.ts';
@@ -51,6 +51,7 @@ export class Demotion {
   plan(wanted: readonly VolumeName[], peer: string, asker: Asker): PlannedDemotion {
     asker.needs('manage', 'demote volumes');
     const { verbs } = this.ports;
+    checkOnce(wanted);
     const found = wanted.map((name) => findToChange(verbs.catalogue, name, asker, 'demote volumes'));
     const orders = this.ports.ordersOf(peer);
     const left = found.filter(({ manifest }) => !orders.some((order) => follows(manifest, order)));

@@ -17,6 +17,7 @@ import { checkedAnswer } from './follower-lane.ts';
 import { FollowerVerbs } from './follower-verbs.ts';
 import { Demotion, type DemotionPorts } from './demotion.ts';
 import { Followers, type FollowersPorts } from './followers.ts';
+import { noSource } from './no-source.ts';
 import { Promotion } from './promotion.ts';
 import { TakeOver } from './take-over.ts';
 
@@ -69,7 +70,7 @@ export class FollowerService {
     };
     return {
       'volume-promote': async ({ volumes, request }) => {
-        const replication = promotion.replicationOf(volumes, asker);
+        const { replication } = promotion.wholeGroup(volumes, asker);
         const what = `volumes ${volumes.map(volumeText).join(', ')}, which are being promoted by ${changes.by}`;
         // A step of the replication may wait for its turn in the queue of changes. The replication is therefore stopped before.
         const made = await followers.whileQuiet(replication, () => changes.run(() => promotion.promote(volumes, asker, request), what));
@@ -111,12 +112,13 @@ export class FollowerService {
   private async reverse(volumes: readonly VolumeName[], asker: Asker): Promise<string> {
     const { promotion, followers, ports } = this;
     asker.needs('manage', 'exchange the roles of servers');
-    const replication = promotion.replicationOf(volumes, asker);
+    const { all, replication } = promotion.wholeGroup(volumes, asker);
     const peer = followers.peerOf(replication);
     if (peer === null || ports.peers.state(peer)?.isConnected !== true)
-      throw new RsError(
-        'E_UNREACHABLE',
-        'The source is not connected: if it is lost, volume promote makes the followers usable without it',
+      throw noSource(
+        all.map(({ manifest }) => manifest),
+        peer,
+        (name) => ports.peers.state(name)?.isConnected === true,
       );
     const handOver = async (checkOnly: boolean): Promise<string> => {
       const params = { replication, server: ports.serverName(), reverse: randomUUID(), checkOnly };

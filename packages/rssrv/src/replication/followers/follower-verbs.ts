@@ -5,7 +5,7 @@
 import type { ReplicationOrder, SourceMoment } from '@rsio/common/control/server/replication-methods';
 import { RsError } from '@rsio/common/lib/errors';
 import { Asker } from '../../pools/asker.ts';
-import { decideCreate, type Found, type PoolState, unusable, usableBytes, volumeText } from '../../pools/catalogue.ts';
+import { checkName, decideCreate, type Found, type PoolState, unusable, usableBytes, volumeText } from '../../pools/catalogue.ts';
 import type { Manifest } from '../../pools/disk/manifest.ts';
 import { poolPaths } from '../../pools/disk/pool-paths.ts';
 import { following } from '../../pools/follower-rules.ts';
@@ -52,7 +52,9 @@ export class FollowerVerbs {
     const { catalogue } = verbs;
     const pool = poolFor(catalogue.pools, order, peer);
     const { name, universe, sizeBytes } = member;
-    checkNotOld(catalogue.pools, order, member);
+    checkNotOld(catalogue.pools, order, member, peer.name);
+    const remedy = `the follower needs its name, and rsadm volume rename ${volumeText(member)} NEW gives the volume another one`;
+    checkName(catalogue, member, null, remedy);
     const blockSizeBytes = member.blockSizeBytes === 4096 ? 4096 : 512;
     const flags = { thick: false, readonly: false, shared: false, takeOver: null, takeOverForce: false };
     // No client may read the content before an administrator has said which clients may.
@@ -211,7 +213,7 @@ function poolFor(
 }
 
 /** Throws E_EXISTS if the volume with the name was the source earlier, so that it can become the follower. */
-function checkNotOld(pools: readonly PoolState[], order: ReplicationOrder, member: OrderMember): void {
+function checkNotOld(pools: readonly PoolState[], order: ReplicationOrder, member: OrderMember, peer: string): void {
   for (const pool of pools)
     for (const manifest of pool.volumes.values()) {
       if (manifest.name !== member.name || manifest.universe !== member.universe) continue;
@@ -219,7 +221,7 @@ function checkNotOld(pools: readonly PoolState[], order: ReplicationOrder, membe
       const names = order.members.map(volumeText).join(' ');
       throw new RsError(
         'E_EXISTS',
-        `Volume ${volumeText(manifest)} exists, and has a moment of its source: rsadm volume demote ${names} --for PEER makes it the follower`,
+        `Volume ${volumeText(manifest)} exists, and has a moment of its source: rsadm volume demote ${names} --for ${peer} makes it the follower`,
         { volume: volumeText(manifest) },
       );
     }

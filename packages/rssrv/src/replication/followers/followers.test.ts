@@ -31,6 +31,8 @@ class Source {
   /** True if the peers are the servers of a mirror, whose client makes the moments. */
   isMirror = false;
   confirmed: string | null = null;
+  /** Pool of the followers. */
+  pool = 'fast';
   private lastId: number;
 
   constructor(number: number, names: readonly string[]) {
@@ -44,7 +46,7 @@ class Source {
     const members = this.names.map((name) => ({ id: idOf(name), name, universe: 0, sizeBytes: SIZE_BYTES, blockSizeBytes: 512 }));
     const settings = {
       replication: this.id,
-      pool: 'fast',
+      pool: this.pool,
       everyMs: EVERY_MS,
       keep: 9,
       limitBytes: null,
@@ -439,4 +441,14 @@ describe('a mirror', () => {
     await s.poll();
     await seen(() => [s.lanes, s.state]).toEqual([['bergen'], ['db bergen 2']]);
   });
+});
+
+test('a replication that cannot make its followers is shown with the names of the source', async () => {
+  const source = new Source(1, ['db', 'log']);
+  source.pool = 'elsewhere';
+  s.peers.oslo.offer(source);
+  s.followers.start();
+  await settled();
+  const volumes = ['db', 'log'].map((name) => ({ name, universe: 0 }));
+  await seen(() => s.followers.views()).toMatchObject([{ state: 'failing', volumes, momentMs: null }]);
 });

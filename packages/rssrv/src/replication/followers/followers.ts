@@ -268,7 +268,11 @@ export class Followers {
       direction: 'in',
       peer,
       pool: order?.pool ?? found[0]?.pool.name ?? null,
-      volumes: found.map(({ manifest: { name, universe } }) => ({ name, universe })),
+      // A replication that cannot make its first follower is shown with the volumes of the source.
+      volumes: (found.length > 0 ? found.map(({ manifest }) => manifest) : (order?.members ?? [])).map(({ name, universe }) => ({
+        name,
+        universe,
+      })),
       everyMs: order?.everyMs ?? 0,
       keep: order?.keep ?? 0,
       limitBytes: order?.limitBytes ?? null,

@@ -4,7 +4,7 @@
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { Asker } from '../../pools/asker.ts';
-import { checkName, checkNotBusy, findToChange, type Found, type VolumeName, volumeText } from '../../pools/catalogue.ts';
+import { checkName, checkNotBusy, checkOnce, findToChange, type Found, type VolumeName, volumeText } from '../../pools/catalogue.ts';
 import type { Manifest } from '../../pools/disk/manifest.ts';
 import { following } from '../../pools/follower-rules.ts';
 import { IncomingFiles } from '../../pools/moves/incoming-files.ts';
@@ -35,11 +35,6 @@ export class Promotion {
   constructor(verbs: PoolVerbs, snapshots: Pick<SnapshotVerbs, 'clone'>) {
     this.verbs = verbs;
     this.snapshots = snapshots;
-  }
-
-  /** Returns the id of the replication of these followers. Throws unless they are all its followers. */
-  replicationOf(wanted: readonly VolumeName[], asker: Asker): string {
-    return this.wholeGroup(wanted, asker).replication;
   }
 
   /**
@@ -85,7 +80,9 @@ export class Promotion {
     return { volumes: made, momentMs: plan[0]?.record.createdMs ?? 0 };
   }
 
-  private wholeGroup(wanted: readonly VolumeName[], asker: Asker): { readonly all: readonly Found[]; readonly replication: string } {
+  /** Returns the followers, and the id of their replication. Throws unless they are all its followers. */
+  wholeGroup(wanted: readonly VolumeName[], asker: Asker): { readonly all: readonly Found[]; readonly replication: string } {
+    checkOnce(wanted);
     const all = wanted.map((name) => findToChange(this.verbs.catalogue, name, asker, 'promote volumes'));
     const [first] = all;
     const mark = first?.manifest.follower;
@@ -117,12 +114,7 @@ export class Promotion {
       throw new RsError('E_USAGE', `Volume ${all.map(({ manifest }) => volumeText(manifest)).join(', ')} is promoted already`);
     const begun = all.find(({ manifest }) => manifest.follower?.promoted !== null)?.manifest.follower?.promoted ?? null;
     const group = begun?.group ?? commonGroups(all.map((found) => ({ snapshots: snapshotsOf(found).list }))).at(-1);
-    const [first] = all;
-    if (group === undefined)
-      throw new RsError(
-        'E_VOLUME',
-        `Volume ${volumeText(first!.manifest)} has no complete moment yet: wait for the first one (rsadm volume replications)`,
-      );
+    if (group === undefined) throw noMoment(all[0]!);
     return { all, group };
   }
 
@@ -152,6 +144,8 @@ export class Promotion {
     const promoted = { group, momentMs: record.createdMs, atMs: verbs.stamp(null).nowMs };
     await verbs.whileUnserved({ pool, manifest: was }, async () => {
       const stamp = await verbs.onDisk(pool, FOLLOWER_STEP_MS, async (files) => {
+        // A later moment that was arriving may have filled the pool.
+        await new IncomingFiles(files, was.id).discard();
         const snapshots = new SnapshotFiles(files);
         const file = await snapshots.roomForNext(was);
         return snapshots.nextIsMade('promotion', file, await snapshots.cloneData(record, file, record.sizeBytes));
@@ -159,10 +153,7 @@ export class Promotion {
       const manifest = also({ ...was, sizeBytes: record.sizeBytes, stamps: [stamp], follower: { ...follower, promoted }, request });
       await verbs.onDisk(pool, FOLLOWER_STEP_MS, (files) => files.replaceManifest(manifest));
       verbs.pools.put(pool.name, manifest);
-      await verbs.onDisk(pool, FOLLOWER_STEP_MS, async (files) => {
-        await new SnapshotFiles(files).putNext(was.id, 'promotion');
-        await new IncomingFiles(files, was.id).discard();
-      });
+      await verbs.onDisk(pool, FOLLOWER_STEP_MS, (files) => new SnapshotFiles(files).putNext(was.id, 'promotion'));
     });
   }
 
@@ -173,4 +164,17 @@ export class Promotion {
     });
     return { volumes, momentMs: volumes[0]?.manifest.follower?.promoted?.momentMs ?? 0 };
   }
+}
+
+function noMoment(found: Found): RsError {
+  const text = volumeText(found.manifest);
+  const remedy =
+    snapshotsOf(found).list.length === 0
+      ? `rsadm volume remove ${text} removes it`
+      : `rsadm volume clone ${text}@SNAPSHOT NEW makes a volume of a snapshot that it has (rsadm volume show ${text})`;
+  return new RsError(
+    'E_VOLUME',
+    `Volume ${text} has no complete moment yet: wait for the first one (rsadm volume replications); if its source is lost, ${remedy}`,
+    { volume: text },
+  );
 }

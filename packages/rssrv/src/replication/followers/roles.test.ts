@@ -1,6 +1,7 @@
 // Tests what becomes of followers when their source hands its volumes over, and of an old source that is demoted. The moments of the two
 // servers are paired by the ids of snapshots, never by names. sources/hand-over.test.ts tests the source's part.
 
+import { existsSync } from 'node:fs';
 import { beforeEach, expect, test } from 'vitest';
 import type { ReplicationOrder } from '@rsio/common/control/server/replication-methods';
 import { LOCAL_ASKER } from '../../pools/asker.ts';
@@ -9,6 +10,7 @@ import { directory, scenes, usePoolDirectory } from '../../testing/pool-director
 import { named, openSources, type SourceScene, SourceTime } from '../../testing/source-scene.ts';
 import { FailingStep } from '../../testing/stopped-verbs.ts';
 import { orderOf } from '../sources/source-orders.ts';
+import { WHOLE_TURN } from '../../testing/whole-turn.ts';
 import { Demotion } from './demotion.ts';
 import { nextStep } from './follower-plan.ts';
 import { FollowerVerbs } from './follower-verbs.ts';
@@ -220,6 +222,56 @@ test('a follower with the name of an old source says which command makes that on
   const order = await promotedOrder();
   await expect(followers.create(order, order.members[0]!, { name: 'oslo', pools: null })).rejects.toMatchObject({
     code: 'E_EXISTS',
-    message: expect.stringContaining('rsadm volume demote db log --for'),
+    message: expect.stringContaining('rsadm volume demote db log --for oslo makes it the follower'),
+  });
+});
+
+test('a volume that is named twice is refused before a clone is made or a role changes', async () => {
+  await follow(2);
+  const twice = named('db', 'db', 'log');
+  const promotion = new Promotion(s.scene.verbs, s.scene.snapshots);
+  await expect(promotion.promote(twice, LOCAL_ASKER, null)).rejects.toThrow('Volume db is given twice: give each volume once');
+  const drill = promotion.drill(twice, '-drill', LOCAL_ASKER, null, WHOLE_TURN);
+  await expect(drill).rejects.toThrow('Volume db is given twice');
+  expect(s.scene.served.has('db-drill@0')).toBe(false);
+  expect(() => demotion([sourceOrder()]).plan(twice, 'oslo', LOCAL_ASKER)).toThrow('Volume db is given twice');
+});
+
+test('a promotion first frees the room that a later moment has taken', async () => {
+  await follow(2);
+  const [db] = manifests();
+  const { file } = await followers.prepare(db!.id, { ...sourceOrder().moments[0]!.snapshots[0]!, id: uuid('7') }, null);
+  expect(existsSync(file)).toBe(true);
+  const interrupted = new Promotion(s.scene.verbs, s.scene.snapshots).promote(named(...NAMES), LOCAL_ASKER, null, () => {
+    throw new Error(existsSync(file) ? 'the room is still taken' : 'the room is free');
+  });
+  await expect(interrupted).rejects.toThrow('the room is free');
+});
+
+test('a follower without a moment can be removed, and one with a moment cannot', async () => {
+  await follow(1);
+  await expect(new Promotion(s.scene.verbs, s.scene.snapshots).promote(named(...NAMES), LOCAL_ASKER, null)).rejects.toThrow(
+    'no complete moment',
+  );
+  await expect(s.scene.verbs.remove(named('db')[0]!, LOCAL_ASKER, null)).rejects.toThrow('rsadm volume promote db');
+  const removed = await s.scene.verbs.remove(named('log')[0]!, LOCAL_ASKER, null);
+  expect(removed.manifest.name).toBe('log');
+});
+
+test('a promotion without a complete moment names the way out for each follower', async () => {
+  const order = sourceOrder();
+  for (const member of order.members) await followers.create(order, member, { name: 'oslo', pools: null });
+  const promotion = new Promotion(s.scene.verbs, s.scene.snapshots);
+  await expect(promotion.promote(named(...NAMES), LOCAL_ASKER, null)).rejects.toThrow(
+    'if its source is lost, rsadm volume remove db removes it',
+  );
+});
+
+test('a follower that lacks its name says how the volume with the name gets another one', async () => {
+  await s.scene.create({ name: 'log' });
+  const order = sourceOrder();
+  await expect(followers.create(order, order.members[1]!, { name: 'oslo', pools: null })).rejects.toMatchObject({
+    code: 'E_EXISTS',
+    message: 'Volume log exists: the follower needs its name, and rsadm volume rename log NEW gives the volume another one',
   });
 });

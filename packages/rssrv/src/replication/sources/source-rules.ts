@@ -5,7 +5,16 @@
 import { RsError } from '@rsio/common/lib/errors';
 import { isName, NAME_ALLOWED, quoteText } from '@rsio/common/lib/units';
 import type { Asker } from '../../pools/asker.ts';
-import { type Catalogue, findToChange, type Found, partsOf, type Stamp, type VolumeName, volumeText } from '../../pools/catalogue.ts';
+import {
+  type Catalogue,
+  checkOnce,
+  findToChange,
+  type Found,
+  partsOf,
+  type Stamp,
+  type VolumeName,
+  volumeText,
+} from '../../pools/catalogue.ts';
 import type { Manifest, ManifestOrder } from '../../pools/disk/manifest.ts';
 import { checkNoFollower } from '../../pools/follower-rules.ts';
 import { SNAPSHOT_GROUP_MAX } from '../../pools/limits.ts';
@@ -119,9 +128,7 @@ function checkNotHandedOver({ members }: Replication): void {
 function findMembers(catalogue: Catalogue, volumes: readonly VolumeName[], asker: Asker, what: string): readonly Found[] {
   if (volumes.length === 0 || volumes.length > SNAPSHOT_GROUP_MAX)
     throw new RsError('E_USAGE', `1 to ${SNAPSHOT_GROUP_MAX} volumes can be replicated together, and ${volumes.length} are given`);
-  const texts = volumes.map(volumeText);
-  const twice = texts.find((text, index) => texts.indexOf(text) !== index);
-  if (twice !== undefined) throw new RsError('E_USAGE', `Volume ${twice} is given twice: give each volume once`);
+  checkOnce(volumes);
   return volumes.map((name) => findToChange(catalogue, name, asker, what));
 }
 
