@@ -569,6 +569,10 @@ describe('wrong usage', () => {
       ['pool', 'add', 'slow'],
       'Too few arguments for pool add: use rsadm pool add NAME PATH [--limit SIZE] [--reserve P%] [--no-holders] [--disk DISK --fence FENCE --owners A,B] [--take-over-after T]',
     ],
+    [
+      ['volume', 'replicate'],
+      'Too few arguments for volume replicate: use rsadm volume replicate NAME... --to [POOL@]CLIENT --every TIME [--keep N] [--limit RATE] or rsadm volume replicate NAME... --end [--force]',
+    ],
     [['client', 'add'], 'Too few arguments for client add: use rsadm client add NAME [--key-file F|-] [--rights R]'],
     [['status', 'x'], 'Unexpected argument x: this command takes no names'],
     [['client', 'list', '--size', '1g'], '--size is valid only with volume create'],

@@ -161,14 +161,23 @@ export class CommandLine<C> {
     const { program, strayOperand } = this.table;
     const stray = words[operands?.max ?? 0];
     if (stray !== undefined)
-      throw this.error(`Unexpected argument ${stray}: ${operands === undefined ? strayOperand : `use ${program} ${oneLine(synopsis)}`}`);
+      throw this.error(
+        `Unexpected argument ${stray}: ${operands === undefined ? strayOperand : `use ${formsOf(synopsis, command, program)}`}`,
+      );
     if (words.length < (operands?.min ?? 0))
-      throw this.error(`Too few arguments for ${shownCall(command.call)}: use ${program} ${oneLine(synopsis)}`);
+      throw this.error(`Too few arguments for ${shownCall(command.call)}: use ${formsOf(synopsis, command, program)}`);
   }
 
   private error(sentence: string): Error {
     return usageError(sentence, this.table.program);
   }
+}
+
+/** Returns the forms of a command on one line. Each form begins with the words of the command. */
+function formsOf<C>(synopsis: string, { call }: Command<C>, program: string): string {
+  const words = call.by === 'words' ? call.words : null;
+  const forms = words === null ? [synopsis] : synopsis.split(`\n${words} `);
+  return forms.map((form, index) => `${program} ${index === 0 ? '' : `${words} `}${oneLine(form)}`).join(' or ');
 }
 
 function oneLine(text: string): string {
