@@ -127,3 +127,11 @@ test('status counts the replications, and warns of those that fail', async () =>
   expect(out).toContain('\nWarning: The replication of oracle@0 to big-8 fails: it is not mounted: mount it\n');
   expect(JSON.parse((await scene.run(['status', '--json'])).out)).toMatchObject({ replications: [failing] });
 });
+
+test('a demotion says which volumes follow, and what keeps their content', async () => {
+  await scene.serve();
+  const kept = 'server big-8; snapshot before has the 4k that changed after 1970_01_01-00:00:00 (GMT)\n';
+  const { out } = await scene.run(['volume', 'demote', 'db', '--for', 'big-8', '--yes']);
+  expect(out).toBe(`db@0 follows ${kept}`);
+  expect((await scene.run(['volume', 'demote', 'db', 'log', '--for', 'big-8', '--yes'])).out).toBe(`db@0, log@0 follow ${kept}`);
+});

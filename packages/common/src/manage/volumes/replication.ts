@@ -53,6 +53,7 @@ ${KEEP_DEFAULT}. Clients may write all the time. The pools need a file system wi
 reflink. A mirror is replicated alone, by rsconfig on its client.
 
 The same command with other values of --every, --keep or --limit changes them.
+Followers stay in the pool in which they are; another POOL counts for new ones.
 A volume has at most one replication. With --end, the command ends the
 replication of the volumes, which must all be named. The other server keeps the
 followers, and the last moments stay as snapshots of the volumes. While the
@@ -131,8 +132,10 @@ function listCommand(given: VolumeProgram): ReplicationCommand {
     details: `DIR is out if the server has the volumes, and in if it has the followers. PEER
 is the other server. MOMENT AGE is the age of the newest moment that both
 servers have: writes since that moment would be lost with the server of the
-volumes. If a replication fails, or is late, the lines below the table say what
-to do, and the exit code is 1.`,
+volumes. STATE promoted: volumes here were followers; the row stays as long as
+they do. STATE ended: the other server replicates no more, and volume promote
+makes the followers ordinary volumes. If a replication fails, or is late, the
+lines below the table say what to do, and the exit code is 1.`,
     options: { json: JSON_OPTION },
     json: object({ ...given.place, replications: list(REPLICATION) }),
     run: async (door: VolumeDoor, { json }) => {

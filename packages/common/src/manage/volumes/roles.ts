@@ -95,7 +95,8 @@ client may have the volumes attached.`,
       }
       const answer = await target.call('volume-demote', { ...order, checkOnly: false, request: door.newId() });
       if (json) return printJson(door, { ...target.place, ...answer });
-      door.out(toText([`${labels} follow server ${escapeControls(follow)}; snapshot ${answer.kept ?? '-'} has the ${left}`]));
+      const verb = target.volumes.length === 1 ? 'follows' : 'follow';
+      door.out(toText([`${labels} ${verb} server ${escapeControls(follow)}; snapshot ${answer.kept ?? '-'} has the ${left}`]));
       return undefined;
     },
   });
