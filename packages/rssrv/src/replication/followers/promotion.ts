@@ -111,7 +111,7 @@ export class Promotion {
   private moment(wanted: readonly VolumeName[], asker: Asker): { readonly all: readonly Found[]; readonly group: string } {
     const { all } = this.wholeGroup(wanted, asker);
     if (all.every(({ manifest }) => following(manifest) === null))
-      throw new RsError('E_USAGE', `Volume ${all.map(({ manifest }) => volumeText(manifest)).join(', ')} is promoted already`);
+      throw new RsError('E_USAGE', `${volumesText(all)} promoted already: rsadm volume replications shows the followers`);
     const begun = all.find(({ manifest }) => manifest.follower?.promoted !== null)?.manifest.follower?.promoted ?? null;
     const group = begun?.group ?? commonGroups(all.map((found) => ({ snapshots: snapshotsOf(found).list }))).at(-1);
     if (group === undefined) throw noMoment(all[0]!);
@@ -177,4 +177,9 @@ function noMoment(found: Found): RsError {
     `Volume ${text} has no complete moment yet: wait for the first one (rsadm volume replications); if its source is lost, ${remedy}`,
     { volume: text },
   );
+}
+
+function volumesText(all: readonly Found[]): string {
+  const names = all.map(({ manifest }) => volumeText(manifest)).join(', ');
+  return all.length === 1 ? `Volume ${names} is` : `Volumes ${names} are`;
 }

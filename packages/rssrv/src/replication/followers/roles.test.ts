@@ -102,6 +102,8 @@ test('followers that a command has promoted meanwhile are replicated to the old 
   await new Promotion(s.scene.verbs, s.scene.snapshots).promote(named(...NAMES), LOCAL_ASKER, null);
   await takeOver().run(sourceOrder({ handOver: HAND_OVER }), HAND_OVER);
   expect(s.only.members).toHaveLength(2);
+  const again = new Promotion(s.scene.verbs, s.scene.snapshots).promote(named(...NAMES), LOCAL_ASKER, null);
+  await expect(again).rejects.toThrow('Volumes db, log are promoted already: rsadm volume replications');
 });
 
 test('followers that were promoted before they had the last moment do not take over, because the source has what they lack', async () => {

@@ -124,8 +124,11 @@ export function momentView({ group, momentMs, snapshots }: Moment): SourceMoment
   };
 }
 
-/** Returns the moment that this request has made; null if it has made none. */
+/** Returns the moment that this request has made, or the last moment before a hand-over; null if there is none. */
 export function momentBy(replication: Replication, requestId: string | null): Moment | null {
+  // None is made after the last one, because the copying server copies only the newest moment, and takes over with the last one.
+  const last = handOverOf(replication)?.group ?? null;
+  if (last !== null) return momentsOf(replication).find(({ group }) => group === last) ?? null;
   if (requestId === null) return null;
   return momentsOf(replication).find(({ snapshots }) => snapshots.every(({ request }) => isDoneBy(requestId, request))) ?? null;
 }
@@ -137,15 +140,11 @@ export function nextMoment(replication: Replication, isClient: IsClient, nowMs: 
   const { id, members } = replication;
   if (replication.home.manifest.replica !== undefined)
     throw new RsError('E_BUSY', 'The client that has the mirror attached makes its moments');
-  const handOver = handOverOf(replication);
-  // The copying server copies only the newest moment, and takes over with the last one.
-  if (handOver !== null && handOver.group !== null)
-    throw new RsError('E_BUSY', `The volumes are being handed over to server ${handOver.server}, and their last moment is made`);
   const moments = momentsOf(replication);
   checkUnconfirmed(replication);
   const agoMs = nowMs - (moments.at(-1)?.momentMs ?? 0);
   // The last moment before a hand-over does not wait.
-  if (agoMs >= 0 && agoMs < MOMENT_INTERVAL_MS && handOver === null)
+  if (agoMs >= 0 && agoMs < MOMENT_INTERVAL_MS && handOverOf(replication) === null)
     throw new RsError(
       'E_BUSY',
       `The newest moment was made ${agoMs} ms ago, and the next one can be made ${MOMENT_INTERVAL_MS} ms after it`,

@@ -80,5 +80,5 @@ function interrupted(members: readonly Found[]): string | null {
   if (server === undefined || !isClosing) return null;
   const names = members.map(({ manifest }) => volumeText(manifest)).join(' ');
   const ways = `repeat volume reverse at ${server}, or keep the volumes here (rsadm volume replicate ${names} --end --force)`;
-  return `Volumes are closed for clients, because they were to be handed over to server ${server}, and this was interrupted: ${ways}`;
+  return `Volumes are closed for clients, because they are being handed over to server ${server}: if this lasts, ${ways}`;
 }
