@@ -80,6 +80,8 @@ export class FollowerService {
       'volume-reverse': async ({ volumes }) => ({ replication: await this.reverse(volumes, asker) }),
       'volume-demote': async ({ volumes, peer, checkOnly }) => {
         const { demotion } = this;
+        // A volume must not follow an order that the peer has ended since the last poll.
+        await followers.refresh(peer);
         const planned = demotion.plan(volumes, peer, asker);
         const lostBytes = await demotion.lostBytes(planned);
         const momentMs = planned.pairs.find(({ base }) => base !== null)?.base?.createdMs ?? 0;

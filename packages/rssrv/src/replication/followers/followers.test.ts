@@ -452,3 +452,12 @@ test('a replication that cannot make its followers is shown with the names of th
   const volumes = ['db', 'log'].map((name) => ({ name, universe: 0 }));
   await seen(() => s.followers.views()).toMatchObject([{ state: 'failing', volumes, momentMs: null }]);
 });
+
+test('a demotion does not count on an order that the peer has ended since the last poll', async () => {
+  await following(db(), null);
+  s.peers.oslo.offers.clear();
+  expect(s.followers.ordersOf('oslo')).toHaveLength(1);
+  await s.followers.refresh('oslo');
+  expect(s.followers.ordersOf('oslo')).toEqual([]);
+  await s.followers.refresh('elsewhere');
+});

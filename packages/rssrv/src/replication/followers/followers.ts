@@ -69,9 +69,15 @@ export class Followers {
     await Promise.all(this.all.map((lane) => lane.end()));
   }
 
-  /** Returns the orders that the peer has now; none if it was not reached yet. */
+  /** Returns the orders that the peer had at the last poll; none if it was not reached yet. */
   ordersOf(peer: string): readonly ReplicationOrder[] {
     return [...this.lanes.values()].filter((lane) => lane.peer === peer).map(({ order }) => order);
+  }
+
+  /** Polls the peer, so that `ordersOf` has what the peer offers now. */
+  async refresh(peer: string): Promise<void> {
+    const config = this.ports.configured().find(({ name }) => name === peer);
+    if (config !== undefined) await this.poll(config);
   }
 
   /** Returns the peer whose order this server carries out; null if it is not known. */
