@@ -173,8 +173,8 @@ test('the moments of a replicated mirror are those that its holder makes, and al
   await prove(4);
   const known = (number: number) => snapshotIdOf(MIRROR, `id-${number}`);
   expect(shown().moments).toMatchObject([
-    { group: known(2), snapshots: [{ volumeId: source, id: known(2) }] },
-    { group: known(4), snapshots: [{ volumeId: source, id: known(4) }] },
+    { group: known(2), place: { term: 3, number: 2 }, snapshots: [{ volumeId: source, id: known(2) }] },
+    { group: known(4), place: { term: 3, number: 4 }, snapshots: [{ volumeId: source, id: known(4) }] },
   ]);
   expect(await sources.confirm(id, known(4), oslo)).toBe(1);
   const names = () => [...scene.pools.states[0]!.snapshots.values()].flatMap(({ list }) => list.map(({ name }) => name));

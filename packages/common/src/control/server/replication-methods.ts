@@ -44,6 +44,10 @@ export type ReplicationView = Of<typeof REPLICATION>;
 export const SOURCE_MOMENT = object({
   group: text('Id that the snapshots of the moment have in common'),
   momentMs: number(),
+  place: orNull(
+    object({ term: count(), number: count() }),
+    'Term of the client that made the moment of a mirror, and number within the term: later moments have higher ones; null: of no mirror',
+  ),
   snapshots: list(
     object({
       volumeId: text(),

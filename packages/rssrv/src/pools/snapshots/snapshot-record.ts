@@ -96,8 +96,11 @@ const SNAPSHOT = object({
   moment: optional(REPLICA_MOMENT),
   /** Id of the replication whose moment the snapshot belongs to; absent if it belongs to none. */
   replication: optional(uuid),
-  /** Only of a follower: the snapshot of the source whose content this is, and the group of that snapshot. */
-  origin: optional(object({ snapshot: uuid, group: uuid })),
+  /**
+   * Only of a follower: the snapshot of the source whose content this is, and the group of that snapshot. `place`: if the source is a mirror,
+   * term and number of the moment.
+   */
+  origin: optional(object({ snapshot: uuid, group: uuid, place: optional(object({ term: integer(), number: integer() })) })),
   /** Stamp of the request that made the snapshot. If the request is repeated, it is not executed again. */
   request: requestOrNull,
 });

@@ -2,12 +2,14 @@
 // the steps themselves.
 
 import type { ReplicationOrder, SourceMoment } from '@rsio/common/control/server/replication-methods';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { HOLDER_LATE_MS } from '../limits.ts';
 import {
   commonGroups,
+  confirmedAt,
   type FollowerFacts,
   type FollowerStep,
+  isAhead,
   isLaterOwner,
   nextStep as decide,
   type OwnSnapshot,
@@ -26,7 +28,7 @@ function moment(number: number, origin: (volume: string) => string | null = () =
     blockSizeBytes: 512,
     origin: origin(volume),
   }));
-  return { group: `g${number}`, momentMs: 1_000 * number, snapshots };
+  return { group: `g${number}`, momentMs: 1_000 * number, place: null, snapshots };
 }
 
 function order(moments: readonly number[], changes: Partial<ReplicationOrder> = {}): ReplicationOrder {
@@ -193,4 +195,107 @@ test('followers get the name of the peer to which their source has moved, before
   const [db, log] = both([1]);
   const moved = { ...log!, peer: 'bergen' };
   expect(nextStep(order([1, 2]), [db!, moved], 0)).toEqual({ kind: 'adopt', follower: moved, from: 'bergen' });
+});
+
+describe('a server of a mirror', () => {
+  const at = (term: number, number: number): SourceMoment => ({
+    ...moment(term * 100 + number),
+    place: { term, number },
+    snapshots: [{ ...moment(term * 100 + number).snapshots[0]!, volumeId: 'db' }],
+  });
+  const mirror = (places: readonly (readonly [number, number])[], changes: Partial<ReplicationOrder> = {}): ReplicationOrder => {
+    const { members } = order([]);
+    return {
+      ...order([]),
+      isMirror: true,
+      members: members.slice(0, 1),
+      moments: places.map(([term, number]) => at(term, number)),
+      ...changes,
+    };
+  };
+  const copy = (term: number, number: number, changes: Partial<OwnSnapshot> = {}): OwnSnapshot => {
+    const [one] = at(term, number).snapshots;
+    return own('db', term * 100 + number, {
+      origin: { snapshot: one!.id, group: at(term, number).group, place: { term, number } },
+      ...changes,
+    });
+  };
+  const step = (wanted: ReplicationOrder, snapshots: readonly OwnSnapshot[]): FollowerStep =>
+    decide(wanted, [follower('db', [], { snapshots })], { peer: 'oslo', nowMs: 1_000 * 1_000, sinceMomentMs: null });
+
+  test('never gives the followers a moment that is earlier than theirs, and may remove its own', () => {
+    const [early, late] = [mirror([[3, 9]]), mirror([[4, 1]])];
+    expect(step(late, [copy(3, 9)])).toMatchObject({ kind: 'pull' });
+    expect(step(early, [copy(4, 1)])).toMatchObject({ kind: 'confirm', group: 'g309' });
+    const confirmed = mirror([[3, 9]], { confirmed: 'g309' });
+    expect(step({ ...confirmed, everyMs: 600_000 }, [copy(4, 1)])).toMatchObject({
+      kind: 'wait',
+      text: expect.stringContaining('out of sync'),
+    });
+    expect(step(confirmed, [copy(4, 1)])).toMatchObject({ kind: 'problem', text: expect.stringContaining('out of sync') });
+    // The moments of another mirror, which the volume has followed before, do not count.
+    expect(step(early, [copy(4, 1, { replication: 'other' })])).toMatchObject({ kind: 'pull' });
+  });
+
+  test('is ahead of another one by the places of its moments only', () => {
+    const early = mirror([
+      [3, 1],
+      [3, 60],
+      [3, 90],
+    ]);
+    const late = mirror([
+      [4, 1],
+      [4, 2],
+    ]);
+    expect([isAhead({ ...early, everyMs: 1 }, late), isAhead(late, early)]).toEqual([false, false]);
+    expect(isAhead({ ...late, confirmed: 'g401' }, early)).toBe(true);
+    expect(isAhead({ ...late, everyMs: 1 }, mirror([[3, 1]]))).toBe(false);
+    expect(
+      isAhead(
+        {
+          ...mirror([
+            [4, 1],
+            [4, 20],
+          ]),
+          everyMs: 1,
+        },
+        early,
+      ),
+    ).toBe(true);
+    expect(isAhead({ ...early, everyMs: 1 }, mirror([]))).toBe(true);
+    expect(isAhead({ ...late, confirmed: 'g401' }, { moments: [{ ...moment(900), place: null }] })).toBe(true);
+  });
+
+  test('is told the newest of its moments that is not needed any more', () => {
+    const followed = mirror(
+      [
+        [4, 1],
+        [4, 2],
+      ],
+      { confirmed: 'g401' },
+    );
+    expect(
+      confirmedAt(
+        mirror([
+          [3, 8],
+          [3, 9],
+          [4, 2],
+        ]),
+        followed,
+      ),
+    ).toBe('g309');
+    expect(
+      confirmedAt(
+        mirror([
+          [3, 9],
+          [4, 1],
+          [4, 2],
+        ]),
+        followed,
+      ),
+    ).toBe('g401');
+    expect(confirmedAt(mirror([[4, 1]], { confirmed: 'g401' }), followed)).toBeNull();
+    expect(confirmedAt(mirror([[4, 2]]), followed)).toBeNull();
+    expect(confirmedAt(mirror([[3, 9]]), mirror([[4, 1]]))).toBeNull();
+  });
 });

@@ -85,7 +85,7 @@ export function nextStep(
   if (newest === undefined) return ask;
   const pulls = mine.flatMap(({ member, follower }): MemberPull | readonly MemberPull[] => {
     const snapshot = newest.snapshots.find(({ volumeId }) => volumeId === member.id);
-    if (snapshot === undefined || follower === undefined || hasCopy(follower, snapshot)) return [];
+    if (snapshot === undefined || follower === undefined || hasCopy(follower, snapshot) || isPassed(order, follower, newest)) return [];
     return { member, follower, snapshot, base: commonBase(order, follower) };
   });
   // Each pull may use the whole limit of the order.
@@ -98,9 +98,14 @@ export function nextStep(
   // If the clock of the source was set back, the moments are in its future, and only the time here says when the next one is due.
   const isBack = nowMs < newest.momentMs;
   const waitMs = isBack ? order.everyMs - (sinceMomentMs ?? order.everyMs) : newest.momentMs + order.everyMs - nowMs;
-  if (order.isMirror && waitMs < -order.everyMs - HOLDER_LATE_MS) return { kind: 'problem', text: HOLDER_LATE };
+  const isOld = all.some((follower) => isPassed(order, follower, newest));
+  if (order.isMirror && waitMs < -order.everyMs - HOLDER_LATE_MS) return { kind: 'problem', text: isOld ? OUT_OF_SYNC : HOLDER_LATE };
+  if (isOld) return { kind: 'wait', ms: Math.max(waitMs, REPLICATION_LOOK_MS), text: OUT_OF_SYNC };
   return waitMs <= 0 ? ask : { kind: 'wait', ms: waitMs, text: '' };
 }
+
+const OUT_OF_SYNC =
+  'The newest moment of this server is earlier than that of the followers, because its replica is out of sync: it is copied when the client of the mirror has it in sync again';
 
 const HOLDER_LATE =
   'The client that has the mirror attached makes its moments, and has made none for more than two intervals: attach the mirror with a right to manage it';
@@ -118,19 +123,46 @@ export function isLaterOwner(
 }
 
 /**
- * Returns true if a server of a mirror has moments that another one lacks, and has had them for more than two intervals: the other one has
- * the replica that is out of sync.
+ * Returns true if a server of a mirror has moments that are later than those of another one, and has had them for more than two intervals, or
+ * if the followers have one of them: the other one has the replica that is out of sync. Only the places of moments say which one is later,
+ * because each server has removed other moments, and has its own clock.
  */
 export function isAhead(
-  offered: Pick<ReplicationOrder, 'moments' | 'everyMs'>,
+  { moments, confirmed, everyMs }: Pick<ReplicationOrder, 'moments' | 'confirmed' | 'everyMs'>,
   { moments: known }: Pick<ReplicationOrder, 'moments'>,
 ): boolean {
-  const newest = offered.moments.at(-1);
-  if (newest === undefined || known.some(({ group }) => group === newest.group)) return false;
-  const groups = new Set(known.map(({ group }) => group));
+  const last = known.at(-1)?.place ?? null;
+  const later = moments.filter(({ place }) => isLater(place, last));
+  const [first] = later;
+  const newest = later.at(-1);
+  if (first === undefined || newest === undefined) return false;
   // Both times are by the clock of the server that is ahead.
-  const lackedMs = offered.moments.find(({ group }) => !groups.has(group))?.momentMs ?? newest.momentMs;
-  return newest.momentMs - lackedMs >= Math.max(2 * offered.everyMs, AHEAD_MIN_MS);
+  return later.some(({ group }) => group === confirmed) || newest.momentMs - first.momentMs >= Math.max(2 * everyMs, AHEAD_MIN_MS);
+}
+
+/**
+ * Returns the group of the newest moment of a server of a mirror that is no later than the one that the followers have: the server needs no
+ * earlier one. `followed`: the order of the server at which the mirror is followed. Returns null if the server knows that already.
+ */
+export function confirmedAt(
+  { confirmed, moments }: Pick<ReplicationOrder, 'moments' | 'confirmed'>,
+  followed: Pick<ReplicationOrder, 'moments' | 'confirmed'>,
+): string | null {
+  const copied = followed.moments.find(({ group }) => group === followed.confirmed);
+  const group = copied && moments.findLast(({ place }) => !isLater(place, copied.place))?.group;
+  return group === undefined || group === confirmed ? null : group;
+}
+
+/** Returns true if a moment of a mirror was made later than another one. A moment without a place was made before there was a mirror. */
+function isLater(one: SourceMoment['place'], other: SourceMoment['place']): boolean {
+  if (one === null || other === null) return one !== null;
+  return one.term - other.term > 0 || (one.term === other.term && one.number > other.number);
+}
+
+/** Returns true if the follower has a later moment of the mirror. It would go back to an earlier content if it got this one. */
+function isPassed({ replication }: Pick<ReplicationOrder, 'replication'>, { snapshots }: FollowerFacts, { place }: SourceMoment): boolean {
+  // The volume may have followed another mirror before, whose places cannot be compared.
+  return snapshots.some((own) => own.replication === replication && own.origin?.place !== undefined && isLater(own.origin.place, place));
 }
 
 /** Returns true if the follower has the content of this snapshot of the source. */

@@ -120,7 +120,7 @@ export class FollowerVerbs {
   }
 
   /** Makes `incoming`, which has the whole snapshot, a snapshot of the follower. */
-  async commit(volumeId: string, { group, momentMs }: SourceMoment, from: SourceSnapshot): Promise<void> {
+  async commit(volumeId: string, { group, momentMs, place }: SourceMoment, from: SourceSnapshot): Promise<void> {
     const { verbs } = this;
     const found = await this.grown(this.find(volumeId), from.sizeBytes);
     const { pool, manifest } = found;
@@ -138,7 +138,7 @@ export class FollowerVerbs {
       group: { id: group, poolId: pool.identity?.id ?? '', volumeId },
       rollback: null,
       ...(manifest.follower === undefined ? {} : { replication: manifest.follower.replication }),
-      origin: { snapshot: from.id, group },
+      origin: { snapshot: from.id, group, ...(place === null ? {} : { place }) },
       request: null,
     };
     const note = (change: typeof withPending): void => verbs.pools.putSnapshots(pool.name, volumeId, (all) => change(all, record));

@@ -33,6 +33,7 @@ class Source {
   confirmed: string | null = null;
   /** Pool of the followers. */
   pool = 'fast';
+  keep = 9;
   private lastId: number;
 
   constructor(number: number, names: readonly string[]) {
@@ -48,7 +49,7 @@ class Source {
       replication: this.id,
       pool: this.pool,
       everyMs: EVERY_MS,
-      keep: 9,
+      keep: this.keep,
       limitBytes: null,
       problem: null,
       handOver: null,
@@ -63,6 +64,7 @@ class Source {
     const moment = {
       group: uuid(++this.lastId),
       momentMs,
+      place: this.isMirror ? { term: 1, number: this.moments.length + 1 } : null,
       snapshots: this.names.map((name) => ({ ...facts, volumeId: idOf(name), id: uuid(++this.lastId), snapshot: `m${momentMs}` })),
     };
     this.moments.push(moment);
@@ -86,7 +88,8 @@ class Peer {
   orderOf(source: Source, generation: number | null): ReplicationOrder {
     const order = source.order(generation);
     if (!source.isMirror) return order;
-    return { ...order, moments: order.moments.slice(0, order.moments.length - this.behind), confirmed: this.confirmed.at(-1) ?? null };
+    const moments = order.moments.slice(0, order.moments.length - this.behind).slice(-source.keep);
+    return { ...order, moments, confirmed: this.confirmed.at(-1) ?? null };
   }
 
   offer(source: Source, generation: number | null = null): void {
@@ -440,6 +443,58 @@ describe('a mirror', () => {
     await s.poll();
     await s.poll();
     await seen(() => [s.lanes, s.state]).toEqual([['bergen'], ['db bergen 2']]);
+  });
+
+  describe('whose second server was away for longer than moments are kept', () => {
+    beforeEach(async () => {
+      source.keep = 3;
+      for (let moments = 0; moments < 3; moments++) await nextMoment();
+      await s.poll();
+      s.peers.bergen.isConnected = false;
+      for (let moments = 0; moments < 5; moments++) {
+        s.peers.bergen.behind++;
+        await nextMoment();
+      }
+      await s.poll();
+      s.peers.bergen.isConnected = true;
+    });
+    const newestMs = (): number | null | undefined => s.followers.views()[0]?.momentMs;
+
+    test('stays at the first server', async () => {
+      for (let polls = 0; polls < 4; polls++) await s.poll();
+      await seen(() => [s.lanes, newestMs(), s.pulls.filter((pull) => pull.startsWith('bergen'))]).toEqual([
+        ['oslo'],
+        source.moments.at(-1)?.momentMs,
+        [],
+      ]);
+      await s.followers.stop();
+      s.restart();
+      s.followers.start();
+      await settled();
+      for (let polls = 0; polls < 4; polls++) await s.poll();
+      await seen(() => [s.lanes, newestMs(), s.warned]).toEqual([['oslo'], source.moments.at(-1)?.momentMs, []]);
+    });
+
+    test('has earlier moments, which never become the newest ones of the followers', async () => {
+      s.peers.oslo.isConnected = false;
+      for (let polls = 0; polls < 4; polls++) await s.poll();
+      const newest = source.moments.at(-1)?.momentMs;
+      await seen(() => [s.lanes, newestMs(), s.pulls.filter((pull) => pull.startsWith('bergen'))]).toEqual([['bergen'], newest, []]);
+      // The server may make moments again, although its last ones are never copied.
+      await seen(() => s.peers.bergen.confirmed.at(-1)).toBe(source.moments.at(-6)?.group);
+      await seen(() => s.followers.views()[0]?.text).toContain('out of sync');
+      s.peers.oslo.isConnected = true;
+      await s.poll();
+      await s.poll();
+      await seen(() => s.lanes).toEqual(['oslo']);
+    });
+
+    test('learns that its moments are not needed any more', async () => {
+      s.peers.bergen.confirmed.length = 0;
+      await s.poll();
+      await s.poll();
+      await seen(() => [s.lanes, s.peers.bergen.confirmed.at(-1)]).toEqual([['oslo'], source.moments.at(-6)?.group]);
+    });
   });
 });
 

@@ -19,7 +19,7 @@ import {
   WHOLE_PULLS_PER_PEER_MAX,
 } from '../limits.ts';
 import type { Peers } from '../peers/peers.ts';
-import { commonGroups, isAhead, isLaterOwner } from './follower-plan.ts';
+import { commonGroups, confirmedAt, isAhead, isLaterOwner } from './follower-plan.ts';
 import { checkedAnswer, FollowerLane, type LanePorts } from './follower-lane.ts';
 import { PeerTurns } from './peer-turns.ts';
 
@@ -47,6 +47,9 @@ export class Followers {
   private readonly offers = new Map<string, ReadonlyMap<string, ReplicationOrder | null>>();
   /** Maps a replication to the last peer whose order was refused because another peer has it. */
   private readonly refused = new Map<string, string>();
+  /** Servers and mirrors for which a confirmation has not ended. */
+  private readonly confirming = new Set<string>();
+  private readonly stopping = new AbortController();
 
   constructor(ports: FollowersPorts) {
     this.ports = ports;
@@ -65,6 +68,7 @@ export class Followers {
 
   async stop(): Promise<void> {
     this.hasStopped = true;
+    this.stopping.abort();
     this.timer?.cancel();
     await Promise.all(this.all.map((lane) => lane.end()));
   }
@@ -188,12 +192,20 @@ export class Followers {
   }
 
   /** Tells another server of a mirror which moment the followers have, so that it does not keep earlier ones. */
-  private confirmAt(name: string, { replication, confirmed, moments }: ReplicationOrder, { confirmed: group }: ReplicationOrder): void {
-    if (group === null || group === confirmed || !moments.some((one) => one.group === group)) return;
+  private confirmAt(name: string, order: ReplicationOrder, followed: ReplicationOrder): void {
+    const { replication } = order;
+    const group = confirmedAt(order, followed);
+    const key = JSON.stringify([name, replication]);
+    if (group === null || this.confirming.has(key)) return;
+    this.confirming.add(key);
     const { peers, log } = this.ports;
-    peers.call(name, 'replication-confirm', { replication, group }, REPLICATION_CALL_MS).catch((thrown: unknown) => {
-      log.debug(`Server ${name} does not know which moment of a mirror is copied: ${toRsError(thrown).message}`);
-    });
+    const turn = { peer: name, isLong: false, cancel: this.stopping.signal };
+    this.callTurns
+      .run(turn, () => peers.call(name, 'replication-confirm', { replication, group }, REPLICATION_CALL_MS))
+      .catch((thrown: unknown) =>
+        log.debug(`Server ${name} does not know which moment of a mirror is copied: ${toRsError(thrown).message}`),
+      )
+      .finally(() => this.confirming.delete(key));
   }
 
   /**

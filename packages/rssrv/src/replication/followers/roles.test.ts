@@ -44,7 +44,14 @@ function sourceOrder(changes: Partial<ReplicationOrder> = {}): ReplicationOrder 
     problem: null,
     isMirror: false,
   };
-  return { ...settings, shared: null, handOver: null, members, moments: [{ group: GROUP, momentMs: 1_000, snapshots }], ...changes };
+  return {
+    ...settings,
+    shared: null,
+    handOver: null,
+    members,
+    moments: [{ group: GROUP, momentMs: 1_000, place: null, snapshots }],
+    ...changes,
+  };
 }
 
 const HAND_OVER = { replication: REVERSE, group: GROUP, node: 'oslo' };
@@ -174,7 +181,7 @@ async function promotedOrder(): Promise<ReplicationOrder> {
   const { snapshots } = await s.moment();
   const order = sourceOrder();
   const copies = order.moments[0]!.snapshots.map((one, index) => ({ ...one, origin: snapshots[index]?.id ?? '' }));
-  return { ...order, moments: [{ group: GROUP, momentMs: 1_000, snapshots: copies }] };
+  return { ...order, moments: [{ group: GROUP, momentMs: 1_000, place: null, snapshots: copies }] };
 }
 
 test('an old source follows the volumes with which it has a moment in common, and keeps its content', async () => {

@@ -115,9 +115,11 @@ function ofMirror({ manifest }: Found, moment: SourceMoment): SourceMoment {
 }
 
 export function momentView({ group, momentMs, snapshots }: Moment): SourceMoment {
+  const moment = snapshots[0]?.moment;
   return {
     group,
     momentMs,
+    place: moment === undefined ? null : { term: moment.term, number: moment.number },
     snapshots: snapshots.map(({ volumeId, id, name, sizeBytes, blockSizeBytes, origin }) => {
       return { volumeId, id, snapshot: name, sizeBytes, blockSizeBytes, origin: origin?.snapshot ?? null };
     }),
