@@ -44,8 +44,11 @@ class RoleLife {
     const isGivenUp = sites.random(2) === 0;
     const back = isGivenUp ? await this.demote() : await this.reverse();
     if (back === null) return;
-    back.write();
-    await back.settle();
+    if (!isGivenUp && sites.random(2) === 0) await this.returned(back);
+    else {
+      back.write();
+      await back.settle();
+    }
     await back.close();
   }
 
@@ -67,6 +70,16 @@ class RoleLife {
       }
     }
     throw new Violation('The hand-over does not end');
+  }
+
+  /** The new source is lost before the old one has got a moment from it: the old one has the last moment, and is promoted with it. */
+  private async returned(back: TwoSites): Promise<void> {
+    const { scene } = this.sites.source;
+    const before = SITE_VOLUMES.map((name) => volumeContent(scene, name));
+    await back.promotion.promote(WANTED, LOCAL_ASKER, null);
+    for (const [index, name] of SITE_VOLUMES.entries())
+      if (this.followsAll() || !volumeContent(scene, name).equals(before[index]!))
+        throw new Violation(`Volume ${name} does not have its last writes after it was handed over and promoted again`);
   }
 
   private followsAll(): boolean {

@@ -15,7 +15,13 @@ import { type Replication, replicationsIn } from '@rsio/rssrv/pools/source-marks
 import { momentsOf } from '@rsio/rssrv/pools/source-moments';
 import { ArrivalNotes } from '@rsio/rssrv/replication/followers/arrival-notes';
 import { FollowerLane, type LanePorts } from '@rsio/rssrv/replication/followers/follower-lane';
-import { type CommonBase, commonGroups, type FollowerFacts, type FollowerStep } from '@rsio/rssrv/replication/followers/follower-plan';
+import {
+  type CommonBase,
+  commonGroups,
+  copiesOf,
+  type FollowerFacts,
+  type FollowerStep,
+} from '@rsio/rssrv/replication/followers/follower-plan';
 import { FollowerVerbs, type SourceSnapshot } from '@rsio/rssrv/replication/followers/follower-verbs';
 import { Promotion } from '@rsio/rssrv/replication/followers/promotion';
 import { SourceVerbs } from '@rsio/rssrv/replication/sources/source-verbs';
@@ -365,7 +371,7 @@ const PROMOTIONS: readonly Mutant[] = [
     apply: () =>
       override<PromotionInner, [readonly VolumeName[], Asker], Moment>(Promotion, 'moment', (original) => (self, ...wanted) => {
         const { all: found } = self.wholeGroup(...wanted);
-        const group = commonGroups(found.map((one) => ({ snapshots: snapshotsOf(one).list }))).at(-1);
+        const group = commonGroups(copiesOf(found)).at(-1);
         if (group === undefined || found.every(({ manifest }) => manifest.follower?.promoted !== null)) return original(self, ...wanted);
         return { all: found, group };
       }),

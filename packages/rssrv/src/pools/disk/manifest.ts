@@ -189,6 +189,8 @@ const FOLLOWER_MARK = object({
   sourceUniverse: universe,
   /** Ids of the sources that share their moments. */
   members: atMost(SNAPSHOT_GROUP_MAX, list(uuid)),
+  /** Group of the moment with which a volume that was the source began to follow; absent for a volume that has followed from the start. */
+  base: optional(uuid),
   /** The moment with which the follower became an ordinary volume; null while it follows. */
   promoted: orNull(object({ group: uuid, momentMs: time, atMs: time })),
 });

@@ -9,6 +9,7 @@ import type { Asker } from '../../pools/asker.ts';
 import { checkOnce, findToChange, type Found, type VolumeName, volumeText } from '../../pools/catalogue.ts';
 import { checkNoFollower, following } from '../../pools/follower-rules.ts';
 import type { Manifest } from '../../pools/disk/manifest.ts';
+import { momentIdOf } from '../../pools/mirror-sources.ts';
 import type { PoolVerbs } from '../../pools/pool-verbs.ts';
 import { volumeConfigOf } from '../../pools/pool-volume.ts';
 import { checkNoReplica } from '../../pools/replica-rules.ts';
@@ -123,12 +124,13 @@ export class Demotion {
     return kept;
   }
 
-  private async follow({ found: { pool, manifest }, member }: Pair, order: ReplicationOrder, peer: string): Promise<void> {
+  private async follow({ found: { pool, manifest }, member, base }: Pair, order: ReplicationOrder, peer: string): Promise<void> {
     const { verbs } = this.ports;
     const { replication: _order, ...own } = manifest;
     const source = { sourceId: member.id, sourceName: member.name, sourceUniverse: member.universe };
     const members = order.members.map(({ id }) => id);
-    const follower = { replication: order.replication, peer, ...source, members, promoted: null };
+    const begun = base === null ? {} : { base: momentIdOf(base) };
+    const follower = { replication: order.replication, peer, ...source, members, ...begun, promoted: null };
     await verbs.onDisk(pool, FOLLOWER_STEP_MS, (files) => files.replaceManifest({ ...own, follower }));
     verbs.pools.put(pool.name, { ...own, follower });
   }

@@ -260,6 +260,7 @@ export class FollowerLane {
         isPromoted: following(found.manifest) === null,
         peer: found.manifest.follower?.peer ?? '',
         snapshots: list,
+        base: found.manifest.follower?.base ?? null,
         inUse: new Set(list.filter(({ id }) => ports.isRead(id)).map(({ id }) => id)),
       };
     });

@@ -57,7 +57,16 @@ function own(volume: string, number: number, changes: Partial<OwnSnapshot> = {})
 
 function follower(volume: string, numbers: readonly number[], changes: Partial<FollowerFacts> = {}): FollowerFacts {
   const snapshots = numbers.map((one) => own(volume, one));
-  return { sourceId: volume, volumeId: `f-${volume}`, isPromoted: false, peer: 'oslo', snapshots, inUse: new Set(), ...changes };
+  return {
+    sourceId: volume,
+    volumeId: `f-${volume}`,
+    isPromoted: false,
+    peer: 'oslo',
+    snapshots,
+    base: null,
+    inUse: new Set(),
+    ...changes,
+  };
 }
 
 function nextStep(

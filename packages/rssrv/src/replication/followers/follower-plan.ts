@@ -4,6 +4,9 @@
 // T8.
 
 import type { ReplicationOrder, SourceMoment } from '@rsio/common/control/server/replication-methods';
+import type { Found } from '../../pools/catalogue.ts';
+import { momentIdOf } from '../../pools/mirror-sources.ts';
+import { snapshotsOf } from '../../snapshots/snapshot-rules.ts';
 import type { SnapshotRecord } from '../../pools/snapshots/snapshot-record.ts';
 import { AHEAD_MIN_MS, HOLDER_LATE_MS, REPLICATION_LOOK_MS } from '../limits.ts';
 
@@ -11,7 +14,7 @@ export type HandOverOrder = NonNullable<ReplicationOrder['handOver']>;
 type OrderMember = ReplicationOrder['members'][number];
 type SourceSnapshot = SourceMoment['snapshots'][number];
 /** The part of a snapshot of a follower that the plan needs. */
-export type OwnSnapshot = Pick<SnapshotRecord, 'id' | 'name' | 'origin' | 'group' | 'createdMs' | 'replication'>;
+export type OwnSnapshot = Pick<SnapshotRecord, 'id' | 'name' | 'origin' | 'group' | 'createdMs' | 'replication' | 'moment'>;
 
 /** A follower as it is now. */
 export interface FollowerFacts {
@@ -23,6 +26,8 @@ export interface FollowerFacts {
   readonly peer: string;
   /** Its snapshots, the oldest first. */
   readonly snapshots: readonly OwnSnapshot[];
+  /** Group of its own moment with which it began to follow; null if it has copies only. */
+  readonly base: string | null;
   /** Ids of snapshots that clients have open. */
   readonly inUse: ReadonlySet<string>;
 }
@@ -188,12 +193,20 @@ export function commonBase(
   return null;
 }
 
-/** Returns the groups of the moments that all followers have, the oldest first. */
-export function commonGroups(followers: readonly Pick<FollowerFacts, 'snapshots'>[]): readonly string[] {
-  const [first, ...others] = followers;
-  if (first === undefined) return [];
-  const groups = first.snapshots.filter(({ origin }) => origin !== undefined).map(({ origin }) => origin?.group ?? '');
-  return groups.filter((group) => others.every(({ snapshots }) => snapshots.some(({ origin }) => origin?.group === group)));
+/**
+ * Returns the groups of the moments that all followers have, the oldest first. The other snapshots of a volume that was the source are no
+ * moments of its source now.
+ */
+export function commonGroups(followers: readonly Pick<FollowerFacts, 'snapshots' | 'base'>[]): readonly string[] {
+  const [first, ...others] = followers.map(({ snapshots, base }) =>
+    snapshots.filter((one) => one.origin !== undefined || momentIdOf(one) === base).map((one) => momentIdOf(one)),
+  );
+  return first === undefined ? [] : first.filter((group) => others.every((groups) => groups.includes(group)));
+}
+
+/** Returns what commonGroups needs of volumes that are or were followers. */
+export function copiesOf(all: readonly Found[]): readonly Pick<FollowerFacts, 'snapshots' | 'base'>[] {
+  return all.map((found) => ({ snapshots: snapshotsOf(found).list, base: found.manifest.follower?.base ?? null }));
 }
 
 /**

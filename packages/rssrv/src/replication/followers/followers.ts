@@ -10,6 +10,7 @@ import type { Timer } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
 import type { Found } from '../../pools/catalogue.ts';
 import { following } from '../../pools/follower-rules.ts';
+import { momentIdOf } from '../../pools/mirror-sources.ts';
 import { snapshotsOf } from '../../snapshots/snapshot-rules.ts';
 import {
   LANE_CALLS_PER_PEER_MAX,
@@ -19,7 +20,7 @@ import {
   WHOLE_PULLS_PER_PEER_MAX,
 } from '../limits.ts';
 import type { Peers } from '../peers/peers.ts';
-import { commonGroups, confirmedAt, isAhead, isLaterOwner } from './follower-plan.ts';
+import { commonGroups, confirmedAt, copiesOf, isAhead, isLaterOwner } from './follower-plan.ts';
 import { checkedAnswer, FollowerLane, type LanePorts } from './follower-lane.ts';
 import { PeerTurns } from './peer-turns.ts';
 
@@ -277,8 +278,8 @@ export class Followers {
     const isPromoted = found.some(({ manifest }) => following(manifest) === null);
     const state = isPromoted ? 'promoted' : !isConnected ? 'absent' : (lane?.state ?? 'ended');
     const trouble = peers.state(peer)?.trouble ?? `server ${peer} is not connected: see rsadm peer list`;
-    const group = commonGroups(found.map((one) => ({ snapshots: snapshotsOf(one).list }))).at(-1);
-    const moment = found[0] === undefined ? undefined : snapshotsOf(found[0]).list.find(({ origin }) => origin?.group === group);
+    const group = commonGroups(copiesOf(found)).at(-1);
+    const moment = found[0] === undefined ? undefined : snapshotsOf(found[0]).list.find((one) => momentIdOf(one) === group);
     const momentMs = group === undefined ? null : (moment?.createdMs ?? null);
     const order = lane?.order;
     return {

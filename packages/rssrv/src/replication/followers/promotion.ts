@@ -7,6 +7,7 @@ import type { Asker } from '../../pools/asker.ts';
 import { checkName, checkNotBusy, checkOnce, findToChange, type Found, type VolumeName, volumeText } from '../../pools/catalogue.ts';
 import type { Manifest } from '../../pools/disk/manifest.ts';
 import { following } from '../../pools/follower-rules.ts';
+import { momentIdOf } from '../../pools/mirror-sources.ts';
 import { IncomingFiles } from '../../pools/moves/incoming-files.ts';
 import type { PoolVerbs } from '../../pools/pool-verbs.ts';
 import { keyOf, stampOf } from '../../pools/requests/request-stamp.ts';
@@ -16,7 +17,7 @@ import type { SnapshotRecord } from '../../pools/snapshots/snapshot-record.ts';
 import { snapshotsOf } from '../../snapshots/snapshot-rules.ts';
 import type { SnapshotVerbs } from '../../snapshots/snapshot-verbs.ts';
 import { FOLLOWER_STEP_MS } from '../limits.ts';
-import { commonGroups } from './follower-plan.ts';
+import { commonGroups, copiesOf } from './follower-plan.ts';
 
 export interface Promoted {
   readonly volumes: readonly Found[];
@@ -113,7 +114,7 @@ export class Promotion {
     if (all.every(({ manifest }) => following(manifest) === null))
       throw new RsError('E_USAGE', `${volumesText(all)} promoted already: rsadm volume replications shows the followers`);
     const begun = all.find(({ manifest }) => manifest.follower?.promoted !== null)?.manifest.follower?.promoted ?? null;
-    const group = begun?.group ?? commonGroups(all.map((found) => ({ snapshots: snapshotsOf(found).list }))).at(-1);
+    const group = begun?.group ?? commonGroups(copiesOf(all)).at(-1);
     if (group === undefined) throw noMoment(all[0]!);
     return { all, group };
   }
@@ -121,7 +122,7 @@ export class Promotion {
   /** Returns the snapshot of the moment for each of these followers. Throws E_VOLUME, naming the follower that does not have it. */
   private plan(followers: readonly Found[], group: string): readonly Planned[] {
     return followers.map((found) => {
-      const record = snapshotsOf(found).list.find(({ origin }) => origin?.group === group);
+      const record = snapshotsOf(found).list.find((one) => momentIdOf(one) === group);
       if (record !== undefined) return { found, record };
       throw new RsError(
         'E_VOLUME',

@@ -8,6 +8,7 @@ import { LOCAL_ASKER } from '../../pools/asker.ts';
 import { following } from '../../pools/follower-rules.ts';
 import { directory, scenes, usePoolDirectory } from '../../testing/pool-directory.ts';
 import { named, openSources, type SourceScene, SourceTime } from '../../testing/source-scene.ts';
+import { volumeContent, writeVolume } from '../../testing/volume-content.ts';
 import { FailingStep } from '../../testing/stopped-verbs.ts';
 import { orderOf } from '../sources/source-orders.ts';
 import { WHOLE_TURN } from '../../testing/whole-turn.ts';
@@ -142,7 +143,7 @@ test('the plan takes over only with the last moment, and again after an interrup
   const at = { peer: 'oslo', nowMs: 2_000, sinceMomentMs: null };
   const facts = (numbers: readonly number[], isPromoted = false) =>
     order.members.map(({ id }, index) => ({
-      ...{ sourceId: id, volumeId: `f${index}`, isPromoted, peer: 'oslo', inUse: new Set<string>() },
+      ...{ sourceId: id, volumeId: `f${index}`, isPromoted, base: null, peer: 'oslo', inUse: new Set<string>() },
       snapshots: numbers.includes(index)
         ? [
             {
@@ -192,6 +193,17 @@ test('an old source follows the volumes with which it has a moment in common, an
   expect(manifests().map((one) => following(one)?.sourceId)).toEqual([uuid('1'), uuid('2')]);
   expect(NAMES.map((name) => s.snapshotsOf(name).includes(kept))).toEqual([true, true]);
   expect([s.all, manifests().map((one) => one.replication)]).toEqual([[], [undefined, undefined]]);
+});
+
+test('an old source can be promoted again before it has a new moment, and gets the moment in common', async () => {
+  const order = await promotedOrder();
+  const content = (name: string): Buffer => volumeContent(s.scene, name);
+  const common = NAMES.map(content);
+  for (const name of NAMES) writeVolume(s.scene, name, Buffer.alloc(content(name).length, 7));
+  await demotion([order]).demote(named(...NAMES), 'oslo', LOCAL_ASKER);
+  const { volumes } = await new Promotion(s.scene.verbs, s.scene.snapshots).promote(named(...NAMES), LOCAL_ASKER, null);
+  expect(volumes.map(({ manifest }) => following(manifest))).toEqual([null, null]);
+  expect(NAMES.map((name, index) => content(name).equals(common[index]!))).toEqual([true, true]);
 });
 
 test('a demotion that was interrupted goes on with the volumes that do not follow yet', async () => {

@@ -9,9 +9,8 @@ import { type Found, volumeText } from '../../pools/catalogue.ts';
 import { type Manifest } from '../../pools/disk/manifest.ts';
 import { following } from '../../pools/follower-rules.ts';
 import type { PoolVerbs } from '../../pools/pool-verbs.ts';
-import { snapshotsOf } from '../../snapshots/snapshot-rules.ts';
 import { FOLLOWER_STEP_MS } from '../limits.ts';
-import { commonGroups, type HandOverOrder } from './follower-plan.ts';
+import { commonGroups, copiesOf, type HandOverOrder } from './follower-plan.ts';
 import type { FollowerVerbs } from './follower-verbs.ts';
 import type { Promotion } from './promotion.ts';
 
@@ -31,8 +30,8 @@ export class TakeOver {
     const found = this.followers.of(order.replication);
     checkLast(found, handOver);
     if (found.some(({ manifest }) => following(manifest) !== null)) {
-      const list = found.map((one) => ({ snapshots: snapshotsOf(one).list }));
-      if (!commonGroups(list).includes(handOver.group)) throw new RsError('E_BUSY', 'The followers do not have the last moment yet');
+      if (!commonGroups(copiesOf(found)).includes(handOver.group))
+        throw new RsError('E_BUSY', 'The followers do not have the last moment yet');
       const names = found.map(({ manifest: { name, universe } }) => ({ name, universe }));
       await this.promotion.promote(names, LOCAL_ASKER, null, (manifest) => marked(manifest, found, order, handOver));
     }

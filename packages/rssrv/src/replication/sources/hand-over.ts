@@ -105,7 +105,14 @@ export class HandOver {
         throw new RsError('E_USAGE', `The answer lacks the volume that volume ${volumeText(manifest)} is to follow`);
       const { replication: _order, ...own } = manifest;
       const place = { sourceId: source.id, sourceName: source.name, sourceUniverse: source.universe };
-      const follower = { replication: handOver.replication, peer: handOver.server, ...place, members, promoted: null };
+      const follower = {
+        replication: handOver.replication,
+        peer: handOver.server,
+        ...place,
+        members,
+        base: handOver.group,
+        promoted: null,
+      };
       await this.write(member, { ...own, follower });
     }
   }
