@@ -347,6 +347,26 @@ test('the next lane begins, and a promotion goes on, only when the pull of the l
   await seen(() => [s.lanes, s.pulls.slice(2), s.state]).toEqual([['bergen'], ['bergen db difference'], ['db bergen 2']]);
 });
 
+test('no lane begins in a pool that this server is giving up, also when its peer comes back meanwhile', async () => {
+  const source = db();
+  await following(source, null);
+  await s.followers.stop();
+  s.restart();
+  s.peers.oslo.isConnected = false;
+  s.followers.start();
+  await settled();
+  source.moment(s.clock.wallMs());
+  let isOver: () => void = () => undefined;
+  const leaving = s.followers.whilePoolQuiet('fast', () => new Promise<void>((resolve) => (isOver = resolve)));
+  s.peers.oslo.isConnected = true;
+  await s.poll();
+  expect([s.lanes, s.pulls.slice(1)]).toEqual([[], []]);
+  isOver();
+  await leaving;
+  await s.poll();
+  await seen(() => [s.lanes, s.pulls.slice(1)]).toEqual([['oslo'], ['oslo db difference']]);
+});
+
 test('calls of many replications wait for each other, and the poll does not wait', async () => {
   s.holdsCalls = true;
   const sources = Array.from({ length: LANE_CALLS_PER_PEER_MAX + 3 }, (_, index) => new Source(index + 1, [`v${index}`]));

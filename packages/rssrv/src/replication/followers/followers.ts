@@ -41,6 +41,8 @@ export class Followers {
   private readonly leaving = new Map<string, FollowerLane>();
   /** Replications that a promotion keeps from getting a lane. */
   private readonly quieted = new Map<string, number>();
+  /** Pools in which nothing may change a follower, for replications that get their first lane meanwhile. */
+  private readonly quietPools: string[] = [];
   private timer: Timer | null = null;
   private hasStopped = false;
   private readonly polling = new Set<string>();
@@ -111,10 +113,15 @@ export class Followers {
   }
 
   /** Executes `work` while nothing changes a follower in the pool. */
-  whilePoolQuiet<T>(pool: string, work: () => Promise<T>): Promise<T> {
+  async whilePoolQuiet<T>(pool: string, work: () => Promise<T>): Promise<T> {
     const quiet = ([next, ...others]: readonly string[]): Promise<T> =>
       next === undefined ? work() : this.whileQuiet(next, () => quiet(others));
-    return quiet(this.lanesIn(pool).map(({ order }) => order.replication));
+    this.quietPools.push(pool);
+    try {
+      return await quiet(this.lanesIn(pool).map(({ order }) => order.replication));
+    } finally {
+      this.quietPools.splice(this.quietPools.indexOf(pool), 1);
+    }
   }
 
   /** Stops pulls into a pool that this server has lost, without waiting for their end. */
@@ -123,7 +130,11 @@ export class Followers {
   }
 
   private lanesIn(pool: string): readonly FollowerLane[] {
-    return this.all.filter(({ order }) => this.ports.verbs.of(order.replication).some((one) => one.pool.name === pool));
+    return this.all.filter(({ order }) => this.isIn(order.replication, pool));
+  }
+
+  private isIn(replication: string, pool: string): boolean {
+    return this.ports.verbs.of(replication).some((one) => one.pool.name === pool);
   }
 
   private get all(): readonly FollowerLane[] {
@@ -162,6 +173,7 @@ export class Followers {
         continue;
       }
       if (this.quieted.has(replication) || this.leaving.has(replication)) continue;
+      if (this.quietPools.some((pool) => this.isIn(replication, pool))) continue;
       const keeper = lane === undefined ? this.keeperOf(order, peer) : null;
       if (keeper !== null) {
         if (!order.isMirror) this.refuse(order, peer.name, keeper);
