@@ -114,6 +114,19 @@ test('followers that a command has promoted meanwhile are replicated to the old 
   await expect(again).rejects.toThrow('Volumes db, log are promoted already: rsadm volume replications');
 });
 
+test('a take-over that is repeated late changes no other replication of the volumes', async () => {
+  await follow(2);
+  const order = sourceOrder({ handOver: HAND_OVER });
+  await takeOver().run(order, HAND_OVER);
+  // The old source was away for long, and the volumes were replicated to a third server.
+  await s.sources.end(named(...NAMES), LOCAL_ASKER, null, false);
+  for (const name of named(...NAMES)) await s.scene.verbs.set(name, { clients: null }, LOCAL_ASKER, null);
+  await s.begin(NAMES);
+  const before = manifests();
+  await expect(takeOver().run(order, HAND_OVER)).rejects.toMatchObject({ code: 'E_EXISTS' });
+  expect(manifests()).toEqual(before);
+});
+
 test('followers that were promoted before they had the last moment do not take over, because the source has what they lack', async () => {
   await follow(2);
   await new Promotion(s.scene.verbs, s.scene.snapshots).promote(named(...NAMES), LOCAL_ASKER, null);

@@ -29,6 +29,7 @@ export class TakeOver {
   async run(order: ReplicationOrder, handOver: HandOverOrder): Promise<readonly ReversedVolume[]> {
     const found = this.followers.of(order.replication);
     checkLast(found, handOver);
+    checkFree(found, handOver);
     if (found.some(({ manifest }) => following(manifest) !== null)) {
       if (!commonGroups(copiesOf(found)).includes(handOver.group))
         throw new RsError('E_BUSY', 'The followers do not have the last moment yet');
@@ -58,6 +59,22 @@ function checkLast(found: readonly Found[], { group }: HandOverOrder): void {
     `Volume ${volumeText(early.manifest)} was promoted before it had the last moment of its source, which is closed for clients: ` +
       `rsadm volume replicate ${names} --end --force there opens it again`,
   );
+}
+
+/** Throws E_EXISTS if a command has promoted the followers, and they were replicated elsewhere or became replicas since then. */
+function checkFree(found: readonly Found[], handOver: HandOverOrder): void {
+  for (const { manifest } of found) {
+    const { follower, replica, replication } = manifest;
+    if (replica === undefined && (replication === undefined || replication.id === handOver.replication)) continue;
+    const what = replica === undefined ? 'is replicated to another server' : `is a replica of mirror ${replica.mirror}`;
+    const source = follower?.sourceName ?? manifest.name;
+    throw new RsError(
+      'E_EXISTS',
+      `Volume ${volumeText(manifest)} ${what} already, and cannot be replicated to its earlier source, which is closed for clients: ` +
+        `end that first, or rsadm volume replicate ${source} --end --force at the source opens it again`,
+      { volume: volumeText(manifest) },
+    );
+  }
 }
 
 /** Returns the manifest with the mark of the replication in the other direction. The other server may attach the volume. */
