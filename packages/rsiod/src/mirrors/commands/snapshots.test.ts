@@ -66,15 +66,16 @@ function scene(answers: readonly Answer[] = [], roles: readonly ('member' | 'ret
     },
   };
   let ids = 0;
+  const warned: string[] = [];
   const snapshots = new MirrorSnapshots({
-    ...{ clock, log: { info: () => undefined, warn: () => undefined }, mirrors: { named: () => mirror } },
+    ...{ clock, log: { info: () => undefined, warn: (text) => void warned.push(text) }, mirrors: { named: () => mirror } },
     newId: () => `request-${++ids}`,
     management: {
       change: (_label, work) => work(),
       chosen: () => [{ name: 'osl', nodename: 'big-2', servers, unreached: [] }],
     },
   });
-  return { asked, requests, clock, mirror, make: () => snapshots.make(PARAMS, false) };
+  return { asked, requests, warned, clock, mirror, make: (isMoment = false) => snapshots.make(PARAMS, isMoment) };
 }
 
 test('the servers in sync are flushed, asked at one moment, and then asked to prove what they made', async () => {
@@ -106,6 +107,21 @@ test('a replica that is copied is not asked, and the answer says so; so is one w
     ]);
     expect(await make()).toMatchObject({ servers: ['big-9'], missing: [{ server: 'big-8', reason: 'The pool is full' }] });
   }
+});
+
+test('that a server lacks the moments of a replication is logged once, and that it lacks another snapshot each time', async () => {
+  let last = 0;
+  const numbered: Answer = (method, { number = last }) => {
+    last = Number(number);
+    const moment = { mirror: MIRROR, term: 3, number: last, isProven: method !== 'replica-snapshot' };
+    if (method === 'volume-show') return made(method);
+    return { snapshot: view({ name: 'db', snapshot: 'x', id: ID, sizeBytes: 4096, moment }) };
+  };
+  const { make, warned } = scene([numbered], ['member', 'returning']);
+  for (let time = 0; time < 3; time++) await make(true);
+  expect(warned).toEqual(['Server big-8 does not have snapshot osl:db@0@x: its replica is being copied']);
+  for (let time = 0; time < 2; time++) await make();
+  expect(warned).toHaveLength(3);
 });
 
 test('without a server that has it there is an error with all reasons, and the code that all servers gave', async () => {

@@ -48,6 +48,8 @@ export class MirrorSnapshots {
    * Number of the last moment in the current term. Numbers may start again after the next attach, because the next attach has another term.
    */
   private moments = 0;
+  /** Maps a server that lacked the last moment of a replication of a mirror to the reason, which is logged once. */
+  private readonly lacking = new Map<string, string>();
 
   constructor(ports: MirrorSnapshotsPorts) {
     this.ports = ports;
@@ -183,9 +185,21 @@ export class MirrorSnapshots {
     if (view === undefined) throw nobodyHas(`${mirror.label}@${snapshot}`, places, reasonOf, [...errors.values()]);
     const result = answerOf(mirror, params, view, places, reasonOf);
     this.ports.log.info(`Snapshot ${mirror.label}@${snapshot} was made on ${result.servers.join(', ')}`, { audit: true });
-    for (const one of result.missing)
-      this.ports.log.warn(`Server ${one.server} does not have snapshot ${mirror.label}@${snapshot}: ${one.reason}`);
+    this.warnMissing(mirror.label, result, isMoment);
     return result;
+  }
+
+  /** Moments are made again and again, and a server may lack each of them for days. */
+  private warnMissing(label: string, { snapshot, servers, missing }: Result, isMoment: boolean): void {
+    const keyOf = (server: string): string => JSON.stringify([label, server]);
+    if (isMoment) for (const server of servers) this.lacking.delete(keyOf(server));
+    for (const { server, reason } of missing) {
+      // The name differs with each moment.
+      const text = reason.replaceAll(snapshot, 'of a moment');
+      if (isMoment && this.lacking.get(keyOf(server)) === text) continue;
+      if (isMoment) this.lacking.set(keyOf(server), text);
+      this.ports.log.warn(`Server ${server} does not have snapshot ${label}@${snapshot}: ${reason}`);
+    }
   }
 }
 
