@@ -45,7 +45,8 @@ export class Followers {
   private readonly quietPools: string[] = [];
   private timer: Timer | null = null;
   private hasStopped = false;
-  private readonly polling = new Set<string>();
+  /** Polls that have not ended, by peer. */
+  private readonly polling = new Map<string, Promise<void>>();
   /** Maps a peer to the replications in its last answer to a poll, with the orders of mirrors. */
   private readonly offers = new Map<string, ReadonlyMap<string, ReplicationOrder | null>>();
   /** Maps a replication to the last peer whose order was refused because another peer has it. */
@@ -83,6 +84,8 @@ export class Followers {
 
   /** Polls the peer, so that `ordersOf` has what the peer offers now. */
   async refresh(peer: string): Promise<void> {
+    // A poll that has begun may bring what the peer had before.
+    await this.polling.get(peer);
     const config = this.ports.configured().find(({ name }) => name === peer);
     if (config !== undefined) await this.poll(config);
   }
@@ -141,10 +144,17 @@ export class Followers {
     return [...this.lanes.values(), ...this.leaving.values()];
   }
 
-  private async poll(peer: PeerConfig): Promise<void> {
+  /** Resolves when the peer has answered, or when its answer stays away. At most one poll of a peer runs. */
+  private poll(peer: PeerConfig): Promise<void> {
+    const known = this.polling.get(peer.name);
+    if (known !== undefined || !this.isConnected(peer.name)) return known ?? Promise.resolve();
+    const polled = this.pollNow(peer).finally(() => this.polling.delete(peer.name));
+    this.polling.set(peer.name, polled);
+    return polled;
+  }
+
+  private async pollNow(peer: PeerConfig): Promise<void> {
     const { ports } = this;
-    if (this.polling.has(peer.name) || !this.isConnected(peer.name)) return;
-    this.polling.add(peer.name);
     try {
       const mine = [...this.lanes.values()].filter((lane) => lane.peer === peer.name);
       const reports = mine.slice(0, REPLICATION_REPORTS_MAX).map((lane) => lane.report);
@@ -154,8 +164,6 @@ export class Followers {
       if (!this.hasStopped) this.take(peer, orders.slice(0, REPLICATION_REPORTS_MAX), nowMs, revisions);
     } catch (thrown) {
       ports.log.debug(`Orders of peer ${peer.name} are not known: ${toRsError(thrown).message}`);
-    } finally {
-      this.polling.delete(peer.name);
     }
   }
 
