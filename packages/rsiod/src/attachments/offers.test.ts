@@ -69,7 +69,9 @@ describe('a name', () => {
     expect(chooseVolume([follower], 'oracle', null).offers).toEqual([follower]);
     expect(volumesOf([follower, offer('big-9')], null).map(({ offers: [first] }) => first?.server)).toEqual(['big-9']);
     const third = offer('big-7', { id: 'three' });
-    expect(() => chooseVolume([follower, offer('big-9'), third], 'oracle', null)).toThrow('more than one volume');
+    expect(() => chooseVolume([follower, offer('big-9'), third], 'oracle', null)).toThrow('or choose with --server');
+    const handedOver = offer('big-9', { follows: 'big-5' });
+    expect(() => chooseVolume([follower, handedOver], 'oracle', null)).toThrow('none can be attached now');
   });
 
   test('without a universe means the volume in universe 0, and never another one, also while it is missing', () => {

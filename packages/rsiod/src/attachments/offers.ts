@@ -134,10 +134,15 @@ export function chooseVolume<O extends Offer>(offers: readonly O[], name: string
   // A follower has the name of its source, and cannot be opened: the name means the source, or what was promoted.
   const [own, ...others] = found.filter(({ offers: [first] }) => !isFollower(first));
   if (own !== undefined && others.length === 0) return own;
-  const remedy = found.some(({ offers: [first] }) => first?.server !== '')
-    ? 'name one of them, or choose with --server'
-    : 'name one of them';
+  const remedy = own === undefined ? NONE_OPENS : `name one of them${found.some(hasServer) ? ', or choose with --server' : ''}`;
   throw new RsError('E_AMBIGUOUS', `${name} means more than one volume: ${listOf(found)}: ${remedy}`);
+}
+
+const NONE_OPENS =
+  'none can be attached now, because each follows another server or is being handed over: rsadm volume replications there shows when that ends; for a snapshot, choose with --server';
+
+function hasServer({ offers: [first] }: Choice<Offer>): boolean {
+  return first?.server !== '';
 }
 
 /** Returns the offers of volumes that can be opened, which followers cannot. */

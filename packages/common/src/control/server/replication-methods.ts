@@ -28,8 +28,8 @@ export const REPLICATION = object({
   keep: count('Moments that both servers keep'),
   limitBytes: orNull(count('Most bytes in a second; null: no limit')),
   state: word(
-    ['waiting', 'copying', 'failing', 'absent', 'ended', 'promoted'],
-    'failing: it is tried again; absent: the other server is not connected; ended: by its source',
+    ['waiting', 'copying', 'failing', 'absent', 'ended', 'promoted', 'handing-over'],
+    'failing: it is tried again; absent: the other server is not connected; ended: by its source; handing-over: the roles are being exchanged',
   ),
   text: text(),
   momentMs: orNull(number('Moment of the followers, by the clock of the source')),

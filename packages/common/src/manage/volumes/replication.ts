@@ -133,7 +133,8 @@ function listCommand(given: VolumeProgram): ReplicationCommand {
 is the other server. MOMENT AGE is the age of the newest moment that both
 servers have: writes since that moment would be lost with the server of the
 volumes. STATE promoted: volumes here were followers; the row stays as long as
-they do. STATE ended: the other server replicates no more, and volume promote
+they do. STATE handing-over: the volumes are closed, and the roles are being
+exchanged. STATE ended: the other server replicates no more, and volume promote
 makes the followers ordinary volumes. If a replication fails, or is late, the
 lines below the table say what to do, and the exit code is 1.`,
     options: { json: JSON_OPTION },

@@ -296,7 +296,8 @@ export class Followers {
     const peer = lane?.peer ?? found[0]?.manifest.follower?.peer ?? '';
     const isConnected = this.isConnected(peer);
     const isPromoted = found.some(({ manifest }) => following(manifest) === null);
-    const state = isPromoted ? 'promoted' : !isConnected ? 'absent' : (lane?.state ?? 'ended');
+    const now = lane?.state === 'waiting' && lane.lastOrder.handOver !== null ? 'handing-over' : lane?.state;
+    const state = isPromoted ? 'promoted' : !isConnected ? 'absent' : (now ?? 'ended');
     const trouble = peers.state(peer)?.trouble ?? `server ${peer} is not connected: see rsadm peer list`;
     const group = commonGroups(copiesOf(found)).at(-1);
     const moment = found[0] === undefined ? undefined : snapshotsOf(found[0]).list.find((one) => momentIdOf(one) === group);

@@ -51,7 +51,7 @@ export class SourceReports {
     return {
       ...{ id, direction: 'out', peer: to, pool, everyMs, keep, limitBytes, momentMs },
       volumes: members.map(({ manifest: { name, universe } }) => ({ name, universe })),
-      ...this.stateOf(id, to, problem?.text ?? interrupted(members)),
+      ...this.stateOf(id, to, members, problem?.text ?? interrupted(members)),
       ageMs: momentMs === null ? null : Math.max(0, this.clock.wallMs() - momentMs),
       doneBytes: report?.doneBytes ?? 0,
       totalBytes: report?.totalBytes ?? 0,
@@ -59,7 +59,7 @@ export class SourceReports {
     };
   }
 
-  private stateOf(id: string, to: string, problem: string | null): Pick<ReplicationView, 'state' | 'text'> {
+  private stateOf(id: string, to: string, members: readonly Found[], problem: string | null): Pick<ReplicationView, 'state' | 'text'> {
     if (problem !== null) return { state: 'failing', text: problem };
     const nowMs = this.clock.monotonicMs();
     const { pollMs, sinceMs, report } = this.heard.get(id) ?? { pollMs: null, sinceMs: nowMs, report: null };
@@ -69,7 +69,12 @@ export class SourceReports {
       const remedy = `check that rssrv runs on ${to}, and that its rssrvcfg has a section [peer] of this server`;
       return { state: 'absent', text: `Client ${to} has not asked for its orders for ${lasts}: ${remedy}` };
     }
-    return report === null ? { state: 'waiting', text: `waits for the first report of ${to}` } : { state: report.state, text: report.text };
+    const { state, text }: Pick<ReplicationView, 'state' | 'text'> = report ?? {
+      state: 'waiting',
+      text: `waits for the first report of ${to}`,
+    };
+    const isClosed = members.some(({ manifest }) => manifest.replication?.handOver !== undefined);
+    return { state: isClosed && (state === 'waiting' || state === 'promoted') ? 'handing-over' : state, text };
   }
 }
 
